@@ -1,0 +1,68 @@
+/*
+ * A span: bytes that somebody else owns, of a known size, not ended by NUL. What a terminator cuts
+ * from the input, and what every parser takes and gives.
+ */
+#ifndef WEIR_SPAN_H
+#define WEIR_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <weir/api.h>
+
+struct weir_span {
+	const char *data; /* may be NULL when size is 0 */
+	size_t size;
+};
+
+/* The span of a string literal, its NUL left out. */
+#define WEIR_SPAN(literal) ((struct weir_span){"" literal, sizeof(literal) - 1})
+
+static inline struct weir_span weir_span(const void *data, size_t size)
+{
+	return (struct weir_span){data, size};
+}
+
+static inline struct weir_span weir_span_of(const char *string)
+{
+	return (struct weir_span){string, strlen(string)};
+}
+
+static inline bool weir_span_equal(struct weir_span a, struct weir_span b)
+{
+	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+static inline bool weir_span_starts(struct weir_span span, struct weir_span prefix)
+{
+	return span.size >= prefix.size &&
+	       (prefix.size == 0 || memcmp(span.data, prefix.data, prefix.size) == 0);
+}
+
+/* What is left of a span without its first `size` bytes; size must not exceed span.size. */
+static inline struct weir_span weir_span_skip(struct weir_span span, size_t size)
+{
+	return (struct weir_span){size ? span.data + size : span.data, span.size - size};
+}
+
+/* As weir_span_equal, A-Z and a-z alike, and nothing else alike (no locale). */
+WEIR_API bool weir_span_equal_nocase(struct weir_span a, struct weir_span b);
+
+/* Without the spaces and tabs at both ends. */
+WEIR_API struct weir_span weir_span_trim(struct weir_span span);
+
+/*
+ * Cuts at the first `separator`: *ret_head is what stands before it, *rest what follows it.
+ * Without a separator, *ret_head is everything, *rest is empty, and the answer is false.
+ */
+WEIR_API bool weir_span_cut(struct weir_span *rest, char separator, struct weir_span *ret_head);
+
+/*
+ * All of `span` as an unsigned number in base 10 or 16: digits only, at least one, no sign, no space.
+ * 0, WEIR_E_SYNTAX (not a number) or WEIR_E_LIMIT (larger than 64 bits); *ret is set only for 0.
+ */
+WEIR_API int weir_span_number(struct weir_span span, unsigned base, uint64_t *ret);
+
+#endif

@@ -1,0 +1,20 @@
+/* The texts of errors: our own codes here, the system's from strerror. */
+#include <string.h>
+
+#include <weir/error.h>
+
+const char *weir_error_text(int error)
+{
+	switch (error) {
+	case 0:
+		return "no error";
+	case WEIR_E_LIMIT:
+		return "a limit was reached";
+	case WEIR_E_SYNTAX:
+		return "malformed input";
+	case WEIR_E_CLOSED:
+		return "already closed";
+	}
+	const char *text = strerrordesc_np(-error);
+	return text ? text : "unknown error";
+}
