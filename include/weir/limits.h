@@ -1,0 +1,43 @@
+/*
+ * Every bound of the library, by name, with its default. What a server may set for itself is marked
+ * "(set)" and stands in the options of weir/server.h or weir/http.h; the rest is fixed at build time.
+ */
+#ifndef WEIR_LIMITS_H
+#define WEIR_LIMITS_H
+
+/* -- loop -- */
+#define WEIR_EVENTS_PER_WAIT 256     /* descriptors heard of in one wait */
+#define WEIR_WORK_THREADS 4	     /* threads for what blocks, all loops together */
+#define WEIR_WORK_QUEUE_MAX 4096     /* work waiting for a thread */
+
+/* -- input -- */
+#define WEIR_RECEIVE_SIZE (64 * 1024) /* the loop's receive buffer: one read takes this much at most */
+#define WEIR_DELIMITER_MAX 256	      /* bytes of a delimiter */
+#define WEIR_REQUEST_MAX (64 * 1024)  /* bytes of one whole request (set by the protocol) */
+#define WEIR_READ_BUDGET (256 * 1024) /* bytes read from one channel in a turn */
+
+/* -- output -- */
+#define WEIR_REPLIES_MAX 128		/* replies open or unsent in a channel; reading stops there (set) */
+#define WEIR_OUTPUT_ROOM (72 * 1024)	/* bytes asked of the producers for one send */
+#define WEIR_OUTPUT_PIECES 128		/* pieces in one send */
+#define WEIR_FILE_EXTENT (1024 * 1024)	/* bytes of a file sent by one call */
+#define WEIR_WRITE_BUDGET (1024 * 1024) /* bytes sent on one channel in a turn */
+#define WEIR_UNSENT_LOW (16 * 1024)	/* unsent bytes the kernel may hold of a new or stalled reader */
+#define WEIR_UNSENT_HIGH (128 * 1024)	/* … of a reader that has shown to be taking them */
+#define WEIR_UNSENT_PROVEN (256 * 1024) /* bytes taken that show it */
+#define WEIR_EMPTY_ASKS_MAX 16		/* asks in a row that a producer may answer with nothing */
+#define WEIR_ARENA_KEPT (512 * 1024)	/* scratch that a loop keeps from turn to turn */
+
+/* -- server -- */
+#define WEIR_CHANNELS_MAX 16384	       /* channels of one server and loop (set) */
+#define WEIR_BACKLOG 1024	       /* connections the kernel queues for accept */
+#define WEIR_ACCEPTS_PER_TURN 64       /* so that new clients do not starve old ones */
+#define WEIR_ACCEPT_PAUSE_MS 100       /* after EMFILE and its like */
+#define WEIR_IDLE_MS (60 * 1000)       /* nothing asked, nothing answered (set) */
+#define WEIR_REQUEST_MS (30 * 1000)    /* from the first byte of a request to its last (set) */
+#define WEIR_PROGRESS_MS (60 * 1000)   /* no byte taken by the peer, none came that was asked for (set) */
+#define WEIR_DRAIN_MS (30 * 1000)      /* from the wish to stop to the end of what is in flight (set) */
+#define WEIR_LINGER_MS (2 * 1000)      /* after an error reply, reading and dropping what still comes */
+#define WEIR_CONNECT_MS (30 * 1000)    /* an outgoing connection (set) */
+
+#endif

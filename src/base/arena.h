@@ -1,0 +1,38 @@
+/*
+ * An arena: scratch memory that is reserved from the front and given back all at once.
+ *
+ *   [ used ──▶ top | free ] ─▶ further blocks, when one turn needs more
+ *
+ * The block in use is kept from one reset to the next; further blocks are freed, so that a loop
+ * keeps `kept` bytes at most.
+ */
+#ifndef WEIR_ARENA_H
+#define WEIR_ARENA_H
+
+#include <stddef.h>
+
+struct weir_arena_block;
+
+struct weir_arena {
+	struct weir_arena_block *first; /* kept; NULL before the first use */
+	struct weir_arena_block *block; /* in use now, the last of the chain */
+	size_t kept;
+};
+
+void weir_arena_init(struct weir_arena *arena, size_t kept);
+void weir_arena_free(struct weir_arena *arena);
+
+/* `size` bytes, aligned for any type (or only to 1, unaligned), or NULL without memory. */
+void *weir_arena_reserve(struct weir_arena *arena, size_t size);
+char *weir_arena_reserve_bytes(struct weir_arena *arena, size_t size);
+
+/* Gives the end of what weir_arena_reserve_bytes gave last back: only `size` bytes of it are kept. */
+void weir_arena_shrink(struct weir_arena *arena, const char *bytes, size_t size);
+
+/* Whether `end` is the end of what was reserved last, so that a reservation would follow on it. */
+int weir_arena_is_top(const struct weir_arena *arena, const char *end);
+
+/* Takes everything back. */
+void weir_arena_reset(struct weir_arena *arena);
+
+#endif
