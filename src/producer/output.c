@@ -83,6 +83,12 @@ size_t weir_output_borrow(struct weir_output *out, const void *data, size_t size
 	return take;
 }
 
+size_t weir_output_put(struct weir_output *out, const void *data, size_t size)
+{
+	size_t copied = size <= COPY_RATHER ? weir_output_copy(out, data, size) : 0;
+	return copied ? copied : weir_output_borrow(out, data, size);
+}
+
 size_t weir_output_copy(struct weir_output *out, const void *data, size_t size)
 {
 	size_t got;
@@ -176,6 +182,26 @@ int weir_output_bytes(
 	return error;
 }
 
+/* Copies the bytes of one piece to `to`. */
+static int read_piece(const struct weir_piece *piece, char *to)
+{
+	if (piece->kind == WEIR_PIECE_FILE)
+		return read_extent(piece->fd, piece->offset, to, piece->size);
+	memcpy(to, piece->data, piece->size);
+	return 0;
+}
+
+int weir_output_read(const struct weir_output *out, char *to)
+{
+	for (unsigned i = 0; i < out->count; i++) {
+		int error = read_piece(&out->pieces[i], to);
+		if (error < 0)
+			return error;
+		to += out->pieces[i].size;
+	}
+	return 0;
+}
+
 /* Copies all that is lent into one stretch, `to`; the pieces themselves stay as they are. */
 static int copy_lent(const struct weir_output *out, unsigned first, char *to)
 {
@@ -183,13 +209,9 @@ static int copy_lent(const struct weir_output *out, unsigned first, char *to)
 		const struct weir_piece *piece = &out->pieces[i];
 		if (piece->kind == WEIR_PIECE_SCRATCH)
 			continue;
-		if (piece->kind == WEIR_PIECE_BORROWED) {
-			memcpy(to, piece->data, piece->size);
-		} else {
-			int error = read_extent(piece->fd, piece->offset, to, piece->size);
-			if (error < 0)
-				return error;
-		}
+		int error = read_piece(piece, to);
+		if (error < 0)
+			return error;
 		to += piece->size;
 	}
 	return 0;
