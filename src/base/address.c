@@ -5,7 +5,8 @@
 #include <weir/address.h>
 #include <weir/error.h>
 
-static int parse_host(struct weir_span host, bool bracketed, uint16_t port, struct weir_address *ret)
+static int parse_host(
+        struct weir_span host, bool bracketed, uint16_t port, struct weir_address *ret)
 {
 	char text[INET6_ADDRSTRLEN];
 	struct weir_address address = {0};
@@ -64,7 +65,7 @@ size_t weir_address_host(const struct weir_address *address, char text[WEIR_ADDR
 		}
 	}
 	if ((family != AF_INET && family != AF_INET6) ||
-		!inet_ntop(family, host, text, WEIR_ADDRESS_TEXT_MAX))
+	        !inet_ntop(family, host, text, WEIR_ADDRESS_TEXT_MAX))
 		memcpy(text, "-", 2);
 	return strlen(text);
 }
@@ -74,7 +75,7 @@ size_t weir_address_format(const struct weir_address *address, char text[WEIR_AD
 	char host[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_host(address, host);
 	int size = snprintf(text, WEIR_ADDRESS_TEXT_MAX, strchr(host, ':') ? "[%s]:%u" : "%s:%u",
-		host, weir_address_port(address));
+	        host, weir_address_port(address));
 	return size < 0 ? 0 : (size_t)size;
 }
 
@@ -85,6 +86,6 @@ socklen_t weir_address_size(const struct weir_address *address)
 
 uint16_t weir_address_port(const struct weir_address *address)
 {
-	return ntohs(address->any.sa_family == AF_INET6 ? address->v6.sin6_port
-							: address->v4.sin_port);
+	return ntohs(
+	        address->any.sa_family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port);
 }

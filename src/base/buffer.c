@@ -6,7 +6,9 @@
 #include <weir/buffer.h>
 #include <weir/error.h>
 
-enum { SMALLEST = 64 };
+enum {
+	SMALLEST = 64
+};
 
 int weir_buffer_reserve(struct weir_buffer *buffer, size_t extra, size_t limit)
 {

@@ -57,7 +57,7 @@ int weir_span_number(struct weir_span span, unsigned base, uint64_t *ret)
 		if (d >= base)
 			return WEIR_E_SYNTAX;
 		if (__builtin_mul_overflow(value, base, &value) ||
-			__builtin_add_overflow(value, d, &value))
+		        __builtin_add_overflow(value, d, &value))
 			return WEIR_E_LIMIT;
 	}
 	*ret = value;

@@ -12,6 +12,9 @@ struct weir_arena *weir_loop_arena(struct weir_loop *loop);
 /* WEIR_RECEIVE_SIZE bytes to receive into, valid until control returns to the loop; NULL without memory. */
 char *weir_loop_receive_buffer(struct weir_loop *loop);
 
+/* The watch of this descriptor, if it still is the one of this generation; else NULL. */
+struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t generation);
+
 /* One object a loop for each of these, made by the layer that needs it, destroyed with the loop. */
 enum weir_slot {
 	WEIR_SLOT_COMPRESSOR,
@@ -22,6 +25,6 @@ enum weir_slot {
 
 void *weir_loop_slot(const struct weir_loop *loop, enum weir_slot slot);
 void weir_loop_set_slot(
-	struct weir_loop *loop, enum weir_slot slot, void *object, void (*destroy)(void *object));
+        struct weir_loop *loop, enum weir_slot slot, void *object, void (*destroy)(void *object));
 
 #endif

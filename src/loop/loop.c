@@ -1,0 +1,279 @@
+/*
+ * The turn, and the tasks that run in it: posted by any thread, or deferred by this one.
+ *
+ * Posted tasks form a lock-free stack that the loop takes whole and reverses; the eventfd is
+ * written only by whoever finds the stack empty, so that a burst of posts costs one wake.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "loop_state.h"
+
+static void read_clocks(struct weir_loop *loop)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	loop->now_ms = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	clock_gettime(CLOCK_REALTIME_COARSE, &time);
+	loop->wall_s = time.tv_sec;
+}
+
+/* The wake itself is the message: what was posted is run in every turn. */
+static void on_wake(struct weir_watch *watch, unsigned events)
+{
+	uint64_t count;
+	(void)events;
+	ssize_t got = read(watch->fd, &count, sizeof count);
+	(void)got;
+}
+
+/* A peer that has gone is an error of the call that finds out, not a signal that ends the process. */
+static void ignore_sigpipe(void)
+{
+	struct sigaction old;
+	if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
+		signal(SIGPIPE, SIG_IGN);
+}
+
+int weir_loop_create(struct weir_loop **ret)
+{
+	int error;
+	struct weir_loop *loop = calloc(1, sizeof *loop);
+	if (!loop)
+		return -ENOMEM;
+	loop->closing = -1;
+	loop->turns = 1;
+	loop->deferred.last = &loop->deferred.first;
+	weir_arena_init(&loop->arena, WEIR_ARENA_KEPT);
+	read_clocks(loop);
+	weir_wheel_init(&loop->wheel, loop->now_ms);
+	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll < 0) {
+		error = -errno;
+		goto error_epoll;
+	}
+	loop->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (loop->wake < 0) {
+		error = -errno;
+		goto error_wake;
+	}
+	error = weir_watch_start(loop, &loop->wake_watch, loop->wake, WEIR_READABLE, on_wake);
+	if (error < 0)
+		goto error_watch;
+	ignore_sigpipe();
+	weir_work_attach();
+	*ret = loop;
+	return 0;
+
+error_watch:
+	close(loop->wake);
+error_wake:
+	close(loop->epoll);
+error_epoll:
+	free(loop->slots);
+	free(loop);
+	return error;
+}
+
+static struct weir_task *take_posted(struct weir_loop *loop)
+{
+	struct weir_task *task =
+	        atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
+	struct weir_task *first = NULL;
+	while (task) {
+		struct weir_task *next = task->next;
+		task->next = first;
+		first = task;
+		task = next;
+	}
+	return first;
+}
+
+static void run_posted(struct weir_loop *loop)
+{
+	if (!atomic_load_explicit(&loop->posted, memory_order_relaxed))
+		return;
+	for (struct weir_task *task = take_posted(loop), *next; task; task = next) {
+		next = task->next;
+		task->run(task);
+	}
+}
+
+static struct weir_task *take_deferred(struct weir_loop *loop)
+{
+	struct weir_task *task = loop->deferred.first;
+	if (!task)
+		return NULL;
+	loop->deferred.first = task->next;
+	if (!task->next)
+		loop->deferred.last = &loop->deferred.first;
+	task->queued = false;
+	return task;
+}
+
+/* Runs what is queued now; what these tasks defer in turn waits for the next turn. */
+static void run_deferred(struct weir_loop *loop)
+{
+	struct weir_task end = {0};
+	if (!loop->deferred.first)
+		return;
+	weir_loop_defer(loop, &end);
+	for (struct weir_task *task; (task = take_deferred(loop)) != &end;)
+		task->run(task);
+}
+
+int weir_loop_turn(struct weir_loop *loop, int wait_ms)
+{
+	if (loop->deferred.first)
+		wait_ms = 0;
+	loop->turns++;
+	int error = weir_poller_wait(loop, weir_wheel_wait(loop, wait_ms));
+	run_posted(loop);
+	weir_wheel_run(loop);
+	run_deferred(loop);
+	weir_poller_close_pending(loop);
+	return error;
+}
+
+void weir_loop_woke(struct weir_loop *loop)
+{
+	read_clocks(loop);
+}
+
+int weir_loop_run(struct weir_loop *loop)
+{
+	while (!atomic_load_explicit(&loop->stopping, memory_order_relaxed)) {
+		int error = weir_loop_turn(loop, -1);
+		if (error < 0)
+			return error;
+	}
+	atomic_store_explicit(&loop->stopping, false, memory_order_relaxed);
+	return 0;
+}
+
+static void write_wake(struct weir_loop *loop)
+{
+	uint64_t one = 1;
+	ssize_t put = write(loop->wake, &one, sizeof one);
+	(void)put; /* a full counter wakes as well */
+}
+
+void weir_loop_stop(struct weir_loop *loop)
+{
+	atomic_store_explicit(&loop->stopping, true, memory_order_relaxed);
+	write_wake(loop);
+}
+
+void weir_loop_post(struct weir_loop *loop, struct weir_task *task)
+{
+	struct weir_task *head = atomic_load_explicit(&loop->posted, memory_order_relaxed);
+	do {
+		task->next = head;
+	} while (!atomic_compare_exchange_weak_explicit(
+	        &loop->posted, &head, task, memory_order_release, memory_order_relaxed));
+	if (!head)
+		write_wake(loop);
+}
+
+void weir_loop_defer(struct weir_loop *loop, struct weir_task *task)
+{
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = NULL;
+	*loop->deferred.last = task;
+	loop->deferred.last = &task->next;
+}
+
+void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task)
+{
+	if (!task->queued)
+		return;
+	struct weir_task **link = &loop->deferred.first;
+	while (*link != task)
+		link = &(*link)->next;
+	*link = task->next;
+	if (!task->next)
+		loop->deferred.last = link;
+	task->queued = false;
+}
+
+static void destroy_slots(struct weir_loop *loop)
+{
+	for (int i = WEIR_SLOTS - 1; i >= 0; i--) {
+		void *object = loop->owned[i].object;
+		loop->owned[i].object = NULL;
+		if (object)
+			loop->owned[i].destroy(object);
+	}
+}
+
+void weir_loop_destroy(struct weir_loop *loop)
+{
+	if (!loop)
+		return;
+	destroy_slots(loop);
+	while (loop->works || loop->deferred.first ||
+	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
+		weir_loop_turn(loop, -1);
+	weir_watch_close(loop, &loop->wake_watch);
+	weir_poller_close_pending(loop);
+	weir_work_detach();
+	close(loop->epoll);
+	weir_arena_free(&loop->arena);
+	free(loop->receive_buffer);
+	free(loop->slots);
+	free(loop);
+}
+
+int64_t weir_loop_now_ms(const struct weir_loop *loop)
+{
+	return loop->now_ms;
+}
+
+int64_t weir_loop_wall_s(const struct weir_loop *loop)
+{
+	return loop->wall_s;
+}
+
+uint64_t weir_loop_turns(const struct weir_loop *loop)
+{
+	return loop->turns;
+}
+
+struct weir_counters *weir_loop_counters(struct weir_loop *loop)
+{
+	return &loop->counters;
+}
+
+struct weir_arena *weir_loop_arena(struct weir_loop *loop)
+{
+	return &loop->arena;
+}
+
+char *weir_loop_receive_buffer(struct weir_loop *loop)
+{
+	if (!loop->receive_buffer)
+		loop->receive_buffer = malloc(WEIR_RECEIVE_SIZE);
+	return loop->receive_buffer;
+}
+
+void *weir_loop_slot(const struct weir_loop *loop, enum weir_slot slot)
+{
+	return loop->owned[slot].object;
+}
+
+void weir_loop_set_slot(
+        struct weir_loop *loop, enum weir_slot slot, void *object, void (*destroy)(void *object))
+{
+	loop->owned[slot].object = object;
+	loop->owned[slot].destroy = destroy;
+}

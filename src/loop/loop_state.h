@@ -1,0 +1,77 @@
+/* The loop's own state, for the files of this folder only. */
+#ifndef WEIR_LOOP_STATE_H
+#define WEIR_LOOP_STATE_H
+
+#include <stdatomic.h>
+
+#include "loop_internal.h"
+
+/* 512 slots of WEIR_TIMER_TICK_MS: one revolution is 32 seconds; longer timers go round. */
+enum {
+	WHEEL_SLOTS = 512
+};
+
+struct wheel {
+	struct weir_list slots[WHEEL_SLOTS];
+	uint64_t filled[WHEEL_SLOTS / 64]; /* a bit for each slot that may hold a timer */
+	int64_t tick;                      /* the last one that was run */
+};
+
+/* By descriptor: its watch or, while it waits to be closed, the next that does (see poller.c). */
+union watch_slot {
+	struct weir_watch *watch;
+	intptr_t next_closing;
+};
+
+struct task_queue {
+	struct weir_task *first;
+	struct weir_task **last;
+};
+
+struct weir_loop {
+	int epoll;
+	int wake; /* eventfd: something was posted */
+	struct weir_watch wake_watch;
+
+	union watch_slot *slots;
+	unsigned slot_count;
+	uint32_t generation;
+	int closing; /* the first descriptor to close at the end of the turn, or -1 */
+
+	_Atomic(struct weir_task *) posted; /* latest first */
+	struct task_queue deferred;
+	atomic_bool stopping;
+	unsigned works; /* submitted, not yet done */
+
+	int64_t now_ms;
+	int64_t wall_s;
+	uint64_t turns;
+	struct wheel wheel;
+
+	struct weir_arena arena;
+	char *receive_buffer;
+	struct {
+		void *object;
+		void (*destroy)(void *object);
+	} owned[WEIR_SLOTS];
+	struct weir_counters counters;
+};
+
+/* loop.c: reads the clocks; called by the poller as soon as it has waited */
+void weir_loop_woke(struct weir_loop *loop);
+
+/* poller.c */
+int weir_poller_wait(struct weir_loop *loop, int wait_ms);
+void weir_poller_close_pending(struct weir_loop *loop);
+
+/* timer.c */
+void weir_wheel_init(struct wheel *wheel, int64_t now_ms);
+void weir_wheel_run(struct weir_loop *loop);
+/* Milliseconds to the next tick that has timers, `wait_ms` at most; -1 for both is for ever. */
+int weir_wheel_wait(const struct weir_loop *loop, int wait_ms);
+
+/* work.c */
+void weir_work_attach(void);
+void weir_work_detach(void);
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * Descriptors, by epoll: the one file to replace for another poller.
+ *
+ * An event carries the descriptor and the generation of its watch. A table by descriptor number
+ * says which watch that is now; if the generation differs, the event belongs to an earlier use of the
+ * number and is dropped. Descriptors are closed at the end of the turn only; until then their table
+ * entries chain them, so that closing needs no memory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <weir/limits.h>
+
+#include "loop_state.h"
+
+static uint32_t to_epoll(unsigned events)
+{
+	return (events & WEIR_READABLE ? EPOLLIN : 0u) | (events & WEIR_WRITABLE ? EPOLLOUT : 0u);
+}
+
+static unsigned from_epoll(uint32_t events)
+{
+	return (events & EPOLLIN ? WEIR_READABLE : 0u) | (events & EPOLLOUT ? WEIR_WRITABLE : 0u) |
+	       (events & (EPOLLERR | EPOLLHUP) ? WEIR_BROKEN : 0u);
+}
+
+static int grow_slots(struct weir_loop *loop, unsigned count)
+{
+	unsigned size = loop->slot_count ? loop->slot_count : 64;
+	while (size < count)
+		size *= 2;
+	union watch_slot *slots = realloc(loop->slots, size * sizeof *slots);
+	if (!slots)
+		return -ENOMEM;
+	memset(slots + loop->slot_count, 0, (size - loop->slot_count) * sizeof *slots);
+	loop->slots = slots;
+	loop->slot_count = size;
+	return 0;
+}
+
+static int control(struct weir_loop *loop, int operation, struct weir_watch *watch, unsigned events)
+{
+	struct epoll_event event = {
+	        .events = to_epoll(events),
+	        .data.u64 = (uint64_t)watch->generation << 32 | (uint32_t)watch->fd,
+	};
+	return epoll_ctl(loop->epoll, operation, watch->fd, &event) < 0 ? -errno : 0;
+}
+
+int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd, unsigned events,
+        void (*on_event)(struct weir_watch *watch, unsigned events))
+{
+	if ((unsigned)fd >= loop->slot_count) {
+		int error = grow_slots(loop, (unsigned)fd + 1);
+		if (error < 0)
+			return error;
+	}
+	watch->on_event = on_event;
+	watch->fd = fd;
+	watch->generation = ++loop->generation;
+	int error = control(loop, EPOLL_CTL_ADD, watch, events);
+	if (error < 0)
+		return error;
+	loop->slots[fd].watch = watch;
+	return 0;
+}
+
+int weir_watch_change(struct weir_loop *loop, struct weir_watch *watch, unsigned events)
+{
+	return control(loop, EPOLL_CTL_MOD, watch, events);
+}
+
+int weir_watch_release(struct weir_loop *loop, struct weir_watch *watch)
+{
+	int fd = watch->fd;
+	control(loop, EPOLL_CTL_DEL, watch, 0);
+	loop->slots[fd].watch = NULL;
+	watch->fd = -1;
+	return fd;
+}
+
+struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t generation)
+{
+	union watch_slot slot =
+	        (unsigned)fd < loop->slot_count ? loop->slots[fd] : (union watch_slot){0};
+	bool current = slot.watch && !(slot.next_closing & 1);
+	return current && slot.watch->generation == generation ? slot.watch : NULL;
+}
+
+/* The chain holds descriptor + 1 in each entry's upper bits and a 1 in the lowest, which no pointer has. */
+void weir_watch_close(struct weir_loop *loop, struct weir_watch *watch)
+{
+	int fd = watch->fd;
+	loop->slots[fd].next_closing = (intptr_t)(loop->closing + 1) * 2 + 1;
+	loop->closing = fd;
+	watch->fd = -1;
+}
+
+void weir_poller_close_pending(struct weir_loop *loop)
+{
+	while (loop->closing >= 0) {
+		int fd = loop->closing;
+		loop->closing = (int)((loop->slots[fd].next_closing - 1) / 2) - 1;
+		loop->slots[fd].watch = NULL;
+		close(fd);
+	}
+}
+
+static void deliver(struct weir_loop *loop, const struct epoll_event *event)
+{
+	uint32_t fd = (uint32_t)event->data.u64;
+	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
+	struct weir_watch *watch = weir_watch_find(loop, (int)fd, generation);
+	if (watch)
+		watch->on_event(watch, from_epoll(event->events));
+}
+
+int weir_poller_wait(struct weir_loop *loop, int wait_ms)
+{
+	struct epoll_event events[WEIR_EVENTS_PER_WAIT];
+	int count = epoll_wait(loop->epoll, events, WEIR_EVENTS_PER_WAIT, wait_ms);
+	int error = count < 0 && errno != EINTR ? -errno : 0;
+	weir_loop_woke(loop);
+	for (int i = 0; i < count; i++)
+		deliver(loop, &events[i]);
+	return error;
+}

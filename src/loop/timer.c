@@ -1,0 +1,106 @@
+/*
+ * Timers on one coarse wheel: starting and stopping cost a few stores, whatever their number.
+ *
+ * A timer sits in the slot of its tick modulo the wheel's size; one whose tick lies a revolution
+ * ahead is passed over. A slot's bit says that it may hold something; it is cleared when the slot is
+ * found empty, so that stopping a timer need not know the wheel.
+ */
+#include "loop_state.h"
+
+static int64_t tick_of(int64_t ms)
+{
+	return ms / WEIR_TIMER_TICK_MS;
+}
+
+void weir_wheel_init(struct wheel *wheel, int64_t now_ms)
+{
+	for (int i = 0; i < WHEEL_SLOTS; i++)
+		weir_list_init(&wheel->slots[i]);
+	wheel->tick = tick_of(now_ms);
+}
+
+void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms,
+        void (*on_time)(struct weir_timer *timer))
+{
+	struct wheel *wheel = &loop->wheel;
+	weir_timer_stop(timer);
+	timer->on_time = on_time;
+	timer->at_tick = tick_of(loop->now_ms + (after_ms > 0 ? after_ms : 0)) + 1;
+	unsigned slot = (uint64_t)timer->at_tick % WHEEL_SLOTS;
+	weir_list_append(&wheel->slots[slot], &timer->link);
+	wheel->filled[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
+void weir_timer_stop(struct weir_timer *timer)
+{
+	if (timer->link.next)
+		weir_list_remove(&timer->link);
+	else
+		weir_list_init(&timer->link);
+}
+
+/* Runs what is due in one slot. A callback may start or stop any timer, so the due ones wait in a list of their own. */
+static void run_slot(struct wheel *wheel, unsigned slot, int64_t now_tick)
+{
+	struct weir_list due, *link, *next;
+	weir_list_init(&due);
+	for (link = wheel->slots[slot].next; link != &wheel->slots[slot]; link = next) {
+		struct weir_timer *timer = WEIR_CONTAINER(link, struct weir_timer, link);
+		next = link->next;
+		if (timer->at_tick <= now_tick) {
+			weir_list_remove(link);
+			weir_list_append(&due, link);
+		}
+	}
+	if (weir_list_empty(&wheel->slots[slot]))
+		wheel->filled[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+	while (!weir_list_empty(&due)) {
+		struct weir_timer *timer = WEIR_CONTAINER(due.next, struct weir_timer, link);
+		weir_list_remove(&timer->link);
+		timer->on_time(timer);
+	}
+}
+
+void weir_wheel_run(struct weir_loop *loop)
+{
+	struct wheel *wheel = &loop->wheel;
+	int64_t now_tick = tick_of(loop->now_ms);
+	/* After a long sleep one revolution sees every slot. */
+	if (now_tick - wheel->tick > WHEEL_SLOTS)
+		wheel->tick = now_tick - WHEEL_SLOTS;
+	while (wheel->tick < now_tick) {
+		unsigned slot = (uint64_t)++wheel->tick % WHEEL_SLOTS;
+		if (wheel->filled[slot / 64] >> slot % 64 & 1)
+			run_slot(wheel, slot, now_tick);
+	}
+}
+
+/* Slots from the next one to the first filled one, or -1: none is. */
+static int slots_ahead(const struct wheel *wheel)
+{
+	unsigned start = (uint64_t)(wheel->tick + 1) % WHEEL_SLOTS;
+	for (unsigned i = 0; i <= WHEEL_SLOTS / 64; i++) {
+		unsigned word = (start / 64 + i) % (WHEEL_SLOTS / 64);
+		uint64_t bits = wheel->filled[word];
+		if (i == 0)
+			bits &= ~UINT64_C(0) << start % 64;
+		else if (i == WHEEL_SLOTS / 64)
+			bits &= ~(~UINT64_C(0) << start % 64);
+		if (bits) {
+			unsigned slot = word * 64 + (unsigned)__builtin_ctzll(bits);
+			return (int)((slot - start) % WHEEL_SLOTS);
+		}
+	}
+	return -1;
+}
+
+int weir_wheel_wait(const struct weir_loop *loop, int wait_ms)
+{
+	int ahead = wait_ms == 0 ? -1 : slots_ahead(&loop->wheel);
+	if (ahead < 0)
+		return wait_ms;
+	int64_t due_ms = (loop->wheel.tick + 1 + ahead) * WEIR_TIMER_TICK_MS - loop->now_ms;
+	if (due_ms < 0)
+		due_ms = 0;
+	return wait_ms >= 0 && wait_ms < due_ms ? wait_ms : (int)due_ms;
+}
