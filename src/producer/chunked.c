@@ -1,0 +1,121 @@
+/*
+ * The chunked transfer coding, RFC 9112 7.1: what the child answers becomes one chunk, its pieces
+ * lent as they are, with its frame around. An answer without bytes becomes none, for a chunk of
+ * size 0 would be the end. The last chunk and the trailers follow in the same output if they fit.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <weir/transformers.h>
+
+#include "inner.h"
+#include "pending.h"
+
+struct chunked {
+	struct weir_producer base;
+	struct weir_producer *child;
+	size_t (*trailers)(void *context, char *text, size_t room);
+	void *context;
+	struct weir_pending pending;
+	bool ended; /* the child is done, the last chunk is not put yet */
+};
+
+#define LAST_CHUNK "0\r\n"
+
+enum {
+	HEAD_MAX = 18, /* 16 digits, CR, LF */
+	END_SIZE = 2,  /* CR, LF */
+	LAST_SIZE = 5, /* the last chunk without trailers */
+	LAST_MAX = LAST_SIZE + WEIR_TRAILERS_MAX,
+	LEAST_ROOM = 256,
+	LEAST_PLACES = 4, /* head, something of the child, end, last chunk */
+};
+
+static bool put_chunk(struct weir_output *out, const struct weir_output *inner)
+{
+	char head[HEAD_MAX + 1];
+	size_t size = (size_t)snprintf(head, sizeof head, "%zx\r\n", inner->size);
+	if (weir_output_copy(out, head, size) != size)
+		return false;
+	for (unsigned i = 0; i < inner->count; i++)
+		weir_output_forward(out, &inner->pieces[i], 0, inner->pieces[i].size);
+	weir_output_borrow(out, "\r\n", END_SIZE);
+	return true;
+}
+
+static enum weir_more put_last(struct chunked *chunked, struct weir_output *out)
+{
+	if (!chunked->trailers) {
+		weir_output_borrow(out, LAST_CHUNK "\r\n", LAST_SIZE);
+		return WEIR_DONE;
+	}
+	if (weir_output_room(out) < LAST_MAX)
+		return WEIR_MORE;
+	size_t size;
+	char *text = weir_output_reserve(out, LAST_MAX, &size);
+	if (!text)
+		return WEIR_FAILED;
+	memcpy(text, LAST_CHUNK, LAST_SIZE - END_SIZE);
+	size = LAST_SIZE - END_SIZE;
+	size += chunked->trailers(chunked->context, text + size, WEIR_TRAILERS_MAX);
+	memcpy(text + size, "\r\n", END_SIZE);
+	weir_output_commit(out, size + END_SIZE);
+	return WEIR_DONE;
+}
+
+static enum weir_more compose(struct weir_producer *producer, struct weir_output *out)
+{
+	struct chunked *chunked = (struct chunked *)producer;
+	struct weir_piece pieces[WEIR_INNER_PIECES];
+	struct weir_output inner;
+	if (chunked->ended)
+		return put_last(chunked, out);
+	size_t room = weir_output_room(out) - HEAD_MAX - END_SIZE - LAST_SIZE;
+	unsigned places = weir_output_places(out) - (LEAST_PLACES - 1);
+	places = (unsigned)weir_smaller(places, WEIR_INNER_PIECES);
+	weir_output_init_inner(&inner, out, pieces, places, room);
+	enum weir_more more = weir_producer_more(chunked->child, &inner);
+	if (inner.size && !put_chunk(out, &inner))
+		return WEIR_FAILED;
+	if (more != WEIR_DONE)
+		return more;
+	chunked->ended = true;
+	return put_last(chunked, out);
+}
+
+static enum weir_more chunked_more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct chunked *chunked = (struct chunked *)producer;
+	size_t room = chunked->ended && chunked->trailers ? LAST_MAX : LEAST_ROOM;
+	return weir_pending_more(&chunked->pending, producer, out, room, LEAST_PLACES, compose);
+}
+
+static void chunked_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct chunked *chunked = (struct chunked *)producer;
+	weir_producer_close(chunked->child, why);
+	weir_pending_free(&chunked->pending);
+	free(chunked);
+}
+
+static const struct weir_producer_type chunked_type = {
+        .name = "chunked",
+        .more = chunked_more,
+        .close = chunked_close,
+};
+
+struct weir_producer *weir_chunked(struct weir_producer *child,
+        size_t (*trailers)(void *context, char *text, size_t room), void *context)
+{
+	struct chunked *chunked = child ? calloc(1, sizeof *chunked) : NULL;
+	if (!chunked) {
+		weir_producer_close(child, WEIR_CLOSE_FAILED);
+		return NULL;
+	}
+	weir_producer_init(&chunked->base, &chunked_type);
+	chunked->child = child;
+	chunked->trailers = trailers;
+	chunked->context = context;
+	weir_producer_adopt(&chunked->base, child);
+	return &chunked->base;
+}

@@ -1,0 +1,96 @@
+/*
+ * CRLF translation: a CR is put before each LF that has none. All that is remembered is whether the
+ * last byte was a CR; lines are lent when they are long and gathered in scratch when not.
+ */
+#include <stdlib.h>
+
+#include <weir/transformers.h>
+
+#include "inner.h"
+#include "pending.h"
+#include "writer.h"
+
+enum {
+	LEAST_ROOM = 256
+};
+
+struct crlf {
+	struct weir_producer base;
+	struct weir_producer *child;
+	struct weir_pending pending;
+	bool after_cr;
+};
+
+static bool translate(struct crlf *crlf, struct weir_writer *writer, struct weir_span bytes,
+        enum weir_piece_kind kind)
+{
+	const char *start = bytes.data;
+	const char *end = bytes.data + bytes.size;
+	for (const char *at = start; (at = memchr(at, '\n', (size_t)(end - at))); at++) {
+		bool cr = at == bytes.data ? crlf->after_cr : at[-1] == '\r';
+		if (cr)
+			continue;
+		if (!weir_writer_put(writer, start, (size_t)(at - start), kind) ||
+		        !weir_writer_put(writer, "\r", 1, WEIR_PIECE_BORROWED))
+			return false;
+		start = at;
+	}
+	crlf->after_cr = end[-1] == '\r';
+	return weir_writer_put(writer, start, (size_t)(end - start), kind);
+}
+
+static enum weir_more compose(struct weir_producer *producer, struct weir_output *out)
+{
+	struct crlf *crlf = (struct crlf *)producer;
+	struct weir_piece pieces[WEIR_INNER_PIECES];
+	struct weir_span bytes[WEIR_INNER_PIECES];
+	struct weir_output inner;
+	struct weir_writer writer;
+	size_t room = weir_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	weir_output_init_inner(&inner, out, pieces, WEIR_INNER_PIECES, room / 2);
+	enum weir_more more = weir_producer_more(crlf->child, &inner);
+	unsigned count = weir_output_look(&inner, bytes);
+	if (count < inner.count)
+		more = WEIR_FAILED;
+	weir_writer_init(&writer, out, room);
+	for (unsigned i = 0; i < count; i++)
+		if (!translate(crlf, &writer, bytes[i], weir_kind_of_bytes(&pieces[i]))) {
+			more = WEIR_FAILED;
+			break;
+		}
+	weir_writer_finish(&writer);
+	return more;
+}
+
+static enum weir_more crlf_more(struct weir_producer *producer, struct weir_output *out)
+{
+	return weir_pending_more(
+	        &((struct crlf *)producer)->pending, producer, out, LEAST_ROOM, 1, compose);
+}
+
+static void crlf_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct crlf *crlf = (struct crlf *)producer;
+	weir_producer_close(crlf->child, why);
+	weir_pending_free(&crlf->pending);
+	free(crlf);
+}
+
+static const struct weir_producer_type crlf_type = {
+        .name = "crlf",
+        .more = crlf_more,
+        .close = crlf_close,
+};
+
+struct weir_producer *weir_crlf(struct weir_producer *child)
+{
+	struct crlf *crlf = child ? calloc(1, sizeof *crlf) : NULL;
+	if (!crlf) {
+		weir_producer_close(child, WEIR_CLOSE_FAILED);
+		return NULL;
+	}
+	weir_producer_init(&crlf->base, &crlf_type);
+	crlf->child = child;
+	weir_producer_adopt(&crlf->base, child);
+	return &crlf->base;
+}

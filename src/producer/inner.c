@@ -1,0 +1,51 @@
+/* Asking a child on behalf of a transformer. A child is never asked here while bytes of it are lent. */
+#include "inner.h"
+#include "output.h"
+
+enum weir_more weir_ask_within(struct weir_producer *child, struct weir_output *out, size_t room)
+{
+	size_t whole = out->room;
+	size_t before = out->size;
+	out->room = weir_smaller(room, whole);
+	enum weir_more more = weir_producer_more(child, out);
+	out->room = whole - (out->size - before);
+	return more;
+}
+
+enum weir_more weir_fill(struct weir_producer *child, const struct weir_output *first,
+        enum weir_more more, char *to, size_t want, size_t *ret_size)
+{
+	struct weir_piece pieces[WEIR_INNER_PIECES];
+	struct weir_output inner = *first;
+	size_t size = 0;
+	while (true) {
+		if (weir_output_read(&inner, to + size) < 0) {
+			more = WEIR_FAILED;
+			break;
+		}
+		size += inner.size;
+		if (more != WEIR_MORE || size == want)
+			break;
+		weir_output_init_inner(&inner, first, pieces, WEIR_INNER_PIECES, want - size);
+		more = weir_producer_more(child, &inner);
+	}
+	*ret_size = size;
+	return more;
+}
+
+unsigned weir_output_look(struct weir_output *inner, struct weir_span *bytes)
+{
+	unsigned count = 0;
+	while (count < inner->count &&
+	        weir_output_bytes(inner, &inner->pieces[count], &bytes[count]) == 0)
+		count++;
+	return count;
+}
+
+void weir_close_passing(
+        struct weir_producer *parent, struct weir_producer *child, enum weir_close_reason why)
+{
+	uint64_t unsent = parent->put - parent->taken;
+	weir_producer_took(child, unsent);
+	weir_producer_close(child, why);
+}

@@ -1,0 +1,93 @@
+/*
+ * Pending bytes. The answer that came with them is kept until the last of them is put, but for
+ * WEIR_WAIT: the wake may have come and gone while they were on their way, so the child is asked.
+ */
+#include <stdlib.h>
+
+#include "inner.h"
+#include "output.h"
+#include "pending.h"
+
+enum {
+	SMALL_PIECES = 32
+};
+
+void weir_pending_free(struct weir_pending *pending)
+{
+	free(pending->data);
+	*pending = (struct weir_pending){0};
+}
+
+static bool put_rest(struct weir_pending *pending, struct weir_output *out)
+{
+	pending->at += (uint32_t)weir_output_borrow(
+	        out, pending->data + pending->at, pending->size - pending->at);
+	return pending->at == pending->size;
+}
+
+bool weir_pending_drain(
+        struct weir_pending *pending, struct weir_output *out, enum weir_more *ret_more)
+{
+	if (pending->at == pending->size) {
+		weir_pending_free(pending);
+		return false;
+	}
+	bool empty = put_rest(pending, out);
+	*ret_more = empty && pending->after != WEIR_WAIT ? pending->after : WEIR_MORE;
+	return true;
+}
+
+enum weir_more weir_pending_put(struct weir_pending *pending, struct weir_output *out,
+        struct weir_span scratch, enum weir_more after)
+{
+	struct weir_piece piece = {
+	        .data = scratch.data, .size = scratch.size, .fd = -1, .kind = WEIR_PIECE_SCRATCH};
+	size_t room = weir_output_room(out);
+	struct weir_span rest = weir_span_skip(scratch, weir_smaller(room, scratch.size));
+	if (rest.size) {
+		pending->data = malloc(rest.size);
+		if (!pending->data)
+			return WEIR_FAILED;
+		memcpy(pending->data, rest.data, rest.size);
+		pending->size = (uint32_t)rest.size;
+		pending->after = after;
+		after = WEIR_MORE;
+	}
+	weir_output_forward(out, &piece, 0, scratch.size - rest.size);
+	return after;
+}
+
+static enum weir_more keep(
+        struct weir_pending *pending, const struct weir_output *made, enum weir_more after)
+{
+	pending->data = malloc(made->size);
+	if (!pending->data)
+		return WEIR_FAILED;
+	if (weir_output_read(made, pending->data) < 0) {
+		weir_pending_free(pending);
+		return WEIR_FAILED;
+	}
+	pending->size = (uint32_t)made->size;
+	pending->after = after;
+	return WEIR_MORE;
+}
+
+enum weir_more weir_pending_more(struct weir_pending *pending, struct weir_producer *producer,
+        struct weir_output *out, size_t room, unsigned places,
+        enum weir_more (*compose)(struct weir_producer *producer, struct weir_output *out))
+{
+	enum weir_more more;
+	if (weir_pending_drain(pending, out, &more))
+		return more;
+	if (weir_output_room(out) >= room && weir_output_places(out) >= places)
+		return compose(producer, out);
+	struct weir_piece pieces[SMALL_PIECES];
+	struct weir_output small;
+	weir_output_init_inner(&small, out, pieces, SMALL_PIECES, room);
+	more = compose(producer, &small);
+	if (!small.size)
+		return more;
+	if (keep(pending, &small, more) == WEIR_FAILED)
+		return WEIR_FAILED;
+	return put_rest(pending, out) ? more : WEIR_MORE;
+}

@@ -1,0 +1,50 @@
+/* The writer. Nothing else may take scratch while it writes: a run grows where the arena ends. */
+#include "inner.h"
+#include "writer.h"
+
+enum {
+	LEND_ABOVE = 256
+};
+
+void weir_writer_init(struct weir_writer *writer, struct weir_output *out, size_t most)
+{
+	*writer = (struct weir_writer){.out = out, .most = most};
+}
+
+void weir_writer_finish(struct weir_writer *writer)
+{
+	if (writer->run)
+		weir_output_commit(writer->out, writer->used);
+	writer->run = NULL;
+	writer->used = 0;
+}
+
+/* An open run needs a place, the lent piece another, and one must be left for a run behind it. */
+static bool may_lend(const struct weir_writer *writer, size_t size)
+{
+	return size > LEND_ABOVE && weir_output_places(writer->out) >= 3;
+}
+
+bool weir_writer_put(
+        struct weir_writer *writer, const char *data, size_t size, enum weir_piece_kind kind)
+{
+	if (!size)
+		return true;
+	if (may_lend(writer, size)) {
+		weir_writer_finish(writer);
+		struct weir_piece piece = {.data = data, .size = size, .fd = -1, .kind = kind};
+		weir_output_forward(writer->out, &piece, 0, size);
+		writer->most -= size;
+		return true;
+	}
+	if (!writer->run) {
+		size_t got;
+		writer->run = weir_output_reserve(writer->out, writer->most, &got);
+		if (!writer->run)
+			return false;
+	}
+	memcpy(writer->run + writer->used, data, size);
+	writer->used += size;
+	writer->most -= size;
+	return true;
+}
