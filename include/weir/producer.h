@@ -55,7 +55,7 @@ struct weir_producer_type {
 	int64_t (*size)(const struct weir_producer *producer);
 };
 
-/* Who hears of the wake of an outermost producer: the reply queue, or a test. */
+/* Who hears of the wake of an outermost producer: the reply queue, or a test. It asks later, not from the wake. */
 struct weir_waiter {
 	void (*wake)(struct weir_waiter *waiter);
 };
@@ -77,7 +77,10 @@ WEIR_API void weir_producer_init(struct weir_producer *producer, const struct we
 /* Says that `child` is wrapped by `parent`, so that a wake of the child reaches the outermost. */
 WEIR_API void weir_producer_adopt(struct weir_producer *parent, struct weir_producer *child);
 
-/* A producer that answered WEIR_WAIT can go on. From its own loop's thread; too many wakes do no harm. */
+/*
+ * A producer that answered WEIR_WAIT, or is about to, can go on: a wake from inside `more` counts too. From its
+ * own loop's thread; too many wakes do no harm.
+ */
 WEIR_API void weir_wake(struct weir_producer *producer);
 
 /* -- for whoever asks one ----------------------------------------------------------------------- */
@@ -85,8 +88,9 @@ WEIR_API void weir_wake(struct weir_producer *producer);
 /*
  * Asks for more, and holds every contract so that a producer's own code stays naive: not asked
  * without room; WEIR_DONE and WEIR_FAILED are sticky; bytes are counted; an answer of WEIR_MORE
- * with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times.
- * Asking says that everything put before was taken.
+ * with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times, then it is woken and waits, so that others
+ * get their turn. So WEIR_MORE from here says that something was put (or that there was no room).
+ * Asking, with room, says that everything put before was taken.
  */
 WEIR_API enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_output *out);
 

@@ -1,0 +1,197 @@
+/*
+ * The file: extents as large as the room. Before an extent is put, its first page and its last byte
+ * are looked for in the page cache; when one is missing, the work pool reads the extent first and
+ * the loop goes on meanwhile. What lies between the two may have to be read by the sender after all.
+ *
+ * The work has a descriptor of its own and is freed when it is done, so that the producer may be
+ * closed at any time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <weir/loop.h>
+#include <weir/sources.h>
+
+struct file {
+	struct weir_producer base;
+	struct fetch *fetch; /* under way, or NULL */
+	off_t offset;
+	uint64_t size; /* still to be put */
+	off_t fetched; /* up to here the work pool has read: not looked for again */
+	int fd;
+	bool owned;
+};
+
+/* An extent being read into the page cache. */
+struct fetch {
+	struct weir_work work;
+	struct file *file; /* NULL once it is closed */
+	off_t offset;
+	size_t size;
+	int fd;
+};
+
+/* FETCH_MIN: less than this at once would make the peer wait for the disk again and again. */
+enum {
+	PAGE = 4096,
+	FETCH_CHUNK = 16 * 1024,
+	FETCH_MIN = 256 * 1024
+};
+
+enum presence {
+	CACHED,
+	COLD,
+	SHORT
+};
+
+static enum presence compare_size(int fd, off_t offset)
+{
+	struct stat status;
+	return fstat(fd, &status) == 0 && offset < status.st_size ? CACHED : SHORT;
+}
+
+/* An end of file is not believed without fstat: Linux 5.9 and 5.10 tell one where there is none. */
+static enum presence look_for_byte(int fd, off_t offset)
+{
+	char byte;
+	struct iovec to = {&byte, 1};
+	ssize_t got = preadv2(fd, &to, 1, offset, RWF_NOWAIT);
+	if (got == 1)
+		return CACHED;
+	if (got < 0 && errno == EAGAIN)
+		return COLD;
+	if (got == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
+		return compare_size(fd, offset);
+	return SHORT;
+}
+
+static enum presence look_for_extent(int fd, off_t offset, size_t size)
+{
+	off_t last = offset + (off_t)size - 1;
+	enum presence presence = look_for_byte(fd, last);
+	if (presence == CACHED && offset / PAGE != last / PAGE)
+		presence = look_for_byte(fd, offset);
+	return presence;
+}
+
+static void fetch_run(struct weir_work *work)
+{
+	struct fetch *fetch = WEIR_CONTAINER(work, struct fetch, work);
+	char chunk[FETCH_CHUNK];
+	off_t end = fetch->offset + (off_t)fetch->size;
+	readahead(fetch->fd, fetch->offset, fetch->size);
+	for (off_t at = fetch->offset; at < end;) {
+		size_t size = end - at < FETCH_CHUNK ? (size_t)(end - at) : FETCH_CHUNK;
+		ssize_t got = pread(fetch->fd, chunk, size, at);
+		if (got <= 0 && !(got < 0 && errno == EINTR))
+			break; /* whoever sends the extent meets the same error and tells it */
+		at += got > 0 ? got : 0;
+	}
+	close(fetch->fd);
+}
+
+static void fetch_done(struct weir_work *work)
+{
+	struct fetch *fetch = WEIR_CONTAINER(work, struct fetch, work);
+	struct file *file = fetch->file;
+	if (file) {
+		file->fetch = NULL;
+		file->fetched = fetch->offset + (off_t)fetch->size;
+		weir_wake(&file->base);
+	}
+	free(fetch);
+}
+
+/* False when the pool cannot take it; then the file is read as if it were cached. */
+static bool start_fetch(struct file *file, struct weir_loop *loop, size_t size)
+{
+	struct fetch *fetch = calloc(1, sizeof *fetch);
+	if (!fetch)
+		return false;
+	fetch->file = file;
+	fetch->offset = file->offset;
+	fetch->size = size > FETCH_MIN ? size : FETCH_MIN;
+	if (fetch->size > file->size)
+		fetch->size = (size_t)file->size;
+	fetch->fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
+	if (fetch->fd < 0)
+		goto error_fetch;
+	if (weir_work_submit(loop, &fetch->work, fetch_run, fetch_done) < 0)
+		goto error_fd;
+	file->fetch = fetch;
+	return true;
+error_fd:
+	close(fetch->fd);
+error_fetch:
+	free(fetch);
+	return false;
+}
+
+static enum weir_more file_more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct file *file = (struct file *)producer;
+	if (file->fetch)
+		return WEIR_WAIT;
+	if (!file->size)
+		return WEIR_DONE;
+	size_t room = weir_output_room(out);
+	size_t size = file->size < room ? (size_t)file->size : room;
+	if (file->offset + (off_t)size > file->fetched) {
+		enum presence presence = look_for_extent(file->fd, file->offset, size);
+		if (presence == SHORT)
+			return WEIR_FAILED;
+		if (presence == COLD && start_fetch(file, out->loop, size))
+			return WEIR_WAIT;
+	} else if (compare_size(file->fd, file->offset + (off_t)size - 1) == SHORT) {
+		return WEIR_FAILED;
+	}
+	size_t put = weir_output_file(out, file->fd, file->offset, size);
+	file->offset += (off_t)put;
+	file->size -= put;
+	return file->size ? WEIR_MORE : WEIR_DONE;
+}
+
+static void file_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct file *file = (struct file *)producer;
+	(void)why;
+	if (file->fetch)
+		file->fetch->file = NULL;
+	if (file->owned)
+		close(file->fd);
+	free(file);
+}
+
+static int64_t file_size(const struct weir_producer *producer)
+{
+	return (int64_t)((const struct file *)producer)->size;
+}
+
+static const struct weir_producer_type file_type = {
+        .name = "file",
+        .more = file_more,
+        .close = file_close,
+        .size = file_size,
+};
+
+struct weir_producer *weir_file(int fd, bool owned, off_t offset, uint64_t size)
+{
+	struct file *file = malloc(sizeof *file);
+	if (!file) {
+		if (owned)
+			close(fd);
+		return NULL;
+	}
+	weir_producer_init(&file->base, &file_type);
+	file->fetch = NULL;
+	file->offset = offset;
+	file->size = size;
+	file->fetched = 0;
+	file->fd = fd;
+	file->owned = owned;
+	return &file->base;
+}

@@ -1,0 +1,80 @@
+/*
+ * The iterator: items one by one, each valid only until the next is called for. So items up to
+ * COPIED_MAX are copied and the next follows in the same output; a larger one is lent, and ends the
+ * answer. Keeps in `item` what is left of the item at hand.
+ */
+#include <stdlib.h>
+
+#include <weir/sources.h>
+
+struct iterator {
+	struct weir_producer base;
+	enum weir_more (*next)(void *context, struct weir_span *ret_item);
+	void (*close)(void *context, enum weir_close_reason why);
+	void *context;
+	struct weir_span item;
+};
+
+enum {
+	COPIED_MAX = 4096
+};
+
+/* True when the item is used up and was copied, so that the next may be called for. */
+static bool put_item(struct iterator *iterator, struct weir_output *out)
+{
+	struct weir_span *item = &iterator->item;
+	size_t copied =
+	        item->size <= COPIED_MAX ? weir_output_copy(out, item->data, item->size) : 0;
+	size_t put = copied ? copied : weir_output_borrow(out, item->data, item->size);
+	*item = weir_span_skip(*item, put);
+	return copied && !item->size;
+}
+
+static enum weir_more iterator_more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct iterator *iterator = (struct iterator *)producer;
+	if (iterator->item.size && !put_item(iterator, out))
+		return WEIR_MORE;
+	while (weir_output_room(out)) {
+		struct weir_span item = {NULL, 0};
+		enum weir_more more = iterator->next(iterator->context, &item);
+		if (more != WEIR_MORE)
+			return more;
+		iterator->item = item;
+		if (!item.size || !put_item(iterator, out))
+			return WEIR_MORE;
+	}
+	return WEIR_MORE;
+}
+
+static void iterator_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct iterator *iterator = (struct iterator *)producer;
+	if (iterator->close)
+		iterator->close(iterator->context, why);
+	free(iterator);
+}
+
+static const struct weir_producer_type iterator_type = {
+        .name = "iterator",
+        .more = iterator_more,
+        .close = iterator_close,
+};
+
+struct weir_producer *weir_iterator(
+        enum weir_more (*next)(void *context, struct weir_span *ret_item),
+        void (*close)(void *context, enum weir_close_reason why), void *context)
+{
+	struct iterator *iterator = malloc(sizeof *iterator);
+	if (!iterator) {
+		if (close)
+			close(context, WEIR_CLOSE_FAILED);
+		return NULL;
+	}
+	weir_producer_init(&iterator->base, &iterator_type);
+	iterator->next = next;
+	iterator->close = close;
+	iterator->context = context;
+	iterator->item = weir_span(NULL, 0);
+	return &iterator->base;
+}

@@ -1,0 +1,266 @@
+/*
+ * Outputs: pieces are appended, the room is kept, the bytes are counted. Invariant: size is the sum
+ * of the pieces' sizes, and size + room stays what it was at the start.
+ *
+ * Scratch that follows on scratch becomes one piece. Nothing is sent here, and no piece is ever
+ * taken out again.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "loop_internal.h"
+#include "output.h"
+
+/* Up to here a copy next to the scratch before it costs less than an iovec of its own. */
+enum {
+	COPY_RATHER = 256
+};
+
+void weir_output_init(struct weir_output *out, struct weir_loop *loop, struct weir_piece *pieces,
+        unsigned capacity, size_t room)
+{
+	*out = (struct weir_output){
+	        .loop = loop, .pieces = pieces, .capacity = capacity, .room = room};
+}
+
+void weir_output_init_inner(struct weir_output *inner, const struct weir_output *outer,
+        struct weir_piece *pieces, unsigned capacity, size_t room)
+{
+	weir_output_init(inner, outer->loop, pieces, capacity, room);
+}
+
+size_t weir_output_room(const struct weir_output *out)
+{
+	return out->count < out->capacity ? out->room : 0;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+static void append(struct weir_output *out, struct weir_piece piece)
+{
+	out->pieces[out->count++] = piece;
+	out->size += piece.size;
+	out->room -= piece.size;
+}
+
+static void append_scratch(struct weir_output *out, const char *data, size_t size)
+{
+	struct weir_piece *last = out->count ? &out->pieces[out->count - 1] : NULL;
+	if (last && last->kind == WEIR_PIECE_SCRATCH && last->data + last->size == data) {
+		last->size += size;
+		out->size += size;
+		out->room -= size;
+		return;
+	}
+	append(out, (struct weir_piece){
+	                    .data = data, .size = size, .fd = -1, .kind = WEIR_PIECE_SCRATCH});
+}
+
+static bool ends_in_top_scratch(const struct weir_output *out)
+{
+	if (!out->count)
+		return false;
+	const struct weir_piece *last = &out->pieces[out->count - 1];
+	return last->kind == WEIR_PIECE_SCRATCH &&
+	       weir_arena_is_top(weir_loop_arena(out->loop), last->data + last->size);
+}
+
+size_t weir_output_borrow(struct weir_output *out, const void *data, size_t size)
+{
+	size_t take = smaller(size, weir_output_room(out));
+	if (!take)
+		return 0;
+	if (take <= COPY_RATHER && ends_in_top_scratch(out)) {
+		size_t copied = weir_output_copy(out, data, take);
+		if (copied)
+			return copied;
+	}
+	append(out, (struct weir_piece){
+	                    .data = data, .size = take, .fd = -1, .kind = WEIR_PIECE_BORROWED});
+	return take;
+}
+
+size_t weir_output_put(struct weir_output *out, const void *data, size_t size)
+{
+	size_t copied = size <= COPY_RATHER ? weir_output_copy(out, data, size) : 0;
+	return copied ? copied : weir_output_borrow(out, data, size);
+}
+
+size_t weir_output_copy(struct weir_output *out, const void *data, size_t size)
+{
+	size_t got;
+	char *to = weir_output_reserve(out, size, &got);
+	if (!to)
+		return 0;
+	memcpy(to, data, got);
+	weir_output_commit(out, got);
+	return got;
+}
+
+/* What is reserved is noted in the place of the next piece, which is free or there were no room. */
+char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size)
+{
+	size_t take = smaller(size, weir_output_room(out));
+	char *bytes = take ? weir_arena_reserve_bytes(weir_loop_arena(out->loop), take) : NULL;
+	if (!bytes)
+		return NULL;
+	out->pieces[out->count] =
+	        (struct weir_piece){.data = bytes, .size = take, .kind = WEIR_PIECE_SCRATCH};
+	*ret_size = take;
+	return bytes;
+}
+
+void weir_output_commit(struct weir_output *out, size_t size)
+{
+	struct weir_arena *arena = weir_loop_arena(out->loop);
+	struct weir_piece reserved = out->pieces[out->count];
+	if (size < reserved.size && weir_arena_is_top(arena, reserved.data + reserved.size))
+		weir_arena_shrink(arena, reserved.data, size);
+	if (size)
+		append_scratch(out, reserved.data, size);
+}
+
+size_t weir_output_file(struct weir_output *out, int fd, off_t offset, size_t size)
+{
+	size_t take = smaller(size, weir_output_room(out));
+	if (take)
+		append(out,
+		        (struct weir_piece){
+		                .size = take, .offset = offset, .fd = fd, .kind = WEIR_PIECE_FILE});
+	return take;
+}
+
+size_t weir_output_forward(
+        struct weir_output *out, const struct weir_piece *piece, size_t from, size_t size)
+{
+	size_t take;
+	switch (piece->kind) {
+	case WEIR_PIECE_BORROWED:
+		return weir_output_borrow(out, piece->data + from, size);
+	case WEIR_PIECE_FILE:
+		return weir_output_file(out, piece->fd, piece->offset + (off_t)from, size);
+	case WEIR_PIECE_SCRATCH:
+		break;
+	}
+	take = smaller(size, weir_output_room(out));
+	if (take)
+		append_scratch(out, piece->data + from, take);
+	return take;
+}
+
+static int read_extent(int fd, off_t offset, char *to, size_t size)
+{
+	while (size) {
+		ssize_t got = pread(fd, to, size, offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		to += got;
+		offset += got;
+		size -= (size_t)got;
+	}
+	return 0;
+}
+
+int weir_output_bytes(
+        struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret)
+{
+	if (piece->kind != WEIR_PIECE_FILE) {
+		*ret = weir_span(piece->data, piece->size);
+		return 0;
+	}
+	char *bytes = weir_arena_reserve_bytes(weir_loop_arena(out->loop), piece->size);
+	if (!bytes)
+		return -ENOMEM;
+	int error = read_extent(piece->fd, piece->offset, bytes, piece->size);
+	if (error == 0)
+		*ret = weir_span(bytes, piece->size);
+	return error;
+}
+
+/* Copies the bytes of one piece to `to`. */
+static int read_piece(const struct weir_piece *piece, char *to)
+{
+	if (piece->kind == WEIR_PIECE_FILE)
+		return read_extent(piece->fd, piece->offset, to, piece->size);
+	memcpy(to, piece->data, piece->size);
+	return 0;
+}
+
+int weir_output_read(const struct weir_output *out, char *to)
+{
+	for (unsigned i = 0; i < out->count; i++) {
+		int error = read_piece(&out->pieces[i], to);
+		if (error < 0)
+			return error;
+		to += out->pieces[i].size;
+	}
+	return 0;
+}
+
+/* Copies all that is lent into one stretch, `to`; the pieces themselves stay as they are. */
+static int copy_lent(const struct weir_output *out, unsigned first, char *to)
+{
+	for (unsigned i = first; i < out->count; i++) {
+		const struct weir_piece *piece = &out->pieces[i];
+		if (piece->kind == WEIR_PIECE_SCRATCH)
+			continue;
+		int error = read_piece(piece, to);
+		if (error < 0)
+			return error;
+		to += piece->size;
+	}
+	return 0;
+}
+
+/* Turns lent pieces into the copies at `from`, and neighbours into one, so that places get free. */
+static void replace_lent(struct weir_output *out, unsigned first, const char *from)
+{
+	unsigned kept = first;
+	for (unsigned i = first; i < out->count; i++) {
+		struct weir_piece piece = out->pieces[i];
+		if (piece.kind != WEIR_PIECE_SCRATCH) {
+			piece = (struct weir_piece){.data = from,
+			        .size = piece.size,
+			        .fd = -1,
+			        .kind = WEIR_PIECE_SCRATCH};
+			from += piece.size;
+		}
+		struct weir_piece *last = kept > first ? &out->pieces[kept - 1] : NULL;
+		if (last && last->data + last->size == piece.data)
+			last->size += piece.size;
+		else
+			out->pieces[kept++] = piece;
+	}
+	out->count = kept;
+}
+
+int weir_output_settle(struct weir_output *out, unsigned first)
+{
+	size_t lent = 0;
+	for (unsigned i = first; i < out->count; i++)
+		if (out->pieces[i].kind != WEIR_PIECE_SCRATCH)
+			lent += out->pieces[i].size;
+	if (!lent)
+		return 0;
+	struct weir_arena *arena = weir_loop_arena(out->loop);
+	char *copies = weir_arena_reserve_bytes(arena, lent);
+	if (!copies)
+		return -ENOMEM;
+	int error = copy_lent(out, first, copies);
+	if (error < 0) {
+		weir_arena_shrink(arena, copies, 0);
+		return error;
+	}
+	replace_lent(out, first, copies);
+	return 0;
+}
+
+void *weir_output_scratch(struct weir_output *out, size_t size)
+{
+	return weir_arena_reserve(weir_loop_arena(out->loop), size);
+}

@@ -1,0 +1,80 @@
+/*
+ * Wakers: a wake from any thread becomes one task on the producer's loop. While that task is on its
+ * way further wakes are part of it: it is marked as gone before the producer is woken, so none is lost.
+ *
+ * A waker that is detached may outlive its loop. So the look whether it is detached and the post are
+ * one step, under the lock, which a counter alone could not give.
+ */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <weir/loop.h>
+#include <weir/producer.h>
+
+struct weir_waker {
+	struct weir_task task; /* holds a reference while it is posted */
+	atomic_uint references;
+	pthread_mutex_t lock;
+	struct weir_loop *loop;
+	struct weir_producer *producer; /* under the lock; NULL once detached */
+	bool posted;                    /* under the lock */
+};
+
+static void run(struct weir_task *task)
+{
+	struct weir_waker *waker = WEIR_CONTAINER(task, struct weir_waker, task);
+	pthread_mutex_lock(&waker->lock);
+	waker->posted = false;
+	struct weir_producer *producer = waker->producer;
+	pthread_mutex_unlock(&waker->lock);
+	/* Only this thread detaches, so the producer is still there without the lock. */
+	if (producer)
+		weir_wake(producer);
+	weir_waker_release(waker);
+}
+
+struct weir_waker *weir_waker_create(struct weir_loop *loop, struct weir_producer *producer)
+{
+	struct weir_waker *waker = calloc(1, sizeof *waker);
+	if (!waker)
+		return NULL;
+	waker->task.run = run;
+	atomic_init(&waker->references, 1);
+	pthread_mutex_init(&waker->lock, NULL);
+	waker->loop = loop;
+	waker->producer = producer;
+	return waker;
+}
+
+struct weir_waker *weir_waker_hold(struct weir_waker *waker)
+{
+	atomic_fetch_add_explicit(&waker->references, 1, memory_order_relaxed);
+	return waker;
+}
+
+void weir_waker_release(struct weir_waker *waker)
+{
+	if (atomic_fetch_sub_explicit(&waker->references, 1, memory_order_acq_rel) > 1)
+		return;
+	pthread_mutex_destroy(&waker->lock);
+	free(waker);
+}
+
+void weir_waker_wake(struct weir_waker *waker)
+{
+	pthread_mutex_lock(&waker->lock);
+	if (waker->producer && !waker->posted) {
+		waker->posted = true;
+		weir_loop_post(waker->loop, &weir_waker_hold(waker)->task);
+	}
+	pthread_mutex_unlock(&waker->lock);
+}
+
+void weir_waker_detach(struct weir_waker *waker)
+{
+	pthread_mutex_lock(&waker->lock);
+	waker->producer = NULL;
+	pthread_mutex_unlock(&waker->lock);
+	weir_waker_release(waker);
+}
