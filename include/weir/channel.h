@@ -29,14 +29,14 @@ struct weir_loop;
 struct weir_reply;
 
 enum weir_timeout {
-	WEIR_TIMEOUT_IDLE,     /* nothing was asked and nothing is owed */
-	WEIR_TIMEOUT_REQUEST,  /* a request began and did not end */
+	WEIR_TIMEOUT_IDLE,    /* nothing was asked and nothing is owed */
+	WEIR_TIMEOUT_REQUEST, /* a request began and did not end */
 	WEIR_TIMEOUT_PROGRESS, /* the peer takes no byte of what is owed, or sends none that is awaited */
 };
 
 /* The bounds of a channel. A 0 stands for the default of weir/limits.h. */
 struct weir_bounds {
-	size_t request_max;    /* WEIR_REQUEST_MAX: bytes of a whole request, its terminator not counted */
+	size_t request_max; /* WEIR_REQUEST_MAX: bytes of a whole request, its terminator not counted */
 	unsigned replies_max;  /* WEIR_REPLIES_MAX */
 	uint32_t idle_ms;      /* WEIR_IDLE_MS */
 	uint32_t request_ms;   /* WEIR_REQUEST_MS */

@@ -18,16 +18,16 @@ struct weir_server;
 struct weir_server_options {
 	struct weir_address address; /* port 0: any; see weir_server_address */
 	const struct weir_protocol *protocol;
-	void *context;		   /* for weir_channel_context */
+	void *context;             /* for weir_channel_context */
 	struct weir_bounds bounds; /* all zero: the defaults */
-	bool shared;		   /* SO_REUSEPORT: one server on each of several loops */
+	bool shared;               /* SO_REUSEPORT: one server on each of several loops */
 	/* Told why a connection could not be accepted (EMFILE, …), at most once a pause. May be NULL. */
 	void (*accept_failed)(void *context, int error);
 };
 
 /* Listens and accepts. The protocol must outlive the server. 0 or a negative errno. */
 WEIR_API int weir_server_create(struct weir_loop *loop, const struct weir_server_options *options,
-	struct weir_server **ret);
+        struct weir_server **ret);
 
 /* The address it really listens on. */
 WEIR_API const struct weir_address *weir_server_address(const struct weir_server *server);
@@ -40,7 +40,7 @@ WEIR_API unsigned weir_server_channels(const struct weir_server *server);
  * the rest, and calls `drained(context)`.
  */
 WEIR_API void weir_server_drain(
-	struct weir_server *server, void (*drained)(void *context), void *context);
+        struct weir_server *server, void (*drained)(void *context), void *context);
 
 /* Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol. */
 WEIR_API void weir_server_destroy(struct weir_server *server);
@@ -51,7 +51,7 @@ WEIR_API void weir_server_destroy(struct weir_server *server);
  * called then. 0 or a negative errno (nothing is called then).
  */
 WEIR_API int weir_connect(struct weir_loop *loop, const struct weir_address *address,
-	const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
-	struct weir_channel **ret);
+        const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
+        struct weir_channel **ret);
 
 #endif

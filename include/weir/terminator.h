@@ -15,9 +15,9 @@
 #include <weir/span.h>
 
 enum weir_scan {
-	WEIR_SCAN_MORE,	 /* no end in sight */
+	WEIR_SCAN_MORE,  /* no end in sight */
 	WEIR_SCAN_FOUND, /* the request ends here */
-	WEIR_SCAN_BAD,	 /* whatever follows, this can be no request */
+	WEIR_SCAN_BAD,   /* whatever follows, this can be no request */
 };
 
 /* What a scan found, counted from the start of the request. */
@@ -37,8 +37,8 @@ struct weir_terminator_type {
 	 * earlier call that answered MORE. `before` counts the bytes of this request handed over
 	 * before `data`. Sets *ret as the answer needs it; all zero at the call.
 	 */
-	enum weir_scan (*scan)(const struct weir_terminator *terminator, struct weir_span data,
-		size_t seen, uint64_t before, struct weir_cut *ret);
+	enum weir_scan (*scan)(struct weir_terminator *terminator, struct weir_span data,
+	        size_t seen, uint64_t before, struct weir_cut *ret);
 };
 
 /* To write one of your own: a type, and a value that points to it. */
@@ -49,7 +49,8 @@ struct weir_terminator {
 		uint64_t length;
 		const void *context;
 	};
-	uint32_t size; /* of the delimiter */
+	uint32_t size;  /* of the delimiter */
+	uint32_t state; /* the scan's own; the channel makes it 0 before each request */
 };
 
 /* 1 to WEIR_DELIMITER_MAX bytes, which must stay valid as long as the terminator is set. */

@@ -25,9 +25,9 @@ struct weir_transport_type {
 
 	/* The bytes taken, or a negative errno. `more` says that further data follows at once. */
 	ssize_t (*send)(struct weir_transport *transport, int fd, const struct iovec *pieces,
-		unsigned count, bool more);
+	        unsigned count, bool more);
 	ssize_t (*send_file)(
-		struct weir_transport *transport, int fd, int file, off_t offset, size_t size);
+	        struct weir_transport *transport, int fd, int file, off_t offset, size_t size);
 
 	/* No more output follows. 0, -EAGAIN (call again when writable) or another errno. */
 	int (*finish)(struct weir_transport *transport, int fd);

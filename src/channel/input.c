@@ -139,6 +139,7 @@ static void cut_found(
 	bool skipped = channel->skipping;
 	advance(region, cut->end);
 	channel->before = 0;
+	channel->terminator.state = 0;
 	channel->skipping = false;
 	channel->request_at_ms = weir_channel_clock(channel);
 	weir_loop_counters(channel->host->loop)->requests++;
@@ -180,7 +181,7 @@ static void cut_more(struct weir_channel *channel, struct region *region, size_t
 void weir_input_cut(struct weir_channel *channel, struct region *region)
 {
 	while (weir_input_pending(channel, region)) {
-		const struct weir_terminator *terminator = &channel->terminator;
+		struct weir_terminator *terminator = &channel->terminator;
 		struct weir_cut cut = {0};
 		if (channel->changed)
 			region->seen = 0;

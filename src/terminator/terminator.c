@@ -22,8 +22,8 @@ static size_t begun(struct weir_span data, const char *delimiter, size_t size)
 	return 0;
 }
 
-static enum weir_scan scan_delimiter(const struct weir_terminator *terminator,
-        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan scan_delimiter(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	size_t size = terminator->size;
 	size_t from = seen < size ? 0 : seen - size + 1;
@@ -40,7 +40,7 @@ static enum weir_scan scan_delimiter(const struct weir_terminator *terminator,
 	return WEIR_SCAN_FOUND;
 }
 
-static enum weir_scan scan_length(const struct weir_terminator *terminator, struct weir_span data,
+static enum weir_scan scan_length(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	uint64_t left = terminator->length - before;
@@ -51,8 +51,8 @@ static enum weir_scan scan_length(const struct weir_terminator *terminator, stru
 	return WEIR_SCAN_FOUND;
 }
 
-static enum weir_scan scan_everything(const struct weir_terminator *terminator,
-        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan scan_everything(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	(void)terminator, (void)data, (void)seen, (void)before, (void)ret;
 	return WEIR_SCAN_MORE;
