@@ -192,11 +192,25 @@ static int find_host(struct weir_http_request *request, uint64_t repeated)
 	return 0;
 }
 
+/* Member by member: gcc clears a struct of this size with `rep stos`, a fifth of a small parse. */
 static void clear(struct weir_http_request *request)
 {
-	/* The big arrays behind `first` count only as far as field_count. */
-	memset(request, 0, offsetof(struct weir_http_request, kinds));
+	const struct weir_span none = {NULL, 0};
+	request->method = WEIR_HTTP_OTHER;
 	request->minor = 1;
+	request->has_query = false;
+	request->has_length = false;
+	request->chunked = false;
+	request->keep_alive = false;
+	request->expect_continue = false;
+	request->length = 0;
+	request->method_name = none;
+	request->target = none;
+	request->path = none;
+	request->query = none;
+	request->host = none;
+	request->field_count = 0;
+	memset(request->first, 0, sizeof request->first);
 }
 
 int weir_http_head_parse(struct weir_span head, struct weir_http_request *request)

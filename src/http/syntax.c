@@ -54,3 +54,17 @@ const uint8_t weir_http_classes[256] = {
         ['~'] = T | P | H | V | U,
         [0x80 ... 0xff] = V,
 };
+
+size_t weir_http_quoted(struct weir_span text)
+{
+	size_t at = 1;
+	if (text.size < 2 || text.data[0] != '"')
+		return 0;
+	for (; at < text.size && text.data[at] != '"'; at++) {
+		if (text.data[at] == '\\' && ++at == text.size)
+			return 0;
+		if (!weir_http_is(text.data[at], WEIR_HTTP_VCHAR))
+			return 0;
+	}
+	return at < text.size ? at + 1 : 0;
+}

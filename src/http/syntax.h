@@ -38,6 +38,17 @@ static inline size_t weir_http_run(struct weir_span text, enum weir_http_class o
 	return size;
 }
 
+/* The size of the quoted-string at the front, its quotes included; 0 if there is none that ends. */
+size_t weir_http_quoted(struct weir_span text);
+
+/* `text` without the spaces and tabs at its front. */
+static inline struct weir_span weir_http_skip_space(struct weir_span text)
+{
+	while (text.size && (*text.data == ' ' || *text.data == '\t'))
+		text = weir_span_skip(text, 1);
+	return text;
+}
+
 /* The value of a hexadecimal digit. */
 static inline unsigned weir_http_hex(char xdigit)
 {
