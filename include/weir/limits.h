@@ -11,10 +11,10 @@
 #define WEIR_WORK_QUEUE_MAX 4096     /* work waiting for a thread */
 
 /* -- input -- */
-#define WEIR_RECEIVE_SIZE (64 * 1024) /* the loop's receive buffer: one read takes this much at most */
+#define WEIR_RECEIVE_SIZE (64 * 1024) /* the loop's receive buffer: one read a turn takes this much */
 #define WEIR_DELIMITER_MAX 256	      /* bytes of a delimiter */
 #define WEIR_REQUEST_MAX (64 * 1024)  /* bytes of one whole request (set by the protocol) */
-#define WEIR_READ_BUDGET (256 * 1024) /* bytes read from one channel in a turn */
+#define WEIR_BODY_RATE_MIN 4000	      /* bytes a second that streamed input must keep up, after WEIR_REQUEST_MS */
 
 /* -- output -- */
 #define WEIR_REPLIES_MAX 128		/* replies open or unsent in a channel; reading stops there (set) */

@@ -1,0 +1,31 @@
+/* Echo: every line comes back. Try it: nc 127.0.0.1 7000 */
+#include <stdio.h>
+
+#include <weir/error.h>
+#include <weir/loop.h>
+#include <weir/server.h>
+
+static void echo_request(struct weir_channel *channel, struct weir_span line)
+{
+	weir_channel_push_copy(channel, line);
+	weir_channel_push_static(channel, "\r\n");
+}
+
+static const struct weir_protocol echo = {.name = "echo", .request = echo_request};
+
+int main(void)
+{
+	struct weir_loop *loop;
+	struct weir_server *server;
+	struct weir_server_options options = {.protocol = &echo};
+	weir_address_parse(WEIR_SPAN("127.0.0.1:7000"), &options.address);
+	int error = weir_loop_create(&loop);
+	if (error == 0)
+		error = weir_server_create(loop, &options, &server);
+	if (error < 0) {
+		fprintf(stderr, "echo: cannot listen on 127.0.0.1:7000: %s\n", weir_error_text(error));
+		return 1;
+	}
+	puts("echo: listening on 127.0.0.1:7000");
+	return weir_loop_run(loop) < 0;
+}

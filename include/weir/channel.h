@@ -1,0 +1,182 @@
+/*
+ * A channel: one connection. Its input is cut into requests by the terminator that is set; its
+ * replies stand in a queue and leave in order, each when it is ready.
+ *
+ *             terminator            reply queue
+ *   bytes ──▶ cut ──▶ request() ──▶ [ reply ][ reply (open) ][ reply ] ──▶ bytes
+ *
+ * Everything here is for the loop's own thread, except weir_push_from_thread(). What a callback
+ * does to its channel (push, close, abort) takes effect when the callback has returned.
+ *
+ * Life cycle: open() once, any number of request(), piece() …, close() once, last. The channel is
+ * valid from open() until close() returns.
+ */
+#ifndef WEIR_CHANNEL_H
+#define WEIR_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/address.h>
+#include <weir/api.h>
+#include <weir/producer.h>
+#include <weir/span.h>
+#include <weir/terminator.h>
+
+struct weir_channel;
+struct weir_loop;
+struct weir_reply;
+
+enum weir_timeout {
+	WEIR_TIMEOUT_IDLE,    /* nothing was asked and nothing is owed */
+	WEIR_TIMEOUT_REQUEST, /* a request began and did not end */
+	WEIR_TIMEOUT_PROGRESS, /* the peer takes no byte of what is owed, or sends none that is awaited */
+};
+
+/* The bounds of a channel. A 0 stands for the default of weir/limits.h. */
+struct weir_bounds {
+	size_t request_max; /* WEIR_REQUEST_MAX: bytes of a whole request, its terminator not counted */
+	unsigned replies_max;  /* WEIR_REPLIES_MAX */
+	uint32_t idle_ms;      /* WEIR_IDLE_MS */
+	uint32_t request_ms;   /* WEIR_REQUEST_MS */
+	uint32_t progress_ms;  /* WEIR_PROGRESS_MS */
+	unsigned channels_max; /* WEIR_CHANNELS_MAX: of a server on one loop */
+	uint32_t drain_ms;     /* WEIR_DRAIN_MS */
+};
+
+/* What a server speaks. Every function but `request` may be NULL. */
+struct weir_protocol {
+	const char *name;
+
+	/*
+	 * The connection stands: set a terminator (CRLF, whole, if you do not), push a greeting. A
+	 * negative errno refuses: close() follows with it.
+	 */
+	int (*open)(struct weir_channel *channel);
+
+	/*
+	 * A request is complete. Whole input: `request` is all of it, valid until this returns.
+	 * Streamed input: all of it was given to piece(), `request` is empty.
+	 */
+	void (*request)(struct weir_channel *channel, struct weir_span request);
+
+	/* Streamed input: the next bytes of the request, never none, valid until this returns. */
+	void (*piece)(struct weir_channel *channel, struct weir_span bytes);
+
+	/*
+	 * The input broke a rule: WEIR_E_LIMIT, the request is larger than the bound: what there was is dropped, and
+	 * so will be the rest up to its terminator; WEIR_E_SYNTAX, the terminator refuses the
+	 * input: nothing is read any more. When NULL the channel is aborted.
+	 */
+	void (*overflow)(struct weir_channel *channel, int error);
+
+	/* The peer will send nothing further. When NULL the channel closes after its replies. */
+	void (*eof)(struct weir_channel *channel);
+
+	/* When NULL, and after it unless the channel was closed in it, the channel is aborted. */
+	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
+
+	/* All replies have gone. */
+	void (*drained)(struct weir_channel *channel);
+
+	/* The last call: 0 after an orderly end, else what ended it (-ECONNRESET, -ETIMEDOUT, …). */
+	void (*close)(struct weir_channel *channel, int error);
+};
+
+/* -- what it is ------------------------------------------------------------------------------- */
+
+/* A pointer of the protocol's own for this channel; NULL at first. */
+WEIR_API void *weir_channel_session(const struct weir_channel *channel);
+WEIR_API void weir_channel_set_session(struct weir_channel *channel, void *session);
+
+/* The context given to weir_server_create or weir_connect. */
+WEIR_API void *weir_channel_context(const struct weir_channel *channel);
+WEIR_API struct weir_loop *weir_channel_loop(const struct weir_channel *channel);
+WEIR_API const struct weir_address *weir_channel_peer(const struct weir_channel *channel);
+
+/* The address the peer connected to. 0 or a negative errno. */
+WEIR_API int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret);
+
+/* Replies open or not gone yet. */
+WEIR_API unsigned weir_channel_replies(const struct weir_channel *channel);
+
+/* The server wants to stop: finish, and close. */
+WEIR_API bool weir_channel_draining(const struct weir_channel *channel);
+
+/* -- input ------------------------------------------------------------------------------------ */
+
+/* The next request ends so; it is collected and given whole (whole), or given as it comes (streamed). */
+WEIR_API void weir_channel_await(struct weir_channel *channel, struct weir_terminator terminator);
+WEIR_API void weir_channel_stream(struct weir_channel *channel, struct weir_terminator terminator);
+
+/* Another bound for whole requests from here on, instead of bounds.request_max. */
+WEIR_API void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size);
+
+/* Stops and goes on reading, as when a disk is slower than the client. Pauses do not add up. */
+WEIR_API void weir_channel_pause(struct weir_channel *channel);
+WEIR_API void weir_channel_resume(struct weir_channel *channel);
+
+/* -- replies ---------------------------------------------------------------------------------- */
+
+/*
+ * Puts a reply last in the queue. Takes the producer in any case; NULL (a constructor without
+ * memory) aborts the channel, since a reply would be missing. 0 or a negative errno.
+ */
+WEIR_API int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer);
+
+/* A reply of static text or of text that outlives the channel; of text that is copied. */
+WEIR_API int weir_channel_push_static(struct weir_channel *channel, const char *text);
+WEIR_API int weir_channel_push_copy(struct weir_channel *channel, struct weir_span bytes);
+
+/*
+ * Opens a place in the queue, to be filled later; the replies behind it wait. NULL without memory
+ * (the channel is aborted then). The handle is valid until weir_reply_fill, also when the channel
+ * has closed meanwhile: so each open reply must be filled once.
+ */
+WEIR_API struct weir_reply *weir_reply_open(struct weir_channel *channel);
+
+/*
+ * Fills it; takes the producer in any case. NULL aborts the channel. If the channel is gone the
+ * producer is closed at once (WEIR_CLOSE_ABORTED).
+ */
+WEIR_API void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer);
+
+/* The channel of an open reply, or NULL: it has closed, and what is still being made is in vain. */
+WEIR_API struct weir_channel *weir_reply_channel(const struct weir_reply *reply);
+
+/* -- ends ------------------------------------------------------------------------------------- */
+
+/* Closes when the replies in the queue have gone; reads no further requests. */
+WEIR_API void weir_channel_close(struct weir_channel *channel);
+
+/* Closes now, with a reset; what was not sent is lost. `error` is what close() will be told. */
+WEIR_API void weir_channel_abort(struct weir_channel *channel, int error);
+
+/*
+ * Should a producer fail, end with a reset and not in an orderly way: for replies whose end is
+ * told by the end of the connection alone.
+ */
+WEIR_API void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset);
+
+/* -- from other threads ------------------------------------------------------------------------ */
+
+/* A name for a channel that may be kept and passed on for ever; it says nothing once the channel has closed. */
+struct weir_channel_ref {
+	struct weir_loop *loop;
+	int fd;
+	uint32_t generation;
+};
+
+WEIR_API struct weir_channel_ref weir_channel_ref(const struct weir_channel *channel);
+
+/* On the loop's thread: the channel, or NULL if it has closed. */
+WEIR_API struct weir_channel *weir_channel_find(struct weir_channel_ref ref);
+
+/*
+ * weir_channel_push from any thread, as long as the loop lives. The producer must not have been
+ * asked yet. 0 or -ENOMEM (the producer is closed then, on this thread).
+ */
+WEIR_API int weir_push_from_thread(struct weir_channel_ref ref, struct weir_producer *producer);
+
+#endif

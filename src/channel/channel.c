@@ -1,0 +1,345 @@
+/*
+ * The life of a channel. Whatever happens (an event, a task, a timer) comes down to process():
+ * receive, cut and call the protocol, flush, and perhaps end. Callbacks never nest: what they ask
+ * for is noted in the channel and done here, after them.
+ *
+ * A channel is freed in process() only, so that everybody else may hold on to it while `busy`.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <weir/error.h>
+
+#include "channel_state.h"
+#include "loop_internal.h"
+
+uint32_t weir_channel_clock(const struct weir_channel *channel)
+{
+	return (uint32_t)weir_loop_now_ms(channel->host->loop);
+}
+
+bool weir_channel_idle(const struct weir_channel *channel)
+{
+	return !channel->last && !channel->kept && !channel->before && !channel->streamed &&
+	       !channel->connecting;
+}
+
+/* What the state asks of the poller; the call is made only when that changes. */
+static void watch_events(struct weir_channel *channel)
+{
+	unsigned events = channel->blocked ? WEIR_WRITABLE : 0;
+	if (channel->lingering || weir_input_wanted(channel))
+		events |= WEIR_READABLE;
+	if (events == channel->events)
+		return;
+	int error = weir_watch_change(channel->host->loop, &channel->watch, events);
+	if (error < 0)
+		weir_channel_kill(channel, error, true);
+	channel->events = (uint8_t)events;
+}
+
+/* A close() of a socket that holds unread input resets the connection, and the peer would lose our last words. */
+static bool must_linger(const struct weir_channel *channel)
+{
+	return !channel->eof && (channel->kept || channel->refused || channel->streamed ||
+	                                channel->skipping || channel->paused);
+}
+
+static void end_output(struct weir_channel *channel)
+{
+	int error = channel->transport->type->finish(channel->transport, channel->watch.fd);
+	channel->blocked = error == -EAGAIN;
+	if (error == -EAGAIN)
+		return;
+	if (error < 0 || !must_linger(channel)) {
+		weir_channel_kill(channel, 0, false);
+		return;
+	}
+	channel->lingering = true;
+	free(channel->kept);
+	channel->kept = NULL;
+}
+
+static void drop_linger_input(struct weir_channel *channel)
+{
+	char *buffer = weir_loop_receive_buffer(channel->host->loop);
+	ssize_t got = buffer ? channel->transport->type->receive(channel->transport,
+	                               channel->watch.fd, buffer, WEIR_RECEIVE_SIZE)
+	                     : -ENOMEM;
+	if (got == 0 || (got < 0 && got != -EAGAIN))
+		weir_channel_kill(channel, 0, false);
+}
+
+static void set_reset(int fd)
+{
+	struct linger none = {.l_onoff = 1, .l_linger = 0};
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
+void weir_channel_destroy(struct weir_channel *channel)
+{
+	struct weir_host *host = channel->host;
+	channel->busy = true; /* whatever the last callbacks ask for is not to be scheduled */
+	weir_timer_stop(&channel->timer);
+	weir_loop_cancel(host->loop, &channel->task);
+	weir_list_remove(&channel->link);
+	host->count--;
+	weir_loop_counters(host->loop)->channels_closed++;
+	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
+	if (host->protocol->close)
+		host->protocol->close(channel, channel->error);
+	if (channel->reset)
+		set_reset(channel->watch.fd);
+	channel->transport->type->close(channel->transport);
+	weir_watch_close(host->loop, &channel->watch);
+	free(channel->remainder);
+	free(channel->kept);
+	free(channel);
+	if (host->channel_gone)
+		host->channel_gone(host);
+}
+
+/* Tells once that the queue is empty; the protocol may push again. True if it was told. */
+static bool tell_drained(struct weir_channel *channel)
+{
+	if (channel->last || channel->drain_told || channel->dead)
+		return false;
+	channel->drain_told = true;
+	if (!channel->host->protocol->drained)
+		return false;
+	channel->host->protocol->drained(channel);
+	return channel->last;
+}
+
+static void run(struct weir_channel *channel, const char *buffer, size_t received)
+{
+	struct region region;
+	if (!weir_input_begin(channel, buffer, received, &region)) {
+		weir_channel_kill(channel, -ENOMEM, true);
+		return;
+	}
+	do {
+		weir_input_cut(channel, &region);
+		weir_channel_flush(channel);
+	} while (tell_drained(channel) || weir_input_pending(channel, &region));
+	weir_input_end(channel, &region);
+}
+
+static void process(struct weir_channel *channel, bool readable)
+{
+	char *buffer = NULL;
+	size_t received = 0;
+	channel->busy = true;
+	if (readable && weir_input_wanted(channel)) {
+		buffer = weir_loop_receive_buffer(channel->host->loop);
+		if (buffer)
+			received = weir_input_receive(channel, buffer);
+		else
+			weir_channel_kill(channel, -ENOMEM, true);
+	}
+	if (!channel->dead)
+		run(channel, buffer, received);
+	if (channel->eof && !channel->eof_told && !channel->dead) {
+		weir_input_tell_eof(channel);
+		weir_channel_flush(channel);
+	}
+	if (channel->host->draining && weir_channel_idle(channel))
+		channel->closing = true;
+	if (channel->closing && !channel->last && !channel->dead)
+		end_output(channel);
+	if (!channel->dead)
+		watch_events(channel);
+	channel->busy = false;
+	if (channel->dead)
+		weir_channel_destroy(channel);
+	else
+		weir_channel_arm(channel);
+}
+
+void weir_channel_task(struct weir_task *task)
+{
+	struct weir_channel *channel = WEIR_CONTAINER(task, struct weir_channel, task);
+	if (channel->dead)
+		weir_channel_destroy(channel);
+	else if (!channel->connecting && !channel->lingering)
+		process(channel, false);
+}
+
+void weir_channel_schedule(struct weir_channel *channel)
+{
+	if (channel->busy)
+		return;
+	channel->task.run = weir_channel_task;
+	weir_loop_defer(channel->host->loop, &channel->task);
+}
+
+static int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+		return -errno;
+	return -error;
+}
+
+static void on_event(struct weir_watch *watch, unsigned events)
+{
+	struct weir_channel *channel = WEIR_CONTAINER(watch, struct weir_channel, watch);
+	if (channel->connecting) {
+		int error = socket_error(watch->fd);
+		if (error < 0)
+			weir_channel_kill(channel, error, false);
+		else
+			weir_channel_start(channel);
+		return;
+	}
+	if (channel->lingering) {
+		drop_linger_input(channel);
+		return;
+	}
+	if (events & WEIR_BROKEN && !(events & WEIR_READABLE)) {
+		int error = socket_error(watch->fd);
+		weir_channel_kill(channel, error < 0 ? error : -ECONNRESET, false);
+		return;
+	}
+	if (events & WEIR_WRITABLE)
+		channel->blocked = false;
+	process(channel, events & WEIR_READABLE);
+}
+
+void weir_channel_start(struct weir_channel *channel)
+{
+	struct weir_host *host = channel->host;
+	channel->connecting = false;
+	channel->open = true;
+	channel->busy = true;
+	int error = host->protocol->open ? host->protocol->open(channel) : 0;
+	channel->busy = false;
+	if (error < 0)
+		weir_channel_kill(channel, error, false);
+	else
+		process(channel, false);
+}
+
+void weir_channel_kill(struct weir_channel *channel, int error, bool reset)
+{
+	if (channel->dead)
+		return;
+	channel->dead = true;
+	channel->reset = reset;
+	channel->error = error;
+	weir_channel_schedule(channel);
+}
+
+void weir_bounds_fill(struct weir_bounds *bounds)
+{
+	if (!bounds->request_max)
+		bounds->request_max = WEIR_REQUEST_MAX;
+	if (!bounds->replies_max)
+		bounds->replies_max = WEIR_REPLIES_MAX;
+	if (!bounds->idle_ms)
+		bounds->idle_ms = WEIR_IDLE_MS;
+	if (!bounds->request_ms)
+		bounds->request_ms = WEIR_REQUEST_MS;
+	if (!bounds->progress_ms)
+		bounds->progress_ms = WEIR_PROGRESS_MS;
+	if (!bounds->channels_max)
+		bounds->channels_max = WEIR_CHANNELS_MAX;
+	if (!bounds->drain_ms)
+		bounds->drain_ms = WEIR_DRAIN_MS;
+}
+
+struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
+        const struct weir_address *peer, bool connecting, int *ret_error)
+{
+	struct weir_channel *channel = calloc(1, sizeof *channel);
+	if (!channel) {
+		*ret_error = -ENOMEM;
+		return NULL;
+	}
+	channel->host = host;
+	channel->transport = weir_tcp();
+	channel->terminator = weir_until_line_end();
+	channel->request_max = (uint32_t)host->bounds.request_max;
+	channel->peer = *peer;
+	channel->connecting = connecting;
+	channel->drain_told = true;
+	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;
+	channel->progress_at_ms = weir_channel_clock(channel);
+	weir_list_init(&channel->timer.link);
+	*ret_error = weir_watch_start(host->loop, &channel->watch, fd, channel->events, on_event);
+	if (*ret_error < 0) {
+		free(channel);
+		return NULL;
+	}
+	weir_list_append(&host->channels, &channel->link);
+	host->count++;
+	weir_loop_counters(host->loop)->channels_opened++;
+	weir_channel_arm(channel);
+	return channel;
+}
+
+/* -- what users call --------------------------------------------------------------------------- */
+
+void weir_channel_close(struct weir_channel *channel)
+{
+	channel->closing = true;
+	weir_channel_schedule(channel);
+}
+
+void weir_channel_abort(struct weir_channel *channel, int error)
+{
+	weir_channel_kill(channel, error, true);
+}
+
+void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset)
+{
+	channel->hard_fail = reset;
+}
+
+void *weir_channel_session(const struct weir_channel *channel)
+{
+	return channel->session;
+}
+
+void weir_channel_set_session(struct weir_channel *channel, void *session)
+{
+	channel->session = session;
+}
+
+void *weir_channel_context(const struct weir_channel *channel)
+{
+	return channel->host->context;
+}
+
+struct weir_loop *weir_channel_loop(const struct weir_channel *channel)
+{
+	return channel->host->loop;
+}
+
+const struct weir_address *weir_channel_peer(const struct weir_channel *channel)
+{
+	return &channel->peer;
+}
+
+int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret)
+{
+	struct weir_address address;
+	socklen_t size = sizeof address;
+	if (getsockname(channel->watch.fd, &address.any, &size) < 0)
+		return -errno;
+	*ret = address;
+	return 0;
+}
+
+unsigned weir_channel_replies(const struct weir_channel *channel)
+{
+	return channel->reply_count;
+}
+
+bool weir_channel_draining(const struct weir_channel *channel)
+{
+	return channel->host->draining;
+}

@@ -1,0 +1,172 @@
+/*
+ * What a channel is made of, for the files of this folder.
+ *
+ *   input.c     receives, cuts, calls the protocol
+ *   reply.c     the queue of replies
+ *   flush.c     asks the replies' producers and sends what they put
+ *   timeout.c   which time limit applies now
+ *   channel.c   beginning and end, and process(): one run of input ─▶ flush ─▶ end
+ */
+#ifndef WEIR_CHANNEL_STATE_H
+#define WEIR_CHANNEL_STATE_H
+
+#include <weir/channel.h>
+#include <weir/limits.h>
+#include <weir/loop.h>
+#include <weir/server.h>
+#include <weir/transport.h>
+
+/* What all channels of a server on one loop (or one outgoing channel) have in common. */
+struct weir_host {
+	struct weir_loop *loop;
+	const struct weir_protocol *protocol;
+	void *context;
+	struct weir_bounds bounds; /* no 0 left */
+	struct weir_list channels;
+	unsigned count;
+	bool draining;
+	void (*channel_gone)(struct weir_host *host); /* after one was freed; may free the host */
+};
+
+enum reply_state {
+	REPLY_OPEN,    /* not filled yet */
+	REPLY_READY,   /* its producer may be asked */
+	REPLY_WAITING, /* its producer will wake us */
+	REPLY_DONE,    /* nothing more to ask; may have bytes on the way */
+	REPLY_FAILED,  /* the same, and then the channel ends */
+};
+
+struct weir_reply {
+	struct weir_waiter waiter;
+	struct weir_reply *next;        /* a ring: the last one's is the first */
+	struct weir_channel *channel;   /* NULL: gone, only weir_reply_fill is to come */
+	struct weir_producer *producer; /* NULL while open */
+	uint64_t end; /* the channel's `sent` when the last byte it put has gone */
+	enum reply_state state;
+	bool woken; /* while it was being asked */
+};
+
+/* Input that is not consumed yet: the beginning of a request, or what may not be cut now. */
+struct kept {
+	size_t size;
+	size_t capacity;
+	size_t seen; /* bytes that the terminator has scanned without finding the end */
+	char bytes[];
+};
+
+/* Output that the kernel would not take: pieces, and behind them what was scratch. */
+struct remainder {
+	unsigned first;
+	unsigned count;
+	struct weir_piece pieces[];
+};
+
+enum timing {
+	TIMING_NONE, /* something of ours is awaited */
+	TIMING_IDLE,
+	TIMING_REQUEST,
+	TIMING_BODY,
+	TIMING_OUTPUT,
+	TIMING_LINGER,
+	TIMING_CONNECT,
+};
+
+/* Size matters: this is all that an idle client costs. */
+struct weir_channel {
+	struct weir_watch watch;
+	struct weir_host *host;
+	struct weir_transport *transport;
+	void *session;
+	struct weir_list link; /* in host->channels */
+	struct weir_timer timer;
+	struct weir_task task; /* process() later */
+
+	struct weir_terminator terminator;
+	struct kept *kept; /* NULL when nothing is */
+	uint64_t
+	        before; /* bytes of a streamed request handed over, or of an overlong one dropped */
+
+	struct weir_reply *last; /* of the ring of replies; NULL when there is none */
+	struct remainder *remainder;
+	uint64_t sent; /* bytes taken by the transport */
+
+	uint32_t request_max;
+	uint32_t progress_at_ms; /* the clock's low bits when a byte came or went last */
+	uint32_t request_at_ms;  /* … when the request that is coming in began */
+	int error;               /* what close() will be told */
+	struct weir_address peer;
+	uint16_t reply_count;
+
+	uint8_t events;      /* watched now: enum weir_event */
+	uint8_t timing : 3;  /* enum timing the timer was set for */
+	bool open : 1;       /* open() was called: close() is due */
+	bool busy : 1;       /* in process() or a callback */
+	bool streamed : 1;   /* input goes to piece() */
+	bool changed : 1;    /* a terminator was set and not looked at yet */
+	bool skipping : 1;   /* an overlong request, up to its end */
+	bool paused : 1;     /* by the protocol */
+	bool refused : 1;    /* the terminator said BAD: nothing is read any more */
+	bool eof : 1;        /* the peer's end was seen … */
+	bool eof_told : 1;   /* … and told */
+	bool proven : 1;     /* takes what it is sent: WEIR_UNSENT_HIGH is set */
+	bool blocked : 1;    /* the transport takes nothing now */
+	bool closing : 1;    /* after the queue */
+	bool lingering : 1;  /* our end is sent; reading and dropping */
+	bool dead : 1;       /* to be freed as soon as it is not busy */
+	bool reset : 1;      /* dead, and to end with a reset */
+	bool hard_fail : 1;  /* weir_channel_reset_on_failure */
+	bool drain_told : 1; /* drained() was called since the last reply */
+	bool connecting : 1;
+};
+
+/* -- channel.c -- */
+
+/* A channel for a connected (or, `connecting`) socket; NULL without memory or watch (*ret_error). The descriptor is taken
+ * only on success. */
+struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
+        const struct weir_address *peer, bool connecting, int *ret_error);
+void weir_channel_start(struct weir_channel *channel);
+void weir_channel_schedule(struct weir_channel *channel);
+/* The task that weir_channel_schedule defers. */
+void weir_channel_task(struct weir_task *task);
+/* Frees a dead channel at once; not while it is busy. */
+void weir_channel_destroy(struct weir_channel *channel);
+void weir_channel_kill(struct weir_channel *channel, int error, bool reset);
+void weir_bounds_fill(struct weir_bounds *bounds);
+uint32_t weir_channel_clock(const struct weir_channel *channel);
+/* Nothing asked, nothing owed: may be closed without harm. */
+bool weir_channel_idle(const struct weir_channel *channel);
+
+/* -- input.c -- */
+
+/* A stretch of input in memory; the current request begins at data[0]. */
+struct region {
+	const char *data;
+	size_t size;
+	size_t seen;
+};
+
+bool weir_input_wanted(const struct weir_channel *channel);
+/* Reads once into the loop's buffer: the bytes, or 0. Notes the end of the input and errors. */
+size_t weir_input_receive(struct weir_channel *channel, char *buffer);
+/* Where the input stands after `received` bytes in `buffer`; returns false without memory. */
+bool weir_input_begin(
+        struct weir_channel *channel, const char *buffer, size_t received, struct region *ret);
+void weir_input_cut(struct weir_channel *channel, struct region *region);
+bool weir_input_pending(const struct weir_channel *channel, const struct region *region);
+/* Keeps what is left for later. */
+void weir_input_end(struct weir_channel *channel, const struct region *region);
+void weir_input_tell_eof(struct weir_channel *channel);
+
+/* -- reply.c -- */
+struct weir_reply *weir_reply_first(const struct weir_channel *channel);
+void weir_replies_pop_sent(struct weir_channel *channel);
+void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason why);
+
+/* -- flush.c -- */
+void weir_channel_flush(struct weir_channel *channel);
+
+/* -- timeout.c -- */
+void weir_channel_arm(struct weir_channel *channel);
+
+#endif

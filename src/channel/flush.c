@@ -1,0 +1,284 @@
+/*
+ * Flush: asks the replies' producers, in order, for one output, sends it, and goes on as long as
+ * the transport takes it.
+ *
+ *   replies  [ DONE ][ DONE ][ MORE ][ open ]
+ *              └──── one output ────┘   one sendmsg
+ *
+ * A producer is asked again only when all it put was taken, so nothing is queued here. Only what
+ * the kernel leaves over is kept, as a remainder: borrowed memory and files as they are, scratch
+ * copied. Batching falls out of it: sixteen pipelined replies leave in one call.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "channel_state.h"
+#include "loop_internal.h"
+#include "output.h"
+
+/* -- sending ----------------------------------------------------------------------------------- */
+
+/* Sends the memory pieces from `first` on, up to a file. The bytes taken or an errno; *ret_next is the piece after. */
+static ssize_t send_memory(struct weir_channel *channel, const struct weir_piece *pieces,
+        unsigned first, unsigned count, unsigned *ret_next)
+{
+	struct iovec vector[WEIR_OUTPUT_PIECES];
+	unsigned n = 0;
+	while (first + n < count && pieces[first + n].kind != WEIR_PIECE_FILE) {
+		const struct weir_piece *piece = &pieces[first + n];
+		vector[n++] = (struct iovec){(void *)piece->data, piece->size};
+	}
+	*ret_next = first + n;
+	return channel->transport->type->send(
+	        channel->transport, channel->watch.fd, vector, n, *ret_next < count);
+}
+
+static size_t memory_size(const struct weir_piece *pieces, unsigned first, unsigned next)
+{
+	size_t size = 0;
+	for (; first < next; first++)
+		size += pieces[first].size;
+	return size;
+}
+
+/* The bytes taken of all the pieces; fewer than they hold means that the transport is full. Or an errno. */
+static ssize_t send_pieces(
+        struct weir_channel *channel, const struct weir_piece *pieces, unsigned count)
+{
+	size_t total = 0;
+	for (unsigned i = 0, next; i < count; i = next) {
+		size_t size;
+		ssize_t put;
+		if (pieces[i].kind == WEIR_PIECE_FILE) {
+			next = i + 1;
+			size = pieces[i].size;
+			put = channel->transport->type->send_file(channel->transport,
+			        channel->watch.fd, pieces[i].fd, pieces[i].offset, size);
+		} else {
+			put = send_memory(channel, pieces, i, count, &next);
+			size = memory_size(pieces, i, next);
+		}
+		weir_loop_counters(channel->host->loop)->sends++;
+		if (put == -EAGAIN || put == -EINTR)
+			put = 0;
+		if (put < 0)
+			return put;
+		total += (size_t)put;
+		if ((size_t)put < size)
+			break;
+	}
+	return (ssize_t)total;
+}
+
+/* A reader that takes what it gets may have more of it in the kernel, for fewer and larger sends. */
+static void note_proven(struct weir_channel *channel)
+{
+	int unsent = WEIR_UNSENT_HIGH;
+	channel->proven = true;
+	setsockopt(channel->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
+static void note_sent(struct weir_channel *channel, size_t size)
+{
+	if (size == 0)
+		return;
+	channel->sent += size;
+	channel->progress_at_ms = weir_channel_clock(channel);
+	weir_loop_counters(channel->host->loop)->bytes_out += size;
+	if (!channel->proven && channel->sent >= WEIR_UNSENT_PROVEN)
+		note_proven(channel);
+}
+
+/* -- the remainder ------------------------------------------------------------------------------ */
+
+/* Takes `size` bytes off the front of the pieces; returns the first that is left. */
+static unsigned drop_sent(struct weir_piece *pieces, unsigned first, unsigned count, size_t size)
+{
+	for (; first < count && size >= pieces[first].size; first++)
+		size -= pieces[first].size;
+	if (first < count && size) {
+		if (pieces[first].kind == WEIR_PIECE_FILE)
+			pieces[first].offset += (off_t)size;
+		else
+			pieces[first].data += size;
+		pieces[first].size -= size;
+	}
+	return first;
+}
+
+static bool keep_remainder(
+        struct weir_channel *channel, const struct weir_piece *pieces, unsigned count)
+{
+	size_t scratch = 0;
+	for (unsigned i = 0; i < count; i++)
+		scratch += pieces[i].kind == WEIR_PIECE_SCRATCH ? pieces[i].size : 0;
+	struct remainder *remainder = malloc(sizeof *remainder + count * sizeof *pieces + scratch);
+	if (!remainder)
+		return false;
+	char *copy = (char *)&remainder->pieces[count];
+	remainder->first = 0;
+	remainder->count = count;
+	memcpy(remainder->pieces, pieces, count * sizeof *pieces);
+	for (unsigned i = 0; i < count; i++) {
+		if (pieces[i].kind != WEIR_PIECE_SCRATCH)
+			continue;
+		memcpy(copy, pieces[i].data, pieces[i].size);
+		remainder->pieces[i].data = copy;
+		copy += pieces[i].size;
+	}
+	channel->remainder = remainder;
+	return true;
+}
+
+/* True when nothing is left over. */
+static bool send_remainder(struct weir_channel *channel)
+{
+	struct remainder *remainder = channel->remainder;
+	if (!remainder)
+		return true;
+	ssize_t put = send_pieces(
+	        channel, remainder->pieces + remainder->first, remainder->count - remainder->first);
+	if (put < 0) {
+		weir_channel_kill(channel, (int)put, false);
+		return false;
+	}
+	note_sent(channel, (size_t)put);
+	remainder->first =
+	        drop_sent(remainder->pieces, remainder->first, remainder->count, (size_t)put);
+	channel->blocked = remainder->first < remainder->count;
+	if (channel->blocked)
+		return false;
+	free(remainder);
+	channel->remainder = NULL;
+	return true;
+}
+
+/* -- asking ------------------------------------------------------------------------------------- */
+
+static enum reply_state asked(
+        struct weir_channel *channel, struct weir_reply *reply, enum weir_more answer)
+{
+	switch (answer) {
+	case WEIR_MORE:
+		break;
+	case WEIR_WAIT:
+		weir_loop_counters(channel->host->loop)->producer_waits++;
+		return reply->woken ? REPLY_READY : REPLY_WAITING;
+	case WEIR_DONE:
+		return REPLY_DONE;
+	case WEIR_FAILED:
+		return REPLY_FAILED;
+	}
+	return REPLY_READY;
+}
+
+/* Asks as many replies as can be asked for one output; each once. */
+static void ask_replies(struct weir_channel *channel, struct weir_output *out)
+{
+	struct weir_reply *reply = weir_reply_first(channel);
+	for (unsigned i = channel->reply_count; i > 0; i--, reply = reply->next) {
+		if (reply->state == REPLY_DONE)
+			continue;
+		if (reply->state != REPLY_READY || weir_output_room(out) == 0)
+			return;
+		reply->woken = false;
+		enum weir_more answer = weir_producer_more(reply->producer, out);
+		reply->state = asked(channel, reply, answer);
+		reply->end = channel->sent + out->size;
+		if (reply->state != REPLY_DONE)
+			return;
+	}
+}
+
+/* Files are sent as they are only where the transport can; else they are read now. */
+static int read_files(struct weir_channel *channel, struct weir_output *out)
+{
+	if (channel->transport->type->sends_files)
+		return 0;
+	for (unsigned i = 0; i < out->count; i++) {
+		struct weir_span bytes;
+		struct weir_piece *piece = &out->pieces[i];
+		if (piece->kind != WEIR_PIECE_FILE)
+			continue;
+		int error = weir_output_bytes(out, piece, &bytes);
+		if (error < 0)
+			return error;
+		*piece = (struct weir_piece){
+		        .data = bytes.data, .size = bytes.size, .kind = WEIR_PIECE_SCRATCH};
+	}
+	return 0;
+}
+
+static void send_output(struct weir_channel *channel, struct weir_output *out)
+{
+	ssize_t put = read_files(channel, out);
+	if (put == 0)
+		put = send_pieces(channel, out->pieces, out->count);
+	if (put < 0) {
+		weir_channel_kill(channel, (int)put, channel->hard_fail);
+		return;
+	}
+	note_sent(channel, (size_t)put);
+	if ((size_t)put == out->size)
+		return;
+	unsigned first = drop_sent(out->pieces, 0, out->count, (size_t)put);
+	channel->blocked = true;
+	if (!keep_remainder(channel, out->pieces + first, out->count - first))
+		weir_channel_kill(channel, -ENOMEM, true);
+}
+
+/* The first reply cannot be finished, and what it had has gone: so must the channel. */
+static bool end_if_failed(struct weir_channel *channel)
+{
+	struct weir_reply *first = weir_reply_first(channel);
+	if (!first || first->state != REPLY_FAILED || channel->remainder)
+		return false;
+	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
+	if (channel->hard_fail)
+		weir_channel_kill(channel, -EIO, true);
+	else
+		channel->closing = true;
+	channel->error = -EIO;
+	return true;
+}
+
+/* One output asked and sent. True if it is worth trying for another. */
+static bool flush_once(struct weir_channel *channel)
+{
+	struct weir_piece pieces[WEIR_OUTPUT_PIECES];
+	struct weir_output out;
+	weir_output_init(&out, channel->host->loop, pieces, WEIR_OUTPUT_PIECES, WEIR_OUTPUT_ROOM);
+	ask_replies(channel, &out);
+	if (out.size)
+		send_output(channel, &out);
+	weir_arena_reset(weir_loop_arena(channel->host->loop));
+	if (channel->dead)
+		return false;
+	weir_replies_pop_sent(channel);
+	return !channel->blocked && !end_if_failed(channel) && channel->last &&
+	       weir_reply_first(channel)->state == REPLY_READY;
+}
+
+void weir_channel_flush(struct weir_channel *channel)
+{
+	uint64_t until = channel->sent + WEIR_WRITE_BUDGET;
+	unsigned empty = 0;
+	if (!channel->last || channel->blocked || channel->dead)
+		return;
+	if (!send_remainder(channel))
+		return;
+	weir_replies_pop_sent(channel);
+	if (end_if_failed(channel) || !channel->last)
+		return;
+	for (uint64_t sent = channel->sent; flush_once(channel); sent = channel->sent) {
+		empty = channel->sent == sent ? empty + 1 : 0;
+		if (channel->sent >= until || empty > WEIR_EMPTY_ASKS_MAX) {
+			/* Others are waiting for their turn. */
+			channel->task.run = weir_channel_task;
+			weir_loop_defer(channel->host->loop, &channel->task);
+			return;
+		}
+	}
+}

@@ -1,0 +1,191 @@
+/*
+ * The reply queue: a ring of replies in the order in which they were opened. Each is filled when it
+ * is ready; only the first may be on its way out, together with those behind it that were reached
+ * by the same output.
+ *
+ * A reply is freed when its last byte was taken, or when the channel closes; one that is still open
+ * then lives on, without channel, until it is filled.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/sources.h>
+
+#include "channel_state.h"
+
+struct weir_reply *weir_reply_first(const struct weir_channel *channel)
+{
+	return channel->last ? channel->last->next : NULL;
+}
+
+static void append(struct weir_channel *channel, struct weir_reply *reply)
+{
+	if (channel->last) {
+		reply->next = channel->last->next;
+		channel->last->next = reply;
+	} else {
+		reply->next = reply;
+	}
+	channel->last = reply;
+	channel->reply_count++;
+	channel->drain_told = false;
+}
+
+static struct weir_reply *take_first(struct weir_channel *channel)
+{
+	struct weir_reply *first = channel->last->next;
+	if (first == channel->last)
+		channel->last = NULL;
+	else
+		channel->last->next = first->next;
+	channel->reply_count--;
+	return first;
+}
+
+static void on_wake(struct weir_waiter *waiter)
+{
+	struct weir_reply *reply = WEIR_CONTAINER(waiter, struct weir_reply, waiter);
+	reply->woken = true;
+	if (reply->state != REPLY_WAITING)
+		return;
+	reply->state = REPLY_READY;
+	weir_channel_schedule(reply->channel);
+}
+
+static void fill(struct weir_reply *reply, struct weir_producer *producer)
+{
+	reply->producer = producer;
+	reply->state = REPLY_READY;
+	producer->waiter = &reply->waiter;
+}
+
+static struct weir_reply *create(struct weir_channel *channel)
+{
+	struct weir_reply *reply = calloc(1, sizeof *reply);
+	if (!reply) {
+		weir_channel_kill(channel, -ENOMEM, true);
+		return NULL;
+	}
+	reply->waiter.wake = on_wake;
+	reply->channel = channel;
+	append(channel, reply);
+	return reply;
+}
+
+void weir_replies_pop_sent(struct weir_channel *channel)
+{
+	for (struct weir_reply *first; (first = weir_reply_first(channel));) {
+		if (first->state != REPLY_DONE || first->end > channel->sent)
+			return;
+		take_first(channel);
+		weir_producer_close(first->producer, WEIR_CLOSE_DONE);
+		free(first);
+	}
+}
+
+/* Closes a producer of which the last bytes may not have been taken. */
+static void close_early(
+        struct weir_channel *channel, struct weir_reply *reply, enum weir_close_reason why)
+{
+	struct weir_producer *producer = reply->producer;
+	uint64_t unsent = reply->end > channel->sent ? reply->end - channel->sent : 0;
+	weir_producer_took(producer, unsent < producer->put ? unsent : producer->put);
+	weir_producer_close(producer, reply->state == REPLY_FAILED ? WEIR_CLOSE_FAILED : why);
+}
+
+void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason why)
+{
+	while (channel->last) {
+		struct weir_reply *reply = take_first(channel);
+		if (reply->state == REPLY_OPEN) {
+			reply->channel = NULL;
+			continue;
+		}
+		close_early(channel, reply, why);
+		free(reply);
+	}
+}
+
+/* -- what users call --------------------------------------------------------------------------- */
+
+int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer)
+{
+	int error = !producer ? -ENOMEM : channel->dead ? WEIR_E_CLOSED : 0;
+	struct weir_reply *reply = error ? NULL : create(channel);
+	if (!reply) {
+		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
+		weir_channel_kill(channel, -ENOMEM, true);
+		return error ? error : -ENOMEM;
+	}
+	fill(reply, producer);
+	weir_channel_schedule(channel);
+	return 0;
+}
+
+int weir_channel_push_static(struct weir_channel *channel, const char *text)
+{
+	return weir_channel_push(channel, weir_memory_borrowed(text, strlen(text)));
+}
+
+int weir_channel_push_copy(struct weir_channel *channel, struct weir_span bytes)
+{
+	return weir_channel_push(channel, weir_memory_copied(bytes.data, bytes.size));
+}
+
+struct weir_reply *weir_reply_open(struct weir_channel *channel)
+{
+	return channel->dead ? NULL : create(channel);
+}
+
+void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer)
+{
+	struct weir_channel *channel = reply->channel;
+	if (!channel) {
+		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
+		free(reply);
+		return;
+	}
+	if (!producer) {
+		weir_channel_kill(channel, -ENOMEM, true);
+		return;
+	}
+	fill(reply, producer);
+	weir_channel_schedule(channel);
+}
+
+struct weir_channel *weir_reply_channel(const struct weir_reply *reply)
+{
+	return reply->channel;
+}
+
+/* -- from other threads ------------------------------------------------------------------------- */
+
+struct push {
+	struct weir_task task;
+	struct weir_channel_ref ref;
+	struct weir_producer *producer;
+};
+
+static void on_push(struct weir_task *task)
+{
+	struct push *push = WEIR_CONTAINER(task, struct push, task);
+	struct weir_channel *channel = weir_channel_find(push->ref);
+	if (channel)
+		weir_channel_push(channel, push->producer);
+	else
+		weir_producer_close(push->producer, WEIR_CLOSE_ABORTED);
+	free(push);
+}
+
+int weir_push_from_thread(struct weir_channel_ref ref, struct weir_producer *producer)
+{
+	struct push *push = producer ? malloc(sizeof *push) : NULL;
+	if (!push) {
+		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
+		return -ENOMEM;
+	}
+	*push = (struct push){.task.run = on_push, .ref = ref, .producer = producer};
+	weir_loop_post(ref.loop, &push->task);
+	return 0;
+}

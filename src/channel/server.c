@@ -1,0 +1,239 @@
+/*
+ * Servers: a listening socket, and the channels accepted from it. What cannot be accepted now (no
+ * descriptors left, no memory) is left in the kernel's queue for a moment; a peer that is gone
+ * already costs nothing but the call.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "channel_state.h"
+
+struct weir_server {
+	struct weir_host host;
+	struct weir_watch watch; /* fd is -1 when it listens no more */
+	struct weir_timer timer; /* the end of a pause, or of the drain */
+	struct weir_address address;
+	bool paused;
+	void (*accept_failed)(void *context, int error);
+	void (*drained)(void *context);
+	void *drained_context;
+	struct weir_task drained_task;
+};
+
+static void set_paused(struct weir_server *server, bool paused)
+{
+	if (server->watch.fd < 0 || server->paused == paused)
+		return;
+	server->paused = paused;
+	weir_watch_change(server->host.loop, &server->watch, paused ? 0 : WEIR_READABLE);
+}
+
+static void on_pause_end(struct weir_timer *timer)
+{
+	set_paused(WEIR_CONTAINER(timer, struct weir_server, timer), false);
+}
+
+static void accept_failed(struct weir_server *server, int error)
+{
+	weir_loop_counters(server->host.loop)->accept_failures++;
+	set_paused(server, true);
+	weir_timer_start(server->host.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, on_pause_end);
+	if (server->accept_failed)
+		server->accept_failed(server->host.context, error);
+}
+
+/* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
+static int accept_one(struct weir_server *server)
+{
+	struct weir_address peer = {0};
+	socklen_t size = sizeof peer;
+	int error;
+	int fd = accept4(server->watch.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		/* These are of the connection, not of the listener. */
+		bool gone = errno == ECONNABORTED || errno == EINTR || errno == EPROTO ||
+		            errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH;
+		return gone ? 0 : -errno;
+	}
+	struct weir_channel *channel = weir_channel_create(&server->host, fd, &peer, false, &error);
+	if (!channel) {
+		close(fd);
+		weir_loop_counters(server->host.loop)->channels_refused++;
+		return error;
+	}
+	weir_channel_start(channel);
+	return 0;
+}
+
+static void on_event(struct weir_watch *watch, unsigned events)
+{
+	struct weir_server *server = WEIR_CONTAINER(watch, struct weir_server, watch);
+	(void)events;
+	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && server->watch.fd >= 0; i++) {
+		if (server->host.count >= server->host.bounds.channels_max) {
+			weir_loop_counters(server->host.loop)->limits_hit++;
+			set_paused(server, true);
+			return;
+		}
+		int error = accept_one(server);
+		if (error == -EAGAIN)
+			return;
+		if (error < 0) {
+			accept_failed(server, error);
+			return;
+		}
+	}
+}
+
+static void on_drained(struct weir_task *task)
+{
+	struct weir_server *server = WEIR_CONTAINER(task, struct weir_server, drained_task);
+	void (*drained)(void *context) = server->drained;
+	server->drained = NULL;
+	if (drained)
+		drained(server->drained_context);
+}
+
+static void channel_gone(struct weir_host *host)
+{
+	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
+	if (server->paused && !weir_timer_running(&server->timer) &&
+	        host->count < host->bounds.channels_max)
+		set_paused(server, false);
+	if (host->draining && host->count == 0) {
+		weir_timer_stop(&server->timer);
+		server->drained_task.run = on_drained;
+		weir_loop_defer(host->loop, &server->drained_task);
+	}
+}
+
+/* Accepted sockets inherit these options, so that none is set per connection. */
+static int set_options(int fd, const struct weir_server_options *options)
+{
+	int on = 1, off = 0, unsent = WEIR_UNSENT_LOW;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+	        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+	        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) < 0)
+		return -errno;
+	if (options->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+		return -errno;
+	if (options->address.any.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+		        IN6_IS_ADDR_UNSPECIFIED(&options->address.v6.sin6_addr) ? &off : &on,
+		        sizeof on);
+	return 0;
+}
+
+static int open_listener(
+        const struct weir_server_options *options, struct weir_address *ret_address)
+{
+	socklen_t size = sizeof *ret_address;
+	int fd = socket(
+	        options->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = set_options(fd, options);
+	if (error == 0 &&
+	        (bind(fd, &options->address.any, weir_address_size(&options->address)) < 0 ||
+	                listen(fd, WEIR_BACKLOG) < 0 ||
+	                getsockname(fd, &ret_address->any, &size) < 0))
+		error = -errno;
+	if (error < 0) {
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+int weir_server_create(
+        struct weir_loop *loop, const struct weir_server_options *options, struct weir_server **ret)
+{
+	struct weir_server *server = calloc(1, sizeof *server);
+	if (!server)
+		return -ENOMEM;
+	int fd = open_listener(options, &server->address);
+	if (fd < 0) {
+		free(server);
+		return fd;
+	}
+	server->host = (struct weir_host){
+	        .loop = loop,
+	        .protocol = options->protocol,
+	        .context = options->context,
+	        .bounds = options->bounds,
+	        .channel_gone = channel_gone,
+	};
+	weir_bounds_fill(&server->host.bounds);
+	weir_list_init(&server->host.channels);
+	weir_list_init(&server->timer.link);
+	server->accept_failed = options->accept_failed;
+	int error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, on_event);
+	if (error < 0) {
+		close(fd);
+		free(server);
+		return error;
+	}
+	*ret = server;
+	return 0;
+}
+
+const struct weir_address *weir_server_address(const struct weir_server *server)
+{
+	return &server->address;
+}
+
+unsigned weir_server_channels(const struct weir_server *server)
+{
+	return server->host.count;
+}
+
+static void kill_all(struct weir_server *server, int error)
+{
+	for (struct weir_list *link = server->host.channels.next; link != &server->host.channels;
+	        link = link->next)
+		weir_channel_kill(WEIR_CONTAINER(link, struct weir_channel, link), error, true);
+}
+
+static void on_drain_end(struct weir_timer *timer)
+{
+	kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
+}
+
+void weir_server_drain(struct weir_server *server, void (*drained)(void *context), void *context)
+{
+	struct weir_host *host = &server->host;
+	server->drained = drained;
+	server->drained_context = context;
+	if (server->watch.fd >= 0) {
+		/* Who is connected already, in the kernel's queue, is still served. */
+		on_event(&server->watch, WEIR_READABLE);
+		weir_watch_close(host->loop, &server->watch);
+	}
+	host->draining = true;
+	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, on_drain_end);
+	for (struct weir_list *link = host->channels.next; link != &host->channels;
+	        link = link->next)
+		weir_channel_schedule(WEIR_CONTAINER(link, struct weir_channel, link));
+	if (host->count == 0)
+		channel_gone(host);
+}
+
+void weir_server_destroy(struct weir_server *server)
+{
+	if (!server)
+		return;
+	server->host.draining = false;
+	if (server->watch.fd >= 0)
+		weir_watch_close(server->host.loop, &server->watch);
+	kill_all(server, -ECONNABORTED);
+	while (server->host.count)
+		weir_channel_destroy(
+		        WEIR_CONTAINER(server->host.channels.next, struct weir_channel, link));
+	weir_timer_stop(&server->timer);
+	weir_loop_cancel(server->host.loop, &server->drained_task);
+	free(server);
+}

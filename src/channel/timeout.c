@@ -1,0 +1,100 @@
+/*
+ * Time limits, all counted from the last progress: a large slow transfer lives and a dead one does
+ * not. One coarse timer a channel; a request that comes and goes in between costs it nothing, since
+ * the timer looks at the clock when it fires and goes on if the time has not come.
+ */
+#include <errno.h>
+
+#include "channel_state.h"
+
+/* What is awaited now. */
+static enum timing timing_of(const struct weir_channel *channel)
+{
+	if (channel->connecting)
+		return TIMING_CONNECT;
+	if (channel->lingering)
+		return TIMING_LINGER;
+	if (channel->blocked)
+		return TIMING_OUTPUT;
+	if (channel->paused || channel->last)
+		return TIMING_NONE;
+	if (channel->streamed)
+		return TIMING_BODY;
+	return channel->kept || channel->before ? TIMING_REQUEST : TIMING_IDLE;
+}
+
+/* Milliseconds left; 0 or less: the time has come. */
+static int32_t left_ms(const struct weir_channel *channel, enum timing timing)
+{
+	const struct weir_bounds *bounds = &channel->host->bounds;
+	uint32_t now = weir_channel_clock(channel);
+	int32_t since_progress = (int32_t)(now - channel->progress_at_ms);
+	int32_t since_request = (int32_t)(now - channel->request_at_ms);
+	switch (timing) {
+	case TIMING_NONE:
+	case TIMING_OUTPUT:
+		return (int32_t)bounds->progress_ms - since_progress;
+	case TIMING_IDLE:
+		return (int32_t)bounds->idle_ms - since_progress;
+	case TIMING_REQUEST:
+		return (int32_t)bounds->request_ms - since_request;
+	case TIMING_BODY: {
+		/* Whoever drips bytes to stay alive must at least keep up a lowest rate. */
+		int64_t earned = (int64_t)(channel->before / (WEIR_BODY_RATE_MIN / 1000));
+		int64_t rate_left = (int64_t)bounds->request_ms + earned - since_request;
+		int32_t left = (int32_t)bounds->progress_ms - since_progress;
+		return rate_left < left ? (int32_t)rate_left : left;
+	}
+	case TIMING_LINGER:
+		return WEIR_LINGER_MS - since_progress;
+	case TIMING_CONNECT:
+		return WEIR_CONNECT_MS - since_progress;
+	}
+	return 0;
+}
+
+static void expire(struct weir_channel *channel, enum timing timing)
+{
+	static const enum weir_timeout told[] = {
+	        [TIMING_IDLE] = WEIR_TIMEOUT_IDLE,
+	        [TIMING_REQUEST] = WEIR_TIMEOUT_REQUEST,
+	        [TIMING_BODY] = WEIR_TIMEOUT_REQUEST,
+	        [TIMING_OUTPUT] = WEIR_TIMEOUT_PROGRESS,
+	};
+	const struct weir_protocol *protocol = channel->host->protocol;
+	weir_loop_counters(channel->host->loop)->timeouts++;
+	if (timing == TIMING_LINGER || timing == TIMING_CONNECT) {
+		weir_channel_kill(channel, timing == TIMING_LINGER ? 0 : -ETIMEDOUT, false);
+		return;
+	}
+	if (protocol->timeout) {
+		channel->progress_at_ms = weir_channel_clock(channel);
+		protocol->timeout(channel, told[timing]);
+	}
+	if (!channel->closing)
+		weir_channel_kill(channel, -ETIMEDOUT, true);
+	weir_channel_schedule(channel);
+}
+
+static void on_time(struct weir_timer *timer)
+{
+	struct weir_channel *channel = WEIR_CONTAINER(timer, struct weir_channel, timer);
+	enum timing timing = timing_of(channel);
+	int32_t left = left_ms(channel, timing);
+	if (channel->dead)
+		return;
+	if (left <= 0 && timing != TIMING_NONE)
+		expire(channel, timing);
+	else
+		weir_timer_start(channel->host->loop, timer,
+		        left > 0 ? left : (int32_t)channel->host->bounds.progress_ms, on_time);
+}
+
+void weir_channel_arm(struct weir_channel *channel)
+{
+	enum timing timing = timing_of(channel);
+	if (weir_timer_running(&channel->timer) && timing == channel->timing)
+		return;
+	channel->timing = timing & 7;
+	weir_timer_start(channel->host->loop, &channel->timer, left_ms(channel, timing), on_time);
+}

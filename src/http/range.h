@@ -1,0 +1,36 @@
+/* Byte ranges (RFC 9110 14): which parts of a representation a Range field asks for. */
+#ifndef WEIR_HTTP_RANGE_H
+#define WEIR_HTTP_RANGE_H
+
+#include <weir/span.h>
+
+/* A Range field with more ranges is ignored. */
+#define WEIR_HTTP_RANGES_MAX 16
+
+/* So is one with more overlaps: only those who want to keep the server busy ask for that. */
+#define WEIR_HTTP_RANGE_OVERLAPS_MAX 2
+
+struct weir_http_range {
+	uint64_t offset;
+	uint64_t size; /* not 0; offset + size is within the representation */
+};
+
+struct weir_http_ranges {
+	unsigned count; /* at least 1; the ranges neither overlap nor touch each other */
+	struct weir_http_range ranges[WEIR_HTTP_RANGES_MAX]; /* in the order asked for */
+};
+
+enum weir_http_range_result {
+	WEIR_HTTP_RANGE_IGNORED,       /* malformed, abusive or size is 0: send everything, 200 */
+	WEIR_HTTP_RANGE_SATISFIABLE,   /* 206 */
+	WEIR_HTTP_RANGE_UNSATISFIABLE, /* 416 */
+};
+
+/*
+ * The ranges of the field's value, clipped to a representation of `size` bytes; those that overlap
+ * or touch become one, in the place of the first of them. *ret_ranges is set for SATISFIABLE only.
+ */
+enum weir_http_range_result weir_http_range_parse(
+        struct weir_span value, uint64_t size, struct weir_http_ranges *ret_ranges);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * The terminators that ship: a delimiter, a length, none. None of them looks at a byte twice but for
+ * the few before a read's edge where a delimiter may straddle it.
+ */
+#include <weir/terminator.h>
+
+/* The longest end of `data`, shorter than the delimiter, that the delimiter begins with. */
+static size_t begun(struct weir_span data, const char *delimiter, size_t size)
+{
+	size_t most = data.size < size - 1 ? data.size : size - 1;
+	const char *end = data.data + data.size;
+	/* Nearly always no byte of the end is the delimiter's first. */
+	for (const char *at = end - most; most; at++) {
+		at = memchr(at, delimiter[0], (size_t)(end - at));
+		if (!at)
+			return 0;
+		most = (size_t)(end - at);
+		if (memcmp(at, delimiter, most) == 0)
+			return most;
+		most--;
+	}
+	return 0;
+}
+
+static enum weir_scan scan_delimiter(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	size_t size = terminator->size;
+	size_t from = seen < size ? 0 : seen - size + 1;
+	(void)before;
+	if (data.size == 0)
+		return WEIR_SCAN_MORE;
+	const char *at = memmem(data.data + from, data.size - from, terminator->delimiter, size);
+	if (!at) {
+		ret->hold = begun(data, terminator->delimiter, size);
+		return WEIR_SCAN_MORE;
+	}
+	ret->end = (size_t)(at - data.data) + size;
+	ret->strip = size;
+	return WEIR_SCAN_FOUND;
+}
+
+static enum weir_scan scan_length(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	uint64_t left = terminator->length - before;
+	(void)seen;
+	if (data.size < left)
+		return WEIR_SCAN_MORE;
+	ret->end = (size_t)left;
+	return WEIR_SCAN_FOUND;
+}
+
+static enum weir_scan scan_everything(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)terminator, (void)data, (void)seen, (void)before, (void)ret;
+	return WEIR_SCAN_MORE;
+}
+
+static const struct weir_terminator_type delimiter_type = {"delimiter", scan_delimiter};
+static const struct weir_terminator_type length_type = {"length", scan_length};
+static const struct weir_terminator_type everything_type = {"everything", scan_everything};
+
+struct weir_terminator weir_until(struct weir_span delimiter)
+{
+	return (struct weir_terminator){
+	        .type = &delimiter_type,
+	        .delimiter = delimiter.data,
+	        .size = (uint32_t)delimiter.size,
+	};
+}
+
+struct weir_terminator weir_until_line_end(void)
+{
+	return weir_until(WEIR_SPAN("\r\n"));
+}
+
+struct weir_terminator weir_length(uint64_t length)
+{
+	return (struct weir_terminator){.type = &length_type, .length = length};
+}
+
+struct weir_terminator weir_everything(void)
+{
+	return (struct weir_terminator){.type = &everything_type};
+}

@@ -1,0 +1,59 @@
+/* TCP, and any other stream socket: the system calls themselves. */
+#include <errno.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include <weir/transport.h>
+
+static ssize_t receive(struct weir_transport *transport, int fd, void *data, size_t size)
+{
+	(void)transport;
+	ssize_t got = recv(fd, data, size, 0);
+	return got < 0 ? -errno : got;
+}
+
+static ssize_t send_pieces(struct weir_transport *transport, int fd, const struct iovec *pieces,
+        unsigned count, bool more)
+{
+	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+	struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
+	(void)transport;
+	ssize_t put = count == 1 ? send(fd, pieces->iov_base, pieces->iov_len, flags)
+	                         : sendmsg(fd, &message, flags);
+	return put < 0 ? -errno : put;
+}
+
+/* A file that has become shorter than it was yields nothing: an error, not the end of the output. */
+static ssize_t send_file(
+        struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
+{
+	(void)transport;
+	ssize_t put = sendfile(fd, file, &offset, size);
+	return put < 0 ? -errno : put == 0 && size ? -EIO : put;
+}
+
+static int finish(struct weir_transport *transport, int fd)
+{
+	(void)transport;
+	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static void close_transport(struct weir_transport *transport)
+{
+	(void)transport;
+}
+
+struct weir_transport *weir_tcp(void)
+{
+	static const struct weir_transport_type type = {
+	        .name = "tcp",
+	        .sends_files = true,
+	        .receive = receive,
+	        .send = send_pieces,
+	        .send_file = send_file,
+	        .finish = finish,
+	        .close = close_transport,
+	};
+	static struct weir_transport tcp = {&type};
+	return &tcp;
+}
