@@ -40,4 +40,14 @@
 #define WEIR_LINGER_MS (2 * 1000)      /* after an error reply, reading and dropping what still comes */
 #define WEIR_CONNECT_MS (30 * 1000)    /* an outgoing connection (set) */
 
+/* -- HTTP -- */
+#define WEIR_HTTP_HEAD_MAX (32 * 1024)	       /* bytes of a request head: 431 */
+#define WEIR_HTTP_REPLY_FIELDS_MAX (16 * 1024) /* bytes of the fields of a reply */
+#define WEIR_HTTP_DISCARD_MAX (256 * 1024)     /* bytes of a body that nobody wanted, read to keep the connection */
+#define WEIR_HTTP_TRAILER_MAX 4096	       /* bytes of one trailer field of a request */
+#define WEIR_HTTP_TRAILERS_IN_MAX 32	       /* trailer fields of a request */
+#define WEIR_HTTP_GLOB_SIZE (64 * 1024)	       /* pieces in which composed replies leave */
+#define WEIR_HTTP_EXCHANGES_KEPT 256	       /* exchanges a loop keeps for reuse */
+#define WEIR_HTTP_LOG_QUEUE_MAX (1024 * 1024)  /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
+
 #endif

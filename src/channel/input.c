@@ -147,7 +147,7 @@ static void cut_found(
 		return;
 	if (channel->streamed) {
 		give_piece(channel, data, size);
-		if (channel->changed || channel->dead)
+		if (channel->changed || channel->dead || channel->closing)
 			return;
 		size = 0;
 	} else if (size > channel->request_max) {
