@@ -12,7 +12,9 @@ static void use(struct weir_http_request *request, struct weir_span head)
 {
 	const struct weir_http_validators validators = {
 	        .exists = true, .has_modified = true, .modified = 784111777, .etag = {"\"a\"", 3}};
-	/* Every span lies in the head, and nothing the parser let through upsets those behind it. */
+	/*
+	 * Every span lies in the head, and nothing the parser let through upsets those behind it.
+	 */
 	for (unsigned i = 0; i < request->field_count; i++) {
 		const struct weir_http_field *field = &request->fields[i];
 		if (field->name.data < head.data || field->name.size == 0 ||

@@ -1,6 +1,7 @@
 /*
  * Dates by arithmetic on days (the proleptic Gregorian calendar, years counted from March, so that
- * the leap day comes last). Reading is by fixed positions: each format has one width for each field.
+ * the leap day comes last). Reading is by fixed positions: each format has one width for each
+ * field.
  */
 #include <weir/error.h>
 

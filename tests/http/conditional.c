@@ -32,86 +32,76 @@ static const struct weir_http_validators weak = {
 static const struct weir_http_validators missing = {.exists = false};
 static const struct weir_http_validators plain = {.exists = true};
 
+static const struct {
+	const char *what, *method, *fields;
+	const struct weir_http_validators *validators;
+	int outcome;
+} conditions[] = {
+        {"no condition", "GET", "", &strong, 0},
+        {"If-Match equal", "PUT", "If-Match: \"a,b\"\r\n", &strong, 0},
+        {"If-Match in a list", "PUT", "If-Match: \"x\", ,\"a,b\"\r\n", &strong, 0},
+        {"If-Match in a second field", "PUT", "If-Match: \"x\"\r\nIf-Match: \"a,b\"\r\n", &strong,
+                0},
+        {"If-Match another", "PUT", "If-Match: \"a\"\r\n", &strong, 412},
+        {"If-Match another, GET", "GET", "If-Match: \"a\"\r\n", &strong, 412},
+        {"If-Match weak tag sent", "PUT", "If-Match: W/\"a,b\"\r\n", &strong, 412},
+        {"If-Match weak tag here", "PUT", "If-Match: \"a,b\"\r\n", &weak, 412},
+        {"If-Match both weak", "PUT", "If-Match: W/\"a,b\"\r\n", &weak, 412},
+        {"If-Match any", "PUT", "If-Match: *\r\n", &plain, 0},
+        {"If-Match any, missing", "PUT", "If-Match: *\r\n", &missing, 412},
+        {"If-Match a tag, missing", "PUT", "If-Match: \"a,b\"\r\n", &missing, 412},
+        {"If-Match without quotes", "PUT", "If-Match: a,b\r\n", &strong, 412},
+        {"If-Match malformed behind", "PUT", "If-Match: \"a,b\" x\r\n", &strong, 412},
+        {"If-Match an open quote", "PUT", "If-Match: \"a,b\r\n", &strong, 412},
+        {"If-Match empty", "PUT", "If-Match:\r\n", &strong, 412},
+        {"If-Match any and a tag", "PUT", "If-Match: *\r\nIf-Match: \"a,b\"\r\n", &strong, 412},
+        {"If-Unmodified-Since before", "PUT", "If-Unmodified-Since: " BEFORE "\r\n", &strong, 412},
+        {"If-Unmodified-Since same", "PUT", "If-Unmodified-Since: " SAME "\r\n", &strong, 0},
+        {"If-Unmodified-Since after", "PUT", "If-Unmodified-Since: " AFTER "\r\n", &strong, 0},
+        {"If-Unmodified-Since malformed", "PUT", "If-Unmodified-Since: yesterday\r\n", &strong, 0},
+        {"If-Unmodified-Since undated", "PUT", "If-Unmodified-Since: " BEFORE "\r\n", &plain, 0},
+        {"If-Match goes before If-Unmodified-Since", "PUT",
+                "If-Unmodified-Since: " BEFORE "\r\nIf-Match: \"a,b\"\r\n", &strong, 0},
+        {"If-None-Match equal", "GET", "If-None-Match: \"a,b\"\r\n", &strong, 304},
+        {"If-None-Match HEAD", "HEAD", "If-None-Match: \"a,b\"\r\n", &strong, 304},
+        {"If-None-Match PUT", "PUT", "If-None-Match: \"a,b\"\r\n", &strong, 412},
+        {"If-None-Match weak tag sent", "GET", "If-None-Match: W/\"a,b\"\r\n", &strong, 304},
+        {"If-None-Match weak tag here", "GET", "If-None-Match: \"a,b\"\r\n", &weak, 304},
+        {"If-None-Match another", "GET", "If-None-Match: \"b\"\r\n", &strong, 0},
+        {"If-None-Match in a list", "GET", "If-None-Match: \"x\",W/\"y\" , \"a,b\"\r\n", &strong,
+                304},
+        {"If-None-Match no tag here", "GET", "If-None-Match: \"\"\r\n", &plain, 0},
+        {"If-None-Match any", "GET", "If-None-Match: *\r\n", &strong, 304},
+        {"If-None-Match any, PUT", "PUT", "If-None-Match: *\r\n", &plain, 412},
+        {"If-None-Match any, new", "PUT", "If-None-Match: *\r\n", &missing, 0},
+        {"If-None-Match malformed, GET", "GET", "If-None-Match: a\r\n", &strong, 0},
+        {"If-None-Match malformed, PUT", "PUT", "If-None-Match: a\r\n", &strong, 412},
+        {"If-None-Match lower case w", "GET", "If-None-Match: w/\"a,b\"\r\n", &strong, 0},
+        {"If-None-Match hides If-Modified-Since", "GET",
+                "If-None-Match: \"x\"\r\nIf-Modified-Since: " AFTER "\r\n", &strong, 0},
+        {"If-Modified-Since before", "GET", "If-Modified-Since: " BEFORE "\r\n", &strong, 0},
+        {"If-Modified-Since same", "GET", "If-Modified-Since: " SAME "\r\n", &strong, 304},
+        {"If-Modified-Since after", "HEAD", "If-Modified-Since: " AFTER "\r\n", &strong, 304},
+        {"If-Modified-Since POST", "POST", "If-Modified-Since: " SAME "\r\n", &strong, 0},
+        {"If-Modified-Since malformed", "GET", "If-Modified-Since: now\r\n", &strong, 0},
+        {"If-Modified-Since twice", "GET",
+                "If-Modified-Since: " SAME "\r\nIf-Modified-Since: " SAME "\r\n", &strong, 0},
+        {"If-Modified-Since missing", "GET", "If-Modified-Since: " SAME "\r\n", &missing, 0},
+        {"If-Modified-Since undated", "GET", "If-Modified-Since: " SAME "\r\n", &plain, 0},
+        {"If-Match holds, then If-None-Match", "GET",
+                "If-Match: \"a,b\"\r\nIf-None-Match: \"a,b\"\r\n", &strong, 304},
+        {"OPTIONS has no conditions", "OPTIONS", "If-Match: \"x\"\r\n", &strong, 0},
+        {"TRACE has no conditions", "TRACE", "If-None-Match: *\r\n", &strong, 0},
+};
+
 static void outcomes(void **state)
 {
-	static const struct {
-		const char *what, *method, *fields;
-		const struct weir_http_validators *validators;
-		int outcome;
-	} cases[] = {
-	        {"no condition", "GET", "", &strong, 0},
-	        {"If-Match equal", "PUT", "If-Match: \"a,b\"\r\n", &strong, 0},
-	        {"If-Match in a list", "PUT", "If-Match: \"x\", ,\"a,b\"\r\n", &strong, 0},
-	        {"If-Match in a second field", "PUT", "If-Match: \"x\"\r\nIf-Match: \"a,b\"\r\n",
-	                &strong, 0},
-	        {"If-Match another", "PUT", "If-Match: \"a\"\r\n", &strong, 412},
-	        {"If-Match another, GET", "GET", "If-Match: \"a\"\r\n", &strong, 412},
-	        {"If-Match weak tag sent", "PUT", "If-Match: W/\"a,b\"\r\n", &strong, 412},
-	        {"If-Match weak tag here", "PUT", "If-Match: \"a,b\"\r\n", &weak, 412},
-	        {"If-Match both weak", "PUT", "If-Match: W/\"a,b\"\r\n", &weak, 412},
-	        {"If-Match any", "PUT", "If-Match: *\r\n", &plain, 0},
-	        {"If-Match any, missing", "PUT", "If-Match: *\r\n", &missing, 412},
-	        {"If-Match a tag, missing", "PUT", "If-Match: \"a,b\"\r\n", &missing, 412},
-	        {"If-Match without quotes", "PUT", "If-Match: a,b\r\n", &strong, 412},
-	        {"If-Match malformed behind", "PUT", "If-Match: \"a,b\" x\r\n", &strong, 412},
-	        {"If-Match an open quote", "PUT", "If-Match: \"a,b\r\n", &strong, 412},
-	        {"If-Match empty", "PUT", "If-Match:\r\n", &strong, 412},
-	        {"If-Match any and a tag", "PUT", "If-Match: *\r\nIf-Match: \"a,b\"\r\n", &strong,
-	                412},
-	        {"If-Unmodified-Since before", "PUT", "If-Unmodified-Since: " BEFORE "\r\n",
-	                &strong, 412},
-	        {"If-Unmodified-Since same", "PUT", "If-Unmodified-Since: " SAME "\r\n", &strong,
-	                0},
-	        {"If-Unmodified-Since after", "PUT", "If-Unmodified-Since: " AFTER "\r\n", &strong,
-	                0},
-	        {"If-Unmodified-Since malformed", "PUT", "If-Unmodified-Since: yesterday\r\n",
-	                &strong, 0},
-	        {"If-Unmodified-Since undated", "PUT", "If-Unmodified-Since: " BEFORE "\r\n",
-	                &plain, 0},
-	        {"If-Match goes before If-Unmodified-Since", "PUT",
-	                "If-Unmodified-Since: " BEFORE "\r\nIf-Match: \"a,b\"\r\n", &strong, 0},
-	        {"If-None-Match equal", "GET", "If-None-Match: \"a,b\"\r\n", &strong, 304},
-	        {"If-None-Match HEAD", "HEAD", "If-None-Match: \"a,b\"\r\n", &strong, 304},
-	        {"If-None-Match PUT", "PUT", "If-None-Match: \"a,b\"\r\n", &strong, 412},
-	        {"If-None-Match weak tag sent", "GET", "If-None-Match: W/\"a,b\"\r\n", &strong,
-	                304},
-	        {"If-None-Match weak tag here", "GET", "If-None-Match: \"a,b\"\r\n", &weak, 304},
-	        {"If-None-Match another", "GET", "If-None-Match: \"b\"\r\n", &strong, 0},
-	        {"If-None-Match in a list", "GET", "If-None-Match: \"x\",W/\"y\" , \"a,b\"\r\n",
-	                &strong, 304},
-	        {"If-None-Match no tag here", "GET", "If-None-Match: \"\"\r\n", &plain, 0},
-	        {"If-None-Match any", "GET", "If-None-Match: *\r\n", &strong, 304},
-	        {"If-None-Match any, PUT", "PUT", "If-None-Match: *\r\n", &plain, 412},
-	        {"If-None-Match any, new", "PUT", "If-None-Match: *\r\n", &missing, 0},
-	        {"If-None-Match malformed, GET", "GET", "If-None-Match: a\r\n", &strong, 0},
-	        {"If-None-Match malformed, PUT", "PUT", "If-None-Match: a\r\n", &strong, 412},
-	        {"If-None-Match lower case w", "GET", "If-None-Match: w/\"a,b\"\r\n", &strong, 0},
-	        {"If-None-Match hides If-Modified-Since", "GET",
-	                "If-None-Match: \"x\"\r\nIf-Modified-Since: " AFTER "\r\n", &strong, 0},
-	        {"If-Modified-Since before", "GET", "If-Modified-Since: " BEFORE "\r\n", &strong,
-	                0},
-	        {"If-Modified-Since same", "GET", "If-Modified-Since: " SAME "\r\n", &strong, 304},
-	        {"If-Modified-Since after", "HEAD", "If-Modified-Since: " AFTER "\r\n", &strong,
-	                304},
-	        {"If-Modified-Since POST", "POST", "If-Modified-Since: " SAME "\r\n", &strong, 0},
-	        {"If-Modified-Since malformed", "GET", "If-Modified-Since: now\r\n", &strong, 0},
-	        {"If-Modified-Since twice", "GET",
-	                "If-Modified-Since: " SAME "\r\nIf-Modified-Since: " SAME "\r\n", &strong,
-	                0},
-	        {"If-Modified-Since missing", "GET", "If-Modified-Since: " SAME "\r\n", &missing,
-	                0},
-	        {"If-Modified-Since undated", "GET", "If-Modified-Since: " SAME "\r\n", &plain, 0},
-	        {"If-Match holds, then If-None-Match", "GET",
-	                "If-Match: \"a,b\"\r\nIf-None-Match: \"a,b\"\r\n", &strong, 304},
-	        {"OPTIONS has no conditions", "OPTIONS", "If-Match: \"x\"\r\n", &strong, 0},
-	        {"TRACE has no conditions", "TRACE", "If-None-Match: *\r\n", &strong, 0},
-	};
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		parse(cases[i].method, cases[i].fields);
-		int got = weir_http_conditional_check(&request, cases[i].validators, NOW);
-		if (got != cases[i].outcome)
-			fail_msg("%s: %d", cases[i].what, got);
+	for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
+		parse(conditions[i].method, conditions[i].fields);
+		int got = weir_http_conditional_check(&request, conditions[i].validators, NOW);
+		if (got != conditions[i].outcome)
+			fail_msg("%s: %d", conditions[i].what, got);
 	}
 }
 

@@ -9,62 +9,63 @@
 
 #include "path.h"
 
+static const struct {
+	const char *raw, *text;
+	bool directory, hidden;
+} clean[] = {
+        {"/", "", true, false},
+        {"/a", "a", false, false},
+        {"/a/", "a", true, false},
+        {"///a//b///c", "a/b/c", false, false},
+        {"/a//", "a", true, false},
+        {"/.", "", true, false},
+        {"/./", "", true, false},
+        {"/a/.", "a", true, false},
+        {"/a/./b", "a/b", false, false},
+        {"/a/..", "", true, false},
+        {"/a/../", "", true, false},
+        {"/a/../b", "b", false, false},
+        {"/a/b/../c", "a/c", false, false},
+        {"/a/b/../../c", "c", false, false},
+        {"/a/%2e%2E/b", "b", false, false},
+        {"/a/.%2e/b", "b", false, false},
+        {"/a/%2e/b", "a/b", false, false},
+        {"/a/...", "a/...", false, true},
+        {"/a/..b", "a/..b", false, true},
+        {"/a/b..", "a/b..", false, false},
+        {"/%41%62c", "Abc", false, false},
+        {"/%25%32%65", "%2e", false, false},
+        {"/%252e%252e/a", "%2e%2e/a", false, false},
+        {"/%c3%a4", "\xc3\xa4", false, false},
+        {"/a%20b+c", "a b+c", false, false},
+        {"/a%3fb%23c", "a?b#c", false, false},
+        {"/a\\..\\b%5cc", "a\\..\\b\\c", false, false},
+        {"/.git/config", ".git/config", false, true},
+        {"/%2egit", ".git", false, true},
+        {"/a/.b/c", "a/.b/c", false, true},
+        {"/.git/../a", "a", false, false},
+        {"/.well-known/acme", ".well-known/acme", false, false},
+        {"/.well-known/.git", ".well-known/.git", false, true},
+        {"/a/.well-known", "a/.well-known", false, true},
+        {"/.well-known2", ".well-known2", false, true},
+        {"/a:b@c;d=e,f!$&'()*~", "a:b@c;d=e,f!$&'()*~", false, false},
+};
+
 static void accepted(void **state)
 {
-	static const struct {
-		const char *raw, *text;
-		bool directory, hidden;
-	} cases[] = {
-	        {"/", "", true, false},
-	        {"/a", "a", false, false},
-	        {"/a/", "a", true, false},
-	        {"///a//b///c", "a/b/c", false, false},
-	        {"/a//", "a", true, false},
-	        {"/.", "", true, false},
-	        {"/./", "", true, false},
-	        {"/a/.", "a", true, false},
-	        {"/a/./b", "a/b", false, false},
-	        {"/a/..", "", true, false},
-	        {"/a/../", "", true, false},
-	        {"/a/../b", "b", false, false},
-	        {"/a/b/../c", "a/c", false, false},
-	        {"/a/b/../../c", "c", false, false},
-	        {"/a/%2e%2E/b", "b", false, false},
-	        {"/a/.%2e/b", "b", false, false},
-	        {"/a/%2e/b", "a/b", false, false},
-	        {"/a/...", "a/...", false, true},
-	        {"/a/..b", "a/..b", false, true},
-	        {"/a/b..", "a/b..", false, false},
-	        {"/%41%62c", "Abc", false, false},
-	        {"/%25%32%65", "%2e", false, false},
-	        {"/%252e%252e/a", "%2e%2e/a", false, false},
-	        {"/%c3%a4", "\xc3\xa4", false, false},
-	        {"/a%20b+c", "a b+c", false, false},
-	        {"/a%3fb%23c", "a?b#c", false, false},
-	        {"/a\\..\\b%5cc", "a\\..\\b\\c", false, false},
-	        {"/.git/config", ".git/config", false, true},
-	        {"/%2egit", ".git", false, true},
-	        {"/a/.b/c", "a/.b/c", false, true},
-	        {"/.git/../a", "a", false, false},
-	        {"/.well-known/acme", ".well-known/acme", false, false},
-	        {"/.well-known/.git", ".well-known/.git", false, true},
-	        {"/a/.well-known", "a/.well-known", false, true},
-	        {"/.well-known2", ".well-known2", false, true},
-	        {"/a:b@c;d=e,f!$&'()*~", "a:b@c;d=e,f!$&'()*~", false, false},
-	};
 	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof clean / sizeof *clean; i++) {
 		struct weir_http_path path;
-		char *buffer = malloc(strlen(cases[i].raw));
+		char *buffer = malloc(strlen(clean[i].raw));
 		assert_non_null(buffer);
 		/* A buffer of the raw path's size is enough. */
 		int status = weir_http_path_clean(
-		        weir_span_of(cases[i].raw), buffer, strlen(cases[i].raw), &path);
+		        weir_span_of(clean[i].raw), buffer, strlen(clean[i].raw), &path);
 		assert_int_equal(status, 0);
 		assert_int_equal(path.text.data[path.text.size], 0);
-		if (strcmp(path.text.data, cases[i].text) != 0 ||
-		        path.directory != cases[i].directory || path.hidden != cases[i].hidden)
-			fail_msg("%s: %s %d %d", cases[i].raw, path.text.data, path.directory,
+		if (strcmp(path.text.data, clean[i].text) != 0 ||
+		        path.directory != clean[i].directory || path.hidden != clean[i].hidden)
+			fail_msg("%s: %s %d %d", clean[i].raw, path.text.data, path.directory,
 			        path.hidden);
 		free(buffer);
 	}
