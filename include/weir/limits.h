@@ -40,7 +40,6 @@
 #define WEIR_LINGER_MS (2 * 1000)      /* after an error reply, reading and dropping what still comes */
 #define WEIR_CONNECT_MS (30 * 1000)    /* an outgoing connection (set) */
 
-<<<<<<< HEAD
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024)	       /* bytes of a request head: 431 */
 #define WEIR_HTTP_REPLY_FIELDS_MAX (16 * 1024) /* bytes of the fields of a reply */
@@ -52,7 +51,7 @@
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
 #define WEIR_HTTP_EXCHANGES_KEPT 256	       /* exchanges a loop keeps for reuse */
 #define WEIR_HTTP_LOG_QUEUE_MAX (1024 * 1024)  /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
-=======
+
 /* -- store -- */
 #define WEIR_PATH_MAX 4096			/* bytes of a path in a tree, its NUL counted */
 #define WEIR_TREE_ENTRIES_MAX 1024		/* paths a tree remembers, a descriptor each (set) */
@@ -72,6 +71,5 @@
 #define WEIR_CRYPTS_MAX (WEIR_WORK_THREADS / 2) /* of these, at once on the work pool */
 #define WEIR_VERIFIED_MAX 64			/* right passwords a snapshot remembers */
 #define WEIR_VERIFIED_MS (60 * 1000)		/* … for this long */
->>>>>>> store
 
 #endif
