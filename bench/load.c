@@ -377,8 +377,9 @@ static void await_line(void)
 
 static void load_requests(void)
 {
+	static struct connection *connections; /* until the end of the process */
 	int poller = epoll_create1(0);
-	struct connection *connections = calloc((size_t)options.connections, sizeof(*connections));
+	connections = calloc((size_t)options.connections, sizeof(*connections));
 	if (!connections)
 		err(1, NULL);
 	for (int i = 0; i < options.connections; i++) {
