@@ -49,7 +49,7 @@ struct weir_cutter_type {
 struct weir_cutter {
 	struct weir_terminator terminator;
 	struct weir_kept *kept; /* NULL when nothing is */
-	uint64_t before;	/* bytes of a streamed request given, or of an overlong one dropped */
+	uint64_t before; /* bytes of a streamed request given, or of an overlong one dropped */
 	uint32_t request_max;
 	bool streamed : 1; /* input goes to piece() */
 	bool changed : 1;  /* a terminator was set and has not been asked yet */
@@ -58,7 +58,7 @@ struct weir_cutter {
 };
 
 WEIR_API void weir_cutter_init(
-	struct weir_cutter *cutter, struct weir_terminator terminator, uint32_t request_max);
+        struct weir_cutter *cutter, struct weir_terminator terminator, uint32_t request_max);
 
 /* Sets the terminator for the very next byte: input is collected (await) or given as it comes (stream). */
 WEIR_API void weir_cutter_await(struct weir_cutter *cutter, struct weir_terminator terminator);
@@ -68,8 +68,8 @@ WEIR_API void weir_cutter_stream(struct weir_cutter *cutter, struct weir_termina
  * Cuts what was kept and then `input` (which may be empty, to go on after a hold), keeps what is
  * left. 0 or -ENOMEM.
  */
-WEIR_API int weir_cutter_feed(struct weir_cutter *cutter, const struct weir_cutter_type *type,
-	struct weir_span input);
+WEIR_API int weir_cutter_feed(
+        struct weir_cutter *cutter, const struct weir_cutter_type *type, struct weir_span input);
 
 /* Part of a request has come. */
 WEIR_API bool weir_cutter_partial(const struct weir_cutter *cutter);
@@ -87,15 +87,15 @@ struct weir_region {
 
 /* Where cutting starts, with `input` behind what was kept. 0 or -ENOMEM. */
 WEIR_API int weir_cutter_begin(
-	struct weir_cutter *cutter, struct weir_span input, struct weir_region *ret);
+        struct weir_cutter *cutter, struct weir_span input, struct weir_region *ret);
 
 /* Cuts as long as it is not held. */
-WEIR_API void weir_cutter_cut(
-	struct weir_cutter *cutter, const struct weir_cutter_type *type, struct weir_region *region);
+WEIR_API void weir_cutter_cut(struct weir_cutter *cutter, const struct weir_cutter_type *type,
+        struct weir_region *region);
 
 /* Whether weir_cutter_cut would have something to do. */
 WEIR_API bool weir_cutter_pending(const struct weir_cutter *cutter,
-	const struct weir_cutter_type *type, const struct weir_region *region);
+        const struct weir_cutter_type *type, const struct weir_region *region);
 
 /* Keeps what is left. 0 or -ENOMEM. */
 WEIR_API int weir_cutter_end(struct weir_cutter *cutter, const struct weir_region *region);
