@@ -1,0 +1,192 @@
+/*
+ * Basic authentication: a login is what is known of one request while its password is being
+ * checked. The exchange stays valid meanwhile, since it has not been replied to; what pointed into
+ * the request does not, so that the name is copied.
+ *
+ * A wrong password is answered a while later, to slow down guessing on one connection; a bounded
+ * number of answers wait so, those beyond go at once. Passwords are erased as soon as they were
+ * handed to the check. Nobody becomes the exchange's user before the check said yes, so that a
+ * failed login shows in the log as a 401 without one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/http_auth.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/users.h>
+
+#include "basic.h"
+#include "prefix.h"
+
+enum {
+	FAILURE_DELAY_MS = 600,
+	FAILURES_DELAYED_MAX = 256, /* of one handler, at a time */
+};
+
+struct basic_auth {
+	struct weir_http_handler handler;
+	struct weir_users *users;
+	struct weir_span prefix;    /* in text, as is the challenge */
+	struct weir_span challenge; /* value of WWW-Authenticate */
+	unsigned delayed;
+	char text[];
+};
+
+struct login {
+	struct basic_auth *auth;
+	struct weir_http_exchange *exchange;
+	struct weir_check check;
+	struct weir_timer timer;
+	size_t user_size;
+	char user[];
+};
+
+static bool match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
+{
+	const struct basic_auth *auth = WEIR_CONTAINER(handler, struct basic_auth, handler);
+	return weir_http_path_below(weir_http_path(exchange), auth->prefix);
+}
+
+/* -- the answers --------------------------------------------------------------------------------- */
+
+static void refuse(const struct basic_auth *auth, struct weir_http_exchange *exchange)
+{
+	int error = weir_http_add_field(exchange, "WWW-Authenticate", auth->challenge);
+	weir_http_reply_error(exchange, error ? 500 : 401);
+}
+
+static void refuse_late(struct weir_timer *timer)
+{
+	struct login *login = WEIR_CONTAINER(timer, struct login, timer);
+	login->auth->delayed--;
+	refuse(login->auth, login->exchange);
+	free(login);
+}
+
+/* True: the login lives on until its time has come. */
+static bool delay(struct login *login)
+{
+	if (login->auth->delayed >= FAILURES_DELAYED_MAX)
+		return false;
+	login->auth->delayed++;
+	weir_timer_start(
+	        weir_http_loop(login->exchange), &login->timer, FAILURE_DELAY_MS, refuse_late);
+	return true;
+}
+
+static void admit(struct login *login)
+{
+	if (weir_http_set_user(login->exchange, weir_span(login->user, login->user_size)) < 0)
+		weir_http_reply_error(login->exchange, 500);
+	else
+		weir_http_pass(&login->auth->handler, login->exchange);
+}
+
+static void on_checked(struct weir_check *check, int error)
+{
+	struct login *login = WEIR_CONTAINER(check, struct login, check);
+	if (error == 0) {
+		admit(login);
+	} else if (error == -EACCES) {
+		if (delay(login))
+			return;
+		refuse(login->auth, login->exchange);
+	} else if (error == WEIR_E_LIMIT) {
+		weir_http_add_field(login->exchange, "Retry-After", WEIR_SPAN("1"));
+		weir_http_reply_error(login->exchange, 503);
+	} else {
+		weir_http_reply_error(login->exchange, 500);
+	}
+	free(login);
+}
+
+/* -- the question -------------------------------------------------------------------------------- */
+
+static void check(struct basic_auth *auth, struct weir_http_exchange *exchange,
+        const struct weir_http_basic *basic)
+{
+	struct login *login = calloc(1, sizeof *login + basic->user.size);
+	if (!login) {
+		weir_http_reply_error(exchange, 500);
+		return;
+	}
+	login->auth = auth;
+	login->exchange = exchange;
+	login->user_size = basic->user.size;
+	memcpy(login->user, basic->user.data, basic->user.size);
+	weir_users_check(auth->users, weir_http_loop(exchange), &login->check, basic->user,
+	        basic->password, on_checked);
+}
+
+/* The only Authorization of the request, as Basic credentials. */
+static bool credentials(const struct weir_http_request *request, char buffer[WEIR_HTTP_BASIC_MAX],
+        struct weir_http_basic *ret)
+{
+	const struct weir_http_field *field =
+	        weir_http_request_next(request, WEIR_HTTP_AUTHORIZATION, NULL);
+	return field && !weir_http_request_next(request, WEIR_HTTP_AUTHORIZATION, field) &&
+	       weir_http_basic_parse(field->value, buffer, ret) == 0;
+}
+
+static void handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	struct basic_auth *auth = WEIR_CONTAINER(handler, struct basic_auth, handler);
+	char buffer[WEIR_HTTP_BASIC_MAX];
+	struct weir_http_basic basic;
+	if (credentials(weir_http_request(exchange), buffer, &basic))
+		check(auth, exchange, &basic);
+	else
+		refuse(auth, exchange);
+	explicit_bzero(buffer, sizeof buffer);
+}
+
+/* -- life ---------------------------------------------------------------------------------------- */
+
+static void destroy(struct weir_http_handler *handler)
+{
+	struct basic_auth *auth = WEIR_CONTAINER(handler, struct basic_auth, handler);
+	weir_users_release(auth->users);
+	free(auth);
+}
+
+static char *put(char *to, const char *text)
+{
+	size_t size = strlen(text);
+	memcpy(to, text, size);
+	return to + size;
+}
+
+/* A quoted-string: what may not stand in one becomes a space. */
+static char *put_quoted(char *to, const char *text)
+{
+	*to++ = '"';
+	for (; *text; text++) {
+		if (*text == '"' || *text == '\\')
+			*to++ = '\\';
+		*to++ = (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text;
+	}
+	*to++ = '"';
+	return to;
+}
+
+struct weir_http_handler *weir_http_basic_auth(
+        struct weir_users *users, const char *realm, const char *prefix)
+{
+	static const struct weir_http_handler_type type = {"basic-auth", match, handle, destroy};
+	static const char begin[] = "Basic realm=", end[] = ", charset=\"UTF-8\"";
+	size_t prefix_size = strlen(prefix);
+	struct basic_auth *auth = calloc(
+	        1, sizeof *auth + prefix_size + sizeof begin + sizeof end + 2 * strlen(realm) + 2);
+	if (!auth)
+		return NULL;
+	auth->handler.type = &type;
+	auth->users = weir_users_hold(users);
+	auth->prefix = weir_span(auth->text, prefix_size);
+	char *challenge = put(auth->text, prefix);
+	char *to = put(put_quoted(put(challenge, begin), realm), end);
+	auth->challenge = weir_span(challenge, (size_t)(to - challenge));
+	return &auth->handler;
+}
