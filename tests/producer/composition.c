@@ -8,7 +8,10 @@
 
 #include "compose.h"
 
-enum { COMPOSITIONS = 6000, DEPTH = 6 };
+enum {
+	COMPOSITIONS = 6000,
+	DEPTH = 6
+};
 
 static void run_seed(struct weir_loop *loop, uint64_t seed)
 {
@@ -35,7 +38,7 @@ static void random_compositions_give_the_bytes_of_the_model(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(random_compositions_give_the_bytes_of_the_model),
+	        cmocka_unit_test(random_compositions_give_the_bytes_of_the_model),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

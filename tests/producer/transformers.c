@@ -14,7 +14,10 @@
 #include "drain.h"
 #include "subjects.h"
 
-enum { SMALL = 1500, LARGE = 100 * 1000 };
+enum {
+	SMALL = 1500,
+	LARGE = 100 * 1000
+};
 
 static struct weir_loop *loop;
 static char text[LARGE];
@@ -45,7 +48,7 @@ static void check(const struct subject *subject, struct probe probe, struct drai
 		fail_msg("%s: ended with %d", subject->name, drained.end);
 	if (!subject->check(probe.bytes, weir_buffer_span(&drained.bytes), whole))
 		fail_msg("%s: wrong bytes: kind %d, step %zu, room %zu, pieces %u", subject->name,
-			probe.kind, probe.step, drained.room, drained.pieces);
+		        probe.kind, probe.step, drained.room, drained.pieces);
 	assert_int_equal(probes_open, 0);
 	drain_free(&drained);
 }
@@ -83,10 +86,9 @@ static void every_transformer_in_every_room(void **state)
 	for (unsigned i = 0; i < subjects_count; i++) {
 		for (unsigned s = 0; s < 3; s++)
 			check_in_kinds(&subjects[i],
-				(struct probe){
-					.bytes = weir_span(text, SMALL), .step = steps[s]});
-		check_in_kinds(
-			&subjects[i], (struct probe){.bytes = weir_span(text, LARGE), .step = 9000});
+			        (struct probe){.bytes = weir_span(text, SMALL), .step = steps[s]});
+		check_in_kinds(&subjects[i],
+		        (struct probe){.bytes = weir_span(text, LARGE), .step = 9000});
 		check_in_kinds(&subjects[i], (struct probe){.bytes = weir_span(text, LARGE)});
 		check_in_kinds(&subjects[i], (struct probe){.bytes = weir_span(text, 0)});
 	}
@@ -98,10 +100,10 @@ static void a_child_that_fails_fails_all_and_its_bytes_still_go(void **state)
 	static const size_t sizes[] = {0, 1, 49, 50, 700, SMALL};
 	for (unsigned i = 0; i < subjects_count; i++)
 		for (unsigned s = 0; s < sizeof sizes / sizeof *sizes; s++)
-			check_in_kinds(&subjects[i],
-				(struct probe){.bytes = weir_span(text, sizes[s]),
-					.step = 500,
-					.fails = true});
+			check_in_kinds(
+			        &subjects[i], (struct probe){.bytes = weir_span(text, sizes[s]),
+			                              .step = 500,
+			                              .fails = true});
 }
 
 static void closing_early_at_any_point_frees_all(void **state)
@@ -110,13 +112,13 @@ static void closing_early_at_any_point_frees_all(void **state)
 	for (unsigned i = 0; i < subjects_count; i++)
 		for (size_t stop = 1; stop < 900; stop += stop < 30 ? 1 : 17) {
 			struct probe probe = {.loop = loop,
-				.bytes = weir_span(text, SMALL),
-				.step = stop % 3 ? 0 : 10,
-				.waits = stop % 5 == 0,
-				.kind = PROBE_MIXED,
-				.seed = stop};
+			        .bytes = weir_span(text, SMALL),
+			        .step = stop % 3 ? 0 : 10,
+			        .waits = stop % 5 == 0,
+			        .kind = PROBE_MIXED,
+			        .seed = stop};
 			struct drain drained = {
-				.loop = loop, .room = 1 + stop % 50, .stop_at = stop};
+			        .loop = loop, .room = 1 + stop % 50, .stop_at = stop};
 			assert_null(drain(&drained, subjects[i].wrap(probe_create(&probe))));
 			assert_int_equal(probes_open, 0);
 			drain_free(&drained);
@@ -128,8 +130,7 @@ static void closing_before_the_first_ask_frees_all(void **state)
 	(void)state;
 	for (unsigned i = 0; i < subjects_count; i++) {
 		struct probe probe = {.loop = loop, .bytes = weir_span(text, 10)};
-		weir_producer_close(
-			subjects[i].wrap(probe_create(&probe)), WEIR_CLOSE_ABORTED);
+		weir_producer_close(subjects[i].wrap(probe_create(&probe)), WEIR_CLOSE_ABORTED);
 		assert_int_equal(probes_open, 0);
 		assert_null(subjects[i].wrap(NULL));
 	}
@@ -137,7 +138,7 @@ static void closing_before_the_first_ask_frees_all(void **state)
 
 /* True when no allocation failed any more. */
 static bool run_without_memory(
-	const struct subject *subject, struct probe probe, size_t room, unsigned good)
+        const struct subject *subject, struct probe probe, size_t room, unsigned good)
 {
 	struct drain drained = {.room = room, .pieces = good % 2 ? 128 : 3};
 	if (weir_loop_create(&drained.loop) < 0) /* so that its arena and compressor are new */
@@ -150,7 +151,7 @@ static bool run_without_memory(
 	if (wrong)
 		fail_msg("%s: %s", subject->name, wrong);
 	if (producer && drained.end == WEIR_DONE &&
-		!subject->check(probe.bytes, weir_buffer_span(&drained.bytes), true))
+	        !subject->check(probe.bytes, weir_buffer_span(&drained.bytes), true))
 		fail_msg("%s: wrong bytes after allocation %u failed", subject->name, good);
 	assert_int_equal(probes_open, 0);
 	drain_free(&drained);
@@ -166,8 +167,8 @@ static void without_memory_nothing_leaks_and_nothing_is_wrong(void **state)
 		for (int kind = PROBE_LEND; kind <= PROBE_FILE; kind++)
 			for (unsigned r = 0; r < 3; r++) {
 				struct probe probe = {.bytes = weir_span(text, SMALL),
-					.step = kind == PROBE_COPY ? 300 : 0,
-					.kind = (enum probe_kind)kind};
+				        .step = kind == PROBE_COPY ? 300 : 0,
+				        .kind = (enum probe_kind)kind};
 				unsigned good = 0;
 				while (!run_without_memory(&subjects[i], probe, rooms[r], good))
 					good++;
@@ -177,11 +178,11 @@ static void without_memory_nothing_leaks_and_nothing_is_wrong(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_transformer_in_every_room),
-		cmocka_unit_test(a_child_that_fails_fails_all_and_its_bytes_still_go),
-		cmocka_unit_test(closing_early_at_any_point_frees_all),
-		cmocka_unit_test(closing_before_the_first_ask_frees_all),
-		cmocka_unit_test(without_memory_nothing_leaks_and_nothing_is_wrong),
+	        cmocka_unit_test(every_transformer_in_every_room),
+	        cmocka_unit_test(a_child_that_fails_fails_all_and_its_bytes_still_go),
+	        cmocka_unit_test(closing_early_at_any_point_frees_all),
+	        cmocka_unit_test(closing_before_the_first_ask_frees_all),
+	        cmocka_unit_test(without_memory_nothing_leaks_and_nothing_is_wrong),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -10,13 +10,18 @@
 #include "compose.h"
 #include "decode.h"
 
-enum { LEAF_MAX = 2000, LARGE_LEAF = 90 * 1000, CHILDREN_MAX = 4, HELD_MAX = 256 };
+enum {
+	LEAF_MAX = 2000,
+	LARGE_LEAF = 90 * 1000,
+	CHILDREN_MAX = 4,
+	HELD_MAX = 256
+};
 
 static struct composed build(struct weir_loop *loop, struct dice *dice, unsigned depth,
-	struct weir_buffer *held, unsigned *held_count);
+        struct weir_buffer *held, unsigned *held_count);
 
 static struct weir_span make_bytes(
-	struct dice *dice, struct weir_buffer *held, unsigned *held_count)
+        struct dice *dice, struct weir_buffer *held, unsigned *held_count)
 {
 	size_t size = dice_throw(dice, dice_throw(dice, 40) == 1 ? LARGE_LEAF : LEAF_MAX);
 	struct weir_buffer *bytes = &held[(*held_count)++];
@@ -39,11 +44,11 @@ static struct weir_producer *make_stream(struct weir_loop *loop, struct weir_spa
 }
 
 static struct weir_producer *make_leaf(
-	struct weir_loop *loop, struct dice *dice, struct weir_span bytes)
+        struct weir_loop *loop, struct dice *dice, struct weir_span bytes)
 {
 	size_t half = bytes.size / 2;
 	struct weir_span parts[] = {weir_span(bytes.data, half), weir_span("", 0),
-		weir_span(bytes.data + half, bytes.size - half)};
+	        weir_span(bytes.data + half, bytes.size - half)};
 	struct probe probe = {.loop = loop, .bytes = bytes, .seed = bytes.size};
 	switch (dice_throw(dice, 6)) {
 	case 0:
@@ -67,7 +72,7 @@ static struct weir_producer *make_leaf(
 static void wrap_escape(struct composed *composed, struct dice *dice)
 {
 	static const char *const strings[] = {
-		".", "\r\n.", "aab", "a", "\r\n..", "", "\n", "aa", "the river", "\r\n\r\n"};
+	        ".", "\r\n.", "aab", "a", "\r\n..", "", "\n", "aa", "the river", "\r\n\r\n"};
 	struct weir_span from = weir_span_of(strings[dice_throw(dice, 5)]);
 	struct weir_span to = weir_span_of(strings[dice_throw(dice, 10)]);
 	struct weir_span before = weir_span_of(strings[dice_throw(dice, 10)]);
@@ -132,7 +137,7 @@ static void wrap_passing(struct composed *composed, struct dice *dice)
 static void wrap_encoder(struct composed *composed, struct dice *dice)
 {
 	static struct weir_producer *(*const encoders[])(struct weir_producer *) = {
-		[DECODE_GZIP] = weir_gzip, [DECODE_DEFLATE] = weir_deflate};
+	        [DECODE_GZIP] = weir_gzip, [DECODE_DEFLATE] = weir_deflate};
 	enum decoder decoder = (enum decoder)dice_throw(dice, 3);
 	if (decoder == DECODE_CHUNKED)
 		composed->producer = weir_chunked(composed->producer, NULL, NULL);
@@ -143,7 +148,7 @@ static void wrap_encoder(struct composed *composed, struct dice *dice)
 
 /* Children of a composite are plain, so that their bytes can be told apart. */
 static struct composed build_composite(struct weir_loop *loop, struct dice *dice, unsigned depth,
-	struct weir_buffer *held, unsigned *held_count)
+        struct weir_buffer *held, unsigned *held_count)
 {
 	struct weir_producer *children[CHILDREN_MAX];
 	struct composed all = {0};
@@ -156,7 +161,7 @@ static struct composed build_composite(struct weir_loop *loop, struct dice *dice
 		} else {
 			children[made++] = child.producer;
 			if (weir_buffer_append(&all.expected, child.expected.data,
-				    child.expected.size, SIZE_MAX) < 0)
+			            child.expected.size, SIZE_MAX) < 0)
 				abort();
 		}
 		weir_buffer_free(&child.expected);
@@ -166,12 +171,11 @@ static struct composed build_composite(struct weir_loop *loop, struct dice *dice
 }
 
 static struct composed build(struct weir_loop *loop, struct dice *dice, unsigned depth,
-	struct weir_buffer *held, unsigned *held_count)
+        struct weir_buffer *held, unsigned *held_count)
 {
 	struct composed composed = {0};
-	unsigned kind = depth == 0 || *held_count > HELD_MAX - CHILDREN_MAX - 1
-				? 0
-				: dice_throw(dice, 7);
+	unsigned kind =
+	        depth == 0 || *held_count > HELD_MAX - CHILDREN_MAX - 1 ? 0 : dice_throw(dice, 7);
 	if (kind == 1)
 		return build_composite(loop, dice, depth - 1, held, held_count);
 	if (kind == 0) {
@@ -204,9 +208,9 @@ static bool decode(const struct composed *composed, struct weir_buffer *bytes)
 		enum decoder decoder = composed->decoders[i];
 		bool whole = false;
 		bool good = decoder == DECODE_CHUNKED
-				    ? decode_chunked(weir_buffer_span(bytes), &decoded, &whole)
-				    : decode_gzip(weir_buffer_span(bytes),
-					      decoder == DECODE_DEFLATE, &decoded, &whole);
+		                    ? decode_chunked(weir_buffer_span(bytes), &decoded, &whole)
+		                    : decode_gzip(weir_buffer_span(bytes),
+		                              decoder == DECODE_DEFLATE, &decoded, &whole);
 		weir_buffer_free(bytes);
 		*bytes = decoded;
 		if (!good || !whole)
@@ -229,8 +233,8 @@ const char *compose_and_drain(struct weir_loop *loop, struct dice *dice, unsigne
 	if (!wrong && drained.end == WEIR_DONE && !decode(&composed, &drained.bytes))
 		wrong = "an encoding that cannot be decoded";
 	if (!wrong && drained.end == WEIR_DONE &&
-		!weir_span_equal(weir_buffer_span(&drained.bytes),
-			weir_buffer_span(&composed.expected)))
+	        !weir_span_equal(
+	                weir_buffer_span(&drained.bytes), weir_buffer_span(&composed.expected)))
 		wrong = "wrong bytes";
 	if (!wrong && probes_open)
 		wrong = "a child that was not closed";

@@ -7,9 +7,15 @@
 
 #include "drain.h"
 
-enum { LAYERS_MAX = 8 };
+enum {
+	LAYERS_MAX = 8
+};
 
-enum decoder { DECODE_GZIP, DECODE_DEFLATE, DECODE_CHUNKED };
+enum decoder {
+	DECODE_GZIP,
+	DECODE_DEFLATE,
+	DECODE_CHUNKED
+};
 
 struct composed {
 	struct weir_producer *producer;

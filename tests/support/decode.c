@@ -57,7 +57,7 @@ bool decode_chunked(struct weir_span bytes, struct weir_buffer *to, bool *ret_wh
 			break;
 		if (bytes.size - at < size + 2) {
 			append(to, bytes.data + at,
-				bytes.size - at < size ? bytes.size - at : size);
+			        bytes.size - at < size ? bytes.size - at : size);
 			return true;
 		}
 		append(to, bytes.data + at, size);
@@ -80,14 +80,14 @@ bool decode_chunked(struct weir_span bytes, struct weir_buffer *to, bool *ret_wh
 }
 
 void replace_all(struct weir_span bytes, struct weir_span from, struct weir_span to,
-	struct weir_span before, struct weir_buffer *ret)
+        struct weir_span before, struct weir_buffer *ret)
 {
 	struct weir_buffer whole = {0};
 	append(&whole, before.data, before.size);
 	append(&whole, bytes.data, bytes.size);
 	for (size_t at = 0; at < whole.size;) {
 		bool match = whole.size - at >= from.size &&
-			     memcmp(whole.data + at, from.data, from.size) == 0;
+		             memcmp(whole.data + at, from.data, from.size) == 0;
 		size_t gone = at < before.size ? before.size - at : 0; /* bytes of it not output */
 		size_t end = at + (match ? from.size : 1);
 		if (end > before.size) {
@@ -112,7 +112,7 @@ void to_crlf(struct weir_span bytes, struct weir_buffer *ret)
 void fill_text(char *to, size_t size, unsigned seed)
 {
 	static const char *const words[] = {"\r\n.", "\n", "\r", ".", "\r\n", "the ", "river ",
-		"falls ", "over ", "aab", "a", "a low dam, ", "\r\r\n", "0"};
+	        "falls ", "over ", "aab", "a", "a low dam, ", "\r\r\n", "0"};
 	struct dice dice = {.state = seed};
 	size_t at = 0;
 	while (at < size) {

@@ -13,7 +13,7 @@ bool decode_chunked(struct weir_span bytes, struct weir_buffer *to, bool *ret_wh
 
 /* Search and replace, without any care for speed. `before` as for weir_escape. */
 void replace_all(struct weir_span bytes, struct weir_span from, struct weir_span to,
-	struct weir_span before, struct weir_buffer *ret);
+        struct weir_span before, struct weir_buffer *ret);
 
 /* LF without CR to CRLF. */
 void to_crlf(struct weir_span bytes, struct weir_buffer *ret);

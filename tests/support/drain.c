@@ -7,7 +7,11 @@
 #include "loop_internal.h"
 #include "output.h"
 
-enum { PIECES_MAX = 128, ROOM_MAX = 72 * 1024, TURN_MS = 1000 };
+enum {
+	PIECES_MAX = 128,
+	ROOM_MAX = 72 * 1024,
+	TURN_MS = 1000
+};
 
 unsigned dice_throw(struct dice *dice, unsigned below)
 {
@@ -29,7 +33,8 @@ static void on_wake(struct weir_waiter *waiter)
 static size_t choose_room(struct drain *drain)
 {
 	static const unsigned tops[] = {1, 4, 20, 300, 5000, ROOM_MAX};
-	return drain->room ? drain->room : 1 + dice_throw(&drain->dice, tops[dice_throw(&drain->dice, 6)]);
+	return drain->room ? drain->room
+	                   : 1 + dice_throw(&drain->dice, tops[dice_throw(&drain->dice, 6)]);
 }
 
 static unsigned choose_pieces(struct drain *drain)
@@ -57,7 +62,7 @@ static const char *check_output(const struct weir_output *out, size_t room, unsi
 static const char *take(const struct weir_output *out, struct weir_buffer *to)
 {
 	if (weir_buffer_reserve(to, out->size, SIZE_MAX / 2) < 0 &&
-		weir_buffer_reserve(to, out->size, SIZE_MAX / 2) < 0)
+	        weir_buffer_reserve(to, out->size, SIZE_MAX / 2) < 0)
 		return "no memory for the harness";
 	if (weir_output_read(out, to->data + to->size) < 0)
 		return "a file extent that cannot be read";
@@ -83,7 +88,8 @@ static const char *check_lent(const struct weir_output *out, const char *were)
 {
 	for (unsigned i = 0; i < out->count; i++) {
 		const struct weir_piece *piece = &out->pieces[i];
-		if (piece->kind == WEIR_PIECE_BORROWED && memcmp(piece->data, were, piece->size) != 0)
+		if (piece->kind == WEIR_PIECE_BORROWED &&
+		        memcmp(piece->data, were, piece->size) != 0)
 			return "lent memory changed before the next ask";
 		if (piece->kind == WEIR_PIECE_FILE && !same_extent(piece, were))
 			return "a lent extent changed before the next ask";

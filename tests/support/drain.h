@@ -27,14 +27,14 @@ unsigned dice_throw(struct dice *dice, unsigned below);
 
 struct drain {
 	struct weir_loop *loop;
-	size_t room;	  /* of each ask; 0: random */
+	size_t room;      /* of each ask; 0: random */
 	unsigned pieces;  /* places of each ask, up to 128; 0: random */
-	size_t stop_at;	  /* closes early once this many bytes are there; 0: never */
-	size_t unsent;	  /* then so many bytes of the last answer were not taken */
+	size_t stop_at;   /* closes early once this many bytes are there; 0: never */
+	size_t unsent;    /* then so many bytes of the last answer were not taken */
 	struct dice dice; /* for what is random */
 
 	struct weir_buffer bytes; /* the result; freed by drain_free */
-	enum weir_more end;	  /* how it ended; WEIR_MORE when closed early */
+	enum weir_more end;       /* how it ended; WEIR_MORE when closed early */
 	unsigned asks;
 	unsigned waits;
 	size_t largest; /* bytes of the largest answer */
@@ -58,9 +58,9 @@ enum probe_kind {
 struct probe {
 	struct weir_loop *loop;
 	struct weir_span bytes; /* must outlive the producer */
-	size_t step;		/* bytes an answer; 0: the whole room */
-	bool waits;		/* waits after each answer */
-	bool fails;		/* in the end, instead of being done */
+	size_t step;            /* bytes an answer; 0: the whole room */
+	bool waits;             /* waits after each answer */
+	bool fails;             /* in the end, instead of being done */
 	enum probe_kind kind;
 	uint64_t seed;
 };

@@ -120,10 +120,10 @@ static int64_t source_size(const struct weir_producer *producer)
 }
 
 static const struct weir_producer_type source_type = {
-	.name = "probe",
-	.more = source_more,
-	.close = source_close,
-	.size = source_size,
+        .name = "probe",
+        .more = source_more,
+        .close = source_close,
+        .size = source_size,
 };
 
 struct weir_producer *probe_create(const struct probe *probe)

@@ -23,7 +23,7 @@ static bool same(struct weir_span a, struct weir_span b)
 static struct weir_producer *wrap_composite(struct weir_producer *child)
 {
 	struct weir_producer *children[4] = {weir_memory_borrowed(HEAD, strlen(HEAD)), child,
-		weir_memory_copied("", 0), weir_memory_copied(TAIL, strlen(TAIL))};
+	        weir_memory_copied("", 0), weir_memory_copied(TAIL, strlen(TAIL))};
 	return weir_composite(children, 4);
 }
 
@@ -112,7 +112,7 @@ static bool check_deflate(struct weir_span in, struct weir_span out, bool whole)
 }
 
 static bool check_replaced(struct weir_span in, struct weir_span out, const char *from,
-	const char *to, const char *before)
+        const char *to, const char *before)
 {
 	struct weir_buffer model = {0};
 	replace_all(in, weir_span_of(from), weir_span_of(to), weir_span_of(before), &model);
@@ -123,7 +123,7 @@ static bool check_replaced(struct weir_span in, struct weir_span out, const char
 	static struct weir_producer *wrap_##name(struct weir_producer *child)                      \
 	{                                                                                          \
 		return weir_escape(                                                                \
-			child, weir_span_of(from), weir_span_of(to), weir_span_of(before));        \
+		        child, weir_span_of(from), weir_span_of(to), weir_span_of(before));        \
 	}                                                                                          \
 	static bool check_##name(struct weir_span in, struct weir_span out, bool whole)            \
 	{                                                                                          \
@@ -206,22 +206,22 @@ static bool check_tee(struct weir_span in, struct weir_span out, bool whole)
 }
 
 const struct subject subjects[] = {
-	{"composite", wrap_composite, check_composite, false},
-	{"glob", wrap_glob, check_same, false},
-	{"large glob", wrap_large_glob, check_same, false},
-	{"chunked", wrap_chunked, check_chunked, false},
-	{"chunked with trailers", wrap_trailers, check_trailers, false},
-	{"gzip", weir_gzip, check_gzip, false},
-	{"deflate", weir_deflate, check_deflate, false},
-	{"dot-stuffing", wrap_dots, check_dots, false},
-	{"escape of overlaps", wrap_overlaps, check_overlaps, false},
-	{"escape that blows up", wrap_blowup, check_blowup, false},
-	{"escape that removes", wrap_removal, check_removal, false},
-	{"crlf", weir_crlf, check_crlf, false},
-	{"limit that skips", wrap_skip, check_skip, false},
-	{"limit to a range", wrap_range, check_range, true},
-	{"throttle", wrap_throttle, check_same, false},
-	{"hook", wrap_hook, check_hook, false},
-	{"tee", wrap_tee, check_tee, false},
+        {"composite", wrap_composite, check_composite, false},
+        {"glob", wrap_glob, check_same, false},
+        {"large glob", wrap_large_glob, check_same, false},
+        {"chunked", wrap_chunked, check_chunked, false},
+        {"chunked with trailers", wrap_trailers, check_trailers, false},
+        {"gzip", weir_gzip, check_gzip, false},
+        {"deflate", weir_deflate, check_deflate, false},
+        {"dot-stuffing", wrap_dots, check_dots, false},
+        {"escape of overlaps", wrap_overlaps, check_overlaps, false},
+        {"escape that blows up", wrap_blowup, check_blowup, false},
+        {"escape that removes", wrap_removal, check_removal, false},
+        {"crlf", weir_crlf, check_crlf, false},
+        {"limit that skips", wrap_skip, check_skip, false},
+        {"limit to a range", wrap_range, check_range, true},
+        {"throttle", wrap_throttle, check_same, false},
+        {"hook", wrap_hook, check_hook, false},
+        {"tee", wrap_tee, check_tee, false},
 };
 const unsigned subjects_count = sizeof subjects / sizeof *subjects;
