@@ -40,4 +40,36 @@
 #define WEIR_LINGER_MS (2 * 1000)      /* after an error reply, reading and dropping what still comes */
 #define WEIR_CONNECT_MS (30 * 1000)    /* an outgoing connection (set) */
 
+/* -- HTTP -- */
+#define WEIR_HTTP_HEAD_MAX (32 * 1024)	       /* bytes of a request head: 431 */
+#define WEIR_HTTP_REPLY_FIELDS_MAX (16 * 1024) /* bytes of the fields of a reply */
+#define WEIR_HTTP_DISCARD_MAX (256 * 1024)     /* bytes of a body that nobody wanted, read to keep the connection */
+#define WEIR_HTTP_TRAILER_MAX 4096	       /* bytes of one trailer field of a request */
+#define WEIR_HTTP_TRAILERS_IN_MAX 32	       /* trailer fields of a request */
+#define WEIR_HTTP_GLOB_SIZE (64 * 1024)	       /* pieces in which composed replies leave */
+#define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
+#define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
+#define WEIR_HTTP_EXCHANGES_KEPT 256	       /* exchanges a loop keeps for reuse */
+#define WEIR_HTTP_LOG_QUEUE_MAX (1024 * 1024)  /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
+
+/* -- store -- */
+#define WEIR_PATH_MAX 4096			/* bytes of a path in a tree, its NUL counted */
+#define WEIR_TREE_ENTRIES_MAX 1024		/* paths a tree remembers, a descriptor each (set) */
+#define WEIR_TREE_CONTENT_MAX (16 * 1024 * 1024) /* bytes of small files a tree keeps in memory (set) */
+#define WEIR_TREE_CONTENT_FILE_MAX (32 * 1024)	/* the largest of these (set) */
+#define WEIR_TREE_REVALIDATE_MS 1000		/* how long a path is believed without being walked again (set) */
+#define WEIR_TREE_SETTLE_MS 50			/* changed less than this ago: another change may not show in the times */
+#define WEIR_DIRECTORY_BATCH (32 * 1024)	/* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_SORT_MAX 2000		/* entries of a directory that can be sorted (set) */
+#define WEIR_UPLOAD_QUEUE (1024 * 1024)		/* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_STALE_S (24 * 60 * 60)	/* a leftover temporary of this age is removed */
+#define WEIR_USERS_MAX 100000			/* users of one file */
+#define WEIR_USERS_FILE_MAX (32 * 1024 * 1024)	/* bytes of it */
+#define WEIR_USER_NAME_MAX 255			/* bytes of a user's name */
+#define WEIR_PASSWORD_MAX 511			/* bytes of a password; crypt(3) takes no more */
+#define WEIR_CHECKS_MAX 64			/* passwords being checked or waiting for it, in the process */
+#define WEIR_CRYPTS_MAX (WEIR_WORK_THREADS / 2) /* of these, at once on the work pool */
+#define WEIR_VERIFIED_MAX 64			/* right passwords a snapshot remembers */
+#define WEIR_VERIFIED_MS (60 * 1000)		/* … for this long */
+
 #endif

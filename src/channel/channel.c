@@ -22,8 +22,8 @@ uint32_t weir_channel_clock(const struct weir_channel *channel)
 
 bool weir_channel_idle(const struct weir_channel *channel)
 {
-	return !channel->last && !channel->kept && !channel->before && !channel->streamed &&
-	       !channel->connecting;
+	return !channel->last && !weir_cutter_partial(&channel->cutter) &&
+	       !channel->cutter.streamed && !channel->connecting;
 }
 
 /* What the state asks of the poller; the call is made only when that changes. */
@@ -43,8 +43,9 @@ static void watch_events(struct weir_channel *channel)
 /* A close() of a socket that holds unread input resets the connection, and the peer would lose our last words. */
 static bool must_linger(const struct weir_channel *channel)
 {
-	return !channel->eof && (channel->kept || channel->refused || channel->streamed ||
-	                                channel->skipping || channel->paused);
+	const struct weir_cutter *cutter = &channel->cutter;
+	return !channel->eof && (channel->unread || cutter->kept || cutter->refused ||
+	                                cutter->streamed || cutter->skipping || channel->paused);
 }
 
 static void end_output(struct weir_channel *channel)
@@ -58,8 +59,7 @@ static void end_output(struct weir_channel *channel)
 		return;
 	}
 	channel->lingering = true;
-	free(channel->kept);
-	channel->kept = NULL;
+	weir_cutter_free(&channel->cutter);
 }
 
 static void drop_linger_input(struct weir_channel *channel)
@@ -95,7 +95,7 @@ void weir_channel_destroy(struct weir_channel *channel)
 	channel->transport->type->close(channel->transport);
 	weir_watch_close(host->loop, &channel->watch);
 	free(channel->remainder);
-	free(channel->kept);
+	weir_cutter_free(&channel->cutter);
 	free(channel);
 	if (host->channel_gone)
 		host->channel_gone(host);
@@ -113,24 +113,28 @@ static bool tell_drained(struct weir_channel *channel)
 	return channel->last;
 }
 
-static void run(struct weir_channel *channel, const char *buffer, size_t received)
+/* True when input is left that could not be cut, and not for want of more. */
+static bool run(struct weir_channel *channel, struct weir_span input)
 {
-	struct region region;
-	if (!weir_input_begin(channel, buffer, received, &region)) {
+	const struct weir_cutter_type *type = &weir_channel_cutter_type;
+	struct weir_region region;
+	if (weir_cutter_begin(&channel->cutter, input, &region) < 0) {
 		weir_channel_kill(channel, -ENOMEM, true);
-		return;
+		return false;
 	}
 	do {
-		weir_input_cut(channel, &region);
+		weir_cutter_cut(&channel->cutter, type, &region);
 		weir_channel_flush(channel);
-	} while (tell_drained(channel) || weir_input_pending(channel, &region));
+	} while (tell_drained(channel) || weir_cutter_pending(&channel->cutter, type, &region));
 	weir_input_end(channel, &region);
+	return region.seen < region.size && !channel->cutter.refused && !channel->closing;
 }
 
 static void process(struct weir_channel *channel, bool readable)
 {
 	char *buffer = NULL;
 	size_t received = 0;
+	bool pending = false;
 	channel->busy = true;
 	if (readable && weir_input_wanted(channel)) {
 		buffer = weir_loop_receive_buffer(channel->host->loop);
@@ -140,9 +144,9 @@ static void process(struct weir_channel *channel, bool readable)
 			weir_channel_kill(channel, -ENOMEM, true);
 	}
 	if (!channel->dead)
-		run(channel, buffer, received);
+		pending = run(channel, weir_span(buffer, received));
 	if (channel->eof && !channel->eof_told && !channel->dead) {
-		weir_input_tell_eof(channel);
+		weir_input_tell_eof(channel, pending);
 		weir_channel_flush(channel);
 	}
 	if (channel->host->draining && weir_channel_idle(channel))
@@ -261,8 +265,8 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 	}
 	channel->host = host;
 	channel->transport = weir_tcp();
-	channel->terminator = weir_until_line_end();
-	channel->request_max = (uint32_t)host->bounds.request_max;
+	weir_cutter_init(
+	        &channel->cutter, weir_until_line_end(), (uint32_t)host->bounds.request_max);
 	channel->peer = *peer;
 	channel->connecting = connecting;
 	channel->drain_told = true;

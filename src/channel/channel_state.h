@@ -11,6 +11,7 @@
 #define WEIR_CHANNEL_STATE_H
 
 #include <weir/channel.h>
+#include <weir/cutter.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
 #include <weir/server.h>
@@ -46,14 +47,6 @@ struct weir_reply {
 	bool woken; /* while it was being asked */
 };
 
-/* Input that is not consumed yet: the beginning of a request, or what may not be cut now. */
-struct kept {
-	size_t size;
-	size_t capacity;
-	size_t seen; /* bytes that the terminator has scanned without finding the end */
-	char bytes[];
-};
-
 /* Output that the kernel would not take: pieces, and behind them what was scratch. */
 struct remainder {
 	unsigned first;
@@ -81,16 +74,12 @@ struct weir_channel {
 	struct weir_timer timer;
 	struct weir_task task; /* process() later */
 
-	struct weir_terminator terminator;
-	struct kept *kept; /* NULL when nothing is */
-	uint64_t
-	        before; /* bytes of a streamed request handed over, or of an overlong one dropped */
+	struct weir_cutter cutter; /* of the input */
 
 	struct weir_reply *last; /* of the ring of replies; NULL when there is none */
 	struct remainder *remainder;
 	uint64_t sent; /* bytes taken by the transport */
 
-	uint32_t request_max;
 	uint32_t progress_at_ms; /* the clock's low bits when a byte came or went last */
 	uint32_t request_at_ms;  /* … when the request that is coming in began */
 	int error;               /* what close() will be told */
@@ -101,11 +90,8 @@ struct weir_channel {
 	uint8_t timing : 3;  /* enum timing the timer was set for */
 	bool open : 1;       /* open() was called: close() is due */
 	bool busy : 1;       /* in process() or a callback */
-	bool streamed : 1;   /* input goes to piece() */
-	bool changed : 1;    /* a terminator was set and not looked at yet */
-	bool skipping : 1;   /* an overlong request, up to its end */
 	bool paused : 1;     /* by the protocol */
-	bool refused : 1;    /* the terminator said BAD: nothing is read any more */
+	bool unread : 1;     /* closing, and there was more input */
 	bool eof : 1;        /* the peer's end was seen … */
 	bool eof_told : 1;   /* … and told */
 	bool proven : 1;     /* takes what it is sent: WEIR_UNSENT_HIGH is set */
@@ -139,24 +125,14 @@ bool weir_channel_idle(const struct weir_channel *channel);
 
 /* -- input.c -- */
 
-/* A stretch of input in memory; the current request begins at data[0]. */
-struct region {
-	const char *data;
-	size_t size;
-	size_t seen;
-};
-
+extern const struct weir_cutter_type weir_channel_cutter_type;
 bool weir_input_wanted(const struct weir_channel *channel);
 /* Reads once into the loop's buffer: the bytes, or 0. Notes the end of the input and errors. */
 size_t weir_input_receive(struct weir_channel *channel, char *buffer);
-/* Where the input stands after `received` bytes in `buffer`; returns false without memory. */
-bool weir_input_begin(
-        struct weir_channel *channel, const char *buffer, size_t received, struct region *ret);
-void weir_input_cut(struct weir_channel *channel, struct region *region);
-bool weir_input_pending(const struct weir_channel *channel, const struct region *region);
 /* Keeps what is left for later. */
-void weir_input_end(struct weir_channel *channel, const struct region *region);
-void weir_input_tell_eof(struct weir_channel *channel);
+void weir_input_end(struct weir_channel *channel, const struct weir_region *region);
+/* `pending`: there is input that could not be cut yet. */
+void weir_input_tell_eof(struct weir_channel *channel, bool pending);
 
 /* -- reply.c -- */
 struct weir_reply *weir_reply_first(const struct weir_channel *channel);

@@ -18,9 +18,9 @@ static enum timing timing_of(const struct weir_channel *channel)
 		return TIMING_OUTPUT;
 	if (channel->paused || channel->last)
 		return TIMING_NONE;
-	if (channel->streamed)
+	if (channel->cutter.streamed)
 		return TIMING_BODY;
-	return channel->kept || channel->before ? TIMING_REQUEST : TIMING_IDLE;
+	return weir_cutter_partial(&channel->cutter) ? TIMING_REQUEST : TIMING_IDLE;
 }
 
 /* Milliseconds left; 0 or less: the time has come. */
@@ -40,7 +40,7 @@ static int32_t left_ms(const struct weir_channel *channel, enum timing timing)
 		return (int32_t)bounds->request_ms - since_request;
 	case TIMING_BODY: {
 		/* Whoever drips bytes to stay alive must at least keep up a lowest rate. */
-		int64_t earned = (int64_t)(channel->before / (WEIR_BODY_RATE_MIN / 1000));
+		int64_t earned = (int64_t)(channel->cutter.before / (WEIR_BODY_RATE_MIN / 1000));
 		int64_t rate_left = (int64_t)bounds->request_ms + earned - since_request;
 		int32_t left = (int32_t)bounds->progress_ms - since_progress;
 		return rate_left < left ? (int32_t)rate_left : left;

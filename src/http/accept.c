@@ -62,7 +62,9 @@ enum weir_http_coding weir_http_accept_choose(const struct weir_http_accept *acc
 {
 	int gzip = accept->gzip >= 0 ? accept->gzip : accept->any;
 	int identity = accept->identity;
-	/* Not listed, identity is acceptable unless "*" excludes it; nothing says that it is liked. */
+	/*
+	 * Not listed, identity is acceptable unless "*" excludes it; nothing says that it is liked.
+	 */
 	if (identity < 0)
 		identity = accept->any == 0 ? 0 : 1;
 	if (gzip > 0 && gzip >= identity)

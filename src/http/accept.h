@@ -1,6 +1,6 @@
 /*
- * Accept-Encoding (RFC 9110 12.5.3): which coding the client takes, and likes best. Of codings there
- * are gzip, by either of its names, and identity.
+ * Accept-Encoding (RFC 9110 12.5.3): which coding the client takes, and likes best. Of codings
+ * there are gzip, by either of its names, and identity.
  */
 #ifndef WEIR_HTTP_ACCEPT_H
 #define WEIR_HTTP_ACCEPT_H

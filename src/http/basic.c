@@ -1,5 +1,7 @@
-/* Basic credentials. Of several encodings of the same bytes only the canonical one is taken, so that
- * a failed attempt looks the same to whatever counts attempts by the header. */
+/*
+ * Basic credentials. Of several encodings of the same bytes only the canonical one is taken, so
+ * that * a failed attempt looks the same to whatever counts attempts by the header.
+ */
 #include <weir/error.h>
 
 #include "basic.h"

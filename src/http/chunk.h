@@ -11,7 +11,9 @@
 
 #include <weir/http_request.h>
 
-/* A chunk line longer than this is refused: extensions are a way to send bytes that do not count. */
+/*
+ * A chunk line longer than this is refused: extensions are a way to send bytes that do not count.
+ */
 #define WEIR_HTTP_CHUNK_LINE_MAX 256
 
 /*

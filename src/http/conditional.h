@@ -1,6 +1,6 @@
 /*
- * Conditional requests (RFC 9110 13): whether what the client has is still good, and whether what it
- * is about to change is still what it believes it to be.
+ * Conditional requests (RFC 9110 13): whether what the client has is still good, and whether what
+ * it is about to change is still what it believes it to be.
  */
 #ifndef WEIR_HTTP_CONDITIONAL_H
 #define WEIR_HTTP_CONDITIONAL_H
@@ -26,8 +26,9 @@ int weir_http_conditional_check(const struct weir_http_request *request,
         const struct weir_http_validators *validators, int64_t now);
 
 /*
- * Whether the Range of the request is to be used: the method is GET, there is a Range, and If-Range,
- * if given, names exactly this representation, by strong tag or equal date (RFC 9110 13.1.5).
+ * Whether the Range of the request is to be used: the method is GET, there is a Range, and
+ * If-Range, if given, names exactly this representation, by strong tag or equal date (RFC 9110
+ * 13.1.5).
  */
 bool weir_http_range_applies(const struct weir_http_request *request,
         const struct weir_http_validators *validators, int64_t now);

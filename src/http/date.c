@@ -1,6 +1,7 @@
 /*
  * Dates by arithmetic on days (the proleptic Gregorian calendar, years counted from March, so that
- * the leap day comes last). Reading is by fixed positions: each format has one width for each field.
+ * the leap day comes last). Reading is by fixed positions: each format has one width for each
+ * field.
  */
 #include <weir/error.h>
 
@@ -126,6 +127,12 @@ static int finish(struct civil date, struct weir_span name, const char *time, in
 	return 0;
 }
 
+/* Orders days within a year. */
+static int of_year(struct civil date)
+{
+	return date.month * 32 + date.day;
+}
+
 static int parse_rfc850(struct weir_span text, int64_t now, int64_t *ret_seconds)
 {
 	struct weir_span name;
@@ -139,7 +146,8 @@ static int parse_rfc850(struct weir_span text, int64_t now, int64_t *ret_seconds
 	/* Of the years that end so, the latest one at most 50 years ahead. */
 	if (date.year + 100 <= today.year + 50)
 		date.year += 100;
-	else if (date.year > today.year + 50)
+	if (date.year > today.year + 50 ||
+	        (date.year == today.year + 50 && of_year(date) > of_year(today)))
 		date.year -= 100;
 	return finish(date, name, at + 11, ret_seconds);
 }

@@ -12,7 +12,9 @@
 
 #define WEIR_HTTP_DATE_SIZE 29
 
-/* Writes an IMF-fixdate and a NUL. Years before 1 or after 9999 become the nearest date there is. */
+/*
+ * Writes an IMF-fixdate and a NUL. Years before 1 or after 9999 become the nearest date there is.
+ */
 void weir_http_date_format(int64_t seconds, char text[WEIR_HTTP_DATE_SIZE + 1]);
 
 /*

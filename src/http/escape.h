@@ -15,7 +15,9 @@
  */
 int weir_http_escape_html(struct weir_span text, char *buffer, size_t capacity, size_t *ret_size);
 
-/* For one segment of a path (RFC 3986 3.3): all but the unreserved is escaped, '/' too. As above. */
+/*
+ * For one segment of a path (RFC 3986 3.3): all but the unreserved is escaped, '/' too. As above.
+ */
 int weir_http_escape_url(struct weir_span text, char *buffer, size_t capacity, size_t *ret_size);
 
 #endif

@@ -1,7 +1,8 @@
 /*
  * Body framing and connection options. Where two readings of a message are possible, it is refused:
  * one proxy before us that chose the other reading is enough for an attack. So, stricter than RFC
- * 9112 asks, equal duplicates of Content-Length are refused as well, and chunked is the only coding.
+ * 9112 asks, equal duplicates of Content-Length are refused as well, and chunked is the only
+ * coding.
  */
 #include <weir/error.h>
 

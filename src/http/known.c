@@ -1,7 +1,7 @@
 /*
  * From names to enums. The length alone leaves a handful of candidates, and setting bit 5 of a byte
- * makes letters lower case; within tchars no other byte becomes a letter or '-' by that, so that the
- * comparison is exact. Names longer than the longest known one cost a single branch.
+ * makes letters lower case; within tchars no other byte becomes a letter or '-' by that, so that
+ * the comparison is exact. Names longer than the longest known one cost a single branch.
  */
 #include "known.h"
 #include "syntax.h"

@@ -1,7 +1,7 @@
 /*
  * Cleaning of paths, a segment at a time. Invariant: the buffer holds whole segments, none of them
- * empty, "." or "..", with one '/' between them and none at the ends; so ".." only has to go back to
- * the last '/'. An escape that was decoded is never looked at again.
+ * empty, "." or "..", with one '/' between them and none at the ends; so ".." only has to go back
+ * to the last '/'. An escape that was decoded is never looked at again.
  */
 #include "path.h"
 #include "syntax.h"

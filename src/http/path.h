@@ -1,6 +1,6 @@
 /*
- * From the path of a URL to a relative path for the file tree: decoded exactly once, and normalised,
- * before anybody compares it with anything.
+ * From the path of a URL to a relative path for the file tree: decoded exactly once, and
+ * normalised, before anybody compares it with anything.
  *
  *   /a//b/./c/../d%20e/   becomes   a/b/d e   and a directory was asked for
  */
@@ -21,8 +21,8 @@ struct weir_http_path {
  * Decodes percent-escapes, removes "." and ".." (escaped or not) and empty segments. `raw` has to
  * start with '/' and has no query. A buffer of raw.size bytes is always enough.
  *
- * 0; 400 for a malformed escape, an escaped '/', control characters (NUL and DEL too), bytes outside
- * visible ASCII that are not escaped, and ".." above the root; 414 if it does not fit.
+ * 0; 400 for a malformed escape, an escaped '/', control characters (NUL and DEL too), bytes
+ * outside visible ASCII that are not escaped, and ".." above the root; 414 if it does not fit.
  */
 int weir_http_path_clean(
         struct weir_span raw, char *buffer, size_t capacity, struct weir_http_path *ret_path);

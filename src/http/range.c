@@ -106,7 +106,9 @@ enum weir_http_range_result weir_http_range_parse(
 			return WEIR_HTTP_RANGE_IGNORED;
 		}
 	}
-	/* Clients that limit every request so shall get an empty file as such, and not as an error. */
+	/*
+	 * Clients that limit every request so shall get an empty file as such, and not as an error.
+	 */
 	if (size == 0)
 		return WEIR_HTTP_RANGE_IGNORED;
 	if (specs == 0 || overlaps > WEIR_HTTP_RANGE_OVERLAPS_MAX)

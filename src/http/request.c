@@ -1,6 +1,6 @@
 /*
- * Access to a parsed head, and its move to other bytes. A span that is NULL (nothing was sent) stays
- * NULL wherever the head goes.
+ * Access to a parsed head, and its move to other bytes. A span that is NULL (nothing was sent)
+ * stays NULL wherever the head goes.
  */
 #include <weir/http_request.h>
 

@@ -1,0 +1,240 @@
+"""The servers that are measured, each set up at its best for what is asked, on one core.
+
+Alike for all: one worker, no logs, sendfile, keep-alive without an end, compression only where it is
+the question, then at level 1, and timeouts longer than a measurement.
+"""
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import measure
+
+# Connections a server is set up for; below the usual hard limit of descriptors.
+CONNECTIONS_MAX = 18000
+
+FOREVER_S = 3600
+
+
+class Server:
+    """One kind of server. Subclasses tell the program, its version and its command line."""
+
+    name = ""
+    program = ""
+
+    def __init__(self, build):
+        self.build = build
+
+    def path(self):
+        """The program, or None where it is not installed."""
+        found = shutil.which(self.program, path=os.environ.get("PATH", "") + ":/usr/sbin")
+        return found or (self.program if os.access(self.program, os.X_OK) else None)
+
+    def version(self):
+        return ""
+
+    def command(self, site, port, case):
+        """Its arguments to serve site.root's files at the port, at its best for the case."""
+        raise NotImplementedError
+
+    def output_of(self, *arguments):
+        done = subprocess.run([self.path(), *arguments], check=False, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.stdout
+
+
+class Floor(Server):
+    name = "floor"
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.program = f"{build}/bench/floor"
+
+    def command(self, site, port, case):
+        return [self.path(), str(port)]
+
+
+class Weir(Server):
+    name = "weir"
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.program = f"{build}/weir"
+
+    def version(self):
+        return self.output_of("--version").strip()
+
+    def command(self, site, port, case):
+        return [self.path(), "serve", "--http", f"127.0.0.1:{port}", "--root", site.root,
+                "--workers", "1", "--access-log", "off"]
+
+
+class Endless(Weir):
+    """A program of libweir's that serves a page without an end, compressed as it goes."""
+
+    def __init__(self, build):
+        super().__init__(build)
+        self.program = f"{build}/bench/endless"
+
+    def command(self, site, port, case):
+        return [self.path(), str(port)]
+
+
+class Nginx(Server):
+    name = "nginx"
+    program = "nginx"
+
+    def version(self):
+        return re.search(r"nginx/(\S+)", self.output_of("-v")).group(1)
+
+    def command(self, site, port, case):
+        temporary = "\n".join(
+            f"  {kind}_temp_path {site.scratch}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        # Each at its best: reading a small file costs it less than sendfile, by a tenth. tcp_nopush
+        # brings a file nothing, and lets pipelined replies wait for the acknowledgement before.
+        compression = "gzip on; gzip_comp_level 1; gzip_types text/plain;" if case.gzip else ""
+        return [self.path(), "-e", "stderr", "-c", site.write("nginx.conf", f"""
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {CONNECTIONS_MAX + 1000};
+{'user root;' if os.getuid() == 0 else ''}
+pid {site.scratch}/nginx.pid;
+error_log stderr crit;
+events {{ worker_connections {CONNECTIONS_MAX}; multi_accept on; }}
+http {{
+{temporary}
+  access_log off;
+  default_type text/html;
+  sendfile {'off' if case.is_small else 'on'};
+  open_file_cache max=1000 inactive={FOREVER_S}s;
+  open_file_cache_valid {FOREVER_S}s;
+  keepalive_requests 1000000000;
+  keepalive_timeout {FOREVER_S}s;
+  send_timeout {FOREVER_S}s;
+  {compression}
+  server {{ listen 127.0.0.1:{port} backlog=4096; root {site.root}; }}
+}}
+""")]
+
+
+class H2o(Server):
+    name = "h2o"
+    program = "h2o"
+
+    def version(self):
+        return self.output_of("--version").split()[2]
+
+    def command(self, site, port, case):
+        compression = "compress: { gzip: 1 }" if case.gzip else ""
+        return [self.path(), "-m", "worker", "-c", site.write("h2o.conf", f"""
+{'user: root' if os.getuid() == 0 else ''}
+num-threads: 1
+max-connections: {CONNECTIONS_MAX}
+http1-request-timeout: {FOREVER_S}
+listen: {{ host: 127.0.0.1, port: {port} }}
+file.mime.setdefaulttype: text/html
+{compression}
+hosts:
+  default:
+    paths:
+      /: {{ file.dir: {site.root} }}
+""")]
+
+
+class Lighttpd(Server):
+    name = "lighttpd"
+    program = "lighttpd"
+
+    def version(self):
+        return re.search(r"lighttpd/(\S+)", self.output_of("-v")).group(1)
+
+    def command(self, site, port, case):
+        compression = """
+server.modules = ("mod_deflate")
+deflate.mimetypes = ("text/html")
+deflate.allowed-encodings = ("gzip")
+deflate.compression-level = 1
+""" if case.gzip else ""
+        return [self.path(), "-D", "-f", site.write("lighttpd.conf", f"""
+server.document-root = "{site.root}"
+server.bind = "127.0.0.1"
+server.port = {port}
+server.max-fds = {CONNECTIONS_MAX + 1000}
+server.max-connections = {CONNECTIONS_MAX}
+server.listen-backlog = 4096
+server.max-keep-alive-requests = 65535
+server.max-keep-alive-idle = {FOREVER_S}
+server.max-read-idle = {FOREVER_S}
+server.max-write-idle = {FOREVER_S}
+server.errorlog = "{site.scratch}/lighttpd.log"
+server.upload-dirs = ("{site.scratch}")
+mimetype.assign = ("" => "text/html")
+{compression}
+""")]
+
+
+ALL = [Floor, Weir, Nginx, H2o, Lighttpd]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Running:
+    """A server that runs, from `with` to the end of its block; it and all it started end there."""
+
+    def __init__(self, server, site, core, case):
+        self.port = free_port()
+        command = server.command(site, self.port, case)
+        # A session of its own, so that a Ctrl-C comes to us alone, and we end it in good order.
+        self.process = subprocess.Popen(["taskset", "-c", str(core), *command],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=site.log, start_new_session=True)
+        try:
+            self.wait_until_up(server)
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait_until_up(self, server):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise measure.Failed(f"{server.name} ended with {self.process.returncode}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise measure.Failed(f"{server.name} does not listen")
+
+    def pids(self):
+        return measure.tree_of(self.process.pid)
+
+    def stop(self):
+        pids = self.pids()
+        self.process.terminate()
+        try:
+            self.process.wait(1)
+        except subprocess.TimeoutExpired:
+            pass
+        for pid in pids:
+            # A child whose parent ended first is not ours to wait for; its session tells it is ours.
+            try:
+                if os.getsid(pid) == self.process.pid:
+                    os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.process.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()

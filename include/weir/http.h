@@ -1,0 +1,212 @@
+/*
+ * HTTP/1.1 (RFC 9110, 9112): a server whose requests are answered by handlers.
+ *
+ *   listener ──▶ site (by Host) ──▶ handler ─▶ handler ─▶ handler
+ *                                   the first whose match() says yes handles the exchange
+ *
+ * An exchange is one request and its reply. A handler sees nothing of the connection: it looks at
+ * the request, may receive its body, and replies once, now or later. Replies leave in the order of
+ * the requests.
+ *
+ * Life cycle: handle(exchange) is called when the head is complete; the exchange is the handler's
+ * until it has replied. If it has not when handle() returns, the request is copied, so that it stays
+ * valid until the reply.
+ */
+#ifndef WEIR_HTTP_H
+#define WEIR_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/api.h>
+#include <weir/http_request.h>
+#include <weir/producer.h>
+#include <weir/server.h>
+#include <weir/span.h>
+
+struct weir_http_exchange;
+struct weir_http_handler;
+struct weir_http_log;
+struct weir_http_server;
+
+/* -- handlers ---------------------------------------------------------------------------------- */
+
+struct weir_http_handler_type {
+	const char *name;
+
+	/* Whether this handler is for the request. NULL: for all. It must not reply. */
+	bool (*match)(
+		const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
+
+	/* Replies, or sees to it that a reply will come. */
+	void (*handle)(struct weir_http_handler *handler, struct weir_http_exchange *exchange);
+
+	/* Frees the handler. NULL when there is nothing to free. */
+	void (*destroy)(struct weir_http_handler *handler);
+};
+
+/* Embedded first in every handler. Made by any thread, used by one loop. */
+struct weir_http_handler {
+	const struct weir_http_handler_type *type;
+	struct weir_http_handler *next; /* in its site's chain */
+};
+
+/* -- the request ------------------------------------------------------------------------------- */
+
+WEIR_API const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange);
+
+/*
+ * The request's path, percent-decoded once and cleaned: no leading '/', no empty, "." or ".."
+ * segments, NUL-terminated; empty for "/". A path that leaves the root never gets here (400).
+ */
+WEIR_API struct weir_span weir_http_path(const struct weir_http_exchange *exchange);
+
+/* The raw path ended in '/'. */
+WEIR_API bool weir_http_path_is_directory(const struct weir_http_exchange *exchange);
+
+/* A segment of the path begins with '.' (".well-known" excepted). */
+WEIR_API bool weir_http_path_is_hidden(const struct weir_http_exchange *exchange);
+
+WEIR_API struct weir_loop *weir_http_loop(const struct weir_http_exchange *exchange);
+WEIR_API const struct weir_address *weir_http_peer(const struct weir_http_exchange *exchange);
+
+/* The client has gone: what is still being made is in vain. A reply is due all the same. */
+WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
+
+/* Who the client is, for the log and for handlers behind the one that found out. Copied. */
+WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user);
+WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchange);
+
+/* Hands the exchange to the handlers behind `handler` in the chain, as authentication does that says yes. */
+WEIR_API void weir_http_pass(
+	struct weir_http_handler *handler, struct weir_http_exchange *exchange);
+
+/* -- the request's body -------------------------------------------------------------------------- */
+
+struct weir_http_receiver {
+	/* The next bytes of the body, as they come. */
+	void (*piece)(void *context, struct weir_span bytes);
+
+	/* Called once, last: 0, the body is complete; else it never will be (-ECONNRESET, -ETIMEDOUT, WEIR_E_SYNTAX,
+	 * WEIR_E_LIMIT), and an exchange without reply yet is answered as that asks for, by HTTP itself. */
+	void (*end)(void *context, int error);
+};
+
+/* Whether a body is to come. */
+WEIR_API bool weir_http_has_body(const struct weir_http_exchange *exchange);
+
+/*
+ * Lets the body come, `max` bytes at most; once, before the reply. A client that waits for
+ * 100-continue is told to go on. 0, or WEIR_E_LIMIT: it says it is larger (reply with 413).
+ * A body that nobody receives is read and dropped if it is small; else the connection ends.
+ */
+WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
+	const struct weir_http_receiver *receiver, void *context, uint64_t max);
+
+/* Stops and goes on receiving, as when the disk is slower than the client. */
+WEIR_API void weir_http_pause(struct weir_http_exchange *exchange);
+WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
+
+/* -- the reply --------------------------------------------------------------------------------- */
+
+/*
+ * Adds a field to the reply; both are copied. 0, -ENOMEM, or WEIR_E_LIMIT beyond
+ * WEIR_HTTP_REPLY_FIELDS_MAX bytes, or WEIR_E_SYNTAX: a character that must not stand there.
+ * Content-Length, Transfer-Encoding, Connection and Date are HTTP's own.
+ */
+WEIR_API int weir_http_add_field(
+	struct weir_http_exchange *exchange, const char *name, struct weir_span value);
+
+/*
+ * Whole field lines ("Name: value\r\n…") that are lent, not copied, until `release(context)`, at the end of the exchange.
+ * Once an exchange.
+ */
+WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
+	void (*release)(void *context), void *context);
+
+/*
+ * Compresses the body on the fly if the client accepts gzip, which is the answer. Says in Vary that
+ * it depends on that. Before the reply.
+ */
+WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
+
+/* Fields that follow a chunked body; see weir_chunked. */
+WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
+	size_t (*trailers)(void *context, char *text, size_t room), void *context);
+
+/*
+ * Replies, once. Takes the body in any case; NULL is a constructor's that had no memory, and
+ * becomes a 500. A body of known size goes with
+ * Content-Length, another chunked or, for HTTP/1.0, up to the end of the connection. HEAD, 204 and
+ * 304 send none.
+ */
+WEIR_API void weir_http_reply(
+	struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
+
+/* Replies without a body. */
+WEIR_API void weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status);
+
+/* A reply of text; `type` is a media type. The text is copied. */
+WEIR_API void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status,
+	const char *type, struct weir_span text);
+
+/* A small page that says what the status means. */
+WEIR_API void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
+
+/* -- sites and servers --------------------------------------------------------------------------- */
+
+/* A virtual host. */
+struct weir_http_site {
+	const char *const *names; /* up to NULL: "example.org", "*.example.org"; borrowed */
+	struct weir_http_handler *handlers;
+	struct weir_http_site *next;
+};
+
+/*
+ * A set of sites, swapped whole on a reload: the first site also is the default. Counted; the
+ * exchanges in flight hold theirs. For one loop.
+ */
+struct weir_http_sites {
+	struct weir_http_site *first;
+	unsigned holds;
+	/* Frees the sites, when the last hold is given back. */
+	void (*destroy)(struct weir_http_sites *sites);
+};
+
+struct weir_http_options {
+	struct weir_address address;
+	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */
+	struct weir_http_log *log;     /* NULL: none */
+	struct weir_bounds bounds;     /* 0: the defaults */
+	bool shared;		       /* SO_REUSEPORT */
+	void (*accept_failed)(void *context, int error);
+	void *context; /* for accept_failed */
+};
+
+WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
+	struct weir_http_server **ret);
+
+/* From the next request on; takes the hold. */
+WEIR_API void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites);
+
+WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server);
+
+/* Closes all connections. NULL is allowed. */
+WEIR_API void weir_http_destroy(struct weir_http_server *server);
+
+/*
+ * Sites of one site with one chain of handlers, for programs; names is everything. Takes the
+ * handlers in any case. NULL without memory.
+ */
+WEIR_API struct weir_http_sites *weir_http_single_site(struct weir_http_handler *handlers);
+
+/* Destroys all handlers of a chain. */
+WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
+
+/* -- handlers that ship: see also weir/http_files.h ------------------------------------------------ */
+
+/* Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is all). Text is borrowed. */
+WEIR_API struct weir_http_handler *weir_http_function(const char *prefix,
+	void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * Uploads into a file tree: PUT (RFC 9110 9.3.4) and DELETE, and forms (multipart/form-data, RFC
+ * 7578) that are posted to a directory, each file of which is stored under its own name there.
+ *
+ * A file appears under its name only when it is whole and on the disk; 201 or 204 say that it is.
+ */
+#ifndef WEIR_HTTP_UPLOAD_H
+#define WEIR_HTTP_UPLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/api.h>
+#include <weir/http.h>
+
+struct weir_tree;
+
+struct weir_http_upload_options {
+	const char *prefix; /* paths below it only ("" is all), without slashes at its ends. Copied */
+	uint64_t max_size;  /* bytes of one body; 0: WEIR_HTTP_UPLOAD_MAX */
+	bool put;
+	bool remove; /* DELETE */
+	bool forms;  /* POST of multipart/form-data */
+};
+
+/* Matches PUT, DELETE and POST below the prefix, as far as they are allowed. Takes the tree; NULL without memory. */
+WEIR_API struct weir_http_handler *weir_http_upload(
+	struct weir_tree *tree, const struct weir_http_upload_options *options);
+
+#endif

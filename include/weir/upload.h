@@ -1,0 +1,129 @@
+/*
+ * Writing to a tree: a file is there whole, on the disk, or not at all.
+ *
+ *   begin ─▶ write … write ─▶ commit ─▶ fsync, rename, fsync of the directory ─▶ done
+ *              └─ full: pause until ready      abort, at any point before done ─▶ nothing remains
+ *
+ * The bytes go to a file without a name (O_TMPFILE), or where that cannot be had to a hidden one
+ * named `.weir-` and 16 hexadecimal digits in the same directory. Names beginning with `.weir-`
+ * should not be served. What a killed process leaves of these is removed after the next upload into
+ * the directory by a tree that has not yet looked there (or not for a day), once it has not been
+ * written to for WEIR_UPLOAD_STALE_S.
+ *
+ * What blocks is done on the work pool, one piece of work an upload at a time. Memory is bounded:
+ * WEIR_UPLOAD_QUEUE bytes and one write an upload. Everything here is called on the tree's thread,
+ * and every callback comes from the loop, never from inside the call that asked for it.
+ *
+ * Paths are as in weir/tree.h. The last component is never followed if it is a symbolic link: it is
+ * itself replaced or removed. Directories are not made on the way.
+ *
+ * After any change the tree has forgotten path and directory when the callback comes.
+ */
+#ifndef WEIR_UPLOAD_H
+#define WEIR_UPLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <weir/api.h>
+#include <weir/list.h>
+#include <weir/span.h>
+
+struct weir_tree;
+struct weir_upload;
+
+/* All zero is not allowed: size_max must be named. */
+struct weir_upload_options {
+	uint64_t size_max;   /* more bytes than these are WEIR_E_LIMIT */
+	uint64_t size;       /* what will come, if size_known; the room is reserved on the disk */
+	bool size_known;     /* then exactly `size` bytes must come before commit */
+	bool must_not_exist; /* never replace: -EEXIST at the commit */
+	mode_t mode;         /* permission bits, whatever the umask; 0: 0644 */
+};
+
+/*
+ * Begins to write the file `path`. 0; WEIR_E_LIMIT: options->size is more than size_max, or too
+ * much work waits; -ENAMETOOLONG; -EISDIR: the path names no file (it ends in `/`, `.` or `..`, or
+ * is empty); -ENOMEM.
+ *
+ * `ready(context, error)` is called with 0 when the file is open and its room reserved, and again
+ * each time that there is room after weir_upload_write answered WEIR_UPLOAD_FULL. With an error, it
+ * is called at most once and nothing follows it; weir_upload_abort is still the caller's to call
+ * then. Errors are those of opening a file to write, of which mostly
+ *   -ENOSPC, -EDQUOT, -EFBIG   no room: told early when the size is known
+ *   -ENOENT, -ENOTDIR          the directory is not there
+ *   -EACCES, -EPERM, -EROFS    not allowed
+ *   -EXDEV, -ELOOP             the path leads out of the root
+ * It is not called for an error that weir_upload_write or the commit has told. It may be NULL.
+ */
+WEIR_API int weir_upload_begin(struct weir_tree *tree, const char *path,
+        const struct weir_upload_options *options, void (*ready)(void *context, int error),
+        void *context, struct weir_upload **ret);
+
+/* Not an error: the bytes were taken. */
+#define WEIR_UPLOAD_FULL 1
+
+/*
+ * Takes all of `bytes` (a copy), also before the first `ready`. 0: go on. WEIR_UPLOAD_FULL: taken,
+ * but write no more until `ready` (-EAGAIN if it is tried). An error is final: WEIR_E_LIMIT (larger
+ * than size_max, or than `size`), -ENOMEM, or what a write before has met.
+ */
+WEIR_API int weir_upload_write(struct weir_upload *upload, struct weir_span bytes);
+
+/* The bytes taken so far. */
+WEIR_API uint64_t weir_upload_size(const struct weir_upload *upload);
+
+/*
+ * Puts the file in its place. `done(context, error, created)` is called once, unless aborted
+ * before; the upload is freed when it returns. Error 0: the file and its directory are on the disk;
+ * `created` says that nothing was there before. -ENODATA: fewer bytes than `size`. -EISDIR: a
+ * directory has the name. -EEXIST with must_not_exist. Or what writing has met. With an error
+ * nothing remains and nothing was replaced, except that after an error of the directory's own fsync
+ * the file is there but may not survive a power failure.
+ */
+WEIR_API void weir_upload_commit(struct weir_upload *upload,
+        void (*done)(void *context, int error, bool created), void *context);
+
+/*
+ * Ends the upload: no callback comes any more. NULL is allowed. After weir_upload_commit the file
+ * may be put in place all the same, whole.
+ */
+WEIR_API void weir_upload_abort(struct weir_upload *upload);
+
+/* -- other changes --------------------------------------------------------------------------- */
+
+/*
+ * Embedded by the caller; needs no preparation. It must live until `done` is called or it is
+ * cancelled.
+ */
+struct weir_change {
+	struct change_job *job; /* the tree's own */
+	void (*done)(struct weir_change *change, int error);
+};
+
+/*
+ * Removes a file (or a symbolic link, device or other oddity) that is no directory (-EISDIR), and
+ * syncs its directory.
+ */
+WEIR_API void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
+        void (*done)(struct weir_change *change, int error));
+
+/* Removes an empty directory (-ENOTEMPTY, -ENOTDIR), and syncs the one it was in. */
+WEIR_API void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
+        const char *path, void (*done)(struct weir_change *change, int error));
+
+/*
+ * Makes a directory (-EEXIST if the name is taken) with these permission bits, whatever the umask;
+ * 0: 0755. Syncs its parent.
+ */
+WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change,
+        const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));
+
+/*
+ * `done` is not called any more; the change itself is made or not. Harmless when `done` was called,
+ * or the struct is all zero.
+ */
+WEIR_API void weir_change_cancel(struct weir_change *change);
+
+#endif

@@ -1,0 +1,198 @@
+/*
+ * A request's body, by the channel's own terminators: a length; or for chunked (RFC 9112 7.1) a
+ * line, a length, CRLF, and again, up to the trailer section.
+ *
+ * It is read only when somebody receives it, or to get past it when it is small. Anything else ends the
+ * connection, since nobody would know where the next request starts.
+ */
+#include <errno.h>
+
+#include <weir/error.h>
+
+#include "chunk.h"
+#include "exchange.h"
+
+static void await_line(struct weir_http_exchange *exchange, enum body_state state)
+{
+	exchange->body_state = state;
+	weir_channel_set_request_max(exchange->channel,
+		state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
+	weir_channel_await(exchange->channel, weir_until_line_end());
+}
+
+static void read_body(struct weir_http_exchange *exchange)
+{
+	if (exchange->body_state == BODY_LENGTH)
+		weir_channel_stream(exchange->channel, weir_length(exchange->request->length));
+	else
+		await_line(exchange, BODY_CHUNK_LINE);
+	weir_channel_resume(exchange->channel);
+}
+
+void weir_http_body_begin(struct weir_http_exchange *exchange)
+{
+	exchange->had_body = true;
+	exchange->body_state = exchange->request->chunked ? BODY_CHUNK_LINE : BODY_LENGTH;
+	weir_channel_set_session(exchange->channel, exchange);
+}
+
+static void end_receiver(struct weir_http_exchange *exchange, int error)
+{
+	const struct weir_http_receiver *receiver = exchange->receiver;
+	exchange->receiver = NULL;
+	exchange->body_state = BODY_NONE;
+	if (receiver)
+		receiver->end(exchange->receiver_context, error);
+}
+
+static void complete(struct weir_http_exchange *exchange)
+{
+	exchange->body_state = BODY_NONE;
+	weir_http_connection_next(exchange);
+	end_receiver(exchange, 0);
+	weir_http_exchange_settle(exchange);
+}
+
+void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
+{
+	struct weir_channel *channel = exchange->channel;
+	if (channel)
+		weir_channel_set_session(channel, NULL);
+	exchange->keep_alive = false;
+	end_receiver(exchange, error);
+	if (!exchange->replied)
+		weir_http_reply_error(exchange, status);
+	if (channel)
+		weir_channel_close(channel);
+	weir_http_exchange_settle(exchange);
+}
+
+void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
+{
+	exchange->channel = NULL;
+	exchange->server = NULL;
+	end_receiver(exchange, error);
+	weir_http_exchange_settle(exchange);
+}
+
+void weir_http_body_piece(struct weir_http_exchange *exchange, struct weir_span bytes)
+{
+	exchange->body_got += bytes.size;
+	if (exchange->body_got > exchange->body_max)
+		weir_http_body_fail(exchange, WEIR_E_LIMIT, 413);
+	else if (exchange->receiver)
+		exchange->receiver->piece(exchange->receiver_context, bytes);
+}
+
+static void chunk_line(struct weir_http_exchange *exchange, struct weir_span line)
+{
+	uint64_t size;
+	if (weir_http_chunk_parse(line, &size) < 0) {
+		weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+	} else if (size == 0) {
+		await_line(exchange, BODY_TRAILERS);
+	} else {
+		exchange->body_state = BODY_CHUNK_DATA;
+		weir_channel_stream(exchange->channel, weir_length(size));
+	}
+}
+
+/* Trailer fields are checked and dropped: they must not change the meaning of the head. */
+static void trailer(struct weir_http_exchange *exchange, struct weir_span line)
+{
+	struct weir_http_field field;
+	if (line.size == 0)
+		complete(exchange);
+	else if (weir_http_trailer_parse(line, &field) < 0)
+		weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+	else if (++exchange->trailers_in > WEIR_HTTP_TRAILERS_IN_MAX)
+		weir_http_body_fail(exchange, WEIR_E_LIMIT, 431);
+}
+
+void weir_http_body_request(struct weir_http_exchange *exchange, struct weir_span line)
+{
+	switch ((enum body_state)exchange->body_state) {
+	case BODY_NONE:
+		break;
+	case BODY_LENGTH:
+		complete(exchange);
+		break;
+	case BODY_CHUNK_LINE:
+		chunk_line(exchange, line);
+		break;
+	case BODY_CHUNK_DATA:
+		exchange->body_state = BODY_CHUNK_END;
+		weir_channel_await(exchange->channel, weir_length(2));
+		break;
+	case BODY_CHUNK_END:
+		if (weir_span_equal(line, WEIR_SPAN("\r\n")))
+			await_line(exchange, BODY_CHUNK_LINE);
+		else
+			weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+		break;
+	case BODY_TRAILERS:
+		trailer(exchange, line);
+		break;
+	}
+}
+
+void weir_http_body_unwanted(struct weir_http_exchange *exchange)
+{
+	if (exchange->body_state == BODY_NONE || exchange->receiver || !exchange->channel)
+		return;
+	bool small = exchange->request->length <= WEIR_HTTP_DISCARD_MAX;
+	/* A client that waits for 100 will send nothing: or something else, who knows. */
+	if (exchange->expects || !small || !exchange->keep_alive) {
+		exchange->body_state = BODY_NONE;
+		exchange->keep_alive = false;
+		weir_channel_set_session(exchange->channel, NULL);
+		weir_channel_resume(exchange->channel);
+		weir_channel_close(exchange->channel);
+		return;
+	}
+	exchange->discarding = true;
+	exchange->body_max = WEIR_HTTP_DISCARD_MAX;
+	read_body(exchange);
+}
+
+/* -- what handlers call -------------------------------------------------------------------------- */
+
+bool weir_http_has_body(const struct weir_http_exchange *exchange)
+{
+	return exchange->body_state != BODY_NONE;
+}
+
+int weir_http_receive(struct weir_http_exchange *exchange,
+	const struct weir_http_receiver *receiver, void *context, uint64_t max)
+{
+	if (exchange->request->length > max)
+		return WEIR_E_LIMIT;
+	if (exchange->body_state == BODY_NONE || !exchange->channel) {
+		receiver->end(context, exchange->channel ? 0 : -ECONNRESET);
+		return 0;
+	}
+	exchange->receiver = receiver;
+	exchange->receiver_context = context;
+	exchange->body_max = max;
+	if (exchange->expects) {
+		exchange->expects = false;
+		exchange->send_continue = true;
+		weir_wake(&exchange->producer);
+	}
+	read_body(exchange);
+	return 0;
+}
+
+void weir_http_pause(struct weir_http_exchange *exchange)
+{
+	exchange->paused = true;
+	if (exchange->channel)
+		weir_channel_pause(exchange->channel);
+}
+
+void weir_http_resume(struct weir_http_exchange *exchange)
+{
+	exchange->paused = false;
+	if (exchange->channel)
+		weir_channel_resume(exchange->channel);
+}

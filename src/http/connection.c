@@ -1,0 +1,226 @@
+/*
+ * HTTP on a channel: a head, perhaps a body, the next head. An idle connection has no state of
+ * HTTP's at all; the channel's session is the exchange whose body is coming in, if there is one.
+ *
+ *   [head] ──▶ exchange, pushed as reply ──▶ handler
+ *      ▲                                        │ a body is to come
+ *      └──────── body.c: length or chunks ◀─────┘
+ *
+ * A head that breaks the grammar gets its status, and nothing that follows it is read.
+ */
+#include <errno.h>
+
+#include <weir/error.h>
+
+#include "exchange.h"
+#include "head_scan.h"
+
+/* -- the head as a terminator ------------------------------------------------------------------- */
+
+static enum weir_scan refuse(struct http_loop *shared, int status)
+{
+	shared->refusal = status;
+	return WEIR_SCAN_BAD;
+}
+
+_Static_assert(sizeof(struct weir_http_head_scan) <= sizeof(uint32_t), "must fit terminator.state");
+
+/* Ends at the empty line, and says early what can be no head or is too large a one. */
+static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_span data,
+	size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	struct http_loop *shared = (struct http_loop *)terminator->context;
+	struct weir_http_head_scan scan;
+	size_t used;
+	(void)before;
+	if (data.size == seen)
+		return WEIR_SCAN_MORE;
+	memcpy(&scan, &terminator->state, sizeof scan);
+	enum weir_http_scan result = weir_http_head_scan(&scan, weir_span_skip(data, seen), &used);
+	memcpy(&terminator->state, &scan, sizeof scan);
+	if (result == WEIR_HTTP_SCAN_MALFORMED)
+		return refuse(shared, 400);
+	if (seen + used > WEIR_HTTP_HEAD_MAX)
+		return refuse(shared, 431);
+	if (result == WEIR_HTTP_SCAN_COMPLETE) {
+		ret->end = seen + used;
+		return WEIR_SCAN_FOUND;
+	}
+	if (!scan.request_line_done && data.size > WEIR_HTTP_TARGET_MAX + 32)
+		return refuse(shared, 414);
+	return WEIR_SCAN_MORE;
+}
+
+static void await_head(struct weir_channel *channel, struct http_loop *shared)
+{
+	static const struct weir_terminator_type type = {"http-head", scan_head};
+	weir_channel_await(
+		channel, (struct weir_terminator){.type = &type, .context = shared});
+}
+
+/* -- the protocol ------------------------------------------------------------------------------- */
+
+static struct weir_http_server *server_of(const struct weir_channel *channel)
+{
+	return weir_channel_context(channel);
+}
+
+static int on_open(struct weir_channel *channel)
+{
+	weir_channel_set_request_max(channel, WEIR_HTTP_HEAD_MAX);
+	await_head(channel, server_of(channel)->shared);
+	return 0;
+}
+
+/* Answers what is no request, and reads nothing further. */
+static void reply_and_close(struct weir_channel *channel, unsigned status)
+{
+	struct weir_http_server *server = server_of(channel);
+	struct weir_http_exchange *exchange = weir_http_exchange_create(server, channel);
+	weir_channel_close(channel);
+	if (!exchange)
+		return;
+	weir_http_reply_error(exchange, status);
+}
+
+static void dispatch(struct weir_http_exchange *exchange)
+{
+	exchange->sites = weir_http_sites_hold(exchange->server->sites);
+	exchange->handler = weir_http_sites_find(exchange->sites, exchange->request->host);
+	struct weir_http_handler first = {.next = exchange->handler};
+	weir_http_pass(&first, exchange);
+}
+
+/* The path is decoded here, once; asterisk and authority forms have none. */
+static int clean_path(struct weir_http_exchange *exchange)
+{
+	struct weir_span raw = exchange->request->path;
+	exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
+	if (raw.size == 0 || raw.data[0] != '/')
+		return 0;
+	return weir_http_path_clean(
+		raw, exchange->shared->path, sizeof exchange->shared->path, &exchange->path);
+}
+
+static void handle(struct weir_http_exchange *exchange, struct weir_span head)
+{
+	exchange->handling = true;
+	int status = clean_path(exchange);
+	if (status)
+		weir_http_reply_error(exchange, (unsigned)status);
+	else if (exchange->request->method == WEIR_HTTP_CONNECT)
+		weir_http_reply_error(exchange, 405);
+	else
+		dispatch(exchange);
+	exchange->handling = false;
+	if (!exchange->replied && weir_http_exchange_keep(exchange, head) < 0)
+		weir_channel_abort(exchange->channel, -ENOMEM);
+}
+
+static void on_head(struct weir_channel *channel, struct weir_span head)
+{
+	struct weir_http_server *server = server_of(channel);
+	struct weir_http_request *request = &server->shared->request;
+	int status = weir_http_head_parse(head, request);
+	if (status) {
+		reply_and_close(channel, (unsigned)status);
+		return;
+	}
+	struct weir_http_exchange *exchange = weir_http_exchange_create(server, channel);
+	if (!exchange)
+		return;
+	exchange->request = request;
+	exchange->keep_alive = request->keep_alive && !weir_channel_draining(channel);
+	exchange->expects = request->expect_continue && request->minor >= 1;
+	if (request->chunked || request->length > 0)
+		weir_http_body_begin(exchange);
+	/* The end of a reply to HTTP/1.0 may be the connection's: nothing can be answered behind it. */
+	exchange->held_input = request->minor == 0 && exchange->keep_alive;
+	handle(exchange, head);
+	if (exchange->body_state == BODY_NONE)
+		weir_http_connection_next(exchange);
+	else if (!exchange->receiver && !exchange->replied)
+		weir_channel_pause(channel); /* until somebody wants the body, or replies */
+	weir_http_exchange_settle(exchange);
+}
+
+void weir_http_connection_next(struct weir_http_exchange *exchange)
+{
+	struct weir_channel *channel = exchange->channel;
+	if (!channel)
+		return;
+	if (weir_channel_session(channel) == exchange)
+		weir_channel_set_session(channel, NULL);
+	if (!exchange->keep_alive) {
+		weir_channel_close(channel);
+		return;
+	}
+	if (exchange->had_body) {
+		weir_channel_set_request_max(channel, WEIR_HTTP_HEAD_MAX);
+		await_head(channel, exchange->shared);
+	}
+	if (exchange->held_input && !exchange->finished)
+		weir_channel_pause(channel);
+}
+
+static void on_request(struct weir_channel *channel, struct weir_span request)
+{
+	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	if (exchange)
+		weir_http_body_request(exchange, request);
+	else
+		on_head(channel, request);
+}
+
+static void on_piece(struct weir_channel *channel, struct weir_span bytes)
+{
+	weir_http_body_piece(weir_channel_session(channel), bytes);
+}
+
+static void on_overflow(struct weir_channel *channel, int error)
+{
+	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	if (exchange)
+		weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+	else if (error == WEIR_E_SYNTAX)
+		reply_and_close(channel, (unsigned)server_of(channel)->shared->refusal);
+	else
+		reply_and_close(channel, 431);
+}
+
+static void on_eof(struct weir_channel *channel)
+{
+	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	if (exchange)
+		weir_http_body_fail(exchange, -ECONNRESET, 400);
+	weir_channel_close(channel);
+}
+
+static void on_timeout(struct weir_channel *channel, enum weir_timeout which)
+{
+	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	if (which == WEIR_TIMEOUT_IDLE)
+		weir_channel_close(channel);
+	else if (which == WEIR_TIMEOUT_REQUEST && exchange)
+		weir_http_body_fail(exchange, -ETIMEDOUT, 408);
+	else if (which == WEIR_TIMEOUT_REQUEST)
+		reply_and_close(channel, 408);
+}
+
+static void on_close(struct weir_channel *channel, int error)
+{
+	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	if (exchange)
+		weir_http_body_lost(exchange, error ? error : -ECONNRESET);
+}
+
+const struct weir_protocol weir_http_protocol = {
+	.name = "http",
+	.open = on_open,
+	.request = on_request,
+	.piece = on_piece,
+	.overflow = on_overflow,
+	.eof = on_eof,
+	.timeout = on_timeout,
+	.close = on_close,
+};

@@ -1,0 +1,362 @@
+/*
+ * The life of an exchange, and what handlers ask of it. It ends when three are through with it:
+ * the reply queue (its producer was closed), the body (all came, or never will), and the handler (it
+ * has replied). Ended exchanges are kept for reuse, a bounded number a loop.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/sources.h>
+#include <weir/transformers.h>
+
+#include "accept.h"
+#include "exchange.h"
+#include "loop_internal.h"
+#include "status.h"
+#include "syntax.h"
+
+/* -- one state a loop --------------------------------------------------------------------------- */
+
+static void free_exchange(struct weir_http_exchange *exchange)
+{
+	weir_buffer_free(&exchange->fields);
+	weir_buffer_free(&exchange->user);
+	weir_buffer_free(&exchange->log_line);
+	free(exchange);
+}
+
+static void destroy_loop_state(void *object)
+{
+	struct http_loop *shared = object;
+	for (struct weir_http_exchange *exchange = shared->free, *next; exchange; exchange = next) {
+		next = exchange->next_free;
+		free_exchange(exchange);
+	}
+	free(shared);
+}
+
+struct http_loop *weir_http_loop_state(struct weir_loop *loop)
+{
+	struct http_loop *shared = weir_loop_slot(loop, WEIR_SLOT_HTTP);
+	if (!shared) {
+		shared = calloc(1, sizeof *shared);
+		if (shared)
+			weir_loop_set_slot(loop, WEIR_SLOT_HTTP, shared, destroy_loop_state);
+	}
+	return shared;
+}
+
+/* -- life --------------------------------------------------------------------------------------- */
+
+static struct weir_http_exchange *take_free(struct http_loop *shared)
+{
+	struct weir_http_exchange *exchange = shared->free;
+	if (!exchange)
+		return calloc(1, sizeof *exchange);
+	shared->free = exchange->next_free;
+	shared->free_count--;
+	/* Everything but the memory of its buffers. */
+	struct weir_buffer fields = exchange->fields, user = exchange->user,
+			   log_line = exchange->log_line;
+	fields.size = user.size = log_line.size = 0;
+	memset(exchange, 0, sizeof *exchange);
+	exchange->fields = fields;
+	exchange->user = user;
+	exchange->log_line = log_line;
+	return exchange;
+}
+
+struct weir_http_exchange *weir_http_exchange_create(
+	struct weir_http_server *server, struct weir_channel *channel)
+{
+	struct weir_http_exchange *exchange = take_free(server->shared);
+	if (!exchange) {
+		weir_channel_abort(channel, -ENOMEM);
+		return NULL;
+	}
+	weir_producer_init(&exchange->producer, &weir_http_response_type);
+	exchange->server = server;
+	exchange->channel = channel;
+	exchange->shared = server->shared;
+	exchange->loop = weir_channel_loop(channel);
+	exchange->peer = *weir_channel_peer(channel);
+	exchange->begun_ms = weir_loop_now_ms(exchange->loop);
+	exchange->handling = true;
+	int error = weir_channel_push(channel, &exchange->producer);
+	exchange->handling = false;
+	if (error < 0) {
+		free_exchange(exchange);
+		return NULL;
+	}
+	return exchange;
+}
+
+static void free_kept(struct kept_request *kept)
+{
+	if (!kept)
+		return;
+	free(kept->request);
+	free(kept->bytes);
+	free(kept);
+}
+
+void weir_http_exchange_settle(struct weir_http_exchange *exchange)
+{
+	struct http_loop *shared = exchange->shared;
+	if (!exchange->finished || !exchange->replied || exchange->handling ||
+		exchange->body_state != BODY_NONE)
+		return;
+	if (exchange->release_lent)
+		exchange->release_lent(exchange->lent_context);
+	weir_http_sites_release(exchange->sites);
+	free_kept(exchange->kept);
+	free(exchange->head);
+	if (shared->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
+		free_exchange(exchange);
+		return;
+	}
+	exchange->next_free = shared->free;
+	shared->free = exchange;
+	shared->free_count++;
+}
+
+/* Only the fields that are in use: a request has room for many. */
+static struct weir_http_request *copy_request(const struct weir_http_request *request)
+{
+	size_t size = offsetof(struct weir_http_request, fields) +
+		      request->field_count * sizeof request->fields[0];
+	struct weir_http_request *copy = malloc(size);
+	if (copy)
+		memcpy(copy, request, size);
+	return copy;
+}
+
+int weir_http_exchange_keep(struct weir_http_exchange *exchange, struct weir_span head)
+{
+	struct kept_request *kept = calloc(1, sizeof *kept);
+	size_t path = exchange->path.text.size;
+	if (!kept)
+		return -ENOMEM;
+	exchange->kept = kept;
+	kept->request = copy_request(exchange->request);
+	kept->bytes = malloc(head.size + path + 1);
+	if (!kept->request || !kept->bytes)
+		return -ENOMEM;
+	memcpy(kept->bytes, head.data, head.size);
+	memcpy(kept->bytes + head.size, exchange->path.text.data, path);
+	kept->bytes[head.size + path] = 0;
+	weir_http_request_rebase(kept->request, head.data, kept->bytes);
+	exchange->request = kept->request;
+	exchange->path.text = weir_span(kept->bytes + head.size, path);
+	return 0;
+}
+
+/* -- the request --------------------------------------------------------------------------------- */
+
+const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange)
+{
+	return exchange->request;
+}
+
+struct weir_span weir_http_path(const struct weir_http_exchange *exchange)
+{
+	return exchange->path.text;
+}
+
+bool weir_http_path_is_directory(const struct weir_http_exchange *exchange)
+{
+	return exchange->path.directory;
+}
+
+bool weir_http_path_is_hidden(const struct weir_http_exchange *exchange)
+{
+	return exchange->path.hidden;
+}
+
+struct weir_loop *weir_http_loop(const struct weir_http_exchange *exchange)
+{
+	return exchange->loop;
+}
+
+const struct weir_address *weir_http_peer(const struct weir_http_exchange *exchange)
+{
+	return &exchange->peer;
+}
+
+bool weir_http_gone(const struct weir_http_exchange *exchange)
+{
+	return exchange->finished || !exchange->channel;
+}
+
+int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user)
+{
+	exchange->user.size = 0;
+	return weir_buffer_append(&exchange->user, user.data, user.size, WEIR_REQUEST_MAX);
+}
+
+struct weir_span weir_http_user(const struct weir_http_exchange *exchange)
+{
+	return weir_buffer_span(&exchange->user);
+}
+
+void weir_http_pass(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	for (handler = handler->next; handler; handler = handler->next) {
+		if (handler->type->match && !handler->type->match(handler, exchange))
+			continue;
+		handler->type->handle(handler, exchange);
+		return;
+	}
+	weir_http_reply_error(exchange, 404);
+}
+
+/* -- the reply ----------------------------------------------------------------------------------- */
+
+int weir_http_add_field(
+	struct weir_http_exchange *exchange, const char *name, struct weir_span value)
+{
+	if (weir_http_run(value, WEIR_HTTP_VCHAR) < value.size)
+		return WEIR_E_SYNTAX;
+	struct weir_buffer *fields = &exchange->fields;
+	size_t size = strlen(name);
+	int error = weir_buffer_reserve(fields, size + value.size + 4, WEIR_HTTP_REPLY_FIELDS_MAX);
+	if (error < 0)
+		return error;
+	weir_buffer_append(fields, name, size, WEIR_HTTP_REPLY_FIELDS_MAX);
+	weir_buffer_append(fields, ": ", 2, WEIR_HTTP_REPLY_FIELDS_MAX);
+	weir_buffer_append(fields, value.data, value.size, WEIR_HTTP_REPLY_FIELDS_MAX);
+	weir_buffer_append(fields, "\r\n", 2, WEIR_HTTP_REPLY_FIELDS_MAX);
+	return 0;
+}
+
+void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
+	void (*release)(void *context), void *context)
+{
+	exchange->lent = lines;
+	exchange->release_lent = release;
+	exchange->lent_context = context;
+}
+
+bool weir_http_compress(struct weir_http_exchange *exchange)
+{
+	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
+	if (weir_http_accept_coding(exchange->request) != WEIR_HTTP_GZIP ||
+		weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) < 0)
+		return false;
+	exchange->compress = true;
+	return true;
+}
+
+void weir_http_set_trailers(struct weir_http_exchange *exchange,
+	size_t (*trailers)(void *context, char *text, size_t room), void *context)
+{
+	exchange->trailers = trailers;
+	exchange->trailers_context = context;
+}
+
+/* Decides where the body ends for the client, and wraps it so. NULL without memory. */
+static struct weir_producer *frame(struct weir_http_exchange *exchange, struct weir_producer *body)
+{
+	exchange->body_size = exchange->compress ? -1 : weir_producer_size(body);
+	if (exchange->compress)
+		body = weir_gzip(body);
+	if (exchange->body_size >= 0 && !exchange->trailers)
+		return body;
+	exchange->body_size = -1;
+	exchange->chunked = exchange->request && exchange->request->minor >= 1;
+	if (exchange->chunked)
+		body = weir_chunked(body, exchange->trailers, exchange->trailers_context);
+	else
+		exchange->until_close = true;
+	return weir_glob(body, WEIR_HTTP_GLOB_SIZE);
+}
+
+static void end_with_connection(struct weir_http_exchange *exchange)
+{
+	exchange->keep_alive = false;
+	if (!exchange->channel)
+		return;
+	weir_channel_reset_on_failure(exchange->channel, true);
+	if (exchange->body_state == BODY_NONE)
+		weir_channel_close(exchange->channel);
+}
+
+/* The reply stands: from here on the producer has something to say. */
+static void reply(struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
+{
+	exchange->replied = true;
+	exchange->status = (uint16_t)status;
+	exchange->response_state = RESPONSE_HEAD;
+	exchange->body = body;
+	if (body)
+		weir_producer_adopt(&exchange->producer, body);
+	if (exchange->until_close)
+		end_with_connection(exchange);
+	weir_http_body_unwanted(exchange);
+	weir_http_log_prepare(exchange);
+	if (exchange->finished) {
+		exchange->body = NULL;
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		weir_http_log_finish(exchange, WEIR_CLOSE_ABORTED);
+	} else {
+		weir_wake(&exchange->producer);
+	}
+	weir_http_exchange_settle(exchange);
+}
+
+static bool sends_no_body(const struct weir_http_exchange *exchange, unsigned status)
+{
+	return status == 204 || status == 304 ||
+	       (exchange->request && exchange->request->method == WEIR_HTTP_HEAD);
+}
+
+void weir_http_reply(
+	struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
+{
+	if (body)
+		body = frame(exchange, body);
+	if (!body) {
+		exchange->compress = exchange->chunked = exchange->until_close = false;
+		exchange->fields.size = 0;
+		exchange->lent.size = 0;
+		weir_http_reply_empty(exchange, 500);
+		return;
+	}
+	if (sends_no_body(exchange, status)) {
+		exchange->until_close = false;
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		body = NULL;
+		if (status == 204 || status == 304) {
+			exchange->body_size = NO_LENGTH;
+			exchange->chunked = false;
+		}
+	}
+	reply(exchange, status, body);
+}
+
+void weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
+{
+	exchange->body_size = status == 204 || status == 304 ? NO_LENGTH : 0;
+	reply(exchange, status, NULL);
+}
+
+void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status, const char *type,
+	struct weir_span text)
+{
+	weir_http_add_field(exchange, "Content-Type", weir_span_of(type));
+	weir_http_reply(exchange, status, weir_memory_copied(text.data, text.size));
+}
+
+void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
+{
+	struct weir_span reason = weir_http_status_reason((int)status);
+	char page[512];
+	int size = snprintf(page, sizeof page,
+		"<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%u %.*s</title></head>"
+		"<body><h1>%u %.*s</h1></body></html>\n",
+		status, (int)reason.size, reason.data, status, (int)reason.size, reason.data);
+	weir_http_reply_text(exchange, status, "text/html; charset=utf-8",
+		weir_span(page, (size_t)size));
+}

@@ -1,0 +1,160 @@
+/*
+ * HTTP servers: a listener, the sites it serves, and the choice among them by the name in Host. A
+ * set of sites is swapped whole; an exchange holds the set it began with.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "exchange.h"
+
+struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
+{
+	sites->holds++;
+	return sites;
+}
+
+void weir_http_sites_release(struct weir_http_sites *sites)
+{
+	if (sites && --sites->holds == 0)
+		sites->destroy(sites);
+}
+
+static struct weir_span without_port(struct weir_span host)
+{
+	const char *end = host.size ? memchr(host.data, ']', host.size) : NULL;
+	size_t from = end ? (size_t)(end - host.data) : 0;
+	const char *colon = host.size ? memchr(host.data + from, ':', host.size - from) : NULL;
+	if (colon)
+		host.size = (size_t)(colon - host.data);
+	if (host.size && host.data[host.size - 1] == '.')
+		host.size--;
+	return host;
+}
+
+/* "*.example.org" is for every name that ends in ".example.org". */
+static bool name_matches(struct weir_span pattern, struct weir_span host)
+{
+	if (pattern.size > 1 && pattern.data[0] == '*') {
+		pattern = weir_span_skip(pattern, 1);
+		if (host.size <= pattern.size)
+			return false;
+		host = weir_span_skip(host, host.size - pattern.size);
+	}
+	return weir_span_equal_nocase(pattern, host);
+}
+
+static bool site_matches(const struct weir_http_site *site, struct weir_span host)
+{
+	for (const char *const *name = site->names; name && *name; name++)
+		if (name_matches(weir_span_of(*name), host))
+			return true;
+	return false;
+}
+
+struct weir_http_handler *weir_http_sites_find(
+	const struct weir_http_sites *sites, struct weir_span host)
+{
+	const struct weir_http_site *first = sites->first;
+	if (!first->next)
+		return first->handlers;
+	host = without_port(host);
+	for (const struct weir_http_site *site = first; site; site = site->next)
+		if (site_matches(site, host))
+			return site->handlers;
+	return first->handlers;
+}
+
+static void accept_failed(void *context, int error)
+{
+	struct weir_http_server *server = context;
+	if (server->accept_failed)
+		server->accept_failed(server->context, error);
+}
+
+int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
+	struct weir_http_server **ret)
+{
+	int error = -ENOMEM;
+	struct weir_http_server *server = calloc(1, sizeof *server);
+	if (!server || !(server->shared = weir_http_loop_state(loop)))
+		goto error_server;
+	server->sites = options->sites;
+	server->log = options->log;
+	server->accept_failed = options->accept_failed;
+	server->context = options->context;
+	error = weir_server_create(loop,
+		&(struct weir_server_options){
+			.address = options->address,
+			.protocol = &weir_http_protocol,
+			.context = server,
+			.bounds = options->bounds,
+			.shared = options->shared,
+			.accept_failed = accept_failed,
+		},
+		&server->listener);
+	if (error < 0)
+		goto error_server;
+	*ret = server;
+	return 0;
+
+error_server:
+	weir_http_sites_release(options->sites);
+	free(server);
+	return error;
+}
+
+void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites)
+{
+	struct weir_http_sites *old = server->sites;
+	server->sites = sites;
+	weir_http_sites_release(old);
+}
+
+struct weir_server *weir_http_listener(struct weir_http_server *server)
+{
+	return server->listener;
+}
+
+void weir_http_destroy(struct weir_http_server *server)
+{
+	if (!server)
+		return;
+	weir_server_destroy(server->listener);
+	weir_http_sites_release(server->sites);
+	free(server);
+}
+
+/* -- sites for programs --------------------------------------------------------------------------- */
+
+struct single_site {
+	struct weir_http_sites sites;
+	struct weir_http_site site;
+};
+
+void weir_http_handlers_destroy(struct weir_http_handler *first)
+{
+	for (struct weir_http_handler *next; first; first = next) {
+		next = first->next;
+		if (first->type->destroy)
+			first->type->destroy(first);
+	}
+}
+
+static void destroy_single(struct weir_http_sites *sites)
+{
+	struct single_site *single = WEIR_CONTAINER(sites, struct single_site, sites);
+	weir_http_handlers_destroy(single->site.handlers);
+	free(single);
+}
+
+struct weir_http_sites *weir_http_single_site(struct weir_http_handler *handlers)
+{
+	struct single_site *single = handlers ? calloc(1, sizeof *single) : NULL;
+	if (!single) {
+		weir_http_handlers_destroy(handlers);
+		return NULL;
+	}
+	single->site.handlers = handlers;
+	single->sites = (struct weir_http_sites){&single->site, 1, destroy_single};
+	return &single->sites;
+}

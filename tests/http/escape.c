@@ -1,0 +1,56 @@
+/* Escapes for HTML and URLs, into buffers of every size. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <weir/error.h>
+#include "escape.h"
+
+typedef int escape(struct weir_span text, char *buffer, size_t capacity, size_t *ret_size);
+
+static void check(escape *function, const char *text, const char *expected)
+{
+	size_t wanted = strlen(expected), size;
+	for (size_t capacity = 0; capacity <= wanted + 1; capacity++) {
+		char *buffer = malloc(capacity + !capacity);
+		assert_non_null(buffer);
+		size = 99;
+		int error = function(weir_span_of(text), buffer, capacity, &size);
+		assert_int_equal(error, capacity < wanted ? WEIR_E_LIMIT : 0);
+		assert_int_equal(size, capacity < wanted ? 99 : wanted);
+		if (error == 0)
+			assert_memory_equal(buffer, expected, wanted);
+		free(buffer);
+	}
+}
+
+static void html(void **state)
+{
+	(void)state;
+	check(weir_http_escape_html, "", "");
+	check(weir_http_escape_html, "a b\xc3\xa4/;", "a b\xc3\xa4/;");
+	check(weir_http_escape_html, "<a href=\"b\">'&amp;'</a>",
+	        "&lt;a href=&quot;b&quot;&gt;&#39;&amp;amp;&#39;&lt;/a&gt;");
+}
+
+static void url(void **state)
+{
+	(void)state;
+	check(weir_http_escape_url, "", "");
+	check(weir_http_escape_url, "aZ09-._~", "aZ09-._~");
+	check(weir_http_escape_url, "a b/c?d#e%f", "a%20b%2Fc%3Fd%23e%25f");
+	check(weir_http_escape_url, "\xc3\xa4\x01\"<>&'+:", "%C3%A4%01%22%3C%3E%26%27%2B%3A");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(html),
+	        cmocka_unit_test(url),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
