@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <weir/loop.h>
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
