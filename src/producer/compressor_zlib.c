@@ -5,6 +5,8 @@
 #include "compressor.h"
 #include "loop_internal.h"
 
+const char *const weir_compressor_name = "zlib";
+
 struct weir_compressor {
 	z_stream stream;
 };
