@@ -77,6 +77,14 @@ WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
 WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user);
 WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchange);
 
+/*
+ * WEIR_HTTP_SCRATCH bytes of the exchange's own, zero at first, for the handler it is with: so that
+ * handling need not allocate. Aligned for any type.
+ */
+WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
+
+#define WEIR_HTTP_SCRATCH 192
+
 /* Hands the exchange to the handlers behind `handler` in the chain, as authentication does that says yes. */
 WEIR_API void weir_http_pass(
 	struct weir_http_handler *handler, struct weir_http_exchange *exchange);

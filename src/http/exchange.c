@@ -201,6 +201,11 @@ struct weir_span weir_http_user(const struct weir_http_exchange *exchange)
 	return weir_buffer_span(&exchange->user);
 }
 
+void *weir_http_scratch(struct weir_http_exchange *exchange)
+{
+	return exchange->scratch;
+}
+
 void weir_http_pass(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
 	for (handler = handler->next; handler; handler = handler->next) {

@@ -103,6 +103,8 @@ struct weir_http_exchange {
 	struct weir_buffer log_line; /* all but what is known at the end only … */
 	size_t log_split;	     /* … which stands here in it */
 
+	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
+
 	bool handling : 1;	 /* in the handler's handle() */
 	bool replied : 1;	 /* weir_http_reply was called */
 	bool finished : 1;	 /* the producer was closed */

@@ -51,7 +51,8 @@ enum presence {
 static enum presence compare_size(int fd, off_t offset)
 {
 	struct stat status;
-	return fstat(fd, &status) == 0 && offset < status.st_size ? CACHED : SHORT;
+	bool there = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+	return there && offset < status.st_size ? CACHED : SHORT;
 }
 
 /* An end of file is not believed without fstat: Linux 5.9 and 5.10 tell one where there is none. */

@@ -1,0 +1,47 @@
+/*
+ * The file handler's parts:
+ *
+ *   files.c       which file answers a path: index, redirect, sibling, listing, or an error
+ *   file_note.c   the fields of a file's replies, made once a file
+ *   file_reply.c  what of the file is sent: all, ranges, nothing (304, 412, 416)
+ *   listing.c     a directory as a page
+ */
+#ifndef WEIR_HTTP_FILES_INTERNAL_H
+#define WEIR_HTTP_FILES_INTERNAL_H
+
+#include <weir/http_files.h>
+#include <weir/tree.h>
+
+#include "etag.h"
+#include "mime.h"
+
+/* What is derived from a file once and used by all its replies. */
+struct file_note {
+	const struct weir_http_mime *mime;
+	int64_t modified_s;
+	/* 'W/' in front, for the tag of what is compressed on the fly */
+	char weak_etag[2 + WEIR_HTTP_ETAG_MAX];
+	size_t etag_size; /* without the W/ */
+	size_t plain_size;
+	size_t type_size; /* of the Content-Type line, at the start of `lines` */
+	/* Content-Type, ETag, Last-Modified, Accept-Ranges and the site's own fields */
+	char lines[];
+};
+
+/* Made at first use and kept with the file. `path` tells the type. NULL without memory. */
+struct file_note *weir_http_file_note(
+	struct weir_file *file, struct weir_span path, const char *site_fields);
+
+/*
+ * Replies with the regular file, held by the exchange until it ends; compressed on the fly where
+ * that is allowed and useful. `sibling_of` is the type of what the file ("x.gz") is the compressed
+ * form of, else NULL.
+ */
+void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
+	struct file_note *note, bool may_compress, const struct weir_http_mime *sibling_of);
+
+/* Replies with a page that lists the directory. */
+void weir_http_listing_reply(
+	struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden);
+
+#endif

@@ -1,0 +1,215 @@
+/*
+ * A directory as a page: a generator that writes a row an entry, as the entries come from the disk
+ * in batches. It holds one batch, so that a directory of 100,000 entries costs what one of ten does
+ * and starts arriving at once.
+ *
+ * Up to WEIR_DIRECTORY_SORT_MAX names are sorted; a larger directory comes in its own order.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <weir/directory.h>
+#include <weir/limits.h>
+#include <weir/sources.h>
+
+#include "escape.h"
+#include "files.h"
+
+/* The longest name there is, with every byte escaped, twice, and what stands around it. */
+enum { NAME_MAX_SIZE = 256, ROW_MAX = NAME_MAX_SIZE * (6 + 3) + 256, HEAD_FRAME_MAX = 1536 };
+
+enum listing_state { LISTING_HEAD, LISTING_ROWS, LISTING_FOOT, LISTING_END };
+
+struct listing {
+	struct weir_directory *directory;
+	struct weir_producer *producer;
+	enum listing_state state;
+	bool hidden;
+	bool waiting; /* for a batch */
+	bool failed;
+	const struct weir_directory_entry *entries;
+	size_t count;
+	size_t next;
+	/* A piece of text that did not fit the output at once. */
+	char *text;
+	size_t text_size;
+	size_t text_put;
+	char path[]; /* decoded, without slashes at its ends */
+};
+
+static void close_listing(void *context, enum weir_close_reason why)
+{
+	struct listing *listing = context;
+	(void)why;
+	weir_directory_close(listing->directory);
+	free(listing->text);
+	free(listing);
+}
+
+/* -- text ---------------------------------------------------------------------------------------- */
+
+static size_t format_head(const struct listing *listing, char *text, size_t room)
+{
+	struct weir_span path = weir_span_of(listing->path);
+	char *title = malloc(path.size * 6 + 1);
+	size_t size = 0;
+	if (title)
+		weir_http_escape_html(path, title, path.size * 6, &size);
+	int put = snprintf(text, room,
+		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+		"<meta name=\"viewport\" content=\"width=device-width\">"
+		"<title>/%.*s</title>\n<style>"
+		"body{font:16px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;"
+		"color:#1b2a33;background:#fbfcfc}"
+		"h1{font-size:1.3em;font-weight:600}table{border-collapse:collapse;width:100%%}"
+		"td{padding:.2em .6em;border-bottom:1px solid #e3e9ea}"
+		"td+td{text-align:right;color:#5b6d75;white-space:nowrap;"
+		"font-variant-numeric:tabular-nums}"
+		"a{color:#0b6e83;text-decoration:none}a:hover{text-decoration:underline}"
+		"@media(prefers-color-scheme:dark){body{color:#dbe5e8;background:#11191d}"
+		"td{border-color:#26343a}td+td{color:#8fa3ab}a{color:#62c3d6}}"
+		"</style></head>\n<body><h1>/%.*s</h1>\n<table>\n%s",
+		(int)size, title ? title : "", (int)size, title ? title : "",
+		listing->path[0] ? "<tr><td><a href=\"../\">../</a><td><td>\n" : "");
+	free(title);
+	return put > 0 && (size_t)put < room ? (size_t)put : 0;
+}
+
+static size_t format_row(const struct weir_directory_entry *entry, char *text, size_t room)
+{
+	char url[NAME_MAX_SIZE * 3], name[NAME_MAX_SIZE * 6], date[32] = "", size[24] = "";
+	size_t url_size, name_size;
+	struct weir_span raw = weir_span_of(entry->name);
+	struct tm tm;
+	time_t seconds = entry->mtime.tv_sec;
+	if (weir_http_escape_url(raw, url, sizeof url, &url_size) < 0 ||
+		weir_http_escape_html(raw, name, sizeof name, &name_size) < 0)
+		return 0;
+	const char *slash = entry->kind == WEIR_FILE_DIRECTORY ? "/" : "";
+	if (seconds && gmtime_r(&seconds, &tm))
+		strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
+	if (entry->kind == WEIR_FILE_REGULAR)
+		snprintf(size, sizeof size, "%llu", (unsigned long long)entry->size);
+	int put = snprintf(text, room,
+		"<tr><td><a href=\"%.*s%s\">%.*s%s</a><td>%s<td>%s\n", (int)url_size, url, slash,
+		(int)name_size, name, slash, size, date);
+	return put > 0 && (size_t)put < room ? (size_t)put : 0;
+}
+
+/* -- the generator -------------------------------------------------------------------------------- */
+
+/* Puts what is left of `text`. True when none is. */
+static bool put_text(struct listing *listing, struct weir_output *out)
+{
+	size_t left = listing->text_size - listing->text_put;
+	listing->text_put +=
+		weir_output_copy(out, listing->text + listing->text_put, left);
+	return listing->text_put == listing->text_size;
+}
+
+static bool visible(const struct listing *listing, const struct weir_directory_entry *entry)
+{
+	return listing->hidden || entry->name[0] != '.';
+}
+
+/* Puts text into `text`, for put_text. False without memory. */
+static bool next_text(struct listing *listing)
+{
+	size_t room = listing->state == LISTING_HEAD ? strlen(listing->path) * 12 + HEAD_FRAME_MAX
+						     : ROW_MAX;
+	char *text = realloc(listing->text, room);
+	if (!text)
+		return false;
+	listing->text = text;
+	listing->text_put = 0;
+	switch (listing->state) {
+	case LISTING_HEAD:
+		listing->text_size = format_head(listing, listing->text, room);
+		listing->state = LISTING_ROWS;
+		break;
+	case LISTING_ROWS: {
+		const struct weir_directory_entry *entry = &listing->entries[listing->next++];
+		listing->text_size =
+			visible(listing, entry) ? format_row(entry, listing->text, room) : 0;
+		break;
+	}
+	default:
+		listing->text_size = (size_t)snprintf(
+			listing->text, room, "</table></body></html>\n");
+		listing->state = LISTING_END;
+	}
+	return true;
+}
+
+static void on_batch(
+	void *context, int error, const struct weir_directory_entry *entries, size_t count)
+{
+	struct listing *listing = context;
+	listing->waiting = false;
+	listing->entries = entries;
+	listing->count = count;
+	listing->next = 0;
+	listing->failed = error < 0;
+	if (count == 0)
+		listing->state = LISTING_FOOT;
+	weir_wake(listing->producer);
+}
+
+static enum weir_more more(void *context, struct weir_output *out)
+{
+	struct listing *listing = context;
+	while (weir_output_room(out)) {
+		if (!put_text(listing, out))
+			return WEIR_MORE;
+		if (listing->state == LISTING_END)
+			return WEIR_DONE;
+		if (listing->failed)
+			return WEIR_FAILED;
+		if (listing->waiting)
+			return WEIR_WAIT;
+		if (listing->state == LISTING_ROWS && listing->next == listing->count) {
+			listing->waiting = true;
+			weir_directory_next(listing->directory, on_batch, listing);
+			continue;
+		}
+		if (!next_text(listing))
+			return WEIR_FAILED;
+	}
+	return WEIR_MORE;
+}
+
+static struct listing *create(
+	struct weir_http_exchange *exchange, struct weir_file *file, bool hidden)
+{
+	static const struct weir_directory_options options = {
+		.details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX};
+	struct weir_span path = weir_http_path(exchange);
+	struct listing *listing = calloc(1, sizeof *listing + path.size + 1);
+	if (!listing)
+		return NULL;
+	if (weir_directory_open(
+		    weir_http_loop(exchange), file->fd, &options, &listing->directory) < 0) {
+		free(listing);
+		return NULL;
+	}
+	memcpy(listing->path, path.data, path.size);
+	listing->hidden = hidden;
+	return listing;
+}
+
+void weir_http_listing_reply(
+	struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden)
+{
+	struct listing *listing = create(exchange, directory, hidden);
+	if (!listing) {
+		weir_http_reply_error(exchange, 503);
+		return;
+	}
+	struct weir_producer *producer = weir_generator(more, close_listing, listing);
+	if (producer)
+		listing->producer = producer;
+	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/html; charset=utf-8"));
+	weir_http_compress(exchange);
+	weir_http_reply(exchange, 200, producer);
+}

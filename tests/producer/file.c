@@ -1,0 +1,155 @@
+/* The file source: extents, ranges, short files, the fetch by the work pool and the close during it. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <weir/sources.h>
+
+#include "allocation.h"
+#include "decode.h"
+#include "drain.h"
+#include "loop_internal.h"
+#include "output.h"
+
+enum {
+	SIZE = 400 * 1000
+};
+
+static struct weir_loop *loop;
+static char text[SIZE];
+
+static int set_up(void **state)
+{
+	(void)state;
+	fill_text(text, sizeof text, 3);
+	return weir_loop_create(&loop);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	weir_loop_destroy(loop);
+	return 0;
+}
+
+/* On a real disk, if there is one, and not in the page cache, if that can be had. */
+static int cold_file(void)
+{
+	char name[] = "./weir-test-XXXXXX";
+	int fd = mkostemp(name, O_CLOEXEC);
+	assert_true(fd >= 0);
+	unlink(name);
+	assert_int_equal(write(fd, text, SIZE), SIZE);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	return fd;
+}
+
+static void check_range(int fd, off_t offset, uint64_t size, size_t room)
+{
+	struct drain drained = {.loop = loop, .room = room};
+	const char *wrong = drain(&drained, weir_file(fd, true, offset, size));
+	if (wrong)
+		fail_msg("%s", wrong);
+	assert_int_equal(drained.end, WEIR_DONE);
+	assert_true(
+	        weir_span_equal(weir_buffer_span(&drained.bytes), weir_span(text + offset, size)));
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	drain_free(&drained);
+}
+
+static void ranges_in_every_room(void **state)
+{
+	(void)state;
+	static const size_t rooms[] = {1000, 64 * 1024, 1024 * 1024, 0};
+	for (int i = 0; i < 4; i++) {
+		check_range(file_of(weir_span(text, SIZE)), 0, SIZE, rooms[i]);
+		check_range(file_of(weir_span(text, SIZE)), 4095, 100000, rooms[i]);
+		check_range(file_of(weir_span(text, SIZE)), SIZE - 1, 1, rooms[i]);
+		check_range(file_of(weir_span(text, SIZE)), 5, 0, rooms[i]);
+		check_range(cold_file(), 0, SIZE, rooms[i]);
+		check_range(cold_file(), 4097, SIZE - 4097, rooms[i]);
+	}
+	check_range(file_of(weir_span(text, SIZE)), 77, 200, 1);
+}
+
+static void a_file_that_is_not_owned_stays_open(void **state)
+{
+	(void)state;
+	int fd = file_of(weir_span(text, 100));
+	struct drain drained = {.loop = loop};
+	assert_null(drain(&drained, weir_file(fd, false, 0, 100)));
+	assert_int_equal(drained.bytes.size, 100);
+	assert_int_equal(close(fd), 0);
+	drain_free(&drained);
+}
+
+static void a_file_shorter_than_promised_fails(void **state)
+{
+	(void)state;
+	static const size_t rooms[] = {1, 64, 64 * 1024};
+	for (int i = 0; i < 3; i++) {
+		struct drain drained = {.loop = loop, .room = rooms[i]};
+		int fd = file_of(weir_span(text, 100));
+		assert_null(drain(&drained, weir_file(fd, true, 50, 51)));
+		assert_int_equal(drained.end, WEIR_FAILED);
+		assert_true(drained.bytes.size <= 50);
+		drain_free(&drained);
+	}
+	struct drain drained = {.loop = loop, .room = 1000};
+	assert_null(drain(&drained, weir_file(open("/", O_RDONLY | O_CLOEXEC), true, 0, 10)));
+	assert_int_equal(drained.end, WEIR_FAILED);
+	drain_free(&drained);
+}
+
+/* One ask; what it answers depends on whether this file system forgets pages when told to. */
+static enum weir_more ask_once(struct weir_producer *file)
+{
+	struct weir_piece pieces[4];
+	struct weir_output out;
+	weir_output_init(&out, loop, pieces, 4, 64 * 1024);
+	return weir_producer_more(file, &out);
+}
+
+static void closing_while_the_pool_reads_is_safe(void **state)
+{
+	(void)state;
+	bool was_cold = false;
+	for (int round = 0; round < 50; round++) {
+		struct weir_producer *file = weir_file(cold_file(), true, 0, SIZE);
+		was_cold = was_cold || ask_once(file) == WEIR_WAIT;
+		weir_producer_close(file, WEIR_CLOSE_ABORTED);
+		weir_loop_turn(loop, 0);
+	}
+	if (!was_cold)
+		print_message("# this file system keeps its pages: the fetch was not tried\n");
+}
+
+static void without_memory_a_cold_file_is_read_all_the_same(void **state)
+{
+	(void)state;
+	struct weir_producer *file = weir_file(cold_file(), true, 0, SIZE);
+	fail_allocation_after(0, true);
+	enum weir_more more = ask_once(file);
+	stop_failing_allocations();
+	assert_int_equal(more, WEIR_MORE);
+	weir_producer_close(file, WEIR_CLOSE_ABORTED);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(ranges_in_every_room),
+	        cmocka_unit_test(a_file_that_is_not_owned_stays_open),
+	        cmocka_unit_test(a_file_shorter_than_promised_fails),
+	        cmocka_unit_test(closing_while_the_pool_reads_is_safe),
+	        cmocka_unit_test(without_memory_a_cold_file_is_read_all_the_same),
+	};
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,30 @@
+/*
+ * Random compositions of producers, and beside each the bytes that must come out of it. gzip and
+ * chunked make bytes that depend on the rooms: behind them stand the decoders to apply to the output.
+ */
+#ifndef WEIR_TEST_COMPOSE_H
+#define WEIR_TEST_COMPOSE_H
+
+#include "drain.h"
+
+enum {
+	LAYERS_MAX = 8
+};
+
+enum decoder {
+	DECODE_GZIP,
+	DECODE_DEFLATE,
+	DECODE_CHUNKED
+};
+
+struct composed {
+	struct weir_producer *producer;
+	struct weir_buffer expected; /* after decoding */
+	enum decoder decoders[LAYERS_MAX];
+	unsigned decoders_count; /* the last one is the outermost */
+};
+
+/* Throws dice for a composition at most `depth` deep and drains it. NULL, or what was wrong. */
+const char *compose_and_drain(struct weir_loop *loop, struct dice *dice, unsigned depth);
+
+#endif

@@ -1,0 +1,24 @@
+/* Reference decoders, written another way than what they check. */
+#ifndef WEIR_TEST_DECODE_H
+#define WEIR_TEST_DECODE_H
+
+#include <weir/buffer.h>
+
+/*
+ * Appends what was encoded to `to`. False when it is not well formed. *ret_whole tells whether the
+ * end was there (and nothing behind it).
+ */
+bool decode_gzip(struct weir_span bytes, bool zlib_format, struct weir_buffer *to, bool *ret_whole);
+bool decode_chunked(struct weir_span bytes, struct weir_buffer *to, bool *ret_whole);
+
+/* Search and replace, without any care for speed. `before` as for weir_escape. */
+void replace_all(struct weir_span bytes, struct weir_span from, struct weir_span to,
+        struct weir_span before, struct weir_buffer *ret);
+
+/* LF without CR to CRLF. */
+void to_crlf(struct weir_span bytes, struct weir_buffer *ret);
+
+/* Text with many beginnings of "\r\n." and the like, the same for the same seed. */
+void fill_text(char *to, size_t size, unsigned seed);
+
+#endif
