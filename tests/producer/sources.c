@@ -350,6 +350,7 @@ int main(void)
 	        cmocka_unit_test(without_memory_nothing_leaks),
 	        cmocka_unit_test(without_memory_what_was_given_is_given_back),
 	        cmocka_unit_test(a_stream_closes_its_descriptor),
+	        cmocka_unit_test(a_stream_closed_while_it_waits_is_watched_no_more),
 	        cmocka_unit_test(a_stream_is_woken_by_bytes_and_by_the_end),
 	        cmocka_unit_test(a_descriptor_that_cannot_be_read_fails),
 	};
