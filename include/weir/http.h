@@ -111,7 +111,13 @@ WEIR_API bool weir_http_has_body(const struct weir_http_exchange *exchange);
 WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
 	const struct weir_http_receiver *receiver, void *context, uint64_t max);
 
-/* Stops and goes on receiving, as when the disk is slower than the client. */
+/*
+ * Receives no more, as when it turns out to be in vain: end() is not called. To be followed by a reply, with which the
+ * rest is treated as a body that nobody receives. Harmless when nothing is being received.
+ */
+WEIR_API void weir_http_discard(struct weir_http_exchange *exchange);
+
+/* Stops and goes on receiving, as when the disk is slower than the client. Without effect once the body has ended. */
 WEIR_API void weir_http_pause(struct weir_http_exchange *exchange);
 WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 

@@ -36,17 +36,24 @@ void weir_http_body_begin(struct weir_http_exchange *exchange)
 	weir_channel_set_session(exchange->channel, exchange);
 }
 
+/* The receiver may reply: the exchange is not to be settled under the feet of who calls this. */
 static void end_receiver(struct weir_http_exchange *exchange, int error)
 {
 	const struct weir_http_receiver *receiver = exchange->receiver;
 	exchange->receiver = NULL;
 	exchange->body_state = BODY_NONE;
-	if (receiver)
-		receiver->end(exchange->receiver_context, error);
+	if (!receiver)
+		return;
+	bool handling = exchange->handling;
+	exchange->handling = true;
+	receiver->end(exchange->receiver_context, error);
+	exchange->handling = handling;
 }
 
 static void complete(struct weir_http_exchange *exchange)
 {
+	/* What follows is another request's, which this receiver must not hold up. */
+	weir_http_resume(exchange);
 	exchange->body_state = BODY_NONE;
 	weir_http_connection_next(exchange);
 	end_receiver(exchange, 0);
@@ -69,10 +76,15 @@ void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigne
 
 void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
 {
+	bool received = exchange->receiver;
 	exchange->channel = NULL;
 	exchange->server = NULL;
 	end_receiver(exchange, error);
-	weir_http_exchange_settle(exchange);
+	/* Whoever was receiving is told, and has nothing to answer; others still will. */
+	if (received && !exchange->replied)
+		weir_http_reply_empty(exchange, 400);
+	else
+		weir_http_exchange_settle(exchange);
 }
 
 void weir_http_body_piece(struct weir_http_exchange *exchange, struct weir_span bytes)
@@ -140,7 +152,8 @@ void weir_http_body_unwanted(struct weir_http_exchange *exchange)
 {
 	if (exchange->body_state == BODY_NONE || exchange->receiver || !exchange->channel)
 		return;
-	bool small = exchange->request->length <= WEIR_HTTP_DISCARD_MAX;
+	bool small = exchange->request->chunked ||
+	             exchange->request->length - exchange->body_got <= WEIR_HTTP_DISCARD_MAX;
 	/* A client that waits for 100 will send nothing: or something else, who knows. */
 	if (exchange->expects || !small || !exchange->keep_alive) {
 		exchange->body_state = BODY_NONE;
@@ -151,8 +164,11 @@ void weir_http_body_unwanted(struct weir_http_exchange *exchange)
 		return;
 	}
 	exchange->discarding = true;
-	exchange->body_max = WEIR_HTTP_DISCARD_MAX;
-	read_body(exchange);
+	exchange->body_max = exchange->body_got + WEIR_HTTP_DISCARD_MAX;
+	if (exchange->received)
+		weir_channel_resume(exchange->channel);
+	else
+		read_body(exchange);
 }
 
 /* -- what handlers call -------------------------------------------------------------------------- */
@@ -167,12 +183,18 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 {
 	if (exchange->request->length > max)
 		return WEIR_E_LIMIT;
-	if (exchange->body_state == BODY_NONE || !exchange->channel) {
-		receiver->end(context, exchange->channel ? 0 : -ECONNRESET);
-		return 0;
-	}
 	exchange->receiver = receiver;
 	exchange->receiver_context = context;
+	if (!exchange->channel) {
+		weir_http_body_lost(exchange, -ECONNRESET);
+		return 0;
+	}
+	if (exchange->body_state == BODY_NONE) {
+		end_receiver(exchange, 0);
+		weir_http_exchange_settle(exchange);
+		return 0;
+	}
+	exchange->received = true;
 	exchange->body_max = max;
 	if (exchange->expects) {
 		exchange->expects = false;
@@ -183,8 +205,17 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 	return 0;
 }
 
+void weir_http_discard(struct weir_http_exchange *exchange)
+{
+	exchange->receiver = NULL;
+	exchange->paused = false;
+}
+
+/* Only while the body comes: what follows it is not the receiver's to hold up. */
 void weir_http_pause(struct weir_http_exchange *exchange)
 {
+	if (!exchange->receiver || exchange->body_state == BODY_NONE)
+		return;
 	exchange->paused = true;
 	if (exchange->channel)
 		weir_channel_pause(exchange->channel);
@@ -192,7 +223,9 @@ void weir_http_pause(struct weir_http_exchange *exchange)
 
 void weir_http_resume(struct weir_http_exchange *exchange)
 {
+	if (!exchange->paused)
+		return;
 	exchange->paused = false;
-	if (exchange->channel)
+	if (exchange->channel && exchange->body_state != BODY_NONE)
 		weir_channel_resume(exchange->channel);
 }

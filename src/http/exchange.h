@@ -115,6 +115,7 @@ struct weir_http_exchange {
 	bool had_body : 1;	 /* so that the next head must be asked for */
 	bool expects : 1;	 /* the client waits for 100 */
 	bool send_continue : 1;	 /* … and shall get it */
+	bool received : 1;	 /* the body was asked for */
 	bool discarding : 1;	 /* the rest of the body is read and dropped */
 	bool paused : 1;	 /* by the receiver */
 	bool held_input : 1;	 /* nothing is read before the reply */
