@@ -46,7 +46,7 @@
 #define WEIR_HTTP_DISCARD_MAX (256 * 1024)     /* bytes of a body that nobody wanted, read to keep the connection */
 #define WEIR_HTTP_TRAILER_MAX 4096	       /* bytes of one trailer field of a request */
 #define WEIR_HTTP_TRAILERS_IN_MAX 32	       /* trailer fields of a request */
-#define WEIR_HTTP_GLOB_SIZE (64 * 1024)	       /* pieces in which composed replies leave */
+#define WEIR_HTTP_GLOB_SIZE (40 * 1024)	       /* pieces in which composed replies leave: what a stalled reader costs */
 #define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
 #define WEIR_HTTP_EXCHANGES_KEPT 256	       /* exchanges a loop keeps for reuse */

@@ -16,6 +16,9 @@ struct weir_compressor;
 
 #define WEIR_BLOCK_SIZE (64 * 1024)
 
+/* "isal" or "zlib". */
+extern const char *const weir_compressor_name;
+
 /* Made at the first use and kept for the loop's life; NULL without memory. */
 struct weir_compressor *weir_compressor_of(struct weir_loop *loop);
 

@@ -10,6 +10,8 @@
 #include "compressor.h"
 #include "loop_internal.h"
 
+const char *const weir_compressor_name = "isal";
+
 struct weir_compressor {
 	struct isal_zstream stream;
 	uint8_t level[ISAL_DEF_LVL1_DEFAULT];

@@ -1,9 +1,11 @@
-/* The compressor of zlib, level 1: for where ISA-L is not at hand. One z_stream, reset for each block. */
+/* The compressor of zlib, level 1, for where ISA-L is not at hand: one z_stream, reset each block. */
 #include <stdlib.h>
 #include <zlib.h>
 
 #include "compressor.h"
 #include "loop_internal.h"
+
+const char *const weir_compressor_name = "zlib";
 
 struct weir_compressor {
 	z_stream stream;

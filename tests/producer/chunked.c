@@ -14,6 +14,7 @@
 
 static struct weir_loop *loop;
 static unsigned calls;
+static char two_lines[] = "A: 1\r\nB: 2\r\n";
 
 static int set_up(void **state)
 {
@@ -52,7 +53,7 @@ static void one_answer_is_one_chunk(void **state)
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = WEIR_SPAN("a weir stands here"), .step = 10};
 	expect(weir_chunked(probe_create(&probe), NULL, NULL), 2000,
-		"a\r\na weir sta\r\n8\r\nnds here\r\n0\r\n\r\n");
+	        "a\r\na weir sta\r\n8\r\nnds here\r\n0\r\n\r\n");
 	expect(weir_chunked(weir_memory_copied("x", 1), NULL, NULL), 1, "1\r\nx\r\n0\r\n\r\n");
 }
 
@@ -68,7 +69,7 @@ static void an_answer_of_nothing_is_no_chunk(void **state)
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = WEIR_SPAN("abc"), .waits = true, .step = 2};
 	expect(weir_chunked(probe_create(&probe), NULL, NULL), 2000,
-		"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
+	        "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
 }
 
 static void trailers_stand_behind_the_last_chunk(void **state)
@@ -76,9 +77,8 @@ static void trailers_stand_behind_the_last_chunk(void **state)
 	(void)state;
 	static const size_t rooms[] = {1, 300, 2000, 72 * 1024};
 	for (int i = 0; i < 4; i++)
-		expect(weir_chunked(weir_memory_copied("abc", 3), put_trailers,
-			       "A: 1\r\nB: 2\r\n"),
-			rooms[i], "3\r\nabc\r\n0\r\nA: 1\r\nB: 2\r\n\r\n");
+		expect(weir_chunked(weir_memory_copied("abc", 3), put_trailers, two_lines),
+		        rooms[i], "3\r\nabc\r\n0\r\nA: 1\r\nB: 2\r\n\r\n");
 	assert_int_equal(calls, 4);
 }
 
@@ -102,7 +102,7 @@ static void a_failure_is_left_open(void **state)
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = WEIR_SPAN("abc"), .fails = true};
 	struct drain drained = {.loop = loop, .room = 2000};
-	assert_null(drain(&drained, weir_chunked(probe_create(&probe), put_trailers, "A: 1\r\n")));
+	assert_null(drain(&drained, weir_chunked(probe_create(&probe), put_trailers, two_lines)));
 	assert_int_equal(drained.end, WEIR_FAILED);
 	assert_int_equal(drained.bytes.size, strlen("3\r\nabc\r\n"));
 	assert_int_equal(calls, 0);
@@ -113,12 +113,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(one_answer_is_one_chunk),
-		TEST(an_empty_body_is_the_last_chunk_only),
-		TEST(an_answer_of_nothing_is_no_chunk),
-		TEST(trailers_stand_behind_the_last_chunk),
-		TEST(trailers_as_long_as_allowed),
-		TEST(a_failure_is_left_open),
+	        TEST(one_answer_is_one_chunk),
+	        TEST(an_empty_body_is_the_last_chunk_only),
+	        TEST(an_answer_of_nothing_is_no_chunk),
+	        TEST(trailers_stand_behind_the_last_chunk),
+	        TEST(trailers_as_long_as_allowed),
+	        TEST(a_failure_is_left_open),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
 #include <cmocka.h>
@@ -11,6 +12,7 @@
 #include <weir/transformers.h>
 
 #include "allocation.h"
+#include "compressor.h"
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
@@ -95,7 +97,9 @@ static void the_ratio_is_that_of_zlib(void **state)
 	size_t ours = shrink(weir_span(text, SIZE), 0, (struct drain){.room = ROOM});
 	size_t theirs = zlib_size(text, SIZE);
 	print_message("# %zu bytes, zlib -1 %zu\n", ours, theirs);
-	assert_true(ours * 100 <= theirs * 103);
+	/* Both do without history from block to block; ISA-L is the better one by more than that costs. */
+	bool isal = strcmp(weir_compressor_name, "isal") == 0;
+	assert_true(ours * 100 <= theirs * (isal ? 103 : 105));
 }
 
 static void a_child_in_bits_is_compressed_as_well(void **state)
@@ -110,7 +114,8 @@ static void noise_grows_by_little(void **state)
 {
 	(void)state;
 	size_t size = shrink(weir_span(noise, SIZE), 0, (struct drain){.room = ROOM});
-	assert_true(size < SIZE + 20 * (SIZE / 65536 + 1));
+	size_t blocks = SIZE / WEIR_BLOCK_SIZE + 1;
+	assert_true(size < blocks * weir_compressor_bound(SIZE / blocks) + 100);
 }
 
 static void a_small_room_costs_no_more_than_small_blocks(void **state)

@@ -15,6 +15,7 @@
 #include "allocation.h"
 #include "decode.h"
 #include "drain.h"
+#include "output.h"
 
 enum {
 	SIZE = 20000
@@ -289,6 +290,26 @@ static void a_stream_closes_its_descriptor(void **state)
 	close(ends[1]);
 }
 
+static void a_stream_closed_while_it_waits_is_watched_no_more(void **state)
+{
+	(void)state;
+	struct weir_piece pieces[4];
+	struct weir_output out;
+	for (int round = 0; round < 3; round++) { /* the descriptors get the same numbers again */
+		int ends[2];
+		assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
+		struct weir_producer *stream = weir_stream(loop, ends[0]);
+		weir_output_init(&out, loop, pieces, 4, 100);
+		assert_int_equal(weir_producer_more(stream, &out), WEIR_WAIT);
+		assert_int_equal(write(ends[1], "x", 1), 1);
+		weir_producer_close(stream, WEIR_CLOSE_ABORTED);
+		assert_int_not_equal(fcntl(ends[0], F_GETFD), -1); /* the loop closes it */
+		weir_loop_turn(loop, 0);
+		assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+		close(ends[1]);
+	}
+}
+
 static void a_stream_is_woken_by_bytes_and_by_the_end(void **state)
 {
 	(void)state;
@@ -329,6 +350,7 @@ int main(void)
 	        cmocka_unit_test(without_memory_nothing_leaks),
 	        cmocka_unit_test(without_memory_what_was_given_is_given_back),
 	        cmocka_unit_test(a_stream_closes_its_descriptor),
+	        cmocka_unit_test(a_stream_closed_while_it_waits_is_watched_no_more),
 	        cmocka_unit_test(a_stream_is_woken_by_bytes_and_by_the_end),
 	        cmocka_unit_test(a_descriptor_that_cannot_be_read_fails),
 	};

@@ -15,7 +15,7 @@
 #include "subjects.h"
 
 enum {
-	SMALL = 1500,
+	SMALL = 900,
 	LARGE = 100 * 1000
 };
 
@@ -56,13 +56,13 @@ static void check(const struct subject *subject, struct probe probe, struct drai
 static void check_in_rooms(const struct subject *subject, struct probe probe)
 {
 	static const size_t rooms[] = {1, 2, 100, 700, 64 * 1024, 72 * 1024, 1024 * 1024, 0};
-	static const unsigned places[] = {1, 3, 128, 0};
+	static const unsigned places[] = {1, 128, 0};
 	for (unsigned r = 0; r < sizeof rooms / sizeof *rooms; r++)
 		for (unsigned p = 0; p < sizeof places / sizeof *places; p++) {
 			struct drain drained = {.room = rooms[r], .pieces = places[p]};
-			drained.dice.state = r * 4 + p;
+			drained.dice.state = r * 3 + p;
 			bool large = probe.bytes.size > SMALL;
-			if (large && ((rooms[r] && rooms[r] < 700) || places[p] == 3))
+			if (large && rooms[r] && rooms[r] < 700)
 				continue;
 			check(subject, probe, drained);
 		}

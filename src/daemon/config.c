@@ -1,0 +1,104 @@
+/*
+ * The configuration's memory: blocks in a chain, freed together with the snapshots of users by the
+ * last release. Invariant: nothing in a configuration changes once a worker has seen it. How it is
+ * read from a file is in config_file.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+
+struct config_memory {
+	struct config_memory *next;
+	max_align_t data[];
+};
+
+struct config *config_create(void)
+{
+	struct config *config = calloc(1, sizeof *config);
+	if (config)
+		atomic_init(&config->holds, 1);
+	return config;
+}
+
+struct config *config_hold(struct config *config)
+{
+	atomic_fetch_add(&config->holds, 1);
+	return config;
+}
+
+static void release_users(struct config *config)
+{
+	for (size_t i = 0; i < config->sites.count; i++) {
+		struct config_site *site = &config->sites.items[i];
+		for (size_t j = 0; j < site->auth.count; j++)
+			weir_users_release(site->auth.items[j].users);
+	}
+}
+
+void config_release(struct config *config)
+{
+	if (!config || atomic_fetch_sub(&config->holds, 1) != 1)
+		return;
+	release_users(config);
+	for (struct config_memory *next; config->memory; config->memory = next) {
+		next = config->memory->next;
+		free(config->memory);
+	}
+	free(config);
+}
+
+void *config_alloc(struct config *config, size_t size)
+{
+	struct config_memory *memory = calloc(1, sizeof *memory + size);
+	if (!memory)
+		return NULL;
+	memory->next = config->memory;
+	config->memory = memory;
+	return memory->data;
+}
+
+char *config_copy(struct config *config, const char *text, size_t size)
+{
+	char *copy = config_alloc(config, size + 1);
+	if (copy)
+		memcpy(copy, text, size);
+	return copy;
+}
+
+void config_site_default(struct config_site *site)
+{
+	*site = (struct config_site){
+	        .index = "index.html",
+	        .listing = true,
+	        .compress = true,
+	        .siblings = true,
+	};
+}
+
+int config_set_root(struct config *config, const char *root)
+{
+	struct config_site *site = config_alloc(config, sizeof *site);
+	const char *copy = config_copy(config, root, strlen(root));
+	if (!site || !copy)
+		return -ENOMEM;
+	release_users(config);
+	config_site_default(site);
+	site->root = copy;
+	config->sites.items = site;
+	config->sites.count = 1;
+	return 0;
+}
+
+int config_set_listeners(struct config *config, const struct weir_address *addresses, size_t count)
+{
+	struct config_listener *items = config_alloc(config, count * sizeof *items);
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		items[i].address = addresses[i];
+	config->listeners.items = items;
+	config->listeners.count = count;
+	return 0;
+}

@@ -1,0 +1,138 @@
+/*
+ * The configuration: what the program does, read from a file and the command line, immutable from
+ * then on and shared by all workers.
+ *
+ *   weir.yaml ──▶ config_file_read ─▶ struct config ──▶ sites_create, once a worker
+ *   defaults  ──▶ config_default ───────┘
+ *
+ * Everything in it lives as long as it does. Counted: each worker's sites hold theirs, since they
+ * borrow names from it; the last release frees. Any thread may hold and release.
+ */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/address.h>
+#include <weir/channel.h>
+#include <weir/users.h>
+
+/* Bounds of what a configuration may ask for. */
+enum {
+	CONFIG_FILE_MAX = 1024 * 1024, /* bytes of the file */
+	CONFIG_LISTENERS_MAX = 64,
+	CONFIG_SITES_MAX = 1024,
+	CONFIG_NAMES_MAX = 64,  /* of one site */
+	CONFIG_FIELDS_MAX = 32, /* of one site */
+	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */
+	CONFIG_WORKERS_MAX = 64,
+	CONFIG_TEXT_MAX = 4096, /* bytes of one value */
+};
+
+struct config_listener {
+	struct weir_address address; /* port 0: any that is free */
+};
+
+struct config_redirect {
+	const char *from; /* without slashes at its ends, as all paths in a site are */
+	const char *to;
+	uint64_t status;
+};
+
+struct config_auth {
+	const char *path;
+	const char *realm;
+	const char *users_path;
+	struct weir_users *users; /* held by the configuration */
+};
+
+struct config_uploads {
+	bool present;
+	const char *prefix;
+	bool put;
+	bool remove;
+	bool forms;
+	uint64_t max_size; /* 0: the library's default */
+};
+
+/* A list as the reader of files makes it: all lists below are of this shape. */
+struct config_list {
+	void *items;
+	size_t count;
+};
+
+struct config_site {
+	struct {
+		const char **items; /* NULL follows the last; no names at all is every name */
+		size_t count;
+	} names;
+	const char *root; /* absolute */
+	const char *index;
+	const char *fields; /* whole lines, or NULL */
+	bool listing;
+	bool hidden;
+	bool compress;
+	bool siblings;
+	struct config_uploads uploads;
+	struct {
+		struct config_auth *items;
+		size_t count;
+	} auth;
+	struct {
+		struct config_redirect *items;
+		size_t count;
+	} redirects;
+};
+
+struct config_limits {
+	uint64_t idle_ms; /* 0 is the library's default, as in all of these */
+	uint64_t request_ms;
+	uint64_t progress_ms;
+	uint64_t drain_ms;
+	uint64_t connections; /* of all workers and listeners */
+	uint64_t replies;
+};
+
+struct config_memory;
+
+struct config {
+	atomic_uint holds;
+	struct config_memory *memory;
+	struct {
+		struct config_listener *items;
+		size_t count;
+	} listeners;
+	struct {
+		struct config_site *items;
+		size_t count;
+	} sites;
+	uint64_t workers;       /* 0: as many as there are processors */
+	const char *user;       /* NULL: stay who we are */
+	const char *access_log; /* absolute; NULL: none */
+	struct config_limits limits;
+};
+
+/* Empty, with one hold. NULL without memory. */
+struct config *config_create(void);
+
+struct config *config_hold(struct config *config);
+/* NULL is allowed. */
+void config_release(struct config *config);
+
+/* Memory and text that live as long as the configuration; zeroed. NULL without memory. */
+void *config_alloc(struct config *config, size_t size);
+char *config_copy(struct config *config, const char *text, size_t size);
+
+/* What a site is before the file says anything about it. */
+void config_site_default(struct config_site *site);
+
+/* Replaces all sites by one that serves `root`. 0 or -ENOMEM. */
+int config_set_root(struct config *config, const char *root);
+
+/* Replaces all listeners. 0 or -ENOMEM. */
+int config_set_listeners(struct config *config, const struct weir_address *addresses, size_t count);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * Reserving addresses. The workers' sockets share an address (SO_REUSEPORT), and so could those of
+ * another program of the same user without anybody noticing. So each address is first bound for
+ * ourselves alone, and opened to sharing only then; the socket never listens, and is closed when
+ * the workers' do.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "endpoint.h"
+#include "say.h"
+
+bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b)
+{
+	char text_a[WEIR_ADDRESS_TEXT_MAX], text_b[WEIR_ADDRESS_TEXT_MAX];
+	weir_address_format(a, text_a);
+	weir_address_format(b, text_b);
+	return a->any.sa_family == b->any.sa_family && strcmp(text_a, text_b) == 0;
+}
+
+/* As the library sets its listeners up, but for ourselves alone. */
+static int bind_alone(int fd, const struct weir_address *address)
+{
+	int on = 1, off = 0;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	if (address->any.sa_family == AF_INET6) {
+		bool any = IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on);
+	}
+	if (bind(fd, &address->any, weir_address_size(address)) < 0)
+		return -errno;
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ? -errno : 0;
+}
+
+static int reserve(struct endpoint *endpoint)
+{
+	socklen_t size = sizeof endpoint->actual;
+	int fd = socket(endpoint->wanted.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = bind_alone(fd, &endpoint->wanted);
+	if (error == 0 && getsockname(fd, &endpoint->actual.any, &size) < 0)
+		error = -errno;
+	if (error < 0) {
+		close(fd);
+		return error;
+	}
+	endpoint->reserved = fd;
+	return 0;
+}
+
+static const char *hint(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	case -EADDRINUSE:
+		return "; another program listens there: stop it, or choose another port with "
+		       "--http or `listen`";
+	case -EADDRNOTAVAIL:
+		return "; this machine has no such address (see `ip address`)";
+	default:
+		return "";
+	}
+}
+
+static const struct endpoint *find(const struct endpoint_list *list, const struct endpoint *wanted)
+{
+	for (size_t i = 0; list && i < list->count; i++)
+		if (list->items[i].ordinal == wanted->ordinal &&
+		        endpoint_same_address(&list->items[i].wanted, &wanted->wanted))
+			return &list->items[i];
+	return NULL;
+}
+
+/* The first `count` of the list are there already. */
+static int add_endpoint(struct endpoint_list *list, const struct endpoint_list *old,
+        const struct weir_address *wanted)
+{
+	struct endpoint *endpoint = &list->items[list->count];
+	char text[WEIR_ADDRESS_TEXT_MAX];
+	*endpoint = (struct endpoint){.wanted = *wanted, .reserved = -1};
+	for (size_t i = 0; i < list->count; i++)
+		endpoint->ordinal += endpoint_same_address(&list->items[i].wanted, wanted);
+	list->count++;
+	const struct endpoint *kept = find(old, endpoint);
+	if (kept) {
+		endpoint->actual = kept->actual;
+		return 0;
+	}
+	int error = reserve(endpoint);
+	if (error < 0) {
+		weir_address_format(wanted, text);
+		say("cannot listen on %s: %s%s", text, weir_error_text(error), hint(error));
+	}
+	return error;
+}
+
+int endpoints_reserve(
+        const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret)
+{
+	struct endpoint_list list = {calloc(config->listeners.count, sizeof *list.items), 0};
+	int first_error = list.items ? 0 : -ENOMEM;
+	/* All of them, so that all that is wrong is told. */
+	for (size_t i = 0; list.items && i < config->listeners.count; i++) {
+		int error = add_endpoint(&list, old, &config->listeners.items[i].address);
+		if (error < 0 && first_error == 0)
+			first_error = error;
+	}
+	if (first_error < 0)
+		endpoints_free(&list);
+	else
+		*ret = list;
+	return first_error;
+}
+
+void endpoints_settle(struct endpoint_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].reserved >= 0)
+			close(list->items[i].reserved);
+		list->items[i].reserved = -1;
+	}
+}
+
+void endpoints_free(struct endpoint_list *list)
+{
+	endpoints_settle(list);
+	free(list->items);
+	*list = (struct endpoint_list){NULL, 0};
+}

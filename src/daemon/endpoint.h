@@ -1,0 +1,42 @@
+/*
+ * The addresses that are listened on, found out once by the main thread for all workers: whether an
+ * address can be had, and which port it is when any would do.
+ */
+#ifndef DAEMON_ENDPOINT_H
+#define DAEMON_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <weir/address.h>
+
+#include "config.h"
+
+struct endpoint {
+	struct weir_address wanted; /* as configured */
+	unsigned ordinal;           /* among those that are wanted as this one (port 0, twice) */
+	struct weir_address actual; /* with the port it really has */
+	int reserved; /* a socket that keeps it ours until the workers listen, or -1 */
+};
+
+struct endpoint_list {
+	struct endpoint *items;
+	size_t count;
+};
+
+bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b);
+
+/*
+ * The endpoints of a configuration. Those that `old` has too keep their port; the others are
+ * reserved, which fails when somebody else listens there: that was said. 0 or a negative errno.
+ */
+int endpoints_reserve(
+        const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret);
+
+/* Closes the sockets that were kept; when all workers listen. */
+void endpoints_settle(struct endpoint_list *list);
+
+/* Frees; all zero is allowed, and the result. */
+void endpoints_free(struct endpoint_list *list);
+
+#endif

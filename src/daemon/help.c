@@ -1,0 +1,44 @@
+/* The texts of --help, the manual pages in short. Completion and man/ say the same: change all three. */
+#include "help.h"
+
+const char help_program[] = "usage: weir VERB [OPTION...]\n"
+                            "\n"
+                            "An asynchronous internet server.\n"
+                            "\n"
+                            "  serve [DIR]      serve a directory, or what a configuration says\n"
+                            "  check FILE       say everything that is wrong with a configuration\n"
+                            "\n"
+                            "  -h, --help       this text; `weir VERB --help` tells about a verb\n"
+                            "  -V, --version    the version\n"
+                            "\n"
+                            "`weir serve` alone serves ./public on http://127.0.0.1:8080/.\n"
+                            "The manual: man weir, man weir.yaml\n";
+
+const char help_serve[] =
+        "usage: weir serve [DIR] [OPTION...]\n"
+        "\n"
+        "Serves files until SIGTERM or SIGINT (Ctrl-C); then finishes what is in flight.\n"
+        "SIGHUP reloads the configuration and opens the logs anew.\n"
+        "\n"
+        "  DIR, --root DIR         the directory to serve, instead of configured sites;\n"
+        "                          without either: ./public, which is made if missing\n"
+        "  --http ADDRESS:PORT     listen there, instead of configured addresses; may be\n"
+        "                          repeated. [::1]:8080 is IPv6, :8080 any address,\n"
+        "                          port 0 any port that is free. Default: 127.0.0.1:8080\n"
+        "  --workers N             threads, 1 to 64. Default: one a processor\n"
+        "  --access-log PATH|off   log requests to PATH, in the combined format. Default: off\n"
+        "  -c, --config FILE       read a configuration (man weir.yaml)\n"
+        "  -h, --help              this text\n"
+        "\n"
+        "  weir serve ~/Pictures --http :8000\n"
+        "  weir serve -c /etc/weir/weir.yaml\n";
+
+const char help_check[] =
+        "usage: weir check [-c] FILE\n"
+        "\n"
+        "Reads a configuration and says everything that is wrong with it, one mistake a line:\n"
+        "FILE:LINE:COLUMN: what, and what to do. Looks also at the directories and files it names.\n"
+        "Ends with 0 if nothing is wrong, with 1 if something is.\n"
+        "\n"
+        "  -c, --config FILE       the configuration (man weir.yaml)\n"
+        "  -h, --help              this text\n";

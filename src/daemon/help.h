@@ -1,0 +1,9 @@
+/* What --help prints. */
+#ifndef DAEMON_HELP_H
+#define DAEMON_HELP_H
+
+extern const char help_program[];
+extern const char help_serve[];
+extern const char help_check[];
+
+#endif

@@ -1,0 +1,32 @@
+/* The command line, taken apart. Usage errors are said here, with a hint to --help. */
+#ifndef DAEMON_OPTIONS_H
+#define DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+
+/* Exit codes of the program. */
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2
+};
+
+struct options {
+	struct weir_address listeners[CONFIG_LISTENERS_MAX];
+	size_t listener_count;
+	const char *root; /* NULL: not given, as all below */
+	const char *config_path;
+	const char *access_log;
+	bool access_log_given; /* access_log NULL is off then */
+	unsigned workers;
+	bool help;
+};
+
+/* `arguments` begin with the verb. 0, or EXIT_USAGE. */
+int options_parse_serve(int count, char **arguments, struct options *ret);
+int options_parse_check(int count, char **arguments, struct options *ret);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * Descriptors, processors, privileges. Descriptors are shared out in advance, so that connections
+ * are left waiting in the kernel before open files run out: each may need two, its socket and the
+ * file it is sent, and a quarter of all is for what the trees keep open.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "resources.h"
+#include "say.h"
+
+enum {
+	FILES_RESERVED = 64,  /* the standard three, logs, configuration, what libraries open */
+	FILES_PER_WORKER = 8, /* epoll, eventfd, … */
+	CONNECTIONS_MAX = 1 << 20,
+	SHARE_MIN = 8,
+};
+
+size_t resources_raise_files(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1024;
+	rlim_t had = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		limit.rlim_cur = had;
+	return limit.rlim_cur > CONNECTIONS_MAX * 4 ? CONNECTIONS_MAX * 4 : (size_t)limit.rlim_cur;
+}
+
+unsigned resources_processors(void)
+{
+	cpu_set_t set;
+	int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+	return count < 1 ? 1 : count > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)count;
+}
+
+static size_t clamp(size_t number, size_t low, size_t high)
+{
+	return number < low ? low : number > high ? high : number;
+}
+
+struct shares resources_share(const struct config *config, size_t files, unsigned workers)
+{
+	size_t servers = workers * config->listeners.count;
+	size_t reserved = FILES_RESERVED + FILES_PER_WORKER * workers + servers;
+	size_t trees = 0;
+	for (size_t i = 0; i < config->sites.count; i++)
+		trees += config->sites.items[i].uploads.present ? 2 : 1;
+	trees *= workers;
+	files = files > reserved ? files - reserved : 0;
+	size_t connections = files * 3 / 4 / 2;
+	if (config->limits.connections && config->limits.connections < connections)
+		connections = config->limits.connections;
+	return (struct shares){
+	        .connections = (unsigned)clamp(connections / servers, 1, CONNECTIONS_MAX),
+	        .tree_entries = (unsigned)clamp(
+	                files / 4 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
+	};
+}
+
+static int refused(const char *user, const char *what)
+{
+	int error = errno ? -errno : -EPERM;
+	say("cannot become the user %s: %s: %s", user, what, weir_error_text(error));
+	return error;
+}
+
+static int drop(const char *user)
+{
+	errno = 0;
+	const struct passwd *entry = getpwnam(user);
+	if (!entry) {
+		say("cannot become the user %s: there is no such user", user);
+		return -ENOENT;
+	}
+	uid_t uid = entry->pw_uid;
+	gid_t gid = entry->pw_gid;
+	if (initgroups(user, gid) < 0)
+		return refused(user, "initgroups");
+	if (setgid(gid) < 0)
+		return refused(user, "setgid");
+	if (setuid(uid) < 0)
+		return refused(user, "setuid");
+	/* What was given up must not come back. */
+	errno = 0;
+	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || getuid() != uid || getgid() != gid))
+		return refused(user, "root came back");
+	return 0;
+}
+
+int resources_become(const char *user)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (!user)
+		return 0;
+	if (geteuid() == 0)
+		return drop(user);
+	const struct passwd *entry = getpwnam(user);
+	if (entry && entry->pw_uid == geteuid())
+		return 0;
+	say("not root: going on as we are, not as the user %s", user);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* What the process may use, and as whom it runs. */
+#ifndef DAEMON_RESOURCES_H
+#define DAEMON_RESOURCES_H
+
+#include <stddef.h>
+
+#include "config.h"
+
+/* How the descriptors are shared out. */
+struct shares {
+	unsigned connections;  /* of one server on one worker */
+	unsigned tree_entries; /* paths that one tree keeps open */
+};
+
+/* As many open files as we are allowed. The number. */
+size_t resources_raise_files(void);
+
+/* Processors that we may run on, CONFIG_WORKERS_MAX at most. */
+unsigned resources_processors(void);
+
+struct shares resources_share(const struct config *config, size_t files, unsigned workers);
+
+/*
+ * Becomes `user` for good, if we are root: its id, its group, its groups. Nothing that is executed
+ * gets more rights, in any case. 0 or a negative errno, which was said.
+ */
+int resources_become(const char *user);
+
+#endif

@@ -1,0 +1,261 @@
+/*
+ * The daemon's main thread: it starts the workers, and then waits for signals.
+ *
+ *   SIGHUP            reload: the configuration again, logs opened anew
+ *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
+ *
+ * Invariant: all workers serve one configuration. A change is prepared on all of them first, and made
+ * only when every one could (see worker.h). What one worker serves is in service.c.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/loop.h>
+
+#include "banner.h"
+#include "endpoint.h"
+#include "load.h"
+#include "resources.h"
+#include "say.h"
+#include "serve.h"
+#include "sites.h"
+#include "worker.h"
+
+struct daemon {
+	const struct options *options;
+	struct weir_loop *loop;
+	struct weir_signals signals;
+	struct config *config;
+	struct endpoint_list endpoints;
+	struct worker *workers[CONFIG_WORKERS_MAX];
+	unsigned worker_count;
+	unsigned alive;   /* worker threads that have not ended */
+	size_t files;     /* descriptors we may have */
+	bool dropped;     /* we have become another user: what we listen on stays */
+	int stop_signals; /* that came */
+	bool failed;
+};
+
+/* -- serving a configuration ------------------------------------------------------------------- */
+
+static struct weir_bounds bounds_of(const struct config *config, struct shares shares)
+{
+	return (struct weir_bounds){
+	        .replies_max = (unsigned)config->limits.replies,
+	        .idle_ms = (uint32_t)config->limits.idle_ms,
+	        .request_ms = (uint32_t)config->limits.request_ms,
+	        .progress_ms = (uint32_t)config->limits.progress_ms,
+	        .drain_ms = (uint32_t)config->limits.drain_ms,
+	        .channels_max = shares.connections,
+	};
+}
+
+/* On all workers, or on none. */
+static int apply(struct daemon *daemon, struct config *config,
+        const struct endpoint_list *endpoints, bool replace)
+{
+	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
+	struct plan plan = {
+	        .endpoints = endpoints->items,
+	        .count = endpoints->count,
+	        .log_path = config->access_log,
+	        .bounds = bounds_of(config, shares),
+	        .replace = replace,
+	};
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		plan.sites = sites_create(config, shares.tree_entries);
+		int error = plan.sites ? worker_prepare(daemon->workers[i], &plan) : -ENOMEM;
+		if (error == 0)
+			continue;
+		while (i-- > 0)
+			worker_forget(daemon->workers[i]);
+		return error;
+	}
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_commit(daemon->workers[i]);
+	return 0;
+}
+
+/* Takes the configuration in any case. */
+static int serve_config(struct daemon *daemon, struct config *config, bool replace)
+{
+	struct endpoint_list endpoints = {0};
+	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
+	if (error == 0)
+		error = apply(daemon, config, &endpoints, replace);
+	if (error < 0) {
+		endpoints_free(&endpoints);
+		config_release(config);
+		return error;
+	}
+	endpoints_settle(&endpoints);
+	endpoints_free(&daemon->endpoints);
+	config_release(daemon->config);
+	daemon->endpoints = endpoints;
+	daemon->config = config;
+	return 0;
+}
+
+/*
+ * Servers keep the log and the bounds they were opened with. Another user's address cannot be opened
+ * a second time, so that after root was given up these change at the next start only.
+ */
+static bool needs_new_servers(struct daemon *daemon, const struct config *config)
+{
+	const struct config *old = daemon->config;
+	bool same_log = config->access_log == old->access_log ||
+	                (config->access_log && old->access_log &&
+	                        strcmp(config->access_log, old->access_log) == 0);
+	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
+	if (config->workers && config->workers != daemon->worker_count)
+		say("the number of workers changes at the next start");
+	if (same_log && same_limits)
+		return false;
+	if (daemon->dropped)
+		say("limits and access-log change at the next start, for what is listened on "
+		    "already");
+	return !daemon->dropped;
+}
+
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static void stop(struct daemon *daemon)
+{
+	daemon->stop_signals++;
+	if (daemon->stop_signals > 2)
+		_exit(EXIT_FAILED);
+	if (daemon->stop_signals == 2) {
+		say("ending at once");
+		daemon->failed = true;
+	}
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		if (daemon->stop_signals == 1)
+			worker_stop(daemon->workers[i]);
+		else
+			worker_kill(daemon->workers[i]);
+	}
+}
+
+/* Logs first: they are to be opened anew also when the configuration is refused. */
+static void reload(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_reopen_logs(daemon->workers[i]);
+	struct config *config = config_load(daemon->options);
+	const char *path = daemon->options->config_path;
+	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0)
+		say("reloaded%s%s", path ? " " : "", path ? path : "");
+	else
+		say("not reloaded: what was served before is served further");
+}
+
+static void on_signal(struct weir_signals *signals, int signal)
+{
+	struct daemon *daemon = WEIR_CONTAINER(signals, struct daemon, signals);
+	if (signal == SIGTERM || signal == SIGINT)
+		stop(daemon);
+	else if (signal == SIGHUP && daemon->stop_signals == 0)
+		reload(daemon);
+}
+
+static void on_worker_ended(void *context)
+{
+	struct daemon *daemon = context;
+	if (daemon->stop_signals == 0) {
+		/* Half of the workers would be worse than none: connections go to them by chance. */
+		daemon->failed = true;
+		stop(daemon);
+	}
+	if (--daemon->alive == 0)
+		weir_loop_stop(daemon->loop);
+}
+
+/* -- start and end ----------------------------------------------------------------------------- */
+
+static int create_workers(struct daemon *daemon, unsigned count)
+{
+	for (; daemon->worker_count < count; daemon->worker_count++) {
+		int error = worker_create(daemon->loop, on_worker_ended, daemon,
+		        &daemon->workers[daemon->worker_count]);
+		if (error < 0) {
+			say("cannot make a worker: %s", weir_error_text(error));
+			return error;
+		}
+	}
+	return 0;
+}
+
+static int start_workers(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		int error = worker_start(daemon->workers[i]);
+		if (error < 0) {
+			say("cannot start a worker: %s", weir_error_text(error));
+			return error;
+		}
+		daemon->alive++;
+	}
+	return 0;
+}
+
+/* All that needs root comes before resources_become, all threads after it. */
+static int start(struct daemon *daemon)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	struct config *config = config_load(daemon->options);
+	if (!config)
+		return -EINVAL;
+	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
+	uid_t uid = geteuid();
+	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, on_signal);
+	if (error < 0) {
+		say("cannot listen to signals: %s", weir_error_text(error));
+		config_release(config);
+		return error;
+	}
+	error = create_workers(daemon, count);
+	if (error < 0)
+		config_release(config);
+	else
+		error = serve_config(daemon, config, false);
+	if (error == 0)
+		error = resources_become(daemon->config->user);
+	daemon->dropped = geteuid() != uid;
+	return error == 0 ? start_workers(daemon) : error;
+}
+
+static int run(struct daemon *daemon)
+{
+	int error = start(daemon);
+	if (error == 0)
+		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
+	else if (daemon->alive)
+		stop(daemon);
+	if (daemon->alive)
+		weir_loop_run(daemon->loop);
+	return error < 0 || daemon->failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+int serve(const struct options *options)
+{
+	struct daemon daemon = {.options = options, .files = resources_raise_files()};
+	daemon.signals.watch.fd = -1;
+	int error = weir_loop_create(&daemon.loop);
+	if (error < 0) {
+		say("cannot make an event loop: %s", weir_error_text(error));
+		return EXIT_FAILED;
+	}
+	int code = run(&daemon);
+	for (unsigned i = 0; i < daemon.worker_count; i++)
+		worker_destroy(daemon.workers[i]);
+	endpoints_free(&daemon.endpoints);
+	config_release(daemon.config);
+	if (daemon.signals.watch.fd >= 0)
+		weir_signals_stop(&daemon.signals);
+	weir_loop_destroy(daemon.loop);
+	return code;
+}

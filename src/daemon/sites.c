@@ -1,0 +1,164 @@
+/*
+ * A site's chain of handlers, in the order in which they look at a request: redirects, passwords,
+ * uploads, files. Invariant: what asks for a password stands before everything that it protects.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/http_auth.h>
+#include <weir/http_files.h>
+#include <weir/http_redirect.h>
+#include <weir/http_upload.h>
+#include <weir/list.h>
+#include <weir/tree.h>
+
+#include "say.h"
+#include "sites.h"
+
+struct site_set {
+	struct weir_http_sites sites;
+	struct config *config; /* names are borrowed from it */
+	size_t count;
+	struct weir_http_site items[];
+};
+
+static void destroy_sites(struct weir_http_sites *sites)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	for (size_t i = 0; i < set->count; i++)
+		weir_http_handlers_destroy(set->items[i].handlers);
+	config_release(set->config);
+	free(set);
+}
+
+struct weir_http_sites *sites_hold(struct weir_http_sites *sites)
+{
+	sites->holds++;
+	return sites;
+}
+
+void sites_release(struct weir_http_sites *sites)
+{
+	if (sites && --sites->holds == 0)
+		sites->destroy(sites);
+}
+
+/* -- a site's chain ---------------------------------------------------------------------------- */
+
+/* Puts a handler last. 0, or -ENOMEM for the NULL of a constructor. */
+static int append(struct weir_http_site *site, struct weir_http_handler *handler)
+{
+	struct weir_http_handler **last = &site->handlers;
+	if (!handler)
+		return -ENOMEM;
+	while (*last)
+		last = &(*last)->next;
+	*last = handler;
+	return 0;
+}
+
+static int add_redirects(struct weir_http_site *site, const struct config_site *config)
+{
+	int error = 0;
+	for (size_t i = 0; i < config->redirects.count && error == 0; i++) {
+		const struct config_redirect *rule = &config->redirects.items[i];
+		error = append(
+		        site, weir_http_redirect(rule->from, rule->to, (unsigned)rule->status));
+	}
+	return error;
+}
+
+static int add_auth(struct weir_http_site *site, const struct config_site *config)
+{
+	int error = 0;
+	for (size_t i = 0; i < config->auth.count && error == 0; i++) {
+		const struct config_auth *rule = &config->auth.items[i];
+		error = append(site, weir_http_basic_auth(rule->users, rule->realm, rule->path));
+	}
+	return error;
+}
+
+static int open_tree(const char *root, unsigned entries_max, struct weir_tree **ret)
+{
+	struct weir_tree_options options = {.entries_max = entries_max};
+	return weir_tree_open(NULL, root, &options, ret);
+}
+
+static int add_uploads(
+        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+{
+	struct weir_tree *tree;
+	if (!config->uploads.present)
+		return 0;
+	int error = open_tree(config->root, entries_max, &tree);
+	if (error < 0)
+		return error;
+	struct weir_http_upload_options options = {
+	        .prefix = config->uploads.prefix ? config->uploads.prefix : "",
+	        .max_size = config->uploads.max_size,
+	        .put = config->uploads.put,
+	        .remove = config->uploads.remove,
+	        .forms = config->uploads.forms,
+	};
+	return append(site, weir_http_upload(tree, &options));
+}
+
+static int add_files(
+        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+{
+	struct weir_tree *tree;
+	int error = open_tree(config->root, entries_max, &tree);
+	if (error < 0)
+		return error;
+	struct weir_http_files_options options = {
+	        .index = config->index,
+	        .listing = config->listing,
+	        .hidden = config->hidden,
+	        .compress = config->compress,
+	        .siblings = config->siblings,
+	        .fields = config->fields,
+	};
+	return append(site, weir_http_files(tree, &options));
+}
+
+static int fill_site(
+        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+{
+	site->names = config->names.items;
+	int error = add_redirects(site, config);
+	if (error == 0)
+		error = add_auth(site, config);
+	if (error == 0)
+		error = add_uploads(site, config, entries_max);
+	if (error == 0)
+		error = add_files(site, config, entries_max);
+	if (error == -ENOSYS)
+		say("cannot serve %s: this kernel or sandbox has no openat2 (Linux 5.6 has)",
+		        config->root);
+	else if (error < 0)
+		say("cannot serve %s: %s", config->root, weir_error_text(error));
+	return error;
+}
+
+struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max)
+{
+	size_t count = config->sites.count;
+	struct site_set *set = calloc(1, sizeof *set + count * sizeof set->items[0]);
+	if (!set) {
+		say("out of memory");
+		return NULL;
+	}
+	set->sites = (struct weir_http_sites){set->items, 1, destroy_sites};
+	set->config = config_hold(config);
+	set->count = count;
+	for (size_t i = 0; i < count; i++) {
+		if (i + 1 < count)
+			set->items[i].next = &set->items[i + 1];
+		if (fill_site(&set->items[i], &config->sites.items[i], tree_entries_max) < 0) {
+			sites_release(&set->sites);
+			return NULL;
+		}
+	}
+	return &set->sites;
+}

@@ -1,0 +1,24 @@
+/*
+ * From a configuration to what serves it: the sites of one worker, each a chain of handlers with
+ * trees of its own, since a tree belongs to one loop.
+ */
+#ifndef DAEMON_SITES_H
+#define DAEMON_SITES_H
+
+#include <weir/http.h>
+
+#include "config.h"
+
+/*
+ * On any thread; blocks on the disk. Holds the configuration. The result has one hold, the
+ * caller's; it is given to a server, or given back with sites_release, on the loop's thread (or any,
+ * before it served). NULL: it could not be, which was said.
+ */
+struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max);
+
+/* One more hold, for one more server. */
+struct weir_http_sites *sites_hold(struct weir_http_sites *sites);
+/* NULL is allowed. */
+void sites_release(struct weir_http_sites *sites);
+
+#endif

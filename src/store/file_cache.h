@@ -1,0 +1,69 @@
+/* The tree's table of paths: by hash, and in the order of use. */
+#ifndef WEIR_FILE_CACHE_H
+#define WEIR_FILE_CACHE_H
+
+#include <weir/list.h>
+#include <weir/tree.h>
+
+#include "siphash.h"
+#include "stored_file.h"
+
+struct opening;
+
+struct cache_entry {
+	struct cache_entry *next; /* in the bucket */
+	struct weir_list used;    /* in the order of use; linked to itself while it must stay */
+	uint64_t hash;            /* of the path */
+	uint64_t turn;            /* in this turn of the loop, no need to look again; 0: always */
+	int64_t walked_ms;        /* when the path was walked */
+	struct stored_file *file; /* a reference; NULL: there is none, or it is not known yet */
+	struct opening *opening;  /* the work pool is at it, or NULL */
+	int absent;               /* without file and opening: the error that says so, or 0 */
+	unsigned path_size;
+	char path[];
+};
+
+struct file_cache {
+	struct cache_entry **buckets;
+	uint64_t mask;
+	struct weir_siphash_key key;
+	struct weir_list used; /* of entries, latest last */
+	unsigned entries_max;
+	size_t content_max;
+	struct weir_tree_counters counters;
+};
+
+/* 0, -ENOMEM or an errno of getrandom. */
+int weir_file_cache_init(struct file_cache *cache, unsigned entries_max, size_t content_max);
+
+/* Drops all entries. Harmless twice. */
+void weir_file_cache_free(struct file_cache *cache);
+
+/* The entry of this path, or NULL. *ret_hash is set in any case, for weir_file_cache_add. */
+struct cache_entry *weir_file_cache_find(
+        const struct file_cache *cache, const char *path, size_t size, uint64_t *ret_hash);
+
+/* Adds an entry for a path that has none. It stays until it is used or dropped. NULL: no memory. */
+struct cache_entry *weir_file_cache_add(
+        struct file_cache *cache, const char *path, size_t size, uint64_t hash);
+
+/* Puts the file (a reference of its own; may be NULL) in the entry, and marks it as used last. */
+void weir_file_cache_set(
+        struct file_cache *cache, struct cache_entry *entry, struct stored_file *file);
+
+/* Used just now: it will be the last to go. */
+void weir_file_cache_touch(struct file_cache *cache, struct cache_entry *entry);
+
+/* Must stay, until it is touched or set. */
+void weir_file_cache_pin(struct cache_entry *entry);
+
+/* Takes the entry out and frees it; it must not be opening. */
+void weir_file_cache_drop(struct file_cache *cache, struct cache_entry *entry);
+
+/* Drops the entries used longest ago, until the bounds are kept. */
+void weir_file_cache_trim(struct file_cache *cache);
+
+/* Drops up to `count` entries whose descriptor closes thereby. How many. */
+unsigned weir_file_cache_shrink(struct file_cache *cache, unsigned count);
+
+#endif

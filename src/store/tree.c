@@ -1,0 +1,142 @@
+/*
+ * The tree itself: opening, closing, forgetting. Construction touches no loop, so that a tree can be
+ * made on one thread and used on another. Leaves out lookups (lookup.c) and what writes to the tree
+ * (upload.c, change.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/limits.h>
+
+#include "tree_state.h"
+
+static void apply(struct weir_tree *tree, const struct weir_tree_options *options)
+{
+	unsigned revalidate_ms = options->revalidate_ms;
+	size_t file_max = options->content_file_max;
+	tree->revalidate_ms = revalidate_ms ? revalidate_ms : WEIR_TREE_REVALIDATE_MS;
+	tree->rules.content_file_max = file_max ? file_max : WEIR_TREE_CONTENT_FILE_MAX;
+	tree->rules.content = !options->no_content;
+	tree->rules.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+	if (options->no_symlinks)
+		tree->rules.resolve |= RESOLVE_NO_SYMLINKS;
+}
+
+/* The root, and whether there is an openat2 at all: better told now than at each lookup. */
+static int open_root(struct weir_tree *tree, const char *root)
+{
+	tree->rules.root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (tree->rules.root < 0)
+		return -errno;
+	int fd = weir_open_beneath(tree->rules.root, ".", O_PATH, tree->rules.resolve);
+	if (fd < 0) {
+		close(tree->rules.root);
+		return fd == -EPERM ? -ENOSYS : fd;
+	}
+	close(fd);
+	return 0;
+}
+
+int weir_tree_open(struct weir_loop *loop, const char *root,
+        const struct weir_tree_options *options, struct weir_tree **ret)
+{
+	static const struct weir_tree_options defaults;
+	struct weir_tree *tree = calloc(1, sizeof *tree);
+	if (!tree)
+		return -ENOMEM;
+	if (!options)
+		options = &defaults;
+	apply(tree, options);
+	tree->loop = loop;
+	tree->references = 1;
+	int error = open_root(tree, root);
+	if (error < 0)
+		goto error_root;
+	error = weir_file_cache_init(&tree->cache,
+	        options->entries_max ? options->entries_max : WEIR_TREE_ENTRIES_MAX,
+	        options->content_max ? options->content_max : WEIR_TREE_CONTENT_MAX);
+	if (error < 0)
+		goto error_cache;
+	*ret = tree;
+	return 0;
+
+error_cache:
+	close(tree->rules.root);
+error_root:
+	free(tree);
+	return error;
+}
+
+void weir_tree_attach(struct weir_tree *tree, struct weir_loop *loop)
+{
+	tree->loop = loop;
+}
+
+struct weir_tree *weir_tree_hold(struct weir_tree *tree)
+{
+	tree->references++;
+	return tree;
+}
+
+void weir_tree_release(struct weir_tree *tree)
+{
+	if (--tree->references)
+		return;
+	weir_file_cache_free(&tree->cache);
+	close(tree->rules.root);
+	free(tree);
+}
+
+/* Work under way may keep the tree for a while; the files it remembers are given up now. */
+void weir_tree_close(struct weir_tree *tree)
+{
+	if (!tree)
+		return;
+	weir_file_cache_shrink(&tree->cache, UINT_MAX);
+	weir_tree_release(tree);
+}
+
+const struct weir_tree_counters *weir_tree_counters(const struct weir_tree *tree)
+{
+	return &tree->cache.counters;
+}
+
+/* With and without a `/` at the end: two keys, one file. */
+static void forget_both(struct weir_tree *tree, const char *path, size_t size)
+{
+	char key[WEIR_PATH_MAX + 1];
+	uint64_t hash;
+	memcpy(key, path, size);
+	key[size] = '/';
+	for (size_t i = size; i <= size + 1; i++) {
+		struct cache_entry *entry = weir_file_cache_find(&tree->cache, key, i, &hash);
+		if (entry)
+			weir_tree_drop(tree, entry);
+	}
+}
+
+void weir_tree_forget(struct weir_tree *tree, const char *path)
+{
+	size_t size = strnlen(path, WEIR_PATH_MAX);
+	if (size == WEIR_PATH_MAX)
+		return;
+	while (size && path[size - 1] == '/')
+		size--;
+	forget_both(tree, path, size);
+	while (size && path[size - 1] != '/')
+		size--;
+	if (size)
+		forget_both(tree, path, size - 1);
+	else
+		forget_both(tree, ".", 1);
+}
+
+unsigned weir_tree_shrink(struct weir_tree *tree, unsigned count)
+{
+	return weir_file_cache_shrink(&tree->cache, count);
+}

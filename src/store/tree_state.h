@@ -1,0 +1,23 @@
+/* The tree's own state, for the files of this folder only. */
+#ifndef WEIR_TREE_STATE_H
+#define WEIR_TREE_STATE_H
+
+#include <weir/loop.h>
+
+#include "file_cache.h"
+
+struct weir_tree {
+	struct weir_loop *loop;
+	struct open_rules rules; /* read by the work pool, too */
+	int64_t revalidate_ms;
+	unsigned references; /* the owner's, and one for each piece of work under way */
+	struct file_cache cache;
+};
+
+struct weir_tree *weir_tree_hold(struct weir_tree *tree);
+void weir_tree_release(struct weir_tree *tree);
+
+/* lookup.c: takes an entry out of the cache, also while it is being opened. */
+void weir_tree_drop(struct weir_tree *tree, struct cache_entry *entry);
+
+#endif
