@@ -36,7 +36,7 @@ static const struct {
 static void locations(void **state)
 {
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct web web;
+		struct web web = {0};
 		char request[512], wanted[512];
 		web_start(&web, *state, weir_http_redirect(cases[i].from, cases[i].to, 308));
 		snprintf(request, sizeof request,
@@ -53,7 +53,7 @@ static void locations(void **state)
 
 static void a_body_is_passed_over(void **state)
 {
-	struct web web;
+	struct web web = {0};
 	web_start(&web, *state, weir_http_redirect("", "/b", 307));
 	const char *reply =
 	        web_ask(&web, "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
@@ -65,7 +65,7 @@ static void a_body_is_passed_over(void **state)
 
 static void asterisk_is_no_path(void **state)
 {
-	struct web web;
+	struct web web = {0};
 	web_start(&web, *state, weir_http_redirect("", "/b", 301));
 	assert_contains(web_ask(&web, "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
 	        "HTTP/1.1 404 ");
@@ -74,7 +74,7 @@ static void asterisk_is_no_path(void **state)
 
 static void too_long_once_it_is_escaped(void **state)
 {
-	struct web web;
+	struct web web = {0};
 	static char request[8000];
 	char path[6000];
 	memset(path, '$', sizeof path);

@@ -14,6 +14,7 @@
 struct web {
 	struct weir_loop *loop;
 	struct weir_http_server *server;
+	struct weir_bounds bounds; /* to be set before web_start */
 };
 
 /* Everything here fails the test when it does not work. The handlers are the web's now. */
