@@ -24,6 +24,7 @@
 #define WEIR_WRITE_BUDGET (1024 * 1024) /* bytes sent on one channel in a turn */
 #define WEIR_UNSENT_LOW (16 * 1024)	/* unsent bytes the kernel may hold of a new or stalled reader */
 #define WEIR_UNSENT_HIGH (128 * 1024)	/* … of a reader that has shown to be taking them */
+#define WEIR_UNSENT_FILE (1024 * 1024)	/* … of such a reader and a large file: pages that are cached anyway */
 #define WEIR_UNSENT_PROVEN (256 * 1024) /* bytes taken that show it */
 #define WEIR_EMPTY_ASKS_MAX 16		/* asks in a row that a producer may answer with nothing */
 #define WEIR_ARENA_KEPT (512 * 1024)	/* scratch that a loop keeps from turn to turn */

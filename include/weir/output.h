@@ -48,6 +48,7 @@ struct weir_output {
 	unsigned capacity;
 	size_t size; /* bytes in the pieces */
 	size_t room; /* bytes that may still be put */
+	size_t file_room; /* … of a file, which takes no memory: the larger of the two counts */
 };
 
 /* -- for producers ---------------------------------------------------------------------------- */
@@ -72,6 +73,9 @@ WEIR_API char *weir_output_reserve(struct weir_output *out, size_t size, size_t 
  * 0). Nothing else may be put between the two.
  */
 WEIR_API void weir_output_commit(struct weir_output *out, size_t size);
+
+/* The bytes of a file that may still be put: no fewer than weir_output_room. */
+WEIR_API size_t weir_output_file_room(const struct weir_output *out);
 
 /* Puts `size` bytes of the file from `offset` on. The bytes taken. */
 WEIR_API size_t weir_output_file(struct weir_output *out, int fd, off_t offset, size_t size);

@@ -59,13 +59,14 @@ struct shares resources_share(const struct config *config, size_t files, unsigne
 		trees += config->sites.items[i].uploads.present ? 2 : 1;
 	trees *= workers;
 	files = files > reserved ? files - reserved : 0;
-	size_t connections = files * 3 / 4 / 2;
+	/* An eighth is for open files: most requests are for what the trees have open already. */
+	size_t connections = files - files / 8;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
 	return (struct shares){
 	        .connections = (unsigned)clamp(connections / servers, 1, CONNECTIONS_MAX),
 	        .tree_entries = (unsigned)clamp(
-	                files / 4 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
+	                files / 8 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
 	};
 }
 
