@@ -78,8 +78,8 @@ WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir
 WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchange);
 
 /*
- * WEIR_HTTP_SCRATCH bytes of the exchange's own, zero at first, for the handler it is with: so that
- * handling need not allocate. Aligned for any type.
+ * WEIR_HTTP_SCRATCH bytes of the exchange's own for the handler it is with, so that handling need not
+ * allocate. Not initialised; aligned for any type.
  */
 WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
 

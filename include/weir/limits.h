@@ -18,6 +18,7 @@
 
 /* -- output -- */
 #define WEIR_REPLIES_MAX 128		/* replies open or unsent in a channel; reading stops there (set) */
+#define WEIR_REPLIES_KEPT 256		/* of replies that have gone, the memory a loop keeps for others */
 #define WEIR_OUTPUT_ROOM (72 * 1024)	/* bytes asked of the producers for one send */
 #define WEIR_OUTPUT_PIECES 128		/* pieces in one send */
 #define WEIR_FILE_EXTENT (1024 * 1024)	/* bytes of a file sent by one call */

@@ -12,6 +12,7 @@
 
 #include "config_check.h"
 #include "config_file.h"
+#include "document.h"
 #include "schema.h"
 
 /* -- the keys ---------------------------------------------------------------------------------- */
@@ -133,72 +134,15 @@ static int read_file(const char *path, unsigned char **ret, size_t *ret_size)
 	return error;
 }
 
-/* -- the document ------------------------------------------------------------------------------ */
-
-/* Where libyaml stumbled; its reader of characters tells an offset only. */
-static struct place place_of(const yaml_parser_t *parser, const unsigned char *data)
-{
-	struct place place = {parser->problem_mark.line + 1, parser->problem_mark.column + 1};
-	if (parser->error != YAML_READER_ERROR)
-		return place;
-	place = (struct place){1, 1};
-	for (size_t i = 0; i < parser->problem_offset; i++, place.column++)
-		if (data[i] == '\n')
-			place = (struct place){place.line + 1, 0};
-	return place;
-}
-
-static void tell_syntax(
-        struct problems *problems, const yaml_parser_t *parser, const unsigned char *data)
-{
-	const char *text = parser->problem ? parser->problem : "cannot be read";
-	if (parser->context)
-		problems_add(problems, place_of(parser, data),
-		        "not YAML: %s, %s (which began in line %zu)", text, parser->context,
-		        parser->context_mark.line + 1);
-	else
-		problems_add(problems, place_of(parser, data), "not YAML: %s", text);
-}
-
-/* Reads the document's root into the configuration. */
-static void read_document(yaml_document_t *document, struct config *config,
-        struct problems *problems, const char *directory)
-{
-	struct reader reader = {document, config, problems, directory};
-	yaml_node_t *root = yaml_document_get_root_node(document);
-	if (root)
-		schema_read(&reader, root, &top, config);
-	else
-		problems_add(
-		        problems, (struct place){0}, "the file says nothing; it needs 'sites'");
-}
-
 static void parse(const unsigned char *data, size_t size, struct config *config,
         struct problems *problems, const char *directory)
 {
-	yaml_parser_t parser;
-	yaml_document_t document, second;
-	if (!yaml_parser_initialize(&parser)) {
-		problems_add(problems, (struct place){0}, "out of memory");
+	yaml_document_t document;
+	if (!document_load(problems, data, size, &document))
 		return;
-	}
-	yaml_parser_set_input_string(&parser, data, size);
-	if (!yaml_parser_load(&parser, &document)) {
-		tell_syntax(problems, &parser, data);
-	} else {
-		read_document(&document, config, problems, directory);
-		yaml_node_t *more = NULL;
-		if (!yaml_parser_load(&parser, &second)) {
-			tell_syntax(problems, &parser, data);
-		} else {
-			if ((more = yaml_document_get_root_node(&second)))
-				problems_add(problems, schema_place(more),
-				        "a second document ('---') begins here; one is enough");
-			yaml_document_delete(&second);
-		}
-		yaml_document_delete(&document);
-	}
-	yaml_parser_delete(&parser);
+	struct reader reader = {&document, config, problems, directory};
+	schema_read(&reader, yaml_document_get_root_node(&document), &top, config);
+	yaml_document_delete(&document);
 }
 
 /* The absolute directory the file is in; to be freed. NULL with errno. */

@@ -101,7 +101,7 @@ void value_workers(struct reader *reader, const struct key *key, yaml_node_t *no
 {
 	const char *text = schema_text(reader, key->name, node);
 	if (text && strcmp(text, "auto") != 0)
-		read_amount(reader, key, node, target, no_units, "a whole number, or auto,");
+		read_amount(reader, key, node, target, no_units, "a whole number or auto");
 }
 
 void value_size(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)

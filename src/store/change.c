@@ -113,12 +113,11 @@ static void start(struct weir_tree *tree, struct weir_change *change, struct cha
 		return;
 	}
 	job->change = change;
-	/* The job's own error is the pool's from here on. */
 	int error = weir_work_submit(tree->loop, &job->work, change_run, change_done);
-	if (error < 0) {
-		job->error = error;
-		finish(job);
-	}
+	if (error == 0)
+		return; /* the job is the work pool's */
+	job->error = error;
+	finish(job);
 }
 
 /* `a/b/` names the same directory as `a/b`. */
