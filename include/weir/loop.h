@@ -82,9 +82,8 @@ WEIR_API int weir_watch_release(struct weir_loop *loop, struct weir_watch *watch
 
 /* A call to be made later; embedded, all zero at first. The task must live until it ran or was cancelled. */
 struct weir_task {
-	struct weir_task *next;
+	struct weir_task *next; /* the loop's own; NULL when it is in no queue */
 	void (*run)(struct weir_task *task);
-	bool queued; /* in a deferred queue now; the loop's own */
 };
 
 /*

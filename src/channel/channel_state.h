@@ -110,6 +110,7 @@ struct weir_channel {
 	bool hard_fail : 1;  /* weir_channel_reset_on_failure */
 	bool drain_told : 1; /* drained() was called since the last reply */
 	bool connecting : 1;
+	bool owed : 1; /* weir_channel_set_owed */
 };
 
 /* -- channel.c -- */

@@ -138,6 +138,14 @@ void weir_channel_pause(struct weir_channel *channel)
 	weir_channel_schedule(channel);
 }
 
+void weir_channel_set_owed(struct weir_channel *channel, bool owed)
+{
+	if (owed && !channel->owed)
+		channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+	channel->owed = owed;
+	weir_channel_schedule(channel);
+}
+
 /* The time of the pause was ours: it does not count against the peer. */
 void weir_channel_resume(struct weir_channel *channel)
 {

@@ -149,8 +149,10 @@ void weir_http_connection_next(struct weir_http_exchange *exchange)
 	struct weir_channel *channel = exchange->channel;
 	if (!channel)
 		return;
-	if (weir_channel_session(channel) == exchange)
+	if (weir_channel_session(channel) == exchange) {
 		weir_channel_set_session(channel, NULL);
+		weir_channel_set_owed(channel, false);
+	}
 	if (!exchange->keep_alive) {
 		weir_channel_close(channel);
 		return;

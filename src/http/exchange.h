@@ -150,6 +150,8 @@ void weir_http_body_request(struct weir_http_exchange *exchange, struct weir_spa
 void weir_http_body_unwanted(struct weir_http_exchange *exchange);
 /* Ends the body with an error, and the connection; replies `status` if nobody has. */
 void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status);
+/* The reply will not be sent: nor is the body received. True: the exchange was settled. */
+bool weir_http_body_abandon(struct weir_http_exchange *exchange);
 /* The channel is gone. */
 void weir_http_body_lost(struct weir_http_exchange *exchange, int error);
 

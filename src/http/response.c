@@ -156,9 +156,10 @@ static void response_close(struct weir_producer *producer, enum weir_close_reaso
 	weir_producer_close(body, why);
 	if (exchange->replied)
 		weir_http_log_finish(exchange, why);
-	if (why != WEIR_CLOSE_DONE)
-		exchange->channel = NULL;
-	else if (exchange->held_input && exchange->keep_alive && exchange->channel)
+	if (why != WEIR_CLOSE_DONE && weir_http_body_abandon(exchange))
+		return;
+	if (why == WEIR_CLOSE_DONE && exchange->held_input && exchange->keep_alive &&
+	        exchange->channel)
 		weir_channel_resume(exchange->channel);
 	weir_http_exchange_settle(exchange);
 }
