@@ -117,6 +117,12 @@ WEIR_API void weir_channel_set_request_max(struct weir_channel *channel, uint32_
 WEIR_API void weir_channel_pause(struct weir_channel *channel);
 WEIR_API void weir_channel_resume(struct weir_channel *channel);
 
+/*
+ * The peer owes input, as the body of a request, though replies are open: it has to come as fast as
+ * the limits of a request ask for, except while paused. Off at first.
+ */
+WEIR_API void weir_channel_set_owed(struct weir_channel *channel, bool owed);
+
 /* -- replies ---------------------------------------------------------------------------------- */
 
 /*

@@ -12,7 +12,7 @@
  *
  * What blocks is done on the work pool, one piece of work an upload at a time. Memory is bounded:
  * WEIR_UPLOAD_QUEUE bytes and one write an upload. Everything here is called on the tree's thread,
- * and every callback comes from the loop, never from inside the call that asked for it.
+ * and an upload's callbacks come from the loop, never from inside a call of it.
  *
  * Paths are as in weir/tree.h. The last component is never followed if it is a symbolic link: it is
  * itself replaced or removed. Directories are not made on the way.
@@ -48,9 +48,9 @@ struct weir_upload_options {
  * is empty); -ENOMEM.
  *
  * `ready(context, error)` is called with 0 when the file is open and its room reserved, and again
- * each time that there is room after weir_upload_write answered WEIR_UPLOAD_FULL. With an error, it
- * is called at most once and nothing follows it; weir_upload_abort is still the caller's to call
- * then. Errors are those of opening a file to write, of which mostly
+ * each time that there is room after weir_upload_write answered WEIR_UPLOAD_FULL (one call says
+ * both, if so). With an error, it is called at most once and nothing follows it; weir_upload_abort
+ * is still the caller's to call then. Errors are those of opening a file to write, of which mostly
  *   -ENOSPC, -EDQUOT, -EFBIG   no room: told early when the size is known
  *   -ENOENT, -ENOTDIR          the directory is not there
  *   -EACCES, -EPERM, -EROFS    not allowed
@@ -95,7 +95,9 @@ WEIR_API void weir_upload_abort(struct weir_upload *upload);
 
 /*
  * Embedded by the caller; needs no preparation. It must live until `done` is called or it is
- * cancelled.
+ * cancelled. `done` is called exactly once: later, or before the call returns if there is no memory
+ * (-ENOMEM) or too much work waits (WEIR_E_LIMIT). -EISDIR: the path has no last component that is
+ * a name.
  */
 struct weir_change {
 	struct change_job *job; /* the tree's own */

@@ -54,6 +54,13 @@ struct remainder {
 	struct weir_piece pieces[];
 };
 
+/* How much the kernel may hold unsent: WEIR_UNSENT_LOW, … */
+enum unsent {
+	UNSENT_LOW,
+	UNSENT_HIGH,
+	UNSENT_FILE,
+};
+
 enum timing {
 	TIMING_NONE, /* something of ours is awaited */
 	TIMING_IDLE,
@@ -88,6 +95,7 @@ struct weir_channel {
 	uint32_t reply_count;
 
 	uint8_t events;      /* watched now: enum weir_event */
+	uint8_t unsent : 2;  /* enum unsent */
 	uint8_t timing : 3;  /* enum timing the timer was set for */
 	bool open : 1;       /* open() was called: close() is due */
 	bool busy : 1;       /* in process() or a callback */
@@ -95,7 +103,6 @@ struct weir_channel {
 	bool unread : 1;     /* closing, and there was more input */
 	bool eof : 1;        /* the peer's end was seen … */
 	bool eof_told : 1;   /* … and told */
-	bool proven : 1;     /* takes what it is sent: WEIR_UNSENT_HIGH is set */
 	bool blocked : 1;    /* the transport takes nothing now */
 	bool closing : 1;    /* after the queue */
 	bool lingering : 1;  /* our end is sent; reading and dropping */

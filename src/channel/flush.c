@@ -73,11 +73,20 @@ static ssize_t send_pieces(
 }
 
 /* A reader that takes what it gets may have more of it in the kernel, for fewer and larger sends. */
-static void note_proven(struct weir_channel *channel)
+static void choose_unsent(struct weir_channel *channel, const struct weir_output *out)
 {
-	int unsent = WEIR_UNSENT_HIGH;
-	channel->proven = true;
-	setsockopt(channel->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+	static const int bytes[] = {WEIR_UNSENT_LOW, WEIR_UNSENT_HIGH, WEIR_UNSENT_FILE};
+	const struct weir_piece *last = &out->pieces[out->count - 1];
+	enum unsent unsent = UNSENT_LOW;
+	if (channel->sent >= WEIR_UNSENT_PROVEN)
+		unsent = last->kind == WEIR_PIECE_FILE && last->size > WEIR_UNSENT_HIGH
+		                 ? UNSENT_FILE
+		                 : UNSENT_HIGH;
+	if (unsent == channel->unsent)
+		return;
+	channel->unsent = unsent & 3;
+	setsockopt(channel->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes[unsent],
+	        sizeof bytes[unsent]);
 }
 
 static void note_sent(struct weir_channel *channel, size_t size)
@@ -87,8 +96,6 @@ static void note_sent(struct weir_channel *channel, size_t size)
 	channel->sent += size;
 	channel->progress_at_ms = weir_channel_clock(channel);
 	weir_loop_counters(channel->host->loop)->bytes_out += size;
-	if (!channel->proven && channel->sent >= WEIR_UNSENT_PROVEN)
-		note_proven(channel);
 }
 
 /* -- the remainder ------------------------------------------------------------------------------ */
@@ -213,6 +220,7 @@ static int read_files(struct weir_channel *channel, struct weir_output *out)
 
 static void send_output(struct weir_channel *channel, struct weir_output *out)
 {
+	choose_unsent(channel, out);
 	ssize_t put = read_files(channel, out);
 	if (put == 0)
 		put = send_pieces(channel, out->pieces, out->count);
@@ -251,6 +259,7 @@ static bool flush_once(struct weir_channel *channel)
 	struct weir_piece pieces[WEIR_OUTPUT_PIECES];
 	struct weir_output out;
 	weir_output_init(&out, channel->host->loop, pieces, WEIR_OUTPUT_PIECES, WEIR_OUTPUT_ROOM);
+	out.file_room = channel->transport->type->sends_files ? WEIR_FILE_EXTENT : 0;
 	ask_replies(channel, &out);
 	if (out.size)
 		send_output(channel, &out);

@@ -7,7 +7,6 @@
 
 #include <weir/error.h>
 
-#include "channel_internal.h"
 #include "channel_state.h"
 
 /* -- what the cutter calls ---------------------------------------------------------------------- */
@@ -138,13 +137,6 @@ void weir_channel_stream(struct weir_channel *channel, struct weir_terminator te
 	weir_channel_schedule(channel);
 }
 
-void weir_channel_set_owed(struct weir_channel *channel, bool owed)
-{
-	channel->owed = owed;
-	channel->request_at_ms = weir_channel_clock(channel);
-	weir_channel_schedule(channel);
-}
-
 void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size)
 {
 	channel->cutter.request_max = size;
@@ -155,6 +147,15 @@ void weir_channel_pause(struct weir_channel *channel)
 	if (!channel->paused)
 		weir_loop_counters(channel->host->loop)->reads_paused++;
 	channel->paused = true;
+	weir_channel_schedule(channel);
+}
+
+void weir_channel_set_owed(struct weir_channel *channel, bool owed)
+{
+	if (owed == channel->owed)
+		return;
+	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+	channel->owed = owed;
 	weir_channel_schedule(channel);
 }
 

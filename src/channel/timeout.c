@@ -16,11 +16,9 @@ static enum timing timing_of(const struct weir_channel *channel)
 		return TIMING_LINGER;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
-	if (channel->owed && weir_input_wanted(channel))
-		return TIMING_BODY;
-	if (channel->paused || channel->last)
+	if (channel->paused || (channel->last && !channel->owed))
 		return TIMING_NONE;
-	if (channel->cutter.streamed)
+	if (channel->cutter.streamed || channel->owed)
 		return TIMING_BODY;
 	return weir_cutter_partial(&channel->cutter) ? TIMING_REQUEST : TIMING_IDLE;
 }

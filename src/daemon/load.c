@@ -11,6 +11,7 @@
 
 #include <weir/error.h>
 
+#include "config_file.h"
 #include "load.h"
 #include "say.h"
 #include "welcome.h"
@@ -81,11 +82,22 @@ static int choose_log(struct config *config, const struct options *options)
 	return 0;
 }
 
+static struct config *read_file(const char *path)
+{
+	struct problems problems = {.file = path};
+	struct config *config = config_file_read(&problems);
+	problems_print(&problems, stderr);
+	problems_free(&problems);
+	return config;
+}
+
 struct config *config_load(const struct options *options)
 {
-	struct config *config = config_create();
+	const char *path = options->config_path;
+	struct config *config = path ? read_file(path) : config_create();
 	if (!config) {
-		say("out of memory");
+		if (!path)
+			say("out of memory");
 		return NULL;
 	}
 	if (options->workers)

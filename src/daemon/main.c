@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "check.h"
 #include "help.h"
 #include "options.h"
 #include "serve.h"
@@ -20,6 +21,15 @@ static int run_serve(int count, char **arguments)
 	return options.help ? print(help_serve) : serve(&options);
 }
 
+static int run_check(int count, char **arguments)
+{
+	struct options options;
+	int error = options_parse_check(count, arguments, &options);
+	if (error)
+		return error;
+	return options.help ? print(help_check) : check(&options);
+}
+
 struct verb {
 	const char *name;
 	int (*run)(int count, char **arguments);
@@ -27,6 +37,7 @@ struct verb {
 
 static const struct verb verbs[] = {
         {"serve", run_serve},
+        {"check", run_check},
 };
 
 int main(int count, char **arguments)

@@ -4,11 +4,13 @@
  * file it is sent, and a quarter of all is for what the trees keep open.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -57,13 +59,14 @@ struct shares resources_share(const struct config *config, size_t files, unsigne
 		trees += config->sites.items[i].uploads.present ? 2 : 1;
 	trees *= workers;
 	files = files > reserved ? files - reserved : 0;
-	size_t connections = files * 3 / 4 / 2;
+	/* An eighth is for open files: most requests are for what the trees have open already. */
+	size_t connections = files - files / 8;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
 	return (struct shares){
 	        .connections = (unsigned)clamp(connections / servers, 1, CONNECTIONS_MAX),
 	        .tree_entries = (unsigned)clamp(
-	                files / 4 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
+	                files / 8 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
 	};
 }
 
@@ -74,7 +77,22 @@ static int refused(const char *user, const char *what)
 	return error;
 }
 
-static int drop(const char *user)
+/*
+ * The log was opened by root; its new owner must be able to open it again. Never through a link: the
+ * directory may be somebody else's.
+ */
+static void give_log(const char *path, uid_t uid, gid_t gid)
+{
+	struct stat status;
+	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && fchown(fd, uid, gid) < 0)
+		say("cannot give the log %s away: %s", path, weir_error_text(-errno));
+	close(fd);
+}
+
+static int drop(const char *user, const char *log_path)
 {
 	errno = 0;
 	const struct passwd *entry = getpwnam(user);
@@ -84,6 +102,8 @@ static int drop(const char *user)
 	}
 	uid_t uid = entry->pw_uid;
 	gid_t gid = entry->pw_gid;
+	if (log_path)
+		give_log(log_path, uid, gid);
 	if (initgroups(user, gid) < 0)
 		return refused(user, "initgroups");
 	if (setgid(gid) < 0)
@@ -97,13 +117,14 @@ static int drop(const char *user)
 	return 0;
 }
 
-int resources_become(const char *user)
+int resources_become(const struct config *config)
 {
+	const char *user = config->user;
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (!user)
 		return 0;
 	if (geteuid() == 0)
-		return drop(user);
+		return drop(user, config->access_log);
 	const struct passwd *entry = getpwnam(user);
 	if (entry && entry->pw_uid == geteuid())
 		return 0;

@@ -21,9 +21,10 @@ unsigned resources_processors(void);
 struct shares resources_share(const struct config *config, size_t files, unsigned workers);
 
 /*
- * Becomes `user` for good, if we are root: its id, its group, its groups. Nothing that is executed
- * gets more rights, in any case. 0 or a negative errno, which was said.
+ * Becomes the configured user for good, if we are root: its id, its group, its groups; the log
+ * becomes its. Nothing that is executed gets more rights, in any case. 0 or a negative errno, which
+ * was said.
  */
-int resources_become(const char *user);
+int resources_become(const struct config *config);
 
 #endif

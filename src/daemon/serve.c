@@ -223,7 +223,7 @@ static int start(struct daemon *daemon)
 	else
 		error = serve_config(daemon, config, false);
 	if (error == 0)
-		error = resources_become(daemon->config->user);
+		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
 	return error == 0 ? start_workers(daemon) : error;
 }

@@ -16,7 +16,7 @@ static void await_line(struct weir_http_exchange *exchange, enum body_state stat
 {
 	exchange->body_state = state;
 	weir_channel_set_request_max(exchange->channel,
-		state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
+	        state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
 	weir_channel_await(exchange->channel, weir_until_line_end());
 }
 
@@ -26,6 +26,7 @@ static void read_body(struct weir_http_exchange *exchange)
 		weir_channel_stream(exchange->channel, weir_length(exchange->request->length));
 	else
 		await_line(exchange, BODY_CHUNK_LINE);
+	weir_channel_set_owed(exchange->channel, true);
 	weir_channel_resume(exchange->channel);
 }
 
@@ -63,8 +64,10 @@ static void complete(struct weir_http_exchange *exchange)
 void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
 	struct weir_channel *channel = exchange->channel;
-	if (channel)
+	if (channel) {
 		weir_channel_set_session(channel, NULL);
+		weir_channel_set_owed(channel, false);
+	}
 	exchange->keep_alive = false;
 	end_receiver(exchange, error);
 	if (!exchange->replied)
@@ -85,6 +88,17 @@ void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
 		weir_http_reply_empty(exchange, 400);
 	else
 		weir_http_exchange_settle(exchange);
+}
+
+bool weir_http_body_abandon(struct weir_http_exchange *exchange)
+{
+	struct weir_channel *channel = exchange->channel;
+	exchange->channel = NULL;
+	if (!channel || weir_channel_session(channel) != exchange)
+		return false;
+	weir_channel_set_session(channel, NULL);
+	weir_http_body_lost(exchange, -ECONNRESET);
+	return true;
 }
 
 void weir_http_body_piece(struct weir_http_exchange *exchange, struct weir_span bytes)
@@ -159,6 +173,7 @@ void weir_http_body_unwanted(struct weir_http_exchange *exchange)
 		exchange->body_state = BODY_NONE;
 		exchange->keep_alive = false;
 		weir_channel_set_session(exchange->channel, NULL);
+		weir_channel_set_owed(exchange->channel, false);
 		weir_channel_resume(exchange->channel);
 		weir_channel_close(exchange->channel);
 		return;
@@ -179,7 +194,7 @@ bool weir_http_has_body(const struct weir_http_exchange *exchange)
 }
 
 int weir_http_receive(struct weir_http_exchange *exchange,
-	const struct weir_http_receiver *receiver, void *context, uint64_t max)
+        const struct weir_http_receiver *receiver, void *context, uint64_t max)
 {
 	if (exchange->request->length > max)
 		return WEIR_E_LIMIT;

@@ -11,7 +11,7 @@
 #include <weir/limits.h>
 #include <weir/list.h>
 
-#include "escape.h"
+#include "location.h"
 #include "prefix.h"
 
 struct redirect {
@@ -31,53 +31,34 @@ static bool match(
 	       weir_http_path_below(weir_http_path(exchange), redirect->from);
 }
 
-/* Appends within what was reserved. */
-static void put(struct weir_buffer *buffer, struct weir_span text)
+static bool ends_in_slash(struct weir_span text)
 {
-	weir_buffer_append(buffer, text.data, text.size, buffer->capacity);
-}
-
-static void put_slash(struct weir_buffer *buffer)
-{
-	if (buffer->size == 0 || buffer->data[buffer->size - 1] != '/')
-		put(buffer, WEIR_SPAN("/"));
-}
-
-static void put_segment(struct weir_buffer *buffer, struct weir_span segment)
-{
-	size_t size;
-	put_slash(buffer);
-	if (weir_http_escape_url(segment, buffer->data + buffer->size,
-	            buffer->capacity - buffer->size, &size) == 0)
-		buffer->size += size;
+	return text.size && text.data[text.size - 1] == '/';
 }
 
 /* 0, -ENOMEM or WEIR_E_LIMIT. */
 static int compose(const struct redirect *redirect, const struct weir_http_exchange *exchange,
         struct weir_buffer *location)
 {
+	const size_t limit = WEIR_HTTP_REPLY_FIELDS_MAX;
 	const struct weir_http_request *request = weir_http_request(exchange);
 	struct weir_span rest = weir_span_skip(weir_http_path(exchange), redirect->from.size);
-	struct weir_span segment;
-	size_t most = redirect->to.size + rest.size * WEIR_HTTP_ESCAPE_URL_MAX +
-	              request->query.size + sizeof "//?";
-	int error = weir_buffer_reserve(location, most, WEIR_HTTP_REPLY_FIELDS_MAX);
-	if (error < 0)
-		return error;
-	put(location, redirect->to);
+	struct weir_span to = redirect->to;
 	if (weir_span_starts(rest, WEIR_SPAN("/")))
 		rest = weir_span_skip(rest, 1);
-	for (bool more = rest.size > 0; more;) {
-		more = weir_span_cut(&rest, '/', &segment);
-		put_segment(location, segment);
-	}
-	if (weir_http_path_is_directory(exchange))
-		put_slash(location);
-	if (request->has_query) {
-		put(location, WEIR_SPAN("?"));
-		put(location, request->query);
-	}
-	return 0;
+	if (rest.size && ends_in_slash(to))
+		to.size--;
+	int error = weir_buffer_append(location, to.data, to.size, limit);
+	if (error == 0)
+		error = weir_http_location_put(location, rest, limit);
+	if (error == 0 && weir_http_path_is_directory(exchange) &&
+	        !ends_in_slash(weir_buffer_span(location)))
+		error = weir_buffer_append(location, "/", 1, limit);
+	if (error == 0 && request->has_query)
+		error = weir_buffer_append(location, "?", 1, limit);
+	return error ? error
+	             : weir_buffer_append(
+	                       location, request->query.data, request->query.size, limit);
 }
 
 static void handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)

@@ -51,7 +51,6 @@ int weir_loop_create(struct weir_loop **ret)
 		return -ENOMEM;
 	loop->closing = -1;
 	loop->turns = 1;
-	loop->deferred.last = &loop->deferred.first;
 	weir_arena_init(&loop->arena, WEIR_ARENA_KEPT);
 	read_clocks(loop);
 	weir_wheel_init(&loop->wheel, loop->now_ms);
@@ -107,19 +106,20 @@ static void run_posted(struct weir_loop *loop)
 		take_posted(loop);
 	for (struct weir_task *task; (task = loop->taken);) {
 		loop->taken = task->next;
+		task->next = NULL;
 		task->run(task);
 	}
 }
 
 static struct weir_task *take_deferred(struct weir_loop *loop)
 {
-	struct weir_task *task = loop->deferred.first;
-	if (!task)
-		return NULL;
-	loop->deferred.first = task->next;
-	if (!task->next)
-		loop->deferred.last = &loop->deferred.first;
-	task->queued = false;
+	struct weir_task *last = loop->deferred.last;
+	struct weir_task *task = last->next;
+	if (task == last)
+		loop->deferred.last = NULL;
+	else
+		last->next = task->next;
+	task->next = NULL;
 	return task;
 }
 
@@ -132,10 +132,10 @@ static void run_nothing(struct weir_task *task)
 static void run_deferred(struct weir_loop *loop)
 {
 	struct weir_task end = {.run = run_nothing};
-	if (!loop->deferred.first)
+	if (!loop->deferred.last)
 		return;
 	weir_loop_defer(loop, &end);
-	while (end.queued) {
+	while (end.next) {
 		struct weir_task *task = take_deferred(loop);
 		task->run(task);
 	}
@@ -143,7 +143,7 @@ static void run_deferred(struct weir_loop *loop)
 
 int weir_loop_turn(struct weir_loop *loop, int wait_ms)
 {
-	if (loop->deferred.first || loop->taken)
+	if (loop->deferred.last || loop->taken)
 		wait_ms = 0;
 	loop->turns++;
 	int error = weir_poller_wait(loop, weir_wheel_wait(loop, wait_ms));
@@ -196,25 +196,26 @@ void weir_loop_post(struct weir_loop *loop, struct weir_task *task)
 
 void weir_loop_defer(struct weir_loop *loop, struct weir_task *task)
 {
-	if (task->queued)
+	struct weir_task *last = loop->deferred.last;
+	if (task->next)
 		return;
-	task->queued = true;
-	task->next = NULL;
-	*loop->deferred.last = task;
-	loop->deferred.last = &task->next;
+	task->next = last ? last->next : task;
+	if (last)
+		last->next = task;
+	loop->deferred.last = task;
 }
 
 void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task)
 {
-	if (!task->queued)
-		return;
-	struct weir_task **link = &loop->deferred.first;
-	while (*link != task)
-		link = &(*link)->next;
-	*link = task->next;
 	if (!task->next)
-		loop->deferred.last = link;
-	task->queued = false;
+		return;
+	struct weir_task *before = task;
+	while (before->next != task)
+		before = before->next;
+	before->next = task->next;
+	if (loop->deferred.last == task)
+		loop->deferred.last = before == task ? NULL : before;
+	task->next = NULL;
 }
 
 static void destroy_slots(struct weir_loop *loop)
@@ -231,7 +232,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 {
 	if (!loop)
 		return;
-	while (loop->works || loop->deferred.first ||
+	while (loop->works || loop->deferred.last ||
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
 	/* What came back last may still have used these. */

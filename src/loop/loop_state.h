@@ -23,9 +23,9 @@ union watch_slot {
 	intptr_t next_closing;
 };
 
+/* A ring: the last one's next is the first, so that a task in a queue never has NULL for next. */
 struct task_queue {
-	struct weir_task *first;
-	struct weir_task **last;
+	struct weir_task *last;
 };
 
 struct weir_loop {

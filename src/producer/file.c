@@ -139,7 +139,7 @@ static enum weir_more file_more(struct weir_producer *producer, struct weir_outp
 		return WEIR_WAIT;
 	if (!file->size)
 		return WEIR_DONE;
-	size_t room = weir_output_room(out);
+	size_t room = weir_output_file_room(out);
 	size_t size = file->size < room ? (size_t)file->size : room;
 	if (file->offset + (off_t)size > file->fetched) {
 		enum presence presence = look_for_extent(file->fd, file->offset, size);

@@ -1,6 +1,7 @@
 /*
  * Outputs: pieces are appended, the room is kept, the bytes are counted. Invariant: size is the sum
- * of the pieces' sizes, and size + room stays what it was at the start.
+ * of the pieces' sizes, and size + room stays what it was at the start
+ * (but for files, which may go beyond the room).
  *
  * Scratch that follows on scratch becomes one piece. Nothing is sent here, and no piece is ever
  * taken out again.
@@ -43,7 +44,8 @@ static void append(struct weir_output *out, struct weir_piece piece)
 {
 	out->pieces[out->count++] = piece;
 	out->size += piece.size;
-	out->room -= piece.size;
+	out->room -= smaller(piece.size, out->room);
+	out->file_room -= smaller(piece.size, out->file_room);
 }
 
 static void append_scratch(struct weir_output *out, const char *data, size_t size)
@@ -123,9 +125,15 @@ void weir_output_commit(struct weir_output *out, size_t size)
 		append_scratch(out, reserved.data, size);
 }
 
+size_t weir_output_file_room(const struct weir_output *out)
+{
+	size_t room = weir_output_room(out);
+	return room && out->file_room > room ? out->file_room : room;
+}
+
 size_t weir_output_file(struct weir_output *out, int fd, off_t offset, size_t size)
 {
-	size_t take = smaller(size, weir_output_room(out));
+	size_t take = smaller(size, weir_output_file_room(out));
 	if (take)
 		append(out,
 		        (struct weir_piece){

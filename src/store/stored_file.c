@@ -26,30 +26,29 @@ enum {
 	NS_PER_S = 1000000000
 };
 
+/* EAGAIN without RESOLVE_CACHED is a rename that crossed a `..`, or a lease being broken. */
 int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
-	long fd;
-	do {
-		fd = syscall(SYS_openat2, root, path, &how, sizeof how);
-	} while (fd < 0 && errno == EINTR);
-	return fd < 0 ? -errno : (int)fd;
+	for (int races = 0;;) {
+		long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
+		if (fd >= 0)
+			return (int)fd;
+		bool again = errno == EAGAIN && !(resolve & RESOLVE_CACHED) && races++ < RACES_MAX;
+		if (errno != EINTR && !again)
+			return -errno;
+	}
 }
 
-/*
- * O_NONBLOCK keeps a fifo from waiting for a writer. EAGAIN without RESOLVE_CACHED is a rename that
- * crossed a `..`, or a lease. EINVAL with it: Linux before 5.12 does not know it.
- */
+/* O_NONBLOCK keeps a fifo from waiting for a writer. */
 static int open_path(const struct open_rules *rules, const char *path, enum open_manner manner)
 {
-	uint64_t flags = O_RDONLY | O_NONBLOCK | O_NOCTTY;
 	uint64_t resolve = rules->resolve | (manner == OPEN_AT_HAND ? RESOLVE_CACHED : 0);
-	int fd = weir_open_beneath(rules->root, path, flags, resolve);
-	for (int i = 0; fd == -EAGAIN && manner == OPEN_WAITING && i < RACES_MAX; i++)
-		fd = weir_open_beneath(rules->root, path, flags, resolve);
+	int fd = weir_open_beneath(rules->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, resolve);
+	/* Linux before 5.12 does not know RESOLVE_CACHED. */
 	if (fd == -EINVAL && manner == OPEN_AT_HAND)
 		return -EAGAIN;
-	/* A socket, or a device that is not there: what it is not is a file. */
+	/* A socket, or a device that is not there: whatever it is, it is no file. */
 	if (fd == -ENXIO || fd == -ENODEV)
 		return -EACCES;
 	return fd;

@@ -140,3 +140,17 @@ unsigned weir_tree_shrink(struct weir_tree *tree, unsigned count)
 {
 	return weir_file_cache_shrink(&tree->cache, count);
 }
+
+bool weir_tree_sweep_due(struct weir_tree *tree, dev_t device, ino_t inode)
+{
+	int64_t now_s = weir_loop_wall_s(tree->loop);
+	for (unsigned i = 0; i < TREE_SWEPT; i++) {
+		const struct swept *swept = &tree->swept[i];
+		if (swept->inode == inode && swept->device == device &&
+		        now_s - swept->at_s < WEIR_UPLOAD_STALE_S)
+			return false;
+	}
+	tree->swept[tree->swept_next] = (struct swept){device, inode, now_s};
+	tree->swept_next = (tree->swept_next + 1) % TREE_SWEPT;
+	return true;
+}

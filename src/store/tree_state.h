@@ -6,16 +6,30 @@
 
 #include "file_cache.h"
 
+enum {
+	TREE_SWEPT = 16
+};
+
 struct weir_tree {
 	struct weir_loop *loop;
 	struct open_rules rules; /* read by the work pool, too */
 	int64_t revalidate_ms;
 	unsigned references; /* the owner's, and one for each piece of work under way */
 	struct file_cache cache;
+	/* Directories in which leftovers of uploads were looked for, and when; the next goes at `swept_next`. */
+	struct swept {
+		dev_t device;
+		ino_t inode;
+		int64_t at_s;
+	} swept[TREE_SWEPT];
+	unsigned swept_next;
 };
 
 struct weir_tree *weir_tree_hold(struct weir_tree *tree);
 void weir_tree_release(struct weir_tree *tree);
+
+/* Whether it is time to look for leftovers in this directory; that it is done is noted. */
+bool weir_tree_sweep_due(struct weir_tree *tree, dev_t device, ino_t inode);
 
 /* lookup.c: takes an entry out of the cache, also while it is being opened. */
 void weir_tree_drop(struct weir_tree *tree, struct cache_entry *entry);

@@ -13,7 +13,6 @@
 #include <weir/server.h>
 #include <weir/sources.h>
 
-#include "channel_internal.h"
 #include "clock.h"
 #include "drain.h"
 #include "peer.h"

@@ -1,0 +1,22 @@
+/* `weir check`. Nothing is opened for writing, and nothing listens: it may run beside the daemon. */
+#include "check.h"
+#include "config_file.h"
+
+int check(const struct options *options)
+{
+	struct problems problems = {.file = options->config_path};
+	struct config *config = config_file_read(&problems);
+	problems_print(&problems, stderr);
+	problems_free(&problems);
+	if (!config)
+		return EXIT_FAILED;
+	size_t names = 0;
+	for (size_t i = 0; i < config->sites.count; i++)
+		names += config->sites.items[i].names.count;
+	size_t listeners = config->listeners.count ? config->listeners.count : 1;
+	printf("%s: good: %zu site%s, %zu name%s, %zu listener%s\n", options->config_path,
+	        config->sites.count, config->sites.count == 1 ? "" : "s", names,
+	        names == 1 ? "" : "s", listeners, listeners == 1 ? "" : "s");
+	config_release(config);
+	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
+}

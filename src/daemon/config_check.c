@@ -1,0 +1,165 @@
+/*
+ * Defaults of the entries, and rules between values: a listener is not to be in another's way, a
+ * name not in two sites, a redirect not to lead to itself. Every rule tells the place of the value
+ * that can be changed to keep it.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include <weir/list.h>
+
+#include "config_check.h"
+#include "endpoint.h"
+
+/* -- entries ----------------------------------------------------------------------------------- */
+
+void config_check_init_site(void *target)
+{
+	config_site_default(target);
+}
+
+void config_check_init_uploads(void *target)
+{
+	*(struct config_uploads *)target =
+	        (struct config_uploads){.present = true, .prefix = "", .put = true, .forms = true};
+}
+
+void config_check_init_auth(void *target)
+{
+	*(struct config_auth *)target = (struct config_auth){.path = "", .realm = "weir"};
+}
+
+void config_check_init_redirect(void *target)
+{
+	*(struct config_redirect *)target = (struct config_redirect){.status = 301};
+}
+
+void config_check_auth(struct reader *reader, yaml_node_t *node, void *target)
+{
+	struct config_auth *auth = target;
+	yaml_node_t *users = schema_find(reader, node, "users");
+	yaml_node_t *realm = schema_find(reader, node, "realm");
+	if (auth->realm && strpbrk(auth->realm, "\"\\"))
+		problems_add(reader->problems, schema_place(realm),
+		        "the realm has a quote or a backslash in it");
+	if (!auth->users_path)
+		return;
+	auth->users_path = value_path(reader, auth->users_path);
+	if (auth->users_path)
+		auth->users = value_load_users(reader, auth->users_path, users);
+}
+
+static bool is_redirect_status(uint64_t status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+void config_check_redirect(struct reader *reader, yaml_node_t *node, void *target)
+{
+	struct config_redirect *redirect = target;
+	yaml_node_t *to = schema_find(reader, node, "to");
+	if (!is_redirect_status(redirect->status))
+		problems_add(reader->problems, schema_place(schema_find(reader, node, "status")),
+		        "the status of a redirect is 301, 302, 303, 307 or 308");
+	if (!redirect->to)
+		return;
+	bool absolute = strncmp(redirect->to, "http://", 7) == 0 ||
+	                strncmp(redirect->to, "https://", 8) == 0;
+	if ((redirect->to[0] != '/' && !absolute) || strpbrk(redirect->to, " \"<>\\"))
+		problems_add(reader->problems, schema_place(to),
+		        "'to' begins with http://, https:// or /, and has no spaces in it");
+	else if (redirect->from && redirect->to[0] == '/' &&
+	         strcmp(redirect->from, redirect->to + 1) == 0)
+		problems_add(reader->problems, schema_place(to), "this redirect leads to itself");
+}
+
+void config_check_site(struct reader *reader, yaml_node_t *node, void *target)
+{
+	struct config_site *site = target;
+	yaml_node_t *index = schema_find(reader, node, "index");
+	if (site->index && strcmp(site->index, "off") == 0)
+		site->index = "";
+	if (site->index && strchr(site->index, '/'))
+		problems_add(reader->problems, schema_place(index),
+		        "'index' is the name of a file, without '/'; off for none");
+}
+
+/* -- listeners --------------------------------------------------------------------------------- */
+
+static bool is_any(const struct weir_address *address)
+{
+	char host[WEIR_ADDRESS_TEXT_MAX];
+	weir_address_host(address, host);
+	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
+}
+
+/* [::] takes the addresses of both families, 0.0.0.0 those of IPv4. */
+static bool clash(const struct weir_address *a, const struct weir_address *b)
+{
+	if (weir_address_port(a) == 0 || weir_address_port(a) != weir_address_port(b))
+		return false;
+	if (endpoint_same_address(a, b))
+		return true;
+	if (a->any.sa_family == b->any.sa_family)
+		return is_any(a) || is_any(b);
+	return a->any.sa_family == AF_INET6 ? is_any(a) : is_any(b);
+}
+
+static void check_listeners(struct reader *reader, yaml_node_t *list, struct config *config)
+{
+	for (size_t i = 0; i < config->listeners.count; i++) {
+		yaml_node_t *item = schema_item(reader, list, i);
+		yaml_node_t *address = schema_find(reader, item, "http");
+		for (size_t j = 0; address && j < i; j++) {
+			yaml_node_t *other = schema_item(reader, list, j);
+			if (!clash(&config->listeners.items[i].address,
+			            &config->listeners.items[j].address))
+				continue;
+			problems_add(reader->problems, schema_place(address),
+			        "this address is taken already, by the listener in line %zu",
+			        other->start_mark.line + 1);
+			break;
+		}
+	}
+}
+
+/* -- sites ------------------------------------------------------------------------------------- */
+
+/* The site before number `before` that has the name, or NULL. */
+static const struct config_site *find_name(
+        const struct config *config, size_t before, const char *name)
+{
+	for (size_t i = 0; i < before; i++)
+		for (size_t j = 0; j < config->sites.items[i].names.count; j++)
+			if (strcasecmp(config->sites.items[i].names.items[j], name) == 0)
+				return &config->sites.items[i];
+	return NULL;
+}
+
+static void check_sites(struct reader *reader, yaml_node_t *list, struct config *config)
+{
+	if (config->sites.count == 0 && list && list->type == YAML_SEQUENCE_NODE)
+		problems_add(reader->problems, schema_place(list),
+		        "'sites' is empty; a site needs a 'root' at least");
+	for (size_t i = 0; i < config->sites.count; i++) {
+		const struct config_site *site = &config->sites.items[i];
+		yaml_node_t *item = schema_item(reader, list, i);
+		yaml_node_t *names = schema_find(reader, item, "names");
+		if (i && !names)
+			problems_add(reader->problems, schema_place(item),
+			        "this site is never reached without 'names': the first site answers "
+			        "for all other names");
+		for (size_t j = 0; j < site->names.count; j++)
+			if (find_name(config, i, site->names.items[j]))
+				problems_add(reader->problems, schema_place(names),
+				        "another site has the name '%.64s' already",
+				        site->names.items[j]);
+	}
+}
+
+void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
+{
+	struct config *config = target;
+	check_listeners(reader, schema_find(reader, node, "listen"), config);
+	check_sites(reader, schema_find(reader, node, "sites"), config);
+}

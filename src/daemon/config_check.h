@@ -1,0 +1,17 @@
+/* What the tables of config_file.c cannot say about a configuration: defaults, and what must agree. */
+#ifndef DAEMON_CONFIG_CHECK_H
+#define DAEMON_CONFIG_CHECK_H
+
+#include "schema.h"
+
+void config_check_init_site(void *target);
+void config_check_init_uploads(void *target);
+void config_check_init_auth(void *target);
+void config_check_init_redirect(void *target);
+
+void config_check_site(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_auth(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_redirect(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_all(struct reader *reader, yaml_node_t *node, void *target);
+
+#endif

@@ -1,0 +1,186 @@
+/*
+ * The keys of weir.yaml, and from the file's bytes to a configuration. What a key means is said in
+ * man/weir.yaml.5.scd; what no single key can say is checked in config_check.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "config_check.h"
+#include "config_file.h"
+#include "document.h"
+#include "schema.h"
+
+/* -- the keys ---------------------------------------------------------------------------------- */
+
+#define TIME_MIN 100u
+#define TIME_MAX (24u * 60 * 60 * 1000)
+#define AT(type, member) offsetof(struct type, member)
+
+static const struct key listener_keys[] = {
+        {"http", KEY_ADDRESS, AT(config_listener, address), .required = true},
+        {0},
+};
+static const struct schema listener = {
+        "a listener", listener_keys, sizeof(struct config_listener), NULL, NULL};
+
+static const struct key uploads_keys[] = {
+        {"prefix", KEY_PREFIX, AT(config_uploads, prefix)},
+        {"put", KEY_FLAG, AT(config_uploads, put)},
+        {"delete", KEY_FLAG, AT(config_uploads, remove)},
+        {"forms", KEY_FLAG, AT(config_uploads, forms)},
+        {"max-size", KEY_SIZE, AT(config_uploads, max_size), .min = 1, .max = 1ull << 50},
+        {0},
+};
+static const struct schema uploads = {
+        "uploads", uploads_keys, sizeof(struct config_uploads), config_check_init_uploads, NULL};
+
+static const struct key auth_keys[] = {
+        {"path", KEY_PREFIX, AT(config_auth, path)},
+        {"realm", KEY_TEXT, AT(config_auth, realm)},
+        {"users", KEY_TEXT, AT(config_auth, users_path), .required = true},
+        {0},
+};
+static const struct schema auth = {"an entry of auth", auth_keys, sizeof(struct config_auth),
+        config_check_init_auth, config_check_auth};
+
+static const struct key redirect_keys[] = {
+        {"from", KEY_PREFIX, AT(config_redirect, from), .required = true},
+        {"to", KEY_TEXT, AT(config_redirect, to), .required = true},
+        {"status", KEY_NUMBER, AT(config_redirect, status), .min = 301, .max = 308},
+        {0},
+};
+static const struct schema redirect = {"a redirect", redirect_keys, sizeof(struct config_redirect),
+        config_check_init_redirect, config_check_redirect};
+
+static const struct key site_keys[] = {
+        {"root", KEY_DIRECTORY, AT(config_site, root), .required = true},
+        {"names", KEY_NAMES, AT(config_site, names)},
+        {"index", KEY_TEXT, AT(config_site, index)},
+        {"listing", KEY_FLAG, AT(config_site, listing)},
+        {"hidden", KEY_FLAG, AT(config_site, hidden)},
+        {"compress", KEY_FLAG, AT(config_site, compress)},
+        {"siblings", KEY_FLAG, AT(config_site, siblings)},
+        {"fields", KEY_FIELDS, AT(config_site, fields)},
+        {"uploads", KEY_MAPPING, AT(config_site, uploads), .of = &uploads},
+        {"auth", KEY_LIST, AT(config_site, auth), .max = CONFIG_RULES_MAX, .of = &auth},
+        {"redirect", KEY_LIST, AT(config_site, redirects), .max = CONFIG_RULES_MAX,
+                .of = &redirect},
+        {0},
+};
+static const struct schema site = {
+        "a site", site_keys, sizeof(struct config_site), config_check_init_site, config_check_site};
+
+static const struct key limit_keys[] = {
+        {"idle", KEY_DURATION, AT(config_limits, idle_ms), .min = TIME_MIN, .max = TIME_MAX},
+        {"request", KEY_DURATION, AT(config_limits, request_ms), .min = TIME_MIN, .max = TIME_MAX},
+        {"progress", KEY_DURATION, AT(config_limits, progress_ms), .min = TIME_MIN,
+                .max = TIME_MAX},
+        {"drain", KEY_DURATION, AT(config_limits, drain_ms), .min = TIME_MIN, .max = TIME_MAX},
+        {"connections", KEY_NUMBER, AT(config_limits, connections), .min = 1, .max = 10000000},
+        {"replies", KEY_NUMBER, AT(config_limits, replies), .min = 1, .max = 65536},
+        {0},
+};
+static const struct schema limits = {
+        "limits", limit_keys, sizeof(struct config_limits), NULL, NULL};
+
+static const struct key top_keys[] = {
+        {"sites", KEY_LIST, AT(config, sites), .required = true, .max = CONFIG_SITES_MAX,
+                .of = &site},
+        {"listen", KEY_LIST, AT(config, listeners), .max = CONFIG_LISTENERS_MAX, .of = &listener},
+        {"workers", KEY_WORKERS, AT(config, workers), .min = 1, .max = CONFIG_WORKERS_MAX},
+        {"user", KEY_USER, AT(config, user)},
+        {"access-log", KEY_LOG, AT(config, access_log)},
+        {"limits", KEY_MAPPING, AT(config, limits), .of = &limits},
+        {0},
+};
+static const struct schema top = {
+        "the configuration", top_keys, sizeof(struct config), NULL, config_check_all};
+
+/* -- the file ---------------------------------------------------------------------------------- */
+
+static int read_all(int fd, unsigned char *data, size_t room, size_t *ret_size)
+{
+	size_t used = 0;
+	for (;;) {
+		ssize_t got = read(fd, data + used, room - used);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0 || (used += (size_t)got) == room)
+			break;
+	}
+	*ret_size = used;
+	return used == room ? -EFBIG : 0;
+}
+
+static int read_file(const char *path, unsigned char **ret, size_t *ret_size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	unsigned char *data = malloc(CONFIG_FILE_MAX + 1);
+	int error = data ? read_all(fd, data, CONFIG_FILE_MAX + 1, ret_size) : -ENOMEM;
+	close(fd);
+	if (error < 0)
+		free(data);
+	else
+		*ret = data;
+	return error;
+}
+
+static void parse(const unsigned char *data, size_t size, struct config *config,
+        struct problems *problems, const char *directory)
+{
+	yaml_document_t document;
+	if (!document_load(problems, data, size, &document))
+		return;
+	struct reader reader = {&document, config, problems, directory};
+	schema_read(&reader, yaml_document_get_root_node(&document), &top, config);
+	yaml_document_delete(&document);
+}
+
+/* The absolute directory the file is in; to be freed. NULL with errno. */
+static char *directory_of(const char *path)
+{
+	char *name = strdup(path);
+	if (!name)
+		return NULL;
+	char *slash = strrchr(name, '/');
+	if (slash)
+		slash[slash == name] = 0;
+	char *absolute = realpath(slash ? name : ".", NULL);
+	int error = errno;
+	free(name);
+	errno = error;
+	return absolute;
+}
+
+struct config *config_file_read(struct problems *problems)
+{
+	unsigned char *data = NULL;
+	size_t size = 0;
+	char *directory = directory_of(problems->file);
+	int error = directory ? read_file(problems->file, &data, &size) : -errno;
+	if (error < 0) {
+		problems_add(problems, (struct place){0}, "%s", weir_error_text(error));
+		free(directory);
+		return NULL;
+	}
+	struct config *config = config_create();
+	if (config)
+		parse(data, size, config, problems, directory);
+	else
+		problems_add(problems, (struct place){0}, "out of memory");
+	free(data);
+	free(directory);
+	if (problems->count == 0)
+		return config;
+	config_release(config);
+	return NULL;
+}

@@ -1,0 +1,159 @@
+/*
+ * Single values of the configuration: text, flags, numbers, sizes, durations, addresses. Each reader
+ * takes what schema_text gives, and says what it would have liked instead.
+ */
+#include <string.h>
+
+#include "schema.h"
+
+/* Sets a const char * of a target. */
+static void set_text(struct reader *reader, const char *text, size_t size, void *target)
+{
+	char *copy = schema_copy(reader, text, size);
+	memcpy(target, &copy, sizeof copy);
+}
+
+void value_text(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	if (text)
+		set_text(reader, text, strlen(text), target);
+}
+
+static bool is_one_of(const char *text, const char *const *words)
+{
+	for (; *words; words++)
+		if (strcmp(text, *words) == 0)
+			return true;
+	return false;
+}
+
+void value_flag(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	static const char *const yes[] = {"true", "yes", "on", NULL};
+	static const char *const no[] = {"false", "no", "off", NULL};
+	const char *text = schema_text(reader, key->name, node);
+	if (!text)
+		return;
+	if (is_one_of(text, yes))
+		*(bool *)target = true;
+	else if (is_one_of(text, no))
+		*(bool *)target = false;
+	else
+		problems_add(reader->problems, schema_place(node),
+		        "'%s' is true or false, not '%.64s'", key->name, text);
+}
+
+/* -- numbers ----------------------------------------------------------------------------------- */
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+static const struct unit no_units[] = {{"", 1}, {NULL, 0}};
+
+static const struct unit sizes[] = {
+        {"", 1}, {"K", 1u << 10}, {"M", 1u << 20}, {"G", 1u << 30}, {"T", 1ull << 40}, {NULL, 0}};
+
+static const struct unit durations[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 60 * 60 * 1000}, {NULL, 0}};
+
+/* "30s": a whole number, and one of the units. */
+static bool parse_amount(const char *text, const struct unit *units, uint64_t *ret)
+{
+	size_t digits = strspn(text, "0123456789");
+	uint64_t number;
+	if (weir_span_number(weir_span(text, digits), 10, &number) < 0)
+		return false;
+	for (; units->name; units++)
+		if (strcmp(units->name, text + digits) == 0)
+			return !__builtin_mul_overflow(number, units->factor, ret);
+	return false;
+}
+
+/* `like` says how it is written; the bounds are the key's. */
+static void read_amount(struct reader *reader, const struct key *key, yaml_node_t *node,
+        void *target, const struct unit *units, const char *like)
+{
+	const char *text = schema_text(reader, key->name, node);
+	uint64_t amount;
+	if (!text)
+		return;
+	if (!parse_amount(text, units, &amount))
+		problems_add(reader->problems, schema_place(node), "'%s' wants %s, not '%.64s'",
+		        key->name, like, text);
+	else if (amount < key->min || amount > key->max)
+		problems_add(reader->problems, schema_place(node),
+		        "'%s' is too %s: %llu to %llu%s are allowed", key->name,
+		        amount < key->min ? "small" : "large", (unsigned long long)key->min,
+		        (unsigned long long)key->max, units == durations ? " milliseconds" : "");
+	else
+		memcpy(target, &amount, sizeof amount);
+}
+
+void value_number(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	read_amount(reader, key, node, target, no_units, "a whole number");
+}
+
+void value_workers(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	if (text && strcmp(text, "auto") != 0)
+		read_amount(reader, key, node, target, no_units, "a whole number or auto");
+}
+
+void value_size(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	read_amount(reader, key, node, target, sizes, "a size as 64K, 10M or 2G");
+}
+
+void value_duration(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	read_amount(reader, key, node, target, durations, "a time as 500ms, 30s, 2m or 1h");
+}
+
+/* -- places on the net and in a site ----------------------------------------------------------- */
+
+void value_address(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	if (text && weir_address_parse(weir_span_of(text), target) < 0)
+		problems_add(reader->problems, schema_place(node),
+		        "'%s' wants ADDRESS:PORT, as 127.0.0.1:8080, \"[::1]:8080\" or :8080, not "
+		        "'%.64s'",
+		        key->name, text);
+}
+
+/* Whether `path`, which has no slash at its ends, is one that a request can have. */
+static bool is_clean(struct weir_span path)
+{
+	struct weir_span segment;
+	bool more = path.size != 0;
+	while (more) {
+		more = weir_span_cut(&path, '/', &segment);
+		if (segment.size == 0 || weir_span_equal(segment, WEIR_SPAN(".")) ||
+		        weir_span_equal(segment, WEIR_SPAN("..")))
+			return false;
+	}
+	return true;
+}
+
+void value_prefix(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	if (!text)
+		return;
+	struct weir_span path = weir_span_of(text);
+	while (path.size && path.data[0] == '/')
+		path = weir_span_skip(path, 1);
+	while (path.size && path.data[path.size - 1] == '/')
+		path.size--;
+	if (is_clean(path))
+		set_text(reader, path.data, path.size, target);
+	else
+		problems_add(reader->problems, schema_place(node),
+		        "'%s' is a path in the site, as private or a/b, without '.', '..' or '//' in it",
+		        key->name);
+}

@@ -1,0 +1,71 @@
+/* DELETE: a file is removed, and its directory synced, before the 204. Directories are left alone. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/list.h>
+#include <weir/upload.h>
+
+#include "upload.h"
+
+struct removal {
+	struct http_upload *handler;
+	struct weir_http_exchange *exchange;
+	struct upload_condition condition;
+	struct weir_change change;
+};
+
+static void finish(struct removal *removal, unsigned status)
+{
+	struct weir_http_exchange *exchange = removal->exchange;
+	free(removal);
+	if (status == 204)
+		weir_http_reply_empty(exchange, 204);
+	else
+		weir_http_upload_refuse(exchange, status);
+}
+
+static void on_removed(struct weir_change *change, int error)
+{
+	struct removal *removal = WEIR_CONTAINER(change, struct removal, change);
+	if (error == 0)
+		finish(removal, 204);
+	else if (error == -ENOENT || error == -ENOTDIR)
+		finish(removal, 404);
+	else
+		finish(removal, weir_http_upload_status(error));
+}
+
+static void remove_file(struct removal *removal)
+{
+	weir_tree_remove(removal->handler->tree, &removal->change,
+	        weir_http_path(removal->exchange).data, on_removed);
+}
+
+static void on_checked(struct upload_condition *condition, unsigned status, bool exists)
+{
+	struct removal *removal = WEIR_CONTAINER(condition, struct removal, condition);
+	(void)exists;
+	if (status)
+		finish(removal, status == 409 ? 404 : status);
+	else
+		remove_file(removal);
+}
+
+void weir_http_upload_delete(struct http_upload *upload, struct weir_http_exchange *exchange)
+{
+	unsigned status = weir_http_path_is_hidden(exchange)      ? 404
+	                  : weir_http_path_is_directory(exchange) ? 405
+	                                                          : 0;
+	struct removal *removal = status ? NULL : calloc(1, sizeof *removal);
+	if (!removal) {
+		weir_http_upload_refuse(exchange, status ? status : 500);
+		return;
+	}
+	removal->handler = upload;
+	removal->exchange = exchange;
+	/* What cannot be opened can be removed all the same: looked at only if that is asked for. */
+	if (weir_http_upload_is_conditional(weir_http_request(exchange)))
+		weir_http_upload_check(&removal->condition, upload->tree, exchange, on_checked);
+	else
+		remove_file(removal);
+}

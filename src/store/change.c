@@ -1,0 +1,167 @@
+/*
+ * Changes of a tree that are one call: remove a file, make or remove a directory. Made on the work pool,
+ * synced, and forgotten by the cache before the callback.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weir/limits.h>
+#include <weir/upload.h>
+
+#include "place.h"
+#include "tree_state.h"
+
+enum change_kind {
+	REMOVE,
+	REMOVE_DIRECTORY,
+	MAKE_DIRECTORY,
+};
+
+struct change_job {
+	struct weir_work work;
+	struct weir_tree *tree;
+	struct weir_change *change; /* NULL once it is cancelled */
+	enum change_kind kind;
+	mode_t mode;
+	int error;
+	char path[];
+};
+
+/* The umask would take bits from mkdir; a descriptor of our own is changed, not what has the name by now. */
+static int make_directory(const struct place *place, mode_t mode)
+{
+	if (mkdirat(place->directory, place->name, 0700) < 0)
+		return -errno;
+	int fd = openat(
+	        place->directory, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int error = fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return error;
+}
+
+static int apply(const struct change_job *job, const struct place *place)
+{
+	switch (job->kind) {
+	case REMOVE:
+		return unlinkat(place->directory, place->name, 0) < 0 ? -errno : 0;
+	case REMOVE_DIRECTORY:
+		return unlinkat(place->directory, place->name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	case MAKE_DIRECTORY:
+		return make_directory(place, job->mode);
+	}
+	return -EINVAL;
+}
+
+static void change_run(struct weir_work *work)
+{
+	struct change_job *job = WEIR_CONTAINER(work, struct change_job, work);
+	struct place place;
+	job->error = weir_place_open(&job->tree->rules, job->path, &place);
+	/* What has no name of its own is there already: the root, or the like of `a/..`. */
+	if (job->error == -EISDIR && job->kind == MAKE_DIRECTORY)
+		job->error = -EEXIST;
+	if (job->error < 0)
+		return;
+	job->error = apply(job, &place);
+	if (job->error == 0)
+		job->error = weir_place_sync(&place);
+	weir_place_close(&place);
+}
+
+static void finish(struct change_job *job)
+{
+	struct weir_change *change = job->change;
+	weir_tree_forget(job->tree, job->path);
+	if (change) {
+		change->job = NULL;
+		change->done(change, job->error);
+	}
+	weir_tree_release(job->tree);
+	free(job);
+}
+
+static void change_done(struct weir_work *work)
+{
+	finish(WEIR_CONTAINER(work, struct change_job, work));
+}
+
+/* A path that is too long is cut: it is refused by its length before anything is done with it. */
+static struct change_job *make_job(struct weir_tree *tree, const char *path)
+{
+	size_t size = strnlen(path, WEIR_PATH_MAX);
+	struct change_job *job = calloc(1, sizeof *job + size + 1);
+	if (!job)
+		return NULL;
+	memcpy(job->path, path, size);
+	job->tree = weir_tree_hold(tree);
+	return job;
+}
+
+static void start(struct weir_tree *tree, struct weir_change *change, struct change_job *job,
+        void (*done)(struct weir_change *change, int error))
+{
+	change->job = job;
+	change->done = done;
+	if (!job) {
+		done(change, -ENOMEM);
+		return;
+	}
+	job->change = change;
+	int error = weir_work_submit(tree->loop, &job->work, change_run, change_done);
+	if (error == 0)
+		return; /* the job is the work pool's */
+	job->error = error;
+	finish(job);
+}
+
+/* `a/b/` names the same directory as `a/b`. */
+static void strip_slashes(char *path)
+{
+	for (size_t size = strlen(path); size && path[size - 1] == '/'; size--)
+		path[size - 1] = 0;
+}
+
+void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
+        void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = make_job(tree, path);
+	if (job)
+		job->kind = REMOVE;
+	start(tree, change, job, done);
+}
+
+void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
+        const char *path, void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = make_job(tree, path);
+	if (job) {
+		job->kind = REMOVE_DIRECTORY;
+		strip_slashes(job->path);
+	}
+	start(tree, change, job, done);
+}
+
+void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change, const char *path,
+        mode_t mode, void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = make_job(tree, path);
+	if (job) {
+		job->kind = MAKE_DIRECTORY;
+		job->mode = mode ? mode : 0755;
+		strip_slashes(job->path);
+	}
+	start(tree, change, job, done);
+}
+
+void weir_change_cancel(struct weir_change *change)
+{
+	if (change->job)
+		change->job->change = NULL;
+	change->job = NULL;
+}

@@ -1,0 +1,69 @@
+/*
+ * Finds where a change is to be made. The directory is opened beneath the root by the same rules as
+ * a lookup; the name is used with the *at calls that do not follow a symbolic link.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/limits.h>
+
+#include "place.h"
+
+static const char *name_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+int weir_place_check(const char *path)
+{
+	if (strnlen(path, WEIR_PATH_MAX) == WEIR_PATH_MAX)
+		return -ENAMETOOLONG;
+	const char *name = name_of(path);
+	return !name[0] || !strcmp(name, ".") || !strcmp(name, "..") ? -EISDIR : 0;
+}
+
+/* A directory that may be written to and not read is opened all the same; it cannot be synced alone. */
+static int open_parent(const struct open_rules *rules, const char *parent)
+{
+	int fd = weir_open_beneath(rules->root, parent, O_RDONLY | O_DIRECTORY, rules->resolve);
+	if (fd == -EACCES)
+		fd = weir_open_beneath(rules->root, parent, O_PATH | O_DIRECTORY, rules->resolve);
+	return fd;
+}
+
+int weir_place_open(const struct open_rules *rules, const char *path, struct place *ret)
+{
+	char parent[WEIR_PATH_MAX] = ".";
+	int error = weir_place_check(path);
+	if (error < 0)
+		return error;
+	const char *name = name_of(path);
+	if (name != path) {
+		memcpy(parent, path, (size_t)(name - path));
+		parent[name - path] = 0;
+	}
+	int fd = open_parent(rules, parent);
+	if (fd < 0)
+		return fd;
+	*ret = (struct place){fd, name};
+	return 0;
+}
+
+void weir_place_close(struct place *place)
+{
+	close(place->directory);
+}
+
+/* EINVAL: a file system whose directories need no sync. EBADF: opened for the path only. */
+int weir_place_sync(const struct place *place)
+{
+	if (fsync(place->directory) == 0 || errno == EINVAL)
+		return 0;
+	if (errno != EBADF)
+		return -errno;
+	sync();
+	return 0;
+}

@@ -1,0 +1,36 @@
+/* The file an upload is written to until it is whole. For the work pool. */
+#ifndef WEIR_TEMPORARY_H
+#define WEIR_TEMPORARY_H
+
+#include <weir/upload.h>
+
+#include "place.h"
+
+struct temporary {
+	struct place place; /* of the final name */
+	int fd;
+	uint64_t size;   /* written so far */
+	uint64_t kicked; /* of these, bytes whose writing to the disk was begun */
+	char hidden[24]; /* the name it has meanwhile; empty: none */
+	/* Which directory it is in. */
+	dev_t device;
+	ino_t inode;
+};
+
+/* The path must stay as it is. 0 or an error of weir_upload_begin. */
+int weir_temporary_open(struct temporary *temporary, const struct open_rules *rules,
+        const char *path, const struct weir_upload_options *options);
+
+/* Appends. 0 or an errno. */
+int weir_temporary_write(struct temporary *temporary, struct weir_span bytes);
+
+/* Syncs it, and gives it its final name. See weir_upload_commit. */
+int weir_temporary_publish(struct temporary *temporary, bool must_not_exist, bool *ret_created);
+
+/* Closes; what was not published is gone. */
+void weir_temporary_close(struct temporary *temporary);
+
+/* Removes what killed processes have left in the directory. */
+void weir_temporary_sweep(const struct temporary *temporary);
+
+#endif

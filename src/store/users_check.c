@@ -1,0 +1,313 @@
+/*
+ * Checks passwords: what was right a moment ago at once, all else by crypt on the work pool.
+ *
+ *   check ─▶ remembered? ─▶ done       gate: ─▶ running (WEIR_CRYPTS_MAX) ─▶ done
+ *                └─▶ gate                    └─▶ waiting ─▶ posted to its loop ─▶ running
+ *
+ * Invariants: whether a name is known changes neither what is computed nor where; a job is freed on
+ * its own loop's thread. The gate is the process's, as is the work pool whose threads it spares.
+ */
+#include <crypt.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+
+#include "users_state.h"
+
+enum job_place {
+	WAITING, /* in the gate's list */
+	STARTED, /* posted, running or on its way back */
+};
+
+struct check_job {
+	struct weir_work work;
+	struct weir_task start;
+	struct weir_list link; /* guarded by the gate's lock, as is `place` */
+	enum job_place place;
+	struct weir_loop *loop;
+	struct weir_users *users;
+	struct weir_check *check; /* NULL once it is cancelled; its loop's own */
+	const char *hash;         /* of the user, or of another in his place */
+	bool known;
+	int error;
+	uint64_t digest[2];
+	char password[WEIR_PASSWORD_MAX + 1];
+};
+
+static struct {
+	pthread_mutex_t lock; /* guards all below */
+	struct weir_list waiting;
+	unsigned jobs;
+	unsigned running;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .waiting = {&gate.waiting, &gate.waiting}};
+
+/* -- what was right a moment ago --------------------------------------------------------------- */
+
+static void make_digest(const struct weir_users *users, struct weir_span name,
+        struct weir_span password, uint64_t ret[2])
+{
+	char text[1 + WEIR_USER_NAME_MAX + WEIR_PASSWORD_MAX];
+	text[0] = (char)name.size;
+	if (name.size)
+		memcpy(text + 1, name.data, name.size);
+	if (password.size)
+		memcpy(text + 1 + name.size, password.data, password.size);
+	weir_siphash_24(&users->key, text, 1 + name.size + password.size, ret);
+	explicit_bzero(text, sizeof text);
+}
+
+static bool same_digest(const struct verified *verified, const uint64_t digest[2])
+{
+	return ((verified->digest[0] ^ digest[0]) | (verified->digest[1] ^ digest[1])) == 0;
+}
+
+static bool is_verified(struct weir_users *users, const uint64_t digest[2], int64_t now_ms)
+{
+	bool found = false;
+	pthread_mutex_lock(&users->lock);
+	for (int i = 0; i < WEIR_VERIFIED_MAX; i++) {
+		const struct verified *verified = &users->verified[i];
+		found |= same_digest(verified, digest) & (verified->until_ms > now_ms);
+	}
+	pthread_mutex_unlock(&users->lock);
+	return found;
+}
+
+/* In the place of the same, or of the oldest. */
+static void remember(struct weir_users *users, const uint64_t digest[2], int64_t now_ms)
+{
+	pthread_mutex_lock(&users->lock);
+	struct verified *place = &users->verified[0];
+	for (int i = 0; i < WEIR_VERIFIED_MAX; i++) {
+		struct verified *verified = &users->verified[i];
+		if (same_digest(verified, digest)) {
+			place = verified;
+			break;
+		}
+		if (verified->until_ms < place->until_ms)
+			place = verified;
+	}
+	*place = (struct verified){{digest[0], digest[1]}, now_ms + WEIR_VERIFIED_MS};
+	pthread_mutex_unlock(&users->lock);
+}
+
+/* -- on the work pool -------------------------------------------------------------------------- */
+
+/* The length of a hash is no secret; where it differs is. */
+static bool same_hash(const char *a, const char *b)
+{
+	size_t size = strlen(a);
+	unsigned difference = 0;
+	if (size != strlen(b))
+		return false;
+	for (size_t i = 0; i < size; i++)
+		difference |= (unsigned char)(a[i] ^ b[i]);
+	return difference == 0;
+}
+
+static int judge(struct check_job *job)
+{
+	struct crypt_data *data = calloc(1, sizeof *data);
+	if (!data)
+		return -ENOMEM;
+	errno = 0;
+	const char *hash = crypt_r(job->password, job->hash, data);
+	int error = -EACCES;
+	if (!hash || hash[0] == '*')
+		error = errno == ENOMEM ? -ENOMEM : -EACCES;
+	else if (same_hash(hash, job->hash) & job->known)
+		error = 0;
+	explicit_bzero(data, sizeof *data);
+	free(data);
+	return error;
+}
+
+/* Gives the place of one that has run, or could not, to the one that waits longest. */
+static void hand_on(void)
+{
+	pthread_mutex_lock(&gate.lock);
+	if (weir_list_empty(&gate.waiting)) {
+		gate.running--;
+	} else {
+		struct check_job *next = WEIR_CONTAINER(gate.waiting.next, struct check_job, link);
+		weir_list_remove(&next->link);
+		next->place = STARTED;
+		/* Under the lock: once it is cancelled, its loop may be gone. */
+		weir_loop_post(next->loop, &next->start);
+	}
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void check_run(struct weir_work *work)
+{
+	struct check_job *job = WEIR_CONTAINER(work, struct check_job, work);
+	job->error = judge(job);
+	explicit_bzero(job->password, sizeof job->password);
+	hand_on();
+}
+
+/* -- on the loop ------------------------------------------------------------------------------- */
+
+static void free_job(struct check_job *job)
+{
+	explicit_bzero(job->password, sizeof job->password);
+	weir_users_release(job->users);
+	free(job);
+}
+
+static void finish(struct check_job *job)
+{
+	struct weir_check *check = job->check;
+	int error = job->error;
+	pthread_mutex_lock(&gate.lock);
+	gate.jobs--;
+	pthread_mutex_unlock(&gate.lock);
+	if (error == 0)
+		remember(job->users, job->digest, weir_loop_now_ms(job->loop));
+	free_job(job);
+	if (check) {
+		check->job = NULL;
+		check->done(check, error);
+	}
+}
+
+static void check_done(struct weir_work *work)
+{
+	finish(WEIR_CONTAINER(work, struct check_job, work));
+}
+
+static void start(struct check_job *job)
+{
+	int error = WEIR_E_CLOSED; /* cancelled while it waited */
+	if (job->check)
+		error = weir_work_submit(job->loop, &job->work, check_run, check_done);
+	if (error == 0)
+		return; /* the job is the work pool's */
+	job->error = error;
+	hand_on();
+	finish(job);
+}
+
+static void start_posted(struct weir_task *task)
+{
+	start(WEIR_CONTAINER(task, struct check_job, start));
+}
+
+/*
+ * Somebody unknown costs what one of the known ones costs, the same one at each try, so that times
+ * tell nothing even where the hashes are of several kinds.
+ */
+static const char *hash_of_another(const struct weir_users *users, struct weir_span name)
+{
+	static const char none[] = "$6$nobody.nobody$";
+	const struct user *table = weir_users_table(users);
+	size_t count = weir_users_count(users);
+	uint64_t at = weir_siphash_13(&users->key, name.data, name.size);
+	for (size_t i = 0; i < count; i++) {
+		const struct user *user = &table[(at + i) % count];
+		if (!user->locked)
+			return user->hash.data;
+	}
+	return none;
+}
+
+static struct check_job *make_job(struct weir_users *users, struct weir_loop *loop,
+        struct weir_span name, struct weir_span password)
+{
+	const struct user *user = weir_users_find(users, name);
+	struct check_job *job = calloc(1, sizeof *job);
+	if (!job)
+		return NULL;
+	job->known = user && !user->locked;
+	job->hash = job->known ? user->hash.data : hash_of_another(users, name);
+	job->loop = loop;
+	job->users = weir_users_hold(users);
+	job->start.run = start_posted;
+	job->place = STARTED;
+	weir_list_init(&job->link);
+	if (password.size)
+		memcpy(job->password, password.data, password.size);
+	return job;
+}
+
+/* 1: it may start; 0: it waits; WEIR_E_LIMIT. */
+static int enter(struct check_job *job)
+{
+	int result = WEIR_E_LIMIT;
+	pthread_mutex_lock(&gate.lock);
+	if (gate.jobs < WEIR_CHECKS_MAX) {
+		gate.jobs++;
+		result = gate.running < WEIR_CRYPTS_MAX;
+		if (result) {
+			gate.running++;
+		} else {
+			job->place = WAITING;
+			weir_list_append(&gate.waiting, &job->link);
+		}
+	}
+	pthread_mutex_unlock(&gate.lock);
+	return result;
+}
+
+/* What no user could have. A NUL would end the password for crypt before its end. */
+static bool impossible(struct weir_span name, struct weir_span password)
+{
+	return name.size > WEIR_USER_NAME_MAX || password.size > WEIR_PASSWORD_MAX ||
+	       (password.size && memchr(password.data, 0, password.size));
+}
+
+void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct weir_check *check,
+        struct weir_span name, struct weir_span password,
+        void (*done)(struct weir_check *check, int error))
+{
+	uint64_t digest[2];
+	check->job = NULL;
+	check->done = done;
+	if (impossible(name, password)) {
+		done(check, -EACCES);
+		return;
+	}
+	make_digest(users, name, password, digest);
+	if (is_verified(users, digest, weir_loop_now_ms(loop))) {
+		done(check, 0);
+		return;
+	}
+	struct check_job *job = make_job(users, loop, name, password);
+	if (!job) {
+		done(check, -ENOMEM);
+		return;
+	}
+	memcpy(job->digest, digest, sizeof digest);
+	job->check = check;
+	check->job = job;
+	int result = enter(job);
+	if (result == 1) {
+		start(job);
+	} else if (result < 0) {
+		check->job = NULL;
+		free_job(job);
+		done(check, result);
+	}
+}
+
+void weir_check_cancel(struct weir_check *check)
+{
+	struct check_job *job = check->job;
+	if (!job)
+		return;
+	check->job = NULL;
+	job->check = NULL;
+	pthread_mutex_lock(&gate.lock);
+	bool waiting = job->place == WAITING;
+	if (waiting) {
+		weir_list_remove(&job->link);
+		gate.jobs--;
+	}
+	pthread_mutex_unlock(&gate.lock);
+	if (waiting)
+		free_job(job);
+}

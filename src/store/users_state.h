@@ -1,0 +1,50 @@
+/* The snapshot of a users file, for the files of this folder only. */
+#ifndef WEIR_USERS_STATE_H
+#define WEIR_USERS_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <weir/buffer.h>
+#include <weir/limits.h>
+#include <weir/users.h>
+
+#include "siphash.h"
+
+/* Spans of the snapshot's text; `hash` is ended by NUL. */
+struct user {
+	struct weir_span name;
+	struct weir_span hash;
+	struct weir_span rest;
+	unsigned line;
+	uint32_t next; /* in the bucket: 1 + its index, 0 is the end */
+	bool locked;
+};
+
+/* A password that was right. */
+struct verified {
+	uint64_t digest[2];
+	int64_t until_ms; /* 0: none */
+};
+
+/* Immutable once it is made, but for what the lock guards. */
+struct weir_users {
+	atomic_uint references;
+	struct weir_siphash_key key;
+	struct weir_buffer text;
+	struct weir_buffer table; /* of struct user */
+	uint32_t *buckets;        /* 1 + index, or 0 */
+	uint32_t mask;
+	pthread_mutex_t lock;
+	struct verified verified[WEIR_VERIFIED_MAX];
+};
+
+static inline struct user *weir_users_table(const struct weir_users *users)
+{
+	return (struct user *)(void *)users->table.data;
+}
+
+const struct user *weir_users_find(const struct weir_users *users, struct weir_span name);
+
+#endif

@@ -1,0 +1,165 @@
+"""weir check: everything that is wrong, each with its place."""
+
+import re
+
+import pytest
+
+BAD = """\
+listen:
+  - http: 127.0.0.1:8110
+  - http: 0.0.0.0:8110
+  - htp: 1
+workers: 100
+acces-log: off
+sites:
+  - rooot: www
+    names: [a.org, "http://b"]
+    listing: maybe
+    uploads: {max-size: 10X, prefix: ../x}
+    auth: [{path: /private/, users: users}]
+  - root: nowhere
+    redirect:
+      - {from: old, to: new}
+      - {from: old, to: /old, status: 305}
+      - {from: a, from: b, to: /x}
+    fields: {Content-Length: 1, "Bad Name": x, X-A: "a\\r\\nb"}
+limits: {idle: 30, drain: 30d, repies: 3}
+"""
+
+EXPECTED = [
+    (3, "taken already, by the listener in line 2"),
+    (4, "no key 'htp' in a listener; did you mean 'http'?"),
+    (4, "a listener lacks 'http'"),
+    (5, "'workers' is too large: 1 to 64"),
+    (6, "did you mean 'access-log'?"),
+    (8, "did you mean 'root'?"),
+    (8, "a site lacks 'root'"),
+    (9, "'http://b' is no name of a host"),
+    (10, "'listing' is true or false, not 'maybe'"),
+    (11, "'max-size' wants a size"),
+    (11, "'prefix' is a path in the site"),
+    (12, "users"),
+    (13, "never reached without 'names'"),
+    (13, "nowhere: No such file or directory"),
+    (15, "'to' begins with"),
+    (16, "leads to itself"),
+    (16, "301, 302, 303, 307 or 308"),
+    (17, "'from' stands here a second time; the first is in line 17"),
+    (18, "'Content-Length' is made by the server itself"),
+    (18, "'Bad Name' is no name of a field"),
+    (18, "line end or another control character"),
+    (19, "'idle' wants a time as 500ms, 30s, 2m or 1h, not '30'"),
+    (19, "'drain' wants a time"),
+    (19, "did you mean 'replies'?"),
+]
+
+
+def problems_of(text):
+    """[(line, column, message)] of what check printed."""
+    found = []
+    for line in text.splitlines():
+        match = re.fullmatch(r"weir\.yaml:(\d+):(\d+): (.*)", line)
+        assert match, line
+        found.append((int(match[1]), int(match[2]), match[3]))
+    return found
+
+
+def test_everything_is_told(run, tmp_path):
+    (tmp_path / "weir.yaml").write_text(BAD)
+    result = run("check", "-c", "weir.yaml")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    problems = problems_of(result.stderr)
+    assert problems == sorted(problems, key=lambda problem: problem[:2])
+    assert [line for line, _, _ in problems] == [line for line, _ in EXPECTED]
+    for line, message in EXPECTED:
+        assert any(line == p[0] and message in p[2] for p in problems), message
+
+
+def test_columns(run, tmp_path):
+    (tmp_path / "weir.yaml").write_text("sites: [{root: /}]\nworkers:    nine\nlisten: x\n")
+    problems = problems_of(run("check", "weir.yaml").stderr)
+    assert [problem[:2] for problem in problems] == [(2, 13), (3, 9)]
+
+
+def test_good(run, tmp_path):
+    (tmp_path / "www").mkdir()
+    (tmp_path / "weir.yaml").write_text("sites:\n  - root: www\n    names: [a.org, b.org]\n")
+    for arguments in (["-c", "weir.yaml"], ["weir.yaml"], ["--config", "weir.yaml"]):
+        result = run("check", *arguments)
+        assert result.returncode == 0, result.stderr
+        assert result.stdout == "weir.yaml: good: 1 site, 2 names, 1 listener\n"
+        assert result.stderr == ""
+
+
+def test_paths_are_relative_to_the_file(run, tmp_path):
+    (tmp_path / "etc" / "www").mkdir(parents=True)
+    (tmp_path / "etc" / "weir.yaml").write_text("sites: [{root: www}]\n")
+    assert run("check", "etc/weir.yaml").returncode == 0
+    assert run("check", "weir.yaml", cwd=tmp_path / "etc").returncode == 0
+    assert run("check", tmp_path / "etc" / "weir.yaml", cwd="/").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "the file says nothing"),
+        ("# nothing\n", "the file says nothing"),
+        ("workers: 2\n", "lacks 'sites'"),
+        ("sites: []\n", "'sites' is empty"),
+        ("sites:\n", "'sites' has no value"),
+        ("sites: {root: /}\n", "'sites' wants a list"),
+        ("- sites\n", "key: value"),
+        ("hello\n", "key: value"),
+        ("sites: [a\n", "not YAML"),
+        ("sites: [{root: /}]\n\tx: 1\n", "not YAML"),
+        ("sites: [{root: /}]\n---\nsites: []\n", "a second document"),
+        ("sites: [{root: /}]\n? [1]\n: 2\n", "a key is a name"),
+        ("sites: [{root: /}]\nsites: [{root: /}]\n", "a second time; the first is in line 1"),
+        ("sites: [{root: [a]}]\n", "one value, not a list"),
+        ("sites: [{root: {a: b}}]\n", "one value, not a mapping"),
+        ("sites: [{root: /etc/passwd}]\n", "Not a directory"),
+        ("sites: [{root: /}]\nuser: nobody-at-all\n", "no user 'nobody-at-all'"),
+        ("sites: [{root: /}]\naccess-log: /no/such/dir/log\n", "No such file or directory"),
+        ("sites: [{root: /}]\nlisten: [{http: [::1]:80}]\n", "not YAML"),
+        ("sites: [{root: /}]\nlisten: [{http: localhost:80}]\n", "ADDRESS:PORT"),
+        ("sites: [{root: /}]\nlimits: {drain: 48h}\n", "too large"),
+        ("sites: [{root: /}]\nlimits: {connections: 0}\n", "too small"),
+        ("sites: [{root: /}]\nlimits: {connections: 99999999999999999999}\n", "whole number"),
+        ("sites: [{root: /, index: a/b}]\n", "'index' is the name of a file"),
+        ("sites: [{root: /, fields: [a]}]\n", "'fields' wants lines"),
+        ("sites: [{root: /, names: a.org}]\n", "'names' wants a list"),
+        ("sites: [{root: /, names: [a]}, {root: /, names: [A]}]\n", "has the name 'A' already"),
+        ("sites: [{root: /, auth: [{users: gone}]}]\n", "gone"),
+        ("sites: [{root: /, auth: [{path: a}]}]\n", "lacks 'users'"),
+        ("&a sites: [*b]\n", "not YAML"),
+        ("sites: &a [*a]\n", "key: value"),
+        ("sites: [{root: /}]\nworkers: \x01\n", "not YAML"),
+        ("sites: [{root: '" + "x" * 5000 + "'}]\n", "too long"),
+        ("sites: [" + "{root: /}," * 1025 + "]\n", "1024 are allowed"),
+        ("#" * (1024 * 1024 + 1), "File too large"),
+        ("[" * 1000000, "too deep"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_single_mistakes(run, tmp_path, text, message):
+    (tmp_path / "weir.yaml").write_text(text)
+    result = run("check", "weir.yaml")
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert result.stderr.startswith("weir.yaml:")
+
+
+def test_many_mistakes_are_bounded(run, tmp_path):
+    text = "sites:\n" + "  - root: nowhere\n    names: ['*']\n" * 300
+    (tmp_path / "weir.yaml").write_text(text)
+    lines = run("check", "weir.yaml").stderr.splitlines()
+    assert len(lines) == 201
+    assert lines[-1] == "weir.yaml: and 400 more"
+
+
+def test_serve_says_the_same(run, tmp_path):
+    (tmp_path / "weir.yaml").write_text(BAD)
+    served, checked = run("serve", "-c", "weir.yaml"), run("check", "weir.yaml")
+    assert served.returncode == 1
+    assert served.stderr == checked.stderr

@@ -1,0 +1,178 @@
+"""What every test of the daemon needs: a program that is started on free ports and stopped by its
+process id, and a small HTTP client.
+
+    def test_it(weir, tmp_path):
+        server = weir("--root", str(tmp_path))
+        assert server.get("/").status == 200
+
+The program is the one that the environment names in WEIR, or build/weir.
+"""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent
+START_SECONDS = 20
+STOP_SECONDS = 60
+
+
+def wait_for(condition, seconds=START_SECONDS, what="it"):
+    """Returns the condition's first true value; fails when there is none in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    pytest.fail(f"{what} did not happen within {seconds} seconds")
+
+
+class Reply:
+    """A reply that was read to its end."""
+
+    def __init__(self, response):
+        self.status = response.status
+        self.fields = response.headers
+        self.body = response.read()
+
+    @property
+    def text(self):
+        return self.body.decode()
+
+
+class Server:
+    """A running `weir serve`. `urls` are those it said it listens on, `ports` their ports."""
+
+    def __init__(self, arguments, directory, cwd):
+        self.out = directory / "stdout"
+        self.err = directory / "stderr"
+        with open(self.out, "wb") as out, open(self.err, "wb") as err:
+            self.process = subprocess.Popen(
+                arguments, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+        self.pid = self.process.pid
+        wait_for(self.is_up, what="the start")
+        self.urls = re.findall(r"^  (http://\S+)", self.stdout, re.M)
+        self.urls = self.urls[: self.stdout.split("serving\n")[0].count("http://")]
+        self.ports = [int(re.search(r":(\d+)/", url)[1]) for url in self.urls]
+
+    def is_up(self):
+        if self.process.poll() is not None:
+            pytest.fail(f"weir ended with {self.process.returncode}: {self.stderr}")
+        return "Stop with" in self.stdout
+
+    @property
+    def stdout(self):
+        return self.out.read_text()
+
+    @property
+    def stderr(self):
+        return self.err.read_text()
+
+    @property
+    def port(self):
+        return self.ports[0]
+
+    @property
+    def url(self):
+        return self.urls[0]
+
+    def request(self, method, path, body=None, headers=None, port=None):
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=30)
+        try:
+            connection.request(method, path, body, headers or {})
+            return Reply(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path, headers=None, port=None):
+        return self.request("GET", path, None, headers, port)
+
+    def send_signal(self, number):
+        self.process.send_signal(number)
+
+    def wait_stderr(self, text, count=1):
+        """Waits until stderr says so, `count` times."""
+        wait_for(lambda: self.stderr.count(text) >= count, what=f"'{text}' in stderr")
+
+    def wait(self, seconds=STOP_SECONDS):
+        """The exit code, once it has ended by itself."""
+        return self.process.wait(seconds)
+
+    def stop(self):
+        """Stops it in an orderly way; whatever a sanitizer found makes the code another than 0."""
+        if self.process.poll() is None:
+            self.send_signal(signal.SIGTERM)
+        try:
+            code = self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            pytest.fail(f"weir did not end: {self.stderr}")
+        return code
+
+
+@pytest.fixture(scope="session")
+def weir_program():
+    """The absolute path of the program."""
+    path = Path(os.environ.get("WEIR", TOP / "build" / "weir")).absolute()
+    if not path.exists():
+        pytest.fail(f"there is no program {path}")
+    return path
+
+
+@pytest.fixture
+def run(weir_program, tmp_path):
+    """run(argument, …) runs the program to its end, in tmp_path unless cwd says otherwise."""
+
+    def run_program(*arguments, cwd=None):
+        return subprocess.run(
+            [str(weir_program), *map(str, arguments)],
+            cwd=cwd or tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run_program
+
+
+@pytest.fixture
+def weir(weir_program, tmp_path_factory):
+    """weir(argument, …) runs `weir serve` with them, on a free port of 127.0.0.1 unless they say
+    where. Every server must have ended, or end now, with exit code 0, unless stop() was called on
+    it before."""
+    servers = []
+
+    def start(*arguments, cwd=None):
+        arguments = [str(argument) for argument in arguments]
+        if not {"--http", "-c", "--config"} & set(arguments):
+            arguments += ["--http", "127.0.0.1:0"]
+        directory = tmp_path_factory.mktemp("weir")
+        server = Server([str(weir_program), "serve", *arguments], directory, cwd or directory)
+        servers.append(server)
+        return server
+
+    yield start
+    codes = [
+        (server.stop(), server.stderr) for server in servers if server.process.returncode is None
+    ]
+    assert all(code == 0 for code, _ in codes), codes
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A directory to serve, with an index.html that says `hello`."""
+    root = tmp_path / "site"
+    root.mkdir()
+    (root / "index.html").write_text("hello")
+    return root

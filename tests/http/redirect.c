@@ -1,0 +1,112 @@
+/* Redirects: which paths they are for, and where these are sent. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <weir/http_redirect.h>
+#include "web.h"
+
+static const struct {
+	const char *from, *to, *target, *location;
+} cases[] = {
+        {"old", "https://example.org/new", "/old/a?b", "https://example.org/new/a?b"},
+        {"old", "https://example.org/new", "/old", "https://example.org/new"},
+        {"old", "https://example.org/new", "/old/", "https://example.org/new/"},
+        {"old", "https://example.org/new", "/old?", "https://example.org/new?"},
+        {"old", "https://example.org/new", "/old/a//b/./c/", "https://example.org/new/a/b/c/"},
+        {"old", "/new/", "/old/a", "/new/a"},
+        {"old", "/new", "/older", NULL},
+        {"old", "/new", "/a/old", NULL},
+        {"old", "/new", "/", NULL},
+        {"old/b", "/new", "/old/b/c", "/new/c"},
+        {"old/b", "/new", "/old/bc", NULL},
+        {"old", "/new", "/%6fld/c", "/new/c"},
+        {"old", "/new", "/old/a%20b%3Fc%25%C3%A4", "/new/a%20b%3Fc%25%C3%A4"},
+        {"old", "/new", "/old/a%5c?x=%0d%0aSet-Cookie:a", "/new/a%5C?x=%0d%0aSet-Cookie:a"},
+        {"", "https://example.org", "/", "https://example.org/"},
+        {"", "https://example.org", "/a/b?c=d?e", "https://example.org/a/b?c=d?e"},
+        {"", "", "//evil.example/x", "/evil.example/x"},
+        {"", "/", "//evil.example/", "/evil.example/"},
+};
+
+static void locations(void **state)
+{
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct web web = {0};
+		char request[512], wanted[512];
+		web_start(&web, *state, weir_http_redirect(cases[i].from, cases[i].to, 308));
+		snprintf(request, sizeof request,
+		        "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", cases[i].target);
+		const char *reply = web_ask(&web, request);
+		snprintf(wanted, sizeof wanted, "\r\nLocation: %s\r\n",
+		        cases[i].location ? cases[i].location : "");
+		assert_contains(reply, cases[i].location ? "HTTP/1.1 308 " : "HTTP/1.1 404 ");
+		if (cases[i].location)
+			assert_contains(reply, wanted);
+		web_stop(&web);
+	}
+}
+
+static void a_body_is_passed_over(void **state)
+{
+	struct web web = {0};
+	web_start(&web, *state, weir_http_redirect("", "/b", 307));
+	const char *reply =
+	        web_ask(&web, "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+	                      "GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	assert_contains(reply, "Location: /b/1\r\n");
+	assert_contains(reply, "Location: /b/2\r\n");
+	web_stop(&web);
+}
+
+static void asterisk_is_no_path(void **state)
+{
+	struct web web = {0};
+	web_start(&web, *state, weir_http_redirect("", "/b", 301));
+	assert_contains(web_ask(&web, "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+	        "HTTP/1.1 404 ");
+	web_stop(&web);
+}
+
+static void too_long_once_it_is_escaped(void **state)
+{
+	struct web web = {0};
+	static char request[8000];
+	char path[6000];
+	memset(path, '$', sizeof path);
+	web_start(&web, *state, weir_http_redirect("", "/b", 301));
+	snprintf(request, sizeof request,
+	        "GET /%.*s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", (int)sizeof path,
+	        path);
+	assert_contains(web_ask(&web, request), "HTTP/1.1 414 ");
+	web_stop(&web);
+}
+
+static int setup(void **state)
+{
+	struct weir_loop *loop;
+	int error = weir_loop_create(&loop);
+	*state = loop;
+	return error;
+}
+
+static int teardown(void **state)
+{
+	weir_loop_destroy(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(locations),
+	        cmocka_unit_test(a_body_is_passed_over),
+	        cmocka_unit_test(asterisk_is_no_path),
+	        cmocka_unit_test(too_long_once_it_is_escaped),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
