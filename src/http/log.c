@@ -23,6 +23,12 @@ enum {
 	WRITE_AFTER_MS = 200
 };
 
+/* What clients sent is cut off at the first; what is ours has its place up to the second. */
+enum {
+	TEXT_MAX = WEIR_REQUEST_MAX,
+	LINE_MAX_SIZE = TEXT_MAX + 1024
+};
+
 struct weir_http_log {
 	struct weir_loop *loop;
 	char *path;
@@ -66,6 +72,7 @@ static void run_write(struct weir_work *work)
 }
 
 static void start_write(struct weir_http_log *log);
+static void on_time(struct weir_timer *timer);
 
 static void done_write(struct weir_work *work)
 {
@@ -73,6 +80,8 @@ static void done_write(struct weir_work *work)
 	log->busy = false;
 	if (log->filling.size >= WRITE_SIZE)
 		start_write(log);
+	if (log->filling.size && !log->busy && !weir_timer_running(&log->timer))
+		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, on_time);
 }
 
 static void swap_buffers(struct weir_http_log *log)
@@ -124,7 +133,8 @@ static void end_line(struct weir_http_log *log)
 {
 	if (log->filling.size >= WRITE_SIZE)
 		start_write(log);
-	else if (!weir_timer_running(&log->timer))
+	/* Also when the pool was full. */
+	if (log->filling.size && !log->busy && !weir_timer_running(&log->timer))
 		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, on_time);
 }
 
@@ -153,9 +163,9 @@ static void add_escaped(struct weir_buffer *line, struct weir_span text)
 		unsigned char c = i < text.size ? (unsigned char)text.data[i] : 0;
 		if (i < text.size && c >= ' ' && c < 0x7f && c != '"' && c != '\\')
 			continue;
-		weir_buffer_append(line, text.data + plain, i - plain, WEIR_REQUEST_MAX);
+		weir_buffer_append(line, text.data + plain, i - plain, TEXT_MAX);
 		if (i < text.size)
-			weir_buffer_format(line, WEIR_REQUEST_MAX, "\\x%02X", c);
+			weir_buffer_format(line, TEXT_MAX, "\\x%02X", c);
 		plain = i + 1;
 	}
 }
@@ -165,14 +175,14 @@ static void add_field(struct weir_buffer *line, const struct weir_http_request *
 {
 	struct weir_span value =
 	        request ? weir_http_request_known(request, known) : weir_span(NULL, 0);
-	weir_buffer_append(line, " \"", 2, WEIR_REQUEST_MAX);
+	weir_buffer_append(line, " \"", 2, LINE_MAX_SIZE);
 	add_escaped(line, value.data ? value : WEIR_SPAN("-"));
-	weir_buffer_append(line, "\"", 1, WEIR_REQUEST_MAX);
+	weir_buffer_append(line, "\"", 1, LINE_MAX_SIZE);
 }
 
 void weir_http_log_prepare(struct weir_http_exchange *exchange)
 {
-	struct weir_http_log *log = exchange->server ? exchange->server->log : NULL;
+	struct weir_http_log *log = exchange->server->log;
 	const struct weir_http_request *request = exchange->request;
 	struct weir_buffer *line = &exchange->log_line;
 	char host[WEIR_ADDRESS_TEXT_MAX];
@@ -180,18 +190,18 @@ void weir_http_log_prepare(struct weir_http_exchange *exchange)
 	if (!log)
 		return;
 	weir_address_host(&exchange->peer, host);
-	weir_buffer_format(line, WEIR_REQUEST_MAX, "%s - ", host);
+	weir_buffer_format(line, LINE_MAX_SIZE, "%s - ", host);
 	add_escaped(line, exchange->user.size ? weir_buffer_span(&exchange->user) : WEIR_SPAN("-"));
-	weir_buffer_format(line, WEIR_REQUEST_MAX, " [%s] \"", date_of(log));
+	weir_buffer_format(line, LINE_MAX_SIZE, " [%s] \"", date_of(log));
 	if (request) {
 		add_escaped(line, request->method_name);
-		weir_buffer_append(line, " ", 1, WEIR_REQUEST_MAX);
+		weir_buffer_append(line, " ", 1, LINE_MAX_SIZE);
 		add_escaped(line, request->target);
-		weir_buffer_format(line, WEIR_REQUEST_MAX, " HTTP/1.%u", request->minor);
+		weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
 	} else {
-		weir_buffer_append(line, "-", 1, WEIR_REQUEST_MAX);
+		weir_buffer_append(line, "-", 1, LINE_MAX_SIZE);
 	}
-	weir_buffer_format(line, WEIR_REQUEST_MAX, "\" %u ", exchange->status);
+	weir_buffer_format(line, LINE_MAX_SIZE, "\" %u ", exchange->status);
 	exchange->log_split = line->size;
 	add_field(line, request, WEIR_HTTP_REFERER);
 	add_field(line, request, WEIR_HTTP_USER_AGENT);
