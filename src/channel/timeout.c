@@ -16,9 +16,10 @@ static enum timing timing_of(const struct weir_channel *channel)
 		return TIMING_LINGER;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
-	if (channel->paused || (channel->last && !channel->owed))
+	bool owed = channel->owed && weir_input_wanted(channel);
+	if (channel->paused || (channel->last && !owed))
 		return TIMING_NONE;
-	if (channel->cutter.streamed || channel->owed)
+	if (channel->cutter.streamed || owed)
 		return TIMING_BODY;
 	return weir_cutter_partial(&channel->cutter) ? TIMING_REQUEST : TIMING_IDLE;
 }

@@ -64,10 +64,8 @@ static void complete(struct weir_http_exchange *exchange)
 void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
 	struct weir_channel *channel = exchange->channel;
-	if (channel) {
+	if (channel)
 		weir_channel_set_session(channel, NULL);
-		weir_channel_set_owed(channel, false);
-	}
 	exchange->keep_alive = false;
 	end_receiver(exchange, error);
 	if (!exchange->replied)
@@ -81,7 +79,6 @@ void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
 {
 	bool received = exchange->receiver;
 	exchange->channel = NULL;
-	exchange->server = NULL;
 	end_receiver(exchange, error);
 	/* Whoever was receiving is told, and has nothing to answer; others still will. */
 	if (received && !exchange->replied)
@@ -173,7 +170,8 @@ void weir_http_body_unwanted(struct weir_http_exchange *exchange)
 		exchange->body_state = BODY_NONE;
 		exchange->keep_alive = false;
 		weir_channel_set_session(exchange->channel, NULL);
-		weir_channel_set_owed(exchange->channel, false);
+		/* It still comes, though, and must not cost the client the reply. */
+		weir_channel_set_owed(exchange->channel, true);
 		weir_channel_resume(exchange->channel);
 		weir_channel_close(exchange->channel);
 		return;

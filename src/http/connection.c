@@ -23,6 +23,17 @@ static enum weir_scan refuse(struct http_loop *shared, int status)
 	return WEIR_SCAN_BAD;
 }
 
+/* The target, and more than method and version need. */
+enum {
+	REQUEST_LINE_MAX = WEIR_HTTP_TARGET_MAX + 32
+};
+
+/* So that the answer does not depend on how much has come at once. */
+static bool has_long_line(struct weir_span head)
+{
+	return head.size > REQUEST_LINE_MAX && !memchr(head.data, '\n', REQUEST_LINE_MAX);
+}
+
 _Static_assert(sizeof(struct weir_http_head_scan) <= sizeof(uint32_t), "must fit terminator.state");
 
 /* Ends at the empty line, and says early what can be no head or is too large a one. */
@@ -41,12 +52,12 @@ static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_
 	if (result == WEIR_HTTP_SCAN_MALFORMED)
 		return refuse(shared, 400);
 	if (seen + used > WEIR_HTTP_HEAD_MAX)
-		return refuse(shared, 431);
+		return refuse(shared, has_long_line(data) ? 414 : 431);
 	if (result == WEIR_HTTP_SCAN_COMPLETE) {
 		ret->end = seen + used;
 		return WEIR_SCAN_FOUND;
 	}
-	if (!scan.request_line_done && data.size > WEIR_HTTP_TARGET_MAX + 32)
+	if (!scan.request_line_done && data.size > REQUEST_LINE_MAX)
 		return refuse(shared, 414);
 	return WEIR_SCAN_MORE;
 }
@@ -76,6 +87,8 @@ static void reply_and_close(struct weir_channel *channel, unsigned status)
 {
 	struct weir_http_server *server = server_of(channel);
 	struct weir_http_exchange *exchange = weir_http_exchange_create(server, channel);
+	/* It may go on sending, and shall get to read the answer. */
+	weir_channel_set_owed(channel, true);
 	weir_channel_close(channel);
 	if (!exchange)
 		return;
