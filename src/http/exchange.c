@@ -78,6 +78,7 @@ struct weir_http_exchange *weir_http_exchange_create(
 	}
 	weir_producer_init(&exchange->producer, &weir_http_response_type);
 	exchange->server = server;
+	server->holds++;
 	exchange->channel = channel;
 	exchange->shared = server->shared;
 	exchange->loop = weir_channel_loop(channel);
@@ -87,6 +88,7 @@ struct weir_http_exchange *weir_http_exchange_create(
 	int error = weir_channel_push(channel, &exchange->producer);
 	exchange->handling = false;
 	if (error < 0) {
+		weir_http_server_release(server);
 		free_exchange(exchange);
 		return NULL;
 	}
@@ -111,6 +113,7 @@ void weir_http_exchange_settle(struct weir_http_exchange *exchange)
 	if (exchange->release_lent)
 		exchange->release_lent(exchange->lent_context);
 	weir_http_sites_release(exchange->sites);
+	weir_http_server_release(exchange->server);
 	free_kept(exchange->kept);
 	free(exchange->head);
 	if (shared->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {
@@ -133,7 +136,7 @@ static struct weir_http_request *copy_request(const struct weir_http_request *re
 	return copy;
 }
 
-int weir_http_exchange_keep(struct weir_http_exchange *exchange, struct weir_span head)
+static int keep(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	struct kept_request *kept = calloc(1, sizeof *kept);
 	size_t path = exchange->path.text.size;
@@ -151,6 +154,22 @@ int weir_http_exchange_keep(struct weir_http_exchange *exchange, struct weir_spa
 	exchange->request = kept->request;
 	exchange->path.text = weir_span(kept->bytes + head.size, path);
 	return 0;
+}
+
+/* Without memory it is an empty one: the handler has yet to reply, and may look at it. */
+int weir_http_exchange_keep(struct weir_http_exchange *exchange, struct weir_span head)
+{
+	static const struct weir_http_request none = {.method_name = {"", 0},
+	        .target = {"", 0},
+	        .path = {"", 0},
+	        .query = {"", 0},
+	        .host = {"", 0}};
+	int error = keep(exchange, head);
+	if (error < 0) {
+		exchange->request = &none;
+		exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
+	}
+	return error;
 }
 
 /* -- the request --------------------------------------------------------------------------------- */
@@ -222,10 +241,11 @@ void weir_http_pass(struct weir_http_handler *handler, struct weir_http_exchange
 int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value)
 {
-	if (weir_http_run(value, WEIR_HTTP_VCHAR) < value.size)
-		return WEIR_E_SYNTAX;
 	struct weir_buffer *fields = &exchange->fields;
 	size_t size = strlen(name);
+	if (size == 0 || weir_http_run(weir_span(name, size), WEIR_HTTP_TCHAR) < size ||
+	        weir_http_run(value, WEIR_HTTP_VCHAR) < value.size)
+		return WEIR_E_SYNTAX;
 	int error = weir_buffer_reserve(fields, size + value.size + 4, WEIR_HTTP_REPLY_FIELDS_MAX);
 	if (error < 0)
 		return error;

@@ -34,9 +34,10 @@ struct http_loop {
 };
 
 struct weir_http_server {
+	unsigned holds; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
-	struct weir_http_log *log;
+	struct weir_http_log *log; /* NULL: none, or the server was destroyed */
 	struct http_loop *shared;
 	void (*accept_failed)(void *context, int error);
 	void *context;
@@ -65,7 +66,7 @@ enum response_state {
 struct weir_http_exchange {
 	struct weir_producer producer; /* the reply, in the channel's queue */
 	struct weir_http_exchange *next_free;
-	struct weir_http_server *server; /* NULL once the channel is gone */
+	struct weir_http_server *server; /* held */
 	struct weir_channel *channel;    /* NULL once it is gone */
 	struct http_loop *shared;
 	struct weir_loop *loop;
@@ -162,6 +163,7 @@ void weir_http_body_lost(struct weir_http_exchange *exchange, int error);
 extern const struct weir_producer_type weir_http_response_type;
 
 /* -- server.c -- */
+void weir_http_server_release(struct weir_http_server *server);
 struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 void weir_http_sites_release(struct weir_http_sites *sites);
 /* The chain for this Host, which may hold a port. Never NULL while there is a site. */

@@ -71,13 +71,20 @@ static void accept_failed(void *context, int error)
 		server->accept_failed(server->context, error);
 }
 
+void weir_http_server_release(struct weir_http_server *server)
+{
+	if (--server->holds == 0)
+		free(server);
+}
+
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret)
 {
 	int error = -ENOMEM;
-	struct weir_http_server *server = calloc(1, sizeof *server);
+	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
 	if (!server || !(server->shared = weir_http_loop_state(loop)))
 		goto error_server;
+	server->holds = 1;
 	server->sites = options->sites;
 	server->log = options->log;
 	server->accept_failed = options->accept_failed;
@@ -121,7 +128,9 @@ void weir_http_destroy(struct weir_http_server *server)
 		return;
 	weir_server_destroy(server->listener);
 	weir_http_sites_release(server->sites);
-	free(server);
+	/* Exchanges whose handlers have not replied yet outlive it, but not the log. */
+	server->log = NULL;
+	weir_http_server_release(server);
 }
 
 /* -- sites for programs --------------------------------------------------------------------------- */
