@@ -12,6 +12,6 @@ struct weir_users;
 
 /* For paths below `prefix` ("" is all; copied, as is the realm). Takes a hold of the users; NULL without memory. */
 WEIR_API struct weir_http_handler *weir_http_basic_auth(
-	struct weir_users *users, const char *realm, const char *prefix);
+        struct weir_users *users, const char *realm, const char *prefix);
 
 #endif

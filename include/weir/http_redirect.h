@@ -11,6 +11,6 @@
  * https://example.org/new/a?b. Text is copied. NULL without memory.
  */
 WEIR_API struct weir_http_handler *weir_http_redirect(
-	const char *from, const char *to, unsigned status);
+        const char *from, const char *to, unsigned status);
 
 #endif

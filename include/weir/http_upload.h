@@ -16,8 +16,9 @@
 struct weir_tree;
 
 struct weir_http_upload_options {
-	const char *prefix; /* paths below it only ("" is all), without slashes at its ends. Copied */
-	uint64_t max_size;  /* bytes of one body; 0: WEIR_HTTP_UPLOAD_MAX */
+	const char
+	        *prefix; /* paths below it only ("" is all), without slashes at its ends. Copied */
+	uint64_t max_size; /* bytes of one body; 0: WEIR_HTTP_UPLOAD_MAX */
 	bool put;
 	bool remove; /* DELETE */
 	bool forms;  /* POST of multipart/form-data */
@@ -25,6 +26,6 @@ struct weir_http_upload_options {
 
 /* Matches PUT, DELETE and POST below the prefix, as far as they are allowed. Takes the tree; NULL without memory. */
 WEIR_API struct weir_http_handler *weir_http_upload(
-	struct weir_tree *tree, const struct weir_http_upload_options *options);
+        struct weir_tree *tree, const struct weir_http_upload_options *options);
 
 #endif

@@ -13,6 +13,58 @@
 #include <weir/sources.h>
 
 #include "channel_state.h"
+#include "loop_internal.h"
+
+/* -- memory, kept for reuse ---------------------------------------------------------------------- */
+
+struct reply_pool {
+	struct weir_reply *first;
+	unsigned count;
+};
+
+static void destroy_pool(void *object)
+{
+	struct reply_pool *pool = object;
+	for (struct weir_reply *reply = pool->first, *next; reply; reply = next) {
+		next = reply->next;
+		free(reply);
+	}
+	free(pool);
+}
+
+static struct reply_pool *pool_of(struct weir_loop *loop)
+{
+	struct reply_pool *pool = weir_loop_slot(loop, WEIR_SLOT_REPLIES);
+	if (!pool && (pool = calloc(1, sizeof *pool)))
+		weir_loop_set_slot(loop, WEIR_SLOT_REPLIES, pool, destroy_pool);
+	return pool;
+}
+
+static struct weir_reply *allocate(struct weir_loop *loop)
+{
+	struct reply_pool *pool = pool_of(loop);
+	struct weir_reply *reply = pool ? pool->first : NULL;
+	if (!reply)
+		return calloc(1, sizeof *reply);
+	pool->first = reply->next;
+	pool->count--;
+	*reply = (struct weir_reply){0};
+	return reply;
+}
+
+static void release(struct weir_loop *loop, struct weir_reply *reply)
+{
+	struct reply_pool *pool = weir_loop_slot(loop, WEIR_SLOT_REPLIES);
+	if (!pool || pool->count >= WEIR_REPLIES_KEPT) {
+		free(reply);
+		return;
+	}
+	reply->next = pool->first;
+	pool->first = reply;
+	pool->count++;
+}
+
+/* -- the queue ----------------------------------------------------------------------------------- */
 
 struct weir_reply *weir_reply_first(const struct weir_channel *channel)
 {
@@ -62,7 +114,7 @@ static void fill(struct weir_reply *reply, struct weir_producer *producer)
 
 static struct weir_reply *create(struct weir_channel *channel)
 {
-	struct weir_reply *reply = calloc(1, sizeof *reply);
+	struct weir_reply *reply = allocate(channel->host->loop);
 	if (!reply) {
 		weir_channel_kill(channel, -ENOMEM, true);
 		return NULL;
@@ -80,7 +132,7 @@ void weir_replies_pop_sent(struct weir_channel *channel)
 			return;
 		take_first(channel);
 		weir_producer_close(first->producer, WEIR_CLOSE_DONE);
-		free(first);
+		release(channel->host->loop, first);
 	}
 }
 
@@ -103,7 +155,7 @@ void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason w
 			continue;
 		}
 		close_early(channel, reply, why);
-		free(reply);
+		release(channel->host->loop, reply);
 	}
 }
 

@@ -61,7 +61,7 @@ static struct weir_http_exchange *take_free(struct http_loop *shared)
 	struct weir_buffer fields = exchange->fields, user = exchange->user,
 			   log_line = exchange->log_line;
 	fields.size = user.size = log_line.size = 0;
-	memset(exchange, 0, sizeof *exchange);
+	memset(exchange, 0, offsetof(struct weir_http_exchange, scratch));
 	exchange->fields = fields;
 	exchange->user = user;
 	exchange->log_line = log_line;

@@ -43,8 +43,8 @@ struct weir_http_server {
 };
 
 enum body_state {
-	BODY_NONE,	 /* there is none, or all of it has come */
-	BODY_LENGTH,	 /* Content-Length */
+	BODY_NONE,       /* there is none, or all of it has come */
+	BODY_LENGTH,     /* Content-Length */
 	BODY_CHUNK_LINE, /* chunked: before, in and after the data of a chunk */
 	BODY_CHUNK_DATA,
 	BODY_CHUNK_END,
@@ -52,7 +52,9 @@ enum body_state {
 };
 
 /* Of 204 and 304, which have no body and tell no length. */
-enum { NO_LENGTH = -2 };
+enum {
+	NO_LENGTH = -2
+};
 
 enum response_state {
 	RESPONSE_AWAITED, /* the handler has not replied */
@@ -64,7 +66,7 @@ struct weir_http_exchange {
 	struct weir_producer producer; /* the reply, in the channel's queue */
 	struct weir_http_exchange *next_free;
 	struct weir_http_server *server; /* NULL once the channel is gone */
-	struct weir_channel *channel;	 /* NULL once it is gone */
+	struct weir_channel *channel;    /* NULL once it is gone */
 	struct http_loop *shared;
 	struct weir_loop *loop;
 	struct weir_http_sites *sites; /* held */
@@ -101,24 +103,25 @@ struct weir_http_exchange {
 	struct weir_buffer user;
 	struct weir_http_log *log;   /* where its line goes; NULL: nowhere */
 	struct weir_buffer log_line; /* all but what is known at the end only … */
-	size_t log_split;	     /* … which stands here in it */
+	size_t log_split;            /* … which stands here in it */
 
+	bool handling : 1;      /* in the handler's handle() */
+	bool replied : 1;       /* weir_http_reply was called */
+	bool finished : 1;      /* the producer was closed */
+	bool keep_alive : 1;    /* another request may follow on the connection */
+	bool chunked : 1;       /* the reply is */
+	bool compress : 1;      /* the reply is */
+	bool until_close : 1;   /* the reply's end is the connection's */
+	bool had_body : 1;      /* so that the next head must be asked for */
+	bool expects : 1;       /* the client waits for 100 */
+	bool send_continue : 1; /* … and shall get it */
+	bool received : 1;      /* the body was asked for */
+	bool discarding : 1;    /* the rest of the body is read and dropped */
+	bool paused : 1;        /* by the receiver */
+	bool held_input : 1;    /* nothing is read before the reply */
+
+	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
-
-	bool handling : 1;	 /* in the handler's handle() */
-	bool replied : 1;	 /* weir_http_reply was called */
-	bool finished : 1;	 /* the producer was closed */
-	bool keep_alive : 1;	 /* another request may follow on the connection */
-	bool chunked : 1;	 /* the reply is */
-	bool compress : 1;	 /* the reply is */
-	bool until_close : 1;	 /* the reply's end is the connection's */
-	bool had_body : 1;	 /* so that the next head must be asked for */
-	bool expects : 1;	 /* the client waits for 100 */
-	bool send_continue : 1;	 /* … and shall get it */
-	bool received : 1;	 /* the body was asked for */
-	bool discarding : 1;	 /* the rest of the body is read and dropped */
-	bool paused : 1;	 /* by the receiver */
-	bool held_input : 1;	 /* nothing is read before the reply */
 };
 
 /* A request that outlives the receive buffer, and its bytes. */
@@ -129,7 +132,7 @@ struct kept_request {
 
 /* -- exchange.c -- */
 struct weir_http_exchange *weir_http_exchange_create(
-	struct weir_http_server *server, struct weir_channel *channel);
+        struct weir_http_server *server, struct weir_channel *channel);
 /* Frees it when reply, body and handler are through with it. */
 void weir_http_exchange_settle(struct weir_http_exchange *exchange);
 /* Copies the request, whose head is `head`, and the path. 0 or -ENOMEM. */
@@ -163,7 +166,7 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 void weir_http_sites_release(struct weir_http_sites *sites);
 /* The chain for this Host, which may hold a port. Never NULL while there is a site. */
 struct weir_http_handler *weir_http_sites_find(
-	const struct weir_http_sites *sites, struct weir_span host);
+        const struct weir_http_sites *sites, struct weir_span host);
 
 /* -- log.c -- */
 /* Notes what is known of the request when it is replied to … */

@@ -14,6 +14,7 @@
 #include <weir/list.h>
 
 #include "form_upload.h"
+#include "parameter.h"
 
 void weir_http_form_free(struct form_upload *form)
 {
@@ -198,15 +199,15 @@ static void on_directory(struct weir_lookup *lookup, int error, struct weir_file
 static unsigned parse_type(const struct weir_http_exchange *exchange,
         char buffer[WEIR_HTTP_BOUNDARY_MAX], struct weir_span *ret_boundary)
 {
-	static const struct weir_span wanted = {"multipart/form-data", 19};
-	struct weir_span type =
+	struct weir_span value =
 	        weir_http_request_known(weir_http_request(exchange), WEIR_HTTP_CONTENT_TYPE);
+	struct weir_span rest = value, type;
 	if (weir_http_path_is_hidden(exchange))
 		return 404;
-	if (type.size < wanted.size ||
-	        !weir_span_equal_nocase(weir_span(type.data, wanted.size), wanted))
+	if (weir_http_parameter_head(&rest, &type) < 0 ||
+	        !weir_span_equal_nocase(type, WEIR_SPAN("multipart/form-data")))
 		return 415;
-	if (weir_http_boundary_parse(type, buffer, ret_boundary) < 0)
+	if (weir_http_boundary_parse(value, buffer, ret_boundary) < 0)
 		return 400;
 	return weir_http_has_body(exchange) ? 0 : 400;
 }

@@ -39,6 +39,9 @@ static void handle(struct weir_http_handler *handler, struct weir_http_exchange 
 {
 	struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
 	enum weir_http_method method = weir_http_request(exchange)->method;
+	if (!upload->attached)
+		weir_tree_attach(upload->tree, weir_http_loop(exchange));
+	upload->attached = true;
 	if (method == WEIR_HTTP_DELETE)
 		weir_http_upload_delete(upload, exchange);
 	else if (weir_http_request(exchange)->length > upload->size_max)

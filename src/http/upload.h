@@ -16,6 +16,7 @@
 struct http_upload {
 	struct weir_http_handler handler;
 	struct weir_tree *tree;
+	bool attached; /* the tree, to the loop of the first exchange */
 	uint64_t size_max;
 	bool put;
 	bool remove;

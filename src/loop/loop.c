@@ -221,10 +221,10 @@ void weir_loop_destroy(struct weir_loop *loop)
 {
 	if (!loop)
 		return;
-	destroy_slots(loop);
 	while (loop->works || loop->deferred.last ||
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
+	destroy_slots(loop);
 	weir_watch_close(loop, &loop->wake_watch);
 	weir_poller_close_pending(loop);
 	weir_work_detach();

@@ -18,7 +18,7 @@ struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t gene
 /* One object a loop for each of these, made by the layer that needs it, destroyed with the loop. */
 enum weir_slot {
 	WEIR_SLOT_COMPRESSOR,
-	WEIR_SLOT_CHANNELS,
+	WEIR_SLOT_REPLIES,
 	WEIR_SLOT_HTTP,
 	WEIR_SLOTS,
 };

@@ -113,9 +113,11 @@ static void start(struct weir_tree *tree, struct weir_change *change, struct cha
 		return;
 	}
 	job->change = change;
-	job->error = weir_work_submit(tree->loop, &job->work, change_run, change_done);
-	if (job->error < 0)
-		finish(job);
+	int error = weir_work_submit(tree->loop, &job->work, change_run, change_done);
+	if (error == 0)
+		return; /* the job is the work pool's */
+	job->error = error;
+	finish(job);
 }
 
 /* `a/b/` names the same directory as `a/b`. */

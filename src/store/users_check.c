@@ -182,11 +182,12 @@ static void check_done(struct weir_work *work)
 
 static void start(struct check_job *job)
 {
-	job->error = WEIR_E_CLOSED; /* cancelled while it waited */
+	int error = WEIR_E_CLOSED; /* cancelled while it waited */
 	if (job->check)
-		job->error = weir_work_submit(job->loop, &job->work, check_run, check_done);
-	if (job->error == 0)
-		return;
+		error = weir_work_submit(job->loop, &job->work, check_run, check_done);
+	if (error == 0)
+		return; /* the job is the work pool's */
+	job->error = error;
 	hand_on();
 	finish(job);
 }

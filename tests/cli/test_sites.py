@@ -91,8 +91,8 @@ def test_users_are_reloaded(configured, tmp_path):
     assert server.get("/", basic("alice", "one")).status == 200
     (tmp_path / "users").write_text(f"alice:{hashed('two')}\n")
     server.send_signal(1)
-    server.wait_stderr("reloaded")
-    assert server.get("/", basic("alice", "one")).status == 401
+    server.wait_stderr("weir: reloaded")
+    assert server.get("/", basic("alice", "one")).status == 401, server.stderr
     assert server.get("/", basic("alice", "two")).status == 200
 
 

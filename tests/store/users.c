@@ -1,0 +1,318 @@
+/* The users file, and checks of passwords from one loop and from several. */
+#include "scratch.h"
+
+#include <crypt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/users.h>
+
+#include "allocation.h"
+
+/* Of "right"; cheap, as hashes of tests should be. */
+static char hash[128];
+
+static char reports[2048];
+
+static void on_report(void *context, unsigned line, const char *text)
+{
+	assert_ptr_equal(context, reports);
+	size_t size = strlen(reports);
+	snprintf(reports + size, sizeof reports - size, "%u: %s\n", line, text);
+}
+
+static int parse(const char *text, struct weir_users **ret)
+{
+	reports[0] = 0;
+	return weir_users_parse(weir_span_of(text), on_report, reports, ret);
+}
+
+static struct weir_users *make_users(void)
+{
+	char text[1024];
+	struct weir_users *users = NULL;
+	snprintf(text, sizeof text, "# people\n\nalice:%s:home=/a:b\nbob:%s\r\ncarol:!%s\ndave:*",
+	        hash, hash, hash);
+	assert_int_equal(parse(text, &users), 0);
+	assert_string_equal(reports, "");
+	return users;
+}
+
+static void good_files(void **state)
+{
+	(void)state;
+	struct weir_span rest;
+	struct weir_users *users = make_users();
+	assert_int_equal(weir_users_count(users), 4);
+	assert_true(weir_users_rest(users, WEIR_SPAN("alice"), &rest));
+	assert_true(weir_span_equal(rest, WEIR_SPAN("home=/a:b")));
+	assert_true(weir_users_rest(users, WEIR_SPAN("bob"), &rest));
+	assert_int_equal(rest.size, 0);
+	assert_false(weir_users_rest(users, WEIR_SPAN("eve"), &rest));
+	assert_false(weir_users_rest(users, WEIR_SPAN(""), &rest));
+	assert_false(weir_users_rest(users, WEIR_SPAN("# people"), &rest));
+	weir_users_release(users);
+	weir_users_release(NULL);
+	assert_int_equal(parse("", &users), 0);
+	assert_int_equal(weir_users_count(users), 0);
+	weir_users_release(users);
+}
+
+static void all_mistakes_are_told(void **state)
+{
+	(void)state;
+	struct weir_users *users = NULL;
+	char text[4096], name[300];
+	memset(name, 'n', sizeof name - 1);
+	name[sizeof name - 1] = 0;
+	snprintf(text, sizeof text,
+	        "alice:%s\nalone\n:%s\nbob:secret\n%s:%s\nalice:%s\nempty:\na\tb:%s\n x:%s", hash,
+	        hash, name, hash, hash, hash, hash);
+	assert_int_equal(parse(text, &users), WEIR_E_SYNTAX);
+	assert_null(users);
+	assert_string_equal(reports, "2: no colon behind the name\n"
+	                             "3: a user without a name\n"
+	                             "4: not a hash that crypt(3) knows\n"
+	                             "5: the name is too long\n"
+	                             "6: user alice is there already, in line 1\n"
+	                             "7: not a hash that crypt(3) knows\n"
+	                             "8: a control character in the name\n"
+	                             "9: a space before or after the name\n");
+	reports[0] = 0;
+	assert_int_equal(
+	        weir_users_parse(WEIR_SPAN("a\0b:x\n"), on_report, reports, &users), WEIR_E_SYNTAX);
+	assert_string_equal(reports, "1: a NUL byte\n");
+	assert_int_equal(parse("a:pw\n", &users), WEIR_E_SYNTAX);
+	assert_int_equal(weir_users_load("/none/at/all", on_report, reports, &users), -ENOENT);
+}
+
+static void as_many_users_as_allowed(void **state)
+{
+	(void)state;
+	size_t room = 32 * (WEIR_USERS_MAX + 1), size = 0;
+	char *text = malloc(room);
+	struct weir_users *users;
+	for (int i = 0; i < WEIR_USERS_MAX; i++)
+		size += (size_t)snprintf(text + size, room - size, "u%d:abJnggxhB/yWI\n", i);
+	put_bytes("users", text, size);
+	assert_int_equal(weir_users_load(in_scratch("users"), on_report, reports, &users), 0);
+	assert_int_equal(weir_users_count(users), WEIR_USERS_MAX);
+	weir_users_release(users);
+	size += (size_t)snprintf(text + size, room - size, "another:abJnggxhB/yWI\n");
+	assert_int_equal(weir_users_parse(weir_span(text, size), NULL, NULL, &users), WEIR_E_LIMIT);
+	free(text);
+}
+
+struct asked {
+	struct weir_check check;
+	int done;
+	int error;
+};
+
+static void on_done(struct weir_check *check, int error)
+{
+	struct asked *asked = WEIR_CONTAINER(check, struct asked, check);
+	asked->done++;
+	asked->error = error;
+}
+
+static int ask(struct weir_users *users, const char *name, const char *password)
+{
+	struct asked asked = {0};
+	weir_users_check(
+	        users, loop, &asked.check, weir_span_of(name), weir_span_of(password), on_done);
+	turn_until(&asked.done, 1);
+	return asked.error;
+}
+
+static void right_and_wrong(void **state)
+{
+	(void)state;
+	struct asked asked = {0};
+	struct weir_users *users = make_users();
+	char longer[600];
+	memset(longer, 'x', sizeof longer - 1);
+	longer[sizeof longer - 1] = 0;
+	assert_int_equal(ask(users, "alice", "wrong"), -EACCES);
+	assert_int_equal(ask(users, "alice", "right"), 0);
+	assert_int_equal(ask(users, "bob", "right"), 0);
+	assert_int_equal(ask(users, "alice", ""), -EACCES);
+	assert_int_equal(ask(users, "alice", longer), -EACCES);
+	assert_int_equal(ask(users, longer, "right"), -EACCES);
+	assert_int_equal(ask(users, "carol", "right"), -EACCES);
+	assert_int_equal(ask(users, "dave", "right"), -EACCES);
+	assert_int_equal(ask(users, "eve", "right"), -EACCES);
+	assert_int_equal(ask(users, "", ""), -EACCES);
+	weir_users_check(
+	        users, loop, &asked.check, WEIR_SPAN("alice"), WEIR_SPAN("right\0"), on_done);
+	assert_int_equal(asked.error, -EACCES);
+	weir_users_release(users);
+	assert_int_equal(parse("", &users), 0);
+	assert_int_equal(ask(users, "alice", "right"), -EACCES);
+	weir_users_release(users);
+}
+
+static void what_was_right_comes_at_once(void **state)
+{
+	(void)state;
+	struct asked asked = {0};
+	struct weir_users *users = make_users();
+	weir_users_check(
+	        users, loop, &asked.check, WEIR_SPAN("alice"), WEIR_SPAN("right"), on_done);
+	assert_int_equal(asked.done, 0);
+	turn_until(&asked.done, 1);
+	weir_users_check(
+	        users, loop, &asked.check, WEIR_SPAN("alice"), WEIR_SPAN("right"), on_done);
+	assert_int_equal(asked.done, 2);
+	assert_int_equal(asked.error, 0);
+	/* The same bytes, cut at another place. */
+	weir_users_check(
+	        users, loop, &asked.check, WEIR_SPAN("alicer"), WEIR_SPAN("ight"), on_done);
+	assert_int_equal(asked.done, 2);
+	turn_until(&asked.done, 3);
+	assert_int_equal(asked.error, -EACCES);
+	weir_users_release(users);
+}
+
+static void checks_have_a_bound(void **state)
+{
+	(void)state;
+	static struct asked asked[WEIR_CHECKS_MAX + 1];
+	memset(asked, 0, sizeof asked);
+	struct weir_users *users = make_users();
+	for (int i = 0; i <= WEIR_CHECKS_MAX; i++)
+		weir_users_check(users, loop, &asked[i].check, WEIR_SPAN("alice"),
+		        WEIR_SPAN("wrong"), on_done);
+	assert_int_equal(asked[WEIR_CHECKS_MAX].error, WEIR_E_LIMIT);
+	for (int i = 0; i < WEIR_CHECKS_MAX; i += 2)
+		weir_check_cancel(&asked[i].check);
+	/* The snapshot is the checks' own now. */
+	weir_users_release(users);
+	for (int i = 1; i < WEIR_CHECKS_MAX; i += 2) {
+		turn_until(&asked[i].done, 1);
+		assert_int_equal(asked[i].error, -EACCES);
+		assert_int_equal(asked[i - 1].done, 0);
+	}
+	users = make_users();
+	assert_int_equal(ask(users, "bob", "right"), 0);
+	weir_users_release(users);
+}
+
+static void memory_may_fail_anywhere(void **state)
+{
+	(void)state;
+	char text[300];
+	bool failed = true;
+	snprintf(text, sizeof text, "alice:%s\n", hash);
+	put("users", text);
+	for (unsigned good = 0; failed; good++) {
+		struct weir_users *users = NULL;
+		fail_allocation_after(good, false);
+		int error = weir_users_load(in_scratch("users"), NULL, NULL, &users);
+		if (error == 0)
+			error = ask(users, "alice", "right");
+		failed = stop_failing_allocations();
+		assert_int_equal(error, failed ? -ENOMEM : 0);
+		weir_users_release(users);
+	}
+}
+
+/* -- several loops ----------------------------------------------------------------------------- */
+
+enum {
+	LOOPS = 4,
+	CHECKS = 24
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct weir_users *users;
+} current = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct weir_users *hold_current(void)
+{
+	pthread_mutex_lock(&current.lock);
+	struct weir_users *users = weir_users_hold(current.users);
+	pthread_mutex_unlock(&current.lock);
+	return users;
+}
+
+static void *ask_from_a_loop(void *unused)
+{
+	struct weir_loop *own;
+	struct asked asked[CHECKS] = {0};
+	intptr_t faults = weir_loop_create(&own) != 0;
+	for (int i = 0; i < CHECKS; i++) {
+		struct weir_users *users = hold_current();
+		bool right = i % 3 != 0;
+		weir_users_check(users, own, &asked[i].check, WEIR_SPAN("alice"),
+		        right ? WEIR_SPAN("right") : WEIR_SPAN("wrong"), on_done);
+		weir_users_release(users);
+		if (i % 4 == 3) {
+			weir_check_cancel(&asked[i].check);
+			continue;
+		}
+		for (int turns = 0; turns < 1000 && !asked[i].done && i % 2; turns++)
+			weir_loop_turn(own, 10);
+	}
+	for (int i = 0; i < CHECKS; i++) {
+		for (int turns = 0; turns < 1000 && !asked[i].done && i % 4 != 3; turns++)
+			weir_loop_turn(own, 10);
+		faults += i % 4 != 3 && asked[i].error != (i % 3 ? 0 : -EACCES) &&
+		          asked[i].error != WEIR_E_LIMIT;
+	}
+	weir_loop_destroy(own);
+	(void)unused;
+	return (void *)faults;
+}
+
+static void several_loops_and_a_reload(void **state)
+{
+	(void)state;
+	pthread_t threads[LOOPS];
+	current.users = make_users();
+	for (int i = 0; i < LOOPS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, ask_from_a_loop, NULL), 0);
+	for (int i = 0; i < 20; i++) {
+		struct weir_users *next = make_users();
+		pthread_mutex_lock(&current.lock);
+		struct weir_users *old = current.users;
+		current.users = next;
+		pthread_mutex_unlock(&current.lock);
+		weir_users_release(old);
+		sleep_ms(5);
+	}
+	for (int i = 0; i < LOOPS; i++) {
+		void *faults;
+		pthread_join(threads[i], &faults);
+		assert_null(faults);
+	}
+	weir_users_release(current.users);
+}
+
+static int make_hash(void **state)
+{
+	static struct crypt_data data;
+	(void)state;
+	const char *made = crypt_r("right", "$5$rounds=1000$salt$", &data);
+	assert_true(strlen(made) < sizeof hash);
+	strcpy(hash, made);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        SCRATCH_TEST(good_files),
+	        SCRATCH_TEST(all_mistakes_are_told),
+	        SCRATCH_TEST(as_many_users_as_allowed),
+	        SCRATCH_TEST(right_and_wrong),
+	        SCRATCH_TEST(what_was_right_comes_at_once),
+	        SCRATCH_TEST(checks_have_a_bound),
+	        SCRATCH_TEST(memory_may_fail_anywhere),
+	        SCRATCH_TEST(several_loops_and_a_reload),
+	};
+	return cmocka_run_group_tests(tests, make_hash, NULL);
+}
