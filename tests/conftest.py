@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -205,11 +206,14 @@ def configured(weir, tmp_path):
 @pytest.fixture
 def hostile():
     """hostile(server), called before a server is attacked: when the test is over, it must answer,
-    have no more descriptors open than it had, and end in order."""
+    have no more descriptors open than it had, and end in order. It is one with one worker; what the
+    test asks for is asked for before, since files stay open for a while."""
     attacked = []
 
-    def watch(server):
-        server.get("/")
+    def watch(server, *paths):
+        assert "1 worker," in server.stdout
+        for path in ["/", *paths]:
+            server.get(path)
         attacked.append((server, server.descriptors()))
         return server
 
@@ -221,6 +225,13 @@ def hostile():
             what="the end of what was open",
         )
         assert server.stop() == 0, server.stderr
+
+
+@pytest.fixture
+def quick_path():
+    """A directory in memory, for what would take long on a disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as path:
+        yield Path(path)
 
 
 @pytest.fixture

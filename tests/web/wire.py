@@ -166,6 +166,20 @@ class Wire:
         return self.kept == b"" and self.socket.recv(1) == b""
 
 
+def listens(server):
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+    except OSError:
+        return False
+    return True
+
+
+def is_sanitized(server):
+    """Whether its memory is several times of what it would be."""
+    with open(f"/proc/{server.pid}/exe", "rb") as program:
+        return b"__asan_init" in program.read()
+
+
 def request(target="/", *lines, method="GET", version="HTTP/1.1", body=b""):
     """The bytes of a request; the target may be bytes. It has a Host unless its lines have one."""
     if isinstance(target, str):
