@@ -6,9 +6,10 @@
 #include <weir/http.h>
 
 /*
- * Paths that are `from` ("old", without slashes at its ends; "" is all) or below it get `status` (301, 302, 303, 307, 308) and `to` with what
- * follows `from`, and the query, behind it: from "old" to "https://example.org/new", /old/a?b becomes
- * https://example.org/new/a?b. Text is copied. NULL without memory.
+ * Paths that are `from` ("old", without slashes at its ends; "" is all) or below it get `status`
+ * (301, 302, 303, 307, 308) and `to` with what follows `from`, and the query, behind it: from "old"
+ * to "https://example.org/new", /old/a?b becomes https://example.org/new/a?b. Text is copied. NULL
+ * without memory.
  */
 WEIR_API struct weir_http_handler *weir_http_redirect(
         const char *from, const char *to, unsigned status);

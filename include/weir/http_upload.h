@@ -3,6 +3,7 @@
  * 7578) that are posted to a directory, each file of which is stored under its own name there.
  *
  * A file appears under its name only when it is whole and on the disk; 201 or 204 say that it is.
+ * The files of a form appear in its order, when all of it has come. See docs/uploads.md.
  */
 #ifndef WEIR_HTTP_UPLOAD_H
 #define WEIR_HTTP_UPLOAD_H
@@ -24,7 +25,11 @@ struct weir_http_upload_options {
 	bool forms;  /* POST of multipart/form-data */
 };
 
-/* Matches PUT, DELETE and POST below the prefix, as far as they are allowed. Takes the tree; NULL without memory. */
+/*
+ * Matches PUT, DELETE and POST below the prefix, as far as they are allowed. Takes the tree (closes
+ * it with the handler) in any case; a tree without a loop is attached to that of the first
+ * exchange. NULL without memory, or given NULL. Made by any thread, used by one loop.
+ */
 WEIR_API struct weir_http_handler *weir_http_upload(
         struct weir_tree *tree, const struct weir_http_upload_options *options);
 

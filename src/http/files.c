@@ -39,7 +39,7 @@ static struct file_request *request_of(struct weir_lookup *lookup)
 	return WEIR_CONTAINER(lookup, struct file_request, lookup);
 }
 
-static void reply_lookup_error(struct weir_http_exchange *exchange, int error)
+void weir_http_file_error(struct weir_http_exchange *exchange, int error)
 {
 	unsigned status = 500;
 	switch (error) {
@@ -164,7 +164,7 @@ static void on_index(struct weir_lookup *lookup, int error, struct weir_file *fi
 	if (error == 0 && file->kind == WEIR_FILE_REGULAR)
 		serve(request, file, true);
 	else if (error && error != -ENOENT && error != -ENOTDIR)
-		reply_lookup_error(request->exchange, error);
+		weir_http_file_error(request->exchange, error);
 	else if (request->files->options.listing)
 		weir_http_listing_reply(
 		        request->exchange, directory, request->files->options.hidden);
@@ -196,7 +196,7 @@ static void on_found(struct weir_lookup *lookup, int error, struct weir_file *fi
 {
 	struct file_request *request = request_of(lookup);
 	if (error)
-		reply_lookup_error(request->exchange, error);
+		weir_http_file_error(request->exchange, error);
 	else if (file->kind == WEIR_FILE_DIRECTORY)
 		serve_directory(request, file);
 	else if (weir_http_path_is_directory(request->exchange))

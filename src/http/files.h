@@ -40,7 +40,10 @@ struct file_note *weir_http_file_note(
 void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
         struct file_note *note, bool may_compress, const struct weir_http_mime *sibling_of);
 
-/* Replies with a page that lists the directory. */
+/* Replies that the file or directory cannot be had, by the error that says why. */
+void weir_http_file_error(struct weir_http_exchange *exchange, int error);
+
+/* Replies, now or later, with a page that lists the directory. */
 void weir_http_listing_reply(
         struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden);
 

@@ -1,7 +1,8 @@
 /*
  * A directory as a page: a generator that writes a row an entry, as the entries come from the disk
  * in batches. It holds one batch, so that a directory of 100,000 entries costs what one of ten does
- * and starts arriving at once.
+ * and starts arriving at once. The reply is made with the first batch, so that a directory that
+ * cannot be read has an error for an answer.
  *
  * Up to WEIR_DIRECTORY_SORT_MAX names are sorted; a larger directory comes in its own order.
  */
@@ -32,11 +33,13 @@ enum listing_state {
 
 struct listing {
 	struct weir_directory *directory;
+	struct weir_http_exchange *exchange; /* until it is replied to, with the first batch */
 	struct weir_producer *producer;
 	enum listing_state state;
 	bool hidden;
 	bool waiting; /* for a batch */
 	bool failed;
+	bool ended; /* there are no more batches */
 	const struct weir_directory_entry *entries;
 	size_t count;
 	size_t next;
@@ -47,13 +50,17 @@ struct listing {
 	char path[]; /* decoded, without slashes at its ends */
 };
 
-static void close_listing(void *context, enum weir_close_reason why)
+static void free_listing(struct listing *listing)
 {
-	struct listing *listing = context;
-	(void)why;
 	weir_directory_close(listing->directory);
 	free(listing->text);
 	free(listing);
+}
+
+static void close_listing(void *context, enum weir_close_reason why)
+{
+	(void)why;
+	free_listing(context);
 }
 
 /* -- text ---------------------------------------------------------------------------------------- */
@@ -149,6 +156,26 @@ static bool next_text(struct listing *listing)
 	return true;
 }
 
+static enum weir_more more(void *context, struct weir_output *out);
+
+/* With the first batch, or because there is none. */
+static void reply(struct listing *listing, int error)
+{
+	struct weir_http_exchange *exchange = listing->exchange;
+	listing->exchange = NULL;
+	if (error < 0) {
+		free_listing(listing);
+		weir_http_file_error(exchange, error);
+		return;
+	}
+	struct weir_producer *producer = weir_generator(more, close_listing, listing);
+	if (producer)
+		listing->producer = producer;
+	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/html; charset=utf-8"));
+	weir_http_compress(exchange);
+	weir_http_reply(exchange, 200, producer);
+}
+
 static void on_batch(
         void *context, int error, const struct weir_directory_entry *entries, size_t count)
 {
@@ -158,9 +185,17 @@ static void on_batch(
 	listing->count = count;
 	listing->next = 0;
 	listing->failed = error < 0;
-	if (count == 0)
-		listing->state = LISTING_FOOT;
-	weir_wake(listing->producer);
+	listing->ended = count == 0;
+	if (listing->exchange)
+		reply(listing, error);
+	else
+		weir_wake(listing->producer);
+}
+
+static void read_batch(struct listing *listing)
+{
+	listing->waiting = true;
+	weir_directory_next(listing->directory, on_batch, listing);
 }
 
 static enum weir_more more(void *context, struct weir_output *out)
@@ -176,8 +211,10 @@ static enum weir_more more(void *context, struct weir_output *out)
 		if (listing->waiting)
 			return WEIR_WAIT;
 		if (listing->state == LISTING_ROWS && listing->next == listing->count) {
-			listing->waiting = true;
-			weir_directory_next(listing->directory, on_batch, listing);
+			if (listing->ended)
+				listing->state = LISTING_FOOT;
+			else
+				read_batch(listing);
 			continue;
 		}
 		if (!next_text(listing))
@@ -201,6 +238,7 @@ static struct listing *create(
 		return NULL;
 	}
 	memcpy(listing->path, path.data, path.size);
+	listing->exchange = exchange;
 	listing->hidden = hidden;
 	return listing;
 }
@@ -213,10 +251,5 @@ void weir_http_listing_reply(
 		weir_http_reply_error(exchange, 503);
 		return;
 	}
-	struct weir_producer *producer = weir_generator(more, close_listing, listing);
-	if (producer)
-		listing->producer = producer;
-	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/html; charset=utf-8"));
-	weir_http_compress(exchange);
-	weir_http_reply(exchange, 200, producer);
+	read_batch(listing);
 }

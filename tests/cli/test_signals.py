@@ -43,6 +43,8 @@ def refuses(server):
         socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        pass  # it came while the listener was being closed
     return False
 
 

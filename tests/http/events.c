@@ -1,4 +1,5 @@
 /* Server-sent events: their form, the bound of what waits, and every way in which a stream ends. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <weir/error.h>
 #include <weir/http_events.h>
 #include <weir/limits.h>
+#include "allocation.h"
 #include "web.h"
 
 struct stream {
@@ -181,6 +183,29 @@ static void head_has_no_stream(void **state)
 	stop(&stream);
 }
 
+static void memory_may_be_short(void **state)
+{
+	bool failed = true;
+	for (unsigned good = 0; failed && good < 100; good++) {
+		struct stream stream = {0};
+		start(&stream, *state, "");
+		fail_allocation_after(good, false);
+		assert_true(web_send(&stream.web, stream.fd, GET_1_0, strlen(GET_1_0)));
+		web_turn(&stream.web, 5);
+		int error = stream.events ? say(&stream, "hello") : 0;
+		failed = stop_failing_allocations();
+		assert_true(error == 0 || error == -ENOMEM);
+		bool opened = stream.events;
+		if (opened)
+			weir_http_events_end(stream.events);
+		web_read(&stream.web, stream.fd, NULL);
+		close(stream.fd);
+		web_stop(&stream.web);
+		assert_int_equal(stream.closed, opened);
+	}
+	assert_false(failed);
+}
+
 static int setup(void **state)
 {
 	struct weir_loop *loop;
@@ -205,6 +230,7 @@ int main(void)
 	        cmocka_unit_test(silence_is_kept_alive),
 	        cmocka_unit_test(a_client_that_goes_is_noticed),
 	        cmocka_unit_test(head_has_no_stream),
+	        cmocka_unit_test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

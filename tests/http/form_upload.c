@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "allocation.h"
 #include "upload_tree.h"
 
 #define B "--AaB03x"
@@ -272,6 +273,23 @@ static void files_are_counted(void **state)
 	}
 }
 
+static void memory_may_be_short(void **state)
+{
+	bool failed = true;
+	for (unsigned good = 0; failed && good < 200; good++) {
+		struct upload_tree tree = {0};
+		char request[1024];
+		start(&tree, *state);
+		compose(request, sizeof request, "/", two, "");
+		fail_allocation_after(good, false);
+		upload_tree_ask(&tree, request);
+		failed = stop_failing_allocations();
+		assert_contains(upload_tree_ask(&tree, request), "201 ");
+		upload_tree_stop(&tree);
+	}
+	assert_false(failed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +301,7 @@ int main(void)
 	        cmocka_unit_test(a_client_that_goes_leaves_nothing),
 	        cmocka_unit_test(large_files),
 	        cmocka_unit_test(files_are_counted),
+	        cmocka_unit_test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, upload_tree_setup, upload_tree_teardown);
 }

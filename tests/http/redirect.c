@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/http_redirect.h>
+#include "allocation.h"
 #include "web.h"
 
 static const struct {
@@ -86,6 +87,22 @@ static void too_long_once_it_is_escaped(void **state)
 	web_stop(&web);
 }
 
+static void memory_may_be_short(void **state)
+{
+	static const char request[] = "GET /old/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+	bool failed = true;
+	for (unsigned good = 0; failed && good < 100; good++) {
+		struct web web = {0};
+		web_start(&web, *state, weir_http_redirect("old", "/new", 301));
+		fail_allocation_after(good, false);
+		web_ask(&web, request);
+		failed = stop_failing_allocations();
+		assert_contains(web_ask(&web, request), "Location: /new/a\r\n");
+		web_stop(&web);
+	}
+	assert_false(failed);
+}
+
 static int setup(void **state)
 {
 	struct weir_loop *loop;
@@ -107,6 +124,7 @@ int main(void)
 	        cmocka_unit_test(a_body_is_passed_over),
 	        cmocka_unit_test(asterisk_is_no_path),
 	        cmocka_unit_test(too_long_once_it_is_escaped),
+	        cmocka_unit_test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -15,6 +15,7 @@
 
 #include <weir/http_files.h>
 #include <weir/http_upload.h>
+#include "allocation.h"
 #include "upload_tree.h"
 
 static const struct {
@@ -196,6 +197,26 @@ static void only_below_the_prefix(void **state)
 	upload_tree_stop(&tree);
 }
 
+static void memory_may_be_short(void **state)
+{
+	bool failed = true;
+	for (unsigned good = 0; failed && good < 200; good++) {
+		struct upload_tree tree = {.options = {.put = true, .remove = true}};
+		upload_tree_start(&tree, *state);
+		fail_allocation_after(good, false);
+		upload_tree_ask(&tree, PUT("/file", "3") "If-Match: *\r\n\r\nabc");
+		failed = stop_failing_allocations();
+		assert_true(upload_tree_holds(&tree, "file", "old") ||
+		            upload_tree_holds(&tree, "file", "abc"));
+		fail_allocation_after(good, false);
+		upload_tree_ask(&tree, DELETE("/file") "If-Match: *\r\n\r\n");
+		failed |= stop_failing_allocations();
+		assert_contains(upload_tree_ask(&tree, PUT("/new", "3") "\r\nabc"), "201 ");
+		upload_tree_stop(&tree);
+	}
+	assert_false(failed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +227,7 @@ int main(void)
 	        cmocka_unit_test(two_with_the_same_condition),
 	        cmocka_unit_test(a_client_that_goes_leaves_nothing),
 	        cmocka_unit_test(only_below_the_prefix),
+	        cmocka_unit_test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, upload_tree_setup, upload_tree_teardown);
 }
