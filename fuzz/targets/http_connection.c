@@ -1,0 +1,92 @@
+/* A connection of HTTP as a client sees it: whatever is sent, in whatever reads, the server lives and lets go of it. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/http.h>
+#include <weir/loop.h>
+#include <weir/sources.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct weir_loop *loop;
+static struct weir_http_server *server;
+
+static void on_piece(void *context, struct weir_span bytes)
+{
+	(void)context;
+	if (bytes.size == 0)
+		abort();
+}
+
+static void on_end(void *context, int error)
+{
+	if (error == 0)
+		weir_http_reply_text(context, 200, "text/plain", WEIR_SPAN("received"));
+}
+
+static void handle(void *context, struct weir_http_exchange *exchange)
+{
+	static const struct weir_http_receiver receiver = {on_piece, on_end};
+	(void)context;
+	if (weir_http_has_body(exchange) && weir_http_path(exchange).size % 2) {
+		if (weir_http_receive(exchange, &receiver, exchange, 100) < 0)
+			weir_http_reply_error(exchange, 413);
+	} else {
+		weir_http_reply_text(exchange, 200, "text/plain", weir_http_path(exchange));
+	}
+}
+
+static void start(void)
+{
+	struct weir_http_options options = {0};
+	options.address.v4.sin_family = AF_INET;
+	options.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (weir_loop_create(&loop) < 0)
+		abort();
+	options.sites = weir_http_single_site(weir_http_function("", handle, NULL));
+	if (weir_http_create(loop, &options, &server) < 0)
+		abort();
+}
+
+static void stop(void)
+{
+	weir_http_destroy(server);
+	weir_loop_destroy(loop);
+}
+
+static int connect_to(const struct weir_address *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, &address->any, sizeof address->v4) < 0)
+		abort();
+	return fd;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char bytes[4096];
+	if (!server) {
+		start();
+		atexit(stop);
+	}
+	struct weir_server *listener = weir_http_listener(server);
+	int fd = connect_to(weir_server_address(listener));
+	size_t step = size ? (size_t)data[size - 1] * 16 + 1 : 1;
+	for (size_t at = 0; at < size; at += step) {
+		size_t part = size - at < step ? size - at : step;
+		(void)!send(fd, data + at, part, MSG_NOSIGNAL | MSG_DONTWAIT);
+		weir_loop_turn(loop, 0);
+	}
+	shutdown(fd, SHUT_WR);
+	for (int turns = 0; turns < 1000 && weir_server_channels(listener); turns++) {
+		(void)!recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+		weir_loop_turn(loop, turns < 10 ? 0 : 1);
+	}
+	weir_loop_turn(loop, 0);
+	/* All was sent: so the connection is over. */
+	if (weir_server_channels(listener))
+		abort();
+	close(fd);
+	return 0;
+}
