@@ -13,6 +13,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -96,6 +97,15 @@ class Server:
     def get(self, path, headers=None, port=None):
         return self.request("GET", path, None, headers, port)
 
+    def descriptors(self):
+        """How many it has open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def memory_kb(self):
+        """What it has resident."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+)", status, re.M)[1])
+
     def send_signal(self, number):
         self.process.send_signal(number)
 
@@ -146,19 +156,17 @@ def run(weir_program, tmp_path):
     return run_program
 
 
-@pytest.fixture
-def weir(weir_program, tmp_path_factory):
-    """weir(argument, …) runs `weir serve` with them, on a free port of 127.0.0.1 unless they say
-    where. Every server must have ended, or end now, with exit code 0, unless stop() was called on
-    it before."""
+def serving(weir_program, tmp_path_factory):
+    """What the two fixtures below are made of."""
     servers = []
 
-    def start(*arguments, cwd=None):
+    def start(*arguments, cwd=None, prefix=()):
         arguments = [str(argument) for argument in arguments]
         if not {"--http", "-c", "--config"} & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
         directory = tmp_path_factory.mktemp("weir")
-        server = Server([str(weir_program), "serve", *arguments], directory, cwd or directory)
+        command = [*map(str, prefix), str(weir_program), "serve", *arguments]
+        server = Server(command, directory, cwd or directory)
         servers.append(server)
         return server
 
@@ -167,6 +175,63 @@ def weir(weir_program, tmp_path_factory):
         (server.stop(), server.stderr) for server in servers if server.process.returncode is None
     ]
     assert all(code == 0 for code, _ in codes), codes
+
+
+@pytest.fixture
+def weir(weir_program, tmp_path_factory):
+    """weir(argument, …) runs `weir serve` with them, on a free port of 127.0.0.1 unless they say
+    where; `prefix` is a command that runs it by exec. Every server must have ended, or end now, with
+    exit code 0, unless stop() was called on it before."""
+    yield from serving(weir_program, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def module_weir(weir_program, tmp_path_factory):
+    """The same for all tests of a file."""
+    yield from serving(weir_program, tmp_path_factory)
+
+
+@pytest.fixture
+def configured(weir, tmp_path):
+    """configured(text) serves a weir.yaml of that text, in tmp_path."""
+
+    def start(text, *arguments, **options):
+        config = tmp_path / "weir.yaml"
+        config.write_text("listen: [{http: '127.0.0.1:0'}]\n" + text)
+        return weir("-c", config, *arguments, **options)
+
+    return start
+
+
+@pytest.fixture
+def hostile():
+    """hostile(server), called before a server is attacked: when the test is over, it must answer,
+    have no more descriptors open than it had, and end in order. It is one with one worker; what the
+    test asks for is asked for before, since files stay open for a while."""
+    attacked = []
+
+    def watch(server, *paths):
+        assert "1 worker," in server.stdout
+        for path in ["/", *paths]:
+            server.get(path)
+        attacked.append((server, server.descriptors()))
+        return server
+
+    yield watch
+    for server, before in attacked:
+        assert server.get("/").status < 500
+        wait_for(
+            lambda server=server, before=before: server.descriptors() <= before,
+            what="the end of what was open",
+        )
+        assert server.stop() == 0, server.stderr
+
+
+@pytest.fixture
+def quick_path():
+    """A directory in memory, for what would take long on a disk."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as path:
+        yield Path(path)
 
 
 @pytest.fixture

@@ -29,11 +29,11 @@ WEIR_API int weir_buffer_reserve(struct weir_buffer *buffer, size_t extra, size_
 
 /* Appends; errors as weir_buffer_reserve. */
 WEIR_API int weir_buffer_append(
-	struct weir_buffer *buffer, const void *data, size_t size, size_t limit);
+        struct weir_buffer *buffer, const void *data, size_t size, size_t limit);
 
 /* Appends formatted text (no NUL is counted); errors as weir_buffer_reserve. */
 WEIR_API int weir_buffer_format(struct weir_buffer *buffer, size_t limit, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+        __attribute__((format(printf, 3, 4)));
 
 /* Drops the first `size` bytes; the rest moves to the front. */
 WEIR_API void weir_buffer_consume(struct weir_buffer *buffer, size_t size);

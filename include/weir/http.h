@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include <weir/api.h>
+#include <weir/limits.h>
 #include <weir/http_request.h>
 #include <weir/producer.h>
 #include <weir/server.h>
@@ -36,7 +37,7 @@ struct weir_http_handler_type {
 
 	/* Whether this handler is for the request. NULL: for all. It must not reply. */
 	bool (*match)(
-		const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
+	        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
 
 	/* Replies, or sees to it that a reply will come. */
 	void (*handle)(struct weir_http_handler *handler, struct weir_http_exchange *exchange);
@@ -53,7 +54,8 @@ struct weir_http_handler {
 
 /* -- the request ------------------------------------------------------------------------------- */
 
-WEIR_API const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange);
+WEIR_API const struct weir_http_request *weir_http_request(
+        const struct weir_http_exchange *exchange);
 
 /*
  * The request's path, percent-decoded once and cleaned: no leading '/', no empty, "." or ".."
@@ -83,11 +85,9 @@ WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchan
  */
 WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
 
-#define WEIR_HTTP_SCRATCH 192
-
 /* Hands the exchange to the handlers behind `handler` in the chain, as authentication does that says yes. */
 WEIR_API void weir_http_pass(
-	struct weir_http_handler *handler, struct weir_http_exchange *exchange);
+        struct weir_http_handler *handler, struct weir_http_exchange *exchange);
 
 /* -- the request's body -------------------------------------------------------------------------- */
 
@@ -109,7 +109,7 @@ WEIR_API bool weir_http_has_body(const struct weir_http_exchange *exchange);
  * A body that nobody receives is read and dropped if it is small; else the connection ends.
  */
 WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
-	const struct weir_http_receiver *receiver, void *context, uint64_t max);
+        const struct weir_http_receiver *receiver, void *context, uint64_t max);
 
 /*
  * Receives no more, as when it turns out to be in vain: end() is not called. To be followed by a reply, with which the
@@ -129,14 +129,14 @@ WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
  * Content-Length, Transfer-Encoding, Connection and Date are HTTP's own.
  */
 WEIR_API int weir_http_add_field(
-	struct weir_http_exchange *exchange, const char *name, struct weir_span value);
+        struct weir_http_exchange *exchange, const char *name, struct weir_span value);
 
 /*
  * Whole field lines ("Name: value\r\n…") that are lent, not copied, until `release(context)`, at the end of the exchange.
  * Once an exchange.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-	void (*release)(void *context), void *context);
+        void (*release)(void *context), void *context);
 
 /*
  * Compresses the body on the fly if the client accepts gzip, which is the answer. Says in Vary that
@@ -146,7 +146,7 @@ WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
 
 /* Fields that follow a chunked body; see weir_chunked. */
 WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
-	size_t (*trailers)(void *context, char *text, size_t room), void *context);
+        size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
  * Replies, once. Takes the body in any case; NULL is a constructor's that had no memory, and
@@ -155,14 +155,14 @@ WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
  * 304 send none.
  */
 WEIR_API void weir_http_reply(
-	struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
+        struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
 
 /* Replies without a body. */
 WEIR_API void weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status);
 
 /* A reply of text; `type` is a media type. The text is copied. */
 WEIR_API void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status,
-	const char *type, struct weir_span text);
+        const char *type, struct weir_span text);
 
 /* A small page that says what the status means. */
 WEIR_API void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
@@ -192,13 +192,13 @@ struct weir_http_options {
 	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */
 	struct weir_http_log *log;     /* NULL: none */
 	struct weir_bounds bounds;     /* 0: the defaults */
-	bool shared;		       /* SO_REUSEPORT */
+	bool shared;                   /* SO_REUSEPORT */
 	void (*accept_failed)(void *context, int error);
 	void *context; /* for accept_failed */
 };
 
 WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
-	struct weir_http_server **ret);
+        struct weir_http_server **ret);
 
 /* From the next request on; takes the hold. */
 WEIR_API void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites);
@@ -221,6 +221,6 @@ WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
 
 /* Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is all). Text is borrowed. */
 WEIR_API struct weir_http_handler *weir_http_function(const char *prefix,
-	void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
+        void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
 
 #endif

@@ -14,12 +14,13 @@
 struct weir_tree;
 
 struct weir_http_files_options {
-	const char *index;  /* "index.html"; "" is none. Copied */
-	bool listing;	    /* directories without an index are listed; else 403 */
-	bool hidden;	    /* names that begin with '.' are shown; else 404 */
-	bool compress;	    /* gzip on the fly, for types of text */
-	bool siblings;	    /* "x.gz" is served for "x" to who accepts gzip */
-	const char *fields; /* whole lines added to every reply ("Cache-Control: max-age=60\r\n"), or NULL. Copied */
+	const char *index; /* "index.html"; "" is none. Copied */
+	bool listing;      /* directories without an index are listed; else 403 */
+	bool hidden;       /* names that begin with '.' are shown; else 404 */
+	bool compress;     /* gzip on the fly, for types of text */
+	bool siblings;     /* "x.gz" is served for "x" to who accepts gzip */
+	const char *
+	        fields; /* whole lines added to every reply ("Cache-Control: max-age=60\r\n"), or NULL. Copied */
 };
 
 /* index.html, listing, compression and siblings on, hidden files hidden. */
@@ -30,6 +31,6 @@ WEIR_API struct weir_http_files_options weir_http_files_defaults(void);
  * thread, used by one loop.
  */
 WEIR_API struct weir_http_handler *weir_http_files(
-	struct weir_tree *tree, const struct weir_http_files_options *options);
+        struct weir_tree *tree, const struct weir_http_files_options *options);
 
 #endif

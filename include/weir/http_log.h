@@ -19,7 +19,7 @@ struct weir_loop;
 
 /* Opens for appending. The log is for servers of this loop; several loops may open one path. 0 or a negative errno. */
 WEIR_API int weir_http_log_create(
-	struct weir_loop *loop, const char *path, struct weir_http_log **ret);
+        struct weir_loop *loop, const char *path, struct weir_http_log **ret);
 
 /* Opens the path anew, after it was rotated. 0, or a negative errno: the old file goes on. */
 WEIR_API int weir_http_log_reopen(struct weir_http_log *log);

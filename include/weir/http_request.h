@@ -16,10 +16,8 @@
 #include <stdint.h>
 
 #include <weir/api.h>
+#include <weir/limits.h>
 #include <weir/span.h>
-
-/* More fields than this in one head are answered with 431. */
-#define WEIR_HTTP_FIELDS_MAX 100
 
 /* RFC 9110 9.3 and RFC 5789; OTHER is any other token, see method_name. */
 enum weir_http_method {

@@ -17,8 +17,9 @@
 struct weir_tree;
 
 struct weir_http_upload_options {
-	const char *prefix; /* paths below it only ("" is all), without slashes at its ends. Copied */
-	uint64_t max_size;  /* bytes of one body; 0: WEIR_HTTP_UPLOAD_MAX */
+	const char
+	        *prefix; /* paths below it only ("" is all), without slashes at its ends. Copied */
+	uint64_t max_size; /* bytes of one body; 0: WEIR_HTTP_UPLOAD_MAX */
 	bool put;
 	bool remove; /* DELETE */
 	bool forms;  /* POST of multipart/form-data */

@@ -6,72 +6,94 @@
 #define WEIR_LIMITS_H
 
 /* -- loop -- */
-#define WEIR_EVENTS_PER_WAIT 256     /* descriptors heard of in one wait */
-#define WEIR_WORK_THREADS 4	     /* threads for what blocks, all loops together */
-#define WEIR_WORK_QUEUE_MAX 4096     /* work waiting for a thread */
+#define WEIR_EVENTS_PER_WAIT 256 /* descriptors heard of in one wait */
+#define WEIR_WORK_THREADS 4      /* threads for what blocks, all loops together */
+#define WEIR_WORK_QUEUE_MAX 4096 /* work waiting for a thread */
 
 /* -- input -- */
-#define WEIR_RECEIVE_SIZE (64 * 1024) /* the loop's receive buffer: one read a turn takes this much */
-#define WEIR_DELIMITER_MAX 256	      /* bytes of a delimiter */
-#define WEIR_REQUEST_MAX (64 * 1024)  /* bytes of one whole request (set by the protocol) */
-#define WEIR_BODY_RATE_MIN 4000	      /* bytes a second that streamed input must keep up, after WEIR_REQUEST_MS */
+#define WEIR_RECEIVE_SIZE                                                                          \
+	(64 * 1024)            /* the loop's receive buffer: one read a turn takes this much */
+#define WEIR_DELIMITER_MAX 256 /* bytes of a delimiter */
+#define WEIR_REQUEST_MAX (64 * 1024) /* bytes of one whole request (set by the protocol) */
+#define WEIR_BODY_RATE_MIN                                                                         \
+	4000 /* bytes a second that streamed input must keep up, after WEIR_REQUEST_MS */
 
 /* -- output -- */
-#define WEIR_REPLIES_MAX 128		/* replies open or unsent in a channel; reading stops there (set) */
-#define WEIR_REPLIES_KEPT 256		/* of replies that have gone, the memory a loop keeps for others */
-#define WEIR_OUTPUT_ROOM (72 * 1024)	/* bytes asked of the producers for one send */
-#define WEIR_OUTPUT_PIECES 128		/* pieces in one send */
-#define WEIR_FILE_EXTENT (1024 * 1024)	/* bytes of a file sent by one call */
+#define WEIR_REPLIES_MAX 128  /* replies open or unsent in a channel; reading stops there (set) */
+#define WEIR_REPLIES_KEPT 256 /* of replies that have gone, the memory a loop keeps for others */
+#define WEIR_OUTPUT_ROOM (72 * 1024)    /* bytes asked of the producers for one send */
+#define WEIR_OUTPUT_PIECES 128          /* pieces in one send */
+#define WEIR_FILE_EXTENT (1024 * 1024)  /* bytes of a file sent by one call */
 #define WEIR_WRITE_BUDGET (1024 * 1024) /* bytes sent on one channel in a turn */
-#define WEIR_UNSENT_LOW (16 * 1024)	/* unsent bytes the kernel may hold of a new or stalled reader */
-#define WEIR_UNSENT_HIGH (128 * 1024)	/* … of a reader that has shown to be taking them */
-#define WEIR_UNSENT_FILE (1024 * 1024)	/* … of such a reader and a large file: pages that are cached anyway */
+#define WEIR_UNSENT_LOW                                                                            \
+	(16 * 1024) /* unsent bytes the kernel may hold of a new or stalled reader */
+#define WEIR_UNSENT_HIGH (128 * 1024) /* … of a reader that has shown to be taking them */
+#define WEIR_UNSENT_FILE                                                                           \
+	(1024 * 1024) /* … of such a reader and a large file: pages that are cached anyway */
 #define WEIR_UNSENT_PROVEN (256 * 1024) /* bytes taken that show it */
-#define WEIR_EMPTY_ASKS_MAX 16		/* asks in a row that a producer may answer with nothing */
-#define WEIR_ARENA_KEPT (512 * 1024)	/* scratch that a loop keeps from turn to turn */
+#define WEIR_TRAILERS_MAX 1024          /* bytes of the trailer fields of a chunked reply */
+#define WEIR_EMPTY_ASKS_MAX 16          /* asks in a row that a producer may answer with nothing */
+#define WEIR_ARENA_KEPT (512 * 1024)    /* scratch that a loop keeps from turn to turn */
 
 /* -- server -- */
-#define WEIR_CHANNELS_MAX 16384	       /* channels of one server and loop (set) */
-#define WEIR_BACKLOG 1024	       /* connections the kernel queues for accept */
-#define WEIR_ACCEPTS_PER_TURN 64       /* so that new clients do not starve old ones */
-#define WEIR_ACCEPT_PAUSE_MS 100       /* after EMFILE and its like */
-#define WEIR_IDLE_MS (60 * 1000)       /* nothing asked, nothing answered (set) */
-#define WEIR_REQUEST_MS (30 * 1000)    /* from the first byte of a request to its last (set) */
-#define WEIR_PROGRESS_MS (60 * 1000)   /* no byte taken by the peer, none came that was asked for (set) */
-#define WEIR_DRAIN_MS (30 * 1000)      /* from the wish to stop to the end of what is in flight (set) */
-#define WEIR_LINGER_MS (2 * 1000)      /* after an error reply, reading and dropping what still comes */
-#define WEIR_CONNECT_MS (30 * 1000)    /* an outgoing connection (set) */
+#define WEIR_CHANNELS_MAX 16384     /* channels of one server and loop (set) */
+#define WEIR_BACKLOG 1024           /* connections the kernel queues for accept */
+#define WEIR_ACCEPTS_PER_TURN 64    /* so that new clients do not starve old ones */
+#define WEIR_ACCEPT_PAUSE_MS 100    /* after EMFILE and its like */
+#define WEIR_IDLE_MS (60 * 1000)    /* nothing asked, nothing answered (set) */
+#define WEIR_REQUEST_MS (30 * 1000) /* from the first byte of a request to its last (set) */
+#define WEIR_PROGRESS_MS                                                                           \
+	(60 * 1000) /* no byte taken by the peer, none came that was asked for (set) */
+#define WEIR_DRAIN_MS (30 * 1000) /* from the wish to stop to the end of what is in flight (set) */
+#define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
+#define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection (set) */
 
 /* -- HTTP -- */
-#define WEIR_HTTP_HEAD_MAX (32 * 1024)	       /* bytes of a request head: 431 */
+#define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */
+#define WEIR_HTTP_TARGET_MAX 8000      /* bytes of a request-target: 414 */
+#define WEIR_HTTP_FIELDS_MAX 100       /* fields in a head: 431 */
+#define WEIR_HTTP_EMPTY_LINES_MAX 2    /* empty lines before a request line (RFC 9112 2.2) */
+#define WEIR_HTTP_CHUNK_LINE_MAX                                                                   \
+	256 /* bytes of a chunk's size and extensions: a way to send what does not count */
+#define WEIR_HTTP_RANGES_MAX 16 /* ranges of a request; with more, Range is ignored */
+#define WEIR_HTTP_RANGE_OVERLAPS_MAX                                                               \
+	2 /* overlaps among them: only who wants to keep the server busy has more */
+#define WEIR_HTTP_BASIC_MAX 512                /* bytes of a user's name and password, decoded */
+#define WEIR_HTTP_SCRATCH 192                  /* bytes of an exchange for its handler's own */
 #define WEIR_HTTP_REPLY_FIELDS_MAX (16 * 1024) /* bytes of the fields of a reply */
-#define WEIR_HTTP_DISCARD_MAX (256 * 1024)     /* bytes of a body that nobody wanted, read to keep the connection */
-#define WEIR_HTTP_TRAILER_MAX 4096	       /* bytes of one trailer field of a request */
-#define WEIR_HTTP_TRAILERS_IN_MAX 32	       /* trailer fields of a request */
-#define WEIR_HTTP_GLOB_SIZE (40 * 1024)	       /* pieces in which composed replies leave: what a stalled reader costs */
+#define WEIR_HTTP_DISCARD_MAX                                                                      \
+	(256 * 1024) /* bytes of a body that nobody wanted, read to keep the connection */
+#define WEIR_HTTP_TRAILER_MAX 4096   /* bytes of one trailer field of a request */
+#define WEIR_HTTP_TRAILERS_IN_MAX 32 /* trailer fields of a request */
+#define WEIR_HTTP_GLOB_SIZE                                                                        \
+	(40 * 1024) /* pieces in which composed replies leave: what a stalled reader costs */
 #define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
-#define WEIR_HTTP_EXCHANGES_KEPT 256	       /* exchanges a loop keeps for reuse */
-#define WEIR_HTTP_LOG_QUEUE_MAX (1024 * 1024)  /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
+#define WEIR_HTTP_EXCHANGES_KEPT 256           /* exchanges a loop keeps for reuse */
+#define WEIR_HTTP_LOG_QUEUE_MAX                                                                    \
+	(1024 * 1024) /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
 
 /* -- store -- */
-#define WEIR_PATH_MAX 4096			/* bytes of a path in a tree, its NUL counted */
-#define WEIR_TREE_ENTRIES_MAX 1024		/* paths a tree remembers, a descriptor each (set) */
-#define WEIR_TREE_CONTENT_MAX (16 * 1024 * 1024) /* bytes of small files a tree keeps in memory (set) */
-#define WEIR_TREE_CONTENT_FILE_MAX (32 * 1024)	/* the largest of these (set) */
-#define WEIR_TREE_REVALIDATE_MS 1000		/* how long a path is believed without being walked again (set) */
-#define WEIR_TREE_SETTLE_MS 50			/* changed less than this ago: another change may not show in the times */
-#define WEIR_DIRECTORY_BATCH (32 * 1024)	/* bytes of names read from a directory at once */
-#define WEIR_DIRECTORY_SORT_MAX 2000		/* entries of a directory that can be sorted (set) */
-#define WEIR_UPLOAD_QUEUE (1024 * 1024)		/* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_STALE_S (24 * 60 * 60)	/* a leftover temporary of this age is removed */
-#define WEIR_USERS_MAX 100000			/* users of one file */
-#define WEIR_USERS_FILE_MAX (32 * 1024 * 1024)	/* bytes of it */
-#define WEIR_USER_NAME_MAX 255			/* bytes of a user's name */
-#define WEIR_PASSWORD_MAX 511			/* bytes of a password; crypt(3) takes no more */
-#define WEIR_CHECKS_MAX 64			/* passwords being checked or waiting for it, in the process */
+#define WEIR_PATH_MAX 4096         /* bytes of a path in a tree, its NUL counted */
+#define WEIR_TREE_ENTRIES_MAX 1024 /* paths a tree remembers, a descriptor each (set) */
+#define WEIR_TREE_CONTENT_MAX                                                                      \
+	(16 * 1024 * 1024) /* bytes of small files a tree keeps in memory (set) */
+#define WEIR_TREE_CONTENT_FILE_MAX (32 * 1024) /* the largest of these (set) */
+#define WEIR_TREE_REVALIDATE_MS                                                                    \
+	1000 /* how long a path is believed without being walked again (set) */
+#define WEIR_TREE_SETTLE_MS                                                                        \
+	50 /* changed less than this ago: another change may not show in the times */
+#define WEIR_DIRECTORY_BATCH (32 * 1024)       /* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_SORT_MAX 2000           /* entries of a directory that can be sorted (set) */
+#define WEIR_UPLOAD_QUEUE (1024 * 1024)        /* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_STALE_S (24 * 60 * 60)     /* a leftover temporary of this age is removed */
+#define WEIR_USERS_MAX 100000                  /* users of one file */
+#define WEIR_USERS_FILE_MAX (32 * 1024 * 1024) /* bytes of it */
+#define WEIR_USER_NAME_MAX 255                 /* bytes of a user's name */
+#define WEIR_PASSWORD_MAX 511                  /* bytes of a password; crypt(3) takes no more */
+#define WEIR_CHECKS_MAX 64 /* passwords being checked or waiting for it, in the process */
 #define WEIR_CRYPTS_MAX (WEIR_WORK_THREADS / 2) /* of these, at once on the work pool */
-#define WEIR_VERIFIED_MAX 64			/* right passwords a snapshot remembers */
-#define WEIR_VERIFIED_MS (60 * 1000)		/* … for this long */
+#define WEIR_VERIFIED_MAX 64                    /* right passwords a snapshot remembers */
+#define WEIR_VERIFIED_MS (60 * 1000)            /* … for this long */
 
 #endif

@@ -64,7 +64,7 @@ struct weir_watch {
  * 0 or a negative errno.
  */
 WEIR_API int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd,
-	unsigned events, void (*on_event)(struct weir_watch *watch, unsigned events));
+        unsigned events, void (*on_event)(struct weir_watch *watch, unsigned events));
 
 /* Changes the events. 0 or a negative errno. */
 WEIR_API int weir_watch_change(struct weir_loop *loop, struct weir_watch *watch, unsigned events);
@@ -114,7 +114,7 @@ struct weir_timer {
 
 /* Starts or restarts: on_time is called once, at least `after_ms` from now. */
 WEIR_API void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms,
-	void (*on_time)(struct weir_timer *timer));
+        void (*on_time)(struct weir_timer *timer));
 
 /* Harmless when it is not running. */
 WEIR_API void weir_timer_stop(struct weir_timer *timer);
@@ -138,7 +138,7 @@ struct weir_signals {
  * threads started later inherit that. 0 or a negative errno.
  */
 WEIR_API int weir_signals_start(struct weir_loop *loop, struct weir_signals *signals,
-	const int *list, void (*on_signal)(struct weir_signals *signals, int signal));
+        const int *list, void (*on_signal)(struct weir_signals *signals, int signal));
 
 WEIR_API void weir_signals_stop(struct weir_signals *signals);
 
@@ -157,7 +157,7 @@ struct weir_work {
 
 /* 0; WEIR_E_LIMIT when WEIR_WORK_QUEUE_MAX are waiting already; -ENOMEM, -EAGAIN: no thread. `done` is not called then. */
 WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
-	void (*run)(struct weir_work *work), void (*done)(struct weir_work *work));
+        void (*run)(struct weir_work *work), void (*done)(struct weir_work *work));
 
 /* -- counters -------------------------------------------------------------------------------- */
 

@@ -35,9 +35,9 @@ enum weir_piece_kind {
 
 struct weir_piece {
 	const char *data; /* of memory; NULL for a file */
-	size_t size;	  /* never 0 */
-	off_t offset;	  /* of a file */
-	int fd;		  /* of a file */
+	size_t size;      /* never 0 */
+	off_t offset;     /* of a file */
+	int fd;           /* of a file */
 	enum weir_piece_kind kind;
 };
 
@@ -46,8 +46,8 @@ struct weir_output {
 	struct weir_piece *pieces;
 	unsigned count;
 	unsigned capacity;
-	size_t size; /* bytes in the pieces */
-	size_t room; /* bytes that may still be put */
+	size_t size;      /* bytes in the pieces */
+	size_t room;      /* bytes that may still be put */
 	size_t file_room; /* … of a file, which takes no memory: the larger of the two counts */
 };
 
@@ -87,21 +87,21 @@ WEIR_API size_t weir_output_file(struct weir_output *out, int fd, off_t offset, 
  * stack. It shares the scratch of `outer`. The room is the bytes that the child may put.
  */
 WEIR_API void weir_output_init_inner(struct weir_output *inner, const struct weir_output *outer,
-	struct weir_piece *pieces, unsigned capacity, size_t room);
+        struct weir_piece *pieces, unsigned capacity, size_t room);
 
 /*
  * Puts `size` bytes of a child's piece, from `from` on, as what they are: borrowed stays borrowed,
  * a file stays a file. The bytes taken.
  */
 WEIR_API size_t weir_output_forward(
-	struct weir_output *out, const struct weir_piece *piece, size_t from, size_t size);
+        struct weir_output *out, const struct weir_piece *piece, size_t from, size_t size);
 
 /*
  * The bytes of a piece, for who must look at them: memory as it is; a file's are read into scratch. A
  * file that has become shorter is an error: 0, -EIO (shorter), -ENOMEM, or the errno of pread.
  */
 WEIR_API int weir_output_bytes(
-	struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret);
+        struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret);
 
 /*
  * Copies what is lent, borrowed memory and file extents, from piece number `first` on, into scratch: for a

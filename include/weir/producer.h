@@ -65,14 +65,15 @@ struct weir_producer {
 	const struct weir_producer_type *type;
 	struct weir_producer *parent; /* the wrapper; NULL for the outermost */
 	struct weir_waiter *waiter;   /* of the outermost; NULL before it is queued */
-	uint64_t put;		      /* bytes put so far */
-	uint64_t taken;		      /* of these, bytes known to be taken by whom they were put for */
-	enum weir_more state;	      /* what more answered last */
+	uint64_t put;                 /* bytes put so far */
+	uint64_t taken;       /* of these, bytes known to be taken by whom they were put for */
+	enum weir_more state; /* what more answered last */
 };
 
 /* -- for whoever writes a producer ------------------------------------------------------------- */
 
-WEIR_API void weir_producer_init(struct weir_producer *producer, const struct weir_producer_type *type);
+WEIR_API void weir_producer_init(
+        struct weir_producer *producer, const struct weir_producer_type *type);
 
 /* Says that `child` is wrapped by `parent`, so that a wake of the child reaches the outermost. */
 WEIR_API void weir_producer_adopt(struct weir_producer *parent, struct weir_producer *child);
@@ -116,7 +117,8 @@ WEIR_API int64_t weir_producer_size(const struct weir_producer *producer);
 struct weir_waker;
 
 /* On the producer's loop. NULL without memory. */
-WEIR_API struct weir_waker *weir_waker_create(struct weir_loop *loop, struct weir_producer *producer);
+WEIR_API struct weir_waker *weir_waker_create(
+        struct weir_loop *loop, struct weir_producer *producer);
 /* Any thread. */
 WEIR_API struct weir_waker *weir_waker_hold(struct weir_waker *waker);
 /* Any thread. */

@@ -21,7 +21,7 @@ WEIR_API struct weir_producer *weir_memory_copied(const void *data, size_t size)
 
 /* Formatted text, as a copy of its own. */
 WEIR_API struct weir_producer *weir_memory_format(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
+        __attribute__((format(printf, 1, 2)));
 
 /* Strings up to a NULL, each followed by `ending` ("\r\n"). The array and strings are borrowed. */
 WEIR_API struct weir_producer *weir_lines(const char *const *lines, const char *ending);
@@ -31,7 +31,7 @@ WEIR_API struct weir_producer *weir_lines(const char *const *lines, const char *
  * `release(context)` is called, at the close (NULL: they need no release).
  */
 WEIR_API struct weir_producer *weir_buffers(const struct weir_span *buffers, size_t count,
-	void (*release)(void *context), void *context);
+        void (*release)(void *context), void *context);
 
 /* -- descriptors -- */
 
@@ -55,15 +55,15 @@ WEIR_API struct weir_producer *weir_stream(struct weir_loop *loop, int fd);
  * answer later, return WEIR_WAIT and weir_wake() the producer.
  */
 WEIR_API struct weir_producer *weir_generator(
-	enum weir_more (*more)(void *context, struct weir_output *out),
-	void (*close)(void *context, enum weir_close_reason why), void *context);
+        enum weir_more (*more)(void *context, struct weir_output *out),
+        void (*close)(void *context, enum weir_close_reason why), void *context);
 
 /*
  * `next(context, &item)` gives one item a call, of any size, valid until its next call or the close: WEIR_MORE with an item
  * (which may be empty), WEIR_WAIT, WEIR_DONE or WEIR_FAILED without.
  */
 WEIR_API struct weir_producer *weir_iterator(
-	enum weir_more (*next)(void *context, struct weir_span *ret_item),
-	void (*close)(void *context, enum weir_close_reason why), void *context);
+        enum weir_more (*next)(void *context, struct weir_span *ret_item),
+        void (*close)(void *context, enum weir_close_reason why), void *context);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef WEIR_TRANSFORMERS_H
 #define WEIR_TRANSFORMERS_H
 
+#include <weir/limits.h>
 #include <weir/producer.h>
 #include <weir/span.h>
 
@@ -13,7 +14,8 @@
  * Its children one after the other. Starts with `count` of them (copied from the array); all are
  * closed if there is no memory or if one of them is NULL.
  */
-WEIR_API struct weir_producer *weir_composite(struct weir_producer *const *children, unsigned count);
+WEIR_API struct weir_producer *weir_composite(
+        struct weir_producer *const *children, unsigned count);
 
 /*
  * Gathers what the child yields into pieces of exactly `size` bytes (or of the output's room, when
@@ -27,9 +29,7 @@ WEIR_API struct weir_producer *weir_glob(struct weir_producer *child, size_t siz
  * into `text`, which has so much room; it returns their length. A child that fails ends the output without the last chunk.
  */
 WEIR_API struct weir_producer *weir_chunked(struct weir_producer *child,
-	size_t (*trailers)(void *context, char *text, size_t room), void *context);
-
-#define WEIR_TRAILERS_MAX 1024
+        size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
  * gzip (RFC 1952) or the zlib format (RFC 1950, what HTTP calls "deflate"). Each block of up to 64 KiB is compressed on
@@ -46,17 +46,18 @@ WEIR_API struct weir_producer *weir_deflate(struct weir_producer *child);
  * a match that begins there, as many of the first bytes of `to` are left out. Sizes beyond these give NULL.
  */
 WEIR_API struct weir_producer *weir_escape(struct weir_producer *child, struct weir_span from,
-	struct weir_span to, struct weir_span before);
+        struct weir_span to, struct weir_span before);
 
 /* Every LF without a CR before it becomes CRLF; CRLF stays. */
 WEIR_API struct weir_producer *weir_crlf(struct weir_producer *child);
 
 /* Leaves out the first `skip` bytes, lets the next `size` pass, and is done then. */
-WEIR_API struct weir_producer *weir_limit(struct weir_producer *child, uint64_t skip, uint64_t size);
+WEIR_API struct weir_producer *weir_limit(
+        struct weir_producer *child, uint64_t skip, uint64_t size);
 
 /* At most `bytes_per_second` (at least 1), in bursts of at most `burst` bytes (0: a quarter of a second's worth). */
 WEIR_API struct weir_producer *weir_throttle(
-	struct weir_producer *child, uint64_t bytes_per_second, size_t burst);
+        struct weir_producer *child, uint64_t bytes_per_second, size_t burst);
 
 /*
  * Calls `on_end(context, why, bytes)` once, at the close, with the bytes that were taken: of the outermost
@@ -64,10 +65,10 @@ WEIR_API struct weir_producer *weir_throttle(
  * with WEIR_CLOSE_FAILED, so that it always is called exactly once.
  */
 WEIR_API struct weir_producer *weir_hook(struct weir_producer *child,
-	void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes), void *context);
+        void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes), void *context);
 
 /* Shows every byte that passes to `see(context, bytes)`, in order, exactly once. */
 WEIR_API struct weir_producer *weir_tee(struct weir_producer *child,
-	void (*see)(void *context, struct weir_span bytes), void *context);
+        void (*see)(void *context, struct weir_span bytes), void *context);
 
 #endif

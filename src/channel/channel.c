@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <weir/error.h>
@@ -23,7 +24,7 @@ uint32_t weir_channel_clock(const struct weir_channel *channel)
 bool weir_channel_idle(const struct weir_channel *channel)
 {
 	return !channel->last && !weir_cutter_partial(&channel->cutter) &&
-	       !channel->cutter.streamed && !channel->connecting;
+	       !channel->cutter.streamed && !channel->owed && !channel->connecting;
 }
 
 /* What the state asks of the poller; the call is made only when that changes. */
@@ -44,8 +45,13 @@ static void watch_events(struct weir_channel *channel)
 static bool must_linger(const struct weir_channel *channel)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
-	return !channel->eof && (channel->unread || cutter->kept || cutter->refused ||
-	                                cutter->streamed || cutter->skipping || channel->paused);
+	int waiting = 0; /* bytes in the kernel */
+	if (channel->eof)
+		return false;
+	if (channel->unread || channel->owed || cutter->kept || cutter->refused ||
+	        cutter->streamed || cutter->skipping || channel->paused)
+		return true;
+	return ioctl(channel->watch.fd, FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
 static void end_output(struct weir_channel *channel)
@@ -55,10 +61,11 @@ static void end_output(struct weir_channel *channel)
 	if (error == -EAGAIN)
 		return;
 	if (error < 0 || !must_linger(channel)) {
-		weir_channel_kill(channel, 0, false);
+		weir_channel_kill(channel, channel->error, false);
 		return;
 	}
 	channel->lingering = true;
+	channel->progress_at_ms = weir_channel_clock(channel);
 	weir_cutter_free(&channel->cutter);
 }
 
@@ -69,7 +76,7 @@ static void drop_linger_input(struct weir_channel *channel)
 	                               channel->watch.fd, buffer, WEIR_RECEIVE_SIZE)
 	                     : -ENOMEM;
 	if (got == 0 || (got < 0 && got != -EAGAIN))
-		weir_channel_kill(channel, 0, false);
+		weir_channel_kill(channel, channel->error, false);
 }
 
 static void set_reset(int fd)
@@ -104,7 +111,7 @@ void weir_channel_destroy(struct weir_channel *channel)
 /* Tells once that the queue is empty; the protocol may push again. True if it was told. */
 static bool tell_drained(struct weir_channel *channel)
 {
-	if (channel->last || channel->drain_told || channel->dead)
+	if (channel->last || channel->drain_told || channel->dead || channel->failed)
 		return false;
 	channel->drain_told = true;
 	if (!channel->host->protocol->drained)
@@ -145,9 +152,10 @@ static void process(struct weir_channel *channel, bool readable)
 	}
 	if (!channel->dead)
 		pending = run(channel, weir_span(buffer, received));
-	if (channel->eof && !channel->eof_told && !channel->dead) {
-		weir_input_tell_eof(channel, pending);
-		weir_channel_flush(channel);
+	/* Requests that wait for a place in the queue come before the end. */
+	if (channel->eof && !channel->eof_told && !pending && !channel->dead) {
+		weir_input_tell_eof(channel);
+		run(channel, weir_span(NULL, 0));
 	}
 	if (channel->host->draining && weir_channel_idle(channel))
 		channel->closing = true;
@@ -191,6 +199,10 @@ static int socket_error(int fd)
 static void on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(watch, struct weir_channel, watch);
+	if (channel->dead) {
+		weir_channel_destroy(channel);
+		return;
+	}
 	if (channel->connecting) {
 		int error = socket_error(watch->fd);
 		if (error < 0)
@@ -219,12 +231,11 @@ void weir_channel_start(struct weir_channel *channel)
 	channel->connecting = false;
 	channel->open = true;
 	channel->busy = true;
+	channel->progress_at_ms = weir_channel_clock(channel);
 	int error = host->protocol->open ? host->protocol->open(channel) : 0;
-	channel->busy = false;
 	if (error < 0)
 		weir_channel_kill(channel, error, false);
-	else
-		process(channel, false);
+	process(channel, false);
 }
 
 void weir_channel_kill(struct weir_channel *channel, int error, bool reset)
@@ -241,6 +252,8 @@ void weir_bounds_fill(struct weir_bounds *bounds)
 {
 	if (!bounds->request_max)
 		bounds->request_max = WEIR_REQUEST_MAX;
+	if (bounds->request_max > UINT32_MAX)
+		bounds->request_max = UINT32_MAX; /* the cutter's */
 	if (!bounds->replies_max)
 		bounds->replies_max = WEIR_REPLIES_MAX;
 	if (!bounds->idle_ms)

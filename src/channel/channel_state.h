@@ -88,10 +88,11 @@ struct weir_channel {
 	uint64_t sent; /* bytes taken by the transport */
 
 	uint32_t progress_at_ms; /* the clock's low bits when a byte came or went last */
-	uint32_t request_at_ms;  /* … when the request that is coming in began */
-	int error;               /* what close() will be told */
+	uint32_t
+	        request_at_ms; /* … when the request that is coming in began, moved on as streamed bytes come */
+	int error; /* what close() will be told */
 	struct weir_address peer;
-	uint16_t reply_count;
+	uint32_t reply_count;
 
 	uint8_t events;      /* watched now: enum weir_event */
 	uint8_t unsent : 2;  /* enum unsent */
@@ -110,7 +111,8 @@ struct weir_channel {
 	bool hard_fail : 1;  /* weir_channel_reset_on_failure */
 	bool drain_told : 1; /* drained() was called since the last reply */
 	bool connecting : 1;
-	bool owed : 1; /* weir_channel_set_owed */
+	bool owed : 1;   /* weir_channel_set_owed */
+	bool failed : 1; /* a reply broke off: nothing may follow it */
 };
 
 /* -- channel.c -- */
@@ -139,8 +141,7 @@ bool weir_input_wanted(const struct weir_channel *channel);
 size_t weir_input_receive(struct weir_channel *channel, char *buffer);
 /* Keeps what is left for later. */
 void weir_input_end(struct weir_channel *channel, const struct weir_region *region);
-/* `pending`: there is input that could not be cut yet. */
-void weir_input_tell_eof(struct weir_channel *channel, bool pending);
+void weir_input_tell_eof(struct weir_channel *channel);
 
 /* -- reply.c -- */
 struct weir_reply *weir_reply_first(const struct weir_channel *channel);

@@ -64,7 +64,7 @@ static ssize_t send_pieces(
 		if (put == -EAGAIN || put == -EINTR)
 			put = 0;
 		if (put < 0)
-			return put;
+			return total ? (ssize_t)total : put; /* it will be met again */
 		total += (size_t)put;
 		if ((size_t)put < size)
 			break;
@@ -243,6 +243,7 @@ static bool end_if_failed(struct weir_channel *channel)
 	struct weir_reply *first = weir_reply_first(channel);
 	if (!first || first->state != REPLY_FAILED || channel->remainder)
 		return false;
+	channel->failed = true;
 	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
 	if (channel->hard_fail)
 		weir_channel_kill(channel, -EIO, true);

@@ -26,7 +26,8 @@ static bool on_held(const struct weir_cutter *cutter)
 static void on_request(struct weir_cutter *cutter, struct weir_span request)
 {
 	struct weir_channel *channel = channel_of(cutter);
-	channel->request_at_ms = weir_channel_clock(channel);
+	if (!channel->owed)
+		channel->request_at_ms = weir_channel_clock(channel);
 	weir_loop_counters(channel->host->loop)->requests++;
 	/* The end of a stream is told also when its last piece made the protocol pause. */
 	if (!channel->dead && !channel->closing)
@@ -65,6 +66,18 @@ bool weir_input_wanted(const struct weir_channel *channel)
 	       !channel->connecting;
 }
 
+/* Streamed bytes pay for time, at the lowest rate allowed. Of what is paid ahead no more counts than the other bound allows. */
+static void pay(struct weir_channel *channel, size_t size)
+{
+	uint32_t now = weir_channel_clock(channel);
+	int64_t most = channel->host->bounds.progress_ms;
+	int64_t ahead = (int32_t)(channel->request_at_ms - now);
+	ahead += (int64_t)(size / (WEIR_BODY_RATE_MIN / 1000));
+	if (most > INT32_MAX / 2)
+		most = INT32_MAX / 2;
+	channel->request_at_ms = now + (uint32_t)(ahead < most ? ahead : most);
+}
+
 size_t weir_input_receive(struct weir_channel *channel, char *buffer)
 {
 	struct weir_counters *counters = weir_loop_counters(channel->host->loop);
@@ -74,6 +87,8 @@ size_t weir_input_receive(struct weir_channel *channel, char *buffer)
 	if (got > 0) {
 		counters->bytes_in += (uint64_t)got;
 		channel->progress_at_ms = weir_channel_clock(channel);
+		if (channel->owed || channel->cutter.streamed)
+			pay(channel, (size_t)got);
 		return (size_t)got;
 	}
 	if (got == 0)
@@ -93,17 +108,14 @@ void weir_input_end(struct weir_channel *channel, const struct weir_region *regi
 		weir_cutter_free(cutter);
 		return;
 	}
-	if (began)
+	if (began && !channel->owed)
 		channel->request_at_ms = weir_channel_clock(channel);
 	if (weir_cutter_end(cutter, region) < 0)
 		weir_channel_kill(channel, -ENOMEM, true);
 }
 
-void weir_input_tell_eof(struct weir_channel *channel, bool pending)
+void weir_input_tell_eof(struct weir_channel *channel)
 {
-	/* Requests that wait for a place in the queue come first. */
-	if (pending)
-		return;
 	channel->eof_told = true;
 	if (channel->host->protocol->eof)
 		channel->host->protocol->eof(channel);
@@ -140,8 +152,9 @@ void weir_channel_pause(struct weir_channel *channel)
 
 void weir_channel_set_owed(struct weir_channel *channel, bool owed)
 {
-	if (owed && !channel->owed)
-		channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+	if (owed == channel->owed)
+		return;
+	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
 	channel->owed = owed;
 	weir_channel_schedule(channel);
 }

@@ -154,21 +154,31 @@ void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason w
 			reply->channel = NULL;
 			continue;
 		}
-		close_early(channel, reply, why);
+		if (reply->producer)
+			close_early(channel, reply, why);
 		release(channel->host->loop, reply);
 	}
 }
 
 /* -- what users call --------------------------------------------------------------------------- */
 
+/* Behind a reply that broke off, or behind our end, nothing may be said. */
+static bool takes_replies(const struct weir_channel *channel)
+{
+	return !channel->dead && !channel->failed && !channel->lingering;
+}
+
 int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer)
 {
-	int error = !producer ? -ENOMEM : channel->dead ? WEIR_E_CLOSED : 0;
-	struct weir_reply *reply = error ? NULL : create(channel);
+	struct weir_reply *reply = NULL;
+	if (takes_replies(channel) && producer)
+		reply = create(channel);
 	if (!reply) {
+		int error = takes_replies(channel) ? -ENOMEM : WEIR_E_CLOSED;
 		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
-		weir_channel_kill(channel, -ENOMEM, true);
-		return error ? error : -ENOMEM;
+		if (error == -ENOMEM)
+			weir_channel_kill(channel, error, true);
+		return error;
 	}
 	fill(reply, producer);
 	weir_channel_schedule(channel);
@@ -187,7 +197,7 @@ int weir_channel_push_copy(struct weir_channel *channel, struct weir_span bytes)
 
 struct weir_reply *weir_reply_open(struct weir_channel *channel)
 {
-	return channel->dead ? NULL : create(channel);
+	return takes_replies(channel) ? create(channel) : NULL;
 }
 
 void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer)
@@ -199,6 +209,7 @@ void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer)
 		return;
 	}
 	if (!producer) {
+		reply->state = REPLY_FAILED; /* so that it is freed with the channel */
 		weir_channel_kill(channel, -ENOMEM, true);
 		return;
 	}

@@ -24,27 +24,25 @@ static enum timing timing_of(const struct weir_channel *channel)
 }
 
 /* Milliseconds left; 0 or less: the time has come. */
-static int32_t left_ms(const struct weir_channel *channel, enum timing timing)
+static int64_t left_ms(const struct weir_channel *channel, enum timing timing)
 {
 	const struct weir_bounds *bounds = &channel->host->bounds;
 	uint32_t now = weir_channel_clock(channel);
-	int32_t since_progress = (int32_t)(now - channel->progress_at_ms);
-	int32_t since_request = (int32_t)(now - channel->request_at_ms);
+	int64_t since_progress = now - channel->progress_at_ms;
+	int64_t since_request = (int32_t)(now - channel->request_at_ms);
+	int64_t progress_left = (int64_t)bounds->progress_ms - since_progress;
+	int64_t request_left = (int64_t)bounds->request_ms - since_request;
 	switch (timing) {
 	case TIMING_NONE:
 	case TIMING_OUTPUT:
-		return (int32_t)bounds->progress_ms - since_progress;
+		return progress_left;
 	case TIMING_IDLE:
-		return (int32_t)bounds->idle_ms - since_progress;
+		return (int64_t)bounds->idle_ms - since_progress;
 	case TIMING_REQUEST:
-		return (int32_t)bounds->request_ms - since_request;
-	case TIMING_BODY: {
+		return request_left;
+	case TIMING_BODY:
 		/* Whoever drips bytes to stay alive must at least keep up a lowest rate. */
-		int64_t earned = (int64_t)(channel->cutter.before / (WEIR_BODY_RATE_MIN / 1000));
-		int64_t rate_left = (int64_t)bounds->request_ms + earned - since_request;
-		int32_t left = (int32_t)bounds->progress_ms - since_progress;
-		return rate_left < left ? (int32_t)rate_left : left;
-	}
+		return request_left < progress_left ? request_left : progress_left;
 	case TIMING_LINGER:
 		return WEIR_LINGER_MS - since_progress;
 	case TIMING_CONNECT:
@@ -64,7 +62,8 @@ static void expire(struct weir_channel *channel, enum timing timing)
 	const struct weir_protocol *protocol = channel->host->protocol;
 	weir_loop_counters(channel->host->loop)->timeouts++;
 	if (timing == TIMING_LINGER || timing == TIMING_CONNECT) {
-		weir_channel_kill(channel, timing == TIMING_LINGER ? 0 : -ETIMEDOUT, false);
+		weir_channel_kill(
+		        channel, timing == TIMING_LINGER ? channel->error : -ETIMEDOUT, false);
 		return;
 	}
 	if (protocol->timeout) {
@@ -80,14 +79,14 @@ static void on_time(struct weir_timer *timer)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(timer, struct weir_channel, timer);
 	enum timing timing = timing_of(channel);
-	int32_t left = left_ms(channel, timing);
+	int64_t left = left_ms(channel, timing);
 	if (channel->dead)
 		return;
 	if (left <= 0 && timing != TIMING_NONE)
 		expire(channel, timing);
 	else
 		weir_timer_start(channel->host->loop, timer,
-		        left > 0 ? left : (int32_t)channel->host->bounds.progress_ms, on_time);
+		        left > 0 ? left : channel->host->bounds.progress_ms, on_time);
 }
 
 void weir_channel_arm(struct weir_channel *channel)
@@ -95,6 +94,9 @@ void weir_channel_arm(struct weir_channel *channel)
 	enum timing timing = timing_of(channel);
 	if (weir_timer_running(&channel->timer) && timing == channel->timing)
 		return;
+	/* Until now it was we who were awaited. */
+	if (channel->timing == TIMING_NONE)
+		channel->progress_at_ms = weir_channel_clock(channel);
 	channel->timing = timing & 7;
 	weir_timer_start(channel->host->loop, &channel->timer, left_ms(channel, timing), on_time);
 }

@@ -4,6 +4,7 @@
  * read from a file is in config_file.c.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,17 @@ char *config_copy(struct config *config, const char *text, size_t size)
 	if (copy)
 		memcpy(copy, text, size);
 	return copy;
+}
+
+char *config_path(struct config *config, const char *directory, const char *name)
+{
+	size_t prefix = strlen(directory), size = strlen(name);
+	if (name[0] == '/')
+		return config_copy(config, name, size);
+	char *path = config_alloc(config, prefix + size + 2);
+	if (path)
+		snprintf(path, prefix + size + 2, "%s/%s", directory, name);
+	return path;
 }
 
 void config_site_default(struct config_site *site)

@@ -126,6 +126,9 @@ void config_release(struct config *config);
 void *config_alloc(struct config *config, size_t size);
 char *config_copy(struct config *config, const char *text, size_t size);
 
+/* The path `name` as seen from an absolute directory, as text of the configuration. */
+char *config_path(struct config *config, const char *directory, const char *name);
+
 /* What a site is before the file says anything about it. */
 void config_site_default(struct config_site *site);
 

@@ -59,7 +59,7 @@ static int choose_listeners(struct config *config, const struct options *options
 /* Absolute, so that it stays the same file whatever becomes of the directory we were started in. */
 static int choose_log(struct config *config, const struct options *options)
 {
-	char directory[PATH_MAX], *path;
+	char directory[PATH_MAX];
 	if (!options->access_log_given)
 		return 0;
 	config->access_log = options->access_log;
@@ -71,15 +71,11 @@ static int choose_log(struct config *config, const struct options *options)
 		        weir_error_text(error));
 		return error;
 	}
-	size_t size = strlen(directory) + 1 + strlen(options->access_log);
-	if (!(path = config_alloc(config, size + 1))) {
-		say("out of memory");
-		return -ENOMEM;
-	}
-	strcpy(path, directory);
-	strcat(path, "/");
-	config->access_log = strcat(path, options->access_log);
-	return 0;
+	config->access_log = config_path(config, directory, options->access_log);
+	if (config->access_log)
+		return 0;
+	say("out of memory");
+	return -ENOMEM;
 }
 
 static struct config *read_file(const char *path)

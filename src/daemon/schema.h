@@ -46,11 +46,11 @@ enum key_kind {
 struct key {
 	const char *name; /* NULL ends the table */
 	enum key_kind kind;
-	size_t offset;
-	bool required;
-	uint64_t min; /* of numbers, sizes, durations */
+	uint32_t offset; /* in the struct it is stored in */
+	uint64_t min;    /* of numbers, sizes, durations */
 	uint64_t max;
 	const struct schema *of;
+	bool required;
 };
 
 /* Where reading has got to; one a file. */

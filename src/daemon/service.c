@@ -22,14 +22,15 @@ enum {
 	COMPLAIN_AFTER_MS = 5000
 };
 
-#define FOR_EACH_SERVER(server, service)                                                           \
-	for (struct service_server *server = server_of((service)->servers.next), *next_;           \
-	        &server->link != &(service)->servers && (next_ = server_of(server->link.next), 1); \
-	        server = next_)
-
 static struct service_server *server_of(struct weir_list *link)
 {
 	return WEIR_CONTAINER(link, struct service_server, link);
+}
+
+/* The server behind a link of the list, or behind its head; NULL at the end. */
+static struct service_server *after(struct service *service, struct weir_list *link)
+{
+	return link->next == &service->servers ? NULL : server_of(link->next);
 }
 
 void service_init(struct service *service)
@@ -167,10 +168,11 @@ static void drain_server(struct service_server *server)
 
 static struct service_server *find_server(struct service *service, const struct endpoint *endpoint)
 {
-	FOR_EACH_SERVER(server, service)
-	if (!server->draining && server->endpoint.ordinal == endpoint->ordinal &&
-	        endpoint_same_address(&server->endpoint.wanted, &endpoint->wanted))
-		return server;
+	for (struct service_server *server = after(service, &service->servers); server;
+	        server = after(service, &server->link))
+		if (!server->draining && server->endpoint.ordinal == endpoint->ordinal &&
+		        endpoint_same_address(&server->endpoint.wanted, &endpoint->wanted))
+			return server;
 	return NULL;
 }
 
@@ -204,8 +206,9 @@ static int prepare_servers(struct worker *worker, const struct plan *plan)
 int service_prepare(struct worker *worker, const struct plan *plan)
 {
 	struct service *service = &worker->service;
-	FOR_EACH_SERVER(server, service)
-	server->wanted = server->fresh = false;
+	for (struct service_server *server = after(service, &service->servers); server;
+	        server = after(service, &server->link))
+		server->wanted = server->fresh = false;
 	service->next_sites = plan->sites;
 	int error = prepare_servers(worker, plan);
 	if (error < 0)
@@ -216,8 +219,8 @@ int service_prepare(struct worker *worker, const struct plan *plan)
 void service_commit(struct worker *worker)
 {
 	struct service *service = &worker->service;
-	FOR_EACH_SERVER(server, service)
-	{
+	for (struct service_server *server = after(service, &service->servers); server;
+	        server = after(service, &server->link)) {
 		if (!server->wanted)
 			drain_server(server);
 		else if (!server->fresh)
@@ -230,9 +233,10 @@ void service_commit(struct worker *worker)
 void service_forget(struct worker *worker)
 {
 	struct service *service = &worker->service;
-	FOR_EACH_SERVER(server, service)
-	if (server->fresh)
-		drain_server(server);
+	for (struct service_server *server = after(service, &service->servers); server;
+	        server = after(service, &server->link))
+		if (server->fresh)
+			drain_server(server);
 	sites_release(service->next_sites);
 	service->next_sites = NULL;
 }
@@ -241,16 +245,20 @@ void service_forget(struct worker *worker)
 
 void service_drain(struct worker *worker)
 {
-	FOR_EACH_SERVER(server, &worker->service)
-	drain_server(server);
+	for (struct service_server *server = after(&worker->service, &worker->service.servers);
+	        server; server = after(&worker->service, &server->link))
+		drain_server(server);
 }
 
 void service_reap(struct worker *worker)
 {
 	struct service *service = &worker->service;
-	FOR_EACH_SERVER(server, service)
-	if (server->ended)
-		close_server(server);
+	for (struct service_server *server = after(service, &service->servers), *next; server;
+	        server = next) {
+		next = after(service, &server->link);
+		if (server->ended)
+			close_server(server);
+	}
 	for (struct weir_list *link = service->logs.next, *next; link != &service->logs;
 	        link = next) {
 		next = link->next;
@@ -270,8 +278,14 @@ void service_destroy(struct worker *worker)
 	struct service *service = &worker->service;
 	sites_release(service->next_sites);
 	service->next_sites = NULL;
-	FOR_EACH_SERVER(server, service)
-	close_server(server);
-	while (!weir_list_empty(&service->logs))
-		close_log(WEIR_CONTAINER(service->logs.next, struct log_file, link));
+	for (struct service_server *server = after(service, &service->servers), *next; server;
+	        server = next) {
+		next = after(service, &server->link);
+		close_server(server);
+	}
+	for (struct weir_list *link = service->logs.next, *next; link != &service->logs;
+	        link = next) {
+		next = link->next;
+		close_log(WEIR_CONTAINER(link, struct log_file, link));
+	}
 }

@@ -17,15 +17,10 @@
 
 char *value_path(struct reader *reader, const char *text)
 {
-	size_t prefix = text[0] == '/' ? 0 : strlen(reader->directory) + 1;
-	char *path = schema_alloc(reader, prefix + strlen(text) + 1);
+	char *path = config_path(reader->config, reader->directory, text);
 	if (!path)
-		return NULL;
-	if (prefix) {
-		memcpy(path, reader->directory, prefix - 1);
-		path[prefix - 1] = '/';
-	}
-	return strcpy(path + prefix, text) - prefix;
+		problems_add(reader->problems, (struct place){0}, "out of memory");
+	return path;
 }
 
 static int look_at_directory(const char *path)

@@ -2,9 +2,8 @@
 #ifndef WEIR_HTTP_BASIC_H
 #define WEIR_HTTP_BASIC_H
 
+#include <weir/limits.h>
 #include <weir/span.h>
-
-#define WEIR_HTTP_BASIC_MAX 512
 
 struct weir_http_basic {
 	struct weir_span user;     /* has no ':' and may be empty */

@@ -16,7 +16,7 @@ static void await_line(struct weir_http_exchange *exchange, enum body_state stat
 {
 	exchange->body_state = state;
 	weir_channel_set_request_max(exchange->channel,
-		state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
+	        state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
 	weir_channel_await(exchange->channel, weir_until_line_end());
 }
 
@@ -194,7 +194,7 @@ bool weir_http_has_body(const struct weir_http_exchange *exchange)
 }
 
 int weir_http_receive(struct weir_http_exchange *exchange,
-	const struct weir_http_receiver *receiver, void *context, uint64_t max)
+        const struct weir_http_receiver *receiver, void *context, uint64_t max)
 {
 	if (exchange->request->length > max)
 		return WEIR_E_LIMIT;

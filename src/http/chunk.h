@@ -10,11 +10,7 @@
 #define WEIR_HTTP_CHUNK_H
 
 #include <weir/http_request.h>
-
-/*
- * A chunk line longer than this is refused: extensions are a way to send bytes that do not count.
- */
-#define WEIR_HTTP_CHUNK_LINE_MAX 256
+#include <weir/limits.h>
 
 /*
  * The size of a chunk: 1 to 16 hexadecimal digits, at most 2^63-1. Extensions must be well-formed,

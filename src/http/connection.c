@@ -27,7 +27,7 @@ _Static_assert(sizeof(struct weir_http_head_scan) <= sizeof(uint32_t), "must fit
 
 /* Ends at the empty line, and says early what can be no head or is too large a one. */
 static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_span data,
-	size_t seen, uint64_t before, struct weir_cut *ret)
+        size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	struct http_loop *shared = (struct http_loop *)terminator->context;
 	struct weir_http_head_scan scan;
@@ -54,8 +54,7 @@ static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_
 static void await_head(struct weir_channel *channel, struct http_loop *shared)
 {
 	static const struct weir_terminator_type type = {"http-head", scan_head};
-	weir_channel_await(
-		channel, (struct weir_terminator){.type = &type, .context = shared});
+	weir_channel_await(channel, (struct weir_terminator){.type = &type, .context = shared});
 }
 
 /* -- the protocol ------------------------------------------------------------------------------- */
@@ -99,7 +98,7 @@ static int clean_path(struct weir_http_exchange *exchange)
 	if (raw.size == 0 || raw.data[0] != '/')
 		return 0;
 	return weir_http_path_clean(
-		raw, exchange->shared->path, sizeof exchange->shared->path, &exchange->path);
+	        raw, exchange->shared->path, sizeof exchange->shared->path, &exchange->path);
 }
 
 static void handle(struct weir_http_exchange *exchange, struct weir_span head)
@@ -217,12 +216,12 @@ static void on_close(struct weir_channel *channel, int error)
 }
 
 const struct weir_protocol weir_http_protocol = {
-	.name = "http",
-	.open = on_open,
-	.request = on_request,
-	.piece = on_piece,
-	.overflow = on_overflow,
-	.eof = on_eof,
-	.timeout = on_timeout,
-	.close = on_close,
+        .name = "http",
+        .open = on_open,
+        .request = on_request,
+        .piece = on_piece,
+        .overflow = on_overflow,
+        .eof = on_eof,
+        .timeout = on_timeout,
+        .close = on_close,
 };

@@ -59,7 +59,7 @@ static struct weir_http_exchange *take_free(struct http_loop *shared)
 	shared->free_count--;
 	/* Everything but the memory of its buffers. */
 	struct weir_buffer fields = exchange->fields, user = exchange->user,
-			   log_line = exchange->log_line;
+	                   log_line = exchange->log_line;
 	fields.size = user.size = log_line.size = 0;
 	memset(exchange, 0, offsetof(struct weir_http_exchange, scratch));
 	exchange->fields = fields;
@@ -69,7 +69,7 @@ static struct weir_http_exchange *take_free(struct http_loop *shared)
 }
 
 struct weir_http_exchange *weir_http_exchange_create(
-	struct weir_http_server *server, struct weir_channel *channel)
+        struct weir_http_server *server, struct weir_channel *channel)
 {
 	struct weir_http_exchange *exchange = take_free(server->shared);
 	if (!exchange) {
@@ -106,7 +106,7 @@ void weir_http_exchange_settle(struct weir_http_exchange *exchange)
 {
 	struct http_loop *shared = exchange->shared;
 	if (!exchange->finished || !exchange->replied || exchange->handling ||
-		exchange->body_state != BODY_NONE)
+	        exchange->body_state != BODY_NONE)
 		return;
 	if (exchange->release_lent)
 		exchange->release_lent(exchange->lent_context);
@@ -126,7 +126,7 @@ void weir_http_exchange_settle(struct weir_http_exchange *exchange)
 static struct weir_http_request *copy_request(const struct weir_http_request *request)
 {
 	size_t size = offsetof(struct weir_http_request, fields) +
-		      request->field_count * sizeof request->fields[0];
+	              request->field_count * sizeof request->fields[0];
 	struct weir_http_request *copy = malloc(size);
 	if (copy)
 		memcpy(copy, request, size);
@@ -220,7 +220,7 @@ void weir_http_pass(struct weir_http_handler *handler, struct weir_http_exchange
 /* -- the reply ----------------------------------------------------------------------------------- */
 
 int weir_http_add_field(
-	struct weir_http_exchange *exchange, const char *name, struct weir_span value)
+        struct weir_http_exchange *exchange, const char *name, struct weir_span value)
 {
 	if (weir_http_run(value, WEIR_HTTP_VCHAR) < value.size)
 		return WEIR_E_SYNTAX;
@@ -237,7 +237,7 @@ int weir_http_add_field(
 }
 
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-	void (*release)(void *context), void *context)
+        void (*release)(void *context), void *context)
 {
 	exchange->lent = lines;
 	exchange->release_lent = release;
@@ -248,14 +248,14 @@ bool weir_http_compress(struct weir_http_exchange *exchange)
 {
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
 	if (weir_http_accept_coding(exchange->request) != WEIR_HTTP_GZIP ||
-		weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) < 0)
+	        weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) < 0)
 		return false;
 	exchange->compress = true;
 	return true;
 }
 
 void weir_http_set_trailers(struct weir_http_exchange *exchange,
-	size_t (*trailers)(void *context, char *text, size_t room), void *context)
+        size_t (*trailers)(void *context, char *text, size_t room), void *context)
 {
 	exchange->trailers = trailers;
 	exchange->trailers_context = context;
@@ -318,7 +318,7 @@ static bool sends_no_body(const struct weir_http_exchange *exchange, unsigned st
 }
 
 void weir_http_reply(
-	struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
+        struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
 {
 	if (body)
 		body = frame(exchange, body);
@@ -348,7 +348,7 @@ void weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
 }
 
 void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status, const char *type,
-	struct weir_span text)
+        struct weir_span text)
 {
 	weir_http_add_field(exchange, "Content-Type", weir_span_of(type));
 	weir_http_reply(exchange, status, weir_memory_copied(text.data, text.size));
@@ -359,9 +359,9 @@ void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
 	struct weir_span reason = weir_http_status_reason((int)status);
 	char page[512];
 	int size = snprintf(page, sizeof page,
-		"<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%u %.*s</title></head>"
-		"<body><h1>%u %.*s</h1></body></html>\n",
-		status, (int)reason.size, reason.data, status, (int)reason.size, reason.data);
-	weir_http_reply_text(exchange, status, "text/html; charset=utf-8",
-		weir_span(page, (size_t)size));
+	        "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%u %.*s</title></head>"
+	        "<body><h1>%u %.*s</h1></body></html>\n",
+	        status, (int)reason.size, reason.data, status, (int)reason.size, reason.data);
+	weir_http_reply_text(
+	        exchange, status, "text/html; charset=utf-8", weir_span(page, (size_t)size));
 }

@@ -9,7 +9,7 @@
 #include "files.h"
 
 struct file_note *weir_http_file_note(
-	struct weir_file *file, struct weir_span path, const char *site_fields)
+        struct weir_file *file, struct weir_span path, const char *site_fields)
 {
 	if (file->note)
 		return file->note;
@@ -19,7 +19,7 @@ struct file_note *weir_http_file_note(
 	size_t etag_size = weir_http_etag_format(file, etag);
 	weir_http_date_format(file->mtime.tv_sec, date);
 	size_t capacity = 128 + strlen(mime->type) + etag_size + sizeof date +
-			  (site_fields ? strlen(site_fields) : 0);
+	                  (site_fields ? strlen(site_fields) : 0);
 	struct file_note *note = malloc(sizeof *note + capacity);
 	if (!note)
 		return NULL;
@@ -29,11 +29,12 @@ struct file_note *weir_http_file_note(
 	memcpy(note->weak_etag + 2, etag, etag_size);
 	note->etag_size = etag_size;
 	note->type_size =
-		(size_t)snprintf(note->lines, capacity, "Content-Type: %s\r\n", mime->type);
-	note->plain_size = note->type_size +
-			   (size_t)snprintf(note->lines + note->type_size, capacity - note->type_size,
-				   "ETag: %.*s\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n%s",
-				   (int)etag_size, etag, date, site_fields ? site_fields : "");
+	        (size_t)snprintf(note->lines, capacity, "Content-Type: %s\r\n", mime->type);
+	note->plain_size =
+	        note->type_size +
+	        (size_t)snprintf(note->lines + note->type_size, capacity - note->type_size,
+	                "ETag: %.*s\r\nLast-Modified: %s\r\nAccept-Ranges: bytes\r\n%s",
+	                (int)etag_size, etag, date, site_fields ? site_fields : "");
 	file->note = note;
 	file->free_note = free;
 	return note;

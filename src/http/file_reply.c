@@ -18,7 +18,9 @@
 #include "range.h"
 
 /* Smaller bodies are not worth compressing: one packet takes them as they are. */
-enum { COMPRESS_MIN = 256 };
+enum {
+	COMPRESS_MIN = 256
+};
 
 static void release_file(void *context)
 {
@@ -35,11 +37,11 @@ static struct weir_producer *extent(struct weir_file *file, uint64_t offset, uin
 /* -- ranges ------------------------------------------------------------------------------------- */
 
 static void add_content_range(
-	struct weir_http_exchange *exchange, const struct weir_http_range *range, uint64_t size)
+        struct weir_http_exchange *exchange, const struct weir_http_range *range, uint64_t size)
 {
 	char text[80];
 	int length = snprintf(text, sizeof text, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64,
-		range->offset, range->offset + range->size - 1, size);
+	        range->offset, range->offset + range->size - 1, size);
 	weir_http_add_field(exchange, "Content-Range", weir_span(text, (size_t)length));
 }
 
@@ -53,17 +55,17 @@ static void reply_unsatisfiable(struct weir_http_exchange *exchange, uint64_t si
 
 /* Several ranges go as parts (RFC 9110 14.6); the boundary need only not be in a part's head. */
 static struct weir_producer *parts(struct weir_file *file, const struct weir_http_mime *mime,
-	const struct weir_http_ranges *ranges, const char *boundary)
+        const struct weir_http_ranges *ranges, const char *boundary)
 {
 	struct weir_producer *children[2 * WEIR_HTTP_RANGES_MAX + 1];
 	unsigned count = 0;
 	for (unsigned i = 0; i < ranges->count; i++) {
 		const struct weir_http_range *range = &ranges->ranges[i];
 		children[count++] = weir_memory_format(
-			"\r\n--%s\r\nContent-Type: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64
-			"/%" PRIu64 "\r\n\r\n",
-			boundary, mime->type, range->offset, range->offset + range->size - 1,
-			file->size);
+		        "\r\n--%s\r\nContent-Type: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64
+		        "/%" PRIu64 "\r\n\r\n",
+		        boundary, mime->type, range->offset, range->offset + range->size - 1,
+		        file->size);
 		children[count++] = extent(file, range->offset, range->size);
 	}
 	children[count++] = weir_memory_format("\r\n--%s--\r\n", boundary);
@@ -71,7 +73,7 @@ static struct weir_producer *parts(struct weir_file *file, const struct weir_htt
 }
 
 static void reply_ranges(struct weir_http_exchange *exchange, struct weir_file *file,
-	const struct file_note *note, const struct weir_http_ranges *ranges)
+        const struct file_note *note, const struct weir_http_ranges *ranges)
 {
 	const struct weir_http_range *first = &ranges->ranges[0];
 	char type[80];
@@ -82,29 +84,29 @@ static void reply_ranges(struct weir_http_exchange *exchange, struct weir_file *
 		return;
 	}
 	snprintf(boundary, sizeof boundary, "weir-%016" PRIx64,
-		(uint64_t)weir_loop_now_ms(weir_http_loop(exchange)) * UINT64_C(0x9e3779b97f4a7c15) +
-			file->size);
+	        (uint64_t)weir_loop_now_ms(weir_http_loop(exchange)) *
+	                        UINT64_C(0x9e3779b97f4a7c15) +
+	                file->size);
 	int length = snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", boundary);
 	/* The lent lines start with the file's own type, which now is that of the parts. */
 	weir_http_lend_fields(exchange,
-		weir_span(note->lines + note->type_size, note->plain_size - note->type_size),
-		release_file, file);
+	        weir_span(note->lines + note->type_size, note->plain_size - note->type_size),
+	        release_file, file);
 	weir_http_add_field(exchange, "Content-Type", weir_span(type, (size_t)length));
 	weir_http_reply(exchange, 206, parts(file, note->mime, ranges, boundary));
 }
 
 /* True when the request asks for ranges and they were replied to. */
 static bool replied_ranges(struct weir_http_exchange *exchange, struct weir_file *file,
-	const struct file_note *note, const struct weir_http_validators *validators)
+        const struct file_note *note, const struct weir_http_validators *validators)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	struct weir_http_ranges ranges;
-	if (!request->first[WEIR_HTTP_RANGE] ||
-		!weir_http_range_applies(
-			request, validators, weir_loop_wall_s(weir_http_loop(exchange))))
+	if (!request->first[WEIR_HTTP_RANGE] || !weir_http_range_applies(request, validators,
+	                                                weir_loop_wall_s(weir_http_loop(exchange))))
 		return false;
 	switch (weir_http_range_parse(
-		weir_http_request_known(request, WEIR_HTTP_RANGE), file->size, &ranges)) {
+	        weir_http_request_known(request, WEIR_HTTP_RANGE), file->size, &ranges)) {
 	case WEIR_HTTP_RANGE_IGNORED:
 		return false;
 	case WEIR_HTTP_RANGE_UNSATISFIABLE:
@@ -129,21 +131,20 @@ static bool is_conditional(const struct weir_http_request *request)
 /* Fields for a body that is compressed now: its tag is a weak one, since its bytes are not the file's. */
 static void add_weak_fields(struct weir_http_exchange *exchange, const struct file_note *note)
 {
-	weir_http_add_field(
-		exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
+	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
 }
 
 /* Decides how it is coded, adds the fields, and tells the validators of the result. */
 static struct weir_http_validators prepare(struct weir_http_exchange *exchange,
-	struct weir_file *file, struct file_note *note, bool may_compress,
-	const struct weir_http_mime *sibling_of)
+        struct weir_file *file, struct file_note *note, bool may_compress,
+        const struct weir_http_mime *sibling_of)
 {
 	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
 	struct weir_http_validators validators = {
-		.exists = true,
-		.has_modified = note->modified_s < now,
-		.modified = note->modified_s,
-		.etag = weir_span(note->weak_etag + 2, note->etag_size),
+	        .exists = true,
+	        .has_modified = note->modified_s < now,
+	        .modified = note->modified_s,
+	        .etag = weir_span(note->weak_etag + 2, note->etag_size),
 	};
 	struct weir_span lines = weir_span(note->lines, note->plain_size);
 	if (sibling_of) {
@@ -152,7 +153,7 @@ static struct weir_http_validators prepare(struct weir_http_exchange *exchange,
 		weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip"));
 		weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
 	} else if (may_compress && note->mime->compressible && file->size >= COMPRESS_MIN &&
-		   weir_http_compress(exchange)) {
+	           weir_http_compress(exchange)) {
 		lines = weir_span(note->lines, note->type_size);
 		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
 		add_weak_fields(exchange, note);
@@ -162,15 +163,15 @@ static struct weir_http_validators prepare(struct weir_http_exchange *exchange,
 }
 
 void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
-	struct file_note *note, bool may_compress, const struct weir_http_mime *sibling_of)
+        struct file_note *note, bool may_compress, const struct weir_http_mime *sibling_of)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	bool ranged = request->first[WEIR_HTTP_RANGE];
 	struct weir_http_validators validators =
-		prepare(exchange, file, note, may_compress && !ranged, sibling_of);
+	        prepare(exchange, file, note, may_compress && !ranged, sibling_of);
 	if (is_conditional(request)) {
-		int status = weir_http_conditional_check(request, &validators,
-			weir_loop_wall_s(weir_http_loop(exchange)));
+		int status = weir_http_conditional_check(
+		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
 		if (status) {
 			weir_http_reply_empty(exchange, (unsigned)status);
 			return;

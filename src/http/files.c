@@ -39,7 +39,7 @@ static struct file_request *request_of(struct weir_lookup *lookup)
 	return WEIR_CONTAINER(lookup, struct file_request, lookup);
 }
 
-static void reply_lookup_error(struct weir_http_exchange *exchange, int error)
+void weir_http_file_error(struct weir_http_exchange *exchange, int error)
 {
 	unsigned status = 500;
 	switch (error) {
@@ -79,11 +79,11 @@ static void reply_file(struct file_request *request, struct weir_file *file, str
 
 /* The path of what is being served: the request's, or the index of its directory. */
 static size_t served_path(
-	const struct file_request *request, char *path, size_t room, bool index, const char *suffix)
+        const struct file_request *request, char *path, size_t room, bool index, const char *suffix)
 {
 	struct weir_span base = weir_http_path(request->exchange);
 	int size = snprintf(path, room, "%.*s%s%s%s", (int)base.size, base.data,
-		index && base.size ? "/" : "", index ? request->files->options.index : "", suffix);
+	        index && base.size ? "/" : "", index ? request->files->options.index : "", suffix);
 	return size > 0 && (size_t)size < room ? (size_t)size : 0;
 }
 
@@ -102,9 +102,9 @@ static void on_sibling(struct weir_lookup *lookup, int error, struct weir_file *
 	size_t size = served_path(request, path, sizeof path, is_index(request), "");
 	/* An older sibling is what somebody forgot to make anew. */
 	if (error == 0 && sibling->kind == WEIR_FILE_REGULAR &&
-		sibling->mtime.tv_sec >= file->mtime.tv_sec) {
+	        sibling->mtime.tv_sec >= file->mtime.tv_sec) {
 		struct file_note *note =
-			weir_http_file_note(sibling, WEIR_SPAN("x.gz"), options->fields);
+		        weir_http_file_note(sibling, WEIR_SPAN("x.gz"), options->fields);
 		const struct weir_http_mime *mime = weir_http_mime_find(weir_span(path, size));
 		if (note)
 			weir_http_file_reply(request->exchange, sibling, note, false, mime);
@@ -122,12 +122,12 @@ static void serve(struct file_request *request, struct weir_file *file, bool ind
 	char path[WEIR_PATH_MAX];
 	struct weir_span name = weir_http_path(request->exchange);
 	bool accepts_gzip = head->first[WEIR_HTTP_ACCEPT_ENCODING] &&
-			    weir_http_accept_coding(head) == WEIR_HTTP_GZIP;
+	                    weir_http_accept_coding(head) == WEIR_HTTP_GZIP;
 	if (index)
 		name = weir_span(path, served_path(request, path, sizeof path, true, ""));
 	if (!request->files->options.siblings || !accepts_gzip ||
-		!weir_http_mime_find(name)->compressible ||
-		!served_path(request, path, sizeof path, index, ".gz")) {
+	        !weir_http_mime_find(name)->compressible ||
+	        !served_path(request, path, sizeof path, index, ".gz")) {
 		reply_file(request, file, name);
 		return;
 	}
@@ -143,8 +143,8 @@ static void redirect_to_slash(struct weir_http_exchange *exchange)
 	const struct weir_http_request *request = weir_http_request(exchange);
 	char location[WEIR_PATH_MAX * 3];
 	int size = snprintf(location, sizeof location, "%.*s/%s%.*s", (int)request->path.size,
-		request->path.data, request->has_query ? "?" : "", (int)request->query.size,
-		request->query.data ? request->query.data : "");
+	        request->path.data, request->has_query ? "?" : "", (int)request->query.size,
+	        request->query.data ? request->query.data : "");
 	/* "//host" would be another site. */
 	const char *start = location;
 	while (start[0] == '/' && start[1] == '/')
@@ -164,10 +164,10 @@ static void on_index(struct weir_lookup *lookup, int error, struct weir_file *fi
 	if (error == 0 && file->kind == WEIR_FILE_REGULAR)
 		serve(request, file, true);
 	else if (error && error != -ENOENT && error != -ENOTDIR)
-		reply_lookup_error(request->exchange, error);
+		weir_http_file_error(request->exchange, error);
 	else if (request->files->options.listing)
 		weir_http_listing_reply(
-			request->exchange, directory, request->files->options.hidden);
+		        request->exchange, directory, request->files->options.hidden);
 	else
 		weir_http_reply_error(request->exchange, 403);
 	weir_file_release(directory);
@@ -196,7 +196,7 @@ static void on_found(struct weir_lookup *lookup, int error, struct weir_file *fi
 {
 	struct file_request *request = request_of(lookup);
 	if (error)
-		reply_lookup_error(request->exchange, error);
+		weir_http_file_error(request->exchange, error);
 	else if (file->kind == WEIR_FILE_DIRECTORY)
 		serve_directory(request, file);
 	else if (weir_http_path_is_directory(request->exchange))
@@ -236,8 +236,7 @@ static void handle(struct weir_http_handler *handler, struct weir_http_exchange 
 	}
 	request->files = files;
 	request->exchange = exchange;
-	weir_tree_lookup(
-		files->tree, &request->lookup, weir_http_path(exchange).data, on_found);
+	weir_tree_lookup(files->tree, &request->lookup, weir_http_path(exchange).data, on_found);
 }
 
 static void destroy(struct weir_http_handler *handler)
@@ -252,10 +251,10 @@ static void destroy(struct weir_http_handler *handler)
 struct weir_http_files_options weir_http_files_defaults(void)
 {
 	return (struct weir_http_files_options){
-		.index = "index.html",
-		.listing = true,
-		.compress = true,
-		.siblings = true,
+	        .index = "index.html",
+	        .listing = true,
+	        .compress = true,
+	        .siblings = true,
 	};
 }
 
@@ -267,7 +266,7 @@ static char *copy_text(const char *text)
 }
 
 struct weir_http_handler *weir_http_files(
-	struct weir_tree *tree, const struct weir_http_files_options *options)
+        struct weir_tree *tree, const struct weir_http_files_options *options)
 {
 	static const struct weir_http_handler_type type = {"files", NULL, handle, destroy};
 	struct files *files = calloc(1, sizeof *files);

@@ -30,7 +30,7 @@ struct file_note {
 
 /* Made at first use and kept with the file. `path` tells the type. NULL without memory. */
 struct file_note *weir_http_file_note(
-	struct weir_file *file, struct weir_span path, const char *site_fields);
+        struct weir_file *file, struct weir_span path, const char *site_fields);
 
 /*
  * Replies with the regular file, held by the exchange until it ends; compressed on the fly where
@@ -38,10 +38,13 @@ struct file_note *weir_http_file_note(
  * form of, else NULL.
  */
 void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
-	struct file_note *note, bool may_compress, const struct weir_http_mime *sibling_of);
+        struct file_note *note, bool may_compress, const struct weir_http_mime *sibling_of);
 
-/* Replies with a page that lists the directory. */
+/* Replies that the file or directory cannot be had, by the error that says why. */
+void weir_http_file_error(struct weir_http_exchange *exchange, int error);
+
+/* Replies, now or later, with a page that lists the directory. */
 void weir_http_listing_reply(
-	struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden);
+        struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden);
 
 #endif

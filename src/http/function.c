@@ -11,7 +11,8 @@ struct function {
 	void *context;
 };
 
-static bool match(const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
+static bool match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
 {
 	const struct function *function = WEIR_CONTAINER(handler, struct function, handler);
 	return weir_span_starts(weir_http_path(exchange), function->prefix);
@@ -29,7 +30,7 @@ static void destroy(struct weir_http_handler *handler)
 }
 
 struct weir_http_handler *weir_http_function(const char *prefix,
-	void (*handle_exchange)(void *context, struct weir_http_exchange *exchange), void *context)
+        void (*handle_exchange)(void *context, struct weir_http_exchange *exchange), void *context)
 {
 	static const struct weir_http_handler_type type = {"function", match, handle, destroy};
 	struct function *function = calloc(1, sizeof *function);

@@ -3,12 +3,7 @@
 #define WEIR_HTTP_HEAD_H
 
 #include <weir/http_request.h>
-
-/* A longer request-target is answered with 414. */
-#define WEIR_HTTP_TARGET_MAX 8000
-
-/* Empty lines that may stand before the request line (RFC 9112 2.2). */
-#define WEIR_HTTP_EMPTY_LINES_MAX 2
+#include <weir/limits.h>
 
 /*
  * Takes a complete head apart: all up to and including the CRLF CRLF that ends it, and nothing

@@ -1,7 +1,8 @@
 /*
  * A directory as a page: a generator that writes a row an entry, as the entries come from the disk
  * in batches. It holds one batch, so that a directory of 100,000 entries costs what one of ten does
- * and starts arriving at once.
+ * and starts arriving at once. The reply is made with the first batch, so that a directory that
+ * cannot be read has an error for an answer.
  *
  * Up to WEIR_DIRECTORY_SORT_MAX names are sorted; a larger directory comes in its own order.
  */
@@ -17,17 +18,28 @@
 #include "files.h"
 
 /* The longest name there is, with every byte escaped, twice, and what stands around it. */
-enum { NAME_MAX_SIZE = 256, ROW_MAX = NAME_MAX_SIZE * (6 + 3) + 256, HEAD_FRAME_MAX = 1536 };
+enum {
+	NAME_MAX_SIZE = 256,
+	ROW_MAX = NAME_MAX_SIZE * (6 + 3) + 256,
+	HEAD_FRAME_MAX = 1536
+};
 
-enum listing_state { LISTING_HEAD, LISTING_ROWS, LISTING_FOOT, LISTING_END };
+enum listing_state {
+	LISTING_HEAD,
+	LISTING_ROWS,
+	LISTING_FOOT,
+	LISTING_END
+};
 
 struct listing {
 	struct weir_directory *directory;
+	struct weir_http_exchange *exchange; /* until it is replied to, with the first batch */
 	struct weir_producer *producer;
 	enum listing_state state;
 	bool hidden;
 	bool waiting; /* for a batch */
 	bool failed;
+	bool ended; /* there are no more batches */
 	const struct weir_directory_entry *entries;
 	size_t count;
 	size_t next;
@@ -38,13 +50,17 @@ struct listing {
 	char path[]; /* decoded, without slashes at its ends */
 };
 
-static void close_listing(void *context, enum weir_close_reason why)
+static void free_listing(struct listing *listing)
 {
-	struct listing *listing = context;
-	(void)why;
 	weir_directory_close(listing->directory);
 	free(listing->text);
 	free(listing);
+}
+
+static void close_listing(void *context, enum weir_close_reason why)
+{
+	(void)why;
+	free_listing(context);
 }
 
 /* -- text ---------------------------------------------------------------------------------------- */
@@ -57,21 +73,21 @@ static size_t format_head(const struct listing *listing, char *text, size_t room
 	if (title)
 		weir_http_escape_html(path, title, path.size * 6, &size);
 	int put = snprintf(text, room,
-		"<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-		"<meta name=\"viewport\" content=\"width=device-width\">"
-		"<title>/%.*s</title>\n<style>"
-		"body{font:16px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;"
-		"color:#1b2a33;background:#fbfcfc}"
-		"h1{font-size:1.3em;font-weight:600}table{border-collapse:collapse;width:100%%}"
-		"td{padding:.2em .6em;border-bottom:1px solid #e3e9ea}"
-		"td+td{text-align:right;color:#5b6d75;white-space:nowrap;"
-		"font-variant-numeric:tabular-nums}"
-		"a{color:#0b6e83;text-decoration:none}a:hover{text-decoration:underline}"
-		"@media(prefers-color-scheme:dark){body{color:#dbe5e8;background:#11191d}"
-		"td{border-color:#26343a}td+td{color:#8fa3ab}a{color:#62c3d6}}"
-		"</style></head>\n<body><h1>/%.*s</h1>\n<table>\n%s",
-		(int)size, title ? title : "", (int)size, title ? title : "",
-		listing->path[0] ? "<tr><td><a href=\"../\">../</a><td><td>\n" : "");
+	        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+	        "<meta name=\"viewport\" content=\"width=device-width\">"
+	        "<title>/%.*s</title>\n<style>"
+	        "body{font:16px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;"
+	        "color:#1b2a33;background:#fbfcfc}"
+	        "h1{font-size:1.3em;font-weight:600}table{border-collapse:collapse;width:100%%}"
+	        "td{padding:.2em .6em;border-bottom:1px solid #e3e9ea}"
+	        "td+td{text-align:right;color:#5b6d75;white-space:nowrap;"
+	        "font-variant-numeric:tabular-nums}"
+	        "a{color:#0b6e83;text-decoration:none}a:hover{text-decoration:underline}"
+	        "@media(prefers-color-scheme:dark){body{color:#dbe5e8;background:#11191d}"
+	        "td{border-color:#26343a}td+td{color:#8fa3ab}a{color:#62c3d6}}"
+	        "</style></head>\n<body><h1>/%.*s</h1>\n<table>\n%s",
+	        (int)size, title ? title : "", (int)size, title ? title : "",
+	        listing->path[0] ? "<tr><td><a href=\"../\">../</a><td><td>\n" : "");
 	free(title);
 	return put > 0 && (size_t)put < room ? (size_t)put : 0;
 }
@@ -84,16 +100,15 @@ static size_t format_row(const struct weir_directory_entry *entry, char *text, s
 	struct tm tm;
 	time_t seconds = entry->mtime.tv_sec;
 	if (weir_http_escape_url(raw, url, sizeof url, &url_size) < 0 ||
-		weir_http_escape_html(raw, name, sizeof name, &name_size) < 0)
+	        weir_http_escape_html(raw, name, sizeof name, &name_size) < 0)
 		return 0;
 	const char *slash = entry->kind == WEIR_FILE_DIRECTORY ? "/" : "";
 	if (seconds && gmtime_r(&seconds, &tm))
 		strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
 	if (entry->kind == WEIR_FILE_REGULAR)
 		snprintf(size, sizeof size, "%llu", (unsigned long long)entry->size);
-	int put = snprintf(text, room,
-		"<tr><td><a href=\"%.*s%s\">%.*s%s</a><td>%s<td>%s\n", (int)url_size, url, slash,
-		(int)name_size, name, slash, size, date);
+	int put = snprintf(text, room, "<tr><td><a href=\"%.*s%s\">%.*s%s</a><td>%s<td>%s\n",
+	        (int)url_size, url, slash, (int)name_size, name, slash, size, date);
 	return put > 0 && (size_t)put < room ? (size_t)put : 0;
 }
 
@@ -103,8 +118,7 @@ static size_t format_row(const struct weir_directory_entry *entry, char *text, s
 static bool put_text(struct listing *listing, struct weir_output *out)
 {
 	size_t left = listing->text_size - listing->text_put;
-	listing->text_put +=
-		weir_output_copy(out, listing->text + listing->text_put, left);
+	listing->text_put += weir_output_copy(out, listing->text + listing->text_put, left);
 	return listing->text_put == listing->text_size;
 }
 
@@ -117,7 +131,7 @@ static bool visible(const struct listing *listing, const struct weir_directory_e
 static bool next_text(struct listing *listing)
 {
 	size_t room = listing->state == LISTING_HEAD ? strlen(listing->path) * 12 + HEAD_FRAME_MAX
-						     : ROW_MAX;
+	                                             : ROW_MAX;
 	char *text = realloc(listing->text, room);
 	if (!text)
 		return false;
@@ -131,19 +145,39 @@ static bool next_text(struct listing *listing)
 	case LISTING_ROWS: {
 		const struct weir_directory_entry *entry = &listing->entries[listing->next++];
 		listing->text_size =
-			visible(listing, entry) ? format_row(entry, listing->text, room) : 0;
+		        visible(listing, entry) ? format_row(entry, listing->text, room) : 0;
 		break;
 	}
 	default:
-		listing->text_size = (size_t)snprintf(
-			listing->text, room, "</table></body></html>\n");
+		listing->text_size =
+		        (size_t)snprintf(listing->text, room, "</table></body></html>\n");
 		listing->state = LISTING_END;
 	}
 	return true;
 }
 
+static enum weir_more more(void *context, struct weir_output *out);
+
+/* With the first batch, or because there is none. */
+static void reply(struct listing *listing, int error)
+{
+	struct weir_http_exchange *exchange = listing->exchange;
+	listing->exchange = NULL;
+	if (error < 0) {
+		free_listing(listing);
+		weir_http_file_error(exchange, error);
+		return;
+	}
+	struct weir_producer *producer = weir_generator(more, close_listing, listing);
+	if (producer)
+		listing->producer = producer;
+	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/html; charset=utf-8"));
+	weir_http_compress(exchange);
+	weir_http_reply(exchange, 200, producer);
+}
+
 static void on_batch(
-	void *context, int error, const struct weir_directory_entry *entries, size_t count)
+        void *context, int error, const struct weir_directory_entry *entries, size_t count)
 {
 	struct listing *listing = context;
 	listing->waiting = false;
@@ -151,9 +185,17 @@ static void on_batch(
 	listing->count = count;
 	listing->next = 0;
 	listing->failed = error < 0;
-	if (count == 0)
-		listing->state = LISTING_FOOT;
-	weir_wake(listing->producer);
+	listing->ended = count == 0;
+	if (listing->exchange)
+		reply(listing, error);
+	else
+		weir_wake(listing->producer);
+}
+
+static void read_batch(struct listing *listing)
+{
+	listing->waiting = true;
+	weir_directory_next(listing->directory, on_batch, listing);
 }
 
 static enum weir_more more(void *context, struct weir_output *out)
@@ -169,8 +211,10 @@ static enum weir_more more(void *context, struct weir_output *out)
 		if (listing->waiting)
 			return WEIR_WAIT;
 		if (listing->state == LISTING_ROWS && listing->next == listing->count) {
-			listing->waiting = true;
-			weir_directory_next(listing->directory, on_batch, listing);
+			if (listing->ended)
+				listing->state = LISTING_FOOT;
+			else
+				read_batch(listing);
 			continue;
 		}
 		if (!next_text(listing))
@@ -180,36 +224,32 @@ static enum weir_more more(void *context, struct weir_output *out)
 }
 
 static struct listing *create(
-	struct weir_http_exchange *exchange, struct weir_file *file, bool hidden)
+        struct weir_http_exchange *exchange, struct weir_file *file, bool hidden)
 {
 	static const struct weir_directory_options options = {
-		.details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX};
+	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX};
 	struct weir_span path = weir_http_path(exchange);
 	struct listing *listing = calloc(1, sizeof *listing + path.size + 1);
 	if (!listing)
 		return NULL;
-	if (weir_directory_open(
-		    weir_http_loop(exchange), file->fd, &options, &listing->directory) < 0) {
+	if (weir_directory_open(weir_http_loop(exchange), file->fd, &options, &listing->directory) <
+	        0) {
 		free(listing);
 		return NULL;
 	}
 	memcpy(listing->path, path.data, path.size);
+	listing->exchange = exchange;
 	listing->hidden = hidden;
 	return listing;
 }
 
 void weir_http_listing_reply(
-	struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden)
+        struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden)
 {
 	struct listing *listing = create(exchange, directory, hidden);
 	if (!listing) {
 		weir_http_reply_error(exchange, 503);
 		return;
 	}
-	struct weir_producer *producer = weir_generator(more, close_listing, listing);
-	if (producer)
-		listing->producer = producer;
-	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/html; charset=utf-8"));
-	weir_http_compress(exchange);
-	weir_http_reply(exchange, 200, producer);
+	read_batch(listing);
 }

@@ -18,7 +18,10 @@
 #include "exchange.h"
 
 /* Written as soon as that much has come, or after a moment. */
-enum { WRITE_SIZE = 32 * 1024, WRITE_AFTER_MS = 200 };
+enum {
+	WRITE_SIZE = 32 * 1024,
+	WRITE_AFTER_MS = 200
+};
 
 struct weir_http_log {
 	struct weir_loop *loop;
@@ -101,19 +104,24 @@ static void on_time(struct weir_timer *timer)
 static void tell_lost(struct weir_http_log *log)
 {
 	if (log->lost && weir_buffer_format(&log->filling, WEIR_HTTP_LOG_QUEUE_MAX,
-				 "# %llu lines were lost here: the disk was too slow\n",
-				 (unsigned long long)log->lost) == 0)
+	                         "# %llu lines were lost here: the disk was too slow\n",
+	                         (unsigned long long)log->lost) == 0)
 		log->lost = 0;
 }
 
-static void append_line(struct weir_http_log *log, const struct weir_buffer *line)
+/* Makes room for a line; false: there is none, the line is lost. */
+static bool begin_line(struct weir_http_log *log, size_t size)
 {
 	tell_lost(log);
-	if (log->lost || weir_buffer_append(&log->filling, line->data, line->size,
-				 WEIR_HTTP_LOG_QUEUE_MAX) < 0) {
+	if (log->lost || weir_buffer_reserve(&log->filling, size, WEIR_HTTP_LOG_QUEUE_MAX) < 0) {
 		log->lost++;
-		return;
+		return false;
 	}
+	return true;
+}
+
+static void end_line(struct weir_http_log *log)
+{
 	if (log->filling.size >= WRITE_SIZE)
 		start_write(log);
 	else if (!weir_timer_running(&log->timer))
@@ -132,8 +140,8 @@ static const char *date_of(struct weir_http_log *log)
 		log->date_s = now;
 		gmtime_r(&seconds, &tm);
 		snprintf(log->date, sizeof log->date, "%02d/%.3s/%04d:%02d:%02d:%02d +0000",
-			tm.tm_mday, months + tm.tm_mon * 3, tm.tm_year + 1900, tm.tm_hour,
-			tm.tm_min, tm.tm_sec);
+		        tm.tm_mday, months + tm.tm_mon * 3, tm.tm_year + 1900, tm.tm_hour,
+		        tm.tm_min, tm.tm_sec);
 	}
 	return log->date;
 }
@@ -153,10 +161,10 @@ static void add_escaped(struct weir_buffer *line, struct weir_span text)
 }
 
 static void add_field(struct weir_buffer *line, const struct weir_http_request *request,
-	enum weir_http_known known)
+        enum weir_http_known known)
 {
-	struct weir_span value = request ? weir_http_request_known(request, known)
-					 : weir_span(NULL, 0);
+	struct weir_span value =
+	        request ? weir_http_request_known(request, known) : weir_span(NULL, 0);
 	weir_buffer_append(line, " \"", 2, WEIR_REQUEST_MAX);
 	add_escaped(line, value.data ? value : WEIR_SPAN("-"));
 	weir_buffer_append(line, "\"", 1, WEIR_REQUEST_MAX);
@@ -189,26 +197,32 @@ void weir_http_log_prepare(struct weir_http_exchange *exchange)
 	add_field(line, request, WEIR_HTTP_USER_AGENT);
 }
 
+/* More than size, time and mark can take. */
+enum {
+	LINE_END_MAX = 64
+};
+
 void weir_http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why)
 {
 	struct weir_http_log *log = exchange->log;
-	struct weir_buffer line = {0};
 	const struct weir_buffer *known = &exchange->log_line;
+	if (!log || !begin_line(log, known->size + LINE_END_MAX))
+		return;
+	struct weir_buffer *line = &log->filling;
 	uint64_t before_body = exchange->head_size + exchange->continue_put;
 	uint64_t taken = exchange->producer.taken;
 	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
-	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
-	if (!log)
-		return;
-	weir_buffer_append(&line, known->data, exchange->log_split, WEIR_REQUEST_MAX);
-	weir_buffer_format(&line, WEIR_REQUEST_MAX, "%llu",
-		(unsigned long long)(taken > before_body ? taken - before_body : 0));
-	weir_buffer_append(&line, known->data + exchange->log_split,
-		known->size - exchange->log_split, WEIR_REQUEST_MAX);
-	weir_buffer_format(&line, WEIR_REQUEST_MAX, " %lld.%03lld %c\n",
-		(long long)(took_ms / 1000), (long long)(took_ms % 1000), mark);
-	append_line(log, &line);
-	weir_buffer_free(&line);
+	weir_buffer_append(line, known->data, exchange->log_split, WEIR_HTTP_LOG_QUEUE_MAX);
+	weir_buffer_format(line, WEIR_HTTP_LOG_QUEUE_MAX, "%llu",
+	        (unsigned long long)(taken > before_body ? taken - before_body : 0));
+	weir_buffer_append(line, known->data + exchange->log_split,
+	        known->size - exchange->log_split, WEIR_HTTP_LOG_QUEUE_MAX);
+	weir_buffer_format(line, WEIR_HTTP_LOG_QUEUE_MAX, " %lld.%03lld %c\n",
+	        (long long)(took_ms / 1000), (long long)(took_ms % 1000),
+	        why != WEIR_CLOSE_DONE ? 'X'
+	        : exchange->keep_alive ? '+'
+	                               : '-');
+	end_line(log);
 }
 
 /* -- life --------------------------------------------------------------------------------------- */

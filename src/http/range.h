@@ -2,13 +2,8 @@
 #ifndef WEIR_HTTP_RANGE_H
 #define WEIR_HTTP_RANGE_H
 
+#include <weir/limits.h>
 #include <weir/span.h>
-
-/* A Range field with more ranges is ignored. */
-#define WEIR_HTTP_RANGES_MAX 16
-
-/* So is one with more overlaps: only those who want to keep the server busy ask for that. */
-#define WEIR_HTTP_RANGE_OVERLAPS_MAX 2
 
 struct weir_http_range {
 	uint64_t offset;

@@ -70,7 +70,9 @@ static char *put_framing(char *to, const struct weir_http_exchange *exchange)
 }
 
 /* More than all but the fields can take. */
-enum { HEAD_FRAME_MAX = 256 };
+enum {
+	HEAD_FRAME_MAX = 256
+};
 
 static size_t compose_head(struct weir_http_exchange *exchange, char *head)
 {
@@ -131,7 +133,7 @@ static enum weir_more put_continue(struct weir_http_exchange *exchange, struct w
 static enum weir_more response_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct weir_http_exchange *exchange =
-		WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
+	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
 	if (exchange->send_continue && put_continue(exchange, out) != WEIR_DONE)
 		return WEIR_MORE;
 	if (exchange->response_state == RESPONSE_AWAITED)
@@ -149,7 +151,7 @@ static enum weir_more response_more(struct weir_producer *producer, struct weir_
 static void response_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct weir_http_exchange *exchange =
-		WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
+	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
 	struct weir_producer *body = exchange->body;
 	exchange->finished = true;
 	exchange->body = NULL;
@@ -165,7 +167,7 @@ static void response_close(struct weir_producer *producer, enum weir_close_reaso
 }
 
 const struct weir_producer_type weir_http_response_type = {
-	.name = "http-response",
-	.more = response_more,
-	.close = response_close,
+        .name = "http-response",
+        .more = response_more,
+        .close = response_close,
 };

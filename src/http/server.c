@@ -52,7 +52,7 @@ static bool site_matches(const struct weir_http_site *site, struct weir_span hos
 }
 
 struct weir_http_handler *weir_http_sites_find(
-	const struct weir_http_sites *sites, struct weir_span host)
+        const struct weir_http_sites *sites, struct weir_span host)
 {
 	const struct weir_http_site *first = sites->first;
 	if (!first->next)
@@ -72,7 +72,7 @@ static void accept_failed(void *context, int error)
 }
 
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
-	struct weir_http_server **ret)
+        struct weir_http_server **ret)
 {
 	int error = -ENOMEM;
 	struct weir_http_server *server = calloc(1, sizeof *server);
@@ -83,15 +83,15 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	server->accept_failed = options->accept_failed;
 	server->context = options->context;
 	error = weir_server_create(loop,
-		&(struct weir_server_options){
-			.address = options->address,
-			.protocol = &weir_http_protocol,
-			.context = server,
-			.bounds = options->bounds,
-			.shared = options->shared,
-			.accept_failed = accept_failed,
-		},
-		&server->listener);
+	        &(struct weir_server_options){
+	                .address = options->address,
+	                .protocol = &weir_http_protocol,
+	                .context = server,
+	                .bounds = options->bounds,
+	                .shared = options->shared,
+	                .accept_failed = accept_failed,
+	        },
+	        &server->listener);
 	if (error < 0)
 		goto error_server;
 	*ret = server;

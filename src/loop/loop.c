@@ -82,26 +82,30 @@ error_epoll:
 	return error;
 }
 
-static struct weir_task *take_posted(struct weir_loop *loop)
+/* Moves what was posted behind what was taken already, in order. */
+static void take_posted(struct weir_loop *loop)
 {
 	struct weir_task *task =
 	        atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
-	struct weir_task *first = NULL;
+	struct weir_task *first = NULL, **last = &loop->taken;
 	while (task) {
 		struct weir_task *next = task->next;
 		task->next = first;
 		first = task;
 		task = next;
 	}
-	return first;
+	while (*last)
+		last = &(*last)->next;
+	*last = first;
 }
 
+/* A task may turn the loop: so those behind it are where that turn finds them. */
 static void run_posted(struct weir_loop *loop)
 {
-	if (!atomic_load_explicit(&loop->posted, memory_order_relaxed))
-		return;
-	for (struct weir_task *task = take_posted(loop), *next; task; task = next) {
-		next = task->next;
+	if (atomic_load_explicit(&loop->posted, memory_order_relaxed))
+		take_posted(loop);
+	for (struct weir_task *task; (task = loop->taken);) {
+		loop->taken = task->next;
 		task->next = NULL;
 		task->run(task);
 	}
@@ -119,20 +123,27 @@ static struct weir_task *take_deferred(struct weir_loop *loop)
 	return task;
 }
 
-/* Runs what is queued now; what these tasks defer in turn waits for the next turn. */
+static void run_nothing(struct weir_task *task)
+{
+	(void)task;
+}
+
+/* Runs what is queued now; what these tasks defer in turn waits for the next turn, which may be one within them. */
 static void run_deferred(struct weir_loop *loop)
 {
-	struct weir_task end = {0};
+	struct weir_task end = {.run = run_nothing};
 	if (!loop->deferred.last)
 		return;
 	weir_loop_defer(loop, &end);
-	for (struct weir_task *task; (task = take_deferred(loop)) != &end;)
+	while (end.next) {
+		struct weir_task *task = take_deferred(loop);
 		task->run(task);
+	}
 }
 
 int weir_loop_turn(struct weir_loop *loop, int wait_ms)
 {
-	if (loop->deferred.last)
+	if (loop->deferred.last || loop->taken)
 		wait_ms = 0;
 	loop->turns++;
 	int error = weir_poller_wait(loop, weir_wheel_wait(loop, wait_ms));
@@ -224,6 +235,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 	while (loop->works || loop->deferred.last ||
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
+	/* What came back last may still have used these. */
 	destroy_slots(loop);
 	weir_watch_close(loop, &loop->wake_watch);
 	weir_poller_close_pending(loop);

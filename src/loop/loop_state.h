@@ -39,6 +39,7 @@ struct weir_loop {
 	int closing; /* the first descriptor to close at the end of the turn, or -1 */
 
 	_Atomic(struct weir_task *) posted; /* latest first */
+	struct weir_task *taken;            /* of these, what is being run: first come first */
 	struct task_queue deferred;
 	atomic_bool stopping;
 	unsigned works; /* submitted, not yet done */

@@ -7,6 +7,9 @@
  */
 #include "loop_state.h"
 
+/* Far enough to be never, and no sum overflows. */
+#define AFTER_MAX_MS (INT64_MAX / 4)
+
 static int64_t tick_of(int64_t ms)
 {
 	return ms / WEIR_TIMER_TICK_MS;
@@ -25,7 +28,11 @@ void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t 
 	struct wheel *wheel = &loop->wheel;
 	weir_timer_stop(timer);
 	timer->on_time = on_time;
-	timer->at_tick = tick_of(loop->now_ms + (after_ms > 0 ? after_ms : 0)) + 1;
+	if (after_ms < 0)
+		after_ms = 0;
+	if (after_ms > AFTER_MAX_MS)
+		after_ms = AFTER_MAX_MS;
+	timer->at_tick = tick_of(loop->now_ms + after_ms) + 1;
 	unsigned slot = (uint64_t)timer->at_tick % WHEEL_SLOTS;
 	weir_list_append(&wheel->slots[slot], &timer->link);
 	wheel->filled[slot / 64] |= UINT64_C(1) << slot % 64;

@@ -59,8 +59,9 @@ static void *thread_main(void *unused)
 		pthread_mutex_unlock(&pool.lock);
 		work->run(work);
 		work->task.run = finish;
-		weir_loop_post(work->loop, &work->task);
+		/* Under the lock, so that the loop is not freed before the post has returned. */
 		pthread_mutex_lock(&pool.lock);
+		weir_loop_post(work->loop, &work->task);
 	}
 	pthread_mutex_unlock(&pool.lock);
 	return unused;
@@ -136,6 +137,8 @@ static void end_threads(void)
 /* The last loop ends the threads: nobody submits then, and a loop being created waits for `life`. */
 void weir_work_detach(void)
 {
+	pthread_mutex_lock(&pool.lock); /* a thread may still be in the post of this loop's last work */
+	pthread_mutex_unlock(&pool.lock);
 	pthread_mutex_lock(&pool.life);
 	if (--pool.loops == 0)
 		end_threads();

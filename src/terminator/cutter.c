@@ -48,6 +48,10 @@ static int keep(struct weir_cutter *cutter, const char *data, size_t size)
 
 int weir_cutter_begin(struct weir_cutter *cutter, struct weir_span input, struct weir_region *ret)
 {
+	if (cutter->refused) {
+		*ret = (struct weir_region){0};
+		return 0;
+	}
 	if (!cutter->kept) {
 		*ret = (struct weir_region){input.data, input.size, 0};
 		return 0;
@@ -62,7 +66,8 @@ int weir_cutter_begin(struct weir_cutter *cutter, struct weir_span input, struct
 int weir_cutter_end(struct weir_cutter *cutter, const struct weir_region *region)
 {
 	struct weir_kept *kept = cutter->kept;
-	if (region->size == 0) {
+	/* Once refused nothing is cut any more: there is no use in keeping it. */
+	if (region->size == 0 || cutter->refused) {
 		weir_cutter_free(cutter);
 		return 0;
 	}
@@ -118,6 +123,9 @@ static void cut_found(struct weir_cutter *cutter, const struct weir_cutter_type 
 		return;
 	if (cutter->streamed) {
 		give_piece(cutter, type, data, size);
+		/* Another terminator: this stream was given up, and its end is none of the next one's. */
+		if (cutter->changed)
+			return;
 		size = 0;
 	} else if (size > cutter->request_max) {
 		type->overflow(cutter, WEIR_E_LIMIT);

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from conftest import wait_for
+
 
 def test_default_directory_is_made(weir, tmp_path):
     server = weir(cwd=tmp_path)
@@ -125,3 +127,25 @@ def test_options_win_over_the_configuration(weir, site, tmp_path):
     assert "1 worker," in server.stdout
     server = weir("-c", config, "--http", "127.0.0.1:0", "--root", site)
     assert server.get("/").text == "hello"
+
+
+def test_few_descriptors(weir_program, site, tmp_path):
+    """With a low limit of open files more clients come than can be open at once: all are served, in
+    turns, and nothing is complained about."""
+    out, err = tmp_path / "out", tmp_path / "err"
+    command = f"ulimit -n 120; exec {weir_program} serve {site} --http 127.0.0.1:0 --workers 2"
+    with open(out, "wb") as to, open(err, "wb") as to_err:
+        process = subprocess.Popen(["sh", "-c", command], stdout=to, stderr=to_err)
+    try:
+        wait_for(lambda: "Stop with" in out.read_text(), what="the start")
+        port = int(re.search(r"http://127\.0\.0\.1:(\d+)/", out.read_text())[1])
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=30) for _ in range(150)]
+        for client in clients:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        for client in clients:
+            with client, client.makefile("rb") as reply:
+                assert reply.read().endswith(b"hello")
+    finally:
+        process.terminate()
+        assert process.wait(60) == 0
+    assert err.read_text() == ""

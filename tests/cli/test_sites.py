@@ -18,18 +18,6 @@ def basic(user, password):
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
-@pytest.fixture
-def configured(weir, tmp_path):
-    """configured(text) serves a weir.yaml of that text, in tmp_path."""
-
-    def start(text, *arguments):
-        config = tmp_path / "weir.yaml"
-        config.write_text("listen: [{http: '127.0.0.1:0'}]\n" + text)
-        return weir("-c", config, *arguments)
-
-    return start
-
-
 def test_names(configured, tmp_path):
     for name in "first", "second", "third":
         make_site(tmp_path, name)
@@ -103,8 +91,8 @@ def test_users_are_reloaded(configured, tmp_path):
     assert server.get("/", basic("alice", "one")).status == 200
     (tmp_path / "users").write_text(f"alice:{hashed('two')}\n")
     server.send_signal(1)
-    server.wait_stderr("reloaded")
-    assert server.get("/", basic("alice", "one")).status == 401
+    server.wait_stderr("weir: reloaded")
+    assert server.get("/", basic("alice", "one")).status == 401, server.stderr
     assert server.get("/", basic("alice", "two")).status == 200
 
 

@@ -1,0 +1,41 @@
+# Completion of weir for bash.
+
+_weir() {
+	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
+	COMPREPLY=()
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W 'serve check --help --version' -- "$word")
+		return
+	fi
+	case $previous in
+	--root)
+		mapfile -t COMPREPLY < <(compgen -d -- "$word")
+		return
+		;;
+	-c | --config)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--access-log)
+		mapfile -t COMPREPLY < <(compgen -W off -f -- "$word")
+		return
+		;;
+	--http)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8080 127.0.0.1:0 :8080' -- "$word")
+		return
+		;;
+	--workers)
+		mapfile -t COMPREPLY < <(compgen -W '1 2 4 8' -- "$word")
+		return
+		;;
+	esac
+	case $verb:$word in
+	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
+		'--http --root --workers --access-log --config --help' -- "$word") ;;
+	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
+	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	esac
+}
+
+complete -o filenames -F _weir weir

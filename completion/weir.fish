@@ -1,0 +1,21 @@
+# Completion of weir for fish.
+
+set -l verbs serve check
+set -l serving '__fish_seen_subcommand_from serve'
+set -l checking '__fish_seen_subcommand_from check'
+
+complete -c weir -f
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'Serve a directory or a configuration'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Say what is wrong with a configuration'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
+complete -c weir -s h -l help -d 'Print help'
+
+complete -c weir -n $serving -a '(__fish_complete_directories)'
+complete -c weir -n $serving -l http -x -a '127.0.0.1:8080 127.0.0.1:0 :8080' -d 'Listen there'
+complete -c weir -n $serving -l root -x -a '(__fish_complete_directories)' -d 'The directory to serve'
+complete -c weir -n $serving -l workers -x -a '1 2 4 8' -d 'The number of threads'
+complete -c weir -n $serving -l access-log -r -F -a off -d 'Log requests'
+complete -c weir -n $serving -s c -l config -r -F -d 'Read a configuration'
+
+complete -c weir -n $checking -F
+complete -c weir -n $checking -s c -l config -r -F -d 'The configuration'

@@ -1,0 +1,329 @@
+/* Servers and outgoing connections: limits, a kernel that refuses, drain, and failure to connect. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <weir/server.h>
+#include <weir/sources.h>
+
+#include "clock.h"
+#include "peer.h"
+
+static struct weir_loop *loop;
+static struct weir_server *server;
+static unsigned opens, closes, failures, drained;
+static int closed_with, failed_with;
+static struct weir_reply *reply;
+
+static int on_open(struct weir_channel *channel)
+{
+	(void)channel;
+	opens++;
+	return 0;
+}
+
+static void on_request(struct weir_channel *channel, struct weir_span request)
+{
+	if (weir_span_equal(request, WEIR_SPAN("open")))
+		reply = weir_reply_open(channel);
+	else
+		weir_channel_push_copy(channel, request);
+}
+
+static void on_close(struct weir_channel *channel, int error)
+{
+	(void)channel;
+	closes++;
+	closed_with = error;
+}
+
+static const struct weir_protocol protocol = {
+        .name = "server", .open = on_open, .request = on_request, .close = on_close};
+
+static void accept_failed(void *context, int error)
+{
+	(void)context;
+	failures++;
+	failed_with = error;
+}
+
+static void on_drained(void *context)
+{
+	(void)context;
+	drained++;
+}
+
+static void drained_destroys(void *context)
+{
+	on_drained(context);
+	weir_server_destroy(server);
+	server = NULL;
+}
+
+static void start(struct weir_bounds bounds)
+{
+	struct weir_server_options options = {
+	        .address = local_address(),
+	        .protocol = &protocol,
+	        .bounds = bounds,
+	        .accept_failed = accept_failed,
+	};
+	opens = closes = failures = drained = 0;
+	assert_int_equal(weir_loop_create(&loop), 0);
+	assert_int_equal(weir_server_create(loop, &options, &server), 0);
+}
+
+static void stop(void)
+{
+	weir_server_destroy(server);
+	weir_loop_destroy(loop);
+	assert_int_equal(opens, closes);
+}
+
+static void no_more_channels_than_allowed(void **state)
+{
+	(void)state;
+	enum {
+		CLIENTS = 10
+	};
+	struct peer peers[CLIENTS];
+	start((struct weir_bounds){.channels_max = 3});
+	for (int i = 0; i < CLIENTS; i++) {
+		peers[i] = peer_connect(loop, weir_server_address(server), 0);
+		peer_send(&peers[i], "hi\r\n");
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_true(peer_got(&peers[i], "hi"));
+		assert_true(weir_server_channels(server) <= 3);
+		peer_close(&peers[i]);
+	}
+	assert_true(TURN_UNTIL(loop, closes == CLIENTS));
+	stop();
+}
+
+/* In a child, since the limit is the process's. */
+static void descriptors_may_run_out(void **state)
+{
+	(void)state;
+	pid_t child = fork();
+	if (child == 0) {
+		start((struct weir_bounds){0});
+		struct peer peer = peer_connect(loop, weir_server_address(server), 0);
+		int next = dup(0);
+		close(next);
+		struct rlimit limit = {(rlim_t)next, 4096};
+		setrlimit(RLIMIT_NOFILE, &limit);
+		peer_send(&peer, "hi\r\n");
+		if (!TURN_UNTIL(loop, failures == 1) || failed_with != -EMFILE)
+			_exit(1);
+		for (int i = 0; i < 50; i++)
+			weir_loop_turn(loop, 0);
+		if (failures != 1) /* once a pause */
+			_exit(2);
+		limit.rlim_cur = 1024;
+		setrlimit(RLIMIT_NOFILE, &limit);
+		clock_advance(500);
+		if (!peer_got(&peer, "hi"))
+			_exit(3);
+		peer_close(&peer);
+		stop();
+		_exit(0);
+	}
+	int status = -1;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+/* Peers that are gone before they are accepted. */
+static void a_peer_may_be_gone_already(void **state)
+{
+	(void)state;
+	start((struct weir_bounds){0});
+	for (int i = 0; i < 100; i++) {
+		struct peer peer = peer_connect(loop, weir_server_address(server), 0);
+		if (i % 2)
+			peer_reset(&peer);
+		else
+			peer_close(&peer);
+	}
+	struct peer peer = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&peer, "hi\r\n");
+	assert_true(peer_got(&peer, "hi"));
+	peer_close(&peer);
+	assert_true(TURN_UNTIL(loop, weir_server_channels(server) == 0));
+	assert_int_equal(failures, 0);
+	stop();
+}
+
+static void drain_closes_the_idle_and_lets_the_busy_finish(void **state)
+{
+	(void)state;
+	for (int deadline = 0; deadline <= 1; deadline++) {
+		start((struct weir_bounds){.drain_ms = 1000});
+		struct peer idle = peer_connect(loop, weir_server_address(server), 0);
+		struct peer busy = peer_connect(loop, weir_server_address(server), 0);
+		reply = NULL;
+		peer_send(&busy, "open\r\n");
+		assert_true(TURN_UNTIL(loop, reply && opens == 2));
+		struct peer queued = peer_connect(loop, weir_server_address(server), 0);
+		weir_server_drain(server, deadline ? drained_destroys : on_drained, NULL);
+		assert_true(peer_read_end(&idle));
+		assert_true(idle.eof);
+		assert_true(peer_read_end(&queued));
+		assert_int_equal(drained, 0);
+		if (deadline) {
+			clock_advance(1500);
+			assert_true(peer_read_end(&busy));
+			assert_int_equal(busy.error, ECONNRESET);
+			assert_int_equal(closed_with, -ETIMEDOUT);
+		}
+		weir_reply_fill(reply, weir_memory_borrowed("done", 4));
+		if (!deadline) {
+			assert_true(peer_read_end(&busy));
+			assert_int_equal(busy.got.size, 4);
+		}
+		assert_true(TURN_UNTIL(loop, drained == 1));
+		peer_close(&idle);
+		peer_close(&busy);
+		peer_close(&queued);
+		stop();
+	}
+}
+
+static void destroy_aborts_what_is_open(void **state)
+{
+	(void)state;
+	start((struct weir_bounds){0});
+	struct peer peer = peer_connect(loop, weir_server_address(server), 0);
+	reply = NULL;
+	peer_send(&peer, "open\r\n");
+	assert_true(TURN_UNTIL(loop, reply));
+	weir_server_destroy(server);
+	server = NULL;
+	assert_int_equal(closes, 1);
+	assert_int_equal(closed_with, -ECONNABORTED);
+	weir_reply_fill(reply, weir_memory_borrowed("late", 4));
+	peer_close(&peer);
+	stop();
+}
+
+/* -- outgoing -------------------------------------------------------------------------------------- */
+
+static unsigned out_opens, out_closes;
+static int out_error;
+
+static int out_open(struct weir_channel *channel)
+{
+	out_opens++;
+	return weir_channel_push_static(channel, "hi\r\n");
+}
+
+static void out_close(struct weir_channel *channel, int error)
+{
+	(void)channel;
+	out_closes++;
+	out_error = error;
+}
+
+static void out_request(struct weir_channel *channel, struct weir_span request)
+{
+	assert_int_equal(request.size, 2);
+	weir_channel_close(channel);
+}
+
+static int out_accept(struct weir_channel *channel)
+{
+	out_open(channel);
+	weir_channel_await(channel, weir_length(2));
+	return 0;
+}
+
+static const struct weir_protocol outgoing = {
+        .name = "out", .open = out_accept, .request = out_request, .close = out_close};
+
+static struct weir_channel *connect_to(const struct weir_address *address)
+{
+	struct weir_channel *channel = NULL;
+	out_opens = out_closes = 0;
+	out_error = 1;
+	assert_int_equal(weir_connect(loop, address, &outgoing, NULL, NULL, &channel), 0);
+	assert_int_equal(out_opens, 0);
+	return channel;
+}
+
+static void connecting_works_or_tells_why(void **state)
+{
+	(void)state;
+	start((struct weir_bounds){0});
+	struct weir_address address = *weir_server_address(server);
+	connect_to(&address);
+	assert_true(TURN_UNTIL(loop, out_closes == 1));
+	assert_int_equal(out_opens, 1);
+	assert_int_equal(out_error, 0);
+
+	weir_channel_abort(connect_to(&address), -EPERM);
+	assert_true(TURN_UNTIL(loop, out_closes == 1));
+	assert_int_equal(out_opens, 0);
+	assert_int_equal(out_error, -EPERM);
+
+	weir_server_destroy(server);
+	server = NULL;
+	weir_loop_turn(loop, 0);
+	connect_to(&address);
+	assert_true(TURN_UNTIL(loop, out_closes == 1));
+	assert_int_equal(out_opens, 0);
+	assert_int_equal(out_error, -ECONNREFUSED);
+	stop();
+}
+
+/* A listener whose queue is full answers nothing. */
+static void connecting_has_its_time(void **state)
+{
+	(void)state;
+	struct weir_address address = local_address();
+	socklen_t size = sizeof address;
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(listener, &address.any, sizeof address.v4), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(getsockname(listener, &address.any, &size), 0);
+	start((struct weir_bounds){0});
+	struct peer first = peer_connect(loop, &address, 0),
+	            second = peer_connect(loop, &address, 0);
+	connect_to(&address);
+	for (int i = 0; i < 29; i++) {
+		clock_advance(1000);
+		weir_loop_turn(loop, 0);
+	}
+	assert_int_equal(out_closes, 0);
+	clock_advance(2000);
+	assert_true(TURN_UNTIL(loop, out_closes == 1));
+	assert_int_equal(out_opens, 0);
+	assert_int_equal(out_error, -ETIMEDOUT);
+	peer_close(&first);
+	peer_close(&second);
+	close(listener);
+	stop();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(no_more_channels_than_allowed),
+	        cmocka_unit_test(descriptors_may_run_out),
+	        cmocka_unit_test(a_peer_may_be_gone_already),
+	        cmocka_unit_test(drain_closes_the_idle_and_lets_the_busy_finish),
+	        cmocka_unit_test(destroy_aborts_what_is_open),
+	        cmocka_unit_test(connecting_works_or_tells_why),
+	        cmocka_unit_test(connecting_has_its_time),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
