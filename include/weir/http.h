@@ -187,6 +187,10 @@ struct weir_http_sites {
 	void (*destroy)(struct weir_http_sites *sites);
 };
 
+/* One hold more, and one less: the last destroys. On the loop's thread. NULL may be released. */
+WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
+WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
+
 struct weir_http_options {
 	struct weir_address address;
 	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */

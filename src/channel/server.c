@@ -210,7 +210,8 @@ void weir_server_drain(struct weir_server *server, void (*drained)(void *context
 	server->drained_context = context;
 	if (server->watch.fd >= 0) {
 		/* Who is connected already, in the kernel's queue, is still served. */
-		on_event(&server->watch, WEIR_READABLE);
+		while (host->count < host->bounds.channels_max && accept_one(server) == 0)
+			;
 		weir_watch_close(host->loop, &server->watch);
 	}
 	host->draining = true;

@@ -123,7 +123,7 @@ static int open_server(struct worker *worker, const struct plan *plan,
 	int error = weir_http_create(worker->loop,
 	        &(struct weir_http_options){
 	                .address = endpoint->actual,
-	                .sites = sites_hold(plan->sites),
+	                .sites = weir_http_sites_hold(plan->sites),
 	                .log = log ? log->log : NULL,
 	                .bounds = plan->bounds,
 	                .shared = true,
@@ -224,9 +224,10 @@ void service_commit(struct worker *worker)
 		if (!server->wanted)
 			drain_server(server);
 		else if (!server->fresh)
-			weir_http_set_sites(server->http, sites_hold(service->next_sites));
+			weir_http_set_sites(
+			        server->http, weir_http_sites_hold(service->next_sites));
 	}
-	sites_release(service->next_sites);
+	weir_http_sites_release(service->next_sites);
 	service->next_sites = NULL;
 }
 
@@ -237,7 +238,7 @@ void service_forget(struct worker *worker)
 	        server = after(service, &server->link))
 		if (server->fresh)
 			drain_server(server);
-	sites_release(service->next_sites);
+	weir_http_sites_release(service->next_sites);
 	service->next_sites = NULL;
 }
 
@@ -276,7 +277,7 @@ bool service_busy(const struct worker *worker)
 void service_destroy(struct worker *worker)
 {
 	struct service *service = &worker->service;
-	sites_release(service->next_sites);
+	weir_http_sites_release(service->next_sites);
 	service->next_sites = NULL;
 	for (struct service_server *server = after(service, &service->servers), *next; server;
 	        server = next) {

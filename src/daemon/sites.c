@@ -32,18 +32,6 @@ static void destroy_sites(struct weir_http_sites *sites)
 	free(set);
 }
 
-struct weir_http_sites *sites_hold(struct weir_http_sites *sites)
-{
-	sites->holds++;
-	return sites;
-}
-
-void sites_release(struct weir_http_sites *sites)
-{
-	if (sites && --sites->holds == 0)
-		sites->destroy(sites);
-}
-
 /* -- a site's chain ---------------------------------------------------------------------------- */
 
 /* Puts a handler last. 0, or -ENOMEM for the NULL of a constructor. */
@@ -156,7 +144,7 @@ struct weir_http_sites *sites_create(struct config *config, unsigned tree_entrie
 		if (i + 1 < count)
 			set->items[i].next = &set->items[i + 1];
 		if (fill_site(&set->items[i], &config->sites.items[i], tree_entries_max) < 0) {
-			sites_release(&set->sites);
+			weir_http_sites_release(&set->sites);
 			return NULL;
 		}
 	}

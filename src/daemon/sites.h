@@ -11,14 +11,9 @@
 
 /*
  * On any thread; blocks on the disk. Holds the configuration. The result has one hold, the
- * caller's; it is given to a server, or given back with sites_release, on the loop's thread (or any,
- * before it served). NULL: it could not be, which was said.
+ * caller's; it is given to a server, or given back with weir_http_sites_release, on the loop's
+ * thread (or any, before it served). NULL: it could not be, which was said.
  */
 struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max);
-
-/* One more hold, for one more server. */
-struct weir_http_sites *sites_hold(struct weir_http_sites *sites);
-/* NULL is allowed. */
-void sites_release(struct weir_http_sites *sites);
 
 #endif

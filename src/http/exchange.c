@@ -229,10 +229,13 @@ int weir_http_add_field(
 	int error = weir_buffer_reserve(fields, size + value.size + 4, WEIR_HTTP_REPLY_FIELDS_MAX);
 	if (error < 0)
 		return error;
-	weir_buffer_append(fields, name, size, WEIR_HTTP_REPLY_FIELDS_MAX);
-	weir_buffer_append(fields, ": ", 2, WEIR_HTTP_REPLY_FIELDS_MAX);
-	weir_buffer_append(fields, value.data, value.size, WEIR_HTTP_REPLY_FIELDS_MAX);
-	weir_buffer_append(fields, "\r\n", 2, WEIR_HTTP_REPLY_FIELDS_MAX);
+	char *to = fields->data + fields->size;
+	memcpy(to, name, size);
+	memcpy(to + size, ": ", 2);
+	if (value.size)
+		memcpy(to + size + 2, value.data, value.size);
+	memcpy(to + size + 2 + value.size, "\r\n", 2);
+	fields->size += size + value.size + 4;
 	return 0;
 }
 

@@ -162,8 +162,6 @@ void weir_http_body_lost(struct weir_http_exchange *exchange, int error);
 extern const struct weir_producer_type weir_http_response_type;
 
 /* -- server.c -- */
-struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
-void weir_http_sites_release(struct weir_http_sites *sites);
 /* The chain for this Host, which may hold a port. Never NULL while there is a site. */
 struct weir_http_handler *weir_http_sites_find(
         const struct weir_http_sites *sites, struct weir_span host);
