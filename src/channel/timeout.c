@@ -16,9 +16,11 @@ static enum timing timing_of(const struct weir_channel *channel)
 		return TIMING_LINGER;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
-	if (channel->paused || (channel->last && !channel->owed))
+	/* Behind the close nothing is read: nothing is owed any more. */
+	bool owed = channel->owed && !channel->closing;
+	if (channel->paused || (channel->last && !owed))
 		return TIMING_NONE;
-	if (channel->cutter.streamed || channel->owed)
+	if (channel->cutter.streamed || owed)
 		return TIMING_BODY;
 	return weir_cutter_partial(&channel->cutter) ? TIMING_REQUEST : TIMING_IDLE;
 }
