@@ -1,12 +1,8 @@
-"""A site that takes uploads, and how much it weighs."""
+"""Fixtures: a server of a configuration, and sites that take uploads. Tests import those they use."""
 
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture
