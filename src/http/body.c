@@ -81,7 +81,6 @@ void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
 {
 	bool received = exchange->receiver;
 	exchange->channel = NULL;
-	exchange->server = NULL;
 	end_receiver(exchange, error);
 	/* Whoever was receiving is told, and has nothing to answer; others still will. */
 	if (received && !exchange->replied)

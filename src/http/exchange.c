@@ -77,7 +77,7 @@ struct weir_http_exchange *weir_http_exchange_create(
 		return NULL;
 	}
 	weir_producer_init(&exchange->producer, &weir_http_response_type);
-	exchange->server = server;
+	exchange->server = weir_http_server_hold(server);
 	exchange->channel = channel;
 	exchange->shared = server->shared;
 	exchange->loop = weir_channel_loop(channel);
@@ -87,6 +87,7 @@ struct weir_http_exchange *weir_http_exchange_create(
 	int error = weir_channel_push(channel, &exchange->producer);
 	exchange->handling = false;
 	if (error < 0) {
+		weir_http_server_release(server);
 		free_exchange(exchange);
 		return NULL;
 	}
@@ -111,6 +112,7 @@ void weir_http_exchange_settle(struct weir_http_exchange *exchange)
 	if (exchange->release_lent)
 		exchange->release_lent(exchange->lent_context);
 	weir_http_sites_release(exchange->sites);
+	weir_http_server_release(exchange->server);
 	free_kept(exchange->kept);
 	free(exchange->head);
 	if (shared->free_count >= WEIR_HTTP_EXCHANGES_KEPT) {

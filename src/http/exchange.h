@@ -40,6 +40,7 @@ struct weir_http_server {
 	struct http_loop *shared;
 	void (*accept_failed)(void *context, int error);
 	void *context;
+	unsigned holds; /* the owner's and the exchanges': a reply may come after the owner's is gone */
 };
 
 enum body_state {
@@ -65,7 +66,7 @@ enum response_state {
 struct weir_http_exchange {
 	struct weir_producer producer; /* the reply, in the channel's queue */
 	struct weir_http_exchange *next_free;
-	struct weir_http_server *server; /* NULL once the channel is gone */
+	struct weir_http_server *server; /* held */
 	struct weir_channel *channel;    /* NULL once it is gone */
 	struct http_loop *shared;
 	struct weir_loop *loop;
@@ -162,6 +163,8 @@ void weir_http_body_lost(struct weir_http_exchange *exchange, int error);
 extern const struct weir_producer_type weir_http_response_type;
 
 /* -- server.c -- */
+struct weir_http_server *weir_http_server_hold(struct weir_http_server *server);
+void weir_http_server_release(struct weir_http_server *server);
 struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 void weir_http_sites_release(struct weir_http_sites *sites);
 /* The chain for this Host, which may hold a port. Never NULL while there is a site. */

@@ -172,7 +172,7 @@ static void add_field(struct weir_buffer *line, const struct weir_http_request *
 
 void weir_http_log_prepare(struct weir_http_exchange *exchange)
 {
-	struct weir_http_log *log = exchange->server ? exchange->server->log : NULL;
+	struct weir_http_log *log = exchange->server->log;
 	const struct weir_http_request *request = exchange->request;
 	struct weir_buffer *line = &exchange->log_line;
 	char host[WEIR_ADDRESS_TEXT_MAX];

@@ -13,6 +13,18 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
 	return sites;
 }
 
+struct weir_http_server *weir_http_server_hold(struct weir_http_server *server)
+{
+	server->holds++;
+	return server;
+}
+
+void weir_http_server_release(struct weir_http_server *server)
+{
+	if (--server->holds == 0)
+		free(server);
+}
+
 void weir_http_sites_release(struct weir_http_sites *sites)
 {
 	if (sites && --sites->holds == 0)
@@ -79,6 +91,7 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	if (!server || !(server->shared = weir_http_loop_state(loop)))
 		goto error_server;
 	server->sites = options->sites;
+	server->holds = 1;
 	server->log = options->log;
 	server->accept_failed = options->accept_failed;
 	server->context = options->context;
@@ -121,7 +134,9 @@ void weir_http_destroy(struct weir_http_server *server)
 		return;
 	weir_server_destroy(server->listener);
 	weir_http_sites_release(server->sites);
-	free(server);
+	/* Exchanges whose replies are still to come have nobody to send them to, and no log. */
+	server->log = NULL;
+	weir_http_server_release(server);
 }
 
 /* -- sites for programs --------------------------------------------------------------------------- */
