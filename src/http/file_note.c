@@ -8,8 +8,8 @@
 #include "date.h"
 #include "files.h"
 
-struct file_note *weir_http_file_note(
-        struct weir_file *file, struct weir_span path, const struct weir_http_files_options *options)
+struct file_note *weir_http_file_note(struct weir_file *file, struct weir_span path,
+        const struct weir_http_files_options *options)
 {
 	if (file->note)
 		return file->note;
@@ -33,15 +33,13 @@ struct file_note *weir_http_file_note(
 	note->etag_size = etag_size;
 	note->type_size =
 	        (size_t)snprintf(note->lines, capacity, "Content-Type: %s\r\n", mime->type);
-	note->coded_at =
-	        note->type_size +
-	        (size_t)snprintf(note->lines + note->type_size, capacity - note->type_size,
-	                "ETag: %.*s\r\nAccept-Ranges: bytes\r\n%s", (int)etag_size, etag,
-	                varies ? "Vary: Accept-Encoding\r\n" : "");
-	note->plain_size =
-	        note->coded_at +
-	        (size_t)snprintf(note->lines + note->coded_at, capacity - note->coded_at,
-	                "Last-Modified: %s\r\n%s", date, options->fields);
+	note->coded_at = note->type_size +
+	                 (size_t)snprintf(note->lines + note->type_size, capacity - note->type_size,
+	                         "ETag: %.*s\r\nAccept-Ranges: bytes\r\n%s", (int)etag_size, etag,
+	                         varies ? "Vary: Accept-Encoding\r\n" : "");
+	note->plain_size = note->coded_at +
+	                   (size_t)snprintf(note->lines + note->coded_at, capacity - note->coded_at,
+	                           "Last-Modified: %s\r\n%s", date, options->fields);
 	file->note = note;
 	file->free_note = free;
 	return note;
