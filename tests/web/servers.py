@@ -6,18 +6,6 @@ import pytest
 
 
 @pytest.fixture
-def configured(weir, tmp_path):
-    """configured(text) serves a weir.yaml of that text, in tmp_path."""
-
-    def start(text, *arguments):
-        config = tmp_path / "weir.yaml"
-        config.write_text("listen: [{http: '127.0.0.1:0'}]\n" + text)
-        return weir("-c", config, *arguments)
-
-    return start
-
-
-@pytest.fixture
 def drop(tmp_path):
     """A directory for uploads."""
     root = tmp_path / "drop"
