@@ -20,7 +20,7 @@ struct weir_http_files_options {
 	bool compress;     /* gzip on the fly, for types of text */
 	bool siblings;     /* "x.gz" is served for "x" to who accepts gzip */
 	const char *
-	        fields; /* whole lines added to every reply ("Cache-Control: max-age=60\r\n"), or NULL. Copied */
+	        fields; /* whole lines added to every file's reply ("Cache-Control: max-age=60\r\n"), or NULL. Copied */
 };
 
 /* index.html, listing, compression and siblings on, hidden files hidden. */

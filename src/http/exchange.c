@@ -77,8 +77,7 @@ struct weir_http_exchange *weir_http_exchange_create(
 		return NULL;
 	}
 	weir_producer_init(&exchange->producer, &weir_http_response_type);
-	exchange->server = server;
-	server->holds++;
+	exchange->server = weir_http_server_hold(server);
 	exchange->channel = channel;
 	exchange->shared = server->shared;
 	exchange->loop = weir_channel_loop(channel);

@@ -163,6 +163,7 @@ void weir_http_body_lost(struct weir_http_exchange *exchange, int error);
 extern const struct weir_producer_type weir_http_response_type;
 
 /* -- server.c -- */
+struct weir_http_server *weir_http_server_hold(struct weir_http_server *server);
 void weir_http_server_release(struct weir_http_server *server);
 /* The chain for this Host, which may hold a port. Never NULL while there is a site. */
 struct weir_http_handler *weir_http_sites_find(

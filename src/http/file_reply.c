@@ -17,11 +17,6 @@
 #include "files.h"
 #include "range.h"
 
-/* Smaller bodies are not worth compressing: one packet takes them as they are. */
-enum {
-	COMPRESS_MIN = 256
-};
-
 static void release_file(void *context)
 {
 	weir_file_release(context);
@@ -98,7 +93,7 @@ static void reply_ranges(struct weir_http_exchange *exchange, struct weir_file *
 
 /* True when the request asks for ranges and they were replied to. */
 static bool replied_ranges(struct weir_http_exchange *exchange, struct weir_file *file,
-        const struct file_note *note, const struct weir_http_validators *validators)
+        const struct file_note *note, const struct weir_http_validators *validators, bool sibling)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	struct weir_http_ranges ranges;
@@ -115,6 +110,9 @@ static bool replied_ranges(struct weir_http_exchange *exchange, struct weir_file
 	case WEIR_HTTP_RANGE_SATISFIABLE:
 		break;
 	}
+	/* Parts have a type each, but nothing tells that they are parts of something coded. */
+	if (sibling && ranges.count > 1)
+		return false;
 	reply_ranges(exchange, file, note, &ranges);
 	return true;
 }
@@ -128,10 +126,20 @@ static bool is_conditional(const struct weir_http_request *request)
 	       request->first[WEIR_HTTP_IF_UNMODIFIED_SINCE];
 }
 
-/* Fields for a body that is compressed now: its tag is a weak one, since its bytes are not the file's. */
-static void add_weak_fields(struct weir_http_exchange *exchange, const struct file_note *note)
+/* For a body that is compressed now: its tag is a weak one, since its bytes are not the file's. */
+static void add_coded_fields(struct weir_http_exchange *exchange, const struct file_note *note)
 {
+	weir_http_add_field(exchange, "Content-Type", weir_span_of(note->mime->type));
 	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
+}
+
+static bool compresses(struct weir_http_exchange *exchange)
+{
+	/* A range is one of the file itself. */
+	if (!weir_http_request(exchange)->first[WEIR_HTTP_RANGE])
+		return weir_http_compress(exchange);
+	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
+	return false;
 }
 
 /* Decides how it is coded, adds the fields, and tells the validators of the result. */
@@ -152,11 +160,11 @@ static struct weir_http_validators prepare(struct weir_http_exchange *exchange,
 		weir_http_add_field(exchange, "Content-Type", weir_span_of(sibling_of->type));
 		weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip"));
 		weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	} else if (may_compress && note->mime->compressible && file->size >= COMPRESS_MIN &&
-	           weir_http_compress(exchange)) {
-		lines = weir_span(note->lines, note->type_size);
+	} else if (may_compress && note->mime->compressible && file->size >= FILE_COMPRESS_MIN &&
+	           compresses(exchange)) {
+		lines = weir_span_skip(lines, note->coded_at);
 		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
-		add_weak_fields(exchange, note);
+		add_coded_fields(exchange, note);
 	}
 	weir_http_lend_fields(exchange, lines, release_file, weir_file_hold(file));
 	return validators;
@@ -168,7 +176,7 @@ void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file 
 	const struct weir_http_request *request = weir_http_request(exchange);
 	bool ranged = request->first[WEIR_HTTP_RANGE];
 	struct weir_http_validators validators =
-	        prepare(exchange, file, note, may_compress && !ranged, sibling_of);
+	        prepare(exchange, file, note, may_compress, sibling_of);
 	if (is_conditional(request)) {
 		int status = weir_http_conditional_check(
 		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
@@ -177,6 +185,6 @@ void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file 
 			return;
 		}
 	}
-	if (!ranged || !replied_ranges(exchange, file, note, &validators))
+	if (!ranged || !replied_ranges(exchange, file, note, &validators, sibling_of))
 		weir_http_reply(exchange, 200, extent(file, 0, file->size));
 }

@@ -70,7 +70,7 @@ void weir_http_file_error(struct weir_http_exchange *exchange, int error)
 static void reply_file(struct file_request *request, struct weir_file *file, struct weir_span name)
 {
 	const struct weir_http_files_options *options = &request->files->options;
-	struct file_note *note = weir_http_file_note(file, name, options->fields);
+	struct file_note *note = weir_http_file_note(file, name, options);
 	if (note)
 		weir_http_file_reply(request->exchange, file, note, options->compress, NULL);
 	else
@@ -104,7 +104,7 @@ static void on_sibling(struct weir_lookup *lookup, int error, struct weir_file *
 	if (error == 0 && sibling->kind == WEIR_FILE_REGULAR &&
 	        sibling->mtime.tv_sec >= file->mtime.tv_sec) {
 		struct file_note *note =
-		        weir_http_file_note(sibling, WEIR_SPAN("x.gz"), options->fields);
+		        weir_http_file_note(sibling, WEIR_SPAN("x.gz"), options);
 		const struct weir_http_mime *mime = weir_http_mime_find(weir_span(path, size));
 		if (note)
 			weir_http_file_reply(request->exchange, sibling, note, false, mime);

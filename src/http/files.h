@@ -22,15 +22,25 @@ struct file_note {
 	/* 'W/' in front, for the tag of what is compressed on the fly */
 	char weak_etag[2 + WEIR_HTTP_ETAG_MAX];
 	size_t etag_size; /* without the W/ */
+	/*
+	 * `lines`, up to: type_size, Content-Type; coded_at, ETag, Accept-Ranges and perhaps Vary,
+	 * which are not those of what is compressed on the fly; plain_size, Last-Modified and the
+	 * site's own fields.
+	 */
+	size_t type_size;
+	size_t coded_at;
 	size_t plain_size;
-	size_t type_size; /* of the Content-Type line, at the start of `lines` */
-	/* Content-Type, ETag, Last-Modified, Accept-Ranges and the site's own fields */
 	char lines[];
 };
 
+/* Smaller bodies are not worth compressing: one packet takes them as they are. */
+enum {
+	FILE_COMPRESS_MIN = 256
+};
+
 /* Made at first use and kept with the file. `path` tells the type. NULL without memory. */
-struct file_note *weir_http_file_note(
-        struct weir_file *file, struct weir_span path, const char *site_fields);
+struct file_note *weir_http_file_note(struct weir_file *file, struct weir_span path,
+        const struct weir_http_files_options *options);
 
 /*
  * Replies with the regular file, held by the exchange until it ends; compressed on the fly where

@@ -13,6 +13,18 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
 	return sites;
 }
 
+struct weir_http_server *weir_http_server_hold(struct weir_http_server *server)
+{
+	server->holds++;
+	return server;
+}
+
+void weir_http_server_release(struct weir_http_server *server)
+{
+	if (--server->holds == 0)
+		free(server);
+}
+
 void weir_http_sites_release(struct weir_http_sites *sites)
 {
 	if (sites && --sites->holds == 0)
@@ -69,12 +81,6 @@ static void accept_failed(void *context, int error)
 	struct weir_http_server *server = context;
 	if (server->accept_failed)
 		server->accept_failed(server->context, error);
-}
-
-void weir_http_server_release(struct weir_http_server *server)
-{
-	if (--server->holds == 0)
-		free(server);
 }
 
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,

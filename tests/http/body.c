@@ -228,6 +228,20 @@ static void a_receiver_that_comes_too_late(void **state)
 	stop(&receiver, fd);
 }
 
+/* Nothing of the server may be looked at any more. */
+static void a_reply_that_comes_too_late(void **state)
+{
+	struct receiver receiver = {.later = true};
+	int fd = start(&receiver, *state, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	web_turn(&receiver.web, 10);
+	weir_http_destroy(receiver.web.server);
+	receiver.web.server = NULL;
+	assert_int_equal(receiver.destroyed, 0);
+	assert_true(weir_http_gone(receiver.exchange));
+	weir_http_reply_error(receiver.exchange, 404);
+	stop(&receiver, fd);
+}
+
 static void a_client_that_stalls_is_told_so(void **state)
 {
 	static const char *const beginnings[] = {PUT_OF("5") "\r\n", PUT_OF("5") "\r\nab", CHUNKED,
@@ -291,6 +305,7 @@ int main(void)
 	        cmocka_unit_test(a_client_that_goes_ends_it),
 	        cmocka_unit_test(a_server_that_ends_ends_it),
 	        cmocka_unit_test(a_receiver_that_comes_too_late),
+	        cmocka_unit_test(a_reply_that_comes_too_late),
 	        cmocka_unit_test(a_client_that_stalls_is_told_so),
 	        cmocka_unit_test(a_handler_that_thinks_is_not_hurried),
 	        cmocka_unit_test(larger_than_asked_for),

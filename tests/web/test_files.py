@@ -10,7 +10,7 @@ import urllib.parse
 
 import pytest
 
-from conftest import wait_for
+from client import wait_for
 from wire import Wire, get, head, is_sanitized, listens, request
 
 LARGE = 64 * 1024 * 1024

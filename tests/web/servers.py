@@ -1,24 +1,8 @@
-"""A site that takes uploads, and how much it weighs."""
+"""Fixtures: a server of a configuration, and sites that take uploads. Tests import those they use."""
 
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-
-@pytest.fixture
-def configured(weir, tmp_path):
-    """configured(text) serves a weir.yaml of that text, in tmp_path."""
-
-    def start(text, *arguments):
-        config = tmp_path / "weir.yaml"
-        config.write_text("listen: [{http: '127.0.0.1:0'}]\n" + text)
-        return weir("-c", config, *arguments)
-
-    return start
 
 
 @pytest.fixture
