@@ -91,7 +91,6 @@ bool weir_http_body_abandon(struct weir_http_exchange *exchange)
 {
 	struct weir_channel *channel = exchange->channel;
 	exchange->channel = NULL;
-	exchange->server = NULL; /* which may be gone by the time the handler replies */
 	if (!channel || weir_channel_session(channel) != exchange)
 		return false;
 	weir_channel_set_session(channel, NULL);
