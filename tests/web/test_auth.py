@@ -7,7 +7,7 @@ import time
 
 import pytest
 from client import Raw
-from servers import configured, drop  # noqa: F401
+from servers import drop  # noqa: F401
 
 
 def hashed(password, method="-6"):

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from client import Raw, names, open_temporaries, resident, wait_for
-from servers import configured, drop, full, uploads  # noqa: F401
+from servers import drop, full, uploads  # noqa: F401
 from wire import is_sanitized
 
 curl = pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
