@@ -46,7 +46,7 @@
 	(60 * 1000) /* no byte taken by the peer, none came that was asked for (set) */
 #define WEIR_DRAIN_MS (30 * 1000) /* from the wish to stop to the end of what is in flight (set) */
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
-#define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection (set) */
+#define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection */
 
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */

@@ -80,7 +80,10 @@ WEIR_API int weir_watch_release(struct weir_loop *loop, struct weir_watch *watch
 
 /* -- tasks ----------------------------------------------------------------------------------- */
 
-/* A call to be made later; embedded, all zero at first. The task must live until it ran or was cancelled. */
+/*
+ * A call to be made later; embedded, all zero at first. The task must live until it ran or was
+ * cancelled, and is either posted or deferred, not both.
+ */
 struct weir_task {
 	struct weir_task *next; /* the loop's own; NULL when it is in no queue */
 	void (*run)(struct weir_task *task);

@@ -59,7 +59,10 @@ WEIR_API struct weir_terminator weir_until(struct weir_span delimiter);
 /* CRLF. */
 WEIR_API struct weir_terminator weir_until_line_end(void);
 
-/* So many bytes: each request is of this length until another terminator is set. */
+/*
+ * So many bytes: each request is of this length until another terminator is set. A length of 0 is
+ * met at once, and request() must then set another: it would be met for ever.
+ */
 WEIR_API struct weir_terminator weir_length(uint64_t length);
 
 /* No end: everything that comes, up to the end of the input. For streamed input only. */

@@ -124,6 +124,7 @@ static bool tell_drained(struct weir_channel *channel)
 static bool run(struct weir_channel *channel, struct weir_span input)
 {
 	const struct weir_cutter_type *type = &weir_channel_cutter_type;
+	uint64_t until = channel->sent + WEIR_WRITE_BUDGET;
 	struct weir_region region;
 	if (weir_cutter_begin(&channel->cutter, input, &region) < 0) {
 		weir_channel_kill(channel, -ENOMEM, true);
@@ -131,7 +132,8 @@ static bool run(struct weir_channel *channel, struct weir_span input)
 	}
 	do {
 		weir_cutter_cut(&channel->cutter, type, &region);
-		weir_channel_flush(channel);
+		if (!weir_channel_flush(channel, until))
+			break;
 	} while (tell_drained(channel) || weir_cutter_pending(&channel->cutter, type, &region));
 	weir_input_end(channel, &region);
 	return region.seen < region.size && !channel->cutter.refused && !channel->closing;

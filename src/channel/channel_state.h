@@ -149,7 +149,11 @@ void weir_replies_pop_sent(struct weir_channel *channel);
 void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason why);
 
 /* -- flush.c -- */
-void weir_channel_flush(struct weir_channel *channel);
+/*
+ * Sends until `sent` has come to `until`; then others have their turn, this one goes on in the next,
+ * and the answer is false.
+ */
+bool weir_channel_flush(struct weir_channel *channel, uint64_t until);
 
 /* -- timeout.c -- */
 void weir_channel_arm(struct weir_channel *channel);

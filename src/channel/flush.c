@@ -271,24 +271,21 @@ static bool flush_once(struct weir_channel *channel)
 	       weir_reply_first(channel)->state == REPLY_READY;
 }
 
-void weir_channel_flush(struct weir_channel *channel)
+bool weir_channel_flush(struct weir_channel *channel, uint64_t until)
 {
-	uint64_t until = channel->sent + WEIR_WRITE_BUDGET;
 	unsigned empty = 0;
-	if (!channel->last || channel->blocked || channel->dead)
-		return;
-	if (!send_remainder(channel))
-		return;
+	if (!channel->last || channel->blocked || channel->dead || !send_remainder(channel))
+		return true;
 	weir_replies_pop_sent(channel);
 	if (end_if_failed(channel) || !channel->last)
-		return;
+		return true;
 	for (uint64_t sent = channel->sent; flush_once(channel); sent = channel->sent) {
 		empty = channel->sent == sent ? empty + 1 : 0;
 		if (channel->sent >= until || empty > WEIR_EMPTY_ASKS_MAX) {
-			/* Others are waiting for their turn. */
 			channel->task.run = weir_channel_task;
 			weir_loop_defer(channel->host->loop, &channel->task);
-			return;
+			return false;
 		}
 	}
+	return true;
 }

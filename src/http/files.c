@@ -103,8 +103,7 @@ static void on_sibling(struct weir_lookup *lookup, int error, struct weir_file *
 	/* An older sibling is what somebody forgot to make anew. */
 	if (error == 0 && sibling->kind == WEIR_FILE_REGULAR &&
 	        sibling->mtime.tv_sec >= file->mtime.tv_sec) {
-		struct file_note *note =
-		        weir_http_file_note(sibling, WEIR_SPAN("x.gz"), options);
+		struct file_note *note = weir_http_file_note(sibling, WEIR_SPAN("x.gz"), options);
 		const struct weir_http_mime *mime = weir_http_mime_find(weir_span(path, size));
 		if (note)
 			weir_http_file_reply(request->exchange, sibling, note, false, mime);

@@ -179,8 +179,10 @@ static void write_wake(struct weir_loop *loop)
 
 void weir_loop_stop(struct weir_loop *loop)
 {
+	int saved = errno; /* of what a signal handler has interrupted */
 	atomic_store_explicit(&loop->stopping, true, memory_order_relaxed);
 	write_wake(loop);
+	errno = saved;
 }
 
 void weir_loop_post(struct weir_loop *loop, struct weir_task *task)

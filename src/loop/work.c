@@ -137,7 +137,8 @@ static void end_threads(void)
 /* The last loop ends the threads: nobody submits then, and a loop being created waits for `life`. */
 void weir_work_detach(void)
 {
-	pthread_mutex_lock(&pool.lock); /* a thread may still be in the post of this loop's last work */
+	pthread_mutex_lock(
+	        &pool.lock); /* a thread may still be in the post of this loop's last work */
 	pthread_mutex_unlock(&pool.lock);
 	pthread_mutex_lock(&pool.life);
 	if (--pool.loops == 0)

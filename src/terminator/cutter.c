@@ -108,6 +108,12 @@ static void give_piece(struct weir_cutter *cutter, const struct weir_cutter_type
 		type->piece(cutter, weir_span(data, size));
 }
 
+static void refuse(struct weir_cutter *cutter, const struct weir_cutter_type *type)
+{
+	cutter->refused = true;
+	type->overflow(cutter, WEIR_E_SYNTAX);
+}
+
 /* The request ends within the region. */
 static void cut_found(struct weir_cutter *cutter, const struct weir_cutter_type *type,
         struct weir_region *region, const struct weir_cut *cut)
@@ -175,13 +181,16 @@ void weir_cutter_cut(
 		        &cut)) {
 		case WEIR_SCAN_FOUND:
 			cut_found(cutter, type, region, &cut);
+			/* An end that takes nothing would be found again, for ever. */
+			if (cut.end == 0 && !cutter->changed &&
+			        weir_cutter_pending(cutter, type, region))
+				refuse(cutter, type);
 			break;
 		case WEIR_SCAN_MORE:
 			cut_more(cutter, type, region, cut.hold);
 			break;
 		case WEIR_SCAN_BAD:
-			cutter->refused = true;
-			type->overflow(cutter, WEIR_E_SYNTAX);
+			refuse(cutter, type);
 			break;
 		}
 	}

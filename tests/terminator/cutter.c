@@ -338,6 +338,17 @@ static void a_terabyte_is_streamed_by_count(void **state)
 	weir_cutter_free(&test.cutter);
 }
 
+static void a_length_of_nothing_is_not_met_for_ever(void **state)
+{
+	(void)state;
+	struct test test = {0};
+	weir_cutter_init(&test.cutter, weir_length(0), 10);
+	assert_int_equal(feed(&test, "abc"), 0);
+	assert_int_equal(test.count, 1);
+	assert_int_equal(test.overflow, WEIR_E_SYNTAX);
+	weir_cutter_free(&test.cutter);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -351,6 +362,7 @@ int main(void)
 	        cmocka_unit_test(no_byte_is_looked_at_twice),
 	        cmocka_unit_test(equal_bytes_cost_no_square),
 	        cmocka_unit_test(a_terabyte_is_streamed_by_count),
+	        cmocka_unit_test(a_length_of_nothing_is_not_met_for_ever),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
