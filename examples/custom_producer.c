@@ -1,6 +1,6 @@
 /*
- * A producer of your own: as many lines as you ask for, in no memory at all, since each is made only
- * when the client has room for it. Try it:
+ * A producer of your own: as many lines as you ask for, in no memory at all, since each is made
+ * only when the client has room for it. Try it:
  *
  *   ./custom_producer & curl -s http://127.0.0.1:7002/1000000000 | head
  */
@@ -32,7 +32,10 @@ static enum weir_more more_squares(struct weir_producer *producer, struct weir_o
 		char line[LINE_MAX_SIZE];
 		int size = snprintf(line, sizeof line, "%" PRIu64 " %" PRIu64 "\n", squares->next,
 		        squares->next * squares->next);
-		/* Asked again when there is room for a whole line. The room is never so small at first. */
+		/*
+		 * Asked again when there is room for a whole line. The room is never so small at
+		 * first.
+		 */
 		if (weir_output_room(out) < (size_t)size ||
 		        weir_output_copy(out, line, (size_t)size) < (size_t)size)
 			return WEIR_MORE;

@@ -1,4 +1,7 @@
-/* Search and replace against the obvious way to do it: sizes of from, to and before, then these, then text. */
+/*
+ * Search and replace against the obvious way to do it: sizes of from, to and before, then these,
+ * then text.
+ */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

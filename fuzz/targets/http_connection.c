@@ -1,4 +1,7 @@
-/* A connection of HTTP as a client sees it: whatever is sent, in whatever reads, the server lives and lets go of it. */
+/*
+ * A connection of HTTP as a client sees it: whatever is sent, in whatever reads, the server lives
+ * and lets go of it.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -65,9 +65,9 @@ struct weir_protocol {
 	void (*piece)(struct weir_channel *channel, struct weir_span bytes);
 
 	/*
-	 * The input broke a rule: WEIR_E_LIMIT, the request is larger than the bound: what there was is dropped, and
-	 * so will be the rest up to its terminator; WEIR_E_SYNTAX, the terminator refuses the
-	 * input: nothing is read any more. When NULL the channel is aborted.
+	 * The input broke a rule: WEIR_E_LIMIT, the request is larger than the bound: what there
+	 * was is dropped, and so will be the rest up to its terminator; WEIR_E_SYNTAX, the
+	 * terminator refuses the input: nothing is read any more. When NULL the channel is aborted.
 	 */
 	void (*overflow)(struct weir_channel *channel, int error);
 
@@ -80,7 +80,9 @@ struct weir_protocol {
 	/* All replies have gone. */
 	void (*drained)(struct weir_channel *channel);
 
-	/* The last call: 0 after an orderly end, else what ended it (-ECONNRESET, -ETIMEDOUT, …). */
+	/*
+	 * The last call: 0 after an orderly end, else what ended it (-ECONNRESET, -ETIMEDOUT, …).
+	 */
 	void (*close)(struct weir_channel *channel, int error);
 };
 
@@ -106,7 +108,10 @@ WEIR_API bool weir_channel_draining(const struct weir_channel *channel);
 
 /* -- input ------------------------------------------------------------------------------------ */
 
-/* The next request ends so; it is collected and given whole (whole), or given as it comes (streamed). */
+/*
+ * The next request ends so; it is collected and given whole (whole), or given as it comes
+ * (streamed).
+ */
 WEIR_API void weir_channel_await(struct weir_channel *channel, struct weir_terminator terminator);
 WEIR_API void weir_channel_stream(struct weir_channel *channel, struct weir_terminator terminator);
 
@@ -167,7 +172,10 @@ WEIR_API void weir_channel_reset_on_failure(struct weir_channel *channel, bool r
 
 /* -- from other threads ------------------------------------------------------------------------ */
 
-/* A name for a channel that may be kept and passed on for ever; it says nothing once the channel has closed. */
+/*
+ * A name for a channel that may be kept and passed on for ever; it says nothing once the channel
+ * has closed.
+ */
 struct weir_channel_ref {
 	struct weir_loop *loop;
 	int fd;

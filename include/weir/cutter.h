@@ -5,8 +5,8 @@
  *   input ──▶ region: in place ──▶ scan ──▶ request(), piece(), overflow()
  *              └─ what is left when nothing more can be cut is kept, and the next input appended
  *
- * So a request always lies in one stretch, a terminator never sees a byte as fresh twice, and a cutter between
- * requests owns no memory.
+ * So a request always lies in one stretch, a terminator never sees a byte as fresh twice, and a
+ * cutter between requests owns no memory.
  *
  * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_free. Not to be freed
  * within its callbacks.
@@ -60,7 +60,10 @@ struct weir_cutter {
 WEIR_API void weir_cutter_init(
         struct weir_cutter *cutter, struct weir_terminator terminator, uint32_t request_max);
 
-/* Sets the terminator for the very next byte: input is collected (await) or given as it comes (stream). */
+/*
+ * Sets the terminator for the very next byte: input is collected (await) or given as it comes
+ * (stream).
+ */
 WEIR_API void weir_cutter_await(struct weir_cutter *cutter, struct weir_terminator terminator);
 WEIR_API void weir_cutter_stream(struct weir_cutter *cutter, struct weir_terminator terminator);
 
@@ -76,7 +79,7 @@ WEIR_API bool weir_cutter_partial(const struct weir_cutter *cutter);
 
 WEIR_API void weir_cutter_free(struct weir_cutter *cutter);
 
-/* -- feed in its steps, for who has something to do in between --------------------------------------- */
+/* -- feed in its steps, for who has something to do in between --------------------------------- */
 
 /* A stretch of input; the current request begins at data[0]. */
 struct weir_region {

@@ -9,8 +9,8 @@
  * the requests.
  *
  * Life cycle: handle(exchange) is called when the head is complete; the exchange is the handler's
- * until it has replied. If it has not when handle() returns, the request is copied, so that it stays
- * valid until the reply.
+ * until it has replied. If it has not when handle() returns, the request is copied, so that it
+ * stays valid until the reply.
  */
 #ifndef WEIR_HTTP_H
 #define WEIR_HTTP_H
@@ -80,16 +80,19 @@ WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir
 WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchange);
 
 /*
- * WEIR_HTTP_SCRATCH bytes of the exchange's own for the handler it is with, so that handling need not
- * allocate. Not initialised; aligned for any type.
+ * WEIR_HTTP_SCRATCH bytes of the exchange's own for the handler it is with, so that handling need
+ * not allocate. Not initialised; aligned for any type.
  */
 WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
 
-/* Hands the exchange to the handlers behind `handler` in the chain, as authentication does that says yes. */
+/*
+ * Hands the exchange to the handlers behind `handler` in the chain, as authentication does that
+ * says yes.
+ */
 WEIR_API void weir_http_pass(
         struct weir_http_handler *handler, struct weir_http_exchange *exchange);
 
-/* -- the request's body -------------------------------------------------------------------------- */
+/* -- the request's body ------------------------------------------------------------------------ */
 
 struct weir_http_receiver {
 	/* The next bytes of the body, as they come. */
@@ -112,12 +115,16 @@ WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
         const struct weir_http_receiver *receiver, void *context, uint64_t max);
 
 /*
- * Receives no more, as when it turns out to be in vain: end() is not called. To be followed by a reply, with which the
- * rest is treated as a body that nobody receives. Harmless when nothing is being received.
+ * Receives no more, as when it turns out to be in vain: end() is not called. To be followed by a
+ * reply, with which the rest is treated as a body that nobody receives. Harmless when nothing is
+ * being received.
  */
 WEIR_API void weir_http_discard(struct weir_http_exchange *exchange);
 
-/* Stops and goes on receiving, as when the disk is slower than the client. Without effect once the body has ended. */
+/*
+ * Stops and goes on receiving, as when the disk is slower than the client. Without effect once the
+ * body has ended.
+ */
 WEIR_API void weir_http_pause(struct weir_http_exchange *exchange);
 WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 
@@ -132,8 +139,8 @@ WEIR_API int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value);
 
 /*
- * Whole field lines ("Name: value\r\n…") that are lent, not copied, until `release(context)`, at the end of the exchange.
- * Once an exchange.
+ * Whole field lines ("Name: value\r\n…") that are lent, not copied, until `release(context)`, at
+ * the end of the exchange. Once an exchange.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
         void (*release)(void *context), void *context);
@@ -167,7 +174,7 @@ WEIR_API void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned
 /* A small page that says what the status means. */
 WEIR_API void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
 
-/* -- sites and servers --------------------------------------------------------------------------- */
+/* -- sites and servers ------------------------------------------------------------------------- */
 
 /* A virtual host. */
 struct weir_http_site {
@@ -221,9 +228,12 @@ WEIR_API struct weir_http_sites *weir_http_single_site(struct weir_http_handler 
 /* Destroys all handlers of a chain. */
 WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
 
-/* -- handlers that ship: see also weir/http_files.h ------------------------------------------------ */
+/* -- handlers that ship: see also weir/http_files.h -------------------------------------------- */
 
-/* Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is all). Text is borrowed. */
+/*
+ * Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is
+ * all). Text is borrowed.
+ */
 WEIR_API struct weir_http_handler *weir_http_function(const char *prefix,
         void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
 

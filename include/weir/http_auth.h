@@ -14,8 +14,8 @@
 struct weir_users;
 
 /*
- * For the path `prefix` and those below it ("" is all; copied, as is the realm). Takes a hold of the
- * users; NULL without memory.
+ * For the path `prefix` and those below it ("" is all; copied, as is the realm). Takes a hold of
+ * the users; NULL without memory.
  */
 WEIR_API struct weir_http_handler *weir_http_basic_auth(
         struct weir_users *users, const char *realm, const char *prefix);

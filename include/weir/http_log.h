@@ -17,7 +17,10 @@
 struct weir_http_log;
 struct weir_loop;
 
-/* Opens for appending. The log is for servers of this loop; several loops may open one path. 0 or a negative errno. */
+/*
+ * Opens for appending. The log is for servers of this loop; several loops may open one path. 0 or a
+ * negative errno.
+ */
 WEIR_API int weir_http_log_create(
         struct weir_loop *loop, const char *path, struct weir_http_log **ret);
 

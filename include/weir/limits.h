@@ -1,6 +1,7 @@
 /*
  * Every bound of the library, by name, with its default. What a server may set for itself is marked
- * "(set)" and stands in the options of weir/server.h or weir/http.h; the rest is fixed at build time.
+ * "(set)" and stands in the options of weir/server.h or weir/http.h; the rest is fixed at build
+ * time.
  */
 #ifndef WEIR_LIMITS_H
 #define WEIR_LIMITS_H

@@ -30,13 +30,19 @@ WEIR_API void weir_loop_destroy(struct weir_loop *loop);
 /* Turns until weir_loop_stop. 0, or the errno that made waiting impossible. */
 WEIR_API int weir_loop_run(struct weir_loop *loop);
 
-/* One turn that waits `wait_ms` at most (-1 is for ever). For tests and for loops inside loops of others. */
+/*
+ * One turn that waits `wait_ms` at most (-1 is for ever). For tests and for loops inside loops of
+ * others.
+ */
 WEIR_API int weir_loop_turn(struct weir_loop *loop, int wait_ms);
 
 /* Makes weir_loop_run return at the end of the turn. Any thread. */
 WEIR_API void weir_loop_stop(struct weir_loop *loop);
 
-/* The monotonic clock in milliseconds, and the seconds since 1970, both as read at the turn's start. */
+/*
+ * The monotonic clock in milliseconds, and the seconds since 1970, both as read at the turn's
+ * start.
+ */
 WEIR_API int64_t weir_loop_now_ms(const struct weir_loop *loop);
 WEIR_API int64_t weir_loop_wall_s(const struct weir_loop *loop);
 
@@ -60,8 +66,8 @@ struct weir_watch {
 };
 
 /*
- * Watches `fd` (non-blocking) for `events` (READABLE | WRITABLE; 0 is allowed: only BROKEN then). Level triggered.
- * 0 or a negative errno.
+ * Watches `fd` (non-blocking) for `events` (READABLE | WRITABLE; 0 is allowed: only BROKEN then).
+ * Level triggered. 0 or a negative errno.
  */
 WEIR_API int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd,
         unsigned events, void (*on_event)(struct weir_watch *watch, unsigned events));
@@ -106,7 +112,10 @@ WEIR_API void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task);
 
 /* -- timers ---------------------------------------------------------------------------------- */
 
-/* Embedded, all zero at first (or after weir_timer_init). A wheel of WEIR_TIMER_TICK_MS: never early, one tick late at most. */
+/*
+ * Embedded, all zero at first. A wheel of WEIR_TIMER_TICK_MS: never
+ * early, one tick late at most.
+ */
 struct weir_timer {
 	struct weir_list link;
 	void (*on_time)(struct weir_timer *timer);
@@ -158,7 +167,10 @@ struct weir_work {
 	void (*done)(struct weir_work *work); /* on the loop; called always, exactly once */
 };
 
-/* 0; WEIR_E_LIMIT when WEIR_WORK_QUEUE_MAX are waiting already; -ENOMEM, -EAGAIN: no thread. `done` is not called then. */
+/*
+ * 0; WEIR_E_LIMIT when WEIR_WORK_QUEUE_MAX are waiting already; -ENOMEM, -EAGAIN: no thread. `done`
+ * is not called then.
+ */
 WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
         void (*run)(struct weir_work *work), void (*done)(struct weir_work *work));
 
@@ -180,7 +192,10 @@ WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
 	COUNT(accept_failures)                                                                     \
 	COUNT(work_submitted)
 
-/* One set a loop, written by its thread only; a reader of another thread may see a value some turns old. */
+/*
+ * One set a loop, written by its thread only; a reader of another thread may see a value some turns
+ * old.
+ */
 struct weir_counters {
 #define WEIR_COUNTER_FIELD(name) uint64_t name;
 	WEIR_COUNTERS(WEIR_COUNTER_FIELD)

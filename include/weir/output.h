@@ -69,8 +69,8 @@ WEIR_API size_t weir_output_copy(struct weir_output *out, const void *data, size
 WEIR_API char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size);
 
 /*
- * Puts the first `size` bytes of what weir_output_reserve gave last, and gives the rest back (all of it, for
- * 0). Nothing else may be put between the two.
+ * Puts the first `size` bytes of what weir_output_reserve gave last, and gives the rest back (all
+ * of it, for 0). Nothing else may be put between the two.
  */
 WEIR_API void weir_output_commit(struct weir_output *out, size_t size);
 
@@ -97,16 +97,17 @@ WEIR_API size_t weir_output_forward(
         struct weir_output *out, const struct weir_piece *piece, size_t from, size_t size);
 
 /*
- * The bytes of a piece, for who must look at them: memory as it is; a file's are read into scratch. A
- * file that has become shorter is an error: 0, -EIO (shorter), -ENOMEM, or the errno of pread.
+ * The bytes of a piece, for who must look at them: memory as it is; a file's are read into scratch.
+ * A file that has become shorter is an error: 0, -EIO (shorter), -ENOMEM, or the errno of pread.
  */
 WEIR_API int weir_output_bytes(
         struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret);
 
 /*
- * Copies what is lent, borrowed memory and file extents, from piece number `first` on, into scratch: for a
- * wrapper that asks the same child twice for one output, and the child may free memory and close files then.
- * 0, -ENOMEM or as weir_output_bytes (nothing is changed then). Pieces that follow on each other become one.
+ * Copies what is lent, borrowed memory and file extents, from piece number `first` on, into
+ * scratch: for a wrapper that asks the same child twice for one output, and the child may free
+ * memory and close files then. 0, -ENOMEM or as weir_output_bytes (nothing is changed then). Pieces
+ * that follow on each other become one.
  */
 WEIR_API int weir_output_settle(struct weir_output *out, unsigned first);
 

@@ -40,8 +40,8 @@ struct weir_producer_type {
 	const char *name;
 
 	/*
-	 * Puts up to the room of `out` and says how it goes on. The room is never 0. WEIR_MORE with nothing put is
-	 * allowed (an empty piece is not the end), but not for ever.
+	 * Puts up to the room of `out` and says how it goes on. The room is never 0. WEIR_MORE with
+	 * nothing put is allowed (an empty piece is not the end), but not for ever.
 	 */
 	enum weir_more (*more)(struct weir_producer *producer, struct weir_output *out);
 
@@ -51,11 +51,17 @@ struct weir_producer_type {
 	 */
 	void (*close)(struct weir_producer *producer, enum weir_close_reason why);
 
-	/* The bytes it will still put, all in all; -1 is unknown. NULL is unknown. Asked before the first more. */
+	/*
+	 * The bytes it will still put, all in all; -1 is unknown. NULL is unknown. Asked before the
+	 * first more.
+	 */
 	int64_t (*size)(const struct weir_producer *producer);
 };
 
-/* Who hears of the wake of an outermost producer: the reply queue, or a test. It asks later, not from the wake. */
+/*
+ * Who hears of the wake of an outermost producer: the reply queue, or a test. It asks later, not
+ * from the wake.
+ */
 struct weir_waiter {
 	void (*wake)(struct weir_waiter *waiter);
 };
@@ -79,19 +85,19 @@ WEIR_API void weir_producer_init(
 WEIR_API void weir_producer_adopt(struct weir_producer *parent, struct weir_producer *child);
 
 /*
- * A producer that answered WEIR_WAIT, or is about to, can go on: a wake from inside `more` counts too. From its
- * own loop's thread; too many wakes do no harm.
+ * A producer that answered WEIR_WAIT, or is about to, can go on: a wake from inside `more` counts
+ * too. From its own loop's thread; too many wakes do no harm.
  */
 WEIR_API void weir_wake(struct weir_producer *producer);
 
-/* -- for whoever asks one ----------------------------------------------------------------------- */
+/* -- for whoever asks one ---------------------------------------------------------------------- */
 
 /*
  * Asks for more, and holds every contract so that a producer's own code stays naive: not asked
  * without room; WEIR_DONE and WEIR_FAILED are sticky; bytes are counted; an answer of WEIR_MORE
- * with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times, then it is woken and waits, so that others
- * get their turn. So WEIR_MORE from here says that something was put (or that there was no room).
- * Asking, with room, says that everything put before was taken.
+ * with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times, then it is woken and waits, so
+ * that others get their turn. So WEIR_MORE from here says that something was put (or that there was
+ * no room). Asking, with room, says that everything put before was taken.
  */
 WEIR_API enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_output *out);
 
@@ -107,7 +113,7 @@ WEIR_API void weir_producer_took(struct weir_producer *producer, uint64_t unsent
 /* The bytes it will still put, or -1. */
 WEIR_API int64_t weir_producer_size(const struct weir_producer *producer);
 
-/* -- waking from another thread ----------------------------------------------------------------- */
+/* -- waking from another thread ---------------------------------------------------------------- */
 
 /*
  * A handle on a producer that other threads may hold: the producer can be closed while they do, the

@@ -21,7 +21,10 @@ struct weir_server_options {
 	void *context;             /* for weir_channel_context */
 	struct weir_bounds bounds; /* all zero: the defaults */
 	bool shared;               /* SO_REUSEPORT: one server on each of several loops */
-	/* Told why a connection could not be accepted (EMFILE, …), at most once a pause. May be NULL. */
+	/*
+	 * Told why a connection could not be accepted (EMFILE, …), at most once a pause. May be
+	 * NULL.
+	 */
 	void (*accept_failed)(void *context, int error);
 };
 
@@ -42,7 +45,9 @@ WEIR_API unsigned weir_server_channels(const struct weir_server *server);
 WEIR_API void weir_server_drain(
         struct weir_server *server, void (*drained)(void *context), void *context);
 
-/* Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol. */
+/*
+ * Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol.
+ */
 WEIR_API void weir_server_destroy(struct weir_server *server);
 
 /*

@@ -10,7 +10,9 @@
 
 /* -- memory -- */
 
-/* Memory that stays valid until the producer is closed: static data, or what outlives the channel. */
+/*
+ * Memory that stays valid until the producer is closed: static data, or what outlives the channel.
+ */
 WEIR_API struct weir_producer *weir_memory_borrowed(const void *data, size_t size);
 
 /* Memory from malloc, freed with free() at the close. */
@@ -37,8 +39,8 @@ WEIR_API struct weir_producer *weir_buffers(const struct weir_span *buffers, siz
 
 /*
  * `size` bytes of a file from `offset` on; closes `fd` in the end if `owned`. What is not in the
- * page cache is read by the work pool first, so that a cold disk does not stop the loop. A file that
- * turns out shorter fails.
+ * page cache is read by the work pool first, so that a cold disk does not stop the loop. A file
+ * that turns out shorter fails.
  */
 WEIR_API struct weir_producer *weir_file(int fd, bool owned, off_t offset, uint64_t size);
 
@@ -51,16 +53,16 @@ WEIR_API struct weir_producer *weir_stream(struct weir_loop *loop, int fd);
 /* -- callbacks -- */
 
 /*
- * `more(context, out)` puts what it has and answers as a producer does. `close(context, why)` may be NULL. To
- * answer later, return WEIR_WAIT and weir_wake() the producer.
+ * `more(context, out)` puts what it has and answers as a producer does. `close(context, why)` may
+ * be NULL. To answer later, return WEIR_WAIT and weir_wake() the producer.
  */
 WEIR_API struct weir_producer *weir_generator(
         enum weir_more (*more)(void *context, struct weir_output *out),
         void (*close)(void *context, enum weir_close_reason why), void *context);
 
 /*
- * `next(context, &item)` gives one item a call, of any size, valid until its next call or the close: WEIR_MORE with an item
- * (which may be empty), WEIR_WAIT, WEIR_DONE or WEIR_FAILED without.
+ * `next(context, &item)` gives one item a call, of any size, valid until its next call or the
+ * close: WEIR_MORE with an item (which may be empty), WEIR_WAIT, WEIR_DONE or WEIR_FAILED without.
  */
 WEIR_API struct weir_producer *weir_iterator(
         enum weir_more (*next)(void *context, struct weir_span *ret_item),

@@ -60,8 +60,9 @@ WEIR_API struct weir_span weir_span_trim(struct weir_span span);
 WEIR_API bool weir_span_cut(struct weir_span *rest, char separator, struct weir_span *ret_head);
 
 /*
- * All of `span` as an unsigned number in base 10 or 16: digits only, at least one, no sign, no space.
- * 0, WEIR_E_SYNTAX (not a number) or WEIR_E_LIMIT (larger than 64 bits); *ret is set only for 0.
+ * All of `span` as an unsigned number in base 10 or 16: digits only, at least one, no sign, no
+ * space. 0, WEIR_E_SYNTAX (not a number) or WEIR_E_LIMIT (larger than 64 bits); *ret is set only
+ * for 0.
  */
 WEIR_API int weir_span_number(struct weir_span span, unsigned base, uint64_t *ret);
 

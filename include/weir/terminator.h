@@ -33,9 +33,9 @@ struct weir_terminator_type {
 	const char *name;
 	/*
 	 * Looks for the end. `data` holds the current request from its start (or, where input is
-	 * streamed, from its first byte not handed over yet). The first `seen` bytes of it were there in an
-	 * earlier call that answered MORE. `before` counts the bytes of this request handed over
-	 * before `data`. Sets *ret as the answer needs it; all zero at the call.
+	 * streamed, from its first byte not handed over yet). The first `seen` bytes of it were
+	 * there in an earlier call that answered MORE. `before` counts the bytes of this request
+	 * handed over before `data`. Sets *ret as the answer needs it; all zero at the call.
 	 */
 	enum weir_scan (*scan)(struct weir_terminator *terminator, struct weir_span data,
 	        size_t seen, uint64_t before, struct weir_cut *ret);

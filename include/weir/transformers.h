@@ -24,26 +24,28 @@ WEIR_API struct weir_producer *weir_composite(
 WEIR_API struct weir_producer *weir_glob(struct weir_producer *child, size_t size);
 
 /*
- * The chunked transfer coding (RFC 9112 7.1), one chunk an answer of the child. `trailers`, if not NULL, is called once
- * when the child is done, and may put whole field lines ("Name: value\r\n", at most WEIR_TRAILERS_MAX bytes)
- * into `text`, which has so much room; it returns their length. A child that fails ends the output without the last chunk.
+ * The chunked transfer coding (RFC 9112 7.1), one chunk an answer of the child. `trailers`, if not
+ * NULL, is called once when the child is done, and may put whole field lines ("Name: value\r\n", at
+ * most WEIR_TRAILERS_MAX bytes) into `text`, which has so much room; it returns their length. A
+ * child that fails ends the output without the last chunk.
  */
 WEIR_API struct weir_producer *weir_chunked(struct weir_producer *child,
         size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
- * gzip (RFC 1952) or the zlib format (RFC 1950, what HTTP calls "deflate"). Each block of up to 64 KiB is compressed on
- * its own by the loop's one compressor, so that a stream keeps its checksum and length only. A
- * block is cut short when the child waits, never else (but for a small room).
+ * gzip (RFC 1952) or the zlib format (RFC 1950, what HTTP calls "deflate"). Each block of up to 64
+ * KiB is compressed on its own by the loop's one compressor, so that a stream keeps its checksum
+ * and length only. A block is cut short when the child waits, never else (but for a small room).
  */
 WEIR_API struct weir_producer *weir_gzip(struct weir_producer *child);
 WEIR_API struct weir_producer *weir_deflate(struct weir_producer *child);
 
 /*
- * Every occurrence of `from` (1 to 64 bytes) becomes `to` (up to 64 bytes); both are copied. Found from left to right, also
- * across pieces and at the very start; what merely begins like it goes on as it is. `before` is input that is
- * supposed to precede the child's but is not output (dot-stuffing: from "\r\n.", to "\r\n..", before "\r\n"): of
- * a match that begins there, as many of the first bytes of `to` are left out. Sizes beyond these give NULL.
+ * Every occurrence of `from` (1 to 64 bytes) becomes `to` (up to 64 bytes); both are copied. Found
+ * from left to right, also across pieces and at the very start; what merely begins like it goes on
+ * as it is. `before` is input that is supposed to precede the child's but is not output
+ * (dot-stuffing: from "\r\n.", to "\r\n..", before "\r\n"): of a match that begins there, as many
+ * of the first bytes of `to` are left out. Sizes beyond these give NULL.
  */
 WEIR_API struct weir_producer *weir_escape(struct weir_producer *child, struct weir_span from,
         struct weir_span to, struct weir_span before);
@@ -55,14 +57,18 @@ WEIR_API struct weir_producer *weir_crlf(struct weir_producer *child);
 WEIR_API struct weir_producer *weir_limit(
         struct weir_producer *child, uint64_t skip, uint64_t size);
 
-/* At most `bytes_per_second` (at least 1), in bursts of at most `burst` bytes (0: a quarter of a second's worth). */
+/*
+ * At most `bytes_per_second` (at least 1), in bursts of at most `burst` bytes (0: a quarter of a
+ * second's worth).
+ */
 WEIR_API struct weir_producer *weir_throttle(
         struct weir_producer *child, uint64_t bytes_per_second, size_t burst);
 
 /*
- * Calls `on_end(context, why, bytes)` once, at the close, with the bytes that were taken: of the outermost
- * producer of a reply these are the bytes the kernel took. Given no memory (or a NULL child), on_end is called at once
- * with WEIR_CLOSE_FAILED, so that it always is called exactly once.
+ * Calls `on_end(context, why, bytes)` once, at the close, with the bytes that were taken: of the
+ * outermost producer of a reply these are the bytes the kernel took. Given no memory (or a NULL
+ * child), on_end is called at once with WEIR_CLOSE_FAILED, so that it always is called exactly
+ * once.
  */
 WEIR_API struct weir_producer *weir_hook(struct weir_producer *child,
         void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes), void *context);

@@ -54,7 +54,9 @@ enum weir_file_kind {
  * never goes stale.
  */
 struct weir_file {
-	/* Read only, and shared: pread, sendfile with an offset; for a directory, openat(fd, "."). */
+	/*
+	 * Read only, and shared: pread, sendfile with an offset; for a directory, openat(fd, ".").
+	 */
 	int fd;
 	enum weir_file_kind kind; /* REGULAR or DIRECTORY */
 	uint64_t size;

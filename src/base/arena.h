@@ -26,7 +26,9 @@ void weir_arena_free(struct weir_arena *arena);
 void *weir_arena_reserve(struct weir_arena *arena, size_t size);
 char *weir_arena_reserve_bytes(struct weir_arena *arena, size_t size);
 
-/* Gives the end of what weir_arena_reserve_bytes gave last back: only `size` bytes of it are kept. */
+/*
+ * Gives the end of what weir_arena_reserve_bytes gave last back: only `size` bytes of it are kept.
+ */
 void weir_arena_shrink(struct weir_arena *arena, const char *bytes, size_t size);
 
 /* Whether `end` is the end of what was reserved last, so that a reservation would follow on it. */

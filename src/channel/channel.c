@@ -41,7 +41,10 @@ static void watch_events(struct weir_channel *channel)
 	channel->events = (uint8_t)events;
 }
 
-/* A close() of a socket that holds unread input resets the connection, and the peer would lose our last words. */
+/*
+ * A close() of a socket that holds unread input resets the connection, and the peer would lose our
+ * last words.
+ */
 static bool must_linger(const struct weir_channel *channel)
 {
 	const struct weir_cutter *cutter = &channel->cutter;

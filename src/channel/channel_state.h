@@ -150,8 +150,8 @@ void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason w
 
 /* -- flush.c -- */
 /*
- * Sends until `sent` has come to `until`; then others have their turn, this one goes on in the next,
- * and the answer is false.
+ * Sends until `sent` has come to `until`; then others have their turn, this one goes on in the
+ * next, and the answer is false.
  */
 bool weir_channel_flush(struct weir_channel *channel, uint64_t until);
 

@@ -20,7 +20,10 @@
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-/* Sends the memory pieces from `first` on, up to a file. The bytes taken or an errno; *ret_next is the piece after. */
+/*
+ * Sends the memory pieces from `first` on, up to a file. The bytes taken or an errno; *ret_next is
+ * the piece after.
+ */
 static ssize_t send_memory(struct weir_channel *channel, const struct weir_piece *pieces,
         unsigned first, unsigned count, unsigned *ret_next)
 {
@@ -43,7 +46,10 @@ static size_t memory_size(const struct weir_piece *pieces, unsigned first, unsig
 	return size;
 }
 
-/* The bytes taken of all the pieces; fewer than they hold means that the transport is full. Or an errno. */
+/*
+ * The bytes taken of all the pieces; fewer than they hold means that the transport is full. Or an
+ * errno.
+ */
 static ssize_t send_pieces(
         struct weir_channel *channel, const struct weir_piece *pieces, unsigned count)
 {
@@ -72,7 +78,9 @@ static ssize_t send_pieces(
 	return (ssize_t)total;
 }
 
-/* A reader that takes what it gets may have more of it in the kernel, for fewer and larger sends. */
+/*
+ * A reader that takes what it gets may have more of it in the kernel, for fewer and larger sends.
+ */
 static void choose_unsent(struct weir_channel *channel, const struct weir_output *out)
 {
 	static const int bytes[] = {WEIR_UNSENT_LOW, WEIR_UNSENT_HIGH, WEIR_UNSENT_FILE};
@@ -98,7 +106,7 @@ static void note_sent(struct weir_channel *channel, size_t size)
 	weir_loop_counters(channel->host->loop)->bytes_out += size;
 }
 
-/* -- the remainder ------------------------------------------------------------------------------ */
+/* -- the remainder ----------------------------------------------------------------------------- */
 
 /* Takes `size` bytes off the front of the pieces; returns the first that is left. */
 static unsigned drop_sent(struct weir_piece *pieces, unsigned first, unsigned count, size_t size)
@@ -162,7 +170,7 @@ static bool send_remainder(struct weir_channel *channel)
 	return true;
 }
 
-/* -- asking ------------------------------------------------------------------------------------- */
+/* -- asking ------------------------------------------------------------------------------------ */
 
 static enum reply_state asked(
         struct weir_channel *channel, struct weir_reply *reply, enum weir_more answer)

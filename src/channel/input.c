@@ -9,7 +9,7 @@
 
 #include "channel_state.h"
 
-/* -- what the cutter calls ---------------------------------------------------------------------- */
+/* -- what the cutter calls --------------------------------------------------------------------- */
 
 static struct weir_channel *channel_of(const struct weir_cutter *cutter)
 {
@@ -58,7 +58,7 @@ const struct weir_cutter_type weir_channel_cutter_type = {
         .held = on_held,
 };
 
-/* -- receiving ---------------------------------------------------------------------------------- */
+/* -- receiving --------------------------------------------------------------------------------- */
 
 bool weir_input_wanted(const struct weir_channel *channel)
 {
@@ -66,7 +66,10 @@ bool weir_input_wanted(const struct weir_channel *channel)
 	       !channel->connecting;
 }
 
-/* Streamed bytes pay for time, at the lowest rate allowed. Of what is paid ahead no more counts than the other bound allows. */
+/*
+ * Streamed bytes pay for time, at the lowest rate allowed. Of what is paid ahead no more counts
+ * than the other bound allows.
+ */
 static void pay(struct weir_channel *channel, size_t size)
 {
 	uint32_t now = weir_channel_clock(channel);

@@ -15,7 +15,7 @@
 #include "channel_state.h"
 #include "loop_internal.h"
 
-/* -- memory, kept for reuse ---------------------------------------------------------------------- */
+/* -- memory, kept for reuse -------------------------------------------------------------------- */
 
 struct reply_pool {
 	struct weir_reply *first;
@@ -64,7 +64,7 @@ static void release(struct weir_loop *loop, struct weir_reply *reply)
 	pool->count++;
 }
 
-/* -- the queue ----------------------------------------------------------------------------------- */
+/* -- the queue --------------------------------------------------------------------------------- */
 
 struct weir_reply *weir_reply_first(const struct weir_channel *channel)
 {
@@ -222,7 +222,7 @@ struct weir_channel *weir_reply_channel(const struct weir_reply *reply)
 	return reply->channel;
 }
 
-/* -- from other threads ------------------------------------------------------------------------- */
+/* -- from other threads ------------------------------------------------------------------------ */
 
 struct push {
 	struct weir_task task;

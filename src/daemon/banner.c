@@ -1,4 +1,6 @@
-/* The greeting at the start, to stdout. Everything in it can be pasted into a shell as it stands. */
+/*
+ * The greeting at the start, to stdout. Everything in it can be pasted into a shell as it stands.
+ */
 #include <stdio.h>
 #include <string.h>
 

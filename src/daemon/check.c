@@ -1,4 +1,6 @@
-/* `weir check`. Nothing is opened for writing, and nothing listens: it may run beside the daemon. */
+/*
+ * `weir check`. Nothing is opened for writing, and nothing listens: it may run beside the daemon.
+ */
 #include "check.h"
 #include "config_file.h"
 

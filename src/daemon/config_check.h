@@ -1,4 +1,6 @@
-/* What the tables of config_file.c cannot say about a configuration: defaults, and what must agree. */
+/*
+ * What the tables of config_file.c cannot say about a configuration: defaults, and what must agree.
+ */
 #ifndef DAEMON_CONFIG_CHECK_H
 #define DAEMON_CONFIG_CHECK_H
 

@@ -14,7 +14,10 @@ enum {
 	DOCUMENT_DEPTH_MAX = 32
 };
 
-/* True: *ret is a document with a root, to be given to yaml_document_delete. False: why not was made a problem. */
+/*
+ * True: *ret is a document with a root, to be given to yaml_document_delete. False: why not was
+ * made a problem.
+ */
 bool document_load(
         struct problems *problems, const unsigned char *data, size_t size, yaml_document_t *ret);
 

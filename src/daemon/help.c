@@ -1,4 +1,7 @@
-/* The texts of --help, the manual pages in short. Completion and man/ say the same: change all three. */
+/*
+ * The texts of --help, the manual pages in short. Completion and man/ say the same: change all
+ * three.
+ */
 #include "help.h"
 
 const char help_program[] = "usage: weir VERB [OPTION...]\n"

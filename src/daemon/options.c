@@ -1,6 +1,6 @@
 /*
- * The command line of the verbs. getopt_long cuts it; every value is checked here, so that a mistake
- * is found before anything is opened. Whether files exist is not looked at.
+ * The command line of the verbs. getopt_long cuts it; every value is checked here, so that a
+ * mistake is found before anything is opened. Whether files exist is not looked at.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -78,8 +78,8 @@ static int refused(const char *user, const char *what)
 }
 
 /*
- * The log was opened by root; its new owner must be able to open it again. Never through a link: the
- * directory may be somebody else's.
+ * The log was opened by root; its new owner must be able to open it again. Never through a link:
+ * the directory may be somebody else's.
  */
 static void give_log(const char *path, uid_t uid, gid_t gid)
 {

@@ -1,7 +1,7 @@
 /*
- * Walking a YAML document along the tables. Invariant: how deep and how long this goes is bounded by
- * the tables, not by the document, so that aliases which point at each other do no harm. What single
- * values look like is in value*.c.
+ * Walking a YAML document along the tables. Invariant: how deep and how long this goes is bounded
+ * by the tables, not by the document, so that aliases which point at each other do no harm. What
+ * single values look like is in value*.c.
  */
 #include <string.h>
 

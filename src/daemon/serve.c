@@ -4,8 +4,8 @@
  *   SIGHUP            reload: the configuration again, logs opened anew
  *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
  *
- * Invariant: all workers serve one configuration. A change is prepared on all of them first, and made
- * only when every one could (see worker.h). What one worker serves is in service.c.
+ * Invariant: all workers serve one configuration. A change is prepared on all of them first, and
+ * made only when every one could (see worker.h). What one worker serves is in service.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -101,8 +101,8 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
 }
 
 /*
- * Servers keep the log and the bounds they were opened with. Another user's address cannot be opened
- * a second time, so that after root was given up these change at the next start only.
+ * Servers keep the log and the bounds they were opened with. Another user's address cannot be
+ * opened a second time, so that after root was given up these change at the next start only.
  */
 static bool needs_new_servers(struct daemon *daemon, const struct config *config)
 {
@@ -166,7 +166,9 @@ static void on_worker_ended(void *context)
 {
 	struct daemon *daemon = context;
 	if (daemon->stop_signals == 0) {
-		/* Half of the workers would be worse than none: connections go to them by chance. */
+		/*
+		 * Half of the workers would be worse than none: connections go to them by chance.
+		 */
 		daemon->failed = true;
 		stop(daemon);
 	}

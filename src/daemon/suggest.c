@@ -1,4 +1,6 @@
-/* The edit distance of short names, neighbours swapped counted as one (optimal string alignment). */
+/*
+ * The edit distance of short names, neighbours swapped counted as one (optimal string alignment).
+ */
 #include <stdint.h>
 #include <string.h>
 

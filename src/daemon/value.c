@@ -1,6 +1,6 @@
 /*
- * Single values of the configuration: text, flags, numbers, sizes, durations, addresses. Each reader
- * takes what schema_text gives, and says what it would have liked instead.
+ * Single values of the configuration: text, flags, numbers, sizes, durations, addresses. Each
+ * reader takes what schema_text gives, and says what it would have liked instead.
  */
 #include <string.h>
 

@@ -4,7 +4,10 @@
 
 #define WELCOME_ROOT "public"
 
-/* Makes ./public with a page that greets, unless it is there. 0 or a negative errno, which was said. */
+/*
+ * Makes ./public with a page that greets, unless it is there. 0 or a negative errno, which was
+ * said.
+ */
 int welcome_create(void);
 
 #endif

@@ -8,8 +8,8 @@
  * A change is made in two steps, so that it is made on all workers or on none: prepare opens what
  * may fail to open, commit swaps. What is replaced goes on until its last exchange has ended.
  *
- * All functions are for the main thread. They run on the worker's thread and wait for it, or, before
- * worker_start, run at once.
+ * All functions are for the main thread. They run on the worker's thread and wait for it, or,
+ * before worker_start, run at once.
  */
 #ifndef DAEMON_WORKER_H
 #define DAEMON_WORKER_H

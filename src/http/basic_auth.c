@@ -50,7 +50,7 @@ static bool match(
 	return weir_http_path_below(weir_http_path(exchange), auth->prefix);
 }
 
-/* -- the answers --------------------------------------------------------------------------------- */
+/* -- the answers ------------------------------------------------------------------------------- */
 
 static void refuse(const struct basic_auth *auth, struct weir_http_exchange *exchange)
 {
@@ -103,7 +103,7 @@ static void on_checked(struct weir_check *check, int error)
 	free(login);
 }
 
-/* -- the question -------------------------------------------------------------------------------- */
+/* -- the question ------------------------------------------------------------------------------ */
 
 static void check(struct basic_auth *auth, struct weir_http_exchange *exchange,
         const struct weir_http_basic *basic)
@@ -143,7 +143,7 @@ static void handle(struct weir_http_handler *handler, struct weir_http_exchange 
 	explicit_bzero(buffer, sizeof buffer);
 }
 
-/* -- life ---------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static void destroy(struct weir_http_handler *handler)
 {

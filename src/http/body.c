@@ -2,8 +2,8 @@
  * A request's body, by the channel's own terminators: a length; or for chunked (RFC 9112 7.1) a
  * line, a length, CRLF, and again, up to the trailer section.
  *
- * It is read only when somebody receives it, or to get past it when it is small. Anything else ends the
- * connection, since nobody would know where the next request starts.
+ * It is read only when somebody receives it, or to get past it when it is small. Anything else ends
+ * the connection, since nobody would know where the next request starts.
  */
 #include <errno.h>
 
@@ -184,7 +184,7 @@ void weir_http_body_unwanted(struct weir_http_exchange *exchange)
 		read_body(exchange);
 }
 
-/* -- what handlers call -------------------------------------------------------------------------- */
+/* -- what handlers call ------------------------------------------------------------------------ */
 
 bool weir_http_has_body(const struct weir_http_exchange *exchange)
 {

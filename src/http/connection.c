@@ -15,7 +15,7 @@
 #include "exchange.h"
 #include "head_scan.h"
 
-/* -- the head as a terminator ------------------------------------------------------------------- */
+/* -- the head as a terminator ------------------------------------------------------------------ */
 
 static enum weir_scan refuse(struct http_loop *shared, int status)
 {
@@ -68,7 +68,7 @@ static void await_head(struct weir_channel *channel, struct http_loop *shared)
 	weir_channel_await(channel, (struct weir_terminator){.type = &type, .context = shared});
 }
 
-/* -- the protocol ------------------------------------------------------------------------------- */
+/* -- the protocol ------------------------------------------------------------------------------ */
 
 static struct weir_http_server *server_of(const struct weir_channel *channel)
 {
@@ -146,7 +146,10 @@ static void on_head(struct weir_channel *channel, struct weir_span head)
 	exchange->expects = request->expect_continue && request->minor >= 1;
 	if (request->chunked || request->length > 0)
 		weir_http_body_begin(exchange);
-	/* The end of a reply to HTTP/1.0 may be the connection's: nothing can be answered behind it. */
+	/*
+	 * The end of a reply to HTTP/1.0 may be the connection's: nothing can be answered behind
+	 * it.
+	 */
 	exchange->held_input = request->minor == 0 && exchange->keep_alive;
 	handle(exchange, head);
 	if (exchange->body_state == BODY_NONE)

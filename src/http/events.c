@@ -37,7 +37,7 @@ static size_t queued(const struct weir_http_events *events)
 	return events->lent.size + events->waiting.size;
 }
 
-/* -- the producer -------------------------------------------------------------------------------- */
+/* -- the producer ------------------------------------------------------------------------------ */
 
 /*
  * Being asked again says that what was lent has been taken. So it answers WEIR_MORE and not
@@ -87,7 +87,7 @@ static void close_producer(struct weir_producer *producer, enum weir_close_reaso
 		tell_gone(&events->gone);
 }
 
-/* -- the stream ---------------------------------------------------------------------------------- */
+/* -- the stream -------------------------------------------------------------------------------- */
 
 /* Where something waits already, the connection's own time limit finds out about a dead client. */
 static void keep_alive(struct weir_timer *timer)
@@ -124,7 +124,10 @@ struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchan
 		return NULL;
 	}
 	if (events->ended) {
-		/* HEAD, or a client that has gone: the caller shall have the stream before it is told. */
+		/*
+		 * HEAD, or a client that has gone: the caller shall have the stream before it is
+		 * told.
+		 */
 		events->gone.run = tell_gone;
 		weir_loop_defer(events->loop, &events->gone);
 	} else if (keepalive_ms) {
@@ -142,7 +145,7 @@ void weir_http_events_end(struct weir_http_events *events)
 	weir_wake(&events->producer);
 }
 
-/* -- events -------------------------------------------------------------------------------------- */
+/* -- events ------------------------------------------------------------------------------------ */
 
 static bool is_line(struct weir_span text)
 {

@@ -1,6 +1,6 @@
 /*
- * The life of an exchange, and what handlers ask of it. It ends when three are through with it:
- * the reply queue (its producer was closed), the body (all came, or never will), and the handler (it
+ * The life of an exchange, and what handlers ask of it. It ends when three are through with it: the
+ * reply queue (its producer was closed), the body (all came, or never will), and the handler (it
  * has replied). Ended exchanges are kept for reuse, a bounded number a loop.
  */
 #include <errno.h>
@@ -17,7 +17,7 @@
 #include "status.h"
 #include "syntax.h"
 
-/* -- one state a loop --------------------------------------------------------------------------- */
+/* -- one state a loop -------------------------------------------------------------------------- */
 
 static void free_exchange(struct weir_http_exchange *exchange)
 {
@@ -48,7 +48,7 @@ struct http_loop *weir_http_loop_state(struct weir_loop *loop)
 	return shared;
 }
 
-/* -- life --------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 static struct weir_http_exchange *take_free(struct http_loop *shared)
 {
@@ -171,7 +171,7 @@ int weir_http_exchange_keep(struct weir_http_exchange *exchange, struct weir_spa
 	return error;
 }
 
-/* -- the request --------------------------------------------------------------------------------- */
+/* -- the request ------------------------------------------------------------------------------- */
 
 const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange)
 {
@@ -235,7 +235,7 @@ void weir_http_pass(struct weir_http_handler *handler, struct weir_http_exchange
 	weir_http_reply_error(exchange, 404);
 }
 
-/* -- the reply ----------------------------------------------------------------------------------- */
+/* -- the reply --------------------------------------------------------------------------------- */
 
 int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value)

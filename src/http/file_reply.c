@@ -29,7 +29,7 @@ static struct weir_producer *extent(struct weir_file *file, uint64_t offset, uin
 	return weir_file(file->fd, false, (off_t)offset, size);
 }
 
-/* -- ranges ------------------------------------------------------------------------------------- */
+/* -- ranges ------------------------------------------------------------------------------------ */
 
 static void add_content_range(
         struct weir_http_exchange *exchange, const struct weir_http_range *range, uint64_t size)
@@ -117,7 +117,7 @@ static bool replied_ranges(struct weir_http_exchange *exchange, struct weir_file
 	return true;
 }
 
-/* -- the whole ----------------------------------------------------------------------------------- */
+/* -- the whole --------------------------------------------------------------------------------- */
 
 static bool is_conditional(const struct weir_http_request *request)
 {

@@ -65,7 +65,7 @@ void weir_http_file_error(struct weir_http_exchange *exchange, int error)
 	weir_http_reply_error(exchange, status);
 }
 
-/* -- a regular file ------------------------------------------------------------------------------ */
+/* -- a regular file ---------------------------------------------------------------------------- */
 
 static void reply_file(struct file_request *request, struct weir_file *file, struct weir_span name)
 {
@@ -134,7 +134,7 @@ static void serve(struct file_request *request, struct weir_file *file, bool ind
 	weir_tree_probe(request->files->tree, &request->lookup, path, on_sibling);
 }
 
-/* -- a directory ---------------------------------------------------------------------------------- */
+/* -- a directory ------------------------------------------------------------------------------- */
 
 /* The client must know that it is in a directory, or relative links would lead it astray. */
 static void redirect_to_slash(struct weir_http_exchange *exchange)
@@ -189,7 +189,7 @@ static void serve_directory(struct file_request *request, struct weir_file *dire
 	}
 }
 
-/* -- the handler ---------------------------------------------------------------------------------- */
+/* -- the handler ------------------------------------------------------------------------------- */
 
 static void on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
 {

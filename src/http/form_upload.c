@@ -40,7 +40,7 @@ static unsigned status_of(const struct form_upload *form, int error)
 	return error == WEIR_E_SYNTAX ? 400 : error == WEIR_E_LIMIT ? 413 : 500;
 }
 
-/* -- parsing ------------------------------------------------------------------------------------- */
+/* -- parsing ----------------------------------------------------------------------------------- */
 
 /* On with the parser and the connection, or to the end; frees the form when that fails. */
 static void go_on(struct form_upload *form, struct weir_span bytes)
@@ -164,7 +164,7 @@ static const struct form_parts_type parts_type = {
         .held = is_held,
 };
 
-/* -- receiving ----------------------------------------------------------------------------------- */
+/* -- receiving --------------------------------------------------------------------------------- */
 
 static void on_piece(void *context, struct weir_span bytes)
 {

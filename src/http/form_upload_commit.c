@@ -21,7 +21,7 @@ enum {
 	LIST_MAX = FORM_FILES_MAX * (255 * 3 + 3)
 };
 
-/* -- the reply ----------------------------------------------------------------------------------- */
+/* -- the reply --------------------------------------------------------------------------------- */
 
 /* One element of Accept, "text/html;q=0.9": is it HTML, and wanted at all? */
 static bool names_html(struct weir_span element)
@@ -104,7 +104,7 @@ static void reply(struct form_upload *form)
 	}
 }
 
-/* -- the commits --------------------------------------------------------------------------------- */
+/* -- the commits ------------------------------------------------------------------------------- */
 
 static void on_committed(void *context, int error, bool created)
 {

@@ -46,7 +46,7 @@ static void await(struct form_parts *parts, enum form_state state)
 	}
 }
 
-/* -- the header of a part ------------------------------------------------------------------------ */
+/* -- the header of a part ---------------------------------------------------------------------- */
 
 static void begin_header(struct form_parts *parts)
 {
@@ -106,7 +106,7 @@ static int end_header(struct form_parts *parts)
 	return file ? parts->type->begin(parts, parts->filename) : 0;
 }
 
-/* -- what the cutter calls ----------------------------------------------------------------------- */
+/* -- what the cutter calls --------------------------------------------------------------------- */
 
 static void on_boundary(struct form_parts *parts, struct weir_span behind)
 {
@@ -167,7 +167,7 @@ static const struct weir_cutter_type cutter_type = {
         .held = on_held,
 };
 
-/* -- what receivers call ------------------------------------------------------------------------- */
+/* -- what receivers call ----------------------------------------------------------------------- */
 
 void form_parts_init(
         struct form_parts *parts, const struct form_parts_type *type, struct weir_span boundary)

@@ -63,7 +63,7 @@ static void close_listing(void *context, enum weir_close_reason why)
 	free_listing(context);
 }
 
-/* -- text ---------------------------------------------------------------------------------------- */
+/* -- text -------------------------------------------------------------------------------------- */
 
 static size_t format_head(const struct listing *listing, char *text, size_t room)
 {
@@ -112,7 +112,7 @@ static size_t format_row(const struct weir_directory_entry *entry, char *text, s
 	return put > 0 && (size_t)put < room ? (size_t)put : 0;
 }
 
-/* -- the generator -------------------------------------------------------------------------------- */
+/* -- the generator ----------------------------------------------------------------------------- */
 
 /* Puts what is left of `text`. True when none is. */
 static bool put_text(struct listing *listing, struct weir_output *out)

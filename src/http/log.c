@@ -138,7 +138,7 @@ static void end_line(struct weir_http_log *log)
 		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, on_time);
 }
 
-/* -- the line ----------------------------------------------------------------------------------- */
+/* -- the line ---------------------------------------------------------------------------------- */
 
 static const char *date_of(struct weir_http_log *log)
 {
@@ -235,7 +235,7 @@ void weir_http_log_finish(struct weir_http_exchange *exchange, enum weir_close_r
 	end_line(log);
 }
 
-/* -- life --------------------------------------------------------------------------------------- */
+/* -- life -------------------------------------------------------------------------------------- */
 
 int weir_http_log_create(struct weir_loop *loop, const char *path, struct weir_http_log **ret)
 {

@@ -139,7 +139,7 @@ void weir_http_destroy(struct weir_http_server *server)
 	weir_http_server_release(server);
 }
 
-/* -- sites for programs --------------------------------------------------------------------------- */
+/* -- sites for programs ------------------------------------------------------------------------ */
 
 struct single_site {
 	struct weir_http_sites sites;

@@ -36,7 +36,7 @@ unsigned weir_http_upload_status(int error);
 /* Replies with an error page; gives up the body, and names what is allowed for 405. */
 void weir_http_upload_refuse(struct weir_http_exchange *exchange, unsigned status);
 
-/* -- preconditions ------------------------------------------------------------------------------- */
+/* -- preconditions ----------------------------------------------------------------------------- */
 
 /* Embedded by who asks, all zero at first. */
 struct upload_condition {

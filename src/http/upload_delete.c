@@ -1,4 +1,6 @@
-/* DELETE: a file is removed, and its directory synced, before the 204. Directories are left alone. */
+/*
+ * DELETE: a file is removed, and its directory synced, before the 204. Directories are left alone.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -63,7 +65,9 @@ void weir_http_upload_delete(struct http_upload *upload, struct weir_http_exchan
 	}
 	removal->handler = upload;
 	removal->exchange = exchange;
-	/* What cannot be opened can be removed all the same: looked at only if that is asked for. */
+	/*
+	 * What cannot be opened can be removed all the same: looked at only if that is asked for.
+	 */
 	if (weir_http_upload_is_conditional(weir_http_request(exchange)))
 		weir_http_upload_check(&removal->condition, upload->tree, exchange, on_checked);
 	else

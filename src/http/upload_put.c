@@ -37,7 +37,7 @@ static void fail(struct put *put, unsigned status)
 	weir_http_upload_refuse(exchange, status);
 }
 
-/* -- the end ------------------------------------------------------------------------------------- */
+/* -- the end ----------------------------------------------------------------------------------- */
 
 static void on_committed(void *context, int error, bool created)
 {
@@ -66,7 +66,7 @@ static void on_checked_again(struct upload_condition *condition, unsigned status
 		commit(put);
 }
 
-/* -- the body ------------------------------------------------------------------------------------ */
+/* -- the body ---------------------------------------------------------------------------------- */
 
 static void on_piece(void *context, struct weir_span bytes)
 {
@@ -107,7 +107,7 @@ static void on_ready(void *context, int error)
 	}
 }
 
-/* -- the beginning ------------------------------------------------------------------------------- */
+/* -- the beginning ----------------------------------------------------------------------------- */
 
 static void begin(struct put *put)
 {

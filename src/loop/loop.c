@@ -35,7 +35,9 @@ static void on_wake(struct weir_watch *watch, unsigned events)
 	(void)got;
 }
 
-/* A peer that has gone is an error of the call that finds out, not a signal that ends the process. */
+/*
+ * A peer that has gone is an error of the call that finds out, not a signal that ends the process.
+ */
 static void ignore_sigpipe(void)
 {
 	struct sigaction old;
@@ -128,7 +130,10 @@ static void run_nothing(struct weir_task *task)
 	(void)task;
 }
 
-/* Runs what is queued now; what these tasks defer in turn waits for the next turn, which may be one within them. */
+/*
+ * Runs what is queued now; what these tasks defer in turn waits for the next turn, which may be one
+ * within them.
+ */
 static void run_deferred(struct weir_loop *loop)
 {
 	struct weir_task end = {.run = run_nothing};

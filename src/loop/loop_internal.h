@@ -9,7 +9,10 @@
 /* The scratch of this loop; whoever sends an output resets it afterwards. */
 struct weir_arena *weir_loop_arena(struct weir_loop *loop);
 
-/* WEIR_RECEIVE_SIZE bytes to receive into, valid until control returns to the loop; NULL without memory. */
+/*
+ * WEIR_RECEIVE_SIZE bytes to receive into, valid until control returns to the loop; NULL without
+ * memory.
+ */
 char *weir_loop_receive_buffer(struct weir_loop *loop);
 
 /* The watch of this descriptor, if it still is the one of this generation; else NULL. */

@@ -2,9 +2,9 @@
  * Descriptors, by epoll: the one file to replace for another poller.
  *
  * An event carries the descriptor and the generation of its watch. A table by descriptor number
- * says which watch that is now; if the generation differs, the event belongs to an earlier use of the
- * number and is dropped. Descriptors are closed at the end of the turn only; until then their table
- * entries chain them, so that closing needs no memory.
+ * says which watch that is now; if the generation differs, the event belongs to an earlier use of
+ * the number and is dropped. Descriptors are closed at the end of the turn only; until then their
+ * table entries chain them, so that closing needs no memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -90,7 +90,10 @@ struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t gene
 	return current && slot.watch->generation == generation ? slot.watch : NULL;
 }
 
-/* The chain holds descriptor + 1 in each entry's upper bits and a 1 in the lowest, which no pointer has. */
+/*
+ * The chain holds descriptor + 1 in each entry's upper bits and a 1 in the lowest, which no pointer
+ * has.
+ */
 void weir_watch_close(struct weir_loop *loop, struct weir_watch *watch)
 {
 	int fd = watch->fd;

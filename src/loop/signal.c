@@ -1,4 +1,7 @@
-/* Signals as events, by signalfd: no handler, no code that runs between two instructions of another. */
+/*
+ * Signals as events, by signalfd: no handler, no code that runs between two instructions of
+ * another.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <sys/signalfd.h>

@@ -2,8 +2,8 @@
  * Timers on one coarse wheel: starting and stopping cost a few stores, whatever their number.
  *
  * A timer sits in the slot of its tick modulo the wheel's size; one whose tick lies a revolution
- * ahead is passed over. A slot's bit says that it may hold something; it is cleared when the slot is
- * found empty, so that stopping a timer need not know the wheel.
+ * ahead is passed over. A slot's bit says that it may hold something; it is cleared when the slot
+ * is found empty, so that stopping a timer need not know the wheel.
  */
 #include "loop_state.h"
 
@@ -46,7 +46,10 @@ void weir_timer_stop(struct weir_timer *timer)
 		weir_list_init(&timer->link);
 }
 
-/* Runs what is due in one slot. A callback may start or stop any timer, so the due ones wait in a list of their own. */
+/*
+ * Runs what is due in one slot. A callback may start or stop any timer, so the due ones wait in a
+ * list of their own.
+ */
 static void run_slot(struct wheel *wheel, unsigned slot, int64_t now_tick)
 {
 	struct weir_list due, *link, *next;

@@ -134,7 +134,9 @@ static void end_threads(void)
 	pool.ending = false;
 }
 
-/* The last loop ends the threads: nobody submits then, and a loop being created waits for `life`. */
+/*
+ * The last loop ends the threads: nobody submits then, and a loop being created waits for `life`.
+ */
 void weir_work_detach(void)
 {
 	pthread_mutex_lock(

@@ -1,6 +1,7 @@
 /*
- * The compressor: the loop's one, for all streams. A block is compressed on its own, with no history
- * and ending on a byte boundary, so that blocks of different streams may follow on each other.
+ * The compressor: the loop's one, for all streams. A block is compressed on its own, with no
+ * history and ending on a byte boundary, so that blocks of different streams may follow on each
+ * other.
  *
  * Two files implement this, one of which is compiled: compressor_isal.c and compressor_zlib.c.
  */
@@ -27,7 +28,8 @@ size_t weir_compressor_bound(size_t size);
 
 /*
  * Compresses `in` (1 to WEIR_BLOCK_SIZE bytes) to raw deflate (RFC 1951) at `to`, where
- * weir_compressor_bound(in.size) bytes are free; `last` marks the stream's end. The size, 0 for a failure.
+ * weir_compressor_bound(in.size) bytes are free; `last` marks the stream's end. The size, 0 for a
+ * failure.
  */
 size_t weir_compressor_block(
         struct weir_compressor *compressor, struct weir_span in, bool last, char *to);

@@ -28,7 +28,9 @@ struct weir_compressor *weir_compressor_of(struct weir_loop *loop)
 	return compressor;
 }
 
-/* Two stored blocks' heads, the empty one that ends on the boundary, and space to write in words. */
+/*
+ * Two stored blocks' heads, the empty one that ends on the boundary, and space to write in words.
+ */
 size_t weir_compressor_bound(size_t size)
 {
 	return size + 64;

@@ -1,4 +1,6 @@
-/* The compressor of zlib, level 1, for where ISA-L is not at hand: one z_stream, reset each block. */
+/*
+ * The compressor of zlib, level 1, for where ISA-L is not at hand: one z_stream, reset each block.
+ */
 #include <stdlib.h>
 #include <zlib.h>
 

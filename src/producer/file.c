@@ -1,7 +1,8 @@
 /*
  * The file: extents as large as the room. Before an extent is put, its first page and its last byte
  * are looked for in the page cache; when one is missing, the work pool reads the extent first and
- * the loop goes on meanwhile. What lies between the two may have to be read by the sender after all.
+ * the loop goes on meanwhile. What lies between the two may have to be read by the sender after
+ * all.
  *
  * The work has a descriptor of its own and is freed when it is done, so that the producer may be
  * closed at any time.

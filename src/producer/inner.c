@@ -1,4 +1,7 @@
-/* Asking a child on behalf of a transformer. A child is never asked here while bytes of it are lent. */
+/*
+ * Asking a child on behalf of a transformer. A child is never asked here while bytes of it are
+ * lent.
+ */
 #include "inner.h"
 #include "output.h"
 

@@ -1,4 +1,7 @@
-/* What transformers share: asking a child for part of the room, and closing it with the right count. */
+/*
+ * What transformers share: asking a child for part of the room, and closing it with the right
+ * count.
+ */
 #ifndef WEIR_INNER_H
 #define WEIR_INNER_H
 
@@ -23,15 +26,16 @@ static inline unsigned weir_output_places(const struct weir_output *out)
 enum weir_more weir_ask_within(struct weir_producer *child, struct weir_output *out, size_t room);
 
 /*
- * Asks the child until `want` bytes of it stand at `to`, or it waits or ends. Starts with what the child
- * has put into `first`, answering `more`. *ret_size bytes are at `to` in any case.
+ * Asks the child until `want` bytes of it stand at `to`, or it waits or ends. Starts with what the
+ * child has put into `first`, answering `more`. *ret_size bytes are at `to` in any case.
  */
 enum weir_more weir_fill(struct weir_producer *child, const struct weir_output *first,
         enum weir_more more, char *to, size_t want, size_t *ret_size);
 
 /*
- * The bytes of all pieces of a child's answer, as weir_output_bytes: bytes[i] are those of pieces[i]. The number of
- * pieces that could be read; less than inner->count is a failure of the piece that follows.
+ * The bytes of all pieces of a child's answer, as weir_output_bytes: bytes[i] are those of
+ * pieces[i]. The number of pieces that could be read; less than inner->count is a failure of the
+ * piece that follows.
  */
 unsigned weir_output_look(struct weir_output *inner, struct weir_span *bytes);
 
@@ -41,7 +45,10 @@ static inline enum weir_piece_kind weir_kind_of_bytes(const struct weir_piece *p
 	return piece->kind == WEIR_PIECE_FILE ? WEIR_PIECE_SCRATCH : piece->kind;
 }
 
-/* Closes the child of a transformer that passes every byte on as it is: what was not taken of it is known. */
+/*
+ * Closes the child of a transformer that passes every byte on as it is: what was not taken of it is
+ * known.
+ */
 void weir_close_passing(
         struct weir_producer *parent, struct weir_producer *child, enum weir_close_reason why);
 

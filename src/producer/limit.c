@@ -1,7 +1,7 @@
 /*
- * The limit: a range of the child's bytes. What is skipped has to be produced all the same; it takes
- * no room, so the first bytes that count can leave in the same output. Done as soon as `left` is 0:
- * what the child would say then is nobody's business any more.
+ * The limit: a range of the child's bytes. What is skipped has to be produced all the same; it
+ * takes no room, so the first bytes that count can leave in the same output. Done as soon as `left`
+ * is 0: what the child would say then is nobody's business any more.
  */
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
 /*
- * Lines: strings that are lent, each with an ending behind it. Short ones are copied, so that a page
- * of text is a few pieces and not two a line. Keeps the place as (line, bytes of line and ending).
+ * Lines: strings that are lent, each with an ending behind it. Short ones are copied, so that a
+ * page of text is a few pieces and not two a line. Keeps the place as (line, bytes of line and
+ * ending).
  */
 #include <stdlib.h>
 

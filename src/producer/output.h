@@ -8,7 +8,10 @@
 void weir_output_init(struct weir_output *out, struct weir_loop *loop, struct weir_piece *pieces,
         unsigned capacity, size_t room);
 
-/* As weir_output_borrow, but copies what is small: for who puts many small things, to need fewer pieces. */
+/*
+ * As weir_output_borrow, but copies what is small: for who puts many small things, to need fewer
+ * pieces.
+ */
 size_t weir_output_put(struct weir_output *out, const void *data, size_t size);
 
 /* Copies all bytes of the pieces, out->size of them, to `to`. 0 or as weir_output_bytes. */

@@ -8,7 +8,9 @@
 #include <weir/producer.h>
 #include <weir/span.h>
 
-/* Embedded, all zero at first. Invariant: at ≤ size; data is NULL when nothing is pending or lent. */
+/*
+ * Embedded, all zero at first. Invariant: at ≤ size; data is NULL when nothing is pending or lent.
+ */
 struct weir_pending {
 	char *data;
 	uint32_t at; /* bytes put */
@@ -20,13 +22,16 @@ struct weir_pending {
 bool weir_pending_drain(
         struct weir_pending *pending, struct weir_output *out, enum weir_more *ret_more);
 
-/* Puts scratch memory of the loop; what does not fit becomes pending. The answer to give: `after`, later. */
+/*
+ * Puts scratch memory of the loop; what does not fit becomes pending. The answer to give: `after`,
+ * later.
+ */
 enum weir_more weir_pending_put(struct weir_pending *pending, struct weir_output *out,
         struct weir_span scratch, enum weir_more after);
 
 /*
- * The `more` of a transformer whose `compose` needs `room` bytes and `places` pieces (up to 32) at least: with less
- * at hand its result goes by way of the pending bytes.
+ * The `more` of a transformer whose `compose` needs `room` bytes and `places` pieces (up to 32) at
+ * least: with less at hand its result goes by way of the pending bytes.
  */
 enum weir_more weir_pending_more(struct weir_pending *pending, struct weir_producer *producer,
         struct weir_output *out, size_t room, unsigned places,

@@ -1,9 +1,10 @@
 /*
  * Wakers: a wake from any thread becomes one task on the producer's loop. While that task is on its
- * way further wakes are part of it: it is marked as gone before the producer is woken, so none is lost.
+ * way further wakes are part of it: it is marked as gone before the producer is woken, so none is
+ * lost.
  *
- * A waker that is detached may outlive its loop. So the look whether it is detached and the post are
- * one step, under the lock, which a counter alone could not give.
+ * A waker that is detached may outlive its loop. So the look whether it is detached and the post
+ * are one step, under the lock, which a counter alone could not give.
  */
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /*
  * A writer: for transformers that put many stretches, short and long, in turns. Long ones are lent,
- * short ones are gathered in scratch; the last place for a piece is kept for a piece of scratch that
- * takes whatever still comes.
+ * short ones are gathered in scratch; the last place for a piece is kept for a piece of scratch
+ * that takes whatever still comes.
  */
 #ifndef WEIR_WRITER_H
 #define WEIR_WRITER_H
@@ -20,7 +20,10 @@ struct weir_writer {
 /* At most `most` bytes will be written; the room of `out` must be enough for them, and not 0. */
 void weir_writer_init(struct weir_writer *writer, struct weir_output *out, size_t most);
 
-/* Writes bytes of a child's piece, or (with a kind of WEIR_PIECE_BORROWED) the producer's own. False: no memory. */
+/*
+ * Writes bytes of a child's piece, or (with a kind of WEIR_PIECE_BORROWED) the producer's own.
+ * False: no memory.
+ */
 bool weir_writer_put(
         struct weir_writer *writer, const char *data, size_t size, enum weir_piece_kind kind);
 

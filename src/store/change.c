@@ -1,6 +1,6 @@
 /*
- * Changes of a tree that are one call: remove a file, make or remove a directory. Made on the work pool,
- * synced, and forgotten by the cache before the callback.
+ * Changes of a tree that are one call: remove a file, make or remove a directory. Made on the work
+ * pool, synced, and forgotten by the cache before the callback.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,10 @@ struct change_job {
 	char path[];
 };
 
-/* The umask would take bits from mkdir; a descriptor of our own is changed, not what has the name by now. */
+/*
+ * The umask would take bits from mkdir; a descriptor of our own is changed, not what has the name
+ * by now.
+ */
 static int make_directory(const struct place *place, mode_t mode)
 {
 	if (mkdirat(place->directory, place->name, 0700) < 0)

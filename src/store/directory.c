@@ -2,8 +2,8 @@
  * Reads a directory, a batch at a time, on the work pool.
  *
  * Invariant: while `busy`, everything but `closed` is the work pool's. Entries point to names in
- * the buffer they were read into, or in the collection that was sorted. Memory does not depend on the size
- * of the directory. Leaves out what a listing looks like.
+ * the buffer they were read into, or in the collection that was sorted. Memory does not depend on
+ * the size of the directory. Leaves out what a listing looks like.
  */
 #include <dirent.h>
 #include <errno.h>

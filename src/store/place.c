@@ -25,7 +25,10 @@ int weir_place_check(const char *path)
 	return !name[0] || !strcmp(name, ".") || !strcmp(name, "..") ? -EISDIR : 0;
 }
 
-/* A directory that may be written to and not read is opened all the same; it cannot be synced alone. */
+/*
+ * A directory that may be written to and not read is opened all the same; it cannot be synced
+ * alone.
+ */
 static int open_parent(const struct open_rules *rules, const char *parent)
 {
 	int fd = weir_open_beneath(rules->root, parent, O_RDONLY | O_DIRECTORY, rules->resolve);

@@ -9,7 +9,9 @@ struct stored_file {
 	struct weir_file base;
 	struct timespec ctime;
 	nlink_t links;
-	/* Its last change lay WEIR_TREE_SETTLE_MS before it was looked at: a further one will show. */
+	/*
+	 * Its last change lay WEIR_TREE_SETTLE_MS before it was looked at: a further one will show.
+	 */
 	bool settled;
 };
 
@@ -34,7 +36,8 @@ int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resol
 
 /*
  * Opens a regular file or directory; if it is as `known` (which may be NULL) still, answers
- * STORED_UNCHANGED and opens nothing. 0 with one reference in *ret, or an error of weir_tree_lookup. Any thread.
+ * STORED_UNCHANGED and opens nothing. 0 with one reference in *ret, or an error of
+ * weir_tree_lookup. Any thread.
  */
 int weir_stored_file_open(const struct open_rules *rules, const char *path,
         const struct stored_file *known, enum open_manner manner, struct stored_file **ret);

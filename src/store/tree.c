@@ -1,7 +1,7 @@
 /*
- * The tree itself: opening, closing, forgetting. Construction touches no loop, so that a tree can be
- * made on one thread and used on another. Leaves out lookups (lookup.c) and what writes to the tree
- * (upload.c, change.c).
+ * The tree itself: opening, closing, forgetting. Construction touches no loop, so that a tree can
+ * be made on one thread and used on another. Leaves out lookups (lookup.c) and what writes to the
+ * tree (upload.c, change.c).
  */
 #include <errno.h>
 #include <fcntl.h>

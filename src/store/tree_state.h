@@ -16,7 +16,10 @@ struct weir_tree {
 	int64_t revalidate_ms;
 	unsigned references; /* the owner's, and one for each piece of work under way */
 	struct file_cache cache;
-	/* Directories in which leftovers of uploads were looked for, and when; the next goes at `swept_next`. */
+	/*
+	 * Directories in which leftovers of uploads were looked for, and when; the next goes at
+	 * `swept_next`.
+	 */
 	struct swept {
 		dev_t device;
 		ino_t inode;

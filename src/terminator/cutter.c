@@ -17,7 +17,7 @@ struct weir_kept {
 	char bytes[];
 };
 
-/* -- keeping ------------------------------------------------------------------------------------ */
+/* -- keeping ----------------------------------------------------------------------------------- */
 
 static struct weir_kept *grow(struct weir_kept *kept, size_t size)
 {
@@ -87,7 +87,7 @@ void weir_cutter_free(struct weir_cutter *cutter)
 	cutter->kept = NULL;
 }
 
-/* -- cutting ------------------------------------------------------------------------------------ */
+/* -- cutting ----------------------------------------------------------------------------------- */
 
 static void advance(struct weir_region *region, size_t size)
 {
@@ -129,7 +129,10 @@ static void cut_found(struct weir_cutter *cutter, const struct weir_cutter_type 
 		return;
 	if (cutter->streamed) {
 		give_piece(cutter, type, data, size);
-		/* Another terminator: this stream was given up, and its end is none of the next one's. */
+		/*
+		 * Another terminator: this stream was given up, and its end is none of the next
+		 * one's.
+		 */
 		if (cutter->changed)
 			return;
 		size = 0;
@@ -196,7 +199,7 @@ void weir_cutter_cut(
 	}
 }
 
-/* -- the rest ----------------------------------------------------------------------------------- */
+/* -- the rest ---------------------------------------------------------------------------------- */
 
 void weir_cutter_init(
         struct weir_cutter *cutter, struct weir_terminator terminator, uint32_t request_max)

@@ -1,6 +1,6 @@
 /*
- * The terminators that ship: a delimiter, a length, none. None of them looks at a byte twice but for
- * the few before a read's edge where a delimiter may straddle it.
+ * The terminators that ship: a delimiter, a length, none. None of them looks at a byte twice but
+ * for the few before a read's edge where a delimiter may straddle it.
  */
 #include <weir/terminator.h>
 

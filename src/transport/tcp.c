@@ -23,7 +23,9 @@ static ssize_t send_pieces(struct weir_transport *transport, int fd, const struc
 	return put < 0 ? -errno : put;
 }
 
-/* A file that has become shorter than it was yields nothing: an error, not the end of the output. */
+/*
+ * A file that has become shorter than it was yields nothing: an error, not the end of the output.
+ */
 static ssize_t send_file(
         struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
 {

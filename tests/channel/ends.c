@@ -134,7 +134,7 @@ static void stop(void)
 	assert_int_equal(probes_open, 0);
 }
 
-/* -- orderly ---------------------------------------------------------------------------------------- */
+/* -- orderly ----------------------------------------------------------------------------------- */
 
 static void the_last_reply_survives_unread_input(void **state)
 {
@@ -205,7 +205,7 @@ static void the_queue_drains_after_the_end_too(void **state)
 	stop();
 }
 
-/* -- failures --------------------------------------------------------------------------------------- */
+/* -- failures ---------------------------------------------------------------------------------- */
 
 static void a_reply_that_breaks_off_is_the_last(void **state)
 {
@@ -258,7 +258,7 @@ static void a_reset_is_told(void **state)
 	}
 }
 
-/* -- time limits ------------------------------------------------------------------------------------ */
+/* -- time limits ------------------------------------------------------------------------------- */
 
 /* Lets it pass in steps, in which everything may react. */
 static void pass(int64_t ms)
@@ -312,7 +312,9 @@ static void dripping_a_request_does_not_help(void **state)
 	stop();
 }
 
-/* 4000 bytes a second live, 2000 do not. With `owed` each part is a line, and a reply stands open. */
+/*
+ * 4000 bytes a second live, 2000 do not. With `owed` each part is a line, and a reply stands open.
+ */
 static void check_rate(const char *begin, const char *part, unsigned parts, bool lives)
 {
 	start();

@@ -64,7 +64,7 @@ static struct {
 	unsigned timeouts_left;
 } talk;
 
-/* -- the actions --------------------------------------------------------------------------------- */
+/* -- the actions ------------------------------------------------------------------------------- */
 
 static void fill_reply(void)
 {
@@ -133,7 +133,7 @@ static void enter(enum callback callback, struct weir_channel *channel)
 		talk.busy = false;
 }
 
-/* -- a producer that tells ------------------------------------------------------------------------ */
+/* -- a producer that tells --------------------------------------------------------------------- */
 
 struct telling {
 	struct weir_producer base;
@@ -174,7 +174,7 @@ static struct weir_producer *telling_create(struct weir_producer *inner)
 	return &telling->base;
 }
 
-/* -- the protocol ---------------------------------------------------------------------------------- */
+/* -- the protocol ------------------------------------------------------------------------------ */
 
 static char big[100000];
 
@@ -266,7 +266,7 @@ static const struct weir_protocol protocol = {
         .close = on_close,
 };
 
-/* -- the conversation ------------------------------------------------------------------------------ */
+/* -- the conversation -------------------------------------------------------------------------- */
 
 static void converse(void)
 {

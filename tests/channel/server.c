@@ -1,4 +1,6 @@
-/* Servers and outgoing connections: limits, a kernel that refuses, drain, and failure to connect. */
+/*
+ * Servers and outgoing connections: limits, a kernel that refuses, drain, and failure to connect.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -216,7 +218,7 @@ static void destroy_aborts_what_is_open(void **state)
 	stop();
 }
 
-/* -- outgoing -------------------------------------------------------------------------------------- */
+/* -- outgoing ---------------------------------------------------------------------------------- */
 
 static unsigned out_opens, out_closes;
 static int out_error;

@@ -1,4 +1,6 @@
-/* Basic authentication in a chain: the challenge, who is passed on, and that memory may be short. */
+/*
+ * Basic authentication in a chain: the challenge, who is passed on, and that memory may be short.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

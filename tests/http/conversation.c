@@ -1,4 +1,7 @@
-/* HTTP on the wire: framing by method, status and version, order under pipelining, bodies, refusals. */
+/*
+ * HTTP on the wire: framing by method, status and version, order under pipelining, bodies,
+ * refusals.
+ */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -25,7 +28,7 @@ static struct weir_http_server *server;
 static struct weir_http_exchange *later[16]; /* to be replied to */
 static unsigned later_count, handled;
 
-/* -- handlers, by path ------------------------------------------------------------------------------ */
+/* -- handlers, by path ------------------------------------------------------------------------- */
 
 struct generated {
 	struct weir_producer base;
@@ -187,7 +190,7 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 		weir_http_reply_text(exchange, 200, "text/plain", weir_http_path(exchange));
 }
 
-/* -- the fixture ------------------------------------------------------------------------------------- */
+/* -- the fixture ------------------------------------------------------------------------------- */
 
 static char log_path[64];
 static struct weir_http_log *log_of_server;
@@ -290,7 +293,7 @@ static void expect(const char *request, const char *start, const char *has, cons
 	peer_close(&peer);
 }
 
-/* -- framing ----------------------------------------------------------------------------------------- */
+/* -- framing ----------------------------------------------------------------------------------- */
 
 static void replies_are_framed_as_they_must(void **state)
 {
@@ -326,7 +329,10 @@ static void one_point_zero(void **state)
 	(void)state;
 	expect("GET /unknown HTTP/1.0\r\n\r\n", "HTTP/1.1 200 ", "\r\n\r\npiece.piece.", "chunked");
 	expect("GET /x HTTP/1.0\r\n\r\n", "HTTP/1.1 200 ", "Connection: close", NULL);
-	/* Kept alive on wish; a reply without length ends it, and what was pipelined is not answered. */
+	/*
+	 * Kept alive on wish; a reply without length ends it, and what was pipelined is not
+	 * answered.
+	 */
 	expect("GET /x HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 	       "GET /unknown HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"
 	       "GET /never HTTP/1.0\r\n\r\n",
@@ -353,7 +359,7 @@ static void a_broken_reply_can_be_told(void **state)
 	peer_close(&peer);
 }
 
-/* -- pipelining --------------------------------------------------------------------------------------- */
+/* -- pipelining -------------------------------------------------------------------------------- */
 
 static void a_thousand_are_answered_in_order(void **state)
 {
@@ -387,7 +393,7 @@ static void a_thousand_are_answered_in_order(void **state)
 	peer_close(&peer);
 }
 
-/* -- bodies ------------------------------------------------------------------------------------------- */
+/* -- bodies ------------------------------------------------------------------------------------ */
 
 static const char chunked[] =
         "POST /%s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -483,7 +489,7 @@ static void continue_is_told_when_it_is_wanted(void **state)
 	        "HTTP/1.1 417 ", NULL, NULL);
 }
 
-/* -- refusals ------------------------------------------------------------------------------------------ */
+/* -- refusals ---------------------------------------------------------------------------------- */
 
 static void nothing_is_read_behind_a_refused_request(void **state)
 {
@@ -549,7 +555,7 @@ static void what_is_too_large_is_said_so(void **state)
 	}
 }
 
-/* -- time ---------------------------------------------------------------------------------------------- */
+/* -- time -------------------------------------------------------------------------------------- */
 
 static void pass(struct peer *peer, int64_t ms)
 {
@@ -602,7 +608,7 @@ static void an_idle_connection_is_closed(void **state)
 	peer_close(&peer);
 }
 
-/* -- clients that go, handlers that are late ---------------------------------------------------------------- */
+/* -- clients that go, handlers that are late --------------------------------------------------- */
 
 static void a_late_reply_finds_nobody(void **state)
 {
@@ -744,7 +750,7 @@ static void draining_finishes_what_began(void **state)
 	peer_close(&busy);
 }
 
-/* -- the log -------------------------------------------------------------------------------------------- */
+/* -- the log ----------------------------------------------------------------------------------- */
 
 static void the_log_tells_how_it_went(void **state)
 {
@@ -801,7 +807,7 @@ static void a_long_line_keeps_its_end(void **state)
 	assert_int_equal(text[size - 1], '\n');
 }
 
-/* -- no memory -------------------------------------------------------------------------------------------- */
+/* -- no memory --------------------------------------------------------------------------------- */
 
 static void converse(void)
 {

@@ -35,7 +35,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* -- tasks --------------------------------------------------------------------------------------- */
+/* -- tasks ------------------------------------------------------------------------------------- */
 
 struct noted {
 	struct weir_task task;
@@ -147,7 +147,7 @@ static void destroy_runs_what_was_posted(void **state)
 	assert_int_equal(weir_loop_create(&loop), 0);
 }
 
-/* -- descriptors --------------------------------------------------------------------------------- */
+/* -- descriptors ------------------------------------------------------------------------------- */
 
 struct end {
 	struct weir_watch watch;
@@ -248,7 +248,7 @@ static void a_bad_descriptor_is_an_error(void **state)
 	close(peer);
 }
 
-/* -- signals -------------------------------------------------------------------------------------- */
+/* -- signals ----------------------------------------------------------------------------------- */
 
 static int heard[8], heard_count;
 
@@ -277,7 +277,7 @@ static void signals_come_as_events(void **state)
 	weir_loop_turn(loop, 0);
 }
 
-/* -- work ----------------------------------------------------------------------------------------- */
+/* -- work -------------------------------------------------------------------------------------- */
 
 struct job {
 	struct weir_work work;
@@ -359,7 +359,7 @@ static void destroy_waits_for_the_work(void **state)
 	assert_int_equal(weir_loop_create(&loop), 0);
 }
 
-/* -- no memory ------------------------------------------------------------------------------------ */
+/* -- no memory --------------------------------------------------------------------------------- */
 
 static void without_memory_there_is_an_error(void **state)
 {

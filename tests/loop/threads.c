@@ -1,4 +1,6 @@
-/* Loops on many threads: posts keep their order, stops arrive, work comes back, nothing is shared. */
+/*
+ * Loops on many threads: posts keep their order, stops arrive, work comes back, nothing is shared.
+ */
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

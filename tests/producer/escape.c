@@ -1,4 +1,7 @@
-/* The escape: overlaps of prefixes, matches across pieces, what is lent, what is withheld while waiting. */
+/*
+ * The escape: overlaps of prefixes, matches across pieces, what is lent, what is withheld while
+ * waiting.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

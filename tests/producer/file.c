@@ -1,4 +1,7 @@
-/* The file source: extents, ranges, short files, the fetch by the work pool and the close during it. */
+/*
+ * The file source: extents, ranges, short files, the fetch by the work pool and the close during
+ * it.
+ */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

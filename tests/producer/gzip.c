@@ -1,4 +1,7 @@
-/* gzip: the ratio, what cannot be compressed, blocks and their sizes, and no buffer where there is room. */
+/*
+ * gzip: the ratio, what cannot be compressed, blocks and their sizes, and no buffer where there is
+ * room.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -97,7 +100,10 @@ static void the_ratio_is_that_of_zlib(void **state)
 	size_t ours = shrink(weir_span(text, SIZE), 0, (struct drain){.room = ROOM});
 	size_t theirs = zlib_size(text, SIZE);
 	print_message("# %zu bytes, zlib -1 %zu\n", ours, theirs);
-	/* Both do without history from block to block; ISA-L is the better one by more than that costs. */
+	/*
+	 * Both do without history from block to block; ISA-L is the better one by more than that
+	 * costs.
+	 */
 	bool isal = strcmp(weir_compressor_name, "isal") == 0;
 	assert_true(ours * 100 <= theirs * (isal ? 103 : 105));
 }

@@ -1,4 +1,7 @@
-/* Transformers that pass bytes on: what the composite, glob, limit, throttle, hook and tee add to that. */
+/*
+ * Transformers that pass bytes on: what the composite, glob, limit, throttle, hook and tee add to
+ * that.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,4 +1,7 @@
-/* The sources but for the file: what they yield in any room, how they wait, whom they tell of the close. */
+/*
+ * The sources but for the file: what they yield in any room, how they wait, whom they tell of the
+ * close.
+ */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

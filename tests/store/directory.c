@@ -144,7 +144,10 @@ static void a_large_one_in_constant_memory(void **state)
 	read_all("d", NULL);
 	assert_int_equal(seen.count, COUNT);
 	assert_true(seen.largest <= 512);
-	/* malloc counts what its threads' caches keep as in use; the names alone would be megabytes. */
+	/*
+	 * malloc counts what its threads' caches keep as in use; the names alone would be
+	 * megabytes.
+	 */
 	assert_true(mallinfo2().uordblks <= before.uordblks + 256 * 1024);
 	/* The next allocations of the loop's thread fail: reading needs none. */
 	assert_int_equal(start("d", NULL), 0);

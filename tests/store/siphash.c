@@ -10,7 +10,9 @@
 
 static const struct weir_siphash_key key = {0x0706050403020100, 0x0f0e0d0c0b0a0908};
 
-/* vectors_sip128 of the reference implementation: the input is 00 01 02 …, of size 0, 1, 8 and 15. */
+/*
+ * vectors_sip128 of the reference implementation: the input is 00 01 02 …, of size 0, 1, 8 and 15.
+ */
 static void the_vectors_of_its_authors(void **state)
 {
 	(void)state;

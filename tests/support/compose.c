@@ -1,4 +1,7 @@
-/* Compositions are built from the leaves outwards; each layer transforms the expected bytes as well. */
+/*
+ * Compositions are built from the leaves outwards; each layer transforms the expected bytes as
+ * well.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

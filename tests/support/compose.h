@@ -1,6 +1,7 @@
 /*
  * Random compositions of producers, and beside each the bytes that must come out of it. gzip and
- * chunked make bytes that depend on the rooms: behind them stand the decoders to apply to the output.
+ * chunked make bytes that depend on the rooms: behind them stand the decoders to apply to the
+ * output.
  */
 #ifndef WEIR_TEST_COMPOSE_H
 #define WEIR_TEST_COMPOSE_H

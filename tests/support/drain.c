@@ -1,4 +1,7 @@
-/* The harness. What is wrong is told as a text, so that tests and fuzz targets fail in their own way. */
+/*
+ * The harness. What is wrong is told as a text, so that tests and fuzz targets fail in their own
+ * way.
+ */
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>

@@ -26,14 +26,19 @@ struct weir_address local_address(void);
 /* Connects; `buffer` bytes of receive buffer, or 0. */
 struct peer peer_connect(struct weir_loop *loop, const struct weir_address *address, int buffer);
 
-/* Sends all of it, turning the loop where it must, until the server takes no more for a while: the bytes sent. */
+/*
+ * Sends all of it, turning the loop where it must, until the server takes no more for a while: the
+ * bytes sent.
+ */
 size_t peer_send_bytes(struct peer *peer, const void *data, size_t size);
 void peer_send(struct peer *peer, const char *text);
 
 /* No more will be sent. */
 void peer_finish(struct peer *peer);
 
-/* Reads until there are `size` bytes, or the end. False: it ended, or nothing came for a long time. */
+/*
+ * Reads until there are `size` bytes, or the end. False: it ended, or nothing came for a long time.
+ */
 bool peer_read(struct peer *peer, size_t size);
 
 /* Reads up to the end. False: it did not come. */

@@ -1,4 +1,6 @@
-/* The table of transformers. Their callbacks report to variables, as tests run one after the other. */
+/*
+ * The table of transformers. Their callbacks report to variables, as tests run one after the other.
+ */
 #include <stdlib.h>
 
 #include <weir/sources.h>

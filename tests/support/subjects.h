@@ -1,4 +1,7 @@
-/* Every transformer, each with a check of what it makes of its input: for tests that run over all of them. */
+/*
+ * Every transformer, each with a check of what it makes of its input: for tests that run over all
+ * of them.
+ */
 #ifndef WEIR_TEST_SUBJECTS_H
 #define WEIR_TEST_SUBJECTS_H
 
@@ -9,7 +12,10 @@ struct subject {
 	const char *name;
 	struct weir_producer *(*wrap)(struct weir_producer *child);
 
-	/* Whether `out` is what becomes of `in`: all of it, or (not whole) the child failed after `in`. */
+	/*
+	 * Whether `out` is what becomes of `in`: all of it, or (not whole) the child failed after
+	 * `in`.
+	 */
 	bool (*check)(struct weir_span in, struct weir_span out, bool whole);
 	bool ends_early; /* may be done though the child is not */
 };

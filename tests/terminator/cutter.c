@@ -87,7 +87,7 @@ static void expect(struct test *test, const char *text)
 	weir_cutter_free(&test->cutter);
 }
 
-/* -- changes in the callbacks ------------------------------------------------------------------- */
+/* -- changes in the callbacks ------------------------------------------------------------------ */
 
 static void length_then_line(struct test *test, struct weir_span request)
 {
@@ -122,7 +122,9 @@ static void stream_ends_then_line(struct test *test, struct weir_span bytes)
 	weir_cutter_await(&test->cutter, weir_until_line_end());
 }
 
-/* It is given up: its end is not told, since it would be taken for a request of the new terminator. */
+/*
+ * It is given up: its end is not told, since it would be taken for a request of the new terminator.
+ */
 static void a_stream_may_be_given_up_in_a_piece(void **state)
 {
 	(void)state;
@@ -162,7 +164,7 @@ static void a_hold_in_request_keeps_what_follows(void **state)
 	expect(&test, "r:a;r:b;r:c;");
 }
 
-/* -- bounds -------------------------------------------------------------------------------------- */
+/* -- bounds ------------------------------------------------------------------------------------ */
 
 static void the_bound_is_exact_and_told_once(void **state)
 {
@@ -222,7 +224,7 @@ static void between_requests_there_is_no_memory(void **state)
 	expect(&test, "r:abc;");
 }
 
-/* -- no memory ----------------------------------------------------------------------------------- */
+/* -- no memory --------------------------------------------------------------------------------- */
 
 static void without_memory_it_says_so_and_can_be_freed(void **state)
 {
@@ -242,7 +244,7 @@ static void without_memory_it_says_so_and_can_be_freed(void **state)
 	}
 }
 
-/* -- linear work ---------------------------------------------------------------------------------- */
+/* -- linear work ------------------------------------------------------------------------------- */
 
 static struct {
 	size_t fresh; /* bytes offered as not seen before */
