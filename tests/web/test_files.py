@@ -486,7 +486,7 @@ def test_listing_of_100000_entries(weir, quick_path):
 def test_directory_removed_while_it_is_listed(weir, quick_path, hostile):
     """The page is whole or breaks off; and then there is no such directory."""
     fill(quick_path / "many", 20_000)
-    server = hostile(weir(quick_path, "--workers", 1), "/many/")
+    server = hostile(weir(quick_path, "--workers", 1))
     with Wire(server, window=4096) as wire:
         wire.send(request("/many/"))
         wire.head()
