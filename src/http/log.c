@@ -275,6 +275,9 @@ void weir_http_log_destroy(struct weir_http_log *log)
 	while (log->busy)
 		weir_loop_turn(log->loop, -1);
 	write_all(log->fd, &log->filling);
+	/* There is room for it now. */
+	tell_lost(log);
+	write_all(log->fd, &log->filling);
 	close(log->fd);
 	weir_buffer_free(&log->filling);
 	weir_buffer_free(&log->writing);

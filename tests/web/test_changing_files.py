@@ -49,7 +49,7 @@ def mark_of(log, path="large.bin"):
         lines = [line for line in log.read_text().splitlines() if path in line]
         return lines
 
-    wait_for(last)
+    wait_for(last, what="the line")
     words = last()[-1].split()
     return int(words[9]), words[-1]
 
