@@ -1,6 +1,6 @@
 /*
- * The file: extents as large as the room. Before an extent is put, its first page and its last byte
- * are looked for in the page cache; when one is missing, the work pool reads the extent first and
+ * The file: extents as large as the room. Before an extent is put, its last byte and, of a large one,
+ * its first are looked for in the page cache; when one is missing, the work pool reads the extent first and
  * the loop goes on meanwhile. What lies between the two may have to be read by the sender after
  * all.
  *
@@ -38,7 +38,7 @@ struct fetch {
 
 /* FETCH_MIN: less than this at once would make the peer wait for the disk again and again. */
 enum {
-	PAGE = 4096,
+	READ_AHEAD = 128 * 1024,
 	FETCH_CHUNK = 16 * 1024,
 	FETCH_MIN = 256 * 1024
 };
@@ -75,7 +75,8 @@ static enum presence look_for_extent(int fd, off_t offset, size_t size)
 {
 	off_t last = offset + (off_t)size - 1;
 	enum presence presence = look_for_byte(fd, last);
-	if (presence == CACHED && offset / PAGE != last / PAGE)
+	/* The kernel reads ahead that far: who has a short extent's end has its beginning too. */
+	if (presence == CACHED && size > READ_AHEAD)
 		presence = look_for_byte(fd, offset);
 	return presence;
 }
