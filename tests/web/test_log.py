@@ -214,7 +214,7 @@ def test_log_that_nobody_reads_holds_nobody_up(weir, site, tmp_path):
     while data := os.read(reader, 1 << 20):
         text += data
     os.close(reader)
-    assert server.stop() == 0
+    assert server.wait() == 0
     told = re.findall(rb"^# (\d+) lines were lost here", text, re.M)
     lost = sum(map(int, told))
     whole = [line for line in text.split(b"\n") if LINE.fullmatch(line.decode())]
