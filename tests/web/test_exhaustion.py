@@ -66,28 +66,6 @@ def test_idle_connections_up_to_the_limit(few):
 
 
 @needs("prlimit")
-def test_a_file_each_up_to_the_limit(few, site):
-    """More different files at once than can be open: whoever cannot have one hears of it, or waits
-    to be accepted until others have gone."""
-    for i in range(200):
-        with open(site / f"{i}.bin", "wb") as file:
-            os.truncate(file.fileno(), 1 << 20)
-    crowd = [Wire(few, window=4096).send(request(f"/{i}.bin")) for i in range(150)]
-    for wire in crowd[:100]:
-        assert wire.head()[0] == 200
-    for wire in crowd[100:]:
-        wire.socket.settimeout(0.01)
-        try:
-            assert wire.head()[0] in (200, 503)
-        except TimeoutError:
-            pass
-    for wire in crowd:
-        wire.reset()
-    assert get(few, "/").text == "hello"
-    wait_for(lambda: get(few, "/0.bin").status == 200)
-
-
-@needs("prlimit")
 def test_no_descriptors_at_all(weir, site):
     """As few as it can start with: it serves, one after the other."""
     server = weir(site, "--workers", 1, prefix=["prlimit", "--nofile=40"])
