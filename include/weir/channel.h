@@ -27,6 +27,8 @@
 struct weir_channel;
 struct weir_loop;
 struct weir_reply;
+struct weir_tls;
+struct weir_tls_info;
 
 enum weir_timeout {
 	WEIR_TIMEOUT_IDLE,    /* nothing was asked and nothing is owed */
@@ -73,6 +75,14 @@ struct weir_protocol {
 
 	/* The peer will send nothing further. When NULL the channel closes after its replies. */
 	void (*eof)(struct weir_channel *channel);
+
+	/*
+	 * The upgrade that weir_channel_start_tls began is complete: the channel is secure, and what
+	 * the peer says from here on was said in secret. `dropped` bytes were not: they came in clear
+	 * behind the request that asked for the upgrade, and were thrown away (CVE-2011-0411). Not
+	 * called where TLS stood before open().
+	 */
+	void (*secured)(struct weir_channel *channel, size_t dropped);
 
 	/* When NULL, and after it unless the channel was closed in it, the channel is aborted. */
 	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
@@ -155,6 +165,35 @@ WEIR_API void weir_reply_fill(struct weir_reply *reply, struct weir_producer *pr
 
 /* The channel of an open reply, or NULL: it has closed, and what is still being made is in vain. */
 WEIR_API struct weir_channel *weir_reply_channel(const struct weir_reply *reply);
+
+/* -- TLS -------------------------------------------------------------------------------------- */
+
+/*
+ * Upgrades the channel in place, as STARTTLS, STLS and AUTH TLS do: the replies in the queue (the
+ * last of them says to go on) leave in clear, then the handshake begins, then comes secured(). What
+ * was received in clear behind the request is dropped; a reply pushed before secured() is refused
+ * (WEIR_E_CLOSED). If the handshake fails, close() tells why. The channel holds `tls` itself.
+ *
+ * `name` is NULL on a server's channel. On a client's it is the server's name, which is asked for
+ * and, unless the client is unverified, has to stand in the certificate (a name of a host or an
+ * address); copied. A client that speaks TLS from the first byte calls this in its open().
+ *
+ * 0; WEIR_E_CLOSED: the channel is secure already, or about to be, or ends; -ENOMEM.
+ */
+WEIR_API int weir_channel_start_tls(
+        struct weir_channel *channel, struct weir_tls *tls, const char *name);
+
+/* What the peer sends and gets is encrypted. False until the handshake is complete. */
+WEIR_API bool weir_channel_secure(const struct weir_channel *channel);
+
+/* What was agreed on; false when the channel is not secure. */
+WEIR_API bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret);
+
+/*
+ * The input ended without the peer's close_notify: somebody may have cut it short. For protocols in
+ * which the end of the connection is the end of the data, in eof() and later. False without TLS.
+ */
+WEIR_API bool weir_channel_truncated(const struct weir_channel *channel);
 
 /* -- ends ------------------------------------------------------------------------------------- */
 

@@ -72,6 +72,9 @@ WEIR_API bool weir_http_path_is_hidden(const struct weir_http_exchange *exchange
 WEIR_API struct weir_loop *weir_http_loop(const struct weir_http_exchange *exchange);
 WEIR_API const struct weir_address *weir_http_peer(const struct weir_http_exchange *exchange);
 
+/* The request came over TLS; what was agreed on (weir/tls.h). */
+WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_info *ret);
+
 /* The client has gone: what is still being made is in vain. A reply is due all the same. */
 WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
 
@@ -203,6 +206,7 @@ struct weir_http_options {
 	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */
 	struct weir_http_log *log;     /* NULL: none */
 	struct weir_bounds bounds;     /* 0: the defaults */
+	struct weir_tls *tls;          /* HTTPS, or NULL; the server holds it itself */
 	bool shared;                   /* SO_REUSEPORT */
 	void (*accept_failed)(void *context, int error);
 	void *context; /* for accept_failed */

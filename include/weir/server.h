@@ -20,7 +20,13 @@ struct weir_server_options {
 	const struct weir_protocol *protocol;
 	void *context;             /* for weir_channel_context */
 	struct weir_bounds bounds; /* all zero: the defaults */
-	bool shared;               /* SO_REUSEPORT: one server on each of several loops */
+	struct weir_tls *tls; /* TLS from the first byte; the server holds it itself. NULL: none */
+	/*
+	 * Sent in clear, and the connection closed, to who speaks without TLS where `tls` is set; NULL:
+	 * nothing. Borrowed.
+	 */
+	const char *tls_refusal;
+	bool shared; /* SO_REUSEPORT: one server on each of several loops */
 	/*
 	 * Told why a connection could not be accepted (EMFILE, …), at most once a pause. May be
 	 * NULL.
@@ -31,6 +37,9 @@ struct weir_server_options {
 /* Listens and accepts. The protocol must outlive the server. 0 or a negative errno. */
 WEIR_API int weir_server_create(struct weir_loop *loop, const struct weir_server_options *options,
         struct weir_server **ret);
+
+/* For connections accepted from here on. Only for a server that was created with TLS. */
+WEIR_API void weir_server_set_tls(struct weir_server *server, struct weir_tls *tls);
 
 /* The address it really listens on. */
 WEIR_API const struct weir_address *weir_server_address(const struct weir_server *server);

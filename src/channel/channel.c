@@ -365,3 +365,27 @@ bool weir_channel_draining(const struct weir_channel *channel)
 {
 	return channel->host->draining;
 }
+
+int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
+{
+	(void)channel, (void)tls, (void)name;
+	return -ENOSYS;
+}
+
+bool weir_channel_secure(const struct weir_channel *channel)
+{
+	(void)channel;
+	return false;
+}
+
+bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)
+{
+	(void)channel, (void)ret;
+	return false;
+}
+
+bool weir_channel_truncated(const struct weir_channel *channel)
+{
+	(void)channel;
+	return false;
+}
