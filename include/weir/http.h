@@ -209,7 +209,8 @@ struct weir_http_options {
 	struct weir_tls *tls;          /* HTTPS, or NULL; the server holds it itself */
 	bool shared;                   /* SO_REUSEPORT */
 	void (*accept_failed)(void *context, int error);
-	void *context; /* for accept_failed */
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	void *context; /* for these two */
 };
 
 WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,

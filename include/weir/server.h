@@ -32,6 +32,11 @@ struct weir_server_options {
 	 * NULL.
 	 */
 	void (*accept_failed)(void *context, int error);
+	/*
+	 * Told why a connection did not become secure ("no shared cipher", …), for the log. May be
+	 * NULL.
+	 */
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 };
 
 /* Listens and accepts. The protocol must outlive the server. 0 or a negative errno. */
