@@ -83,6 +83,21 @@ static void accept_failed(void *context, int error)
 		server->accept_failed(server->context, error);
 }
 
+static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+{
+	struct weir_http_server *server = context;
+	if (server->tls_failed)
+		server->tls_failed(server->context, peer, why);
+}
+
+/* In clear, to who asks an HTTPS server for http://…: the one error a person is likely to make. */
+static const char tls_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
+                                  "Content-Type: text/plain\r\n"
+                                  "Connection: close\r\n"
+                                  "\r\n"
+                                  "This port speaks HTTPS, and you spoke plain HTTP. "
+                                  "Use https:// in the address.\n";
+
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret)
 {
@@ -94,6 +109,7 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	server->sites = options->sites;
 	server->log = options->log;
 	server->accept_failed = options->accept_failed;
+	server->tls_failed = options->tls_failed;
 	server->context = options->context;
 	error = weir_server_create(loop,
 	        &(struct weir_server_options){
@@ -102,7 +118,10 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	                .context = server,
 	                .bounds = options->bounds,
 	                .shared = options->shared,
+	                .tls = options->tls,
+	                .tls_refusal = tls_refusal,
 	                .accept_failed = accept_failed,
+	                .tls_failed = tls_failed,
 	        },
 	        &server->listener);
 	if (error < 0)
