@@ -103,13 +103,13 @@ int config_set_root(struct config *config, const char *root)
 	return 0;
 }
 
-int config_set_listeners(struct config *config, const struct weir_address *addresses, size_t count)
+int config_set_listeners(
+        struct config *config, const struct config_listener *listeners, size_t count)
 {
 	struct config_listener *items = config_alloc(config, count * sizeof *items);
 	if (!items)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		items[i].address = addresses[i];
+	memcpy(items, listeners, count * sizeof *items);
 	config->listeners.items = items;
 	config->listeners.count = count;
 	return 0;

@@ -2,10 +2,10 @@
  * The configuration: what the program does, read from a file and the command line, immutable from
  * then on and shared by all workers.
  *
- *   weir.yaml ──▶ config_file_read ─▶ struct config ──▶ sites_create, once a worker
+ *   weir.yaml ──▶ config_file_read ─▶ struct config ──▶ contents_load, once a worker
  *   defaults  ──▶ config_default ───────┘
  *
- * Everything in it lives as long as it does. Counted: each worker's sites hold theirs, since they
+ * Everything in it lives as long as it does. Counted: each worker's contents hold theirs, since they
  * borrow names from it; the last release frees. Any thread may hold and release.
  */
 #ifndef DAEMON_CONFIG_H
@@ -32,7 +32,10 @@ enum {
 	CONFIG_TEXT_MAX = 4096, /* bytes of one value */
 };
 
+struct kind;
+
 struct config_listener {
+	const struct kind *kind;     /* see kinds.h */
 	struct weir_address address; /* port 0: any that is free */
 };
 
@@ -136,6 +139,7 @@ void config_site_default(struct config_site *site);
 int config_set_root(struct config *config, const char *root);
 
 /* Replaces all listeners. 0 or -ENOMEM. */
-int config_set_listeners(struct config *config, const struct weir_address *addresses, size_t count);
+int config_set_listeners(
+        struct config *config, const struct config_listener *listeners, size_t count);
 
 #endif

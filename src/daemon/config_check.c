@@ -10,6 +10,7 @@
 
 #include "config_check.h"
 #include "endpoint.h"
+#include "kinds.h"
 
 /* -- entries ----------------------------------------------------------------------------------- */
 
@@ -105,21 +106,42 @@ static bool clash(const struct weir_address *a, const struct weir_address *b)
 	return a->any.sa_family == AF_INET6 ? is_any(a) : is_any(b);
 }
 
+void config_check_listener(struct reader *reader, yaml_node_t *node, void *target)
+{
+	const struct config_listener *listener = target;
+	if (!listener->kind)
+		problems_add(reader->problems, schema_place(node),
+		        "a listener lacks its kind and address, as in 'http: 127.0.0.1:8080'");
+}
+
 static void check_listeners(struct reader *reader, yaml_node_t *list, struct config *config)
 {
 	for (size_t i = 0; i < config->listeners.count; i++) {
+		const struct config_listener *listener = &config->listeners.items[i];
 		yaml_node_t *item = schema_item(reader, list, i);
-		yaml_node_t *address = schema_find(reader, item, "http");
-		for (size_t j = 0; address && j < i; j++) {
+		for (size_t j = 0; listener->kind && j < i; j++) {
 			yaml_node_t *other = schema_item(reader, list, j);
-			if (!clash(&config->listeners.items[i].address,
-			            &config->listeners.items[j].address))
+			if (!clash(&listener->address, &config->listeners.items[j].address))
 				continue;
-			problems_add(reader->problems, schema_place(address),
+			problems_add(reader->problems,
+			        schema_place(schema_find(reader, item, listener->kind->name)),
 			        "this address is taken already, by the listener in line %zu",
 			        other->start_mark.line + 1);
 			break;
 		}
+	}
+}
+
+/* What listens needs something to serve; without `listen` that is HTTP. */
+static void check_sections(struct reader *reader, yaml_node_t *top, struct config *config)
+{
+	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+		const char *section = services[i]->section;
+		bool usual = i == SERVICE_HTTP && config->listeners.count == 0;
+		if ((usual || kinds_include(config, i)) && section &&
+		        !schema_find(reader, top, section))
+			problems_add(reader->problems, schema_place(top),
+			        "the configuration lacks '%s'", section);
 	}
 }
 
@@ -161,5 +183,6 @@ void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 {
 	struct config *config = target;
 	check_listeners(reader, schema_find(reader, node, "listen"), config);
+	check_sections(reader, node, config);
 	check_sites(reader, schema_find(reader, node, "sites"), config);
 }

@@ -22,11 +22,11 @@
 #define AT(type, member) offsetof(struct type, member)
 
 static const struct key listener_keys[] = {
-        {"http", KEY_ADDRESS, AT(config_listener, address), .required = true},
+        {"http", KEY_LISTENER},
         {0},
 };
 static const struct schema listener = {
-        "a listener", listener_keys, sizeof(struct config_listener), NULL, NULL};
+        "a listener", listener_keys, sizeof(struct config_listener), NULL, config_check_listener};
 
 static const struct key uploads_keys[] = {
         {"prefix", KEY_PREFIX, AT(config_uploads, prefix)},
@@ -89,8 +89,7 @@ static const struct schema limits = {
         "limits", limit_keys, sizeof(struct config_limits), NULL, NULL};
 
 static const struct key top_keys[] = {
-        {"sites", KEY_LIST, AT(config, sites), .required = true, .max = CONFIG_SITES_MAX,
-                .of = &site},
+        {"sites", KEY_LIST, AT(config, sites), .max = CONFIG_SITES_MAX, .of = &site},
         {"listen", KEY_LIST, AT(config, listeners), .max = CONFIG_LISTENERS_MAX, .of = &listener},
         {"workers", KEY_WORKERS, AT(config, workers), .min = 1, .max = CONFIG_WORKERS_MAX},
         {"user", KEY_USER, AT(config, user)},

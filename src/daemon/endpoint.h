@@ -13,6 +13,7 @@
 #include "config.h"
 
 struct endpoint {
+	const struct kind *kind;
 	struct weir_address wanted; /* as configured */
 	unsigned ordinal;           /* among those that are wanted as this one (port 0, twice) */
 	struct weir_address actual; /* with the port it really has */
@@ -25,6 +26,9 @@ struct endpoint_list {
 };
 
 bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b);
+
+/* Whether a server of the one is a server of the other, though configurations differ. */
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
 
 /*
  * The endpoints of a configuration. Those that `old` has too keep their port; the others are

@@ -12,6 +12,7 @@
 #include <weir/error.h>
 
 #include "config_file.h"
+#include "kinds.h"
 #include "load.h"
 #include "say.h"
 #include "welcome.h"
@@ -35,7 +36,7 @@ static int choose_root(struct config *config, const struct options *options)
 {
 	if (options->root)
 		return serve_root(config, options->root);
-	if (config->sites.count)
+	if (config->sites.count || !kinds_include(config, SERVICE_HTTP))
 		return 0;
 	int error = welcome_create();
 	return error < 0 ? error : serve_root(config, WELCOME_ROOT);
@@ -43,12 +44,12 @@ static int choose_root(struct config *config, const struct options *options)
 
 static int choose_listeners(struct config *config, const struct options *options)
 {
-	struct weir_address usual;
+	struct config_listener usual = {.kind = kind_find("http")};
 	int error = 0;
 	if (options->listener_count) {
 		error = config_set_listeners(config, options->listeners, options->listener_count);
 	} else if (config->listeners.count == 0) {
-		weir_address_parse(WEIR_SPAN("127.0.0.1:8080"), &usual);
+		weir_address_parse(WEIR_SPAN("127.0.0.1:8080"), &usual.address);
 		error = config_set_listeners(config, &usual, 1);
 	}
 	if (error < 0)
@@ -98,7 +99,7 @@ struct config *config_load(const struct options *options)
 	}
 	if (options->workers)
 		config->workers = options->workers;
-	if (choose_root(config, options) < 0 || choose_listeners(config, options) < 0 ||
+	if (choose_listeners(config, options) < 0 || choose_root(config, options) < 0 ||
 	        choose_log(config, options) < 0) {
 		config_release(config);
 		return NULL;

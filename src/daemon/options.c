@@ -4,29 +4,37 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "kinds.h"
 #include "options.h"
 
-static int usage_error(const char *verb, const char *format, const char *what)
+static int __attribute__((format(printf, 2, 3)))
+usage_error(const char *verb, const char *format, ...)
 {
+	va_list arguments;
 	fputs("weir: ", stderr);
-	fprintf(stderr, format, what);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
 	fprintf(stderr, "\nTry `weir %s --help`.\n", verb);
 	return EXIT_USAGE;
 }
 
-static int add_listener(struct options *options, const char *text)
+/* The kind's name is that of the option. */
+static int add_listener(struct options *options, const char *kind, const char *text)
 {
 	if (options->listener_count == CONFIG_LISTENERS_MAX)
 		return usage_error("serve", "too many addresses: %s", text);
-	struct weir_address *address = &options->listeners[options->listener_count];
-	if (weir_address_parse(weir_span_of(text), address) < 0)
+	struct config_listener *listener = &options->listeners[options->listener_count];
+	if (weir_address_parse(weir_span_of(text), &listener->address) < 0)
 		return usage_error("serve",
-		        "--http wants ADDRESS:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080, and "
+		        "--%s wants ADDRESS:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080, and "
 		        "got '%s'",
-		        text);
+		        kind, text);
+	listener->kind = kind_find(kind);
 	options->listener_count++;
 	return 0;
 }
@@ -37,7 +45,7 @@ static int set_root(struct options *options, const char *text)
 		return usage_error(
 		        "serve", "one directory can be served, and '%s' is another", text);
 	if (!*text)
-		return usage_error("serve", "the directory has no name%s", "");
+		return usage_error("serve", "the directory has no name");
 	options->root = text;
 	return 0;
 }
@@ -56,7 +64,7 @@ static int set_workers(struct options *options, const char *text)
 static int set_access_log(struct options *options, const char *text)
 {
 	if (!*text)
-		return usage_error("serve", "--access-log wants a path, or off%s", "");
+		return usage_error("serve", "--access-log wants a path, or off");
 	options->access_log_given = true;
 	options->access_log = strcmp(text, "off") == 0 ? NULL : text;
 	return 0;
@@ -79,7 +87,7 @@ static int set_option(struct options *options, int letter, const char *value)
 {
 	switch (letter) {
 	case 'a':
-		return add_listener(options, value);
+		return add_listener(options, "http", value);
 	case 'r':
 		return set_root(options, value);
 	case 'w':
@@ -145,6 +153,6 @@ int options_parse_check(int count, char **arguments, struct options *ret)
 		return usage_error(
 		        "check", "one file can be checked, and '%s' is another", arguments[optind]);
 	if (!ret->config_path)
-		return usage_error("check", "check wants a file: weir check -c weir.yaml%s", "");
+		return usage_error("check", "check wants a file: weir check -c weir.yaml");
 	return 0;
 }

@@ -15,7 +15,7 @@ enum {
 };
 
 struct options {
-	struct weir_address listeners[CONFIG_LISTENERS_MAX];
+	struct config_listener listeners[CONFIG_LISTENERS_MAX];
 	size_t listener_count;
 	const char *root; /* NULL: not given, as all below */
 	const char *config_path;

@@ -178,6 +178,7 @@ static value_reader *const readers[] = {
         [KEY_SIZE] = value_size,
         [KEY_DURATION] = value_duration,
         [KEY_ADDRESS] = value_address,
+        [KEY_LISTENER] = value_listener,
         [KEY_NAMES] = value_names,
         [KEY_FIELDS] = value_fields,
         [KEY_MAPPING] = read_mapping,

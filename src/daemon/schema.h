@@ -37,6 +37,7 @@ enum key_kind {
 	KEY_SIZE,      /* uint64_t bytes: 512, 64K, 10M, 2G */
 	KEY_DURATION,  /* uint64_t milliseconds: 500ms, 30s, 2m, 1h */
 	KEY_ADDRESS,   /* struct weir_address */
+	KEY_LISTENER,  /* struct config_listener: an address; the key is the name of the kind */
 	KEY_NAMES,     /* config_list of const char *: names of hosts */
 	KEY_FIELDS,    /* const char *: lines of a mapping of field names to values */
 	KEY_MAPPING,   /* the struct of schema `of`, in place */
@@ -90,7 +91,7 @@ typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
 value_reader value_text, value_flag, value_number, value_workers, value_size, value_duration;
 value_reader value_directory, value_log, value_user;
-value_reader value_prefix, value_address, value_names, value_fields;
+value_reader value_prefix, value_address, value_listener, value_names, value_fields;
 /* Loads a users file; NULL was made a problem. Relative paths as elsewhere. */
 struct weir_users *value_load_users(struct reader *reader, const char *path, yaml_node_t *node);
 /* An absolute path, of the configuration's memory; NULL was made a problem. */

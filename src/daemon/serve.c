@@ -5,7 +5,7 @@
  *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
  *
  * Invariant: all workers serve one configuration. A change is prepared on all of them first, and
- * made only when every one could (see worker.h). What one worker serves is in service.c.
+ * made only when every one could (see worker.h). What one worker serves is in serving.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +22,6 @@
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
-#include "sites.h"
 #include "worker.h"
 
 struct daemon {
@@ -67,8 +66,9 @@ static int apply(struct daemon *daemon, struct config *config,
 	        .replace = replace,
 	};
 	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		plan.sites = sites_create(config, shares.tree_entries);
-		int error = plan.sites ? worker_prepare(daemon->workers[i], &plan) : -ENOMEM;
+		int error = contents_load(config, shares, &plan.contents);
+		if (error == 0)
+			error = worker_prepare(daemon->workers[i], &plan);
 		if (error == 0)
 			continue;
 		while (i-- > 0)

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "kinds.h"
 #include "schema.h"
 
 /* Sets a const char * of a target. */
@@ -124,6 +125,19 @@ void value_address(struct reader *reader, const struct key *key, yaml_node_t *no
 		        "'%s' wants ADDRESS:PORT, as 127.0.0.1:8080, \"[::1]:8080\" or :8080, not "
 		        "'%.64s'",
 		        key->name, text);
+}
+
+void value_listener(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	struct config_listener *listener = target;
+	if (listener->kind) {
+		problems_add(reader->problems, schema_place(node),
+		        "a listener has one address, and this one has one for '%s' already",
+		        listener->kind->name);
+		return;
+	}
+	listener->kind = kind_find(key->name);
+	value_address(reader, key, node, &listener->address);
 }
 
 /* Whether `path`, which has no slash at its ends, is one that a request can have. */
