@@ -7,7 +7,7 @@
 int check(const struct options *options)
 {
 	struct problems problems = {.file = options->config_path};
-	struct config *config = config_file_read(&problems);
+	struct config *config = config_file_read(&problems, NULL);
 	problems_print(&problems, stderr);
 	problems_free(&problems);
 	if (!config)

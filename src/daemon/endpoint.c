@@ -66,7 +66,7 @@ static const char *hint(int error)
 		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
 	case -EADDRINUSE:
 		return "; another program listens there: stop it, or choose another port with "
-		       "--http or `listen`";
+		       "--http, --https or `listen`";
 	case -EADDRNOTAVAIL:
 		return "; this machine has no such address (see `ip address`)";
 	default:
@@ -127,6 +127,14 @@ int endpoints_reserve(
 	else
 		*ret = list;
 	return first_error;
+}
+
+unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == kind)
+			return weir_address_port(&list->items[i].actual);
+	return 0;
 }
 
 void endpoints_settle(struct endpoint_list *list)

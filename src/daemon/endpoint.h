@@ -37,6 +37,9 @@ bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
 int endpoints_reserve(
         const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret);
 
+/* The port of the first one of a kind; 0: there is none. */
+unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind);
+
 /* Closes the sockets that were kept; when all workers listen. */
 void endpoints_settle(struct endpoint_list *list);
 

@@ -13,7 +13,8 @@ const struct service_type *const services[SERVICE_COUNT] = {
 };
 
 const struct kind kinds[] = {
-        {"http", SERVICE_HTTP},
+        {"http", SERVICE_HTTP, .secure = false},
+        {"https", SERVICE_HTTP, .secure = true},
         {0},
 };
 
@@ -34,6 +35,14 @@ bool kinds_include(const struct config *config, enum service service)
 	return false;
 }
 
+bool kinds_include_secure(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].kind && config->listeners.items[i].kind->secure)
+			return true;
+	return false;
+}
+
 int contents_load(struct config *config, struct shares shares, struct contents *ret)
 {
 	struct contents contents = {0};
@@ -45,6 +54,8 @@ int contents_load(struct config *config, struct shares shares, struct contents *
 			contents_unload(&contents);
 			return error;
 		}
+		if (config->tls.of[i])
+			contents.tls[i] = weir_tls_hold(config->tls.of[i]);
 	}
 	*ret = contents;
 	return 0;
@@ -52,8 +63,10 @@ int contents_load(struct config *config, struct shares shares, struct contents *
 
 void contents_unload(struct contents *contents)
 {
-	for (unsigned i = 0; i < SERVICE_COUNT; i++)
+	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		if (contents->of[i])
 			services[i]->unload(contents->of[i]);
+		weir_tls_release(contents->tls[i]);
+	}
 	*contents = (struct contents){0};
 }

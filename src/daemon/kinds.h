@@ -4,14 +4,10 @@
 
 #include "service.h"
 
-enum service {
-	SERVICE_HTTP,
-	SERVICE_COUNT,
-};
-
 struct kind {
 	const char *name; /* NULL ends the table */
 	enum service service;
+	bool secure; /* TLS from the first byte */
 };
 
 extern const struct kind kinds[];
@@ -23,9 +19,13 @@ const struct kind *kind_find(const char *name);
 /* Whether a listener of the configuration is of the service. */
 bool kinds_include(const struct config *config, enum service service);
 
-/* The contents for one worker; NULL of a service that no listener is of. */
+/* Whether one of them is secure. */
+bool kinds_include_secure(const struct config *config);
+
+/* For one worker; NULL of a service that no listener is of. */
 struct contents {
 	void *of[SERVICE_COUNT];
+	struct weir_tls *tls[SERVICE_COUNT]; /* held; NULL without certificates, too */
 };
 
 /* As service_type's load. */

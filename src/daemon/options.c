@@ -39,6 +39,38 @@ static int add_listener(struct options *options, const char *kind, const char *t
 	return 0;
 }
 
+static size_t count_files(const char *const *files)
+{
+	size_t count = 0;
+	while (count < CONFIG_CERTIFICATES_MAX && files[count])
+		count++;
+	return count;
+}
+
+/* Chains and keys belong together in the order in which they come. */
+static int add_file(const char **files, const char *option, const char *path)
+{
+	size_t count = count_files(files);
+	if (!*path)
+		return usage_error("serve", "%s wants the path of a PEM file", option);
+	if (count == CONFIG_CERTIFICATES_MAX)
+		return usage_error("serve", "too many certificates: %s", path);
+	files[count] = path;
+	return 0;
+}
+
+static int count_certificates(struct options *options)
+{
+	size_t chains = count_files(options->chains), keys = count_files(options->keys);
+	if (chains != keys)
+		return usage_error("serve",
+		        "each --cert needs its --key: there are %zu of the one and %zu of the "
+		        "other",
+		        chains, keys);
+	options->certificate_count = chains;
+	return 0;
+}
+
 static int set_root(struct options *options, const char *text)
 {
 	if (options->root)
@@ -88,6 +120,12 @@ static int set_option(struct options *options, int letter, const char *value)
 	switch (letter) {
 	case 'a':
 		return add_listener(options, "http", value);
+	case 's':
+		return add_listener(options, "https", value);
+	case 'e':
+		return add_file(options->chains, "--cert", value);
+	case 'k':
+		return add_file(options->keys, "--key", value);
 	case 'r':
 		return set_root(options, value);
 	case 'w':
@@ -124,6 +162,9 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 {
 	static const struct option known[] = {
 	        {"http", required_argument, NULL, 'a'},
+	        {"https", required_argument, NULL, 's'},
+	        {"cert", required_argument, NULL, 'e'},
+	        {"key", required_argument, NULL, 'k'},
 	        {"root", required_argument, NULL, 'r'},
 	        {"workers", required_argument, NULL, 'w'},
 	        {"access-log", required_argument, NULL, 'l'},
@@ -132,6 +173,8 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 	        {0},
 	};
 	int error = parse(":c:h", known, count, arguments, ret);
+	if (error == 0)
+		error = count_certificates(ret);
 	for (; error == 0 && optind < count; optind++)
 		error = set_root(ret, arguments[optind]);
 	return error;

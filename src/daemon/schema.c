@@ -169,6 +169,8 @@ static void tell_unknown(
 static value_reader *const readers[] = {
         [KEY_TEXT] = value_text,
         [KEY_PREFIX] = value_prefix,
+        [KEY_WORD] = value_word,
+        [KEY_FILE] = value_file,
         [KEY_DIRECTORY] = value_directory,
         [KEY_LOG] = value_log,
         [KEY_USER] = value_user,

@@ -1,7 +1,7 @@
 /*
  * The daemon's main thread: it starts the workers, and then waits for signals.
  *
- *   SIGHUP            reload: the configuration again, logs opened anew
+ *   SIGHUP            reload: the configuration and certificates again, logs opened anew
  *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
  *
  * Invariant: all workers serve one configuration. A change is prepared on all of them first, and
@@ -85,6 +85,7 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
 {
 	struct endpoint_list endpoints = {0};
 	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
+	config->https_port = endpoints_port(&endpoints, kind_find("https"));
 	if (error == 0)
 		error = apply(daemon, config, &endpoints, replace);
 	if (error < 0) {
@@ -145,7 +146,7 @@ static void reload(struct daemon *daemon)
 {
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
-	struct config *config = config_load(daemon->options);
+	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0)
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
@@ -208,7 +209,7 @@ static int start_workers(struct daemon *daemon)
 static int start(struct daemon *daemon)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
-	struct config *config = config_load(daemon->options);
+	struct config *config = config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();

@@ -28,13 +28,17 @@ struct service_options {
 	void *content; /* lent: the server takes holds of its own */
 	struct weir_bounds bounds;
 	struct weir_http_log *log; /* outlives the server; NULL: none */
+	struct weir_tls *tls;      /* for the kinds that are secure; else NULL */
 	void (*accept_failed)(void *context, int error);
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for the callbacks */
 };
 
 struct service_type {
 	/* The key that a configuration must have for it; NULL: none. */
 	const char *section;
+	/* What it is called in ALPN, up to NULL; NULL: clients are not asked. */
+	const char *const *alpn;
 
 	/*
 	 * On the main thread; may block on the disk, and hold the configuration. 0 or a negative

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <weir/http.h>
 
@@ -30,8 +31,10 @@ static int open_server(const struct service_options *options, void **ret_server)
 	                .sites = weir_http_sites_hold(options->content),
 	                .log = options->log,
 	                .bounds = options->bounds,
+	                .tls = options->tls,
 	                .shared = true,
 	                .accept_failed = options->accept_failed,
+	                .tls_failed = options->tls_failed,
 	                .context = options->context,
 	        },
 	        &server);
@@ -73,20 +76,25 @@ static void print_commands(const struct config *config, const char *url)
 	const struct config_site *site = &config->sites.items[0];
 	const struct config_uploads *uploads = &site->uploads;
 	const char *user = site->auth.count ? "-u USER " : "";
-	printf("  curl -i %s%s\n", user, url);
+	/* A name that this machine is known by is not in the URL, so that it is not looked at. */
+	const char *insecure = strncmp(url, "https:", 6) == 0 ? "-k " : "";
+	printf("  curl -i %s%s%s\n", insecure, user, url);
 	if (uploads->present && uploads->put)
-		printf("  curl %s-T FILE %s%s%s\n", user, url,
+		printf("  curl %s%s-T FILE %s%s%s\n", insecure, user, url,
 		        uploads->prefix ? uploads->prefix : "",
 		        uploads->prefix && *uploads->prefix ? "/" : "");
 	for (size_t i = 1; i < config->sites.count && i < 3; i++)
 		if (config->sites.items[i].names.count &&
 		        config->sites.items[i].names.items[0][0] != '*')
-			printf("  curl -i -H 'Host: %s' %s\n",
+			printf("  curl -i %s-H 'Host: %s' %s\n", insecure,
 			        config->sites.items[i].names.items[0], url);
 }
 
+static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
+
 const struct service_type service_http = {
         .section = "sites",
+        .alpn = alpn,
         .load = load,
         .unload = unload,
         .open = open_server,

@@ -36,8 +36,10 @@ static const struct service_type *service_of(const struct serving_server *server
 	return services[server->endpoint.kind->service];
 }
 
-void serving_init(struct serving *serving)
+void serving_init(struct worker *worker)
 {
+	struct serving *serving = &worker->serving;
+	complaints_init(&serving->handshakes, worker->loop, "TLS handshakes failed");
 	weir_list_init(&serving->servers);
 	weir_list_init(&serving->logs);
 }
@@ -63,6 +65,17 @@ static void accept_failed(void *context, int error)
 	                         : "");
 }
 
+static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+{
+	struct serving_server *server = context;
+	char from[WEIR_ADDRESS_TEXT_MAX], to[WEIR_ADDRESS_TEXT_MAX];
+	if (!complaints_allow(&server->worker->serving.handshakes))
+		return;
+	weir_address_format(peer, from);
+	weir_address_format(&server->endpoint.actual, to);
+	say("the TLS handshake of %s with %s failed: %s", from, to, why);
+}
+
 static int open_server(struct worker *worker, const struct plan *plan,
         const struct endpoint *endpoint, struct log_file *log)
 {
@@ -78,7 +91,9 @@ static int open_server(struct worker *worker, const struct plan *plan,
 	        .content = plan->contents.of[endpoint->kind->service],
 	        .bounds = plan->bounds,
 	        .log = log ? log->log : NULL,
+	        .tls = endpoint->kind->secure ? plan->contents.tls[endpoint->kind->service] : NULL,
 	        .accept_failed = accept_failed,
+	        .tls_failed = tls_failed,
 	        .context = server,
 	};
 	int error = service_of(server)->open(&options, &server->server);
@@ -179,7 +194,11 @@ static void end_preparation(struct serving *serving)
 
 static void update_server(struct serving_server *server, const struct contents *next)
 {
-	service_of(server)->update(server->server, next->of[server->endpoint.kind->service]);
+	const struct kind *kind = server->endpoint.kind;
+	const struct service_type *service = service_of(server);
+	service->update(server->server, next->of[kind->service]);
+	if (kind->secure)
+		weir_server_set_tls(service->listener(server->server), next->tls[kind->service]);
 }
 
 void serving_commit(struct worker *worker)
@@ -242,5 +261,6 @@ void serving_destroy(struct worker *worker)
 		next = after(serving, &server->link);
 		close_server(server);
 	}
+	complaints_end(&serving->handshakes);
 	log_files_close(&serving->logs, true);
 }

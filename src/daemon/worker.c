@@ -140,7 +140,7 @@ int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), voi
 	worker->context = context;
 	worker->stop_task.run = run_stop;
 	worker->kill_task.run = run_kill;
-	serving_init(&worker->serving);
+	serving_init(worker);
 	*ret = worker;
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include <weir/list.h>
 
+#include "complaints.h"
 #include "endpoint.h"
 #include "log_file.h"
 #include "worker.h"
@@ -26,6 +27,7 @@ struct serving_server {
 struct serving {
 	struct weir_list servers;
 	struct weir_list logs;
+	struct complaints handshakes;
 	struct contents next; /* prepared, not yet committed */
 	bool prepared;
 };
@@ -47,7 +49,7 @@ struct worker {
 };
 
 /* serving.c, all on the worker's thread, or before it runs */
-void serving_init(struct serving *serving);
+void serving_init(struct worker *worker);
 int serving_prepare(struct worker *worker, const struct plan *plan);
 void serving_commit(struct worker *worker);
 void serving_forget(struct worker *worker);
