@@ -12,4 +12,7 @@
 int config_tls_load(struct config *config, const struct config *previous,
         void (*report)(void *context, const char *path, const char *text), void *context);
 
+/* Says it when a certificate has expired, or will soon. */
+void config_tls_warn(const struct config *config);
+
 #endif

@@ -162,5 +162,6 @@ struct config *config_load(const struct options *options, const struct config *p
 		config_release(config);
 		return NULL;
 	}
+	config_tls_warn(config);
 	return config;
 }
