@@ -98,6 +98,7 @@ void config_check_tls(struct reader *reader, yaml_node_t *node, void *target)
 	yaml_node_t *list = schema_find(reader, node, "certificates");
 	yaml_node_t *clients = schema_find(reader, node, "clients");
 	yaml_node_t *ca = schema_find(reader, node, "clients-ca");
+	size_t before = reader->problems->count;
 	if (tls->clients != WEIR_TLS_CLIENTS_ANY && !ca)
 		problems_add(reader->problems, schema_place(clients),
 		        "'clients' needs 'clients-ca': a file of who signs their certificates");
@@ -106,7 +107,7 @@ void config_check_tls(struct reader *reader, yaml_node_t *node, void *target)
 		        "'clients-ca' is not used: it needs 'clients: optional' or 'required'");
 	if (list && list->type == YAML_SEQUENCE_NODE && tls->certificates.count == 0)
 		problems_add(reader->problems, schema_place(list), "'certificates' is empty");
-	if (is_complete(tls))
+	if (is_complete(tls) && reader->problems->count == before)
 		value_load_tls(reader, node);
 }
 

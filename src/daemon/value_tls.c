@@ -2,8 +2,6 @@
  * The certificates of `tls`, read so that `weir check` looks at them, too. What is wrong with a file
  * is told with the place of the value that names it.
  */
-#include <string.h>
-
 #include "config_tls.h"
 #include "schema.h"
 
@@ -12,12 +10,7 @@ struct report {
 	yaml_node_t *node; /* of `tls` */
 };
 
-static bool is_path(const char *path, const char *wanted)
-{
-	return path && strcmp(path, wanted) == 0;
-}
-
-/* The value that names the path, or the mapping if none does. */
+/* The value that names the path, or the mapping if none does. Two may name the same file. */
 static yaml_node_t *find_path(struct report *report, const char *path)
 {
 	const struct config_tls *tls = &report->reader->config->tls;
@@ -25,14 +18,14 @@ static yaml_node_t *find_path(struct report *report, const char *path)
 	for (size_t i = 0; i < tls->certificates.count; i++) {
 		const struct weir_tls_certificate *certificate = &tls->certificates.items[i];
 		yaml_node_t *item = schema_item(report->reader, list, i);
-		if (is_path(certificate->chain, path))
+		if (path == certificate->chain)
 			return schema_find(report->reader, item, "chain");
-		if (is_path(certificate->key, path))
+		if (path == certificate->key)
 			return schema_find(report->reader, item, "key");
-		if (is_path(certificate->ocsp, path))
+		if (path == certificate->ocsp)
 			return schema_find(report->reader, item, "ocsp");
 	}
-	if (is_path(tls->clients_ca, path))
+	if (path == tls->clients_ca)
 		return schema_find(report->reader, report->node, "clients-ca");
 	return report->node;
 }
