@@ -15,8 +15,11 @@ enum {
 };
 
 struct options {
-	struct weir_address listeners[CONFIG_LISTENERS_MAX];
+	struct config_listener listeners[CONFIG_LISTENERS_MAX];
 	size_t listener_count;
+	const char *chains[CONFIG_CERTIFICATES_MAX];
+	const char *keys[CONFIG_CERTIFICATES_MAX]; /* of the chain with the same index */
+	size_t certificate_count;
 	const char *root; /* NULL: not given, as all below */
 	const char *config_path;
 	const char *access_log;

@@ -27,10 +27,16 @@
 int tls_complain(const struct tls_report *report, const char *path, const char *what)
 {
 	char text[256];
-	unsigned long code = ERR_peek_last_error();
-	const char *why = ERR_reason_error_string(code);
-	if (ERR_SYSTEM_ERROR(code))
+	const char *why = NULL;
+	/* The last error says most, but for one of the system, behind which others follow. */
+	for (unsigned long code; (code = ERR_get_error());) {
+		why = ERR_reason_error_string(code);
+		if (!ERR_SYSTEM_ERROR(code))
+			continue;
 		why = weir_error_text(-ERR_GET_REASON(code));
+		what = "cannot be read";
+		break;
+	}
 	snprintf(text, sizeof text, "%s%s%s", what, why ? ": " : "", why ? why : "");
 	ERR_clear_error();
 	if (report->report)
