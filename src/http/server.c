@@ -97,21 +97,6 @@ static void accept_failed(void *context, int error)
 		server->accept_failed(server->context, error);
 }
 
-static void tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct weir_http_server *server = context;
-	if (server->tls_failed)
-		server->tls_failed(server->context, peer, why);
-}
-
-/* In clear, to who asks an HTTPS server for http://…: the one error a person is likely to make. */
-static const char tls_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
-                                  "Content-Type: text/plain\r\n"
-                                  "Connection: close\r\n"
-                                  "\r\n"
-                                  "This port speaks HTTPS, and you spoke plain HTTP. "
-                                  "Use https:// in the address.\n";
-
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret)
 {
@@ -134,8 +119,6 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	                .tls = options->tls,
 	                .tls_refusal = tls_refusal,
 	                .shared = options->shared,
-	                .tls = options->tls,
-	                .tls_refusal = tls_refusal,
 	                .accept_failed = accept_failed,
 	                .tls_failed = tls_failed,
 	        },
