@@ -105,6 +105,9 @@ WEIR_API void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line);
 /* step() is not called any more. Erases all secrets. NULL is allowed. */
 WEIR_API void weir_sasl_destroy(struct weir_sasl *sasl);
 
+/* What to keep of a new password, with a new salt. Blocks for a while. 0, -ENOMEM, -EIO. */
+WEIR_API int weir_scram_make(struct weir_span password, struct weir_scram *ret);
+
 /* -- one password, for USER and PASS ----------------------------------------------------------- */
 
 /*
