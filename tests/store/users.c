@@ -88,7 +88,7 @@ static void all_mistakes_are_told(void **state)
 	assert_int_equal(weir_users_load("/none/at/all", on_report, reports, &users), -ENOENT);
 }
 
-static void expect_value(const char *rest, const char *key, const char *wanted)
+static void value_of(const char *rest, const char *key, const char *wanted)
 {
 	struct weir_users *users;
 	struct weir_span value;
@@ -106,20 +106,20 @@ static void expect_value(const char *rest, const char *key, const char *wanted)
 static void values(void **state)
 {
 	(void)state;
-	expect_value("home=/a:b", "home", "/a:b");
-	expect_value("home=/a rights=read", "home", "/a");
-	expect_value("home=/a rights=read", "rights", "read");
-	expect_value("  home=/a  rights=read  ", "rights", "read");
-	expect_value("home=\"/a b\" rights=read", "home", "/a b");
-	expect_value("home=\"/a b\" rights=read", "rights", "read");
-	expect_value("home=\"rights=all x\" rights=read", "rights", "read");
-	expect_value("home=\"/a rights=read", "rights", NULL);
-	expect_value("home=\"/a rights=read", "home", "/a rights=read");
-	expect_value("home=\"\"x rights=read", "home", "");
-	expect_value("home= rights=read", "home", "");
-	expect_value("Alice Smith home=/a=b home=/c", "home", "/a=b");
-	expect_value("ahome=/b", "home", NULL);
-	expect_value("", "home", NULL);
+	value_of("home=/a:b", "home", "/a:b");
+	value_of("home=/a rights=read", "home", "/a");
+	value_of("home=/a rights=read", "rights", "read");
+	value_of("  home=/a  rights=read  ", "rights", "read");
+	value_of("home=\"/a b\" rights=read", "home", "/a b");
+	value_of("home=\"/a b\" rights=read", "rights", "read");
+	value_of("home=\"rights=all x\" rights=read", "rights", "read");
+	value_of("home=\"/a rights=read", "rights", NULL);
+	value_of("home=\"/a rights=read", "home", "/a rights=read");
+	value_of("home=\"\"x rights=read", "home", "");
+	value_of("home= rights=read", "home", "");
+	value_of("Alice Smith home=/a=b home=/c", "home", "/a=b");
+	value_of("ahome=/b", "home", NULL);
+	value_of("", "home", NULL);
 }
 
 #define VERIFIER                                                                                   \
