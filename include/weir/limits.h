@@ -99,7 +99,7 @@
 
 /* -- mailboxes -- */
 #define WEIR_MAIL_MESSAGE_MAX (64LL * 1024 * 1024) /* bytes of a message (set) */
-#define WEIR_MAILDROP_MAX 1000000                  /* messages of a mailbox (set) */
+#define WEIR_MAILDROP_MAX 1000000                  /* messages of a mailbox seen in one session */
 #define WEIR_MAIL_UID_MAX 70                       /* characters of a UIDL (RFC 1939 7) */
 #define WEIR_MAIL_BUFFER (256 * 1024)              /* bytes of a message that wait for the disk */
 #define WEIR_MAIL_BATCH_MAX 64 /* messages that share the syncs of their directories */
@@ -107,6 +107,8 @@
 #define WEIR_MAIL_COMMITS_MAX 1024       /* messages that wait to be synced, of a store and loop */
 #define WEIR_MAIL_RECIPIENTS_MAX 1000    /* of one message */
 #define WEIR_MAIL_STALE_S (36 * 60 * 60) /* a file in tmp/ of this age is removed */
+#define WEIR_MAIL_RECOUNT_S (10 * 60)    /* for this long is believed how full a mailbox is */
+#define WEIR_MAIL_SMALL (32 * 1024)      /* a message up to this size is read whole to be sent */
 #define WEIR_MAILBOXES_KEPT 1024         /* mailboxes of which is remembered how full they are */
 
 #endif

@@ -40,7 +40,6 @@ struct weir_maildrop;
  */
 struct weir_mail_call {
 	void *job; /* the store's own */
-	void *done;
 };
 
 /* -- reading ----------------------------------------------------------------------------------- */
@@ -95,10 +94,11 @@ struct weir_mail_store_type {
 
 /*
  * Opens the user's mailbox for one session, which has it alone until weir_maildrop_close, in this
- * process and among all others that use such a store. `done` gets it, or an error:
+ * process and among all others that use such a store. Of a mailbox with more than WEIR_MAILDROP_MAX
+ * messages only so many are seen. `done` gets it, or an error:
  *   -EBUSY        another session has it
  *   -ENOENT       no such mailbox is possible (see above)
- *   WEIR_E_LIMIT  it has more than WEIR_MAILDROP_MAX messages, or too much work waits
+ *   WEIR_E_LIMIT  too much work waits
  *   -ENOMEM, -EMFILE, -EIO, -EACCES …
  */
 WEIR_API void weir_maildrop_open(struct weir_mail_store *store, struct weir_loop *loop,
@@ -119,8 +119,8 @@ WEIR_API void weir_maildrop_fetch(struct weir_maildrop *drop, size_t index,
 
 /*
  * Removes the messages whose bit is set (that of message i is bit i % 8 of marks[i / 8]), for good:
- * the directories are synced before `done`. The marks must stay valid until then. Once, last; no
- * fetch may be under way. With an error, `removed` of them have gone all the same; a message that
+ * the directories are synced before `done`. The marks are copied. Once, last; no fetch may be
+ * under way. With an error, `removed` of them have gone all the same; a message that
  * was not there any more is no error.
  */
 WEIR_API void weir_maildrop_remove(struct weir_maildrop *drop, const uint8_t *marks,
@@ -136,7 +136,10 @@ WEIR_API void weir_mail_call_cancel(struct weir_mail_store *store, struct weir_m
 /* Gives the mailbox free. No call but a cancelled one may be under way. NULL is allowed. */
 WEIR_API void weir_maildrop_close(struct weir_maildrop *drop);
 
-/* When no delivery, no maildrop and no call is left, cancelled ones too. NULL is allowed. */
+/*
+ * Nothing new may begin. Deliveries, maildrops and calls under way go on to their end, and the last
+ * of them frees the store. NULL is allowed.
+ */
 WEIR_API void weir_mail_store_destroy(struct weir_mail_store *store);
 
 /* -- the kinds --------------------------------------------------------------------------------- */
@@ -145,7 +148,7 @@ WEIR_API void weir_mail_store_destroy(struct weir_mail_store *store);
 struct weir_mail_store_options {
 	uint64_t message_max;  /* bytes of a message; WEIR_MAIL_MESSAGE_MAX. Larger: WEIR_E_LIMIT */
 	uint64_t mailbox_max;  /* bytes of a mailbox; 0: no bound. Beyond: -EDQUOT */
-	uint64_t messages_max; /* messages of a mailbox; WEIR_MAILDROP_MAX. Beyond: -EDQUOT */
+	uint64_t messages_max; /* messages of a mailbox; 0: no bound. Beyond: -EDQUOT */
 };
 
 /*
@@ -164,8 +167,8 @@ struct weir_mail_store_options {
  * left in `tmp` is removed when it is WEIR_MAIL_STALE_S old.
  *
  * How full a mailbox is, is counted from the names and then kept up to date in memory; that others
- * have changed it is seen from its directories' times. A change within one tick of the kernel's clock
- * (4 ms) with one of ours may go unseen until the next; nothing is refused without counting anew.
+ * have changed it is seen from its directories' times. A change at the very moment of one of ours may
+ * go unseen for WEIR_MAIL_RECOUNT_S; nothing is refused by a count older than some seconds.
  *
  * 0; -ENOMEM; -ENOSYS: no openat2; an errno of opening the directory. NULL options: the defaults.
  */
