@@ -97,6 +97,8 @@ static struct memory_box *find(struct memory *memory, struct weir_span user)
 
 static int put(struct memory *memory, struct weir_span user, struct message *message)
 {
+	if (!weir_maildir_user_good(user))
+		return -ENOENT;
 	uint64_t most = memory->options.mailbox_max, size = message->bytes.size;
 	struct memory_box *box = find(memory, user);
 	if (!box)
@@ -204,20 +206,31 @@ static int delivery_write(struct weir_mail_delivery *base, struct weir_span byte
 	return delivery->error;
 }
 
+/* The recipient before this one that has the same mailbox, or this one. */
+static size_t same_user(const struct memory_delivery *delivery, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (weir_span_equal(delivery->users[i], delivery->users[index]))
+			return i;
+	return index;
+}
+
+static int deliver_to(struct memory_delivery *delivery, size_t index)
+{
+	size_t same = same_user(delivery, index);
+	if (delivery->error || same < index)
+		return delivery->error ? delivery->error : delivery->errors[same];
+	return put(delivery->memory, delivery->users[index], delivery->message);
+}
+
 static void deliver(struct weir_task *task)
 {
 	struct memory_delivery *delivery = WEIR_CONTAINER(task, struct memory_delivery, task);
 	struct memory *memory = delivery->memory;
 	pthread_mutex_lock(&memory->lock);
 	delivery->message->number = ++memory->last_number;
-	for (size_t i = 0; i < delivery->count; i++) {
-		struct weir_span user = delivery->users[i];
-		delivery->errors[i] = delivery->error;
-		if (!delivery->error)
-			delivery->errors[i] = weir_maildir_user_good(user)
-			                              ? put(memory, user, delivery->message)
-			                              : -ENOENT;
-	}
+	for (size_t i = 0; i < delivery->count; i++)
+		delivery->errors[i] = deliver_to(delivery, i);
 	pthread_mutex_unlock(&memory->lock);
 	delivery->done(delivery->context, delivery->errors);
 	delivery_free(delivery);
