@@ -47,8 +47,7 @@ static inline int mail_begin(struct mail *mail, const char *users)
 	memset(mail, 0, sizeof *mail);
 	for (bool more = true; more; mail->count++)
 		more = weir_span_cut(&rest, ',', &mail->recipients[mail->count].user);
-	struct weir_mail_envelope envelope = {
-	        .recipients = mail->recipients, .count = mail->count};
+	struct weir_mail_envelope envelope = {.recipients = mail->recipients, .count = mail->count};
 	return store->sink.type->begin(
 	        &store->sink, loop, &envelope, mail_ready, mail, &mail->delivery);
 }
@@ -116,8 +115,7 @@ static inline void on_opened(struct weir_mail_call *call, int error, struct weir
 	answer->drop = drop;
 }
 
-static inline void on_fetched(
-        struct weir_mail_call *call, int error, struct weir_mail_body *body)
+static inline void on_fetched(struct weir_mail_call *call, int error, struct weir_mail_body *body)
 {
 	struct answer *answer = answer_of(call);
 	answer->done++;

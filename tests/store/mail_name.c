@@ -70,8 +70,8 @@ static void uids_are_printable_and_short(void **state)
 	assert_memory_equal(uid, "hash-", 5);
 	weir_mail_name_uid(weir_span(longest, WEIR_MAIL_UID_MAX + 2), other);
 	assert_string_not_equal(uid, other);
-	for (const char *const *bad = (const char *const[]){"", "a b", "\xc3\xa4", "a\x7f", NULL}; *bad;
-	        bad++) {
+	for (const char *const *bad = (const char *const[]){"", "a b", "\xc3\xa4", "a\x7f", NULL};
+	        *bad; bad++) {
 		weir_mail_name_uid(weir_span_of(*bad), uid);
 		assert_int_equal(strlen(uid), 37);
 	}

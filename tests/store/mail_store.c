@@ -231,8 +231,8 @@ static void too_large(void **state)
 	assert_int_equal(mail.errors[0], WEIR_E_LIMIT);
 	struct weir_mail_recipient recipient = {.user = WEIR_SPAN("alice")};
 	struct weir_mail_envelope envelope = {.recipients = &recipient, .count = 1, .size = 11};
-	assert_int_equal(store->sink.type->begin(
-	                         &store->sink, loop, &envelope, NULL, NULL, &mail.delivery),
+	assert_int_equal(
+	        store->sink.type->begin(&store->sink, loop, &envelope, NULL, NULL, &mail.delivery),
 	        WEIR_E_LIMIT);
 	assert_int_equal(count_of("alice"), 1);
 }
