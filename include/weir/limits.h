@@ -129,4 +129,16 @@
 #define WEIR_MAIL_SMALL (32 * 1024)      /* a message up to this size is read whole to be sent */
 #define WEIR_MAILBOXES_KEPT 1024         /* mailboxes of which is remembered how full they are */
 
+/* -- SASL -- */
+#define WEIR_SASL_LINE_MAX 2048             /* characters of a line, its CRLF not counted */
+#define WEIR_SASL_NONCE_MAX 512             /* bytes of SCRAM's nonce, both halves */
+#define WEIR_SCRAM_SALT_MAX 64              /* bytes of its salt */
+#define WEIR_SCRAM_ITERATIONS_MIN 4096      /* of PBKDF2: fewer are refused (RFC 7677 4) */
+#define WEIR_SCRAM_ITERATIONS 65536         /* … for a new password */
+#define WEIR_SCRAM_ITERATIONS_MAX (1 << 20) /* … more would let a server keep a client busy */
+#define WEIR_GUARD_ADDRESSES_MAX 4096       /* addresses whose wrong passwords are counted */
+#define WEIR_GUARD_FIRST_MS 1000            /* the answer to the first one waits so long (set) */
+#define WEIR_GUARD_MOST_MS (30 * 1000)      /* … after doubling, none longer than this (set) */
+#define WEIR_GUARD_DECAY_MS (60 * 1000) /* … and after each such time one is forgotten (set) */
+
 #endif
