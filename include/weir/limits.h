@@ -48,9 +48,26 @@
 #define WEIR_DRAIN_MS (30 * 1000) /* from the wish to stop to the end of what is in flight (set) */
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
 #define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection */
-
 #define WEIR_PEER_CONNECTIONS_MAX 100 /* connections of one address, of those that count (set) */
 #define WEIR_PEERS_MAX (64 * 1024)    /* addresses connected at a time, of those that count (set) */
+
+/* -- TLS -- */
+#define WEIR_TLS_HANDSHAKE_MS (10 * 1000) /* from its beginning to its end */
+#define WEIR_TLS_HANDSHAKES_MAX                                                                    \
+	1024 /* begun and not complete, of one server and loop; beyond, the oldest gives way */
+#define WEIR_TLS_HANDSHAKES_PER_TURN 8 /* steps of handshakes, so that they do not starve others */
+#define WEIR_TLS_RECORD_SMALL                                                                      \
+	1370 /* bytes in a record that fits a segment: it can be read as soon as that has come */
+#define WEIR_TLS_RECORD_LARGE (16 * 1024)
+#define WEIR_TLS_SMALL_BYTES (16 * 1024) /* sent in small records, before large ones … */
+#define WEIR_TLS_SMALL_AGAIN_MS 1000     /* … and again after a pause of this length */
+#define WEIR_TLS_ROOM (64 * 1024) /* bytes asked of the producers for one send: whole records */
+#define WEIR_TLS_STUCK_MAX                                                                         \
+	(64 * 1024) /* ciphertext kept for a peer that makes us talk and does not read */
+#define WEIR_TLS_CERTIFICATES_MAX 1024 /* of one server */
+#define WEIR_TLS_OCSP_MAX (64 * 1024)  /* bytes of an OCSP response */
+#define WEIR_TLS_TICKET_KEYS 3         /* kept: one gives out tickets, the others are still taken */
+#define WEIR_TLS_TICKET_ROTATE_S (4 * 60 * 60) /* a key gives out tickets for this long */
 
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */
@@ -99,6 +116,18 @@
 #define WEIR_CRYPTS_MAX (WEIR_WORK_THREADS / 2) /* of these, at once on the work pool */
 #define WEIR_VERIFIED_MAX 64                    /* right passwords a snapshot remembers */
 #define WEIR_VERIFIED_MS (60 * 1000)            /* … for this long */
+
+/* -- SASL -- */
+#define WEIR_SASL_LINE_MAX 2048             /* characters of a line, its CRLF not counted */
+#define WEIR_SASL_NONCE_MAX 512             /* bytes of SCRAM's nonce, both halves */
+#define WEIR_SCRAM_SALT_MAX 64              /* bytes of its salt */
+#define WEIR_SCRAM_ITERATIONS_MIN 4096      /* of PBKDF2: fewer are refused (RFC 7677 4) */
+#define WEIR_SCRAM_ITERATIONS 65536         /* … for a new password */
+#define WEIR_SCRAM_ITERATIONS_MAX (1 << 20) /* … more would let a server keep a client busy */
+#define WEIR_GUARD_ADDRESSES_MAX 4096       /* addresses whose wrong passwords are counted */
+#define WEIR_GUARD_FIRST_MS 1000            /* the answer to the first one waits so long (set) */
+#define WEIR_GUARD_MOST_MS (30 * 1000)      /* … after doubling, none longer than this (set) */
+#define WEIR_GUARD_DECAY_MS (60 * 1000) /* … and after each such time one is forgotten (set) */
 
 /* -- mail: where it goes -- */
 #define WEIR_ALIASES_MAX 100000                  /* aliases of one file */

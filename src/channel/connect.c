@@ -40,8 +40,7 @@ int weir_connect(struct weir_loop *loop, const struct weir_address *address,
 	host->context = context;
 	if (bounds)
 		host->bounds = *bounds;
-	weir_bounds_fill(&host->bounds);
-	weir_list_init(&host->channels);
+	weir_host_init(host);
 	int fd = open_socket(address);
 	if (fd < 0) {
 		free(host);

@@ -9,7 +9,7 @@
 
 #include "options.h"
 
-static int usage_error(const char *verb, const char *format, const char *what)
+int usage_error(const char *verb, const char *format, const char *what)
 {
 	fputs("weir: ", stderr);
 	fprintf(stderr, format, what);
@@ -62,8 +62,7 @@ static int set_access_log(struct options *options, const char *text)
 	return 0;
 }
 
-/* What getopt_long could not make sense of. */
-static int refuse_option(const char *verb, int letter, char **arguments)
+int refuse_option(const char *verb, int letter, char **arguments)
 {
 	char name[] = {'-', (char)optopt, 0};
 	const char *argument = arguments[optind - 1];

@@ -29,4 +29,10 @@ struct options {
 int options_parse_serve(int count, char **arguments, struct options *ret);
 int options_parse_check(int count, char **arguments, struct options *ret);
 
+/* Says what is wrong, with one `%s` for `what`, and where help is. EXIT_USAGE. */
+int usage_error(const char *verb, const char *format, const char *what);
+
+/* The same of an option that getopt_long could not make sense of. */
+int refuse_option(const char *verb, int letter, char **arguments);
+
 #endif
