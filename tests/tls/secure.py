@@ -69,9 +69,9 @@ class Secured(Wire):
         """Those of the server's certificate."""
         return [value for _, value in self.socket.getpeercert()["subjectAltName"]]
 
-    def unwrap(self):
-        """Says close_notify, and waits for the server's."""
-        return self.socket.unwrap()
+    def plain_end(self):
+        """No more is sent; of TLS's close_notify not a word."""
+        socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
 
 def s_client(server, *arguments, given=b"", name="a.example", **options):
