@@ -11,6 +11,15 @@ static const struct dns_rrset *rrset_of(
 	return weir_dns_node_rrset(answer->zone, node, type);
 }
 
+/* However many names are asked for beneath a cut, a DNAME or a wildcard: they are of one kind. */
+static void set_kind(struct dns_answer *answer, const struct dns_node *node)
+{
+	const struct weir_dns_key *key = &answer->key;
+	uint32_t number = (uint32_t)(node - answer->zone->nodes);
+	uint32_t zone = key->hashes[key->labels - answer->zone->apex.labels];
+	answer->kind = (zone ^ (number + 1) * 0x9e3779b1u) | 1;
+}
+
 /* -- nothing ----------------------------------------------------------------------------------- */
 
 /* The SOA record, with the TTL of negative answers (RFC 2308 3). */
@@ -28,6 +37,8 @@ static void put_soa(struct dns_answer *answer)
 static void no_name(struct dns_answer *answer, const struct dns_node *encloser, unsigned skip)
 {
 	answer->rcode = WEIR_DNS_NXDOMAIN;
+	set_kind(answer, answer->zone->nodes);
+	answer->kind++;
 	put_soa(answer);
 	weir_dns_deny_name(answer, encloser, skip);
 }
@@ -199,6 +210,7 @@ static bool search(struct dns_answer *answer)
 	const struct weir_dns_zone *zone = answer->zone;
 	unsigned skip;
 	const struct dns_node *node = weir_dns_zone_closest(zone, &answer->key, &skip);
+	set_kind(answer, node->cover == DNS_NONE ? node : &zone->nodes[node->cover]);
 	if (node->cover != DNS_NONE) {
 		const struct dns_node *cover = &zone->nodes[node->cover];
 		if (cover->dname)
@@ -216,6 +228,21 @@ static bool search(struct dns_answer *answer)
 		return answer_from(answer, &zone->nodes[node->wildcard], node, skip);
 	no_name(answer, node, skip);
 	return false;
+}
+
+/* By hand, since most of it is room for what may come. */
+void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zones,
+        struct weir_dns_writer *writer, struct dns_hasher *hasher, bool dnssec)
+{
+	answer->zones = zones;
+	answer->writer = writer;
+	answer->hasher = hasher;
+	answer->dnssec = dnssec;
+	answer->zone = NULL;
+	answer->rcode = WEIR_DNS_NOERROR;
+	answer->kind = 0;
+	answer->authoritative = answer->truncated = answer->refused = false;
+	answer->follow_count = answer->put_count = answer->target_count = 0;
 }
 
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name)

@@ -2,8 +2,8 @@
  * An answer in the making: the algorithm of RFC 1034 4.3.2 on the zones that we have, with what
  * DNSSEC (RFC 4035 3.1, RFC 5155 7.2) and DNAME (RFC 6672) add to it.
  */
-#ifndef WEIR_DNS_ANSWER_H
-#define WEIR_DNS_ANSWER_H
+#ifndef WEIR_DNS_ANSWER_INTERNAL_H
+#define WEIR_DNS_ANSWER_INTERNAL_H
 
 #include "nsec3.h"
 #include "writer.h"
@@ -33,6 +33,7 @@ struct dns_answer {
 	bool authoritative;
 	bool truncated; /* something that is needed did not fit: nothing more is put */
 	bool refused;   /* none of our zones */
+	uint32_t kind;  /* the same for all names that are answered from the same data */
 
 	/* on the way */
 	const struct weir_dns_zone *zone;
@@ -45,7 +46,10 @@ struct dns_answer {
 	unsigned target_count;
 };
 
-/* The fields that are given must be set, the others be zero. */
+/* Sets what is given (but the type) and clears the rest that must be clear. */
+void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zones,
+        struct weir_dns_writer *writer, struct dns_hasher *hasher, bool dnssec);
+
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name);
 
 /* -- of its parts ------------------------------------------------------------------------------ */
