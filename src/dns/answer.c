@@ -64,9 +64,9 @@ static void refer(struct dns_answer *answer, const struct dns_node *cut)
 		answer->authoritative = false;
 	weir_dns_answer_need(answer, WEIR_DNS_AUTHORITY, owner, ns, weir_dns_rrset_ttl(ns));
 	remember_target(answer, ns, cut);
-	if (answer->dnssec && ds)
+	if (answer->dnssec && answer->zone->is_signed && ds)
 		weir_dns_answer_need(answer, WEIR_DNS_AUTHORITY, owner, ds, weir_dns_rrset_ttl(ds));
-	else if (answer->zone->is_signed)
+	else
 		weir_dns_deny_type(answer, cut);
 }
 
@@ -243,6 +243,7 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 	answer->kind = 0;
 	answer->authoritative = answer->truncated = answer->refused = false;
 	answer->follow_count = answer->put_count = answer->target_count = 0;
+	answer->proof_count = 0;
 }
 
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name)
@@ -260,6 +261,7 @@ void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name 
 		if (!answer->zone)
 			break;
 	}
+	weir_dns_deny_rest(answer);
 	if (!answer->truncated)
 		weir_dns_answer_additional(answer);
 }

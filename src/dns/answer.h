@@ -20,6 +20,13 @@ struct dns_target {
 	const struct dns_node *cut; /* of a referral: glue beneath it must not be missing */
 };
 
+/* A proof that has to wait until the answer section is complete. */
+struct dns_proof {
+	const struct weir_dns_zone *zone;
+	const struct dns_node *node;     /* of an NSEC record, or */
+	const struct dns_hashed *hashed; /* of NSEC3 */
+};
+
 struct dns_answer {
 	/* given */
 	const struct weir_dns_zones *zones;
@@ -42,6 +49,8 @@ struct dns_answer {
 	unsigned follow_count;
 	const struct dns_rrset *put[DNS_PUT_MAX];
 	unsigned put_count;
+	struct dns_proof proofs[WEIR_DNS_CHAIN_MAX + 1];
+	unsigned proof_count;
 	struct dns_target targets[DNS_TARGETS_MAX];
 	unsigned target_count;
 };
@@ -74,7 +83,8 @@ void weir_dns_deny_name(struct dns_answer *answer, const struct dns_node *node, 
 void weir_dns_deny_type(struct dns_answer *answer, const struct dns_node *node);
 void weir_dns_deny_wildcard_type(
         struct dns_answer *answer, const struct dns_node *node, unsigned skip);
-/* That a wildcard was right to answer: no name is closer. */
+/* That a wildcard was right to answer: no name is closer. It is put by weir_dns_deny_rest. */
 void weir_dns_deny_closer(struct dns_answer *answer, unsigned skip);
+void weir_dns_deny_rest(struct dns_answer *answer);
 
 #endif

@@ -133,11 +133,29 @@ void weir_dns_deny_wildcard_type(
 
 void weir_dns_deny_closer(struct dns_answer *answer, unsigned skip)
 {
+	const struct weir_dns_zone *zone = answer->zone;
 	const struct weir_dns_key *key = &answer->key;
+	struct dns_proof *proof = &answer->proofs[answer->proof_count];
+	uint8_t hash[DNS_HASH_SIZE];
 	if (!wanted(answer))
 		return;
-	if (answer->zone->nsec3)
-		cover_by_hash(answer, key->wire + key->starts[skip - 1]);
-	else
-		cover_by_nsec(answer, key->wire);
+	*proof = (struct dns_proof){.zone = zone};
+	if (zone->nsec3) {
+		weir_dns_hash(answer->hasher, zone, key->wire + key->starts[skip - 1], hash);
+		proof->hashed = weir_dns_zone_hashed_before(zone, hash);
+	} else {
+		proof->node = weir_dns_zone_before(zone, key->wire);
+	}
+	answer->proof_count++;
+}
+
+void weir_dns_deny_rest(struct dns_answer *answer)
+{
+	for (unsigned i = 0; i < answer->proof_count; i++) {
+		answer->zone = answer->proofs[i].zone;
+		if (answer->proofs[i].hashed)
+			put_hashed(answer, answer->proofs[i].hashed);
+		else
+			put_nsec(answer, answer->proofs[i].node);
+	}
 }
