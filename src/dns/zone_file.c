@@ -196,10 +196,32 @@ static void add_record(struct zone_file *file, const ldns_rr *rr)
 	}
 }
 
+/*
+ * RFC 1035 5.1 allows the class before the TTL, too; ldns does not know that. They change places: as
+ * words of one line, the shorter one is carried over the other.
+ */
+static void order_class_and_ttl(char *text)
+{
+	static const char blanks[] = " \t";
+	char class[sizeof "IN"] = {0};
+	size_t owner = strcspn(text, blanks);
+	char *first = text + owner + strspn(text + owner, blanks);
+	size_t size = strcspn(first, blanks);
+	char *second = first + size + strspn(first + size, blanks);
+	size_t second_size = strcspn(second, blanks);
+	if (size != 2 || strncasecmp(first, "IN", 2) != 0 || *second < '0' || *second > '9')
+		return;
+	memcpy(class, first, size);
+	memmove(first, second, second_size);
+	memset(first + second_size, ' ', (size_t)(second - first) - size);
+	memcpy(second + second_size - size, class, size);
+}
+
 static void read_record(struct zone_file *file)
 {
 	struct reading *reading = file->reading;
 	ldns_rr *rr = NULL;
+	order_class_and_ttl(file->text);
 	ldns_status status =
 	        ldns_rr_new_frm_str(&rr, file->text, NO_TTL, file->origin, &reading->previous);
 	if (status == LDNS_STATUS_OK)
