@@ -49,6 +49,24 @@
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
 #define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection */
 
+/* -- TLS -- */
+#define WEIR_TLS_HANDSHAKE_MS (10 * 1000) /* from its beginning to its end */
+#define WEIR_TLS_HANDSHAKES_MAX                                                                    \
+	1024 /* begun and not complete, of one server and loop; beyond, the oldest gives way */
+#define WEIR_TLS_HANDSHAKES_PER_TURN 8 /* steps of handshakes, so that they do not starve others */
+#define WEIR_TLS_RECORD_SMALL                                                                      \
+	1370 /* bytes in a record that fits a segment: it can be read as soon as that has come */
+#define WEIR_TLS_RECORD_LARGE (16 * 1024)
+#define WEIR_TLS_SMALL_BYTES (16 * 1024) /* sent in small records, before large ones … */
+#define WEIR_TLS_SMALL_AGAIN_MS 1000     /* … and again after a pause of this length */
+#define WEIR_TLS_ROOM (64 * 1024) /* bytes asked of the producers for one send: whole records */
+#define WEIR_TLS_STUCK_MAX                                                                         \
+	(64 * 1024) /* ciphertext kept for a peer that makes us talk and does not read */
+#define WEIR_TLS_CERTIFICATES_MAX 1024 /* of one server */
+#define WEIR_TLS_OCSP_MAX (64 * 1024)  /* bytes of an OCSP response */
+#define WEIR_TLS_TICKET_KEYS 3         /* kept: one gives out tickets, the others are still taken */
+#define WEIR_TLS_TICKET_ROTATE_S (4 * 60 * 60) /* a key gives out tickets for this long */
+
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */
 #define WEIR_HTTP_TARGET_MAX 8000      /* bytes of a request-target: 414 */

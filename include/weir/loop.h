@@ -189,6 +189,8 @@ WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
 	COUNT(reads_paused)                                                                        \
 	COUNT(limits_hit)                                                                          \
 	COUNT(timeouts)                                                                            \
+	COUNT(handshakes)                                                                          \
+	COUNT(handshake_failures)                                                                  \
 	COUNT(accept_failures)                                                                     \
 	COUNT(work_submitted)
 

@@ -50,9 +50,8 @@ struct weir_tls_options {
 
 /*
  * Reads and checks the files; blocks. Every mistake is told to `report(context, path, text)` (NULL:
- * to nobody), and any mistake fails the whole: WEIR_E_SYNTAX (a file is not what it should be, key
- * and certificate do not belong together, a certificate has expired or is not valid yet, …), an
- * errno of reading, -ENOMEM.
+ * to nobody), and any mistake fails the whole: WEIR_E_SYNTAX (a file cannot be read, is not what it should be, key
+ * and certificate do not belong together, …) or -ENOMEM.
  */
 WEIR_API int weir_tls_server(const struct weir_tls_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
@@ -79,11 +78,17 @@ WEIR_API struct weir_tls *weir_tls_hold(struct weir_tls *tls);
 /* The last release frees, and erases the ticket keys. NULL is allowed. */
 WEIR_API void weir_tls_release(struct weir_tls *tls);
 
+/*
+ * When the first of the certificates expires, in seconds since 1970; INT64_MAX without any. An
+ * expired certificate is loaded all the same: that no client will like it is better than no server.
+ */
+WEIR_API int64_t weir_tls_expires_s(const struct weir_tls *tls);
+
 /* What was agreed on. Spans and texts are valid as long as the channel is secure. */
 struct weir_tls_info {
 	const char *version;   /* "TLSv1.3" */
 	const char *cipher;    /* "TLS_AES_128_GCM_SHA256" */
-	struct weir_span name; /* the server the client asked for (SNI), lower case; or empty */
+	struct weir_span name; /* the server the client asked for (SNI), as it wrote it; or empty */
 	struct weir_span alpn; /* the protocol agreed on, or empty */
 	const char *subject;   /* of the peer's certificate that was verified (RFC 4514); or NULL */
 	bool resumed;          /* from a ticket */

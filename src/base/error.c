@@ -14,6 +14,8 @@ const char *weir_error_text(int error)
 		return "malformed input";
 	case WEIR_E_CLOSED:
 		return "already closed";
+	case WEIR_E_TLS:
+		return "TLS failed";
 	}
 	const char *text = strerrordesc_np(-error);
 	return text ? text : "unknown error";

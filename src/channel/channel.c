@@ -24,14 +24,15 @@ uint32_t weir_channel_clock(const struct weir_channel *channel)
 bool weir_channel_idle(const struct weir_channel *channel)
 {
 	return !channel->last && !weir_cutter_partial(&channel->cutter) &&
-	       !channel->cutter.streamed && !channel->owed && !channel->connecting;
+	       !channel->cutter.streamed && !channel->owed && !channel->connecting &&
+	       !channel->upgrading && !channel->securing;
 }
 
 /* What the state asks of the poller; the call is made only when that changes. */
 static void watch_events(struct weir_channel *channel)
 {
-	unsigned events = channel->blocked ? WEIR_WRITABLE : 0;
-	if (channel->lingering || weir_input_wanted(channel))
+	unsigned events = channel->blocked || channel->transport->stuck ? WEIR_WRITABLE : 0;
+	if (channel->lingering || channel->securing || weir_input_wanted(channel))
 		events |= WEIR_READABLE;
 	if (events == channel->events)
 		return;
@@ -92,13 +93,16 @@ void weir_channel_destroy(struct weir_channel *channel)
 {
 	struct weir_host *host = channel->host;
 	channel->busy = true; /* whatever the last callbacks ask for is not to be scheduled */
+	if (channel->securing)
+		weir_secure_end(channel);
 	weir_timer_stop(&channel->timer);
 	weir_loop_cancel(host->loop, &channel->task);
 	weir_list_remove(&channel->link);
 	host->count--;
 	weir_loop_counters(host->loop)->channels_closed++;
 	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
-	if (host->protocol->close)
+	/* Who was accepted and did not come through the handshake was never told of. */
+	if (host->protocol->close && (channel->open || !host->tls))
 		host->protocol->close(channel, channel->error);
 	if (channel->reset)
 		set_reset(channel->watch.fd);
@@ -114,7 +118,8 @@ void weir_channel_destroy(struct weir_channel *channel)
 /* Tells once that the queue is empty; the protocol may push again. True if it was told. */
 static bool tell_drained(struct weir_channel *channel)
 {
-	if (channel->last || channel->drain_told || channel->dead || channel->failed)
+	if (channel->last || channel->drain_told || channel->dead || channel->failed ||
+	        !channel->open)
 		return false;
 	channel->drain_told = true;
 	if (!channel->host->protocol->drained)
@@ -142,12 +147,24 @@ static bool run(struct weir_channel *channel, struct weir_span input)
 	return region.seen < region.size && !channel->cutter.refused && !channel->closing;
 }
 
+/* What the transport has left over of its own, if anything. */
+static void flush_transport(struct weir_channel *channel)
+{
+	struct weir_transport *transport = channel->transport;
+	if (!transport->stuck)
+		return;
+	int error = transport->type->flush(transport, channel->watch.fd);
+	if (error < 0 && error != -EAGAIN)
+		weir_channel_kill(channel, error, false);
+}
+
 static void process(struct weir_channel *channel, bool readable)
 {
 	char *buffer = NULL;
 	size_t received = 0;
 	bool pending = false;
 	channel->busy = true;
+	flush_transport(channel);
 	if (readable && weir_input_wanted(channel)) {
 		buffer = weir_loop_receive_buffer(channel->host->loop);
 		if (buffer)
@@ -164,6 +181,8 @@ static void process(struct weir_channel *channel, bool readable)
 	}
 	if (channel->host->draining && weir_channel_idle(channel))
 		channel->closing = true;
+	if (channel->upgrading && !channel->last && !channel->dead)
+		weir_secure_upgrade(channel);
 	if (channel->closing && !channel->last && !channel->dead)
 		end_output(channel);
 	if (!channel->dead)
@@ -175,12 +194,36 @@ static void process(struct weir_channel *channel, bool readable)
 		weir_channel_arm(channel);
 }
 
+static void open_channel(struct weir_channel *channel)
+{
+	const struct weir_protocol *protocol = channel->host->protocol;
+	channel->open = true;
+	int error = protocol->open ? protocol->open(channel) : 0;
+	if (error < 0)
+		weir_channel_kill(channel, error, false);
+}
+
+/* The peer's last words of the handshake may have its first request behind them. */
+static void secure(struct weir_channel *channel)
+{
+	channel->busy = true;
+	flush_transport(channel);
+	bool complete = !channel->dead && weir_secure_step(channel);
+	if (complete && !channel->open)
+		open_channel(channel);
+	process(channel, complete);
+}
+
 void weir_channel_task(struct weir_task *task)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(task, struct weir_channel, task);
 	if (channel->dead)
 		weir_channel_destroy(channel);
-	else if (!channel->connecting && !channel->lingering)
+	else if (channel->connecting || channel->lingering)
+		return;
+	else if (channel->securing)
+		secure(channel);
+	else
 		process(channel, false);
 }
 
@@ -227,19 +270,19 @@ static void on_event(struct weir_watch *watch, unsigned events)
 	}
 	if (events & WEIR_WRITABLE)
 		channel->blocked = false;
-	process(channel, events & WEIR_READABLE);
+	if (channel->securing)
+		secure(channel);
+	else
+		process(channel, events & WEIR_READABLE);
 }
 
 void weir_channel_start(struct weir_channel *channel)
 {
-	struct weir_host *host = channel->host;
 	channel->connecting = false;
-	channel->open = true;
 	channel->busy = true;
 	channel->progress_at_ms = weir_channel_clock(channel);
-	int error = host->protocol->open ? host->protocol->open(channel) : 0;
-	if (error < 0)
-		weir_channel_kill(channel, error, false);
+	if (!channel->securing)
+		open_channel(channel);
 	process(channel, false);
 }
 
@@ -291,8 +334,12 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;
 	channel->progress_at_ms = weir_channel_clock(channel);
 	weir_list_init(&channel->timer.link);
-	*ret_error = weir_watch_start(host->loop, &channel->watch, fd, channel->events, on_event);
+	*ret_error = weir_secure_begin(channel);
+	if (*ret_error == 0)
+		*ret_error = weir_watch_start(
+		        host->loop, &channel->watch, fd, channel->events, on_event);
 	if (*ret_error < 0) {
+		channel->transport->type->close(channel->transport);
 		free(channel);
 		return NULL;
 	}
@@ -364,28 +411,4 @@ unsigned weir_channel_replies(const struct weir_channel *channel)
 bool weir_channel_draining(const struct weir_channel *channel)
 {
 	return channel->host->draining;
-}
-
-int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
-{
-	(void)channel, (void)tls, (void)name;
-	return -ENOSYS;
-}
-
-bool weir_channel_secure(const struct weir_channel *channel)
-{
-	(void)channel;
-	return false;
-}
-
-bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)
-{
-	(void)channel, (void)ret;
-	return false;
-}
-
-bool weir_channel_truncated(const struct weir_channel *channel)
-{
-	(void)channel;
-	return false;
 }

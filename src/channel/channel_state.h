@@ -4,6 +4,7 @@
  *   input.c     receives, cuts, calls the protocol
  *   reply.c     the queue of replies
  *   flush.c     asks the replies' producers and sends what they put
+ *   secure.c    TLS: handshakes, upgrades
  *   timeout.c   which time limit applies now
  *   channel.c   beginning and end, and process(): one run of input ─▶ flush ─▶ end
  */
@@ -27,6 +28,14 @@ struct weir_host {
 	unsigned count;
 	bool draining;
 	void (*channel_gone)(struct weir_host *host); /* after one was freed; may free the host */
+
+	struct weir_tls *tls;    /* from the first byte; held; or NULL */
+	const char *tls_refusal; /* to who does not speak it */
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	struct weir_list handshakes; /* transports whose handshake is begun, the oldest first */
+	unsigned handshake_count;
+	unsigned steps;      /* of handshakes, … */
+	uint64_t steps_turn; /* … in this turn */
 };
 
 enum reply_state {
@@ -69,6 +78,7 @@ enum timing {
 	TIMING_OUTPUT,
 	TIMING_LINGER,
 	TIMING_CONNECT,
+	TIMING_HANDSHAKE,
 };
 
 /* Size matters: this is all that an idle client costs. */
@@ -111,8 +121,10 @@ struct weir_channel {
 	bool hard_fail : 1;  /* weir_channel_reset_on_failure */
 	bool drain_told : 1; /* drained() was called since the last reply */
 	bool connecting : 1;
-	bool owed : 1;   /* weir_channel_set_owed */
-	bool failed : 1; /* a reply broke off: nothing may follow it */
+	bool upgrading : 1; /* weir_channel_start_tls: the last replies leave in clear */
+	bool securing : 1;  /* in the handshake */
+	bool owed : 1;      /* weir_channel_set_owed */
+	bool failed : 1;    /* a reply broke off: nothing may follow it */
 };
 
 /* -- channel.c -- */
@@ -154,6 +166,20 @@ void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason w
  * next, and the answer is false.
  */
 bool weir_channel_flush(struct weir_channel *channel, uint64_t until);
+
+/* -- secure.c -- */
+/* TLS from the first byte, where the host has it. 0 or -ENOMEM. */
+int weir_secure_begin(struct weir_channel *channel);
+/* The last reply in clear has gone. */
+void weir_secure_upgrade(struct weir_channel *channel);
+/* Goes on with the handshake. True when it is complete. */
+bool weir_secure_step(struct weir_channel *channel);
+/* The handshake has failed, or took too long: tells so, and ends the channel. */
+void weir_secure_fail(struct weir_channel *channel, int error);
+/* The handshake is complete, or given up. */
+void weir_secure_end(struct weir_channel *channel);
+/* Fills the bounds and begins the lists. */
+void weir_host_init(struct weir_host *host);
 
 /* -- timeout.c -- */
 void weir_channel_arm(struct weir_channel *channel);

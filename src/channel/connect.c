@@ -41,8 +41,7 @@ int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
 	host->context = context;
 	if (bounds)
 		host->bounds = *bounds;
-	weir_bounds_fill(&host->bounds);
-	weir_list_init(&host->channels);
+	weir_host_init(host);
 	struct weir_channel *channel = weir_channel_create(host, fd, peer, true, &error);
 	if (!channel) {
 		free(host);

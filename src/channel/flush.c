@@ -207,31 +207,10 @@ static void ask_replies(struct weir_channel *channel, struct weir_output *out)
 	}
 }
 
-/* Files are sent as they are only where the transport can; else they are read now. */
-static int read_files(struct weir_channel *channel, struct weir_output *out)
-{
-	if (channel->transport->type->sends_files)
-		return 0;
-	for (unsigned i = 0; i < out->count; i++) {
-		struct weir_span bytes;
-		struct weir_piece *piece = &out->pieces[i];
-		if (piece->kind != WEIR_PIECE_FILE)
-			continue;
-		int error = weir_output_bytes(out, piece, &bytes);
-		if (error < 0)
-			return error;
-		*piece = (struct weir_piece){
-		        .data = bytes.data, .size = bytes.size, .kind = WEIR_PIECE_SCRATCH};
-	}
-	return 0;
-}
-
 static void send_output(struct weir_channel *channel, struct weir_output *out)
 {
 	choose_unsent(channel, out);
-	ssize_t put = read_files(channel, out);
-	if (put == 0)
-		put = send_pieces(channel, out->pieces, out->count);
+	ssize_t put = send_pieces(channel, out->pieces, out->count);
 	if (put < 0) {
 		weir_channel_kill(channel, (int)put, channel->hard_fail);
 		return;
@@ -266,8 +245,10 @@ static bool flush_once(struct weir_channel *channel)
 {
 	struct weir_piece pieces[WEIR_OUTPUT_PIECES];
 	struct weir_output out;
-	weir_output_init(&out, channel->host->loop, pieces, WEIR_OUTPUT_PIECES, WEIR_OUTPUT_ROOM);
-	out.file_room = channel->transport->type->sends_files ? WEIR_FILE_EXTENT : 0;
+	bool lends_files = channel->transport->type->lends_files;
+	weir_output_init(&out, channel->host->loop, pieces, WEIR_OUTPUT_PIECES,
+	        lends_files ? WEIR_OUTPUT_ROOM : WEIR_TLS_ROOM);
+	out.file_room = lends_files ? WEIR_FILE_EXTENT : 0;
 	ask_replies(channel, &out);
 	if (out.size)
 		send_output(channel, &out);

@@ -8,6 +8,7 @@
 #include <weir/error.h>
 
 #include "channel_state.h"
+#include "tls_transport.h"
 
 /* -- what the cutter calls --------------------------------------------------------------------- */
 
@@ -19,8 +20,8 @@ static struct weir_channel *channel_of(const struct weir_cutter *cutter)
 static bool on_held(const struct weir_cutter *cutter)
 {
 	const struct weir_channel *channel = channel_of(cutter);
-	return channel->dead || channel->closing || channel->paused ||
-	       channel->reply_count >= channel->host->bounds.replies_max;
+	return channel->dead || channel->closing || channel->paused || channel->upgrading ||
+	       channel->securing || channel->reply_count >= channel->host->bounds.replies_max;
 }
 
 static void on_request(struct weir_cutter *cutter, struct weir_span request)
@@ -108,6 +109,12 @@ void weir_input_end(struct weir_channel *channel, const struct weir_region *regi
 	if (channel->closing || channel->dead) {
 		/* That there was more to read decides how the channel closes. */
 		channel->unread |= region->size > 0;
+		weir_cutter_free(cutter);
+		return;
+	}
+	if (channel->upgrading) {
+		/* Said in clear, to be taken for said in secret. */
+		*weir_tls_dropped(channel->transport) += region->size;
 		weir_cutter_free(cutter);
 		return;
 	}

@@ -165,7 +165,8 @@ void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason w
 /* Behind a reply that broke off, or behind our end, nothing may be said. */
 static bool takes_replies(const struct weir_channel *channel)
 {
-	return !channel->dead && !channel->failed && !channel->lingering;
+	return !channel->dead && !channel->failed && !channel->lingering && !channel->upgrading &&
+	       !channel->securing;
 }
 
 int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer)

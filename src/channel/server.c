@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/tls.h>
 
 #include "channel_state.h"
 
@@ -166,19 +167,30 @@ int weir_server_create(
 	        .context = options->context,
 	        .bounds = options->bounds,
 	        .channel_gone = channel_gone,
+	        .tls_refusal = options->tls_refusal,
+	        .tls_failed = options->tls_failed,
 	};
-	weir_bounds_fill(&server->host.bounds);
-	weir_list_init(&server->host.channels);
+	weir_host_init(&server->host);
+	if (options->tls)
+		server->host.tls = weir_tls_hold(options->tls);
 	weir_list_init(&server->timer.link);
 	server->accept_failed = options->accept_failed;
 	int error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, on_event);
 	if (error < 0) {
 		close(fd);
+		weir_tls_release(server->host.tls);
 		free(server);
 		return error;
 	}
 	*ret = server;
 	return 0;
+}
+
+void weir_server_set_tls(struct weir_server *server, struct weir_tls *tls)
+{
+	struct weir_tls *old = server->host.tls;
+	server->host.tls = weir_tls_hold(tls);
+	weir_tls_release(old);
 }
 
 const struct weir_address *weir_server_address(const struct weir_server *server)
@@ -236,5 +248,6 @@ void weir_server_destroy(struct weir_server *server)
 		        WEIR_CONTAINER(server->host.channels.next, struct weir_channel, link));
 	weir_timer_stop(&server->timer);
 	weir_loop_cancel(server->host.loop, &server->drained_task);
+	weir_tls_release(server->host.tls);
 	free(server);
 }

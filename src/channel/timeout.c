@@ -14,6 +14,8 @@ static enum timing timing_of(const struct weir_channel *channel)
 		return TIMING_CONNECT;
 	if (channel->lingering)
 		return TIMING_LINGER;
+	if (channel->securing)
+		return TIMING_HANDSHAKE;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
 	bool owed = channel->owed && weir_input_wanted(channel);
@@ -48,6 +50,8 @@ static int64_t left_ms(const struct weir_channel *channel, enum timing timing)
 		return WEIR_LINGER_MS - since_progress;
 	case TIMING_CONNECT:
 		return WEIR_CONNECT_MS - since_progress;
+	case TIMING_HANDSHAKE:
+		return WEIR_TLS_HANDSHAKE_MS - since_request;
 	}
 	return 0;
 }
@@ -62,12 +66,16 @@ static void expire(struct weir_channel *channel, enum timing timing)
 	};
 	const struct weir_protocol *protocol = channel->host->protocol;
 	weir_loop_counters(channel->host->loop)->timeouts++;
+	if (timing == TIMING_HANDSHAKE) {
+		weir_secure_fail(channel, -ETIMEDOUT);
+		return;
+	}
 	if (timing == TIMING_LINGER || timing == TIMING_CONNECT) {
 		weir_channel_kill(
 		        channel, timing == TIMING_LINGER ? channel->error : -ETIMEDOUT, false);
 		return;
 	}
-	if (protocol->timeout) {
+	if (protocol->timeout && channel->open) {
 		channel->progress_at_ms = weir_channel_clock(channel);
 		protocol->timeout(channel, told[timing]);
 	}

@@ -49,13 +49,13 @@ struct weir_transport *weir_tcp(void)
 {
 	static const struct weir_transport_type type = {
 	        .name = "tcp",
-	        .sends_files = true,
+	        .lends_files = true,
 	        .receive = receive,
 	        .send = send_pieces,
 	        .send_file = send_file,
 	        .finish = finish,
 	        .close = close_transport,
 	};
-	static struct weir_transport tcp = {&type};
+	static struct weir_transport tcp = {.type = &type};
 	return &tcp;
 }

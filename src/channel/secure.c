@@ -1,0 +1,196 @@
+/*
+ * TLS on a channel: from its first byte, or by an upgrade in place.
+ *
+ *   start_tls() ─▶ upgrading: the queue leaves in clear, input is dropped
+ *                  ─▶ securing: the handshake ─▶ open() or secured()
+ *
+ * Invariant: what came in clear is never taken for what came in secret. What was received before
+ * the handshake is thrown away; what comes after is read as records, and is one or fails.
+ *
+ * Handshakes cost a thousand times what a request does. So only some steps of them are made in a
+ * turn, the others wait for the next (the poller tells of them again); and of a server's that are
+ * begun and not complete, the oldest gives way when they become too many.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "channel_state.h"
+#include "loop_internal.h"
+#include "tls_transport.h"
+
+void weir_host_init(struct weir_host *host)
+{
+	weir_bounds_fill(&host->bounds);
+	weir_list_init(&host->channels);
+	weir_list_init(&host->handshakes);
+}
+
+/* -- beginning --------------------------------------------------------------------------------- */
+
+static int use_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
+{
+	struct weir_transport *transport = weir_tls_transport(tls, channel->host->loop, name);
+	if (!transport)
+		return -ENOMEM;
+	*weir_tls_channel(transport) = channel;
+	channel->transport = transport;
+	return 0;
+}
+
+static void begin_handshake(struct weir_channel *channel)
+{
+	channel->securing = true;
+	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+}
+
+int weir_secure_begin(struct weir_channel *channel)
+{
+	if (!channel->host->tls)
+		return 0;
+	int error = use_tls(channel, channel->host->tls, NULL);
+	if (error == 0)
+		begin_handshake(channel);
+	return error;
+}
+
+/* The client's first step, of which no event tells. */
+static void step_later(struct weir_channel *channel)
+{
+	channel->task.run = weir_channel_task;
+	weir_loop_defer(channel->host->loop, &channel->task);
+}
+
+void weir_secure_upgrade(struct weir_channel *channel)
+{
+	channel->upgrading = false;
+	begin_handshake(channel);
+	if (weir_tls_speaks_first(channel->transport))
+		step_later(channel);
+}
+
+/* -- the handshake ----------------------------------------------------------------------------- */
+
+/* Whether a step may be made in this turn. */
+static bool take_step(struct weir_host *host)
+{
+	uint64_t turn = weir_loop_turns(host->loop);
+	if (host->steps_turn != turn)
+		host->steps = 0;
+	host->steps_turn = turn;
+	return host->steps++ < WEIR_TLS_HANDSHAKES_PER_TURN;
+}
+
+/* Counts the handshake among those that are begun; the oldest may have to give way. */
+static void count_begun(struct weir_channel *channel)
+{
+	struct weir_host *host = channel->host;
+	struct weir_list *link = weir_tls_link(channel->transport);
+	if (!weir_list_empty(link))
+		return;
+	if (host->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
+		struct weir_transport *oldest = weir_tls_of_link(host->handshakes.next);
+		weir_loop_counters(host->loop)->limits_hit++;
+		weir_secure_fail(*weir_tls_channel(oldest), WEIR_E_LIMIT);
+	}
+	weir_list_append(&host->handshakes, link);
+	host->handshake_count++;
+}
+
+void weir_secure_end(struct weir_channel *channel)
+{
+	struct weir_list *link = weir_tls_link(channel->transport);
+	channel->securing = false;
+	if (weir_list_empty(link))
+		return;
+	weir_list_remove(link);
+	channel->host->handshake_count--;
+}
+
+static const char *reason(const struct weir_channel *channel, int error)
+{
+	switch (error) {
+	case -ETIMEDOUT:
+		return "the handshake took too long";
+	case WEIR_E_LIMIT:
+		return "too many handshakes at once";
+	}
+	return weir_tls_why(channel->transport);
+}
+
+/* Goes on in clear, for as long as it takes to say so to who speaks no TLS, and to end well. */
+void weir_secure_fail(struct weir_channel *channel, int error)
+{
+	struct weir_host *host = channel->host;
+	bool plain = weir_tls_spoke_plain(channel->transport) && !channel->open;
+	weir_loop_counters(host->loop)->handshake_failures++;
+	if (host->tls_failed)
+		host->tls_failed(host->context, &channel->peer, reason(channel, error));
+	weir_secure_end(channel);
+	channel->transport->type->close(channel->transport);
+	channel->transport = weir_tcp();
+	channel->error = error;
+	if (plain && host->tls_refusal)
+		weir_channel_push_static(channel, host->tls_refusal);
+	channel->closing = true;
+	weir_channel_schedule(channel);
+}
+
+bool weir_secure_step(struct weir_channel *channel)
+{
+	struct weir_transport *transport = channel->transport;
+	if (!take_step(channel->host)) {
+		if (!weir_tls_begun(transport) && weir_tls_speaks_first(transport))
+			step_later(channel);
+		return false;
+	}
+	count_begun(channel);
+	int error = transport->type->start(transport, channel->watch.fd);
+	if (error == -EAGAIN)
+		return false;
+	if (error < 0) {
+		weir_secure_fail(channel, error);
+		return false;
+	}
+	size_t dropped = *weir_tls_dropped(transport);
+	weir_secure_end(channel);
+	weir_loop_counters(channel->host->loop)->handshakes++;
+	channel->progress_at_ms = weir_channel_clock(channel);
+	if (channel->open && channel->host->protocol->secured)
+		channel->host->protocol->secured(channel, dropped);
+	return true;
+}
+
+/* -- what users call --------------------------------------------------------------------------- */
+
+int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
+{
+	if (channel->dead || channel->closing || channel->failed || channel->lingering ||
+	        weir_is_tls(channel->transport))
+		return WEIR_E_CLOSED;
+	int error = use_tls(channel, tls, name);
+	if (error < 0)
+		return error;
+	channel->upgrading = true;
+	weir_channel_schedule(channel);
+	return 0;
+}
+
+bool weir_channel_secure(const struct weir_channel *channel)
+{
+	return weir_is_tls(channel->transport) && !channel->upgrading && !channel->securing;
+}
+
+bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)
+{
+	if (!weir_channel_secure(channel))
+		return false;
+	weir_tls_info(channel->transport, ret);
+	return true;
+}
+
+bool weir_channel_truncated(const struct weir_channel *channel)
+{
+	return weir_channel_secure(channel) && weir_tls_truncated(channel->transport);
+}

@@ -1,0 +1,455 @@
+/*
+ * The TLS transport. Output becomes records, small ones at first and after a pause, so that a
+ * browser can read the first bytes when the first segment has come, large ones once it flows. Each
+ * record is encrypted only when the kernel has taken the one before.
+ *
+ * Invariant: bytes count as sent when their ciphertext has left. When the kernel leaves some of it
+ * over, that is kept (tls_bio.c) and the plain bytes, `encrypted` of them, are offered again by the
+ * caller and skipped then. So nobody else has to know of ciphertext.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <openssl/err.h>
+
+#include <weir/error.h>
+
+#include "loop_internal.h"
+#include "tls_state.h"
+
+static struct tls *tls_from(struct weir_transport *transport)
+{
+	return WEIR_CONTAINER(transport, struct tls, base);
+}
+
+static const struct tls *const_tls_from(const struct weir_transport *transport)
+{
+	return (const struct tls *)((const char *)transport - offsetof(struct tls, base));
+}
+
+struct tls *tls_of(const SSL *ssl)
+{
+	return SSL_get_app_data(ssl);
+}
+
+/* -- errors ------------------------------------------------------------------------------------ */
+
+/* What OpenSSL or the socket says of the call that failed. */
+static int note_failure(struct tls *tls)
+{
+	unsigned long code = ERR_peek_last_error();
+	long verified = SSL_get_verify_result(tls->ssl);
+	const char *why = ERR_reason_error_string(code);
+	if (tls->error == -ENOMEM || tls->error == -ENOBUFS)
+		why = "out of memory";
+	else if (tls->error)
+		why = weir_error_text(tls->error);
+	else if (tls->plain)
+		why = "the peer speaks no TLS";
+	else if (tls->ended)
+		why = "the peer closed the connection";
+	else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
+		why = X509_verify_cert_error_string(verified);
+	tls->why = why ? why : "unknown reason";
+	ERR_clear_error();
+	return tls->error ? tls->error : WEIR_E_TLS;
+}
+
+/* -- the handshake ----------------------------------------------------------------------------- */
+
+static int start(struct weir_transport *transport, int fd)
+{
+	struct tls *tls = tls_from(transport);
+	tls->fd = fd;
+	if (!tls->ssl && !(tls->ssl = tls_open(tls))) {
+		tls->why = "out of memory";
+		return -ENOMEM;
+	}
+	ERR_clear_error();
+	tls->may_receive = true;
+	int done = SSL_do_handshake(tls->ssl);
+	tls->may_receive = false;
+	if (done == 1) {
+		tls->resumed = SSL_session_reused(tls->ssl);
+		return 0;
+	}
+	if (SSL_get_error(tls->ssl, done) == SSL_ERROR_WANT_READ)
+		return -EAGAIN;
+	return note_failure(tls);
+}
+
+/* -- input ------------------------------------------------------------------------------------- */
+
+/* What a read that yielded nothing means: 0 at the end, -EAGAIN, another errno. */
+static int nothing_read(struct tls *tls, int result)
+{
+	switch (SSL_get_error(tls->ssl, result)) {
+	case SSL_ERROR_WANT_READ:
+		return -EAGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	}
+	return note_failure(tls);
+}
+
+/*
+ * Decrypts all that is at hand. The socket is read as long as there is room for all that one read
+ * of it can yield, so that no record is left behind of which no event would tell.
+ */
+static ssize_t receive(struct weir_transport *transport, int fd, void *data, size_t size)
+{
+	struct tls *tls = tls_from(transport);
+	size_t total = 0;
+	int error = 0;
+	if (!tls->ssl)
+		return weir_tcp()->type->receive(weir_tcp(), fd, data, size);
+	ERR_clear_error();
+	while (total < size) {
+		size_t got = 0;
+		tls->may_receive = size - total > WEIR_TLS_RECORD_LARGE + 1024;
+		int result = SSL_read_ex(tls->ssl, (char *)data + total, size - total, &got);
+		total += got;
+		if (result <= 0) {
+			error = nothing_read(tls, result);
+			break;
+		}
+		if (!SSL_has_pending(tls->ssl))
+			break;
+	}
+	tls->may_receive = false;
+	return total ? (ssize_t)total : error;
+}
+
+/* -- output ------------------------------------------------------------------------------------ */
+
+static size_t record_size(struct tls *tls)
+{
+	uint32_t now = (uint32_t)weir_loop_now_ms(tls->loop);
+	if (now - tls->sent_ms > WEIR_TLS_SMALL_AGAIN_MS)
+		tls->in_small = 0;
+	tls->sent_ms = now;
+	return tls->in_small < WEIR_TLS_SMALL_BYTES ? WEIR_TLS_RECORD_SMALL : WEIR_TLS_RECORD_LARGE;
+}
+
+/* Encrypts one record and sends it, or holds it if it is small and another follows at once. */
+static int write_record(struct tls *tls, const char *data, size_t size, bool last)
+{
+	size_t written;
+	bool small = size <= WEIR_TLS_RECORD_SMALL;
+	tls->hold = small && !last && tls->held;
+	if (small && !last)
+		tls->in_small += (uint32_t)size;
+	ERR_clear_error();
+	int result = SSL_write_ex(tls->ssl, data, size, &written);
+	tls->hold = false;
+	return result == 1 ? 0 : note_failure(tls);
+}
+
+/* A place in a list of pieces. */
+struct cursor {
+	const struct iovec *piece;
+	unsigned count; /* pieces from this one on */
+	size_t at;      /* bytes of the piece that are behind us */
+};
+
+static void advance(struct cursor *cursor, size_t size)
+{
+	cursor->at += size;
+	while (cursor->count && cursor->at >= cursor->piece->iov_len) {
+		cursor->at -= cursor->piece->iov_len;
+		cursor->piece++;
+		cursor->count--;
+	}
+}
+
+/* Up to `max` bytes in one stretch: in place if they lie so, else collected in `room`. */
+static struct weir_span gather(struct cursor *cursor, char *room, size_t max)
+{
+	const struct iovec *piece = cursor->piece;
+	size_t size = piece->iov_len - cursor->at;
+	if (size >= max || cursor->count == 1) {
+		const char *data = (const char *)piece->iov_base + cursor->at;
+		size = size < max ? size : max;
+		advance(cursor, size);
+		return weir_span(data, size);
+	}
+	for (size = 0; size < max && cursor->count;) {
+		size_t take = cursor->piece->iov_len - cursor->at;
+		take = take < max - size ? take : max - size;
+		memcpy(room + size, (const char *)cursor->piece->iov_base + cursor->at, take);
+		size += take;
+		advance(cursor, take);
+	}
+	return weir_span(room, size);
+}
+
+static size_t total_size(const struct iovec *pieces, unsigned count)
+{
+	size_t size = 0;
+	for (unsigned i = 0; i < count; i++)
+		size += pieces[i].iov_len;
+	return size;
+}
+
+/*
+ * Sends what is stuck, and skips the bytes it stands for. The bytes that have left so, or an errno.
+ */
+static ssize_t send_encrypted(struct tls *tls, struct cursor *cursor)
+{
+	int error = tls_send_stuck(tls);
+	if (error < 0)
+		return error;
+	size_t sent = tls->encrypted;
+	tls->encrypted = 0;
+	advance(cursor, sent);
+	return (ssize_t)sent;
+}
+
+/* Writes records until all is written or something is stuck. The bytes that have left. */
+static ssize_t write_records(
+        struct tls *tls, struct cursor *cursor, size_t size, char *room, bool more)
+{
+	size_t sent = 0, batch = 0; /* encrypted, and perhaps still held */
+	while (sent + batch < size) {
+		struct weir_span record = gather(cursor, room, record_size(tls));
+		bool last = sent + batch + record.size == size;
+		tls->more = more || !last;
+		int error = write_record(tls, record.data, record.size, last);
+		tls->more = false;
+		if (error < 0)
+			return error;
+		batch += record.size;
+		if (tls->base.stuck) {
+			tls->encrypted = batch;
+			return sent ? (ssize_t)sent : -EAGAIN;
+		}
+		if (tls->held_size == 0) {
+			sent += batch;
+			batch = 0;
+		}
+	}
+	return (ssize_t)sent;
+}
+
+static ssize_t send_pieces(struct weir_transport *transport, int fd, const struct iovec *pieces,
+        unsigned count, bool more)
+{
+	struct tls *tls = tls_from(transport);
+	struct cursor cursor = {pieces, count, 0};
+	size_t size = total_size(pieces, count);
+	if (!tls->ssl)
+		return weir_tcp()->type->send(weir_tcp(), fd, pieces, count, more);
+	ssize_t before = send_encrypted(tls, &cursor);
+	if (before < 0 || (size_t)before == size)
+		return before;
+	struct weir_arena *arena = weir_loop_arena(tls->loop);
+	char *room = weir_arena_reserve_bytes(arena, WEIR_TLS_RECORD_LARGE + TLS_HELD_ROOM);
+	if (!room)
+		return before ? before : -ENOMEM;
+	tls->held = (unsigned char *)room + WEIR_TLS_RECORD_LARGE;
+	ssize_t sent = write_records(tls, &cursor, size - (size_t)before, room, more);
+	tls->held = NULL;
+	weir_arena_shrink(arena, room, 0);
+	if (sent == -EAGAIN || (sent < 0 && before))
+		sent = 0;
+	return before + sent;
+}
+
+/* Reads what the file has of the extent, a whole one or none: 0 or an errno. */
+static int read_extent(int file, char *to, off_t offset, size_t size)
+{
+	while (size) {
+		ssize_t got = pread(file, to, size, offset);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		to += got;
+		offset += got;
+		size -= (size_t)got;
+	}
+	return 0;
+}
+
+/* A file is read into scratch and leaves as memory does. */
+static ssize_t send_file(
+        struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
+{
+	struct tls *tls = tls_from(transport);
+	struct weir_arena *arena = weir_loop_arena(tls->loop);
+	if (!tls->ssl)
+		return weir_tcp()->type->send_file(weir_tcp(), fd, file, offset, size);
+	int error = tls_send_stuck(tls);
+	if (error < 0)
+		return error;
+	size_t part = size < WEIR_TLS_ROOM ? size : WEIR_TLS_ROOM;
+	char *bytes = weir_arena_reserve_bytes(arena, part);
+	if (!bytes)
+		return -ENOMEM;
+	ssize_t sent = read_extent(file, bytes, offset, part);
+	if (sent == 0)
+		sent = send_pieces(transport, fd, &(struct iovec){bytes, part}, 1, part < size);
+	weir_arena_shrink(arena, bytes, 0);
+	return sent;
+}
+
+static int flush(struct weir_transport *transport, int fd)
+{
+	(void)fd;
+	return tls_send_stuck(tls_from(transport));
+}
+
+/* -- ends -------------------------------------------------------------------------------------- */
+
+/* Says close_notify; in the middle of a handshake there is nothing to say. */
+static int finish(struct weir_transport *transport, int fd)
+{
+	struct tls *tls = tls_from(transport);
+	if (tls->ssl && SSL_is_init_finished(tls->ssl)) {
+		ERR_clear_error();
+		if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN))
+			SSL_shutdown(tls->ssl);
+		ERR_clear_error();
+		int error = tls_send_stuck(tls);
+		if (error < 0)
+			return error;
+	}
+	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static void close_transport(struct weir_transport *transport)
+{
+	struct tls *tls = tls_from(transport);
+	if (tls->link.next)
+		weir_list_remove(&tls->link);
+	SSL_free(tls->ssl);
+	weir_tls_release(tls->rules);
+	free(tls->stuck);
+	free(tls->name);
+	free(tls->subject);
+	free(tls);
+}
+
+static const struct weir_transport_type type = {
+        .name = "tls",
+        .start = start,
+        .receive = receive,
+        .send = send_pieces,
+        .send_file = send_file,
+        .flush = flush,
+        .finish = finish,
+        .close = close_transport,
+};
+
+struct weir_transport *weir_tls_transport(
+        struct weir_tls *rules, struct weir_loop *loop, const char *name)
+{
+	struct tls *tls = calloc(1, sizeof *tls);
+	if (!tls)
+		return NULL;
+	if (name && !(tls->name = strdup(name))) {
+		free(tls);
+		return NULL;
+	}
+	tls->base.type = &type;
+	tls->rules = weir_tls_hold(rules);
+	tls->loop = loop;
+	tls->fd = -1;
+	tls->why = "no reason";
+	weir_list_init(&tls->link);
+	return &tls->base;
+}
+
+/* -- what the channel asks --------------------------------------------------------------------- */
+
+bool weir_is_tls(const struct weir_transport *transport)
+{
+	return transport->type == &type;
+}
+
+bool weir_tls_speaks_first(const struct weir_transport *transport)
+{
+	return !const_tls_from(transport)->rules->server;
+}
+
+bool weir_tls_begun(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->ssl;
+}
+
+struct weir_list *weir_tls_link(struct weir_transport *transport)
+{
+	return &tls_from(transport)->link;
+}
+
+struct weir_transport *weir_tls_of_link(struct weir_list *link)
+{
+	return &WEIR_CONTAINER(link, struct tls, link)->base;
+}
+
+struct weir_channel **weir_tls_channel(struct weir_transport *transport)
+{
+	return &tls_from(transport)->channel;
+}
+
+size_t *weir_tls_dropped(struct weir_transport *transport)
+{
+	return &tls_from(transport)->dropped;
+}
+
+const char *weir_tls_why(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->why;
+}
+
+bool weir_tls_spoke_plain(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->plain;
+}
+
+bool weir_tls_truncated(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->ended;
+}
+
+/* The subject as RFC 4514 writes it, in memory of the certificate's owner, the SSL; or NULL. */
+static const char *subject_of(struct tls *tls)
+{
+	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
+	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || tls->rules->unverified)
+		return NULL;
+	if (tls->subject)
+		return tls->subject;
+	BIO *text = BIO_new(BIO_s_mem());
+	char *bytes;
+	if (!text)
+		return NULL;
+	X509_NAME_print_ex(
+	        text, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+	long size = BIO_get_mem_data(text, &bytes);
+	if (size > 0)
+		tls->subject = strndup(bytes, (size_t)size);
+	BIO_free(text);
+	return tls->subject;
+}
+
+void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info *ret)
+{
+	struct tls *tls = tls_from((struct weir_transport *)transport);
+	const unsigned char *alpn = NULL;
+	unsigned alpn_size = 0;
+	const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+	SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_size);
+	*ret = (struct weir_tls_info){
+	        .version = SSL_get_version(tls->ssl),
+	        .cipher = SSL_get_cipher_name(tls->ssl),
+	        .name = weir_span(name, name ? strlen(name) : 0),
+	        .alpn = weir_span((const char *)alpn, alpn_size),
+	        .subject = subject_of(tls),
+	        .resumed = tls->resumed,
+	        .session = weir_span((const char *)tls->session, sizeof tls->session),
+	};
+}

@@ -1,0 +1,182 @@
+/*
+ * The lower end of TLS: what OpenSSL writes goes to the socket at once, or is held for a moment so
+ * that several small records leave in one call; what it reads comes straight into its own buffer.
+ * Invariant: a write always succeeds (but for errors of the socket), since what the kernel does not
+ * take is kept here, as the one thing that is; so OpenSSL never waits for the socket to be writable.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <weir/limits.h>
+
+#include "tls_state.h"
+
+/* The content type of a client's first record. */
+enum {
+	RECORD_HANDSHAKE = 22
+};
+
+/* -- sending ----------------------------------------------------------------------------------- */
+
+/* Keeps what the kernel would not take. */
+static bool keep(struct tls *tls, const unsigned char *data, size_t size)
+{
+	struct tls_stuck *stuck = tls->stuck;
+	size_t old = stuck ? stuck->size - stuck->at : 0;
+	if (old + size > WEIR_TLS_STUCK_MAX) {
+		tls->error = -ENOBUFS;
+		return false;
+	}
+	struct tls_stuck *grown = malloc(sizeof *grown + old + size);
+	if (!grown) {
+		tls->error = -ENOMEM;
+		return false;
+	}
+	grown->at = 0;
+	grown->size = old + size;
+	if (old)
+		memcpy(grown->bytes, stuck->bytes + stuck->at, old);
+	memcpy(grown->bytes + old, data, size);
+	free(stuck);
+	tls->stuck = grown;
+	tls->base.stuck = true;
+	return true;
+}
+
+static ssize_t send_now(struct tls *tls, const unsigned char *data, size_t size)
+{
+	ssize_t put = send(tls->fd, data, size, MSG_NOSIGNAL | (tls->more ? MSG_MORE : 0));
+	if (put >= 0)
+		return put;
+	if (errno == EAGAIN || errno == EINTR)
+		return 0;
+	return tls->error = -errno;
+}
+
+static bool send_or_keep(struct tls *tls, const unsigned char *data, size_t size)
+{
+	ssize_t put = tls->base.stuck ? 0 : send_now(tls, data, size);
+	if (put < 0)
+		return false;
+	return (size_t)put == size || keep(tls, data + put, size - (size_t)put);
+}
+
+int tls_send_stuck(struct tls *tls)
+{
+	struct tls_stuck *stuck = tls->stuck;
+	if (!stuck)
+		return 0;
+	ssize_t put = send_now(tls, stuck->bytes + stuck->at, stuck->size - stuck->at);
+	if (put < 0)
+		return (int)put;
+	stuck->at += (size_t)put;
+	if (stuck->at < stuck->size)
+		return -EAGAIN;
+	free(stuck);
+	tls->stuck = NULL;
+	tls->base.stuck = false;
+	return 0;
+}
+
+bool tls_send_held(struct tls *tls)
+{
+	size_t size = tls->held_size;
+	tls->held_size = 0;
+	return size == 0 || send_or_keep(tls, tls->held, size);
+}
+
+/* Puts a record with those that are held; sends them first if there is no room for it. */
+static bool hold(struct tls *tls, const unsigned char *data, size_t size)
+{
+	if (tls->held_size + size > TLS_HELD_ROOM && !tls_send_held(tls))
+		return false;
+	if (size > TLS_HELD_ROOM)
+		return send_or_keep(tls, data, size);
+	memcpy(tls->held + tls->held_size, data, size);
+	tls->held_size += size;
+	return tls->hold || tls_send_held(tls);
+}
+
+static int bio_write(BIO *bio, const char *data, size_t size, size_t *ret_written)
+{
+	struct tls *tls = BIO_get_data(bio);
+	BIO_clear_retry_flags(bio);
+	bool holding = tls->held && (tls->hold || tls->held_size);
+	if (holding ? !hold(tls, (const unsigned char *)data, size)
+	            : !send_or_keep(tls, (const unsigned char *)data, size))
+		return 0;
+	*ret_written = size;
+	return 1;
+}
+
+/* -- receiving --------------------------------------------------------------------------------- */
+
+/* The socket is read only when all that may come of it has a place: nothing is left here unseen. */
+static int bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
+{
+	struct tls *tls = BIO_get_data(bio);
+	BIO_clear_retry_flags(bio);
+	*ret_read = 0;
+	ssize_t got = -1;
+	if (tls->may_receive)
+		got = recv(tls->fd, data, room, 0);
+	else
+		errno = EAGAIN;
+	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	if (got < 0)
+		tls->error = -errno;
+	if (got == 0)
+		tls->ended = true;
+	if (got <= 0)
+		return 0;
+	if (!tls->any_input)
+		tls->plain = tls->rules->server && data[0] != RECORD_HANDSHAKE;
+	tls->any_input = true;
+	*ret_read = (size_t)got;
+	return 1;
+}
+
+static long bio_control(BIO *bio, int command, long number, void *pointer)
+{
+	(void)number, (void)pointer;
+	const struct tls *tls = BIO_get_data(bio);
+	switch (command) {
+	case BIO_CTRL_FLUSH:
+		return 1;
+	case BIO_CTRL_EOF:
+		return tls->ended;
+	}
+	return 0;
+}
+
+/* -- the BIO ----------------------------------------------------------------------------------- */
+
+static BIO_METHOD *method;
+static CRYPTO_ONCE method_once = CRYPTO_ONCE_STATIC_INIT;
+
+static void make_method(void)
+{
+	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "channel");
+	if (!method)
+		return;
+	BIO_meth_set_write_ex(method, bio_write);
+	BIO_meth_set_read_ex(method, bio_read);
+	BIO_meth_set_ctrl(method, bio_control);
+}
+
+BIO *tls_bio_create(struct tls *tls)
+{
+	if (!CRYPTO_THREAD_run_once(&method_once, make_method) || !method)
+		return NULL;
+	BIO *bio = BIO_new(method);
+	if (!bio)
+		return NULL;
+	BIO_set_data(bio, tls);
+	BIO_set_init(bio, 1);
+	return bio;
+}

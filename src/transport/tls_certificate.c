@@ -1,0 +1,189 @@
+/*
+ * A server's certificates: loaded from files, checked, and found by the name a client asks for
+ * (SNI, RFC 6066 3). A name that is in several certificates belongs to the first of them.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/ocsp.h>
+#include <openssl/x509v3.h>
+
+#include <weir/error.h>
+
+#include "tls_state.h"
+
+/* -- loading ----------------------------------------------------------------------------------- */
+
+/* A key with a password would make the start of the server wait for somebody to type it. */
+static int refuse_password(char *text, int size, int writing, void *unused)
+{
+	(void)text, (void)size, (void)writing, (void)unused;
+	return -1;
+}
+
+static int load_ocsp(
+        struct certificate *certificate, const char *path, const struct tls_report *report)
+{
+	FILE *file = fopen(path, "rbe");
+	int error = -ENOMEM;
+	if (!file) {
+		char text[128];
+		snprintf(text, sizeof text, "the OCSP response cannot be read: %s",
+		        weir_error_text(-errno));
+		return tls_complain(report, path, text);
+	}
+	unsigned char *bytes = malloc(WEIR_TLS_OCSP_MAX + 1);
+	size_t size = bytes ? fread(bytes, 1, WEIR_TLS_OCSP_MAX + 1, file) : 0;
+	const unsigned char *at = bytes;
+	if (bytes) {
+		OCSP_RESPONSE *response =
+		        size <= WEIR_TLS_OCSP_MAX ? d2i_OCSP_RESPONSE(NULL, &at, (long)size) : NULL;
+		error = response && OCSP_response_status(response) ==
+		                                OCSP_RESPONSE_STATUS_SUCCESSFUL
+		                ? 0
+		                : tls_complain(report, path, "no successful OCSP response in DER");
+		OCSP_RESPONSE_free(response);
+	}
+	fclose(file);
+	if (error < 0) {
+		free(bytes);
+		return error;
+	}
+	certificate->ocsp = bytes;
+	certificate->ocsp_size = size;
+	return 0;
+}
+
+/* Gives the stapled response to a client that asked for it (RFC 6066 8). */
+static int staple(SSL *ssl, void *context)
+{
+	const struct certificate *certificate = context;
+	unsigned char *copy = OPENSSL_memdup(certificate->ocsp, certificate->ocsp_size);
+	if (!copy)
+		return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long)certificate->ocsp_size);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+int tls_load_certificate(struct certificate *certificate, const struct weir_tls_certificate *files,
+        const struct tls_report *report)
+{
+	SSL_CTX *context = certificate->context;
+	SSL_CTX_set_default_passwd_cb(context, refuse_password);
+	if (SSL_CTX_use_certificate_chain_file(context, files->chain) != 1)
+		return tls_complain(report, files->chain, "no certificate in PEM");
+	if (SSL_CTX_use_PrivateKey_file(context, files->key, SSL_FILETYPE_PEM) != 1)
+		return tls_complain(report, files->key,
+		        ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH
+		                ? "this key does not belong to the certificate"
+		                : "no private key in PEM without a password");
+	if (SSL_CTX_check_private_key(context) != 1)
+		return tls_complain(
+		        report, files->key, "this key does not belong to the certificate");
+	if (!files->ocsp)
+		return 0;
+	int error = load_ocsp(certificate, files->ocsp, report);
+	if (error < 0)
+		return error;
+	SSL_CTX_set_tlsext_status_cb(context, staple);
+	SSL_CTX_set_tlsext_status_arg(context, certificate);
+	return 0;
+}
+
+void tls_note_expiry(struct weir_tls *tls)
+{
+	for (size_t i = 0; i < tls->count; i++) {
+		struct tm parts;
+		X509 *certificate = SSL_CTX_get0_certificate(tls->certificates[i].context);
+		if (!certificate || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts) != 1)
+			continue;
+		int64_t expires_s = timegm(&parts);
+		if (expires_s < tls->expires_s)
+			tls->expires_s = expires_s;
+	}
+}
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+static int add_name(struct weir_tls *tls, const unsigned char *text, int size, size_t certificate)
+{
+	struct certificate_name *grown = realloc(tls->names, (tls->name_count + 1) * sizeof *grown);
+	if (!grown)
+		return -ENOMEM;
+	tls->names = grown;
+	char *name = strndup((const char *)text, (size_t)size);
+	if (!name)
+		return -ENOMEM;
+	for (char *at = name; *at; at++)
+		*at = (char)tolower((unsigned char)*at);
+	grown[tls->name_count++] = (struct certificate_name){name, certificate};
+	return 0;
+}
+
+/* All DNS names of the subjectAltName; the subject's own name is not looked at (RFC 9525 6.3). */
+static int add_names_of(struct weir_tls *tls, size_t number)
+{
+	X509 *certificate = SSL_CTX_get0_certificate(tls->certificates[number].context);
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	int error = 0;
+	for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && error == 0; i++) {
+		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+		if (name->type == GEN_DNS)
+			error = add_name(tls, ASN1_STRING_get0_data(name->d.dNSName),
+			        ASN1_STRING_length(name->d.dNSName), number);
+	}
+	GENERAL_NAMES_free(names);
+	return error;
+}
+
+static int compare_names(const void *left, const void *right)
+{
+	const struct certificate_name *a = left, *b = right;
+	int order = strcmp(a->name, b->name);
+	return order                             ? order
+	       : a->certificate < b->certificate ? -1
+	                                         : a->certificate > b->certificate;
+}
+
+int tls_load_names(struct weir_tls *tls)
+{
+	for (size_t i = 0; i < tls->count; i++) {
+		int error = add_names_of(tls, i);
+		if (error < 0)
+			return error;
+	}
+	if (tls->name_count)
+		qsort(tls->names, tls->name_count, sizeof *tls->names, compare_names);
+	return 0;
+}
+
+/* The first of the names that are equal to this one; or NULL. */
+static const struct certificate_name *find_name(const struct weir_tls *tls, const char *name)
+{
+	size_t low = 0, high = tls->name_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (strcasecmp(tls->names[middle].name, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < tls->name_count && strcasecmp(tls->names[low].name, name) == 0
+	               ? &tls->names[low]
+	               : NULL;
+}
+
+const struct certificate *tls_find_certificate(const struct weir_tls *tls, const char *name)
+{
+	char wild[256];
+	const struct certificate_name *found = find_name(tls, name);
+	const char *rest = strchr(name, '.');
+	if (!found && rest && snprintf(wild, sizeof wild, "*%s", rest) < (int)sizeof wild)
+		found = find_name(tls, wild);
+	return &tls->certificates[found ? found->certificate : 0];
+}

@@ -1,0 +1,323 @@
+/*
+ * The rules of TLS, for servers and clients: versions, ciphers, ALPN, who verifies whom. Invariant:
+ * a weir_tls is never changed once it is given out, so that any thread may use it; only the ticket
+ * keys behind it change, under their own lock.
+ *
+ * Left out: renegotiation, compression and 0-RTT data, which have been exploited; the session cache,
+ * since tickets cost no memory.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include <weir/address.h>
+#include <weir/error.h>
+
+#include "tls_state.h"
+
+/* Forward secrecy and authenticated encryption only; what is quickest on most machines first. */
+#define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
+#define GROUPS "X25519:P-256:P-384"
+
+int tls_complain(const struct tls_report *report, const char *path, const char *what)
+{
+	char text[256];
+	unsigned long code = ERR_peek_last_error();
+	const char *why = ERR_reason_error_string(code);
+	if (ERR_SYSTEM_ERROR(code))
+		why = weir_error_text(-ERR_GET_REASON(code));
+	snprintf(text, sizeof text, "%s%s%s", what, why ? ": " : "", why ? why : "");
+	ERR_clear_error();
+	if (report->report)
+		report->report(report->context, path, text);
+	return WEIR_E_SYNTAX;
+}
+
+/* -- what both have in common ------------------------------------------------------------------ */
+
+static void set_rules(SSL_CTX *context, bool tls13_only)
+{
+	SSL_CTX_set_min_proto_version(context, tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
+	SSL_CTX_set_options(context,
+	        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+	                SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_read_ahead(context, 1);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_cipher_list(context, CIPHERS_12);
+	SSL_CTX_set_ciphersuites(context, CIPHERS_13);
+	SSL_CTX_set1_groups_list(context, GROUPS);
+}
+
+/* As ALPN has it on the wire. */
+static int set_alpn(struct weir_tls *tls, const char *const *names)
+{
+	size_t size = 0;
+	for (size_t i = 0; names && names[i]; i++) {
+		size_t length = strlen(names[i]);
+		if (length == 0 || length > 255)
+			return -EINVAL;
+		unsigned char *grown = realloc(tls->alpn, size + 1 + length);
+		if (!grown)
+			return -ENOMEM;
+		tls->alpn = grown;
+		grown[size] = (unsigned char)length;
+		memcpy(grown + size + 1, names[i], length);
+		size += 1 + length;
+	}
+	tls->alpn_size = (unsigned)size;
+	return 0;
+}
+
+static struct weir_tls *create(bool server, size_t count)
+{
+	struct weir_tls *tls = calloc(1, sizeof *tls);
+	if (!tls || !(tls->certificates = calloc(count, sizeof *tls->certificates))) {
+		free(tls);
+		return NULL;
+	}
+	atomic_init(&tls->holds, 1);
+	tls->server = server;
+	tls->count = count;
+	tls->expires_s = INT64_MAX;
+	return tls;
+}
+
+struct weir_tls *weir_tls_hold(struct weir_tls *tls)
+{
+	atomic_fetch_add_explicit(&tls->holds, 1, memory_order_relaxed);
+	return tls;
+}
+
+void weir_tls_release(struct weir_tls *tls)
+{
+	if (!tls || atomic_fetch_sub_explicit(&tls->holds, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < tls->count; i++) {
+		SSL_CTX_free(tls->certificates[i].context);
+		free(tls->certificates[i].ocsp);
+	}
+	for (size_t i = 0; i < tls->name_count; i++)
+		free(tls->names[i].name);
+	tls_tickets_release(tls->tickets);
+	free(tls->certificates);
+	free(tls->names);
+	free(tls->alpn);
+	free(tls);
+}
+
+int64_t weir_tls_expires_s(const struct weir_tls *tls)
+{
+	return tls->expires_s;
+}
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+/* Which of the client's protocols; ours are in our order of preference. */
+static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_size,
+        const unsigned char *theirs, unsigned size, void *unused)
+{
+	const struct weir_tls *tls = tls_of(ssl)->rules;
+	unsigned char *chosen;
+	(void)unused;
+	if (SSL_select_next_proto(&chosen, ret_size, tls->alpn, tls->alpn_size, theirs, size) !=
+	        OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL; /* RFC 7301 3.2 */
+	*ret = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static int select_certificate(SSL *ssl, int *alert, void *unused)
+{
+	const struct weir_tls *tls = tls_of(ssl)->rules;
+	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+	(void)alert, (void)unused;
+	if (!name)
+		return SSL_TLSEXT_ERR_NOACK;
+	SSL_set_SSL_CTX(ssl, tls_find_certificate(tls, name)->context);
+	return SSL_TLSEXT_ERR_OK;
+}
+
+static int set_clients(
+        SSL_CTX *context, const struct weir_tls_options *options, const struct tls_report *report)
+{
+	static const unsigned char id[] = "weir";
+	int mode = SSL_VERIFY_PEER;
+	SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
+	if (options->clients == WEIR_TLS_CLIENTS_ANY)
+		return 0;
+	if (options->clients == WEIR_TLS_CLIENTS_REQUIRED)
+		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+	if (!options->clients_ca)
+		return tls_complain(report, "",
+		        "clients are to show certificates, but who signs them is not said");
+	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->clients_ca);
+	if (!names || SSL_CTX_load_verify_file(context, options->clients_ca) != 1) {
+		sk_X509_NAME_pop_free(names, X509_NAME_free);
+		return tls_complain(report, options->clients_ca, "no certificates of signers");
+	}
+	SSL_CTX_set_client_CA_list(context, names);
+	SSL_CTX_set_verify(context, mode, NULL);
+	return 0;
+}
+
+static int set_server(struct weir_tls *tls, struct certificate *certificate,
+        const struct weir_tls_options *options, const struct weir_tls_certificate *files,
+        const struct tls_report *report)
+{
+	SSL_CTX *context = certificate->context = SSL_CTX_new(TLS_server_method());
+	if (!context)
+		return -ENOMEM;
+	set_rules(context, options->tls13_only);
+	SSL_CTX_set_num_tickets(context, 1);
+	SSL_CTX_set_tlsext_servername_callback(context, select_certificate);
+	if (tls->alpn)
+		SSL_CTX_set_alpn_select_cb(context, select_alpn, NULL);
+	if (!tls_tickets_use(context))
+		return -ENOMEM;
+	int error = set_clients(context, options, report);
+	int loaded = tls_load_certificate(certificate, files, report);
+	return error < 0 ? error : loaded;
+}
+
+static int fill_server(struct weir_tls *tls, const struct weir_tls_options *options,
+        const struct tls_report *report)
+{
+	int error = set_alpn(tls, options->alpn);
+	if (error < 0)
+		return error;
+	tls->tickets = options->tickets ? tls_tickets_hold(options->tickets->tickets)
+	                                : tls_tickets_create();
+	if (!tls->tickets)
+		return -ENOMEM;
+	/* All of them, so that all mistakes are told at once. */
+	for (size_t i = 0; i < options->count; i++) {
+		int failed = set_server(
+		        tls, &tls->certificates[i], options, &options->certificates[i], report);
+		if (error == 0)
+			error = failed;
+	}
+	if (error < 0)
+		return error;
+	tls_note_expiry(tls);
+	return tls_load_names(tls);
+}
+
+int weir_tls_server(const struct weir_tls_options *options,
+        void (*report)(void *context, const char *path, const char *text), void *context,
+        struct weir_tls **ret)
+{
+	struct tls_report to = {report, context};
+	ERR_clear_error();
+	if (options->count == 0)
+		return tls_complain(&to, "", "TLS wants a certificate");
+	if (options->count > WEIR_TLS_CERTIFICATES_MAX)
+		return WEIR_E_LIMIT;
+	struct weir_tls *tls = create(true, options->count);
+	if (!tls)
+		return -ENOMEM;
+	int error = fill_server(tls, options, &to);
+	ERR_clear_error();
+	if (error < 0)
+		weir_tls_release(tls);
+	else
+		*ret = tls;
+	return error;
+}
+
+/* -- clients ----------------------------------------------------------------------------------- */
+
+static int set_trust(SSL_CTX *context, const struct weir_tls_client_options *options,
+        const struct tls_report *report)
+{
+	if (options->unverified)
+		return 0;
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	int loaded = options->ca ? SSL_CTX_load_verify_file(context, options->ca)
+	                         : SSL_CTX_set_default_verify_paths(context);
+	return loaded == 1 ? 0
+	                   : tls_complain(report, options->ca ? options->ca : "",
+	                             "no certificates to trust");
+}
+
+static int fill_client(struct weir_tls *tls, const struct weir_tls_client_options *options,
+        const struct tls_report *report)
+{
+	struct certificate *own = &tls->certificates[0];
+	struct weir_tls_certificate files = {options->certificate, options->key, NULL};
+	tls->unverified = options->unverified;
+	own->context = SSL_CTX_new(TLS_client_method());
+	if (!own->context)
+		return -ENOMEM;
+	set_rules(own->context, false);
+	int error = set_alpn(tls, options->alpn);
+	if (error == 0 && tls->alpn &&
+	        SSL_CTX_set_alpn_protos(own->context, tls->alpn, tls->alpn_size) != 0)
+		error = -ENOMEM;
+	if (error == 0)
+		error = set_trust(own->context, options, report);
+	if (error == 0 && options->certificate)
+		error = tls_load_certificate(own, &files, report);
+	return error;
+}
+
+int weir_tls_client(const struct weir_tls_client_options *options,
+        void (*report)(void *context, const char *path, const char *text), void *context,
+        struct weir_tls **ret)
+{
+	struct tls_report to = {report, context};
+	struct weir_tls *tls = create(false, 1);
+	if (!tls)
+		return -ENOMEM;
+	ERR_clear_error();
+	int error = fill_client(tls, options, &to);
+	ERR_clear_error();
+	if (error < 0)
+		weir_tls_release(tls);
+	else
+		*ret = tls;
+	return error;
+}
+
+/* -- a connection ------------------------------------------------------------------------------ */
+
+/* Whom a client wants to speak to: it is asked for by name, and has to prove it. */
+static bool expect(SSL *ssl, const char *name)
+{
+	struct weir_address address;
+	char text[WEIR_ADDRESS_TEXT_MAX];
+	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	int size = snprintf(text, sizeof text, strchr(name, ':') ? "[%s]:1" : "%s:1", name);
+	if ((size_t)size < sizeof text &&
+	        weir_address_parse(weir_span(text, (size_t)size), &address) == 0)
+		return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 &&
+	       SSL_set_tlsext_host_name(ssl, name) == 1;
+}
+
+SSL *tls_open(struct tls *tls)
+{
+	SSL *ssl = SSL_new(tls->rules->certificates[0].context);
+	BIO *bio = ssl ? tls_bio_create(tls) : NULL;
+	if (!bio)
+		goto error_ssl;
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_app_data(ssl, tls);
+	if (tls->rules->server)
+		SSL_set_accept_state(ssl);
+	else
+		SSL_set_connect_state(ssl);
+	if (!tls->rules->server && tls->name && !expect(ssl, tls->name))
+		goto error_ssl;
+	return ssl;
+error_ssl:
+	SSL_free(ssl);
+	ERR_clear_error();
+	return NULL;
+}

@@ -1,0 +1,180 @@
+/*
+ * Session tickets (RFC 5077, RFC 8446 4.6.1): the session goes to the client, encrypted with a key
+ * that all workers and all reloads share. A key gives out tickets for WEIR_TLS_TICKET_ROTATE_S; the
+ * ones before it still take theirs, so that a ticket lives for one to two rotations more. Whoever
+ * steals the keys can read the sessions of that time: so they are only in memory, and erased.
+ *
+ * A ticket carries a number of 16 bytes, drawn at the full handshake: connections resumed from one
+ * handshake can be known by it (FTP binds its data channels to their control channel so).
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+
+#include "tls_state.h"
+
+struct ticket_key {
+	unsigned char name[16];
+	unsigned char cipher[32];
+	unsigned char mac[32];
+	int64_t made_s; /* 0: there is no such key */
+};
+
+struct tickets {
+	atomic_uint holds;
+	EVP_CIPHER *cipher;
+	pthread_mutex_t lock;                         /* guards the keys */
+	struct ticket_key keys[WEIR_TLS_TICKET_KEYS]; /* the newest first */
+};
+
+static int64_t now_s(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return now.tv_sec + 1; /* never 0 */
+}
+
+/* -- the keys ---------------------------------------------------------------------------------- */
+
+struct tickets *tls_tickets_create(void)
+{
+	struct tickets *tickets = calloc(1, sizeof *tickets);
+	if (!tickets)
+		return NULL;
+	tickets->cipher = EVP_CIPHER_fetch(NULL, "AES-256-CBC", NULL);
+	if (!tickets->cipher) {
+		free(tickets);
+		return NULL;
+	}
+	atomic_init(&tickets->holds, 1);
+	pthread_mutex_init(&tickets->lock, NULL);
+	return tickets;
+}
+
+struct tickets *tls_tickets_hold(struct tickets *tickets)
+{
+	atomic_fetch_add_explicit(&tickets->holds, 1, memory_order_relaxed);
+	return tickets;
+}
+
+void tls_tickets_release(struct tickets *tickets)
+{
+	if (!tickets || atomic_fetch_sub_explicit(&tickets->holds, 1, memory_order_acq_rel) != 1)
+		return;
+	EVP_CIPHER_free(tickets->cipher);
+	pthread_mutex_destroy(&tickets->lock);
+	OPENSSL_cleanse(tickets->keys, sizeof tickets->keys);
+	free(tickets);
+}
+
+/* Makes a new key when the newest is old, and forgets those that are too old to be of use. */
+static bool rotate(struct tickets *tickets)
+{
+	struct ticket_key *newest = &tickets->keys[0], fresh;
+	int64_t now = now_s();
+	int64_t useful_s = (int64_t)WEIR_TLS_TICKET_ROTATE_S * WEIR_TLS_TICKET_KEYS;
+	if (newest->made_s && now - newest->made_s < WEIR_TLS_TICKET_ROTATE_S)
+		return true;
+	if (RAND_bytes((unsigned char *)&fresh, offsetof(struct ticket_key, made_s)) != 1)
+		return newest->made_s;
+	fresh.made_s = now;
+	memmove(newest + 1, newest, (WEIR_TLS_TICKET_KEYS - 1) * sizeof *newest);
+	*newest = fresh;
+	OPENSSL_cleanse(&fresh, sizeof fresh);
+	for (size_t i = 1; i < WEIR_TLS_TICKET_KEYS; i++)
+		if (now - tickets->keys[i].made_s >= useful_s)
+			OPENSSL_cleanse(&tickets->keys[i], sizeof tickets->keys[i]);
+	return true;
+}
+
+/* A copy of the newest key, or of the one with this name: 0 (there is none), 1, or 2: an old one. */
+static int find_key(struct tickets *tickets, const unsigned char *name, struct ticket_key *ret)
+{
+	int found = 0;
+	pthread_mutex_lock(&tickets->lock);
+	bool usable = rotate(tickets);
+	for (size_t i = 0; usable && i < WEIR_TLS_TICKET_KEYS && !found; i++) {
+		const struct ticket_key *key = &tickets->keys[i];
+		if (!key->made_s || (name && memcmp(key->name, name, sizeof key->name) != 0))
+			continue;
+		*ret = *key;
+		found = i == 0 ? 1 : 2;
+	}
+	pthread_mutex_unlock(&tickets->lock);
+	return found;
+}
+
+/* -- what OpenSSL calls ------------------------------------------------------------------------ */
+
+static bool set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
+{
+	char digest[] = "SHA256";
+	OSSL_PARAM params[] = {
+	        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, key->mac, sizeof key->mac),
+	        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+	        OSSL_PARAM_construct_end(),
+	};
+	return EVP_MAC_CTX_set_params(mac, params) == 1;
+}
+
+/* 1: go on; 2: go on, and give out a new ticket; 0: no such key; -1: an error. */
+static int on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
+        EVP_MAC_CTX *mac, int encrypting)
+{
+	struct tickets *tickets = tls_of(ssl)->rules->tickets;
+	struct ticket_key key;
+	int found = find_key(tickets, encrypting ? NULL : name, &key);
+	if (!found)
+		return encrypting ? -1 : 0;
+	if (encrypting) {
+		memcpy(name, key.name, sizeof key.name);
+		if (RAND_bytes(iv, EVP_CIPHER_get_iv_length(tickets->cipher)) != 1)
+			found = -1;
+	}
+	if (found > 0 && !(EVP_CipherInit_ex(cipher, tickets->cipher, NULL, key.cipher, iv,
+	                           encrypting) == 1 &&
+	                         set_mac(mac, &key)))
+		found = -1;
+	OPENSSL_cleanse(&key, sizeof key);
+	return found;
+}
+
+/* The number of the handshake goes along. */
+static int on_ticket_made(SSL *ssl, void *unused)
+{
+	struct tls *tls = tls_of(ssl);
+	static const unsigned char none[TLS_SESSION_ID_SIZE];
+	(void)unused;
+	if (memcmp(tls->session, none, sizeof none) == 0 &&
+	        RAND_bytes(tls->session, sizeof tls->session) != 1)
+		return 0;
+	return SSL_SESSION_set1_ticket_appdata(
+	        SSL_get_session(ssl), tls->session, sizeof tls->session);
+}
+
+static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+        size_t name_size, SSL_TICKET_STATUS status, void *unused)
+{
+	struct tls *tls = tls_of(ssl);
+	void *number;
+	size_t size;
+	(void)name, (void)name_size, (void)unused;
+	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	if (SSL_SESSION_get0_ticket_appdata(session, &number, &size) == 1 &&
+	        size == sizeof tls->session)
+		memcpy(tls->session, number, size);
+	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+bool tls_tickets_use(SSL_CTX *context)
+{
+	SSL_CTX_set_timeout(context, (long)WEIR_TLS_TICKET_ROTATE_S * (WEIR_TLS_TICKET_KEYS - 1));
+	return SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_key) == 1 &&
+	       SSL_CTX_set_session_ticket_cb(context, on_ticket_made, on_ticket_read, NULL) == 1;
+}
