@@ -66,6 +66,8 @@
 #define WEIR_TLS_OCSP_MAX (64 * 1024)  /* bytes of an OCSP response */
 #define WEIR_TLS_TICKET_KEYS 3         /* kept: one gives out tickets, the others are still taken */
 #define WEIR_TLS_TICKET_ROTATE_S (4 * 60 * 60) /* a key gives out tickets for this long */
+#define WEIR_PEER_CONNECTIONS_MAX 100 /* connections of one address, of those that count (set) */
+#define WEIR_PEERS_MAX (64 * 1024)    /* addresses connected at a time, of those that count (set) */
 
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */
@@ -126,5 +128,24 @@
 #define WEIR_CRYPTS_MAX (WEIR_WORK_THREADS / 2) /* of these, at once on the work pool */
 #define WEIR_VERIFIED_MAX 64                    /* right passwords a snapshot remembers */
 #define WEIR_VERIFIED_MS (60 * 1000)            /* … for this long */
+
+/* -- mail: where it goes -- */
+#define WEIR_ALIASES_MAX 100000                  /* aliases of one file */
+#define WEIR_ALIASES_FILE_MAX (32 * 1024 * 1024) /* bytes of it */
+#define WEIR_ALIAS_DEPTH_MAX 8                   /* aliases that stand for aliases */
+#define WEIR_ALIAS_TARGETS_MAX 1000              /* places that mail for one address goes to */
+
+/* -- SMTP -- */
+#define WEIR_SMTP_LINE_MAX 2048       /* bytes of a command and its CRLF */
+#define WEIR_SMTP_AUTH_LINE_MAX 12288 /* … of AUTH and its lines (RFC 4954 4) */
+#define WEIR_SMTP_SIZE_MAX (32 * 1024 * 1024) /* bytes of a message (set) */
+#define WEIR_SMTP_RECIPIENTS_MAX 1000         /* recipients of a message (set) */
+#define WEIR_SMTP_MESSAGES_MAX 1000           /* messages of a connection (set) */
+#define WEIR_SMTP_ERRORS_MAX 20               /* errors of a connection since its last message */
+#define WEIR_SMTP_AUTH_FAILURE_COST 5         /* … a wrong password counts as so many */
+#define WEIR_SMTP_RECEIVED_MAX 100            /* Received fields of a message: more are a loop */
+#define WEIR_SMTP_IDLE_MS (300 * 1000)        /* between commands, between pieces of data (set) */
+#define WEIR_SMTP_COMMITS_MAX 4 /* messages of a connection on their way to the disk at a time */
+#define WEIR_SMTP_TRANSACTIONS_KEPT 64 /* of messages that are done, memory kept for others */
 
 #endif
