@@ -29,6 +29,7 @@
 #include <weir/span.h>
 
 struct weir_ftp_server;
+struct weir_peers;
 struct weir_tls;
 struct weir_tree;
 struct weir_users;
@@ -53,9 +54,9 @@ enum weir_ftp_rights {
 /* -- the log ----------------------------------------------------------------------------------- */
 
 enum weir_ftp_event_kind {
-	WEIR_FTP_LOGIN,  /* error: 0, or -EACCES for a wrong name or password */
-	WEIR_FTP_LOGOUT, /* the connection has ended; error as in weir_protocol's close() */
-	WEIR_FTP_SENT,   /* RETR */
+	WEIR_FTP_LOGIN,    /* error: 0, or -EACCES for a wrong name or password */
+	WEIR_FTP_LOGOUT,   /* the connection has ended; error as in weir_protocol's close() */
+	WEIR_FTP_SENT,     /* RETR */
 	WEIR_FTP_RECEIVED, /* STOR, STOU, APPE */
 	WEIR_FTP_LISTED,   /* LIST, NLST, MLSD */
 	WEIR_FTP_CHANGED,  /* DELE, MKD, RMD, RNTO, MFMT, SITE CHMOD */
@@ -65,14 +66,14 @@ enum weir_ftp_event_kind {
 struct weir_ftp_event {
 	enum weir_ftp_event_kind kind;
 	const struct weir_address *peer;
-	const char *user;  /* "" before a login; who it was that could not log in */
-	const char *verb;  /* "RETR"; NULL for LOGIN and LOGOUT */
-	const char *path;  /* as the user sees it; NULL for LOGIN and LOGOUT. Of RNTO the new one */
-	uint64_t bytes;    /* of a transfer: on the data connection */
-	uint64_t time_ms;  /* of a transfer */
-	int error;         /* 0, or what it ended with */
-	unsigned code;     /* of the reply */
-	bool secure;       /* the control connection; of a transfer, the data connection */
+	const char *user; /* "" before a login; who it was that could not log in */
+	const char *verb; /* "RETR"; NULL for LOGIN and LOGOUT */
+	const char *path; /* as the user sees it; NULL for LOGIN and LOGOUT. Of RNTO the new one */
+	uint64_t bytes;   /* of a transfer: on the data connection */
+	uint64_t time_ms; /* of a transfer */
+	int error;        /* 0, or what it ended with */
+	unsigned code;    /* of the reply */
+	bool secure;      /* the control connection; of a transfer, the data connection */
 };
 
 /* -- servers ----------------------------------------------------------------------------------- */
@@ -90,19 +91,19 @@ enum weir_ftp_uploads {
 
 /* Whether the TLS session of a data connection has to be that of the control connection. */
 enum weir_ftp_reuse {
-	WEIR_FTP_REUSE_PREFER,  /* either will do; a resumed one saves both sides a handshake */
+	WEIR_FTP_REUSE_PREFER, /* either will do; a resumed one saves both sides a handshake */
 	WEIR_FTP_REUSE_REQUIRE, /* 522: nobody can steal the data connection, not even from the peer's host */
-	WEIR_FTP_REUSE_OFF,     /* not looked at */
+	WEIR_FTP_REUSE_OFF, /* not looked at */
 };
 
 /* What may be changed while the server runs. All zero is allowed. Texts are copied. */
 struct weir_ftp_rules {
-	struct weir_users *users; /* the server holds them itself. NULL: nobody but anonymous */
-	bool no_anonymous;        /* "anonymous" and "ftp" are names like any other */
-	bool anonymous_writes;    /* they may write too, where `writable` */
+	struct weir_users *users;   /* the server holds them itself. NULL: nobody but anonymous */
+	bool no_anonymous;          /* "anonymous" and "ftp" are names like any other */
+	bool anonymous_writes;      /* they may write too, where `writable` */
 	const char *anonymous_home; /* NULL: the tree's root */
 	bool writable;              /* false: nobody writes or deletes, whatever his rights */
-	bool hidden; /* names that begin with `.` are there; else they are not */
+	bool hidden;                /* names that begin with `.` are there; else they are not */
 	enum weir_ftp_uploads uploads;
 	uint64_t upload_max; /* bytes; WEIR_FTP_UPLOAD_MAX */
 	uint64_t rate;       /* bytes a second of each transfer; 0: as fast as it goes */
@@ -120,11 +121,10 @@ struct weir_ftp_rules {
 	bool tls_required;    /* no login without TLS, and no data connection */
 	enum weir_ftp_reuse reuse;
 
-	unsigned sessions_max;      /* WEIR_FTP_SESSIONS_MAX; then 421 */
-	unsigned peer_sessions_max; /* from one address; WEIR_FTP_PEER_SESSIONS_MAX; then 421 */
-	unsigned failures_max;      /* wrong passwords on a connection; WEIR_FTP_FAILURES_MAX */
-	const char *welcome;        /* lines of the 220; NULL: "Weir FTP" */
-	const char *const *hosts;   /* up to NULL, for HOST (RFC 7151); NULL: any */
+	unsigned sessions_max;    /* WEIR_FTP_SESSIONS_MAX; then 421 */
+	unsigned failures_max;    /* wrong passwords on a connection; WEIR_FTP_FAILURES_MAX */
+	const char *welcome;      /* lines of the 220; NULL: "Weir FTP" */
+	const char *const *hosts; /* up to NULL, for HOST (RFC 7151); NULL: any */
 };
 
 struct weir_ftp_options {
@@ -135,6 +135,8 @@ struct weir_ftp_options {
 	/* 0: the defaults, of which idle_ms is WEIR_FTP_IDLE_MS. progress_ms is for data, too. */
 	struct weir_bounds bounds;
 	bool shared; /* SO_REUSEPORT */
+	struct weir_peers
+	        *peers; /* bounds the sessions of an address: 421; held. NULL: unbounded */
 	/* These may be NULL. */
 	void (*log)(void *context, const struct weir_ftp_event *event);
 	void (*accept_failed)(void *context, int error);
@@ -153,8 +155,8 @@ WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_optio
  * Other rules, and another tree (NULL: the same), from the next command or connection on; who is
  * logged in stays so. Takes the tree in any case. 0, -ENOMEM, -EINVAL: all is as it was.
  */
-WEIR_API int weir_ftp_set(struct weir_ftp_server *server, const struct weir_ftp_rules *rules,
-        struct weir_tree *tree);
+WEIR_API int weir_ftp_set(
+        struct weir_ftp_server *server, const struct weir_ftp_rules *rules, struct weir_tree *tree);
 
 /* To drain it, and for its address. */
 WEIR_API struct weir_server *weir_ftp_listener(struct weir_ftp_server *server);

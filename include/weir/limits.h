@@ -99,7 +99,6 @@
 #define WEIR_FTP_IDLE_MS (300 * 1000)   /* no command and no transfer: 421 (set) */
 #define WEIR_FTP_DATA_WAIT_MS (60 * 1000) /* from PASV or PORT to the data connection's use */
 #define WEIR_FTP_SESSIONS_MAX 8192      /* sessions of one server and loop: 421 (set) */
-#define WEIR_FTP_PEER_SESSIONS_MAX 256  /* of these, from one address (set) */
 #define WEIR_FTP_FAILURES_MAX 6         /* wrong passwords on one connection: 421 (set) */
 #define WEIR_FTP_PORTS_TRIED 256        /* passive ports looked at before it is said that none is free */
 #define WEIR_FTP_UPLOAD_MAX (1024LL * 1024 * 1024 * 1024) /* bytes of an uploaded file: 552 (set) */

@@ -44,8 +44,7 @@ static size_t subnegotiation(const unsigned char *at, size_t size)
  * The bytes of a telnet command, which begins with IAC; 0: it is no command but a byte of text, of
  * a client that knows nothing of telnet.
  */
-static size_t telnet_command(
-        const unsigned char *at, size_t size, struct ftp_telnet_answer *answer)
+static size_t telnet_command(const unsigned char *at, size_t size, struct ftp_telnet_answer *answer)
 {
 	if (size < 2)
 		return size;

@@ -8,7 +8,7 @@
 #include <weir/span.h>
 
 struct ftp_command {
-	char verb[8];        /* capitals; "" if it is none that could be known */
+	char verb[8];         /* capitals; "" if it is none that could be known */
 	const char *argument; /* in the line, ended by NUL; "" if there is none */
 };
 

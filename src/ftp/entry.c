@@ -87,20 +87,20 @@ static void format_mode(const struct weir_directory_entry *entry, char text[MODE
 	text[MODE_BITS + 1] = 0;
 }
 
-static void format_date(time_t time, time_t now, char text[16])
+static void format_date(time_t time, time_t now, char text[24])
 {
-	static const char months[][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
-	        "Sep", "Oct", "Nov", "Dec"};
+	static const char months[][4] = {
+	        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	struct tm tm = {0};
 	bool recent = time <= now && now - time < RECENT_S;
 	if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
 		tm = (struct tm){.tm_mday = 1, .tm_year = 70};
 	unsigned day = (unsigned)tm.tm_mday % 32;
 	if (recent)
-		snprintf(text, 16, "%s %2u %02u:%02u", months[tm.tm_mon], day,
+		snprintf(text, 24, "%.3s %2u %02u:%02u", months[tm.tm_mon], day,
 		        (unsigned)tm.tm_hour % 24, (unsigned)tm.tm_min % 60);
 	else
-		snprintf(text, 16, "%s %2u  %04u", months[tm.tm_mon], day,
+		snprintf(text, 24, "%.3s %2u  %04u", months[tm.tm_mon], day,
 		        (unsigned)(tm.tm_year + 1900) % 10000);
 }
 
@@ -120,7 +120,7 @@ static size_t write_plain(const char *name, char *to, size_t room)
 size_t weir_ftp_entry_list(const struct ftp_entry_style *style,
         const struct weir_directory_entry *entry, char *to, size_t room)
 {
-	char mode[MODE_BITS + 2], date[16];
+	char mode[MODE_BITS + 2], date[24];
 	format_mode(entry, mode);
 	format_date(entry->mtime.tv_sec, style->now, date);
 	int put = snprintf(to, room, "%s %3llu ftp      ftp      %12llu %s ", mode,

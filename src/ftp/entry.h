@@ -23,9 +23,9 @@ struct ftp_entry_style {
 	/* Writes a line, its CRLF included: its size, 0 if it does not fit or must not be shown. */
 	size_t (*write)(const struct ftp_entry_style *style,
 	        const struct weir_directory_entry *entry, char *to, size_t room);
-	unsigned facts;  /* of MLST, MLSD */
-	unsigned rights; /* enum weir_ftp_rights that the user has */
-	time_t now;      /* LIST shows other dates for what is old */
+	unsigned facts;     /* of MLST, MLSD */
+	unsigned rights;    /* enum weir_ftp_rights that the user has */
+	time_t now;         /* LIST shows other dates for what is old */
 	const char *prefix; /* NLST: what stands before each name, as "dir/" */
 };
 
@@ -50,7 +50,6 @@ void weir_ftp_facts_format(unsigned facts, bool all, char text[FTP_FACTS_TEXT_MA
  * A pathname for a line: CR becomes CR NUL, 255 is doubled where `telnet` says so, a quote where
  * `quoted`; an LF becomes `?`. The size, at most twice that of `name`; or 0 if it does not fit.
  */
-size_t weir_ftp_name_write(
-        const char *name, bool telnet, bool quoted, char *to, size_t room);
+size_t weir_ftp_name_write(const char *name, bool telnet, bool quoted, char *to, size_t room);
 
 #endif

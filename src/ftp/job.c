@@ -92,8 +92,8 @@ struct ftp_change *weir_ftp_change_begin(
         struct ftp_session *session, const char *verb, const char *path, const char *reply)
 {
 	size_t path_size = strlen(path) + 1, reply_size = strlen(reply) + 1;
-	struct ftp_change *change = weir_ftp_job_begin(
-	        session, sizeof *change + path_size + reply_size, cancel_change);
+	struct ftp_change *change =
+	        weir_ftp_job_begin(session, sizeof *change + path_size + reply_size, cancel_change);
 	if (!change)
 		return NULL;
 	change->verb = verb;

@@ -26,7 +26,8 @@ struct ftp_late {
 static enum weir_more more(void *context, struct weir_output *out)
 {
 	struct ftp_late *late = context;
-	late->put += weir_output_copy(out, late->text.data + late->put, late->text.size - late->put);
+	late->put +=
+	        weir_output_copy(out, late->text.data + late->put, late->text.size - late->put);
 	if (late->put < late->text.size)
 		return WEIR_MORE;
 	weir_buffer_free(&late->text);

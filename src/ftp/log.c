@@ -26,13 +26,10 @@ void weir_ftp_log_logout(struct ftp_session *session, int error)
 	tell(session, &event);
 }
 
-void weir_ftp_log_change(struct ftp_session *session, const char *verb, const char *path,
-        int error, unsigned code)
+void weir_ftp_log_change(
+        struct ftp_session *session, const char *verb, const char *path, int error, unsigned code)
 {
-	struct weir_ftp_event event = {.kind = WEIR_FTP_CHANGED,
-	        .verb = verb,
-	        .path = path,
-	        .error = error,
-	        .code = code};
+	struct weir_ftp_event event = {
+	        .kind = WEIR_FTP_CHANGED, .verb = verb, .path = path, .error = error, .code = code};
 	tell(session, &event);
 }

@@ -5,11 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "path.h"
+#include "pathname.h"
 #include "session.h"
 
-int weir_ftp_place_find(
-        const struct ftp_session *session, const char *name, struct ftp_place *ret)
+int weir_ftp_place_find(const struct ftp_session *session, const char *name, struct ftp_place *ret)
 {
 	int error = weir_ftp_path_resolve(
 	        session->directory ? session->directory : "", name, ret->path);

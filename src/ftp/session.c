@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 
 #include <weir/error.h>
+#include <weir/peers.h>
 
+#include "command.h"
 #include "data.h"
 #include "entry.h"
 #include "job.h"
@@ -109,10 +111,11 @@ static int count(struct ftp_session *session)
 	struct weir_ftp_server *server = session->server;
 	if (server->sessions >= server->rules.sessions_max)
 		return WEIR_E_LIMIT;
-	int error = weir_ftp_peers_enter(server->peers, weir_channel_peer(session->channel),
-	        server->rules.peer_sessions_max);
-	if (error < 0)
-		return error;
+	if (server->peers) {
+		int error = weir_peers_enter(server->peers, weir_channel_peer(session->channel));
+		if (error < 0)
+			return error;
+	}
 	server->sessions++;
 	session->counted = true;
 	return 0;
@@ -178,7 +181,8 @@ static void on_close(struct weir_channel *channel, int error)
 	weir_ftp_job_drop(session->job);
 	if (session->counted) {
 		weir_ftp_log_logout(session, error);
-		weir_ftp_peers_leave(server->peers, weir_channel_peer(channel));
+		if (server->peers)
+			weir_peers_leave(server->peers, weir_channel_peer(channel));
 		server->sessions--;
 	}
 	reset(session);

@@ -33,7 +33,7 @@ struct weir_ftp_server {
 	char *banner;                /* the whole 220 */
 	struct weir_bounds data_bounds;
 	unsigned sessions;
-	struct ftp_peers *peers;
+	struct weir_peers *peers; /* NULL: not counted */
 	void (*log)(void *context, const struct weir_ftp_event *event);
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
@@ -111,8 +111,7 @@ struct ftp_place {
 };
 
 /* What a pathname means. 0, -ENAMETOOLONG, or -ENOENT for what is hidden. */
-int weir_ftp_place_find(
-        const struct ftp_session *session, const char *name, struct ftp_place *ret);
+int weir_ftp_place_find(const struct ftp_session *session, const char *name, struct ftp_place *ret);
 
 struct weir_tree *weir_ftp_tree(struct weir_ftp_server *server);
 
@@ -120,22 +119,13 @@ struct weir_tree *weir_ftp_tree(struct weir_ftp_server *server);
 
 void weir_ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code);
 void weir_ftp_log_logout(struct ftp_session *session, int error);
-void weir_ftp_log_change(struct ftp_session *session, const char *verb, const char *path,
-        int error, unsigned code);
+void weir_ftp_log_change(
+        struct ftp_session *session, const char *verb, const char *path, int error, unsigned code);
 
 /* -- user.c ------------------------------------------------------------------------------------ */
 
 /* Who logs in as `name`: rights, home and rate from the users file. NULL without memory. */
 struct ftp_user *weir_ftp_user_find(const struct weir_ftp_rules *rules, const char *name);
 struct ftp_user *weir_ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name);
-
-/* -- peers.c ----------------------------------------------------------------------------------- */
-
-/* Sessions by address. NULL without memory. */
-struct ftp_peers *weir_ftp_peers_create(void);
-void weir_ftp_peers_destroy(struct ftp_peers *peers);
-/* Counts one more: 0, WEIR_E_LIMIT (`max` are there), -ENOMEM. */
-int weir_ftp_peers_enter(struct ftp_peers *peers, const struct weir_address *address, unsigned max);
-void weir_ftp_peers_leave(struct ftp_peers *peers, const struct weir_address *address);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include <weir/users.h>
 
-#include "path.h"
+#include "pathname.h"
 #include "session.h"
 
 enum {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "path.h"
+#include "pathname.h"
 
 /*
  * Whether `c` is in the set that begins at `set`, behind the bracket. *ret_end is behind the

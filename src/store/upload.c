@@ -90,8 +90,8 @@ static void run_open(struct weir_work *work)
 	int (*open)(struct temporary *, const struct open_rules *, const char *,
 	        const struct weir_upload_options *) =
 	        upload->options.in_place ? weir_in_place_open : weir_temporary_open;
-	upload->result = open(
-	        &upload->temporary, &upload->tree->rules, upload->path, &upload->options);
+	upload->result =
+	        open(&upload->temporary, &upload->tree->rules, upload->path, &upload->options);
 }
 
 static void run_write(struct weir_work *work)

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "path.h"
+#include "pathname.h"
 
 /* Appends the parts of `name` to the `size` bytes at `to`. The new size or -ENAMETOOLONG. */
 static int append_parts(char *to, int size, const char *name)

@@ -1,6 +1,6 @@
 /* Pathnames as a user sees them: absolute, `/` is his home. */
-#ifndef WEIR_FTP_PATH_H
-#define WEIR_FTP_PATH_H
+#ifndef WEIR_FTP_PATHNAME_H
+#define WEIR_FTP_PATHNAME_H
 
 #include <stdbool.h>
 

@@ -1,0 +1,186 @@
+/* USER, PASS, ACCT, REIN, QUIT (RFC 959 4.1.1): who it is, and that he goes. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/users.h>
+
+#include "job.h"
+#include "verbs.h"
+
+enum {
+	DELAY_MS = 1000, /* after the first wrong password; then twice as long each time */
+	DELAYS_MAX = 4
+};
+
+static bool is_anonymous(const struct weir_ftp_rules *rules, const char *name)
+{
+	struct weir_span span = weir_span_of(name);
+	return !rules->no_anonymous && (weir_span_equal_nocase(span, WEIR_SPAN("anonymous")) ||
+	                                       weir_span_equal_nocase(span, WEIR_SPAN("ftp")));
+}
+
+/* -- USER -------------------------------------------------------------------------------------- */
+
+static void log_out(struct ftp_session *session)
+{
+	free(session->user);
+	free(session->name);
+	free(session->directory);
+	session->user = NULL;
+	session->name = session->directory = NULL;
+}
+
+void weir_ftp_user(struct ftp_session *session, const char *argument)
+{
+	const struct weir_ftp_rules *rules = &session->server->rules;
+	log_out(session);
+	if (rules->tls_required && !weir_channel_secure(session->channel)) {
+		FTP_SAY(session, "530 Not without TLS: AUTH TLS comes first.");
+		return;
+	}
+	if (strlen(argument) > WEIR_USER_NAME_MAX) {
+		FTP_SAY(session, "501 The name is too long.");
+		return;
+	}
+	session->name = strdup(argument);
+	if (!session->name)
+		FTP_SAY(session, "451 Out of memory.");
+	else if (is_anonymous(rules, argument))
+		FTP_SAY(session, "331 Any password will do.");
+	else
+		FTP_SAY(session, "331 The password, please.");
+}
+
+/* -- PASS -------------------------------------------------------------------------------------- */
+
+struct login {
+	struct ftp_job job;
+	struct weir_check check;
+	struct weir_timer timer;
+	struct ftp_user *user;
+};
+
+static void cancel_login(struct ftp_job *job)
+{
+	struct login *login = (struct login *)job;
+	weir_check_cancel(&login->check);
+	weir_timer_stop(&login->timer);
+	free(login->user);
+}
+
+static void welcome(struct ftp_session *session, struct ftp_user *user)
+{
+	session->user = user;
+	session->failures = 0;
+	weir_ftp_log_login(session, user->text, 0, 230);
+	if (user->anonymous)
+		FTP_SAY(session, "230 Welcome.");
+	else
+		weir_ftp_format(session, "230 Welcome, %s.", user->text);
+}
+
+/* Too many wrong ones end the connection. */
+static void refuse(struct ftp_session *session)
+{
+	bool last = ++session->failures >= session->server->rules.failures_max;
+	weir_ftp_log_login(session, session->name ? session->name : "", -EACCES, last ? 421 : 530);
+	free(session->name);
+	session->name = NULL;
+	if (!last) {
+		FTP_SAY(session, "530 Wrong name or password.");
+		return;
+	}
+	FTP_SAY(session, "421 Wrong name or password, once too often.");
+	weir_channel_close(session->channel);
+}
+
+static void on_time(struct weir_timer *timer)
+{
+	struct login *login = WEIR_CONTAINER(timer, struct login, timer);
+	refuse(login->job.session);
+	free(login->user);
+	weir_ftp_job_end(&login->job);
+}
+
+static void on_checked(struct weir_check *check, int error)
+{
+	struct login *login = WEIR_CONTAINER(check, struct login, check);
+	struct ftp_session *session = login->job.session;
+	if (error == -EACCES) {
+		unsigned failures = session->failures < DELAYS_MAX ? session->failures : DELAYS_MAX;
+		weir_timer_start(session->server->loop, &login->timer,
+		        (int64_t)DELAY_MS << failures, on_time);
+		return;
+	}
+	if (error < 0) {
+		FTP_SAY(session, "421 Too busy, try again.");
+		weir_channel_close(session->channel);
+	} else {
+		welcome(session, login->user);
+		login->user = NULL;
+	}
+	free(login->user);
+	weir_ftp_job_end(&login->job);
+}
+
+static void check(struct ftp_session *session, const char *password)
+{
+	const struct weir_ftp_rules *rules = &session->server->rules;
+	struct login *login = weir_ftp_job_begin(session, sizeof *login, cancel_login);
+	if (!login)
+		return;
+	login->user = rules->users ? weir_ftp_user_find(rules, session->name) : NULL;
+	if (rules->users && !login->user)
+		on_checked(&login->check, -ENOMEM);
+	else if (rules->users)
+		weir_users_check(rules->users, session->server->loop, &login->check,
+		        weir_span_of(session->name), weir_span_of(password), on_checked);
+	else
+		on_checked(&login->check, -EACCES);
+}
+
+void weir_ftp_pass(struct ftp_session *session, const char *argument)
+{
+	const struct weir_ftp_rules *rules = &session->server->rules;
+	if (session->user) {
+		FTP_SAY(session, "230 You are logged in.");
+		return;
+	}
+	if (!session->name) {
+		FTP_SAY(session, "503 USER comes first.");
+		return;
+	}
+	if (!is_anonymous(rules, session->name)) {
+		check(session, argument);
+		return;
+	}
+	struct ftp_user *user = weir_ftp_user_anonymous(rules, session->name);
+	if (user)
+		welcome(session, user);
+	else
+		FTP_SAY(session, "451 Out of memory.");
+}
+
+/* -- the others -------------------------------------------------------------------------------- */
+
+void weir_ftp_acct(struct ftp_session *session, const char *argument)
+{
+	(void)argument;
+	FTP_SAY(session, "202 There are no accounts here.");
+}
+
+void weir_ftp_rein(struct ftp_session *session, const char *argument)
+{
+	(void)argument;
+	weir_ftp_session_reset(session);
+	FTP_SAY(session, "220 As at the beginning.");
+}
+
+void weir_ftp_quit(struct ftp_session *session, const char *argument)
+{
+	(void)argument;
+	FTP_SAY(session, "221 Goodbye.");
+	weir_channel_close(session->channel);
+}
