@@ -75,7 +75,7 @@ ssize_t weir_ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet
 			if (bytes[i + 1] == TELNET_IAC)
 				i++;
 		}
-		if (bytes[i] == 0 && put && to[put - 1] == '\r')
+		if (bytes[i] == 0 && i && bytes[i - 1] == '\r')
 			continue;
 		if (bytes[i] == 0)
 			return WEIR_E_SYNTAX;

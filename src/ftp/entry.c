@@ -233,6 +233,8 @@ size_t weir_ftp_entry_facts(const struct ftp_entry_style *style,
 			return 0;
 		size += (size_t)put;
 	}
+	if (size == room)
+		return 0;
 	to[size++] = ' ';
 	size_t name = weir_ftp_name_write(entry->name, false, false, to + size, room - size);
 	return finish_line(to, name ? size + name : 0, room);

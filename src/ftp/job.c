@@ -114,7 +114,7 @@ void weir_ftp_change_done(struct weir_change *made, int error)
 	} else {
 		weir_ftp_log_change(
 		        session, change->verb, change->path, 0, weir_ftp_code(change->reply));
-		weir_ftp_format(session, "%s", change->reply);
+		FTP_FORMAT(session, "%s", change->reply);
 	}
 	weir_ftp_job_end(&change->job);
 }

@@ -323,7 +323,7 @@ static void on_ready(void *context, int error)
 
 static int begin(struct ftp_receiving *receiving)
 {
-	char *path = strdup(receiving->place.path);
+	char *path = weir_ftp_copy(receiving->place.path);
 	if (!path)
 		return -ENOMEM;
 	free(receiving->transfer.path);

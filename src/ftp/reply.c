@@ -1,35 +1,21 @@
 /* Replies of the control connection (RFC 959 4.2). */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include <weir/error.h>
-#include <weir/sources.h>
 
 #include "session.h"
 
 void weir_ftp_say(struct ftp_session *session, const char *text)
 {
-	weir_ftp_format(session, "%s", text);
+	FTP_FORMAT(session, "%s", text);
 }
 
-void weir_ftp_format(struct ftp_session *session, const char *format, ...)
+char *weir_ftp_copy(const char *text)
 {
-	va_list list;
-	va_start(list, format);
-	char *text = NULL;
-	int size = vasprintf(&text, format, list);
-	va_end(list);
-	char *line = size >= 0 ? realloc(text, (size_t)size + 2) : NULL;
-	if (!line) {
-		if (size >= 0)
-			free(text);
-		weir_channel_push(session->channel, NULL);
-		return;
-	}
-	memcpy(line + size, "\r\n", 2);
-	weir_channel_push(session->channel, weir_memory_owned(line, (size_t)size + 2));
+	size_t size = strlen(text) + 1;
+	char *copy = malloc(size);
+	return copy ? memcpy(copy, text, size) : NULL;
 }
 
 unsigned weir_ftp_code(const char *reply)

@@ -41,7 +41,7 @@ static const char *const *copy_hosts(const char *const *hosts)
 		count++;
 	char **copy = calloc(count + 1, sizeof *copy);
 	for (size_t i = 0; copy && i < count; i++) {
-		copy[i] = strdup(hosts[i]);
+		copy[i] = weir_ftp_copy(hosts[i]);
 		if (!copy[i]) {
 			free_hosts((const char *const *)copy);
 			return NULL;
@@ -69,8 +69,8 @@ static int copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules 
 	*ret = *rules;
 	ret->users = rules->users ? weir_users_hold(rules->users) : NULL;
 	ret->tls = rules->tls ? weir_tls_hold(rules->tls) : NULL;
-	ret->anonymous_home = rules->anonymous_home ? strdup(rules->anonymous_home) : NULL;
-	ret->welcome = strdup(rules->welcome ? rules->welcome : "Weir FTP");
+	ret->anonymous_home = rules->anonymous_home ? weir_ftp_copy(rules->anonymous_home) : NULL;
+	ret->welcome = weir_ftp_copy(rules->welcome ? rules->welcome : "Weir FTP");
 	ret->hosts = rules->hosts ? copy_hosts(rules->hosts) : NULL;
 	fill(ret);
 	if (ret->welcome && !ret->anonymous_home == !rules->anonymous_home &&

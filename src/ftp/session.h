@@ -18,6 +18,7 @@
 #include <weir/ftp.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
+#include <weir/sources.h>
 #include <weir/tree.h>
 
 struct ftp_data;
@@ -92,11 +93,14 @@ unsigned weir_ftp_session_rights(const struct ftp_session *session);
 
 /* -- reply.c ----------------------------------------------------------------------------------- */
 
-/* A reply of one line, or of more that are complete; CRLF is added. Static text. */
+/* A reply, to which CRLF is added: a literal that is lent, a format, a text that is copied. */
 #define FTP_SAY(session, text) weir_channel_push_static((session)->channel, text "\r\n")
+#define FTP_FORMAT(session, format, ...)                                                           \
+	weir_channel_push((session)->channel, weir_memory_format(format "\r\n", __VA_ARGS__))
 void weir_ftp_say(struct ftp_session *session, const char *text);
-void weir_ftp_format(struct ftp_session *session, const char *format, ...)
-        __attribute__((format(printf, 2, 3)));
+
+/* A copy from malloc; NULL without memory. */
+char *weir_ftp_copy(const char *text);
 
 /* The reply for an error of the store, without CRLF: "550 Permission denied." */
 const char *weir_ftp_error_text(int error);

@@ -14,14 +14,21 @@ enum {
 	YEAR_MAX = 9999
 };
 
+static bool all_digits(struct weir_span text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return false;
+	return true;
+}
+
 static bool parse_fraction(struct weir_span text, long *ret)
 {
 	long value = 0;
 	if (text.size < 2 || text.data[0] != '.')
 		return text.size == 0;
-	for (size_t i = 1; i < text.size; i++)
-		if (text.data[i] < '0' || text.data[i] > '9')
-			return false;
+	if (!all_digits(weir_span_skip(text, 1)))
+		return false;
 	for (size_t i = 1; i <= NANOSECOND_DIGITS; i++)
 		value = value * 10 + (i < text.size ? text.data[i] - '0' : 0);
 	*ret = value;
@@ -30,16 +37,17 @@ static bool parse_fraction(struct weir_span text, long *ret)
 
 static int digits(struct weir_span text, size_t from, size_t size)
 {
-	uint64_t number;
-	if (weir_span_number(weir_span(text.data + from, size), 10, &number) < 0)
-		return -1;
-	return (int)number;
+	int number = 0;
+	for (size_t i = from; i < from + size; i++)
+		number = number * 10 + text.data[i] - '0';
+	return number;
 }
 
 int weir_ftp_time_parse(struct weir_span text, struct timespec *ret)
 {
 	long fraction = 0;
-	if (text.size < DIGITS || !parse_fraction(weir_span_skip(text, DIGITS), &fraction))
+	if (text.size < DIGITS || !all_digits(weir_span(text.data, DIGITS)) ||
+	        !parse_fraction(weir_span_skip(text, DIGITS), &fraction))
 		return WEIR_E_SYNTAX;
 	struct tm asked = {
 	        .tm_year = digits(text, 0, 4) - 1900,

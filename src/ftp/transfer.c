@@ -80,7 +80,7 @@ struct ftp_transfer *weir_ftp_transfer_create(struct ftp_session *session, size_
 		return NULL;
 	}
 	struct ftp_transfer *transfer = calloc(1, size);
-	char *copy = strdup(path);
+	char *copy = weir_ftp_copy(path);
 	if (!transfer || !copy) {
 		free(transfer);
 		free(copy);

@@ -44,7 +44,7 @@ void weir_ftp_user(struct ftp_session *session, const char *argument)
 		FTP_SAY(session, "501 The name is too long.");
 		return;
 	}
-	session->name = strdup(argument);
+	session->name = weir_ftp_copy(argument);
 	if (!session->name)
 		FTP_SAY(session, "451 Out of memory.");
 	else if (is_anonymous(rules, argument))
@@ -78,7 +78,7 @@ static void welcome(struct ftp_session *session, struct ftp_user *user)
 	if (user->anonymous)
 		FTP_SAY(session, "230 Welcome.");
 	else
-		weir_ftp_format(session, "230 Welcome, %s.", user->text);
+		FTP_FORMAT(session, "230 Welcome, %s.", user->text);
 }
 
 /* Too many wrong ones end the connection. */

@@ -39,7 +39,7 @@ static void on_found(struct ftp_session *session, const char *path, struct weir_
 	(void)file;
 	if (!find(session, path, &place))
 		return;
-	session->rename_from = strdup(place.tree);
+	session->rename_from = weir_ftp_copy(place.tree);
 	if (session->rename_from)
 		FTP_SAY(session, "350 And to what?");
 	else

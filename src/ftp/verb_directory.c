@@ -28,7 +28,7 @@ static void on_directory(struct ftp_session *session, const char *path, struct w
 		FTP_SAY(session, "550 That is no directory.");
 		return;
 	}
-	char *copy = path[1] ? strdup(path) : NULL;
+	char *copy = path[1] ? weir_ftp_copy(path) : NULL;
 	if (path[1] && !copy) {
 		FTP_SAY(session, "451 Out of memory.");
 		return;

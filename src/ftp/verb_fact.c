@@ -11,7 +11,7 @@ static void on_sized(struct ftp_session *session, const char *path, struct weir_
 	if (file->kind != WEIR_FILE_REGULAR)
 		FTP_SAY(session, "550 That is no file.");
 	else
-		weir_ftp_format(session, "213 %llu", (unsigned long long)file->size);
+		FTP_FORMAT(session, "213 %llu", (unsigned long long)file->size);
 }
 
 /* As text it would have another size, which is not known without reading it. */
@@ -28,7 +28,7 @@ static void on_timed(struct ftp_session *session, const char *path, struct weir_
 	char text[WEIR_FTP_TIME_TEXT_MAX];
 	(void)path;
 	weir_ftp_time_format(file->mtime.tv_sec, text);
-	weir_ftp_format(session, "213 %s", text);
+	FTP_FORMAT(session, "213 %s", text);
 }
 
 void weir_ftp_mdtm(struct ftp_session *session, const char *argument)

@@ -10,7 +10,7 @@ void weir_ftp_feat(struct ftp_session *session, const char *argument)
 	char facts[FTP_FACTS_TEXT_MAX];
 	(void)argument;
 	weir_ftp_facts_format(session->facts, true, facts);
-	weir_ftp_format(session,
+	FTP_FORMAT(session,
 	        "211-Features:\r\n%s CLNT\r\n EPRT\r\n EPSV\r\n HOST\r\n LANG EN*\r\n MDTM\r\n "
 	        "MFMT\r\n MLST %s\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n UTF8\r\n211 Done.",
 	        session->server->rules.tls ? " AUTH TLS\r\n PBSZ\r\n PROT\r\n" : "", facts);
@@ -21,7 +21,7 @@ static void set_facts(struct ftp_session *session, struct weir_span names)
 	char facts[FTP_FACTS_TEXT_MAX];
 	session->facts = (uint8_t)weir_ftp_facts_parse(weir_span_trim(names));
 	weir_ftp_facts_format(session->facts, false, facts);
-	weir_ftp_format(session, "200 MLST OPTS%s%s", facts[0] ? " " : "", facts);
+	FTP_FORMAT(session, "200 MLST OPTS%s%s", facts[0] ? " " : "", facts);
 }
 
 void weir_ftp_opts(struct ftp_session *session, const char *argument)

@@ -204,7 +204,7 @@ static void say_status(struct ftp_session *session)
 {
 	char peer[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_format(weir_channel_peer(session->channel), peer);
-	weir_ftp_format(session,
+	FTP_FORMAT(session,
 	        "211-Weir FTP\r\n From %s%s\r\n %s%s\r\n TYPE %s, STRU F, MODE S\r\n"
 	        " Data connections: %s%s\r\n211 Done.",
 	        peer, weir_channel_secure(session->channel) ? ", by TLS" : "",

@@ -45,7 +45,7 @@ void weir_ftp_rest(struct ftp_session *session, const char *argument)
 		return;
 	}
 	session->restart = offset;
-	weir_ftp_format(session, "350 From %llu on.", (unsigned long long)offset);
+	FTP_FORMAT(session, "350 From %llu on.", (unsigned long long)offset);
 }
 
 void weir_ftp_allo(struct ftp_session *session, const char *argument)

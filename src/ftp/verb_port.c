@@ -53,7 +53,7 @@ void weir_ftp_eprt(struct ftp_session *session, const char *argument)
 	if (error == 0 && target.any.sa_family != peer.any.sa_family)
 		error = -EAFNOSUPPORT;
 	if (error == -EAFNOSUPPORT)
-		weir_ftp_format(session, "522 The protocol has to be (%d).",
+		FTP_FORMAT(session, "522 The protocol has to be (%d).",
 		        peer.any.sa_family == AF_INET ? 1 : 2);
 	else if (error < 0)
 		FTP_SAY(session, "501 It is |protocol|address|port|.");
@@ -91,7 +91,7 @@ void weir_ftp_pasv(struct ftp_session *session, const char *argument)
 	if (announced->any.sa_family == AF_INET)
 		address.v4.sin_addr = announced->v4.sin_addr;
 	weir_ftp_port_format(&address, text);
-	weir_ftp_format(session, "227 Entering Passive Mode (%s).", text);
+	FTP_FORMAT(session, "227 Entering Passive Mode (%s).", text);
 }
 
 void weir_ftp_epsv(struct ftp_session *session, const char *argument)
@@ -107,8 +107,8 @@ void weir_ftp_epsv(struct ftp_session *session, const char *argument)
 	if (asked.size && weir_span_number(asked, 10, &number) < 0)
 		FTP_SAY(session, "501 It is 1, 2 or ALL.");
 	else if (number != own)
-		weir_ftp_format(session, "522 The protocol has to be (%d).", (int)own);
+		FTP_FORMAT(session, "522 The protocol has to be (%d).", (int)own);
 	else if (listen_for_peer(session, &address))
-		weir_ftp_format(session, "229 Entering Extended Passive Mode (|||%u|).",
+		FTP_FORMAT(session, "229 Entering Extended Passive Mode (|||%u|).",
 		        weir_address_port(&address));
 }

@@ -162,7 +162,7 @@ void weir_ftp_verb_help(struct ftp_session *session, const char *name)
 		struct ftp_command command = weir_ftp_command_parse(name);
 		const struct verb *verb = find(command.verb);
 		if (verb)
-			weir_ftp_format(session, "214 %s %s", verb->name, verb->usage);
+			FTP_FORMAT(session, "214 %s %s", verb->name, verb->usage);
 		else
 			FTP_SAY(session, "502 There is no such command.");
 		return;
@@ -176,7 +176,7 @@ void weir_ftp_verb_help(struct ftp_session *session, const char *name)
 	if (error < 0)
 		weir_channel_push(session->channel, NULL);
 	else
-		weir_ftp_format(session, "214-These commands are known:\r\n%.*s\r\n214 Done.",
+		FTP_FORMAT(session, "214-These commands are known:\r\n%.*s\r\n214 Done.",
 		        (int)text.size, text.data);
 	weir_buffer_free(&text);
 }
