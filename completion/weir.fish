@@ -1,17 +1,22 @@
 # Completion of weir for fish.
 
-set -l verbs serve check
+set -l verbs serve check passwd
 set -l serving '__fish_seen_subcommand_from serve'
 set -l checking '__fish_seen_subcommand_from check'
+set -l changing '__fish_seen_subcommand_from passwd'
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'Serve a directory or a configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Say what is wrong with a configuration'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'Add a user or change a password'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
 complete -c weir -s h -l help -d 'Print help'
 
 complete -c weir -n $serving -a '(__fish_complete_directories)'
 complete -c weir -n $serving -l http -x -a '127.0.0.1:8080 127.0.0.1:0 :8080' -d 'Listen there'
+complete -c weir -n $serving -l https -x -a '127.0.0.1:8443 127.0.0.1:0 :8443' -d 'Listen there, with TLS'
+complete -c weir -n $serving -l cert -r -F -d 'A certificate with its chain'
+complete -c weir -n $serving -l key -r -F -d 'The key of the certificate'
 complete -c weir -n $serving -l root -x -a '(__fish_complete_directories)' -d 'The directory to serve'
 complete -c weir -n $serving -l workers -x -a '1 2 4 8' -d 'The number of threads'
 complete -c weir -n $serving -l access-log -r -F -a off -d 'Log requests'
@@ -19,3 +24,7 @@ complete -c weir -n $serving -s c -l config -r -F -d 'Read a configuration'
 
 complete -c weir -n $checking -F
 complete -c weir -n $checking -s c -l config -r -F -d 'The configuration'
+
+complete -c weir -n $changing -l users -r -F -d 'The users file'
+complete -c weir -n $changing -l delete -d 'Remove the user'
+complete -c weir -n $changing -l no-scram -d 'Keep a hash alone'

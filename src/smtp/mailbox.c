@@ -169,12 +169,6 @@ static size_t domain(struct weir_span text)
 	return size <= WEIR_SMTP_DOMAIN_MAX ? size : 0;
 }
 
-bool weir_smtp_is_domain(struct weir_span text, bool *ret_utf8)
-{
-	*ret_utf8 = has_high_bytes(text);
-	return text.size && domain(text) == text.size && (!*ret_utf8 || weir_smtp_is_utf8(text));
-}
-
 /* -- the whole --------------------------------------------------------------------------------- */
 
 /* Skips `@a,@b:` at the front. False: it begins like one, and is none. */

@@ -35,9 +35,6 @@ int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret);
 /* All of `text` as local@domain. 0 or WEIR_E_SYNTAX. */
 int weir_smtp_mailbox_parse(struct weir_span text, struct weir_smtp_mailbox *ret);
 
-/* What EHLO may say: a domain, or an address in []. `utf8` is told. */
-bool weir_smtp_is_domain(struct weir_span text, bool *ret_utf8);
-
 /*
  * The local part without its quotes and backslashes, in `text` where it has any: what a mailbox is
  * looked up by.

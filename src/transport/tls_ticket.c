@@ -169,7 +169,10 @@ static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const un
 	if (SSL_SESSION_get0_ticket_appdata(session, &number, &size) == 1 &&
 	        size == sizeof tls->session)
 		memcpy(tls->session, number, size);
-	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+	/* In TLS 1.3 clients use a ticket once (RFC 8446 C.4), and need another. */
+	return status == SSL_TICKET_SUCCESS_RENEW || SSL_version(ssl) >= TLS1_3_VERSION
+	               ? SSL_TICKET_RETURN_USE_RENEW
+	               : SSL_TICKET_RETURN_USE;
 }
 
 bool tls_tickets_use(SSL_CTX *context)
