@@ -35,6 +35,7 @@ struct weir_ftp_server {
 	struct weir_bounds data_bounds;
 	unsigned sessions;
 	struct weir_peers *peers; /* NULL: not counted */
+	struct weir_guard *guard; /* NULL: wrong passwords cost no time */
 	void (*log)(void *context, const struct weir_ftp_event *event);
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
