@@ -29,6 +29,7 @@
 #include <weir/span.h>
 
 struct weir_ftp_server;
+struct weir_guard;
 struct weir_peers;
 struct weir_tls;
 struct weir_tree;
@@ -135,8 +136,8 @@ struct weir_ftp_options {
 	/* 0: the defaults, of which idle_ms is WEIR_FTP_IDLE_MS. progress_ms is for data, too. */
 	struct weir_bounds bounds;
 	bool shared; /* SO_REUSEPORT */
-	struct weir_peers
-	        *peers; /* bounds the sessions of an address: 421; held. NULL: unbounded */
+	struct weir_peers *peers; /* held; sessions of an address: 421. NULL: not counted */
+	struct weir_guard *guard; /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
 	/* These may be NULL. */
 	void (*log)(void *context, const struct weir_ftp_event *event);
 	void (*accept_failed)(void *context, int error);

@@ -18,6 +18,7 @@
 #include <weir/upload.h>
 
 #include "ascii.h"
+#include "entry.h"
 #include "transfer.h"
 
 struct ftp_receiving {
@@ -66,18 +67,26 @@ static const char *reply_of(const struct ftp_receiving *receiving)
 	}
 }
 
+/* RFC 1123 4.1.2.9: STOU's reply says the name that the file has got. */
+static struct weir_span with_name(
+        const struct ftp_receiving *receiving, const char *text, char *to, size_t room)
+{
+	size_t size = strlen(text);
+	memcpy(to, text, size);
+	size += weir_ftp_name_write(receiving->transfer.path, true, false, to + size, room - size);
+	return weir_span(to, size);
+}
+
 /* When both the file and the data connection have come to their ends. */
 static void finish_if_over(struct ftp_receiving *receiving)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
 	if (receiving->upload || transfer->user.data)
 		return;
-	const char *reply = reply_of(receiving);
-	char said[WEIR_PATH_MAX + 32];
-	if (receiving->error == 0 && receiving->unique) {
-		snprintf(said, sizeof said, "226 Done: %s", receiving->place.path);
-		reply = said;
-	}
+	char named[2 * WEIR_PATH_MAX];
+	struct weir_span reply = weir_span_of(reply_of(receiving));
+	if (receiving->error == 0 && receiving->unique)
+		reply = with_name(receiving, "226 Done: ", named, sizeof named);
 	weir_ftp_transfer_finish(transfer, reply, receiving->error);
 }
 
@@ -290,23 +299,23 @@ static int next_name(struct ftp_receiving *receiving)
 static void start(struct ftp_receiving *receiving)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
-	char opening[WEIR_PATH_MAX + 32] = "150 Send it.";
-	/* RFC 1123 4.1.2.9: so, and not otherwise, is the name said. */
+	char named[2 * WEIR_PATH_MAX];
+	struct weir_span opening = WEIR_SPAN("150 Send it.");
 	if (receiving->unique)
-		snprintf(opening, sizeof opening, "150 FILE: %s", receiving->place.path);
+		opening = with_name(receiving, "150 FILE: ", named, sizeof named);
 	weir_ftp_transfer_start(transfer, opening);
 }
 
 static void on_ready(void *context, int error)
 {
 	struct ftp_receiving *receiving = context;
-	if (receiving->transfer.late || error < 0) {
+	if (receiving->transfer.started || error < 0) {
 		receiving->full = false;
 		if (error == 0) {
 			pause_or_resume(receiving);
 			return;
 		}
-		if (error == -EEXIST && receiving->unique && !receiving->transfer.late) {
+		if (error == -EEXIST && receiving->unique && !receiving->transfer.started) {
 			weir_upload_abort(receiving->upload);
 			receiving->upload = NULL;
 			error = next_name(receiving);

@@ -197,6 +197,7 @@ int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *optio
 	server->loop = loop;
 	server->tree = options->tree;
 	server->implicit = options->implicit;
+	server->guard = options->guard;
 	server->log = options->log;
 	server->accept_failed = options->accept_failed;
 	server->tls_failed = options->tls_failed;

@@ -11,21 +11,13 @@ enum {
 	ALL_RIGHTS = WEIR_FTP_READ | WEIR_FTP_WRITE | WEIR_FTP_DELETE | WEIR_FTP_LIST
 };
 
-/* The value of `key` in the user's `key=value …`; empty when there is none. */
+/* Empty when there is none. */
 static struct weir_span value_of(
         const struct weir_users *users, const char *name, struct weir_span key)
 {
-	struct weir_span rest, word, found;
-	if (!weir_users_rest(users, weir_span_of(name), &rest))
-		return WEIR_SPAN("");
-	while (rest.size) {
-		weir_span_cut(&rest, ' ', &word);
-		found = word;
-		struct weir_span head;
-		if (weir_span_cut(&found, '=', &head) && weir_span_equal(head, key))
-			return found;
-	}
-	return WEIR_SPAN("");
+	struct weir_span value = {0};
+	weir_users_value(users, weir_span_of(name), key, &value);
+	return value;
 }
 
 static unsigned parse_rights(struct weir_span text)

@@ -4,15 +4,10 @@
 #include <string.h>
 
 #include <weir/error.h>
-#include <weir/users.h>
+#include <weir/sasl.h>
 
 #include "job.h"
 #include "verbs.h"
-
-enum {
-	DELAY_MS = 1000, /* after the first wrong password; then twice as long each time */
-	DELAYS_MAX = 4
-};
 
 static bool is_anonymous(const struct weir_ftp_rules *rules, const char *name)
 {
@@ -57,16 +52,14 @@ void weir_ftp_user(struct ftp_session *session, const char *argument)
 
 struct login {
 	struct ftp_job job;
-	struct weir_check check;
-	struct weir_timer timer;
+	struct weir_login login;
 	struct ftp_user *user;
 };
 
 static void cancel_login(struct ftp_job *job)
 {
 	struct login *login = (struct login *)job;
-	weir_check_cancel(&login->check);
-	weir_timer_stop(&login->timer);
+	weir_login_cancel(&login->login);
 	free(login->user);
 }
 
@@ -96,30 +89,19 @@ static void refuse(struct ftp_session *session)
 	weir_channel_close(session->channel);
 }
 
-static void on_time(struct weir_timer *timer)
+/* As late as the peer's address has deserved by wrong ones. */
+static void on_checked(struct weir_login *checked, int error)
 {
-	struct login *login = WEIR_CONTAINER(timer, struct login, timer);
-	refuse(login->job.session);
-	free(login->user);
-	weir_ftp_job_end(&login->job);
-}
-
-static void on_checked(struct weir_check *check, int error)
-{
-	struct login *login = WEIR_CONTAINER(check, struct login, check);
+	struct login *login = WEIR_CONTAINER(checked, struct login, login);
 	struct ftp_session *session = login->job.session;
-	if (error == -EACCES) {
-		unsigned failures = session->failures < DELAYS_MAX ? session->failures : DELAYS_MAX;
-		weir_timer_start(session->server->loop, &login->timer,
-		        (int64_t)DELAY_MS << failures, on_time);
-		return;
-	}
-	if (error < 0) {
-		FTP_SAY(session, "421 Too busy, try again.");
-		weir_channel_close(session->channel);
-	} else {
+	if (error == 0) {
 		welcome(session, login->user);
 		login->user = NULL;
+	} else if (error == -EACCES) {
+		refuse(session);
+	} else {
+		FTP_SAY(session, "421 Too busy, try again.");
+		weir_channel_close(session->channel);
 	}
 	free(login->user);
 	weir_ftp_job_end(&login->job);
@@ -127,18 +109,26 @@ static void on_checked(struct weir_check *check, int error)
 
 static void check(struct ftp_session *session, const char *password)
 {
-	const struct weir_ftp_rules *rules = &session->server->rules;
+	struct weir_ftp_server *server = session->server;
+	struct weir_sasl_options options = {
+	        .users = server->rules.users,
+	        .guard = server->guard,
+	        .peer = *weir_channel_peer(session->channel),
+	        .secure = weir_channel_secure(session->channel),
+	};
 	struct login *login = weir_ftp_job_begin(session, sizeof *login, cancel_login);
 	if (!login)
 		return;
-	login->user = rules->users ? weir_ftp_user_find(rules, session->name) : NULL;
-	if (rules->users && !login->user)
-		on_checked(&login->check, -ENOMEM);
-	else if (rules->users)
-		weir_users_check(rules->users, session->server->loop, &login->check,
-		        weir_span_of(session->name), weir_span_of(password), on_checked);
+	if (!options.users) {
+		on_checked(&login->login, -EACCES);
+		return;
+	}
+	login->user = weir_ftp_user_find(&server->rules, session->name);
+	if (login->user)
+		weir_login_check(&login->login, server->loop, &options, weir_span_of(session->name),
+		        weir_span_of(password), on_checked);
 	else
-		on_checked(&login->check, -EACCES);
+		on_checked(&login->login, -ENOMEM);
 }
 
 void weir_ftp_pass(struct ftp_session *session, const char *argument)
