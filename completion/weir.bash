@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd --help --version' -- "$word")
 		return
 	fi
 	case $previous in
@@ -12,7 +12,7 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
-	-c | --config | --cert | --key)
+	-c | --config | --cert | --key | --users)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -37,6 +37,8 @@ _weir() {
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--http --https --cert --key --root --workers --access-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	passwd:-*) mapfile -t COMPREPLY < <(compgen -W \
+		'--users --delete --no-scram --help' -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
 	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	esac

@@ -1,10 +1,15 @@
 /*
  * The users of a file, and whether a password is theirs.
  *
- *   # name:hash of crypt(3)[:anything]
+ *   # name:hash of crypt(3)[:what else is known]
  *   alice:$y$j9T$…
- *   bob:$6$…:home=/srv/bob
+ *   bob:$6$…:home=/srv/bob rights=read
  *   carol:!$y$j9T$…          locked: a hash beginning with `!` or `*` fits no password
+ *   dave:$y$j9T$…:scram=SCRAM-SHA-256$65536:c2FsdA==$…:… home="/srv/da ve"
+ *
+ * What else is known is a list of key=value, spaces between; a value with a space in it stands in
+ * double quotes. Keys that nobody asks for do no harm. `scram` is what SCRAM-SHA-256 needs instead
+ * of the password, in the form of RFC 5803; weir passwd writes it.
  *
  * A snapshot is immutable and counted: a reload makes a new one, checks under way end on the old.
  * Any thread may hold, check (on its own loop) and release.
@@ -19,8 +24,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <weir/api.h>
+#include <weir/limits.h>
 #include <weir/span.h>
 
 struct weir_loop;
@@ -57,6 +64,43 @@ WEIR_API size_t weir_users_count(const struct weir_users *users);
  */
 WEIR_API bool weir_users_rest(
         const struct weir_users *users, struct weir_span name, struct weir_span *ret);
+
+/*
+ * Of these the value of `key`, the first if there are several; false: no such user or key. Valid as
+ * long as the snapshot is held.
+ */
+WEIR_API bool weir_users_value(const struct weir_users *users, struct weir_span name,
+        struct weir_span key, struct weir_span *ret);
+
+/* -- SCRAM ------------------------------------------------------------------------------------- */
+
+/* What a server keeps of a password (RFC 5802 3): enough to check it, too little to use it. */
+struct weir_scram {
+	uint32_t iterations;
+	uint32_t salt_size;
+	unsigned char salt[WEIR_SCRAM_SALT_MAX];
+	unsigned char stored_key[32];
+	unsigned char server_key[32];
+};
+
+/* Characters of the form below, a NUL counted. */
+#define WEIR_SCRAM_TEXT_MAX 256
+
+/* SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey. 0 or WEIR_E_SYNTAX. */
+WEIR_API int weir_scram_parse(struct weir_span text, struct weir_scram *ret);
+
+/* The same the other way; ended by NUL. Returns the length. */
+WEIR_API size_t weir_scram_format(const struct weir_scram *scram, char text[WEIR_SCRAM_TEXT_MAX]);
+
+/* False: no such user, or locked, or there is none. */
+WEIR_API bool weir_users_scram(
+        const struct weir_users *users, struct weir_span name, struct weir_scram *ret);
+
+/* That of the first user in the file who has one; false: nobody has. */
+WEIR_API bool weir_users_first_scram(const struct weir_users *users, struct weir_scram *ret);
+
+/* There is a user who can log in, and all who can have one. */
+WEIR_API bool weir_users_all_scram(const struct weir_users *users);
 
 /* -- checks ---------------------------------------------------------------------------------- */
 

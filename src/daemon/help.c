@@ -10,6 +10,7 @@ const char help_program[] = "usage: weir VERB [OPTION...]\n"
                             "\n"
                             "  serve [DIR]      serve a directory, or what a configuration says\n"
                             "  check FILE       say everything that is wrong with a configuration\n"
+                            "  passwd USER      add a user to a users file, or change a password\n"
                             "\n"
                             "  -h, --help       this text; `weir VERB --help` tells about a verb\n"
                             "  -V, --version    the version\n"
@@ -49,3 +50,18 @@ const char help_check[] =
         "\n"
         "  -c, --config FILE       the configuration (man weir.yaml)\n"
         "  -h, --help              this text\n";
+
+const char help_passwd[] =
+        "usage: weir passwd --users FILE USER [--delete]\n"
+        "\n"
+        "Adds USER to a users file, or changes the password. It is asked for on a terminal, and\n"
+        "otherwise is the first line of the standard input. A file that is not there is made.\n"
+        "A server that reads the file does so again on SIGHUP.\n"
+        "\n"
+        "  --users FILE            the users file\n"
+        "  --delete                remove USER\n"
+        "  --no-scram              keep a hash alone, not what SCRAM-SHA-256 needs\n"
+        "  -h, --help              this text\n"
+        "\n"
+        "  weir passwd --users /etc/weir/users alice\n"
+        "  pwgen 20 1 | tee /dev/tty | weir passwd --users users bob\n";

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "help.h"
 #include "options.h"
+#include "passwd.h"
 #include "serve.h"
 
 static int print(const char *text)
@@ -38,6 +39,7 @@ struct verb {
 static const struct verb verbs[] = {
         {"serve", run_serve},
         {"check", run_check},
+        {"passwd", passwd},
 };
 
 int main(int count, char **arguments)

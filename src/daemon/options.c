@@ -11,8 +11,7 @@
 #include "kinds.h"
 #include "options.h"
 
-static int __attribute__((format(printf, 2, 3)))
-usage_error(const char *verb, const char *format, ...)
+int usage_error(const char *verb, const char *format, ...)
 {
 	va_list arguments;
 	fputs("weir: ", stderr);
@@ -102,8 +101,7 @@ static int set_access_log(struct options *options, const char *text)
 	return 0;
 }
 
-/* What getopt_long could not make sense of. */
-static int refuse_option(const char *verb, int letter, char **arguments)
+int refuse_option(const char *verb, int letter, char **arguments)
 {
 	char name[] = {'-', (char)optopt, 0};
 	const char *argument = arguments[optind - 1];

@@ -32,4 +32,10 @@ struct options {
 int options_parse_serve(int count, char **arguments, struct options *ret);
 int options_parse_check(int count, char **arguments, struct options *ret);
 
+/* Says what is wrong, and where help is. EXIT_USAGE. */
+int __attribute__((format(printf, 2, 3))) usage_error(const char *verb, const char *format, ...);
+
+/* The same of an option that getopt_long could not make sense of. */
+int refuse_option(const char *verb, int letter, char **arguments);
+
 #endif

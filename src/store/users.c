@@ -121,11 +121,22 @@ static const char *fault_of_hash(const char *hash)
 	return NULL;
 }
 
+static const char *fault_of_rest(struct weir_span rest, bool *ret_scram)
+{
+	struct weir_span text;
+	struct weir_scram scram;
+	*ret_scram = weir_users_rest_value(rest, WEIR_SPAN("scram"), &text);
+	if (*ret_scram && weir_scram_parse(text, &scram) < 0)
+		return "scram= wants SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey";
+	return NULL;
+}
+
 /* `line` ends with a byte that may be overwritten. */
 static void parse_user(struct parser *parser, struct weir_span line)
 {
 	struct user user = {.line = parser->line};
 	const char *fault = NULL;
+	bool scram = false;
 	if (!weir_span_cut(&line, ':', &user.name)) {
 		complain(parser, "no colon behind the name");
 		return;
@@ -137,10 +148,15 @@ static void parse_user(struct parser *parser, struct weir_span line)
 	fault = fault_of_name(user.name);
 	if (!fault && !user.locked)
 		fault = fault_of_hash(user.hash.data);
-	if (fault)
+	if (!fault)
+		fault = fault_of_rest(user.rest, &scram);
+	if (fault) {
 		complain(parser, fault);
-	else
-		add(parser, &user);
+		return;
+	}
+	parser->users->able += !user.locked;
+	parser->users->able_scram += !user.locked && scram;
+	add(parser, &user);
 }
 
 static void parse_line(struct parser *parser, struct weir_span line)

@@ -36,6 +36,8 @@ struct weir_users {
 	struct weir_buffer table; /* of struct user */
 	uint32_t *buckets;        /* 1 + index, or 0 */
 	uint32_t mask;
+	uint32_t able;       /* users who can log in */
+	uint32_t able_scram; /* … and by SCRAM */
 	pthread_mutex_t lock;
 	struct verified verified[WEIR_VERIFIED_MAX];
 };
@@ -46,5 +48,8 @@ static inline struct user *weir_users_table(const struct weir_users *users)
 }
 
 const struct user *weir_users_find(const struct weir_users *users, struct weir_span name);
+
+/* The value of `key` in the rest of a line. */
+bool weir_users_rest_value(struct weir_span rest, struct weir_span key, struct weir_span *ret);
 
 #endif

@@ -88,6 +88,77 @@ static void all_mistakes_are_told(void **state)
 	assert_int_equal(weir_users_load("/none/at/all", on_report, reports, &users), -ENOENT);
 }
 
+static void value_of(const char *rest, const char *key, const char *wanted)
+{
+	struct weir_users *users;
+	struct weir_span value;
+	char text[512];
+	snprintf(text, sizeof text, "alice:%s:%s", hash, rest);
+	assert_int_equal(parse(text, &users), 0);
+	bool found = weir_users_value(users, WEIR_SPAN("alice"), weir_span_of(key), &value);
+	assert_int_equal(found, wanted != NULL);
+	if (wanted)
+		assert_true(weir_span_equal(value, weir_span_of(wanted)));
+	assert_false(weir_users_value(users, WEIR_SPAN("eve"), weir_span_of(key), &value));
+	weir_users_release(users);
+}
+
+static void values(void **state)
+{
+	(void)state;
+	value_of("home=/a:b", "home", "/a:b");
+	value_of("home=/a rights=read", "home", "/a");
+	value_of("home=/a rights=read", "rights", "read");
+	value_of("  home=/a  rights=read  ", "rights", "read");
+	value_of("home=\"/a b\" rights=read", "home", "/a b");
+	value_of("home=\"/a b\" rights=read", "rights", "read");
+	value_of("home=\"rights=all x\" rights=read", "rights", "read");
+	value_of("home=\"/a rights=read", "rights", NULL);
+	value_of("home=\"/a rights=read", "home", "/a rights=read");
+	value_of("home=\"\"x rights=read", "home", "");
+	value_of("home= rights=read", "home", "");
+	value_of("Alice Smith home=/a=b home=/c", "home", "/a=b");
+	value_of("ahome=/b", "home", NULL);
+	value_of("", "home", NULL);
+}
+
+#define VERIFIER                                                                                   \
+	"SCRAM-SHA-256$4096:c2FsdA==$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"                \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE="
+
+static void verifiers(void **state)
+{
+	(void)state;
+	struct weir_users *users;
+	struct weir_scram scram;
+	char text[1024];
+	snprintf(text, sizeof text, "al:!%s:scram=%s\nbob:%s:home=/x scram=%s", hash, VERIFIER,
+	        hash, VERIFIER);
+	assert_int_equal(parse(text, &users), 0);
+	assert_true(weir_users_all_scram(users));
+	assert_false(weir_users_scram(users, WEIR_SPAN("al"), &scram));
+	assert_false(weir_users_scram(users, WEIR_SPAN("eve"), &scram));
+	assert_true(weir_users_scram(users, WEIR_SPAN("bob"), &scram));
+	assert_int_equal(scram.iterations, 4096);
+	assert_int_equal(scram.salt_size, 4);
+	assert_memory_equal(scram.salt, "salt", 4);
+	assert_int_equal(scram.server_key[31], 1);
+	assert_true(weir_users_first_scram(users, &scram));
+	weir_users_release(users);
+	snprintf(text, sizeof text, "al:%s:\nbob:%s:scram=%s", hash, hash, VERIFIER);
+	assert_int_equal(parse(text, &users), 0);
+	assert_false(weir_users_all_scram(users));
+	weir_users_release(users);
+	snprintf(text, sizeof text, "al:%s:scram=%s\nbob:%s:scram=x", hash, VERIFIER, hash);
+	assert_int_equal(parse(text, &users), WEIR_E_SYNTAX);
+	assert_string_equal(
+	        reports, "2: scram= wants SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey\n");
+	assert_int_equal(parse("", &users), 0);
+	assert_false(weir_users_all_scram(users));
+	assert_false(weir_users_first_scram(users, &scram));
+	weir_users_release(users);
+}
+
 static void as_many_users_as_allowed(void **state)
 {
 	(void)state;
@@ -307,6 +378,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        SCRATCH_TEST(good_files),
 	        SCRATCH_TEST(all_mistakes_are_told),
+	        SCRATCH_TEST(values),
+	        SCRATCH_TEST(verifiers),
 	        SCRATCH_TEST(as_many_users_as_allowed),
 	        SCRATCH_TEST(right_and_wrong),
 	        SCRATCH_TEST(what_was_right_comes_at_once),

@@ -1,0 +1,54 @@
+/*
+ * One password, checked on the work pool, its answer held back for as long as the guard says.
+ *
+ * Invariant: of the check and the timer one at most is under way; `done` is the last thing done.
+ */
+#include <errno.h>
+
+#include <weir/loop.h>
+#include <weir/sasl.h>
+
+#include "exchange.h"
+
+static void on_time(struct weir_timer *timer)
+{
+	struct weir_login *login = WEIR_CONTAINER(timer, struct weir_login, timer);
+	login->done(login, login->error);
+}
+
+uint32_t weir_sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
+        const struct weir_loop *loop, int error)
+{
+	if (!guard || (error && error != -EACCES))
+		return 0;
+	int64_t now_ms = weir_loop_now_ms(loop);
+	return error ? weir_guard_failed(guard, peer, now_ms)
+	             : weir_guard_delay(guard, peer, now_ms);
+}
+
+static void on_checked(struct weir_check *check, int error)
+{
+	struct weir_login *login = WEIR_CONTAINER(check, struct weir_login, check);
+	uint32_t delay_ms = weir_sasl_delay(login->guard, &login->peer, login->loop, error);
+	login->error = error;
+	if (delay_ms)
+		weir_timer_start(login->loop, &login->timer, delay_ms, on_time);
+	else
+		login->done(login, error);
+}
+
+void weir_login_check(struct weir_login *login, struct weir_loop *loop,
+        const struct weir_sasl_options *options, struct weir_span name, struct weir_span password,
+        void (*done)(struct weir_login *login, int error))
+{
+	*login = (struct weir_login){
+	        .loop = loop, .guard = options->guard, .peer = options->peer, .done = done};
+	weir_users_check(options->users, loop, &login->check, name, password, on_checked);
+}
+
+void weir_login_cancel(struct weir_login *login)
+{
+	weir_check_cancel(&login->check);
+	if (weir_timer_running(&login->timer))
+		weir_timer_stop(&login->timer);
+}

@@ -1,0 +1,280 @@
+/*
+ * SCRAM-SHA-256 (RFC 5802, RFC 7677), the server's side.
+ *
+ *   n,,n=alice,r=C ──▶ r=CS,s=salt,i=65536 ──▶ c=biws,r=CS,p=proof ──▶ v=signature ──▶ (empty)
+ *
+ * Invariant: for a name that is not known the same is computed and answered as for one that is, but
+ * for the end. Its salt is a hash of the name, keyed by what the first user of the file has, so that
+ * it stays the same for as long as that user's password does. Leaves out channel binding, which is
+ * not offered: `y` is as good as `n`, and `p=` is refused.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/buffer.h>
+#include <weir/error.h>
+
+#include "exchange.h"
+#include "scram.h"
+
+enum {
+	MESSAGES_MAX = 3 * SASL_BYTES_MAX /* of the two sides, that are signed */
+};
+
+enum stage {
+	FIRST,
+	FINAL,
+	END,
+};
+
+struct scram_server {
+	struct weir_scram secret;
+	bool known;
+	int error;
+	struct weir_buffer header;  /* what c= has to repeat */
+	struct weir_buffer message; /* AuthMessage, as far as it has come */
+	struct weir_buffer nonce;   /* both halves */
+	unsigned char signature[SCRAM_KEY];
+};
+
+void weir_sasl_scram_free(struct scram_server *scram)
+{
+	if (!scram)
+		return;
+	weir_buffer_free(&scram->header);
+	weir_buffer_free(&scram->message);
+	weir_buffer_free(&scram->nonce);
+	explicit_bzero(scram, sizeof *scram);
+	free(scram);
+}
+
+/* -- the first message ------------------------------------------------------------------------- */
+
+struct first {
+	struct weir_span header; /* n,a=…, with the comma */
+	struct weir_span bare;
+	struct weir_span identity;
+	struct weir_span name; /* still coded */
+	struct weir_span nonce;
+};
+
+static bool parse_first(struct weir_span bytes, struct first *ret)
+{
+	struct weir_span rest = bytes, flag;
+	*ret = (struct first){0};
+	if (!weir_span_cut(&rest, ',', &flag) ||
+	        !(weir_span_equal(flag, WEIR_SPAN("n")) || weir_span_equal(flag, WEIR_SPAN("y"))))
+		return false;
+	if (!weir_scram_attribute(&rest, 'a', &ret->identity)) {
+		if (!rest.size || rest.data[0] != ',')
+			return false;
+		rest = weir_span_skip(rest, 1);
+	}
+	ret->bare = rest;
+	ret->header = weir_span(bytes.data, bytes.size - rest.size);
+	return weir_scram_attribute(&rest, 'n', &ret->name) && ret->name.size &&
+	       weir_scram_attribute(&rest, 'r', &ret->nonce) && weir_scram_is_nonce(ret->nonce) &&
+	       ret->nonce.size <= WEIR_SASL_NONCE_MAX - SCRAM_NONCE_OWN;
+}
+
+/* `=2C` is a comma, `=3D` an equals sign, and no other equals sign may stand there. */
+static bool decode_name(struct weir_span coded, char *to, size_t *ret_size)
+{
+	size_t size = 0;
+	while (coded.size) {
+		size_t skip = 1;
+		char c = coded.data[0];
+		if (c == '=') {
+			if (weir_span_starts(coded, WEIR_SPAN("=2C")))
+				c = ',';
+			else if (!weir_span_starts(coded, WEIR_SPAN("=3D")))
+				return false;
+			skip = 3;
+		}
+		to[size++] = c;
+		coded = weir_span_skip(coded, skip);
+	}
+	*ret_size = size;
+	return true;
+}
+
+/* A secret that nobody can know, with a salt and a cost like those of the users. */
+static int make_fake(const struct weir_users *users, struct weir_span name, struct weir_scram *ret)
+{
+	struct weir_scram model;
+	unsigned char salt[2][SCRAM_KEY];
+	if (!weir_users_first_scram(users, &model))
+		return -EOPNOTSUPP;
+	int error = weir_scram_hmac(model.server_key, name, salt[0]);
+	if (error == 0)
+		error = weir_scram_hash(salt[0], salt[1]);
+	if (error == 0)
+		error = weir_scram_hmac(salt[1], WEIR_SPAN("fake"), model.stored_key);
+	memcpy(model.salt, salt, model.salt_size);
+	*ret = model;
+	return error;
+}
+
+static int find_secret(struct weir_sasl *sasl, const struct first *first)
+{
+	struct scram_server *scram = sasl->scram;
+	char name[SASL_BYTES_MAX], identity[SASL_BYTES_MAX];
+	size_t name_size, identity_size;
+	if (!decode_name(first->name, name, &name_size) ||
+	        !decode_name(first->identity, identity, &identity_size))
+		return WEIR_E_SYNTAX;
+	struct weir_span user = weir_span(name, name_size);
+	int error = make_fake(sasl->options.users, user, &scram->secret);
+	if (error < 0)
+		return error;
+	scram->known = weir_sasl_set_user(sasl, user) &&
+	               weir_users_scram(sasl->options.users, user, &scram->secret);
+	if (identity_size && !weir_span_equal(weir_span(identity, identity_size), user))
+		scram->known = false;
+	return 0;
+}
+
+/* The nonce, and the message that the server answers with. */
+static int compose_first(struct scram_server *scram, const struct first *first)
+{
+	char own[SCRAM_NONCE_OWN], salt[WEIR_BASE64_ENCODED(WEIR_SCRAM_SALT_MAX)];
+	struct weir_span bytes = weir_span(scram->secret.salt, scram->secret.salt_size);
+	size_t salt_size = weir_base64_encode(bytes, salt);
+	int error = weir_scram_nonce(own);
+	if (error < 0)
+		return error;
+	error = weir_buffer_format(&scram->nonce, WEIR_SASL_NONCE_MAX, "%.*s%.*s",
+	        (int)first->nonce.size, first->nonce.data, SCRAM_NONCE_OWN, own);
+	if (error == 0)
+		error = weir_buffer_append(
+		        &scram->header, first->header.data, first->header.size, SASL_BYTES_MAX);
+	if (error == 0)
+		error = weir_buffer_append(
+		        &scram->message, first->bare.data, first->bare.size, MESSAGES_MAX);
+	if (error < 0)
+		return error;
+	return weir_buffer_format(&scram->message, MESSAGES_MAX, ",r=%.*s,s=%.*s,i=%u",
+	        (int)scram->nonce.size, scram->nonce.data, (int)salt_size, salt,
+	        (unsigned)scram->secret.iterations);
+}
+
+static void take_first(struct weir_sasl *sasl, struct weir_span bytes)
+{
+	struct first first;
+	if (!parse_first(bytes, &first)) {
+		weir_sasl_finish(sasl, WEIR_E_SYNTAX);
+		return;
+	}
+	sasl->scram = calloc(1, sizeof *sasl->scram);
+	int error = sasl->scram ? find_secret(sasl, &first) : -ENOMEM;
+	if (error == 0)
+		error = compose_first(sasl->scram, &first);
+	if (error < 0) {
+		weir_sasl_finish(sasl, error);
+		return;
+	}
+	sasl->stage = FINAL;
+	weir_sasl_challenge(
+	        sasl, weir_span_skip(weir_buffer_span(&sasl->scram->message), first.bare.size + 1));
+}
+
+/* -- the final message ------------------------------------------------------------------------- */
+
+struct final {
+	struct weir_span without_proof;
+	struct weir_span binding;
+	struct weir_span nonce;
+	unsigned char proof[SCRAM_KEY];
+};
+
+static bool parse_final(struct weir_span bytes, struct final *ret)
+{
+	struct weir_span rest = bytes, proof;
+	if (!weir_scram_attribute(&rest, 'c', &ret->binding) ||
+	        !weir_scram_attribute(&rest, 'r', &ret->nonce))
+		return false;
+	/* Extensions are passed over; the proof is last. */
+	while (!weir_scram_attribute(&rest, 'p', &proof)) {
+		struct weir_span extension;
+		if (!weir_span_cut(&rest, ',', &extension))
+			return false;
+	}
+	if (rest.size || !weir_scram_key(proof, ret->proof))
+		return false;
+	ret->without_proof = weir_span(bytes.data, (size_t)(proof.data - bytes.data) - 3);
+	return true;
+}
+
+/* 0: the client knows the password, and the signature is made. */
+static int judge(struct scram_server *scram, const struct final *final)
+{
+	char header[SASL_BYTES_MAX];
+	size_t size;
+	if (weir_base64_decode(final->binding, header, sizeof header, &size) < 0)
+		return WEIR_E_SYNTAX;
+	bool good = weir_span_equal(weir_span(header, size), weir_buffer_span(&scram->header));
+	good &= weir_span_equal(final->nonce, weir_buffer_span(&scram->nonce));
+	int error = weir_buffer_format(&scram->message, MESSAGES_MAX, ",%.*s",
+	        (int) final->without_proof.size, final->without_proof.data);
+	struct weir_span message = weir_buffer_span(&scram->message);
+	unsigned char key[SCRAM_KEY], hash[SCRAM_KEY];
+	if (error == 0)
+		error = weir_scram_hmac(scram->secret.stored_key, message, key);
+	for (int i = 0; i < SCRAM_KEY; i++)
+		key[i] ^= final->proof[i];
+	if (error == 0)
+		error = weir_scram_hash(key, hash);
+	explicit_bzero(key, sizeof key);
+	if (error == 0)
+		error = weir_scram_hmac(scram->secret.server_key, message, scram->signature);
+	if (error < 0)
+		return error;
+	good &= weir_scram_equal(hash, scram->secret.stored_key);
+	return good & scram->known ? 0 : -EACCES;
+}
+
+static void answer_final(struct weir_sasl *sasl)
+{
+	char text[2 + WEIR_BASE64_ENCODED(SCRAM_KEY)] = "v=";
+	if (sasl->scram->error) {
+		weir_sasl_finish(sasl, sasl->scram->error);
+		return;
+	}
+	weir_base64_encode(weir_span(sasl->scram->signature, SCRAM_KEY), text + 2);
+	sasl->stage = END;
+	weir_sasl_challenge(sasl, weir_span(text, sizeof text));
+}
+
+static void on_time(struct weir_timer *timer)
+{
+	struct weir_login *login = WEIR_CONTAINER(timer, struct weir_login, timer);
+	answer_final(WEIR_CONTAINER(login, struct weir_sasl, login));
+}
+
+static void take_final(struct weir_sasl *sasl, struct weir_span bytes)
+{
+	struct final final;
+	sasl->scram->error =
+	        parse_final(bytes, &final) ? judge(sasl->scram, &final) : WEIR_E_SYNTAX;
+	uint32_t delay_ms = weir_sasl_delay(
+	        sasl->options.guard, &sasl->options.peer, sasl->loop, sasl->scram->error);
+	if (delay_ms)
+		weir_timer_start(sasl->loop, &sasl->login.timer, delay_ms, on_time);
+	else
+		answer_final(sasl);
+}
+
+static void scram_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
+{
+	if (!have)
+		weir_sasl_challenge(sasl, WEIR_SPAN(""));
+	else if (sasl->stage == FIRST)
+		take_first(sasl, bytes);
+	else if (sasl->stage == FINAL)
+		take_final(sasl, bytes);
+	else
+		weir_sasl_finish(sasl, bytes.size ? WEIR_E_SYNTAX : 0);
+}
+
+const struct sasl_mechanism weir_sasl_scram = {"SCRAM-SHA-256", false, scram_next};

@@ -1,0 +1,44 @@
+/* The arithmetic and the grammar of SCRAM-SHA-256 (RFC 5802, RFC 7677), for both sides. */
+#ifndef WEIR_SASL_SCRAM_H
+#define WEIR_SASL_SCRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/span.h>
+#include <weir/users.h>
+
+enum {
+	SCRAM_KEY = 32,
+	SCRAM_NONCE_OWN = 24 /* characters of our half of the nonce */
+};
+
+/* Hi(): the slow part. 0 or -ENOMEM. */
+int weir_scram_salt_password(
+        struct weir_span password, const struct weir_scram *salted, unsigned char ret[SCRAM_KEY]);
+
+/* 0 or -ENOMEM, as all below. */
+int weir_scram_hmac(
+        const unsigned char key[SCRAM_KEY], struct weir_span text, unsigned char ret[SCRAM_KEY]);
+int weir_scram_hash(const unsigned char bytes[SCRAM_KEY], unsigned char ret[SCRAM_KEY]);
+
+/* StoredKey and ServerKey of *scram, and the ClientKey. */
+int weir_scram_derive(const unsigned char salted[SCRAM_KEY], struct weir_scram *scram,
+        unsigned char ret_client_key[SCRAM_KEY]);
+
+/* In constant time. */
+bool weir_scram_equal(const unsigned char a[SCRAM_KEY], const unsigned char b[SCRAM_KEY]);
+
+/* Not ended by NUL. 0 or -EIO. */
+int weir_scram_nonce(char ret[SCRAM_NONCE_OWN]);
+
+/* Cuts `name=value` off, up to a comma or the end. False: that is not what comes next. */
+bool weir_scram_attribute(struct weir_span *rest, char name, struct weir_span *ret);
+
+/* Can it be (part of) a nonce: printable, without commas, not empty? */
+bool weir_scram_is_nonce(struct weir_span text);
+
+/* A decoded key of base64. */
+bool weir_scram_key(struct weir_span text, unsigned char ret[SCRAM_KEY]);
+
+#endif
