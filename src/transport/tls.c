@@ -380,6 +380,12 @@ bool weir_tls_begun(const struct weir_transport *transport)
 	return const_tls_from(transport)->ssl;
 }
 
+bool weir_tls_heard(const struct weir_transport *transport)
+{
+	const struct tls *tls = const_tls_from(transport);
+	return tls->ssl && BIO_number_read(SSL_get_rbio(tls->ssl)) > 0;
+}
+
 struct weir_list *weir_tls_link(struct weir_transport *transport)
 {
 	return &tls_from(transport)->link;
