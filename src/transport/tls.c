@@ -436,8 +436,10 @@ static const char *subject_of(struct tls *tls)
 	X509_NAME_print_ex(
 	        text, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
 	long size = BIO_get_mem_data(text, &bytes);
-	if (size > 0)
-		tls->subject = strndup(bytes, (size_t)size);
+	if (size > 0 && (tls->subject = malloc((size_t)size + 1))) {
+		memcpy(tls->subject, bytes, (size_t)size);
+		tls->subject[size] = 0;
+	}
 	BIO_free(text);
 	return tls->subject;
 }
