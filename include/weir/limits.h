@@ -48,6 +48,8 @@
 #define WEIR_DRAIN_MS (30 * 1000) /* from the wish to stop to the end of what is in flight (set) */
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
 #define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection */
+#define WEIR_PEER_CONNECTIONS_MAX 100 /* connections of one address, of those that count (set) */
+#define WEIR_PEERS_MAX (64 * 1024)    /* addresses connected at a time, of those that count (set) */
 
 /* -- TLS -- */
 #define WEIR_TLS_HANDSHAKE_MS (10 * 1000) /* from its beginning to its end */
@@ -147,5 +149,24 @@
 #define WEIR_POP3_LOGIN_MS (2 * 60 * 1000) /* from the connection to the login (set) */
 #define WEIR_POP3_FAILURES_MAX 3           /* logins that may fail on a connection (set) */
 #define WEIR_POP3_MISTAKES_MAX 20          /* commands that are none, before the login */
+
+/* -- mail: where it goes -- */
+#define WEIR_ALIASES_MAX 100000                  /* aliases of one file */
+#define WEIR_ALIASES_FILE_MAX (32 * 1024 * 1024) /* bytes of it */
+#define WEIR_ALIAS_DEPTH_MAX 8                   /* aliases that stand for aliases */
+#define WEIR_ALIAS_TARGETS_MAX 1000              /* places that mail for one address goes to */
+
+/* -- SMTP -- */
+#define WEIR_SMTP_LINE_MAX 2048       /* bytes of a command and its CRLF */
+#define WEIR_SMTP_AUTH_LINE_MAX 12288 /* … of AUTH and its lines (RFC 4954 4) */
+#define WEIR_SMTP_SIZE_MAX (32 * 1024 * 1024) /* bytes of a message (set) */
+#define WEIR_SMTP_RECIPIENTS_MAX 1000         /* recipients of a message (set) */
+#define WEIR_SMTP_MESSAGES_MAX 1000           /* messages of a connection (set) */
+#define WEIR_SMTP_ERRORS_MAX 20               /* errors of a connection since its last message */
+#define WEIR_SMTP_AUTH_FAILURE_COST 5         /* … a wrong password counts as so many */
+#define WEIR_SMTP_RECEIVED_MAX 100            /* Received fields of a message: more are a loop */
+#define WEIR_SMTP_IDLE_MS (300 * 1000)        /* between commands, between pieces of data (set) */
+#define WEIR_SMTP_COMMITS_MAX 4 /* messages of a connection on their way to the disk at a time */
+#define WEIR_SMTP_TRANSACTIONS_KEPT 64 /* of messages that are done, memory kept for others */
 
 #endif
