@@ -114,6 +114,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* All was sent: so the connection is over. */
 	if (weir_server_channels(listener))
 		abort();
+	/* With a reset, so that no port is kept for the sake of this connection. */
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
 	close(fd);
 	return 0;
 }
