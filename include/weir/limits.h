@@ -117,6 +117,20 @@
 #define WEIR_VERIFIED_MAX 64                    /* right passwords a snapshot remembers */
 #define WEIR_VERIFIED_MS (60 * 1000)            /* … for this long */
 
+/* -- mailboxes -- */
+#define WEIR_MAIL_MESSAGE_MAX (64LL * 1024 * 1024) /* bytes of a message (set) */
+#define WEIR_MAILDROP_MAX 1000000                  /* messages of a mailbox seen in one session */
+#define WEIR_MAIL_UID_MAX 70                       /* characters of a UIDL (RFC 1939 7) */
+#define WEIR_MAIL_BUFFER (256 * 1024)              /* bytes of a message that wait for the disk */
+#define WEIR_MAIL_BATCH_MAX 64 /* messages that share the syncs of their directories */
+#define WEIR_MAIL_LANES (WEIR_WORK_THREADS / 2) /* such batches at once, of a store and loop */
+#define WEIR_MAIL_COMMITS_MAX 1024       /* messages that wait to be synced, of a store and loop */
+#define WEIR_MAIL_RECIPIENTS_MAX 1000    /* of one message */
+#define WEIR_MAIL_STALE_S (36 * 60 * 60) /* a file in tmp/ of this age is removed */
+#define WEIR_MAIL_RECOUNT_S (10 * 60)    /* for this long is believed how full a mailbox is */
+#define WEIR_MAIL_SMALL (32 * 1024)      /* a message up to this size is read whole to be sent */
+#define WEIR_MAILBOXES_KEPT 1024         /* mailboxes of which is remembered how full they are */
+
 /* -- SASL -- */
 #define WEIR_SASL_LINE_MAX 2048             /* characters of a line, its CRLF not counted */
 #define WEIR_SASL_NONCE_MAX 512             /* bytes of SCRAM's nonce, both halves */
