@@ -143,7 +143,7 @@ static void in_chunks(void **state)
 	                        "C: BDAT 0 LAST\n"
 	                        "S: 250 2.0.0 11 \nS: 250 2.0.0 6 \nS: 250 2.0.0 Accepted\n"
 	                        "C: MAIL FROM:<a@b>\nC: RCPT TO:<bob@example.org>\n"
-	                        "C: BDAT 3 LAST\nC. a\\r\\nC: QUIT\n"
+	                        "C: BDAT 3 LAST\nC. a\\r\\n\nC: QUIT\n"
 	                        "S: 250\nS: 250\nS: 250 2.0.0 Accepted\nS: 221\nS.\n");
 	assert_int_equal(talk.local.committed, 6);
 	assert_string_equal(talk_message(&talk.local), "a\r\n");
