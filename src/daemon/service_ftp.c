@@ -28,7 +28,6 @@ struct content {
 struct server {
 	struct weir_ftp_server *ftp;
 	struct service_options options;
-	struct config *config; /* held: the rules borrow from it */
 };
 
 /* -- the content ------------------------------------------------------------------------------- */
@@ -142,7 +141,7 @@ static void note(void *context, const struct weir_ftp_event *event)
 static int open_server(const struct service_options *options, void **ret_server)
 {
 	struct content *content = options->content;
-	struct config *config = content->config;
+	const struct config *config = content->config;
 	struct server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
@@ -165,7 +164,6 @@ static int open_server(const struct service_options *options, void **ret_server)
 		free(server);
 		return error;
 	}
-	server->config = config_hold(config);
 	*ret_server = server;
 	return 0;
 }
@@ -189,7 +187,6 @@ static void close_server(void *context)
 {
 	struct server *server = context;
 	weir_ftp_destroy(server->ftp);
-	config_release(server->config);
 	free(server);
 }
 
