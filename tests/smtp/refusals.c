@@ -293,11 +293,11 @@ static void disconnects_everywhere(void **state)
 			size_t part = strlen(text + at);
 			if (part > size - at)
 				part = size - at;
-			peer_turn(&peer, 6);
+			talk_settle();
 			peer_send_bytes(&peer, text + at, part);
 			at += part + 1;
 		}
-		peer_turn(&peer, 4);
+		talk_settle();
 		if (size % 2)
 			peer_reset(&peer);
 		else

@@ -98,6 +98,15 @@ struct peer talk_connect(void)
 	        talk.loop, weir_server_address(weir_smtp_listener(talk.server)), 0);
 }
 
+void talk_settle(void)
+{
+	for (int quiet = 0; quiet < 3;) {
+		uint64_t before = weir_loop_counters(talk.loop)->receives;
+		weir_loop_turn(talk.loop, 1);
+		quiet = weir_loop_counters(talk.loop)->receives == before ? quiet + 1 : 0;
+	}
+}
+
 /* -- scripts ----------------------------------------------------------------------------------- */
 
 static size_t unescape(const char *text, size_t size, char *to)
@@ -189,7 +198,7 @@ void talk_script(enum talk_pace pace, const char *script)
 	struct peer peer = talk_connect();
 	talk_on(&peer, pace, script);
 	peer_close(&peer);
-	peer_turn(&peer, 5);
+	talk_settle();
 }
 
 void talk_in_all_paces(const char *script)

@@ -81,6 +81,9 @@ void talk_start_plain(void);
 /* What follows Return-Path and Received, which must be there. */
 const char *talk_message(struct fake_sink *sink);
 
+/* Turns until nothing has happened for some milliseconds. */
+void talk_settle(void);
+
 /* In every pace. */
 void talk_in_all_paces(const char *script);
 
