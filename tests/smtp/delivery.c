@@ -1,8 +1,7 @@
 /* Sinks that fail, are full or slow; mail for here and elsewhere at once; no memory. */
 #include "talk.h"
 
-#define BEGUN(recipients)                                                                          \
-	HELLO "C: MAIL FROM:<a@b>\nS: 250\n" recipients
+#define BEGUN(recipients) HELLO "C: MAIL FROM:<a@b>\nS: 250\n" recipients
 #define RCPT(address) "C: RCPT TO:<" address ">\nS: 250\n"
 #define TEXT "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\n"
 #define BYE "C: QUIT\nS: 221\nS.\n"
@@ -28,8 +27,9 @@ static void refused_at_the_beginning(void **state)
 		snprintf(script, sizeof script, "%s%s%s%s%s",
 		        BEGUN(RCPT("both@example.org")) "C: DATA\n", cases[i].reply,
 		        "C: DATA\nS: 503 5.5.1\n"
-		        "C: MAIL FROM:<a@b>\nS: 250\n" RCPT("both@example.org")
-		        "C: BDAT 4\nC. QUIT\n", cases[i].reply, BYE);
+		        "C: MAIL FROM:<a@b>\nS: 250\n" RCPT(
+		                "both@example.org") "C: BDAT 4\nC. QUIT\n",
+		        cases[i].reply, BYE);
 		talk_in_all_paces(script);
 	}
 	/* What the other sink has begun is taken back. */
@@ -41,8 +41,9 @@ static void writing_fails(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_script(TALK_LINES, BEGUN(RCPT("both@example.org"))
-	                "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\nS: 250\n");
+	talk_script(TALK_LINES,
+	        BEGUN(RCPT(
+	                "both@example.org")) "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\nS: 250\n");
 	size_t size = talk.local.bytes.size;
 	talk.local.write_error = -ENOSPC;
 	for (size_t after = 0; after < size + 5; after += 5) {
@@ -52,8 +53,7 @@ static void writing_fails(void **state)
 		/* The trace may be too much already. */
 		assert_true(peer_read(&peer, 4));
 		if (peer.got.data[0] == '3')
-			talk_on(&peer, TALK_LINES,
-			        "S: 354\nC: A: b\nC: \nC: text\nC: .\n");
+			talk_on(&peer, TALK_LINES, "S: 354\nC: A: b\nC: \nC: text\nC: .\n");
 		talk_on(&peer, TALK_LINES, after < size ? "S: 452 4.3.1\n" : "S: 250\n");
 		talk_on(&peer, TALK_LINES, "C: NOOP\nS: 250\n");
 		peer_close(&peer);
@@ -72,7 +72,8 @@ static void always_full(void **state)
 	size_t size = 0;
 	talk_start_plain();
 	talk.local.always_full = talk.relay.always_full = true;
-	weir_buffer_format(&script, SIZE_MAX, "%s", BEGUN(RCPT("both@example.org")) "C: DATA\nS: 354\n");
+	weir_buffer_format(
+	        &script, SIZE_MAX, "%s", BEGUN(RCPT("both@example.org")) "C: DATA\nS: 354\n");
 	for (int i = 0; i < 500; i++) {
 		weir_buffer_format(&script, SIZE_MAX, "C: ..%d: x\n", i);
 		size += (size_t)snprintf(wanted + size, sizeof wanted - size, ".%d: x\r\n", i);
@@ -108,13 +109,14 @@ static void both_ways(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_in_all_paces(BEGUN(RCPT("both@example.org") RCPT("bob@example.org")) TEXT
-	                  "S: 250\n" BYE);
+	talk_in_all_paces(
+	        BEGUN(RCPT("both@example.org") RCPT("bob@example.org")) TEXT "S: 250\n" BYE);
 	assert_int_equal(talk.local.committed, 3);
 	assert_int_equal(talk.relay.committed, 3);
 	assert_string_equal(fake_sink_envelope(&talk.local),
 	        "from <a@b>\nto <both@example.org> user=alice\nto <bob@example.org> user=bob");
-	assert_string_equal(fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
+	assert_string_equal(
+	        fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
 	assert_string_equal(talk_message(&talk.local), "A: b\r\n\r\ntext\r\n");
 	assert_string_equal(talk_message(&talk.relay), "A: b\r\n\r\ntext\r\n");
 }
@@ -130,8 +132,8 @@ static void in_part(void **state)
 	assert_int_equal(talk.relay.aborted, 3);
 	/* Of several errors that which asks to try again. */
 	talk.local.results[1] = -EIO;
-	talk_in_all_paces(BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT
-	                  "S: 451 4.3.0\n" BYE);
+	talk_in_all_paces(
+	        BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT "S: 451 4.3.0\n" BYE);
 	talk.local.results[0] = talk.local.results[1] = 0;
 	talk.relay.results[0] = -ENOSPC;
 	talk_in_all_paces(BEGUN(RCPT("both@example.org")) TEXT "S: 452 4.3.1\n" BYE);
@@ -143,12 +145,13 @@ static void one_copy_a_mailbox(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_in_all_paces(BEGUN(RCPT("alice@example.org") RCPT("sales@example.org")
-	                          RCPT("Alice+tag@example.net") RCPT("both@example.org")
-	                                  RCPT("out@example.org")) TEXT "S: 250\n" BYE);
+	talk_in_all_paces(BEGUN(
+	        RCPT("alice@example.org") RCPT("sales@example.org") RCPT("Alice+tag@example.net")
+	                RCPT("both@example.org") RCPT("out@example.org")) TEXT "S: 250\n" BYE);
 	assert_string_equal(fake_sink_envelope(&talk.local),
 	        "from <a@b>\nto <alice@example.org> user=alice\nto <sales@example.org> user=bob");
-	assert_string_equal(fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
+	assert_string_equal(
+	        fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
 }
 
 /* Pipelined messages are committed side by side, a few at a time, and answered in order. */
@@ -160,7 +163,8 @@ static void commits_side_by_side(void **state)
 	struct peer peer = talk_connect();
 	talk_on(&peer, TALK_LINES, HELLO);
 	for (int i = 0; i < 6; i++)
-		peer_send(&peer, "MAIL FROM:<a@b>\r\nRCPT TO:<alice@example.org>\r\nBDAT 3 LAST\r\nx\r\n");
+		peer_send(&peer,
+		        "MAIL FROM:<a@b>\r\nRCPT TO:<alice@example.org>\r\nBDAT 3 LAST\r\nx\r\n");
 	assert_true(TURN_UNTIL(talk.loop, talk.local.begun >= WEIR_SMTP_COMMITS_MAX));
 	talk_settle();
 	assert_int_equal(talk.local.begun, WEIR_SMTP_COMMITS_MAX);
@@ -224,8 +228,7 @@ static void without_memory(void **state)
 		if (strstr(peer.got.data, "Accepted as"))
 			assert_int_equal(talk.local.committed, committed + 1);
 		peer_close(&peer);
-		TURN_UNTIL(talk.loop,
-		        weir_server_channels(weir_smtp_listener(talk.server)) == 0);
+		TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0);
 		assert_true(TURN_UNTIL(talk.loop, talk.local.open == 0 && talk.relay.open == 0));
 		/* Without memory for a connection the server accepts none for a while. */
 		for (int i = 0; good == 0 && i < 2 * WEIR_ACCEPT_PAUSE_MS; i++)

@@ -22,8 +22,8 @@ static void nothing_without_auth(void **state)
 	start();
 	talk_in_all_paces(HELLO "C: MAIL FROM:<alice@example.org>\nS: 530 5.7.0\n"
 	                        "C: RCPT TO:<alice@example.org>\nS: 503 5.5.1\n" LOGIN
-	                        "C: MAIL FROM:<alice@example.org>\nS: 250\n" RCPT("dan@elsewhere.example")
-	                        "C: QUIT\nS: 221\nS.\n");
+	                        "C: MAIL FROM:<alice@example.org>\nS: 250\n" RCPT(
+	                                "dan@elsewhere.example") "C: QUIT\nS: 221\nS.\n");
 	assert_int_equal(talk.events[WEIR_SMTP_LOGIN], 3);
 }
 
@@ -75,8 +75,9 @@ static void gone_during_a_check(void **state)
 	peer_reset(&peer);
 	talk_settle();
 	peer = talk_connect();
-	talk_on(&peer, TALK_LINES, HELLO "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\nC: NOOP\n"
-	                                 "S: 235\nS: 250\n");
+	talk_on(&peer, TALK_LINES,
+	        HELLO "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\nC: NOOP\n"
+	              "S: 235\nS: 250\n");
 	peer_close(&peer);
 }
 
@@ -84,15 +85,16 @@ static void whose_address_it_is(void **state)
 {
 	(void)state;
 	start();
-	talk_in_all_paces(HELLO LOGIN "C: MAIL FROM:<bob@example.org>\nS: 553 5.7.1\n"
-	                              "C: MAIL FROM:<alice@elsewhere.example>\nS: 553 5.7.1\n"
-	                              "C: MAIL FROM:<out@example.org>\nS: 553 5.7.1\n"
-	                              "C: MAIL FROM:<alice@example.net>\nS: 250\nC: RSET\nS: 250\n"
-	                              "C: MAIL FROM:<Alice+x@example.org>\nS: 250\nC: RSET\nS: 250\n"
-	                              "C: MAIL FROM:<me@example.org>\nS: 250\nC: RSET\nS: 250\n"
-	                              "C: MAIL FROM:<sales@example.org>\nS: 250\nC: RSET\nS: 250\n"
-	                              "C: MAIL FROM:<>\nS: 250\n"
-	                              "C: QUIT\nS: 221\nS.\n");
+	talk_in_all_paces(
+	        HELLO LOGIN "C: MAIL FROM:<bob@example.org>\nS: 553 5.7.1\n"
+	                    "C: MAIL FROM:<alice@elsewhere.example>\nS: 553 5.7.1\n"
+	                    "C: MAIL FROM:<out@example.org>\nS: 553 5.7.1\n"
+	                    "C: MAIL FROM:<alice@example.net>\nS: 250\nC: RSET\nS: 250\n"
+	                    "C: MAIL FROM:<Alice+x@example.org>\nS: 250\nC: RSET\nS: 250\n"
+	                    "C: MAIL FROM:<me@example.org>\nS: 250\nC: RSET\nS: 250\n"
+	                    "C: MAIL FROM:<sales@example.org>\nS: 250\nC: RSET\nS: 250\n"
+	                    "C: MAIL FROM:<>\nS: 250\n"
+	                    "C: QUIT\nS: 221\nS.\n");
 }
 
 /* What is missing stands at the end of the header, whatever the header is. */
@@ -103,8 +105,8 @@ static void fields_are_added(void **state)
 		const char *text, *before, *after;
 		bool date, id;
 	} cases[] = {
-	        {"C: Subject: x\nC: \nC: Date: body\n", "Subject: x\r\n", "\r\nDate: body\r\n", true,
-	                true},
+	        {"C: Subject: x\nC: \nC: Date: body\n", "Subject: x\r\n", "\r\nDate: body\r\n",
+	                true, true},
 	        {"C: DATE: x\nC: \nC: b\n", "DATE: x\r\n", "\r\nb\r\n", false, true},
 	        {"C: A: x\nC:  Date: folded\nC: message-id: y\nC: \n",
 	                "A: x\r\n Date: folded\r\nmessage-id: y\r\n", "\r\n", true, false},
@@ -120,8 +122,8 @@ static void fields_are_added(void **state)
 		for (enum talk_pace pace = TALK_LINES; pace <= TALK_AT_ONCE; pace++) {
 			char script[2000];
 			snprintf(script, sizeof script, "%s%s%s",
-			        HELLO LOGIN "C: MAIL FROM:<alice@example.org>\nS: 250\n"
-			        RCPT("bob@example.org") "C: DATA\nS: 354\n",
+			        HELLO LOGIN "C: MAIL FROM:<alice@example.org>\nS: 250\n" RCPT(
+			                "bob@example.org") "C: DATA\nS: 354\n",
 			        cases[i].text, "C: .\nS: 250\n");
 			talk_script(pace, script);
 			const char *text = talk_message(&talk.local);
@@ -148,7 +150,8 @@ static void fields_are_added_to_chunks(void **state)
 		char chunk[200];
 		size_t rest = sizeof text - 1 - cut;
 		talk_on(&peer, TALK_LINES,
-		        HELLO LOGIN "C: MAIL FROM:<alice@example.org>\nS: 250\n" RCPT("bob@example.org"));
+		        HELLO LOGIN
+		        "C: MAIL FROM:<alice@example.org>\nS: 250\n" RCPT("bob@example.org"));
 		int size = snprintf(chunk, sizeof chunk, "BDAT %zu\r\n%.*sBDAT %zu LAST\r\n%s", cut,
 		        (int)cut, text, rest, text + cut);
 		peer_send_bytes(&peer, chunk, (size_t)size);
@@ -205,8 +208,10 @@ static void start_tls(void **state)
 	options.tls = make_tls();
 	talk_start(&options);
 	struct peer peer = talk_connect();
-	talk_on(&peer, TALK_LINES, HELLO_WITH("S: 250-STARTTLS\n") "C: STARTTLS x\nS: 501 5.5.4\n"
-	                           "C: MAIL FROM:<a@b>\nS: 250\nC: STARTTLS\nS: 220 2.0.0\n");
+	talk_on(&peer, TALK_LINES,
+	        HELLO_WITH(
+	                "S: 250-STARTTLS\n") "C: STARTTLS x\nS: 501 5.5.4\n"
+	                                     "C: MAIL FROM:<a@b>\nS: 250\nC: STARTTLS\nS: 220 2.0.0\n");
 	struct secret secret = secret_begin(&peer, context, "mx.example.org", NULL);
 	assert_true(secret_handshake(&secret));
 	/* Nothing of before is left. */
@@ -231,7 +236,8 @@ static void start_tls(void **state)
 	/* What came in clear behind STARTTLS is not taken for what comes in secret. */
 	peer = talk_connect();
 	talk_on(&peer, TALK_AT_ONCE,
-	        HELLO_WITH("S: 250-STARTTLS\n") "C: STARTTLS\nC: MAIL FROM:<evil@b>\nS: 220 2.0.0\n");
+	        HELLO_WITH(
+	                "S: 250-STARTTLS\n") "C: STARTTLS\nC: MAIL FROM:<evil@b>\nS: 220 2.0.0\n");
 	secret = secret_begin(&peer, context, NULL, NULL);
 	assert_true(secret_handshake(&secret));
 	assert_true(secret_got(&secret, "554 5.5.0 You have to wait for TLS\r\n"));
@@ -273,8 +279,7 @@ static void what_is_swapped(void **state)
 	(void)state;
 	talk_start_plain();
 	struct peer peer = talk_connect();
-	talk_on(&peer, TALK_LINES,
-	        HELLO "C: MAIL FROM:<a@b>\nS: 250\n" RCPT("alice@example.org"));
+	talk_on(&peer, TALK_LINES, HELLO "C: MAIL FROM:<a@b>\nS: 250\n" RCPT("alice@example.org"));
 	weir_smtp_set_routes(talk.server, NULL);
 	weir_smtp_set_users(talk.server, NULL);
 	talk_on(&peer, TALK_LINES, "C: RCPT TO:<bob@example.org>\nS: 550 5.7.1\n");

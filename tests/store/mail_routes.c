@@ -81,10 +81,11 @@ static const char *find(const char *address)
 	found = (struct found){{0}, 0};
 	int error = weir_mail_routes_find(
 	        routes, local, weir_span_of(at ? at + 1 : ""), on_found, &found);
-	return error == 0 ? found.text
-	       : error == -ENOENT ? "?"
-	       : error == -EXDEV ? "-"
-	       : error == WEIR_E_LIMIT ? "!" : "error";
+	return error == 0              ? found.text
+	       : error == -ENOENT      ? "?"
+	       : error == -EXDEV       ? "-"
+	       : error == WEIR_E_LIMIT ? "!"
+	                               : "error";
 }
 
 static void without_aliases(void **state)
@@ -125,8 +126,8 @@ static void aliases(void **state)
 	                       "bob+list@example.org: dan@elsewhere.example\n"
 	                       "@example.net: Mixed\n"),
 	        0);
-	assert_string_equal(find("sales@example.org"),
-	        "alice,dan@elsewhere.example,bob,dan@elsewhere.example");
+	assert_string_equal(
+	        find("sales@example.org"), "alice,dan@elsewhere.example,bob,dan@elsewhere.example");
 	assert_string_equal(find("SALES@example.net"), "bob");
 	assert_string_equal(find("webmaster@example.net"),
 	        "alice,dan@elsewhere.example,bob,dan@elsewhere.example,"
@@ -206,8 +207,8 @@ static void mistakes_are_told(void **state)
 static void nesting_is_bounded(void **state)
 {
 	(void)state;
-	assert_int_equal(parse("a1: a2\na2: a3\na3: a4\na4: a5\na5: a6\na6: a7\na7: a8\na8: alice\n"),
-	        0);
+	assert_int_equal(
+	        parse("a1: a2\na2: a3\na3: a4\na4: a5\na5: a6\na6: a7\na7: a8\na8: alice\n"), 0);
 	assert_string_equal(find("a1@example.org"), "alice");
 	assert_int_equal(parse("a0: a1\na1: a2\na2: a3\na3: a4\na4: a5\na5: a6\na6: a7\na7: a8\n"
 	                       "a8: alice\n"),
@@ -237,8 +238,7 @@ static void from_a_file(void **state)
 	int fd = mkstemp(path);
 	assert_int_equal(write(fd, "info: bob", 9), 9);
 	close(fd);
-	assert_int_equal(
-	        weir_mail_routes_load(path, &options, on_mistake, NULL, &routes), 0);
+	assert_int_equal(weir_mail_routes_load(path, &options, on_mistake, NULL, &routes), 0);
 	assert_string_equal(find("info@example.org"), "bob");
 	unlink(path);
 	struct weir_mail_routes *other = NULL;
