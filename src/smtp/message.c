@@ -3,8 +3,6 @@
  * copied but where there is no room. A message that has failed is taken in to its end and dropped,
  * so that nothing of it is taken for commands.
  */
-#include <weir/error.h>
-
 #include "transaction.h"
 
 #define TOO_LARGE "552 5.3.4 Message too large\r\n"
