@@ -115,6 +115,14 @@
 #define WEIR_VERIFIED_MAX 64                    /* right passwords a snapshot remembers */
 #define WEIR_VERIFIED_MS (60 * 1000)            /* … for this long */
 
+/* -- mail queue -- */
+#define WEIR_QUEUE_MESSAGES_MAX 100000              /* messages in a queue (set) */
+#define WEIR_QUEUE_MESSAGE_MAX (50LL * 1024 * 1024) /* bytes of one (set) */
+#define WEIR_QUEUE_RECIPIENTS_MAX 1000              /* recipients of one */
+#define WEIR_QUEUE_STATUS_MAX 511                   /* bytes kept of what the next hop said */
+#define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024)   /* bytes of an envelope's file */
+#define WEIR_QUEUE_BUFFER (1024 * 1024)             /* bytes of a message that wait for the disk */
+
 /* -- SASL -- */
 #define WEIR_SASL_LINE_MAX 2048             /* characters of a line, its CRLF not counted */
 #define WEIR_SASL_NONCE_MAX 512             /* bytes of SCRAM's nonce, both halves */
