@@ -61,6 +61,23 @@ void talk_start(const struct weir_smtp_options *options)
 	assert_int_equal(weir_smtp_create(talk.loop, options, &talk.server), 0);
 }
 
+void talk_start_plain(void)
+{
+	struct weir_smtp_options options = talk_options();
+	talk_start(&options);
+}
+
+const char *talk_message(struct fake_sink *sink)
+{
+	const char *text = fake_sink_bytes(sink);
+	const char *date = strstr(text, ";\r\n\t");
+	assert_non_null(strstr(text, "Received: from "));
+	assert_non_null(date);
+	const char *end = strstr(date + 4, "\r\n");
+	assert_non_null(end);
+	return end + 2;
+}
+
 int talk_tear_down(void **state)
 {
 	(void)state;
