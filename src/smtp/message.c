@@ -120,8 +120,8 @@ void weir_smtp_message_stream(struct smtp_session *session)
 {
 	session->data = true;
 	weir_channel_set_owed(session->channel, true);
-	weir_channel_stream(session->channel,
-	        weir_smtp_data_terminator(&session->transaction->data));
+	weir_channel_stream(
+	        session->channel, weir_smtp_data_terminator(&session->transaction->data));
 }
 
 static void end_chunk(struct smtp_session *session)
