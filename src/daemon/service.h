@@ -17,7 +17,7 @@
 #include "config.h"
 #include "resources.h"
 
-struct weir_http_log;
+struct weir_log;
 struct weir_loop;
 struct weir_server;
 
@@ -27,7 +27,7 @@ struct service_options {
 	struct weir_address address;
 	void *content; /* lent: the server takes holds of its own */
 	struct weir_bounds bounds;
-	struct weir_http_log *log; /* outlives the server; NULL: none */
+	struct weir_log *log; /* outlives the server; NULL: none */
 	struct weir_tls *tls;      /* for the kinds that are secure; else NULL */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
