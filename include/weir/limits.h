@@ -143,6 +143,13 @@
 #define WEIR_GUARD_MOST_MS (30 * 1000)      /* … after doubling, none longer than this (set) */
 #define WEIR_GUARD_DECAY_MS (60 * 1000) /* … and after each such time one is forgotten (set) */
 
+/* -- POP3 -- */
+#define WEIR_POP3_LINE_MAX 600             /* bytes of a command: room for any password */
+#define WEIR_POP3_IDLE_MS (10 * 60 * 1000) /* RFC 1939 3 asks for no less (set) */
+#define WEIR_POP3_LOGIN_MS (2 * 60 * 1000) /* from the connection to the login (set) */
+#define WEIR_POP3_FAILURES_MAX 3           /* logins that may fail on a connection (set) */
+#define WEIR_POP3_MISTAKES_MAX 20          /* commands that are none, before the login */
+
 /* -- mail: where it goes -- */
 #define WEIR_ALIASES_MAX 100000                  /* aliases of one file */
 #define WEIR_ALIASES_FILE_MAX (32 * 1024 * 1024) /* bytes of it */

@@ -5,6 +5,7 @@
  * Invariant: all of a queue is its loop's; a delivery in a lane is the work pool's. A queue lives as
  * long as the loop has deliveries.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include <weir/error.h>
@@ -105,10 +106,12 @@ static void lane_done(struct weir_work *work)
 
 static struct maildir_delivery *take(struct maildir_queue *queue, unsigned count)
 {
-	struct maildir_delivery *first = queue->first, *last = first;
-	for (unsigned i = 1; i < count; i++, last = last->next)
+	struct maildir_delivery *first = queue->first, *last = NULL;
+	for (unsigned i = 0; i < count; i++) {
+		last = last ? last->next : first;
 		last->state = DELIVERY_BATCHED;
-	last->state = DELIVERY_BATCHED;
+		last->result = last->aborted ? -ECANCELED : 0;
+	}
 	queue->first = last->next;
 	last->next = NULL;
 	if (!queue->first)

@@ -42,7 +42,7 @@ static int unlink_message(struct removal *removal, const struct maildir_message 
 /* -ENOENT: it has gone indeed. */
 static int unlink_renamed(struct removal *removal, const struct maildir_message *message)
 {
-	struct maildir_message renamed;
+	struct maildir_message renamed = {0};
 	int error = 0;
 	if (!removal->reread)
 		error = weir_maildir_list_read(&removal->now, removal->drop->directory);
