@@ -162,11 +162,10 @@ void weir_smtp_message_cut(struct smtp_session *session)
 		return;
 	if (transaction)
 		settle(transaction);
-	if (transaction && transaction->data.cut != WEIR_SMTP_CUT_END) {
-		if (transaction->data.cut == WEIR_SMTP_CUT_BARE)
-			take(transaction, WEIR_SPAN("\r\n"));
+	if (transaction && transaction->data.cut == WEIR_SMTP_CUT_BARE)
+		take(transaction, WEIR_SPAN("\r\n"));
+	if (transaction && !weir_smtp_data_ended(&transaction->data))
 		return;
-	}
 	session->data = false;
 	weir_channel_set_owed(session->channel, false);
 	weir_smtp_await_command(session);

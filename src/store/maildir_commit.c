@@ -3,9 +3,9 @@
  *
  *   write each ─▶ sync each ─▶ by mailbox: link ─▶ sync each directory once ─▶ close
  *
- * Invariant: a delivery comes with a result of 0, or is not to be delivered. A message is linked only when its file is synced, and counts as delivered to a mailbox
- * only when the directory is; where that fails its link goes again. Leaves out when batches run: see
- * maildir_queue.c.
+ * Invariant: a delivery comes with a result of 0, or is not to be delivered. A message is linked
+ * only when its file is synced, and counts as delivered to a mailbox only when the directory is;
+ * where that fails its link goes again. Leaves out when batches run: see maildir_queue.c.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -49,7 +49,7 @@ static int unlink_renamed(struct removal *removal, const struct maildir_message 
 	removal->reread = true;
 	if (error == 0)
 		error = weir_maildir_list_find(&removal->now, message->unique, &renamed);
-	return error < 0 ? error : unlink_message(removal, &renamed);
+	return error ? error : unlink_message(removal, &renamed);
 }
 
 static int remove_message(struct removal *removal, size_t index, size_t *removed)
