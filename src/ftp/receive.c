@@ -32,7 +32,8 @@ struct ftp_receiving {
 	bool ended;  /* the end of the data came, or will not be waited for */
 	bool unique; /* STOU: the name may have to be another */
 	uint8_t tries;
-	int error;      /* what went wrong; 0: nothing */
+	bool disk;      /* it was the disk that … */
+	int error;      /* … went wrong; 0: nothing did */
 	uint64_t bytes; /* on the data connection */
 	uint64_t rate;
 	int64_t began_ms;
@@ -51,20 +52,11 @@ static struct ftp_receiving *receiving_of(struct ftp_transfer *transfer)
 
 static const char *reply_of(const struct ftp_receiving *receiving)
 {
-	switch (receiving->error) {
-	case 0:
-	case -ETIMEDOUT:
-	case -ECONNRESET:
-	case -ECANCELED:
-	case -ENOTCONN:
-	case -ECONNREFUSED:
-	case -EPIPE:
-		return weir_ftp_transfer_reply(receiving->error);
-	case -EPROTO:
-		return "426 The data was cut off: TLS did not end it.";
-	default:
+	if (receiving->disk)
 		return weir_ftp_error_text(receiving->error);
-	}
+	if (receiving->error == -EPROTO)
+		return "426 The data was cut off: TLS did not end it.";
+	return weir_ftp_transfer_reply(receiving->error);
 }
 
 /* RFC 1123 4.1.2.9: STOU's reply says the name that the file has got. */
@@ -95,8 +87,10 @@ static void on_committed(void *context, int error, bool created)
 	struct ftp_receiving *receiving = context;
 	(void)created;
 	receiving->upload = NULL;
-	if (!receiving->error)
+	if (!receiving->error && error < 0) {
 		receiving->error = error;
+		receiving->disk = true;
+	}
 	receiving->transfer.busy = false;
 	if (receiving->transfer.session)
 		finish_if_over(receiving);
@@ -133,6 +127,7 @@ static void fail(struct ftp_receiving *receiving, int error)
 {
 	receiving->ended = true;
 	receiving->error = error;
+	receiving->disk = true;
 	weir_timer_stop(&receiving->timer);
 	weir_upload_abort(receiving->upload);
 	receiving->upload = NULL;
