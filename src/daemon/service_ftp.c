@@ -54,8 +54,7 @@ static int open_trees(struct content *content, size_t count, unsigned entries)
 	const char *root = config_ftp_root(content->config);
 	struct weir_tree_options options = {.entries_max = entries};
 	while (content->left < count) {
-		int error =
-		        weir_tree_open(NULL, root, &options, &content->trees[content->left]);
+		int error = weir_tree_open(NULL, root, &options, &content->trees[content->left]);
 		if (error < 0) {
 			say("cannot serve %s: %s", root, weir_error_text(error));
 			return error;

@@ -66,6 +66,11 @@ static void add_problem(void *context, const char *path, unsigned line, const ch
 		problems_add(report->reader->problems, place, "%s: %s", path, text);
 }
 
+void config_check_init_ftp(void *target)
+{
+	config_ftp_default(target);
+}
+
 void config_check_ftp(struct reader *reader, yaml_node_t *node, void *target)
 {
 	const struct config_ftp *ftp = target;

@@ -38,21 +38,21 @@ def tree(tmp_path):
     return root
 
 
-def hash_of(password):
-    result = subprocess.run(
-        ["openssl", "passwd", "-6", password], capture_output=True, text=True, check=True
-    )
-    return result.stdout.strip()
+@pytest.fixture(scope="session")
+def hashed():
+    """The hash of the password `secret`."""
+    command = ["openssl", "passwd", "-5", "secret"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.fixture
-def users(tmp_path):
+def users(tmp_path, hashed):
     """alice may do everything in her home, bob only read and list in his, carol is at the top."""
     path = tmp_path / "users"
     path.write_text(
-        f"alice:{hash_of('secret')}:home=/alice\n"
-        f"bob:{hash_of('secret')}:home=/bob rights=rl\n"
-        f"carol:{hash_of('secret')}\n"
+        f"alice:{hashed}:home=/alice\n"
+        f"bob:{hashed}:home=/bob rights=rl\n"
+        f"carol:{hashed}\n"
     )
     return path
 

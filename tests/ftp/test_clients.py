@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from served import Client, Reusing, authority, pair, served, tree, users
+from served import Client, Reusing, authority, hashed, pair, served, tree, users
 
 LARGE = bytes(range(256)) * 40000
 
@@ -59,8 +59,15 @@ def test_curl_goes_on_where_it_was(served, tree, tmp_path):
     assert ran("curl", "-sS", "-r", "10-99", url(server, "large.bin")) == LARGE[10:100]
 
 
-def test_curl_says_ascii(served):
-    assert ran("curl", "-sS", "-B", url(served(), "hello.txt")) == b"hello\r\nworld\r\n"
+def test_ascii(served):
+    """curl takes the CRs out again; on the wire they are there."""
+    server = served()
+    assert ran("curl", "-sS", "-B", url(server, "hello.txt")) == b"hello\nworld\n"
+    with Client(server) as client:
+        client.voidcmd("TYPE A")
+        with client.transfercmd("RETR hello.txt") as data:
+            assert data.makefile("rb").read() == b"hello\r\nworld\r\n"
+        client.voidresp()
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -115,9 +122,10 @@ def test_ftplib_over_tls(served, authority):
     with Reusing(server, authority) as client:
         client.storbinary("STOR a", io.BytesIO(LARGE))
         assert client.get("a") == LARGE
-    with Reusing(server, authority, reuse=False) as client:
-        with pytest.raises(ftplib.all_errors):
-            client.get("a")
+    client = Reusing(server, authority, reuse=False)
+    with pytest.raises(ftplib.all_errors):
+        client.get("a")
+    client.close()
 
 
 @pytest.mark.skipif(not shutil.which("lftp"), reason="lftp is not installed")
