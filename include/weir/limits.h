@@ -47,7 +47,7 @@
 	(60 * 1000) /* no byte taken by the peer, none came that was asked for (set) */
 #define WEIR_DRAIN_MS (30 * 1000) /* from the wish to stop to the end of what is in flight (set) */
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
-#define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection */
+#define WEIR_CONNECT_MS (30 * 1000)   /* an outgoing connection */
 #define WEIR_PEER_CONNECTIONS_MAX 100 /* connections of one address, of those that count (set) */
 #define WEIR_PEERS_MAX (64 * 1024)    /* addresses connected at a time, of those that count (set) */
 
@@ -202,8 +202,8 @@
 #define WEIR_ALIAS_TARGETS_MAX 1000              /* places that mail for one address goes to */
 
 /* -- SMTP -- */
-#define WEIR_SMTP_LINE_MAX 2048       /* bytes of a command and its CRLF */
-#define WEIR_SMTP_AUTH_LINE_MAX 12288 /* … of AUTH and its lines (RFC 4954 4) */
+#define WEIR_SMTP_LINE_MAX 2048               /* bytes of a command and its CRLF */
+#define WEIR_SMTP_AUTH_LINE_MAX 12288         /* … of AUTH and its lines (RFC 4954 4) */
 #define WEIR_SMTP_SIZE_MAX (32 * 1024 * 1024) /* bytes of a message (set) */
 #define WEIR_SMTP_RECIPIENTS_MAX 1000         /* recipients of a message (set) */
 #define WEIR_SMTP_MESSAGES_MAX 1000           /* messages of a connection (set) */
