@@ -12,8 +12,12 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
-	-c | --config | --users)
+	-c | --config | --cert | --key | --users)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	--https)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8443 127.0.0.1:0 :8443' -- "$word")
 		return
 		;;
 	--access-log)
@@ -31,7 +35,7 @@ _weir() {
 	esac
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
-		'--http --root --workers --access-log --config --help' -- "$word") ;;
+		'--http --https --cert --key --root --workers --access-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;

@@ -67,8 +67,7 @@ class Server:
             )
         self.pid = self.process.pid
         wait_for(self.is_up, what="the start")
-        self.urls = re.findall(r"^  (http://\S+)", self.stdout, re.M)
-        self.urls = self.urls[: self.stdout.split("serving\n")[0].count("http://")]
+        self.urls = re.findall(r"^  ([a-z]+://\S+)", self.stdout.split("serving\n")[0], re.M)
         self.ports = [int(re.search(r":(\d+)/", url)[1]) for url in self.urls]
 
     def is_up(self):
@@ -180,7 +179,7 @@ def serving(weir_program, tmp_path_factory):
 
     def start(*arguments, cwd=None, prefix=()):
         arguments = [str(argument) for argument in arguments]
-        if not {"--http", "-c", "--config"} & set(arguments):
+        if not {"--http", "--https", "-c", "--config"} & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
         directory = tmp_path_factory.mktemp("weir")
         command = [*map(str, prefix), str(weir_program), "serve", *arguments]

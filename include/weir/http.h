@@ -72,7 +72,9 @@ WEIR_API bool weir_http_path_is_hidden(const struct weir_http_exchange *exchange
 WEIR_API struct weir_loop *weir_http_loop(const struct weir_http_exchange *exchange);
 WEIR_API const struct weir_address *weir_http_peer(const struct weir_http_exchange *exchange);
 
-/* The request came over TLS; what was agreed on (weir/tls.h). */
+/*
+ * The request came over TLS; what was agreed on (weir/tls.h). False too when the client has gone.
+ */
 WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_info *ret);
 
 /* The client has gone: what is still being made is in vain. A reply is due all the same. */

@@ -4,7 +4,8 @@
  *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl/7.88" 0.004 +
  *
  * The size is that of the body's bytes that really were sent; the last character is X where the
- * client went before the end, + where the connection was kept, - where it was closed.
+ * client went before the end, + where the connection was kept, - where it was closed. Of a request
+ * over TLS the version stands before the time: … "curl/7.88" TLSv1.3 0.004 +
  *
  * Lines are gathered in memory and written by the work pool: a slow disk never stops the loop. When
  * WEIR_HTTP_LOG_QUEUE_MAX bytes are waiting, lines are dropped; how many is told in the log itself.

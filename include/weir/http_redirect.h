@@ -14,4 +14,11 @@
 WEIR_API struct weir_http_handler *weir_http_redirect(
         const char *from, const char *to, unsigned status);
 
+/*
+ * Requests that did not come over TLS get 308 to the same place by https, at `port` (0 is 443, which
+ * is not named) of the host they asked; without Host, of the address they came to. NULL without
+ * memory.
+ */
+WEIR_API struct weir_http_handler *weir_http_redirect_to_https(unsigned port);
+
 #endif

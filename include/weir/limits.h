@@ -47,7 +47,9 @@
 	(60 * 1000) /* no byte taken by the peer, none came that was asked for (set) */
 #define WEIR_DRAIN_MS (30 * 1000) /* from the wish to stop to the end of what is in flight (set) */
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
-#define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection */
+#define WEIR_CONNECT_MS (30 * 1000)   /* an outgoing connection */
+#define WEIR_PEER_CONNECTIONS_MAX 100 /* connections of one address, of those that count (set) */
+#define WEIR_PEERS_MAX (64 * 1024)    /* addresses connected at a time, of those that count (set) */
 
 /* -- TLS -- */
 #define WEIR_TLS_HANDSHAKE_MS (10 * 1000) /* from its beginning to its end */
@@ -115,13 +117,25 @@
 #define WEIR_VERIFIED_MAX 64                    /* right passwords a snapshot remembers */
 #define WEIR_VERIFIED_MS (60 * 1000)            /* … for this long */
 
+/* -- mailboxes -- */
+#define WEIR_MAIL_MESSAGE_MAX (64LL * 1024 * 1024) /* bytes of a message (set) */
+#define WEIR_MAILDROP_MAX 1000000                  /* messages of a mailbox seen in one session */
+#define WEIR_MAIL_UID_MAX 70                       /* characters of a UIDL (RFC 1939 7) */
+#define WEIR_MAIL_BUFFER (256 * 1024)              /* bytes of a message that wait for the disk */
+#define WEIR_MAIL_BATCH_MAX 64 /* messages that share the syncs of their directories */
+#define WEIR_MAIL_LANES (WEIR_WORK_THREADS / 2) /* such batches at once, of a store and loop */
+#define WEIR_MAIL_COMMITS_MAX 1024       /* messages that wait to be synced, of a store and loop */
+#define WEIR_MAIL_RECIPIENTS_MAX 1000    /* of one message */
+#define WEIR_MAIL_STALE_S (36 * 60 * 60) /* a file in tmp/ of this age is removed */
+#define WEIR_MAIL_RECOUNT_S (10 * 60)    /* for this long is believed how full a mailbox is */
+#define WEIR_MAIL_SMALL (32 * 1024)      /* a message up to this size is read whole to be sent */
+#define WEIR_MAILBOXES_KEPT 1024         /* mailboxes of which is remembered how full they are */
+
 /* -- mail queue -- */
-#define WEIR_QUEUE_MESSAGES_MAX 100000              /* messages in a queue (set) */
-#define WEIR_QUEUE_MESSAGE_MAX (50LL * 1024 * 1024) /* bytes of one (set) */
-#define WEIR_QUEUE_RECIPIENTS_MAX 1000              /* recipients of one */
-#define WEIR_QUEUE_STATUS_MAX 511                   /* bytes kept of what the next hop said */
-#define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024)   /* bytes of an envelope's file */
-#define WEIR_QUEUE_BUFFER (1024 * 1024)             /* bytes of a message that wait for the disk */
+#define WEIR_QUEUE_MESSAGES_MAX 100000            /* messages in a queue (set) */
+#define WEIR_QUEUE_STATUS_MAX 511                 /* bytes kept of what the next hop said */
+#define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024) /* bytes of an envelope's file */
+#define WEIR_QUEUE_BUFFER (1024 * 1024)           /* bytes of a message that wait for the disk */
 
 /* -- SMTP, as a client -- */
 #define WEIR_SMTP_REPLY_MAX 1023                       /* bytes kept of a reply */
@@ -158,5 +172,31 @@
 #define WEIR_GUARD_FIRST_MS 1000            /* the answer to the first one waits so long (set) */
 #define WEIR_GUARD_MOST_MS (30 * 1000)      /* … after doubling, none longer than this (set) */
 #define WEIR_GUARD_DECAY_MS (60 * 1000) /* … and after each such time one is forgotten (set) */
+
+/* -- POP3 -- */
+#define WEIR_POP3_LINE_MAX 600             /* bytes of a command: room for any password */
+#define WEIR_POP3_IDLE_MS (10 * 60 * 1000) /* RFC 1939 3 asks for no less (set) */
+#define WEIR_POP3_LOGIN_MS (2 * 60 * 1000) /* from the connection to the login (set) */
+#define WEIR_POP3_FAILURES_MAX 3           /* logins that may fail on a connection (set) */
+#define WEIR_POP3_MISTAKES_MAX 20          /* commands that are none, before the login */
+
+/* -- mail: where it goes -- */
+#define WEIR_ALIASES_MAX 100000                  /* aliases of one file */
+#define WEIR_ALIASES_FILE_MAX (32 * 1024 * 1024) /* bytes of it */
+#define WEIR_ALIAS_DEPTH_MAX 8                   /* aliases that stand for aliases */
+#define WEIR_ALIAS_TARGETS_MAX 1000              /* places that mail for one address goes to */
+
+/* -- SMTP -- */
+#define WEIR_SMTP_LINE_MAX 2048               /* bytes of a command and its CRLF */
+#define WEIR_SMTP_AUTH_LINE_MAX 12288         /* … of AUTH and its lines (RFC 4954 4) */
+#define WEIR_SMTP_SIZE_MAX (32 * 1024 * 1024) /* bytes of a message (set) */
+#define WEIR_SMTP_RECIPIENTS_MAX 1000         /* recipients of a message (set) */
+#define WEIR_SMTP_MESSAGES_MAX 1000           /* messages of a connection (set) */
+#define WEIR_SMTP_ERRORS_MAX 20               /* errors of a connection since its last message */
+#define WEIR_SMTP_AUTH_FAILURE_COST 5         /* … a wrong password counts as so many */
+#define WEIR_SMTP_RECEIVED_MAX 100            /* Received fields of a message: more are a loop */
+#define WEIR_SMTP_IDLE_MS (300 * 1000)        /* between commands, between pieces of data (set) */
+#define WEIR_SMTP_COMMITS_MAX 4 /* messages of a connection on their way to the disk at a time */
+#define WEIR_SMTP_TRANSACTIONS_KEPT 64 /* of messages that are done, memory kept for others */
 
 #endif

@@ -71,7 +71,7 @@ struct weir_queued {
 
 struct weir_mail_queue_options {
 	const char *path;      /* the directory; made (0700) if it is not there */
-	uint64_t message_max;  /* 0: WEIR_QUEUE_MESSAGE_MAX */
+	uint64_t message_max;  /* 0: WEIR_MAIL_MESSAGE_MAX */
 	unsigned messages_max; /* 0: WEIR_QUEUE_MESSAGES_MAX */
 };
 

@@ -50,7 +50,7 @@ struct weir_tls_options {
 
 /*
  * Reads and checks the files; blocks. Every mistake is told to `report(context, path, text)` (NULL:
- * to nobody), and any mistake fails the whole: WEIR_E_SYNTAX (a file cannot be read, is not what it should be, key
+ * to nobody; the path is the pointer that was given, or ""), and any mistake fails the whole: WEIR_E_SYNTAX (a file cannot be read, is not what it should be, key
  * and certificate do not belong together, …) or -ENOMEM.
  */
 WEIR_API int weir_tls_server(const struct weir_tls_options *options,

@@ -1,23 +1,26 @@
 /*
  * The greeting at the start, to stdout. Everything in it can be pasted into a shell as it stands.
+ * What a service serves, and how to try it, is told by the service itself.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "banner.h"
+#include "kinds.h"
 
-/* The address as a client on this machine can use it. */
-static void format_url(const struct weir_address *address, char *text, size_t size)
+/* The endpoint as a client on this machine can use it; all names of kinds are URL schemes. */
+static void format_url(const struct endpoint *endpoint, char *text, size_t size)
 {
 	char plain[WEIR_ADDRESS_TEXT_MAX];
-	unsigned port = weir_address_port(address);
-	weir_address_format(address, plain);
+	const char *scheme = endpoint->kind->name;
+	unsigned port = weir_address_port(&endpoint->actual);
+	weir_address_format(&endpoint->actual, plain);
 	if (strncmp(plain, "0.0.0.0:", 8) == 0)
-		snprintf(text, size, "http://127.0.0.1:%u/", port);
+		snprintf(text, size, "%s://127.0.0.1:%u/", scheme, port);
 	else if (strncmp(plain, "[::]:", 5) == 0)
-		snprintf(text, size, "http://localhost:%u/", port);
+		snprintf(text, size, "%s://localhost:%u/", scheme, port);
 	else
-		snprintf(text, size, "http://%s/", plain);
+		snprintf(text, size, "%s://%s/", scheme, plain);
 }
 
 static bool is_any(const struct weir_address *address)
@@ -27,48 +30,45 @@ static bool is_any(const struct weir_address *address)
 	return strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0;
 }
 
-static void print_site(const struct config_site *site)
+static void print_endpoints(const struct endpoint_list *endpoints)
 {
-	printf("  ");
-	for (size_t i = 0; i < site->names.count; i++)
-		printf("%s%s", i ? ", " : "", site->names.items[i]);
-	printf("%s%s\n", site->names.count ? ": " : "", site->root);
+	char url[WEIR_ADDRESS_TEXT_MAX + 32];
+	for (size_t i = 0; i < endpoints->count; i++) {
+		const struct endpoint *endpoint = &endpoints->items[i];
+		format_url(endpoint, url, sizeof url);
+		printf("  %s%s\n", url,
+		        is_any(&endpoint->actual) ? "  (and every other address of this machine)"
+		                                  : "");
+	}
 }
 
-static void print_commands(const struct config *config, const char *url)
+/* Those of the first endpoint of each kind. */
+static void print_commands(const struct config *config, const struct endpoint_list *endpoints)
 {
-	const struct config_site *site = &config->sites.items[0];
-	const struct config_uploads *uploads = &site->uploads;
-	const char *user = site->auth.count ? "-u USER " : "";
-	printf("Try:\n  curl -i %s%s\n", user, url);
-	if (uploads->present && uploads->put)
-		printf("  curl %s-T FILE %s%s%s\n", user, url,
-		        uploads->prefix ? uploads->prefix : "",
-		        uploads->prefix && *uploads->prefix ? "/" : "");
-	for (size_t i = 1; i < config->sites.count && i < 3; i++)
-		if (config->sites.items[i].names.count &&
-		        config->sites.items[i].names.items[0][0] != '*')
-			printf("  curl -i -H 'Host: %s' %s\n",
-			        config->sites.items[i].names.items[0], url);
+	char url[WEIR_ADDRESS_TEXT_MAX + 32];
+	for (const struct kind *kind = kinds; kind->name; kind++) {
+		size_t i = 0;
+		while (i < endpoints->count && endpoints->items[i].kind != kind)
+			i++;
+		if (i == endpoints->count)
+			continue;
+		format_url(&endpoints->items[i], url, sizeof url);
+		services[kind->service]->print_commands(config, url);
+	}
 }
 
 void banner_print(
         const struct config *config, const struct endpoint_list *endpoints, unsigned workers)
 {
-	char url[WEIR_ADDRESS_TEXT_MAX + 16];
 	printf("weir %s, %u worker%s, listening on\n", WEIR_VERSION, workers,
 	        workers == 1 ? "" : "s");
-	for (size_t i = 0; i < endpoints->count; i++) {
-		const struct weir_address *address = &endpoints->items[i].actual;
-		format_url(address, url, sizeof url);
-		printf("  %s%s\n", url,
-		        is_any(address) ? "  (and every other address of this machine)" : "");
-	}
+	print_endpoints(endpoints);
 	printf("serving\n");
-	for (size_t i = 0; i < config->sites.count; i++)
-		print_site(&config->sites.items[i]);
-	format_url(&endpoints->items[0].actual, url, sizeof url);
-	print_commands(config, url);
+	for (unsigned i = 0; i < SERVICE_COUNT; i++)
+		if (kinds_include(config, i))
+			services[i]->print_content(config);
+	printf("Try:\n");
+	print_commands(config, endpoints);
 	printf("Stop with Ctrl-C%s.\n", config->access_log ? "; SIGHUP reopens the log" : "");
 	fflush(stdout);
 }

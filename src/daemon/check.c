@@ -3,11 +3,12 @@
  */
 #include "check.h"
 #include "config_file.h"
+#include "config_tls.h"
 
 int check(const struct options *options)
 {
 	struct problems problems = {.file = options->config_path};
-	struct config *config = config_file_read(&problems);
+	struct config *config = config_file_read(&problems, NULL);
 	problems_print(&problems, stderr);
 	problems_free(&problems);
 	if (!config)
@@ -19,6 +20,7 @@ int check(const struct options *options)
 	printf("%s: good: %zu site%s, %zu name%s, %zu listener%s\n", options->config_path,
 	        config->sites.count, config->sites.count == 1 ? "" : "s", names,
 	        names == 1 ? "" : "s", listeners, listeners == 1 ? "" : "s");
+	config_tls_warn(config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -1,6 +1,6 @@
 /*
- * The configuration's memory: blocks in a chain, freed together with the snapshots of users by the
- * last release. Invariant: nothing in a configuration changes once a worker has seen it. How it is
+ * The configuration's memory: blocks in a chain, freed together with the snapshots of users and
+ * certificates by the last release. Invariant: nothing in a configuration changes once a worker has seen it. How it is
  * read from a file is in config_file.c.
  */
 #include <errno.h>
@@ -43,6 +43,8 @@ void config_release(struct config *config)
 	if (!config || atomic_fetch_sub(&config->holds, 1) != 1)
 		return;
 	release_users(config);
+	for (unsigned i = 0; i < SERVICE_COUNT; i++)
+		weir_tls_release(config->tls.of[i]);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;
 		free(config->memory);
@@ -103,14 +105,26 @@ int config_set_root(struct config *config, const char *root)
 	return 0;
 }
 
-int config_set_listeners(struct config *config, const struct weir_address *addresses, size_t count)
+int config_set_listeners(
+        struct config *config, const struct config_listener *listeners, size_t count)
 {
 	struct config_listener *items = config_alloc(config, count * sizeof *items);
 	if (!items)
 		return -ENOMEM;
-	for (size_t i = 0; i < count; i++)
-		items[i].address = addresses[i];
+	memcpy(items, listeners, count * sizeof *items);
 	config->listeners.items = items;
 	config->listeners.count = count;
+	return 0;
+}
+
+int config_set_certificates(
+        struct config *config, const struct weir_tls_certificate *certificates, size_t count)
+{
+	struct weir_tls_certificate *items = config_alloc(config, count * sizeof *items);
+	if (!items)
+		return -ENOMEM;
+	memcpy(items, certificates, count * sizeof *items);
+	config->tls.certificates.items = items;
+	config->tls.certificates.count = count;
 	return 0;
 }

@@ -2,10 +2,10 @@
  * The configuration: what the program does, read from a file and the command line, immutable from
  * then on and shared by all workers.
  *
- *   weir.yaml ──▶ config_file_read ─▶ struct config ──▶ sites_create, once a worker
+ *   weir.yaml ──▶ config_file_read ─▶ struct config ──▶ contents_load, once a worker
  *   defaults  ──▶ config_default ───────┘
  *
- * Everything in it lives as long as it does. Counted: each worker's sites hold theirs, since they
+ * Everything in it lives as long as it does. Counted: each worker's contents hold theirs, since they
  * borrow names from it; the last release frees. Any thread may hold and release.
  */
 #ifndef DAEMON_CONFIG_H
@@ -18,12 +18,14 @@
 
 #include <weir/address.h>
 #include <weir/channel.h>
+#include <weir/tls.h>
 #include <weir/users.h>
 
 /* Bounds of what a configuration may ask for. */
 enum {
 	CONFIG_FILE_MAX = 1024 * 1024, /* bytes of the file */
 	CONFIG_LISTENERS_MAX = 64,
+	CONFIG_CERTIFICATES_MAX = 256,
 	CONFIG_SITES_MAX = 1024,
 	CONFIG_NAMES_MAX = 64,  /* of one site */
 	CONFIG_FIELDS_MAX = 32, /* of one site */
@@ -32,8 +34,39 @@ enum {
 	CONFIG_TEXT_MAX = 4096, /* bytes of one value */
 };
 
+/* The protocols; their tables are in kinds.c. */
+enum service {
+	SERVICE_HTTP,
+	SERVICE_COUNT,
+};
+
+struct kind;
+
 struct config_listener {
+	const struct kind *kind;     /* see kinds.h */
 	struct weir_address address; /* port 0: any that is free */
+};
+
+/* Versions of TLS, as `minimum` has them. */
+enum config_tls_version {
+	CONFIG_TLS_1_2,
+	CONFIG_TLS_1_3,
+};
+
+struct config_tls {
+	struct {
+		struct weir_tls_certificate *items; /* absolute paths */
+		size_t count;
+	} certificates;
+	unsigned clients; /* enum weir_tls_clients */
+	const char *clients_ca;
+	unsigned minimum; /* enum config_tls_version */
+	/*
+	 * Read from these (see config_tls.h), and held by the configuration: one for each service,
+	 * since each names itself to its clients (ALPN), and no tickets are good for another. NULL
+	 * without certificates.
+	 */
+	struct weir_tls *of[SERVICE_COUNT];
 };
 
 struct config_redirect {
@@ -76,6 +109,7 @@ struct config_site {
 	bool hidden;
 	bool compress;
 	bool siblings;
+	bool redirect_to_https;
 	struct config_uploads uploads;
 	struct {
 		struct config_auth *items;
@@ -109,6 +143,8 @@ struct config {
 		struct config_site *items;
 		size_t count;
 	} sites;
+	struct config_tls tls;
+	unsigned https_port;    /* where redirect_to_https leads; 0: none is listened on */
 	uint64_t workers;       /* 0: as many as there are processors */
 	const char *user;       /* NULL: stay who we are */
 	const char *access_log; /* absolute; NULL: none */
@@ -135,7 +171,10 @@ void config_site_default(struct config_site *site);
 /* Replaces all sites by one that serves `root`. 0 or -ENOMEM. */
 int config_set_root(struct config *config, const char *root);
 
-/* Replaces all listeners. 0 or -ENOMEM. */
-int config_set_listeners(struct config *config, const struct weir_address *addresses, size_t count);
+/* Replaces all listeners; all certificates, whose texts are borrowed. 0 or -ENOMEM. */
+int config_set_listeners(
+        struct config *config, const struct config_listener *listeners, size_t count);
+int config_set_certificates(
+        struct config *config, const struct weir_tls_certificate *certificates, size_t count);
 
 #endif

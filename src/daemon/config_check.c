@@ -10,6 +10,7 @@
 
 #include "config_check.h"
 #include "endpoint.h"
+#include "kinds.h"
 
 /* -- entries ----------------------------------------------------------------------------------- */
 
@@ -42,9 +43,6 @@ void config_check_auth(struct reader *reader, yaml_node_t *node, void *target)
 	if (auth->realm && strpbrk(auth->realm, "\"\\"))
 		problems_add(reader->problems, schema_place(realm),
 		        "the realm has a quote or a backslash in it");
-	if (!auth->users_path)
-		return;
-	auth->users_path = value_path(reader, auth->users_path);
 	if (auth->users_path)
 		auth->users = value_load_users(reader, auth->users_path, users);
 }
@@ -84,6 +82,35 @@ void config_check_site(struct reader *reader, yaml_node_t *node, void *target)
 		        "'index' is the name of a file, without '/'; off for none");
 }
 
+/* -- TLS --------------------------------------------------------------------------------------- */
+
+static bool is_complete(const struct config_tls *tls)
+{
+	for (size_t i = 0; i < tls->certificates.count; i++)
+		if (!tls->certificates.items[i].chain || !tls->certificates.items[i].key)
+			return false;
+	return tls->certificates.count > 0;
+}
+
+void config_check_tls(struct reader *reader, yaml_node_t *node, void *target)
+{
+	const struct config_tls *tls = target;
+	yaml_node_t *list = schema_find(reader, node, "certificates");
+	yaml_node_t *clients = schema_find(reader, node, "clients");
+	yaml_node_t *ca = schema_find(reader, node, "clients-ca");
+	size_t before = reader->problems->count;
+	if (tls->clients != WEIR_TLS_CLIENTS_ANY && !ca)
+		problems_add(reader->problems, schema_place(clients),
+		        "'clients' needs 'clients-ca': a file of who signs their certificates");
+	if (tls->clients == WEIR_TLS_CLIENTS_ANY && ca)
+		problems_add(reader->problems, schema_place(ca),
+		        "'clients-ca' is not used: it needs 'clients: optional' or 'required'");
+	if (list && list->type == YAML_SEQUENCE_NODE && tls->certificates.count == 0)
+		problems_add(reader->problems, schema_place(list), "'certificates' is empty");
+	if (is_complete(tls) && reader->problems->count == before)
+		value_load_tls(reader, node);
+}
+
 /* -- listeners --------------------------------------------------------------------------------- */
 
 static bool is_any(const struct weir_address *address)
@@ -105,21 +132,59 @@ static bool clash(const struct weir_address *a, const struct weir_address *b)
 	return a->any.sa_family == AF_INET6 ? is_any(a) : is_any(b);
 }
 
-static void check_listeners(struct reader *reader, yaml_node_t *list, struct config *config)
+void config_check_listener(struct reader *reader, yaml_node_t *node, void *target)
+{
+	const struct config_listener *listener = target;
+	if (!listener->kind)
+		problems_add(reader->problems, schema_place(node),
+		        "a listener lacks its kind and address, as in 'http: 127.0.0.1:8080'");
+}
+
+/* Whether an address before number `index` is in the way, which was made a problem. */
+static void check_clash(
+        struct reader *reader, yaml_node_t *list, const struct config *config, size_t index)
+{
+	const struct config_listener *listener = &config->listeners.items[index];
+	yaml_node_t *item = schema_item(reader, list, index);
+	for (size_t i = 0; i < index; i++) {
+		yaml_node_t *other = schema_item(reader, list, i);
+		if (!clash(&listener->address, &config->listeners.items[i].address))
+			continue;
+		problems_add(reader->problems,
+		        schema_place(schema_find(reader, item, listener->kind->name)),
+		        "this address is taken already, by the listener in line %zu",
+		        other->start_mark.line + 1);
+		return;
+	}
+}
+
+static void check_listeners(
+        struct reader *reader, yaml_node_t *list, const struct config *config, bool has_tls)
 {
 	for (size_t i = 0; i < config->listeners.count; i++) {
+		const struct kind *kind = config->listeners.items[i].kind;
 		yaml_node_t *item = schema_item(reader, list, i);
-		yaml_node_t *address = schema_find(reader, item, "http");
-		for (size_t j = 0; address && j < i; j++) {
-			yaml_node_t *other = schema_item(reader, list, j);
-			if (!clash(&config->listeners.items[i].address,
-			            &config->listeners.items[j].address))
-				continue;
-			problems_add(reader->problems, schema_place(address),
-			        "this address is taken already, by the listener in line %zu",
-			        other->start_mark.line + 1);
-			break;
-		}
+		if (!kind)
+			continue;
+		check_clash(reader, list, config, i);
+		if (kind->secure && !has_tls)
+			problems_add(reader->problems, schema_place(item),
+			        "'%s' needs a certificate: add 'tls: {certificates: [{chain: FILE, "
+			        "key: FILE}]}'",
+			        kind->name);
+	}
+}
+
+/* What listens needs something to serve; without `listen` that is HTTP. */
+static void check_sections(struct reader *reader, yaml_node_t *top, struct config *config)
+{
+	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+		const char *section = services[i]->section;
+		bool usual = i == SERVICE_HTTP && config->listeners.count == 0;
+		if ((usual || kinds_include(config, i)) && section &&
+		        !schema_find(reader, top, section))
+			problems_add(reader->problems, schema_place(top),
+			        "the configuration lacks '%s'", section);
 	}
 }
 
@@ -136,6 +201,15 @@ static const struct config_site *find_name(
 	return NULL;
 }
 
+static bool has_https(const struct config *config)
+{
+	const struct kind *https = kind_find("https");
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].kind == https)
+			return true;
+	return false;
+}
+
 static void check_sites(struct reader *reader, yaml_node_t *list, struct config *config)
 {
 	if (config->sites.count == 0 && list && list->type == YAML_SEQUENCE_NODE)
@@ -149,6 +223,10 @@ static void check_sites(struct reader *reader, yaml_node_t *list, struct config 
 			problems_add(reader->problems, schema_place(item),
 			        "this site is never reached without 'names': the first site answers "
 			        "for all other names");
+		if (site->redirect_to_https && !has_https(config))
+			problems_add(reader->problems,
+			        schema_place(schema_find(reader, item, "redirect-to-https")),
+			        "'redirect-to-https' leads nowhere: 'listen' has no https");
 		for (size_t j = 0; j < site->names.count; j++)
 			if (find_name(config, i, site->names.items[j]))
 				problems_add(reader->problems, schema_place(names),
@@ -160,6 +238,8 @@ static void check_sites(struct reader *reader, yaml_node_t *list, struct config 
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 {
 	struct config *config = target;
-	check_listeners(reader, schema_find(reader, node, "listen"), config);
+	bool has_tls = schema_find(reader, node, "tls");
+	check_listeners(reader, schema_find(reader, node, "listen"), config, has_tls);
+	check_sections(reader, node, config);
 	check_sites(reader, schema_find(reader, node, "sites"), config);
 }

@@ -22,11 +22,41 @@
 #define AT(type, member) offsetof(struct type, member)
 
 static const struct key listener_keys[] = {
-        {"http", KEY_ADDRESS, AT(config_listener, address), .required = true},
+        {"http", KEY_LISTENER},
+        {"https", KEY_LISTENER},
         {0},
 };
 static const struct schema listener = {
-        "a listener", listener_keys, sizeof(struct config_listener), NULL, NULL};
+        "a listener", listener_keys, sizeof(struct config_listener), NULL, config_check_listener};
+
+static const struct key certificate_keys[] = {
+        {"chain", KEY_FILE, AT(weir_tls_certificate, chain), .required = true},
+        {"key", KEY_FILE, AT(weir_tls_certificate, key), .required = true},
+        {"ocsp", KEY_FILE, AT(weir_tls_certificate, ocsp)},
+        {0},
+};
+static const struct schema certificate = {
+        "a certificate", certificate_keys, sizeof(struct weir_tls_certificate), NULL, NULL};
+
+static const char *const clients_words[] = {
+        [WEIR_TLS_CLIENTS_ANY] = "any",
+        [WEIR_TLS_CLIENTS_OPTIONAL] = "optional",
+        [WEIR_TLS_CLIENTS_REQUIRED] = "required",
+        NULL,
+};
+static const char *const tls_versions[] = {
+        [CONFIG_TLS_1_2] = "1.2", [CONFIG_TLS_1_3] = "1.3", NULL};
+
+static const struct key tls_keys[] = {
+        {"certificates", KEY_LIST, AT(config_tls, certificates), .required = true,
+                .max = CONFIG_CERTIFICATES_MAX, .of = &certificate},
+        {"clients", KEY_WORD, AT(config_tls, clients), .words = clients_words},
+        {"clients-ca", KEY_FILE, AT(config_tls, clients_ca)},
+        {"minimum", KEY_WORD, AT(config_tls, minimum), .words = tls_versions},
+        {0},
+};
+static const struct schema tls = {
+        "tls", tls_keys, sizeof(struct config_tls), NULL, config_check_tls};
 
 static const struct key uploads_keys[] = {
         {"prefix", KEY_PREFIX, AT(config_uploads, prefix)},
@@ -42,7 +72,7 @@ static const struct schema uploads = {
 static const struct key auth_keys[] = {
         {"path", KEY_PREFIX, AT(config_auth, path)},
         {"realm", KEY_TEXT, AT(config_auth, realm)},
-        {"users", KEY_TEXT, AT(config_auth, users_path), .required = true},
+        {"users", KEY_FILE, AT(config_auth, users_path), .required = true},
         {0},
 };
 static const struct schema auth = {"an entry of auth", auth_keys, sizeof(struct config_auth),
@@ -65,6 +95,7 @@ static const struct key site_keys[] = {
         {"hidden", KEY_FLAG, AT(config_site, hidden)},
         {"compress", KEY_FLAG, AT(config_site, compress)},
         {"siblings", KEY_FLAG, AT(config_site, siblings)},
+        {"redirect-to-https", KEY_FLAG, AT(config_site, redirect_to_https)},
         {"fields", KEY_FIELDS, AT(config_site, fields)},
         {"uploads", KEY_MAPPING, AT(config_site, uploads), .of = &uploads},
         {"auth", KEY_LIST, AT(config_site, auth), .max = CONFIG_RULES_MAX, .of = &auth},
@@ -89,9 +120,9 @@ static const struct schema limits = {
         "limits", limit_keys, sizeof(struct config_limits), NULL, NULL};
 
 static const struct key top_keys[] = {
-        {"sites", KEY_LIST, AT(config, sites), .required = true, .max = CONFIG_SITES_MAX,
-                .of = &site},
+        {"sites", KEY_LIST, AT(config, sites), .max = CONFIG_SITES_MAX, .of = &site},
         {"listen", KEY_LIST, AT(config, listeners), .max = CONFIG_LISTENERS_MAX, .of = &listener},
+        {"tls", KEY_MAPPING, AT(config, tls), .of = &tls},
         {"workers", KEY_WORKERS, AT(config, workers), .min = 1, .max = CONFIG_WORKERS_MAX},
         {"user", KEY_USER, AT(config, user)},
         {"access-log", KEY_LOG, AT(config, access_log)},
@@ -135,12 +166,12 @@ static int read_file(const char *path, unsigned char **ret, size_t *ret_size)
 }
 
 static void parse(const unsigned char *data, size_t size, struct config *config,
-        struct problems *problems, const char *directory)
+        struct problems *problems, const char *directory, const struct config *previous)
 {
 	yaml_document_t document;
 	if (!document_load(problems, data, size, &document))
 		return;
-	struct reader reader = {&document, config, problems, directory};
+	struct reader reader = {&document, config, problems, directory, previous};
 	schema_read(&reader, yaml_document_get_root_node(&document), &top, config);
 	yaml_document_delete(&document);
 }
@@ -161,7 +192,7 @@ static char *directory_of(const char *path)
 	return absolute;
 }
 
-struct config *config_file_read(struct problems *problems)
+struct config *config_file_read(struct problems *problems, const struct config *previous)
 {
 	unsigned char *data = NULL;
 	size_t size = 0;
@@ -174,7 +205,7 @@ struct config *config_file_read(struct problems *problems)
 	}
 	struct config *config = config_create();
 	if (config)
-		parse(data, size, config, problems, directory);
+		parse(data, size, config, problems, directory, previous);
 	else
 		problems_add(problems, (struct place){0}, "out of memory");
 	free(data);

@@ -7,8 +7,9 @@
 
 /*
  * Blocks on the disk. NULL: something is wrong, all of which is in `problems` now; its `file` is
- * the path to read. Relative paths start at the file's directory.
+ * the path to read. Relative paths start at the file's directory. `previous` is what is served
+ * until now, or NULL.
  */
-struct config *config_file_read(struct problems *problems);
+struct config *config_file_read(struct problems *problems, const struct config *previous);
 
 #endif

@@ -22,6 +22,12 @@ bool endpoint_same_address(const struct weir_address *a, const struct weir_addre
 	return a->any.sa_family == b->any.sa_family && strcmp(text_a, text_b) == 0;
 }
 
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->kind == b->kind && a->ordinal == b->ordinal &&
+	       endpoint_same_address(&a->wanted, &b->wanted);
+}
+
 /* As the library sets its listeners up, but for ourselves alone. */
 static int bind_alone(int fd, const struct weir_address *address)
 {
@@ -60,7 +66,7 @@ static const char *hint(int error)
 		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
 	case -EADDRINUSE:
 		return "; another program listens there: stop it, or choose another port with "
-		       "--http or `listen`";
+		       "--http, --https or `listen`";
 	case -EADDRNOTAVAIL:
 		return "; this machine has no such address (see `ip address`)";
 	default:
@@ -68,24 +74,29 @@ static const char *hint(int error)
 	}
 }
 
+/* The one whose port goes on to be this one's: a port that was named also if its kind changes. */
 static const struct endpoint *find(const struct endpoint_list *list, const struct endpoint *wanted)
 {
+	bool named = weir_address_port(&wanted->wanted) != 0;
 	for (size_t i = 0; list && i < list->count; i++)
-		if (list->items[i].ordinal == wanted->ordinal &&
-		        endpoint_same_address(&list->items[i].wanted, &wanted->wanted))
+		if (endpoint_same(&list->items[i], wanted) ||
+		        (named && endpoint_same_address(&list->items[i].wanted, &wanted->wanted)))
 			return &list->items[i];
 	return NULL;
 }
 
 /* The first `count` of the list are there already. */
 static int add_endpoint(struct endpoint_list *list, const struct endpoint_list *old,
-        const struct weir_address *wanted)
+        const struct config_listener *listener)
 {
 	struct endpoint *endpoint = &list->items[list->count];
 	char text[WEIR_ADDRESS_TEXT_MAX];
-	*endpoint = (struct endpoint){.wanted = *wanted, .reserved = -1};
+	*endpoint = (struct endpoint){
+	        .kind = listener->kind, .wanted = listener->address, .reserved = -1};
 	for (size_t i = 0; i < list->count; i++)
-		endpoint->ordinal += endpoint_same_address(&list->items[i].wanted, wanted);
+		endpoint->ordinal +=
+		        list->items[i].kind == endpoint->kind &&
+		        endpoint_same_address(&list->items[i].wanted, &endpoint->wanted);
 	list->count++;
 	const struct endpoint *kept = find(old, endpoint);
 	if (kept) {
@@ -94,7 +105,7 @@ static int add_endpoint(struct endpoint_list *list, const struct endpoint_list *
 	}
 	int error = reserve(endpoint);
 	if (error < 0) {
-		weir_address_format(wanted, text);
+		weir_address_format(&endpoint->wanted, text);
 		say("cannot listen on %s: %s%s", text, weir_error_text(error), hint(error));
 	}
 	return error;
@@ -107,7 +118,7 @@ int endpoints_reserve(
 	int first_error = list.items ? 0 : -ENOMEM;
 	/* All of them, so that all that is wrong is told. */
 	for (size_t i = 0; list.items && i < config->listeners.count; i++) {
-		int error = add_endpoint(&list, old, &config->listeners.items[i].address);
+		int error = add_endpoint(&list, old, &config->listeners.items[i]);
 		if (error < 0 && first_error == 0)
 			first_error = error;
 	}
@@ -116,6 +127,14 @@ int endpoints_reserve(
 	else
 		*ret = list;
 	return first_error;
+}
+
+unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == kind)
+			return weir_address_port(&list->items[i].actual);
+	return 0;
 }
 
 void endpoints_settle(struct endpoint_list *list)

@@ -13,6 +13,7 @@
 #include "config.h"
 
 struct endpoint {
+	const struct kind *kind;
 	struct weir_address wanted; /* as configured */
 	unsigned ordinal;           /* among those that are wanted as this one (port 0, twice) */
 	struct weir_address actual; /* with the port it really has */
@@ -26,12 +27,18 @@ struct endpoint_list {
 
 bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b);
 
+/* Whether a server of the one is a server of the other, though configurations differ. */
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
+
 /*
  * The endpoints of a configuration. Those that `old` has too keep their port; the others are
  * reserved, which fails when somebody else listens there: that was said. 0 or a negative errno.
  */
 int endpoints_reserve(
         const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret);
+
+/* The port of the first one of a kind; 0: there is none. */
+unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind);
 
 /* Closes the sockets that were kept; when all workers listen. */
 void endpoints_settle(struct endpoint_list *list);

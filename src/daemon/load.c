@@ -1,6 +1,7 @@
 /*
  * The order of precedence: what the command line says, then the file, then the defaults. A listener
- * on the command line replaces all of the file's, a directory all of its sites.
+ * on the command line replaces all of the file's, a directory all of its sites, a certificate all of
+ * its certificates.
  */
 #include <errno.h>
 #include <limits.h>
@@ -12,6 +13,8 @@
 #include <weir/error.h>
 
 #include "config_file.h"
+#include "config_tls.h"
+#include "kinds.h"
 #include "load.h"
 #include "say.h"
 #include "welcome.h"
@@ -35,7 +38,7 @@ static int choose_root(struct config *config, const struct options *options)
 {
 	if (options->root)
 		return serve_root(config, options->root);
-	if (config->sites.count)
+	if (config->sites.count || !kinds_include(config, SERVICE_HTTP))
 		return 0;
 	int error = welcome_create();
 	return error < 0 ? error : serve_root(config, WELCOME_ROOT);
@@ -43,12 +46,12 @@ static int choose_root(struct config *config, const struct options *options)
 
 static int choose_listeners(struct config *config, const struct options *options)
 {
-	struct weir_address usual;
+	struct config_listener usual = {.kind = kind_find("http")};
 	int error = 0;
 	if (options->listener_count) {
 		error = config_set_listeners(config, options->listeners, options->listener_count);
 	} else if (config->listeners.count == 0) {
-		weir_address_parse(WEIR_SPAN("127.0.0.1:8080"), &usual);
+		weir_address_parse(WEIR_SPAN("127.0.0.1:8080"), &usual.address);
 		error = config_set_listeners(config, &usual, 1);
 	}
 	if (error < 0)
@@ -57,40 +60,95 @@ static int choose_listeners(struct config *config, const struct options *options
 }
 
 /* Absolute, so that it stays the same file whatever becomes of the directory we were started in. */
-static int choose_log(struct config *config, const struct options *options)
+static int choose_path(struct config *config, const char *path, const char **ret)
 {
 	char directory[PATH_MAX];
-	if (!options->access_log_given)
-		return 0;
-	config->access_log = options->access_log;
-	if (!options->access_log || options->access_log[0] == '/')
+	*ret = path;
+	if (path[0] == '/')
 		return 0;
 	if (!getcwd(directory, sizeof directory)) {
 		int error = -errno;
-		say("cannot tell where the log %s is: %s", options->access_log,
-		        weir_error_text(error));
+		say("cannot tell where %s is: %s", path, weir_error_text(error));
 		return error;
 	}
-	config->access_log = config_path(config, directory, options->access_log);
-	if (config->access_log)
+	*ret = config_path(config, directory, path);
+	if (*ret)
 		return 0;
 	say("out of memory");
 	return -ENOMEM;
 }
 
-static struct config *read_file(const char *path)
+static int choose_log(struct config *config, const struct options *options)
+{
+	if (!options->access_log_given)
+		return 0;
+	config->access_log = NULL;
+	return options->access_log ? choose_path(config, options->access_log, &config->access_log)
+	                           : 0;
+}
+
+/* -- certificates ------------------------------------------------------------------------------ */
+
+static void say_certificate(void *context, const char *path, const char *text)
+{
+	(void)context;
+	say("%s%s%s", path, *path ? ": " : "", text);
+}
+
+static int load_certificates(
+        struct config *config, const struct options *options, const struct config *previous)
+{
+	struct weir_tls_certificate items[CONFIG_CERTIFICATES_MAX];
+	int error = 0;
+	for (size_t i = 0; i < options->certificate_count && error == 0; i++) {
+		items[i] = (struct weir_tls_certificate){0};
+		error = choose_path(config, options->chains[i], &items[i].chain);
+		if (error == 0)
+			error = choose_path(config, options->keys[i], &items[i].key);
+	}
+	if (error < 0)
+		return error;
+	error = config_set_certificates(config, items, options->certificate_count);
+	if (error < 0)
+		say("out of memory");
+	return error < 0 ? error : config_tls_load(config, previous, say_certificate, NULL);
+}
+
+static int choose_certificates(
+        struct config *config, const struct options *options, const struct config *previous)
+{
+	bool needed = kinds_include_secure(config);
+	if (options->certificate_count && needed)
+		return load_certificates(config, options, previous);
+	if (options->certificate_count)
+		say("--cert and --key are of no use without an address for TLS: add "
+		    "--https ADDRESS:PORT");
+	else if (needed && config->tls.certificates.count == 0)
+		say("--https needs a certificate: add --cert FILE --key FILE. To make one for "
+		    "trying it out:\n"
+		    "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+		    "-days 30 -subj /CN=localhost -addext "
+		    "subjectAltName=DNS:localhost,IP:127.0.0.1 -out cert.pem -keyout key.pem");
+	else
+		return 0;
+	return -EINVAL;
+}
+
+/* -- all of it --------------------------------------------------------------------------------- */
+
+static struct config *read_file(const char *path, const struct config *previous)
 {
 	struct problems problems = {.file = path};
-	struct config *config = config_file_read(&problems);
+	struct config *config = config_file_read(&problems, previous);
 	problems_print(&problems, stderr);
 	problems_free(&problems);
 	return config;
 }
 
-struct config *config_load(const struct options *options)
+struct config *config_load(const struct options *options, const struct config *previous)
 {
 	const char *path = options->config_path;
-	struct config *config = path ? read_file(path) : config_create();
+	struct config *config = path ? read_file(path, previous) : config_create();
 	if (!config) {
 		if (!path)
 			say("out of memory");
@@ -98,10 +156,12 @@ struct config *config_load(const struct options *options)
 	}
 	if (options->workers)
 		config->workers = options->workers;
-	if (choose_root(config, options) < 0 || choose_listeners(config, options) < 0 ||
-	        choose_log(config, options) < 0) {
+	if (choose_listeners(config, options) < 0 || choose_root(config, options) < 0 ||
+	        choose_log(config, options) < 0 ||
+	        choose_certificates(config, options, previous) < 0) {
 		config_release(config);
 		return NULL;
 	}
+	config_tls_warn(config);
 	return config;
 }

@@ -5,7 +5,10 @@
 #include "config.h"
 #include "options.h"
 
-/* NULL: it could not be, and everything that is wrong was said. Blocks on the disk. */
-struct config *config_load(const struct options *options);
+/*
+ * `previous` is what is served until now, or NULL. NULL: it could not be, and everything that is
+ * wrong was said. Blocks on the disk.
+ */
+struct config *config_load(const struct options *options, const struct config *previous);
 
 #endif

@@ -4,30 +4,69 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "kinds.h"
 #include "options.h"
 
-int usage_error(const char *verb, const char *format, const char *what)
+int usage_error(const char *verb, const char *format, ...)
 {
+	va_list arguments;
 	fputs("weir: ", stderr);
-	fprintf(stderr, format, what);
+	va_start(arguments, format);
+	vfprintf(stderr, format, arguments);
+	va_end(arguments);
 	fprintf(stderr, "\nTry `weir %s --help`.\n", verb);
 	return EXIT_USAGE;
 }
 
-static int add_listener(struct options *options, const char *text)
+/* The kind's name is that of the option. */
+static int add_listener(struct options *options, const char *kind, const char *text)
 {
 	if (options->listener_count == CONFIG_LISTENERS_MAX)
 		return usage_error("serve", "too many addresses: %s", text);
-	struct weir_address *address = &options->listeners[options->listener_count];
-	if (weir_address_parse(weir_span_of(text), address) < 0)
+	struct config_listener *listener = &options->listeners[options->listener_count];
+	if (weir_address_parse(weir_span_of(text), &listener->address) < 0)
 		return usage_error("serve",
-		        "--http wants ADDRESS:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080, and "
+		        "--%s wants ADDRESS:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080, and "
 		        "got '%s'",
-		        text);
+		        kind, text);
+	listener->kind = kind_find(kind);
 	options->listener_count++;
+	return 0;
+}
+
+static size_t count_files(const char *const *files)
+{
+	size_t count = 0;
+	while (count < CONFIG_CERTIFICATES_MAX && files[count])
+		count++;
+	return count;
+}
+
+/* Chains and keys belong together in the order in which they come. */
+static int add_file(const char **files, const char *option, const char *path)
+{
+	size_t count = count_files(files);
+	if (!*path)
+		return usage_error("serve", "%s wants the path of a PEM file", option);
+	if (count == CONFIG_CERTIFICATES_MAX)
+		return usage_error("serve", "too many certificates: %s", path);
+	files[count] = path;
+	return 0;
+}
+
+static int count_certificates(struct options *options)
+{
+	size_t chains = count_files(options->chains), keys = count_files(options->keys);
+	if (chains != keys)
+		return usage_error("serve",
+		        "each --cert needs its --key: there are %zu of the one and %zu of the "
+		        "other",
+		        chains, keys);
+	options->certificate_count = chains;
 	return 0;
 }
 
@@ -37,7 +76,7 @@ static int set_root(struct options *options, const char *text)
 		return usage_error(
 		        "serve", "one directory can be served, and '%s' is another", text);
 	if (!*text)
-		return usage_error("serve", "the directory has no name%s", "");
+		return usage_error("serve", "the directory has no name");
 	options->root = text;
 	return 0;
 }
@@ -56,7 +95,7 @@ static int set_workers(struct options *options, const char *text)
 static int set_access_log(struct options *options, const char *text)
 {
 	if (!*text)
-		return usage_error("serve", "--access-log wants a path, or off%s", "");
+		return usage_error("serve", "--access-log wants a path, or off");
 	options->access_log_given = true;
 	options->access_log = strcmp(text, "off") == 0 ? NULL : text;
 	return 0;
@@ -78,7 +117,13 @@ static int set_option(struct options *options, int letter, const char *value)
 {
 	switch (letter) {
 	case 'a':
-		return add_listener(options, value);
+		return add_listener(options, "http", value);
+	case 's':
+		return add_listener(options, "https", value);
+	case 'e':
+		return add_file(options->chains, "--cert", value);
+	case 'k':
+		return add_file(options->keys, "--key", value);
 	case 'r':
 		return set_root(options, value);
 	case 'w':
@@ -115,6 +160,9 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 {
 	static const struct option known[] = {
 	        {"http", required_argument, NULL, 'a'},
+	        {"https", required_argument, NULL, 's'},
+	        {"cert", required_argument, NULL, 'e'},
+	        {"key", required_argument, NULL, 'k'},
 	        {"root", required_argument, NULL, 'r'},
 	        {"workers", required_argument, NULL, 'w'},
 	        {"access-log", required_argument, NULL, 'l'},
@@ -123,6 +171,8 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 	        {0},
 	};
 	int error = parse(":c:h", known, count, arguments, ret);
+	if (error == 0)
+		error = count_certificates(ret);
 	for (; error == 0 && optind < count; optind++)
 		error = set_root(ret, arguments[optind]);
 	return error;
@@ -144,6 +194,6 @@ int options_parse_check(int count, char **arguments, struct options *ret)
 		return usage_error(
 		        "check", "one file can be checked, and '%s' is another", arguments[optind]);
 	if (!ret->config_path)
-		return usage_error("check", "check wants a file: weir check -c weir.yaml%s", "");
+		return usage_error("check", "check wants a file: weir check -c weir.yaml");
 	return 0;
 }

@@ -15,8 +15,11 @@ enum {
 };
 
 struct options {
-	struct weir_address listeners[CONFIG_LISTENERS_MAX];
+	struct config_listener listeners[CONFIG_LISTENERS_MAX];
 	size_t listener_count;
+	const char *chains[CONFIG_CERTIFICATES_MAX];
+	const char *keys[CONFIG_CERTIFICATES_MAX]; /* of the chain with the same index */
+	size_t certificate_count;
 	const char *root; /* NULL: not given, as all below */
 	const char *config_path;
 	const char *access_log;
@@ -29,8 +32,8 @@ struct options {
 int options_parse_serve(int count, char **arguments, struct options *ret);
 int options_parse_check(int count, char **arguments, struct options *ret);
 
-/* Says what is wrong, with one `%s` for `what`, and where help is. EXIT_USAGE. */
-int usage_error(const char *verb, const char *format, const char *what);
+/* Says what is wrong, and where help is. EXIT_USAGE. */
+int __attribute__((format(printf, 2, 3))) usage_error(const char *verb, const char *format, ...);
 
 /* The same of an option that getopt_long could not make sense of. */
 int refuse_option(const char *verb, int letter, char **arguments);

@@ -50,9 +50,9 @@ static int parse(int count, char **arguments, struct request *ret)
 	if (ret->help)
 		return 0;
 	if (!ret->path || !*ret->path)
-		return usage_error("passwd", "say in which file: --users FILE%s", "");
+		return usage_error("passwd", "say in which file: --users FILE");
 	if (optind == count)
-		return usage_error("passwd", "say whose password%s", "");
+		return usage_error("passwd", "say whose password");
 	ret->user = arguments[optind++];
 	if (optind < count)
 		return usage_error(

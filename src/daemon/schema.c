@@ -169,6 +169,8 @@ static void tell_unknown(
 static value_reader *const readers[] = {
         [KEY_TEXT] = value_text,
         [KEY_PREFIX] = value_prefix,
+        [KEY_WORD] = value_word,
+        [KEY_FILE] = value_file,
         [KEY_DIRECTORY] = value_directory,
         [KEY_LOG] = value_log,
         [KEY_USER] = value_user,
@@ -178,6 +180,7 @@ static value_reader *const readers[] = {
         [KEY_SIZE] = value_size,
         [KEY_DURATION] = value_duration,
         [KEY_ADDRESS] = value_address,
+        [KEY_LISTENER] = value_listener,
         [KEY_NAMES] = value_names,
         [KEY_FIELDS] = value_fields,
         [KEY_MAPPING] = read_mapping,

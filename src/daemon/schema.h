@@ -28,6 +28,8 @@ struct schema;
 enum key_kind {
 	KEY_TEXT,      /* const char * */
 	KEY_PREFIX,    /* const char *: a path in a site, slashes at its ends taken off */
+	KEY_WORD,      /* unsigned: which of `words` */
+	KEY_FILE,      /* const char *: absolute; whether it is there is for who reads it */
 	KEY_DIRECTORY, /* const char *: absolute; is there, and can be read */
 	KEY_LOG,       /* const char *: absolute; NULL for off */
 	KEY_USER,      /* const char *: a user of this machine */
@@ -37,6 +39,7 @@ enum key_kind {
 	KEY_SIZE,      /* uint64_t bytes: 512, 64K, 10M, 2G */
 	KEY_DURATION,  /* uint64_t milliseconds: 500ms, 30s, 2m, 1h */
 	KEY_ADDRESS,   /* struct weir_address */
+	KEY_LISTENER,  /* struct config_listener: an address; the key is the name of the kind */
 	KEY_NAMES,     /* config_list of const char *: names of hosts */
 	KEY_FIELDS,    /* const char *: lines of a mapping of field names to values */
 	KEY_MAPPING,   /* the struct of schema `of`, in place */
@@ -50,6 +53,7 @@ struct key {
 	uint64_t min;    /* of numbers, sizes, durations */
 	uint64_t max;
 	const struct schema *of;
+	const char *const *words; /* up to NULL */
 	bool required;
 };
 
@@ -58,7 +62,8 @@ struct reader {
 	yaml_document_t *document;
 	struct config *config;
 	struct problems *problems;
-	const char *directory; /* absolute: relative paths start here */
+	const char *directory;         /* absolute: relative paths start here */
+	const struct config *previous; /* what is served until now, or NULL */
 };
 
 struct schema {
@@ -89,10 +94,12 @@ char *schema_copy(struct reader *reader, const char *text, size_t size);
 typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
 value_reader value_text, value_flag, value_number, value_workers, value_size, value_duration;
-value_reader value_directory, value_log, value_user;
-value_reader value_prefix, value_address, value_names, value_fields;
+value_reader value_word, value_file, value_directory, value_log, value_user;
+value_reader value_prefix, value_address, value_listener, value_names, value_fields;
 /* Loads a users file; NULL was made a problem. Relative paths as elsewhere. */
 struct weir_users *value_load_users(struct reader *reader, const char *path, yaml_node_t *node);
+/* Loads the certificates of the `tls` at this node; what is wrong was made problems. */
+void value_load_tls(struct reader *reader, yaml_node_t *node);
 /* An absolute path, of the configuration's memory; NULL was made a problem. */
 char *value_path(struct reader *reader, const char *text);
 

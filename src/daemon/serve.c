@@ -1,11 +1,11 @@
 /*
  * The daemon's main thread: it starts the workers, and then waits for signals.
  *
- *   SIGHUP            reload: the configuration again, logs opened anew
+ *   SIGHUP            reload: the configuration and certificates again, logs opened anew
  *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
  *
  * Invariant: all workers serve one configuration. A change is prepared on all of them first, and
- * made only when every one could (see worker.h). What one worker serves is in service.c.
+ * made only when every one could (see worker.h). What one worker serves is in serving.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +22,6 @@
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
-#include "sites.h"
 #include "worker.h"
 
 struct daemon {
@@ -67,8 +66,9 @@ static int apply(struct daemon *daemon, struct config *config,
 	        .replace = replace,
 	};
 	for (unsigned i = 0; i < daemon->worker_count; i++) {
-		plan.sites = sites_create(config, shares.tree_entries);
-		int error = plan.sites ? worker_prepare(daemon->workers[i], &plan) : -ENOMEM;
+		int error = contents_load(config, shares, &plan.contents);
+		if (error == 0)
+			error = worker_prepare(daemon->workers[i], &plan);
 		if (error == 0)
 			continue;
 		while (i-- > 0)
@@ -85,6 +85,7 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
 {
 	struct endpoint_list endpoints = {0};
 	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
+	config->https_port = endpoints_port(&endpoints, kind_find("https"));
 	if (error == 0)
 		error = apply(daemon, config, &endpoints, replace);
 	if (error < 0) {
@@ -145,7 +146,7 @@ static void reload(struct daemon *daemon)
 {
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
-	struct config *config = config_load(daemon->options);
+	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0)
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
@@ -208,7 +209,7 @@ static int start_workers(struct daemon *daemon)
 static int start(struct daemon *daemon)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
-	struct config *config = config_load(daemon->options);
+	struct config *config = config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
 	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();

@@ -1,6 +1,6 @@
 /*
- * A site's chain of handlers, in the order in which they look at a request: redirects, passwords,
- * uploads, files. Invariant: what asks for a password stands before everything that it protects.
+ * A site's chain of handlers, in the order in which they look at a request: to https, redirects,
+ * passwords, uploads, files. Invariant: what asks for a password stands before everything that it protects.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -57,6 +57,11 @@ static int add_redirects(struct weir_http_site *site, const struct config_site *
 	return error;
 }
 
+static int add_https(struct weir_http_site *site, const struct config_site *config, unsigned port)
+{
+	return config->redirect_to_https ? append(site, weir_http_redirect_to_https(port)) : 0;
+}
+
 static int add_auth(struct weir_http_site *site, const struct config_site *config)
 {
 	int error = 0;
@@ -111,10 +116,13 @@ static int add_files(
 }
 
 static int fill_site(
-        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+        struct weir_http_site *site, const struct config *all, size_t index, unsigned entries_max)
 {
+	const struct config_site *config = &all->sites.items[index];
 	site->names = config->names.items;
-	int error = add_redirects(site, config);
+	int error = add_https(site, config, all->https_port);
+	if (error == 0)
+		error = add_redirects(site, config);
 	if (error == 0)
 		error = add_auth(site, config);
 	if (error == 0)
@@ -143,7 +151,7 @@ struct weir_http_sites *sites_create(struct config *config, unsigned tree_entrie
 	for (size_t i = 0; i < count; i++) {
 		if (i + 1 < count)
 			set->items[i].next = &set->items[i + 1];
-		if (fill_site(&set->items[i], &config->sites.items[i], tree_entries_max) < 0) {
+		if (fill_site(&set->items[i], config, i, tree_entries_max) < 0) {
 			weir_http_sites_release(&set->sites);
 			return NULL;
 		}

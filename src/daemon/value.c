@@ -2,8 +2,10 @@
  * Single values of the configuration: text, flags, numbers, sizes, durations, addresses. Each
  * reader takes what schema_text gives, and says what it would have liked instead.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "kinds.h"
 #include "schema.h"
 
 /* Sets a const char * of a target. */
@@ -42,6 +44,34 @@ void value_flag(struct reader *reader, const struct key *key, yaml_node_t *node,
 	else
 		problems_add(reader->problems, schema_place(node),
 		        "'%s' is true or false, not '%.64s'", key->name, text);
+}
+
+/* "any, optional or required" */
+static void list_words(const char *const *words, char *text, size_t size)
+{
+	size_t used = 0;
+	for (size_t i = 0; words[i] && used < size; i++)
+		used += (size_t)snprintf(text + used, size - used, "%s%s",
+		        i == 0         ? ""
+		        : words[i + 1] ? ", "
+		                       : " or ",
+		        words[i]);
+}
+
+void value_word(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	char words[256];
+	for (unsigned i = 0; text && key->words[i]; i++) {
+		if (strcmp(text, key->words[i]) != 0)
+			continue;
+		memcpy(target, &i, sizeof i);
+		return;
+	}
+	list_words(key->words, words, sizeof words);
+	if (text)
+		problems_add(reader->problems, schema_place(node), "'%s' is %s, not '%.64s'",
+		        key->name, words, text);
 }
 
 /* -- numbers ----------------------------------------------------------------------------------- */
@@ -124,6 +154,19 @@ void value_address(struct reader *reader, const struct key *key, yaml_node_t *no
 		        "'%s' wants ADDRESS:PORT, as 127.0.0.1:8080, \"[::1]:8080\" or :8080, not "
 		        "'%.64s'",
 		        key->name, text);
+}
+
+void value_listener(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	struct config_listener *listener = target;
+	if (listener->kind) {
+		problems_add(reader->problems, schema_place(node),
+		        "a listener has one address, and this one has one for '%s' already",
+		        listener->kind->name);
+		return;
+	}
+	listener->kind = kind_find(key->name);
+	value_address(reader, key, node, &listener->address);
 }
 
 /* Whether `path`, which has no slash at its ends, is one that a request can have. */

@@ -23,6 +23,13 @@ char *value_path(struct reader *reader, const char *text)
 	return path;
 }
 
+void value_file(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	char *path = text ? value_path(reader, text) : NULL;
+	memcpy(target, &path, sizeof path);
+}
+
 static int look_at_directory(const char *path)
 {
 	struct stat status;

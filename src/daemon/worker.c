@@ -1,7 +1,7 @@
 /*
  * The worker's thread, and calls to it from the main thread, which wait for their answer.
  * Invariant: the loop lives from worker_create to worker_destroy, so that a task can be posted at
- * any time; a call is made only while the thread is known to run. What is served is in service.c.
+ * any time; a call is made only while the thread is known to run. What is served is in serving.c.
  */
 #include <errno.h>
 #include <semaphore.h>
@@ -23,15 +23,15 @@ static void run_ended(struct weir_task *task)
 static void *run_worker(void *context)
 {
 	struct worker *worker = context;
-	while (!worker->killed && !(worker->stopping && !service_busy(worker))) {
+	while (!worker->killed && !(worker->stopping && !serving_busy(worker))) {
 		int error = weir_loop_turn(worker->loop, -1);
 		if (error < 0) {
 			say("a worker cannot wait for events any more: %s", weir_error_text(error));
 			break;
 		}
-		service_reap(worker);
+		serving_reap(worker);
 	}
-	service_destroy(worker);
+	serving_destroy(worker);
 	worker->ended_task.run = run_ended;
 	weir_loop_post(worker->main_loop, &worker->ended_task);
 	return NULL;
@@ -41,7 +41,7 @@ static void run_stop(struct weir_task *task)
 {
 	struct worker *worker = WEIR_CONTAINER(task, struct worker, stop_task);
 	worker->stopping = true;
-	service_drain(worker);
+	serving_drain(worker);
 }
 
 static void run_kill(struct weir_task *task)
@@ -84,22 +84,22 @@ static int make_call(struct worker *worker, const struct plan *plan, void (*run)
 
 static void call_prepare(struct call *call)
 {
-	call->error = service_prepare(call->worker, call->plan);
+	call->error = serving_prepare(call->worker, call->plan);
 }
 
 static void call_commit(struct call *call)
 {
-	service_commit(call->worker);
+	serving_commit(call->worker);
 }
 
 static void call_forget(struct call *call)
 {
-	service_forget(call->worker);
+	serving_forget(call->worker);
 }
 
 static void call_reopen_logs(struct call *call)
 {
-	service_reopen_logs(call->worker);
+	serving_reopen_logs(call->worker);
 }
 
 int worker_prepare(struct worker *worker, const struct plan *plan)
@@ -140,7 +140,7 @@ int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), voi
 	worker->context = context;
 	worker->stop_task.run = run_stop;
 	worker->kill_task.run = run_kill;
-	service_init(&worker->service);
+	serving_init(worker);
 	*ret = worker;
 	return 0;
 }
@@ -171,7 +171,7 @@ void worker_destroy(struct worker *worker)
 	if (worker->started)
 		pthread_join(worker->thread, NULL);
 	else
-		service_destroy(worker);
+		serving_destroy(worker);
 	weir_loop_destroy(worker->loop);
 	free(worker);
 }

@@ -1,6 +1,6 @@
 /*
- * A worker: a thread with a loop of its own, and on it one HTTP server for each address, with the
- * sites and the log they use. Workers share nothing but the configuration.
+ * A worker: a thread with a loop of its own, and on it one server for each address, with what they
+ * serve and the log they write. Workers share nothing but the configuration.
  *
  *   main thread:  worker_create ─ prepare ─ commit ─ start ─ … prepare, commit … ─ stop ─ join
  *                                    └─ forget, when another worker could not
@@ -18,8 +18,9 @@
 #include <stddef.h>
 
 #include <weir/channel.h>
-#include <weir/http.h>
 #include <weir/loop.h>
+
+#include "kinds.h"
 
 struct endpoint;
 struct worker;
@@ -28,8 +29,8 @@ struct worker;
 struct plan {
 	const struct endpoint *endpoints;
 	size_t count;
-	struct weir_http_sites *sites; /* of this worker; a hold, which prepare takes in any case */
-	const char *log_path;          /* NULL: none */
+	struct contents contents; /* of this worker; prepare takes them in any case */
+	const char *log_path;     /* NULL: none */
 	struct weir_bounds bounds;
 	bool replace; /* also the servers that are there already: log or bounds have changed */
 };
@@ -41,7 +42,7 @@ int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), voi
 /* Opens what the plan needs. 0 or a negative errno, which was said; nothing has changed then. */
 int worker_prepare(struct worker *worker, const struct plan *plan);
 
-/* Swaps: new sites, new log, servers that are not wanted any more finish and end. */
+/* Swaps: new contents, new log, servers that are not wanted any more finish and end. */
 void worker_commit(struct worker *worker);
 
 /* Gives up what was prepared. */

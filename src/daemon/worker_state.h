@@ -1,26 +1,19 @@
-/* A worker from the inside, for worker.c (the thread) and service.c (what it serves). */
+/* A worker from the inside, for worker.c (the thread) and serving.c (what it serves). */
 #ifndef DAEMON_WORKER_STATE_H
 #define DAEMON_WORKER_STATE_H
 
 #include <pthread.h>
 
-#include <weir/http_log.h>
 #include <weir/list.h>
 
+#include "complaints.h"
 #include "endpoint.h"
+#include "log_file.h"
 #include "worker.h"
 
-/* A file that is logged to; used by the servers that were opened with it. */
-struct log_file {
+struct serving_server {
 	struct weir_list link;
-	struct weir_http_log *log;
-	char *path;
-	unsigned users; /* servers, and one more while it is the current or the next */
-};
-
-struct service_server {
-	struct weir_list link;
-	struct weir_http_server *http;
+	void *server;         /* its service's own */
 	struct log_file *log; /* or NULL */
 	struct worker *worker;
 	struct endpoint endpoint;
@@ -31,16 +24,18 @@ struct service_server {
 };
 
 /* What a worker serves; touched on its thread only. */
-struct service {
+struct serving {
 	struct weir_list servers;
 	struct weir_list logs;
-	struct weir_http_sites *next_sites; /* prepared, not yet committed */
+	struct complaints handshakes;
+	struct contents next; /* prepared, not yet committed */
+	bool prepared;
 };
 
 struct worker {
 	struct weir_loop *loop;
 	struct weir_loop *main_loop;
-	struct service service;
+	struct serving serving;
 	pthread_t thread;
 	int64_t quiet_until_ms; /* no complaint about accept before */
 	bool started;
@@ -53,17 +48,17 @@ struct worker {
 	void *context;
 };
 
-/* service.c, all on the worker's thread, or before it runs */
-void service_init(struct service *service);
-int service_prepare(struct worker *worker, const struct plan *plan);
-void service_commit(struct worker *worker);
-void service_forget(struct worker *worker);
-void service_reopen_logs(struct worker *worker);
-void service_drain(struct worker *worker);
+/* serving.c, all on the worker's thread, or before it runs */
+void serving_init(struct worker *worker);
+int serving_prepare(struct worker *worker, const struct plan *plan);
+void serving_commit(struct worker *worker);
+void serving_forget(struct worker *worker);
+void serving_reopen_logs(struct worker *worker);
+void serving_drain(struct worker *worker);
 /* Frees what has ended; outside of any callback, since closing a log turns the loop. */
-void service_reap(struct worker *worker);
+void serving_reap(struct worker *worker);
 /* Whether something is left. */
-bool service_busy(const struct worker *worker);
-void service_destroy(struct worker *worker);
+bool serving_busy(const struct worker *worker);
+void serving_destroy(struct worker *worker);
 
 #endif

@@ -203,6 +203,11 @@ const struct weir_address *weir_http_peer(const struct weir_http_exchange *excha
 	return &exchange->peer;
 }
 
+bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_info *ret)
+{
+	return exchange->channel && weir_channel_tls(exchange->channel, ret);
+}
+
 bool weir_http_gone(const struct weir_http_exchange *exchange)
 {
 	return exchange->finished || !exchange->channel;

@@ -40,6 +40,7 @@ struct weir_http_server {
 	struct weir_http_log *log; /* NULL: none, or the server was destroyed */
 	struct http_loop *shared;
 	void (*accept_failed)(void *context, int error);
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context;
 };
 

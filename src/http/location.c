@@ -27,3 +27,20 @@ int weir_http_location_put(struct weir_buffer *buffer, struct weir_span path, si
 	}
 	return error;
 }
+
+int weir_http_location_put_rest(struct weir_buffer *buffer,
+        const struct weir_http_exchange *exchange, size_t skip, size_t limit)
+{
+	const struct weir_http_request *request = weir_http_request(exchange);
+	struct weir_span rest = weir_span_skip(weir_http_path(exchange), skip);
+	if (weir_span_starts(rest, WEIR_SPAN("/")))
+		rest = weir_span_skip(rest, 1);
+	int error = weir_http_location_put(buffer, rest, limit);
+	bool slash = buffer->size && buffer->data[buffer->size - 1] == '/';
+	if (error == 0 && weir_http_path_is_directory(exchange) && !slash)
+		error = weir_buffer_append(buffer, "/", 1, limit);
+	if (error == 0 && request->has_query)
+		error = weir_buffer_append(buffer, "?", 1, limit);
+	return error ? error
+	             : weir_buffer_append(buffer, request->query.data, request->query.size, limit);
+}

@@ -14,6 +14,7 @@
 #include <weir/buffer.h>
 #include <weir/http_log.h>
 #include <weir/loop.h>
+#include <weir/tls.h>
 
 #include "exchange.h"
 
@@ -185,6 +186,7 @@ void weir_http_log_prepare(struct weir_http_exchange *exchange)
 	struct weir_http_log *log = exchange->server->log;
 	const struct weir_http_request *request = exchange->request;
 	struct weir_buffer *line = &exchange->log_line;
+	struct weir_tls_info tls;
 	char host[WEIR_ADDRESS_TEXT_MAX];
 	exchange->log = log;
 	if (!log)
@@ -205,6 +207,8 @@ void weir_http_log_prepare(struct weir_http_exchange *exchange)
 	exchange->log_split = line->size;
 	add_field(line, request, WEIR_HTTP_REFERER);
 	add_field(line, request, WEIR_HTTP_USER_AGENT);
+	if (weir_http_tls(exchange, &tls))
+		weir_buffer_format(line, LINE_MAX_SIZE, " %s", tls.version);
 }
 
 /* More than size, time and mark can take. */

@@ -41,24 +41,13 @@ static int compose(const struct redirect *redirect, const struct weir_http_excha
         struct weir_buffer *location)
 {
 	const size_t limit = WEIR_HTTP_REPLY_FIELDS_MAX;
-	const struct weir_http_request *request = weir_http_request(exchange);
-	struct weir_span rest = weir_span_skip(weir_http_path(exchange), redirect->from.size);
 	struct weir_span to = redirect->to;
-	if (weir_span_starts(rest, WEIR_SPAN("/")))
-		rest = weir_span_skip(rest, 1);
-	if (rest.size && ends_in_slash(to))
+	/* What follows begins with a slash of its own. */
+	if (weir_http_path(exchange).size > redirect->from.size && ends_in_slash(to))
 		to.size--;
 	int error = weir_buffer_append(location, to.data, to.size, limit);
-	if (error == 0)
-		error = weir_http_location_put(location, rest, limit);
-	if (error == 0 && weir_http_path_is_directory(exchange) &&
-	        !ends_in_slash(weir_buffer_span(location)))
-		error = weir_buffer_append(location, "/", 1, limit);
-	if (error == 0 && request->has_query)
-		error = weir_buffer_append(location, "?", 1, limit);
 	return error ? error
-	             : weir_buffer_append(
-	                       location, request->query.data, request->query.size, limit);
+	             : weir_http_location_put_rest(location, exchange, redirect->from.size, limit);
 }
 
 static void handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)

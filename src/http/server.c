@@ -76,6 +76,20 @@ struct weir_http_handler *weir_http_sites_find(
 	return first->handlers;
 }
 
+/* For who forgot the "s": some clients show it. */
+static const char tls_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
+                                  "Content-Type: text/plain\r\n"
+                                  "Connection: close\r\n"
+                                  "\r\n"
+                                  "This port speaks HTTPS: use https:// in the address.\n";
+
+static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+{
+	struct weir_http_server *server = context;
+	if (server->tls_failed)
+		server->tls_failed(server->context, peer, why);
+}
+
 static void accept_failed(void *context, int error)
 {
 	struct weir_http_server *server = context;
@@ -94,6 +108,7 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	server->sites = options->sites;
 	server->log = options->log;
 	server->accept_failed = options->accept_failed;
+	server->tls_failed = options->tls_failed;
 	server->context = options->context;
 	error = weir_server_create(loop,
 	        &(struct weir_server_options){
@@ -101,8 +116,11 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	                .protocol = &weir_http_protocol,
 	                .context = server,
 	                .bounds = options->bounds,
+	                .tls = options->tls,
+	                .tls_refusal = tls_refusal,
 	                .shared = options->shared,
 	                .accept_failed = accept_failed,
+	                .tls_failed = tls_failed,
 	        },
 	        &server->listener);
 	if (error < 0)

@@ -454,7 +454,7 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 		return -ENOMEM;
 	struct opening opening = {queue, report, context, 0};
 	queue->sink.type = &weir_mail_queue_sink_type;
-	queue->message_max = options->message_max ? options->message_max : WEIR_QUEUE_MESSAGE_MAX;
+	queue->message_max = options->message_max ? options->message_max : WEIR_MAIL_MESSAGE_MAX;
 	queue->messages_max =
 	        options->messages_max ? options->messages_max : WEIR_QUEUE_MESSAGES_MAX;
 	queue->control = queue->lock_fd = -1;

@@ -273,7 +273,7 @@ static bool clean(struct weir_span text)
 
 static int check(const struct weir_mail_queue *queue, const struct weir_mail_envelope *envelope)
 {
-	if (envelope->size > queue->message_max || envelope->count > WEIR_QUEUE_RECIPIENTS_MAX)
+	if (envelope->size > queue->message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
 	bool good = envelope->count && clean(envelope->sender) && clean(envelope->envid);
 	for (size_t i = 0; i < envelope->count; i++)

@@ -27,10 +27,16 @@
 int tls_complain(const struct tls_report *report, const char *path, const char *what)
 {
 	char text[256];
-	unsigned long code = ERR_peek_last_error();
-	const char *why = ERR_reason_error_string(code);
-	if (ERR_SYSTEM_ERROR(code))
+	const char *why = NULL;
+	/* The last error says most, but for one of the system, behind which others follow. */
+	for (unsigned long code; (code = ERR_get_error());) {
+		why = ERR_reason_error_string(code);
+		if (!ERR_SYSTEM_ERROR(code))
+			continue;
 		why = weir_error_text(-ERR_GET_REASON(code));
+		what = "cannot be read";
+		break;
+	}
 	snprintf(text, sizeof text, "%s%s%s", what, why ? ": " : "", why ? why : "");
 	ERR_clear_error();
 	if (report->report)
@@ -143,14 +149,36 @@ static int select_certificate(SSL *ssl, int *alert, void *unused)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/*
+ * A session is resumed only under the rules that it began under: else who was asked for no
+ * certificate then, or showed one that is trusted no more, would not be asked after a reload.
+ */
+static int set_session_rules(SSL_CTX *context, enum weir_tls_clients clients)
+{
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+	EVP_MD_CTX *hash = EVP_MD_CTX_new();
+	bool good = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1 &&
+	            EVP_DigestUpdate(hash, &clients, sizeof clients) == 1;
+	const STACK_OF(X509_OBJECT) *trusted =
+	        X509_STORE_get0_objects(SSL_CTX_get_cert_store(context));
+	for (int i = 0; good && i < sk_X509_OBJECT_num(trusted); i++) {
+		const X509 *signer = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(trusted, i));
+		good = !signer || (X509_digest(signer, EVP_sha256(), digest, &size) == 1 &&
+		                          EVP_DigestUpdate(hash, digest, size) == 1);
+	}
+	good = good && EVP_DigestFinal_ex(hash, digest, &size) == 1 &&
+	       SSL_CTX_set_session_id_context(context, digest, size) == 1;
+	EVP_MD_CTX_free(hash);
+	return good ? 0 : -ENOMEM;
+}
+
 static int set_clients(
         SSL_CTX *context, const struct weir_tls_options *options, const struct tls_report *report)
 {
-	static const unsigned char id[] = "weir";
 	int mode = SSL_VERIFY_PEER;
-	SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
 	if (options->clients == WEIR_TLS_CLIENTS_ANY)
-		return 0;
+		return set_session_rules(context, options->clients);
 	if (options->clients == WEIR_TLS_CLIENTS_REQUIRED)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	if (!options->clients_ca)
@@ -163,7 +191,7 @@ static int set_clients(
 	}
 	SSL_CTX_set_client_CA_list(context, names);
 	SSL_CTX_set_verify(context, mode, NULL);
-	return 0;
+	return set_session_rules(context, options->clients);
 }
 
 static int set_server(struct weir_tls *tls, struct certificate *certificate,

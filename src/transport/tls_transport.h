@@ -32,6 +32,9 @@ bool weir_tls_speaks_first(const struct weir_transport *transport);
 /* start() was called: an SSL object, and all its memory, is there. */
 bool weir_tls_begun(const struct weir_transport *transport);
 
+/* The peer has said something. */
+bool weir_tls_heard(const struct weir_transport *transport);
+
 /* Links the transports of a server whose handshakes are begun, the oldest first. */
 struct weir_list *weir_tls_link(struct weir_transport *transport);
 struct weir_transport *weir_tls_of_link(struct weir_list *link);

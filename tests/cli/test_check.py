@@ -29,7 +29,7 @@ limits: {idle: 30, drain: 30d, repies: 3}
 EXPECTED = [
     (3, "taken already, by the listener in line 2"),
     (4, "no key 'htp' in a listener; did you mean 'http'?"),
-    (4, "a listener lacks 'http'"),
+    (4, "a listener lacks its kind and address, as in 'http: 127.0.0.1:8080'"),
     (5, "'workers' is too large: 1 to 64"),
     (6, "did you mean 'access-log'?"),
     (8, "did you mean 'root'?"),

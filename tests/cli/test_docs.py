@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from certificates import make_certificate
+
 TOP = Path(__file__).resolve().parent.parent.parent
 GUIDE = TOP / "docs" / "configuration.md"
 PAGES = ["weir.1", "weir.yaml.5", "libweir.3", "weir_producer.3"]
@@ -23,6 +25,7 @@ def test_examples_pass_check(run, tmp_path, index):
     for name in "public", "files":
         (tmp_path / name).mkdir()
     (tmp_path / "users").write_text("alice:!\n")
+    make_certificate(tmp_path, "chain.pem", "key.pem")
     text = yaml_blocks()[index].replace("/srv/www", "public")
     (tmp_path / "weir.yaml").write_text(text)
     result = run("check", "weir.yaml")
@@ -45,7 +48,7 @@ def test_every_key_is_documented(path):
 
 def test_every_option_is_documented(run):
     options = set(re.findall(r"--[a-z-]+", run("serve", "--help").stdout))
-    assert len(options) == 6
+    assert len(options) == 9
     for path in "man/weir.1.scd", "completion/weir.bash", "completion/_weir":
         text = (TOP / path).read_text()
         assert all(option in text for option in options), path

@@ -52,6 +52,39 @@ static void locations(void **state)
 	}
 }
 
+static const struct {
+	unsigned port;
+	const char *request, *location;
+} to_https[] = {
+        {0, "GET / HTTP/1.1\r\nHost: example.org\r\n", "https://example.org/"},
+        {443, "GET /a HTTP/1.1\r\nHost: example.org:80\r\n", "https://example.org/a"},
+        {8443, "GET /a/?b=c HTTP/1.1\r\nHost: EXAMPLE.org:8080\r\n",
+                "https://EXAMPLE.org:8443/a/?b=c"},
+        {8443, "GET //evil.example/%20%3f HTTP/1.1\r\nHost: [::1]:80\r\n",
+                "https://[::1]:8443/evil.example/%20%3F"},
+        {0, "GET http://b/x HTTP/1.1\r\nHost: a\r\n", "https://b/x"},
+        {0, "GET /x HTTP/1.0\r\n", "https://127.0.0.1/x"},
+        {0, "OPTIONS * HTTP/1.1\r\nHost: a\r\n", NULL},
+};
+
+static void from_http_to_https(void **state)
+{
+	for (size_t i = 0; i < sizeof to_https / sizeof *to_https; i++) {
+		struct web web = {0};
+		char request[512], wanted[512];
+		web_start(&web, *state, weir_http_redirect_to_https(to_https[i].port));
+		snprintf(request, sizeof request, "%sConnection: close\r\n\r\n",
+		        to_https[i].request);
+		const char *reply = web_ask(&web, request);
+		snprintf(wanted, sizeof wanted, "\r\nLocation: %s\r\n",
+		        to_https[i].location ? to_https[i].location : "");
+		assert_contains(reply, to_https[i].location ? "HTTP/1.1 308 " : "HTTP/1.1 404 ");
+		if (to_https[i].location)
+			assert_contains(reply, wanted);
+		web_stop(&web);
+	}
+}
+
 static void a_body_is_passed_over(void **state)
 {
 	struct web web = {0};
@@ -92,13 +125,19 @@ static void memory_may_be_short(void **state)
 	static const char request[] = "GET /old/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 	bool failed = true;
 	for (unsigned good = 0; failed && good < 100; good++) {
-		struct web web = {0};
+		struct web web = {0}, secure = {0};
 		web_start(&web, *state, weir_http_redirect("old", "/new", 301));
+		web_start(&secure, *state, weir_http_redirect_to_https(0));
 		fail_allocation_after(good, false);
 		web_ask(&web, request);
 		failed = stop_failing_allocations();
+		fail_allocation_after(good, false);
+		web_ask(&secure, request);
+		failed |= stop_failing_allocations();
 		assert_contains(web_ask(&web, request), "Location: /new/a\r\n");
+		assert_contains(web_ask(&secure, request), "Location: https://a/old/a\r\n");
 		web_stop(&web);
+		web_stop(&secure);
 	}
 	assert_false(failed);
 }
@@ -121,6 +160,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(locations),
+	        cmocka_unit_test(from_http_to_https),
 	        cmocka_unit_test(a_body_is_passed_over),
 	        cmocka_unit_test(asterisk_is_no_path),
 	        cmocka_unit_test(too_long_once_it_is_escaped),

@@ -71,7 +71,7 @@ static bool ended(const struct peer *peer)
 /* True when something was read. */
 static bool read_some(struct peer *peer, size_t most)
 {
-	static char bytes[65536];
+	static _Thread_local char bytes[65536];
 	ssize_t got = recv(peer->fd, bytes, most < sizeof bytes ? most : sizeof bytes, 0);
 	if (got > 0 && weir_buffer_append(&peer->got, bytes, (size_t)got, SIZE_MAX) < 0)
 		abort();

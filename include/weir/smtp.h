@@ -1,0 +1,141 @@
+/*
+ * SMTP (RFC 5321): a server that receives mail, for mailboxes and for a queue; and LMTP (RFC 2033).
+ *
+ *   listener ──▶ session ──▶ MAIL, RCPT ──▶ routes ──▶ envelope ──▶ local sink, relay sink
+ *                              DATA, BDAT ──▶ bytes ─────────────────▶ ...
+ *
+ * With PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8
+ * (6531), DSN (3461), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), LIMITS (9422).
+ *
+ * A message is acknowledged when all sinks that it goes to have told it to be done. With both a
+ * local and a remote recipient the local sink commits first, and the relay sink only if that went
+ * well: what a client is told to have failed may have reached some recipients then, and reaches
+ * them twice when it tries again; what it is told to have gone well has reached all.
+ *
+ * A line ends in CRLF, a message in CRLF.CRLF, and neither in anything else. A message with a bare
+ * CR or LF is refused (or made whole, see `normalise`). NUL bytes are handed on as they are. What
+ * BODY says is believed: bytes beyond ASCII are taken without 8BITMIME too.
+ *
+ * Nobody may send elsewhere but who has authenticated, or is of one of the networks. Who pipelines
+ * where nobody told him that he may (before the greeting or the reply to EHLO, the message before
+ * the 354) is cut off.
+ */
+#ifndef WEIR_SMTP_H
+#define WEIR_SMTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/api.h>
+#include <weir/limits.h>
+#include <weir/mail.h>
+#include <weir/mail_routes.h>
+#include <weir/network.h>
+#include <weir/peers.h>
+#include <weir/server.h>
+#include <weir/span.h>
+#include <weir/users.h>
+
+struct weir_guard;
+struct weir_smtp_server;
+struct weir_tls;
+
+enum weir_smtp_personality {
+	WEIR_SMTP_MX, /* port 25: for local recipients from anybody, elsewhere from the networks */
+	/*
+	 * Ports 587 and 465: nothing without AUTH; the sender must be the user's, and Date and
+	 * Message-ID are added where they are missing (RFC 6409).
+	 */
+	WEIR_SMTP_SUBMISSION,
+	WEIR_SMTP_LMTP, /* LHLO, and a reply for each recipient */
+};
+
+/* -- what is told for the log ------------------------------------------------------------------ */
+
+enum weir_smtp_event_kind {
+	WEIR_SMTP_ACCEPTED, /* a message is where it should be */
+	WEIR_SMTP_FAILED,   /* it is not, in part at least; or was refused after DATA or BDAT */
+	WEIR_SMTP_REFUSED,  /* MAIL, RCPT, DATA or a connection was refused */
+	WEIR_SMTP_LOGIN,    /* somebody has authenticated: `user` */
+	WEIR_SMTP_DENIED,   /* … or has tried to */
+};
+
+/* Everything is valid during the call; what is not known is empty or 0. */
+struct weir_smtp_event {
+	enum weir_smtp_event_kind kind;
+	const struct weir_address *peer;
+	struct weir_span helo;
+	struct weir_span user;
+	struct weir_span sender;
+	struct weir_span recipient; /* the one refused, or the only one */
+	size_t recipients;
+	uint64_t size;
+	struct weir_span id;   /* as in Received */
+	struct weir_span text; /* the reply, without its CRLF: "550 5.1.1 …" */
+	bool secure;
+};
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+struct weir_smtp_options {
+	struct weir_address address;
+	const char *hostname; /* copied; NULL: "localhost" */
+	enum weir_smtp_personality personality;
+
+	struct weir_mail_routes *routes; /* held by the server; NULL: no domain is local */
+	struct weir_users *users;        /* held; who may authenticate; NULL: nobody, no AUTH */
+	struct weir_guard *guard; /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
+
+	/* Borrowed; both must outlive the server. NULL: there is none, and such mail is refused. */
+	struct weir_mail_sink *local;
+	struct weir_mail_sink *relay;
+
+	struct weir_tls *tls; /* held; NULL: neither TLS nor STARTTLS */
+	bool implicit_tls;    /* from the first byte (465), instead of STARTTLS */
+	bool auth_in_clear;   /* passwords may be sent without TLS: for tests */
+
+	const struct weir_network *networks; /* copied; who may relay without AUTH */
+	size_t network_count;
+	struct weir_peers *peers; /* held; connections of an address; NULL: not counted */
+
+	/* Of these, 0 is the default of weir/limits.h. */
+	struct weir_bounds bounds; /* idle, request and progress: WEIR_SMTP_IDLE_MS */
+	uint64_t size_max;         /* WEIR_SMTP_SIZE_MAX */
+	unsigned recipients_max;   /* WEIR_SMTP_RECIPIENTS_MAX */
+	unsigned messages_max;     /* WEIR_SMTP_MESSAGES_MAX */
+
+	/*
+	 * The greeting comes so much later, so that who does not wait for it is found out. 0: at
+	 * once; then only who sends everything at once is.
+	 */
+	uint32_t greeting_delay_ms;
+	bool normalise; /* a bare CR or LF becomes CRLF, instead of being refused */
+	bool shared;    /* SO_REUSEPORT */
+
+	void (*accept_failed)(void *context, int error);
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	void (*log)(void *context, const struct weir_smtp_event *event);
+	void *context; /* for these three, each of which may be NULL */
+};
+
+/* 0 or a negative errno. */
+WEIR_API int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *options,
+        struct weir_smtp_server **ret);
+
+/* From the next command on, for all sessions; held by the server. NULL as in the options. */
+WEIR_API void weir_smtp_set_routes(
+        struct weir_smtp_server *server, struct weir_mail_routes *routes);
+WEIR_API void weir_smtp_set_users(struct weir_smtp_server *server, struct weir_users *users);
+
+/* For handshakes from here on. Not NULL, and only where there was TLS before. */
+WEIR_API void weir_smtp_set_tls(struct weir_smtp_server *server, struct weir_tls *tls);
+
+WEIR_API struct weir_server *weir_smtp_listener(struct weir_smtp_server *server);
+
+/*
+ * Closes all connections. Messages that are being committed may be there all the same. NULL is
+ * allowed. Not from a callback of a session.
+ */
+WEIR_API void weir_smtp_destroy(struct weir_smtp_server *server);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * The tables of what can be listened for. A new protocol is a service_<name>.c, its line in
+ * `services`, and a row in `kinds` for each name under which it is configured (and the same name in
+ * the schema's listener_keys, in config_file.c).
+ */
+#include <string.h>
+
+#include "kinds.h"
+#include "service_http.h"
+
+const struct service_type *const services[SERVICE_COUNT] = {
+        [SERVICE_HTTP] = &service_http,
+};
+
+const struct kind kinds[] = {
+        {"http", SERVICE_HTTP, .secure = false},
+        {"https", SERVICE_HTTP, .secure = true},
+        {0},
+};
+
+const struct kind *kind_find(const char *name)
+{
+	for (const struct kind *kind = kinds; kind->name; kind++)
+		if (strcmp(kind->name, name) == 0)
+			return kind;
+	return NULL;
+}
+
+bool kinds_include(const struct config *config, enum service service)
+{
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].kind &&
+		        config->listeners.items[i].kind->service == service)
+			return true;
+	return false;
+}
+
+bool kinds_include_secure(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].kind && config->listeners.items[i].kind->secure)
+			return true;
+	return false;
+}
+
+int contents_load(struct config *config, struct shares shares, struct contents *ret)
+{
+	struct contents contents = {0};
+	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+		if (!kinds_include(config, i))
+			continue;
+		int error = services[i]->load(config, shares, &contents.of[i]);
+		if (error < 0) {
+			contents_unload(&contents);
+			return error;
+		}
+		if (config->tls.of[i])
+			contents.tls[i] = weir_tls_hold(config->tls.of[i]);
+	}
+	*ret = contents;
+	return 0;
+}
+
+void contents_unload(struct contents *contents)
+{
+	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+		if (contents->of[i])
+			services[i]->unload(contents->of[i]);
+		weir_tls_release(contents->tls[i]);
+	}
+	*contents = (struct contents){0};
+}

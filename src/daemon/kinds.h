@@ -1,0 +1,37 @@
+/* The kinds of listeners, by the names that `listen` and URLs have for them. */
+#ifndef DAEMON_KINDS_H
+#define DAEMON_KINDS_H
+
+#include "service.h"
+
+struct kind {
+	const char *name; /* NULL ends the table */
+	enum service service;
+	bool secure; /* TLS from the first byte */
+};
+
+extern const struct kind kinds[];
+extern const struct service_type *const services[SERVICE_COUNT];
+
+/* The kind of this name, or NULL. */
+const struct kind *kind_find(const char *name);
+
+/* Whether a listener of the configuration is of the service. */
+bool kinds_include(const struct config *config, enum service service);
+
+/* Whether one of them is secure. */
+bool kinds_include_secure(const struct config *config);
+
+/* For one worker; NULL of a service that no listener is of. */
+struct contents {
+	void *of[SERVICE_COUNT];
+	struct weir_tls *tls[SERVICE_COUNT]; /* held; NULL without certificates, too */
+};
+
+/* As service_type's load. */
+int contents_load(struct config *config, struct shares shares, struct contents *ret);
+
+/* All zero is allowed, and the result. */
+void contents_unload(struct contents *contents);
+
+#endif

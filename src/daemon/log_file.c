@@ -1,0 +1,73 @@
+/*
+ * The logs of one worker. Servers of several configurations may write the same one for a while, so
+ * that each path is open once, as long as a server uses it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "log_file.h"
+#include "say.h"
+
+static struct log_file *file_of(struct weir_list *link)
+{
+	return WEIR_CONTAINER(link, struct log_file, link);
+}
+
+static struct log_file *find(struct weir_list *logs, const char *path)
+{
+	for (struct weir_list *link = logs->next; link != logs; link = link->next)
+		if (strcmp(file_of(link)->path, path) == 0)
+			return file_of(link);
+	return NULL;
+}
+
+int log_file_open(
+        struct weir_list *logs, struct weir_loop *loop, const char *path, struct log_file **ret)
+{
+	struct log_file *file = find(logs, path);
+	*ret = file;
+	if (file)
+		return 0;
+	file = calloc(1, sizeof *file);
+	if (!file || !(file->path = strdup(path))) {
+		free(file);
+		return -ENOMEM;
+	}
+	int error = weir_http_log_create(loop, path, &file->log);
+	if (error < 0) {
+		free(file->path);
+		free(file);
+		return error;
+	}
+	weir_list_append(logs, &file->link);
+	*ret = file;
+	return 0;
+}
+
+void log_files_reopen(struct weir_list *logs)
+{
+	for (struct weir_list *link = logs->next; link != logs; link = link->next) {
+		struct log_file *file = file_of(link);
+		int error = weir_http_log_reopen(file->log);
+		if (error < 0)
+			say("cannot open the log %s anew: %s; the old file is written further",
+			        file->path, weir_error_text(error));
+	}
+}
+
+void log_files_close(struct weir_list *logs, bool all)
+{
+	for (struct weir_list *link = logs->next, *next; link != logs; link = next) {
+		struct log_file *file = file_of(link);
+		next = link->next;
+		if (file->users && !all)
+			continue;
+		weir_list_remove(link);
+		weir_http_log_destroy(file->log);
+		free(file->path);
+		free(file);
+	}
+}

@@ -1,0 +1,64 @@
+/*
+ * A service: one protocol as the daemon runs it, in a file of its own (service_http.c). kinds.c
+ * lists them, and the names under which `listen` has them.
+ *
+ *   main thread:  load ─▶ content, for each worker    unload, as soon as it was handed over
+ *   worker:       open(content) ─▶ server … update(server, another content) … close
+ *
+ * A content is what a configuration gives to all servers of the service on one worker, as HTTP's
+ * sites. What may fail fails in load and open, while nothing has changed yet; the rest cannot.
+ */
+#ifndef DAEMON_SERVICE_H
+#define DAEMON_SERVICE_H
+
+#include <weir/address.h>
+#include <weir/channel.h>
+
+#include "config.h"
+#include "resources.h"
+
+struct weir_http_log;
+struct weir_loop;
+struct weir_server;
+
+/* How a server is opened. */
+struct service_options {
+	struct weir_loop *loop;
+	struct weir_address address;
+	void *content; /* lent: the server takes holds of its own */
+	struct weir_bounds bounds;
+	struct weir_http_log *log; /* outlives the server; NULL: none */
+	struct weir_tls *tls;      /* for the kinds that are secure; else NULL */
+	void (*accept_failed)(void *context, int error);
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	void *context; /* for the callbacks */
+};
+
+struct service_type {
+	/* The key that a configuration must have for it; NULL: none. */
+	const char *section;
+	/* What it is called in ALPN, up to NULL; NULL: clients are not asked. */
+	const char *const *alpn;
+
+	/*
+	 * On the main thread; may block on the disk, and hold the configuration. 0 or a negative
+	 * errno, which was said.
+	 */
+	int (*load)(struct config *config, struct shares shares, void **ret_content);
+	/* On the worker's thread, or before it runs. */
+	void (*unload)(void *content);
+
+	/* Listens, shared with other workers (SO_REUSEPORT). 0 or a negative errno. */
+	int (*open)(const struct service_options *options, void **ret_server);
+	/* From the next request on it serves another content, which is lent. */
+	void (*update)(void *server, void *content);
+	/* For the drain, which is the same for all. */
+	struct weir_server *(*listener)(void *server);
+	void (*close)(void *server);
+
+	/* The banner: what is served, and commands to try it, each a line with two spaces before. */
+	void (*print_content)(const struct config *config);
+	void (*print_commands)(const struct config *config, const char *url);
+};
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * HTTP in the daemon: its content is the sites (sites.c), which are counted, so that exchanges in
+ * flight end on those that they began with.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/http.h>
+
+#include "service_http.h"
+#include "sites.h"
+
+static int load(struct config *config, struct shares shares, void **ret_content)
+{
+	*ret_content = sites_create(config, shares.tree_entries);
+	return *ret_content ? 0 : -ENOMEM;
+}
+
+static void unload(void *content)
+{
+	weir_http_sites_release(content);
+}
+
+static int open_server(const struct service_options *options, void **ret_server)
+{
+	struct weir_http_server *server;
+	int error = weir_http_create(options->loop,
+	        &(struct weir_http_options){
+	                .address = options->address,
+	                .sites = weir_http_sites_hold(options->content),
+	                .log = options->log,
+	                .bounds = options->bounds,
+	                .tls = options->tls,
+	                .shared = true,
+	                .accept_failed = options->accept_failed,
+	                .tls_failed = options->tls_failed,
+	                .context = options->context,
+	        },
+	        &server);
+	if (error == 0)
+		*ret_server = server;
+	return error;
+}
+
+static void update(void *server, void *content)
+{
+	weir_http_set_sites(server, weir_http_sites_hold(content));
+}
+
+static struct weir_server *listener(void *server)
+{
+	return weir_http_listener(server);
+}
+
+static void close_server(void *server)
+{
+	weir_http_destroy(server);
+}
+
+/* -- the banner -------------------------------------------------------------------------------- */
+
+static void print_content(const struct config *config)
+{
+	for (size_t i = 0; i < config->sites.count; i++) {
+		const struct config_site *site = &config->sites.items[i];
+		printf("  ");
+		for (size_t j = 0; j < site->names.count; j++)
+			printf("%s%s", j ? ", " : "", site->names.items[j]);
+		printf("%s%s\n", site->names.count ? ": " : "", site->root);
+	}
+}
+
+static void print_commands(const struct config *config, const char *url)
+{
+	const struct config_site *site = &config->sites.items[0];
+	const struct config_uploads *uploads = &site->uploads;
+	const char *user = site->auth.count ? "-u USER " : "";
+	/* A name that this machine is known by is not in the URL, so that it is not looked at. */
+	const char *insecure = strncmp(url, "https:", 6) == 0 ? "-k " : "";
+	printf("  curl -i %s%s%s\n", insecure, user, url);
+	if (uploads->present && uploads->put)
+		printf("  curl %s%s-T FILE %s%s%s\n", insecure, user, url,
+		        uploads->prefix ? uploads->prefix : "",
+		        uploads->prefix && *uploads->prefix ? "/" : "");
+	for (size_t i = 1; i < config->sites.count && i < 3; i++)
+		if (config->sites.items[i].names.count &&
+		        config->sites.items[i].names.items[0][0] != '*')
+			printf("  curl -i %s-H 'Host: %s' %s\n", insecure,
+			        config->sites.items[i].names.items[0], url);
+}
+
+static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
+
+const struct service_type service_http = {
+        .section = "sites",
+        .alpn = alpn,
+        .load = load,
+        .unload = unload,
+        .open = open_server,
+        .update = update,
+        .listener = listener,
+        .close = close_server,
+        .print_content = print_content,
+        .print_commands = print_commands,
+};

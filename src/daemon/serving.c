@@ -1,0 +1,266 @@
+/*
+ * What one worker serves: its servers, of whatever service, and the logs they write. Invariant: a
+ * log outlives the servers that write it, and both are freed between two turns, never in a callback.
+ *
+ * A server that is wanted no more stops listening, finishes its connections and is freed. The same
+ * address may be open twice meanwhile: SO_REUSEPORT, which every server here has.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/server.h>
+
+#include "say.h"
+#include "worker_state.h"
+
+/* Between two complaints that connections cannot be accepted, of one worker. */
+enum {
+	COMPLAIN_AFTER_MS = 5000
+};
+
+static struct serving_server *server_of(struct weir_list *link)
+{
+	return WEIR_CONTAINER(link, struct serving_server, link);
+}
+
+/* The server behind a link of the list, or behind its head; NULL at the end. */
+static struct serving_server *after(struct serving *serving, struct weir_list *link)
+{
+	return link->next == &serving->servers ? NULL : server_of(link->next);
+}
+
+static const struct service_type *service_of(const struct serving_server *server)
+{
+	return services[server->endpoint.kind->service];
+}
+
+void serving_init(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	complaints_init(&serving->handshakes, worker->loop, "TLS handshakes failed");
+	weir_list_init(&serving->servers);
+	weir_list_init(&serving->logs);
+}
+
+void serving_reopen_logs(struct worker *worker)
+{
+	log_files_reopen(&worker->serving.logs);
+}
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+static void accept_failed(void *context, int error)
+{
+	struct serving_server *server = context;
+	int64_t now_ms = weir_loop_now_ms(server->worker->loop);
+	char address[WEIR_ADDRESS_TEXT_MAX];
+	if (now_ms < server->worker->quiet_until_ms)
+		return;
+	server->worker->quiet_until_ms = now_ms + COMPLAIN_AFTER_MS;
+	weir_address_format(&server->endpoint.actual, address);
+	say("cannot accept connections on %s: %s%s", address, weir_error_text(error),
+	        error == -EMFILE ? "; raise the limit of open files (ulimit -n, LimitNOFILE=)"
+	                         : "");
+}
+
+static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+{
+	struct serving_server *server = context;
+	char from[WEIR_ADDRESS_TEXT_MAX], to[WEIR_ADDRESS_TEXT_MAX];
+	if (!complaints_allow(&server->worker->serving.handshakes))
+		return;
+	weir_address_format(peer, from);
+	weir_address_format(&server->endpoint.actual, to);
+	say("the TLS handshake of %s with %s failed: %s", from, to, why);
+}
+
+static int open_server(struct worker *worker, const struct plan *plan,
+        const struct endpoint *endpoint, struct log_file *log)
+{
+	struct serving_server *server = calloc(1, sizeof *server);
+	if (!server)
+		return -ENOMEM;
+	server->worker = worker;
+	server->endpoint = *endpoint;
+	server->log = log;
+	struct service_options options = {
+	        .loop = worker->loop,
+	        .address = endpoint->actual,
+	        .content = plan->contents.of[endpoint->kind->service],
+	        .bounds = plan->bounds,
+	        .log = log ? log->log : NULL,
+	        .tls = endpoint->kind->secure ? plan->contents.tls[endpoint->kind->service] : NULL,
+	        .accept_failed = accept_failed,
+	        .tls_failed = tls_failed,
+	        .context = server,
+	};
+	int error = service_of(server)->open(&options, &server->server);
+	if (error < 0) {
+		free(server);
+		return error;
+	}
+	server->fresh = server->wanted = true;
+	if (log)
+		log->users++;
+	weir_list_append(&worker->serving.servers, &server->link);
+	return 0;
+}
+
+static void close_server(struct serving_server *server)
+{
+	weir_list_remove(&server->link);
+	service_of(server)->close(server->server);
+	if (server->log)
+		server->log->users--;
+	free(server);
+}
+
+static void on_drained(void *context)
+{
+	((struct serving_server *)context)->ended = true;
+}
+
+static void drain_server(struct serving_server *server)
+{
+	if (server->draining)
+		return;
+	server->draining = true;
+	weir_server_drain(service_of(server)->listener(server->server), on_drained, server);
+}
+
+/* -- the two steps ----------------------------------------------------------------------------- */
+
+static struct serving_server *find_server(struct serving *serving, const struct endpoint *endpoint)
+{
+	for (struct serving_server *server = after(serving, &serving->servers); server;
+	        server = after(serving, &server->link))
+		if (!server->draining && endpoint_same(&server->endpoint, endpoint))
+			return server;
+	return NULL;
+}
+
+static int prepare_servers(struct worker *worker, const struct plan *plan)
+{
+	struct serving *serving = &worker->serving;
+	struct log_file *log = NULL;
+	int error = plan->log_path
+	                    ? log_file_open(&serving->logs, worker->loop, plan->log_path, &log)
+	                    : 0;
+	if (error < 0) {
+		say("cannot write the log %s: %s", plan->log_path, weir_error_text(error));
+		return error;
+	}
+	for (size_t i = 0; i < plan->count; i++) {
+		char address[WEIR_ADDRESS_TEXT_MAX];
+		const struct endpoint *endpoint = &plan->endpoints[i];
+		struct serving_server *server =
+		        plan->replace ? NULL : find_server(serving, endpoint);
+		if (server) {
+			server->wanted = true;
+			continue;
+		}
+		error = open_server(worker, plan, endpoint, log);
+		if (error == 0)
+			continue;
+		weir_address_format(&endpoint->actual, address);
+		say("cannot listen on %s: %s", address, weir_error_text(error));
+		return error;
+	}
+	return 0;
+}
+
+int serving_prepare(struct worker *worker, const struct plan *plan)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = after(serving, &serving->servers); server;
+	        server = after(serving, &server->link))
+		server->wanted = server->fresh = false;
+	serving->next = plan->contents;
+	serving->prepared = true;
+	int error = prepare_servers(worker, plan);
+	if (error < 0)
+		serving_forget(worker);
+	return error;
+}
+
+/* What was prepared is in use now, or never will be. */
+static void end_preparation(struct serving *serving)
+{
+	contents_unload(&serving->next);
+	serving->prepared = false;
+}
+
+static void update_server(struct serving_server *server, const struct contents *next)
+{
+	const struct kind *kind = server->endpoint.kind;
+	const struct service_type *service = service_of(server);
+	service->update(server->server, next->of[kind->service]);
+	if (kind->secure)
+		weir_server_set_tls(service->listener(server->server), next->tls[kind->service]);
+}
+
+void serving_commit(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = after(serving, &serving->servers); server;
+	        server = after(serving, &server->link)) {
+		if (!server->wanted)
+			drain_server(server);
+		else if (!server->fresh)
+			update_server(server, &serving->next);
+	}
+	end_preparation(serving);
+}
+
+void serving_forget(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = after(serving, &serving->servers); server;
+	        server = after(serving, &server->link))
+		if (server->fresh)
+			drain_server(server);
+	end_preparation(serving);
+}
+
+/* -- ends -------------------------------------------------------------------------------------- */
+
+void serving_drain(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = after(serving, &serving->servers); server;
+	        server = after(serving, &server->link))
+		drain_server(server);
+}
+
+void serving_reap(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = after(serving, &serving->servers), *next; server;
+	        server = next) {
+		next = after(serving, &server->link);
+		if (server->ended)
+			close_server(server);
+	}
+	if (!serving->prepared)
+		log_files_close(&serving->logs, false);
+}
+
+bool serving_busy(const struct worker *worker)
+{
+	return !weir_list_empty(&worker->serving.servers);
+}
+
+void serving_destroy(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	end_preparation(serving);
+	for (struct serving_server *server = after(serving, &serving->servers), *next; server;
+	        server = next) {
+		next = after(serving, &server->link);
+		close_server(server);
+	}
+	complaints_end(&serving->handshakes);
+	log_files_close(&serving->logs, true);
+}

@@ -1,0 +1,175 @@
+/*
+ * The bytes of a message, from the terminator to the sinks: counted, their header looked at, never
+ * copied but where there is no room. A message that has failed is taken in to its end and dropped,
+ * so that nothing of it is taken for commands.
+ */
+#include <weir/error.h>
+
+#include "transaction.h"
+
+#define TOO_LARGE "552 5.3.4 Message too large\r\n"
+#define BARE "554 5.6.0 Message has a CR or LF that is not part of a CRLF\r\n"
+#define TOO_MANY_HOPS "554 5.4.6 Too many Received fields: a loop\r\n"
+#define EARLY "554 5.5.0 The message came before it was asked for\r\n"
+
+enum {
+	DROPPED_MIN = 1024 * 1024 /* beyond the bound, dropped rather than cut off */
+};
+
+/* -- the header -------------------------------------------------------------------------------- */
+
+static void end_header(struct smtp_transaction *transaction)
+{
+	char text[SMTP_TRACE_MAX];
+	transaction->header.ended = true;
+	if (transaction->server->options.personality != WEIR_SMTP_SUBMISSION)
+		return;
+	if (transaction->header.broken_off)
+		weir_smtp_delivery_write(transaction, WEIR_SPAN("\r\n"));
+	size_t size = weir_smtp_trace_missing(transaction, text);
+	weir_smtp_delivery_write(transaction, weir_span(text, size));
+}
+
+/* Takes a CR that was left over back in, now that it is known what follows. */
+static void settle_cr(struct smtp_transaction *transaction, bool line_feed)
+{
+	struct weir_smtp_header *header = &transaction->header;
+	if (!header->cr)
+		return;
+	header->cr = false;
+	header->broken_off = !line_feed;
+	if (line_feed)
+		end_header(transaction);
+	else
+		header->inside = true;
+	weir_smtp_delivery_write(transaction, WEIR_SPAN("\r"));
+}
+
+static struct weir_span take_header(struct smtp_transaction *transaction, struct weir_span bytes)
+{
+	struct weir_smtp_header *header = &transaction->header;
+	settle_cr(transaction, bytes.data[0] == '\n');
+	if (header->ended)
+		return bytes;
+	size_t used = weir_smtp_header_scan(header, bytes);
+	weir_smtp_delivery_write(transaction, weir_span(bytes.data, used));
+	if (header->received > WEIR_SMTP_RECEIVED_MAX)
+		weir_smtp_delivery_fail(transaction, TOO_MANY_HOPS);
+	if (header->ended)
+		end_header(transaction);
+	return header->cr ? weir_span(NULL, 0) : weir_span_skip(bytes, used);
+}
+
+/* -- bytes ------------------------------------------------------------------------------------- */
+
+static void take(struct smtp_transaction *transaction, struct weir_span bytes)
+{
+	if (transaction->failure || !bytes.size)
+		return;
+	if (!transaction->header.ended)
+		bytes = take_header(transaction, bytes);
+	weir_smtp_delivery_write(transaction, bytes);
+}
+
+/* What the scan has found out about the bytes before these. */
+static void settle(struct smtp_transaction *transaction)
+{
+	enum weir_smtp_owed owed = transaction->data.owed;
+	transaction->data.owed = WEIR_SMTP_OWED_NOTHING;
+	if (transaction->data.bare && !transaction->data.normalise)
+		weir_smtp_delivery_fail(transaction, BARE);
+	if (owed == WEIR_SMTP_OWED_CR)
+		take(transaction, WEIR_SPAN("\r"));
+	else if (owed == WEIR_SMTP_OWED_CRLF)
+		take(transaction, WEIR_SPAN("\r\n"));
+}
+
+/* Who sends the message, or what he takes for one, without waiting does not listen to us. */
+static bool came_early(struct smtp_session *session)
+{
+	const struct smtp_transaction *transaction = session->transaction;
+	if (!transaction || transaction->chunks || transaction->size ||
+	        weir_channel_replies(session->channel) == 0)
+		return false;
+	weir_smtp_end(session, EARLY);
+	return true;
+}
+
+static void count(struct smtp_session *session, struct smtp_transaction *transaction, size_t size)
+{
+	uint64_t most = session->server->options.size_max;
+	transaction->size += size;
+	if (transaction->size > most)
+		weir_smtp_delivery_fail(transaction, TOO_LARGE);
+	if (transaction->size > most + most / 2 + DROPPED_MIN)
+		weir_smtp_end(session, TOO_LARGE);
+}
+
+void weir_smtp_message_piece(struct smtp_session *session, struct weir_span bytes)
+{
+	struct smtp_transaction *transaction = session->transaction;
+	if (!transaction || came_early(session))
+		return;
+	settle(transaction);
+	take(transaction, bytes);
+	count(session, transaction, bytes.size);
+	weir_smtp_update_pause(session);
+}
+
+/* -- ends -------------------------------------------------------------------------------------- */
+
+void weir_smtp_message_stream(struct smtp_session *session)
+{
+	session->data = true;
+	weir_channel_set_owed(session->channel, true);
+	weir_channel_stream(session->channel,
+	        weir_smtp_data_terminator(&session->transaction->data));
+}
+
+static void end_chunk(struct smtp_session *session)
+{
+	struct smtp_transaction *transaction = session->transaction;
+	if (transaction->failure)
+		weir_smtp_refuse(session, transaction->failure);
+	else
+		weir_smtp_reply_format(session, "250 2.0.0 %llu bytes\r\n",
+		        (unsigned long long)transaction->chunk);
+}
+
+void weir_smtp_message_end(struct smtp_session *session)
+{
+	struct smtp_transaction *transaction = session->transaction;
+	if (transaction->chunks && !transaction->last_chunk) {
+		end_chunk(session);
+		return;
+	}
+	if (transaction->data.cr) {
+		transaction->data.bare = true;
+		transaction->data.owed = WEIR_SMTP_OWED_CRLF;
+	}
+	settle(transaction);
+	settle_cr(transaction, false);
+	if (!transaction->header.ended && !transaction->failure)
+		end_header(transaction);
+	session->messages++;
+	weir_smtp_delivery_complete(transaction);
+}
+
+void weir_smtp_message_cut(struct smtp_session *session)
+{
+	struct smtp_transaction *transaction = session->transaction;
+	if (transaction && came_early(session))
+		return;
+	if (transaction)
+		settle(transaction);
+	if (transaction && transaction->data.cut == WEIR_SMTP_CUT_BARE)
+		take(transaction, WEIR_SPAN("\r\n"));
+	if (transaction && !weir_smtp_data_ended(&transaction->data))
+		return;
+	session->data = false;
+	weir_channel_set_owed(session->channel, false);
+	weir_smtp_await_command(session);
+	if (transaction)
+		weir_smtp_message_end(session);
+	weir_smtp_update_pause(session);
+}

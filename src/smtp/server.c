@@ -1,0 +1,159 @@
+/* SMTP servers: their options, with the defaults filled in, and what a reload swaps. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/tls.h>
+
+#include "transaction.h"
+
+static void release(struct weir_smtp_options *options)
+{
+	weir_mail_routes_release(options->routes);
+	weir_users_release(options->users);
+	weir_tls_release(options->tls);
+	weir_peers_release(options->peers);
+	free((char *)(uintptr_t)options->hostname);
+	free((struct weir_network *)(uintptr_t)options->networks);
+}
+
+static void hold(struct weir_smtp_options *options)
+{
+	if (options->routes)
+		weir_mail_routes_hold(options->routes);
+	if (options->users)
+		weir_users_hold(options->users);
+	if (options->tls)
+		weir_tls_hold(options->tls);
+	if (options->peers)
+		weir_peers_hold(options->peers);
+}
+
+static void fill_in(struct weir_smtp_options *options)
+{
+	struct weir_bounds *bounds = &options->bounds;
+	uint32_t *times[] = {&bounds->idle_ms, &bounds->request_ms, &bounds->progress_ms};
+	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
+		if (!*times[i])
+			*times[i] = WEIR_SMTP_IDLE_MS;
+	if (!options->size_max)
+		options->size_max = WEIR_SMTP_SIZE_MAX;
+	if (!options->recipients_max)
+		options->recipients_max = WEIR_SMTP_RECIPIENTS_MAX;
+	if (!options->messages_max)
+		options->messages_max = WEIR_SMTP_MESSAGES_MAX;
+}
+
+/* The server's own; all held or copied, or nothing. */
+static int take_options(
+        struct weir_smtp_server *server, const struct weir_smtp_options *given)
+{
+	struct weir_smtp_options *options = &server->options;
+	size_t size = given->network_count * sizeof *given->networks;
+	*options = *given;
+	options->hostname = strdup(given->hostname ? given->hostname : "localhost");
+	options->networks = size ? malloc(size) : NULL;
+	if (!options->hostname || (size && !options->networks)) {
+		free((char *)(uintptr_t)options->hostname);
+		free((struct weir_network *)(uintptr_t)options->networks);
+		return -ENOMEM;
+	}
+	if (size)
+		memcpy((struct weir_network *)(uintptr_t)options->networks, given->networks, size);
+	hold(options);
+	fill_in(options);
+	return 0;
+}
+
+static void accept_failed(void *context, int error)
+{
+	const struct weir_smtp_options *options = &((struct weir_smtp_server *)context)->options;
+	if (options->accept_failed)
+		options->accept_failed(options->context, error);
+}
+
+static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+{
+	const struct weir_smtp_options *options = &((struct weir_smtp_server *)context)->options;
+	if (options->tls_failed)
+		options->tls_failed(options->context, peer, why);
+}
+
+int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *options,
+        struct weir_smtp_server **ret)
+{
+	struct weir_smtp_server *server = calloc(1, sizeof *server);
+	int error = server ? take_options(server, options) : -ENOMEM;
+	if (error < 0) {
+		free(server);
+		return error;
+	}
+	server->loop = loop;
+	weir_list_init(&server->committing);
+	error = weir_server_create(loop,
+	        &(struct weir_server_options){
+	                .address = options->address,
+	                .protocol = &weir_smtp_protocol,
+	                .context = server,
+	                .bounds = server->options.bounds,
+	                .tls = options->implicit_tls ? options->tls : NULL,
+	                .tls_refusal = "554 5.7.0 TLS from the first byte\r\n",
+	                .shared = options->shared,
+	                .accept_failed = accept_failed,
+	                .tls_failed = tls_failed,
+	        },
+	        &server->listener);
+	if (error < 0) {
+		release(&server->options);
+		free(server);
+		return error;
+	}
+	*ret = server;
+	return 0;
+}
+
+void weir_smtp_set_routes(struct weir_smtp_server *server, struct weir_mail_routes *routes)
+{
+	struct weir_mail_routes *old = server->options.routes;
+	server->options.routes = routes ? weir_mail_routes_hold(routes) : NULL;
+	weir_mail_routes_release(old);
+}
+
+void weir_smtp_set_users(struct weir_smtp_server *server, struct weir_users *users)
+{
+	struct weir_users *old = server->options.users;
+	server->options.users = users ? weir_users_hold(users) : NULL;
+	weir_users_release(old);
+}
+
+void weir_smtp_set_tls(struct weir_smtp_server *server, struct weir_tls *tls)
+{
+	struct weir_tls *old = server->options.tls;
+	server->options.tls = weir_tls_hold(tls);
+	if (server->options.implicit_tls)
+		weir_server_set_tls(server->listener, tls);
+	weir_tls_release(old);
+}
+
+struct weir_server *weir_smtp_listener(struct weir_smtp_server *server)
+{
+	return server->listener;
+}
+
+void weir_smtp_destroy(struct weir_smtp_server *server)
+{
+	if (!server)
+		return;
+	weir_server_destroy(server->listener);
+	while (!weir_list_empty(&server->committing)) {
+		struct smtp_transaction *transaction = WEIR_CONTAINER(
+		        server->committing.next, struct smtp_transaction, link);
+		weir_list_remove(&transaction->link);
+		weir_smtp_delivery_fail(transaction, "");
+		/* Its channel has gone: this frees both. */
+		weir_reply_fill(transaction->reply, &transaction->producer);
+	}
+	weir_smtp_transactions_free(server);
+	release(&server->options);
+	free(server);
+}

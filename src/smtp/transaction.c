@@ -1,0 +1,257 @@
+/*
+ * The envelope: what it keeps is copied into its own text, first a few hundred bytes that are part
+ * of it. Transactions are kept for reuse, so that one message after the other costs no allocation.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "transaction.h"
+
+enum {
+	TEXT_CAPACITY = 8 * 1024,
+	BUFFER_KEPT = 4 * 1024,
+	PLACES_PER_TARGET = 4 /* a target may be reached by several recipients */
+};
+
+/* -- text -------------------------------------------------------------------------------------- */
+
+static char *reserve(struct smtp_transaction *transaction, size_t size)
+{
+	struct smtp_text *text = transaction->more_text;
+	if (size <= sizeof transaction->text - transaction->text_size) {
+		transaction->text_size += size;
+		return transaction->text + transaction->text_size - size;
+	}
+	if (!text || size > text->capacity - text->size) {
+		size_t capacity = size > TEXT_CAPACITY ? size : TEXT_CAPACITY;
+		text = malloc(sizeof *text + capacity);
+		if (!text)
+			return NULL;
+		*text = (struct smtp_text){transaction->more_text, 0, capacity};
+		transaction->more_text = text;
+	}
+	text->size += size;
+	return text->bytes + text->size - size;
+}
+
+bool weir_smtp_transaction_copy(
+        struct smtp_transaction *transaction, struct weir_span text, struct weir_span *ret)
+{
+	if (!text.size) {
+		*ret = weir_span(NULL, 0);
+		return true;
+	}
+	char *copy = reserve(transaction, text.size);
+	if (!copy)
+		return false;
+	memcpy(copy, text.data, text.size);
+	*ret = weir_span(copy, text.size);
+	return true;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+/* Seconds and a count: unique in this process, and over its restarts, if they take a second. */
+static void make_id(struct smtp_transaction *transaction)
+{
+	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+	struct weir_smtp_server *server = transaction->server;
+	uint64_t seconds = (uint64_t)weir_loop_wall_s(server->loop);
+	uint64_t place = ((uint64_t)(uintptr_t)server >> 6) & 0xfffff;
+	uint64_t parts[] = {seconds, (uint64_t)server->ids++ << 20 | place};
+	char *at = transaction->id;
+	for (size_t part = 0; part < 2; part++)
+		for (int shift = part ? 45 : 30; shift >= 0; shift -= 5)
+			*at++ = digits[parts[part] >> shift & 31];
+	*at = 0;
+}
+
+static bool copy_session(struct smtp_transaction *transaction)
+{
+	const struct smtp_session *session = transaction->session;
+	transaction->peer = *weir_channel_peer(session->channel);
+	transaction->secure = weir_channel_secure(session->channel);
+	return weir_smtp_transaction_copy(
+	               transaction, weir_span_of(session->helo), &transaction->helo) &&
+	       (!session->user || weir_smtp_transaction_copy(transaction,
+	                                  weir_span_of(session->user), &transaction->user));
+}
+
+static struct smtp_transaction *take_spare(struct weir_smtp_server *server)
+{
+	struct smtp_transaction *spare = server->spare;
+	if (!spare)
+		return calloc(1, sizeof *spare);
+	server->spare = spare->next;
+	server->spares--;
+	return spare;
+}
+
+struct smtp_transaction *weir_smtp_transaction_create(struct smtp_session *session)
+{
+	struct weir_smtp_server *server = session->server;
+	struct smtp_transaction *transaction = take_spare(server);
+	if (!transaction)
+		return NULL;
+	weir_producer_init(&transaction->producer, &weir_smtp_outcome_type);
+	weir_list_init(&transaction->link);
+	transaction->server = server;
+	transaction->session = session;
+	transaction->local.sink = server->options.local;
+	transaction->relay.sink = server->options.relay;
+	make_id(transaction);
+	session->transaction = transaction;
+	if (copy_session(transaction))
+		return transaction;
+	weir_smtp_transaction_destroy(transaction);
+	session->transaction = NULL;
+	return NULL;
+}
+
+static void free_all(struct smtp_transaction *transaction)
+{
+	struct weir_buffer *buffers[] = {&transaction->local.recipients,
+	        &transaction->relay.recipients, &transaction->results, &transaction->places,
+	        &transaction->pending};
+	for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
+		weir_buffer_free(buffers[i]);
+	free(transaction);
+}
+
+static struct weir_buffer emptied(struct weir_buffer buffer)
+{
+	buffer.size = 0;
+	if (buffer.capacity > BUFFER_KEPT)
+		weir_buffer_free(&buffer);
+	return buffer;
+}
+
+/* As calloc would have made it, but for the memory of its buffers. */
+static void keep(struct smtp_transaction *transaction)
+{
+	struct weir_smtp_server *server = transaction->server;
+	struct weir_buffer local = emptied(transaction->local.recipients);
+	struct weir_buffer relay = emptied(transaction->relay.recipients);
+	struct weir_buffer results = emptied(transaction->results);
+	struct weir_buffer places = emptied(transaction->places);
+	weir_buffer_free(&transaction->pending);
+	memset(transaction, 0, offsetof(struct smtp_transaction, text));
+	transaction->local.recipients = local;
+	transaction->relay.recipients = relay;
+	transaction->results = results;
+	transaction->places = places;
+	transaction->next = server->spare;
+	server->spare = transaction;
+	server->spares++;
+}
+
+void weir_smtp_transaction_destroy(struct smtp_transaction *transaction)
+{
+	if (!transaction)
+		return;
+	weir_smtp_delivery_fail(transaction, "");
+	weir_list_remove(&transaction->link);
+	for (struct smtp_text *text = transaction->more_text, *next; text; text = next) {
+		next = text->next;
+		free(text);
+	}
+	if (transaction->server->spares < WEIR_SMTP_TRANSACTIONS_KEPT)
+		keep(transaction);
+	else
+		free_all(transaction);
+}
+
+void weir_smtp_transactions_free(struct weir_smtp_server *server)
+{
+	for (struct smtp_transaction *next; server->spare; server->spare = next) {
+		next = server->spare->next;
+		free_all(server->spare);
+	}
+	server->spares = 0;
+}
+
+/* -- recipients -------------------------------------------------------------------------------- */
+
+static size_t count_of(const struct smtp_way *way)
+{
+	return way->recipients.size / sizeof(struct weir_mail_recipient);
+}
+
+static struct weir_mail_recipient *table_of(const struct smtp_way *way)
+{
+	return (struct weir_mail_recipient *)(void *)way->recipients.data;
+}
+
+static size_t places_max(const struct smtp_transaction *transaction)
+{
+	size_t most = transaction->server->options.recipients_max;
+	return most > WEIR_ALIAS_TARGETS_MAX ? most : WEIR_ALIAS_TARGETS_MAX;
+}
+
+int weir_smtp_recipient_add(struct smtp_transaction *transaction)
+{
+	int none = 0;
+	return weir_buffer_append(&transaction->results, &none, sizeof none, SIZE_MAX);
+}
+
+/* One copy a mailbox, however it was reached; elsewhere, one an address. */
+static size_t find(const struct smtp_way *way, const struct weir_mail_recipient *recipient)
+{
+	size_t count = count_of(way), at = 0;
+	const struct weir_mail_recipient *table = table_of(way);
+	if (recipient->user.size)
+		while (at < count && !weir_span_equal(table[at].user, recipient->user))
+			at++;
+	else
+		while (at < count && !weir_span_equal(table[at].address, recipient->address))
+			at++;
+	return at;
+}
+
+static int append(struct smtp_transaction *transaction, struct smtp_way *way,
+        const struct weir_mail_recipient *recipient)
+{
+	struct weir_mail_recipient copy = *recipient;
+	if (count_of(&transaction->local) + count_of(&transaction->relay) >=
+	        places_max(transaction))
+		return WEIR_E_LIMIT;
+	if (!weir_smtp_transaction_copy(transaction, recipient->address, &copy.address) ||
+	        !weir_smtp_transaction_copy(transaction, recipient->user, &copy.user) ||
+	        !weir_smtp_transaction_copy(transaction, recipient->orcpt, &copy.orcpt))
+		return -ENOMEM;
+	return weir_buffer_append(&way->recipients, &copy, sizeof copy, SIZE_MAX);
+}
+
+int weir_smtp_place_add(struct smtp_transaction *transaction, bool relay,
+        const struct weir_mail_recipient *recipient)
+{
+	struct smtp_way *way = relay ? &transaction->relay : &transaction->local;
+	struct smtp_place place = {weir_smtp_recipient_count(transaction) - 1, 0, relay};
+	size_t at = find(way, recipient);
+	if (transaction->places.size / sizeof place >= places_max(transaction) * PLACES_PER_TARGET)
+		return WEIR_E_LIMIT;
+	place.index = (uint32_t)at;
+	int error = at < count_of(way) ? 0 : append(transaction, way, recipient);
+	if (error < 0)
+		return error;
+	return weir_buffer_append(&transaction->places, &place, sizeof place, SIZE_MAX);
+}
+
+void weir_smtp_recipient_undo(struct smtp_transaction *transaction)
+{
+	uint32_t last = weir_smtp_recipient_count(transaction) - 1;
+	size_t counts[2] = {0, 0};
+	struct smtp_place *places = (struct smtp_place *)(void *)transaction->places.data;
+	size_t count = transaction->places.size / sizeof *places;
+	while (count && places[count - 1].recipient == last)
+		count--;
+	for (size_t i = 0; i < count; i++)
+		if (places[i].index >= counts[places[i].relay])
+			counts[places[i].relay] = places[i].index + 1;
+	transaction->places.size = count * sizeof *places;
+	transaction->local.recipients.size = counts[0] * sizeof(struct weir_mail_recipient);
+	transaction->relay.recipients.size = counts[1] * sizeof(struct weir_mail_recipient);
+	transaction->results.size -= sizeof(int);
+}

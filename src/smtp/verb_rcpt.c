@@ -1,0 +1,219 @@
+/*
+ * RCPT (RFC 5321 4.1.1.3): a recipient, with NOTIFY and ORCPT (RFC 3461). Where it goes is asked of
+ * the routes; what an alias stands for is found there, so that a list becomes many places and is
+ * one recipient.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include <weir/error.h>
+
+#include "esmtp_parameter.h"
+#include "mailbox.h"
+#include "transaction.h"
+
+#define BAD_PARAMETER "501 5.5.4 A parameter's value is not as it should be\r\n"
+
+enum {
+	ORCPT_MAX = 500 /* bytes, coded (RFC 3461 4.2) */
+};
+
+struct rcpt {
+	struct smtp_session *session;
+	struct weir_mail_recipient recipient; /* as it was asked for */
+	struct weir_smtp_mailbox mailbox;
+	char orcpt[ORCPT_MAX];
+	char postmaster[320];
+	bool has_notify, has_orcpt;
+};
+
+/* -- parameters -------------------------------------------------------------------------------- */
+
+/* NEVER, or a list of the others without repetition. */
+static const char *take_notify(struct rcpt *rcpt, struct weir_span value)
+{
+	static const struct {
+		const char *word;
+		unsigned bit;
+	} words[] = {
+	        {"NEVER", WEIR_MAIL_NOTIFY_NEVER},
+	        {"SUCCESS", WEIR_MAIL_NOTIFY_SUCCESS},
+	        {"FAILURE", WEIR_MAIL_NOTIFY_FAILURE},
+	        {"DELAY", WEIR_MAIL_NOTIFY_DELAY},
+	};
+	bool more = true;
+	if (rcpt->has_notify)
+		return BAD_PARAMETER;
+	rcpt->has_notify = true;
+	while (more) {
+		struct weir_span word;
+		unsigned bit = 0;
+		more = weir_span_cut(&value, ',', &word);
+		for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+			if (weir_span_equal_nocase(word, weir_span_of(words[i].word)))
+				bit = words[i].bit;
+		if (!bit || rcpt->recipient.notify & bit)
+			return BAD_PARAMETER;
+		rcpt->recipient.notify |= bit;
+	}
+	bool never = rcpt->recipient.notify & WEIR_MAIL_NOTIFY_NEVER;
+	return never && rcpt->recipient.notify != WEIR_MAIL_NOTIFY_NEVER ? BAD_PARAMETER : NULL;
+}
+
+/* addr-type ";" xtext, kept decoded: nothing but what may stand in a field's line. */
+static const char *take_orcpt(struct rcpt *rcpt, struct weir_span value)
+{
+	struct weir_span type, coded = value;
+	bool utf8 = rcpt->session->transaction->envelope.utf8;
+	if (rcpt->has_orcpt || value.size > ORCPT_MAX || !weir_span_cut(&coded, ';', &type) ||
+	        !type.size)
+		return BAD_PARAMETER;
+	rcpt->has_orcpt = true;
+	for (size_t i = 0; i < type.size; i++)
+		if ((unsigned char)type.data[i] > '~' || strchr("()<>@,:\\\"/[]?=+", type.data[i]))
+			return BAD_PARAMETER;
+	memcpy(rcpt->orcpt, value.data, type.size + 1);
+	char *decoded = rcpt->orcpt + type.size + 1;
+	long size = weir_smtp_xtext_decode(coded, utf8, decoded);
+	for (long i = 0; i < size; i++)
+		if ((unsigned char)decoded[i] < ' ' || decoded[i] == 0x7f)
+			size = WEIR_E_SYNTAX;
+	if (size <= 0)
+		return BAD_PARAMETER;
+	rcpt->recipient.orcpt = weir_span(rcpt->orcpt, type.size + 1 + (size_t)size);
+	return NULL;
+}
+
+static const char *take_parameters(struct rcpt *rcpt, struct weir_span text)
+{
+	struct weir_smtp_parameter parameter;
+	const char *refusal = NULL;
+	int result;
+	while (!refusal && (result = weir_smtp_parameter_next(&text, &parameter)) != 0) {
+		if (result < 0)
+			return "501 5.5.4 The parameters are not as they should be\r\n";
+		if (rcpt->session->extended &&
+		        weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("NOTIFY")))
+			refusal = take_notify(rcpt, parameter.value);
+		else if (rcpt->session->extended &&
+		         weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("ORCPT")))
+			refusal = take_orcpt(rcpt, parameter.value);
+		else
+			refusal = "555 5.5.4 A parameter that is not known here\r\n";
+	}
+	return refusal;
+}
+
+/* -- the address ------------------------------------------------------------------------------- */
+
+static const char *take_address(struct rcpt *rcpt, struct weir_span text)
+{
+	const struct smtp_session *session = rcpt->session;
+	if (text.size < 3 || !weir_span_equal_nocase(weir_span(text.data, 3), WEIR_SPAN("TO:")))
+		return "501 5.5.4 RCPT TO:<address> is what it should be\r\n";
+	text = weir_span_trim(weir_span_skip(text, 3));
+	if (weir_smtp_path_parse(&text, &rcpt->mailbox) < 0 || !rcpt->mailbox.address.size)
+		return "501 5.1.3 That is not an address\r\n";
+	if (rcpt->mailbox.utf8 && !session->transaction->envelope.utf8)
+		return "553 5.6.7 The address needs SMTPUTF8\r\n";
+	rcpt->recipient.address = rcpt->mailbox.address;
+	if (!rcpt->mailbox.domain.size) {
+		int size = snprintf(rcpt->postmaster, sizeof rcpt->postmaster, "%.*s@%s",
+		        (int)rcpt->mailbox.local.size, rcpt->mailbox.local.data,
+		        session->server->options.hostname);
+		rcpt->recipient.address = weir_span(rcpt->postmaster,
+		        size < (int)sizeof rcpt->postmaster ? (size_t)size
+		                                            : sizeof rcpt->postmaster - 1);
+	}
+	return take_parameters(rcpt, text);
+}
+
+static int add_place(struct rcpt *rcpt, bool relay, const struct weir_mail_recipient *recipient)
+{
+	struct smtp_transaction *transaction = rcpt->session->transaction;
+	if (!(relay ? transaction->relay.sink : transaction->local.sink))
+		return -EOPNOTSUPP;
+	return weir_smtp_place_add(transaction, relay, recipient);
+}
+
+static int on_found(void *context, const struct weir_mail_target *target)
+{
+	struct rcpt *rcpt = context;
+	struct weir_mail_recipient recipient = rcpt->recipient;
+	recipient.user = target->user;
+	if (target->address.size)
+		recipient.address = target->address;
+	return add_place(rcpt, !target->user.size, &recipient);
+}
+
+static int route(struct rcpt *rcpt)
+{
+	const struct smtp_session *session = rcpt->session;
+	const struct weir_mail_routes *routes = session->server->options.routes;
+	char text[WEIR_SMTP_LOCAL_MAX];
+	struct weir_span local = weir_smtp_local_decode(rcpt->mailbox.local, text);
+	int error = -EXDEV;
+	if (routes)
+		error = weir_mail_routes_find(routes, local, rcpt->mailbox.domain, on_found, rcpt);
+	if (error != -EXDEV)
+		return error;
+	if (!weir_smtp_may_relay(session) || !rcpt->mailbox.domain.size)
+		return -EACCES;
+	return add_place(rcpt, true, &rcpt->recipient);
+}
+
+static const char *refusal_for(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "550 5.1.1 Nobody of that name is here\r\n";
+	case -EACCES:
+		return "550 5.7.1 Mail for there is not taken from you\r\n";
+	case -EOPNOTSUPP:
+		return "451 4.3.5 There is no way there now\r\n";
+	case WEIR_E_LIMIT:
+		return "452 4.5.3 Too many recipients\r\n";
+	default:
+		return "451 4.3.0 No memory left, try again\r\n";
+	}
+}
+
+static const char *take_recipient(struct rcpt *rcpt)
+{
+	struct smtp_transaction *transaction = rcpt->session->transaction;
+	int error = weir_smtp_recipient_add(transaction);
+	if (error < 0)
+		return refusal_for(error);
+	error = route(rcpt);
+	if (error == 0)
+		return NULL;
+	weir_smtp_recipient_undo(transaction);
+	return refusal_for(error);
+}
+
+/* -- the verb ---------------------------------------------------------------------------------- */
+
+void weir_smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
+{
+	struct rcpt rcpt = {.session = session};
+	const struct smtp_transaction *transaction = session->transaction;
+	const char *refusal = NULL;
+	if (transaction->chunks)
+		refusal = "503 5.5.1 The message has begun already\r\n";
+	else if (weir_smtp_recipient_count(transaction) >= session->server->options.recipients_max)
+		refusal = refusal_for(WEIR_E_LIMIT);
+	if (!refusal)
+		refusal = take_address(&rcpt, argument);
+	if (!refusal)
+		refusal = take_recipient(&rcpt);
+	if (!refusal) {
+		weir_smtp_reply(session, "250 2.1.5 Recipient taken\r\n");
+		return;
+	}
+	weir_smtp_log(session, WEIR_SMTP_REFUSED, rcpt.mailbox.address, refusal);
+	/* Whose list is long and old comes by LMTP, too, and is no enemy there. */
+	if (weir_smtp_is_lmtp(session) || refusal[0] == '4')
+		weir_smtp_reply(session, refusal);
+	else
+		weir_smtp_refuse(session, refusal);
+}

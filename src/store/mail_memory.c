@@ -1,0 +1,450 @@
+/*
+ * Mailboxes in memory, for tests and for programs that need no disk. Everything is answered at
+ * once, but for deliveries, whose callbacks come from the loop as everywhere.
+ *
+ * Invariant: a message is shared by mailboxes and maildrops and never changes; the lock guards all
+ * that loops share.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/buffer.h>
+#include <weir/error.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/mail_store.h>
+#include <weir/sources.h>
+
+#include "mail_name.h"
+#include "maildir_state.h"
+
+struct message {
+	atomic_uint references;
+	struct mail_scan scan;
+	struct weir_buffer bytes;
+	uint64_t number;
+};
+
+struct memory_box {
+	struct weir_list link;       /* in the store's boxes */
+	struct weir_buffer messages; /* of struct message *, oldest first */
+	uint64_t octets;
+	bool open;
+	size_t user_size;
+	char user[];
+};
+
+struct memory {
+	struct weir_mail_store base;
+	atomic_uint references;
+	struct weir_mail_store_options options;
+	pthread_mutex_t lock; /* guards what follows */
+	struct weir_list boxes;
+	uint64_t last_number;
+};
+
+static void memory_release(struct memory *memory);
+
+/* -- messages ---------------------------------------------------------------------------------- */
+
+static void message_release(struct message *message)
+{
+	if (!message || --message->references)
+		return;
+	weir_buffer_free(&message->bytes);
+	free(message);
+}
+
+static size_t message_count(const struct weir_buffer *messages)
+{
+	return messages->size / sizeof(struct message *);
+}
+
+static struct message **messages_of(const struct weir_buffer *messages)
+{
+	return (struct message **)(void *)messages->data;
+}
+
+static void messages_free(struct weir_buffer *messages)
+{
+	for (size_t i = 0; i < message_count(messages); i++)
+		message_release(messages_of(messages)[i]);
+	weir_buffer_free(messages);
+}
+
+/* -- mailboxes --------------------------------------------------------------------------------- */
+
+/* With the lock held. Made if it is not there; NULL without memory. */
+static struct memory_box *find(struct memory *memory, struct weir_span user)
+{
+	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes; at = at->next) {
+		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
+		if (weir_span_equal(weir_span(box->user, box->user_size), user))
+			return box;
+	}
+	struct memory_box *box = calloc(1, sizeof *box + user.size);
+	if (!box)
+		return NULL;
+	memcpy(box->user, user.data, user.size);
+	box->user_size = user.size;
+	weir_list_append(&memory->boxes, &box->link);
+	return box;
+}
+
+static int put(struct memory *memory, struct weir_span user, struct message *message)
+{
+	if (!weir_maildir_user_good(user))
+		return -ENOENT;
+	uint64_t most = memory->options.mailbox_max, size = message->bytes.size;
+	struct memory_box *box = find(memory, user);
+	if (!box)
+		return -ENOMEM;
+	if (most && (size > most || box->octets > most - size))
+		return -EDQUOT;
+	most = memory->options.messages_max;
+	if (most && message_count(&box->messages) >= most)
+		return -EDQUOT;
+	int error = weir_buffer_append(&box->messages, &message, sizeof message, SIZE_MAX);
+	if (error < 0)
+		return error;
+	message->references++;
+	box->octets += size;
+	return 0;
+}
+
+/* -- deliveries -------------------------------------------------------------------------------- */
+
+struct memory_delivery {
+	struct weir_mail_delivery base;
+	struct weir_task task;
+	struct weir_loop *loop;
+	struct memory *memory;
+	struct message *message;
+	int error;
+	void (*done)(void *context, const int *errors);
+	void *context;
+	size_t count;
+	int *errors;
+	struct weir_span users[]; /* their bytes, and the errors, behind them */
+};
+
+static struct memory_delivery *delivery_of(struct weir_mail_delivery *base)
+{
+	return WEIR_CONTAINER(base, struct memory_delivery, base);
+}
+
+static void delivery_free(struct memory_delivery *delivery)
+{
+	weir_loop_cancel(delivery->loop, &delivery->task);
+	message_release(delivery->message);
+	memory_release(delivery->memory);
+	free(delivery);
+}
+
+static void copy_users(struct memory_delivery *delivery, const struct weir_mail_envelope *envelope)
+{
+	char *bytes;
+	delivery->count = envelope->count;
+	delivery->errors = (int *)(void *)(delivery->users + envelope->count);
+	bytes = (char *)(delivery->errors + envelope->count);
+	for (size_t i = 0; i < envelope->count; i++) {
+		struct weir_span user = envelope->recipients[i].user;
+		if (user.size)
+			memcpy(bytes, user.data, user.size);
+		delivery->users[i] = weir_span(bytes, user.size);
+		bytes += user.size;
+	}
+}
+
+static int delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
+        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
+        void *context, struct weir_mail_delivery **ret)
+{
+	struct memory *memory = WEIR_CONTAINER(
+	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct memory, base);
+	size_t size = 0, count = envelope->count;
+	(void)ready, (void)context; /* memory is never slow */
+	if (envelope->size > memory->options.message_max || count > WEIR_MAIL_RECIPIENTS_MAX)
+		return WEIR_E_LIMIT;
+	for (size_t i = 0; i < count; i++)
+		size += envelope->recipients[i].user.size;
+	struct memory_delivery *delivery =
+	        calloc(1, sizeof *delivery + size +
+	                          count * (sizeof *delivery->users + sizeof *delivery->errors));
+	struct message *message = calloc(1, sizeof *message);
+	if (!delivery || !message) {
+		free(delivery);
+		free(message);
+		return -ENOMEM;
+	}
+	message->references = 1;
+	memory->references++;
+	delivery->base.sink = sink;
+	delivery->loop = loop;
+	delivery->memory = memory;
+	delivery->message = message;
+	copy_users(delivery, envelope);
+	*ret = &delivery->base;
+	return 0;
+}
+
+static int delivery_write(struct weir_mail_delivery *base, struct weir_span bytes)
+{
+	struct memory_delivery *delivery = delivery_of(base);
+	struct message *message = delivery->message;
+	if (delivery->done)
+		return WEIR_E_CLOSED;
+	if (!delivery->error)
+		delivery->error = weir_buffer_append(&message->bytes, bytes.data, bytes.size,
+		        delivery->memory->options.message_max);
+	if (!delivery->error)
+		weir_mail_scan(&message->scan, bytes);
+	return delivery->error;
+}
+
+/* The recipient before this one that has the same mailbox, or this one. */
+static size_t same_user(const struct memory_delivery *delivery, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (weir_span_equal(delivery->users[i], delivery->users[index]))
+			return i;
+	return index;
+}
+
+static int deliver_to(struct memory_delivery *delivery, size_t index)
+{
+	size_t same = same_user(delivery, index);
+	if (delivery->error || same < index)
+		return delivery->error ? delivery->error : delivery->errors[same];
+	return put(delivery->memory, delivery->users[index], delivery->message);
+}
+
+static void deliver(struct weir_task *task)
+{
+	struct memory_delivery *delivery = WEIR_CONTAINER(task, struct memory_delivery, task);
+	struct memory *memory = delivery->memory;
+	pthread_mutex_lock(&memory->lock);
+	delivery->message->number = ++memory->last_number;
+	for (size_t i = 0; i < delivery->count; i++)
+		delivery->errors[i] = deliver_to(delivery, i);
+	pthread_mutex_unlock(&memory->lock);
+	delivery->done(delivery->context, delivery->errors);
+	delivery_free(delivery);
+}
+
+static void delivery_commit(struct weir_mail_delivery *base,
+        void (*done)(void *context, const int *errors), void *context)
+{
+	struct memory_delivery *delivery = delivery_of(base);
+	delivery->done = done;
+	delivery->context = context;
+	delivery->task.run = deliver;
+	weir_loop_defer(delivery->loop, &delivery->task);
+}
+
+static void delivery_abort(struct weir_mail_delivery *base)
+{
+	delivery_free(delivery_of(base));
+}
+
+static const struct weir_mail_sink_type memory_sink = {
+        .name = "memory",
+        .begin = delivery_begin,
+        .write = delivery_write,
+        .commit = delivery_commit,
+        .abort = delivery_abort,
+};
+
+/* -- maildrops --------------------------------------------------------------------------------- */
+
+struct memory_drop {
+	struct weir_maildrop base;
+	struct memory *memory;
+	struct memory_box *box;
+	struct weir_buffer messages;
+};
+
+static struct memory_drop *drop_of(const struct weir_maildrop *base)
+{
+	return WEIR_CONTAINER(base, struct memory_drop, base);
+}
+
+/* With the lock held. */
+static int fill(struct memory_drop *drop, struct weir_span user)
+{
+	drop->box = find(drop->memory, user);
+	if (!drop->box)
+		return -ENOMEM;
+	if (drop->box->open)
+		return -EBUSY;
+	const struct weir_buffer *messages = &drop->box->messages;
+	int error = weir_buffer_append(&drop->messages, messages->data, messages->size, SIZE_MAX);
+	if (error < 0)
+		return error;
+	drop->base.count = message_count(messages);
+	drop->base.octets = drop->box->octets;
+	for (size_t i = 0; i < drop->base.count; i++)
+		messages_of(messages)[i]->references++;
+	drop->box->open = true;
+	return 0;
+}
+
+static void memory_open(struct weir_mail_store *store, struct weir_loop *loop,
+        struct weir_span user, struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
+{
+	struct memory *memory = WEIR_CONTAINER(store, struct memory, base);
+	bool good = weir_maildir_user_good(user);
+	struct memory_drop *drop = good ? calloc(1, sizeof *drop) : NULL;
+	int error = good ? -ENOMEM : -ENOENT;
+	(void)loop;
+	if (drop) {
+		drop->base.store = store;
+		drop->memory = memory;
+		pthread_mutex_lock(&memory->lock);
+		error = fill(drop, user);
+		pthread_mutex_unlock(&memory->lock);
+	}
+	if (error < 0) {
+		free(drop);
+		done(call, error, NULL);
+		return;
+	}
+	memory->references++;
+	done(call, 0, &drop->base);
+}
+
+static void memory_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret)
+{
+	const struct message *message = messages_of(&drop_of(base)->messages)[index];
+	ret->octets = message->bytes.size;
+	snprintf(ret->uid, sizeof ret->uid, "%llu", (unsigned long long)message->number);
+}
+
+static void release_message(void *context)
+{
+	message_release(context);
+}
+
+static void memory_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+{
+	struct message *message = messages_of(&drop_of(base)->messages)[index];
+	struct weir_span bytes = weir_buffer_span(&message->bytes);
+	struct weir_mail_body body = {
+	        .octets = bytes.size,
+	        .dotless = !message->scan.dotted && weir_mail_scan_ended(&message->scan),
+	        .ended = weir_mail_scan_ended(&message->scan),
+	};
+	message->references++;
+	body.producer = weir_buffers(&bytes, 1, release_message, message);
+	done(call, body.producer ? 0 : -ENOMEM, body.producer ? &body : NULL);
+}
+
+/* With the lock held: those of the drop that are marked leave the mailbox. */
+static size_t take_marked(struct memory_drop *drop, const uint8_t *marks)
+{
+	struct memory_box *box = drop->box;
+	struct message **messages = messages_of(&box->messages);
+	size_t kept = 0, count = message_count(&box->messages);
+	/* What the drop has seen stands first, in the same order. */
+	for (size_t i = 0; i < count; i++) {
+		if (i < drop->base.count && marks[i / 8] >> (i % 8) & 1) {
+			box->octets -= messages[i]->bytes.size;
+			message_release(messages[i]);
+		} else {
+			messages[kept++] = messages[i];
+		}
+	}
+	box->messages.size = kept * sizeof *messages;
+	return count - kept;
+}
+
+static void memory_remove(struct weir_maildrop *base, const uint8_t *marks,
+        struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, size_t removed))
+{
+	struct memory_drop *drop = drop_of(base);
+	pthread_mutex_lock(&drop->memory->lock);
+	size_t removed = take_marked(drop, marks);
+	pthread_mutex_unlock(&drop->memory->lock);
+	done(call, 0, removed);
+}
+
+/* Nothing is ever under way. */
+static void memory_cancel(struct weir_mail_call *call)
+{
+	(void)call;
+}
+
+static void memory_close(struct weir_maildrop *base)
+{
+	struct memory_drop *drop = drop_of(base);
+	struct memory *memory = drop->memory;
+	pthread_mutex_lock(&memory->lock);
+	drop->box->open = false;
+	pthread_mutex_unlock(&memory->lock);
+	messages_free(&drop->messages);
+	free(drop);
+	memory_release(memory);
+}
+
+/* -- the store --------------------------------------------------------------------------------- */
+
+static void memory_release(struct memory *memory)
+{
+	if (--memory->references)
+		return;
+	while (!weir_list_empty(&memory->boxes)) {
+		struct memory_box *box =
+		        WEIR_CONTAINER(memory->boxes.next, struct memory_box, link);
+		weir_list_remove(&box->link);
+		messages_free(&box->messages);
+		free(box);
+	}
+	pthread_mutex_destroy(&memory->lock);
+	free(memory);
+}
+
+static void memory_destroy(struct weir_mail_store *store)
+{
+	memory_release(WEIR_CONTAINER(store, struct memory, base));
+}
+
+static const struct weir_mail_store_type memory_type = {
+        .name = "memory",
+        .open = memory_open,
+        .info = memory_info,
+        .fetch = memory_fetch,
+        .remove = memory_remove,
+        .cancel = memory_cancel,
+        .close = memory_close,
+        .destroy = memory_destroy,
+};
+
+int weir_mail_memory_create(
+        const struct weir_mail_store_options *options, struct weir_mail_store **ret)
+{
+	struct memory *memory = calloc(1, sizeof *memory);
+	if (!memory)
+		return -ENOMEM;
+	int error = -pthread_mutex_init(&memory->lock, NULL);
+	if (error < 0) {
+		free(memory);
+		return error;
+	}
+	memory->base.type = &memory_type;
+	memory->base.sink.type = &memory_sink;
+	memory->references = 1;
+	if (options)
+		memory->options = *options;
+	if (!memory->options.message_max)
+		memory->options.message_max = WEIR_MAIL_MESSAGE_MAX;
+	weir_list_init(&memory->boxes);
+	*ret = &memory->base;
+	return 0;
+}

@@ -1,0 +1,49 @@
+/* Mailboxes of any kind: what a store's type does, under the names of the public header. */
+#include <weir/mail_store.h>
+
+void weir_maildrop_open(struct weir_mail_store *store, struct weir_loop *loop,
+        struct weir_span user, struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
+{
+	call->job = NULL;
+	store->type->open(store, loop, user, call, done);
+}
+
+void weir_maildrop_info(const struct weir_maildrop *drop, size_t index, struct weir_mail_info *ret)
+{
+	drop->store->type->info(drop, index, ret);
+}
+
+void weir_maildrop_fetch(struct weir_maildrop *drop, size_t index, struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+{
+	call->job = NULL;
+	drop->store->type->fetch(drop, index, call, done);
+}
+
+void weir_maildrop_remove(struct weir_maildrop *drop, const uint8_t *marks,
+        struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, size_t removed))
+{
+	call->job = NULL;
+	drop->store->type->remove(drop, marks, call, done);
+}
+
+void weir_mail_call_cancel(struct weir_mail_store *store, struct weir_mail_call *call)
+{
+	if (call->job)
+		store->type->cancel(call);
+	call->job = NULL;
+}
+
+void weir_maildrop_close(struct weir_maildrop *drop)
+{
+	if (drop)
+		drop->store->type->close(drop);
+}
+
+void weir_mail_store_destroy(struct weir_mail_store *store)
+{
+	if (store)
+		store->type->destroy(store);
+}

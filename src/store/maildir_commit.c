@@ -1,0 +1,228 @@
+/*
+ * A batch of messages on its way to the disk, on the work pool:
+ *
+ *   write each ─▶ sync each ─▶ by mailbox: link ─▶ sync each directory once ─▶ close
+ *
+ * Invariant: a message is linked only when its file is synced, and counts as delivered to a mailbox
+ * only when the directory is; where that fails its link goes again. Leaves out when batches run: see
+ * maildir_queue.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "maildir_state.h"
+
+enum {
+	BOXES_OPEN = 64 /* directories open at a time */
+};
+
+/* One message for one mailbox. */
+struct target {
+	struct maildir_delivery *delivery;
+	const char *user;
+	int *error;
+	size_t order;
+	bool again; /* the same message was for the same mailbox already */
+};
+
+/* A mailbox, and its targets. */
+struct box {
+	struct target *targets;
+	size_t count;
+	struct mailbox *mailbox;
+	int directory; /* new/ */
+	int error;     /* of opening and syncing */
+};
+
+/* -- files ------------------------------------------------------------------------------------- */
+
+static int write_file(struct maildir_delivery *delivery)
+{
+	int error = weir_maildir_delivery_write(delivery, &delivery->waiting);
+	weir_buffer_free(&delivery->waiting);
+	return error < 0 ? error : weir_mail_name_make(&delivery->scan, delivery->name);
+}
+
+/* All are on their way to the disk before the first is waited for. */
+static void write_files(struct maildir *maildir, struct maildir_delivery *first)
+{
+	for (struct maildir_delivery *at = first; at; at = at->next) {
+		at->result = at->aborted ? -ECANCELED : write_file(at);
+		if (at->result == 0 && first->next)
+			sync_file_range(at->file.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	}
+	for (struct maildir_delivery *at = first; at; at = at->next)
+		if (at->result == 0)
+			at->result = weir_mail_file_sync(maildir, &at->file);
+}
+
+/* -- mailboxes --------------------------------------------------------------------------------- */
+
+static int link_target(struct maildir *maildir, const struct box *box, const struct target *target)
+{
+	const struct maildir_delivery *delivery = target->delivery;
+	int error = weir_mailbox_take(maildir, box->mailbox, delivery->size);
+	if (error < 0)
+		return error;
+	error = weir_mail_file_link(maildir, &delivery->file, box->directory, delivery->name);
+	if (error < 0)
+		weir_mailbox_give(box->mailbox, delivery->size);
+	return error;
+}
+
+static void link_box(struct maildir *maildir, struct box *box)
+{
+	const char *user = box->targets->user;
+	box->directory = -1;
+	box->mailbox = weir_mailbox_get(maildir, user);
+	box->error = box->mailbox ? 0 : -ENOMEM;
+	if (box->error < 0)
+		return;
+	weir_mailbox_begin(maildir, box->mailbox);
+	box->directory = weir_maildir_open_directory(maildir, user, "new");
+	if (box->directory < 0)
+		box->error = box->directory;
+	for (size_t i = 0; i < box->count && box->error == 0; i++)
+		if (!box->targets[i].again)
+			*box->targets[i].error = link_target(maildir, box, &box->targets[i]);
+	weir_mailbox_end(maildir, box->mailbox);
+}
+
+/* Takes the links back. */
+static void unlink_box(struct maildir *maildir, struct box *box)
+{
+	weir_mailbox_begin(maildir, box->mailbox);
+	for (size_t i = 0; i < box->count; i++) {
+		const struct target *target = &box->targets[i];
+		if (target->again || *target->error < 0)
+			continue;
+		unlinkat(box->directory, target->delivery->name, 0);
+		weir_mailbox_give(box->mailbox, target->delivery->size);
+	}
+	weir_mailbox_end(maildir, box->mailbox);
+}
+
+static void sweep_box(struct maildir *maildir, const struct box *box)
+{
+	if (!weir_mailbox_sweep_due(box->mailbox))
+		return;
+	int user = weir_maildir_open_directory(maildir, box->targets->user, NULL);
+	if (user < 0)
+		return;
+	weir_maildir_sweep(user);
+	close(user);
+}
+
+static bool has_links(const struct box *box)
+{
+	for (size_t i = 0; i < box->count; i++)
+		if (*box->targets[i].error == 0)
+			return true;
+	return false;
+}
+
+static void finish_box(struct maildir *maildir, struct box *box)
+{
+	if (box->error == 0 && has_links(box)) {
+		box->error = weir_maildir_sync(maildir, box->directory);
+		if (box->error < 0)
+			unlink_box(maildir, box);
+	}
+	for (size_t i = 0; i < box->count; i++) {
+		struct target *target = &box->targets[i];
+		if (box->error < 0)
+			*target->error = box->error;
+		else if (target->again)
+			*target->error = *target[-1].error;
+		else
+			maildir->counters.messages += *target->error == 0;
+	}
+	if (box->mailbox) {
+		sweep_box(maildir, box);
+		weir_mailbox_put(maildir, box->mailbox);
+	}
+	if (box->directory >= 0)
+		close(box->directory);
+}
+
+/* -- the batch --------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+	const struct target *x = a, *y = b;
+	int order = strcmp(x->user, y->user);
+	return order ? order : (x->order > y->order) - (x->order < y->order);
+}
+
+/* What is to be linked, sorted by mailbox. */
+static size_t collect(struct maildir_delivery *first, struct target *targets)
+{
+	size_t count = 0;
+	for (struct maildir_delivery *at = first; at; at = at->next)
+		for (size_t i = 0; i < at->count && at->result == 0; i++)
+			if (at->users[i]) {
+				targets[count] = (struct target){
+				        at, at->users[i], &at->errors[i], count, false};
+				count++;
+			}
+	qsort(targets, count, sizeof *targets, compare);
+	for (size_t i = 1; i < count; i++)
+		targets[i].again = targets[i].delivery == targets[i - 1].delivery &&
+		                   !strcmp(targets[i].user, targets[i - 1].user);
+	return count;
+}
+
+static size_t same_user(const struct target *targets, size_t count)
+{
+	size_t same = 1;
+	while (same < count && !strcmp(targets[same].user, targets->user))
+		same++;
+	return same;
+}
+
+static void deliver(struct maildir *maildir, struct target *targets, size_t count)
+{
+	struct box boxes[BOXES_OPEN];
+	while (count) {
+		unsigned open = 0;
+		for (; open < BOXES_OPEN && count; open++) {
+			struct box *box = &boxes[open];
+			*box = (struct box){.targets = targets, .count = same_user(targets, count)};
+			targets += box->count;
+			count -= box->count;
+			link_box(maildir, box);
+		}
+		for (unsigned i = 0; i < open; i++)
+			finish_box(maildir, &boxes[i]);
+	}
+}
+
+static void close_files(struct maildir *maildir, struct maildir_delivery *first)
+{
+	for (struct maildir_delivery *at = first; at; at = at->next) {
+		weir_mail_file_close(maildir, &at->file);
+		maildir->counters.files += at->result == 0;
+		for (size_t i = 0; i < at->count && at->result < 0; i++)
+			at->errors[i] = at->result;
+	}
+}
+
+void weir_maildir_commit(struct maildir *maildir, struct maildir_delivery *first)
+{
+	size_t most = 0;
+	for (const struct maildir_delivery *at = first; at; at = at->next)
+		most += at->count;
+	struct target *targets = calloc(most ? most : 1, sizeof *targets);
+	if (targets) {
+		write_files(maildir, first);
+		deliver(maildir, targets, collect(first, targets));
+		free(targets);
+	} else {
+		for (struct maildir_delivery *at = first; at; at = at->next)
+			at->result = -ENOMEM;
+	}
+	close_files(maildir, first);
+}

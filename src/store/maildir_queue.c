@@ -1,0 +1,161 @@
+/*
+ * What a loop has waiting for the disk. A batch takes what has come by the end of the turn, and what
+ * comes while batches are under way waits for the next: the slower the disk, the larger they are.
+ *
+ * Invariant: all of a queue is its loop's; a delivery in a lane is the work pool's. A queue lives as
+ * long as the loop has deliveries.
+ */
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "maildir_state.h"
+
+static void start_lanes(struct weir_task *task);
+
+static struct maildir_queue *find(struct maildir *maildir, struct weir_loop *loop)
+{
+	for (struct weir_list *at = maildir->queues.next; at != &maildir->queues; at = at->next) {
+		struct maildir_queue *queue = WEIR_CONTAINER(at, struct maildir_queue, link);
+		if (queue->loop == loop)
+			return queue;
+	}
+	return NULL;
+}
+
+static struct maildir_queue *create(struct maildir *maildir, struct weir_loop *loop)
+{
+	struct maildir_queue *queue = calloc(1, sizeof *queue);
+	if (!queue)
+		return NULL;
+	queue->maildir = maildir;
+	queue->loop = loop;
+	queue->last = &queue->first;
+	queue->task.run = start_lanes;
+	for (unsigned i = 0; i < WEIR_MAIL_LANES; i++)
+		queue->lanes[i].queue = queue;
+	weir_list_append(&maildir->queues, &queue->link);
+	return queue;
+}
+
+struct maildir_queue *weir_maildir_queue_get(struct maildir *maildir, struct weir_loop *loop)
+{
+	pthread_mutex_lock(&maildir->lock);
+	struct maildir_queue *queue = find(maildir, loop);
+	if (!queue)
+		queue = create(maildir, loop);
+	if (queue)
+		queue->references++;
+	pthread_mutex_unlock(&maildir->lock);
+	return queue;
+}
+
+void weir_maildir_queue_put(struct maildir_queue *queue)
+{
+	struct maildir *maildir = queue->maildir;
+	if (--queue->references)
+		return;
+	pthread_mutex_lock(&maildir->lock);
+	weir_list_remove(&queue->link);
+	pthread_mutex_unlock(&maildir->lock);
+	weir_loop_cancel(queue->loop, &queue->task);
+	free(queue);
+}
+
+int weir_maildir_queue_add(struct maildir_queue *queue, struct maildir_delivery *delivery)
+{
+	if (queue->waiting >= WEIR_MAIL_COMMITS_MAX)
+		return WEIR_E_LIMIT;
+	delivery->state = DELIVERY_QUEUED;
+	delivery->next = NULL;
+	*queue->last = delivery;
+	queue->last = &delivery->next;
+	queue->waiting++;
+	weir_loop_defer(queue->loop, &queue->task);
+	return 0;
+}
+
+/* -- lanes ------------------------------------------------------------------------------------- */
+
+static void finish_all(struct maildir_delivery *first)
+{
+	for (struct maildir_delivery *next; first; first = next) {
+		next = first->next;
+		weir_maildir_delivery_finish(first);
+	}
+}
+
+static void run_lane(struct weir_work *work)
+{
+	struct maildir_lane *lane = WEIR_CONTAINER(work, struct maildir_lane, work);
+	weir_maildir_commit(lane->queue->maildir, lane->first);
+}
+
+static void lane_done(struct weir_work *work)
+{
+	struct maildir_lane *lane = WEIR_CONTAINER(work, struct maildir_lane, work);
+	struct maildir_queue *queue = lane->queue;
+	struct maildir_delivery *first = lane->first;
+	lane->busy = false;
+	queue->references++;
+	start_lanes(&queue->task);
+	finish_all(first);
+	weir_maildir_queue_put(queue);
+}
+
+static struct maildir_delivery *take(struct maildir_queue *queue, unsigned count)
+{
+	struct maildir_delivery *first = queue->first, *last = first;
+	for (unsigned i = 1; i < count; i++, last = last->next)
+		last->state = DELIVERY_BATCHED;
+	last->state = DELIVERY_BATCHED;
+	queue->first = last->next;
+	last->next = NULL;
+	if (!queue->first)
+		queue->last = &queue->first;
+	queue->waiting -= count;
+	return first;
+}
+
+static void refuse(struct maildir_delivery *first, int error)
+{
+	for (struct maildir_delivery *at = first; at; at = at->next)
+		for (size_t i = 0; i < at->count; i++)
+			at->errors[i] = error;
+	finish_all(first);
+}
+
+static unsigned idle_lanes(const struct maildir_queue *queue)
+{
+	unsigned idle = 0;
+	for (unsigned i = 0; i < WEIR_MAIL_LANES; i++)
+		idle += !queue->lanes[i].busy;
+	return idle;
+}
+
+static void start_lane(struct maildir_queue *queue, struct maildir_lane *lane, unsigned count)
+{
+	lane->first = take(queue, count);
+	lane->busy = true;
+	int error = weir_work_submit(queue->loop, &lane->work, run_lane, lane_done);
+	if (error == 0)
+		return;
+	lane->busy = false;
+	refuse(lane->first, error);
+}
+
+/* Lanes that are idle share what waits. */
+static void start_lanes(struct weir_task *task)
+{
+	struct maildir_queue *queue = WEIR_CONTAINER(task, struct maildir_queue, task);
+	queue->references++;
+	for (unsigned i = 0; i < WEIR_MAIL_LANES && queue->waiting; i++) {
+		if (queue->lanes[i].busy)
+			continue;
+		unsigned idle = idle_lanes(queue);
+		unsigned count = (queue->waiting + idle - 1) / idle;
+		start_lane(queue, &queue->lanes[i],
+		        count < WEIR_MAIL_BATCH_MAX ? count : WEIR_MAIL_BATCH_MAX);
+	}
+	weir_maildir_queue_put(queue);
+}

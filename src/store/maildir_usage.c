@@ -1,0 +1,258 @@
+/*
+ * What is remembered of mailboxes: how full they are, so that a quota need not look at the files.
+ *
+ * Invariant: while `counted`, octets and messages are what new/ and cur/ held at `changed`, as far
+ * as their times tell. A refusal is by a count of the last seconds. Of those that nobody refers to,
+ * WEIR_MAILBOXES_KEPT are kept.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "maildir_state.h"
+
+enum {
+	SWEEP_PERIOD_S = 24 * 60 * 60,
+	BELIEVED_S = 5, /* that a mailbox is full */
+	PATH_SIZE = WEIR_USER_NAME_MAX + 8
+};
+
+static const char *const parts[2] = {"new", "cur"};
+
+/* -- the table --------------------------------------------------------------------------------- */
+
+static struct mailbox **bucket_of(struct maildir *maildir, const char *user)
+{
+	uint32_t hash = 2166136261; /* FNV-1a: the names are those of our users */
+	for (const char *at = user; *at; at++)
+		hash = (hash ^ (unsigned char)*at) * 16777619;
+	return &maildir->buckets[hash % MAILBOX_BUCKETS];
+}
+
+static struct mailbox *create(const char *user)
+{
+	size_t size = strlen(user) + 1;
+	struct mailbox *mailbox = calloc(1, sizeof *mailbox + size);
+	if (!mailbox)
+		return NULL;
+	if (pthread_mutex_init(&mailbox->lock, NULL) != 0) {
+		free(mailbox);
+		return NULL;
+	}
+	memcpy(mailbox->user, user, size);
+	weir_list_init(&mailbox->link);
+	return mailbox;
+}
+
+/* With maildir->lock held, as the next. */
+static void drop(struct maildir *maildir, struct mailbox *mailbox)
+{
+	struct mailbox **at = bucket_of(maildir, mailbox->user);
+	while (*at != mailbox)
+		at = &(*at)->next;
+	*at = mailbox->next;
+	weir_list_remove(&mailbox->link);
+	maildir->unused_count--;
+	pthread_mutex_destroy(&mailbox->lock);
+	free(mailbox);
+}
+
+static struct mailbox *get(struct maildir *maildir, const char *user)
+{
+	struct mailbox **bucket = bucket_of(maildir, user);
+	struct mailbox *mailbox = *bucket;
+	while (mailbox && strcmp(mailbox->user, user))
+		mailbox = mailbox->next;
+	if (!mailbox) {
+		mailbox = create(user);
+		if (!mailbox)
+			return NULL;
+		mailbox->next = *bucket;
+		*bucket = mailbox;
+	} else if (mailbox->references == 0) {
+		weir_list_remove(&mailbox->link);
+		maildir->unused_count--;
+	}
+	mailbox->references++;
+	return mailbox;
+}
+
+struct mailbox *weir_mailbox_get(struct maildir *maildir, const char *user)
+{
+	pthread_mutex_lock(&maildir->lock);
+	struct mailbox *mailbox = get(maildir, user);
+	pthread_mutex_unlock(&maildir->lock);
+	return mailbox;
+}
+
+static struct mailbox *longest_unused(struct maildir *maildir)
+{
+	return WEIR_CONTAINER(maildir->unused.next, struct mailbox, link);
+}
+
+void weir_mailbox_put(struct maildir *maildir, struct mailbox *mailbox)
+{
+	pthread_mutex_lock(&maildir->lock);
+	if (--mailbox->references == 0) {
+		weir_list_append(&maildir->unused, &mailbox->link);
+		if (++maildir->unused_count > WEIR_MAILBOXES_KEPT)
+			drop(maildir, longest_unused(maildir));
+	}
+	pthread_mutex_unlock(&maildir->lock);
+}
+
+void weir_mailboxes_free(struct maildir *maildir)
+{
+	while (!weir_list_empty(&maildir->unused))
+		drop(maildir, longest_unused(maildir));
+}
+
+/* -- counting ---------------------------------------------------------------------------------- */
+
+static int64_t clock_s(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec;
+}
+
+static bool has_quota(const struct maildir *maildir)
+{
+	return maildir->options.mailbox_max || maildir->options.messages_max;
+}
+
+static int look(struct maildir *maildir, const struct mailbox *mailbox, struct timespec ret[2])
+{
+	char path[PATH_SIZE];
+	struct stat status;
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", mailbox->user, parts[i]);
+		if (fstatat(maildir->root, path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		ret[i] = status.st_mtim;
+	}
+	return 0;
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool is_fresh(struct maildir *maildir, const struct mailbox *mailbox)
+{
+	struct timespec now[2];
+	return clock_s() - mailbox->counted_at_s < WEIR_MAIL_RECOUNT_S &&
+	       look(maildir, mailbox, now) == 0 && same_time(&now[0], &mailbox->changed[0]) &&
+	       same_time(&now[1], &mailbox->changed[1]);
+}
+
+static uint64_t stored_size(int directory, const char *entry)
+{
+	struct mail_name name;
+	struct stat status;
+	weir_mail_name_parse(weir_span_of(entry), &name);
+	if (name.stored)
+		return name.stored;
+	bool there = fstatat(directory, entry, &status, AT_SYMLINK_NOFOLLOW) == 0;
+	return there ? (uint64_t)status.st_size : 0;
+}
+
+static int count_part(struct maildir *maildir, struct mailbox *mailbox, const char *part)
+{
+	int fd = weir_maildir_open_directory(maildir, mailbox->user, part);
+	if (fd < 0)
+		return fd;
+	DIR *directory = fdopendir(fd);
+	if (!directory) {
+		close(fd);
+		return -errno;
+	}
+	struct dirent *entry;
+	errno = 0;
+	while ((entry = readdir(directory))) {
+		if (weir_maildir_is_message(fd, entry)) {
+			mailbox->messages++;
+			mailbox->octets += stored_size(fd, entry->d_name);
+		}
+		errno = 0;
+	}
+	int error = -errno;
+	closedir(directory);
+	return error;
+}
+
+static int count(struct maildir *maildir, struct mailbox *mailbox)
+{
+	mailbox->octets = mailbox->messages = 0;
+	maildir->counters.counts++;
+	int error = count_part(maildir, mailbox, parts[0]);
+	if (error == 0)
+		error = count_part(maildir, mailbox, parts[1]);
+	mailbox->counted = error == 0;
+	mailbox->counted_at_s = clock_s();
+	return error;
+}
+
+void weir_mailbox_begin(struct maildir *maildir, struct mailbox *mailbox)
+{
+	pthread_mutex_lock(&mailbox->lock);
+	if (mailbox->counted && !is_fresh(maildir, mailbox))
+		mailbox->counted = false;
+}
+
+void weir_mailbox_end(struct maildir *maildir, struct mailbox *mailbox)
+{
+	if (mailbox->counted && look(maildir, mailbox, mailbox->changed) < 0)
+		mailbox->counted = false;
+	pthread_mutex_unlock(&mailbox->lock);
+}
+
+static bool has_room(const struct maildir *maildir, const struct mailbox *mailbox, uint64_t octets)
+{
+	uint64_t most = maildir->options.mailbox_max, messages = maildir->options.messages_max;
+	if (messages && mailbox->messages >= messages)
+		return false;
+	return !most || (octets <= most && mailbox->octets <= most - octets);
+}
+
+int weir_mailbox_take(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets)
+{
+	if (!has_quota(maildir))
+		return 0;
+	bool good = mailbox->counted && has_room(maildir, mailbox, octets);
+	if (!good && !(mailbox->counted && clock_s() - mailbox->counted_at_s < BELIEVED_S)) {
+		int error = count(maildir, mailbox);
+		if (error < 0)
+			return error;
+		good = has_room(maildir, mailbox, octets);
+	}
+	if (!good)
+		return -EDQUOT;
+	mailbox->octets += octets;
+	mailbox->messages++;
+	return 0;
+}
+
+void weir_mailbox_give(struct mailbox *mailbox, uint64_t octets)
+{
+	if (!mailbox->counted)
+		return;
+	mailbox->octets -= octets < mailbox->octets ? octets : mailbox->octets;
+	mailbox->messages -= mailbox->messages > 0;
+}
+
+bool weir_mailbox_sweep_due(struct mailbox *mailbox)
+{
+	int64_t now = clock_s();
+	pthread_mutex_lock(&mailbox->lock);
+	bool due = !mailbox->swept || now - mailbox->swept_at_s > SWEEP_PERIOD_S;
+	mailbox->swept = true;
+	mailbox->swept_at_s = now;
+	pthread_mutex_unlock(&mailbox->lock);
+	return due;
+}

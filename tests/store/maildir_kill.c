@@ -1,0 +1,123 @@
+/*
+ * A process that delivers is killed at any moment: what it was told to be on the disk is there, once
+ * and whole; what it was not told is there whole or not at all.
+ */
+#include "mail.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+enum {
+	ROUNDS = 40,
+	CLIENTS = 8,
+	LARGEST = 200000
+};
+
+/* A message of a number: its size and bytes follow from it. */
+static size_t make_message(unsigned number, char *data)
+{
+	size_t size = number % 5 == 0 ? number * 7919u % LARGEST : number * 31u % 3000;
+	int head = sprintf(data, "Number: %08u %08u\r\n\r\n", number, (unsigned)size);
+	for (size_t i = 0; i < size; i++)
+		data[(size_t)head + i] = (char)('a' + (number + i) % 26);
+	return (size_t)head + size;
+}
+
+/* The child: delivers for ever, and tells the pipe of each number that is done. */
+static void deliver_for_ever(int acknowledged, unsigned number)
+{
+	static struct mail mails[CLIENTS];
+	static unsigned numbers[CLIENTS];
+	static char data[LARGEST + 100];
+	if (weir_loop_create(&loop) < 0 || weir_maildir_create(scratch, NULL, &store) < 0)
+		_exit(1);
+	for (;;) {
+		for (int i = 0; i < CLIENTS; i++) {
+			if (mails[i].delivery && !mails[i].done)
+				continue;
+			if (mails[i].done && (mails[i].errors[0] || mails[i].errors[1] ||
+			                             write(acknowledged, &numbers[i], 4) != 4))
+				_exit(2);
+			numbers[i] = number++;
+			size_t size = make_message(numbers[i], data);
+			if (mail_begin(&mails[i], "alice,bob") < 0 ||
+			        mail_write(&mails[i], data, size) < 0)
+				_exit(3);
+			store->sink.type->commit(mails[i].delivery, mail_done, &mails[i]);
+		}
+		weir_loop_turn(loop, 100);
+	}
+}
+
+static uint8_t *seen; /* by number: 1: acknowledged, 2: found */
+static unsigned last_number;
+
+static void check_messages(const char *user)
+{
+	static char wanted[LARGEST + 100];
+	struct weir_maildrop *drop = must_open(user);
+	for (unsigned i = 0; i <= last_number; i++)
+		seen[i] &= 1;
+	for (size_t i = 0; i < drop->count; i++) {
+		struct weir_span bytes = {0};
+		uint64_t number;
+		assert_int_equal(fetch(drop, i, &bytes, NULL), 0);
+		assert_true(bytes.size > 20);
+		assert_int_equal(weir_span_number(weir_span(bytes.data + 8, 8), 10, &number), 0);
+		assert_true(number <= last_number);
+		assert_int_equal(bytes.size, make_message((unsigned)number, wanted));
+		assert_memory_equal(bytes.data, wanted, bytes.size);
+		assert_false(seen[number] & 2);
+		seen[number] |= 2;
+	}
+	for (unsigned i = 0; i <= last_number; i++)
+		assert_int_not_equal(seen[i], 1);
+	weir_maildrop_close(drop);
+}
+
+static void killed_at_any_moment(void **state)
+{
+	(void)state;
+	unsigned acknowledged = 0;
+	seen = calloc(1000000, 1);
+	weir_loop_destroy(loop);
+	for (int round = 0; round < ROUNDS; round++) {
+		int ends[2], result;
+		unsigned number, first = last_number + 1;
+		assert_int_equal(pipe(ends), 0);
+		pid_t child = fork();
+		assert_true(child >= 0);
+		if (child == 0)
+			deliver_for_ever(ends[1], first);
+		close(ends[1]);
+		sleep_ms(5 + rand() % 40);
+		kill(child, SIGKILL);
+		assert_int_equal(waitpid(child, &result, 0), child);
+		assert_true(WIFSIGNALED(result));
+		while (read(ends[0], &number, 4) == 4) {
+			seen[number] |= 1;
+			acknowledged++;
+			if (number > last_number)
+				last_number = number;
+		}
+		last_number += CLIENTS + 1; /* under way, and perhaps there */
+		close(ends[0]);
+	}
+	assert_int_equal(weir_loop_create(&loop), 0);
+	assert_int_equal(weir_maildir_create(scratch, NULL, &store), 0);
+	print_message("%u acknowledged in %d lives\n", acknowledged, ROUNDS);
+	assert_true(acknowledged > ROUNDS);
+	check_messages("alice");
+	check_messages("bob");
+	/* What is left in tmp/ is nobody's message. */
+	weir_mail_store_destroy(store);
+	free(seen);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        SCRATCH_TEST(killed_at_any_moment),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
