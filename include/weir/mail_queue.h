@@ -121,7 +121,8 @@ WEIR_API int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loo
 /*
  * Gives it back as it is now: it is due again at next_s; if all recipients are done, or somebody
  * has asked to delete it, it is removed. `given(context, error)` follows when that is on the
- * disk; may be NULL. On an error the disk has the old state. The message is gone for the caller.
+ * disk; may be NULL. On an error the disk has the old state, and the new one is remembered as long as the
+ * queue is open (of WEIR_QUEUE_KEPT_MAX messages). The message is gone for the caller.
  */
 WEIR_API void weir_mail_queue_give_back(struct weir_mail_queue *queue, struct weir_loop *loop,
         struct weir_queued *queued, void (*given)(void *context, int error), void *context);

@@ -243,7 +243,7 @@ static void put_back(struct weir_mail_queue *queue, struct queue_entry *entry, b
 	pthread_mutex_lock(&queue->lock);
 	remove_from_taken(queue, entry);
 	if (gone) {
-		free(entry);
+		weir_queue_free_entry(queue, entry);
 	} else {
 		if (entry->retried)
 			entry->next_s = 0;
@@ -254,15 +254,56 @@ static void put_back(struct weir_mail_queue *queue, struct queue_entry *entry, b
 	pthread_mutex_unlock(&queue->lock);
 }
 
+void weir_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	queue->kept_count -= entry->kept != NULL;
+	weir_queued_free(entry->kept);
+	free(entry);
+}
+
+static struct weir_queued *take_kept(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	struct weir_queued *kept = entry->kept;
+	pthread_mutex_lock(&queue->lock);
+	entry->kept = NULL;
+	queue->kept_count--;
+	pthread_mutex_unlock(&queue->lock);
+	return kept;
+}
+
+/* False: there are too many already. */
+static bool keep(
+        struct weir_mail_queue *queue, struct queue_entry *entry, struct weir_queued *queued)
+{
+	pthread_mutex_lock(&queue->lock);
+	bool room = queue->kept_count < WEIR_QUEUE_KEPT_MAX;
+	queue->kept_count += room;
+	if (room)
+		entry->kept = queued;
+	pthread_mutex_unlock(&queue->lock);
+	if (!room)
+		return false;
+	close(queued->fd);
+	queued->fd = -1;
+	return true;
+}
+
 static void run_take(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
-	job->error = weir_queued_load(job->queue->directory, job->entry->id, true, &job->queued);
+	struct weir_queued *kept = job->entry->kept;
+	int directory = job->queue->directory;
+	if (kept)
+		job->error = weir_queued_open(directory, kept);
+	else
+		job->error = weir_queued_load(directory, job->entry->id, true, &job->queued);
 }
 
 static void take_done(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	if (job->error == 0 && job->entry->kept)
+		job->queued = take_kept(job->queue, job->entry);
 	if (job->error < 0) {
 		job->entry->next_s = weir_loop_wall_s(work->loop) + UNREADABLE_S;
 		put_back(job->queue, job->entry, false);
@@ -338,8 +379,10 @@ static void give_back_done(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	job->entry->next_s = job->queued->next_s;
+	bool kept = job->error < 0 && !job->remove && keep(job->queue, job->entry, job->queued);
+	if (!kept)
+		weir_queued_free(job->queued);
 	put_back(job->queue, job->entry, job->remove);
-	weir_queued_free(job->queued);
 	if (job->given)
 		job->given(job->context, job->error);
 	free(job);
@@ -487,9 +530,9 @@ void weir_mail_queue_close(struct weir_mail_queue *queue)
 		if (descriptors[i] >= 0)
 			close(descriptors[i]);
 	for (size_t i = 0; i < queue->heap_count; i++)
-		free(queue->heap[i]);
+		weir_queue_free_entry(queue, queue->heap[i]);
 	for (size_t i = 0; i < queue->taken_count; i++)
-		free(queue->taken[i]);
+		weir_queue_free_entry(queue, queue->taken[i]);
 	free(queue->heap);
 	free(queue->taken);
 	pthread_mutex_destroy(&queue->lock);

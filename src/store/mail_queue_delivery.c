@@ -51,7 +51,7 @@ struct queue_delivery {
 	struct weir_queued *queued; /* what will be its envelope */
 	struct queue_entry *entry;  /* what will be its place */
 	int *errors;                /* one a recipient */
-	bool in_line; /* the last byte taken ends no line */
+	bool in_line;               /* the last byte taken ends no line */
 	int fd;                     /* of ID.tmp; -1: not there yet */
 	int result;                 /* of the work */
 };

@@ -55,6 +55,11 @@ struct queue_entry {
 	bool taken;   /* not in the heap */
 	bool deleted; /* to be removed when it is given back */
 	bool retried; /* … or due at once */
+	/*
+	 * What it is like now, where the disk would not take that: whom it was sent to must not be
+	 * forgotten as long as the process lives.
+	 */
+	struct weir_queued *kept;
 	size_t place; /* in the heap, or among those taken */
 	int64_t next_s;
 };
@@ -74,6 +79,7 @@ struct weir_mail_queue {
 	struct queue_entry **taken;
 	size_t taken_count;
 	size_t capacity;        /* of either */
+	size_t kept_count;      /* entries with `kept` */
 	size_t reserved;        /* messages on their way in */
 	struct weir_loop *loop; /* who listens; NULL: nobody */
 	struct queue_waker *waker;
@@ -95,6 +101,12 @@ void weir_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry);
 
 /* The entry, or NULL. With the lock. */
 struct queue_entry *weir_queue_find(struct weir_mail_queue *queue, const char *id);
+
+/* With the lock, or when nobody else can have it. */
+void weir_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry);
+
+/* Opens ID.msg. */
+int weir_queued_open(int directory, struct weir_queued *queued);
 
 /* Takes it out of the heap. With the lock. */
 void weir_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry);
