@@ -112,7 +112,7 @@ WEIR_API int64_t weir_mail_queue_next(struct weir_mail_queue *queue);
  * Takes the message that is due for longest, if one is due at `now_s`, and reads its envelope and
  * opens it on the work pool. 1: `taken(context, error, queued)` follows from the loop; 0: nothing is
  * due; or an error of submitting work. With an error in `taken` (-EIO and the like) there is no
- * message; the queue puts it off for an hour itself. With 0 it is the caller's until given back.
+ * message; the queue puts it off for an hour itself (-ENOENT: it has been deleted). With 0 it is the caller's until given back.
  */
 WEIR_API int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loop *loop,
         int64_t now_s, void (*taken)(void *context, int error, struct weir_queued *queued),

@@ -245,7 +245,8 @@ static void put_back(struct weir_mail_queue *queue, struct queue_entry *entry, b
 	if (gone) {
 		weir_queue_free_entry(queue, entry);
 	} else {
-		if (entry->retried)
+		/* Deleted when it was on the disk again already: the next take removes it. */
+		if (entry->retried || entry->deleted)
 			entry->next_s = 0;
 		entry->retried = false;
 		weir_queue_heap(queue, entry);
@@ -293,7 +294,11 @@ static void run_take(struct weir_work *work)
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	struct weir_queued *kept = job->entry->kept;
 	int directory = job->queue->directory;
-	if (kept)
+	job->remove = job->entry->deleted;
+	if (job->remove) {
+		weir_queued_remove(directory, job->entry->id);
+		job->error = -ENOENT;
+	} else if (kept)
 		job->error = weir_queued_open(directory, kept);
 	else
 		job->error = weir_queued_load(directory, job->entry->id, true, &job->queued);
@@ -306,7 +311,7 @@ static void take_done(struct weir_work *work)
 		job->queued = take_kept(job->queue, job->entry);
 	if (job->error < 0) {
 		job->entry->next_s = weir_loop_wall_s(work->loop) + UNREADABLE_S;
-		put_back(job->queue, job->entry, false);
+		put_back(job->queue, job->entry, job->remove);
 		job->taken(job->context, job->error, NULL);
 		free(job);
 		return;

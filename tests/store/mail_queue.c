@@ -398,6 +398,17 @@ static void others_may_ask(void **state)
 	give(WEIR_QUEUED_DONE, WEIR_QUEUED_DONE, 0);
 	assert_int_equal(look(), 1);
 	assert_int_equal(count_entries("queue/control"), 0);
+	/* Deleted between being on the disk again and being back. */
+	int64_t next_s = weir_mail_queue_next(queue);
+	pthread_mutex_lock(&queue->lock);
+	weir_queue_find(queue, shown[0])->deleted = true;
+	pthread_mutex_unlock(&queue->lock);
+	assert_int_equal(take_at(next_s), 1);
+	assert_int_equal(take_error, -ENOENT);
+	assert_int_equal(look(), 0);
+	assert_int_equal(weir_mail_queue_count(queue), 0);
+	assert_int_equal(put_one("x", 1), 0);
+	assert_int_equal(look(), 1);
 	weir_mail_queue_ignore(queue);
 	weir_mail_queue_close(queue);
 	/* Nobody serves it. */
