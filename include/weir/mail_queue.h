@@ -84,7 +84,10 @@ WEIR_API int weir_mail_queue_open(const struct weir_mail_queue_options *options,
         void (*report)(void *context, const char *name, const char *text), void *context,
         struct weir_mail_queue **ret);
 
-/* Nothing may be under way any more: no delivery, no message that is taken. NULL is allowed. */
+/*
+ * No delivery may be open, and no message taken; deliveries that were aborted may still be ending.
+ * NULL is allowed.
+ */
 WEIR_API void weir_mail_queue_close(struct weir_mail_queue *queue);
 
 /* For any thread. Errors as in weir/mail.h; -EINVAL: a control character in an address. */

@@ -24,6 +24,13 @@ int weir_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE]);
 /* The text of an envelope's file. */
 int weir_queued_format(const struct weir_queued *queued, struct weir_buffer *text);
 
+/* May it be put in? 0, WEIR_E_LIMIT or -EINVAL. */
+int weir_queue_check(
+        const struct weir_mail_queue *queue, const struct weir_mail_envelope *envelope);
+
+/* A new message for this envelope, due at once; its size is 0 yet. NULL without memory. */
+struct weir_queued *weir_queued_make(const struct weir_mail_envelope *envelope, int64_t now_s);
+
 /* 0, WEIR_E_SYNTAX or -ENOMEM. The id and fd are the caller's to set. */
 int weir_queued_parse(struct weir_span text, struct weir_queued **ret);
 
@@ -73,7 +80,8 @@ struct weir_mail_queue {
 	uint64_t message_max;
 	unsigned messages_max;
 
-	pthread_mutex_t lock; /* guards all below */
+	atomic_uint references; /* the owner's, and those of deliveries, which may end later */
+	pthread_mutex_t lock;   /* guards all below */
 	struct queue_entry **heap;
 	size_t heap_count;
 	struct queue_entry **taken;
@@ -91,6 +99,10 @@ struct weir_mail_queue {
 	struct weir_watch watch; /* of the control directory; the loop's */
 	struct control_job *control_job;
 };
+
+/* The last frees. */
+void weir_queue_hold(struct weir_mail_queue *queue);
+void weir_queue_release(struct weir_mail_queue *queue);
 
 /* A place for one more: 0, WEIR_E_LIMIT, -ENOMEM. Given up, or used by weir_queue_add. */
 int weir_queue_reserve(struct weir_mail_queue *queue);
