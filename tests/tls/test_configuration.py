@@ -157,6 +157,16 @@ def test_certificates_of_the_command_line_go_first(weir, pair, site, tmp_path, a
     assert fetch(server, authority) == "hello"
 
 
+def test_address_of_the_command_line_with_certificates_of_the_file(
+    weir, tmp_path, site, authority, pairs
+):
+    text = configuration([pairs["a.example"]]).replace("{https:", "{http:")
+    write(tmp_path, text)
+    server = weir("-c", tmp_path / "weir.yaml", "--https", "127.0.0.1:0")
+    assert [url.split(":")[0] for url in server.urls] == ["https"]
+    assert fetch(server, authority) == "hello"
+
+
 def test_minimum(secure, authority):
     from ssl import SSLError, TLSVersion
 
