@@ -72,10 +72,15 @@ static void stop(void)
 	weir_loop_destroy(loop);
 }
 
+/* From one of many addresses: each has ports for some thousand connections a minute. */
 static int connect_to(const struct weir_address *address)
 {
+	static unsigned count;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, &address->any, sizeof address->v4) < 0)
+	struct sockaddr_in own = {
+	        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + count++ % 250)};
+	if (fd < 0 || bind(fd, (struct sockaddr *)&own, sizeof own) < 0 ||
+	        connect(fd, &address->any, sizeof address->v4) < 0)
 		abort();
 	return fd;
 }
@@ -114,8 +119,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* All was sent: so the connection is over. */
 	if (weir_server_channels(listener))
 		abort();
-	/* With a reset, so that no port is kept for the sake of this connection. */
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
 	close(fd);
 	return 0;
 }

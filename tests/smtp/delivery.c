@@ -1,8 +1,7 @@
 /* Sinks that fail, are full or slow; mail for here and elsewhere at once; no memory. */
 #include "talk.h"
 
-#define BEGUN(recipients)                                                                          \
-	HELLO "C: MAIL FROM:<a@b>\nS: 250\n" recipients
+#define BEGUN(recipients) HELLO "C: MAIL FROM:<a@b>\nS: 250\n" recipients
 #define RCPT(address) "C: RCPT TO:<" address ">\nS: 250\n"
 #define TEXT "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\n"
 #define BYE "C: QUIT\nS: 221\nS.\n"
@@ -28,8 +27,9 @@ static void refused_at_the_beginning(void **state)
 		snprintf(script, sizeof script, "%s%s%s%s%s",
 		        BEGUN(RCPT("both@example.org")) "C: DATA\n", cases[i].reply,
 		        "C: DATA\nS: 503 5.5.1\n"
-		        "C: MAIL FROM:<a@b>\nS: 250\n" RCPT("both@example.org")
-		        "C: BDAT 4\nC. QUIT\n", cases[i].reply, BYE);
+		        "C: MAIL FROM:<a@b>\nS: 250\n" RCPT(
+		                "both@example.org") "C: BDAT 4\nC. QUIT\n",
+		        cases[i].reply, BYE);
 		talk_in_all_paces(script);
 	}
 	/* What the other sink has begun is taken back. */
@@ -41,8 +41,9 @@ static void writing_fails(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_script(TALK_LINES, BEGUN(RCPT("both@example.org"))
-	                "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\nS: 250\n");
+	talk_script(TALK_LINES,
+	        BEGUN(RCPT(
+	                "both@example.org")) "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\nS: 250\n");
 	size_t size = talk.local.bytes.size;
 	talk.local.write_error = -ENOSPC;
 	for (size_t after = 0; after < size + 5; after += 5) {
@@ -50,17 +51,15 @@ static void writing_fails(void **state)
 		struct peer peer = talk_connect();
 		talk_on(&peer, TALK_LINES, BEGUN(RCPT("both@example.org")) "C: DATA\n");
 		/* The trace may be too much already. */
-		peer_turn(&peer, 3);
-		peer_read(&peer, 4);
+		assert_true(peer_read(&peer, 4));
 		if (peer.got.data[0] == '3')
-			talk_on(&peer, TALK_LINES,
-			        "S: 354\nC: A: b\nC: \nC: text\nC: .\n");
+			talk_on(&peer, TALK_LINES, "S: 354\nC: A: b\nC: \nC: text\nC: .\n");
 		talk_on(&peer, TALK_LINES, after < size ? "S: 452 4.3.1\n" : "S: 250\n");
 		talk_on(&peer, TALK_LINES, "C: NOOP\nS: 250\n");
 		peer_close(&peer);
 	}
 	talk.local.write_error = 0;
-	peer_turn(&(struct peer){.loop = talk.loop}, 5);
+	talk_settle();
 	assert_int_equal(talk.relay.begun, talk.relay.aborted + talk.relay.committed);
 }
 
@@ -73,7 +72,8 @@ static void always_full(void **state)
 	size_t size = 0;
 	talk_start_plain();
 	talk.local.always_full = talk.relay.always_full = true;
-	weir_buffer_format(&script, SIZE_MAX, "%s", BEGUN(RCPT("both@example.org")) "C: DATA\nS: 354\n");
+	weir_buffer_format(
+	        &script, SIZE_MAX, "%s", BEGUN(RCPT("both@example.org")) "C: DATA\nS: 354\n");
 	for (int i = 0; i < 500; i++) {
 		weir_buffer_format(&script, SIZE_MAX, "C: ..%d: x\n", i);
 		size += (size_t)snprintf(wanted + size, sizeof wanted - size, ".%d: x\r\n", i);
@@ -109,13 +109,14 @@ static void both_ways(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_in_all_paces(BEGUN(RCPT("both@example.org") RCPT("bob@example.org")) TEXT
-	                  "S: 250\n" BYE);
+	talk_in_all_paces(
+	        BEGUN(RCPT("both@example.org") RCPT("bob@example.org")) TEXT "S: 250\n" BYE);
 	assert_int_equal(talk.local.committed, 3);
 	assert_int_equal(talk.relay.committed, 3);
 	assert_string_equal(fake_sink_envelope(&talk.local),
 	        "from <a@b>\nto <both@example.org> user=alice\nto <bob@example.org> user=bob");
-	assert_string_equal(fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
+	assert_string_equal(
+	        fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
 	assert_string_equal(talk_message(&talk.local), "A: b\r\n\r\ntext\r\n");
 	assert_string_equal(talk_message(&talk.relay), "A: b\r\n\r\ntext\r\n");
 }
@@ -131,8 +132,8 @@ static void in_part(void **state)
 	assert_int_equal(talk.relay.aborted, 3);
 	/* Of several errors that which asks to try again. */
 	talk.local.results[1] = -EIO;
-	talk_in_all_paces(BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT
-	                  "S: 451 4.3.0\n" BYE);
+	talk_in_all_paces(
+	        BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT "S: 451 4.3.0\n" BYE);
 	talk.local.results[0] = talk.local.results[1] = 0;
 	talk.relay.results[0] = -ENOSPC;
 	talk_in_all_paces(BEGUN(RCPT("both@example.org")) TEXT "S: 452 4.3.1\n" BYE);
@@ -144,12 +145,13 @@ static void one_copy_a_mailbox(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_in_all_paces(BEGUN(RCPT("alice@example.org") RCPT("sales@example.org")
-	                          RCPT("Alice+tag@example.net") RCPT("both@example.org")
-	                                  RCPT("out@example.org")) TEXT "S: 250\n" BYE);
+	talk_in_all_paces(BEGUN(
+	        RCPT("alice@example.org") RCPT("sales@example.org") RCPT("Alice+tag@example.net")
+	                RCPT("both@example.org") RCPT("out@example.org")) TEXT "S: 250\n" BYE);
 	assert_string_equal(fake_sink_envelope(&talk.local),
 	        "from <a@b>\nto <alice@example.org> user=alice\nto <sales@example.org> user=bob");
-	assert_string_equal(fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
+	assert_string_equal(
+	        fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
 }
 
 /* Pipelined messages are committed side by side, a few at a time, and answered in order. */
@@ -161,12 +163,14 @@ static void commits_side_by_side(void **state)
 	struct peer peer = talk_connect();
 	talk_on(&peer, TALK_LINES, HELLO);
 	for (int i = 0; i < 6; i++)
-		peer_send(&peer, "MAIL FROM:<a@b>\r\nRCPT TO:<alice@example.org>\r\nBDAT 3 LAST\r\nx\r\n");
-	peer_turn(&peer, 20);
+		peer_send(&peer,
+		        "MAIL FROM:<a@b>\r\nRCPT TO:<alice@example.org>\r\nBDAT 3 LAST\r\nx\r\n");
+	assert_true(TURN_UNTIL(talk.loop, talk.local.begun >= WEIR_SMTP_COMMITS_MAX));
+	talk_settle();
 	assert_int_equal(talk.local.begun, WEIR_SMTP_COMMITS_MAX);
 	fake_sink_release(&talk.local);
-	peer_turn(&peer, 20);
-	assert_int_equal(talk.local.begun, 6);
+	assert_true(TURN_UNTIL(talk.loop, talk.local.begun == 6));
+	talk_settle();
 	fake_sink_release(&talk.local);
 	for (int i = 0; i < 6; i++)
 		talk_on(&peer, TALK_LINES, "S: 250 2.1.0\nS: 250 2.1.5\nS: 250 2.0.0 Accepted\n");
@@ -181,8 +185,7 @@ static void destroyed_while_committing(void **state)
 	talk.local.slow = true;
 	struct peer peer = talk_connect();
 	talk_on(&peer, TALK_LINES, BEGUN(RCPT("both@example.org")) TEXT);
-	peer_turn(&peer, 20);
-	assert_int_equal(talk.local.open, 1);
+	assert_true(TURN_UNTIL(talk.loop, talk.local.waiting.size));
 	weir_smtp_destroy(talk.server);
 	talk.server = NULL;
 	assert_int_equal(talk.local.open, 0);
@@ -214,10 +217,10 @@ static void without_memory(void **state)
 		unsigned committed = talk.local.committed;
 		fail_allocation_after(good, false);
 		for (size_t i = 0; i < 4; i++) {
-			peer_turn(&peer, 8);
+			talk_settle();
 			peer_send(&peer, parts[i]);
 		}
-		peer_turn(&peer, 12);
+		talk_settle();
 		bool failed = stop_failing_allocations();
 		bool ended = peer_read_end(&peer);
 		weir_buffer_append(&peer.got, "", 1, SIZE_MAX);
@@ -225,11 +228,13 @@ static void without_memory(void **state)
 		if (strstr(peer.got.data, "Accepted as"))
 			assert_int_equal(talk.local.committed, committed + 1);
 		peer_close(&peer);
-		TURN_UNTIL(talk.loop,
-		        weir_server_channels(weir_smtp_listener(talk.server)) == 0);
+		TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0);
 		assert_true(TURN_UNTIL(talk.loop, talk.local.open == 0 && talk.relay.open == 0));
+		/* Without memory for a connection the server accepts none for a while. */
+		for (int i = 0; good == 0 && i < 2 * WEIR_ACCEPT_PAUSE_MS; i++)
+			weir_loop_turn(talk.loop, 1);
 		if (!failed) {
-			assert_true(good > 5);
+			assert_true(good > 10);
 			return;
 		}
 	}
@@ -247,7 +252,7 @@ static void idle_sessions_are_small(void **state)
 	talk_start_plain();
 	talk_script(TALK_LINES, HELLO);
 	for (int i = 0; i < 2; i++)
-		peer_turn(&(struct peer){.loop = talk.loop}, 5);
+		talk_settle();
 	size_t before = memory_in_use();
 	for (int i = 0; i < COUNT; i++) {
 		peers[i] = talk_connect();

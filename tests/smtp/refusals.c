@@ -182,26 +182,30 @@ static void bounds_on_messages(void **state)
 	talk_start(&options);
 	struct weir_buffer script = {0};
 	weir_buffer_format(&script, SIZE_MAX, "%s",
-	        HELLO "C: MAIL FROM:<a@b> SIZE=1001\nS: 552 5.3.4\n"
-	              "C: MAIL FROM:<a@b> SIZE=99999999999999999999\nS: 552 5.3.4\n"
-	              "C: MAIL FROM:<a@b> SIZE=1000\nS: 250\n"
-	              "C: RCPT TO:<alice@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\n"
-	              "C: RCPT TO:<carol@example.org>\nS: 452 4.5.3\nC: DATA\nS: 354\n");
+	        HELLO
+	        "C: MAIL FROM:<a@b> SIZE=1001\nS: 552 5.3.4\n"
+	        "C: MAIL FROM:<a@b> SIZE=99999999999999999999\nS: 552 5.3.4\n"
+	        "C: MAIL FROM:<a@b> SIZE=1000\nS: 250\n"
+	        "C: RCPT TO:<alice@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\n"
+	        "C: RCPT TO:<carol@example.org>\nS: 452 4.5.3\nC: DATA\nS: 354\n");
 	for (int i = 0; i < 11; i++)
 		weir_buffer_format(&script, SIZE_MAX, "C: %098d\n", i);
 	weir_buffer_format(&script, SIZE_MAX, "%s%c",
 	        "C: .\nS: 552 5.3.4\n"
 	        "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
-	        "C: BDAT 1001\nC. x\n", 0);
+	        "C: BDAT 1001\nC. x\n",
+	        0);
 	talk_in_all_paces(script.data);
 	weir_buffer_free(&script);
-	talk_in_all_paces(HELLO "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
-	                        "C: BDAT 1501\nS: 552 5.3.4\nS.\n");
-	talk_in_all_paces(HELLO "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
-	                        "C: DATA\nS: 354\nC: .\nS: 250\n"
-	                        "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
-	                        "C: BDAT 0 LAST\nS: 250\n"
-	                        "C: MAIL FROM:<a@b>\nS: 421 4.7.0\nS.\n");
+	talk_in_all_paces(
+	        HELLO "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
+	              "C: BDAT 1501\nS: 552 5.3.4\nS.\n");
+	talk_in_all_paces(
+	        HELLO "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
+	              "C: DATA\nS: 354\nC: .\nS: 250\n"
+	              "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
+	              "C: BDAT 0 LAST\nS: 250\n"
+	              "C: MAIL FROM:<a@b>\nS: 421 4.7.0\nS.\n");
 }
 
 /* A message without end is not listened to without end. */
@@ -214,8 +218,9 @@ static void a_message_without_end(void **state)
 	struct peer peer = talk_connect();
 	static char bytes[64 * 1024];
 	memset(bytes, 'x', sizeof bytes);
-	talk_on(&peer, TALK_LINES, HELLO "C: MAIL FROM:<a@b>\nS: 250\n"
-	                                 "C: RCPT TO:<alice@example.org>\nS: 250\nC: DATA\nS: 354\n");
+	talk_on(&peer, TALK_LINES,
+	        HELLO "C: MAIL FROM:<a@b>\nS: 250\n"
+	              "C: RCPT TO:<alice@example.org>\nS: 250\nC: DATA\nS: 354\n");
 	for (int i = 0; i < 24; i++)
 		peer_send_bytes(&peer, bytes, sizeof bytes);
 	talk_on(&peer, TALK_LINES, "S: 552 5.3.4\n");
@@ -251,10 +256,11 @@ static void smuggling_normalised(void **state)
 	struct weir_smtp_options options = talk_options();
 	options.normalise = true;
 	talk_start(&options);
-	talk_in_all_paces(HELLO "C: MAIL FROM:<a@b>\nS: 250\n"
-	                        "C: RCPT TO:<alice@example.org>\nS: 250\n"
-	                        "C: DATA\nS: 354\nC. A: b\\n\\r\\nx\\n.\\r\\nMAIL\\r.\\r\\n.\\r\\n\n"
-	                        "S: 250 2.0.0\nC: QUIT\nS: 221\nS.\n");
+	talk_in_all_paces(
+	        HELLO "C: MAIL FROM:<a@b>\nS: 250\n"
+	              "C: RCPT TO:<alice@example.org>\nS: 250\n"
+	              "C: DATA\nS: 354\nC. A: b\\n\\r\\nx\\n.\\r\\nMAIL\\r.\\r\\n.\\r\\n\n"
+	              "S: 250 2.0.0\nC: QUIT\nS: 221\nS.\n");
 	assert_string_equal(talk_message(&talk.local), "A: b\r\n\r\nx\r\n.\r\nMAIL\r\n.\r\n");
 	assert_int_equal(talk.local.committed, 3);
 }
@@ -293,19 +299,19 @@ static void disconnects_everywhere(void **state)
 			size_t part = strlen(text + at);
 			if (part > size - at)
 				part = size - at;
-			peer_turn(&peer, 6);
+			talk_settle();
 			peer_send_bytes(&peer, text + at, part);
 			at += part + 1;
 		}
-		peer_turn(&peer, 4);
+		talk_settle();
 		if (size % 2)
 			peer_reset(&peer);
 		else
 			peer_close(&peer);
 		peer_turn(&peer, 4);
 		fake_sink_release(&talk.local);
-		assert_true(TURN_UNTIL(talk.loop,
-		        weir_server_channels(weir_smtp_listener(talk.server)) == 0));
+		assert_true(TURN_UNTIL(
+		        talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0));
 		/* What was complete is delivered all the same. */
 		fake_sink_release(&talk.local);
 		assert_true(TURN_UNTIL(talk.loop, talk.local.open == 0 && talk.relay.open == 0));
@@ -326,7 +332,8 @@ static void too_many_connections(void **state)
 	talk_on(&second, TALK_LINES, HELLO);
 	talk_script(TALK_LINES, "S: 421 4.7.0\nS.\n");
 	peer_close(&first);
-	assert_true(TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 1));
+	assert_true(
+	        TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 1));
 	talk_script(TALK_LINES, HELLO);
 	peer_close(&second);
 	assert_true(TURN_UNTIL(talk.loop, weir_peers_count(options.peers) == 0));

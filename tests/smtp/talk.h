@@ -50,7 +50,7 @@ struct weir_smtp_options talk_options(void);
 	"S: 220 mx.example.org ESMTP\n"                                                            \
 	"C: EHLO client.example\n"                                                                 \
 	"S: 250-mx.example.org\nS: 250-PIPELINING\nS: 250-SIZE \nS: 250-8BITMIME\n"                \
-	"S: 250-BINARYMIME\nS: 250-CHUNKING\nS: 250-SMTPUTF8\nS: 250-DSN\n" auth                  \
+	"S: 250-BINARYMIME\nS: 250-CHUNKING\nS: 250-SMTPUTF8\nS: 250-DSN\n" auth                   \
 	"S: 250-LIMITS MAILMAX=\nS: 250-VRFY\nS: 250-HELP\nS: 250 ENHANCEDSTATUSCODES\n"
 #define HELLO HELLO_WITH("S: 250-AUTH PLAIN LOGIN\n")
 
@@ -80,6 +80,9 @@ void talk_start_plain(void);
 
 /* What follows Return-Path and Received, which must be there. */
 const char *talk_message(struct fake_sink *sink);
+
+/* Turns until nothing has happened for some milliseconds. */
+void talk_settle(void);
 
 /* In every pace. */
 void talk_in_all_paces(const char *script);
