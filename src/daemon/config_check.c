@@ -9,6 +9,7 @@
 #include <weir/list.h>
 
 #include "config_check.h"
+#include "config_mail.h"
 #include "endpoint.h"
 #include "kinds.h"
 
@@ -157,14 +158,19 @@ static void check_clash(
 	}
 }
 
-static void check_listeners(
-        struct reader *reader, yaml_node_t *list, const struct config *config, bool has_tls)
+static void check_listeners(struct reader *reader, yaml_node_t *top, const struct config *config)
 {
+	yaml_node_t *list = schema_find(reader, top, "listen");
+	bool has_tls = schema_find(reader, top, "tls");
 	for (size_t i = 0; i < config->listeners.count; i++) {
 		const struct kind *kind = config->listeners.items[i].kind;
 		yaml_node_t *item = schema_item(reader, list, i);
 		if (!kind)
 			continue;
+		const char *lack = config_mail_lack(config, &config->listeners.items[i]);
+		if (lack && schema_find(reader, top, "mail"))
+			problems_add(
+			        reader->problems, schema_place(item), "%s %s", kind->name, lack);
 		check_clash(reader, list, config, i);
 		if (kind->secure && !has_tls)
 			problems_add(reader->problems, schema_place(item),
@@ -177,11 +183,15 @@ static void check_listeners(
 /* What listens needs something to serve. */
 static void check_sections(struct reader *reader, yaml_node_t *top, struct config *config)
 {
+	const char *told = "";
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		const char *section = services[i]->section;
-		if (kinds_include(config, i) && section && !schema_find(reader, top, section))
-			problems_add(reader->problems, schema_place(top),
-			        "the configuration lacks '%s'", section);
+		if (!kinds_include(config, i) || strcmp(section, told) == 0 ||
+		        schema_find(reader, top, section))
+			continue;
+		problems_add(reader->problems, schema_place(top), "the configuration lacks '%s'",
+		        section);
+		told = section;
 	}
 }
 
@@ -236,7 +246,7 @@ void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 {
 	struct config *config = target;
 	yaml_node_t *tls = schema_find(reader, node, "tls");
-	check_listeners(reader, schema_find(reader, node, "listen"), config, tls);
+	check_listeners(reader, node, config);
 	/* Not before it is known for which services. */
 	if (tls && is_complete(&config->tls))
 		value_load_tls(reader, tls);
