@@ -76,7 +76,7 @@ struct config_tls {
 	/*
 	 * Read from these (see config_tls.h), and held by the configuration: one for each service,
 	 * since each names itself to its clients (ALPN), and no tickets are good for another. NULL
-	 * without certificates.
+	 * without certificates, and for a service that is not listened for.
 	 */
 	struct weir_tls *of[SERVICE_COUNT];
 };

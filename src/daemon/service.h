@@ -48,8 +48,9 @@ struct service_type {
 	const char *const *alpn;
 
 	/*
-	 * On the main thread; may block on the disk, and hold the configuration. 0 or a negative
-	 * errno, which was said.
+	 * On the main thread; may block on the disk, and hold the configuration. Who begins in
+	 * clear and upgrades finds its certificates in config->tls.of. 0 or a negative errno, which
+	 * was said.
 	 */
 	int (*load)(struct config *config, struct shares shares, void **ret_content);
 	/* On the worker's thread, or before it runs. */
