@@ -26,8 +26,8 @@ void ftp_log(struct weir_log *log, struct weir_loop *loop, const char *name,
 	if (!log)
 		return;
 	bool denied = event->kind == WEIR_FTP_LOGIN && event->error;
-	log_line_begin(&line, log, loop, name, denied ? "denied" : names[event->kind], event->peer,
-	        event->secure);
+	log_line_begin(&line, log, loop, name, denied ? "denied" : names[event->kind]);
+	log_line_add_peer(&line, event->peer, event->secure);
 	log_line_add_known(&line, "user", weir_span_of(event->user));
 	if (event->verb)
 		log_line_add(&line, " verb=%s", event->verb);

@@ -52,16 +52,22 @@ void log_line_add_known(struct log_line *line, const char *key, struct weir_span
 }
 
 void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
-        const char *name, const char *what, const struct weir_address *peer, bool secure)
+        const char *name, const char *what)
 {
 	time_t now = weir_loop_wall_s(loop);
-	char host[WEIR_ADDRESS_TEXT_MAX], date[32];
+	char date[32];
 	struct tm tm;
 	*line = (struct log_line){log, weir_log_begin(log, LINE_SIZE)};
 	gmtime_r(&now, &tm);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	log_line_add(line, "%s %s %s", date, name, what);
+}
+
+void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure)
+{
+	char host[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_host(peer, host);
-	log_line_add(line, "%s %s %s peer=%s%s", date, name, what, host, secure ? " tls" : "");
+	log_line_add(line, " peer=%s%s", host, secure ? " tls" : "");
 }
 
 void log_line_end(struct log_line *line)

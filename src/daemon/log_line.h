@@ -22,7 +22,9 @@ struct log_line {
 
 /* `name` is that of the listener's kind, `what` has happened. */
 void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
-        const char *name, const char *what, const struct weir_address *peer, bool secure);
+        const char *name, const char *what);
+
+void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure);
 
 void log_line_add(struct log_line *line, const char *format, ...)
         __attribute__((format(printf, 2, 3)));

@@ -19,7 +19,8 @@ void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const char *nam
 	if (!log)
 		return;
 	bool message = event->kind == WEIR_SMTP_ACCEPTED || event->kind == WEIR_SMTP_FAILED;
-	log_line_begin(&line, log, loop, name, smtp_names[event->kind], event->peer, event->secure);
+	log_line_begin(&line, log, loop, name, smtp_names[event->kind]);
+	log_line_add_peer(&line, event->peer, event->secure);
 	log_line_add_known(&line, "helo", event->helo);
 	log_line_add_known(&line, "user", event->user);
 	if (message || event->sender.size)
@@ -48,7 +49,8 @@ void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *nam
 	struct log_line line;
 	if (!log)
 		return;
-	log_line_begin(&line, log, loop, name, pop3_names[event->kind], event->peer, event->secure);
+	log_line_begin(&line, log, loop, name, pop3_names[event->kind]);
+	log_line_add_peer(&line, event->peer, event->secure);
 	log_line_add_known(&line, "user", event->user);
 	if (event->mechanism)
 		log_line_add(&line, " by=%s", event->mechanism);
@@ -61,5 +63,26 @@ void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *nam
 		        (unsigned long long)event->removed);
 	if (event->error)
 		log_line_add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+	log_line_end(&line);
+}
+
+static const char *const relay_names[] = {
+        [WEIR_RELAY_SENT] = "sent",
+        [WEIR_RELAY_LATE] = "late",
+        [WEIR_RELAY_FAILED] = "failed",
+        [WEIR_RELAY_REPORTED] = "reported",
+        [WEIR_RELAY_UNREPORTED] = "unreported",
+};
+
+void mail_log_relay(struct weir_log *log, struct weir_loop *loop, const char *id,
+        struct weir_span address, enum weir_relay_outcome outcome, const char *text)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, "relay", relay_names[outcome]);
+	log_line_add(&line, " id=%s", id);
+	log_line_add_text(&line, "to", "<>", address);
+	log_line_add_known(&line, "reply", weir_span_of(text));
 	log_line_end(&line);
 }

@@ -153,6 +153,7 @@ static int open_server(const struct service_options *options, void **ret_server)
 	        .bounds = options->bounds,
 	        .shared = true,
 	        .peers = config->ftp.peers,
+	        .guard = options->guard,
 	        .log = note,
 	        .accept_failed = accept_failed,
 	        .tls_failed = tls_failed,
