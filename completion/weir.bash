@@ -4,11 +4,11 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd queue --help --version' -- "$word")
 		return
 	fi
 	case $previous in
-	--root)
+	--root | --mail | --queue)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
@@ -20,8 +20,20 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8443 127.0.0.1:0 :8443' -- "$word")
 		return
 		;;
-	--access-log)
+	--access-log | --mail-log | --ftp-log)
 		mapfile -t COMPREPLY < <(compgen -W off -f -- "$word")
+		return
+		;;
+	--smtp)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2525 127.0.0.1:0 :25' -- "$word")
+		return
+		;;
+	--pop3)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:1100 127.0.0.1:0 :110' -- "$word")
+		return
+		;;
+	--ftp)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2121 127.0.0.1:0 :21' -- "$word")
 		return
 		;;
 	--http)
@@ -35,8 +47,11 @@ _weir() {
 	esac
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
-		'--http --https --cert --key --root --workers --access-log --config --help' -- "$word") ;;
+		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --ftp-writable \
+		--mail --users --domain --cert --key --root --workers --access-log --mail-log --ftp-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
+	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	passwd:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--users --delete --no-scram --help' -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;

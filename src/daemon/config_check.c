@@ -9,6 +9,8 @@
 #include <weir/list.h>
 
 #include "config_check.h"
+#include "config_ftp.h"
+#include "config_mail.h"
 #include "endpoint.h"
 #include "kinds.h"
 
@@ -86,6 +88,8 @@ void config_check_site(struct reader *reader, yaml_node_t *node, void *target)
 
 static bool is_complete(const struct config_tls *tls)
 {
+	if ((tls->clients == WEIR_TLS_CLIENTS_ANY) != !tls->clients_ca)
+		return false;
 	for (size_t i = 0; i < tls->certificates.count; i++)
 		if (!tls->certificates.items[i].chain || !tls->certificates.items[i].key)
 			return false;
@@ -98,7 +102,6 @@ void config_check_tls(struct reader *reader, yaml_node_t *node, void *target)
 	yaml_node_t *list = schema_find(reader, node, "certificates");
 	yaml_node_t *clients = schema_find(reader, node, "clients");
 	yaml_node_t *ca = schema_find(reader, node, "clients-ca");
-	size_t before = reader->problems->count;
 	if (tls->clients != WEIR_TLS_CLIENTS_ANY && !ca)
 		problems_add(reader->problems, schema_place(clients),
 		        "'clients' needs 'clients-ca': a file of who signs their certificates");
@@ -107,8 +110,6 @@ void config_check_tls(struct reader *reader, yaml_node_t *node, void *target)
 		        "'clients-ca' is not used: it needs 'clients: optional' or 'required'");
 	if (list && list->type == YAML_SEQUENCE_NODE && tls->certificates.count == 0)
 		problems_add(reader->problems, schema_place(list), "'certificates' is empty");
-	if (is_complete(tls) && reader->problems->count == before)
-		value_load_tls(reader, node);
 }
 
 /* -- listeners --------------------------------------------------------------------------------- */
@@ -158,14 +159,19 @@ static void check_clash(
 	}
 }
 
-static void check_listeners(
-        struct reader *reader, yaml_node_t *list, const struct config *config, bool has_tls)
+static void check_listeners(struct reader *reader, yaml_node_t *top, const struct config *config)
 {
+	yaml_node_t *list = schema_find(reader, top, "listen");
+	bool has_tls = schema_find(reader, top, "tls");
 	for (size_t i = 0; i < config->listeners.count; i++) {
 		const struct kind *kind = config->listeners.items[i].kind;
 		yaml_node_t *item = schema_item(reader, list, i);
 		if (!kind)
 			continue;
+		const char *lack = config_mail_lack(config, &config->listeners.items[i]);
+		if (lack && schema_find(reader, top, "mail"))
+			problems_add(
+			        reader->problems, schema_place(item), "%s %s", kind->name, lack);
 		check_clash(reader, list, config, i);
 		if (kind->secure && !has_tls)
 			problems_add(reader->problems, schema_place(item),
@@ -175,16 +181,18 @@ static void check_listeners(
 	}
 }
 
-/* What listens needs something to serve; without `listen` that is HTTP. */
+/* What listens needs something to serve. */
 static void check_sections(struct reader *reader, yaml_node_t *top, struct config *config)
 {
+	const char *told = "";
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		const char *section = services[i]->section;
-		bool usual = i == SERVICE_HTTP && config->listeners.count == 0;
-		if ((usual || kinds_include(config, i)) && section &&
-		        !schema_find(reader, top, section))
-			problems_add(reader->problems, schema_place(top),
-			        "the configuration lacks '%s'", section);
+		if (!kinds_include(config, i) || strcmp(section, told) == 0 ||
+		        schema_find(reader, top, section))
+			continue;
+		problems_add(reader->problems, schema_place(top), "the configuration lacks '%s'",
+		        section);
+		told = section;
 	}
 }
 
@@ -208,6 +216,15 @@ static bool has_https(const struct config *config)
 		if (config->listeners.items[i].kind == https)
 			return true;
 	return false;
+}
+
+/* FTP serves the first site's root, too, if it has none of its own. */
+static void check_ftp(struct reader *reader, yaml_node_t *top, const struct config *config)
+{
+	yaml_node_t *ftp = schema_find(reader, top, "ftp");
+	if (ftp && kinds_include(config, SERVICE_FTP) && !config_ftp_root(config))
+		problems_add(reader->problems, schema_place(ftp),
+		        "'ftp' has no 'root', and there is no site whose root it could serve");
 }
 
 static void check_sites(struct reader *reader, yaml_node_t *list, struct config *config)
@@ -238,8 +255,12 @@ static void check_sites(struct reader *reader, yaml_node_t *list, struct config 
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 {
 	struct config *config = target;
-	bool has_tls = schema_find(reader, node, "tls");
-	check_listeners(reader, schema_find(reader, node, "listen"), config, has_tls);
+	yaml_node_t *tls = schema_find(reader, node, "tls");
+	check_listeners(reader, node, config);
+	/* Not before it is known for which services. */
+	if (tls && is_complete(&config->tls))
+		value_load_tls(reader, tls);
 	check_sections(reader, node, config);
+	check_ftp(reader, node, config);
 	check_sites(reader, schema_find(reader, node, "sites"), config);
 }

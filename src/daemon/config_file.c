@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/ftp.h>
+#include <weir/smtp_client.h>
 
 #include "config_check.h"
 #include "config_file.h"
@@ -24,6 +26,14 @@
 static const struct key listener_keys[] = {
         {"http", KEY_LISTENER},
         {"https", KEY_LISTENER},
+        {"smtp", KEY_LISTENER},
+        {"submission", KEY_LISTENER},
+        {"submissions", KEY_LISTENER},
+        {"lmtp", KEY_LISTENER},
+        {"pop3", KEY_LISTENER},
+        {"pop3s", KEY_LISTENER},
+        {"ftp", KEY_LISTENER},
+        {"ftps", KEY_LISTENER},
         {0},
 };
 static const struct schema listener = {
@@ -106,6 +116,107 @@ static const struct key site_keys[] = {
 static const struct schema site = {
         "a site", site_keys, sizeof(struct config_site), config_check_init_site, config_check_site};
 
+static const struct key mail_limit_keys[] = {
+        {"message-size", KEY_SIZE, AT(config_mail_limits, message_size), .min = 64 << 10,
+                .max = 1ull << 40},
+        {"recipients", KEY_NUMBER, AT(config_mail_limits, recipients), .min = 1,
+                .max = WEIR_MAIL_RECIPIENTS_MAX},
+        {"messages", KEY_NUMBER, AT(config_mail_limits, messages), .min = 1, .max = 1000000},
+        {"connections", KEY_NUMBER, AT(config_mail_limits, connections), .min = 1, .max = 1000000},
+        {"mailbox-size", KEY_SIZE, AT(config_mail_limits, mailbox_size), .min = 1,
+                .max = 1ull << 50},
+        {"mailbox-messages", KEY_NUMBER, AT(config_mail_limits, mailbox_messages), .min = 1,
+                .max = WEIR_MAILDROP_MAX},
+        {0},
+};
+static const struct schema mail_limits = {
+        "limits of mail", mail_limit_keys, sizeof(struct config_mail_limits), NULL, NULL};
+
+static const char *const relay_tls_words[] = {
+        [WEIR_SMTP_CLIENT_TLS_OFF] = "off",
+        [WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC] = "opportunistic",
+        [WEIR_SMTP_CLIENT_TLS_REQUIRED] = "required",
+        [WEIR_SMTP_CLIENT_TLS_IMPLICIT] = "implicit",
+        NULL,
+};
+
+static const struct key relay_keys[] = {
+        {"host", KEY_TEXT, AT(config_relay, host), .required = true},
+        {"queue", KEY_PLACE, AT(config_relay, queue), .required = true},
+        {"port", KEY_NUMBER, AT(config_relay, port), .min = 1, .max = 65535},
+        {"tls", KEY_WORD, AT(config_relay, tls), .words = relay_tls_words},
+        {"ca", KEY_FILE, AT(config_relay, ca)},
+        {"user", KEY_TEXT, AT(config_relay, user)},
+        {"password-file", KEY_FILE, AT(config_relay, password_path)},
+        {"messages", KEY_NUMBER, AT(config_relay, messages), .min = 1, .max = 10000000},
+        {"connections", KEY_NUMBER, AT(config_relay, connections), .min = 1, .max = 100},
+        {"retry-first", KEY_DURATION, AT(config_relay, retry_first_ms), .min = 1000,
+                .max = TIME_MAX},
+        {"retry-most", KEY_DURATION, AT(config_relay, retry_most_ms), .min = 1000, .max = TIME_MAX},
+        {"warn-after", KEY_DURATION, AT(config_relay, warn_ms), .min = 1000,
+                .max = 30ull * TIME_MAX},
+        {"give-up-after", KEY_DURATION, AT(config_relay, life_ms), .min = 1000,
+                .max = 30ull * TIME_MAX},
+        {0},
+};
+static const struct schema relay = {"a relay", relay_keys, sizeof(struct config_relay),
+        config_check_init_relay, config_check_relay};
+
+static const struct key mail_keys[] = {
+        {"directory", KEY_PLACE, AT(config_mail, directory), .required = true},
+        {"users", KEY_FILE, AT(config_mail, users_path), .required = true},
+        {"domains", KEY_NAMES, AT(config_mail, domains)},
+        {"aliases", KEY_FILE, AT(config_mail, aliases_path)},
+        {"hostname", KEY_TEXT, AT(config_mail, hostname)},
+        {"postmaster", KEY_TEXT, AT(config_mail, postmaster)},
+        {"separator", KEY_TEXT, AT(config_mail, separator)},
+        {"networks", KEY_NETWORKS, AT(config_mail, networks)},
+        {"greeting-delay", KEY_DURATION, AT(config_mail, greeting_delay_ms), .max = 60 * 1000},
+        {"normalise", KEY_FLAG, AT(config_mail, normalise)},
+        {"relay", KEY_MAPPING, AT(config_mail, relay), .of = &relay},
+        {"limits", KEY_MAPPING, AT(config_mail, limits), .of = &mail_limits},
+        {0},
+};
+static const struct schema mail = {
+        "mail", mail_keys, sizeof(struct config_mail), NULL, config_check_mail};
+
+static const char *const ftp_uploads[] = {
+        [WEIR_FTP_KEEP_PART] = "keep-part", [WEIR_FTP_WHOLE] = "whole", NULL};
+static const char *const ftp_tls[] = {
+        [CONFIG_FTP_TLS_OFFERED] = "offered", [CONFIG_FTP_TLS_REQUIRED] = "required", NULL};
+static const char *const ftp_reuse[] = {
+        [WEIR_FTP_REUSE_PREFER] = "prefer",
+        [WEIR_FTP_REUSE_REQUIRE] = "require",
+        [WEIR_FTP_REUSE_OFF] = "off",
+        NULL,
+};
+
+static const struct key ftp_keys[] = {
+        {"root", KEY_DIRECTORY, AT(config_ftp, root)},
+        {"users", KEY_FILE, AT(config_ftp, users_path)},
+        {"anonymous", KEY_FLAG, AT(config_ftp, anonymous)},
+        {"anonymous-home", KEY_TEXT, AT(config_ftp, anonymous_home)},
+        {"anonymous-writes", KEY_FLAG, AT(config_ftp, anonymous_writes)},
+        {"writable", KEY_FLAG, AT(config_ftp, writable)},
+        {"hidden", KEY_FLAG, AT(config_ftp, hidden)},
+        {"uploads", KEY_WORD, AT(config_ftp, uploads), .words = ftp_uploads},
+        {"max-size", KEY_SIZE, AT(config_ftp, max_size), .min = 1, .max = 1ull << 50},
+        {"rate", KEY_SIZE, AT(config_ftp, rate), .min = 1024, .max = 1ull << 40},
+        {"passive-ports", KEY_PORTS, AT(config_ftp, passive)},
+        {"announce", KEY_HOST, AT(config_ftp, announce)},
+        {"tls", KEY_WORD, AT(config_ftp, tls), .words = ftp_tls},
+        {"reuse", KEY_WORD, AT(config_ftp, reuse), .words = ftp_reuse},
+        {"sessions", KEY_NUMBER, AT(config_ftp, sessions), .min = 1, .max = 1000000},
+        {"sessions-per-address", KEY_NUMBER, AT(config_ftp, sessions_per_address), .min = 1,
+                .max = 1000000},
+        {"failures", KEY_NUMBER, AT(config_ftp, failures), .min = 1, .max = 1000},
+        {"welcome", KEY_TEXT, AT(config_ftp, welcome)},
+        {"hosts", KEY_NAMES, AT(config_ftp, hosts)},
+        {0},
+};
+static const struct schema ftp = {
+        "ftp", ftp_keys, sizeof(struct config_ftp), config_check_init_ftp, config_check_ftp};
+
 static const struct key limit_keys[] = {
         {"idle", KEY_DURATION, AT(config_limits, idle_ms), .min = TIME_MIN, .max = TIME_MAX},
         {"request", KEY_DURATION, AT(config_limits, request_ms), .min = TIME_MIN, .max = TIME_MAX},
@@ -125,7 +236,11 @@ static const struct key top_keys[] = {
         {"tls", KEY_MAPPING, AT(config, tls), .of = &tls},
         {"workers", KEY_WORKERS, AT(config, workers), .min = 1, .max = CONFIG_WORKERS_MAX},
         {"user", KEY_USER, AT(config, user)},
-        {"access-log", KEY_LOG, AT(config, access_log)},
+        {"access-log", KEY_LOG, AT(config, logs[LOG_ACCESS])},
+        {"mail", KEY_MAPPING, AT(config, mail), .of = &mail},
+        {"mail-log", KEY_LOG, AT(config, logs[LOG_MAIL])},
+        {"ftp", KEY_MAPPING, AT(config, ftp), .of = &ftp},
+        {"ftp-log", KEY_LOG, AT(config, logs[LOG_FTP])},
         {"limits", KEY_MAPPING, AT(config, limits), .of = &limits},
         {0},
 };

@@ -14,11 +14,15 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/limits.h>
 #include <weir/loop.h>
+#include <weir/sasl_guard.h>
 
 #include "banner.h"
+#include "config_mail.h"
 #include "endpoint.h"
 #include "load.h"
+#include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
@@ -32,10 +36,12 @@ struct daemon {
 	struct endpoint_list endpoints;
 	struct worker *workers[CONFIG_WORKERS_MAX];
 	unsigned worker_count;
-	unsigned alive;   /* worker threads that have not ended */
-	size_t files;     /* descriptors we may have */
-	bool dropped;     /* we have become another user: what we listen on stays */
-	int stop_signals; /* that came */
+	unsigned alive; /* worker threads that have not ended */
+	size_t files;   /* descriptors we may have */
+	bool dropped;   /* we have become another user: what we listen on stays */
+	struct weir_guard *guard;
+	struct mail_relay *relay; /* or NULL */
+	int stop_signals;         /* that came */
 	bool failed;
 };
 
@@ -61,7 +67,9 @@ static int apply(struct daemon *daemon, struct config *config,
 	struct plan plan = {
 	        .endpoints = endpoints->items,
 	        .count = endpoints->count,
-	        .log_path = config->access_log,
+	        .logs = config->logs,
+	        .guard = daemon->guard,
+	        .relay = mail_relay_sink(daemon->relay),
 	        .bounds = bounds_of(config, shares),
 	        .replace = replace,
 	};
@@ -108,17 +116,16 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
 static bool needs_new_servers(struct daemon *daemon, const struct config *config)
 {
 	const struct config *old = daemon->config;
-	bool same_log = config->access_log == old->access_log ||
-	                (config->access_log && old->access_log &&
-	                        strcmp(config->access_log, old->access_log) == 0);
+	bool same_log = config_same_logs(config, old);
+	bool same_mail = config_mail_same(&config->mail, &old->mail);
 	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
 	if (config->workers && config->workers != daemon->worker_count)
 		say("the number of workers changes at the next start");
-	if (same_log && same_limits)
+	if (same_log && same_limits && same_mail)
 		return false;
 	if (daemon->dropped)
-		say("limits and access-log change at the next start, for what is listened on "
-		    "already");
+		say("limits, logs and settings of mail change at the next start, for what is "
+		    "listened on already");
 	return !daemon->dropped;
 }
 
@@ -133,6 +140,10 @@ static void stop(struct daemon *daemon)
 		say("ending at once");
 		daemon->failed = true;
 	}
+	uint64_t drain_ms = daemon->config->limits.drain_ms;
+	mail_relay_drain(daemon->relay, daemon->stop_signals > 1 ? 0
+	                                : drain_ms               ? (uint32_t)drain_ms
+	                                                         : WEIR_DRAIN_MS);
 	for (unsigned i = 0; i < daemon->worker_count; i++) {
 		if (daemon->stop_signals == 1)
 			worker_stop(daemon->workers[i]);
@@ -146,12 +157,15 @@ static void reload(struct daemon *daemon)
 {
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
+	mail_relay_reopen_log(daemon->relay);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
-	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0)
+	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0) {
+		mail_relay_update(daemon->relay, daemon->config);
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
-	else
-		say("not reloaded: what was served before is served further");
+		return;
+	}
+	say("not reloaded: what was served before is served further");
 }
 
 static void on_signal(struct weir_signals *signals, int signal)
@@ -221,6 +235,8 @@ static int start(struct daemon *daemon)
 		return error;
 	}
 	error = create_workers(daemon, count);
+	if (error == 0)
+		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error < 0)
 		config_release(config);
 	else
@@ -228,7 +244,9 @@ static int start(struct daemon *daemon)
 	if (error == 0)
 		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
-	return error == 0 ? start_workers(daemon) : error;
+	if (error == 0)
+		error = start_workers(daemon);
+	return error == 0 ? mail_relay_start(daemon->relay) : error;
 }
 
 static int run(struct daemon *daemon)
@@ -248,17 +266,25 @@ int serve(const struct options *options)
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
 	daemon.signals.watch.fd = -1;
 	int error = weir_loop_create(&daemon.loop);
+	if (error == 0 && (error = weir_guard_create(NULL, &daemon.guard)) < 0)
+		weir_loop_destroy(daemon.loop);
 	if (error < 0) {
 		say("cannot make an event loop: %s", weir_error_text(error));
 		return EXIT_FAILED;
 	}
 	int code = run(&daemon);
+	if (daemon.stop_signals != 1)
+		mail_relay_drain(daemon.relay, 0);
 	for (unsigned i = 0; i < daemon.worker_count; i++)
 		worker_destroy(daemon.workers[i]);
+	/* Signals may come as long as the loop turns. */
+	daemon.worker_count = 0;
+	mail_relay_close(daemon.relay);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)
 		weir_signals_stop(&daemon.signals);
+	weir_guard_destroy(daemon.guard);
 	weir_loop_destroy(daemon.loop);
 	return code;
 }
