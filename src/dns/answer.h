@@ -6,7 +6,7 @@
 #define WEIR_DNS_ANSWER_INTERNAL_H
 
 #include "nsec3.h"
-#include "writer.h"
+#include "message_put.h"
 #include "zones.h"
 
 enum {

@@ -11,7 +11,7 @@
 #include "name.h"
 #include "responder.h"
 #include "server_state.h"
-#include "transfer.h"
+#include "zone_transfer.h"
 
 enum {
 	LENGTH_SIZE = 2 /* of a message, before it (RFC 1035 4.2.2) */

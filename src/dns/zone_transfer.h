@@ -1,6 +1,6 @@
 /* A zone on its way out (RFC 5936). */
-#ifndef WEIR_DNS_TRANSFER_H
-#define WEIR_DNS_TRANSFER_H
+#ifndef WEIR_DNS_ZONE_TRANSFER_H
+#define WEIR_DNS_ZONE_TRANSFER_H
 
 #include <weir/dns_answer.h>
 #include <weir/producer.h>

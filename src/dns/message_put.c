@@ -7,7 +7,7 @@
 
 #include "name.h"
 #include "rdata.h"
-#include "writer.h"
+#include "message_put.h"
 
 enum {
 	OFFSET_END = 0x4000, /* a pointer reaches no further */

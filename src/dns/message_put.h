@@ -1,6 +1,6 @@
 /* Writing inside this layer: the parts of a record. */
-#ifndef WEIR_DNS_WRITER_H
-#define WEIR_DNS_WRITER_H
+#ifndef WEIR_DNS_MESSAGE_PUT_H
+#define WEIR_DNS_MESSAGE_PUT_H
 
 #include <weir/dns_message.h>
 

@@ -12,7 +12,7 @@
 
 #include "allocation.h"
 #include "drain.h"
-#include "transfer.h"
+#include "zone_transfer.h"
 #include "zone_builder.h"
 
 static struct weir_loop *loop;

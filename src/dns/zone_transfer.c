@@ -10,8 +10,8 @@
 #include <weir/dns_message.h>
 #include <weir/loop.h>
 
-#include "transfer.h"
-#include "writer.h"
+#include "zone_transfer.h"
+#include "message_put.h"
 #include "nsec3.h"
 #include "zone_image.h"
 
