@@ -13,6 +13,7 @@
 #define WEIR_DNS_SERVER_H
 
 #include <weir/dns_answer.h>
+#include <weir/peers.h>
 #include <weir/server.h>
 
 struct weir_dns_server;
@@ -43,7 +44,8 @@ struct weir_dns_options {
 	struct weir_address address;  /* port 0: any, the same for UDP and TCP */
 	struct weir_dns_zones *zones; /* held; not NULL, but may be empty */
 	struct weir_tls *tls;         /* held; then TLS alone, and no UDP. NULL: UDP and TCP */
-	struct weir_bounds bounds;    /* of TCP; 0: idle is WEIR_DNS_IDLE_MS */
+	struct weir_bounds bounds;    /* of TCP; 0: WEIR_DNS_IDLE_MS, WEIR_DNS_REPLIES_MAX */
+	struct weir_peers *peers;     /* held; connections of an address; NULL: not counted */
 	bool shared;                  /* SO_REUSEPORT: one server on each of several loops */
 
 	/* See weir/dns_answer.h; `keys` is held, the texts are copied. */

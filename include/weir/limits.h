@@ -220,6 +220,7 @@
 #define WEIR_DATAGRAMS_PER_TURN 256 /* … of one socket in a turn */
 #define WEIR_DNS_CHAIN_MAX 16       /* CNAME and DNAME records followed for one reply */
 #define WEIR_DNS_IDLE_MS (10 * 1000) /* a connection without a query (set) */
+#define WEIR_DNS_REPLIES_MAX 32      /* replies unsent on a connection; reading stops there (set) */
 #define WEIR_DNS_TRANSFERS_MAX 16    /* zones being sent at a time, of one server and loop (set) */
 #define WEIR_DNS_TRANSFER_MESSAGE (16 * 1024) /* bytes of one message of a transfer */
 #define WEIR_DNS_ZONES_MAX 100000             /* zones of a set */

@@ -14,7 +14,7 @@ static const struct dns_rrset *rrset_of(
 /* However many names are asked for beneath a cut, a DNAME or a wildcard: they are of one kind. */
 static void set_kind(struct dns_answer *answer, const struct dns_node *node)
 {
-	const struct weir_dns_key *key = &answer->key;
+	const struct dns_key *key = &answer->key;
 	uint32_t number = (uint32_t)(node - answer->zone->nodes);
 	uint32_t zone = key->hashes[key->labels - answer->zone->apex.labels];
 	answer->kind = (zone ^ (number + 1) * 0x9e3779b1u) | 1;
@@ -193,7 +193,7 @@ static bool answer_from(struct dns_answer *answer, const struct dns_node *node,
 /* A DS record is data of the zone above (RFC 4035 3.1.4.1): if that is ours, too, it answers. */
 static const struct weir_dns_zone *zone_of(const struct dns_answer *answer)
 {
-	const struct weir_dns_key *key = &answer->key;
+	const struct dns_key *key = &answer->key;
 	const struct weir_dns_zone_entry *entry = weir_dns_zones_search(answer->zones, key, 0);
 	if (entry && answer->type == WEIR_DNS_DS && key->labels &&
 	        entry->zone->apex.labels == key->labels) {

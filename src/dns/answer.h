@@ -44,7 +44,7 @@ struct dns_answer {
 
 	/* on the way */
 	const struct weir_dns_zone *zone;
-	struct weir_dns_key key; /* the name that is looked for now */
+	struct dns_key key; /* the name that is looked for now */
 	uint32_t followed[WEIR_DNS_CHAIN_MAX];
 	unsigned follow_count;
 	const struct dns_rrset *put[DNS_PUT_MAX];

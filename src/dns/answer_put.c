@@ -99,7 +99,7 @@ static bool put_addresses(
 	return true;
 }
 
-static bool is_in_zone(const struct weir_dns_zone *zone, const struct weir_dns_key *key)
+static bool is_in_zone(const struct weir_dns_zone *zone, const struct dns_key *key)
 {
 	if (key->labels < zone->apex.labels)
 		return false;
@@ -110,7 +110,7 @@ static bool is_in_zone(const struct weir_dns_zone *zone, const struct weir_dns_k
 
 /* The node that a record's target is, if its addresses may be told; NULL if not. */
 static const struct dns_node *node_of_target(
-        const struct dns_target *target, const uint8_t *wire, struct weir_dns_key *key)
+        const struct dns_target *target, const uint8_t *wire, struct dns_key *key)
 {
 	const struct weir_dns_zone *zone = target->zone;
 	weir_dns_key_make(key, wire, weir_dns_wire_size(wire), weir_dns_seed());
@@ -125,7 +125,7 @@ static bool add_target(struct dns_answer *answer, const struct dns_target *targe
 	const uint8_t *record = weir_dns_rrset_records(target->rrset);
 	unsigned skip = weir_dns_layout(weir_dns_rrset_type(target->rrset)).skip;
 	for (unsigned i = 0; i < target->rrset->count; i++) {
-		struct weir_dns_key key;
+		struct dns_key key;
 		const struct dns_node *node = node_of_target(target, record + 2 + skip, &key);
 		if (node && !put_addresses(answer, target->zone, node)) {
 			answer->truncated = target->cut && node->cover != DNS_NONE &&

@@ -134,7 +134,7 @@ void weir_dns_deny_wildcard_type(
 void weir_dns_deny_closer(struct dns_answer *answer, unsigned skip)
 {
 	const struct weir_dns_zone *zone = answer->zone;
-	const struct weir_dns_key *key = &answer->key;
+	const struct dns_key *key = &answer->key;
 	struct dns_proof *proof = &answer->proofs[answer->proof_count];
 	uint8_t hash[DNS_HASH_SIZE];
 	if (!wanted(answer))

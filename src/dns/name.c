@@ -234,7 +234,7 @@ static uint32_t hash_label(uint32_t hash, const uint8_t *label)
 	return hash ^ hash >> 15;
 }
 
-void weir_dns_key_make(struct weir_dns_key *key, const uint8_t *wire, size_t size, uint32_t seed)
+void weir_dns_key_make(struct dns_key *key, const uint8_t *wire, size_t size, uint32_t seed)
 {
 	for (size_t i = 0; i < size; i++)
 		key->wire[i] = weir_dns_lower(wire[i]);

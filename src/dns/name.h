@@ -49,7 +49,7 @@ static inline size_t weir_dns_wire_size(const uint8_t *wire)
  * A name in lower case with what is needed to look it and all the names above it up: labels are
  * counted from the left, so that i is the name without its first i labels.
  */
-struct weir_dns_key {
+struct dns_key {
 	uint8_t size;
 	uint8_t labels;
 	uint8_t wire[WEIR_DNS_NAME_MAX];
@@ -57,6 +57,6 @@ struct weir_dns_key {
 	uint32_t hashes[WEIR_DNS_LABELS_MAX + 1];
 };
 
-void weir_dns_key_make(struct weir_dns_key *key, const uint8_t *wire, size_t size, uint32_t seed);
+void weir_dns_key_make(struct dns_key *key, const uint8_t *wire, size_t size, uint32_t seed);
 
 #endif

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <weir/span.h>
+
 struct weir_dns_layout {
 	uint8_t skip;  /* bytes before the first name */
 	uint8_t names; /* one after the other; 0: nothing is compressed here */
@@ -15,5 +17,11 @@ struct weir_dns_layout {
 };
 
 struct weir_dns_layout weir_dns_layout(uint16_t type);
+
+/*
+ * Uncompressed rdata is what the rest of this layer relies on: its names end within it, and what is
+ * looked at has its size. Other types are not looked into.
+ */
+bool weir_dns_rdata_good(uint16_t type, struct weir_span data);
 
 #endif

@@ -61,6 +61,7 @@ static int open_listener(struct weir_dns_server *server, const struct weir_dns_o
 {
 	struct weir_bounds bounds = options->bounds;
 	bounds.idle_ms = bounds.idle_ms ? bounds.idle_ms : WEIR_DNS_IDLE_MS;
+	bounds.replies_max = bounds.replies_max ? bounds.replies_max : WEIR_DNS_REPLIES_MAX;
 	bounds.request_max = sizeof server->reply;
 	return weir_server_create(server->loop,
 	        &(struct weir_server_options){
@@ -135,6 +136,7 @@ int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *optio
 	server->loop = loop;
 	server->holds = 1;
 	server->zones = weir_dns_zones_hold(options->zones);
+	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
 	server->over = options->tls ? WEIR_DNS_OVER_TLS : WEIR_DNS_OVER_TCP;
 	server->transfers_max =
 	        options->transfers_max ? options->transfers_max : WEIR_DNS_TRANSFERS_MAX;
@@ -168,6 +170,7 @@ void weir_dns_destroy(struct weir_dns_server *server)
 	weir_dns_rrl_destroy(server->rrl);
 	weir_dns_responder_destroy(server->responder);
 	weir_dns_zones_release(server->zones);
+	weir_peers_release(server->peers);
 	free(server->unlimited);
 	server->log = NULL;
 	weir_dns_server_release(server);

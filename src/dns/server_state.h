@@ -19,6 +19,7 @@ struct weir_dns_server {
 	struct weir_server *listener;
 	struct dns_rrl *rrl;           /* NULL: no limit */
 	struct dns_notifier *notifier; /* NULL: another server does it */
+	struct weir_peers *peers;      /* NULL: not counted */
 	struct weir_network *unlimited;
 	size_t unlimited_count;
 	enum weir_dns_over over; /* of the listener */

@@ -33,8 +33,22 @@ static enum weir_scan scan(struct weir_terminator *terminator, struct weir_span 
 static int on_open(struct weir_channel *channel)
 {
 	static const struct weir_terminator_type type = {.name = "DNS message", .scan = scan};
+	struct weir_dns_server *server = weir_channel_context(channel);
+	int error = server->peers ? weir_peers_enter(server->peers, weir_channel_peer(channel)) : 0;
+	if (error < 0)
+		return error;
+	/* That it is counted. */
+	weir_channel_set_session(channel, server->peers);
 	weir_channel_await(channel, (struct weir_terminator){.type = &type});
 	return 0;
+}
+
+static void on_close(struct weir_channel *channel, int error)
+{
+	struct weir_peers *peers = weir_channel_session(channel);
+	(void)error;
+	if (peers)
+		weir_peers_leave(peers, weir_channel_peer(channel));
 }
 
 /* -- transfers --------------------------------------------------------------------------------- */
@@ -131,4 +145,5 @@ const struct weir_protocol weir_dns_protocol = {
         .open = on_open,
         .request = on_request,
         .timeout = on_timeout,
+        .close = on_close,
 };

@@ -35,7 +35,7 @@ const struct dns_rrset *weir_dns_node_rrset(
 }
 
 const struct dns_node *weir_dns_zone_node(
-        const struct weir_dns_zone *zone, const struct weir_dns_key *key, unsigned skip)
+        const struct weir_dns_zone *zone, const struct dns_key *key, unsigned skip)
 {
 	unsigned from = key->starts[skip], size = key->size - from;
 	uint32_t hash = key->hashes[skip];
@@ -51,7 +51,7 @@ const struct dns_node *weir_dns_zone_node(
 }
 
 const struct dns_node *weir_dns_zone_closest(
-        const struct weir_dns_zone *zone, const struct weir_dns_key *key, unsigned *ret_skip)
+        const struct weir_dns_zone *zone, const struct dns_key *key, unsigned *ret_skip)
 {
 	unsigned skip = key->labels > zone->labels_max ? key->labels - zone->labels_max : 0;
 	unsigned last = key->labels - zone->apex.labels;

@@ -8,6 +8,7 @@
 
 #include <weir/error.h>
 
+#include "rdata.h"
 #include "zone_builder.h"
 
 enum {
@@ -37,7 +38,7 @@ void weir_dns_builder_free(struct dns_builder *builder)
  * than it is, and 0 ends a label: labels that begin alike then come in the right order. What cannot
  * be told so is left to the comparison of the names.
  */
-static uint64_t rank_of(const struct weir_dns_key *key, unsigned skip, unsigned apex_labels)
+static uint64_t rank_of(const struct dns_key *key, unsigned skip, unsigned apex_labels)
 {
 	uint64_t rank = 0;
 	unsigned shift = 64;
@@ -79,8 +80,8 @@ static int grow_table(struct dns_builder *builder)
 	return 0;
 }
 
-static bool name_is(const struct dns_builder *builder, uint32_t number,
-        const struct weir_dns_key *key, unsigned skip, bool hashed)
+static bool name_is(const struct dns_builder *builder, uint32_t number, const struct dns_key *key,
+        unsigned skip, bool hashed)
 {
 	const struct dns_raw_name *name = &weir_dns_builder_names(builder)[number];
 	unsigned size = key->size - key->starts[skip];
@@ -89,8 +90,8 @@ static bool name_is(const struct dns_builder *builder, uint32_t number,
 	               size) == 0;
 }
 
-static uint32_t find(const struct dns_builder *builder, const struct weir_dns_key *key,
-        unsigned skip, bool hashed)
+static uint32_t find(
+        const struct dns_builder *builder, const struct dns_key *key, unsigned skip, bool hashed)
 {
 	uint32_t hash = key->hashes[skip] ^ (hashed ? HASHED_MARK : 0);
 	for (uint32_t at = hash & builder->mask; builder->table[at]; at = (at + 1) & builder->mask)
@@ -99,7 +100,7 @@ static uint32_t find(const struct dns_builder *builder, const struct weir_dns_ke
 	return DNS_NONE;
 }
 
-static int add_name(struct dns_builder *builder, const struct weir_dns_key *key, unsigned skip,
+static int add_name(struct dns_builder *builder, const struct dns_key *key, unsigned skip,
         bool hashed, uint32_t parent)
 {
 	struct dns_raw_name name = {
@@ -125,7 +126,7 @@ static int add_name(struct dns_builder *builder, const struct weir_dns_key *key,
 
 /* The name's number, and those above it are there, too. */
 static int intern(
-        struct dns_builder *builder, const struct weir_dns_key *key, bool hashed, uint32_t *ret)
+        struct dns_builder *builder, const struct dns_key *key, bool hashed, uint32_t *ret)
 {
 	unsigned last = key->labels - builder->apex.labels, skip = 0;
 	uint32_t number = find(builder, key, 0, hashed), parent = DNS_NONE;
@@ -174,13 +175,15 @@ static int add_record(struct dns_builder *builder, uint32_t number, struct dns_r
 int weir_dns_builder_add(struct dns_builder *builder, const struct weir_dns_name *owner,
         uint16_t type, uint32_t ttl, struct weir_span data, unsigned line)
 {
-	struct weir_dns_key key;
+	struct dns_key key;
 	struct dns_raw_record record = {.ttl = ttl, .type = type, .line = line};
 	bool hashed = type == WEIR_DNS_NSEC3 ||
 	              (type == WEIR_DNS_RRSIG && data.size >= 2 &&
 	                      weir_dns_get16((const uint8_t *)data.data) == WEIR_DNS_NSEC3);
-	if (!weir_dns_name_beneath(owner, &builder->apex) || data.size > UINT16_MAX)
+	if (!weir_dns_name_beneath(owner, &builder->apex))
 		return WEIR_E_SYNTAX;
+	if (data.size > UINT16_MAX || !weir_dns_rdata_good(type, data))
+		return -EBADMSG;
 	if (hashed && owner->labels != builder->apex.labels + 1)
 		return WEIR_E_SYNTAX;
 	weir_dns_key_make(&key, owner->wire, owner->size, weir_dns_seed());

@@ -46,8 +46,8 @@ int weir_dns_builder_init(struct dns_builder *builder, const struct weir_dns_nam
 void weir_dns_builder_free(struct dns_builder *builder);
 
 /*
- * Adds a record; the rdata is uncompressed and good. 0; WEIR_E_SYNTAX: the owner is not in the zone;
- * WEIR_E_LIMIT; -ENOMEM.
+ * Adds a record; the rdata is uncompressed. 0; WEIR_E_SYNTAX: the owner is not in the zone; -EBADMSG:
+ * the rdata is not what its type wants; WEIR_E_LIMIT; -ENOMEM.
  */
 int weir_dns_builder_add(struct dns_builder *builder, const struct weir_dns_name *owner,
         uint16_t type, uint32_t ttl, struct weir_span data, unsigned line);

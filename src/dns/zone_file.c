@@ -191,6 +191,8 @@ static void add_record(struct zone_file *file, const ldns_rr *rr)
 		        &reading->builder, &owner, type, ttl, data, file->began);
 		if (error == WEIR_E_SYNTAX)
 			complain(file, "the name is not in the zone");
+		else if (error == -EBADMSG)
+			complain(file, "the data is not what the type wants");
 		else if (error < 0)
 			reading->error = error;
 	}

@@ -133,14 +133,14 @@ const struct dns_rrset *weir_dns_node_rrset(
 
 /* The node of the name without its first `skip` labels, or NULL. */
 const struct dns_node *weir_dns_zone_node(
-        const struct weir_dns_zone *zone, const struct weir_dns_key *key, unsigned skip);
+        const struct weir_dns_zone *zone, const struct dns_key *key, unsigned skip);
 
 /*
  * The node of the name, or of the closest encloser: the longest name above it that exists. `skip`
  * is the number of labels to take from the name, which lies in the zone.
  */
 const struct dns_node *weir_dns_zone_closest(
-        const struct weir_dns_zone *zone, const struct weir_dns_key *key, unsigned *ret_skip);
+        const struct weir_dns_zone *zone, const struct dns_key *key, unsigned *ret_skip);
 
 /* The last node before or at the name, in canonical order. */
 const struct dns_node *weir_dns_zone_before(const struct weir_dns_zone *zone, const uint8_t *wire);

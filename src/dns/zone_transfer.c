@@ -65,27 +65,23 @@ static const struct dns_rrset *rrset_at(
 	return rrset;
 }
 
-/* One record of an RRset: the transfer's place says which. False: it does not fit. */
-static bool put_record(
-        struct transfer *transfer, const uint8_t *owner, const struct dns_rrset *rrset)
-{
-	const uint8_t *record = weir_dns_rrset_records(rrset);
-	bool signature = transfer->record >= rrset->count;
-	for (unsigned i = 0; i < transfer->record; i++)
-		record = weir_dns_record_next(record);
-	return weir_dns_put_record(&transfer->writer, WEIR_DNS_ANSWER, owner,
-	        signature ? WEIR_DNS_RRSIG : weir_dns_rrset_type(rrset), WEIR_DNS_IN,
-	        weir_dns_rrset_ttl(rrset), weir_span(record + 2, weir_dns_get16(record)));
-}
-
-/* The rest of an RRset. False: the message is full. */
+/* The rest of an RRset: the transfer's place says where it begins. False: the message is full. */
 static bool put_rrset(
         struct transfer *transfer, const uint8_t *owner, const struct dns_rrset *rrset)
 {
+	const uint8_t *record = weir_dns_rrset_records(rrset);
 	unsigned count = rrset->count + rrset->signatures;
-	for (; transfer->record < count; transfer->record++)
-		if (!put_record(transfer, owner, rrset))
+	for (unsigned i = 0; i < transfer->record; i++)
+		record = weir_dns_record_next(record);
+	for (; transfer->record < count; transfer->record++) {
+		bool signature = transfer->record >= rrset->count;
+		if (!weir_dns_put_record(&transfer->writer, WEIR_DNS_ANSWER, owner,
+		            signature ? WEIR_DNS_RRSIG : weir_dns_rrset_type(rrset), WEIR_DNS_IN,
+		            weir_dns_rrset_ttl(rrset),
+		            weir_span(record + 2, weir_dns_get16(record))))
 			return false;
+		record = weir_dns_record_next(record);
+	}
 	transfer->record = 0;
 	return true;
 }
@@ -124,8 +120,11 @@ static bool put_hashed(struct transfer *transfer)
 
 static bool put_soa(struct transfer *transfer)
 {
-	transfer->record = 0;
-	return put_record(transfer, transfer->zone->apex.wire, soa_of(transfer->zone));
+	const struct dns_rrset *soa = soa_of(transfer->zone);
+	const uint8_t *record = weir_dns_rrset_records(soa);
+	return weir_dns_put_record(&transfer->writer, WEIR_DNS_ANSWER, transfer->zone->apex.wire,
+	        WEIR_DNS_SOA, WEIR_DNS_IN, weir_dns_rrset_ttl(soa),
+	        weir_span(record + 2, weir_dns_get16(record)));
 }
 
 /* One step further. False: the message is full. */

@@ -38,7 +38,7 @@ static void keep_policy(char **to, struct weir_dns_policy *policy)
 }
 
 static uint32_t *find_place(
-        const struct weir_dns_zones *zones, const struct weir_dns_key *key, unsigned skip)
+        const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip)
 {
 	const uint8_t *wire = key->wire + key->starts[skip];
 	unsigned size = key->size - key->starts[skip];
@@ -52,7 +52,7 @@ static uint32_t *find_place(
 }
 
 const struct weir_dns_zone_entry *weir_dns_zones_search(
-        const struct weir_dns_zones *zones, const struct weir_dns_key *key, unsigned skip)
+        const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip)
 {
 	if (key->labels > zones->labels_max && skip < key->labels - zones->labels_max)
 		skip = key->labels - zones->labels_max;
@@ -68,7 +68,7 @@ const struct weir_dns_zone_entry *weir_dns_zones_search(
 static int add(struct weir_dns_zones *zones, uint32_t number)
 {
 	const struct weir_dns_name *apex = &zones->entries[number].zone->apex;
-	struct weir_dns_key key;
+	struct dns_key key;
 	weir_dns_key_make(&key, apex->wire, apex->size, weir_dns_seed());
 	uint32_t *place = find_place(zones, &key, 0);
 	if (*place)
@@ -143,7 +143,7 @@ const struct weir_dns_zone_entry *weir_dns_zones_entry(
 const struct weir_dns_zone_entry *weir_dns_zones_find(
         const struct weir_dns_zones *zones, const struct weir_dns_name *name)
 {
-	struct weir_dns_key key;
+	struct dns_key key;
 	weir_dns_key_make(&key, name->wire, name->size, weir_dns_seed());
 	uint32_t place = *find_place(zones, &key, 0);
 	return place ? &zones->entries[place - 1] : NULL;

@@ -15,6 +15,6 @@ struct weir_dns_zones {
 
 /* The zone that the name without its first `skip` labels lies in, or NULL. */
 const struct weir_dns_zone_entry *weir_dns_zones_search(
-        const struct weir_dns_zones *zones, const struct weir_dns_key *key, unsigned skip);
+        const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip);
 
 #endif

@@ -69,7 +69,7 @@ static const struct dns_rrset *find(
         const struct weir_dns_zone *zone, const char *text, uint16_t type)
 {
 	struct weir_dns_name name;
-	struct weir_dns_key key;
+	struct dns_key key;
 	assert_int_equal(weir_dns_name_parse(weir_span_of(text), &name), 0);
 	weir_dns_key_make(&key, name.wire, name.size, weir_dns_seed());
 	const struct dns_node *node = weir_dns_zone_node(zone, &key, 0);
@@ -275,7 +275,7 @@ static void names_stand_in_order_with_all_above_them(void **state)
 	assert_int_equal(zone->node_count, kept);
 	for (uint32_t i = 0; i < kept; i++) {
 		const struct dns_node *node = &zone->nodes[i];
-		struct weir_dns_key key;
+		struct dns_key key;
 		unsigned skip;
 		assert_int_equal(node->name_size, list[i].size);
 		assert_memory_equal(weir_dns_node_name(zone, node), list[i].wire, list[i].size);
@@ -289,7 +289,7 @@ static void names_stand_in_order_with_all_above_them(void **state)
 	/* Names that are not there: what is closest, and what stands before. */
 	for (unsigned i = 0; i < 4000; i++) {
 		struct weir_dns_name name = random_name(&seed), above = name;
-		struct weir_dns_key key;
+		struct dns_key key;
 		unsigned skip, missing = 0;
 		weir_dns_key_make(&key, name.wire, name.size, weir_dns_seed());
 		const struct dns_node *node = weir_dns_zone_closest(zone, &key, &skip);

@@ -39,7 +39,7 @@ static int make_zone(void **state)
 	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
 	if (weir_loop_create(&loop) < 0 || weir_dns_builder_init(&builder, &apex) < 0)
 		return -1;
-	add(&builder, "z", WEIR_DNS_SOA, "\2ns\1z\0\0\0\0\0\7\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", 26);
+	add(&builder, "z", WEIR_DNS_SOA, "\2ns\1z\0\0\0\0\0\7\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", 27);
 	add(&builder, "z", WEIR_DNS_NS, "\2ns\1z\0", 6);
 	for (unsigned i = 0; i < 2000; i++) {
 		char text[32];
