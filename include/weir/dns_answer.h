@@ -64,7 +64,7 @@ WEIR_API void weir_dns_responder_destroy(struct weir_dns_responder *responder);
 
 /*
  * The secrets of cookies (RFC 9018): the first makes them, those of the second are still good. Random
- * at first. To roll them: a new one as the second everywhere, then as the first, the old one second.
+ * at first: responders behind one address, as those of several loops, want the same ones. To roll them: a new one as the second everywhere, then as the first, the old one second.
  */
 WEIR_API void weir_dns_responder_set_secrets(struct weir_dns_responder *responder,
         const uint8_t (*secrets)[WEIR_DNS_COOKIE_SECRET_SIZE], unsigned count);

@@ -135,7 +135,7 @@ class Weir(Server):
 
     def __init__(self, zones, directory, *options):
         files = [f"{zone}={path}" for zone, path in zones.items()]
-        super().__init__([program(), *options, *files], 0, directory)
+        super().__init__([program(), *map(str, options), *files], 0, directory)
         line = self.line()
         if not line:
             pytest.fail(f"weir ended: {self.error.read_text()}")

@@ -3,7 +3,7 @@
  * on its input reads the zones again, the end of the input ends it.
  *
  *   dns-serve [--transfer NETWORK] [--key NAME:ALGORITHM:SECRET] [--notify ADDRESS] [--rrl RATE]
- *             [--listen ADDRESS] ZONE=FILE …
+ *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] ZONE=FILE …
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include <weir/dns_server.h>
 #include <weir/error.h>
 #include <weir/loop.h>
+#include <weir/tls.h>
 
 enum {
 	ZONES_MAX = 64
@@ -27,6 +28,7 @@ static struct {
 	struct weir_network network;
 	struct weir_dns_tsig_key key;
 	struct weir_address notify;
+	struct weir_tls_certificate certificate;
 	char *zones[ZONES_MAX];
 	size_t zone_count;
 } test;
@@ -125,6 +127,10 @@ static void set_option(const char *name, char *value)
 	           weir_address_parse(text, &test.options.address) == 0) {
 	} else if (strcmp(name, "--rrl") == 0) {
 		test.options.rrl_rate = (unsigned)atoi(value);
+	} else if (strcmp(name, "--cert") == 0) {
+		test.certificate.chain = value;
+	} else if (strcmp(name, "--cert-key") == 0) {
+		test.certificate.key = value;
 	} else if (strcmp(name, "--key") == 0) {
 		set_key(value);
 	} else {
@@ -146,12 +152,16 @@ int main(int count, char **arguments)
 	test.options.responder.version = "weir";
 	test.options.responder.identity = "here";
 	test.options.log = log_event;
+	struct weir_tls_options tls = {.certificates = &test.certificate, .count = 1};
+	if (test.certificate.chain && weir_tls_server(&tls, NULL, NULL, &test.options.tls) < 0)
+		die("--cert");
 	test.options.zones = load();
 	if (!test.options.zones || weir_loop_create(&test.loop) < 0 ||
 	        weir_dns_create(test.loop, &test.options, &test.server) < 0 ||
 	        weir_watch_start(test.loop, &test.input, STDIN_FILENO, WEIR_READABLE, on_input) < 0)
 		die("cannot start");
 	weir_dns_zones_release(test.options.zones);
+	weir_tls_release(test.options.tls);
 	weir_address_format(weir_server_address(weir_dns_listener(test.server)), address);
 	printf("%s\n", address);
 	fflush(stdout);

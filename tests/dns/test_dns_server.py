@@ -2,6 +2,7 @@
 
 import random
 import socket
+import ssl
 import struct
 import subprocess
 import time
@@ -17,7 +18,8 @@ import dns.tsigkeyring
 import dns.zone
 import pytest
 
-from dns_servers import Weir, free_port, read_message
+from certificates import make_certificate
+from dns_servers import Weir, read_message
 from zone_maker import ZONE, have_signer, write_zone
 
 KEY = "Transfer.key:hmac-sha256:c2VjcmV0IHNlY3JldCBzZWNyZXQ="
@@ -165,6 +167,25 @@ def test_what_is_no_query_ends_its_connection_alone(start, junk):
         asked = query(f"www.{ZONE}").to_wire()
         other.sendall(struct.pack("!H", len(asked)) + asked)
         assert read_message(other)
+
+
+def test_replies_by_tls_are_padded_if_the_query_was(start, tmp_path):
+    chain, key = make_certificate(tmp_path)
+    server = start("--cert", chain, "--cert-key", key)
+    context = ssl.create_default_context(cafile=chain)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
+        with context.wrap_socket(plain, server_hostname="localhost") as connection:
+            for name in ("www", "big", "nope", "host7"):
+                asked = query(f"{name}.{ZONE}", "ANY", use_edns=0, pad=128).to_wire()
+                connection.sendall(struct.pack("!H", len(asked)) + asked)
+                wire = read_message(connection)
+                assert len(wire) % 468 == 0
+                reply = dns.message.from_wire(wire)
+                assert bool(reply.answer) == (name != "nope")
+            asked = query(f"www.{ZONE}", use_edns=0).to_wire()
+            connection.sendall(struct.pack("!H", len(asked)) + asked)
+            assert len(read_message(connection)) < 100
+    assert server.udp_bytes(asked, 0.3) is None
 
 
 # -- hostile datagrams --
