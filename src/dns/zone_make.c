@@ -13,6 +13,7 @@
 
 #include "nsec3.h"
 #include "zone_builder.h"
+#include "zone_link.h"
 
 struct order {
 	uint64_t rank;
@@ -308,106 +309,13 @@ static int fill_node(struct making *making, uint32_t number)
 	return 0;
 }
 
-/* -- what follows from the records ------------------------------------------------------------- */
+/* -- the NSEC3 records ------------------------------------------------------------------------- */
 
-/* What lies beneath a zone cut, or beneath a DNAME, is not answered from. */
-static void cover_node(struct weir_dns_zone *zone, uint32_t number)
-{
-	struct dns_node *node = &zone->nodes[number];
-	const struct dns_node *parent =
-	        node->parent == DNS_NONE ? NULL : &zone->nodes[node->parent];
-	bool cut = parent && weir_dns_node_rrset(zone, node, WEIR_DNS_NS);
-	node->dname = !cut && weir_dns_node_rrset(zone, node, WEIR_DNS_DNAME);
-	if (parent && parent->cover != DNS_NONE)
-		node->cover = parent->cover;
-	else if (parent && parent->dname)
-		node->cover = node->parent;
-	else if (cut)
-		node->cover = number;
-}
-
-static bool is_authoritative(const struct dns_node *node, uint32_t number)
-{
-	return node->cover == DNS_NONE || node->cover == number;
-}
-
-static void link_nsec(struct weir_dns_zone *zone)
-{
-	uint32_t last = 0;
-	zone->nsec = weir_dns_node_rrset(zone, zone->nodes, WEIR_DNS_NSEC);
-	for (uint32_t i = 0; zone->nsec && i < zone->node_count; i++) {
-		if (is_authoritative(&zone->nodes[i], i) &&
-		        weir_dns_node_rrset(zone, &zone->nodes[i], WEIR_DNS_NSEC))
-			last = i;
-		zone->nodes[i].denial = last;
-	}
-}
-
-/* The matching NSEC3 records, found once and for all; what depends on the query is hashed then. */
-static int link_nsec3(struct weir_dns_zone *zone)
-{
-	struct dns_hasher *hasher = weir_dns_hasher_create();
-	if (!hasher)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < zone->node_count; i++) {
-		uint8_t hash[DNS_HASH_SIZE];
-		if (!is_authoritative(&zone->nodes[i], i))
-			continue;
-		weir_dns_hash(hasher, zone, weir_dns_node_name(zone, &zone->nodes[i]), hash);
-		const struct dns_hashed *entry = weir_dns_zone_hashed_before(zone, hash);
-		if (memcmp(entry->hash, hash, sizeof hash) == 0)
-			zone->nodes[i].denial = (uint32_t)(entry - zone->hashed);
-	}
-	weir_dns_hasher_destroy(hasher);
-	/* A chain in which the zone's own name is not, is not complete: it is on its way in or out. */
-	zone->nsec3 = zone->nodes[0].denial != DNS_NONE;
-	return 0;
-}
-
-static int compare_hashed(const void *left, const void *right)
-{
-	const struct dns_hashed *a = left, *b = right;
-	return memcmp(a->hash, b->hash, DNS_HASH_SIZE);
-}
-
-/* The first NSEC3PARAM that can be served says which chain it is (RFC 5155 4). */
-static bool choose_chain(struct making *making)
-{
-	struct weir_dns_zone *zone = making->zone;
-	const struct dns_rrset *param = weir_dns_node_rrset(zone, zone->nodes, WEIR_DNS_NSEC3PARAM);
-	if (!param)
-		return false;
-	const uint8_t *at = weir_dns_rrset_records(param);
-	for (unsigned i = 0; i < param->count; i++, at = weir_dns_record_next(at)) {
-		unsigned size = weir_dns_get16(at);
-		const uint8_t *data = at + 2;
-		if (size < 5 || data[0] != 1 || data[1] || data[4] != size - 5)
-			continue;
-		zone->iterations = weir_dns_get16(data + 2);
-		zone->salt_size = data[4];
-		memcpy(zone->salt, data + 5, data[4]);
-		if (zone->iterations > WEIR_DNS_NSEC3_ITERATIONS_MAX)
-			complain(making, 0, "too many iterations of NSEC3");
-		return true;
-	}
-	return false;
-}
-
-/* Of the chain that was chosen; then *ret_hash is what its owner's first label says. */
-static bool in_chain(const struct weir_dns_zone *zone, const struct dns_rrset *rrset,
-        const uint8_t *owner, uint8_t ret_hash[DNS_HASH_SIZE])
-{
-	const uint8_t *record = weir_dns_rrset_records(rrset), *data = record + 2;
-	return rrset->count && weir_dns_get16(record) >= 5u + zone->salt_size && data[0] == 1 &&
-	       weir_dns_get16(data + 2) == zone->iterations && data[4] == zone->salt_size &&
-	       memcmp(data + 5, zone->salt, zone->salt_size) == 0 &&
-	       weir_dns_base32_decode(owner, ret_hash);
-}
-
+/* Those of the chain come first; the others, for transfers alone, are put from the end. */
 static int fill_hashed(struct making *making)
 {
 	struct weir_dns_zone *zone = making->zone;
-	bool chosen = choose_chain(making);
+	bool chosen = weir_dns_zone_choose_chain(zone);
 	uint32_t others = making->hashed;
 	for (uint32_t i = 0; i < making->hashed; i++) {
 		const struct dns_raw_name *name = &weir_dns_builder_names(
@@ -418,8 +326,8 @@ static int fill_hashed(struct making *making)
 		if (count <= 0)
 			return count < 0 ? (int)count : 0;
 		entry.rrset = put_rrset(making, 0, (size_t)count);
-		if (chosen &&
-		        in_chain(zone, weir_dns_rrset_at(zone, entry.rrset), wire, entry.hash))
+		if (chosen && weir_dns_zone_in_chain(
+		                      zone, weir_dns_rrset_at(zone, entry.rrset), wire, entry.hash))
 			zone->hashed[zone->chain_count++] = entry;
 		else if (weir_dns_base32_decode(wire, entry.hash))
 			zone->hashed[--others] = entry;
@@ -427,9 +335,9 @@ static int fill_hashed(struct making *making)
 			complain_of(making, name, making->gathered[0].record->line,
 			        "is not the hash of a name");
 	}
-	if (zone->chain_count)
-		qsort(zone->hashed, zone->chain_count, sizeof *zone->hashed, compare_hashed);
-	return zone->chain_count && !making->error ? link_nsec3(zone) : 0;
+	if (zone->iterations > WEIR_DNS_NSEC3_ITERATIONS_MAX)
+		complain(making, 0, "too many iterations of NSEC3");
+	return 0;
 }
 
 static void judge_apex(struct making *making)
@@ -452,11 +360,11 @@ static void judge_apex(struct making *making)
 
 static int make(struct making *making)
 {
-	if (!weir_dns_builder_count(making->builder)) {
+	int error = put_in_order(making);
+	if (error == 0 && !making->nodes) {
 		complain(making, 0, "the zone has no records");
 		return 0;
 	}
-	int error = put_in_order(making);
 	if (error == 0)
 		error = measure(making);
 	if (error == 0)
@@ -466,12 +374,8 @@ static int make(struct making *making)
 	if (error < 0)
 		return error;
 	judge_apex(making);
-	for (uint32_t i = 0; i < making->nodes; i++)
-		cover_node(making->zone, i);
 	error = fill_hashed(making);
-	if (error == 0 && !making->zone->nsec3)
-		link_nsec(making->zone);
-	return error;
+	return error == 0 && !making->error ? weir_dns_zone_link(making->zone) : error;
 }
 
 int weir_dns_builder_finish(struct dns_builder *builder,

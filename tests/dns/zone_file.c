@@ -134,6 +134,12 @@ static void mistakes_are_told_with_their_line(void **state)
 		const char *told; /* the beginning */
 	} cases[] = {
 	        {"", "zone:0: the zone has no records"},
+	        {"$TTL 1\n0p9mhaveqvm6t7vbl5lop2u3t2rp3tom NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A\n",
+	                "zone:0: the zone has no records"},
+	        {START "@ NSEC3PARAM 1 0 501 -\n", "zone:0: too many iterations of NSEC3"},
+	        {START "x NSEC3 1 0 0 - 2t7b4g4vsa5smi47k61mv5bv1a22bojr A\n",
+	                "zone:6: x.example.org. is not the hash of a name"},
+	        {START "a NS \\# 3 036162\n", "zone:6: "},
 	        {"$TTL 1\na A 192.0.2.1\n", "zone:0: the zone has no SOA record"},
 	        {"$TTL 1\n@ SOA a b 1 2 3 4 5\n", "zone:0: the zone has no NS records"},
 	        {"@ NS a\n", "zone:1: no TTL"},
