@@ -66,6 +66,13 @@ void mail_host_unload(void *content)
 	config_release(content);
 }
 
+void mail_host_keep(struct config *config, const struct config *from)
+{
+	struct mail_host *own = config->mail.host;
+	config->mail.host = from->mail.host ? mail_host_hold(from->mail.host) : NULL;
+	mail_host_release(own);
+}
+
 struct mail_host *mail_host_hold(struct mail_host *host)
 {
 	atomic_fetch_add(&host->holds, 1);

@@ -29,6 +29,9 @@ int mail_host_create(const struct config *config, struct mail_host **ret);
 int mail_host_load(struct config *config, struct shares shares, void **ret_content);
 void mail_host_unload(void *content);
 
+/* The configuration goes on with the mailboxes of another, whatever it says itself. */
+void mail_host_keep(struct config *config, const struct config *from);
+
 struct mail_host *mail_host_hold(struct mail_host *host);
 /* NULL is allowed. */
 void mail_host_release(struct mail_host *host);

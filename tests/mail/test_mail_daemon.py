@@ -272,6 +272,12 @@ def test_root_is_given_up(weir, users_file, tmp_path):
     host.reload()
     host.send("alice")
     assert len(host.fetch()) == 2
+    text = host.config.read_text()
+    host.config.write_text(text.replace("directory: mail", "directory: mail/other"))
+    host.reload(2)
+    assert "settings of mail change at the next start" in host.server.stderr
+    host.send("alice")
+    assert len(host.fetch()) == 3
     found = [path for name in ("mail", "queue") for path in (tmp_path / name).rglob("*")]
     assert len(found) > 5
     for path in [tmp_path / "mail", tmp_path / "queue", tmp_path / "mail.log", *found]:
