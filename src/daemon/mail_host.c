@@ -36,7 +36,7 @@ static int open_store(const struct config *config, struct mail_host *host)
 	return error;
 }
 
-int mail_host_create(const struct config *config, struct mail_host **ret)
+static int create(const struct config *config, struct mail_host **ret)
 {
 	struct mail_host *host = calloc(1, sizeof *host);
 	if (!host)
@@ -55,7 +55,7 @@ int mail_host_create(const struct config *config, struct mail_host **ret)
 int mail_host_load(struct config *config, struct shares shares, void **ret_content)
 {
 	(void)shares;
-	int error = config->mail.host ? 0 : mail_host_create(config, &config->mail.host);
+	int error = config->mail.host ? 0 : create(config, &config->mail.host);
 	if (error == 0)
 		*ret_content = config_hold(config);
 	return error;

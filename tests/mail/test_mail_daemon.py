@@ -140,6 +140,7 @@ def test_a_good_one(run, users_file, tmp_path):
     (tmp_path / "weir.yaml").write_text(GOOD)
     result = run("check", "weir.yaml")
     assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith("2 listeners, 3 users of mail\n")
     assert not (tmp_path / "mail").exists()
 
 
