@@ -130,7 +130,8 @@ static void everything_says_so(void **state)
 	refuse_reading();
 	refuse_changes();
 	assert_int_equal(begin(&refused, "a", options), WEIR_E_LIMIT);
-	assert_int_equal(weir_upload_write(written.upload, WEIR_SPAN("x")), WEIR_E_LIMIT);
+	/* A few bytes are gathered first: it is the write that is refused. */
+	assert_int_equal(weir_upload_write(written.upload, WEIR_SPAN("x")), 0);
 	assert_int_equal(commit(&written), WEIR_E_LIMIT);
 	assert_int_equal(commit(&committed), WEIR_E_LIMIT);
 	weir_upload_abort(aborted.upload);
