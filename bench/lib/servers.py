@@ -68,8 +68,11 @@ class Weir(Server):
         return self.output_of("--version").strip()
 
     def command(self, site, port, case):
-        return [self.path(), "serve", "--http", f"127.0.0.1:{port}", "--root", site.root,
-                "--workers", "1", "--access-log", "off"]
+        address = ["--http", f"127.0.0.1:{port}"]
+        if case.tls:
+            address = ["--https", f"127.0.0.1:{port}", "--cert", site.chain, "--key", site.key]
+        return [self.path(), "serve", *address, "--root", site.root, "--workers", "1",
+                "--access-log", "off"]
 
 
 class Endless(Weir):
@@ -97,6 +100,9 @@ class Nginx(Server):
         # Each at its best: reading a small file costs it less than sendfile, by a tenth. tcp_nopush
         # brings a file nothing, and lets pipelined replies wait for the acknowledgement before.
         compression = "gzip on; gzip_comp_level 1; gzip_types text/plain;" if case.gzip else ""
+        # One ticket for a handshake, as Weir gives; two are OpenSSL's usual number.
+        tls = f"""ssl_certificate {site.chain}; ssl_certificate_key {site.key};
+  ssl_protocols TLSv1.2 TLSv1.3; ssl_conf_command NumTickets 1;""" if case.tls else ""
         return [self.path(), "-e", "stderr", "-c", site.write("nginx.conf", f"""
 daemon off;
 worker_processes 1;
@@ -116,7 +122,8 @@ http {{
   keepalive_timeout {FOREVER_S}s;
   send_timeout {FOREVER_S}s;
   {compression}
-  server {{ listen 127.0.0.1:{port} backlog=4096; root {site.root}; }}
+  {tls}
+  server {{ listen 127.0.0.1:{port} {'ssl' if case.tls else ''} backlog=4096; root {site.root}; }}
 }}
 """)]
 

@@ -157,6 +157,23 @@ static int on_ticket_made(SSL *ssl, void *unused)
 	        SSL_get_session(ssl), tls->session, sizeof tls->session);
 }
 
+/*
+ * Up to TLS 1.2 a session is for the name that it began with (RFC 6066 3), which OpenSSL leaves to
+ * us. The hello is still at hand here, as its list of one name: five bytes, and the name.
+ */
+static bool is_for_name(SSL *ssl, const SSL_SESSION *session)
+{
+	const unsigned char *names;
+	size_t size;
+	const char *had = SSL_SESSION_get0_hostname(session);
+	struct weir_span asked = WEIR_SPAN("");
+	if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION)
+		return true;
+	if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &names, &size) == 1 && size > 5)
+		asked = weir_span((const char *)names + 5, size - 5);
+	return weir_span_equal_nocase(asked, weir_span_of(had ? had : ""));
+}
+
 static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
         size_t name_size, SSL_TICKET_STATUS status, void *unused)
 {
@@ -165,6 +182,8 @@ static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const un
 	size_t size;
 	(void)name, (void)name_size, (void)unused;
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	if (!is_for_name(ssl, session))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	if (SSL_SESSION_get0_ticket_appdata(session, &number, &size) == 1 &&
 	        size == sizeof tls->session)

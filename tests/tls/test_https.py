@@ -13,7 +13,7 @@ import pytest
 
 from conftest import wait_for
 from secure import Secured, authority, configuration, connect, context_for, fetch, pairs, secure
-from wire import Wire, request
+from wire import Wire, is_sanitized, request
 
 LARGE = 24 * 1024 * 1024
 
@@ -242,7 +242,8 @@ def test_stalled_reader(secure, authority, large):
         client.send(request(path) * 3)
     for _ in range(20):
         assert fetch(server, authority) == "hello"
-    assert server.memory_kb() - before < 20 * 400
+    if not is_sanitized(server):
+        assert server.memory_kb() - before < 20 * 400
     for client in stalled[:2]:
         for _ in range(3):
             assert client.reply().body == data

@@ -1,0 +1,393 @@
+"""How a question is put to several servers: rounds, ratios, the report. bench/<question> has the cases.
+
+For each round, case and server, in an order that changes by the round: the server is started on a
+core of its own, its bytes are checked, it is warmed up, and the load from another core keeps it
+busy. What counts is the CPU time that all its processes took between two moments of quiet, divided
+by the replies; so neither the load's speed nor the clock on the wall matters, as long as the server
+is kept busy: `busy` tells how much it was. Ratios are made within a round, and the median is told.
+"""
+import argparse
+import datetime
+import gzip
+import http.client
+import os
+import platform
+import re
+import shutil
+import signal
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+import measure
+import page
+import servers
+from measure import Failed, Load
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+BUILD = os.path.join(HERE, "..", "build")
+RESULTS = os.path.join(HERE, "RESULTS.md")
+
+# Set once the arguments are read: who measures and the load, and the server, each have a core.
+cores = {"server": 0, "load": 1}
+
+
+@dataclass
+class Question:
+    """What a program in bench/ asks."""
+    name: str      # ./dev bench NAME
+    about: str     # for --help
+    title: str     # of its part of RESULTS.md
+    told_in: str   # where it is told how it is measured
+    cases: dict
+    peers: tuple   # servers that are compared with, the floor not among them
+    every: tuple   # all servers
+    targets: object
+
+
+GZIP = "Accept-Encoding: gzip"
+
+
+@dataclass
+class Case:
+    """A question put to several servers; `measure` answers it with a Figure."""
+    name: str
+    about: str
+    unit: str
+    who: tuple
+    measure: object
+    path: str = "/small.html"
+    connections: int = 32
+    depth: int = 1
+    header: str = None  # of the request
+    tls: bool = False
+    rounds_max: int = 1000
+    beside: str = None  # a case of the same round that it is compared with
+
+    @property
+    def gzip(self):
+        return self.header == GZIP
+
+    @property
+    def is_small(self):
+        return self.path == "/small.html"
+
+
+@dataclass
+class Figure:
+    """One measurement: the value that is compared, and what else was seen."""
+    value: float
+    notes: dict = field(default_factory=dict)
+
+
+class Site:
+    """The files that are served, and a place for configurations; gone at the end of the block."""
+
+    def __enter__(self):
+        self.top = tempfile.mkdtemp(prefix="weir-bench-")
+        os.chmod(self.top, 0o755)
+        self.root, self.scratch = os.path.join(self.top, "root"), os.path.join(self.top, "scratch")
+        os.mkdir(self.root)
+        os.mkdir(self.scratch)
+        self.log = open(os.path.join(self.scratch, "log"), "w+b")
+        page.write_site(self.root)
+        self.chain, self.key = (os.path.join(self.top, name) for name in ("cert.pem", "key.pem"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                        "-out", self.chain, "-keyout", self.key],
+                       check=True, stdin=subprocess.DEVNULL, capture_output=True)
+        return self
+
+    def __exit__(self, *_):
+        self.log.close()
+        shutil.rmtree(self.top)
+
+    def write(self, name, text):
+        path = os.path.join(self.scratch, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def last_words(self):
+        """The end of what the servers wrote to their standard error."""
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace").strip()[-300:]
+
+
+def fetch(site, running, case):
+    """The status and the body of the case's reply."""
+    kind, options = http.client.HTTPConnection, {"timeout": 10}
+    if case.tls:
+        kind, options["context"] = http.client.HTTPSConnection, ssl.create_default_context(
+            cafile=site.chain)
+    connection = kind("127.0.0.1", running.port, **options)
+    connection.request("GET", case.path, headers=dict([case.header.split(": ")]) if case.header else {})
+    reply = connection.getresponse()
+    body = reply.read()
+    connection.close()
+    if reply.getheader("Content-Encoding") == "gzip":
+        body = gzip.decompress(body)
+    return reply.status, body
+
+
+def check(site, running, case):
+    """What is served is the file, byte for byte; the load looks at sizes only."""
+    if case.path == "/big.html" and not case.tls:
+        return
+    with open(site.root + case.path, "rb") as file:
+        if fetch(site, running, case) != (200, file.read()):
+            raise Failed("a wrong reply")
+
+
+# --- measurements that several questions make ------------------------------------------------------
+
+def load(kind, running, case, **options):
+    program = os.path.join(BUILD, "bench", "tls_load" if case.tls else "load")
+    path = options.pop("path", case.path)
+    return Load(program, cores["load"], kind, running.port, path, **options)
+
+
+def requests(running, case, seconds, kind="requests"):
+    """CPU time a reply, in microseconds."""
+    depth = case.depth if case.depth != 1 else None
+    with load(kind, running, case, connections=case.connections, depth=depth, seconds=seconds,
+              header=case.header) as busy:
+        busy.wait_until_ready()
+        pids = running.pids()
+        before = measure.cpu_s(pids)
+        done = busy.go()
+        spent = measure.cpu_s(pids) - before
+    return Figure(spent / done["replies"] * 1e6,
+                  {"busy": spent / done["seconds"], "size": done["body_size"]})
+
+
+def held(kind, running, case):
+    """User and kernel memory, in bytes, of each of the case's connections while they are held."""
+    measure.wait_until_quiet(running.pids())
+    user, kernel = measure.pss_bytes(running.pids()), measure.tcp_bytes()
+    with load(kind, running, case, connections=case.connections, header=case.header) as holding:
+        holding.wait_until_ready()
+        measure.wait_until_quiet(running.pids())
+        user = measure.pss_bytes(running.pids()) - user
+        kernel = measure.tcp_bytes() - kernel
+    return user / case.connections, kernel / case.connections
+
+
+# --- the run ---------------------------------------------------------------------------------------
+
+def progress(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def run(site, cases, present, rounds, seconds):
+    """{case: {server: [Figure or None, a round each]}}"""
+    results = {case.name: {server.name: [] for server in present if server.name in case.who}
+               for case in cases}
+    for number in range(rounds):
+        for case in cases:
+            if number >= case.rounds_max:
+                continue
+            turn = number % len(present)
+            for server in present[turn:] + present[:turn]:
+                if server.name not in case.who:
+                    continue
+                try:
+                    figure = case.measure(server, site, case, seconds)
+                    told = f"{figure.value:.2f} {case.unit}"
+                except (Failed, OSError, http.client.HTTPException) as failure:
+                    figure, told = None, f"no result: {failure} {site.last_words()}"
+                results[case.name][server.name].append(figure)
+                progress(f"round {number + 1}/{rounds}  {case.name:10} {server.name:9} {told}")
+    return results
+
+
+def ratios(figures, others):
+    """Ratios within the rounds in which there are both."""
+    return [mine.value / other.value for mine, other in zip(figures, others)
+            if mine and other and other.value > 0]
+
+
+class Results:
+    """Medians and ratios of what was measured; None where there is nothing."""
+
+    def __init__(self, results, peers):
+        self.results = results
+        self.peers = peers
+
+    def figures(self, case, server):
+        return [figure for figure in self.results.get(case, {}).get(server, []) if figure]
+
+    def median(self, case, server):
+        values = [figure.value for figure in self.figures(case, server)]
+        return statistics.median(values) if values else None
+
+    def note(self, case, server, name):
+        values = [figure.notes[name] for figure in self.figures(case, server) if name in figure.notes]
+        return statistics.median_low(values) if values else None
+
+    def ratio(self, case, server, other, other_case=None):
+        found = ratios(self.results.get(case, {}).get(server, []),
+                       self.results.get(other_case or case, {}).get(other, []))
+        return statistics.median(found) if found else None
+
+    def best_peer(self, case):
+        peers = [(self.median(case, peer), peer) for peer in self.peers]
+        return min((pair for pair in peers if pair[0] is not None), default=(None, None))[1]
+
+
+# --- the report ------------------------------------------------------------------------------------
+
+def show(value, form="{:.2f}"):
+    return "-" if value is None else form.format(value)
+
+
+def report_case(results, case):
+    yield f"{case.name}: {case.about}; {case.unit}"
+    peer = results.best_peer(case.name)
+    yield f"  {'':9}{'median':>10}{'min':>10}{'max':>10}{'/floor':>9}{'/best peer':>12}"
+    for server in case.who:
+        figures = results.figures(case.name, server)
+        if not figures:
+            continue
+        values = [figure.value for figure in figures]
+        notes = []
+        for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
+                           ("kernel", "kernel {:.0f}")):
+            value = results.note(case.name, server, name)
+            if value is not None:
+                notes.append(form.format(value))
+        if case.beside:
+            ratio = results.ratio(case.name, server, server, case.beside)
+            notes.append(f"{show(ratio)} times {case.beside}")
+        yield (f"  {server:9}{statistics.median(values):10.2f}{min(values):10.2f}{max(values):10.2f}"
+               f"{show(results.ratio(case.name, server, 'floor')):>9}"
+               f"{show(results.ratio(case.name, server, peer)):>12}  {', '.join(notes)}")
+    yield ""
+
+
+def report(question, results, cases, present, rounds, seconds):
+    yield from header(present, rounds, seconds)
+    for case in cases:
+        yield from report_case(results, case)
+    yield "Targets"
+    names = {case.name for case in cases}
+    for case, asked, shown, holds in question.targets(results):
+        if case in names:
+            verdict = {True: "PASS", False: "MISS", None: "----"}[holds]
+            yield f"  {verdict}  {case:10} {asked:34} {shown}"
+
+
+def cpu_model():
+    for text in measure.read("/proc/cpuinfo").splitlines():
+        if text.startswith("model name"):
+            return text.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def header(present, rounds, seconds):
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    versions = ", ".join(f"{server.name} {server.version()}".strip() for server in present)
+    yield f"Date      {datetime.date.today().isoformat()}"
+    yield f"Machine   {cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB"
+    yield f"Kernel    Linux {platform.release()}"
+    yield f"Servers   {versions}"
+    yield f"Runs      {rounds} rounds of {seconds:g} s a case and server, interleaved"
+    yield ""
+
+
+def save(question, text):
+    """Puts the question's part of the results in the place of the one before."""
+    part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`; how it is measured is"
+            f" told {question.told_in}.\n\n```\n{text}```\n")
+    try:
+        with open(RESULTS, encoding="utf-8") as file:
+            parts = re.split(r"^(?=# )", file.read(), flags=re.MULTILINE)
+    except FileNotFoundError:
+        parts = []
+    parts = [other for other in parts if other.strip()]
+    heading = part.split("\n", 1)[0]
+    places = [i for i, other in enumerate(parts) if other.split("\n", 1)[0] == heading]
+    if places:
+        parts[places[0]] = part
+    else:
+        parts.append(part)
+    with open(RESULTS, "w", encoding="utf-8") as file:
+        file.write("\n".join(other.rstrip("\n") + "\n" for other in parts))
+
+
+def parse_arguments(question):
+    parser = argparse.ArgumentParser(prog=f"./dev bench {question.name}", description=question.about,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    cases, every = question.cases, question.every
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
+    parser.add_argument("--rounds", type=int, default=5, help="5 if not told")
+    parser.add_argument("--seconds", type=float, default=2, help="of load a measurement; 2 if not told")
+    parser.add_argument("--servers", type=lambda text: text.split(","), metavar="NAME,...",
+                        default=list(every), help=",".join(every))
+    parser.add_argument("--save", action="store_true", help="write bench/RESULTS.md too")
+    arguments = parser.parse_args()
+    for name in arguments.cases:
+        if name not in cases:
+            parser.error(f"no case {name}; there are {' '.join(cases)}")
+    for name in arguments.servers:
+        if name not in every:
+            parser.error(f"no server {name}; there are {' '.join(every)}")
+    for name in list(arguments.cases):
+        beside = cases[name].beside
+        if beside and beside not in arguments.cases:
+            arguments.cases.insert(0, beside)
+    return arguments
+
+
+def choose_cores():
+    free = sorted(os.sched_getaffinity(0))
+    cores["server"], cores["load"] = free[0], free[-1]
+    if len(free) == 1:
+        progress("one core only: the load disturbs the server, and the figures are worth little")
+    os.sched_setaffinity(0, {cores["load"]})
+
+
+def end_by_signal():
+    """An end by a signal is like any other: what was started is ended, whatever comes meanwhile."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def leave(number, _):
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    for number in numbers:
+        signal.signal(number, leave)
+
+
+def main(question):
+    arguments = parse_arguments(question)
+    cases = [case for name, case in question.cases.items()
+             if not arguments.cases or name in arguments.cases]
+    present = []
+    for kind in servers.ALL:
+        server = kind(BUILD)
+        if server.name not in arguments.servers:
+            continue
+        if server.path():
+            present.append(server)
+        else:
+            progress(f"{server.name} is left out: there is no {os.path.relpath(server.program)}")
+    end_by_signal()
+    choose_cores()
+    began = time.monotonic()
+    with Site() as site:
+        results = run(site, cases, present, arguments.rounds, arguments.seconds)
+    lines = report(question, Results(results, question.peers), cases, present, arguments.rounds,
+                   arguments.seconds)
+    text = "\n".join(lines) + "\n"
+    progress(f"{time.monotonic() - began:.0f} seconds")
+    print(text, end="")
+    if arguments.save:
+        save(question, text)
+    return 0
