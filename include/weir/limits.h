@@ -162,4 +162,11 @@
 #define WEIR_SMTP_COMMITS_MAX 4 /* messages of a connection on their way to the disk at a time */
 #define WEIR_SMTP_TRANSACTIONS_KEPT 64 /* of messages that are done, memory kept for others */
 
+/* -- POP3 -- */
+#define WEIR_POP3_LINE_MAX 600             /* bytes of a command: room for any password */
+#define WEIR_POP3_IDLE_MS (10 * 60 * 1000) /* RFC 1939 3 asks for no less (set) */
+#define WEIR_POP3_LOGIN_MS (2 * 60 * 1000) /* from the connection to the login (set) */
+#define WEIR_POP3_FAILURES_MAX 3           /* logins that may fail on a connection (set) */
+#define WEIR_POP3_MISTAKES_MAX 20          /* commands that are none, before the login */
+
 #endif

@@ -1,0 +1,24 @@
+/* A line of POP3 (RFC 1939 3): a verb, a space, arguments. Pure. */
+#ifndef WEIR_POP3_COMMAND_H
+#define WEIR_POP3_COMMAND_H
+
+#include <weir/span.h>
+
+enum {
+	POP3_ARGUMENTS_MAX = 2
+};
+
+struct pop3_command {
+	struct weir_span verb;
+	struct weir_span rest; /* all behind the verb and its space; data is NULL without a space */
+	struct weir_span arguments[POP3_ARGUMENTS_MAX];
+	unsigned count; /* of arguments; more than ARGUMENTS_MAX: too many */
+};
+
+/* 0 or WEIR_E_SYNTAX: a control character, or no verb. The line has no CRLF any more. */
+int weir_pop3_command_parse(struct weir_span line, struct pop3_command *ret);
+
+/* A number of 1 to 20 digits. 0, WEIR_E_SYNTAX, or WEIR_E_LIMIT: larger than 64 bits. */
+int weir_pop3_number(struct weir_span argument, uint64_t *ret);
+
+#endif

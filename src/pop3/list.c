@@ -1,0 +1,170 @@
+/*
+ * STAT, LIST and UIDL (RFC 1939 5, 7). The long answers are made as they are sent, some lines at a
+ * time, in constant memory.
+ *
+ * Invariant: while one is in the queue the input is paused, so that no DELE changes what it tells.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/sources.h>
+
+#include "pop3_state.h"
+
+enum {
+	NUMBER_MAX = 20, /* digits */
+	LINE_MAX_LIST = 2 * NUMBER_MAX + WEIR_MAIL_UID_MAX + 4
+};
+
+struct listing {
+	struct pop3_session *session;
+	size_t index; /* of the next message */
+	bool uids;
+	bool begun;
+	bool ended;
+	char text[4096]; /* of the lines under way */
+};
+
+/* -- lines ------------------------------------------------------------------------------------- */
+
+static size_t put_number(char *text, uint64_t number)
+{
+	char digits[NUMBER_MAX];
+	size_t size = 0;
+	do
+		digits[NUMBER_MAX - ++size] = (char)('0' + number % 10);
+	while (number /= 10);
+	memcpy(text, digits + NUMBER_MAX - size, size);
+	return size;
+}
+
+/* "1 120" or "1 whqtswO00WBw418f9t5JxYwZ", and CRLF. */
+static size_t put_line(const struct pop3_session *session, size_t index, bool uid, char *text)
+{
+	struct weir_mail_info info;
+	weir_maildrop_info(session->drop, index, &info);
+	size_t size = put_number(text, index + 1);
+	text[size++] = ' ';
+	if (uid) {
+		size_t length = strlen(info.uid);
+		memcpy(text + size, info.uid, length);
+		size += length;
+	} else {
+		size += put_number(text + size, info.octets);
+	}
+	text[size++] = '\r';
+	text[size++] = '\n';
+	return size;
+}
+
+static size_t left_messages(const struct pop3_session *session)
+{
+	return session->drop->count - session->marked;
+}
+
+static uint64_t left_octets(const struct pop3_session *session)
+{
+	return session->drop->octets - session->marked_octets;
+}
+
+/* -- the long answer --------------------------------------------------------------------------- */
+
+static size_t put_head(struct listing *listing)
+{
+	listing->begun = true;
+	return (size_t)snprintf(listing->text, sizeof listing->text,
+	        "+OK %zu messages (%llu octets)\r\n", left_messages(listing->session),
+	        (unsigned long long)left_octets(listing->session));
+}
+
+static enum weir_more next(void *context, struct weir_span *ret_item)
+{
+	struct listing *listing = context;
+	const struct pop3_session *session = listing->session;
+	if (listing->ended)
+		return WEIR_DONE;
+	size_t size = listing->begun ? 0 : put_head(listing);
+	size_t count = session->drop->count;
+	for (; listing->index < count && sizeof listing->text - size > LINE_MAX_LIST;
+	        listing->index++)
+		if (!weir_pop3_is_marked(session, listing->index))
+			size += put_line(
+			        session, listing->index, listing->uids, listing->text + size);
+	if (listing->index == count) {
+		memcpy(listing->text + size, ".\r\n", 3);
+		size += 3;
+		listing->ended = true;
+	}
+	*ret_item = weir_span(listing->text, size);
+	return WEIR_MORE;
+}
+
+static void end(void *context, enum weir_close_reason why)
+{
+	struct listing *listing = context;
+	(void)why;
+	weir_channel_resume(listing->session->channel);
+	free(listing);
+}
+
+static void list_all(struct pop3_session *session, bool uids)
+{
+	struct listing *listing = malloc(sizeof *listing);
+	if (listing) {
+		listing->session = session;
+		listing->index = 0;
+		listing->uids = uids;
+		listing->begun = listing->ended = false;
+		weir_channel_pause(session->channel);
+	}
+	weir_channel_push(session->channel, listing ? weir_iterator(next, end, listing) : NULL);
+}
+
+/* -- verbs ------------------------------------------------------------------------------------- */
+
+bool weir_pop3_message(struct pop3_session *session, struct weir_span argument, size_t *ret_index)
+{
+	uint64_t number;
+	if (weir_pop3_number(argument, &number) < 0 || number < 1 ||
+	        number > session->drop->count) {
+		weir_pop3_sayf(session, "-ERR There is no such message, there are %zu\r\n",
+		        session->drop->count);
+		return false;
+	}
+	if (weir_pop3_is_marked(session, (size_t)number - 1)) {
+		weir_pop3_sayf(
+		        session, "-ERR Message %llu is deleted\r\n", (unsigned long long)number);
+		return false;
+	}
+	*ret_index = (size_t)number - 1;
+	return true;
+}
+
+static void list_some(struct pop3_session *session, const struct pop3_command *command, bool uids)
+{
+	char line[4 + LINE_MAX_LIST] = "+OK ";
+	size_t index;
+	if (!command->count)
+		list_all(session, uids);
+	else if (weir_pop3_message(session, command->arguments[0], &index))
+		weir_channel_push_copy(session->channel,
+		        weir_span(line, 4 + put_line(session, index, uids, line + 4)));
+}
+
+void weir_pop3_stat(struct pop3_session *session, const struct pop3_command *command)
+{
+	(void)command;
+	weir_pop3_sayf(session, "+OK %zu %llu\r\n", left_messages(session),
+	        (unsigned long long)left_octets(session));
+}
+
+void weir_pop3_list(struct pop3_session *session, const struct pop3_command *command)
+{
+	list_some(session, command, false);
+}
+
+void weir_pop3_uidl(struct pop3_session *session, const struct pop3_command *command)
+{
+	list_some(session, command, true);
+}

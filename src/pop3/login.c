@@ -1,0 +1,162 @@
+/*
+ * USER and PASS (RFC 1939 7), and what every login ends in: the maildrop is opened, and with it the
+ * TRANSACTION state begins; or it is said why not, and the guard sees to it that this takes time.
+ *
+ * Invariant: from a password to the reply the input is paused, so that only one login of a session
+ * is ever under way.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "pop3_state.h"
+
+/* -- passwords in clear ------------------------------------------------------------------------ */
+
+static bool is_loopback(const struct weir_address *address)
+{
+	if (address->any.sa_family == AF_INET)
+		return ntohl(address->v4.sin_addr.s_addr) >> 24 == 127;
+	if (address->any.sa_family != AF_INET6)
+		return false;
+	const struct in6_addr *v6 = &address->v6.sin6_addr;
+	return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
+}
+
+bool weir_pop3_clear_allowed(const struct pop3_session *session)
+{
+	return session->server->auth_in_clear || weir_channel_secure(session->channel) ||
+	       is_loopback(weir_channel_peer(session->channel));
+}
+
+void weir_pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret)
+{
+	*ret = (struct weir_sasl_options){
+	        .users = session->server->users,
+	        .guard = session->server->guard,
+	        .peer = *weir_channel_peer(session->channel),
+	        .secure = weir_pop3_clear_allowed(session),
+	};
+}
+
+bool weir_pop3_set_user(struct pop3_session *session, struct weir_span user)
+{
+	char *copy = malloc(user.size + 1);
+	if (!copy) {
+		weir_channel_abort(session->channel, -ENOMEM);
+		return false;
+	}
+	memcpy(copy, user.data, user.size);
+	copy[user.size] = 0;
+	free(session->user);
+	session->user = copy;
+	return true;
+}
+
+/* -- the end of a login ------------------------------------------------------------------------ */
+
+static const char *refusal(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return "-ERR [AUTH] Wrong name or password\r\n";
+	case -EBUSY:
+		return "-ERR [IN-USE] Another session has this mailbox\r\n";
+	case -ENOENT:
+		return "-ERR [SYS/PERM] There can be no mailbox of this name\r\n";
+	case -ECANCELED:
+		return "-ERR As you wish\r\n";
+	case -EOPNOTSUPP:
+		return "-ERR There is no such mechanism\r\n";
+	case -EPERM:
+		return "-ERR Not without TLS\r\n";
+	case WEIR_E_SYNTAX:
+		return "-ERR That is not what the mechanism sends\r\n";
+	case -EMSGSIZE:
+		return "-ERR The line is too long\r\n";
+	default:
+		return "-ERR [SYS/TEMP] Try again later\r\n";
+	}
+}
+
+void weir_pop3_deny(struct pop3_session *session, int error)
+{
+	weir_pop3_log(session, WEIR_POP3_DENIED, error);
+	weir_pop3_say(session, refusal(error));
+	weir_channel_resume(session->channel);
+	free(session->user);
+	session->user = NULL;
+	if (++session->failures >= session->server->failures_max)
+		weir_channel_close(session->channel);
+}
+
+static void opened(struct weir_mail_call *call, int error, struct weir_maildrop *drop)
+{
+	struct pop3_session *session = WEIR_CONTAINER(call, struct pop3_session, call);
+	if (error < 0) {
+		weir_pop3_deny(session, error);
+		return;
+	}
+	weir_timer_stop(&session->timer);
+	session->drop = drop;
+	session->state = POP3_TRANSACTION;
+	weir_pop3_log(session, WEIR_POP3_LOGIN, 0);
+	weir_pop3_sayf(session, "+OK Your mailbox has %zu messages (%llu octets)\r\n", drop->count,
+	        (unsigned long long)drop->octets);
+	weir_channel_resume(session->channel);
+}
+
+void weir_pop3_admit(struct pop3_session *session)
+{
+	weir_channel_pause(session->channel);
+	session->store = session->server->store;
+	weir_maildrop_open(session->store, session->server->loop, weir_span_of(session->user),
+	        &session->call, opened);
+}
+
+/* -- verbs ------------------------------------------------------------------------------------- */
+
+/* Whether there is such a user is not told. */
+void weir_pop3_user(struct pop3_session *session, const struct pop3_command *command)
+{
+	if (!weir_pop3_clear_allowed(session))
+		weir_pop3_say(session, "-ERR Not without TLS: say STLS first\r\n");
+	else if (weir_pop3_set_user(session, command->rest))
+		weir_pop3_say(session, "+OK And the password?\r\n");
+}
+
+static void checked(struct weir_login *login, int error)
+{
+	struct pop3_session *session = WEIR_CONTAINER(login, struct pop3_session, login);
+	if (error < 0)
+		weir_pop3_deny(session, error);
+	else
+		weir_pop3_admit(session);
+}
+
+void weir_pop3_pass(struct pop3_session *session, const struct pop3_command *command)
+{
+	struct weir_sasl_options options;
+	if (!session->user) {
+		weir_pop3_say(session, "-ERR Say USER first\r\n");
+		return;
+	}
+	session->mechanism = "PASS";
+	weir_channel_pause(session->channel);
+	if (!session->server->users) {
+		weir_pop3_deny(session, -EACCES);
+		return;
+	}
+	weir_pop3_sasl_options(session, &options);
+	weir_login_check(&session->login, session->server->loop, &options,
+	        weir_span_of(session->user), command->rest, checked);
+}
+
+/* It would need the password itself, and there is only what it can be checked with. */
+void weir_pop3_apop(struct pop3_session *session, const struct pop3_command *command)
+{
+	(void)command;
+	weir_pop3_say(session, "-ERR There is no APOP here: no password is stored\r\n");
+}

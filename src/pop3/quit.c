@@ -1,0 +1,73 @@
+/*
+ * QUIT (RFC 1939 4, 6). The removal is the reply's own doing: it begins when the replies before it
+ * have been made, so that no message goes that is still to be sent, and what a connection that broke
+ * off had not reached is never removed.
+ */
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "pop3_state.h"
+
+struct update {
+	struct weir_producer base;
+	struct pop3_session *session;
+	const char *text; /* of the reply, once it is known */
+	bool begun;
+};
+
+static void removed(struct weir_mail_call *call, int error, size_t count)
+{
+	struct pop3_session *session = WEIR_CONTAINER(call, struct pop3_session, call);
+	struct update *update = session->update;
+	session->error = error;
+	session->removed = count;
+	update->text = error < 0 ? "-ERR [SYS/TEMP] Some deleted messages are not removed\r\n"
+	                         : "+OK Your deleted messages are gone. Goodbye\r\n";
+	weir_wake(&update->base);
+}
+
+static enum weir_more more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct update *update = (struct update *)producer;
+	struct pop3_session *session = update->session;
+	if (!update->begun) {
+		update->begun = true;
+		session->update = update;
+		weir_maildrop_remove(session->drop, session->marks, &session->call, removed);
+	}
+	if (!update->text)
+		return WEIR_WAIT;
+	update->text += weir_output_borrow(out, update->text, strlen(update->text));
+	return *update->text ? WEIR_MORE : WEIR_DONE;
+}
+
+static void close_update(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct update *update = (struct update *)producer;
+	(void)why;
+	weir_mail_call_cancel(update->session->store, &update->session->call);
+	free(update);
+}
+
+static struct weir_producer *create(struct pop3_session *session)
+{
+	static const struct weir_producer_type type = {
+	        .name = "pop3-update", .more = more, .close = close_update};
+	struct update *update = calloc(1, sizeof *update);
+	if (!update)
+		return NULL;
+	weir_producer_init(&update->base, &type);
+	update->session = session;
+	return &update->base;
+}
+
+void weir_pop3_quit(struct pop3_session *session, const struct pop3_command *command)
+{
+	(void)command;
+	if (session->marked)
+		weir_channel_push(session->channel, create(session));
+	else
+		weir_pop3_say(session, "+OK Goodbye\r\n");
+	weir_channel_close(session->channel);
+}

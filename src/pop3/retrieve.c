@@ -1,0 +1,183 @@
+/*
+ * RETR (RFC 1939 5) and TOP (7): a message, its dots doubled, ended by a line of one dot.
+ *
+ * Invariant: a message is fetched when its reply is asked for the first time, so that of many
+ * requests in the queue only those on their way out have it open. A message of which is known that
+ * no line begins with a dot passes untouched, as a file by sendfile.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/transformers.h>
+
+#include "pop3_state.h"
+
+enum retrieval_state {
+	RETRIEVAL_NEW,
+	RETRIEVAL_FETCHING,
+	RETRIEVAL_HEAD,
+	RETRIEVAL_BODY,
+	RETRIEVAL_TAIL,
+};
+
+struct retrieval {
+	struct weir_producer base;
+	struct pop3_session *session;
+	struct weir_producer *child; /* the body; NULL: an error is to be told */
+	struct weir_mail_call call;
+	size_t index;
+	uint64_t lines; /* of TOP */
+	enum retrieval_state state;
+	bool top;
+	bool ended; /* the body ends in CRLF, or was cut behind one */
+	uint8_t at; /* bytes of the text that were put */
+	uint8_t size;
+	char head[64];
+	const char *text; /* being put: the first line, or the last */
+};
+
+static void set_text(struct retrieval *retrieval, const char *text)
+{
+	retrieval->text = text;
+	retrieval->size = (uint8_t)strlen(text);
+	retrieval->at = 0;
+}
+
+/* True when all of it was put. */
+static bool put_text(struct retrieval *retrieval, struct weir_output *out)
+{
+	retrieval->at += (uint8_t)weir_output_borrow(
+	        out, retrieval->text + retrieval->at, retrieval->size - retrieval->at);
+	return retrieval->at == retrieval->size;
+}
+
+/* -- fetching ---------------------------------------------------------------------------------- */
+
+static struct weir_producer *body_of(struct retrieval *retrieval, struct weir_mail_body *body)
+{
+	struct weir_producer *child = body->producer;
+	retrieval->ended = body->ended;
+	if (retrieval->top)
+		child = weir_pop3_top_lines(child, retrieval->lines, &retrieval->ended);
+	if (!body->dotless)
+		child = weir_escape(
+		        child, WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
+	return child;
+}
+
+static void fetched(struct weir_mail_call *call, int error, struct weir_mail_body *body)
+{
+	struct retrieval *retrieval = WEIR_CONTAINER(call, struct retrieval, call);
+	if (error == 0) {
+		retrieval->child = body_of(retrieval, body);
+		if (!retrieval->child)
+			error = -ENOMEM;
+	}
+	if (error == 0) {
+		weir_producer_adopt(&retrieval->base, retrieval->child);
+		snprintf(retrieval->head, sizeof retrieval->head, "+OK %llu octets\r\n",
+		        (unsigned long long)body->octets);
+		set_text(retrieval, retrieval->top ? "+OK\r\n" : retrieval->head);
+	} else {
+		set_text(retrieval, error == -ENOENT ? "-ERR This message is not there any more\r\n"
+		                                     : "-ERR [SYS/TEMP] Try again later\r\n");
+	}
+	bool waiting = retrieval->state == RETRIEVAL_FETCHING;
+	retrieval->state = RETRIEVAL_HEAD;
+	if (waiting)
+		weir_wake(&retrieval->base);
+}
+
+/* -- the producer ------------------------------------------------------------------------------ */
+
+static void fetch(struct retrieval *retrieval)
+{
+	weir_maildrop_fetch(retrieval->session->drop, retrieval->index, &retrieval->call, fetched);
+	if (retrieval->state == RETRIEVAL_NEW)
+		retrieval->state = RETRIEVAL_FETCHING;
+}
+
+static enum weir_more more_body(struct retrieval *retrieval, struct weir_output *out)
+{
+	enum weir_more more = weir_producer_more(retrieval->child, out);
+	if (more != WEIR_DONE)
+		return more;
+	set_text(retrieval, retrieval->ended ? ".\r\n" : "\r\n.\r\n");
+	retrieval->state = RETRIEVAL_TAIL;
+	return WEIR_MORE;
+}
+
+static enum weir_more more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct retrieval *retrieval = (struct retrieval *)producer;
+	if (retrieval->state == RETRIEVAL_NEW)
+		fetch(retrieval);
+	if (retrieval->state == RETRIEVAL_FETCHING)
+		return WEIR_WAIT;
+	if (retrieval->state == RETRIEVAL_HEAD) {
+		if (!put_text(retrieval, out))
+			return WEIR_MORE;
+		if (!retrieval->child)
+			return WEIR_DONE;
+		retrieval->state = RETRIEVAL_BODY;
+	}
+	if (retrieval->state == RETRIEVAL_BODY) {
+		if (!weir_output_room(out))
+			return WEIR_MORE;
+		enum weir_more answer = more_body(retrieval, out);
+		if (retrieval->state != RETRIEVAL_TAIL)
+			return answer;
+	}
+	return put_text(retrieval, out) ? WEIR_DONE : WEIR_MORE;
+}
+
+static void close_retrieval(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct retrieval *retrieval = (struct retrieval *)producer;
+	struct pop3_session *session = retrieval->session;
+	if (why == WEIR_CLOSE_DONE && retrieval->child) {
+		session->retrieved++;
+		session->sent += retrieval->base.taken;
+	}
+	weir_mail_call_cancel(session->store, &retrieval->call);
+	weir_producer_close(retrieval->child, why);
+	free(retrieval);
+}
+
+static void push(struct pop3_session *session, size_t index, bool top, uint64_t lines)
+{
+	static const struct weir_producer_type type = {
+	        .name = "pop3-retrieval", .more = more, .close = close_retrieval};
+	struct retrieval *retrieval = calloc(1, sizeof *retrieval);
+	if (retrieval) {
+		weir_producer_init(&retrieval->base, &type);
+		retrieval->session = session;
+		retrieval->index = index;
+		retrieval->top = top;
+		retrieval->lines = lines;
+	}
+	weir_channel_push(session->channel, retrieval ? &retrieval->base : NULL);
+}
+
+/* -- verbs ------------------------------------------------------------------------------------- */
+
+void weir_pop3_retr(struct pop3_session *session, const struct pop3_command *command)
+{
+	size_t index;
+	if (weir_pop3_message(session, command->arguments[0], &index))
+		push(session, index, false, 0);
+}
+
+void weir_pop3_top(struct pop3_session *session, const struct pop3_command *command)
+{
+	uint64_t lines;
+	size_t index;
+	if (!weir_pop3_message(session, command->arguments[0], &index))
+		return;
+	if (weir_pop3_number(command->arguments[1], &lines) < 0)
+		weir_pop3_say(session, "-ERR That is no number of lines\r\n");
+	else
+		push(session, index, true, lines);
+}

@@ -1,0 +1,99 @@
+/*
+ * The beginning of a message: its header, the empty line, so many lines of the body. Done at the end
+ * of the last of them; what the message would still hold is never read.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "pop3_state.h"
+
+enum {
+	PIECES = 16
+};
+
+struct top {
+	struct weir_producer base;
+	struct weir_producer *child;
+	uint64_t lines; /* of the body, still to come */
+	bool *cut;
+	bool in_body;
+	bool filled; /* the line under way has something in it, but for a CR */
+};
+
+/* Whether what comes next is more than was asked for. */
+static bool is_enough(const struct top *top)
+{
+	return top->in_body && top->lines == 0;
+}
+
+/* A line of `bytes` ends at `end`. */
+static void count_line(struct top *top, const char *line, const char *end)
+{
+	bool empty = !top->filled && (end == line || (end == line + 1 && *line == '\r'));
+	if (top->in_body)
+		top->lines--;
+	else
+		top->in_body = empty;
+	top->filled = false;
+}
+
+/* How many of the bytes belong to it. */
+static size_t take(struct top *top, struct weir_span bytes)
+{
+	const char *at = bytes.data, *end = bytes.data + bytes.size;
+	while (at < end && !is_enough(top)) {
+		const char *line_end = memchr(at, '\n', (size_t)(end - at));
+		if (!line_end) {
+			/* A CR at the very end may be the empty line's. */
+			top->filled |= end - at > 1 || *at != '\r';
+			return bytes.size;
+		}
+		count_line(top, at, line_end);
+		at = line_end + 1;
+	}
+	return (size_t)(at - bytes.data);
+}
+
+static enum weir_more more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct top *top = (struct top *)producer;
+	struct weir_piece pieces[PIECES];
+	struct weir_output inner;
+	unsigned places = out->capacity - out->count;
+	weir_output_init_inner(
+	        &inner, out, pieces, places < PIECES ? places : PIECES, weir_output_room(out));
+	enum weir_more answer = weir_producer_more(top->child, &inner);
+	for (unsigned i = 0; i < inner.count && !is_enough(top); i++) {
+		struct weir_span bytes;
+		if (weir_output_bytes(&inner, &pieces[i], &bytes) < 0)
+			return WEIR_FAILED;
+		weir_output_forward(out, &pieces[i], 0, take(top, bytes));
+	}
+	if (!is_enough(top))
+		return answer;
+	*top->cut = true;
+	return WEIR_DONE;
+}
+
+static void close_top(struct weir_producer *producer, enum weir_close_reason why)
+{
+	weir_producer_close(((struct top *)producer)->child, why);
+	free(producer);
+}
+
+struct weir_producer *weir_pop3_top_lines(struct weir_producer *child, uint64_t lines, bool *cut)
+{
+	static const struct weir_producer_type type = {
+	        .name = "pop3-top", .more = more, .close = close_top};
+	struct top *top = child ? calloc(1, sizeof *top) : NULL;
+	if (!top) {
+		weir_producer_close(child, WEIR_CLOSE_FAILED);
+		return NULL;
+	}
+	weir_producer_init(&top->base, &type);
+	top->child = child;
+	top->lines = lines;
+	top->cut = cut;
+	weir_producer_adopt(&top->base, child);
+	return &top->base;
+}
