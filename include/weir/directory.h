@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include <weir/api.h>
@@ -23,13 +24,18 @@ struct weir_directory;
 struct weir_directory_entry {
 	const char *name; /* any bytes but `/` and NUL; not always UTF-8 */
 	enum weir_file_kind kind;
-	uint64_t size;         /* 0 without details */
-	struct timespec mtime; /* 0 without details */
+	/* All 0 without details. */
+	uint64_t size;
+	struct timespec mtime;
+	mode_t mode; /* st_mode */
+	nlink_t links;
+	ino_t inode;
+	dev_t device;
 };
 
 /* All zero: kinds and names only, in the directory's own order. */
 struct weir_directory_options {
-	bool details; /* size and mtime too: one fstatat an entry */
+	bool details; /* size, mtime and so on: one fstatat an entry */
 	/*
 	 * A directory of up to so many entries (WEIR_DIRECTORY_SORT_MAX at most) comes as one
 	 * batch, sorted by the bytes of the names. A larger one comes unsorted. 0: nothing is

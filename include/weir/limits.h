@@ -94,6 +94,17 @@
 #define WEIR_HTTP_LOG_QUEUE_MAX                                                                    \
 	(1024 * 1024) /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
 
+/* -- FTP -- */
+#define WEIR_FTP_LINE_MAX 4096          /* bytes of a command, its CRLF not counted: 500 */
+#define WEIR_FTP_IDLE_MS (300 * 1000)   /* no command and no transfer: 421 (set) */
+#define WEIR_FTP_DATA_WAIT_MS (60 * 1000) /* from PASV or PORT to the data connection's use */
+#define WEIR_FTP_SESSIONS_MAX 8192      /* sessions of one server and loop: 421 (set) */
+#define WEIR_FTP_FAILURES_MAX 6         /* wrong passwords on one connection: 421 (set) */
+#define WEIR_FTP_PORTS_TRIED 256        /* passive ports looked at before it is said that none is free */
+#define WEIR_FTP_UPLOAD_MAX (1024LL * 1024 * 1024 * 1024) /* bytes of an uploaded file: 552 (set) */
+#define WEIR_FTP_NAMES_TRIED 16         /* names that STOU tries */
+#define WEIR_FTP_TELNET_ANSWERS_MAX 16  /* telnet options refused in one line */
+
 /* -- store -- */
 #define WEIR_PATH_MAX 4096         /* bytes of a path in a tree, its NUL counted */
 #define WEIR_TREE_ENTRIES_MAX 1024 /* paths a tree remembers, a descriptor each (set) */

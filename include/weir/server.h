@@ -73,4 +73,12 @@ WEIR_API int weir_connect(struct weir_loop *loop, const struct weir_address *add
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
         struct weir_channel **ret);
 
+/*
+ * The same for a socket of the caller's making (non-blocking, connected or connecting), as one that
+ * had to be bound first or was accepted elsewhere. It is the channel's on success.
+ */
+WEIR_API int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
+        const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
+        struct weir_channel **ret);
+
 #endif

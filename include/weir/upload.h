@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <weir/api.h>
 #include <weir/list.h>
@@ -40,6 +41,19 @@ struct weir_upload_options {
 	bool size_known;     /* then exactly `size` bytes must come before commit */
 	bool must_not_exist; /* never replace: -EEXIST at the commit */
 	mode_t mode;         /* permission bits, whatever the umask; 0: 0644 */
+
+	/*
+	 * Into the file itself, which is made if it is not there, as FTP's APPE and REST need it:
+	 * from `offset` on, where the file is cut off first, or from its end (append). Others see
+	 * the file grow. The commit syncs it; an abort cuts off what was written, or removes a file
+	 * that was not there. -ERANGE: the file is shorter than offset. -EBUSY: another such upload
+	 * is writing to it. -EACCES: it is no regular file, -ELOOP: a symbolic link. size_known
+	 * reserves no room. must_not_exist is as above but told by the first `ready`, and the name
+	 * is taken from then on.
+	 */
+	bool in_place;
+	bool append;
+	uint64_t offset;
 };
 
 /*
@@ -121,6 +135,21 @@ WEIR_API void weir_tree_remove_directory(struct weir_tree *tree, struct weir_cha
  */
 WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change,
         const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));
+
+/*
+ * Gives a file or directory another name, which may be in another directory of the tree. A file (or
+ * an empty directory) that had the name is replaced in the same instant. -EISDIR, -ENOTDIR,
+ * -ENOTEMPTY: it cannot be; -EINVAL: a directory into itself. Syncs both directories.
+ */
+WEIR_API void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
+        const char *to, void (*done)(struct weir_change *change, int error));
+
+/* Sets the permission bits (0777 of them) of a file or directory, or its time of modification. */
+WEIR_API void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change,
+        const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));
+WEIR_API void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change,
+        const char *path, struct timespec time,
+        void (*done)(struct weir_change *change, int error));
 
 /*
  * `done` is not called any more; the change itself is made or not. Harmless when `done` was called,

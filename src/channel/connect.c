@@ -27,7 +27,8 @@ static int open_socket(const struct weir_address *address)
 	return fd;
 }
 
-int weir_connect(struct weir_loop *loop, const struct weir_address *address,
+/* Connected at once or not, the socket becomes writable: open() is called from the loop. */
+int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
         struct weir_channel **ret)
 {
@@ -41,19 +42,25 @@ int weir_connect(struct weir_loop *loop, const struct weir_address *address,
 	if (bounds)
 		host->bounds = *bounds;
 	weir_host_init(host);
-	int fd = open_socket(address);
-	if (fd < 0) {
-		free(host);
-		return fd;
-	}
-	/* Connected at once or not, the socket becomes writable: open() is called from the loop. */
-	struct weir_channel *channel = weir_channel_create(host, fd, address, true, &error);
+	struct weir_channel *channel = weir_channel_create(host, fd, peer, true, &error);
 	if (!channel) {
-		close(fd);
 		free(host);
 		return error;
 	}
 	host->channel_gone = free_host;
 	*ret = channel;
 	return 0;
+}
+
+int weir_connect(struct weir_loop *loop, const struct weir_address *address,
+        const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
+        struct weir_channel **ret)
+{
+	int fd = open_socket(address);
+	if (fd < 0)
+		return fd;
+	int error = weir_adopt(loop, fd, address, protocol, context, bounds, ret);
+	if (error < 0)
+		close(fd);
+	return error;
 }

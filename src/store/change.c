@@ -1,6 +1,7 @@
 /*
- * Changes of a tree that are one call: remove a file, make or remove a directory. Made on the work
- * pool, synced, and forgotten by the cache before the callback.
+ * Changes of a tree that are one call: made on the work pool, synced, and forgotten by the cache
+ * before the callback. Here how that goes, and removing files, making and removing directories; see
+ * also rename.c and attributes.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,24 +13,7 @@
 #include <weir/limits.h>
 #include <weir/upload.h>
 
-#include "place.h"
-#include "tree_state.h"
-
-enum change_kind {
-	REMOVE,
-	REMOVE_DIRECTORY,
-	MAKE_DIRECTORY,
-};
-
-struct change_job {
-	struct weir_work work;
-	struct weir_tree *tree;
-	struct weir_change *change; /* NULL once it is cancelled */
-	enum change_kind kind;
-	mode_t mode;
-	int error;
-	char path[];
-};
+#include "change_job.h"
 
 /*
  * The umask would take bits from mkdir; a descriptor of our own is changed, not what has the name
@@ -48,17 +32,21 @@ static int make_directory(const struct place *place, mode_t mode)
 	return error;
 }
 
-static int apply(const struct change_job *job, const struct place *place)
+static int apply_remove(struct change_job *job, const struct place *place)
 {
-	switch (job->kind) {
-	case REMOVE:
-		return unlinkat(place->directory, place->name, 0) < 0 ? -errno : 0;
-	case REMOVE_DIRECTORY:
-		return unlinkat(place->directory, place->name, AT_REMOVEDIR) < 0 ? -errno : 0;
-	case MAKE_DIRECTORY:
-		return make_directory(place, job->mode);
-	}
-	return -EINVAL;
+	(void)job;
+	return unlinkat(place->directory, place->name, 0) < 0 ? -errno : 0;
+}
+
+static int apply_remove_directory(struct change_job *job, const struct place *place)
+{
+	(void)job;
+	return unlinkat(place->directory, place->name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+static int apply_make_directory(struct change_job *job, const struct place *place)
+{
+	return make_directory(place, job->mode);
 }
 
 static void change_run(struct weir_work *work)
@@ -67,11 +55,11 @@ static void change_run(struct weir_work *work)
 	struct place place;
 	job->error = weir_place_open(&job->tree->rules, job->path, &place);
 	/* What has no name of its own is there already: the root, or the like of `a/..`. */
-	if (job->error == -EISDIR && job->kind == MAKE_DIRECTORY)
+	if (job->error == -EISDIR && job->apply == apply_make_directory)
 		job->error = -EEXIST;
 	if (job->error < 0)
 		return;
-	job->error = apply(job, &place);
+	job->error = job->apply(job, &place);
 	if (job->error == 0)
 		job->error = weir_place_sync(&place);
 	weir_place_close(&place);
@@ -81,6 +69,8 @@ static void finish(struct change_job *job)
 {
 	struct weir_change *change = job->change;
 	weir_tree_forget(job->tree, job->path);
+	if (job->other)
+		weir_tree_forget(job->tree, job->other);
 	if (change) {
 		change->job = NULL;
 		change->done(change, job->error);
@@ -95,18 +85,25 @@ static void change_done(struct weir_work *work)
 }
 
 /* A path that is too long is cut: it is refused by its length before anything is done with it. */
-static struct change_job *make_job(struct weir_tree *tree, const char *path)
+struct change_job *weir_change_job(struct weir_tree *tree, const char *path, const char *other,
+        int (*apply)(struct change_job *job, const struct place *place))
 {
 	size_t size = strnlen(path, WEIR_PATH_MAX);
-	struct change_job *job = calloc(1, sizeof *job + size + 1);
+	size_t other_size = other ? strnlen(other, WEIR_PATH_MAX) : 0;
+	struct change_job *job = calloc(1, sizeof *job + size + 1 + other_size + 1);
 	if (!job)
 		return NULL;
 	memcpy(job->path, path, size);
+	if (other) {
+		job->other = job->path + size + 1;
+		memcpy(job->other, other, other_size);
+	}
+	job->apply = apply;
 	job->tree = weir_tree_hold(tree);
 	return job;
 }
 
-static void start(struct weir_tree *tree, struct weir_change *change, struct change_job *job,
+void weir_change_start(struct weir_tree *tree, struct weir_change *change, struct change_job *job,
         void (*done)(struct weir_change *change, int error))
 {
 	change->job = job;
@@ -124,7 +121,7 @@ static void start(struct weir_tree *tree, struct weir_change *change, struct cha
 }
 
 /* `a/b/` names the same directory as `a/b`. */
-static void strip_slashes(char *path)
+void weir_change_strip_slashes(char *path)
 {
 	for (size_t size = strlen(path); size && path[size - 1] == '/'; size--)
 		path[size - 1] = 0;
@@ -133,33 +130,27 @@ static void strip_slashes(char *path)
 void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
         void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = make_job(tree, path);
-	if (job)
-		job->kind = REMOVE;
-	start(tree, change, job, done);
+	weir_change_start(tree, change, weir_change_job(tree, path, NULL, apply_remove), done);
 }
 
 void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
         const char *path, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = make_job(tree, path);
-	if (job) {
-		job->kind = REMOVE_DIRECTORY;
-		strip_slashes(job->path);
-	}
-	start(tree, change, job, done);
+	struct change_job *job = weir_change_job(tree, path, NULL, apply_remove_directory);
+	if (job)
+		weir_change_strip_slashes(job->path);
+	weir_change_start(tree, change, job, done);
 }
 
 void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change, const char *path,
         mode_t mode, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = make_job(tree, path);
+	struct change_job *job = weir_change_job(tree, path, NULL, apply_make_directory);
 	if (job) {
-		job->kind = MAKE_DIRECTORY;
 		job->mode = mode ? mode : 0755;
-		strip_slashes(job->path);
+		weir_change_strip_slashes(job->path);
 	}
-	start(tree, change, job, done);
+	weir_change_start(tree, change, job, done);
 }
 
 void weir_change_cancel(struct weir_change *change)

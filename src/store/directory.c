@@ -96,6 +96,10 @@ static bool describe(struct weir_directory *directory, const struct dirent64 *fo
 	if (directory->options.details) {
 		entry->size = (uint64_t)status.st_size;
 		entry->mtime = status.st_mtim;
+		entry->mode = status.st_mode;
+		entry->links = status.st_nlink;
+		entry->inode = status.st_ino;
+		entry->device = status.st_dev;
 	}
 	return true;
 }

@@ -15,6 +15,10 @@ struct temporary {
 	/* Which directory it is in. */
 	dev_t device;
 	ino_t inode;
+	/* In place: what there was before. */
+	uint64_t before; /* bytes, less what was cut off */
+	bool created;    /* nothing */
+	bool published;
 };
 
 /* The path must stay as it is. 0 or an error of weir_upload_begin. */
@@ -26,6 +30,12 @@ int weir_temporary_write(struct temporary *temporary, struct weir_span bytes);
 
 /* Syncs it, and gives it its final name. See weir_upload_commit. */
 int weir_temporary_publish(struct temporary *temporary, bool must_not_exist, bool *ret_created);
+
+/* The same for a file that is written to where it is: see in_place.c. */
+int weir_in_place_open(struct temporary *temporary, const struct open_rules *rules,
+        const char *path, const struct weir_upload_options *options);
+int weir_in_place_publish(struct temporary *temporary, bool *ret_created);
+void weir_in_place_close(struct temporary *temporary);
 
 /* Closes; what was not published is gone. */
 void weir_temporary_close(struct temporary *temporary);

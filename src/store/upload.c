@@ -87,8 +87,11 @@ static void free_chunks(struct chunk *chunk)
 static void run_open(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
-	upload->result = weir_temporary_open(
-	        &upload->temporary, &upload->tree->rules, upload->path, &upload->options);
+	int (*open)(struct temporary *, const struct open_rules *, const char *,
+	        const struct weir_upload_options *) =
+	        upload->options.in_place ? weir_in_place_open : weir_temporary_open;
+	upload->result =
+	        open(&upload->temporary, &upload->tree->rules, upload->path, &upload->options);
 }
 
 static void run_write(struct weir_work *work)
@@ -104,8 +107,11 @@ static void run_write(struct weir_work *work)
 static void run_commit(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
-	upload->result = weir_temporary_publish(
-	        &upload->temporary, upload->options.must_not_exist, &upload->created);
+	if (upload->options.in_place)
+		upload->result = weir_in_place_publish(&upload->temporary, &upload->created);
+	else
+		upload->result = weir_temporary_publish(
+		        &upload->temporary, upload->options.must_not_exist, &upload->created);
 }
 
 static void run_end(struct weir_work *work)
@@ -113,7 +119,10 @@ static void run_end(struct weir_work *work)
 	struct weir_upload *upload = upload_of(work);
 	if (upload->sweep)
 		weir_temporary_sweep(&upload->temporary);
-	weir_temporary_close(&upload->temporary);
+	if (upload->options.in_place)
+		weir_in_place_close(&upload->temporary);
+	else
+		weir_temporary_close(&upload->temporary);
 }
 
 /* -- steps ------------------------------------------------------------------------------------- */
@@ -121,6 +130,8 @@ static void run_end(struct weir_work *work)
 static void end_done(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
+	if (upload->options.in_place)
+		weir_tree_forget(upload->tree, upload->path); /* it may be shorter again */
 	free_chunks(upload->first);
 	free_chunks(upload->writing);
 	weir_tree_release(upload->tree);
@@ -133,7 +144,7 @@ static void end(struct weir_upload *upload)
 	struct weir_tree *tree = upload->tree;
 	upload->state = UPLOAD_ENDING;
 	upload->sweep =
-	        upload->temporary.place.directory >= 0 &&
+	        !upload->options.in_place && upload->temporary.place.directory >= 0 &&
 	        weir_tree_sweep_due(tree, upload->temporary.device, upload->temporary.inode);
 	weir_loop_cancel(tree->loop, &upload->task);
 	if (weir_work_submit(tree->loop, &upload->work, run_end, end_done) == 0)

@@ -1,0 +1,411 @@
+/*
+ * Data connections. Only the control connection's peer gets one (RFC 2577 4): others who connect to
+ * a passive port are turned away, and the peer is awaited further.
+ *
+ * Invariants: the channel is paused from its opening until it is started, so that nothing of a TLS
+ * handshake is read in clear; the timer runs until it is ready. Data is freed when its channel has
+ * closed, or when there is none and its user has been told.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/tls.h>
+
+#include "data.h"
+#include "port.h"
+
+enum {
+	PORT_MIN = 1024,
+	BACKLOG = 8,
+	TLS_SESSION_SIZE = 16
+};
+
+struct ftp_data {
+	struct ftp_session *session; /* whose it is; NULL once it is started */
+	struct weir_loop *loop;
+	struct weir_watch watch; /* the listener; fd is -1 when it listens no more */
+	struct weir_timer timer;
+	struct weir_address local;
+	struct weir_address peer; /* a port of 0: whoever connects from there */
+	struct weir_bounds bounds;
+	struct weir_channel *channel;
+	struct ftp_data_user *user; /* NULL before it is started */
+	struct weir_tls *tls;       /* held; NULL: in clear */
+	bool active;                /* we connect */
+	bool open;                  /* the channel's open() came */
+	bool ready;
+	bool same_tls_session; /* as `tls_session` it has to be */
+	unsigned char tls_session[TLS_SESSION_SIZE];
+};
+
+static void free_data(struct ftp_data *data)
+{
+	weir_timer_stop(&data->timer);
+	if (data->watch.fd >= 0)
+		weir_watch_close(data->loop, &data->watch);
+	weir_tls_release(data->tls);
+	free(data);
+}
+
+/* There is no channel (any more). */
+static void gone(struct ftp_data *data, int error)
+{
+	struct ftp_data_user *user = data->user;
+	if (data->session)
+		data->session->data = NULL;
+	free_data(data);
+	if (!user)
+		return;
+	user->data = NULL;
+	user->type->gone(user, error);
+}
+
+struct weir_channel *weir_ftp_data_channel(const struct ftp_data *data)
+{
+	return data->channel;
+}
+
+void weir_ftp_data_abort(struct ftp_data *data, int error)
+{
+	if (data->channel)
+		weir_channel_abort(data->channel, error);
+	else
+		gone(data, error);
+}
+
+static void on_time(struct weir_timer *timer)
+{
+	weir_ftp_data_abort(WEIR_CONTAINER(timer, struct ftp_data, timer), -ETIMEDOUT);
+}
+
+/* -- the channel ------------------------------------------------------------------------------- */
+
+static struct ftp_data *data_of(const struct weir_channel *channel)
+{
+	return weir_channel_session(channel);
+}
+
+static void become_ready(struct ftp_data *data)
+{
+	weir_timer_stop(&data->timer);
+	data->ready = true;
+	weir_channel_resume(data->channel);
+	data->user->type->ready(data->user, data->channel);
+}
+
+/* It stands and is to be used. */
+static void proceed(struct ftp_data *data)
+{
+	if (!data->tls) {
+		become_ready(data);
+		return;
+	}
+	int error = weir_channel_start_tls(data->channel, data->tls, NULL);
+	if (error < 0)
+		weir_channel_abort(data->channel, error);
+	weir_channel_resume(data->channel);
+}
+
+static int on_open(struct weir_channel *channel)
+{
+	struct ftp_data *data = data_of(channel);
+	data->open = true;
+	weir_channel_pause(channel);
+	if (data->user)
+		proceed(data);
+	return 0;
+}
+
+static void on_secured(struct weir_channel *channel, size_t dropped)
+{
+	struct ftp_data *data = data_of(channel);
+	struct weir_tls_info info;
+	(void)dropped;
+	bool same = weir_channel_tls(channel, &info) &&
+	            weir_span_equal(info.session, weir_span(data->tls_session, TLS_SESSION_SIZE));
+	if (data->same_tls_session && !same)
+		weir_channel_abort(channel, -EPERM);
+	else
+		become_ready(data);
+}
+
+static void on_request(struct weir_channel *channel, struct weir_span request)
+{
+	(void)channel;
+	(void)request;
+}
+
+static void on_piece(struct weir_channel *channel, struct weir_span bytes)
+{
+	struct ftp_data *data = data_of(channel);
+	if (data->ready)
+		data->user->type->piece(data->user, bytes);
+}
+
+/* Of one that is sent to, the end of the input means nothing. */
+static void on_eof(struct weir_channel *channel)
+{
+	struct ftp_data *data = data_of(channel);
+	if (data->ready)
+		data->user->type->eof(data->user, !weir_channel_truncated(channel));
+	else
+		weir_channel_abort(channel, -ECONNRESET);
+}
+
+/* What a peer sends that is to receive is nobody's. */
+static void on_overflow(struct weir_channel *channel, int error)
+{
+	(void)channel;
+	(void)error;
+}
+
+static void on_close(struct weir_channel *channel, int error)
+{
+	struct ftp_data *data = data_of(channel);
+	data->channel = NULL;
+	gone(data, error ? error : data->ready ? 0 : -ENOTCONN);
+}
+
+static const struct weir_protocol protocol = {
+        .name = "ftp-data",
+        .open = on_open,
+        .request = on_request,
+        .piece = on_piece,
+        .overflow = on_overflow,
+        .eof = on_eof,
+        .secured = on_secured,
+        .close = on_close,
+};
+
+/* Makes a channel of a socket, which is the channel's on success. */
+static int adopt(struct ftp_data *data, int fd, const struct weir_address *peer)
+{
+	int error =
+	        weir_adopt(data->loop, fd, peer, &protocol, NULL, &data->bounds, &data->channel);
+	if (error == 0)
+		weir_channel_set_session(data->channel, data);
+	return error;
+}
+
+/* -- setting up -------------------------------------------------------------------------------- */
+
+static int create(struct ftp_session *session, struct ftp_data **ret)
+{
+	struct weir_address local;
+	int error = weir_channel_local(session->channel, &local);
+	struct ftp_data *data = error == 0 ? calloc(1, sizeof *data) : NULL;
+	if (!data)
+		return error < 0 ? error : -ENOMEM;
+	data->session = session;
+	data->loop = session->server->loop;
+	data->bounds = session->server->data_bounds;
+	data->local = weir_ftp_unmapped(&local);
+	data->peer = weir_ftp_unmapped(weir_channel_peer(session->channel));
+	data->watch.fd = -1;
+	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
+	*ret = data;
+	return 0;
+}
+
+static void put_in_place(struct ftp_session *session, struct ftp_data *data)
+{
+	weir_ftp_data_drop(session);
+	session->data = data;
+}
+
+void weir_ftp_data_drop(struct ftp_session *session)
+{
+	struct ftp_data *data = session->data;
+	if (!data)
+		return;
+	session->data = NULL;
+	data->session = NULL;
+	weir_ftp_data_abort(data, -ECANCELED);
+}
+
+/* -- active ------------------------------------------------------------------------------------ */
+
+int weir_ftp_data_target(struct ftp_session *session, const struct weir_address *target)
+{
+	struct ftp_data *data;
+	if (weir_address_port(target) < PORT_MIN ||
+	        !weir_ftp_same_host(target, weir_channel_peer(session->channel)))
+		return -EACCES;
+	int error = create(session, &data);
+	if (error < 0)
+		return error;
+	/* The peer's own form of its address: one of IPv6's link has a scope. */
+	weir_ftp_set_port(&data->peer, weir_address_port(target));
+	data->active = true;
+	put_in_place(session, data);
+	return 0;
+}
+
+static int make_socket(const struct weir_address *local, int *ret)
+{
+	int on = 1, unsent = WEIR_UNSENT_LOW;
+	int fd = socket(local->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+	if (bind(fd, &local->any, weir_address_size(local)) < 0) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	*ret = fd;
+	return 0;
+}
+
+/* From the address that the peer knows us by, so that its firewall does too. */
+static int connect_to_peer(struct ftp_data *data)
+{
+	int fd;
+	weir_ftp_set_port(&data->local, 0);
+	int error = make_socket(&data->local, &fd);
+	if (error < 0)
+		return error;
+	if (connect(fd, &data->peer.any, weir_address_size(&data->peer)) < 0 &&
+	        errno != EINPROGRESS)
+		error = -errno;
+	if (error == 0)
+		error = adopt(data, fd, &data->peer);
+	if (error < 0)
+		close(fd);
+	return error;
+}
+
+/* -- passive ----------------------------------------------------------------------------------- */
+
+/* One connection. 0: go on accepting; else it is over, for now or for good. */
+static int accept_one(struct ftp_data *data)
+{
+	struct weir_address peer = {0};
+	socklen_t size = sizeof peer;
+	int fd = accept4(data->watch.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return errno == ECONNABORTED || errno == EINTR ? 0 : -errno;
+	if (!weir_ftp_same_host(&peer, &data->peer)) {
+		close(fd);
+		return 0;
+	}
+	int error = adopt(data, fd, &peer);
+	if (error < 0) {
+		close(fd);
+		return error;
+	}
+	weir_watch_close(data->loop, &data->watch);
+	data->watch.fd = -1;
+	return -EAGAIN;
+}
+
+static void on_event(struct weir_watch *watch, unsigned events)
+{
+	struct ftp_data *data = WEIR_CONTAINER(watch, struct ftp_data, watch);
+	int error = 0;
+	(void)events;
+	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && error == 0; i++)
+		error = accept_one(data);
+	if (error < 0 && error != -EAGAIN)
+		gone(data, error);
+}
+
+static int listen_on(struct weir_address *address, int *ret)
+{
+	socklen_t size = sizeof *address;
+	int fd;
+	int error = make_socket(address, &fd);
+	if (error < 0)
+		return error;
+	/* With SO_REUSEADDR two may be bound to a port, but only one can listen. */
+	if (listen(fd, BACKLOG) < 0 || getsockname(fd, &address->any, &size) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	*ret = fd;
+	return 0;
+}
+
+/* Any port of the range that is free, from a random one on: nobody should know the next. */
+static int listen_in_range(
+        const struct weir_ftp_rules *rules, struct weir_address *address, int *ret)
+{
+	unsigned count = rules->passive_last - rules->passive_first + 1U;
+	uint16_t from;
+	int error = -EADDRINUSE;
+	if (!rules->passive_first) {
+		weir_ftp_set_port(address, 0);
+		return listen_on(address, ret);
+	}
+	if (getrandom(&from, sizeof from, 0) != sizeof from)
+		return -EIO;
+	for (unsigned i = 0; i < count && i < WEIR_FTP_PORTS_TRIED && error == -EADDRINUSE; i++) {
+		unsigned port = rules->passive_first + (from + i) % count;
+		weir_ftp_set_port(address, (uint16_t)port);
+		error = listen_on(address, ret);
+	}
+	return error;
+}
+
+int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
+{
+	struct ftp_data *data;
+	int fd;
+	int error = create(session, &data);
+	if (error < 0)
+		return error;
+	/* The one before may have the only port of the range. */
+	weir_ftp_data_drop(session);
+	error = listen_in_range(&session->server->rules, &data->local, &fd);
+	if (error == 0) {
+		error = weir_watch_start(data->loop, &data->watch, fd, WEIR_READABLE, on_event);
+		if (error < 0)
+			close(fd);
+	}
+	if (error < 0) {
+		data->watch.fd = -1;
+		free_data(data);
+		return error;
+	}
+	weir_ftp_set_port(&data->peer, 0);
+	*ret = data->local;
+	put_in_place(session, data);
+	return 0;
+}
+
+/* -- using it ---------------------------------------------------------------------------------- */
+
+static void note_tls(struct ftp_data *data, struct ftp_session *session)
+{
+	const struct weir_ftp_rules *rules = &session->server->rules;
+	struct weir_tls_info info;
+	if (!session->protect || !rules->tls)
+		return;
+	data->tls = weir_tls_hold(rules->tls);
+	data->same_tls_session = rules->reuse == WEIR_FTP_REUSE_REQUIRE;
+	if (weir_channel_tls(session->channel, &info) && info.session.size == TLS_SESSION_SIZE)
+		memcpy(data->tls_session, info.session.data, TLS_SESSION_SIZE);
+}
+
+void weir_ftp_data_start(struct ftp_session *session, struct ftp_data_user *user)
+{
+	struct ftp_data *data = session->data;
+	session->data = NULL;
+	data->session = NULL;
+	data->user = user;
+	user->data = data;
+	note_tls(data, session);
+	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
+	int error = data->active ? connect_to_peer(data) : 0;
+	if (error < 0)
+		gone(data, -ENOTCONN);
+	else if (data->open)
+		proceed(data);
+}

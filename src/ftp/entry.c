@@ -1,0 +1,266 @@
+/*
+ * Directory entries as text. LIST is for people and for programs that have learnt to read `ls -l`;
+ * NLST and MLSD are for programs, so that a name that cannot stand in a line is left out there.
+ *
+ * Times are UTC, owners are nobody: who owns a file on the server's disk is not the client's
+ * affair.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <weir/ftp.h>
+
+#include "entry.h"
+#include "timeval.h"
+
+enum {
+	RECENT_S = 182 * 24 * 60 * 60, /* half a year: then ls shows the year */
+	MODE_BITS = 9
+};
+
+static const struct {
+	const char *name;
+	enum ftp_fact fact;
+} known_facts[] = {
+        {"type", FTP_FACT_TYPE},
+        {"size", FTP_FACT_SIZE},
+        {"modify", FTP_FACT_MODIFY},
+        {"perm", FTP_FACT_PERM},
+        {"unique", FTP_FACT_UNIQUE},
+        {"UNIX.mode", FTP_FACT_MODE},
+};
+
+enum {
+	FACT_COUNT = sizeof known_facts / sizeof known_facts[0]
+};
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+size_t weir_ftp_name_write(const char *name, bool telnet, bool quoted, char *to, size_t room)
+{
+	size_t size = 0;
+	for (; *name; name++) {
+		bool twice = (quoted && *name == '"') || (telnet && *name == (char)255);
+		if (size + 2 > room)
+			return 0;
+		to[size++] = *name == '\n' ? '?' : *name;
+		if (twice)
+			to[size++] = *name;
+		else if (*name == '\r')
+			to[size++] = 0;
+	}
+	return size;
+}
+
+static size_t finish_line(char *to, size_t size, size_t room)
+{
+	if (!size || size + 2 > room)
+		return 0;
+	to[size] = '\r';
+	to[size + 1] = '\n';
+	return size + 2;
+}
+
+/* -- LIST -------------------------------------------------------------------------------------- */
+
+static char kind_letter(enum weir_file_kind kind)
+{
+	switch (kind) {
+	case WEIR_FILE_DIRECTORY:
+		return 'd';
+	case WEIR_FILE_LINK:
+		return 'l';
+	case WEIR_FILE_REGULAR:
+		return '-';
+	case WEIR_FILE_OTHER:
+		break;
+	}
+	return 'p';
+}
+
+static void format_mode(const struct weir_directory_entry *entry, char text[MODE_BITS + 2])
+{
+	text[0] = kind_letter(entry->kind);
+	for (int i = 0; i < MODE_BITS; i++)
+		text[i + 1] = (char)(entry->mode & (0400U >> i) ? "rwx"[i % 3] : '-');
+	text[MODE_BITS + 1] = 0;
+}
+
+static void format_date(time_t time, time_t now, char text[24])
+{
+	static const char months[][4] = {
+	        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+	struct tm tm = {0};
+	bool recent = time <= now && now - time < RECENT_S;
+	if (!gmtime_r(&time, &tm) || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
+		tm = (struct tm){.tm_mday = 1, .tm_year = 70};
+	unsigned day = (unsigned)tm.tm_mday % 32;
+	if (recent)
+		snprintf(text, 24, "%.3s %2u %02u:%02u", months[tm.tm_mon], day,
+		        (unsigned)tm.tm_hour % 24, (unsigned)tm.tm_min % 60);
+	else
+		snprintf(text, 24, "%.3s %2u  %04u", months[tm.tm_mon], day,
+		        (unsigned)(tm.tm_year + 1900) % 10000);
+}
+
+/* Nothing that a terminal would obey. */
+static size_t write_plain(const char *name, char *to, size_t room)
+{
+	size_t size = strlen(name);
+	if (size > room)
+		return 0;
+	for (size_t i = 0; i < size; i++) {
+		unsigned char c = (unsigned char)name[i];
+		to[i] = (char)(c < ' ' || c == 127 ? '?' : c);
+	}
+	return size;
+}
+
+size_t weir_ftp_entry_list(const struct ftp_entry_style *style,
+        const struct weir_directory_entry *entry, char *to, size_t room)
+{
+	char mode[MODE_BITS + 2], date[24];
+	format_mode(entry, mode);
+	format_date(entry->mtime.tv_sec, style->now, date);
+	int put = snprintf(to, room, "%s %3llu ftp      ftp      %12llu %s ", mode,
+	        (unsigned long long)entry->links, (unsigned long long)entry->size, date);
+	if (put <= 0 || (size_t)put >= room)
+		return 0;
+	size_t name = write_plain(entry->name, to + put, room - (size_t)put);
+	return finish_line(to, name ? (size_t)put + name : 0, room);
+}
+
+/* -- NLST -------------------------------------------------------------------------------------- */
+
+size_t weir_ftp_entry_name(const struct ftp_entry_style *style,
+        const struct weir_directory_entry *entry, char *to, size_t room)
+{
+	size_t prefix = style->prefix ? strlen(style->prefix) : 0;
+	if (strchr(entry->name, '\n') || prefix > room)
+		return 0;
+	if (prefix)
+		memcpy(to, style->prefix, prefix);
+	size_t name = weir_ftp_name_write(entry->name, false, false, to + prefix, room - prefix);
+	return finish_line(to, name ? prefix + name : 0, room);
+}
+
+/* -- MLSD, MLST -------------------------------------------------------------------------------- */
+
+static const char *type_of(enum weir_file_kind kind)
+{
+	switch (kind) {
+	case WEIR_FILE_REGULAR:
+		return "file";
+	case WEIR_FILE_DIRECTORY:
+		return "dir";
+	case WEIR_FILE_LINK:
+		return "OS.unix=slink";
+	case WEIR_FILE_OTHER:
+		break;
+	}
+	return "OS.unix=other";
+}
+
+/* What the user may try; the disk may still say no. */
+static void format_perm(enum weir_file_kind kind, unsigned rights, char text[16])
+{
+	static const struct {
+		char letter;
+		unsigned needs;
+		bool file, directory;
+	} letters[] = {
+	        {'a', WEIR_FTP_WRITE, true, false},
+	        {'c', WEIR_FTP_WRITE, false, true},
+	        {'d', WEIR_FTP_DELETE, true, true},
+	        {'e', 0, false, true},
+	        {'f', WEIR_FTP_WRITE | WEIR_FTP_DELETE, true, true},
+	        {'l', WEIR_FTP_LIST, false, true},
+	        {'m', WEIR_FTP_WRITE, false, true},
+	        {'p', WEIR_FTP_DELETE, false, true},
+	        {'r', WEIR_FTP_READ, true, false},
+	        {'w', WEIR_FTP_WRITE, true, false},
+	};
+	size_t size = 0;
+	for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
+		bool fits = (letters[i].file && kind == WEIR_FILE_REGULAR) ||
+		            (letters[i].directory && kind == WEIR_FILE_DIRECTORY);
+		if (fits && (rights & letters[i].needs) == letters[i].needs)
+			text[size++] = letters[i].letter;
+	}
+	text[size] = 0;
+}
+
+static int write_fact(enum ftp_fact fact, const struct ftp_entry_style *style,
+        const struct weir_directory_entry *entry, char *to, size_t room)
+{
+	char text[WEIR_FTP_TIME_TEXT_MAX];
+	switch (fact) {
+	case FTP_FACT_TYPE:
+		return snprintf(to, room, "Type=%s;", type_of(entry->kind));
+	case FTP_FACT_SIZE:
+		if (entry->kind != WEIR_FILE_REGULAR)
+			return 0;
+		return snprintf(to, room, "Size=%llu;", (unsigned long long)entry->size);
+	case FTP_FACT_MODIFY:
+		weir_ftp_time_format(entry->mtime.tv_sec, text);
+		return snprintf(to, room, "Modify=%s;", text);
+	case FTP_FACT_PERM:
+		format_perm(entry->kind, style->rights, text);
+		return snprintf(to, room, "Perm=%s;", text);
+	case FTP_FACT_UNIQUE:
+		return snprintf(to, room, "Unique=%llxg%llx;", (unsigned long long)entry->device,
+		        (unsigned long long)entry->inode);
+	case FTP_FACT_MODE:
+		return snprintf(to, room, "UNIX.mode=%04o;", (unsigned)entry->mode & 07777);
+	case FTP_FACTS_ALL:
+		break;
+	}
+	return 0;
+}
+
+size_t weir_ftp_entry_facts(const struct ftp_entry_style *style,
+        const struct weir_directory_entry *entry, char *to, size_t room)
+{
+	size_t size = 0;
+	if (strchr(entry->name, '\n'))
+		return 0;
+	for (size_t i = 0; i < FACT_COUNT; i++) {
+		if (!(style->facts & known_facts[i].fact))
+			continue;
+		int put = write_fact(known_facts[i].fact, style, entry, to + size, room - size);
+		if (put < 0 || (size_t)put >= room - size)
+			return 0;
+		size += (size_t)put;
+	}
+	if (size == room)
+		return 0;
+	to[size++] = ' ';
+	size_t name = weir_ftp_name_write(entry->name, false, false, to + size, room - size);
+	return finish_line(to, name ? size + name : 0, room);
+}
+
+unsigned weir_ftp_facts_parse(struct weir_span text)
+{
+	unsigned facts = 0;
+	struct weir_span name;
+	while (text.size) {
+		weir_span_cut(&text, ';', &name);
+		for (size_t i = 0; i < FACT_COUNT; i++)
+			if (weir_span_equal_nocase(name, weir_span_of(known_facts[i].name)))
+				facts |= known_facts[i].fact;
+	}
+	return facts;
+}
+
+void weir_ftp_facts_format(unsigned facts, bool all, char text[FTP_FACTS_TEXT_MAX])
+{
+	size_t size = 0;
+	text[0] = 0;
+	for (size_t i = 0; i < FACT_COUNT; i++) {
+		bool selected = facts & known_facts[i].fact;
+		if (selected || all)
+			size += (size_t)snprintf(text + size, FTP_FACTS_TEXT_MAX - size, "%s%s;",
+			        known_facts[i].name, selected && all ? "*" : "");
+	}
+}

@@ -1,0 +1,120 @@
+/*
+ * Jobs: lookups and changes, which answer at once or later. Whatever they find out, the reply comes
+ * before the control connection is read again.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+
+void *weir_ftp_job_begin(
+        struct ftp_session *session, size_t size, void (*cancel)(struct ftp_job *job))
+{
+	struct ftp_job *job = calloc(1, size);
+	if (!job) {
+		FTP_SAY(session, "451 Out of memory.");
+		return NULL;
+	}
+	job->session = session;
+	job->cancel = cancel;
+	session->job = job;
+	weir_ftp_session_go_on(session);
+	return job;
+}
+
+void weir_ftp_job_end(struct ftp_job *job)
+{
+	struct ftp_session *session = job->session;
+	session->job = NULL;
+	free(job);
+	weir_ftp_session_go_on(session);
+}
+
+void weir_ftp_job_drop(struct ftp_job *job)
+{
+	if (!job)
+		return;
+	job->cancel(job);
+	free(job);
+}
+
+/* -- lookups ----------------------------------------------------------------------------------- */
+
+struct look {
+	struct ftp_job job;
+	struct weir_lookup lookup;
+	void (*found)(struct ftp_session *session, const char *path, struct weir_file *file);
+	char path[];
+};
+
+static void cancel_look(struct ftp_job *job)
+{
+	weir_lookup_cancel(&((struct look *)job)->lookup);
+}
+
+static void on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	struct look *look = WEIR_CONTAINER(lookup, struct look, lookup);
+	struct ftp_session *session = look->job.session;
+	if (error < 0)
+		weir_ftp_say(session, weir_ftp_error_text(error));
+	else
+		look->found(session, look->path, file);
+	weir_ftp_job_end(&look->job);
+}
+
+void weir_ftp_look_up(struct ftp_session *session, const char *name,
+        void (*found)(struct ftp_session *session, const char *path, struct weir_file *file))
+{
+	struct ftp_place place;
+	int error = weir_ftp_place_find(session, name, &place);
+	if (error < 0) {
+		weir_ftp_say(session, weir_ftp_error_text(error));
+		return;
+	}
+	size_t size = strlen(place.path) + 1;
+	struct look *look = weir_ftp_job_begin(session, sizeof *look + size, cancel_look);
+	if (!look)
+		return;
+	memcpy(look->path, place.path, size);
+	look->found = found;
+	weir_tree_lookup(weir_ftp_tree(session->server), &look->lookup, place.tree, on_found);
+}
+
+/* -- changes ----------------------------------------------------------------------------------- */
+
+static void cancel_change(struct ftp_job *job)
+{
+	weir_change_cancel(&((struct ftp_change *)job)->change);
+}
+
+struct ftp_change *weir_ftp_change_begin(
+        struct ftp_session *session, const char *verb, const char *path, const char *reply)
+{
+	size_t path_size = strlen(path) + 1, reply_size = strlen(reply) + 1;
+	struct ftp_change *change =
+	        weir_ftp_job_begin(session, sizeof *change + path_size + reply_size, cancel_change);
+	if (!change)
+		return NULL;
+	change->verb = verb;
+	change->path = memcpy(change + 1, path, path_size);
+	change->reply = memcpy(change->path + path_size, reply, reply_size);
+	return change;
+}
+
+void weir_ftp_change_done(struct weir_change *made, int error)
+{
+	struct ftp_change *change = WEIR_CONTAINER(made, struct ftp_change, change);
+	struct ftp_session *session = change->job.session;
+	if (error < 0) {
+		const char *text = weir_ftp_error_text(error);
+		weir_ftp_log_change(
+		        session, change->verb, change->path, error, weir_ftp_code(text));
+		weir_ftp_say(session, text);
+	} else {
+		weir_ftp_log_change(
+		        session, change->verb, change->path, 0, weir_ftp_code(change->reply));
+		FTP_FORMAT(session, "%s", change->reply);
+	}
+	weir_ftp_job_end(&change->job);
+}

@@ -1,0 +1,110 @@
+/*
+ * Addresses as FTP writes them. Leaves out whether an address may be connected to: data.c.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+
+#include <weir/error.h>
+
+#include "port.h"
+
+enum {
+	NUMBERS = 6,
+	BYTE_MAX = 255
+};
+
+int weir_ftp_port_parse(struct weir_span text, struct weir_address *ret)
+{
+	unsigned char numbers[NUMBERS];
+	struct weir_span rest = weir_span_trim(text), head;
+	for (int i = 0; i < NUMBERS; i++) {
+		uint64_t number;
+		bool more = weir_span_cut(&rest, ',', &head);
+		if (more != (i < NUMBERS - 1) || weir_span_number(head, 10, &number) < 0 ||
+		        number > BYTE_MAX)
+			return WEIR_E_SYNTAX;
+		numbers[i] = (unsigned char)number;
+	}
+	*ret = (struct weir_address){0};
+	ret->v4.sin_family = AF_INET;
+	memcpy(&ret->v4.sin_addr, numbers, 4);
+	memcpy(&ret->v4.sin_port, numbers + 4, 2);
+	return 0;
+}
+
+static int parse_host(struct weir_span text, int family, struct weir_address *ret)
+{
+	char host[INET6_ADDRSTRLEN];
+	if (text.size >= sizeof host)
+		return WEIR_E_SYNTAX;
+	memcpy(host, text.data, text.size);
+	host[text.size] = 0;
+	*ret = (struct weir_address){0};
+	ret->any.sa_family = (sa_family_t)family;
+	void *to = family == AF_INET ? (void *)&ret->v4.sin_addr : &ret->v6.sin6_addr;
+	return strlen(host) == text.size && inet_pton(family, host, to) == 1 ? 0 : WEIR_E_SYNTAX;
+}
+
+int weir_ftp_eprt_parse(struct weir_span text, struct weir_address *ret)
+{
+	struct weir_span rest = weir_span_trim(text), protocol, host, port;
+	uint64_t number;
+	struct weir_address address;
+	if (rest.size < 2 || rest.data[0] < '!' || rest.data[0] > '~')
+		return WEIR_E_SYNTAX;
+	char delimiter = rest.data[0];
+	rest = weir_span_skip(rest, 1);
+	if (!weir_span_cut(&rest, delimiter, &protocol) ||
+	        !weir_span_cut(&rest, delimiter, &host) ||
+	        !weir_span_cut(&rest, delimiter, &port) || rest.size)
+		return WEIR_E_SYNTAX;
+	if (weir_span_number(protocol, 10, &number) < 0)
+		return WEIR_E_SYNTAX;
+	if (number != 1 && number != 2)
+		return -EAFNOSUPPORT;
+	if (parse_host(host, number == 1 ? AF_INET : AF_INET6, &address) < 0 ||
+	        weir_span_number(port, 10, &number) < 0 || number == 0 || number > UINT16_MAX)
+		return WEIR_E_SYNTAX;
+	weir_ftp_set_port(&address, (uint16_t)number);
+	*ret = address;
+	return 0;
+}
+
+void weir_ftp_port_format(const struct weir_address *address, char text[WEIR_FTP_PORT_TEXT_MAX])
+{
+	unsigned char host[4], port[2];
+	memcpy(host, &address->v4.sin_addr, sizeof host);
+	memcpy(port, &address->v4.sin_port, sizeof port);
+	snprintf(text, WEIR_FTP_PORT_TEXT_MAX, "%u,%u,%u,%u,%u,%u", host[0], host[1], host[2],
+	        host[3], port[0], port[1]);
+}
+
+struct weir_address weir_ftp_unmapped(const struct weir_address *address)
+{
+	struct weir_address plain = {0};
+	if (address->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr))
+		return *address;
+	plain.v4.sin_family = AF_INET;
+	plain.v4.sin_port = address->v6.sin6_port;
+	memcpy(&plain.v4.sin_addr, address->v6.sin6_addr.s6_addr + 12, 4);
+	return plain;
+}
+
+bool weir_ftp_same_host(const struct weir_address *a, const struct weir_address *b)
+{
+	struct weir_address x = weir_ftp_unmapped(a), y = weir_ftp_unmapped(b);
+	if (x.any.sa_family != y.any.sa_family)
+		return false;
+	if (x.any.sa_family == AF_INET)
+		return x.v4.sin_addr.s_addr == y.v4.sin_addr.s_addr;
+	return memcmp(&x.v6.sin6_addr, &y.v6.sin6_addr, sizeof x.v6.sin6_addr) == 0;
+}
+
+void weir_ftp_set_port(struct weir_address *address, uint16_t port)
+{
+	if (address->any.sa_family == AF_INET)
+		address->v4.sin_port = htons(port);
+	else
+		address->v6.sin6_port = htons(port);
+}

@@ -1,0 +1,82 @@
+/* Who a user is: what the users file says of him beside his password. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/users.h>
+
+#include "pathname.h"
+#include "session.h"
+
+enum {
+	ALL_RIGHTS = WEIR_FTP_READ | WEIR_FTP_WRITE | WEIR_FTP_DELETE | WEIR_FTP_LIST
+};
+
+/* Empty when there is none. */
+static struct weir_span value_of(
+        const struct weir_users *users, const char *name, struct weir_span key)
+{
+	struct weir_span value = {0};
+	weir_users_value(users, weir_span_of(name), key, &value);
+	return value;
+}
+
+static unsigned parse_rights(struct weir_span text)
+{
+	static const char letters[] = "rwdl";
+	unsigned rights = 0;
+	if (!text.size)
+		return ALL_RIGHTS;
+	for (size_t i = 0; i < text.size; i++) {
+		const char *at = memchr(letters, text.data[i], sizeof letters - 1);
+		if (at)
+			rights |= 1U << (at - letters);
+	}
+	return rights;
+}
+
+static struct ftp_user *make(const char *name, struct weir_span home)
+{
+	char asked[WEIR_PATH_MAX], path[WEIR_PATH_MAX];
+	size_t name_size = strlen(name) + 1;
+	if (home.size >= sizeof asked)
+		return NULL;
+	if (home.size)
+		memcpy(asked, home.data, home.size);
+	asked[home.size] = 0;
+	if (weir_ftp_path_resolve("", asked, path) < 0)
+		return NULL;
+	if (!path[1])
+		path[0] = 0; /* the root needs no prefix */
+	size_t path_size = strlen(path) + 1;
+	struct ftp_user *user = calloc(1, sizeof *user + name_size + path_size);
+	if (!user)
+		return NULL;
+	memcpy(user->text, name, name_size);
+	user->home = memcpy(user->text + name_size, path, path_size);
+	return user;
+}
+
+struct ftp_user *weir_ftp_user_find(const struct weir_ftp_rules *rules, const char *name)
+{
+	uint64_t rate;
+	struct ftp_user *user = make(name, value_of(rules->users, name, WEIR_SPAN("home")));
+	if (!user)
+		return NULL;
+	user->rights = parse_rights(value_of(rules->users, name, WEIR_SPAN("rights")));
+	if (weir_span_number(value_of(rules->users, name, WEIR_SPAN("rate")), 10, &rate) == 0)
+		user->rate = rate;
+	return user;
+}
+
+struct ftp_user *weir_ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name)
+{
+	const char *home = rules->anonymous_home ? rules->anonymous_home : "";
+	struct ftp_user *user = make(name, weir_span_of(home));
+	if (!user)
+		return NULL;
+	user->anonymous = true;
+	user->rights = WEIR_FTP_READ | WEIR_FTP_LIST;
+	if (rules->anonymous_writes)
+		user->rights |= WEIR_FTP_WRITE;
+	return user;
+}

@@ -1,0 +1,137 @@
+/* DELE, RNFR, RNTO, MFMT, SITE (RFC 959 4.1.3): files are changed. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job.h"
+#include "timeval.h"
+#include "verbs.h"
+
+/* What a pathname means; false, and it was said: nothing. Nobody changes his own home. */
+static bool find(struct ftp_session *session, const char *name, struct ftp_place *ret)
+{
+	int error = weir_ftp_place_find(session, name, ret);
+	if (error == 0 && !ret->path[1])
+		error = -EACCES;
+	if (error < 0)
+		weir_ftp_say(session, weir_ftp_error_text(error));
+	return error == 0;
+}
+
+void weir_ftp_dele(struct ftp_session *session, const char *argument)
+{
+	struct ftp_place place;
+	if (!find(session, argument, &place))
+		return;
+	struct ftp_change *change =
+	        weir_ftp_change_begin(session, "DELE", place.path, "250 Deleted.");
+	if (change)
+		weir_tree_remove(weir_ftp_tree(session->server), &change->change, place.tree,
+		        weir_ftp_change_done);
+}
+
+/* -- renaming ---------------------------------------------------------------------------------- */
+
+static void on_found(struct ftp_session *session, const char *path, struct weir_file *file)
+{
+	struct ftp_place place;
+	(void)file;
+	if (!find(session, path, &place))
+		return;
+	session->rename_from = weir_ftp_copy(place.tree);
+	if (session->rename_from)
+		FTP_SAY(session, "350 And to what?");
+	else
+		FTP_SAY(session, "451 Out of memory.");
+}
+
+void weir_ftp_rnfr(struct ftp_session *session, const char *argument)
+{
+	weir_ftp_look_up(session, argument, on_found);
+}
+
+void weir_ftp_rnto(struct ftp_session *session, const char *argument)
+{
+	struct ftp_place place;
+	char *from = session->rename_from;
+	session->rename_from = NULL;
+	if (find(session, argument, &place)) {
+		struct ftp_change *change =
+		        weir_ftp_change_begin(session, "RNTO", place.path, "250 Renamed.");
+		if (change)
+			weir_tree_rename(weir_ftp_tree(session->server), &change->change, from,
+			        place.tree, weir_ftp_change_done);
+	}
+	free(from);
+}
+
+/* -- attributes -------------------------------------------------------------------------------- */
+
+/* "Modify=…; path" (draft-somers-ftp-mfxx 3). */
+void weir_ftp_mfmt(struct ftp_session *session, const char *argument)
+{
+	struct ftp_place place;
+	struct timespec time;
+	char reply[WEIR_PATH_MAX + 64];
+	struct weir_span rest = weir_span_of(argument), text;
+	bool both = weir_span_cut(&rest, ' ', &text);
+	if (!both || !rest.size || weir_ftp_time_parse(text, &time) < 0) {
+		FTP_SAY(session, "501 It is YYYYMMDDHHMMSS and a pathname.");
+		return;
+	}
+	if (!find(session, rest.data, &place))
+		return;
+	int size = snprintf(reply, sizeof reply, "213 Modify=%.*s; ", (int)text.size, text.data);
+	snprintf(reply + size, sizeof reply - (size_t)size, "%s", rest.data);
+	struct ftp_change *change = weir_ftp_change_begin(session, "MFMT", place.path, reply);
+	if (change)
+		weir_tree_set_time(weir_ftp_tree(session->server), &change->change, place.tree,
+		        time, weir_ftp_change_done);
+}
+
+static bool parse_mode(struct weir_span text, mode_t *ret)
+{
+	mode_t mode = 0;
+	for (size_t i = 0; i < text.size; i++) {
+		if (text.data[i] < '0' || text.data[i] > '7')
+			return false;
+		mode = mode << 3 | (mode_t)(text.data[i] - '0');
+	}
+	*ret = mode;
+	return text.size >= 1 && text.size <= 4 && mode <= 0777;
+}
+
+static void change_mode(struct ftp_session *session, struct weir_span argument)
+{
+	struct ftp_place place;
+	struct weir_span text;
+	mode_t mode;
+	if (!(weir_ftp_session_rights(session) & WEIR_FTP_WRITE)) {
+		FTP_SAY(session, "550 Permission denied.");
+		return;
+	}
+	if (!weir_span_cut(&argument, ' ', &text) || !argument.size || !parse_mode(text, &mode)) {
+		FTP_SAY(session, "501 It is a mode, as 644, and a pathname.");
+		return;
+	}
+	if (!find(session, argument.data, &place))
+		return;
+	struct ftp_change *change =
+	        weir_ftp_change_begin(session, "SITE CHMOD", place.path, "200 Changed.");
+	if (change)
+		weir_tree_set_mode(weir_ftp_tree(session->server), &change->change, place.tree,
+		        mode, weir_ftp_change_done);
+}
+
+void weir_ftp_site(struct ftp_session *session, const char *argument)
+{
+	struct weir_span rest = weir_span_of(argument), name;
+	weir_span_cut(&rest, ' ', &name);
+	if (weir_span_equal_nocase(name, WEIR_SPAN("CHMOD")))
+		change_mode(session, rest);
+	else if (weir_span_equal_nocase(name, WEIR_SPAN("HELP")))
+		FTP_SAY(session, "214 CHMOD mode pathname, HELP");
+	else
+		FTP_SAY(session, "504 It is CHMOD or HELP.");
+}

@@ -1,0 +1,92 @@
+/* CWD, CDUP, PWD, MKD, RMD (RFC 959 4.1.1, 4.1.3): where one is, and directories. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "entry.h"
+#include "job.h"
+#include "verbs.h"
+
+enum {
+	QUOTED_MAX = 2 * WEIR_PATH_MAX
+};
+
+/* `257 "path" text`: the path's quotes are doubled (RFC 959 appendix II). */
+static void format_path(char *to, size_t room, const char *path, const char *text)
+{
+	static const char begin[] = "257 \"";
+	size_t size = sizeof begin - 1;
+	memcpy(to, begin, size);
+	size += weir_ftp_name_write(path, true, true, to + size, room - size - strlen(text) - 2);
+	to[size++] = '"';
+	strcpy(to + size, text);
+}
+
+static void on_directory(struct ftp_session *session, const char *path, struct weir_file *file)
+{
+	if (file->kind != WEIR_FILE_DIRECTORY) {
+		FTP_SAY(session, "550 That is no directory.");
+		return;
+	}
+	char *copy = path[1] ? weir_ftp_copy(path) : NULL;
+	if (path[1] && !copy) {
+		FTP_SAY(session, "451 Out of memory.");
+		return;
+	}
+	free(session->directory);
+	session->directory = copy;
+	FTP_SAY(session, "250 There you are.");
+}
+
+void weir_ftp_cwd(struct ftp_session *session, const char *argument)
+{
+	weir_ftp_look_up(session, argument[0] ? argument : "/", on_directory);
+}
+
+void weir_ftp_cdup(struct ftp_session *session, const char *argument)
+{
+	(void)argument;
+	weir_ftp_look_up(session, "..", on_directory);
+}
+
+void weir_ftp_pwd(struct ftp_session *session, const char *argument)
+{
+	char text[QUOTED_MAX + 64];
+	(void)argument;
+	format_path(text, sizeof text, session->directory ? session->directory : "/",
+	        " is where you are.");
+	weir_ftp_say(session, text);
+}
+
+void weir_ftp_mkd(struct ftp_session *session, const char *argument)
+{
+	char reply[QUOTED_MAX + 64];
+	struct ftp_place place;
+	int error = weir_ftp_place_find(session, argument, &place);
+	if (error < 0) {
+		weir_ftp_say(session, weir_ftp_error_text(error));
+		return;
+	}
+	format_path(reply, sizeof reply, place.path, " is made.");
+	struct ftp_change *change = weir_ftp_change_begin(session, "MKD", place.path, reply);
+	if (change)
+		weir_tree_make_directory(weir_ftp_tree(session->server), &change->change,
+		        place.tree, 0, weir_ftp_change_done);
+}
+
+void weir_ftp_rmd(struct ftp_session *session, const char *argument)
+{
+	struct ftp_place place;
+	int error = weir_ftp_place_find(session, argument, &place);
+	if (error == 0 && !place.path[1])
+		error = -EACCES; /* one's own home */
+	if (error < 0) {
+		weir_ftp_say(session, weir_ftp_error_text(error));
+		return;
+	}
+	struct ftp_change *change =
+	        weir_ftp_change_begin(session, "RMD", place.path, "250 Removed.");
+	if (change)
+		weir_tree_remove_directory(weir_ftp_tree(session->server), &change->change,
+		        place.tree, weir_ftp_change_done);
+}

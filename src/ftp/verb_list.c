@@ -1,0 +1,228 @@
+/*
+ * LIST, NLST, MLSD, STAT (RFC 959 4.1.3, RFC 3659 7): what is in a directory. The last part of the
+ * pathname may be a pattern, if there is nothing of that name: LIST *.txt.
+ */
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/sources.h>
+
+#include "job.h"
+#include "list.h"
+#include "pathname.h"
+#include "transfer.h"
+#include "verbs.h"
+
+enum listing_kind {
+	LISTING_LIST,
+	LISTING_NLST,
+	LISTING_MLSD,
+	LISTING_STAT
+};
+
+struct listing {
+	struct ftp_job job;
+	struct weir_lookup lookup;
+	enum listing_kind kind;
+	const char *pattern; /* in name, once the directory above is looked up; or NULL */
+	char name[];         /* as asked for */
+};
+
+static void cancel(struct ftp_job *job)
+{
+	weir_lookup_cancel(&((struct listing *)job)->lookup);
+}
+
+/* -- what is sent ------------------------------------------------------------------------------ */
+
+/* What stands before the names of NLST, so that they can be said back: "dir/". */
+static void prefix_of(const struct listing *listing, char *to)
+{
+	size_t size = listing->pattern ? (size_t)(listing->pattern - listing->name)
+	                               : strlen(listing->name);
+	memcpy(to, listing->name, size);
+	if (size && to[size - 1] != '/')
+		to[size++] = '/';
+	to[size] = 0;
+}
+
+static struct weir_producer *directory_lines(const struct listing *listing,
+        const struct weir_file *directory, struct ftp_entry_style *style)
+{
+	char prefix[WEIR_FTP_LINE_MAX + 2];
+	const struct ftp_session *session = listing->job.session;
+	struct ftp_list_filter filter = {
+	        .pattern = listing->pattern, .hidden = session->server->rules.hidden};
+	prefix_of(listing, prefix);
+	style->prefix = prefix;
+	return weir_ftp_list(session->server->loop, directory, style, &filter);
+}
+
+/* A file is its own listing, under the name it was asked for. */
+static struct weir_producer *file_line(const struct listing *listing, const struct weir_file *file,
+        const struct ftp_entry_style *style)
+{
+	char line[2 * WEIR_FTP_LINE_MAX + FTP_ENTRY_MAX];
+	struct weir_directory_entry entry;
+	if (weir_ftp_entry_of(file, listing->name, &entry) < 0)
+		return NULL;
+	size_t size = style->write(style, &entry, line, sizeof line);
+	return weir_memory_copied(line, size);
+}
+
+static struct weir_producer *lines_of(const struct listing *listing, const struct weir_file *file)
+{
+	const struct ftp_session *session = listing->job.session;
+	struct ftp_entry_style style = {
+	        .write = weir_ftp_entry_list,
+	        .facts = session->facts,
+	        .rights = weir_ftp_session_rights(session),
+	        .now = weir_loop_wall_s(session->server->loop),
+	};
+	if (listing->kind == LISTING_NLST)
+		style.write = weir_ftp_entry_name;
+	if (listing->kind == LISTING_MLSD)
+		style.write = weir_ftp_entry_facts;
+	if (file->kind == WEIR_FILE_DIRECTORY)
+		return directory_lines(listing, file, &style);
+	return file_line(listing, file, &style);
+}
+
+/* On the control connection; the queue of replies keeps its order. */
+static void say_lines(struct ftp_session *session, struct weir_producer *lines)
+{
+	if (!lines) {
+		FTP_SAY(session, "451 Out of memory.");
+		return;
+	}
+	FTP_SAY(session, "213-Status:");
+	weir_channel_push(session->channel, lines);
+	FTP_SAY(session, "213 Done.");
+}
+
+static void send_lines(const struct listing *listing, struct weir_file *file)
+{
+	static const char *const verbs[] = {"LIST", "NLST", "MLSD", "STAT"};
+	struct ftp_session *session = listing->job.session;
+	if (listing->kind == LISTING_MLSD && file->kind != WEIR_FILE_DIRECTORY) {
+		FTP_SAY(session, "501 That is no directory.");
+		return;
+	}
+	struct weir_producer *lines = lines_of(listing, file);
+	if (listing->kind == LISTING_STAT)
+		say_lines(session, lines);
+	else
+		weir_ftp_send(session, verbs[listing->kind], listing->name, lines, NULL,
+		        "150 Here it comes.");
+}
+
+/* -- what is looked up ------------------------------------------------------------------------- */
+
+static void look(struct listing *listing, const char *name);
+
+/* Splits off a pattern, and looks for the directory it is in. False: there is none. */
+static bool try_pattern(struct listing *listing)
+{
+	char directory[WEIR_FTP_LINE_MAX + 2];
+	char *slash = strrchr(listing->name, '/');
+	char *last = slash ? slash + 1 : listing->name;
+	if (listing->pattern || !weir_ftp_is_wildcard(last))
+		return false;
+	size_t size = (size_t)(last - listing->name);
+	memcpy(directory, listing->name, size);
+	directory[size] = 0;
+	listing->pattern = last;
+	look(listing, size ? directory : ".");
+	return true;
+}
+
+static void on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	struct listing *listing = WEIR_CONTAINER(lookup, struct listing, lookup);
+	if (error < 0 && try_pattern(listing))
+		return;
+	if (error < 0)
+		weir_ftp_say(listing->job.session, weir_ftp_error_text(error));
+	else
+		send_lines(listing, file);
+	weir_ftp_job_end(&listing->job);
+}
+
+static void look(struct listing *listing, const char *name)
+{
+	struct ftp_session *session = listing->job.session;
+	struct ftp_place place;
+	int error = weir_ftp_place_find(session, name, &place);
+	if (error < 0)
+		on_found(&listing->lookup, error, NULL);
+	else
+		weir_tree_lookup(
+		        weir_ftp_tree(session->server), &listing->lookup, place.tree, on_found);
+}
+
+/* Options as of ls are not for us: everything is shown that may be seen. */
+static const char *without_options(const char *argument)
+{
+	while (argument[0] == '-') {
+		argument += strcspn(argument, " ");
+		argument += strspn(argument, " ");
+	}
+	return argument;
+}
+
+static void list(struct ftp_session *session, enum listing_kind kind, const char *argument)
+{
+	const char *name = kind == LISTING_MLSD ? argument : without_options(argument);
+	size_t size = strlen(name) + 1;
+	session->restart = 0;
+	struct listing *listing = weir_ftp_job_begin(session, sizeof *listing + size, cancel);
+	if (!listing)
+		return;
+	listing->kind = kind;
+	memcpy(listing->name, name, size);
+	look(listing, name[0] ? name : ".");
+}
+
+void weir_ftp_list_all(struct ftp_session *session, const char *argument)
+{
+	list(session, LISTING_LIST, argument);
+}
+
+void weir_ftp_nlst(struct ftp_session *session, const char *argument)
+{
+	list(session, LISTING_NLST, argument);
+}
+
+void weir_ftp_mlsd(struct ftp_session *session, const char *argument)
+{
+	list(session, LISTING_MLSD, argument);
+}
+
+/* -- STAT -------------------------------------------------------------------------------------- */
+
+static void say_status(struct ftp_session *session)
+{
+	char peer[WEIR_ADDRESS_TEXT_MAX];
+	weir_address_format(weir_channel_peer(session->channel), peer);
+	FTP_FORMAT(session,
+	        "211-Weir FTP\r\n From %s%s\r\n %s%s\r\n TYPE %s, STRU F, MODE S\r\n"
+	        " Data connections: %s%s\r\n211 Done.",
+	        peer, weir_channel_secure(session->channel) ? ", by TLS" : "",
+	        session->user ? "Logged in as " : "Not logged in",
+	        session->user ? session->user->text : "", session->ascii ? "A" : "I",
+	        session->protect ? "by TLS" : "in clear", session->data ? ", one is set up" : "");
+}
+
+void weir_ftp_stat(struct ftp_session *session, const char *argument)
+{
+	if (session->transfer)
+		weir_ftp_transfer_tell(session->transfer);
+	else if (!argument[0])
+		say_status(session);
+	else if (!session->user)
+		FTP_SAY(session, "530 Log in with USER and PASS.");
+	else if (!(weir_ftp_session_rights(session) & WEIR_FTP_LIST))
+		FTP_SAY(session, "550 Permission denied.");
+	else
+		list(session, LISTING_STAT, argument);
+}

@@ -1,0 +1,182 @@
+/*
+ * The table of verbs, and the checks that all of them share: the login, the rights, an argument
+ * where there must be one. Leaves out what they do.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/buffer.h>
+#include <weir/sources.h>
+
+#include "command.h"
+#include "transfer.h"
+#include "verbs.h"
+
+enum needs {
+	OPEN = 1,     /* no login */
+	ARGUMENT = 2, /* an argument */
+	RENAMING = 4, /* the verb before was RNFR */
+};
+
+enum {
+	PER_LINE = 8,
+	READ = WEIR_FTP_READ,
+	WRITE = WEIR_FTP_WRITE,
+	DELETE = WEIR_FTP_DELETE,
+	LIST = WEIR_FTP_LIST,
+};
+
+struct verb {
+	const char *name;
+	void (*run)(struct ftp_session *session, const char *argument);
+	unsigned needs;
+	unsigned rights;
+	const char *usage; /* what follows the name */
+};
+
+/* clang-format off */
+static const struct verb verbs[] = {
+	{"ABOR", weir_ftp_abor, 0,               0,              ""},
+	{"ACCT", weir_ftp_acct, OPEN,            0,              "account"},
+	{"ALLO", weir_ftp_allo, 0,               0,              "bytes"},
+	{"APPE", weir_ftp_appe, ARGUMENT,        WRITE,          "pathname"},
+	{"AUTH", weir_ftp_auth, OPEN | ARGUMENT, 0,              "TLS"},
+	{"CCC",  weir_ftp_ccc,  OPEN,            0,              "(refused)"},
+	{"CDUP", weir_ftp_cdup, 0,               0,              ""},
+	{"CLNT", weir_ftp_clnt, OPEN,            0,              "program"},
+	{"CWD",  weir_ftp_cwd,  0,               0,              "pathname"},
+	{"DELE", weir_ftp_dele, ARGUMENT,        DELETE,         "pathname"},
+	{"EPRT", weir_ftp_eprt, ARGUMENT,        0,              "|protocol|address|port|"},
+	{"EPSV", weir_ftp_epsv, 0,               0,              "[1 | 2 | ALL]"},
+	{"FEAT", weir_ftp_feat, OPEN,            0,              ""},
+	{"HELP", weir_ftp_help, OPEN,            0,              "[verb]"},
+	{"HOST", weir_ftp_host, OPEN | ARGUMENT, 0,              "name"},
+	{"LANG", weir_ftp_lang, OPEN,            0,              "[EN]"},
+	{"LIST", weir_ftp_list_all, 0,           LIST,           "[pathname]"},
+	{"MDTM", weir_ftp_mdtm, ARGUMENT,        READ,           "pathname"},
+	{"MFMT", weir_ftp_mfmt, ARGUMENT,        WRITE,          "YYYYMMDDHHMMSS pathname"},
+	{"MKD",  weir_ftp_mkd,  ARGUMENT,        WRITE,          "pathname"},
+	{"MLSD", weir_ftp_mlsd, 0,               LIST,           "[pathname]"},
+	{"MLST", weir_ftp_mlst, 0,               LIST,           "[pathname]"},
+	{"MODE", weir_ftp_mode, ARGUMENT,        0,              "S"},
+	{"NLST", weir_ftp_nlst, 0,               LIST,           "[pathname]"},
+	{"NOOP", weir_ftp_noop, OPEN,            0,              ""},
+	{"OPTS", weir_ftp_opts, OPEN | ARGUMENT, 0,              "UTF8 ON | MLST facts"},
+	{"PASS", weir_ftp_pass, OPEN,            0,              "password"},
+	{"PASV", weir_ftp_pasv, 0,               0,              ""},
+	{"PBSZ", weir_ftp_pbsz, OPEN | ARGUMENT, 0,              "0"},
+	{"PORT", weir_ftp_port, ARGUMENT,        0,              "h1,h2,h3,h4,p1,p2"},
+	{"PROT", weir_ftp_prot, OPEN | ARGUMENT, 0,              "C | P"},
+	{"PWD",  weir_ftp_pwd,  0,               0,              ""},
+	{"QUIT", weir_ftp_quit, OPEN,            0,              ""},
+	{"REIN", weir_ftp_rein, OPEN,            0,              ""},
+	{"REST", weir_ftp_rest, ARGUMENT,        0,              "offset"},
+	{"RETR", weir_ftp_retr, ARGUMENT,        READ,           "pathname"},
+	{"RMD",  weir_ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
+	{"RNFR", weir_ftp_rnfr, ARGUMENT,        WRITE | DELETE, "pathname"},
+	{"RNTO", weir_ftp_rnto, ARGUMENT | RENAMING, WRITE | DELETE, "pathname"},
+	{"SITE", weir_ftp_site, ARGUMENT,        0,              "CHMOD mode pathname | HELP"},
+	{"SIZE", weir_ftp_size, ARGUMENT,        READ,           "pathname"},
+	{"SMNT", weir_ftp_smnt, 0,               0,              "(refused)"},
+	{"STAT", weir_ftp_stat, OPEN,            0,              "[pathname]"},
+	{"STOR", weir_ftp_stor, ARGUMENT,        WRITE,          "pathname"},
+	{"STOU", weir_ftp_stou, 0,               WRITE,          "[pathname]"},
+	{"STRU", weir_ftp_stru, ARGUMENT,        0,              "F"},
+	{"SYST", weir_ftp_syst, OPEN,            0,              ""},
+	{"TYPE", weir_ftp_type, ARGUMENT,        0,              "A | I"},
+	{"USER", weir_ftp_user, OPEN | ARGUMENT, 0,              "name"},
+	/* RFC 775's names, which RFC 1123 4.1.3.1 asks for. */
+	{"XCUP", weir_ftp_cdup, 0,               0,              ""},
+	{"XCWD", weir_ftp_cwd,  0,               0,              "pathname"},
+	{"XMKD", weir_ftp_mkd,  ARGUMENT,        WRITE,          "pathname"},
+	{"XPWD", weir_ftp_pwd,  0,               0,              ""},
+	{"XRMD", weir_ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
+};
+/* clang-format on */
+
+enum {
+	VERB_COUNT = sizeof verbs / sizeof verbs[0]
+};
+
+static int compare(const void *name, const void *verb)
+{
+	return strcmp(name, ((const struct verb *)verb)->name);
+}
+
+static const struct verb *find(const char *name)
+{
+	return bsearch(name, verbs, VERB_COUNT, sizeof verbs[0], compare);
+}
+
+/* NULL, or why it is not carried out. */
+static const char *refusal(
+        const struct ftp_session *session, const struct verb *verb, const char *argument)
+{
+	if (!verb)
+		return "500 There is no such command.";
+	if (!(verb->needs & OPEN) && !session->user)
+		return "530 Log in with USER and PASS.";
+	if ((verb->needs & ARGUMENT) && !argument[0])
+		return "501 It needs an argument.";
+	if ((verb->rights & ~weir_ftp_session_rights(session)) != 0)
+		return "550 Permission denied.";
+	if ((verb->needs & RENAMING) && !session->rename_from)
+		return "503 RNFR comes first.";
+	return NULL;
+}
+
+void weir_ftp_verb_run(struct ftp_session *session, const char *line)
+{
+	struct ftp_command command = weir_ftp_command_parse(line);
+	const struct verb *verb = find(command.verb);
+	const char *refused = refusal(session, verb, command.argument);
+	/* RNTO has to follow at once. */
+	char *rename_from = session->rename_from;
+	if (!verb || !(verb->needs & RENAMING)) {
+		session->rename_from = NULL;
+		free(rename_from);
+	}
+	if (refused)
+		weir_ftp_say(session, refused);
+	else
+		verb->run(session, command.argument);
+}
+
+bool weir_ftp_verb_during(const struct ftp_session *session, const char *line)
+{
+	struct ftp_command command = weir_ftp_command_parse(line);
+	const struct ftp_transfer *transfer = session->transfer;
+	if (!weir_ftp_transfer_open(transfer))
+		return false;
+	if (strcmp(command.verb, "STAT") == 0)
+		return !command.argument[0] && weir_ftp_late_taken(transfer->late);
+	return strcmp(command.verb, "ABOR") == 0;
+}
+
+void weir_ftp_verb_help(struct ftp_session *session, const char *name)
+{
+	struct weir_buffer text = {0};
+	int error = 0;
+	if (name[0]) {
+		struct ftp_command command = weir_ftp_command_parse(name);
+		const struct verb *verb = find(command.verb);
+		if (verb)
+			FTP_FORMAT(session, "214 %s %s", verb->name, verb->usage);
+		else
+			FTP_SAY(session, "502 There is no such command.");
+		return;
+	}
+	for (size_t i = 0; i < VERB_COUNT && error == 0; i++)
+		error = weir_buffer_format(&text, SIZE_MAX, "%s%-5s",
+		        i % PER_LINE ? " "
+		        : i          ? "\r\n "
+		                     : " ",
+		        verbs[i].name);
+	if (error < 0)
+		weir_channel_push(session->channel, NULL);
+	else
+		FTP_FORMAT(session, "214-These commands are known:\r\n%.*s\r\n214 Done.",
+		        (int)text.size, text.data);
+	weir_buffer_free(&text);
+}

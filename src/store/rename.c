@@ -1,0 +1,34 @@
+/*
+ * A new name for a file or directory, within the tree. What had the name is replaced in the same
+ * instant, as by rename(2). Both directories are synced, the new one first: after a power failure
+ * there may be both names, never none.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "change_job.h"
+
+static int apply_rename(struct change_job *job, const struct place *from)
+{
+	struct place to;
+	int error = weir_place_open(&job->tree->rules, job->other, &to);
+	if (error < 0)
+		return error;
+	if (renameat(from->directory, from->name, to.directory, to.name) < 0)
+		error = -errno;
+	if (error == 0)
+		error = weir_place_sync(&to);
+	weir_place_close(&to);
+	return error;
+}
+
+void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
+        const char *to, void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = weir_change_job(tree, from, to, apply_rename);
+	if (job) {
+		weir_change_strip_slashes(job->path);
+		weir_change_strip_slashes(job->other);
+	}
+	weir_change_start(tree, change, job, done);
+}
