@@ -47,6 +47,8 @@ class Question:
     peers: tuple   # servers that are compared with, the floor not among them
     every: tuple   # all servers
     targets: object
+    kinds: tuple = tuple(servers.ALL)
+    site: type = None  # Site, if not told
 
 
 GZIP = "Accept-Encoding: gzip"
@@ -257,7 +259,8 @@ def report_case(results, case):
         values = [figure.value for figure in figures]
         notes = []
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
-                           ("kernel", "kernel {:.0f}")):
+                           ("kernel", "kernel {:.0f}"), ("rate", "{:.0f} a second"),
+                           ("connections", "{:.0f} connections")):
             value = results.note(case.name, server, name)
             if value is not None:
                 notes.append(form.format(value))
@@ -370,7 +373,7 @@ def main(question):
     cases = [case for name, case in question.cases.items()
              if not arguments.cases or name in arguments.cases]
     present = []
-    for kind in servers.ALL:
+    for kind in question.kinds:
         server = kind(BUILD)
         if server.name not in arguments.servers:
             continue
@@ -381,7 +384,7 @@ def main(question):
     end_by_signal()
     choose_cores()
     began = time.monotonic()
-    with Site() as site:
+    with (question.site or Site)() as site:
         results = run(site, cases, present, arguments.rounds, arguments.seconds)
     lines = report(question, Results(results, question.peers), cases, present, arguments.rounds,
                    arguments.seconds)
