@@ -223,8 +223,11 @@ static void pop3(struct session *session)
 static void log_in(struct session *session)
 {
 	begin_session(session, "220");
-	ask(session, "331", "USER ftp");
-	ask(session, "230", "PASS secret");
+	ask(session, "", "USER ftp");
+	if (strncmp(session->line, "331", 3) == 0) /* there are servers that do not ask */
+		ask(session, "230", "PASS secret");
+	else if (strncmp(session->line, "230", 3) != 0)
+		errx(1, "not logged in: %s", session->line);
 	ask(session, "200", "TYPE I");
 }
 
