@@ -3,7 +3,7 @@
 Alike for all: no log, no TLS, no limit in the way. Their mail and files are beneath one directory,
 on the file system of /var/tmp. Mail is for user0 … at bench.example, whose password's hash is the
 cheapest that crypt(3) has, so that it is the servers that are measured and not crypt. Files are read
-and stored as anonymous: that spares the peers PAM.
+and stored as anonymous, which spares vsftpd PAM, and pure-ftpd has a user of that name.
 """
 import os
 import pwd
@@ -299,9 +299,15 @@ class PureFtpd(Server):
         return re.search(r"v?(\d+\.\S+)", self.output_of("--help")).group(1)
 
     def command(self, place, port, case):
-        return ["env", f"FTP_ANON_DIR={place.directory('files')}", self.path(),
-                "-S", f"127.0.0.1,{port}", "-e", "-H", "-c", "20000", "-C", "20000", "-I", "60",
-                "-f", "none", "-L", "100000:10"]
+        # "ftp" is a user of its own database: its anonymous one lives in the system's /srv/ftp.
+        ftp = pwd.getpwnam("ftp")
+        passwd = place.write("pure-passwd", f"ftp:{HASH}:{ftp.pw_uid}:{ftp.pw_gid}::"
+                             f"{place.directory('files')}/./::::::::::::\n")
+        base = place.path("pure.pdb")
+        tool = shutil.which("pure-pw") or self.program.replace("sbin/pure-ftpd", "bin/pure-pw")
+        subprocess.run([tool, "mkdb", base, "-f", passwd], check=True)
+        return [self.path(), "-S", f"127.0.0.1,{port}", "-E", "-H", "-c", "20000", "-C", "20000",
+                "-I", "60", "-f", "none", "-L", "100000:10", "-l", f"puredb:{base}"]
 
 
 def unpack(package, directory, to):
