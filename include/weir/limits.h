@@ -118,8 +118,6 @@
 #define WEIR_DIRECTORY_BATCH (32 * 1024)       /* bytes of names read from a directory at once */
 #define WEIR_DIRECTORY_SORT_MAX 2000           /* entries of a directory that can be sorted (set) */
 #define WEIR_UPLOAD_QUEUE (1024 * 1024)        /* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_BATCH (256 * 1024)         /* … of them, bytes that are written at once */
-#define WEIR_UPLOAD_WAIT_MS 250                /* fewer are written when they have waited so long */
 #define WEIR_UPLOAD_STALE_S (24 * 60 * 60)     /* a leftover temporary of this age is removed */
 #define WEIR_USERS_MAX 100000                  /* users of one file */
 #define WEIR_USERS_FILE_MAX (32 * 1024 * 1024) /* bytes of it */

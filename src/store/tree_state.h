@@ -26,10 +26,6 @@ struct weir_tree {
 		int64_t at_s;
 	} swept[TREE_SWEPT];
 	unsigned swept_next;
-	/* Uploads under way, and as long as there are some the memory of what has been written. */
-	unsigned uploads;
-	unsigned spare_count;
-	struct upload_chunk *spares;
 };
 
 struct weir_tree *weir_tree_hold(struct weir_tree *tree);

@@ -20,9 +20,7 @@
 #include "tree_state.h"
 
 enum {
-	CHUNK = 64 * 1024,
-	CHUNK_LARGE = WEIR_UPLOAD_BATCH, /* all but the first */
-	SPARES_MAX = 2 * WEIR_UPLOAD_QUEUE / CHUNK_LARGE
+	CHUNK = 64 * 1024
 };
 
 enum upload_state {
@@ -33,8 +31,8 @@ enum upload_state {
 	UPLOAD_ENDING,
 };
 
-struct upload_chunk {
-	struct upload_chunk *next;
+struct chunk {
+	struct chunk *next;
 	size_t size;
 	size_t capacity;
 	char data[];
@@ -42,8 +40,7 @@ struct upload_chunk {
 
 struct weir_upload {
 	struct weir_work work;
-	struct weir_task task;   /* runs commit's first step, from the loop */
-	struct weir_timer timer; /* … and a write, when too little has come for a batch */
+	struct weir_task task; /* runs commit's first step, from the loop */
 	struct weir_tree *tree;
 	enum upload_state state;
 	int error;        /* the first, and final */
@@ -60,12 +57,11 @@ struct weir_upload {
 	void *done_context;
 
 	struct weir_upload_options options;
-	uint64_t size;              /* bytes taken */
-	size_t queued;              /* of these, bytes in chunks */
-	size_t waiting;             /* … in those from `first` on */
-	struct upload_chunk *first; /* waiting, oldest first */
-	struct upload_chunk *last;
-	struct upload_chunk *writing; /* the work pool's */
+	uint64_t size;       /* bytes taken */
+	size_t queued;       /* of these, bytes in chunks */
+	struct chunk *first; /* waiting, oldest first */
+	struct chunk *last;
+	struct chunk *writing; /* the work pool's */
 
 	struct temporary temporary;
 	int result; /* of the work */
@@ -78,50 +74,12 @@ static struct weir_upload *upload_of(struct weir_work *work)
 	return WEIR_CONTAINER(work, struct weir_upload, work);
 }
 
-/* -- chunks ------------------------------------------------------------------------------------ */
-
-/* While there are uploads the next chunk is one that was written: fresh memory costs as much as the
- * copying into it. */
-static void free_chunks(struct weir_tree *tree, struct upload_chunk *chunk)
+static void free_chunks(struct chunk *chunk)
 {
-	for (struct upload_chunk *next; chunk; chunk = next) {
+	for (struct chunk *next; chunk; chunk = next) {
 		next = chunk->next;
-		if (tree->uploads && chunk->capacity == CHUNK_LARGE &&
-		        tree->spare_count < SPARES_MAX) {
-			chunk->next = tree->spares;
-			tree->spares = chunk;
-			tree->spare_count++;
-		} else {
-			free(chunk);
-		}
+		free(chunk);
 	}
-}
-
-static void forget_upload(struct weir_tree *tree)
-{
-	if (--tree->uploads)
-		return;
-	struct upload_chunk *spares = tree->spares;
-	tree->spares = NULL;
-	tree->spare_count = 0;
-	free_chunks(tree, spares);
-}
-
-static struct upload_chunk *make_chunk(struct weir_tree *tree, size_t capacity)
-{
-	struct upload_chunk *chunk = tree->spares;
-	if (capacity == CHUNK_LARGE && chunk) {
-		tree->spares = chunk->next;
-		tree->spare_count--;
-	} else {
-		chunk = malloc(sizeof *chunk + capacity);
-		if (!chunk)
-			return NULL;
-	}
-	chunk->next = NULL;
-	chunk->size = 0;
-	chunk->capacity = capacity;
-	return chunk;
 }
 
 /* -- on the work pool -------------------------------------------------------------------------- */
@@ -140,7 +98,7 @@ static void run_write(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
 	upload->result = 0;
-	for (struct upload_chunk *chunk = upload->writing; chunk && upload->result == 0;
+	for (struct chunk *chunk = upload->writing; chunk && upload->result == 0;
 	        chunk = chunk->next)
 		upload->result = weir_temporary_write(
 		        &upload->temporary, weir_span(chunk->data, chunk->size));
@@ -174,9 +132,8 @@ static void end_done(struct weir_work *work)
 	struct weir_upload *upload = upload_of(work);
 	if (upload->options.in_place)
 		weir_tree_forget(upload->tree, upload->path); /* it may be shorter again */
-	forget_upload(upload->tree);
-	free_chunks(upload->tree, upload->first);
-	free_chunks(upload->tree, upload->writing);
+	free_chunks(upload->first);
+	free_chunks(upload->writing);
 	weir_tree_release(upload->tree);
 	free(upload);
 }
@@ -190,7 +147,6 @@ static void end(struct weir_upload *upload)
 	        !upload->options.in_place && upload->temporary.place.directory >= 0 &&
 	        weir_tree_sweep_due(tree, upload->temporary.device, upload->temporary.inode);
 	weir_loop_cancel(tree->loop, &upload->task);
-	weir_timer_stop(&upload->timer);
 	if (weir_work_submit(tree->loop, &upload->work, run_end, end_done) == 0)
 		return;
 	upload->sweep = false;
@@ -212,28 +168,9 @@ static void submit(
 
 static void submit_write(struct weir_upload *upload)
 {
-	weir_timer_stop(&upload->timer);
 	upload->writing = upload->first;
 	upload->first = upload->last = NULL;
-	upload->waiting = 0;
 	submit(upload, UPLOAD_WRITING, run_write);
-}
-
-static void write_late(struct weir_timer *timer)
-{
-	struct weir_upload *upload = WEIR_CONTAINER(timer, struct weir_upload, timer);
-	if (upload->state == UPLOAD_IDLE && !upload->error && upload->first)
-		submit_write(upload);
-}
-
-/* The way to the work pool and back costs more than copying what a read brings: not for each. */
-static void write_soon(struct weir_upload *upload)
-{
-	if (upload->waiting >= WEIR_UPLOAD_BATCH || upload->finishing)
-		submit_write(upload);
-	else if (!weir_timer_running(&upload->timer))
-		weir_timer_start(
-		        upload->tree->loop, &upload->timer, WEIR_UPLOAD_WAIT_MS, write_late);
 }
 
 /* The next step, if the last one is done. The upload may be freed by it. */
@@ -246,7 +183,7 @@ static void advance(struct weir_upload *upload)
 		return;
 	}
 	if (!upload->error && upload->first)
-		write_soon(upload);
+		submit_write(upload);
 	else if (!upload->error && upload->finishing && upload->options.size_known &&
 	         upload->size != upload->options.size)
 		upload->error = -ENODATA;
@@ -292,9 +229,9 @@ static void step_done(struct weir_work *work)
 		committed(upload);
 		return;
 	}
-	for (struct upload_chunk *chunk = upload->writing; chunk; chunk = chunk->next)
+	for (struct chunk *chunk = upload->writing; chunk; chunk = chunk->next)
 		upload->queued -= chunk->size;
-	free_chunks(upload->tree, upload->writing);
+	free_chunks(upload->writing);
 	upload->writing = NULL;
 	upload->opened_owed |= upload->state == UPLOAD_OPENING;
 	upload->state = UPLOAD_IDLE;
@@ -333,23 +270,25 @@ int weir_upload_begin(struct weir_tree *tree, const char *path,
 		return error;
 	}
 	weir_tree_hold(tree);
-	tree->uploads++;
 	*ret = upload;
 	return 0;
 }
 
-/* Small pieces share a chunk; a large one goes into several. */
-static struct upload_chunk *chunk_with_room(struct weir_upload *upload, size_t size)
+/* Small pieces share a chunk; a large one gets its own. */
+static struct chunk *chunk_with_room(struct weir_upload *upload, size_t size)
 {
-	struct upload_chunk *chunk = upload->last;
+	struct chunk *chunk = upload->last;
 	if (chunk && chunk->size < chunk->capacity)
 		return chunk;
-	size_t capacity = upload->size < CHUNK && size <= CHUNK ? CHUNK : CHUNK_LARGE;
+	size_t capacity = size > CHUNK ? size : CHUNK;
 	if (upload->options.size_known && upload->options.size < capacity)
 		capacity = (size_t)upload->options.size;
-	chunk = make_chunk(upload->tree, capacity);
+	chunk = malloc(sizeof *chunk + capacity);
 	if (!chunk)
 		return NULL;
+	chunk->next = NULL;
+	chunk->size = 0;
+	chunk->capacity = capacity;
 	if (upload->last)
 		upload->last->next = chunk;
 	else
@@ -364,7 +303,7 @@ static int enqueue(struct weir_upload *upload, struct weir_span bytes)
 	if (bytes.size > max - upload->size)
 		return WEIR_E_LIMIT;
 	while (bytes.size) {
-		struct upload_chunk *chunk = chunk_with_room(upload, bytes.size);
+		struct chunk *chunk = chunk_with_room(upload, bytes.size);
 		if (!chunk)
 			return -ENOMEM;
 		size_t size = chunk->capacity - chunk->size;
@@ -374,7 +313,6 @@ static int enqueue(struct weir_upload *upload, struct weir_span bytes)
 		chunk->size += size;
 		upload->size += size;
 		upload->queued += size;
-		upload->waiting += size;
 		bytes = weir_span_skip(bytes, size);
 	}
 	return 0;
