@@ -4,11 +4,11 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd queue --help --version' -- "$word")
 		return
 	fi
 	case $previous in
-	--root)
+	--root | --queue)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
@@ -37,6 +37,8 @@ _weir() {
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--http --https --cert --key --root --workers --access-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
+	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	passwd:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--users --delete --no-scram --help' -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;

@@ -1,14 +1,16 @@
 # Completion of weir for fish.
 
-set -l verbs serve check passwd
+set -l verbs serve check passwd queue
 set -l serving '__fish_seen_subcommand_from serve'
 set -l checking '__fish_seen_subcommand_from check'
 set -l changing '__fish_seen_subcommand_from passwd'
+set -l queueing '__fish_seen_subcommand_from queue'
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'Serve a directory or a configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Say what is wrong with a configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'Add a user or change a password'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'Look at mail that waits'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
 complete -c weir -s h -l help -d 'Print help'
 
@@ -28,3 +30,7 @@ complete -c weir -n $checking -s c -l config -r -F -d 'The configuration'
 complete -c weir -n $changing -l users -r -F -d 'The users file'
 complete -c weir -n $changing -l delete -d 'Remove the user'
 complete -c weir -n $changing -l no-scram -d 'Keep a hash alone'
+
+complete -c weir -n $queueing -a 'list retry delete'
+complete -c weir -n $queueing -l queue -x -a '(__fish_complete_directories)' -d 'The directory of the queue'
+complete -c weir -n $queueing -l all -d 'Retry all messages'

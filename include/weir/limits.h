@@ -142,6 +142,38 @@
 #define WEIR_MAIL_SMALL (32 * 1024)      /* a message up to this size is read whole to be sent */
 #define WEIR_MAILBOXES_KEPT 1024         /* mailboxes of which is remembered how full they are */
 
+/* -- mail queue -- */
+#define WEIR_QUEUE_MESSAGES_MAX 100000              /* messages in a queue (set) */
+#define WEIR_QUEUE_MESSAGE_MAX (50LL * 1024 * 1024) /* bytes of one (set) */
+#define WEIR_QUEUE_RECIPIENTS_MAX 1000              /* recipients of one */
+#define WEIR_QUEUE_STATUS_MAX 511                   /* bytes kept of what the next hop said */
+#define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024)   /* bytes of an envelope's file */
+#define WEIR_QUEUE_BUFFER (1024 * 1024)             /* bytes of a message that wait for the disk */
+
+/* -- SMTP, as a client -- */
+#define WEIR_SMTP_REPLY_MAX 1023                       /* bytes kept of a reply */
+#define WEIR_SMTP_REPLY_LINES_MAX 128                  /* lines of one */
+#define WEIR_SMTP_CLIENT_LINE_MAX 4096                 /* bytes of a line of it */
+#define WEIR_SMTP_HELO_MAX 255                         /* bytes of our name */
+#define WEIR_SMTP_CLIENT_REPLY_MS (5 * 60 * 1000)      /* a reply to come (RFC 5321 4.5.3.2) */
+#define WEIR_SMTP_CLIENT_DATA_MS (2 * 60 * 1000)       /* … that of DATA */
+#define WEIR_SMTP_CLIENT_BLOCK_MS (3 * 60 * 1000)      /* … a part of a message to be taken */
+#define WEIR_SMTP_CLIENT_MESSAGE_MS (10 * 60 * 1000)   /* … that of a message */
+#define WEIR_SMTP_CLIENT_QUIT_MS (10 * 1000)           /* … that of QUIT: nothing hangs on it */
+#define WEIR_SMTP_CLIENT_IDLE_MS (24 * 60 * 60 * 1000) /* never met: the relay quits before */
+
+/* -- relay -- */
+#define WEIR_RELAY_CONNECTIONS_MAX 4          /* to the smart host (set) */
+#define WEIR_RELAY_MESSAGES_MAX 100           /* over one of these */
+#define WEIR_RELAY_IDLE_MS (5 * 1000)         /* one without a message is kept for this */
+#define WEIR_RELAY_DOWN_S 60                  /* a host that cannot be had is left alone */
+#define WEIR_RELAY_ADDRESSES_S 60             /* addresses of a name are believed */
+#define WEIR_RELAY_RETRY_FIRST_S (5 * 60)     /* until the second try; then doubled (set) */
+#define WEIR_RELAY_RETRY_MOST_S (4 * 60 * 60) /* … up to this (set) */
+#define WEIR_RELAY_WARN_S (4 * 60 * 60)       /* then the sender hears of the delay (set) */
+#define WEIR_RELAY_LIFE_S (5 * 24 * 60 * 60)  /* then it is given up (set) */
+#define WEIR_DSN_ORIGINAL_MAX (64 * 1024)     /* bytes of an original in a report */
+
 /* -- SASL -- */
 #define WEIR_SASL_LINE_MAX 2048             /* characters of a line, its CRLF not counted */
 #define WEIR_SASL_NONCE_MAX 512             /* bytes of SCRAM's nonce, both halves */
@@ -153,6 +185,13 @@
 #define WEIR_GUARD_FIRST_MS 1000            /* the answer to the first one waits so long (set) */
 #define WEIR_GUARD_MOST_MS (30 * 1000)      /* … after doubling, none longer than this (set) */
 #define WEIR_GUARD_DECAY_MS (60 * 1000) /* … and after each such time one is forgotten (set) */
+
+/* -- POP3 -- */
+#define WEIR_POP3_LINE_MAX 600             /* bytes of a command: room for any password */
+#define WEIR_POP3_IDLE_MS (10 * 60 * 1000) /* RFC 1939 3 asks for no less (set) */
+#define WEIR_POP3_LOGIN_MS (2 * 60 * 1000) /* from the connection to the login (set) */
+#define WEIR_POP3_FAILURES_MAX 3           /* logins that may fail on a connection (set) */
+#define WEIR_POP3_MISTAKES_MAX 20          /* commands that are none, before the login */
 
 /* -- mail: where it goes -- */
 #define WEIR_ALIASES_MAX 100000                  /* aliases of one file */
@@ -172,12 +211,5 @@
 #define WEIR_SMTP_IDLE_MS (300 * 1000)        /* between commands, between pieces of data (set) */
 #define WEIR_SMTP_COMMITS_MAX 4 /* messages of a connection on their way to the disk at a time */
 #define WEIR_SMTP_TRANSACTIONS_KEPT 64 /* of messages that are done, memory kept for others */
-
-/* -- POP3 -- */
-#define WEIR_POP3_LINE_MAX 600             /* bytes of a command: room for any password */
-#define WEIR_POP3_IDLE_MS (10 * 60 * 1000) /* RFC 1939 3 asks for no less (set) */
-#define WEIR_POP3_LOGIN_MS (2 * 60 * 1000) /* from the connection to the login (set) */
-#define WEIR_POP3_FAILURES_MAX 3           /* logins that may fail on a connection (set) */
-#define WEIR_POP3_MISTAKES_MAX 20          /* commands that are none, before the login */
 
 #endif

@@ -28,6 +28,7 @@
 
 struct weir_guard;
 struct weir_mail_store;
+struct weir_peers;
 struct weir_pop3_server;
 struct weir_tls;
 struct weir_users;
@@ -75,8 +76,9 @@ struct weir_pop3_options {
 	/* Of these, 0 is the default of weir/limits.h. */
 	struct weir_bounds bounds; /* idle_ms: WEIR_POP3_IDLE_MS; request_max is POP3's own */
 	uint32_t login_ms;         /* from the connection to the login; WEIR_POP3_LOGIN_MS */
-	unsigned failures_max; /* logins that may fail on a connection; WEIR_POP3_FAILURES_MAX */
-	bool shared;           /* SO_REUSEPORT */
+	unsigned failures_max;    /* logins that may fail on a connection; WEIR_POP3_FAILURES_MAX */
+	bool shared;              /* SO_REUSEPORT */
+	struct weir_peers *peers; /* held; connections of an address; NULL: not counted */
 
 	/* These may be NULL. */
 	void (*accept_failed)(void *context, int error);

@@ -1,8 +1,8 @@
 /*
  * SMTP (RFC 5321): a server that receives mail, for mailboxes and for a queue; and LMTP (RFC 2033).
  *
- *   listener ──▶ session ──▶ MAIL, RCPT ──▶ routes ──▶ envelope ──▶ local sink, relay sink
- *                              DATA, BDAT ──▶ bytes ─────────────────▶ ...
+ *   session ─▶ MAIL, RCPT ─▶ routes ─▶ envelope ─┬─▶ local sink: mailboxes
+ *              DATA, BDAT ─▶ bytes ──────────────┴─▶ relay sink: the queue
  *
  * With PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8
  * (6531), DSN (3461), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), LIMITS (9422).
@@ -10,7 +10,8 @@
  * A message is acknowledged when all sinks that it goes to have told it to be done. With both a
  * local and a remote recipient the local sink commits first, and the relay sink only if that went
  * well: what a client is told to have failed may have reached some recipients then, and reaches
- * them twice when it tries again; what it is told to have gone well has reached all.
+ * them twice when it tries again; what it is told to have gone well has reached all. LMTP tells
+ * of each recipient by itself; there both sinks commit, whatever became of the other.
  *
  * A line ends in CRLF, a message in CRLF.CRLF, and neither in anything else. A message with a bare
  * CR or LF is refused (or made whole, see `normalise`). NUL bytes are handed on as they are. What

@@ -47,6 +47,9 @@ static inline struct weir_span weir_span_skip(struct weir_span span, size_t size
 	return (struct weir_span){size ? span.data + size : span.data, span.size - size};
 }
 
+/* A copy as text, with a NUL behind it, to be freed. NULL without memory. */
+WEIR_API char *weir_span_copy(struct weir_span span);
+
 /* As weir_span_equal, A-Z and a-z alike, and nothing else alike (no locale). */
 WEIR_API bool weir_span_equal_nocase(struct weir_span a, struct weir_span b);
 

@@ -1,4 +1,6 @@
 /* Spans: comparison without a locale, cutting, and numbers read strictly. */
+#include <stdlib.h>
+
 #include <weir/error.h>
 #include <weir/span.h>
 
@@ -62,4 +64,15 @@ int weir_span_number(struct weir_span span, unsigned base, uint64_t *ret)
 	}
 	*ret = value;
 	return 0;
+}
+
+char *weir_span_copy(struct weir_span span)
+{
+	char *text = malloc(span.size + 1);
+	if (!text)
+		return NULL;
+	if (span.size)
+		memcpy(text, span.data, span.size);
+	text[span.size] = 0;
+	return text;
 }

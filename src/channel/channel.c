@@ -179,7 +179,7 @@ static void process(struct weir_channel *channel, bool readable)
 		weir_input_tell_eof(channel);
 		run(channel, weir_span(NULL, 0));
 	}
-	if (channel->host->draining && weir_channel_idle(channel))
+	if (channel->host->draining && (weir_channel_idle(channel) || weir_secure_silent(channel)))
 		channel->closing = true;
 	if (channel->upgrading && !channel->last && !channel->dead)
 		weir_secure_upgrade(channel);

@@ -170,6 +170,8 @@ bool weir_channel_flush(struct weir_channel *channel, uint64_t until);
 /* -- secure.c -- */
 /* TLS from the first byte, where the host has it. 0 or -ENOMEM. */
 int weir_secure_begin(struct weir_channel *channel);
+/* The handshake is the peer's to begin, and not a byte of it has come. */
+bool weir_secure_silent(const struct weir_channel *channel);
 /* The last reply in clear has gone. */
 void weir_secure_upgrade(struct weir_channel *channel);
 /* Goes on with the handshake. True when it is complete. */

@@ -156,7 +156,7 @@ static bool send_remainder(struct weir_channel *channel)
 	ssize_t put = send_pieces(
 	        channel, remainder->pieces + remainder->first, remainder->count - remainder->first);
 	if (put < 0) {
-		weir_channel_kill(channel, (int)put, false);
+		weir_channel_kill(channel, (int)put, channel->hard_fail);
 		return false;
 	}
 	note_sent(channel, (size_t)put);

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include <weir/error.h>
 
@@ -53,6 +54,13 @@ int weir_secure_begin(struct weir_channel *channel)
 	if (error == 0)
 		begin_handshake(channel);
 	return error;
+}
+
+bool weir_secure_silent(const struct weir_channel *channel)
+{
+	int waiting = 0; /* bytes in the kernel */
+	return channel->securing && !weir_tls_heard(channel->transport) &&
+	       (ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting == 0);
 }
 
 /* The client's first step, of which no event tells. */

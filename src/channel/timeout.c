@@ -65,6 +65,7 @@ static void expire(struct weir_channel *channel, enum timing timing)
 	        [TIMING_OUTPUT] = WEIR_TIMEOUT_PROGRESS,
 	};
 	const struct weir_protocol *protocol = channel->host->protocol;
+	bool closing = channel->closing;
 	weir_loop_counters(channel->host->loop)->timeouts++;
 	if (timing == TIMING_HANDSHAKE) {
 		weir_secure_fail(channel, -ETIMEDOUT);
@@ -79,7 +80,8 @@ static void expire(struct weir_channel *channel, enum timing timing)
 		channel->progress_at_ms = weir_channel_clock(channel);
 		protocol->timeout(channel, told[timing]);
 	}
-	if (!channel->closing)
+	/* Who was closing before was waited for already. */
+	if (closing || !channel->closing)
 		weir_channel_kill(channel, -ETIMEDOUT, true);
 	weir_channel_schedule(channel);
 }

@@ -11,6 +11,7 @@ const char help_program[] = "usage: weir VERB [OPTION...]\n"
                             "  serve [DIR]      serve a directory, or what a configuration says\n"
                             "  check FILE       say everything that is wrong with a configuration\n"
                             "  passwd USER      add a user to a users file, or change a password\n"
+                            "  queue            look at mail that waits, retry or delete it\n"
                             "\n"
                             "  -h, --help       this text; `weir VERB --help` tells about a verb\n"
                             "  -V, --version    the version\n"
@@ -65,3 +66,17 @@ const char help_passwd[] =
         "\n"
         "  weir passwd --users /etc/weir/users alice\n"
         "  pwgen 20 1 | tee /dev/tty | weir passwd --users users bob\n";
+
+const char help_queue[] =
+        "usage: weir queue --queue DIR [list | retry ID... | retry --all | delete ID...]\n"
+        "\n"
+        "Shows the messages that wait to be forwarded (list, also if nothing is said), has them\n"
+        "tried at once, or deletes them. A server that serves the queue may be running or not.\n"
+        "A message that is being sent is deleted after that, if it still has to be.\n"
+        "\n"
+        "  --queue DIR             the queue's directory\n"
+        "  --all                   retry all messages\n"
+        "  -h, --help              this text\n"
+        "\n"
+        "  weir queue --queue /var/spool/weir\n"
+        "  weir queue --queue /var/spool/weir retry --all\n";

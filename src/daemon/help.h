@@ -6,5 +6,6 @@ extern const char help_program[];
 extern const char help_serve[];
 extern const char help_check[];
 extern const char help_passwd[];
+extern const char help_queue[];
 
 #endif

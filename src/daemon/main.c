@@ -6,6 +6,7 @@
 #include "help.h"
 #include "options.h"
 #include "passwd.h"
+#include "queue.h"
 #include "serve.h"
 
 static int print(const char *text)
@@ -40,6 +41,7 @@ static const struct verb verbs[] = {
         {"serve", run_serve},
         {"check", run_check},
         {"passwd", passwd},
+        {"queue", queue},
 };
 
 int main(int count, char **arguments)

@@ -42,11 +42,20 @@ struct ftp_data {
 	unsigned char tls_session[TLS_SESSION_SIZE];
 };
 
+/* The descriptor lives to the end of the turn; the port is free for others now. */
+static void stop_listening(struct ftp_data *data)
+{
+	if (data->watch.fd < 0)
+		return;
+	shutdown(data->watch.fd, SHUT_RDWR);
+	weir_watch_close(data->loop, &data->watch);
+	data->watch.fd = -1;
+}
+
 static void free_data(struct ftp_data *data)
 {
 	weir_timer_stop(&data->timer);
-	if (data->watch.fd >= 0)
-		weir_watch_close(data->loop, &data->watch);
+	stop_listening(data);
 	weir_tls_release(data->tls);
 	free(data);
 }
@@ -300,8 +309,7 @@ static int accept_one(struct ftp_data *data)
 		close(fd);
 		return error;
 	}
-	weir_watch_close(data->loop, &data->watch);
-	data->watch.fd = -1;
+	stop_listening(data);
 	return -EAGAIN;
 }
 

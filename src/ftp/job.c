@@ -89,16 +89,17 @@ static void cancel_change(struct ftp_job *job)
 }
 
 struct ftp_change *weir_ftp_change_begin(
-        struct ftp_session *session, const char *verb, const char *path, const char *reply)
+        struct ftp_session *session, const char *verb, const char *path, struct weir_span reply)
 {
-	size_t path_size = strlen(path) + 1, reply_size = strlen(reply) + 1;
+	size_t path_size = strlen(path) + 1;
 	struct ftp_change *change =
-	        weir_ftp_job_begin(session, sizeof *change + path_size + reply_size, cancel_change);
+	        weir_ftp_job_begin(session, sizeof *change + path_size + reply.size, cancel_change);
 	if (!change)
 		return NULL;
 	change->verb = verb;
 	change->path = memcpy(change + 1, path, path_size);
-	change->reply = memcpy(change->path + path_size, reply, reply_size);
+	change->reply =
+	        weir_span(memcpy(change->path + path_size, reply.data, reply.size), reply.size);
 	return change;
 }
 
@@ -113,8 +114,8 @@ void weir_ftp_change_done(struct weir_change *made, int error)
 		weir_ftp_say(session, text);
 	} else {
 		weir_ftp_log_change(
-		        session, change->verb, change->path, 0, weir_ftp_code(change->reply));
-		FTP_FORMAT(session, "%s", change->reply);
+		        session, change->verb, change->path, 0, weir_ftp_code(change->reply.data));
+		weir_ftp_say_span(session, change->reply);
 	}
 	weir_ftp_job_end(&change->job);
 }

@@ -43,12 +43,12 @@ struct ftp_change {
 	struct weir_change change;
 	const char *verb;
 	char *path; /* for the log */
-	char *reply;
+	struct weir_span reply;
 };
 
 /* The arguments are copied. NULL without memory, and 451 has been said. */
 struct ftp_change *weir_ftp_change_begin(
-        struct ftp_session *session, const char *verb, const char *path, const char *reply);
+        struct ftp_session *session, const char *verb, const char *path, struct weir_span reply);
 
 /* For weir_tree_remove and its kin: replies, and ends the job. */
 void weir_ftp_change_done(struct weir_change *change, int error);

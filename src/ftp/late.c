@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <weir/buffer.h>
 #include <weir/sources.h>
@@ -59,9 +58,9 @@ int weir_ftp_late_open(struct weir_channel *channel, struct ftp_late **owner)
 	return weir_channel_push(channel, producer);
 }
 
-int weir_ftp_late_say(struct ftp_late *late, const char *text)
+int weir_ftp_late_say(struct ftp_late *late, struct weir_span text)
 {
-	int error = weir_buffer_append(&late->text, text, strlen(text), TEXT_MAX);
+	int error = weir_buffer_append(&late->text, text.data, text.size, TEXT_MAX);
 	if (error < 0)
 		weir_channel_abort(late->channel, error);
 	else

@@ -16,7 +16,7 @@ struct ftp_late;
 int weir_ftp_late_open(struct weir_channel *channel, struct ftp_late **owner);
 
 /* More text, CRLF included. -ENOMEM: the channel is aborted. */
-int weir_ftp_late_say(struct ftp_late *late, const char *text);
+int weir_ftp_late_say(struct ftp_late *late, struct weir_span text);
 
 /* Everything said has been taken. */
 bool weir_ftp_late_taken(const struct ftp_late *late);

@@ -18,6 +18,7 @@
 #include <weir/upload.h>
 
 #include "ascii.h"
+#include "entry.h"
 #include "transfer.h"
 
 struct ftp_receiving {
@@ -31,7 +32,8 @@ struct ftp_receiving {
 	bool ended;  /* the end of the data came, or will not be waited for */
 	bool unique; /* STOU: the name may have to be another */
 	uint8_t tries;
-	int error;      /* what went wrong; 0: nothing */
+	bool disk;      /* it was the disk that … */
+	int error;      /* … went wrong; 0: nothing did */
 	uint64_t bytes; /* on the data connection */
 	uint64_t rate;
 	int64_t began_ms;
@@ -50,20 +52,21 @@ static struct ftp_receiving *receiving_of(struct ftp_transfer *transfer)
 
 static const char *reply_of(const struct ftp_receiving *receiving)
 {
-	switch (receiving->error) {
-	case 0:
-	case -ETIMEDOUT:
-	case -ECONNRESET:
-	case -ECANCELED:
-	case -ENOTCONN:
-	case -ECONNREFUSED:
-	case -EPIPE:
-		return weir_ftp_transfer_reply(receiving->error);
-	case -EPROTO:
-		return "426 The data was cut off: TLS did not end it.";
-	default:
+	if (receiving->disk)
 		return weir_ftp_error_text(receiving->error);
-	}
+	if (receiving->error == -EPROTO)
+		return "426 The data was cut off: TLS did not end it.";
+	return weir_ftp_transfer_reply(receiving->error);
+}
+
+/* RFC 1123 4.1.2.9: STOU's reply says the name that the file has got. */
+static struct weir_span with_name(
+        const struct ftp_receiving *receiving, const char *text, char *to, size_t room)
+{
+	size_t size = strlen(text);
+	memcpy(to, text, size);
+	size += weir_ftp_name_write(receiving->transfer.path, true, false, to + size, room - size);
+	return weir_span(to, size);
 }
 
 /* When both the file and the data connection have come to their ends. */
@@ -72,12 +75,10 @@ static void finish_if_over(struct ftp_receiving *receiving)
 	struct ftp_transfer *transfer = &receiving->transfer;
 	if (receiving->upload || transfer->user.data)
 		return;
-	const char *reply = reply_of(receiving);
-	char said[WEIR_PATH_MAX + 32];
-	if (receiving->error == 0 && receiving->unique) {
-		snprintf(said, sizeof said, "226 Done: %s", receiving->place.path);
-		reply = said;
-	}
+	char named[2 * WEIR_PATH_MAX];
+	struct weir_span reply = weir_span_of(reply_of(receiving));
+	if (receiving->error == 0 && receiving->unique)
+		reply = with_name(receiving, "226 Done: ", named, sizeof named);
 	weir_ftp_transfer_finish(transfer, reply, receiving->error);
 }
 
@@ -86,8 +87,10 @@ static void on_committed(void *context, int error, bool created)
 	struct ftp_receiving *receiving = context;
 	(void)created;
 	receiving->upload = NULL;
-	if (!receiving->error)
+	if (!receiving->error && error < 0) {
 		receiving->error = error;
+		receiving->disk = true;
+	}
 	receiving->transfer.busy = false;
 	if (receiving->transfer.session)
 		finish_if_over(receiving);
@@ -124,6 +127,7 @@ static void fail(struct ftp_receiving *receiving, int error)
 {
 	receiving->ended = true;
 	receiving->error = error;
+	receiving->disk = true;
 	weir_timer_stop(&receiving->timer);
 	weir_upload_abort(receiving->upload);
 	receiving->upload = NULL;
@@ -290,23 +294,23 @@ static int next_name(struct ftp_receiving *receiving)
 static void start(struct ftp_receiving *receiving)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
-	char opening[WEIR_PATH_MAX + 32] = "150 Send it.";
-	/* RFC 1123 4.1.2.9: so, and not otherwise, is the name said. */
+	char named[2 * WEIR_PATH_MAX];
+	struct weir_span opening = WEIR_SPAN("150 Send it.");
 	if (receiving->unique)
-		snprintf(opening, sizeof opening, "150 FILE: %s", receiving->place.path);
+		opening = with_name(receiving, "150 FILE: ", named, sizeof named);
 	weir_ftp_transfer_start(transfer, opening);
 }
 
 static void on_ready(void *context, int error)
 {
 	struct ftp_receiving *receiving = context;
-	if (receiving->transfer.late || error < 0) {
+	if (receiving->transfer.started || error < 0) {
 		receiving->full = false;
 		if (error == 0) {
 			pause_or_resume(receiving);
 			return;
 		}
-		if (error == -EEXIST && receiving->unique && !receiving->transfer.late) {
+		if (error == -EEXIST && receiving->unique && !receiving->transfer.started) {
 			weir_upload_abort(receiving->upload);
 			receiving->upload = NULL;
 			error = next_name(receiving);

@@ -11,6 +11,17 @@ void weir_ftp_say(struct ftp_session *session, const char *text)
 	FTP_FORMAT(session, "%s", text);
 }
 
+/* With a NUL in it: a CR in a name is CR NUL. */
+void weir_ftp_say_span(struct ftp_session *session, struct weir_span text)
+{
+	char *line = malloc(text.size + 2);
+	if (line) {
+		memcpy(line, text.data, text.size);
+		memcpy(line + text.size, "\r\n", 2);
+	}
+	weir_channel_push(session->channel, line ? weir_memory_owned(line, text.size + 2) : NULL);
+}
+
 char *weir_ftp_copy(const char *text)
 {
 	size_t size = strlen(text) + 1;

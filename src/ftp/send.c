@@ -46,7 +46,7 @@ static void gone(struct ftp_transfer *transfer, int error)
 {
 	if (sending_of(transfer)->failed)
 		error = -EIO;
-	weir_ftp_transfer_finish(transfer, weir_ftp_transfer_reply(error), error);
+	weir_ftp_transfer_finish(transfer, weir_span_of(weir_ftp_transfer_reply(error)), error);
 }
 
 static void stop(struct ftp_transfer *transfer)
@@ -102,5 +102,5 @@ void weir_ftp_send(struct ftp_session *session, const char *verb, const char *pa
 	transfer->kind = file ? WEIR_FTP_SENT : WEIR_FTP_LISTED;
 	sending_of(transfer)->producer = producer;
 	sending_of(transfer)->file = file ? weir_file_hold(file) : NULL;
-	weir_ftp_transfer_start(transfer, opening);
+	weir_ftp_transfer_start(transfer, weir_span_of(opening));
 }

@@ -99,6 +99,7 @@ unsigned weir_ftp_session_rights(const struct ftp_session *session);
 #define FTP_FORMAT(session, format, ...)                                                           \
 	weir_channel_push((session)->channel, weir_memory_format(format "\r\n", __VA_ARGS__))
 void weir_ftp_say(struct ftp_session *session, const char *text);
+void weir_ftp_say_span(struct ftp_session *session, struct weir_span text);
 
 /* A copy from malloc; NULL without memory. */
 char *weir_ftp_copy(const char *text);

@@ -97,16 +97,22 @@ struct ftp_transfer *weir_ftp_transfer_create(struct ftp_session *session, size_
 	return transfer;
 }
 
-static void say(struct ftp_transfer *transfer, const char *text)
+static void say(struct ftp_transfer *transfer, struct weir_span text)
 {
 	if (transfer->late && weir_ftp_late_say(transfer->late, text) == 0)
-		weir_ftp_late_say(transfer->late, "\r\n");
+		weir_ftp_late_say(transfer->late, WEIR_SPAN("\r\n"));
 }
 
-void weir_ftp_transfer_start(struct ftp_transfer *transfer, const char *opening)
+void weir_ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening)
 {
-	if (weir_ftp_late_open(transfer->session->channel, &transfer->late) == 0)
-		say(transfer, opening);
+	transfer->started = true;
+	if (!transfer->session->data) {
+		transfer->type->gone(transfer, -ENOTCONN);
+		return;
+	}
+	if (weir_ftp_late_open(transfer->session->channel, &transfer->late) < 0)
+		return; /* the session ends */
+	say(transfer, opening);
 	weir_ftp_data_start(transfer->session, &transfer->user);
 }
 
@@ -154,16 +160,16 @@ static void tell_log(const struct ftp_transfer *transfer, int error, unsigned co
 	server->log(server->context, &event);
 }
 
-void weir_ftp_transfer_finish(struct ftp_transfer *transfer, const char *reply, int error)
+void weir_ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error)
 {
 	struct ftp_session *session = transfer->session;
-	tell_log(transfer, error, weir_ftp_code(reply));
+	tell_log(transfer, error, weir_ftp_code(reply.data));
 	if (transfer->late) {
 		say(transfer, reply);
 		if (transfer->aborted)
-			say(transfer, "226 ABOR is done.");
+			say(transfer, WEIR_SPAN("226 ABOR is done."));
 	} else {
-		weir_ftp_say(session, reply);
+		weir_ftp_say_span(session, reply);
 	}
 	if (transfer->late)
 		weir_ftp_late_end(transfer->late);
@@ -206,5 +212,5 @@ void weir_ftp_transfer_tell(struct ftp_transfer *transfer)
 	char text[128];
 	snprintf(text, sizeof text, "213 %s: %llu bytes so far.", transfer->verb,
 	        (unsigned long long)transfer->type->bytes(transfer));
-	say(transfer, text);
+	say(transfer, weir_span_of(text));
 }

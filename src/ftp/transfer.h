@@ -38,6 +38,7 @@ struct ftp_transfer {
 	const struct ftp_transfer_type *type;
 	struct ftp_session *session; /* NULL: orphaned */
 	struct ftp_late *late;       /* NULL before 150 */
+	bool started;
 	const char *verb;
 	enum weir_ftp_event_kind kind;
 	int64_t started_ms;
@@ -56,14 +57,17 @@ struct ftp_transfer {
 struct ftp_transfer *weir_ftp_transfer_create(struct ftp_session *session, size_t size,
         const struct ftp_transfer_type *type, const char *verb, const char *path);
 
-/* Says `opening` ("150 …", without CRLF), and asks for the data connection. */
-void weir_ftp_transfer_start(struct ftp_transfer *transfer, const char *opening);
+/*
+ * Says `opening` ("150 …", without CRLF), and asks for the data connection. If that has gone
+ * meanwhile, the transfer is told and nothing is said.
+ */
+void weir_ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening);
 
 /*
  * The end: says `reply` (without CRLF), logs, destroys; the session goes on. The data connection
  * must be gone, or have never been started.
  */
-void weir_ftp_transfer_finish(struct ftp_transfer *transfer, const char *reply, int error);
+void weir_ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error);
 
 /* The reply for the end of a data connection: "226 …" for 0. */
 const char *weir_ftp_transfer_reply(int error);

@@ -125,8 +125,8 @@ static void check(struct ftp_session *session, const char *password)
 	}
 	login->user = weir_ftp_user_find(&server->rules, session->name);
 	if (login->user)
-		weir_login_check(&login->login, server->loop, &options,
-		        weir_span_of(session->name), weir_span_of(password), on_checked);
+		weir_login_check(&login->login, server->loop, &options, weir_span_of(session->name),
+		        weir_span_of(password), on_checked);
 	else
 		on_checked(&login->login, -ENOMEM);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "entry.h"
 #include "job.h"
 #include "timeval.h"
 #include "verbs.h"
@@ -25,7 +26,7 @@ void weir_ftp_dele(struct ftp_session *session, const char *argument)
 	if (!find(session, argument, &place))
 		return;
 	struct ftp_change *change =
-	        weir_ftp_change_begin(session, "DELE", place.path, "250 Deleted.");
+	        weir_ftp_change_begin(session, "DELE", place.path, WEIR_SPAN("250 Deleted."));
 	if (change)
 		weir_tree_remove(weir_ftp_tree(session->server), &change->change, place.tree,
 		        weir_ftp_change_done);
@@ -57,8 +58,8 @@ void weir_ftp_rnto(struct ftp_session *session, const char *argument)
 	char *from = session->rename_from;
 	session->rename_from = NULL;
 	if (find(session, argument, &place)) {
-		struct ftp_change *change =
-		        weir_ftp_change_begin(session, "RNTO", place.path, "250 Renamed.");
+		struct ftp_change *change = weir_ftp_change_begin(
+		        session, "RNTO", place.path, WEIR_SPAN("250 Renamed."));
 		if (change)
 			weir_tree_rename(weir_ftp_tree(session->server), &change->change, from,
 			        place.tree, weir_ftp_change_done);
@@ -73,7 +74,7 @@ void weir_ftp_mfmt(struct ftp_session *session, const char *argument)
 {
 	struct ftp_place place;
 	struct timespec time;
-	char reply[WEIR_PATH_MAX + 64];
+	char reply[2 * WEIR_FTP_LINE_MAX + 64];
 	struct weir_span rest = weir_span_of(argument), text;
 	bool both = weir_span_cut(&rest, ' ', &text);
 	if (!both || !rest.size || weir_ftp_time_parse(text, &time) < 0) {
@@ -83,8 +84,10 @@ void weir_ftp_mfmt(struct ftp_session *session, const char *argument)
 	if (!find(session, rest.data, &place))
 		return;
 	int size = snprintf(reply, sizeof reply, "213 Modify=%.*s; ", (int)text.size, text.data);
-	snprintf(reply + size, sizeof reply - (size_t)size, "%s", rest.data);
-	struct ftp_change *change = weir_ftp_change_begin(session, "MFMT", place.path, reply);
+	size += (int)weir_ftp_name_write(
+	        rest.data, true, false, reply + size, sizeof reply - (size_t)size);
+	struct ftp_change *change =
+	        weir_ftp_change_begin(session, "MFMT", place.path, weir_span(reply, (size_t)size));
 	if (change)
 		weir_tree_set_time(weir_ftp_tree(session->server), &change->change, place.tree,
 		        time, weir_ftp_change_done);
@@ -118,7 +121,7 @@ static void change_mode(struct ftp_session *session, struct weir_span argument)
 	if (!find(session, argument.data, &place))
 		return;
 	struct ftp_change *change =
-	        weir_ftp_change_begin(session, "SITE CHMOD", place.path, "200 Changed.");
+	        weir_ftp_change_begin(session, "SITE CHMOD", place.path, WEIR_SPAN("200 Changed."));
 	if (change)
 		weir_tree_set_mode(weir_ftp_tree(session->server), &change->change, place.tree,
 		        mode, weir_ftp_change_done);

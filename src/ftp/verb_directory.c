@@ -12,14 +12,15 @@ enum {
 };
 
 /* `257 "path" text`: the path's quotes are doubled (RFC 959 appendix II). */
-static void format_path(char *to, size_t room, const char *path, const char *text)
+static struct weir_span format_path(char *to, size_t room, const char *path, const char *text)
 {
 	static const char begin[] = "257 \"";
 	size_t size = sizeof begin - 1;
 	memcpy(to, begin, size);
 	size += weir_ftp_name_write(path, true, true, to + size, room - size - strlen(text) - 2);
 	to[size++] = '"';
-	strcpy(to + size, text);
+	memcpy(to + size, text, strlen(text));
+	return weir_span(to, size + strlen(text));
 }
 
 static void on_directory(struct ftp_session *session, const char *path, struct weir_file *file)
@@ -53,21 +54,21 @@ void weir_ftp_pwd(struct ftp_session *session, const char *argument)
 {
 	char text[QUOTED_MAX + 64];
 	(void)argument;
-	format_path(text, sizeof text, session->directory ? session->directory : "/",
-	        " is where you are.");
-	weir_ftp_say(session, text);
+	weir_ftp_say_span(session,
+	        format_path(text, sizeof text, session->directory ? session->directory : "/",
+	                " is where you are."));
 }
 
 void weir_ftp_mkd(struct ftp_session *session, const char *argument)
 {
-	char reply[QUOTED_MAX + 64];
+	char text[QUOTED_MAX + 64];
 	struct ftp_place place;
 	int error = weir_ftp_place_find(session, argument, &place);
 	if (error < 0) {
 		weir_ftp_say(session, weir_ftp_error_text(error));
 		return;
 	}
-	format_path(reply, sizeof reply, place.path, " is made.");
+	struct weir_span reply = format_path(text, sizeof text, place.path, " is made.");
 	struct ftp_change *change = weir_ftp_change_begin(session, "MKD", place.path, reply);
 	if (change)
 		weir_tree_make_directory(weir_ftp_tree(session->server), &change->change,
@@ -85,7 +86,7 @@ void weir_ftp_rmd(struct ftp_session *session, const char *argument)
 		return;
 	}
 	struct ftp_change *change =
-	        weir_ftp_change_begin(session, "RMD", place.path, "250 Removed.");
+	        weir_ftp_change_begin(session, "RMD", place.path, WEIR_SPAN("250 Removed."));
 	if (change)
 		weir_tree_remove_directory(weir_ftp_tree(session->server), &change->change,
 		        place.tree, weir_ftp_change_done);

@@ -33,6 +33,7 @@ struct weir_pop3_server {
 	struct weir_users *users;
 	struct weir_guard *guard;
 	struct weir_tls *tls;
+	struct weir_peers *peers;
 	bool implicit_tls;
 	bool auth_in_clear;
 	uint32_t login_ms;
@@ -70,6 +71,7 @@ struct pop3_session {
 	uint8_t mistakes;
 	const char *mechanism; /* "PASS" or "AUTH" */
 	bool utf8;             /* UTF8 was said */
+	bool counted;          /* among the peers */
 	struct update *update; /* QUIT's reply at work */
 	int error;             /* of QUIT's removal */
 };

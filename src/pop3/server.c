@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <weir/peers.h>
 #include <weir/tls.h>
 #include <weir/users.h>
 
@@ -47,9 +48,9 @@ void weir_pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind
 
 static void release(struct weir_pop3_server *server)
 {
-	if (server->users)
-		weir_users_release(server->users);
+	weir_users_release(server->users);
 	weir_tls_release(server->tls);
+	weir_peers_release(server->peers);
 	free(server);
 }
 
@@ -64,6 +65,7 @@ static struct weir_pop3_server *create(
 	server->users = options->users ? weir_users_hold(options->users) : NULL;
 	server->guard = options->guard;
 	server->tls = options->tls ? weir_tls_hold(options->tls) : NULL;
+	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
 	server->implicit_tls = options->implicit_tls;
 	server->auth_in_clear = options->auth_in_clear;
 	server->login_ms = options->login_ms ? options->login_ms : WEIR_POP3_LOGIN_MS;

@@ -12,6 +12,7 @@
 
 #include <weir/buffer.h>
 #include <weir/error.h>
+#include <weir/peers.h>
 #include <weir/sources.h>
 
 #include "pop3_state.h"
@@ -151,6 +152,20 @@ static void on_login_time(struct weir_timer *timer)
 	weir_channel_close(session->channel);
 }
 
+static void greet(struct pop3_session *session)
+{
+	struct weir_pop3_server *server = session->server;
+	const struct weir_address *peer = weir_channel_peer(session->channel);
+	if (server->peers && weir_peers_enter(server->peers, peer) < 0) {
+		weir_pop3_say(
+		        session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
+		weir_channel_close(session->channel);
+		return;
+	}
+	session->counted = server->peers;
+	weir_pop3_say(session, "+OK Weir POP3 server ready\r\n");
+}
+
 static int on_open(struct weir_channel *channel)
 {
 	struct pop3_session *session = calloc(1, sizeof *session);
@@ -164,7 +179,7 @@ static int on_open(struct weir_channel *channel)
 	weir_channel_await(channel, weir_until(WEIR_SPAN("\n")));
 	weir_timer_start(
 	        session->server->loop, &session->timer, session->server->login_ms, on_login_time);
-	weir_pop3_say(session, "+OK Weir POP3 server ready\r\n");
+	greet(session);
 	return 0;
 }
 
@@ -193,6 +208,8 @@ static void on_close(struct weir_channel *channel, int error)
 	if (session->state == POP3_TRANSACTION)
 		weir_pop3_log(session, WEIR_POP3_LOGOUT, error ? error : session->error);
 	end_login(session);
+	if (session->counted)
+		weir_peers_leave(session->server->peers, weir_channel_peer(channel));
 	weir_maildrop_close(session->drop);
 	free(session->marks);
 	free(session->user);

@@ -17,7 +17,8 @@ struct top {
 	uint64_t lines; /* of the body, still to come */
 	bool *cut;
 	bool in_body;
-	bool filled; /* the line under way has something in it, but for a CR */
+	bool filled; /* the line under way has more in it than one CR */
+	bool begun;  /* … has something in it */
 };
 
 /* Whether what comes next is more than was asked for. */
@@ -26,15 +27,22 @@ static bool is_enough(const struct top *top)
 	return top->in_body && top->lines == 0;
 }
 
-/* A line of `bytes` ends at `end`. */
-static void count_line(struct top *top, const char *line, const char *end)
+/* More of the line under way, without its LF. */
+static void note(struct top *top, const char *bytes, size_t size)
 {
-	bool empty = !top->filled && (end == line || (end == line + 1 && *line == '\r'));
+	if (size == 0)
+		return;
+	top->filled |= top->begun || size > 1 || *bytes != '\r';
+	top->begun = true;
+}
+
+static void count_line(struct top *top)
+{
 	if (top->in_body)
 		top->lines--;
 	else
-		top->in_body = empty;
-	top->filled = false;
+		top->in_body = !top->filled;
+	top->filled = top->begun = false;
 }
 
 /* How many of the bytes belong to it. */
@@ -43,12 +51,10 @@ static size_t take(struct top *top, struct weir_span bytes)
 	const char *at = bytes.data, *end = bytes.data + bytes.size;
 	while (at < end && !is_enough(top)) {
 		const char *line_end = memchr(at, '\n', (size_t)(end - at));
-		if (!line_end) {
-			/* A CR at the very end may be the empty line's. */
-			top->filled |= end - at > 1 || *at != '\r';
+		note(top, at, (size_t)((line_end ? line_end : end) - at));
+		if (!line_end)
 			return bytes.size;
-		}
-		count_line(top, at, line_end);
+		count_line(top);
 		at = line_end + 1;
 	}
 	return (size_t)(at - bytes.data);

@@ -5,13 +5,17 @@
 #include "inner.h"
 #include "output.h"
 
+/* The room for files is larger and counts as well: a bound is a bound. */
 enum weir_more weir_ask_within(struct weir_producer *child, struct weir_output *out, size_t room)
 {
-	size_t whole = out->room;
+	size_t whole = out->room, file_whole = out->file_room;
 	size_t before = out->size;
 	out->room = weir_smaller(room, whole);
+	out->file_room = weir_smaller(room, file_whole);
 	enum weir_more more = weir_producer_more(child, out);
-	out->room = whole - (out->size - before);
+	size_t put = out->size - before;
+	out->room = whole - weir_smaller(put, whole);
+	out->file_room = file_whole - weir_smaller(put, file_whole);
 	return more;
 }
 

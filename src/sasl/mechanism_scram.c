@@ -231,7 +231,7 @@ static int judge(struct scram_server *scram, const struct final *final)
 	if (error < 0)
 		return error;
 	good &= weir_scram_equal(hash, scram->secret.stored_key);
-	return good & scram->known ? 0 : -EACCES;
+	return (good & scram->known) ? 0 : -EACCES;
 }
 
 static void answer_final(struct weir_sasl *sasl)

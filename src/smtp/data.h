@@ -47,6 +47,12 @@ struct weir_smtp_data {
 /* A message begins. */
 void weir_smtp_data_init(struct weir_smtp_data *data, bool chunk, bool binary, bool normalise);
 
+/* The cut was the end; a bare one that is the last byte of its chunk is both. */
+static inline bool weir_smtp_data_ended(const struct weir_smtp_data *data)
+{
+	return data->cut == WEIR_SMTP_CUT_END || (data->chunk && data->left == 0);
+}
+
 /* `data` must live as long as the terminator is set. */
 struct weir_terminator weir_smtp_data_terminator(struct weir_smtp_data *data);
 

@@ -3,8 +3,6 @@
  * copied but where there is no room. A message that has failed is taken in to its end and dropped,
  * so that nothing of it is taken for commands.
  */
-#include <weir/error.h>
-
 #include "transaction.h"
 
 #define TOO_LARGE "552 5.3.4 Message too large\r\n"
@@ -122,8 +120,8 @@ void weir_smtp_message_stream(struct smtp_session *session)
 {
 	session->data = true;
 	weir_channel_set_owed(session->channel, true);
-	weir_channel_stream(session->channel,
-	        weir_smtp_data_terminator(&session->transaction->data));
+	weir_channel_stream(
+	        session->channel, weir_smtp_data_terminator(&session->transaction->data));
 }
 
 static void end_chunk(struct smtp_session *session)
@@ -162,11 +160,10 @@ void weir_smtp_message_cut(struct smtp_session *session)
 		return;
 	if (transaction)
 		settle(transaction);
-	if (transaction && transaction->data.cut != WEIR_SMTP_CUT_END) {
-		if (transaction->data.cut == WEIR_SMTP_CUT_BARE)
-			take(transaction, WEIR_SPAN("\r\n"));
+	if (transaction && transaction->data.cut == WEIR_SMTP_CUT_BARE)
+		take(transaction, WEIR_SPAN("\r\n"));
+	if (transaction && !weir_smtp_data_ended(&transaction->data))
 		return;
-	}
 	session->data = false;
 	weir_channel_set_owed(session->channel, false);
 	weir_smtp_await_command(session);

@@ -218,7 +218,8 @@ static int append(struct smtp_transaction *transaction, struct smtp_way *way,
 	        places_max(transaction))
 		return WEIR_E_LIMIT;
 	if (!weir_smtp_transaction_copy(transaction, recipient->address, &copy.address) ||
-	        !weir_smtp_transaction_copy(transaction, recipient->user, &copy.user))
+	        !weir_smtp_transaction_copy(transaction, recipient->user, &copy.user) ||
+	        !weir_smtp_transaction_copy(transaction, recipient->orcpt, &copy.orcpt))
 		return -ENOMEM;
 	return weir_buffer_append(&way->recipients, &copy, sizeof copy, SIZE_MAX);
 }

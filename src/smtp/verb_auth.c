@@ -52,7 +52,7 @@ static const char *reply_for(int error)
 static void succeed(struct smtp_session *session, struct weir_span user)
 {
 	static const char text[] = "235 2.7.0 Welcome\r\n";
-	session->user = strndup(user.data, user.size);
+	session->user = weir_span_copy(user);
 	end_exchange(session);
 	if (!session->user) {
 		weir_channel_abort(session->channel, -ENOMEM);

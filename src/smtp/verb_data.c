@@ -1,6 +1,4 @@
 /* DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030): the message. */
-#include <errno.h>
-
 #include <weir/error.h>
 
 #include "transaction.h"

@@ -33,7 +33,7 @@ static bool take_name(struct smtp_session *session, struct weir_span name)
 		weir_smtp_refuse(session, "501 5.5.4 That is not the name of a host\r\n");
 		return false;
 	}
-	char *copy = strndup(name.data, name.size);
+	char *copy = weir_span_copy(name);
 	if (!copy) {
 		weir_channel_abort(session->channel, -ENOMEM);
 		return false;

@@ -22,6 +22,10 @@
 #include "mail_name.h"
 #include "maildir_state.h"
 
+enum {
+	POINTER = sizeof(void *) /* what a list of messages is made of */
+};
+
 struct message {
 	atomic_uint references;
 	struct mail_scan scan;
@@ -61,7 +65,7 @@ static void message_release(struct message *message)
 
 static size_t message_count(const struct weir_buffer *messages)
 {
-	return messages->size / sizeof(struct message *);
+	return messages->size / POINTER;
 }
 
 static struct message **messages_of(const struct weir_buffer *messages)
@@ -108,7 +112,7 @@ static int put(struct memory *memory, struct weir_span user, struct message *mes
 	most = memory->options.messages_max;
 	if (most && message_count(&box->messages) >= most)
 		return -EDQUOT;
-	int error = weir_buffer_append(&box->messages, &message, sizeof message, SIZE_MAX);
+	int error = weir_buffer_append(&box->messages, &message, POINTER, SIZE_MAX);
 	if (error < 0)
 		return error;
 	message->references++;
@@ -360,7 +364,7 @@ static size_t take_marked(struct memory_drop *drop, const uint8_t *marks)
 			messages[kept++] = messages[i];
 		}
 	}
-	box->messages.size = kept * sizeof *messages;
+	box->messages.size = kept * POINTER;
 	return count - kept;
 }
 
@@ -399,10 +403,9 @@ static void memory_release(struct memory *memory)
 {
 	if (--memory->references)
 		return;
-	while (!weir_list_empty(&memory->boxes)) {
-		struct memory_box *box =
-		        WEIR_CONTAINER(memory->boxes.next, struct memory_box, link);
-		weir_list_remove(&box->link);
+	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes;) {
+		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
+		at = at->next;
 		messages_free(&box->messages);
 		free(box);
 	}

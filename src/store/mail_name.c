@@ -152,7 +152,7 @@ static void put_host(char ret[static HOST_MAX + 1])
 			ret[size++] = host[i];
 	ret[size] = 0;
 	if (!size)
-		strcpy(ret, "localhost");
+		memcpy(ret, "localhost", sizeof "localhost");
 }
 
 int weir_mail_name_make(const struct mail_scan *scan, char ret[static MAIL_NAME_SIZE])

@@ -3,9 +3,9 @@
  *
  *   write each ─▶ sync each ─▶ by mailbox: link ─▶ sync each directory once ─▶ close
  *
- * Invariant: a message is linked only when its file is synced, and counts as delivered to a mailbox
- * only when the directory is; where that fails its link goes again. Leaves out when batches run: see
- * maildir_queue.c.
+ * Invariant: a delivery comes with a result of 0, or is not to be delivered. A message is linked
+ * only when its file is synced, and counts as delivered to a mailbox only when the directory is;
+ * where that fails its link goes again. Leaves out when batches run: see maildir_queue.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,7 +50,8 @@ static int write_file(struct maildir_delivery *delivery)
 static void write_files(struct maildir *maildir, struct maildir_delivery *first)
 {
 	for (struct maildir_delivery *at = first; at; at = at->next) {
-		at->result = at->aborted ? -ECANCELED : write_file(at);
+		if (at->result == 0)
+			at->result = write_file(at);
 		if (at->result == 0 && first->next)
 			sync_file_range(at->file.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}

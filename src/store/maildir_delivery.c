@@ -254,7 +254,8 @@ static int delivery_write(struct weir_mail_delivery *base, struct weir_span byte
 		return WEIR_E_CLOSED;
 	if (!delivery->error)
 		delivery->error = take(delivery, bytes);
-	advance(delivery);
+	if (!delivery->error && delivery->state == DELIVERY_IDLE && delivery->waiting.size >= CHUNK)
+		submit_write(delivery);
 	if (delivery->error) {
 		delivery->told = true;
 		return delivery->error;

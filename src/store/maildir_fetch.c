@@ -148,7 +148,7 @@ static void answer(struct weir_mail_call *call, const struct maildir_message *me
 static int open_renamed(struct fetch_job *job)
 {
 	struct maildir_list now = {0};
-	struct maildir_message renamed;
+	struct maildir_message renamed = {0};
 	int error = weir_maildir_list_read(&now, job->directory);
 	if (error == 0)
 		error = weir_maildir_list_find(&now, job->message.unique, &renamed);

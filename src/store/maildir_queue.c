@@ -5,6 +5,7 @@
  * Invariant: all of a queue is its loop's; a delivery in a lane is the work pool's. A queue lives as
  * long as the loop has deliveries.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include <weir/error.h>
@@ -91,26 +92,18 @@ static void run_lane(struct weir_work *work)
 	weir_maildir_commit(lane->queue->maildir, lane->first);
 }
 
-static void lane_done(struct weir_work *work)
-{
-	struct maildir_lane *lane = WEIR_CONTAINER(work, struct maildir_lane, work);
-	struct maildir_queue *queue = lane->queue;
-	struct maildir_delivery *first = lane->first;
-	lane->busy = false;
-	queue->references++;
-	start_lanes(&queue->task);
-	finish_all(first);
-	weir_maildir_queue_put(queue);
-}
+static void lane_done(struct weir_work *work);
 
 static struct maildir_delivery *take(struct maildir_queue *queue, unsigned count)
 {
-	struct maildir_delivery *first = queue->first, *last = first;
-	for (unsigned i = 1; i < count; i++, last = last->next)
-		last->state = DELIVERY_BATCHED;
-	last->state = DELIVERY_BATCHED;
-	queue->first = last->next;
-	last->next = NULL;
+	struct maildir_delivery *first = queue->first, **end = &queue->first;
+	for (unsigned i = 0; i < count; i++, end = &(*end)->next) {
+		(*end)->state = DELIVERY_BATCHED;
+		(*end)->result = (*end)->aborted ? -ECANCELED : 0;
+	}
+	struct maildir_delivery *rest = *end;
+	*end = NULL;
+	queue->first = rest;
 	if (!queue->first)
 		queue->last = &queue->first;
 	queue->waiting -= count;
@@ -145,10 +138,8 @@ static void start_lane(struct maildir_queue *queue, struct maildir_lane *lane, u
 }
 
 /* Lanes that are idle share what waits. */
-static void start_lanes(struct weir_task *task)
+static void start_idle(struct maildir_queue *queue)
 {
-	struct maildir_queue *queue = WEIR_CONTAINER(task, struct maildir_queue, task);
-	queue->references++;
 	for (unsigned i = 0; i < WEIR_MAIL_LANES && queue->waiting; i++) {
 		if (queue->lanes[i].busy)
 			continue;
@@ -157,5 +148,24 @@ static void start_lanes(struct weir_task *task)
 		start_lane(queue, &queue->lanes[i],
 		        count < WEIR_MAIL_BATCH_MAX ? count : WEIR_MAIL_BATCH_MAX);
 	}
+}
+
+static void lane_done(struct weir_work *work)
+{
+	struct maildir_lane *lane = WEIR_CONTAINER(work, struct maildir_lane, work);
+	struct maildir_queue *queue = lane->queue;
+	struct maildir_delivery *first = lane->first;
+	lane->busy = false;
+	queue->references++;
+	start_idle(queue);
+	finish_all(first);
+	weir_maildir_queue_put(queue);
+}
+
+static void start_lanes(struct weir_task *task)
+{
+	struct maildir_queue *queue = WEIR_CONTAINER(task, struct maildir_queue, task);
+	queue->references++;
+	start_idle(queue);
 	weir_maildir_queue_put(queue);
 }

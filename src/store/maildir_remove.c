@@ -42,14 +42,14 @@ static int unlink_message(struct removal *removal, const struct maildir_message 
 /* -ENOENT: it has gone indeed. */
 static int unlink_renamed(struct removal *removal, const struct maildir_message *message)
 {
-	struct maildir_message renamed;
+	struct maildir_message renamed = {0};
 	int error = 0;
 	if (!removal->reread)
 		error = weir_maildir_list_read(&removal->now, removal->drop->directory);
 	removal->reread = true;
 	if (error == 0)
 		error = weir_maildir_list_find(&removal->now, message->unique, &renamed);
-	return error < 0 ? error : unlink_message(removal, &renamed);
+	return error ? error : unlink_message(removal, &renamed);
 }
 
 static int remove_message(struct removal *removal, size_t index, size_t *removed)

@@ -48,6 +48,12 @@ static struct mailbox *create(const char *user)
 	return mailbox;
 }
 
+static void destroy(struct mailbox *mailbox)
+{
+	pthread_mutex_destroy(&mailbox->lock);
+	free(mailbox);
+}
+
 /* With maildir->lock held, as the next. */
 static void drop(struct maildir *maildir, struct mailbox *mailbox)
 {
@@ -57,15 +63,14 @@ static void drop(struct maildir *maildir, struct mailbox *mailbox)
 	*at = mailbox->next;
 	weir_list_remove(&mailbox->link);
 	maildir->unused_count--;
-	pthread_mutex_destroy(&mailbox->lock);
-	free(mailbox);
+	destroy(mailbox);
 }
 
 static struct mailbox *get(struct maildir *maildir, const char *user)
 {
 	struct mailbox **bucket = bucket_of(maildir, user);
 	struct mailbox *mailbox = *bucket;
-	while (mailbox && strcmp(mailbox->user, user))
+	while (mailbox && strcmp(mailbox->user, user) != 0)
 		mailbox = mailbox->next;
 	if (!mailbox) {
 		mailbox = create(user);
@@ -107,8 +112,11 @@ void weir_mailbox_put(struct maildir *maildir, struct mailbox *mailbox)
 
 void weir_mailboxes_free(struct maildir *maildir)
 {
-	while (!weir_list_empty(&maildir->unused))
-		drop(maildir, longest_unused(maildir));
+	for (unsigned i = 0; i < MAILBOX_BUCKETS; i++)
+		for (struct mailbox *at = maildir->buckets[i], *next; at; at = next) {
+			next = at->next;
+			destroy(at);
+		}
 }
 
 /* -- counting ---------------------------------------------------------------------------------- */
@@ -145,7 +153,7 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 static bool is_fresh(struct maildir *maildir, const struct mailbox *mailbox)
 {
-	struct timespec now[2];
+	struct timespec now[2] = {0};
 	return clock_s() - mailbox->counted_at_s < WEIR_MAIL_RECOUNT_S &&
 	       look(maildir, mailbox, now) == 0 && same_time(&now[0], &mailbox->changed[0]) &&
 	       same_time(&now[1], &mailbox->changed[1]);

@@ -380,6 +380,12 @@ bool weir_tls_begun(const struct weir_transport *transport)
 	return const_tls_from(transport)->ssl;
 }
 
+bool weir_tls_heard(const struct weir_transport *transport)
+{
+	const struct tls *tls = const_tls_from(transport);
+	return tls->ssl && BIO_number_read(SSL_get_rbio(tls->ssl)) > 0;
+}
+
 struct weir_list *weir_tls_link(struct weir_transport *transport)
 {
 	return &tls_from(transport)->link;
@@ -410,6 +416,12 @@ bool weir_tls_spoke_plain(const struct weir_transport *transport)
 	return const_tls_from(transport)->plain;
 }
 
+bool weir_tls_at_end(const struct weir_transport *transport)
+{
+	const struct tls *tls = const_tls_from(transport);
+	return tls->ssl && SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
+}
+
 bool weir_tls_truncated(const struct weir_transport *transport)
 {
 	return const_tls_from(transport)->ended;
@@ -430,8 +442,10 @@ static const char *subject_of(struct tls *tls)
 	X509_NAME_print_ex(
 	        text, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
 	long size = BIO_get_mem_data(text, &bytes);
-	if (size > 0)
-		tls->subject = strndup(bytes, (size_t)size);
+	if (size > 0 && (tls->subject = malloc((size_t)size + 1))) {
+		memcpy(tls->subject, bytes, (size_t)size);
+		tls->subject[size] = 0;
+	}
 	BIO_free(text);
 	return tls->subject;
 }

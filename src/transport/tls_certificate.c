@@ -116,7 +116,7 @@ static int add_name(struct weir_tls *tls, const unsigned char *text, int size, s
 	if (!grown)
 		return -ENOMEM;
 	tls->names = grown;
-	char *name = strndup((const char *)text, (size_t)size);
+	char *name = weir_span_copy(weir_span((const char *)text, (size_t)size));
 	if (!name)
 		return -ENOMEM;
 	for (char *at = name; *at; at++)

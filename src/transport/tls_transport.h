@@ -32,6 +32,9 @@ bool weir_tls_speaks_first(const struct weir_transport *transport);
 /* start() was called: an SSL object, and all its memory, is there. */
 bool weir_tls_begun(const struct weir_transport *transport);
 
+/* The peer has said something. */
+bool weir_tls_heard(const struct weir_transport *transport);
+
 /* Links the transports of a server whose handshakes are begun, the oldest first. */
 struct weir_list *weir_tls_link(struct weir_transport *transport);
 struct weir_transport *weir_tls_of_link(struct weir_list *link);
@@ -45,6 +48,9 @@ const char *weir_tls_why(const struct weir_transport *transport);
 
 /* The peer's first byte was none of TLS. */
 bool weir_tls_spoke_plain(const struct weir_transport *transport);
+
+/* close_notify was read, maybe together with the last bytes: no event will tell of it. */
+bool weir_tls_at_end(const struct weir_transport *transport);
 
 /* The input ended without close_notify. */
 bool weir_tls_truncated(const struct weir_transport *transport);

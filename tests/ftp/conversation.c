@@ -423,7 +423,7 @@ static void lines_that_are_none(void **state)
 	lines[WEIR_FTP_LINE_MAX + 1] = 0;
 	peer_send(&control, lines);
 	EXPECT_NEXT(&control, "553 ");
-	lines[WEIR_FTP_LINE_MAX] = lines[WEIR_FTP_LINE_MAX + 1] = 'a';
+	memset(lines + WEIR_FTP_LINE_MAX, 'a', 3);
 	memcpy(lines + sizeof lines - 2, "\n", 2);
 	peer_send(&control, lines);
 	EXPECT_NEXT(&control, "500 ");

@@ -66,7 +66,9 @@ static void model(const char *base, const char *name, char *ret)
 {
 	char parts[64][8], text[128];
 	int count = 0;
-	snprintf(text, sizeof text, "%s/%s", name[0] == '/' ? "" : base, name);
+	assert_true(strlen(base) + strlen(name) + 2 <= sizeof text);
+	strcpy(text, name[0] == '/' ? "" : base);
+	strcat(strcat(text, "/"), name);
 	for (char *save, *part = strtok_r(text, "/", &save); part;
 	        part = strtok_r(NULL, "/", &save)) {
 		if (!strcmp(part, ".."))

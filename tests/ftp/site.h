@@ -166,7 +166,8 @@ static inline struct weir_address passive_address(struct peer *control)
 	struct weir_address address = local_address();
 	const char *reply = ask(control, "EPSV");
 	const char *bar = strstr(reply, "|||");
-	assert_non_null(bar);
+	if (!bar)
+		fail_msg("EPSV: %s", reply);
 	assert_int_equal(sscanf(bar, "|||%u|", &port), 1);
 	address.v4.sin_port = htons((uint16_t)port);
 	return address;

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 
+#include <weir/peers.h>
+#include <weir/sasl_guard.h>
+
 #include "allocation.h"
 #include "clock.h"
 
@@ -368,6 +371,9 @@ static void disconnected_in_every_state(void **state)
 			        loop, !weir_server_channels(weir_pop3_listener(server))));
 		}
 	}
+	/* What was asked of the work pool for one that has gone ends, and its lock with it. */
+	for (int i = 0; i < 20; i++)
+		weir_loop_turn(loop, 5);
 	struct peer peer = mailbox_login();
 	SAY(&peer, "STAT\r\n", "+OK 2 26\r\n");
 	peer_close(&peer);
@@ -483,6 +489,54 @@ static void a_reload(void **state)
 	peer_close(&before);
 }
 
+static void connections_of_an_address(void **state)
+{
+	(void)state;
+	struct weir_peers *peers;
+	assert_int_equal(weir_peers_create(2, 0, &peers), 0);
+	mailbox_serve((struct weir_pop3_options){.peers = peers});
+	const struct weir_address *address = weir_server_address(weir_pop3_listener(server));
+	struct peer first = mailbox_connect(), second = mailbox_connect();
+	struct peer third = peer_connect(loop, address, 0);
+	EXPECT(&third, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
+	EXPECT_END(&third);
+	SAY(&first, "QUIT\r\n", "+OK Goodbye\r\n");
+	EXPECT_END(&first);
+	first = mailbox_connect();
+	peer_close(&first);
+	peer_close(&second);
+	assert_true(TURN_UNTIL(loop, !weir_server_channels(weir_pop3_listener(server))));
+	assert_int_equal(weir_peers_count(peers), 0);
+	weir_peers_release(peers);
+}
+
+/* The guard makes wrong passwords wait, on all connections of an address. */
+static void guessing_takes_time(void **state)
+{
+	(void)state;
+	struct weir_guard *guard;
+	assert_int_equal(weir_guard_create(NULL, &guard), 0);
+	mailbox_serve((struct weir_pop3_options){.guard = guard});
+	struct peer peer = mailbox_connect(), gone = mailbox_connect();
+	SAY(&peer, "USER alice\r\n", "+OK And the password?\r\n");
+	peer_send(&peer, "PASS wrong\r\nCAPA x\r\n");
+	peer_send(&gone, "USER alice\r\nPASS wrong\r\n");
+	peer_turn(&peer, 100);
+	for (int i = 0; i < 50; i++)
+		weir_loop_turn(loop, 2);
+	assert_int_equal(denials, 0);
+	peer_reset(&gone);
+	peer_turn(&peer, 10);
+	clock_advance(60000);
+	EXPECT(&peer, "-ERR [AUTH] Wrong name or password\r\n-ERR Wrong number of arguments\r\n");
+	assert_int_equal(denials, 1);
+	peer_close(&peer);
+	assert_true(TURN_UNTIL(loop, !weir_server_channels(weir_pop3_listener(server))));
+	weir_pop3_destroy(server);
+	server = NULL;
+	weir_guard_destroy(guard);
+}
+
 static void options_that_cannot_be(void **state)
 {
 	(void)state;
@@ -534,6 +588,8 @@ int main(void)
 	        POP3_TEST(sessions_are_small),
 	        POP3_BOTH(without_memory),
 	        POP3_TEST(a_reload),
+	        POP3_TEST(connections_of_an_address),
+	        POP3_TEST(guessing_takes_time),
 	        POP3_TEST(options_that_cannot_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

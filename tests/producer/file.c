@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include <weir/sources.h>
+#include <weir/transformers.h>
 
 #include "allocation.h"
 #include "decode.h"
@@ -82,6 +83,26 @@ static void ranges_in_every_room(void **state)
 	check_range(file_of(weir_span(text, SIZE)), 77, 200, 1);
 }
 
+/* There is more room for files than for memory; bounds of wrappers hold for both. */
+static void wrappers_bound_extents(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct weir_piece pieces[4];
+		struct weir_output out;
+		struct weir_producer *file = weir_file(file_of(weir_span(text, SIZE)), true, 0, SIZE);
+		struct weir_producer *bounded =
+		        i ? weir_throttle(file, 1000, 1000) : weir_limit(file, 0, 1000);
+		weir_output_init(&out, loop, pieces, 4, 4096);
+		out.file_room = 1024 * 1024;
+		assert_int_equal(weir_producer_more(bounded, &out), i ? WEIR_MORE : WEIR_DONE);
+		assert_int_equal(out.size, 1000);
+		assert_int_equal(out.room, 3096);
+		assert_int_equal(out.file_room, 1024 * 1024 - 1000);
+		weir_producer_close(bounded, WEIR_CLOSE_ABORTED);
+	}
+}
+
 static void a_file_that_is_not_owned_stays_open(void **state)
 {
 	(void)state;
@@ -149,6 +170,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(ranges_in_every_room),
+	        cmocka_unit_test(wrappers_bound_extents),
 	        cmocka_unit_test(a_file_that_is_not_owned_stays_open),
 	        cmocka_unit_test(a_file_shorter_than_promised_fails),
 	        cmocka_unit_test(closing_while_the_pool_reads_is_safe),

@@ -125,12 +125,12 @@ static void tell_done(struct weir_task *task)
 {
 	struct fake_delivery *delivery = WEIR_CONTAINER(task, struct fake_delivery, task);
 	struct fake_sink *sink = sink_of(&delivery->base);
-	int *errors = calloc(delivery->recipients, sizeof *errors);
-	for (size_t i = 0; i < delivery->recipients && i < 8; i++)
-		errors[i] = sink->results[i];
+	int errors[1024] = {0};
+	if (delivery->recipients > 1024)
+		abort();
+	memcpy(errors, sink->results, sizeof sink->results);
 	sink->committed++;
 	delivery->done(delivery->done_context, errors);
-	free(errors);
 	end(delivery);
 }
 

@@ -61,6 +61,23 @@ void talk_start(const struct weir_smtp_options *options)
 	assert_int_equal(weir_smtp_create(talk.loop, options, &talk.server), 0);
 }
 
+void talk_start_plain(void)
+{
+	struct weir_smtp_options options = talk_options();
+	talk_start(&options);
+}
+
+const char *talk_message(struct fake_sink *sink)
+{
+	const char *text = fake_sink_bytes(sink);
+	const char *date = strstr(text, ";\r\n\t");
+	assert_non_null(strstr(text, "Received: from "));
+	assert_non_null(date);
+	const char *end = strstr(date + 4, "\r\n");
+	assert_non_null(end);
+	return end + 2;
+}
+
 int talk_tear_down(void **state)
 {
 	(void)state;
@@ -77,8 +94,16 @@ int talk_tear_down(void **state)
 
 struct peer talk_connect(void)
 {
-	return peer_connect(
-	        talk.loop, weir_server_address(weir_smtp_listener(talk.server)), 0);
+	return peer_connect(talk.loop, weir_server_address(weir_smtp_listener(talk.server)), 0);
+}
+
+void talk_settle(void)
+{
+	for (int quiet = 0; quiet < 3;) {
+		uint64_t before = weir_loop_counters(talk.loop)->receives;
+		weir_loop_turn(talk.loop, 1);
+		quiet = weir_loop_counters(talk.loop)->receives == before ? quiet + 1 : 0;
+	}
 }
 
 /* -- scripts ----------------------------------------------------------------------------------- */
@@ -114,8 +139,8 @@ static void expect_line(struct peer *peer, const char *start, size_t size)
 	const char *end = NULL;
 	while (!(end = peer->got.size ? memchr(peer->got.data, '\n', peer->got.size) : NULL))
 		if (!peer_read(peer, peer->got.size + 1))
-			fail_msg("wanted \"%.*s\", and nothing came (eof %d, error %d)",
-			        (int)size, start, peer->eof, peer->error);
+			fail_msg("wanted \"%.*s\", and nothing came (eof %d, error %d)", (int)size,
+			        start, peer->eof, peer->error);
 	size_t length = (size_t)(end - peer->got.data) + 1;
 	if (length < size + 2 || memcmp(peer->got.data, start, size) != 0 || end[-1] != '\r')
 		fail_msg("wanted \"%.*s\", and got \"%.*s\"", (int)size, start, (int)length,
@@ -172,7 +197,7 @@ void talk_script(enum talk_pace pace, const char *script)
 	struct peer peer = talk_connect();
 	talk_on(&peer, pace, script);
 	peer_close(&peer);
-	peer_turn(&peer, 5);
+	talk_settle();
 }
 
 void talk_in_all_paces(const char *script)

@@ -45,6 +45,18 @@ extern struct talk talk;
 /* alice, bob and carol (password "secret") at example.org and example.net; some aliases. */
 struct weir_smtp_options talk_options(void);
 
+/* The greeting and EHLO, up to the end of what it offers. */
+#define HELLO_WITH(auth)                                                                           \
+	"S: 220 mx.example.org ESMTP\n"                                                            \
+	"C: EHLO client.example\n"                                                                 \
+	"S: 250-mx.example.org\nS: 250-PIPELINING\nS: 250-SIZE \nS: 250-8BITMIME\n"                \
+	"S: 250-BINARYMIME\nS: 250-CHUNKING\nS: 250-SMTPUTF8\nS: 250-DSN\n" auth                   \
+	"S: 250-LIMITS MAILMAX=\nS: 250-VRFY\nS: 250-HELP\nS: 250 ENHANCEDSTATUSCODES\n"
+#define HELLO HELLO_WITH("S: 250-AUTH PLAIN LOGIN\n")
+
+/* AUTH PLAIN as alice. */
+#define LOGIN "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\nS: 235 2.7.0\n"
+
 /* The loop, users, routes; then the server, when the test has set its options. */
 int talk_set_up(void **state);
 int talk_tear_down(void **state);
@@ -62,6 +74,15 @@ void talk_script(enum talk_pace pace, const char *script);
 /* On a connection that stands. */
 void talk_on(struct peer *peer, enum talk_pace pace, const char *script);
 struct peer talk_connect(void);
+
+/* With all defaults. */
+void talk_start_plain(void);
+
+/* What follows Return-Path and Received, which must be there. */
+const char *talk_message(struct fake_sink *sink);
+
+/* Turns until nothing has happened for some milliseconds. */
+void talk_settle(void);
 
 /* In every pace. */
 void talk_in_all_paces(const char *script);

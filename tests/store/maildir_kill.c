@@ -60,12 +60,12 @@ static void check_messages(const char *user)
 		seen[i] &= 1;
 	for (size_t i = 0; i < drop->count; i++) {
 		struct weir_span bytes = {0};
-		unsigned number;
+		uint64_t number;
 		assert_int_equal(fetch(drop, i, &bytes, NULL), 0);
 		assert_true(bytes.size > 20);
-		number = (unsigned)atoi(bytes.data + 8);
+		assert_int_equal(weir_span_number(weir_span(bytes.data + 8, 8), 10, &number), 0);
 		assert_true(number <= last_number);
-		assert_int_equal(bytes.size, make_message(number, wanted));
+		assert_int_equal(bytes.size, make_message((unsigned)number, wanted));
 		assert_memory_equal(bytes.data, wanted, bytes.size);
 		assert_false(seen[number] & 2);
 		seen[number] |= 2;

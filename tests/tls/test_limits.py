@@ -1,6 +1,7 @@
 """What a handshake may cost: its time, their number, and what a client that makes the server talk and
 does not listen may hold."""
 
+import signal
 import socket
 import time
 
@@ -25,6 +26,16 @@ def ended(raw, seconds):
     except ConnectionResetError:
         pass
     return True
+
+
+def refuses(server):
+    try:
+        connect(server).close()
+    except ConnectionRefusedError:
+        return True
+    except ConnectionResetError:
+        pass
+    return False
 
 
 def test_slow_handshakes_time_out(secure, authority):
@@ -131,3 +142,34 @@ def test_connections_are_limited(secure, authority, limit):
     assert fetch(server, authority) == "hello"
     for client in held:
         client.socket.close()
+
+
+def test_drain_does_not_wait_for_who_says_nothing(secure, authority):
+    server = secure("", "--workers", 1)
+    silent, done = connect(server), Secured(server, authority)
+    fetch(server, authority)
+    started = time.monotonic()
+    server.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert time.monotonic() - started < 3
+    assert "handshake" not in server.stderr
+    for raw in silent, done.socket:
+        raw.close()
+
+
+def test_drain_finishes_handshakes(secure, authority):
+    """What is asked with the last words of one is answered; then the connection ends."""
+    server = secure("", "--workers", 1)
+    client = Handshake(authority)
+    with connect(server) as raw:
+        raw.sendall(client.step())
+        client.incoming.write(raw.recv(65536))
+        server.send_signal(signal.SIGTERM)
+        wait_for(lambda: refuses(server), what="the end of listening")
+        assert server.process.poll() is None
+        words = client.step()
+        assert client.done
+        raw.sendall(words + client.say(request("/")))
+        assert b"hello" in client.hear(raw)
+        assert client.hear(raw) == b""
+    assert server.wait() == 0

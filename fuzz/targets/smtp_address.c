@@ -1,0 +1,28 @@
+/* Paths: what is taken is within its bounds, and is taken again as a mailbox. */
+#include <stdlib.h>
+
+#include "mailbox.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct weir_span text = weir_span(data, size);
+	struct weir_smtp_mailbox mailbox, again;
+	char local[WEIR_SMTP_LOCAL_MAX];
+	if (weir_smtp_path_parse(&text, &mailbox) < 0)
+		return 0;
+	if (text.size > size || mailbox.local.size > WEIR_SMTP_LOCAL_MAX ||
+	        mailbox.domain.size > WEIR_SMTP_DOMAIN_MAX ||
+	        mailbox.address.size > WEIR_SMTP_PATH_MAX - 2)
+		abort();
+	for (size_t i = 0; i < mailbox.address.size; i++)
+		if ((unsigned char)mailbox.address.data[i] < ' ')
+			abort();
+	if (mailbox.domain.size && (weir_smtp_mailbox_parse(mailbox.address, &again) < 0 ||
+	                                   !weir_span_equal(again.local, mailbox.local)))
+		abort();
+	if (weir_smtp_local_decode(mailbox.local, local).size > mailbox.local.size)
+		abort();
+	return 0;
+}

@@ -1,0 +1,240 @@
+/*
+ * The relay's life: takes messages when they are due and there is a connection's room for them.
+ *
+ * Invariant: no more messages are taken than there may be connections, so that each that is taken
+ * is being sent, or waits for a connection that is being made. Leaves out connections
+ * (relay_session.c), what becomes of a message (relay_job.c) and reports (relay_report.c).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/tls.h>
+
+#include "relay_state.h"
+
+enum {
+	WAIT_MAX_S = 60 * 60 /* the clock may be set: look at least so often */
+};
+
+/* -- settings ---------------------------------------------------------------------------------- */
+
+static size_t size_of(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+static const char *keep(char **to, const char *text)
+{
+	if (!text)
+		return NULL;
+	char *start = *to;
+	memcpy(start, text, strlen(text) + 1);
+	*to += strlen(text) + 1;
+	return start;
+}
+
+static void fill_defaults(struct weir_smtp_relay_options *options)
+{
+	bool implicit = options->mode == WEIR_SMTP_CLIENT_TLS_IMPLICIT;
+	if (!options->port)
+		options->port = implicit ? 465 : 25;
+	if (!options->connections_max)
+		options->connections_max = WEIR_RELAY_CONNECTIONS_MAX;
+	if (!options->retry_first_s)
+		options->retry_first_s = WEIR_RELAY_RETRY_FIRST_S;
+	if (!options->retry_most_s)
+		options->retry_most_s = WEIR_RELAY_RETRY_MOST_S;
+	if (!options->warn_s)
+		options->warn_s = WEIR_RELAY_WARN_S;
+	if (!options->life_s)
+		options->life_s = WEIR_RELAY_LIFE_S;
+}
+
+static int make_settings(const struct weir_smtp_relay_options *options, struct relay_settings **ret)
+{
+	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
+	if (!options->host || !*options->host || !options->helo ||
+	        strlen(options->helo) > WEIR_SMTP_HELO_MAX || (tls && !options->tls))
+		return -EINVAL;
+	struct relay_settings *settings =
+	        calloc(1, sizeof *settings + size_of(options->host) + size_of(options->helo) +
+	                          size_of(options->user) + size_of(options->password));
+	if (!settings)
+		return -ENOMEM;
+	char *to = settings->text;
+	settings->references = 1;
+	settings->options = *options;
+	settings->options.host = keep(&to, options->host);
+	settings->options.helo = keep(&to, options->helo);
+	settings->options.user = keep(&to, options->user);
+	settings->options.password = keep(&to, options->password);
+	if (options->tls)
+		weir_tls_hold(options->tls);
+	fill_defaults(&settings->options);
+	*ret = settings;
+	return 0;
+}
+
+void weir_relay_release(struct relay_settings *settings)
+{
+	if (--settings->references)
+		return;
+	weir_tls_release(settings->options.tls);
+	if (settings->options.password)
+		explicit_bzero((char *)(uintptr_t)settings->options.password,
+		        strlen(settings->options.password));
+	free(settings);
+}
+
+/* -- taking ------------------------------------------------------------------------------------ */
+
+static void on_taken(void *context, int error, struct weir_queued *queued)
+{
+	struct weir_smtp_relay *relay = context;
+	if (error == 0)
+		weir_relay_job_begin(relay, queued);
+	else
+		weir_relay_job_gone(relay);
+}
+
+static void on_timer(struct weir_timer *timer)
+{
+	weir_relay_kick(WEIR_CONTAINER(timer, struct weir_smtp_relay, timer));
+}
+
+static void wait_for_next(struct weir_smtp_relay *relay, int64_t now_s)
+{
+	int64_t next_s = weir_mail_queue_next(relay->queue);
+	if (next_s < relay->down_until_s)
+		next_s = relay->down_until_s;
+	if (next_s == INT64_MAX) {
+		weir_timer_stop(&relay->timer);
+		return;
+	}
+	int64_t wait_s = next_s <= now_s ? 1 : next_s - now_s;
+	weir_timer_start(relay->loop, &relay->timer,
+	        (wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S) * 1000, on_timer);
+}
+
+static void run_finish(struct weir_task *task)
+{
+	struct weir_smtp_relay *relay = WEIR_CONTAINER(task, struct weir_smtp_relay, finish);
+	void (*drained)(void *context) = relay->drained;
+	relay->drained = NULL;
+	weir_timer_stop(&relay->deadline);
+	weir_timer_stop(&relay->timer);
+	if (drained)
+		drained(relay->drained_context);
+}
+
+static void look_whether_drained(struct weir_smtp_relay *relay)
+{
+	if (relay->drained && !relay->jobs && !relay->session_count && !relay->resolution)
+		weir_loop_defer(relay->loop, &relay->finish);
+}
+
+void weir_relay_kick(struct weir_smtp_relay *relay)
+{
+	int64_t now_s = weir_loop_wall_s(relay->loop);
+	if (relay->draining) {
+		look_whether_drained(relay);
+		return;
+	}
+	while (now_s >= relay->down_until_s &&
+	        relay->jobs < relay->settings->options.connections_max) {
+		relay->jobs++;
+		int result =
+		        weir_mail_queue_take(relay->queue, relay->loop, now_s, on_taken, relay);
+		if (result == 1)
+			continue;
+		relay->jobs--;
+		break;
+	}
+	if (relay->jobs < relay->settings->options.connections_max)
+		wait_for_next(relay, now_s);
+}
+
+void weir_relay_job_gone(struct weir_smtp_relay *relay)
+{
+	relay->jobs--;
+	weir_relay_kick(relay);
+}
+
+static void on_changed(void *context)
+{
+	weir_relay_kick(context);
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+int weir_smtp_relay_create(struct weir_loop *loop, struct weir_mail_queue *queue,
+        const struct weir_smtp_relay_options *options, struct weir_smtp_relay **ret)
+{
+	struct weir_smtp_relay *relay = calloc(1, sizeof *relay);
+	if (!relay)
+		return -ENOMEM;
+	relay->loop = loop;
+	relay->queue = queue;
+	relay->finish.run = run_finish;
+	weir_list_init(&relay->sessions);
+	weir_list_init(&relay->waiting);
+	int error = make_settings(options, &relay->settings);
+	if (error == 0)
+		error = weir_mail_queue_listen(queue, loop, on_changed, relay);
+	if (error < 0) {
+		if (relay->settings)
+			weir_relay_release(relay->settings);
+		free(relay);
+		return error;
+	}
+	*ret = relay;
+	return 0;
+}
+
+int weir_smtp_relay_reload(
+        struct weir_smtp_relay *relay, const struct weir_smtp_relay_options *options)
+{
+	struct relay_settings *settings;
+	int error = make_settings(options, &settings);
+	if (error < 0)
+		return error;
+	weir_relay_release(relay->settings);
+	relay->settings = settings;
+	relay->address_count = 0;
+	relay->down_until_s = 0;
+	weir_relay_sessions_quit(relay);
+	weir_relay_kick(relay);
+	return 0;
+}
+
+static void on_deadline(struct weir_timer *timer)
+{
+	weir_relay_sessions_abort(WEIR_CONTAINER(timer, struct weir_smtp_relay, deadline));
+}
+
+void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
+        void (*drained)(void *context), void *context)
+{
+	relay->draining = true;
+	relay->drained = drained;
+	relay->drained_context = context;
+	weir_timer_stop(&relay->timer);
+	weir_timer_start(relay->loop, &relay->deadline, within_ms, on_deadline);
+	weir_relay_sessions_quit(relay);
+	look_whether_drained(relay);
+}
+
+void weir_smtp_relay_destroy(struct weir_smtp_relay *relay)
+{
+	if (!relay)
+		return;
+	weir_mail_queue_ignore(relay->queue);
+	weir_timer_stop(&relay->timer);
+	weir_timer_stop(&relay->deadline);
+	weir_loop_cancel(relay->loop, &relay->finish);
+	weir_relay_release(relay->settings);
+	free(relay);
+}

@@ -1,0 +1,233 @@
+/*
+ * What becomes of a message that was taken: a result for each recipient who still waits, reports to
+ * the sender, and back into the queue.
+ *
+ *   begin ─▶ (waits for a connection, is sent) ─▶ end ─▶ report? ─▶ late? ─▶ given back
+ *
+ * Invariant: a recipient who is to be reported is done only when the report is where it belongs; a
+ * process that is killed between reports twice, and never not at all.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "relay_state.h"
+
+static int64_t now_of(const struct relay_job *job)
+{
+	return weir_loop_wall_s(job->relay->loop);
+}
+
+static int64_t age_of(const struct relay_job *job)
+{
+	return now_of(job) - job->queued->arrived_s;
+}
+
+static void say(const struct relay_job *job, struct weir_span address,
+        enum weir_relay_outcome outcome, const char *text)
+{
+	const struct weir_smtp_relay_options *options = &job->settings->options;
+	if (options->log)
+		options->log(options->context, job->queued->id, address, outcome, text);
+}
+
+static void say_recipient(const struct relay_job *job,
+        const struct weir_queued_recipient *recipient, enum weir_relay_outcome outcome)
+{
+	say(job, recipient->address, outcome, recipient->status);
+}
+
+/* -- back into the queue ----------------------------------------------------------------------- */
+
+static void on_given(void *context, int error)
+{
+	(void)error; /* the old state is tried again */
+	weir_relay_job_gone(context);
+}
+
+static int64_t pause_s(const struct relay_settings *settings, unsigned tries)
+{
+	int64_t pause = settings->options.retry_first_s;
+	for (unsigned i = 1; i < tries && pause < settings->options.retry_most_s; i++)
+		pause *= 2;
+	return pause < settings->options.retry_most_s ? pause : settings->options.retry_most_s;
+}
+
+static void give_back(struct relay_job *job)
+{
+	struct weir_smtp_relay *relay = job->relay;
+	struct weir_queued *queued = job->queued;
+	weir_relay_release(job->settings);
+	free(job->recipients);
+	free(job->indices);
+	free(job);
+	weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+}
+
+/* -- reports ----------------------------------------------------------------------------------- */
+
+static bool wants_failure(
+        const struct weir_queued *queued, const struct weir_queued_recipient *recipient)
+{
+	return queued->envelope.sender.size &&
+	       (recipient->notify == WEIR_MAIL_NOTIFY_DEFAULT ||
+	               recipient->notify & WEIR_MAIL_NOTIFY_FAILURE);
+}
+
+static bool is_due(const struct relay_job *job, enum dsn_kind kind)
+{
+	struct dsn dsn = {.kind = kind, .queued = job->queued};
+	for (size_t i = 0; i < job->queued->count; i++)
+		if (weir_dsn_is_about(&dsn, &job->queued->recipients[i]))
+			return true;
+	return false;
+}
+
+/* Those who were reported, or cannot be for ever. */
+static void settle(struct relay_job *job)
+{
+	struct dsn dsn = {.kind = DSN_FINAL};
+	for (size_t i = 0; i < job->queued->count; i++)
+		if (weir_dsn_is_about(&dsn, &job->queued->recipients[i]))
+			job->queued->recipients[i].state = WEIR_QUEUED_DONE;
+}
+
+static void on_reported(struct relay_job *job, enum dsn_kind kind, int error)
+{
+	int64_t life_s = job->settings->options.life_s;
+	struct weir_span sender = job->queued->envelope.sender;
+	if (error < 0)
+		say(job, sender, WEIR_RELAY_UNREPORTED, weir_error_text(error));
+	else
+		say(job, sender, WEIR_RELAY_REPORTED, kind == DSN_LATE ? "delayed" : "final");
+	bool hopeless = error == -ENOENT || error == -EINVAL || age_of(job) >= 2 * life_s;
+	if (kind == DSN_LATE) {
+		job->queued->warned = error == 0 || hopeless;
+		give_back(job);
+		return;
+	}
+	if (error == 0 || hopeless)
+		settle(job);
+	give_back(job);
+}
+
+static void report_or_give_back(struct relay_job *job)
+{
+	const struct weir_smtp_relay_options *options = &job->settings->options;
+	int64_t until_s = job->queued->arrived_s + options->life_s;
+	if (is_due(job, DSN_FINAL))
+		weir_relay_report(job, DSN_FINAL, until_s, on_reported);
+	else if (job->queued->envelope.sender.size && !job->queued->warned &&
+	         age_of(job) >= options->warn_s && is_due(job, DSN_LATE))
+		weir_relay_report(job, DSN_LATE, until_s, on_reported);
+	else
+		give_back(job);
+}
+
+/* -- results ----------------------------------------------------------------------------------- */
+
+void weir_relay_job_result(
+        struct relay_job *job, size_t index, const struct weir_smtp_result *result, bool told)
+{
+	struct weir_queued_recipient *to = &job->queued->recipients[job->indices[index]];
+	bool wants = to->notify & WEIR_MAIL_NOTIFY_SUCCESS && job->queued->envelope.sender.size;
+	snprintf(to->status, sizeof to->status, "%s", result->text);
+	if (result->code / 100 == 2) {
+		to->state = wants && !told ? WEIR_QUEUED_SENT : WEIR_QUEUED_DONE;
+		say_recipient(job, to, WEIR_RELAY_SENT);
+	} else if (result->code / 100 == 5) {
+		to->state = wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED : WEIR_QUEUED_DONE;
+		say_recipient(job, to, WEIR_RELAY_FAILED);
+	} else {
+		say_recipient(job, to, WEIR_RELAY_LATE);
+	}
+}
+
+/* Tried for long enough. */
+static void give_up(struct relay_job *job)
+{
+	for (size_t i = 0; i < job->queued->count; i++) {
+		struct weir_queued_recipient *to = &job->queued->recipients[i];
+		if (to->state != WEIR_QUEUED_WAITING)
+			continue;
+		to->state = wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED : WEIR_QUEUED_DONE;
+		say_recipient(job, to, WEIR_RELAY_FAILED);
+	}
+}
+
+void weir_relay_job_end(struct relay_job *job)
+{
+	job->queued->tries++;
+	job->queued->next_s = now_of(job) + pause_s(job->settings, job->queued->tries);
+	if (age_of(job) >= job->settings->options.life_s)
+		give_up(job);
+	report_or_give_back(job);
+}
+
+void weir_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why)
+{
+	/* Whatever it was, it was not said of the message. */
+	struct weir_smtp_result result = *why;
+	result.code = 0;
+	for (size_t i = 0; i < job->envelope.count; i++)
+		weir_relay_job_result(job, i, &result, false);
+	weir_relay_job_end(job);
+}
+
+/* -- beginning --------------------------------------------------------------------------------- */
+
+static struct relay_job *make_job(struct weir_smtp_relay *relay, struct weir_queued *queued)
+{
+	struct relay_job *job = calloc(1, sizeof *job);
+	if (!job)
+		return NULL;
+	job->relay = relay;
+	job->queued = queued;
+	job->recipients = calloc(queued->count, sizeof *job->recipients);
+	job->indices = calloc(queued->count, sizeof *job->indices);
+	if (!job->recipients || !job->indices) {
+		free(job->recipients);
+		free(job->indices);
+		free(job);
+		return NULL;
+	}
+	job->settings = relay->settings;
+	job->settings->references++;
+	job->envelope = queued->envelope;
+	job->envelope.recipients = job->recipients;
+	job->envelope.count = 0;
+	job->mail = (struct weir_smtp_mail){&job->envelope, queued->fd, queued->size};
+	return job;
+}
+
+void weir_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *queued)
+{
+	if (relay->draining) {
+		weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+		return;
+	}
+	struct relay_job *job = make_job(relay, queued);
+	if (!job) {
+		queued->next_s = weir_loop_wall_s(relay->loop) + WEIR_RELAY_DOWN_S;
+		weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+		return;
+	}
+	for (size_t i = 0; i < queued->count; i++) {
+		const struct weir_queued_recipient *to = &queued->recipients[i];
+		if (to->state != WEIR_QUEUED_WAITING)
+			continue;
+		job->indices[job->envelope.count] = i;
+		job->recipients[job->envelope.count++] = (struct weir_mail_recipient){
+		        .address = to->address, .orcpt = to->orcpt, .notify = to->notify};
+	}
+	if (!job->envelope.count) {
+		weir_relay_job_end(job); /* only the report is missing */
+		return;
+	}
+	weir_list_append(&relay->waiting, &job->link);
+	weir_relay_sessions_feed(relay);
+}

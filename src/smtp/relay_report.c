@@ -1,0 +1,99 @@
+/*
+ * A report on its way to the sender: composed on the work pool, since it reads the original, then
+ * put into the sink that the sender's address leads to. Its own sender is empty, and nobody is ever
+ * told what became of it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "relay_state.h"
+
+struct relay_report {
+	struct weir_work work;
+	struct relay_job *job;
+	struct dsn dsn;
+	struct weir_buffer text;
+	int error;
+	void (*done)(struct relay_job *job, enum dsn_kind kind, int error);
+};
+
+static void finish(struct relay_report *report, int error)
+{
+	struct relay_job *job = report->job;
+	enum dsn_kind kind = report->dsn.kind;
+	void (*done)(struct relay_job * job, enum dsn_kind kind, int error) = report->done;
+	weir_buffer_free(&report->text);
+	free(report);
+	done(job, kind, error);
+}
+
+static void on_committed(void *context, const int *errors)
+{
+	finish(context, errors[0]);
+}
+
+static int deliver(struct relay_report *report)
+{
+	struct relay_job *job = report->job;
+	const struct weir_smtp_relay_options *options = &job->settings->options;
+	const struct weir_mail_envelope *original = &job->queued->envelope;
+	struct weir_mail_recipient to = {
+	        .address = original->sender, .notify = WEIR_MAIL_NOTIFY_NEVER};
+	struct weir_mail_envelope envelope = {.recipients = &to,
+	        .count = 1,
+	        .size = report->text.size,
+	        .eight_bit = original->eight_bit || original->utf8,
+	        .utf8 = original->utf8};
+	struct weir_mail_sink *sink = weir_mail_queue_sink(job->relay->queue);
+	struct weir_mail_delivery *delivery;
+	if (options->route)
+		options->route(options->context, original->sender, &sink, &to.user);
+	int error = sink->type->begin(sink, job->relay->loop, &envelope, NULL, report, &delivery);
+	if (error < 0)
+		return error;
+	/* Full is no matter: there is no more. */
+	error = sink->type->write(delivery, weir_buffer_span(&report->text));
+	if (error < 0)
+		sink->type->abort(delivery);
+	else
+		sink->type->commit(delivery, on_committed, report);
+	return error < 0 ? error : 0;
+}
+
+static void run_compose(struct weir_work *work)
+{
+	struct relay_report *report = WEIR_CONTAINER(work, struct relay_report, work);
+	report->error = weir_dsn_compose(&report->dsn, &report->text);
+}
+
+static void compose_done(struct weir_work *work)
+{
+	struct relay_report *report = WEIR_CONTAINER(work, struct relay_report, work);
+	int error = report->error ? report->error : deliver(report);
+	if (error < 0)
+		finish(report, error);
+}
+
+void weir_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
+        void (*done)(struct relay_job *job, enum dsn_kind kind, int error))
+{
+	const struct weir_smtp_relay_options *options = &job->settings->options;
+	struct relay_report *report = calloc(1, sizeof *report);
+	if (!report) {
+		done(job, kind, -ENOMEM);
+		return;
+	}
+	report->job = job;
+	report->done = done;
+	report->dsn = (struct dsn){.kind = kind,
+	        .queued = job->queued,
+	        .host = options->helo,
+	        .next = options->host,
+	        .now_s = weir_loop_wall_s(job->relay->loop),
+	        .until_s = until_s};
+	int error = weir_work_submit(job->relay->loop, &report->work, run_compose, compose_done);
+	if (error < 0)
+		finish(report, error);
+}

@@ -1,0 +1,114 @@
+/* The queue, for the files of this folder only. */
+#ifndef WEIR_MAIL_QUEUE_STATE_H
+#define WEIR_MAIL_QUEUE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <weir/buffer.h>
+#include <weir/loop.h>
+#include <weir/mail_queue.h>
+
+/* -- files: these block ------------------------------------------------------------------------ */
+
+enum {
+	QUEUE_NAME = 32 /* room for the name of a file in the queue */
+};
+
+void weir_queue_name(char ret[QUEUE_NAME], const char *id, const char *suffix);
+bool weir_queue_is_id(const char *id, size_t size);
+
+/* A new one; no two of a directory are alike. 0 or -EIO. */
+int weir_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE]);
+
+/* The text of an envelope's file. */
+int weir_queued_format(const struct weir_queued *queued, struct weir_buffer *text);
+
+/* 0, WEIR_E_SYNTAX or -ENOMEM. The id and fd are the caller's to set. */
+int weir_queued_parse(struct weir_span text, struct weir_queued **ret);
+
+/* Reads ID.env; and with `open_message` opens ID.msg. */
+int weir_queued_load(int directory, const char *id, bool open_message, struct weir_queued **ret);
+
+/* Replaces ID.env by it, on the disk. */
+int weir_queued_store(int directory, const struct weir_queued *queued);
+
+/* Both files; the envelope first, and on the disk before the message goes. */
+int weir_queued_remove(int directory, const char *id);
+
+/* Closes what is open. NULL is allowed. */
+void weir_queued_free(struct weir_queued *queued);
+
+/* The names in a directory that are ID and `suffix`. `found` answers false to stop. */
+int weir_queue_scan(int directory, const char *suffix, bool (*found)(void *context, const char *id),
+        void *context);
+
+/* Locks it. -EBUSY: another process has. The descriptor, or a negative errno. */
+int weir_queue_lock(int directory);
+
+int weir_queue_write(int fd, struct weir_span bytes);
+
+/* -- in memory --------------------------------------------------------------------------------- */
+
+struct queue_entry {
+	char id[WEIR_QUEUE_ID_SIZE];
+	bool taken;   /* not in the heap */
+	bool deleted; /* to be removed when it is given back */
+	bool retried; /* … or due at once */
+	size_t place; /* in the heap, or among those taken */
+	int64_t next_s;
+};
+
+/* Entries, the one that is due first in front (a binary heap); then those taken, in any order. */
+struct weir_mail_queue {
+	struct weir_mail_sink sink;
+	int directory;
+	int control;
+	int lock_fd;
+	uint64_t message_max;
+	unsigned messages_max;
+
+	pthread_mutex_t lock; /* guards all below */
+	struct queue_entry **heap;
+	size_t heap_count;
+	struct queue_entry **taken;
+	size_t taken_count;
+	size_t capacity;        /* of either */
+	size_t reserved;        /* messages on their way in */
+	struct weir_loop *loop; /* who listens; NULL: nobody */
+	struct queue_waker *waker;
+	void (*changed)(void *context);
+	void *context;
+	bool obeying; /* the work pool reads control/ */
+	pthread_cond_t obeyed;
+
+	struct weir_watch watch; /* of the control directory; the loop's */
+	struct control_job *control_job;
+};
+
+/* A place for one more: 0, WEIR_E_LIMIT, -ENOMEM. Given up, or used by weir_queue_add. */
+int weir_queue_reserve(struct weir_mail_queue *queue);
+void weir_queue_unreserve(struct weir_mail_queue *queue);
+
+/* Puts a message that is on the disk in; cannot fail. */
+void weir_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry);
+
+/* The entry, or NULL. With the lock. */
+struct queue_entry *weir_queue_find(struct weir_mail_queue *queue, const char *id);
+
+/* Takes it out of the heap. With the lock. */
+void weir_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry);
+void weir_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry);
+
+/* Tells who listens. With the lock. */
+void weir_queue_wake(struct weir_mail_queue *queue);
+
+/* What stands in control/. On the work pool. */
+void weir_queue_obey(struct weir_mail_queue *queue);
+
+int weir_queue_control_start(struct weir_mail_queue *queue);
+void weir_queue_control_stop(struct weir_mail_queue *queue);
+
+extern const struct weir_mail_sink_type weir_mail_queue_sink_type;
+
+#endif

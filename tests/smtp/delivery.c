@@ -1,0 +1,288 @@
+/* Sinks that fail, are full or slow; mail for here and elsewhere at once; no memory. */
+#include "talk.h"
+
+#define BEGUN(recipients) HELLO "C: MAIL FROM:<a@b>\nS: 250\n" recipients
+#define RCPT(address) "C: RCPT TO:<" address ">\nS: 250\n"
+#define TEXT "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\n"
+#define BYE "C: QUIT\nS: 221\nS.\n"
+
+static void refused_at_the_beginning(void **state)
+{
+	(void)state;
+	static const struct {
+		int error;
+		const char *reply;
+	} cases[] = {
+	        {-ENOSPC, "S: 452 4.3.1\n"},
+	        {-EDQUOT, "S: 552 5.2.2\n"},
+	        {-ENOENT, "S: 550 5.1.1\n"},
+	        {WEIR_E_LIMIT, "S: 451 4.3.2\n"},
+	        {-ENOMEM, "S: 451 4.3.0\n"},
+	        {-EIO, "S: 451 4.3.0\n"},
+	};
+	talk_start_plain();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char script[2000];
+		talk.relay.begin_error = cases[i].error;
+		snprintf(script, sizeof script, "%s%s%s%s%s",
+		        BEGUN(RCPT("both@example.org")) "C: DATA\n", cases[i].reply,
+		        "C: DATA\nS: 503 5.5.1\n"
+		        "C: MAIL FROM:<a@b>\nS: 250\n" RCPT(
+		                "both@example.org") "C: BDAT 4\nC. QUIT\n",
+		        cases[i].reply, BYE);
+		talk_in_all_paces(script);
+	}
+	/* What the other sink has begun is taken back. */
+	assert_int_equal(talk.local.begun, talk.local.aborted);
+	assert_int_equal(talk.local.open, 0);
+}
+
+static void writing_fails(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk_script(TALK_LINES,
+	        BEGUN(RCPT(
+	                "both@example.org")) "C: DATA\nS: 354\nC: A: b\nC: \nC: text\nC: .\nS: 250\n");
+	size_t size = talk.local.bytes.size;
+	talk.local.write_error = -ENOSPC;
+	for (size_t after = 0; after < size + 5; after += 5) {
+		talk.local.write_error_after = after;
+		struct peer peer = talk_connect();
+		talk_on(&peer, TALK_LINES, BEGUN(RCPT("both@example.org")) "C: DATA\n");
+		/* The trace may be too much already. */
+		assert_true(peer_read(&peer, 4));
+		if (peer.got.data[0] == '3')
+			talk_on(&peer, TALK_LINES, "S: 354\nC: A: b\nC: \nC: text\nC: .\n");
+		talk_on(&peer, TALK_LINES, after < size ? "S: 452 4.3.1\n" : "S: 250\n");
+		talk_on(&peer, TALK_LINES, "C: NOOP\nS: 250\n");
+		peer_close(&peer);
+	}
+	talk.local.write_error = 0;
+	talk_settle();
+	assert_int_equal(talk.relay.begun, talk.relay.aborted + talk.relay.committed);
+}
+
+/* A sink that never has room stops the client, and loses nothing. */
+static void always_full(void **state)
+{
+	(void)state;
+	static char wanted[40000];
+	struct weir_buffer script = {0};
+	size_t size = 0;
+	talk_start_plain();
+	talk.local.always_full = talk.relay.always_full = true;
+	weir_buffer_format(
+	        &script, SIZE_MAX, "%s", BEGUN(RCPT("both@example.org")) "C: DATA\nS: 354\n");
+	for (int i = 0; i < 500; i++) {
+		weir_buffer_format(&script, SIZE_MAX, "C: ..%d: x\n", i);
+		size += (size_t)snprintf(wanted + size, sizeof wanted - size, ".%d: x\r\n", i);
+	}
+	weir_buffer_format(&script, SIZE_MAX, "%s%c", "C: \nC: .\nS: 250\n" BYE, 0);
+	snprintf(wanted + size, sizeof wanted - size, "\r\n");
+	talk_script(TALK_LINES, script.data);
+	assert_string_equal(talk_message(&talk.local), wanted);
+	assert_string_equal(talk_message(&talk.relay), wanted);
+	talk_script(TALK_AT_ONCE, script.data);
+	assert_string_equal(talk_message(&talk.local), wanted);
+	assert_string_equal(talk_message(&talk.relay), wanted);
+	weir_buffer_free(&script);
+	assert_int_equal(talk.local.committed, 2);
+	talk_in_all_paces(BEGUN(RCPT("both@example.org")) "C: BDAT 5\nC. A: b\\r\nS: 250\n"
+	                                                  "C: BDAT 4\nC. \\n\\r\\nx\nS: 250\n"
+	                                                  "C: BDAT 0 LAST\nS: 250\n" BYE);
+	assert_string_equal(talk_message(&talk.local), "A: b\r\n\r\nx");
+}
+
+static void a_full_sink_that_fails(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk.relay.always_full = true;
+	talk.relay.ready_error = -EIO;
+	talk_in_all_paces(BEGUN(RCPT("both@example.org")) TEXT "S: 451 4.3.0\n" BYE);
+	assert_int_equal(talk.local.aborted, 3);
+	assert_int_equal(talk.relay.aborted, 3);
+}
+
+static void both_ways(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk_in_all_paces(
+	        BEGUN(RCPT("both@example.org") RCPT("bob@example.org")) TEXT "S: 250\n" BYE);
+	assert_int_equal(talk.local.committed, 3);
+	assert_int_equal(talk.relay.committed, 3);
+	assert_string_equal(fake_sink_envelope(&talk.local),
+	        "from <a@b>\nto <both@example.org> user=alice\nto <bob@example.org> user=bob");
+	assert_string_equal(
+	        fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
+	assert_string_equal(talk_message(&talk.local), "A: b\r\n\r\ntext\r\n");
+	assert_string_equal(talk_message(&talk.relay), "A: b\r\n\r\ntext\r\n");
+}
+
+/* The relay's commit waits for the local one's, and does not come if that failed. */
+static void in_part(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk.local.results[0] = -EDQUOT;
+	talk_in_all_paces(BEGUN(RCPT("both@example.org")) TEXT "S: 552 5.2.2\n" BYE);
+	assert_int_equal(talk.relay.committed, 0);
+	assert_int_equal(talk.relay.aborted, 3);
+	/* Of several errors that which asks to try again. */
+	talk.local.results[1] = -EIO;
+	talk_in_all_paces(
+	        BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT "S: 451 4.3.0\n" BYE);
+	talk.local.results[0] = talk.local.results[1] = 0;
+	talk.relay.results[0] = -ENOSPC;
+	talk_in_all_paces(BEGUN(RCPT("both@example.org")) TEXT "S: 452 4.3.1\n" BYE);
+	assert_int_equal(talk.relay.committed, 3);
+	assert_int_equal(talk.events[WEIR_SMTP_FAILED], 9);
+}
+
+static void one_copy_a_mailbox(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk_in_all_paces(BEGUN(
+	        RCPT("alice@example.org") RCPT("sales@example.org") RCPT("Alice+tag@example.net")
+	                RCPT("both@example.org") RCPT("out@example.org")) TEXT "S: 250\n" BYE);
+	assert_string_equal(fake_sink_envelope(&talk.local),
+	        "from <a@b>\nto <alice@example.org> user=alice\nto <sales@example.org> user=bob");
+	assert_string_equal(
+	        fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
+}
+
+/* Pipelined messages are committed side by side, a few at a time, and answered in order. */
+static void commits_side_by_side(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk.local.slow = true;
+	struct peer peer = talk_connect();
+	talk_on(&peer, TALK_LINES, HELLO);
+	for (int i = 0; i < 6; i++)
+		peer_send(&peer,
+		        "MAIL FROM:<a@b>\r\nRCPT TO:<alice@example.org>\r\nBDAT 3 LAST\r\nx\r\n");
+	assert_true(TURN_UNTIL(talk.loop, talk.local.begun >= WEIR_SMTP_COMMITS_MAX));
+	talk_settle();
+	assert_int_equal(talk.local.begun, WEIR_SMTP_COMMITS_MAX);
+	fake_sink_release(&talk.local);
+	assert_true(TURN_UNTIL(talk.loop, talk.local.begun == 6));
+	talk_settle();
+	fake_sink_release(&talk.local);
+	for (int i = 0; i < 6; i++)
+		talk_on(&peer, TALK_LINES, "S: 250 2.1.0\nS: 250 2.1.5\nS: 250 2.0.0 Accepted\n");
+	talk_on(&peer, TALK_LINES, BYE);
+	peer_close(&peer);
+}
+
+static void destroyed_while_committing(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk.local.slow = true;
+	struct peer peer = talk_connect();
+	talk_on(&peer, TALK_LINES, BEGUN(RCPT("both@example.org")) TEXT);
+	assert_true(TURN_UNTIL(talk.loop, talk.local.waiting.size));
+	weir_smtp_destroy(talk.server);
+	talk.server = NULL;
+	assert_int_equal(talk.local.open, 0);
+	assert_int_equal(talk.relay.open, 0);
+	peer_close(&peer);
+}
+
+static void no_sink(void **state)
+{
+	(void)state;
+	struct weir_smtp_options options = talk_options();
+	options.relay = NULL;
+	talk_start(&options);
+	talk_in_all_paces(BEGUN("C: RCPT TO:<both@example.org>\nS: 451 4.3.5\n"
+	                        "C: DATA\nS: 554 5.5.1\n") BYE);
+}
+
+/* Each allocation fails once: the client hears of it, or is cut off; nothing is lost or leaks. */
+static void without_memory(void **state)
+{
+	(void)state;
+	static const char *const parts[] = {"EHLO a\r\n",
+	        "MAIL FROM:<a@b> ENVID=x\r\nRCPT TO:<both@example.org> ORCPT=a;b\r\nDATA\r\n",
+	        "A: b\r\n\r\ntext\r\n.\r\n", "QUIT\r\n"};
+	talk_start_plain();
+	talk.local.always_full = true;
+	for (unsigned good = 0; good < 400; good++) {
+		struct peer peer = talk_connect();
+		unsigned committed = talk.local.committed;
+		fail_allocation_after(good, false);
+		for (size_t i = 0; i < 4; i++) {
+			talk_settle();
+			peer_send(&peer, parts[i]);
+		}
+		talk_settle();
+		bool failed = stop_failing_allocations();
+		bool ended = peer_read_end(&peer);
+		weir_buffer_append(&peer.got, "", 1, SIZE_MAX);
+		assert_true(ended);
+		if (strstr(peer.got.data, "Accepted as"))
+			assert_int_equal(talk.local.committed, committed + 1);
+		peer_close(&peer);
+		TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0);
+		assert_true(TURN_UNTIL(talk.loop, talk.local.open == 0 && talk.relay.open == 0));
+		/* Without memory for a connection the server accepts none for a while. */
+		for (int i = 0; good == 0 && i < 2 * WEIR_ACCEPT_PAUSE_MS; i++)
+			weir_loop_turn(talk.loop, 1);
+		if (!failed) {
+			assert_true(good > 10);
+			return;
+		}
+	}
+	fail_msg("there is always another allocation");
+}
+
+/* What an idle session costs, the channel not counted. */
+static void idle_sessions_are_small(void **state)
+{
+	(void)state;
+	enum {
+		COUNT = 200
+	};
+	struct peer peers[COUNT];
+	talk_start_plain();
+	talk_script(TALK_LINES, HELLO);
+	for (int i = 0; i < 2; i++)
+		talk_settle();
+	size_t before = memory_in_use();
+	for (int i = 0; i < COUNT; i++) {
+		peers[i] = talk_connect();
+		talk_on(&peers[i], TALK_LINES, HELLO);
+		weir_buffer_free(&peers[i].got);
+	}
+	size_t each = (memory_in_use() - before) / COUNT;
+	print_message("%zu bytes a session, with its channel\n", each);
+	assert_true(each <= 512);
+	for (int i = 0; i < COUNT; i++)
+		peer_close(&peers[i]);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, talk_set_up, talk_tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        TEST(refused_at_the_beginning),
+	        TEST(writing_fails),
+	        TEST(always_full),
+	        TEST(a_full_sink_that_fails),
+	        TEST(both_ways),
+	        TEST(in_part),
+	        TEST(one_copy_a_mailbox),
+	        TEST(commits_side_by_side),
+	        TEST(destroyed_while_committing),
+	        TEST(no_sink),
+	        TEST(without_memory),
+	        TEST(idle_sessions_are_small),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

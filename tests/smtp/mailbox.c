@@ -1,0 +1,154 @@
+/* Paths and mailboxes: what the grammar has and what it does not, and their lengths. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <weir/error.h>
+
+#include "mailbox.h"
+
+/* A copy of the exact size, so that a sanitizer sees who looks beyond it. */
+static int parse(const char *text, size_t size, struct weir_smtp_mailbox *ret, size_t *ret_left)
+{
+	static char *copy;
+	free(copy);
+	copy = malloc(size ? size : 1);
+	memcpy(copy, text, size);
+	struct weir_span span = weir_span(copy, size);
+	int error = weir_smtp_path_parse(&span, ret);
+	*ret_left = span.size;
+	if (error < 0)
+		assert_int_equal(span.size, size);
+	return error;
+}
+
+static void paths(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *local, *domain;
+	} cases[] = {
+	        {"<a@b>", "a", "b"},
+	        {"<Smith@bar.com> SIZE=1", "Smith", "bar.com"},
+	        {"<a.b.c@d-e.f0>", "a.b.c", "d-e.f0"},
+	        {"<!#$%&'*+-/=?^_`{|}~@example>", "!#$%&'*+-/=?^_`{|}~", "example"},
+	        {"<\"a b\"@c>", "\"a b\"", "c"},
+	        {"<\"a\\\"@\\\\>\"@c>", "\"a\\\"@\\\\>\"", "c"},
+	        {"<\"\"@c>", "\"\"", "c"},
+	        {"<a@[127.0.0.1]>", "a", "[127.0.0.1]"},
+	        {"<a@[IPv6:2001:db8::1]>", "a", "[IPv6:2001:db8::1]"},
+	        {"<a@[ipv6:::]>", "a", "[ipv6:::]"},
+	        {"<@a:b@c>", "b", "c"},
+	        {"<@a,@[1.2.3.4],@b:c@d>", "c", "d"},
+	        {"<postmaster>", "postmaster", ""},
+	        {"<PostMaster>", "PostMaster", ""},
+	        {"<\xc3\xa9@b\xc3\xbc.de>", "\xc3\xa9", "b\xc3\xbc.de"},
+	        {"<>", "", ""},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct weir_smtp_mailbox mailbox;
+		size_t left, size = strlen(cases[i].text);
+		const char *end = strstr(cases[i].text, "> ");
+		if (parse(cases[i].text, size, &mailbox, &left) < 0)
+			fail_msg("refused: %s", cases[i].text);
+		assert_int_equal(left, end ? strlen(end + 1) : 0);
+		assert_true(weir_span_equal(mailbox.local, weir_span_of(cases[i].local)));
+		assert_true(weir_span_equal(mailbox.domain, weir_span_of(cases[i].domain)));
+		assert_int_equal(mailbox.utf8, strchr(cases[i].text, '\xc3') != NULL);
+		/* Nothing shorter is one. */
+		for (size_t part = 0; part < size - (end ? strlen(end + 1) : 0); part++)
+			assert_int_equal(parse(cases[i].text, part, &mailbox, &left),
+			        WEIR_E_SYNTAX);
+	}
+}
+
+static void no_paths(void **state)
+{
+	(void)state;
+	static const char *const cases[] = {"", "a@b", "<a>", "<a@>", "<@b>", "<a@b", "<a@@b>",
+	        "<a b@c>", "<.a@b>", "<a.@b>", "<a..b@c>", "<a@b.>", "<a@.b>", "<a@b..c>",
+	        "<a@-b>", "<a@b->", "<a@b_c>", "<a@b c>", "< a@b>", "<a@b >", "<a@[1.2.3]>",
+	        "<a@[1.2.3.256]>", "<a@[IPv6:1::2::3]>", "<a@[]>", "<a@[x:1]>", "<a@[1.2.3.4>",
+	        "<a@[1.2.3.4]b>", "<\"a@b>", "<\"a\"b@c>", "<a\"b\"@c>", "<\"a\nb\"@c>",
+	        "<\"a\\\nb\"@c>", "<a,b@c>", "<a:b@c>", "<a(b)@c>", "<@a,b@c>", "<@a:>", "<@a@b:c@d>",
+	        "<@a,@:c@d>", "<\xc3@b>", "<\x80@b>", "<\xc0\xaf@b>", "<\xed\xa0\x80@b>",
+	        "<\xf4\x90\x80\x80@b>", "<\xe0\x80\x80@b>", "<a@b\xff>", "<<a@b>>", "<a\\b@c>"};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct weir_smtp_mailbox mailbox;
+		size_t left;
+		if (parse(cases[i], strlen(cases[i]), &mailbox, &left) == 0)
+			fail_msg("taken: %s", cases[i]);
+	}
+	struct weir_smtp_mailbox mailbox;
+	size_t left;
+	assert_int_equal(parse("<a\0@b>", 6, &mailbox, &left), WEIR_E_SYNTAX);
+	assert_int_equal(parse("<a@[1.2.3.4\0]>", 14, &mailbox, &left), WEIR_E_SYNTAX);
+}
+
+static int of_lengths(int local, int label, int labels)
+{
+	char text[1000];
+	int size = snprintf(text, sizeof text, "<%.*s@", local,
+	        "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
+	for (int i = 0; i < labels; i++)
+		size += snprintf(text + size, sizeof text - (size_t)size, "%s%.*s", i ? "." : "",
+		        label,
+		        "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy");
+	text[size++] = '>';
+	struct weir_smtp_mailbox mailbox;
+	size_t left;
+	return parse(text, (size_t)size, &mailbox, &left);
+}
+
+static void lengths(void **state)
+{
+	(void)state;
+	assert_int_equal(of_lengths(64, 10, 1), 0);
+	assert_int_equal(of_lengths(65, 10, 1), WEIR_E_SYNTAX);
+	assert_int_equal(of_lengths(1, 63, 1), 0);
+	assert_int_equal(of_lengths(1, 64, 1), WEIR_E_SYNTAX);
+	/* 254 in all: 256 with the brackets. */
+	assert_int_equal(of_lengths(62, 63, 3), 0);
+	assert_int_equal(of_lengths(63, 62, 3), 0);
+	assert_int_equal(of_lengths(63, 63, 3), WEIR_E_SYNTAX);
+	assert_int_equal(of_lengths(1, 63, 4), WEIR_E_SYNTAX);
+}
+
+static void quotes_are_taken_off(void **state)
+{
+	(void)state;
+	char text[WEIR_SMTP_LOCAL_MAX];
+	static const char *const cases[][2] = {{"alice", "alice"}, {"\"alice\"", "alice"},
+	        {"\"a\\\"b\"", "a\"b"}, {"\"\\\\\"", "\\"}, {"\"\"", ""}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_true(weir_span_equal(
+		        weir_smtp_local_decode(weir_span_of(cases[i][0]), text),
+		        weir_span_of(cases[i][1])));
+}
+
+static void mailboxes(void **state)
+{
+	(void)state;
+	struct weir_smtp_mailbox mailbox;
+	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("a@b"), &mailbox), 0);
+	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("a@b "), &mailbox), WEIR_E_SYNTAX);
+	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("<a@b>"), &mailbox), WEIR_E_SYNTAX);
+	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("postmaster"), &mailbox), WEIR_E_SYNTAX);
+	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN(""), &mailbox), WEIR_E_SYNTAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(paths),
+	        cmocka_unit_test(no_paths),
+	        cmocka_unit_test(lengths),
+	        cmocka_unit_test(quotes_are_taken_off),
+	        cmocka_unit_test(mailboxes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

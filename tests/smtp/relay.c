@@ -1,0 +1,453 @@
+/*
+ * The relay: from the queue to a host, with a clock that can be put forward; and the reports that
+ * senders get.
+ */
+#include "../store/scratch.h"
+
+#include <weir/buffer.h>
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/mail_queue.h>
+#include <weir/smtp_relay.h>
+
+#include "clock.h"
+#include "host.h"
+#include "peer.h"
+
+static struct weir_mail_queue *queue;
+static struct weir_smtp_relay *relay;
+static struct host host;
+static char logged[64 * 1024];
+
+/* -- where local reports go -------------------------------------------------------------------- */
+
+static struct {
+	struct weir_mail_sink sink;
+	struct weir_mail_delivery delivery;
+	struct weir_task task;
+	void (*done)(void *context, const int *errors);
+	void *context;
+	int count;
+	int error;
+	char user[32];
+	char sender[32];
+	struct weir_buffer text;
+} mailbox;
+
+static int mailbox_begin(struct weir_mail_sink *sink, struct weir_loop *on,
+        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
+        void *context, struct weir_mail_delivery **ret)
+{
+	(void)on;
+	(void)ready;
+	(void)context;
+	snprintf(mailbox.user, sizeof mailbox.user, "%.*s", (int)envelope->recipients[0].user.size,
+	        envelope->recipients[0].user.data);
+	snprintf(mailbox.sender, sizeof mailbox.sender, "<%.*s>", (int)envelope->sender.size,
+	        envelope->sender.data);
+	mailbox.text.size = 0;
+	mailbox.delivery.sink = sink;
+	*ret = &mailbox.delivery;
+	return 0;
+}
+
+static int mailbox_write(struct weir_mail_delivery *delivery, struct weir_span bytes)
+{
+	(void)delivery;
+	return weir_buffer_append(&mailbox.text, bytes.data, bytes.size, SIZE_MAX);
+}
+
+static void mailbox_done(struct weir_task *task)
+{
+	(void)task;
+	mailbox.count += mailbox.error == 0;
+	weir_buffer_append(&mailbox.text, "", 1, SIZE_MAX);
+	mailbox.done(mailbox.context, &mailbox.error);
+}
+
+static void mailbox_commit(struct weir_mail_delivery *delivery,
+        void (*done)(void *context, const int *errors), void *context)
+{
+	(void)delivery;
+	mailbox.done = done;
+	mailbox.context = context;
+	mailbox.task.run = mailbox_done;
+	weir_loop_defer(loop, &mailbox.task);
+}
+
+static const struct weir_mail_sink_type mailbox_type = {
+        .name = "mailbox",
+        .begin = mailbox_begin,
+        .write = mailbox_write,
+        .commit = mailbox_commit,
+};
+
+static bool route(void *context, struct weir_span sender, struct weir_mail_sink **ret_sink,
+        struct weir_span *ret_user)
+{
+	(void)context;
+	if (!weir_span_equal(sender, WEIR_SPAN("al@here.example")))
+		return false;
+	*ret_sink = &mailbox.sink;
+	*ret_user = WEIR_SPAN("al");
+	return true;
+}
+
+static void on_log(void *context, const char *id, struct weir_span address,
+        enum weir_relay_outcome outcome, const char *text)
+{
+	static const char *const names[] = {"sent", "late", "failed", "reported", "unreported"};
+	size_t size = strlen(logged);
+	(void)context;
+	(void)id;
+	snprintf(logged + size, sizeof logged - size, "%s %.*s %s\n", names[outcome],
+	        (int)address.size, address.data, text);
+}
+
+/* -- putting messages in ----------------------------------------------------------------------- */
+
+static int puts_done, put_error;
+
+static void on_put(void *context, const int *errors)
+{
+	(void)context;
+	puts_done++;
+	put_error = errors[0];
+}
+
+static void enqueue(
+        const char *sender, const struct weir_mail_recipient *to, size_t count, const char *text)
+{
+	struct weir_mail_envelope envelope = {.sender = weir_span_of(sender),
+	        .recipients = to,
+	        .count = count,
+	        .envid = WEIR_SPAN("env 1")};
+	struct weir_mail_sink *sink = weir_mail_queue_sink(queue);
+	struct weir_mail_delivery *delivery;
+	int before = puts_done;
+	assert_int_equal(sink->type->begin(sink, loop, &envelope, NULL, NULL, &delivery), 0);
+	assert_int_equal(sink->type->write(delivery, weir_span_of(text)), 0);
+	sink->type->commit(delivery, on_put, NULL);
+	turn_until(&puts_done, before + 1);
+	assert_int_equal(put_error, 0);
+}
+
+static void enqueue_to(const char *sender, const char *address)
+{
+	struct weir_mail_recipient to = {
+	        .address = weir_span_of(address), .orcpt = WEIR_SPAN("rfc822;orig@x")};
+	enqueue(sender, &to, 1, "Subject: hello\r\nX: y\r\n\r\n.body\r\n");
+}
+
+static struct weir_smtp_relay_options options(void)
+{
+	static char port[8];
+	(void)port;
+	return (struct weir_smtp_relay_options){.host = "127.0.0.1",
+	        .port = weir_address_port(weir_server_address(host.server)),
+	        .helo = "here.example",
+	        .route = route,
+	        .log = on_log};
+}
+
+static int setup(void **state)
+{
+	scratch_setup(state);
+	memset(&mailbox, 0, sizeof mailbox);
+	mailbox.sink.type = &mailbox_type;
+	logged[0] = 0;
+	host_start(&host, loop);
+	struct weir_mail_queue_options where = {.path = in_scratch("queue")};
+	struct weir_smtp_relay_options from = options();
+	return weir_mail_queue_open(&where, NULL, NULL, &queue) ||
+	       weir_smtp_relay_create(loop, queue, &from, &relay);
+}
+
+static void on_drained(void *context)
+{
+	(*(int *)context)++;
+}
+
+static void stop_relay(uint32_t within_ms)
+{
+	int drained = 0;
+	weir_smtp_relay_drain(relay, within_ms, on_drained, &drained);
+	turn_until(&drained, 1);
+	weir_smtp_relay_destroy(relay);
+	relay = NULL;
+}
+
+static int teardown(void **state)
+{
+	if (relay)
+		stop_relay(5000);
+	weir_mail_queue_close(queue);
+	weir_buffer_free(&mailbox.text);
+	host_stop(&host);
+	for (int i = 0; i < 10; i++)
+		weir_loop_turn(loop, 1);
+	return scratch_teardown(state);
+}
+
+static void empty_queue(void)
+{
+	assert_true(TURN_UNTIL(loop, weir_mail_queue_count(queue) == 0));
+}
+
+static void turns(int count)
+{
+	for (int i = 0; i < count; i++)
+		weir_loop_turn(loop, 1);
+}
+
+#define HAS(part) assert_non_null(strstr(mailbox.text.data, part))
+
+/* -- */
+
+static void messages_are_forwarded(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20; i++)
+		enqueue_to("al@here.example", "bob@there.example");
+	empty_queue();
+	assert_int_equal(host.messages, 20);
+	assert_in_range(host.connections, 1, WEIR_RELAY_CONNECTIONS_MAX);
+	assert_int_equal(mailbox.count, 0);
+	assert_int_equal(host.content_size, strlen("Subject: hello\r\nX: y\r\n\r\n.body\r\n"));
+	assert_non_null(strstr(host.said, "RCPT TO:<bob@there.example> ORCPT=rfc822;orig@x\n"));
+	assert_non_null(strstr(host.said, "ENVID=env+201"));
+	assert_non_null(strstr(logged, "sent bob@there.example 250 2.0.0 Taken\n"));
+	/* Connections that idle are closed. */
+	clock_advance(WEIR_RELAY_IDLE_MS + 1000);
+	assert_true(TURN_UNTIL(loop, !host.open));
+}
+
+static void a_refusal_is_reported(void **state)
+{
+	(void)state;
+	static const struct weir_mail_recipient to[] = {
+	        {.address = {"bad@there.example", 17}},
+	        {.address = {"bob@there.example", 17}},
+	        {.address = {"bad2@there.example", 18}, .notify = WEIR_MAIL_NOTIFY_NEVER},
+	        {.address = {"bad3@there.example", 18}, .notify = WEIR_MAIL_NOTIFY_FAILURE},
+	};
+	enqueue("al@here.example", to, 4, "Subject: hello\r\n\r\n.body\r\n");
+	empty_queue();
+	assert_int_equal(host.messages, 1);
+	assert_int_equal(mailbox.count, 1);
+	assert_string_equal(mailbox.user, "al");
+	assert_string_equal(mailbox.sender, "<>");
+	HAS("To: <al@here.example>\r\n");
+	HAS("Subject: Failed: your message could not be delivered\r\n");
+	HAS("Auto-Submitted: auto-replied\r\n");
+	HAS("multipart/report; report-type=delivery-status;");
+	HAS("Reporting-MTA: dns; here.example\r\n");
+	HAS("Original-Envelope-Id: env 1\r\n");
+	HAS("\r\n\r\nFinal-Recipient: rfc822; bad@there.example\r\nAction: failed\r\n"
+	    "Status: 5.1.1\r\nRemote-MTA: dns; 127.0.0.1\r\n"
+	    "Diagnostic-Code: smtp; 550 5.1.1 Who?\r\n");
+	HAS("rfc822; bad3@there.example");
+	assert_null(strstr(mailbox.text.data, "bad2@"));
+	assert_null(strstr(mailbox.text.data, "bob@"));
+	HAS("Content-Type: message/rfc822\r\n\r\nSubject: hello\r\n\r\n.body\r\n");
+	assert_non_null(strstr(logged, "reported al@here.example final\n"));
+}
+
+static void a_remote_sender_hears_by_the_queue(void **state)
+{
+	(void)state;
+	enqueue_to("carol@far.example", "bad@there.example");
+	empty_queue();
+	/* The report has gone to the host. */
+	assert_int_equal(host.messages, 1);
+	assert_int_equal(mailbox.count, 0);
+	assert_non_null(strstr(host.said, "MAIL FROM:<> "));
+	assert_non_null(strstr(host.said, "RCPT TO:<carol@far.example> NOTIFY=NEVER\n"));
+}
+
+/* A report that nobody takes ends there. */
+static void no_report_of_a_report(void **state)
+{
+	(void)state;
+	enqueue_to("", "bad@there.example");
+	enqueue_to("bad@far.example", "bad@there.example");
+	empty_queue();
+	turns(50);
+	assert_int_equal(host.messages, 0);
+	assert_int_equal(mailbox.count, 0);
+	assert_int_equal(weir_mail_queue_count(queue), 0);
+}
+
+static void success_is_told_where_the_host_cannot(void **state)
+{
+	(void)state;
+	struct weir_mail_recipient to = {
+	        .address = WEIR_SPAN("bob@there.example"), .notify = WEIR_MAIL_NOTIFY_SUCCESS};
+	enqueue("al@here.example", &to, 1, "Subject: x\r\n\r\nbody\r\n");
+	empty_queue();
+	assert_int_equal(mailbox.count, 0);
+	stop_relay(5000);
+	struct weir_smtp_relay_options from = options();
+	host.ehlo = "250 host\r\n";
+	assert_int_equal(weir_smtp_relay_create(loop, queue, &from, &relay), 0);
+	enqueue("al@here.example", &to, 1, "Subject: x\r\n\r\nbody\r\n");
+	empty_queue();
+	assert_int_equal(mailbox.count, 1);
+	HAS("Action: relayed\r\nStatus: 2.0.0\r\n");
+	HAS("Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n\r\n--");
+}
+
+static unsigned count_of(const char *text, const char *what)
+{
+	unsigned count = 0;
+	for (; (text = strstr(text, what)); text++)
+		count++;
+	return count;
+}
+
+static void tried_later_and_given_up(void **state)
+{
+	(void)state;
+	enqueue_to("al@here.example", "late@there.example");
+	assert_true(TURN_UNTIL(loop, count_of(logged, "late late@") == 1));
+	turns(20);
+	assert_int_equal(count_of(logged, "late late@"), 1);
+	/* After 5 minutes, not before; then after 10, and so on. */
+	clock_advance((WEIR_RELAY_RETRY_FIRST_S - 10) * 1000);
+	turns(100);
+	assert_int_equal(count_of(logged, "late late@"), 1);
+	clock_advance(12 * 1000);
+	assert_true(TURN_UNTIL(loop, count_of(logged, "late late@") == 2));
+	turns(20);
+	clock_advance(9 * 60 * 1000);
+	turns(100);
+	assert_int_equal(count_of(logged, "late late@"), 2);
+	assert_int_equal(mailbox.count, 0);
+	for (int hours = 0; hours < 6; hours++) {
+		clock_advance(60 * 60 * 1000);
+		turns(60);
+	}
+	assert_true(TURN_UNTIL(loop, mailbox.count == 1));
+	HAS("Subject: Delayed: ");
+	HAS("Action: delayed\r\nStatus: 4.3.0\r\n");
+	HAS("Will-Retry-Until: ");
+	HAS("Original-Recipient: rfc822;orig@x\r\n");
+	for (int days = 0; days < 6 && weir_mail_queue_count(queue); days++) {
+		clock_advance(24 * 60 * 60 * 1000);
+		turns(100);
+	}
+	empty_queue();
+	assert_int_equal(mailbox.count, 2);
+	HAS("Action: failed\r\nStatus: 5.4.7\r\n");
+	HAS("Diagnostic-Code: smtp; 451 4.3.0 Later\r\n");
+}
+
+static void a_host_that_is_down(void **state)
+{
+	(void)state;
+	struct weir_smtp_relay_options from = options();
+	host_stop(&host);
+	turns(5);
+	for (int i = 0; i < 8; i++)
+		enqueue_to("al@here.example", "bob@there.example");
+	assert_true(TURN_UNTIL(loop, count_of(logged, "late bob@") >= 1));
+	turns(100);
+	/* Not each of them is tried. */
+	assert_in_range(count_of(logged, "late bob@"), 1, WEIR_RELAY_CONNECTIONS_MAX);
+	assert_non_null(strstr(logged, "Connection refused"));
+	assert_int_equal(weir_mail_queue_count(queue), 8);
+	host_start(&host, loop);
+	from.port = weir_address_port(weir_server_address(host.server));
+	assert_int_equal(weir_smtp_relay_reload(relay, &from), 0);
+	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000);
+	empty_queue();
+	assert_int_equal(host.messages, 8);
+}
+
+static void what_is_cut_off_stays(void **state)
+{
+	(void)state;
+	host.message = ""; /* the connection ends instead of an answer */
+	enqueue_to("al@here.example", "bob@there.example");
+	assert_true(TURN_UNTIL(loop, count_of(logged, "late bob@") == 1));
+	assert_int_equal(weir_mail_queue_count(queue), 1);
+	host.greeting = ""; /* never one */
+	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000);
+	turns(50);
+	stop_relay(100);
+	assert_int_equal(weir_mail_queue_count(queue), 1);
+}
+
+static void a_mailbox_that_is_full(void **state)
+{
+	(void)state;
+	mailbox.error = -EDQUOT;
+	enqueue_to("al@here.example", "bad@there.example");
+	assert_true(TURN_UNTIL(loop, strstr(logged, "unreported al@")));
+	turns(20);
+	assert_int_equal(weir_mail_queue_count(queue), 1);
+	mailbox.error = 0;
+	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000 + 1000);
+	empty_queue();
+	assert_int_equal(mailbox.count, 1);
+	/* The message itself was tried once. */
+	assert_int_equal(count_of(host.said, "MAIL FROM"), 1);
+	mailbox.error = -ENOENT;
+	enqueue_to("al@here.example", "bad@there.example");
+	empty_queue();
+}
+
+static void drained_while_busy(void **state)
+{
+	(void)state;
+	struct weir_smtp_relay_options from = options();
+	for (int round = 0; round < 15; round++) {
+		for (int i = 0; i < 3; i++)
+			enqueue_to("al@here.example", i ? "bob@there.example" : "bad@x.example");
+		for (int i = 0; i < round; i++)
+			weir_loop_turn(loop, 0);
+		stop_relay(round % 2 ? 0 : 5000);
+		assert_int_equal(weir_smtp_relay_create(loop, queue, &from, &relay), 0);
+	}
+	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000 + 1000);
+	empty_queue();
+	assert_true(host.messages >= 30);
+	assert_true(mailbox.count >= 15);
+}
+
+static void bad_options(void **state)
+{
+	(void)state;
+	struct weir_smtp_relay_options from = options();
+	from.helo = NULL;
+	assert_int_equal(weir_smtp_relay_reload(relay, &from), -EINVAL);
+	from = options();
+	from.mode = WEIR_SMTP_CLIENT_TLS_REQUIRED;
+	assert_int_equal(weir_smtp_relay_reload(relay, &from), -EINVAL);
+	from = options();
+	from.host = "no.such.host.invalid";
+	assert_int_equal(weir_smtp_relay_reload(relay, &from), 0);
+	enqueue_to("al@here.example", "bob@there.example");
+	assert_true(TURN_UNTIL(loop, strstr(logged, "late bob@there.example no.such.host")));
+	weir_smtp_relay_destroy(NULL);
+}
+
+#define RELAY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        RELAY_TEST(messages_are_forwarded),
+	        RELAY_TEST(a_refusal_is_reported),
+	        RELAY_TEST(a_remote_sender_hears_by_the_queue),
+	        RELAY_TEST(no_report_of_a_report),
+	        RELAY_TEST(success_is_told_where_the_host_cannot),
+	        RELAY_TEST(tried_later_and_given_up),
+	        RELAY_TEST(a_host_that_is_down),
+	        RELAY_TEST(what_is_cut_off_stays),
+	        RELAY_TEST(a_mailbox_that_is_full),
+	        RELAY_TEST(drained_while_busy),
+	        RELAY_TEST(bad_options),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
