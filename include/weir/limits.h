@@ -47,7 +47,7 @@
 	(60 * 1000) /* no byte taken by the peer, none came that was asked for (set) */
 #define WEIR_DRAIN_MS (30 * 1000) /* from the wish to stop to the end of what is in flight (set) */
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
-#define WEIR_CONNECT_MS (30 * 1000) /* an outgoing connection */
+#define WEIR_CONNECT_MS (30 * 1000)   /* an outgoing connection */
 #define WEIR_PEER_CONNECTIONS_MAX 100 /* connections of one address, of those that count (set) */
 #define WEIR_PEERS_MAX (64 * 1024)    /* addresses connected at a time, of those that count (set) */
 
@@ -95,15 +95,15 @@
 	(1024 * 1024) /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
 
 /* -- FTP -- */
-#define WEIR_FTP_LINE_MAX 4096          /* bytes of a command, its CRLF not counted: 500 */
-#define WEIR_FTP_IDLE_MS (300 * 1000)   /* no command and no transfer: 421 (set) */
+#define WEIR_FTP_LINE_MAX 4096            /* bytes of a command, its CRLF not counted: 500 */
+#define WEIR_FTP_IDLE_MS (300 * 1000)     /* no command and no transfer: 421 (set) */
 #define WEIR_FTP_DATA_WAIT_MS (60 * 1000) /* from PASV or PORT to the data connection's use */
-#define WEIR_FTP_SESSIONS_MAX 8192      /* sessions of one server and loop: 421 (set) */
-#define WEIR_FTP_FAILURES_MAX 6         /* wrong passwords on one connection: 421 (set) */
-#define WEIR_FTP_PORTS_TRIED 256        /* passive ports looked at before it is said that none is free */
+#define WEIR_FTP_SESSIONS_MAX 8192        /* sessions of one server and loop: 421 (set) */
+#define WEIR_FTP_FAILURES_MAX 6           /* wrong passwords on one connection: 421 (set) */
+#define WEIR_FTP_PORTS_TRIED 256 /* passive ports looked at before it is said that none is free */
 #define WEIR_FTP_UPLOAD_MAX (1024LL * 1024 * 1024 * 1024) /* bytes of an uploaded file: 552 (set) */
-#define WEIR_FTP_NAMES_TRIED 16         /* names that STOU tries */
-#define WEIR_FTP_TELNET_ANSWERS_MAX 16  /* telnet options refused in one line */
+#define WEIR_FTP_NAMES_TRIED 16                           /* names that STOU tries */
+#define WEIR_FTP_TELNET_ANSWERS_MAX 16                    /* telnet options refused in one line */
 
 /* -- store -- */
 #define WEIR_PATH_MAX 4096         /* bytes of a path in a tree, its NUL counted */
@@ -118,6 +118,8 @@
 #define WEIR_DIRECTORY_BATCH (32 * 1024)       /* bytes of names read from a directory at once */
 #define WEIR_DIRECTORY_SORT_MAX 2000           /* entries of a directory that can be sorted (set) */
 #define WEIR_UPLOAD_QUEUE (1024 * 1024)        /* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_BATCH (256 * 1024)         /* … of these, so many are written at once */
+#define WEIR_UPLOAD_GATHER_MS 100              /* … or what has come in this time */
 #define WEIR_UPLOAD_STALE_S (24 * 60 * 60)     /* a leftover temporary of this age is removed */
 #define WEIR_USERS_MAX 100000                  /* users of one file */
 #define WEIR_USERS_FILE_MAX (32 * 1024 * 1024) /* bytes of it */
@@ -200,8 +202,8 @@
 #define WEIR_ALIAS_TARGETS_MAX 1000              /* places that mail for one address goes to */
 
 /* -- SMTP -- */
-#define WEIR_SMTP_LINE_MAX 2048       /* bytes of a command and its CRLF */
-#define WEIR_SMTP_AUTH_LINE_MAX 12288 /* … of AUTH and its lines (RFC 4954 4) */
+#define WEIR_SMTP_LINE_MAX 2048               /* bytes of a command and its CRLF */
+#define WEIR_SMTP_AUTH_LINE_MAX 12288         /* … of AUTH and its lines (RFC 4954 4) */
 #define WEIR_SMTP_SIZE_MAX (32 * 1024 * 1024) /* bytes of a message (set) */
 #define WEIR_SMTP_RECIPIENTS_MAX 1000         /* recipients of a message (set) */
 #define WEIR_SMTP_MESSAGES_MAX 1000           /* messages of a connection (set) */

@@ -61,7 +61,9 @@ struct weir_upload {
 	size_t queued;       /* of these, bytes in chunks */
 	struct chunk *first; /* waiting, oldest first */
 	struct chunk *last;
-	struct chunk *writing; /* the work pool's */
+	struct chunk *writing;   /* the work pool's */
+	struct chunk *spare;     /* full ones that were written: memory for the next */
+	struct weir_timer timer; /* what has come is not gathered any longer */
 
 	struct temporary temporary;
 	int result; /* of the work */
@@ -134,6 +136,7 @@ static void end_done(struct weir_work *work)
 		weir_tree_forget(upload->tree, upload->path); /* it may be shorter again */
 	free_chunks(upload->first);
 	free_chunks(upload->writing);
+	free_chunks(upload->spare);
 	weir_tree_release(upload->tree);
 	free(upload);
 }
@@ -147,6 +150,7 @@ static void end(struct weir_upload *upload)
 	        !upload->options.in_place && upload->temporary.place.directory >= 0 &&
 	        weir_tree_sweep_due(tree, upload->temporary.device, upload->temporary.inode);
 	weir_loop_cancel(tree->loop, &upload->task);
+	weir_timer_stop(&upload->timer);
 	if (weir_work_submit(tree->loop, &upload->work, run_end, end_done) == 0)
 		return;
 	upload->sweep = false;
@@ -155,6 +159,7 @@ static void end(struct weir_upload *upload)
 }
 
 static void step_done(struct weir_work *work);
+static void tell(struct weir_upload *upload);
 
 static void submit(
         struct weir_upload *upload, enum upload_state state, void (*run)(struct weir_work *work))
@@ -170,7 +175,29 @@ static void submit_write(struct weir_upload *upload)
 {
 	upload->writing = upload->first;
 	upload->first = upload->last = NULL;
+	weir_timer_stop(&upload->timer);
 	submit(upload, UPLOAD_WRITING, run_write);
+}
+
+static void on_gathered(struct weir_timer *timer)
+{
+	struct weir_upload *upload = WEIR_CONTAINER(timer, struct weir_upload, timer);
+	if (upload->state == UPLOAD_IDLE && upload->first)
+		submit_write(upload);
+	/* The pool may have refused it, and nothing else may come to tell of that. */
+	if (upload->error)
+		tell(upload);
+}
+
+/* Each write is a way to another thread and back: what comes soon goes with it. */
+static bool gather(struct weir_upload *upload)
+{
+	if (upload->finishing || upload->queued >= WEIR_UPLOAD_BATCH)
+		return false;
+	if (!weir_timer_running(&upload->timer))
+		weir_timer_start(
+		        upload->tree->loop, &upload->timer, WEIR_UPLOAD_GATHER_MS, on_gathered);
+	return true;
 }
 
 /* The next step, if the last one is done. The upload may be freed by it. */
@@ -182,6 +209,8 @@ static void advance(struct weir_upload *upload)
 		end(upload);
 		return;
 	}
+	if (!upload->error && upload->first && gather(upload))
+		return;
 	if (!upload->error && upload->first)
 		submit_write(upload);
 	else if (!upload->error && upload->finishing && upload->options.size_known &&
@@ -222,6 +251,25 @@ static void tell(struct weir_upload *upload)
 		upload->ready(upload->context, upload->error);
 }
 
+/* Chunks that were full are kept for what follows; who is slow keeps none. */
+static void put_aside(struct weir_upload *upload)
+{
+	for (struct chunk *chunk = upload->writing, *next; chunk; chunk = next) {
+		next = chunk->next;
+		upload->queued -= chunk->size;
+		bool keep = chunk->capacity == CHUNK && chunk->size == CHUNK && !upload->finishing;
+		if (keep) {
+			chunk->next = upload->spare;
+			upload->spare = chunk;
+		} else {
+			free(chunk);
+			free_chunks(upload->spare);
+			upload->spare = NULL;
+		}
+	}
+	upload->writing = NULL;
+}
+
 static void step_done(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
@@ -229,10 +277,7 @@ static void step_done(struct weir_work *work)
 		committed(upload);
 		return;
 	}
-	for (struct chunk *chunk = upload->writing; chunk; chunk = chunk->next)
-		upload->queued -= chunk->size;
-	free_chunks(upload->writing);
-	upload->writing = NULL;
+	put_aside(upload);
 	upload->opened_owed |= upload->state == UPLOAD_OPENING;
 	upload->state = UPLOAD_IDLE;
 	if (!upload->error)
@@ -274,21 +319,33 @@ int weir_upload_begin(struct weir_tree *tree, const char *path,
 	return 0;
 }
 
-/* Small pieces share a chunk; a large one gets its own. */
-static struct chunk *chunk_with_room(struct weir_upload *upload, size_t size)
+static struct chunk *new_chunk(struct weir_upload *upload, size_t capacity)
+{
+	struct chunk *chunk = upload->spare;
+	if (chunk && capacity == CHUNK) {
+		upload->spare = chunk->next;
+		return chunk;
+	}
+	chunk = malloc(sizeof *chunk + capacity);
+	if (chunk)
+		chunk->capacity = capacity;
+	return chunk;
+}
+
+/* Pieces share chunks, all of one size but for a small file's. */
+static struct chunk *chunk_with_room(struct weir_upload *upload)
 {
 	struct chunk *chunk = upload->last;
 	if (chunk && chunk->size < chunk->capacity)
 		return chunk;
-	size_t capacity = size > CHUNK ? size : CHUNK;
+	size_t capacity = CHUNK;
 	if (upload->options.size_known && upload->options.size < capacity)
 		capacity = (size_t)upload->options.size;
-	chunk = malloc(sizeof *chunk + capacity);
+	chunk = new_chunk(upload, capacity);
 	if (!chunk)
 		return NULL;
 	chunk->next = NULL;
 	chunk->size = 0;
-	chunk->capacity = capacity;
 	if (upload->last)
 		upload->last->next = chunk;
 	else
@@ -303,7 +360,7 @@ static int enqueue(struct weir_upload *upload, struct weir_span bytes)
 	if (bytes.size > max - upload->size)
 		return WEIR_E_LIMIT;
 	while (bytes.size) {
-		struct chunk *chunk = chunk_with_room(upload, bytes.size);
+		struct chunk *chunk = chunk_with_room(upload);
 		if (!chunk)
 			return -ENOMEM;
 		size_t size = chunk->capacity - chunk->size;
