@@ -161,10 +161,10 @@ struct weir_mail_store_options {
  * begins with a dot and the last one is ended. Files of others, without S= and W=, are read once
  * at each opening to measure them, and their LF line ends sent as CRLF.
  *
- * A message is written to a file without a name (in `tmp`, where the file system cannot do that),
- * synced, linked into each recipient's `new`, and the directories synced. Messages that are committed
- * while others are on their way to the disk share the sync of the directory. What killed processes
- * left in `tmp` is removed when it is WEIR_MAIL_STALE_S old.
+ * A message is written to a file without a name (in `tmp`, where the file system cannot do that or
+ * the message is for several), synced, linked into each recipient's `new`, and the directories
+ * synced. Messages that are committed while others are on their way to the disk share the sync of
+ * the directory. What killed processes left in `tmp` is removed when it is WEIR_MAIL_STALE_S old.
  *
  * How full a mailbox is, is counted from the names and then kept up to date in memory; that others
  * have changed it is seen from its directories' times. A change at the very moment of one of ours may

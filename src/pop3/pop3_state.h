@@ -67,7 +67,7 @@ struct pop3_session {
 	uint64_t retrieved;
 	uint64_t sent;
 	uint64_t removed;
-	uint8_t failures;
+	unsigned failures;
 	uint8_t mistakes;
 	const char *mechanism; /* "PASS" or "AUTH" */
 	bool utf8;             /* UTF8 was said */

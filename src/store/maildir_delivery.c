@@ -87,20 +87,27 @@ static void fail_later(struct weir_task *task)
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-static const char *first_user(const struct maildir_delivery *delivery)
+/* The first whose mailbox it is for; NULL: nobody's. */
+static const char *first_user(const struct maildir_delivery *delivery, bool *ret_several)
 {
-	for (size_t i = 0; i < delivery->count; i++)
-		if (delivery->users[i])
-			return delivery->users[i];
-	return NULL;
+	const char *first = NULL;
+	*ret_several = false;
+	for (size_t i = 0; i < delivery->count; i++) {
+		*ret_several |= first && delivery->users[i];
+		if (!first)
+			first = delivery->users[i];
+	}
+	return first;
 }
 
 int weir_maildir_delivery_write(struct maildir_delivery *delivery, const struct weir_buffer *bytes)
 {
 	int error = 0;
-	if (delivery->file.fd < 0)
-		error = weir_mail_file_open(
-		        delivery->maildir, &delivery->file, first_user(delivery));
+	if (delivery->file.fd < 0) {
+		bool several;
+		const char *user = first_user(delivery, &several);
+		error = weir_mail_file_open(delivery->maildir, &delivery->file, user, several);
+	}
 	return error < 0 ? error : weir_mail_file_write(&delivery->file, weir_buffer_span(bytes));
 }
 
@@ -213,11 +220,12 @@ static int delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
 	uint64_t most = maildir->options.message_max;
 	if (envelope->size > most || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
+	bool several;
 	struct maildir_delivery *delivery = allocate(envelope);
 	if (!delivery)
 		return -ENOMEM;
 	delivery->count = envelope->count;
-	if (!first_user(delivery)) {
+	if (!first_user(delivery, &several)) {
 		free(delivery);
 		return -ENOENT;
 	}

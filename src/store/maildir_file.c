@@ -1,6 +1,6 @@
 /*
- * The file of a message on its way: without a name where the file system can do that, in the tmp/
- * of its first recipient else.
+ * The file of a message on its way: without a name where the file system can do that and there is
+ * one recipient, in the tmp/ of the first else.
  *
  * Invariant: it is linked nowhere but by weir_mail_file_link, which is called once it is synced.
  */
@@ -64,9 +64,14 @@ static int open_hidden(struct maildir *maildir, struct mail_file *file, const ch
 	return error;
 }
 
-int weir_mail_file_open(struct maildir *maildir, struct mail_file *file, const char *user)
+/*
+ * A file that had its first name, and lost it again since somebody was quick to remove the message,
+ * cannot be given another: so one that is to have several keeps one of its own meanwhile.
+ */
+int weir_mail_file_open(
+        struct maildir *maildir, struct mail_file *file, const char *user, bool several)
 {
-	if (!maildir->nameless)
+	if (!maildir->nameless || several)
 		return open_hidden(maildir, file, user);
 	file->fd = openat(maildir->root, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	return file->fd < 0 ? -errno : 0;

@@ -145,8 +145,12 @@ struct mail_file {
 	char *hidden; /* its path in tmp/, beneath the root; NULL: it has no name */
 };
 
-/* Any thread, blocking. Errors are negative errnos. `user`: in whose tmp/ a name may be. */
-int weir_mail_file_open(struct maildir *maildir, struct mail_file *file, const char *user);
+/*
+ * Any thread, blocking. Errors are negative errnos. `user`: in whose tmp/ a name may be. `several`:
+ * it will be linked more than once.
+ */
+int weir_mail_file_open(
+        struct maildir *maildir, struct mail_file *file, const char *user, bool several);
 int weir_mail_file_write(struct mail_file *file, struct weir_span bytes);
 int weir_mail_file_sync(struct maildir *maildir, struct mail_file *file);
 int weir_mail_file_link(

@@ -51,8 +51,10 @@ static void deliver(struct worker *worker, struct weir_span own)
 		abort();
 	type->commit(delivery, on_done, &waiting);
 	wait_for(worker, &waiting.done);
-	if (waiting.errors[0] < 0 || waiting.errors[1] < 0)
+	if (waiting.errors[0] < 0 || waiting.errors[1] < 0) {
+		fprintf(stderr, "%d %d\n", waiting.errors[0], waiting.errors[1]);
 		abort();
+	}
 	worker->delivered++;
 }
 
