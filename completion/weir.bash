@@ -8,7 +8,7 @@ _weir() {
 		return
 	fi
 	case $previous in
-	--root | --queue)
+	--root | --mail | --queue)
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
@@ -20,8 +20,16 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8443 127.0.0.1:0 :8443' -- "$word")
 		return
 		;;
-	--access-log)
+	--access-log | --mail-log)
 		mapfile -t COMPREPLY < <(compgen -W off -f -- "$word")
+		return
+		;;
+	--smtp)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2525 127.0.0.1:0 :25' -- "$word")
+		return
+		;;
+	--pop3)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:1100 127.0.0.1:0 :110' -- "$word")
 		return
 		;;
 	--http)
@@ -35,7 +43,8 @@ _weir() {
 	esac
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
-		'--http --https --cert --key --root --workers --access-log --config --help' -- "$word") ;;
+		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s \
+		--mail --users --domain --cert --key --root --workers --access-log --mail-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;

@@ -27,7 +27,7 @@
 
 struct weir_http_exchange;
 struct weir_http_handler;
-struct weir_http_log;
+struct weir_log;
 struct weir_http_server;
 
 /* -- handlers ---------------------------------------------------------------------------------- */
@@ -203,13 +203,22 @@ struct weir_http_sites {
 WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 
+/*
+ * The access log: the combined format, the time taken, and how the connection fared.
+ *
+ *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl/7.88" 0.004 +
+ *
+ * The size is that of the body's bytes that really were sent; the last character is X where the
+ * client went before the end, + where the connection was kept, - where it was closed. Of a request
+ * over TLS the version stands before the time: … "curl/7.88" TLSv1.3 0.004 +
+ */
 struct weir_http_options {
 	struct weir_address address;
 	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */
-	struct weir_http_log *log;     /* NULL: none */
-	struct weir_bounds bounds;     /* 0: the defaults */
-	struct weir_tls *tls;          /* HTTPS, or NULL; the server holds it itself */
-	bool shared;                   /* SO_REUSEPORT */
+	struct weir_log *log;      /* see above, and weir/log.h; outlives the server; NULL: none */
+	struct weir_bounds bounds; /* 0: the defaults */
+	struct weir_tls *tls;      /* HTTPS, or NULL; the server holds it itself */
+	bool shared;               /* SO_REUSEPORT */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for these two */

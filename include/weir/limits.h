@@ -91,8 +91,6 @@
 #define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
 #define WEIR_HTTP_EXCHANGES_KEPT 256           /* exchanges a loop keeps for reuse */
-#define WEIR_HTTP_LOG_QUEUE_MAX                                                                    \
-	(1024 * 1024) /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
 
 /* -- FTP -- */
 #define WEIR_FTP_LINE_MAX 4096            /* bytes of a command, its CRLF not counted: 500 */
@@ -106,6 +104,8 @@
 #define WEIR_FTP_TELNET_ANSWERS_MAX 16                    /* telnet options refused in one line */
 
 /* -- store -- */
+#define WEIR_LOG_QUEUE_MAX                                                                         \
+	(1024 * 1024) /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
 #define WEIR_PATH_MAX 4096         /* bytes of a path in a tree, its NUL counted */
 #define WEIR_TREE_ENTRIES_MAX 1024 /* paths a tree remembers, a descriptor each (set) */
 #define WEIR_TREE_CONTENT_MAX                                                                      \

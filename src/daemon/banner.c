@@ -8,11 +8,11 @@
 #include "banner.h"
 #include "kinds.h"
 
-/* The endpoint as a client on this machine can use it; all names of kinds are URL schemes. */
+/* The endpoint as a client on this machine can use it. */
 static void format_url(const struct endpoint *endpoint, char *text, size_t size)
 {
 	char plain[WEIR_ADDRESS_TEXT_MAX];
-	const char *scheme = endpoint->kind->name;
+	const char *scheme = endpoint->kind->scheme;
 	unsigned port = weir_address_port(&endpoint->actual);
 	weir_address_format(&endpoint->actual, plain);
 	if (strncmp(plain, "0.0.0.0:", 8) == 0)
@@ -36,7 +36,9 @@ static void print_endpoints(const struct endpoint_list *endpoints)
 	for (size_t i = 0; i < endpoints->count; i++) {
 		const struct endpoint *endpoint = &endpoints->items[i];
 		format_url(endpoint, url, sizeof url);
-		printf("  %s%s\n", url,
+		const char *name = endpoint->kind->name;
+		bool told = strcmp(name, endpoint->kind->scheme) == 0;
+		printf("  %s%s%s%s%s\n", url, told ? "" : "  (", told ? "" : name, told ? "" : ")",
 		        is_any(&endpoint->actual) ? "  (and every other address of this machine)"
 		                                  : "");
 	}
@@ -69,6 +71,8 @@ void banner_print(
 			services[i]->print_content(config);
 	printf("Try:\n");
 	print_commands(config, endpoints);
-	printf("Stop with Ctrl-C%s.\n", config->access_log ? "; SIGHUP reopens the log" : "");
+	printf("Stop with Ctrl-C%s.\n", config->logs[LOG_ACCESS] || config->logs[LOG_MAIL]
+	                                        ? "; SIGHUP reopens the logs"
+	                                        : "");
 	fflush(stdout);
 }

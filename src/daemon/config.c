@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "config.h"
+#include "mail_host.h"
 
 struct config_memory {
 	struct config_memory *next;
@@ -18,8 +19,10 @@ struct config_memory {
 struct config *config_create(void)
 {
 	struct config *config = calloc(1, sizeof *config);
-	if (config)
-		atomic_init(&config->holds, 1);
+	if (!config)
+		return NULL;
+	atomic_init(&config->holds, 1);
+	config->mail.separator = "+";
 	return config;
 }
 
@@ -45,6 +48,9 @@ void config_release(struct config *config)
 	release_users(config);
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		weir_tls_release(config->tls.of[i]);
+	weir_mail_routes_release(config->mail.routes);
+	weir_users_release(config->mail.users);
+	mail_host_release(config->mail.host);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;
 		free(config->memory);
@@ -79,6 +85,16 @@ char *config_path(struct config *config, const char *directory, const char *name
 	if (path)
 		snprintf(path, prefix + size + 2, "%s/%s", directory, name);
 	return path;
+}
+
+bool config_same_logs(const struct config *a, const struct config *b)
+{
+	for (unsigned i = 0; i < LOG_COUNT; i++) {
+		const char *one = a->logs[i], *other = b->logs[i];
+		if (one != other && (!one || !other || strcmp(one, other) != 0))
+			return false;
+	}
+	return true;
 }
 
 void config_site_default(struct config_site *site)

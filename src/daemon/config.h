@@ -18,6 +18,8 @@
 
 #include <weir/address.h>
 #include <weir/channel.h>
+#include <weir/mail_routes.h>
+#include <weir/network.h>
 #include <weir/tls.h>
 #include <weir/users.h>
 
@@ -27,17 +29,27 @@ enum {
 	CONFIG_LISTENERS_MAX = 64,
 	CONFIG_CERTIFICATES_MAX = 256,
 	CONFIG_SITES_MAX = 1024,
-	CONFIG_NAMES_MAX = 64,  /* of one site */
+	CONFIG_NAMES_MAX = 64,  /* of one site; local domains of mail */
 	CONFIG_FIELDS_MAX = 32, /* of one site */
 	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */
 	CONFIG_WORKERS_MAX = 64,
+	CONFIG_NETWORKS_MAX = 256,
 	CONFIG_TEXT_MAX = 4096, /* bytes of one value */
 };
 
 /* The protocols; their tables are in kinds.c. */
 enum service {
 	SERVICE_HTTP,
+	SERVICE_SMTP,
+	SERVICE_POP3,
 	SERVICE_COUNT,
+};
+
+/* The files that are written to. */
+enum config_log {
+	LOG_ACCESS,
+	LOG_MAIL,
+	LOG_COUNT,
 };
 
 struct kind;
@@ -130,6 +142,42 @@ struct config_limits {
 	uint64_t replies;
 };
 
+/* Of these, too, 0 is the library's default; of a mailbox: no bound. */
+struct config_mail_limits {
+	uint64_t message_size;
+	uint64_t recipients;
+	uint64_t messages;    /* of a connection */
+	uint64_t connections; /* of one address */
+	uint64_t mailbox_size;
+	uint64_t mailbox_messages;
+};
+
+struct mail_host;
+
+struct config_mail {
+	const char *directory; /* absolute; NULL: not given, as all of these */
+	struct {
+		const char **items; /* NULL follows the last */
+		size_t count;
+	} domains;
+	const char *hostname;
+	const char *users_path;
+	const char *aliases_path;
+	const char *postmaster;
+	const char *separator; /* one character */
+	struct {
+		struct weir_network *items;
+		size_t count;
+	} networks;
+	uint64_t greeting_delay_ms;
+	bool normalise;
+	struct config_mail_limits limits;
+	/* Read from these (see config_mail.h), and held by the configuration. */
+	struct weir_users *users;
+	struct weir_mail_routes *routes;
+	struct mail_host *host; /* made when it is first served */
+};
+
 struct config_memory;
 
 struct config {
@@ -144,10 +192,11 @@ struct config {
 		size_t count;
 	} sites;
 	struct config_tls tls;
-	unsigned https_port;    /* where redirect_to_https leads; 0: none is listened on */
-	uint64_t workers;       /* 0: as many as there are processors */
-	const char *user;       /* NULL: stay who we are */
-	const char *access_log; /* absolute; NULL: none */
+	struct config_mail mail;
+	unsigned https_port;         /* where redirect_to_https leads; 0: none is listened on */
+	uint64_t workers;            /* 0: as many as there are processors */
+	const char *user;            /* NULL: stay who we are */
+	const char *logs[LOG_COUNT]; /* absolute; NULL: none */
 	struct config_limits limits;
 };
 
@@ -161,6 +210,9 @@ void config_release(struct config *config);
 /* Memory and text that live as long as the configuration; zeroed. NULL without memory. */
 void *config_alloc(struct config *config, size_t size);
 char *config_copy(struct config *config, const char *text, size_t size);
+
+/* Whether both write to the same files. */
+bool config_same_logs(const struct config *a, const struct config *b);
 
 /* The path `name` as seen from an absolute directory, as text of the configuration. */
 char *config_path(struct config *config, const char *directory, const char *name);

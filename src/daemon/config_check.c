@@ -9,6 +9,7 @@
 #include <weir/list.h>
 
 #include "config_check.h"
+#include "config_mail.h"
 #include "endpoint.h"
 #include "kinds.h"
 
@@ -158,14 +159,19 @@ static void check_clash(
 	}
 }
 
-static void check_listeners(
-        struct reader *reader, yaml_node_t *list, const struct config *config, bool has_tls)
+static void check_listeners(struct reader *reader, yaml_node_t *top, const struct config *config)
 {
+	yaml_node_t *list = schema_find(reader, top, "listen");
+	bool has_tls = schema_find(reader, top, "tls");
 	for (size_t i = 0; i < config->listeners.count; i++) {
 		const struct kind *kind = config->listeners.items[i].kind;
 		yaml_node_t *item = schema_item(reader, list, i);
 		if (!kind)
 			continue;
+		const char *lack = config_mail_lack(config, &config->listeners.items[i]);
+		if (lack && schema_find(reader, top, "mail"))
+			problems_add(
+			        reader->problems, schema_place(item), "%s %s", kind->name, lack);
 		check_clash(reader, list, config, i);
 		if (kind->secure && !has_tls)
 			problems_add(reader->problems, schema_place(item),
@@ -178,13 +184,16 @@ static void check_listeners(
 /* What listens needs something to serve; without `listen` that is HTTP. */
 static void check_sections(struct reader *reader, yaml_node_t *top, struct config *config)
 {
+	const char *told = "";
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		const char *section = services[i]->section;
 		bool usual = i == SERVICE_HTTP && config->listeners.count == 0;
-		if ((usual || kinds_include(config, i)) && section &&
-		        !schema_find(reader, top, section))
-			problems_add(reader->problems, schema_place(top),
-			        "the configuration lacks '%s'", section);
+		if ((!usual && !kinds_include(config, i)) || strcmp(section, told) == 0 ||
+		        schema_find(reader, top, section))
+			continue;
+		problems_add(reader->problems, schema_place(top), "the configuration lacks '%s'",
+		        section);
+		told = section;
 	}
 }
 
@@ -238,8 +247,7 @@ static void check_sites(struct reader *reader, yaml_node_t *list, struct config 
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 {
 	struct config *config = target;
-	bool has_tls = schema_find(reader, node, "tls");
-	check_listeners(reader, schema_find(reader, node, "listen"), config, has_tls);
+	check_listeners(reader, node, config);
 	check_sections(reader, node, config);
 	check_sites(reader, schema_find(reader, node, "sites"), config);
 }

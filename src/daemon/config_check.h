@@ -16,6 +16,7 @@ void config_check_listener(struct reader *reader, yaml_node_t *node, void *targe
 void config_check_site(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_auth(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_redirect(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_mail(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target);
 
 #endif

@@ -24,6 +24,12 @@
 static const struct key listener_keys[] = {
         {"http", KEY_LISTENER},
         {"https", KEY_LISTENER},
+        {"smtp", KEY_LISTENER},
+        {"submission", KEY_LISTENER},
+        {"submissions", KEY_LISTENER},
+        {"lmtp", KEY_LISTENER},
+        {"pop3", KEY_LISTENER},
+        {"pop3s", KEY_LISTENER},
         {0},
 };
 static const struct schema listener = {
@@ -106,6 +112,39 @@ static const struct key site_keys[] = {
 static const struct schema site = {
         "a site", site_keys, sizeof(struct config_site), config_check_init_site, config_check_site};
 
+static const struct key mail_limit_keys[] = {
+        {"message-size", KEY_SIZE, AT(config_mail_limits, message_size), .min = 64 << 10,
+                .max = 1ull << 40},
+        {"recipients", KEY_NUMBER, AT(config_mail_limits, recipients), .min = 1,
+                .max = WEIR_MAIL_RECIPIENTS_MAX},
+        {"messages", KEY_NUMBER, AT(config_mail_limits, messages), .min = 1, .max = 1000000},
+        {"connections", KEY_NUMBER, AT(config_mail_limits, connections), .min = 1, .max = 1000000},
+        {"mailbox-size", KEY_SIZE, AT(config_mail_limits, mailbox_size), .min = 1,
+                .max = 1ull << 50},
+        {"mailbox-messages", KEY_NUMBER, AT(config_mail_limits, mailbox_messages), .min = 1,
+                .max = WEIR_MAILDROP_MAX},
+        {0},
+};
+static const struct schema mail_limits = {
+        "limits of mail", mail_limit_keys, sizeof(struct config_mail_limits), NULL, NULL};
+
+static const struct key mail_keys[] = {
+        {"directory", KEY_PLACE, AT(config_mail, directory), .required = true},
+        {"users", KEY_FILE, AT(config_mail, users_path), .required = true},
+        {"domains", KEY_NAMES, AT(config_mail, domains)},
+        {"aliases", KEY_FILE, AT(config_mail, aliases_path)},
+        {"hostname", KEY_TEXT, AT(config_mail, hostname)},
+        {"postmaster", KEY_TEXT, AT(config_mail, postmaster)},
+        {"separator", KEY_TEXT, AT(config_mail, separator)},
+        {"networks", KEY_NETWORKS, AT(config_mail, networks)},
+        {"greeting-delay", KEY_DURATION, AT(config_mail, greeting_delay_ms), .max = 60 * 1000},
+        {"normalise", KEY_FLAG, AT(config_mail, normalise)},
+        {"limits", KEY_MAPPING, AT(config_mail, limits), .of = &mail_limits},
+        {0},
+};
+static const struct schema mail = {
+        "mail", mail_keys, sizeof(struct config_mail), NULL, config_check_mail};
+
 static const struct key limit_keys[] = {
         {"idle", KEY_DURATION, AT(config_limits, idle_ms), .min = TIME_MIN, .max = TIME_MAX},
         {"request", KEY_DURATION, AT(config_limits, request_ms), .min = TIME_MIN, .max = TIME_MAX},
@@ -125,7 +164,9 @@ static const struct key top_keys[] = {
         {"tls", KEY_MAPPING, AT(config, tls), .of = &tls},
         {"workers", KEY_WORKERS, AT(config, workers), .min = 1, .max = CONFIG_WORKERS_MAX},
         {"user", KEY_USER, AT(config, user)},
-        {"access-log", KEY_LOG, AT(config, access_log)},
+        {"access-log", KEY_LOG, AT(config, logs[LOG_ACCESS])},
+        {"mail", KEY_MAPPING, AT(config, mail), .of = &mail},
+        {"mail-log", KEY_LOG, AT(config, logs[LOG_MAIL])},
         {"limits", KEY_MAPPING, AT(config, limits), .of = &limits},
         {0},
 };

@@ -65,8 +65,7 @@ static const char *hint(int error)
 	case -EACCES:
 		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
 	case -EADDRINUSE:
-		return "; another program listens there: stop it, or choose another port with "
-		       "--http, --https or `listen`";
+		return "; another program listens there: stop it, or choose another port";
 	case -EADDRNOTAVAIL:
 		return "; this machine has no such address (see `ip address`)";
 	default:

@@ -5,16 +5,29 @@
  */
 #include <string.h>
 
+#include <weir/smtp.h>
+
 #include "kinds.h"
 #include "service_http.h"
+#include "service_mail.h"
 
 const struct service_type *const services[SERVICE_COUNT] = {
         [SERVICE_HTTP] = &service_http,
+        [SERVICE_SMTP] = &service_smtp,
+        [SERVICE_POP3] = &service_pop3,
 };
 
 const struct kind kinds[] = {
-        {"http", SERVICE_HTTP, .secure = false},
-        {"https", SERVICE_HTTP, .secure = true},
+        {"http", SERVICE_HTTP, .scheme = "http"},
+        {"https", SERVICE_HTTP, .secure = true, .scheme = "https"},
+        {"smtp", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_MX, .scheme = "smtp"},
+        {"submission", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_SUBMISSION,
+                .scheme = "smtp"},
+        {"submissions", SERVICE_SMTP, .secure = true, .variant = WEIR_SMTP_SUBMISSION,
+                .scheme = "smtps"},
+        {"lmtp", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_LMTP, .scheme = "lmtp"},
+        {"pop3", SERVICE_POP3, .upgrades = true, .scheme = "pop3"},
+        {"pop3s", SERVICE_POP3, .secure = true, .scheme = "pop3s"},
         {0},
 };
 
@@ -40,6 +53,16 @@ bool kinds_include_secure(const struct config *config)
 	for (size_t i = 0; i < config->listeners.count; i++)
 		if (config->listeners.items[i].kind && config->listeners.items[i].kind->secure)
 			return true;
+	return false;
+}
+
+bool kinds_include_tls(const struct config *config)
+{
+	for (size_t i = 0; i < config->listeners.count; i++) {
+		const struct kind *kind = config->listeners.items[i].kind;
+		if (kind && (kind->secure || kind->upgrades))
+			return true;
+	}
 	return false;
 }
 

@@ -7,7 +7,10 @@
 struct kind {
 	const char *name; /* NULL ends the table */
 	enum service service;
-	bool secure; /* TLS from the first byte */
+	bool secure;        /* TLS from the first byte */
+	bool upgrades;      /* a client may ask for TLS (STARTTLS) */
+	int variant;        /* the service's own */
+	const char *scheme; /* of its URLs */
 };
 
 extern const struct kind kinds[];
@@ -19,8 +22,9 @@ const struct kind *kind_find(const char *name);
 /* Whether a listener of the configuration is of the service. */
 bool kinds_include(const struct config *config, enum service service);
 
-/* Whether one of them is secure. */
+/* Whether one of them is secure, or may become so if there are certificates. */
 bool kinds_include_secure(const struct config *config);
+bool kinds_include_tls(const struct config *config);
 
 /* For one worker; NULL of a service that no listener is of. */
 struct contents {

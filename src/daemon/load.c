@@ -1,7 +1,7 @@
 /*
  * The order of precedence: what the command line says, then the file, then the defaults. A listener
  * on the command line replaces all of the file's, a directory all of its sites, a certificate all of
- * its certificates.
+ * its certificates, --domain all of its domains.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,6 +16,7 @@
 #include "config_tls.h"
 #include "kinds.h"
 #include "load.h"
+#include "load_mail.h"
 #include "say.h"
 #include "welcome.h"
 
@@ -59,8 +60,7 @@ static int choose_listeners(struct config *config, const struct options *options
 	return error;
 }
 
-/* Absolute, so that it stays the same file whatever becomes of the directory we were started in. */
-static int choose_path(struct config *config, const char *path, const char **ret)
+int load_path(struct config *config, const char *path, const char **ret)
 {
 	char directory[PATH_MAX];
 	*ret = path;
@@ -78,13 +78,17 @@ static int choose_path(struct config *config, const char *path, const char **ret
 	return -ENOMEM;
 }
 
-static int choose_log(struct config *config, const struct options *options)
+static int choose_logs(struct config *config, const struct options *options)
 {
-	if (!options->access_log_given)
-		return 0;
-	config->access_log = NULL;
-	return options->access_log ? choose_path(config, options->access_log, &config->access_log)
-	                           : 0;
+	int error = 0;
+	for (unsigned i = 0; i < LOG_COUNT && error == 0; i++) {
+		if (!options->log_given[i])
+			continue;
+		config->logs[i] = NULL;
+		if (options->logs[i])
+			error = load_path(config, options->logs[i], &config->logs[i]);
+	}
+	return error;
 }
 
 /* -- certificates ------------------------------------------------------------------------------ */
@@ -102,9 +106,9 @@ static int load_certificates(
 	int error = 0;
 	for (size_t i = 0; i < options->certificate_count && error == 0; i++) {
 		items[i] = (struct weir_tls_certificate){0};
-		error = choose_path(config, options->chains[i], &items[i].chain);
+		error = load_path(config, options->chains[i], &items[i].chain);
 		if (error == 0)
-			error = choose_path(config, options->keys[i], &items[i].key);
+			error = load_path(config, options->keys[i], &items[i].key);
 	}
 	if (error < 0)
 		return error;
@@ -114,21 +118,31 @@ static int load_certificates(
 	return error < 0 ? error : config_tls_load(config, previous, say_certificate, NULL);
 }
 
+/* There is one. */
+static const char *first_secure(const struct config *config)
+{
+	size_t i = 0;
+	while (!config->listeners.items[i].kind->secure)
+		i++;
+	return config->listeners.items[i].kind->name;
+}
+
 static int choose_certificates(
         struct config *config, const struct options *options, const struct config *previous)
 {
 	bool needed = kinds_include_secure(config);
-	if (options->certificate_count && needed)
+	if (options->certificate_count && kinds_include_tls(config))
 		return load_certificates(config, options, previous);
 	if (options->certificate_count)
 		say("--cert and --key are of no use without an address for TLS: add "
 		    "--https ADDRESS:PORT");
 	else if (needed && config->tls.certificates.count == 0)
-		say("--https needs a certificate: add --cert FILE --key FILE. To make one for "
+		say("%s needs a certificate: add --cert FILE --key FILE. To make one for "
 		    "trying it out:\n"
 		    "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
 		    "-days 30 -subj /CN=localhost -addext "
-		    "subjectAltName=DNS:localhost,IP:127.0.0.1 -out cert.pem -keyout key.pem");
+		    "subjectAltName=DNS:localhost,IP:127.0.0.1 -out cert.pem -keyout key.pem",
+		        first_secure(config));
 	else
 		return 0;
 	return -EINVAL;
@@ -157,8 +171,9 @@ struct config *config_load(const struct options *options, const struct config *p
 	if (options->workers)
 		config->workers = options->workers;
 	if (choose_listeners(config, options) < 0 || choose_root(config, options) < 0 ||
-	        choose_log(config, options) < 0 ||
-	        choose_certificates(config, options, previous) < 0) {
+	        choose_logs(config, options) < 0 || load_mail(config, options) < 0 ||
+	        choose_certificates(config, options, previous) < 0 ||
+	        load_mail_check(config, options, previous) < 0) {
 		config_release(config);
 		return NULL;
 	}

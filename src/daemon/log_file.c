@@ -36,7 +36,7 @@ int log_file_open(
 		free(file);
 		return -ENOMEM;
 	}
-	int error = weir_http_log_create(loop, path, &file->log);
+	int error = weir_log_create(loop, path, &file->log);
 	if (error < 0) {
 		free(file->path);
 		free(file);
@@ -51,7 +51,7 @@ void log_files_reopen(struct weir_list *logs)
 {
 	for (struct weir_list *link = logs->next; link != logs; link = link->next) {
 		struct log_file *file = file_of(link);
-		int error = weir_http_log_reopen(file->log);
+		int error = weir_log_reopen(file->log);
 		if (error < 0)
 			say("cannot open the log %s anew: %s; the old file is written further",
 			        file->path, weir_error_text(error));
@@ -66,7 +66,7 @@ void log_files_close(struct weir_list *logs, bool all)
 		if (file->users && !all)
 			continue;
 		weir_list_remove(link);
-		weir_http_log_destroy(file->log);
+		weir_log_destroy(file->log);
 		free(file->path);
 		free(file);
 	}

@@ -2,13 +2,13 @@
 #ifndef DAEMON_LOG_FILE_H
 #define DAEMON_LOG_FILE_H
 
-#include <weir/http_log.h>
+#include <weir/log.h>
 #include <weir/list.h>
 
 /* Used by the servers that were opened with it. */
 struct log_file {
 	struct weir_list link;
-	struct weir_http_log *log;
+	struct weir_log *log;
 	char *path;
 	unsigned users; /* servers */
 };

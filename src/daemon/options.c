@@ -22,7 +22,7 @@ int usage_error(const char *verb, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-/* The kind's name is that of the option. */
+/* The option's name is that of the kind, but that --smtps is what the port is mostly called. */
 static int add_listener(struct options *options, const char *kind, const char *text)
 {
 	if (options->listener_count == CONFIG_LISTENERS_MAX)
@@ -33,7 +33,7 @@ static int add_listener(struct options *options, const char *kind, const char *t
 		        "--%s wants ADDRESS:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080, and "
 		        "got '%s'",
 		        kind, text);
-	listener->kind = kind_find(kind);
+	listener->kind = kind_find(strcmp(kind, "smtps") == 0 ? "submissions" : kind);
 	options->listener_count++;
 	return 0;
 }
@@ -92,12 +92,32 @@ static int set_workers(struct options *options, const char *text)
 	return 0;
 }
 
-static int set_access_log(struct options *options, const char *text)
+static int set_log(struct options *options, enum config_log log, const char *text)
+{
+	static const char *const names[] = {
+	        [LOG_ACCESS] = "--access-log", [LOG_MAIL] = "--mail-log"};
+	if (!*text)
+		return usage_error("serve", "%s wants a path, or off", names[log]);
+	options->log_given[log] = true;
+	options->logs[log] = strcmp(text, "off") == 0 ? NULL : text;
+	return 0;
+}
+
+static int add_domain(struct options *options, const char *text)
 {
 	if (!*text)
-		return usage_error("serve", "--access-log wants a path, or off");
-	options->access_log_given = true;
-	options->access_log = strcmp(text, "off") == 0 ? NULL : text;
+		return usage_error("serve", "--domain wants a name, as example.org");
+	if (options->domain_count == CONFIG_NAMES_MAX)
+		return usage_error("serve", "too many domains: %s", text);
+	options->domains[options->domain_count++] = text;
+	return 0;
+}
+
+static int set_path(const char **path, const char *option, const char *text)
+{
+	if (!*text)
+		return usage_error("serve", "%s wants a path", option);
+	*path = text;
 	return 0;
 }
 
@@ -116,10 +136,14 @@ int refuse_option(const char *verb, int letter, char **arguments)
 static int set_option(struct options *options, int letter, const char *value)
 {
 	switch (letter) {
-	case 'a':
-		return add_listener(options, "http", value);
-	case 's':
-		return add_listener(options, "https", value);
+	case 'M':
+		return set_path(&options->mail, "--mail", value);
+	case 'U':
+		return set_path(&options->users, "--users", value);
+	case 'D':
+		return add_domain(options, value);
+	case 'L':
+		return set_log(options, LOG_MAIL, value);
 	case 'e':
 		return add_file(options->chains, "--cert", value);
 	case 'k':
@@ -129,7 +153,7 @@ static int set_option(struct options *options, int letter, const char *value)
 	case 'w':
 		return set_workers(options, value);
 	case 'l':
-		return set_access_log(options, value);
+		return set_log(options, LOG_ACCESS, value);
 	case 'c':
 		options->config_path = value;
 		return 0;
@@ -142,14 +166,15 @@ static int set_option(struct options *options, int letter, const char *value)
 static int parse(const char *letters, const struct option *known, int count, char **arguments,
         struct options *ret)
 {
-	int letter;
+	int letter, index = 0;
 	optind = 1;
 	opterr = 0;
 	*ret = (struct options){0};
-	while ((letter = getopt_long(count, arguments, letters, known, NULL)) != -1) {
+	while ((letter = getopt_long(count, arguments, letters, known, &index)) != -1) {
 		if (letter == '?' || letter == ':')
 			return refuse_option(arguments[0], letter, arguments);
-		int error = set_option(ret, letter, optarg);
+		int error = letter == 'a' ? add_listener(ret, known[index].name, optarg)
+		                          : set_option(ret, letter, optarg);
 		if (error)
 			return error;
 	}
@@ -160,7 +185,18 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 {
 	static const struct option known[] = {
 	        {"http", required_argument, NULL, 'a'},
-	        {"https", required_argument, NULL, 's'},
+	        {"https", required_argument, NULL, 'a'},
+	        {"smtp", required_argument, NULL, 'a'},
+	        {"submission", required_argument, NULL, 'a'},
+	        {"submissions", required_argument, NULL, 'a'},
+	        {"smtps", required_argument, NULL, 'a'},
+	        {"lmtp", required_argument, NULL, 'a'},
+	        {"pop3", required_argument, NULL, 'a'},
+	        {"pop3s", required_argument, NULL, 'a'},
+	        {"mail", required_argument, NULL, 'M'},
+	        {"users", required_argument, NULL, 'U'},
+	        {"domain", required_argument, NULL, 'D'},
+	        {"mail-log", required_argument, NULL, 'L'},
 	        {"cert", required_argument, NULL, 'e'},
 	        {"key", required_argument, NULL, 'k'},
 	        {"root", required_argument, NULL, 'r'},

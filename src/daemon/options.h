@@ -22,8 +22,12 @@ struct options {
 	size_t certificate_count;
 	const char *root; /* NULL: not given, as all below */
 	const char *config_path;
-	const char *access_log;
-	bool access_log_given; /* access_log NULL is off then */
+	const char *mail;
+	const char *users;
+	const char *domains[CONFIG_NAMES_MAX];
+	size_t domain_count;
+	const char *logs[LOG_COUNT];
+	bool log_given[LOG_COUNT]; /* a log that is NULL is off then */
 	unsigned workers;
 	bool help;
 };

@@ -92,18 +92,69 @@ static void give_log(const char *path, uid_t uid, gid_t gid)
 	close(fd);
 }
 
-static int drop(const char *user, const char *log_path)
+static int find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 {
-	errno = 0;
 	const struct passwd *entry = getpwnam(user);
 	if (!entry) {
 		say("cannot become the user %s: there is no such user", user);
 		return -ENOENT;
 	}
-	uid_t uid = entry->pw_uid;
-	gid_t gid = entry->pw_gid;
-	if (log_path)
-		give_log(log_path, uid, gid);
+	*ret_uid = entry->pw_uid;
+	*ret_gid = entry->pw_gid;
+	return 0;
+}
+
+int resources_lend(const char *user)
+{
+	uid_t uid;
+	gid_t gid;
+	if (!user || geteuid() != 0)
+		return 0;
+	int error = find_user(user, &uid, &gid);
+	errno = 0;
+	if (error < 0)
+		return error;
+	if (setegid(gid) == 0 && seteuid(uid) == 0)
+		return 0;
+	error = refused(user, "seteuid");
+	resources_return();
+	return error;
+}
+
+void resources_return(void)
+{
+	if (getuid() == geteuid())
+		return;
+	if (seteuid(getuid()) < 0 || setegid(getgid()) < 0)
+		say("cannot become root again: %s", weir_error_text(-errno));
+}
+
+int resources_make_directory(const struct config *config, const char *path)
+{
+	uid_t uid;
+	gid_t gid;
+	if (mkdir(path, 0700) < 0)
+		return errno == EEXIST ? 0 : -errno;
+	if (!config->user || geteuid() != 0)
+		return 0;
+	int error = find_user(config->user, &uid, &gid);
+	/* It is new and empty: nobody can have put anything else in its place but its parent's owner. */
+	if (error == 0 && lchown(path, uid, gid) < 0)
+		error = -errno;
+	return error;
+}
+
+static int drop(const char *user, const char *const logs[LOG_COUNT])
+{
+	uid_t uid;
+	gid_t gid;
+	int error = find_user(user, &uid, &gid);
+	if (error < 0)
+		return error;
+	for (unsigned i = 0; i < LOG_COUNT; i++)
+		if (logs[i])
+			give_log(logs[i], uid, gid);
+	errno = 0;
 	if (initgroups(user, gid) < 0)
 		return refused(user, "initgroups");
 	if (setgid(gid) < 0)
@@ -124,7 +175,7 @@ int resources_become(const struct config *config)
 	if (!user)
 		return 0;
 	if (geteuid() == 0)
-		return drop(user, config->access_log);
+		return drop(user, config->logs);
 	const struct passwd *entry = getpwnam(user);
 	if (entry && entry->pw_uid == geteuid())
 		return 0;

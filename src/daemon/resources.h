@@ -21,8 +21,20 @@ unsigned resources_processors(void);
 struct shares resources_share(const struct config *config, size_t files, unsigned workers);
 
 /*
- * Becomes the configured user for good, if we are root: its id, its group, its groups; the log
- * becomes its. Nothing that is executed gets more rights, in any case. 0 or a negative errno, which
+ * Between these two, what is opened and made is so as by the user whom resources_become will make
+ * us; nothing is changed if that is nobody else. Before any thread but the first runs. 0 or a
+ * negative errno, which was said.
+ */
+int resources_lend(const char *user);
+void resources_return(void);
+
+/* Makes a directory, for its owner alone, that resources_become's user shall own; 0 also if it is
+ * there. */
+int resources_make_directory(const struct config *config, const char *path);
+
+/*
+ * Becomes the configured user for good, if we are root: its id, its group, its groups; the logs
+ * become its. Nothing that is executed gets more rights, in any case. 0 or a negative errno, which
  * was said.
  */
 int resources_become(const struct config *config);

@@ -172,6 +172,7 @@ static value_reader *const readers[] = {
         [KEY_WORD] = value_word,
         [KEY_FILE] = value_file,
         [KEY_DIRECTORY] = value_directory,
+        [KEY_PLACE] = value_place,
         [KEY_LOG] = value_log,
         [KEY_USER] = value_user,
         [KEY_FLAG] = value_flag,
@@ -183,6 +184,7 @@ static value_reader *const readers[] = {
         [KEY_LISTENER] = value_listener,
         [KEY_NAMES] = value_names,
         [KEY_FIELDS] = value_fields,
+        [KEY_NETWORKS] = value_networks,
         [KEY_MAPPING] = read_mapping,
         [KEY_LIST] = read_list,
 };

@@ -31,6 +31,7 @@ enum key_kind {
 	KEY_WORD,      /* unsigned: which of `words` */
 	KEY_FILE,      /* const char *: absolute; whether it is there is for who reads it */
 	KEY_DIRECTORY, /* const char *: absolute; is there, and can be read */
+	KEY_PLACE,     /* const char *: absolute; a directory that can be made if it is not there */
 	KEY_LOG,       /* const char *: absolute; NULL for off */
 	KEY_USER,      /* const char *: a user of this machine */
 	KEY_FLAG,      /* bool */
@@ -42,6 +43,7 @@ enum key_kind {
 	KEY_LISTENER,  /* struct config_listener: an address; the key is the name of the kind */
 	KEY_NAMES,     /* config_list of const char *: names of hosts */
 	KEY_FIELDS,    /* const char *: lines of a mapping of field names to values */
+	KEY_NETWORKS,  /* config_list of struct weir_network */
 	KEY_MAPPING,   /* the struct of schema `of`, in place */
 	KEY_LIST,      /* config_list of structs of schema `of`; max of them */
 };
@@ -90,14 +92,17 @@ const char *schema_text(struct reader *reader, const char *name, yaml_node_t *no
 void *schema_alloc(struct reader *reader, size_t size);
 char *schema_copy(struct reader *reader, const char *text, size_t size);
 
-/* value.c, value_file.c, value_http.c: one kind each */
+/* value.c, value_file.c, value_http.c, value_mail.c: one kind each */
 typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
 value_reader value_text, value_flag, value_number, value_workers, value_size, value_duration;
 value_reader value_word, value_file, value_directory, value_log, value_user;
+value_reader value_place, value_networks;
 value_reader value_prefix, value_address, value_listener, value_names, value_fields;
 /* Loads a users file; NULL was made a problem. Relative paths as elsewhere. */
 struct weir_users *value_load_users(struct reader *reader, const char *path, yaml_node_t *node);
+/* Loads users and aliases of the `mail` at this node; what is wrong was made problems. */
+void value_load_mail(struct reader *reader, yaml_node_t *node);
 /* Loads the certificates of the `tls` at this node; what is wrong was made problems. */
 void value_load_tls(struct reader *reader, yaml_node_t *node);
 /* An absolute path, of the configuration's memory; NULL was made a problem. */

@@ -15,8 +15,10 @@
 
 #include <weir/error.h>
 #include <weir/loop.h>
+#include <weir/sasl_guard.h>
 
 #include "banner.h"
+#include "config_mail.h"
 #include "endpoint.h"
 #include "load.h"
 #include "resources.h"
@@ -32,9 +34,10 @@ struct daemon {
 	struct endpoint_list endpoints;
 	struct worker *workers[CONFIG_WORKERS_MAX];
 	unsigned worker_count;
-	unsigned alive;   /* worker threads that have not ended */
-	size_t files;     /* descriptors we may have */
-	bool dropped;     /* we have become another user: what we listen on stays */
+	unsigned alive; /* worker threads that have not ended */
+	size_t files;   /* descriptors we may have */
+	bool dropped;   /* we have become another user: what we listen on stays */
+	struct weir_guard *guard;
 	int stop_signals; /* that came */
 	bool failed;
 };
@@ -61,7 +64,8 @@ static int apply(struct daemon *daemon, struct config *config,
 	struct plan plan = {
 	        .endpoints = endpoints->items,
 	        .count = endpoints->count,
-	        .log_path = config->access_log,
+	        .logs = config->logs,
+	        .guard = daemon->guard,
 	        .bounds = bounds_of(config, shares),
 	        .replace = replace,
 	};
@@ -108,17 +112,16 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
 static bool needs_new_servers(struct daemon *daemon, const struct config *config)
 {
 	const struct config *old = daemon->config;
-	bool same_log = config->access_log == old->access_log ||
-	                (config->access_log && old->access_log &&
-	                        strcmp(config->access_log, old->access_log) == 0);
+	bool same_log = config_same_logs(config, old);
+	bool same_mail = config_mail_same(&config->mail, &old->mail);
 	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
 	if (config->workers && config->workers != daemon->worker_count)
 		say("the number of workers changes at the next start");
-	if (same_log && same_limits)
+	if (same_log && same_limits && same_mail)
 		return false;
 	if (daemon->dropped)
-		say("limits and access-log change at the next start, for what is listened on "
-		    "already");
+		say("limits, logs and settings of mail change at the next start, for what is "
+		    "listened on already");
 	return !daemon->dropped;
 }
 
@@ -248,6 +251,8 @@ int serve(const struct options *options)
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
 	daemon.signals.watch.fd = -1;
 	int error = weir_loop_create(&daemon.loop);
+	if (error == 0 && (error = weir_guard_create(NULL, &daemon.guard)) < 0)
+		weir_loop_destroy(daemon.loop);
 	if (error < 0) {
 		say("cannot make an event loop: %s", weir_error_text(error));
 		return EXIT_FAILED;
@@ -259,6 +264,7 @@ int serve(const struct options *options)
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)
 		weir_signals_stop(&daemon.signals);
+	weir_guard_destroy(daemon.guard);
 	weir_loop_destroy(daemon.loop);
 	return code;
 }

@@ -17,26 +17,31 @@
 #include "config.h"
 #include "resources.h"
 
-struct weir_http_log;
+struct weir_log;
+struct kind;
+struct weir_guard;
 struct weir_loop;
 struct weir_server;
 
 /* How a server is opened. */
 struct service_options {
 	struct weir_loop *loop;
+	const struct kind *kind;
 	struct weir_address address;
 	void *content; /* lent: the server takes holds of its own */
 	struct weir_bounds bounds;
-	struct weir_http_log *log; /* outlives the server; NULL: none */
-	struct weir_tls *tls;      /* for the kinds that are secure; else NULL */
+	struct weir_log *log;     /* outlives the server; NULL: none */
+	struct weir_tls *tls;     /* for the kinds that may use it, if there are certificates */
+	struct weir_guard *guard; /* against guessing, of the process; outlives the server */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for the callbacks */
 };
 
 struct service_type {
-	/* The key that a configuration must have for it; NULL: none. */
+	/* The key that a configuration must have for it. */
 	const char *section;
+	enum config_log log;
 	/* What it is called in ALPN, up to NULL; NULL: clients are not asked. */
 	const char *const *alpn;
 
@@ -50,8 +55,11 @@ struct service_type {
 
 	/* Listens, shared with other workers (SO_REUSEPORT). 0 or a negative errno. */
 	int (*open)(const struct service_options *options, void **ret_server);
-	/* From the next request on it serves another content, which is lent. */
-	void (*update)(void *server, void *content);
+	/*
+	 * From the next request on it serves another content, and from the next handshake on with
+	 * `tls`; both are lent. NULL if it was opened with none.
+	 */
+	void (*update)(void *server, void *content, struct weir_tls *tls);
 	/* For the drain, which is the same for all. */
 	struct weir_server *(*listener)(void *server);
 	void (*close)(void *server);

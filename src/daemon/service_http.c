@@ -43,8 +43,10 @@ static int open_server(const struct service_options *options, void **ret_server)
 	return error;
 }
 
-static void update(void *server, void *content)
+static void update(void *server, void *content, struct weir_tls *tls)
 {
+	if (tls)
+		weir_server_set_tls(weir_http_listener(server), tls);
 	weir_http_set_sites(server, weir_http_sites_hold(content));
 }
 
@@ -94,6 +96,7 @@ static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
 
 const struct service_type service_http = {
         .section = "sites",
+        .log = LOG_ACCESS,
         .alpn = alpn,
         .load = load,
         .unload = unload,

@@ -76,6 +76,25 @@ static void tls_failed(void *context, const struct weir_address *peer, const cha
 	say("the TLS handshake of %s with %s failed: %s", from, to, why);
 }
 
+/* What the plan has for this kind; NULL: none, or the kind cannot use it. */
+static struct weir_tls *tls_of(const struct contents *contents, const struct kind *kind)
+{
+	return kind->secure || kind->upgrades ? contents->tls[kind->service] : NULL;
+}
+
+/* NULL without an error: there is none for this kind. */
+static int open_log(struct worker *worker, const struct plan *plan, const struct kind *kind,
+        struct log_file **ret)
+{
+	const char *path = plan->logs[services[kind->service]->log];
+	if (!path)
+		return 0;
+	int error = log_file_open(&worker->serving.logs, worker->loop, path, ret);
+	if (error < 0)
+		say("cannot write the log %s: %s", path, weir_error_text(error));
+	return error;
+}
+
 static int open_server(struct worker *worker, const struct plan *plan,
         const struct endpoint *endpoint, struct log_file *log)
 {
@@ -85,13 +104,16 @@ static int open_server(struct worker *worker, const struct plan *plan,
 	server->worker = worker;
 	server->endpoint = *endpoint;
 	server->log = log;
+	server->has_tls = tls_of(&plan->contents, endpoint->kind);
 	struct service_options options = {
 	        .loop = worker->loop,
+	        .kind = endpoint->kind,
 	        .address = endpoint->actual,
 	        .content = plan->contents.of[endpoint->kind->service],
 	        .bounds = plan->bounds,
 	        .log = log ? log->log : NULL,
-	        .tls = endpoint->kind->secure ? plan->contents.tls[endpoint->kind->service] : NULL,
+	        .tls = tls_of(&plan->contents, endpoint->kind),
+	        .guard = plan->guard,
 	        .accept_failed = accept_failed,
 	        .tls_failed = tls_failed,
 	        .context = server,
@@ -132,11 +154,15 @@ static void drain_server(struct serving_server *server)
 
 /* -- the two steps ----------------------------------------------------------------------------- */
 
-static struct serving_server *find_server(struct serving *serving, const struct endpoint *endpoint)
+/* The one that can go on with the plan: TLS is not added to a server, nor taken from it. */
+static struct serving_server *find_server(
+        struct serving *serving, const struct plan *plan, const struct endpoint *endpoint)
 {
+	bool has_tls = tls_of(&plan->contents, endpoint->kind);
 	for (struct serving_server *server = after(serving, &serving->servers); server;
 	        server = after(serving, &server->link))
-		if (!server->draining && endpoint_same(&server->endpoint, endpoint))
+		if (!server->draining && server->has_tls == has_tls &&
+		        endpoint_same(&server->endpoint, endpoint))
 			return server;
 	return NULL;
 }
@@ -144,23 +170,19 @@ static struct serving_server *find_server(struct serving *serving, const struct 
 static int prepare_servers(struct worker *worker, const struct plan *plan)
 {
 	struct serving *serving = &worker->serving;
-	struct log_file *log = NULL;
-	int error = plan->log_path
-	                    ? log_file_open(&serving->logs, worker->loop, plan->log_path, &log)
-	                    : 0;
-	if (error < 0) {
-		say("cannot write the log %s: %s", plan->log_path, weir_error_text(error));
-		return error;
-	}
 	for (size_t i = 0; i < plan->count; i++) {
 		char address[WEIR_ADDRESS_TEXT_MAX];
 		const struct endpoint *endpoint = &plan->endpoints[i];
 		struct serving_server *server =
-		        plan->replace ? NULL : find_server(serving, endpoint);
+		        plan->replace ? NULL : find_server(serving, plan, endpoint);
+		struct log_file *log = NULL;
 		if (server) {
 			server->wanted = true;
 			continue;
 		}
+		int error = open_log(worker, plan, endpoint->kind, &log);
+		if (error < 0)
+			return error;
 		error = open_server(worker, plan, endpoint, log);
 		if (error == 0)
 			continue;
@@ -195,10 +217,7 @@ static void end_preparation(struct serving *serving)
 static void update_server(struct serving_server *server, const struct contents *next)
 {
 	const struct kind *kind = server->endpoint.kind;
-	const struct service_type *service = service_of(server);
-	service->update(server->server, next->of[kind->service]);
-	if (kind->secure)
-		weir_server_set_tls(service->listener(server->server), next->tls[kind->service]);
+	service_of(server)->update(server->server, next->of[kind->service], tls_of(next, kind));
 }
 
 void serving_commit(struct worker *worker)

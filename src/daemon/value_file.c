@@ -59,20 +59,47 @@ void value_directory(struct reader *reader, const struct key *key, yaml_node_t *
 	memcpy(target, &path, sizeof path);
 }
 
-/* The file may be missing; the directory it will be in may not. */
-static int look_at_log(char *path)
+/* The directory that the file or directory will be in must be there. */
+static int look_above(char *path)
 {
 	struct stat status;
 	char *slash = strrchr(path, '/');
-	if (stat(path, &status) == 0) {
-		if (S_ISDIR(status.st_mode))
-			return -EISDIR;
-		return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
-	}
 	*slash = 0;
 	int error = stat(slash == path ? "/" : path, &status) < 0 ? -errno : 0;
 	*slash = '/';
 	return error == 0 && !S_ISDIR(status.st_mode) ? -ENOTDIR : error;
+}
+
+static int look_at_place(char *path)
+{
+	struct stat status;
+	if (stat(path, &status) < 0)
+		return errno == ENOENT ? look_above(path) : -errno;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	return faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+void value_place(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	char *path = text ? value_path(reader, text) : NULL;
+	int error = path ? look_at_place(path) : 0;
+	if (error < 0)
+		problems_add(reader->problems, schema_place(node), "'%s': %s: %s", key->name, path,
+		        weir_error_text(error));
+	memcpy(target, &path, sizeof path);
+}
+
+/* The file may be missing; the directory it will be in may not. */
+static int look_at_log(char *path)
+{
+	struct stat status;
+	if (stat(path, &status) < 0)
+		return look_above(path);
+	if (S_ISDIR(status.st_mode))
+		return -EISDIR;
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
 }
 
 void value_log(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)

@@ -30,7 +30,8 @@ struct plan {
 	const struct endpoint *endpoints;
 	size_t count;
 	struct contents contents; /* of this worker; prepare takes them in any case */
-	const char *log_path;     /* NULL: none */
+	const char *const *logs;  /* LOG_COUNT of them; NULL: none */
+	struct weir_guard *guard; /* for all workers */
 	struct weir_bounds bounds;
 	bool replace; /* also the servers that are there already: log or bounds have changed */
 };

@@ -17,6 +17,7 @@ struct serving_server {
 	struct log_file *log; /* or NULL */
 	struct worker *worker;
 	struct endpoint endpoint;
+	bool has_tls;
 	bool wanted;   /* by the plan that was prepared */
 	bool fresh;    /* opened for it */
 	bool draining; /* wanted no more */

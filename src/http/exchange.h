@@ -29,6 +29,8 @@ struct http_loop {
 	int refusal; /* why the head terminator said BAD: a status */
 	int64_t date_s;
 	char date_line[DATE_LINE_SIZE + 1];
+	int64_t log_date_s;
+	char log_date[40]; /* of that second */
 	char path[WEIR_HTTP_TARGET_MAX + 1];
 	struct weir_http_request request;
 };
@@ -37,7 +39,7 @@ struct weir_http_server {
 	unsigned holds; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
-	struct weir_http_log *log; /* NULL: none, or the server was destroyed */
+	struct weir_log *log; /* NULL: none, or the server was destroyed */
 	struct http_loop *shared;
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
@@ -103,7 +105,7 @@ struct weir_http_exchange {
 	size_t head_put;
 	uint8_t continue_put; /* bytes of the interim response */
 	struct weir_buffer user;
-	struct weir_http_log *log;   /* where its line goes; NULL: nowhere */
+	struct weir_log *log;        /* where its line goes; NULL: nowhere */
 	struct weir_buffer log_line; /* all but what is known at the end only … */
 	size_t log_split;            /* … which stands here in it */
 

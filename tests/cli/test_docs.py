@@ -25,6 +25,7 @@ def test_examples_pass_check(run, tmp_path, index):
     for name in "public", "files":
         (tmp_path / name).mkdir()
     (tmp_path / "users").write_text("alice:!\n")
+    (tmp_path / "aliases").write_text("sales: alice\n")
     make_certificate(tmp_path, "chain.pem", "key.pem")
     text = yaml_blocks()[index].replace("/srv/www", "public")
     (tmp_path / "weir.yaml").write_text(text)
@@ -34,7 +35,7 @@ def test_examples_pass_check(run, tmp_path, index):
 
 def keys_of_the_program():
     text = (TOP / "src" / "daemon" / "config_file.c").read_text()
-    return set(re.findall(r'\{"([a-z-]+)",\s+KEY_', text))
+    return set(re.findall(r'\{"([a-z0-9-]+)",\s+KEY_', text))
 
 
 @pytest.mark.parametrize("path", [GUIDE, TOP / "man" / "weir.yaml.5.scd"])
@@ -47,8 +48,8 @@ def test_every_key_is_documented(path):
 
 
 def test_every_option_is_documented(run):
-    options = set(re.findall(r"--[a-z-]+", run("serve", "--help").stdout))
-    assert len(options) == 9
+    options = set(re.findall(r"--[a-z0-9-]+", run("serve", "--help").stdout))
+    assert len(options) == 20
     for path in "man/weir.1.scd", "completion/weir.bash", "completion/_weir":
         text = (TOP / path).read_text()
         assert all(option in text for option in options), path

@@ -16,7 +16,7 @@
 
 #include <weir/error.h>
 #include <weir/http.h>
-#include <weir/http_log.h>
+#include <weir/log.h>
 #include <weir/sources.h>
 
 #include "allocation.h"
@@ -193,7 +193,7 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 /* -- the fixture ------------------------------------------------------------------------------- */
 
 static char log_path[64];
-static struct weir_http_log *log_of_server;
+static struct weir_log *log_of_server;
 
 static int set_up(void **state)
 {
@@ -201,7 +201,7 @@ static int set_up(void **state)
 	later_count = handled = 0;
 	assert_int_equal(weir_loop_create(&loop), 0);
 	snprintf(log_path, sizeof log_path, "/tmp/weir-log-%d", (int)getpid());
-	assert_int_equal(weir_http_log_create(loop, log_path, &log_of_server), 0);
+	assert_int_equal(weir_log_create(loop, log_path, &log_of_server), 0);
 	struct weir_http_options options = {
 	        .address = local_address(),
 	        .sites = weir_http_single_site(weir_http_function("", handle, NULL)),
@@ -217,7 +217,7 @@ static int tear_down(void **state)
 	(void)state;
 	weir_http_destroy(server);
 	server = NULL;
-	weir_http_log_destroy(log_of_server);
+	weir_log_destroy(log_of_server);
 	weir_loop_destroy(loop);
 	unlink(log_path);
 	assert_int_equal(uploads_open, 0);
@@ -636,7 +636,7 @@ static void a_late_reply_finds_no_server(void **state)
 	peer_send(&peer, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
 	assert_true(TURN_UNTIL(loop, later_count == 1));
 	weir_http_destroy(server);
-	weir_http_log_destroy(log_of_server);
+	weir_log_destroy(log_of_server);
 	server = NULL;
 	log_of_server = NULL;
 	assert_true(weir_http_gone(later[0]));
@@ -766,7 +766,7 @@ static void the_log_tells_how_it_went(void **state)
 	assert_true(TURN_UNTIL(loop, weir_http_gone(later[0])));
 	weir_http_reply_text(later[0], 200, "text/plain", WEIR_SPAN("in vain"));
 	weir_http_destroy(server);
-	weir_http_log_destroy(log_of_server);
+	weir_log_destroy(log_of_server);
 	server = NULL;
 	log_of_server = NULL;
 	FILE *file = fopen(log_path, "r");
@@ -794,7 +794,7 @@ static void a_long_line_keeps_its_end(void **state)
 	for (int i = 0; i < 3; i++)
 		expect(request, "HTTP/1.1 200 ", NULL, NULL);
 	weir_http_destroy(server);
-	weir_http_log_destroy(log_of_server);
+	weir_log_destroy(log_of_server);
 	server = NULL;
 	log_of_server = NULL;
 	FILE *file = fopen(log_path, "r");

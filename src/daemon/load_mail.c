@@ -1,0 +1,93 @@
+/*
+ * Mail from the command line: --mail, --users and --domain, each instead of what the file says. The
+ * rules are those of config_mail.c; here they are asked once listeners and certificates are known,
+ * wherever these come from.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_mail.h"
+#include "kinds.h"
+#include "load_mail.h"
+#include "mail_host.h"
+#include "say.h"
+
+static bool is_given(const struct options *options)
+{
+	return options->mail || options->users || options->domain_count;
+}
+
+static int choose_domains(struct config *config, const struct options *options)
+{
+	size_t count = options->domain_count;
+	if (count == 0)
+		return 0;
+	const char **items = config_alloc(config, (count + 1) * sizeof *items);
+	if (!items) {
+		say("out of memory");
+		return -ENOMEM;
+	}
+	memcpy(items, options->domains, count * sizeof *items);
+	config->mail.domains.items = items;
+	config->mail.domains.count = count;
+	return 0;
+}
+
+static void say_mistake(void *context, const char *path, unsigned line, const char *text)
+{
+	(void)context;
+	if (line)
+		say("%s:%u: %s", path, line, text);
+	else
+		say("%s%s%s", path, *path ? ": " : "", text);
+}
+
+int load_mail(struct config *config, const struct options *options)
+{
+	struct config_mail *mail = &config->mail;
+	const char *key;
+	int error = 0;
+	if (!is_given(options))
+		return 0;
+	if (options->mail)
+		error = load_path(config, options->mail, &mail->directory);
+	if (error == 0 && options->users)
+		error = load_path(config, options->users, &mail->users_path);
+	if (error == 0)
+		error = choose_domains(config, options);
+	if (error < 0)
+		return error;
+	const char *mistake = config_mail_mistake(mail, &key);
+	if (mistake) {
+		say("%s: %s", key, mistake);
+		return -EINVAL;
+	}
+	return config_mail_load(config, say_mistake, NULL);
+}
+
+int load_mail_check(
+        struct config *config, const struct options *options, const struct config *previous)
+{
+	bool lacks = false;
+	for (size_t i = 0; i < config->listeners.count; i++) {
+		const struct config_listener *listener = &config->listeners.items[i];
+		const char *lack = config_mail_lack(config, listener);
+		if (lack)
+			say("%s %s", listener->kind->name, lack);
+		lacks |= lack != NULL;
+	}
+	if (lacks)
+		return -EINVAL;
+	if (!kinds_include(config, SERVICE_SMTP) && !kinds_include(config, SERVICE_POP3)) {
+		if (!is_given(options))
+			return 0;
+		say("--mail, --users and --domain are of no use without an address for mail: add "
+		    "--smtp ADDRESS:PORT or --pop3 ADDRESS:PORT");
+		return -EINVAL;
+	}
+	if (previous && previous->mail.host &&
+	        config_mail_same_host(&previous->mail, &config->mail))
+		config->mail.host = mail_host_hold(previous->mail.host);
+	return 0;
+}

@@ -1,0 +1,81 @@
+/*
+ * Values of mail: networks; and the users and aliases, read so that `weir check` looks at them, too.
+ * What is wrong with a file is told with its line, at the place of the value that names it.
+ */
+#include <string.h>
+
+#include "config_check.h"
+#include "config_mail.h"
+
+void value_networks(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	struct config_list list = {NULL, 0};
+	size_t count = 0;
+	if (node->type == YAML_SEQUENCE_NODE)
+		count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+	if (count == 0 || count > CONFIG_NETWORKS_MAX) {
+		problems_add(reader->problems, schema_place(node),
+		        "'%s' wants a list of 1 to %d networks, as [192.0.2.0/24, \"2001:db8::/32\"]",
+		        key->name, CONFIG_NETWORKS_MAX);
+		return;
+	}
+	struct weir_network *networks = schema_alloc(reader, count * sizeof *networks);
+	for (size_t i = 0; networks && i < count; i++) {
+		yaml_node_t *item = schema_item(reader, node, i);
+		const char *text = schema_text(reader, key->name, item);
+		if (text && weir_network_parse(weir_span_of(text), &networks[list.count++]) < 0)
+			problems_add(reader->problems, schema_place(item),
+			        "'%.64s' is no network: 192.0.2.0/24, 2001:db8::/32 or one "
+			        "address, no bits set behind the prefix",
+			        text);
+	}
+	list.items = networks;
+	memcpy(target, &list, sizeof list);
+}
+
+/* -- users and aliases ------------------------------------------------------------------------- */
+
+struct report {
+	struct reader *reader;
+	yaml_node_t *node; /* of `mail` */
+};
+
+/* The value that names the path, or the mapping if none does. */
+static yaml_node_t *find_path(struct report *report, const char *path)
+{
+	const struct config_mail *mail = &report->reader->config->mail;
+	const char *name = path == mail->users_path ? "users" : "aliases";
+	yaml_node_t *found = *path ? schema_find(report->reader, report->node, name) : NULL;
+	return found ? found : report->node;
+}
+
+static void add_problem(void *context, const char *path, unsigned line, const char *text)
+{
+	struct report *report = context;
+	struct problems *problems = report->reader->problems;
+	struct place place = schema_place(find_path(report, path));
+	if (line)
+		problems_add(problems, place, "%s:%u: %s", path, line, text);
+	else
+		problems_add(problems, place, "%s%s%s", path, *path ? ": " : "", text);
+}
+
+void value_load_mail(struct reader *reader, yaml_node_t *node)
+{
+	struct report report = {reader, node};
+	config_mail_load(reader->config, add_problem, &report);
+}
+
+void config_check_mail(struct reader *reader, yaml_node_t *node, void *target)
+{
+	struct config_mail *mail = target;
+	const char *key;
+	if (mail->separator && strcmp(mail->separator, "off") == 0)
+		mail->separator = NULL;
+	const char *mistake = config_mail_mistake(mail, &key);
+	if (mistake)
+		problems_add(reader->problems, schema_place(schema_find(reader, node, key)), "%s",
+		        mistake);
+	else
+		value_load_mail(reader, node);
+}
