@@ -28,11 +28,15 @@ NOBODY = 65534
 class Place:
     """Where the servers keep what they serve; gone at the end of the block."""
 
+    mails = 0
+    mail = None  # where it is received now
+
     def __enter__(self):
         self.top = tempfile.mkdtemp(prefix="weir-bench-", dir="/var/tmp")
         os.chmod(self.top, 0o755)
         self.log = open(self.path("log"), "w+b")
         self.users = self.write("users", "".join(f"user{i}:{HASH}\n" for i in range(USERS)))
+        os.chmod(self.users, 0o600)
         return self
 
     def __exit__(self, *_):
@@ -55,6 +59,13 @@ class Place:
     def fresh(self, name, uid=None):
         shutil.rmtree(self.path(name), ignore_errors=True)
         return self.directory(name, uid)
+
+    def fresh_mail(self, server):
+        """Another directory each time: ext4 is slow to make files where some were just removed."""
+        self.mails += 1
+        uid = None if server.name == "weir" else NOBODY
+        self.mail = self.directory(f"mail{self.mails}", uid)
+        return self.mail
 
     def write(self, name, text):
         with open(self.path(name), "w", encoding="utf-8") as file:
@@ -106,16 +117,15 @@ class Running:
         self.stop()
 
 
-class Weir(Server):
-    name = "weir"
-
-    def __init__(self, build):
-        super().__init__(build)
-        self.program = f"{build}/bench/services"
-
+class Weir(servers.Weir):
     def command(self, place, port, case):
-        where = {"smtp": "mail", "pop3": "pop3-weir", "ftp": "files"}[case.protocol]
-        return [self.path(), case.protocol, str(port), place.directory(where), place.users]
+        address = f"127.0.0.1:{port}"
+        if case.protocol == "ftp":
+            return [f"{self.build}/bench/services", "ftp", str(port), place.directory("files"),
+                    place.users]
+        mail = place.mail if case.protocol == "smtp" else place.path("pop3-weir")
+        return [self.path(), "serve", f"--{case.protocol}", address, "--mail", mail,
+                "--users", place.users, "--domain", DOMAIN, "--workers", "1"]
 
 
 # --- mail ------------------------------------------------------------------------------------------
@@ -152,7 +162,7 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 alias_maps =
 virtual_mailbox_domains = {DOMAIN}
-virtual_mailbox_base = {place.directory("mail-postfix", NOBODY)}
+virtual_mailbox_base = {place.mail}
 virtual_mailbox_maps = static:user0/
 virtual_uid_maps = static:{NOBODY}
 virtual_gid_maps = static:{NOBODY}
