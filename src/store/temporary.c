@@ -16,13 +16,13 @@
 
 #include <weir/limits.h>
 
+#include "nameless.h"
 #include "temporary.h"
 
 enum {
 	NAMES_TRIED = 8,
 	KICK = 8 * 1024 * 1024, /* a final fsync should not find all of a large file to do */
-	PROC_PATH = 32,
-	SWEEP_MAX = 100000, /* entries looked at */
+	SWEEP_MAX = 100000,     /* entries looked at */
 	HEX_DIGITS = 16
 };
 
@@ -58,25 +58,6 @@ static int open_hidden(struct temporary *temporary)
 	return -EEXIST;
 }
 
-static void proc_path(char *path, int fd)
-{
-	snprintf(path, PROC_PATH, "/proc/self/fd/%d", fd);
-}
-
-/* A file without a name is of use only if it can be given one, which needs /proc. */
-static int open_nameless(struct temporary *temporary)
-{
-	char path[PROC_PATH];
-	int fd = openat(temporary->place.directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	proc_path(path, fd);
-	if (access(path, F_OK) == 0)
-		return fd;
-	close(fd);
-	return -EOPNOTSUPP;
-}
-
 /* Told before the bytes come rather than after. */
 static int check_target(const struct place *place, bool must_not_exist)
 {
@@ -106,7 +87,7 @@ static int open_file(struct temporary *temporary, const struct weir_upload_optio
 	int error = check_target(&temporary->place, options->must_not_exist);
 	if (error < 0)
 		return error;
-	int fd = open_nameless(temporary);
+	int fd = weir_nameless_open(temporary->place.directory);
 	/* EISDIR and ENOENT: what a kernel or file system says that does not know O_TMPFILE. */
 	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -ENOENT)
 		fd = open_hidden(temporary);
@@ -174,14 +155,6 @@ int weir_temporary_write(struct temporary *temporary, struct weir_span bytes)
 
 /* -- publishing -------------------------------------------------------------------------------- */
 
-static int link_nameless(const struct temporary *temporary, const char *name)
-{
-	char path[PROC_PATH];
-	proc_path(path, temporary->fd);
-	int result = linkat(AT_FDCWD, path, temporary->place.directory, name, AT_SYMLINK_FOLLOW);
-	return result < 0 ? -errno : 0;
-}
-
 /* rename replaces, link does not: so what is to replace needs a name first. */
 static int hide(struct temporary *temporary)
 {
@@ -189,7 +162,7 @@ static int hide(struct temporary *temporary)
 		char name[sizeof temporary->hidden];
 		int error = make_name(name, sizeof name);
 		if (error == 0)
-			error = link_nameless(temporary, name);
+			error = weir_nameless_link(temporary->fd, temporary->place.directory, name);
 		if (error == 0)
 			memcpy(temporary->hidden, name, sizeof name);
 		if (error != -EEXIST)
@@ -204,7 +177,7 @@ static int name_if_free(struct temporary *temporary)
 	int directory = temporary->place.directory;
 	const char *name = temporary->place.name;
 	if (!temporary->hidden[0])
-		return link_nameless(temporary, name);
+		return weir_nameless_link(temporary->fd, directory, name);
 	if (renameat2(directory, temporary->hidden, directory, name, RENAME_NOREPLACE) == 0) {
 		temporary->hidden[0] = 0;
 		return 0;
