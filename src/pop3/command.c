@@ -4,7 +4,7 @@
  */
 #include <weir/error.h>
 
-#include "command.h"
+#include "pop3_command.h"
 
 static struct weir_span without_trailing_spaces(struct weir_span span)
 {

@@ -24,7 +24,7 @@
 #include <weir/pop3.h>
 #include <weir/sasl.h>
 
-#include "command.h"
+#include "pop3_command.h"
 
 struct weir_pop3_server {
 	struct weir_loop *loop;
