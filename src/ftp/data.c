@@ -7,9 +7,7 @@
  * closed, or when there is none and its user has been told.
  */
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -17,10 +15,10 @@
 
 #include "data.h"
 #include "port.h"
+#include "socket.h"
 
 enum {
 	PORT_MIN = 1024,
-	BACKLOG = 8,
 	TLS_SESSION_SIZE = 16
 };
 
@@ -254,30 +252,12 @@ int weir_ftp_data_target(struct ftp_session *session, const struct weir_address 
 	return 0;
 }
 
-static int make_socket(const struct weir_address *local, int *ret)
-{
-	int on = 1, unsent = WEIR_UNSENT_LOW;
-	int fd = socket(local->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
-	if (bind(fd, &local->any, weir_address_size(local)) < 0) {
-		int error = -errno;
-		close(fd);
-		return error;
-	}
-	*ret = fd;
-	return 0;
-}
-
 /* From the address that the peer knows us by, so that its firewall does too. */
 static int connect_to_peer(struct ftp_data *data)
 {
 	int fd;
 	weir_ftp_set_port(&data->local, 0);
-	int error = make_socket(&data->local, &fd);
+	int error = weir_ftp_socket(&data->local, &fd);
 	if (error < 0)
 		return error;
 	if (connect(fd, &data->peer.any, weir_address_size(&data->peer)) < 0 &&
@@ -324,44 +304,6 @@ static void on_event(struct weir_watch *watch, unsigned events)
 		gone(data, error);
 }
 
-static int listen_on(struct weir_address *address, int *ret)
-{
-	socklen_t size = sizeof *address;
-	int fd;
-	int error = make_socket(address, &fd);
-	if (error < 0)
-		return error;
-	/* With SO_REUSEADDR two may be bound to a port, but only one can listen. */
-	if (listen(fd, BACKLOG) < 0 || getsockname(fd, &address->any, &size) < 0) {
-		error = -errno;
-		close(fd);
-		return error;
-	}
-	*ret = fd;
-	return 0;
-}
-
-/* Any port of the range that is free, from a random one on: nobody should know the next. */
-static int listen_in_range(
-        const struct weir_ftp_rules *rules, struct weir_address *address, int *ret)
-{
-	unsigned count = rules->passive_last - rules->passive_first + 1U;
-	uint16_t from;
-	int error = -EADDRINUSE;
-	if (!rules->passive_first) {
-		weir_ftp_set_port(address, 0);
-		return listen_on(address, ret);
-	}
-	if (getrandom(&from, sizeof from, 0) != sizeof from)
-		return -EIO;
-	for (unsigned i = 0; i < count && i < WEIR_FTP_PORTS_TRIED && error == -EADDRINUSE; i++) {
-		unsigned port = rules->passive_first + (from + i) % count;
-		weir_ftp_set_port(address, (uint16_t)port);
-		error = listen_on(address, ret);
-	}
-	return error;
-}
-
 int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 {
 	struct ftp_data *data;
@@ -371,7 +313,7 @@ int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 		return error;
 	/* The one before may have the only port of the range. */
 	weir_ftp_data_drop(session);
-	error = listen_in_range(&session->server->rules, &data->local, &fd);
+	error = weir_ftp_listen(&session->server->rules, &data->local, &fd);
 	if (error == 0) {
 		error = weir_watch_start(data->loop, &data->watch, fd, WEIR_READABLE, on_event);
 		if (error < 0)

@@ -38,8 +38,8 @@ struct ftp_receiving {
 	uint64_t rate;
 	int64_t began_ms;
 	struct weir_upload_options options;
-	struct ftp_place place;
-	size_t path_size; /* of place.path, as asked for */
+	struct ftp_place *place; /* until the file is open */
+	size_t path_size;        /* of its path, as asked for */
 	size_t tree_size;
 };
 
@@ -260,6 +260,7 @@ static void destroy(struct ftp_transfer *transfer)
 {
 	struct ftp_receiving *receiving = receiving_of(transfer);
 	weir_timer_stop(&receiving->timer);
+	free(receiving->place);
 	free(receiving);
 }
 
@@ -275,7 +276,7 @@ static int begin(struct ftp_receiving *receiving);
 /* "name", then "name.1f3a": 0, or the names have run out. */
 static int next_name(struct ftp_receiving *receiving)
 {
-	struct ftp_place *place = &receiving->place;
+	struct ftp_place *place = receiving->place;
 	unsigned number;
 	if (receiving->tries++ >= WEIR_FTP_NAMES_TRIED)
 		return -EEXIST;
@@ -296,6 +297,8 @@ static void start(struct ftp_receiving *receiving)
 	struct ftp_transfer *transfer = &receiving->transfer;
 	char named[2 * WEIR_PATH_MAX];
 	struct weir_span opening = WEIR_SPAN("150 Send it.");
+	free(receiving->place);
+	receiving->place = NULL;
 	if (receiving->unique)
 		opening = with_name(receiving, "150 FILE: ", named, sizeof named);
 	weir_ftp_transfer_start(transfer, opening);
@@ -327,13 +330,13 @@ static void on_ready(void *context, int error)
 
 static int begin(struct ftp_receiving *receiving)
 {
-	char *path = weir_ftp_copy(receiving->place.path);
+	char *path = weir_ftp_copy(receiving->place->path);
 	if (!path)
 		return -ENOMEM;
 	free(receiving->transfer.path);
 	receiving->transfer.path = path;
 	return weir_upload_begin(weir_ftp_tree(receiving->transfer.session->server),
-	        receiving->place.tree, &receiving->options, on_ready, receiving,
+	        receiving->place->tree, &receiving->options, on_ready, receiving,
 	        &receiving->upload);
 }
 
@@ -350,8 +353,8 @@ static void set_options(struct ftp_receiving *receiving, const struct ftp_receip
 	        .append = receipt->append,
 	        .offset = receipt->offset,
 	};
-	receiving->path_size = strlen(receiving->place.path);
-	receiving->tree_size = strlen(receiving->place.tree);
+	receiving->path_size = strlen(receiving->place->path);
+	receiving->tree_size = strlen(receiving->place->tree);
 }
 
 void weir_ftp_receive(
@@ -379,9 +382,14 @@ void weir_ftp_receive(
 		return;
 	struct ftp_receiving *receiving = receiving_of(transfer);
 	transfer->kind = WEIR_FTP_RECEIVED;
-	receiving->place = place;
-	set_options(receiving, receipt);
-	error = begin(receiving);
+	receiving->place = malloc(sizeof place);
+	if (receiving->place) {
+		*receiving->place = place;
+		set_options(receiving, receipt);
+		error = begin(receiving);
+	} else {
+		error = -ENOMEM;
+	}
 	if (error < 0)
 		fail(receiving, error);
 }

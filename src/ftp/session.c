@@ -11,7 +11,7 @@
 #include <weir/error.h>
 #include <weir/peers.h>
 
-#include "command.h"
+#include "control_line.h"
 #include "data.h"
 #include "entry.h"
 #include "job.h"

@@ -9,7 +9,7 @@
 #include <weir/buffer.h>
 #include <weir/sources.h>
 
-#include "command.h"
+#include "control_line.h"
 #include "transfer.h"
 #include "verbs.h"
 

@@ -1,6 +1,6 @@
 /* A line of the control connection: telnet's part taken out, then a verb and its argument. */
-#ifndef WEIR_FTP_COMMAND_H
-#define WEIR_FTP_COMMAND_H
+#ifndef WEIR_FTP_CONTROL_LINE_H
+#define WEIR_FTP_CONTROL_LINE_H
 
 #include <sys/types.h>
 

@@ -7,7 +7,7 @@
  */
 #include <weir/error.h>
 
-#include "command.h"
+#include "control_line.h"
 
 enum telnet {
 	TELNET_SE = 240,

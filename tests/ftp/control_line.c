@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "command.h"
+#include "control_line.h"
 
 static void strips_telnet(void **state)
 {
