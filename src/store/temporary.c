@@ -134,16 +134,32 @@ void weir_temporary_close(struct temporary *temporary)
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-int weir_temporary_write(struct temporary *temporary, struct weir_span bytes)
+/* Takes off what was put: true as long as something is left. */
+static bool skip(struct iovec **pieces, unsigned *count, size_t put)
 {
-	while (bytes.size) {
-		ssize_t put = pwrite(temporary->fd, bytes.data, bytes.size, (off_t)temporary->size);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return put < 0 ? -errno : -EIO;
+	while (*count && put >= (*pieces)->iov_len) {
+		put -= (*pieces)->iov_len;
+		++*pieces;
+		--*count;
+	}
+	if (!*count)
+		return false;
+	(*pieces)->iov_base = (char *)(*pieces)->iov_base + put;
+	(*pieces)->iov_len -= put;
+	return true;
+}
+
+int weir_temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count)
+{
+	ssize_t put = 0;
+	while (skip(&pieces, &count, (size_t)put)) {
+		put = pwritev(temporary->fd, pieces, (int)count, (off_t)temporary->size);
+		if (put < 0 && errno != EINTR)
+			return -errno;
+		if (put == 0)
+			return -EIO;
+		put = put < 0 ? 0 : put;
 		temporary->size += (uint64_t)put;
-		bytes = weir_span_skip(bytes, (size_t)put);
 	}
 	if (temporary->size - temporary->kicked >= KICK) {
 		sync_file_range(temporary->fd, (off_t)temporary->kicked,

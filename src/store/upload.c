@@ -96,14 +96,19 @@ static void run_open(struct weir_work *work)
 	        open(&upload->temporary, &upload->tree->rules, upload->path, &upload->options);
 }
 
+/* All of it in one call where that is possible: the page cache then takes it in large pieces. */
 static void run_write(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
+	struct iovec pieces[WEIR_UPLOAD_BATCH / CHUNK];
+	unsigned most = sizeof pieces / sizeof *pieces;
 	upload->result = 0;
-	for (struct chunk *chunk = upload->writing; chunk && upload->result == 0;
-	        chunk = chunk->next)
-		upload->result = weir_temporary_write(
-		        &upload->temporary, weir_span(chunk->data, chunk->size));
+	for (struct chunk *chunk = upload->writing; chunk && upload->result == 0;) {
+		unsigned count = 0;
+		for (; chunk && count < most; chunk = chunk->next)
+			pieces[count++] = (struct iovec){chunk->data, chunk->size};
+		upload->result = weir_temporary_write(&upload->temporary, pieces, count);
+	}
 }
 
 static void run_commit(struct weir_work *work)
