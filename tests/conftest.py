@@ -22,6 +22,9 @@ import pytest
 TOP = Path(__file__).resolve().parent.parent
 START_SECONDS = 20
 STOP_SECONDS = 60
+# Options that say where to listen.
+LISTENING = set("--http --https --smtp --submission --submissions --lmtp --pop3 --pop3s".split())
+LISTENING |= {"-c", "--config"}
 
 
 def wait_for(condition, seconds=START_SECONDS, what="it"):
@@ -67,7 +70,7 @@ class Server:
             )
         self.pid = self.process.pid
         wait_for(self.is_up, what="the start")
-        self.urls = re.findall(r"^  ([a-z]+://\S+)", self.stdout.split("serving\n")[0], re.M)
+        self.urls = re.findall(r"^  ([a-z0-9]+://\S+)", self.stdout.split("serving\n")[0], re.M)
         self.ports = [int(re.search(r":(\d+)/", url)[1]) for url in self.urls]
 
     def is_up(self):
@@ -179,7 +182,7 @@ def serving(weir_program, tmp_path_factory):
 
     def start(*arguments, cwd=None, prefix=()):
         arguments = [str(argument) for argument in arguments]
-        if not {"--http", "--https", "-c", "--config"} & set(arguments):
+        if not LISTENING & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
         directory = tmp_path_factory.mktemp("weir")
         command = [*map(str, prefix), str(weir_program), "serve", *arguments]

@@ -75,6 +75,7 @@ struct weir_ftp_event {
 	int error;        /* 0, or what it ended with */
 	unsigned code;    /* of the reply */
 	bool secure;      /* the control connection; of a transfer, the data connection */
+	bool resumed;     /* … whose TLS session was looked at, and is the control connection's */
 };
 
 /* -- servers ----------------------------------------------------------------------------------- */
@@ -92,9 +93,9 @@ enum weir_ftp_uploads {
 
 /* Whether the TLS session of a data connection has to be that of the control connection. */
 enum weir_ftp_reuse {
-	WEIR_FTP_REUSE_PREFER, /* either will do; a resumed one saves both sides a handshake */
-	WEIR_FTP_REUSE_REQUIRE, /* 522: nobody can steal the data connection, not even from the peer's host */
-	WEIR_FTP_REUSE_OFF, /* not looked at */
+	WEIR_FTP_REUSE_PREFER,  /* either will do; the log is told which it was */
+	WEIR_FTP_REUSE_REQUIRE, /* else 522: nobody at the peer's address can steal it, either */
+	WEIR_FTP_REUSE_OFF,     /* not looked at */
 };
 
 /* What may be changed while the server runs. All zero is allowed. Texts are copied. */
@@ -135,7 +136,7 @@ struct weir_ftp_options {
 	bool implicit; /* TLS from the first byte, with rules.tls: port 990 */
 	/* 0: the defaults, of which idle_ms is WEIR_FTP_IDLE_MS. progress_ms is for data, too. */
 	struct weir_bounds bounds;
-	bool shared; /* SO_REUSEPORT */
+	bool shared;              /* SO_REUSEPORT */
 	struct weir_peers *peers; /* held; sessions of an address: 421. NULL: not counted */
 	struct weir_guard *guard; /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
 	/* These may be NULL. */

@@ -146,12 +146,11 @@
 #define WEIR_MAILBOXES_KEPT 1024         /* mailboxes of which is remembered how full they are */
 
 /* -- mail queue -- */
-#define WEIR_QUEUE_MESSAGES_MAX 100000              /* messages in a queue (set) */
-#define WEIR_QUEUE_MESSAGE_MAX (50LL * 1024 * 1024) /* bytes of one (set) */
-#define WEIR_QUEUE_RECIPIENTS_MAX 1000              /* recipients of one */
-#define WEIR_QUEUE_STATUS_MAX 511                   /* bytes kept of what the next hop said */
-#define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024)   /* bytes of an envelope's file */
-#define WEIR_QUEUE_BUFFER (1024 * 1024)             /* bytes of a message that wait for the disk */
+#define WEIR_QUEUE_MESSAGES_MAX 100000            /* messages in a queue (set) */
+#define WEIR_QUEUE_STATUS_MAX 511                 /* bytes kept of what the next hop said */
+#define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024) /* bytes of an envelope's file */
+#define WEIR_QUEUE_KEPT_MAX 1000                  /* messages whose state the disk would not take */
+#define WEIR_QUEUE_BUFFER (1024 * 1024)           /* bytes of a message that wait for the disk */
 
 /* -- SMTP, as a client -- */
 #define WEIR_SMTP_REPLY_MAX 1023                       /* bytes kept of a reply */

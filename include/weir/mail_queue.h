@@ -71,7 +71,7 @@ struct weir_queued {
 
 struct weir_mail_queue_options {
 	const char *path;      /* the directory; made (0700) if it is not there */
-	uint64_t message_max;  /* 0: WEIR_QUEUE_MESSAGE_MAX */
+	uint64_t message_max;  /* 0: WEIR_MAIL_MESSAGE_MAX */
 	unsigned messages_max; /* 0: WEIR_QUEUE_MESSAGES_MAX */
 };
 
@@ -84,7 +84,10 @@ WEIR_API int weir_mail_queue_open(const struct weir_mail_queue_options *options,
         void (*report)(void *context, const char *name, const char *text), void *context,
         struct weir_mail_queue **ret);
 
-/* Nothing may be under way any more: no delivery, no message that is taken. NULL is allowed. */
+/*
+ * No delivery may be open, and no message taken; deliveries that were aborted may still be ending.
+ * NULL is allowed.
+ */
 WEIR_API void weir_mail_queue_close(struct weir_mail_queue *queue);
 
 /* For any thread. Errors as in weir/mail.h; -EINVAL: a control character in an address. */
@@ -112,7 +115,7 @@ WEIR_API int64_t weir_mail_queue_next(struct weir_mail_queue *queue);
  * Takes the message that is due for longest, if one is due at `now_s`, and reads its envelope and
  * opens it on the work pool. 1: `taken(context, error, queued)` follows from the loop; 0: nothing is
  * due; or an error of submitting work. With an error in `taken` (-EIO and the like) there is no
- * message; the queue puts it off for an hour itself. With 0 it is the caller's until given back.
+ * message; the queue puts it off for an hour itself (-ENOENT: it has been deleted). With 0 it is the caller's until given back.
  */
 WEIR_API int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loop *loop,
         int64_t now_s, void (*taken)(void *context, int error, struct weir_queued *queued),
@@ -121,7 +124,8 @@ WEIR_API int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loo
 /*
  * Gives it back as it is now: it is due again at next_s; if all recipients are done, or somebody
  * has asked to delete it, it is removed. `given(context, error)` follows when that is on the
- * disk; may be NULL. On an error the disk has the old state. The message is gone for the caller.
+ * disk; may be NULL. On an error the disk has the old state, and the new one is remembered as long as the
+ * queue is open (of WEIR_QUEUE_KEPT_MAX messages). The message is gone for the caller.
  */
 WEIR_API void weir_mail_queue_give_back(struct weir_mail_queue *queue, struct weir_loop *loop,
         struct weir_queued *queued, void (*given)(void *context, int error), void *context);

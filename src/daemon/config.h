@@ -76,7 +76,7 @@ struct config_tls {
 	/*
 	 * Read from these (see config_tls.h), and held by the configuration: one for each service,
 	 * since each names itself to its clients (ALPN), and no tickets are good for another. NULL
-	 * without certificates.
+	 * without certificates, and for a service that is not listened for.
 	 */
 	struct weir_tls *of[SERVICE_COUNT];
 };
@@ -152,6 +152,24 @@ struct config_mail_limits {
 	uint64_t mailbox_messages;
 };
 
+/* Where mail for elsewhere goes; times and bounds of 0 are the library's defaults. */
+struct config_relay {
+	const char *host; /* NULL: there is none */
+	uint64_t port;
+	unsigned tls; /* enum weir_smtp_client_tls */
+	const char *ca;
+	const char *user;
+	const char *password_path;
+	const char *password; /* read from it */
+	const char *queue;    /* absolute */
+	uint64_t messages;    /* in the queue */
+	uint64_t connections;
+	uint64_t retry_first_ms;
+	uint64_t retry_most_ms;
+	uint64_t warn_ms;
+	uint64_t life_ms;
+};
+
 struct mail_host;
 
 struct config_mail {
@@ -171,6 +189,7 @@ struct config_mail {
 	} networks;
 	uint64_t greeting_delay_ms;
 	bool normalise;
+	struct config_relay relay;
 	struct config_mail_limits limits;
 	/* Read from these (see config_mail.h), and held by the configuration. */
 	struct weir_users *users;

@@ -87,6 +87,8 @@ void config_check_site(struct reader *reader, yaml_node_t *node, void *target)
 
 static bool is_complete(const struct config_tls *tls)
 {
+	if ((tls->clients == WEIR_TLS_CLIENTS_ANY) != !tls->clients_ca)
+		return false;
 	for (size_t i = 0; i < tls->certificates.count; i++)
 		if (!tls->certificates.items[i].chain || !tls->certificates.items[i].key)
 			return false;
@@ -99,7 +101,6 @@ void config_check_tls(struct reader *reader, yaml_node_t *node, void *target)
 	yaml_node_t *list = schema_find(reader, node, "certificates");
 	yaml_node_t *clients = schema_find(reader, node, "clients");
 	yaml_node_t *ca = schema_find(reader, node, "clients-ca");
-	size_t before = reader->problems->count;
 	if (tls->clients != WEIR_TLS_CLIENTS_ANY && !ca)
 		problems_add(reader->problems, schema_place(clients),
 		        "'clients' needs 'clients-ca': a file of who signs their certificates");
@@ -108,8 +109,6 @@ void config_check_tls(struct reader *reader, yaml_node_t *node, void *target)
 		        "'clients-ca' is not used: it needs 'clients: optional' or 'required'");
 	if (list && list->type == YAML_SEQUENCE_NODE && tls->certificates.count == 0)
 		problems_add(reader->problems, schema_place(list), "'certificates' is empty");
-	if (is_complete(tls) && reader->problems->count == before)
-		value_load_tls(reader, node);
 }
 
 /* -- listeners --------------------------------------------------------------------------------- */
@@ -181,14 +180,13 @@ static void check_listeners(struct reader *reader, yaml_node_t *top, const struc
 	}
 }
 
-/* What listens needs something to serve; without `listen` that is HTTP. */
+/* What listens needs something to serve. */
 static void check_sections(struct reader *reader, yaml_node_t *top, struct config *config)
 {
 	const char *told = "";
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		const char *section = services[i]->section;
-		bool usual = i == SERVICE_HTTP && config->listeners.count == 0;
-		if ((!usual && !kinds_include(config, i)) || strcmp(section, told) == 0 ||
+		if (!kinds_include(config, i) || strcmp(section, told) == 0 ||
 		        schema_find(reader, top, section))
 			continue;
 		problems_add(reader->problems, schema_place(top), "the configuration lacks '%s'",
@@ -247,7 +245,11 @@ static void check_sites(struct reader *reader, yaml_node_t *list, struct config 
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 {
 	struct config *config = target;
+	yaml_node_t *tls = schema_find(reader, node, "tls");
 	check_listeners(reader, node, config);
+	/* Not before it is known for which services. */
+	if (tls && is_complete(&config->tls))
+		value_load_tls(reader, tls);
 	check_sections(reader, node, config);
 	check_sites(reader, schema_find(reader, node, "sites"), config);
 }

@@ -10,12 +10,14 @@ void config_check_init_site(void *target);
 void config_check_init_uploads(void *target);
 void config_check_init_auth(void *target);
 void config_check_init_redirect(void *target);
+void config_check_init_relay(void *target);
 
 void config_check_tls(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_listener(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_site(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_auth(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_redirect(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_relay(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_mail(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/smtp_client.h>
 
 #include "config_check.h"
 #include "config_file.h"
@@ -128,6 +129,36 @@ static const struct key mail_limit_keys[] = {
 static const struct schema mail_limits = {
         "limits of mail", mail_limit_keys, sizeof(struct config_mail_limits), NULL, NULL};
 
+static const char *const relay_tls_words[] = {
+        [WEIR_SMTP_CLIENT_TLS_OFF] = "off",
+        [WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC] = "opportunistic",
+        [WEIR_SMTP_CLIENT_TLS_REQUIRED] = "required",
+        [WEIR_SMTP_CLIENT_TLS_IMPLICIT] = "implicit",
+        NULL,
+};
+
+static const struct key relay_keys[] = {
+        {"host", KEY_TEXT, AT(config_relay, host), .required = true},
+        {"queue", KEY_PLACE, AT(config_relay, queue), .required = true},
+        {"port", KEY_NUMBER, AT(config_relay, port), .min = 1, .max = 65535},
+        {"tls", KEY_WORD, AT(config_relay, tls), .words = relay_tls_words},
+        {"ca", KEY_FILE, AT(config_relay, ca)},
+        {"user", KEY_TEXT, AT(config_relay, user)},
+        {"password-file", KEY_FILE, AT(config_relay, password_path)},
+        {"messages", KEY_NUMBER, AT(config_relay, messages), .min = 1, .max = 10000000},
+        {"connections", KEY_NUMBER, AT(config_relay, connections), .min = 1, .max = 100},
+        {"retry-first", KEY_DURATION, AT(config_relay, retry_first_ms), .min = 1000,
+                .max = TIME_MAX},
+        {"retry-most", KEY_DURATION, AT(config_relay, retry_most_ms), .min = 1000, .max = TIME_MAX},
+        {"warn-after", KEY_DURATION, AT(config_relay, warn_ms), .min = 1000,
+                .max = 30ull * TIME_MAX},
+        {"give-up-after", KEY_DURATION, AT(config_relay, life_ms), .min = 1000,
+                .max = 30ull * TIME_MAX},
+        {0},
+};
+static const struct schema relay = {"a relay", relay_keys, sizeof(struct config_relay),
+        config_check_init_relay, config_check_relay};
+
 static const struct key mail_keys[] = {
         {"directory", KEY_PLACE, AT(config_mail, directory), .required = true},
         {"users", KEY_FILE, AT(config_mail, users_path), .required = true},
@@ -139,6 +170,7 @@ static const struct key mail_keys[] = {
         {"networks", KEY_NETWORKS, AT(config_mail, networks)},
         {"greeting-delay", KEY_DURATION, AT(config_mail, greeting_delay_ms), .max = 60 * 1000},
         {"normalise", KEY_FLAG, AT(config_mail, normalise)},
+        {"relay", KEY_MAPPING, AT(config_mail, relay), .of = &relay},
         {"limits", KEY_MAPPING, AT(config_mail, limits), .of = &mail_limits},
         {0},
 };

@@ -152,6 +152,16 @@ bool config_mail_same(const struct config_mail *a, const struct config_mail *b)
 	                       a->networks.count * sizeof *a->networks.items) == 0);
 }
 
+/* Received, and what submission adds. */
+enum {
+	HEADERS_ADDED = 64 * 1024
+};
+
+uint64_t config_mail_stored_max(const struct config_mail *mail)
+{
+	return mail->limits.message_size ? mail->limits.message_size + HEADERS_ADDED : 0;
+}
+
 const char *config_mail_hostname(const struct config_mail *mail, char *text, size_t size)
 {
 	if (mail->hostname)

@@ -31,6 +31,9 @@ bool config_mail_same(const struct config_mail *a, const struct config_mail *b);
 /* Whether both can have one host. */
 bool config_mail_same_host(const struct config_mail *a, const struct config_mail *b);
 
+/* The bytes of the largest message, with what is put before it here; 0: the library's default. */
+uint64_t config_mail_stored_max(const struct config_mail *mail);
+
 /* How this machine is called to others; `text` has room for it if it must be asked. */
 const char *config_mail_hostname(const struct config_mail *mail, char *text, size_t size);
 

@@ -33,6 +33,8 @@ int config_tls_load(struct config *config, const struct config *previous,
 {
 	struct config_tls *tls = &config->tls;
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
+		if (!kinds_include(config, i))
+			continue;
 		struct told told = {report, context, false};
 		struct weir_tls *loaded;
 		struct weir_tls_options options = {
@@ -58,7 +60,9 @@ int config_tls_load(struct config *config, const struct config *previous,
 
 void config_tls_warn(const struct config *config)
 {
-	const struct weir_tls *tls = config->tls.of[0];
+	const struct weir_tls *tls = NULL;
+	for (unsigned i = 0; i < SERVICE_COUNT && !tls; i++)
+		tls = config->tls.of[i];
 	int64_t left_s = tls ? weir_tls_expires_s(tls) - time(NULL) : EXPIRES_SOON_S;
 	if (left_s < 0)
 		say("a certificate has expired; clients will refuse it (openssl x509 -enddate "

@@ -5,7 +5,7 @@
 #include "config.h"
 
 /*
- * Reads the files of config->tls; blocks. Connections can be resumed that began with `previous`
+ * Reads the files of config->tls, for the services that are listened for; blocks. Connections can be resumed that began with `previous`
  * (NULL: none). Every mistake is told to `report`, as in weir/tls.h; an error that belongs to no
  * file, too, with an empty path. 0, or a negative errno: what was read before is left as it was.
  */

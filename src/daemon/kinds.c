@@ -1,7 +1,7 @@
 /*
- * The tables of what can be listened for. A new protocol is a service_<name>.c, its line in
- * `services`, and a row in `kinds` for each name under which it is configured (and the same name in
- * the schema's listener_keys, in config_file.c).
+ * The tables of what can be listened for. A new protocol is a service_<name>.c, its name in enum
+ * service (config.h), its line in `services`, and a row in `kinds` for each name under which it is
+ * configured (and the same name in the schema's listener_keys, in config_file.c).
  */
 #include <string.h>
 
@@ -45,7 +45,7 @@ bool kinds_include(const struct config *config, enum service service)
 		if (config->listeners.items[i].kind &&
 		        config->listeners.items[i].kind->service == service)
 			return true;
-	return false;
+	return config->listeners.count == 0 && service == SERVICE_HTTP;
 }
 
 bool kinds_include_secure(const struct config *config)

@@ -19,7 +19,7 @@ extern const struct service_type *const services[SERVICE_COUNT];
 /* The kind of this name, or NULL. */
 const struct kind *kind_find(const char *name);
 
-/* Whether a listener of the configuration is of the service. */
+/* Whether a listener of the configuration is of the service; without any, one will be of HTTP. */
 bool kinds_include(const struct config *config, enum service service);
 
 /* Whether one of them is secure, or may become so if there are certificates. */

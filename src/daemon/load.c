@@ -99,8 +99,7 @@ static void say_certificate(void *context, const char *path, const char *text)
 	say("%s%s%s", path, *path ? ": " : "", text);
 }
 
-static int load_certificates(
-        struct config *config, const struct options *options, const struct config *previous)
+static int set_certificates(struct config *config, const struct options *options)
 {
 	struct weir_tls_certificate items[CONFIG_CERTIFICATES_MAX];
 	int error = 0;
@@ -115,7 +114,7 @@ static int load_certificates(
 	error = config_set_certificates(config, items, options->certificate_count);
 	if (error < 0)
 		say("out of memory");
-	return error < 0 ? error : config_tls_load(config, previous, say_certificate, NULL);
+	return error;
 }
 
 /* There is one. */
@@ -131,21 +130,28 @@ static int choose_certificates(
         struct config *config, const struct options *options, const struct config *previous)
 {
 	bool needed = kinds_include_secure(config);
-	if (options->certificate_count && kinds_include_tls(config))
-		return load_certificates(config, options, previous);
-	if (options->certificate_count)
+	if (options->certificate_count && !kinds_include_tls(config)) {
 		say("--cert and --key are of no use without an address for TLS: add "
 		    "--https ADDRESS:PORT");
-	else if (needed && config->tls.certificates.count == 0)
+		return -EINVAL;
+	}
+	int error = options->certificate_count ? set_certificates(config, options) : 0;
+	if (error < 0)
+		return error;
+	if (needed && config->tls.certificates.count == 0) {
 		say("%s needs a certificate: add --cert FILE --key FILE. To make one for "
 		    "trying it out:\n"
 		    "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
 		    "-days 30 -subj /CN=localhost -addext "
 		    "subjectAltName=DNS:localhost,IP:127.0.0.1 -out cert.pem -keyout key.pem",
 		        first_secure(config));
-	else
-		return 0;
-	return -EINVAL;
+		return -EINVAL;
+	}
+	/* Read with the file already, but for what the command line says. */
+	return (options->certificate_count || options->listener_count) &&
+	                       config->tls.certificates.count
+	               ? config_tls_load(config, previous, say_certificate, NULL)
+	               : 0;
 }
 
 /* -- all of it --------------------------------------------------------------------------------- */

@@ -11,20 +11,15 @@
 #include <weir/mail_store.h>
 #include <weir/peers.h>
 
+#include "config_mail.h"
 #include "mail_host.h"
 #include "say.h"
-
-/* A message grows by what is put before it: Received, and what submission adds. */
-enum {
-	HEADERS_ADDED = 64 * 1024
-};
 
 static int open_store(const struct config *config, struct mail_host *host)
 {
 	const struct config_mail *mail = &config->mail;
-	uint64_t size = mail->limits.message_size;
 	struct weir_mail_store_options options = {
-	        .message_max = size ? size + HEADERS_ADDED : 0,
+	        .message_max = config_mail_stored_max(mail),
 	        .mailbox_max = mail->limits.mailbox_size,
 	        .messages_max = mail->limits.mailbox_messages,
 	};

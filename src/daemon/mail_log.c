@@ -60,16 +60,22 @@ static void add_known(struct line *line, const char *key, struct weir_span text)
 }
 
 static void begin(struct line *line, struct weir_log *log, struct weir_loop *loop, const char *name,
-        const char *what, const struct weir_address *peer, bool secure)
+        const char *what)
 {
 	time_t now = weir_loop_wall_s(loop);
-	char host[WEIR_ADDRESS_TEXT_MAX], date[32];
+	char date[32];
 	struct tm tm;
 	*line = (struct line){log, weir_log_begin(log, LINE_SIZE)};
 	gmtime_r(&now, &tm);
 	strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	add(line, "%s %s %s", date, name, what);
+}
+
+static void add_peer(struct line *line, const struct weir_address *peer, bool secure)
+{
+	char host[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_host(peer, host);
-	add(line, "%s %s %s peer=%s%s", date, name, what, host, secure ? " tls" : "");
+	add(line, " peer=%s%s", host, secure ? " tls" : "");
 }
 
 static void end(struct line *line)
@@ -94,7 +100,8 @@ void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const char *nam
 	if (!log)
 		return;
 	bool message = event->kind == WEIR_SMTP_ACCEPTED || event->kind == WEIR_SMTP_FAILED;
-	begin(&line, log, loop, name, smtp_names[event->kind], event->peer, event->secure);
+	begin(&line, log, loop, name, smtp_names[event->kind]);
+	add_peer(&line, event->peer, event->secure);
 	add_known(&line, "helo", event->helo);
 	add_known(&line, "user", event->user);
 	if (message || event->sender.size)
@@ -123,7 +130,8 @@ void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *nam
 	struct line line;
 	if (!log)
 		return;
-	begin(&line, log, loop, name, pop3_names[event->kind], event->peer, event->secure);
+	begin(&line, log, loop, name, pop3_names[event->kind]);
+	add_peer(&line, event->peer, event->secure);
 	add_known(&line, "user", event->user);
 	if (event->mechanism)
 		add(&line, " by=%s", event->mechanism);
@@ -136,5 +144,26 @@ void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *nam
 		        (unsigned long long)event->removed);
 	if (event->error)
 		add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+	end(&line);
+}
+
+static const char *const relay_names[] = {
+        [WEIR_RELAY_SENT] = "sent",
+        [WEIR_RELAY_LATE] = "late",
+        [WEIR_RELAY_FAILED] = "failed",
+        [WEIR_RELAY_REPORTED] = "reported",
+        [WEIR_RELAY_UNREPORTED] = "unreported",
+};
+
+void mail_log_relay(struct weir_log *log, struct weir_loop *loop, const char *id,
+        struct weir_span address, enum weir_relay_outcome outcome, const char *text)
+{
+	struct line line;
+	if (!log)
+		return;
+	begin(&line, log, loop, "relay", relay_names[outcome]);
+	add(&line, " id=%s", id);
+	add_text(&line, "to", "<>", address);
+	add_known(&line, "reply", weir_span_of(text));
 	end(&line);
 }

@@ -10,6 +10,7 @@
 
 #include <weir/pop3.h>
 #include <weir/smtp.h>
+#include <weir/smtp_relay.h>
 
 struct weir_log;
 struct weir_loop;
@@ -19,5 +20,8 @@ void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const char *nam
         const struct weir_smtp_event *event);
 void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *name,
         const struct weir_pop3_event *event);
+
+void mail_log_relay(struct weir_log *log, struct weir_loop *loop, const char *id,
+        struct weir_span address, enum weir_relay_outcome outcome, const char *text);
 
 #endif

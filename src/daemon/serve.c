@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/limits.h>
 #include <weir/loop.h>
 #include <weir/sasl_guard.h>
 
@@ -21,6 +22,7 @@
 #include "config_mail.h"
 #include "endpoint.h"
 #include "load.h"
+#include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
@@ -38,7 +40,8 @@ struct daemon {
 	size_t files;   /* descriptors we may have */
 	bool dropped;   /* we have become another user: what we listen on stays */
 	struct weir_guard *guard;
-	int stop_signals; /* that came */
+	struct mail_relay *relay; /* or NULL */
+	int stop_signals;         /* that came */
 	bool failed;
 };
 
@@ -66,6 +69,7 @@ static int apply(struct daemon *daemon, struct config *config,
 	        .count = endpoints->count,
 	        .logs = config->logs,
 	        .guard = daemon->guard,
+	        .relay = mail_relay_sink(daemon->relay),
 	        .bounds = bounds_of(config, shares),
 	        .replace = replace,
 	};
@@ -136,6 +140,10 @@ static void stop(struct daemon *daemon)
 		say("ending at once");
 		daemon->failed = true;
 	}
+	uint64_t drain_ms = daemon->config->limits.drain_ms;
+	mail_relay_drain(daemon->relay, daemon->stop_signals > 1 ? 0
+	                                : drain_ms               ? (uint32_t)drain_ms
+	                                                         : WEIR_DRAIN_MS);
 	for (unsigned i = 0; i < daemon->worker_count; i++) {
 		if (daemon->stop_signals == 1)
 			worker_stop(daemon->workers[i]);
@@ -149,12 +157,15 @@ static void reload(struct daemon *daemon)
 {
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
+	mail_relay_reopen_log(daemon->relay);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
-	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0)
+	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0) {
+		mail_relay_update(daemon->relay, daemon->config);
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
-	else
-		say("not reloaded: what was served before is served further");
+		return;
+	}
+	say("not reloaded: what was served before is served further");
 }
 
 static void on_signal(struct weir_signals *signals, int signal)
@@ -224,6 +235,8 @@ static int start(struct daemon *daemon)
 		return error;
 	}
 	error = create_workers(daemon, count);
+	if (error == 0)
+		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error < 0)
 		config_release(config);
 	else
@@ -231,7 +244,9 @@ static int start(struct daemon *daemon)
 	if (error == 0)
 		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
-	return error == 0 ? start_workers(daemon) : error;
+	if (error == 0)
+		error = start_workers(daemon);
+	return error == 0 ? mail_relay_start(daemon->relay) : error;
 }
 
 static int run(struct daemon *daemon)
@@ -258,8 +273,13 @@ int serve(const struct options *options)
 		return EXIT_FAILED;
 	}
 	int code = run(&daemon);
+	if (daemon.stop_signals != 1)
+		mail_relay_drain(daemon.relay, 0);
 	for (unsigned i = 0; i < daemon.worker_count; i++)
 		worker_destroy(daemon.workers[i]);
+	/* Signals may come as long as the loop turns. */
+	daemon.worker_count = 0;
+	mail_relay_close(daemon.relay);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)

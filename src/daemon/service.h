@@ -21,6 +21,7 @@ struct weir_log;
 struct kind;
 struct weir_guard;
 struct weir_loop;
+struct weir_mail_sink;
 struct weir_server;
 
 /* How a server is opened. */
@@ -30,9 +31,10 @@ struct service_options {
 	struct weir_address address;
 	void *content; /* lent: the server takes holds of its own */
 	struct weir_bounds bounds;
-	struct weir_log *log;     /* outlives the server; NULL: none */
-	struct weir_tls *tls;     /* for the kinds that may use it, if there are certificates */
-	struct weir_guard *guard; /* against guessing, of the process; outlives the server */
+	struct weir_log *log;         /* outlives the server; NULL: none */
+	struct weir_tls *tls;         /* for the kinds that may use it, if there are certificates */
+	struct weir_guard *guard;     /* against guessing, of the process; outlives the server */
+	struct weir_mail_sink *relay; /* of the process, as the guard; NULL: none */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for the callbacks */
@@ -46,8 +48,9 @@ struct service_type {
 	const char *const *alpn;
 
 	/*
-	 * On the main thread; may block on the disk, and hold the configuration. 0 or a negative
-	 * errno, which was said.
+	 * On the main thread; may block on the disk, and hold the configuration. Who begins in
+	 * clear and upgrades finds its certificates in config->tls.of. 0 or a negative errno, which
+	 * was said.
 	 */
 	int (*load)(struct config *config, struct shares shares, void **ret_content);
 	/* On the worker's thread, or before it runs. */

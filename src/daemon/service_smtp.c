@@ -63,6 +63,7 @@ static int create(struct smtp *smtp, const struct config *config)
 	                .users = users_of(smtp, config),
 	                .guard = options->guard,
 	                .local = &smtp->host->store->sink,
+	                .relay = options->relay,
 	                .tls = options->tls,
 	                .implicit_tls = options->kind->secure,
 	                .auth_in_clear = config_mail_is_inside(&options->address),

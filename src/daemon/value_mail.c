@@ -2,7 +2,13 @@
  * Values of mail: networks; and the users and aliases, read so that `weir check` looks at them, too.
  * What is wrong with a file is told with its line, at the place of the value that names it.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <string.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/smtp_client.h>
 
 #include "config_check.h"
 #include "config_mail.h"
@@ -64,6 +70,56 @@ void value_load_mail(struct reader *reader, yaml_node_t *node)
 {
 	struct report report = {reader, node};
 	config_mail_load(reader->config, add_problem, &report);
+}
+
+/* -- the relay --------------------------------------------------------------------------------- */
+
+void config_check_init_relay(void *target)
+{
+	*(struct config_relay *)target =
+	        (struct config_relay){.tls = WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC};
+}
+
+static void read_password(struct reader *reader, yaml_node_t *node, struct config_relay *relay)
+{
+	char text[WEIR_PASSWORD_MAX + 2] = "";
+	FILE *file = fopen(relay->password_path, "re");
+	int error = file ? 0 : -errno;
+	if (file && !fgets(text, sizeof text, file))
+		error = ferror(file) ? -EIO : 0;
+	if (file)
+		fclose(file);
+	text[strcspn(text, "\r\n")] = 0;
+	if (error < 0)
+		problems_add(reader->problems, schema_place(node), "%s: %s", relay->password_path,
+		        weir_error_text(error));
+	else if (!*text || strlen(text) > WEIR_PASSWORD_MAX)
+		problems_add(reader->problems, schema_place(node),
+		        "%s: the first line is the password, and it is %s", relay->password_path,
+		        *text ? "too long" : "empty");
+	else
+		relay->password = schema_copy(reader, text, strlen(text));
+	explicit_bzero(text, sizeof text);
+}
+
+void config_check_relay(struct reader *reader, yaml_node_t *node, void *target)
+{
+	struct config_relay *relay = target;
+	yaml_node_t *file = schema_find(reader, node, "password-file");
+	if (relay->user && !schema_find(reader, node, "tls"))
+		relay->tls = WEIR_SMTP_CLIENT_TLS_REQUIRED;
+	if (!relay->user != !relay->password_path)
+		problems_add(reader->problems, schema_place(node),
+		        "'user' and 'password-file' need each other");
+	else if (relay->user && relay->tls == WEIR_SMTP_CLIENT_TLS_OFF)
+		problems_add(reader->problems, schema_place(schema_find(reader, node, "tls")),
+		        "a password is not sent without TLS: 'tls' is required or implicit");
+	if (relay->ca && relay->tls != WEIR_SMTP_CLIENT_TLS_REQUIRED &&
+	        relay->tls != WEIR_SMTP_CLIENT_TLS_IMPLICIT)
+		problems_add(reader->problems, schema_place(schema_find(reader, node, "ca")),
+		        "'ca' is not used: it needs 'tls: required' or 'implicit'");
+	if (relay->password_path)
+		read_password(reader, file, relay);
 }
 
 void config_check_mail(struct reader *reader, yaml_node_t *node, void *target)

@@ -31,7 +31,8 @@ struct plan {
 	size_t count;
 	struct contents contents; /* of this worker; prepare takes them in any case */
 	const char *const *logs;  /* LOG_COUNT of them; NULL: none */
-	struct weir_guard *guard; /* for all workers */
+	struct weir_guard *guard; /* for all workers, as the next */
+	struct weir_mail_sink *relay;
 	struct weir_bounds bounds;
 	bool replace; /* also the servers that are there already: log or bounds have changed */
 };

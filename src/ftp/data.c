@@ -36,6 +36,8 @@ struct ftp_data {
 	bool active;                /* we connect */
 	bool open;                  /* the channel's open() came */
 	bool ready;
+	bool looked_at;        /* which TLS session it is … */
+	bool resumed;          /* … and it is the control connection's */
 	bool same_tls_session; /* as `tls_session` it has to be */
 	unsigned char tls_session[TLS_SESSION_SIZE];
 };
@@ -69,6 +71,11 @@ static void gone(struct ftp_data *data, int error)
 		return;
 	user->data = NULL;
 	user->type->gone(user, error);
+}
+
+bool weir_ftp_data_resumed(const struct ftp_data *data)
+{
+	return data->resumed;
 }
 
 struct weir_channel *weir_ftp_data_channel(const struct ftp_data *data)
@@ -132,9 +139,10 @@ static void on_secured(struct weir_channel *channel, size_t dropped)
 	struct ftp_data *data = data_of(channel);
 	struct weir_tls_info info;
 	(void)dropped;
-	bool same = weir_channel_tls(channel, &info) &&
-	            weir_span_equal(info.session, weir_span(data->tls_session, TLS_SESSION_SIZE));
-	if (data->same_tls_session && !same)
+	data->resumed =
+	        data->looked_at && weir_channel_tls(channel, &info) &&
+	        weir_span_equal(info.session, weir_span(data->tls_session, TLS_SESSION_SIZE));
+	if (data->same_tls_session && !data->resumed)
 		weir_channel_abort(channel, -EPERM);
 	else
 		become_ready(data);
@@ -340,7 +348,10 @@ static void note_tls(struct ftp_data *data, struct ftp_session *session)
 		return;
 	data->tls = weir_tls_hold(rules->tls);
 	data->same_tls_session = rules->reuse == WEIR_FTP_REUSE_REQUIRE;
-	if (weir_channel_tls(session->channel, &info) && info.session.size == TLS_SESSION_SIZE)
+	data->looked_at = rules->reuse != WEIR_FTP_REUSE_OFF &&
+	                  weir_channel_tls(session->channel, &info) &&
+	                  info.session.size == TLS_SESSION_SIZE;
+	if (data->looked_at)
 		memcpy(data->tls_session, info.session.data, TLS_SESSION_SIZE);
 }
 

@@ -56,6 +56,9 @@ void weir_ftp_data_drop(struct ftp_session *session);
  */
 void weir_ftp_data_start(struct ftp_session *session, struct ftp_data_user *user);
 
+/* Its TLS session is the control connection's (never, where that is not looked at). */
+bool weir_ftp_data_resumed(const struct ftp_data *data);
+
 /* The channel that it has; NULL: none yet. */
 struct weir_channel *weir_ftp_data_channel(const struct ftp_data *data);
 

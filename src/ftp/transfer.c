@@ -24,6 +24,7 @@ static void on_ready(struct ftp_data_user *user, struct weir_channel *channel)
 {
 	struct ftp_transfer *transfer = transfer_of(user);
 	transfer->secure = weir_channel_secure(channel);
+	transfer->resumed = weir_ftp_data_resumed(user->data);
 	if (transfer->session)
 		transfer->type->ready(transfer, channel);
 }
@@ -156,6 +157,7 @@ static void tell_log(const struct ftp_transfer *transfer, int error, unsigned co
 	        .error = error,
 	        .code = code,
 	        .secure = transfer->secure,
+	        .resumed = transfer->resumed,
 	};
 	server->log(server->context, &event);
 }

@@ -46,7 +46,8 @@ struct ftp_transfer {
 	bool committing; /* all is here, the disk is awaited: too late to abort */
 	bool aborted;    /* ABOR is to be answered */
 	bool secure;
-	char *path; /* as the user sees it; freed with the transfer */
+	bool resumed; /* its TLS session is the control connection's */
+	char *path;   /* as the user sees it; freed with the transfer */
 };
 
 /*

@@ -6,11 +6,8 @@
  * that is on the disk in cannot fail.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/error.h>
@@ -243,9 +240,10 @@ static void put_back(struct weir_mail_queue *queue, struct queue_entry *entry, b
 	pthread_mutex_lock(&queue->lock);
 	remove_from_taken(queue, entry);
 	if (gone) {
-		free(entry);
+		weir_queue_free_entry(queue, entry);
 	} else {
-		if (entry->retried)
+		/* Deleted when it was on the disk again already: the next take removes it. */
+		if (entry->retried || entry->deleted)
 			entry->next_s = 0;
 		entry->retried = false;
 		weir_queue_heap(queue, entry);
@@ -254,18 +252,63 @@ static void put_back(struct weir_mail_queue *queue, struct queue_entry *entry, b
 	pthread_mutex_unlock(&queue->lock);
 }
 
+void weir_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	queue->kept_count -= entry->kept != NULL;
+	weir_queued_free(entry->kept);
+	free(entry);
+}
+
+static struct weir_queued *take_kept(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	struct weir_queued *kept = entry->kept;
+	pthread_mutex_lock(&queue->lock);
+	entry->kept = NULL;
+	queue->kept_count--;
+	pthread_mutex_unlock(&queue->lock);
+	return kept;
+}
+
+/* False: there are too many already. */
+static bool keep(
+        struct weir_mail_queue *queue, struct queue_entry *entry, struct weir_queued *queued)
+{
+	pthread_mutex_lock(&queue->lock);
+	bool room = queue->kept_count < WEIR_QUEUE_KEPT_MAX;
+	queue->kept_count += room;
+	if (room)
+		entry->kept = queued;
+	pthread_mutex_unlock(&queue->lock);
+	if (!room)
+		return false;
+	close(queued->fd);
+	queued->fd = -1;
+	return true;
+}
+
 static void run_take(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
-	job->error = weir_queued_load(job->queue->directory, job->entry->id, true, &job->queued);
+	struct weir_queued *kept = job->entry->kept;
+	int directory = job->queue->directory;
+	job->remove = job->entry->deleted;
+	if (job->remove) {
+		weir_queued_remove(directory, job->entry->id);
+		job->error = -ENOENT;
+	} else if (kept)
+		job->error = weir_queued_open(directory, kept);
+	else
+		job->error = weir_queued_load(directory, job->entry->id, true, &job->queued);
 }
 
 static void take_done(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	if (job->error == 0 && job->entry->kept)
+		job->queued = take_kept(job->queue, job->entry);
 	if (job->error < 0) {
 		job->entry->next_s = weir_loop_wall_s(work->loop) + UNREADABLE_S;
-		put_back(job->queue, job->entry, false);
+		put_back(job->queue, job->entry, job->remove);
 		job->taken(job->context, job->error, NULL);
 		free(job);
 		return;
@@ -338,8 +381,10 @@ static void give_back_done(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	job->entry->next_s = job->queued->next_s;
+	bool kept = job->error < 0 && !job->remove && keep(job->queue, job->entry, job->queued);
+	if (!kept)
+		weir_queued_free(job->queued);
 	put_back(job->queue, job->entry, job->remove);
-	weir_queued_free(job->queued);
 	if (job->given)
 		job->given(job->context, job->error);
 	free(job);
@@ -360,141 +405,6 @@ void weir_mail_queue_give_back(struct weir_mail_queue *queue, struct weir_loop *
 	job->work.loop = loop;
 	run_give_back(&job->work);
 	give_back_done(&job->work);
-}
-
-/* -- life -------------------------------------------------------------------------------------- */
-
-struct opening {
-	struct weir_mail_queue *queue;
-	void (*report)(void *context, const char *name, const char *text);
-	void *context;
-	int error;
-};
-
-static bool read_entry(void *context, const char *id)
-{
-	struct opening *opening = context;
-	struct weir_mail_queue *queue = opening->queue;
-	struct weir_queued *queued;
-	char name[QUEUE_NAME];
-	int error = weir_queued_load(queue->directory, id, false, &queued);
-	if (error < 0) {
-		weir_queue_name(name, id, ".env");
-		if (opening->report)
-			opening->report(opening->context, name, weir_error_text(error));
-		opening->error = error == -ENOMEM ? error : 0;
-		return error != -ENOMEM;
-	}
-	struct queue_entry *entry = calloc(1, sizeof *entry);
-	opening->error = entry ? weir_queue_reserve(queue) : -ENOMEM;
-	if (opening->error == 0) {
-		memcpy(entry->id, id, sizeof entry->id);
-		entry->next_s = queued->next_s;
-		weir_queue_add(queue, entry);
-	} else {
-		free(entry);
-	}
-	weir_queued_free(queued);
-	return opening->error == 0;
-}
-
-/* Half written files; messages whose envelope never came, or has gone. */
-static bool remove_temporary(void *context, const char *id)
-{
-	static const char *const suffixes[] = {".tmp", ".new"};
-	const struct opening *opening = context;
-	char name[QUEUE_NAME];
-	for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-		weir_queue_name(name, id, suffixes[i]);
-		unlinkat(opening->queue->directory, name, 0);
-	}
-	return true;
-}
-
-static bool remove_orphan(void *context, const char *id)
-{
-	const struct opening *opening = context;
-	char name[QUEUE_NAME];
-	weir_queue_name(name, id, ".env");
-	if (faccessat(opening->queue->directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	        errno != ENOENT)
-		return true;
-	weir_queue_name(name, id, ".msg");
-	unlinkat(opening->queue->directory, name, 0);
-	return true;
-}
-
-static int make_directory(int parent, const char *path)
-{
-	if (mkdirat(parent, path, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static int fill(struct opening *opening)
-{
-	struct weir_mail_queue *queue = opening->queue;
-	int error = weir_queue_scan(queue->directory, ".tmp", remove_temporary, opening);
-	if (error == 0)
-		error = weir_queue_scan(queue->directory, ".new", remove_temporary, opening);
-	if (error == 0)
-		error = weir_queue_scan(queue->directory, ".msg", remove_orphan, opening);
-	if (error == 0)
-		error = weir_queue_scan(queue->directory, ".env", read_entry, opening);
-	return error ? error : opening->error;
-}
-
-int weir_mail_queue_open(const struct weir_mail_queue_options *options,
-        void (*report)(void *context, const char *name, const char *text), void *context,
-        struct weir_mail_queue **ret)
-{
-	struct weir_mail_queue *queue = calloc(1, sizeof *queue);
-	if (!queue)
-		return -ENOMEM;
-	struct opening opening = {queue, report, context, 0};
-	queue->sink.type = &weir_mail_queue_sink_type;
-	queue->message_max = options->message_max ? options->message_max : WEIR_QUEUE_MESSAGE_MAX;
-	queue->messages_max =
-	        options->messages_max ? options->messages_max : WEIR_QUEUE_MESSAGES_MAX;
-	queue->control = queue->lock_fd = -1;
-	pthread_mutex_init(&queue->lock, NULL);
-	pthread_cond_init(&queue->obeyed, NULL);
-	int error = queue->directory = make_directory(AT_FDCWD, options->path);
-	if (error >= 0)
-		error = queue->control = make_directory(queue->directory, "control");
-	if (error >= 0)
-		error = queue->lock_fd = weir_queue_lock(queue->directory);
-	if (error >= 0)
-		error = fill(&opening);
-	if (error < 0)
-		weir_mail_queue_close(queue);
-	else
-		*ret = queue;
-	return error < 0 ? error : 0;
-}
-
-void weir_mail_queue_close(struct weir_mail_queue *queue)
-{
-	if (!queue)
-		return;
-	pthread_mutex_lock(&queue->lock);
-	while (queue->obeying)
-		pthread_cond_wait(&queue->obeyed, &queue->lock);
-	pthread_mutex_unlock(&queue->lock);
-	const int descriptors[] = {queue->directory, queue->control, queue->lock_fd};
-	for (size_t i = 0; i < sizeof descriptors / sizeof descriptors[0]; i++)
-		if (descriptors[i] >= 0)
-			close(descriptors[i]);
-	for (size_t i = 0; i < queue->heap_count; i++)
-		free(queue->heap[i]);
-	for (size_t i = 0; i < queue->taken_count; i++)
-		free(queue->taken[i]);
-	free(queue->heap);
-	free(queue->taken);
-	pthread_mutex_destroy(&queue->lock);
-	pthread_cond_destroy(&queue->obeyed);
-	free(queue);
 }
 
 struct weir_mail_sink *weir_mail_queue_sink(struct weir_mail_queue *queue)

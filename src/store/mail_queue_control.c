@@ -56,10 +56,11 @@ static int delete_message(struct weir_mail_queue *queue, const char *id)
 		entry->deleted = true;
 	else if (entry)
 		weir_queue_unheap(queue, entry);
+	if (entry && !taken)
+		weir_queue_free_entry(queue, entry);
 	pthread_mutex_unlock(&queue->lock);
 	if (taken)
 		return 0;
-	free(entry);
 	return weir_queued_remove(queue->directory, id);
 }
 

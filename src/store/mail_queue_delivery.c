@@ -51,7 +51,7 @@ struct queue_delivery {
 	struct weir_queued *queued; /* what will be its envelope */
 	struct queue_entry *entry;  /* what will be its place */
 	int *errors;                /* one a recipient */
-	bool in_line; /* the last byte taken ends no line */
+	bool in_line;               /* the last byte taken ends no line */
 	int fd;                     /* of ID.tmp; -1: not there yet */
 	int result;                 /* of the work */
 };
@@ -154,6 +154,7 @@ static void destroy(struct queue_delivery *delivery)
 	weir_buffer_free(&delivery->writing);
 	weir_queued_free(delivery->queued);
 	free(delivery->errors);
+	weir_queue_release(delivery->queue);
 	free(delivery);
 }
 
@@ -261,67 +262,6 @@ static void write_done(struct weir_work *work)
 		tell(delivery);
 }
 
-/* -- the envelope ------------------------------------------------------------------------------ */
-
-static bool clean(struct weir_span text)
-{
-	for (size_t i = 0; i < text.size; i++)
-		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
-			return false;
-	return true;
-}
-
-static int check(const struct weir_mail_queue *queue, const struct weir_mail_envelope *envelope)
-{
-	if (envelope->size > queue->message_max || envelope->count > WEIR_QUEUE_RECIPIENTS_MAX)
-		return WEIR_E_LIMIT;
-	bool good = envelope->count && clean(envelope->sender) && clean(envelope->envid);
-	for (size_t i = 0; i < envelope->count; i++)
-		good &= envelope->recipients[i].address.size &&
-		        clean(envelope->recipients[i].address) &&
-		        clean(envelope->recipients[i].orcpt);
-	return good ? 0 : -EINVAL;
-}
-
-static struct weir_span keep(char **to, struct weir_span text)
-{
-	char *start = *to;
-	if (text.size)
-		memcpy(start, text.data, text.size);
-	*to += text.size;
-	return weir_span(start, text.size);
-}
-
-static struct weir_queued *copy_envelope(const struct weir_mail_envelope *envelope, int64_t now_s)
-{
-	size_t size = envelope->sender.size + envelope->envid.size + 1;
-	for (size_t i = 0; i < envelope->count; i++)
-		size += envelope->recipients[i].address.size + envelope->recipients[i].orcpt.size;
-	struct weir_queued *queued = calloc(1, sizeof *queued);
-	if (!queued)
-		return NULL;
-	queued->fd = -1;
-	queued->recipients = calloc(envelope->count, sizeof *queued->recipients);
-	char *to = queued->text = malloc(size);
-	if (!queued->recipients || !to) {
-		weir_queued_free(queued);
-		return NULL;
-	}
-	queued->envelope = *envelope;
-	queued->envelope.recipients = NULL;
-	queued->envelope.sender = keep(&to, envelope->sender);
-	queued->envelope.envid = keep(&to, envelope->envid);
-	queued->count = envelope->count;
-	queued->arrived_s = queued->next_s = now_s;
-	for (size_t i = 0; i < envelope->count; i++) {
-		const struct weir_mail_recipient *from = &envelope->recipients[i];
-		queued->recipients[i].address = keep(&to, from->address);
-		queued->recipients[i].orcpt = keep(&to, from->orcpt);
-		queued->recipients[i].notify = from->notify;
-	}
-	return queued;
-}
-
 /* -- the sink ---------------------------------------------------------------------------------- */
 
 static struct queue_delivery *make_delivery(
@@ -330,7 +270,7 @@ static struct queue_delivery *make_delivery(
 	struct queue_delivery *delivery = calloc(1, sizeof *delivery);
 	if (!delivery)
 		return NULL;
-	delivery->queued = copy_envelope(envelope, weir_loop_wall_s(loop));
+	delivery->queued = weir_queued_make(envelope, weir_loop_wall_s(loop));
 	delivery->entry = calloc(1, sizeof *delivery->entry);
 	delivery->errors = calloc(envelope->count, sizeof *delivery->errors);
 	if (delivery->queued && delivery->entry && delivery->errors)
@@ -347,7 +287,7 @@ static int delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
         void *context, struct weir_mail_delivery **ret)
 {
 	struct weir_mail_queue *queue = WEIR_CONTAINER(sink, struct weir_mail_queue, sink);
-	int error = check(queue, envelope);
+	int error = weir_queue_check(queue, envelope);
 	if (error == 0)
 		error = weir_queue_reserve(queue);
 	if (error < 0)
@@ -359,6 +299,7 @@ static int delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
 	}
 	delivery->base.sink = sink;
 	delivery->queue = queue;
+	weir_queue_hold(queue);
 	delivery->loop = loop;
 	delivery->ready = ready;
 	delivery->context = context;

@@ -115,7 +115,7 @@ static int read_all(int directory, const char *name, struct weir_buffer *text)
 	return error;
 }
 
-static int open_message(int directory, struct weir_queued *queued)
+int weir_queued_open(int directory, struct weir_queued *queued)
 {
 	char name[QUEUE_NAME];
 	struct stat status;
@@ -139,7 +139,7 @@ int weir_queued_load(int directory, const char *id, bool with_message, struct we
 	if (error < 0)
 		return error;
 	memcpy(queued->id, id, WEIR_QUEUE_ID_SIZE);
-	error = with_message ? open_message(directory, queued) : 0;
+	error = with_message ? weir_queued_open(directory, queued) : 0;
 	if (error < 0)
 		weir_queued_free(queued);
 	else

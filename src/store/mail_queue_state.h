@@ -24,6 +24,13 @@ int weir_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE]);
 /* The text of an envelope's file. */
 int weir_queued_format(const struct weir_queued *queued, struct weir_buffer *text);
 
+/* May it be put in? 0, WEIR_E_LIMIT or -EINVAL. */
+int weir_queue_check(
+        const struct weir_mail_queue *queue, const struct weir_mail_envelope *envelope);
+
+/* A new message for this envelope, due at once; its size is 0 yet. NULL without memory. */
+struct weir_queued *weir_queued_make(const struct weir_mail_envelope *envelope, int64_t now_s);
+
 /* 0, WEIR_E_SYNTAX or -ENOMEM. The id and fd are the caller's to set. */
 int weir_queued_parse(struct weir_span text, struct weir_queued **ret);
 
@@ -55,6 +62,11 @@ struct queue_entry {
 	bool taken;   /* not in the heap */
 	bool deleted; /* to be removed when it is given back */
 	bool retried; /* … or due at once */
+	/*
+	 * What it is like now, where the disk would not take that: whom it was sent to must not be
+	 * forgotten as long as the process lives.
+	 */
+	struct weir_queued *kept;
 	size_t place; /* in the heap, or among those taken */
 	int64_t next_s;
 };
@@ -68,12 +80,14 @@ struct weir_mail_queue {
 	uint64_t message_max;
 	unsigned messages_max;
 
-	pthread_mutex_t lock; /* guards all below */
+	atomic_uint references; /* the owner's, and those of deliveries, which may end later */
+	pthread_mutex_t lock;   /* guards all below */
 	struct queue_entry **heap;
 	size_t heap_count;
 	struct queue_entry **taken;
 	size_t taken_count;
 	size_t capacity;        /* of either */
+	size_t kept_count;      /* entries with `kept` */
 	size_t reserved;        /* messages on their way in */
 	struct weir_loop *loop; /* who listens; NULL: nobody */
 	struct queue_waker *waker;
@@ -86,6 +100,10 @@ struct weir_mail_queue {
 	struct control_job *control_job;
 };
 
+/* The last frees. */
+void weir_queue_hold(struct weir_mail_queue *queue);
+void weir_queue_release(struct weir_mail_queue *queue);
+
 /* A place for one more: 0, WEIR_E_LIMIT, -ENOMEM. Given up, or used by weir_queue_add. */
 int weir_queue_reserve(struct weir_mail_queue *queue);
 void weir_queue_unreserve(struct weir_mail_queue *queue);
@@ -95,6 +113,12 @@ void weir_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry);
 
 /* The entry, or NULL. With the lock. */
 struct queue_entry *weir_queue_find(struct weir_mail_queue *queue, const char *id);
+
+/* With the lock, or when nobody else can have it. */
+void weir_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry);
+
+/* Opens ID.msg. */
+int weir_queued_open(int directory, struct weir_queued *queued);
 
 /* Takes it out of the heap. With the lock. */
 void weir_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry);

@@ -196,7 +196,7 @@ int weir_queued_parse(struct weir_span text, struct weir_queued **ret)
 	size_t count = count_recipients(text);
 	weir_span_cut(&text, '\n', &line);
 	if (!weir_span_equal(line, WEIR_SPAN("weir-queue 1")) || !count ||
-	        count > WEIR_QUEUE_RECIPIENTS_MAX)
+	        count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_SYNTAX;
 	struct weir_queued *queued = calloc(1, sizeof *queued);
 	if (!queued)

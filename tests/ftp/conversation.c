@@ -2,6 +2,8 @@
 #include "allocation.h"
 #include "site.h"
 
+#include <weir/peers.h>
+
 static const struct weir_ftp_options writable = {.rules.writable = true};
 
 /* Lines and how their replies begin, one after the other. */
@@ -462,6 +464,57 @@ static void too_many_sessions(void **state)
 	stop_server();
 }
 
+static void bounded_by_address(void **state)
+{
+	struct weir_peers *peers;
+	(void)state;
+	assert_int_equal(weir_peers_create(1, 10, &peers), 0);
+	start_server((struct weir_ftp_options){.peers = peers});
+	weir_peers_release(peers);
+	struct peer first = greet();
+	struct peer second = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
+	EXPECT_NEXT(&second, "421 ");
+	peer_close(&second);
+	peer_close(&first);
+	peer_turn(&first, 10);
+	first = greet();
+	peer_close(&first);
+	stop_server();
+}
+
+static void rules_are_swapped(void **state)
+{
+	static const char *const hosts[] = {"example.org", NULL};
+	struct weir_ftp_rules rules = {.writable = true, .welcome = "One\nTwo\n", .hosts = hosts};
+	struct weir_tree *other;
+	(void)state;
+	make_directory("sub");
+	put("sub/x", "x");
+	start_server((struct weir_ftp_options){.rules = rules});
+	struct peer early = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
+	assert_true(peer_got(&early, "220-One\r\n220 Two\r\n"));
+	EXPECT(&early, "HOST example.com", "504 ");
+	EXPECT(&early, "HOST Example.org", "220 ");
+	EXPECT(&early, "USER ftp", "331 ");
+	EXPECT(&early, "PASS x", "230 ");
+	EXPECT(&early, "SIZE x", "550 ");
+	/* What cannot be is refused, and all stays. */
+	rules.passive_last = 5;
+	assert_int_equal(weir_ftp_set(server, &rules, NULL), -EINVAL);
+	rules = (struct weir_ftp_rules){.no_anonymous = true};
+	assert_int_equal(weir_tree_open(NULL, in_scratch("sub"), NULL, &other), 0);
+	assert_int_equal(weir_ftp_set(server, &rules, other), 0);
+	EXPECT(&early, "TYPE I", "200 ");
+	EXPECT(&early, "SIZE x", "213 1");
+	struct peer late = greet();
+	EXPECT(&late, "HOST example.com", "220 ");
+	EXPECT(&late, "USER ftp", "331 ");
+	EXPECT(&late, "PASS x", "530 ");
+	peer_close(&late);
+	peer_close(&early);
+	stop_server();
+}
+
 static void idle_ones_go(void **state)
 {
 	(void)state;
@@ -589,6 +642,8 @@ int main(void)
 	        SCRATCH_TEST(byte_by_byte),
 	        SCRATCH_TEST(lines_that_are_none),
 	        SCRATCH_TEST(too_many_sessions),
+	        SCRATCH_TEST(bounded_by_address),
+	        SCRATCH_TEST(rules_are_swapped),
 	        SCRATCH_TEST(idle_ones_go),
 	        SCRATCH_TEST(idle_ones_are_small),
 	        SCRATCH_TEST(disconnects_anywhere),

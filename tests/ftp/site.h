@@ -23,6 +23,7 @@ static struct {
 	int error;
 	unsigned code;
 	bool secure;
+	bool resumed;
 	char path[64];
 	char user[32];
 } logged;
@@ -41,6 +42,7 @@ static inline void on_event(void *context, const struct weir_ftp_event *event)
 	logged.error = event->error;
 	logged.code = event->code;
 	logged.secure = event->secure;
+	logged.resumed = event->resumed;
 	snprintf(logged.path, sizeof logged.path, "%s", event->path ? event->path : "");
 	snprintf(logged.user, sizeof logged.user, "%s", event->user);
 }

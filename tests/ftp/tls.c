@@ -275,6 +275,7 @@ static void the_session_has_to_be_the_same(void **state)
 			assert_memory_equal(bytes, "hello", 5);
 		}
 		EXPECT_SECURE_NEXT(&secret, good ? "226 " : "522 ");
+		assert_int_equal(logged.resumed, good);
 		leave(&file, &data);
 		/* The refused one's tickets are of no use either. */
 		SSL_SESSION_free(last_session);

@@ -211,8 +211,13 @@ static const struct weir_protocol protocol = {.name = "host",
 
 void host_start(struct host *host, struct weir_loop *loop)
 {
+	host_start_tls(host, loop, NULL);
+}
+
+void host_start_tls(struct host *host, struct weir_loop *loop, struct weir_tls *tls)
+{
 	struct weir_server_options options = {
-	        .address = local_address(), .protocol = &protocol, .context = host};
+	        .address = local_address(), .protocol = &protocol, .context = host, .tls = tls};
 	*host = (struct host){.loop = loop};
 	options.bounds = (struct weir_bounds){.replies_max = 4096,
 	        .idle_ms = 1 << 30,

@@ -33,6 +33,8 @@ struct host {
 
 /* Listens on a free port; all but the texts is made zero before. */
 void host_start(struct host *host, struct weir_loop *loop);
+/* The same with TLS from the first byte. */
+void host_start_tls(struct host *host, struct weir_loop *loop, struct weir_tls *tls);
 void host_stop(struct host *host);
 
 #endif

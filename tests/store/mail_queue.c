@@ -5,6 +5,7 @@
 #include "scratch.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <weir/error.h>
@@ -202,17 +203,17 @@ static void states_are_kept(void **state)
 static void the_first_that_is_due_comes_first(void **state)
 {
 	(void)state;
-	uint64_t next = 12345, due[200];
+	uint64_t next = 12345, due[60];
 	int64_t last_s = 0;
 	assert_int_equal(open_queue(), 0);
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 60; i++) {
 		assert_int_equal(put_one("x", 1), 0);
 		assert_int_equal(take_at(weir_loop_wall_s(loop)), 1);
 		next = next * 6364136223846793005 + 1442695040888963407;
 		due[i] = 4000000000 + (next >> 40) % 1000;
 		give(WEIR_QUEUED_WAITING, WEIR_QUEUED_WAITING, (int64_t)due[i]);
 	}
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 60; i++) {
 		int64_t next_s = weir_mail_queue_next(queue);
 		assert_true(next_s >= last_s);
 		last_s = next_s;
@@ -222,6 +223,43 @@ static void the_first_that_is_due_comes_first(void **state)
 		give(WEIR_QUEUED_DONE, WEIR_QUEUED_DONE, 0);
 	}
 	assert_int_equal(weir_mail_queue_next(queue), INT64_MAX);
+	weir_mail_queue_close(queue);
+}
+
+/* A disk that takes nothing: whom it was sent to is known all the same. */
+static void states_survive_a_full_disk(void **state)
+{
+	(void)state;
+	struct rlimit before, none;
+	assert_int_equal(open_queue(), 0);
+	assert_int_equal(put_one("x", 10), 0);
+	assert_int_equal(take_at(weir_loop_wall_s(loop)), 1);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	give(WEIR_QUEUED_DONE, WEIR_QUEUED_WAITING, 7);
+	assert_int_equal(give_error, -EFBIG);
+	assert_int_equal(put_one("x", 10), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(weir_mail_queue_count(queue), 1);
+	assert_int_equal(weir_mail_queue_next(queue), 7);
+	assert_int_equal(take_at(7), 1);
+	assert_int_equal(take_error, 0);
+	assert_int_equal(taken->recipients[0].state, WEIR_QUEUED_DONE);
+	char c;
+	assert_int_equal(pread(taken->fd, &c, 1, 0), 1);
+	give(WEIR_QUEUED_DONE, WEIR_QUEUED_WAITING, 8);
+	assert_int_equal(give_error, 0);
+	weir_mail_queue_close(queue);
+	assert_int_equal(count_entries("queue"), 4);
+	assert_int_equal(open_queue(), 0);
+	assert_int_equal(take_at(8), 1);
+	assert_int_equal(taken->recipients[0].state, WEIR_QUEUED_DONE);
+	/* And at the end nothing is left of it. */
+	setrlimit(RLIMIT_FSIZE, &none);
+	give(WEIR_QUEUED_DONE, WEIR_QUEUED_WAITING, 9);
+	setrlimit(RLIMIT_FSIZE, &before);
 	weir_mail_queue_close(queue);
 }
 
@@ -360,6 +398,17 @@ static void others_may_ask(void **state)
 	give(WEIR_QUEUED_DONE, WEIR_QUEUED_DONE, 0);
 	assert_int_equal(look(), 1);
 	assert_int_equal(count_entries("queue/control"), 0);
+	/* Deleted between being on the disk again and being back. */
+	int64_t next_s = weir_mail_queue_next(queue);
+	pthread_mutex_lock(&queue->lock);
+	weir_queue_find(queue, shown[0])->deleted = true;
+	pthread_mutex_unlock(&queue->lock);
+	assert_int_equal(take_at(next_s), 1);
+	assert_int_equal(take_error, -ENOENT);
+	assert_int_equal(look(), 0);
+	assert_int_equal(weir_mail_queue_count(queue), 0);
+	assert_int_equal(put_one("x", 1), 0);
+	assert_int_equal(look(), 1);
 	weir_mail_queue_ignore(queue);
 	weir_mail_queue_close(queue);
 	/* Nobody serves it. */
@@ -485,6 +534,7 @@ int main(void)
 	        SCRATCH_TEST(envelope_and_bytes),
 	        SCRATCH_TEST(states_are_kept),
 	        SCRATCH_TEST(the_first_that_is_due_comes_first),
+	        SCRATCH_TEST(states_survive_a_full_disk),
 	        SCRATCH_TEST(bounds_and_bad_input),
 	        SCRATCH_TEST(no_half_envelope_is_believed),
 	        SCRATCH_TEST(leftovers_are_removed),

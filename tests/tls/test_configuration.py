@@ -122,7 +122,7 @@ def test_usage(run, arguments, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--https", "127.0.0.1:0"], "--https needs a certificate: add --cert FILE --key FILE"),
+        (["--https", "127.0.0.1:0"], "https needs a certificate: add --cert FILE --key FILE"),
         (["--cert", "cert.pem", "--key", "key.pem"], "of no use without an address for TLS"),
         (["--https", ":0", "--cert", "no", "--key", "key.pem"], "/no: cannot be read: No such file"),
         (["--https", ":0", "--cert", "cert.pem", "--key", "cert.pem"], "no private key in PEM"),
@@ -154,6 +154,16 @@ def test_command_line(weir, site, tmp_path, pairs, authority):
 def test_certificates_of_the_command_line_go_first(weir, pair, site, tmp_path, authority, pairs):
     chain, key = pairs["a.example"]
     server = weir("-c", tmp_path / "weir.yaml", "--cert", chain, "--key", key)
+    assert fetch(server, authority) == "hello"
+
+
+def test_address_of_the_command_line_with_certificates_of_the_file(
+    weir, tmp_path, site, authority, pairs
+):
+    text = configuration([pairs["a.example"]]).replace("{https:", "{http:")
+    write(tmp_path, text)
+    server = weir("-c", tmp_path / "weir.yaml", "--https", "127.0.0.1:0")
+    assert [url.split(":")[0] for url in server.urls] == ["https"]
     assert fetch(server, authority) == "hello"
 
 
