@@ -127,8 +127,19 @@ class Weir(servers.Weir):
             return [f"{self.build}/bench/services", "ftp", str(port), place.directory("files"),
                     place.users]
         mail = place.mail if case.protocol == "smtp" else place.path("pop3-weir")
-        return [self.path(), "serve", f"--{case.protocol}", address, "--mail", mail,
-                "--users", place.users, "--domain", DOMAIN, "--workers", "1"]
+        return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
+listen:
+  - {case.protocol}: {address}
+workers: 1
+mail:
+  directory: {mail}
+  users: {place.users}
+  domains: [{DOMAIN}]
+  limits:
+    connections: 100000
+limits:
+  idle: 24h
+""")]
 
 
 # --- mail ------------------------------------------------------------------------------------------
