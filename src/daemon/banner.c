@@ -59,6 +59,14 @@ static void print_commands(const struct config *config, const struct endpoint_li
 	}
 }
 
+static bool has_log(const struct config *config)
+{
+	for (unsigned i = 0; i < LOG_COUNT; i++)
+		if (config->logs[i])
+			return true;
+	return false;
+}
+
 void banner_print(
         const struct config *config, const struct endpoint_list *endpoints, unsigned workers)
 {
@@ -71,8 +79,6 @@ void banner_print(
 			services[i]->print_content(config);
 	printf("Try:\n");
 	print_commands(config, endpoints);
-	printf("Stop with Ctrl-C%s.\n", config->logs[LOG_ACCESS] || config->logs[LOG_MAIL]
-	                                        ? "; SIGHUP reopens the logs"
-	                                        : "");
+	printf("Stop with Ctrl-C%s.\n", has_log(config) ? "; SIGHUP reopens the logs" : "");
 	fflush(stdout);
 }

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/peers.h>
+
 #include "config.h"
+#include "config_ftp.h"
 #include "mail_host.h"
 
 struct config_memory {
@@ -23,6 +26,7 @@ struct config *config_create(void)
 		return NULL;
 	atomic_init(&config->holds, 1);
 	config->mail.separator = "+";
+	config_ftp_default(&config->ftp);
 	return config;
 }
 
@@ -51,6 +55,8 @@ void config_release(struct config *config)
 	weir_mail_routes_release(config->mail.routes);
 	weir_users_release(config->mail.users);
 	mail_host_release(config->mail.host);
+	weir_users_release(config->ftp.users);
+	weir_peers_release(config->ftp.peers);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;
 		free(config->memory);

@@ -42,6 +42,7 @@ enum service {
 	SERVICE_HTTP,
 	SERVICE_SMTP,
 	SERVICE_POP3,
+	SERVICE_FTP,
 	SERVICE_COUNT,
 };
 
@@ -49,6 +50,7 @@ enum service {
 enum config_log {
 	LOG_ACCESS,
 	LOG_MAIL,
+	LOG_FTP,
 	LOG_COUNT,
 };
 
@@ -197,6 +199,46 @@ struct config_mail {
 	struct mail_host *host; /* made when it is first served */
 };
 
+/* Whether FTP is to be spoken over TLS. */
+enum config_ftp_tls {
+	CONFIG_FTP_TLS_OFFERED,
+	CONFIG_FTP_TLS_REQUIRED,
+};
+
+/* From the first to the last; 0: not given. */
+struct config_ports {
+	uint16_t first;
+	uint16_t last;
+};
+
+struct config_ftp {
+	const char *root; /* absolute; NULL: the first site's */
+	const char *users_path;
+	const char *anonymous_home;
+	const char *welcome;
+	bool anonymous;
+	bool anonymous_writes;
+	bool writable;
+	bool hidden;
+	unsigned uploads; /* enum weir_ftp_uploads */
+	unsigned tls;     /* enum config_ftp_tls */
+	unsigned reuse;   /* enum weir_ftp_reuse */
+	struct config_ports passive;
+	struct weir_address announce;
+	struct {
+		const char **items; /* NULL follows the last */
+		size_t count;
+	} hosts;
+	uint64_t max_size; /* 0 is the library's default, as in all of these but the rate */
+	uint64_t rate;     /* bytes a second; 0: no bound */
+	uint64_t sessions; /* of one worker */
+	uint64_t sessions_per_address;
+	uint64_t failures;
+	/* Read from these (see config_ftp.h), and held by the configuration. */
+	struct weir_users *users;
+	struct weir_peers *peers; /* made when it is first served */
+};
+
 struct config_memory;
 
 struct config {
@@ -212,6 +254,7 @@ struct config {
 	} sites;
 	struct config_tls tls;
 	struct config_mail mail;
+	struct config_ftp ftp;
 	unsigned https_port;         /* where redirect_to_https leads; 0: none is listened on */
 	uint64_t workers;            /* 0: as many as there are processors */
 	const char *user;            /* NULL: stay who we are */

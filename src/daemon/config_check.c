@@ -9,6 +9,7 @@
 #include <weir/list.h>
 
 #include "config_check.h"
+#include "config_ftp.h"
 #include "config_mail.h"
 #include "endpoint.h"
 #include "kinds.h"
@@ -217,6 +218,15 @@ static bool has_https(const struct config *config)
 	return false;
 }
 
+/* FTP serves the first site's root, too, if it has none of its own. */
+static void check_ftp(struct reader *reader, yaml_node_t *top, const struct config *config)
+{
+	yaml_node_t *ftp = schema_find(reader, top, "ftp");
+	if (ftp && kinds_include(config, SERVICE_FTP) && !config_ftp_root(config))
+		problems_add(reader->problems, schema_place(ftp),
+		        "'ftp' has no 'root', and there is no site whose root it could serve");
+}
+
 static void check_sites(struct reader *reader, yaml_node_t *list, struct config *config)
 {
 	if (config->sites.count == 0 && list && list->type == YAML_SEQUENCE_NODE)
@@ -251,5 +261,6 @@ void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 	if (tls && is_complete(&config->tls))
 		value_load_tls(reader, tls);
 	check_sections(reader, node, config);
+	check_ftp(reader, node, config);
 	check_sites(reader, schema_find(reader, node, "sites"), config);
 }

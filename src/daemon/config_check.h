@@ -19,6 +19,8 @@ void config_check_auth(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_redirect(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_relay(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_mail(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_init_ftp(void *target);
+void config_check_ftp(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target);
 
 #endif

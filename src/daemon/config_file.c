@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/ftp.h>
 #include <weir/smtp_client.h>
 
 #include "config_check.h"
@@ -31,6 +32,8 @@ static const struct key listener_keys[] = {
         {"lmtp", KEY_LISTENER},
         {"pop3", KEY_LISTENER},
         {"pop3s", KEY_LISTENER},
+        {"ftp", KEY_LISTENER},
+        {"ftps", KEY_LISTENER},
         {0},
 };
 static const struct schema listener = {
@@ -177,6 +180,43 @@ static const struct key mail_keys[] = {
 static const struct schema mail = {
         "mail", mail_keys, sizeof(struct config_mail), NULL, config_check_mail};
 
+static const char *const ftp_uploads[] = {
+        [WEIR_FTP_KEEP_PART] = "keep-part", [WEIR_FTP_WHOLE] = "whole", NULL};
+static const char *const ftp_tls[] = {
+        [CONFIG_FTP_TLS_OFFERED] = "offered", [CONFIG_FTP_TLS_REQUIRED] = "required", NULL};
+static const char *const ftp_reuse[] = {
+        [WEIR_FTP_REUSE_PREFER] = "prefer",
+        [WEIR_FTP_REUSE_REQUIRE] = "require",
+        [WEIR_FTP_REUSE_OFF] = "off",
+        NULL,
+};
+
+static const struct key ftp_keys[] = {
+        {"root", KEY_DIRECTORY, AT(config_ftp, root)},
+        {"users", KEY_FILE, AT(config_ftp, users_path)},
+        {"anonymous", KEY_FLAG, AT(config_ftp, anonymous)},
+        {"anonymous-home", KEY_TEXT, AT(config_ftp, anonymous_home)},
+        {"anonymous-writes", KEY_FLAG, AT(config_ftp, anonymous_writes)},
+        {"writable", KEY_FLAG, AT(config_ftp, writable)},
+        {"hidden", KEY_FLAG, AT(config_ftp, hidden)},
+        {"uploads", KEY_WORD, AT(config_ftp, uploads), .words = ftp_uploads},
+        {"max-size", KEY_SIZE, AT(config_ftp, max_size), .min = 1, .max = 1ull << 50},
+        {"rate", KEY_SIZE, AT(config_ftp, rate), .min = 1024, .max = 1ull << 40},
+        {"passive-ports", KEY_PORTS, AT(config_ftp, passive)},
+        {"announce", KEY_HOST, AT(config_ftp, announce)},
+        {"tls", KEY_WORD, AT(config_ftp, tls), .words = ftp_tls},
+        {"reuse", KEY_WORD, AT(config_ftp, reuse), .words = ftp_reuse},
+        {"sessions", KEY_NUMBER, AT(config_ftp, sessions), .min = 1, .max = 1000000},
+        {"sessions-per-address", KEY_NUMBER, AT(config_ftp, sessions_per_address), .min = 1,
+                .max = 1000000},
+        {"failures", KEY_NUMBER, AT(config_ftp, failures), .min = 1, .max = 1000},
+        {"welcome", KEY_TEXT, AT(config_ftp, welcome)},
+        {"hosts", KEY_NAMES, AT(config_ftp, hosts)},
+        {0},
+};
+static const struct schema ftp = {
+        "ftp", ftp_keys, sizeof(struct config_ftp), config_check_init_ftp, config_check_ftp};
+
 static const struct key limit_keys[] = {
         {"idle", KEY_DURATION, AT(config_limits, idle_ms), .min = TIME_MIN, .max = TIME_MAX},
         {"request", KEY_DURATION, AT(config_limits, request_ms), .min = TIME_MIN, .max = TIME_MAX},
@@ -199,6 +239,8 @@ static const struct key top_keys[] = {
         {"access-log", KEY_LOG, AT(config, logs[LOG_ACCESS])},
         {"mail", KEY_MAPPING, AT(config, mail), .of = &mail},
         {"mail-log", KEY_LOG, AT(config, logs[LOG_MAIL])},
+        {"ftp", KEY_MAPPING, AT(config, ftp), .of = &ftp},
+        {"ftp-log", KEY_LOG, AT(config, logs[LOG_FTP])},
         {"limits", KEY_MAPPING, AT(config, limits), .of = &limits},
         {0},
 };

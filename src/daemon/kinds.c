@@ -8,6 +8,7 @@
 #include <weir/smtp.h>
 
 #include "kinds.h"
+#include "service_ftp.h"
 #include "service_http.h"
 #include "service_mail.h"
 
@@ -15,6 +16,7 @@ const struct service_type *const services[SERVICE_COUNT] = {
         [SERVICE_HTTP] = &service_http,
         [SERVICE_SMTP] = &service_smtp,
         [SERVICE_POP3] = &service_pop3,
+        [SERVICE_FTP] = &service_ftp,
 };
 
 const struct kind kinds[] = {
@@ -28,6 +30,8 @@ const struct kind kinds[] = {
         {"lmtp", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_LMTP, .scheme = "lmtp"},
         {"pop3", SERVICE_POP3, .upgrades = true, .scheme = "pop3"},
         {"pop3s", SERVICE_POP3, .secure = true, .scheme = "pop3s"},
+        {"ftp", SERVICE_FTP, .upgrades = true, .scheme = "ftp"},
+        {"ftps", SERVICE_FTP, .secure = true, .scheme = "ftps"},
         {0},
 };
 

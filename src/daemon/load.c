@@ -16,6 +16,7 @@
 #include "config_tls.h"
 #include "kinds.h"
 #include "load.h"
+#include "load_ftp.h"
 #include "load_mail.h"
 #include "say.h"
 #include "welcome.h"
@@ -178,6 +179,7 @@ struct config *config_load(const struct options *options, const struct config *p
 		config->workers = options->workers;
 	if (choose_listeners(config, options) < 0 || choose_root(config, options) < 0 ||
 	        choose_logs(config, options) < 0 || load_mail(config, options) < 0 ||
+	        load_ftp(config, options) < 0 ||
 	        choose_certificates(config, options, previous) < 0 ||
 	        load_mail_check(config, options, previous) < 0) {
 		config_release(config);

@@ -18,6 +18,11 @@ static bool is_given(const struct options *options)
 	return options->mail || options->users || options->domain_count;
 }
 
+static bool serves_mail(const struct config *config)
+{
+	return kinds_include(config, SERVICE_SMTP) || kinds_include(config, SERVICE_POP3);
+}
+
 static int choose_domains(struct config *config, const struct options *options)
 {
 	size_t count = options->domain_count;
@@ -48,7 +53,7 @@ int load_mail(struct config *config, const struct options *options)
 	struct config_mail *mail = &config->mail;
 	const char *key;
 	int error = 0;
-	if (!is_given(options))
+	if (!is_given(options) || !serves_mail(config))
 		return 0;
 	if (options->mail)
 		error = load_path(config, options->mail, &mail->directory);
@@ -79,8 +84,10 @@ int load_mail_check(
 	}
 	if (lacks)
 		return -EINVAL;
-	if (!kinds_include(config, SERVICE_SMTP) && !kinds_include(config, SERVICE_POP3)) {
-		if (!is_given(options))
+	if (!serves_mail(config)) {
+		bool used = kinds_include(config, SERVICE_FTP) && !options->mail &&
+		            !options->domain_count;
+		if (!is_given(options) || used)
 			return 0;
 		say("--mail, --users and --domain are of no use without an address for mail: add "
 		    "--smtp ADDRESS:PORT or --pop3 ADDRESS:PORT");

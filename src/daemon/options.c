@@ -95,7 +95,7 @@ static int set_workers(struct options *options, const char *text)
 static int set_log(struct options *options, enum config_log log, const char *text)
 {
 	static const char *const names[] = {
-	        [LOG_ACCESS] = "--access-log", [LOG_MAIL] = "--mail-log"};
+	        [LOG_ACCESS] = "--access-log", [LOG_MAIL] = "--mail-log", [LOG_FTP] = "--ftp-log"};
 	if (!*text)
 		return usage_error("serve", "%s wants a path, or off", names[log]);
 	options->log_given[log] = true;
@@ -144,6 +144,11 @@ static int set_option(struct options *options, int letter, const char *value)
 		return add_domain(options, value);
 	case 'L':
 		return set_log(options, LOG_MAIL, value);
+	case 'F':
+		return set_log(options, LOG_FTP, value);
+	case 'W':
+		options->ftp_writable = true;
+		return 0;
 	case 'e':
 		return add_file(options->chains, "--cert", value);
 	case 'k':
@@ -193,10 +198,14 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 	        {"lmtp", required_argument, NULL, 'a'},
 	        {"pop3", required_argument, NULL, 'a'},
 	        {"pop3s", required_argument, NULL, 'a'},
+	        {"ftp", required_argument, NULL, 'a'},
+	        {"ftps", required_argument, NULL, 'a'},
 	        {"mail", required_argument, NULL, 'M'},
 	        {"users", required_argument, NULL, 'U'},
 	        {"domain", required_argument, NULL, 'D'},
 	        {"mail-log", required_argument, NULL, 'L'},
+	        {"ftp-log", required_argument, NULL, 'F'},
+	        {"ftp-writable", no_argument, NULL, 'W'},
 	        {"cert", required_argument, NULL, 'e'},
 	        {"key", required_argument, NULL, 'k'},
 	        {"root", required_argument, NULL, 'r'},

@@ -29,6 +29,7 @@ struct options {
 	const char *logs[LOG_COUNT];
 	bool log_given[LOG_COUNT]; /* a log that is NULL is off then */
 	unsigned workers;
+	bool ftp_writable;
 	bool help;
 };
 

@@ -185,6 +185,8 @@ static value_reader *const readers[] = {
         [KEY_NAMES] = value_names,
         [KEY_FIELDS] = value_fields,
         [KEY_NETWORKS] = value_networks,
+        [KEY_PORTS] = value_ports,
+        [KEY_HOST] = value_host,
         [KEY_MAPPING] = read_mapping,
         [KEY_LIST] = read_list,
 };

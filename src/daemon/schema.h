@@ -42,6 +42,8 @@ enum key_kind {
 	KEY_ADDRESS,   /* struct weir_address */
 	KEY_LISTENER,  /* struct config_listener: an address; the key is the name of the kind */
 	KEY_NAMES,     /* config_list of const char *: names of hosts */
+	KEY_PORTS,     /* struct config_ports: 50000-50100 */
+	KEY_HOST,      /* struct weir_address: IPv4, port 0 or 1 */
 	KEY_FIELDS,    /* const char *: lines of a mapping of field names to values */
 	KEY_NETWORKS,  /* config_list of struct weir_network */
 	KEY_MAPPING,   /* the struct of schema `of`, in place */
@@ -92,13 +94,14 @@ const char *schema_text(struct reader *reader, const char *name, yaml_node_t *no
 void *schema_alloc(struct reader *reader, size_t size);
 char *schema_copy(struct reader *reader, const char *text, size_t size);
 
-/* value.c, value_file.c, value_http.c, value_mail.c: one kind each */
+/* value.c, value_file.c, value_ftp.c, value_http.c, value_mail.c: one kind each */
 typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
 value_reader value_text, value_flag, value_number, value_workers, value_size, value_duration;
 value_reader value_word, value_file, value_directory, value_log, value_user;
 value_reader value_place, value_networks;
-value_reader value_prefix, value_address, value_listener, value_names, value_fields;
+value_reader value_prefix, value_ports, value_host, value_address, value_listener, value_names,
+        value_fields;
 /* Loads a users file; NULL was made a problem. Relative paths as elsewhere. */
 struct weir_users *value_load_users(struct reader *reader, const char *path, yaml_node_t *node);
 /* Loads users and aliases of the `mail` at this node; what is wrong was made problems. */

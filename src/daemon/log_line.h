@@ -1,0 +1,44 @@
+/*
+ * A line of a log of events: when, what, by whom, and what there is to say as key=value.
+ *
+ *   2026-11-22T10:00:00Z pop3 login peer=192.0.2.7 tls user="alice" messages=3
+ */
+#ifndef DAEMON_LOG_LINE_H
+#define DAEMON_LOG_LINE_H
+
+#include <stdbool.h>
+
+#include <weir/address.h>
+#include <weir/span.h>
+
+struct weir_buffer;
+struct weir_log;
+struct weir_loop;
+
+struct log_line {
+	struct weir_log *log;
+	struct weir_buffer *buffer; /* NULL: there is no room, all that is added is dropped */
+};
+
+/* `name` is that of the listener's kind, `what` has happened. */
+void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
+        const char *name, const char *what);
+
+void log_line_add_peer(struct log_line *line, const struct weir_address *peer, bool secure);
+
+void log_line_add(struct log_line *line, const char *format, ...)
+        __attribute__((format(printf, 2, 3)));
+
+/*
+ * What a client said: ` key="text"`, or with other signs around it, with all escaped that could end
+ * them or the line.
+ */
+void log_line_add_text(
+        struct log_line *line, const char *key, const char signs[2], struct weir_span text);
+
+/* The same between quotes; what is empty is left out. */
+void log_line_add_known(struct log_line *line, const char *key, struct weir_span text);
+
+void log_line_end(struct log_line *line);
+
+#endif
