@@ -121,24 +121,33 @@ class Running:
 
 
 class Weir(servers.Weir):
-    def command(self, place, port, case):
-        address = f"127.0.0.1:{port}"
-        if case.protocol == "ftp":
-            return [f"{self.build}/bench/services", "ftp", str(port), place.directory("files"),
-                    place.users]
-        mail = place.mail if case.protocol == "smtp" else place.path("pop3-weir")
-        return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
-listen:
-  - {case.protocol}: {address}
-workers: 1
+    def mail(self, place, case):
+        directory = place.mail if case.protocol == "smtp" else place.path("pop3-weir")
+        return f"""
 mail:
-  directory: {mail}
+  directory: {directory}
   users: {place.users}
   domains: [{DOMAIN}]
-  limits:
-    connections: 100000
-limits:
-  idle: 24h
+  limits: {{ connections: 100000 }}
+"""
+
+    def files(self, place, case):
+        return f"""
+ftp:
+  root: {place.directory("files")}
+  writable: yes
+  anonymous-writes: yes
+  sessions: 100000
+  sessions-per-address: 100000
+"""
+
+    def command(self, place, port, case):
+        content = self.files if case.protocol == "ftp" else self.mail
+        return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
+listen: [{{ {case.protocol}: "127.0.0.1:{port}" }}]
+workers: 1
+limits: {{ idle: 24h }}
+{content(place, case)}
 """)]
 
 
