@@ -256,23 +256,28 @@ static void tell(struct weir_upload *upload)
 		upload->ready(upload->context, upload->error);
 }
 
-/* Chunks that were full are kept for what follows; who is slow keeps none. */
+/* Of a batch that was full the memory is kept for what follows; who is slow keeps none. */
 static void put_aside(struct weir_upload *upload)
 {
+	size_t size = 0;
+	for (struct chunk *chunk = upload->writing; chunk; chunk = chunk->next)
+		size += chunk->size;
+	upload->queued -= size;
+	bool keep = size >= WEIR_UPLOAD_BATCH && !upload->finishing;
 	for (struct chunk *chunk = upload->writing, *next; chunk; chunk = next) {
 		next = chunk->next;
-		upload->queued -= chunk->size;
-		bool keep = chunk->capacity == CHUNK && chunk->size == CHUNK && !upload->finishing;
-		if (keep) {
+		if (keep && chunk->capacity == CHUNK) {
 			chunk->next = upload->spare;
 			upload->spare = chunk;
 		} else {
 			free(chunk);
-			free_chunks(upload->spare);
-			upload->spare = NULL;
 		}
 	}
 	upload->writing = NULL;
+	if (keep)
+		return;
+	free_chunks(upload->spare);
+	upload->spare = NULL;
 }
 
 static void step_done(struct weir_work *work)
