@@ -5,7 +5,7 @@
  *   pop3   USER, PASS, STAT, LIST, UIDL, RETR of each message, QUIT; the user is user<thread>
  *   list   FTP: a login, PASV, LIST, QUIT
  *   retr   … PASV, RETR of the path; in a session that is kept
- *   stor   … PASV, STOR of `size` bytes at the path, with a number behind it; and a DELE
+ *   stor   … PASV, STOR of `size` bytes at the path, with a number behind it
  *   held   a connection's greeting and the replies to the path's commands (lines, a | between
  *          them), and then nothing
  *
@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
-#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -41,9 +40,9 @@ enum {
 struct session {
 	int fd;
 	unsigned thread;
-	size_t begin, end;  /* of the input that nobody has looked at */
-	uint64_t bytes;     /* of messages, lists and files */
-	char line[1024];    /* the last reply's */
+	size_t begin, end; /* of the input that nobody has looked at */
+	uint64_t bytes;    /* of messages, lists and files */
+	char line[1024];   /* the last reply's */
 	char input[INPUT_MAX];
 };
 
@@ -242,13 +241,11 @@ static int passive(struct session *session)
 }
 
 /* What the kernel throws away costs a reader nothing. */
-static uint64_t take_data(int fd, bool discard)
+static uint64_t take_data(int fd)
 {
-	static char data[INPUT_MAX];
 	uint64_t size = 0;
 	for (;;) {
-		ssize_t got = discard ? receive(fd, NULL, DATA_MAX, MSG_TRUNC)
-		                      : receive(fd, data, sizeof(data), 0);
+		ssize_t got = receive(fd, NULL, DATA_MAX, MSG_TRUNC);
 		if (got < 0)
 			err(1, "data");
 		if (got == 0)
@@ -264,7 +261,7 @@ static void list(struct session *session)
 	log_in(session);
 	int fd = passive(session);
 	ask(session, "150", "LIST");
-	session->bytes += take_data(fd, false);
+	session->bytes += take_data(fd);
 	expect(session, "226");
 	ask(session, "221", "QUIT");
 	reset(session->fd);
@@ -276,7 +273,7 @@ static void retr(struct session *session)
 		log_in(session);
 	int fd = passive(session);
 	ask(session, "150", "RETR %s", options.path);
-	uint64_t size = take_data(fd, true);
+	uint64_t size = take_data(fd);
 	expect(session, "226");
 	if (size != options.size)
 		errx(1, "%ju bytes", (uintmax_t)size);
@@ -349,8 +346,8 @@ static void load(void)
 	puts("ready");
 	await_line();
 	double seconds = run(options.count);
-	printf("{\"replies\": %ju, \"seconds\": %.6f, \"bytes\": %lu}\n",
-	        (uintmax_t)options.count, seconds, (unsigned long)bytes);
+	printf("{\"replies\": %ju, \"seconds\": %.6f, \"bytes\": %lu}\n", (uintmax_t)options.count,
+	        seconds, (unsigned long)bytes);
 }
 
 static void hold(void)
@@ -410,7 +407,8 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*one)(struct session *session);
-	} kinds[] = {{"pop3", pop3}, {"list", list}, {"retr", retr}, {"stor", stor}, {"held", NULL}};
+	} kinds[] = {
+	        {"pop3", pop3}, {"list", list}, {"retr", retr}, {"stor", stor}, {"held", NULL}};
 	parse_options(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	size_t i = 0;

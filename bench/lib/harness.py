@@ -49,6 +49,7 @@ class Question:
     targets: object
     kinds: tuple = tuple(servers.ALL)
     site: type = None  # Site, if not told
+    timed: bool = True  # --seconds says for how long a server is kept busy
 
 
 GZIP = "Accept-Encoding: gzip"
@@ -299,7 +300,8 @@ def header(present, rounds, seconds):
     yield f"Machine   {cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB"
     yield f"Kernel    Linux {platform.release()}"
     yield f"Servers   {versions}"
-    yield f"Runs      {rounds} rounds of {seconds:g} s a case and server, interleaved"
+    lasting = f" of {seconds:g} s" if seconds else ""
+    yield f"Runs      {rounds} rounds{lasting} a case and server, interleaved"
     yield ""
 
 
@@ -329,7 +331,11 @@ def parse_arguments(question):
     cases, every = question.cases, question.every
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
     parser.add_argument("--rounds", type=int, default=5, help="5 if not told")
-    parser.add_argument("--seconds", type=float, default=2, help="of load a measurement; 2 if not told")
+    if question.timed:
+        parser.add_argument("--seconds", type=float, default=2,
+                            help="of load a measurement; 2 if not told")
+    else:
+        parser.set_defaults(seconds=None)
     parser.add_argument("--servers", type=lambda text: text.split(","), metavar="NAME,...",
                         default=list(every), help=",".join(every))
     parser.add_argument("--save", action="store_true", help="write bench/RESULTS.md too")
