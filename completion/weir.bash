@@ -20,7 +20,7 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8443 127.0.0.1:0 :8443' -- "$word")
 		return
 		;;
-	--access-log | --mail-log)
+	--access-log | --mail-log | --ftp-log)
 		mapfile -t COMPREPLY < <(compgen -W off -f -- "$word")
 		return
 		;;
@@ -30,6 +30,10 @@ _weir() {
 		;;
 	--pop3)
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:1100 127.0.0.1:0 :110' -- "$word")
+		return
+		;;
+	--ftp)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2121 127.0.0.1:0 :21' -- "$word")
 		return
 		;;
 	--http)
@@ -43,8 +47,8 @@ _weir() {
 	esac
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
-		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s \
-		--mail --users --domain --cert --key --root --workers --access-log --mail-log --config --help' -- "$word") ;;
+		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --ftp-writable \
+		--mail --users --domain --cert --key --root --workers --access-log --mail-log --ftp-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;

@@ -38,14 +38,18 @@ const char help_serve[] =
         "  --lmtp ADDRESS:PORT     take mail in from another mail server\n"
         "  --pop3 ADDRESS:PORT, --pop3s ADDRESS:PORT, with TLS\n"
         "                          let users fetch their mail\n"
+        "  --ftp ADDRESS:PORT, --ftps ADDRESS:PORT, with TLS from the first byte\n"
+        "                          let everybody fetch the directory's files by FTP\n"
+        "  --ftp-writable          users may write there, too\n"
         "  --mail DIR              the mailboxes, a Maildir a user\n"
-        "  --users FILE            who has one (weir passwd makes it)\n"
+        "  --users FILE            who has one, and logs in by FTP (weir passwd makes it)\n"
         "  --domain NAME           mail for it is local; may be repeated\n"
         "  --cert FILE --key FILE  for TLS: a certificate with its chain, and its key, as PEM;\n"
         "                          may be repeated, for other names\n"
         "  --workers N             threads, 1 to 64. Default: one a processor\n"
         "  --access-log PATH|off   log requests to PATH, in the combined format. Default: off\n"
         "  --mail-log PATH|off     log messages, logins and sessions to PATH. Default: off\n"
+        "  --ftp-log PATH|off      log logins, transfers and changes to PATH. Default: off\n"
         "  -c, --config FILE       read a configuration (man weir.yaml)\n"
         "  -h, --help              this text\n"
         "\n"
@@ -53,6 +57,7 @@ const char help_serve[] =
         "  weir serve /srv/www --https :443 --cert chain.pem --key key.pem\n"
         "  weir serve --smtp 127.0.0.1:2525 --pop3 127.0.0.1:1100 --mail mail --users users \\\n"
         "      --domain example.org\n"
+        "  weir serve /srv/www --http :80 --ftp :21 --users users --ftp-writable\n"
         "  weir serve -c /etc/weir/weir.yaml\n";
 
 const char help_check[] =

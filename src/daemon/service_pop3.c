@@ -112,7 +112,11 @@ static void print_commands(const struct config *config, const char *url)
 	printf("  curl %s-u USER %s1\n", strncmp(url, "pop3s:", 6) == 0 ? "-k " : "", url);
 }
 
+/* Who asks for another protocol was led here by somebody else (ALPACA). */
+static const char *const alpn[] = {"pop3", NULL};
+
 const struct service_type service_pop3 = {
+        .alpn = alpn,
         .section = "mail",
         .log = LOG_MAIL,
         .load = mail_host_load,

@@ -53,8 +53,12 @@ static int deliver(struct relay_report *report)
 	int error = sink->type->begin(sink, job->relay->loop, &envelope, NULL, report, &delivery);
 	if (error < 0)
 		return error;
+	/* Who delivers for good says who the sender was (RFC 5321 4.4). */
+	if (to.user.size)
+		error = sink->type->write(delivery, WEIR_SPAN("Return-Path: <>\r\n"));
 	/* Full is no matter: there is no more. */
-	error = sink->type->write(delivery, weir_buffer_span(&report->text));
+	if (error >= 0)
+		error = sink->type->write(delivery, weir_buffer_span(&report->text));
 	if (error < 0)
 		sink->type->abort(delivery);
 	else

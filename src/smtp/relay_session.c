@@ -51,13 +51,15 @@ static bool any_ready(const struct weir_smtp_relay *relay)
 	return false;
 }
 
-/* The smart host cannot be had. */
+/* The smart host cannot be had: it is left alone, but no longer than until a first retry. */
 static void host_failed(struct weir_smtp_relay *relay, const struct weir_smtp_result *why)
 {
+	uint32_t first_s = relay->settings->options.retry_first_s;
 	struct weir_list waiting;
 	if (any_ready(relay))
 		return;
-	relay->down_until_s = weir_loop_wall_s(relay->loop) + WEIR_RELAY_DOWN_S;
+	relay->down_until_s = weir_loop_wall_s(relay->loop) +
+	                      (first_s < WEIR_RELAY_DOWN_S ? first_s : WEIR_RELAY_DOWN_S);
 	relay->address_count = 0;
 	weir_list_take(&waiting, &relay->waiting);
 	while (!weir_list_empty(&waiting)) {

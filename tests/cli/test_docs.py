@@ -12,20 +12,26 @@ from certificates import make_certificate
 
 TOP = Path(__file__).resolve().parent.parent.parent
 GUIDE = TOP / "docs" / "configuration.md"
+MAIL = TOP / "docs" / "mail.md"
 PAGES = ["weir.1", "weir.yaml.5", "libweir.3", "weir_producer.3"]
 
 
 def yaml_blocks():
-    return re.findall(r"```yaml\n(.*?)```", GUIDE.read_text(), re.S)
+    return [
+        block
+        for path in (GUIDE, MAIL)
+        for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S)
+    ]
 
 
-@pytest.mark.parametrize("index", range(2))
+@pytest.mark.parametrize("index", range(3))
 def test_examples_pass_check(run, tmp_path, index):
-    assert len(yaml_blocks()) == 2
+    assert len(yaml_blocks()) == 3
     for name in "public", "files":
         (tmp_path / name).mkdir()
     (tmp_path / "users").write_text("alice:!\n")
     (tmp_path / "aliases").write_text("sales: alice\n")
+    (tmp_path / "relay-password").write_text("secret\n")
     make_certificate(tmp_path, "chain.pem", "key.pem")
     text = yaml_blocks()[index].replace("/srv/www", "public")
     (tmp_path / "weir.yaml").write_text(text)
@@ -49,7 +55,7 @@ def test_every_key_is_documented(path):
 
 def test_every_option_is_documented(run):
     options = set(re.findall(r"--[a-z0-9-]+", run("serve", "--help").stdout))
-    assert len(options) == 20
+    assert len(options) >= 24
     for path in "man/weir.1.scd", "completion/weir.bash", "completion/_weir":
         text = (TOP / path).read_text()
         assert all(option in text for option in options), path

@@ -121,7 +121,7 @@ class Host:
 
     def reload(self, times=1):
         self.server.send_signal(1)
-        self.server.wait_stderr("reloaded", times)
+        self.server.wait_stderr("weir: reloaded", times)
 
 
 class Talk:
