@@ -47,6 +47,9 @@ class Question:
     peers: tuple   # servers that are compared with, the floor not among them
     every: tuple   # all servers
     targets: object
+    kinds: tuple = tuple(servers.ALL)
+    site: type = None  # Site, if not told
+    timed: bool = True  # --seconds says for how long a server is kept busy
 
 
 GZIP = "Accept-Encoding: gzip"
@@ -257,7 +260,8 @@ def report_case(results, case):
         values = [figure.value for figure in figures]
         notes = []
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
-                           ("kernel", "kernel {:.0f}")):
+                           ("kernel", "kernel {:.0f}"), ("rate", "{:.0f} a second"),
+                           ("connections", "{:.0f} connections")):
             value = results.note(case.name, server, name)
             if value is not None:
                 notes.append(form.format(value))
@@ -296,7 +300,8 @@ def header(present, rounds, seconds):
     yield f"Machine   {cpu_model()}, {os.cpu_count()} cores, {memory:.0f} GB"
     yield f"Kernel    Linux {platform.release()}"
     yield f"Servers   {versions}"
-    yield f"Runs      {rounds} rounds of {seconds:g} s a case and server, interleaved"
+    lasting = f" of {seconds:g} s" if seconds else ""
+    yield f"Runs      {rounds} rounds{lasting} a case and server, interleaved"
     yield ""
 
 
@@ -326,7 +331,11 @@ def parse_arguments(question):
     cases, every = question.cases, question.every
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
     parser.add_argument("--rounds", type=int, default=5, help="5 if not told")
-    parser.add_argument("--seconds", type=float, default=2, help="of load a measurement; 2 if not told")
+    if question.timed:
+        parser.add_argument("--seconds", type=float, default=2,
+                            help="of load a measurement; 2 if not told")
+    else:
+        parser.set_defaults(seconds=None)
     parser.add_argument("--servers", type=lambda text: text.split(","), metavar="NAME,...",
                         default=list(every), help=",".join(every))
     parser.add_argument("--save", action="store_true", help="write bench/RESULTS.md too")
@@ -370,7 +379,7 @@ def main(question):
     cases = [case for name, case in question.cases.items()
              if not arguments.cases or name in arguments.cases]
     present = []
-    for kind in servers.ALL:
+    for kind in question.kinds:
         server = kind(BUILD)
         if server.name not in arguments.servers:
             continue
@@ -381,7 +390,7 @@ def main(question):
     end_by_signal()
     choose_cores()
     began = time.monotonic()
-    with Site() as site:
+    with (question.site or Site)() as site:
         results = run(site, cases, present, arguments.rounds, arguments.seconds)
     lines = report(question, Results(results, question.peers), cases, present, arguments.rounds,
                    arguments.seconds)

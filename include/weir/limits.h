@@ -12,9 +12,10 @@
 #define WEIR_WORK_QUEUE_MAX 4096 /* work waiting for a thread */
 
 /* -- input -- */
-#define WEIR_RECEIVE_SIZE                                                                          \
-	(64 * 1024)            /* the loop's receive buffer: one read a turn takes this much */
-#define WEIR_DELIMITER_MAX 256 /* bytes of a delimiter */
+#define WEIR_RECEIVE_SIZE (64 * 1024) /* one read a turn takes this much */
+#define WEIR_RECEIVE_STREAMED_SIZE                                                                 \
+	(256 * 1024)                 /* … of what is streamed: the loop's receive buffer */
+#define WEIR_DELIMITER_MAX 256       /* bytes of a delimiter */
 #define WEIR_REQUEST_MAX (64 * 1024) /* bytes of one whole request (set by the protocol) */
 #define WEIR_BODY_RATE_MIN                                                                         \
 	4000 /* bytes a second that streamed input must keep up, after WEIR_REQUEST_MS */
@@ -118,7 +119,7 @@
 #define WEIR_DIRECTORY_BATCH (32 * 1024)       /* bytes of names read from a directory at once */
 #define WEIR_DIRECTORY_SORT_MAX 2000           /* entries of a directory that can be sorted (set) */
 #define WEIR_UPLOAD_QUEUE (1024 * 1024)        /* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_BATCH (256 * 1024)         /* … of these, so many are written at once */
+#define WEIR_UPLOAD_BATCH (512 * 1024)         /* … of these, so many are written at once */
 #define WEIR_UPLOAD_GATHER_MS 100              /* … or what has come in this time */
 #define WEIR_UPLOAD_STALE_S (24 * 60 * 60)     /* a leftover temporary of this age is removed */
 #define WEIR_USERS_MAX 100000                  /* users of one file */

@@ -85,8 +85,9 @@ static void pay(struct weir_channel *channel, size_t size)
 size_t weir_input_receive(struct weir_channel *channel, char *buffer)
 {
 	struct weir_counters *counters = weir_loop_counters(channel->host->loop);
+	size_t room = channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE : WEIR_RECEIVE_SIZE;
 	ssize_t got = channel->transport->type->receive(
-	        channel->transport, channel->watch.fd, buffer, WEIR_RECEIVE_SIZE);
+	        channel->transport, channel->watch.fd, buffer, room);
 	counters->receives++;
 	if (got > 0) {
 		counters->bytes_in += (uint64_t)got;

@@ -206,7 +206,11 @@ static void print_commands(const struct config *config, const char *url)
 		printf("  curl -u USER -T FILE %s\n", url);
 }
 
+/* Who asks for another protocol was led here by somebody else (ALPACA). */
+static const char *const alpn[] = {"ftp", "ftp-data", NULL};
+
 const struct service_type service_ftp = {
+        .alpn = alpn,
         .section = "ftp",
         .log = LOG_FTP,
         .load = load,

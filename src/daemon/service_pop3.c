@@ -46,6 +46,7 @@ static int create(struct pop3 *pop3, const struct config *config)
 	                .store = pop3->host->store,
 	                .users = config->mail.users,
 	                .guard = options->guard,
+	                .peers = pop3->host->peers,
 	                .tls = options->tls,
 	                .implicit_tls = options->kind->secure,
 	                .bounds = bounds,
@@ -112,7 +113,11 @@ static void print_commands(const struct config *config, const char *url)
 	printf("  curl %s-u USER %s1\n", strncmp(url, "pop3s:", 6) == 0 ? "-k " : "", url);
 }
 
+/* Who asks for another protocol was led here by somebody else (ALPACA). */
+static const char *const alpn[] = {"pop3", NULL};
+
 const struct service_type service_pop3 = {
+        .alpn = alpn,
         .section = "mail",
         .log = LOG_MAIL,
         .load = mail_host_load,

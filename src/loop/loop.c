@@ -282,7 +282,7 @@ struct weir_arena *weir_loop_arena(struct weir_loop *loop)
 char *weir_loop_receive_buffer(struct weir_loop *loop)
 {
 	if (!loop->receive_buffer)
-		loop->receive_buffer = malloc(WEIR_RECEIVE_SIZE);
+		loop->receive_buffer = malloc(WEIR_RECEIVE_STREAMED_SIZE);
 	return loop->receive_buffer;
 }
 

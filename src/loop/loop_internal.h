@@ -10,7 +10,7 @@
 struct weir_arena *weir_loop_arena(struct weir_loop *loop);
 
 /*
- * WEIR_RECEIVE_SIZE bytes to receive into, valid until control returns to the loop; NULL without
+ * WEIR_RECEIVE_STREAMED_SIZE bytes to receive into, valid until control returns to the loop; NULL without
  * memory.
  */
 char *weir_loop_receive_buffer(struct weir_loop *loop);

@@ -95,7 +95,6 @@ static int enqueue(struct weir_work *work)
 	*pool.last = &work->task;
 	pool.last = &work->task.next;
 	pool.queued++;
-	pthread_cond_signal(&pool.filled);
 	return 0;
 }
 
@@ -109,6 +108,8 @@ int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
 	int error = enqueue(work);
 	pthread_mutex_unlock(&pool.lock);
 	if (error == 0) {
+		/* After the unlock: who is woken needs the lock first. */
+		pthread_cond_signal(&pool.filled);
 		loop->works++;
 		loop->counters.work_submitted++;
 	}

@@ -127,9 +127,25 @@ void weir_pop3_user(struct pop3_session *session, const struct pop3_command *com
 		weir_pop3_say(session, "+OK And the password?\r\n");
 }
 
-static void checked(struct weir_login *login, int error)
+/* Most sessions wait for something else: what a check needs is not kept with them. */
+struct pop3_login {
+	struct weir_login base;
+	struct pop3_session *session;
+};
+
+void weir_pop3_pass_stop(struct pop3_session *session)
 {
-	struct pop3_session *session = WEIR_CONTAINER(login, struct pop3_session, login);
+	if (session->login)
+		weir_login_cancel(&session->login->base);
+	free(session->login);
+	session->login = NULL;
+}
+
+static void checked(struct weir_login *base, int error)
+{
+	struct pop3_session *session = WEIR_CONTAINER(base, struct pop3_login, base)->session;
+	free(session->login);
+	session->login = NULL;
 	if (error < 0)
 		weir_pop3_deny(session, error);
 	else
@@ -149,8 +165,14 @@ void weir_pop3_pass(struct pop3_session *session, const struct pop3_command *com
 		weir_pop3_deny(session, -EACCES);
 		return;
 	}
+	session->login = calloc(1, sizeof *session->login);
+	if (!session->login) {
+		weir_pop3_deny(session, -ENOMEM);
+		return;
+	}
+	session->login->session = session;
 	weir_pop3_sasl_options(session, &options);
-	weir_login_check(&session->login, session->server->loop, &options,
+	weir_login_check(&session->login->base, session->server->loop, &options,
 	        weir_span_of(session->user), command->rest, checked);
 }
 

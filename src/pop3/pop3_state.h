@@ -50,13 +50,15 @@ enum pop3_state {
 	POP3_TRANSACTION = 2,
 };
 
+struct pop3_login;
+
 struct pop3_session {
 	struct weir_channel *channel;
 	struct weir_pop3_server *server;
 	enum pop3_state state;
 	char *user;                    /* of USER, then who is logged in; malloc's, or NULL */
 	struct weir_timer timer;       /* to the login */
-	struct weir_login login;       /* PASS under way */
+	struct pop3_login *login;      /* PASS under way, or NULL */
 	struct weir_sasl *sasl;        /* AUTH under way, or NULL */
 	struct weir_mail_store *store; /* the one that drop and call are of */
 	struct weir_mail_call call;    /* the opening of the maildrop, or QUIT's removal */
@@ -117,6 +119,7 @@ void weir_pop3_utf8(struct pop3_session *session, const struct pop3_command *com
 
 /* Passwords may come in clear text. */
 bool weir_pop3_clear_allowed(const struct pop3_session *session);
+void weir_pop3_pass_stop(struct pop3_session *session);
 /* What both ways to log in give their check. */
 void weir_pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret);
 /* It is who it says, or not: opens the maildrop, or says why not. The input is paused. */

@@ -138,7 +138,7 @@ static void on_overflow(struct weir_channel *channel, int error)
 static void end_login(struct pop3_session *session)
 {
 	weir_timer_stop(&session->timer);
-	weir_login_cancel(&session->login);
+	weir_pop3_pass_stop(session);
 	weir_pop3_auth_stop(session);
 	if (session->store)
 		weir_mail_call_cancel(session->store, &session->call);

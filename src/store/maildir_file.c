@@ -12,29 +12,19 @@
 #include <unistd.h>
 
 #include "maildir_state.h"
+#include "nameless.h"
 
 enum {
 	KICK = 8 * 1024 * 1024, /* the fsync should not find all of a large file to do */
-	PROC_PATH = 32,
 	NAMES_TRIED = 8
 };
 
-static void proc_path(char *path, int fd)
-{
-	snprintf(path, PROC_PATH, "/proc/self/fd/%d", fd);
-}
-
-/* A file without a name is of use only if it can be given one, which needs /proc. */
 bool weir_mail_file_can_be_nameless(int root)
 {
-	char path[PROC_PATH];
-	int fd = openat(root, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return false;
-	proc_path(path, fd);
-	bool can = access(path, F_OK) == 0;
-	close(fd);
-	return can;
+	int fd = weir_nameless_open(root);
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 static int open_hidden(struct maildir *maildir, struct mail_file *file, const char *user)
@@ -105,15 +95,9 @@ int weir_mail_file_sync(struct maildir *maildir, struct mail_file *file)
 int weir_mail_file_link(
         struct maildir *maildir, const struct mail_file *file, int directory, const char *name)
 {
-	char path[PROC_PATH];
-	int result;
-	if (file->hidden) {
-		result = linkat(maildir->root, file->hidden, directory, name, 0);
-	} else {
-		proc_path(path, file->fd);
-		result = linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW);
-	}
-	return result < 0 ? -errno : 0;
+	if (!file->hidden)
+		return weir_nameless_link(file->fd, directory, name);
+	return linkat(maildir->root, file->hidden, directory, name, 0) < 0 ? -errno : 0;
 }
 
 void weir_mail_file_close(struct maildir *maildir, struct mail_file *file)

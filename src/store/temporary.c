@@ -16,13 +16,13 @@
 
 #include <weir/limits.h>
 
+#include "nameless.h"
 #include "temporary.h"
 
 enum {
 	NAMES_TRIED = 8,
 	KICK = 8 * 1024 * 1024, /* a final fsync should not find all of a large file to do */
-	PROC_PATH = 32,
-	SWEEP_MAX = 100000, /* entries looked at */
+	SWEEP_MAX = 100000,     /* entries looked at */
 	HEX_DIGITS = 16
 };
 
@@ -58,25 +58,6 @@ static int open_hidden(struct temporary *temporary)
 	return -EEXIST;
 }
 
-static void proc_path(char *path, int fd)
-{
-	snprintf(path, PROC_PATH, "/proc/self/fd/%d", fd);
-}
-
-/* A file without a name is of use only if it can be given one, which needs /proc. */
-static int open_nameless(struct temporary *temporary)
-{
-	char path[PROC_PATH];
-	int fd = openat(temporary->place.directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	proc_path(path, fd);
-	if (access(path, F_OK) == 0)
-		return fd;
-	close(fd);
-	return -EOPNOTSUPP;
-}
-
 /* Told before the bytes come rather than after. */
 static int check_target(const struct place *place, bool must_not_exist)
 {
@@ -106,7 +87,7 @@ static int open_file(struct temporary *temporary, const struct weir_upload_optio
 	int error = check_target(&temporary->place, options->must_not_exist);
 	if (error < 0)
 		return error;
-	int fd = open_nameless(temporary);
+	int fd = weir_nameless_open(temporary->place.directory);
 	/* EISDIR and ENOENT: what a kernel or file system says that does not know O_TMPFILE. */
 	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -ENOENT)
 		fd = open_hidden(temporary);
@@ -153,16 +134,32 @@ void weir_temporary_close(struct temporary *temporary)
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-int weir_temporary_write(struct temporary *temporary, struct weir_span bytes)
+/* Takes off what was put: true as long as something is left. */
+static bool skip(struct iovec **pieces, unsigned *count, size_t put)
 {
-	while (bytes.size) {
-		ssize_t put = pwrite(temporary->fd, bytes.data, bytes.size, (off_t)temporary->size);
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return put < 0 ? -errno : -EIO;
+	while (*count && put >= (*pieces)->iov_len) {
+		put -= (*pieces)->iov_len;
+		++*pieces;
+		--*count;
+	}
+	if (!*count)
+		return false;
+	(*pieces)->iov_base = (char *)(*pieces)->iov_base + put;
+	(*pieces)->iov_len -= put;
+	return true;
+}
+
+int weir_temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count)
+{
+	ssize_t put = 0;
+	while (skip(&pieces, &count, (size_t)put)) {
+		put = pwritev(temporary->fd, pieces, (int)count, (off_t)temporary->size);
+		if (put < 0 && errno != EINTR)
+			return -errno;
+		if (put == 0)
+			return -EIO;
+		put = put < 0 ? 0 : put;
 		temporary->size += (uint64_t)put;
-		bytes = weir_span_skip(bytes, (size_t)put);
 	}
 	if (temporary->size - temporary->kicked >= KICK) {
 		sync_file_range(temporary->fd, (off_t)temporary->kicked,
@@ -174,14 +171,6 @@ int weir_temporary_write(struct temporary *temporary, struct weir_span bytes)
 
 /* -- publishing -------------------------------------------------------------------------------- */
 
-static int link_nameless(const struct temporary *temporary, const char *name)
-{
-	char path[PROC_PATH];
-	proc_path(path, temporary->fd);
-	int result = linkat(AT_FDCWD, path, temporary->place.directory, name, AT_SYMLINK_FOLLOW);
-	return result < 0 ? -errno : 0;
-}
-
 /* rename replaces, link does not: so what is to replace needs a name first. */
 static int hide(struct temporary *temporary)
 {
@@ -189,7 +178,7 @@ static int hide(struct temporary *temporary)
 		char name[sizeof temporary->hidden];
 		int error = make_name(name, sizeof name);
 		if (error == 0)
-			error = link_nameless(temporary, name);
+			error = weir_nameless_link(temporary->fd, temporary->place.directory, name);
 		if (error == 0)
 			memcpy(temporary->hidden, name, sizeof name);
 		if (error != -EEXIST)
@@ -204,7 +193,7 @@ static int name_if_free(struct temporary *temporary)
 	int directory = temporary->place.directory;
 	const char *name = temporary->place.name;
 	if (!temporary->hidden[0])
-		return link_nameless(temporary, name);
+		return weir_nameless_link(temporary->fd, directory, name);
 	if (renameat2(directory, temporary->hidden, directory, name, RENAME_NOREPLACE) == 0) {
 		temporary->hidden[0] = 0;
 		return 0;

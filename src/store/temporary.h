@@ -2,6 +2,8 @@
 #ifndef WEIR_TEMPORARY_H
 #define WEIR_TEMPORARY_H
 
+#include <sys/uio.h>
+
 #include <weir/upload.h>
 
 #include "place.h"
@@ -25,8 +27,8 @@ struct temporary {
 int weir_temporary_open(struct temporary *temporary, const struct open_rules *rules,
         const char *path, const struct weir_upload_options *options);
 
-/* Appends. 0 or an errno. */
-int weir_temporary_write(struct temporary *temporary, struct weir_span bytes);
+/* Appends the pieces, which are changed meanwhile. 0 or an errno. */
+int weir_temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count);
 
 /* Syncs it, and gives it its final name. See weir_upload_commit. */
 int weir_temporary_publish(struct temporary *temporary, bool must_not_exist, bool *ret_created);

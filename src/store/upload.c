@@ -96,14 +96,19 @@ static void run_open(struct weir_work *work)
 	        open(&upload->temporary, &upload->tree->rules, upload->path, &upload->options);
 }
 
+/* All of it in one call where that is possible: the page cache then takes it in large pieces. */
 static void run_write(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
+	struct iovec pieces[WEIR_UPLOAD_BATCH / CHUNK];
+	unsigned most = sizeof pieces / sizeof *pieces;
 	upload->result = 0;
-	for (struct chunk *chunk = upload->writing; chunk && upload->result == 0;
-	        chunk = chunk->next)
-		upload->result = weir_temporary_write(
-		        &upload->temporary, weir_span(chunk->data, chunk->size));
+	for (struct chunk *chunk = upload->writing; chunk && upload->result == 0;) {
+		unsigned count = 0;
+		for (; chunk && count < most; chunk = chunk->next)
+			pieces[count++] = (struct iovec){chunk->data, chunk->size};
+		upload->result = weir_temporary_write(&upload->temporary, pieces, count);
+	}
 }
 
 static void run_commit(struct weir_work *work)
@@ -251,23 +256,28 @@ static void tell(struct weir_upload *upload)
 		upload->ready(upload->context, upload->error);
 }
 
-/* Chunks that were full are kept for what follows; who is slow keeps none. */
+/* Of a batch that was full the memory is kept for what follows; who is slow keeps none. */
 static void put_aside(struct weir_upload *upload)
 {
+	size_t size = 0;
+	for (struct chunk *chunk = upload->writing; chunk; chunk = chunk->next)
+		size += chunk->size;
+	upload->queued -= size;
+	bool keep = size >= WEIR_UPLOAD_BATCH && !upload->finishing;
 	for (struct chunk *chunk = upload->writing, *next; chunk; chunk = next) {
 		next = chunk->next;
-		upload->queued -= chunk->size;
-		bool keep = chunk->capacity == CHUNK && chunk->size == CHUNK && !upload->finishing;
-		if (keep) {
+		if (keep && chunk->capacity == CHUNK) {
 			chunk->next = upload->spare;
 			upload->spare = chunk;
 		} else {
 			free(chunk);
-			free_chunks(upload->spare);
-			upload->spare = NULL;
 		}
 	}
 	upload->writing = NULL;
+	if (keep)
+		return;
+	free_chunks(upload->spare);
+	upload->spare = NULL;
 }
 
 static void step_done(struct weir_work *work)

@@ -17,18 +17,9 @@
 
 #include <weir/error.h>
 
+#include "extent.h"
 #include "loop_internal.h"
 #include "tls_state.h"
-
-static struct tls *tls_from(struct weir_transport *transport)
-{
-	return WEIR_CONTAINER(transport, struct tls, base);
-}
-
-static const struct tls *const_tls_from(const struct weir_transport *transport)
-{
-	return (const struct tls *)((const char *)transport - offsetof(struct tls, base));
-}
 
 struct tls *tls_of(const SSL *ssl)
 {
@@ -258,22 +249,6 @@ static ssize_t send_pieces(struct weir_transport *transport, int fd, const struc
 	return before + sent;
 }
 
-/* Reads what the file has of the extent, a whole one or none: 0 or an errno. */
-static int read_extent(int file, char *to, off_t offset, size_t size)
-{
-	while (size) {
-		ssize_t got = pread(file, to, size, offset);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-		to += got;
-		offset += got;
-		size -= (size_t)got;
-	}
-	return 0;
-}
-
 /* A file is read into scratch and leaves as memory does. */
 static ssize_t send_file(
         struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
@@ -289,7 +264,7 @@ static ssize_t send_file(
 	char *bytes = weir_arena_reserve_bytes(arena, part);
 	if (!bytes)
 		return -ENOMEM;
-	ssize_t sent = read_extent(file, bytes, offset, part);
+	ssize_t sent = weir_extent_read(file, bytes, part, offset);
 	if (sent == 0)
 		sent = send_pieces(transport, fd, &(struct iovec){bytes, part}, 1, part < size);
 	weir_arena_shrink(arena, bytes, 0);
@@ -333,7 +308,7 @@ static void close_transport(struct weir_transport *transport)
 	free(tls);
 }
 
-static const struct weir_transport_type type = {
+const struct weir_transport_type weir_tls_type = {
         .name = "tls",
         .start = start,
         .receive = receive,
@@ -354,116 +329,11 @@ struct weir_transport *weir_tls_transport(
 		free(tls);
 		return NULL;
 	}
-	tls->base.type = &type;
+	tls->base.type = &weir_tls_type;
 	tls->rules = weir_tls_hold(rules);
 	tls->loop = loop;
 	tls->fd = -1;
 	tls->why = "no reason";
 	weir_list_init(&tls->link);
 	return &tls->base;
-}
-
-/* -- what the channel asks --------------------------------------------------------------------- */
-
-bool weir_is_tls(const struct weir_transport *transport)
-{
-	return transport->type == &type;
-}
-
-bool weir_tls_speaks_first(const struct weir_transport *transport)
-{
-	return !const_tls_from(transport)->rules->server;
-}
-
-bool weir_tls_begun(const struct weir_transport *transport)
-{
-	return const_tls_from(transport)->ssl;
-}
-
-bool weir_tls_heard(const struct weir_transport *transport)
-{
-	const struct tls *tls = const_tls_from(transport);
-	return tls->ssl && BIO_number_read(SSL_get_rbio(tls->ssl)) > 0;
-}
-
-struct weir_list *weir_tls_link(struct weir_transport *transport)
-{
-	return &tls_from(transport)->link;
-}
-
-struct weir_transport *weir_tls_of_link(struct weir_list *link)
-{
-	return &WEIR_CONTAINER(link, struct tls, link)->base;
-}
-
-struct weir_channel **weir_tls_channel(struct weir_transport *transport)
-{
-	return &tls_from(transport)->channel;
-}
-
-size_t *weir_tls_dropped(struct weir_transport *transport)
-{
-	return &tls_from(transport)->dropped;
-}
-
-const char *weir_tls_why(const struct weir_transport *transport)
-{
-	return const_tls_from(transport)->why;
-}
-
-bool weir_tls_spoke_plain(const struct weir_transport *transport)
-{
-	return const_tls_from(transport)->plain;
-}
-
-bool weir_tls_at_end(const struct weir_transport *transport)
-{
-	const struct tls *tls = const_tls_from(transport);
-	return tls->ssl && SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
-}
-
-bool weir_tls_truncated(const struct weir_transport *transport)
-{
-	return const_tls_from(transport)->ended;
-}
-
-/* The subject as RFC 4514 writes it, in memory of the certificate's owner, the SSL; or NULL. */
-static const char *subject_of(struct tls *tls)
-{
-	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
-	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || tls->rules->unverified)
-		return NULL;
-	if (tls->subject)
-		return tls->subject;
-	BIO *text = BIO_new(BIO_s_mem());
-	char *bytes;
-	if (!text)
-		return NULL;
-	X509_NAME_print_ex(
-	        text, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
-	long size = BIO_get_mem_data(text, &bytes);
-	if (size > 0 && (tls->subject = malloc((size_t)size + 1))) {
-		memcpy(tls->subject, bytes, (size_t)size);
-		tls->subject[size] = 0;
-	}
-	BIO_free(text);
-	return tls->subject;
-}
-
-void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info *ret)
-{
-	struct tls *tls = tls_from((struct weir_transport *)transport);
-	const unsigned char *alpn = NULL;
-	unsigned alpn_size = 0;
-	const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
-	SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_size);
-	*ret = (struct weir_tls_info){
-	        .version = SSL_get_version(tls->ssl),
-	        .cipher = SSL_get_cipher_name(tls->ssl),
-	        .name = weir_span(name, name ? strlen(name) : 0),
-	        .alpn = weir_span((const char *)alpn, alpn_size),
-	        .subject = subject_of(tls),
-	        .resumed = tls->resumed,
-	        .session = weir_span((const char *)tls->session, sizeof tls->session),
-	};
 }

@@ -113,6 +113,13 @@ struct tls {
 /* The object behind an SSL. */
 struct tls *tls_of(const SSL *ssl);
 
+static inline struct tls *tls_from(struct weir_transport *transport)
+{
+	return WEIR_CONTAINER(transport, struct tls, base);
+}
+
+extern const struct weir_transport_type weir_tls_type;
+
 /* -- tls_bio.c -- */
 /* A BIO on the connection's socket; NULL without memory. */
 BIO *tls_bio_create(struct tls *tls);

@@ -2,6 +2,7 @@
  * The TLS transport, for the channel: one connection's.
  *
  *   tls.c              the transport: records out of pieces and files, records into bytes
+ *   tls_info.c         what is asked of it
  *   tls_bio.c          its lower end: what OpenSSL reads from and writes to the socket
  *   tls_context.c      struct weir_tls: rules, for servers and clients
  *   tls_certificate.c  a server's certificates, and which of them for which name

@@ -4,6 +4,7 @@ import ftplib
 import io
 import os
 import socket
+import ssl
 import subprocess
 
 import pytest
@@ -212,3 +213,17 @@ def test_the_log(served, tmp_path):
     text = log.read_text()
     assert 'ftp login peer=127.0.0.1 user="alice"' in text
     assert "bytes=3" in text and 'path="/a"' in text
+
+
+def test_browsers_are_not_led_here(served, authority):
+    """Who asks for HTTP (ALPN) gets no session in which its request could be taken for commands."""
+    server = served(kind="ftps")
+    context = ssl.create_default_context(cafile=authority.path)
+    for protocol, welcome in [("ftp", True), ("ftp-data", True), ("http/1.1", False), ("h2", False)]:
+        context.set_alpn_protocols([protocol])
+        with socket.create_connection(("127.0.0.1", server.port), 20) as plain:
+            if welcome:
+                assert context.wrap_socket(plain, server_hostname="localhost").recv(4) == b"220 "
+            else:
+                with pytest.raises(ssl.SSLError):
+                    context.wrap_socket(plain, server_hostname="localhost")

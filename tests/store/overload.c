@@ -114,6 +114,7 @@ static void refuse_changes(void)
 
 static void everything_says_so(void **state)
 {
+	static const char batch[WEIR_UPLOAD_BATCH]; /* less would be gathered first */
 	struct sent aborted, written, committed, refused;
 	(void)state;
 	put("a", "old");
@@ -130,7 +131,8 @@ static void everything_says_so(void **state)
 	refuse_reading();
 	refuse_changes();
 	assert_int_equal(begin(&refused, "a", options), WEIR_E_LIMIT);
-	assert_int_equal(weir_upload_write(written.upload, WEIR_SPAN("x")), WEIR_E_LIMIT);
+	assert_int_equal(
+	        weir_upload_write(written.upload, weir_span(batch, sizeof batch)), WEIR_E_LIMIT);
 	assert_int_equal(commit(&written), WEIR_E_LIMIT);
 	assert_int_equal(commit(&committed), WEIR_E_LIMIT);
 	weir_upload_abort(aborted.upload);

@@ -1,0 +1,109 @@
+/* What the channel, and its protocol, ask of a TLS transport. */
+#include <string.h>
+
+#include "tls_state.h"
+
+static const struct tls *const_tls_from(const struct weir_transport *transport)
+{
+	return (const struct tls *)((const char *)transport - offsetof(struct tls, base));
+}
+
+bool weir_is_tls(const struct weir_transport *transport)
+{
+	return transport->type == &weir_tls_type;
+}
+
+bool weir_tls_speaks_first(const struct weir_transport *transport)
+{
+	return !const_tls_from(transport)->rules->server;
+}
+
+bool weir_tls_begun(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->ssl;
+}
+
+bool weir_tls_heard(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->any_input;
+}
+
+struct weir_list *weir_tls_link(struct weir_transport *transport)
+{
+	return &tls_from(transport)->link;
+}
+
+struct weir_transport *weir_tls_of_link(struct weir_list *link)
+{
+	return &WEIR_CONTAINER(link, struct tls, link)->base;
+}
+
+struct weir_channel **weir_tls_channel(struct weir_transport *transport)
+{
+	return &tls_from(transport)->channel;
+}
+
+size_t *weir_tls_dropped(struct weir_transport *transport)
+{
+	return &tls_from(transport)->dropped;
+}
+
+const char *weir_tls_why(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->why;
+}
+
+bool weir_tls_spoke_plain(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->plain;
+}
+
+bool weir_tls_at_end(const struct weir_transport *transport)
+{
+	const struct tls *tls = const_tls_from(transport);
+	return tls->ssl && SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
+}
+
+bool weir_tls_truncated(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->ended;
+}
+
+/* The subject as RFC 4514 writes it, in memory of the certificate's owner, the SSL; or NULL. */
+static const char *subject_of(struct tls *tls)
+{
+	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
+	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || tls->rules->unverified)
+		return NULL;
+	if (tls->subject)
+		return tls->subject;
+	BIO *text = BIO_new(BIO_s_mem());
+	char *bytes;
+	if (!text)
+		return NULL;
+	X509_NAME_print_ex(
+	        text, X509_get_subject_name(peer), 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+	long size = BIO_get_mem_data(text, &bytes);
+	if (size > 0)
+		tls->subject = weir_span_copy(weir_span(bytes, (size_t)size));
+	BIO_free(text);
+	return tls->subject;
+}
+
+void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info *ret)
+{
+	struct tls *tls = tls_from((struct weir_transport *)transport);
+	const unsigned char *alpn = NULL;
+	unsigned alpn_size = 0;
+	const char *name = SSL_get_servername(tls->ssl, TLSEXT_NAMETYPE_host_name);
+	SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_size);
+	*ret = (struct weir_tls_info){
+	        .version = SSL_get_version(tls->ssl),
+	        .cipher = SSL_get_cipher_name(tls->ssl),
+	        .name = weir_span(name, name ? strlen(name) : 0),
+	        .alpn = weir_span((const char *)alpn, alpn_size),
+	        .subject = subject_of(tls),
+	        .resumed = tls->resumed,
+	        .session = weir_span((const char *)tls->session, sizeof tls->session),
+	};
+}
