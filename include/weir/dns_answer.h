@@ -49,10 +49,10 @@ struct weir_dns_responder_options {
 	struct weir_dns_keys *keys; /* held; NULL: no key is known */
 
 	/*
-	 * Told of a NOTIFY (RFC 1996) for this zone; answers with the rcode of the reply, or a
-	 * negative number for none. Signed right or not at all. NULL: it is refused.
+	 * Told of a NOTIFY (RFC 1996) for this zone, signed right or not at all (`tsig` is NULL);
+	 * answers with the rcode of the reply. NULL: it is refused.
 	 */
-	int (*notified)(void *context, const struct weir_dns_name *zone,
+	unsigned (*notified)(void *context, const struct weir_dns_name *zone,
 	        const struct weir_address *peer, const struct weir_dns_tsig *tsig);
 	void *context;
 };

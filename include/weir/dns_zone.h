@@ -90,6 +90,7 @@ WEIR_API int weir_dns_zones_create(
         const struct weir_dns_zone_entry *entries, size_t count, struct weir_dns_zones **ret);
 
 WEIR_API struct weir_dns_zones *weir_dns_zones_hold(struct weir_dns_zones *zones);
+/* The last release frees. NULL is allowed. */
 WEIR_API void weir_dns_zones_release(struct weir_dns_zones *zones);
 
 WEIR_API size_t weir_dns_zones_count(const struct weir_dns_zones *zones);

@@ -93,7 +93,9 @@ static bool follow_dname(struct dns_answer *answer, const struct dns_node *node)
 	const uint8_t *target = weir_dns_rrset_records(dname) + 2;
 	size_t head = answer->key.size - node->name_size, tail = weir_dns_wire_size(target);
 	uint8_t wire[2 * WEIR_DNS_NAME_MAX];
-	weir_dns_answer_need(answer, WEIR_DNS_ANSWER, owner, dname, weir_dns_rrset_ttl(dname));
+	if (!weir_dns_answer_has(answer, dname))
+		weir_dns_answer_need(
+		        answer, WEIR_DNS_ANSWER, owner, dname, weir_dns_rrset_ttl(dname));
 	if (head + tail > WEIR_DNS_NAME_MAX) {
 		answer->rcode = WEIR_DNS_YXDOMAIN;
 		return false;
@@ -120,22 +122,35 @@ static bool put_answer(struct dns_answer *answer, const struct dns_rrset *rrset)
 	return true;
 }
 
-/* The signatures are no RRset of their own here: those of all RRsets of the name. */
+/* The signatures of one RRset. False: they do not fit. */
+static bool put_signatures_of(struct dns_answer *answer, const struct dns_rrset *rrset)
+{
+	const uint8_t *record = weir_dns_rrset_records(rrset);
+	for (unsigned i = 0; i < rrset->count; i++)
+		record = weir_dns_record_next(record);
+	for (unsigned i = 0; i < rrset->signatures; i++, record = weir_dns_record_next(record))
+		if (!weir_dns_put_record(answer->writer, WEIR_DNS_ANSWER, answer->key.wire,
+		            WEIR_DNS_RRSIG, WEIR_DNS_IN, weir_dns_rrset_ttl(rrset),
+		            weir_span(record + 2, weir_dns_get16(record))))
+			return false;
+	return true;
+}
+
+/* Of all RRsets of the name, as one. */
 static bool put_signatures(struct dns_answer *answer, const struct dns_node *node)
 {
 	const struct dns_rrset *rrset = weir_dns_rrset_at(answer->zone, node->rrsets);
+	struct weir_dns_writer *writer = answer->writer;
+	size_t start = writer->size;
+	uint16_t count = writer->counts[WEIR_DNS_ANSWER];
 	bool any = false;
 	for (unsigned i = 0; i < node->count; i++, rrset = weir_dns_rrset_next(rrset)) {
-		const uint8_t *record = weir_dns_rrset_records(rrset);
-		for (unsigned k = 0; k < rrset->count; k++)
-			record = weir_dns_record_next(record);
-		for (unsigned k = 0; k < rrset->signatures; k++, any = true) {
-			struct weir_span data = weir_span(record + 2, weir_dns_get16(record));
-			if (!weir_dns_put_record(answer->writer, WEIR_DNS_ANSWER, answer->key.wire,
-			            WEIR_DNS_RRSIG, WEIR_DNS_IN, weir_dns_rrset_ttl(rrset), data))
-				answer->truncated = true;
-			record = weir_dns_record_next(record);
-		}
+		any |= rrset->signatures;
+		if (put_signatures_of(answer, rrset))
+			continue;
+		weir_dns_writer_cut(writer, start, WEIR_DNS_ANSWER, count);
+		answer->truncated = true;
+		break;
 	}
 	return any;
 }

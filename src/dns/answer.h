@@ -67,7 +67,13 @@ void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name 
 bool weir_dns_answer_put(struct dns_answer *answer, enum weir_dns_section section,
         const uint8_t *owner, const struct dns_rrset *rrset, uint32_t ttl);
 
-/* The same where it must not be missing: the answer is truncated then. Never puts one twice. */
+/* Whether it has been put under its own name. */
+bool weir_dns_answer_has(const struct dns_answer *answer, const struct dns_rrset *rrset);
+
+/*
+ * The same where it must not be missing: the answer is truncated then. Never puts one twice, but
+ * into the answer section, where a wildcard's may stand for several names.
+ */
 void weir_dns_answer_need(struct dns_answer *answer, enum weir_dns_section section,
         const uint8_t *owner, const struct dns_rrset *rrset, uint32_t ttl);
 

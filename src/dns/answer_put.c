@@ -60,12 +60,13 @@ bool weir_dns_answer_put(struct dns_answer *answer, enum weir_dns_section sectio
 		return false;
 	}
 	writer->counts[section] = (uint16_t)(writer->counts[section] + count);
-	if (answer->put_count < DNS_PUT_MAX)
+	/* What stands under the name that was asked for may be a wildcard's. */
+	if (owner != answer->key.wire && answer->put_count < DNS_PUT_MAX)
 		answer->put[answer->put_count++] = rrset;
 	return true;
 }
 
-static bool has_been_put(const struct dns_answer *answer, const struct dns_rrset *rrset)
+bool weir_dns_answer_has(const struct dns_answer *answer, const struct dns_rrset *rrset)
 {
 	for (unsigned i = 0; i < answer->put_count; i++)
 		if (answer->put[i] == rrset)
@@ -76,8 +77,7 @@ static bool has_been_put(const struct dns_answer *answer, const struct dns_rrset
 void weir_dns_answer_need(struct dns_answer *answer, enum weir_dns_section section,
         const uint8_t *owner, const struct dns_rrset *rrset, uint32_t ttl)
 {
-	/* In the answer the same RRset may stand for two names that a wildcard made. */
-	if (answer->truncated || (section != WEIR_DNS_ANSWER && has_been_put(answer, rrset)))
+	if (answer->truncated || (section != WEIR_DNS_ANSWER && weir_dns_answer_has(answer, rrset)))
 		return;
 	answer->truncated = !weir_dns_answer_put(answer, section, owner, rrset, ttl);
 }
@@ -91,7 +91,7 @@ static bool put_addresses(
 	static const uint16_t types[] = {WEIR_DNS_A, WEIR_DNS_AAAA};
 	for (unsigned i = 0; i < 2; i++) {
 		const struct dns_rrset *rrset = weir_dns_node_rrset(zone, node, types[i]);
-		if (rrset && !has_been_put(answer, rrset) &&
+		if (rrset && !weir_dns_answer_has(answer, rrset) &&
 		        !weir_dns_answer_put(answer, WEIR_DNS_ADDITIONAL,
 		                weir_dns_node_name(zone, node), rrset, weir_dns_rrset_ttl(rrset)))
 			return false;

@@ -156,14 +156,17 @@ size_t weir_dns_name_format(const struct weir_dns_name *name, char text[WEIR_DNS
 	return size;
 }
 
-bool weir_dns_name_equal(const struct weir_dns_name *a, const struct weir_dns_name *b)
+static bool same(const uint8_t *a, const uint8_t *b, size_t size)
 {
-	if (a->size != b->size)
-		return false;
-	for (size_t i = 0; i < a->size; i++)
-		if (weir_dns_lower(a->wire[i]) != weir_dns_lower(b->wire[i]))
+	for (size_t i = 0; i < size; i++)
+		if (weir_dns_lower(a[i]) != weir_dns_lower(b[i]))
 			return false;
 	return true;
+}
+
+bool weir_dns_name_equal(const struct weir_dns_name *a, const struct weir_dns_name *b)
+{
+	return a->size == b->size && same(a->wire, b->wire, a->size);
 }
 
 unsigned weir_dns_label_starts(const uint8_t *wire, uint8_t starts[WEIR_DNS_LABELS_MAX + 1])
@@ -207,15 +210,12 @@ int weir_dns_name_compare(const struct weir_dns_name *a, const struct weir_dns_n
 
 bool weir_dns_name_beneath(const struct weir_dns_name *name, const struct weir_dns_name *zone)
 {
-	struct weir_dns_name rest;
 	unsigned skip = 0;
 	if (name->labels < zone->labels)
 		return false;
 	for (unsigned i = name->labels; i > zone->labels; i--)
 		skip += name->wire[skip] + 1u;
-	rest.size = (uint8_t)(name->size - skip);
-	memcpy(rest.wire, name->wire + skip, rest.size);
-	return weir_dns_name_equal(&rest, zone);
+	return name->size - skip == zone->size && same(name->wire + skip, zone->wire, zone->size);
 }
 
 void weir_dns_name_lower(struct weir_dns_name *name)

@@ -76,9 +76,8 @@ static unsigned answer_notify(struct dns_exchange *exchange)
 	const struct weir_dns_outcome *outcome = exchange->outcome;
 	if (!responder->notified)
 		return WEIR_DNS_REFUSED;
-	int rcode = responder->notified(responder->context, &exchange->query.question.name,
+	return responder->notified(responder->context, &exchange->query.question.name,
 	        exchange->request->peer, outcome->is_signed ? &outcome->tsig : NULL);
-	return rcode < 0 ? WEIR_DNS_REFUSED : (unsigned)rcode;
 }
 
 static bool is_notify(const struct dns_exchange *exchange)

@@ -12,7 +12,7 @@ struct weir_dns_responder {
 	struct dns_hasher *hasher;
 	struct weir_dns_keys *keys;
 	struct dns_cookie_secrets secrets;
-	int (*notified)(void *context, const struct weir_dns_name *zone,
+	unsigned (*notified)(void *context, const struct weir_dns_name *zone,
 	        const struct weir_address *peer, const struct weir_dns_tsig *tsig);
 	void *context;
 	uint16_t udp_size;

@@ -14,6 +14,7 @@ enum {
 
 unsigned weir_dns_exchange_options(struct dns_exchange *exchange)
 {
+	/* cppcheck-suppress ctuuninitvar; of what is not set nothing is read */
 	const struct weir_dns_request *request = exchange->request;
 	struct weir_span left = exchange->query.edns.options, data;
 	uint16_t code;
