@@ -198,8 +198,11 @@ void weir_dns_notifier_destroy(struct dns_notifier *notifier)
 {
 	if (!notifier)
 		return;
-	while (!weir_list_empty(&notifier->notices))
-		drop(WEIR_CONTAINER(notifier->notices.next, struct notice, link));
+	for (struct weir_list *link = notifier->notices.next, *next; link != &notifier->notices;
+	        link = next) {
+		next = link->next;
+		drop(WEIR_CONTAINER(link, struct notice, link));
+	}
 	weir_datagrams_destroy(notifier->sockets[0]);
 	weir_datagrams_destroy(notifier->sockets[1]);
 	free(notifier);

@@ -229,14 +229,12 @@ size_t weir_dns_respond(struct weir_dns_responder *responder, const struct weir_
 /* The rdata of a TXT record of one string. */
 static bool set_text(const char *text, uint8_t *to, uint8_t *ret_size)
 {
-	size_t size = text ? strlen(text) : 0;
-	if (size > WEIR_DNS_CHAOS_MAX - 1)
+	struct weir_span span = weir_span_of(text ? text : "");
+	if (span.size > WEIR_DNS_CHAOS_MAX - 1)
 		return false;
-	if (text) {
-		to[0] = (uint8_t)size;
-		memcpy(to + 1, text, size);
-		*ret_size = (uint8_t)(size + 1);
-	}
+	to[0] = (uint8_t)span.size;
+	memcpy(to + 1, span.data, span.size);
+	*ret_size = text ? (uint8_t)(span.size + 1) : 0;
 	return true;
 }
 
