@@ -214,4 +214,28 @@
 #define WEIR_SMTP_COMMITS_MAX 4 /* messages of a connection on their way to the disk at a time */
 #define WEIR_SMTP_TRANSACTIONS_KEPT 64 /* of messages that are done, memory kept for others */
 
+/* -- DNS -- */
+#define WEIR_DNS_UDP_SIZE 1232      /* bytes of a reply by UDP, if the client takes so many (set) */
+#define WEIR_DNS_UDP_QUERY_MAX 4096 /* bytes of a query by UDP */
+#define WEIR_DATAGRAMS_BATCH 32     /* datagrams received, and sent, by one call */
+#define WEIR_DATAGRAMS_PER_TURN 256 /* … of one socket in a turn */
+#define WEIR_DNS_CHAIN_MAX 16       /* CNAME and DNAME records followed for one reply */
+#define WEIR_DNS_IDLE_MS (10 * 1000) /* a connection without a query (set) */
+#define WEIR_DNS_REPLIES_MAX 32      /* replies unsent on a connection; reading stops there (set) */
+#define WEIR_DNS_TRANSFERS_MAX 16    /* zones being sent at a time, of one server and loop (set) */
+#define WEIR_DNS_TRANSFER_MESSAGE (16 * 1024) /* bytes of one message of a transfer */
+#define WEIR_DNS_ZONES_MAX 100000             /* zones of a set */
+#define WEIR_DNS_ZONE_NAMES_MAX 50000000      /* names of a zone */
+#define WEIR_DNS_ZONE_BYTES_MAX 4000000000    /* bytes of a zone, in memory */
+#define WEIR_DNS_LINE_MAX (256 * 1024)        /* bytes of a record in a zone file, all its lines */
+#define WEIR_DNS_INCLUDES_MAX 8               /* zone files that include each other */
+#define WEIR_DNS_MISTAKES_MAX 100             /* mistakes of a zone that are told */
+#define WEIR_DNS_NSEC3_ITERATIONS_MAX 500     /* of a zone; validators give up earlier (RFC 9276) */
+#define WEIR_DNS_RRL_BUCKETS (1 << 16) /* clients and answers whose rate is known, of a loop */
+#define WEIR_DNS_RRL_SLIP 2     /* every so many-th reply over the rate is sent truncated (set) */
+#define WEIR_DNS_NOTIFY_TRIES 5 /* … of NOTIFY */
+#define WEIR_DNS_NOTIFY_MS 2000 /* before the second of them; then twice as long each time */
+#define WEIR_DNS_KEYS_MAX 256   /* keys of TSIG */
+#define WEIR_DNS_PADDING 468    /* replies by TLS are as long as a multiple of this (RFC 8467) */
+
 #endif

@@ -89,6 +89,17 @@ static inline uint64_t weir_siphash_13(
 	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
 }
 
+/* SipHash-2-4 with 64 bits of output. */
+static inline uint64_t weir_siphash_24_64(
+        const struct weir_siphash_key *key, const void *bytes, size_t size)
+{
+	struct weir_siphash s = weir_siphash_start(key);
+	weir_siphash_absorb(&s, bytes, size, 2);
+	s.v2 ^= 0xff;
+	weir_siphash_rounds(&s, 4);
+	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+}
+
 /* SipHash-2-4 with 128 bits of output. */
 static inline void weir_siphash_24(
         const struct weir_siphash_key *key, const void *bytes, size_t size, uint64_t ret[2])

@@ -1,0 +1,131 @@
+/*
+ * Replies: whatever is asked, of a zone with NSEC or NSEC3, by UDP or TCP: a reply is well formed to
+ * its last byte, and fits.
+ */
+#include <stdlib.h>
+
+#include <weir/dns_answer.h>
+#include <weir/dns_message.h>
+
+#include "nsec3.h"
+#include "zone_builder.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void add(
+        struct dns_builder *builder, const char *text, uint16_t type, const void *data, size_t size)
+{
+	struct weir_dns_name owner;
+	uint8_t signature[24] = {0};
+	weir_dns_put16(signature, type);
+	if (weir_dns_name_parse(weir_span_of(text), &owner) < 0 ||
+	        weir_dns_builder_add(builder, &owner, type, 300, weir_span(data, size), 0) < 0 ||
+	        weir_dns_builder_add(builder, &owner, WEIR_DNS_RRSIG, 300,
+	                weir_span(signature, sizeof signature), 0) < 0)
+		abort();
+}
+
+#define ADD(name, type, literal) add(&builder, name, type, literal, sizeof literal - 1)
+
+/* Records as ldns would hand them over; what proofs say does not matter here. */
+static struct weir_dns_zone *make_zone(bool nsec3)
+{
+	struct dns_builder builder;
+	struct weir_dns_name apex;
+	struct weir_dns_zone *zone;
+	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
+	if (weir_dns_builder_init(&builder, &apex) < 0)
+		abort();
+	ADD("z", WEIR_DNS_SOA, "\2ns\1z\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1");
+	ADD("z", WEIR_DNS_NS, "\2ns\1z\0");
+	ADD("ns.z", WEIR_DNS_A, "\300\0\2\1");
+	ADD("*.w.z", WEIR_DNS_CNAME, "\1x\1d\1z\0");
+	ADD("l.z", WEIR_DNS_CNAME, "\1l\1z\0");
+	ADD("d.z", WEIR_DNS_DNAME, "\1w\1z\0");
+	ADD("e.n.t.z", WEIR_DNS_MX, "\0\1\2ns\1z\0");
+	ADD("c.z", WEIR_DNS_NS, "\1g\1c\1z\0");
+	ADD("g.c.z", WEIR_DNS_A, "\300\0\2\2");
+	for (unsigned i = 0; i < 40; i++) {
+		uint8_t text[64] = {63, (uint8_t)i};
+		add(&builder, "big.z", WEIR_DNS_TXT, text, sizeof text);
+	}
+	if (nsec3) {
+		ADD("z", WEIR_DNS_NSEC3PARAM, "\1\0\0\0\0");
+		struct dns_hasher *hasher = weir_dns_hasher_create();
+		struct weir_dns_zone none = {0};
+		uint8_t hash[DNS_HASH_SIZE], owner[DNS_BASE32_SIZE + 3] = {0};
+		weir_dns_hash(hasher, &none, apex.wire, hash);
+		weir_dns_base32_encode(hash, owner);
+		memcpy(owner + DNS_BASE32_SIZE, ".z", 3);
+		ADD((char *)owner, WEIR_DNS_NSEC3, "\1\0\0\0\0\24aaaaaaaaaaaaaaaaaaaa");
+		weir_dns_hasher_destroy(hasher);
+	} else {
+		ADD("z", WEIR_DNS_NSEC, "\1c\1z\0\0\1\100");
+		ADD("c.z", WEIR_DNS_NSEC, "\1z\0\0\1\100");
+	}
+	if (weir_dns_builder_finish(&builder, NULL, NULL, &zone) < 0)
+		abort();
+	weir_dns_builder_free(&builder);
+	return zone;
+}
+
+static struct weir_dns_zones *make_zones(bool nsec3)
+{
+	struct weir_dns_zone_entry entry = {.zone = make_zone(nsec3)};
+	struct weir_dns_zones *zones;
+	if (weir_dns_zones_create(&entry, 1, &zones) < 0)
+		abort();
+	weir_dns_zone_release(entry.zone);
+	return zones;
+}
+
+static void check(struct weir_span reply)
+{
+	struct weir_dns_header header;
+	struct weir_dns_question question;
+	struct weir_dns_record record;
+	size_t at = WEIR_DNS_HEADER_SIZE;
+	if (!weir_dns_header_read(reply, &header) || !(header.flags & WEIR_DNS_QR))
+		abort();
+	for (unsigned i = 0; i < header.counts[0]; i++)
+		if (weir_dns_question_read(reply, &at, &question) < 0)
+			abort();
+	for (unsigned i = header.counts[1] + header.counts[2] + header.counts[3]; i; i--)
+		if (weir_dns_record_read(reply, &at, &record) < 0)
+			abort();
+	if (at != reply.size)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct weir_dns_zones *zones[2];
+	static struct weir_dns_responder *responder;
+	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
+	struct weir_dns_outcome outcome;
+	struct weir_address peer = {.v4 = {.sin_family = AF_INET}};
+	if (!responder) {
+		struct weir_dns_responder_options options = {
+		        .nsid = WEIR_SPAN("id"), .version = "v", .identity = "i"};
+		zones[0] = make_zones(false);
+		zones[1] = make_zones(true);
+		if (weir_dns_responder_create(&options, &responder) < 0)
+			abort();
+	}
+	if (!size)
+		return 0;
+	struct weir_dns_request request = {
+	        .message = weir_span(data + 1, size - 1),
+	        .peer = &peer,
+	        .over = (enum weir_dns_over)((data[0] >> 1) % 3),
+	        .now_s = 1600000000,
+	};
+	size_t room = request.over == WEIR_DNS_OVER_UDP ? 1232 : sizeof reply;
+	size_t got =
+	        weir_dns_respond(responder, zones[data[0] & 1], &request, reply, room, &outcome);
+	if (got > room)
+		abort();
+	if (got)
+		check(weir_span(reply, got));
+	return 0;
+}

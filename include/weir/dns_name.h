@@ -1,0 +1,64 @@
+/*
+ * Domain names: in wire form (RFC 1035 3.1), as text (5.1), and in canonical order (RFC 4034 6.1).
+ *
+ *   \003www\007example\003org\000  <──▶  "www.example.org."
+ *
+ * The case of letters counts nowhere but is kept (RFC 4343).
+ */
+#ifndef WEIR_DNS_NAME_H
+#define WEIR_DNS_NAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/api.h>
+#include <weir/span.h>
+
+enum {
+	WEIR_DNS_NAME_MAX = 255,   /* bytes of the wire form */
+	WEIR_DNS_LABEL_MAX = 63,   /* bytes of a label */
+	WEIR_DNS_LABELS_MAX = 127, /* of a name; the root's is not counted */
+	WEIR_DNS_TEXT_MAX = 1009,  /* characters of the text, a NUL counted: each byte as \DDD */
+};
+
+/* Invariant: `wire` is whole labels, the last of them the root's; `size` is all of it. */
+struct weir_dns_name {
+	uint8_t size;
+	uint8_t labels; /* the root's not counted: 0 for the root */
+	uint8_t wire[WEIR_DNS_NAME_MAX];
+};
+
+/*
+ * Reads the name at *at in a message, and moves *at behind it. Compression is followed (RFC 1035
+ * 4.1.4): every pointer must lead before the place it came from, so that there can be no loop. 0 or
+ * WEIR_E_SYNTAX; nothing is changed then.
+ */
+WEIR_API int weir_dns_name_read(struct weir_span message, size_t *at, struct weir_dns_name *ret);
+
+/* The same without compression, of exactly these bytes. */
+WEIR_API int weir_dns_name_set(struct weir_span wire, struct weir_dns_name *ret);
+
+/*
+ * From text, with \DDD and \X; always absolute: the last dot may be missing. "." is the root. 0 or
+ * WEIR_E_SYNTAX: also for a label or name that is too long.
+ */
+WEIR_API int weir_dns_name_parse(struct weir_span text, struct weir_dns_name *ret);
+
+/* Absolute, ended by NUL. Returns the length. */
+WEIR_API size_t weir_dns_name_format(
+        const struct weir_dns_name *name, char text[WEIR_DNS_TEXT_MAX]);
+
+WEIR_API bool weir_dns_name_equal(const struct weir_dns_name *a, const struct weir_dns_name *b);
+
+/* Less than, equal to or greater than 0. */
+WEIR_API int weir_dns_name_compare(const struct weir_dns_name *a, const struct weir_dns_name *b);
+
+/* `name` is `zone` or lies beneath it. */
+WEIR_API bool weir_dns_name_beneath(
+        const struct weir_dns_name *name, const struct weir_dns_name *zone);
+
+/* A-Z become a-z. */
+WEIR_API void weir_dns_name_lower(struct weir_dns_name *name);
+
+#endif

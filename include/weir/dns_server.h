@@ -1,0 +1,112 @@
+/*
+ * DNS servers: authoritative for a set of zones, by UDP and TCP (RFC 1035 4.2, RFC 7766), or by TLS
+ * (RFC 7858).
+ *
+ *   UDP ──▶ a batch of queries ──▶ responder ──▶ rate limit ──▶ a batch of replies
+ *   TCP ──▶ length, query ───────▶ responder ──▶ reply queue
+ *                                     └─ AXFR ──▶ producer ──▶ reply queue
+ *
+ * Each worker has a server of its own on its loop; the zones are shared. What is answered and how:
+ * weir/dns_answer.h.
+ */
+#ifndef WEIR_DNS_SERVER_H
+#define WEIR_DNS_SERVER_H
+
+#include <weir/dns_answer.h>
+#include <weir/peers.h>
+#include <weir/server.h>
+
+struct weir_dns_server;
+struct weir_tls;
+
+/* -- what is told for the log ------------------------------------------------------------------ */
+
+enum weir_dns_event_kind {
+	WEIR_DNS_TRANSFERRED,      /* a zone was sent to its end */
+	WEIR_DNS_TRANSFER_FAILED,  /* … or not */
+	WEIR_DNS_TRANSFER_REFUSED, /* who asked may not, or too many do */
+	WEIR_DNS_NOTIFIED,         /* the peer knows that the zone has changed */
+	WEIR_DNS_NOTIFY_FAILED,    /* it did not answer, or not well */
+};
+
+/* Valid during the call. */
+struct weir_dns_event {
+	enum weir_dns_event_kind kind;
+	const struct weir_address *peer;
+	const struct weir_dns_name *zone;
+	uint32_t serial;
+	uint64_t bytes; /* of a transfer */
+};
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+struct weir_dns_options {
+	struct weir_address address;  /* port 0: any, the same for UDP and TCP */
+	struct weir_dns_zones *zones; /* held; not NULL, but may be empty */
+	struct weir_tls *tls;         /* held; then TLS alone, and no UDP. NULL: UDP and TCP */
+	struct weir_bounds bounds;    /* of TCP; 0: WEIR_DNS_IDLE_MS, WEIR_DNS_REPLIES_MAX */
+	struct weir_peers *peers;     /* held; connections of an address; NULL: not counted */
+	bool shared;                  /* SO_REUSEPORT: one server on each of several loops */
+
+	/* See weir/dns_answer.h; `keys` is held, the texts are copied. */
+	struct weir_dns_responder_options responder;
+
+	/*
+	 * Rate limiting of replies by UDP: so many of a kind a second to a network (of 24 bits, or
+	 * 56 of IPv6); those beyond are dropped, but every rrl_slip-th is sent truncated. 0: no
+	 * limit. A valid cookie is never limited, nor are the networks.
+	 */
+	unsigned rrl_rate;
+	unsigned rrl_slip;                    /* 0: WEIR_DNS_RRL_SLIP; 1: all are sent truncated */
+	const struct weir_network *unlimited; /* copied */
+	size_t unlimited_count;
+
+	unsigned transfers_max; /* at a time; 0: WEIR_DNS_TRANSFERS_MAX */
+	/* This server, of those that share the zones, sends NOTIFY when zones are set. */
+	bool notifies;
+
+	void (*accept_failed)(void *context, int error);
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	void (*log)(void *context, const struct weir_dns_event *event);
+	void *context; /* for these three, each of which may be NULL */
+};
+
+/* 0 or a negative errno. */
+WEIR_API int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *options,
+        struct weir_dns_server **ret);
+
+/*
+ * From the next query on; held by the server. Transfers under way go on with the zone they began
+ * with. Where it is for this server to notify: of each zone that has another serial than before.
+ */
+WEIR_API void weir_dns_set_zones(struct weir_dns_server *server, struct weir_dns_zones *zones);
+
+/* For handshakes from here on. Not NULL, and only where there was TLS before. */
+WEIR_API void weir_dns_set_tls(struct weir_dns_server *server, struct weir_tls *tls);
+
+/* For its keys and cookies' secrets; and DNS over HTTPS on the same loop. */
+WEIR_API struct weir_dns_responder *weir_dns_responder(struct weir_dns_server *server);
+
+/* The listener of TCP or TLS: for its address, and for draining. */
+WEIR_API struct weir_server *weir_dns_listener(struct weir_dns_server *server);
+
+/* No more queries by UDP are taken: to be called where the listener is drained. */
+WEIR_API void weir_dns_stop_datagrams(struct weir_dns_server *server);
+
+/* Plain numbers, written by the loop's thread. */
+struct weir_dns_counters {
+	uint64_t queries;
+	uint64_t replies;
+	uint64_t rcodes[24];
+	uint64_t truncated;
+	uint64_t dropped; /* by the rate limit */
+	uint64_t slipped;
+	uint64_t transfers;
+};
+
+WEIR_API const struct weir_dns_counters *weir_dns_counters(const struct weir_dns_server *server);
+
+/* Closes all connections. NULL is allowed. Not from a callback of the server. */
+WEIR_API void weir_dns_destroy(struct weir_dns_server *server);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * The search: from zone to zone along CNAME and DNAME records, until there is data, a referral or
+ * nothing. Leaves out how proofs are found (denial.c) and what goes into the additional section
+ * (answer_put.c). Takes no memory.
+ */
+#include "answer.h"
+
+static const struct dns_rrset *rrset_of(
+        const struct dns_answer *answer, const struct dns_node *node, uint16_t type)
+{
+	return weir_dns_node_rrset(answer->zone, node, type);
+}
+
+/* However many names are asked for beneath a cut, a DNAME or a wildcard: they are of one kind. */
+static void set_kind(struct dns_answer *answer, const struct dns_node *node)
+{
+	const struct dns_key *key = &answer->key;
+	uint32_t number = (uint32_t)(node - answer->zone->nodes);
+	uint32_t zone = key->hashes[key->labels - answer->zone->apex.labels];
+	answer->kind = (zone ^ (number + 1) * 0x9e3779b1u) | 1;
+}
+
+/* -- nothing ----------------------------------------------------------------------------------- */
+
+/* The SOA record, with the TTL of negative answers (RFC 2308 3). */
+static void put_soa(struct dns_answer *answer)
+{
+	const struct weir_dns_zone *zone = answer->zone;
+	const struct dns_rrset *soa = rrset_of(answer, zone->nodes, WEIR_DNS_SOA);
+	const uint8_t *record = weir_dns_rrset_records(soa);
+	uint32_t minimum = weir_dns_get32(weir_dns_record_next(record) - 4);
+	uint32_t ttl = weir_dns_rrset_ttl(soa);
+	weir_dns_answer_need(
+	        answer, WEIR_DNS_AUTHORITY, zone->apex.wire, soa, minimum < ttl ? minimum : ttl);
+}
+
+static void no_name(struct dns_answer *answer, const struct dns_node *encloser, unsigned skip)
+{
+	answer->rcode = WEIR_DNS_NXDOMAIN;
+	set_kind(answer, answer->zone->nodes);
+	answer->kind++;
+	put_soa(answer);
+	weir_dns_deny_name(answer, encloser, skip);
+}
+
+/* -- referrals --------------------------------------------------------------------------------- */
+
+static void remember_target(
+        struct dns_answer *answer, const struct dns_rrset *rrset, const struct dns_node *cut)
+{
+	uint16_t type = weir_dns_rrset_type(rrset);
+	if ((type == WEIR_DNS_NS || type == WEIR_DNS_MX || type == WEIR_DNS_SRV) &&
+	        answer->target_count < DNS_TARGETS_MAX)
+		answer->targets[answer->target_count++] =
+		        (struct dns_target){answer->zone, rrset, cut};
+}
+
+static void refer(struct dns_answer *answer, const struct dns_node *cut)
+{
+	const uint8_t *owner = weir_dns_node_name(answer->zone, cut);
+	const struct dns_rrset *ns = rrset_of(answer, cut, WEIR_DNS_NS);
+	const struct dns_rrset *ds = rrset_of(answer, cut, WEIR_DNS_DS);
+	if (!answer->follow_count)
+		answer->authoritative = false;
+	weir_dns_answer_need(answer, WEIR_DNS_AUTHORITY, owner, ns, weir_dns_rrset_ttl(ns));
+	remember_target(answer, ns, cut);
+	if (answer->dnssec && answer->zone->is_signed && ds)
+		weir_dns_answer_need(answer, WEIR_DNS_AUTHORITY, owner, ds, weir_dns_rrset_ttl(ds));
+	else
+		weir_dns_deny_type(answer, cut);
+}
+
+/* -- chains ------------------------------------------------------------------------------------ */
+
+/* Goes on with another name; false: it was there before, or there were too many. */
+static bool follow(struct dns_answer *answer, const uint8_t *wire)
+{
+	if (answer->follow_count == WEIR_DNS_CHAIN_MAX)
+		return false;
+	answer->followed[answer->follow_count++] = answer->key.hashes[0];
+	weir_dns_key_make(&answer->key, wire, weir_dns_wire_size(wire), weir_dns_seed());
+	for (unsigned i = 0; i < answer->follow_count; i++)
+		if (answer->followed[i] == answer->key.hashes[0])
+			return false;
+	return !answer->truncated;
+}
+
+/* RFC 6672 3.1: the end of the name is exchanged, a CNAME says so. */
+static bool follow_dname(struct dns_answer *answer, const struct dns_node *node)
+{
+	const uint8_t *owner = weir_dns_node_name(answer->zone, node);
+	const struct dns_rrset *dname = rrset_of(answer, node, WEIR_DNS_DNAME);
+	const uint8_t *target = weir_dns_rrset_records(dname) + 2;
+	size_t head = answer->key.size - node->name_size, tail = weir_dns_wire_size(target);
+	uint8_t wire[2 * WEIR_DNS_NAME_MAX];
+	weir_dns_answer_need(answer, WEIR_DNS_ANSWER, owner, dname, weir_dns_rrset_ttl(dname));
+	if (head + tail > WEIR_DNS_NAME_MAX) {
+		answer->rcode = WEIR_DNS_YXDOMAIN;
+		return false;
+	}
+	memcpy(wire, answer->key.wire, head);
+	memcpy(wire + head, target, tail);
+	if (!answer->truncated && !weir_dns_put_record(answer->writer, WEIR_DNS_ANSWER,
+	                                  answer->key.wire, WEIR_DNS_CNAME, WEIR_DNS_IN,
+	                                  weir_dns_rrset_ttl(dname), weir_span(wire, head + tail)))
+		answer->truncated = true;
+	return answer->type != WEIR_DNS_CNAME && answer->type != WEIR_DNS_ANY &&
+	       follow(answer, wire);
+}
+
+/* -- data -------------------------------------------------------------------------------------- */
+
+static bool put_answer(struct dns_answer *answer, const struct dns_rrset *rrset)
+{
+	if (!rrset)
+		return false;
+	weir_dns_answer_need(
+	        answer, WEIR_DNS_ANSWER, answer->key.wire, rrset, weir_dns_rrset_ttl(rrset));
+	remember_target(answer, rrset, NULL);
+	return true;
+}
+
+/* The signatures are no RRset of their own here: those of all RRsets of the name. */
+static bool put_signatures(struct dns_answer *answer, const struct dns_node *node)
+{
+	const struct dns_rrset *rrset = weir_dns_rrset_at(answer->zone, node->rrsets);
+	bool any = false;
+	for (unsigned i = 0; i < node->count; i++, rrset = weir_dns_rrset_next(rrset)) {
+		const uint8_t *record = weir_dns_rrset_records(rrset);
+		for (unsigned k = 0; k < rrset->count; k++)
+			record = weir_dns_record_next(record);
+		for (unsigned k = 0; k < rrset->signatures; k++, any = true) {
+			struct weir_span data = weir_span(record + 2, weir_dns_get16(record));
+			if (!weir_dns_put_record(answer->writer, WEIR_DNS_ANSWER, answer->key.wire,
+			            WEIR_DNS_RRSIG, WEIR_DNS_IN, weir_dns_rrset_ttl(rrset), data))
+				answer->truncated = true;
+			record = weir_dns_record_next(record);
+		}
+	}
+	return any;
+}
+
+/* RFC 8482 4.1: ANY is answered by one RRset of those there are. */
+static bool put_any(struct dns_answer *answer, const struct dns_node *node)
+{
+	const struct dns_rrset *rrset = weir_dns_rrset_at(answer->zone, node->rrsets);
+	for (unsigned i = 0; i < node->count; i++, rrset = weir_dns_rrset_next(rrset))
+		if (rrset->count)
+			return put_answer(answer, rrset);
+	return false;
+}
+
+static bool put_data(struct dns_answer *answer, const struct dns_node *node)
+{
+	if (answer->type == WEIR_DNS_ANY)
+		return put_any(answer, node);
+	if (answer->type == WEIR_DNS_RRSIG)
+		return put_signatures(answer, node);
+	return put_answer(answer, rrset_of(answer, node, answer->type));
+}
+
+/* Types that a CNAME does not stand in for. */
+static bool is_own(uint16_t type)
+{
+	return type == WEIR_DNS_CNAME || type == WEIR_DNS_ANY || type == WEIR_DNS_NSEC ||
+	       type == WEIR_DNS_RRSIG;
+}
+
+/*
+ * The name's own node, or the wildcard that stands in for it: then `encloser` is the node above and
+ * has `skip` labels fewer than the name. True: to be followed.
+ */
+static bool answer_from(struct dns_answer *answer, const struct dns_node *node,
+        const struct dns_node *encloser, unsigned skip)
+{
+	const struct dns_rrset *cname =
+	        is_own(answer->type) ? NULL : rrset_of(answer, node, WEIR_DNS_CNAME);
+	if (cname ? put_answer(answer, cname) : put_data(answer, node)) {
+		if (encloser)
+			weir_dns_deny_closer(answer, skip);
+		return cname && follow(answer, weir_dns_rrset_records(cname) + 2);
+	}
+	put_soa(answer);
+	if (encloser)
+		weir_dns_deny_wildcard_type(answer, encloser, skip);
+	else
+		weir_dns_deny_type(answer, node);
+	return false;
+}
+
+/* -- the search -------------------------------------------------------------------------------- */
+
+/* A DS record is data of the zone above (RFC 4035 3.1.4.1): if that is ours, too, it answers. */
+static const struct weir_dns_zone *zone_of(const struct dns_answer *answer)
+{
+	const struct dns_key *key = &answer->key;
+	const struct weir_dns_zone_entry *entry = weir_dns_zones_search(answer->zones, key, 0);
+	if (entry && answer->type == WEIR_DNS_DS && key->labels &&
+	        entry->zone->apex.labels == key->labels) {
+		const struct weir_dns_zone_entry *above =
+		        weir_dns_zones_search(answer->zones, key, 1);
+		entry = above ? above : entry;
+	}
+	return entry ? entry->zone : NULL;
+}
+
+/* One name. True: the key has been exchanged for another. */
+static bool search(struct dns_answer *answer)
+{
+	const struct weir_dns_zone *zone = answer->zone;
+	unsigned skip;
+	const struct dns_node *node = weir_dns_zone_closest(zone, &answer->key, &skip);
+	set_kind(answer, node->cover == DNS_NONE ? node : &zone->nodes[node->cover]);
+	if (node->cover != DNS_NONE) {
+		const struct dns_node *cover = &zone->nodes[node->cover];
+		if (cover->dname)
+			return follow_dname(answer, cover);
+		if (skip || node != cover || answer->type != WEIR_DNS_DS) {
+			refer(answer, cover);
+			return false;
+		}
+	}
+	if (!skip)
+		return answer_from(answer, node, NULL, 0);
+	if (node->dname)
+		return follow_dname(answer, node);
+	if (node->wildcard != DNS_NONE)
+		return answer_from(answer, &zone->nodes[node->wildcard], node, skip);
+	no_name(answer, node, skip);
+	return false;
+}
+
+/* By hand, since most of it is room for what may come. */
+void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zones,
+        struct weir_dns_writer *writer, struct dns_hasher *hasher, bool dnssec)
+{
+	answer->zones = zones;
+	answer->writer = writer;
+	answer->hasher = hasher;
+	answer->dnssec = dnssec;
+	answer->zone = NULL;
+	answer->rcode = WEIR_DNS_NOERROR;
+	answer->kind = 0;
+	answer->authoritative = answer->truncated = answer->refused = false;
+	answer->follow_count = answer->put_count = answer->target_count = 0;
+	answer->proof_count = 0;
+}
+
+void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name)
+{
+	weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
+	answer->zone = zone_of(answer);
+	if (!answer->zone) {
+		answer->refused = true;
+		answer->rcode = WEIR_DNS_REFUSED;
+		return;
+	}
+	answer->authoritative = true;
+	while (search(answer)) {
+		answer->zone = zone_of(answer);
+		if (!answer->zone)
+			break;
+	}
+	weir_dns_deny_rest(answer);
+	if (!answer->truncated)
+		weir_dns_answer_additional(answer);
+}

@@ -1,0 +1,27 @@
+/*
+ * Where names stand in the rdata of the types that may be compressed by their sender: those of RFC
+ * 1035, and some that came before RFC 3597 forbade it (4), which are only to be read so.
+ */
+#ifndef WEIR_DNS_RDATA_H
+#define WEIR_DNS_RDATA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weir/span.h>
+
+struct weir_dns_layout {
+	uint8_t skip;  /* bytes before the first name */
+	uint8_t names; /* one after the other; 0: nothing is compressed here */
+	bool compress; /* we may do it, too */
+};
+
+struct weir_dns_layout weir_dns_layout(uint16_t type);
+
+/*
+ * Uncompressed rdata is what the rest of this layer relies on: its names end within it, and what is
+ * looked at has its size. Other types are not looked into.
+ */
+bool weir_dns_rdata_good(uint16_t type, struct weir_span data);
+
+#endif

@@ -1,0 +1,307 @@
+/*
+ * A reply around an answer: what may be asked at all, how much room there is, the OPT and TSIG
+ * records, the header. A reply is always complete: what does not fit is left out in whole RRsets, and
+ * TC says so.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include <weir/error.h>
+
+#include "responder.h"
+
+/* -- transfers --------------------------------------------------------------------------------- */
+
+static bool key_may(const struct weir_dns_policy *policy, const struct weir_dns_outcome *outcome)
+{
+	if (!outcome->is_signed || outcome->tsig.error)
+		return false;
+	for (size_t i = 0; i < policy->key_count; i++)
+		if (weir_dns_name_equal(&policy->keys[i], &outcome->tsig.name))
+			return true;
+	return false;
+}
+
+static bool may_transfer(const struct dns_exchange *exchange, const struct weir_dns_policy *policy)
+{
+	bool network = weir_networks_contain(
+	        policy->networks, policy->network_count, exchange->request->peer);
+	bool key = key_may(policy, exchange->outcome);
+	return policy->both ? network && key : network || key;
+}
+
+/*
+ * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered by the SOA, so that the
+ * client comes by TCP if it has another serial (RFC 1995 2); by TCP with the whole zone (4).
+ */
+static unsigned start_transfer(struct dns_exchange *exchange)
+{
+	const struct weir_dns_question *question = &exchange->query.question;
+	const struct weir_dns_zone_entry *entry =
+	        weir_dns_zones_find(exchange->zones, &question->name);
+	if (!entry)
+		return WEIR_DNS_NOTAUTH;
+	if (!may_transfer(exchange, &entry->policy)) {
+		exchange->extended_error = WEIR_DNS_EDE_PROHIBITED;
+		return WEIR_DNS_REFUSED;
+	}
+	if (exchange->request->over != WEIR_DNS_OVER_UDP) {
+		exchange->outcome->transfer = entry;
+		return WEIR_DNS_NOERROR;
+	}
+	if (question->type == WEIR_DNS_AXFR)
+		return WEIR_DNS_FORMERR;
+	exchange->answer.type = WEIR_DNS_SOA;
+	weir_dns_answer_make(&exchange->answer, &question->name);
+	return exchange->answer.rcode;
+}
+
+/* -- kinds of query ---------------------------------------------------------------------------- */
+
+static unsigned answer_zones(struct dns_exchange *exchange)
+{
+	struct dns_answer *answer = &exchange->answer;
+	answer->type = exchange->query.question.type;
+	weir_dns_answer_make(answer, &exchange->query.question.name);
+	exchange->outcome->kind = answer->kind;
+	if (answer->refused)
+		exchange->extended_error = WEIR_DNS_EDE_NOT_AUTHORITATIVE;
+	return answer->rcode;
+}
+
+static unsigned answer_notify(struct dns_exchange *exchange)
+{
+	struct weir_dns_responder *responder = exchange->responder;
+	const struct weir_dns_outcome *outcome = exchange->outcome;
+	if (!responder->notified)
+		return WEIR_DNS_REFUSED;
+	int rcode = responder->notified(responder->context, &exchange->query.question.name,
+	        exchange->request->peer, outcome->is_signed ? &outcome->tsig : NULL);
+	return rcode < 0 ? WEIR_DNS_REFUSED : (unsigned)rcode;
+}
+
+static bool is_notify(const struct dns_exchange *exchange)
+{
+	return (exchange->query.header.flags & WEIR_DNS_OPCODE_MASK) ==
+	       WEIR_DNS_NOTIFY << WEIR_DNS_OPCODE_SHIFT;
+}
+
+static unsigned answer_query(struct dns_exchange *exchange)
+{
+	const struct weir_dns_question *question = &exchange->query.question;
+	if (!exchange->query.question_end)
+		/* Who only wants a cookie asks for nothing (RFC 7873 5.4). */
+		return exchange->cookie ? WEIR_DNS_NOERROR : WEIR_DNS_FORMERR;
+	if (is_notify(exchange))
+		return answer_notify(exchange);
+	if (question->class == WEIR_DNS_CH)
+		return weir_dns_exchange_chaos(exchange);
+	if (question->class != WEIR_DNS_IN) {
+		exchange->extended_error = WEIR_DNS_EDE_NOT_AUTHORITATIVE;
+		return WEIR_DNS_REFUSED;
+	}
+	switch (question->type) {
+	case WEIR_DNS_AXFR:
+	case WEIR_DNS_IXFR:
+		return start_transfer(exchange);
+	case 0:
+	case WEIR_DNS_OPT:
+	case WEIR_DNS_TSIG:
+		return WEIR_DNS_FORMERR;
+	case WEIR_DNS_TKEY:
+	case WEIR_DNS_MAILA:
+	case WEIR_DNS_MAILB:
+		return WEIR_DNS_NOTIMP;
+	default:
+		return answer_zones(exchange);
+	}
+}
+
+/* -- the whole --------------------------------------------------------------------------------- */
+
+/* The bytes that the client takes by the way it came. */
+static size_t room_of(const struct dns_exchange *exchange, size_t room)
+{
+	size_t most = WEIR_DNS_MESSAGE_MAX;
+	const struct weir_dns_edns *edns = &exchange->query.edns;
+	if (exchange->request->over == WEIR_DNS_OVER_UDP) {
+		most = edns->present ? edns->size : WEIR_DNS_UDP_MIN;
+		if (most > exchange->responder->udp_size)
+			most = exchange->responder->udp_size;
+		if (most < WEIR_DNS_UDP_MIN)
+			most = WEIR_DNS_UDP_MIN;
+	}
+	return most < room ? most : room;
+}
+
+/* 0, or the rcode of the refusal. */
+static unsigned check_signature(struct dns_exchange *exchange)
+{
+	const struct weir_dns_request *request = exchange->request;
+	struct weir_dns_outcome *outcome = exchange->outcome;
+	if (!exchange->query.tsig)
+		return WEIR_DNS_NOERROR;
+	int error = weir_dns_tsig_verify(exchange->responder->keys, request->message,
+	        exchange->query.tsig, request->now_s, &outcome->tsig);
+	if (error < 0)
+		return WEIR_DNS_FORMERR;
+	outcome->is_signed = true;
+	outcome->proven |= error == 0;
+	return error ? WEIR_DNS_NOTAUTH : WEIR_DNS_NOERROR;
+}
+
+static void begin(struct dns_exchange *exchange, void *reply, size_t room)
+{
+	const struct weir_dns_query *query = &exchange->query;
+	struct weir_dns_writer *writer = &exchange->writer;
+	exchange->room = room_of(exchange, room);
+	size_t reserve = weir_dns_exchange_reserve(exchange);
+	weir_dns_writer_init(writer, reply, exchange->room - reserve);
+	if (query->question_end)
+		weir_dns_put_question(
+		        writer, weir_span(exchange->request->message.data + WEIR_DNS_HEADER_SIZE,
+		                        query->question_end - WEIR_DNS_HEADER_SIZE));
+}
+
+static uint16_t flags_of(const struct dns_exchange *exchange)
+{
+	unsigned kept = WEIR_DNS_OPCODE_MASK | WEIR_DNS_RD;
+	unsigned flags = WEIR_DNS_QR | (exchange->query.header.flags & kept) |
+	                 (exchange->rcode & WEIR_DNS_RCODE_MASK);
+	if (exchange->answer.authoritative || (is_notify(exchange) && !exchange->rcode))
+		flags |= WEIR_DNS_AA;
+	if (exchange->answer.truncated)
+		flags |= WEIR_DNS_TC;
+	return (uint16_t)flags;
+}
+
+static size_t finish(struct dns_exchange *exchange, uint8_t *reply)
+{
+	struct weir_dns_outcome *outcome = exchange->outcome;
+	struct weir_dns_writer *writer = &exchange->writer;
+	size_t for_tsig = outcome->is_signed ? WEIR_DNS_TSIG_MAX : 0;
+	writer->limit = exchange->room - for_tsig;
+	weir_dns_exchange_put_opt(exchange);
+	size_t size = weir_dns_writer_finish(writer, exchange->query.header.id, flags_of(exchange));
+	outcome->rcode = exchange->rcode;
+	outcome->truncated = exchange->answer.truncated;
+	if (!outcome->is_signed)
+		return size;
+	return weir_dns_tsig_sign(
+	        &outcome->tsig, reply, size, exchange->room, exchange->request->now_s, false);
+}
+
+size_t weir_dns_respond(struct weir_dns_responder *responder, const struct weir_dns_zones *zones,
+        const struct weir_dns_request *request, void *reply, size_t room,
+        struct weir_dns_outcome *ret)
+{
+	struct dns_exchange exchange;
+	exchange.responder = responder;
+	exchange.zones = zones;
+	exchange.request = request;
+	exchange.outcome = ret;
+	exchange.extended_error = -1;
+	exchange.nsid = exchange.padding = exchange.cookie = false;
+	ret->type = 0;
+	ret->kind = 0;
+	ret->transfer = NULL;
+	ret->is_signed = ret->truncated = false;
+	ret->proven = request->over != WEIR_DNS_OVER_UDP;
+	int rcode = weir_dns_query_read(request->message, &exchange.query);
+	if (rcode < 0)
+		return 0;
+	exchange.rcode = (unsigned)rcode;
+	ret->type = exchange.query.question.type;
+	if (rcode == WEIR_DNS_NOERROR)
+		exchange.rcode = weir_dns_exchange_options(&exchange);
+	if (exchange.rcode == WEIR_DNS_NOERROR)
+		exchange.rcode = check_signature(&exchange);
+	begin(&exchange, reply, room);
+	weir_dns_answer_init(&exchange.answer, zones, &exchange.writer, responder->hasher,
+	        exchange.query.edns.dnssec);
+	if (exchange.rcode == WEIR_DNS_NOERROR)
+		exchange.rcode = answer_query(&exchange);
+	return ret->transfer ? 0 : finish(&exchange, reply);
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+/* The rdata of a TXT record of one string. */
+static bool set_text(const char *text, uint8_t *to, uint8_t *ret_size)
+{
+	size_t size = text ? strlen(text) : 0;
+	if (size > WEIR_DNS_CHAOS_MAX - 1)
+		return false;
+	if (text) {
+		to[0] = (uint8_t)size;
+		memcpy(to + 1, text, size);
+		*ret_size = (uint8_t)(size + 1);
+	}
+	return true;
+}
+
+static int set_options(
+        struct weir_dns_responder *responder, const struct weir_dns_responder_options *options)
+{
+	if (options->nsid.size > WEIR_DNS_NSID_MAX ||
+	        !set_text(options->version, responder->version, &responder->version_size) ||
+	        !set_text(options->identity, responder->identity, &responder->identity_size))
+		return WEIR_E_LIMIT;
+	if (options->nsid.size)
+		memcpy(responder->nsid, options->nsid.data, options->nsid.size);
+	responder->nsid_size = (uint8_t)options->nsid.size;
+	responder->udp_size = options->udp_size ? options->udp_size : WEIR_DNS_UDP_SIZE;
+	if (responder->udp_size < WEIR_DNS_UDP_MIN)
+		responder->udp_size = WEIR_DNS_UDP_MIN;
+	responder->notified = options->notified;
+	responder->context = options->context;
+	weir_dns_responder_set_keys(responder, options->keys);
+	responder->secrets.count = 1;
+	size_t size = sizeof responder->secrets.keys[0];
+	return getrandom(&responder->secrets.keys[0], size, 0) == (ssize_t)size ? 0 : -EIO;
+}
+
+int weir_dns_responder_create(
+        const struct weir_dns_responder_options *options, struct weir_dns_responder **ret)
+{
+	struct weir_dns_responder *responder = calloc(1, sizeof *responder);
+	if (!responder)
+		return -ENOMEM;
+	responder->hasher = weir_dns_hasher_create();
+	int error = responder->hasher ? set_options(responder, options) : -ENOMEM;
+	if (error < 0)
+		weir_dns_responder_destroy(responder);
+	else
+		*ret = responder;
+	return error;
+}
+
+void weir_dns_responder_destroy(struct weir_dns_responder *responder)
+{
+	if (!responder)
+		return;
+	weir_dns_hasher_destroy(responder->hasher);
+	weir_dns_keys_release(responder->keys);
+	explicit_bzero(&responder->secrets, sizeof responder->secrets);
+	free(responder);
+}
+
+void weir_dns_responder_set_keys(struct weir_dns_responder *responder, struct weir_dns_keys *keys)
+{
+	struct weir_dns_keys *old = responder->keys;
+	responder->keys = keys ? weir_dns_keys_hold(keys) : NULL;
+	weir_dns_keys_release(old);
+}
+
+void weir_dns_responder_set_secrets(struct weir_dns_responder *responder,
+        const uint8_t (*secrets)[WEIR_DNS_COOKIE_SECRET_SIZE], unsigned count)
+{
+	struct dns_cookie_secrets *own = &responder->secrets;
+	own->count = count < 2 ? 1 : 2;
+	for (unsigned i = 0; i < own->count && i < count; i++) {
+		uint64_t words[2];
+		memcpy(words, secrets[i], sizeof words);
+		own->keys[i] = (struct weir_siphash_key){le64toh(words[0]), le64toh(words[1])};
+	}
+}

@@ -1,0 +1,60 @@
+/*
+ * Queries by UDP: each is answered where it stands in its batch. Whoever has not shown that the
+ * address is his own gets so many replies of a kind a second, and no more.
+ */
+#include "name.h"
+#include "server_state.h"
+
+/* The question alone, with TC: no larger than the query was. */
+static size_t truncate_reply(uint8_t *reply, size_t size, struct weir_span query)
+{
+	struct weir_dns_query read;
+	if (weir_dns_query_read(query, &read) < 0)
+		return 0;
+	size_t end = read.question_end ? read.question_end : WEIR_DNS_HEADER_SIZE;
+	if (size < end)
+		return size;
+	weir_dns_put16(reply + 2, weir_dns_get16(reply + 2) | WEIR_DNS_TC);
+	memset(reply + 6, 0, 6);
+	return end;
+}
+
+static bool is_limited(const struct weir_dns_server *server, const struct weir_dns_outcome *outcome,
+        const struct weir_address *peer)
+{
+	return server->rrl && !outcome->proven &&
+	       !weir_networks_contain(server->unlimited, server->unlimited_count, peer);
+}
+
+size_t weir_dns_answer_datagram(
+        void *context, const struct weir_datagram *datagram, void *reply, size_t room)
+{
+	struct weir_dns_server *server = context;
+	struct weir_dns_outcome outcome;
+	const struct weir_dns_request request = {
+	        .message = datagram->bytes,
+	        .peer = datagram->peer,
+	        .over = WEIR_DNS_OVER_UDP,
+	        .now_s = weir_loop_wall_s(server->loop),
+	};
+	size_t size =
+	        weir_dns_respond(server->responder, server->zones, &request, reply, room, &outcome);
+	if (size && is_limited(server, &outcome, datagram->peer)) {
+		uint64_t kind = (uint64_t)outcome.rcode << 32 | outcome.kind;
+		switch (weir_dns_rrl_check(
+		        server->rrl, datagram->peer, kind, weir_loop_now_ms(server->loop))) {
+		case DNS_RRL_SEND:
+			break;
+		case DNS_RRL_SLIP:
+			server->counters.slipped++;
+			size = truncate_reply(reply, size, datagram->bytes);
+			break;
+		case DNS_RRL_DROP:
+			server->counters.dropped++;
+			size = 0;
+			break;
+		}
+	}
+	weir_dns_server_count(server, &outcome, size);
+	return size;
+}

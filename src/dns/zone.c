@@ -1,0 +1,122 @@
+/*
+ * Looking into an image, and its life. Names are found by hash, their order by bisection; neither
+ * takes memory, and nothing here changes the image.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "zone_image.h"
+
+static uint32_t seed;
+
+static void make_seed(void)
+{
+	if (getrandom(&seed, sizeof seed, 0) != sizeof seed)
+		seed = (uint32_t)(uintptr_t)&seed;
+}
+
+uint32_t weir_dns_seed(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, make_seed);
+	return seed;
+}
+
+const struct dns_rrset *weir_dns_node_rrset(
+        const struct weir_dns_zone *zone, const struct dns_node *node, uint16_t type)
+{
+	const struct dns_rrset *rrset = weir_dns_rrset_at(zone, node->rrsets);
+	for (unsigned i = 0; i < node->count; i++, rrset = weir_dns_rrset_next(rrset))
+		if (weir_dns_rrset_type(rrset) == type)
+			return rrset->count ? rrset : NULL;
+	return NULL;
+}
+
+const struct dns_node *weir_dns_zone_node(
+        const struct weir_dns_zone *zone, const struct dns_key *key, unsigned skip)
+{
+	unsigned from = key->starts[skip], size = key->size - from;
+	uint32_t hash = key->hashes[skip];
+	for (uint32_t at = hash & zone->mask; zone->places[at].node; at = (at + 1) & zone->mask) {
+		if (zone->places[at].hash != hash)
+			continue;
+		const struct dns_node *node = &zone->nodes[zone->places[at].node - 1];
+		if (node->name_size == size &&
+		        memcmp(weir_dns_node_name(zone, node), key->wire + from, size) == 0)
+			return node;
+	}
+	return NULL;
+}
+
+const struct dns_node *weir_dns_zone_closest(
+        const struct weir_dns_zone *zone, const struct dns_key *key, unsigned *ret_skip)
+{
+	unsigned skip = key->labels > zone->labels_max ? key->labels - zone->labels_max : 0;
+	unsigned last = key->labels - zone->apex.labels;
+	for (; skip < last; skip++) {
+		const struct dns_node *node = weir_dns_zone_node(zone, key, skip);
+		if (node) {
+			*ret_skip = skip;
+			return node;
+		}
+	}
+	*ret_skip = last;
+	return zone->nodes;
+}
+
+const struct dns_node *weir_dns_zone_before(const struct weir_dns_zone *zone, const uint8_t *wire)
+{
+	uint32_t low = 0, high = zone->node_count;
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+		if (weir_dns_wire_compare(weir_dns_node_name(zone, &zone->nodes[middle]), wire) <=
+		        0)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &zone->nodes[low];
+}
+
+const struct dns_hashed *weir_dns_zone_hashed_before(
+        const struct weir_dns_zone *zone, const uint8_t hash[DNS_HASH_SIZE])
+{
+	uint32_t low = 0, high = zone->chain_count;
+	if (memcmp(zone->hashed[0].hash, hash, DNS_HASH_SIZE) > 0)
+		return &zone->hashed[zone->chain_count - 1];
+	while (high - low > 1) {
+		uint32_t middle = low + (high - low) / 2;
+		if (memcmp(zone->hashed[middle].hash, hash, DNS_HASH_SIZE) <= 0)
+			low = middle;
+		else
+			high = middle;
+	}
+	return &zone->hashed[low];
+}
+
+struct weir_dns_zone *weir_dns_zone_hold(struct weir_dns_zone *zone)
+{
+	atomic_fetch_add_explicit(&zone->references, 1, memory_order_relaxed);
+	return zone;
+}
+
+void weir_dns_zone_release(struct weir_dns_zone *zone)
+{
+	if (zone && atomic_fetch_sub_explicit(&zone->references, 1, memory_order_acq_rel) == 1)
+		free(zone);
+}
+
+void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_info *ret)
+{
+	*ret = (struct weir_dns_zone_info){
+	        .name = zone->apex,
+	        .serial = zone->serial,
+	        .names = zone->node_count,
+	        .records = zone->records,
+	        .bytes = zone->size,
+	        .is_signed = zone->is_signed,
+	        .nsec3 = zone->nsec3,
+	};
+}

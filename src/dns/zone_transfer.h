@@ -1,0 +1,15 @@
+/* A zone on its way out (RFC 5936). */
+#ifndef WEIR_DNS_ZONE_TRANSFER_H
+#define WEIR_DNS_ZONE_TRANSFER_H
+
+#include <weir/dns_answer.h>
+#include <weir/producer.h>
+
+/*
+ * The messages, each behind its length. Holds the zone; `keys` is held as long as the outcome's
+ * signature needs them. `query` is the query's message. NULL without memory.
+ */
+struct weir_producer *weir_dns_transfer(const struct weir_dns_outcome *outcome,
+        struct weir_dns_keys *keys, struct weir_span query, struct weir_loop *loop);
+
+#endif

@@ -1,0 +1,206 @@
+"""DNS servers for tests: the library's own program, NSD and Knot, each on 127.0.0.1 and a free port,
+ended by its process id; and clients that speak to them by TCP and UDP.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from pathlib import Path
+
+import dns.message
+import dns.rcode
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 20
+
+
+def program():
+    """dns-serve of the build that $WEIR is of."""
+    weir = Path(os.environ.get("WEIR", TOP / "build/weir"))
+    found = weir.parent / "tests/dns/dns-serve"
+    if not found.exists():
+        pytest.skip(f"{found} is not built")
+    return str(found)
+
+
+def free_port():
+    """A port that is free by UDP and TCP for now."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind(("127.0.0.1", 0))
+            try:
+                udp.bind(tcp.getsockname())
+            except OSError:
+                continue
+            return tcp.getsockname()[1]
+
+
+class Server:
+    """A process that answers at a port. Queries by TCP share a connection."""
+
+    name = "?"
+
+    def __init__(self, arguments, port, directory):
+        self.port = port
+        self.error = directory / f"{self.name}.err"
+        with open(self.error, "wb") as error:
+            self.process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE if self.name == "weir" else error,
+                stderr=error,
+            )
+        self.connection = None
+
+    def wait_until_it_answers(self, zone):
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end:
+            if self.process.poll() is not None:
+                pytest.fail(f"{self.name} ended: {self.error.read_text()}")
+            try:
+                if self.ask(dns.message.make_query(zone, "SOA")).answer:
+                    return self
+            except OSError:
+                self.connection = None
+            time.sleep(0.05)
+        pytest.fail(f"{self.name} does not answer: {self.error.read_text()}")
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+
+    def ask_bytes(self, wire):
+        if not self.connection:
+            self.connection = self.connect()
+        try:
+            self.connection.sendall(struct.pack("!H", len(wire)) + wire)
+            return read_message(self.connection)
+        except OSError:
+            self.connection = None
+            raise
+
+    def ask(self, query):
+        return dns.message.from_wire(self.ask_bytes(query.to_wire()))
+
+    def udp_bytes(self, wire, seconds=5):
+        """The reply by UDP, or None if none comes."""
+        with socket.socket(type=socket.SOCK_DGRAM) as udp:
+            udp.settimeout(seconds)
+            udp.sendto(wire, ("127.0.0.1", self.port))
+            try:
+                return udp.recvfrom(65535)[0]
+            except socket.timeout:
+                return None
+
+    def udp(self, query):
+        return dns.message.from_wire(self.udp_bytes(query.to_wire()))
+
+    def stop(self):
+        if self.connection:
+            self.connection.close()
+        if self.name == "weir":
+            self.process.stdin.close()
+        else:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        if self.name == "weir":
+            assert code == 0, self.error.read_text()
+
+
+def read_exactly(connection, size):
+    data = b""
+    while len(data) < size:
+        part = connection.recv(size - len(data))
+        if not part:
+            raise ConnectionError("the connection ended")
+        data += part
+    return data
+
+
+def read_message(connection):
+    (size,) = struct.unpack("!H", read_exactly(connection, 2))
+    return read_exactly(connection, size)
+
+
+class Weir(Server):
+    name = "weir"
+
+    def __init__(self, zones, directory, *options):
+        files = [f"{zone}={path}" for zone, path in zones.items()]
+        super().__init__([program(), *map(str, options), *files], 0, directory)
+        line = self.line()
+        if not line:
+            pytest.fail(f"weir ended: {self.error.read_text()}")
+        self.port = int(line.rsplit(":", 1)[1])
+
+    def line(self):
+        return self.process.stdout.readline().decode().strip()
+
+    def reload(self):
+        self.process.stdin.write(b"reload\n")
+        self.process.stdin.flush()
+
+
+class Nsd(Server):
+    name = "nsd"
+
+    def __init__(self, zones, directory):
+        port = free_port()
+        lines = [
+            "server:",
+            f"  ip-address: 127.0.0.1@{port}",
+            '  username: ""',
+            f'  zonesdir: "{directory}"',
+            '  pidfile: ""',
+            '  database: ""',
+            f'  xfrdfile: "{directory}/nsd.xfrd"',
+            f'  zonelistfile: "{directory}/nsd.list"',
+            f'  xfrdir: "{directory}"',
+            "  minimal-responses: yes",
+            "  rrl-ratelimit: 0",
+            "remote-control:",
+            "  control-enable: no",
+        ]
+        for zone, path in zones.items():
+            lines += ["zone:", f"  name: {zone}", f'  zonefile: "{path}"']
+        config = directory / "nsd.conf"
+        config.write_text("\n".join(lines) + "\n")
+        super().__init__([shutil.which("nsd") or "/usr/sbin/nsd", "-d", "-c", config], port, directory)
+
+
+class Knot(Server):
+    name = "knot"
+
+    def __init__(self, zones, directory):
+        port = free_port()
+        lines = [
+            "server:",
+            f"  listen: 127.0.0.1@{port}",
+            f"  rundir: {directory}",
+            "  udp-workers: 1",
+            "  tcp-workers: 1",
+            "  background-workers: 1",
+            "database:",
+            f"  storage: {directory}",
+            "zone:",
+        ]
+        for zone, path in zones.items():
+            lines += [f"- domain: {zone}", f"  file: {path}", "  journal-content: none"]
+            lines += ["  zonefile-sync: -1", "  semantic-checks: off"]
+        config = directory / "knot.conf"
+        config.write_text("\n".join(lines) + "\n")
+        super().__init__(
+            [shutil.which("knotd") or "/usr/sbin/knotd", "-c", config], port, directory
+        )
+
+
+def have_peers():
+    return all(shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin") for name in ("nsd", "knotd"))

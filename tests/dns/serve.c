@@ -1,0 +1,175 @@
+/*
+ * A DNS server for tests: the library's, on 127.0.0.1 and any port, which it prints. A line "reload"
+ * on its input reads the zones again, the end of the input ends it.
+ *
+ *   dns-serve [--transfer NETWORK] [--key NAME:ALGORITHM:SECRET] [--notify ADDRESS] [--rrl RATE]
+ *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] ZONE=FILE …
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <weir/base64.h>
+#include <weir/dns_server.h>
+#include <weir/error.h>
+#include <weir/loop.h>
+#include <weir/tls.h>
+
+enum {
+	ZONES_MAX = 64
+};
+
+static struct {
+	struct weir_loop *loop;
+	struct weir_dns_server *server;
+	struct weir_watch input;
+	struct weir_dns_options options;
+	struct weir_dns_policy policy;
+	struct weir_network network;
+	struct weir_dns_tsig_key key;
+	struct weir_address notify;
+	struct weir_tls_certificate certificate;
+	char *zones[ZONES_MAX];
+	size_t zone_count;
+} test;
+
+static void die(const char *what)
+{
+	fprintf(stderr, "dns-serve: %s\n", what);
+	exit(1);
+}
+
+static void report(void *context, const char *path, unsigned line, const char *text)
+{
+	(void)context;
+	fprintf(stderr, "%s:%u: %s\n", path, line, text);
+}
+
+static void log_event(void *context, const struct weir_dns_event *event)
+{
+	static const char *const names[] = {
+	        "transferred", "transfer failed", "transfer refused", "notified", "notify failed"};
+	char name[WEIR_DNS_TEXT_MAX];
+	(void)context;
+	weir_dns_name_format(event->zone, name);
+	printf("%s %s %u\n", names[event->kind], name, event->serial);
+	fflush(stdout);
+}
+
+static struct weir_dns_zones *load(void)
+{
+	struct weir_dns_zone_entry entries[ZONES_MAX] = {0};
+	struct weir_dns_zones *zones = NULL;
+	size_t count = 0;
+	int error = 0;
+	for (; count < test.zone_count && error == 0; count++) {
+		struct weir_span file = weir_span_of(test.zones[count]), name;
+		struct weir_dns_name apex;
+		entries[count] = (struct weir_dns_zone_entry){.policy = test.policy};
+		if (!weir_span_cut(&file, '=', &name) || weir_dns_name_parse(name, &apex) < 0)
+			die("ZONE=FILE");
+		error = weir_dns_zone_load(file.data, &apex, report, NULL, &entries[count].zone);
+	}
+	if (error == 0)
+		error = weir_dns_zones_create(entries, count, &zones);
+	for (size_t i = 0; i < count; i++)
+		weir_dns_zone_release(entries[i].zone);
+	return zones;
+}
+
+static void on_input(struct weir_watch *watch, unsigned events)
+{
+	char text[64];
+	(void)watch, (void)events;
+	if (read(STDIN_FILENO, text, sizeof text) <= 0) {
+		weir_loop_stop(test.loop);
+		return;
+	}
+	struct weir_dns_zones *zones = load();
+	if (zones)
+		weir_dns_set_zones(test.server, zones);
+	weir_dns_zones_release(zones);
+	printf("%s\n", zones ? "reloaded" : "refused");
+	fflush(stdout);
+}
+
+static void set_key(char *text)
+{
+	char *algorithm = strchr(text, ':'),
+	     *secret = algorithm ? strchr(algorithm + 1, ':') : NULL;
+	size_t size;
+	if (!secret)
+		die("--key NAME:ALGORITHM:SECRET");
+	*algorithm++ = *secret++ = 0;
+	if (weir_base64_decode(weir_span_of(secret), (char *)test.key.secret,
+	            sizeof test.key.secret, &size) < 0 ||
+	        weir_dns_name_parse(weir_span_of(text), &test.key.name) < 0 ||
+	        !weir_dns_tsig_algorithm(weir_span_of(algorithm), &test.key.algorithm))
+		die("--key");
+	test.key.secret_size = (uint8_t)size;
+	if (weir_dns_keys_create(&test.key, 1, &test.options.responder.keys) < 0)
+		die("--key");
+	test.policy.keys = &test.key.name;
+	test.policy.key_count = 1;
+}
+
+static void set_option(const char *name, char *value)
+{
+	struct weir_span text = weir_span_of(value);
+	if (strcmp(name, "--transfer") == 0 && weir_network_parse(text, &test.network) == 0) {
+		test.policy.networks = &test.network;
+		test.policy.network_count = 1;
+	} else if (strcmp(name, "--notify") == 0 && weir_address_parse(text, &test.notify) == 0) {
+		test.policy.notify = &test.notify;
+		test.policy.notify_count = 1;
+		test.options.notifies = true;
+	} else if (strcmp(name, "--listen") == 0 &&
+	           weir_address_parse(text, &test.options.address) == 0) {
+	} else if (strcmp(name, "--rrl") == 0) {
+		test.options.rrl_rate = (unsigned)atoi(value);
+	} else if (strcmp(name, "--cert") == 0) {
+		test.certificate.chain = value;
+	} else if (strcmp(name, "--cert-key") == 0) {
+		test.certificate.key = value;
+	} else if (strcmp(name, "--key") == 0) {
+		set_key(value);
+	} else {
+		die(name);
+	}
+}
+
+int main(int count, char **arguments)
+{
+	char address[WEIR_ADDRESS_TEXT_MAX];
+	weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &test.options.address);
+	for (int i = 1; i < count; i++) {
+		if (arguments[i][0] == '-' && i + 1 < count)
+			set_option(arguments[i], arguments[i + 1]), i++;
+		else if (test.zone_count < ZONES_MAX)
+			test.zones[test.zone_count++] = arguments[i];
+	}
+	test.options.responder.nsid = WEIR_SPAN("weir-test");
+	test.options.responder.version = "weir";
+	test.options.responder.identity = "here";
+	test.options.log = log_event;
+	struct weir_tls_options tls = {.certificates = &test.certificate, .count = 1};
+	if (test.certificate.chain && weir_tls_server(&tls, NULL, NULL, &test.options.tls) < 0)
+		die("--cert");
+	test.options.zones = load();
+	if (!test.options.zones || weir_loop_create(&test.loop) < 0 ||
+	        weir_dns_create(test.loop, &test.options, &test.server) < 0 ||
+	        weir_watch_start(test.loop, &test.input, STDIN_FILENO, WEIR_READABLE, on_input) < 0)
+		die("cannot start");
+	weir_dns_zones_release(test.options.zones);
+	weir_tls_release(test.options.tls);
+	weir_address_format(weir_server_address(weir_dns_listener(test.server)), address);
+	printf("%s\n", address);
+	fflush(stdout);
+	int error = weir_loop_run(test.loop);
+	weir_watch_release(test.loop, &test.input);
+	weir_dns_destroy(test.server);
+	weir_dns_keys_release(test.options.responder.keys);
+	weir_loop_turn(test.loop, 0);
+	weir_loop_destroy(test.loop);
+	return error ? 1 : 0;
+}
