@@ -35,6 +35,12 @@ WEIR_API int weir_buffer_append(
 WEIR_API int weir_buffer_format(struct weir_buffer *buffer, size_t limit, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
+/*
+ * Appends what a file has from where it is read; blocks. WEIR_E_LIMIT: there would be more than
+ * `limit` bytes; -ENOMEM, or an errno of read. What was read by then stays.
+ */
+WEIR_API int weir_buffer_read(struct weir_buffer *buffer, int fd, size_t limit);
+
 /* Drops the first `size` bytes; the rest moves to the front. */
 WEIR_API void weir_buffer_consume(struct weir_buffer *buffer, size_t size);
 

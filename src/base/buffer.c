@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <weir/buffer.h>
 #include <weir/error.h>
 
 enum {
-	SMALLEST = 64
+	SMALLEST = 64,
+	READ_SIZE = 4096
 };
 
 int weir_buffer_reserve(struct weir_buffer *buffer, size_t extra, size_t limit)
@@ -60,6 +62,24 @@ int weir_buffer_format(struct weir_buffer *buffer, size_t limit, const char *for
 	va_end(args);
 	buffer->size += (size_t)size;
 	return 0;
+}
+
+int weir_buffer_read(struct weir_buffer *buffer, int fd, size_t limit)
+{
+	for (;;) {
+		int error = weir_buffer_reserve(buffer, READ_SIZE, limit + READ_SIZE);
+		if (error < 0)
+			return error;
+		ssize_t got =
+		        read(fd, buffer->data + buffer->size, buffer->capacity - buffer->size);
+		if (got < 0 && errno != EINTR)
+			return -errno;
+		if (got == 0)
+			return 0;
+		buffer->size += got > 0 ? (size_t)got : 0;
+		if (buffer->size > limit)
+			return WEIR_E_LIMIT;
+	}
 }
 
 void weir_buffer_consume(struct weir_buffer *buffer, size_t size)

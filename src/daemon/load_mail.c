@@ -93,8 +93,7 @@ int load_mail_check(
 		    "--smtp ADDRESS:PORT or --pop3 ADDRESS:PORT");
 		return -EINVAL;
 	}
-	if (previous && previous->mail.host &&
-	        config_mail_same_host(&previous->mail, &config->mail))
-		config->mail.host = mail_host_hold(previous->mail.host);
+	if (previous && config_mail_same_host(&previous->mail, &config->mail))
+		mail_host_keep(config, previous);
 	return 0;
 }

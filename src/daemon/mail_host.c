@@ -36,7 +36,7 @@ static int open_store(const struct config *config, struct mail_host *host)
 	return error;
 }
 
-int mail_host_create(const struct config *config, struct mail_host **ret)
+static int create(const struct config *config, struct mail_host **ret)
 {
 	struct mail_host *host = calloc(1, sizeof *host);
 	if (!host)
@@ -55,7 +55,7 @@ int mail_host_create(const struct config *config, struct mail_host **ret)
 int mail_host_load(struct config *config, struct shares shares, void **ret_content)
 {
 	(void)shares;
-	int error = config->mail.host ? 0 : mail_host_create(config, &config->mail.host);
+	int error = config->mail.host ? 0 : create(config, &config->mail.host);
 	if (error == 0)
 		*ret_content = config_hold(config);
 	return error;
@@ -64,6 +64,13 @@ int mail_host_load(struct config *config, struct shares shares, void **ret_conte
 void mail_host_unload(void *content)
 {
 	config_release(content);
+}
+
+void mail_host_keep(struct config *config, const struct config *from)
+{
+	struct mail_host *own = config->mail.host;
+	config->mail.host = from->mail.host ? mail_host_hold(from->mail.host) : NULL;
+	mail_host_release(own);
 }
 
 struct mail_host *mail_host_hold(struct mail_host *host)

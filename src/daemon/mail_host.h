@@ -20,14 +20,14 @@ struct mail_host {
 };
 
 /*
- * On the main thread; blocks. A directory that is not there is made, and belongs to the configured
- * user. 0 or a negative errno, which was said.
+ * As service_type's load and unload: a content is the configuration, which has a host then. A
+ * directory that is not there is made, and belongs to the configured user.
  */
-int mail_host_create(const struct config *config, struct mail_host **ret);
-
-/* As service_type's load and unload: a content is the configuration, which has a host then. */
 int mail_host_load(struct config *config, struct shares shares, void **ret_content);
 void mail_host_unload(void *content);
+
+/* The configuration goes on with the mailboxes of another, whatever it says itself. */
+void mail_host_keep(struct config *config, const struct config *from);
 
 struct mail_host *mail_host_hold(struct mail_host *host);
 /* NULL is allowed. */

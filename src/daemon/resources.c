@@ -114,7 +114,8 @@ int resources_lend(const char *user)
 	errno = 0;
 	if (error < 0)
 		return error;
-	if (setegid(gid) == 0 && seteuid(uid) == 0)
+	/* The groups stay: root needs none, and in the end they are the user's for good. */
+	if (initgroups(user, gid) == 0 && setegid(gid) == 0 && seteuid(uid) == 0)
 		return 0;
 	error = refused(user, "seteuid");
 	resources_return();

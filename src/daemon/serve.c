@@ -22,6 +22,7 @@
 #include "config_mail.h"
 #include "endpoint.h"
 #include "load.h"
+#include "mail_host.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
@@ -113,7 +114,7 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
  * Servers keep the log and the bounds they were opened with. Another user's address cannot be
  * opened a second time, so that after root was given up these change at the next start only.
  */
-static bool needs_new_servers(struct daemon *daemon, const struct config *config)
+static bool needs_new_servers(struct daemon *daemon, struct config *config)
 {
 	const struct config *old = daemon->config;
 	bool same_log = config_same_logs(config, old);
@@ -123,10 +124,13 @@ static bool needs_new_servers(struct daemon *daemon, const struct config *config
 		say("the number of workers changes at the next start");
 	if (same_log && same_limits && same_mail)
 		return false;
-	if (daemon->dropped)
-		say("limits, logs and settings of mail change at the next start, for what is "
-		    "listened on already");
-	return !daemon->dropped;
+	if (!daemon->dropped)
+		return true;
+	say("limits, logs and settings of mail change at the next start, for what is listened on "
+	    "already");
+	/* All servers of mail are to have the same mailboxes, reports of the relay, too. */
+	mail_host_keep(config, old);
+	return false;
 }
 
 /* -- signals ----------------------------------------------------------------------------------- */

@@ -46,6 +46,7 @@ static int create(struct pop3 *pop3, const struct config *config)
 	                .store = pop3->host->store,
 	                .users = config->mail.users,
 	                .guard = options->guard,
+	                .peers = pop3->host->peers,
 	                .tls = options->tls,
 	                .implicit_tls = options->kind->secure,
 	                .bounds = bounds,

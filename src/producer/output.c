@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "extent.h"
 #include "loop_internal.h"
 #include "output.h"
 
@@ -159,21 +160,6 @@ size_t weir_output_forward(
 	return take;
 }
 
-static int read_extent(int fd, off_t offset, char *to, size_t size)
-{
-	while (size) {
-		ssize_t got = pread(fd, to, size, offset);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-		to += got;
-		offset += got;
-		size -= (size_t)got;
-	}
-	return 0;
-}
-
 int weir_output_bytes(
         struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret)
 {
@@ -184,7 +170,7 @@ int weir_output_bytes(
 	char *bytes = weir_arena_reserve_bytes(weir_loop_arena(out->loop), piece->size);
 	if (!bytes)
 		return -ENOMEM;
-	int error = read_extent(piece->fd, piece->offset, bytes, piece->size);
+	int error = weir_extent_read(piece->fd, bytes, piece->size, piece->offset);
 	if (error == 0)
 		*ret = weir_span(bytes, piece->size);
 	return error;
@@ -194,7 +180,7 @@ int weir_output_bytes(
 static int read_piece(const struct weir_piece *piece, char *to)
 {
 	if (piece->kind == WEIR_PIECE_FILE)
-		return read_extent(piece->fd, piece->offset, to, piece->size);
+		return weir_extent_read(piece->fd, to, piece->size, piece->offset);
 	memcpy(to, piece->data, piece->size);
 	return 0;
 }

@@ -144,7 +144,7 @@ void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max
 int weir_log_create(struct weir_loop *loop, const char *path, struct weir_log **ret)
 {
 	struct weir_log *log = calloc(1, sizeof *log);
-	char *copy = malloc(strlen(path) + 1);
+	char *copy = strdup(path);
 	int fd = open_log(path);
 	if (!log || !copy || fd < 0) {
 		if (fd >= 0)
@@ -154,7 +154,7 @@ int weir_log_create(struct weir_loop *loop, const char *path, struct weir_log **
 		return fd < 0 ? fd : -ENOMEM;
 	}
 	log->loop = loop;
-	log->path = strcpy(copy, path);
+	log->path = copy;
 	log->fd = fd;
 	*ret = log;
 	return 0;

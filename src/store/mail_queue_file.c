@@ -97,19 +97,7 @@ int weir_queue_scan(int directory, const char *suffix, bool (*found)(void *conte
 static int read_all(int directory, const char *name, struct weir_buffer *text)
 {
 	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	int error = fd < 0 ? -errno : 0;
-	while (error == 0) {
-		error = weir_buffer_reserve(text, 2048, WEIR_QUEUE_ENVELOPE_MAX + 2048);
-		if (error < 0)
-			break;
-		ssize_t got = read(fd, text->data + text->size, text->capacity - text->size);
-		if (got == 0)
-			break;
-		if (got > 0)
-			text->size += (size_t)got;
-		else if (errno != EINTR)
-			error = -errno;
-	}
+	int error = fd < 0 ? -errno : weir_buffer_read(text, fd, WEIR_QUEUE_ENVELOPE_MAX);
 	if (fd >= 0)
 		close(fd);
 	return error;

@@ -233,21 +233,6 @@ int weir_mail_routes_parse(struct weir_span text, const struct weir_mail_routes_
 	return error < 0 ? error : make(&copy, options, report, context, ret);
 }
 
-static int read_file(int fd, struct weir_buffer *text)
-{
-	for (;;) {
-		int error = weir_buffer_reserve(text, 4096, WEIR_ALIASES_FILE_MAX + 4096);
-		if (error < 0)
-			return error;
-		ssize_t got = read(fd, text->data + text->size, text->capacity - text->size);
-		if (got < 0 && errno != EINTR)
-			return -errno;
-		if (got == 0)
-			return text->size > WEIR_ALIASES_FILE_MAX ? WEIR_E_LIMIT : 0;
-		text->size += got > 0 ? (size_t)got : 0;
-	}
-}
-
 int weir_mail_routes_load(const char *path, const struct weir_mail_routes_options *options,
         void (*report)(void *context, unsigned line, const char *text), void *context,
         struct weir_mail_routes **ret)
@@ -257,7 +242,7 @@ int weir_mail_routes_load(const char *path, const struct weir_mail_routes_option
 	if (!path)
 		return make(&text, options, report, context, ret);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	error = fd < 0 ? -errno : read_file(fd, &text);
+	error = fd < 0 ? -errno : weir_buffer_read(&text, fd, WEIR_ALIASES_FILE_MAX);
 	if (fd >= 0)
 		close(fd);
 	if (error == 0)

@@ -237,28 +237,13 @@ int weir_users_parse(struct weir_span text,
 	return error < 0 ? error : make(&copy, report, context, ret);
 }
 
-static int read_file(int fd, struct weir_buffer *text)
-{
-	for (;;) {
-		int error = weir_buffer_reserve(text, 4096, WEIR_USERS_FILE_MAX + 4096);
-		if (error < 0)
-			return error;
-		ssize_t got = read(fd, text->data + text->size, text->capacity - text->size);
-		if (got < 0 && errno != EINTR)
-			return -errno;
-		if (got == 0)
-			return text->size > WEIR_USERS_FILE_MAX ? WEIR_E_LIMIT : 0;
-		text->size += got > 0 ? (size_t)got : 0;
-	}
-}
-
 int weir_users_load(const char *path,
         void (*report)(void *context, unsigned line, const char *text), void *context,
         struct weir_users **ret)
 {
 	struct weir_buffer text = {0};
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	int error = fd < 0 ? -errno : read_file(fd, &text);
+	int error = fd < 0 ? -errno : weir_buffer_read(&text, fd, WEIR_USERS_FILE_MAX);
 	if (fd >= 0)
 		close(fd);
 	if (error == 0)

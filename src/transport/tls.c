@@ -17,6 +17,7 @@
 
 #include <weir/error.h>
 
+#include "extent.h"
 #include "loop_internal.h"
 #include "tls_state.h"
 
@@ -248,22 +249,6 @@ static ssize_t send_pieces(struct weir_transport *transport, int fd, const struc
 	return before + sent;
 }
 
-/* Reads what the file has of the extent, a whole one or none: 0 or an errno. */
-static int read_extent(int file, char *to, off_t offset, size_t size)
-{
-	while (size) {
-		ssize_t got = pread(file, to, size, offset);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-		to += got;
-		offset += got;
-		size -= (size_t)got;
-	}
-	return 0;
-}
-
 /* A file is read into scratch and leaves as memory does. */
 static ssize_t send_file(
         struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
@@ -279,7 +264,7 @@ static ssize_t send_file(
 	char *bytes = weir_arena_reserve_bytes(arena, part);
 	if (!bytes)
 		return -ENOMEM;
-	ssize_t sent = read_extent(file, bytes, offset, part);
+	ssize_t sent = weir_extent_read(file, bytes, part, offset);
 	if (sent == 0)
 		sent = send_pieces(transport, fd, &(struct iovec){bytes, part}, 1, part < size);
 	weir_arena_shrink(arena, bytes, 0);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
+
 #include <cmocka.h>
 
 #include <errno.h>
@@ -96,12 +98,36 @@ static void failing_allocation(void **state)
 	weir_buffer_free(&buffer);
 }
 
+static void reading(void **state)
+{
+	char bytes[10000], path[] = "/tmp/weir-test-XXXXXX";
+	struct weir_buffer buffer = {0};
+	int fd = mkstemp(path);
+	(void)state;
+	unlink(path);
+	memset(bytes, 'x', sizeof bytes);
+	assert_int_equal(write(fd, bytes, sizeof bytes), sizeof bytes);
+	for (size_t limit = sizeof bytes - 1; limit <= sizeof bytes + 1; limit++) {
+		lseek(fd, 0, SEEK_SET);
+		buffer.size = 0;
+		assert_int_equal(weir_buffer_read(&buffer, fd, limit),
+		        limit < sizeof bytes ? WEIR_E_LIMIT : 0);
+	}
+	assert_int_equal(buffer.size, sizeof bytes);
+	assert_memory_equal(buffer.data, bytes, sizeof bytes);
+	assert_int_equal(weir_buffer_read(&buffer, fd, sizeof bytes), 0);
+	assert_int_equal(weir_buffer_read(&buffer, -1, sizeof bytes), -EBADF);
+	weir_buffer_free(&buffer);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(growth),
 	        cmocka_unit_test(limits),
 	        cmocka_unit_test(consume),
+	        cmocka_unit_test(reading),
 	        cmocka_unit_test(format),
 	        cmocka_unit_test(failing_allocation),
 	};

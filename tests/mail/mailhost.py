@@ -215,8 +215,8 @@ def certificate(tmp_path_factory):
 
 @pytest.fixture
 def mailhost(weir, tmp_path, users_file, certificate):
-    """mailhost(kind, …) starts one with these listeners; `mail` are more lines of that section, `top`
-    of the whole."""
+    """mailhost(kind, …) starts one with these listeners; `mail` are more lines of that section,
+    `top` of the whole."""
 
     def start(*kinds, mail="", top="", tls=True, workers=1, **options):
         shutil.copy(users_file, tmp_path / "users")

@@ -6,13 +6,11 @@ import re
 import shutil
 import signal
 import smtplib
-import subprocess
 
 import pytest
 
 from certificates import make_certificate
-from conftest import wait_for
-from mailhost import DOMAIN, HELLO, Host, password, trusting
+from mailhost import DOMAIN, HELLO, Host
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 
 
@@ -32,11 +30,23 @@ from mailhost import certificate, mailhost, users_file  # noqa: F401
             ["--submission", ":0", "--mail", "m", "--users", "users", "--domain", "a.example"],
             "submission needs a certificate",
         ),
-        (["--smtps", "127.0.0.1:0", "--mail", "m", "--users", "users", "--domain", "a.example"], "submissions needs a certificate"),
+        (
+            ["--smtps", "127.0.0.1:0", "--mail", "m", "--users", "users", "--domain", "a"],
+            "submissions needs a certificate",
+        ),
         (["--http", "127.0.0.1:0", "--mail", "m"], "are of no use without an address for mail"),
-        (["--smtp", "127.0.0.1:0", "--mail", "m", "--users", "none", "--domain", "a"], "none: No such file"),
-        (["--smtp", "127.0.0.1:0", "--mail", "no/m", "--users", "users", "--domain", "a"], "cannot keep mail in"),
-        (["--smtp", "127.0.0.1:0", "--mail", "m", "--users", "users", "--domain", "*.a"], "written as in an address"),
+        (
+            ["--smtp", "127.0.0.1:0", "--mail", "m", "--users", "none", "--domain", "a"],
+            "none: No such file",
+        ),
+        (
+            ["--smtp", "127.0.0.1:0", "--mail", "no/m", "--users", "users", "--domain", "a"],
+            "cannot keep mail in",
+        ),
+        (
+            ["--smtp", "127.0.0.1:0", "--mail", "m", "--users", "users", "--domain", "*.a"],
+            "written as in an address",
+        ),
     ],
 )
 def test_what_is_missing_is_said(run, users_file, tmp_path, arguments, said):
@@ -100,8 +110,16 @@ mail:
         (GOOD + "  limits: {mesages: 5}\n", "6:12", "did you mean 'messages'"),
         (GOOD + "  relay: {host: a}\n", "6:10", "a relay lacks 'queue'"),
         (GOOD + "  relay: {host: a, queue: q, user: b}\n", "6:10", "need each other"),
-        (GOOD + "  relay: {host: a, queue: q, user: b, password-file: none}\n", "6:54", "none: No such"),
-        (GOOD + "  relay: {host: a, queue: q, user: b, password-file: users, tls: off}\n", "6:66", "not sent without TLS"),
+        (
+            GOOD + "  relay: {host: a, queue: q, user: b, password-file: none}\n",
+            "6:54",
+            "none: No such",
+        ),
+        (
+            GOOD + "  relay: {host: a, queue: q, user: b, password-file: users, tls: off}\n",
+            "6:66",
+            "not sent without TLS",
+        ),
         (GOOD + "  relay: {host: a, queue: q, ca: users}\n", "6:34", "'ca' is not used"),
     ],
 )
@@ -122,6 +140,7 @@ def test_a_good_one(run, users_file, tmp_path):
     (tmp_path / "weir.yaml").write_text(GOOD)
     result = run("check", "weir.yaml")
     assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.endswith("2 listeners, 3 users of mail\n")
     assert not (tmp_path / "mail").exists()
 
 
@@ -272,6 +291,12 @@ def test_root_is_given_up(weir, users_file, tmp_path):
     host.reload()
     host.send("alice")
     assert len(host.fetch()) == 2
+    text = host.config.read_text()
+    host.config.write_text(text.replace("directory: mail", "directory: mail/other"))
+    host.reload(2)
+    assert "settings of mail change at the next start" in host.server.stderr
+    host.send("alice")
+    assert len(host.fetch()) == 3
     found = [path for name in ("mail", "queue") for path in (tmp_path / name).rglob("*")]
     assert len(found) > 5
     for path in [tmp_path / "mail", tmp_path / "queue", tmp_path / "mail.log", *found]:

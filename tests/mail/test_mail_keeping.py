@@ -1,5 +1,5 @@
-"""What was acknowledged is kept, whatever happens: large messages, many recipients, a full disk, kills
-and reloads under load."""
+"""What was acknowledged is kept, whatever happens: large messages, many recipients, a full disk,
+kills and reloads under load."""
 
 import smtplib
 import subprocess
@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import wait_for
-from mailhost import DOMAIN, HELLO, Host, number_of, password
+from mailhost import DOMAIN, HELLO, Host, number_of
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 from wire import is_sanitized
 

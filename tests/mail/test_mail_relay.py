@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import wait_for
-from mailhost import DOMAIN, HELLO, PASSWORD, Host, number_of, password
+from mailhost import DOMAIN, HELLO, number_of, password
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 
 SENDER = f"alice@{DOMAIN}"
@@ -113,12 +113,9 @@ def queued(host):
 @pytest.mark.parametrize("tls", ["required", "opportunistic", "off", "implicit"])
 def test_through_a_second_weir(mailhost, weir, users_file, certificate, tmp_path, tls):
     """With TLS and a password where there is TLS."""
+    kind = {"required": "submission", "implicit": "submissions"}.get(tls, "smtp")
     next_hop = weir(
-        *["--submissions" if tls == "implicit" else "--submission", "127.0.0.1:0"],
-        *["--mail", tmp_path / "other", "--users", users_file, "--domain", "elsewhere.example"],
-        *["--cert", certificate[0], "--key", certificate[1]],
-    ) if tls in ("required", "implicit") else weir(
-        *["--smtp", "127.0.0.1:0", "--mail", tmp_path / "other", "--users", users_file],
+        *[f"--{kind}", "127.0.0.1:0", "--mail", tmp_path / "other", "--users", users_file],
         *["--domain", "elsewhere.example", "--cert", certificate[0], "--key", certificate[1]],
     )
     (tmp_path / "password").write_text(password("alice") + "\n")
@@ -192,9 +189,9 @@ def test_weir_queue(mailhost, sink, run):
 def test_the_queue_survives(mailhost, weir, sink, tmp_path):
     """Kills while messages come in and go out: each acknowledged one arrives, at least once."""
     host = relaying(mailhost, sink.port, more=", tls: off", workers=2)
-    host.config.write_text(
-        host.config.read_text().replace("smtp: 127.0.0.1:0", f"smtp: 127.0.0.1:{host.ports['smtp']}")
-    )
+    port = host.ports["smtp"]
+    config = host.config.read_text().replace("smtp: 127.0.0.1:0", f"smtp: 127.0.0.1:{port}")
+    host.config.write_text(config)
     server, acknowledged = host.server, []
     for round in range(4):
         began = time.monotonic()

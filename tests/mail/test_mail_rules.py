@@ -1,4 +1,5 @@
-"""What SMTP takes and what it refuses: relaying, submission, TLS and passwords, line ends, limits."""
+"""What SMTP takes and what it refuses: relaying, submission, TLS and passwords, line ends,
+limits."""
 
 import base64
 import smtplib
@@ -7,7 +8,7 @@ import socket
 import pytest
 
 from conftest import wait_for
-from mailhost import DOMAIN, HELLO, Talk, password, trusting
+from mailhost import DOMAIN, HELLO, password, trusting
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 
 MAIL = "MAIL FROM:<somebody@else.example>"
@@ -56,7 +57,7 @@ def test_no_open_relay(mailhost, recipient):
         talk.greet()
         assert talk.ask(MAIL).startswith("250")
         reply = talk.ask(f"RCPT TO:{recipient}")
-        assert reply[:3] in ("550", "553", "501", "500", "551"), reply
+        assert reply.startswith("5"), reply
     assert not list((host.directory / "queue").glob("*.env"))
 
 
@@ -169,7 +170,8 @@ def test_pipelining(mailhost):
         talk.greet()
         talk.send(f"{MAIL}\r\nRCPT TO:<alice@{DOMAIN}>\r\nRCPT TO:<nobody@{DOMAIN}>\r\nDATA\r\n")
         assert [talk.reply()[:3] for _ in range(4)] == ["250", "250", "550", "354"]
-        talk.send(HELLO + b".\r\n" + f"{MAIL}\r\nRCPT TO:<bob@{DOMAIN}>\r\nRSET\r\nQUIT\r\n".encode())
+        talk.send(HELLO + b".\r\n")
+        talk.send(f"{MAIL}\r\nRCPT TO:<bob@{DOMAIN}>\r\nRSET\r\nQUIT\r\n")
         assert [talk.reply()[:3] for _ in range(5)] == ["250", "250", "250", "250", "221"]
     assert len(host.mailbox()) == 1 and not host.mailbox("bob")
 
@@ -185,7 +187,8 @@ def test_bdat(mailhost):
     assert host.mailbox()[0].read_bytes().endswith(b"Subject: a\r\n\r\n.\r\n\r\n")
 
 
-ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r\r\n.\r\r\n", b"\r\n\0.\r\n", b"\r.\r\n"]
+ENDS = [b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r\r\n.\r\r\n"]
+ENDS += [b"\r\n\0.\r\n", b"\r.\r\n"]
 
 
 @pytest.mark.parametrize("end", ENDS)
@@ -207,7 +210,7 @@ def test_no_smuggling(mailhost, end, normalise):
         assert rest.startswith("221")
         assert len(host.mailbox()) == 1
         stored = host.mailbox()[0].read_bytes()
-        assert b"\n" not in stored.replace(b"\r\n", b"") and b"\r" not in stored.replace(b"\r\n", b"")
+        assert not set(b"\r\n") & set(stored.replace(b"\r\n", b""))
     else:
         assert reply[0] == "5" and host.mailbox() == []
 
