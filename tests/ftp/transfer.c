@@ -33,7 +33,7 @@ static bool file_is(const char *path, const void *data, size_t size)
 	char *bytes = malloc(size + 1);
 	int fd = open(in_scratch(path), O_RDONLY);
 	ssize_t got = fd >= 0 ? read(fd, bytes, size + 1) : -1;
-	bool same = got == (ssize_t)size && memcmp(bytes, data, size) == 0;
+	bool same = got >= 0 && (size_t)got == size && memcmp(bytes, data, (size_t)got) == 0;
 	if (fd >= 0)
 		close(fd);
 	free(bytes);
