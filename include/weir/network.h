@@ -27,8 +27,8 @@ struct weir_network {
 WEIR_API int weir_network_parse(struct weir_span text, struct weir_network *ret);
 
 /* Whether the address belongs to one of them. An IPv4 address mapped into IPv6 is IPv4. */
-WEIR_API bool weir_networks_contain(const struct weir_network *networks, size_t count,
-        const struct weir_address *address);
+WEIR_API bool weir_networks_contain(
+        const struct weir_network *networks, size_t count, const struct weir_address *address);
 
 /* The address as 16 bytes, IPv4 mapped into IPv6. */
 WEIR_API void weir_address_bytes(const struct weir_address *address, uint8_t ret[16]);

@@ -57,7 +57,8 @@ static uint64_t mix(uint64_t a, uint64_t b)
 static size_t home_of(const struct weir_peers *peers, const struct peer *peer)
 {
 	uint64_t half = mix(peer->key[0] ^ peers->seed[0], 0x9e3779b97f4a7c15U ^ peers->seed[1]);
-	return mix(peer->key[1] ^ half, 0xd1b54a32d192ed03U ^ peers->seed[0]) & (peers->capacity - 1);
+	return mix(peer->key[1] ^ half, 0xd1b54a32d192ed03U ^ peers->seed[0]) &
+	       (peers->capacity - 1);
 }
 
 /* The peer's place, or the free one where it would go. */

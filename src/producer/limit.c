@@ -45,8 +45,8 @@ static enum weir_more limit_more(struct weir_producer *producer, struct weir_out
 		more = skip_some(limit, out);
 	} else {
 		size_t before = out->size;
-		more = weir_ask_within(limit->child, out,
-		        limit->left < SIZE_MAX ? (size_t)limit->left : SIZE_MAX);
+		more = weir_ask_within(
+		        limit->child, out, limit->left < SIZE_MAX ? (size_t)limit->left : SIZE_MAX);
 		limit->left -= out->size - before;
 	}
 	return limit->left ? more : WEIR_DONE;

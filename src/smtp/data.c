@@ -52,8 +52,8 @@ static enum weir_scan cut(struct weir_smtp_data *data, enum weir_smtp_cut cut, s
 
 /* -- DATA -------------------------------------------------------------------------------------- */
 
-static enum weir_scan hold(struct weir_smtp_data *data, bool line_start, size_t size,
-        struct weir_cut *ret)
+static enum weir_scan hold(
+        struct weir_smtp_data *data, bool line_start, size_t size, struct weir_cut *ret)
 {
 	data->line_start = line_start;
 	ret->hold = size;
@@ -93,8 +93,8 @@ static enum weir_scan scan_lines(
 			line_start = false;
 			at++;
 			if (data->normalise)
-				return cut(data, WEIR_SMTP_CUT_BARE, (size_t)(at - span.data), 1,
-				        ret);
+				return cut(
+				        data, WEIR_SMTP_CUT_BARE, (size_t)(at - span.data), 1, ret);
 			break;
 		}
 	}

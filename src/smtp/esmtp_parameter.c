@@ -25,8 +25,8 @@ int weir_smtp_parameter_next(struct weir_span *text, struct weir_smtp_parameter 
 		return WEIR_E_SYNTAX;
 	while (left.data[0] == ' ')
 		left = weir_span_skip(left, 1);
-	while (size < left.size && (is_alnum((unsigned char)left.data[size]) ||
-	                                   (size && left.data[size] == '-')))
+	while (size < left.size &&
+	        (is_alnum((unsigned char)left.data[size]) || (size && left.data[size] == '-')))
 		size++;
 	found.keyword = weir_span(left.data, size);
 	left = weir_span_skip(left, size);

@@ -30,7 +30,11 @@ static bool is_atext(unsigned char c)
 static size_t utf8_sequence(const unsigned char *at, size_t size)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t length = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	size_t length = at[0] < 0x80   ? 1
+	                : at[0] < 0xc2 ? 0
+	                : at[0] < 0xe0 ? 2
+	                : at[0] < 0xf0 ? 3
+	                               : 4;
 	if (length < 2)
 		return length;
 	if (at[0] > 0xf4 || length > size)

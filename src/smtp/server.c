@@ -45,8 +45,7 @@ static void fill_in(struct weir_smtp_options *options)
 }
 
 /* The server's own; all held or copied, or nothing. */
-static int take_options(
-        struct weir_smtp_server *server, const struct weir_smtp_options *given)
+static int take_options(struct weir_smtp_server *server, const struct weir_smtp_options *given)
 {
 	struct weir_smtp_options *options = &server->options;
 	size_t size = given->network_count * sizeof *given->networks;
@@ -146,8 +145,8 @@ void weir_smtp_destroy(struct weir_smtp_server *server)
 		return;
 	weir_server_destroy(server->listener);
 	while (!weir_list_empty(&server->committing)) {
-		struct smtp_transaction *transaction = WEIR_CONTAINER(
-		        server->committing.next, struct smtp_transaction, link);
+		struct smtp_transaction *transaction =
+		        WEIR_CONTAINER(server->committing.next, struct smtp_transaction, link);
 		weir_list_remove(&transaction->link);
 		weir_smtp_delivery_fail(transaction, "");
 		/* Its channel has gone: this frees both. */

@@ -116,9 +116,8 @@ void weir_smtp_forget(struct smtp_session *session)
 bool weir_smtp_may_relay(const struct smtp_session *session)
 {
 	const struct weir_smtp_options *options = &session->server->options;
-	return session->user ||
-	       weir_networks_contain(options->networks, options->network_count,
-	               weir_channel_peer(session->channel));
+	return session->user || weir_networks_contain(options->networks, options->network_count,
+	                                weir_channel_peer(session->channel));
 }
 
 /* -- beginning --------------------------------------------------------------------------------- */

@@ -43,15 +43,15 @@ struct smtp_session {
 	char *user;                           /* who has authenticated */
 	struct weir_timer greeting;           /* running: it has not been sent */
 	uint32_t messages;
-	uint16_t errors;  /* since the last message */
-	uint8_t commits;  /* transactions of ours that are being committed */
-	bool extended : 1; /* EHLO or LHLO: what they announce may be used */
+	uint16_t errors;     /* since the last message */
+	uint8_t commits;     /* transactions of ours that are being committed */
+	bool extended : 1;   /* EHLO or LHLO: what they announce may be used */
 	bool quiet : 1;      /* nothing was said yet: the first command */
 	bool unanswered : 1; /* the reply to EHLO has not gone */
-	bool counted : 1;  /* in server->options.peers */
-	bool data : 1;     /* a message or a chunk is coming in */
-	bool checking : 1; /* a password is being checked */
-	bool starting : 1; /* in a call of sasl's */
+	bool counted : 1;    /* in server->options.peers */
+	bool data : 1;       /* a message or a chunk is coming in */
+	bool checking : 1;   /* a password is being checked */
+	bool starting : 1;   /* in a call of sasl's */
 };
 
 extern const struct weir_protocol weir_smtp_protocol;

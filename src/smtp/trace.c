@@ -18,8 +18,8 @@ enum {
 static const char *date(const struct smtp_transaction *transaction, char text[DATE_MAX])
 {
 	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-	static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
-	        "Sep", "Oct", "Nov", "Dec"};
+	static const char months[12][4] = {
+	        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 	time_t seconds = (time_t)weir_loop_wall_s(transaction->server->loop);
 	struct tm tm;
 	gmtime_r(&seconds, &tm);
@@ -75,9 +75,8 @@ size_t weir_smtp_trace_received(
 	int size = snprintf(text, SMTP_TRACE_MAX,
 	        "Received: from %.*s ([%s%s])%s\r\n\tby %s with %s id %s%s;\r\n\t%s\r\n",
 	        (int)transaction->helo.size, transaction->helo.data,
-	        strchr(host, ':') ? "IPv6:" : "", host, tls,
-	        transaction->server->options.hostname, with, transaction->id, recipient,
-	        date(transaction, when));
+	        strchr(host, ':') ? "IPv6:" : "", host, tls, transaction->server->options.hostname,
+	        with, transaction->id, recipient, date(transaction, when));
 	return size < SMTP_TRACE_MAX ? (size_t)size : SMTP_TRACE_MAX - 1;
 }
 
@@ -95,8 +94,7 @@ size_t weir_smtp_trace_missing(
 	char when[DATE_MAX];
 	int size = 0;
 	if (!transaction->header.date)
-		size += snprintf(
-		        text, SMTP_TRACE_MAX, "Date: %s\r\n", date(transaction, when));
+		size += snprintf(text, SMTP_TRACE_MAX, "Date: %s\r\n", date(transaction, when));
 	if (!transaction->header.message_id)
 		size += snprintf(text + size, SMTP_TRACE_MAX - (size_t)size,
 		        "Message-ID: <%s@%s>\r\n", transaction->id,

@@ -18,8 +18,8 @@ static bool is_name(struct weir_span name)
 {
 	for (size_t i = 0; i < name.size; i++) {
 		char c = name.data[i];
-		bool word = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-		            (c >= 'A' && c <= 'Z');
+		bool word =
+		        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 		if (!word && (c == 0 || !strchr("-._:[]", c)))
 			return false;
 	}

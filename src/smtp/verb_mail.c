@@ -150,8 +150,9 @@ static bool may_send_as(const struct smtp_session *session, const struct weir_sm
 	char text[WEIR_SMTP_LOCAL_MAX];
 	if (!session->user || !sender->address.size)
 		return true;
-	return routes && weir_mail_routes_belongs(routes, weir_smtp_local_decode(sender->local, text),
-	                         sender->domain, weir_span_of(session->user));
+	return routes &&
+	       weir_mail_routes_belongs(routes, weir_smtp_local_decode(sender->local, text),
+	               sender->domain, weir_span_of(session->user));
 }
 
 static const char *take_sender(
@@ -162,8 +163,7 @@ static const char *take_sender(
 		return "501 5.5.4 MAIL FROM:<address> is what it should be\r\n";
 	/* Not in the grammar, and in many a client. */
 	*text = weir_span_trim(weir_span_skip(*text, 5));
-	if (weir_smtp_path_parse(text, &sender) < 0 ||
-	        (sender.address.size && !sender.domain.size))
+	if (weir_smtp_path_parse(text, &sender) < 0 || (sender.address.size && !sender.domain.size))
 		return "501 5.1.7 That is not an address\r\n";
 	mail->envelope.sender = sender.address;
 	const char *refusal = take_parameters(session, mail, *text);

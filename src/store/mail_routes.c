@@ -189,7 +189,8 @@ static int look_up(struct search *search, struct weir_span local, struct weir_sp
 	if (!local.size || !address.size)
 		return -ENOENT;
 	int error = try_name(search, address, local);
-	const char *cut = routes->separator ? memchr(local.data, routes->separator, local.size) : NULL;
+	const char *cut =
+	        routes->separator ? memchr(local.data, routes->separator, local.size) : NULL;
 	if (error == 1 && cut && cut > local.data) {
 		struct weir_span base = weir_span(local.data, (size_t)(cut - local.data));
 		char shorter[NAME_MAX_SIZE];
@@ -251,8 +252,7 @@ struct weir_mail_routes *weir_mail_routes_hold(struct weir_mail_routes *routes)
 
 void weir_mail_routes_release(struct weir_mail_routes *routes)
 {
-	if (!routes ||
-	        atomic_fetch_sub_explicit(&routes->references, 1, memory_order_acq_rel) != 1)
+	if (!routes || atomic_fetch_sub_explicit(&routes->references, 1, memory_order_acq_rel) != 1)
 		return;
 	weir_users_release(routes->users);
 	weir_buffer_free(&routes->text);

@@ -63,7 +63,7 @@ int weir_routes_check(
         const struct weir_mail_routes *routes, const struct alias *alias, struct weir_span word);
 
 /* The last '@' cuts. False: there is none. */
-bool weir_routes_split(struct weir_span address, struct weir_span *ret_local,
-        struct weir_span *ret_domain);
+bool weir_routes_split(
+        struct weir_span address, struct weir_span *ret_local, struct weir_span *ret_domain);
 
 #endif

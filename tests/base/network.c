@@ -49,8 +49,7 @@ static void networks_contain(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct weir_network network;
 		struct weir_address host = address(cases[i].host);
-		assert_int_equal(
-		        weir_network_parse(weir_span_of(cases[i].network), &network), 0);
+		assert_int_equal(weir_network_parse(weir_span_of(cases[i].network), &network), 0);
 		assert_int_equal(weir_networks_contain(&network, 1, &host), cases[i].contains);
 		assert_false(weir_networks_contain(&network, 0, &host));
 	}
@@ -64,7 +63,8 @@ static void no_networks(void **state)
 	        "10.0.0.0/99999999999999999999", "1:2:3:4:5:6:7:8:9:1:2:3:4:5:6:7:8:9:1:2:3:4"};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct weir_network network;
-		assert_int_equal(weir_network_parse(weir_span_of(cases[i]), &network), WEIR_E_SYNTAX);
+		assert_int_equal(
+		        weir_network_parse(weir_span_of(cases[i]), &network), WEIR_E_SYNTAX);
 	}
 }
 

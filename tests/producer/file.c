@@ -90,7 +90,8 @@ static void wrappers_bound_extents(void **state)
 	for (int i = 0; i < 2; i++) {
 		struct weir_piece pieces[4];
 		struct weir_output out;
-		struct weir_producer *file = weir_file(file_of(weir_span(text, SIZE)), true, 0, SIZE);
+		struct weir_producer *file =
+		        weir_file(file_of(weir_span(text, SIZE)), true, 0, SIZE);
 		struct weir_producer *bounded =
 		        i ? weir_throttle(file, 1000, 1000) : weir_limit(file, 0, 1000);
 		weir_output_init(&out, loop, pieces, 4, 4096);

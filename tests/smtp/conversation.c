@@ -6,22 +6,20 @@ static void a_typical_transaction(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_in_all_paces(HELLO
-	        "C: MAIL FROM:<Smith@bar.com>\nS: 250 2.1.0\n"
-	        "C: RCPT TO:<alice@example.org>\nS: 250 2.1.5\n"
-	        "C: RCPT TO:<green@example.org>\nS: 550 5.1.1\n"
-	        "C: RCPT TO:<bob@example.org>\nS: 250 2.1.5\n"
-	        "C: DATA\nS: 354 \n"
-	        "C: Blah blah blah...\n"
-	        "C: ...etc. etc. etc.\n"
-	        "C: .\nS: 250 2.0.0 Accepted as \n"
-	        "C: QUIT\nS: 221 2.0.0\nS.\n");
+	talk_in_all_paces(HELLO "C: MAIL FROM:<Smith@bar.com>\nS: 250 2.1.0\n"
+	                        "C: RCPT TO:<alice@example.org>\nS: 250 2.1.5\n"
+	                        "C: RCPT TO:<green@example.org>\nS: 550 5.1.1\n"
+	                        "C: RCPT TO:<bob@example.org>\nS: 250 2.1.5\n"
+	                        "C: DATA\nS: 354 \n"
+	                        "C: Blah blah blah...\n"
+	                        "C: ...etc. etc. etc.\n"
+	                        "C: .\nS: 250 2.0.0 Accepted as \n"
+	                        "C: QUIT\nS: 221 2.0.0\nS.\n");
 	assert_int_equal(talk.local.committed, 3);
 	assert_string_equal(fake_sink_envelope(&talk.local),
 	        "from <Smith@bar.com>\nto <alice@example.org> user=alice\n"
 	        "to <bob@example.org> user=bob");
-	assert_string_equal(
-	        talk_message(&talk.local), "Blah blah blah...\r\n..etc. etc. etc.\r\n");
+	assert_string_equal(talk_message(&talk.local), "Blah blah blah...\r\n..etc. etc. etc.\r\n");
 	assert_int_equal(talk.events[WEIR_SMTP_ACCEPTED], 3);
 	assert_int_equal(talk.events[WEIR_SMTP_REFUSED], 3);
 }
@@ -79,8 +77,8 @@ static void a_relayed_message(void **state)
 	assert_string_equal(
 	        fake_sink_envelope(&talk.relay), "from <JQP@bar.com>\nto <Jones@XYZ.COM>");
 	assert_null(strstr(fake_sink_bytes(&talk.relay), "Return-Path"));
-	assert_string_equal(talk_message(&talk.relay),
-	        "Date: Thu, 21 May 1998 05:33:29 -0700\r\n\r\nHi\r\n");
+	assert_string_equal(
+	        talk_message(&talk.relay), "Date: Thu, 21 May 1998 05:33:29 -0700\r\n\r\nHi\r\n");
 }
 
 /* RFC 5321 D.4. */
@@ -101,10 +99,11 @@ static void with_helo(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_script(TALK_LINES, "S: 220 mx.example.org ESMTP\nC: HELO [10.0.0.1]\nS: 250 mx.example.org\n"
-	                        "C: MAIL FROM:<a@b> SIZE=1\nS: 555 5.5.4\n"
-	                        "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
-	                        "C: DATA\nS: 354\nC: x\nC: .\nS: 250\nC: QUIT\nS: 221\nS.\n");
+	talk_script(TALK_LINES,
+	        "S: 220 mx.example.org ESMTP\nC: HELO [10.0.0.1]\nS: 250 mx.example.org\n"
+	        "C: MAIL FROM:<a@b> SIZE=1\nS: 555 5.5.4\n"
+	        "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
+	        "C: DATA\nS: 354\nC: x\nC: .\nS: 250\nC: QUIT\nS: 221\nS.\n");
 	assert_non_null(strstr(fake_sink_bytes(&talk.local),
 	        "Received: from [10.0.0.1] ([127.0.0.1])\r\n\tby mx.example.org with SMTP id "));
 }
@@ -114,18 +113,17 @@ static void pipelined(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_in_all_paces(HELLO
-	        "C: MAIL FROM:<mrose@dbc.mtview.ca.us>\n"
-	        "C: RCPT TO:<nobody@example.org>\n"
-	        "C: RCPT TO:<alice@example.org>\n"
-	        "C: RCPT TO:<bob@example.org>\n"
-	        "C: DATA\n"
-	        "S: 250 2.1.0\nS: 550 5.1.1\nS: 250 2.1.5\nS: 250 2.1.5\nS: 354\n"
-	        "C: text\nC: .\n"
-	        "C: MAIL FROM:<>\nC: RCPT TO:<me@example.org>\nC: DATA\n"
-	        "S: 250 2.0.0\nS: 250 2.1.0\nS: 250 2.1.5\nS: 354\n"
-	        "C: more\nC: .\nC: QUIT\n"
-	        "S: 250 2.0.0\nS: 221\nS.\n");
+	talk_in_all_paces(HELLO "C: MAIL FROM:<mrose@dbc.mtview.ca.us>\n"
+	                        "C: RCPT TO:<nobody@example.org>\n"
+	                        "C: RCPT TO:<alice@example.org>\n"
+	                        "C: RCPT TO:<bob@example.org>\n"
+	                        "C: DATA\n"
+	                        "S: 250 2.1.0\nS: 550 5.1.1\nS: 250 2.1.5\nS: 250 2.1.5\nS: 354\n"
+	                        "C: text\nC: .\n"
+	                        "C: MAIL FROM:<>\nC: RCPT TO:<me@example.org>\nC: DATA\n"
+	                        "S: 250 2.0.0\nS: 250 2.1.0\nS: 250 2.1.5\nS: 354\n"
+	                        "C: more\nC: .\nC: QUIT\n"
+	                        "S: 250 2.0.0\nS: 221\nS.\n");
 	assert_int_equal(talk.local.committed, 6);
 	assert_memory_equal(fake_sink_bytes(&talk.local), "Return-Path: <>\r\n", 17);
 }
@@ -166,21 +164,20 @@ static void chunks_out_of_place(void **state)
 {
 	(void)state;
 	talk_start_plain();
-	talk_in_all_paces(HELLO
-	        "C: BDAT 6\nC. QUIT\\r\\n\nS: 503 5.5.1\n"
-	        "C: MAIL FROM:<a@b>\nS: 250\n"
-	        "C: BDAT 6 LAST\nC. QUIT\\r\\n\nS: 554 5.5.1\n"
-	        "C: MAIL FROM:<a@b>\nS: 250\n"
-	        "C: RCPT TO:<alice@example.org>\nS: 250\n"
-	        "C: BDAT 3\nC. x\\r\\n\nS: 250 2.0.0\n"
-	        "C: RCPT TO:<bob@example.org>\nS: 503 5.5.1\n"
-	        "C: DATA\nS: 503 5.5.1\n"
-	        "C: MAIL FROM:<c@d>\nS: 503 5.5.1\n"
-	        "C: BDAT 2\nC. y\\n\nS: 554 5.6.0\n"
-	        "C: BDAT 2\nC. yz\nS: 554 5.6.0\n"
-	        "C: MAIL FROM:<c@d>\nS: 250\n"
-	        "C: RSET\nS: 250\n"
-	        "C: BDAT x\nS: 501 5.5.4\nS.\n");
+	talk_in_all_paces(HELLO "C: BDAT 6\nC. QUIT\\r\\n\nS: 503 5.5.1\n"
+	                        "C: MAIL FROM:<a@b>\nS: 250\n"
+	                        "C: BDAT 6 LAST\nC. QUIT\\r\\n\nS: 554 5.5.1\n"
+	                        "C: MAIL FROM:<a@b>\nS: 250\n"
+	                        "C: RCPT TO:<alice@example.org>\nS: 250\n"
+	                        "C: BDAT 3\nC. x\\r\\n\nS: 250 2.0.0\n"
+	                        "C: RCPT TO:<bob@example.org>\nS: 503 5.5.1\n"
+	                        "C: DATA\nS: 503 5.5.1\n"
+	                        "C: MAIL FROM:<c@d>\nS: 503 5.5.1\n"
+	                        "C: BDAT 2\nC. y\\n\nS: 554 5.6.0\n"
+	                        "C: BDAT 2\nC. yz\nS: 554 5.6.0\n"
+	                        "C: MAIL FROM:<c@d>\nS: 250\n"
+	                        "C: RSET\nS: 250\n"
+	                        "C: BDAT x\nS: 501 5.5.4\nS.\n");
 	assert_int_equal(talk.local.committed, 0);
 	assert_int_equal(talk.local.aborted, 3);
 }
@@ -243,25 +240,26 @@ static void lmtp(void **state)
 	talk_start(&options);
 	talk.local.results[1] = -EDQUOT;
 	talk.local.results[2] = -EIO;
-	talk_in_all_paces("S: 220 mx.example.org LMTP\n"
-	                  "C: EHLO foo\nS: 500 5.5.1\nC: HELO foo\nS: 500 5.5.1\n"
-	                  "C: MAIL FROM:<chris@bar.com>\nS: 503 5.5.1\n"
-	                  "C: LHLO foo.edu\n"
-	                  "S: 250-mx.example.org\nS: 250-PIPELINING\nS: 250-SIZE \nS: 250-8BITMIME\n"
-	                  "S: 250-BINARYMIME\nS: 250-CHUNKING\nS: 250-SMTPUTF8\nS: 250-DSN\n"
-	                  "S: 250-LIMITS\nS: 250-VRFY\nS: 250-HELP\nS: 250 ENHANCEDSTATUSCODES\n"
-	                  "C: MAIL FROM:<chris@bar.com>\n"
-	                  "C: RCPT TO:<alice@example.org>\n"
-	                  "C: RCPT TO:<jones@example.org>\n"
-	                  "C: RCPT TO:<bob@example.org>\n"
-	                  "C: RCPT TO:<carol@example.org>\n"
-	                  "C: RCPT TO:<sales@example.org>\n"
-	                  "C: DATA\n"
-	                  "S: 250 2.1.0\nS: 250 2.1.5\nS: 550 5.1.1\nS: 250 2.1.5\nS: 250 2.1.5\n"
-	                  "S: 250 2.1.5\nS: 354\n"
-	                  "C: Blah blah blah...\nC: .\n"
-	                  "S: 250 2.0.0\nS: 552 5.2.2\nS: 451 4.3.0\nS: 552 5.2.2\n"
-	                  "C: QUIT\nS: 221 2.0.0\nS.\n");
+	talk_in_all_paces(
+	        "S: 220 mx.example.org LMTP\n"
+	        "C: EHLO foo\nS: 500 5.5.1\nC: HELO foo\nS: 500 5.5.1\n"
+	        "C: MAIL FROM:<chris@bar.com>\nS: 503 5.5.1\n"
+	        "C: LHLO foo.edu\n"
+	        "S: 250-mx.example.org\nS: 250-PIPELINING\nS: 250-SIZE \nS: 250-8BITMIME\n"
+	        "S: 250-BINARYMIME\nS: 250-CHUNKING\nS: 250-SMTPUTF8\nS: 250-DSN\n"
+	        "S: 250-LIMITS\nS: 250-VRFY\nS: 250-HELP\nS: 250 ENHANCEDSTATUSCODES\n"
+	        "C: MAIL FROM:<chris@bar.com>\n"
+	        "C: RCPT TO:<alice@example.org>\n"
+	        "C: RCPT TO:<jones@example.org>\n"
+	        "C: RCPT TO:<bob@example.org>\n"
+	        "C: RCPT TO:<carol@example.org>\n"
+	        "C: RCPT TO:<sales@example.org>\n"
+	        "C: DATA\n"
+	        "S: 250 2.1.0\nS: 250 2.1.5\nS: 550 5.1.1\nS: 250 2.1.5\nS: 250 2.1.5\n"
+	        "S: 250 2.1.5\nS: 354\n"
+	        "C: Blah blah blah...\nC: .\n"
+	        "S: 250 2.0.0\nS: 552 5.2.2\nS: 451 4.3.0\nS: 552 5.2.2\n"
+	        "C: QUIT\nS: 221 2.0.0\nS.\n");
 	assert_int_equal(talk.local.committed, 3);
 	assert_non_null(strstr(fake_sink_bytes(&talk.local), " with LMTP id "));
 }
@@ -274,10 +272,11 @@ static void lmtp_with_many(void **state)
 	options.personality = WEIR_SMTP_LMTP;
 	talk_start(&options);
 	struct peer peer = talk_connect();
-	talk_on(&peer, TALK_LINES, "S: 220\nC: LHLO a\n"
-	                           "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\n"
-	                           "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\n"
-	                           "S: 250 ENHANCEDSTATUSCODES\nC: MAIL FROM:<a@b>\n");
+	talk_on(&peer, TALK_LINES,
+	        "S: 220\nC: LHLO a\n"
+	        "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\n"
+	        "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\n"
+	        "S: 250 ENHANCEDSTATUSCODES\nC: MAIL FROM:<a@b>\n");
 	for (int i = 0; i < 1001; i++)
 		peer_send(&peer, i % 2 ? "RCPT TO:<alice+%d@example.org>\r\n"
 		                       : "RCPT TO:<bob@example.org>\r\n");

@@ -80,8 +80,7 @@ static size_t feed(struct received *received, const char *text, size_t size)
 	/* A copy of the exact size, so that a sanitizer sees who looks beyond it. */
 	char *copy = malloc(size ? size : 1);
 	memcpy(copy, text, size);
-	assert_int_equal(
-	        weir_cutter_begin(&received->cutter, weir_span(copy, size), &region), 0);
+	assert_int_equal(weir_cutter_begin(&received->cutter, weir_span(copy, size), &region), 0);
 	weir_cutter_cut(&received->cutter, &type, &region);
 	size_t left = received->ended ? region.size : 0;
 	if (received->ended)
@@ -115,7 +114,8 @@ struct model {
 };
 
 /* `line` says that dots at the beginning of lines count. */
-static void model_take(struct model *model, const char *text, size_t size, bool dots, bool normalise)
+static void model_take(
+        struct model *model, const char *text, size_t size, bool dots, bool normalise)
 {
 	bool line = true;
 	for (size_t i = 0; i < size;) {
@@ -210,8 +210,7 @@ static void what_smuggles_does_not_end(void **state)
 	static const char *const ends[] = {"\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r",
 	        "\r.\r\n", "\n\n.\r\n", "\r\n.\r\r\n", "\r\r\n.\r\r\n", "\n.\r\r\n", "\r\n\0.\r\n",
 	        "\r\n .\r\n", "\r\n. \r\n", "\r\n..\r\n", "\r\n.\r\0\n", "\n\r.\n\r"};
-	static const size_t sizes[] = {
-	        3, 4, 4, 3, 4, 4, 5, 6, 8, 5, 6, 6, 6, 6, 6, 5};
+	static const size_t sizes[] = {3, 4, 4, 3, 4, 4, 5, 6, 8, 5, 6, 6, 6, 6, 6, 5};
 	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
 		char text[64] = "text";
 		memcpy(text + 4, ends[i], sizes[i]);
@@ -282,8 +281,7 @@ static void compare_chunks(const char *text, size_t size, bool normalise)
 		size_t chunk = random_cut(size - at);
 		received.data.left = chunk;
 		received.ended = false;
-		weir_cutter_stream(
-		        &received.cutter, weir_smtp_data_terminator(&received.data));
+		weir_cutter_stream(&received.cutter, weir_smtp_data_terminator(&received.data));
 		for (size_t done = 0; done < chunk;) {
 			size_t cut = random_cut(chunk - done);
 			done += feed(&received, text + at + done, cut);

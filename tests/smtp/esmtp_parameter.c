@@ -74,8 +74,8 @@ static void xtext(void **state)
 	};
 	char text[32];
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		long size = weir_smtp_xtext_decode(
-		        weir_span_of(cases[i].coded), cases[i].utf8, text);
+		long size =
+		        weir_smtp_xtext_decode(weir_span_of(cases[i].coded), cases[i].utf8, text);
 		if (i == 2) {
 			assert_int_equal(size, 2);
 			assert_memory_equal(text, "\0\xff", 2);

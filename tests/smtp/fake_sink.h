@@ -15,12 +15,12 @@ struct fake_sink {
 	size_t write_error_after; /* bytes */
 	int ready_error;          /* told instead of room, after a write that was full */
 	bool always_full;
-	bool slow; /* commits wait for fake_sink_release */
+	bool slow;      /* commits wait for fake_sink_release */
 	int results[8]; /* by recipient */
 
 	/* What it has seen; of the message that began last. */
 	unsigned begun, committed, aborted;
-	unsigned open; /* deliveries that are neither */
+	unsigned open;               /* deliveries that are neither */
 	struct weir_buffer envelope; /* as text: see fake_sink.c */
 	struct weir_buffer bytes;
 	struct weir_buffer waiting; /* of struct fake_delivery *, to be released */

@@ -61,8 +61,8 @@ static void paths(void **state)
 		assert_int_equal(mailbox.utf8, strchr(cases[i].text, '\xc3') != NULL);
 		/* Nothing shorter is one. */
 		for (size_t part = 0; part < size - (end ? strlen(end + 1) : 0); part++)
-			assert_int_equal(parse(cases[i].text, part, &mailbox, &left),
-			        WEIR_E_SYNTAX);
+			assert_int_equal(
+			        parse(cases[i].text, part, &mailbox, &left), WEIR_E_SYNTAX);
 	}
 }
 
@@ -70,13 +70,14 @@ static void no_paths(void **state)
 {
 	(void)state;
 	static const char *const cases[] = {"", "a@b", "<a>", "<a@>", "<@b>", "<a@b", "<a@@b>",
-	        "<a b@c>", "<.a@b>", "<a.@b>", "<a..b@c>", "<a@b.>", "<a@.b>", "<a@b..c>",
-	        "<a@-b>", "<a@b->", "<a@b_c>", "<a@b c>", "< a@b>", "<a@b >", "<a@[1.2.3]>",
+	        "<a b@c>", "<.a@b>", "<a.@b>", "<a..b@c>", "<a@b.>", "<a@.b>", "<a@b..c>", "<a@-b>",
+	        "<a@b->", "<a@b_c>", "<a@b c>", "< a@b>", "<a@b >", "<a@[1.2.3]>",
 	        "<a@[1.2.3.256]>", "<a@[IPv6:1::2::3]>", "<a@[]>", "<a@[x:1]>", "<a@[1.2.3.4>",
 	        "<a@[1.2.3.4]b>", "<\"a@b>", "<\"a\"b@c>", "<a\"b\"@c>", "<\"a\nb\"@c>",
-	        "<\"a\\\nb\"@c>", "<a,b@c>", "<a:b@c>", "<a(b)@c>", "<@a,b@c>", "<@a:>", "<@a@b:c@d>",
-	        "<@a,@:c@d>", "<\xc3@b>", "<\x80@b>", "<\xc0\xaf@b>", "<\xed\xa0\x80@b>",
-	        "<\xf4\x90\x80\x80@b>", "<\xe0\x80\x80@b>", "<a@b\xff>", "<<a@b>>", "<a\\b@c>"};
+	        "<\"a\\\nb\"@c>", "<a,b@c>", "<a:b@c>", "<a(b)@c>", "<@a,b@c>", "<@a:>",
+	        "<@a@b:c@d>", "<@a,@:c@d>", "<\xc3@b>", "<\x80@b>", "<\xc0\xaf@b>",
+	        "<\xed\xa0\x80@b>", "<\xf4\x90\x80\x80@b>", "<\xe0\x80\x80@b>", "<a@b\xff>",
+	        "<<a@b>>", "<a\\b@c>"};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct weir_smtp_mailbox mailbox;
 		size_t left;
@@ -125,8 +126,7 @@ static void quotes_are_taken_off(void **state)
 	static const char *const cases[][2] = {{"alice", "alice"}, {"\"alice\"", "alice"},
 	        {"\"a\\\"b\"", "a\"b"}, {"\"\\\\\"", "\\"}, {"\"\"", ""}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_true(weir_span_equal(
-		        weir_smtp_local_decode(weir_span_of(cases[i][0]), text),
+		assert_true(weir_span_equal(weir_smtp_local_decode(weir_span_of(cases[i][0]), text),
 		        weir_span_of(cases[i][1])));
 }
 
