@@ -94,8 +94,7 @@ size_t weir_input_receive(struct weir_channel *channel, char *buffer)
 		channel->progress_at_ms = weir_channel_clock(channel);
 		if (channel->owed || channel->cutter.streamed)
 			pay(channel, (size_t)got);
-		if (weir_is_tls(channel->transport) && weir_tls_at_end(channel->transport))
-			channel->eof = true;
+		channel->eof = channel->transport->at_end;
 		return (size_t)got;
 	}
 	if (got == 0)

@@ -111,6 +111,7 @@ static ssize_t receive(struct weir_transport *transport, int fd, void *data, siz
 			break;
 	}
 	tls->may_receive = false;
+	tls->base.at_end = SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
 	return total ? (ssize_t)total : error;
 }
 
@@ -298,8 +299,7 @@ static int finish(struct weir_transport *transport, int fd)
 static void close_transport(struct weir_transport *transport)
 {
 	struct tls *tls = tls_from(transport);
-	if (tls->link.next)
-		weir_list_remove(&tls->link);
+	weir_list_remove(&tls->link);
 	SSL_free(tls->ssl);
 	weir_tls_release(tls->rules);
 	free(tls->stuck);

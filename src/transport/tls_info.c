@@ -58,12 +58,6 @@ bool weir_tls_spoke_plain(const struct weir_transport *transport)
 	return const_tls_from(transport)->plain;
 }
 
-bool weir_tls_at_end(const struct weir_transport *transport)
-{
-	const struct tls *tls = const_tls_from(transport);
-	return tls->ssl && SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
-}
-
 bool weir_tls_truncated(const struct weir_transport *transport)
 {
 	return const_tls_from(transport)->ended;

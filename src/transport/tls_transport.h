@@ -50,9 +50,6 @@ const char *weir_tls_why(const struct weir_transport *transport);
 /* The peer's first byte was none of TLS. */
 bool weir_tls_spoke_plain(const struct weir_transport *transport);
 
-/* close_notify was read, maybe together with the last bytes: no event will tell of it. */
-bool weir_tls_at_end(const struct weir_transport *transport);
-
 /* The input ended without close_notify. */
 bool weir_tls_truncated(const struct weir_transport *transport);
 
