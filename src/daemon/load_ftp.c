@@ -3,6 +3,7 @@
  * says. With --users alone everybody of that file may read, with --ftp-writable write, too.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "config_ftp.h"
 #include "kinds.h"
@@ -27,7 +28,10 @@ static int choose_users(struct config *config, const char *path)
 	if (error < 0)
 		return error;
 	weir_users_release(ftp->users);
-	ftp->users = NULL;
+	/* Read for mail, from the same option, already? */
+	const struct config_mail *mail = &config->mail;
+	bool same = mail->users && strcmp(mail->users_path, ftp->users_path) == 0;
+	ftp->users = same ? weir_users_hold(mail->users) : NULL;
 	return config_ftp_load(config, say_mistake, NULL);
 }
 

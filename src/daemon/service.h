@@ -40,6 +40,10 @@ struct service_options {
 	void *context; /* for the callbacks */
 };
 
+/* For a protocol's callbacks of these names, whose context is the options of its server. */
+void service_accept_failed(void *options, int error);
+void service_tls_failed(void *options, const struct weir_address *peer, const char *why);
+
 struct service_type {
 	/* The key that a configuration must have for it. */
 	const char *section;

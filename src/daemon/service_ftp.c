@@ -24,10 +24,9 @@ struct content {
 	struct weir_tree *trees[];
 };
 
-/* What the callbacks need. */
 struct server {
 	struct weir_ftp_server *ftp;
-	struct service_options options;
+	struct service_options options; /* for the callbacks */
 };
 
 /* -- the content ------------------------------------------------------------------------------- */
@@ -119,21 +118,9 @@ static struct weir_ftp_rules rules_of(const struct config *config, struct weir_t
 	};
 }
 
-static void accept_failed(void *context, int error)
-{
-	const struct service_options *options = &((struct server *)context)->options;
-	options->accept_failed(options->context, error);
-}
-
-static void tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	const struct service_options *options = &((struct server *)context)->options;
-	options->tls_failed(options->context, peer, why);
-}
-
 static void note(void *context, const struct weir_ftp_event *event)
 {
-	const struct service_options *options = &((struct server *)context)->options;
+	const struct service_options *options = context;
 	ftp_log(options->log, options->loop, options->kind->name, event);
 }
 
@@ -155,9 +142,9 @@ static int open_server(const struct service_options *options, void **ret_server)
 	        .peers = config->ftp.peers,
 	        .guard = options->guard,
 	        .log = note,
-	        .accept_failed = accept_failed,
-	        .tls_failed = tls_failed,
-	        .context = server,
+	        .accept_failed = service_accept_failed,
+	        .tls_failed = service_tls_failed,
+	        .context = &server->options,
 	};
 	int error = weir_ftp_create(options->loop, &ftp, &server->ftp);
 	if (error < 0) {

@@ -1,7 +1,5 @@
 /* POP3 in the daemon. As with SMTP, a reload swaps users and certificates, and the rest stays. */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "kinds.h"
@@ -9,94 +7,58 @@
 #include "mail_log.h"
 #include "service_mail.h"
 
-struct pop3 {
-	struct weir_pop3_server *server;
-	struct mail_host *host; /* outlives the server */
-	struct service_options options;
-};
-
-static void accept_failed(void *context, int error)
-{
-	struct pop3 *pop3 = context;
-	pop3->options.accept_failed(pop3->options.context, error);
-}
-
-static void tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct pop3 *pop3 = context;
-	pop3->options.tls_failed(pop3->options.context, peer, why);
-}
-
 static void log_event(void *context, const struct weir_pop3_event *event)
 {
-	struct pop3 *pop3 = context;
-	const struct service_options *options = &pop3->options;
+	const struct service_options *options = context;
 	mail_log_pop3(options->log, options->loop, options->kind->name, event);
 }
 
-static int create(struct pop3 *pop3, const struct config *config)
+static int create(struct mail_server *server, const struct config *config)
 {
-	const struct service_options *options = &pop3->options;
-	/* POP3's times are longer than those of the daemon; the library has them. */
-	struct weir_bounds bounds = options->bounds;
-	bounds.idle_ms = bounds.request_ms = bounds.progress_ms = 0;
+	const struct service_options *options = &server->options;
 	return weir_pop3_create(options->loop,
 	        &(struct weir_pop3_options){
 	                .address = options->address,
-	                .store = pop3->host->store,
+	                .store = server->host->store,
 	                .users = config->mail.users,
 	                .guard = options->guard,
-	                .peers = pop3->host->peers,
+	                .peers = server->host->peers,
 	                .tls = options->tls,
 	                .implicit_tls = options->kind->secure,
-	                .bounds = bounds,
+	                .bounds = server->bounds,
 	                .shared = true,
-	                .accept_failed = accept_failed,
-	                .tls_failed = tls_failed,
+	                .accept_failed = service_accept_failed,
+	                .tls_failed = service_tls_failed,
 	                .log = log_event,
-	                .context = pop3,
+	                .context = &server->options,
 	        },
-	        &pop3->server);
+	        &server->pop3);
 }
 
 static int open_server(const struct service_options *options, void **ret_server)
 {
-	const struct config *config = options->content;
-	struct pop3 *pop3 = calloc(1, sizeof *pop3);
-	if (!pop3)
-		return -ENOMEM;
-	pop3->options = *options;
-	pop3->host = mail_host_hold(config->mail.host);
-	int error = create(pop3, config);
-	if (error < 0) {
-		mail_host_release(pop3->host);
-		free(pop3);
-		return error;
-	}
-	*ret_server = pop3;
-	return 0;
+	return mail_server_open(options, create, ret_server);
 }
 
-static void update(void *server, void *content, struct weir_tls *tls)
+static void update(void *context, void *content, struct weir_tls *tls)
 {
-	struct pop3 *pop3 = server;
+	const struct mail_server *server = context;
 	const struct config *config = content;
-	weir_pop3_set_users(pop3->server, config->mail.users);
+	weir_pop3_set_users(server->pop3, config->mail.users);
 	if (tls)
-		weir_pop3_set_tls(pop3->server, tls);
+		weir_pop3_set_tls(server->pop3, tls);
 }
 
-static struct weir_server *listener(void *server)
+static struct weir_server *listener(void *context)
 {
-	return weir_pop3_listener(((struct pop3 *)server)->server);
+	return weir_pop3_listener(((struct mail_server *)context)->pop3);
 }
 
-static void close_server(void *server)
+static void close_server(void *context)
 {
-	struct pop3 *pop3 = server;
-	weir_pop3_destroy(pop3->server);
-	mail_host_release(pop3->host);
-	free(pop3);
+	struct mail_server *server = context;
+	weir_pop3_destroy(server->pop3);
+	mail_server_free(server);
 }
 
 /* -- the banner -------------------------------------------------------------------------------- */

@@ -2,9 +2,7 @@
  * SMTP in the daemon. A reload swaps users, routes and certificates of a server; all else it keeps
  * from its opening on, with the host that it delivers to.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <weir/mail_store.h>
@@ -15,115 +13,79 @@
 #include "mail_log.h"
 #include "service_mail.h"
 
-struct smtp {
-	struct weir_smtp_server *server;
-	struct mail_host *host; /* outlives the server */
-	struct service_options options;
-};
-
-static void accept_failed(void *context, int error)
-{
-	struct smtp *smtp = context;
-	smtp->options.accept_failed(smtp->options.context, error);
-}
-
-static void tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct smtp *smtp = context;
-	smtp->options.tls_failed(smtp->options.context, peer, why);
-}
-
 static void log_event(void *context, const struct weir_smtp_event *event)
 {
-	struct smtp *smtp = context;
-	const struct service_options *options = &smtp->options;
+	const struct service_options *options = context;
 	mail_log_smtp(options->log, options->loop, options->kind->name, event);
 }
 
 /* Whoever may speak LMTP to us is a mail server: there is no AUTH. */
-static struct weir_users *users_of(const struct smtp *smtp, const struct config *config)
+static struct weir_users *users_of(const struct mail_server *server, const struct config *config)
 {
-	return smtp->options.kind->variant == WEIR_SMTP_LMTP ? NULL : config->mail.users;
+	return server->options.kind->variant == WEIR_SMTP_LMTP ? NULL : config->mail.users;
 }
 
-static int create(struct smtp *smtp, const struct config *config)
+static int create(struct mail_server *server, const struct config *config)
 {
-	const struct service_options *options = &smtp->options;
+	const struct service_options *options = &server->options;
 	const struct config_mail *mail = &config->mail;
 	char name[256];
-	/* SMTP's times are longer than those of the daemon; the library has them. */
-	struct weir_bounds bounds = options->bounds;
-	bounds.idle_ms = bounds.request_ms = bounds.progress_ms = 0;
 	return weir_smtp_create(options->loop,
 	        &(struct weir_smtp_options){
 	                .address = options->address,
 	                .hostname = config_mail_hostname(mail, name, sizeof name),
 	                .personality = (enum weir_smtp_personality)options->kind->variant,
 	                .routes = mail->routes,
-	                .users = users_of(smtp, config),
+	                .users = users_of(server, config),
 	                .guard = options->guard,
-	                .local = &smtp->host->store->sink,
+	                .local = &server->host->store->sink,
 	                .relay = options->relay,
 	                .tls = options->tls,
 	                .implicit_tls = options->kind->secure,
 	                .auth_in_clear = config_mail_is_inside(&options->address),
 	                .networks = mail->networks.items,
 	                .network_count = mail->networks.count,
-	                .peers = smtp->host->peers,
-	                .bounds = bounds,
+	                .peers = server->host->peers,
+	                .bounds = server->bounds,
 	                .size_max = mail->limits.message_size,
 	                .recipients_max = (unsigned)mail->limits.recipients,
 	                .messages_max = (unsigned)mail->limits.messages,
 	                .greeting_delay_ms = (uint32_t)mail->greeting_delay_ms,
 	                .normalise = mail->normalise,
 	                .shared = true,
-	                .accept_failed = accept_failed,
-	                .tls_failed = tls_failed,
+	                .accept_failed = service_accept_failed,
+	                .tls_failed = service_tls_failed,
 	                .log = log_event,
-	                .context = smtp,
+	                .context = &server->options,
 	        },
-	        &smtp->server);
+	        &server->smtp);
 }
 
 static int open_server(const struct service_options *options, void **ret_server)
 {
-	const struct config *config = options->content;
-	struct smtp *smtp = calloc(1, sizeof *smtp);
-	if (!smtp)
-		return -ENOMEM;
-	smtp->options = *options;
-	smtp->host = mail_host_hold(config->mail.host);
-	int error = create(smtp, config);
-	if (error < 0) {
-		mail_host_release(smtp->host);
-		free(smtp);
-		return error;
-	}
-	*ret_server = smtp;
-	return 0;
+	return mail_server_open(options, create, ret_server);
 }
 
-static void update(void *server, void *content, struct weir_tls *tls)
+static void update(void *context, void *content, struct weir_tls *tls)
 {
-	struct smtp *smtp = server;
+	const struct mail_server *server = context;
 	const struct config *config = content;
-	weir_smtp_set_users(smtp->server, users_of(smtp, config));
-	weir_smtp_set_routes(smtp->server, config->mail.routes);
+	weir_smtp_set_users(server->smtp, users_of(server, config));
+	weir_smtp_set_routes(server->smtp, config->mail.routes);
 	if (tls)
-		weir_smtp_set_tls(smtp->server, tls);
+		weir_smtp_set_tls(server->smtp, tls);
 }
 
-static struct weir_server *listener(void *server)
+static struct weir_server *listener(void *context)
 {
-	return weir_smtp_listener(((struct smtp *)server)->server);
+	return weir_smtp_listener(((struct mail_server *)context)->smtp);
 }
 
-static void close_server(void *server)
+static void close_server(void *context)
 {
-	struct smtp *smtp = server;
-	weir_smtp_destroy(smtp->server);
-	mail_host_release(smtp->host);
-	free(smtp);
+	struct mail_server *server = context;
+	weir_smtp_destroy(server->smtp);
+	mail_server_free(server);
 }
 
 /* -- the banner -------------------------------------------------------------------------------- */
