@@ -1,0 +1,31 @@
+/* What servers of SMTP and POP3 begin and end with: the host of the configuration they were opened by. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "mail_host.h"
+#include "service_mail.h"
+
+int mail_server_open(const struct service_options *options,
+        int (*create)(struct mail_server *server, const struct config *config), void **ret_server)
+{
+	const struct config *config = options->content;
+	struct mail_server *server = calloc(1, sizeof *server);
+	if (!server)
+		return -ENOMEM;
+	server->options = *options;
+	server->bounds = options->bounds;
+	server->bounds.idle_ms = server->bounds.request_ms = server->bounds.progress_ms = 0;
+	server->host = mail_host_hold(config->mail.host);
+	int error = create(server, config);
+	if (error < 0)
+		mail_server_free(server);
+	else
+		*ret_server = server;
+	return error;
+}
+
+void mail_server_free(struct mail_server *server)
+{
+	mail_host_release(server->host);
+	free(server);
+}
