@@ -183,6 +183,16 @@ WEIR_API struct weir_channel *weir_reply_channel(const struct weir_reply *reply)
 WEIR_API int weir_channel_start_tls(
         struct weir_channel *channel, struct weir_tls *tls, const char *name);
 
+/*
+ * Of a server, after weir_channel_start_tls and before secured(): no session ticket is given out. For
+ * a peer that only sends and then closes: with TLS 1.3 it never reads one, and a socket that is
+ * closed with unread bytes loses those that it has not sent yet.
+ */
+WEIR_API void weir_channel_withhold_tickets(struct weir_channel *channel);
+
+/* Of a server: a further ticket goes along with what is sent next. Only TLS 1.3 has that. */
+WEIR_API void weir_channel_send_ticket(struct weir_channel *channel);
+
 /* What the peer sends and gets is encrypted. False until the handshake is complete. */
 WEIR_API bool weir_channel_secure(const struct weir_channel *channel);
 

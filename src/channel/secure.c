@@ -185,6 +185,18 @@ int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, c
 	return 0;
 }
 
+void weir_channel_withhold_tickets(struct weir_channel *channel)
+{
+	if (weir_is_tls(channel->transport))
+		weir_tls_withhold_tickets(channel->transport);
+}
+
+void weir_channel_send_ticket(struct weir_channel *channel)
+{
+	if (weir_channel_secure(channel))
+		weir_tls_send_ticket(channel->transport);
+}
+
 bool weir_channel_secure(const struct weir_channel *channel)
 {
 	return weir_is_tls(channel->transport) && !channel->upgrading && !channel->securing;

@@ -121,6 +121,8 @@ static void proceed(struct ftp_data *data)
 	int error = weir_channel_start_tls(data->channel, data->tls, NULL);
 	if (error < 0)
 		weir_channel_abort(data->channel, error);
+	/* Who uploads would not read one; the control connection gives out those that it takes. */
+	weir_channel_withhold_tickets(data->channel);
 	weir_channel_resume(data->channel);
 }
 
@@ -353,6 +355,8 @@ static void note_tls(struct ftp_data *data, struct ftp_session *session)
 	                  info.session.size == TLS_SESSION_SIZE;
 	if (data->looked_at)
 		memcpy(data->tls_session, info.session.data, TLS_SESSION_SIZE);
+	/* For the next data connection: clients use a ticket once. It goes with the reply. */
+	weir_channel_send_ticket(session->channel);
 }
 
 void weir_ftp_data_start(struct ftp_session *session, struct ftp_data_user *user)

@@ -337,6 +337,8 @@ SSL *tls_open(struct tls *tls)
 		goto error_ssl;
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_app_data(ssl, tls);
+	if (tls->ticketless)
+		SSL_set_num_tickets(ssl, 0);
 	if (tls->rules->server)
 		SSL_set_accept_state(ssl);
 	else

@@ -48,6 +48,16 @@ size_t *weir_tls_dropped(struct weir_transport *transport)
 	return &tls_from(transport)->dropped;
 }
 
+void weir_tls_withhold_tickets(struct weir_transport *transport)
+{
+	tls_from(transport)->ticketless = true;
+}
+
+void weir_tls_send_ticket(struct weir_transport *transport)
+{
+	SSL_new_session_ticket(tls_from(transport)->ssl);
+}
+
 const char *weir_tls_why(const struct weir_transport *transport)
 {
 	return const_tls_from(transport)->why;

@@ -108,6 +108,7 @@ struct tls {
 	bool plain;     /* … and it was none of TLS */
 	bool ended;     /* the end of the stream was met, not of TLS */
 	bool resumed;
+	bool ticketless; /* gives out none */
 };
 
 /* The object behind an SSL. */

@@ -44,6 +44,10 @@ struct weir_transport *weir_tls_of_link(struct weir_list *link);
 struct weir_channel **weir_tls_channel(struct weir_transport *transport);
 size_t *weir_tls_dropped(struct weir_transport *transport);
 
+/* See weir_channel_withhold_tickets and weir_channel_send_ticket. */
+void weir_tls_withhold_tickets(struct weir_transport *transport);
+void weir_tls_send_ticket(struct weir_transport *transport);
+
 /* Why the handshake or a record failed; never NULL. */
 const char *weir_tls_why(const struct weir_transport *transport);
 

@@ -85,6 +85,23 @@ def test_curl_over_tls(served, tree, authority, kind, version, reuse):
     assert b"up.bin" in ran("curl", "-sS", *options, where)
 
 
+@pytest.mark.parametrize("reuse", ["prefer", "require"])
+def test_uploads_over_tls_arrive_whole(served, tree, tmp_path, authority, reuse):
+    """A client that closes behind its data, with something of ours unread, would lose the rest."""
+    server = served("tls: required", f"reuse: {reuse}", kind="ftps")
+    given = os.urandom(700000)
+    names = [f"f{i}" for i in range(6)]
+    for name in names:
+        (tmp_path / name).write_bytes(given)
+    where = f"ftps://alice:secret@localhost:{server.port}/"
+    several = "{" + ",".join(str(tmp_path / name) for name in names) + "}"
+    for _ in range(3):
+        ran("curl", "-sS", "--cacert", authority.path, "--tlsv1.3", "-T", several, where)
+        for name in names:
+            assert (tree / "alice" / name).read_bytes() == given
+            (tree / "alice" / name).unlink()
+
+
 def test_what_ftp_writes_http_serves(weir, tree, users):
     server = weir(
         *["--root", tree, "--http", "127.0.0.1:0", "--ftp", "127.0.0.1:0"],
