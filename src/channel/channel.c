@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 
@@ -107,7 +108,11 @@ void weir_channel_destroy(struct weir_channel *channel)
 	if (channel->reset)
 		set_reset(channel->watch.fd);
 	channel->transport->type->close(channel->transport);
-	weir_watch_close(host->loop, &channel->watch);
+	/* Closing ends a watch only where no other descriptor is left. */
+	if (channel->tapped)
+		close(weir_watch_release(host->loop, &channel->watch));
+	else
+		weir_watch_close(host->loop, &channel->watch);
 	free(channel->remainder);
 	weir_cutter_free(&channel->cutter);
 	free(channel);
@@ -165,7 +170,9 @@ static void process(struct weir_channel *channel, bool readable)
 	bool pending = false;
 	channel->busy = true;
 	flush_transport(channel);
-	if (readable && weir_input_wanted(channel)) {
+	if (readable && channel->tapped && weir_input_wanted(channel)) {
+		weir_tap_readable(channel);
+	} else if (readable && weir_input_wanted(channel)) {
 		buffer = weir_loop_receive_buffer(channel->host->loop);
 		if (buffer)
 			received = weir_input_receive(channel, buffer);
