@@ -76,11 +76,14 @@ static void run_commit(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
 	close_source(upload);
-	if (upload->options.in_place)
-		upload->result = weir_in_place_publish(&upload->temporary, &upload->created);
-	else
+	if (!upload->options.in_place) {
 		upload->result = weir_temporary_publish(
 		        &upload->temporary, upload->options.must_not_exist, &upload->created);
+		return;
+	}
+	upload->result = weir_in_place_publish(&upload->temporary, &upload->created);
+	/* Who is told that it is done may go on with the file: it is not locked any longer. */
+	weir_in_place_close(&upload->temporary);
 }
 
 static void run_end(struct weir_work *work)
