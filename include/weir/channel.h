@@ -93,6 +93,13 @@ struct weir_protocol {
 	/* When NULL, and after it unless the channel was closed in it, the channel is aborted. */
 	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
 
+	/*
+	 * The server drains, and nothing is under way here that the channel knows of: say last words and
+	 * close, or finish first what the channel does not know of; it is asked again when that has
+	 * brought a reply. When NULL the channel closes.
+	 */
+	void (*draining)(struct weir_channel *channel);
+
 	/* All replies have gone. */
 	void (*drained)(struct weir_channel *channel);
 

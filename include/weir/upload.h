@@ -31,6 +31,7 @@
 #include <weir/list.h>
 #include <weir/span.h>
 
+struct stat;
 struct weir_tree;
 struct weir_upload;
 
@@ -167,6 +168,13 @@ WEIR_API void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *cha
 WEIR_API void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change,
         const char *path, struct timespec time,
         void (*done)(struct weir_change *change, int error));
+
+/*
+ * What has the name itself, so that of a symbolic link it is the link, which a lookup would follow.
+ * Nothing is changed. `ret` is filled before `done` is called with 0.
+ */
+WEIR_API void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change,
+        const char *path, struct stat *ret, void (*done)(struct weir_change *change, int error));
 
 /*
  * `done` is not called any more; the change itself is made or not. Harmless when `done` was called,

@@ -163,6 +163,18 @@ static void flush_transport(struct weir_channel *channel)
 		weir_channel_kill(channel, error, false);
 }
 
+/* The server is to stop: who is idle is told, if there is a word for it, and goes. */
+static void drain(struct weir_channel *channel)
+{
+	const struct weir_protocol *protocol = channel->host->protocol;
+	if (weir_secure_silent(channel) || (weir_channel_idle(channel) && !protocol->draining)) {
+		channel->closing = true;
+	} else if (weir_channel_idle(channel) && channel->open) {
+		protocol->draining(channel);
+		run(channel, weir_span(NULL, 0));
+	}
+}
+
 static void process(struct weir_channel *channel, bool readable)
 {
 	char *buffer = NULL;
@@ -186,8 +198,8 @@ static void process(struct weir_channel *channel, bool readable)
 		weir_input_tell_eof(channel);
 		run(channel, weir_span(NULL, 0));
 	}
-	if (channel->host->draining && (weir_channel_idle(channel) || weir_secure_silent(channel)))
-		channel->closing = true;
+	if (channel->host->draining && !channel->dead && !channel->closing)
+		drain(channel);
 	if (channel->upgrading && !channel->last && !channel->dead)
 		weir_secure_upgrade(channel);
 	if (channel->closing && !channel->last && !channel->dead)
