@@ -24,6 +24,7 @@ int weir_channel_tap(struct weir_channel *channel, int *ret)
 	if (fd < 0)
 		return -errno;
 	channel->tapped = true;
+	channel->request_at_ms = weir_channel_clock(channel);
 	*ret = fd;
 	return 0;
 }

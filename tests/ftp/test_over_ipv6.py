@@ -41,13 +41,13 @@ def test_ftplib(server, tree, passive):
 
 
 @pytest.mark.skipif(not shutil.which("lftp"), reason="lftp is not installed")
-@pytest.mark.parametrize("passive", ["true", "false"])
-def test_lftp(server, tree, tmp_path, passive):
+def test_lftp(server, tree, tmp_path):
+    """Passive: active it says `::` for its own address here, which is not its own."""
     local, back = tmp_path / "local", tmp_path / "back"
     local.mkdir()
     for i in range(10):
         (local / f"f{i}").write_bytes(os.urandom(i * 10000))
-    script = f"set ftp:ssl-allow false; set ftp:passive-mode {passive}; set net:timeout 20;"
+    script = "set ftp:ssl-allow false; set net:timeout 20;"
     script += f"set net:max-retries 1; open -u alice,secret ftp://[::1]:{server.port};"
     ran("lftp", "-c", f"{script} mirror -R {local} up; mirror up {back}")
     for place in [tree / "alice/up", back]:
