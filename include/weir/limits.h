@@ -250,7 +250,24 @@
 #define WEIR_DNS_STALE_RETRY_S 30  /* … and not asked for again in this time (RFC 8767 5) */
 #define WEIR_DNS_PREFETCH_PART 10  /* asked for again in the last of so many parts of its TTL … */
 #define WEIR_DNS_PREFETCH_USES 2   /* … if it was used so often */
-#define WEIR_DNS_ASKS_MAX 4096     /* questions under way, of a loop (set) */
 #define WEIR_DNS_LOOKUPS_MAX 16384 /* who wait for them (set) */
+
+/* -- DNS: asking others -- */
+#define WEIR_DNS_UPSTREAMS_MAX 8   /* servers that are asked */
+#define WEIR_DNS_ASKS_MAX 1024     /* questions under way, of a set of upstreams (set) */
+#define WEIR_DNS_ASK_MS 5000       /* a question, all its tries together (set) */
+#define WEIR_DNS_TRIES_MAX 6       /* queries for one question that waited in vain */
+#define WEIR_DNS_WAIT_FIRST_MS 400 /* … the wait for a server that is not known yet */
+#define WEIR_DNS_WAIT_LEAST_MS 100 /* … for any; twice as long in each round */
+#define WEIR_DNS_WAIT_MOST_MS 3000
+#define WEIR_DNS_TCP_WAIT_MS 3000        /* … by TCP, connecting counted */
+#define WEIR_DNS_FORGED_MAX 4            /* replies that are none, before a question goes by TCP */
+#define WEIR_DNS_FAILURES_MAX 3          /* in a row, before a server is set aside */
+#define WEIR_DNS_ASIDE_FIRST_MS 1000     /* for this long, then for twice as long … */
+#define WEIR_DNS_ASIDE_MOST_MS 60000     /* … and never longer */
+#define WEIR_DNS_PROBE_MS 30000          /* how often it is looked whether another is faster */
+#define WEIR_DNS_WORKAROUND_MS 3600000   /* how long it is believed that a server lacks something */
+#define WEIR_DNS_UPSTREAM_IDLE_MS 5000   /* a connection to one, kept for further questions */
+#define WEIR_DNS_UPSTREAM_REPLY_MAX 4096 /* bytes of a datagram; what is larger goes by TCP */
 
 #endif
