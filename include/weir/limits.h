@@ -238,6 +238,20 @@
 #define WEIR_DNS_KEYS_MAX 256   /* keys of TSIG */
 #define WEIR_DNS_PADDING 468    /* replies by TLS are as long as a multiple of this (RFC 8467) */
 
+/* -- DNS lookups -- */
+#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, one a loop (set) */
+#define WEIR_DNS_CACHE_MIN (64 * 1024)          /* … it is never smaller */
+#define WEIR_DNS_TTL_MAX_S (24 * 60 * 60)       /* longer ones are cut to this (set) */
+#define WEIR_DNS_NEGATIVE_TTL_MAX_S (60 * 60)   /* … of what there is not (set) */
+#define WEIR_DNS_FAILURE_S 5                    /* a failure is remembered (RFC 9520 3.2) */
+#define WEIR_DNS_STALE_S (24 * 60 * 60)         /* an expired answer is kept (set) */
+#define WEIR_DNS_STALE_TTL_S 30                 /* TTL of an expired answer (RFC 8767 4) */
+#define WEIR_DNS_STALE_WAIT_MS 1800             /* then it is given to who waits (RFC 8767 5) */
+#define WEIR_DNS_STALE_RETRY_S 30  /* … and not asked for again in this time (RFC 8767 5) */
+#define WEIR_DNS_PREFETCH_PART 10  /* asked for again in the last of so many parts of its TTL … */
+#define WEIR_DNS_PREFETCH_USES 2   /* … if it was used so often */
+#define WEIR_DNS_LOOKUPS_MAX 16384 /* who wait for them (set) */
+
 /* -- DNS: asking others -- */
 #define WEIR_DNS_UPSTREAMS_MAX 8   /* servers that are asked */
 #define WEIR_DNS_ASKS_MAX 1024     /* questions under way, of a set of upstreams (set) */
