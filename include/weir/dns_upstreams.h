@@ -84,8 +84,7 @@ enum weir_dns_ask_flags {
 /*
  * Asks, with RD set. `answered` is called once, from the loop, never from within this call; *ret is
  * valid until then, or until it is cancelled. 0; -EINVAL: a type that is no question for a resolver
- * (AXFR, IXFR, OPT, TSIG, TKEY); WEIR_E_LIMIT: too many are under way; -ENOMEM; an errno of
- * getrandom.
+ * (AXFR, IXFR, OPT, TSIG, TKEY); WEIR_E_LIMIT: too many are under way; -ENOMEM.
  */
 WEIR_API int weir_dns_ask(struct weir_dns_upstreams *upstreams,
         const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,

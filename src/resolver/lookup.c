@@ -10,9 +10,6 @@
 
 #include "lookup_state.h"
 
-#pragma weak weir_dns_ask
-#pragma weak weir_dns_ask_cancel
-
 /* -- the upstreams ----------------------------------------------------------------------------- */
 
 static int ask_upstreams(void *context, const struct weir_dns_question *question, unsigned flags,
