@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "accept.h"
+#include "reply_accept.h"
 #include "dns_reply.h"
 
 static uint8_t message[WEIR_DNS_MESSAGE_MAX];
@@ -231,5 +231,5 @@ int main(void)
 	        cmocka_unit_test(broken_everywhere),
 	        cmocka_unit_test(names_in_rdata),
 	};
-	return cmocka_run_group_tests_name("resolver/accept", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("resolver/reply_accept", tests, NULL, NULL);
 }
