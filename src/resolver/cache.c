@@ -178,25 +178,24 @@ static void note_ttls(const struct dns_accepted *accepted, uint8_t *to)
 	}
 }
 
-static void fill(struct dns_entry *entry, const struct dns_cache_key *key,
-        const struct dns_accepted *accepted)
-{
-	memcpy(entry->bytes, key->bytes, key->size);
-	memcpy(entry->bytes + key->size, accepted->message + accepted->body, entry->body_size);
-	note_ttls(accepted, entry->bytes + key->size + entry->body_size);
-}
-
-static struct dns_entry entry_of(
-        const struct dns_cache_key *key, const struct dns_accepted *accepted, uint32_t now_s)
+/* Of exactly as many bytes as it needs; or NULL. */
+static struct dns_entry *entry_create(struct dns_cache *cache, const struct dns_cache_key *key,
+        const struct dns_accepted *accepted, uint32_t now_s)
 {
 	const struct weir_dns_found *found = &accepted->found;
-	return (struct dns_entry){
+	size_t body = accepted->size - accepted->body;
+	size_t records = (size_t)accepted->answers + accepted->authorities;
+	size_t size = sizeof(struct dns_entry) + key->size + body + records * sizeof(uint16_t);
+	struct dns_entry *entry = make_room(cache, cost_of(size), now_s) ? malloc(size) : NULL;
+	if (!entry)
+		return NULL;
+	*entry = (struct dns_entry){
 	        .hash = key->hash,
 	        .stored_s = now_s,
 	        .ttl_s = accepted->ttl_s,
 	        .retry_s = now_s,
 	        .key_size = key->size,
-	        .body_size = (uint16_t)(accepted->size - accepted->body),
+	        .body_size = (uint16_t)body,
 	        .answers = accepted->answers,
 	        .authorities = accepted->authorities,
 	        .extended_error = (uint16_t)(found->extended_error < 0 ? DNS_NO_ERROR
@@ -206,24 +205,27 @@ static struct dns_entry entry_of(
 	        .authenticated = found->authenticated,
 	        .failure = found->rcode == WEIR_DNS_SERVFAIL,
 	};
+	memcpy(entry->bytes, key->bytes, key->size);
+	memcpy(entry->bytes + key->size, accepted->message + accepted->body, body);
+	note_ttls(accepted, entry->bytes + key->size + body);
+	return entry;
 }
 
 void weir_dns_cache_put(struct dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s)
 {
-	struct dns_entry **old = search(cache, key), *entry;
-	const struct dns_entry head = entry_of(key, accepted, now_s);
-	size_t size = entry_size(&head);
+	struct dns_entry **old = search(cache, key);
 	if (*old)
 		drop(cache, old);
-	if (!accepted->ttl_s || !make_room(cache, cost_of(size), now_s) || !(entry = malloc(size)))
+	if (!accepted->ttl_s)
 		return;
-	*entry = head;
-	fill(entry, key, accepted);
+	struct dns_entry *entry = entry_create(cache, key, accepted, now_s);
+	if (!entry)
+		return;
 	struct dns_entry **bucket = &cache->buckets[key->hash & cache->mask];
 	entry->next = *bucket;
 	*bucket = entry;
-	cache->counters->bytes += cost_of(size);
+	cache->counters->bytes += cost_of(entry_size(entry));
 	cache->counters->entries++;
 }
 

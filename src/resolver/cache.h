@@ -9,7 +9,7 @@
 
 #include <weir/dns_lookup.h>
 
-#include "accept.h"
+#include "reply_accept.h"
 
 enum {
 	DNS_CACHE_KEY_MAX = WEIR_DNS_NAME_MAX + 5,

@@ -1,6 +1,6 @@
 /*
  * Lookups: what the cache has is given at once, or in the same turn; for the rest there is a question
- * under way (lookup_ask.c), new or not. Leaves out what an answer may contain (accept.c) and how it is
+ * under way (lookup_ask.c), new or not. Leaves out what an answer may contain (reply_accept.c) and how it is
  * kept (cache.c).
  */
 #include <errno.h>
@@ -9,9 +9,6 @@
 #include <weir/error.h>
 
 #include "lookup_state.h"
-
-#pragma weak weir_dns_ask
-#pragma weak weir_dns_ask_cancel
 
 /* -- the upstreams ----------------------------------------------------------------------------- */
 

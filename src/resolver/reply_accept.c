@@ -7,7 +7,7 @@
  */
 #include <weir/error.h>
 
-#include "accept.h"
+#include "reply_accept.h"
 #include "message_put.h"
 #include "name.h"
 #include "rdata.h"
