@@ -9,6 +9,7 @@
 #include "hosts.h"
 #include "literal.h"
 #include "name.h"
+#include "word.h"
 
 enum {
 	NONE = UINT32_MAX
@@ -64,24 +65,6 @@ struct line {
 	struct weir_span names;
 };
 
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static bool next_word(struct weir_span *rest, struct weir_span *ret)
-{
-	size_t start = 0;
-	while (start < rest->size && is_space(rest->data[start]))
-		start++;
-	size_t end = start;
-	while (end < rest->size && !is_space(rest->data[end]))
-		end++;
-	*ret = weir_span(rest->data + start, end - start);
-	*rest = weir_span_skip(*rest, end);
-	return ret->size > 0;
-}
-
 /* The next line that has an address; false: the text is at its end. */
 static bool next_line(struct weir_span *text, struct line *ret)
 {
@@ -89,7 +72,8 @@ static bool next_line(struct weir_span *text, struct line *ret)
 	while (text->size) {
 		weir_span_cut(text, '\n', &line);
 		weir_span_cut(&line, '#', &ret->names);
-		if (next_word(&ret->names, &word) && weir_literal_parse(word, 0, &ret->address))
+		if (weir_word_next(&ret->names, &word) &&
+		        weir_literal_parse(word, 0, &ret->address))
 			return true;
 	}
 	return false;
@@ -102,7 +86,7 @@ static void count_names(struct weir_span text, uint32_t *ret_count, size_t *ret_
 	*ret_count = 0;
 	*ret_size = 0;
 	while (next_line(&text, &line))
-		while (next_word(&line.names, &word)) {
+		while (weir_word_next(&line.names, &word)) {
 			++*ret_count;
 			*ret_size += word.size + 1;
 		}
@@ -156,7 +140,7 @@ struct weir_hosts *weir_hosts_parse(struct weir_span text)
 	hosts->mask = (uint32_t)places - 1;
 	hosts->count = 0;
 	while (next_line(&text, &line))
-		while (next_word(&line.names, &word))
+		while (weir_word_next(&line.names, &word))
 			add(hosts, &at, &line.address, word);
 	link_entries(hosts);
 	return hosts;

@@ -6,6 +6,7 @@
 
 #include "literal.h"
 #include "resolv_conf.h"
+#include "word.h"
 
 enum {
 	PORT = 53,
@@ -13,18 +14,6 @@ enum {
 	TIMEOUT_MAX = 30,
 	ATTEMPTS_MAX = 5,
 };
-
-/* The next word; false: there is none. */
-static bool next_word(struct weir_span *line, struct weir_span *ret)
-{
-	size_t size = 0;
-	*line = weir_span_trim(*line);
-	while (size < line->size && line->data[size] != ' ' && line->data[size] != '\t')
-		size++;
-	*ret = weir_span(line->data, size);
-	*line = weir_span_skip(*line, size);
-	return size > 0;
-}
 
 /* An address, or one in brackets with a port, as OpenBSD's resolv.conf(5) has it. */
 static bool parse_server(struct weir_span word, struct weir_address *ret)
@@ -42,7 +31,7 @@ static bool parse_server(struct weir_span word, struct weir_address *ret)
 static void add_server(struct weir_resolv_conf *conf, struct weir_span rest)
 {
 	struct weir_span word;
-	if (conf->server_count < WEIR_DNS_UPSTREAMS_MAX && next_word(&rest, &word) &&
+	if (conf->server_count < WEIR_DNS_UPSTREAMS_MAX && weir_word_next(&rest, &word) &&
 	        parse_server(word, &conf->servers[conf->server_count]))
 		conf->server_count++;
 }
@@ -51,7 +40,7 @@ static void set_search(struct weir_resolv_conf *conf, struct weir_span rest)
 {
 	struct weir_span word;
 	conf->search_count = 0;
-	while (conf->search_count < WEIR_RESOLV_SEARCH_MAX && next_word(&rest, &word))
+	while (conf->search_count < WEIR_RESOLV_SEARCH_MAX && weir_word_next(&rest, &word))
 		/* The root is what is tried without any search. */
 		if (weir_dns_name_parse(word, &conf->search[conf->search_count]) == 0 &&
 		        conf->search[conf->search_count].labels)
@@ -68,7 +57,7 @@ static void set_number(struct weir_span text, unsigned least, unsigned most, uns
 static void set_options(struct weir_resolv_conf *conf, struct weir_span rest)
 {
 	struct weir_span word, name;
-	while (next_word(&rest, &word)) {
+	while (weir_word_next(&rest, &word)) {
 		weir_span_cut(&word, ':', &name);
 		if (weir_span_equal(name, WEIR_SPAN("ndots")))
 			set_number(word, 0, NDOTS_MAX, &conf->ndots);
@@ -84,7 +73,7 @@ static void set_options(struct weir_resolv_conf *conf, struct weir_span rest)
 static void read_line(struct weir_resolv_conf *conf, struct weir_span line)
 {
 	struct weir_span keyword;
-	if (!next_word(&line, &keyword) || keyword.data[0] == '#' || keyword.data[0] == ';')
+	if (!weir_word_next(&line, &keyword) || keyword.data[0] == '#' || keyword.data[0] == ';')
 		return;
 	if (weir_span_equal(keyword, WEIR_SPAN("nameserver")))
 		add_server(conf, line);

@@ -159,7 +159,8 @@ static void end_srv(struct weir_resolving *resolving, struct dns_answer *answer)
 	}
 	resolved.none = resolved.count == 1 && strcmp(list[0].host, ".") == 0;
 	resolved.count = resolved.none ? 0 : resolved.count;
-	order_srv(resolving, list, resolved.count);
+	if (resolved.count)
+		order_srv(resolving, list, resolved.count);
 	resolved.srv = list;
 	end(resolving, &resolved, list);
 }

@@ -102,7 +102,8 @@ static void no_more_than_asked_for(void **state)
 	const char *names[MAX];
 	(void)state;
 	for (int i = 0; i < 20; i++)
-		at += (size_t)snprintf(text + at, sizeof text - at, "10.0.0.%d all\n10.0.1.1 n%d\n", i, i);
+		at += (size_t)snprintf(
+		        text + at, sizeof text - at, "10.0.0.%d all\n10.0.1.1 n%d\n", i, i);
 	struct weir_hosts *hosts = parse(text);
 	assert_int_equal(weir_hosts_addresses(hosts, WEIR_SPAN("all"), found, MAX), MAX);
 	struct weir_address one = found[0];

@@ -112,7 +112,8 @@ static void numbers_and_lists_are_cut(void **state)
 /* Cut off anywhere, it is still a file. */
 static void every_beginning(void **state)
 {
-	static const char text[] = "nameserver [127.0.0.1]:53\nsearch a.b c\noptions ndots:2 rotate";
+	static const char text[] =
+	        "nameserver [127.0.0.1]:53\nsearch a.b c\noptions ndots:2 rotate";
 	char part[sizeof text];
 	(void)state;
 	for (size_t size = 0; size < sizeof text; size++) {

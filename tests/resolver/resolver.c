@@ -65,14 +65,15 @@ static const struct known {
         {"text.example", WEIR_DNS_TXT, DATA("\3one\0\4 two")},
         {"text.example", WEIR_DNS_TXT, DATA("\0")},
         {"1.2.0.192.in-addr.arpa", WEIR_DNS_PTR, DATA("\5a b.c\7EXAMPLE\0")},
-        {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa",
-                WEIR_DNS_PTR, DATA("\2v6\7example\0")},
+        {"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa", WEIR_DNS_PTR,
+                DATA("\2v6\7example\0")},
 };
 
 /* An alias is told with what it leads to only by servers whose `joined` is set. */
 static bool joined;
 
-static int put_known(struct weir_dns_writer *writer, const struct weir_dns_name *name, unsigned type)
+static int put_known(
+        struct weir_dns_writer *writer, const struct weir_dns_name *name, unsigned type)
 {
 	int rcode = WEIR_DNS_NXDOMAIN;
 	struct weir_dns_name known;
@@ -86,8 +87,8 @@ static int put_known(struct weir_dns_writer *writer, const struct weir_dns_name 
 		weir_dns_put_record(writer, WEIR_DNS_ANSWER, name->wire, knowns[i].type,
 		        WEIR_DNS_IN, 300, weir_span(knowns[i].data, knowns[i].size));
 		if (knowns[i].type == WEIR_DNS_CNAME && joined) {
-			assert_int_equal(weir_dns_name_set(weir_span(knowns[i].data, knowns[i].size),
-			                         &known),
+			assert_int_equal(weir_dns_name_set(
+			                         weir_span(knowns[i].data, knowns[i].size), &known),
 			        0);
 			return put_known(writer, &known, type);
 		}
@@ -408,8 +409,7 @@ static void domains_are_searched(void **state)
 	assert_found(addresses_of("host", 0), "1.1.1.1:25");
 	assert_found(addresses_of("only", 0), "2.2.2.3:25");
 	assert_found(addresses_of("a.dot", 0), "3.3.3.3:25");
-	assert_string_equal(
-	        asked, "host.one.example. only.one.example. only.two.example. a.dot. ");
+	assert_string_equal(asked, "host.one.example. only.one.example. only.two.example. a.dot. ");
 	asked[0] = 0;
 	assert_failed(addresses_of("none", 0), -ENOENT);
 	assert_string_equal(asked, "none.one.example. none.two.example. none. ");
@@ -495,8 +495,8 @@ static void texts_and_names(void **state)
 	struct weir_address v6 = {.v6 = {.sin6_family = AF_INET6}};
 	struct weir_address wrong = {.any = {.sa_family = AF_UNIX}};
 	struct weir_address *asked_for[] = {&v4, &v6, &v6, &v4};
-	static const char *const wanted[] = {"a\\032b\\.c.example", "v6.example", "a\\032b\\.c.example",
-	        "known known.example"};
+	static const char *const wanted[] = {
+	        "a\\032b\\.c.example", "v6.example", "a\\032b\\.c.example", "known known.example"};
 	(void)state;
 	begin("a");
 	struct result *result = look_up(weir_resolve_txt, on_txt, "text.example");
@@ -515,8 +515,8 @@ static void texts_and_names(void **state)
 		        0);
 		assert_found(wait_for(&results[0]), wanted[i]);
 	}
-	assert_int_equal(weir_resolve_names(resolver, &wrong, on_names, &results[0],
-	                         &results[0].resolving),
+	assert_int_equal(
+	        weir_resolve_names(resolver, &wrong, on_names, &results[0], &results[0].resolving),
 	        -EINVAL);
 	end();
 }
