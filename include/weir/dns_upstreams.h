@@ -51,11 +51,11 @@ WEIR_API int weir_dns_upstreams_create(struct weir_loop *loop,
         const struct weir_dns_upstreams_options *options, struct weir_dns_upstreams **ret);
 
 /*
- * Other addresses, in another order. What is known of a server that stays is kept; what is under way
- * is asked anew of those that are there now. 0 or -EINVAL.
+ * Other options. What is known of a server that stays is kept; what is under way is asked anew, in
+ * the time that it had, of the servers that are there now. 0 or -EINVAL: the old ones stay.
  */
-WEIR_API int weir_dns_upstreams_change(struct weir_dns_upstreams *upstreams,
-        const struct weir_address *addresses, size_t count, bool in_order);
+WEIR_API int weir_dns_upstreams_change(
+        struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options);
 
 /* What is under way is cancelled without its callback. NULL is allowed. */
 WEIR_API void weir_dns_upstreams_destroy(struct weir_dns_upstreams *upstreams);

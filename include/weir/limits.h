@@ -270,4 +270,12 @@
 #define WEIR_DNS_UPSTREAM_IDLE_MS 5000   /* a connection to one, kept for further questions */
 #define WEIR_DNS_UPSTREAM_REPLY_MAX 4096 /* bytes of a datagram; what is larger goes by TCP */
 
+/* -- resolver -- */
+#define WEIR_RESOLVINGS_MAX 4096   /* names being looked up, of a resolver */
+#define WEIR_RESOLVED_MAX 64       /* records of one result */
+#define WEIR_RESOLVER_LOOK_MS 3000 /* how long /etc/resolv.conf and /etc/hosts are believed */
+#define WEIR_HOSTS_FILE_MAX (16 * 1024 * 1024) /* bytes read of /etc/hosts */
+#define WEIR_RESOLV_CONF_MAX (64 * 1024)       /* … of /etc/resolv.conf */
+#define WEIR_RESOLV_SEARCH_MAX 6               /* domains that are searched */
+
 #endif

@@ -47,6 +47,15 @@ static void set_servers(
 	upstreams->count = (unsigned)count;
 }
 
+static void set_options(
+        struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
+{
+	upstreams->asks_max = options->asks_max ? options->asks_max : WEIR_DNS_ASKS_MAX;
+	upstreams->timeout_ms = options->timeout_ms ? options->timeout_ms : WEIR_DNS_ASK_MS;
+	upstreams->in_order = options->in_order;
+	set_servers(upstreams, options->addresses, options->count);
+}
+
 int weir_dns_upstreams_create(struct weir_loop *loop,
         const struct weir_dns_upstreams_options *options, struct weir_dns_upstreams **ret)
 {
@@ -57,25 +66,21 @@ int weir_dns_upstreams_create(struct weir_loop *loop,
 		return -ENOMEM;
 	upstreams->loop = loop;
 	weir_list_init(&upstreams->asks);
-	upstreams->asks_max = options->asks_max ? options->asks_max : WEIR_DNS_ASKS_MAX;
-	upstreams->timeout_ms = options->timeout_ms ? options->timeout_ms : WEIR_DNS_ASK_MS;
-	upstreams->in_order = options->in_order;
-	set_servers(upstreams, options->addresses, options->count);
+	set_options(upstreams, options);
 	*ret = upstreams;
 	return 0;
 }
 
 /* Attempts first: those of questions know their servers, too. */
-int weir_dns_upstreams_change(struct weir_dns_upstreams *upstreams,
-        const struct weir_address *addresses, size_t count, bool in_order)
+int weir_dns_upstreams_change(
+        struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
 {
-	if (!addresses_good(addresses, count))
+	if (!addresses_good(options->addresses, options->count))
 		return -EINVAL;
 	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
 		weir_upstream_stop(WEIR_CONTAINER(at, struct weir_dns_ask, link));
 	drop_servers(upstreams);
-	set_servers(upstreams, addresses, count);
-	upstreams->in_order = in_order;
+	set_options(upstreams, options);
 	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
 		weir_upstream_restart(WEIR_CONTAINER(at, struct weir_dns_ask, link));
 	return 0;

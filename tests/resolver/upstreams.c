@@ -621,7 +621,9 @@ static void questions_are_counted(void **state)
 	memset(results, 0, sizeof results);
 	fake_start(&fakes[0], loop, "-");
 	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), 0);
-	assert_int_equal(weir_dns_upstreams_change(upstreams, &fakes[0].address, 1, true), 0);
+	struct weir_dns_upstreams_options other = options;
+	other.addresses = &fakes[0].address;
+	assert_int_equal(weir_dns_upstreams_change(upstreams, &other), 0);
 	assert_int_equal(ask(&results[0], "one.example", 0), 0);
 	assert_int_equal(ask(&results[1], "two.example", 0), 0);
 	assert_int_equal(ask(&results[2], "three.example", 0), WEIR_E_LIMIT);
@@ -668,6 +670,13 @@ static void callbacks_may_do_anything(void **state)
 	}
 }
 
+static int change_to(const struct weir_address *addresses, size_t count)
+{
+	struct weir_dns_upstreams_options options = {
+	        .addresses = addresses, .count = count, .in_order = true};
+	return weir_dns_upstreams_change(upstreams, &options);
+}
+
 /* What is under way is asked of the new ones, also what waits on a connection. */
 static void other_servers(void **state)
 {
@@ -675,18 +684,18 @@ static void other_servers(void **state)
 	begin(3, true, (const char *const[]){"-t", "-", "a"});
 	fakes[0].tcp_script = "-";
 	struct weir_address gone[2] = {fakes[0].address, fakes[1].address};
-	assert_int_equal(weir_dns_upstreams_change(upstreams, gone, 2, true), 0);
+	assert_int_equal(change_to(gone, 2), 0);
 	assert_int_equal(ask(&results[0], "one.example", 0), 0);
 	pass(0);
 	assert_int_equal(ask(&results[1], "two.example", 0), 0);
 	pass(0);
 	pass(0);
 	assert_int_equal(fakes[0].tcp_queries, 1);
-	assert_int_equal(weir_dns_upstreams_change(upstreams, &fakes[2].address, 1, true), 0);
+	assert_int_equal(change_to(&fakes[2].address, 1), 0);
 	must_answer(&results[0]);
 	must_answer(&results[1]);
 	assert_false(weir_dns_upstreams_info(upstreams, 1, &(struct weir_dns_upstream_info){0}));
-	assert_int_equal(weir_dns_upstreams_change(upstreams, NULL, 0, true), -EINVAL);
+	assert_int_equal(change_to(NULL, 0), -EINVAL);
 	end();
 }
 
