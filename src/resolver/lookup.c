@@ -160,6 +160,12 @@ static struct weir_dns_lookup *create(
 	return lookup;
 }
 
+void weir_dns_lookup_free(struct weir_dns_lookup *lookup)
+{
+	lookup->lookups->waiting--;
+	free(lookup);
+}
+
 static void on_ready(struct weir_task *task)
 {
 	struct weir_dns_lookup *lookup = WEIR_CONTAINER(task, struct weir_dns_lookup, task);
