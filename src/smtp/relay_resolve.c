@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/limits.h>
 #include <weir/resolver.h>
 
 #include "relay_state.h"
@@ -27,7 +28,7 @@ static void on_resolved(void *context, const struct weir_resolved *resolved)
 
 int weir_relay_resolve(struct weir_smtp_relay *relay)
 {
-	static const struct weir_resolver_options as_set_up;
+	static const struct weir_resolver_options as_set_up = {.cache_bytes = WEIR_DNS_CACHE_MIN};
 	const struct weir_smtp_relay_options *options = &relay->settings->options;
 	struct weir_resolver *resolver = options->resolver;
 	int error = 0;

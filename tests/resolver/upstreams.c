@@ -380,6 +380,7 @@ static void a_connection_that_is_closed(void **state)
 	assert_int_equal(ask(&results[0], "www.example", 0), 0);
 	assert_true(wait_for(&results[0], 1));
 	assert_int_equal(results[0].error, -ECONNRESET);
+	assert_int_equal(fakes[0].connections, 1);
 	end();
 }
 
