@@ -74,10 +74,10 @@ struct weir_dns_zone_info {
 	uint32_t serial;
 	uint32_t names; /* also those without records */
 	uint32_t records;
-	size_t bytes; /* of memory */
+	size_t bytes;         /* of memory */
 	unsigned steps;       /* of its history … */
 	size_t history_bytes; /* … which versions of the zone share */
-	uint16_t absence;     /* the extended error of a stand-in, of which the rest says nothing; 0 */
+	uint16_t absence; /* the extended error of a stand-in, of which the rest says nothing; 0 */
 	bool is_signed;
 	bool nsec3;
 };

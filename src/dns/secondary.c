@@ -22,14 +22,14 @@ void weir_dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event
 	bool failed = kind == WEIR_DNS_FETCH_FAILED || kind == WEIR_DNS_KEEP_FAILED;
 	if (!options->log)
 		return;
-	options->log(options->context,
-	        &(struct weir_dns_event){.kind = kind,
-	                .peer = peer,
-	                .zone = &secondary->config->options.name,
-	                .serial = secondary->zone ? secondary->zone->serial : 0,
-	                .bytes = fetched ? fetched->bytes : 0,
-	                .why = failed ? fetched->why : NULL,
-	                .rcode = failed ? fetched->rcode : 0});
+	options->log(
+	        options->context, &(struct weir_dns_event){.kind = kind,
+	                                  .peer = peer,
+	                                  .zone = &secondary->config->options.name,
+	                                  .serial = secondary->zone ? secondary->zone->serial : 0,
+	                                  .bytes = fetched ? fetched->bytes : 0,
+	                                  .why = failed ? fetched->why : NULL,
+	                                  .rcode = failed ? fetched->rcode : 0});
 }
 
 static void on_changed(struct weir_task *task)
@@ -54,8 +54,8 @@ static void on_expiry(struct weir_timer *timer)
 	struct dns_secondary *secondary = WEIR_CONTAINER(timer, struct dns_secondary, expiry);
 	struct weir_dns_secondaries *owner = secondary->owner;
 	struct weir_dns_zone *stand_in;
-	if (weir_dns_zone_stand_in(&secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA,
-	            &stand_in) < 0) {
+	if (weir_dns_zone_stand_in(
+	            &secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA, &stand_in) < 0) {
 		weir_timer_start(owner->loop, timer, 1000, on_expiry);
 		return;
 	}
@@ -168,8 +168,8 @@ static bool same_config(const struct dns_secondary_config *a, const struct dns_s
 	return same_primaries(a, b) && same_key(left->key, right->key) &&
 	       strcmp(a->path, b->path) == 0 && left->refresh_min_s == right->refresh_min_s &&
 	       left->refresh_max_s == right->refresh_max_s &&
-	       left->retry_min_s == right->retry_min_s &&
-	       left->retry_max_s == right->retry_max_s && left->bytes_max == right->bytes_max;
+	       left->retry_min_s == right->retry_min_s && left->retry_max_s == right->retry_max_s &&
+	       left->bytes_max == right->bytes_max;
 }
 
 /* -- which zones there are --------------------------------------------------------------------- */
@@ -414,8 +414,7 @@ int weir_dns_secondaries_create(struct weir_loop *loop,
 	owner->loop = loop;
 	owner->options = *options;
 	owner->checks.free = WEIR_DNS_CHECKS_MAX;
-	owner->fetches.free =
-	        options->fetches_max ? options->fetches_max : WEIR_DNS_FETCHES_MAX;
+	owner->fetches.free = options->fetches_max ? options->fetches_max : WEIR_DNS_FETCHES_MAX;
 	weir_list_init(&owner->checks.waiting);
 	weir_list_init(&owner->fetches.waiting);
 	owner->grant.run = weir_dns_secondaries_grant;

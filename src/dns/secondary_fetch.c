@@ -209,8 +209,8 @@ static void on_close(struct weir_channel *channel, int error)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int weir_dns_fetch_begin(struct weir_loop *loop, const struct dns_fetch_options *options,
-        struct dns_fetch **ret)
+int weir_dns_fetch_begin(
+        struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_fetch **ret)
 {
 	static const struct weir_protocol protocol = {
 	        .name = "DNS fetch",

@@ -45,10 +45,10 @@ struct dns_secondary {
 	struct weir_timer expiry;
 
 	/* A round: the primaries are asked one after the other, until one confirms. */
-	unsigned primary; /* that is asked */
-	unsigned asked;   /* so many of them before it */
-	uint16_t type;    /* of the fetch */
-	bool again;       /* a NOTIFY came meanwhile: another round follows */
+	unsigned primary;  /* that is asked */
+	unsigned asked;    /* so many of them before it */
+	uint16_t type;     /* of the fetch */
+	bool again;        /* a NOTIFY came meanwhile: another round follows */
 	unsigned failures; /* rounds in a row */
 	int64_t round_ms;  /* when the last one began */
 	struct dns_check *check;
@@ -111,8 +111,7 @@ void weir_dns_secondary_begin(struct dns_secondary *secondary, unsigned primary)
 void weir_dns_secondary_cancel(struct dns_secondary *secondary);
 
 /* The notice that was left with the lock. */
-void weir_dns_secondary_heed(
-        struct dns_secondary *secondary, const struct weir_address *notifier);
+void weir_dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier);
 
 /* Gives free places to those who wait. */
 void weir_dns_secondaries_grant(struct weir_task *task);

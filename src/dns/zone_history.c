@@ -196,8 +196,8 @@ bool weir_dns_history_find(const struct weir_dns_zone *zone, uint32_t serial, un
 }
 
 /* The step from one zone to the other. WEIR_E_LIMIT: none is worth keeping. */
-static int make_delta(const struct weir_dns_zone *from, const struct weir_dns_zone *to,
-        struct dns_delta **ret)
+static int make_delta(
+        const struct weir_dns_zone *from, const struct weir_dns_zone *to, struct dns_delta **ret)
 {
 	struct weir_buffer bytes = {0};
 	int error = weir_dns_zone_difference(from, to, WEIR_DNS_HISTORY_BYTES_MAX, &bytes);

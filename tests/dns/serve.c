@@ -58,9 +58,9 @@ static void report(void *context, const char *path, unsigned line, const char *t
 
 static void log_event(void *context, const struct weir_dns_event *event)
 {
-	static const char *const names[] = {
-	        "transferred", "transfer failed", "transfer refused", "notified", "notify failed",
-	        "restored", "fetched", "fetch failed", "expired", "keep failed"};
+	static const char *const names[] = {"transferred", "transfer failed", "transfer refused",
+	        "notified", "notify failed", "restored", "fetched", "fetch failed", "expired",
+	        "keep failed"};
 	char name[WEIR_DNS_TEXT_MAX];
 	(void)context;
 	weir_dns_name_format(event->zone, name);
@@ -201,10 +201,10 @@ static void start_secondaries(void)
 		test.from[i].refresh_min_s = test.from[i].retry_min_s = test.interval_s;
 	}
 	if (weir_dns_secondaries_create(test.loop, &options, &test.secondaries) < 0 ||
-	        weir_dns_secondaries_set(
-	                test.secondaries, test.from, test.secondary_count, true) < 0)
+	        weir_dns_secondaries_set(test.secondaries, test.from, test.secondary_count, true) <
+	                0)
 		die("secondaries");
-	test.options.responder.notified = on_notify;
+	test.options.responder.notified = test.secondary_count ? on_notify : NULL;
 }
 
 static void set_option(const char *name, char *value)
