@@ -13,6 +13,7 @@
 #include <weir/error.h>
 
 #include "zone_builder.h"
+#include "zone_generic.h"
 
 #define NO_TTL UINT32_MAX
 
@@ -169,14 +170,16 @@ static bool is_meta(uint16_t type)
 	return type == 0 || type == WEIR_DNS_OPT || (type >= WEIR_DNS_TKEY && type <= WEIR_DNS_ANY);
 }
 
-static void add_record(struct zone_file *file, const ldns_rr *rr)
+static void add_record(
+        struct zone_file *file, const ldns_rr *rr, const struct dns_generic *generic)
 {
 	struct reading *reading = file->reading;
 	struct weir_dns_name owner;
 	const ldns_rdf *name = ldns_rr_owner(rr);
 	uint32_t ttl = ldns_rr_ttl(rr);
-	uint16_t type = (uint16_t)ldns_rr_get_type(rr);
-	struct weir_span data = rdata_of(reading, rr);
+	uint16_t type = generic->is ? generic->type : (uint16_t)ldns_rr_get_type(rr);
+	struct weir_span data = generic->is ? weir_span(reading->rdata, generic->size)
+	                                    : rdata_of(reading, rr);
 	if (ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
 		complain(file, "a class that is not IN");
 	else if (is_meta(type))
@@ -223,11 +226,16 @@ static void read_record(struct zone_file *file)
 {
 	struct reading *reading = file->reading;
 	ldns_rr *rr = NULL;
+	struct dns_generic generic;
+	if (!weir_dns_generic_take(file->text, WEIR_DNS_LINE_MAX, reading->rdata, &generic)) {
+		complain(file, "data that is not as many bytes as it says");
+		return;
+	}
 	order_class_and_ttl(file->text);
 	ldns_status status =
 	        ldns_rr_new_frm_str(&rr, file->text, NO_TTL, file->origin, &reading->previous);
 	if (status == LDNS_STATUS_OK)
-		add_record(file, rr);
+		add_record(file, rr, &generic);
 	else if (status == LDNS_STATUS_MEM_ERR)
 		reading->error = -ENOMEM;
 	else if (status != LDNS_STATUS_SYNTAX_EMPTY)

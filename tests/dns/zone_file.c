@@ -164,6 +164,12 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {START "$INCLUDE zone\n", "zone:6: too many files"},
 	        {START "a TYPE0 \\# 0\n", "zone:6: "},
 	        {START "a ANY \\# 0\n", "zone:6: "},
+	        {START "a TYPE9 \\# 0 a\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# 2 abc\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# 2 abcde\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# 2 abgd\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# x ab\n", "zone:6: data that is not"},
+	        {START "a TYPE2 \\# 2 abcd\n", "zone:6: the data is not what the type wants"},
 	        {START "a A 1.2.3\nb A 192.0.2.1\nc A x\n", "zone:6: "},
 	};
 	(void)state;
