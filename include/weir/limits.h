@@ -229,6 +229,7 @@
 #define WEIR_DNS_ZONE_BYTES_MAX 4000000000    /* bytes of a zone, in memory */
 #define WEIR_DNS_LINE_MAX (256 * 1024)        /* bytes of a record in a zone file, all its lines */
 #define WEIR_DNS_INCLUDES_MAX 8               /* zone files that include each other */
+#define WEIR_DNS_GENERATE_MAX (1 << 20)       /* records of one $GENERATE */
 #define WEIR_DNS_MISTAKES_MAX 100             /* mistakes of a zone that are told */
 #define WEIR_DNS_NSEC3_ITERATIONS_MAX 500     /* of a zone; validators give up earlier (RFC 9276) */
 #define WEIR_DNS_RRL_BUCKETS (1 << 16) /* clients and answers whose rate is known, of a loop */

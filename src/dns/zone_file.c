@@ -13,6 +13,7 @@
 #include <weir/error.h>
 
 #include "zone_builder.h"
+#include "zone_generate.h"
 #include "zone_generic.h"
 
 #define NO_TTL UINT32_MAX
@@ -55,6 +56,12 @@ static void tell(struct reading *reading, const char *path, unsigned line, const
 static void complain(struct zone_file *file, const char *text)
 {
 	tell(file->reading, file->path, file->began, text);
+}
+
+static bool may_go_on(const struct reading *reading)
+{
+	return (!reading->error || reading->error == WEIR_E_SYNTAX) &&
+	       reading->mistakes < WEIR_DNS_MISTAKES_MAX;
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
@@ -170,16 +177,15 @@ static bool is_meta(uint16_t type)
 	return type == 0 || type == WEIR_DNS_OPT || (type >= WEIR_DNS_TKEY && type <= WEIR_DNS_ANY);
 }
 
-static void add_record(
-        struct zone_file *file, const ldns_rr *rr, const struct dns_generic *generic)
+static void add_record(struct zone_file *file, const ldns_rr *rr, const struct dns_generic *generic)
 {
 	struct reading *reading = file->reading;
 	struct weir_dns_name owner;
 	const ldns_rdf *name = ldns_rr_owner(rr);
 	uint32_t ttl = ldns_rr_ttl(rr);
 	uint16_t type = generic->is ? generic->type : (uint16_t)ldns_rr_get_type(rr);
-	struct weir_span data = generic->is ? weir_span(reading->rdata, generic->size)
-	                                    : rdata_of(reading, rr);
+	struct weir_span data =
+	        generic->is ? weir_span(reading->rdata, generic->size) : rdata_of(reading, rr);
 	if (ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
 		complain(file, "a class that is not IN");
 	else if (is_meta(type))
@@ -328,6 +334,28 @@ static void include(struct zone_file *file, const char *name, const char *origin
 	free(path);
 }
 
+/* Its first mistake ends it: the others would be the same. */
+static void generate(struct zone_file *file)
+{
+	struct reading *reading = file->reading;
+	struct dns_generator generator;
+	unsigned mistakes = reading->mistakes;
+	char *text = strdup(file->text + strcspn(file->text, " \t"));
+	if (!text) {
+		reading->error = -ENOMEM;
+		return;
+	}
+	const char *wrong = weir_dns_generator_init(&generator, text);
+	while (!wrong && generator.left && may_go_on(reading) && reading->mistakes == mistakes) {
+		wrong = weir_dns_generator_next(&generator, file->text, WEIR_DNS_LINE_MAX);
+		if (!wrong)
+			read_record(file);
+	}
+	if (wrong)
+		complain(file, wrong);
+	free(text);
+}
+
 static void follow(struct zone_file *file)
 {
 	char *rest = file->text, *name = next_word(&rest);
@@ -347,12 +375,6 @@ static void follow(struct zone_file *file)
 
 /* -- files ------------------------------------------------------------------------------------- */
 
-static bool may_go_on(const struct reading *reading)
-{
-	return (!reading->error || reading->error == WEIR_E_SYNTAX) &&
-	       reading->mistakes < WEIR_DNS_MISTAKES_MAX;
-}
-
 /* 0, or an errno of opening and reading; mistakes are told. */
 static int read_file(struct zone_file *file)
 {
@@ -367,7 +389,9 @@ static int read_file(struct zone_file *file)
 		return error;
 	}
 	while (may_go_on(file->reading) && next_record(file)) {
-		if (file->text[0] == '$')
+		if (strncasecmp(file->text, "$GENERATE", 9) == 0 && strchr(" \t", file->text[9]))
+			generate(file);
+		else if (file->text[0] == '$')
 			follow(file);
 		else if (file->size)
 			read_record(file);

@@ -16,8 +16,7 @@ enum {
 
 static void write_bytes(const struct dns_entry *entry, FILE *stream)
 {
-	fprintf(stream, "\t%u\tIN\tTYPE%u\t\\# %zu ", entry->ttl, entry->type,
-	        entry->data.size);
+	fprintf(stream, "\t%u\tIN\tTYPE%u\t\\# %zu ", entry->ttl, entry->type, entry->data.size);
 	for (size_t i = 0; i < entry->data.size; i++)
 		fprintf(stream, "%02x", (uint8_t)entry->data.data[i]);
 	fputc('\n', stream);

@@ -44,15 +44,14 @@ static size_t begin(struct dns_incoming *incoming, uint16_t type,
 	weir_dns_name_parse(WEIR_SPAN("Z"), &apex);
 	weir_dns_incoming_init(incoming, &apex, type, before);
 	incoming->id = 0x1234;
-	size_t size =
-	        weir_dns_incoming_request(incoming, is_signed ? &key : NULL, request, now_s);
+	size_t size = weir_dns_incoming_request(incoming, is_signed ? &key : NULL, request, now_s);
 	assert_true(size > 0);
 	return size;
 }
 
 /* Fed in pieces of so many bytes; 0: random ones. */
-static int feed(struct dns_incoming *incoming, struct weir_span bytes, size_t piece,
-        struct dice *dice)
+static int feed(
+        struct dns_incoming *incoming, struct weir_span bytes, size_t piece, struct dice *dice)
 {
 	int error = 0;
 	while (bytes.size && error == 0) {
@@ -78,8 +77,8 @@ static void assert_same(const struct weir_dns_zone *a, const struct weir_dns_zon
 	lines_free(&right);
 }
 
-static void receive(struct weir_dns_zone *theirs, const struct weir_dns_zone *before,
-        uint16_t type, size_t piece, struct dice *dice)
+static void receive(struct weir_dns_zone *theirs, const struct weir_dns_zone *before, uint16_t type,
+        size_t piece, struct dice *dice)
 {
 	struct dns_incoming incoming;
 	struct weir_dns_zone *zone = NULL;
@@ -342,8 +341,7 @@ static void transfers_of_all_kinds(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof plays / sizeof *plays; i++)
 		for (size_t piece = 1; piece < 2000; piece = piece * 3 - piece / 2) {
-			enum result result =
-			        play(plays[i].type, before, plays[i].script, piece);
+			enum result result = play(plays[i].type, before, plays[i].script, piece);
 			if (result != plays[i].result)
 				fail_msg("%s: %u", plays[i].script, result);
 		}
@@ -354,8 +352,7 @@ static void serial_numbers_wrap(void **state)
 {
 	struct weir_dns_zone *before = make_before(0xfffffff0);
 	(void)state;
-	assert_int_equal(
-	        play(WEIR_DNS_IXFR, before, "S3 S0xfffffff0 A1 S3 A2 S3", 9999), GOOD);
+	assert_int_equal(play(WEIR_DNS_IXFR, before, "S3 S0xfffffff0 A1 S3 A2 S3", 9999), GOOD);
 	assert_int_equal(play(WEIR_DNS_IXFR, before, "S0x7fffffef", 9999), UNFINISHED);
 	assert_int_equal(play(WEIR_DNS_IXFR, before, "S0x7ffffff1", 9999), CURRENT);
 	assert_int_equal(play(WEIR_DNS_AXFR, before, "S3 N S3", 9999), GOOD);
@@ -422,8 +419,8 @@ static void more_than_the_bound_is_not_taken(void **state)
 	for (unsigned less = 0; less < 2; less++) {
 		begin(&incoming, WEIR_DNS_AXFR, NULL, request, false);
 		incoming.bytes_max = stream.bytes.size - less;
-		int error = weir_dns_incoming_feed(
-		        &incoming, weir_buffer_span(&stream.bytes), now_s);
+		int error =
+		        weir_dns_incoming_feed(&incoming, weir_buffer_span(&stream.bytes), now_s);
 		assert_int_equal(error, less ? WEIR_E_LIMIT : 0);
 		weir_dns_incoming_free(&incoming);
 	}
@@ -494,8 +491,8 @@ static void write_signed(struct stream *stream, const uint8_t *request, size_t s
 	*stream = (struct stream){.type = WEIR_DNS_AXFR};
 	assert_int_equal(weir_dns_keys_create(&key, 1, &keys), 0);
 	assert_int_equal(weir_dns_query_read(weir_span(request, size), &query), 0);
-	assert_int_equal(weir_dns_tsig_verify(keys, weir_span(request, size), query.tsig, now_s,
-	                         &stream->tsig),
+	assert_int_equal(weir_dns_tsig_verify(
+	                         keys, weir_span(request, size), query.tsig, now_s, &stream->tsig),
 	        0);
 	for (unsigned i = 0; i < messages; i++) {
 		char word[20];
@@ -529,10 +526,10 @@ static void signatures_cover_what_comes_between(void **state)
 		struct dns_incoming incoming;
 		uint8_t request[INCOMING_REQUEST_MAX];
 		size_t size = begin(&incoming, WEIR_DNS_AXFR, NULL, request, true);
-		write_signed(&stream, request, size, cases[i].messages, cases[i].every,
-		        cases[i].last);
-		assert_int_equal(feed(&incoming, weir_buffer_span(&stream.bytes), 0, &dice),
-		        cases[i].error);
+		write_signed(
+		        &stream, request, size, cases[i].messages, cases[i].every, cases[i].last);
+		assert_int_equal(
+		        feed(&incoming, weir_buffer_span(&stream.bytes), 0, &dice), cases[i].error);
 		weir_dns_incoming_free(&incoming);
 		weir_buffer_free(&stream.bytes);
 	}
@@ -573,8 +570,7 @@ static void no_bit_of_a_signed_transfer_can_change(void **state)
 	assert_int_equal(feed_signed(&begun, bytes, now_s + 299), 0);
 	weir_buffer_free(&stream.bytes);
 	write_stream(&stream, WEIR_DNS_AXFR, "S7 N S7");
-	assert_int_equal(
-	        feed_signed(&begun, weir_buffer_span(&stream.bytes), now_s), -EACCES);
+	assert_int_equal(feed_signed(&begun, weir_buffer_span(&stream.bytes), now_s), -EACCES);
 	weir_dns_incoming_free(&begun);
 	weir_buffer_free(&stream.bytes);
 }
@@ -600,8 +596,8 @@ static void without_memory(void **state)
 			size_t size = begin(&incoming, (uint16_t)type, before, request, false);
 			struct weir_buffer bytes = transfer_of(after, weir_span(request, size));
 			fail_allocation_after(good, true);
-			int error = weir_dns_incoming_feed(
-			        &incoming, weir_buffer_span(&bytes), now_s);
+			int error =
+			        weir_dns_incoming_feed(&incoming, weir_buffer_span(&bytes), now_s);
 			if (error == 0)
 				error = weir_dns_incoming_finish(&incoming, &zone);
 			failed = stop_failing_allocations();

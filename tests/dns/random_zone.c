@@ -82,8 +82,8 @@ static int fill(struct dns_builder *builder, const struct random_zone *model)
 		if (!model->there[name][type][value])
 			continue;
 		size_t size = rdata_of(type, value, data, &number);
-		error = add(builder, names[name], number,
-		        model->ttls[name][type == 4 ? 0 : type], data, size);
+		error = add(builder, names[name], number, model->ttls[name][type == 4 ? 0 : type],
+		        data, size);
 	}
 	for (unsigned i = 0; i < RANDOM_HASHED && error == 0; i++)
 		if (model->hashed[i])

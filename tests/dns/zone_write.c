@@ -74,9 +74,9 @@ static void records_that_are_hard_to_write(void **state)
 		text[i] = (uint8_t)i;
 	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
 	assert_int_equal(weir_dns_builder_init(&builder, &apex), 0);
-	assert_int_equal(weir_dns_builder_add(&builder, &apex, WEIR_DNS_SOA, 1,
-	                         weir_span("\2\"x\1z\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", 27),
-	                         0),
+	assert_int_equal(
+	        weir_dns_builder_add(&builder, &apex, WEIR_DNS_SOA, 1,
+	                weir_span("\2\"x\1z\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", 27), 0),
 	        0);
 	assert_int_equal(weir_dns_builder_add(
 	                         &builder, &apex, WEIR_DNS_NS, 1, weir_span("\3a\\b\1.\0", 7), 0),
