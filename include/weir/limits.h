@@ -245,6 +245,7 @@
 #define WEIR_DNS_CHECK_MS 1500  /* before the second of them; then twice as long each time */
 #define WEIR_DNS_FETCH_BYTES_MAX (1ull << 30)  /* bytes of a zone that is received (set) */
 #define WEIR_DNS_FETCH_BUFFER (1024 * 1024)    /* … received and not looked at yet */
+#define WEIR_DNS_FETCH_CONNECT_MS 5000         /* until the connection to a primary stands */
 #define WEIR_DNS_FETCH_IDLE_MS (30 * 1000)     /* a primary that sends nothing */
 #define WEIR_DNS_FETCH_MS (2 * 60 * 60 * 1000) /* … a whole transfer */
 #define WEIR_DNS_SECONDARIES_MAX 100000        /* zones of one owner that come from elsewhere */

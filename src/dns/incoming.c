@@ -20,6 +20,8 @@ enum {
 	RDATA_MAX = 8 + 2 * WEIR_DNS_NAME_MAX + SOA_NUMBERS /* of types with names in it */
 };
 
+static const char older[] = "an older version";
+
 void weir_dns_incoming_init(struct dns_incoming *incoming, const struct weir_dns_name *apex,
         uint16_t type, const struct weir_dns_zone *before)
 {
@@ -150,7 +152,7 @@ static int take_first(
 	}
 	if (incoming->type == WEIR_DNS_AXFR && incoming->before &&
 	        is_later(incoming->before->serial, incoming->serial))
-		return fail(incoming, "an older version");
+		return fail(incoming, older);
 	int error = begin_all(incoming);
 	if (error == 0)
 		error = add(incoming, record, data);
@@ -193,6 +195,8 @@ static int take_soa(
 static int take_second(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
+	if (is_later(incoming->before->serial, incoming->serial))
+		return fail(incoming, older);
 	incoming->state = INCOMING_ALL;
 	if (record->type != WEIR_DNS_SOA)
 		return add(incoming, record, data);

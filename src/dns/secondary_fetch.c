@@ -243,7 +243,7 @@ int weir_dns_fetch_begin(
 		free_if_over(fetch);
 		return error;
 	}
-	weir_timer_start(loop, &fetch->timer, WEIR_DNS_FETCH_IDLE_MS, on_time);
+	weir_timer_start(loop, &fetch->timer, WEIR_DNS_FETCH_CONNECT_MS, on_time);
 	*ret = fetch;
 	return 0;
 }

@@ -96,6 +96,15 @@ static inline bool weir_dns_secondary_expired(const struct dns_secondary *second
 	return secondary->zone && secondary->shown != secondary->zone;
 }
 
+/* -- secondary_options.c ----------------------------------------------------------------------- */
+
+/* With defaults for what is 0. NULL without memory. */
+struct dns_secondary_config *weir_dns_secondary_copy(
+        const struct weir_dns_secondary_options *options);
+void weir_dns_secondary_free_config(struct dns_secondary_config *config);
+bool weir_dns_secondary_same(
+        const struct dns_secondary_config *a, const struct dns_secondary_config *b);
+
 /* -- secondary_plan.c -------------------------------------------------------------------------- */
 
 /* The numbers of the zone's SOA record within the options' bounds, in milliseconds. */

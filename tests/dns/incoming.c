@@ -69,12 +69,12 @@ static int feed(
 
 static void assert_same(const struct weir_dns_zone *a, const struct weir_dns_zone *b)
 {
-	struct lines left = lines_of(a), right = lines_of(b);
-	assert_true(lines_equal(&left, &right));
+	struct zone_lines left = zone_lines_of(a), right = zone_lines_of(b);
+	assert_true(zone_lines_equal(&left, &right));
 	assert_int_equal(a->serial, b->serial);
 	assert_int_equal(a->chain_count, b->chain_count);
-	lines_free(&left);
-	lines_free(&right);
+	zone_lines_free(&left);
+	zone_lines_free(&right);
 }
 
 static void receive(struct weir_dns_zone *theirs, const struct weir_dns_zone *before, uint16_t type,
@@ -307,6 +307,8 @@ static const struct {
         {WEIR_DNS_AXFR, "S7 S7", NO_ZONE},
         {WEIR_DNS_IXFR, "S5", CURRENT},
         {WEIR_DNS_IXFR, "S4", CURRENT},
+        {WEIR_DNS_IXFR, "S4 N A1 S4", WRONG},
+        {WEIR_DNS_IXFR, "S4 S5 A1 S4 A2 S4", WRONG},
         {WEIR_DNS_IXFR, "S7", UNFINISHED},
         {WEIR_DNS_IXFR, "S7 N A1 A2 S7", GOOD},
         {WEIR_DNS_IXFR, "S7 | N | A1 | S7", GOOD},

@@ -153,7 +153,7 @@ static char *line_of(const struct dns_entry *entry)
 	return line;
 }
 
-void lines_add(struct lines *lines, const struct dns_entry *entry)
+void zone_lines_add(struct zone_lines *lines, const struct dns_entry *entry)
 {
 	lines->lines = realloc(lines->lines, (lines->count + 1) * sizeof *lines->lines);
 	if (!lines->lines)
@@ -161,7 +161,7 @@ void lines_add(struct lines *lines, const struct dns_entry *entry)
 	lines->lines[lines->count++] = line_of(entry);
 }
 
-bool lines_remove(struct lines *lines, const struct dns_entry *entry)
+bool zone_lines_remove(struct zone_lines *lines, const struct dns_entry *entry)
 {
 	char *line = line_of(entry);
 	bool found = false;
@@ -176,14 +176,14 @@ bool lines_remove(struct lines *lines, const struct dns_entry *entry)
 	return found;
 }
 
-struct lines lines_of(const struct weir_dns_zone *zone)
+struct zone_lines zone_lines_of(const struct weir_dns_zone *zone)
 {
-	struct lines lines = {0};
+	struct zone_lines lines = {0};
 	struct dns_walk walk;
 	struct dns_entry entry;
 	weir_dns_walk_init(&walk, zone);
 	for (; weir_dns_walk_peek(&walk, &entry); weir_dns_walk_step(&walk))
-		lines_add(&lines, &entry);
+		zone_lines_add(&lines, &entry);
 	return lines;
 }
 
@@ -193,7 +193,7 @@ static int compare(const void *left, const void *right)
 	return strcmp(*a, *b);
 }
 
-bool lines_equal(struct lines *a, struct lines *b)
+bool zone_lines_equal(struct zone_lines *a, struct zone_lines *b)
 {
 	bool equal = a->count == b->count;
 	qsort(a->lines, a->count, sizeof *a->lines, compare);
@@ -203,10 +203,10 @@ bool lines_equal(struct lines *a, struct lines *b)
 	return equal;
 }
 
-void lines_free(struct lines *lines)
+void zone_lines_free(struct zone_lines *lines)
 {
 	for (size_t i = 0; i < lines->count; i++)
 		free(lines->lines[i]);
 	free(lines->lines);
-	*lines = (struct lines){0};
+	*lines = (struct zone_lines){0};
 }

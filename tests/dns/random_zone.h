@@ -29,14 +29,15 @@ void random_zone_change(struct random_zone *model, struct dice *dice, unsigned c
 struct weir_dns_zone *random_zone_make(const struct random_zone *model);
 
 /* All records as lines of text, sorted; to be freed. */
-struct lines {
+struct zone_lines {
 	char **lines;
 	size_t count;
 };
-void lines_add(struct lines *lines, const struct dns_entry *entry);
-bool lines_remove(struct lines *lines, const struct dns_entry *entry); /* false: it is not there */
-struct lines lines_of(const struct weir_dns_zone *zone);
-bool lines_equal(struct lines *a, struct lines *b);
-void lines_free(struct lines *lines);
+void zone_lines_add(struct zone_lines *lines, const struct dns_entry *entry);
+bool zone_lines_remove(
+        struct zone_lines *lines, const struct dns_entry *entry); /* false: it is not there */
+struct zone_lines zone_lines_of(const struct weir_dns_zone *zone);
+bool zone_lines_equal(struct zone_lines *a, struct zone_lines *b);
+void zone_lines_free(struct zone_lines *lines);
 
 #endif

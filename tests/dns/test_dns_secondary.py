@@ -192,9 +192,9 @@ def test_knot_sends_steps(place, key):
         knot.hang_up()
         assert weir.wait_for("fetched") == f"fetched {ZONE}. {version}"
         wait_for_serial(weir, version)
-    log = knot.error.read_text()
-    assert log.count("IXFR, outgoing") and "AXFR, outgoing" in log
-    assert "IXFR, outgoing, remote 127.0.0.1" in log and log.count("AXFR, outgoing, remote") in (1, 2, 3)
+    lines = [line for line in knot.error.read_text().splitlines() if "started" in line]
+    assert len([line for line in lines if "IXFR, outgoing" in line]) == 3, lines
+    assert len([line for line in lines if "AXFR, outgoing" in line]) == 1, lines
     keyring = KEYRING if key else None
     assert records(weir, keyring) == records(knot, keyring)
 

@@ -21,7 +21,7 @@ static struct weir_dns_zone *make(const struct random_zone *model)
 }
 
 /* Applies the step at hand, which ends at the next second SOA record or at the end. */
-static void apply_step(struct dns_steps *steps, struct lines *lines)
+static void apply_step(struct dns_steps *steps, struct zone_lines *lines)
 {
 	struct dns_entry entry;
 	unsigned delta = steps->delta, soas = 0;
@@ -30,9 +30,9 @@ static void apply_step(struct dns_steps *steps, struct lines *lines)
 		soas += entry.type == WEIR_DNS_SOA;
 		assert_in_range(soas, 1, 2);
 		if (soas == 1)
-			assert_true(lines_remove(lines, &entry));
+			assert_true(zone_lines_remove(lines, &entry));
 		else
-			lines_add(lines, &entry);
+			zone_lines_add(lines, &entry);
 	}
 	assert_int_equal(soas, 2);
 }
@@ -56,11 +56,11 @@ static void a_step_applied_to_the_old_zone_gives_the_new_one(void **state)
 			continue;
 		}
 		struct dns_steps steps = {.history = new->history};
-		struct lines lines = lines_of(old), wanted = lines_of(new);
+		struct zone_lines lines = zone_lines_of(old), wanted = zone_lines_of(new);
 		apply_step(&steps, &lines);
-		assert_true(lines_equal(&lines, &wanted));
-		lines_free(&lines);
-		lines_free(&wanted);
+		assert_true(zone_lines_equal(&lines, &wanted));
+		zone_lines_free(&lines);
+		zone_lines_free(&wanted);
 		weir_dns_zone_release(old);
 		weir_dns_zone_release(new);
 	}
@@ -74,7 +74,7 @@ static void play_history(struct random_zone *model, unsigned changes, unsigned *
 	enum {
 		VERSIONS = WEIR_DNS_HISTORY_STEPS_MAX + 20
 	};
-	struct lines versions[VERSIONS];
+	struct zone_lines versions[VERSIONS];
 	uint32_t serials[VERSIONS];
 	struct weir_dns_zone *zone = NULL;
 	*ret_known = 0;
@@ -85,7 +85,7 @@ static void play_history(struct random_zone *model, unsigned changes, unsigned *
 		if (old)
 			assert_int_equal(weir_dns_zone_follow(zone, old), 0);
 		weir_dns_zone_release(old);
-		versions[i] = lines_of(zone);
+		versions[i] = zone_lines_of(zone);
 		serials[i] = model->serial;
 	}
 	assert_true(zone->history->size <= zone->size);
@@ -98,10 +98,10 @@ static void play_history(struct random_zone *model, unsigned changes, unsigned *
 		for (unsigned to = i + 1; known && to < VERSIONS; to++)
 			apply_step(&steps, &versions[i]);
 		if (known)
-			assert_true(lines_equal(&versions[i], &versions[VERSIONS - 1]));
+			assert_true(zone_lines_equal(&versions[i], &versions[VERSIONS - 1]));
 	}
 	for (unsigned i = 0; i < VERSIONS; i++)
-		lines_free(&versions[i]);
+		zone_lines_free(&versions[i]);
 	weir_dns_zone_release(zone);
 }
 

@@ -31,10 +31,10 @@ static void there_and_back(const struct weir_dns_zone *zone)
 	int error = weir_dns_zone_load(path, &zone->apex, report, NULL, &again);
 	unlink(path);
 	assert_int_equal(error, 0);
-	struct lines wanted = lines_of(zone), got = lines_of(again);
-	assert_true(lines_equal(&wanted, &got));
-	lines_free(&wanted);
-	lines_free(&got);
+	struct zone_lines wanted = zone_lines_of(zone), got = zone_lines_of(again);
+	assert_true(zone_lines_equal(&wanted, &got));
+	zone_lines_free(&wanted);
+	zone_lines_free(&got);
 	weir_dns_zone_release(again);
 }
 
