@@ -34,8 +34,8 @@ struct weir_dns_event {
 	enum weir_dns_event_kind kind;
 	const struct weir_address *peer;
 	const struct weir_dns_name *zone;
-	uint32_t serial;
-	uint64_t bytes; /* of a transfer */
+	uint32_t serial; /* 0 of a transfer that was refused: the zone is what was asked for */
+	uint64_t bytes;  /* of a transfer */
 };
 
 typedef void weir_dns_log(void *context, const struct weir_dns_event *event);
