@@ -809,7 +809,7 @@ def test_malformed_messages_on_connections(served, authority):
     messages = list(hostile_messages(dice))
     for number in range(60):
         kind = "dot" if number % 3 == 0 else "dns"
-        connection = socket.create_connection(("127.0.0.1", server.ports[kind]), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", server.ports[kind]), timeout=1)
         if kind == "dot":
             connection = context.wrap_socket(connection)
         with connection:
@@ -844,4 +844,11 @@ def test_a_client_that_never_reads_its_transfers(served):
     assert server.server.memory_kb() - before < 20000
     for connection in connections:
         connection.close()
-    wait_for(lambda: len(axfr(server).nodes) > 20000, what="a transfer")
+
+    def whole():
+        try:
+            return len(axfr(server).nodes) > 20000
+        except OSError:
+            return False  # the connections before count still
+
+    wait_for(whole, what="a transfer")
