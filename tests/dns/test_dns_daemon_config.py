@@ -58,6 +58,7 @@ def test_the_command_line(weir, pair, tmp_path):
         (["--dot", "127.0.0.1:0", "--zone", "example.org=z"], "dot needs a certificate"),
         (["--http", "127.0.0.1:0", "--zone", "example.org=z"], "--zone is of no use"),
         (["--dns", "127.0.0.1:0", "--zone", "example.org=z", "--doh"], "--doh answers at"),
+        (["--http", "127.0.0.1:0", "--zone", "example.org=z", "--doh"], "--doh answers at"),
     ],
 )
 def test_wrong_command_lines(run, tmp_path, arguments, said):
