@@ -267,6 +267,8 @@ static int read_zone(struct reading *reading, struct weir_dns_zone **ret)
 		error = weir_dns_builder_finish(&reading->builder, report_whole, reading, ret);
 	if (error < 0 && !reading->mistakes)
 		tell(reading, reading->path, 0, weir_error_text(error));
+	if (error == 0)
+		(*ret)->includes = reading->includes;
 	return error;
 }
 
