@@ -2,7 +2,8 @@
  * TSIG by OpenSSL's HMAC. What is signed never lies in one stretch (the MAC before, the message as it
  * was without the record, the record's own fields), so that it is fed in pieces.
  *
- * Leaves out truncated MACs: they are refused, whole ones are what everybody sends.
+ * Leaves out truncated MACs: they are refused as RFC 8945 5.2.4 has it, whole ones are what everybody
+ * sends.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -38,7 +39,8 @@ static const struct {
 
 enum {
 	ALGORITHMS = sizeof algorithms / sizeof *algorithms,
-	FUDGE_S = 300
+	FUDGE_S = 300,
+	MAC_MIN = 10 /* bytes, of those that are cut */
 };
 
 bool weir_dns_tsig_algorithm(struct weir_span text, enum weir_dns_tsig_algorithm *ret)
@@ -233,8 +235,15 @@ static bool mac_is_right(struct weir_span message, size_t at, const struct weir_
 	mac_add(&mac, header, sizeof header);
 	mac_add(&mac, message.data + sizeof header, at - sizeof header);
 	add_variables(&mac, tsig, record->other);
-	return mac_end(&mac, wanted) && record->mac.size == algorithms[tsig->key->algorithm].size &&
+	return mac_end(&mac, wanted) &&
 	       CRYPTO_memcmp(record->mac.data, wanted, record->mac.size) == 0;
+}
+
+/* RFC 8945 5.2.2.1: a MAC of another size is malformed, not just wrong. */
+static bool size_is_right(size_t size, size_t whole)
+{
+	size_t least = whole / 2 > MAC_MIN ? whole / 2 : MAC_MIN;
+	return size >= least && size <= whole;
 }
 
 int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_span message, size_t at,
@@ -250,6 +259,9 @@ int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_span mess
 		ret->key = NULL;
 	if (!ret->key)
 		return ret->error = WEIR_DNS_BADKEY;
+	size_t whole = algorithms[ret->key->algorithm].size;
+	if (!size_is_right(record.mac.size, whole))
+		return WEIR_E_SYNTAX;
 	if (!mac_is_right(message, at, ret, &record)) {
 		ret->key = NULL; /* what is answered is not signed then */
 		return ret->error = WEIR_DNS_BADSIG;
@@ -258,7 +270,10 @@ int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_span mess
 	memcpy(ret->mac, record.mac.data, record.mac.size);
 	uint64_t now = (uint64_t)now_s;
 	uint64_t apart = now > ret->time_s ? now - ret->time_s : ret->time_s - now;
-	ret->error = apart > ret->fudge_s ? WEIR_DNS_BADTIME : 0;
+	if (apart > ret->fudge_s)
+		ret->error = WEIR_DNS_BADTIME;
+	else
+		ret->error = record.mac.size < whole ? WEIR_DNS_BADTRUNC : 0;
 	return ret->error;
 }
 
