@@ -23,7 +23,7 @@ NAMES = 100_000
 SIGNED_NAMES = 10_000
 QUERIES = 200_000
 CACHED_QUERIES = 10_000
-UNSIGNED, SIGNED = "zone", "zone.signed"
+UNSIGNED, SIGNED, TINY = "zone", "zone.signed", "tiny"
 HEADER = f"""$ORIGIN {ZONE}.
 $TTL 86400
 @ IN SOA ns1 hostmaster 1 3600 600 864000 86400
@@ -108,6 +108,7 @@ class Place(services.Place):
         super().__enter__()
         write_zone(self.path(UNSIGNED), NAMES)
         write_zone(self.path("small"), SIGNED_NAMES)
+        write_zone(self.path(TINY), 0)
         sign(self.top, "small")
         self.absent = {
             "queries": write_queries(self.path("queries"), QUERIES, NAMES),
