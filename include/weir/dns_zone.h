@@ -60,6 +60,7 @@ struct weir_dns_zone_info {
 	size_t bytes; /* of memory */
 	bool is_signed;
 	bool nsec3;
+	bool includes; /* read from several files */
 };
 
 WEIR_API void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_info *ret);

@@ -25,6 +25,7 @@
 
 struct weir_loop;
 struct weir_mail_queue;
+struct weir_queued;
 struct weir_smtp_relay;
 struct weir_tls;
 
@@ -59,8 +60,8 @@ struct weir_smtp_relay_options {
 	 */
 	bool (*route)(void *context, struct weir_span sender, struct weir_mail_sink **ret_sink,
 	        struct weir_span *ret_user);
-	/* For the log; may be NULL. `text` is one line. */
-	void (*log)(void *context, const char *id, struct weir_span address,
+	/* For the log; may be NULL. `queued` is the message, `text` is one line. */
+	void (*log)(void *context, const struct weir_queued *queued, struct weir_span address,
 	        enum weir_relay_outcome outcome, const char *text);
 	void *context;
 };

@@ -18,6 +18,7 @@
 
 #include <weir/address.h>
 #include <weir/channel.h>
+#include <weir/dns_answer.h>
 #include <weir/mail_routes.h>
 #include <weir/network.h>
 #include <weir/tls.h>
@@ -34,7 +35,9 @@ enum {
 	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
-	CONFIG_TEXT_MAX = 4096, /* bytes of one value */
+	CONFIG_ZONES_MAX = 100000, /* in a file; how many fit is up to its size */
+	CONFIG_PEERS_MAX = 64,     /* servers of DNS that a zone has to do with */
+	CONFIG_TEXT_MAX = 4096,    /* bytes of one value */
 };
 
 /* The protocols; their tables are in kinds.c. */
@@ -43,6 +46,7 @@ enum service {
 	SERVICE_SMTP,
 	SERVICE_POP3,
 	SERVICE_FTP,
+	SERVICE_DNS,
 	SERVICE_COUNT,
 };
 
@@ -51,6 +55,7 @@ enum config_log {
 	LOG_ACCESS,
 	LOG_MAIL,
 	LOG_FTP,
+	LOG_DNS,
 	LOG_COUNT,
 };
 
@@ -111,6 +116,13 @@ struct config_list {
 	size_t count;
 };
 
+/* Whether a site answers DNS over HTTPS. */
+enum config_doh {
+	CONFIG_DOH_OFF,
+	CONFIG_DOH_ON,
+	CONFIG_DOH_CLEAR, /* also without TLS: somebody in front of us has it */
+};
+
 struct config_site {
 	struct {
 		const char **items; /* NULL follows the last; no names at all is every name */
@@ -124,6 +136,7 @@ struct config_site {
 	bool compress;
 	bool siblings;
 	bool redirect_to_https;
+	unsigned doh; /* enum config_doh */
 	struct config_uploads uploads;
 	struct {
 		struct config_auth *items;
@@ -239,6 +252,85 @@ struct config_ftp {
 	struct weir_peers *peers; /* made when it is first served */
 };
 
+struct config_dns_key {
+	struct weir_dns_tsig_key key; /* the secret is erased when `keyring` has it */
+	unsigned algorithm;           /* enum weir_dns_tsig_algorithm */
+	const char *secret;           /* base64 */
+	const char *secret_path;
+};
+
+/* By which a file is known to be the same. */
+struct config_stamp {
+	uint64_t device, inode, size;
+	int64_t modified_ns, changed_ns; /* 0: it is not known */
+};
+
+/* Who may have a copy of a zone. */
+struct config_transfer {
+	struct {
+		struct weir_network *items;
+		size_t count;
+	} networks;
+	struct {
+		struct weir_dns_name *items;
+		size_t count;
+	} keys;
+	bool both;
+};
+
+struct config_zone {
+	struct weir_dns_name name; /* in lower case */
+	const char *path;          /* absolute */
+	struct config_transfer transfer;
+	struct {
+		struct weir_address *items;
+		size_t count;
+	} notify;
+	struct weir_dns_zone *zone; /* held by the configuration */
+	struct config_stamp stamp;  /* of the file it was read from */
+};
+
+struct config_rate_limit {
+	uint64_t replies; /* a second, of a kind, to a network */
+	uint64_t slip;
+	struct {
+		struct weir_network *items;
+		size_t count;
+	} exempt;
+};
+
+/* Of these, 0 is the library's default. */
+struct config_dns_limits {
+	uint64_t idle_ms;
+	uint64_t connections; /* of one address */
+	uint64_t transfers;   /* of one worker and listener */
+};
+
+struct config_dns {
+	struct {
+		struct config_zone *items;
+		size_t count;
+	} zones;
+	struct {
+		struct config_dns_key *items;
+		size_t count;
+	} keys;
+	const char *nsid; /* NULL: not told, as the next two */
+	const char *version;
+	const char *identity;
+	const char *secrets_path;
+	uint64_t udp_size;
+	struct config_rate_limit rate_limit;
+	struct config_dns_limits limits;
+	/* Made of these (see config_dns.h), and held by the configuration. */
+	struct config_zone **by_name; /* the zones in order */
+	struct weir_dns_zones *set;
+	struct weir_dns_keys *keyring;
+	uint8_t secrets[2][WEIR_DNS_COOKIE_SECRET_SIZE];
+	unsigned secret_count;
+	struct weir_peers *peers; /* made when it is first served */
+};
+
 struct config_memory;
 
 struct config {
@@ -255,6 +347,7 @@ struct config {
 	struct config_tls tls;
 	struct config_mail mail;
 	struct config_ftp ftp;
+	struct config_dns dns;
 	unsigned https_port;         /* where redirect_to_https leads; 0: none is listened on */
 	uint64_t workers;            /* 0: as many as there are processors */
 	const char *user;            /* NULL: stay who we are */

@@ -14,6 +14,11 @@ enum {
 	EXIT_USAGE = 2
 };
 
+/* Of --zone; more of them stand in a file. */
+enum {
+	OPTIONS_ZONES_MAX = 256
+};
+
 struct options {
 	struct config_listener listeners[CONFIG_LISTENERS_MAX];
 	size_t listener_count;
@@ -26,10 +31,13 @@ struct options {
 	const char *users;
 	const char *domains[CONFIG_NAMES_MAX];
 	size_t domain_count;
+	const char *zones[OPTIONS_ZONES_MAX]; /* NAME=FILE, NAME is good */
+	size_t zone_count;
 	const char *logs[LOG_COUNT];
 	bool log_given[LOG_COUNT]; /* a log that is NULL is off then */
 	unsigned workers;
 	bool ftp_writable;
+	bool doh;
 	bool help;
 };
 

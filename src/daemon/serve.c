@@ -19,7 +19,9 @@
 #include <weir/sasl_guard.h>
 
 #include "banner.h"
+#include "config_dns.h"
 #include "config_mail.h"
+#include "dns_notices.h"
 #include "endpoint.h"
 #include "load.h"
 #include "mail_host.h"
@@ -42,7 +44,8 @@ struct daemon {
 	bool dropped;   /* we have become another user: what we listen on stays */
 	struct weir_guard *guard;
 	struct mail_relay *relay; /* or NULL */
-	int stop_signals;         /* that came */
+	struct dns_notices *notices;
+	int stop_signals; /* that came */
 	bool failed;
 };
 
@@ -119,15 +122,16 @@ static bool needs_new_servers(struct daemon *daemon, struct config *config)
 	const struct config *old = daemon->config;
 	bool same_log = config_same_logs(config, old);
 	bool same_mail = config_mail_same(&config->mail, &old->mail);
+	bool same_dns = config_dns_same(&config->dns, &old->dns);
 	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
 	if (config->workers && config->workers != daemon->worker_count)
 		say("the number of workers changes at the next start");
-	if (same_log && same_limits && same_mail)
+	if (same_log && same_limits && same_mail && same_dns)
 		return false;
 	if (!daemon->dropped)
 		return true;
-	say("limits, logs and settings of mail change at the next start, for what is listened on "
-	    "already");
+	say("limits, logs, settings of mail and of DNS but for zones, keys and cookies change at "
+	    "the next start, for what is listened on already");
 	/* All servers of mail are to have the same mailboxes, reports of the relay, too. */
 	mail_host_keep(config, old);
 	return false;
@@ -162,10 +166,12 @@ static void reload(struct daemon *daemon)
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
 	mail_relay_reopen_log(daemon->relay);
+	dns_notices_reopen_log(daemon->notices);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
+		dns_notices_update(daemon->notices, daemon->config);
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
 		return;
 	}
@@ -241,6 +247,8 @@ static int start(struct daemon *daemon)
 	error = create_workers(daemon, count);
 	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
+	if (error == 0)
+		error = dns_notices_create(daemon->loop, &daemon->notices);
 	if (error < 0)
 		config_release(config);
 	else
@@ -250,7 +258,11 @@ static int start(struct daemon *daemon)
 	daemon->dropped = geteuid() != uid;
 	if (error == 0)
 		error = start_workers(daemon);
-	return error == 0 ? mail_relay_start(daemon->relay) : error;
+	if (error == 0)
+		error = mail_relay_start(daemon->relay);
+	if (error == 0)
+		dns_notices_update(daemon->notices, daemon->config);
+	return error;
 }
 
 static int run(struct daemon *daemon)
@@ -284,6 +296,7 @@ int serve(const struct options *options)
 	/* Signals may come as long as the loop turns. */
 	daemon.worker_count = 0;
 	mail_relay_close(daemon.relay);
+	dns_notices_destroy(daemon.notices);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)

@@ -69,6 +69,8 @@ struct service_type {
 	void (*update)(void *server, void *content, struct weir_tls *tls);
 	/* For the drain, which is the same for all. */
 	struct weir_server *(*listener)(void *server);
+	/* What is to end when the drain begins, besides; NULL: nothing. */
+	void (*retire)(void *server);
 	void (*close)(void *server);
 
 	/* The banner: what is served, and commands to try it, each a line with two spaces before. */

@@ -69,7 +69,8 @@ static void print_content(const struct config *config)
 		printf("  ");
 		for (size_t j = 0; j < site->names.count; j++)
 			printf("%s%s", j ? ", " : "", site->names.items[j]);
-		printf("%s%s\n", site->names.count ? ": " : "", site->root);
+		printf("%s%s%s\n", site->names.count ? ": " : "", site->root,
+		        site->doh ? ", and DNS at /dns-query" : "");
 	}
 }
 

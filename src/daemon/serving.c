@@ -150,6 +150,8 @@ static void drain_server(struct serving_server *server)
 	if (server->draining)
 		return;
 	server->draining = true;
+	if (service_of(server)->retire)
+		service_of(server)->retire(server->server);
 	weir_server_drain(service_of(server)->listener(server->server), on_drained, server);
 }
 

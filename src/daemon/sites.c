@@ -1,6 +1,6 @@
 /*
  * A site's chain of handlers, in the order in which they look at a request: to https, redirects,
- * passwords, uploads, files. Invariant: what asks for a password stands before everything that it protects.
+ * passwords, DNS, uploads, files. Invariant: what asks for a password stands before everything that it protects.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include <weir/list.h>
 #include <weir/tree.h>
 
+#include "doh.h"
 #include "say.h"
 #include "sites.h"
 
@@ -72,6 +73,16 @@ static int add_auth(struct weir_http_site *site, const struct config_site *confi
 	return error;
 }
 
+static int add_dns(
+        struct weir_http_site *site, struct config *all, const struct config_site *config)
+{
+	struct weir_http_handler *handler;
+	if (config->doh == CONFIG_DOH_OFF)
+		return 0;
+	int error = doh_create(all, config->doh == CONFIG_DOH_CLEAR, &handler);
+	return error < 0 ? error : append(site, handler);
+}
+
 static int open_tree(const char *root, unsigned entries_max, struct weir_tree **ret)
 {
 	struct weir_tree_options options = {.entries_max = entries_max};
@@ -116,7 +127,7 @@ static int add_files(
 }
 
 static int fill_site(
-        struct weir_http_site *site, const struct config *all, size_t index, unsigned entries_max)
+        struct weir_http_site *site, struct config *all, size_t index, unsigned entries_max)
 {
 	const struct config_site *config = &all->sites.items[index];
 	site->names = config->names.items;
@@ -125,6 +136,8 @@ static int fill_site(
 		error = add_redirects(site, config);
 	if (error == 0)
 		error = add_auth(site, config);
+	if (error == 0)
+		error = add_dns(site, all, config);
 	if (error == 0)
 		error = add_uploads(site, config, entries_max);
 	if (error == 0)

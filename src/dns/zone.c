@@ -118,5 +118,6 @@ void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_i
 	        .bytes = zone->size,
 	        .is_signed = zone->is_signed,
 	        .nsec3 = zone->nsec3,
+	        .includes = zone->includes,
 	};
 }

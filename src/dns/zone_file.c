@@ -27,6 +27,7 @@ struct reading {
 	void *context;
 	const char *path; /* of the file that was asked for */
 	unsigned mistakes;
+	bool includes;
 	int error;
 	ldns_rdf *previous; /* the owner of the record before */
 	uint32_t ttl;       /* $TTL */
@@ -303,6 +304,7 @@ static void include(struct zone_file *file, const char *name, const char *origin
 		                     : "$INCLUDE wants the name of a file");
 		return;
 	}
+	file->reading->includes = true;
 	char *path = beside(file->path, name);
 	struct zone_file inner = {.reading = file->reading, .path = path, .depth = file->depth + 1};
 	inner.origin = *origin ? name_of(file, origin) : ldns_rdf_clone(file->origin);
@@ -406,6 +408,8 @@ static int read_zone(struct reading *reading, struct weir_dns_zone **ret)
 		error = weir_dns_builder_finish(&reading->builder, report_whole, reading, ret);
 	if (error < 0 && !reading->mistakes)
 		tell(reading, reading->path, 0, weir_error_text(error));
+	if (error == 0)
+		(*ret)->includes = reading->includes;
 	return error;
 }
 
