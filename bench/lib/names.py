@@ -155,15 +155,16 @@ def await_answers(port, most_s=60.0):
 
 class Weir(servers.Weir):
     def command(self, place, port, case):
-        address = f"127.0.0.1:{port}"
         if case.upstream:
-            return [self.path(), "serve", "--dns", address, "--forward", f"127.0.0.1:{case.upstream}",
-                    "--workers", "1"]
-        if "--dns" not in self.output_of("serve", "--help"):
-            return ["sh", "-c", 'tail -f /dev/null | "$@"', "sh", f"{self.build}/tests/dns/dns-serve",
-                    "--listen", address, f"{ZONE}={place.path(case.zone)}"]
-        return [self.path(), "serve", "--dns", address, "--zone", f"{ZONE}={place.path(case.zone)}",
-                "--workers", "1"]
+            return [self.path(), "serve", "--dns", f"127.0.0.1:{port}", "--forward",
+                    f"127.0.0.1:{case.upstream}", "--workers", "1"]
+        return [self.path(), "serve", "--config", place.write("weir.yaml", f"""
+listen: [{{ dns: "127.0.0.1:{port}" }}]
+workers: 1
+dns:
+  zones: [{{ name: {ZONE}, file: {place.path(case.zone)} }}]
+  limits: {{ connections: 100000, idle: 1h }}
+""")]
 
 
 class Nsd(Server):
