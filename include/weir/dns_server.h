@@ -27,15 +27,23 @@ enum weir_dns_event_kind {
 	WEIR_DNS_TRANSFER_REFUSED, /* who asked may not, or too many do */
 	WEIR_DNS_NOTIFIED,         /* the peer knows that the zone has changed */
 	WEIR_DNS_NOTIFY_FAILED,    /* it did not answer, or not well */
+	/* Of secondaries (weir/dns_secondary.h); without a peer where it is about none. */
+	WEIR_DNS_RESTORED,     /* a version that was kept has been read */
+	WEIR_DNS_FETCHED,      /* a new version has come from the peer */
+	WEIR_DNS_FETCH_FAILED, /* a check or a transfer failed with it */
+	WEIR_DNS_EXPIRED,      /* no primary has confirmed the zone for too long */
+	WEIR_DNS_KEEP_FAILED,  /* the file of a version could not be written, or read */
 };
 
 /* Valid during the call. */
 struct weir_dns_event {
 	enum weir_dns_event_kind kind;
-	const struct weir_address *peer;
+	const struct weir_address *peer; /* or NULL */
 	const struct weir_dns_name *zone;
 	uint32_t serial; /* 0 of a transfer that was refused: the zone is what was asked for */
 	uint64_t bytes;  /* of a transfer */
+	const char *why; /* of a failure of secondaries; else NULL */
+	unsigned rcode;  /* … that the peer has told; or 0 */
 };
 
 typedef void weir_dns_log(void *context, const struct weir_dns_event *event);

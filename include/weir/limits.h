@@ -236,6 +236,23 @@
 #define WEIR_DNS_NOTIFY_TRIES 5 /* … of NOTIFY */
 #define WEIR_DNS_NOTIFY_MS 2000 /* before the second of them; then twice as long each time */
 #define WEIR_DNS_KEYS_MAX 256   /* keys of TSIG */
+#define WEIR_DNS_HISTORY_STEPS_MAX 64                 /* changes of a zone that IXFR can tell */
+#define WEIR_DNS_HISTORY_BYTES_MAX (16 * 1024 * 1024) /* … and bytes of them */
+#define WEIR_DNS_FETCHES_MAX 16                 /* zones received at a time, of one owner (set) */
+#define WEIR_DNS_CHECKS_MAX 64                  /* … SOA records asked for by UDP at a time */
+#define WEIR_DNS_CHECK_TRIES 3                  /* … by UDP; then by TCP */
+#define WEIR_DNS_CHECK_MS 1500                  /* before the second of them; then twice as long each time */
+#define WEIR_DNS_FETCH_BYTES_MAX (1ull << 30)   /* bytes of a zone that is received (set) */
+#define WEIR_DNS_FETCH_BUFFER (1024 * 1024)     /* … received and not looked at yet */
+#define WEIR_DNS_FETCH_IDLE_MS (30 * 1000)      /* a primary that sends nothing */
+#define WEIR_DNS_FETCH_MS (2 * 60 * 60 * 1000)  /* … a whole transfer */
+#define WEIR_DNS_SECONDARIES_MAX 100000         /* zones of one owner that come from elsewhere */
+#define WEIR_DNS_PRIMARIES_MAX 16               /* addresses that a zone comes from */
+#define WEIR_DNS_REFRESH_MIN_S 60               /* bounds of what a SOA record asks for (set) */
+#define WEIR_DNS_REFRESH_MAX_S (7 * 24 * 60 * 60)
+#define WEIR_DNS_RETRY_MIN_S 15
+#define WEIR_DNS_RETRY_MAX_S (24 * 60 * 60)
+#define WEIR_DNS_NOTIFIED_MS 1000 /* between two checks of a zone, however often NOTIFY comes */
 #define WEIR_DNS_PADDING 468    /* replies by TLS are as long as a multiple of this (RFC 8467) */
 
 #endif

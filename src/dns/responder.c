@@ -10,6 +10,7 @@
 #include <weir/error.h>
 
 #include "responder.h"
+#include "zone_transfer.h"
 
 /* -- transfers --------------------------------------------------------------------------------- */
 
@@ -32,8 +33,8 @@ static bool may_transfer(const struct dns_exchange *exchange, const struct weir_
 }
 
 /*
- * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered by the SOA, so that the
- * client comes by TCP if it has another serial (RFC 1995 2); by TCP with the whole zone (4).
+ * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered at once, or with the SOA, so
+ * that the client comes by TCP if it has another serial (RFC 1995 2).
  */
 static unsigned start_transfer(struct dns_exchange *exchange)
 {
@@ -46,15 +47,20 @@ static unsigned start_transfer(struct dns_exchange *exchange)
 		exchange->extended_error = WEIR_DNS_EDE_PROHIBITED;
 		return WEIR_DNS_REFUSED;
 	}
+	if (entry->zone->absence) {
+		exchange->extended_error = entry->zone->absence;
+		return WEIR_DNS_SERVFAIL;
+	}
 	if (exchange->request->over != WEIR_DNS_OVER_UDP) {
 		exchange->outcome->transfer = entry;
 		return WEIR_DNS_NOERROR;
 	}
 	if (question->type == WEIR_DNS_AXFR)
 		return WEIR_DNS_FORMERR;
-	exchange->answer.type = WEIR_DNS_SOA;
-	weir_dns_answer_make(&exchange->answer, &question->name);
-	return exchange->answer.rcode;
+	exchange->answer.authoritative = true;
+	exchange->answer.truncated = !weir_dns_transfer_put(
+	        entry->zone, &exchange->query, exchange->request->message, &exchange->writer);
+	return WEIR_DNS_NOERROR;
 }
 
 /* -- kinds of query ---------------------------------------------------------------------------- */
@@ -67,6 +73,8 @@ static unsigned answer_zones(struct dns_exchange *exchange)
 	exchange->outcome->kind = answer->kind;
 	if (answer->refused)
 		exchange->extended_error = WEIR_DNS_EDE_NOT_AUTHORITATIVE;
+	else if (answer->absence)
+		exchange->extended_error = answer->absence;
 	return answer->rcode;
 }
 

@@ -117,9 +117,9 @@ static void tell_refused(struct weir_dns_server *server, const struct weir_addre
 	        outcome->rcode == WEIR_DNS_NOERROR || !server->log ||
 	        weir_dns_question_read(message, &at, &question) < 0)
 		return;
-	server->log(server->context, &(struct weir_dns_event){.kind = WEIR_DNS_TRANSFER_REFUSED,
-	                                     .peer = peer,
-	                                     .zone = &question.name});
+	server->log(server->context,
+	        &(struct weir_dns_event){
+	                .kind = WEIR_DNS_TRANSFER_REFUSED, .peer = peer, .zone = &question.name});
 }
 
 /* -- queries ----------------------------------------------------------------------------------- */

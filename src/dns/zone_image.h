@@ -63,9 +63,13 @@ struct dns_hashed {
 	uint32_t rrset; /* in data */
 };
 
+struct dns_history;
+
 struct weir_dns_zone {
 	atomic_uint references;
 	uint32_t serial;
+	uint16_t absence;            /* the extended error of one that stands in; 0: it is there */
+	struct dns_history *history; /* of its own; set once, before others hold the zone, or NULL */
 	struct weir_dns_name apex; /* in lower case */
 	size_t size;
 	uint32_t records;
@@ -75,7 +79,7 @@ struct weir_dns_zone {
 	unsigned labels_max; /* of its longest name */
 	uint32_t
 	        chain_count; /* of `hashed`, those of the chain that is used, in the hash's order … */
-	uint32_t hashed_count; /* … and all, for transfers */
+	uint32_t hashed_count; /* … and all, for transfers; the others in an order of their own */
 	bool is_signed;
 	bool includes; /* read from several files */
 	bool nsec;     /* denial by NSEC */

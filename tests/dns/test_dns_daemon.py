@@ -2,6 +2,7 @@
 workers, and input that no client would send."""
 
 import base64
+import os
 import random
 import re
 import shutil
@@ -25,6 +26,7 @@ import pytest
 
 from certificates import Authority
 from conftest import wait_for
+from dns_servers import free_port
 from zone_maker import have_signer
 
 SECRET = "c2VjcmV0IHNlY3JldCBzZWNyZXQ="
@@ -596,6 +598,61 @@ def test_secondaries_are_told_once_all_workers_have_the_zone(served):
                 pass
 
 
+@pytest.mark.skipif(not os.path.exists("/usr/sbin/nsd"), reason="no NSD")
+def test_nsd_follows_as_a_secondary(served, tmp_path):
+    port = free_port()
+    server = served(
+        f"keys: [{{name: transfer.example.org, secret: {SECRET}}}]",
+        zone=f", transfer: {{keys: [transfer.example.org]}}, notify: ['127.0.0.1:{port}']",
+    )
+    directory = tmp_path / "nsd"
+    directory.mkdir()
+    (directory / "nsd.conf").write_text(
+        f"""server:
+  ip-address: 127.0.0.1@{port}
+  username: ""
+  zonesdir: "{directory}"
+  pidfile: ""
+  database: ""
+  xfrdfile: "{directory}/xfrd"
+  zonelistfile: "{directory}/list"
+  xfrdir: "{directory}"
+remote-control:
+  control-enable: no
+key:
+  name: transfer.example.org
+  algorithm: hmac-sha256
+  secret: "{SECRET}"
+zone:
+  name: example.org
+  zonefile: example.org
+  request-xfr: AXFR 127.0.0.1@{server.port} transfer.example.org
+  allow-notify: 127.0.0.1 NOKEY
+"""
+    )
+
+    def serial():
+        try:
+            query = dns.message.make_query("example.org", "SOA")
+            return dns.query.udp(query, "127.0.0.1", port=port, timeout=1).answer[0][0].serial
+        except (dns.exception.DNSException, OSError, IndexError):
+            return None
+
+    with open(directory / "log", "w") as log:
+        command = ["/usr/sbin/nsd", "-d", "-c", str(directory / "nsd.conf")]
+        nsd = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: serial() == 1, what="the first transfer")
+        for number in (2, 3):
+            server.write(zone_text(number))
+            server.reload()
+            wait_for(lambda number=number: serial() == number, what="what was told of")
+    finally:
+        nsd.terminate()
+        nsd.wait(20)
+    assert 'notified peer=127.0.0.1 zone="example.org." serial=3' in server.log()
+
+
 # -- reloads --
 
 
@@ -684,6 +741,28 @@ def test_settings_change_by_reload(served, tmp_path):
         return server.ask("version.bind", "TXT", rdclass="CH").answer[0][0].strings[0]
 
     assert all(version() == b"two" for _ in range(20))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_a_low_port_and_another_user(weir, quick_path):
+    quick_path.chmod(0o755)
+    (quick_path / "zone").write_text(zone_text())
+    (quick_path / "weir.yaml").write_text(
+        "listen: [{dns: '127.91.8.7:53'}]\nuser: nobody\nworkers: 2\ndns-log: dns.log\n"
+        "dns: {zones: [{name: example.org, file: zone}]}\n"
+    )
+    server = weir("-c", quick_path / "weir.yaml")
+    at = ["@127.91.8.7", "+short", "www.example.org"]
+    assert client("dig", *at).stdout == "192.0.2.1\n"
+    (quick_path / "zone").write_text(zone_text(2))
+    with open(quick_path / "weir.yaml", "a") as config:
+        config.write("limits: {idle: 20s}\n")
+    server.send_signal(signal.SIGHUP)
+    server.wait_stderr("weir: reloaded")
+    assert client("dig", *at).stdout == client("dig", *at, "+tcp").stdout == "192.0.2.2\n"
+    assert "change at the next start" in server.stderr
+    server.stop()
+    assert "ended" in (quick_path / "dns.log").read_text()
 
 
 @pytest.mark.skipif(not shutil.which("dnsperf"), reason="no dnsperf")
