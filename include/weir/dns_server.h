@@ -1,13 +1,15 @@
 /*
- * DNS servers: authoritative for a set of zones, by UDP and TCP (RFC 1035 4.2, RFC 7766), or by TLS
- * (RFC 7858).
+ * DNS servers: authoritative for a set of zones, and looking up what is in none of them for those who
+ * may ask for that; by UDP and TCP (RFC 1035 4.2, RFC 7766), or by TLS (RFC 7858).
  *
  *   UDP ──▶ a batch of queries ──▶ responder ──▶ rate limit ──▶ a batch of replies
  *   TCP ──▶ length, query ───────▶ responder ──▶ reply queue
- *                                     └─ AXFR ──▶ producer ──▶ reply queue
+ *                                     ├─ AXFR ──▶ producer ──▶ reply queue
+ *                                     └─ asked for ──▶ a datagram of its own, or the reply queue:
+ *                                                      in the order in which the answers come
  *
- * Each worker has a server of its own on its loop; the zones are shared. What is answered and how:
- * weir/dns_answer.h.
+ * Each worker has a server of its own on its loop; the zones are shared. What is answered and how, and
+ * whose questions are looked up (responder.recursion): weir/dns_answer.h.
  */
 #ifndef WEIR_DNS_SERVER_H
 #define WEIR_DNS_SERVER_H

@@ -255,4 +255,44 @@
 #define WEIR_DNS_NOTIFIED_MS 1000 /* between two checks of a zone, however often NOTIFY comes */
 #define WEIR_DNS_PADDING 468    /* replies by TLS are as long as a multiple of this (RFC 8467) */
 
+/* -- DNS lookups -- */
+#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, one a loop (set) */
+#define WEIR_DNS_CACHE_MIN (64 * 1024)          /* … it is never smaller */
+#define WEIR_DNS_TTL_MAX_S (24 * 60 * 60)       /* longer ones are cut to this (set) */
+#define WEIR_DNS_NEGATIVE_TTL_MAX_S (60 * 60)   /* … of what there is not (set) */
+#define WEIR_DNS_FAILURE_S 5                    /* a failure is remembered (RFC 9520 3.2) */
+#define WEIR_DNS_STALE_S (24 * 60 * 60)         /* an expired answer is kept (set) */
+#define WEIR_DNS_STALE_TTL_S 30                 /* TTL of an expired answer (RFC 8767 4) */
+#define WEIR_DNS_STALE_WAIT_MS 1800             /* then it is given to who waits (RFC 8767 5) */
+#define WEIR_DNS_STALE_RETRY_S 30  /* … and not asked for again in this time (RFC 8767 5) */
+#define WEIR_DNS_PREFETCH_PART 10  /* asked for again in the last of so many parts of its TTL … */
+#define WEIR_DNS_PREFETCH_USES 2   /* … if it was used so often */
+#define WEIR_DNS_LOOKUPS_MAX 16384 /* who wait for them (set) */
+
+/* -- DNS: asking others -- */
+#define WEIR_DNS_UPSTREAMS_MAX 8   /* servers that are asked */
+#define WEIR_DNS_ASKS_MAX 1024     /* questions under way, of a set of upstreams (set) */
+#define WEIR_DNS_ASK_MS 5000       /* a question, all its tries together (set) */
+#define WEIR_DNS_TRIES_MAX 6       /* queries for one question that waited in vain */
+#define WEIR_DNS_WAIT_FIRST_MS 400 /* … the wait for a server that is not known yet */
+#define WEIR_DNS_WAIT_LEAST_MS 100 /* … for any; twice as long in each round */
+#define WEIR_DNS_WAIT_MOST_MS 3000
+#define WEIR_DNS_TCP_WAIT_MS 3000        /* … by TCP, connecting counted */
+#define WEIR_DNS_FORGED_MAX 4            /* replies that are none, before a question goes by TCP */
+#define WEIR_DNS_FAILURES_MAX 3          /* in a row, before a server is set aside */
+#define WEIR_DNS_ASIDE_FIRST_MS 1000     /* for this long, then for twice as long … */
+#define WEIR_DNS_ASIDE_MOST_MS 60000     /* … and never longer */
+#define WEIR_DNS_PROBE_MS 30000          /* how often it is looked whether another is faster */
+#define WEIR_DNS_WORKAROUND_MS 3600000   /* how long it is believed that a server lacks something */
+#define WEIR_DNS_UPSTREAM_IDLE_MS 5000   /* a connection to one, kept for further questions */
+#define WEIR_DNS_UPSTREAM_REPLY_MAX 4096 /* bytes of a datagram; what is larger goes by TCP */
+
+/* -- resolver -- */
+#define WEIR_RESOLVINGS_MAX 4096   /* names being looked up, of a resolver */
+#define WEIR_RESOLVED_MAX 64       /* records of one result */
+#define WEIR_RESOLVER_LOOK_MS 3000 /* how long /etc/resolv.conf and /etc/hosts are believed */
+#define WEIR_HOSTS_FILE_MAX (16 * 1024 * 1024) /* bytes read of /etc/hosts */
+#define WEIR_RESOLV_CONF_MAX (64 * 1024)       /* … of /etc/resolv.conf */
+#define WEIR_RESOLV_SEARCH_MAX 6               /* domains that are searched */
+
 #endif

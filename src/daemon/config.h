@@ -253,7 +253,7 @@ struct config_ftp {
 };
 
 struct config_dns_key {
-	struct weir_dns_tsig_key key; /* the secret is erased when `keyring` has it */
+	struct weir_dns_tsig_key key; /* its secret is erased with the configuration */
 	unsigned algorithm;           /* enum weir_dns_tsig_algorithm */
 	const char *secret;           /* base64 */
 	const char *secret_path;
@@ -278,15 +278,21 @@ struct config_transfer {
 	bool both;
 };
 
+/* A zone of ours, or one that comes from other servers. */
 struct config_zone {
 	struct weir_dns_name name; /* in lower case */
-	const char *path;          /* absolute */
+	const char *path;          /* absolute; of one from elsewhere where it is kept, or NULL */
+	struct {
+		struct weir_address *items;
+		size_t count;
+	} primaries;              /* none: it is ours */
+	struct weir_dns_name key; /* for these; of size 0: none */
 	struct config_transfer transfer;
 	struct {
 		struct weir_address *items;
 		size_t count;
 	} notify;
-	struct weir_dns_zone *zone; /* held by the configuration */
+	struct weir_dns_zone *zone; /* held by the configuration; NULL of one from elsewhere */
 	struct config_stamp stamp;  /* of the file it was read from */
 };
 
@@ -319,12 +325,12 @@ struct config_dns {
 	const char *version;
 	const char *identity;
 	const char *secrets_path;
+	const char *directory; /* absolute: where zones from elsewhere are kept; NULL: nowhere */
 	uint64_t udp_size;
 	struct config_rate_limit rate_limit;
 	struct config_dns_limits limits;
 	/* Made of these (see config_dns.h), and held by the configuration. */
 	struct config_zone **by_name; /* the zones in order */
-	struct weir_dns_zones *set;
 	struct weir_dns_keys *keyring;
 	uint8_t secrets[2][WEIR_DNS_COOKIE_SECRET_SIZE];
 	unsigned secret_count;

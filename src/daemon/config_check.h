@@ -24,6 +24,7 @@ void config_check_ftp(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_init_dns(void *target);
 void config_check_dns(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_dns_key(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_zone(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_transfer(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target);
 

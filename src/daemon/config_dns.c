@@ -1,6 +1,6 @@
 /*
  * DNS's part of the configuration: keys, secrets, and how servers take a change. The zones are read
- * in config_zones.c. Secrets of TSIG do not stay in the configuration's memory.
+ * in config_zones.c. Secrets are erased before their memory is given back.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -41,6 +41,8 @@ void config_dns_release(struct config_dns *dns)
 	config_zones_release(dns);
 	weir_dns_keys_release(dns->keyring);
 	weir_peers_release(dns->peers);
+	for (size_t i = 0; i < dns->keys.count; i++)
+		explicit_bzero(dns->keys.items[i].key.secret, WEIR_DNS_SECRET_MAX);
 	explicit_bzero(dns->secrets, sizeof dns->secrets);
 }
 
@@ -99,6 +101,15 @@ static int read_key(struct config_dns_key *key, config_dns_report *report, void 
 	return error;
 }
 
+const struct config_dns_key *config_dns_key(
+        const struct config_dns *dns, const struct weir_dns_name *name)
+{
+	for (size_t i = 0; i < dns->keys.count; i++)
+		if (weir_dns_name_equal(&dns->keys.items[i].key.name, name))
+			return &dns->keys.items[i];
+	return NULL;
+}
+
 static int make_keyring(struct config_dns *dns, config_dns_report *report, void *context)
 {
 	struct weir_dns_tsig_key keys[WEIR_DNS_KEYS_MAX];
@@ -110,7 +121,6 @@ static int make_keyring(struct config_dns *dns, config_dns_report *report, void 
 		int error = read_key(key, report, context);
 		first_error = first_error ? first_error : error;
 		keys[i] = key->key;
-		explicit_bzero(key->key.secret, sizeof key->key.secret);
 	}
 	int error = first_error ? first_error
 	                        : weir_dns_keys_create(keys, dns->keys.count, &dns->keyring);

@@ -23,7 +23,7 @@ typedef void config_dns_report(
         void *context, const void *item, const char *path, unsigned line, const char *text);
 
 /*
- * Makes keyring, secrets and set; blocks. `previous` is what is served until now, or NULL. 0 or a
+ * Makes keyring and secrets, and reads the zones; blocks. `previous` is what is served until now, or NULL. 0 or a
  * negative errno. Can be called again when zones have changed.
  */
 int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
@@ -37,6 +37,10 @@ bool config_dns_same(const struct config_dns *a, const struct config_dns *b);
 
 /* What a responder is made with; it holds the keyring itself. */
 struct weir_dns_responder_options config_dns_responder(const struct config_dns *dns);
+
+/* The key of this name, or NULL. */
+const struct config_dns_key *config_dns_key(
+        const struct config_dns *dns, const struct weir_dns_name *name);
 
 /* An address of a server: the port may be missing, and IPv6 be without brackets then. */
 bool config_dns_parse_peer(const char *text, struct weir_address *ret);

@@ -31,12 +31,15 @@ static const struct schema transfer = {
 
 static const struct key zone_keys[] = {
         {"name", KEY_ZONE, AT(config_zone, name), .required = true},
-        {"file", KEY_FILE, AT(config_zone, path), .required = true},
+        {"file", KEY_FILE, AT(config_zone, path)},
+        {"primaries", KEY_PEERS, AT(config_zone, primaries)},
+        {"key", KEY_ZONE, AT(config_zone, key)},
         {"transfer", KEY_MAPPING, AT(config_zone, transfer), .of = &transfer},
         {"notify", KEY_PEERS, AT(config_zone, notify)},
         {0},
 };
-static const struct schema zone = {"a zone", zone_keys, sizeof(struct config_zone), NULL, NULL};
+static const struct schema zone = {
+        "a zone", zone_keys, sizeof(struct config_zone), NULL, config_check_zone};
 
 static const struct key rate_keys[] = {
         {"replies", KEY_NUMBER, AT(config_rate_limit, replies), .max = 1000000},
@@ -62,6 +65,7 @@ static const struct key dns_keys[] = {
         {"nsid", KEY_TEXT, AT(config_dns, nsid)},
         {"version", KEY_TEXT, AT(config_dns, version)},
         {"identity", KEY_TEXT, AT(config_dns, identity)},
+        {"directory", KEY_PLACE, AT(config_dns, directory)},
         {"udp-size", KEY_NUMBER, AT(config_dns, udp_size), .min = 512, .max = 4096},
         {"cookie-secrets", KEY_FILE, AT(config_dns, secrets_path)},
         {"rate-limit", KEY_MAPPING, AT(config_dns, rate_limit), .of = &rate},

@@ -1,6 +1,6 @@
 /*
- * Reading zones. Invariant: a set is made of all zones or not at all, and a zone that was served
- * before is in it, if not anew then as it was.
+ * Reading zones. Invariant: all zones of ours are read, or it has failed; one that was served before
+ * is there, if not anew then as it was.
  *
  * A file is taken for the same as before by what stat says about it, but not if it changed so
  * recently that another change could have had the same time; nor a zone of several files.
@@ -25,9 +25,7 @@ void config_zones_release(struct config_dns *dns)
 		weir_dns_zone_release(dns->zones.items[i].zone);
 		dns->zones.items[i].zone = NULL;
 	}
-	weir_dns_zones_release(dns->set);
 	free(dns->by_name);
-	dns->set = NULL;
 	dns->by_name = NULL;
 }
 
@@ -134,6 +132,9 @@ static int load(struct config_zone *zone, const struct config_zone *before,
 		return 0;
 	}
 	int error = weir_dns_zone_load(zone->path, &zone->name, tell, &telling, &zone->zone);
+	/* Without memory for what has changed, secondaries are sent all of it. */
+	if (error == 0 && before)
+		weir_dns_zone_follow(zone->zone, before->zone);
 	if (error == 0 || !before)
 		return error;
 	weir_dns_name_format(&zone->name, name);
@@ -143,55 +144,58 @@ static int load(struct config_zone *zone, const struct config_zone *before,
 	return 0;
 }
 
-/* -- the set ----------------------------------------------------------------------------------- */
+/* -- a set ------------------------------------------------------------------------------------ */
 
-static int make_set(struct config_dns *dns)
+static struct weir_dns_policy policy_of(const struct config_zone *zone)
+{
+	return (struct weir_dns_policy){
+	        .networks = zone->transfer.networks.items,
+	        .network_count = zone->transfer.networks.count,
+	        .keys = zone->transfer.keys.items,
+	        .key_count = zone->transfer.keys.count,
+	        .both = zone->transfer.both,
+	        .notify = zone->notify.items,
+	        .notify_count = zone->notify.count,
+	};
+}
+
+int config_zones_set(const struct config_dns *dns,
+        struct weir_dns_zone *(*version)(void *context, const struct config_zone *zone),
+        void *context, struct weir_dns_zones **ret)
 {
 	struct weir_dns_zone_entry *entries = calloc(dns->zones.count + 1, sizeof *entries);
 	if (!entries)
 		return -ENOMEM;
 	for (size_t i = 0; i < dns->zones.count; i++) {
 		const struct config_zone *zone = &dns->zones.items[i];
-		entries[i] = (struct weir_dns_zone_entry){
-		        .zone = zone->zone,
-		        .policy =
-		                {
-		                        .networks = zone->transfer.networks.items,
-		                        .network_count = zone->transfer.networks.count,
-		                        .keys = zone->transfer.keys.items,
-		                        .key_count = zone->transfer.keys.count,
-		                        .both = zone->transfer.both,
-		                        .notify = zone->notify.items,
-		                        .notify_count = zone->notify.count,
-		                },
-		};
+		entries[i] = (struct weir_dns_zone_entry){version(context, zone), policy_of(zone)};
 	}
-	int error = weir_dns_zones_create(entries, dns->zones.count, &dns->set);
+	int error = weir_dns_zones_create(entries, dns->zones.count, ret);
 	free(entries);
 	return error;
 }
 
-/* Whether there is such a key. */
-static bool has_key(const struct config_dns *dns, const struct weir_dns_name *name)
+/* -- all of them ------------------------------------------------------------------------------- */
+
+static int check_key(const struct config_dns *dns, const struct config_zone *zone,
+        const struct weir_dns_name *key, config_dns_report *report, void *context)
 {
-	for (size_t i = 0; i < dns->keys.count; i++)
-		if (weir_dns_name_equal(&dns->keys.items[i].key.name, name))
-			return true;
-	return false;
+	char name[WEIR_DNS_TEXT_MAX], text[WEIR_DNS_TEXT_MAX + 64];
+	if (config_dns_key(dns, key))
+		return 0;
+	weir_dns_name_format(key, name);
+	snprintf(text, sizeof text, "there is no key '%s' in 'keys'", name);
+	report(context, zone, "", 0, text);
+	return WEIR_E_SYNTAX;
 }
 
 static int check_keys(const struct config_dns *dns, const struct config_zone *zone,
         config_dns_report *report, void *context)
 {
-	int error = 0;
+	int error = zone->key.size ? check_key(dns, zone, &zone->key, report, context) : 0;
 	for (size_t i = 0; i < zone->transfer.keys.count; i++) {
-		char name[WEIR_DNS_TEXT_MAX], text[WEIR_DNS_TEXT_MAX + 64];
-		if (has_key(dns, &zone->transfer.keys.items[i]))
-			continue;
-		weir_dns_name_format(&zone->transfer.keys.items[i], name);
-		snprintf(text, sizeof text, "there is no key '%s' in 'keys'", name);
-		report(context, zone, "", 0, text);
-		error = WEIR_E_SYNTAX;
+		int other = check_key(dns, zone, &zone->transfer.keys.items[i], report, context);
+		error = error ? error : other;
 	}
 	return error;
 }
@@ -200,22 +204,22 @@ int config_zones_load(struct config_dns *dns, const struct config_dns *previous,
         config_dns_report *report, void *context)
 {
 	int first_error = sort(dns, report, context);
-	if (first_error == -ENOMEM)
+	if (first_error == -ENOMEM) {
 		report(context, NULL, "", 0, weir_error_text(first_error));
+		return first_error;
+	}
 	/* All of them, so that all that is wrong is told. */
-	for (size_t i = 0; i < dns->zones.count && first_error != -ENOMEM; i++) {
+	for (size_t i = 0; i < dns->zones.count; i++) {
 		struct config_zone *zone = &dns->zones.items[i];
 		const struct config_zone *before =
 		        previous ? config_zones_find(previous, &zone->name) : NULL;
 		int error = check_keys(dns, zone, report, context);
-		int unread = zone->zone ? 0 : load(zone, before, report, context);
+		int unread = 0;
+		if (!zone->zone && !zone->primaries.count)
+			unread =
+			        load(zone, before && before->zone ? before : NULL, report, context);
 		error = error ? error : unread;
 		first_error = first_error ? first_error : error;
 	}
-	if (first_error || dns->set)
-		return first_error;
-	int error = make_set(dns);
-	if (error < 0)
-		report(context, NULL, "", 0, weir_error_text(error));
-	return error;
+	return first_error;
 }

@@ -10,11 +10,17 @@ static const char *const names[] = {
         [WEIR_DNS_TRANSFER_REFUSED] = "transfer-refused",
         [WEIR_DNS_NOTIFIED] = "notified",
         [WEIR_DNS_NOTIFY_FAILED] = "notify-failed",
+        [WEIR_DNS_RESTORED] = "restored",
+        [WEIR_DNS_FETCHED] = "fetched",
+        [WEIR_DNS_FETCH_FAILED] = "fetch-failed",
+        [WEIR_DNS_EXPIRED] = "expired",
+        [WEIR_DNS_KEEP_FAILED] = "keep-failed",
 };
 
 static bool is_transfer(const struct weir_dns_event *event)
 {
-	return event->kind == WEIR_DNS_TRANSFERRED || event->kind == WEIR_DNS_TRANSFER_FAILED;
+	return event->kind == WEIR_DNS_TRANSFERRED || event->kind == WEIR_DNS_TRANSFER_FAILED ||
+	       event->kind == WEIR_DNS_FETCHED;
 }
 
 void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
@@ -25,15 +31,18 @@ void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
 	if (!log)
 		return;
 	log_line_begin(&line, log, loop, name, names[event->kind]);
-	log_line_add_peer(&line, event->peer, false);
-	if (event->zone) {
-		weir_dns_name_format(event->zone, zone);
-		log_line_add_known(&line, "zone", weir_span_of(zone));
-	}
+	if (event->peer)
+		log_line_add_peer(&line, event->peer, false);
+	weir_dns_name_format(event->zone, zone);
+	log_line_add_known(&line, "zone", weir_span_of(zone));
 	if (event->serial)
 		log_line_add(&line, " serial=%u", event->serial);
 	if (is_transfer(event))
 		log_line_add(&line, " bytes=%llu", (unsigned long long)event->bytes);
+	if (event->rcode)
+		log_line_add(&line, " rcode=%u", event->rcode);
+	if (event->why)
+		log_line_add_known(&line, "error", weir_span_of(event->why));
 	log_line_end(&line);
 }
 

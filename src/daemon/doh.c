@@ -18,7 +18,9 @@
 #include <weir/tls.h>
 
 #include "config_dns.h"
+#include "dns_host.h"
 #include "doh.h"
+#include "service.h"
 
 #define PATH "dns-query"
 #define MEDIA_TYPE "application/dns-message"
@@ -26,6 +28,7 @@
 struct doh {
 	struct weir_http_handler handler;
 	struct config *config; /* held */
+	struct dns_host *host; /* as the responder, NULL before it was joined */
 	struct weir_dns_responder *responder;
 	bool clear;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX];
@@ -110,8 +113,14 @@ static void answer(struct doh *doh, struct weir_http_exchange *exchange, struct 
 	        .over = WEIR_DNS_OVER_TLS,
 	        .now_s = weir_loop_wall_s(weir_http_loop(exchange)),
 	};
-	size_t size = weir_dns_respond(doh->responder, doh->config->dns.set, &request, doh->reply,
-	        sizeof doh->reply, &outcome);
+	if (!doh->responder) {
+		weir_http_reply_error(exchange, 503);
+		return;
+	}
+	struct weir_dns_zones *zones = dns_host_zones(doh->host);
+	size_t size = weir_dns_respond(
+	        doh->responder, zones, &request, doh->reply, sizeof doh->reply, &outcome);
+	weir_dns_zones_release(zones);
 	if (size == 0 && outcome.transfer)
 		size = refuse_transfer(message, doh->reply);
 	if (size)
@@ -265,24 +274,28 @@ static void handle(struct weir_http_handler *handler, struct weir_http_exchange 
 static void destroy(struct weir_http_handler *handler)
 {
 	struct doh *doh = WEIR_CONTAINER(handler, struct doh, handler);
-	weir_dns_responder_destroy(doh->responder);
+	if (doh->responder)
+		weir_dns_responder_destroy(doh->responder);
 	config_release(doh->config);
 	free(doh);
 }
 
-int doh_create(struct config *config, bool clear, struct weir_http_handler **ret)
+struct weir_http_handler *doh_create(struct config *config, bool clear)
 {
 	static const struct weir_http_handler_type type = {"dns", match, handle, destroy};
-	struct weir_dns_responder_options options = config_dns_responder(&config->dns);
 	struct doh *doh = calloc(1, sizeof *doh);
-	int error = doh ? weir_dns_responder_create(&options, &doh->responder) : -ENOMEM;
-	if (error < 0) {
-		free(doh);
-		return error;
-	}
+	if (!doh)
+		return NULL;
 	doh->handler.type = &type;
 	doh->config = config_hold(config);
 	doh->clear = clear;
-	*ret = &doh->handler;
-	return 0;
+	return &doh->handler;
+}
+
+int doh_join(struct weir_http_handler *handler, const struct service_options *options)
+{
+	struct doh *doh = WEIR_CONTAINER(handler, struct doh, handler);
+	struct weir_dns_responder_options made = config_dns_responder(&doh->config->dns);
+	doh->host = options->dns;
+	return doh->responder ? 0 : weir_dns_responder_create(&made, &doh->responder);
 }

@@ -7,9 +7,13 @@
 
 #include "config.h"
 
+struct service_options;
 struct weir_http_handler;
 
-/* Holds the configuration. `clear`: also for requests without TLS. 0 or a negative errno. */
-int doh_create(struct config *config, bool clear, struct weir_http_handler **ret);
+/* Holds the configuration. `clear`: also for requests without TLS. NULL without memory. */
+struct weir_http_handler *doh_create(struct config *config, bool clear);
+
+/* As sites_join; until then there is no answer. */
+int doh_join(struct weir_http_handler *handler, const struct service_options *options);
 
 #endif

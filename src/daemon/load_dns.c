@@ -88,5 +88,5 @@ int load_dns(struct config *config, const struct options *options, const struct 
 		say("dns: %s", lack);
 		return -EINVAL;
 	}
-	return config->dns.set ? 0 : config_dns_load(config, previous, say_mistake, NULL);
+	return config->dns.by_name ? 0 : config_dns_load(config, previous, say_mistake, NULL);
 }

@@ -21,7 +21,7 @@
 #include "banner.h"
 #include "config_dns.h"
 #include "config_mail.h"
-#include "dns_notices.h"
+#include "dns_host.h"
 #include "endpoint.h"
 #include "load.h"
 #include "mail_host.h"
@@ -44,7 +44,7 @@ struct daemon {
 	bool dropped;   /* we have become another user: what we listen on stays */
 	struct weir_guard *guard;
 	struct mail_relay *relay; /* or NULL */
-	struct dns_notices *notices;
+	struct dns_host *dns;
 	int stop_signals; /* that came */
 	bool failed;
 };
@@ -74,6 +74,7 @@ static int apply(struct daemon *daemon, struct config *config,
 	        .logs = config->logs,
 	        .guard = daemon->guard,
 	        .relay = mail_relay_sink(daemon->relay),
+	        .dns = daemon->dns,
 	        .bounds = bounds_of(config, shares),
 	        .replace = replace,
 	};
@@ -166,12 +167,12 @@ static void reload(struct daemon *daemon)
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
 	mail_relay_reopen_log(daemon->relay);
-	dns_notices_reopen_log(daemon->notices);
+	dns_host_reopen_log(daemon->dns);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
-		dns_notices_update(daemon->notices, daemon->config);
+		dns_host_update(daemon->dns, daemon->config, false);
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
 		return;
 	}
@@ -229,6 +230,14 @@ static int start_workers(struct daemon *daemon)
 	return 0;
 }
 
+/* Workers that end take nothing new. */
+static void renew_zones(void *context)
+{
+	struct daemon *daemon = context;
+	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
+		worker_renew(daemon->workers[i]);
+}
+
 /* All that needs root comes before resources_become, all threads after it. */
 static int start(struct daemon *daemon)
 {
@@ -248,7 +257,9 @@ static int start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
 	if (error == 0)
-		error = dns_notices_create(daemon->loop, &daemon->notices);
+		error = dns_host_create(daemon->loop, renew_zones, daemon, &daemon->dns);
+	if (error == 0)
+		error = dns_host_update(daemon->dns, config, true);
 	if (error < 0)
 		config_release(config);
 	else
@@ -261,7 +272,7 @@ static int start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_start(daemon->relay);
 	if (error == 0)
-		dns_notices_update(daemon->notices, daemon->config);
+		dns_host_tell(daemon->dns);
 	return error;
 }
 
@@ -296,7 +307,7 @@ int serve(const struct options *options)
 	/* Signals may come as long as the loop turns. */
 	daemon.worker_count = 0;
 	mail_relay_close(daemon.relay);
-	dns_notices_destroy(daemon.notices);
+	dns_host_destroy(daemon.dns);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)

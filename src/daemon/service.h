@@ -17,6 +17,7 @@
 #include "config.h"
 #include "resources.h"
 
+struct dns_host;
 struct weir_log;
 struct kind;
 struct weir_guard;
@@ -35,6 +36,7 @@ struct service_options {
 	struct weir_tls *tls;         /* for the kinds that may use it, if there are certificates */
 	struct weir_guard *guard;     /* against guessing, of the process; outlives the server */
 	struct weir_mail_sink *relay; /* of the process, as the guard; NULL: none */
+	struct dns_host *dns;         /* of the process, too */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for the callbacks */
@@ -67,6 +69,8 @@ struct service_type {
 	 * `tls`; both are lent. NULL if it was opened with none.
 	 */
 	void (*update)(void *server, void *content, struct weir_tls *tls);
+	/* The zones of DNS are others; NULL: it has nothing to do with them. */
+	void (*renew)(void *server);
 	/* For the drain, which is the same for all. */
 	struct weir_server *(*listener)(void *server);
 	/* What is to end when the drain begins, besides; NULL: nothing. */

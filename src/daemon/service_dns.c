@@ -1,7 +1,7 @@
 /*
  * DNS in the daemon. A reload swaps zones, keys, cookies' secrets and certificates of a server; all
- * else it keeps from its opening on. Who tells secondaries of changes is the main thread
- * (dns_notices.c), when all workers have them.
+ * else it keeps from its opening on. The zones are those of dns_host.c, which also tells secondaries
+ * of changes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +13,7 @@
 #include <weir/peers.h>
 
 #include "config_dns.h"
+#include "dns_host.h"
 #include "dns_log.h"
 #include "kinds.h"
 #include "say.h"
@@ -85,9 +86,16 @@ static void update(void *context, void *next, struct weir_tls *tls)
 	struct weir_dns_responder *responder = weir_dns_responder(server->dns);
 	weir_dns_responder_set_keys(responder, dns->keyring);
 	weir_dns_responder_set_secrets(responder, dns->secrets, dns->secret_count);
-	weir_dns_set_zones(server->dns, dns->set);
 	if (tls)
 		weir_dns_set_tls(server->dns, tls);
+}
+
+static void renew(void *context)
+{
+	struct server *server = context;
+	struct weir_dns_zones *zones = dns_host_zones(server->options.dns);
+	weir_dns_set_zones(server->dns, zones);
+	weir_dns_zones_release(zones);
 }
 
 static int open_server(const struct service_options *options, void **ret_server)
@@ -100,7 +108,7 @@ static int open_server(const struct service_options *options, void **ret_server)
 	server->options = *options;
 	struct weir_dns_options made = {
 	        .address = options->address,
-	        .zones = dns->set,
+	        .zones = dns_host_zones(options->dns),
 	        .tls = options->tls,
 	        .bounds = bounds_of(options, dns),
 	        .peers = dns->peers,
@@ -116,7 +124,10 @@ static int open_server(const struct service_options *options, void **ret_server)
 	        .log = note,
 	        .context = &server->options,
 	};
+	made.responder.notified = dns_host_notified;
+	made.responder.context = options->dns;
 	int error = weir_dns_create(options->loop, &made, &server->dns);
+	weir_dns_zones_release(made.zones);
 	if (error < 0) {
 		free(server);
 		return error;
@@ -152,18 +163,26 @@ enum {
 	ZONES_TOLD = 5
 };
 
+static void print_zone(const struct config_zone *zone)
+{
+	char name[WEIR_DNS_TEXT_MAX], from[WEIR_ADDRESS_TEXT_MAX];
+	struct weir_dns_zone_info info;
+	weir_dns_name_format(&zone->name, name);
+	if (zone->primaries.count) {
+		weir_address_format(&zone->primaries.items[0], from);
+		printf("  the zone %s, from %s\n", name, from);
+		return;
+	}
+	weir_dns_zone_info(zone->zone, &info);
+	printf("  the zone %s (serial %u, %u records%s): %s\n", name, info.serial, info.records,
+	        info.is_signed ? ", signed" : "", zone->path);
+}
+
 static void print_content(const struct config *config)
 {
 	const struct config_dns *dns = &config->dns;
-	for (size_t i = 0; i < dns->zones.count && i < ZONES_TOLD; i++) {
-		const struct config_zone *zone = &dns->zones.items[i];
-		struct weir_dns_zone_info info;
-		char name[WEIR_DNS_TEXT_MAX];
-		weir_dns_zone_info(zone->zone, &info);
-		weir_dns_name_format(&zone->name, name);
-		printf("  the zone %s (serial %u, %u records%s): %s\n", name, info.serial,
-		        info.records, info.is_signed ? ", signed" : "", zone->path);
-	}
+	for (size_t i = 0; i < dns->zones.count && i < ZONES_TOLD; i++)
+		print_zone(&dns->zones.items[i]);
 	if (dns->zones.count > ZONES_TOLD)
 		printf("  and %zu more zones\n", dns->zones.count - ZONES_TOLD);
 }
@@ -194,6 +213,7 @@ const struct service_type service_dns = {
         .unload = unload,
         .open = open_server,
         .update = update,
+        .renew = renew,
         .listener = listener,
         .retire = retire,
         .close = close_server,

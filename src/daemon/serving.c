@@ -115,6 +115,7 @@ static int open_server(struct worker *worker, const struct plan *plan,
 	        .tls = tls_of(&plan->contents, endpoint->kind),
 	        .guard = plan->guard,
 	        .relay = plan->relay,
+	        .dns = plan->dns,
 	        .accept_failed = accept_failed,
 	        .tls_failed = tls_failed,
 	        .context = server,
@@ -244,6 +245,15 @@ void serving_forget(struct worker *worker)
 		if (server->fresh)
 			drain_server(server);
 	end_preparation(serving);
+}
+
+void serving_renew(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = after(serving, &serving->servers); server;
+	        server = after(serving, &server->link))
+		if (service_of(server)->renew)
+			service_of(server)->renew(server->server);
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */

@@ -3,6 +3,8 @@
  * at them, too. What is wrong with a file is told with its line, at the place of the value that names
  * it.
  */
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "config_check.h"
@@ -133,6 +135,17 @@ void config_check_dns_key(struct reader *reader, yaml_node_t *node, void *target
 		        "a key has its secret either in 'secret' or in a 'file'");
 }
 
+void config_check_zone(struct reader *reader, yaml_node_t *node, void *target)
+{
+	const struct config_zone *zone = target;
+	if (!zone->path && !schema_find(reader, node, "primaries"))
+		problems_add(reader->problems, schema_place(node),
+		        "a zone lacks 'file', or 'primaries' that it comes from");
+	if (zone->key.size && !schema_find(reader, node, "primaries"))
+		problems_add(reader->problems, schema_place(schema_find(reader, node, "key")),
+		        "'key' is for 'primaries'; who may have a copy says 'transfer'");
+}
+
 void config_check_transfer(struct reader *reader, yaml_node_t *node, void *target)
 {
 	const struct config_transfer *transfer = target;
@@ -145,7 +158,8 @@ void config_check_transfer(struct reader *reader, yaml_node_t *node, void *targe
 static bool is_complete(const struct config_dns *dns)
 {
 	for (size_t i = 0; i < dns->zones.count; i++)
-		if (!dns->zones.items[i].path || !dns->zones.items[i].name.size)
+		if ((!dns->zones.items[i].path && !dns->zones.items[i].primaries.count) ||
+		        !dns->zones.items[i].name.size)
 			return false;
 	for (size_t i = 0; i < dns->keys.count; i++)
 		if (!dns->keys.items[i].key.name.size ||
@@ -162,13 +176,45 @@ static void check_length(
 		        "'%s' is longer than %zu bytes", name, max);
 }
 
+/*
+ * Where a zone from elsewhere is kept that has no file of its own: by its name, of which all stays
+ * that stands in names of hosts. NULL was made a problem.
+ */
+static const char *path_in(struct reader *reader, const char *directory, struct config_zone *zone)
+{
+	char name[WEIR_DNS_TEXT_MAX], file[3 * WEIR_DNS_TEXT_MAX + sizeof "zone"];
+	size_t used = 0, size = weir_dns_name_format(&zone->name, name);
+	for (size_t i = 0; i + 1 < size; i++) {
+		unsigned char c = (unsigned char)name[i];
+		bool plain = isalnum(c) || c == '-' || c == '_' || c == '.';
+		used += (size_t)snprintf(
+		        file + used, sizeof file - used, plain ? "%c" : "%%%02x", c);
+	}
+	snprintf(file + used, sizeof file - used, "%szone", used ? "." : "");
+	/* A file name has 255 bytes, with ".new" behind it. */
+	if (strlen(file) > 250)
+		problems_add(reader->problems, (struct place){0},
+		        "the name %s is too long for a file: give the zone one with 'file'", name);
+	return config_path(reader->config, directory, file);
+}
+
+static void place_zones(struct reader *reader, struct config_dns *dns)
+{
+	for (size_t i = 0; dns->directory && i < dns->zones.count; i++) {
+		struct config_zone *zone = &dns->zones.items[i];
+		if (zone->primaries.count && zone->name.size && !zone->path)
+			zone->path = path_in(reader, dns->directory, zone);
+	}
+}
+
 void config_check_dns(struct reader *reader, yaml_node_t *node, void *target)
 {
-	const struct config_dns *dns = target;
+	struct config_dns *dns = target;
 	struct report report = {reader, node};
 	check_length(reader, node, "nsid", dns->nsid, WEIR_DNS_NSID_MAX);
 	check_length(reader, node, "version", dns->version, WEIR_DNS_CHAOS_MAX);
 	check_length(reader, node, "identity", dns->identity, WEIR_DNS_CHAOS_MAX);
+	place_zones(reader, dns);
 	if (is_complete(dns))
 		config_dns_load(reader->config, reader->previous, add_problem, &report);
 }

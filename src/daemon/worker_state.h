@@ -54,6 +54,7 @@ void serving_init(struct worker *worker);
 int serving_prepare(struct worker *worker, const struct plan *plan);
 void serving_commit(struct worker *worker);
 void serving_forget(struct worker *worker);
+void serving_renew(struct worker *worker);
 void serving_reopen_logs(struct worker *worker);
 void serving_drain(struct worker *worker);
 /* Frees what has ended; outside of any callback, since closing a log turns the loop. */

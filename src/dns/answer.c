@@ -264,8 +264,10 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name)
 {
-	weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
-	answer->zone = zone_of(answer);
+	if (answer->zones->count) {
+		weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
+		answer->zone = zone_of(answer);
+	}
 	if (!answer->zone) {
 		answer->refused = true;
 		answer->rcode = WEIR_DNS_REFUSED;

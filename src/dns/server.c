@@ -62,7 +62,7 @@ static int open_listener(struct weir_dns_server *server, const struct weir_dns_o
 	struct weir_bounds bounds = options->bounds;
 	bounds.idle_ms = bounds.idle_ms ? bounds.idle_ms : WEIR_DNS_IDLE_MS;
 	bounds.replies_max = bounds.replies_max ? bounds.replies_max : WEIR_DNS_REPLIES_MAX;
-	bounds.request_max = sizeof server->reply;
+	bounds.request_max = WEIR_DNS_MESSAGE_MAX + 2; /* and the length before it */
 	return weir_server_create(server->loop,
 	        &(struct weir_server_options){
 	                .address = server->datagrams ? *weir_datagrams_address(server->datagrams)

@@ -28,7 +28,7 @@ struct weir_dns_server {
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	weir_dns_log *log;
 	void *context;
-	uint8_t reply[2 + WEIR_DNS_MESSAGE_MAX]; /* of TCP, behind its length */
+	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */
 };
 
 void weir_dns_server_release(struct weir_dns_server *server);

@@ -4,10 +4,12 @@
  *
  *   dns-serve [--transfer NETWORK] [--key NAME:ALGORITHM:SECRET] [--notify ADDRESS] [--rrl RATE]
  *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] [--intervals SECONDS]
- *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] ZONE=FILE …
+ *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] [--forward ADDRESS] …
+ *             [--recursion NETWORK] [--cache BYTES] [--trust-ad 1] ZONE=FILE …
  *
  * A secondary's FILE is the one that it is kept in, or empty. The intervals of its SOA record count
- * from SECONDS on. With --key, what it asks is signed.
+ * from SECONDS on. With --key, what it asks is signed. What is in no zone is asked of the servers
+ * after --forward, in this order. A line "counters" tells of the cache.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,13 +17,15 @@
 
 #include <weir/base64.h>
 #include <weir/dns_secondary.h>
+#include <weir/dns_upstreams.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 #include <weir/tls.h>
 
 enum {
 	ZONES_MAX = 64,
-	PRIMARIES_MAX = 4
+	PRIMARIES_MAX = 4,
+	FORWARD_MAX = 4
 };
 
 static struct {
@@ -34,6 +38,12 @@ static struct {
 	struct weir_dns_tsig_key key;
 	struct weir_address notify;
 	struct weir_tls_certificate certificate;
+	struct weir_address forward[FORWARD_MAX];
+	unsigned forward_count;
+	struct weir_network recursion;
+	size_t cache_bytes;
+	struct weir_dns_upstreams *upstreams;
+	struct weir_dns_lookups *lookups;
 	char *zones[ZONES_MAX];
 	size_t zone_count;
 	struct weir_dns_secondaries *secondaries;
@@ -131,12 +141,26 @@ static void on_changed(void *context)
 	serve(load(false));
 }
 
+static void print_counters(void)
+{
+	const struct weir_dns_lookups_counters *counters = weir_dns_lookups_counters(test.lookups);
+	printf("hits %lu asks %lu stale %lu failures %lu entries %lu bytes %lu\n",
+	        (unsigned long)counters->hits, (unsigned long)counters->asks,
+	        (unsigned long)counters->stale, (unsigned long)counters->failures,
+	        (unsigned long)counters->entries, (unsigned long)counters->bytes);
+	fflush(stdout);
+}
+
 static void on_input(struct weir_watch *watch, unsigned events)
 {
 	char text[64];
 	(void)watch, (void)events;
 	if (read(STDIN_FILENO, text, sizeof text) <= 0) {
 		weir_loop_stop(test.loop);
+		return;
+	}
+	if (text[0] == 'c' && test.lookups) {
+		print_counters();
 		return;
 	}
 	struct weir_dns_zones *zones = load(true);
@@ -223,6 +247,17 @@ static void set_option(const char *name, char *value)
 		add_secondary(value);
 	} else if (strcmp(name, "--intervals") == 0) {
 		test.interval_s = (unsigned)atoi(value);
+	} else if (strcmp(name, "--forward") == 0 && test.forward_count < FORWARD_MAX &&
+	           weir_address_parse(text, &test.forward[test.forward_count]) == 0) {
+		test.forward_count++;
+	} else if (strcmp(name, "--recursion") == 0 &&
+	           weir_network_parse(text, &test.recursion) == 0) {
+		test.options.responder.recursion.networks = &test.recursion;
+		test.options.responder.recursion.network_count = 1;
+	} else if (strcmp(name, "--cache") == 0) {
+		test.cache_bytes = strtoul(value, NULL, 10);
+	} else if (strcmp(name, "--trust-ad") == 0) {
+		test.options.responder.recursion.trust_ad = true;
 	} else if (strcmp(name, "--rrl") == 0) {
 		test.options.rrl_rate = (unsigned)atoi(value);
 	} else if (strcmp(name, "--cert") == 0) {
@@ -234,6 +269,21 @@ static void set_option(const char *name, char *value)
 	} else {
 		die(name);
 	}
+}
+
+static int open_lookups(void)
+{
+	const struct weir_dns_upstreams_options upstreams = {
+	        .addresses = test.forward, .count = test.forward_count, .in_order = true};
+	struct weir_dns_lookups_options options = {.cache_bytes = test.cache_bytes};
+	if (!test.forward_count)
+		return 0;
+	int error = weir_dns_upstreams_create(test.loop, &upstreams, &test.upstreams);
+	options.upstreams = test.upstreams;
+	if (error == 0)
+		error = weir_dns_lookups_create(test.loop, &options, &test.lookups);
+	test.options.responder.recursion.lookups = test.lookups;
+	return error;
 }
 
 int main(int count, char **arguments)
@@ -257,7 +307,8 @@ int main(int count, char **arguments)
 		die("cannot start");
 	start_secondaries();
 	test.served = test.options.zones = load(true);
-	if (!test.options.zones || weir_dns_create(test.loop, &test.options, &test.server) < 0 ||
+	if (!test.options.zones || open_lookups() < 0 ||
+	        weir_dns_create(test.loop, &test.options, &test.server) < 0 ||
 	        weir_watch_start(test.loop, &test.input, STDIN_FILENO, WEIR_READABLE, on_input) < 0)
 		die("cannot start");
 	weir_tls_release(test.options.tls);
@@ -267,6 +318,8 @@ int main(int count, char **arguments)
 	int error = weir_loop_run(test.loop);
 	weir_watch_release(test.loop, &test.input);
 	weir_dns_destroy(test.server);
+	weir_dns_lookups_destroy(test.lookups);
+	weir_dns_upstreams_destroy(test.upstreams);
 	weir_dns_secondaries_destroy(test.secondaries);
 	weir_dns_zones_release(test.served);
 	weir_dns_keys_release(test.options.responder.keys);

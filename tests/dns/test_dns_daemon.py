@@ -377,7 +377,7 @@ def test_check_reads_the_zones(run, tmp_path):
     "lines, place, said",
     [
         (["nsid: x"], "3:3", "nothing to answer from"),
-        (["zones: [{name: example.org}]"], "3:11", "a zone lacks 'file'"),
+        (["zones: [{name: example.org}]"], "3:11", "lacks 'file', or 'primaries'"),
         (["zones: [{file: example.org.zone}]"], "3:11", "a zone lacks 'name'"),
         (["zones: [{name: a..b, file: example.org.zone}]"], "3:18", "wants a domain name"),
         (["zones: [{name: example.org, file: none}]"], "3:37", "No such file"),
