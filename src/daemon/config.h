@@ -36,7 +36,7 @@ enum {
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
 	CONFIG_ZONES_MAX = 100000, /* in a file; how many fit is up to its size */
-	CONFIG_PEERS_MAX = 64,     /* servers of DNS that a zone has to do with */
+	CONFIG_PEERS_MAX = 64,     /* servers of DNS in one list */
 	CONFIG_TEXT_MAX = 4096,    /* bytes of one value */
 };
 
@@ -312,6 +312,15 @@ struct config_dns_limits {
 	uint64_t transfers;   /* of one worker and listener */
 };
 
+/* Of what upstream servers have answered; of the longest times 0 is the library's default. */
+struct config_cache {
+	uint64_t size; /* of all workers */
+	uint64_t ttl_min_ms;
+	uint64_t ttl_max_ms;
+	uint64_t negative_ttl_max_ms;
+	uint64_t stale_ms; /* 0: what has expired is never given */
+};
+
 struct config_dns {
 	struct {
 		struct config_zone *items;
@@ -326,6 +335,17 @@ struct config_dns {
 	const char *identity;
 	const char *secrets_path;
 	const char *directory; /* absolute: where zones from elsewhere are kept; NULL: nowhere */
+	struct {
+		struct weir_address *items;
+		size_t count;
+	} forward; /* who is asked for what is in no zone; none: nobody */
+	struct {
+		struct weir_network *items;
+		size_t count;
+	} recurse_from; /* none: the library's default */
+	bool forward_in_order;
+	bool trust_ad;
+	struct config_cache cache;
 	uint64_t udp_size;
 	struct config_rate_limit rate_limit;
 	struct config_dns_limits limits;

@@ -33,7 +33,10 @@ void config_dns_default(struct config_dns *dns)
 	static struct weir_network loopback[2];
 	weir_network_parse(WEIR_SPAN("127.0.0.0/8"), &loopback[0]);
 	weir_network_parse(WEIR_SPAN("::1"), &loopback[1]);
-	*dns = (struct config_dns){.rate_limit = {.replies = REPLIES, .exempt = {loopback, 2}}};
+	*dns = (struct config_dns){
+	        .rate_limit = {.replies = REPLIES, .exempt = {loopback, 2}},
+	        .cache = {.size = WEIR_DNS_CACHE_BYTES, .stale_ms = WEIR_DNS_STALE_S * 1000ull},
+	};
 }
 
 void config_dns_release(struct config_dns *dns)
@@ -51,7 +54,7 @@ bool config_dns_parse_peer(const char *text, struct weir_address *ret)
 	char with_port[WEIR_ADDRESS_TEXT_MAX + 16];
 	const char *colon = strchr(text, ':');
 	bool v6 = colon && strchr(colon + 1, ':') && *text != '[';
-	if (*text == ':' && !v6)
+	if (!*text || (*text == ':' && !v6))
 		return false;
 	if (weir_address_parse(weir_span_of(text), ret) == 0)
 		return weir_address_port(ret) != 0;
@@ -213,9 +216,10 @@ int config_dns_load(struct config *config, const struct config *previous, config
 
 const char *config_dns_lack(const struct config *config)
 {
-	return config->dns.zones.count ? NULL
-	                               : "there is nothing to answer from: --zone NAME=FILE, or "
-	                                 "'zones' in 'dns'";
+	if (config->dns.zones.count || config->dns.forward.count)
+		return NULL;
+	return "there is nothing to answer from: --zone NAME=FILE or --forward ADDRESS, or 'zones' "
+	       "or 'forward' in 'dns'";
 }
 
 struct weir_dns_responder_options config_dns_responder(const struct config_dns *dns)
@@ -248,6 +252,12 @@ bool config_dns_same(const struct config_dns *a, const struct config_dns *b)
 {
 	return same_text(a->nsid, b->nsid) && same_text(a->version, b->version) &&
 	       same_text(a->identity, b->identity) && a->udp_size == b->udp_size &&
+	       !a->forward.count == !b->forward.count &&
 	       same_rate(&a->rate_limit, &b->rate_limit) &&
 	       memcmp(&a->limits, &b->limits, sizeof a->limits) == 0;
+}
+
+bool config_dns_same_cache(const struct config_dns *a, const struct config_dns *b)
+{
+	return memcmp(&a->cache, &b->cache, sizeof a->cache) == 0;
 }

@@ -35,6 +35,9 @@ const char *config_dns_lack(const struct config *config);
 /* Whether servers that serve the one can go on to serve the other. */
 bool config_dns_same(const struct config_dns *a, const struct config_dns *b);
 
+/* The same for the caches of what was looked up. */
+bool config_dns_same_cache(const struct config_dns *a, const struct config_dns *b);
+
 /* What a responder is made with; it holds the keyring itself. */
 struct weir_dns_responder_options config_dns_responder(const struct config_dns *dns);
 

@@ -41,6 +41,19 @@ static const struct key zone_keys[] = {
 static const struct schema zone = {
         "a zone", zone_keys, sizeof(struct config_zone), NULL, config_check_zone};
 
+#define DAY_MS (24u * 60 * 60 * 1000)
+
+static const struct key cache_keys[] = {
+        {"size", KEY_SIZE, AT(config_cache, size), .min = 1 << 20, .max = 1ull << 40},
+        {"ttl-min", KEY_DURATION, AT(config_cache, ttl_min_ms), .max = DAY_MS},
+        {"ttl-max", KEY_DURATION, AT(config_cache, ttl_max_ms), .min = 1000, .max = 7ull * DAY_MS},
+        {"negative-ttl-max", KEY_DURATION, AT(config_cache, negative_ttl_max_ms), .min = 1000,
+                .max = DAY_MS},
+        {"stale", KEY_DURATION, AT(config_cache, stale_ms), .max = 7ull * DAY_MS},
+        {0},
+};
+static const struct schema cache = {"cache", cache_keys, sizeof(struct config_cache), NULL, NULL};
+
 static const struct key rate_keys[] = {
         {"replies", KEY_NUMBER, AT(config_rate_limit, replies), .max = 1000000},
         {"slip", KEY_NUMBER, AT(config_rate_limit, slip), .min = 1, .max = 100},
@@ -66,6 +79,11 @@ static const struct key dns_keys[] = {
         {"version", KEY_TEXT, AT(config_dns, version)},
         {"identity", KEY_TEXT, AT(config_dns, identity)},
         {"directory", KEY_PLACE, AT(config_dns, directory)},
+        {"forward", KEY_PEERS, AT(config_dns, forward)},
+        {"forward-in-order", KEY_FLAG, AT(config_dns, forward_in_order)},
+        {"recurse-from", KEY_NETWORKS, AT(config_dns, recurse_from)},
+        {"trust-ad", KEY_FLAG, AT(config_dns, trust_ad)},
+        {"cache", KEY_MAPPING, AT(config_dns, cache), .of = &cache},
         {"udp-size", KEY_NUMBER, AT(config_dns, udp_size), .min = 512, .max = 4096},
         {"cookie-secrets", KEY_FILE, AT(config_dns, secrets_path)},
         {"rate-limit", KEY_MAPPING, AT(config_dns, rate_limit), .of = &rate},

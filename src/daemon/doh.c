@@ -1,6 +1,6 @@
 /*
  * A request is taken apart until there is a message; what becomes of that is one function (answer),
- * and what is made of a reply another (reply_message), so that one may come later than the other.
+ * and what is made of a reply another (reply_message), which may come later.
  * How long HTTP may keep a reply is what its records say (RFC 8484 5.1).
  */
 #include <errno.h>
@@ -20,6 +20,7 @@
 #include "config_dns.h"
 #include "dns_host.h"
 #include "doh.h"
+#include "forwarding.h"
 #include "service.h"
 
 #define PATH "dns-query"
@@ -28,11 +29,21 @@
 struct doh {
 	struct weir_http_handler handler;
 	struct config *config; /* held */
-	struct dns_host *host; /* as the responder, NULL before it was joined */
+	struct dns_host *host; /* as the next two, NULL before it was joined */
+	struct forwarding *forwarding;
 	struct weir_dns_responder *responder;
 	bool clear;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX];
 };
+
+/* An answer that is awaited; in the exchange's scratch. */
+struct late {
+	struct forwarding_wait wait;
+	struct weir_http_exchange *exchange;
+	struct weir_dns_waiting *waiting;
+};
+
+_Static_assert(sizeof(struct late) <= WEIR_HTTP_SCRATCH, "an exchange has room for it");
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
@@ -104,9 +115,31 @@ static size_t refuse_transfer(struct weir_span query, uint8_t *reply)
 	return weir_dns_writer_finish(&writer, read.header.id, WEIR_DNS_QR | WEIR_DNS_NOTIMP);
 }
 
+static void on_late(void *context, struct weir_span reply, const struct weir_dns_request *request,
+        const struct weir_dns_outcome *outcome)
+{
+	struct late *late = context;
+	(void)request, (void)outcome;
+	weir_list_remove(&late->wait.link);
+	if (reply.size)
+		reply_message(late->exchange, reply);
+	else
+		weir_http_reply_error(late->exchange, 503);
+}
+
+/* The worker ends. */
+static void give_up(struct forwarding_wait *wait)
+{
+	struct late *late = WEIR_CONTAINER(wait, struct late, wait);
+	weir_dns_waiting_cancel(late->waiting);
+	weir_http_reply_error(late->exchange, 503);
+}
+
+/* Of the handler's own memory nothing may be in use any more but the message. */
 static void answer(struct doh *doh, struct weir_http_exchange *exchange, struct weir_span message)
 {
 	struct weir_dns_outcome outcome = {0};
+	struct late *late = weir_http_scratch(exchange);
 	const struct weir_dns_request request = {
 	        .message = message,
 	        .peer = weir_http_peer(exchange),
@@ -117,10 +150,15 @@ static void answer(struct doh *doh, struct weir_http_exchange *exchange, struct 
 		weir_http_reply_error(exchange, 503);
 		return;
 	}
+	*late = (struct late){.wait.end = give_up, .exchange = exchange};
 	struct weir_dns_zones *zones = dns_host_zones(doh->host);
-	size_t size = weir_dns_respond(
-	        doh->responder, zones, &request, doh->reply, sizeof doh->reply, &outcome);
+	size_t size = weir_dns_respond_or_wait(doh->responder, zones, &request, doh->reply,
+	        sizeof doh->reply, &outcome, on_late, late, &late->waiting);
 	weir_dns_zones_release(zones);
+	if (size == 0 && late->waiting) {
+		weir_list_append(&doh->forwarding->waiting, &late->wait.link);
+		return;
+	}
 	if (size == 0 && outcome.transfer)
 		size = refuse_transfer(message, doh->reply);
 	if (size)
@@ -297,5 +335,16 @@ int doh_join(struct weir_http_handler *handler, const struct service_options *op
 	struct doh *doh = WEIR_CONTAINER(handler, struct doh, handler);
 	struct weir_dns_responder_options made = config_dns_responder(&doh->config->dns);
 	doh->host = options->dns;
-	return doh->responder ? 0 : weir_dns_responder_create(&made, &doh->responder);
+	doh->forwarding = options->forwarding;
+	if (doh->responder)
+		return 0;
+	int error = forwarding_use(
+	        options->forwarding, &doh->config->dns, options->workers, &made.recursion);
+	return error < 0 ? error : weir_dns_responder_create(&made, &doh->responder);
+}
+
+void doh_renew(struct weir_http_handler *handler)
+{
+	struct doh *doh = WEIR_CONTAINER(handler, struct doh, handler);
+	forwarding_change(doh->forwarding, &doh->config->dns);
 }

@@ -16,4 +16,7 @@ struct weir_http_handler *doh_create(struct config *config, bool clear);
 /* As sites_join; until then there is no answer. */
 int doh_join(struct weir_http_handler *handler, const struct service_options *options);
 
+/* All workers have its configuration. */
+void doh_renew(struct weir_http_handler *handler);
+
 #endif

@@ -1,6 +1,6 @@
 /*
- * DNS from the command line: --zone, all of them instead of the zones that the file says, and --doh
- * for the first site.
+ * DNS from the command line: --zone and --forward, all of them instead of what the file says, and
+ * --doh for the first site.
  */
 #include <errno.h>
 #include <string.h>
@@ -51,6 +51,20 @@ static int choose_zones(struct config *config, const struct options *options)
 	return 0;
 }
 
+static int choose_forward(struct config *config, const struct options *options)
+{
+	size_t size = options->forward_count * sizeof *options->forward;
+	struct weir_address *items = config_alloc(config, size);
+	if (!items) {
+		say("out of memory");
+		return -ENOMEM;
+	}
+	memcpy(items, options->forward, size);
+	config->dns.forward.items = items;
+	config->dns.forward.count = options->forward_count;
+	return 0;
+}
+
 /* Whether anybody can ask. */
 static bool is_served(const struct config *config)
 {
@@ -62,9 +76,10 @@ static bool is_served(const struct config *config)
 
 static int refuse_useless(const struct options *options)
 {
-	if (options->zone_count == 0)
+	if (options->zone_count == 0 && options->forward_count == 0)
 		return 0;
-	say("--zone is of no use without an address for DNS: add --dns ADDRESS:PORT");
+	say("%s is of no use without an address for DNS: add --dns ADDRESS:PORT",
+	        options->zone_count ? "--zone" : "--forward");
 	return -EINVAL;
 }
 
@@ -81,6 +96,8 @@ int load_dns(struct config *config, const struct options *options, const struct 
 		return refuse_useless(options);
 	if (options->zone_count)
 		error = choose_zones(config, options);
+	if (error == 0 && options->forward_count)
+		error = choose_forward(config, options);
 	if (error < 0)
 		return error;
 	const char *lack = config_dns_lack(config);

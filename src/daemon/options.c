@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config_dns.h"
 #include "kinds.h"
 #include "options.h"
 
@@ -130,6 +131,19 @@ static int add_zone(struct options *options, const char *text)
 	return 0;
 }
 
+static int add_forward(struct options *options, const char *text)
+{
+	if (options->forward_count == WEIR_DNS_UPSTREAMS_MAX)
+		return usage_error("serve", "too many servers to ask: %s", text);
+	if (!config_dns_parse_peer(text, &options->forward[options->forward_count]))
+		return usage_error("serve",
+		        "--forward wants the address of a DNS server, as 192.0.2.1, 2001:db8::1 or "
+		        "192.0.2.1:5353, and got '%s'",
+		        text);
+	options->forward_count++;
+	return 0;
+}
+
 static int set_path(const char **path, const char *option, const char *text)
 {
 	if (!*text)
@@ -165,6 +179,8 @@ static int set_option(struct options *options, int letter, const char *value)
 		return set_log(options, LOG_FTP, value);
 	case 'Z':
 		return add_zone(options, value);
+	case 'R':
+		return add_forward(options, value);
 	case 'N':
 		return set_log(options, LOG_DNS, value);
 	case 'O':
@@ -228,6 +244,7 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 	        {"dot", required_argument, NULL, 'a'},
 	        {"doh", no_argument, NULL, 'O'},
 	        {"zone", required_argument, NULL, 'Z'},
+	        {"forward", required_argument, NULL, 'R'},
 	        {"dns-log", required_argument, NULL, 'N'},
 	        {"mail", required_argument, NULL, 'M'},
 	        {"users", required_argument, NULL, 'U'},

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <weir/limits.h>
+
 #include "config.h"
 
 /* Exit codes of the program. */
@@ -33,6 +35,8 @@ struct options {
 	size_t domain_count;
 	const char *zones[OPTIONS_ZONES_MAX]; /* NAME=FILE, NAME is good */
 	size_t zone_count;
+	struct weir_address forward[WEIR_DNS_UPSTREAMS_MAX];
+	size_t forward_count;
 	const char *logs[LOG_COUNT];
 	bool log_given[LOG_COUNT]; /* a log that is NULL is off then */
 	unsigned workers;

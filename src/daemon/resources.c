@@ -68,7 +68,6 @@ struct shares resources_share(const struct config *config, size_t files, unsigne
 	        .connections = (unsigned)clamp(connections / servers, 1, CONNECTIONS_MAX),
 	        .tree_entries = (unsigned)clamp(
 	                files / 8 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
-	        .workers = workers,
 	};
 }
 

@@ -10,7 +10,6 @@
 struct shares {
 	unsigned connections;  /* of one server on one worker */
 	unsigned tree_entries; /* paths that one tree keeps open */
-	unsigned workers;      /* that there are */
 };
 
 /* As many open files as we are allowed. The number. */

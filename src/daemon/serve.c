@@ -75,6 +75,7 @@ static int apply(struct daemon *daemon, struct config *config,
 	        .guard = daemon->guard,
 	        .relay = mail_relay_sink(daemon->relay),
 	        .dns = daemon->dns,
+	        .workers = daemon->worker_count,
 	        .bounds = bounds_of(config, shares),
 	        .replace = replace,
 	};
@@ -127,6 +128,8 @@ static bool needs_new_servers(struct daemon *daemon, struct config *config)
 	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
 	if (config->workers && config->workers != daemon->worker_count)
 		say("the number of workers changes at the next start");
+	if (!config_dns_same_cache(&config->dns, &old->dns))
+		say("the cache of DNS changes at the next start");
 	if (same_log && same_limits && same_mail && same_dns)
 		return false;
 	if (!daemon->dropped)

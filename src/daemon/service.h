@@ -18,6 +18,7 @@
 #include "resources.h"
 
 struct dns_host;
+struct forwarding;
 struct weir_log;
 struct kind;
 struct weir_guard;
@@ -37,6 +38,8 @@ struct service_options {
 	struct weir_guard *guard;     /* against guessing, of the process; outlives the server */
 	struct weir_mail_sink *relay; /* of the process, as the guard; NULL: none */
 	struct dns_host *dns;         /* of the process, too */
+	struct forwarding *forwarding; /* of the worker; outlives the server */
+	unsigned workers;              /* that there are */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for the callbacks */
@@ -69,7 +72,10 @@ struct service_type {
 	 * `tls`; both are lent. NULL if it was opened with none.
 	 */
 	void (*update)(void *server, void *content, struct weir_tls *tls);
-	/* The zones of DNS are others; NULL: it has nothing to do with them. */
+	/*
+	 * The zones of DNS are others, or all workers have taken a configuration, which may have other
+	 * upstreams; NULL: it has nothing to do with DNS.
+	 */
 	void (*renew)(void *server);
 	/* For the drain, which is the same for all. */
 	struct weir_server *(*listener)(void *server);

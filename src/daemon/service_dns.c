@@ -15,45 +15,38 @@
 #include "config_dns.h"
 #include "dns_host.h"
 #include "dns_log.h"
+#include "forwarding.h"
 #include "kinds.h"
 #include "say.h"
 #include "service_dns.h"
 
-struct content {
-	struct config *config; /* held */
-	unsigned workers;
-};
-
 struct server {
 	struct weir_dns_server *dns;
+	struct config *config; /* held */
+	bool looks_up;
 	struct service_options options; /* for the callbacks */
 };
 
 /* -- the content ------------------------------------------------------------------------------- */
 
-static void unload(void *context)
+/* It is the configuration itself. */
+static void unload(void *content)
 {
-	struct content *content = context;
-	config_release(content->config);
-	free(content);
+	config_release(content);
 }
 
 static int load(struct config *config, struct shares shares, void **ret_content)
 {
 	struct config_dns *dns = &config->dns;
-	struct content *content = calloc(1, sizeof *content);
-	int error = content ? 0 : -ENOMEM;
-	if (error == 0 && !dns->peers)
+	int error = 0;
+	(void)shares;
+	if (!dns->peers)
 		error = weir_peers_create((unsigned)dns->limits.connections, 0, &dns->peers);
-	if (error < 0) {
+	if (error < 0)
 		say("cannot serve DNS: %s", weir_error_text(error));
-		free(content);
-		return error;
-	}
-	content->config = config_hold(config);
-	content->workers = shares.workers;
-	*ret_content = content;
-	return 0;
+	else
+		*ret_content = config_hold(config);
+	return error;
 }
 
 /* -- servers ----------------------------------------------------------------------------------- */
@@ -81,13 +74,23 @@ static struct weir_bounds bounds_of(
 static void update(void *context, void *next, struct weir_tls *tls)
 {
 	struct server *server = context;
-	const struct content *content = next;
-	const struct config_dns *dns = &content->config->dns;
+	struct config *config = next;
+	const struct config_dns *dns = &config->dns;
 	struct weir_dns_responder *responder = weir_dns_responder(server->dns);
+	struct weir_dns_recursion recursion;
 	weir_dns_responder_set_keys(responder, dns->keyring);
 	weir_dns_responder_set_secrets(responder, dns->secrets, dns->secret_count);
+	int error = forwarding_use(
+	        server->options.forwarding, dns, server->options.workers, &recursion);
+	/* Those who begin or cease to look up are other servers. */
+	if (error == 0 && server->looks_up && recursion.lookups)
+		error = weir_dns_responder_set_recursion(responder, &recursion);
+	if (error < 0)
+		say("DNS is looked up as before: %s", weir_error_text(error));
 	if (tls)
 		weir_dns_set_tls(server->dns, tls);
+	config_release(server->config);
+	server->config = config_hold(config);
 }
 
 static void renew(void *context)
@@ -96,12 +99,12 @@ static void renew(void *context)
 	struct weir_dns_zones *zones = dns_host_zones(server->options.dns);
 	weir_dns_set_zones(server->dns, zones);
 	weir_dns_zones_release(zones);
+	forwarding_change(server->options.forwarding, &server->config->dns);
 }
 
 static int open_server(const struct service_options *options, void **ret_server)
 {
-	const struct content *content = options->content;
-	const struct config_dns *dns = &content->config->dns;
+	const struct config_dns *dns = &((struct config *)options->content)->dns;
 	struct server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
@@ -114,7 +117,7 @@ static int open_server(const struct service_options *options, void **ret_server)
 	        .peers = dns->peers,
 	        .shared = true,
 	        .responder = config_dns_responder(dns),
-	        .rrl_rate = share_of(dns->rate_limit.replies, content->workers),
+	        .rrl_rate = share_of(dns->rate_limit.replies, options->workers),
 	        .rrl_slip = (unsigned)dns->rate_limit.slip,
 	        .unlimited = dns->rate_limit.exempt.items,
 	        .unlimited_count = dns->rate_limit.exempt.count,
@@ -126,7 +129,10 @@ static int open_server(const struct service_options *options, void **ret_server)
 	};
 	made.responder.notified = dns_host_notified;
 	made.responder.context = options->dns;
-	int error = weir_dns_create(options->loop, &made, &server->dns);
+	int error = forwarding_use(
+	        options->forwarding, dns, options->workers, &made.responder.recursion);
+	if (error == 0)
+		error = weir_dns_create(options->loop, &made, &server->dns);
 	weir_dns_zones_release(made.zones);
 	if (error < 0) {
 		free(server);
@@ -134,6 +140,8 @@ static int open_server(const struct service_options *options, void **ret_server)
 	}
 	weir_dns_responder_set_secrets(
 	        weir_dns_responder(server->dns), dns->secrets, dns->secret_count);
+	server->config = config_hold(options->content);
+	server->looks_up = made.responder.recursion.lookups;
 	*ret_server = server;
 	return 0;
 }
@@ -154,6 +162,7 @@ static void close_server(void *context)
 	dns_log_counters(server->options.log, server->options.loop, server->options.kind->name,
 	        weir_dns_counters(server->dns));
 	weir_dns_destroy(server->dns);
+	config_release(server->config);
 	free(server);
 }
 
@@ -183,6 +192,12 @@ static void print_content(const struct config *config)
 	const struct config_dns *dns = &config->dns;
 	for (size_t i = 0; i < dns->zones.count && i < ZONES_TOLD; i++)
 		print_zone(&dns->zones.items[i]);
+	if (dns->forward.count) {
+		char from[WEIR_ADDRESS_TEXT_MAX];
+		weir_address_format(&dns->forward.items[0], from);
+		printf("  other names, as %s%s answers\n", from,
+		        dns->forward.count > 1 ? " or another" : "");
+	}
 	if (dns->zones.count > ZONES_TOLD)
 		printf("  and %zu more zones\n", dns->zones.count - ZONES_TOLD);
 }
@@ -194,11 +209,14 @@ static void print_commands(const struct config *config, const char *url)
 	const char *begin = strstr(url, "://") + 3, *colon = strrchr(begin, ':');
 	bool bracketed = *begin == '[', secure = strncmp(url, "dot:", 4) == 0;
 	size_t size = (size_t)(colon - begin) - (bracketed ? 2 : 0);
-	if (config->dns.zones.count == 0 || size >= sizeof host)
+	if (size >= sizeof host)
 		return;
 	memcpy(host, begin + bracketed, size);
 	host[size] = 0;
-	weir_dns_name_format(&config->dns.zones.items[0].name, name);
+	if (config->dns.zones.count)
+		weir_dns_name_format(&config->dns.zones.items[0].name, name);
+	else
+		strcpy(name, "example.org");
 	printf("  %s @%s -p %d %s SOA\n", secure ? "kdig +tls" : "dig", host, atoi(colon + 1),
 	        name);
 }

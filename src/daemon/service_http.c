@@ -27,6 +27,7 @@ static void unload(void *content)
 
 struct server {
 	struct weir_http_server *http;
+	struct weir_http_sites *sites;  /* held by it */
 	struct service_options options; /* what sites are joined by */
 };
 
@@ -52,6 +53,7 @@ static int open_server(const struct service_options *options, void **ret_server)
 		free(server);
 		return error;
 	}
+	server->sites = options->content;
 	server->options = *options;
 	*ret_server = server;
 	return 0;
@@ -66,6 +68,12 @@ static void update(void *context, void *content, struct weir_tls *tls)
 	if (tls)
 		weir_server_set_tls(weir_http_listener(server->http), tls);
 	weir_http_set_sites(server->http, weir_http_sites_hold(content));
+	server->sites = content;
+}
+
+static void renew(void *context)
+{
+	sites_renew(((struct server *)context)->sites);
 }
 
 static struct weir_server *listener(void *context)
@@ -123,6 +131,7 @@ const struct service_type service_http = {
         .unload = unload,
         .open = open_server,
         .update = update,
+        .renew = renew,
         .listener = listener,
         .close = close_server,
         .print_content = print_content,

@@ -39,6 +39,7 @@ static const struct service_type *service_of(const struct serving_server *server
 void serving_init(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
+	forwarding_init(&serving->forwarding, worker->loop);
 	complaints_init(&serving->handshakes, worker->loop, "TLS handshakes failed");
 	weir_list_init(&serving->servers);
 	weir_list_init(&serving->logs);
@@ -116,6 +117,8 @@ static int open_server(struct worker *worker, const struct plan *plan,
 	        .guard = plan->guard,
 	        .relay = plan->relay,
 	        .dns = plan->dns,
+	        .forwarding = &worker->serving.forwarding,
+	        .workers = plan->workers,
 	        .accept_failed = accept_failed,
 	        .tls_failed = tls_failed,
 	        .context = server,
@@ -293,6 +296,7 @@ void serving_destroy(struct worker *worker)
 		next = after(serving, &server->link);
 		close_server(server);
 	}
+	forwarding_destroy(&serving->forwarding);
 	complaints_end(&serving->handshakes);
 	log_files_close(&serving->logs, true);
 }

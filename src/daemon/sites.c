@@ -184,3 +184,11 @@ int sites_join(struct weir_http_sites *sites, const struct service_options *opti
 			error = doh_join(set->items[i].doh, options);
 	return error;
 }
+
+void sites_renew(struct weir_http_sites *sites)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i].doh)
+			doh_renew(set->items[i].doh);
+}

@@ -24,4 +24,7 @@ struct service_options;
  */
 int sites_join(struct weir_http_sites *sites, const struct service_options *options);
 
+/* As service_type's renew. */
+void sites_renew(struct weir_http_sites *sites);
+
 #endif

@@ -214,6 +214,16 @@ void config_check_dns(struct reader *reader, yaml_node_t *node, void *target)
 	check_length(reader, node, "nsid", dns->nsid, WEIR_DNS_NSID_MAX);
 	check_length(reader, node, "version", dns->version, WEIR_DNS_CHAOS_MAX);
 	check_length(reader, node, "identity", dns->identity, WEIR_DNS_CHAOS_MAX);
+	static const char *const useless[] = {
+	        "forward-in-order", "recurse-from", "trust-ad", "cache", NULL};
+	if (dns->forward.count > WEIR_DNS_UPSTREAMS_MAX)
+		problems_add(reader->problems, schema_place(schema_find(reader, node, "forward")),
+		        "'forward' has more than %d servers", WEIR_DNS_UPSTREAMS_MAX);
+	for (size_t i = 0; useless[i]; i++)
+		if (schema_find(reader, node, useless[i]) && !schema_find(reader, node, "forward"))
+			problems_add(reader->problems,
+			        schema_place(schema_find(reader, node, useless[i])),
+			        "'%s' is not used: it needs 'forward'", useless[i]);
 	place_zones(reader, dns);
 	if (is_complete(dns))
 		config_dns_load(reader->config, reader->previous, add_problem, &report);

@@ -35,6 +35,7 @@ struct plan {
 	struct weir_guard *guard; /* for all workers, as the next */
 	struct weir_mail_sink *relay;
 	struct dns_host *dns;
+	unsigned workers; /* that there are */
 	struct weir_bounds bounds;
 	bool replace; /* also the servers that are there already: log or bounds have changed */
 };

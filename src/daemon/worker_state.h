@@ -8,6 +8,7 @@
 
 #include "complaints.h"
 #include "endpoint.h"
+#include "forwarding.h"
 #include "log_file.h"
 #include "worker.h"
 
@@ -29,6 +30,7 @@ struct serving {
 	struct weir_list servers;
 	struct weir_list logs;
 	struct complaints handshakes;
+	struct forwarding forwarding;
 	struct contents next; /* prepared, not yet committed */
 	bool prepared;
 };
