@@ -52,7 +52,7 @@ _weir() {
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --ftp-writable \
-		--dns --dot --doh --zone --dns-log \
+		--dns --dot --doh --zone --forward --dns-log \
 		--mail --users --domain --cert --key --root --workers --access-log --mail-log --ftp-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;

@@ -44,8 +44,12 @@ void config_dns_release(struct config_dns *dns)
 	config_zones_release(dns);
 	weir_dns_keys_release(dns->keyring);
 	weir_peers_release(dns->peers);
-	for (size_t i = 0; i < dns->keys.count; i++)
-		explicit_bzero(dns->keys.items[i].key.secret, WEIR_DNS_SECRET_MAX);
+	for (size_t i = 0; i < dns->keys.count; i++) {
+		struct config_dns_key *key = &dns->keys.items[i];
+		explicit_bzero(key->key.secret, sizeof key->key.secret);
+		if (key->secret)
+			explicit_bzero((void *)(uintptr_t)key->secret, strlen(key->secret));
+	}
 	explicit_bzero(dns->secrets, sizeof dns->secrets);
 }
 

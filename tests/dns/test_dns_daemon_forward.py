@@ -1,6 +1,5 @@
 """Names of no zone, looked up by the daemon: over all its carriers, with the cache, and by reload."""
 
-import base64
 import signal
 import socket
 import threading
@@ -15,7 +14,7 @@ import dns.rrset
 import pytest
 
 from conftest import wait_for
-from test_dns_daemon import Curl, Served, authority, check, client, pair, zone_text  # noqa: F401
+from dns_daemon import Curl, Served, authority, check, client, encode, pair, zone_text  # noqa: F401
 
 
 class Upstream:
@@ -70,7 +69,7 @@ def upstream():
 
 
 @pytest.fixture
-def forwarding(weir, pair, tmp_path):  # noqa: F811
+def forwarding(weir, pair, tmp_path):
     """forwarding(upstream, lines of `dns`, …) serves by all kinds of listeners."""
 
     def start(one, *lines, workers=2):
@@ -94,8 +93,7 @@ def forwarding(weir, pair, tmp_path):  # noqa: F811
 
 def doh(server, name):
     query = dns.message.make_query(name, "A").to_wire()
-    text = base64.urlsafe_b64encode(query).decode().rstrip("=")
-    return Curl(server, f"/dns-query?dns={text}")
+    return Curl(server, f"/dns-query?dns={encode(query)}")
 
 
 def test_by_all_carriers(forwarding, upstream):

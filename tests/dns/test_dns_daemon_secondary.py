@@ -9,8 +9,8 @@ import dns.rcode
 import pytest
 
 from conftest import wait_for
+from dns_daemon import SECRET, check, zone_text
 from dns_servers import free_port
-from test_dns_daemon import SECRET, check, zone_text
 
 KEY = f"keys: [{{name: transfer.example.org, secret: {SECRET}}}]"
 
