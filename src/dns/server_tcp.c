@@ -210,6 +210,21 @@ static void start_transfer(struct weir_channel *channel, struct weir_dns_server 
 	                                   on_sent, sending));
 }
 
+/* Of a zone that he may not have, or that there is not. */
+static void tell_refused(struct weir_dns_server *server, const struct weir_address *peer,
+        const struct weir_dns_outcome *outcome, struct weir_span message)
+{
+	struct weir_dns_question question;
+	size_t at = WEIR_DNS_HEADER_SIZE;
+	if ((outcome->type != WEIR_DNS_AXFR && outcome->type != WEIR_DNS_IXFR) ||
+	        outcome->rcode == WEIR_DNS_NOERROR || !server->log ||
+	        weir_dns_question_read(message, &at, &question) < 0)
+		return;
+	server->log(server->context,
+	        &(struct weir_dns_event){
+	                .kind = WEIR_DNS_TRANSFER_REFUSED, .peer = peer, .zone = &question.name});
+}
+
 /* -- queries ----------------------------------------------------------------------------------- */
 
 /* Its place in the queue; without, the channel has ended. */
@@ -256,6 +271,8 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 		reply_now(channel, weir_channel_session(channel), weir_span(server->reply, size));
 	else
 		weir_channel_close(channel);
+	if (size)
+		tell_refused(server, asked.peer, &outcome, message);
 }
 
 /* Whoever has nothing to ask for a while is closed without a word (RFC 7766 6.2.3). */
