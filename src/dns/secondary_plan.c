@@ -289,13 +289,9 @@ void weir_dns_secondary_cancel(struct dns_secondary *secondary)
 static unsigned primary_of(
         const struct dns_secondary *secondary, const struct weir_address *notifier)
 {
-	uint8_t left[16], right[16];
-	weir_address_bytes(notifier, left);
-	for (unsigned i = 0; i < secondary->config->options.primary_count; i++) {
-		weir_address_bytes(&secondary->config->primaries[i], right);
-		if (memcmp(left, right, sizeof left) == 0)
+	for (unsigned i = 0; i < secondary->config->options.primary_count; i++)
+		if (weir_dns_same_host(&secondary->config->primaries[i], notifier))
 			return i;
-	}
 	return 0;
 }
 

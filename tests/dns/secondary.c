@@ -258,6 +258,8 @@ static int end(void **state)
 	weir_dns_destroy(test.primary);
 	turn(3);
 	weir_loop_destroy(test.loop);
+	/* The pool may have written after an end. */
+	unlink(test.path);
 	return rmdir(test.directory);
 }
 
