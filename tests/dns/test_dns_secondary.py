@@ -160,6 +160,17 @@ def test_a_large_signed_zone_comes_whole(place):
     assert records(again) == records(nsd)
 
 
+def test_a_large_zone_comes_in_one_piece(place):
+    """Many receives and batches: neither limits of time nor of what waits may end it."""
+    text = HEAD.replace("{serial}", "7").replace("{timers}", "3600 600 86400")
+    place.zone.write_text(text + f'$GENERATE 1-60000 big${{0,5,d}} TXT "{"x" * 60} $"\n')
+    key = ["--key", WEIR_KEY]
+    first = place.weir(*key, zones={ZONE: place.zone})
+    weir = place.secondary(first, *key)
+    assert weir.line() == f"fetched {ZONE}. 7"
+    assert len(records(weir, KEYRING)) == 60003
+
+
 def test_a_notice_brings_the_new_version(place):
     place.write(7)
     port = free_port()
