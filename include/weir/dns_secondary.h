@@ -27,7 +27,7 @@ struct weir_dns_secondaries_options {
 	 * happened in a turn; may call everything here but destroy.
 	 */
 	void (*changed)(void *context);
-	void (*log)(void *context, const struct weir_dns_event *event); /* or NULL */
+	weir_dns_log *log; /* or NULL */
 	void *context;
 	unsigned fetches_max; /* at a time; 0: WEIR_DNS_FETCHES_MAX */
 };

@@ -42,11 +42,13 @@ struct weir_dns_event {
 	enum weir_dns_event_kind kind;
 	const struct weir_address *peer; /* or NULL */
 	const struct weir_dns_name *zone;
-	uint32_t serial;
+	uint32_t serial; /* 0 of a transfer that was refused: the zone is what was asked for */
 	uint64_t bytes;  /* of a transfer */
 	const char *why; /* of a failure of secondaries; else NULL */
 	unsigned rcode;  /* … that the peer has told; or 0 */
 };
+
+typedef void weir_dns_log(void *context, const struct weir_dns_event *event);
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
@@ -72,12 +74,15 @@ struct weir_dns_options {
 	size_t unlimited_count;
 
 	unsigned transfers_max; /* at a time; 0: WEIR_DNS_TRANSFERS_MAX */
-	/* This server, of those that share the zones, sends NOTIFY when zones are set. */
+	/*
+	 * This server, of those that share the zones, sends NOTIFY when zones are set. None of them
+	 * is to where a notifier of its own does, when all of them have the zones.
+	 */
 	bool notifies;
 
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void (*log)(void *context, const struct weir_dns_event *event);
+	weir_dns_log *log;
 	void *context; /* for these three, each of which may be NULL */
 };
 
@@ -100,7 +105,10 @@ WEIR_API struct weir_dns_responder *weir_dns_responder(struct weir_dns_server *s
 /* The listener of TCP or TLS: for its address, and for draining. */
 WEIR_API struct weir_server *weir_dns_listener(struct weir_dns_server *server);
 
-/* No more queries by UDP are taken: to be called where the listener is drained. */
+/*
+ * No more queries by UDP are taken, once those are answered that have come: to be called where the
+ * listener is drained.
+ */
 WEIR_API void weir_dns_stop_datagrams(struct weir_dns_server *server);
 
 /* Plain numbers, written by the loop's thread. */
@@ -118,5 +126,24 @@ WEIR_API const struct weir_dns_counters *weir_dns_counters(const struct weir_dns
 
 /* Closes all connections. NULL is allowed. Not from a callback of the server. */
 WEIR_API void weir_dns_destroy(struct weir_dns_server *server);
+
+/* -- notices ----------------------------------------------------------------------------------- */
+
+/*
+ * Sends NOTIFY (RFC 1996) by itself, for the zones of servers on several loops: who is told asks at
+ * once, and must not find a server that has the old zone still.
+ */
+struct weir_dns_notifier;
+
+/* `log` may be NULL. 0 or -ENOMEM. */
+WEIR_API int weir_dns_notifier_create(
+        struct weir_loop *loop, weir_dns_log *log, void *context, struct weir_dns_notifier **ret);
+
+/* Tells of every zone in `now` that was not in `before` with the same serial, to whom its policy says. */
+WEIR_API void weir_dns_notifier_tell(struct weir_dns_notifier *notifier,
+        const struct weir_dns_zones *before, const struct weir_dns_zones *now);
+
+/* Nobody is told any more. NULL is allowed. */
+WEIR_API void weir_dns_notifier_destroy(struct weir_dns_notifier *notifier);
 
 #endif

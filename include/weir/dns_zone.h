@@ -81,6 +81,7 @@ struct weir_dns_zone_info {
 	uint16_t absence; /* the extended error of a stand-in, of which the rest says nothing; 0 */
 	bool is_signed;
 	bool nsec3;
+	bool includes; /* read from several files */
 };
 
 WEIR_API void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_info *ret);

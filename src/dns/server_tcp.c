@@ -108,11 +108,11 @@ static void reply_later(void *context, struct weir_span message,
 	weir_reply_fill(reply, message.size ? framed(message) : NULL);
 }
 
+/* Of a channel that is gone. */
 static void leave(struct place *place)
 {
 	weir_dns_waiting_cancel(place->waiting);
 	weir_reply_fill(place->reply, NULL);
-	weir_list_remove(&place->link);
 	free(place);
 }
 
@@ -144,8 +144,11 @@ static void on_close(struct weir_channel *channel, int error)
 	(void)error;
 	if (!session)
 		return;
-	while (first_place(session))
-		leave(first_place(session));
+	for (struct weir_list *link = session->places.next, *next; link != &session->places;
+	        link = next) {
+		next = link->next;
+		leave(WEIR_CONTAINER(link, struct place, link));
+	}
 	if (server->peers)
 		weir_peers_leave(server->peers, weir_channel_peer(channel));
 	free(session);
@@ -207,6 +210,21 @@ static void start_transfer(struct weir_channel *channel, struct weir_dns_server 
 	                                   on_sent, sending));
 }
 
+/* Of a zone that he may not have, or that there is not. */
+static void tell_refused(struct weir_dns_server *server, const struct weir_address *peer,
+        const struct weir_dns_outcome *outcome, struct weir_span message)
+{
+	struct weir_dns_question question;
+	size_t at = WEIR_DNS_HEADER_SIZE;
+	if ((outcome->type != WEIR_DNS_AXFR && outcome->type != WEIR_DNS_IXFR) ||
+	        outcome->rcode == WEIR_DNS_NOERROR || !server->log ||
+	        weir_dns_question_read(message, &at, &question) < 0)
+		return;
+	server->log(server->context,
+	        &(struct weir_dns_event){
+	                .kind = WEIR_DNS_TRANSFER_REFUSED, .peer = peer, .zone = &question.name});
+}
+
 /* -- queries ----------------------------------------------------------------------------------- */
 
 /* Its place in the queue; without, the channel has ended. */
@@ -241,7 +259,7 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &asked,
 	        server->reply, sizeof server->reply, &outcome, place ? reply_later : NULL, place,
 	        &waiting);
-	if (waiting) {
+	if (place && waiting) {
 		wait_in_queue(channel, place, waiting);
 		return;
 	}
@@ -253,6 +271,8 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 		reply_now(channel, weir_channel_session(channel), weir_span(server->reply, size));
 	else
 		weir_channel_close(channel);
+	if (size)
+		tell_refused(server, asked.peer, &outcome, message);
 }
 
 /* Whoever has nothing to ask for a while is closed without a word (RFC 7766 6.2.3). */

@@ -139,5 +139,6 @@ void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_i
 	        .history_bytes = zone->history ? zone->history->size : 0,
 	        .is_signed = zone->is_signed,
 	        .nsec3 = zone->nsec3,
+	        .includes = zone->includes,
 	};
 }

@@ -71,6 +71,7 @@ static void include(struct zone_file *file, const char *name, const char *origin
 		                                   : "$INCLUDE wants the name of a file");
 		return;
 	}
+	file->reading->includes = true;
 	char *path = beside(file->path, name);
 	struct zone_file inner = {.reading = file->reading, .path = path, .depth = file->depth + 1};
 	inner.origin = *origin ? name_of(file, origin) : ldns_rdf_clone(file->origin);

@@ -82,8 +82,9 @@ struct weir_dns_zone {
 	        chain_count; /* of `hashed`, those of the chain that is used, in the hash's order … */
 	uint32_t hashed_count; /* … and all, for transfers; the others in an order of their own */
 	bool is_signed;
-	bool nsec;  /* denial by NSEC */
-	bool nsec3; /* … or by NSEC3, with these: */
+	bool includes; /* read from several files */
+	bool nsec;     /* denial by NSEC */
+	bool nsec3;    /* … or by NSEC3, with these: */
 	uint16_t iterations;
 	uint8_t salt_size;
 	uint8_t salt[DNS_SALT_MAX];
