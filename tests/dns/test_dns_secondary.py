@@ -144,6 +144,7 @@ def test_a_zone_comes_from_nsd(place, key):
     assert weir.wait_for("fetched") == f"fetched {ZONE}. 7"
     keyring = KEYRING if key else None
     assert records(weir, keyring) == records(nsd, keyring)
+    weir.stop()
     assert place.kept.exists()
 
 
