@@ -147,7 +147,8 @@ typedef void weir_dns_late(void *context, struct weir_span reply,
 /*
  * As weir_dns_respond, or, when it gives 0 and *ret_waiting is not NULL: the reply comes later. Then
  * `late` is called once, never from within; the handle is valid until it returns, or until it is
- * cancelled. Message, peer and zones are kept that long. For any carrier.
+ * cancelled. Message, peer and zones are kept that long; a message of more than
+ * WEIR_DNS_UDP_QUERY_MAX bytes is not: it fails. For any carrier.
  */
 WEIR_API size_t weir_dns_respond_or_wait(struct weir_dns_responder *responder,
         struct weir_dns_zones *zones, const struct weir_dns_request *request, void *reply,

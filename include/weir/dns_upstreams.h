@@ -43,7 +43,7 @@ struct weir_dns_upstreams_options {
 	size_t count;                         /* 1 to WEIR_DNS_UPSTREAMS_MAX */
 	bool in_order; /* the next is asked only if those before it fail; else the fastest is first */
 	unsigned timeout_ms; /* WEIR_DNS_ASK_MS: of a question, all tries together */
-	unsigned asks_max;   /* WEIR_DNS_ASKS_MAX: questions under way */
+	unsigned asks_max;   /* WEIR_DNS_ASKS_MAX: questions under way, with a descriptor a query */
 };
 
 /* 0; -EINVAL: no address, or too many; -ENOMEM. */

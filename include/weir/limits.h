@@ -229,6 +229,7 @@
 #define WEIR_DNS_ZONE_BYTES_MAX 4000000000    /* bytes of a zone, in memory */
 #define WEIR_DNS_LINE_MAX (256 * 1024)        /* bytes of a record in a zone file, all its lines */
 #define WEIR_DNS_INCLUDES_MAX 8               /* zone files that include each other */
+#define WEIR_DNS_GENERATE_MAX (1 << 20)       /* records of one $GENERATE */
 #define WEIR_DNS_MISTAKES_MAX 100             /* mistakes of a zone that are told */
 #define WEIR_DNS_NSEC3_ITERATIONS_MAX 500     /* of a zone; validators give up earlier (RFC 9276) */
 #define WEIR_DNS_RRL_BUCKETS (1 << 16) /* clients and answers whose rate is known, of a loop */
@@ -238,22 +239,23 @@
 #define WEIR_DNS_KEYS_MAX 256   /* keys of TSIG */
 #define WEIR_DNS_HISTORY_STEPS_MAX 64                 /* changes of a zone that IXFR can tell */
 #define WEIR_DNS_HISTORY_BYTES_MAX (16 * 1024 * 1024) /* … and bytes of them */
-#define WEIR_DNS_FETCHES_MAX 16                 /* zones received at a time, of one owner (set) */
-#define WEIR_DNS_CHECKS_MAX 64                  /* … SOA records asked for by UDP at a time */
-#define WEIR_DNS_CHECK_TRIES 3                  /* … by UDP; then by TCP */
-#define WEIR_DNS_CHECK_MS 1500                  /* before the second of them; then twice as long each time */
-#define WEIR_DNS_FETCH_BYTES_MAX (1ull << 30)   /* bytes of a zone that is received (set) */
-#define WEIR_DNS_FETCH_BUFFER (1024 * 1024)     /* … received and not looked at yet */
-#define WEIR_DNS_FETCH_IDLE_MS (30 * 1000)      /* a primary that sends nothing */
-#define WEIR_DNS_FETCH_MS (2 * 60 * 60 * 1000)  /* … a whole transfer */
-#define WEIR_DNS_SECONDARIES_MAX 100000         /* zones of one owner that come from elsewhere */
-#define WEIR_DNS_PRIMARIES_MAX 16               /* addresses that a zone comes from */
-#define WEIR_DNS_REFRESH_MIN_S 60               /* bounds of what a SOA record asks for (set) */
+#define WEIR_DNS_FETCHES_MAX 16 /* zones received at a time, of one owner (set) */
+#define WEIR_DNS_CHECKS_MAX 64  /* … SOA records asked for by UDP at a time */
+#define WEIR_DNS_CHECK_TRIES 3  /* … by UDP; then by TCP */
+#define WEIR_DNS_CHECK_MS 1500  /* before the second of them; then twice as long each time */
+#define WEIR_DNS_FETCH_BYTES_MAX (1ull << 30)  /* bytes of a zone that is received (set) */
+#define WEIR_DNS_FETCH_BUFFER (1024 * 1024)    /* … received and not looked at yet */
+#define WEIR_DNS_FETCH_CONNECT_MS 5000         /* until the connection to a primary stands */
+#define WEIR_DNS_FETCH_IDLE_MS (30 * 1000)     /* a primary that sends nothing */
+#define WEIR_DNS_FETCH_MS (2 * 60 * 60 * 1000) /* … a whole transfer */
+#define WEIR_DNS_SECONDARIES_MAX 100000        /* zones of one owner that come from elsewhere */
+#define WEIR_DNS_PRIMARIES_MAX 16              /* addresses that a zone comes from */
+#define WEIR_DNS_REFRESH_MIN_S 60              /* bounds of what a SOA record asks for (set) */
 #define WEIR_DNS_REFRESH_MAX_S (7 * 24 * 60 * 60)
 #define WEIR_DNS_RETRY_MIN_S 15
 #define WEIR_DNS_RETRY_MAX_S (24 * 60 * 60)
 #define WEIR_DNS_NOTIFIED_MS 1000 /* between two checks of a zone, however often NOTIFY comes */
-#define WEIR_DNS_PADDING 468    /* replies by TLS are as long as a multiple of this (RFC 8467) */
+#define WEIR_DNS_PADDING 468      /* replies by TLS are as long as a multiple of this (RFC 8467) */
 
 /* -- DNS lookups -- */
 #define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, one a loop (set) */

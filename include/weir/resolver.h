@@ -119,7 +119,8 @@ enum weir_resolve_flags {
 
 /*
  * The addresses of a host: a literal (2001:db8::1, fe80::1%eth0), what /etc/hosts says,
- * localhost and what ends so (RFC 6761 6.3), or A and AAAA records.
+ * localhost and what ends so, never what ends in invalid (RFC 6761 6.3, 6.4), or A and AAAA
+ * records.
  */
 WEIR_API int weir_resolve_addresses(struct weir_resolver *resolver, const char *host, uint16_t port,
         unsigned flags, weir_resolved *resolved, void *context, struct weir_resolving **ret);

@@ -26,6 +26,7 @@
 struct weir_loop;
 struct weir_mail_queue;
 struct weir_queued;
+struct weir_resolver;
 struct weir_smtp_relay;
 struct weir_tls;
 
@@ -40,6 +41,8 @@ enum weir_relay_outcome {
 /* Texts are copied, `tls` is held. A 0 stands for the default of weir/limits.h. */
 struct weir_smtp_relay_options {
 	const char *host; /* a name, or an address without brackets */
+	/* Of the relay's loop; must outlive it. NULL: it makes its own, as the system is set up. */
+	struct weir_resolver *resolver;
 	uint16_t port;    /* 0: 25, or 465 with TLS from the first byte */
 	const char *helo; /* our name, also in reports */
 	enum weir_smtp_client_tls mode;

@@ -20,6 +20,8 @@ enum {
 	RDATA_MAX = 8 + 2 * WEIR_DNS_NAME_MAX + SOA_NUMBERS /* of types with names in it */
 };
 
+static const char older[] = "an older version";
+
 void weir_dns_incoming_init(struct dns_incoming *incoming, const struct weir_dns_name *apex,
         uint16_t type, const struct weir_dns_zone *before)
 {
@@ -49,8 +51,8 @@ static int fail(struct dns_incoming *incoming, const char *why)
 
 /* -- the request ------------------------------------------------------------------------------- */
 
-size_t weir_dns_incoming_request(struct dns_incoming *incoming,
-        const struct weir_dns_tsig_key *key, uint8_t request[INCOMING_REQUEST_MAX], int64_t now_s)
+size_t weir_dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns_tsig_key *key,
+        uint8_t request[INCOMING_REQUEST_MAX], int64_t now_s)
 {
 	uint8_t question[WEIR_DNS_NAME_MAX + 4];
 	struct weir_dns_writer writer;
@@ -114,13 +116,13 @@ static bool is_later(uint32_t serial, uint32_t than)
 	return (int32_t)(serial - than) > 0;
 }
 
-static int add(struct dns_incoming *incoming, const struct weir_dns_record *record,
-        struct weir_span data)
+static int add(
+        struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
 	int error;
 	if (incoming->state == INCOMING_ALL)
-		error = weir_dns_builder_add(&incoming->builder, &record->name, record->type,
-		        record->ttl, data, 0);
+		error = weir_dns_builder_add(
+		        &incoming->builder, &record->name, record->type, record->ttl, data, 0);
 	else
 		error = weir_dns_patch_add(&incoming->patch, incoming->state == INCOMING_REMOVING,
 		        &record->name, record->type, record->ttl, data);
@@ -138,8 +140,8 @@ static int begin_all(struct dns_incoming *incoming)
 }
 
 /* It goes to the builder, since all may follow. */
-static int take_first(struct dns_incoming *incoming, const struct weir_dns_record *record,
-        struct weir_span data)
+static int take_first(
+        struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
 	if (record->type != WEIR_DNS_SOA)
 		return fail(incoming, "the first record is no SOA record");
@@ -150,7 +152,7 @@ static int take_first(struct dns_incoming *incoming, const struct weir_dns_recor
 	}
 	if (incoming->type == WEIR_DNS_AXFR && incoming->before &&
 	        is_later(incoming->before->serial, incoming->serial))
-		return fail(incoming, "an older version");
+		return fail(incoming, older);
 	int error = begin_all(incoming);
 	if (error == 0)
 		error = add(incoming, record, data);
@@ -170,8 +172,8 @@ static int begin_step(struct dns_incoming *incoming, const struct weir_dns_recor
 }
 
 /* A SOA record, in a place where it is more than a record. */
-static int take_soa(struct dns_incoming *incoming, const struct weir_dns_record *record,
-        struct weir_span data)
+static int take_soa(
+        struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
 	uint32_t serial = serial_of(data);
 	if (incoming->state == INCOMING_REMOVING) {
@@ -190,9 +192,11 @@ static int take_soa(struct dns_incoming *incoming, const struct weir_dns_record 
 }
 
 /* Of IXFR: steps begin with the SOA record of our own version; what begins otherwise, is all. */
-static int take_second(struct dns_incoming *incoming, const struct weir_dns_record *record,
-        struct weir_span data)
+static int take_second(
+        struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
+	if (is_later(incoming->before->serial, incoming->serial))
+		return fail(incoming, older);
 	incoming->state = INCOMING_ALL;
 	if (record->type != WEIR_DNS_SOA)
 		return add(incoming, record, data);
@@ -308,7 +312,8 @@ int weir_dns_incoming_message(
 {
 	struct weir_dns_header header;
 	size_t at = WEIR_DNS_HEADER_SIZE;
-	if (!weir_dns_header_read(message, &header) || !is_answer(incoming, message, &header, &at)) {
+	if (!weir_dns_header_read(message, &header) ||
+	        !is_answer(incoming, message, &header, &at)) {
 		incoming->why = "a message that is no answer";
 		return -ENOMSG;
 	}

@@ -63,8 +63,8 @@ void weir_dns_incoming_free(struct dns_incoming *incoming);
 enum {
 	INCOMING_REQUEST_MAX = 2048
 };
-size_t weir_dns_incoming_request(struct dns_incoming *incoming,
-        const struct weir_dns_tsig_key *key, uint8_t request[INCOMING_REQUEST_MAX], int64_t now_s);
+size_t weir_dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns_tsig_key *key,
+        uint8_t request[INCOMING_REQUEST_MAX], int64_t now_s);
 
 /*
  * One message. 0: `state` says where it stands; -EPROTO: it breaks a rule, `why` says which;

@@ -178,7 +178,7 @@ static uint16_t flags_of(const struct dns_exchange *exchange)
 	        WEIR_DNS_OPCODE_MASK | WEIR_DNS_RD | (exchange->forwarded ? WEIR_DNS_CD : 0);
 	unsigned flags = WEIR_DNS_QR | (exchange->query.header.flags & kept) |
 	                 (exchange->rcode & WEIR_DNS_RCODE_MASK);
-	if (exchange->recursive)
+	if (exchange->recursive && !is_notify(exchange))
 		flags |= WEIR_DNS_RA;
 	if (exchange->authenticated)
 		flags |= WEIR_DNS_AD;
@@ -208,6 +208,7 @@ static size_t finish(struct dns_exchange *exchange, uint8_t *reply)
 
 size_t weir_dns_exchange_run(struct dns_exchange *exchange, void *reply, size_t room)
 {
+	/* cppcheck-suppress ctuuninitvar; of what is not set nothing is read */
 	struct weir_dns_responder *responder = exchange->responder;
 	struct weir_dns_outcome *outcome = exchange->outcome;
 	exchange->extended_error = -1;

@@ -22,14 +22,14 @@ void weir_dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event
 	bool failed = kind == WEIR_DNS_FETCH_FAILED || kind == WEIR_DNS_KEEP_FAILED;
 	if (!options->log)
 		return;
-	options->log(options->context,
-	        &(struct weir_dns_event){.kind = kind,
-	                .peer = peer,
-	                .zone = &secondary->config->options.name,
-	                .serial = secondary->zone ? secondary->zone->serial : 0,
-	                .bytes = fetched ? fetched->bytes : 0,
-	                .why = failed ? fetched->why : NULL,
-	                .rcode = failed ? fetched->rcode : 0});
+	options->log(
+	        options->context, &(struct weir_dns_event){.kind = kind,
+	                                  .peer = peer,
+	                                  .zone = &secondary->config->options.name,
+	                                  .serial = secondary->zone ? secondary->zone->serial : 0,
+	                                  .bytes = fetched ? fetched->bytes : 0,
+	                                  .why = failed ? fetched->why : NULL,
+	                                  .rcode = failed ? fetched->rcode : 0});
 }
 
 static void on_changed(struct weir_task *task)
@@ -54,8 +54,8 @@ static void on_expiry(struct weir_timer *timer)
 	struct dns_secondary *secondary = WEIR_CONTAINER(timer, struct dns_secondary, expiry);
 	struct weir_dns_secondaries *owner = secondary->owner;
 	struct weir_dns_zone *stand_in;
-	if (weir_dns_zone_stand_in(&secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA,
-	            &stand_in) < 0) {
+	if (weir_dns_zone_stand_in(
+	            &secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA, &stand_in) < 0) {
 		weir_timer_start(owner->loop, timer, 1000, on_expiry);
 		return;
 	}
@@ -100,78 +100,6 @@ void weir_dns_secondary_confirm(struct dns_secondary *secondary)
 	weir_dns_secondary_keep(secondary);
 }
 
-/* -- options ----------------------------------------------------------------------------------- */
-
-static void free_config(struct dns_secondary_config *config)
-{
-	if (config)
-		explicit_bzero(&config->key, sizeof config->key);
-	free(config);
-}
-
-static struct dns_secondary_config *copy_options(const struct weir_dns_secondary_options *options)
-{
-	size_t path = options->path ? strlen(options->path) : 0;
-	struct dns_secondary_config *config = calloc(1, sizeof *config + path + 1);
-	if (!config)
-		return NULL;
-	struct weir_dns_secondary_options *own = &config->options;
-	*own = *options;
-	weir_dns_name_lower(&own->name);
-	memcpy(config->primaries, options->primaries,
-	        options->primary_count * sizeof *options->primaries);
-	own->primaries = config->primaries;
-	if (options->key) {
-		config->key = *options->key;
-		own->key = &config->key;
-	}
-	if (options->path) {
-		memcpy(config->path, options->path, path);
-		own->path = config->path;
-	}
-	own->refresh_min_s = own->refresh_min_s ? own->refresh_min_s : WEIR_DNS_REFRESH_MIN_S;
-	own->refresh_max_s = own->refresh_max_s ? own->refresh_max_s : WEIR_DNS_REFRESH_MAX_S;
-	own->retry_min_s = own->retry_min_s ? own->retry_min_s : WEIR_DNS_RETRY_MIN_S;
-	own->retry_max_s = own->retry_max_s ? own->retry_max_s : WEIR_DNS_RETRY_MAX_S;
-	own->bytes_max = own->bytes_max ? own->bytes_max : WEIR_DNS_FETCH_BYTES_MAX;
-	return config;
-}
-
-static bool same_key(const struct weir_dns_tsig_key *a, const struct weir_dns_tsig_key *b)
-{
-	if (!a || !b)
-		return a == b;
-	return a->algorithm == b->algorithm && weir_dns_name_equal(&a->name, &b->name) &&
-	       a->secret_size == b->secret_size &&
-	       memcmp(a->secret, b->secret, a->secret_size) == 0;
-}
-
-static bool same_primaries(
-        const struct dns_secondary_config *a, const struct dns_secondary_config *b)
-{
-	uint8_t left[16], right[16];
-	if (a->options.primary_count != b->options.primary_count)
-		return false;
-	for (size_t i = 0; i < a->options.primary_count; i++) {
-		weir_address_bytes(&a->primaries[i], left);
-		weir_address_bytes(&b->primaries[i], right);
-		if (weir_address_port(&a->primaries[i]) != weir_address_port(&b->primaries[i]) ||
-		        memcmp(left, right, sizeof left) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool same_config(const struct dns_secondary_config *a, const struct dns_secondary_config *b)
-{
-	const struct weir_dns_secondary_options *left = &a->options, *right = &b->options;
-	return same_primaries(a, b) && same_key(left->key, right->key) &&
-	       strcmp(a->path, b->path) == 0 && left->refresh_min_s == right->refresh_min_s &&
-	       left->refresh_max_s == right->refresh_max_s &&
-	       left->retry_min_s == right->retry_min_s &&
-	       left->retry_max_s == right->retry_max_s && left->bytes_max == right->bytes_max;
-}
-
 /* -- which zones there are --------------------------------------------------------------------- */
 
 static int compare_secondaries(const void *left, const void *right)
@@ -204,7 +132,7 @@ static void free_secondary(struct dns_secondary *secondary)
 	weir_dns_secondary_forget(secondary);
 	weir_dns_zone_release(secondary->zone);
 	weir_dns_zone_release(secondary->shown);
-	free_config(secondary->config);
+	weir_dns_secondary_free_config(secondary->config);
 	free(secondary);
 }
 
@@ -228,7 +156,7 @@ static int make_one(struct weir_dns_secondaries *owner,
 	secondary->owner = owner;
 	secondary->state = SECONDARY_RESTING;
 	weir_list_init(&secondary->wait);
-	secondary->config = copy_options(options);
+	secondary->config = weir_dns_secondary_copy(options);
 	int error = secondary->config ? weir_dns_zone_stand_in(&options->name,
 	                                        WEIR_DNS_EDE_NOT_READY, &secondary->shown)
 	                              : -ENOMEM;
@@ -285,7 +213,7 @@ static void go_on(struct dns_secondary *secondary, const struct dns_secondary *b
 {
 	const struct dns_secondary_config *now = secondary->config, *old = before->config;
 	secondary->goes_on = false;
-	if (same_config(now, old) || secondary->state == SECONDARY_READING)
+	if (weir_dns_secondary_same(now, old) || secondary->state == SECONDARY_READING)
 		return;
 	secondary->write_due |= strcmp(now->path, old->path) != 0;
 	if (secondary->zone)
@@ -414,8 +342,7 @@ int weir_dns_secondaries_create(struct weir_loop *loop,
 	owner->loop = loop;
 	owner->options = *options;
 	owner->checks.free = WEIR_DNS_CHECKS_MAX;
-	owner->fetches.free =
-	        options->fetches_max ? options->fetches_max : WEIR_DNS_FETCHES_MAX;
+	owner->fetches.free = options->fetches_max ? options->fetches_max : WEIR_DNS_FETCHES_MAX;
 	weir_list_init(&owner->checks.waiting);
 	weir_list_init(&owner->fetches.waiting);
 	owner->grant.run = weir_dns_secondaries_grant;

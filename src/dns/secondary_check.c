@@ -89,8 +89,7 @@ static void on_time(struct weir_timer *timer)
 		conclude(check, -ECONNREFUSED);
 		return;
 	}
-	weir_timer_start(
-	        check->loop, timer, (int64_t)WEIR_DNS_CHECK_MS << check->tries, on_time);
+	weir_timer_start(check->loop, timer, (int64_t)WEIR_DNS_CHECK_MS << check->tries, on_time);
 	check->tries++;
 }
 
@@ -101,8 +100,7 @@ static int open_socket(struct dns_check *check, const struct weir_address *peer)
 		return -errno;
 	int error = connect(fd, &peer->any, weir_address_size(peer)) < 0 ? -errno : 0;
 	if (error == 0)
-		error = weir_watch_start(
-		        check->loop, &check->watch, fd, WEIR_READABLE, on_event);
+		error = weir_watch_start(check->loop, &check->watch, fd, WEIR_READABLE, on_event);
 	if (error < 0)
 		close(fd);
 	return error;
@@ -116,14 +114,13 @@ static int make_request(struct dns_check *check, const struct dns_fetch_options 
 	check->incoming.id = id;
 	if (options->key)
 		check->key = *options->key;
-	check->size = weir_dns_incoming_request(&check->incoming,
-	        options->key ? &check->key : NULL, check->request,
-	        weir_loop_wall_s(check->loop));
+	check->size = weir_dns_incoming_request(&check->incoming, options->key ? &check->key : NULL,
+	        check->request, weir_loop_wall_s(check->loop));
 	return check->size ? 0 : -ENOMEM;
 }
 
-int weir_dns_check_begin(struct weir_loop *loop, const struct dns_fetch_options *options,
-        struct dns_check **ret)
+int weir_dns_check_begin(
+        struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_check **ret)
 {
 	struct dns_check *check = calloc(1, sizeof *check);
 	if (!check)

@@ -209,8 +209,8 @@ static void on_close(struct weir_channel *channel, int error)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int weir_dns_fetch_begin(struct weir_loop *loop, const struct dns_fetch_options *options,
-        struct dns_fetch **ret)
+int weir_dns_fetch_begin(
+        struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_fetch **ret)
 {
 	static const struct weir_protocol protocol = {
 	        .name = "DNS fetch",
@@ -243,7 +243,7 @@ int weir_dns_fetch_begin(struct weir_loop *loop, const struct dns_fetch_options 
 		free_if_over(fetch);
 		return error;
 	}
-	weir_timer_start(loop, &fetch->timer, WEIR_DNS_FETCH_IDLE_MS, on_time);
+	weir_timer_start(loop, &fetch->timer, WEIR_DNS_FETCH_CONNECT_MS, on_time);
 	*ret = fetch;
 	return 0;
 }

@@ -231,8 +231,7 @@ void weir_dns_secondary_keep(struct dns_secondary *secondary)
 		return;
 	struct dns_keep *keep = make(secondary, what);
 	if (keep) {
-		int64_t age_ms =
-		        weir_loop_now_ms(secondary->owner->loop) - secondary->confirmed_ms;
+		int64_t age_ms = weir_loop_now_ms(secondary->owner->loop) - secondary->confirmed_ms;
 		keep->zone = weir_dns_zone_hold(secondary->zone);
 		keep->confirmed_s = weir_loop_wall_s(secondary->owner->loop) - age_ms / 1000;
 	}

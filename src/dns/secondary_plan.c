@@ -73,8 +73,7 @@ static void rest(struct dns_secondary *secondary, bool good)
 		wait_ms = wait_ms * 2 > most_ms ? most_ms : wait_ms * 2;
 	wait_ms = jittered(wait_ms);
 	if (secondary->again) {
-		int64_t since_ms =
-		        weir_loop_now_ms(secondary->owner->loop) - secondary->round_ms;
+		int64_t since_ms = weir_loop_now_ms(secondary->owner->loop) - secondary->round_ms;
 		wait_ms = WEIR_DNS_NOTIFIED_MS - since_ms;
 	}
 	weir_timer_start(
@@ -300,8 +299,7 @@ static unsigned primary_of(
 	return 0;
 }
 
-void weir_dns_secondary_heed(
-        struct dns_secondary *secondary, const struct weir_address *notifier)
+void weir_dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier)
 {
 	int64_t since_ms = weir_loop_now_ms(secondary->owner->loop) - secondary->round_ms;
 	if (secondary->state != SECONDARY_RESTING) {

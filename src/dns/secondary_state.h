@@ -45,10 +45,10 @@ struct dns_secondary {
 	struct weir_timer expiry;
 
 	/* A round: the primaries are asked one after the other, until one confirms. */
-	unsigned primary; /* that is asked */
-	unsigned asked;   /* so many of them before it */
-	uint16_t type;    /* of the fetch */
-	bool again;       /* a NOTIFY came meanwhile: another round follows */
+	unsigned primary;  /* that is asked */
+	unsigned asked;    /* so many of them before it */
+	uint16_t type;     /* of the fetch */
+	bool again;        /* a NOTIFY came meanwhile: another round follows */
 	unsigned failures; /* rounds in a row */
 	int64_t round_ms;  /* when the last one began */
 	struct dns_check *check;
@@ -96,6 +96,15 @@ static inline bool weir_dns_secondary_expired(const struct dns_secondary *second
 	return secondary->zone && secondary->shown != secondary->zone;
 }
 
+/* -- secondary_options.c ----------------------------------------------------------------------- */
+
+/* With defaults for what is 0. NULL without memory. */
+struct dns_secondary_config *weir_dns_secondary_copy(
+        const struct weir_dns_secondary_options *options);
+void weir_dns_secondary_free_config(struct dns_secondary_config *config);
+bool weir_dns_secondary_same(
+        const struct dns_secondary_config *a, const struct dns_secondary_config *b);
+
 /* -- secondary_plan.c -------------------------------------------------------------------------- */
 
 /* The numbers of the zone's SOA record within the options' bounds, in milliseconds. */
@@ -111,8 +120,7 @@ void weir_dns_secondary_begin(struct dns_secondary *secondary, unsigned primary)
 void weir_dns_secondary_cancel(struct dns_secondary *secondary);
 
 /* The notice that was left with the lock. */
-void weir_dns_secondary_heed(
-        struct dns_secondary *secondary, const struct weir_address *notifier);
+void weir_dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier);
 
 /* Gives free places to those who wait. */
 void weir_dns_secondaries_grant(struct weir_task *task);

@@ -108,11 +108,11 @@ static void reply_later(void *context, struct weir_span message,
 	weir_reply_fill(reply, message.size ? framed(message) : NULL);
 }
 
+/* Of a channel that is gone. */
 static void leave(struct place *place)
 {
 	weir_dns_waiting_cancel(place->waiting);
 	weir_reply_fill(place->reply, NULL);
-	weir_list_remove(&place->link);
 	free(place);
 }
 
@@ -144,8 +144,11 @@ static void on_close(struct weir_channel *channel, int error)
 	(void)error;
 	if (!session)
 		return;
-	while (first_place(session))
-		leave(first_place(session));
+	for (struct weir_list *link = session->places.next, *next; link != &session->places;
+	        link = next) {
+		next = link->next;
+		leave(WEIR_CONTAINER(link, struct place, link));
+	}
 	if (server->peers)
 		weir_peers_leave(server->peers, weir_channel_peer(channel));
 	free(session);
@@ -256,7 +259,7 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &asked,
 	        server->reply, sizeof server->reply, &outcome, place ? reply_later : NULL, place,
 	        &waiting);
-	if (waiting) {
+	if (place && waiting) {
 		wait_in_queue(channel, place, waiting);
 		return;
 	}

@@ -76,8 +76,7 @@ static bool mac_is_right(struct weir_span message, size_t at, const struct weir_
 	struct dns_mac mac = weir_dns_mac_begin(tsig->key);
 	weir_dns_mac_add_message(&mac, message, at, record);
 	weir_dns_mac_add_variables(&mac, tsig, record->other);
-	return weir_dns_mac_end(&mac, wanted) &&
-	       weir_dns_mac_equal(tsig->key, record->mac, wanted);
+	return weir_dns_mac_end(&mac, wanted) && weir_dns_mac_equal(tsig->key, record->mac, wanted);
 }
 
 int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_span message, size_t at,

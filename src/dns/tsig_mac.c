@@ -91,7 +91,8 @@ void weir_dns_mac_add_timers(struct dns_mac *mac, const struct weir_dns_tsig *ts
 }
 
 /* RFC 8945 4.3.3: names in canonical form. */
-void weir_dns_mac_add_variables(struct dns_mac *mac, const struct weir_dns_tsig *tsig, struct weir_span other)
+void weir_dns_mac_add_variables(
+        struct dns_mac *mac, const struct weir_dns_tsig *tsig, struct weir_span other)
 {
 	static const uint8_t fixed[6] = {0, 255}; /* class ANY, TTL 0 */
 	struct weir_dns_name name = tsig->name, algorithm = tsig->algorithm;
@@ -110,8 +111,8 @@ void weir_dns_mac_add_variables(struct dns_mac *mac, const struct weir_dns_tsig 
 
 /* -- the record -------------------------------------------------------------------------------- */
 
-int weir_dns_tsig_read(
-        struct weir_span message, size_t at, struct weir_dns_tsig *tsig, struct dns_tsig_record *ret)
+int weir_dns_tsig_read(struct weir_span message, size_t at, struct weir_dns_tsig *tsig,
+        struct dns_tsig_record *ret)
 {
 	struct weir_dns_record record;
 	if (weir_dns_record_read(message, &at, &record) < 0 || record.class != WEIR_DNS_CLASS_ANY ||

@@ -3,7 +3,6 @@
  * lookup has ended: so a late reply is made as any other, for whatever was asked, with what is true
  * then.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include <weir/datagram.h>
@@ -38,9 +37,11 @@ void weir_dns_waiting_cancel(struct weir_dns_waiting *waiting)
 
 void weir_dns_waiting_cancel_all(struct weir_dns_responder *responder)
 {
-	while (!weir_list_empty(&responder->waiting))
-		weir_dns_waiting_cancel(
-		        WEIR_CONTAINER(responder->waiting.next, struct weir_dns_waiting, link));
+	for (struct weir_list *link = responder->waiting.next, *next; link != &responder->waiting;
+	        link = next) {
+		next = link->next;
+		weir_dns_waiting_cancel(WEIR_CONTAINER(link, struct weir_dns_waiting, link));
+	}
 }
 
 /* -- the answer -------------------------------------------------------------------------------- */
@@ -65,6 +66,9 @@ static void on_answered(void *context, int error, struct weir_span message)
 static struct weir_dns_waiting *create(const struct dns_exchange *exchange)
 {
 	struct weir_span message = exchange->request->message;
+	/* By TCP a query may be larger; only who wants to fill our memory makes it so. */
+	if (message.size > WEIR_DNS_UDP_QUERY_MAX)
+		return NULL;
 	struct weir_dns_waiting *waiting = malloc(sizeof *waiting + message.size);
 	if (!waiting)
 		return NULL;
@@ -80,19 +84,19 @@ static struct weir_dns_waiting *create(const struct dns_exchange *exchange)
 	return waiting;
 }
 
-/* 0 or a negative errno; *ret is untouched then. */
-static int start(const struct dns_exchange *exchange, struct weir_dns_zones *zones,
+/* False: it cannot wait. */
+static bool start(const struct dns_exchange *exchange, struct weir_dns_zones *zones,
         weir_dns_late *late, void *context, struct weir_dns_waiting **ret)
 {
 	struct weir_dns_responder *responder = exchange->responder;
 	struct weir_dns_waiting *waiting = create(exchange);
 	if (!waiting)
-		return -ENOMEM;
+		return false;
 	int error = weir_dns_lookup(responder->recursion.lookups, &exchange->query.question,
 	        weir_dns_exchange_ask_flags(exchange), on_answered, waiting, &waiting->lookup);
 	if (error < 0) {
 		free(waiting);
-		return error;
+		return false;
 	}
 	waiting->responder = responder;
 	waiting->zones = weir_dns_zones_hold(zones);
@@ -100,7 +104,7 @@ static int start(const struct dns_exchange *exchange, struct weir_dns_zones *zon
 	waiting->context = context;
 	weir_list_append(&responder->waiting, &waiting->link);
 	*ret = waiting;
-	return 0;
+	return true;
 }
 
 /* -- asking ------------------------------------------------------------------------------------ */
@@ -111,7 +115,7 @@ static size_t respond(struct dns_exchange *exchange, struct weir_dns_zones *zone
 	static const struct weir_dns_found none = {.rcode = WEIR_DNS_SERVFAIL};
 	exchange->found = NULL;
 	size_t size = weir_dns_exchange_run(exchange, reply, room);
-	if (!exchange->asks || (late && start(exchange, zones, late, context, ret) == 0))
+	if (!exchange->asks || (late && start(exchange, zones, late, context, ret)))
 		return size;
 	exchange->found = &none;
 	exchange->message = WEIR_SPAN("");

@@ -195,12 +195,18 @@ bool weir_dns_history_find(const struct weir_dns_zone *zone, uint32_t serial, un
 	return false;
 }
 
+/* What is larger than the zone nobody is sent. */
+static size_t most_of(const struct weir_dns_zone *zone)
+{
+	return zone->size < WEIR_DNS_HISTORY_BYTES_MAX ? zone->size : WEIR_DNS_HISTORY_BYTES_MAX;
+}
+
 /* The step from one zone to the other. WEIR_E_LIMIT: none is worth keeping. */
-static int make_delta(const struct weir_dns_zone *from, const struct weir_dns_zone *to,
-        struct dns_delta **ret)
+static int make_delta(
+        const struct weir_dns_zone *from, const struct weir_dns_zone *to, struct dns_delta **ret)
 {
 	struct weir_buffer bytes = {0};
-	int error = weir_dns_zone_difference(from, to, WEIR_DNS_HISTORY_BYTES_MAX, &bytes);
+	int error = weir_dns_zone_difference(from, to, most_of(to), &bytes);
 	if (error < 0)
 		return error;
 	struct dns_delta *delta = malloc(sizeof *delta + bytes.size);
@@ -217,14 +223,14 @@ static int make_delta(const struct weir_dns_zone *from, const struct weir_dns_zo
 }
 
 /* As many of the last steps of `old` as the bounds allow, and `added` (may be NULL) behind them. */
-static int join(const struct dns_history *old, struct dns_delta *added, struct dns_history **ret)
+static int join(struct weir_dns_zone *zone, const struct dns_history *old, struct dns_delta *added)
 {
 	unsigned most = WEIR_DNS_HISTORY_STEPS_MAX - (added ? 1 : 0);
 	unsigned count = old ? old->count : 0, first = count > most ? count - most : 0;
 	size_t size = added ? added->size : 0;
 	for (unsigned i = first; i < count; i++)
 		size += old->deltas[i]->size;
-	for (; first < count && size > WEIR_DNS_HISTORY_BYTES_MAX; first++)
+	for (; first < count && size > most_of(zone); first++)
 		size -= old->deltas[first]->size;
 	struct dns_history *history = malloc(sizeof *history + (count - first + 1) * sizeof added);
 	if (!history)
@@ -237,7 +243,7 @@ static int join(const struct dns_history *old, struct dns_delta *added, struct d
 	}
 	if (added)
 		history->deltas[history->count++] = added;
-	*ret = history;
+	zone->history = history;
 	return 0;
 }
 
@@ -249,10 +255,10 @@ int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone 
 	        !weir_dns_name_equal(&zone->apex, &before->apex))
 		return 0;
 	if (later == 0)
-		return before->history ? join(before->history, NULL, &zone->history) : 0;
+		return before->history ? join(zone, before->history, NULL) : 0;
 	int error = make_delta(before, zone, &delta);
 	if (error == 0)
-		error = join(before->history, delta, &zone->history);
+		error = join(zone, before->history, delta);
 	if (error < 0 && delta)
 		release(delta);
 	return error == WEIR_E_LIMIT ? 0 : error;

@@ -23,7 +23,8 @@ struct dns_delta {
 struct dns_history {
 	size_t size; /* of all steps */
 	unsigned count;
-	struct dns_delta *deltas[]; /* the last leads to the zone, each begins where the one before ends */
+	struct dns_delta
+	        *deltas[]; /* the last leads to the zone, each begins where the one before ends */
 };
 
 /* NULL is allowed. */

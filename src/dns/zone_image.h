@@ -68,8 +68,9 @@ struct dns_history;
 struct weir_dns_zone {
 	atomic_uint references;
 	uint32_t serial;
-	uint16_t absence;            /* the extended error of one that stands in; 0: it is there */
-	struct dns_history *history; /* of its own; set once, before others hold the zone, or NULL */
+	uint16_t absence; /* the extended error of one that stands in; 0: it is there */
+	struct dns_history
+	        *history;          /* of its own; set once, before others hold the zone, or NULL */
 	struct weir_dns_name apex; /* in lower case */
 	size_t size;
 	uint32_t records;

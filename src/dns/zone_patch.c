@@ -98,8 +98,8 @@ static struct change *find(const struct dns_patch *patch, const uint8_t *owner, 
 		struct change *change = &changes(patch)[patch->table[at] - 1];
 		if (change->hash == hash && change->type == type && change->size == data.size &&
 		        weir_dns_wire_compare(bytes_at(patch, change->owner), owner) == 0 &&
-		        same_data(type, bytes_at(patch, change->data),
-		                (const uint8_t *)data.data, data.size))
+		        same_data(type, bytes_at(patch, change->data), (const uint8_t *)data.data,
+		                data.size))
 			return change;
 	}
 	return NULL;
@@ -186,8 +186,8 @@ static int give(struct dns_builder *builder, const uint8_t *owner, uint16_t type
 	return weir_dns_builder_add(builder, &name, type, ttl, data, 0);
 }
 
-static int give_changed(const struct dns_patch *patch, const struct change *change,
-        struct dns_builder *builder)
+static int give_changed(
+        const struct dns_patch *patch, const struct change *change, struct dns_builder *builder)
 {
 	if (!change->is)
 		return 0;

@@ -160,8 +160,7 @@ static void close_transfer(struct weir_producer *producer, enum weir_close_reaso
 /* -- life -------------------------------------------------------------------------------------- */
 
 /* The serial number of an IXFR's client. False: it asks for something else. */
-static bool read_serial(
-        const struct weir_dns_query *query, struct weir_span message, uint32_t *ret)
+static bool read_serial(const struct weir_dns_query *query, struct weir_span message, uint32_t *ret)
 {
 	struct weir_dns_record record;
 	struct weir_dns_name name;
@@ -184,8 +183,7 @@ static bool is_current(const struct weir_dns_zone *zone, uint32_t serial)
 }
 
 /* The steps from there, if they are known and not larger than the zone. */
-static bool find_steps(
-        const struct weir_dns_zone *zone, uint32_t serial, struct dns_steps *ret)
+static bool find_steps(const struct weir_dns_zone *zone, uint32_t serial, struct dns_steps *ret)
 {
 	unsigned first;
 	size_t size = 0;

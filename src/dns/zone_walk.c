@@ -59,9 +59,8 @@ bool weir_dns_walk_peek(struct dns_walk *walk, struct dns_entry *ret)
 	if (!find_rrset(walk))
 		return false;
 	const struct dns_rrset *rrset = walk->rrset;
-	ret->owner = walk->in_hashed
-	                     ? walk->owner
-	                     : weir_dns_node_name(walk->zone, &walk->zone->nodes[walk->at]);
+	ret->owner = walk->in_hashed ? walk->owner
+	                             : weir_dns_node_name(walk->zone, &walk->zone->nodes[walk->at]);
 	ret->type = walk->record < rrset->count ? weir_dns_rrset_type(rrset) : WEIR_DNS_RRSIG;
 	ret->ttl = weir_dns_rrset_ttl(rrset);
 	ret->data = weir_span(walk->next + 2, weir_dns_get16(walk->next));

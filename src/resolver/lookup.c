@@ -1,7 +1,7 @@
 /*
  * Lookups: what the cache has is given at once, or in the same turn; for the rest there is a question
- * under way (lookup_ask.c), new or not. Leaves out what an answer may contain (reply_accept.c) and how it is
- * kept (cache.c).
+ * under way (lookup_ask.c), new or not. Leaves out what an answer may contain (reply_accept.c) and how
+ * it is kept (cache.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -158,6 +158,12 @@ static struct weir_dns_lookup *create(
 	        .lookups = lookups, .answered = answered, .context = context, .size = size};
 	lookups->waiting++;
 	return lookup;
+}
+
+void weir_dns_lookup_free(struct weir_dns_lookup *lookup)
+{
+	lookup->lookups->waiting--;
+	free(lookup);
 }
 
 static void on_ready(struct weir_task *task)

@@ -37,12 +37,6 @@ static void forget(struct dns_pending *pending)
 	weir_timer_stop(&pending->timer);
 }
 
-void weir_dns_lookup_free(struct weir_dns_lookup *lookup)
-{
-	lookup->lookups->waiting--;
-	free(lookup);
-}
-
 /* -- telling ----------------------------------------------------------------------------------- */
 
 /* Each gets the question in the case in which he wrote it. */
@@ -173,9 +167,9 @@ void weir_dns_pending_destroy(struct dns_pending *pending)
 {
 	forget(pending);
 	pending->lookups->asker->cancel(pending->ask);
-	while (!weir_list_empty(&pending->waiting)) {
-		struct weir_list *link = pending->waiting.next;
-		weir_list_remove(link);
+	for (struct weir_list *link = pending->waiting.next, *next; link != &pending->waiting;
+	        link = next) {
+		next = link->next;
 		weir_dns_lookup_free(WEIR_CONTAINER(link, struct weir_dns_lookup, link));
 	}
 	free(pending);

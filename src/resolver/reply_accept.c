@@ -65,6 +65,7 @@ static int read_sections(struct accepting *accepting, size_t at)
 
 static int read_head(struct accepting *accepting)
 {
+	/* cppcheck-suppress ctuuninitvar; of what is not set nothing is read */
 	const struct weir_dns_question *asked = accepting->question;
 	struct weir_dns_question question;
 	size_t at = WEIR_DNS_HEADER_SIZE;

@@ -30,8 +30,6 @@ const char *weir_resolved_text(int error)
 
 static void begin(struct weir_resolving *resolving)
 {
-	weir_list_remove(&resolving->link);
-	weir_list_append(&resolving->resolver->begun, &resolving->link);
 	if (resolving->error < 0)
 		weir_resolving_fail(resolving, resolving->error);
 	else
@@ -45,8 +43,12 @@ static void run_start(struct weir_task *task)
 
 void weir_resolver_begin_waiting(struct weir_resolver *resolver)
 {
-	while (!weir_list_empty(&resolver->waiting))
-		begin(WEIR_CONTAINER(resolver->waiting.next, struct weir_resolving, link));
+	while (!weir_list_empty(&resolver->waiting)) {
+		struct weir_list *link = resolver->waiting.next;
+		weir_list_remove(link);
+		weir_list_append(&resolver->begun, link);
+		begin(WEIR_CONTAINER(link, struct weir_resolving, link));
+	}
 }
 
 int weir_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
@@ -144,8 +146,10 @@ int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_opti
 
 static void cancel_all(struct weir_list *list)
 {
-	while (!weir_list_empty(list))
-		weir_resolving_cancel(WEIR_CONTAINER(list->next, struct weir_resolving, link));
+	for (struct weir_list *link = list->next, *next; link != list; link = next) {
+		next = link->next;
+		weir_resolving_cancel(WEIR_CONTAINER(link, struct weir_resolving, link));
+	}
 }
 
 void weir_resolver_destroy(struct weir_resolver *resolver)

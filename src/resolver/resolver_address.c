@@ -89,15 +89,19 @@ static void look_into_hosts(struct weir_resolving *resolving, struct weir_span n
 		add(resolving, &found[i]);
 }
 
+static bool is_beneath(const struct weir_dns_name *name, struct weir_span domain)
+{
+	struct weir_dns_name parsed;
+	return weir_dns_name_parse(domain, &parsed) == 0 && weir_dns_name_beneath(name, &parsed);
+}
+
 /* RFC 6761 6.3. */
 static void look_whether_local(struct weir_resolving *resolving)
 {
-	struct weir_dns_name local;
 	struct weir_address v6 = {.v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback}};
 	struct weir_address v4 = {
 	        .v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	if (weir_dns_name_parse(WEIR_SPAN("localhost"), &local) < 0 ||
-	        !weir_dns_name_beneath(&resolving->name, &local))
+	if (!is_beneath(&resolving->name, WEIR_SPAN("localhost")))
 		return;
 	add(resolving, &v6);
 	add(resolving, &v4);
@@ -173,6 +177,8 @@ static void start(struct weir_resolving *resolving)
 		look_whether_local(resolving);
 	if (resolving->address_count)
 		end_found(resolving);
+	else if (is_beneath(&resolving->name, WEIR_SPAN("invalid")))
+		weir_resolving_fail(resolving, -ENOENT);
 	else
 		ask_next(resolving);
 }

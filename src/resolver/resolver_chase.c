@@ -38,15 +38,15 @@ static bool leads_on(struct dns_answer answer, struct weir_dns_name *ret)
 	       weir_dns_name_read(answer.reply, &record.at, ret) == 0;
 }
 
-/* There is SOA where the answers end: it is certain that there is nothing. */
+/* Behind the answers stands SOA: it is certain that there is nothing. */
 static bool is_denied(const struct dns_answer *answers, unsigned authorities)
 {
-	struct weir_dns_record record;
+	struct weir_dns_record record = {0};
+	unsigned count = answers->left + authorities;
 	size_t at = answers->at;
-	for (unsigned i = answers->left + authorities, k = 0; k < i; k++)
-		if (weir_dns_record_read(answers->reply, &at, &record) < 0)
-			return true;
-		else if (k >= answers->left && record.type == WEIR_DNS_SOA)
+	for (unsigned i = 0; i < count && weir_dns_record_read(answers->reply, &at, &record) == 0;
+	        i++)
+		if (i >= answers->left && record.type == WEIR_DNS_SOA)
 			return true;
 	return false;
 }

@@ -496,6 +496,29 @@ static void no_more_is_read_than_is_answered(void **state)
 	asker_answer(&asker, -ETIMEDOUT, WEIR_SPAN(""));
 }
 
+/* A query that is kept for its padding's sake would be a way to fill our memory. */
+static void a_query_of_absurd_size(void **state)
+{
+	enum {
+		PADDING = WEIR_DNS_UDP_QUERY_MAX
+	};
+	static uint8_t frame[PADDING + 512];
+	struct peer peer = connect_peer();
+	(void)state;
+	size_t size = make_query(frame + 2, "a.x. A", RD | EDNS, 7);
+	weir_dns_put16(frame + size, 4 + PADDING);
+	weir_dns_put16(frame + 2 + size, WEIR_DNS_OPTION_PADDING);
+	weir_dns_put16(frame + 4 + size, PADDING);
+	size += 4 + PADDING;
+	weir_dns_put16(frame, (unsigned)size);
+	assert_int_equal(peer_send_bytes(&peer, frame, size + 2), size + 2);
+	assert_true(peer_read(&peer, 6));
+	assert_int_equal(
+	        weir_dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | WEIR_DNS_SERVFAIL);
+	assert_int_equal(asker.count, 0);
+	peer_close(&peer);
+}
+
 static void by_tcp_without_memory(void **state)
 {
 	(void)state;
@@ -585,6 +608,7 @@ int main(void)
 	        TEST(a_client_who_is_gone_waits_no_more),
 	        TEST(a_client_who_will_say_no_more),
 	        TEST(no_more_is_read_than_is_answered),
+	        TEST(a_query_of_absurd_size),
 	        TEST(by_tcp_without_memory),
 	        TEST(no_room_for_everything),
 	};

@@ -3,13 +3,15 @@
  * on its input reads the zones again, the end of the input ends it.
  *
  *   dns-serve [--transfer NETWORK] [--key NAME:ALGORITHM:SECRET] [--notify ADDRESS] [--rrl RATE]
- *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] [--intervals SECONDS]
- *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] [--forward ADDRESS] …
- *             [--recursion NETWORK] [--cache BYTES] [--trust-ad 1] ZONE=FILE …
+ *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] [--forward ADDRESS] …
+ *             [--recursion NETWORK] [--cache BYTES] [--trust-ad 1] [--intervals SECONDS]
+ *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] … ZONE=FILE …
+ *
+ * What is in no zone is asked of the servers after --forward, in this order. A line "counters" tells
+ * of the cache.
  *
  * A secondary's FILE is the one that it is kept in, or empty. The intervals of its SOA record count
- * from SECONDS on. With --key, what it asks is signed. What is in no zone is asked of the servers
- * after --forward, in this order. A line "counters" tells of the cache.
+ * from SECONDS on. With --key, what it asks is signed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,9 +70,9 @@ static void report(void *context, const char *path, unsigned line, const char *t
 
 static void log_event(void *context, const struct weir_dns_event *event)
 {
-	static const char *const names[] = {
-	        "transferred", "transfer failed", "transfer refused", "notified", "notify failed",
-	        "restored", "fetched", "fetch failed", "expired", "keep failed"};
+	static const char *const names[] = {"transferred", "transfer failed", "transfer refused",
+	        "notified", "notify failed", "restored", "fetched", "fetch failed", "expired",
+	        "keep failed"};
 	char name[WEIR_DNS_TEXT_MAX];
 	(void)context;
 	weir_dns_name_format(event->zone, name);
@@ -225,10 +227,10 @@ static void start_secondaries(void)
 		test.from[i].refresh_min_s = test.from[i].retry_min_s = test.interval_s;
 	}
 	if (weir_dns_secondaries_create(test.loop, &options, &test.secondaries) < 0 ||
-	        weir_dns_secondaries_set(
-	                test.secondaries, test.from, test.secondary_count, true) < 0)
+	        weir_dns_secondaries_set(test.secondaries, test.from, test.secondary_count, true) <
+	                0)
 		die("secondaries");
-	test.options.responder.notified = on_notify;
+	test.options.responder.notified = test.secondary_count ? on_notify : NULL;
 }
 
 static void set_option(const char *name, char *value)

@@ -439,6 +439,128 @@ static void destroyed_under_way(void **state)
 		assert_int_equal(clients[i].answers, 0);
 }
 
+/* -- everything at once ------------------------------------------------------------------------ */
+
+enum {
+	DICE_NAMES = 12,
+	DICE_CLIENTS = 40,
+	DICE_STEPS = 60000
+};
+
+static uint32_t dice(uint32_t count)
+{
+	static uint64_t x = 88172645463325252u;
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (uint32_t)(x % count);
+}
+
+struct dice_client {
+	struct client client;
+	bool waiting;
+	unsigned name;
+};
+
+/* What any answer for this name looks like: others would be somebody else's. */
+static void check_answer(const struct dice_client *waiter)
+{
+	char start[32];
+	const struct client *client = &waiter->client;
+	assert_int_equal(client->answers, 1);
+	snprintf(start, sizeof start, "an n%u.x. ", waiter->name);
+	if (client->found.rcode == WEIR_DNS_NOERROR)
+		assert_memory_equal(client->lines, start, strlen(start));
+	else
+		assert_int_equal(client->found.rcode, WEIR_DNS_SERVFAIL);
+}
+
+/* Answers one of the open questions, in one way or another. */
+static void dice_answer(void)
+{
+	unsigned at = dice(ASKS_MAX), name;
+	while (asker.open && !asker.asks[at].open)
+		at = (at + 1) % ASKS_MAX;
+	if (!asker.open)
+		return;
+	struct asked *asked = &asker.asks[at];
+	char question[32], line[64];
+	name = (unsigned)atoi((const char *)asked->question.name.wire + 2);
+	snprintf(question, sizeof question, "n%u.x. A", name);
+	snprintf(line, sizeof line, "an n%u.x. %u A 192.0.2.%u", name, dice(40), name);
+	asked->open = false;
+	asker.open--;
+	switch (dice(6)) {
+	case 0:
+		asked->answered(asked->context, -ETIMEDOUT, WEIR_SPAN(""));
+		break;
+	case 1:
+		asked->answered(asked->context, 0, REPLY(question, "SERVFAIL", NULL));
+		break;
+	case 2:
+		asked->answered(
+		        asked->context, 0, REPLY("other. A", "", "an other. 9 A 192.0.2.9"));
+		break;
+	default:
+		asked->answered(asked->context, 0, REPLY(question, "", line));
+	}
+}
+
+static void dice_ask(struct dice_client *waiter)
+{
+	char question[32];
+	if (waiter->waiting)
+		return;
+	waiter->name = dice(1 + dice(DICE_NAMES));
+	snprintf(question, sizeof question, "%c%u.x. A", dice(2) ? 'n' : 'N', waiter->name);
+	waiter->waiting = look(&waiter->client, question, 0) == 0;
+}
+
+/* Whatever happens, in whatever order: who waits is told once, and told what he asked for. */
+static void by_dice(void **state)
+{
+	static struct dice_client clients[DICE_CLIENTS];
+	uint64_t told = 0;
+	(void)state;
+	for (unsigned i = 0; i < DICE_STEPS; i++) {
+		struct dice_client *waiter = &clients[dice(DICE_CLIENTS)];
+		switch (dice(8)) {
+		case 0:
+			pass(dice(4000));
+			break;
+		case 1:
+		case 2:
+			dice_answer();
+			break;
+		case 3:
+			if (waiter->waiting && !waiter->client.answers) {
+				weir_dns_lookup_cancel(waiter->client.lookup);
+				waiter->waiting = false;
+			}
+			break;
+		default:
+			dice_ask(waiter);
+		}
+		turn();
+		for (unsigned j = 0; j < DICE_CLIENTS; j++)
+			if (clients[j].waiting && clients[j].client.answers) {
+				for (char *at = clients[j].client.lines; *at; at++)
+					*at = *at == 'N' ? 'n' : *at;
+				check_answer(&clients[j]);
+				clients[j].waiting = false;
+				told++;
+			}
+	}
+	while (asker.open)
+		asker_answer(&asker, -ETIMEDOUT, WEIR_SPAN(""));
+	turn();
+	for (unsigned j = 0; j < DICE_CLIENTS; j++)
+		assert_true(!clients[j].waiting || clients[j].client.answers == 1);
+	const struct weir_dns_lookups_counters *counters = weir_dns_lookups_counters(lookups);
+	assert_true(told > DICE_STEPS / 20 && counters->hits > 1000 && counters->stale > 1000 &&
+	            counters->joined > 100 && counters->prefetches > 10);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -461,6 +583,7 @@ int main(void)
 	        TEST(without_memory),
 	        TEST(a_callback_may_ask_and_cancel),
 	        TEST(destroyed_under_way),
+	        TEST(by_dice),
 	};
 	return cmocka_run_group_tests_name("resolver/lookup", tests, NULL, NULL);
 }
