@@ -17,7 +17,7 @@ struct reading {
 	void *context;
 	const char *path; /* of the file that was asked for */
 	unsigned mistakes;
-	bool includes; /* more than one file was read */
+	bool includes; /* other files are named in it */
 	int error;
 	ldns_rdf *previous; /* the owner of the record before */
 	uint32_t ttl;       /* $TTL */

@@ -3,15 +3,13 @@
  * on its input reads the zones again, the end of the input ends it.
  *
  *   dns-serve [--transfer NETWORK] [--key NAME:ALGORITHM:SECRET] [--notify ADDRESS] [--rrl RATE]
- *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] [--forward ADDRESS] …
- *             [--recursion NETWORK] [--cache BYTES] [--trust-ad 1] [--intervals SECONDS]
- *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] … ZONE=FILE …
- *
- * What is in no zone is asked of the servers after --forward, in this order. A line "counters" tells
- * of the cache.
+ *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] [--intervals SECONDS]
+ *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] [--forward ADDRESS] …
+ *             [--recursion NETWORK] [--cache BYTES] [--trust-ad 1] ZONE=FILE …
  *
  * A secondary's FILE is the one that it is kept in, or empty. The intervals of its SOA record count
- * from SECONDS on. With --key, what it asks is signed.
+ * from SECONDS on. With --key, what it asks is signed. What is in no zone is asked of the servers
+ * after --forward, in this order. A line "counters" tells of the cache.
  */
 #include <stdio.h>
 #include <stdlib.h>
