@@ -81,6 +81,17 @@ static struct weir_dns_zones *make_zones(bool nsec3)
 	return zones;
 }
 
+static struct weir_dns_keys *make_keys(void)
+{
+	struct weir_dns_tsig_key key = {.algorithm = WEIR_DNS_HMAC_SHA256, .secret_size = 6};
+	struct weir_dns_keys *keys;
+	memcpy(key.secret, "secret", 6);
+	if (weir_dns_name_parse(WEIR_SPAN("key"), &key.name) < 0 ||
+	        weir_dns_keys_create(&key, 1, &keys) < 0)
+		abort();
+	return keys;
+}
+
 static void check(struct weir_span reply)
 {
 	struct weir_dns_header header;
@@ -183,11 +194,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct weir_dns_responder_options options = {.nsid = WEIR_SPAN("id"),
 		        .version = "v",
 		        .identity = "i",
+		        .keys = make_keys(),
 		        .recursion = make_recursion()};
 		zones[0] = make_zones(false);
 		zones[1] = make_zones(true);
 		if (weir_dns_responder_create(&options, &responder) < 0)
 			abort();
+		weir_dns_keys_release(options.keys);
 	}
 	if (!size)
 		return 0;

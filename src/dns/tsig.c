@@ -1,10 +1,15 @@
 /*
  * TSIG for a server: keys, the check of a query, and signing. Who asks signs by the same, and checks
  * what is answered in tsig_answer.c.
+ *
+ * Leaves out truncated MACs: they are refused as RFC 8945 5.2.4 has it, whole ones are what everybody
+ * sends.
  */
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include <openssl/crypto.h>
 
 #include <weir/error.h>
 
@@ -18,7 +23,8 @@ struct weir_dns_keys {
 };
 
 enum {
-	FUDGE_S = 300
+	FUDGE_S = 300,
+	MAC_MIN = 10 /* bytes, of those that are cut */
 };
 
 /* -- keys -------------------------------------------------------------------------------------- */
@@ -69,6 +75,7 @@ void weir_dns_keys_release(struct weir_dns_keys *keys)
 
 /* -- verifying --------------------------------------------------------------------------------- */
 
+/* So much of it as there is; its size is right. */
 static bool mac_is_right(struct weir_span message, size_t at, const struct weir_dns_tsig *tsig,
         const struct dns_tsig_record *record)
 {
@@ -76,7 +83,15 @@ static bool mac_is_right(struct weir_span message, size_t at, const struct weir_
 	struct dns_mac mac = weir_dns_mac_begin(tsig->key);
 	weir_dns_mac_add_message(&mac, message, at, record);
 	weir_dns_mac_add_variables(&mac, tsig, record->other);
-	return weir_dns_mac_end(&mac, wanted) && weir_dns_mac_equal(tsig->key, record->mac, wanted);
+	return weir_dns_mac_end(&mac, wanted) &&
+	       CRYPTO_memcmp(record->mac.data, wanted, record->mac.size) == 0;
+}
+
+/* RFC 8945 5.2.2.1: a MAC of another size is malformed, not just wrong. */
+static bool size_is_right(size_t size, size_t whole)
+{
+	size_t least = whole / 2 > MAC_MIN ? whole / 2 : MAC_MIN;
+	return size >= least && size <= whole;
 }
 
 int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_span message, size_t at,
@@ -92,6 +107,9 @@ int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_span mess
 		ret->key = NULL;
 	if (!ret->key)
 		return ret->error = WEIR_DNS_BADKEY;
+	size_t whole = weir_dns_mac_size(ret->key);
+	if (!size_is_right(record.mac.size, whole))
+		return WEIR_E_SYNTAX;
 	if (!mac_is_right(message, at, ret, &record)) {
 		ret->key = NULL; /* what is answered is not signed then */
 		return ret->error = WEIR_DNS_BADSIG;
@@ -100,7 +118,10 @@ int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_span mess
 	memcpy(ret->mac, record.mac.data, record.mac.size);
 	uint64_t now = (uint64_t)now_s;
 	uint64_t apart = now > ret->time_s ? now - ret->time_s : ret->time_s - now;
-	ret->error = apart > ret->fudge_s ? WEIR_DNS_BADTIME : 0;
+	if (apart > ret->fudge_s)
+		ret->error = WEIR_DNS_BADTIME;
+	else
+		ret->error = record.mac.size < whole ? WEIR_DNS_BADTRUNC : 0;
 	return ret->error;
 }
 

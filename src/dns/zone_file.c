@@ -13,6 +13,10 @@
 #include "zone_file.h"
 #include "zone_generic.h"
 
+enum {
+	SPARE = 1024 * 1024 /* bytes of free memory that are kept rather than given back */
+};
+
 static void tell(struct reading *reading, const char *path, unsigned line, const char *text)
 {
 	reading->error = reading->error ? reading->error : WEIR_E_SYNTAX;
@@ -253,10 +257,21 @@ static void report_whole(void *context, unsigned line, const char *text)
 	tell(reading, reading->path, line, text);
 }
 
+/*
+ * For each record ldns takes and frees hundreds of KB. glibc would give them back to the kernel and
+ * ask for them again, a quarter of the time; it stops when it has seen larger blocks come and go.
+ */
+static void calm_malloc(void)
+{
+	void *volatile block = malloc(SPARE);
+	free(block);
+}
+
 static int read_zone(struct reading *reading, struct weir_dns_zone **ret)
 {
 	struct zone_file file = {.reading = reading, .path = reading->path};
 	const struct weir_dns_name *apex = &reading->builder.apex;
+	calm_malloc();
 	file.origin = ldns_dname_new_frm_data(apex->size, apex->wire);
 	int error = file.origin ? weir_dns_file_read(&file) : -ENOMEM;
 	ldns_rdf_deep_free(file.origin);
