@@ -113,7 +113,7 @@ class Place(services.Place):
         self.absent = {
             "queries": write_queries(self.path("queries"), QUERIES, NAMES),
             "signed": write_queries(self.path("signed"), QUERIES, SIGNED_NAMES),
-            # Of delegations a cache would ask servers that are not there.
+            # What is delegated the server that is forwarded to cannot answer.
             "cached": write_queries(self.path("cached"), CACHED_QUERIES, NAMES,
                                     lambda query: not query.startswith("www.")),
         }

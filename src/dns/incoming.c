@@ -15,7 +15,6 @@
 #include "zone_walk.h"
 
 enum {
-	LENGTH_SIZE = 2,
 	SOA_NUMBERS = 20,
 	RDATA_MAX = 8 + 2 * WEIR_DNS_NAME_MAX + SOA_NUMBERS /* of types with names in it */
 };
@@ -348,12 +347,13 @@ int weir_dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes
 		return WEIR_E_LIMIT;
 	while (error == 0) {
 		struct weir_span have = partial->size ? weir_buffer_span(partial) : bytes;
-		bool has_length = have.size >= LENGTH_SIZE;
-		size_t whole = LENGTH_SIZE;
+		bool has_length = have.size >= WEIR_DNS_LENGTH_SIZE;
+		size_t whole = WEIR_DNS_LENGTH_SIZE;
 		if (has_length)
 			whole += weir_dns_get16((const uint8_t *)have.data);
 		if (has_length && have.size >= whole) {
-			have = weir_span(have.data + LENGTH_SIZE, whole - LENGTH_SIZE);
+			have = weir_span(
+			        have.data + WEIR_DNS_LENGTH_SIZE, whole - WEIR_DNS_LENGTH_SIZE);
 			error = weir_dns_incoming_message(incoming, have, now_s);
 			if (partial->size)
 				partial->size = 0;

@@ -20,23 +20,6 @@
 #include "server_state.h"
 #include "zone_transfer.h"
 
-enum {
-	LENGTH_SIZE = 2 /* of a message, before it (RFC 1035 4.2.2) */
-};
-
-static enum weir_scan scan(struct weir_terminator *terminator, struct weir_span data, size_t seen,
-        uint64_t before, struct weir_cut *ret)
-{
-	(void)terminator, (void)seen, (void)before;
-	if (data.size < LENGTH_SIZE)
-		return WEIR_SCAN_MORE;
-	size_t end = LENGTH_SIZE + (size_t)weir_dns_get16((const uint8_t *)data.data);
-	if (data.size < end)
-		return WEIR_SCAN_MORE;
-	ret->end = end;
-	return WEIR_SCAN_FOUND;
-}
-
 /* -- places for replies ------------------------------------------------------------------------ */
 
 /* Of a connection. */
@@ -63,12 +46,12 @@ static struct place *first_place(const struct session *session)
 /* A message with its length before it; or NULL. */
 static struct weir_producer *framed(struct weir_span message)
 {
-	uint8_t *bytes = malloc(LENGTH_SIZE + message.size);
+	uint8_t *bytes = malloc(WEIR_DNS_LENGTH_SIZE + message.size);
 	if (!bytes)
 		return NULL;
 	weir_dns_put16(bytes, (unsigned)message.size);
-	memcpy(bytes + LENGTH_SIZE, message.data, message.size);
-	return weir_memory_owned(bytes, LENGTH_SIZE + message.size);
+	memcpy(bytes + WEIR_DNS_LENGTH_SIZE, message.data, message.size);
+	return weir_memory_owned(bytes, WEIR_DNS_LENGTH_SIZE + message.size);
 }
 
 /* The first place that waits is taken, and the last one is given for it. */
@@ -120,7 +103,6 @@ static void leave(struct place *place)
 
 static int on_open(struct weir_channel *channel)
 {
-	static const struct weir_terminator_type type = {.name = "DNS message", .scan = scan};
 	struct weir_dns_server *server = weir_channel_context(channel);
 	struct session *session = malloc(sizeof *session);
 	if (!session)
@@ -133,7 +115,7 @@ static int on_open(struct weir_channel *channel)
 	session->server = server;
 	weir_list_init(&session->places);
 	weir_channel_set_session(channel, session);
-	weir_channel_await(channel, (struct weir_terminator){.type = &type});
+	weir_channel_await(channel, weir_until_dns_message());
 	return 0;
 }
 
@@ -247,7 +229,7 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 	struct weir_dns_server *server = weir_channel_context(channel);
 	struct weir_dns_outcome outcome;
 	struct weir_dns_waiting *waiting;
-	struct weir_span message = weir_span_skip(request, LENGTH_SIZE);
+	struct weir_span message = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
 	/* Without memory to wait there is the cache, or failure. */
 	struct place *place = malloc(sizeof *place);
 	const struct weir_dns_request asked = {

@@ -10,6 +10,7 @@
 
 #include <weir/error.h>
 
+#include "rdata.h"
 #include "zone_file.h"
 #include "zone_generic.h"
 
@@ -132,12 +133,13 @@ static struct weir_span rdata_of(struct reading *reading, const ldns_rr *rr)
 }
 
 /* Without a TTL of its own: $TTL, or that of the record before, or for a SOA what it says itself. */
-static bool settle_ttl(struct reading *reading, const ldns_rr *rr, uint32_t *ttl)
+static bool settle_ttl(struct reading *reading, uint16_t type, struct weir_span data, uint32_t *ttl)
 {
 	if (*ttl == NO_TTL)
 		*ttl = reading->ttl != NO_TTL ? reading->ttl : reading->last_ttl;
-	if (*ttl == NO_TTL && ldns_rr_get_type(rr) == LDNS_RR_TYPE_SOA)
-		*ttl = ldns_rdf2native_int32(ldns_rr_rdf(rr, 6));
+	/* ldns takes a SOA record without all its fields if it is written as a type it does not know. */
+	if (*ttl == NO_TTL && type == WEIR_DNS_SOA && weir_dns_rdata_good(type, data))
+		*ttl = weir_dns_get32((const uint8_t *)data.data + data.size - 4);
 	if (*ttl == NO_TTL)
 		return false;
 	reading->last_ttl = *ttl;
@@ -166,7 +168,7 @@ static void add_record(struct zone_file *file, const ldns_rr *rr, const struct d
 	else if (!data.data ||
 	         weir_dns_name_set(weir_span(ldns_rdf_data(name), ldns_rdf_size(name)), &owner) < 0)
 		weir_dns_file_complain(file, "the record is too long");
-	else if (!settle_ttl(reading, rr, &ttl))
+	else if (!settle_ttl(reading, type, data, &ttl))
 		weir_dns_file_complain(
 		        file, "no TTL, and neither $TTL nor a record before that has one");
 	else {

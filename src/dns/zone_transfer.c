@@ -17,8 +17,7 @@
 #include "zone_transfer.h"
 
 enum {
-	LENGTH_SIZE = 2,
-	BUFFER_SIZE = LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX
+	BUFFER_SIZE = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX
 };
 
 enum stage {
@@ -104,7 +103,7 @@ static bool step(struct transfer *transfer)
 static bool fill(struct transfer *transfer, size_t limit)
 {
 	struct weir_dns_writer *writer = &transfer->writer;
-	weir_dns_writer_init(writer, transfer->buffer + LENGTH_SIZE, limit);
+	weir_dns_writer_init(writer, transfer->buffer + WEIR_DNS_LENGTH_SIZE, limit);
 	/* Only the first message needs the question (RFC 5936 2.2.1). */
 	if (!transfer->following)
 		weir_dns_put_question(
@@ -117,7 +116,7 @@ static bool fill(struct transfer *transfer, size_t limit)
 static bool make_message(struct transfer *transfer)
 {
 	size_t for_tsig = transfer->is_signed ? WEIR_DNS_TSIG_MAX : 0;
-	uint8_t *message = transfer->buffer + LENGTH_SIZE;
+	uint8_t *message = transfer->buffer + WEIR_DNS_LENGTH_SIZE;
 	if (!fill(transfer, WEIR_DNS_TRANSFER_MESSAGE) &&
 	        !fill(transfer, WEIR_DNS_MESSAGE_MAX - for_tsig))
 		return false;
@@ -129,7 +128,7 @@ static bool make_message(struct transfer *transfer)
 		return false;
 	weir_dns_put16(transfer->buffer, (unsigned)size);
 	transfer->following = true;
-	transfer->size = size + LENGTH_SIZE;
+	transfer->size = size + WEIR_DNS_LENGTH_SIZE;
 	transfer->taken = 0;
 	return true;
 }

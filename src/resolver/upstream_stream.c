@@ -16,7 +16,6 @@
 #include "upstream_state.h"
 
 enum {
-	LENGTH_SIZE = 2, /* of a message, before it (RFC 1035 4.2.2) */
 	IDS_TRIED = 16,
 };
 
@@ -41,11 +40,11 @@ static void retire(struct upstream_stream *stream)
 
 static void push(struct upstream_stream *stream, const struct attempt *attempt)
 {
-	uint8_t message[LENGTH_SIZE + UPSTREAM_QUERY_MAX];
+	uint8_t message[WEIR_DNS_LENGTH_SIZE + UPSTREAM_QUERY_MAX];
 	weir_dns_put16(message, attempt->query.size);
-	memcpy(message + LENGTH_SIZE, attempt->query.bytes, attempt->query.size);
+	memcpy(message + WEIR_DNS_LENGTH_SIZE, attempt->query.bytes, attempt->query.size);
 	weir_channel_push_copy(
-	        stream->channel, weir_span(message, LENGTH_SIZE + attempt->query.size));
+	        stream->channel, weir_span(message, WEIR_DNS_LENGTH_SIZE + attempt->query.size));
 }
 
 static struct attempt *find(const struct upstream_stream *stream, unsigned id)
@@ -72,25 +71,11 @@ static int make_unique(struct upstream_stream *stream, struct attempt *attempt)
 
 /* -- the connection ---------------------------------------------------------------------------- */
 
-static enum weir_scan scan(struct weir_terminator *terminator, struct weir_span data, size_t seen,
-        uint64_t before, struct weir_cut *ret)
-{
-	(void)terminator, (void)seen, (void)before;
-	if (data.size < LENGTH_SIZE)
-		return WEIR_SCAN_MORE;
-	size_t end = LENGTH_SIZE + (size_t)weir_dns_get16((const uint8_t *)data.data);
-	if (data.size < end)
-		return WEIR_SCAN_MORE;
-	ret->end = end;
-	return WEIR_SCAN_FOUND;
-}
-
 static int on_open(struct weir_channel *channel)
 {
-	static const struct weir_terminator_type type = {.name = "DNS message", .scan = scan};
 	struct upstream_stream *stream = weir_channel_context(channel);
 	stream->open = true;
-	weir_channel_await(channel, (struct weir_terminator){.type = &type});
+	weir_channel_await(channel, weir_until_dns_message());
 	for (struct weir_list *at = stream->attempts.next; at != &stream->attempts; at = at->next)
 		push(stream, WEIR_CONTAINER(at, struct attempt, stream_link));
 	return 0;
@@ -113,7 +98,7 @@ static enum upstream_verdict judge(const struct attempt *attempt, struct weir_sp
 static void on_request(struct weir_channel *channel, struct weir_span request)
 {
 	struct upstream_stream *stream = weir_channel_context(channel);
-	struct weir_span reply = weir_span_skip(request, LENGTH_SIZE);
+	struct weir_span reply = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
 	enum upstream_verdict verdict = UPSTREAM_FOREIGN;
 	struct attempt *attempt = NULL;
 	if (!stream->server)
@@ -172,7 +157,7 @@ static const struct weir_protocol protocol = {
 static int connect_stream(struct upstream *server)
 {
 	static const struct weir_bounds bounds = {
-	        .request_max = LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX,
+	        .request_max = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX,
 	        .replies_max = WEIR_DNS_ASKS_MAX,
 	        .idle_ms = WEIR_DNS_UPSTREAM_IDLE_MS,
 	        .request_ms = WEIR_DNS_UPSTREAM_IDLE_MS,

@@ -143,6 +143,8 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {"$TTL 1\na A 192.0.2.1\n", "zone:0: the zone has no SOA record"},
 	        {"$TTL 1\n@ SOA a b 1 2 3 4 5\n", "zone:0: the zone has no NS records"},
 	        {"@ NS a\n", "zone:1: no TTL"},
+	        {"@ TYPE6=5 \\# 0\n", "zone:1: no TTL"},
+	        {"@ TYPE6 \\# 4 01020304\n", "zone:1: no TTL"},
 	        {START "@ SOA ns host 8 1 2 3 4\n", "zone:0: the zone has more than one SOA"},
 	        {START "a SOA ns host 8 1 2 3 4\n", "zone:6: a.example.org. has a SOA record"},
 	        {START "a A 192.0.2.256\n", "zone:6: "},
