@@ -138,37 +138,26 @@ static void cancel(void *ask)
 	abort();
 }
 
-/* A record as an upstream may send it: its data need not be what its type wants. */
-static void put_strings(struct weir_dns_writer *writer, uint32_t ttl)
-{
-	static const char strings[] = "\7strings\7strings\7strings\7strings";
-	uint8_t fixed[10];
-	weir_dns_put16(fixed, asked.question.type);
-	weir_dns_put16(fixed + 2, asked.question.class);
-	weir_dns_put32(fixed + 4, ttl);
-	weir_dns_put16(fixed + 8, sizeof strings - 1);
-	if (weir_dns_put_name(writer, asked.question.name.wire) &&
-	        weir_dns_put_bytes(writer, fixed, sizeof fixed) &&
-	        weir_dns_put_bytes(writer, strings, sizeof strings - 1))
-		writer->counts[WEIR_DNS_ANSWER]++;
-}
-
-/* So many strings that they fit, or do not. */
+/* So many records that they fit, or do not; of most types they are no good ones. */
 static void answer(unsigned count)
 {
+	static const char data[] = "\0\0\0\1\0\20\7strings\7strings";
 	static uint8_t message[WEIR_DNS_MESSAGE_MAX];
+	uint8_t fixed[4] = {asked.question.type >> 8, asked.question.type & 0xff,
+	        asked.question.class >> 8, asked.question.class & 0xff};
 	struct weir_dns_writer writer;
 	weir_dns_writer_init(&writer, message, sizeof message);
-	weir_dns_put_name(&writer, asked.question.name.wire);
-	uint8_t rest[4] = {asked.question.type >> 8, asked.question.type & 0xff, 0,
-	        (uint8_t)asked.question.class};
-	weir_dns_put_bytes(&writer, rest, sizeof rest);
-	writer.counts[0] = 1;
-	for (unsigned i = 0; i < count; i++)
-		put_strings(&writer, i);
+	for (unsigned i = 0; i <= count; i++) {
+		weir_dns_put_name(&writer, asked.question.name.wire);
+		weir_dns_put_bytes(&writer, fixed, sizeof fixed);
+		if (i)
+			weir_dns_put_bytes(&writer, data, sizeof data - 1);
+	}
+	writer.counts[WEIR_DNS_QUESTION] = 1;
+	writer.counts[WEIR_DNS_ANSWER] = (uint16_t)count;
+	size_t size = weir_dns_writer_finish(&writer, 0, WEIR_DNS_QR | WEIR_DNS_RD);
 	asked.open = false;
-	asked.answered(asked.context, 0,
-	        weir_span(message, weir_dns_writer_finish(&writer, 0, WEIR_DNS_QR | WEIR_DNS_RD)));
+	asked.answered(asked.context, 0, weir_span(message, size));
 }
 
 static void check_late(void *context, struct weir_span reply,

@@ -254,6 +254,7 @@
 #define WEIR_DNS_REFRESH_MAX_S (7 * 24 * 60 * 60)
 #define WEIR_DNS_RETRY_MIN_S 15
 #define WEIR_DNS_RETRY_MAX_S (24 * 60 * 60)
+#define WEIR_DNS_FIRST_RETRY_MAX_S (60 * 60) /* … for a zone that has not come yet */
 #define WEIR_DNS_NOTIFIED_MS 1000 /* between two checks of a zone, however often NOTIFY comes */
 #define WEIR_DNS_PADDING 468      /* replies by TLS are as long as a multiple of this (RFC 8467) */
 

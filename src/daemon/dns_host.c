@@ -3,6 +3,7 @@
  * NULL; `told` is what was last told of. The lock is for who takes the set on another thread.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -180,6 +181,10 @@ int dns_host_update(struct dns_host *host, struct config *config, bool starting)
 		host->renew(host->context);
 		dns_host_tell(host);
 	}
+#ifdef __GLIBC__
+	/* What reading large zones took would stay with us, between what is still in use. */
+	malloc_trim(0);
+#endif
 	return 0;
 }
 

@@ -326,6 +326,9 @@ int weir_dns_incoming_message(
 		return -ECONNREFUSED;
 	}
 	int error = check_signature(incoming, message, &header, at, now_s);
+	/* What a cache knows of the zone is no answer. */
+	if (error == 0 && incoming->type == WEIR_DNS_SOA && !(header.flags & WEIR_DNS_AA))
+		error = fail(incoming, "an answer without authority");
 	if (error == 0 && header.flags & WEIR_DNS_TC) {
 		incoming->truncated = true;
 		return fail(incoming, "a message that is truncated");

@@ -56,13 +56,14 @@ void weir_dns_incoming_init(struct dns_incoming *incoming, const struct weir_dns
         uint16_t type, const struct weir_dns_zone *before);
 void weir_dns_incoming_free(struct dns_incoming *incoming);
 
+enum {
+	INCOMING_REQUEST_MAX = 2048
+};
+
 /*
  * The request, signed if there is a key; with our SOA record for IXFR. `id` must be set. Its size, or
  * 0: no memory.
  */
-enum {
-	INCOMING_REQUEST_MAX = 2048
-};
 size_t weir_dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns_tsig_key *key,
         uint8_t request[INCOMING_REQUEST_MAX], int64_t now_s);
 

@@ -10,7 +10,7 @@
 #include "cookie.h"
 
 enum {
-	DNS_NETWORKS_DEFAULT = 7
+	DNS_NETWORKS_DEFAULT = 8
 };
 
 struct weir_dns_responder {

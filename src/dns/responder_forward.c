@@ -112,7 +112,7 @@ unsigned weir_dns_exchange_forward(struct dns_exchange *exchange)
 static void set_default_networks(struct weir_dns_responder *responder)
 {
 	static const char *const texts[DNS_NETWORKS_DEFAULT] = {"127.0.0.0/8", "::1", "10.0.0.0/8",
-	        "172.16.0.0/12", "192.168.0.0/16", "fe80::/10", "fc00::/7"};
+	        "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fe80::/10", "fc00::/7"};
 	for (unsigned i = 0; i < DNS_NETWORKS_DEFAULT; i++)
 		weir_network_parse(weir_span_of(texts[i]), &responder->networks[i]);
 }

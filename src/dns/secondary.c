@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #include <weir/error.h>
-#include <weir/network.h>
 
 #include "secondary_state.h"
 
@@ -272,15 +271,11 @@ struct weir_dns_zone *weir_dns_secondaries_zone(
 static bool may_notify(const struct dns_secondary_config *config, const struct weir_address *peer,
         const struct weir_dns_tsig *tsig)
 {
-	uint8_t left[16], right[16];
 	if (tsig && config->options.key && weir_dns_name_equal(&tsig->name, &config->key.name))
 		return true;
-	weir_address_bytes(peer, left);
-	for (size_t i = 0; i < config->options.primary_count; i++) {
-		weir_address_bytes(&config->primaries[i], right);
-		if (memcmp(left, right, sizeof left) == 0)
+	for (size_t i = 0; i < config->options.primary_count; i++)
+		if (weir_dns_same_host(&config->primaries[i], peer))
 			return true;
-	}
 	return false;
 }
 

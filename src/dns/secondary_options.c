@@ -1,8 +1,6 @@
 /* What the user of a secondary has said: copied, with what it points to, and compared at a reload. */
 #include <stdlib.h>
 
-#include <weir/network.h>
-
 #include "secondary_state.h"
 
 void weir_dns_secondary_free_config(struct dns_secondary_config *config)
@@ -16,14 +14,16 @@ struct dns_secondary_config *weir_dns_secondary_copy(
         const struct weir_dns_secondary_options *options)
 {
 	size_t path = options->path ? strlen(options->path) : 0;
-	struct dns_secondary_config *config = calloc(1, sizeof *config + path + 1);
+	size_t primaries = options->primary_count * sizeof *options->primaries;
+	struct dns_secondary_config *config = calloc(1, sizeof *config + primaries + path + 1);
 	if (!config)
 		return NULL;
+	config->primaries = (struct weir_address *)(void *)(config + 1);
+	config->path = (char *)(config->primaries + options->primary_count);
 	struct weir_dns_secondary_options *own = &config->options;
 	*own = *options;
 	weir_dns_name_lower(&own->name);
-	memcpy(config->primaries, options->primaries,
-	        options->primary_count * sizeof *options->primaries);
+	memcpy(config->primaries, options->primaries, primaries);
 	own->primaries = config->primaries;
 	if (options->key) {
 		config->key = *options->key;
@@ -53,16 +53,12 @@ static bool same_key(const struct weir_dns_tsig_key *a, const struct weir_dns_ts
 static bool same_primaries(
         const struct dns_secondary_config *a, const struct dns_secondary_config *b)
 {
-	uint8_t left[16], right[16];
 	if (a->options.primary_count != b->options.primary_count)
 		return false;
-	for (size_t i = 0; i < a->options.primary_count; i++) {
-		weir_address_bytes(&a->primaries[i], left);
-		weir_address_bytes(&b->primaries[i], right);
+	for (size_t i = 0; i < a->options.primary_count; i++)
 		if (weir_address_port(&a->primaries[i]) != weir_address_port(&b->primaries[i]) ||
-		        memcmp(left, right, sizeof left) != 0)
+		        !weir_dns_same_host(&a->primaries[i], &b->primaries[i]))
 			return false;
-	}
 	return true;
 }
 

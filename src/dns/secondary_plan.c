@@ -66,7 +66,8 @@ static void rest(struct dns_secondary *secondary, bool good)
 {
 	struct dns_intervals intervals = weir_dns_secondary_intervals(secondary);
 	int64_t wait_ms = good ? intervals.refresh_ms : intervals.retry_ms;
-	int64_t most_ms = (int64_t)secondary->config->options.retry_max_s * 1000;
+	int64_t most_ms =
+	        bounded(WEIR_DNS_FIRST_RETRY_MAX_S, 0, secondary->config->options.retry_max_s);
 	secondary->state = SECONDARY_RESTING;
 	secondary->failures = good ? 0 : secondary->failures + 1;
 	for (unsigned i = 1; !secondary->zone && i < secondary->failures && wait_ms < most_ms; i++)
@@ -289,13 +290,9 @@ void weir_dns_secondary_cancel(struct dns_secondary *secondary)
 static unsigned primary_of(
         const struct dns_secondary *secondary, const struct weir_address *notifier)
 {
-	uint8_t left[16], right[16];
-	weir_address_bytes(notifier, left);
-	for (unsigned i = 0; i < secondary->config->options.primary_count; i++) {
-		weir_address_bytes(&secondary->config->primaries[i], right);
-		if (memcmp(left, right, sizeof left) == 0)
+	for (unsigned i = 0; i < secondary->config->options.primary_count; i++)
+		if (weir_dns_same_host(&secondary->config->primaries[i], notifier))
 			return i;
-	}
 	return 0;
 }
 

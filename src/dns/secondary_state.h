@@ -6,6 +6,7 @@
 
 #include <weir/dns_secondary.h>
 #include <weir/loop.h>
+#include <weir/network.h>
 
 #include "secondary_fetch.h"
 #include "zone_image.h"
@@ -16,9 +17,18 @@ struct dns_keep;
 struct dns_secondary_config {
 	struct weir_dns_secondary_options options; /* with what it points to */
 	struct weir_dns_tsig_key key;
-	struct weir_address primaries[WEIR_DNS_PRIMARIES_MAX];
-	char path[];
+	struct weir_address *primaries; /* in this memory, as the next */
+	char *path;                     /* empty: not kept */
 };
+
+/* The addresses are the same, whatever the ports. */
+static inline bool weir_dns_same_host(const struct weir_address *a, const struct weir_address *b)
+{
+	uint8_t left[16], right[16];
+	weir_address_bytes(a, left);
+	weir_address_bytes(b, right);
+	return memcmp(left, right, sizeof left) == 0;
+}
 
 enum secondary_state {
 	SECONDARY_READING, /* its file */

@@ -436,8 +436,13 @@ static void a_soa_record_is_asked_for(void **state)
 	uint8_t request[INCOMING_REQUEST_MAX];
 	(void)state;
 	write_stream(&stream, WEIR_DNS_SOA, "S77");
-	begin(&incoming, WEIR_DNS_SOA, NULL, request, false);
 	struct weir_span message = weir_span_skip(weir_buffer_span(&stream.bytes), 2);
+	begin(&incoming, WEIR_DNS_SOA, NULL, request, false);
+	stream.bytes.data[4] ^= 0x04;
+	assert_int_equal(weir_dns_incoming_message(&incoming, message, now_s), -EPROTO);
+	weir_dns_incoming_free(&incoming);
+	begin(&incoming, WEIR_DNS_SOA, NULL, request, false);
+	stream.bytes.data[4] ^= 0x04;
 	assert_int_equal(weir_dns_incoming_message(&incoming, message, now_s), 0);
 	assert_int_equal(incoming.state, INCOMING_ENDED);
 	assert_int_equal(incoming.serial, 77);

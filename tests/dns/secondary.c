@@ -29,6 +29,7 @@ static struct {
 	struct weir_dns_name name;
 	unsigned changes;
 	unsigned events[WEIR_DNS_KEEP_FAILED + 1];
+	unsigned number; /* of the file: what the pool still writes is another test's */
 	char directory[40], path[60];
 } test;
 
@@ -69,11 +70,18 @@ static void on_event(void *context, const struct weir_dns_event *event)
 	test.events[event->kind]++;
 }
 
+static const char *path_of(unsigned number)
+{
+	snprintf(test.path, sizeof test.path, "%s/z%u", test.directory, number);
+	return test.path;
+}
+
 static int create(void)
 {
 	struct weir_dns_secondaries_options options = {.changed = on_changed, .log = on_event};
 	memset(test.events, 0, sizeof test.events);
 	test.changes = 0;
+	path_of(++test.number);
 	return weir_dns_secondaries_create(test.loop, &options, &test.secondaries);
 }
 
@@ -115,7 +123,6 @@ static void destroy(void)
 	weir_dns_secondaries_destroy(test.secondaries);
 	test.secondaries = NULL;
 	turn(3);
-	unlink(test.path);
 }
 
 static unsigned notify(void)
@@ -248,7 +255,6 @@ static int start(void **state)
 	snprintf(test.directory, sizeof test.directory, "/tmp/weir-secondary-XXXXXX");
 	if (!mkdtemp(test.directory) || weir_loop_create(&test.loop) < 0)
 		return -1;
-	snprintf(test.path, sizeof test.path, "%s/z", test.directory);
 	return weir_dns_name_parse(WEIR_SPAN("z"), &test.name);
 }
 
@@ -258,6 +264,8 @@ static int end(void **state)
 	weir_dns_destroy(test.primary);
 	turn(3);
 	weir_loop_destroy(test.loop);
+	while (test.number)
+		unlink(path_of(test.number--));
 	return rmdir(test.directory);
 }
 

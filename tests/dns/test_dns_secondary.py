@@ -144,6 +144,7 @@ def test_a_zone_comes_from_nsd(place, key):
     assert weir.wait_for("fetched") == f"fetched {ZONE}. 7"
     keyring = KEYRING if key else None
     assert records(weir, keyring) == records(nsd, keyring)
+    weir.stop()
     assert place.kept.exists()
 
 
@@ -158,6 +159,17 @@ def test_a_large_signed_zone_comes_whole(place):
     weir.stop()
     again = place.secondary(nsd, *ALLOW)
     assert records(again) == records(nsd)
+
+
+def test_a_large_zone_comes_in_one_piece(place):
+    """Many receives and batches: neither limits of time nor of what waits may end it."""
+    text = HEAD.replace("{serial}", "7").replace("{timers}", "3600 600 86400")
+    place.zone.write_text(text + f'$GENERATE 1-60000 big${{0,5,d}} TXT "{"x" * 60} $"\n')
+    key = ["--key", WEIR_KEY]
+    first = place.weir(*key, zones={ZONE: place.zone})
+    weir = place.secondary(first, *key)
+    assert weir.line() == f"fetched {ZONE}. 7"
+    assert len(records(weir, KEYRING)) == 60003
 
 
 def test_a_notice_brings_the_new_version(place):
