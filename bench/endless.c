@@ -56,7 +56,7 @@ static int serve(const char *port)
 	int error = weir_address_parse(weir_span(address, (size_t)size), &options.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
-	if (error < 0)
+	if (error)
 		return error;
 	options.sites = weir_http_single_site(weir_http_function("", handle, NULL));
 	error = options.sites ? weir_http_create(loop, &options, &server) : -1;
@@ -70,7 +70,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	int error = serve(argv[1]);
-	if (error < 0)
+	if (error)
 		fprintf(stderr, "endless: %s\n", weir_error_text(error));
 	return error < 0;
 }

@@ -404,19 +404,19 @@ static void parse_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static const struct {
+	static const struct kind {
 		const char *name;
 		void (*one)(struct session *session);
-	} kinds[] = {
-	        {"pop3", pop3}, {"list", list}, {"retr", retr}, {"stor", stor}, {"held", NULL}};
+	} kinds[] = {{"pop3", pop3}, {"list", list}, {"retr", retr}, {"stor", stor}, {"held", NULL},
+	        {0}};
 	parse_options(argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	size_t i = 0;
-	while (i < sizeof(kinds) / sizeof(*kinds) && strcmp(kinds[i].name, argv[optind]) != 0)
-		i++;
-	if (i == sizeof(kinds) / sizeof(*kinds))
+	const struct kind *kind = kinds;
+	while (kind->name && strcmp(kind->name, argv[optind]) != 0)
+		kind++;
+	if (!kind->name)
 		errx(2, "no kind %s", argv[optind]);
-	one = kinds[i].one;
+	one = kind->one;
 	if (one)
 		load();
 	else

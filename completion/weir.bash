@@ -20,7 +20,7 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8443 127.0.0.1:0 :8443' -- "$word")
 		return
 		;;
-	--access-log | --mail-log | --ftp-log)
+	--access-log | --mail-log | --ftp-log | --dns-log)
 		mapfile -t COMPREPLY < <(compgen -W off -f -- "$word")
 		return
 		;;
@@ -36,6 +36,10 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2121 127.0.0.1:0 :21' -- "$word")
 		return
 		;;
+	--dns)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:5353 127.0.0.1:0 :53' -- "$word")
+		return
+		;;
 	--http)
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8080 127.0.0.1:0 :8080' -- "$word")
 		return
@@ -48,6 +52,7 @@ _weir() {
 	case $verb:$word in
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --ftp-writable \
+		--dns --dot --doh --zone --forward --dns-log \
 		--mail --users --domain --cert --key --root --workers --access-log --mail-log --ftp-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;

@@ -93,7 +93,7 @@ int main(int count, char **arguments)
 		error = weir_loop_create(&loop);
 	if (error == 0 && options.sites)
 		error = weir_http_create(loop, &options, &server);
-	if (error < 0 || !options.sites) {
+	if (error || !options.sites) {
 		fprintf(stderr, "custom_producer: cannot listen on %s: %s\n", address,
 		        weir_error_text(error));
 		return 1;

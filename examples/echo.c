@@ -22,7 +22,7 @@ int main(void)
 	int error = weir_loop_create(&loop);
 	if (error == 0)
 		error = weir_server_create(loop, &options, &server);
-	if (error < 0) {
+	if (error) {
 		fprintf(stderr, "echo: cannot listen on 127.0.0.1:7000: %s\n",
 		        weir_error_text(error));
 		return 1;

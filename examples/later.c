@@ -134,7 +134,7 @@ int main(int count, char **arguments)
 		error = weir_loop_create(&loop);
 	if (error == 0)
 		error = weir_server_create(loop, &options, &server);
-	if (error < 0) {
+	if (error) {
 		fprintf(stderr, "later: cannot listen on %s: %s\n", address,
 		        weir_error_text(error));
 		return 1;

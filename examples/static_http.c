@@ -17,7 +17,7 @@ static int serve(struct weir_loop *loop, const char *root, const char *address)
 	int error = weir_address_parse(weir_span_of(address), &options.address);
 	if (error == 0)
 		error = weir_tree_open(loop, root, NULL, &tree);
-	if (error < 0)
+	if (error)
 		return error;
 	/* Each takes what it is given, and passes on a NULL: one check at the end is enough. */
 	options.sites = weir_http_single_site(weir_http_files(tree, &files));
@@ -32,7 +32,7 @@ int main(int count, char **arguments)
 	int error = weir_loop_create(&loop);
 	if (error == 0)
 		error = serve(loop, root, address);
-	if (error < 0) {
+	if (error) {
 		fprintf(stderr, "static_http: cannot serve %s on %s: %s\n", root, address,
 		        weir_error_text(error));
 		return 1;

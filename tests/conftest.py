@@ -23,7 +23,7 @@ TOP = Path(__file__).resolve().parent.parent
 START_SECONDS = 20
 STOP_SECONDS = 60
 # Options that say where to listen.
-LISTENING = set("--http --https --smtp --submission --submissions --lmtp --pop3 --pop3s".split())
+LISTENING = set("--http --https --smtp --submission --submissions --lmtp --pop3 --pop3s --dns --dot".split())
 LISTENING |= {"-c", "--config"}
 
 

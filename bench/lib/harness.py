@@ -260,7 +260,8 @@ def report_case(results, case):
         values = [figure.value for figure in figures]
         notes = []
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
-                           ("kernel", "kernel {:.0f}"), ("rate", "{:.0f} a second"),
+                           ("kernel", "kernel {:.0f}"), ("rss", "RSS {:.0f}"),
+                           ("anonymous", "anonymous {:.0f}"), ("rate", "{:.0f} a second"),
                            ("connections", "{:.0f} connections")):
             value = results.note(case.name, server, name)
             if value is not None:

@@ -51,17 +51,22 @@ def cpu_s(pids):
     return total
 
 
-def pss_bytes(pids):
-    """User memory of the processes, what they share counted once."""
+def rollup_bytes(pids, field):
+    """The sum of a field of smaps_rollup."""
     total = 0
     for pid in pids:
         try:
             for line in read(f"/proc/{pid}/smaps_rollup").splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(field + ":"):
                     total += int(line.split()[1]) << 10
         except OSError:
             pass
     return total
+
+
+def pss_bytes(pids):
+    """User memory of the processes, what they share counted once."""
+    return rollup_bytes(pids, "Pss")
 
 
 def tcp_bytes():

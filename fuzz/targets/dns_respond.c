@@ -7,6 +7,8 @@
 #include <weir/dns_answer.h>
 #include <weir/dns_message.h>
 
+#include <weir/loop.h>
+
 #include "nsec3.h"
 #include "zone_builder.h"
 
@@ -79,6 +81,17 @@ static struct weir_dns_zones *make_zones(bool nsec3)
 	return zones;
 }
 
+static struct weir_dns_keys *make_keys(void)
+{
+	struct weir_dns_tsig_key key = {.algorithm = WEIR_DNS_HMAC_SHA256, .secret_size = 6};
+	struct weir_dns_keys *keys;
+	memcpy(key.secret, "secret", 6);
+	if (weir_dns_name_parse(WEIR_SPAN("key"), &key.name) < 0 ||
+	        weir_dns_keys_create(&key, 1, &keys) < 0)
+		abort();
+	return keys;
+}
+
 static void check(struct weir_span reply)
 {
 	struct weir_dns_header header;
@@ -97,20 +110,99 @@ static void check(struct weir_span reply)
 		abort();
 }
 
+/* -- names of no zone -------------------------------------------------------------------------- */
+
+/* The question under way: one at a time. */
+static struct {
+	struct weir_dns_question question;
+	weir_dns_answered *answered;
+	void *context;
+	bool open;
+} asked;
+
+static int ask(void *context, const struct weir_dns_question *question, unsigned flags,
+        weir_dns_answered *answered, void *answered_context, void **ret)
+{
+	(void)context, (void)flags;
+	asked.question = *question;
+	asked.answered = answered;
+	asked.context = answered_context;
+	asked.open = true;
+	*ret = &asked;
+	return 0;
+}
+
+static void cancel(void *ask)
+{
+	(void)ask;
+	abort();
+}
+
+/* So many records that they fit, or do not; of most types they are no good ones. */
+static void answer(unsigned count)
+{
+	static const char data[] = "\0\0\0\1\0\20\7strings\7strings";
+	static uint8_t message[WEIR_DNS_MESSAGE_MAX];
+	uint8_t fixed[4] = {asked.question.type >> 8, asked.question.type & 0xff,
+	        asked.question.class >> 8, asked.question.class & 0xff};
+	struct weir_dns_writer writer;
+	weir_dns_writer_init(&writer, message, sizeof message);
+	for (unsigned i = 0; i <= count; i++) {
+		weir_dns_put_name(&writer, asked.question.name.wire);
+		weir_dns_put_bytes(&writer, fixed, sizeof fixed);
+		if (i)
+			weir_dns_put_bytes(&writer, data, sizeof data - 1);
+	}
+	writer.counts[WEIR_DNS_QUESTION] = 1;
+	writer.counts[WEIR_DNS_ANSWER] = (uint16_t)count;
+	size_t size = weir_dns_writer_finish(&writer, 0, WEIR_DNS_QR | WEIR_DNS_RD);
+	asked.open = false;
+	asked.answered(asked.context, 0, weir_span(message, size));
+}
+
+static void check_late(void *context, struct weir_span reply,
+        const struct weir_dns_request *request, const struct weir_dns_outcome *outcome)
+{
+	(void)outcome;
+	if (reply.size)
+		check(reply);
+	if (request->over == WEIR_DNS_OVER_UDP && reply.size > 1232)
+		abort();
+	*(bool *)context = true;
+}
+
+static struct weir_dns_recursion make_recursion(void)
+{
+	static const struct weir_dns_asker asker = {ask, cancel};
+	static const struct weir_network all;
+	const struct weir_dns_lookups_options options = {.asker = &asker, .cache_bytes = 1};
+	struct weir_dns_lookups *lookups;
+	struct weir_loop *loop;
+	if (weir_loop_create(&loop) < 0 || weir_dns_lookups_create(loop, &options, &lookups) < 0)
+		abort();
+	return (struct weir_dns_recursion){lookups, &all, 1, true};
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct weir_dns_zones *zones[2];
 	static struct weir_dns_responder *responder;
 	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
 	struct weir_dns_outcome outcome;
+	struct weir_dns_waiting *waiting;
 	struct weir_address peer = {.v4 = {.sin_family = AF_INET}};
+	bool late = false;
 	if (!responder) {
-		struct weir_dns_responder_options options = {
-		        .nsid = WEIR_SPAN("id"), .version = "v", .identity = "i"};
+		struct weir_dns_responder_options options = {.nsid = WEIR_SPAN("id"),
+		        .version = "v",
+		        .identity = "i",
+		        .keys = make_keys(),
+		        .recursion = make_recursion()};
 		zones[0] = make_zones(false);
 		zones[1] = make_zones(true);
 		if (weir_dns_responder_create(&options, &responder) < 0)
 			abort();
+		weir_dns_keys_release(options.keys);
 	}
 	if (!size)
 		return 0;
@@ -121,11 +213,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	        .now_s = 1600000000,
 	};
 	size_t room = request.over == WEIR_DNS_OVER_UDP ? 1232 : sizeof reply;
-	size_t got =
-	        weir_dns_respond(responder, zones[data[0] & 1], &request, reply, room, &outcome);
-	if (got > room)
+	size_t got = weir_dns_respond_or_wait(responder, zones[data[0] & 1], &request, reply, room,
+	        &outcome, check_late, &late, &waiting);
+	if (got > room || (got && waiting))
 		abort();
 	if (got)
 		check(weir_span(reply, got));
+	if (asked.open)
+		answer(data[0]);
+	if (late != !!waiting)
+		abort();
 	return 0;
 }

@@ -58,10 +58,16 @@ static void stop(void)
 	weir_loop_destroy(loop);
 }
 
+/* From one of many addresses: each has ports for some thousand connections a minute. */
 static int connect_to(const struct weir_address *address)
 {
+	static uint32_t count;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || connect(fd, &address->any, sizeof address->v4) < 0)
+	struct weir_address from = {0};
+	from.v4.sin_family = AF_INET;
+	from.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK + count++ % 250);
+	if (fd < 0 || bind(fd, &from.any, sizeof from.v4) < 0 ||
+	        connect(fd, &address->any, sizeof address->v4) < 0)
 		abort();
 	return fd;
 }

@@ -66,6 +66,12 @@ WEIR_API const struct weir_address *weir_datagrams_address(const struct weir_dat
 WEIR_API int weir_datagrams_send(struct weir_datagrams *datagrams, const struct weir_address *peer,
         const struct weir_datagram_local *local, struct weir_span bytes);
 
+/*
+ * Answers what has come, as the loop does when there is something; before the socket is closed, say.
+ * Not from `answer`.
+ */
+WEIR_API void weir_datagrams_receive(struct weir_datagrams *datagrams);
+
 /* NULL is allowed. */
 WEIR_API void weir_datagrams_destroy(struct weir_datagrams *datagrams);
 

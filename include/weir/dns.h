@@ -17,6 +17,7 @@ enum weir_dns_type {
 	WEIR_DNS_MG = 8,
 	WEIR_DNS_MR = 9,
 	WEIR_DNS_PTR = 12,
+	WEIR_DNS_HINFO = 13,
 	WEIR_DNS_MINFO = 14,
 	WEIR_DNS_MX = 15,
 	WEIR_DNS_TXT = 16,
@@ -97,13 +98,17 @@ enum weir_dns_option {
 	WEIR_DNS_OPTION_ERROR = 15,   /* RFC 8914 */
 };
 
-/* Extended errors (RFC 8914 4): what a server of zones has to tell. */
+/* Extended errors (RFC 8914 4): what a server has to tell. */
 enum weir_dns_extended_error {
 	WEIR_DNS_EDE_OTHER = 0,
+	WEIR_DNS_EDE_STALE = 3,
+	WEIR_DNS_EDE_CACHED_ERROR = 13,
 	WEIR_DNS_EDE_NOT_READY = 14,
 	WEIR_DNS_EDE_PROHIBITED = 18,
+	WEIR_DNS_EDE_STALE_NXDOMAIN = 19,
 	WEIR_DNS_EDE_NOT_AUTHORITATIVE = 20,
 	WEIR_DNS_EDE_NOT_SUPPORTED = 21,
+	WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY = 22,
 	WEIR_DNS_EDE_INVALID_DATA = 24,
 };
 

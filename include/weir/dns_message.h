@@ -17,8 +17,10 @@
 #include <weir/dns.h>
 #include <weir/dns_name.h>
 #include <weir/span.h>
+#include <weir/terminator.h>
 
 enum {
+	WEIR_DNS_LENGTH_SIZE = 2, /* of a message's length, before it on a stream */
 	WEIR_DNS_HEADER_SIZE = 12,
 	WEIR_DNS_MESSAGE_MAX = 65535,
 	WEIR_DNS_UDP_MIN = 512, /* what every client takes, with or without EDNS */
@@ -36,6 +38,9 @@ struct weir_dns_header {
 	uint16_t flags;
 	uint16_t counts[4]; /* by section */
 };
+
+/* On a stream (RFC 1035 4.2.2): a request is a message with its length before it. */
+WEIR_API struct weir_terminator weir_until_dns_message(void);
 
 /* -- reading ----------------------------------------------------------------------------------- */
 

@@ -1,13 +1,15 @@
 /*
- * DNS servers: authoritative for a set of zones, by UDP and TCP (RFC 1035 4.2, RFC 7766), or by TLS
- * (RFC 7858).
+ * DNS servers: authoritative for a set of zones, and looking up what is in none of them for those who
+ * may ask for that; by UDP and TCP (RFC 1035 4.2, RFC 7766), or by TLS (RFC 7858).
  *
  *   UDP ──▶ a batch of queries ──▶ responder ──▶ rate limit ──▶ a batch of replies
  *   TCP ──▶ length, query ───────▶ responder ──▶ reply queue
- *                                     └─ AXFR ──▶ producer ──▶ reply queue
+ *                                     ├─ AXFR ──▶ producer ──▶ reply queue
+ *                                     └─ asked for ──▶ a datagram of its own, or the reply queue:
+ *                                                      in the order in which the answers come
  *
- * Each worker has a server of its own on its loop; the zones are shared. What is answered and how:
- * weir/dns_answer.h.
+ * Each worker has a server of its own on its loop; the zones are shared. What is answered and how, and
+ * whose questions are looked up (responder.recursion): weir/dns_answer.h.
  */
 #ifndef WEIR_DNS_SERVER_H
 #define WEIR_DNS_SERVER_H
@@ -27,16 +29,26 @@ enum weir_dns_event_kind {
 	WEIR_DNS_TRANSFER_REFUSED, /* who asked may not, or too many do */
 	WEIR_DNS_NOTIFIED,         /* the peer knows that the zone has changed */
 	WEIR_DNS_NOTIFY_FAILED,    /* it did not answer, or not well */
+	/* Of secondaries (weir/dns_secondary.h); without a peer where it is about none. */
+	WEIR_DNS_RESTORED,     /* a version that was kept has been read */
+	WEIR_DNS_FETCHED,      /* a new version has come from the peer */
+	WEIR_DNS_FETCH_FAILED, /* a check or a transfer failed with it */
+	WEIR_DNS_EXPIRED,      /* no primary has confirmed the zone for too long */
+	WEIR_DNS_KEEP_FAILED,  /* the file of a version could not be written, or read */
 };
 
 /* Valid during the call. */
 struct weir_dns_event {
 	enum weir_dns_event_kind kind;
-	const struct weir_address *peer;
+	const struct weir_address *peer; /* or NULL */
 	const struct weir_dns_name *zone;
-	uint32_t serial;
-	uint64_t bytes; /* of a transfer */
+	uint32_t serial; /* 0 of a transfer that was refused: the zone is what was asked for */
+	uint64_t bytes;  /* of a transfer */
+	const char *why; /* of a failure of secondaries; else NULL */
+	unsigned rcode;  /* … that the peer has told; or 0 */
 };
+
+typedef void weir_dns_log(void *context, const struct weir_dns_event *event);
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
@@ -62,12 +74,15 @@ struct weir_dns_options {
 	size_t unlimited_count;
 
 	unsigned transfers_max; /* at a time; 0: WEIR_DNS_TRANSFERS_MAX */
-	/* This server, of those that share the zones, sends NOTIFY when zones are set. */
+	/*
+	 * This server, of those that share the zones, sends NOTIFY when zones are set. None of them
+	 * is to where a notifier of its own does, when all of them have the zones.
+	 */
 	bool notifies;
 
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void (*log)(void *context, const struct weir_dns_event *event);
+	weir_dns_log *log;
 	void *context; /* for these three, each of which may be NULL */
 };
 
@@ -90,7 +105,10 @@ WEIR_API struct weir_dns_responder *weir_dns_responder(struct weir_dns_server *s
 /* The listener of TCP or TLS: for its address, and for draining. */
 WEIR_API struct weir_server *weir_dns_listener(struct weir_dns_server *server);
 
-/* No more queries by UDP are taken: to be called where the listener is drained. */
+/*
+ * No more queries by UDP are taken, once those are answered that have come: to be called where the
+ * listener is drained.
+ */
 WEIR_API void weir_dns_stop_datagrams(struct weir_dns_server *server);
 
 /* Plain numbers, written by the loop's thread. */
@@ -108,5 +126,24 @@ WEIR_API const struct weir_dns_counters *weir_dns_counters(const struct weir_dns
 
 /* Closes all connections. NULL is allowed. Not from a callback of the server. */
 WEIR_API void weir_dns_destroy(struct weir_dns_server *server);
+
+/* -- notices ----------------------------------------------------------------------------------- */
+
+/*
+ * Sends NOTIFY (RFC 1996) by itself, for the zones of servers on several loops: who is told asks at
+ * once, and must not find a server that has the old zone still.
+ */
+struct weir_dns_notifier;
+
+/* `log` may be NULL. 0 or -ENOMEM. */
+WEIR_API int weir_dns_notifier_create(
+        struct weir_loop *loop, weir_dns_log *log, void *context, struct weir_dns_notifier **ret);
+
+/* Tells of every zone in `now` that was not in `before` with the same serial, to whom its policy says. */
+WEIR_API void weir_dns_notifier_tell(struct weir_dns_notifier *notifier,
+        const struct weir_dns_zones *before, const struct weir_dns_zones *now);
+
+/* Nobody is told any more. NULL is allowed. */
+WEIR_API void weir_dns_notifier_destroy(struct weir_dns_notifier *notifier);
 
 #endif

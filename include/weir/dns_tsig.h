@@ -56,7 +56,7 @@ struct weir_dns_tsig {
 	struct weir_dns_name algorithm;
 	uint64_t time_s;
 	uint16_t fudge_s;
-	uint16_t error;    /* WEIR_DNS_BADSIG, BADKEY, BADTIME or 0 */
+	uint16_t error;    /* WEIR_DNS_BADSIG, BADKEY, BADTIME, BADTRUNC or 0 */
 	uint16_t mac_size; /* of the message before */
 	uint8_t mac[WEIR_DNS_MAC_MAX];
 };

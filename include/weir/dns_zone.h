@@ -19,6 +19,7 @@
 
 #include <weir/address.h>
 #include <weir/api.h>
+#include <weir/dns.h>
 #include <weir/dns_name.h>
 #include <weir/limits.h>
 #include <weir/network.h>
@@ -41,10 +42,27 @@ typedef void weir_dns_report(void *context, const char *path, unsigned line, con
  * any mistake fails the whole: WEIR_E_SYNTAX. WEIR_E_LIMIT: the zone is larger than the limits.
  * -ENOMEM, or another errno of reading the file.
  *
- * $INCLUDE is followed (relative to the directory of the file it stands in); $GENERATE is not.
+ * $INCLUDE is followed (relative to the directory of the file it stands in), and
+ * so is BIND's $GENERATE.
  */
 WEIR_API int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex,
         weir_dns_report *report, void *context, struct weir_dns_zone **ret);
+
+/*
+ * `zone` is to take the place of `before`, a zone of the same name: from the difference and the
+ * history of `before` comes its own, for IXFR (RFC 1995), bounded by WEIR_DNS_HISTORY_STEPS_MAX,
+ * WEIR_DNS_HISTORY_BYTES_MAX and the size of the zone. To be called before anybody else holds `zone`; takes as long as
+ * looking at every record of both, so for the work pool if they are large. Nothing happens if its
+ * serial is not later. 0 or -ENOMEM: the zone is good all the same, with no history.
+ */
+WEIR_API int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone *before);
+
+/*
+ * What stands in a set for a zone that we should have and have not: all of it is answered SERVFAIL,
+ * with this extended error (not 0), and it is not transferred. 0 or -ENOMEM.
+ */
+WEIR_API int weir_dns_zone_stand_in(const struct weir_dns_name *apex,
+        enum weir_dns_extended_error why, struct weir_dns_zone **ret);
 
 WEIR_API struct weir_dns_zone *weir_dns_zone_hold(struct weir_dns_zone *zone);
 
@@ -57,9 +75,13 @@ struct weir_dns_zone_info {
 	uint32_t serial;
 	uint32_t names; /* also those without records */
 	uint32_t records;
-	size_t bytes; /* of memory */
+	size_t bytes;         /* of memory */
+	unsigned steps;       /* of its history … */
+	size_t history_bytes; /* … which versions of the zone share */
+	uint16_t absence; /* the extended error of a stand-in, of which the rest says nothing; 0 */
 	bool is_signed;
 	bool nsec3;
+	bool includes; /* read from several files */
 };
 
 WEIR_API void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_info *ret);

@@ -232,6 +232,7 @@
 #define WEIR_DNS_ZONE_BYTES_MAX 4000000000    /* bytes of a zone, in memory */
 #define WEIR_DNS_LINE_MAX (256 * 1024)        /* bytes of a record in a zone file, all its lines */
 #define WEIR_DNS_INCLUDES_MAX 8               /* zone files that include each other */
+#define WEIR_DNS_GENERATE_MAX (1 << 20)       /* records of one $GENERATE */
 #define WEIR_DNS_MISTAKES_MAX 100             /* mistakes of a zone that are told */
 #define WEIR_DNS_NSEC3_ITERATIONS_MAX 500     /* of a zone; validators give up earlier (RFC 9276) */
 #define WEIR_DNS_RRL_BUCKETS (1 << 16) /* clients and answers whose rate is known, of a loop */
@@ -239,6 +240,65 @@
 #define WEIR_DNS_NOTIFY_TRIES 5 /* … of NOTIFY */
 #define WEIR_DNS_NOTIFY_MS 2000 /* before the second of them; then twice as long each time */
 #define WEIR_DNS_KEYS_MAX 256   /* keys of TSIG */
-#define WEIR_DNS_PADDING 468    /* replies by TLS are as long as a multiple of this (RFC 8467) */
+#define WEIR_DNS_HISTORY_STEPS_MAX 64                 /* changes of a zone that IXFR can tell */
+#define WEIR_DNS_HISTORY_BYTES_MAX (16 * 1024 * 1024) /* … and bytes of them */
+#define WEIR_DNS_FETCHES_MAX 16 /* zones received at a time, of one owner (set) */
+#define WEIR_DNS_CHECKS_MAX 64  /* … SOA records asked for by UDP at a time */
+#define WEIR_DNS_CHECK_TRIES 3  /* … by UDP; then by TCP */
+#define WEIR_DNS_CHECK_MS 1500  /* before the second of them; then twice as long each time */
+#define WEIR_DNS_FETCH_BYTES_MAX (1ull << 30)  /* bytes of a zone that is received (set) */
+#define WEIR_DNS_FETCH_BUFFER (1024 * 1024)    /* … received and not looked at yet */
+#define WEIR_DNS_FETCH_CONNECT_MS 5000         /* until the connection to a primary stands */
+#define WEIR_DNS_FETCH_IDLE_MS (30 * 1000)     /* a primary that sends nothing */
+#define WEIR_DNS_FETCH_MS (2 * 60 * 60 * 1000) /* … a whole transfer */
+#define WEIR_DNS_SECONDARIES_MAX 100000        /* zones of one owner that come from elsewhere */
+#define WEIR_DNS_PRIMARIES_MAX 16              /* addresses that a zone comes from */
+#define WEIR_DNS_REFRESH_MIN_S 60              /* bounds of what a SOA record asks for (set) */
+#define WEIR_DNS_REFRESH_MAX_S (7 * 24 * 60 * 60)
+#define WEIR_DNS_RETRY_MIN_S 15
+#define WEIR_DNS_RETRY_MAX_S (24 * 60 * 60)
+#define WEIR_DNS_FIRST_RETRY_MAX_S (60 * 60) /* … for a zone that has not come yet */
+#define WEIR_DNS_NOTIFIED_MS 1000 /* between two checks of a zone, however often NOTIFY comes */
+#define WEIR_DNS_PADDING 468      /* replies by TLS are as long as a multiple of this (RFC 8467) */
+
+/* -- DNS lookups -- */
+#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, one a loop (set) */
+#define WEIR_DNS_CACHE_MIN (64 * 1024)          /* … it is never smaller */
+#define WEIR_DNS_TTL_MAX_S (24 * 60 * 60)       /* longer ones are cut to this (set) */
+#define WEIR_DNS_NEGATIVE_TTL_MAX_S (60 * 60)   /* … of what there is not (set) */
+#define WEIR_DNS_FAILURE_S 5                    /* a failure is remembered (RFC 9520 3.2) */
+#define WEIR_DNS_STALE_S (24 * 60 * 60)         /* an expired answer is kept (set) */
+#define WEIR_DNS_STALE_TTL_S 30                 /* TTL of an expired answer (RFC 8767 4) */
+#define WEIR_DNS_STALE_WAIT_MS 1800             /* then it is given to who waits (RFC 8767 5) */
+#define WEIR_DNS_STALE_RETRY_S 30  /* … and not asked for again in this time (RFC 8767 5) */
+#define WEIR_DNS_PREFETCH_PART 10  /* asked for again in the last of so many parts of its TTL … */
+#define WEIR_DNS_PREFETCH_USES 2   /* … if it was used so often */
+#define WEIR_DNS_LOOKUPS_MAX 16384 /* who wait for them (set) */
+
+/* -- DNS: asking others -- */
+#define WEIR_DNS_UPSTREAMS_MAX 8   /* servers that are asked */
+#define WEIR_DNS_ASKS_MAX 1024     /* questions under way, of a set of upstreams (set) */
+#define WEIR_DNS_ASK_MS 5000       /* a question, all its tries together (set) */
+#define WEIR_DNS_TRIES_MAX 6       /* queries for one question that waited in vain */
+#define WEIR_DNS_WAIT_FIRST_MS 400 /* … the wait for a server that is not known yet */
+#define WEIR_DNS_WAIT_LEAST_MS 100 /* … for any; twice as long in each round */
+#define WEIR_DNS_WAIT_MOST_MS 3000
+#define WEIR_DNS_TCP_WAIT_MS 3000        /* … by TCP, connecting counted */
+#define WEIR_DNS_FORGED_MAX 4            /* replies that are none, before a question goes by TCP */
+#define WEIR_DNS_FAILURES_MAX 3          /* in a row, before a server is set aside */
+#define WEIR_DNS_ASIDE_FIRST_MS 1000     /* for this long, then for twice as long … */
+#define WEIR_DNS_ASIDE_MOST_MS 60000     /* … and never longer */
+#define WEIR_DNS_PROBE_MS 30000          /* how often it is looked whether another is faster */
+#define WEIR_DNS_WORKAROUND_MS 3600000   /* how long it is believed that a server lacks something */
+#define WEIR_DNS_UPSTREAM_IDLE_MS 5000   /* a connection to one, kept for further questions */
+#define WEIR_DNS_UPSTREAM_REPLY_MAX 4096 /* bytes of a datagram; what is larger goes by TCP */
+
+/* -- resolver -- */
+#define WEIR_RESOLVINGS_MAX 4096   /* names being looked up, of a resolver */
+#define WEIR_RESOLVED_MAX 64       /* records of one result */
+#define WEIR_RESOLVER_LOOK_MS 3000 /* how long /etc/resolv.conf and /etc/hosts are believed */
+#define WEIR_HOSTS_FILE_MAX (16 * 1024 * 1024) /* bytes read of /etc/hosts */
+#define WEIR_RESOLV_CONF_MAX (64 * 1024)       /* … of /etc/resolv.conf */
+#define WEIR_RESOLV_SEARCH_MAX 6               /* domains that are searched */
 
 #endif

@@ -47,6 +47,7 @@ struct weir_mail_envelope {
 	bool utf8;              /* SMTPUTF8 */
 	bool headers_only;      /* DSN RET=HDRS */
 	struct weir_span envid; /* DSN ENVID, decoded; or empty */
+	struct weir_span trace; /* by which the log knows the message (Received's id); or empty */
 };
 
 struct weir_mail_sink {

@@ -25,6 +25,8 @@
 
 struct weir_loop;
 struct weir_mail_queue;
+struct weir_queued;
+struct weir_resolver;
 struct weir_smtp_relay;
 struct weir_tls;
 
@@ -39,6 +41,8 @@ enum weir_relay_outcome {
 /* Texts are copied, `tls` is held. A 0 stands for the default of weir/limits.h. */
 struct weir_smtp_relay_options {
 	const char *host; /* a name, or an address without brackets */
+	/* Of the relay's loop; must outlive it. NULL: it makes its own, as the system is set up. */
+	struct weir_resolver *resolver;
 	uint16_t port;    /* 0: 25, or 465 with TLS from the first byte */
 	const char *helo; /* our name, also in reports */
 	enum weir_smtp_client_tls mode;
@@ -59,8 +63,8 @@ struct weir_smtp_relay_options {
 	 */
 	bool (*route)(void *context, struct weir_span sender, struct weir_mail_sink **ret_sink,
 	        struct weir_span *ret_user);
-	/* For the log; may be NULL. `text` is one line. */
-	void (*log)(void *context, const char *id, struct weir_span address,
+	/* For the log; may be NULL. `queued` is the message, `text` is one line. */
+	void (*log)(void *context, const struct weir_queued *queued, struct weir_span address,
 	        enum weir_relay_outcome outcome, const char *text);
 	void *context;
 };

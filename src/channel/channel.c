@@ -351,7 +351,7 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 	channel->connecting = connecting;
 	channel->drain_told = true;
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;
-	channel->progress_at_ms = weir_channel_clock(channel);
+	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
 	weir_list_init(&channel->timer.link);
 	*ret_error = weir_secure_begin(channel);
 	if (*ret_error == 0)

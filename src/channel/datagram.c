@@ -168,10 +168,8 @@ static unsigned receive_batch(struct weir_datagrams *datagrams)
 	return got < 0 ? 0 : (unsigned)got;
 }
 
-static void on_event(struct weir_watch *watch, unsigned events)
+void weir_datagrams_receive(struct weir_datagrams *datagrams)
 {
-	struct weir_datagrams *datagrams = WEIR_CONTAINER(watch, struct weir_datagrams, watch);
-	(void)events;
 	for (unsigned total = 0; total < WEIR_DATAGRAMS_PER_TURN;) {
 		unsigned got = receive_batch(datagrams);
 		answer_batch(datagrams, got);
@@ -179,6 +177,12 @@ static void on_event(struct weir_watch *watch, unsigned events)
 		if (got < BATCH)
 			return;
 	}
+}
+
+static void on_event(struct weir_watch *watch, unsigned events)
+{
+	(void)events;
+	weir_datagrams_receive(WEIR_CONTAINER(watch, struct weir_datagrams, watch));
 }
 
 /* -- life -------------------------------------------------------------------------------------- */

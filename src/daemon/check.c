@@ -23,6 +23,9 @@ int check(const struct options *options)
 	if (config->mail.users)
 		printf(", %zu user%s of mail", weir_users_count(config->mail.users),
 		        weir_users_count(config->mail.users) == 1 ? "" : "s");
+	if (config->dns.zones.count)
+		printf(", %zu zone%s", config->dns.zones.count,
+		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
 	config_tls_warn(config);
 	config_release(config);

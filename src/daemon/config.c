@@ -11,6 +11,7 @@
 #include <weir/peers.h>
 
 #include "config.h"
+#include "config_dns.h"
 #include "config_ftp.h"
 #include "mail_host.h"
 
@@ -27,6 +28,7 @@ struct config *config_create(void)
 	atomic_init(&config->holds, 1);
 	config->mail.separator = "+";
 	config_ftp_default(&config->ftp);
+	config_dns_default(&config->dns);
 	return config;
 }
 
@@ -57,6 +59,7 @@ void config_release(struct config *config)
 	mail_host_release(config->mail.host);
 	weir_users_release(config->ftp.users);
 	weir_peers_release(config->ftp.peers);
+	config_dns_release(&config->dns);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;
 		free(config->memory);

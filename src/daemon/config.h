@@ -23,6 +23,8 @@
 #include <weir/tls.h>
 #include <weir/users.h>
 
+#include "config_dns_values.h"
+
 /* Bounds of what a configuration may ask for. */
 enum {
 	CONFIG_FILE_MAX = 1024 * 1024, /* bytes of the file */
@@ -34,7 +36,9 @@ enum {
 	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
-	CONFIG_TEXT_MAX = 4096, /* bytes of one value */
+	CONFIG_ZONES_MAX = 100000, /* in a file; how many fit is up to its size */
+	CONFIG_PEERS_MAX = 64,     /* servers of DNS in one list */
+	CONFIG_TEXT_MAX = 4096,    /* bytes of one value */
 };
 
 /* The protocols; their tables are in kinds.c. */
@@ -43,6 +47,7 @@ enum service {
 	SERVICE_SMTP,
 	SERVICE_POP3,
 	SERVICE_FTP,
+	SERVICE_DNS,
 	SERVICE_COUNT,
 };
 
@@ -51,6 +56,7 @@ enum config_log {
 	LOG_ACCESS,
 	LOG_MAIL,
 	LOG_FTP,
+	LOG_DNS,
 	LOG_COUNT,
 };
 
@@ -111,6 +117,13 @@ struct config_list {
 	size_t count;
 };
 
+/* Whether a site answers DNS over HTTPS. */
+enum config_doh {
+	CONFIG_DOH_OFF,
+	CONFIG_DOH_ON,
+	CONFIG_DOH_CLEAR, /* also without TLS: somebody in front of us has it */
+};
+
 struct config_site {
 	struct {
 		const char **items; /* NULL follows the last; no names at all is every name */
@@ -124,6 +137,7 @@ struct config_site {
 	bool compress;
 	bool siblings;
 	bool redirect_to_https;
+	unsigned doh; /* enum config_doh */
 	struct config_uploads uploads;
 	struct {
 		struct config_auth *items;
@@ -255,6 +269,7 @@ struct config {
 	struct config_tls tls;
 	struct config_mail mail;
 	struct config_ftp ftp;
+	struct config_dns dns;
 	unsigned https_port;         /* where redirect_to_https leads; 0: none is listened on */
 	uint64_t workers;            /* 0: as many as there are processors */
 	const char *user;            /* NULL: stay who we are */

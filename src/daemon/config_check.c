@@ -9,6 +9,7 @@
 #include <weir/list.h>
 
 #include "config_check.h"
+#include "config_dns.h"
 #include "config_ftp.h"
 #include "config_mail.h"
 #include "endpoint.h"
@@ -227,6 +228,26 @@ static void check_ftp(struct reader *reader, yaml_node_t *top, const struct conf
 		        "'ftp' has no 'root', and there is no site whose root it could serve");
 }
 
+/* DNS that is asked by UDP, TCP or TLS, or by HTTPS, needs something to answer from. */
+static void check_dns(struct reader *reader, yaml_node_t *top, const struct config *config)
+{
+	yaml_node_t *dns = schema_find(reader, top, "dns"), *site = NULL;
+	for (size_t i = config->sites.count; i-- > 0;)
+		if (config->sites.items[i].doh)
+			site = schema_item(reader, schema_find(reader, top, "sites"), i);
+	if (dns && (site || kinds_include(config, SERVICE_DNS)) && config_dns_lack(config))
+		problems_add(reader->problems, schema_place(dns), "%s", config_dns_lack(config));
+	if (site && !dns)
+		problems_add(reader->problems,
+		        schema_place(schema_find(reader, site, "dns-over-https")),
+		        "'dns-over-https' needs a section 'dns', with the zones");
+	for (size_t i = 0; i < config->sites.count; i++)
+		if (config->sites.items[i].doh == CONFIG_DOH_ON && !has_https(config))
+			problems_add(reader->problems, schema_place(site),
+			        "'dns-over-https' is never reached: 'listen' has no https "
+			        "(clear: where somebody in front of this server has it)");
+}
+
 static void check_sites(struct reader *reader, yaml_node_t *list, struct config *config)
 {
 	if (config->sites.count == 0 && list && list->type == YAML_SEQUENCE_NODE)
@@ -262,5 +283,6 @@ void config_check_all(struct reader *reader, yaml_node_t *node, void *target)
 		value_load_tls(reader, tls);
 	check_sections(reader, node, config);
 	check_ftp(reader, node, config);
+	check_dns(reader, node, config);
 	check_sites(reader, schema_find(reader, node, "sites"), config);
 }

@@ -21,6 +21,14 @@ void config_check_relay(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_mail(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_init_ftp(void *target);
 void config_check_ftp(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_init_dns(void *target);
+void config_check_dns(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_dns_key(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_zone(struct reader *reader, yaml_node_t *node, void *target);
+void config_check_transfer(struct reader *reader, yaml_node_t *node, void *target);
 void config_check_all(struct reader *reader, yaml_node_t *node, void *target);
+
+/* config_file_dns.c: the keys of `dns`. */
+extern const struct schema config_dns_schema;
 
 #endif

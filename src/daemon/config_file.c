@@ -34,6 +34,8 @@ static const struct key listener_keys[] = {
         {"pop3s", KEY_LISTENER},
         {"ftp", KEY_LISTENER},
         {"ftps", KEY_LISTENER},
+        {"dns", KEY_LISTENER},
+        {"dot", KEY_LISTENER},
         {0},
 };
 static const struct schema listener = {
@@ -97,6 +99,9 @@ static const struct key redirect_keys[] = {
 static const struct schema redirect = {"a redirect", redirect_keys, sizeof(struct config_redirect),
         config_check_init_redirect, config_check_redirect};
 
+static const char *const doh_words[] = {
+        [CONFIG_DOH_OFF] = "off", [CONFIG_DOH_ON] = "on", [CONFIG_DOH_CLEAR] = "clear", NULL};
+
 static const struct key site_keys[] = {
         {"root", KEY_DIRECTORY, AT(config_site, root), .required = true},
         {"names", KEY_NAMES, AT(config_site, names)},
@@ -106,6 +111,7 @@ static const struct key site_keys[] = {
         {"compress", KEY_FLAG, AT(config_site, compress)},
         {"siblings", KEY_FLAG, AT(config_site, siblings)},
         {"redirect-to-https", KEY_FLAG, AT(config_site, redirect_to_https)},
+        {"dns-over-https", KEY_WORD, AT(config_site, doh), .words = doh_words},
         {"fields", KEY_FIELDS, AT(config_site, fields)},
         {"uploads", KEY_MAPPING, AT(config_site, uploads), .of = &uploads},
         {"auth", KEY_LIST, AT(config_site, auth), .max = CONFIG_RULES_MAX, .of = &auth},
@@ -241,6 +247,8 @@ static const struct key top_keys[] = {
         {"mail-log", KEY_LOG, AT(config, logs[LOG_MAIL])},
         {"ftp", KEY_MAPPING, AT(config, ftp), .of = &ftp},
         {"ftp-log", KEY_LOG, AT(config, logs[LOG_FTP])},
+        {"dns", KEY_MAPPING, AT(config, dns), .of = &config_dns_schema},
+        {"dns-log", KEY_LOG, AT(config, logs[LOG_DNS])},
         {"limits", KEY_MAPPING, AT(config, limits), .of = &limits},
         {0},
 };

@@ -12,7 +12,13 @@
 #include <weir/error.h>
 
 #include "endpoint.h"
+#include "kinds.h"
 #include "say.h"
+
+/* For a port that is free by TCP and UDP, when any will do. */
+enum {
+	PORT_TRIES = 16
+};
 
 bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b)
 {
@@ -28,35 +34,61 @@ bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
 	       endpoint_same_address(&a->wanted, &b->wanted);
 }
 
-/* As the library sets its listeners up, but for ourselves alone. */
+/* As the library sets its sockets up, but for ourselves alone. */
 static int bind_alone(int fd, const struct weir_address *address)
 {
 	int on = 1, off = 0;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	if (address->any.sa_family == AF_INET6) {
 		bool any = IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on);
 	}
-	if (bind(fd, &address->any, weir_address_size(address)) < 0)
-		return -errno;
-	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0 ? -errno : 0;
+	return bind(fd, &address->any, weir_address_size(address)) < 0 ? -errno : 0;
 }
 
-static int reserve(struct endpoint *endpoint)
+/*
+ * Whether the address is free by UDP, too. A socket that stayed would be sent what is for the
+ * workers', and who takes the address meanwhile is found out when these are opened.
+ */
+static int try_datagrams(const struct weir_address *address)
 {
+	int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = bind_alone(fd, address);
+	close(fd);
+	return error;
+}
+
+static int reserve_once(struct endpoint *endpoint)
+{
+	int on = 1;
 	socklen_t size = sizeof endpoint->actual;
 	int fd = socket(endpoint->wanted.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	int error = bind_alone(fd, &endpoint->wanted);
+	if (error == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+		error = -errno;
 	if (error == 0 && getsockname(fd, &endpoint->actual.any, &size) < 0)
 		error = -errno;
+	if (error == 0 && endpoint->kind->datagrams)
+		error = try_datagrams(&endpoint->actual);
 	if (error < 0) {
 		close(fd);
 		return error;
 	}
 	endpoint->reserved = fd;
 	return 0;
+}
+
+static int reserve(struct endpoint *endpoint)
+{
+	bool any = endpoint->kind->datagrams && weir_address_port(&endpoint->wanted) == 0;
+	int error = reserve_once(endpoint);
+	for (unsigned i = 1; any && error == -EADDRINUSE && i < PORT_TRIES; i++)
+		error = reserve_once(endpoint);
+	return error;
 }
 
 static const char *hint(int error)

@@ -22,7 +22,7 @@ const char help_program[] = "usage: weir VERB [OPTION...]\n"
 const char help_serve[] =
         "usage: weir serve [DIR] [OPTION...]\n"
         "\n"
-        "Serves files and mail until SIGTERM or SIGINT (Ctrl-C); then finishes what is in\n"
+        "Serves files, mail and DNS until SIGTERM or SIGINT (Ctrl-C); then finishes what is in\n"
         "flight."
         " SIGHUP reloads configuration, users and certificates, and opens the logs anew.\n"
         "\n"
@@ -41,6 +41,12 @@ const char help_serve[] =
         "  --ftp ADDRESS:PORT, --ftps ADDRESS:PORT, with TLS from the first byte\n"
         "                          let everybody fetch the directory's files by FTP\n"
         "  --ftp-writable          users may write there, too\n"
+        "  --dns ADDRESS:PORT      answer DNS, by UDP and TCP\n"
+        "  --dot ADDRESS:PORT      the same by DNS over TLS\n"
+        "  --doh                   the same by DNS over HTTPS, at /dns-query of --https\n"
+        "  --zone NAME=FILE        a zone and its zone file; may be repeated\n"
+        "  --forward ADDRESS[:PORT]\n"
+        "                          ask this DNS server for all other names; may be repeated\n"
         "  --mail DIR              the mailboxes, a Maildir a user\n"
         "  --users FILE            who has one, and logs in by FTP (weir passwd makes it)\n"
         "  --domain NAME           mail for it is local; may be repeated\n"
@@ -50,6 +56,7 @@ const char help_serve[] =
         "  --access-log PATH|off   log requests to PATH, in the combined format. Default: off\n"
         "  --mail-log PATH|off     log messages, logins and sessions to PATH. Default: off\n"
         "  --ftp-log PATH|off      log logins, transfers and changes to PATH. Default: off\n"
+        "  --dns-log PATH|off      log transfers, notices and counts to PATH. Default: off\n"
         "  -c, --config FILE       read a configuration (man weir.yaml)\n"
         "  -h, --help              this text\n"
         "\n"
@@ -58,6 +65,7 @@ const char help_serve[] =
         "  weir serve --smtp 127.0.0.1:2525 --pop3 127.0.0.1:1100 --mail mail --users users \\\n"
         "      --domain example.org\n"
         "  weir serve /srv/www --http :80 --ftp :21 --users users --ftp-writable\n"
+        "  weir serve --dns 127.0.0.1:5353 --zone example.org=example.org.zone\n"
         "  weir serve -c /etc/weir/weir.yaml\n";
 
 const char help_check[] =

@@ -8,6 +8,7 @@
 #include <weir/smtp.h>
 
 #include "kinds.h"
+#include "service_dns.h"
 #include "service_ftp.h"
 #include "service_http.h"
 #include "service_mail.h"
@@ -17,6 +18,7 @@ const struct service_type *const services[SERVICE_COUNT] = {
         [SERVICE_SMTP] = &service_smtp,
         [SERVICE_POP3] = &service_pop3,
         [SERVICE_FTP] = &service_ftp,
+        [SERVICE_DNS] = &service_dns,
 };
 
 const struct kind kinds[] = {
@@ -32,6 +34,8 @@ const struct kind kinds[] = {
         {"pop3s", SERVICE_POP3, .secure = true, .scheme = "pop3s"},
         {"ftp", SERVICE_FTP, .upgrades = true, .scheme = "ftp"},
         {"ftps", SERVICE_FTP, .secure = true, .scheme = "ftps"},
+        {"dns", SERVICE_DNS, .datagrams = true, .scheme = "dns"},
+        {"dot", SERVICE_DNS, .secure = true, .scheme = "dot"},
         {0},
 };
 

@@ -9,6 +9,7 @@ struct kind {
 	enum service service;
 	bool secure;        /* TLS from the first byte */
 	bool upgrades;      /* a client may ask for TLS (STARTTLS) */
+	bool datagrams;     /* UDP, too, at the same address */
 	int variant;        /* the service's own */
 	const char *scheme; /* of its URLs */
 };

@@ -1,7 +1,7 @@
 /*
  * The order of precedence: what the command line says, then the file, then the defaults. A listener
  * on the command line replaces all of the file's, a directory all of its sites, a certificate all of
- * its certificates, --domain all of its domains.
+ * its certificates, --domain all of its domains, --zone all of its zones.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,6 +16,7 @@
 #include "config_tls.h"
 #include "kinds.h"
 #include "load.h"
+#include "load_dns.h"
 #include "load_ftp.h"
 #include "load_mail.h"
 #include "say.h"
@@ -179,7 +180,7 @@ struct config *config_load(const struct options *options, const struct config *p
 		config->workers = options->workers;
 	if (choose_listeners(config, options) < 0 || choose_root(config, options) < 0 ||
 	        choose_logs(config, options) < 0 || load_mail(config, options) < 0 ||
-	        load_ftp(config, options) < 0 ||
+	        load_ftp(config, options) < 0 || load_dns(config, options, previous) < 0 ||
 	        choose_certificates(config, options, previous) < 0 ||
 	        load_mail_check(config, options, previous) < 0) {
 		config_release(config);

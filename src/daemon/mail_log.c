@@ -1,5 +1,6 @@
 /* Lines of the mail log: which event says what. */
 #include <weir/error.h>
+#include <weir/mail_queue.h>
 
 #include "log_line.h"
 #include "mail_log.h"
@@ -74,14 +75,15 @@ static const char *const relay_names[] = {
         [WEIR_RELAY_UNREPORTED] = "unreported",
 };
 
-void mail_log_relay(struct weir_log *log, struct weir_loop *loop, const char *id,
+void mail_log_relay(struct weir_log *log, struct weir_loop *loop, const struct weir_queued *queued,
         struct weir_span address, enum weir_relay_outcome outcome, const char *text)
 {
 	struct log_line line;
 	if (!log)
 		return;
 	log_line_begin(&line, log, loop, "relay", relay_names[outcome]);
-	log_line_add(&line, " id=%s", id);
+	log_line_add(&line, " id=%s", queued->id);
+	log_line_add_known(&line, "message", queued->envelope.trace);
 	log_line_add_text(&line, "to", "<>", address);
 	log_line_add_known(&line, "reply", weir_span_of(text));
 	log_line_end(&line);

@@ -21,7 +21,7 @@ void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const char *nam
 void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *name,
         const struct weir_pop3_event *event);
 
-void mail_log_relay(struct weir_log *log, struct weir_loop *loop, const char *id,
+void mail_log_relay(struct weir_log *log, struct weir_loop *loop, const struct weir_queued *queued,
         struct weir_span address, enum weir_relay_outcome outcome, const char *text);
 
 #endif

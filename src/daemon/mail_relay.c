@@ -61,11 +61,11 @@ static bool route(void *context, struct weir_span sender, struct weir_mail_sink 
 	return true;
 }
 
-static void log_event(void *context, const char *id, struct weir_span address,
+static void log_event(void *context, const struct weir_queued *queued, struct weir_span address,
         enum weir_relay_outcome outcome, const char *text)
 {
 	struct mail_relay *relay = context;
-	mail_log_relay(relay->log, relay->loop, id, address, outcome, text);
+	mail_log_relay(relay->log, relay->loop, queued, address, outcome, text);
 }
 
 /* -- options ----------------------------------------------------------------------------------- */

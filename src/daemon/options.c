@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config_dns.h"
 #include "kinds.h"
 #include "options.h"
 
@@ -94,8 +95,10 @@ static int set_workers(struct options *options, const char *text)
 
 static int set_log(struct options *options, enum config_log log, const char *text)
 {
-	static const char *const names[] = {
-	        [LOG_ACCESS] = "--access-log", [LOG_MAIL] = "--mail-log", [LOG_FTP] = "--ftp-log"};
+	static const char *const names[] = {[LOG_ACCESS] = "--access-log",
+	        [LOG_MAIL] = "--mail-log",
+	        [LOG_FTP] = "--ftp-log",
+	        [LOG_DNS] = "--dns-log"};
 	if (!*text)
 		return usage_error("serve", "%s wants a path, or off", names[log]);
 	options->log_given[log] = true;
@@ -110,6 +113,34 @@ static int add_domain(struct options *options, const char *text)
 	if (options->domain_count == CONFIG_NAMES_MAX)
 		return usage_error("serve", "too many domains: %s", text);
 	options->domains[options->domain_count++] = text;
+	return 0;
+}
+
+static int add_zone(struct options *options, const char *text)
+{
+	struct weir_span file = weir_span_of(text), name;
+	struct weir_dns_name parsed;
+	if (!weir_span_cut(&file, '=', &name) || name.size == 0 || file.size == 0 ||
+	        weir_dns_name_parse(name, &parsed) < 0)
+		return usage_error("serve",
+		        "--zone wants NAME=FILE, as example.org=example.org.zone, and got '%s'",
+		        text);
+	if (options->zone_count == OPTIONS_ZONES_MAX)
+		return usage_error("serve", "too many zones: %s", text);
+	options->zones[options->zone_count++] = text;
+	return 0;
+}
+
+static int add_forward(struct options *options, const char *text)
+{
+	if (options->forward_count == WEIR_DNS_UPSTREAMS_MAX)
+		return usage_error("serve", "too many servers to ask: %s", text);
+	if (!config_dns_parse_peer(text, &options->forward[options->forward_count]))
+		return usage_error("serve",
+		        "--forward wants the address of a DNS server, as 192.0.2.1, 2001:db8::1 or "
+		        "192.0.2.1:5353, and got '%s'",
+		        text);
+	options->forward_count++;
 	return 0;
 }
 
@@ -146,6 +177,15 @@ static int set_option(struct options *options, int letter, const char *value)
 		return set_log(options, LOG_MAIL, value);
 	case 'F':
 		return set_log(options, LOG_FTP, value);
+	case 'Z':
+		return add_zone(options, value);
+	case 'R':
+		return add_forward(options, value);
+	case 'N':
+		return set_log(options, LOG_DNS, value);
+	case 'O':
+		options->doh = true;
+		return 0;
 	case 'W':
 		options->ftp_writable = true;
 		return 0;
@@ -200,6 +240,12 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 	        {"pop3s", required_argument, NULL, 'a'},
 	        {"ftp", required_argument, NULL, 'a'},
 	        {"ftps", required_argument, NULL, 'a'},
+	        {"dns", required_argument, NULL, 'a'},
+	        {"dot", required_argument, NULL, 'a'},
+	        {"doh", no_argument, NULL, 'O'},
+	        {"zone", required_argument, NULL, 'Z'},
+	        {"forward", required_argument, NULL, 'R'},
+	        {"dns-log", required_argument, NULL, 'N'},
 	        {"mail", required_argument, NULL, 'M'},
 	        {"users", required_argument, NULL, 'U'},
 	        {"domain", required_argument, NULL, 'D'},

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <weir/limits.h>
+
 #include "config.h"
 
 /* Exit codes of the program. */
@@ -12,6 +14,11 @@ enum {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
 	EXIT_USAGE = 2
+};
+
+/* Of --zone; more of them stand in a file. */
+enum {
+	OPTIONS_ZONES_MAX = 256
 };
 
 struct options {
@@ -26,10 +33,15 @@ struct options {
 	const char *users;
 	const char *domains[CONFIG_NAMES_MAX];
 	size_t domain_count;
+	const char *zones[OPTIONS_ZONES_MAX]; /* NAME=FILE, NAME is good */
+	size_t zone_count;
+	struct weir_address forward[WEIR_DNS_UPSTREAMS_MAX];
+	size_t forward_count;
 	const char *logs[LOG_COUNT];
 	bool log_given[LOG_COUNT]; /* a log that is NULL is off then */
 	unsigned workers;
 	bool ftp_writable;
+	bool doh;
 	bool help;
 };
 

@@ -115,7 +115,7 @@ int passwd(int count, char **arguments)
 	static const char *const said[] = {[PASSWD_ADDED] = "added",
 	        [PASSWD_CHANGED] = "changed",
 	        [PASSWD_REMOVED] = "removed"};
-	struct request request = {0};
+	struct request request = {.user = ""};
 	int error = parse(count, arguments, &request);
 	if (error)
 		return error;

@@ -53,7 +53,8 @@ static size_t clamp(size_t number, size_t low, size_t high)
 struct shares resources_share(const struct config *config, size_t files, unsigned workers)
 {
 	size_t servers = workers * config->listeners.count;
-	size_t reserved = FILES_RESERVED + FILES_PER_WORKER * workers + servers;
+	/* Of those of DNS that have UDP, too, two. */
+	size_t reserved = FILES_RESERVED + FILES_PER_WORKER * workers + 2 * servers;
 	size_t trees = 0;
 	for (size_t i = 0; i < config->sites.count; i++)
 		trees += config->sites.items[i].uploads.present ? 2 : 1;

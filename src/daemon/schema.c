@@ -187,6 +187,9 @@ static value_reader *const readers[] = {
         [KEY_NETWORKS] = value_networks,
         [KEY_PORTS] = value_ports,
         [KEY_HOST] = value_host,
+        [KEY_ZONE] = value_zone,
+        [KEY_ZONES] = value_zones,
+        [KEY_PEERS] = value_peers,
         [KEY_MAPPING] = read_mapping,
         [KEY_LIST] = read_list,
 };

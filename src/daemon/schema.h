@@ -46,8 +46,11 @@ enum key_kind {
 	KEY_HOST,      /* struct weir_address: IPv4, port 0 or 1 */
 	KEY_FIELDS,    /* const char *: lines of a mapping of field names to values */
 	KEY_NETWORKS,  /* config_list of struct weir_network */
-	KEY_MAPPING,   /* the struct of schema `of`, in place */
-	KEY_LIST,      /* config_list of structs of schema `of`; max of them */
+	KEY_ZONE,      /* struct weir_dns_name, in lower case */
+	KEY_ZONES,     /* config_list of them */
+	KEY_PEERS, /* config_list of struct weir_address: of servers of DNS; port 53 may be missing */
+	KEY_MAPPING, /* the struct of schema `of`, in place */
+	KEY_LIST,    /* config_list of structs of schema `of`; max of them */
 };
 
 struct key {
@@ -94,12 +97,13 @@ const char *schema_text(struct reader *reader, const char *name, yaml_node_t *no
 void *schema_alloc(struct reader *reader, size_t size);
 char *schema_copy(struct reader *reader, const char *text, size_t size);
 
-/* value.c, value_file.c, value_ftp.c, value_http.c, value_mail.c: one kind each */
+/* value.c, value_dns.c, value_file.c, value_ftp.c, value_http.c, value_mail.c: one kind each */
 typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
 value_reader value_text, value_flag, value_number, value_workers, value_size, value_duration;
 value_reader value_word, value_file, value_directory, value_log, value_user;
 value_reader value_place, value_networks;
+value_reader value_zone, value_zones, value_peers;
 value_reader value_prefix, value_ports, value_host, value_address, value_listener, value_names,
         value_fields;
 /* Loads a users file; NULL was made a problem. Relative paths as elsewhere. */

@@ -19,7 +19,9 @@
 #include <weir/sasl_guard.h>
 
 #include "banner.h"
+#include "config_dns.h"
 #include "config_mail.h"
+#include "dns_host.h"
 #include "endpoint.h"
 #include "load.h"
 #include "mail_host.h"
@@ -42,7 +44,8 @@ struct daemon {
 	bool dropped;   /* we have become another user: what we listen on stays */
 	struct weir_guard *guard;
 	struct mail_relay *relay; /* or NULL */
-	int stop_signals;         /* that came */
+	struct dns_host *dns;
+	int stop_signals; /* that came */
 	bool failed;
 };
 
@@ -71,6 +74,8 @@ static int apply(struct daemon *daemon, struct config *config,
 	        .logs = config->logs,
 	        .guard = daemon->guard,
 	        .relay = mail_relay_sink(daemon->relay),
+	        .dns = daemon->dns,
+	        .workers = daemon->worker_count,
 	        .bounds = bounds_of(config, shares),
 	        .replace = replace,
 	};
@@ -119,15 +124,18 @@ static bool needs_new_servers(struct daemon *daemon, struct config *config)
 	const struct config *old = daemon->config;
 	bool same_log = config_same_logs(config, old);
 	bool same_mail = config_mail_same(&config->mail, &old->mail);
+	bool same_dns = config_dns_same(&config->dns, &old->dns);
 	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
 	if (config->workers && config->workers != daemon->worker_count)
 		say("the number of workers changes at the next start");
-	if (same_log && same_limits && same_mail)
+	if (!config_dns_same_cache(&config->dns, &old->dns))
+		say("the cache of DNS changes at the next start");
+	if (same_log && same_limits && same_mail && same_dns)
 		return false;
 	if (!daemon->dropped)
 		return true;
-	say("limits, logs and settings of mail change at the next start, for what is listened on "
-	    "already");
+	say("limits, logs, settings of mail and of DNS but for zones, keys and cookies change at "
+	    "the next start, for what is listened on already");
 	/* All servers of mail are to have the same mailboxes, reports of the relay, too. */
 	mail_host_keep(config, old);
 	return false;
@@ -162,10 +170,12 @@ static void reload(struct daemon *daemon)
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
 	mail_relay_reopen_log(daemon->relay);
+	dns_host_reopen_log(daemon->dns);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
+		dns_host_update(daemon->dns, daemon->config, false);
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
 		return;
 	}
@@ -223,6 +233,14 @@ static int start_workers(struct daemon *daemon)
 	return 0;
 }
 
+/* Workers that end take nothing new. */
+static void renew_zones(void *context)
+{
+	struct daemon *daemon = context;
+	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
+		worker_renew(daemon->workers[i]);
+}
+
 /* All that needs root comes before resources_become, all threads after it. */
 static int start(struct daemon *daemon)
 {
@@ -241,6 +259,10 @@ static int start(struct daemon *daemon)
 	error = create_workers(daemon, count);
 	if (error == 0)
 		error = mail_relay_open(daemon->loop, config, &daemon->relay);
+	if (error == 0)
+		error = dns_host_create(daemon->loop, renew_zones, daemon, &daemon->dns);
+	if (error == 0)
+		error = dns_host_update(daemon->dns, config, true);
 	if (error < 0)
 		config_release(config);
 	else
@@ -250,7 +272,11 @@ static int start(struct daemon *daemon)
 	daemon->dropped = geteuid() != uid;
 	if (error == 0)
 		error = start_workers(daemon);
-	return error == 0 ? mail_relay_start(daemon->relay) : error;
+	if (error == 0)
+		error = mail_relay_start(daemon->relay);
+	if (error == 0)
+		dns_host_tell(daemon->dns);
+	return error;
 }
 
 static int run(struct daemon *daemon)
@@ -284,6 +310,7 @@ int serve(const struct options *options)
 	/* Signals may come as long as the loop turns. */
 	daemon.worker_count = 0;
 	mail_relay_close(daemon.relay);
+	dns_host_destroy(daemon.dns);
 	endpoints_free(&daemon.endpoints);
 	config_release(daemon.config);
 	if (daemon.signals.watch.fd >= 0)

@@ -17,6 +17,8 @@
 #include "config.h"
 #include "resources.h"
 
+struct dns_host;
+struct forwarding;
 struct weir_log;
 struct kind;
 struct weir_guard;
@@ -35,6 +37,9 @@ struct service_options {
 	struct weir_tls *tls;         /* for the kinds that may use it, if there are certificates */
 	struct weir_guard *guard;     /* against guessing, of the process; outlives the server */
 	struct weir_mail_sink *relay; /* of the process, as the guard; NULL: none */
+	struct dns_host *dns;         /* of the process, too */
+	struct forwarding *forwarding; /* of the worker; outlives the server */
+	unsigned workers;              /* that there are */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for the callbacks */
@@ -67,8 +72,15 @@ struct service_type {
 	 * `tls`; both are lent. NULL if it was opened with none.
 	 */
 	void (*update)(void *server, void *content, struct weir_tls *tls);
+	/*
+	 * The zones of DNS are others, or all workers have taken a configuration, which may have other
+	 * upstreams; NULL: it has nothing to do with DNS.
+	 */
+	void (*renew)(void *server);
 	/* For the drain, which is the same for all. */
 	struct weir_server *(*listener)(void *server);
+	/* What is to end when the drain begins, besides; NULL: nothing. */
+	void (*retire)(void *server);
 	void (*close)(void *server);
 
 	/* The banner: what is served, and commands to try it, each a line with two spaces before. */

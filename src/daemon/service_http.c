@@ -4,10 +4,13 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <weir/error.h>
 #include <weir/http.h>
 
+#include "say.h"
 #include "service_http.h"
 #include "sites.h"
 
@@ -22,42 +25,67 @@ static void unload(void *content)
 	weir_http_sites_release(content);
 }
 
+struct server {
+	struct weir_http_server *http;
+	struct weir_http_sites *sites;  /* held by it */
+	struct service_options options; /* what sites are joined by */
+};
+
 static int open_server(const struct service_options *options, void **ret_server)
 {
-	struct weir_http_server *server;
-	int error = weir_http_create(options->loop,
-	        &(struct weir_http_options){
-	                .address = options->address,
-	                .sites = weir_http_sites_hold(options->content),
-	                .log = options->log,
-	                .bounds = options->bounds,
-	                .tls = options->tls,
-	                .shared = true,
-	                .accept_failed = options->accept_failed,
-	                .tls_failed = options->tls_failed,
-	                .context = options->context,
-	        },
-	        &server);
+	struct server *server = calloc(1, sizeof *server);
+	int error = server ? sites_join(options->content, options) : -ENOMEM;
 	if (error == 0)
-		*ret_server = server;
-	return error;
+		error = weir_http_create(options->loop,
+		        &(struct weir_http_options){
+		                .address = options->address,
+		                .sites = weir_http_sites_hold(options->content),
+		                .log = options->log,
+		                .bounds = options->bounds,
+		                .tls = options->tls,
+		                .shared = true,
+		                .accept_failed = options->accept_failed,
+		                .tls_failed = options->tls_failed,
+		                .context = options->context,
+		        },
+		        &server->http);
+	if (error < 0) {
+		free(server);
+		return error;
+	}
+	server->sites = options->content;
+	server->options = *options;
+	*ret_server = server;
+	return 0;
 }
 
-static void update(void *server, void *content, struct weir_tls *tls)
+static void update(void *context, void *content, struct weir_tls *tls)
 {
+	struct server *server = context;
+	int error = sites_join(content, &server->options);
+	if (error < 0)
+		say("cannot answer DNS over HTTPS: %s", weir_error_text(error));
 	if (tls)
-		weir_server_set_tls(weir_http_listener(server), tls);
-	weir_http_set_sites(server, weir_http_sites_hold(content));
+		weir_server_set_tls(weir_http_listener(server->http), tls);
+	weir_http_set_sites(server->http, weir_http_sites_hold(content));
+	server->sites = content;
 }
 
-static struct weir_server *listener(void *server)
+static void renew(void *context)
 {
-	return weir_http_listener(server);
+	sites_renew(((struct server *)context)->sites);
 }
 
-static void close_server(void *server)
+static struct weir_server *listener(void *context)
 {
-	weir_http_destroy(server);
+	return weir_http_listener(((struct server *)context)->http);
+}
+
+static void close_server(void *context)
+{
+	struct server *server = context;
+	weir_http_destroy(server->http);
+	free(server);
 }
 
 /* -- the banner -------------------------------------------------------------------------------- */
@@ -69,7 +97,8 @@ static void print_content(const struct config *config)
 		printf("  ");
 		for (size_t j = 0; j < site->names.count; j++)
 			printf("%s%s", j ? ", " : "", site->names.items[j]);
-		printf("%s%s\n", site->names.count ? ": " : "", site->root);
+		printf("%s%s%s\n", site->names.count ? ": " : "", site->root,
+		        site->doh ? ", and DNS at /dns-query" : "");
 	}
 }
 
@@ -102,6 +131,7 @@ const struct service_type service_http = {
         .unload = unload,
         .open = open_server,
         .update = update,
+        .renew = renew,
         .listener = listener,
         .close = close_server,
         .print_content = print_content,

@@ -39,6 +39,7 @@ static const struct service_type *service_of(const struct serving_server *server
 void serving_init(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
+	forwarding_init(&serving->forwarding, worker->loop);
 	complaints_init(&serving->handshakes, worker->loop, "TLS handshakes failed");
 	weir_list_init(&serving->servers);
 	weir_list_init(&serving->logs);
@@ -115,6 +116,9 @@ static int open_server(struct worker *worker, const struct plan *plan,
 	        .tls = tls_of(&plan->contents, endpoint->kind),
 	        .guard = plan->guard,
 	        .relay = plan->relay,
+	        .dns = plan->dns,
+	        .forwarding = &worker->serving.forwarding,
+	        .workers = plan->workers,
 	        .accept_failed = accept_failed,
 	        .tls_failed = tls_failed,
 	        .context = server,
@@ -150,6 +154,8 @@ static void drain_server(struct serving_server *server)
 	if (server->draining)
 		return;
 	server->draining = true;
+	if (service_of(server)->retire)
+		service_of(server)->retire(server->server);
 	weir_server_drain(service_of(server)->listener(server->server), on_drained, server);
 }
 
@@ -244,6 +250,15 @@ void serving_forget(struct worker *worker)
 	end_preparation(serving);
 }
 
+void serving_renew(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = after(serving, &serving->servers); server;
+	        server = after(serving, &server->link))
+		if (service_of(server)->renew)
+			service_of(server)->renew(server->server);
+}
+
 /* -- ends -------------------------------------------------------------------------------------- */
 
 void serving_drain(struct worker *worker)
@@ -281,6 +296,7 @@ void serving_destroy(struct worker *worker)
 		next = after(serving, &server->link);
 		close_server(server);
 	}
+	forwarding_destroy(&serving->forwarding);
 	complaints_end(&serving->handshakes);
 	log_files_close(&serving->logs, true);
 }

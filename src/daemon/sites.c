@@ -1,6 +1,6 @@
 /*
  * A site's chain of handlers, in the order in which they look at a request: to https, redirects,
- * passwords, uploads, files. Invariant: what asks for a password stands before everything that it protects.
+ * passwords, DNS, uploads, files. Invariant: what asks for a password stands before everything that it protects.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,21 +13,27 @@
 #include <weir/list.h>
 #include <weir/tree.h>
 
+#include "doh.h"
 #include "say.h"
 #include "sites.h"
+
+struct entry {
+	struct weir_http_site site;
+	struct weir_http_handler *doh; /* of its chain, or NULL */
+};
 
 struct site_set {
 	struct weir_http_sites sites;
 	struct config *config; /* names are borrowed from it */
 	size_t count;
-	struct weir_http_site items[];
+	struct entry items[];
 };
 
 static void destroy_sites(struct weir_http_sites *sites)
 {
 	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
 	for (size_t i = 0; i < set->count; i++)
-		weir_http_handlers_destroy(set->items[i].handlers);
+		weir_http_handlers_destroy(set->items[i].site.handlers);
 	config_release(set->config);
 	free(set);
 }
@@ -70,6 +76,14 @@ static int add_auth(struct weir_http_site *site, const struct config_site *confi
 		error = append(site, weir_http_basic_auth(rule->users, rule->realm, rule->path));
 	}
 	return error;
+}
+
+static int add_dns(struct entry *entry, struct config *all, const struct config_site *config)
+{
+	if (config->doh == CONFIG_DOH_OFF)
+		return 0;
+	entry->doh = doh_create(all, config->doh == CONFIG_DOH_CLEAR);
+	return append(&entry->site, entry->doh);
 }
 
 static int open_tree(const char *root, unsigned entries_max, struct weir_tree **ret)
@@ -115,16 +129,18 @@ static int add_files(
 	return append(site, weir_http_files(tree, &options));
 }
 
-static int fill_site(
-        struct weir_http_site *site, const struct config *all, size_t index, unsigned entries_max)
+static int fill_site(struct entry *entry, struct config *all, size_t index, unsigned entries_max)
 {
 	const struct config_site *config = &all->sites.items[index];
+	struct weir_http_site *site = &entry->site;
 	site->names = config->names.items;
 	int error = add_https(site, config, all->https_port);
 	if (error == 0)
 		error = add_redirects(site, config);
 	if (error == 0)
 		error = add_auth(site, config);
+	if (error == 0)
+		error = add_dns(entry, all, config);
 	if (error == 0)
 		error = add_uploads(site, config, entries_max);
 	if (error == 0)
@@ -145,16 +161,34 @@ struct weir_http_sites *sites_create(struct config *config, unsigned tree_entrie
 		say("out of memory");
 		return NULL;
 	}
-	set->sites = (struct weir_http_sites){set->items, 1, destroy_sites};
+	set->sites = (struct weir_http_sites){&set->items[0].site, 1, destroy_sites};
 	set->config = config_hold(config);
 	set->count = count;
 	for (size_t i = 0; i < count; i++) {
 		if (i + 1 < count)
-			set->items[i].next = &set->items[i + 1];
+			set->items[i].site.next = &set->items[i + 1].site;
 		if (fill_site(&set->items[i], config, i, tree_entries_max) < 0) {
 			weir_http_sites_release(&set->sites);
 			return NULL;
 		}
 	}
 	return &set->sites;
+}
+
+int sites_join(struct weir_http_sites *sites, const struct service_options *options)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	int error = 0;
+	for (size_t i = 0; i < set->count && error == 0; i++)
+		if (set->items[i].doh)
+			error = doh_join(set->items[i].doh, options);
+	return error;
+}
+
+void sites_renew(struct weir_http_sites *sites)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i].doh)
+			doh_renew(set->items[i].doh);
 }

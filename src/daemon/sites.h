@@ -16,4 +16,15 @@
  */
 struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max);
 
+struct service_options;
+
+/*
+ * On the loop that is to serve them, before they do, once or again: what they need of it. 0 or a
+ * negative errno: what needs it fails to answer.
+ */
+int sites_join(struct weir_http_sites *sites, const struct service_options *options);
+
+/* As service_type's renew. */
+void sites_renew(struct weir_http_sites *sites);
+
 #endif

@@ -97,6 +97,11 @@ static void call_forget(struct call *call)
 	serving_forget(call->worker);
 }
 
+static void call_renew(struct call *call)
+{
+	serving_renew(call->worker);
+}
+
 static void call_reopen_logs(struct call *call)
 {
 	serving_reopen_logs(call->worker);
@@ -115,6 +120,11 @@ void worker_commit(struct worker *worker)
 void worker_forget(struct worker *worker)
 {
 	make_call(worker, NULL, call_forget);
+}
+
+void worker_renew(struct worker *worker)
+{
+	make_call(worker, NULL, call_renew);
 }
 
 void worker_reopen_logs(struct worker *worker)

@@ -22,6 +22,7 @@
 
 #include "kinds.h"
 
+struct dns_host;
 struct endpoint;
 struct worker;
 
@@ -33,6 +34,8 @@ struct plan {
 	const char *const *logs;  /* LOG_COUNT of them; NULL: none */
 	struct weir_guard *guard; /* for all workers, as the next */
 	struct weir_mail_sink *relay;
+	struct dns_host *dns;
+	unsigned workers; /* that there are */
 	struct weir_bounds bounds;
 	bool replace; /* also the servers that are there already: log or bounds have changed */
 };
@@ -49,6 +52,9 @@ void worker_commit(struct worker *worker);
 
 /* Gives up what was prepared. */
 void worker_forget(struct worker *worker);
+
+/* Has its servers take the zones of DNS, which have changed. */
+void worker_renew(struct worker *worker);
 
 /* Opens the files of the logs anew, after they were renamed. */
 void worker_reopen_logs(struct worker *worker);

@@ -8,6 +8,7 @@
 
 #include "complaints.h"
 #include "endpoint.h"
+#include "forwarding.h"
 #include "log_file.h"
 #include "worker.h"
 
@@ -29,6 +30,7 @@ struct serving {
 	struct weir_list servers;
 	struct weir_list logs;
 	struct complaints handshakes;
+	struct forwarding forwarding;
 	struct contents next; /* prepared, not yet committed */
 	bool prepared;
 };
@@ -54,6 +56,7 @@ void serving_init(struct worker *worker);
 int serving_prepare(struct worker *worker, const struct plan *plan);
 void serving_commit(struct worker *worker);
 void serving_forget(struct worker *worker);
+void serving_renew(struct worker *worker);
 void serving_reopen_logs(struct worker *worker);
 void serving_drain(struct worker *worker);
 /* Frees what has ended; outside of any callback, since closing a log turns the loop. */

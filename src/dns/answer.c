@@ -257,23 +257,31 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 	answer->rcode = WEIR_DNS_NOERROR;
 	answer->kind = 0;
 	answer->authoritative = answer->truncated = answer->refused = false;
+	answer->absence = 0;
 	answer->follow_count = answer->put_count = answer->target_count = 0;
 	answer->proof_count = 0;
 }
 
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name)
 {
-	weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
-	answer->zone = zone_of(answer);
+	if (answer->zones->count) {
+		weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
+		answer->zone = zone_of(answer);
+	}
 	if (!answer->zone) {
 		answer->refused = true;
 		answer->rcode = WEIR_DNS_REFUSED;
 		return;
 	}
+	if (answer->zone->absence) {
+		answer->absence = answer->zone->absence;
+		answer->rcode = WEIR_DNS_SERVFAIL;
+		return;
+	}
 	answer->authoritative = true;
 	while (search(answer)) {
 		answer->zone = zone_of(answer);
-		if (!answer->zone)
+		if (!answer->zone || answer->zone->absence)
 			break;
 	}
 	weir_dns_deny_rest(answer);

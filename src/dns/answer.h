@@ -38,9 +38,10 @@ struct dns_answer {
 	/* the result */
 	unsigned rcode;
 	bool authoritative;
-	bool truncated; /* something that is needed did not fit: nothing more is put */
-	bool refused;   /* none of our zones */
-	uint32_t kind;  /* the same for all names that are answered from the same data */
+	bool truncated;   /* something that is needed did not fit: nothing more is put */
+	bool refused;     /* none of our zones */
+	uint16_t absence; /* of the zone, for which something stands in: an extended error, or 0 */
+	uint32_t kind;    /* the same for all names that are answered from the same data */
 
 	/* on the way */
 	const struct weir_dns_zone *zone;

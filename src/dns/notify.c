@@ -19,7 +19,7 @@ enum {
 
 struct notice {
 	struct weir_list link;
-	struct dns_notifier *notifier;
+	struct weir_dns_notifier *notifier;
 	struct weir_timer timer;
 	struct weir_address peer;
 	struct weir_dns_zone *zone; /* held */
@@ -27,8 +27,10 @@ struct notice {
 	unsigned tries;
 };
 
-struct dns_notifier {
-	struct weir_dns_server *server;
+struct weir_dns_notifier {
+	struct weir_loop *loop;
+	weir_dns_log *log; /* or NULL */
+	void *context;
 	struct weir_datagrams *sockets[2]; /* of IPv4, of IPv6; NULL before they are needed */
 	struct weir_list notices;
 };
@@ -43,12 +45,12 @@ static void drop(struct notice *notice)
 
 static void end(struct notice *notice, enum weir_dns_event_kind kind)
 {
-	struct weir_dns_server *server = notice->notifier->server;
-	if (server->log)
-		server->log(server->context, &(struct weir_dns_event){.kind = kind,
-		                                     .peer = &notice->peer,
-		                                     .zone = &notice->zone->apex,
-		                                     .serial = notice->zone->serial});
+	const struct weir_dns_notifier *notifier = notice->notifier;
+	if (notifier->log)
+		notifier->log(notifier->context, &(struct weir_dns_event){.kind = kind,
+		                                         .peer = &notice->peer,
+		                                         .zone = &notice->zone->apex,
+		                                         .serial = notice->zone->serial});
 	drop(notice);
 }
 
@@ -65,7 +67,7 @@ static bool same_address(const struct weir_address *a, const struct weir_address
 static size_t on_answer(
         void *context, const struct weir_datagram *datagram, void *reply, size_t room)
 {
-	struct dns_notifier *notifier = context;
+	struct weir_dns_notifier *notifier = context;
 	struct weir_dns_header header;
 	(void)reply, (void)room;
 	if (!weir_dns_header_read(datagram->bytes, &header) || !(header.flags & WEIR_DNS_QR))
@@ -83,13 +85,13 @@ static size_t on_answer(
 }
 
 static struct weir_datagrams *socket_for(
-        struct dns_notifier *notifier, const struct weir_address *peer)
+        struct weir_dns_notifier *notifier, const struct weir_address *peer)
 {
 	unsigned which = peer->any.sa_family == AF_INET6;
 	struct weir_address any = {0};
 	any.any.sa_family = peer->any.sa_family;
 	if (!notifier->sockets[which])
-		weir_datagrams_create(notifier->server->loop,
+		weir_datagrams_create(notifier->loop,
 		        &(struct weir_datagrams_options){
 		                .address = any,
 		                .receive_max = MESSAGE_MAX,
@@ -122,7 +124,7 @@ static size_t make_message(const struct notice *notice, uint8_t message[MESSAGE_
 static void on_time(struct weir_timer *timer)
 {
 	struct notice *notice = WEIR_CONTAINER(timer, struct notice, timer);
-	struct dns_notifier *notifier = notice->notifier;
+	struct weir_dns_notifier *notifier = notice->notifier;
 	struct weir_datagrams *socket = socket_for(notifier, &notice->peer);
 	uint8_t message[MESSAGE_MAX];
 	if (notice->tries == WEIR_DNS_NOTIFY_TRIES) {
@@ -133,13 +135,13 @@ static void on_time(struct weir_timer *timer)
 	if (socket)
 		weir_datagrams_send(socket, &notice->peer, NULL,
 		        weir_span(message, make_message(notice, message)));
-	weir_timer_start(notifier->server->loop, timer,
-	        (int64_t)WEIR_DNS_NOTIFY_MS << notice->tries, on_time);
+	weir_timer_start(
+	        notifier->loop, timer, (int64_t)WEIR_DNS_NOTIFY_MS << notice->tries, on_time);
 	notice->tries++;
 }
 
 /* A newer notice of the zone takes the place of one that is under way. */
-static void drop_older(struct dns_notifier *notifier, const struct weir_dns_zone *zone)
+static void drop_older(struct weir_dns_notifier *notifier, const struct weir_dns_zone *zone)
 {
 	for (struct weir_list *link = notifier->notices.next, *next; link != &notifier->notices;
 	        link = next) {
@@ -151,8 +153,8 @@ static void drop_older(struct dns_notifier *notifier, const struct weir_dns_zone
 }
 
 /* Without memory or random bits, nobody is told: the zone's timers will. */
-static void begin(
-        struct dns_notifier *notifier, struct weir_dns_zone *zone, const struct weir_address *peer)
+static void begin(struct weir_dns_notifier *notifier, struct weir_dns_zone *zone,
+        const struct weir_address *peer)
 {
 	struct notice *notice = calloc(1, sizeof *notice);
 	if (!notice)
@@ -168,14 +170,14 @@ static void begin(
 	on_time(&notice->timer);
 }
 
-void weir_dns_notify(struct dns_notifier *notifier, const struct weir_dns_zones *before,
+void weir_dns_notifier_tell(struct weir_dns_notifier *notifier, const struct weir_dns_zones *before,
         const struct weir_dns_zones *now)
 {
 	for (size_t i = 0; i < now->count; i++) {
 		const struct weir_dns_zone_entry *entry = &now->entries[i];
 		const struct weir_dns_zone_entry *old =
 		        weir_dns_zones_find(before, &entry->zone->apex);
-		if (old && old->zone->serial == entry->zone->serial)
+		if (entry->zone->absence || (old && old->zone->serial == entry->zone->serial))
 			continue;
 		drop_older(notifier, entry->zone);
 		for (size_t k = 0; k < entry->policy.notify_count; k++)
@@ -183,18 +185,21 @@ void weir_dns_notify(struct dns_notifier *notifier, const struct weir_dns_zones 
 	}
 }
 
-int weir_dns_notifier_create(struct weir_dns_server *server, struct dns_notifier **ret)
+int weir_dns_notifier_create(
+        struct weir_loop *loop, weir_dns_log *log, void *context, struct weir_dns_notifier **ret)
 {
-	struct dns_notifier *notifier = calloc(1, sizeof *notifier);
+	struct weir_dns_notifier *notifier = calloc(1, sizeof *notifier);
 	if (!notifier)
 		return -ENOMEM;
-	notifier->server = server;
+	notifier->loop = loop;
+	notifier->log = log;
+	notifier->context = context;
 	weir_list_init(&notifier->notices);
 	*ret = notifier;
 	return 0;
 }
 
-void weir_dns_notifier_destroy(struct dns_notifier *notifier)
+void weir_dns_notifier_destroy(struct weir_dns_notifier *notifier)
 {
 	if (!notifier)
 		return;

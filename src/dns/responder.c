@@ -1,7 +1,7 @@
 /*
  * A reply around an answer: what may be asked at all, how much room there is, the OPT and TSIG
  * records, the header. A reply is always complete: what does not fit is left out in whole RRsets, and
- * TC says so.
+ * TC says so. Leaves out what becomes of names of no zone (responder_forward.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <weir/error.h>
 
 #include "responder.h"
+#include "zone_transfer.h"
 
 /* -- transfers --------------------------------------------------------------------------------- */
 
@@ -32,8 +33,8 @@ static bool may_transfer(const struct dns_exchange *exchange, const struct weir_
 }
 
 /*
- * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered by the SOA, so that the
- * client comes by TCP if it has another serial (RFC 1995 2); by TCP with the whole zone (4).
+ * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered at once, or with the SOA, so
+ * that the client comes by TCP if it has another serial (RFC 1995 2).
  */
 static unsigned start_transfer(struct dns_exchange *exchange)
 {
@@ -46,15 +47,20 @@ static unsigned start_transfer(struct dns_exchange *exchange)
 		exchange->extended_error = WEIR_DNS_EDE_PROHIBITED;
 		return WEIR_DNS_REFUSED;
 	}
+	if (entry->zone->absence) {
+		exchange->extended_error = entry->zone->absence;
+		return WEIR_DNS_SERVFAIL;
+	}
 	if (exchange->request->over != WEIR_DNS_OVER_UDP) {
 		exchange->outcome->transfer = entry;
 		return WEIR_DNS_NOERROR;
 	}
 	if (question->type == WEIR_DNS_AXFR)
 		return WEIR_DNS_FORMERR;
-	exchange->answer.type = WEIR_DNS_SOA;
-	weir_dns_answer_make(&exchange->answer, &question->name);
-	return exchange->answer.rcode;
+	exchange->answer.authoritative = true;
+	exchange->answer.truncated = !weir_dns_transfer_put(
+	        entry->zone, &exchange->query, exchange->request->message, &exchange->writer);
+	return WEIR_DNS_NOERROR;
 }
 
 /* -- kinds of query ---------------------------------------------------------------------------- */
@@ -65,9 +71,9 @@ static unsigned answer_zones(struct dns_exchange *exchange)
 	answer->type = exchange->query.question.type;
 	weir_dns_answer_make(answer, &exchange->query.question.name);
 	exchange->outcome->kind = answer->kind;
-	if (answer->refused)
-		exchange->extended_error = WEIR_DNS_EDE_NOT_AUTHORITATIVE;
-	return answer->rcode;
+	if (answer->absence)
+		exchange->extended_error = answer->absence;
+	return answer->refused ? weir_dns_exchange_forward(exchange) : answer->rcode;
 }
 
 static unsigned answer_notify(struct dns_exchange *exchange)
@@ -156,7 +162,10 @@ static void begin(struct dns_exchange *exchange, void *reply, size_t room)
 	struct weir_dns_writer *writer = &exchange->writer;
 	exchange->room = room_of(exchange, room);
 	size_t reserve = weir_dns_exchange_reserve(exchange);
-	weir_dns_writer_init(writer, reply, exchange->room - reserve);
+	/* The question always fits; then it may be OPT or TSIG that does not. */
+	size_t least = query->question_end ? query->question_end : WEIR_DNS_HEADER_SIZE;
+	size_t limit = exchange->room > reserve ? exchange->room - reserve : 0;
+	weir_dns_writer_init(writer, reply, limit > least ? limit : least);
 	if (query->question_end)
 		weir_dns_put_question(
 		        writer, weir_span(exchange->request->message.data + WEIR_DNS_HEADER_SIZE,
@@ -165,9 +174,14 @@ static void begin(struct dns_exchange *exchange, void *reply, size_t room)
 
 static uint16_t flags_of(const struct dns_exchange *exchange)
 {
-	unsigned kept = WEIR_DNS_OPCODE_MASK | WEIR_DNS_RD;
+	unsigned kept =
+	        WEIR_DNS_OPCODE_MASK | WEIR_DNS_RD | (exchange->forwarded ? WEIR_DNS_CD : 0);
 	unsigned flags = WEIR_DNS_QR | (exchange->query.header.flags & kept) |
 	                 (exchange->rcode & WEIR_DNS_RCODE_MASK);
+	if (exchange->recursive && !is_notify(exchange))
+		flags |= WEIR_DNS_RA;
+	if (exchange->authenticated)
+		flags |= WEIR_DNS_AD;
 	if (exchange->answer.authoritative || (is_notify(exchange) && !exchange->rcode))
 		flags |= WEIR_DNS_AA;
 	if (exchange->answer.truncated)
@@ -180,7 +194,8 @@ static size_t finish(struct dns_exchange *exchange, uint8_t *reply)
 	struct weir_dns_outcome *outcome = exchange->outcome;
 	struct weir_dns_writer *writer = &exchange->writer;
 	size_t for_tsig = outcome->is_signed ? WEIR_DNS_TSIG_MAX : 0;
-	writer->limit = exchange->room - for_tsig;
+	size_t limit = exchange->room - for_tsig;
+	writer->limit = limit > writer->size ? limit : writer->size;
 	weir_dns_exchange_put_opt(exchange);
 	size_t size = weir_dns_writer_finish(writer, exchange->query.header.id, flags_of(exchange));
 	outcome->rcode = exchange->rcode;
@@ -191,37 +206,36 @@ static size_t finish(struct dns_exchange *exchange, uint8_t *reply)
 	        &outcome->tsig, reply, size, exchange->room, exchange->request->now_s, false);
 }
 
-size_t weir_dns_respond(struct weir_dns_responder *responder, const struct weir_dns_zones *zones,
-        const struct weir_dns_request *request, void *reply, size_t room,
-        struct weir_dns_outcome *ret)
+size_t weir_dns_exchange_run(struct dns_exchange *exchange, void *reply, size_t room)
 {
-	struct dns_exchange exchange;
-	exchange.responder = responder;
-	exchange.zones = zones;
-	exchange.request = request;
-	exchange.outcome = ret;
-	exchange.extended_error = -1;
-	exchange.nsid = exchange.padding = exchange.cookie = false;
-	ret->type = 0;
-	ret->kind = 0;
-	ret->transfer = NULL;
-	ret->is_signed = ret->truncated = false;
-	ret->proven = request->over != WEIR_DNS_OVER_UDP;
-	int rcode = weir_dns_query_read(request->message, &exchange.query);
+	/* cppcheck-suppress ctuuninitvar; of what is not set nothing is read */
+	struct weir_dns_responder *responder = exchange->responder;
+	struct weir_dns_outcome *outcome = exchange->outcome;
+	exchange->extended_error = -1;
+	exchange->nsid = exchange->padding = exchange->cookie = false;
+	exchange->recursive = exchange->forwarded = exchange->authenticated = exchange->asks =
+	        false;
+	outcome->type = 0;
+	outcome->kind = 0;
+	outcome->transfer = NULL;
+	outcome->is_signed = outcome->truncated = false;
+	outcome->proven = exchange->request->over != WEIR_DNS_OVER_UDP;
+	int rcode = weir_dns_query_read(exchange->request->message, &exchange->query);
 	if (rcode < 0)
 		return 0;
-	exchange.rcode = (unsigned)rcode;
-	ret->type = exchange.query.question.type;
+	exchange->rcode = (unsigned)rcode;
+	outcome->type = exchange->query.question.type;
 	if (rcode == WEIR_DNS_NOERROR)
-		exchange.rcode = weir_dns_exchange_options(&exchange);
-	if (exchange.rcode == WEIR_DNS_NOERROR)
-		exchange.rcode = check_signature(&exchange);
-	begin(&exchange, reply, room);
-	weir_dns_answer_init(&exchange.answer, zones, &exchange.writer, responder->hasher,
-	        exchange.query.edns.dnssec);
-	if (exchange.rcode == WEIR_DNS_NOERROR)
-		exchange.rcode = answer_query(&exchange);
-	return ret->transfer ? 0 : finish(&exchange, reply);
+		exchange->rcode = weir_dns_exchange_options(exchange);
+	if (exchange->rcode == WEIR_DNS_NOERROR)
+		exchange->rcode = check_signature(exchange);
+	exchange->recursive = weir_dns_exchange_recursive(exchange);
+	begin(exchange, reply, room);
+	weir_dns_answer_init(&exchange->answer, exchange->zones, &exchange->writer,
+	        responder->hasher, exchange->query.edns.dnssec);
+	if (exchange->rcode == WEIR_DNS_NOERROR)
+		exchange->rcode = answer_query(exchange);
+	return outcome->transfer || exchange->asks ? 0 : finish(exchange, reply);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -251,6 +265,11 @@ static int set_options(
 	responder->udp_size = options->udp_size ? options->udp_size : WEIR_DNS_UDP_SIZE;
 	if (responder->udp_size < WEIR_DNS_UDP_MIN)
 		responder->udp_size = WEIR_DNS_UDP_MIN;
+	if (options->recursion.lookups && !(responder->late = malloc(WEIR_DNS_MESSAGE_MAX)))
+		return -ENOMEM;
+	int error = weir_dns_responder_set_recursion(responder, &options->recursion);
+	if (error < 0)
+		return error;
 	responder->notified = options->notified;
 	responder->context = options->context;
 	weir_dns_responder_set_keys(responder, options->keys);
@@ -265,6 +284,7 @@ int weir_dns_responder_create(
 	struct weir_dns_responder *responder = calloc(1, sizeof *responder);
 	if (!responder)
 		return -ENOMEM;
+	weir_list_init(&responder->waiting);
 	responder->hasher = weir_dns_hasher_create();
 	int error = responder->hasher ? set_options(responder, options) : -ENOMEM;
 	if (error < 0)
@@ -278,6 +298,9 @@ void weir_dns_responder_destroy(struct weir_dns_responder *responder)
 {
 	if (!responder)
 		return;
+	weir_dns_waiting_cancel_all(responder);
+	free((void *)(uintptr_t)responder->recursion.networks);
+	free(responder->late);
 	weir_dns_hasher_destroy(responder->hasher);
 	weir_dns_keys_release(responder->keys);
 	explicit_bzero(&responder->secrets, sizeof responder->secrets);

@@ -62,7 +62,7 @@ static int open_listener(struct weir_dns_server *server, const struct weir_dns_o
 	struct weir_bounds bounds = options->bounds;
 	bounds.idle_ms = bounds.idle_ms ? bounds.idle_ms : WEIR_DNS_IDLE_MS;
 	bounds.replies_max = bounds.replies_max ? bounds.replies_max : WEIR_DNS_REPLIES_MAX;
-	bounds.request_max = sizeof server->reply;
+	bounds.request_max = WEIR_DNS_MESSAGE_MAX + 2; /* and the length before it */
 	return weir_server_create(server->loop,
 	        &(struct weir_server_options){
 	                .address = server->datagrams ? *weir_datagrams_address(server->datagrams)
@@ -123,7 +123,8 @@ static int equip(struct weir_dns_server *server, const struct weir_dns_options *
 		error = server->rrl ? 0 : -ENOMEM;
 	}
 	if (error == 0 && options->notifies)
-		error = weir_dns_notifier_create(server, &server->notifier);
+		error = weir_dns_notifier_create(
+		        server->loop, server->log, server->context, &server->notifier);
 	return error;
 }
 
@@ -181,7 +182,7 @@ void weir_dns_set_zones(struct weir_dns_server *server, struct weir_dns_zones *z
 	struct weir_dns_zones *old = server->zones;
 	server->zones = weir_dns_zones_hold(zones);
 	if (server->notifier)
-		weir_dns_notify(server->notifier, old, zones);
+		weir_dns_notifier_tell(server->notifier, old, zones);
 	weir_dns_zones_release(old);
 }
 
@@ -202,6 +203,8 @@ struct weir_server *weir_dns_listener(struct weir_dns_server *server)
 
 void weir_dns_stop_datagrams(struct weir_dns_server *server)
 {
+	if (server->datagrams)
+		weir_datagrams_receive(server->datagrams);
 	weir_datagrams_destroy(server->datagrams);
 	server->datagrams = NULL;
 }

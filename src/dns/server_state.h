@@ -9,17 +9,15 @@
 
 #include "rrl.h"
 
-struct dns_notifier;
-
 struct weir_dns_server {
 	struct weir_loop *loop;
 	struct weir_dns_responder *responder;
 	struct weir_dns_zones *zones;
 	struct weir_datagrams *datagrams; /* NULL with TLS, and when stopped */
 	struct weir_server *listener;
-	struct dns_rrl *rrl;           /* NULL: no limit */
-	struct dns_notifier *notifier; /* NULL: another server does it */
-	struct weir_peers *peers;      /* NULL: not counted */
+	struct dns_rrl *rrl;                /* NULL: no limit */
+	struct weir_dns_notifier *notifier; /* NULL: another one does it */
+	struct weir_peers *peers;           /* NULL: not counted */
 	struct weir_network *unlimited;
 	size_t unlimited_count;
 	enum weir_dns_over over; /* of the listener */
@@ -28,9 +26,9 @@ struct weir_dns_server {
 	struct weir_dns_counters counters;
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void (*log)(void *context, const struct weir_dns_event *event);
+	weir_dns_log *log;
 	void *context;
-	uint8_t reply[2 + WEIR_DNS_MESSAGE_MAX]; /* of TCP, behind its length */
+	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */
 };
 
 void weir_dns_server_release(struct weir_dns_server *server);
@@ -45,15 +43,5 @@ size_t weir_dns_answer_datagram(
 
 /* server_tcp.c */
 extern const struct weir_protocol weir_dns_protocol;
-
-/* -- notify.c ---------------------------------------------------------------------------------- */
-
-/* 0 or a negative errno. */
-int weir_dns_notifier_create(struct weir_dns_server *server, struct dns_notifier **ret);
-void weir_dns_notifier_destroy(struct dns_notifier *notifier);
-
-/* Tells of every zone in `now` that was not in `before` with the same serial. */
-void weir_dns_notify(struct dns_notifier *notifier, const struct weir_dns_zones *before,
-        const struct weir_dns_zones *now);
 
 #endif

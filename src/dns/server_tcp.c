@@ -1,11 +1,18 @@
 /*
  * Queries by TCP and TLS: a terminator cuts them by their length, the reply goes into the queue as
- * soon as it is there, and a transfer as a producer. What is no query ends the connection.
+ * soon as it is there, in any order (RFC 7766 6.2.1.1), and a transfer as a producer. What is no query
+ * ends the connection.
+ *
+ * Every query that waits for its answer has a place in the queue: so the channel knows that something
+ * is owed, and reads no further when that becomes too much. But a place is for whatever is ready
+ * first.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include <weir/channel.h>
 #include <weir/error.h>
+#include <weir/sources.h>
 #include <weir/transformers.h>
 
 #include "name.h"
@@ -13,42 +20,120 @@
 #include "server_state.h"
 #include "zone_transfer.h"
 
-enum {
-	LENGTH_SIZE = 2 /* of a message, before it (RFC 1035 4.2.2) */
+/* -- places for replies ------------------------------------------------------------------------ */
+
+/* Of a connection. */
+struct session {
+	struct weir_dns_server *server;
+	struct weir_list places; /* in the order of their replies */
 };
 
-static enum weir_scan scan(struct weir_terminator *terminator, struct weir_span data, size_t seen,
-        uint64_t before, struct weir_cut *ret)
+/* A query that waits, and a place in the queue, which may come to be another query's. */
+struct place {
+	struct weir_list link;
+	struct session *session;
+	struct weir_reply *reply;
+	struct weir_dns_waiting *waiting;
+};
+
+static struct place *first_place(const struct session *session)
 {
-	(void)terminator, (void)seen, (void)before;
-	if (data.size < LENGTH_SIZE)
-		return WEIR_SCAN_MORE;
-	size_t end = LENGTH_SIZE + (size_t)weir_dns_get16((const uint8_t *)data.data);
-	if (data.size < end)
-		return WEIR_SCAN_MORE;
-	ret->end = end;
-	return WEIR_SCAN_FOUND;
+	return weir_list_empty(&session->places)
+	               ? NULL
+	               : WEIR_CONTAINER(session->places.next, struct place, link);
 }
+
+/* A message with its length before it; or NULL. */
+static struct weir_producer *framed(struct weir_span message)
+{
+	uint8_t *bytes = malloc(WEIR_DNS_LENGTH_SIZE + message.size);
+	if (!bytes)
+		return NULL;
+	weir_dns_put16(bytes, (unsigned)message.size);
+	memcpy(bytes + WEIR_DNS_LENGTH_SIZE, message.data, message.size);
+	return weir_memory_owned(bytes, WEIR_DNS_LENGTH_SIZE + message.size);
+}
+
+/* The first place that waits is taken, and the last one is given for it. */
+static void reply_now(
+        struct weir_channel *channel, struct session *session, struct weir_span message)
+{
+	struct place *first = first_place(session);
+	if (!first) {
+		weir_channel_push(channel, framed(message));
+		return;
+	}
+	struct weir_reply *last = weir_reply_open(channel), *reply = first->reply;
+	if (!last)
+		return;
+	first->reply = last;
+	weir_list_remove(&first->link);
+	weir_list_append(&session->places, &first->link);
+	weir_reply_fill(reply, framed(message));
+}
+
+static void reply_later(void *context, struct weir_span message,
+        const struct weir_dns_request *request, const struct weir_dns_outcome *outcome)
+{
+	struct place *place = context, *first = first_place(place->session);
+	struct weir_reply *reply = first->reply;
+	(void)request;
+	weir_dns_server_count(place->session->server, outcome, message.size);
+	if (first != place) {
+		/* Who waits on gets the place that is not needed now. */
+		first->reply = place->reply;
+		weir_list_remove(&first->link);
+		weir_list_append(&place->link, &first->link);
+	}
+	weir_list_remove(&place->link);
+	free(place);
+	/* That nothing can be said at all ends the connection. */
+	weir_reply_fill(reply, message.size ? framed(message) : NULL);
+}
+
+/* Of a channel that is gone. */
+static void leave(struct place *place)
+{
+	weir_dns_waiting_cancel(place->waiting);
+	weir_reply_fill(place->reply, NULL);
+	free(place);
+}
+
+/* -- connections ------------------------------------------------------------------------------- */
 
 static int on_open(struct weir_channel *channel)
 {
-	static const struct weir_terminator_type type = {.name = "DNS message", .scan = scan};
 	struct weir_dns_server *server = weir_channel_context(channel);
+	struct session *session = malloc(sizeof *session);
+	if (!session)
+		return -ENOMEM;
 	int error = server->peers ? weir_peers_enter(server->peers, weir_channel_peer(channel)) : 0;
-	if (error < 0)
+	if (error < 0) {
+		free(session);
 		return error;
-	/* That it is counted. */
-	weir_channel_set_session(channel, server->peers);
-	weir_channel_await(channel, (struct weir_terminator){.type = &type});
+	}
+	session->server = server;
+	weir_list_init(&session->places);
+	weir_channel_set_session(channel, session);
+	weir_channel_await(channel, weir_until_dns_message());
 	return 0;
 }
 
 static void on_close(struct weir_channel *channel, int error)
 {
-	struct weir_peers *peers = weir_channel_session(channel);
+	struct session *session = weir_channel_session(channel);
+	struct weir_dns_server *server = weir_channel_context(channel);
 	(void)error;
-	if (peers)
-		weir_peers_leave(peers, weir_channel_peer(channel));
+	if (!session)
+		return;
+	for (struct weir_list *link = session->places.next, *next; link != &session->places;
+	        link = next) {
+		next = link->next;
+		leave(WEIR_CONTAINER(link, struct place, link));
+	}
+	if (server->peers)
+		weir_peers_leave(server->peers, weir_channel_peer(channel));
+	free(session);
 }
 
 /* -- transfers --------------------------------------------------------------------------------- */
@@ -107,30 +192,69 @@ static void start_transfer(struct weir_channel *channel, struct weir_dns_server 
 	                                   on_sent, sending));
 }
 
+/* Of a zone that he may not have, or that there is not. */
+static void tell_refused(struct weir_dns_server *server, const struct weir_address *peer,
+        const struct weir_dns_outcome *outcome, struct weir_span message)
+{
+	struct weir_dns_question question;
+	size_t at = WEIR_DNS_HEADER_SIZE;
+	if ((outcome->type != WEIR_DNS_AXFR && outcome->type != WEIR_DNS_IXFR) ||
+	        outcome->rcode == WEIR_DNS_NOERROR || !server->log ||
+	        weir_dns_question_read(message, &at, &question) < 0)
+		return;
+	server->log(server->context,
+	        &(struct weir_dns_event){
+	                .kind = WEIR_DNS_TRANSFER_REFUSED, .peer = peer, .zone = &question.name});
+}
+
 /* -- queries ----------------------------------------------------------------------------------- */
+
+/* Its place in the queue; without, the channel has ended. */
+static void wait_in_queue(
+        struct weir_channel *channel, struct place *place, struct weir_dns_waiting *waiting)
+{
+	struct session *session = weir_channel_session(channel);
+	struct weir_reply *reply = weir_reply_open(channel);
+	if (!reply) {
+		weir_dns_waiting_cancel(waiting);
+		free(place);
+		return;
+	}
+	*place = (struct place){.session = session, .reply = reply, .waiting = waiting};
+	weir_list_append(&session->places, &place->link);
+}
 
 static void on_request(struct weir_channel *channel, struct weir_span request)
 {
 	struct weir_dns_server *server = weir_channel_context(channel);
 	struct weir_dns_outcome outcome;
-	struct weir_span message = weir_span_skip(request, LENGTH_SIZE);
+	struct weir_dns_waiting *waiting;
+	struct weir_span message = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
+	/* Without memory to wait there is the cache, or failure. */
+	struct place *place = malloc(sizeof *place);
 	const struct weir_dns_request asked = {
 	        .message = message,
 	        .peer = weir_channel_peer(channel),
 	        .over = server->over,
 	        .now_s = weir_loop_wall_s(server->loop),
 	};
-	size_t size = weir_dns_respond(server->responder, server->zones, &asked,
-	        server->reply + LENGTH_SIZE, WEIR_DNS_MESSAGE_MAX, &outcome);
-	weir_dns_server_count(server, &outcome, size);
-	if (outcome.transfer) {
-		start_transfer(channel, server, &outcome, message);
-	} else if (size) {
-		weir_dns_put16(server->reply, (unsigned)size);
-		weir_channel_push_copy(channel, weir_span(server->reply, LENGTH_SIZE + size));
-	} else {
-		weir_channel_close(channel);
+	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &asked,
+	        server->reply, sizeof server->reply, &outcome, place ? reply_later : NULL, place,
+	        &waiting);
+	if (place && waiting) {
+		wait_in_queue(channel, place, waiting);
+		return;
 	}
+	free(place);
+	weir_dns_server_count(server, &outcome, size);
+	if (outcome.transfer)
+		start_transfer(channel, server, &outcome, message);
+	else if (size)
+		reply_now(channel, weir_channel_session(channel), weir_span(server->reply, size));
+	else
+		weir_channel_close(channel);
+	if (size)
+		tell_refused(server, asked.peer, &outcome, message);
 }
 
 /* Whoever has nothing to ask for a while is closed without a word (RFC 7766 6.2.3). */

@@ -2,12 +2,13 @@
  * Looking into an image, and its life. Names are found by hash, their order by bisection; neither
  * takes memory, and nothing here changes the image.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "zone_image.h"
+#include "zone_history.h"
 
 static uint32_t seed;
 
@@ -104,19 +105,40 @@ struct weir_dns_zone *weir_dns_zone_hold(struct weir_dns_zone *zone)
 
 void weir_dns_zone_release(struct weir_dns_zone *zone)
 {
-	if (zone && atomic_fetch_sub_explicit(&zone->references, 1, memory_order_acq_rel) == 1)
-		free(zone);
+	if (!zone || atomic_fetch_sub_explicit(&zone->references, 1, memory_order_acq_rel) != 1)
+		return;
+	weir_dns_history_free(zone->history);
+	free(zone);
+}
+
+int weir_dns_zone_stand_in(const struct weir_dns_name *apex, enum weir_dns_extended_error why,
+        struct weir_dns_zone **ret)
+{
+	struct weir_dns_zone *zone = calloc(1, sizeof *zone);
+	if (!zone)
+		return -ENOMEM;
+	atomic_init(&zone->references, 1);
+	zone->apex = *apex;
+	weir_dns_name_lower(&zone->apex);
+	zone->size = sizeof *zone;
+	zone->absence = (uint16_t)why;
+	*ret = zone;
+	return 0;
 }
 
 void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_info *ret)
 {
 	*ret = (struct weir_dns_zone_info){
 	        .name = zone->apex,
+	        .absence = zone->absence,
 	        .serial = zone->serial,
 	        .names = zone->node_count,
 	        .records = zone->records,
 	        .bytes = zone->size,
+	        .steps = zone->history ? zone->history->count : 0,
+	        .history_bytes = zone->history ? zone->history->size : 0,
 	        .is_signed = zone->is_signed,
 	        .nsec3 = zone->nsec3,
+	        .includes = zone->includes,
 	};
 }

@@ -8,39 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <ldns/ldns.h>
-
 #include <weir/error.h>
 
-#include "zone_builder.h"
+#include "rdata.h"
+#include "zone_file.h"
+#include "zone_generic.h"
 
-#define NO_TTL UINT32_MAX
-
-/* What holds for the whole zone. */
-struct reading {
-	struct dns_builder builder;
-	weir_dns_report *report;
-	void *context;
-	const char *path; /* of the file that was asked for */
-	unsigned mistakes;
-	int error;
-	ldns_rdf *previous; /* the owner of the record before */
-	uint32_t ttl;       /* $TTL */
-	uint32_t last_ttl;  /* of the record before that had one (RFC 1035 5.1) */
-	uint8_t rdata[UINT16_MAX];
-};
-
-/* A file being read; $INCLUDE stacks them. */
-struct zone_file {
-	struct reading *reading;
-	const char *path;
-	FILE *stream;
-	unsigned depth;
-	unsigned line;  /* read so far */
-	unsigned began; /* the first of the record at hand */
-	ldns_rdf *origin;
-	char *text; /* WEIR_DNS_LINE_MAX bytes */
-	size_t size;
+enum {
+	SPARE = 1024 * 1024 /* bytes of free memory that are kept rather than given back */
 };
 
 static void tell(struct reading *reading, const char *path, unsigned line, const char *text)
@@ -51,9 +26,15 @@ static void tell(struct reading *reading, const char *path, unsigned line, const
 	reading->mistakes++;
 }
 
-static void complain(struct zone_file *file, const char *text)
+void weir_dns_file_complain(struct zone_file *file, const char *text)
 {
 	tell(file->reading, file->path, file->began, text);
+}
+
+bool weir_dns_file_may_go_on(const struct reading *reading)
+{
+	return (!reading->error || reading->error == WEIR_E_SYNTAX) &&
+	       reading->mistakes < WEIR_DNS_MISTAKES_MAX;
 }
 
 /* -- lines ------------------------------------------------------------------------------------- */
@@ -96,7 +77,7 @@ static bool next_line(struct zone_file *file)
 	size_t room = WEIR_DNS_LINE_MAX - file->size;
 	if (room < 2 || !fgets(to, (int)room, file->stream)) {
 		if (room < 2)
-			complain(file, "a record that is too long");
+			weir_dns_file_complain(file, "a record that is too long");
 		return false;
 	}
 	size_t size = strlen(to);
@@ -105,7 +86,7 @@ static bool next_line(struct zone_file *file)
 	if (size && (to[size - 1] == '\n' || feof(file->stream)))
 		return true;
 	file->began = file->line;
-	complain(file, "a line that is too long, or has a NUL byte in it");
+	weir_dns_file_complain(file, "a line that is too long, or has a NUL byte in it");
 	return false;
 }
 
@@ -119,12 +100,13 @@ static bool next_record(struct zone_file *file)
 		size_t at = file->size;
 		if (!next_line(file)) {
 			if (depth && !ferror(file->stream) && feof(file->stream))
-				complain(file, "a parenthesis that is not closed");
+				weir_dns_file_complain(file, "a parenthesis that is not closed");
 			return false;
 		}
 		if (!clean(file->text, at, &file->size, &depth)) {
-			complain(file, depth < 0 ? "a closing parenthesis without an opening one"
-			                         : "a quote that does not end in its line");
+			weir_dns_file_complain(
+			        file, depth < 0 ? "a closing parenthesis without an opening one"
+			                        : "a quote that does not end in its line");
 			file->size = 0;
 			depth = 0;
 		}
@@ -151,12 +133,13 @@ static struct weir_span rdata_of(struct reading *reading, const ldns_rr *rr)
 }
 
 /* Without a TTL of its own: $TTL, or that of the record before, or for a SOA what it says itself. */
-static bool settle_ttl(struct reading *reading, const ldns_rr *rr, uint32_t *ttl)
+static bool settle_ttl(struct reading *reading, uint16_t type, struct weir_span data, uint32_t *ttl)
 {
 	if (*ttl == NO_TTL)
 		*ttl = reading->ttl != NO_TTL ? reading->ttl : reading->last_ttl;
-	if (*ttl == NO_TTL && ldns_rr_get_type(rr) == LDNS_RR_TYPE_SOA)
-		*ttl = ldns_rdf2native_int32(ldns_rr_rdf(rr, 6));
+	/* ldns takes a SOA record without all its fields if it is written as a type it does not know. */
+	if (*ttl == NO_TTL && type == WEIR_DNS_SOA && weir_dns_rdata_good(type, data))
+		*ttl = weir_dns_get32((const uint8_t *)data.data + data.size - 4);
 	if (*ttl == NO_TTL)
 		return false;
 	reading->last_ttl = *ttl;
@@ -169,30 +152,32 @@ static bool is_meta(uint16_t type)
 	return type == 0 || type == WEIR_DNS_OPT || (type >= WEIR_DNS_TKEY && type <= WEIR_DNS_ANY);
 }
 
-static void add_record(struct zone_file *file, const ldns_rr *rr)
+static void add_record(struct zone_file *file, const ldns_rr *rr, const struct dns_generic *generic)
 {
 	struct reading *reading = file->reading;
 	struct weir_dns_name owner;
 	const ldns_rdf *name = ldns_rr_owner(rr);
 	uint32_t ttl = ldns_rr_ttl(rr);
-	uint16_t type = (uint16_t)ldns_rr_get_type(rr);
-	struct weir_span data = rdata_of(reading, rr);
+	uint16_t type = generic->is ? generic->type : (uint16_t)ldns_rr_get_type(rr);
+	struct weir_span data =
+	        generic->is ? weir_span(reading->rdata, generic->size) : rdata_of(reading, rr);
 	if (ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
-		complain(file, "a class that is not IN");
+		weir_dns_file_complain(file, "a class that is not IN");
 	else if (is_meta(type))
-		complain(file, "a type that no record can have");
+		weir_dns_file_complain(file, "a type that no record can have");
 	else if (!data.data ||
 	         weir_dns_name_set(weir_span(ldns_rdf_data(name), ldns_rdf_size(name)), &owner) < 0)
-		complain(file, "the record is too long");
-	else if (!settle_ttl(reading, rr, &ttl))
-		complain(file, "no TTL, and neither $TTL nor a record before that has one");
+		weir_dns_file_complain(file, "the record is too long");
+	else if (!settle_ttl(reading, type, data, &ttl))
+		weir_dns_file_complain(
+		        file, "no TTL, and neither $TTL nor a record before that has one");
 	else {
 		int error = weir_dns_builder_add(
 		        &reading->builder, &owner, type, ttl, data, file->began);
 		if (error == WEIR_E_SYNTAX)
-			complain(file, "the name is not in the zone");
+			weir_dns_file_complain(file, "the name is not in the zone");
 		else if (error == -EBADMSG)
-			complain(file, "the data is not what the type wants");
+			weir_dns_file_complain(file, "the data is not what the type wants");
 		else if (error < 0)
 			reading->error = error;
 	}
@@ -219,134 +204,31 @@ static void order_class_and_ttl(char *text)
 	memcpy(second + second_size - size, class, size);
 }
 
-static void read_record(struct zone_file *file)
+void weir_dns_file_record(struct zone_file *file)
 {
 	struct reading *reading = file->reading;
 	ldns_rr *rr = NULL;
+	struct dns_generic generic;
+	if (!weir_dns_generic_take(file->text, WEIR_DNS_LINE_MAX, reading->rdata, &generic)) {
+		weir_dns_file_complain(file, "data that is not as many bytes as it says");
+		return;
+	}
 	order_class_and_ttl(file->text);
 	ldns_status status =
 	        ldns_rr_new_frm_str(&rr, file->text, NO_TTL, file->origin, &reading->previous);
 	if (status == LDNS_STATUS_OK)
-		add_record(file, rr);
+		add_record(file, rr, &generic);
 	else if (status == LDNS_STATUS_MEM_ERR)
 		reading->error = -ENOMEM;
 	else if (status != LDNS_STATUS_SYNTAX_EMPTY)
-		complain(file, ldns_get_errorstr_by_id(status));
+		weir_dns_file_complain(file, ldns_get_errorstr_by_id(status));
 	ldns_rr_free(rr);
-}
-
-/* -- directives -------------------------------------------------------------------------------- */
-
-static int read_file(struct zone_file *file);
-
-/* The next word; empty if there is none. */
-static char *next_word(char **text)
-{
-	char *word = *text + strspn(*text, " \t");
-	*text = word + strcspn(word, " \t");
-	if (**text)
-		*(*text)++ = 0;
-	return word;
-}
-
-/* As it stands, or beneath the origin. NULL: it is no name, or no memory. */
-static ldns_rdf *name_of(struct zone_file *file, const char *text)
-{
-	if (strcmp(text, "@") == 0)
-		return ldns_rdf_clone(file->origin);
-	ldns_rdf *name = *text ? ldns_dname_new_frm_str(text) : NULL;
-	if (!name || ldns_dname_str_absolute(text))
-		return name;
-	ldns_rdf *whole = ldns_dname_cat_clone(name, file->origin);
-	ldns_rdf_deep_free(name);
-	return whole;
-}
-
-static void set_origin(struct zone_file *file, const char *text)
-{
-	ldns_rdf *origin = name_of(file, text);
-	if (!origin) {
-		complain(file, "$ORIGIN wants a name");
-		return;
-	}
-	ldns_rdf_deep_free(file->origin);
-	file->origin = origin;
-}
-
-static void set_ttl(struct zone_file *file, const char *text)
-{
-	const char *end = text;
-	uint32_t ttl = *text ? ldns_str2period(text, &end) : 0;
-	if (!*text || *end || ttl > INT32_MAX)
-		complain(file, "$TTL wants a number of seconds");
-	else
-		file->reading->ttl = ttl;
-}
-
-/* A relative path begins at the directory of the file that names it. NULL without memory. */
-static char *beside(const char *path, const char *name)
-{
-	const char *slash = *name == '/' ? NULL : strrchr(path, '/');
-	char *whole;
-	int size = asprintf(&whole, "%.*s%s", slash ? (int)(slash - path + 1) : 0, path, name);
-	return size < 0 ? NULL : whole;
-}
-
-static void include(struct zone_file *file, const char *name, const char *origin)
-{
-	if (!*name || file->depth + 1 == WEIR_DNS_INCLUDES_MAX) {
-		complain(file, *name ? "too many files that include each other"
-		                     : "$INCLUDE wants the name of a file");
-		return;
-	}
-	char *path = beside(file->path, name);
-	struct zone_file inner = {.reading = file->reading, .path = path, .depth = file->depth + 1};
-	inner.origin = *origin ? name_of(file, origin) : ldns_rdf_clone(file->origin);
-	ldns_rdf *previous =
-	        file->reading->previous ? ldns_rdf_clone(file->reading->previous) : NULL;
-	if (!path)
-		file->reading->error = -ENOMEM;
-	else if (!inner.origin)
-		complain(file, "$INCLUDE with an origin that is no name");
-	else {
-		int error = read_file(&inner);
-		if (error < 0)
-			complain(file, weir_error_text(error));
-	}
-	/* The owner before counts again behind it (RFC 1035 5.1). */
-	ldns_rdf_deep_free(file->reading->previous);
-	file->reading->previous = previous;
-	ldns_rdf_deep_free(inner.origin);
-	free(path);
-}
-
-static void follow(struct zone_file *file)
-{
-	char *rest = file->text, *name = next_word(&rest);
-	char *first = next_word(&rest), *second = next_word(&rest);
-	bool with_origin = strcasecmp(name, "$INCLUDE") == 0;
-	if (*next_word(&rest) || (*second && !with_origin))
-		complain(file, "too many words behind a directive");
-	else if (strcasecmp(name, "$ORIGIN") == 0)
-		set_origin(file, first);
-	else if (strcasecmp(name, "$TTL") == 0)
-		set_ttl(file, first);
-	else if (with_origin)
-		include(file, first, second);
-	else
-		complain(file, "a directive that is not known");
 }
 
 /* -- files ------------------------------------------------------------------------------------- */
 
-static bool may_go_on(const struct reading *reading)
-{
-	return (!reading->error || reading->error == WEIR_E_SYNTAX) &&
-	       reading->mistakes < WEIR_DNS_MISTAKES_MAX;
-}
-
 /* 0, or an errno of opening and reading; mistakes are told. */
-static int read_file(struct zone_file *file)
+int weir_dns_file_read(struct zone_file *file)
 {
 	int error = 0;
 	file->text = malloc(WEIR_DNS_LINE_MAX);
@@ -358,11 +240,11 @@ static int read_file(struct zone_file *file)
 		free(file->text);
 		return error;
 	}
-	while (may_go_on(file->reading) && next_record(file)) {
+	while (weir_dns_file_may_go_on(file->reading) && next_record(file)) {
 		if (file->text[0] == '$')
-			follow(file);
+			weir_dns_file_follow(file);
 		else if (file->size)
-			read_record(file);
+			weir_dns_file_record(file);
 	}
 	if (ferror(file->stream))
 		error = -EIO;
@@ -377,12 +259,23 @@ static void report_whole(void *context, unsigned line, const char *text)
 	tell(reading, reading->path, line, text);
 }
 
+/*
+ * For each record ldns takes and frees hundreds of KB. glibc would give them back to the kernel and
+ * ask for them again, a quarter of the time; it stops when it has seen larger blocks come and go.
+ */
+static void calm_malloc(void)
+{
+	void *volatile block = malloc(SPARE);
+	free(block);
+}
+
 static int read_zone(struct reading *reading, struct weir_dns_zone **ret)
 {
 	struct zone_file file = {.reading = reading, .path = reading->path};
 	const struct weir_dns_name *apex = &reading->builder.apex;
+	calm_malloc();
 	file.origin = ldns_dname_new_frm_data(apex->size, apex->wire);
-	int error = file.origin ? read_file(&file) : -ENOMEM;
+	int error = file.origin ? weir_dns_file_read(&file) : -ENOMEM;
 	ldns_rdf_deep_free(file.origin);
 	ldns_rdf_deep_free(reading->previous);
 	if (error == 0)
@@ -391,6 +284,8 @@ static int read_zone(struct reading *reading, struct weir_dns_zone **ret)
 		error = weir_dns_builder_finish(&reading->builder, report_whole, reading, ret);
 	if (error < 0 && !reading->mistakes)
 		tell(reading, reading->path, 0, weir_error_text(error));
+	if (error == 0)
+		(*ret)->includes = reading->includes;
 	return error;
 }
 

@@ -63,9 +63,14 @@ struct dns_hashed {
 	uint32_t rrset; /* in data */
 };
 
+struct dns_history;
+
 struct weir_dns_zone {
 	atomic_uint references;
 	uint32_t serial;
+	uint16_t absence; /* the extended error of one that stands in; 0: it is there */
+	struct dns_history
+	        *history;          /* of its own; set once, before others hold the zone, or NULL */
 	struct weir_dns_name apex; /* in lower case */
 	size_t size;
 	uint32_t records;
@@ -75,10 +80,11 @@ struct weir_dns_zone {
 	unsigned labels_max; /* of its longest name */
 	uint32_t
 	        chain_count; /* of `hashed`, those of the chain that is used, in the hash's order … */
-	uint32_t hashed_count; /* … and all, for transfers */
+	uint32_t hashed_count; /* … and all, for transfers; the others in an order of their own */
 	bool is_signed;
-	bool nsec;  /* denial by NSEC */
-	bool nsec3; /* … or by NSEC3, with these: */
+	bool includes; /* read from several files */
+	bool nsec;     /* denial by NSEC */
+	bool nsec3;    /* … or by NSEC3, with these: */
 	uint16_t iterations;
 	uint8_t salt_size;
 	uint8_t salt[DNS_SALT_MAX];

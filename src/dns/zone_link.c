@@ -105,6 +105,9 @@ int weir_dns_zone_link(struct weir_dns_zone *zone)
 	int error = 0;
 	for (uint32_t i = 0; i < zone->node_count; i++)
 		cover_node(zone, i);
+	if (zone->hashed_count)
+		qsort(zone->hashed + zone->chain_count, zone->hashed_count - zone->chain_count,
+		        sizeof *zone->hashed, compare_hashed);
 	if (zone->chain_count) {
 		qsort(zone->hashed, zone->chain_count, sizeof *zone->hashed, compare_hashed);
 		error = link_nsec3(zone);

@@ -11,7 +11,7 @@ bool weir_dns_zone_choose_chain(struct weir_dns_zone *zone);
 bool weir_dns_zone_in_chain(const struct weir_dns_zone *zone, const struct dns_rrset *rrset,
         const uint8_t *owner, uint8_t ret_hash[DNS_HASH_SIZE]);
 
-/* Covers, and proofs; puts the chain in order. 0 or -ENOMEM. */
+/* Covers, and proofs; puts the hashed names in order. 0 or -ENOMEM. */
 int weir_dns_zone_link(struct weir_dns_zone *zone);
 
 #endif

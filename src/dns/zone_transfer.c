@@ -1,29 +1,28 @@
 /*
- * AXFR as a producer: the SOA record, all the others, the SOA record again, in messages that are
- * filled up to WEIR_DNS_TRANSFER_MESSAGE, one each time it is asked. A single record that is larger
- * gets a message of its own. It has one buffer, and a place in the zone.
+ * A transfer as a producer: the SOA record, what there is to send, the SOA record again, in messages
+ * that are filled up to WEIR_DNS_TRANSFER_MESSAGE, one each time it is asked. A single record that is
+ * larger gets a message of its own. It has one buffer, and a place in the zone.
  *
- * IXFR is answered by the same (RFC 1995 4), or by the SOA alone to who is up to date.
+ * AXFR sends all records. IXFR sends the steps from the client's version to ours, each by itself
+ * (RFC 1995 4), or all records where they are unknown or larger than the zone, or the SOA record
+ * alone to who is up to date.
  */
 #include <stdlib.h>
 
 #include <weir/dns_message.h>
 #include <weir/loop.h>
 
-#include "zone_transfer.h"
 #include "message_put.h"
-#include "nsec3.h"
-#include "zone_image.h"
+#include "zone_history.h"
+#include "zone_transfer.h"
 
 enum {
-	LENGTH_SIZE = 2,
-	BUFFER_SIZE = LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX
+	BUFFER_SIZE = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX
 };
 
 enum stage {
 	FIRST_SOA,
-	NODES,
-	HASHED,
+	BODY,
 	LAST_SOA,
 	END
 };
@@ -39,9 +38,8 @@ struct transfer {
 	bool alone;     /* the SOA, and no more */
 	uint16_t id, flags;
 	enum stage stage;
-	uint32_t at;        /* the node, or the place in hashed */
-	unsigned rrset;     /* of the node */
-	unsigned record;    /* of the RRset, and then its signatures */
+	struct dns_steps steps; /* of IXFR, or */
+	struct dns_walk walk;
 	size_t size, taken; /* of the buffer */
 	struct weir_dns_writer writer;
 	uint8_t question[WEIR_DNS_NAME_MAX + 4];
@@ -49,106 +47,55 @@ struct transfer {
 	uint8_t buffer[BUFFER_SIZE];
 };
 
-/* -- the place in the zone --------------------------------------------------------------------- */
+/* -- records ----------------------------------------------------------------------------------- */
 
-static const struct dns_rrset *soa_of(const struct weir_dns_zone *zone)
+static bool put(struct weir_dns_writer *writer, const struct dns_entry *entry)
 {
-	return weir_dns_node_rrset(zone, zone->nodes, WEIR_DNS_SOA);
+	return weir_dns_put_record(writer, WEIR_DNS_ANSWER, entry->owner, entry->type, WEIR_DNS_IN,
+	        entry->ttl, entry->data);
 }
 
-static const struct dns_rrset *rrset_at(
-        const struct transfer *transfer, const struct dns_node *node)
+static bool put_soa(struct weir_dns_writer *writer, const struct weir_dns_zone *zone)
 {
-	const struct dns_rrset *rrset = weir_dns_rrset_at(transfer->zone, node->rrsets);
-	for (unsigned i = 0; i < transfer->rrset; i++)
-		rrset = weir_dns_rrset_next(rrset);
-	return rrset;
+	struct dns_entry soa;
+	weir_dns_zone_soa(zone, &soa);
+	return put(writer, &soa);
 }
 
-/* The rest of an RRset: the transfer's place says where it begins. False: the message is full. */
-static bool put_rrset(
-        struct transfer *transfer, const uint8_t *owner, const struct dns_rrset *rrset)
+/* False: the message is full. */
+static bool put_steps(struct weir_dns_writer *writer, struct dns_steps *steps)
 {
-	const uint8_t *record = weir_dns_rrset_records(rrset);
-	unsigned count = rrset->count + rrset->signatures;
-	for (unsigned i = 0; i < transfer->record; i++)
-		record = weir_dns_record_next(record);
-	for (; transfer->record < count; transfer->record++) {
-		bool signature = transfer->record >= rrset->count;
-		if (!weir_dns_put_record(&transfer->writer, WEIR_DNS_ANSWER, owner,
-		            signature ? WEIR_DNS_RRSIG : weir_dns_rrset_type(rrset), WEIR_DNS_IN,
-		            weir_dns_rrset_ttl(rrset),
-		            weir_span(record + 2, weir_dns_get16(record))))
+	struct dns_entry entry;
+	for (; weir_dns_steps_peek(steps, &entry); weir_dns_steps_step(steps))
+		if (!put(writer, &entry))
 			return false;
-		record = weir_dns_record_next(record);
-	}
-	transfer->record = 0;
 	return true;
 }
 
-static bool put_node(struct transfer *transfer)
+/* The SOA record stands at both ends, and not between. */
+static bool put_all(struct weir_dns_writer *writer, struct dns_walk *walk)
 {
-	const struct weir_dns_zone *zone = transfer->zone;
-	const struct dns_node *node = &zone->nodes[transfer->at];
-	for (; transfer->rrset < node->count; transfer->rrset++) {
-		const struct dns_rrset *rrset = rrset_at(transfer, node);
-		if (weir_dns_rrset_type(rrset) == WEIR_DNS_SOA) {
-			/* Its record stands at both ends; here only its signatures. */
-			transfer->record += transfer->record < rrset->count ? rrset->count : 0;
-		}
-		if (!put_rrset(transfer, weir_dns_node_name(zone, node), rrset))
+	struct dns_entry entry;
+	for (; weir_dns_walk_peek(walk, &entry); weir_dns_walk_step(walk))
+		if (entry.type != WEIR_DNS_SOA && !put(writer, &entry))
 			return false;
-	}
-	transfer->rrset = 0;
-	transfer->at++;
 	return true;
 }
 
-static bool put_hashed(struct transfer *transfer)
-{
-	const struct weir_dns_zone *zone = transfer->zone;
-	const struct dns_hashed *entry = &zone->hashed[transfer->at];
-	uint8_t owner[1 + DNS_BASE32_SIZE + WEIR_DNS_NAME_MAX];
-	owner[0] = DNS_BASE32_SIZE;
-	weir_dns_base32_encode(entry->hash, owner + 1);
-	memcpy(owner + 1 + DNS_BASE32_SIZE, zone->apex.wire, zone->apex.size);
-	if (!put_rrset(transfer, owner, weir_dns_rrset_at(zone, entry->rrset)))
-		return false;
-	transfer->at++;
-	return true;
-}
-
-static bool put_soa(struct transfer *transfer)
-{
-	const struct dns_rrset *soa = soa_of(transfer->zone);
-	const uint8_t *record = weir_dns_rrset_records(soa);
-	return weir_dns_put_record(&transfer->writer, WEIR_DNS_ANSWER, transfer->zone->apex.wire,
-	        WEIR_DNS_SOA, WEIR_DNS_IN, weir_dns_rrset_ttl(soa),
-	        weir_span(record + 2, weir_dns_get16(record)));
-}
-
-/* One step further. False: the message is full. */
+/* One stage further. False: the message is full. */
 static bool step(struct transfer *transfer)
 {
-	const struct weir_dns_zone *zone = transfer->zone;
-	bool done = true;
-	if (transfer->stage == FIRST_SOA || transfer->stage == LAST_SOA) {
-		if (!put_soa(transfer))
-			return false;
-	} else if (transfer->stage == NODES) {
-		if (!put_node(transfer))
-			return false;
-		done = transfer->at == zone->node_count;
-	} else {
-		if (transfer->at < zone->hashed_count && !put_hashed(transfer))
-			return false;
-		done = transfer->at >= zone->hashed_count;
-	}
-	if (done) {
-		transfer->at = 0;
+	struct weir_dns_writer *writer = &transfer->writer;
+	bool done;
+	if (transfer->stage != BODY)
+		done = put_soa(writer, transfer->zone);
+	else if (transfer->steps.history)
+		done = put_steps(writer, &transfer->steps);
+	else
+		done = put_all(writer, &transfer->walk);
+	if (done)
 		transfer->stage = transfer->alone ? END : transfer->stage + 1;
-	}
-	return true;
+	return done;
 }
 
 /* -- messages ---------------------------------------------------------------------------------- */
@@ -156,7 +103,7 @@ static bool step(struct transfer *transfer)
 static bool fill(struct transfer *transfer, size_t limit)
 {
 	struct weir_dns_writer *writer = &transfer->writer;
-	weir_dns_writer_init(writer, transfer->buffer + LENGTH_SIZE, limit);
+	weir_dns_writer_init(writer, transfer->buffer + WEIR_DNS_LENGTH_SIZE, limit);
 	/* Only the first message needs the question (RFC 5936 2.2.1). */
 	if (!transfer->following)
 		weir_dns_put_question(
@@ -169,7 +116,7 @@ static bool fill(struct transfer *transfer, size_t limit)
 static bool make_message(struct transfer *transfer)
 {
 	size_t for_tsig = transfer->is_signed ? WEIR_DNS_TSIG_MAX : 0;
-	uint8_t *message = transfer->buffer + LENGTH_SIZE;
+	uint8_t *message = transfer->buffer + WEIR_DNS_LENGTH_SIZE;
 	if (!fill(transfer, WEIR_DNS_TRANSFER_MESSAGE) &&
 	        !fill(transfer, WEIR_DNS_MESSAGE_MAX - for_tsig))
 		return false;
@@ -181,7 +128,7 @@ static bool make_message(struct transfer *transfer)
 		return false;
 	weir_dns_put16(transfer->buffer, (unsigned)size);
 	transfer->following = true;
-	transfer->size = size + LENGTH_SIZE;
+	transfer->size = size + WEIR_DNS_LENGTH_SIZE;
 	transfer->taken = 0;
 	return true;
 }
@@ -211,9 +158,8 @@ static void close_transfer(struct weir_producer *producer, enum weir_close_reaso
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* Whether the client of an IXFR has what we have, or something later (RFC 1982). */
-static bool is_current(const struct weir_dns_zone *zone, const struct weir_dns_query *query,
-        struct weir_span message)
+/* The serial number of an IXFR's client. False: it asks for something else. */
+static bool read_serial(const struct weir_dns_query *query, struct weir_span message, uint32_t *ret)
 {
 	struct weir_dns_record record;
 	struct weir_dns_name name;
@@ -225,8 +171,44 @@ static bool is_current(const struct weir_dns_zone *zone, const struct weir_dns_q
 	if (weir_dns_name_read(message, &from, &name) < 0 ||
 	        weir_dns_name_read(message, &from, &name) < 0 || from > end || end - from < 20)
 		return false;
-	uint32_t theirs = weir_dns_get32((const uint8_t *)message.data + from);
-	return (int32_t)(zone->serial - theirs) <= 0;
+	*ret = weir_dns_get32((const uint8_t *)message.data + from);
+	return true;
+}
+
+/* He has what we have, or something later (RFC 1982). */
+static bool is_current(const struct weir_dns_zone *zone, uint32_t serial)
+{
+	return (int32_t)(zone->serial - serial) <= 0;
+}
+
+/* The steps from there, if they are known and not larger than the zone. */
+static bool find_steps(const struct weir_dns_zone *zone, uint32_t serial, struct dns_steps *ret)
+{
+	unsigned first;
+	size_t size = 0;
+	if (!weir_dns_history_find(zone, serial, &first))
+		return false;
+	for (unsigned i = first; i < zone->history->count; i++)
+		size += zone->history->deltas[i]->size;
+	if (size > zone->size)
+		return false;
+	*ret = (struct dns_steps){.history = zone->history, .delta = first};
+	return true;
+}
+
+bool weir_dns_transfer_put(const struct weir_dns_zone *zone, const struct weir_dns_query *query,
+        struct weir_span message, struct weir_dns_writer *writer)
+{
+	struct dns_steps steps;
+	uint32_t serial;
+	size_t start = writer->size;
+	uint16_t count = writer->counts[WEIR_DNS_ANSWER];
+	if (read_serial(query, message, &serial) && !is_current(zone, serial) &&
+	        find_steps(zone, serial, &steps) && put_soa(writer, zone) &&
+	        put_steps(writer, &steps) && put_soa(writer, zone))
+		return true;
+	weir_dns_writer_cut(writer, start, WEIR_DNS_ANSWER, count);
+	return put_soa(writer, zone);
 }
 
 struct weir_producer *weir_dns_transfer(const struct weir_dns_outcome *outcome,
@@ -236,6 +218,7 @@ struct weir_producer *weir_dns_transfer(const struct weir_dns_outcome *outcome,
 	        .name = "zone transfer", .more = more, .close = close_transfer};
 	struct transfer *transfer = malloc(sizeof *transfer);
 	struct weir_dns_query query;
+	uint32_t serial;
 	if (!transfer)
 		return NULL;
 	memset(transfer, 0, offsetof(struct transfer, buffer));
@@ -252,6 +235,10 @@ struct weir_producer *weir_dns_transfer(const struct weir_dns_outcome *outcome,
 	transfer->flags = WEIR_DNS_QR | WEIR_DNS_AA | (query.header.flags & WEIR_DNS_RD);
 	transfer->question_size = query.question_end - WEIR_DNS_HEADER_SIZE;
 	memcpy(transfer->question, message.data + WEIR_DNS_HEADER_SIZE, transfer->question_size);
-	transfer->alone = is_current(transfer->zone, &query, message);
+	weir_dns_walk_init(&transfer->walk, transfer->zone);
+	if (read_serial(&query, message, &serial)) {
+		transfer->alone = is_current(transfer->zone, serial);
+		find_steps(transfer->zone, serial, &transfer->steps);
+	}
 	return &transfer->base;
 }

@@ -3,6 +3,7 @@
 #define WEIR_DNS_ZONE_TRANSFER_H
 
 #include <weir/dns_answer.h>
+#include <weir/dns_message.h>
 #include <weir/producer.h>
 
 /*
@@ -11,5 +12,12 @@
  */
 struct weir_producer *weir_dns_transfer(const struct weir_dns_outcome *outcome,
         struct weir_dns_keys *keys, struct weir_span query, struct weir_loop *loop);
+
+/*
+ * The answer to an IXFR in a single message, as by UDP (RFC 1995 2): the steps if they fit, else the
+ * SOA record alone. False: not even that fits.
+ */
+bool weir_dns_transfer_put(const struct weir_dns_zone *zone, const struct weir_dns_query *query,
+        struct weir_span message, struct weir_dns_writer *writer);
 
 #endif

@@ -160,6 +160,7 @@ static void on_index(struct weir_lookup *lookup, int error, struct weir_file *fi
 {
 	struct file_request *request = request_of(lookup);
 	struct weir_file *directory = request->file;
+	/* cppcheck-suppress nullPointer; it is there if there is no error */
 	if (error == 0 && file->kind == WEIR_FILE_REGULAR)
 		serve(request, file, true);
 	else if (error && error != -ENOENT && error != -ENOTDIR)

@@ -52,7 +52,7 @@ static int decode_lenient(const struct weir_http_parameter *parameter, char *buf
 			i++;
 		if (size == capacity)
 			return WEIR_E_LIMIT;
-		buffer[size++] = raw.data[i];
+		buffer[size++] = raw.data[i]; /* NOLINT: not NULL, or the capacity is 0 */
 	}
 	*ret = weir_span(buffer + *used, size - *used);
 	*used = size;

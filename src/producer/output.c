@@ -43,7 +43,7 @@ static size_t smaller(size_t a, size_t b)
 
 static void append(struct weir_output *out, struct weir_piece piece)
 {
-	out->pieces[out->count++] = piece;
+	out->pieces[out->count++] = piece; /* NOLINT: there is room for pieces, or none is put */
 	out->size += piece.size;
 	out->room -= smaller(piece.size, out->room);
 	out->file_room -= smaller(piece.size, out->file_room);

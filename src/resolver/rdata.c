@@ -2,8 +2,8 @@
  * The layouts as a table: the types it has are all small numbers. What a type means is left to who
  * reads zones (ldns); here only what keeps answering within its bounds is checked.
  */
-#include <weir/dns.h>
-#include <weir/dns_name.h>
+#include <weir/dns_message.h>
+#include <weir/error.h>
 
 #include "rdata.h"
 
@@ -75,4 +75,34 @@ bool weir_dns_rdata_good(uint16_t type, struct weir_span data)
 		data = weir_span_skip(data, size);
 	}
 	return data.size == (type == WEIR_DNS_SOA ? SOA_NUMBERS : 0);
+}
+
+int weir_dns_rdata_expand(struct weir_span message, const struct weir_dns_record *record,
+        uint8_t buffer[DNS_EXPANDED_MAX], struct weir_span *ret)
+{
+	struct weir_dns_layout layout = weir_dns_layout(record->type);
+	struct weir_span whole = record->data;
+	if (layout.names) {
+		/* A name may lead out of the rdata, but must not go on behind it. */
+		struct weir_span until = weir_span(message.data, record->at + record->data.size);
+		struct weir_dns_name name;
+		size_t at = record->at + layout.skip, size = layout.skip;
+		if (record->data.size < layout.skip)
+			return WEIR_E_SYNTAX;
+		memcpy(buffer, record->data.data, layout.skip);
+		for (unsigned i = 0; i < layout.names; i++) {
+			if (weir_dns_name_read(until, &at, &name) < 0)
+				return WEIR_E_SYNTAX;
+			memcpy(buffer + size, name.wire, name.size);
+			size += name.size;
+		}
+		if (until.size - at > DNS_EXPANDED_MAX - size)
+			return WEIR_E_SYNTAX;
+		memcpy(buffer + size, message.data + at, until.size - at);
+		whole = weir_span(buffer, size + until.size - at);
+	}
+	if (!weir_dns_rdata_good(record->type, whole))
+		return WEIR_E_SYNTAX;
+	*ret = whole;
+	return 0;
 }

@@ -24,4 +24,18 @@ struct weir_dns_layout weir_dns_layout(uint16_t type);
  */
 bool weir_dns_rdata_good(uint16_t type, struct weir_span data);
 
+enum {
+	DNS_EXPANDED_MAX =
+	        6 + 2 * 255 + 20 /* bytes: what stands before names, two of these, a SOA's rest */
+};
+
+struct weir_dns_record;
+
+/*
+ * The rdata of a record that was read from a message, without compression: in `buffer`, or where it is
+ * if its type has no names. 0, or WEIR_E_SYNTAX: it is not good in the sense above.
+ */
+int weir_dns_rdata_expand(struct weir_span message, const struct weir_dns_record *record,
+        uint8_t buffer[DNS_EXPANDED_MAX], struct weir_span *ret);
+
 #endif

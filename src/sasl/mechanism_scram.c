@@ -218,7 +218,7 @@ static int judge(struct scram_server *scram, const struct final *final)
 	int error = weir_buffer_format(&scram->message, MESSAGES_MAX, ",%.*s",
 	        (int) final->without_proof.size, final->without_proof.data);
 	struct weir_span message = weir_buffer_span(&scram->message);
-	unsigned char key[SCRAM_KEY], hash[SCRAM_KEY];
+	unsigned char key[SCRAM_KEY] = {0}, hash[SCRAM_KEY];
 	if (error == 0)
 		error = weir_scram_hmac(scram->secret.stored_key, message, key);
 	for (int i = 0; i < SCRAM_KEY; i++)

@@ -92,7 +92,7 @@ static void begin(struct weir_sasl_client *client)
 {
 	struct scram_client *scram = client->scram = calloc(1, sizeof *scram);
 	int error = scram ? compose_first(scram, client->user) : -ENOMEM;
-	if (error < 0) {
+	if (error) {
 		weir_sasl_client_fail(client, error);
 		return;
 	}
@@ -159,7 +159,7 @@ static int compose_final(struct scram_client *scram, struct weir_buffer *final)
 		error = weir_scram_hmac(scram->secret.stored_key, message, proof);
 	if (error == 0)
 		error = weir_scram_hmac(scram->secret.server_key, message, scram->signature);
-	if (error < 0)
+	if (error)
 		return error;
 	for (int i = 0; i < SCRAM_KEY; i++)
 		proof[i] ^= scram->client_key[i];

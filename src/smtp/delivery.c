@@ -104,6 +104,7 @@ static int begin_way(struct smtp_transaction *transaction, struct smtp_way *way,
         void (*ready)(void *context, int error))
 {
 	struct weir_mail_envelope envelope = transaction->envelope;
+	envelope.trace = weir_span_of(transaction->id);
 	envelope.count = way->recipients.size / sizeof *envelope.recipients;
 	if (!envelope.count)
 		return 0;

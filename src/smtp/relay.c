@@ -11,6 +11,7 @@
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/resolver.h>
 #include <weir/tls.h>
 
 #include "relay_state.h"
@@ -205,6 +206,7 @@ int weir_smtp_relay_reload(
 	relay->settings = settings;
 	relay->address_count = 0;
 	relay->down_until_s = 0;
+	weir_relay_resolve_anew(relay);
 	weir_relay_sessions_quit(relay);
 	weir_relay_kick(relay);
 	return 0;
@@ -212,7 +214,9 @@ int weir_smtp_relay_reload(
 
 static void on_deadline(struct weir_timer *timer)
 {
-	weir_relay_sessions_abort(WEIR_CONTAINER(timer, struct weir_smtp_relay, deadline));
+	struct weir_smtp_relay *relay = WEIR_CONTAINER(timer, struct weir_smtp_relay, deadline);
+	weir_relay_resolve_cancel(relay);
+	weir_relay_sessions_abort(relay);
 }
 
 void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
@@ -235,6 +239,7 @@ void weir_smtp_relay_destroy(struct weir_smtp_relay *relay)
 	weir_timer_stop(&relay->timer);
 	weir_timer_stop(&relay->deadline);
 	weir_loop_cancel(relay->loop, &relay->finish);
+	weir_resolver_destroy(relay->resolver);
 	weir_relay_release(relay->settings);
 	free(relay);
 }

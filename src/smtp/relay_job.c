@@ -32,7 +32,7 @@ static void say(const struct relay_job *job, struct weir_span address,
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
 	if (options->log)
-		options->log(options->context, job->queued->id, address, outcome, text);
+		options->log(options->context, job->queued, address, outcome, text);
 }
 
 static void say_recipient(const struct relay_job *job,

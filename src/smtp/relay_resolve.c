@@ -1,79 +1,59 @@
 /*
- * The smart host's addresses, by getaddrinfo on the work pool: it blocks, and knows of files, DNS and
- * whatever the system is set up for. What was found is believed for WEIR_RELAY_ADDRESSES_S.
+ * The smart host's addresses, by the resolver given, or by one of the relay's own that is made when
+ * it is first needed. What was found is believed for WEIR_RELAY_ADDRESSES_S.
  */
 #include <errno.h>
-#include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include <weir/limits.h>
+#include <weir/resolver.h>
 
 #include "relay_state.h"
 
-struct relay_resolution {
-	struct weir_work work;
-	struct weir_smtp_relay *relay;
-	struct relay_settings *settings;
-	struct weir_address addresses[RELAY_ADDRESSES];
-	unsigned count;
-	int result; /* of getaddrinfo */
-};
-
-static void run_resolve(struct weir_work *work)
+static void on_resolved(void *context, const struct weir_resolved *resolved)
 {
-	struct relay_resolution *resolution = WEIR_CONTAINER(work, struct relay_resolution, work);
-	const struct weir_smtp_relay_options *options = &resolution->settings->options;
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
-	char port[8];
-	snprintf(port, sizeof port, "%u", options->port);
-	resolution->result = getaddrinfo(options->host, port, &hints, &found);
-	if (resolution->result)
-		return;
-	for (struct addrinfo *at = found; at && resolution->count < RELAY_ADDRESSES;
-	        at = at->ai_next)
-		if (at->ai_addrlen <= sizeof resolution->addresses[0])
-			memcpy(&resolution->addresses[resolution->count++], at->ai_addr,
-			        at->ai_addrlen);
-	freeaddrinfo(found);
-}
-
-static void resolve_done(struct weir_work *work)
-{
-	struct relay_resolution *resolution = WEIR_CONTAINER(work, struct relay_resolution, work);
-	struct weir_smtp_relay *relay = resolution->relay;
-	bool current = resolution->settings == relay->settings;
+	struct weir_smtp_relay *relay = context;
 	char text[256];
+	snprintf(text, sizeof text, "%s: %s", relay->settings->options.host,
+	        weir_resolved_text(resolved->error));
 	relay->resolution = NULL;
-	if (current) {
-		memcpy(relay->addresses, resolution->addresses, sizeof relay->addresses);
-		relay->address_count = resolution->count;
-		relay->resolved_s = weir_loop_wall_s(relay->loop);
-	}
-	snprintf(text, sizeof text, "%s: %s", resolution->settings->options.host,
-	        resolution->result ? gai_strerror(resolution->result) : "no address");
-	weir_relay_release(resolution->settings);
-	free(resolution);
-	/* Of another host by now: look again. */
-	int error = current ? (relay->address_count ? 0 : -ENOENT) : weir_relay_resolve(relay);
-	if (current || error < 0)
-		weir_relay_resolved(relay, error, text);
+	relay->address_count = 0;
+	for (; relay->address_count < RELAY_ADDRESSES && relay->address_count < resolved->count;
+	        relay->address_count++)
+		relay->addresses[relay->address_count] = resolved->addresses[relay->address_count];
+	relay->resolved_s = weir_loop_wall_s(relay->loop);
+	weir_relay_resolved(relay, resolved->error, text);
 }
 
 int weir_relay_resolve(struct weir_smtp_relay *relay)
 {
+	static const struct weir_resolver_options as_set_up = {.cache_bytes = WEIR_DNS_CACHE_MIN};
+	const struct weir_smtp_relay_options *options = &relay->settings->options;
+	struct weir_resolver *resolver = options->resolver;
+	int error = 0;
 	if (relay->resolution)
 		return 0;
-	struct relay_resolution *resolution = calloc(1, sizeof *resolution);
-	if (!resolution)
-		return -ENOMEM;
-	resolution->relay = relay;
-	resolution->settings = relay->settings;
-	int error = weir_work_submit(relay->loop, &resolution->work, run_resolve, resolve_done);
-	if (error < 0) {
-		free(resolution);
+	if (!resolver && !relay->resolver)
+		error = weir_resolver_create(relay->loop, &as_set_up, &relay->resolver);
+	if (error < 0)
 		return error;
-	}
-	relay->settings->references++;
-	relay->resolution = resolution;
-	return 0;
+	return weir_resolve_addresses(resolver ? resolver : relay->resolver, options->host,
+	        options->port, 0, on_resolved, relay, &relay->resolution);
+}
+
+void weir_relay_resolve_anew(struct weir_smtp_relay *relay)
+{
+	if (!relay->resolution)
+		return;
+	weir_relay_resolve_cancel(relay);
+	int error = weir_relay_resolve(relay);
+	if (error < 0)
+		weir_relay_resolved(relay, error, weir_resolved_text(error));
+}
+
+void weir_relay_resolve_cancel(struct weir_smtp_relay *relay)
+{
+	weir_resolving_cancel(relay->resolution);
+	relay->resolution = NULL;
 }

@@ -271,7 +271,7 @@ void weir_relay_sessions_abort(struct weir_smtp_relay *relay)
 	while (!weir_list_empty(&relay->sessions)) {
 		struct relay_session *session =
 		        WEIR_CONTAINER(relay->sessions.next, struct relay_session, link);
-		struct relay_job *job = session->job;
+		struct relay_job *job = session->job; /* NOLINT: what is freed is in no list */
 		weir_smtp_client_abort(session->client);
 		free_session(session);
 		if (job)

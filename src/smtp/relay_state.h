@@ -30,8 +30,9 @@ struct weir_smtp_relay {
 	struct weir_list waiting; /* jobs without a session */
 	unsigned jobs;            /* taken or being taken: no more than connections */
 	unsigned session_count;
-	int64_t down_until_s; /* the smart host cannot be had: nothing is taken before */
-	struct relay_resolution *resolution; /* under way, or NULL */
+	int64_t down_until_s;           /* the smart host cannot be had: nothing is taken before */
+	struct weir_resolver *resolver; /* its own, or NULL */
+	struct weir_resolving *resolution; /* under way, or NULL */
 	struct weir_address addresses[RELAY_ADDRESSES];
 	unsigned address_count;
 	int64_t resolved_s; /* when they were found */
@@ -98,6 +99,10 @@ void weir_relay_sessions_abort(struct weir_smtp_relay *relay);
 
 /* Looks the host up; weir_relay_resolved follows from the loop, unless it is under way already. */
 int weir_relay_resolve(struct weir_smtp_relay *relay);
+
+/* If it is under way: of other settings now; not any more. */
+void weir_relay_resolve_anew(struct weir_smtp_relay *relay);
+void weir_relay_resolve_cancel(struct weir_smtp_relay *relay);
 
 /* In relay_session.c. */
 void weir_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text);

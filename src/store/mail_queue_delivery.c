@@ -1,11 +1,8 @@
 /*
- * A message on its way into the queue: its bytes wait in memory, a small one's until the commit,
- * and the work pool writes them.
+ * A message on its way into the queue: what is special about this sink (see mail_intake.h).
  *
- *   IDLE ◀─▶ WRITING      IDLE ─ commit ─▶ COMMITTING ─▶ (done) ─▶ freed      abort ─▶ ENDING
- *
- * Invariants: while the state is not IDLE, `file` and `writing` are the work pool's; the message's
- * file is synced and has its name before the envelope's has, and with that the message is there.
+ * Invariant: the message file is synced and has its name before the envelope's has, and with that
+ * the message is there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,49 +13,30 @@
 
 #include <weir/error.h>
 
+#include "mail_intake.h"
 #include "mail_queue_state.h"
 
 enum {
-	CHUNK = 64 * 1024, /* waiting bytes that are worth a trip to the work pool */
 	NAMES_TRIED = 16
 };
 
-enum delivery_state {
-	DELIVERY_IDLE,
-	DELIVERY_WRITING,
-	DELIVERY_COMMITTING,
-	DELIVERY_ENDING,
-};
-
 struct queue_delivery {
-	struct weir_mail_delivery base;
-	struct weir_work work;
-	struct weir_task task;
+	struct mail_intake intake;
 	struct weir_mail_queue *queue;
-	struct weir_loop *loop;
-	enum delivery_state state;
-	int error; /* the first, and final */
-	bool told; /* the caller knows of it */
-	bool full; /* write answered so; ready is owed */
-	bool finishing;
-	bool aborted;
-	void (*ready)(void *context, int error);
-	void *context;
-	void (*done)(void *context, const int *errors);
-	void *done_context;
-	struct weir_buffer waiting;
-	struct weir_buffer writing;
 	struct weir_queued *queued; /* what will be its envelope */
 	struct queue_entry *entry;  /* what will be its place */
-	int *errors;                /* one a recipient */
 	bool in_line;               /* the last byte taken ends no line */
 	int fd;                     /* of ID.tmp; -1: not there yet */
-	int result;                 /* of the work */
 };
 
-static struct queue_delivery *delivery_of(struct weir_work *work)
+static struct queue_delivery *delivery_of(struct mail_intake *intake)
 {
-	return WEIR_CONTAINER(work, struct queue_delivery, work);
+	return WEIR_CONTAINER(intake, struct queue_delivery, intake);
+}
+
+static struct queue_delivery *delivery_of_work(struct weir_work *work)
+{
+	return delivery_of(WEIR_CONTAINER(work, struct mail_intake, work));
 }
 
 /* -- on the work pool -------------------------------------------------------------------------- */
@@ -79,17 +57,19 @@ static int open_file(struct queue_delivery *delivery)
 	return -EEXIST;
 }
 
-static int write_out(struct queue_delivery *delivery)
+static int write_out(struct mail_intake *intake, struct weir_span bytes)
 {
+	struct queue_delivery *delivery = delivery_of(intake);
 	int error = delivery->fd < 0 ? open_file(delivery) : 0;
-	return error ? error : weir_queue_write(delivery->fd, weir_buffer_span(&delivery->writing));
+	return error ? error : weir_queue_write(delivery->fd, bytes);
 }
 
 static int publish(struct queue_delivery *delivery)
 {
 	char temporary[QUEUE_NAME], name[QUEUE_NAME];
 	int directory = delivery->queue->directory;
-	int error = write_out(delivery);
+	int error = write_out(&delivery->intake, weir_buffer_span(&delivery->intake.waiting));
+	delivery->queued->size = delivery->intake.size;
 	if (error == 0 && fsync(delivery->fd) < 0)
 		error = -errno;
 	if (error < 0)
@@ -109,8 +89,9 @@ static int publish(struct queue_delivery *delivery)
 	return error;
 }
 
-static void remove_file(struct queue_delivery *delivery)
+static void remove_file(struct mail_intake *intake)
 {
+	struct queue_delivery *delivery = delivery_of(intake);
 	char name[QUEUE_NAME];
 	if (delivery->fd < 0)
 		return;
@@ -120,147 +101,68 @@ static void remove_file(struct queue_delivery *delivery)
 	delivery->fd = -1;
 }
 
-static void run_write(struct weir_work *work)
-{
-	delivery_of(work)->result = write_out(delivery_of(work));
-}
-
 static void run_commit(struct weir_work *work)
 {
-	struct queue_delivery *delivery = delivery_of(work);
-	delivery->result = publish(delivery);
-	if (delivery->result == 0) {
+	struct queue_delivery *delivery = delivery_of_work(work);
+	delivery->intake.result = publish(delivery);
+	if (delivery->intake.result == 0) {
 		memcpy(delivery->entry->id, delivery->queued->id, WEIR_QUEUE_ID_SIZE);
 		delivery->entry->next_s = delivery->queued->next_s;
 	}
-	remove_file(delivery);
+	remove_file(&delivery->intake);
 }
 
-static void run_end(struct weir_work *work)
-{
-	remove_file(delivery_of(work));
-}
+/* -- the intake -------------------------------------------------------------------------------- */
 
-/* -- ends -------------------------------------------------------------------------------------- */
-
-static void destroy(struct queue_delivery *delivery)
+static void taken(struct mail_intake *intake, struct weir_span bytes)
 {
-	weir_loop_cancel(delivery->loop, &delivery->task);
-	if (delivery->entry) {
-		weir_queue_unreserve(delivery->queue);
-		free(delivery->entry);
-	}
-	weir_buffer_free(&delivery->waiting);
-	weir_buffer_free(&delivery->writing);
-	weir_queued_free(delivery->queued);
-	free(delivery->errors);
-	weir_queue_release(delivery->queue);
-	free(delivery);
-}
-
-static void end_done(struct weir_work *work)
-{
-	destroy(delivery_of(work));
-}
-
-/* If the pool takes no more work, the loop waits for an unlink. */
-static void end(struct queue_delivery *delivery)
-{
-	delivery->state = DELIVERY_ENDING;
-	if (delivery->fd >= 0 &&
-	        weir_work_submit(delivery->loop, &delivery->work, run_end, end_done) == 0)
-		return;
-	remove_file(delivery);
-	destroy(delivery);
-}
-
-static void finish(struct queue_delivery *delivery, int error)
-{
-	bool wanted = !delivery->aborted;
-	delivery->aborted = true; /* an abort from the callback is harmless */
-	delivery->state = DELIVERY_ENDING;
-	for (size_t i = 0; i < delivery->queued->count; i++)
-		delivery->errors[i] = error;
-	if (wanted)
-		delivery->done(delivery->done_context, delivery->errors);
-	end(delivery);
+	if (bytes.size)
+		delivery_of(intake)->in_line = bytes.data[bytes.size - 1] != '\n';
 }
 
 static void commit_done(struct weir_work *work)
 {
-	struct queue_delivery *delivery = delivery_of(work);
-	if (delivery->result == 0) {
+	struct queue_delivery *delivery = delivery_of_work(work);
+	if (delivery->intake.result == 0) {
 		weir_queue_add(delivery->queue, delivery->entry);
 		delivery->entry = NULL;
 	}
-	finish(delivery, delivery->result);
+	weir_mail_intake_fail(&delivery->intake, delivery->intake.result);
+	weir_mail_intake_finish(&delivery->intake);
 }
 
-static void fail_later(struct weir_task *task)
+static int start_commit(struct mail_intake *intake)
 {
-	struct queue_delivery *delivery = WEIR_CONTAINER(task, struct queue_delivery, task);
-	finish(delivery, delivery->error);
+	return weir_work_submit(intake->loop, &intake->work, run_commit, commit_done);
 }
 
-/* -- steps ------------------------------------------------------------------------------------- */
-
-static void write_done(struct weir_work *work);
-
-static void submit(struct queue_delivery *delivery, enum delivery_state state,
-        void (*run)(struct weir_work *work), void (*done)(struct weir_work *work))
+static bool is_open(const struct mail_intake *intake)
 {
-	delivery->writing = delivery->waiting;
-	delivery->waiting = (struct weir_buffer){0};
-	int error = weir_work_submit(delivery->loop, &delivery->work, run, done);
-	if (error < 0)
-		delivery->error = error;
-	else
-		delivery->state = state;
+	return WEIR_CONTAINER(intake, const struct queue_delivery, intake)->fd >= 0;
 }
 
-/* The step after the last one. The delivery may be freed by it. */
-static void advance(struct queue_delivery *delivery)
+static void free_delivery(struct mail_intake *intake)
 {
-	if (delivery->state != DELIVERY_IDLE)
-		return;
-	if (delivery->aborted) {
-		end(delivery);
-		return;
+	struct queue_delivery *delivery = delivery_of(intake);
+	if (delivery->entry) {
+		weir_queue_unreserve(delivery->queue);
+		free(delivery->entry);
 	}
-	if (!delivery->error && delivery->finishing)
-		submit(delivery, DELIVERY_COMMITTING, run_commit, commit_done);
-	else if (!delivery->error && delivery->waiting.size >= CHUNK)
-		submit(delivery, DELIVERY_WRITING, run_write, write_done);
-	if (!delivery->error || !delivery->finishing)
-		return;
-	delivery->task.run = fail_later;
-	weir_loop_defer(delivery->loop, &delivery->task);
+	weir_queued_free(delivery->queued);
+	free(intake->errors);
+	weir_queue_release(delivery->queue);
+	free(delivery);
 }
 
-/* The last thing done for a step, since the caller may abort in it. */
-static void tell(struct queue_delivery *delivery)
-{
-	bool room = delivery->full && delivery->waiting.size <= WEIR_QUEUE_BUFFER / 2;
-	if (delivery->finishing || delivery->told || !(room || delivery->error))
-		return;
-	delivery->full = false;
-	delivery->told = delivery->error < 0;
-	if (delivery->ready)
-		delivery->ready(delivery->context, delivery->error);
-}
-
-static void write_done(struct weir_work *work)
-{
-	struct queue_delivery *delivery = delivery_of(work);
-	weir_buffer_free(&delivery->writing);
-	delivery->state = DELIVERY_IDLE;
-	if (!delivery->error)
-		delivery->error = delivery->result;
-	bool last = delivery->aborted || delivery->finishing;
-	advance(delivery);
-	if (!last)
-		tell(delivery);
-}
+static const struct mail_intake_type intake_type = {
+        .waiting_most = WEIR_QUEUE_BUFFER,
+        .taken = taken,
+        .write = write_out,
+        .commit = start_commit,
+        .is_open = is_open,
+        .close = remove_file,
+        .free = free_delivery,
+};
 
 /* -- the sink ---------------------------------------------------------------------------------- */
 
@@ -272,12 +174,12 @@ static struct queue_delivery *make_delivery(
 		return NULL;
 	delivery->queued = weir_queued_make(envelope, weir_loop_wall_s(loop));
 	delivery->entry = calloc(1, sizeof *delivery->entry);
-	delivery->errors = calloc(envelope->count, sizeof *delivery->errors);
-	if (delivery->queued && delivery->entry && delivery->errors)
+	delivery->intake.errors = calloc(envelope->count, sizeof *delivery->intake.errors);
+	if (delivery->queued && delivery->entry && delivery->intake.errors)
 		return delivery;
 	weir_queued_free(delivery->queued);
 	free(delivery->entry);
-	free(delivery->errors);
+	free(delivery->intake.errors);
 	free(delivery);
 	return NULL;
 }
@@ -297,70 +199,35 @@ static int delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
 		weir_queue_unreserve(queue);
 		return -ENOMEM;
 	}
-	delivery->base.sink = sink;
 	delivery->queue = queue;
 	weir_queue_hold(queue);
-	delivery->loop = loop;
-	delivery->ready = ready;
-	delivery->context = context;
 	delivery->fd = -1;
-	*ret = &delivery->base;
+	struct mail_intake *intake = &delivery->intake;
+	intake->base.sink = sink;
+	intake->type = &intake_type;
+	intake->loop = loop;
+	intake->most = queue->message_max;
+	intake->count = envelope->count;
+	intake->ready = ready;
+	intake->context = context;
+	*ret = &intake->base;
 	return 0;
 }
 
-static int take(struct queue_delivery *delivery, struct weir_span bytes)
-{
-	if (bytes.size > delivery->queue->message_max - delivery->queued->size)
-		return WEIR_E_LIMIT;
-	int error = weir_buffer_append(&delivery->waiting, bytes.data, bytes.size, SIZE_MAX);
-	if (error == 0 && bytes.size)
-		delivery->in_line = bytes.data[bytes.size - 1] != '\n';
-	delivery->queued->size += error ? 0 : bytes.size;
-	return error;
-}
-
-static int delivery_write(struct weir_mail_delivery *base, struct weir_span bytes)
-{
-	struct queue_delivery *delivery = WEIR_CONTAINER(base, struct queue_delivery, base);
-	if (delivery->finishing || delivery->aborted)
-		return WEIR_E_CLOSED;
-	if (!delivery->error)
-		delivery->error = take(delivery, bytes);
-	advance(delivery);
-	if (delivery->error) {
-		delivery->told = true;
-		return delivery->error;
-	}
-	delivery->full = delivery->waiting.size >= WEIR_QUEUE_BUFFER;
-	return delivery->full ? WEIR_MAIL_FULL : 0;
-}
-
+/* What is forwarded ends with a line's end: so does what is kept. */
 static void delivery_commit(struct weir_mail_delivery *base,
         void (*done)(void *context, const int *errors), void *context)
 {
-	struct queue_delivery *delivery = WEIR_CONTAINER(base, struct queue_delivery, base);
-	/* What is forwarded ends with a line's end: so does what is kept. */
-	if (delivery->in_line && !delivery->error)
-		delivery->error = take(delivery, WEIR_SPAN("\r\n"));
-	delivery->finishing = true;
-	delivery->done = done;
-	delivery->done_context = context;
-	advance(delivery);
-}
-
-static void delivery_abort(struct weir_mail_delivery *base)
-{
-	struct queue_delivery *delivery = WEIR_CONTAINER(base, struct queue_delivery, base);
-	if (delivery->aborted)
-		return;
-	delivery->aborted = true;
-	advance(delivery);
+	struct mail_intake *intake = WEIR_CONTAINER(base, struct mail_intake, base);
+	if (delivery_of(intake)->in_line)
+		weir_mail_intake_write(base, WEIR_SPAN("\r\n"));
+	weir_mail_intake_commit(base, done, context);
 }
 
 const struct weir_mail_sink_type weir_mail_queue_sink_type = {
         .name = "queue",
         .begin = delivery_begin,
-        .write = delivery_write,
+        .write = weir_mail_intake_write,
         .commit = delivery_commit,
-        .abort = delivery_abort,
+        .abort = weir_mail_intake_abort,
 };

@@ -19,7 +19,8 @@ int weir_queue_check(const struct weir_mail_queue *queue, const struct weir_mail
 {
 	if (envelope->size > queue->message_max || envelope->count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
-	bool good = envelope->count && clean(envelope->sender) && clean(envelope->envid);
+	bool good = envelope->count && clean(envelope->sender) && clean(envelope->envid) &&
+	            clean(envelope->trace);
 	for (size_t i = 0; i < envelope->count; i++)
 		good &= envelope->recipients[i].address.size &&
 		        clean(envelope->recipients[i].address) &&
@@ -38,7 +39,7 @@ static struct weir_span keep(char **to, struct weir_span text)
 
 struct weir_queued *weir_queued_make(const struct weir_mail_envelope *envelope, int64_t now_s)
 {
-	size_t size = envelope->sender.size + envelope->envid.size + 1;
+	size_t size = envelope->sender.size + envelope->envid.size + envelope->trace.size + 1;
 	for (size_t i = 0; i < envelope->count; i++)
 		size += envelope->recipients[i].address.size + envelope->recipients[i].orcpt.size;
 	struct weir_queued *queued = calloc(1, sizeof *queued);
@@ -55,6 +56,7 @@ struct weir_queued *weir_queued_make(const struct weir_mail_envelope *envelope, 
 	queued->envelope.recipients = NULL;
 	queued->envelope.sender = keep(&to, envelope->sender);
 	queued->envelope.envid = keep(&to, envelope->envid);
+	queued->envelope.trace = keep(&to, envelope->trace);
 	queued->count = envelope->count;
 	queued->arrived_s = queued->next_s = now_s;
 	for (size_t i = 0; i < envelope->count; i++) {

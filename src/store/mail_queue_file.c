@@ -124,7 +124,7 @@ int weir_queued_load(int directory, const char *id, bool with_message, struct we
 	if (error == 0)
 		error = weir_queued_parse(weir_buffer_span(&text), &queued);
 	weir_buffer_free(&text);
-	if (error < 0)
+	if (error)
 		return error;
 	memcpy(queued->id, id, WEIR_QUEUE_ID_SIZE);
 	error = with_message ? weir_queued_open(directory, queued) : 0;

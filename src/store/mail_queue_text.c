@@ -65,6 +65,10 @@ int weir_queued_format(const struct weir_queued *queued, struct weir_buffer *tex
 	if (error == 0)
 		error = put_xtext(text, envelope->envid);
 	if (error == 0)
+		error = weir_buffer_append(text, "\ntrace", 6, WEIR_QUEUE_ENVELOPE_MAX);
+	if (error == 0)
+		error = put_xtext(text, envelope->trace);
+	if (error == 0)
 		error = weir_buffer_append(text, "\n", 1, WEIR_QUEUE_ENVELOPE_MAX);
 	for (size_t i = 0; i < queued->count && error == 0; i++)
 		error = put_recipient(text, &queued->recipients[i]);
@@ -170,6 +174,8 @@ static void take_line(struct reader *reader, struct weir_span line)
 		queued->envelope.sender = take_xtext(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("envid")))
 		queued->envelope.envid = take_xtext(reader, &line);
+	else if (weir_span_equal(word, WEIR_SPAN("trace")))
+		queued->envelope.trace = take_xtext(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("to")))
 		take_recipient(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("end")))

@@ -41,8 +41,9 @@ struct box {
 
 static int write_file(struct maildir_delivery *delivery)
 {
-	int error = weir_maildir_delivery_write(delivery, &delivery->waiting);
-	weir_buffer_free(&delivery->waiting);
+	struct mail_intake *intake = &delivery->intake;
+	int error = weir_maildir_delivery_write(intake, weir_buffer_span(&intake->waiting));
+	weir_buffer_free(&intake->waiting);
 	return error < 0 ? error : weir_mail_name_make(&delivery->scan, delivery->name);
 }
 
@@ -50,14 +51,14 @@ static int write_file(struct maildir_delivery *delivery)
 static void write_files(struct maildir *maildir, struct maildir_delivery *first)
 {
 	for (struct maildir_delivery *at = first; at; at = at->next) {
-		if (at->result == 0)
-			at->result = write_file(at);
-		if (at->result == 0 && first->next)
+		if (at->intake.result == 0)
+			at->intake.result = write_file(at);
+		if (at->intake.result == 0 && first->next)
 			sync_file_range(at->file.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	}
 	for (struct maildir_delivery *at = first; at; at = at->next)
-		if (at->result == 0)
-			at->result = weir_mail_file_sync(maildir, &at->file);
+		if (at->intake.result == 0)
+			at->intake.result = weir_mail_file_sync(maildir, &at->file);
 }
 
 /* -- mailboxes --------------------------------------------------------------------------------- */
@@ -65,12 +66,12 @@ static void write_files(struct maildir *maildir, struct maildir_delivery *first)
 static int link_target(struct maildir *maildir, const struct box *box, const struct target *target)
 {
 	const struct maildir_delivery *delivery = target->delivery;
-	int error = weir_mailbox_take(maildir, box->mailbox, delivery->size);
+	int error = weir_mailbox_take(maildir, box->mailbox, delivery->intake.size);
 	if (error < 0)
 		return error;
 	error = weir_mail_file_link(maildir, &delivery->file, box->directory, delivery->name);
 	if (error < 0)
-		weir_mailbox_give(box->mailbox, delivery->size);
+		weir_mailbox_give(box->mailbox, delivery->intake.size);
 	return error;
 }
 
@@ -101,7 +102,7 @@ static void unlink_box(struct maildir *maildir, struct box *box)
 		if (target->again || *target->error < 0)
 			continue;
 		unlinkat(box->directory, target->delivery->name, 0);
-		weir_mailbox_give(box->mailbox, target->delivery->size);
+		weir_mailbox_give(box->mailbox, target->delivery->intake.size);
 	}
 	weir_mailbox_end(maildir, box->mailbox);
 }
@@ -163,10 +164,10 @@ static size_t collect(struct maildir_delivery *first, struct target *targets)
 {
 	size_t count = 0;
 	for (struct maildir_delivery *at = first; at; at = at->next)
-		for (size_t i = 0; i < at->count && at->result == 0; i++)
+		for (size_t i = 0; i < at->intake.count && at->intake.result == 0; i++)
 			if (at->users[i]) {
 				targets[count] = (struct target){
-				        at, at->users[i], &at->errors[i], count, false};
+				        at, at->users[i], &at->intake.errors[i], count, false};
 				count++;
 			}
 	qsort(targets, count, sizeof *targets, compare);
@@ -205,9 +206,9 @@ static void close_files(struct maildir *maildir, struct maildir_delivery *first)
 {
 	for (struct maildir_delivery *at = first; at; at = at->next) {
 		weir_mail_file_close(maildir, &at->file);
-		maildir->counters.files += at->result == 0;
-		for (size_t i = 0; i < at->count && at->result < 0; i++)
-			at->errors[i] = at->result;
+		maildir->counters.files += at->intake.result == 0;
+		if (at->intake.result < 0)
+			weir_mail_intake_fail(&at->intake, at->intake.result);
 	}
 }
 
@@ -215,7 +216,7 @@ void weir_maildir_commit(struct maildir *maildir, struct maildir_delivery *first
 {
 	size_t most = 0;
 	for (const struct maildir_delivery *at = first; at; at = at->next)
-		most += at->count;
+		most += at->intake.count;
 	struct target *targets = calloc(most ? most : 1, sizeof *targets);
 	if (targets) {
 		write_files(maildir, first);
@@ -223,7 +224,7 @@ void weir_maildir_commit(struct maildir *maildir, struct maildir_delivery *first
 		free(targets);
 	} else {
 		for (struct maildir_delivery *at = first; at; at = at->next)
-			at->result = -ENOMEM;
+			at->intake.result = -ENOMEM;
 	}
 	close_files(maildir, first);
 }

@@ -67,7 +67,6 @@ int weir_maildir_queue_add(struct maildir_queue *queue, struct maildir_delivery 
 {
 	if (queue->waiting >= WEIR_MAIL_COMMITS_MAX)
 		return WEIR_E_LIMIT;
-	delivery->state = DELIVERY_QUEUED;
 	delivery->next = NULL;
 	*queue->last = delivery;
 	queue->last = &delivery->next;
@@ -82,7 +81,7 @@ static void finish_all(struct maildir_delivery *first)
 {
 	for (struct maildir_delivery *next; first; first = next) {
 		next = first->next;
-		weir_maildir_delivery_finish(first);
+		weir_mail_intake_finish(&first->intake);
 	}
 }
 
@@ -97,10 +96,8 @@ static void lane_done(struct weir_work *work);
 static struct maildir_delivery *take(struct maildir_queue *queue, unsigned count)
 {
 	struct maildir_delivery *first = queue->first, **end = &queue->first;
-	for (unsigned i = 0; i < count; i++, end = &(*end)->next) {
-		(*end)->state = DELIVERY_BATCHED;
-		(*end)->result = (*end)->aborted ? -ECANCELED : 0;
-	}
+	for (unsigned i = 0; i < count; i++, end = &(*end)->next)
+		(*end)->intake.result = (*end)->intake.aborted ? -ECANCELED : 0;
 	struct maildir_delivery *rest = *end;
 	*end = NULL;
 	queue->first = rest;
@@ -113,8 +110,7 @@ static struct maildir_delivery *take(struct maildir_queue *queue, unsigned count
 static void refuse(struct maildir_delivery *first, int error)
 {
 	for (struct maildir_delivery *at = first; at; at = at->next)
-		for (size_t i = 0; i < at->count; i++)
-			at->errors[i] = error;
+		weir_mail_intake_fail(&at->intake, error);
 	finish_all(first);
 }
 

@@ -5,7 +5,7 @@
  *   maildir_open.c      directories beneath the root
  *   maildir_usage.c     what is remembered of a mailbox: how full it is
  *   maildir_file.c      the file of a message on its way
- *   maildir_delivery.c  a message on its way, seen from the loop
+ *   maildir_delivery.c  a message on its way (mail_intake.c), and what is special about these
  *   maildir_queue.c     which messages go to the disk together
  *   maildir_commit.c    … and how
  *   maildir_list.c      the names of a mailbox
@@ -27,6 +27,7 @@
 #include <weir/loop.h>
 #include <weir/mail_store.h>
 
+#include "mail_intake.h"
 #include "mail_name.h"
 
 /* -- the store --------------------------------------------------------------------------------- */
@@ -163,54 +164,21 @@ bool weir_mail_file_can_be_nameless(int root);
 
 /* -- deliveries ------------------------------------------------------------------------------------ */
 
-enum delivery_state {
-	DELIVERY_IDLE,
-	DELIVERY_WRITING, /* on the work pool */
-	DELIVERY_QUEUED,  /* committed, to be in the next batch */
-	DELIVERY_BATCHED, /* on the work pool, with others */
-	DELIVERY_FAILING, /* committed, and an error is to be told */
-	DELIVERY_ENDING,  /* on the work pool, to be closed */
-};
-
 struct maildir_delivery {
-	struct weir_mail_delivery base;
-	struct weir_work work;
-	struct weir_task task; /* tells an error from the loop */
+	struct mail_intake intake;
 	struct maildir *maildir;
 	struct maildir_queue *queue;
 	struct maildir_delivery *next; /* in its queue or batch */
-	enum delivery_state state;
-	bool aborted;
-	bool full;      /* write answered so: ready is owed */
-	bool told;      /* the caller knows of the error */
-	bool finishing; /* commit was called */
-	int error;      /* the first, and final */
-	int result;     /* of the work */
-
-	void (*ready)(void *context, int error);
-	void *context;
-	void (*done)(void *context, const int *errors);
-	void *done_context;
-
-	uint64_t size; /* bytes taken */
 	struct mail_scan scan;
-	struct weir_buffer waiting; /* bytes for the disk */
-	struct weir_buffer writing; /* … the work pool's */
-	struct mail_file file;      /* the work pool's while WRITING and later */
+	struct mail_file file; /* the work pool's, as is told in mail_intake.h */
 	char name[MAIL_NAME_SIZE];
-
-	size_t count;
-	int *errors;        /* one a recipient */
-	const char **users; /* … whose mailbox; NULL: there can be none */
+	const char **users; /* one a recipient: whose mailbox; NULL: there can be none */
 };
 
 extern const struct weir_mail_sink_type weir_maildir_sink;
 
-/* Writes the bytes to its file, opened if need be. On the work pool. 0 or an errno. */
-int weir_maildir_delivery_write(struct maildir_delivery *delivery, const struct weir_buffer *bytes);
-
-/* Tells the result, and frees. For maildir_queue.c, on the loop. */
-void weir_maildir_delivery_finish(struct maildir_delivery *delivery);
+/* Of struct mail_intake_type. */
+int weir_maildir_delivery_write(struct mail_intake *intake, struct weir_span bytes);
 
 /* -- batches --------------------------------------------------------------------------------------- */
 

@@ -161,7 +161,7 @@ static void advance(struct cursor *cursor, size_t size)
 static struct weir_span gather(struct cursor *cursor, char *room, size_t max)
 {
 	const struct iovec *piece = cursor->piece;
-	size_t size = piece->iov_len - cursor->at;
+	size_t size = piece->iov_len - cursor->at; /* NOLINT: count is not 0 */
 	if (size >= max || cursor->count == 1) {
 		const char *data = (const char *)piece->iov_base + cursor->at;
 		size = size < max ? size : max;

@@ -25,7 +25,7 @@ static int closed_with, open_result;
 static unsigned opens, closes, drains;
 static enum weir_timeout timed_out;
 static unsigned timeouts;
-static bool abort_in_open, push_in_drained, eof_pushes;
+static bool abort_in_open, stream_in_open, push_in_drained, eof_pushes;
 
 static int on_open(struct weir_channel *opened)
 {
@@ -33,6 +33,8 @@ static int on_open(struct weir_channel *opened)
 	opens++;
 	if (abort_in_open)
 		weir_channel_push(opened, NULL);
+	if (stream_in_open)
+		weir_channel_stream(opened, weir_length(100000));
 	return open_result;
 }
 
@@ -341,6 +343,10 @@ static void streamed_input_must_keep_a_rate(void **state)
 	memset(part, 'x', 100);
 	check_rate("stream\r\n", part, 21, true);
 	check_rate("stream\r\n", part, 10, false);
+	stream_in_open = true;
+	check_rate("", part, 21, true);
+	check_rate("", part, 10, false);
+	stream_in_open = false;
 }
 
 static void a_request_in_parts_must_come_too(void **state)

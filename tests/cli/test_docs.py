@@ -13,25 +13,30 @@ from certificates import make_certificate
 TOP = Path(__file__).resolve().parent.parent.parent
 GUIDE = TOP / "docs" / "configuration.md"
 MAIL = TOP / "docs" / "mail.md"
+DNS = TOP / "docs" / "dns.md"
 PAGES = ["weir.1", "weir.yaml.5", "libweir.3", "weir_producer.3"]
 
 
 def yaml_blocks():
     return [
         block
-        for path in (GUIDE, MAIL)
+        for path in (GUIDE, MAIL, DNS)
         for block in re.findall(r"```yaml\n(.*?)```", path.read_text(), re.S)
     ]
 
 
-@pytest.mark.parametrize("index", range(3))
+@pytest.mark.parametrize("index", range(4))
 def test_examples_pass_check(run, tmp_path, index):
-    assert len(yaml_blocks()) == 3
+    assert len(yaml_blocks()) == 4
     for name in "public", "files":
         (tmp_path / name).mkdir()
     (tmp_path / "users").write_text("alice:!\n")
     (tmp_path / "aliases").write_text("sales: alice\n")
     (tmp_path / "relay-password").write_text("secret\n")
+    (tmp_path / "transfer.key").write_text("c2VjcmV0IHNlY3JldCBzZWNyZXQ=\n")
+    (tmp_path / "cookies").write_text("00112233445566778899aabbccddeeff\n")
+    zone = re.search(r"```\n(\$TTL.*?)```", DNS.read_text(), re.S)[1]
+    (tmp_path / "example.org.zone").write_text(zone)
     make_certificate(tmp_path, "chain.pem", "key.pem")
     text = yaml_blocks()[index].replace("/srv/www", "public")
     (tmp_path / "weir.yaml").write_text(text)
@@ -40,7 +45,8 @@ def test_examples_pass_check(run, tmp_path, index):
 
 
 def keys_of_the_program():
-    text = (TOP / "src" / "daemon" / "config_file.c").read_text()
+    files = (TOP / "src" / "daemon").glob("config_file*.c")
+    text = "".join(path.read_text() for path in files)
     return set(re.findall(r'\{"([a-z0-9-]+)",\s+KEY_', text))
 
 

@@ -124,7 +124,7 @@ class Client:
 
 
 def test_the_list_is_complete():
-    tested = set(re.findall(r'example\("(\w+)"', Path(__file__).read_text()))
+    tested = set(re.findall(r'(?:example|compiled)\("(\w+)"', Path(__file__).read_text()))
     assert tested == set(EXAMPLES)
 
 
@@ -221,6 +221,24 @@ def test_protocol(example):
     client.say(b"set c 5000\r\n")
     assert client.hear() == b"bad size\r\n"
     assert client.hear() == b""
+
+
+def test_resolve(compiled, installed, tmp_path):
+    """No server: its own literals, and what nobody has to be asked for. tests/dns has the rest."""
+    conf = tmp_path / "resolv.conf"
+    conf.write_text("")
+    result = subprocess.run(
+        [compiled("resolve"), "-c", conf, "host", "192.0.2.1", "a..b", "x.invalid"],
+        env=environment() | {"LD_LIBRARY_PATH": str(installed / "lib")},
+        capture_output=True,
+        text=True,
+    )
+    assert sorted(result.stdout.splitlines()) == [
+        "192.0.2.1: 192.0.2.1",
+        "a..b: not a name",
+        "x.invalid: no such name",
+    ]
+    assert result.returncode == 1
 
 
 def test_what_is_installed(installed):

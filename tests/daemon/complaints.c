@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "complaints.h"
+#include "with_loop.h"
 
 /* What is said, instead of stderr. */
 struct said {
@@ -86,25 +87,11 @@ static void the_rest_is_a_number(void **state)
 	        stop_listening(&said), "weir: 7 more mistakes\nweir: 999980 more mistakes\n");
 }
 
-static int setup(void **state)
-{
-	struct weir_loop *loop;
-	int error = weir_loop_create(&loop);
-	*state = loop;
-	return error;
-}
-
-static int teardown(void **state)
-{
-	weir_loop_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_few_are_all_said),
 	        cmocka_unit_test(the_rest_is_a_number),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_loop, destroy_loop);
 }

@@ -99,9 +99,16 @@ class Server:
     def udp(self, query):
         return dns.message.from_wire(self.udp_bytes(query.to_wire()))
 
+    def hang_up(self):
+        """Zones are read again."""
+        self.process.send_signal(signal.SIGHUP)
+
     def stop(self):
         if self.connection:
             self.connection.close()
+            self.connection = None
+        if self.process.returncode is not None:
+            return
         if self.name == "weir":
             self.process.stdin.close()
         else:
@@ -136,7 +143,11 @@ class Weir(Server):
     def __init__(self, zones, directory, *options):
         files = [f"{zone}={path}" for zone, path in zones.items()]
         super().__init__([program(), *map(str, options), *files], 0, directory)
+        self.early = []  # what was told before it listened
         line = self.line()
+        while line and not line.startswith("127.0.0.1:"):
+            self.early.append(line)
+            line = self.line()
         if not line:
             pytest.fail(f"weir ended: {self.error.read_text()}")
         self.port = int(line.rsplit(":", 1)[1])
@@ -148,12 +159,25 @@ class Weir(Server):
         self.process.stdin.write(b"reload\n")
         self.process.stdin.flush()
 
+    def wait_for(self, beginning):
+        """The next line of the log that begins so; those before it are passed over."""
+        passed = []
+        while True:
+            line = self.line()
+            if not line:
+                pytest.fail(f"no {beginning!r} in {passed}: {self.error.read_text()}")
+            if line.startswith(beginning):
+                return line
+            passed.append(line)
+
 
 class Nsd(Server):
+    """`extra` is what stands at each zone, a key is (name, algorithm, secret)."""
+
     name = "nsd"
 
-    def __init__(self, zones, directory):
-        port = free_port()
+    def __init__(self, zones, directory, extra=(), key=None, port=None):
+        port = port or free_port()
         lines = [
             "server:",
             f"  ip-address: 127.0.0.1@{port}",
@@ -169,18 +193,24 @@ class Nsd(Server):
             "remote-control:",
             "  control-enable: no",
         ]
+        if key:
+            lines += ["key:", f'  name: "{key[0]}"', f"  algorithm: {key[1]}", f'  secret: "{key[2]}"']
         for zone, path in zones.items():
             lines += ["zone:", f"  name: {zone}", f'  zonefile: "{path}"']
+            lines += [f"  {line}" for line in extra]
         config = directory / "nsd.conf"
         config.write_text("\n".join(lines) + "\n")
         super().__init__([shutil.which("nsd") or "/usr/sbin/nsd", "-d", "-c", config], port, directory)
 
 
 class Knot(Server):
+    """`before` stands before the zones, `extra` at each of them."""
+
     name = "knot"
 
-    def __init__(self, zones, directory):
-        port = free_port()
+    def __init__(self, zones, directory, before=(), extra=None, port=None):
+        port = port or free_port()
+        extra = extra or ["journal-content: none", "zonefile-sync: -1"]
         lines = [
             "server:",
             f"  listen: 127.0.0.1@{port}",
@@ -190,11 +220,12 @@ class Knot(Server):
             "  background-workers: 1",
             "database:",
             f"  storage: {directory}",
+            *before,
             "zone:",
         ]
         for zone, path in zones.items():
-            lines += [f"- domain: {zone}", f"  file: {path}", "  journal-content: none"]
-            lines += ["  zonefile-sync: -1", "  semantic-checks: off"]
+            lines += [f"- domain: {zone}", f"  file: {path}", "  semantic-checks: off"]
+            lines += [f"  {line}" for line in extra]
         config = directory / "knot.conf"
         config.write_text("\n".join(lines) + "\n")
         super().__init__(

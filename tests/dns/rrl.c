@@ -71,11 +71,24 @@ static void a_network_of_ipv6_has_56_bits(void **state)
 	weir_dns_rrl_destroy(rrl);
 }
 
+static void a_mapped_address_is_ipv4(void **state)
+{
+	struct dns_rrl *rrl = weir_dns_rrl_create(3, 1);
+	int64_t now_ms = 0;
+	(void)state;
+	assert_non_null(rrl);
+	assert_int_equal(ask(rrl, "[::ffff:192.0.2.1]:1", 1, 4, &now_ms, 0).sent, 3);
+	assert_int_equal(ask(rrl, "192.0.2.9:1", 1, 3, &now_ms, 0).sent, 0);
+	assert_int_equal(ask(rrl, "[::ffff:192.0.3.1]:1", 1, 3, &now_ms, 0).sent, 3);
+	weir_dns_rrl_destroy(rrl);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(beyond_the_rate_some_slip),
 	        cmocka_unit_test(a_network_of_ipv6_has_56_bits),
+	        cmocka_unit_test(a_mapped_address_is_ipv4),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

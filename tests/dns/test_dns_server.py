@@ -316,6 +316,23 @@ def test_signatures_with_dig(start, option, status):
     assert (status == "NOERROR" and "Couldn't verify" not in out) or status in out, out
 
 
+@pytest.mark.parametrize(
+    "algorithm,half", [("hmac-sha1", 80), ("hmac-sha256", 128), ("hmac-sha512", 256)]
+)
+def test_signatures_of_every_algorithm(start, algorithm, half):
+    """A MAC that is cut is refused, and below half of it malformed (RFC 8945 5.2.2.1)."""
+    server = start("--key", KEY.replace("hmac-sha256", algorithm))
+    for bits, status in (("", "NOERROR"), (f"-{half}", "BADTRUNC"), ("-72", "FORMERR")):
+        out = subprocess.run(
+            ["dig", "@127.0.0.1", "-p", str(server.port), "+tries=1", "-y",
+             f"{algorithm}{bits}:transfer.key:c2VjcmV0IHNlY3JldCBzZWNyZXQ=", f"www.{ZONE}", "A"],
+            capture_output=True, text=True, timeout=20,
+        ).stdout
+        assert status in out, out
+        assert ("192.0.2.2" in out) == (status == "NOERROR"), out
+        assert status != "NOERROR" or "Couldn't verify" not in out, out
+
+
 def test_ixfr_is_answered_by_the_soa_or_by_all(start):
     server = start("--transfer", "127.0.0.1")
     for serial, count in ((1, 1), (2, 1), (0, 3000)):

@@ -143,6 +143,8 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {"$TTL 1\na A 192.0.2.1\n", "zone:0: the zone has no SOA record"},
 	        {"$TTL 1\n@ SOA a b 1 2 3 4 5\n", "zone:0: the zone has no NS records"},
 	        {"@ NS a\n", "zone:1: no TTL"},
+	        {"@ TYPE6=5 \\# 0\n", "zone:1: no TTL"},
+	        {"@ TYPE6 \\# 4 01020304\n", "zone:1: no TTL"},
 	        {START "@ SOA ns host 8 1 2 3 4\n", "zone:0: the zone has more than one SOA"},
 	        {START "a SOA ns host 8 1 2 3 4\n", "zone:6: a.example.org. has a SOA record"},
 	        {START "a A 192.0.2.256\n", "zone:6: "},
@@ -160,10 +162,28 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {START "$TTL 1 2\n", "zone:6: too many words"},
 	        {START "$ORIGIN\n", "zone:6: $ORIGIN wants"},
 	        {START "$GENERATE 1-2 a A 1\n", "zone:6: "},
+	        {START "$GENERATE\n", "zone:6: $GENERATE wants a range"},
+	        {START "$GENERATE 2-1 a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
+	        {START "$GENERATE 1-2/0 a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
+	        {START "$GENERATE 1-2x a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
+	        {START "$GENERATE 1-99999999999 a$ A 192.0.2.1\n", "zone:6: $GENERATE wants a"},
+	        {START "$GENERATE 1-2 \n", "zone:6: $GENERATE wants a record"},
+	        {START "$GENERATE 0-1048576 a$ A 192.0.2.1\n", "zone:6: $GENERATE of too many"},
+	        {START "$GENERATE 1-2 a${0,3,y} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
+	        {START "$GENERATE 1-2 a${0,256,d} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
+	        {START "$GENERATE 1-2 a${-2} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
+	        {START "$GENERATE 1-2 a${1 A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
+	        {START "$GENERATE 254-256 a$ A 192.0.2.$\n", "zone:6: "},
 	        {START "$INCLUDE nothing\n", "zone:6: No such file"},
 	        {START "$INCLUDE zone\n", "zone:6: too many files"},
 	        {START "a TYPE0 \\# 0\n", "zone:6: "},
 	        {START "a ANY \\# 0\n", "zone:6: "},
+	        {START "a TYPE9 \\# 0 a\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# 2 abc\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# 2 abcde\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# 2 abgd\n", "zone:6: data that is not"},
+	        {START "a TYPE1234 \\# x ab\n", "zone:6: data that is not"},
+	        {START "a TYPE2 \\# 2 abcd\n", "zone:6: the data is not what the type wants"},
 	        {START "a A 1.2.3\nb A 192.0.2.1\nc A x\n", "zone:6: "},
 	};
 	(void)state;
@@ -327,11 +347,32 @@ static int remove_directory(void **state)
 	return rmdir(directory);
 }
 
+static void generated_records(void **state)
+{
+	struct weir_dns_zone *zone = load_text(
+	        START "$GENERATE 0-254/2 host-$ 60 IN A 192.0.2.$ ; even\n"
+	              "$GENERATE 17-18 ${0,7,n}.r PTR h${-17,3,d}\n"
+	              "$GENERATE 10-11 x${5,4,x}X${245,0,X}o${0,0,o} TXT \"a \\$ $$ $\"\n");
+	struct weir_dns_zone_info info;
+	(void)state;
+	weir_dns_zone_info(zone, &info);
+	assert_int_equal(info.records, 3 + 128 + 2 + 2);
+	assert_true(has(zone, "host-0.example.org", WEIR_DNS_A, "\300\0\2\0", 4));
+	assert_true(has(zone, "host-254.example.org", WEIR_DNS_A, "\300\0\2\376", 4));
+	assert_null(find(zone, "host-1.example.org", WEIR_DNS_A));
+	assert_true(has(zone, "1.1.0.0.r.example.org", WEIR_DNS_PTR, "\4h000\7example\3org\0", 18));
+	assert_true(has(zone, "2.1.0.0.r.example.org", WEIR_DNS_PTR, "\4h001\7example\3org\0", 18));
+	assert_true(has(zone, "x000fXFFo12.example.org", WEIR_DNS_TXT, "\10a $ $ 10", 9));
+	assert_true(has(zone, "x0010X100o13.example.org", WEIR_DNS_TXT, "\10a $ $ 11", 9));
+	weir_dns_zone_release(zone);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(everything_a_file_may_say),
 	        cmocka_unit_test(mistakes_are_told_with_their_line),
+	        cmocka_unit_test(generated_records),
 	        cmocka_unit_test(files_that_are_none),
 	        cmocka_unit_test(without_memory_there_is_no_zone),
 	        cmocka_unit_test(names_stand_in_order_with_all_above_them),

@@ -14,6 +14,7 @@
 #include <weir/users.h>
 #include "allocation.h"
 #include "web.h"
+#include "with_loop.h"
 
 #define GET "GET /in/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 #define ALICE "Authorization: Basic YWxpY2U6d29uZGVy\r\n" /* alice:wonder */
@@ -87,20 +88,6 @@ static void memory_may_be_short(void **state)
 	assert_false(failed);
 }
 
-static int setup(void **state)
-{
-	struct weir_loop *loop;
-	int error = weir_loop_create(&loop);
-	*state = loop;
-	return error;
-}
-
-static int teardown(void **state)
-{
-	weir_loop_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,5 +95,5 @@ int main(void)
 	        cmocka_unit_test(the_realm_cannot_leave_its_quotes),
 	        cmocka_unit_test(memory_may_be_short),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_loop, destroy_loop);
 }

@@ -17,6 +17,7 @@
 #include <weir/limits.h>
 #include <weir/list.h>
 #include "web.h"
+#include "with_loop.h"
 
 struct receiver {
 	struct weir_http_handler handler;
@@ -279,20 +280,6 @@ static void larger_than_asked_for(void **state)
 	}
 }
 
-static int setup(void **state)
-{
-	struct weir_loop *loop;
-	int error = weir_loop_create(&loop);
-	*state = loop;
-	return error;
-}
-
-static int teardown(void **state)
-{
-	weir_loop_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,5 +297,5 @@ int main(void)
 	        cmocka_unit_test(a_handler_that_thinks_is_not_hurried),
 	        cmocka_unit_test(larger_than_asked_for),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_loop, destroy_loop);
 }

@@ -14,6 +14,7 @@
 #include <weir/limits.h>
 #include "allocation.h"
 #include "web.h"
+#include "with_loop.h"
 
 struct stream {
 	struct web web;
@@ -206,20 +207,6 @@ static void memory_may_be_short(void **state)
 	assert_false(failed);
 }
 
-static int setup(void **state)
-{
-	struct weir_loop *loop;
-	int error = weir_loop_create(&loop);
-	*state = loop;
-	return error;
-}
-
-static int teardown(void **state)
-{
-	weir_loop_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -232,5 +219,5 @@ int main(void)
 	        cmocka_unit_test(head_has_no_stream),
 	        cmocka_unit_test(memory_may_be_short),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_loop, destroy_loop);
 }

@@ -10,6 +10,7 @@
 #include <weir/http_redirect.h>
 #include "allocation.h"
 #include "web.h"
+#include "with_loop.h"
 
 static const struct {
 	const char *from, *to, *target, *location;
@@ -142,20 +143,6 @@ static void memory_may_be_short(void **state)
 	assert_false(failed);
 }
 
-static int setup(void **state)
-{
-	struct weir_loop *loop;
-	int error = weir_loop_create(&loop);
-	*state = loop;
-	return error;
-}
-
-static int teardown(void **state)
-{
-	weir_loop_destroy(*state);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -166,5 +153,5 @@ int main(void)
 	        cmocka_unit_test(too_long_once_it_is_escaped),
 	        cmocka_unit_test(memory_may_be_short),
 	};
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_loop, destroy_loop);
 }

@@ -8,6 +8,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/mail_queue.h>
+#include <weir/resolver.h>
 #include <weir/smtp_relay.h>
 
 #include "clock.h"
@@ -93,13 +94,12 @@ static bool route(void *context, struct weir_span sender, struct weir_mail_sink 
 	return true;
 }
 
-static void on_log(void *context, const char *id, struct weir_span address,
+static void on_log(void *context, const struct weir_queued *queued, struct weir_span address,
         enum weir_relay_outcome outcome, const char *text)
 {
 	static const char *const names[] = {"sent", "late", "failed", "reported", "unreported"};
 	size_t size = strlen(logged);
-	(void)context;
-	(void)id;
+	(void)context, (void)queued;
 	snprintf(logged + size, sizeof logged - size, "%s %.*s %s\n", names[outcome],
 	        (int)address.size, address.data, text);
 }
@@ -432,6 +432,52 @@ static void bad_options(void **state)
 	weir_smtp_relay_destroy(NULL);
 }
 
+/* A resolver that knows smart.example from a file, and asks a server that never answers. */
+static struct weir_resolver *make_resolver(int *ret_fd)
+{
+	struct weir_address address = local_address();
+	struct weir_resolver *resolver;
+	socklen_t size = sizeof address;
+	char conf[64];
+	*ret_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(*ret_fd, &address.any, sizeof address.v4), 0);
+	assert_int_equal(getsockname(*ret_fd, &address.any, &size), 0);
+	snprintf(conf, sizeof conf, "nameserver [127.0.0.1]:%u\n", weir_address_port(&address));
+	put("resolv.conf", conf);
+	put("hosts", "127.0.0.1 smart.example\n");
+	struct weir_resolver_options files = {
+	        .conf = in_scratch("resolv.conf"), .hosts = in_scratch("hosts")};
+	assert_int_equal(weir_resolver_create(loop, &files, &resolver), 0);
+	return resolver;
+}
+
+/* Settings that change, and the end, while a name is being looked up. */
+static void a_host_by_name(void **state)
+{
+	(void)state;
+	int fd;
+	struct weir_resolver *resolver = make_resolver(&fd);
+	struct weir_smtp_relay_options from = options();
+	from.resolver = resolver;
+	from.host = "silent.example";
+	assert_int_equal(weir_smtp_relay_reload(relay, &from), 0);
+	enqueue_to("al@here.example", "bob@there.example");
+	turns(20);
+	assert_int_equal(host.connections, 0);
+	from.host = "smart.example";
+	assert_int_equal(weir_smtp_relay_reload(relay, &from), 0);
+	empty_queue();
+	assert_int_equal(host.messages, 1);
+	from.host = "silent.example";
+	assert_int_equal(weir_smtp_relay_reload(relay, &from), 0);
+	enqueue_to("al@here.example", "bob@there.example");
+	turns(20);
+	stop_relay(0);
+	assert_int_equal(weir_mail_queue_count(queue), 1);
+	weir_resolver_destroy(resolver);
+	close(fd);
+}
+
 #define RELAY_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -448,6 +494,7 @@ int main(void)
 	        RELAY_TEST(a_mailbox_that_is_full),
 	        RELAY_TEST(drained_while_busy),
 	        RELAY_TEST(bad_options),
+	        RELAY_TEST(a_host_by_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,8 @@ static struct weir_mail_envelope envelope(const char *sender)
 	        .count = 2,
 	        .utf8 = true,
 	        .headers_only = true,
-	        .envid = WEIR_SPAN("id +=\xc3\xa4")};
+	        .envid = WEIR_SPAN("id +=\xc3\xa4"),
+	        .trace = WEIR_SPAN("1abc")};
 }
 
 static int put_one(const char *sender, size_t size)
@@ -150,6 +151,7 @@ static void envelope_and_bytes(void **state)
 		assert_int_equal(take_error, 0);
 		assert_true(equal(taken->envelope.sender, i ? "al@example.org" : ""));
 		assert_true(equal(taken->envelope.envid, "id +=\xc3\xa4"));
+		assert_true(equal(taken->envelope.trace, "1abc"));
 		assert_true(taken->envelope.utf8 && taken->envelope.headers_only);
 		assert_false(taken->envelope.eight_bit || taken->envelope.binary);
 		assert_int_equal(taken->count, 2);

@@ -311,6 +311,28 @@ static void a_full_disk(void **state)
 	assert_int_equal(count_entries("alice/tmp"), 0);
 }
 
+/* Given up between the failure and its being told: it ends once. */
+static void an_abort_right_after_a_failed_commit(void **state)
+{
+	(void)state;
+	static char piece[100000];
+	struct mail mail;
+	bound(&(struct weir_mail_store_options){.message_max = sizeof piece});
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(mail_begin(&mail, "alice"), 0);
+		assert_int_equal(mail_write(&mail, piece, sizeof piece), 0);
+		for (int k = 0; k < 50; k++)
+			weir_loop_turn(loop, 1);
+		assert_int_equal(mail_write(&mail, "y", 1), WEIR_E_LIMIT);
+		mail_commit(&mail);
+		mail_abort(&mail);
+		for (int k = 0; k < 20; k++)
+			weir_loop_turn(loop, 1);
+		assert_int_equal(mail.done, 0);
+		assert_int_equal(mail.ready, 0);
+	}
+}
+
 static void a_failed_sync_after_removal(void **state)
 {
 	(void)state;
@@ -508,6 +530,7 @@ int main(void)
 	        MAILDIR_TEST(a_failed_sync_of_a_file),
 	        MAILDIR_TEST(a_failed_sync_of_a_directory),
 	        MAILDIR_TEST(a_full_disk),
+	        MAILDIR_TEST(an_abort_right_after_a_failed_commit),
 	        MAILDIR_TEST(a_failed_sync_after_removal),
 	        MAILDIR_TEST(names_in_tmp_where_it_must_be),
 	        MAILDIR_TEST(what_was_left_in_tmp_goes),

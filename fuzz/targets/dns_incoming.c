@@ -1,0 +1,75 @@
+/*
+ * Transfers coming in: whatever a primary sends, in whatever pieces, either it is refused, or it makes
+ * a zone that can be walked through. The first byte says what was asked for, and how it is cut.
+ */
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "incoming.h"
+#include "zone_walk.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Serial 5, an address. */
+static const uint8_t first[] = "\0\155\0\0\204\0\0\1\0\4\0\0\0\0\1z\0\0\374\0\1"
+                               "\300\14\0\6\0\1\0\0\1\54\0\33\2n0\1z\0\0\0\0\0\5\0\0\0\1\0\0\0"
+                               "\1\0\0\0\1\0\0\0\1"
+                               "\300\14\0\2\0\1\0\0\1\54\0\5\2ns\300\14"
+                               "\1h\300\14\0\1\0\1\0\0\1\54\0\4\300\0\2\1";
+
+static struct weir_dns_zone *make_before(const struct weir_dns_name *apex)
+{
+	struct dns_incoming incoming;
+	struct weir_dns_zone *zone;
+	uint8_t bytes[2 * sizeof first];
+	/* The SOA record stands once more at the end. */
+	size_t size = sizeof first - 1, soa = 21, soa_size = 39;
+	memcpy(bytes, first, size);
+	memcpy(bytes + size, bytes + soa, soa_size);
+	size += soa_size;
+	weir_dns_put16(bytes, (unsigned)size - 2);
+	weir_dns_incoming_init(&incoming, apex, WEIR_DNS_AXFR, NULL);
+	if (weir_dns_incoming_feed(&incoming, weir_span(bytes, size), 0) < 0 ||
+	        weir_dns_incoming_finish(&incoming, &zone) < 0)
+		abort();
+	weir_dns_incoming_free(&incoming);
+	return zone;
+}
+
+static void walk(const struct weir_dns_zone *zone, const struct dns_incoming *incoming)
+{
+	struct dns_walk at;
+	struct dns_entry entry;
+	uint32_t count = 0;
+	weir_dns_walk_init(&at, zone);
+	for (; weir_dns_walk_peek(&at, &entry); weir_dns_walk_step(&at))
+		count++;
+	if (count != zone->records || zone->serial != incoming->serial)
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const uint16_t types[] = {WEIR_DNS_AXFR, WEIR_DNS_IXFR, WEIR_DNS_SOA, WEIR_DNS_IXFR};
+	static struct weir_dns_zone *before;
+	struct weir_dns_name apex = {.size = 3, .labels = 1, .wire = "\1z"};
+	struct dns_incoming incoming;
+	struct weir_dns_zone *zone = NULL;
+	if (!before)
+		before = make_before(&apex);
+	if (!size)
+		return 0;
+	size_t piece = data[0] >> 2 ? data[0] >> 2 : SIZE_MAX;
+	weir_dns_incoming_init(&incoming, &apex, types[data[0] & 3], before);
+	int error = 0;
+	for (size_t at = 1; at < size && error == 0; at += piece < size ? piece : size)
+		error = weir_dns_incoming_feed(
+		        &incoming, weir_span(data + at, size - at < piece ? size - at : piece), 0);
+	if (error == 0 && incoming.state == INCOMING_ENDED && !incoming.current &&
+	        incoming.type != WEIR_DNS_SOA && weir_dns_incoming_finish(&incoming, &zone) == 0)
+		walk(zone, &incoming);
+	weir_dns_zone_release(zone);
+	weir_dns_incoming_free(&incoming);
+	return 0;
+}

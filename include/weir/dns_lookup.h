@@ -1,0 +1,127 @@
+/*
+ * Lookups: answers from a cache, or asked of upstream servers and remembered.
+ *
+ *   question ──▶ cache ──▶ answer, at once
+ *                  └─ not there ──▶ asked once, for all who wait ──▶ accepted ──▶ cache ──▶ answers
+ *
+ * What is remembered is whole answers, by what was asked: name, type, class, DO and CD. So no answer
+ * can change what another question is answered with. Of an answer only that is kept which belongs to
+ * the question: records of the names in its CNAME chain, SOA if there is nothing, and to who wants
+ * DNSSEC the signatures and the proofs, which are not judged: nothing is validated here.
+ *
+ * - What there is not is remembered as its SOA record says (RFC 2308), failures for
+ *   WEIR_DNS_FAILURE_S (RFC 9520).
+ * - An expired answer is kept for a while: it is given, with a TTL of WEIR_DNS_STALE_TTL_S, when the
+ *   upstreams fail or take longer than WEIR_DNS_STALE_WAIT_MS (RFC 8767).
+ * - An answer that is asked for often is asked for again before it expires.
+ *
+ * All of it belongs to a loop, and is for its thread alone.
+ */
+#ifndef WEIR_DNS_LOOKUP_H
+#define WEIR_DNS_LOOKUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <weir/api.h>
+#include <weir/dns_message.h>
+#include <weir/dns_upstreams.h>
+#include <weir/limits.h>
+
+struct weir_dns_lookups; /* a cache, and what is being asked */
+struct weir_dns_lookup;  /* a question that waits for its answer */
+struct weir_loop;
+
+/*
+ * Who answers what the cache does not know: weir_dns_ask and weir_dns_ask_cancel have the contract of
+ * these two.
+ */
+struct weir_dns_asker {
+	int (*ask)(void *context, const struct weir_dns_question *question, unsigned flags,
+	        weir_dns_answered *answered, void *answered_context, void **ret);
+	void (*cancel)(void *ask);
+};
+
+struct weir_dns_lookups_options {
+	struct weir_dns_upstreams *upstreams; /* must outlive the lookups */
+	const struct weir_dns_asker *asker;   /* another one than the upstreams; or NULL */
+	void *asker_context;
+	size_t cache_bytes;          /* 0: WEIR_DNS_CACHE_BYTES; the least is WEIR_DNS_CACHE_MIN */
+	uint32_t ttl_min_s;          /* shorter ones are raised to this */
+	uint32_t ttl_max_s;          /* 0: WEIR_DNS_TTL_MAX_S */
+	uint32_t negative_ttl_max_s; /* 0: WEIR_DNS_NEGATIVE_TTL_MAX_S */
+	uint32_t stale_s;            /* an expired answer is kept; 0: WEIR_DNS_STALE_S */
+	bool never_stale;            /* … or it is not */
+	unsigned asks_max;           /* questions under way; 0: WEIR_DNS_ASKS_MAX */
+	unsigned lookups_max;        /* who wait for them; 0: WEIR_DNS_LOOKUPS_MAX */
+};
+
+/* 0; -ENOMEM; an errno of getrandom. */
+WEIR_API int weir_dns_lookups_create(struct weir_loop *loop,
+        const struct weir_dns_lookups_options *options, struct weir_dns_lookups **ret);
+
+/* What is under way is cancelled without its callback. NULL is allowed. Not from a callback. */
+WEIR_API void weir_dns_lookups_destroy(struct weir_dns_lookups *lookups);
+
+/* -- at once ----------------------------------------------------------------------------------- */
+
+/* What an answer says beside its records. */
+struct weir_dns_found {
+	unsigned rcode;
+	bool authenticated; /* AD: says the upstream */
+	bool truncated;     /* it does not fit: header and question alone were written, with TC */
+	int extended_error; /* of RFC 8914, the upstream's or of ours; -1: none */
+	uint32_t kind;      /* of the name, keyed: for limiting the rate of replies */
+};
+
+/*
+ * Writes what the cache has for the question: header (ID 0, QR, RD, RA, AD and the rcode), the
+ * question in its own case, answer and authority section with the TTLs that are left, no OPT. `room`
+ * is at least WEIR_DNS_HEADER_SIZE and the question. Its size; 0: it must be asked for, nothing was
+ * written. `flags` are those of weir_dns_ask.
+ */
+WEIR_API size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
+        const struct weir_dns_question *question, unsigned flags, void *reply, size_t room,
+        struct weir_dns_found *ret);
+
+/* -- later ------------------------------------------------------------------------------------- */
+
+/*
+ * From the cache, or asked; `answered` is called once, never from within the call, with a reply of
+ * the same form as above (never cut). A question that could not be answered is answered by SERVFAIL;
+ * an error is one of ours. The handle is valid until the callback returns.
+ *
+ * 0; WEIR_E_LIMIT: too many are waiting; -ENOMEM; an error of weir_dns_ask. The callback will not
+ * come then.
+ */
+WEIR_API int weir_dns_lookup(struct weir_dns_lookups *lookups,
+        const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
+        void *context, struct weir_dns_lookup **ret);
+
+/* During the callback: what the reply says beside its records. */
+WEIR_API const struct weir_dns_found *weir_dns_lookup_found(const struct weir_dns_lookup *lookup);
+
+/* There will be no callback. Who asks goes on asking, for the cache. Not from its own callback. */
+WEIR_API void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup);
+
+/* -- counters ---------------------------------------------------------------------------------- */
+
+struct weir_dns_lookups_counters {
+	uint64_t hits;
+	uint64_t misses;
+	uint64_t stale;      /* answers given though they had expired */
+	uint64_t asks;       /* questions that went out, … */
+	uint64_t prefetches; /* … of these, before the answer had expired */
+	uint64_t joined;     /* lookups that waited for a question that was under way already */
+	uint64_t failures;   /* questions that came to nothing */
+	uint64_t rejected;   /* … of these, since the reply was not one to the question */
+	uint64_t evicted;    /* answers that made room for others */
+	uint64_t entries;    /* answers there are now */
+	uint64_t bytes;      /* of memory, by the reckoning of the bound */
+};
+
+WEIR_API const struct weir_dns_lookups_counters *weir_dns_lookups_counters(
+        const struct weir_dns_lookups *lookups);
+
+#endif

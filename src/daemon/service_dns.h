@@ -1,0 +1,9 @@
+/* DNS in the daemon. */
+#ifndef DAEMON_SERVICE_DNS_H
+#define DAEMON_SERVICE_DNS_H
+
+#include "service.h"
+
+extern const struct service_type service_dns;
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * Names that mean something to everybody, and nothing to the upstreams: to ask them would tell them
+ * what is none of their business, or let them say what localhost is. A name at or beneath one of the
+ * table has the records of the table, or does not exist.
+ */
+#include "name.h"
+#include "responder.h"
+
+enum {
+	TTL_S = 10800
+};
+
+struct special {
+	const uint8_t *apex; /* in wire form */
+	uint8_t size;
+	uint8_t labels;
+	bool exists;   /* and the names beneath it: there is nothing of other types */
+	bool exact;    /* only this name; those beneath it do not exist */
+	uint16_t type; /* 0: there are no records */
+	struct weir_span data;
+};
+
+#define WIRE(text) (const uint8_t *)(text), sizeof(text)
+/* clang-format off */
+#define ZEROS "\1" "0\1" "0\1" "0\1" "0\1" "0\1" "0\1" "0\1" "0"
+#define ARPA_V6 ZEROS ZEROS ZEROS "\1" "0\1" "0\1" "0\1" "0\1" "0\1" "0\1" "0\3ip6\4arpa"
+/* clang-format on */
+#define LOCALHOST "\11localhost"
+
+static const struct special specials[] = {
+        {WIRE(LOCALHOST), 1, true, false, WEIR_DNS_A, {"\177\0\0\1", 4}},
+        {WIRE(LOCALHOST), 1, true, false, WEIR_DNS_AAAA, {"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\1", 16}},
+        {WIRE("\0011\0010\0010\003127\7in-addr\4arpa"), 6, true, true, WEIR_DNS_PTR,
+                {LOCALHOST, sizeof LOCALHOST}},
+        {WIRE("\003127\7in-addr\4arpa"), 3, false, false, 0, {"", 0}},
+        {WIRE("\0011" ARPA_V6), 34, true, true, WEIR_DNS_PTR, {LOCALHOST, sizeof LOCALHOST}},
+        {WIRE("\7invalid"), 1, false, false, 0, {"", 0}},
+        {WIRE("\4test"), 1, false, false, 0, {"", 0}},
+        {WIRE("\5onion"), 1, false, false, 0, {"", 0}},
+        {WIRE("\10resolver\4arpa"), 2, true, false, 0, {"", 0}},
+};
+
+/* The name, whose labels begin at `starts`, is the special one or lies beneath it. */
+static bool is_beneath(
+        const struct weir_dns_name *name, const uint8_t *starts, const struct special *special)
+{
+	if (name->labels < special->labels)
+		return false;
+	const uint8_t *end = name->wire + starts[name->labels - special->labels];
+	if (name->wire + name->size - end != special->size)
+		return false;
+	for (unsigned i = 0; i < special->size; i++)
+		if (weir_dns_lower(end[i]) != special->apex[i])
+			return false;
+	return true;
+}
+
+/* That there is nothing, in the form in which it may be remembered (RFC 2308 5). */
+static void put_soa(struct dns_exchange *exchange, const uint8_t *apex)
+{
+	static const char data[] =
+	        LOCALHOST "\0\6nobody\7invalid\0"
+	                  "\0\0\0\1\0\0\x0e\x10\0\0\x04\xb0\0\x09\x3a\x80\0\0\x2a\x30";
+	weir_dns_put_record(&exchange->writer, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, WEIR_DNS_IN,
+	        TTL_S, weir_span(data, sizeof data - 1));
+}
+
+bool weir_dns_exchange_special(struct dns_exchange *exchange, unsigned *ret_rcode)
+{
+	const struct weir_dns_question *question = &exchange->query.question;
+	const struct special *known = NULL;
+	uint8_t starts[WEIR_DNS_LABELS_MAX + 1];
+	bool exists = false;
+	weir_dns_label_starts(question->name.wire, starts);
+	for (unsigned i = 0; i < sizeof specials / sizeof *specials; i++) {
+		const struct special *special = &specials[i];
+		if (!is_beneath(&question->name, starts, special))
+			continue;
+		bool own = !special->exact || question->name.labels == special->labels;
+		if (own && special->type == question->type) {
+			weir_dns_put_record(&exchange->writer, WEIR_DNS_ANSWER, question->name.wire,
+			        special->type, WEIR_DNS_IN, TTL_S, special->data);
+			*ret_rcode = WEIR_DNS_NOERROR;
+			return true;
+		}
+		exists |= own && special->exists;
+		known = special;
+	}
+	if (!known)
+		return false;
+	put_soa(exchange, known->apex);
+	*ret_rcode = exists ? WEIR_DNS_NOERROR : WEIR_DNS_NXDOMAIN;
+	return true;
+}

@@ -1,0 +1,311 @@
+/*
+ * When a zone's primaries are asked, and what follows from what they answer.
+ *
+ *   resting ─▶ a round: a primary ─▶ SOA by UDP ─▶ SOA by TCP ─▶ IXFR ─▶ AXFR ─▶ resting
+ *                           └─ it fails, or is behind: the next primary ┘
+ *
+ * A step is left out where the one before has told enough, and without a version AXFR is the first.
+ * Invariant: a secondary is in a list of places exactly while it is queued, and has a place while it
+ * is checking or fetching.
+ */
+#include <errno.h>
+#include <sys/random.h>
+
+#include <weir/error.h>
+
+#include "secondary_state.h"
+#include "zone_walk.h"
+
+/* -- intervals --------------------------------------------------------------------------------- */
+
+static int64_t bounded(uint32_t value, uint32_t least, uint32_t most)
+{
+	value = value < least ? least : value;
+	return (int64_t)(value > most ? most : value) * 1000;
+}
+
+struct dns_intervals weir_dns_secondary_intervals(const struct dns_secondary *secondary)
+{
+	const struct weir_dns_secondary_options *options = &secondary->config->options;
+	uint32_t refresh = options->refresh_min_s, retry = options->retry_min_s, expire = 0;
+	if (secondary->zone) {
+		struct dns_entry soa;
+		weir_dns_zone_soa(secondary->zone, &soa);
+		const uint8_t *end = (const uint8_t *)soa.data.data + soa.data.size;
+		refresh = weir_dns_get32(end - 16);
+		retry = weir_dns_get32(end - 12);
+		expire = weir_dns_get32(end - 8);
+	}
+	struct dns_intervals intervals = {
+	        .refresh_ms = bounded(refresh, options->refresh_min_s, options->refresh_max_s),
+	        .retry_ms = bounded(retry, options->retry_min_s, options->retry_max_s),
+	        .expire_ms = (int64_t)expire * 1000,
+	};
+	/* A zone must not vanish between two checks that are both on time. */
+	if (intervals.expire_ms < intervals.refresh_ms + intervals.retry_ms)
+		intervals.expire_ms = intervals.refresh_ms + intervals.retry_ms;
+	return intervals;
+}
+
+/* Up to an eighth less, so that zones that came together are not checked together for ever. */
+static int64_t jittered(int64_t interval_ms)
+{
+	uint32_t dice;
+	if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
+		return interval_ms;
+	return interval_ms - (int64_t)(dice % 1024) * interval_ms / 8192;
+}
+
+static void on_time(struct weir_timer *timer)
+{
+	weir_dns_secondary_begin(WEIR_CONTAINER(timer, struct dns_secondary, timer), 0);
+}
+
+/* Without a version the interval doubles: the primary may not know the zone for long. */
+static void rest(struct dns_secondary *secondary, bool good)
+{
+	struct dns_intervals intervals = weir_dns_secondary_intervals(secondary);
+	int64_t wait_ms = good ? intervals.refresh_ms : intervals.retry_ms;
+	int64_t most_ms =
+	        bounded(WEIR_DNS_FIRST_RETRY_MAX_S, 0, secondary->config->options.retry_max_s);
+	secondary->state = SECONDARY_RESTING;
+	secondary->failures = good ? 0 : secondary->failures + 1;
+	for (unsigned i = 1; !secondary->zone && i < secondary->failures && wait_ms < most_ms; i++)
+		wait_ms = wait_ms * 2 > most_ms ? most_ms : wait_ms * 2;
+	wait_ms = jittered(wait_ms);
+	if (secondary->again) {
+		int64_t since_ms = weir_loop_now_ms(secondary->owner->loop) - secondary->round_ms;
+		wait_ms = WEIR_DNS_NOTIFIED_MS - since_ms;
+	}
+	weir_timer_start(
+	        secondary->owner->loop, &secondary->timer, wait_ms > 0 ? wait_ms : 0, on_time);
+}
+
+/* -- places ------------------------------------------------------------------------------------ */
+
+static struct dns_places *places_of(struct dns_secondary *secondary)
+{
+	bool check = secondary->state == SECONDARY_CHECK_QUEUED ||
+	             secondary->state == SECONDARY_CHECKING;
+	return check ? &secondary->owner->checks : &secondary->owner->fetches;
+}
+
+static void queue(struct dns_secondary *secondary, enum secondary_state state)
+{
+	struct weir_dns_secondaries *owner = secondary->owner;
+	secondary->state = state;
+	weir_list_append(&places_of(secondary)->waiting, &secondary->wait);
+	weir_loop_defer(owner->loop, &owner->grant);
+}
+
+/* The place that it has is another's. */
+static void leave(struct dns_secondary *secondary)
+{
+	places_of(secondary)->free++;
+	weir_loop_defer(secondary->owner->loop, &secondary->owner->grant);
+}
+
+static void ask(struct dns_secondary *secondary);
+
+static void grant(struct dns_places *places)
+{
+	while (places->free && !weir_list_empty(&places->waiting)) {
+		struct dns_secondary *secondary =
+		        WEIR_CONTAINER(places->waiting.next, struct dns_secondary, wait);
+		weir_list_remove(&secondary->wait);
+		places->free--;
+		ask(secondary);
+	}
+}
+
+void weir_dns_secondaries_grant(struct weir_task *task)
+{
+	struct weir_dns_secondaries *owner =
+	        WEIR_CONTAINER(task, struct weir_dns_secondaries, grant);
+	grant(&owner->checks);
+	grant(&owner->fetches);
+}
+
+/* -- a round ----------------------------------------------------------------------------------- */
+
+static void fetch(struct dns_secondary *secondary, uint16_t type)
+{
+	secondary->type = type;
+	queue(secondary, SECONDARY_FETCH_QUEUED);
+}
+
+/* With a version, first whether there is another. */
+static void begin_primary(struct dns_secondary *secondary)
+{
+	if (secondary->zone)
+		queue(secondary, SECONDARY_CHECK_QUEUED);
+	else
+		fetch(secondary, WEIR_DNS_AXFR);
+}
+
+static void next_primary(struct dns_secondary *secondary)
+{
+	const struct weir_dns_secondary_options *options = &secondary->config->options;
+	if (++secondary->asked >= options->primary_count) {
+		rest(secondary, false);
+		return;
+	}
+	secondary->primary = (secondary->primary + 1) % options->primary_count;
+	begin_primary(secondary);
+}
+
+static void tell_failure(struct dns_secondary *secondary, const struct dns_fetched *fetched)
+{
+	weir_dns_secondary_log(secondary, WEIR_DNS_FETCH_FAILED,
+	        &secondary->config->primaries[secondary->primary], fetched);
+}
+
+static void confirmed(struct dns_secondary *secondary)
+{
+	weir_dns_secondary_confirm(secondary);
+	rest(secondary, true);
+}
+
+/* The serial number that the primary has. */
+static void weigh(struct dns_secondary *secondary, uint32_t serial)
+{
+	int32_t later = (int32_t)(serial - secondary->zone->serial);
+	const struct dns_fetched behind = {.why = "it has an older version", .serial = serial};
+	if (later > 0) {
+		fetch(secondary, WEIR_DNS_IXFR);
+	} else if (later == 0) {
+		confirmed(secondary);
+	} else if (weir_dns_secondary_expired(secondary)) {
+		/* What nobody confirms may be replaced by what there is. */
+		fetch(secondary, WEIR_DNS_AXFR);
+	} else {
+		tell_failure(secondary, &behind);
+		next_primary(secondary);
+	}
+}
+
+/* UDP may not get through where TCP does. Who refuses, refuses both. */
+static void on_checked(void *context, const struct dns_fetched *fetched)
+{
+	struct dns_secondary *secondary = context;
+	secondary->check = NULL;
+	leave(secondary);
+	if (fetched->error == 0) {
+		weigh(secondary, fetched->serial);
+	} else if (fetched->rcode) {
+		tell_failure(secondary, fetched);
+		next_primary(secondary);
+	} else {
+		fetch(secondary, WEIR_DNS_SOA);
+	}
+}
+
+static void on_zone(struct dns_secondary *secondary, const struct dns_fetched *fetched)
+{
+	weir_dns_secondary_install(secondary, fetched->zone, 0);
+	weir_dns_secondary_log(secondary, WEIR_DNS_FETCHED,
+	        &secondary->config->primaries[secondary->primary], fetched);
+	secondary->write_due = true;
+	weir_dns_secondary_keep(secondary);
+	rest(secondary, true);
+}
+
+/* Whatever is wrong with the steps of IXFR, all of the zone may be right. */
+static void on_fetched(void *context, const struct dns_fetched *fetched)
+{
+	struct dns_secondary *secondary = context;
+	bool reached = fetched->connected || fetched->rcode || fetched->error == -EPROTO;
+	secondary->fetch = NULL;
+	leave(secondary);
+	if (fetched->error == 0 && fetched->zone) {
+		on_zone(secondary, fetched);
+	} else if (fetched->error == 0) {
+		weigh(secondary, fetched->serial);
+	} else if (secondary->type == WEIR_DNS_IXFR && reached) {
+		fetch(secondary, WEIR_DNS_AXFR);
+	} else {
+		tell_failure(secondary, fetched);
+		next_primary(secondary);
+	}
+}
+
+/* It has a place. */
+static void ask(struct dns_secondary *secondary)
+{
+	const struct dns_secondary_config *config = secondary->config;
+	bool check = secondary->state == SECONDARY_CHECK_QUEUED;
+	bool expired = weir_dns_secondary_expired(secondary);
+	const struct dns_fetch_options options = {
+	        .peer = config->primaries[secondary->primary],
+	        .apex = &config->options.name,
+	        .type = check ? WEIR_DNS_SOA : secondary->type,
+	        .before = secondary->zone,
+	        .any_version = expired && secondary->type == WEIR_DNS_AXFR,
+	        .key = config->options.key,
+	        .bytes_max = config->options.bytes_max,
+	        .done = check ? on_checked : on_fetched,
+	        .context = secondary,
+	};
+	int error;
+	secondary->state = check ? SECONDARY_CHECKING : SECONDARY_FETCHING;
+	if (check)
+		error = weir_dns_check_begin(secondary->owner->loop, &options, &secondary->check);
+	else
+		error = weir_dns_fetch_begin(secondary->owner->loop, &options, &secondary->fetch);
+	if (error == 0)
+		return;
+	const struct dns_fetched failed = {.error = error, .why = weir_error_text(error)};
+	leave(secondary);
+	tell_failure(secondary, &failed);
+	next_primary(secondary);
+}
+
+void weir_dns_secondary_begin(struct dns_secondary *secondary, unsigned primary)
+{
+	weir_timer_stop(&secondary->timer);
+	secondary->primary = primary;
+	secondary->asked = 0;
+	secondary->again = false;
+	secondary->round_ms = weir_loop_now_ms(secondary->owner->loop);
+	begin_primary(secondary);
+}
+
+void weir_dns_secondary_cancel(struct dns_secondary *secondary)
+{
+	weir_timer_stop(&secondary->timer);
+	weir_dns_check_abort(secondary->check);
+	weir_dns_fetch_abort(secondary->fetch);
+	secondary->check = NULL;
+	secondary->fetch = NULL;
+	weir_list_remove(&secondary->wait);
+	if (secondary->state == SECONDARY_CHECKING || secondary->state == SECONDARY_FETCHING)
+		leave(secondary);
+	if (secondary->state != SECONDARY_READING)
+		secondary->state = SECONDARY_RESTING;
+}
+
+/* -- NOTIFY ------------------------------------------------------------------------------------ */
+
+/* Who has told knows of it already: he is asked first. */
+static unsigned primary_of(
+        const struct dns_secondary *secondary, const struct weir_address *notifier)
+{
+	for (unsigned i = 0; i < secondary->config->options.primary_count; i++)
+		if (weir_dns_same_host(&secondary->config->primaries[i], notifier))
+			return i;
+	return 0;
+}
+
+void weir_dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier)
+{
+	int64_t since_ms = weir_loop_now_ms(secondary->owner->loop) - secondary->round_ms;
+	if (secondary->state != SECONDARY_RESTING) {
+		secondary->again = true;
+	} else if (since_ms >= WEIR_DNS_NOTIFIED_MS) {
+		weir_dns_secondary_begin(secondary, primary_of(secondary, notifier));
+	} else if (!secondary->again) {
+		secondary->again = true;
+		weir_timer_start(secondary->owner->loop, &secondary->timer,
+		        WEIR_DNS_NOTIFIED_MS - since_ms, on_time);
+	}
+}

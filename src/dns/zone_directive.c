@@ -1,0 +1,138 @@
+/*
+ * The directives of zone files: $ORIGIN, $TTL (RFC 2308 4), $INCLUDE (RFC 1035 5.1), $GENERATE. What a
+ * file that is included sets holds within it alone.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+
+#include "zone_file.h"
+#include "zone_generate.h"
+
+/* The next word; empty if there is none. */
+static char *next_word(char **text)
+{
+	char *word = *text + strspn(*text, " \t");
+	*text = word + strcspn(word, " \t");
+	if (**text)
+		*(*text)++ = 0;
+	return word;
+}
+
+/* As it stands, or beneath the origin. NULL: it is no name, or no memory. */
+static ldns_rdf *name_of(struct zone_file *file, const char *text)
+{
+	if (strcmp(text, "@") == 0)
+		return ldns_rdf_clone(file->origin);
+	ldns_rdf *name = *text ? ldns_dname_new_frm_str(text) : NULL;
+	if (!name || ldns_dname_str_absolute(text))
+		return name;
+	ldns_rdf *whole = ldns_dname_cat_clone(name, file->origin);
+	ldns_rdf_deep_free(name);
+	return whole;
+}
+
+static void set_origin(struct zone_file *file, const char *text)
+{
+	ldns_rdf *origin = name_of(file, text);
+	if (!origin) {
+		weir_dns_file_complain(file, "$ORIGIN wants a name");
+		return;
+	}
+	ldns_rdf_deep_free(file->origin);
+	file->origin = origin;
+}
+
+static void set_ttl(struct zone_file *file, const char *text)
+{
+	const char *end = text;
+	uint32_t ttl = *text ? ldns_str2period(text, &end) : 0;
+	if (!*text || *end || ttl > INT32_MAX)
+		weir_dns_file_complain(file, "$TTL wants a number of seconds");
+	else
+		file->reading->ttl = ttl;
+}
+
+/* A relative path begins at the directory of the file that names it. NULL without memory. */
+static char *beside(const char *path, const char *name)
+{
+	const char *slash = *name == '/' ? NULL : strrchr(path, '/');
+	char *whole;
+	int size = asprintf(&whole, "%.*s%s", slash ? (int)(slash - path + 1) : 0, path, name);
+	return size < 0 ? NULL : whole;
+}
+
+static void include(struct zone_file *file, const char *name, const char *origin)
+{
+	if (!*name || file->depth + 1 == WEIR_DNS_INCLUDES_MAX) {
+		weir_dns_file_complain(file, *name ? "too many files that include each other"
+		                                   : "$INCLUDE wants the name of a file");
+		return;
+	}
+	file->reading->includes = true;
+	char *path = beside(file->path, name);
+	struct zone_file inner = {.reading = file->reading, .path = path, .depth = file->depth + 1};
+	inner.origin = *origin ? name_of(file, origin) : ldns_rdf_clone(file->origin);
+	ldns_rdf *previous =
+	        file->reading->previous ? ldns_rdf_clone(file->reading->previous) : NULL;
+	if (!path)
+		file->reading->error = -ENOMEM;
+	else if (!inner.origin)
+		weir_dns_file_complain(file, "$INCLUDE with an origin that is no name");
+	else {
+		int error = weir_dns_file_read(&inner);
+		if (error < 0)
+			weir_dns_file_complain(file, weir_error_text(error));
+	}
+	/* The owner before counts again behind it (RFC 1035 5.1). */
+	ldns_rdf_deep_free(file->reading->previous);
+	file->reading->previous = previous;
+	ldns_rdf_deep_free(inner.origin);
+	free(path);
+}
+
+/* Its first mistake ends it: the others would be the same. */
+static void generate(struct zone_file *file)
+{
+	struct reading *reading = file->reading;
+	struct dns_generator generator;
+	unsigned mistakes = reading->mistakes;
+	char *text = strdup(file->text + strcspn(file->text, " \t"));
+	if (!text) {
+		reading->error = -ENOMEM;
+		return;
+	}
+	const char *wrong = weir_dns_generator_init(&generator, text);
+	while (!wrong && generator.left && weir_dns_file_may_go_on(reading) &&
+	        reading->mistakes == mistakes) {
+		wrong = weir_dns_generator_next(&generator, file->text, WEIR_DNS_LINE_MAX);
+		if (!wrong)
+			weir_dns_file_record(file);
+	}
+	if (wrong)
+		weir_dns_file_complain(file, wrong);
+	free(text);
+}
+
+void weir_dns_file_follow(struct zone_file *file)
+{
+	if (strncasecmp(file->text, "$GENERATE", 9) == 0 && strchr(" \t", file->text[9])) {
+		generate(file);
+		return;
+	}
+	char *rest = file->text, *name = next_word(&rest);
+	char *first = next_word(&rest), *second = next_word(&rest);
+	bool with_origin = strcasecmp(name, "$INCLUDE") == 0;
+	if (*next_word(&rest) || (*second && !with_origin))
+		weir_dns_file_complain(file, "too many words behind a directive");
+	else if (strcasecmp(name, "$ORIGIN") == 0)
+		set_origin(file, first);
+	else if (strcasecmp(name, "$TTL") == 0)
+		set_ttl(file, first);
+	else if (with_origin)
+		include(file, first, second);
+	else
+		weir_dns_file_complain(file, "a directive that is not known");
+}

@@ -1,0 +1,123 @@
+/*
+ * The data of records as text by ldns, where that can mean nothing else when it is read; names with
+ * bytes that would have to be quoted, and types that ldns does not know, by their bytes (RFC 3597 5).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <ldns/ldns.h>
+
+#include "zone_walk.h"
+#include "zone_write.h"
+
+enum {
+	RECORD_MAX = 11 + UINT16_MAX /* its owner the root */
+};
+
+static void write_bytes(const struct dns_entry *entry, FILE *stream)
+{
+	fprintf(stream, "\t%u\tIN\tTYPE%u\t\\# %zu ", entry->ttl, entry->type, entry->data.size);
+	for (size_t i = 0; i < entry->data.size; i++)
+		fprintf(stream, "%02x", (uint8_t)entry->data.data[i]);
+	fputc('\n', stream);
+}
+
+/* Behind the opening quote; to behind the closing one, which ends a word, or NULL. */
+static const char *skip_quoted(const char *text)
+{
+	for (; *text && *text != '"'; text++)
+		if (*text == '\\' && text[1])
+			text++;
+	if (!*text++)
+		return NULL;
+	return *text == ' ' || *text == '\n' ? text : NULL;
+}
+
+static bool is_plain(const char *text)
+{
+	static const char plain[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	                            "-_.*:/+= \t\n";
+	for (;;) {
+		const char *word = text;
+		text += strspn(text, plain);
+		if (!*text)
+			return true;
+		if (*text != '"' || text == word || (text[-1] != '\t' && text[-1] != ' '))
+			return false;
+		text = skip_quoted(text + 1);
+		if (!text)
+			return false;
+	}
+}
+
+/* ldns does not read everything that it writes. */
+static bool is_read_again(const char *text, const uint8_t *wire, size_t size)
+{
+	ldns_rr *rr = NULL;
+	uint8_t *again = NULL;
+	size_t again_size = 0;
+	bool same = ldns_rr_new_frm_str(&rr, text, 0, NULL, NULL) == LDNS_STATUS_OK &&
+	            ldns_rr2wire(&again, rr, LDNS_SECTION_ANSWER, &again_size) == LDNS_STATUS_OK &&
+	            again_size == size && memcmp(again, wire, size) == 0;
+	free(again);
+	ldns_rr_free(rr);
+	return same;
+}
+
+/* From the TTL to the end of the line, with the owner "." before it, to be freed; or NULL. */
+static char *text_of(const struct dns_entry *entry, uint8_t *wire, bool *ret_no_memory)
+{
+	size_t size = 11 + entry->data.size, at = 0;
+	ldns_rr *rr = NULL;
+	wire[0] = 0;
+	weir_dns_put16(wire + 1, entry->type);
+	weir_dns_put16(wire + 3, WEIR_DNS_IN);
+	weir_dns_put32(wire + 5, entry->ttl);
+	weir_dns_put16(wire + 9, (unsigned)entry->data.size);
+	if (entry->data.size)
+		memcpy(wire + 11, entry->data.data, entry->data.size);
+	ldns_status status = ldns_wire2rr(&rr, wire, size, &at, LDNS_SECTION_ANSWER);
+	char *text = status == LDNS_STATUS_OK && at == size
+	                     ? ldns_rr2str_fmt(ldns_output_format_nocomments, rr)
+	                     : NULL;
+	ldns_rr_free(rr);
+	*ret_no_memory = status == LDNS_STATUS_MEM_ERR;
+	if (text && text[0] == '.' && is_plain(text + 1) && is_read_again(text, wire, size))
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* 0 or -ENOMEM; `wire` is room for a record. */
+static int write_entry(const struct dns_entry *entry, uint8_t *wire, FILE *stream)
+{
+	struct weir_dns_name owner;
+	char name[WEIR_DNS_TEXT_MAX];
+	bool no_memory;
+	weir_dns_name_set(weir_span(entry->owner, weir_dns_wire_size(entry->owner)), &owner);
+	weir_dns_name_format(&owner, name);
+	fputs(name, stream);
+	char *text = text_of(entry, wire, &no_memory);
+	if (text)
+		fputs(text + 1, stream);
+	else
+		write_bytes(entry, stream);
+	free(text);
+	return no_memory ? -ENOMEM : 0;
+}
+
+int weir_dns_zone_write(const struct weir_dns_zone *zone, FILE *stream)
+{
+	struct dns_walk walk;
+	struct dns_entry entry;
+	uint8_t *wire = malloc(RECORD_MAX);
+	int error = wire ? 0 : -ENOMEM;
+	weir_dns_walk_init(&walk, zone);
+	for (; error == 0 && weir_dns_walk_peek(&walk, &entry); weir_dns_walk_step(&walk)) {
+		error = write_entry(&entry, wire, stream);
+		if (error == 0 && ferror(stream))
+			error = -EIO;
+	}
+	free(wire);
+	return error;
+}

@@ -1,0 +1,41 @@
+/*
+ * What of a reply is taken: the records that belong to the question, written anew. So whatever an
+ * upstream sends, what is remembered and passed on has been read and written here.
+ */
+#ifndef WEIR_DNS_ACCEPT_H
+#define WEIR_DNS_ACCEPT_H
+
+#include <weir/dns_lookup.h>
+
+struct dns_ttl_bounds {
+	uint32_t min_s, max_s, negative_max_s;
+};
+
+/* Of `message`, `body` bytes are header and question; the records of two sections follow. */
+struct dns_accepted {
+	uint8_t *message;
+	size_t body;
+	size_t size;
+	uint32_t ttl_s; /* 0: not to be remembered */
+	uint16_t answers;
+	uint16_t authorities;
+	struct weir_dns_found found; /* `kind` is not set */
+};
+
+/* The header's second word for what was found. */
+uint16_t weir_dns_found_flags(const struct weir_dns_found *found);
+
+/*
+ * Takes a reply to `question`, asked with `flags`, apart. 0 or WEIR_E_SYNTAX: it is not well formed, or
+ * no reply to the question. An rcode that is no answer becomes SERVFAIL, without records. `message`
+ * has room for WEIR_DNS_MESSAGE_MAX bytes.
+ */
+int weir_dns_accept(struct weir_span reply, const struct weir_dns_question *question,
+        unsigned flags, const struct dns_ttl_bounds *bounds, uint8_t *message,
+        struct dns_accepted *ret);
+
+/* A failure in the form of an accepted reply. */
+void weir_dns_accept_failure(const struct weir_dns_question *question, int extended_error,
+        uint8_t *message, struct dns_accepted *ret);
+
+#endif

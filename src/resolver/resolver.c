@@ -1,0 +1,166 @@
+/*
+ * The resolver's life, and that of each lookup: begun from a task, ended once.
+ *
+ *   created ─▶ (waits for the files) ─▶ start ─▶ chases ─▶ end
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "resolver_state.h"
+
+const char *weir_resolved_text(int error)
+{
+	switch (error) {
+	case -ENOENT:
+		return "no such name";
+	case -ENODATA:
+		return "the name has no such data";
+	case -EAGAIN:
+		return "the name servers failed or did not answer";
+	case WEIR_E_SYNTAX:
+		return "not a name";
+	default:
+		return weir_error_text(error);
+	}
+}
+
+/* -- lookups ----------------------------------------------------------------------------------- */
+
+static void begin(struct weir_resolving *resolving)
+{
+	if (resolving->error < 0)
+		weir_resolving_fail(resolving, resolving->error);
+	else
+		resolving->kind->start(resolving);
+}
+
+static void run_start(struct weir_task *task)
+{
+	begin(WEIR_CONTAINER(task, struct weir_resolving, start));
+}
+
+void weir_resolver_begin_waiting(struct weir_resolver *resolver)
+{
+	while (!weir_list_empty(&resolver->waiting)) {
+		struct weir_list *link = resolver->waiting.next;
+		weir_list_remove(link);
+		weir_list_append(&resolver->begun, link);
+		begin(WEIR_CONTAINER(link, struct weir_resolving, link));
+	}
+}
+
+int weir_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
+        weir_resolved *resolved, void *context, struct weir_resolving **ret)
+{
+	if (resolver->count >= WEIR_RESOLVINGS_MAX)
+		return WEIR_E_LIMIT;
+	struct weir_resolving *resolving = calloc(1, sizeof *resolving);
+	if (!resolving)
+		return -ENOMEM;
+	resolving->resolver = resolver;
+	resolving->kind = kind;
+	resolving->resolved = resolved;
+	resolving->context = context;
+	resolver->count++;
+	if (weir_resolver_looks(resolver)) {
+		weir_list_append(&resolver->waiting, &resolving->link);
+	} else {
+		weir_list_append(&resolver->begun, &resolving->link);
+		resolving->start.run = run_start;
+		weir_loop_defer(resolver->loop, &resolving->start);
+	}
+	*ret = resolving;
+	return 0;
+}
+
+static void detach(struct weir_resolving *resolving)
+{
+	weir_loop_cancel(resolving->resolver->loop, &resolving->start);
+	weir_dns_chase_stop(&resolving->chases[0]);
+	weir_dns_chase_stop(&resolving->chases[1]);
+	weir_list_remove(&resolving->link);
+	resolving->resolver->count--;
+}
+
+void weir_resolving_cancel(struct weir_resolving *resolving)
+{
+	if (!resolving)
+		return;
+	detach(resolving);
+	free(resolving);
+}
+
+void weir_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved)
+{
+	detach(resolving);
+	resolving->resolved(resolving->context, resolved);
+	free(resolving);
+}
+
+void weir_resolving_fail(struct weir_resolving *resolving, int error)
+{
+	weir_resolving_end(resolving, &(struct weir_resolved){.error = error});
+}
+
+/* -- the resolver ------------------------------------------------------------------------------ */
+
+static int make_lookups(struct weir_resolver *resolver, const struct weir_resolver_options *options)
+{
+	struct weir_dns_upstreams_options upstreams = weir_resolver_upstreams(&resolver->conf);
+	int error = weir_dns_upstreams_create(resolver->loop, &upstreams, &resolver->upstreams);
+	if (error < 0)
+		return error;
+	resolver->lookups_owned = true;
+	return weir_dns_lookups_create(resolver->loop,
+	        &(struct weir_dns_lookups_options){
+	                .upstreams = resolver->upstreams,
+	                .cache_bytes = options->cache_bytes,
+	        },
+	        &resolver->lookups);
+}
+
+int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_options *options,
+        struct weir_resolver **ret)
+{
+	const char *conf = options->conf ? options->conf : "/etc/resolv.conf";
+	const char *hosts = options->hosts ? options->hosts : "/etc/hosts";
+	struct weir_resolver *resolver = calloc(1, sizeof *resolver);
+	if (!resolver)
+		return -ENOMEM;
+	resolver->loop = loop;
+	resolver->lookups = options->lookups;
+	weir_list_init(&resolver->begun);
+	weir_list_init(&resolver->waiting);
+	int error = weir_resolver_read_files(resolver, options->lookups ? NULL : conf, hosts);
+	if (error == 0 && !options->lookups)
+		error = make_lookups(resolver, options);
+	if (error < 0) {
+		weir_resolver_destroy(resolver);
+		return error;
+	}
+	*ret = resolver;
+	return 0;
+}
+
+static void cancel_all(struct weir_list *list)
+{
+	for (struct weir_list *link = list->next, *next; link != list; link = next) {
+		next = link->next;
+		weir_resolving_cancel(WEIR_CONTAINER(link, struct weir_resolving, link));
+	}
+}
+
+void weir_resolver_destroy(struct weir_resolver *resolver)
+{
+	if (!resolver)
+		return;
+	cancel_all(&resolver->waiting);
+	cancel_all(&resolver->begun);
+	weir_resolver_forget_files(resolver);
+	if (resolver->lookups_owned)
+		weir_dns_lookups_destroy(resolver->lookups);
+	weir_dns_upstreams_destroy(resolver->upstreams);
+	free(resolver);
+}

@@ -1,0 +1,130 @@
+/*
+ * One question to its end: the CNAME records of a reply are followed in it, and where they lead out
+ * of it the name they lead to is asked for. The hops of all replies together are bounded.
+ */
+#include <errno.h>
+
+#include <weir/error.h>
+
+#include "resolver_state.h"
+
+static struct dns_answer answers_of(
+        struct weir_span reply, size_t at, const struct weir_dns_header *header)
+{
+	return (struct dns_answer){
+	        .reply = reply, .at = at, .left = header->counts[WEIR_DNS_ANSWER]};
+}
+
+bool weir_dns_answer_next(struct dns_answer *answer, struct weir_dns_record *ret)
+{
+	while (answer->left) {
+		answer->left--;
+		if (weir_dns_record_read(answer->reply, &answer->at, ret) < 0)
+			answer->left = 0;
+		else if (ret->type == answer->type && ret->class == WEIR_DNS_IN &&
+		         weir_dns_name_equal(&ret->name, &answer->owner))
+			return true;
+	}
+	return false;
+}
+
+/* The name that another one stands for. */
+static bool leads_on(struct dns_answer answer, struct weir_dns_name *ret)
+{
+	struct weir_dns_record record;
+	answer.type = WEIR_DNS_CNAME;
+	answer.owner = *ret;
+	return weir_dns_answer_next(&answer, &record) &&
+	       weir_dns_name_read(answer.reply, &record.at, ret) == 0;
+}
+
+/* Behind the answers stands SOA: it is certain that there is nothing. */
+static bool is_denied(const struct dns_answer *answers, unsigned authorities)
+{
+	struct weir_dns_record record = {0};
+	unsigned count = answers->left + authorities;
+	size_t at = answers->at;
+	for (unsigned i = 0; i < count && weir_dns_record_read(answers->reply, &at, &record) == 0;
+	        i++)
+		if (i >= answers->left && record.type == WEIR_DNS_SOA)
+			return true;
+	return false;
+}
+
+static void on_answered(void *context, int error, struct weir_span reply);
+
+static int ask(struct dns_chase *chase)
+{
+	return weir_dns_lookup(chase->resolving->resolver->lookups, &chase->question, 0,
+	        on_answered, chase, &chase->lookup);
+}
+
+/* 1: it was found; 0: another question is under way; or an error. */
+static int take(struct dns_chase *chase, struct weir_span reply, struct dns_answer *ret)
+{
+	struct weir_dns_header header;
+	struct weir_dns_question question;
+	struct weir_dns_record record;
+	size_t at = WEIR_DNS_HEADER_SIZE;
+	if (!weir_dns_header_read(reply, &header) ||
+	        weir_dns_question_read(reply, &at, &question) < 0)
+		return -EAGAIN;
+	unsigned rcode = header.flags & WEIR_DNS_RCODE_MASK;
+	if (rcode == WEIR_DNS_NXDOMAIN)
+		return -ENOENT;
+	if (rcode != WEIR_DNS_NOERROR)
+		return -EAGAIN;
+	struct dns_answer answer = answers_of(reply, at, &header);
+	answer.owner = chase->question.name;
+	unsigned before = chase->hops;
+	while (leads_on(answer, &answer.owner))
+		if (++chase->hops > WEIR_DNS_CHAIN_MAX)
+			return -EAGAIN;
+	answer.type = chase->question.type;
+	struct dns_answer found = answer;
+	if (weir_dns_answer_next(&found, &record)) {
+		*ret = answer;
+		return 1;
+	}
+	if (chase->hops == before || is_denied(&answer, header.counts[WEIR_DNS_AUTHORITY]))
+		return -ENODATA;
+	chase->question.name = answer.owner;
+	return ask(chase);
+}
+
+/* Of the errors only those that are our own are told apart. */
+static int error_of(int error)
+{
+	bool own =
+	        error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == WEIR_E_LIMIT;
+	return own ? error : -EAGAIN;
+}
+
+static void on_answered(void *context, int error, struct weir_span reply)
+{
+	struct dns_chase *chase = context;
+	struct weir_resolving *resolving = chase->resolving;
+	chase->lookup = NULL;
+	struct dns_answer answer = {0};
+	int result = error < 0 ? error_of(error) : take(chase, reply, &answer);
+	if (result != 0)
+		resolving->kind->done(resolving, result < 0 ? result : 0, &answer);
+}
+
+int weir_dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
+        const struct weir_dns_name *name, unsigned type)
+{
+	chase->resolving = resolving;
+	chase->question.name = *name;
+	chase->question.type = (uint16_t)type;
+	chase->question.class = WEIR_DNS_IN;
+	chase->hops = 0;
+	return ask(chase);
+}
+
+void weir_dns_chase_stop(struct dns_chase *chase)
+{
+	if (chase->lookup)
+		weir_dns_lookup_cancel(chase->lookup);
+	chase->lookup = NULL;
+}

@@ -1,0 +1,327 @@
+/*
+ * What is looked up beside addresses: PTR, MX, SRV and TXT. Their results are made in one block that
+ * lives as long as the callback.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "name.h"
+#include "resolver_state.h"
+
+/* -- texts ------------------------------------------------------------------------------------- */
+
+/* Where the texts of a result stand: room for so many names. */
+struct texts {
+	char *at;
+};
+
+/* The name in a record, `skip` bytes into its data; NULL: there is none. */
+static const char *put_name(struct texts *texts, struct weir_span reply,
+        const struct weir_dns_record *record, size_t skip)
+{
+	struct weir_dns_name name;
+	char *start = texts->at;
+	size_t at = record->at + skip;
+	if (record->data.size < skip || weir_dns_name_read(reply, &at, &name) < 0 ||
+	        at != record->at + record->data.size)
+		return NULL;
+	weir_dns_name_lower(&name);
+	size_t size = weir_dns_name_format(&name, start);
+	if (name.labels)
+		start[--size] = 0;
+	texts->at += size + 1;
+	return start;
+}
+
+static unsigned count_of(struct dns_answer answer)
+{
+	struct weir_dns_record record;
+	unsigned count = 0;
+	while (count < WEIR_RESOLVED_MAX && weir_dns_answer_next(&answer, &record))
+		count++;
+	return count;
+}
+
+/* Room for `count` items and as many texts; NULL without memory. */
+static void *make_room(unsigned count, size_t item, size_t text, struct texts *ret)
+{
+	char *block = malloc(count * (item + text));
+	ret->at = block ? block + count * item : NULL;
+	return block;
+}
+
+static const uint8_t *bytes_of(const struct weir_dns_record *record)
+{
+	return (const uint8_t *)record->data.data;
+}
+
+/* With nothing in it that could be read. */
+static void end(struct weir_resolving *resolving, struct weir_resolved *resolved, void *block)
+{
+	if (!block)
+		resolved->error = -ENOMEM;
+	else if (resolved->count == 0 && !resolved->none)
+		resolved->error = -ENODATA;
+	weir_resolving_end(resolving, resolved);
+	free(block);
+}
+
+/* A random number below `below`, which is small; 0 if there is none to be had. */
+static uint32_t throw(struct weir_resolving * resolving, uint32_t below)
+{
+	uint32_t number;
+	if (weir_random_take(&resolving->resolver->random, &number, sizeof number) < 0)
+		return 0;
+	return number % below;
+}
+
+/* -- MX ---------------------------------------------------------------------------------------- */
+
+/* Into its place, among its like at random. */
+static void insert_mx(
+        struct weir_resolving *resolving, struct weir_mx *list, size_t count, struct weir_mx mx)
+{
+	size_t first = 0, after;
+	while (first < count && list[first].preference < mx.preference)
+		first++;
+	for (after = first; after < count && list[after].preference == mx.preference; after++)
+		;
+	size_t at = first + throw(resolving, (uint32_t)(after - first + 1));
+	memmove(list + at + 1, list + at, (count - at) * sizeof *list);
+	list[at] = mx;
+}
+
+static void end_mx(struct weir_resolving *resolving, struct dns_answer *answer)
+{
+	struct weir_resolved resolved = {0};
+	struct weir_dns_record record;
+	struct texts texts;
+	unsigned left = count_of(*answer);
+	struct weir_mx *list = make_room(left, sizeof *list, WEIR_DNS_TEXT_MAX, &texts);
+	while (list && left-- && weir_dns_answer_next(answer, &record)) {
+		const char *host = put_name(&texts, answer->reply, &record, 2);
+		if (host)
+			insert_mx(resolving, list, resolved.count++,
+			        (struct weir_mx){weir_dns_get16(bytes_of(&record)), host});
+	}
+	/* One that stands beside others means nothing (RFC 7505 3). */
+	resolved.none = resolved.count == 1 && strcmp(list[0].host, ".") == 0;
+	resolved.count = resolved.none ? 0 : resolved.count;
+	resolved.mx = list;
+	end(resolving, &resolved, list);
+}
+
+/* -- SRV --------------------------------------------------------------------------------------- */
+
+static int by_priority(const void *a, const void *b)
+{
+	const struct weir_srv *left = a, *right = b;
+	if (left->priority != right->priority)
+		return left->priority < right->priority ? -1 : 1;
+	/* Those without weight first: they have the smallest chance, but one. */
+	return (left->weight != 0) - (right->weight != 0);
+}
+
+/* RFC 2782: of those of one priority each is chosen by its share of what the rest weighs. */
+static void order_srv(struct weir_resolving *resolving, struct weir_srv *list, size_t count)
+{
+	qsort(list, count, sizeof *list, by_priority);
+	for (size_t i = 0; i < count; i++) {
+		uint32_t sum = 0, upto = 0;
+		size_t chosen = i;
+		for (size_t k = i; k < count && list[k].priority == list[i].priority; k++)
+			sum += list[k].weight;
+		uint32_t thrown = throw(resolving, sum + 1);
+		while ((upto += list[chosen].weight) < thrown)
+			chosen++;
+		struct weir_srv next = list[chosen];
+		memmove(list + i + 1, list + i, (chosen - i) * sizeof *list);
+		list[i] = next;
+	}
+}
+
+static void end_srv(struct weir_resolving *resolving, struct dns_answer *answer)
+{
+	struct weir_resolved resolved = {0};
+	struct weir_dns_record record;
+	struct texts texts;
+	unsigned left = count_of(*answer);
+	struct weir_srv *list = make_room(left, sizeof *list, WEIR_DNS_TEXT_MAX, &texts);
+	while (list && left-- && weir_dns_answer_next(answer, &record)) {
+		const char *host = put_name(&texts, answer->reply, &record, 6);
+		const uint8_t *data = bytes_of(&record);
+		if (host)
+			list[resolved.count++] = (struct weir_srv){weir_dns_get16(data),
+			        weir_dns_get16(data + 2), weir_dns_get16(data + 4), host};
+	}
+	resolved.none = resolved.count == 1 && strcmp(list[0].host, ".") == 0;
+	resolved.count = resolved.none ? 0 : resolved.count;
+	if (resolved.count)
+		order_srv(resolving, list, resolved.count);
+	resolved.srv = list;
+	end(resolving, &resolved, list);
+}
+
+/* -- TXT --------------------------------------------------------------------------------------- */
+
+/* The strings of a record, one after the other; false: they do not add up. */
+static bool put_strings(struct texts *texts, struct weir_span data, struct weir_span *ret)
+{
+	char *start = texts->at, *to = start;
+	while (data.size) {
+		size_t size = (uint8_t)data.data[0];
+		if (size >= data.size)
+			return false;
+		memcpy(to, data.data + 1, size);
+		to += size;
+		data = weir_span_skip(data, size + 1);
+	}
+	*ret = weir_span(start, (size_t)(to - start));
+	texts->at = to;
+	return true;
+}
+
+/* No more text than the reply has. */
+static void end_txt(struct weir_resolving *resolving, struct dns_answer *answer)
+{
+	struct weir_resolved resolved = {0};
+	struct weir_dns_record record;
+	unsigned left = count_of(*answer);
+	struct weir_span *list = malloc(left * sizeof *list + answer->reply.size);
+	struct texts texts = {list ? (char *)(list + left) : NULL};
+	while (list && left-- && weir_dns_answer_next(answer, &record))
+		if (put_strings(&texts, record.data, &list[resolved.count]))
+			resolved.count++;
+	resolved.texts = list;
+	end(resolving, &resolved, list);
+}
+
+/* -- PTR --------------------------------------------------------------------------------------- */
+
+static void end_ptr(struct weir_resolving *resolving, struct dns_answer *answer)
+{
+	struct weir_resolved resolved = {0};
+	struct weir_dns_record record;
+	struct texts texts;
+	unsigned left = count_of(*answer);
+	const char **list = make_room(left, sizeof *list, WEIR_DNS_TEXT_MAX, &texts);
+	while (list && left-- && weir_dns_answer_next(answer, &record)) {
+		const char *name = put_name(&texts, answer->reply, &record, 0);
+		if (name)
+			list[resolved.count++] = name;
+	}
+	resolved.names = list;
+	end(resolving, &resolved, list);
+}
+
+static void make_v4(const uint8_t *bytes, char *text, size_t size)
+{
+	snprintf(text, size, "%u.%u.%u.%u.in-addr.arpa", bytes[3], bytes[2], bytes[1], bytes[0]);
+}
+
+static void make_v6(const uint8_t *bytes, char *text, size_t size)
+{
+	size_t at = 0;
+	for (int i = 15; i >= 0; i--)
+		at += (size_t)snprintf(
+		        text + at, size - at, "%x.%x.", bytes[i] & 15u, bytes[i] >> 4u);
+	snprintf(text + at, size - at, "ip6.arpa");
+}
+
+static void start_ptr(struct weir_resolving *resolving)
+{
+	const char *names[WEIR_RESOLVED_MAX];
+	struct weir_resolved resolved = {.names = names};
+	resolved.count = weir_hosts_names(
+	        resolving->resolver->hosts, &resolving->address, names, WEIR_RESOLVED_MAX);
+	if (resolved.count) {
+		weir_resolving_end(resolving, &resolved);
+		return;
+	}
+	int error = weir_dns_chase_start(
+	        &resolving->chases[0], resolving, &resolving->name, WEIR_DNS_PTR);
+	if (error < 0)
+		weir_resolving_fail(resolving, error);
+}
+
+/* -- asking ------------------------------------------------------------------------------------ */
+
+static void done(struct weir_resolving *resolving, int error, struct dns_answer *answer)
+{
+	if (error < 0)
+		weir_resolving_fail(resolving, error);
+	else if (answer->type == WEIR_DNS_MX)
+		end_mx(resolving, answer);
+	else if (answer->type == WEIR_DNS_SRV)
+		end_srv(resolving, answer);
+	else if (answer->type == WEIR_DNS_TXT)
+		end_txt(resolving, answer);
+	else
+		end_ptr(resolving, answer);
+}
+
+static void start(struct weir_resolving *resolving)
+{
+	int error = weir_dns_chase_start(
+	        &resolving->chases[0], resolving, &resolving->name, resolving->type);
+	if (error < 0)
+		weir_resolving_fail(resolving, error);
+}
+
+static int resolve(struct weir_resolver *resolver, const char *name, unsigned type,
+        weir_resolved *resolved, void *context, struct weir_resolving **ret)
+{
+	static const struct resolving_kind kind = {.start = start, .done = done};
+	int error = weir_resolving_create(resolver, &kind, resolved, context, ret);
+	if (error < 0)
+		return error;
+	(*ret)->type = (uint16_t)type;
+	(*ret)->error = weir_dns_name_parse(weir_span_of(name), &(*ret)->name);
+	return 0;
+}
+
+int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address *address,
+        weir_resolved *resolved, void *context, struct weir_resolving **ret)
+{
+	static const struct resolving_kind kind = {.start = start_ptr, .done = done};
+	const uint8_t *v6 = address->v6.sin6_addr.s6_addr;
+	struct weir_address asked = *address;
+	char text[80];
+	if (address->any.sa_family != AF_INET && address->any.sa_family != AF_INET6)
+		return -EINVAL;
+	if (address->any.sa_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr)) {
+		asked = (struct weir_address){.v4.sin_family = AF_INET};
+		memcpy(&asked.v4.sin_addr, v6 + 12, 4);
+	}
+	int error = weir_resolving_create(resolver, &kind, resolved, context, ret);
+	if (error < 0)
+		return error;
+	if (asked.any.sa_family == AF_INET)
+		make_v4((const uint8_t *)&asked.v4.sin_addr, text, sizeof text);
+	else
+		make_v6(v6, text, sizeof text);
+	(*ret)->address = asked;
+	(*ret)->error = weir_dns_name_parse(weir_span_of(text), &(*ret)->name);
+	return 0;
+}
+
+int weir_resolve_mx(struct weir_resolver *resolver, const char *domain, weir_resolved *resolved,
+        void *context, struct weir_resolving **ret)
+{
+	return resolve(resolver, domain, WEIR_DNS_MX, resolved, context, ret);
+}
+
+int weir_resolve_srv(struct weir_resolver *resolver, const char *name, weir_resolved *resolved,
+        void *context, struct weir_resolving **ret)
+{
+	return resolve(resolver, name, WEIR_DNS_SRV, resolved, context, ret);
+}
+
+int weir_resolve_txt(struct weir_resolver *resolver, const char *name, weir_resolved *resolved,
+        void *context, struct weir_resolving **ret)
+{
+	return resolve(resolver, name, WEIR_DNS_TXT, resolved, context, ret);
+}

@@ -1,0 +1,122 @@
+/*
+ * The resolver's state, for resolver*.c only.
+ *
+ *   resolver.c           the resolver, and each lookup's beginning and end
+ *   resolver_files.c     /etc/resolv.conf and /etc/hosts, read again when they have changed
+ *   resolver_chase.c     one question, with the CNAME records that lead to its answer
+ *   resolver_address.c   addresses: literals, hosts, A and AAAA, searched domains
+ *   resolver_records.c   names of addresses, MX, SRV, TXT
+ */
+#ifndef WEIR_RESOLVER_STATE_H
+#define WEIR_RESOLVER_STATE_H
+
+#include <weir/dns_lookup.h>
+#include <weir/dns_upstreams.h>
+#include <weir/limits.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/resolver.h>
+
+#include "hosts.h"
+#include "random.h"
+#include "resolv_conf.h"
+
+struct weir_resolver {
+	struct weir_loop *loop;
+	struct weir_dns_upstreams *upstreams; /* its own, or NULL */
+	struct weir_dns_lookups *lookups;
+	bool lookups_owned;
+	struct weir_list begun;   /* lookups that are being asked, or about to be */
+	struct weir_list waiting; /* … that wait for the files to be looked at */
+	unsigned count;
+	struct weir_random random;
+	struct weir_hosts *hosts;
+	struct weir_resolv_conf conf;
+	struct resolver_look *look; /* at the files: what reads them */
+	bool looking;               /* … and it does now */
+	int64_t looked_ms;
+};
+
+/* A question that is followed to its answer. */
+struct dns_chase {
+	struct weir_resolving *resolving;
+	struct weir_dns_question question;
+	struct weir_dns_lookup *lookup; /* NULL: nothing is asked */
+	unsigned hops;
+};
+
+/* What is found for a question: records of a type, all of the one name at the end of the chain. */
+struct dns_answer {
+	struct weir_span reply;
+	struct weir_dns_name owner;
+	uint16_t type;
+	size_t at;     /* in the reply */
+	unsigned left; /* records of the section */
+};
+
+struct resolving_kind {
+	/* Begins, from the loop; may end it. */
+	void (*start)(struct weir_resolving *resolving);
+	/* A chase is over, with records or an error; may end it. */
+	void (*done)(struct weir_resolving *resolving, int error, struct dns_answer *answer);
+};
+
+struct weir_resolving {
+	struct weir_list link;
+	struct weir_resolver *resolver;
+	const struct resolving_kind *kind;
+	weir_resolved *resolved;
+	void *context;
+	struct weir_task start;
+	int error; /* that it begins, and ends, with */
+	unsigned flags;
+	uint16_t port;
+	struct weir_dns_name name;   /* that was asked for */
+	struct weir_address address; /* … or this */
+	uint16_t type;
+	unsigned candidate; /* of the domains searched */
+	bool no_data;       /* some candidate was there */
+	bool absolute;      /* nothing is searched */
+	struct dns_chase chases[2];
+	unsigned pending; /* of them */
+	int worst;        /* of how they ended */
+	size_t address_count;
+	struct weir_address addresses[WEIR_RESOLVED_MAX];
+};
+
+/* -- resolver.c -------------------------------------------------------------------------------- */
+
+/* A lookup that begins soon. 0, WEIR_E_LIMIT or -ENOMEM. */
+int weir_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
+        weir_resolved *resolved, void *context, struct weir_resolving **ret);
+
+/* Tells, and frees; from the loop only. */
+void weir_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);
+void weir_resolving_fail(struct weir_resolving *resolving, int error);
+
+/* Those that waited for the files begin. */
+void weir_resolver_begin_waiting(struct weir_resolver *resolver);
+
+/* -- resolver_files.c -------------------------------------------------------------------------- */
+
+/* Reads both files at once. `conf` NULL: it is not read. 0 or -ENOMEM. */
+int weir_resolver_read_files(struct weir_resolver *resolver, const char *conf, const char *hosts);
+
+/* True: it is time to look again, and weir_resolver_begin_waiting follows from the loop. */
+bool weir_resolver_looks(struct weir_resolver *resolver);
+void weir_resolver_forget_files(struct weir_resolver *resolver);
+
+/* What the files say of upstreams. */
+struct weir_dns_upstreams_options weir_resolver_upstreams(const struct weir_resolv_conf *conf);
+
+/* -- resolver_chase.c -------------------------------------------------------------------------- */
+
+/* kind->done follows from the loop. 0 or an error. */
+int weir_dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
+        const struct weir_dns_name *name, unsigned type);
+void weir_dns_chase_stop(struct dns_chase *chase);
+
+/* The next record; false: there is none. */
+bool weir_dns_answer_next(struct dns_answer *answer, struct weir_dns_record *ret);
+
+#endif

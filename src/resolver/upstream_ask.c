@@ -1,0 +1,208 @@
+/*
+ * A question's life: servers are asked one after the other, each once in a round, until one has
+ * answered, all have said that they will not, or the time is over. What was asked before is not
+ * taken back meanwhile.
+ *
+ * A refusal that was kept ends it as soon as every server that is likely to answer was asked.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "upstream_state.h"
+
+/* -- ends -------------------------------------------------------------------------------------- */
+
+/* A probe goes on without its question: it is to be seen whether it is answered. */
+void weir_upstream_stop(struct weir_dns_ask *ask)
+{
+	while (!weir_list_empty(&ask->attempts)) {
+		struct attempt *attempt = WEIR_CONTAINER(ask->attempts.next, struct attempt, link);
+		if (attempt->how & ATTEMPT_PROBE) {
+			weir_list_remove(&attempt->link);
+			attempt->ask = NULL;
+		} else {
+			weir_upstream_attempt_free(attempt);
+		}
+	}
+}
+
+void weir_dns_ask_cancel(struct weir_dns_ask *ask)
+{
+	if (!ask)
+		return;
+	weir_upstream_stop(ask);
+	weir_timer_stop(&ask->deadline);
+	weir_loop_cancel(ask->all->loop, &ask->finish);
+	weir_list_remove(&ask->link);
+	ask->all->ask_count--;
+	free(ask->kept);
+	free(ask);
+}
+
+void weir_upstream_answer(struct weir_dns_ask *ask, struct weir_span reply)
+{
+	weir_dns_answered *answered = ask->answered;
+	void *context = ask->context;
+	ask->all->counters.answered++;
+	weir_dns_ask_cancel(ask);
+	answered(context, 0, reply);
+}
+
+static void run_finish(struct weir_task *task)
+{
+	struct weir_dns_ask *ask = WEIR_CONTAINER(task, struct weir_dns_ask, finish);
+	weir_dns_answered *answered = ask->answered;
+	void *context = ask->context;
+	char *kept = ask->kept;
+	struct weir_span reply = weir_span(kept, ask->kept_size);
+	int error = kept ? 0 : ask->error;
+	if (kept)
+		ask->all->counters.answered++;
+	else
+		ask->all->counters.failed++;
+	ask->kept = NULL;
+	weir_dns_ask_cancel(ask);
+	answered(context, error, reply);
+	free(kept);
+}
+
+static void finish(struct weir_dns_ask *ask, int error)
+{
+	weir_upstream_stop(ask);
+	weir_timer_stop(&ask->deadline);
+	ask->error = error;
+	ask->finish.run = run_finish;
+	weir_loop_defer(ask->all->loop, &ask->finish);
+}
+
+static void on_deadline(struct weir_timer *timer)
+{
+	finish(WEIR_CONTAINER(timer, struct weir_dns_ask, deadline), -ETIMEDOUT);
+}
+
+/* -- from server to server --------------------------------------------------------------------- */
+
+/* Some query's time is not over yet. */
+static bool waits(const struct weir_dns_ask *ask)
+{
+	for (struct weir_list *at = ask->attempts.next; at != &ask->attempts; at = at->next) {
+		const struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, link);
+		if (!attempt->late && !(attempt->how & ATTEMPT_PROBE))
+			return true;
+	}
+	return false;
+}
+
+static struct upstream *choose(struct weir_dns_ask *ask)
+{
+	struct upstream *server = weir_upstream_choose(ask->all, ask->asked | ask->refused);
+	if (server)
+		return ask->kept && server->aside_ms ? NULL : server;
+	if (ask->kept || waits(ask))
+		return NULL;
+	ask->round++;
+	ask->asked = 0;
+	return weir_upstream_choose(ask->all, ask->refused);
+}
+
+static bool hopeless(const struct weir_dns_ask *ask)
+{
+	uint32_t every = (1u << ask->all->count) - 1;
+	return !waits(ask) && (ask->kept || (ask->refused & every) == every);
+}
+
+void weir_upstream_next(struct weir_dns_ask *ask)
+{
+	struct upstream *server = NULL;
+	while (ask->tries < WEIR_DNS_TRIES_MAX && (server = choose(ask))) {
+		ask->asked |= weir_upstream_bit(server);
+		int error = weir_upstream_attempt(ask, server, 0);
+		if (error == 0)
+			return;
+		weir_upstream_give_up(ask, server, error);
+	}
+	if (hopeless(ask))
+		finish(ask, ask->error);
+}
+
+void weir_upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, int error)
+{
+	ask->refused |= weir_upstream_bit(server);
+	ask->error = error;
+}
+
+/* Without memory for it, there is none. */
+void weir_upstream_keep(struct weir_dns_ask *ask, struct weir_span reply)
+{
+	char *copy = malloc(reply.size);
+	if (!copy)
+		return;
+	memcpy(copy, reply.data, reply.size);
+	free(ask->kept);
+	ask->kept = copy;
+	ask->kept_size = reply.size;
+}
+
+/* -- the beginning ----------------------------------------------------------------------------- */
+
+static void begin(struct weir_dns_ask *ask)
+{
+	struct upstream *chosen = weir_upstream_choose(ask->all, 0);
+	struct upstream *other = weir_upstream_to_probe(ask->all, chosen);
+	weir_upstream_next(ask);
+	if (other && !(ask->asked & weir_upstream_bit(other)) && !weir_list_empty(&ask->attempts))
+		weir_upstream_attempt(ask, other, ATTEMPT_PROBE);
+}
+
+void weir_upstream_restart(struct weir_dns_ask *ask)
+{
+	if (ask->finish.run)
+		return;
+	ask->asked = ask->refused = 0;
+	ask->round = ask->tries = ask->forged = 0;
+	begin(ask);
+}
+
+static bool may_be_asked(unsigned type)
+{
+	switch (type) {
+	case WEIR_DNS_OPT:
+	case WEIR_DNS_TKEY:
+	case WEIR_DNS_TSIG:
+	case WEIR_DNS_IXFR:
+	case WEIR_DNS_AXFR:
+		return false;
+	default:
+		return true;
+	}
+}
+
+int weir_dns_ask(struct weir_dns_upstreams *upstreams, const struct weir_dns_question *question,
+        unsigned flags, weir_dns_answered *answered, void *context, struct weir_dns_ask **ret)
+{
+	if (!may_be_asked(question->type))
+		return -EINVAL;
+	if (upstreams->ask_count >= upstreams->asks_max) {
+		upstreams->counters.refused++;
+		return WEIR_E_LIMIT;
+	}
+	struct weir_dns_ask *ask = calloc(1, sizeof *ask);
+	if (!ask)
+		return -ENOMEM;
+	ask->all = upstreams;
+	ask->question = *question;
+	ask->flags = flags;
+	ask->answered = answered;
+	ask->context = context;
+	ask->error = -ETIMEDOUT;
+	weir_list_init(&ask->attempts);
+	weir_list_append(&upstreams->asks, &ask->link);
+	upstreams->ask_count++;
+	upstreams->counters.asked++;
+	weir_timer_start(upstreams->loop, &ask->deadline, upstreams->timeout_ms, on_deadline);
+	begin(ask);
+	*ret = ask;
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* One query, as it is sent to a server, and what may come back for it: pure, without any I/O. */
+#ifndef WEIR_UPSTREAM_QUERY_H
+#define WEIR_UPSTREAM_QUERY_H
+
+#include <weir/dns_message.h>
+
+#include "random.h"
+
+enum {
+	UPSTREAM_QUERY_MAX = WEIR_DNS_HEADER_SIZE + WEIR_DNS_NAME_MAX + 4 + 11 /* OPT */
+};
+
+struct upstream_query {
+	bool edns;
+	bool mixed; /* the case of its letters is random */
+	uint16_t size;
+	uint8_t bytes[UPSTREAM_QUERY_MAX];
+};
+
+/* 0 or an error of getrandom. `flags`: enum weir_dns_ask_flags. */
+int weir_upstream_query_make(struct upstream_query *query, const struct weir_dns_question *question,
+        unsigned flags, bool edns, bool mixed, struct weir_random *random);
+
+enum upstream_verdict {
+	UPSTREAM_FOREIGN,   /* no reply to this query: it may be forged */
+	UPSTREAM_CASED,     /* it is one, but for the case of its question */
+	UPSTREAM_TRUNCATED, /* the rest is to be had by TCP */
+	UPSTREAM_PLAIN,     /* the server does not know EDNS */
+	UPSTREAM_MALFORMED, /* … or DNS */
+	UPSTREAM_REFUSES,   /* whole; another server may know better */
+	UPSTREAM_ANSWERS,   /* whole, and that is it */
+};
+
+enum upstream_verdict weir_upstream_judge(
+        const struct upstream_query *query, struct weir_span reply, bool case_counts);
+
+#endif

@@ -1,0 +1,299 @@
+"""Forwarding to real servers: what comes through is what they said, once asked for and once from the
+cache; and what happens when they are gone.
+"""
+
+import random
+import shutil
+import socket
+import struct
+import subprocess
+import time
+
+import dns.edns
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
+import pytest
+
+from certificates import make_certificate
+from dns_servers import Knot, Nsd, Server, Weir, free_port, have_peers, read_message
+from zone_maker import ZONE, have_signer, write_zone
+
+pytestmark = pytest.mark.skipif(
+    not (have_peers() and have_signer()), reason="needs nsd, knot and ldnsutils"
+)
+
+QUERIES = 400
+
+TEXT = """$ORIGIN example.org.
+$TTL 300
+@ IN SOA ns hostmaster 1 3600 600 86400 60
+@ IN NS ns
+ns IN A 192.0.2.1
+www IN A 192.0.2.2
+short 1 IN A 192.0.2.4
+alias IN CNAME www
+*.wild IN TXT "wild"
+""" + "\n".join(
+    f"big IN TXT \"{i:03} {'x' * 200}\"" for i in range(40)
+) + "\n" + "\n".join(f"host{i} IN A 10.0.{i // 250}.{i % 250}" for i in range(500)) + "\n"
+
+
+class Unbound(Server):
+    name = "unbound"
+
+    def __init__(self, upstream, directory):
+        port = free_port()
+        config = directory / "unbound.conf"
+        config.write_text(
+            f"""server:
+  interface: 127.0.0.1
+  port: {port}
+  do-daemonize: no
+  username: ""
+  chroot: ""
+  directory: "{directory}"
+  pidfile: ""
+  use-syslog: no
+  module-config: "iterator"
+  do-not-query-localhost: no
+  minimal-responses: yes
+remote-control:
+  control-enable: no
+forward-zone:
+  name: "."
+  forward-addr: 127.0.0.1@{upstream}
+"""
+        )
+        super().__init__([shutil.which("unbound") or "/usr/sbin/unbound", "-d", "-c", config], port, directory)
+
+
+@pytest.fixture
+def start(tmp_path):
+    servers = []
+
+    def start_one(kind, *arguments):
+        servers.append(kind(*arguments, tmp_path) if kind is not Weir else Weir({}, tmp_path, *arguments))
+        return servers[-1]
+
+    yield start_one
+    for server in reversed(servers):
+        server.stop()
+
+
+@pytest.fixture
+def upstream(start, tmp_path):
+    path = tmp_path / "zone"
+    path.write_text(TEXT)
+    return start(Nsd, {ZONE: path}).wait_until_it_answers(ZONE)
+
+
+def to(server):
+    return "--forward", f"127.0.0.1:{server.port}"
+
+
+def query(name, kind="A", **options):
+    return dns.message.make_query(f"{name}.{ZONE}." if not name.endswith(".") else name, kind, **options)
+
+
+def counters(weir):
+    weir.process.stdin.write(b"counters\n")
+    weir.process.stdin.flush()
+    words = weir.line().split()
+    return {words[i]: int(words[i + 1]) for i in range(0, len(words), 2)}
+
+
+def error_of(reply):
+    return [int(option.code) for option in reply.options if option.otype == dns.edns.OptionType.EDE]
+
+
+# -- beside the servers that are asked --
+
+
+def records(rrsets, kinds=None):
+    lines = set()
+    for rrset in rrsets:
+        kind = rrset.rdtype if rrset.rdtype != dns.rdatatype.RRSIG else rrset.covers
+        if kinds is None or dns.rdatatype.to_text(kind) in kinds:
+            lines |= {f"{rrset.name} {dns.rdatatype.to_text(rrset.rdtype)} {r}".lower() for r in rrset}
+    return lines
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+@pytest.mark.parametrize("signing", [None, [], ["-n", "-s", "ab12", "-t", "5"]])
+def test_answers_come_through(start, tmp_path, signing, seed):
+    maker, path = write_zone(tmp_path, seed, signing)
+    knot = start(Knot, {ZONE: path}).wait_until_it_answers(ZONE)
+    weir = start(Weir, *to(knot))
+    compared = 0
+    for name, kind, dnssec in maker.queries(QUERIES):
+        asked = dns.message.make_query(name, kind, want_dnssec=dnssec, use_edns=0)
+        said = knot.ask(asked)
+        if not said.flags & dns.flags.AA:
+            continue  # a referral: no upstream of a forwarder would say that
+        for _ in range(2):
+            got = weir.ask(asked)
+            where = f"{name} {kind} do={dnssec}\n{said}\n{got}"
+            assert got.rcode() == said.rcode(), where
+            assert records(got.answer) == records(said.answer), where
+            assert not got.flags & (dns.flags.AA | dns.flags.AD) and got.flags & dns.flags.RA
+            if not any(rrset.rdtype == dns.rdatatype.NS for rrset in said.authority):
+                kinds = {"SOA", "NSEC", "NSEC3"} if dnssec else {"SOA"}
+                assert records(got.authority) == records(said.authority, kinds), where
+            assert not got.additional
+        compared += 1
+    assert compared > QUERIES // 4
+
+
+@pytest.mark.skipif(not shutil.which("unbound", path="/usr/sbin:/usr/bin"), reason="needs unbound")
+def test_answers_are_those_of_unbound(start, upstream):
+    weir, unbound = start(Weir, *to(upstream)), start(Unbound, upstream.port)
+    unbound.wait_until_it_answers(ZONE)
+    dice = random.Random(1)
+    names = ["www", "alias", "no", "a.wild", "wild", "host7", "big", "no.www"]
+    for _ in range(200):
+        asked = query(dice.choice(names), dice.choice(["A", "AAAA", "TXT", "MX", "CNAME"]))
+        ours, theirs = weir.ask(asked), unbound.ask(asked)
+        assert ours.rcode() == theirs.rcode(), (ours, theirs)
+        assert records(ours.answer) == records(theirs.answer), (ours, theirs)
+        assert records(ours.authority) == records(theirs.authority), (ours, theirs)
+        assert ours.flags == theirs.flags, (ours, theirs)
+
+
+# -- the cache --
+
+
+def test_asked_once(start, upstream):
+    weir = start(Weir, *to(upstream))
+    first = weir.udp(query("www"))
+    time.sleep(1.2)
+    second = weir.udp(query("WWW"))
+    assert first.answer[0].ttl == 300 and 297 <= second.answer[0].ttl < 300
+    assert str(second.question[0].name) == f"WWW.{ZONE}."
+    told = counters(weir)
+    assert told["asks"] == 1 and told["hits"] == 1 and told["entries"] == 1
+
+
+def test_a_small_cache_stays_small(start, upstream):
+    weir = start(Weir, "--cache", "65536", *to(upstream))
+    for i in range(500):
+        assert weir.udp(query(f"host{i}", "TXT")).rcode() == dns.rcode.NOERROR
+        assert weir.udp(query(f"host{i}")).answer[0][0].address == f"10.0.{i // 250}.{i % 250}"
+    told = counters(weir)
+    assert told["bytes"] <= 65536 and 100 < told["entries"] < 1000
+
+
+def test_large_answers_by_dig(start, upstream):
+    weir = start(Weir, *to(upstream))
+    for options in ([], ["+tcp"], ["+bufsize=512"]):
+        output = subprocess.run(
+            ["dig", "@127.0.0.1", "-p", str(weir.port), "+short", *options, f"big.{ZONE}", "TXT"],
+            capture_output=True, text=True, timeout=20, check=True,
+        ).stdout
+        assert len([line for line in output.splitlines() if line.startswith('"')]) == 40
+    assert counters(weir)["asks"] == 1
+    assert weir.udp(query("big", "TXT", use_edns=0, payload=4096)).flags & dns.flags.TC
+
+
+def test_by_tls(start, upstream, tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    weir = start(Weir, "--cert", certificate, "--cert-key", key, *to(upstream))
+    output = subprocess.run(
+        ["kdig", "@127.0.0.1", "-p", str(weir.port), "+tls", "+short", f"alias.{ZONE}", "A"],
+        capture_output=True, text=True, timeout=20, check=True,
+    ).stdout
+    assert output.split() == [f"www.{ZONE}.", "192.0.2.2"]
+
+
+def test_out_of_order(start, upstream):
+    """A query whose answer takes its time does not hold up those behind it."""
+    with socket.socket(type=socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        weir = start(Weir, "--forward", f"127.0.0.1:{silent.getsockname()[1]}")
+        with weir.connect() as connection:
+            asked = [query("slow"), query("localhost.")]
+            for number, message in enumerate(asked):
+                message.id = number
+                wire = message.to_wire()
+                connection.sendall(struct.pack("!H", len(wire)) + wire)
+            assert dns.message.from_wire(read_message(connection)).id == 1
+            reply = dns.message.from_wire(read_message(connection))
+            assert reply.id == 0 and reply.rcode() == dns.rcode.SERVFAIL
+
+
+def test_many_at_once(start, upstream):
+    weir = start(Weir, *to(upstream))
+    with socket.socket(type=socket.SOCK_DGRAM) as client:
+        client.settimeout(5)
+        client.connect(("127.0.0.1", weir.port))
+        for i in range(200):
+            message = query(f"host{i % 100}")
+            message.id = i
+            client.send(message.to_wire())
+        seen = set()
+        while len(seen) < 200:
+            reply = dns.message.from_wire(client.recv(4096))
+            assert reply.answer[0][0].address == f"10.0.0.{reply.id % 100}"
+            seen.add(reply.id)
+    assert counters(weir)["asks"] == 100
+
+
+# -- when the upstreams are gone --
+
+
+def test_stale(start, upstream):
+    weir = start(Weir, *to(upstream))
+    assert weir.udp(query("short")).answer[0].ttl == 1
+    upstream.stop()
+    upstream.stop = lambda: None
+    time.sleep(2.2)
+    begin = time.monotonic()
+    reply = weir.udp(query("short", use_edns=0))
+    assert time.monotonic() - begin < 3
+    assert reply.answer[0].ttl == 30 and reply.answer[0][0].address == "192.0.2.4"
+    assert error_of(reply) == [3]
+    begin = time.monotonic()
+    assert error_of(weir.udp(query("short", use_edns=0))) == [3]
+    assert time.monotonic() - begin < 0.5
+    lost = weir.udp_bytes(query("www", use_edns=0).to_wire(), 10)
+    lost = dns.message.from_wire(lost)
+    assert lost.rcode() == dns.rcode.SERVFAIL and error_of(lost) == [22]
+
+
+def test_the_next_one(start, upstream):
+    weir = start(Weir, "--forward", f"127.0.0.1:{free_port()}", *to(upstream))
+    assert weir.udp(query("www")).answer[0][0].address == "192.0.2.2"
+
+
+# -- who, and what --
+
+
+def test_refused_to_others(start, upstream):
+    weir = start(Weir, "--recursion", "192.0.2.0/24", *to(upstream))
+    reply = weir.udp(query("www", use_edns=0))
+    assert reply.rcode() == dns.rcode.REFUSED and error_of(reply) == [18]
+    assert not reply.flags & dns.flags.RA
+
+
+def test_own_zones_come_first(start, upstream, tmp_path):
+    path = tmp_path / "own"
+    path.write_text(TEXT.replace("example.org", f"own.{ZONE}").replace("192.0.2.2", "192.0.2.99"))
+    weir = start(Weir, *to(upstream), f"own.{ZONE}={path}")
+    own, other = weir.udp(query("www.own")), weir.udp(query("www"))
+    assert own.answer[0][0].address == "192.0.2.99"
+    assert own.flags & dns.flags.AA and own.flags & dns.flags.RA
+    assert other.answer[0][0].address == "192.0.2.2" and not other.flags & dns.flags.AA
+    assert weir.udp(query("no.own")).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_names_that_nobody_is_asked_for(start, upstream):
+    weir = start(Weir, *to(upstream))
+    assert weir.udp(query("localhost.", "AAAA")).answer[0][0].address == "::1"
+    assert weir.udp(query("x.onion.")).rcode() == dns.rcode.NXDOMAIN
+    assert weir.udp(query("www", "ANY")).answer[0].rdtype == dns.rdatatype.HINFO
+    message = query("www")
+    message.flags &= ~dns.flags.RD
+    assert weir.udp(message).rcode() == dns.rcode.REFUSED
+    assert counters(weir)["asks"] == 0

@@ -1,0 +1,294 @@
+/* The cache beside a plain model of it, under random operations; what it may not do: grow. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "allocation.h"
+#include "cache.h"
+#include "dns_reply.h"
+
+enum {
+	STALE_S = 50,
+	NAMES = 2000,
+	STEPS = 200000
+};
+
+static const struct dns_ttl_bounds bounds = {.max_s = 86400, .negative_max_s = 3600};
+static uint8_t scratch[WEIR_DNS_MESSAGE_MAX], reply[WEIR_DNS_MESSAGE_MAX];
+
+static struct dns_cache *create(size_t bytes, struct weir_dns_lookups_counters *counters)
+{
+	struct dns_cache *cache = NULL;
+	memset(counters, 0, sizeof *counters);
+	assert_int_equal(weir_dns_cache_create(bytes, STALE_S, counters, &cache), 0);
+	return cache;
+}
+
+static void put(struct dns_cache *cache, const char *question, unsigned flags, const char *words,
+        const char *const *lines, uint32_t now_s)
+{
+	struct weir_dns_question asked = question_of(question);
+	struct dns_accepted accepted;
+	struct dns_cache_key key;
+	assert_int_equal(weir_dns_accept(reply_of(question, words, lines), &asked, flags, &bounds,
+	                         scratch, &accepted),
+	        0);
+	weir_dns_cache_key(cache, &asked, flags, &key);
+	weir_dns_cache_put(cache, &key, &accepted, now_s);
+}
+
+/* The records as lines, or NULL. */
+static const char *get(struct dns_cache *cache, const char *question, unsigned flags,
+        uint32_t now_s, struct weir_dns_found *found)
+{
+	struct weir_dns_question asked = question_of(question);
+	struct dns_cache_key key;
+	weir_dns_cache_key(cache, &asked, flags, &key);
+	struct dns_entry *entry = weir_dns_cache_find(cache, &key, now_s);
+	if (!entry)
+		return NULL;
+	size_t size = weir_dns_entry_write(entry, &asked, now_s, reply, sizeof reply, found);
+	assert_int_equal(size, weir_dns_entry_reply_size(entry, &asked));
+	return lines_of(weir_span(reply, size));
+}
+
+#define PUT(cache, question, flags, words, now, ...)                                               \
+	put(cache, question, flags, words, (const char *const[]){__VA_ARGS__, NULL}, now)
+
+static void ttls_run_down(void **state)
+{
+	struct weir_dns_lookups_counters counters;
+	struct dns_cache *cache = create(1 << 20, &counters);
+	struct weir_dns_found found;
+	(void)state;
+	PUT(cache, "a.x. A", 0, "ad", 100, "an a.x. 60 CNAME b.x.", "an b.x. 20 A 192.0.2.1");
+	assert_string_equal(get(cache, "A.x. A", 0, 100, &found),
+	        "an A.x. 60 CNAME b.x.\nan b.x. 20 A 192.0.2.1\n");
+	assert_true(found.authenticated);
+	assert_int_equal(found.extended_error, -1);
+	assert_string_equal(get(cache, "a.x. A", 0, 119, &found),
+	        "an a.x. 41 CNAME b.x.\nan b.x. 1 A 192.0.2.1\n");
+	assert_string_equal(get(cache, "a.x. A", 0, 120, &found),
+	        "an a.x. 30 CNAME b.x.\nan b.x. 30 A 192.0.2.1\n");
+	assert_int_equal(found.extended_error, WEIR_DNS_EDE_STALE);
+	assert_non_null(get(cache, "a.x. A", 0, 169, &found));
+	assert_null(get(cache, "a.x. A", 0, 170, &found));
+	assert_int_equal(counters.entries, 0);
+	weir_dns_cache_destroy(cache);
+}
+
+static void whatever_else_is_asked_is_another_question(void **state)
+{
+	struct weir_dns_lookups_counters counters;
+	struct dns_cache *cache = create(1 << 20, &counters);
+	struct weir_dns_found found;
+	(void)state;
+	for (unsigned flags = 0; flags < 4; flags++) {
+		char line[64];
+		snprintf(line, sizeof line, "an a. 60 A 192.0.2.%u", flags);
+		PUT(cache, "a. A", flags, "", 0, line);
+	}
+	PUT(cache, "a. TXT", 0, "NXDOMAIN", 0, "au . 60 SOA 60");
+	assert_string_equal(get(cache, "a. A", 0, 0, &found), "an a. 60 A 192.0.2.0\n");
+	assert_string_equal(get(cache, "a. A", 3, 0, &found), "an a. 60 A 192.0.2.3\n");
+	assert_string_equal(get(cache, "a. TXT", 0, 70, &found), "au . 30 SOA 60\n");
+	assert_int_equal(found.rcode, WEIR_DNS_NXDOMAIN);
+	assert_int_equal(found.extended_error, WEIR_DNS_EDE_STALE_NXDOMAIN);
+	assert_null(get(cache, "a. NS", 0, 0, &found));
+	assert_null(get(cache, "b. A", 0, 0, &found));
+	weir_dns_cache_destroy(cache);
+}
+
+static void failures_are_short_and_never_stale(void **state)
+{
+	struct weir_dns_lookups_counters counters;
+	struct dns_cache *cache = create(1 << 20, &counters);
+	struct weir_dns_found found;
+	(void)state;
+	PUT(cache, "a. A", 0, "SERVFAIL", 10, "ad . 0 OPT 6");
+	PUT(cache, "b. A", 0, "SERVFAIL", 10, NULL);
+	assert_string_equal(get(cache, "a. A", 0, 14, &found), "");
+	assert_int_equal(found.rcode, WEIR_DNS_SERVFAIL);
+	assert_int_equal(found.extended_error, 6);
+	assert_non_null(get(cache, "b. A", 0, 14, &found));
+	assert_int_equal(found.extended_error, WEIR_DNS_EDE_CACHED_ERROR);
+	assert_null(get(cache, "a. A", 0, 15, &found));
+	weir_dns_cache_destroy(cache);
+}
+
+static void a_reply_that_does_not_fit(void **state)
+{
+	struct weir_dns_lookups_counters counters;
+	struct dns_cache *cache = create(1 << 20, &counters);
+	struct weir_dns_question asked = question_of("a. A");
+	struct weir_dns_found found;
+	struct dns_cache_key key;
+	(void)state;
+	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
+	weir_dns_cache_key(cache, &asked, 0, &key);
+	struct dns_entry *entry = weir_dns_cache_find(cache, &key, 0);
+	size_t size = weir_dns_entry_reply_size(entry, &asked);
+	assert_int_equal(weir_dns_entry_write(entry, &asked, 0, reply, size, &found), size);
+	assert_false(found.truncated);
+	size_t cut = weir_dns_entry_write(entry, &asked, 0, reply, size - 1, &found);
+	assert_true(found.truncated);
+	assert_int_equal(cut, WEIR_DNS_HEADER_SIZE + 3 + 4);
+	assert_string_equal(lines_of(weir_span(reply, cut)), "");
+	assert_true(reply[2] & WEIR_DNS_TC >> 8);
+	weir_dns_cache_destroy(cache);
+}
+
+static void without_memory(void **state)
+{
+	struct weir_dns_lookups_counters counters;
+	struct dns_cache *cache = create(1 << 20, &counters);
+	struct weir_dns_found found;
+	(void)state;
+	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
+	fail_allocation_after(0, true);
+	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.2");
+	PUT(cache, "b. A", 0, "", 0, "an b. 60 A 192.0.2.2");
+	assert_true(stop_failing_allocations());
+	assert_null(get(cache, "a. A", 0, 0, &found));
+	assert_null(get(cache, "b. A", 0, 0, &found));
+	assert_int_equal(counters.entries, 0);
+	weir_dns_cache_destroy(cache);
+	fail_allocation_after(0, false);
+	assert_int_equal(weir_dns_cache_create(1, 1, &counters, &cache), -ENOMEM);
+	assert_true(stop_failing_allocations());
+}
+
+/* -- beside a model ---------------------------------------------------------------------------- */
+
+struct model {
+	bool known;
+	uint32_t stored_s, ttl_s;
+	unsigned records, number;
+};
+
+static unsigned random_below(unsigned count)
+{
+	static uint64_t x = 88172645463325252u;
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	return (unsigned)(x % count);
+}
+
+static void model_put(struct dns_cache *cache, struct model *model, unsigned name, uint32_t now_s)
+{
+	char question[64], texts[8][128];
+	const char *lines[9] = {0};
+	*model = (struct model){.known = true,
+	        .stored_s = now_s,
+	        .ttl_s = random_below(60),
+	        .records = 1 + random_below(8),
+	        .number = random_below(200)};
+	snprintf(question, sizeof question, "n%u.example. TXT", name);
+	for (unsigned i = 0; i < model->records; i++) {
+		snprintf(texts[i], sizeof texts[i], "an n%u.example. %u TXT t%u-%u", name,
+		        model->ttl_s + i, model->number, i);
+		lines[i] = texts[i];
+	}
+	put(cache, question, 0, "", lines, now_s);
+}
+
+/* What is given is what was put last; whether it is given at all, the cache may choose. */
+static bool model_check(
+        struct dns_cache *cache, const struct model *model, unsigned name, uint32_t now_s)
+{
+	char question[64], wanted[2048];
+	size_t size = 0;
+	struct weir_dns_found found;
+	uint32_t age = now_s - model->stored_s;
+	snprintf(question, sizeof question, "n%u.example. TXT", name);
+	const char *lines = get(cache, question, 0, now_s, &found);
+	if (!lines)
+		return false;
+	assert_true(model->known && model->ttl_s && age < model->ttl_s + STALE_S);
+	for (unsigned i = 0; i < model->records; i++)
+		size += (size_t)snprintf(wanted + size, sizeof wanted - size,
+		        "an n%u.example. %u TXT t%u-%u\n", name,
+		        age < model->ttl_s ? model->ttl_s + i - age : WEIR_DNS_STALE_TTL_S,
+		        model->number, i);
+	assert_string_equal(lines, wanted);
+	assert_int_equal(found.extended_error, age < model->ttl_s ? -1 : WEIR_DNS_EDE_STALE);
+	return true;
+}
+
+static void as_its_model(void **state)
+{
+	static struct model models[NAMES];
+	struct weir_dns_lookups_counters counters;
+	struct dns_cache *cache = create(WEIR_DNS_CACHE_MIN, &counters);
+	uint32_t now_s = UINT32_MAX - 1000; /* and round */
+	unsigned found = 0, asked = 0;
+	(void)state;
+	for (unsigned i = 0; i < STEPS; i++) {
+		unsigned name = random_below(1 + random_below(NAMES));
+		switch (random_below(8)) {
+		case 0:
+			now_s += random_below(3);
+			break;
+		case 1:
+		case 2:
+			model_put(cache, &models[name], name, now_s);
+			break;
+		default:
+			asked++;
+			found += model_check(cache, &models[name], name, now_s);
+		}
+		assert_true(counters.bytes <= WEIR_DNS_CACHE_MIN);
+		assert_true(counters.entries <= NAMES);
+	}
+	/* It is of use, and it was too small. */
+	assert_true(found > asked / 10);
+	assert_true(counters.evicted > 1000);
+	weir_dns_cache_destroy(cache);
+}
+
+/* What is used stays, when much comes that is not. */
+static void what_is_used_stays(void **state)
+{
+	struct weir_dns_lookups_counters counters;
+	struct dns_cache *cache = create(WEIR_DNS_CACHE_MIN, &counters);
+	struct weir_dns_found found;
+	(void)state;
+	PUT(cache, "used. A", 0, "", 0, "an used. 600 A 192.0.2.1");
+	for (unsigned i = 0; i < 20000; i++) {
+		char question[64], line[64];
+		snprintf(question, sizeof question, "n%u. A", i);
+		snprintf(line, sizeof line, "an n%u. 600 A 192.0.2.1", i);
+		PUT(cache, question, 0, "", 0, line);
+		if (i % 50)
+			continue;
+		struct weir_dns_question asked = question_of("used. A");
+		struct dns_cache_key key;
+		weir_dns_cache_key(cache, &asked, 0, &key);
+		struct dns_entry *entry = weir_dns_cache_find(cache, &key, 0);
+		assert_non_null(entry);
+		entry->uses = 3;
+	}
+	assert_null(get(cache, "n0. A", 0, 0, &found));
+	weir_dns_cache_destroy(cache);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(ttls_run_down),
+	        cmocka_unit_test(whatever_else_is_asked_is_another_question),
+	        cmocka_unit_test(failures_are_short_and_never_stale),
+	        cmocka_unit_test(a_reply_that_does_not_fit),
+	        cmocka_unit_test(without_memory),
+	        cmocka_unit_test(as_its_model),
+	        cmocka_unit_test(what_is_used_stays),
+	};
+	return cmocka_run_group_tests_name("resolver/cache", tests, NULL, NULL);
+}

@@ -1,0 +1,34 @@
+/* Somebody to ask who answers when the test says so. */
+#ifndef WEIR_TEST_DNS_ASKER_H
+#define WEIR_TEST_DNS_ASKER_H
+
+#include <weir/dns_lookup.h>
+
+enum {
+	ASKS_MAX = 64
+};
+
+struct asked {
+	bool open; /* neither answered nor cancelled */
+	struct weir_dns_question question;
+	unsigned flags;
+	weir_dns_answered *answered;
+	void *context;
+};
+
+/* All that was asked since it was cleared, in order; an answered place is used again. */
+struct asker {
+	unsigned count; /* questions so far */
+	unsigned open;  /* … of these, without an answer */
+	unsigned cancelled;
+	int error; /* asking fails with it */
+	struct asked asks[ASKS_MAX];
+};
+
+/* For weir_dns_lookups_options; the context is a struct asker. */
+extern const struct weir_dns_asker test_asker;
+
+/* Answers all that are open with this, whatever they are. */
+void asker_answer(struct asker *asker, int error, struct weir_span reply);
+
+#endif
