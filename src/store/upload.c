@@ -36,6 +36,30 @@ static void run_open(struct weir_work *work)
 	        open(&upload->temporary, &upload->tree->rules, upload->path, &upload->options);
 }
 
+static void close_source(struct weir_upload *upload)
+{
+	if (upload->source >= 0)
+		close(upload->source);
+	upload->source = -1;
+}
+
+static void close_file(struct weir_upload *upload)
+{
+	if (upload->options.in_place)
+		weir_in_place_close(&upload->temporary);
+	else
+		weir_temporary_close(&upload->temporary);
+}
+
+/* Who is told that there is no room, and sends something smaller, finds what this one had. */
+static void give_up(struct weir_upload *upload)
+{
+	if (upload->result == 0)
+		return;
+	close_source(upload);
+	close_file(upload);
+}
+
 /* All of it in one call where that is possible: the page cache then takes it in large pieces. */
 static void run_write(struct weir_work *work)
 {
@@ -49,13 +73,7 @@ static void run_write(struct weir_work *work)
 			pieces[count++] = (struct iovec){chunk->data, chunk->size};
 		upload->result = weir_temporary_write(&upload->temporary, pieces, count);
 	}
-}
-
-static void close_source(struct weir_upload *upload)
-{
-	if (upload->source >= 0)
-		close(upload->source);
-	upload->source = -1;
+	give_up(upload);
 }
 
 /* One byte more than may come tells that there are too many. */
@@ -68,8 +86,9 @@ static void run_take(struct weir_work *work)
 	        weir_temporary_take(&upload->temporary, upload->source, most, &upload->taken);
 	if (upload->result == 0 && upload->taken.size > room)
 		upload->result = -EFBIG;
-	if (upload->result < 0 || upload->taken.end)
+	if (upload->taken.end)
 		close_source(upload);
+	give_up(upload);
 }
 
 static void run_commit(struct weir_work *work)
@@ -83,7 +102,7 @@ static void run_commit(struct weir_work *work)
 	}
 	upload->result = weir_in_place_publish(&upload->temporary, &upload->created);
 	/* Who is told that it is done may go on with the file: it is not locked any longer. */
-	weir_in_place_close(&upload->temporary);
+	close_file(upload);
 }
 
 static void run_end(struct weir_work *work)
@@ -92,10 +111,7 @@ static void run_end(struct weir_work *work)
 	close_source(upload);
 	if (upload->sweep)
 		weir_temporary_sweep(&upload->temporary);
-	if (upload->options.in_place)
-		weir_in_place_close(&upload->temporary);
-	else
-		weir_temporary_close(&upload->temporary);
+	close_file(upload);
 }
 
 /* -- steps ------------------------------------------------------------------------------------- */
