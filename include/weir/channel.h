@@ -67,6 +67,12 @@ struct weir_protocol {
 	void (*piece)(struct weir_channel *channel, struct weir_span bytes);
 
 	/*
+	 * Of a channel that is tapped: there is input, or its end, to be taken from the socket. The
+	 * channel is paused now, until weir_channel_tapped.
+	 */
+	void (*arrived)(struct weir_channel *channel);
+
+	/*
 	 * The input broke a rule: WEIR_E_LIMIT, the request is larger than the bound: what there
 	 * was is dropped, and so will be the rest up to its terminator; WEIR_E_SYNTAX, the
 	 * terminator refuses the input: nothing is read any more. When NULL the channel is aborted.
@@ -86,6 +92,13 @@ struct weir_protocol {
 
 	/* When NULL, and after it unless the channel was closed in it, the channel is aborted. */
 	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
+
+	/*
+	 * The server drains, and nothing is under way here that the channel knows of: say last words and
+	 * close, or finish first what the channel does not know of; it is asked again when that has
+	 * brought a reply. When NULL the channel closes.
+	 */
+	void (*draining)(struct weir_channel *channel);
 
 	/* All replies have gone. */
 	void (*drained)(struct weir_channel *channel);
@@ -137,6 +150,24 @@ WEIR_API void weir_channel_resume(struct weir_channel *channel);
  * the limits of a request ask for, except while paused. Off at first.
  */
 WEIR_API void weir_channel_set_owed(struct weir_channel *channel, bool owed);
+
+/*
+ * Streamed input past the channel: it is taken from the socket itself, on another thread maybe, as into
+ * a file, and the channel only counts it. `*ret` is another descriptor of the socket, the caller's
+ * to close; it does not block. From now on arrived() comes instead of piece(), when WEIR_TAP_GATHER
+ * bytes are there, or what has come in WEIR_TAP_GATHER_MS, or the end.
+ *
+ * 0; -EOPNOTSUPP: what comes is not what the peer sends (TLS), is not streamed, or part of it is
+ * with the channel already; an errno of fcntl. Then all is as it was.
+ */
+WEIR_API int weir_channel_tap(struct weir_channel *channel, int *ret);
+
+/*
+ * `size` bytes were taken; the channel goes on. `end` is 0; 1: the end of the input was met, and eof()
+ * follows; or a negative errno that the socket gave: the channel ends with it. The terminator's
+ * end is met as with bytes that the channel received; no more than up to it may be taken.
+ */
+WEIR_API void weir_channel_tapped(struct weir_channel *channel, uint64_t size, int end);
 
 /* -- replies ---------------------------------------------------------------------------------- */
 

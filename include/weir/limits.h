@@ -15,6 +15,8 @@
 #define WEIR_RECEIVE_SIZE (64 * 1024) /* one read a turn takes this much */
 #define WEIR_RECEIVE_STREAMED_SIZE                                                                 \
 	(256 * 1024)                 /* … of what is streamed: the loop's receive buffer */
+#define WEIR_TAP_GATHER (512 * 1024) /* what is taken past the channel is gathered to so much, … */
+#define WEIR_TAP_GATHER_MS 100       /* … or for so long */
 #define WEIR_DELIMITER_MAX 256       /* bytes of a delimiter */
 #define WEIR_REQUEST_MAX (64 * 1024) /* bytes of one whole request (set by the protocol) */
 #define WEIR_BODY_RATE_MIN                                                                         \
@@ -121,6 +123,7 @@
 #define WEIR_UPLOAD_QUEUE (1024 * 1024)        /* bytes of an upload that wait for the disk */
 #define WEIR_UPLOAD_BATCH (512 * 1024)         /* … of these, so many are written at once */
 #define WEIR_UPLOAD_GATHER_MS 100              /* … or what has come in this time */
+#define WEIR_UPLOAD_TAKE (4 * 1024 * 1024)     /* bytes taken from a socket in one piece of work */
 #define WEIR_UPLOAD_STALE_S (24 * 60 * 60)     /* a leftover temporary of this age is removed */
 #define WEIR_USERS_MAX 100000                  /* users of one file */
 #define WEIR_USERS_FILE_MAX (32 * 1024 * 1024) /* bytes of it */

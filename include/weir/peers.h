@@ -21,6 +21,9 @@ struct weir_peers;
  */
 WEIR_API int weir_peers_create(unsigned each, size_t most, struct weir_peers **ret);
 
+/* Another bound for who comes from now on (0: the default). Any thread. */
+WEIR_API void weir_peers_set(struct weir_peers *peers, unsigned each);
+
 /* Any thread. The last release frees. NULL may be released. */
 WEIR_API struct weir_peers *weir_peers_hold(struct weir_peers *peers);
 WEIR_API void weir_peers_release(struct weir_peers *peers);

@@ -31,6 +31,7 @@
 #include <weir/list.h>
 #include <weir/span.h>
 
+struct stat;
 struct weir_tree;
 struct weir_upload;
 
@@ -84,6 +85,23 @@ WEIR_API int weir_upload_begin(struct weir_tree *tree, const char *path,
  * than size_max, or than `size`), -ENOMEM, or what a write before has met.
  */
 WEIR_API int weir_upload_write(struct weir_upload *upload, struct weir_span bytes);
+
+/*
+ * Instead of writing: bytes are taken from a stream socket by the work pool, and pass from the
+ * kernel to the kernel where that can be (splice). `source` does not block; it is the upload's now,
+ * and closed at the commit, with an error, at the end of the data or when the upload ends.
+ */
+WEIR_API void weir_upload_set_source(struct weir_upload *upload, int source,
+        void (*taken)(void *context, uint64_t size, int end));
+
+/*
+ * Takes what is there, `most` bytes (not 0) and WEIR_UPLOAD_TAKE at most, after what was written.
+ * Then comes `taken(context, size, end)`, with the context of `ready`: `end` is 0; 1 at the end of the
+ * data; or a negative errno of the socket. Or, of the file, `ready` with an error (-EFBIG: more came
+ * than size_max or `size`). Neither after weir_upload_commit or an abort; the commit puts in place what
+ * a take under way brings, too. One take at a time, and no writing meanwhile (-EAGAIN).
+ */
+WEIR_API void weir_upload_take(struct weir_upload *upload, uint64_t most);
 
 /* The bytes taken so far. */
 WEIR_API uint64_t weir_upload_size(const struct weir_upload *upload);
@@ -150,6 +168,13 @@ WEIR_API void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *cha
 WEIR_API void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change,
         const char *path, struct timespec time,
         void (*done)(struct weir_change *change, int error));
+
+/*
+ * What has the name itself, so that of a symbolic link it is the link, which a lookup would follow.
+ * Nothing is changed. `ret` is filled before `done` is called with 0.
+ */
+WEIR_API void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change,
+        const char *path, struct stat *ret, void (*done)(struct weir_change *change, int error));
 
 /*
  * `done` is not called any more; the change itself is made or not. Harmless when `done` was called,

@@ -139,6 +139,13 @@ int weir_peers_create(unsigned each, size_t most, struct weir_peers **ret)
 	return 0;
 }
 
+void weir_peers_set(struct weir_peers *peers, unsigned each)
+{
+	pthread_mutex_lock(&peers->lock);
+	peers->each = each ? each : WEIR_PEER_CONNECTIONS_MAX;
+	pthread_mutex_unlock(&peers->lock);
+}
+
 struct weir_peers *weir_peers_hold(struct weir_peers *peers)
 {
 	atomic_fetch_add_explicit(&peers->holds, 1, memory_order_relaxed);

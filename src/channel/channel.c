@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 
@@ -107,7 +108,11 @@ void weir_channel_destroy(struct weir_channel *channel)
 	if (channel->reset)
 		set_reset(channel->watch.fd);
 	channel->transport->type->close(channel->transport);
-	weir_watch_close(host->loop, &channel->watch);
+	/* Closing ends a watch only where no other descriptor is left. */
+	if (channel->tapped)
+		close(weir_watch_release(host->loop, &channel->watch));
+	else
+		weir_watch_close(host->loop, &channel->watch);
 	free(channel->remainder);
 	weir_cutter_free(&channel->cutter);
 	free(channel);
@@ -158,6 +163,18 @@ static void flush_transport(struct weir_channel *channel)
 		weir_channel_kill(channel, error, false);
 }
 
+/* The server is to stop: who is idle is told, if there is a word for it, and goes. */
+static void drain(struct weir_channel *channel)
+{
+	const struct weir_protocol *protocol = channel->host->protocol;
+	if (weir_secure_silent(channel) || (weir_channel_idle(channel) && !protocol->draining)) {
+		channel->closing = true;
+	} else if (weir_channel_idle(channel) && channel->open) {
+		protocol->draining(channel);
+		run(channel, weir_span(NULL, 0));
+	}
+}
+
 static void process(struct weir_channel *channel, bool readable)
 {
 	char *buffer = NULL;
@@ -165,7 +182,9 @@ static void process(struct weir_channel *channel, bool readable)
 	bool pending = false;
 	channel->busy = true;
 	flush_transport(channel);
-	if (readable && weir_input_wanted(channel)) {
+	if (readable && channel->tapped && weir_input_wanted(channel)) {
+		weir_tap_readable(channel);
+	} else if (readable && weir_input_wanted(channel)) {
 		buffer = weir_loop_receive_buffer(channel->host->loop);
 		if (buffer)
 			received = weir_input_receive(channel, buffer);
@@ -179,8 +198,8 @@ static void process(struct weir_channel *channel, bool readable)
 		weir_input_tell_eof(channel);
 		run(channel, weir_span(NULL, 0));
 	}
-	if (channel->host->draining && (weir_channel_idle(channel) || weir_secure_silent(channel)))
-		channel->closing = true;
+	if (channel->host->draining && !channel->dead && !channel->closing)
+		drain(channel);
 	if (channel->upgrading && !channel->last && !channel->dead)
 		weir_secure_upgrade(channel);
 	if (channel->closing && !channel->last && !channel->dead)

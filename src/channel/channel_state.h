@@ -4,6 +4,7 @@
  *   input.c     receives, cuts, calls the protocol
  *   reply.c     the queue of replies
  *   flush.c     asks the replies' producers and sends what they put
+ *   tap.c       input that others take from the socket
  *   secure.c    TLS: handshakes, upgrades
  *   timeout.c   which time limit applies now
  *   channel.c   beginning and end, and process(): one run of input ─▶ flush ─▶ end
@@ -79,6 +80,7 @@ enum timing {
 	TIMING_LINGER,
 	TIMING_CONNECT,
 	TIMING_HANDSHAKE,
+	TIMING_GATHER,
 };
 
 /* Size matters: this is all that an idle client costs. */
@@ -106,7 +108,7 @@ struct weir_channel {
 
 	uint8_t events;      /* watched now: enum weir_event */
 	uint8_t unsent : 2;  /* enum unsent */
-	uint8_t timing : 3;  /* enum timing the timer was set for */
+	uint8_t timing : 4;  /* enum timing the timer was set for */
 	bool open : 1;       /* open() was called: close() is due */
 	bool busy : 1;       /* in process() or a callback */
 	bool paused : 1;     /* by the protocol */
@@ -125,6 +127,8 @@ struct weir_channel {
 	bool securing : 1;  /* in the handshake */
 	bool owed : 1;      /* weir_channel_set_owed */
 	bool failed : 1;    /* a reply broke off: nothing may follow it */
+	bool tapped : 1;    /* input is taken past the channel … */
+	bool gathering : 1; /* … when there is enough of it, which the kernel tells */
 };
 
 /* -- channel.c -- */
@@ -154,6 +158,14 @@ size_t weir_input_receive(struct weir_channel *channel, char *buffer);
 /* Keeps what is left for later. */
 void weir_input_end(struct weir_channel *channel, const struct weir_region *region);
 void weir_input_tell_eof(struct weir_channel *channel);
+/* Counts streamed bytes that came. */
+void weir_input_note(struct weir_channel *channel, size_t size);
+
+/* -- tap.c -- */
+/* There is input, or the end of it, for who takes it. */
+void weir_tap_readable(struct weir_channel *channel);
+/* What there is has been gathered for long enough. */
+void weir_tap_gathered(struct weir_channel *channel);
 
 /* -- reply.c -- */
 struct weir_reply *weir_reply_first(const struct weir_channel *channel);

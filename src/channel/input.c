@@ -82,18 +82,22 @@ static void pay(struct weir_channel *channel, size_t size)
 	channel->request_at_ms = now + (uint32_t)(ahead < most ? ahead : most);
 }
 
+void weir_input_note(struct weir_channel *channel, size_t size)
+{
+	weir_loop_counters(channel->host->loop)->bytes_in += size;
+	channel->progress_at_ms = weir_channel_clock(channel);
+	if (channel->owed || channel->cutter.streamed)
+		pay(channel, size);
+}
+
 size_t weir_input_receive(struct weir_channel *channel, char *buffer)
 {
-	struct weir_counters *counters = weir_loop_counters(channel->host->loop);
 	size_t room = channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE : WEIR_RECEIVE_SIZE;
 	ssize_t got = channel->transport->type->receive(
 	        channel->transport, channel->watch.fd, buffer, room);
-	counters->receives++;
+	weir_loop_counters(channel->host->loop)->receives++;
 	if (got > 0) {
-		counters->bytes_in += (uint64_t)got;
-		channel->progress_at_ms = weir_channel_clock(channel);
-		if (channel->owed || channel->cutter.streamed)
-			pay(channel, (size_t)got);
+		weir_input_note(channel, (size_t)got);
 		channel->eof = channel->transport->at_end;
 		return (size_t)got;
 	}

@@ -19,6 +19,8 @@ static enum timing timing_of(const struct weir_channel *channel)
 	if (channel->blocked)
 		return TIMING_OUTPUT;
 	bool owed = channel->owed && weir_input_wanted(channel);
+	if (channel->gathering && !channel->paused)
+		return TIMING_GATHER;
 	if (channel->paused || (channel->last && !owed))
 		return TIMING_NONE;
 	if (channel->cutter.streamed || owed)
@@ -50,6 +52,8 @@ static int64_t left_ms(const struct weir_channel *channel, enum timing timing)
 		return WEIR_LINGER_MS - since_progress;
 	case TIMING_CONNECT:
 		return WEIR_CONNECT_MS - since_progress;
+	case TIMING_GATHER:
+		return WEIR_TAP_GATHER_MS - since_progress;
 	case TIMING_HANDSHAKE:
 		return WEIR_TLS_HANDSHAKE_MS - since_request;
 	}
@@ -93,6 +97,13 @@ static void on_time(struct weir_timer *timer)
 	int64_t left = left_ms(channel, timing);
 	if (channel->dead)
 		return;
+	if (left <= 0 && timing == TIMING_GATHER) {
+		if (left_ms(channel, TIMING_BODY) > 0) {
+			weir_tap_gathered(channel);
+			return;
+		}
+		timing = TIMING_BODY;
+	}
 	if (left <= 0 && timing != TIMING_NONE)
 		expire(channel, timing);
 	else

@@ -26,6 +26,7 @@ struct content {
 
 struct server {
 	struct weir_ftp_server *ftp;
+	struct weir_peers *peers; /* the server's: who is counted stays so whatever is configured */
 	struct service_options options; /* for the callbacks */
 };
 
@@ -151,6 +152,7 @@ static int open_server(const struct service_options *options, void **ret_server)
 		free(server);
 		return error;
 	}
+	server->peers = config->ftp.peers ? weir_peers_hold(config->ftp.peers) : NULL;
 	*ret_server = server;
 	return 0;
 }
@@ -163,6 +165,8 @@ static void update(void *context, void *next, struct weir_tls *tls)
 	int error = weir_ftp_set(server->ftp, &rules, take_tree(content));
 	if (error < 0)
 		say("FTP goes on as it was configured before: %s", weir_error_text(error));
+	else if (server->peers)
+		weir_peers_set(server->peers, (unsigned)content->config->ftp.sessions_per_address);
 }
 
 static struct weir_server *listener(void *context)
@@ -174,6 +178,7 @@ static void close_server(void *context)
 {
 	struct server *server = context;
 	weir_ftp_destroy(server->ftp);
+	weir_peers_release(server->peers);
 	free(server);
 }
 

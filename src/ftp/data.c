@@ -163,6 +163,12 @@ static void on_piece(struct weir_channel *channel, struct weir_span bytes)
 		data->user->type->piece(data->user, bytes);
 }
 
+static void on_arrived(struct weir_channel *channel)
+{
+	struct ftp_data *data = data_of(channel);
+	data->user->type->arrived(data->user);
+}
+
 /* Of one that is sent to, the end of the input means nothing. */
 static void on_eof(struct weir_channel *channel)
 {
@@ -192,6 +198,7 @@ static const struct weir_protocol protocol = {
         .open = on_open,
         .request = on_request,
         .piece = on_piece,
+        .arrived = on_arrived,
         .overflow = on_overflow,
         .eof = on_eof,
         .secured = on_secured,

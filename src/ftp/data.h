@@ -25,6 +25,8 @@ struct ftp_data_user_type {
 	/* It stands, and is secure if it has to be: push, or await pieces. */
 	void (*ready)(struct ftp_data_user *user, struct weir_channel *channel);
 	void (*piece)(struct ftp_data_user *user, struct weir_span bytes);
+	/* Who has tapped the channel (weir/channel.h) hears this instead. */
+	void (*arrived)(struct ftp_data_user *user);
 	/* The peer sends nothing more; `whole`: TLS says that nothing is missing. */
 	void (*eof)(struct ftp_data_user *user, bool whole);
 	/*

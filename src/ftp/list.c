@@ -133,21 +133,27 @@ struct weir_producer *weir_ftp_list(struct weir_loop *loop, const struct weir_fi
 	return producer;
 }
 
+void weir_ftp_entry_of_status(const struct stat *status, enum weir_file_kind kind, const char *name,
+        struct weir_directory_entry *ret)
+{
+	*ret = (struct weir_directory_entry){
+	        .name = name,
+	        .kind = kind,
+	        .size = (uint64_t)status->st_size,
+	        .mtime = status->st_mtim,
+	        .mode = status->st_mode,
+	        .links = status->st_nlink,
+	        .inode = status->st_ino,
+	        .device = status->st_dev,
+	};
+}
+
 int weir_ftp_entry_of(
         const struct weir_file *file, const char *name, struct weir_directory_entry *ret)
 {
 	struct stat status;
 	if (fstat(file->fd, &status) < 0)
 		return -errno;
-	*ret = (struct weir_directory_entry){
-	        .name = name,
-	        .kind = file->kind,
-	        .size = (uint64_t)status.st_size,
-	        .mtime = status.st_mtim,
-	        .mode = status.st_mode,
-	        .links = status.st_nlink,
-	        .inode = status.st_ino,
-	        .device = status.st_dev,
-	};
+	weir_ftp_entry_of_status(&status, file->kind, name, ret);
 	return 0;
 }

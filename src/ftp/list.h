@@ -7,6 +7,8 @@
 
 #include "entry.h"
 
+struct stat;
+
 /* What to leave out. */
 struct ftp_list_filter {
 	const char *pattern; /* copied; NULL: every name */
@@ -23,5 +25,7 @@ struct weir_producer *weir_ftp_list(struct weir_loop *loop, const struct weir_fi
 /* What is open, as an entry of this name. 0 or an errno. */
 int weir_ftp_entry_of(
         const struct weir_file *file, const char *name, struct weir_directory_entry *ret);
+void weir_ftp_entry_of_status(const struct stat *status, enum weir_file_kind kind, const char *name,
+        struct weir_directory_entry *ret);
 
 #endif

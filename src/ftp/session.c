@@ -170,6 +170,16 @@ static void on_timeout(struct weir_channel *channel, enum weir_timeout which)
 	weir_channel_close(channel);
 }
 
+static void on_draining(struct weir_channel *channel)
+{
+	struct ftp_session *session = session_of(channel);
+	/* Its answer is still owed; a transfer has its reply in the queue. */
+	if (session->job || session->held)
+		return;
+	FTP_SAY(session, "421 The server is going down.");
+	weir_channel_close(channel);
+}
+
 static void on_close(struct weir_channel *channel, int error)
 {
 	struct ftp_session *session = session_of(channel);
@@ -206,5 +216,6 @@ const struct weir_protocol weir_ftp_protocol = {
         .eof = on_eof,
         .secured = on_secured,
         .timeout = on_timeout,
+        .draining = on_draining,
         .close = on_close,
 };

@@ -36,6 +36,13 @@ static void on_piece(struct ftp_data_user *user, struct weir_span bytes)
 		transfer->type->piece(transfer, bytes);
 }
 
+static void on_arrived(struct ftp_data_user *user)
+{
+	struct ftp_transfer *transfer = transfer_of(user);
+	if (transfer->session)
+		transfer->type->arrived(transfer);
+}
+
 static void on_eof(struct ftp_data_user *user, bool whole)
 {
 	struct ftp_transfer *transfer = transfer_of(user);
@@ -58,7 +65,8 @@ static void on_gone(struct ftp_data_user *user, int error)
 		weir_ftp_transfer_destroy(transfer);
 }
 
-static const struct ftp_data_user_type user_type = {on_ready, on_piece, on_eof, on_gone};
+static const struct ftp_data_user_type user_type = {
+        on_ready, on_piece, on_arrived, on_eof, on_gone};
 
 /* -- beginning --------------------------------------------------------------------------------- */
 

@@ -18,6 +18,8 @@ struct ftp_transfer_type {
 	/* The data connection is for the transfer to use. */
 	void (*ready)(struct ftp_transfer *transfer, struct weir_channel *channel);
 	void (*piece)(struct ftp_transfer *transfer, struct weir_span bytes);
+	/* Of a tapped channel (weir/channel.h), instead of piece. */
+	void (*arrived)(struct ftp_transfer *transfer);
 	void (*eof)(struct ftp_transfer *transfer, bool whole);
 	/* The data connection is gone: finish, now or later. */
 	void (*gone)(struct ftp_transfer *transfer, int error);

@@ -3,6 +3,7 @@
  * pathname may be a pattern, if there is nothing of that name: LIST *.txt.
  */
 #include <string.h>
+#include <sys/stat.h>
 
 #include <weir/error.h>
 #include <weir/sources.h>
@@ -23,6 +24,9 @@ enum listing_kind {
 struct listing {
 	struct ftp_job job;
 	struct weir_lookup lookup;
+	struct weir_change change; /* a look at a link */
+	struct stat status;
+	int error; /* why there is nothing behind it */
 	enum listing_kind kind;
 	const char *pattern; /* in name, once the directory above is looked up; or NULL */
 	char name[];         /* as asked for */
@@ -31,6 +35,7 @@ struct listing {
 static void cancel(struct ftp_job *job)
 {
 	weir_lookup_cancel(&((struct listing *)job)->lookup);
+	weir_change_cancel(&((struct listing *)job)->change);
 }
 
 /* -- what is sent ------------------------------------------------------------------------------ */
@@ -58,13 +63,15 @@ static struct weir_producer *directory_lines(const struct listing *listing,
 	return weir_ftp_list(session->server->loop, directory, style, &filter);
 }
 
-/* A file is its own listing, under the name it was asked for. */
+/* A file is its own listing, under the name it was asked for; so is a link that leads nowhere. */
 static struct weir_producer *file_line(const struct listing *listing, const struct weir_file *file,
         const struct ftp_entry_style *style)
 {
 	char line[2 * WEIR_FTP_LINE_MAX + FTP_ENTRY_MAX];
 	struct weir_directory_entry entry;
-	if (weir_ftp_entry_of(file, listing->name, &entry) < 0)
+	if (!file)
+		weir_ftp_entry_of_status(&listing->status, WEIR_FILE_LINK, listing->name, &entry);
+	else if (weir_ftp_entry_of(file, listing->name, &entry) < 0)
 		return NULL;
 	size_t size = style->write(style, &entry, line, sizeof line);
 	return weir_memory_copied(line, size);
@@ -83,7 +90,7 @@ static struct weir_producer *lines_of(const struct listing *listing, const struc
 		style.write = weir_ftp_entry_name;
 	if (listing->kind == LISTING_MLSD)
 		style.write = weir_ftp_entry_facts;
-	if (file->kind == WEIR_FILE_DIRECTORY)
+	if (file && file->kind == WEIR_FILE_DIRECTORY)
 		return directory_lines(listing, file, &style);
 	return file_line(listing, file, &style);
 }
@@ -100,11 +107,12 @@ static void say_lines(struct ftp_session *session, struct weir_producer *lines)
 	FTP_SAY(session, "213 Done.");
 }
 
+/* `file` is NULL: a link. */
 static void send_lines(const struct listing *listing, struct weir_file *file)
 {
 	static const char *const verbs[] = {"LIST", "NLST", "MLSD", "STAT"};
 	struct ftp_session *session = listing->job.session;
-	if (listing->kind == LISTING_MLSD && file->kind != WEIR_FILE_DIRECTORY) {
+	if (listing->kind == LISTING_MLSD && file && file->kind != WEIR_FILE_DIRECTORY) {
 		FTP_SAY(session, "501 That is no directory.");
 		return;
 	}
@@ -136,10 +144,34 @@ static bool try_pattern(struct listing *listing)
 	return true;
 }
 
+static void on_looked_at(struct weir_change *change, int error)
+{
+	struct listing *listing = WEIR_CONTAINER(change, struct listing, change);
+	if (error == 0 && S_ISLNK(listing->status.st_mode))
+		send_lines(listing, NULL);
+	else
+		weir_ftp_say(listing->job.session, weir_ftp_error_text(listing->error));
+	weir_ftp_job_end(&listing->job);
+}
+
+/* As ls: a link with nothing behind it, or nothing that may be seen, is shown itself. */
+static bool try_link(struct listing *listing, int error)
+{
+	struct ftp_session *session = listing->job.session;
+	struct ftp_place place;
+	if (listing->kind == LISTING_MLSD || listing->pattern ||
+	        weir_ftp_place_find(session, listing->name, &place) < 0)
+		return false;
+	listing->error = error;
+	weir_tree_look_at(weir_ftp_tree(session->server), &listing->change, place.tree,
+	        &listing->status, on_looked_at);
+	return true;
+}
+
 static void on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
 	struct listing *listing = WEIR_CONTAINER(lookup, struct listing, lookup);
-	if (error < 0 && try_pattern(listing))
+	if (error < 0 && (try_pattern(listing) || try_link(listing, error)))
 		return;
 	if (error < 0)
 		weir_ftp_say(listing->job.session, weir_ftp_error_text(error));

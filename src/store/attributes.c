@@ -75,3 +75,22 @@ void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, cons
 	}
 	weir_change_start(tree, change, job, done);
 }
+
+/* -- looking ----------------------------------------------------------------------------------- */
+
+static int apply_look(struct change_job *job, const struct place *place)
+{
+	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	return fstatat(place->directory, place->name, &job->status, flags) < 0 ? -errno : 0;
+}
+
+void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const char *path,
+        struct stat *ret, void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = weir_change_job(tree, path, NULL, apply_look);
+	if (job) {
+		job->reads = true;
+		job->ret_status = ret;
+	}
+	weir_change_start(tree, change, job, done);
+}

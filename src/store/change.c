@@ -60,7 +60,7 @@ static void change_run(struct weir_work *work)
 	if (job->error < 0)
 		return;
 	job->error = job->apply(job, &place);
-	if (job->error == 0)
+	if (job->error == 0 && !job->reads)
 		job->error = weir_place_sync(&place);
 	weir_place_close(&place);
 }
@@ -68,11 +68,14 @@ static void change_run(struct weir_work *work)
 static void finish(struct change_job *job)
 {
 	struct weir_change *change = job->change;
-	weir_tree_forget(job->tree, job->path);
+	if (!job->reads)
+		weir_tree_forget(job->tree, job->path);
 	if (job->other)
 		weir_tree_forget(job->tree, job->other);
 	if (change) {
 		change->job = NULL;
+		if (job->ret_status && job->error == 0)
+			*job->ret_status = job->status;
 		change->done(change, job->error);
 	}
 	weir_tree_release(job->tree);

@@ -2,6 +2,7 @@
 #ifndef WEIR_CHANGE_JOB_H
 #define WEIR_CHANGE_JOB_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -16,8 +17,11 @@ struct change_job {
 	struct weir_change *change; /* NULL once it is cancelled */
 	/* Makes the change, on the work pool; the directory of `place` is synced afterwards. */
 	int (*apply)(struct change_job *job, const struct place *place);
+	bool reads; /* nothing is changed, nothing has to be synced */
 	mode_t mode;
 	struct timespec time;
+	struct stat status;
+	struct stat *ret_status;
 	int error;
 	char *other; /* a second path, behind the first; or NULL */
 	char path[];

@@ -149,6 +149,15 @@ static bool skip(struct iovec **pieces, unsigned *count, size_t put)
 	return true;
 }
 
+void weir_temporary_kick(struct temporary *temporary)
+{
+	if (temporary->size - temporary->kicked < KICK)
+		return;
+	sync_file_range(temporary->fd, (off_t)temporary->kicked,
+	        (off_t)(temporary->size - temporary->kicked), SYNC_FILE_RANGE_WRITE);
+	temporary->kicked = temporary->size;
+}
+
 int weir_temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count)
 {
 	ssize_t put = 0;
@@ -161,11 +170,7 @@ int weir_temporary_write(struct temporary *temporary, struct iovec *pieces, unsi
 		put = put < 0 ? 0 : put;
 		temporary->size += (uint64_t)put;
 	}
-	if (temporary->size - temporary->kicked >= KICK) {
-		sync_file_range(temporary->fd, (off_t)temporary->kicked,
-		        (off_t)(temporary->size - temporary->kicked), SYNC_FILE_RANGE_WRITE);
-		temporary->kicked = temporary->size;
-	}
+	weir_temporary_kick(temporary);
 	return 0;
 }
 

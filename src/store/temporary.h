@@ -30,6 +30,18 @@ int weir_temporary_open(struct temporary *temporary, const struct open_rules *ru
 /* Appends the pieces, which are changed meanwhile. 0 or an errno. */
 int weir_temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count);
 
+/* What was taken from a socket, and how that ended: 0, 1 at its end, or a negative errno of it. */
+struct taken {
+	uint64_t size;
+	int end;
+};
+
+/* Appends what a socket has, up to `most` bytes: see take.c. 0 or an errno of the file. */
+int weir_temporary_take(struct temporary *temporary, int socket, uint64_t most, struct taken *ret);
+
+/* Begins to write to the disk what was appended, once it is much. */
+void weir_temporary_kick(struct temporary *temporary);
+
 /* Syncs it, and gives it its final name. See weir_upload_commit. */
 int weir_temporary_publish(struct temporary *temporary, bool must_not_exist, bool *ret_created);
 

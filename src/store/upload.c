@@ -1,87 +1,27 @@
 /*
- * An upload, seen from the loop: a queue of bytes, and one piece of work at a time that takes it
- * a step further.
+ * An upload, seen from the loop: a queue of bytes or a socket that they are taken from, and one
+ * piece of work at a time that takes it a step further.
  *
- *   OPENING ─▶ IDLE ◀─▶ WRITING        any ─▶ ENDING ─▶ freed
+ *   OPENING ─▶ IDLE ◀─▶ WRITING, TAKING        any ─▶ ENDING ─▶ freed
  *                └─▶ COMMITTING ─▶ (done) ─▶ ENDING
  *
- * Invariants: while the state is not IDLE, the temporary and the chunks in `writing` are the work
- * pool's; after a callback nothing of the upload is touched unless work or a deferred task is to
+ * Invariants: while the state is not IDLE, the temporary, the source and the chunks in `writing`
+ * are the work pool's; after a callback nothing of the upload is touched unless work or a deferred task is to
  * come. Leaves out what is done to the file: see temporary.c.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "temporary.h"
-#include "tree_state.h"
-
-enum {
-	CHUNK = 64 * 1024
-};
-
-enum upload_state {
-	UPLOAD_OPENING,
-	UPLOAD_IDLE,
-	UPLOAD_WRITING,
-	UPLOAD_COMMITTING,
-	UPLOAD_ENDING,
-};
-
-struct chunk {
-	struct chunk *next;
-	size_t size;
-	size_t capacity;
-	char data[];
-};
-
-struct weir_upload {
-	struct weir_work work;
-	struct weir_task task; /* runs commit's first step, from the loop */
-	struct weir_tree *tree;
-	enum upload_state state;
-	int error;        /* the first, and final */
-	bool told;        /* the caller knows of it */
-	bool full;        /* write answered so; ready is owed */
-	bool opened_owed; /* … and the first ready */
-	bool finishing;   /* commit was called */
-	bool aborted;
-	bool sweep;
-
-	void (*ready)(void *context, int error);
-	void *context;
-	void (*done)(void *context, int error, bool created);
-	void *done_context;
-
-	struct weir_upload_options options;
-	uint64_t size;       /* bytes taken */
-	size_t queued;       /* of these, bytes in chunks */
-	struct chunk *first; /* waiting, oldest first */
-	struct chunk *last;
-	struct chunk *writing;   /* the work pool's */
-	struct chunk *spare;     /* full ones that were written: memory for the next */
-	struct weir_timer timer; /* what has come is not gathered any longer */
-
-	struct temporary temporary;
-	int result; /* of the work */
-	bool created;
-	char path[];
-};
+#include "upload_state.h"
 
 static struct weir_upload *upload_of(struct weir_work *work)
 {
 	return WEIR_CONTAINER(work, struct weir_upload, work);
-}
-
-static void free_chunks(struct chunk *chunk)
-{
-	for (struct chunk *next; chunk; chunk = next) {
-		next = chunk->next;
-		free(chunk);
-	}
 }
 
 /* -- on the work pool -------------------------------------------------------------------------- */
@@ -100,7 +40,7 @@ static void run_open(struct weir_work *work)
 static void run_write(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
-	struct iovec pieces[WEIR_UPLOAD_BATCH / CHUNK];
+	struct iovec pieces[WEIR_UPLOAD_BATCH / UPLOAD_CHUNK];
 	unsigned most = sizeof pieces / sizeof *pieces;
 	upload->result = 0;
 	for (struct chunk *chunk = upload->writing; chunk && upload->result == 0;) {
@@ -111,19 +51,45 @@ static void run_write(struct weir_work *work)
 	}
 }
 
+static void close_source(struct weir_upload *upload)
+{
+	if (upload->source >= 0)
+		close(upload->source);
+	upload->source = -1;
+}
+
+/* One byte more than may come tells that there are too many. */
+static void run_take(struct weir_work *work)
+{
+	struct weir_upload *upload = upload_of(work);
+	uint64_t room = weir_upload_max(upload) - upload->size;
+	uint64_t most = upload->most <= room ? upload->most : room + 1;
+	upload->result =
+	        weir_temporary_take(&upload->temporary, upload->source, most, &upload->taken);
+	if (upload->result == 0 && upload->taken.size > room)
+		upload->result = -EFBIG;
+	if (upload->result < 0 || upload->taken.end)
+		close_source(upload);
+}
+
 static void run_commit(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
-	if (upload->options.in_place)
-		upload->result = weir_in_place_publish(&upload->temporary, &upload->created);
-	else
+	close_source(upload);
+	if (!upload->options.in_place) {
 		upload->result = weir_temporary_publish(
 		        &upload->temporary, upload->options.must_not_exist, &upload->created);
+		return;
+	}
+	upload->result = weir_in_place_publish(&upload->temporary, &upload->created);
+	/* Who is told that it is done may go on with the file: it is not locked any longer. */
+	weir_in_place_close(&upload->temporary);
 }
 
 static void run_end(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
+	close_source(upload);
 	if (upload->sweep)
 		weir_temporary_sweep(&upload->temporary);
 	if (upload->options.in_place)
@@ -139,9 +105,7 @@ static void end_done(struct weir_work *work)
 	struct weir_upload *upload = upload_of(work);
 	if (upload->options.in_place)
 		weir_tree_forget(upload->tree, upload->path); /* it may be shorter again */
-	free_chunks(upload->first);
-	free_chunks(upload->writing);
-	free_chunks(upload->spare);
+	weir_upload_queue_free(upload);
 	weir_tree_release(upload->tree);
 	free(upload);
 }
@@ -197,7 +161,7 @@ static void on_gathered(struct weir_timer *timer)
 /* Each write is a way to another thread and back: what comes soon goes with it. */
 static bool gather(struct weir_upload *upload)
 {
-	if (upload->finishing || upload->queued >= WEIR_UPLOAD_BATCH)
+	if (upload->finishing || upload->most || upload->queued >= WEIR_UPLOAD_BATCH)
 		return false;
 	if (!weir_timer_running(&upload->timer))
 		weir_timer_start(
@@ -218,6 +182,8 @@ static void advance(struct weir_upload *upload)
 		return;
 	if (!upload->error && upload->first)
 		submit_write(upload);
+	else if (!upload->error && upload->most && !upload->finishing)
+		submit(upload, UPLOAD_TAKING, run_take);
 	else if (!upload->error && upload->finishing && upload->options.size_known &&
 	         upload->size != upload->options.size)
 		upload->error = -ENODATA;
@@ -256,30 +222,6 @@ static void tell(struct weir_upload *upload)
 		upload->ready(upload->context, upload->error);
 }
 
-/* Of a batch that was full the memory is kept for what follows; who is slow keeps none. */
-static void put_aside(struct weir_upload *upload)
-{
-	size_t size = 0;
-	for (struct chunk *chunk = upload->writing; chunk; chunk = chunk->next)
-		size += chunk->size;
-	upload->queued -= size;
-	bool keep = size >= WEIR_UPLOAD_BATCH && !upload->finishing;
-	for (struct chunk *chunk = upload->writing, *next; chunk; chunk = next) {
-		next = chunk->next;
-		if (keep && chunk->capacity == CHUNK) {
-			chunk->next = upload->spare;
-			upload->spare = chunk;
-		} else {
-			free(chunk);
-		}
-	}
-	upload->writing = NULL;
-	if (keep)
-		return;
-	free_chunks(upload->spare);
-	upload->spare = NULL;
-}
-
 static void step_done(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
@@ -287,14 +229,23 @@ static void step_done(struct weir_work *work)
 		committed(upload);
 		return;
 	}
-	put_aside(upload);
+	bool took = upload->state == UPLOAD_TAKING;
+	weir_upload_queue_pop(upload);
 	upload->opened_owed |= upload->state == UPLOAD_OPENING;
 	upload->state = UPLOAD_IDLE;
 	if (!upload->error)
 		upload->error = upload->result;
+	if (took && !upload->error)
+		upload->size += upload->taken.size;
+	if (took)
+		upload->most = 0;
 	bool last = upload->aborted || upload->finishing;
 	advance(upload);
-	if (!last)
+	if (last)
+		return;
+	if (took && !upload->error)
+		upload->told_taken(upload->context, upload->taken.size, upload->taken.end);
+	else
 		tell(upload);
 }
 
@@ -316,6 +267,7 @@ int weir_upload_begin(struct weir_tree *tree, const char *path,
 	memcpy(upload->path, path, size);
 	upload->tree = tree;
 	upload->options = *options;
+	upload->source = -1;
 	upload->ready = ready;
 	upload->context = context;
 	submit(upload, UPLOAD_OPENING, run_open);
@@ -329,70 +281,14 @@ int weir_upload_begin(struct weir_tree *tree, const char *path,
 	return 0;
 }
 
-static struct chunk *new_chunk(struct weir_upload *upload, size_t capacity)
-{
-	struct chunk *chunk = upload->spare;
-	if (chunk && capacity == CHUNK) {
-		upload->spare = chunk->next;
-		return chunk;
-	}
-	chunk = malloc(sizeof *chunk + capacity);
-	if (chunk)
-		chunk->capacity = capacity;
-	return chunk;
-}
-
-/* Pieces share chunks, all of one size but for a small file's. */
-static struct chunk *chunk_with_room(struct weir_upload *upload)
-{
-	struct chunk *chunk = upload->last;
-	if (chunk && chunk->size < chunk->capacity)
-		return chunk;
-	size_t capacity = CHUNK;
-	if (upload->options.size_known && upload->options.size < capacity)
-		capacity = (size_t)upload->options.size;
-	chunk = new_chunk(upload, capacity);
-	if (!chunk)
-		return NULL;
-	chunk->next = NULL;
-	chunk->size = 0;
-	if (upload->last)
-		upload->last->next = chunk;
-	else
-		upload->first = chunk;
-	upload->last = chunk;
-	return chunk;
-}
-
-static int enqueue(struct weir_upload *upload, struct weir_span bytes)
-{
-	uint64_t max = upload->options.size_known ? upload->options.size : upload->options.size_max;
-	if (bytes.size > max - upload->size)
-		return WEIR_E_LIMIT;
-	while (bytes.size) {
-		struct chunk *chunk = chunk_with_room(upload);
-		if (!chunk)
-			return -ENOMEM;
-		size_t size = chunk->capacity - chunk->size;
-		if (size > bytes.size)
-			size = bytes.size;
-		memcpy(chunk->data + chunk->size, bytes.data, size);
-		chunk->size += size;
-		upload->size += size;
-		upload->queued += size;
-		bytes = weir_span_skip(bytes, size);
-	}
-	return 0;
-}
-
 int weir_upload_write(struct weir_upload *upload, struct weir_span bytes)
 {
 	if (upload->finishing || upload->aborted)
 		return WEIR_E_CLOSED;
-	if (!upload->error && upload->full)
+	if (!upload->error && (upload->full || upload->most))
 		return -EAGAIN;
 	if (!upload->error)
-		upload->error = enqueue(upload, bytes);
+		upload->error = weir_upload_queue_put(upload, bytes);
 	if (!upload->error)
 		advance(upload);
 	if (upload->error) {
@@ -401,6 +297,21 @@ int weir_upload_write(struct weir_upload *upload, struct weir_span bytes)
 	}
 	upload->full = upload->queued >= WEIR_UPLOAD_QUEUE;
 	return upload->full ? WEIR_UPLOAD_FULL : 0;
+}
+
+void weir_upload_set_source(struct weir_upload *upload, int source,
+        void (*taken)(void *context, uint64_t size, int end))
+{
+	upload->source = source;
+	upload->told_taken = taken;
+}
+
+void weir_upload_take(struct weir_upload *upload, uint64_t most)
+{
+	upload->most = most;
+	advance(upload);
+	if (upload->error)
+		weir_timer_start(upload->tree->loop, &upload->timer, 0, on_gathered);
 }
 
 uint64_t weir_upload_size(const struct weir_upload *upload)

@@ -21,7 +21,7 @@ def authority(tmp_path_factory):
 @pytest.fixture(scope="session")
 def pair(authority):
     """(chain, key) of 127.0.0.1."""
-    return authority.sign("localhost", ["localhost", "127.0.0.1"])
+    return authority.sign("localhost", ["localhost", "127.0.0.1", "::1"])
 
 
 @pytest.fixture
@@ -61,10 +61,10 @@ def users(tmp_path, hashed):
 def served(weir, tree, users, pair, tmp_path):
     """served(line of `ftp`, …) serves the tree by FTP, with TLS where it is asked for."""
 
-    def start(*lines, kind="ftp", tls=True, more=""):
+    def start(*lines, kind="ftp", tls=True, more="", host="127.0.0.1", root=tree):
         config = tmp_path / "weir.yaml"
-        text = [f"listen: [{{{kind}: '127.0.0.1:0'}}]", "workers: 1", "ftp:"]
-        text += [f"  root: {tree}", f"  users: {users}", "  writable: true"]
+        text = [f"listen: [{{{kind}: '{host}:0'}}]", "workers: 1", "ftp:"]
+        text += [f"  root: {root}", f"  users: {users}", "  writable: true"]
         text += [f"  {line}" for line in lines]
         if tls:
             text += [f"tls: {{certificates: [{{chain: {pair[0]}, key: {pair[1]}}}]}}"]
@@ -77,9 +77,9 @@ def served(weir, tree, users, pair, tmp_path):
 class Client(ftplib.FTP):
     """ftplib, logged in."""
 
-    def __init__(self, server, user="anonymous", password="secret"):
+    def __init__(self, server, user="anonymous", password="secret", host="127.0.0.1"):
         super().__init__(timeout=SECONDS)
-        self.connect("127.0.0.1", server.port)
+        self.connect(host, server.port)
         self.login(user, password)
 
     def get(self, path):
@@ -112,10 +112,11 @@ class Reusing(ftplib.FTP_TLS):
 class Talk:
     """The control connection by the byte."""
 
-    def __init__(self, server):
-        self.socket = socket.create_connection(("127.0.0.1", server.port), SECONDS)
+    def __init__(self, server, host="127.0.0.1"):
+        self.host = host
+        self.socket = socket.create_connection((host, server.port), SECONDS)
         self.kept = b""
-        self.reply()
+        self.greeting = self.reply()
 
     def __enter__(self):
         return self
@@ -155,4 +156,4 @@ class Talk:
         self.send(b"EPSV\r\n")
         code, text = self.reply()
         assert code == 229, text
-        return socket.create_connection(("127.0.0.1", int(re.search(r"\|(\d+)\|", text)[1])), SECONDS)
+        return socket.create_connection((self.host, int(re.search(r"\|(\d+)\|", text)[1])), SECONDS)

@@ -1,0 +1,85 @@
+/*
+ * Taps: streamed input that somebody else takes from the socket. Each taking is a way to another
+ * thread and back, so it waits for much: the kernel tells when there is (SO_RCVLOWAT), a timer when
+ * it is time all the same. Of a peer that sends nothing for that long the first byte is awaited, so
+ * that who is silent costs nothing.
+ *
+ *   first byte ─▶ gathering ─▶ arrived(): paused ─▶ taken ─▶ gathering …
+ *       └────── nothing came ──────┘
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "channel_state.h"
+
+int weir_channel_tap(struct weir_channel *channel, int *ret)
+{
+	const struct weir_cutter *cutter = &channel->cutter;
+	if (channel->transport != weir_tcp() || channel->upgrading || channel->dead ||
+	        channel->closing || !cutter->streamed || cutter->kept || channel->tapped)
+		return -EOPNOTSUPP;
+	int fd = fcntl(channel->watch.fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	channel->tapped = true;
+	channel->request_at_ms = weir_channel_clock(channel);
+	*ret = fd;
+	return 0;
+}
+
+static void await(struct weir_channel *channel, int bytes)
+{
+	channel->gathering =
+	        setsockopt(channel->watch.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) == 0 &&
+	        bytes > 1;
+}
+
+static int waiting(const struct weir_channel *channel)
+{
+	int bytes = 0;
+	return ioctl(channel->watch.fd, FIONREAD, &bytes) == 0 ? bytes : 0;
+}
+
+static void tell(struct weir_channel *channel)
+{
+	weir_channel_pause(channel);
+	channel->host->protocol->arrived(channel);
+}
+
+void weir_tap_readable(struct weir_channel *channel)
+{
+	int bytes = channel->gathering ? 0 : waiting(channel);
+	if (bytes > 0 && bytes < WEIR_TAP_GATHER)
+		await(channel, WEIR_TAP_GATHER);
+	/* At the end there is none, or epoll tells of it again. */
+	if (bytes > 0 && channel->gathering)
+		channel->progress_at_ms = weir_channel_clock(channel);
+	else
+		tell(channel);
+}
+
+void weir_tap_gathered(struct weir_channel *channel)
+{
+	if (waiting(channel)) {
+		tell(channel);
+	} else {
+		await(channel, 1);
+		weir_channel_arm(channel);
+	}
+}
+
+void weir_channel_tapped(struct weir_channel *channel, uint64_t size, int end)
+{
+	weir_channel_resume(channel);
+	weir_loop_counters(channel->host->loop)->receives++;
+	if (size)
+		weir_input_note(channel, size);
+	channel->cutter.before += size;
+	channel->cutter.changed = true; /* it is asked again whether this was the end */
+	channel->eof |= end > 0;
+	if (end < 0)
+		weir_channel_kill(channel, end, false);
+	weir_channel_schedule(channel);
+}
