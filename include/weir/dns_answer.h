@@ -19,10 +19,12 @@
  *
  * For the same clients the end of a chain that leaves our zones is looked up and put behind our part:
  * all of it, or TC. The rcode is that of the end. AA tells of the first name (RFC 1035 4.1.1), so it is
- * set; AD is not. A lookup that fails makes all of it SERVFAIL. Where the chain outside comes back
- * into our zones, it is given as the upstreams have it, and not searched again.
+ * set; AD is not. A lookup that fails makes all of it SERVFAIL, as does a zone of ours that is absent.
+ * Where the chain outside comes back into our zones, it is given as the upstreams have it, and not
+ * searched again.
  *
- * Of one network no more may wait than a part of the whole (weir_dns_lookup_for).
+ * Of one network no more queries may wait than a part of the whole (weir_dns_lookup_for). A datagram
+ * that comes again while it waits is answered once.
  *
  * A responder belongs to one thread; it takes no memory per query, but for TSIG and for those that
  * wait.

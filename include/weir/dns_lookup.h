@@ -101,9 +101,9 @@ WEIR_API int weir_dns_lookup(struct weir_dns_lookups *lookups,
         void *context, struct weir_dns_lookup **ret);
 
 /*
- * The same for a client: of his network (an address, or 56 bits of IPv6) no more may wait than a part
- * of the questions that may be under way, WEIR_DNS_CLIENT_PART, also of those who share the lookups
- * otherwise. -EDQUOT: that many wait. What is cancelled counts until its question has been answered.
+ * The same for a client, of whose network (an address, or 56 bits of IPv6) no more lookups may wait
+ * than WEIR_DNS_CLIENT_PART of the questions that may be under way, at least one. -EDQUOT: so many do.
+ * One that is cancelled counts until its question has been answered.
  */
 WEIR_API int weir_dns_lookup_for(struct weir_dns_lookups *lookups,
         const struct weir_address *client, const struct weir_dns_question *question, unsigned flags,

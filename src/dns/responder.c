@@ -1,7 +1,7 @@
 /*
  * A reply around an answer: what may be asked at all, how much room there is, the OPT and TSIG
  * records, the header. A reply is always complete: what does not fit is left out in whole RRsets, and
- * TC says so. Leaves out what becomes of names of no zone
+ * TC says so. Leaves out what becomes of names of no zone of ours
  * (responder_forward.c, responder_chase.c).
  */
 #include <errno.h>

@@ -3,9 +3,9 @@
  * behind our own part, so that a client that follows nothing has all of it. The rcode is that of the
  * end. Either all of what was looked up is put, or none of it and TC; or there is nothing but a failure.
  *
- * AA stays, since it is about the first name (RFC 1035 4.1.1), whose owner we are; AD is never set, since
- * nobody has validated our part. What comes back into our zones is not searched there: it is as
- * the upstream has it, so that nothing goes round in circles.
+ * AA stays, since it is about the first name (RFC 1035 4.1.1), which is ours; AD is never set, since
+ * nobody has validated our part. What comes back into our zones is not searched there: it is as the
+ * upstream has it, so that nothing goes round in circles.
  */
 #include "rdata.h"
 #include "responder.h"
