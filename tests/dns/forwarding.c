@@ -5,15 +5,25 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "dns_reply.h"
 #include "forwarding.h"
 #include "name.h"
 
 struct forwarding forwarding;
+
+/* A second begins now, so that none does before the test ends: TTLs are as they were sent. */
+static void begin_second(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_set_monotonic(((int64_t)now.tv_sec + 1) * 1000);
+}
 
 int forwarding_open(struct weir_dns_options options, unsigned asks_max)
 {
@@ -21,6 +31,7 @@ int forwarding_open(struct weir_dns_options options, unsigned asks_max)
 	        .asker = &test_asker,
 	        .asker_context = &forwarding.asker,
 	        .asks_max = asks_max};
+	begin_second();
 	memset(&forwarding.asker, 0, sizeof forwarding.asker);
 	if (weir_loop_create(&forwarding.loop) < 0 ||
 	        weir_dns_lookups_create(forwarding.loop, &with, &forwarding.lookups) < 0 ||
