@@ -8,13 +8,23 @@
  *
  * Answered as RFC 1034 4.3.2 and its successors have it: data, referrals with glue, wildcards, CNAME
  * and DNAME chains within the zones of the set, SOA for what is not there, proofs of a signed zone
- * to who wants them (DO). ANY gets one RRset (RFC 8482). A chain that leaves our zones ends there.
+ * to who wants them (DO). ANY gets one RRset (RFC 8482). A chain that leaves our zones ends there, but
+ * for those who may have names looked up.
  *
  * What is no zone of ours is refused, or looked up for those who may ask for that (RD): from a cache,
  * or by upstream servers. Nothing is validated: what the upstreams say is passed on, with the proofs
  * to who wants them; CD goes upstream with the question. RA is set for who may ask. Never passed on:
  * localhost and the names of its addresses, which are answered here; invalid, test and onion, which do
  * not exist (RFC 6761, RFC 7686); resolver.arpa (RFC 9462 6.4); ANY.
+ *
+ * For the same clients the end of a chain that leaves our zones is looked up and put behind our part:
+ * all of it, or TC. The rcode is that of the end. AA tells of the first name (RFC 1035 4.1.1), so it is
+ * set; AD is not. A lookup that fails makes all of it SERVFAIL, as does a zone of ours that is absent.
+ * Where the chain outside comes back into our zones, it is given as the upstreams have it, and not
+ * searched again.
+ *
+ * Of one network no more queries may wait than a part of the whole (weir_dns_lookup_for). A datagram
+ * that comes again while it waits is answered once.
  *
  * A responder belongs to one thread; it takes no memory per query, but for TSIG and for those that
  * wait.
@@ -117,6 +127,8 @@ struct weir_dns_outcome {
 	uint16_t type;  /* that was asked for; 0 if that is not known */
 	bool truncated; /* TC */
 	bool proven;    /* the address is the client's: a valid cookie, TSIG, or not UDP */
+	bool crowded;   /* too many of the client's network wait: failed, or by UDP: no reply */
+	bool repeated;  /* by UDP: the same query of the same client waits; no reply but that one */
 	/* Alike for replies that are alike: for limiting their rate. */
 	uint32_t kind;
 	/*

@@ -31,6 +31,7 @@
 
 struct weir_dns_lookups; /* a cache, and what is being asked */
 struct weir_dns_lookup;  /* a question that waits for its answer */
+struct weir_address;
 struct weir_loop;
 
 /*
@@ -98,6 +99,15 @@ WEIR_API size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
 WEIR_API int weir_dns_lookup(struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
         void *context, struct weir_dns_lookup **ret);
+
+/*
+ * The same for a client, of whose network (an address, or 56 bits of IPv6) no more lookups may wait
+ * than WEIR_DNS_CLIENT_PART of the questions that may be under way, at least one. -EDQUOT: so many do.
+ * One that is cancelled counts until its question has been answered.
+ */
+WEIR_API int weir_dns_lookup_for(struct weir_dns_lookups *lookups,
+        const struct weir_address *client, const struct weir_dns_question *question, unsigned flags,
+        weir_dns_answered *answered, void *context, struct weir_dns_lookup **ret);
 
 /* During the callback: what the reply says beside its records. */
 WEIR_API const struct weir_dns_found *weir_dns_lookup_found(const struct weir_dns_lookup *lookup);

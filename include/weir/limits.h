@@ -274,6 +274,7 @@
 #define WEIR_DNS_PREFETCH_PART 10  /* asked for again in the last of so many parts of its TTL … */
 #define WEIR_DNS_PREFETCH_USES 2   /* … if it was used so often */
 #define WEIR_DNS_LOOKUPS_MAX 16384 /* who wait for them (set) */
+#define WEIR_DNS_CLIENT_PART 4     /* … of one network: this part of WEIR_DNS_ASKS_MAX, a 4th */
 
 /* -- DNS: asking others -- */
 #define WEIR_DNS_UPSTREAMS_MAX 8   /* servers that are asked */

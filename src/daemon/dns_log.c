@@ -68,6 +68,8 @@ void dns_log_counters(struct weir_log *log, struct weir_loop *loop, const char *
 	add(&line, "truncated", counters->truncated);
 	add(&line, "dropped", counters->dropped);
 	add(&line, "slipped", counters->slipped);
+	add(&line, "crowded", counters->crowded);
+	add(&line, "repeated", counters->repeated);
 	add(&line, "transfers", counters->transfers);
 	log_line_end(&line);
 }

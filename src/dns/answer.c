@@ -256,7 +256,7 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 	answer->zone = NULL;
 	answer->rcode = WEIR_DNS_NOERROR;
 	answer->kind = 0;
-	answer->authoritative = answer->truncated = answer->refused = false;
+	answer->authoritative = answer->truncated = answer->refused = answer->left = false;
 	answer->absence = 0;
 	answer->follow_count = answer->put_count = answer->target_count = 0;
 	answer->proof_count = 0;
@@ -281,9 +281,15 @@ void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name 
 	answer->authoritative = true;
 	while (search(answer)) {
 		answer->zone = zone_of(answer);
-		if (!answer->zone || answer->zone->absence)
-			break;
+		if (!answer->zone || answer->zone->absence) {
+			answer->left = true;
+			return;
+		}
 	}
+}
+
+void weir_dns_answer_end(struct dns_answer *answer)
+{
 	weir_dns_deny_rest(answer);
 	if (!answer->truncated)
 		weir_dns_answer_additional(answer);

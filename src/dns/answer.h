@@ -38,8 +38,9 @@ struct dns_answer {
 	/* the result */
 	unsigned rcode;
 	bool authoritative;
-	bool truncated;   /* something that is needed did not fit: nothing more is put */
-	bool refused;     /* none of our zones */
+	bool truncated; /* something that is needed did not fit: nothing more is put */
+	bool refused;   /* none of our zones */
+	bool left;      /* the chain goes on at `key`: in no zone of ours, or one that is absent */
 	uint16_t absence; /* of the zone, for which something stands in: an extended error, or 0 */
 	uint32_t kind;    /* the same for all names that are answered from the same data */
 
@@ -60,7 +61,11 @@ struct dns_answer {
 void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zones,
         struct weir_dns_writer *writer, struct dns_hasher *hasher, bool dnssec);
 
+/* The answer section, and what is behind it but for the following. */
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name);
+
+/* What comes last: proofs that waited, addresses. */
+void weir_dns_answer_end(struct dns_answer *answer);
 
 /* -- of its parts ------------------------------------------------------------------------------ */
 

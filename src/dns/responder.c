@@ -1,7 +1,8 @@
 /*
  * A reply around an answer: what may be asked at all, how much room there is, the OPT and TSIG
  * records, the header. A reply is always complete: what does not fit is left out in whole RRsets, and
- * TC says so. Leaves out what becomes of names of no zone (responder_forward.c).
+ * TC says so. Leaves out what becomes of names of no zone of ours
+ * (responder_forward.c, responder_chase.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -73,7 +74,11 @@ static unsigned answer_zones(struct dns_exchange *exchange)
 	exchange->outcome->kind = answer->kind;
 	if (answer->absence)
 		exchange->extended_error = answer->absence;
-	return answer->refused ? weir_dns_exchange_forward(exchange) : answer->rcode;
+	if (answer->refused)
+		return weir_dns_exchange_forward(exchange);
+	unsigned rcode = answer->left ? weir_dns_exchange_chase(exchange) : answer->rcode;
+	weir_dns_answer_end(answer);
+	return rcode;
 }
 
 static unsigned answer_notify(struct dns_exchange *exchange)
@@ -265,9 +270,11 @@ static int set_options(
 	responder->udp_size = options->udp_size ? options->udp_size : WEIR_DNS_UDP_SIZE;
 	if (responder->udp_size < WEIR_DNS_UDP_MIN)
 		responder->udp_size = WEIR_DNS_UDP_MIN;
-	if (options->recursion.lookups && !(responder->late = malloc(WEIR_DNS_MESSAGE_MAX)))
-		return -ENOMEM;
-	int error = weir_dns_responder_set_recursion(responder, &options->recursion);
+	int error = 0;
+	if (options->recursion.lookups)
+		error = weir_dns_later_create(&responder->later);
+	if (error == 0)
+		error = weir_dns_responder_set_recursion(responder, &options->recursion);
 	if (error < 0)
 		return error;
 	responder->notified = options->notified;
@@ -284,7 +291,6 @@ int weir_dns_responder_create(
 	struct weir_dns_responder *responder = calloc(1, sizeof *responder);
 	if (!responder)
 		return -ENOMEM;
-	weir_list_init(&responder->waiting);
 	responder->hasher = weir_dns_hasher_create();
 	int error = responder->hasher ? set_options(responder, options) : -ENOMEM;
 	if (error < 0)
@@ -298,9 +304,8 @@ void weir_dns_responder_destroy(struct weir_dns_responder *responder)
 {
 	if (!responder)
 		return;
-	weir_dns_waiting_cancel_all(responder);
+	weir_dns_later_destroy(responder->later);
 	free((void *)(uintptr_t)responder->recursion.networks);
-	free(responder->late);
 	weir_dns_hasher_destroy(responder->hasher);
 	weir_dns_keys_release(responder->keys);
 	explicit_bzero(&responder->secrets, sizeof responder->secrets);

@@ -10,7 +10,17 @@
 #include "cookie.h"
 
 enum {
-	DNS_NETWORKS_DEFAULT = 8
+	DNS_NETWORKS_DEFAULT = 8,
+	DNS_WAITING_BUCKETS = 512
+};
+
+/* What lookups need. */
+struct dns_later {
+	struct weir_siphash_key key;
+	struct weir_list
+	        waiting[DNS_WAITING_BUCKETS]; /* queries, by the keyed hash of the message */
+	uint8_t reply[WEIR_DNS_MESSAGE_MAX];  /* a late one */
+	uint8_t cached[WEIR_DNS_MESSAGE_MAX]; /* what is put behind a part of our own */
 };
 
 struct weir_dns_responder {
@@ -23,8 +33,7 @@ struct weir_dns_responder {
 	struct weir_dns_recursion
 	        recursion; /* its networks are our own, or NULL: the default ones */
 	struct weir_network networks[DNS_NETWORKS_DEFAULT];
-	struct weir_list waiting;
-	uint8_t *late; /* for late replies; NULL without lookups */
+	struct dns_later *later; /* NULL without lookups */
 	uint16_t udp_size;
 	uint8_t nsid_size;
 	uint8_t version_size; /* the rdata of a TXT record; 0: refused */
@@ -50,7 +59,9 @@ struct dns_exchange {
 	bool recursive;     /* the client may have names looked up */
 	bool forwarded;     /* … and this one was */
 	bool authenticated; /* so says who answered */
-	bool asks;          /* there is no reply yet: it has to be asked for */
+	bool asks;          /* there is no reply yet: `asked` has to be asked for */
+	const struct weir_dns_question *asked; /* that of the query, or `target` */
+	struct weir_dns_question target;       /* where a chain has left our zones */
 	/* What a lookup came to: `found` NULL: there was none yet. An empty message: it failed. */
 	const struct weir_dns_found *found;
 	struct weir_span message;
@@ -81,14 +92,24 @@ unsigned weir_dns_exchange_forward(struct dns_exchange *exchange);
 /* What is asked upstream: flags of weir_dns_ask. */
 unsigned weir_dns_exchange_ask_flags(const struct dns_exchange *exchange);
 
+/* -- responder_chase.c ------------------------------------------------------------------------- */
+
+/* A chain that has left our zones (answer.left), for who may have names looked up; as above. */
+unsigned weir_dns_exchange_chase(struct dns_exchange *exchange);
+
 /* -- responder_special.c ----------------------------------------------------------------------- */
 
-/* A name that is answered here and passed on to nobody; false: it is another one. */
-bool weir_dns_exchange_special(struct dns_exchange *exchange, unsigned *ret_rcode);
+/* A question that is answered here and passed on to nobody; false: it is another one. */
+bool weir_dns_exchange_special(struct dns_exchange *exchange,
+        const struct weir_dns_question *question, unsigned *ret_rcode);
 
 /* -- waiting.c --------------------------------------------------------------------------------- */
 
-void weir_dns_waiting_cancel_all(struct weir_dns_responder *responder);
+/* 0; -ENOMEM; an errno of getrandom. */
+int weir_dns_later_create(struct dns_later **ret);
+
+/* What waits is cancelled. NULL is allowed. */
+void weir_dns_later_destroy(struct dns_later *later);
 
 /* -- responder.c ------------------------------------------------------------------------------- */
 

@@ -93,7 +93,7 @@ unsigned weir_dns_exchange_forward(struct dns_exchange *exchange)
 		return refuse(exchange, WEIR_DNS_EDE_NOT_AUTHORITATIVE);
 	if (!exchange->recursive)
 		return refuse(exchange, WEIR_DNS_EDE_PROHIBITED);
-	if (weir_dns_exchange_special(exchange, &rcode))
+	if (weir_dns_exchange_special(exchange, question, &rcode))
 		return rcode;
 	if (question->type == WEIR_DNS_ANY)
 		return answer_any(exchange);
@@ -104,6 +104,7 @@ unsigned weir_dns_exchange_forward(struct dns_exchange *exchange)
 	if (size)
 		return take(exchange, &found, size);
 	exchange->asks = true;
+	exchange->asked = question;
 	return WEIR_DNS_SERVFAIL;
 }
 

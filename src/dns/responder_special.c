@@ -55,19 +55,25 @@ static bool is_beneath(
 	return true;
 }
 
+static void put(struct dns_exchange *exchange, enum weir_dns_section section, const uint8_t *owner,
+        uint16_t type, struct weir_span data)
+{
+	if (!weir_dns_put_record(&exchange->writer, section, owner, type, WEIR_DNS_IN, TTL_S, data))
+		exchange->answer.truncated = true;
+}
+
 /* That there is nothing, in the form in which it may be remembered (RFC 2308 5). */
 static void put_soa(struct dns_exchange *exchange, const uint8_t *apex)
 {
 	static const char data[] =
 	        LOCALHOST "\0\6nobody\7invalid\0"
 	                  "\0\0\0\1\0\0\x0e\x10\0\0\x04\xb0\0\x09\x3a\x80\0\0\x2a\x30";
-	weir_dns_put_record(&exchange->writer, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, WEIR_DNS_IN,
-	        TTL_S, weir_span(data, sizeof data - 1));
+	put(exchange, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, weir_span(data, sizeof data - 1));
 }
 
-bool weir_dns_exchange_special(struct dns_exchange *exchange, unsigned *ret_rcode)
+bool weir_dns_exchange_special(struct dns_exchange *exchange,
+        const struct weir_dns_question *question, unsigned *ret_rcode)
 {
-	const struct weir_dns_question *question = &exchange->query.question;
 	const struct special *known = NULL;
 	uint8_t starts[WEIR_DNS_LABELS_MAX + 1];
 	bool exists = false;
@@ -78,8 +84,8 @@ bool weir_dns_exchange_special(struct dns_exchange *exchange, unsigned *ret_rcod
 			continue;
 		bool own = !special->exact || question->name.labels == special->labels;
 		if (own && special->type == question->type) {
-			weir_dns_put_record(&exchange->writer, WEIR_DNS_ANSWER, question->name.wire,
-			        special->type, WEIR_DNS_IN, TTL_S, special->data);
+			put(exchange, WEIR_DNS_ANSWER, question->name.wire, special->type,
+			        special->data);
 			*ret_rcode = WEIR_DNS_NOERROR;
 			return true;
 		}

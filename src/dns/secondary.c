@@ -194,6 +194,7 @@ static void exchange(struct weir_dns_secondaries *owner, struct dns_secondary **
 {
 	pthread_mutex_lock(&owner->lock);
 	for (size_t i = 0; i < count; i++) {
+		/* NOLINTNEXTLINE: each has a copy of its options */
 		struct dns_secondary *old = find(owner, &all[i]->config->options.name);
 		fresh[i] = all[i];
 		if (!old)

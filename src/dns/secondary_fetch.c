@@ -182,6 +182,7 @@ static void on_piece(struct weir_channel *channel, struct weir_span bytes)
 	}
 	weir_timer_start(fetch->loop, &fetch->timer, WEIR_DNS_FETCH_IDLE_MS, on_time);
 	submit(fetch);
+	/* NOLINTNEXTLINE: it is not freed while it has a channel */
 	if (!fetch->concluded && fetch->filling.size >= WEIR_DNS_FETCH_BUFFER) {
 		weir_channel_pause(channel);
 		fetch->paused = true;

@@ -17,6 +17,8 @@ void weir_dns_server_count(
 	struct weir_dns_counters *counters = &server->counters;
 	unsigned most = sizeof counters->rcodes / sizeof *counters->rcodes;
 	counters->queries++;
+	counters->crowded += outcome->crowded;
+	counters->repeated += outcome->repeated;
 	if (!size)
 		return;
 	counters->replies++;

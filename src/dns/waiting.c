@@ -1,11 +1,14 @@
 /*
  * Queries whose answer has to be asked for. Each keeps its message and is answered anew when the
  * lookup has ended: so a late reply is made as any other, for whatever was asked, with what is true
- * then.
+ * then. A client who sends the same datagram again, since he is tired of waiting, gets one reply.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include <weir/datagram.h>
+#include <weir/network.h>
 
 #include "responder.h"
 
@@ -35,13 +38,63 @@ void weir_dns_waiting_cancel(struct weir_dns_waiting *waiting)
 	release(waiting);
 }
 
-void weir_dns_waiting_cancel_all(struct weir_dns_responder *responder)
+/* -- all of them ------------------------------------------------------------------------------- */
+
+int weir_dns_later_create(struct dns_later **ret)
 {
-	for (struct weir_list *link = responder->waiting.next, *next; link != &responder->waiting;
-	        link = next) {
-		next = link->next;
-		weir_dns_waiting_cancel(WEIR_CONTAINER(link, struct weir_dns_waiting, link));
+	struct dns_later *later = malloc(sizeof *later);
+	if (!later)
+		return -ENOMEM;
+	if (getrandom(&later->key, sizeof later->key, 0) != sizeof later->key) {
+		free(later);
+		return -EIO;
 	}
+	for (unsigned i = 0; i < DNS_WAITING_BUCKETS; i++)
+		weir_list_init(&later->waiting[i]);
+	*ret = later;
+	return 0;
+}
+
+void weir_dns_later_destroy(struct dns_later *later)
+{
+	for (unsigned i = 0; later && i < DNS_WAITING_BUCKETS; i++)
+		while (!weir_list_empty(&later->waiting[i]))
+			weir_dns_waiting_cancel(WEIR_CONTAINER(
+			        later->waiting[i].next, struct weir_dns_waiting, link));
+	free(later);
+}
+
+static struct weir_list *bucket_of(struct dns_later *later, struct weir_span message)
+{
+	uint64_t hash = weir_siphash_13(&later->key, message.data, message.size);
+	return &later->waiting[hash % DNS_WAITING_BUCKETS];
+}
+
+static bool same_peer(const struct weir_address *a, const struct weir_address *b)
+{
+	uint8_t bytes[2][16];
+	weir_address_bytes(a, bytes[0]);
+	weir_address_bytes(b, bytes[1]);
+	return memcmp(bytes[0], bytes[1], sizeof bytes[0]) == 0 &&
+	       weir_address_port(a) == weir_address_port(b);
+}
+
+static bool is_repeated(const struct weir_list *bucket, const struct weir_dns_request *request)
+{
+	if (request->over != WEIR_DNS_OVER_UDP)
+		return false;
+	for (const struct weir_list *link = bucket->next; link != bucket; link = link->next) {
+		const struct weir_dns_waiting *waiting =
+		        WEIR_CONTAINER(link, const struct weir_dns_waiting, link);
+		const struct weir_dns_request *other = &waiting->request;
+		if (other->over == WEIR_DNS_OVER_UDP &&
+		        other->message.size == request->message.size &&
+		        memcmp(other->message.data, request->message.data, other->message.size) ==
+		                0 &&
+		        same_peer(other->peer, request->peer))
+			return true;
+	}
+	return false;
 }
 
 /* -- the answer -------------------------------------------------------------------------------- */
@@ -55,9 +108,10 @@ static void on_answered(void *context, int error, struct weir_span message)
 	exchange.zones = waiting->zones;
 	exchange.request = &waiting->request;
 	exchange.outcome = &outcome;
+	outcome.crowded = outcome.repeated = false;
 	exchange.found = weir_dns_lookup_found(waiting->lookup);
 	exchange.message = error ? WEIR_SPAN("") : message;
-	uint8_t *reply = waiting->responder->late;
+	uint8_t *reply = waiting->responder->later->reply;
 	size_t size = weir_dns_exchange_run(&exchange, reply, WEIR_DNS_MESSAGE_MAX);
 	waiting->late(waiting->context, weir_span(reply, size), &waiting->request, &outcome);
 	release(waiting);
@@ -89,12 +143,15 @@ static bool start(const struct dns_exchange *exchange, struct weir_dns_zones *zo
         weir_dns_late *late, void *context, struct weir_dns_waiting **ret)
 {
 	struct weir_dns_responder *responder = exchange->responder;
+	const struct weir_dns_request *request = exchange->request;
 	struct weir_dns_waiting *waiting = create(exchange);
 	if (!waiting)
 		return false;
-	int error = weir_dns_lookup(responder->recursion.lookups, &exchange->query.question,
-	        weir_dns_exchange_ask_flags(exchange), on_answered, waiting, &waiting->lookup);
+	int error = weir_dns_lookup_for(responder->recursion.lookups, request->peer,
+	        exchange->asked, weir_dns_exchange_ask_flags(exchange), on_answered, waiting,
+	        &waiting->lookup);
 	if (error < 0) {
+		exchange->outcome->crowded = error == -EDQUOT;
 		free(waiting);
 		return false;
 	}
@@ -102,20 +159,36 @@ static bool start(const struct dns_exchange *exchange, struct weir_dns_zones *zo
 	waiting->zones = weir_dns_zones_hold(zones);
 	waiting->late = late;
 	waiting->context = context;
-	weir_list_append(&responder->waiting, &waiting->link);
+	weir_list_append(bucket_of(responder->later, request->message), &waiting->link);
 	*ret = waiting;
 	return true;
 }
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
+/* True: there is nothing to be said now. */
+static bool wait_or_drop(const struct dns_exchange *exchange, struct weir_dns_zones *zones,
+        weir_dns_late *late, void *context, struct weir_dns_waiting **ret)
+{
+	const struct weir_dns_request *request = exchange->request;
+	struct weir_dns_outcome *outcome = exchange->outcome;
+	if (!late)
+		return false;
+	outcome->repeated =
+	        is_repeated(bucket_of(exchange->responder->later, request->message), request);
+	if (outcome->repeated || start(exchange, zones, late, context, ret))
+		return true;
+	return outcome->crowded && request->over == WEIR_DNS_OVER_UDP;
+}
+
 static size_t respond(struct dns_exchange *exchange, struct weir_dns_zones *zones, void *reply,
         size_t room, weir_dns_late *late, void *context, struct weir_dns_waiting **ret)
 {
 	static const struct weir_dns_found none = {.rcode = WEIR_DNS_SERVFAIL};
 	exchange->found = NULL;
+	exchange->outcome->crowded = exchange->outcome->repeated = false;
 	size_t size = weir_dns_exchange_run(exchange, reply, room);
-	if (!exchange->asks || (late && start(exchange, zones, late, context, ret)))
+	if (!exchange->asks || wait_or_drop(exchange, zones, late, context, ret))
 		return size;
 	exchange->found = &none;
 	exchange->message = WEIR_SPAN("");

@@ -52,7 +52,8 @@ void weir_dns_steps_step(struct dns_steps *steps)
 {
 	const struct dns_delta *delta = steps->history->deltas[steps->delta];
 	struct dns_entry entry;
-	weir_dns_steps_peek(steps, &entry);
+	if (!weir_dns_steps_peek(steps, &entry))
+		return;
 	steps->at = (size_t)((const uint8_t *)entry.data.data + entry.data.size - delta->data);
 	if (steps->at < delta->size)
 		return;

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include <weir/error.h>
 
@@ -54,10 +55,13 @@ int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookup
 	lookups->asks_max = or_default(options->asks_max, WEIR_DNS_ASKS_MAX);
 	lookups->waiting_max = or_default(options->lookups_max, WEIR_DNS_LOOKUPS_MAX);
 	weir_list_init(&lookups->ready);
-	int error = weir_dns_cache_create(
-	        options->cache_bytes ? options->cache_bytes : WEIR_DNS_CACHE_BYTES,
-	        options->never_stale ? 0 : or_default(options->stale_s, WEIR_DNS_STALE_S),
-	        &lookups->counters, &lookups->cache);
+	size_t size = sizeof lookups->clients.key;
+	int error = getrandom(&lookups->clients.key, size, 0) == (ssize_t)size ? 0 : -EIO;
+	if (error == 0)
+		error = weir_dns_cache_create(
+		        options->cache_bytes ? options->cache_bytes : WEIR_DNS_CACHE_BYTES,
+		        options->never_stale ? 0 : or_default(options->stale_s, WEIR_DNS_STALE_S),
+		        &lookups->counters, &lookups->cache);
 	if (error < 0)
 		free(lookups);
 	else
@@ -163,6 +167,7 @@ static struct weir_dns_lookup *create(
 void weir_dns_lookup_free(struct weir_dns_lookup *lookup)
 {
 	lookup->lookups->waiting--;
+	weir_dns_client_leave(lookup);
 	free(lookup);
 }
 
@@ -213,6 +218,13 @@ static int wait_for(struct weir_dns_lookups *lookups, const struct weir_dns_ques
 int weir_dns_lookup(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
         unsigned flags, weir_dns_answered *answered, void *context, struct weir_dns_lookup **ret)
 {
+	return weir_dns_lookup_for(lookups, NULL, question, flags, answered, context, ret);
+}
+
+int weir_dns_lookup_for(struct weir_dns_lookups *lookups, const struct weir_address *client,
+        const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
+        void *context, struct weir_dns_lookup **ret)
+{
 	struct dns_cache_key key;
 	struct dns_entry *stale, *entry;
 	flags &= DNS_CACHE_FLAGS;
@@ -226,7 +238,9 @@ int weir_dns_lookup(struct weir_dns_lookups *lookups, const struct weir_dns_ques
 	if (!lookup)
 		return -ENOMEM;
 	memcpy(lookup->bytes, question->name.wire, question->name.size);
-	int error = wait_for(lookups, question, flags, key.hash, lookup, stale);
+	int error = -EDQUOT;
+	if (weir_dns_client_enter(lookup, client))
+		error = wait_for(lookups, question, flags, key.hash, lookup, stale);
 	if (error == 0) {
 		*ret = lookup;
 		return 0;
@@ -242,6 +256,11 @@ const struct weir_dns_found *weir_dns_lookup_found(const struct weir_dns_lookup 
 
 void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup)
 {
+	/* What a client has caused is his until it ends: who hangs up may not ask for more. */
+	if (lookup->counted[0]) {
+		lookup->answered = NULL;
+		return;
+	}
 	weir_list_remove(&lookup->link);
 	weir_loop_cancel(lookup->lookups->loop, &lookup->task);
 	weir_dns_lookup_free(lookup);

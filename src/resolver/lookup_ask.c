@@ -50,7 +50,8 @@ static void tell(struct dns_pending *pending, const struct weir_dns_found *found
 		memcpy(lookups->message + WEIR_DNS_HEADER_SIZE, lookup->bytes, lookup->size);
 		lookup->found = *found;
 		lookup->found.kind = pending->hash | 1;
-		lookup->answered(lookup->context, 0, weir_span(lookups->message, size));
+		if (lookup->answered)
+			lookup->answered(lookup->context, 0, weir_span(lookups->message, size));
 		weir_dns_lookup_free(lookup);
 	}
 }

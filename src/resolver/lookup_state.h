@@ -5,6 +5,7 @@
 #include <weir/loop.h>
 
 #include "cache.h"
+#include "lookup_clients.h"
 
 enum {
 	DNS_PENDING_BUCKETS = 1024
@@ -26,8 +27,9 @@ struct weir_dns_lookup {
 	struct weir_list link; /* of a pending question, or of `ready` */
 	struct weir_task task; /* of one that is ready */
 	struct weir_dns_lookups *lookups;
-	weir_dns_answered *answered;
+	weir_dns_answered *answered; /* NULL: cancelled, but still counted */
 	void *context;
+	uint32_t *counted[DNS_CLIENT_ROWS]; /* for a client; or NULL */
 	struct weir_dns_found found;
 	size_t size;
 	uint8_t bytes[]; /* the name as it was asked for; or the reply that is ready */
@@ -39,6 +41,7 @@ struct weir_dns_lookups {
 	void *asker_context;
 	struct dns_cache *cache;
 	struct dns_ttl_bounds bounds;
+	struct dns_clients clients;
 	unsigned asks, asks_max;
 	unsigned waiting, waiting_max; /* lookups, ready ones among them */
 	struct weir_dns_lookups_counters counters;

@@ -117,6 +117,21 @@ def test_by_all_carriers(forwarding, upstream):
     assert server.address() == "192.0.2.1" and one.asked == 4
 
 
+def test_a_chain_that_leaves_by_https(forwarding, upstream):
+    one = upstream()
+    server = forwarding(one, workers=1)
+    server.write(zone_text(2, "out 200 IN CNAME a.example.net.\n"))
+    server.reload()
+    late, cached = (doh(server, "out.example.org") for _ in range(2))
+    for reply in (late, cached):
+        message = dns.message.from_wire(reply.body)
+        assert [str(rrset.name) for rrset in message.answer] == ["out.example.org.", "a.example.net."]
+        assert message.answer[1][0].address == "203.0.113.1"
+        assert reply.fields["cache-control"] == "max-age=200"
+    assert server.ask("out.example.org").answer[1][0].address == "203.0.113.1"
+    assert one.asked == 1
+
+
 def test_the_command_line(weir, upstream, tmp_path):
     one = upstream()
     server = Served(

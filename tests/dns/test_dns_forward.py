@@ -15,6 +15,7 @@ import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import pytest
 
 from certificates import make_certificate
@@ -267,7 +268,135 @@ def test_the_next_one(start, upstream):
     assert weir.udp(query("www")).answer[0][0].address == "192.0.2.2"
 
 
+# -- chains that begin in a zone of our own --
+
+OWN = """$ORIGIN own.example.
+$TTL 300
+@ IN SOA ns hostmaster 1 3600 600 86400 60
+@ IN NS ns
+ns IN A 192.0.2.1
+www IN CNAME www.example.org.
+twice IN CNAME www
+alias IN CNAME alias.example.org.
+gone IN CNAME gone.example.org.
+big IN CNAME big.example.org.
+tree IN DNAME example.org.
+*.wild IN CNAME www.example.org.
+"""
+
+
+@pytest.fixture
+def own(start, upstream, tmp_path):
+    path = tmp_path / "own"
+    path.write_text(OWN)
+    return start(Weir, *to(upstream), f"own.example={path}")
+
+
+def dig(port, *words):
+    return subprocess.run(
+        ["dig", "@127.0.0.1", "-p", str(port), "+short", *words],
+        capture_output=True, text=True, timeout=20, check=True,
+    ).stdout.splitlines()
+
+
+@pytest.mark.parametrize("way", [[], ["+tcp"], ["+dnssec"]])
+def test_a_chain_that_leaves(own, way):
+    address = ["www.example.org.", "192.0.2.2"]
+    for _ in range(2):
+        assert dig(own.port, *way, "www.own.example") == address
+        assert dig(own.port, *way, "twice.own.example") == ["www.own.example.", *address]
+        assert dig(own.port, *way, "alias.own.example") == ["alias.example.org.", *address]
+        assert dig(own.port, *way, "x.wild.own.example") == address
+        assert dig(own.port, *way, "www.tree.own.example") == ["example.org.", *address]
+        assert len(dig(own.port, *way, "big.own.example", "TXT")) == 41
+
+
+def test_the_end_of_a_chain(own, upstream):
+    reply = own.udp(query("gone.own.example."))
+    assert reply.rcode() == dns.rcode.NXDOMAIN and reply.flags & dns.flags.AA
+    assert records(reply.answer) == {"gone.own.example. cname gone.example.org."}
+    assert [rrset.name.to_text() for rrset in reply.authority] == ["example.org."]
+    nothing = own.udp(query("www.own.example.", "MX"))
+    assert nothing.rcode() == dns.rcode.NOERROR and len(nothing.answer) == 1
+    assert [rrset.rdtype for rrset in nothing.authority] == [dns.rdatatype.SOA]
+    asked = counters(own)["asks"]
+    plain = query("www.own.example.")
+    plain.flags &= ~dns.flags.RD
+    assert len(own.udp(plain).answer) == 1
+    upstream.stop()
+    upstream.stop = lambda: None
+    lost = dns.message.from_wire(own.udp_bytes(query("www.own.example.", use_edns=0).to_wire(), 10))
+    assert lost.rcode() == dns.rcode.SERVFAIL and not lost.answer and error_of(lost) == [22]
+    assert counters(own)["asks"] == asked + 1
+
+
+@pytest.mark.parametrize("options", [[], ["-n"]])
+def test_signatures_of_both_parts(start, tmp_path, options):
+    """The proof that our wildcard may answer, and the proof that there is nothing at the end."""
+    (tmp_path / "own").write_text(OWN)
+    run = {"cwd": tmp_path, "check": True, "capture_output": True, "text": True}
+    key = subprocess.run(
+        ["ldns-keygen", "-r", "/dev/urandom", "-a", "ECDSAP256SHA256", "-k", "own.example"], **run
+    ).stdout.strip()
+    subprocess.run(["ldns-signzone", *options, "-o", "own.example", "own", key], **run)
+    elsewhere = write_zone(tmp_path, 21, options)[1]
+    knot = start(Knot, {ZONE: elsewhere}).wait_until_it_answers(ZONE)
+    weir = start(Weir, *to(knot), f"own.example={tmp_path / 'own.signed'}")
+    kind = "NSEC3" if options else "NSEC"
+    for _ in range(2):
+        reply = weir.ask(query("x.wild.own.example.", "TYPE65000", want_dnssec=True))
+        end = weir.ask(query("www.example.org.", "TYPE65000", want_dnssec=True))
+        ours = [rrset for rrset in reply.authority if rrset.name.to_text().endswith("own.example.")]
+        rest = [rrset for rrset in reply.authority if rrset not in ours]
+        assert reply.rcode() == end.rcode()
+        assert records(rest) == records(end.authority) and records(end.authority, {kind})
+        assert records(ours, {kind}) == records(ours) and records(ours)
+        assert records(reply.answer, {"CNAME"}) > {"x.wild.own.example. cname www.example.org."}
+        assert any(rrset.rdtype == dns.rdatatype.RRSIG for rrset in reply.answer)
+
+
+def test_chains_by_tls(start, upstream, tmp_path):
+    certificate, key = make_certificate(tmp_path)
+    path = tmp_path / "own"
+    path.write_text(OWN)
+    weir = start(Weir, "--cert", certificate, "--cert-key", key, *to(upstream), f"own.example={path}")
+    output = subprocess.run(
+        ["kdig", "@127.0.0.1", "-p", str(weir.port), "+tls", "+short", "twice.own.example", "A"],
+        capture_output=True, text=True, timeout=20, check=True,
+    ).stdout
+    assert output.split() == ["www.own.example.", "www.example.org.", "192.0.2.2"]
+
+
 # -- who, and what --
+
+
+def test_a_client_has_its_part(start):
+    """One asks as much as he can, of an upstream that says nothing: somebody else is answered."""
+    with socket.socket(type=socket.SOCK_DGRAM) as upstream, socket.socket(
+        type=socket.SOCK_DGRAM
+    ) as greedy, socket.socket(type=socket.SOCK_DGRAM) as other:
+        upstream.bind(("127.0.0.1", 0))
+        upstream.settimeout(5)
+        weir = start(Weir, "--forward", f"127.0.0.1:{upstream.getsockname()[1]}")
+        other.bind(("127.0.0.3", 0))
+        greedy.bind(("127.0.0.2", 0))
+        other.settimeout(5)
+        for i in range(1500):
+            greedy.sendto(query(f"host{i}").to_wire(), ("127.0.0.1", weir.port))
+            if i % 50 == 0:
+                time.sleep(0.01)
+        time.sleep(0.2)
+        assert counters(weir)["asks"] == 256
+        other.sendto(query("honest").to_wire(), ("127.0.0.1", weir.port))
+        while True:
+            wire, peer = upstream.recvfrom(4096)
+            asked = dns.message.from_wire(wire)
+            if str(asked.question[0].name).lower().startswith("honest."):
+                break
+        reply = dns.message.make_response(asked)
+        reply.answer.append(dns.rrset.from_text(asked.question[0].name, 60, "IN", "A", "192.0.2.7"))
+        upstream.sendto(reply.to_wire(), peer)
+        assert dns.message.from_wire(other.recv(4096)).answer[0][0].address == "192.0.2.7"
 
 
 def test_refused_to_others(start, upstream):

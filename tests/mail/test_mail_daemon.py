@@ -294,7 +294,8 @@ def test_root_is_given_up(weir, users_file, tmp_path):
     text = host.config.read_text()
     host.config.write_text(text.replace("directory: mail", "directory: mail/other"))
     host.reload(2)
-    assert "settings of mail change at the next start" in host.server.stderr
+    assert "settings of mail" in host.server.stderr
+    assert "change at the next start" in host.server.stderr
     host.send("alice")
     assert len(host.fetch()) == 3
     found = [path for name in ("mail", "queue") for path in (tmp_path / name).rglob("*")]

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <weir/address.h>
 #include <weir/error.h>
 #include <weir/loop.h>
 
@@ -561,6 +562,90 @@ static void by_dice(void **state)
 	            counters->joined > 100 && counters->prefetches > 10);
 }
 
+/* -- a client's part --------------------------------------------------------------------------- */
+
+/* Of 8 questions under way a client has a fourth. */
+static int set_up_few(void **state)
+{
+	return open_with(
+	        state, (struct weir_dns_lookups_options){.cache_bytes = 1 << 20, .asks_max = 8});
+}
+
+static int look_for(const char *address, struct client *client, const char *question)
+{
+	struct weir_dns_question asked = question_of(question);
+	struct weir_address from;
+	memset(client, 0, sizeof *client);
+	assert_int_equal(weir_address_parse(weir_span_of(address), &from), 0);
+	return weir_dns_lookup_for(lookups, &from, &asked, 0, answered, client, &client->lookup);
+}
+
+static void a_network_has_its_part(void **state)
+{
+	struct client clients[6], more;
+	(void)state;
+	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "a.x. A"), 0);
+	assert_int_equal(look_for("192.0.2.1:2", &clients[1], "a.x. A"), 0);
+	assert_int_equal(look_for("192.0.2.1:3", &more, "b.x. A"), -EDQUOT);
+	assert_int_equal(look_for("[::ffff:192.0.2.1]:3", &more, "b.x. A"), -EDQUOT);
+	assert_int_equal(look_for("192.0.2.2:1", &clients[2], "b.x. A"), 0);
+	/* Of IPv6, 56 bits. */
+	assert_int_equal(look_for("[2001:db8::1]:1", &clients[3], "b.x. A"), 0);
+	assert_int_equal(look_for("[2001:db8:0:ff::2]:1", &clients[4], "b.x. A"), 0);
+	assert_int_equal(look_for("[2001:db8:0:7::3]:1", &more, "b.x. A"), -EDQUOT);
+	assert_int_equal(look_for("[2001:db8:0:100::1]:1", &clients[5], "b.x. A"), 0);
+	/* Who is no client has no part. */
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(look(&more, "b.x. A", 0), 0);
+	assert_int_equal(asker.count, 2);
+	asker_answer(&asker, 0, REPLY("a.x. A", "", ANSWER));
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(clients[i].answers, 1);
+	/* What has been answered counts no more, and what is there never did. */
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(look_for("192.0.2.1:1", &clients[i], "a.x. A"), 0);
+	turn();
+	assert_int_equal(clients[3].answers, 1);
+	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "c.x. A"), 0);
+	assert_int_equal(look_for("192.0.2.1:1", &clients[1], "d.x. A"), 0);
+	assert_int_equal(look_for("192.0.2.1:1", &more, "e.x. A"), -EDQUOT);
+}
+
+static void cancelled_and_counted(void **state)
+{
+	struct client clients[2], more;
+	(void)state;
+	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "a.x. A"), 0);
+	assert_int_equal(look_for("192.0.2.1:1", &clients[1], "b.x. A"), 0);
+	weir_dns_lookup_cancel(clients[0].lookup);
+	weir_dns_lookup_cancel(clients[1].lookup);
+	assert_int_equal(look_for("192.0.2.1:1", &more, "c.x. A"), -EDQUOT);
+	asker_answer(&asker, -ETIMEDOUT, WEIR_SPAN(""));
+	assert_int_equal(clients[0].answers + clients[1].answers, 0);
+	assert_int_equal(look_for("192.0.2.1:1", &more, "c.x. A"), 0);
+	/* What failed to begin does not count. */
+	asker.error = -ENETDOWN;
+	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "d.x. A"), -ENETDOWN);
+	asker.error = 0;
+	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "d.x. A"), 0);
+	weir_dns_lookup_cancel(more.lookup);
+}
+
+/* Who may ask for no more gets what is old. */
+static void a_part_and_what_is_old(void **state)
+{
+	struct client clients[2], old;
+	(void)state;
+	learn();
+	pass(200 * 1000);
+	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "b.x. A"), 0);
+	assert_int_equal(look_for("192.0.2.1:1", &clients[1], "c.x. A"), 0);
+	assert_int_equal(look_for("192.0.2.1:1", &old, "a.x. A"), 0);
+	turn();
+	assert_string_equal(old.lines, "an a.x. 30 A 192.0.2.1\n");
+	assert_int_equal(asker.count, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -583,6 +668,9 @@ int main(void)
 	        TEST(without_memory),
 	        TEST(a_callback_may_ask_and_cancel),
 	        TEST(destroyed_under_way),
+	        cmocka_unit_test_setup_teardown(a_network_has_its_part, set_up_few, tear_down),
+	        cmocka_unit_test_setup_teardown(cancelled_and_counted, set_up_few, tear_down),
+	        cmocka_unit_test_setup_teardown(a_part_and_what_is_old, set_up_few, tear_down),
 	        TEST(by_dice),
 	};
 	return cmocka_run_group_tests_name("resolver/lookup", tests, NULL, NULL);
