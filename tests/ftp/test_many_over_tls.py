@@ -12,9 +12,9 @@ import pytest
 from served import SECONDS, Client, authority, hashed, pair, served, tree, users
 from test_clients import ran
 
-COUNT = 200
-SENT = 60
-FETCHED = 12
+COUNT = 50
+SENT = 20
+FETCHED = 6
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
