@@ -210,15 +210,6 @@ static const struct config_site *find_name(
 	return NULL;
 }
 
-static bool has_https(const struct config *config)
-{
-	const struct kind *https = kind_find("https");
-	for (size_t i = 0; i < config->listeners.count; i++)
-		if (config->listeners.items[i].kind == https)
-			return true;
-	return false;
-}
-
 /* FTP serves the first site's root, too, if it has none of its own. */
 static void check_ftp(struct reader *reader, yaml_node_t *top, const struct config *config)
 {
@@ -242,7 +233,7 @@ static void check_dns(struct reader *reader, yaml_node_t *top, const struct conf
 		        schema_place(schema_find(reader, site, "dns-over-https")),
 		        "'dns-over-https' needs a section 'dns', with the zones");
 	for (size_t i = 0; i < config->sites.count; i++)
-		if (config->sites.items[i].doh == CONFIG_DOH_ON && !has_https(config))
+		if (config->sites.items[i].doh == CONFIG_DOH_ON && !kinds_include_https(config))
 			problems_add(reader->problems, schema_place(site),
 			        "'dns-over-https' is never reached: 'listen' has no https "
 			        "(clear: where somebody in front of this server has it)");
@@ -261,7 +252,7 @@ static void check_sites(struct reader *reader, yaml_node_t *list, struct config 
 			problems_add(reader->problems, schema_place(item),
 			        "this site is never reached without 'names': the first site answers "
 			        "for all other names");
-		if (site->redirect_to_https && !has_https(config))
+		if (site->redirect_to_https && !kinds_include_https(config))
 			problems_add(reader->problems,
 			        schema_place(schema_find(reader, item, "redirect-to-https")),
 			        "'redirect-to-https' leads nowhere: 'listen' has no https");

@@ -56,6 +56,15 @@ bool kinds_include(const struct config *config, enum service service)
 	return config->listeners.count == 0 && service == SERVICE_HTTP;
 }
 
+bool kinds_include_https(const struct config *config)
+{
+	const struct kind *https = kind_find("https");
+	for (size_t i = 0; i < config->listeners.count; i++)
+		if (config->listeners.items[i].kind == https)
+			return true;
+	return false;
+}
+
 bool kinds_include_secure(const struct config *config)
 {
 	for (size_t i = 0; i < config->listeners.count; i++)

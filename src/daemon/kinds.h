@@ -22,6 +22,7 @@ const struct kind *kind_find(const char *name);
 
 /* Whether a listener of the configuration is of the service; without any, one will be of HTTP. */
 bool kinds_include(const struct config *config, enum service service);
+bool kinds_include_https(const struct config *config);
 
 /* Whether one of them is secure, or may become so if there are certificates. */
 bool kinds_include_secure(const struct config *config);

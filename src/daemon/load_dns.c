@@ -83,19 +83,10 @@ static int refuse_useless(const struct options *options)
 	return -EINVAL;
 }
 
-static bool has_https(const struct config *config)
-{
-	const struct kind *https = kind_find("https");
-	for (size_t i = 0; i < config->listeners.count; i++)
-		if (config->listeners.items[i].kind == https)
-			return true;
-	return false;
-}
-
 int load_dns(struct config *config, const struct options *options, const struct config *previous)
 {
 	int error = 0;
-	if (options->doh && (config->sites.count == 0 || !has_https(config))) {
+	if (options->doh && (config->sites.count == 0 || !kinds_include_https(config))) {
 		say("--doh answers at /dns-query of a site: add --https ADDRESS:PORT");
 		return -EINVAL;
 	}

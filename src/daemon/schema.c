@@ -65,6 +65,19 @@ yaml_node_t *schema_item(struct reader *reader, yaml_node_t *sequence, size_t in
 	return item < sequence->data.sequence.items.top ? schema_node(reader, *item) : NULL;
 }
 
+size_t schema_count(
+        struct reader *reader, const char *name, yaml_node_t *node, size_t max, const char *like)
+{
+	size_t count = 0;
+	if (node->type == YAML_SEQUENCE_NODE)
+		count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+	if (count && count <= max)
+		return count;
+	problems_add(reader->problems, schema_place(node), "'%s' wants a list of 1 to %zu %s", name,
+	        max, like);
+	return 0;
+}
+
 const char *schema_text(struct reader *reader, const char *name, yaml_node_t *node)
 {
 	struct place place = schema_place(node);

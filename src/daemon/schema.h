@@ -90,6 +90,9 @@ yaml_node_t *schema_node(struct reader *reader, int index);
 yaml_node_t *schema_find(struct reader *reader, yaml_node_t *mapping, const char *name);
 /* Item `index` of a sequence, or NULL. */
 yaml_node_t *schema_item(struct reader *reader, yaml_node_t *sequence, size_t index);
+/* The items of a sequence, at most `max` of what is `like` so; 0 was made a problem. */
+size_t schema_count(
+        struct reader *reader, const char *name, yaml_node_t *node, size_t max, const char *like);
 struct place schema_place(const yaml_node_t *node);
 /* The node's text if it is a scalar with one; else a problem, and NULL. */
 const char *schema_text(struct reader *reader, const char *name, yaml_node_t *node);

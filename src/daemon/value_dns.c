@@ -30,25 +30,11 @@ void value_zone(struct reader *reader, const struct key *key, yaml_node_t *node,
 	parse_zone(reader, key, node, target);
 }
 
-/* The items of a list, at most `max`, or 0, which was made a problem. */
-static size_t count_items(struct reader *reader, const struct key *key, yaml_node_t *node,
-        size_t max, const char *like)
-{
-	size_t count = 0;
-	if (node->type == YAML_SEQUENCE_NODE)
-		count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-	if (count && count <= max)
-		return count;
-	problems_add(reader->problems, schema_place(node), "'%s' wants a list of 1 to %zu %s",
-	        key->name, max, like);
-	return 0;
-}
-
 void value_zones(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
 {
 	struct config_list list = {NULL, 0};
-	size_t count = count_items(
-	        reader, key, node, CONFIG_PEERS_MAX, "names, as [transfer.example.org]");
+	size_t count = schema_count(
+	        reader, key->name, node, CONFIG_PEERS_MAX, "names, as [transfer.example.org]");
 	struct weir_dns_name *names = schema_alloc(reader, count * sizeof *names + 1);
 	for (size_t i = 0; names && i < count; i++)
 		list.count +=
@@ -60,7 +46,7 @@ void value_zones(struct reader *reader, const struct key *key, yaml_node_t *node
 void value_peers(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
 {
 	struct config_list list = {NULL, 0};
-	size_t count = count_items(reader, key, node, CONFIG_PEERS_MAX,
+	size_t count = schema_count(reader, key->name, node, CONFIG_PEERS_MAX,
 	        "addresses, as [192.0.2.1, \"[2001:db8::1]:5353\"]");
 	struct weir_address *addresses = schema_alloc(reader, count * sizeof *addresses + 1);
 	for (size_t i = 0; addresses && i < count; i++) {

@@ -16,15 +16,10 @@
 void value_networks(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
 {
 	struct config_list list = {NULL, 0};
-	size_t count = 0;
-	if (node->type == YAML_SEQUENCE_NODE)
-		count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-	if (count == 0 || count > CONFIG_NETWORKS_MAX) {
-		problems_add(reader->problems, schema_place(node),
-		        "'%s' wants a list of 1 to %d networks, as [192.0.2.0/24, \"2001:db8::/32\"]",
-		        key->name, CONFIG_NETWORKS_MAX);
+	size_t count = schema_count(reader, key->name, node, CONFIG_NETWORKS_MAX,
+	        "networks, as [192.0.2.0/24, \"2001:db8::/32\"]");
+	if (!count)
 		return;
-	}
 	struct weir_network *networks = schema_alloc(reader, count * sizeof *networks);
 	for (size_t i = 0; networks && i < count; i++) {
 		yaml_node_t *item = schema_item(reader, node, i);
