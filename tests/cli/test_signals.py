@@ -7,6 +7,7 @@ import time
 import pytest
 
 from conftest import wait_for
+from ports import free_port
 
 LARGE = 32 * 1024 * 1024
 
@@ -156,12 +157,6 @@ def test_reload_keeps_what_is_in_flight(weir, large, tmp_path):
     assert server.get("/large.bin").status == 404
     download.socket.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert download.rest() > LARGE
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_reload_changes_listeners(weir, large, tmp_path):

@@ -15,6 +15,8 @@ import dns.message
 import dns.rcode
 import pytest
 
+from ports import free_port
+
 TOP = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 20
 
@@ -22,22 +24,10 @@ START_SECONDS = 20
 def program():
     """dns-serve of the build that $WEIR is of."""
     weir = Path(os.environ.get("WEIR", TOP / "build/weir"))
-    found = weir.parent / "tests/dns/dns-serve"
+    found = weir.parent / "tests/dns-serve"
     if not found.exists():
         pytest.skip(f"{found} is not built")
     return str(found)
-
-
-def free_port():
-    """A port that is free by UDP and TCP for now."""
-    while True:
-        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-            tcp.bind(("127.0.0.1", 0))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            return tcp.getsockname()[1]
 
 
 class Server:

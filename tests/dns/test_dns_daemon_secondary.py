@@ -10,7 +10,7 @@ import pytest
 
 from conftest import wait_for
 from dns_daemon import SECRET, check, zone_text
-from dns_servers import free_port
+from ports import free_port
 
 KEY = f"keys: [{{name: transfer.example.org, secret: {SECRET}}}]"
 

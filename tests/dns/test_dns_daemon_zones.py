@@ -24,7 +24,7 @@ from dns_daemon import (  # noqa: F401
     served,
     zone_text,
 )
-from dns_servers import free_port
+from ports import free_port
 
 
 # -- transfers --

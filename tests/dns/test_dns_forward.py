@@ -19,7 +19,8 @@ import dns.rrset
 import pytest
 
 from certificates import make_certificate
-from dns_servers import Knot, Nsd, Server, Weir, free_port, have_peers, read_message
+from dns_servers import Knot, Nsd, Server, Weir, have_peers, read_message
+from ports import free_port
 from zone_maker import ZONE, have_signer, write_zone
 
 pytestmark = pytest.mark.skipif(

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dns_servers import TOP, Knot, Nsd, free_port, have_peers
+from dns_servers import TOP, Knot, Nsd, have_peers
+from ports import free_port
 from test_dns_forward import Unbound
 
 pytestmark = pytest.mark.skipif(not have_peers(), reason="needs nsd and knot")
@@ -48,7 +49,7 @@ $TTL 300
 
 def resolve_program():
     weir = Path(os.environ.get("WEIR", TOP / "build/weir"))
-    found = weir.parent / "tests/resolver/resolve"
+    found = weir.parent / "tests/resolve"
     if not found.exists():
         pytest.skip(f"{found} is not built")
     return str(found)

@@ -11,7 +11,8 @@ import dns.query
 import dns.zone
 import pytest
 
-from dns_servers import Knot, Nsd, Weir, free_port, have_peers
+from dns_servers import Knot, Nsd, Weir, have_peers
+from ports import free_port
 from zone_maker import ZONE, Maker, have_signer, write_zone
 
 pytestmark = pytest.mark.skipif(not have_peers(), reason="nsd or knot is not installed")

@@ -22,8 +22,34 @@ static int64_t now_ms(void)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static bool sentinel_match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
+{
+	(void)handler, (void)exchange;
+	return false;
+}
+
+static void sentinel_destroy(struct weir_http_handler *handler)
+{
+	struct web_sentinel *sentinel = (struct web_sentinel *)handler;
+	sentinel->destroyed = true;
+}
+
+static const struct weir_http_handler_type sentinel_type = {
+        .match = sentinel_match, .destroy = sentinel_destroy};
+
+/* The server destroys its chain of handlers when the last exchange has ended. */
+static void sentinel_append(struct web_sentinel *sentinel, struct weir_http_handler *handlers)
+{
+	while (handlers->next)
+		handlers = handlers->next;
+	*sentinel = (struct web_sentinel){.base = {.type = &sentinel_type}};
+	handlers->next = &sentinel->base;
+}
+
 void web_start(struct web *web, struct weir_loop *loop, struct weir_http_handler *handlers)
 {
+	sentinel_append(&web->sentinel, handlers);
 	struct weir_http_options options = {
 	        .sites = weir_http_single_site(handlers), .bounds = web->bounds};
 	web->loop = loop;
@@ -35,7 +61,11 @@ void web_start(struct web *web, struct weir_loop *loop, struct weir_http_handler
 void web_stop(struct web *web)
 {
 	weir_http_destroy(web->server);
-	web_turn(web, 200);
+	for (int64_t until = now_ms() + PATIENCE_MS; !web->sentinel.destroyed;) {
+		assert_true(now_ms() < until);
+		weir_loop_turn(web->loop, 1);
+	}
+	web_turn(web, 2);
 }
 
 struct weir_http_handler *web_chain(

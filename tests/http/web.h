@@ -11,10 +11,17 @@
 #include <weir/http.h>
 #include <weir/loop.h>
 
+/* The last handler of the chain: it handles nothing, and notes when the chain is destroyed. */
+struct web_sentinel {
+	struct weir_http_handler base;
+	bool destroyed;
+};
+
 struct web {
 	struct weir_loop *loop;
 	struct weir_http_server *server;
 	struct weir_bounds bounds; /* to be set before web_start */
+	struct web_sentinel sentinel;
 };
 
 /* Everything here fails the test when it does not work. The handlers are the web's now. */

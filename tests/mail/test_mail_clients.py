@@ -191,8 +191,8 @@ def test_the_lines_that_dev_serve_prints(weir, weir_program, tmp_path):
     serving = re.search(r"(--smtp 127\S+ --pop3 .*?--domain \S+)", source, re.S)[1]
     serving = serving.replace("\\\n", " ").split()
     assert serving[:4] == ["--smtp", "127.0.0.1:2525", "--pop3", "127.0.0.1:1100"]
-    (tmp_path / "build").mkdir()
-    call(weir_program, "passwd", "--users", "build/users", "me", given=b"secret\n", cwd=tmp_path)
+    (tmp_path / "state").mkdir()
+    call(weir_program, "passwd", "--users", "state/users", "me", given=b"secret\n", cwd=tmp_path)
     serving[1] = serving[3] = "127.0.0.1:0"
     server = weir(*serving, cwd=tmp_path)
     smtp, pop3 = server.ports

@@ -10,6 +10,7 @@ import smtplib
 import pytest
 
 from certificates import make_certificate
+from conftest import let_others_enter
 from mailhost import DOMAIN, HELLO, Host
 from mailhost import certificate, mailhost, users_file  # noqa: F401
 
@@ -273,8 +274,7 @@ def test_the_log_is_rotated(mailhost):
 def test_root_is_given_up(weir, users_file, tmp_path):
     """Mailboxes, queue and log belong to the user, and go on to after a reload."""
     nobody = pwd.getpwnam("nobody")
-    for directory in [tmp_path, *tmp_path.parents[:2]]:
-        directory.chmod(0o755)
+    let_others_enter(tmp_path)
     shutil.copy(users_file, tmp_path / "users")
     (tmp_path / "users").chmod(0o644)
     (tmp_path / "weir.yaml").write_text(
@@ -309,8 +309,7 @@ def test_root_is_given_up(weir, users_file, tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_a_directory_of_somebody_else(run, users_file, tmp_path):
     """Found out at the start, not at the first message."""
-    for directory in [tmp_path, *tmp_path.parents[:2]]:
-        directory.chmod(0o755)
+    let_others_enter(tmp_path)
     shutil.copy(users_file, tmp_path / "users")
     (tmp_path / "mail").mkdir(mode=0o700)
     (tmp_path / "weir.yaml").write_text(

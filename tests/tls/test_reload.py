@@ -11,6 +11,7 @@ import pytest
 
 from certificates import Authority
 from conftest import wait_for
+from ports import free_port
 from secure import Secured, authority, configuration, context_for, fetch, pairs, secure
 from wire import request
 
@@ -147,9 +148,7 @@ def test_other_names(renewable, authority, tmp_path):
 
 
 def test_from_http_to_https_on_the_same_port(weir, site, tmp_path, authority, pairs):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = tmp_path / "weir.yaml"
     plain = f"listen: [{{http: '127.0.0.1:{port}'}}]\nsites: [{{root: site}}]\n"
     config.write_text(plain)

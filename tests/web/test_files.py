@@ -11,6 +11,7 @@ import urllib.parse
 import pytest
 
 from client import wait_for
+from conftest import let_others_enter
 from wire import Wire, get, head, is_sanitized, listens, request
 
 LARGE = 64 * 1024 * 1024
@@ -276,9 +277,7 @@ def test_unreadable(configured, site, tmp_path):
     (site / "no").mkdir()
     (site / "search").mkdir()
     (site / "search" / "a.txt").write_text("a")
-    for path in tmp_path, *tmp_path.parents:
-        if "pytest" in path.name:
-            path.chmod(0o755)
+    let_others_enter(tmp_path)
     (site / "no.txt").chmod(0)
     (site / "no").chmod(0)
     (site / "search").chmod(0o711)

@@ -1,0 +1,21 @@
+"""Ports for servers that must be told one before they start."""
+
+import random
+import socket
+
+# Below the range from which the kernel takes ports for clients and for port 0, so that nothing
+# takes the port between this check and the server's start.
+FIRST, LAST = 10000, 32000
+
+
+def free_port(host="127.0.0.1"):
+    """A port that nobody uses by UDP or TCP. Two callers hardly ever get the same one."""
+    while True:
+        port = random.randrange(FIRST, LAST)
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind((host, port))
+                udp.bind((host, port))
+            except OSError:
+                continue
+            return port
