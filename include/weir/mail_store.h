@@ -170,7 +170,7 @@ struct weir_mail_store_options {
  * have changed it is seen from its directories' times. A change at the very moment of one of ours may
  * go unseen for WEIR_MAIL_RECOUNT_S; nothing is refused by a count older than some seconds.
  *
- * 0; -ENOMEM; -ENOSYS: no openat2; an errno of opening the directory. NULL options: the defaults.
+ * Returns 0, -ENOMEM, or an errno of opening the directory. NULL options are the defaults.
  */
 WEIR_API int weir_maildir_create(const char *directory,
         const struct weir_mail_store_options *options, struct weir_mail_store **ret);

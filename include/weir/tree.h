@@ -106,8 +106,8 @@ struct weir_tree_options {
 
 /*
  * Opens the root directory (it need be searchable only). `loop` may be NULL, and weir_tree_attach
- * called later; nothing here touches the loop. NULL options are the defaults. 0; -ENOMEM; -ENOSYS:
- * the kernel (or a sandbox) has no openat2; another errno of opening the root.
+ * called later; nothing here touches the loop. NULL options are the defaults. Returns 0, -ENOMEM,
+ * or an errno of opening the root.
  */
 WEIR_API int weir_tree_open(struct weir_loop *loop, const char *root,
         const struct weir_tree_options *options, struct weir_tree **ret);

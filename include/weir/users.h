@@ -59,6 +59,12 @@ WEIR_API void weir_users_release(struct weir_users *users);
 WEIR_API size_t weir_users_count(const struct weir_users *users);
 
 /*
+ * Gives the name of the first user of the file who is not locked, as an example for a person to
+ * try. False if there is none. The name is valid as long as the users are held.
+ */
+WEIR_API bool weir_users_first_name(const struct weir_users *users, struct weir_span *ret);
+
+/*
  * What follows the second colon of the user's line; false: no such user. Valid as long as the
  * snapshot is held.
  */

@@ -13,6 +13,7 @@
 
 #include <weir/address.h>
 #include <weir/channel.h>
+#include <weir/limits.h>
 
 #include "config.h"
 #include "resources.h"
@@ -44,6 +45,16 @@ struct service_options {
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for the callbacks */
 };
+
+/*
+ * For print_commands: the first user of `users` who can log in, or "USER" if there is none. `users`
+ * may be NULL. Returns `text`, filled.
+ */
+#define SERVICE_USER_SIZE (WEIR_USER_NAME_MAX + 1)
+const char *service_example_user(const struct weir_users *users, char text[SERVICE_USER_SIZE]);
+
+/* A file that every machine has, to be sent in an example. */
+#define SERVICE_EXAMPLE_FILE "/etc/hostname"
 
 /* For a protocol's callbacks of these names, whose context is the options of its server. */
 void service_accept_failed(void *options, int error);

@@ -192,10 +192,14 @@ static void print_content(const struct config *config)
 
 static void print_commands(const struct config *config, const char *url)
 {
-	const char *user = config->ftp.anonymous ? "" : "-u USER ";
-	printf("  curl %s%s\n", user, url);
+	char user[SERVICE_USER_SIZE];
+	service_example_user(config->ftp.users, user);
+	if (config->ftp.anonymous)
+		printf("  curl %s\n", url);
+	else
+		printf("  curl -u %s %s\n", user, url);
 	if (config->ftp.writable && config->ftp.users)
-		printf("  curl -u USER -T FILE %s\n", url);
+		printf("  curl -u %s -T " SERVICE_EXAMPLE_FILE " %s\n", user, url);
 }
 
 /* Who asks for another protocol was led here by somebody else (ALPACA). */

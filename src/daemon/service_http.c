@@ -106,12 +106,15 @@ static void print_commands(const struct config *config, const char *url)
 {
 	const struct config_site *site = &config->sites.items[0];
 	const struct config_uploads *uploads = &site->uploads;
-	const char *user = site->auth.count ? "-u USER " : "";
+	char name[SERVICE_USER_SIZE], user[SERVICE_USER_SIZE + 4] = "";
+	if (site->auth.count)
+		snprintf(user, sizeof user, "-u %s ",
+		        service_example_user(site->auth.items[0].users, name));
 	/* A name that this machine is known by is not in the URL, so that it is not looked at. */
 	const char *insecure = strncmp(url, "https:", 6) == 0 ? "-k " : "";
 	printf("  curl -i %s%s%s\n", insecure, user, url);
 	if (uploads->present && uploads->put)
-		printf("  curl %s%s-T FILE %s%s%s\n", insecure, user, url,
+		printf("  curl %s%s-T " SERVICE_EXAMPLE_FILE " %s%s%s\n", insecure, user, url,
 		        uploads->prefix ? uploads->prefix : "",
 		        uploads->prefix && *uploads->prefix ? "/" : "");
 	for (size_t i = 1; i < config->sites.count && i < 3; i++)

@@ -71,8 +71,9 @@ static void print_content(const struct config *config)
 
 static void print_commands(const struct config *config, const char *url)
 {
-	(void)config;
-	printf("  curl %s-u USER %s1\n", strncmp(url, "pop3s:", 6) == 0 ? "-k " : "", url);
+	char user[SERVICE_USER_SIZE];
+	printf("  curl %s-u %s %s1\n", strncmp(url, "pop3s:", 6) == 0 ? "-k " : "",
+	        service_example_user(config->mail.users, user), url);
 }
 
 /* Who asks for another protocol was led here by somebody else (ALPACA). */

@@ -104,9 +104,12 @@ static void print_commands(const struct config *config, const char *url)
 	const char *insecure = strncmp(url, "smtps:", 6) == 0 ? "-k " : "";
 	if (strncmp(url, "lmtp:", 5) == 0)
 		return;
-	printf("  printf 'Subject: hello\\n\\nhello\\n' | curl %s--crlf --mail-from USER@%s "
-	       "--mail-rcpt USER@%s -T - -u USER %s\n",
-	        insecure, config->mail.domains.items[0], config->mail.domains.items[0], url);
+	char user[SERVICE_USER_SIZE];
+	const char *domain = config->mail.domains.items[0];
+	service_example_user(config->mail.users, user);
+	printf("  printf 'Subject: hello\\n\\nhello\\n' | curl %s--crlf --mail-from %s@%s "
+	       "--mail-rcpt %s@%s -T - -u %s %s\n",
+	        insecure, user, domain, user, domain, user, url);
 }
 
 const struct service_type service_smtp = {

@@ -145,10 +145,7 @@ static int fill_site(struct entry *entry, struct config *all, size_t index, unsi
 		error = add_uploads(site, config, entries_max);
 	if (error == 0)
 		error = add_files(site, config, entries_max);
-	if (error == -ENOSYS)
-		say("cannot serve %s: this kernel or sandbox has no openat2 (Linux 5.6 has)",
-		        config->root);
-	else if (error < 0)
+	if (error < 0)
 		say("cannot serve %s: %s", config->root, weir_error_text(error));
 	return error;
 }

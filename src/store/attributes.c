@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "open_beneath.h"
 #include "change_job.h"
 
 /* The descriptor, of a regular file or directory, or an errno. */

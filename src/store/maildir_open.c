@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "maildir_state.h"
-#include "stored_file.h"
+#include "open_beneath.h"
 
 enum {
 	PATH_SIZE = WEIR_USER_NAME_MAX + 8,

@@ -9,6 +9,7 @@
 
 #include <weir/limits.h>
 
+#include "open_beneath.h"
 #include "place.h"
 
 static const char *name_of(const char *path)

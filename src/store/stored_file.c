@@ -1,6 +1,6 @@
 /*
- * Opens files for the tree: openat2 beneath the root, a look at what it is, and small ones read
- * into memory.
+ * Opens files for the tree beneath its root, looks at what they are, and reads small ones into
+ * memory.
  *
  * Invariant: the content of a file is what it held at one moment, or there is none: it is read
  * between two looks that agree. (A change within the same tick of the kernel's clock escapes them;
@@ -11,34 +11,19 @@
 #include <linux/openat2.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include <weir/limits.h>
 #include <weir/list.h>
 
+#include "open_beneath.h"
 #include "stored_file.h"
 
 enum {
-	RACES_MAX = 8, /* renames beneath us that are put up with */
 	NS_PER_MS = 1000000,
 	NS_PER_S = 1000000000
 };
-
-/* EAGAIN without RESOLVE_CACHED is a rename that crossed a `..`, or a lease being broken. */
-int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve)
-{
-	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
-	for (int races = 0;;) {
-		long fd = syscall(SYS_openat2, root, path, &how, sizeof how);
-		if (fd >= 0)
-			return (int)fd;
-		bool again = errno == EAGAIN && !(resolve & RESOLVE_CACHED) && races++ < RACES_MAX;
-		if (errno != EINTR && !again)
-			return -errno;
-	}
-}
 
 /* O_NONBLOCK keeps a fifo from waiting for a writer. */
 static int open_path(const struct open_rules *rules, const char *path, enum open_manner manner)

@@ -31,9 +31,6 @@ enum open_manner {
 /* Not an error: the file found is just the one that is known already. */
 #define STORED_UNCHANGED 1
 
-/* openat2, all flags given. The descriptor or a negative errno. */
-int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve);
-
 /*
  * Opens a regular file or directory; if it is as `known` (which may be NULL) still, answers
  * STORED_UNCHANGED and opens nothing. 0 with one reference in *ret, or an error of

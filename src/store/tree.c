@@ -27,19 +27,10 @@ static void apply(struct weir_tree *tree, const struct weir_tree_options *option
 		tree->rules.resolve |= RESOLVE_NO_SYMLINKS;
 }
 
-/* The root, and whether there is an openat2 at all: better told now than at each lookup. */
 static int open_root(struct weir_tree *tree, const char *root)
 {
 	tree->rules.root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (tree->rules.root < 0)
-		return -errno;
-	int fd = weir_open_beneath(tree->rules.root, ".", O_PATH, tree->rules.resolve);
-	if (fd < 0) {
-		close(tree->rules.root);
-		return fd == -EPERM ? -ENOSYS : fd;
-	}
-	close(fd);
-	return 0;
+	return tree->rules.root < 0 ? -errno : 0;
 }
 
 int weir_tree_open(struct weir_loop *loop, const char *root,

@@ -127,6 +127,18 @@ bool weir_users_first_scram(const struct weir_users *users, struct weir_scram *r
 	return false;
 }
 
+bool weir_users_first_name(const struct weir_users *users, struct weir_span *ret)
+{
+	const struct user *table = weir_users_table(users);
+	const struct user *first = NULL;
+	for (size_t i = 0; i < weir_users_count(users); i++)
+		if (!table[i].locked && (!first || table[i].line < first->line))
+			first = &table[i];
+	if (first)
+		*ret = first->name;
+	return first != NULL;
+}
+
 bool weir_users_all_scram(const struct weir_users *users)
 {
 	return users->able && users->able == users->able_scram;
