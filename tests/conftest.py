@@ -11,6 +11,7 @@ The program is the one that the environment names in WEIR, or build/weir.
 import http.client
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -18,6 +19,10 @@ import time
 from pathlib import Path
 
 import pytest
+
+# Some tests have thousands of connections, and a soft limit of 1,024 is what Debian gives.
+HARD_LIMIT = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (HARD_LIMIT, HARD_LIMIT))
 
 TOP = Path(__file__).resolve().parent.parent
 START_SECONDS = 20
@@ -187,12 +192,12 @@ def serving(weir_program, tmp_path_factory):
     """What the two fixtures below are made of."""
     servers = []
 
-    def start(*arguments, cwd=None, prefix=()):
+    def start(*arguments, cwd=None, prefix=(), program=None):
         arguments = [str(argument) for argument in arguments]
         if not LISTENING & set(arguments):
             arguments += ["--http", "127.0.0.1:0"]
         directory = tmp_path_factory.mktemp("weir")
-        command = [*map(str, prefix), str(weir_program), "serve", *arguments]
+        command = [*map(str, prefix), str(program or weir_program), "serve", *arguments]
         server = Server(command, directory, cwd or directory)
         servers.append(server)
         return server
@@ -207,7 +212,7 @@ def serving(weir_program, tmp_path_factory):
 @pytest.fixture
 def weir(weir_program, tmp_path_factory):
     """weir(argument, …) runs `weir serve` with them, on a free port of 127.0.0.1 unless they say
-    where; `prefix` is a command that runs it by exec. Every server must have ended, or end now, with
+    where; `prefix` is a command that runs it by exec, `program` another program. Every server must have ended, or end now, with
     exit code 0, unless stop() was called on it before."""
     yield from serving(weir_program, tmp_path_factory)
 

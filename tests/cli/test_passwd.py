@@ -184,6 +184,10 @@ def at_terminal(weir_program, tmp_path, *typed):
 
 
 def test_a_terminal_asks_twice(weir_program, tmp_path):
+    try:
+        list(map(os.close, pty.openpty()))
+    except OSError as error:
+        pytest.skip(f"no terminal to be had: {error}")
     shown, code = at_terminal(weir_program, tmp_path, "secret\n", "secret\n")
     assert code == 0
     assert "New password of alice: " in shown and "secret" not in shown

@@ -1,23 +1,7 @@
-/* A disk that is full: 452, and nothing remains. In a child with a mount namespace of its own. */
+/* A disk that is full: 452, and nothing remains. */
 #include "site.h"
 
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
-
-enum {
-	SKIPPED = 77
-};
-
-static void require(bool condition, int line)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "line %d: not so\n", line);
-	_exit(1);
-}
-
-#define REQUIRE(condition) require(condition, __LINE__)
+#include "own_mounts.h"
 
 static bool says(const char *reply, const char *beginning)
 {
@@ -36,8 +20,7 @@ static void send_much(struct peer *data)
 static void check(void)
 {
 	static const char *const lines[] = {"STOR new", "APPE new", "STOU new"};
-	if (mount("none", scratch, "tmpfs", 0, "size=1m") < 0)
-		_exit(SKIPPED);
+	own_mounts_small_disk(scratch);
 	REQUIRE(weir_loop_create(&loop) == 0);
 	start_server((struct weir_ftp_options){.rules = {.writable = true}});
 	struct peer control = log_in("alice");
@@ -57,25 +40,8 @@ static void check(void)
 
 static void full_disk(void **state)
 {
-	int result;
 	(void)state;
-	strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
-	assert_non_null(mkdtemp(scratch));
-	pid_t child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		if (unshare(CLONE_NEWNS) < 0 ||
-		        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-			_exit(SKIPPED);
-		check();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &result, 0), child);
-	assert_int_equal(rmdir(scratch), 0);
-	assert_true(WIFEXITED(result));
-	if (WEXITSTATUS(result) == SKIPPED)
-		skip();
-	assert_int_equal(WEXITSTATUS(result), 0);
+	with_own_mounts(check);
 }
 
 int main(void)

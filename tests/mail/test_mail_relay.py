@@ -1,5 +1,6 @@
 """Mail for elsewhere: through a second weir, a sink that refuses, a queue that survives."""
 
+import os
 import re
 import shutil
 import socket
@@ -12,6 +13,7 @@ import pytest
 from conftest import wait_for
 from mailhost import DOMAIN, HELLO, number_of, password
 from mailhost import certificate, mailhost, users_file  # noqa: F401
+from ports import free_port
 
 SENDER = f"alice@{DOMAIN}"
 
@@ -217,8 +219,7 @@ def test_the_queue_survives(mailhost, weir, sink, tmp_path):
 
 def test_a_smart_host_that_comes_later(mailhost, tmp_path):
     """Nobody answers at first; the queue keeps it over a restart."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     host = relaying(mailhost, port, more=", tls: off")
     send(host, "ok")
     host.wait_log("relay late .*refused")
@@ -268,10 +269,10 @@ def test_a_queue_has_one_server(mailhost, run, tmp_path, sink):
 @pytest.mark.skipif(not shutil.which("smtp-sink", path="/usr/sbin"), reason="no smtp-sink")
 def test_smtp_sink(mailhost, tmp_path):
     """Postfix's own, and many messages over few connections."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    user = ["-u", "nobody"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
-        ["/usr/sbin/smtp-sink", "-u", "nobody", f"127.0.0.1:{port}", "64"],
+        ["/usr/sbin/smtp-sink", *user, f"127.0.0.1:{port}", "64"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

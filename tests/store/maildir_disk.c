@@ -1,24 +1,11 @@
-/* A Maildir on a disk that is full, in a child with a mount namespace of its own. */
+/* A Maildir on a disk that is full. */
 #include "mail.h"
 
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
+#include "own_mounts.h"
 
 enum {
-	SKIPPED = 77,
 	PIECE = 50000
 };
-
-static void require(bool condition, int line)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "line %d: not so\n", line);
-	_exit(1);
-}
-
-#define REQUIRE(condition) require(condition, __LINE__)
 
 static int send_piece(char letter)
 {
@@ -46,8 +33,7 @@ static void check_full_disk(void)
 	int sent = 0, error;
 	uint8_t marks[8] = {1};
 	size_t removed;
-	if (mount("none", scratch, "tmpfs", 0, "size=1m") < 0)
-		_exit(SKIPPED);
+	own_mounts_small_disk(scratch);
 	REQUIRE(weir_loop_create(&loop) == 0);
 	REQUIRE(weir_maildir_create(scratch, NULL, &store) == 0);
 	while ((error = send_piece((char)('a' + sent))) == 0)
@@ -68,44 +54,16 @@ static void check_full_disk(void)
 	weir_loop_destroy(loop);
 }
 
-/* The loop's threads must be born in the namespace, hence the child. */
 static void a_full_disk(void **state)
 {
-	int result;
 	(void)state;
-	pid_t child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		if (unshare(CLONE_NEWNS) < 0 ||
-		        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-			_exit(SKIPPED);
-		check_full_disk();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &result, 0), child);
-	assert_true(WIFEXITED(result));
-	if (WEXITSTATUS(result) == SKIPPED)
-		skip();
-	assert_int_equal(WEXITSTATUS(result), 0);
-}
-
-static int make_scratch(void **state)
-{
-	(void)state;
-	strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
-	return mkdtemp(scratch) ? 0 : -1;
-}
-
-static int remove_scratch(void **state)
-{
-	(void)state;
-	return rmdir(scratch);
+	with_own_mounts(check_full_disk);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test_setup_teardown(a_full_disk, make_scratch, remove_scratch),
+	        cmocka_unit_test(a_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,7 @@ static void a_bad_root_is_told(void **state)
 	}
 	if (getuid() == 0)
 		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(chmod(in_scratch("closed"), 0700), 0);
 	assert_int_equal(error, -EACCES);
 }
 

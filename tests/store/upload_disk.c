@@ -1,48 +1,10 @@
-/* Uploads on a full disk, and without /proc: each in a child with a mount namespace of its own. */
+/* Uploads on a full disk, and without /proc. */
 #include "sent.h"
 
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
+#include "own_mounts.h"
 
-enum {
-	SKIPPED = 77
-};
-
-/* The loop's threads must be born in the namespace, hence the child. */
-static void in_namespace(void (*check)(void))
+static void open_tree(void)
 {
-	int result;
-	pid_t child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		if (unshare(CLONE_NEWNS) < 0 ||
-		        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-			_exit(SKIPPED);
-		check();
-		_exit(0);
-	}
-	assert_int_equal(waitpid(child, &result, 0), child);
-	assert_true(WIFEXITED(result));
-	if (WEXITSTATUS(result) == SKIPPED)
-		skip();
-	assert_int_equal(WEXITSTATUS(result), 0);
-}
-
-static void require(bool condition, int line)
-{
-	if (condition)
-		return;
-	fprintf(stderr, "line %d: not so\n", line);
-	_exit(1);
-}
-
-#define REQUIRE(condition) require(condition, __LINE__)
-
-static void open_small_disk(void)
-{
-	if (mount("none", scratch, "tmpfs", 0, "size=1m") < 0)
-		_exit(SKIPPED);
 	REQUIRE(weir_loop_create(&loop) == 0);
 	REQUIRE(weir_tree_open(loop, scratch, NULL, &tree) == 0);
 }
@@ -51,7 +13,8 @@ static void check_full_disk(void)
 {
 	static char piece[200000];
 	struct sent sent;
-	open_small_disk();
+	own_mounts_small_disk(scratch);
+	open_tree();
 	/* Known sizes are told before any byte has come. */
 	struct weir_upload_options known = {.size = 2000000, .size_known = true};
 	REQUIRE(begin(&sent, "a", known) == 0);
@@ -84,7 +47,7 @@ static void check_full_disk(void)
 static void a_full_disk(void **state)
 {
 	(void)state;
-	in_namespace(check_full_disk);
+	with_own_mounts(check_full_disk);
 }
 
 static int count_hidden(void)
@@ -101,9 +64,8 @@ static int count_hidden(void)
 static void check_hidden_names(void)
 {
 	struct sent sent;
-	if (mount("none", "/proc", "tmpfs", 0, "size=1m") < 0)
-		_exit(SKIPPED);
-	open_small_disk();
+	own_mounts_hide_proc();
+	open_tree();
 	REQUIRE(begin(&sent, "a", (struct weir_upload_options){0}) == 0);
 	turn_until(&sent.ready, 1);
 	REQUIRE(sent.ready_error == 0 && count_hidden() == 1);
@@ -128,29 +90,14 @@ static void check_hidden_names(void)
 static void hidden_names_where_it_must_be(void **state)
 {
 	(void)state;
-	in_namespace(check_hidden_names);
+	with_own_mounts(check_hidden_names);
 }
-
-static int make_scratch(void **state)
-{
-	(void)state;
-	strcpy(scratch + strlen(scratch) - 6, "XXXXXX");
-	return mkdtemp(scratch) ? 0 : -1;
-}
-
-static int remove_scratch(void **state)
-{
-	(void)state;
-	return rmdir(scratch);
-}
-
-#define NAMESPACE_TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, remove_scratch)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        NAMESPACE_TEST(a_full_disk),
-	        NAMESPACE_TEST(hidden_names_where_it_must_be),
+	        cmocka_unit_test(a_full_disk),
+	        SCRATCH_TEST(hidden_names_where_it_must_be),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
