@@ -96,7 +96,8 @@ class Server:
 
     @property
     def stderr(self):
-        return self.err.read_text()
+        """Without the time that each line begins with."""
+        return re.sub(r"^\d{4}-\d\d-\d\dT\S+ weir: ", "weir: ", self.err.read_text(), flags=re.M)
 
     @property
     def port(self):

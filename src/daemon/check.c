@@ -3,7 +3,7 @@
  */
 #include "check.h"
 #include "config_file.h"
-#include "config_tls.h"
+#include "config_warn.h"
 
 int check(const struct options *options)
 {
@@ -27,7 +27,7 @@ int check(const struct options *options)
 		printf(", %zu zone%s", config->dns.zones.count,
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
-	config_tls_warn(config);
+	config_warn(config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

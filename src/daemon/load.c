@@ -14,6 +14,7 @@
 
 #include "config_file.h"
 #include "config_tls.h"
+#include "config_warn.h"
 #include "kinds.h"
 #include "load.h"
 #include "load_dns.h"
@@ -186,6 +187,6 @@ struct config *config_load(const struct options *options, const struct config *p
 		config_release(config);
 		return NULL;
 	}
-	config_tls_warn(config);
+	config_warn(config);
 	return config;
 }

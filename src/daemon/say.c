@@ -3,8 +3,12 @@
  * What does not fit is cut off; nothing here allocates, so that it works when memory is short.
  */
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "say.h"
@@ -13,10 +17,39 @@ enum {
 	LINE_SIZE = 4096
 };
 
+static bool say_time; /* set before threads start */
+
+/* systemd names the device and the inode of the socket that it gave as stderr. */
+static bool say_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat status;
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
+	       status.st_ino == inode;
+}
+
+void say_with_time(void)
+{
+	say_time = !say_is_journal();
+}
+
+static size_t say_begin(char line[LINE_SIZE])
+{
+	time_t now = time(NULL);
+	struct tm local;
+	size_t used = 0;
+	if (say_time && localtime_r(&now, &local))
+		used = strftime(line, LINE_SIZE, "%Y-%m-%dT%H:%M:%S%z ", &local);
+	strcpy(line + used, "weir: ");
+	return used + strlen("weir: ");
+}
+
 void say(const char *format, ...)
 {
-	char line[LINE_SIZE] = "weir: ";
-	size_t used = strlen(line);
+	char line[LINE_SIZE];
+	size_t used = say_begin(line);
 	va_list arguments;
 	va_start(arguments, format);
 	int size = vsnprintf(line + used, sizeof line - used - 1, format, arguments);

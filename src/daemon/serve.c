@@ -295,6 +295,7 @@ int serve(const struct options *options)
 {
 	struct daemon daemon = {.options = options, .files = resources_raise_files()};
 	daemon.signals.watch.fd = -1;
+	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
 	if (error == 0 && (error = weir_guard_create(NULL, &daemon.guard)) < 0)
 		weir_loop_destroy(daemon.loop);

@@ -22,7 +22,8 @@ struct weir_compressor *weir_compressor_of(struct weir_loop *loop)
 	struct weir_compressor *compressor = weir_loop_slot(loop, WEIR_SLOT_COMPRESSOR);
 	if (compressor)
 		return compressor;
-	compressor = malloc(sizeof *compressor);
+	/* Its functions read fields of the state that the initialisation leaves as they are. */
+	compressor = calloc(1, sizeof *compressor);
 	if (compressor)
 		weir_loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, free);
 	return compressor;

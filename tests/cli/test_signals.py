@@ -1,5 +1,7 @@
 """Signals: the end in order and at once, and reloads, good and bad."""
 
+import datetime
+import re
 import signal
 import socket
 import time
@@ -157,6 +159,24 @@ def test_reload_keeps_what_is_in_flight(weir, large, tmp_path):
     assert server.get("/large.bin").status == 404
     download.socket.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert download.rest() > LARGE
+
+
+def test_lines_on_stderr_have_the_time(weir, site):
+    server = weir(site)
+    server.send_signal(signal.SIGHUP)
+    server.wait_stderr("weir: reloaded")
+    when = re.fullmatch(r"(\S+) weir: reloaded\n", server.err.read_text())[1]
+    said = datetime.datetime.strptime(when, "%Y-%m-%dT%H:%M:%S%z")
+    assert abs((datetime.datetime.now(datetime.timezone.utc) - said).total_seconds()) < 3600
+
+
+def test_the_journal_of_systemd_has_its_own_times(weir, site):
+    """It is told by the inode of stderr, which a process that is run by exec keeps."""
+    script = 'export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && exec "$@"'
+    server = weir(site, prefix=["sh", "-c", script, "sh"])
+    server.send_signal(signal.SIGHUP)
+    server.wait_stderr("weir: reloaded")
+    assert server.err.read_text() == "weir: reloaded\n"
 
 
 def test_reload_changes_listeners(weir, large, tmp_path):

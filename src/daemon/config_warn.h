@@ -1,0 +1,12 @@
+/*
+ * What a configuration that is good may still do wrong. Each warning is a line on stderr, at start,
+ * after a reload, and from `weir check`.
+ */
+#ifndef DAEMON_CONFIG_WARN_H
+#define DAEMON_CONFIG_WARN_H
+
+#include "config.h"
+
+void config_warn(const struct config *config);
+
+#endif

@@ -1,0 +1,66 @@
+"""What a good configuration does wrong: `weir check` and the start say so, and go on."""
+
+import os
+import pwd
+
+import pytest
+
+from certificates import make_certificate
+from conftest import let_others_enter
+
+HASH = "alice:$5$abcdefgh$ZLwkj8rDqlBqNyf3ISFkGvtRMrCz8nRVfGpTXeQTm/B\n"
+
+
+@pytest.fixture
+def served(tmp_path):
+    """A configuration with a key, and a users file."""
+    make_certificate(tmp_path)
+    (tmp_path / "users").write_text(HASH)
+    (tmp_path / "users").chmod(0o600)
+    (tmp_path / "key.pem").chmod(0o600)
+    (tmp_path / "www").mkdir()
+    (tmp_path / "weir.yaml").write_text(
+        "listen: [{https: '127.0.0.1:0'}, {ftp: '127.0.0.1:0'}]\n"
+        "tls: {certificates: [{chain: cert.pem, key: key.pem}]}\n"
+        "sites: [{root: www}]\nftp: {users: users, writable: true}\n"
+    )
+    return tmp_path / "weir.yaml"
+
+
+def test_nothing_to_warn_of(run, served):
+    result = run("check", "-c", served)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name, what", [("key.pem", "private key"), ("users", "users file")])
+def test_a_secret_that_others_can_read(run, weir, served, name, what):
+    (served.parent / name).chmod(0o644)
+    result = run("check", "-c", served)
+    assert result.returncode == 0
+    assert f"can read the {what} {served.parent / name}" in result.stderr
+    assert f"chmod o-r {served.parent / name}" in result.stderr
+    assert f"can read the {what}" in weir("-c", served).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_what_only_root_may_read_or_write(run, served):
+    """It is read at the start, and again at a reload, by when root has been given up."""
+    let_others_enter(served.parent)
+    served.write_text(served.read_text() + "user: nobody\n")
+    result = run("check", "-c", served)
+    assert result.returncode == 0
+    for name in ("key.pem", "users"):
+        assert f"a reload will fail: the user nobody may not read {served.parent / name}" in (
+            result.stderr
+        )
+    assert f"the directory of FTP cannot be written: {served.parent / 'www'}" in result.stderr
+    nobody = pwd.getpwnam("nobody")
+    for name in ("key.pem", "users", "www"):
+        os.chown(served.parent / name, nobody.pw_uid, nobody.pw_gid)
+    assert run("check", "-c", served).stderr == ""
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_cannot_be_written(run, served):
+    (served.parent / "www").chmod(0o555)
+    assert "the directory of FTP cannot be written" in run("check", "-c", served).stderr
