@@ -142,7 +142,8 @@ static void opens_what_the_kernel_opens(void **state)
 		for (unsigned j = 0; j < PATHS; j++) {
 			char path[PATH_SIZE];
 			random_path(&dice, path, 7);
-			compare(root, path, flags[dice_throw(&dice, 7)], resolves[dice_throw(&dice, 2)]);
+			compare(root, path, flags[dice_throw(&dice, 7)],
+			        resolves[dice_throw(&dice, 2)]);
 		}
 		close(root);
 		remove_tree("root");
