@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -27,7 +28,7 @@ enum {
 };
 
 /* EAGAIN without RESOLVE_CACHED is a rename that crossed a `..`, or a lease being broken. */
-int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve)
+static int stored_file_resolve(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
 	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
 	for (int races = 0;;) {
@@ -38,6 +39,26 @@ int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resol
 		if (errno != EINTR && !again)
 			return -errno;
 	}
+}
+
+int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve)
+{
+	const char *inner = path[0] == '/' ? NULL : strstr(path, "//");
+	char outer[WEIR_PATH_MAX];
+	if (!inner)
+		return stored_file_resolve(root, path, flags, resolve);
+	size_t size = (size_t)(inner - path);
+	if (size >= sizeof outer)
+		return -ENAMETOOLONG;
+	memcpy(outer, path, size);
+	outer[size] = 0;
+	int directory = stored_file_resolve(root, outer, O_PATH | O_DIRECTORY, resolve);
+	if (directory < 0)
+		return directory;
+	inner += strspn(inner, "/");
+	int fd = stored_file_resolve(directory, *inner ? inner : ".", flags, resolve);
+	close(directory);
+	return fd;
 }
 
 /* O_NONBLOCK keeps a fifo from waiting for a writer. */
