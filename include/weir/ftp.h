@@ -42,7 +42,8 @@ struct weir_users;
  *
  *   alice:$y$j9T$…:home=/alice rights=rwdl rate=1000000
  *
- * `home` is a directory of the tree, which is `/` to the user; without it the tree's root. `rights`
+ * `home` is a directory of the tree, which is `/` to the user, and out of which no link leads; without it
+ * the tree's root. `rights`
  * are these letters; without it all of them. `rate` is bytes a second of each transfer.
  */
 enum weir_ftp_rights {

@@ -129,7 +129,8 @@
 #define WEIR_USERS_FILE_MAX (32 * 1024 * 1024) /* bytes of it */
 #define WEIR_USER_NAME_MAX 255                 /* bytes of a user's name */
 #define WEIR_PASSWORD_MAX 511                  /* bytes of a password; crypt(3) takes no more */
-#define WEIR_CHECKS_MAX 64 /* passwords being checked or waiting for it, in the process */
+#define WEIR_CHECKS_MAX 64         /* passwords being checked or waiting for it, in the process */
+#define WEIR_CHECKS_NETWORK_MAX 16 /* of these, of one client's network */
 #define WEIR_CRYPTS_MAX (WEIR_WORK_THREADS / 2) /* of these, at once on the work pool */
 #define WEIR_VERIFIED_MAX 64                    /* right passwords a snapshot remembers */
 #define WEIR_VERIFIED_MS (60 * 1000)            /* … for this long */
@@ -186,9 +187,12 @@
 #define WEIR_SCRAM_ITERATIONS_MIN 4096      /* of PBKDF2: fewer are refused (RFC 7677 4) */
 #define WEIR_SCRAM_ITERATIONS 65536         /* … for a new password */
 #define WEIR_SCRAM_ITERATIONS_MAX (1 << 20) /* … more would let a server keep a client busy */
-#define WEIR_GUARD_ADDRESSES_MAX 4096       /* addresses whose wrong passwords are counted */
-#define WEIR_GUARD_FIRST_MS 1000            /* the answer to the first one waits so long (set) */
-#define WEIR_GUARD_MOST_MS (30 * 1000)      /* … after doubling, none longer than this (set) */
+#define WEIR_GUARD_THRESHOLD_MAX 100        /* wrong passwords that may cost nothing (set) */
+#define WEIR_GUARD_KNOWN_MAX 4096           /* users whose logins from a network are remembered */
+#define WEIR_GUARD_KNOWN_MS INT64_C(2592000000) /* … for this long: 30 days */
+#define WEIR_GUARD_ADDRESSES_MAX 4096           /* addresses whose wrong passwords are counted */
+#define WEIR_GUARD_FIRST_MS 1000        /* the answer to the first one waits so long (set) */
+#define WEIR_GUARD_MOST_MS (30 * 1000)  /* … after doubling, none longer than this (set) */
 #define WEIR_GUARD_DECAY_MS (60 * 1000) /* … and after each such time one is forgotten (set) */
 
 /* -- POP3 -- */

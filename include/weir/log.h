@@ -24,6 +24,14 @@ struct weir_loop;
  */
 WEIR_API int weir_log_create(struct weir_loop *loop, const char *path, struct weir_log **ret);
 
+/*
+ * Makes a log of the open descriptor `fd`, which is the log's from now on, also on failure.
+ * weir_log_reopen opens the path by `open`, on the loop's thread: it returns a descriptor or a
+ * negative errno. Returns 0 or -ENOMEM.
+ */
+WEIR_API int weir_log_adopt(struct weir_loop *loop, const char *path, int fd,
+        int (*open)(const char *path), struct weir_log **ret);
+
 /* Opens the path anew, after it was rotated. 0, or a negative errno: the old file goes on. */
 WEIR_API int weir_log_reopen(struct weir_log *log);
 

@@ -14,7 +14,7 @@
  * coded; the protocol adds no more than its own `334 ` or `+ `.
  *
  * A wrong password costs the peer's address time, by the guard, on all of its connections: step()
- * comes that much later. Nothing tells an unknown user from a wrong password: SCRAM shows somebody
+ * comes that much later (weir/sasl_guard.h). Nothing tells an unknown user from a wrong password: SCRAM shows somebody
  * unknown a salt that is the same at each try.
  *
  * Names and passwords are compared byte by byte. Of SASLprep (RFC 4013) there is what it does to
@@ -60,6 +60,7 @@ struct weir_sasl_step {
 	 *   -EOPNOTSUPP    there is no such mechanism                     504 5.5.4
 	 *   -EPERM         … not without TLS (see `secure`)               538 5.7.11
 	 *   WEIR_E_LIMIT   too many are being checked, try again          454 4.7.0
+	 *   -EAGAIN        the hash cannot be computed now                454 4.7.0
 	 *   -ENOMEM                                                       454 4.7.0
 	 */
 	int error;
@@ -112,7 +113,7 @@ WEIR_API int weir_scram_make(struct weir_span password, struct weir_scram *ret);
 
 /*
  * Like weir_users_check, and the guard counts: the answer comes as late as the address has deserved
- * by wrong ones. 0, or -EACCES, WEIR_E_LIMIT, -ENOMEM as above. `done` may free the login. A login
+ * by wrong ones. 0, or -EACCES, WEIR_E_LIMIT, -EAGAIN, -ENOMEM as above. `done` may free the login. A login
  * that goes away before must be cancelled; harmless when it was done, or the struct is all zero.
  */
 struct weir_login {
@@ -121,6 +122,8 @@ struct weir_login {
 	struct weir_loop *loop;
 	struct weir_guard *guard;
 	struct weir_address peer;
+	size_t name_size;
+	char name[WEIR_USER_NAME_MAX];
 	int error;
 	void (*done)(struct weir_login *login, int error);
 };

@@ -7,7 +7,8 @@
  *                                     └─ disk needed ─▶ work pool ─····▶ done, in a later turn
  *
  * No path leads out of the root: `..`, symbolic links and magic links (/proc/…/fd) that do are
- * refused by the kernel itself (openat2, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).
+ * refused by the kernel itself (openat2, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS). In a path `a//b/c`
+ * the directory `a` is the root for what follows the two slashes: nothing leads out of `a`, either.
  *
  * How fresh an answer is: an open file is compared with fstat once a turn of the loop, so that what
  * was written to, replaced, removed or renamed is noticed by the next turn; a path whose

@@ -15,7 +15,9 @@
  * Any thread may hold, check (on its own loop) and release.
  *
  * crypt is slow on purpose. It runs on the work pool, WEIR_CRYPTS_MAX at a time, so that a flood of
- * logins leaves threads for other work; WEIR_CHECKS_MAX checks may be under way in the process. A
+ * logins leaves threads for other work; WEIR_CHECKS_MAX checks may be under way in the process, and
+ * WEIR_CHECKS_NETWORK_MAX of one client's network (an IPv4 address or the /64 of IPv6). Networks take
+ * turns. Suspects wait until nobody else does, and give up their slots to others when all are taken. A
  * password that was right is remembered for WEIR_VERIFIED_MS as a keyed hash (SipHash-2-4-128, the
  * key random and the snapshot's own), so that HTTP Basic does not pay for every request.
  */
@@ -30,6 +32,7 @@
 #include <weir/limits.h>
 #include <weir/span.h>
 
+struct weir_address;
 struct weir_loop;
 struct weir_users;
 struct weir_check;
@@ -123,13 +126,29 @@ struct weir_check {
  * Is this the user's password? Name and password are copied, and the copies erased; the caller's
  * are the caller's to erase. `done` is called exactly once, on `loop`: before this returns when the
  * answer is at hand, later if not. 0: it is. -EACCES: it is not, or no such user, or locked: the
- * time it takes does not tell which. WEIR_E_LIMIT: too many checks are under way. -ENOMEM.
+ * time it takes does not tell which. WEIR_E_LIMIT: too many checks are under way. -ENOMEM, -EAGAIN:
+ * the hash cannot be computed now, which says nothing about the password.
  *
  * All checks of a loop must be done or cancelled before the loop is destroyed.
  */
 WEIR_API void weir_users_check(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, struct weir_span name, struct weir_span password,
         void (*done)(struct weir_check *check, int error));
+
+/* On whose behalf a password is checked. */
+struct weir_check_client {
+	const struct weir_address *address;
+	bool suspect; /* the address has sent wrong passwords lately */
+};
+
+/*
+ * Like weir_users_check, for a client; with NULL no network's share is asked for.
+ * WEIR_E_LIMIT also when the client's network has its share already, or another network, or one that
+ * is less suspect, has taken the slot.
+ */
+WEIR_API void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
+        struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
+        struct weir_span password, void (*done)(struct weir_check *check, int error));
 
 /* `done` is not called any more. Harmless when it was, or when the struct is all zero. */
 WEIR_API void weir_check_cancel(struct weir_check *check);

@@ -27,6 +27,7 @@ struct config *config_create(void)
 		return NULL;
 	atomic_init(&config->holds, 1);
 	config->mail.separator = "+";
+	config->guard.enabled = true;
 	config_ftp_default(&config->ftp);
 	config_dns_default(&config->dns);
 	return config;

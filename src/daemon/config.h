@@ -253,6 +253,19 @@ struct config_ftp {
 	struct weir_peers *peers; /* made when it is first served */
 };
 
+/* Settings of the guard against guessing passwords; 0 is the library's default. */
+struct config_guard {
+	bool enabled;
+	uint64_t threshold;
+	uint64_t first_ms;
+	uint64_t most_ms;
+	uint64_t decay_ms;
+	struct {
+		struct weir_network *items;
+		size_t count;
+	} exempt;
+};
+
 struct config_memory;
 
 struct config {
@@ -270,8 +283,10 @@ struct config {
 	struct config_mail mail;
 	struct config_ftp ftp;
 	struct config_dns dns;
-	unsigned https_port;         /* where redirect_to_https leads; 0: none is listened on */
-	uint64_t workers;            /* 0: as many as there are processors */
+	unsigned https_port; /* where redirect_to_https leads; 0: none is listened on */
+	uint64_t workers;    /* 0: as many as there are processors */
+	struct config_guard guard;
+	struct weir_guard *guarded;  /* the process's own; set before anything is served */
 	const char *user;            /* NULL: stay who we are */
 	const char *logs[LOG_COUNT]; /* absolute; NULL: none */
 	struct config_limits limits;

@@ -236,6 +236,17 @@ static const struct key limit_keys[] = {
 static const struct schema limits = {
         "limits", limit_keys, sizeof(struct config_limits), NULL, NULL};
 
+static const struct key guard_keys[] = {
+        {"enabled", KEY_FLAG, AT(config_guard, enabled)},
+        {"threshold", KEY_NUMBER, AT(config_guard, threshold), .max = WEIR_GUARD_THRESHOLD_MAX},
+        {"first-delay", KEY_DURATION, AT(config_guard, first_ms), .min = 1, .max = TIME_MAX},
+        {"most-delay", KEY_DURATION, AT(config_guard, most_ms), .min = 1, .max = TIME_MAX},
+        {"forget-after", KEY_DURATION, AT(config_guard, decay_ms), .min = 1000, .max = TIME_MAX},
+        {"exempt", KEY_NETWORKS, AT(config_guard, exempt)},
+        {0},
+};
+static const struct schema guard = {"guard", guard_keys, sizeof(struct config_guard), NULL, NULL};
+
 static const struct key top_keys[] = {
         {"sites", KEY_LIST, AT(config, sites), .max = CONFIG_SITES_MAX, .of = &site},
         {"listen", KEY_LIST, AT(config, listeners), .max = CONFIG_LISTENERS_MAX, .of = &listener},
@@ -249,6 +260,7 @@ static const struct key top_keys[] = {
         {"ftp-log", KEY_LOG, AT(config, logs[LOG_FTP])},
         {"dns", KEY_MAPPING, AT(config, dns), .of = &config_dns_schema},
         {"dns-log", KEY_LOG, AT(config, logs[LOG_DNS])},
+        {"guard", KEY_MAPPING, AT(config, guard), .of = &guard},
         {"limits", KEY_MAPPING, AT(config, limits), .of = &limits},
         {0},
 };

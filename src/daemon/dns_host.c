@@ -16,6 +16,7 @@
 #include "config_zones.h"
 #include "dns_host.h"
 #include "dns_log.h"
+#include "log_file.h"
 #include "resources.h"
 #include "say.h"
 
@@ -120,8 +121,13 @@ static int set_secondaries(struct dns_host *host, const struct config *config, b
 	int error = count && dns->directory ? resources_make_directory(config, dns->directory) : 0;
 	if (error < 0)
 		say("cannot keep zones in %s: %s", dns->directory, weir_error_text(error));
-	else if ((error = weir_dns_secondaries_set(host->secondaries, options, count, wait)) < 0)
-		say("cannot be a secondary of the zones: %s", weir_error_text(error));
+	/* The files that are read here belong to the user, who could have put links in their place. */
+	else if ((error = resources_lend(config->user)) == 0) {
+		error = weir_dns_secondaries_set(host->secondaries, options, count, wait);
+		resources_return();
+		if (error < 0)
+			say("cannot be a secondary of the zones: %s", weir_error_text(error));
+	}
 	free(options);
 	return error;
 }
@@ -142,14 +148,12 @@ static bool same_log(const struct config *a, const struct config *b)
 }
 
 /* The old log goes on if the new one cannot be opened. */
-static int open_log(struct dns_host *host, const char *path)
+static int open_log(struct dns_host *host, const char *user, const char *path)
 {
 	struct weir_log *log = NULL;
-	int error = path ? weir_log_create(host->loop, path, &log) : 0;
-	if (error < 0) {
-		say("cannot write the log %s: %s", path, weir_error_text(error));
+	int error = path ? log_create(host->loop, user, path, &log) : 0;
+	if (error < 0)
 		return error;
-	}
 	weir_log_destroy(host->log);
 	host->log = log;
 	return 0;
@@ -167,7 +171,9 @@ void dns_host_reopen_log(struct dns_host *host)
 
 int dns_host_update(struct dns_host *host, struct config *config, bool starting)
 {
-	int error = same_log(host->config, config) ? 0 : open_log(host, config->logs[LOG_DNS]);
+	int error = 0;
+	if (!same_log(host->config, config))
+		error = open_log(host, config->user, config->logs[LOG_DNS]);
 	if (error < 0 && starting)
 		return error;
 	error = set_secondaries(host, config, starting);

@@ -9,6 +9,7 @@
 #include <weir/error.h>
 
 #include "log_file.h"
+#include "resources.h"
 #include "say.h"
 
 static struct log_file *file_of(struct weir_list *link)
@@ -24,8 +25,25 @@ static struct log_file *find(struct weir_list *logs, const char *path)
 	return NULL;
 }
 
-int log_file_open(
-        struct weir_list *logs, struct weir_loop *loop, const char *path, struct log_file **ret)
+int log_create(struct weir_loop *loop, const char *user, const char *path, struct weir_log **ret)
+{
+	int fd = resources_open_log(user, path);
+	int error = fd < 0 ? fd : weir_log_adopt(loop, path, fd, resources_reopen_log, ret);
+	if (error == -ELOOP)
+		say("cannot write the log %s: it is a symbolic link, or below one, that may be another "
+		    "user's; name the file itself",
+		        path);
+	else if (error == -EPERM)
+		say("cannot write the log %s: the file belongs to another user, or has a second name; "
+		    "remove it, or name another",
+		        path);
+	else if (error < 0)
+		say("cannot write the log %s: %s", path, weir_error_text(error));
+	return error;
+}
+
+int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *user,
+        const char *path, struct log_file **ret)
 {
 	struct log_file *file = find(logs, path);
 	*ret = file;
@@ -36,7 +54,7 @@ int log_file_open(
 		free(file);
 		return -ENOMEM;
 	}
-	int error = weir_log_create(loop, path, &file->log);
+	int error = log_create(loop, user, path, &file->log);
 	if (error < 0) {
 		free(file->path);
 		free(file);

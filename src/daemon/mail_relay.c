@@ -16,6 +16,7 @@
 
 #include "config_mail.h"
 #include "kinds.h"
+#include "log_file.h"
 #include "mail_host.h"
 #include "mail_log.h"
 #include "mail_relay.h"
@@ -156,14 +157,13 @@ static int open_queue(struct mail_relay *relay, struct config *config)
 }
 
 /* The old log goes on if the new one cannot be opened. */
-static int open_log(struct mail_relay *relay, const char *path)
+static int open_log(struct mail_relay *relay, const struct config *config)
 {
+	const char *path = config->logs[LOG_MAIL];
 	struct weir_log *log = NULL;
-	int error = path ? weir_log_create(relay->loop, path, &log) : 0;
-	if (error < 0) {
-		say("cannot write the log %s: %s", path, weir_error_text(error));
+	int error = path ? log_create(relay->loop, config->user, path, &log) : 0;
+	if (error < 0)
 		return error;
-	}
 	weir_log_destroy(relay->log);
 	relay->log = log;
 	return 0;
@@ -181,7 +181,7 @@ int mail_relay_open(struct weir_loop *loop, struct config *config, struct mail_r
 	relay->config = config_hold(config);
 	int error = open_queue(relay, config);
 	if (error == 0)
-		error = open_log(relay, config->logs[LOG_MAIL]);
+		error = open_log(relay, config);
 	if (error < 0)
 		mail_relay_close(relay);
 	else
@@ -218,7 +218,7 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 	if (!same_path(now->queue, old->queue) || now->messages != old->messages)
 		say("another queue, or its bound, is for the next start");
 	if (!same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
-		open_log(relay, config->logs[LOG_MAIL]);
+		open_log(relay, config);
 	int error = apply(relay, config);
 	if (error < 0)
 		say("the relay goes on with its old settings: %s", weir_error_text(error));

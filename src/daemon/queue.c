@@ -3,11 +3,16 @@
  * serves it, if there is one, through the library.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/mail_queue.h>
@@ -15,6 +20,7 @@
 #include "help.h"
 #include "options.h"
 #include "queue.h"
+#include "root_path.h"
 #include "say.h"
 
 enum {
@@ -24,6 +30,7 @@ enum {
 
 struct request {
 	const char *path;
+	const char *directory; /* the same directory, for the library */
 	bool all;
 	bool help;
 	enum weir_queue_wish wish;
@@ -157,12 +164,12 @@ static void show(void *context, const char *id, const struct weir_queued *queued
 			show_recipient(&queued->recipients[i]);
 }
 
-static int list(const char *path)
+static int list(const struct request *request)
 {
 	struct sum sum = {.now_s = time(NULL)};
-	int error = weir_mail_queue_each(path, show, &sum);
+	int error = weir_mail_queue_each(request->directory, show, &sum);
 	if (error < 0) {
-		say("%s: %s", path, weir_error_text(error));
+		say("%s: %s", request->path, weir_error_text(error));
 		return EXIT_FAILED;
 	}
 	if (!sum.messages)
@@ -177,7 +184,7 @@ static int list(const char *path)
 
 static int ask(const struct request *request, const char *id)
 {
-	int error = weir_mail_queue_ask(request->path, request->wish, id, WAIT_MS);
+	int error = weir_mail_queue_ask(request->directory, request->wish, id, WAIT_MS);
 	if (error == 0)
 		return EXIT_DONE;
 	if (!id)
@@ -193,6 +200,46 @@ static int ask(const struct request *request, const char *id)
 	return EXIT_FAILED;
 }
 
+/* -- as whom ----------------------------------------------------------------------------------- */
+
+/*
+ * Becomes the user for good. Only that user's files can be read and overwritten then, wherever
+ * links in the queue lead, and the daemon can read what is written.
+ */
+static int queue_become(uid_t uid, gid_t gid)
+{
+	const struct passwd *entry = getpwuid(uid);
+	errno = 0;
+	if (entry ? initgroups(entry->pw_name, gid) : setgroups(0, NULL))
+		return errno ? -errno : -EPERM;
+	if (setgid(gid) < 0 || setuid(uid) < 0)
+		return -errno;
+	return uid != 0 && setuid(0) == 0 ? -EPERM : 0;
+}
+
+/*
+ * Root becomes the owner of the queue's directory, and works in that directory, whatever its path
+ * leads to later. Sets the request's path to where the library finds the queue.
+ */
+static int queue_enter(struct request *request)
+{
+	struct stat status;
+	if (geteuid() != 0)
+		return 0;
+	int fd = root_path_open(request->path, O_PATH | O_DIRECTORY, 0);
+	int error = fd < 0 ? fd : fstat(fd, &status) < 0 || fchdir(fd) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (error < 0)
+		say("%s: %s", request->path, weir_error_text(error));
+	else if ((error = queue_become(status.st_uid, status.st_gid)) < 0)
+		say("%s: cannot become its owner, the user %u: %s", request->path,
+		        (unsigned)status.st_uid, weir_error_text(error));
+	else
+		request->directory = ".";
+	return error;
+}
+
 int queue(int count, char **arguments)
 {
 	struct request request = {0};
@@ -202,8 +249,11 @@ int queue(int count, char **arguments)
 	if (request.help)
 		return fputs(help_queue, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED
 		                                                           : EXIT_DONE;
+	request.directory = request.path;
+	if (queue_enter(&request) < 0)
+		return EXIT_FAILED;
 	if (request.list)
-		return list(request.path);
+		return list(&request);
 	if (request.all)
 		return ask(&request, NULL);
 	for (int i = 0; i < request.id_count; i++)

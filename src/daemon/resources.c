@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include <weir/limits.h>
 
 #include "resources.h"
+#include "root_path.h"
 #include "say.h"
 
 enum {
@@ -78,21 +80,6 @@ static int refused(const char *user, const char *what)
 	return error;
 }
 
-/*
- * The log was opened by root; its new owner must be able to open it again. Never through a link:
- * the directory may be somebody else's.
- */
-static void give_log(const char *path, uid_t uid, gid_t gid)
-{
-	struct stat status;
-	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && fchown(fd, uid, gid) < 0)
-		say("cannot give the log %s away: %s", path, weir_error_text(-errno));
-	close(fd);
-}
-
 static int find_user(const char *user, uid_t *ret_uid, gid_t *ret_gid)
 {
 	const struct passwd *entry = getpwnam(user);
@@ -113,7 +100,7 @@ int resources_lend(const char *user)
 		return 0;
 	int error = find_user(user, &uid, &gid);
 	errno = 0;
-	if (error < 0)
+	if (error < 0 || uid == 0)
 		return error;
 	/* The groups stay: root needs none, and in the end they are the user's for good. */
 	if (initgroups(user, gid) == 0 && setegid(gid) == 0 && seteuid(uid) == 0)
@@ -133,29 +120,93 @@ void resources_return(void)
 
 int resources_make_directory(const struct config *config, const char *path)
 {
-	uid_t uid;
-	gid_t gid;
-	if (mkdir(path, 0700) < 0)
-		return errno == EEXIST ? 0 : -errno;
-	if (!config->user || geteuid() != 0)
-		return 0;
-	int error = find_user(config->user, &uid, &gid);
-	/* It is new and empty: nobody can have put anything else in its place but its parent's owner. */
-	if (error == 0 && lchown(path, uid, gid) < 0)
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+	if (uid != 0)
+		return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+	int error = config->user ? find_user(config->user, &uid, &gid) : 0;
+	return error < 0 ? error : root_path_make_directory(path, uid, gid);
+}
+
+/* -- logs -------------------------------------------------------------------------------------- */
+
+/* A container's log is often its standard output; its owner need not be this process's user. */
+static int open_standard(const char *path)
+{
+	int fd = strcmp(path, "/dev/stdout") == 0   ? STDOUT_FILENO
+	         : strcmp(path, "/dev/stderr") == 0 ? STDERR_FILENO
+	                                            : -1;
+	if (fd < 0)
+		return -ENOENT;
+	fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+enum {
+	LOG_FLAGS = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY,
+	LOG_MODE = 0640
+};
+
+/*
+ * The user may not make the log: root makes it and gives it to the user, so that the user can open
+ * it again. A file that has another name, or belongs to a third user, is not the log.
+ */
+static int open_log_as_root(const char *path, uid_t uid, gid_t gid)
+{
+	struct stat status;
+	int fd = root_path_open(path, LOG_FLAGS | O_NONBLOCK, LOG_MODE);
+	if (fd < 0)
+		return fd;
+	int error = fstat(fd, &status) < 0 ? -errno : 0;
+	if (error == 0 && S_ISREG(status.st_mode)) {
+		if (status.st_nlink != 1 || (status.st_uid != 0 && status.st_uid != uid))
+			error = -EPERM;
+		else if ((status.st_uid != uid || status.st_gid != gid) && fchown(fd, uid, gid) < 0)
+			error = -errno;
+	}
+	/* Writing to a pipe or a terminal waits, as writing to a file does. */
+	if (error == 0 && fcntl(fd, F_SETFL, O_APPEND) < 0)
 		error = -errno;
+	if (error == 0)
+		return fd;
+	close(fd);
 	return error;
 }
 
-static int drop(const char *user, const char *const logs[LOG_COUNT])
+int resources_reopen_log(const char *path)
+{
+	int fd = open_standard(path);
+	if (fd != -ENOENT)
+		return fd;
+	if (geteuid() == 0)
+		return open_log_as_root(path, 0, getegid());
+	fd = open(path, LOG_FLAGS, LOG_MODE);
+	return fd < 0 ? -errno : fd;
+}
+
+int resources_open_log(const char *user, const char *path)
+{
+	uid_t uid;
+	gid_t gid;
+	if (!user || geteuid() != 0)
+		return resources_reopen_log(path);
+	int error = find_user(user, &uid, &gid);
+	if (error == 0)
+		error = resources_lend(user);
+	if (error < 0)
+		return error;
+	int fd = resources_reopen_log(path);
+	resources_return();
+	return fd == -EACCES ? open_log_as_root(path, uid, gid) : fd;
+}
+
+static int drop(const char *user)
 {
 	uid_t uid;
 	gid_t gid;
 	int error = find_user(user, &uid, &gid);
 	if (error < 0)
 		return error;
-	for (unsigned i = 0; i < LOG_COUNT; i++)
-		if (logs[i])
-			give_log(logs[i], uid, gid);
 	errno = 0;
 	if (initgroups(user, gid) < 0)
 		return refused(user, "initgroups");
@@ -177,7 +228,7 @@ int resources_become(const struct config *config)
 	if (!user)
 		return 0;
 	if (geteuid() == 0)
-		return drop(user, config->logs);
+		return drop(user);
 	const struct passwd *entry = getpwnam(user);
 	if (entry && entry->pw_uid == geteuid())
 		return 0;

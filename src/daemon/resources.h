@@ -33,9 +33,18 @@ void resources_return(void);
 int resources_make_directory(const struct config *config, const char *path);
 
 /*
- * Becomes the configured user for good, if we are root: its id, its group, its groups; the logs
- * become its. Nothing that is executed gets more rights, in any case. 0 or a negative errno, which
- * was said.
+ * Opens a log for appending, as the configured user. Where that user may not, root makes the log and
+ * gives it to the user, through no link that could be another user's. `user` may be NULL. Returns
+ * a descriptor or a negative errno. /dev/stdout and /dev/stderr are this process's own.
+ */
+int resources_open_log(const char *user, const char *path);
+
+/* Opens a log again, as the user that this process is by now. For any thread. */
+int resources_reopen_log(const char *path);
+
+/*
+ * Becomes the configured user for good, if we are root: its id, its group, its groups. Nothing that
+ * is executed gets more rights, in any case. 0 or a negative errno, which was said.
  */
 int resources_become(const struct config *config);
 

@@ -72,6 +72,7 @@ static int apply(struct daemon *daemon, struct config *config,
 	        .endpoints = endpoints->items,
 	        .count = endpoints->count,
 	        .logs = config->logs,
+	        .user = config->user,
 	        .guard = daemon->guard,
 	        .relay = mail_relay_sink(daemon->relay),
 	        .dns = daemon->dns,
@@ -94,12 +95,30 @@ static int apply(struct daemon *daemon, struct config *config,
 	return 0;
 }
 
+/* Without memory the old settings stay, which nobody is kept out by. */
+static void set_guard(struct daemon *daemon, const struct config_guard *config)
+{
+	struct weir_guard_options options = {
+	        .off = !config->enabled,
+	        .threshold = (unsigned)config->threshold,
+	        .first_ms = (uint32_t)config->first_ms,
+	        .most_ms = (uint32_t)config->most_ms,
+	        .decay_ms = (uint32_t)config->decay_ms,
+	        .exempt = config->exempt.items,
+	        .exempt_count = config->exempt.count,
+	};
+	int error = weir_guard_set(daemon->guard, &options);
+	if (error < 0)
+		say("the guard keeps its old settings: %s", weir_error_text(error));
+}
+
 /* Takes the configuration in any case. */
 static int serve_config(struct daemon *daemon, struct config *config, bool replace)
 {
 	struct endpoint_list endpoints = {0};
 	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
 	config->https_port = endpoints_port(&endpoints, kind_find("https"));
+	config->guarded = daemon->guard;
 	if (error == 0)
 		error = apply(daemon, config, &endpoints, replace);
 	if (error < 0) {
@@ -107,6 +126,7 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
 		config_release(config);
 		return error;
 	}
+	set_guard(daemon, &config->guard);
 	endpoints_settle(&endpoints);
 	endpoints_free(&daemon->endpoints);
 	config_release(daemon->config);

@@ -90,10 +90,7 @@ static int open_log(struct worker *worker, const struct plan *plan, const struct
 	const char *path = plan->logs[services[kind->service]->log];
 	if (!path)
 		return 0;
-	int error = log_file_open(&worker->serving.logs, worker->loop, path, ret);
-	if (error < 0)
-		say("cannot write the log %s: %s", path, weir_error_text(error));
-	return error;
+	return log_file_open(&worker->serving.logs, worker->loop, plan->user, path, ret);
 }
 
 static int open_server(struct worker *worker, const struct plan *plan,

@@ -68,12 +68,14 @@ static int add_https(struct weir_http_site *site, const struct config_site *conf
 	return config->redirect_to_https ? append(site, weir_http_redirect_to_https(port)) : 0;
 }
 
-static int add_auth(struct weir_http_site *site, const struct config_site *config)
+static int add_auth(
+        struct weir_http_site *site, const struct config_site *config, struct weir_guard *guard)
 {
 	int error = 0;
 	for (size_t i = 0; i < config->auth.count && error == 0; i++) {
 		const struct config_auth *rule = &config->auth.items[i];
-		error = append(site, weir_http_basic_auth(rule->users, rule->realm, rule->path));
+		error = append(
+		        site, weir_http_basic_auth(rule->users, guard, rule->realm, rule->path));
 	}
 	return error;
 }
@@ -138,7 +140,7 @@ static int fill_site(struct entry *entry, struct config *all, size_t index, unsi
 	if (error == 0)
 		error = add_redirects(site, config);
 	if (error == 0)
-		error = add_auth(site, config);
+		error = add_auth(site, config, all->guarded);
 	if (error == 0)
 		error = add_dns(entry, all, config);
 	if (error == 0)

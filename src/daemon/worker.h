@@ -32,6 +32,7 @@ struct plan {
 	size_t count;
 	struct contents contents; /* of this worker; prepare takes them in any case */
 	const char *const *logs;  /* LOG_COUNT of them; NULL: none */
+	const char *user;         /* as whom logs are opened; NULL: as this process */
 	struct weir_guard *guard; /* for all workers, as the next */
 	struct weir_mail_sink *relay;
 	struct dns_host *dns;

@@ -18,15 +18,15 @@ int weir_ftp_place_find(const struct ftp_session *session, const char *name, str
 	        (!session->server->rules.hidden && weir_ftp_path_is_hidden(ret->path)))
 		return -ENOENT;
 	size_t home = strlen(session->user->home), size = strlen(ret->path);
-	if (home + size > WEIR_PATH_MAX)
+	if (home + size + 1 > WEIR_PATH_MAX)
 		return -ENAMETOOLONG;
-	/* Neither begins with two slashes, and what is put together begins with one. */
+	/* Two slashes make the home the root of what follows, so that no link leads out of it. */
 	char *to = ret->tree;
 	if (home) {
 		memcpy(to, session->user->home + 1, home - 1);
 		to += home - 1;
-		if (size > 1)
-			*to++ = '/';
+		*to++ = '/';
+		*to++ = '/';
 	}
 	memcpy(to, ret->path + 1, size);
 	return 0;

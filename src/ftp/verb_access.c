@@ -100,8 +100,7 @@ static void on_checked(struct weir_login *checked, int error)
 	} else if (error == -EACCES) {
 		refuse(session);
 	} else {
-		FTP_SAY(session, "421 Too busy, try again.");
-		weir_channel_close(session->channel);
+		FTP_SAY(session, "451 The password cannot be checked now, try again.");
 	}
 	free(login->user);
 	weir_ftp_job_end(&login->job);

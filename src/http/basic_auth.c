@@ -3,8 +3,8 @@
  * checked. The exchange stays valid meanwhile, since it has not been replied to; what pointed into
  * the request does not, so that the name is copied.
  *
- * A wrong password is answered a while later, to slow down guessing on one connection; a bounded
- * number of answers wait so, those beyond go at once. Passwords are erased as soon as they were
+ * The guard says how long an answer waits, a right one too. A bounded number of answers wait; beyond
+ * that it is 503, for right and wrong passwords alike. Passwords are erased as soon as they were
  * handed to the check. Nobody becomes the exchange's user before the check said yes, so that a
  * failed login shows in the log as a 401 without one.
  */
@@ -15,19 +15,21 @@
 #include <weir/http_auth.h>
 #include <weir/list.h>
 #include <weir/loop.h>
+#include <weir/sasl_guard.h>
 #include <weir/users.h>
 
 #include "basic.h"
 #include "prefix.h"
 
 enum {
-	FAILURE_DELAY_MS = 600,
-	FAILURES_DELAYED_MAX = 256, /* of one handler, at a time */
+	FAILURE_DELAY_MS = 600, /* without a guard */
+	DELAYED_MAX = 256,      /* answers of one handler that wait, at a time */
 };
 
 struct basic_auth {
 	struct weir_http_handler handler;
 	struct weir_users *users;
+	struct weir_guard *guard;   /* or NULL */
 	struct weir_span prefix;    /* in text, as is the challenge */
 	struct weir_span challenge; /* value of WWW-Authenticate */
 	unsigned delayed;
@@ -39,6 +41,7 @@ struct login {
 	struct weir_http_exchange *exchange;
 	struct weir_check check;
 	struct weir_timer timer;
+	int error;
 	size_t user_size;
 	char user[];
 };
@@ -58,25 +61,6 @@ static void refuse(const struct basic_auth *auth, struct weir_http_exchange *exc
 	weir_http_reply_error(exchange, error ? 500 : 401);
 }
 
-static void refuse_late(struct weir_timer *timer)
-{
-	struct login *login = WEIR_CONTAINER(timer, struct login, timer);
-	login->auth->delayed--;
-	refuse(login->auth, login->exchange);
-	free(login);
-}
-
-/* True: the login lives on until its time has come. */
-static bool delay(struct login *login)
-{
-	if (login->auth->delayed >= FAILURES_DELAYED_MAX)
-		return false;
-	login->auth->delayed++;
-	weir_timer_start(
-	        weir_http_loop(login->exchange), &login->timer, FAILURE_DELAY_MS, refuse_late);
-	return true;
-}
-
 static void admit(struct login *login)
 {
 	if (weir_http_set_user(login->exchange, weir_span(login->user, login->user_size)) < 0)
@@ -85,22 +69,58 @@ static void admit(struct login *login)
 		weir_http_pass(&login->auth->handler, login->exchange);
 }
 
+static void refuse_for_now(struct weir_http_exchange *exchange)
+{
+	weir_http_add_field(exchange, "Retry-After", WEIR_SPAN("1"));
+	weir_http_reply_error(exchange, 503);
+}
+
+static void answer(struct login *login)
+{
+	if (login->error == 0)
+		admit(login);
+	else if (login->error == -EACCES)
+		refuse(login->auth, login->exchange);
+	else
+		refuse_for_now(login->exchange);
+	free(login);
+}
+
+static void answer_late(struct weir_timer *timer)
+{
+	struct login *login = WEIR_CONTAINER(timer, struct login, timer);
+	login->auth->delayed--;
+	answer(login);
+}
+
+static uint32_t delay_of(const struct login *login)
+{
+	struct weir_guard *guard = login->auth->guard;
+	struct weir_span user = weir_span(login->user, login->user_size);
+	const struct weir_address *peer = weir_http_peer(login->exchange);
+	int64_t now_ms = weir_loop_now_ms(weir_http_loop(login->exchange));
+	if (login->error == 0)
+		return guard ? weir_guard_passed(guard, peer, user, now_ms) : 0;
+	if (login->error != -EACCES)
+		return 0;
+	return guard ? weir_guard_failed(guard, peer, user, now_ms) : FAILURE_DELAY_MS;
+}
+
 static void on_checked(struct weir_check *check, int error)
 {
 	struct login *login = WEIR_CONTAINER(check, struct login, check);
-	if (error == 0) {
-		admit(login);
-	} else if (error == -EACCES) {
-		if (delay(login))
-			return;
-		refuse(login->auth, login->exchange);
-	} else if (error == WEIR_E_LIMIT) {
-		weir_http_add_field(login->exchange, "Retry-After", WEIR_SPAN("1"));
-		weir_http_reply_error(login->exchange, 503);
-	} else {
-		weir_http_reply_error(login->exchange, 500);
+	struct basic_auth *auth = login->auth;
+	login->error = error;
+	uint32_t delay_ms = delay_of(login);
+	if (delay_ms && auth->delayed < DELAYED_MAX) {
+		auth->delayed++;
+		weir_timer_start(
+		        weir_http_loop(login->exchange), &login->timer, delay_ms, answer_late);
+		return;
 	}
-	free(login);
+	if (delay_ms)
+		login->error = WEIR_E_LIMIT;
+	answer(login);
 }
 
 /* -- the question ------------------------------------------------------------------------------ */
@@ -117,7 +137,12 @@ static void check(struct basic_auth *auth, struct weir_http_exchange *exchange,
 	login->exchange = exchange;
 	login->user_size = basic->user.size;
 	memcpy(login->user, basic->user.data, basic->user.size);
-	weir_users_check(auth->users, weir_http_loop(exchange), &login->check, basic->user,
+	struct weir_loop *loop = weir_http_loop(exchange);
+	struct weir_check_client client = {.address = weir_http_peer(exchange)};
+	if (auth->guard)
+		client.suspect = weir_guard_suspects(
+		        auth->guard, client.address, basic->user, weir_loop_now_ms(loop));
+	weir_users_check_for(auth->users, loop, &login->check, &client, basic->user,
 	        basic->password, on_checked);
 }
 
@@ -173,7 +198,7 @@ static char *put_quoted(char *to, const char *text)
 }
 
 struct weir_http_handler *weir_http_basic_auth(
-        struct weir_users *users, const char *realm, const char *prefix)
+        struct weir_users *users, struct weir_guard *guard, const char *realm, const char *prefix)
 {
 	static const struct weir_http_handler_type type = {"basic-auth", match, handle, destroy};
 	static const char begin[] = "Basic realm=", end[] = ", charset=\"UTF-8\"";
@@ -184,6 +209,7 @@ struct weir_http_handler *weir_http_basic_auth(
 		return NULL;
 	auth->handler.type = &type;
 	auth->users = weir_users_hold(users);
+	auth->guard = guard;
 	auth->prefix = weir_span(auth->text, prefix_size);
 	char *challenge = put(auth->text, prefix);
 	char *to = put(put_quoted(put(challenge, begin), realm), end);

@@ -59,7 +59,7 @@ static inline struct weir_span weir_sasl_user(const struct weir_sasl *sasl)
 
 /* How long an answer waits; a wrong one is counted. */
 uint32_t weir_sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
-        const struct weir_loop *loop, int error);
+        struct weir_span user, const struct weir_loop *loop, int error);
 
 /* What SASLprep refuses of ASCII: there is a control character. */
 bool weir_sasl_has_control(struct weir_span text);

@@ -1,8 +1,10 @@
 /*
- * The guard: a table of buckets, each of a few places, by a keyed hash of the address.
+ * The guard: two tables of buckets, each of a few entries, by a keyed hash. One counts wrong passwords
+ * by network, the other remembers who has logged in from a network, and counts wrong passwords under
+ * that name.
  *
- * Invariants: an address is in its own bucket or nowhere; a place whose count has decayed to
- * nothing is free. The lock guards all of it and is held for a bucket's length.
+ * Invariants: an entry is in its own bucket or nowhere; a count that has decayed to nothing is free.
+ * The lock guards all of it and is held for a bucket's length, but for clearing.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -16,45 +18,97 @@
 #include "siphash.h"
 
 enum {
-	PLACES = 8, /* of a bucket */
-	BUCKETS = WEIR_GUARD_ADDRESSES_MAX / PLACES,
-	COUNT_MAX = 16, /* beyond, no delay grows; how much there is to forget is bounded */
+	ENTRIES = 8, /* of a bucket */
+	BUCKETS = WEIR_GUARD_ADDRESSES_MAX / ENTRIES,
+	KNOWN_BUCKETS = WEIR_GUARD_KNOWN_MAX / ENTRIES,
+	/* Beyond the threshold no delay grows after that; how much there is to forget is bounded. */
+	COUNT_MAX = 16,
 };
 
 _Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "a power of two");
+_Static_assert((KNOWN_BUCKETS & (KNOWN_BUCKETS - 1)) == 0, "a power of two");
 
-struct place {
-	uint64_t network[2]; /* IPv4 mapped, or the first 64 bits of IPv6 */
-	int64_t since_ms;    /* the count is of then */
+struct guard_count {
+	int64_t since_ms; /* the count is of then */
 	unsigned count;
+};
+
+struct guard_network {
+	uint8_t bytes[16]; /* IPv4 mapped, or the first 64 bits of IPv6 */
+	struct guard_count wrong;
+};
+
+/* A user of a network. */
+struct guard_known {
+	uint8_t bytes[16]; /* the network */
+	uint64_t user[2];  /* a keyed hash of the name */
+	int64_t login_ms;  /* the last one; 0: the entry is free */
+	struct guard_count wrong;
 };
 
 struct weir_guard {
 	struct weir_guard_options options;
 	struct weir_siphash_key key;
-	pthread_mutex_t lock; /* guards the places */
-	struct place places[BUCKETS][PLACES];
+	pthread_mutex_t lock; /* guards all but the key */
+	struct guard_network networks[BUCKETS][ENTRIES];
+	struct guard_known known[KNOWN_BUCKETS][ENTRIES];
 };
+
+static const uint8_t guard_mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static int guard_copy(const struct weir_guard_options *options, struct weir_guard_options *ret)
+{
+	struct weir_guard_options copy = options ? *options : (struct weir_guard_options){0};
+	struct weir_network *exempt = NULL;
+	if (copy.exempt_count) {
+		exempt = calloc(copy.exempt_count, sizeof *exempt);
+		if (!exempt)
+			return -ENOMEM;
+		memcpy(exempt, copy.exempt, copy.exempt_count * sizeof *exempt);
+	}
+	copy.exempt = exempt;
+	if (!copy.first_ms)
+		copy.first_ms = WEIR_GUARD_FIRST_MS;
+	if (!copy.most_ms)
+		copy.most_ms = WEIR_GUARD_MOST_MS;
+	if (!copy.decay_ms)
+		copy.decay_ms = WEIR_GUARD_DECAY_MS;
+	if (copy.threshold > WEIR_GUARD_THRESHOLD_MAX)
+		copy.threshold = WEIR_GUARD_THRESHOLD_MAX;
+	*ret = copy;
+	return 0;
+}
 
 int weir_guard_create(const struct weir_guard_options *options, struct weir_guard **ret)
 {
 	struct weir_guard *guard = calloc(1, sizeof *guard);
-	if (!guard)
-		return -ENOMEM;
-	if (options)
-		guard->options = *options;
-	if (!guard->options.first_ms)
-		guard->options.first_ms = WEIR_GUARD_FIRST_MS;
-	if (!guard->options.most_ms)
-		guard->options.most_ms = WEIR_GUARD_MOST_MS;
-	if (!guard->options.decay_ms)
-		guard->options.decay_ms = WEIR_GUARD_DECAY_MS;
-	if (getrandom(&guard->key, sizeof guard->key, 0) != sizeof guard->key) {
+	int error = guard ? guard_copy(options, &guard->options) : -ENOMEM;
+	if (error == 0 && getrandom(&guard->key, sizeof guard->key, 0) != sizeof guard->key) {
+		free((void *)guard->options.exempt);
+		error = -EIO;
+	}
+	if (error < 0) {
 		free(guard);
-		return -EIO;
+		return error;
 	}
 	pthread_mutex_init(&guard->lock, NULL);
 	*ret = guard;
+	return 0;
+}
+
+int weir_guard_set(struct weir_guard *guard, const struct weir_guard_options *options)
+{
+	struct weir_guard_options copy;
+	int error = guard_copy(options, &copy);
+	if (error < 0)
+		return error;
+	pthread_mutex_lock(&guard->lock);
+	const struct weir_network *old = guard->options.exempt;
+	guard->options = copy;
+	pthread_mutex_unlock(&guard->lock);
+	free((void *)old);
 	return 0;
 }
 
@@ -63,85 +117,215 @@ void weir_guard_destroy(struct weir_guard *guard)
 	if (!guard)
 		return;
 	pthread_mutex_destroy(&guard->lock);
+	free((void *)guard->options.exempt);
 	free(guard);
 }
 
-/* IPv4, mapped or not, is one address; of IPv6 the host's own half does not count. */
-static void network_of(const struct weir_address *address, uint64_t ret[2])
+/* -- counts ------------------------------------------------------------------------------------ */
+
+static bool guard_is_v4(const uint8_t bytes[16])
 {
-	static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-	ret[0] = ret[1] = 0;
-	if (address->any.sa_family == AF_INET) {
-		ret[1] = UINT64_C(0xffff) << 32 | ntohl(address->v4.sin_addr.s_addr);
-		return;
-	}
-	const unsigned char *bytes = address->v6.sin6_addr.s6_addr;
-	if (memcmp(bytes, mapped, sizeof mapped) == 0) {
-		uint32_t v4;
-		memcpy(&v4, bytes + sizeof mapped, sizeof v4);
-		ret[1] = UINT64_C(0xffff) << 32 | ntohl(v4);
-		return;
-	}
-	memcpy(&ret[0], bytes, sizeof ret[0]);
+	return memcmp(bytes, guard_mapped, sizeof guard_mapped) == 0;
 }
 
-static void decay(const struct weir_guard *guard, struct place *place, int64_t now_ms)
+/* IPv4, mapped or not, is one address; of IPv6 the host's own half does not count. */
+static void guard_network_of(const struct weir_address *address, uint8_t ret[16])
 {
-	int64_t gone = (now_ms - place->since_ms) / guard->options.decay_ms;
+	weir_address_bytes(address, ret);
+	if (!guard_is_v4(ret))
+		memset(ret + 8, 0, 8);
+}
+
+static void guard_decay(const struct weir_guard *guard, struct guard_count *wrong, int64_t now_ms)
+{
+	int64_t gone = (now_ms - wrong->since_ms) / guard->options.decay_ms;
 	if (gone <= 0)
 		return;
-	place->count = gone >= place->count ? 0 : place->count - (unsigned)gone;
-	place->since_ms += gone * guard->options.decay_ms;
+	wrong->count = gone >= wrong->count ? 0 : wrong->count - (unsigned)gone;
+	wrong->since_ms += gone * guard->options.decay_ms;
 }
 
-/* The address's place; if it has none, one that is free or matters least, taken if `take`. */
-static struct place *find(
-        struct weir_guard *guard, const struct weir_address *address, int64_t now_ms, bool take)
+static void guard_add(const struct weir_guard *guard, struct guard_count *wrong, int64_t now_ms)
 {
-	uint64_t network[2];
-	network_of(address, network);
-	uint64_t hash = weir_siphash_13(&guard->key, network, sizeof network);
-	struct place *places = guard->places[hash & (BUCKETS - 1)], *least = places;
-	for (int i = 0; i < PLACES; i++) {
-		decay(guard, &places[i], now_ms);
-		if (places[i].count && memcmp(places[i].network, network, sizeof network) == 0)
-			return &places[i];
-		if (places[i].count < least->count ||
-		        (places[i].count == least->count && places[i].since_ms < least->since_ms))
-			least = &places[i];
+	wrong->count += wrong->count < guard->options.threshold + COUNT_MAX;
+	wrong->since_ms = now_ms;
+}
+
+static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_count *wrong)
+{
+	const struct weir_guard_options *options = &guard->options;
+	uint64_t delay_ms = options->first_ms;
+	if (!wrong || wrong->count <= options->threshold)
+		return 0;
+	unsigned doublings = wrong->count - options->threshold - 1;
+	delay_ms <<= doublings < COUNT_MAX ? doublings : COUNT_MAX;
+	return delay_ms < options->most_ms ? (uint32_t)delay_ms : options->most_ms;
+}
+
+/* The network's entry. If there is none, `take` makes one of what is free or matters least. */
+static struct guard_count *guard_find(
+        struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool take)
+{
+	uint64_t hash = weir_siphash_13(&guard->key, bytes, 16);
+	struct guard_network *entries = guard->networks[hash & (BUCKETS - 1)], *least = entries;
+	for (int i = 0; i < ENTRIES; i++) {
+		const struct guard_count *wrong = &entries[i].wrong;
+		guard_decay(guard, &entries[i].wrong, now_ms);
+		if (wrong->count && memcmp(entries[i].bytes, bytes, 16) == 0)
+			return &entries[i].wrong;
+		if (wrong->count < least->wrong.count ||
+		        (wrong->count == least->wrong.count &&
+		                wrong->since_ms < least->wrong.since_ms))
+			least = &entries[i];
 	}
 	if (!take)
 		return NULL;
-	*least = (struct place){.network = {network[0], network[1]}, .since_ms = now_ms};
-	return least;
+	*least = (struct guard_network){.wrong = {.since_ms = now_ms}};
+	memcpy(least->bytes, bytes, 16);
+	return &least->wrong;
 }
 
-static uint32_t delay_of(const struct weir_guard *guard, const struct place *place)
+/* The same for a user who has logged in from the network. */
+static struct guard_known *guard_find_known(struct weir_guard *guard, const uint8_t bytes[16],
+        struct weir_span user, int64_t now_ms, bool take)
 {
-	uint64_t delay_ms = guard->options.first_ms;
-	if (!place || !place->count)
-		return 0;
-	delay_ms <<= place->count - 1;
-	return delay_ms < guard->options.most_ms ? (uint32_t)delay_ms : guard->options.most_ms;
+	uint64_t name[2];
+	weir_siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
+	uint64_t at = name[0] ^ weir_siphash_13(&guard->key, bytes, 16);
+	struct guard_known *entries = guard->known[at & (KNOWN_BUCKETS - 1)], *oldest = entries;
+	for (int i = 0; i < ENTRIES; i++) {
+		if (entries[i].login_ms && now_ms - entries[i].login_ms > WEIR_GUARD_KNOWN_MS)
+			entries[i].login_ms = 0;
+		if (entries[i].login_ms && memcmp(entries[i].user, name, sizeof name) == 0 &&
+		        memcmp(entries[i].bytes, bytes, 16) == 0) {
+			guard_decay(guard, &entries[i].wrong, now_ms);
+			return &entries[i];
+		}
+		if (entries[i].login_ms < oldest->login_ms)
+			oldest = &entries[i];
+	}
+	if (!take)
+		return NULL;
+	*oldest = (struct guard_known){.user = {name[0], name[1]}, .wrong = {.since_ms = now_ms}};
+	memcpy(oldest->bytes, bytes, 16);
+	return oldest;
 }
 
-uint32_t weir_guard_delay(
-        struct weir_guard *guard, const struct weir_address *address, int64_t now_ms)
+/* -- logins ------------------------------------------------------------------------------------ */
+
+/* Locks, and says whether the address counts at all. */
+static bool guard_enter(
+        struct weir_guard *guard, const struct weir_address *address, uint8_t ret[16])
 {
+	const struct weir_guard_options *options = &guard->options;
 	pthread_mutex_lock(&guard->lock);
-	uint32_t delay_ms = delay_of(guard, find(guard, address, now_ms, false));
+	if (options->off || (options->exempt_count && weir_networks_contain(options->exempt,
+	                                                      options->exempt_count, address)))
+		return false;
+	guard_network_of(address, ret);
+	return true;
+}
+
+bool weir_guard_suspects(struct weir_guard *guard, const struct weir_address *address,
+        struct weir_span user, int64_t now_ms)
+{
+	uint8_t bytes[16];
+	bool suspect = false;
+	if (guard_enter(guard, address, bytes) && guard_find(guard, bytes, now_ms, false)) {
+		const struct guard_known *known =
+		        guard_find_known(guard, bytes, user, now_ms, false);
+		suspect = !known || known->wrong.count;
+	}
+	pthread_mutex_unlock(&guard->lock);
+	return suspect;
+}
+
+uint32_t weir_guard_passed(struct weir_guard *guard, const struct weir_address *address,
+        struct weir_span user, int64_t now_ms)
+{
+	uint8_t bytes[16];
+	uint32_t delay_ms = 0;
+	if (guard_enter(guard, address, bytes)) {
+		struct guard_known *known = guard_find_known(guard, bytes, user, now_ms, true);
+		delay_ms = guard_delay(guard,
+		        known->login_ms ? &known->wrong : guard_find(guard, bytes, now_ms, false));
+		known->login_ms = now_ms ? now_ms : 1;
+	}
 	pthread_mutex_unlock(&guard->lock);
 	return delay_ms;
 }
 
-uint32_t weir_guard_failed(
-        struct weir_guard *guard, const struct weir_address *address, int64_t now_ms)
+uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_address *address,
+        struct weir_span user, int64_t now_ms)
 {
-	pthread_mutex_lock(&guard->lock);
-	struct place *place = find(guard, address, now_ms, true);
-	place->count += place->count < COUNT_MAX;
-	place->since_ms = now_ms;
-	uint32_t delay_ms = delay_of(guard, place);
+	uint8_t bytes[16];
+	uint32_t delay_ms = 0;
+	if (guard_enter(guard, address, bytes)) {
+		struct guard_count *wrong = guard_find(guard, bytes, now_ms, true);
+		struct guard_known *known = guard_find_known(guard, bytes, user, now_ms, false);
+		guard_add(guard, wrong, now_ms);
+		if (known)
+			guard_add(guard, &known->wrong, now_ms);
+		delay_ms = guard_delay(guard, wrong);
+	}
 	pthread_mutex_unlock(&guard->lock);
 	return delay_ms;
+}
+
+/* -- the state --------------------------------------------------------------------------------- */
+
+void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
+        void (*show)(void *context, const struct weir_guard_entry *entry), void *context)
+{
+	for (int bucket = 0; bucket < BUCKETS; bucket++) {
+		struct weir_guard_entry found[ENTRIES];
+		int count = 0;
+		pthread_mutex_lock(&guard->lock);
+		for (int i = 0; i < ENTRIES; i++) {
+			struct guard_network *from = &guard->networks[bucket][i];
+			guard_decay(guard, &from->wrong, now_ms);
+			if (!from->wrong.count)
+				continue;
+			found[count] = (struct weir_guard_entry){.count = from->wrong.count,
+			        .delay_ms = guard_delay(guard, &from->wrong)};
+			memcpy(found[count].network.address, from->bytes, 16);
+			found[count++].network.bits = guard_is_v4(from->bytes) ? 128 : 64;
+		}
+		pthread_mutex_unlock(&guard->lock);
+		for (int i = 0; i < count; i++)
+			show(context, &found[i]);
+	}
+}
+
+/* Whether the two have an address in common. */
+static bool guard_touches(const struct weir_network *network, const uint8_t bytes[16])
+{
+	unsigned bits = guard_is_v4(bytes) ? 128 : 64;
+	if (!network)
+		return true;
+	if (network->bits < bits)
+		bits = network->bits;
+	unsigned rest = bits % 8;
+	if (memcmp(network->address, bytes, bits / 8) != 0)
+		return false;
+	return !rest || (network->address[bits / 8] ^ bytes[bits / 8]) >> (8 - rest) == 0;
+}
+
+size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *network)
+{
+	struct guard_network *networks = guard->networks[0];
+	struct guard_known *known = guard->known[0];
+	size_t cleared = 0;
+	pthread_mutex_lock(&guard->lock);
+	for (size_t i = 0; i < (size_t)BUCKETS * ENTRIES; i++) {
+		if (!networks[i].wrong.count || !guard_touches(network, networks[i].bytes))
+			continue;
+		networks[i].wrong.count = 0;
+		cleared++;
+	}
+	for (size_t i = 0; i < (size_t)KNOWN_BUCKETS * ENTRIES; i++)
+		if (guard_touches(network, known[i].bytes))
+			known[i].wrong.count = 0;
+	pthread_mutex_unlock(&guard->lock);
+	return cleared;
 }

@@ -4,6 +4,7 @@
  * Invariant: of the check and the timer one at most is under way; `done` is the last thing done.
  */
 #include <errno.h>
+#include <string.h>
 
 #include <weir/loop.h>
 #include <weir/sasl.h>
@@ -17,19 +18,20 @@ static void on_time(struct weir_timer *timer)
 }
 
 uint32_t weir_sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
-        const struct weir_loop *loop, int error)
+        struct weir_span user, const struct weir_loop *loop, int error)
 {
 	if (!guard || (error && error != -EACCES))
 		return 0;
 	int64_t now_ms = weir_loop_now_ms(loop);
-	return error ? weir_guard_failed(guard, peer, now_ms)
-	             : weir_guard_delay(guard, peer, now_ms);
+	return error ? weir_guard_failed(guard, peer, user, now_ms)
+	             : weir_guard_passed(guard, peer, user, now_ms);
 }
 
 static void on_checked(struct weir_check *check, int error)
 {
 	struct weir_login *login = WEIR_CONTAINER(check, struct weir_login, check);
-	uint32_t delay_ms = weir_sasl_delay(login->guard, &login->peer, login->loop, error);
+	uint32_t delay_ms = weir_sasl_delay(login->guard, &login->peer,
+	        weir_span(login->name, login->name_size), login->loop, error);
 	login->error = error;
 	if (delay_ms)
 		weir_timer_start(login->loop, &login->timer, delay_ms, on_time);
@@ -41,9 +43,18 @@ void weir_login_check(struct weir_login *login, struct weir_loop *loop,
         const struct weir_sasl_options *options, struct weir_span name, struct weir_span password,
         void (*done)(struct weir_login *login, int error))
 {
+	struct weir_check_client client = {.address = &login->peer};
 	*login = (struct weir_login){
 	        .loop = loop, .guard = options->guard, .peer = options->peer, .done = done};
-	weir_users_check(options->users, loop, &login->check, name, password, on_checked);
+	/* No user has a name that is longer; the guard counts it under its beginning. */
+	login->name_size = name.size < sizeof login->name ? name.size : sizeof login->name;
+	if (name.size)
+		memcpy(login->name, name.data, login->name_size);
+	if (options->guard)
+		client.suspect = weir_guard_suspects(
+		        options->guard, &login->peer, name, weir_loop_now_ms(loop));
+	weir_users_check_for(
+	        options->users, loop, &login->check, &client, name, password, on_checked);
 }
 
 void weir_login_cancel(struct weir_login *login)

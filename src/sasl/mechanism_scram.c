@@ -257,8 +257,8 @@ static void take_final(struct weir_sasl *sasl, struct weir_span bytes)
 	struct final final;
 	sasl->scram->error =
 	        parse_final(bytes, &final) ? judge(sasl->scram, &final) : WEIR_E_SYNTAX;
-	uint32_t delay_ms = weir_sasl_delay(
-	        sasl->options.guard, &sasl->options.peer, sasl->loop, sasl->scram->error);
+	uint32_t delay_ms = weir_sasl_delay(sasl->options.guard, &sasl->options.peer,
+	        weir_sasl_user(sasl), sasl->loop, sasl->scram->error);
 	if (delay_ms)
 		weir_timer_start(sasl->loop, &sasl->login.timer, delay_ms, on_time);
 	else

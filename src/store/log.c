@@ -21,6 +21,7 @@ enum {
 struct weir_log {
 	struct weir_loop *loop;
 	char *path;
+	int (*open)(const char *path);
 	int fd;
 	struct weir_buffer filling;
 	struct weir_buffer writing; /* the pool's, while `busy` */
@@ -141,28 +142,34 @@ void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int weir_log_create(struct weir_loop *loop, const char *path, struct weir_log **ret)
+int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, int (*open)(const char *path),
+        struct weir_log **ret)
 {
 	struct weir_log *log = calloc(1, sizeof *log);
 	char *copy = strdup(path);
-	int fd = open_log(path);
-	if (!log || !copy || fd < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (!log || !copy) {
+		close(fd);
 		free(copy);
 		free(log);
-		return fd < 0 ? fd : -ENOMEM;
+		return -ENOMEM;
 	}
 	log->loop = loop;
 	log->path = copy;
+	log->open = open;
 	log->fd = fd;
 	*ret = log;
 	return 0;
 }
 
+int weir_log_create(struct weir_loop *loop, const char *path, struct weir_log **ret)
+{
+	int fd = open_log(path);
+	return fd < 0 ? fd : weir_log_adopt(loop, path, fd, open_log, ret);
+}
+
 int weir_log_reopen(struct weir_log *log)
 {
-	int fd = open_log(log->path);
+	int fd = log->open(log->path);
 	if (fd < 0)
 		return fd;
 	/* In place, so that a thread which is writing finds one file or the other. */

@@ -298,9 +298,11 @@ static int fulfil_alone(int directory, enum weir_queue_wish wish, const char *id
 static int put_wish(int directory, const char *name, unsigned wait_ms)
 {
 	struct timespec pause = {0, POLL_MS * 1000000L};
-	int control = openat(directory, "control", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd = control < 0 ? -1 : openat(control, name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	int error = fd < 0 ? -errno : 0;
+	int control = openat(directory, "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = control < 0 ? -1
+	                     : openat(control, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	/* Another process may have asked for the same already. */
+	int error = fd < 0 && errno != EEXIST ? -errno : 0;
 	if (fd >= 0)
 		close(fd);
 	for (unsigned waited = 0; error == 0; waited += POLL_MS) {

@@ -53,7 +53,7 @@ int weir_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE])
 
 int weir_queue_lock(int directory)
 {
-	int fd = openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = openat(directory, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -161,9 +161,11 @@ int weir_queue_write(int fd, struct weir_span bytes)
 	return 0;
 }
 
+/* Always a new file: what has the name may be a link, or another file's second name. */
 static int write_file(int directory, const char *name, struct weir_span bytes)
 {
-	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	unlinkat(directory, name, 0);
+	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	int error = weir_queue_write(fd, bytes);

@@ -75,11 +75,12 @@ static bool remove_orphan(void *context, const char *id)
 	return true;
 }
 
-static int make_directory(int parent, const char *path)
+/* `flags`: O_NOFOLLOW, or 0 for the path that was configured. */
+static int make_directory(int parent, const char *path, int flags)
 {
 	if (mkdirat(parent, path, 0700) < 0 && errno != EEXIST)
 		return -errno;
-	int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(parent, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -112,9 +113,9 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 	queue->control = queue->lock_fd = -1;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_cond_init(&queue->obeyed, NULL);
-	int error = queue->directory = make_directory(AT_FDCWD, options->path);
+	int error = queue->directory = make_directory(AT_FDCWD, options->path, 0);
 	if (error >= 0)
-		error = queue->control = make_directory(queue->directory, "control");
+		error = queue->control = make_directory(queue->directory, "control", O_NOFOLLOW);
 	if (error >= 0)
 		error = queue->lock_fd = weir_queue_lock(queue->directory);
 	if (error >= 0)

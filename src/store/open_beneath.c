@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <weir/limits.h>
+
 #include "open_beneath.h"
 
 enum {
@@ -203,7 +205,7 @@ static int open_beneath_kernel(int root, const char *path, uint64_t flags, uint6
 	}
 }
 
-int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve)
+static int open_beneath_resolve(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
 	/* Of the kernel, or of the sandbox around the process: once for all. */
 	static atomic_bool absent;
@@ -215,4 +217,24 @@ int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resol
 		atomic_store_explicit(&absent, true, memory_order_relaxed);
 	}
 	return open_beneath_walk(root, path, flags, resolve);
+}
+
+int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve)
+{
+	const char *inner = path[0] == '/' ? NULL : strstr(path, "//");
+	char outer[WEIR_PATH_MAX];
+	if (!inner)
+		return open_beneath_resolve(root, path, flags, resolve);
+	size_t size = (size_t)(inner - path);
+	if (size >= sizeof outer)
+		return -ENAMETOOLONG;
+	memcpy(outer, path, size);
+	outer[size] = 0;
+	int directory = open_beneath_resolve(root, outer, O_PATH | O_DIRECTORY, resolve);
+	if (directory < 0)
+		return directory;
+	inner += strspn(inner, "/");
+	int fd = open_beneath_resolve(directory, *inner ? inner : ".", flags, resolve);
+	close(directory);
+	return fd;
 }

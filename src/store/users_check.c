@@ -3,9 +3,11 @@
  *
  *   check ─▶ remembered? ─▶ done       gate: ─▶ running (WEIR_CRYPTS_MAX) ─▶ done
  *                └─▶ gate                    └─▶ waiting ─▶ posted to its loop ─▶ running
+ *                                                   └─▶ displaced by another network ─▶ done
  *
  * Invariants: whether a name is known changes neither what is computed nor where; a job is freed on
  * its own loop's thread. The gate is the process's, as is the work pool whose threads it spares.
+ * WEIR_CHECKS_MAX bounds its list, so that looking through all of it is cheap beside one crypt.
  */
 #include <crypt.h>
 #include <errno.h>
@@ -15,19 +17,25 @@
 #include <weir/error.h>
 #include <weir/list.h>
 #include <weir/loop.h>
+#include <weir/network.h>
 
 #include "users_state.h"
 
 enum job_place {
-	WAITING, /* in the gate's list */
-	STARTED, /* posted, running or on its way back */
+	WAITING,   /* in the gate's list */
+	STARTED,   /* posted, running or on its way back */
+	DISPLACED, /* posted, to be told that its slot went to another */
 };
 
 struct check_job {
 	struct weir_work work;
 	struct weir_task start;
-	struct weir_list link; /* guarded by the gate's lock, as is `place` */
+	struct weir_list link; /* guarded by the gate's lock, as are those up to `network` */
 	enum job_place place;
+	bool running; /* counted in the gate's `running` */
+	bool nobody;  /* without a client: there is no network whose share could be used up */
+	bool suspect;
+	uint8_t network[16]; /* IPv4 mapped into IPv6, or 64 bits of IPv6 */
 	struct weir_loop *loop;
 	struct weir_users *users;
 	struct weir_check *check; /* NULL once it is cancelled; its loop's own */
@@ -39,11 +47,14 @@ struct check_job {
 };
 
 static struct {
-	pthread_mutex_t lock; /* guards all below */
-	struct weir_list waiting;
+	pthread_mutex_t lock;     /* guards all below */
+	struct weir_list waiting; /* the one that came first in front */
+	struct weir_list started;
 	unsigned jobs;
 	unsigned running;
-} gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .waiting = {&gate.waiting, &gate.waiting}};
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER,
+        .waiting = {&gate.waiting, &gate.waiting},
+        .started = {&gate.started, &gate.started}};
 
 /* -- what was right a moment ago --------------------------------------------------------------- */
 
@@ -114,11 +125,11 @@ static int judge(struct check_job *job)
 	struct crypt_data *data = calloc(1, sizeof *data);
 	if (!data)
 		return -ENOMEM;
-	errno = 0;
 	const char *hash = crypt_r(job->password, job->hash, data);
 	int error = -EACCES;
+	/* The hash was looked at when it was read: yescrypt without memory says EINVAL, too. */
 	if (!hash || hash[0] == '*')
-		error = errno == ENOMEM ? -ENOMEM : -EACCES;
+		error = -EAGAIN;
 	else if (same_hash(hash, job->hash) & job->known)
 		error = 0;
 	explicit_bzero(data, sizeof *data);
@@ -126,18 +137,84 @@ static int judge(struct check_job *job)
 	return error;
 }
 
-/* Gives the place of one that has run, or could not, to the one that waits longest. */
-static void hand_on(void)
+/* -- the gate: all of it with the lock --------------------------------------------------------- */
+
+static struct check_job *gate_job(struct weir_list *link)
+{
+	return WEIR_CONTAINER(link, struct check_job, link);
+}
+
+static unsigned gate_count(struct weir_list *list, const uint8_t network[16], bool running)
+{
+	unsigned count = 0;
+	for (struct weir_list *link = list->next; link != list; link = link->next)
+		count += memcmp(gate_job(link)->network, network, 16) == 0 &&
+		         gate_job(link)->running >= running;
+	return count;
+}
+
+static unsigned gate_share(const struct check_job *job)
+{
+	return gate_count(&gate.waiting, job->network, false) +
+	       gate_count(&gate.started, job->network, false);
+}
+
+/* The lock keeps the loop alive: once the job is cancelled, its loop may be gone. */
+static void gate_post(struct check_job *job, enum job_place place)
+{
+	weir_list_remove(&job->link);
+	weir_list_append(&gate.started, &job->link);
+	job->place = place;
+	weir_loop_post(job->loop, &job->start);
+}
+
+/* Who is next: no suspect while others wait; of the network that has the fewest running. */
+static struct check_job *gate_next(void)
+{
+	struct check_job *best = NULL;
+	unsigned least = 0;
+	for (struct weir_list *link = gate.waiting.next; link != &gate.waiting; link = link->next) {
+		struct check_job *job = gate_job(link);
+		unsigned running = gate_count(&gate.started, job->network, true);
+		if (best && (job->suspect > best->suspect ||
+		                    (job->suspect == best->suspect && running >= least)))
+			continue;
+		best = job;
+		least = running;
+	}
+	return best;
+}
+
+/* Whose slot a new job may take: a suspect's, or one of a network that has two more than its own. */
+static struct check_job *gate_victim(const struct check_job *job)
+{
+	struct check_job *worst = NULL;
+	unsigned most = 0, own = gate_share(job);
+	for (struct weir_list *link = gate.waiting.next; link != &gate.waiting; link = link->next) {
+		struct check_job *other = gate_job(link);
+		unsigned share = gate_share(other);
+		bool may = other->suspect > job->suspect ||
+		           (other->suspect == job->suspect && share > own + 1);
+		if (!may || (worst && (other->suspect < worst->suspect ||
+		                              (other->suspect == worst->suspect && share < most))))
+			continue;
+		worst = other;
+		most = share;
+	}
+	return worst;
+}
+
+/* Frees the turn of a job that has run or could not, for the next one. */
+static void hand_on(struct check_job *job)
 {
 	pthread_mutex_lock(&gate.lock);
-	if (weir_list_empty(&gate.waiting)) {
-		gate.running--;
+	struct check_job *next = gate_next();
+	job->running = false;
+	if (next) {
+		next->running = true;
+		gate_post(next, STARTED);
 	} else {
-		struct check_job *next = WEIR_CONTAINER(gate.waiting.next, struct check_job, link);
-		weir_list_remove(&next->link);
-		next->place = STARTED;
-		/* Under the lock: once it is cancelled, its loop may be gone. */
-		weir_loop_post(next->loop, &next->start);
+		gate.running--;
 	}
 	pthread_mutex_unlock(&gate.lock);
 }
@@ -147,7 +224,7 @@ static void check_run(struct weir_work *work)
 	struct check_job *job = WEIR_CONTAINER(work, struct check_job, work);
 	job->error = judge(job);
 	explicit_bzero(job->password, sizeof job->password);
-	hand_on();
+	hand_on(job);
 }
 
 /* -- on the loop ------------------------------------------------------------------------------- */
@@ -164,7 +241,8 @@ static void finish(struct check_job *job)
 	struct weir_check *check = job->check;
 	int error = job->error;
 	pthread_mutex_lock(&gate.lock);
-	gate.jobs--;
+	weir_list_remove(&job->link);
+	gate.jobs -= job->place != DISPLACED;
 	pthread_mutex_unlock(&gate.lock);
 	if (error == 0)
 		remember(job->users, job->digest, weir_loop_now_ms(job->loop));
@@ -188,13 +266,20 @@ static void start(struct check_job *job)
 	if (error == 0)
 		return; /* the job is the work pool's */
 	job->error = error;
-	hand_on();
+	hand_on(job);
 	finish(job);
 }
 
 static void start_posted(struct weir_task *task)
 {
-	start(WEIR_CONTAINER(task, struct check_job, start));
+	struct check_job *job = WEIR_CONTAINER(task, struct check_job, start);
+	/* Its place does not change any more. */
+	if (job->place == DISPLACED) {
+		job->error = WEIR_E_LIMIT;
+		finish(job);
+	} else {
+		start(job);
+	}
 }
 
 /*
@@ -215,8 +300,20 @@ static const char *hash_of_another(const struct weir_users *users, struct weir_s
 	return none;
 }
 
+static void set_client(struct check_job *job, const struct weir_check_client *client)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	job->nobody = !client;
+	if (!client)
+		return;
+	job->suspect = client->suspect;
+	weir_address_bytes(client->address, job->network);
+	if (memcmp(job->network, mapped, sizeof mapped) != 0)
+		memset(job->network + 8, 0, 8);
+}
+
 static struct check_job *make_job(struct weir_users *users, struct weir_loop *loop,
-        struct weir_span name, struct weir_span password)
+        const struct weir_check_client *client, struct weir_span name, struct weir_span password)
 {
 	const struct user *user = weir_users_find(users, name);
 	struct check_job *job = calloc(1, sizeof *job);
@@ -229,9 +326,25 @@ static struct check_job *make_job(struct weir_users *users, struct weir_loop *lo
 	job->start.run = start_posted;
 	job->place = STARTED;
 	weir_list_init(&job->link);
+	set_client(job, client);
 	if (password.size)
 		memcpy(job->password, password.data, password.size);
 	return job;
+}
+
+/* Makes room in a full gate. False: everybody in it has a better right to his slot. */
+static bool gate_make_room(const struct check_job *job)
+{
+	if (!job->nobody && gate_share(job) >= WEIR_CHECKS_NETWORK_MAX)
+		return false;
+	if (gate.jobs < WEIR_CHECKS_MAX)
+		return true;
+	struct check_job *victim = gate_victim(job);
+	if (!victim)
+		return false;
+	gate.jobs--;
+	gate_post(victim, DISPLACED);
+	return true;
 }
 
 /* 1: it may start; 0: it waits; WEIR_E_LIMIT. */
@@ -239,15 +352,13 @@ static int enter(struct check_job *job)
 {
 	int result = WEIR_E_LIMIT;
 	pthread_mutex_lock(&gate.lock);
-	if (gate.jobs < WEIR_CHECKS_MAX) {
+	if (gate_make_room(job)) {
 		gate.jobs++;
 		result = gate.running < WEIR_CRYPTS_MAX;
-		if (result) {
-			gate.running++;
-		} else {
-			job->place = WAITING;
-			weir_list_append(&gate.waiting, &job->link);
-		}
+		gate.running += (unsigned)result;
+		job->running = result;
+		job->place = result ? STARTED : WAITING;
+		weir_list_append(result ? &gate.started : &gate.waiting, &job->link);
 	}
 	pthread_mutex_unlock(&gate.lock);
 	return result;
@@ -260,9 +371,9 @@ static bool impossible(struct weir_span name, struct weir_span password)
 	       (password.size && memchr(password.data, 0, password.size));
 }
 
-void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct weir_check *check,
-        struct weir_span name, struct weir_span password,
-        void (*done)(struct weir_check *check, int error))
+void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
+        struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
+        struct weir_span password, void (*done)(struct weir_check *check, int error))
 {
 	uint64_t digest[2];
 	check->job = NULL;
@@ -276,7 +387,7 @@ void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct w
 		done(check, 0);
 		return;
 	}
-	struct check_job *job = make_job(users, loop, name, password);
+	struct check_job *job = make_job(users, loop, client, name, password);
 	if (!job) {
 		done(check, -ENOMEM);
 		return;
@@ -292,6 +403,13 @@ void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct w
 		free_job(job);
 		done(check, result);
 	}
+}
+
+void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct weir_check *check,
+        struct weir_span name, struct weir_span password,
+        void (*done)(struct weir_check *check, int error))
+{
+	weir_users_check_for(users, loop, check, NULL, name, password, done);
 }
 
 void weir_check_cancel(struct weir_check *check)

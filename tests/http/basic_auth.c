@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include <weir/http_auth.h>
+#include <weir/loop.h>
+#include <weir/sasl_guard.h>
 #include <weir/users.h>
 #include "allocation.h"
 #include "web.h"
@@ -19,6 +21,8 @@
 #define GET "GET /in/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 #define ALICE "Authorization: Basic YWxpY2U6d29uZGVy\r\n" /* alice:wonder */
 #define WRONG "Authorization: Basic YWxpY2U6d29uZGVz\r\n"
+
+static struct weir_guard *guard;
 
 static void greet(void *context, struct weir_http_exchange *exchange)
 {
@@ -36,7 +40,7 @@ static void start(struct web *web, struct weir_loop *loop, const char *realm)
 	snprintf(text, sizeof text, "alice:%s\n", hash);
 	assert_int_equal(weir_users_parse(weir_span_of(text), NULL, NULL, &users), 0);
 	web_start(web, loop,
-	        web_chain(weir_http_basic_auth(users, realm, "in"),
+	        web_chain(weir_http_basic_auth(users, guard, realm, "in"),
 	                weir_http_function("", greet, NULL)));
 	weir_users_release(users);
 }
@@ -73,6 +77,27 @@ static void the_realm_cannot_leave_its_quotes(void **state)
 	}
 }
 
+/* Five wrong ones: a right one waits then, as long as the last of them. */
+static void the_guard_delays_right_and_wrong(void **state)
+{
+	struct weir_guard_options options = {.first_ms = 1, .most_ms = 20};
+	struct weir_loop *loop = *state;
+	struct web web = {0};
+	assert_int_equal(weir_guard_create(&options, &guard), 0);
+	start(&web, loop, "a");
+	for (int i = 0; i < 6; i++)
+		assert_contains(web_ask(&web, GET WRONG "\r\n"), "HTTP/1.1 401 ");
+	int64_t before_ms = weir_loop_now_ms(loop);
+	assert_contains(web_ask(&web, GET ALICE "\r\n"), "\r\n\r\nalice");
+	assert_true(weir_loop_now_ms(loop) - before_ms >= 19);
+	/* What is forgotten costs nothing. */
+	assert_int_equal(weir_guard_clear(guard, NULL), 1);
+	assert_contains(web_ask(&web, GET ALICE "\r\n"), "\r\n\r\nalice");
+	web_stop(&web);
+	weir_guard_destroy(guard);
+	guard = NULL;
+}
+
 static void memory_may_be_short(void **state)
 {
 	bool failed = true;
@@ -93,6 +118,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(who_is_passed_on),
 	        cmocka_unit_test(the_realm_cannot_leave_its_quotes),
+	        cmocka_unit_test(the_guard_delays_right_and_wrong),
 	        cmocka_unit_test(memory_may_be_short),
 	};
 	return cmocka_run_group_tests(tests, make_loop, destroy_loop);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include <weir/limits.h>
@@ -37,13 +38,17 @@ static struct weir_address address(const char *text)
 static uint32_t failed(const char *text, int64_t now_ms)
 {
 	struct weir_address from = address(text);
-	return weir_guard_failed(guard, &from, now_ms);
+	return weir_guard_failed(guard, &from, WEIR_SPAN("mallory"), now_ms);
 }
 
 static uint32_t delay(const char *text, int64_t now_ms)
 {
 	struct weir_address from = address(text);
-	return weir_guard_delay(guard, &from, now_ms);
+	/* A name of its own each time, so that nobody has logged in before. */
+	static unsigned number;
+	char name[32];
+	snprintf(name, sizeof name, "user%u", number++);
+	return weir_guard_passed(guard, &from, weir_span_of(name), now_ms);
 }
 
 static void growth_and_decay(void **state)
@@ -85,8 +90,8 @@ static void many_addresses(void **state)
 	for (unsigned i = 0; i < 4 * WEIR_GUARD_ADDRESSES_MAX; i++) {
 		struct weir_address from = address("10.0.0.0:1");
 		from.v4.sin_addr.s_addr = htonl(0x0a000000 + i);
-		assert_int_equal(weir_guard_failed(guard, &from, 1), 1000);
-		assert_int_equal(weir_guard_delay(guard, &from, 1), 1000);
+		assert_int_equal(weir_guard_failed(guard, &from, WEIR_SPAN("a"), 1), 1000);
+		assert_int_equal(weir_guard_passed(guard, &from, WEIR_SPAN("b"), 1), 1000);
 	}
 	assert_int_equal(delay("192.0.2.1:1", 1), 30000);
 }
@@ -109,6 +114,128 @@ static void options(void **state)
 	guard = before;
 }
 
+static uint32_t passed_as(const char *user, const char *text, int64_t now_ms)
+{
+	struct weir_address from = address(text);
+	return weir_guard_passed(guard, &from, weir_span_of(user), now_ms);
+}
+
+static uint32_t failed_as(const char *user, const char *text, int64_t now_ms)
+{
+	struct weir_address from = address(text);
+	return weir_guard_failed(guard, &from, weir_span_of(user), now_ms);
+}
+
+static bool suspects(const char *user, const char *text, int64_t now_ms)
+{
+	struct weir_address from = address(text);
+	return weir_guard_suspects(guard, &from, weir_span_of(user), now_ms);
+}
+
+static void a_user_who_logged_in_before_waits_for_own_failures_only(void **state)
+{
+	(void)state;
+	assert_int_equal(passed_as("alice", "192.0.2.1:1", 0), 0);
+	for (int i = 0; i < 4; i++)
+		failed_as("bob", "192.0.2.1:1", 1);
+	assert_int_equal(passed_as("alice", "192.0.2.1:1", 2), 0);
+	assert_false(suspects("alice", "192.0.2.1:1", 2));
+	/* Somebody who has not logged in there before waits, and goes behind others. */
+	assert_true(suspects("carol", "192.0.2.1:1", 2));
+	assert_int_equal(passed_as("carol", "192.0.2.1:1", 2), 8000);
+	/* The name alone helps nobody at another address. */
+	failed_as("bob", "192.0.2.2:1", 2);
+	assert_int_equal(passed_as("alice", "192.0.2.2:1", 2), 1000);
+	/* Guessing at alice's own password delays the right one. */
+	failed_as("alice", "192.0.2.1:1", 3);
+	assert_true(suspects("alice", "192.0.2.1:1", 3));
+	assert_int_equal(passed_as("alice", "192.0.2.1:1", 3), 1000);
+	/* A login is remembered for a while. */
+	int64_t later = 3 + WEIR_GUARD_KNOWN_MS + 1;
+	failed_as("bob", "192.0.2.1:1", later);
+	assert_int_equal(passed_as("alice", "192.0.2.1:1", later), 1000);
+}
+
+static void settings_change(void **state)
+{
+	struct weir_guard_options own = {.threshold = 3, .first_ms = 10, .most_ms = 25};
+	struct weir_network exempt[2];
+	(void)state;
+	assert_int_equal(weir_network_parse(WEIR_SPAN("10.0.0.0/8"), &exempt[0]), 0);
+	assert_int_equal(weir_network_parse(WEIR_SPAN("2001:db8::/32"), &exempt[1]), 0);
+	own.exempt = exempt;
+	own.exempt_count = 2;
+	fail_allocation_after(0, false);
+	assert_int_equal(weir_guard_set(guard, &own), -12);
+	stop_failing_allocations();
+	assert_int_equal(weir_guard_set(guard, &own), 0);
+	memset(exempt, 0, sizeof exempt);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(failed("192.0.2.1:1", 0), 0);
+	assert_int_equal(failed("192.0.2.1:1", 0), 10);
+	assert_int_equal(failed("192.0.2.1:1", 0), 20);
+	for (int i = 0; i < 9; i++) {
+		assert_int_equal(failed("10.1.2.3:1", 0), 0);
+		assert_int_equal(failed("[2001:db8::1]:1", 0), 0);
+	}
+	assert_false(suspects("a", "10.1.2.3:1", 0));
+	own = (struct weir_guard_options){.off = true};
+	assert_int_equal(weir_guard_set(guard, &own), 0);
+	assert_int_equal(failed("192.0.2.1:1", 0), 0);
+	assert_int_equal(delay("192.0.2.1:1", 0), 0);
+	assert_int_equal(weir_guard_set(guard, NULL), 0);
+	assert_int_equal(delay("192.0.2.1:1", 0), 16000);
+}
+
+struct shown {
+	unsigned entries, count, bits;
+	uint32_t delay_ms;
+};
+
+static void show(void *context, const struct weir_guard_entry *entry)
+{
+	struct shown *shown = context;
+	shown->entries++;
+	shown->count += entry->count;
+	shown->bits += entry->network.bits;
+	shown->delay_ms += entry->delay_ms;
+}
+
+static struct shown list(int64_t now_ms)
+{
+	struct shown shown = {0};
+	weir_guard_each(guard, now_ms, show, &shown);
+	return shown;
+}
+
+static void the_state_is_listed_and_cleared(void **state)
+{
+	struct weir_network network;
+	(void)state;
+	passed_as("alice", "192.0.2.1:1", 0);
+	failed_as("alice", "192.0.2.1:1", 0);
+	failed_as("bob", "192.0.2.1:1", 0);
+	failed_as("bob", "[2001:db8:1:2::3]:1", 0);
+	struct shown shown = list(1);
+	assert_int_equal(shown.entries, 2);
+	assert_int_equal(shown.count, 3);
+	assert_int_equal(shown.bits, 128 + 64);
+	assert_int_equal(shown.delay_ms, 3000);
+	/* What has decayed is not shown. */
+	assert_int_equal(list(WEIR_GUARD_DECAY_MS + 1).entries, 1);
+	assert_int_equal(weir_network_parse(WEIR_SPAN("192.0.2.0/24"), &network), 0);
+	assert_int_equal(weir_guard_clear(guard, &network), 1);
+	assert_int_equal(passed_as("alice", "192.0.2.1:1", 1), 0);
+	assert_int_equal(weir_network_parse(WEIR_SPAN("2001:db8:1:2::3"), &network), 0);
+	failed("[2001:db8:1:2::3]:1", WEIR_GUARD_DECAY_MS);
+	assert_int_equal(weir_guard_clear(guard, &network), 1);
+	assert_int_equal(list(1).entries, 0);
+	failed("192.0.2.1:1", 1);
+	failed("192.0.2.2:1", 1);
+	assert_int_equal(weir_guard_clear(guard, NULL), 2);
+	assert_int_equal(weir_guard_clear(guard, NULL), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -116,6 +243,10 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(networks, setup, teardown),
 	        cmocka_unit_test_setup_teardown(many_addresses, setup, teardown),
 	        cmocka_unit_test_setup_teardown(options, setup, teardown),
+	        cmocka_unit_test_setup_teardown(
+	                a_user_who_logged_in_before_waits_for_own_failures_only, setup, teardown),
+	        cmocka_unit_test_setup_teardown(settings_change, setup, teardown),
+	        cmocka_unit_test_setup_teardown(the_state_is_listed_and_cleared, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -149,10 +149,37 @@ static void a_bad_root_is_told(void **state)
 	assert_int_equal(error, -EACCES);
 }
 
+static void two_slashes_make_an_inner_root(void **state)
+{
+	(void)state;
+	make_directory("home");
+	make_directory("home/a");
+	make_directory("home/a/d");
+	make_directory("home/b");
+	put("home/b/secret", "secret");
+	put("home/a/own", "own");
+	assert_int_equal(symlink("../b", in_scratch("home/a/up")), 0);
+	assert_int_equal(symlink("../own", in_scratch("home/a/d/inside")), 0);
+	struct weir_tree *tree = open_tree(NULL);
+	assert_int_equal(error_of(tree, "home/a/up/secret"), 0);
+	assert_int_equal(error_of(tree, "home/a//up/secret"), -EXDEV);
+	assert_int_equal(error_of(tree, "home/a//../b/secret"), -EXDEV);
+	assert_int_equal(error_of(tree, "home/a//up"), -EXDEV);
+	assert_int_equal(error_of(tree, "home/a//d/inside"), 0);
+	assert_int_equal(error_of(tree, "home/a///own"), 0);
+	assert_int_equal(error_of(tree, "home/a//"), 0);
+	assert_int_equal(error_of(tree, "home/a//none"), -ENOENT);
+	assert_int_equal(error_of(tree, "none//own"), -ENOENT);
+	assert_int_equal(error_of(tree, "home/a/own//x"), -ENOTDIR);
+	assert_int_equal(error_of(tree, "//etc/passwd"), -EXDEV);
+	weir_tree_close(tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        SCRATCH_TEST(finds_files_and_directories),
+	        SCRATCH_TEST(two_slashes_make_an_inner_root),
 	        SCRATCH_TEST(nothing_leads_out_of_the_root),
 	        SCRATCH_TEST(magic_links_are_refused),
 	        SCRATCH_TEST(only_files_and_directories),

@@ -2,9 +2,11 @@
 #include "scratch.h"
 
 #include <crypt.h>
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <weir/address.h>
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/users.h>
@@ -13,6 +15,19 @@
 
 /* Of "right"; cheap, as hashes of tests should be. */
 static char hash[128];
+
+/* As yescrypt fails when it gets no memory. */
+static atomic_bool crypt_fails;
+
+char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
+{
+	typedef char *crypt_function(const char *, const char *, struct crypt_data *);
+	if (!crypt_fails)
+		return ((crypt_function *)dlsym(RTLD_NEXT, "crypt_r"))(phrase, setting, data);
+	strcpy(data->output, "*0");
+	errno = EINVAL;
+	return data->output;
+}
 
 static char reports[2048];
 
@@ -271,6 +286,132 @@ static void checks_have_a_bound(void **state)
 	weir_users_release(users);
 }
 
+static void a_hash_that_cannot_be_computed_says_nothing_of_the_password(void **state)
+{
+	(void)state;
+	struct weir_users *users = make_users();
+	crypt_fails = true;
+	assert_int_equal(ask(users, "alice", "right"), -EAGAIN);
+	assert_int_equal(ask(users, "alice", "wrong"), -EAGAIN);
+	assert_int_equal(ask(users, "nobody", "wrong"), -EAGAIN);
+	crypt_fails = false;
+	assert_int_equal(ask(users, "alice", "right"), 0);
+	weir_users_release(users);
+}
+
+static void ask_for(
+        struct weir_users *users, struct asked *asked, const char *address, bool suspect)
+{
+	struct weir_address from;
+	assert_int_equal(weir_address_parse(weir_span_of(address), &from), 0);
+	struct weir_check_client client = {&from, suspect};
+	weir_users_check_for(users, loop, &asked->check, &client, WEIR_SPAN("alice"),
+	        WEIR_SPAN("wrong"), on_done);
+}
+
+static void turn_until_all(struct asked *asked, int count)
+{
+	for (int i = 0; i < count; i++)
+		while (asked[i].done == 0)
+			weir_loop_turn(loop, -1);
+}
+
+static void a_network_has_its_share_of_checks(void **state)
+{
+	(void)state;
+	static struct asked asked[WEIR_CHECKS_NETWORK_MAX + 3];
+	memset(asked, 0, sizeof asked);
+	struct weir_users *users = make_users();
+	int i = 0;
+	for (; i < WEIR_CHECKS_NETWORK_MAX; i++)
+		ask_for(users, &asked[i], "[2001:db8::1]:1", false);
+	/* The same /64 has no more; all others do. */
+	ask_for(users, &asked[i], "[2001:db8::2]:1", false);
+	assert_int_equal(asked[i++].error, WEIR_E_LIMIT);
+	ask_for(users, &asked[i++], "[2001:db8:0:1::1]:1", false);
+	ask_for(users, &asked[i++], "192.0.2.1:1", false);
+	turn_until_all(asked, i);
+	assert_int_equal(asked[i - 1].error, -EACCES);
+	assert_int_equal(asked[i - 2].error, -EACCES);
+	weir_users_release(users);
+}
+
+/* Networks take turns, so that the one that asks last does not wait for all others. */
+static void networks_take_turns_in_the_gate(void **state)
+{
+	(void)state;
+	static struct asked asked[WEIR_CHECKS_NETWORK_MAX + 1];
+	memset(asked, 0, sizeof asked);
+	struct weir_users *users = make_users();
+	for (int i = 0; i < WEIR_CHECKS_NETWORK_MAX; i++)
+		ask_for(users, &asked[i], "192.0.2.1:1", false);
+	struct asked *last = &asked[WEIR_CHECKS_NETWORK_MAX];
+	ask_for(users, last, "192.0.2.2:1", false);
+	turn_until(&last->done, 1);
+	int before = 0;
+	for (int i = 0; i < WEIR_CHECKS_NETWORK_MAX; i++)
+		before += asked[i].done;
+	/* In the order of arrival nearly all of the first network would have been before it. */
+	assert_true(before + 2 < WEIR_CHECKS_NETWORK_MAX);
+	turn_until_all(asked, WEIR_CHECKS_NETWORK_MAX);
+	weir_users_release(users);
+}
+
+static void suspects_wait_for_all_others(void **state)
+{
+	(void)state;
+	enum {
+		EACH = 8
+	};
+	static struct asked asked[2 * EACH];
+	memset(asked, 0, sizeof asked);
+	struct weir_users *users = make_users();
+	for (int i = 0; i < 2 * EACH; i++) {
+		char address[32];
+		snprintf(address, sizeof address, "192.0.2.%d:1", i);
+		ask_for(users, &asked[i], address, i < EACH);
+	}
+	int before = 0, others = 0;
+	while (others < EACH - 1) {
+		weir_loop_turn(loop, -1);
+		before = others = 0;
+		for (int i = 0; i < EACH; i++) {
+			before += asked[i].done;
+			others += asked[EACH + i].done;
+		}
+	}
+	/* Only those that ran when the others came. */
+	assert_true(before < EACH - 1);
+	turn_until_all(asked + EACH, EACH);
+	turn_until_all(asked, EACH);
+	weir_users_release(users);
+}
+
+static void a_full_gate_makes_room_for_another_network(void **state)
+{
+	(void)state;
+	static struct asked asked[WEIR_CHECKS_MAX + 2];
+	memset(asked, 0, sizeof asked);
+	struct weir_users *users = make_users();
+	for (int i = 0; i < WEIR_CHECKS_MAX; i++) {
+		char address[32];
+		snprintf(address, sizeof address, "192.0.2.%d:1", i / WEIR_CHECKS_NETWORK_MAX);
+		ask_for(users, &asked[i], address, i / WEIR_CHECKS_NETWORK_MAX == 1);
+	}
+	ask_for(users, &asked[WEIR_CHECKS_MAX], "198.51.100.1:1", false);
+	/* A suspect takes no slot of those who are none, but from a suspect who has more. */
+	ask_for(users, &asked[WEIR_CHECKS_MAX + 1], "198.51.100.2:1", true);
+	turn_until_all(asked, WEIR_CHECKS_MAX + 2);
+	int displaced[4] = {0};
+	for (int i = 0; i < WEIR_CHECKS_MAX; i++)
+		displaced[i / WEIR_CHECKS_NETWORK_MAX] += asked[i].error == WEIR_E_LIMIT;
+	assert_int_equal(asked[WEIR_CHECKS_MAX].error, -EACCES);
+	assert_int_equal(asked[WEIR_CHECKS_MAX + 1].error, -EACCES);
+	assert_int_equal(displaced[0] + displaced[2] + displaced[3], 0);
+	assert_int_equal(displaced[1], 2);
+	weir_users_release(users);
+}
+
 static void memory_may_fail_anywhere(void **state)
 {
 	(void)state;
@@ -384,6 +525,11 @@ int main(void)
 	        SCRATCH_TEST(right_and_wrong),
 	        SCRATCH_TEST(what_was_right_comes_at_once),
 	        SCRATCH_TEST(checks_have_a_bound),
+	        SCRATCH_TEST(a_hash_that_cannot_be_computed_says_nothing_of_the_password),
+	        SCRATCH_TEST(a_network_has_its_share_of_checks),
+	        SCRATCH_TEST(networks_take_turns_in_the_gate),
+	        SCRATCH_TEST(suspects_wait_for_all_others),
+	        SCRATCH_TEST(a_full_gate_makes_room_for_another_network),
 	        SCRATCH_TEST(memory_may_fail_anywhere),
 	        SCRATCH_TEST(several_loops_and_a_reload),
 	};
