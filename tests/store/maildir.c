@@ -210,6 +210,13 @@ static void half_made_mailboxes_are_completed(void **state)
 	assert_int_equal(mail_send("alice", "x"), 0);
 	assert_int_equal(count_of("bob"), 0);
 	assert_int_equal(count_of("alice"), 1);
+	for (int i = 0; i < 3; i++) {
+		static const char *const parts[] = {"carol/tmp", "carol/new", "carol/cur"};
+		assert_int_equal(count_of("carol"), 0);
+		assert_int_equal(rmdir(in_scratch(parts[i])), 0);
+		assert_int_equal(count_of("carol"), 0);
+		assert_int_equal(count_entries(parts[i]), 0);
+	}
 }
 
 static void locked_by_another_process(void **state)
