@@ -48,6 +48,11 @@ struct weir_mail_envelope {
 	bool headers_only;      /* DSN RET=HDRS */
 	struct weir_span envid; /* DSN ENVID, decoded; or empty */
 	struct weir_span trace; /* by which the log knows the message (Received's id); or empty */
+	/*
+	 * The message is for all recipients or for none: if one of them fails, the sink takes the
+	 * message back from the others, and gives these an error of one that failed.
+	 */
+	bool together;
 };
 
 struct weir_mail_sink {
@@ -61,6 +66,14 @@ struct weir_mail_delivery {
 
 /* Not an error: the bytes were taken. */
 #define WEIR_MAIL_FULL 1
+
+/* Not an error: the answer follows. */
+#define WEIR_MAIL_PENDING 1
+
+/* A check under way, embedded by the caller; needs no preparation but zeros. */
+struct weir_mail_check {
+	void *job; /* the sink's own; NULL: nothing is under way */
+};
 
 /* Any thread may use a sink, each with its own loop; a delivery belongs to one loop. */
 struct weir_mail_sink_type {
@@ -93,6 +106,30 @@ struct weir_mail_sink_type {
 	/* No callback comes any more. After commit the message may be there all the same. NULL is not
 	 * allowed. */
 	void (*abort)(struct weir_mail_delivery *delivery);
+
+	/*
+	 * Optional (NULL: the sink cannot): called before commit, holds the message back. `done` then
+	 * tells that the message is on the disk, but nobody gets it and the delivery stays, until
+	 * `release` lets it go, which cannot fail, or `abort` removes it again. With an error the
+	 * delivery is freed as without `hold`. A message that is held when the process is killed is
+	 * let go at the next start.
+	 */
+	void (*hold)(struct weir_mail_delivery *delivery);
+	void (*release)(struct weir_mail_delivery *delivery);
+
+	/*
+	 * Optional: whether a message of `size` bytes (0: not known) would be taken for the recipient
+	 * now. Returns 0 or an error as above if the sink knows; or WEIR_MAIL_PENDING: then
+	 * `done(context, error)` follows from the loop, unless the check is cancelled before. A
+	 * promise it is not: the commit may fail all the same.
+	 */
+	int (*check)(struct weir_mail_sink *sink, struct weir_loop *loop,
+	        const struct weir_mail_recipient *recipient, uint64_t size,
+	        struct weir_mail_check *check, void (*done)(void *context, int error),
+	        void *context);
+
+	/* Harmless if nothing is under way. NULL if `check` is. */
+	void (*check_cancel)(struct weir_mail_check *check);
 };
 
 #endif

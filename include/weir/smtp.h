@@ -7,11 +7,15 @@
  * With PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8
  * (6531), DSN (3461), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), LIMITS (9422).
  *
- * A message is acknowledged when all sinks that it goes to have told it to be done. With both a
- * local and a remote recipient the local sink commits first, and the relay sink only if that went
- * well: what a client is told to have failed may have reached some recipients then, and reaches
- * them twice when it tries again; what it is told to have gone well has reached all. LMTP tells
- * of each recipient by itself; there both sinks commit, whatever became of the other.
+ * A message is acknowledged when all sinks that it goes to have told it to be done, and then it has
+ * reached all recipients; with any other reply it has reached none. With both a local and a remote
+ * recipient the relay sink holds the message back until the local one has committed. LMTP tells of
+ * each recipient by itself; there both sinks commit, whatever became of the other.
+ *
+ * RCPT asks the local sink whether the mailbox can be used and has room for what SIZE says, but in
+ * LMTP; an alias is refused if one of its mailboxes is. A mailbox that turns out to be full with the
+ * message is a temporary failure if there are other recipients and SIZE was given: when the message
+ * comes again RCPT refuses that one alone.
  *
  * A line ends in CRLF, a message in CRLF.CRLF, and neither in anything else. A message with a bare
  * CR or LF is refused (or made whole, see `normalise`). NUL bytes are handed on as they are. What

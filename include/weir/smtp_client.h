@@ -79,6 +79,8 @@ WEIR_API int weir_smtp_client_connect(struct weir_loop *loop,
 /*
  * Once after each ready. Recipients whom the server cannot be given (the message is too large, or
  * needs 8BITMIME or SMTPUTF8, which it has not) are told of with a code of 5yz, from the loop.
+ * SMTPUTF8 is needed by addresses and headers that are not ASCII (RFC 6531), whatever the envelope
+ * says; the message is looked at on the work pool if the server does not offer it.
  */
 WEIR_API void weir_smtp_client_send(
         struct weir_smtp_client *client, const struct weir_smtp_mail *mail);

@@ -68,6 +68,20 @@ WEIR_API size_t weir_users_count(const struct weir_users *users);
 WEIR_API bool weir_users_first_name(const struct weir_users *users, struct weir_span *ret);
 
 /*
+ * The domains, up to NULL, at which every user may log in by an address, as alice@example.org; copied.
+ * Before anybody else has the snapshot. 0 or -ENOMEM.
+ */
+WEIR_API int weir_users_set_domains(struct weir_users *users, const char *const *domains);
+
+/*
+ * The user that is meant by a name at a login: the one that is called so; else, of an address at one
+ * of the domains, the one of the local part. If there is none, `name`. Valid as long as the snapshot
+ * is held, and `name` is.
+ */
+WEIR_API struct weir_span weir_users_login_name(
+        const struct weir_users *users, struct weir_span name);
+
+/*
  * What follows the second colon of the user's line; false: no such user. Valid as long as the
  * snapshot is held.
  */

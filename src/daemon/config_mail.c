@@ -36,6 +36,11 @@ static int load_users(struct config_mail *mail, struct told *told)
 	int error = weir_users_load(mail->users_path, pass_on, told, &users);
 	if (error < 0)
 		return error;
+	error = weir_users_set_domains(users, mail->domains.items);
+	if (error < 0) {
+		weir_users_release(users);
+		return error;
+	}
 	weir_users_release(mail->users);
 	mail->users = users;
 	return 0;

@@ -43,6 +43,8 @@ void weir_pop3_sasl_options(const struct pop3_session *session, struct weir_sasl
 
 bool weir_pop3_set_user(struct pop3_session *session, struct weir_span user)
 {
+	if (session->server->users)
+		user = weir_users_login_name(session->server->users, user);
 	char *copy = malloc(user.size + 1);
 	if (!copy) {
 		weir_channel_abort(session->channel, -ENOMEM);
@@ -81,10 +83,10 @@ static const char *refusal(int error)
 	}
 }
 
-void weir_pop3_deny(struct pop3_session *session, int error)
+static void deny(struct pop3_session *session, int error, const char *reply)
 {
 	weir_pop3_log(session, WEIR_POP3_DENIED, error);
-	weir_pop3_say(session, refusal(error));
+	weir_pop3_say(session, reply);
 	weir_channel_resume(session->channel);
 	free(session->user);
 	session->user = NULL;
@@ -92,11 +94,35 @@ void weir_pop3_deny(struct pop3_session *session, int error)
 		weir_channel_close(session->channel);
 }
 
+void weir_pop3_deny(struct pop3_session *session, int error)
+{
+	deny(session, error, refusal(error));
+}
+
+/* The password was right: nothing here is [AUTH], and clients must not ask for another one. */
+static const char *mailbox_refusal(int error)
+{
+	switch (error) {
+	case -EACCES:
+	case -EPERM:
+	case -ELOOP:
+	case -ENOTDIR:
+	case -EROFS:
+	case -EXDEV:
+		return "-ERR [SYS/PERM] The mailbox cannot be opened\r\n";
+	case -EBUSY:
+	case -ENOENT:
+		return refusal(error);
+	default:
+		return "-ERR [SYS/TEMP] The mailbox cannot be opened now, try again later\r\n";
+	}
+}
+
 static void opened(struct weir_mail_call *call, int error, struct weir_maildrop *drop)
 {
 	struct pop3_session *session = WEIR_CONTAINER(call, struct pop3_session, call);
 	if (error < 0) {
-		weir_pop3_deny(session, error);
+		deny(session, error, mailbox_refusal(error));
 		return;
 	}
 	weir_timer_stop(&session->timer);

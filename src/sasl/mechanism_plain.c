@@ -17,7 +17,9 @@ static void plain_next(struct weir_sasl *sasl, struct weir_span bytes, bool have
 		weir_sasl_finish(sasl, WEIR_E_SYNTAX);
 		return;
 	}
-	bool another = identity.size && !weir_span_equal(identity, name);
+	const struct weir_users *users = sasl->options.users;
+	bool another = identity.size && !weir_span_equal(weir_users_login_name(users, identity),
+	                                        weir_users_login_name(users, name));
 	if (!weir_sasl_set_user(sasl, name) || another)
 		password = weir_span("\0", 1); /* wrong, whatever it is */
 	weir_sasl_check_password(sasl, password);

@@ -68,6 +68,7 @@ void weir_sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
 
 bool weir_sasl_set_user(struct weir_sasl *sasl, struct weir_span name)
 {
+	name = weir_users_login_name(sasl->options.users, name);
 	if (!name.size || name.size > sizeof sasl->user || weir_sasl_has_control(name))
 		return false;
 	memcpy(sasl->user, name.data, name.size);

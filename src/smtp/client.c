@@ -24,6 +24,7 @@ void weir_smtp_client_fail(struct weir_smtp_client *client, int error, const cha
 	if (client->state == CLIENT_ENDING)
 		return;
 	client->state = CLIENT_ENDING;
+	client_look_cancel(client);
 	client->why.error = error;
 	client->why.in_tls = client->in_tls;
 	snprintf(client->why_text, sizeof client->why_text, "%s",
@@ -37,6 +38,7 @@ void weir_smtp_client_fail_reply(struct weir_smtp_client *client)
 	if (client->state == CLIENT_ENDING)
 		return;
 	client->state = CLIENT_ENDING;
+	client_look_cancel(client);
 	client->why.code = client->reply.code;
 	snprintf(client->why_text, sizeof client->why_text, "%s", client->reply.text);
 	weir_timer_stop(&client->timer);
@@ -175,6 +177,7 @@ static void take_reply(struct weir_smtp_client *client)
 	case CLIENT_CONNECTING:
 	case CLIENT_READY:
 	case CLIENT_REFUSING:
+	case CLIENT_LOOKING:
 	case CLIENT_ENDING:
 		/* 421: it wants to close. Whatever else it is, it answers nothing. */
 		weir_smtp_client_fail_reply(client);
@@ -241,6 +244,7 @@ static void free_client(struct weir_smtp_client *client)
 {
 	weir_timer_stop(&client->timer);
 	weir_loop_cancel(client->loop, &client->task);
+	client_look_cancel(client);
 	weir_sasl_client_destroy(client->sasl);
 	weir_tls_release(client->options.tls);
 	if (client->options.password)
@@ -262,6 +266,7 @@ static void on_close(struct weir_channel *channel, int error)
 		}
 		client->why.text = client->why_text;
 		client->state = CLIENT_ENDING;
+		client_look_cancel(client);
 		weir_smtp_client_send_lost(client);
 		client->events->closed(client->context, &client->why);
 	}
@@ -361,6 +366,7 @@ void weir_smtp_client_abort(struct weir_smtp_client *client)
 	client->state = CLIENT_ENDING;
 	weir_timer_stop(&client->timer);
 	weir_loop_cancel(client->loop, &client->task);
+	client_look_cancel(client);
 	weir_sasl_client_destroy(client->sasl);
 	client->sasl = NULL;
 	weir_channel_abort(client->channel, WEIR_E_CLOSED);

@@ -82,9 +82,9 @@ static int put_mail(const struct weir_smtp_client *client, struct weir_buffer *l
 	if (error == 0 && offers->size)
 		error = weir_buffer_format(
 		        line, COMMANDS_MAX, " SIZE=%llu", (unsigned long long)client->mail->size);
-	if (error == 0 && envelope->eight_bit)
+	if (error == 0 && client->eight_bit)
 		error = weir_buffer_format(line, COMMANDS_MAX, " BODY=8BITMIME");
-	if (error == 0 && envelope->utf8)
+	if (error == 0 && client->utf8)
 		error = weir_buffer_format(line, COMMANDS_MAX, " SMTPUTF8");
 	if (error == 0 && offers->dsn && envelope->headers_only)
 		error = weir_buffer_format(line, COMMANDS_MAX, " RET=HDRS");
@@ -294,8 +294,6 @@ static const char *fault_of(const struct weir_smtp_client *client)
 		return "554 5.6.3 The message is binary, and the next server takes lines of text";
 	if (envelope->eight_bit && !offers->eight_bit)
 		return "554 5.6.3 The message has bytes of 8 bits, and the next server takes 7";
-	if (envelope->utf8 && !offers->utf8)
-		return "553 5.6.7 The next server knows no addresses beyond ASCII";
 	return NULL;
 }
 
@@ -317,6 +315,18 @@ static void begin(struct weir_smtp_client *client)
 	push(client, &line, error);
 }
 
+void client_send_begin(struct weir_smtp_client *client, const char *fault)
+{
+	if (!fault) {
+		begin(client);
+		return;
+	}
+	client->state = CLIENT_REFUSING;
+	client->refusal = (struct weir_smtp_result){.code = (unsigned)atoi(fault), .text = fault};
+	client->task.run = refuse;
+	weir_loop_defer(client->loop, &client->task);
+}
+
 void weir_smtp_client_send(struct weir_smtp_client *client, const struct weir_smtp_mail *mail)
 {
 	client->mail = mail;
@@ -327,13 +337,15 @@ void weir_smtp_client_send(struct weir_smtp_client *client, const struct weir_sm
 		return;
 	}
 	memset(client->good, 1, mail->envelope->count);
+	client->eight_bit = mail->envelope->eight_bit;
+	client->utf8 = mail->envelope->utf8;
 	const char *fault = fault_of(client);
-	if (!fault) {
-		begin(client);
+	if (!fault && client->utf8 && !client->offers.utf8) {
+		client->state = CLIENT_LOOKING;
+		int error = client_look_begin(client);
+		if (error < 0)
+			weir_smtp_client_fail(client, error, NULL);
 		return;
 	}
-	client->state = CLIENT_REFUSING;
-	client->refusal = (struct weir_smtp_result){.code = (unsigned)atoi(fault), .text = fault};
-	client->task.run = refuse;
-	weir_loop_defer(client->loop, &client->task);
+	client_send_begin(client, fault);
 }

@@ -20,6 +20,7 @@ enum client_state {
 	CLIENT_AUTH,
 	CLIENT_READY,    /* none */
 	CLIENT_REFUSING, /* none: the recipients are told from the loop */
+	CLIENT_LOOKING,  /* none: the work pool looks at the message */
 	CLIENT_MAIL,
 	CLIENT_RCPT,
 	CLIENT_DATA,
@@ -44,6 +45,8 @@ struct weir_smtp_client {
 
 	/* The message that is being sent. */
 	const struct weir_smtp_mail *mail;
+	bool eight_bit, utf8;     /* what is said of it: what it needs, of what its sender said */
+	struct client_look *look; /* under way, or NULL */
 	size_t index;        /* RCPT: of whom the next reply is; afterwards: who has been told */
 	size_t accepted;     /* recipients */
 	unsigned char *good; /* one a recipient: not told of yet; NULL: nobody is */
@@ -84,6 +87,22 @@ void weir_smtp_client_auth_reply(struct weir_smtp_client *client);
 
 /* A reply of MAIL, RCPT, DATA, MESSAGE or RSET. */
 void weir_smtp_client_send_reply(struct weir_smtp_client *client);
+
+/* The message is known: sends it, or refuses. `fault` NULL: it can be sent. */
+void client_send_begin(struct weir_smtp_client *client, const char *fault);
+
+/* -- client_look.c ----------------------------------------------------------------------------- */
+
+/*
+ * Looks at the message on the work pool; client_send_begin follows, from the loop. 0, or a negative
+ * errno.
+ */
+int client_look_begin(struct weir_smtp_client *client);
+
+/* Harmless if nothing is under way. The file must stay open until the client is gone. */
+void client_look_cancel(struct weir_smtp_client *client);
+
+/* -- more of client_send.c --------------------------------------------------------------------- */
 
 /* The connection is gone: those who have not been told are. */
 void weir_smtp_client_send_lost(struct weir_smtp_client *client);

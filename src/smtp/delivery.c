@@ -18,7 +18,7 @@ static void abort_way(struct smtp_way *way)
 {
 	struct weir_mail_delivery *delivery = way->delivery;
 	way->delivery = NULL;
-	way->full = false;
+	way->full = way->held = false;
 	if (delivery)
 		delivery->sink->type->abort(delivery);
 }
@@ -105,6 +105,7 @@ static int begin_way(struct smtp_transaction *transaction, struct smtp_way *way,
 {
 	struct weir_mail_envelope envelope = transaction->envelope;
 	envelope.trace = weir_span_of(transaction->id);
+	envelope.together = transaction->server->options.personality != WEIR_SMTP_LMTP;
 	envelope.count = way->recipients.size / sizeof *envelope.recipients;
 	if (!envelope.count)
 		return 0;
@@ -172,26 +173,72 @@ static void commit_relay(struct smtp_transaction *transaction)
 		weir_smtp_outcome_tell(transaction);
 }
 
+static void release_relay(struct smtp_transaction *transaction)
+{
+	struct weir_mail_delivery *delivery = transaction->relay.delivery;
+	transaction->relay.delivery = NULL;
+	transaction->relay.held = false;
+	delivery->sink->type->release(delivery);
+	weir_smtp_outcome_tell(transaction);
+}
+
 static void local_done(void *context, const int *errors)
 {
 	struct smtp_transaction *transaction = context;
 	transaction->local.delivery = NULL;
 	bool well = record(transaction, false, errors);
-	/* The one reply of SMTP says that it failed: what need not go out twice does not go out. */
+	/* The one reply of SMTP says that it failed: so nobody gets the message. */
 	if (!well && transaction->server->options.personality != WEIR_SMTP_LMTP)
 		abort_way(&transaction->relay);
-	commit_relay(transaction);
+	if (transaction->relay.held)
+		release_relay(transaction);
+	else
+		commit_relay(transaction);
+}
+
+static void commit_local(struct smtp_transaction *transaction)
+{
+	struct weir_mail_delivery *delivery = transaction->local.delivery;
+	if (delivery)
+		delivery->sink->type->commit(delivery, local_done, transaction);
+	else
+		commit_relay(transaction);
+}
+
+static void relay_held(void *context, const int *errors)
+{
+	struct smtp_transaction *transaction = context;
+	if (record(transaction, true, errors)) {
+		transaction->relay.held = true;
+		commit_local(transaction);
+		return;
+	}
+	transaction->relay.delivery = NULL;
+	abort_way(&transaction->local);
+	weir_smtp_outcome_tell(transaction);
+}
+
+/*
+ * For mailboxes and the queue at once: the queue can take back what it holds, and the mailboxes
+ * cannot, so these come last.
+ */
+static bool hold_relay(struct smtp_transaction *transaction)
+{
+	struct weir_mail_delivery *delivery = transaction->relay.delivery;
+	if (!delivery || !transaction->local.delivery || !delivery->sink->type->hold ||
+	        transaction->server->options.personality == WEIR_SMTP_LMTP)
+		return false;
+	delivery->sink->type->hold(delivery);
+	delivery->sink->type->commit(delivery, relay_held, transaction);
+	return true;
 }
 
 static void commit(struct smtp_transaction *transaction)
 {
-	struct weir_mail_delivery *delivery = transaction->local.delivery;
 	if (transaction->failure)
 		weir_smtp_outcome_tell(transaction);
-	else if (delivery)
-		delivery->sink->type->commit(delivery, local_done, transaction);
-	else
-		commit_relay(transaction);
+	else if (!hold_relay(transaction))
+		commit_local(transaction);
 }
 
 /* There is room again, or nobody who needs it. */

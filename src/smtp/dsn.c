@@ -2,8 +2,10 @@
  * A delivery status notification: text for people, message/delivery-status for programs, and the
  * original, or its header where that is large or the sender wanted no more (RET=HDRS).
  *
- * Invariant: nothing that a client or a server said can end a field or a part: control characters
- * and what is not ASCII are replaced, and the boundary is chance. The body's lines end in CRLF.
+ * Invariants: nothing that a client or a server said can end a field or a part: control characters
+ * are replaced, and the boundary is chance. A report can be sent to any server that the sender's
+ * address can be given to: it is ASCII, with lines of a length that all take, unless that address is
+ * not. Of an original that is not so the header is sent, in quoted-printable.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +21,9 @@
 
 enum {
 	TEXT_MAX = WEIR_DSN_ORIGINAL_MAX + 8 * 1024 * 1024,
-	DATE = 48
+	DATE = 48,
+	LINE_MAX = 998,  /* bytes, without its CRLF (RFC 5322 2.1.1) */
+	QUOTED_MAX = 75, /* … of a line in quoted-printable, without the = that continues it */
 };
 
 /* -- small parts ------------------------------------------------------------------------------- */
@@ -32,7 +36,59 @@ static void format_date(int64_t seconds, char ret[DATE])
 	strftime(ret, DATE, "%a, %d %b %Y %H:%M:%S +0000", &tm);
 }
 
+#define EIGHT_BIT "Content-Transfer-Encoding: 8bit\r\n"
 #define PUT(text, ...) weir_buffer_format(text, TEXT_MAX, __VA_ARGS__)
+
+bool dsn_needs_utf8(const struct dsn *dsn)
+{
+	struct weir_span sender = dsn->queued->envelope.sender;
+	for (size_t i = 0; i < sender.size; i++)
+		if (sender.data[i] & 0x80)
+			return true;
+	return false;
+}
+
+static bool dsn_is_ascii(struct weir_span text)
+{
+	for (size_t i = 0; i < text.size; i++)
+		if (text.data[i] & 0x80)
+			return false;
+	return true;
+}
+
+/* The code of the sequence of UTF-8 at the front, and its size; a byte that begins none is itself. */
+static uint32_t dsn_utf8_code(struct weir_span text, size_t *ret_size)
+{
+	unsigned char first = (unsigned char)text.data[0];
+	size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
+	*ret_size = 1;
+	if (size == 1 || size > text.size)
+		return first;
+	uint32_t code = first & (0x7fU >> size);
+	for (size_t i = 1; i < size; i++) {
+		if ((text.data[i] & 0xc0) != 0x80)
+			return first;
+		code = code << 6 | (text.data[i] & 0x3f);
+	}
+	*ret_size = size;
+	return code;
+}
+
+/* An address of UTF-8 in ASCII: utf-8-addr-xtext (RFC 6533 3). */
+static int put_address(struct weir_buffer *text, const char *name, struct weir_span address)
+{
+	int error = PUT(text, "%s", name);
+	while (address.size && error == 0) {
+		size_t size;
+		uint32_t code = dsn_utf8_code(address, &size);
+		if (code > 0x7e || code == '\\')
+			error = PUT(text, "\\x{%02X}", code);
+		else
+			error = PUT(text, "%c", code < ' ' ? '?' : (int)code);
+		address = weir_span_skip(address, size);
+	}
+	return error ? error : PUT(text, "\r\n");
+}
 
 /* A value in a field: one line of ASCII. */
 static int put_value(struct weir_buffer *text, const char *name, struct weir_span value, bool utf8)
@@ -113,14 +169,14 @@ static int put_header(const struct dsn *dsn, const char *boundary, struct weir_b
 {
 	char date[DATE];
 	format_date(dsn->now_s, date);
-	bool utf8 = dsn->queued->envelope.utf8;
+	bool utf8 = dsn_needs_utf8(dsn);
 	int error = PUT(text,
 	        "From: Mail Delivery System <MAILER-DAEMON@%s>\r\nSubject: %s\r\nDate: %s\r\n"
 	        "Message-ID: <%s@%s>\r\nMIME-Version: 1.0\r\nAuto-Submitted: auto-replied\r\n"
 	        "Content-Type: multipart/report; report-type=%sdelivery-status;\r\n"
-	        "\tboundary=\"%s\"\r\n",
+	        "\tboundary=\"%s\"\r\n%s",
 	        dsn->host, subject_of(dsn), date, boundary, dsn->host, utf8 ? "global-" : "",
-	        boundary);
+	        boundary, utf8 ? EIGHT_BIT : "");
 	if (error == 0)
 		error = put_value(text, "To: <", WEIR_SPAN(""), utf8);
 	if (error < 0)
@@ -143,7 +199,10 @@ static int put_said(const struct dsn *dsn, enum weir_queued_state state, const c
 		const struct weir_queued_recipient *to = &dsn->queued->recipients[i];
 		if (to->state != state || !weir_dsn_is_about(dsn, to))
 			continue;
-		error = put_value(text, "  ", to->address, dsn->queued->envelope.utf8);
+		if (dsn_needs_utf8(dsn) || dsn_is_ascii(to->address))
+			error = put_value(text, "  ", to->address, true);
+		else
+			error = put_address(text, "  ", to->address);
 		if (error == 0 && to->status[0])
 			error = put_value(text, "      ", weir_span_of(to->status), false);
 		if (error == 0)
@@ -157,8 +216,7 @@ static int put_people(const struct dsn *dsn, const char *boundary, struct weir_b
 	int error = PUT(text,
 	        "--%s\r\nContent-Type: text/plain; charset=utf-8\r\n%s\r\n"
 	        "This is the mail server %s.\r\n\r\n",
-	        boundary, dsn->queued->envelope.utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "",
-	        dsn->host);
+	        boundary, dsn_needs_utf8(dsn) ? EIGHT_BIT : "", dsn->host);
 	if (error == 0)
 		error = put_said(dsn, WEIR_QUEUED_FAILED,
 		        "Your message could not be delivered to the following, and is given up:",
@@ -179,12 +237,14 @@ static int put_recipient(
         const struct dsn *dsn, const struct weir_queued_recipient *to, struct weir_buffer *text)
 {
 	char status[16], date[DATE];
-	bool utf8 = dsn->queued->envelope.utf8;
+	bool utf8 = dsn_needs_utf8(dsn), ascii = dsn_is_ascii(to->address);
 	weir_dsn_status(to->status, to->state, status);
 	int error = PUT(text, "\r\n");
 	if (error == 0 && to->orcpt.size)
 		error = put_value(text, "Original-Recipient: ", to->orcpt, utf8);
-	if (error == 0)
+	if (error == 0 && !utf8 && !ascii)
+		error = put_address(text, "Final-Recipient: utf-8; ", to->address);
+	else if (error == 0)
 		error = put_value(text,
 		        utf8 ? "Final-Recipient: utf-8; " : "Final-Recipient: rfc822; ",
 		        to->address, utf8);
@@ -209,10 +269,10 @@ static int put_programs(const struct dsn *dsn, const char *boundary, struct weir
 {
 	char date[DATE];
 	const struct weir_queued *queued = dsn->queued;
-	bool utf8 = queued->envelope.utf8;
+	bool utf8 = dsn_needs_utf8(dsn);
 	format_date(queued->arrived_s, date);
 	int error = PUT(text, "--%s\r\nContent-Type: message/%sdelivery-status\r\n%s\r\n", boundary,
-	        utf8 ? "global-" : "", utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "");
+	        utf8 ? "global-" : "", utf8 ? EIGHT_BIT : "");
 	if (error == 0 && queued->envelope.envid.size)
 		error = put_value(text, "Original-Envelope-Id: ", queued->envelope.envid, false);
 	if (error == 0)
@@ -257,26 +317,93 @@ static struct weir_span header_of(struct weir_span message)
 	return weir_span(message.data, line);
 }
 
+/* Lines that end in CRLF and are not too long, without NUL; and ASCII, unless `utf8`. */
+static bool dsn_can_go_as_it_is(struct weir_span bytes, bool utf8)
+{
+	size_t line = 0;
+	for (size_t at = 0; at < bytes.size; at++, line++) {
+		unsigned char c = (unsigned char)bytes.data[at];
+		if (c == 0 || (c > 0x7f && !utf8) || line > LINE_MAX)
+			return false;
+		if (c == '\n' && (at == 0 || bytes.data[at - 1] != '\r'))
+			return false;
+		if (c == '\r' && (at + 1 == bytes.size || bytes.data[at + 1] != '\n'))
+			return false;
+		if (c == '\n')
+			line = 0;
+	}
+	return true;
+}
+
+/* Quoted-printable (RFC 2045 6.7). What ends no line, as a bare LF, becomes data. */
+static int put_quoted(struct weir_buffer *text, struct weir_span bytes)
+{
+	size_t column = 0;
+	int error = 0;
+	for (size_t at = 0; at < bytes.size && error == 0; at++) {
+		unsigned char c = (unsigned char)bytes.data[at];
+		bool ends = at + 1 < bytes.size && bytes.data[at + 1] == '\n';
+		if (c == '\r' && ends) {
+			error = PUT(text, "\r\n");
+			column = 0;
+			at++;
+			continue;
+		}
+		bool last = at + 1 == bytes.size || bytes.data[at + 1] == '\r';
+		bool plain =
+		        (c > ' ' && c < 0x7f && c != '=') || ((c == ' ' || c == '\t') && !last);
+		if (column + (plain ? 1 : 3) > QUOTED_MAX) {
+			error = PUT(text, "=\r\n");
+			column = 0;
+		}
+		if (error == 0 && plain)
+			error = weir_buffer_append(text, &bytes.data[at], 1, TEXT_MAX);
+		else if (error == 0)
+			error = PUT(text, "=%02X", c);
+		column += plain ? 1 : 3;
+	}
+	return error;
+}
+
+static int put_headers(const struct dsn *dsn, const char *boundary, struct weir_span header,
+        struct weir_buffer *text)
+{
+	if (dsn_can_go_as_it_is(header, false)) {
+		int error =
+		        PUT(text, "--%s\r\nContent-Type: text/rfc822-headers\r\n\r\n", boundary);
+		return error ? error : weir_buffer_append(text, header.data, header.size, TEXT_MAX);
+	}
+	if (dsn_needs_utf8(dsn) && dsn_can_go_as_it_is(header, true)) {
+		int error = PUT(text, "--%s\r\nContent-Type: message/global-headers\r\n%s\r\n",
+		        boundary, EIGHT_BIT);
+		return error ? error : weir_buffer_append(text, header.data, header.size, TEXT_MAX);
+	}
+	int error = PUT(text,
+	        "--%s\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\n"
+	        "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
+	        boundary);
+	return error ? error : put_quoted(text, header);
+}
+
 static int put_original(const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
 {
 	const struct weir_mail_envelope *envelope = &dsn->queued->envelope;
+	bool utf8 = dsn_needs_utf8(dsn);
 	/* Of what was not given up the header is enough (RFC 3461 6.2). */
 	bool whole = !envelope->headers_only && dsn->queued->size <= WEIR_DSN_ORIGINAL_MAX &&
 	             dsn->kind == DSN_FINAL && any(dsn, WEIR_QUEUED_FAILED);
 	struct weir_buffer original = {0};
 	int error = read_original(dsn->queued, WEIR_DSN_ORIGINAL_MAX, &original);
 	struct weir_span bytes = weir_buffer_span(&original);
-	const char *type = envelope->utf8 ? "message/global" : "message/rfc822";
-	if (!whole) {
-		bytes = header_of(bytes);
-		type = envelope->utf8 ? "message/global-headers" : "text/rfc822-headers";
+	whole = whole && dsn_can_go_as_it_is(bytes, utf8);
+	if (error == 0 && whole) {
+		error = PUT(text, "--%s\r\nContent-Type: %s\r\n%s\r\n", boundary,
+		        utf8 ? "message/global" : "message/rfc822", utf8 ? EIGHT_BIT : "");
+		if (error == 0)
+			error = weir_buffer_append(text, bytes.data, bytes.size, TEXT_MAX);
+	} else if (error == 0) {
+		error = put_headers(dsn, boundary, header_of(bytes), text);
 	}
-	bool wide = envelope->utf8 || envelope->eight_bit;
-	if (error == 0)
-		error = PUT(text, "--%s\r\nContent-Type: %s\r\n%s\r\n", boundary, type,
-		        wide ? "Content-Transfer-Encoding: 8bit\r\n" : "");
-	if (error == 0)
-		error = weir_buffer_append(text, bytes.data, bytes.size, TEXT_MAX);
 	weir_buffer_free(&original);
 	return error ? error : PUT(text, "\r\n--%s--\r\n", boundary);
 }

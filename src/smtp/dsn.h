@@ -19,6 +19,9 @@ struct dsn {
 	int64_t until_s; /* LATE: when it will be given up */
 };
 
+/* Whether the report needs SMTPUTF8: only if the sender's address does. If not, it is ASCII. */
+bool dsn_needs_utf8(const struct dsn *dsn);
+
 /* Does this recipient stand in such a report? */
 bool weir_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient *recipient);
 

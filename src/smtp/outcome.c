@@ -53,13 +53,27 @@ static int result_of_all(const struct smtp_transaction *transaction)
 	return worst;
 }
 
+/*
+ * One full mailbox must not make a message bounce for all others: nobody has it, and when it comes
+ * again RCPT refuses the one that has no room, if the client says how large the message is.
+ */
+static const char *outcome_error_reply(const struct smtp_transaction *transaction, int error)
+{
+	size_t bytes = transaction->local.recipients.size + transaction->relay.recipients.size;
+	bool several = bytes > sizeof(struct weir_mail_recipient);
+	if (error == -EDQUOT && several && transaction->envelope.size &&
+	        transaction->server->options.personality != WEIR_SMTP_LMTP)
+		return "452 4.2.2 A mailbox is full, and nobody got the message: try again\r\n";
+	return weir_smtp_error_reply(error);
+}
+
 /* The length of the line for this result. */
 static size_t write_line(
         const struct smtp_transaction *transaction, int result, char text[SMTP_REPLY_MAX])
 {
 	const char *failed = transaction->failure;
 	if (!failed && result < 0)
-		failed = weir_smtp_error_reply(result);
+		failed = outcome_error_reply(transaction, result);
 	if (failed)
 		return (size_t)snprintf(text, SMTP_REPLY_MAX, "%s", failed);
 	return (size_t)snprintf(

@@ -44,8 +44,8 @@ static int deliver(struct relay_report *report)
 	struct weir_mail_envelope envelope = {.recipients = &to,
 	        .count = 1,
 	        .size = report->text.size,
-	        .eight_bit = original->eight_bit || original->utf8,
-	        .utf8 = original->utf8};
+	        .eight_bit = dsn_needs_utf8(&report->dsn),
+	        .utf8 = dsn_needs_utf8(&report->dsn)};
 	struct weir_mail_sink *sink = weir_mail_queue_sink(job->relay->queue);
 	struct weir_mail_delivery *delivery;
 	if (options->route)

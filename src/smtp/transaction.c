@@ -151,6 +151,8 @@ void weir_smtp_transaction_destroy(struct smtp_transaction *transaction)
 {
 	if (!transaction)
 		return;
+	if (transaction->check.job)
+		transaction->local.sink->type->check_cancel(&transaction->check);
 	weir_smtp_delivery_fail(transaction, "");
 	weir_list_remove(&transaction->link);
 	for (struct smtp_text *text = transaction->more_text, *next; text; text = next) {
@@ -251,6 +253,7 @@ void weir_smtp_recipient_undo(struct smtp_transaction *transaction)
 		if (places[i].index >= counts[places[i].relay])
 			counts[places[i].relay] = places[i].index + 1;
 	transaction->places.size = count * sizeof *places;
+	transaction->checked = count;
 	transaction->local.recipients.size = counts[0] * sizeof(struct weir_mail_recipient);
 	transaction->relay.recipients.size = counts[1] * sizeof(struct weir_mail_recipient);
 	transaction->results.size -= sizeof(int);

@@ -2,7 +2,7 @@
  * A mail transaction (RFC 5321 3.3): the envelope, the ways its message takes, and the reply to it.
  *
  *   MAIL ─▶ RCPT … ─▶ begin ─▶ write … ─▶ complete: leaves the session
- *                                           └─▶ commit local ─▶ commit relay ─▶ the reply
+ *                    hold and commit relay ─▶ commit local ─▶ release relay ─▶ the reply
  */
 #ifndef WEIR_SMTP_TRANSACTION_H
 #define WEIR_SMTP_TRANSACTION_H
@@ -21,6 +21,7 @@ struct smtp_way {
 	struct weir_mail_delivery *delivery; /* NULL before begin, and when it is over */
 	struct weir_buffer recipients;       /* of struct weir_mail_recipient */
 	bool full;                           /* it has said so; ready is to come */
+	bool held;                           /* on the disk, and waits to be released */
 };
 
 /* What a recipient that was accepted became: a place in one of the ways. */
@@ -59,7 +60,9 @@ struct smtp_transaction {
 
 	struct weir_smtp_data data;
 	struct weir_smtp_header header;
-	uint64_t size;       /* bytes of the message so far */
+	struct weir_mail_check check; /* whether a mailbox would take the message */
+	size_t checked;               /* places that have been asked */
+	uint64_t size;                /* bytes of the message so far */
 	const char *failure; /* the reply, if the message is lost already: static, with its CRLF */
 	bool chunks;         /* BDAT has begun */
 	bool last_chunk;     /* … and this is the last */

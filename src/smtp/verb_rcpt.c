@@ -170,7 +170,7 @@ static const char *refusal_for(int error)
 	case -EACCES:
 		return "550 5.7.1 Mail for there is not taken from you\r\n";
 	case -EOPNOTSUPP:
-		return "451 4.3.5 There is no way there now\r\n";
+		return "550 5.7.1 Mail is not relayed from here\r\n";
 	case WEIR_E_LIMIT:
 		return "452 4.5.3 Too many recipients\r\n";
 	default:
@@ -191,6 +191,79 @@ static const char *take_recipient(struct rcpt *rcpt)
 	return refusal_for(error);
 }
 
+/* -- whether the mailboxes would take it ------------------------------------------------------- */
+
+static void rcpt_refuse(struct smtp_session *session, struct weir_span address, const char *refusal)
+{
+	weir_smtp_log(session, WEIR_SMTP_REFUSED, address, refusal);
+	/* A client of LMTP may have a list that is long and old: it is no enemy. */
+	if (weir_smtp_is_lmtp(session) || refusal[0] == '4')
+		weir_smtp_reply(session, refusal);
+	else
+		weir_smtp_refuse(session, refusal);
+}
+
+static void rcpt_end(struct smtp_transaction *transaction, int error)
+{
+	struct smtp_session *session = transaction->session;
+	const struct smtp_place *places =
+	        (const struct smtp_place *)(const void *)transaction->places.data;
+	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
+	                                                  transaction->local.recipients.data;
+	if (error == 0) {
+		weir_smtp_reply(session, "250 2.1.5 Recipient taken\r\n");
+		return;
+	}
+	struct weir_span address = local[places[transaction->checked].index].address;
+	weir_smtp_recipient_undo(transaction);
+	rcpt_refuse(session, address, weir_smtp_error_reply(error));
+}
+
+static void rcpt_checked(void *context, int error);
+
+/*
+ * Asks for one mailbox after the other. 0, an error, or WEIR_MAIL_PENDING. LMTP needs no question:
+ * it answers for each recipient when the message has come.
+ */
+static int rcpt_check(struct smtp_transaction *transaction)
+{
+	const struct smtp_place *places =
+	        (const struct smtp_place *)(const void *)transaction->places.data;
+	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
+	                                                  transaction->local.recipients.data;
+	struct weir_mail_sink *sink = transaction->local.sink;
+	if (weir_smtp_is_lmtp(transaction->session))
+		return 0;
+	for (; transaction->checked < transaction->places.size / sizeof *places;
+	        transaction->checked++) {
+		const struct smtp_place *place = &places[transaction->checked];
+		if (place->relay || !sink->type->check)
+			continue;
+		int result = sink->type->check(sink, transaction->server->loop,
+		        &local[place->index], transaction->envelope.size, &transaction->check,
+		        rcpt_checked, transaction);
+		if (result)
+			return result;
+	}
+	return 0;
+}
+
+static void rcpt_checked(void *context, int error)
+{
+	struct smtp_transaction *transaction = context;
+	struct smtp_session *session = transaction->session;
+	int result = error;
+	if (result == 0) {
+		transaction->checked++;
+		result = rcpt_check(transaction);
+	}
+	if (result == WEIR_MAIL_PENDING)
+		return;
+	session->checking = false;
+	rcpt_end(transaction, result);
+	weir_smtp_update_pause(session);
+}
+
 /* -- the verb ---------------------------------------------------------------------------------- */
 
 void weir_smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
@@ -206,14 +279,14 @@ void weir_smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument
 		refusal = take_address(&rcpt, argument);
 	if (!refusal)
 		refusal = take_recipient(&rcpt);
-	if (!refusal) {
-		weir_smtp_reply(session, "250 2.1.5 Recipient taken\r\n");
+	if (refusal) {
+		rcpt_refuse(session, rcpt.mailbox.address, refusal);
 		return;
 	}
-	weir_smtp_log(session, WEIR_SMTP_REFUSED, rcpt.mailbox.address, refusal);
-	/* Whose list is long and old comes by LMTP, too, and is no enemy there. */
-	if (weir_smtp_is_lmtp(session) || refusal[0] == '4')
-		weir_smtp_reply(session, refusal);
+	int result = rcpt_check(session->transaction);
+	session->checking = result == WEIR_MAIL_PENDING;
+	if (session->checking)
+		weir_smtp_update_pause(session);
 	else
-		weir_smtp_refuse(session, refusal);
+		rcpt_end(session->transaction, result);
 }

@@ -47,6 +47,7 @@ enum mail_intake_state {
 	INTAKE_IDLE,
 	INTAKE_WRITING,
 	INTAKE_COMMITTING,
+	INTAKE_HELD,    /* committed and told; the sink waits to be told whether it counts */
 	INTAKE_FAILING, /* committed, and an error is to be told */
 	INTAKE_ENDING,
 };

@@ -99,11 +99,13 @@ static struct memory_box *find(struct memory *memory, struct weir_span user)
 	return box;
 }
 
-static int put(struct memory *memory, struct weir_span user, struct message *message)
+/* The mailbox, if there is room for a message in it. With the lock held. */
+static int find_room(
+        struct memory *memory, struct weir_span user, uint64_t size, struct memory_box **ret_box)
 {
 	if (!weir_maildir_user_good(user))
 		return -ENOENT;
-	uint64_t most = memory->options.mailbox_max, size = message->bytes.size;
+	uint64_t most = memory->options.mailbox_max;
 	struct memory_box *box = find(memory, user);
 	if (!box)
 		return -ENOMEM;
@@ -112,12 +114,34 @@ static int put(struct memory *memory, struct weir_span user, struct message *mes
 	most = memory->options.messages_max;
 	if (most && message_count(&box->messages) >= most)
 		return -EDQUOT;
-	int error = weir_buffer_append(&box->messages, &message, POINTER, SIZE_MAX);
+	*ret_box = box;
+	return 0;
+}
+
+static int put(struct memory *memory, struct weir_span user, struct message *message)
+{
+	struct memory_box *box;
+	uint64_t size = message->bytes.size;
+	int error = find_room(memory, user, size, &box);
+	if (error == 0)
+		error = weir_buffer_append(&box->messages, &message, POINTER, SIZE_MAX);
 	if (error < 0)
 		return error;
 	message->references++;
 	box->octets += size;
 	return 0;
+}
+
+/* Takes the message back that was put last, with the lock held all the time since. */
+static void memory_unput(struct memory *memory, struct weir_span user, struct message *message)
+{
+	struct memory_box *box = find(memory, user);
+	if (!box || !message_count(&box->messages) ||
+	        messages_of(&box->messages)[message_count(&box->messages) - 1] != message)
+		return;
+	box->messages.size -= POINTER;
+	box->octets -= message->bytes.size;
+	message_release(message);
 }
 
 /* -- deliveries -------------------------------------------------------------------------------- */
@@ -131,6 +155,7 @@ struct memory_delivery {
 	int error;
 	void (*done)(void *context, const int *errors);
 	void *context;
+	bool together;
 	size_t count;
 	int *errors;
 	struct weir_span users[]; /* their bytes, and the errors, behind them */
@@ -191,6 +216,7 @@ static int delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
 	delivery->loop = loop;
 	delivery->memory = memory;
 	delivery->message = message;
+	delivery->together = envelope->together;
 	copy_users(delivery, envelope);
 	*ret = &delivery->base;
 	return 0;
@@ -227,6 +253,20 @@ static int deliver_to(struct memory_delivery *delivery, size_t index)
 	return put(delivery->memory, delivery->users[index], delivery->message);
 }
 
+/* For all or for none: whoever has it gives it back when somebody else failed. */
+static void memory_take_back(struct memory_delivery *delivery)
+{
+	int failure = 0;
+	for (size_t i = 0; i < delivery->count && failure == 0; i++)
+		failure = delivery->errors[i];
+	for (size_t i = 0; i < delivery->count && failure < 0; i++) {
+		if (delivery->errors[i] == 0 && same_user(delivery, i) == i)
+			memory_unput(delivery->memory, delivery->users[i], delivery->message);
+		if (delivery->errors[i] == 0)
+			delivery->errors[i] = failure;
+	}
+}
+
 static void deliver(struct weir_task *task)
 {
 	struct memory_delivery *delivery = WEIR_CONTAINER(task, struct memory_delivery, task);
@@ -235,6 +275,8 @@ static void deliver(struct weir_task *task)
 	delivery->message->number = ++memory->last_number;
 	for (size_t i = 0; i < delivery->count; i++)
 		delivery->errors[i] = deliver_to(delivery, i);
+	if (delivery->together)
+		memory_take_back(delivery);
 	pthread_mutex_unlock(&memory->lock);
 	delivery->done(delivery->context, delivery->errors);
 	delivery_free(delivery);
@@ -255,12 +297,33 @@ static void delivery_abort(struct weir_mail_delivery *base)
 	delivery_free(delivery_of(base));
 }
 
+static int memory_check(struct weir_mail_sink *sink, struct weir_loop *loop,
+        const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
+        void (*done)(void *context, int error), void *context)
+{
+	struct memory *memory = WEIR_CONTAINER(
+	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct memory, base);
+	struct memory_box *box;
+	(void)loop, (void)check, (void)done, (void)context; /* memory is never slow */
+	pthread_mutex_lock(&memory->lock);
+	int error = find_room(memory, recipient->user, size, &box);
+	pthread_mutex_unlock(&memory->lock);
+	return error;
+}
+
+static void memory_check_cancel(struct weir_mail_check *check)
+{
+	(void)check;
+}
+
 static const struct weir_mail_sink_type memory_sink = {
         .name = "memory",
         .begin = delivery_begin,
         .write = delivery_write,
         .commit = delivery_commit,
         .abort = delivery_abort,
+        .check = memory_check,
+        .check_cancel = memory_check_cancel,
 };
 
 /* -- maildrops --------------------------------------------------------------------------------- */

@@ -25,6 +25,7 @@ struct queue_delivery {
 	struct weir_mail_queue *queue;
 	struct weir_queued *queued; /* what will be its envelope */
 	struct queue_entry *entry;  /* what will be its place */
+	bool hold;                  /* the message is nobody's to take when it is on the disk */
 	bool in_line;               /* the last byte taken ends no line */
 	int fd;                     /* of ID.tmp; -1: not there yet */
 };
@@ -120,9 +121,77 @@ static void taken(struct mail_intake *intake, struct weir_span bytes)
 		delivery_of(intake)->in_line = bytes.data[bytes.size - 1] != '\n';
 }
 
+/* -- held back --------------------------------------------------------------------------------- */
+
+static void queue_delivery_end(struct queue_delivery *delivery)
+{
+	delivery->intake.aborted = true; /* `done` has been called, or is not wanted */
+	weir_mail_intake_finish(&delivery->intake);
+}
+
+static void run_unpublish(struct weir_work *work)
+{
+	struct queue_delivery *delivery = delivery_of_work(work);
+	weir_queued_remove(delivery->queue->directory, delivery->queued->id);
+}
+
+static void unpublish_done(struct weir_work *work)
+{
+	queue_delivery_end(delivery_of_work(work));
+}
+
+/* What was not let go must not be sent: if the pool takes no more work the loop waits. */
+static void queue_delivery_unpublish(struct queue_delivery *delivery)
+{
+	struct mail_intake *intake = &delivery->intake;
+	intake->state = INTAKE_COMMITTING;
+	intake->aborted = true;
+	if (weir_work_submit(intake->loop, &intake->work, run_unpublish, unpublish_done) == 0)
+		return;
+	run_unpublish(&intake->work);
+	unpublish_done(&intake->work);
+}
+
+static void queue_delivery_hold(struct queue_delivery *delivery)
+{
+	struct mail_intake *intake = &delivery->intake;
+	intake->state = INTAKE_HELD;
+	if (intake->aborted)
+		queue_delivery_unpublish(delivery);
+	else
+		intake->done(intake->done_context, intake->errors);
+}
+
+static void delivery_hold(struct weir_mail_delivery *base)
+{
+	delivery_of(WEIR_CONTAINER(base, struct mail_intake, base))->hold = true;
+}
+
+static void delivery_release(struct weir_mail_delivery *base)
+{
+	struct queue_delivery *delivery =
+	        delivery_of(WEIR_CONTAINER(base, struct mail_intake, base));
+	weir_queue_add(delivery->queue, delivery->entry);
+	delivery->entry = NULL;
+	queue_delivery_end(delivery);
+}
+
+static void delivery_abort(struct weir_mail_delivery *base)
+{
+	struct mail_intake *intake = WEIR_CONTAINER(base, struct mail_intake, base);
+	if (intake->state == INTAKE_HELD)
+		queue_delivery_unpublish(delivery_of(intake));
+	else
+		weir_mail_intake_abort(base);
+}
+
 static void commit_done(struct weir_work *work)
 {
 	struct queue_delivery *delivery = delivery_of_work(work);
+	if (delivery->intake.result == 0 && delivery->hold) {
+		queue_delivery_hold(delivery);
+		return;
+	}
 	if (delivery->intake.result == 0) {
 		weir_queue_add(delivery->queue, delivery->entry);
 		delivery->entry = NULL;
@@ -229,5 +298,7 @@ const struct weir_mail_sink_type weir_mail_queue_sink_type = {
         .begin = delivery_begin,
         .write = weir_mail_intake_write,
         .commit = delivery_commit,
-        .abort = weir_mail_intake_abort,
+        .abort = delivery_abort,
+        .hold = delivery_hold,
+        .release = delivery_release,
 };

@@ -67,6 +67,10 @@ static int link_target(struct maildir *maildir, const struct box *box, const str
 {
 	const struct maildir_delivery *delivery = target->delivery;
 	int error = weir_mailbox_take(maildir, box->mailbox, delivery->intake.size);
+	if (error == -EDQUOT) {
+		box->mailbox->unfit_announced = delivery->announced;
+		box->mailbox->unfit = delivery->intake.size;
+	}
 	if (error < 0)
 		return error;
 	error = weir_mail_file_link(maildir, &delivery->file, box->directory, delivery->name);
@@ -87,9 +91,15 @@ static void link_box(struct maildir *maildir, struct box *box)
 	box->directory = weir_maildir_open_directory(maildir, user, "new");
 	if (box->directory < 0)
 		box->error = box->directory;
-	for (size_t i = 0; i < box->count && box->error == 0; i++)
-		if (!box->targets[i].again)
-			*box->targets[i].error = link_target(maildir, box, &box->targets[i]);
+	bool worked = box->error == 0;
+	for (size_t i = 0; i < box->count && box->error == 0; i++) {
+		if (box->targets[i].again)
+			continue;
+		int error = link_target(maildir, box, &box->targets[i]);
+		*box->targets[i].error = error;
+		worked &= error == 0 || error == -EDQUOT;
+	}
+	mailbox_note_use(box->mailbox, worked);
 	weir_mailbox_end(maildir, box->mailbox);
 }
 
@@ -202,6 +212,42 @@ static void deliver(struct maildir *maildir, struct target *targets, size_t coun
 	}
 }
 
+/* -- for all or for none ----------------------------------------------------------------------- */
+
+static void take_back_from(
+        struct maildir *maildir, const struct maildir_delivery *delivery, const char *user)
+{
+	struct mailbox *mailbox = weir_mailbox_get(maildir, user);
+	if (!mailbox)
+		return;
+	weir_mailbox_begin(maildir, mailbox);
+	int directory = weir_maildir_open_directory(maildir, user, "new");
+	if (directory >= 0) {
+		if (unlinkat(directory, delivery->name, 0) == 0) {
+			weir_mailbox_give(mailbox, delivery->intake.size);
+			maildir->counters.messages--;
+			weir_maildir_sync(maildir, directory);
+		}
+		close(directory);
+	}
+	weir_mailbox_end(maildir, mailbox);
+	weir_mailbox_put(maildir, mailbox);
+}
+
+/* Somebody failed: all others give the message back, and have failed like that one. */
+static void take_back(struct maildir *maildir, const struct maildir_delivery *delivery)
+{
+	int *errors = delivery->intake.errors, failure = 0;
+	for (size_t i = 0; i < delivery->intake.count && failure == 0; i++)
+		failure = errors[i];
+	for (size_t i = 0; i < delivery->intake.count && failure < 0; i++) {
+		if (errors[i] < 0)
+			continue;
+		take_back_from(maildir, delivery, delivery->users[i]);
+		errors[i] = failure;
+	}
+}
+
 static void close_files(struct maildir *maildir, struct maildir_delivery *first)
 {
 	for (struct maildir_delivery *at = first; at; at = at->next) {
@@ -221,6 +267,9 @@ void weir_maildir_commit(struct maildir *maildir, struct maildir_delivery *first
 	if (targets) {
 		write_files(maildir, first);
 		deliver(maildir, targets, collect(first, targets));
+		for (struct maildir_delivery *at = first; at; at = at->next)
+			if (at->together && at->intake.result == 0)
+				take_back(maildir, at);
 		free(targets);
 	} else {
 		for (struct maildir_delivery *at = first; at; at = at->next)

@@ -36,15 +36,25 @@ static const char *first_user(const struct maildir_delivery *delivery, bool *ret
 	return first;
 }
 
+/* In the mailbox of whoever has one that works: the others must not suffer from one that does not. */
+static int open_file(struct maildir_delivery *delivery)
+{
+	bool several;
+	int error = -ENOENT;
+	first_user(delivery, &several);
+	for (size_t i = 0; i < delivery->intake.count && delivery->file.fd < 0; i++)
+		if (delivery->users[i])
+			error = weir_mail_file_open(
+			        delivery->maildir, &delivery->file, delivery->users[i], several);
+	return error;
+}
+
 int weir_maildir_delivery_write(struct mail_intake *intake, struct weir_span bytes)
 {
 	struct maildir_delivery *delivery = delivery_of(intake);
 	int error = 0;
-	if (delivery->file.fd < 0) {
-		bool several;
-		const char *user = first_user(delivery, &several);
-		error = weir_mail_file_open(delivery->maildir, &delivery->file, user, several);
-	}
+	if (delivery->file.fd < 0)
+		error = open_file(delivery);
 	return error < 0 ? error : weir_mail_file_write(&delivery->file, bytes);
 }
 
@@ -142,6 +152,8 @@ static int delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
 	}
 	delivery->maildir = weir_maildir_hold(maildir);
 	delivery->file.fd = -1;
+	delivery->together = envelope->together;
+	delivery->announced = envelope->size;
 	struct mail_intake *intake = &delivery->intake;
 	intake->base.sink = sink;
 	intake->type = &intake_type;
@@ -159,4 +171,6 @@ const struct weir_mail_sink_type weir_maildir_sink = {
         .write = weir_mail_intake_write,
         .commit = weir_mail_intake_commit,
         .abort = weir_mail_intake_abort,
+        .check = maildir_check,
+        .check_cancel = maildir_check_cancel,
 };

@@ -20,6 +20,8 @@ enum {
 	SWEEP_MAX = 100000 /* entries looked at */
 };
 
+static const char *const parts[] = {"tmp", "new", "cur"};
+
 bool weir_maildir_user_good(struct weir_span user)
 {
 	if (user.size < 1 || user.size > WEIR_USER_NAME_MAX || user.data[0] == '.')
@@ -55,7 +57,6 @@ static int open_path(const struct maildir *maildir, const char *user, const char
 /* As after a crash, any of them may be there already. */
 static int make(struct maildir *maildir, const char *user)
 {
-	static const char *const parts[] = {"tmp", "new", "cur"};
 	if (mkdirat(maildir->root, user, 0700) < 0 && errno != EEXIST)
 		return -errno;
 	int fd = open_path(maildir, user, NULL);
@@ -71,11 +72,14 @@ static int make(struct maildir *maildir, const char *user)
 	return error < 0 ? error : weir_maildir_sync(maildir, maildir->root);
 }
 
-/* The last directory made is asked for, so that none is missing behind it. */
+/* All three are there; somebody may have removed any of them. */
 static bool is_whole(int user_directory)
 {
 	struct stat status;
-	return fstatat(user_directory, "cur", &status, AT_SYMLINK_NOFOLLOW) == 0;
+	for (unsigned i = 0; i < 3; i++)
+		if (fstatat(user_directory, parts[i], &status, AT_SYMLINK_NOFOLLOW) < 0)
+			return false;
+	return true;
 }
 
 int weir_maildir_open_directory(struct maildir *maildir, const char *user, const char *part)

@@ -6,6 +6,7 @@
  *   maildir_usage.c     what is remembered of a mailbox: how full it is
  *   maildir_file.c      the file of a message on its way
  *   maildir_delivery.c  a message on its way (mail_intake.c), and what is special about these
+ *   maildir_check.c     whether a mailbox would take a message
  *   maildir_queue.c     which messages go to the disk together
  *   maildir_commit.c    … and how
  *   maildir_list.c      the names of a mailbox
@@ -117,6 +118,10 @@ struct mailbox {
 	uint64_t messages;
 	struct timespec changed[2]; /* mtimes of new/ and cur/ as we left them */
 	int64_t counted_at_s;       /* by the monotonic clock */
+	bool usable;                /* what was done with its directories last has worked */
+	bool failed;                /* … has not: a look at the modes will not do */
+	uint64_t unfit_announced;   /* of the message that had no room last: what it said to have */
+	uint64_t unfit;             /* … and its bytes */
 	int64_t swept_at_s;
 	char user[];
 };
@@ -133,6 +138,15 @@ void weir_mailbox_end(struct maildir *maildir, struct mailbox *mailbox);
 /* Between them. Room for a message? 0, it counts now; -EDQUOT; or an errno of counting. */
 int weir_mailbox_take(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets);
 void weir_mailbox_give(struct mailbox *mailbox, uint64_t octets);
+
+/* Between them, as the end of a use: whether the directories could be used. */
+void mailbox_note_use(struct mailbox *mailbox, bool worked);
+
+/* True if a message of so many bytes (0: not known) fits, from memory alone; false: look. */
+bool mailbox_is_known_good(struct maildir *maildir, const char *user, uint64_t octets);
+
+/* Looks at the directories of the mailbox: 0, -EDQUOT or what keeps it from being used. Blocks. */
+int mailbox_probe(struct maildir *maildir, const char *user, uint64_t octets);
 
 /* True once in a while: tmp/ should be swept. */
 bool weir_mailbox_sweep_due(struct mailbox *mailbox);
@@ -171,11 +185,19 @@ struct maildir_delivery {
 	struct maildir_delivery *next; /* in its queue or batch */
 	struct mail_scan scan;
 	struct mail_file file; /* the work pool's, as is told in mail_intake.h */
+	bool together;         /* for all or for none */
+	uint64_t announced;    /* bytes, as the client said */
 	char name[MAIL_NAME_SIZE];
 	const char **users; /* one a recipient: whose mailbox; NULL: there can be none */
 };
 
 extern const struct weir_mail_sink_type weir_maildir_sink;
+
+/* Of struct weir_mail_sink_type; see maildir_check.c. */
+int maildir_check(struct weir_mail_sink *sink, struct weir_loop *loop,
+        const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
+        void (*done)(void *context, int error), void *context);
+void maildir_check_cancel(struct weir_mail_check *check);
 
 /* Of struct mail_intake_type. */
 int weir_maildir_delivery_write(struct mail_intake *intake, struct weir_span bytes);

@@ -254,6 +254,91 @@ void weir_mailbox_give(struct mailbox *mailbox, uint64_t octets)
 	mailbox->messages -= mailbox->messages > 0;
 }
 
+void mailbox_note_use(struct mailbox *mailbox, bool worked)
+{
+	mailbox->usable = worked;
+	mailbox->failed = !worked;
+}
+
+/*
+ * A message grows a little on its way here. The one that turned out to have no room for that is
+ * known by the size that it says to have.
+ */
+static uint64_t mailbox_need(const struct mailbox *mailbox, uint64_t octets)
+{
+	return octets && octets == mailbox->unfit_announced ? mailbox->unfit : octets;
+}
+
+/* With mailbox->lock held. */
+static bool mailbox_fits(
+        const struct maildir *maildir, const struct mailbox *mailbox, uint64_t octets)
+{
+	if (!has_quota(maildir))
+		return mailbox->usable;
+	return mailbox->usable && mailbox->counted &&
+	       clock_s() - mailbox->counted_at_s < WEIR_MAIL_RECOUNT_S &&
+	       has_room(maildir, mailbox, mailbox_need(mailbox, octets));
+}
+
+bool mailbox_is_known_good(struct maildir *maildir, const char *user, uint64_t octets)
+{
+	bool good = false;
+	pthread_mutex_lock(&maildir->lock);
+	struct mailbox *mailbox = *bucket_of(maildir, user);
+	while (mailbox && strcmp(mailbox->user, user) != 0)
+		mailbox = mailbox->next;
+	/* The lock is held while the disk works: nobody waits for it here. */
+	if (mailbox && pthread_mutex_trylock(&mailbox->lock) == 0) {
+		good = mailbox_fits(maildir, mailbox, octets);
+		pthread_mutex_unlock(&mailbox->lock);
+	}
+	pthread_mutex_unlock(&maildir->lock);
+	return good;
+}
+
+/* Modes and mounts tell why a directory is of no use; if they did not before, only trying does. */
+static int probe_directory(int directory, bool thoroughly)
+{
+	static const char name[] = ".weir-probe";
+	if (faccessat(directory, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return -errno;
+	if (!thoroughly)
+		return 0;
+	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return unlinkat(directory, name, 0) < 0 ? -errno : 0;
+}
+
+static int probe(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets)
+{
+	int directory = weir_maildir_open_directory(maildir, mailbox->user, "new");
+	int error = directory < 0 ? directory : probe_directory(directory, mailbox->failed);
+	if (directory >= 0)
+		close(directory);
+	mailbox_note_use(mailbox, error == 0);
+	if (error < 0)
+		return error;
+	uint64_t need = mailbox_need(mailbox, octets);
+	error = weir_mailbox_take(maildir, mailbox, need);
+	if (error == 0 && has_quota(maildir))
+		weir_mailbox_give(mailbox, need);
+	return error;
+}
+
+int mailbox_probe(struct maildir *maildir, const char *user, uint64_t octets)
+{
+	struct mailbox *mailbox = weir_mailbox_get(maildir, user);
+	if (!mailbox)
+		return -ENOMEM;
+	weir_mailbox_begin(maildir, mailbox);
+	int error = probe(maildir, mailbox, octets);
+	weir_mailbox_end(maildir, mailbox);
+	weir_mailbox_put(maildir, mailbox);
+	return error;
+}
+
 bool weir_mailbox_sweep_due(struct mailbox *mailbox)
 {
 	int64_t now = clock_s();

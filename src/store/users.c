@@ -254,6 +254,39 @@ int weir_users_load(const char *path,
 	return error;
 }
 
+int weir_users_set_domains(struct weir_users *users, const char *const *domains)
+{
+	int error = 0;
+	users->domains.size = 0;
+	for (; domains && *domains && error == 0; domains++)
+		error = weir_buffer_append(
+		        &users->domains, *domains, strlen(*domains) + 1, SIZE_MAX);
+	return error;
+}
+
+static bool users_has_domain(const struct weir_users *users, struct weir_span domain)
+{
+	struct weir_span left = weir_buffer_span(&users->domains), name;
+	while (left.size) {
+		weir_span_cut(&left, 0, &name);
+		if (weir_span_equal_nocase(name, domain))
+			return true;
+	}
+	return false;
+}
+
+struct weir_span weir_users_login_name(const struct weir_users *users, struct weir_span name)
+{
+	const char *at = name.size ? memrchr(name.data, '@', name.size) : NULL;
+	if (!at || !users->domains.size || weir_users_find(users, name))
+		return name;
+	struct weir_span local = weir_span(name.data, (size_t)(at - name.data));
+	const struct user *user = weir_users_find(users, local);
+	if (!user || !users_has_domain(users, weir_span_skip(name, local.size + 1)))
+		return name;
+	return user->name;
+}
+
 struct weir_users *weir_users_hold(struct weir_users *users)
 {
 	atomic_fetch_add_explicit(&users->references, 1, memory_order_relaxed);
@@ -269,6 +302,7 @@ void weir_users_release(struct weir_users *users)
 		explicit_bzero(users->text.data, users->text.capacity);
 	weir_buffer_free(&users->text);
 	weir_buffer_free(&users->table);
+	weir_buffer_free(&users->domains);
 	free(users->buckets);
 	explicit_bzero(users, sizeof *users);
 	free(users);

@@ -33,8 +33,9 @@ struct weir_users {
 	atomic_uint references;
 	struct weir_siphash_key key;
 	struct weir_buffer text;
-	struct weir_buffer table; /* of struct user */
-	uint32_t *buckets;        /* 1 + index, or 0 */
+	struct weir_buffer table;   /* of struct user */
+	struct weir_buffer domains; /* names that end in NUL */
+	uint32_t *buckets;          /* 1 + index, or 0 */
 	uint32_t mask;
 	uint32_t able;       /* users who can log in */
 	uint32_t able_scram; /* … and by SCRAM */

@@ -3,6 +3,7 @@
 import os
 import poplib
 import re
+import smtplib
 import socket
 import struct
 
@@ -186,3 +187,31 @@ def test_many_messages(mailhost):
     client.quit()
     assert host.peak_kb() - before < 64 * 1024
     assert len(host.mailbox()) == 100000
+
+
+@pytest.mark.parametrize("part", ["", "/new", "/cur"])
+def test_a_right_password_with_a_mailbox_that_cannot_be_opened(mailhost, part):
+    host = mailhost("pop3")
+    path = host.directory / f"mail/alice{part}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("no directory")
+    client = host.pop3(login=False)
+    client.user("alice")
+    with pytest.raises(poplib.error_proto, match=r"-ERR \[SYS/(PERM|TEMP)\]"):
+        client.pass_(password("alice"))
+
+
+def test_login_by_an_address_at_a_local_domain(mailhost):
+    host = mailhost("pop3", "smtp")
+    host.send("alice")
+    for name in ("alice@example.org", "alice@EXAMPLE.org"):
+        client = host.pop3(login=False)
+        client.user(name)
+        client.pass_(password("alice"))
+        assert client.stat()[0] == 1
+        client.quit()
+        with host.smtp() as smtp:
+            smtp.login(name, password("alice"))
+    for name in ("alice@elsewhere.example", "@example.org", "alice@"):
+        with host.smtp() as smtp, pytest.raises(smtplib.SMTPAuthenticationError):
+            smtp.login(name, password("alice"))

@@ -79,8 +79,9 @@ def test_users_may_relay(mailhost):
 def test_elsewhere_without_a_relay(mailhost):
     host = mailhost("smtp")
     with host.smtp(user="alice") as client:
-        with pytest.raises(smtplib.SMTPRecipientsRefused):
+        with pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
             client.sendmail("alice@example.org", ["user@other.example"], HELLO)
+    assert refused.value.recipients["user@other.example"][0] == 550
 
 
 # -- submission
@@ -253,17 +254,31 @@ def test_mailbox_quota(mailhost):
     host = mailhost("smtp", mail="limits: {mailbox-messages: 2}")
     host.send("alice")
     host.send("alice")
-    with pytest.raises(smtplib.SMTPResponseException) as refused:
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
         host.send("alice")
-    assert refused.value.smtp_code == 552
     host.send("bob")
-    assert "smtp failed" in host.wait_log("552 5.2.2")
+    assert "smtp refused" in host.wait_log("552 5.2.2")
     host = mailhost("smtp", "pop3", mail="limits: {mailbox-size: 100K}")
-    with pytest.raises(smtplib.SMTPResponseException) as refused:
+    with pytest.raises(smtplib.SMTPRecipientsRefused):
         host.send("carol", b"Subject: a\r\n\r\n" + b"x\r\n" * 50000)
-    assert refused.value.smtp_code == 552
     host.send("carol")
     assert not host.leftovers()
+
+
+def test_one_mailbox_that_cannot_be_used_keeps_nobody_else_from_a_message(mailhost):
+    """Nobody has the message when it is refused, and when it comes again the others get it."""
+    host = mailhost("smtp")
+    host.send("bob")
+    (host.directory / "mail/bob/new").rename(host.directory / "mail/bob/was")
+    (host.directory / "mail/bob/new").write_text("no directory")
+    to = [f"{user}@{DOMAIN}" for user in ("alice", "bob", "carol")]
+    with host.smtp() as client:
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            client.sendmail("a@b.example", to, HELLO)
+        assert refused.value.smtp_code == 451
+        assert not host.mailbox("alice") and not host.mailbox("carol")
+        assert list(client.sendmail("a@b.example", to, HELLO)) == [to[1]]
+    assert len(host.mailbox("alice")) == len(host.mailbox("carol")) == 1
 
 
 def test_connections_of_one_address(mailhost):

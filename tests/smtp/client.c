@@ -283,8 +283,33 @@ static void what_the_server_cannot_take(void **state)
 	assert_int_equal(seen.codes[0], 554);
 	MESSAGE("x\r\n", 1);
 	envelope.utf8 = true;
+	recipients[0].address = WEIR_SPAN("b\xc3\xb6"
+	                                  "b@example.org");
 	run(&mail);
 	assert_int_equal(seen.codes[0], 553);
+	MESSAGE("Subject: \xc3\xa4\r\n\r\nx\r\n", 1);
+	host.ehlo = "250-host\r\n250 8BITMIME\r\n";
+	envelope.utf8 = true;
+	run(&mail);
+	assert_int_equal(seen.codes[0], 553);
+	host.ehlo = NULL;
+}
+
+/* RFC 6531: a client that always asks for it must not make its mail bounce. */
+static void smtputf8_is_asked_for_where_it_is_needed(void **state)
+{
+	(void)state;
+	static const char *const messages[] = {"Subject: a\r\nX: y\r\n\r\n\xc3\xa4\r\n",
+	        "\r\n\xc3\xa4\r\n", "", "x\r\n"};
+	host.ehlo = "250-host\r\n250 8BITMIME\r\n";
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+		message(messages[i], strlen(messages[i]), 1);
+		envelope.eight_bit = envelope.utf8 = true;
+		run(&mail);
+		assert_int_equal(seen.codes[0], 250);
+		assert_string_equal(host.said, "EHLO me\nMAIL FROM:<al@example.org> BODY=8BITMIME\n"
+		                               "RCPT TO:<bob@example.org>\nDATA\nQUIT\n");
+	}
 	host.ehlo = NULL;
 }
 
@@ -442,6 +467,7 @@ int main(void)
 	        CLIENT_TEST(refusals),
 	        CLIENT_TEST(greetings),
 	        CLIENT_TEST(what_the_server_cannot_take),
+	        CLIENT_TEST(smtputf8_is_asked_for_where_it_is_needed),
 	        CLIENT_TEST(parameters),
 	        CLIENT_TEST(authentication),
 	        CLIENT_TEST(silence),

@@ -121,13 +121,15 @@ static void both_ways(void **state)
 	assert_string_equal(talk_message(&talk.relay), "A: b\r\n\r\ntext\r\n");
 }
 
-/* The relay's commit waits for the local one's, and does not come if that failed. */
-static void in_part(void **state)
+/* Whatever fails, the one reply of SMTP is true for all: nobody has the message. */
+static void for_all_or_for_none(void **state)
 {
 	(void)state;
 	talk_start_plain();
 	talk.local.results[0] = -EDQUOT;
 	talk_in_all_paces(BEGUN(RCPT("both@example.org")) TEXT "S: 552 5.2.2\n" BYE);
+	assert_int_equal(talk.relay.held, 3);
+	assert_int_equal(talk.relay.released, 0);
 	assert_int_equal(talk.relay.committed, 0);
 	assert_int_equal(talk.relay.aborted, 3);
 	/* Of several errors that which asks to try again. */
@@ -136,9 +138,48 @@ static void in_part(void **state)
 	        BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT "S: 451 4.3.0\n" BYE);
 	talk.local.results[0] = talk.local.results[1] = 0;
 	talk.relay.results[0] = -ENOSPC;
+	talk.local.committed = 0;
 	talk_in_all_paces(BEGUN(RCPT("both@example.org")) TEXT "S: 452 4.3.1\n" BYE);
-	assert_int_equal(talk.relay.committed, 3);
+	assert_int_equal(talk.local.committed, 0);
+	assert_int_equal(talk.relay.released, 0);
 	assert_int_equal(talk.events[WEIR_SMTP_FAILED], 9);
+}
+
+/* A client that says the size will hear at RCPT who is full, so that the others get theirs. */
+static void one_full_mailbox_of_several_is_temporary(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk.local.results[1] = -EDQUOT;
+	talk_in_all_paces(HELLO "C: MAIL FROM:<a@b> SIZE=20\nS: 250\n" RCPT("alice@example.org")
+	                RCPT("bob@example.org") TEXT "S: 452 4.2.2\n" BYE);
+	talk_in_all_paces(
+	        BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT "S: 552 5.2.2\n" BYE);
+}
+
+static void a_full_mailbox_is_refused_at_rcpt(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk.local.check_results[1] = -EDQUOT;
+	talk.local.check_results[2] = -EACCES;
+	for (int slow = 0; slow < 2; slow++) {
+		talk.local.slow_checks = slow;
+		talk_in_all_paces(
+		        HELLO "C: MAIL FROM:<a@b> SIZE=20\nC: RCPT TO:<bob@example.org>\n"
+		              "C: RCPT TO:<alice@example.org>\nC: RCPT TO:<carol@example.org>\n"
+		              "C: RCPT TO:<both@example.org>\nC: DATA\n"
+		              "S: 250\nS: 552 5.2.2\nS: 250 2.1.5\nS: 451 4.3.0\nS: 250 2.1.5\n"
+		              "S: 354\nC: A: b\nC: \nC: text\nC: .\nS: 250\n" BYE);
+		assert_string_equal(fake_sink_envelope(&talk.local),
+		        "from <a@b> size=20\nto <alice@example.org> user=alice");
+		assert_int_equal(talk.local.checked_size, 20);
+	}
+	/* A session that ends meanwhile. */
+	struct peer peer = talk_connect();
+	talk_on(&peer, TALK_LINES, BEGUN("C: RCPT TO:<alice@example.org>\n"));
+	peer_close(&peer);
+	TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0);
 }
 
 static void one_copy_a_mailbox(void **state)
@@ -193,13 +234,13 @@ static void destroyed_while_committing(void **state)
 	peer_close(&peer);
 }
 
-static void no_sink(void **state)
+static void mail_for_elsewhere_without_a_relay_is_refused_for_good(void **state)
 {
 	(void)state;
 	struct weir_smtp_options options = talk_options();
 	options.relay = NULL;
 	talk_start(&options);
-	talk_in_all_paces(BEGUN("C: RCPT TO:<both@example.org>\nS: 451 4.3.5\n"
+	talk_in_all_paces(BEGUN("C: RCPT TO:<both@example.org>\nS: 550 5.7.1\n"
 	                        "C: DATA\nS: 554 5.5.1\n") BYE);
 }
 
@@ -276,11 +317,13 @@ int main(void)
 	        TEST(always_full),
 	        TEST(a_full_sink_that_fails),
 	        TEST(both_ways),
-	        TEST(in_part),
+	        TEST(for_all_or_for_none),
+	        TEST(one_full_mailbox_of_several_is_temporary),
+	        TEST(a_full_mailbox_is_refused_at_rcpt),
 	        TEST(one_copy_a_mailbox),
 	        TEST(commits_side_by_side),
 	        TEST(destroyed_while_committing),
-	        TEST(no_sink),
+	        TEST(mail_for_elsewhere_without_a_relay_is_refused_for_good),
 	        TEST(without_memory),
 	        TEST(idle_sessions_are_small),
 	};

@@ -14,6 +14,7 @@ struct fake_delivery {
 	size_t recipients;
 	bool full;
 	bool failed;
+	bool hold;
 	void (*ready)(void *context, int error);
 	void *context;
 	void (*done)(void *context, const int *errors);
@@ -129,9 +130,74 @@ static void tell_done(struct weir_task *task)
 	if (delivery->recipients > 1024)
 		abort();
 	memcpy(errors, sink->results, sizeof sink->results);
+	if (delivery->hold && !errors[0]) {
+		sink->held++;
+		delivery->done(delivery->done_context, errors);
+		return;
+	}
 	sink->committed++;
 	delivery->done(delivery->done_context, errors);
 	end(delivery);
+}
+
+static void fake_hold(struct weir_mail_delivery *base)
+{
+	((struct fake_delivery *)base)->hold = true;
+}
+
+static void fake_release(struct weir_mail_delivery *base)
+{
+	struct fake_sink *sink = sink_of(base);
+	sink->released++;
+	sink->committed++;
+	end((struct fake_delivery *)base);
+}
+
+/* -- checks ------------------------------------------------------------------------------------ */
+
+struct fake_check {
+	struct weir_task task;
+	struct weir_loop *loop;
+	struct weir_mail_check *check;
+	int error;
+	void (*done)(void *context, int error);
+	void *context;
+};
+
+static void tell_checked(struct weir_task *task)
+{
+	struct fake_check *job = WEIR_CONTAINER(task, struct fake_check, task);
+	job->check->job = NULL;
+	job->done(job->context, job->error);
+	free(job);
+}
+
+static int fake_check(struct weir_mail_sink *base, struct weir_loop *loop,
+        const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
+        void (*done)(void *context, int error), void *context)
+{
+	struct fake_sink *sink = (struct fake_sink *)base;
+	unsigned which = (unsigned)(recipient->user.data[0] - 'a');
+	int error = which < 4 ? sink->check_results[which] : 0;
+	sink->checked_size = size;
+	if (!sink->slow_checks)
+		return error;
+	struct fake_check *job = calloc(1, sizeof *job);
+	if (!job)
+		return -ENOMEM;
+	*job = (struct fake_check){{.run = tell_checked}, loop, check, error, done, context};
+	check->job = job;
+	weir_loop_defer(loop, &job->task);
+	return WEIR_MAIL_PENDING;
+}
+
+static void fake_check_cancel(struct weir_mail_check *check)
+{
+	struct fake_check *job = check->job;
+	check->job = NULL;
+	if (job)
+		weir_loop_cancel(job->loop, &job->task);
+	free(job);
 }
 
 static void fake_commit(struct weir_mail_delivery *base,
@@ -164,6 +230,10 @@ struct fake_sink fake_sink_make(void)
 	        .write = fake_write,
 	        .commit = fake_commit,
 	        .abort = fake_abort,
+	        .hold = fake_hold,
+	        .release = fake_release,
+	        .check = fake_check,
+	        .check_cancel = fake_check_cancel,
 	};
 	return (struct fake_sink){.base = {&type}};
 }

@@ -15,11 +15,15 @@ struct fake_sink {
 	size_t write_error_after; /* bytes */
 	int ready_error;          /* told instead of room, after a write that was full */
 	bool always_full;
-	bool slow;      /* commits wait for fake_sink_release */
-	int results[8]; /* by recipient */
+	bool slow;            /* commits wait for fake_sink_release */
+	int results[8];       /* by recipient */
+	int check_results[4]; /* of the first characters of users a, b, c, d */
+	bool slow_checks;     /* these are told from the loop */
 
 	/* What it has seen; of the message that began last. */
 	unsigned begun, committed, aborted;
+	unsigned held, released;
+	uint64_t checked_size;
 	unsigned open;               /* deliveries that are neither */
 	struct weir_buffer envelope; /* as text: see fake_sink.c */
 	struct weir_buffer bytes;

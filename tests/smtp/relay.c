@@ -253,6 +253,49 @@ static void a_refusal_is_reported(void **state)
 	assert_non_null(strstr(logged, "reported al@here.example final\n"));
 }
 
+/* Whatever the message is like, and whatever the host takes. */
+static void a_report_can_be_sent_to_any_host(void **state)
+{
+	(void)state;
+	static const char *const messages[] = {
+	        "Subject: a\r\n\r\n\xc3\xa4\r\n",
+	        "Subject: \xc3\xa4=\xff \r\nX: y\r\n\r\nbody\r\n",
+	        "Subject: a\n\nbare\r\n",
+	};
+	static const char *const headers[] = {
+	        "Content-Type: text/rfc822-headers\r\n\r\nSubject: a\r\n\r\n--",
+	        "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+	        "Subject: =C3=A4=3D=FF=20\r\nX: y\r\n\r\n--",
+	        "Content-Transfer-Encoding: quoted-printable\r\n\r\nSubject: a=0A\r\n--",
+	};
+	static const struct weir_mail_recipient to = {.address = {"bad\xc3\xa4@there.example", 19}};
+	host.ehlo = "250-host\r\n250 SMTPUTF8\r\n";
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
+		host.said[0] = 0;
+		enqueue("carol@far.example", &to, 1, messages[i]);
+		empty_queue();
+		assert_int_equal(host.messages, i + 1);
+		assert_non_null(strstr(host.said, "MAIL FROM:<>\n"));
+		host.content[host.content_size] = 0;
+		assert_non_null(strstr(host.content, headers[i]));
+		assert_non_null(strstr(
+		        host.content, "Final-Recipient: utf-8; bad\\x{E4}@there.example\r\n"));
+		for (size_t at = 0; at < host.content_size; at++)
+			assert_true(host.content[at] > 0);
+	}
+	/* An address that needs SMTPUTF8 needs it for the report, too. */
+	host.ehlo = NULL;
+	stop_relay(5000);
+	struct weir_smtp_relay_options from = options();
+	assert_int_equal(weir_smtp_relay_create(loop, queue, &from, &relay), 0);
+	enqueue("c\xc3\xa4@far.example", &to, 1, messages[0]);
+	empty_queue();
+	assert_non_null(strstr(host.said, "MAIL FROM:<> SIZE="));
+	host.content[host.content_size] = 0;
+	assert_non_null(strstr(host.content, "Content-Type: message/global\r\n"
+	                                     "Content-Transfer-Encoding: 8bit\r\n\r\nSubject"));
+}
+
 static void a_remote_sender_hears_by_the_queue(void **state)
 {
 	(void)state;
@@ -485,6 +528,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        RELAY_TEST(messages_are_forwarded),
 	        RELAY_TEST(a_refusal_is_reported),
+	        RELAY_TEST(a_report_can_be_sent_to_any_host),
 	        RELAY_TEST(a_remote_sender_hears_by_the_queue),
 	        RELAY_TEST(no_report_of_a_report),
 	        RELAY_TEST(success_is_told_where_the_host_cannot),

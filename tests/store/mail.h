@@ -22,6 +22,7 @@ struct mail {
 	int ready_error;
 	int done;
 	int errors[RECIPIENTS];
+	bool together;
 };
 
 static struct weir_mail_store *store;
@@ -44,10 +45,13 @@ static inline void mail_done(void *context, const int *errors)
 static inline int mail_begin(struct mail *mail, const char *users)
 {
 	struct weir_span rest = weir_span_of(users);
+	bool together = mail->together;
 	memset(mail, 0, sizeof *mail);
+	mail->together = together;
 	for (bool more = true; more; mail->count++)
 		more = weir_span_cut(&rest, ',', &mail->recipients[mail->count].user);
-	struct weir_mail_envelope envelope = {.recipients = mail->recipients, .count = mail->count};
+	struct weir_mail_envelope envelope = {
+	        .recipients = mail->recipients, .count = mail->count, .together = together};
 	return store->sink.type->begin(
 	        &store->sink, loop, &envelope, mail_ready, mail, &mail->delivery);
 }
@@ -68,7 +72,7 @@ static inline void mail_abort(struct mail *mail)
 	store->sink.type->abort(mail->delivery);
 }
 
-/* All of a small message, and the wait for it: the first recipient's result. */
+/* `mail->together` is taken. All of a small message, and the wait for it: the first recipient's result. */
 static inline int mail_send_bytes(
         struct mail *mail, const char *users, const void *data, size_t size)
 {
@@ -85,9 +89,43 @@ static inline int mail_send_bytes(
 	return mail->errors[0];
 }
 
+/* For all of them or for none. */
+static inline int mail_send_together(struct mail *mail, const char *users, const char *text)
+{
+	mail->together = true;
+	return mail_send_bytes(mail, users, text, strlen(text));
+}
+
+struct checked {
+	int done;
+	int error;
+};
+
+static inline void on_checked(void *context, int error)
+{
+	struct checked *checked = context;
+	checked->done++;
+	checked->error = error;
+}
+
+/* Whether the user's mailbox would take so many bytes. */
+static inline int mail_check(const char *user, uint64_t size)
+{
+	struct weir_mail_recipient to = {.user = weir_span_of(user)};
+	struct weir_mail_check check = {0};
+	struct checked checked = {0};
+	int result = store->sink.type->check(
+	        &store->sink, loop, &to, size, &check, on_checked, &checked);
+	if (result != WEIR_MAIL_PENDING)
+		return result;
+	turn_until(&checked.done, 1);
+	assert_null(check.job);
+	return checked.error;
+}
+
 static inline int mail_send(const char *users, const char *text)
 {
-	struct mail mail;
+	struct mail mail = {0};
 	return mail_send_bytes(&mail, users, text, strlen(text));
 }
 

@@ -174,6 +174,36 @@ static void envelope_and_bytes(void **state)
 	weir_mail_queue_close(queue);
 }
 
+static void what_is_held_is_nobodys_until_it_is_released(void **state)
+{
+	(void)state;
+	assert_int_equal(open_queue(), 0);
+	for (int release = 0; release < 2; release++) {
+		struct put_message put = {0};
+		struct weir_mail_sink *sink = weir_mail_queue_sink(queue);
+		struct weir_mail_envelope to = envelope("al@example.org");
+		struct weir_mail_delivery *delivery;
+		assert_int_equal(sink->type->begin(sink, loop, &to, on_ready, &put, &delivery), 0);
+		assert_int_equal(sink->type->write(delivery, WEIR_SPAN("x\r\n")), 0);
+		sink->type->hold(delivery);
+		sink->type->commit(delivery, on_put, &put);
+		turn_until(&put.done, 1);
+		assert_int_equal(put.errors[0], 0);
+		assert_int_equal(weir_mail_queue_count(queue), 0);
+		assert_int_equal(weir_mail_queue_next(queue), INT64_MAX);
+		if (release)
+			sink->type->release(delivery);
+		else
+			sink->type->abort(delivery);
+		settle();
+		assert_int_equal(weir_mail_queue_count(queue), release);
+		/* The lock, control/, and two files. */
+		assert_int_equal(count_entries("queue"), release ? 4 : 2);
+	}
+	weir_mail_queue_close(queue);
+	queue = NULL;
+}
+
 static void states_are_kept(void **state)
 {
 	(void)state;
@@ -535,6 +565,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        SCRATCH_TEST(killed_at_any_moment),
 	        SCRATCH_TEST(envelope_and_bytes),
+	        SCRATCH_TEST(what_is_held_is_nobodys_until_it_is_released),
 	        SCRATCH_TEST(states_are_kept),
 	        SCRATCH_TEST(the_first_that_is_due_comes_first),
 	        SCRATCH_TEST(states_survive_a_full_disk),

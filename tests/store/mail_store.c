@@ -57,7 +57,7 @@ static void messages_come_back_byte_for_byte(void **state)
 	static const char nasty[] = "a\0b\xff\r\n.\r\n..x\r\n\n.\n\r\r\nlast";
 	struct weir_mail_body body = {0};
 	struct weir_span bytes = {0};
-	struct mail mail;
+	struct mail mail = {0};
 	assert_int_equal(mail_send("alice", "Subject: one\r\n\r\nbody\r\n"), 0);
 	assert_int_equal(mail_send_bytes(&mail, "alice", nasty, sizeof nasty - 1), 0);
 	assert_int_equal(mail_send("alice", ""), 0);
@@ -92,7 +92,7 @@ static void a_large_message_in_pieces(void **state)
 {
 	(void)state;
 	static char piece[30000], wanted[30000];
-	struct mail mail;
+	struct mail mail = {0};
 	size_t size = 0;
 	assert_int_equal(mail_begin(&mail, "alice,bob"), 0);
 	for (int i = 0; i < 200; i++) {
@@ -126,7 +126,7 @@ static void a_large_message_in_pieces(void **state)
 static void several_recipients(void **state)
 {
 	(void)state;
-	struct mail mail;
+	struct mail mail = {0};
 	assert_int_equal(mail_send_bytes(&mail, "alice,.hidden,bob,a/b,,alice", "x\r\n", 3), 0);
 	assert_int_equal(mail.errors[0], 0);
 	assert_int_equal(mail.errors[1], -ENOENT);
@@ -220,7 +220,7 @@ static void messages_outlive_their_maildrop(void **state)
 static void too_large(void **state)
 {
 	(void)state;
-	struct mail mail;
+	struct mail mail = {0};
 	bound(&(struct weir_mail_store_options){.message_max = 10});
 	assert_int_equal(mail_send("alice", "123456789\n"), 0);
 	assert_int_equal(mail_begin(&mail, "alice"), 0);
@@ -240,7 +240,7 @@ static void too_large(void **state)
 static void full_mailboxes(void **state)
 {
 	(void)state;
-	struct mail mail;
+	struct mail mail = {0};
 	uint8_t marks[1] = {1};
 	size_t removed;
 	bound(&(struct weir_mail_store_options){.mailbox_max = 25, .messages_max = 3});
@@ -261,11 +261,50 @@ static void full_mailboxes(void **state)
 	assert_int_equal(count_of("bob"), 1);
 }
 
+static void for_all_or_for_none(void **state)
+{
+	(void)state;
+	struct mail mail = {0};
+	bound(&(struct weir_mail_store_options){.mailbox_max = 25, .messages_max = 3});
+	assert_int_equal(mail_send("bob", "0123456789012345"), 0);
+	assert_int_equal(mail_send_together(&mail, "alice,bob,carol,alice", "0123456789"), -EDQUOT);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(mail.errors[i], -EDQUOT);
+	assert_int_equal(count_of("alice"), 0);
+	assert_int_equal(count_of("bob"), 1);
+	assert_int_equal(count_of("carol"), 0);
+	/* What was taken back counts for nobody's bound. */
+	assert_int_equal(mail_send("alice", "0123456789012345678901234"), 0);
+	assert_int_equal(mail_send_together(&mail, "carol,.hidden", "x"), -ENOENT);
+	assert_int_equal(count_of("carol"), 0);
+	assert_int_equal(mail_send_together(&mail, "carol,bob,carol", "x"), 0);
+	assert_int_equal(count_of("carol"), 1);
+	assert_int_equal(count_of("bob"), 2);
+}
+
+static void a_check_knows_what_a_commit_would_say(void **state)
+{
+	(void)state;
+	bound(&(struct weir_mail_store_options){.mailbox_max = 25, .messages_max = 2});
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(mail_check("alice", 0), 0);
+		assert_int_equal(mail_check("alice", 25), 0);
+		assert_int_equal(mail_check("alice", 26), -EDQUOT);
+	}
+	assert_int_equal(mail_check(".hidden", 0), -ENOENT);
+	assert_int_equal(mail_send("alice", "0123456789"), 0);
+	assert_int_equal(mail_check("alice", 15), 0);
+	assert_int_equal(mail_check("alice", 16), -EDQUOT);
+	assert_int_equal(mail_send("alice", "0123456789"), 0);
+	assert_int_equal(mail_check("alice", 0), -EDQUOT);
+	assert_int_equal(mail_check("bob", 0), 0);
+}
+
 static void aborted_at_any_point(void **state)
 {
 	(void)state;
 	static char piece[100000];
-	struct mail mail;
+	struct mail mail = {0};
 	int descriptors = count_descriptors();
 	for (int pieces = 0; pieces < 5; pieces++) {
 		for (int turns = 0; turns < 4; turns++) {
@@ -325,7 +364,7 @@ static void many_at_once(void **state)
 static void the_store_goes_while_things_are_under_way(void **state)
 {
 	(void)state;
-	struct mail mail;
+	struct mail mail = {0};
 	struct answer answer = {.done = 0};
 	assert_int_equal(mail_send("alice", "x\r\n"), 0);
 	struct weir_maildrop *drop = must_open("alice");
@@ -351,7 +390,7 @@ static void without_memory(void **state)
 	bool failed = true;
 	int delivered = 0;
 	for (unsigned good = 0; failed; good++) {
-		struct mail mail;
+		struct mail mail = {0};
 		struct answer answer = {.done = 0};
 		fail_allocation_after(good, false);
 		int error = mail_begin(&mail, "alice,bob");
@@ -402,6 +441,8 @@ int main(void)
 	        BOTH(messages_outlive_their_maildrop),
 	        BOTH(too_large),
 	        BOTH(full_mailboxes),
+	        BOTH(for_all_or_for_none),
+	        BOTH(a_check_knows_what_a_commit_would_say),
 	        BOTH(aborted_at_any_point),
 	        BOTH(many_at_once),
 	        BOTH(the_store_goes_while_things_are_under_way),

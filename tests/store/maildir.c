@@ -210,6 +210,13 @@ static void half_made_mailboxes_are_completed(void **state)
 	assert_int_equal(mail_send("alice", "x"), 0);
 	assert_int_equal(count_of("bob"), 0);
 	assert_int_equal(count_of("alice"), 1);
+	for (int i = 0; i < 3; i++) {
+		static const char *const parts[] = {"carol/tmp", "carol/new", "carol/cur"};
+		assert_int_equal(count_of("carol"), 0);
+		assert_int_equal(rmdir(in_scratch(parts[i])), 0);
+		assert_int_equal(count_of("carol"), 0);
+		assert_int_equal(count_entries(parts[i]), 0);
+	}
 }
 
 static void locked_by_another_process(void **state)
@@ -287,7 +294,7 @@ static void a_full_disk(void **state)
 {
 	(void)state;
 	static char piece[100000];
-	struct mail mail;
+	struct mail mail = {0};
 	assert_int_equal(mail_send("alice", "before"), 0);
 	write_error = ENOSPC;
 	assert_int_equal(mail_send("alice", "x"), -ENOSPC);
@@ -316,7 +323,7 @@ static void an_abort_right_after_a_failed_commit(void **state)
 {
 	(void)state;
 	static char piece[100000];
-	struct mail mail;
+	struct mail mail = {0};
 	bound(&(struct weir_mail_store_options){.message_max = sizeof piece});
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(mail_begin(&mail, "alice"), 0);
@@ -351,7 +358,7 @@ static void names_in_tmp_where_it_must_be(void **state)
 {
 	(void)state;
 	static char piece[100000];
-	struct mail mail;
+	struct mail mail = {0};
 	no_tmpfile = 1;
 	bound(NULL);
 	assert_int_equal(mail_send("alice,bob", "x"), 0);
@@ -415,12 +422,50 @@ static void a_quota_counts_once_and_notices_others(void **state)
 	assert_int_equal(mail_send("alice", "0123456789"), 0);
 }
 
+/* -- before a message comes -------------------------------------------------------------------- */
+
+/* `new` is a link to nowhere that may be followed: root may write wherever modes forbid it. */
+static void a_mailbox_that_cannot_be_used_is_known_after_one_message(void **state)
+{
+	(void)state;
+	struct mail mail = {0};
+	assert_int_equal(mail_send("alice", "x"), 0);
+	assert_int_equal(mail_send("bob", "x"), 0);
+	assert_int_equal(mail_check("alice", 0), 0);
+	assert_int_equal(rename(in_scratch("alice/new"), in_scratch("alice/was")), 0);
+	put("alice/new", "no directory");
+	/* Memory still says yes. */
+	assert_int_equal(mail_send_together(&mail, "alice,bob", "y"), -ENOTDIR);
+	assert_int_equal(count_entries("bob/new"), 1);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(mail_check("alice", 0), -ENOTDIR);
+	assert_int_equal(mail_check("bob", 0), 0);
+	assert_int_equal(mail_send_bytes(&mail, "alice,bob", "y", 1), -ENOTDIR);
+	assert_int_equal(unlink(in_scratch("alice/new")), 0);
+	assert_int_equal(mail_check("alice", 0), 0);
+	assert_int_equal(mail_send("alice", "z"), 0);
+}
+
+static void a_check_that_is_cancelled(void **state)
+{
+	(void)state;
+	struct weir_mail_recipient to = {.user = WEIR_SPAN("alice")};
+	struct weir_mail_check check = {0};
+	assert_int_equal(
+	        store->sink.type->check(&store->sink, loop, &to, 1, &check, on_checked, NULL),
+	        WEIR_MAIL_PENDING);
+	store->sink.type->check_cancel(&check);
+	assert_null(check.job);
+	store->sink.type->check_cancel(&check);
+	settle();
+}
+
 /* -- economy ----------------------------------------------------------------------------------- */
 
 static void one_file_for_all_recipients(void **state)
 {
 	(void)state;
-	struct mail mail;
+	struct mail mail = {0};
 	struct stat status;
 	char path[300];
 	make_mailbox("alice"), make_mailbox("bob"), make_mailbox("carol");
@@ -535,6 +580,8 @@ int main(void)
 	        MAILDIR_TEST(names_in_tmp_where_it_must_be),
 	        MAILDIR_TEST(what_was_left_in_tmp_goes),
 	        MAILDIR_TEST(a_quota_counts_once_and_notices_others),
+	        MAILDIR_TEST(a_mailbox_that_cannot_be_used_is_known_after_one_message),
+	        MAILDIR_TEST(a_check_that_is_cancelled),
 	        MAILDIR_TEST(one_file_for_all_recipients),
 	        MAILDIR_TEST(syncs_are_shared),
 	        MAILDIR_TEST(a_large_mailbox),

@@ -10,7 +10,7 @@ enum {
 static int send_piece(char letter)
 {
 	static char piece[PIECE];
-	struct mail mail;
+	struct mail mail = {0};
 	memset(piece, letter, sizeof piece);
 	return mail_send_bytes(&mail, "alice,bob", piece, sizeof piece);
 }
