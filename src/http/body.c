@@ -61,12 +61,23 @@ static void complete(struct weir_http_exchange *exchange)
 	weir_http_exchange_settle(exchange);
 }
 
+/* The handler is not called any more: whoever clears this replies. */
+static bool clear_deferred(struct weir_http_exchange *exchange)
+{
+	bool deferred = exchange->deferred;
+	if (deferred)
+		weir_loop_cancel(exchange->loop, &exchange->task);
+	exchange->deferred = false;
+	return deferred;
+}
+
 void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
 	struct weir_channel *channel = exchange->channel;
 	if (channel)
 		weir_channel_set_session(channel, NULL);
 	exchange->keep_alive = false;
+	clear_deferred(exchange);
 	end_receiver(exchange, error);
 	if (!exchange->replied)
 		weir_http_reply_error(exchange, status);
@@ -77,7 +88,7 @@ void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigne
 
 void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
 {
-	bool received = exchange->receiver;
+	bool received = exchange->receiver || clear_deferred(exchange);
 	exchange->channel = NULL;
 	end_receiver(exchange, error);
 	/* Whoever was receiving is told, and has nothing to answer; others still will. */

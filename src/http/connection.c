@@ -7,6 +7,11 @@
  *      └──────── body.c: length or chunks ◀─────┘
  *
  * A head that breaks the grammar gets its status, and nothing that follows it is read.
+ *
+ * Safe requests that are pipelined are handled side by side. An unsafe one is handled alone (RFC 9112
+ * 9.3.2): it is deferred until all replies before it have left, and nothing is read until its own
+ * reply has left. A deferred request waits in the reply queue as an exchange that has a copy of its
+ * head, and it is the channel's session meanwhile.
  */
 #include <errno.h>
 
@@ -114,19 +119,93 @@ static int clean_path(struct weir_http_exchange *exchange)
 	        raw, exchange->shared->path, sizeof exchange->shared->path, &exchange->path);
 }
 
+/* The path is decoded already. */
+static void handle_path(struct weir_http_exchange *exchange)
+{
+	if (exchange->request->method == WEIR_HTTP_CONNECT)
+		weir_http_reply_error(exchange, 405);
+	else
+		dispatch(exchange);
+}
+
 static void handle(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	exchange->handling = true;
 	int status = clean_path(exchange);
 	if (status)
 		weir_http_reply_error(exchange, (unsigned)status);
-	else if (exchange->request->method == WEIR_HTTP_CONNECT)
-		weir_http_reply_error(exchange, 405);
 	else
-		dispatch(exchange);
+		handle_path(exchange);
 	exchange->handling = false;
 	if (!exchange->replied && weir_http_exchange_keep(exchange, head) < 0)
 		weir_channel_abort(exchange->channel, -ENOMEM);
+}
+
+/* RFC 9110 9.2.1. A method that is not known may change anything. */
+static bool is_safe(enum weir_http_method method)
+{
+	return method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD || method == WEIR_HTTP_OPTIONS ||
+	       method == WEIR_HTTP_TRACE;
+}
+
+/* What follows the handler's first call: the body, or the next head. */
+static void await_rest(struct weir_http_exchange *exchange)
+{
+	if (exchange->body_state == BODY_NONE)
+		weir_http_connection_next(exchange);
+	else if (!exchange->receiver && !exchange->replied)
+		weir_channel_pause(exchange->channel); /* until somebody wants the body, or replies */
+	weir_http_exchange_settle(exchange);
+}
+
+/* Leaves the request where it is until it is alone. */
+static void defer(struct weir_http_exchange *exchange, struct weir_span head)
+{
+	struct weir_channel *channel = exchange->channel;
+	int status = clean_path(exchange);
+	if (status) {
+		exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
+		exchange->deferred_status = (uint16_t)status;
+	}
+	exchange->deferred = true;
+	weir_channel_set_session(channel, exchange);
+	weir_channel_pause(channel);
+	if (weir_http_exchange_keep(exchange, head) < 0)
+		weir_channel_abort(channel, -ENOMEM);
+}
+
+/* From the loop, since the reply before it is closed in the middle of a flush. */
+static void start_deferred(struct weir_task *task)
+{
+	struct weir_http_exchange *exchange =
+	        WEIR_CONTAINER(task, struct weir_http_exchange, task);
+	exchange->deferred = false;
+	if (exchange->body_state == BODY_NONE)
+		weir_channel_set_session(exchange->channel, NULL);
+	exchange->handling = true;
+	if (exchange->deferred_status)
+		weir_http_reply_error(exchange, exchange->deferred_status);
+	else
+		handle_path(exchange);
+	exchange->handling = false;
+	if (exchange->channel)
+		await_rest(exchange);
+	else
+		weir_http_exchange_settle(exchange);
+}
+
+void weir_http_connection_reply_left(struct weir_http_exchange *exchange)
+{
+	struct weir_channel *channel = exchange->channel;
+	if (!channel)
+		return;
+	struct weir_http_exchange *next = weir_channel_session(channel);
+	if (exchange->held_input && exchange->keep_alive)
+		weir_channel_resume(channel);
+	if (!next || !next->deferred || weir_channel_replies(channel) > 1)
+		return;
+	next->task.run = start_deferred;
+	weir_loop_defer(next->loop, &next->task);
 }
 
 static void on_head(struct weir_channel *channel, struct weir_span head)
@@ -150,13 +229,15 @@ static void on_head(struct weir_channel *channel, struct weir_span head)
 	 * The end of a reply to HTTP/1.0 may be the connection's: nothing can be answered behind
 	 * it.
 	 */
-	exchange->held_input = request->minor == 0 && exchange->keep_alive;
+	bool safe = is_safe(request->method);
+	exchange->held_input = exchange->keep_alive && (request->minor == 0 || !safe);
+	exchange->says_keep_alive = request->minor == 0;
+	if (!safe && weir_channel_replies(channel) > 1) {
+		defer(exchange, head);
+		return;
+	}
 	handle(exchange, head);
-	if (exchange->body_state == BODY_NONE)
-		weir_http_connection_next(exchange);
-	else if (!exchange->receiver && !exchange->replied)
-		weir_channel_pause(channel); /* until somebody wants the body, or replies */
-	weir_http_exchange_settle(exchange);
+	await_rest(exchange);
 }
 
 void weir_http_connection_next(struct weir_http_exchange *exchange)
@@ -208,7 +289,8 @@ static void on_overflow(struct weir_channel *channel, int error)
 static void on_eof(struct weir_channel *channel)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (exchange)
+	/* A deferred request without a body is whole. */
+	if (exchange && exchange->body_state != BODY_NONE)
 		weir_http_body_fail(exchange, -ECONNRESET, 400);
 	weir_channel_close(channel);
 }
