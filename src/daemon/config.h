@@ -108,6 +108,7 @@ struct config_uploads {
 	bool put;
 	bool remove;
 	bool forms;
+	unsigned mode;     /* of new files; 0: the library's default */
 	uint64_t max_size; /* 0: the library's default */
 };
 
@@ -234,6 +235,7 @@ struct config_ftp {
 	bool anonymous_writes;
 	bool writable;
 	bool hidden;
+	unsigned mode;    /* of new files; 0: the library's default */
 	unsigned uploads; /* enum weir_ftp_uploads */
 	unsigned tls;     /* enum config_ftp_tls */
 	unsigned reuse;   /* enum weir_ftp_reuse */

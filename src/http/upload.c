@@ -69,6 +69,7 @@ unsigned weir_http_upload_status(int error)
 	case -ENOTDIR:
 		return 409;
 	case -EEXIST:
+	case -ECANCELED: /* of weir_http_upload_holds */
 		return 412;
 	case -EFBIG:
 		return 413;
@@ -118,6 +119,7 @@ struct weir_http_handler *weir_http_upload(
 	        .handler.type = &type,
 	        .tree = tree,
 	        .size_max = options->max_size ? options->max_size : WEIR_HTTP_UPLOAD_MAX,
+	        .mode = options->mode & 0777,
 	        .put = options->put,
 	        .remove = options->remove,
 	        .forms = options->forms,
