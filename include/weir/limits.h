@@ -74,6 +74,7 @@
 
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */
+#define WEIR_HTTP_FAULT_MAX 64 /* bytes of a malformed request that the log shows */
 #define WEIR_HTTP_TARGET_MAX 8000      /* bytes of a request-target: 414 */
 #define WEIR_HTTP_FIELDS_MAX 100       /* fields in a head: 431 */
 #define WEIR_HTTP_EMPTY_LINES_MAX 2    /* empty lines before a request line (RFC 9112 2.2) */

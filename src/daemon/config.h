@@ -31,6 +31,8 @@ enum {
 	CONFIG_LISTENERS_MAX = 64,
 	CONFIG_CERTIFICATES_MAX = 256,
 	CONFIG_SITES_MAX = 1024,
+	CONFIG_REDIRECT_STEPS_MAX = 24, /* … that `weir check` follows */
+	CONFIG_REDIRECT_PATH_MAX = 4096,
 	CONFIG_NAMES_MAX = 64,  /* of one site; local domains of mail */
 	CONFIG_FIELDS_MAX = 32, /* of one site */
 	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */

@@ -19,11 +19,24 @@
 
 #include "exchange.h"
 #include "head_scan.h"
+#include "known.h"
+#include "syntax.h"
 
 /* -- the head as a terminator ------------------------------------------------------------------ */
 
-static enum weir_scan refuse(struct http_loop *shared, int status)
+/* Keeps the first bytes for the log: `data` is not there any more when the channel tells of it. */
+static void note_fault(struct http_loop *shared, const char *fault, struct weir_span data)
 {
+	size_t size = data.size < WEIR_HTTP_FAULT_MAX ? data.size : WEIR_HTTP_FAULT_MAX;
+	memcpy(shared->fault_room, data.data, size);
+	shared->fault_bytes = weir_span(shared->fault_room, size);
+	shared->fault = fault;
+}
+
+static enum weir_scan refuse(
+        struct http_loop *shared, int status, const char *fault, struct weir_span data)
+{
+	note_fault(shared, fault, data);
 	shared->refusal = status;
 	return WEIR_SCAN_BAD;
 }
@@ -41,6 +54,21 @@ static bool has_long_line(struct weir_span head)
 
 _Static_assert(sizeof(struct weir_http_head_scan) <= sizeof(uint32_t), "must fit terminator.state");
 
+/*
+ * Of a request line that is too long: a method that no server knows is answered as one, however
+ * long it is, and however much of it has come.
+ */
+static enum weir_scan refuse_long_line(struct http_loop *shared, struct weir_span data)
+{
+	struct weir_span head = data;
+	while (head.size && (*head.data == '\r' || *head.data == '\n'))
+		head = weir_span_skip(head, 1);
+	size_t size = weir_http_run(head, WEIR_HTTP_TCHAR);
+	if (weir_http_method_find(head.data, size) == WEIR_HTTP_OTHER)
+		return refuse(shared, 501, "unknown method, line too long", data);
+	return refuse(shared, 414, "line too long", data);
+}
+
 /* Ends at the empty line, and says early what can be no head or is too large a one. */
 static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
@@ -55,15 +83,16 @@ static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_
 	enum weir_http_scan result = weir_http_head_scan(&scan, weir_span_skip(data, seen), &used);
 	memcpy(&terminator->state, &scan, sizeof scan);
 	if (result == WEIR_HTTP_SCAN_MALFORMED)
-		return refuse(shared, 400);
+		return refuse(shared, 400, "not a request line, or a stray CR, LF or NUL", data);
 	if (seen + used > WEIR_HTTP_HEAD_MAX)
-		return refuse(shared, has_long_line(data) ? 414 : 431);
+		return has_long_line(data) ? refuse_long_line(shared, data)
+		                           : refuse(shared, 431, "head too large", data);
 	if (result == WEIR_HTTP_SCAN_COMPLETE) {
 		ret->end = seen + used;
 		return WEIR_SCAN_FOUND;
 	}
 	if (!scan.request_line_done && data.size > REQUEST_LINE_MAX)
-		return refuse(shared, 414);
+		return refuse_long_line(shared, data);
 	return WEIR_SCAN_MORE;
 }
 
@@ -95,14 +124,13 @@ static void reply_and_close(struct weir_channel *channel, unsigned status)
 	/* It may go on sending, and shall get to read the answer. */
 	weir_channel_set_owed(channel, true);
 	weir_channel_close(channel);
-	if (!exchange)
-		return;
-	weir_http_reply_error(exchange, status);
+	if (exchange)
+		weir_http_reply_error(exchange, status);
+	server->shared->fault = NULL;
 }
 
 static void dispatch(struct weir_http_exchange *exchange)
 {
-	exchange->sites = weir_http_sites_hold(exchange->server->sites);
 	exchange->handler = weir_http_sites_find(exchange->sites, exchange->request->host);
 	struct weir_http_handler first = {.next = exchange->handler};
 	weir_http_pass(&first, exchange);
@@ -122,10 +150,13 @@ static int clean_path(struct weir_http_exchange *exchange)
 /* The path is decoded already. */
 static void handle_path(struct weir_http_exchange *exchange)
 {
-	if (exchange->request->method == WEIR_HTTP_CONNECT)
+	exchange->sites = weir_http_sites_hold(exchange->server->sites);
+	if (exchange->request->method == WEIR_HTTP_CONNECT) {
+		weir_http_allow(exchange, WEIR_HTTP_TARGET_SITE);
 		weir_http_reply_error(exchange, 405);
-	else
+	} else {
 		dispatch(exchange);
+	}
 }
 
 static void handle(struct weir_http_exchange *exchange, struct weir_span head)
@@ -214,6 +245,7 @@ static void on_head(struct weir_channel *channel, struct weir_span head)
 	struct weir_http_request *request = &server->shared->request;
 	int status = weir_http_head_parse(head, request);
 	if (status) {
+		note_fault(server->shared, weir_http_head_fault(head), head);
 		reply_and_close(channel, (unsigned)status);
 		return;
 	}

@@ -27,6 +27,9 @@ struct http_loop {
 	struct weir_http_exchange *free; /* kept for reuse */
 	unsigned free_count;
 	int refusal; /* why the head terminator said BAD: a status */
+	const char *fault; /* of what is no request, while it is replied to; else NULL */
+	struct weir_span fault_bytes;
+	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
 	char date_line[DATE_LINE_SIZE + 1];
 	int64_t log_date_s;
