@@ -10,6 +10,7 @@
 #define WEIR_DIRECTORY_H
 
 #include <stdbool.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,6 +20,7 @@
 #include <weir/tree.h>
 
 struct weir_directory;
+struct weir_tree;
 
 /* `.` and `..` are left out. Symbolic links are not followed: what is told is of the link. */
 struct weir_directory_entry {
@@ -29,6 +31,8 @@ struct weir_directory_entry {
 	struct timespec mtime;
 	mode_t mode; /* st_mode */
 	nlink_t links;
+	/* With `tree` only: a lookup would not give it. */
+	bool refused;
 	ino_t inode;
 	dev_t device;
 };
@@ -42,6 +46,13 @@ struct weir_directory_options {
 	 * sorted.
 	 */
 	unsigned sort_max;
+	/*
+	 * The tree, and the directory's path in it (copied), to find out what a lookup
+	 * of each entry would say: one or two more system calls an entry. NULL: that is not asked. The
+	 * tree may be closed meanwhile.
+	 */
+	struct weir_tree *tree;
+	const char *path;
 };
 
 /*

@@ -108,6 +108,7 @@ struct weir_ftp_rules {
 	bool writable;              /* false: nobody writes or deletes, whatever his rights */
 	bool hidden;                /* names that begin with `.` are there; else they are not */
 	enum weir_ftp_uploads uploads;
+	unsigned mode; /* permission bits of new files; 0: 0644 less the umask (weir/upload.h) */
 	uint64_t upload_max; /* bytes; WEIR_FTP_UPLOAD_MAX */
 	uint64_t rate;       /* bytes a second of each transfer; 0: as fast as it goes */
 

@@ -32,6 +32,12 @@ struct weir_http_server;
 
 /* -- handlers ---------------------------------------------------------------------------------- */
 
+enum weir_http_target {
+	WEIR_HTTP_TARGET_FILE, /* or nothing that is there yet */
+	WEIR_HTTP_TARGET_DIRECTORY,
+	WEIR_HTTP_TARGET_SITE, /* all paths together: `*`, or what CONNECT asks for */
+};
+
 struct weir_http_handler_type {
 	const char *name;
 
@@ -44,6 +50,13 @@ struct weir_http_handler_type {
 
 	/* Frees the handler. NULL when there is nothing to free. */
 	void (*destroy)(struct weir_http_handler *handler);
+
+	/*
+	 * The methods that the handler takes for the exchange's path, as bits 1 << enum
+	 * weir_http_method, if the path stands for such a target. NULL: it names none.
+	 */
+	unsigned (*methods)(const struct weir_http_handler *handler,
+	        const struct weir_http_exchange *exchange, enum weir_http_target target);
 };
 
 /* Embedded first in every handler. Made by any thread, used by one loop. */
@@ -96,6 +109,12 @@ WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
  */
 WEIR_API void weir_http_pass(
         struct weir_http_handler *handler, struct weir_http_exchange *exchange);
+
+/*
+ * Adds the Allow field with all methods that the handlers of the exchange's site take for its path:
+ * before a reply of 405 or 501, or to OPTIONS. 0 or an error of weir_http_add_field.
+ */
+WEIR_API int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target target);
 
 /* -- the request's body ------------------------------------------------------------------------ */
 

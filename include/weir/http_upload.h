@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <weir/api.h>
 #include <weir/http.h>
@@ -20,6 +21,7 @@ struct weir_http_upload_options {
 	const char
 	        *prefix; /* paths below it only ("" is all), without slashes at its ends. Copied */
 	uint64_t max_size; /* bytes of one body; 0: WEIR_HTTP_UPLOAD_MAX */
+	mode_t mode;       /* of new files; 0: 0644 less the umask (weir/upload.h) */
 	bool put;
 	bool remove; /* DELETE */
 	bool forms;  /* POST of multipart/form-data */

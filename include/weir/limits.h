@@ -74,6 +74,7 @@
 
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */
+#define WEIR_HTTP_FAULT_MAX 64 /* bytes of a malformed request that the log shows */
 #define WEIR_HTTP_TARGET_MAX 8000      /* bytes of a request-target: 414 */
 #define WEIR_HTTP_FIELDS_MAX 100       /* fields in a head: 431 */
 #define WEIR_HTTP_EMPTY_LINES_MAX 2    /* empty lines before a request line (RFC 9112 2.2) */
@@ -116,6 +117,8 @@
 #define WEIR_TREE_CONTENT_FILE_MAX (32 * 1024) /* the largest of these (set) */
 #define WEIR_TREE_REVALIDATE_MS                                                                    \
 	1000 /* how long a path is believed without being walked again (set) */
+#define WEIR_TREE_REST_MS                                                                          \
+	1000 /* a file that was not looked up for so long is closed, and opened again when it is */
 #define WEIR_TREE_SETTLE_MS                                                                        \
 	50 /* changed less than this ago: another change may not show in the times */
 #define WEIR_DIRECTORY_BATCH (32 * 1024)       /* bytes of names read from a directory at once */
@@ -124,6 +127,12 @@
 #define WEIR_UPLOAD_BATCH (512 * 1024)         /* … of these, so many are written at once */
 #define WEIR_UPLOAD_GATHER_MS 100              /* … or what has come in this time */
 #define WEIR_UPLOAD_TAKE (4 * 1024 * 1024)     /* bytes taken from a socket in one piece of work */
+/*
+ * Room that an upload of known size has on the disk ahead of what was written: as much as was
+ * written, and within these.
+ */
+#define WEIR_UPLOAD_RESERVE_MIN (256 * 1024)
+#define WEIR_UPLOAD_RESERVE_MAX (16 * 1024 * 1024)
 #define WEIR_UPLOAD_STALE_S (24 * 60 * 60)     /* a leftover temporary of this age is removed */
 #define WEIR_USERS_MAX 100000                  /* users of one file */
 #define WEIR_USERS_FILE_MAX (32 * 1024 * 1024) /* bytes of it */

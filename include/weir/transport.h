@@ -20,6 +20,8 @@ struct weir_transport {
 	bool stuck;
 	/* The end of the input was met, maybe together with the last bytes: no event tells of it. */
 	bool at_end;
+	/* A fatal error was met behind the last bytes: a negative errno, or 0. No event tells of it. */
+	int error;
 };
 
 struct weir_transport_type {

@@ -14,8 +14,11 @@
  * WEIR_UPLOAD_QUEUE bytes and one write an upload. Everything here is called on the tree's thread,
  * and an upload's callbacks come from the loop, never from inside a call of it.
  *
+ * The disk's room is reserved in steps ahead of what was written, as WEIR_UPLOAD_RESERVE_MIN and
+ * WEIR_UPLOAD_RESERVE_MAX say: a client holds no room by what it only announces.
+ *
  * Paths are as in weir/tree.h. The last component is never followed if it is a symbolic link: it is
- * itself replaced or removed. Directories are not made on the way.
+ * itself replaced or removed. A hard link is replaced as a name: other names keep the old content. Directories are not made on the way.
  *
  * After any change the tree has forgotten path and directory when the callback comes.
  */
@@ -38,10 +41,26 @@ struct weir_upload;
 /* All zero is not allowed: size_max must be named. */
 struct weir_upload_options {
 	uint64_t size_max;   /* more bytes than these are WEIR_E_LIMIT */
-	uint64_t size;       /* what will come, if size_known; the room is reserved on the disk */
+	uint64_t size;       /* what will come, if size_known; whether there is room is asked at once */
 	bool size_known;     /* then exactly `size` bytes must come before commit */
 	bool must_not_exist; /* never replace: -EEXIST at the commit */
-	mode_t mode;         /* permission bits, whatever the umask; 0: 0644 */
+	/*
+	 * Permission bits of a new file, whatever the umask; 0: 0644 less the umask that the process
+	 * had when the tree was opened. A file that replaces a regular one gets the owner, group,
+	 * permission bits and extended attributes of that one instead, as far as the process may set
+	 * them, without set-user-ID, set-group-ID and capabilities.
+	 */
+	mode_t mode;
+
+	/*
+	 * Decides at the commit whether the file may be put in its place; NULL: it may. Called on a
+	 * thread of the work pool with what a lookup of the path would find (NULL: nothing), and no
+	 * other change of a tree in this process comes between its answer and the new file. Returns
+	 * 0, or a negative errno that becomes the commit's. It must not wait, and its context must
+	 * live until `done` is called, even if the upload is aborted. Not with in_place.
+	 */
+	int (*check)(void *context, const struct stat *there);
+	void *check_context;
 
 	/*
 	 * Into the file itself, which is made if it is not there, as FTP's APPE and REST need it:
@@ -143,13 +162,21 @@ struct weir_change {
 WEIR_API void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
         void (*done)(struct weir_change *change, int error));
 
+/*
+ * Removes it only if `check` returns 0, in one step with that: see `check` of weir_upload_options.
+ * An error of `check` is told to `done`. The context must live until `done` is called.
+ */
+WEIR_API void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change,
+        const char *path, int (*check)(void *context, const struct stat *there), void *context,
+        void (*done)(struct weir_change *change, int error));
+
 /* Removes an empty directory (-ENOTEMPTY, -ENOTDIR), and syncs the one it was in. */
 WEIR_API void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
         const char *path, void (*done)(struct weir_change *change, int error));
 
 /*
  * Makes a directory (-EEXIST if the name is taken) with these permission bits, whatever the umask;
- * 0: 0755. Syncs its parent.
+ * 0: 0755 less the umask that the process had when the tree was opened. Syncs its parent.
  */
 WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change,
         const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));

@@ -193,6 +193,8 @@ static void process(struct weir_channel *channel, bool readable)
 	}
 	if (!channel->dead)
 		pending = run(channel, weir_span(buffer, received));
+	if (channel->transport->error < 0)
+		weir_channel_kill(channel, channel->transport->error, false);
 	/* Requests that wait for a place in the queue come before the end. */
 	if (channel->eof && !channel->eof_told && !pending && !channel->dead) {
 		weir_input_tell_eof(channel);

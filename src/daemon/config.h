@@ -31,6 +31,8 @@ enum {
 	CONFIG_LISTENERS_MAX = 64,
 	CONFIG_CERTIFICATES_MAX = 256,
 	CONFIG_SITES_MAX = 1024,
+	CONFIG_REDIRECT_STEPS_MAX = 24, /* … that `weir check` follows */
+	CONFIG_REDIRECT_PATH_MAX = 4096,
 	CONFIG_NAMES_MAX = 64,  /* of one site; local domains of mail */
 	CONFIG_FIELDS_MAX = 32, /* of one site */
 	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */
@@ -108,6 +110,7 @@ struct config_uploads {
 	bool put;
 	bool remove;
 	bool forms;
+	unsigned mode;     /* of new files; 0: the library's default */
 	uint64_t max_size; /* 0: the library's default */
 };
 
@@ -234,6 +237,7 @@ struct config_ftp {
 	bool anonymous_writes;
 	bool writable;
 	bool hidden;
+	unsigned mode;    /* of new files; 0: the library's default */
 	unsigned uploads; /* enum weir_ftp_uploads */
 	unsigned tls;     /* enum config_ftp_tls */
 	unsigned reuse;   /* enum weir_ftp_reuse */

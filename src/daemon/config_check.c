@@ -3,6 +3,7 @@
  * name not in two sites, a redirect not to lead to itself. Every rule tells the place of the value
  * that can be changed to keep it.
  */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -74,10 +75,68 @@ void config_check_redirect(struct reader *reader, yaml_node_t *node, void *targe
 		problems_add(reader->problems, schema_place(to), "this redirect leads to itself");
 }
 
+static bool is_below(const char *path, const char *place)
+{
+	size_t size = strlen(place);
+	return strncmp(path, place, size) == 0 &&
+	       (size == 0 || path[size] == 0 || path[size] == '/');
+}
+
+/* The path that the site's redirects make of `path`, in place. False: none is for it. */
+static bool redirect_path(const struct config_site *site, char *path, size_t room)
+{
+	char rest[CONFIG_REDIRECT_PATH_MAX];
+	for (size_t i = 0; i < site->redirects.count; i++) {
+		const struct config_redirect *rule = &site->redirects.items[i];
+		if (!rule->from || !rule->to || !is_below(path, rule->from))
+			continue;
+		if (rule->to[0] != '/')
+			return false;
+		const char *behind = path + strlen(rule->from);
+		snprintf(rest, sizeof rest, "%s", *behind == '/' ? behind + 1 : behind);
+		const char *to = rule->to + strspn(rule->to, "/");
+		size_t size = strlen(to);
+		while (size && to[size - 1] == '/')
+			size--;
+		int put = snprintf(path, room, "%.*s%s%s", (int)size, to,
+		        size && rest[0] ? "/" : "", rest);
+		return put >= 0 && (size_t)put < room;
+	}
+	return false;
+}
+
+/* Clients give up after about twenty redirects: whatever leads on for longer goes in a circle. */
+static bool leads_in_a_circle(const struct config_site *site, const char *from)
+{
+	char path[CONFIG_REDIRECT_PATH_MAX];
+	unsigned steps = 0;
+	snprintf(path, sizeof path, "%s", from);
+	while (steps < CONFIG_REDIRECT_STEPS_MAX && redirect_path(site, path, sizeof path))
+		steps++;
+	return steps == CONFIG_REDIRECT_STEPS_MAX;
+}
+
+static void check_redirects(struct reader *reader, yaml_node_t *node, struct config_site *site)
+{
+	yaml_node_t *list = schema_find(reader, node, "redirect");
+	for (size_t i = 0; i < site->redirects.count; i++) {
+		const struct config_redirect *rule = &site->redirects.items[i];
+		bool itself = rule->from && rule->to && rule->to[0] == '/' &&
+		              strcmp(rule->from, rule->to + 1) == 0;
+		if (rule->from && !itself && leads_in_a_circle(site, rule->from))
+			problems_add(reader->problems,
+			        schema_place(schema_find(
+			                reader, schema_item(reader, list, i), "to")),
+			        "from '/%.64s' the redirects of this site lead in a circle",
+			        rule->from);
+	}
+}
+
 void config_check_site(struct reader *reader, yaml_node_t *node, void *target)
 {
 	struct config_site *site = target;
 	yaml_node_t *index = schema_find(reader, node, "index");
+	check_redirects(reader, node, site);
 	if (site->index && strcmp(site->index, "off") == 0)
 		site->index = "";
 	if (site->index && strchr(site->index, '/'))
@@ -241,7 +300,8 @@ static void check_dns(struct reader *reader, yaml_node_t *top, const struct conf
 
 static void check_sites(struct reader *reader, yaml_node_t *list, struct config *config)
 {
-	if (config->sites.count == 0 && list && list->type == YAML_SEQUENCE_NODE)
+	if (list && list->type == YAML_SEQUENCE_NODE &&
+	        list->data.sequence.items.top == list->data.sequence.items.start)
 		problems_add(reader->problems, schema_place(list),
 		        "'sites' is empty; a site needs a 'root' at least");
 	for (size_t i = 0; i < config->sites.count; i++) {

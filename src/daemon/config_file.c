@@ -75,6 +75,7 @@ static const struct key uploads_keys[] = {
         {"put", KEY_FLAG, AT(config_uploads, put)},
         {"delete", KEY_FLAG, AT(config_uploads, remove)},
         {"forms", KEY_FLAG, AT(config_uploads, forms)},
+        {"mode", KEY_MODE, AT(config_uploads, mode)},
         {"max-size", KEY_SIZE, AT(config_uploads, max_size), .min = 1, .max = 1ull << 50},
         {0},
 };
@@ -205,6 +206,7 @@ static const struct key ftp_keys[] = {
         {"anonymous-writes", KEY_FLAG, AT(config_ftp, anonymous_writes)},
         {"writable", KEY_FLAG, AT(config_ftp, writable)},
         {"hidden", KEY_FLAG, AT(config_ftp, hidden)},
+        {"mode", KEY_MODE, AT(config_ftp, mode)},
         {"uploads", KEY_WORD, AT(config_ftp, uploads), .words = ftp_uploads},
         {"max-size", KEY_SIZE, AT(config_ftp, max_size), .min = 1, .max = 1ull << 50},
         {"rate", KEY_SIZE, AT(config_ftp, rate), .min = 1024, .max = 1ull << 40},

@@ -320,7 +320,8 @@ static void destroy(struct weir_http_handler *handler)
 
 struct weir_http_handler *doh_create(struct config *config, bool clear)
 {
-	static const struct weir_http_handler_type type = {"dns", match, handle, destroy};
+	static const struct weir_http_handler_type type = {
+	        .name = "dns", .match = match, .handle = handle, .destroy = destroy};
 	struct doh *doh = calloc(1, sizeof *doh);
 	if (!doh)
 		return NULL;

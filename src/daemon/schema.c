@@ -193,6 +193,7 @@ static value_reader *const readers[] = {
         [KEY_WORKERS] = value_workers,
         [KEY_SIZE] = value_size,
         [KEY_DURATION] = value_duration,
+        [KEY_MODE] = value_mode,
         [KEY_ADDRESS] = value_address,
         [KEY_LISTENER] = value_listener,
         [KEY_NAMES] = value_names,

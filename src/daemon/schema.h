@@ -38,6 +38,7 @@ enum key_kind {
 	KEY_NUMBER,    /* uint64_t, from min to max */
 	KEY_WORKERS,   /* the same, or auto: 0 */
 	KEY_SIZE,      /* uint64_t bytes: 512, 64K, 10M, 2G */
+	KEY_MODE,      /* unsigned: permission bits in octal, 0600 to 0777 */
 	KEY_DURATION,  /* uint64_t milliseconds: 500ms, 30s, 2m, 1h */
 	KEY_ADDRESS,   /* struct weir_address */
 	KEY_LISTENER,  /* struct config_listener: an address; the key is the name of the kind */
@@ -103,7 +104,7 @@ char *schema_copy(struct reader *reader, const char *text, size_t size);
 /* value.c, value_dns.c, value_file.c, value_ftp.c, value_http.c, value_mail.c: one kind each */
 typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
-value_reader value_text, value_flag, value_number, value_workers, value_size, value_duration;
+value_reader value_text, value_flag, value_number, value_workers, value_size, value_mode, value_duration;
 value_reader value_word, value_file, value_directory, value_log, value_user;
 value_reader value_place, value_networks;
 value_reader value_zone, value_zones, value_peers;

@@ -103,6 +103,7 @@ static struct weir_ftp_rules rules_of(const struct config *config, struct weir_t
 	        .anonymous_home = ftp->anonymous_home,
 	        .writable = ftp->writable,
 	        .hidden = ftp->hidden,
+	        .mode = ftp->mode,
 	        .uploads = ftp->uploads,
 	        .upload_max = ftp->max_size,
 	        .rate = ftp->rate,

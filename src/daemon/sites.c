@@ -106,6 +106,7 @@ static int add_uploads(
 	struct weir_http_upload_options options = {
 	        .prefix = config->uploads.prefix ? config->uploads.prefix : "",
 	        .max_size = config->uploads.max_size,
+	        .mode = config->uploads.mode,
 	        .put = config->uploads.put,
 	        .remove = config->uploads.remove,
 	        .forms = config->uploads.forms,

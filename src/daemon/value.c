@@ -3,6 +3,7 @@
  * reader takes what schema_text gives, and says what it would have liked instead.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kinds.h"
@@ -142,6 +143,24 @@ void value_size(struct reader *reader, const struct key *key, yaml_node_t *node,
 void value_duration(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
 {
 	read_amount(reader, key, node, target, durations, "a time as 500ms, 30s, 2m or 1h");
+}
+
+/* Without the owner's right to read and write, uploads could be neither served nor replaced. */
+void value_mode(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	size_t size = text ? strlen(text) : 0;
+	if (!text)
+		return;
+	unsigned long mode = strtoul(text, NULL, 8);
+	if (size < 3 || size > 4 || strspn(text, "01234567") != size || mode > 0777 ||
+	        (mode & 0600) != 0600)
+		problems_add(reader->problems, schema_place(node),
+		        "'%s' must be permission bits in octal from 0600 to 0777, such as 0640, not "
+		        "'%.64s'",
+		        key->name, text);
+	else
+		*(unsigned *)target = (unsigned)mode;
 }
 
 /* -- places on the net and in a site ----------------------------------------------------------- */

@@ -88,6 +88,7 @@ static void set_options(struct ftp_receiving *receiving, const struct ftp_receip
 	receiving->rate = weir_ftp_rate(session);
 	receiving->options = (struct weir_upload_options){
 	        .size_max = session->server->rules.upload_max,
+	        .mode = session->server->rules.mode,
 	        .must_not_exist = receipt->unique,
 	        .in_place = receipt->append || receipt->unique || receipt->offset,
 	        .append = receipt->append,

@@ -200,7 +200,8 @@ static char *put_quoted(char *to, const char *text)
 struct weir_http_handler *weir_http_basic_auth(
         struct weir_users *users, struct weir_guard *guard, const char *realm, const char *prefix)
 {
-	static const struct weir_http_handler_type type = {"basic-auth", match, handle, destroy};
+	static const struct weir_http_handler_type type = {
+	        .name = "basic-auth", .match = match, .handle = handle, .destroy = destroy};
 	static const char begin[] = "Basic realm=", end[] = ", charset=\"UTF-8\"";
 	size_t prefix_size = strlen(prefix);
 	struct basic_auth *auth = calloc(

@@ -12,12 +12,49 @@
 #include "chunk.h"
 #include "exchange.h"
 
+/*
+ * A line of a chunked body. A CR that no LF follows, or an LF without a CR, is refused at once: a
+ * line that ends otherwise for somebody in front of us would hide a request.
+ */
+static enum weir_scan scan_line(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)terminator;
+	(void)before;
+	size_t at = seen && data.data[seen - 1] == '\r' ? seen - 1 : seen;
+	while (at < data.size && data.data[at] != '\r' && data.data[at] != '\n')
+		at++;
+	if (at == data.size || (data.data[at] == '\r' && at + 1 == data.size))
+		return WEIR_SCAN_MORE;
+	if (data.data[at] == '\n' || data.data[at + 1] != '\n')
+		return WEIR_SCAN_BAD;
+	ret->end = at + 2;
+	ret->strip = 2;
+	return WEIR_SCAN_FOUND;
+}
+
+/* What ends the data of a chunk. */
+static enum weir_scan scan_chunk_end(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)terminator;
+	(void)seen;
+	(void)before;
+	if ((data.size && data.data[0] != '\r') || (data.size > 1 && data.data[1] != '\n'))
+		return WEIR_SCAN_BAD;
+	if (data.size < 2)
+		return WEIR_SCAN_MORE;
+	ret->end = ret->strip = 2;
+	return WEIR_SCAN_FOUND;
+}
+
 static void await_line(struct weir_http_exchange *exchange, enum body_state state)
 {
 	exchange->body_state = state;
 	weir_channel_set_request_max(exchange->channel,
 	        state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
-	weir_channel_await(exchange->channel, weir_until_line_end());
+	static const struct weir_terminator_type type = {"http-body-line", scan_line};
+	weir_channel_await(exchange->channel, (struct weir_terminator){.type = &type});
 }
 
 static void read_body(struct weir_http_exchange *exchange)
@@ -61,12 +98,23 @@ static void complete(struct weir_http_exchange *exchange)
 	weir_http_exchange_settle(exchange);
 }
 
+/* The handler is not called any more: whoever clears this replies. */
+static bool clear_deferred(struct weir_http_exchange *exchange)
+{
+	bool deferred = exchange->deferred;
+	if (deferred)
+		weir_loop_cancel(exchange->loop, &exchange->task);
+	exchange->deferred = false;
+	return deferred;
+}
+
 void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
 	struct weir_channel *channel = exchange->channel;
 	if (channel)
 		weir_channel_set_session(channel, NULL);
 	exchange->keep_alive = false;
+	clear_deferred(exchange);
 	end_receiver(exchange, error);
 	if (!exchange->replied)
 		weir_http_reply_error(exchange, status);
@@ -77,7 +125,7 @@ void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigne
 
 void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
 {
-	bool received = exchange->receiver;
+	bool received = exchange->receiver || clear_deferred(exchange);
 	exchange->channel = NULL;
 	end_receiver(exchange, error);
 	/* Whoever was receiving is told, and has nothing to answer; others still will. */
@@ -134,6 +182,7 @@ static void trailer(struct weir_http_exchange *exchange, struct weir_span line)
 
 void weir_http_body_request(struct weir_http_exchange *exchange, struct weir_span line)
 {
+	static const struct weir_terminator_type end_type = {"http-chunk-end", scan_chunk_end};
 	switch ((enum body_state)exchange->body_state) {
 	case BODY_NONE:
 		break;
@@ -145,13 +194,10 @@ void weir_http_body_request(struct weir_http_exchange *exchange, struct weir_spa
 		break;
 	case BODY_CHUNK_DATA:
 		exchange->body_state = BODY_CHUNK_END;
-		weir_channel_await(exchange->channel, weir_length(2));
+		weir_channel_await(exchange->channel, (struct weir_terminator){.type = &end_type});
 		break;
 	case BODY_CHUNK_END:
-		if (weir_span_equal(line, WEIR_SPAN("\r\n")))
-			await_line(exchange, BODY_CHUNK_LINE);
-		else
-			weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+		await_line(exchange, BODY_CHUNK_LINE);
 		break;
 	case BODY_TRAILERS:
 		trailer(exchange, line);

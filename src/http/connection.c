@@ -7,6 +7,11 @@
  *      └──────── body.c: length or chunks ◀─────┘
  *
  * A head that breaks the grammar gets its status, and nothing that follows it is read.
+ *
+ * Safe requests that are pipelined are handled side by side. An unsafe one is handled alone (RFC 9112
+ * 9.3.2): it is deferred until all replies before it have left, and nothing is read until its own
+ * reply has left. A deferred request waits in the reply queue as an exchange that has a copy of its
+ * head, and it is the channel's session meanwhile.
  */
 #include <errno.h>
 
@@ -14,11 +19,24 @@
 
 #include "exchange.h"
 #include "head_scan.h"
+#include "known.h"
+#include "syntax.h"
 
 /* -- the head as a terminator ------------------------------------------------------------------ */
 
-static enum weir_scan refuse(struct http_loop *shared, int status)
+/* Keeps the first bytes for the log: `data` is not there any more when the channel tells of it. */
+static void note_fault(struct http_loop *shared, const char *fault, struct weir_span data)
 {
+	size_t size = data.size < WEIR_HTTP_FAULT_MAX ? data.size : WEIR_HTTP_FAULT_MAX;
+	memcpy(shared->fault_room, data.data, size);
+	shared->fault_bytes = weir_span(shared->fault_room, size);
+	shared->fault = fault;
+}
+
+static enum weir_scan refuse(
+        struct http_loop *shared, int status, const char *fault, struct weir_span data)
+{
+	note_fault(shared, fault, data);
 	shared->refusal = status;
 	return WEIR_SCAN_BAD;
 }
@@ -36,6 +54,21 @@ static bool has_long_line(struct weir_span head)
 
 _Static_assert(sizeof(struct weir_http_head_scan) <= sizeof(uint32_t), "must fit terminator.state");
 
+/*
+ * Of a request line that is too long: a method that no server knows is answered as one, however
+ * long it is, and however much of it has come.
+ */
+static enum weir_scan refuse_long_line(struct http_loop *shared, struct weir_span data)
+{
+	struct weir_span head = data;
+	while (head.size && (*head.data == '\r' || *head.data == '\n'))
+		head = weir_span_skip(head, 1);
+	size_t size = weir_http_run(head, WEIR_HTTP_TCHAR);
+	if (weir_http_method_find(head.data, size) == WEIR_HTTP_OTHER)
+		return refuse(shared, 501, "unknown method, line too long", data);
+	return refuse(shared, 414, "line too long", data);
+}
+
 /* Ends at the empty line, and says early what can be no head or is too large a one. */
 static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
@@ -50,15 +83,16 @@ static enum weir_scan scan_head(struct weir_terminator *terminator, struct weir_
 	enum weir_http_scan result = weir_http_head_scan(&scan, weir_span_skip(data, seen), &used);
 	memcpy(&terminator->state, &scan, sizeof scan);
 	if (result == WEIR_HTTP_SCAN_MALFORMED)
-		return refuse(shared, 400);
+		return refuse(shared, 400, "not a request line, or a stray CR, LF or NUL", data);
 	if (seen + used > WEIR_HTTP_HEAD_MAX)
-		return refuse(shared, has_long_line(data) ? 414 : 431);
+		return has_long_line(data) ? refuse_long_line(shared, data)
+		                           : refuse(shared, 431, "head too large", data);
 	if (result == WEIR_HTTP_SCAN_COMPLETE) {
 		ret->end = seen + used;
 		return WEIR_SCAN_FOUND;
 	}
 	if (!scan.request_line_done && data.size > REQUEST_LINE_MAX)
-		return refuse(shared, 414);
+		return refuse_long_line(shared, data);
 	return WEIR_SCAN_MORE;
 }
 
@@ -90,14 +124,13 @@ static void reply_and_close(struct weir_channel *channel, unsigned status)
 	/* It may go on sending, and shall get to read the answer. */
 	weir_channel_set_owed(channel, true);
 	weir_channel_close(channel);
-	if (!exchange)
-		return;
-	weir_http_reply_error(exchange, status);
+	if (exchange)
+		weir_http_reply_error(exchange, status);
+	server->shared->fault = NULL;
 }
 
 static void dispatch(struct weir_http_exchange *exchange)
 {
-	exchange->sites = weir_http_sites_hold(exchange->server->sites);
 	exchange->handler = weir_http_sites_find(exchange->sites, exchange->request->host);
 	struct weir_http_handler first = {.next = exchange->handler};
 	weir_http_pass(&first, exchange);
@@ -114,19 +147,96 @@ static int clean_path(struct weir_http_exchange *exchange)
 	        raw, exchange->shared->path, sizeof exchange->shared->path, &exchange->path);
 }
 
+/* The path is decoded already. */
+static void handle_path(struct weir_http_exchange *exchange)
+{
+	exchange->sites = weir_http_sites_hold(exchange->server->sites);
+	if (exchange->request->method == WEIR_HTTP_CONNECT) {
+		weir_http_allow(exchange, WEIR_HTTP_TARGET_SITE);
+		weir_http_reply_error(exchange, 405);
+	} else {
+		dispatch(exchange);
+	}
+}
+
 static void handle(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	exchange->handling = true;
 	int status = clean_path(exchange);
 	if (status)
 		weir_http_reply_error(exchange, (unsigned)status);
-	else if (exchange->request->method == WEIR_HTTP_CONNECT)
-		weir_http_reply_error(exchange, 405);
 	else
-		dispatch(exchange);
+		handle_path(exchange);
 	exchange->handling = false;
 	if (!exchange->replied && weir_http_exchange_keep(exchange, head) < 0)
 		weir_channel_abort(exchange->channel, -ENOMEM);
+}
+
+/* RFC 9110 9.2.1. A method that is not known may change anything. */
+static bool is_safe(enum weir_http_method method)
+{
+	return method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD || method == WEIR_HTTP_OPTIONS ||
+	       method == WEIR_HTTP_TRACE;
+}
+
+/* What follows the handler's first call: the body, or the next head. */
+static void await_rest(struct weir_http_exchange *exchange)
+{
+	if (exchange->body_state == BODY_NONE)
+		weir_http_connection_next(exchange);
+	else if (!exchange->receiver && !exchange->replied)
+		weir_channel_pause(exchange->channel); /* until somebody wants the body, or replies */
+	weir_http_exchange_settle(exchange);
+}
+
+/* Leaves the request where it is until it is alone. */
+static void defer(struct weir_http_exchange *exchange, struct weir_span head)
+{
+	struct weir_channel *channel = exchange->channel;
+	int status = clean_path(exchange);
+	if (status) {
+		exchange->path = (struct weir_http_path){.text = WEIR_SPAN("")};
+		exchange->deferred_status = (uint16_t)status;
+	}
+	exchange->deferred = true;
+	weir_channel_set_session(channel, exchange);
+	weir_channel_pause(channel);
+	if (weir_http_exchange_keep(exchange, head) < 0)
+		weir_channel_abort(channel, -ENOMEM);
+}
+
+/* From the loop, since the reply before it is closed in the middle of a flush. */
+static void start_deferred(struct weir_task *task)
+{
+	struct weir_http_exchange *exchange =
+	        WEIR_CONTAINER(task, struct weir_http_exchange, task);
+	exchange->deferred = false;
+	if (exchange->body_state == BODY_NONE)
+		weir_channel_set_session(exchange->channel, NULL);
+	exchange->handling = true;
+	if (exchange->deferred_status)
+		weir_http_reply_error(exchange, exchange->deferred_status);
+	else
+		handle_path(exchange);
+	exchange->handling = false;
+	if (exchange->channel)
+		await_rest(exchange);
+	else
+		weir_http_exchange_settle(exchange);
+}
+
+void weir_http_connection_reply_left(struct weir_http_exchange *exchange)
+{
+	struct weir_channel *channel = exchange->channel;
+	if (!channel)
+		return;
+	struct weir_http_exchange *next = weir_channel_session(channel);
+	if (exchange->held_input && exchange->keep_alive)
+		weir_channel_resume(channel);
+	if (!next || !next->deferred || weir_channel_replies(channel) > 1)
+		return;
+	next->task.run = start_deferred;
+	weir_loop_defer(next->loop, &next->task);
 }
 
 static void on_head(struct weir_channel *channel, struct weir_span head)
@@ -135,6 +245,7 @@ static void on_head(struct weir_channel *channel, struct weir_span head)
 	struct weir_http_request *request = &server->shared->request;
 	int status = weir_http_head_parse(head, request);
 	if (status) {
+		note_fault(server->shared, weir_http_head_fault(head), head);
 		reply_and_close(channel, (unsigned)status);
 		return;
 	}
@@ -150,13 +261,15 @@ static void on_head(struct weir_channel *channel, struct weir_span head)
 	 * The end of a reply to HTTP/1.0 may be the connection's: nothing can be answered behind
 	 * it.
 	 */
-	exchange->held_input = request->minor == 0 && exchange->keep_alive;
+	bool safe = is_safe(request->method);
+	exchange->held_input = exchange->keep_alive && (request->minor == 0 || !safe);
+	exchange->says_keep_alive = request->minor == 0;
+	if (!safe && weir_channel_replies(channel) > 1) {
+		defer(exchange, head);
+		return;
+	}
 	handle(exchange, head);
-	if (exchange->body_state == BODY_NONE)
-		weir_http_connection_next(exchange);
-	else if (!exchange->receiver && !exchange->replied)
-		weir_channel_pause(channel); /* until somebody wants the body, or replies */
-	weir_http_exchange_settle(exchange);
+	await_rest(exchange);
 }
 
 void weir_http_connection_next(struct weir_http_exchange *exchange)
@@ -208,7 +321,8 @@ static void on_overflow(struct weir_channel *channel, int error)
 static void on_eof(struct weir_channel *channel)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	if (exchange)
+	/* A deferred request without a body is whole. */
+	if (exchange && exchange->body_state != BODY_NONE)
 		weir_http_body_fail(exchange, -ECONNRESET, 400);
 	weir_channel_close(channel);
 }

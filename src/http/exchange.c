@@ -240,6 +240,34 @@ void weir_http_pass(struct weir_http_handler *handler, struct weir_http_exchange
 	weir_http_reply_error(exchange, 404);
 }
 
+int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	static const struct {
+		char name[8];
+		enum weir_http_method method;
+	} names[] = {
+	        {"GET", WEIR_HTTP_GET},
+	        {"HEAD", WEIR_HTTP_HEAD},
+	        {"PUT", WEIR_HTTP_PUT},
+	        {"DELETE", WEIR_HTTP_DELETE},
+	        {"POST", WEIR_HTTP_POST},
+	        {"OPTIONS", WEIR_HTTP_OPTIONS},
+	};
+	char list[sizeof names * 2] = "";
+	unsigned methods = 0;
+	size_t size = 0;
+	const struct weir_http_handler *handler =
+	        weir_http_sites_find(exchange->sites, exchange->request->host);
+	for (; handler; handler = handler->next)
+		if (handler->type->methods)
+			methods |= handler->type->methods(handler, exchange, target);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (methods & 1u << names[i].method)
+			size += (size_t)snprintf(list + size, sizeof list - size, "%s%s",
+			        size ? ", " : "", names[i].name);
+	return weir_http_add_field(exchange, "Allow", weir_span(list, size));
+}
+
 /* -- the reply --------------------------------------------------------------------------------- */
 
 int weir_http_add_field(

@@ -27,6 +27,9 @@ struct http_loop {
 	struct weir_http_exchange *free; /* kept for reuse */
 	unsigned free_count;
 	int refusal; /* why the head terminator said BAD: a status */
+	const char *fault; /* of what is no request, while it is replied to; else NULL */
+	struct weir_span fault_bytes;
+	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
 	char date_line[DATE_LINE_SIZE + 1];
 	int64_t log_date_s;
@@ -80,6 +83,7 @@ struct weir_http_exchange {
 	struct weir_http_path path;
 	struct weir_address peer;
 	int64_t begun_ms;
+	struct weir_task task; /* calls the handler of a deferred request */
 
 	/* the request's body */
 	const struct weir_http_receiver *receiver;
@@ -92,6 +96,7 @@ struct weir_http_exchange {
 	/* the reply */
 	uint8_t response_state; /* enum response_state */
 	uint16_t status;
+	uint16_t deferred_status; /* of a deferred request whose path is refused; else 0 */
 	struct weir_buffer fields; /* memory kept for reuse */
 	struct weir_span lent;
 	void (*release_lent)(void *context);
@@ -122,7 +127,9 @@ struct weir_http_exchange {
 	bool received : 1;      /* the body was asked for */
 	bool discarding : 1;    /* the rest of the body is read and dropped */
 	bool paused : 1;        /* by the receiver */
-	bool held_input : 1;    /* nothing is read before the reply */
+	bool held_input : 1;    /* nothing is read before the reply has left */
+	bool says_keep_alive : 1; /* HTTP/1.0 has to be told that the connection stays */
+	bool deferred : 1;      /* the handler has not been called: earlier replies are to leave */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
@@ -147,6 +154,8 @@ struct http_loop *weir_http_loop_state(struct weir_loop *loop);
 extern const struct weir_protocol weir_http_protocol;
 /* The body has come, or never will: on to the next head, or to the end. */
 void weir_http_connection_next(struct weir_http_exchange *exchange);
+/* All of the reply has left: reading goes on, and a deferred request begins once it is alone. */
+void weir_http_connection_reply_left(struct weir_http_exchange *exchange);
 
 /* -- body.c -- */
 void weir_http_body_begin(struct weir_http_exchange *exchange);

@@ -166,8 +166,8 @@ static void on_index(struct weir_lookup *lookup, int error, struct weir_file *fi
 	else if (error && error != -ENOENT && error != -ENOTDIR)
 		weir_http_file_error(request->exchange, error);
 	else if (request->files->options.listing)
-		weir_http_listing_reply(
-		        request->exchange, directory, request->files->options.hidden);
+		weir_http_listing_reply(request->exchange, request->files->tree, directory,
+		        request->files->options.hidden);
 	else
 		weir_http_reply_error(request->exchange, 403);
 	weir_file_release(directory);
@@ -205,28 +205,47 @@ static void on_found(struct weir_lookup *lookup, int error, struct weir_file *fi
 		serve(request, file, false);
 }
 
-static bool method_allowed(struct weir_http_exchange *exchange)
+static void reply_allowed(struct weir_http_exchange *exchange, enum weir_http_target target)
 {
 	enum weir_http_method method = weir_http_request(exchange)->method;
-	if (method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD)
-		return true;
-	weir_http_add_field(exchange, "Allow", WEIR_SPAN("GET, HEAD, OPTIONS"));
+	weir_http_allow(exchange, target);
 	if (method == WEIR_HTTP_OPTIONS)
 		weir_http_reply_empty(exchange, 204);
 	else if (method == WEIR_HTTP_OTHER || method == WEIR_HTTP_TRACE)
 		weir_http_reply_error(exchange, 501);
 	else
 		weir_http_reply_error(exchange, 405);
-	return false;
+}
+
+/* Of methods other than GET and HEAD: what else the target takes depends on what it is. */
+static void on_target(struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	(void)error;
+	reply_allowed(request_of(lookup)->exchange, file && file->kind == WEIR_FILE_DIRECTORY
+	                                                    ? WEIR_HTTP_TARGET_DIRECTORY
+	                                                    : WEIR_HTTP_TARGET_FILE);
+}
+
+static unsigned methods(const struct weir_http_handler *handler,
+        const struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	(void)handler;
+	(void)exchange;
+	(void)target;
+	return 1u << WEIR_HTTP_GET | 1u << WEIR_HTTP_HEAD | 1u << WEIR_HTTP_OPTIONS;
 }
 
 static void handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
 	struct files *files = WEIR_CONTAINER(handler, struct files, handler);
 	struct file_request *request = weir_http_scratch(exchange);
-	if (!method_allowed(exchange))
+	const struct weir_http_request *head = weir_http_request(exchange);
+	bool reads = head->method == WEIR_HTTP_GET || head->method == WEIR_HTTP_HEAD;
+	if (!reads && !weir_span_starts(head->path, WEIR_SPAN("/"))) {
+		reply_allowed(exchange, WEIR_HTTP_TARGET_SITE);
 		return;
-	if (weir_http_path_is_hidden(exchange) && !files->options.hidden) {
+	}
+	if (reads && weir_http_path_is_hidden(exchange) && !files->options.hidden) {
 		weir_http_reply_error(exchange, 404);
 		return;
 	}
@@ -236,7 +255,8 @@ static void handle(struct weir_http_handler *handler, struct weir_http_exchange 
 	}
 	request->files = files;
 	request->exchange = exchange;
-	weir_tree_lookup(files->tree, &request->lookup, weir_http_path(exchange).data, on_found);
+	weir_tree_lookup(files->tree, &request->lookup, weir_http_path(exchange).data,
+	        reads ? on_found : on_target);
 }
 
 static void destroy(struct weir_http_handler *handler)
@@ -268,7 +288,8 @@ static char *copy_text(const char *text)
 struct weir_http_handler *weir_http_files(
         struct weir_tree *tree, const struct weir_http_files_options *options)
 {
-	static const struct weir_http_handler_type type = {"files", NULL, handle, destroy};
+	static const struct weir_http_handler_type type = {
+	        "files", NULL, handle, destroy, methods};
 	struct files *files = calloc(1, sizeof *files);
 	if (!files) {
 		weir_tree_close(tree);

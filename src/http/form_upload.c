@@ -100,7 +100,8 @@ static bool name_taken(const struct form_upload *form, struct weir_span name)
 static int begin_upload(struct form_upload *form, struct form_file *file)
 {
 	struct weir_span directory = weir_http_path(form->exchange);
-	struct weir_upload_options options = {.size_max = form->handler->size_max};
+	struct weir_upload_options options = {
+	        .size_max = form->handler->size_max, .mode = form->handler->mode};
 	char path[WEIR_PATH_MAX];
 	size_t size = directory.size + (directory.size > 0) + file->name_size;
 	if (size >= sizeof path)

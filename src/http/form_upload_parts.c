@@ -2,8 +2,8 @@
  * The parser of forms: a cutter whose terminator is the boundary, CRLF in front of it included. The
  * very first boundary has none to stand behind, so that one is put in front of the body.
  *
- * Invariant: the cutter's terminator is the one of `state`. A boundary must be followed by CRLF or
- * "--" at once (no padding, which nobody sends), and a part needs its Content-Disposition. A part
+ * Invariant: the cutter's terminator is the one of `state`. A boundary is followed by "--", or by CRLF
+ * with spaces and tabs before it (RFC 2046 5.1.1), and a part needs its Content-Disposition. A part
  * inside a part (multipart/mixed) is a file like another.
  */
 #include <weir/error.h>
@@ -23,8 +23,33 @@ static void fail(struct form_parts *parts, int error)
 		parts->error = error;
 }
 
+/* What follows a boundary: "--", or a CRLF that may be padded. */
+static enum weir_scan scan_boundary_end(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	size_t at = 0;
+	(void)terminator;
+	(void)seen;
+	(void)before;
+	while (at < data.size && (data.data[at] == ' ' || data.data[at] == '\t'))
+		at++;
+	if (at > FORM_PADDING_MAX)
+		return WEIR_SCAN_BAD;
+	if (data.size - at < 2)
+		return WEIR_SCAN_MORE;
+	struct weir_span end = weir_span(data.data + at, 2);
+	ret->end = at + 2;
+	if (weir_span_equal(end, WEIR_SPAN("\r\n"))) {
+		ret->strip = at + 2;
+		return WEIR_SCAN_FOUND;
+	}
+	return at == 0 && weir_span_equal(end, WEIR_SPAN("--")) ? WEIR_SCAN_FOUND : WEIR_SCAN_BAD;
+}
+
 static void await(struct form_parts *parts, enum form_state state)
 {
+	static const struct weir_terminator_type boundary_end = {
+	        "form-boundary-end", scan_boundary_end};
 	struct weir_span delimiter = weir_span(parts->delimiter, parts->delimiter_size);
 	parts->state = state;
 	switch (state) {
@@ -34,7 +59,7 @@ static void await(struct form_parts *parts, enum form_state state)
 		weir_cutter_stream(&parts->cutter, weir_until(delimiter));
 		break;
 	case FORM_BOUNDARY:
-		weir_cutter_await(&parts->cutter, weir_length(2));
+		weir_cutter_await(&parts->cutter, (struct weir_terminator){.type = &boundary_end});
 		break;
 	case FORM_HEADER:
 		parts->cutter.request_max = FORM_HEADER_MAX;
@@ -112,10 +137,8 @@ static void on_boundary(struct form_parts *parts, struct weir_span behind)
 {
 	if (weir_span_equal(behind, WEIR_SPAN("--")))
 		await(parts, FORM_EPILOGUE);
-	else if (weir_span_equal(behind, WEIR_SPAN("\r\n")))
-		begin_header(parts);
 	else
-		fail(parts, WEIR_E_SYNTAX);
+		begin_header(parts);
 }
 
 static void on_request(struct weir_cutter *cutter, struct weir_span request)

@@ -32,7 +32,8 @@ static void destroy(struct weir_http_handler *handler)
 struct weir_http_handler *weir_http_function(const char *prefix,
         void (*handle_exchange)(void *context, struct weir_http_exchange *exchange), void *context)
 {
-	static const struct weir_http_handler_type type = {"function", match, handle, destroy};
+	static const struct weir_http_handler_type type = {
+	        .name = "function", .match = match, .handle = handle, .destroy = destroy};
 	struct function *function = calloc(1, sizeof *function);
 	if (!function)
 		return NULL;

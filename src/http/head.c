@@ -98,7 +98,7 @@ static int parse_target(struct cursor *cursor, struct weir_http_request *request
 	}
 	request->target = weir_span(start, (size_t)(at - start));
 	if (request->target.size > WEIR_HTTP_TARGET_MAX)
-		return 414;
+		return request->method == WEIR_HTTP_OTHER ? 501 : 414;
 	if (request->target.size == 0 || *at != ' ')
 		return 400;
 	cursor->at = at + 1;
@@ -233,4 +233,25 @@ int weir_http_head_parse(struct weir_span head, struct weir_http_request *reques
 	if (!status)
 		status = find_host(request, cursor.repeated);
 	return status ? status : weir_http_framing_find(request, cursor.repeated);
+}
+
+/* Goes through the head again, which only a head that was refused has to pay for. */
+const char *weir_http_head_fault(struct weir_span head)
+{
+	struct weir_http_request request;
+	struct cursor cursor = {.at = head.data, .end = head.data + head.size};
+	clear(&request);
+	while (cursor.end - cursor.at >= 4 && memcmp(cursor.at, "\r\n", 2) == 0)
+		cursor.at += 2;
+	if (cursor.end - cursor.at < 4 || parse_request_line(&cursor, &request))
+		return "bad request line";
+	while (*cursor.at != '\r')
+		if (parse_field(&cursor, &request))
+			return request.field_count == WEIR_HTTP_FIELDS_MAX ? "too many fields"
+			                                                   : "bad field";
+	if (cursor.end - cursor.at != 2)
+		return "bad field";
+	if (find_host(&request, cursor.repeated))
+		return "bad, missing or repeated Host";
+	return "contradictory length or coding";
 }

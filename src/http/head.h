@@ -17,4 +17,7 @@
  */
 int weir_http_head_parse(struct weir_span head, struct weir_http_request *request);
 
+/* Which part of a head that was refused is to blame, for a log. */
+const char *weir_http_head_fault(struct weir_span head);
+
 #endif

@@ -43,6 +43,7 @@ struct listing {
 	const struct weir_directory_entry *entries;
 	size_t count;
 	size_t next;
+	size_t url_size; /* of the directory's path, escaped as the client did */
 	/* A piece of text that did not fit the output at once. */
 	char *text;
 	size_t text_size;
@@ -63,15 +64,65 @@ static void close_listing(void *context, enum weir_close_reason why)
 	free_listing(context);
 }
 
+/* -- names -------------------------------------------------------------------------------------- */
+
+/* The size of the UTF-8 sequence at the front (RFC 3629), or 0. */
+static size_t utf8_size(struct weir_span text)
+{
+	uint8_t first = (uint8_t)*text.data;
+	size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (first > 0xf4 || size > text.size)
+		return 0;
+	for (size_t i = 1; i < size; i++)
+		if (((uint8_t)text.data[i] & 0xc0) != 0x80)
+			return 0;
+	uint8_t second = size > 1 ? (uint8_t)text.data[1] : 0;
+	bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+	bool beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
+	return overlong || beyond ? 0 : size;
+}
+
+static bool is_control(char c)
+{
+	return (uint8_t)c < 0x20 || c == 0x7f;
+}
+
+/* As HTML. Control characters, and what is not UTF-8, become \xHH. `buffer` has six bytes a byte. */
+static size_t show(struct weir_span text, char *buffer)
+{
+	size_t size = 0, put;
+	while (text.size) {
+		size_t whole = utf8_size(text);
+		if (whole == 0 || is_control(*text.data)) {
+			whole = 1;
+			put = (size_t)sprintf(buffer + size, "\\x%02x", (uint8_t)*text.data);
+		} else {
+			weir_http_escape_html(weir_span(text.data, whole), buffer + size, 6, &put);
+		}
+		size += put;
+		text = weir_span_skip(text, whole);
+	}
+	return size;
+}
+
+/* What the server itself would refuse is no link: a path with control characters, or too long a one. */
+static bool linkable(const struct listing *listing, const struct weir_directory_entry *entry,
+        size_t url_size)
+{
+	for (const char *c = entry->name; *c; c++)
+		if (is_control(*c))
+			return false;
+	return !entry->refused && listing->url_size + url_size + 2 <= WEIR_HTTP_TARGET_MAX &&
+	       strlen(listing->path) + strlen(entry->name) + 2 < WEIR_PATH_MAX;
+}
+
 /* -- text -------------------------------------------------------------------------------------- */
 
 static size_t format_head(const struct listing *listing, char *text, size_t room)
 {
 	struct weir_span path = weir_span_of(listing->path);
 	char *title = malloc(path.size * 6 + 1);
-	size_t size = 0;
-	if (title)
-		weir_http_escape_html(path, title, path.size * 6, &size);
+	size_t size = title ? show(path, title) : 0;
 	int put = snprintf(text, room,
 	        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
 	        "<meta name=\"viewport\" content=\"width=device-width\">"
@@ -92,23 +143,26 @@ static size_t format_head(const struct listing *listing, char *text, size_t room
 	return put > 0 && (size_t)put < room ? (size_t)put : 0;
 }
 
-static size_t format_row(const struct weir_directory_entry *entry, char *text, size_t room)
+static size_t format_row(const struct listing *listing, const struct weir_directory_entry *entry,
+        char *text, size_t room)
 {
 	char url[NAME_MAX_SIZE * 3], name[NAME_MAX_SIZE * 6], date[32] = "", size[24] = "";
-	size_t url_size, name_size;
+	size_t url_size;
 	struct weir_span raw = weir_span_of(entry->name);
 	struct tm tm;
 	time_t seconds = entry->mtime.tv_sec;
-	if (weir_http_escape_url(raw, url, sizeof url, &url_size) < 0 ||
-	        weir_http_escape_html(raw, name, sizeof name, &name_size) < 0)
+	if (raw.size > NAME_MAX_SIZE || weir_http_escape_url(raw, url, sizeof url, &url_size) < 0)
 		return 0;
+	size_t name_size = show(raw, name);
 	const char *slash = entry->kind == WEIR_FILE_DIRECTORY ? "/" : "";
 	if (seconds && gmtime_r(&seconds, &tm))
 		strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
 	if (entry->kind == WEIR_FILE_REGULAR)
 		snprintf(size, sizeof size, "%llu", (unsigned long long)entry->size);
-	int put = snprintf(text, room, "<tr><td><a href=\"%.*s%s\">%.*s%s</a><td>%s<td>%s\n",
-	        (int)url_size, url, slash, (int)name_size, name, slash, size, date);
+	bool link = linkable(listing, entry, url_size);
+	int put = snprintf(text, room, "<tr><td>%s%.*s%s%s%.*s%s%s<td>%s<td>%s\n",
+	        link ? "<a href=\"" : "", link ? (int)url_size : 0, url, link ? slash : "",
+	        link ? "\">" : "", (int)name_size, name, slash, link ? "</a>" : "", size, date);
 	return put > 0 && (size_t)put < room ? (size_t)put : 0;
 }
 
@@ -145,7 +199,7 @@ static bool next_text(struct listing *listing)
 	case LISTING_ROWS: {
 		const struct weir_directory_entry *entry = &listing->entries[listing->next++];
 		listing->text_size =
-		        visible(listing, entry) ? format_row(entry, listing->text, room) : 0;
+		        visible(listing, entry) ? format_row(listing, entry, listing->text, room) : 0;
 		break;
 	}
 	default:
@@ -223,30 +277,32 @@ static enum weir_more more(void *context, struct weir_output *out)
 	return WEIR_MORE;
 }
 
-static struct listing *create(
-        struct weir_http_exchange *exchange, struct weir_file *file, bool hidden)
+static struct listing *create(struct weir_http_exchange *exchange, struct weir_tree *tree,
+        struct weir_file *file, bool hidden)
 {
-	static const struct weir_directory_options options = {
-	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX};
+	struct weir_directory_options options = {
+	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX, .tree = tree};
 	struct weir_span path = weir_http_path(exchange);
 	struct listing *listing = calloc(1, sizeof *listing + path.size + 1);
 	if (!listing)
 		return NULL;
+	memcpy(listing->path, path.data, path.size);
+	options.path = listing->path;
 	if (weir_directory_open(weir_http_loop(exchange), file->fd, &options, &listing->directory) <
 	        0) {
 		free(listing);
 		return NULL;
 	}
-	memcpy(listing->path, path.data, path.size);
+	listing->url_size = weir_http_request(exchange)->path.size;
 	listing->exchange = exchange;
 	listing->hidden = hidden;
 	return listing;
 }
 
-void weir_http_listing_reply(
-        struct weir_http_exchange *exchange, struct weir_file *directory, bool hidden)
+void weir_http_listing_reply(struct weir_http_exchange *exchange, struct weir_tree *tree,
+        struct weir_file *directory, bool hidden)
 {
-	struct listing *listing = create(exchange, directory, hidden);
+	struct listing *listing = create(exchange, tree, directory, hidden);
 	if (!listing) {
 		weir_http_reply_error(exchange, 503);
 		return;

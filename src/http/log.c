@@ -69,6 +69,9 @@ void weir_http_log_prepare(struct weir_http_exchange *exchange)
 		weir_buffer_append(line, " ", 1, LINE_MAX_SIZE);
 		add_escaped(line, request->target);
 		weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
+	} else if (exchange->shared->fault) {
+		weir_buffer_format(line, LINE_MAX_SIZE, "malformed: %s: ", exchange->shared->fault);
+		add_escaped(line, exchange->shared->fault_bytes);
 	} else {
 		weir_buffer_append(line, "-", 1, LINE_MAX_SIZE);
 	}

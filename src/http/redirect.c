@@ -70,7 +70,8 @@ static void destroy(struct weir_http_handler *handler)
 
 struct weir_http_handler *weir_http_redirect(const char *from, const char *to, unsigned status)
 {
-	static const struct weir_http_handler_type type = {"redirect", match, handle, destroy};
+	static const struct weir_http_handler_type type = {
+	        .name = "redirect", .match = match, .handle = handle, .destroy = destroy};
 	size_t from_size = strlen(from), to_size = strlen(to);
 	struct redirect *redirect = malloc(sizeof *redirect + from_size + to_size);
 	if (!redirect)

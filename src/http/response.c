@@ -64,7 +64,7 @@ static char *put_framing(char *to, const struct weir_http_exchange *exchange)
 	}
 	if (!exchange->keep_alive)
 		to = PUT(to, "Connection: close\r\n");
-	else if (exchange->held_input) /* HTTP/1.0 has to be told */
+	else if (exchange->says_keep_alive)
 		to = PUT(to, "Connection: keep-alive\r\n");
 	return PUT(to, "\r\n");
 }
@@ -160,9 +160,8 @@ static void response_close(struct weir_producer *producer, enum weir_close_reaso
 		weir_http_log_finish(exchange, why);
 	if (why != WEIR_CLOSE_DONE && weir_http_body_abandon(exchange))
 		return;
-	if (why == WEIR_CLOSE_DONE && exchange->held_input && exchange->keep_alive &&
-	        exchange->channel)
-		weir_channel_resume(exchange->channel);
+	if (why == WEIR_CLOSE_DONE)
+		weir_http_connection_reply_left(exchange);
 	weir_http_exchange_settle(exchange);
 }
 

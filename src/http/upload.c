@@ -35,6 +35,24 @@ static bool match(
 	       weir_http_path_below(weir_http_path(exchange), upload->prefix);
 }
 
+static unsigned methods(const struct weir_http_handler *handler,
+        const struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	const struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
+	unsigned taken = 0;
+	if (target != WEIR_HTTP_TARGET_SITE &&
+	        (weir_http_path_is_hidden(exchange) ||
+	                !weir_http_path_below(weir_http_path(exchange), upload->prefix)))
+		return 0;
+	if (target != WEIR_HTTP_TARGET_DIRECTORY) {
+		taken |= upload->put ? 1u << WEIR_HTTP_PUT : 0;
+		taken |= upload->remove ? 1u << WEIR_HTTP_DELETE : 0;
+	}
+	if (target != WEIR_HTTP_TARGET_FILE)
+		taken |= upload->forms ? 1u << WEIR_HTTP_POST : 0;
+	return taken;
+}
+
 static void handle(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
 	struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
@@ -69,6 +87,7 @@ unsigned weir_http_upload_status(int error)
 	case -ENOTDIR:
 		return 409;
 	case -EEXIST:
+	case -ECANCELED: /* of weir_http_upload_holds */
 		return 412;
 	case -EFBIG:
 		return 413;
@@ -90,8 +109,11 @@ unsigned weir_http_upload_status(int error)
 void weir_http_upload_refuse(struct weir_http_exchange *exchange, unsigned status)
 {
 	weir_http_discard(exchange);
+	/* Files take no forms, and directories nothing else. */
 	if (status == 405)
-		weir_http_add_field(exchange, "Allow", WEIR_SPAN("GET, HEAD"));
+		weir_http_allow(exchange, weir_http_request(exchange)->method == WEIR_HTTP_POST
+		                                  ? WEIR_HTTP_TARGET_FILE
+		                                  : WEIR_HTTP_TARGET_DIRECTORY);
 	if (status == 503)
 		weir_http_add_field(exchange, "Retry-After", WEIR_SPAN("1"));
 	weir_http_reply_error(exchange, status);
@@ -107,7 +129,8 @@ static void destroy(struct weir_http_handler *handler)
 struct weir_http_handler *weir_http_upload(
         struct weir_tree *tree, const struct weir_http_upload_options *options)
 {
-	static const struct weir_http_handler_type type = {"upload", match, handle, destroy};
+	static const struct weir_http_handler_type type = {
+	        "upload", match, handle, destroy, methods};
 	size_t size = options->prefix ? strlen(options->prefix) : 0;
 	struct http_upload *upload = tree ? malloc(sizeof *upload + size) : NULL;
 	if (!upload) {
@@ -118,6 +141,7 @@ struct weir_http_handler *weir_http_upload(
 	        .handler.type = &type,
 	        .tree = tree,
 	        .size_max = options->max_size ? options->max_size : WEIR_HTTP_UPLOAD_MAX,
+	        .mode = options->mode & 0777,
 	        .put = options->put,
 	        .remove = options->remove,
 	        .forms = options->forms,

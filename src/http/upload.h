@@ -10,14 +10,19 @@
 #ifndef WEIR_HTTP_UPLOAD_INTERNAL_H
 #define WEIR_HTTP_UPLOAD_INTERNAL_H
 
+#include <sys/types.h>
+
 #include <weir/http_upload.h>
 #include <weir/tree.h>
+
+struct stat;
 
 struct http_upload {
 	struct weir_http_handler handler;
 	struct weir_tree *tree;
 	bool attached; /* the tree, to the loop of the first exchange */
 	uint64_t size_max;
+	mode_t mode; /* of new files; 0: the store's default */
 	bool put;
 	bool remove;
 	bool forms;
@@ -48,6 +53,12 @@ struct upload_condition {
 
 /* The request depends on what is there: If-Match and its like. */
 bool weir_http_upload_is_conditional(const struct weir_http_request *request);
+
+/*
+ * For `check` of the store, with the exchange as context: 0 if the conditions hold, else -ECANCELED.
+ * Any thread.
+ */
+int weir_http_upload_holds(void *exchange, const struct stat *there);
 
 /* Looks at the exchange's path, and calls `done` once, maybe before this returns. */
 void weir_http_upload_check(struct upload_condition *condition, struct weir_tree *tree,

@@ -1,10 +1,14 @@
 /*
  * Preconditions of changes: the file that is there is looked up and the request's conditions held
- * against it. They hold for the moment of the look only; who writes looks again just before.
+ * against it. The look only spares the client a body in vain. What counts is the answer of
+ * weir_http_upload_holds, which the store asks for in one step with the change.
  */
 #include <errno.h>
 
-#include <weir/loop.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <weir/tree.h>
 
 #include "conditional.h"
 #include "etag.h"
@@ -25,8 +29,19 @@ static unsigned check(struct weir_http_exchange *exchange, const struct weir_fil
 		validators.modified = file->mtime.tv_sec;
 		validators.etag = weir_span(etag, weir_http_etag_format(file, etag));
 	}
-	return (unsigned)weir_http_conditional_check(weir_http_request(exchange), &validators,
-	        weir_loop_wall_s(weir_http_loop(exchange)));
+	return (unsigned)weir_http_conditional_check(
+	        weir_http_request(exchange), &validators, time(NULL));
+}
+
+/* On the work pool: the exchange does not change, since it waits for the change. */
+int weir_http_upload_holds(void *context, const struct stat *there)
+{
+	struct weir_file file = {0};
+	if (there) {
+		file.size = (uint64_t)there->st_size;
+		file.mtime = there->st_mtim;
+	}
+	return check(context, there ? &file : NULL) ? -ECANCELED : 0;
 }
 
 static void on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
@@ -34,7 +49,8 @@ static void on_found(struct weir_lookup *lookup, int error, struct weir_file *fi
 	struct upload_condition *condition =
 	        WEIR_CONTAINER(lookup, struct upload_condition, lookup);
 	unsigned status = 0;
-	if (error < 0 && error != -ENOENT)
+	/* A link that leads nowhere, or out of the root, is replaced like any other. */
+	if (error < 0 && error != -ENOENT && error != -EXDEV && error != -ELOOP)
 		status = weir_http_upload_status(error);
 	else if (file && file->kind == WEIR_FILE_DIRECTORY)
 		status = 405;

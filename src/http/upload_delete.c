@@ -39,8 +39,14 @@ static void on_removed(struct weir_change *change, int error)
 
 static void remove_file(struct removal *removal)
 {
-	weir_tree_remove(removal->handler->tree, &removal->change,
-	        weir_http_path(removal->exchange).data, on_removed);
+	struct weir_tree *tree = removal->handler->tree;
+	struct weir_http_exchange *exchange = removal->exchange;
+	const char *path = weir_http_path(exchange).data;
+	if (weir_http_upload_is_conditional(weir_http_request(exchange)))
+		weir_tree_remove_if(tree, &removal->change, path, weir_http_upload_holds, exchange,
+		        on_removed);
+	else
+		weir_tree_remove(tree, &removal->change, path, on_removed);
 }
 
 static void on_checked(struct upload_condition *condition, unsigned status, bool exists)

@@ -1,12 +1,12 @@
 /*
  * PUT: the body becomes a file.
  *
- *   look ─▶ begin ─▶ ready ─▶ receive, piece by piece ─▶ look again ─▶ commit ─▶ 201 or 204
+ *   look ─▶ begin ─▶ ready ─▶ receive, piece by piece ─▶ commit ─▶ 201 or 204
  *
- * The body is asked for only when the file is open and its room reserved, so that a client that
- * waits for 100 Continue hears of a full disk before it has sent anything. The second look is for
- * requests with conditions: of two clients that change the same version the later one gets 412. (A
- * change within the instant of the commit itself is not seen.)
+ * The body is asked for only when the file is open and there is room for it, so that a client that
+ * waits for 100 Continue hears of a full disk before it has sent anything. The conditions of the
+ * request are checked again in one step with the commit: of several clients that change the same
+ * version one succeeds, and the others get 412.
  */
 #include <stdlib.h>
 
@@ -51,21 +51,6 @@ static void on_committed(void *context, int error, bool created)
 	}
 }
 
-static void commit(struct put *put)
-{
-	weir_upload_commit(put->upload, on_committed, put);
-}
-
-static void on_checked_again(struct upload_condition *condition, unsigned status, bool exists)
-{
-	struct put *put = WEIR_CONTAINER(condition, struct put, condition);
-	(void)exists;
-	if (status)
-		fail(put, status);
-	else
-		commit(put);
-}
-
 /* -- the body ---------------------------------------------------------------------------------- */
 
 static void on_piece(void *context, struct weir_span bytes)
@@ -84,11 +69,8 @@ static void on_end(void *context, int error)
 	struct put *put = context;
 	if (error < 0)
 		drop(put);
-	else if (weir_http_upload_is_conditional(weir_http_request(put->exchange)))
-		weir_http_upload_check(
-		        &put->condition, put->handler->tree, put->exchange, on_checked_again);
 	else
-		commit(put);
+		weir_upload_commit(put->upload, on_committed, put);
 }
 
 static void on_ready(void *context, int error)
@@ -96,7 +78,6 @@ static void on_ready(void *context, int error)
 	static const struct weir_http_receiver receiver = {on_piece, on_end};
 	struct put *put = context;
 	if (error < 0) {
-		weir_lookup_cancel(&put->condition.lookup);
 		fail(put, weir_http_upload_status(error));
 	} else if (put->receiving) {
 		weir_http_resume(put->exchange);
@@ -118,7 +99,12 @@ static void begin(struct put *put)
 	        .size_known = !request->chunked,
 	        .must_not_exist = weir_span_equal(
 	                weir_http_request_known(request, WEIR_HTTP_IF_NONE_MATCH), WEIR_SPAN("*")),
+	        .mode = put->handler->mode,
 	};
+	if (weir_http_upload_is_conditional(request)) {
+		options.check = weir_http_upload_holds;
+		options.check_context = put->exchange;
+	}
 	int error = weir_upload_begin(put->handler->tree, weir_http_path(put->exchange).data,
 	        &options, on_ready, put, &put->upload);
 	if (error < 0)

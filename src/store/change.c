@@ -14,6 +14,7 @@
 #include <weir/upload.h>
 
 #include "change_job.h"
+#include "name_lock.h"
 
 /*
  * The umask would take bits from mkdir; a descriptor of our own is changed, not what has the name
@@ -34,8 +35,16 @@ static int make_directory(const struct place *place, mode_t mode)
 
 static int apply_remove(struct change_job *job, const struct place *place)
 {
-	(void)job;
-	return unlinkat(place->directory, place->name, 0) < 0 ? -errno : 0;
+	struct name_lock lock;
+	int error = 0;
+	name_lock_take(&lock, place->directory, -1);
+	if (job->check)
+		error = weir_place_ask(
+		        &job->tree->rules, job->path, job->check, job->check_context);
+	if (error == 0 && unlinkat(place->directory, place->name, 0) < 0)
+		error = -errno;
+	name_lock_release(&lock);
+	return error;
 }
 
 static int apply_remove_directory(struct change_job *job, const struct place *place)
@@ -111,6 +120,7 @@ void weir_change_start(struct weir_tree *tree, struct weir_change *change, struc
 {
 	change->job = job;
 	change->done = done;
+	tree_root_follow(tree);
 	if (!job) {
 		done(change, -ENOMEM);
 		return;
@@ -136,6 +146,18 @@ void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const 
 	weir_change_start(tree, change, weir_change_job(tree, path, NULL, apply_remove), done);
 }
 
+void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change, const char *path,
+        int (*check)(void *context, const struct stat *there), void *context,
+        void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = weir_change_job(tree, path, NULL, apply_remove);
+	if (job) {
+		job->check = check;
+		job->check_context = context;
+	}
+	weir_change_start(tree, change, job, done);
+}
+
 void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
         const char *path, void (*done)(struct weir_change *change, int error))
 {
@@ -150,7 +172,7 @@ void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change
 {
 	struct change_job *job = weir_change_job(tree, path, NULL, apply_make_directory);
 	if (job) {
-		job->mode = mode ? mode : 0755;
+		job->mode = mode ? mode : 0755 & ~tree->rules.umask;
 		weir_change_strip_slashes(job->path);
 	}
 	weir_change_start(tree, change, job, done);

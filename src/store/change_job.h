@@ -17,6 +17,9 @@ struct change_job {
 	struct weir_change *change; /* NULL once it is cancelled */
 	/* Makes the change, on the work pool; the directory of `place` is synced afterwards. */
 	int (*apply)(struct change_job *job, const struct place *place);
+	/* Of weir_tree_remove_if, or NULL. */
+	int (*check)(void *context, const struct stat *there);
+	void *check_context;
 	bool reads; /* nothing is changed, nothing has to be synced */
 	mode_t mode;
 	struct timespec time;

@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -17,6 +18,9 @@
 #include <weir/directory.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
+
+#include "open_beneath.h"
+#include "tree_state.h"
 
 enum {
 	ENTRIES = 512 /* in a batch */
@@ -36,6 +40,7 @@ struct weir_directory {
 	bool ended;
 	bool busy;
 	bool closed;
+	char *path; /* of options, copied; with a tree only */
 	struct weir_directory_options options; /* sort_max is 0 once it was tried */
 	void (*done)(
 	        void *context, int error, const struct weir_directory_entry *entries, size_t count);
@@ -80,6 +85,30 @@ static enum weir_file_kind kind_of(mode_t mode)
 	}
 }
 
+/* As a lookup would: it must be readable, and its links must stay beneath the root. */
+static bool is_refused(struct weir_directory *directory, const struct weir_directory_entry *entry)
+{
+	char path[WEIR_PATH_MAX];
+	struct stat status;
+	const struct open_rules *rules = &directory->options.tree->rules;
+	if (entry->kind == WEIR_FILE_OTHER)
+		return true;
+	if (entry->kind != WEIR_FILE_LINK)
+		return faccessat(directory->fd, entry->name, R_OK, AT_EACCESS) < 0;
+	int size = snprintf(path, sizeof path, "%s/%s",
+	        directory->path[0] ? directory->path : ".", entry->name);
+	if (size < 0 || (size_t)size >= sizeof path)
+		return true;
+	int fd = weir_open_beneath(
+	        rules->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, rules->resolve);
+	if (fd < 0)
+		return true;
+	bool served = fstat(fd, &status) == 0 &&
+	              (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
+	close(fd);
+	return !served;
+}
+
 /* False when it is gone already. What may be listed but not looked at has a name and a kind. */
 static bool describe(struct weir_directory *directory, const struct dirent64 *found,
         struct weir_directory_entry *entry)
@@ -87,7 +116,8 @@ static bool describe(struct weir_directory *directory, const struct dirent64 *fo
 	struct stat status;
 	*entry = (struct weir_directory_entry){
 	        .name = found->d_name, .kind = kind_of((mode_t)DTTOIF(found->d_type))};
-	if (!directory->options.details && found->d_type != DT_UNKNOWN)
+	if (!directory->options.details && !directory->options.tree &&
+	        found->d_type != DT_UNKNOWN)
 		return true;
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 	if (fstatat(directory->fd, found->d_name, &status, flags) < 0)
@@ -101,6 +131,7 @@ static bool describe(struct weir_directory *directory, const struct dirent64 *fo
 		entry->inode = status.st_ino;
 		entry->device = status.st_dev;
 	}
+	entry->refused = directory->options.tree && is_refused(directory, entry);
 	return true;
 }
 
@@ -234,6 +265,9 @@ static void free_directory(struct weir_directory *directory)
 {
 	free_collection(&directory->collection);
 	close(directory->fd);
+	if (directory->options.tree)
+		weir_tree_release(directory->options.tree);
+	free(directory->path);
 	free(directory);
 }
 
@@ -267,6 +301,15 @@ int weir_directory_open(struct weir_loop *loop, int fd,
 	if (directory->fd < 0) {
 		free(directory);
 		return -errno;
+	}
+	if (directory->options.tree) {
+		directory->path = strdup(directory->options.path);
+		if (!directory->path) {
+			close(directory->fd);
+			free(directory);
+			return -ENOMEM;
+		}
+		weir_tree_hold(directory->options.tree);
 	}
 	*ret = directory;
 	return 0;

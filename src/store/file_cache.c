@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "file_cache.h"
 
@@ -18,6 +19,7 @@ int weir_file_cache_init(struct file_cache *cache, unsigned entries_max, size_t 
 	while (count < entries_max)
 		count *= 2;
 	weir_list_init(&cache->used);
+	weir_list_init(&cache->open);
 	cache->mask = count - 1;
 	cache->entries_max = entries_max;
 	cache->content_max = content_max;
@@ -56,6 +58,7 @@ struct cache_entry *weir_file_cache_add(
 		return NULL;
 	struct cache_entry **bucket = &cache->buckets[hash & cache->mask];
 	weir_list_init(&entry->used);
+	weir_list_init(&entry->open);
 	entry->hash = hash;
 	entry->path_size = (unsigned)size;
 	memcpy(entry->path, path, size);
@@ -106,6 +109,7 @@ void weir_file_cache_drop(struct file_cache *cache, struct cache_entry *entry)
 		link = &(*link)->next;
 	*link = entry->next;
 	weir_list_remove(&entry->used);
+	weir_list_remove(&entry->open);
 	clear(cache, entry);
 	cache->counters.entries--;
 	free(entry);
@@ -126,6 +130,35 @@ void weir_file_cache_trim(struct file_cache *cache)
 	}
 }
 
+void weir_file_cache_walked(struct file_cache *cache, struct cache_entry *entry, int64_t now_ms)
+{
+	entry->walked_ms = now_ms;
+	weir_list_remove(&entry->open);
+	if (entry->file)
+		weir_list_append(&cache->open, &entry->open);
+}
+
+/* Files that are held go to the end of the list, and are looked at again with it. */
+void weir_file_cache_rest(struct file_cache *cache, int64_t before_ms)
+{
+	const struct weir_list *last = cache->open.prev;
+	for (const struct weir_list *link = NULL; link != last && !weir_list_empty(&cache->open);) {
+		struct cache_entry *entry =
+		        WEIR_CONTAINER(cache->open.next, struct cache_entry, open);
+		if (entry->walked_ms > before_ms)
+			return;
+		link = &entry->open;
+		weir_list_remove(&entry->open);
+		if (entry->file->base.references > 1) {
+			weir_list_append(&cache->open, &entry->open);
+			continue;
+		}
+		close(entry->file->base.fd);
+		entry->file->base.fd = -1;
+		entry->turn = 0;
+	}
+}
+
 unsigned weir_file_cache_shrink(struct file_cache *cache, unsigned count)
 {
 	unsigned closed = 0;
@@ -133,7 +166,7 @@ unsigned weir_file_cache_shrink(struct file_cache *cache, unsigned count)
 	while (link != &cache->used && closed < count) {
 		struct cache_entry *entry = WEIR_CONTAINER(link, struct cache_entry, used);
 		link = link->next;
-		if (!entry->file || entry->file->base.references != 1)
+		if (!entry->file || entry->file->base.references != 1 || entry->file->base.fd < 0)
 			continue;
 		weir_file_cache_drop(cache, entry);
 		closed++;

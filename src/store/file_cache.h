@@ -13,6 +13,7 @@ struct opening;
 struct cache_entry {
 	struct cache_entry *next; /* in the bucket */
 	struct weir_list used;    /* in the order of use; linked to itself while it must stay */
+	struct weir_list open;    /* while the file has a descriptor: in the order of walked_ms */
 	uint64_t hash;            /* of the path */
 	uint64_t turn;            /* in this turn of the loop, no need to look again; 0: always */
 	int64_t walked_ms;        /* when the path was walked */
@@ -28,6 +29,7 @@ struct file_cache {
 	uint64_t mask;
 	struct weir_siphash_key key;
 	struct weir_list used; /* of entries, latest last */
+	struct weir_list open; /* of entries whose files have descriptors, walked latest last */
 	unsigned entries_max;
 	size_t content_max;
 	struct weir_tree_counters counters;
@@ -62,6 +64,16 @@ void weir_file_cache_drop(struct file_cache *cache, struct cache_entry *entry);
 
 /* Drops the entries used longest ago, until the bounds are kept. */
 void weir_file_cache_trim(struct file_cache *cache);
+
+/* The path was walked just now, and its file (if any) has a descriptor. */
+void weir_file_cache_walked(struct file_cache *cache, struct cache_entry *entry, int64_t now_ms);
+
+/*
+ * Closes the descriptors of files that nobody else holds and whose paths were walked at `before_ms`
+ * or earlier: what was removed gives its room back, and a file system can be unmounted. All else
+ * that is known of the file stays.
+ */
+void weir_file_cache_rest(struct file_cache *cache, int64_t before_ms);
 
 /* Drops up to `count` entries whose descriptor closes thereby. How many. */
 unsigned weir_file_cache_shrink(struct file_cache *cache, unsigned count);

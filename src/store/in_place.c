@@ -38,10 +38,11 @@ static int open_or_make(struct temporary *temporary, bool must_not_exist)
 }
 
 /* What is there is good to go on with. */
-static int prepare(struct temporary *temporary, const struct weir_upload_options *options)
+static int prepare(struct temporary *temporary, const struct open_rules *rules,
+        const struct weir_upload_options *options)
 {
 	struct stat status;
-	mode_t mode = options->mode ? options->mode : 0644;
+	mode_t mode = options->mode ? options->mode : 0644 & ~rules->umask;
 	if (fstat(temporary->fd, &status) < 0)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
@@ -75,7 +76,7 @@ int weir_in_place_open(struct temporary *temporary, const struct open_rules *rul
 	int fd = open_or_make(temporary, options->must_not_exist);
 	if (fd >= 0) {
 		temporary->fd = fd;
-		error = prepare(temporary, options);
+		error = prepare(temporary, rules, options);
 	} else {
 		error = fd;
 	}

@@ -73,8 +73,9 @@ static void remember(struct weir_tree *tree, struct cache_entry *entry, int erro
 	}
 	entry->absent = error;
 	entry->turn = turn;
-	entry->walked_ms = weir_loop_now_ms(tree->loop);
 	weir_file_cache_set(&tree->cache, entry, file);
+	weir_file_cache_walked(&tree->cache, entry, weir_loop_now_ms(tree->loop));
+	tree_rest_start(tree);
 	weir_file_cache_trim(&tree->cache);
 }
 
@@ -177,7 +178,7 @@ static bool good(struct weir_tree *tree, struct cache_entry *entry, bool probe)
 		return false;
 	if (!entry->file)
 		return probe && entry->absent;
-	if (!entry->file->settled)
+	if (!entry->file->settled || entry->file->base.fd < 0)
 		return false;
 	if (weir_stored_file_same(entry->file))
 		return true;
@@ -186,7 +187,7 @@ static bool good(struct weir_tree *tree, struct cache_entry *entry, bool probe)
 }
 
 static int open_at_hand(struct weir_tree *tree, struct cache_entry *entry,
-        const struct stored_file *known, struct stored_file **ret)
+        struct stored_file *known, struct stored_file **ret)
 {
 	int result = weir_stored_file_open(&tree->rules, entry->path, known, OPEN_AT_HAND, ret);
 	if (result != -EMFILE && result != -ENFILE)
@@ -257,6 +258,8 @@ static void look_up(
 		answer(lookup, 0, entry->file);
 		return;
 	}
+	if (tree_root_follow(tree))
+		entry = NULL;
 	if (!entry)
 		entry = weir_file_cache_add(&tree->cache, path, size, hash);
 	if (entry)

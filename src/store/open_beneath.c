@@ -173,15 +173,19 @@ int open_beneath_walk(int root, const char *path, uint64_t flags, uint64_t resol
 {
 	struct walk walk = {.directories = {root}, .depth = 1, .resolve = resolve};
 	size_t size = strlen(path);
+	/* Nothing tells whether the disk would have to be waited for. */
+	if (resolve & RESOLVE_CACHED)
+		return -EAGAIN;
+	if (!(resolve & RESOLVE_BENEATH)) {
+		int fd = openat(root, path, (int)flags | O_CLOEXEC);
+		return fd < 0 ? -errno : fd;
+	}
 	if (size == 0)
 		return -ENOENT;
 	if (size >= sizeof walk.rest)
 		return -ENAMETOOLONG;
 	if (path[0] == '/')
 		return -EXDEV;
-	/* Nothing tells whether the disk would have to be waited for. */
-	if (resolve & RESOLVE_CACHED)
-		return -EAGAIN;
 	memcpy(walk.rest, path, size + 1);
 	int fd = walk_path(&walk, flags);
 	while (walk.depth > 1)

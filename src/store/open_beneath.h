@@ -7,7 +7,7 @@
 /*
  * Opens `path`, which is relative to the directory `root` and may not leave it, by `..` or by a
  * link. `flags` are those of open, without O_CREAT; O_CLOEXEC is added. `resolve` are those of
- * openat2, with RESOLVE_BENEATH always among them. A `//` in the path, which is not at its beginning,
+ * openat2; without RESOLVE_BENEATH the path may lead anywhere. A `//` in the path, which is not at its beginning,
  * ends a root within the root: what follows may not leave the directory before it.
  *
  * Returns the descriptor, or a negative errno: -EXDEV if the path leads out of the root, -ELOOP for

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/limits.h>
@@ -59,6 +60,23 @@ int weir_place_open(const struct open_rules *rules, const char *path, struct pla
 void weir_place_close(struct place *place)
 {
 	close(place->directory);
+}
+
+int weir_place_ask(const struct open_rules *rules, const char *path,
+        int (*check)(void *context, const struct stat *there), void *context)
+{
+	struct stat status;
+	int fd = weir_open_beneath(rules->root, path, O_PATH, rules->resolve);
+	/* A link that leads nowhere, or out of the root, is as good as nothing for a lookup. */
+	if (fd == -ENOENT || fd == -ENOTDIR || fd == -EXDEV || fd == -ELOOP)
+		return check(context, NULL);
+	if (fd < 0)
+		return fd;
+	int error = fstat(fd, &status) < 0 ? -errno : 0;
+	close(fd);
+	if (error == 0 && S_ISDIR(status.st_mode))
+		error = -EISDIR;
+	return error < 0 ? error : check(context, &status);
 }
 
 /* EINVAL: a file system whose directories need no sync. EBADF: opened for the path only. */

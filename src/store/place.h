@@ -6,6 +6,8 @@
 
 #include "stored_file.h"
 
+struct stat;
+
 struct place {
 	int directory;    /* open for openat and its like, and mostly for fsync */
 	const char *name; /* in the path given to weir_place_open */
@@ -21,6 +23,13 @@ int weir_place_open(const struct open_rules *rules, const char *path, struct pla
 int weir_place_check(const char *path);
 
 void weir_place_close(struct place *place);
+
+/*
+ * Asks `check` of weir_upload_options about what a lookup of the path would find now. 0, -EISDIR for
+ * a directory, what `check` says, or an errno. To be called with the names locked.
+ */
+int weir_place_ask(const struct open_rules *rules, const char *path,
+        int (*check)(void *context, const struct stat *there), void *context);
 
 /* Makes sure that the directory's names are on the disk. 0 or an errno. */
 int weir_place_sync(const struct place *place);

@@ -7,15 +7,19 @@
 #include <stdio.h>
 
 #include "change_job.h"
+#include "name_lock.h"
 
 static int apply_rename(struct change_job *job, const struct place *from)
 {
+	struct name_lock lock;
 	struct place to;
 	int error = weir_place_open(&job->tree->rules, job->other, &to);
 	if (error < 0)
 		return error;
+	name_lock_take(&lock, from->directory, to.directory);
 	if (renameat(from->directory, from->name, to.directory, to.name) < 0)
 		error = -errno;
+	name_lock_release(&lock);
 	if (error == 0)
 		error = weir_place_sync(&to);
 	weir_place_close(&to);

@@ -168,13 +168,15 @@ static int make(int fd, const struct open_rules *rules, const struct stored_file
 }
 
 int weir_stored_file_open(const struct open_rules *rules, const char *path,
-        const struct stored_file *known, enum open_manner manner, struct stored_file **ret)
+        struct stored_file *known, enum open_manner manner, struct stored_file **ret)
 {
 	int fd = open_path(rules, path, manner);
 	if (fd < 0)
 		return fd;
 	int result = make(fd, rules, known, manner, ret);
-	if (result != 0)
+	if (result == STORED_UNCHANGED && known->base.fd < 0)
+		known->base.fd = fd;
+	else if (result != 0)
 		close(fd);
 	return result;
 }
@@ -191,7 +193,8 @@ void weir_file_release(struct weir_file *file)
 		return;
 	if (file->free_note)
 		file->free_note(file->note);
-	close(file->fd);
+	if (file->fd >= 0)
+		close(file->fd);
 	free((void *)(uintptr_t)file->content.data);
 	free(WEIR_CONTAINER(file, struct stored_file, base));
 }

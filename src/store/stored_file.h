@@ -21,6 +21,7 @@ struct open_rules {
 	uint64_t resolve; /* RESOLVE_* of openat2 */
 	size_t content_file_max;
 	bool content; /* keep small files in memory */
+	mode_t umask; /* of the process when the tree was opened */
 };
 
 enum open_manner {
@@ -33,11 +34,11 @@ enum open_manner {
 
 /*
  * Opens a regular file or directory; if it is as `known` (which may be NULL) still, answers
- * STORED_UNCHANGED and opens nothing. 0 with one reference in *ret, or an error of
+ * STORED_UNCHANGED and gives `known` a descriptor if it has none (it is the caller's alone then). 0 with one reference in *ret, or an error of
  * weir_tree_lookup. Any thread.
  */
 int weir_stored_file_open(const struct open_rules *rules, const char *path,
-        const struct stored_file *known, enum open_manner manner, struct stored_file **ret);
+        struct stored_file *known, enum open_manner manner, struct stored_file **ret);
 
 /* Whether the open file is still as it was, and still somewhere in the tree. */
 bool weir_stored_file_same(const struct stored_file *file);

@@ -11,12 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <weir/limits.h>
 
+#include "name_lock.h"
 #include "nameless.h"
+#include "replaced.h"
 #include "temporary.h"
 
 enum {
@@ -69,11 +73,26 @@ static int check_target(const struct place *place, bool must_not_exist)
 	return must_not_exist ? -EEXIST : 0;
 }
 
-static int reserve(int fd, uint64_t size)
+/*
+ * Whether so much could be written now. Nothing is reserved by it: a client would hold the disk by
+ * what it only announces.
+ */
+static int check_room(int fd, uint64_t size)
 {
-	if (size > INT64_MAX)
+	struct statvfs disk;
+	struct rlimit limit;
+	if (size > INT64_MAX || (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur))
 		return -EFBIG;
-	while (size && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) < 0) {
+	if (fstatvfs(fd, &disk) < 0 || disk.f_blocks == 0 || disk.f_frsize == 0)
+		return 0;
+	uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+	return size / disk.f_frsize + (size % disk.f_frsize != 0) > blocks ? -ENOSPC : 0;
+}
+
+static int reserve(int fd, uint64_t from, uint64_t to)
+{
+	while (to > from &&
+	        fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)) < 0) {
 		if (errno == EOPNOTSUPP || errno == ENOSYS)
 			return 0;
 		if (errno != EINTR)
@@ -82,7 +101,29 @@ static int reserve(int fd, uint64_t size)
 	return 0;
 }
 
-static int open_file(struct temporary *temporary, const struct weir_upload_options *options)
+/* Room for what is about to be written, and for as much again as there is, within bounds. */
+static int reserve_ahead(struct temporary *temporary, uint64_t coming)
+{
+	uint64_t need = temporary->size + coming, ahead = temporary->size;
+	if (need <= temporary->reserved || need > temporary->expected)
+		return 0;
+	if (ahead < WEIR_UPLOAD_RESERVE_MIN)
+		ahead = WEIR_UPLOAD_RESERVE_MIN;
+	if (ahead > WEIR_UPLOAD_RESERVE_MAX)
+		ahead = WEIR_UPLOAD_RESERVE_MAX;
+	uint64_t to = temporary->expected - need < ahead ? temporary->expected : need + ahead;
+	int error = reserve(temporary->fd, temporary->reserved, to);
+	if (error == -ENOSPC && to > need) {
+		to = need;
+		error = reserve(temporary->fd, temporary->reserved, to);
+	}
+	if (error == 0)
+		temporary->reserved = to;
+	return error;
+}
+
+static int open_file(struct temporary *temporary, const struct open_rules *rules,
+        const struct weir_upload_options *options)
 {
 	int error = check_target(&temporary->place, options->must_not_exist);
 	if (error < 0)
@@ -94,9 +135,12 @@ static int open_file(struct temporary *temporary, const struct weir_upload_optio
 	if (fd < 0)
 		return fd;
 	temporary->fd = fd;
-	if (fchmod(fd, options->mode ? options->mode : 0644) < 0)
-		return -errno;
-	return options->size_known ? reserve(fd, options->size) : 0;
+	temporary->mode = options->mode ? options->mode : 0644 & ~rules->umask;
+	if (!options->size_known)
+		return 0;
+	error = check_room(fd, options->size);
+	temporary->expected = options->size;
+	return error < 0 ? error : reserve_ahead(temporary, 0);
 }
 
 int weir_temporary_open(struct temporary *temporary, const struct open_rules *rules,
@@ -113,7 +157,7 @@ int weir_temporary_open(struct temporary *temporary, const struct open_rules *ru
 		temporary->device = status.st_dev;
 		temporary->inode = status.st_ino;
 	}
-	error = open_file(temporary, options);
+	error = open_file(temporary, rules, options);
 	if (error < 0)
 		weir_temporary_close(temporary);
 	return error;
@@ -161,6 +205,12 @@ void weir_temporary_kick(struct temporary *temporary)
 int weir_temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count)
 {
 	ssize_t put = 0;
+	uint64_t coming = 0;
+	for (unsigned i = 0; i < count; i++)
+		coming += pieces[i].iov_len;
+	int error = reserve_ahead(temporary, coming);
+	if (error < 0)
+		return error;
 	while (skip(&pieces, &count, (size_t)put)) {
 		put = pwritev(temporary->fd, pieces, (int)count, (off_t)temporary->size);
 		if (put < 0 && errno != EINTR)
@@ -220,15 +270,43 @@ static int replace(struct temporary *temporary)
 	return 0;
 }
 
-int weir_temporary_publish(struct temporary *temporary, bool must_not_exist, bool *ret_created)
+/* With the names locked: what is compared here is what is replaced. */
+static int give_name(struct temporary *temporary, const struct open_rules *rules, const char *path,
+        const struct weir_upload_options *options, struct replaced *replaced)
 {
-	if (fsync(temporary->fd) < 0)
-		return -errno;
-	int error = name_if_free(temporary);
-	*ret_created = error == 0;
-	if (error == -EEXIST && !must_not_exist)
+	int error = 0;
+	if (options->check)
+		error = weir_place_ask(rules, path, options->check, options->check_context);
+	if (error == 0)
+		error = name_if_free(temporary);
+	if (error != -EEXIST || options->must_not_exist)
+		return error;
+	error = replaced_copy(replaced, &temporary->place, temporary->fd);
+	if (error == 0)
+		error = replaced_outdate(replaced, temporary->fd);
+	if (error == 0)
 		error = replace(temporary);
-	return error < 0 ? error : weir_place_sync(&temporary->place);
+	return error < 0 ? error : 1;
+}
+
+/* Attributes are copied before the sync, so that the names are locked for few calls only. */
+int weir_temporary_publish(struct temporary *temporary, const struct open_rules *rules,
+        const char *path, const struct weir_upload_options *options, bool *ret_created)
+{
+	struct replaced replaced = {0};
+	struct name_lock lock;
+	if (fchmod(temporary->fd, temporary->mode) < 0)
+		return -errno;
+	int error = replaced_copy(&replaced, &temporary->place, temporary->fd);
+	if (error == 0 && fsync(temporary->fd) < 0)
+		error = -errno;
+	if (error < 0)
+		return error;
+	name_lock_take(&lock, temporary->place.directory, -1);
+	int result = give_name(temporary, rules, path, options, &replaced);
+	name_lock_release(&lock);
+	*ret_created = result == 0;
+	return result < 0 ? result : weir_place_sync(&temporary->place);
 }
 
 /* -- leftovers --------------------------------------------------------------------------------- */

@@ -12,6 +12,9 @@ struct temporary {
 	struct place place; /* of the final name */
 	int fd;
 	uint64_t size;   /* written so far */
+	uint64_t expected; /* in all; 0: not known */
+	uint64_t reserved; /* of these, bytes that have their room on the disk */
+	mode_t mode;       /* of a new file */
 	uint64_t kicked; /* of these, bytes whose writing to the disk was begun */
 	char hidden[24]; /* the name it has meanwhile; empty: none */
 	/* Which directory it is in. */
@@ -43,7 +46,8 @@ int weir_temporary_take(struct temporary *temporary, int socket, uint64_t most, 
 void weir_temporary_kick(struct temporary *temporary);
 
 /* Syncs it, and gives it its final name. See weir_upload_commit. */
-int weir_temporary_publish(struct temporary *temporary, bool must_not_exist, bool *ret_created);
+int weir_temporary_publish(struct temporary *temporary, const struct open_rules *rules,
+        const char *path, const struct weir_upload_options *options, bool *ret_created);
 
 /* The same for a file that is written to where it is: see in_place.c. */
 int weir_in_place_open(struct temporary *temporary, const struct open_rules *rules,

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,20 @@
 
 #include "tree_state.h"
 
+/* The umask of the process, by a way that does not change it for a moment. 022 without /proc. */
+static mode_t umask_now(void)
+{
+	unsigned mask = 022;
+	char line[256];
+	FILE *status = fopen("/proc/self/status", "re");
+	while (status && fgets(line, sizeof line, status))
+		if (sscanf(line, "Umask: %o", &mask) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return mask & 0777;
+}
+
 static void apply(struct weir_tree *tree, const struct weir_tree_options *options)
 {
 	unsigned revalidate_ms = options->revalidate_ms;
@@ -22,6 +37,7 @@ static void apply(struct weir_tree *tree, const struct weir_tree_options *option
 	tree->revalidate_ms = revalidate_ms ? revalidate_ms : WEIR_TREE_REVALIDATE_MS;
 	tree->rules.content_file_max = file_max ? file_max : WEIR_TREE_CONTENT_FILE_MAX;
 	tree->rules.content = !options->no_content;
+	tree->rules.umask = umask_now();
 	tree->rules.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
 	if (options->no_symlinks)
 		tree->rules.resolve |= RESOLVE_NO_SYMLINKS;
@@ -48,15 +64,18 @@ int weir_tree_open(struct weir_loop *loop, const char *root,
 	int error = open_root(tree, root);
 	if (error < 0)
 		goto error_root;
-	error = weir_file_cache_init(&tree->cache,
+	tree->path = strdup(root);
+	error = tree->path ? weir_file_cache_init(&tree->cache,
 	        options->entries_max ? options->entries_max : WEIR_TREE_ENTRIES_MAX,
-	        options->content_max ? options->content_max : WEIR_TREE_CONTENT_MAX);
+	        options->content_max ? options->content_max : WEIR_TREE_CONTENT_MAX)
+	                   : -ENOMEM;
 	if (error < 0)
 		goto error_cache;
 	*ret = tree;
 	return 0;
 
 error_cache:
+	free(tree->path);
 	close(tree->rules.root);
 error_root:
 	free(tree);
@@ -78,8 +97,10 @@ void weir_tree_release(struct weir_tree *tree)
 {
 	if (--tree->references)
 		return;
+	weir_timer_stop(&tree->timer);
 	weir_file_cache_free(&tree->cache);
 	close(tree->rules.root);
+	free(tree->path);
 	free(tree);
 }
 
@@ -88,8 +109,23 @@ void weir_tree_close(struct weir_tree *tree)
 {
 	if (!tree)
 		return;
+	weir_timer_stop(&tree->timer);
 	weir_file_cache_shrink(&tree->cache, UINT_MAX);
 	weir_tree_release(tree);
+}
+
+/* Twice a WEIR_TREE_REST_MS, so that a descriptor is closed within one and a half of them. */
+static void tree_rest(struct weir_timer *timer)
+{
+	struct weir_tree *tree = WEIR_CONTAINER(timer, struct weir_tree, timer);
+	weir_file_cache_rest(&tree->cache, weir_loop_now_ms(tree->loop) - WEIR_TREE_REST_MS);
+	tree_rest_start(tree);
+}
+
+void tree_rest_start(struct weir_tree *tree)
+{
+	if (!weir_timer_running(&tree->timer) && !weir_list_empty(&tree->cache.open))
+		weir_timer_start(tree->loop, &tree->timer, WEIR_TREE_REST_MS / 2, tree_rest);
 }
 
 const struct weir_tree_counters *weir_tree_counters(const struct weir_tree *tree)

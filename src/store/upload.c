@@ -96,8 +96,8 @@ static void run_commit(struct weir_work *work)
 	struct weir_upload *upload = upload_of(work);
 	close_source(upload);
 	if (!upload->options.in_place) {
-		upload->result = weir_temporary_publish(
-		        &upload->temporary, upload->options.must_not_exist, &upload->created);
+		upload->result = weir_temporary_publish(&upload->temporary, &upload->tree->rules,
+		        upload->path, &upload->options, &upload->created);
 		return;
 	}
 	upload->result = weir_in_place_publish(&upload->temporary, &upload->created);
@@ -276,6 +276,7 @@ int weir_upload_begin(struct weir_tree *tree, const char *path,
 		return error;
 	if (options->size_known && options->size > options->size_max)
 		return WEIR_E_LIMIT;
+	tree_root_follow(tree);
 	size_t size = strlen(path);
 	struct weir_upload *upload = calloc(1, sizeof *upload + size + 1);
 	if (!upload)

@@ -112,6 +112,9 @@ static ssize_t receive(struct weir_transport *transport, int fd, void *data, siz
 	}
 	tls->may_receive = false;
 	tls->base.at_end = SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
+	/* RFC 8446 6.2: the connection is closed at once, and the bytes before may be looked at. */
+	if (total && error < 0 && error != -EAGAIN)
+		tls->base.error = error;
 	return total ? (ssize_t)total : error;
 }
 

@@ -150,6 +150,48 @@ def test_single_mistakes(run, tmp_path, text, message):
     assert result.stderr.startswith("weir.yaml:")
 
 
+@pytest.mark.parametrize("mode", ["0777", "640", "0600"])
+def test_modes_of_uploads(run, tmp_path, mode):
+    text = f"sites: [{{root: /, uploads: {{mode: {mode}}}}}]\nftp: {{mode: {mode}}}\n"
+    (tmp_path / "weir.yaml").write_text(text)
+    assert "mode" not in run("check", "weir.yaml").stderr
+
+
+@pytest.mark.parametrize("mode", ["rw-r--r--", "4755", "0444", "07777", "9", "-1"])
+def test_wrong_modes_of_uploads(run, tmp_path, mode):
+    (tmp_path / "weir.yaml").write_text(f"sites: [{{root: /, uploads: {{mode: {mode}}}}}]\n")
+    assert "'mode' must be permission bits in octal" in run("check", "weir.yaml").stderr
+
+
+def test_too_many_sites_are_not_called_none(run, tmp_path):
+    (tmp_path / "weir.yaml").write_text("sites: [" + "{root: /}," * 3000 + "]\n")
+    result = run("check", "weir.yaml")
+    assert "'sites' has 3000 entries, and 1024 are allowed" in result.stderr
+    assert "empty" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "rules, circles",
+    [
+        ([("a", "/b"), ("b", "/a")], 2),
+        ([("", "/b")], 1),
+        ([("a", "/a/b")], 1),
+        ([("a", "/b/"), ("b", "/c"), ("c", "/a/x")], 3),
+        ([("x", "/a"), ("a", "/b"), ("b", "/a")], 3),
+        ([("a", "/b"), ("b", "https://a.example/a")], 0),
+        ([("a", "/b"), ("b", "/c")], 0),
+        ([("a", "/ab")], 0),
+        ([("b", "https://b.example/"), ("", "/b")], 0),
+    ],
+)
+def test_redirects_that_lead_in_a_circle(run, tmp_path, rules, circles):
+    lines = "".join(f"    - {{from: '{a}', to: '{b}'}}\n" for a, b in rules)
+    (tmp_path / "weir.yaml").write_text("sites:\n  - root: /\n    redirect:\n" + lines)
+    result = run("check", "weir.yaml")
+    assert result.stderr.count("lead in a circle") == circles, result.stderr
+    assert result.returncode == (1 if circles else 0)
+
+
 def test_many_mistakes_are_bounded(run, tmp_path):
     text = "sites:\n" + "  - root: nowhere\n    names: ['*']\n" * 300
     (tmp_path / "weir.yaml").write_text(text)

@@ -158,12 +158,12 @@ static void what_leads_out_is_refused(void **state)
 	assert_int_equal(symlink("/etc/passwd", "absolute"), 0);
 	assert_int_equal(symlink("../..", "d/up"), 0);
 	assert_int_equal(symlink("loop", "loop"), 0);
-	assert_int_equal(open_beneath_walk(root, "/etc/passwd", O_RDONLY, 0), -EXDEV);
-	assert_int_equal(open_beneath_walk(root, "..", O_RDONLY, 0), -EXDEV);
-	assert_int_equal(open_beneath_walk(root, "d/../../x", O_RDONLY, 0), -EXDEV);
-	assert_int_equal(open_beneath_walk(root, "absolute", O_RDONLY, 0), -EXDEV);
-	assert_int_equal(open_beneath_walk(root, "d/up", O_RDONLY, 0), -EXDEV);
-	assert_int_equal(open_beneath_walk(root, "loop", O_RDONLY, 0), -ELOOP);
+	assert_int_equal(open_beneath_walk(root, "/etc/passwd", O_RDONLY, RESOLVE_BENEATH), -EXDEV);
+	assert_int_equal(open_beneath_walk(root, "..", O_RDONLY, RESOLVE_BENEATH), -EXDEV);
+	assert_int_equal(open_beneath_walk(root, "d/../../x", O_RDONLY, RESOLVE_BENEATH), -EXDEV);
+	assert_int_equal(open_beneath_walk(root, "absolute", O_RDONLY, RESOLVE_BENEATH), -EXDEV);
+	assert_int_equal(open_beneath_walk(root, "d/up", O_RDONLY, RESOLVE_BENEATH), -EXDEV);
+	assert_int_equal(open_beneath_walk(root, "loop", O_RDONLY, RESOLVE_BENEATH), -ELOOP);
 	assert_int_equal(open_beneath_walk(root, "d", O_RDONLY, RESOLVE_CACHED), -EAGAIN);
 	close(root);
 }
@@ -175,11 +175,11 @@ static void lengths_and_depths_are_bounded(void **state)
 	(void)state;
 	memset(path, 'x', sizeof path);
 	path[256] = 0;
-	assert_int_equal(open_beneath_walk(root, path, O_RDONLY, 0), -ENAMETOOLONG);
+	assert_int_equal(open_beneath_walk(root, path, O_RDONLY, RESOLVE_BENEATH), -ENAMETOOLONG);
 	path[256] = 'x';
 	path[4100] = 0;
-	assert_int_equal(open_beneath_walk(root, path, O_RDONLY, 0), -ENAMETOOLONG);
-	assert_int_equal(open_beneath_walk(root, "", O_RDONLY, 0), -ENOENT);
+	assert_int_equal(open_beneath_walk(root, path, O_RDONLY, RESOLVE_BENEATH), -ENAMETOOLONG);
+	assert_int_equal(open_beneath_walk(root, "", O_RDONLY, RESOLVE_BENEATH), -ENOENT);
 	for (int depth = 0, at = root; depth < 200; depth++) {
 		assert_int_equal(mkdirat(at, "deep", 0755), 0);
 		int next = openat(at, "deep", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -191,9 +191,9 @@ static void lengths_and_depths_are_bounded(void **state)
 	}
 	for (int depth = 0; depth < 200; depth++)
 		memcpy(path + depth * 5, "deep/", 6);
-	assert_int_equal(open_beneath_walk(root, path, O_RDONLY, 0), -ENAMETOOLONG);
+	assert_int_equal(open_beneath_walk(root, path, O_RDONLY, RESOLVE_BENEATH), -ENAMETOOLONG);
 	path[100 * 5] = 0;
-	int fd = open_beneath_walk(root, path, O_RDONLY, 0);
+	int fd = open_beneath_walk(root, path, O_RDONLY, RESOLVE_BENEATH);
 	assert_true(fd >= 0);
 	close(fd);
 	close(root);

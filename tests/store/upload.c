@@ -43,11 +43,15 @@ static void created_and_replaced(void **state)
 	assert_false(sent.created);
 	assert_string_equal(text_of("d/a"), "two");
 	assert_int_equal(stat(in_scratch("d/a"), &status), 0);
+	assert_int_equal(status.st_mode & 07777, 0644); /* as what it replaced */
+	options.size = 1;
+	assert_int_equal(send_text(&sent, "d/b", "b", options), 0);
+	assert_int_equal(stat(in_scratch("d/b"), &status), 0);
 	assert_int_equal(status.st_mode & 07777, 0600);
 	assert_int_equal(send_text(&sent, "empty", "", (struct weir_upload_options){0}), 0);
 	assert_string_equal(text_of("empty"), "");
 	drain();
-	assert_int_equal(count_entries("d"), 1);
+	assert_int_equal(count_entries("d"), 2);
 }
 
 static void nothing_shows_before_the_commit(void **state)

@@ -222,6 +222,24 @@ def test_bad_records_later(one, authority, version, what):
     assert fetch(one, authority) == "hello"
 
 
+@pytest.mark.parametrize("ask", [request("/"), b"GET / HT"])
+def test_a_fatal_error_behind_data_ends_the_connection_at_once(one, authority, ask):
+    """RFC 8446 6.2: also when both came together."""
+    client = Handshake(authority)
+    with connect(one) as raw:
+        client.run(raw, raw.sendall)
+        data, broken = client.say(ask), client.say(request("/"))
+        raw.sendall(data + broken[:-1] + bytes([broken[-1] ^ 1]))
+        begun = time.monotonic()
+        try:
+            while raw.recv(65536):
+                pass
+        except ConnectionResetError:
+            pass
+        assert time.monotonic() - begun < 5
+    assert fetch(one, authority) == "hello"
+
+
 def test_random_changes(one, authority):
     """Valid conversations with a byte or two changed anywhere, and cut anywhere."""
     chosen = random.Random(1)
