@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#include <weir/error.h>
+
+#include "name.h"
 #include "reply_accept.h"
 #include "dns_reply.h"
 
@@ -221,6 +224,50 @@ static void names_in_rdata(void **state)
 	                    &accepted) < 0);
 }
 
+/* Each record costs 16 bytes, and its owner a name of 127 labels behind 60 pointers. */
+static size_t costly_reply(uint8_t *reply)
+{
+	struct weir_dns_writer writer;
+	size_t at, count = 0;
+	weir_dns_writer_init(&writer, reply, WEIR_DNS_MESSAGE_MAX);
+	for (unsigned i = 0; i < WEIR_DNS_LABELS_MAX; i++)
+		weir_dns_put_bytes(&writer, "\1a", 2);
+	weir_dns_put_bytes(&writer, "\0\0\1\0\1", 5);
+	/* An answer whose data is a chain of pointers. */
+	weir_dns_put_bytes(&writer, "\xc0\x0c\0\x63\0\1\0\0\1\0\0\x78\xc0\x0c", 14);
+	for (unsigned i = 0; i < 59; i++) {
+		uint8_t pointer[2];
+		weir_dns_put16(pointer, 0xc000 | (unsigned)(writer.size - 2));
+		weir_dns_put_bytes(&writer, pointer, sizeof pointer);
+	}
+	at = writer.size - 2;
+	while (WEIR_DNS_MESSAGE_MAX - writer.size >= 16) {
+		uint8_t pointer[2];
+		weir_dns_put16(pointer, 0xc000 | (unsigned)at);
+		weir_dns_put_bytes(&writer, pointer, sizeof pointer);
+		weir_dns_put_bytes(&writer, "\0\1\0\1\0\0\1\0\0\4\xc0\0\2\1", 14);
+		count++;
+	}
+	writer.counts[WEIR_DNS_QUESTION] = 1;
+	writer.counts[WEIR_DNS_ANSWER] = (uint16_t)(count + 1);
+	return weir_dns_writer_finish(&writer, 1, WEIR_DNS_QR);
+}
+
+static void a_reply_whose_names_cost_too_many_steps_is_refused(void **state)
+{
+	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
+	struct weir_dns_question question;
+	struct dns_accepted accepted;
+	size_t size = costly_reply(reply), at = WEIR_DNS_HEADER_SIZE;
+	(void)state;
+	assert_int_equal(weir_dns_question_read(weir_span(reply, size), &at, &question), 0);
+	uint64_t before = dns_name_steps;
+	assert_int_equal(
+	        weir_dns_accept(weir_span(reply, size), &question, 0, &bounds, message, &accepted),
+	        WEIR_E_SYNTAX);
+	assert_true(dns_name_steps - before <= 3 * dns_name_steps_max(size) + 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +277,7 @@ int main(void)
 	        cmocka_unit_test(replies_to_something_else),
 	        cmocka_unit_test(broken_everywhere),
 	        cmocka_unit_test(names_in_rdata),
+	        cmocka_unit_test(a_reply_whose_names_cost_too_many_steps_is_refused),
 	};
 	return cmocka_run_group_tests_name("resolver/reply_accept", tests, NULL, NULL);
 }
