@@ -194,6 +194,7 @@ int weir_dns_builder_add(struct dns_builder *builder, const struct weir_dns_name
 			return error;
 		builder->recent = number;
 	}
+	builder->dnames |= type == WEIR_DNS_DNAME;
 	if (!hashed && key.labels > builder->labels_max)
 		builder->labels_max = key.labels;
 	return add_record(builder, number, &record, data);

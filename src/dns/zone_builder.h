@@ -38,6 +38,8 @@ struct dns_builder {
 	uint32_t *table; /* numbers of names, and 1 */
 	uint32_t mask;
 	uint32_t labels_max;
+	bool strict;     /* data below a DNAME is a mistake */
+	bool dnames;     /* there are DNAME records */
 	uint32_t recent; /* the name that came last: the next record mostly has the same */
 };
 
