@@ -154,8 +154,8 @@ int weir_dns_query_read(struct weir_span message, struct weir_dns_query *ret)
 	if (opcode != WEIR_DNS_QUERY && opcode != WEIR_DNS_NOTIFY)
 		return WEIR_DNS_NOTIMP;
 	int rcode = read_question(message, &at, ret);
-	if (rcode != WEIR_DNS_NOERROR || !counts_allowed(ret, opcode) ||
-	        ret->header.flags & WEIR_DNS_TC)
+	/* TC means nothing in a query: BIND, NSD and Knot answer it, too. */
+	if (rcode != WEIR_DNS_NOERROR || !counts_allowed(ret, opcode))
 		return WEIR_DNS_FORMERR;
 	for (unsigned i = 0; i < ret->header.counts[WEIR_DNS_ANSWER]; i++)
 		if (weir_dns_record_read(message, &at, &record) < 0)

@@ -123,6 +123,22 @@ static bool lengthen(struct accepting *accepting)
 	return accepting->names > before;
 }
 
+/* Behind the last name of a full chain there is another alias. */
+static bool is_too_long(struct accepting *accepting)
+{
+	size_t at = accepting->sections[WEIR_DNS_ANSWER];
+	struct weir_dns_record record;
+	if (accepting->names <= WEIR_DNS_CHAIN_MAX)
+		return false;
+	for (unsigned i = 0; i < accepting->header.counts[WEIR_DNS_ANSWER]; i++)
+		if (!read_record(accepting, &at, &record) ||
+		        (record.type == WEIR_DNS_CNAME &&
+		                weir_dns_name_equal(
+		                        &record.name, &accepting->chain[accepting->names - 1])))
+			return true;
+	return false;
+}
+
 static void find_chain(struct accepting *accepting)
 {
 	uint16_t type = accepting->question->type;
@@ -293,6 +309,10 @@ int weir_dns_accept(struct weir_span reply, const struct weir_dns_question *ques
 	put_question(&accepting.writer, question, message);
 	size_t body = accepting.writer.size;
 	find_chain(&accepting);
+	if (is_too_long(&accepting)) {
+		weir_dns_accept_failure(question, WEIR_DNS_EDE_OTHER, message, ret);
+		return 0;
+	}
 	int error = put_section(&accepting, WEIR_DNS_ANSWER);
 	if (error == 0)
 		error = put_section(&accepting, WEIR_DNS_AUTHORITY);

@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
 #include <weir/error.h>
+#include <weir/limits.h>
 
 #include "name.h"
 #include "reply_accept.h"
@@ -224,6 +226,46 @@ static void names_in_rdata(void **state)
 	                    &accepted) < 0);
 }
 
+/* So many aliases, and an address at the end. */
+static size_t long_chain(uint8_t *reply, unsigned aliases)
+{
+	struct weir_dns_writer writer;
+	struct weir_dns_name name, next;
+	char text[32];
+	weir_dns_writer_init(&writer, reply, WEIR_DNS_MESSAGE_MAX);
+	weir_dns_name_parse(WEIR_SPAN("a0.x."), &name);
+	weir_dns_put_bytes(&writer, name.wire, name.size);
+	weir_dns_put_bytes(&writer, "\0\1\0\1", 4);
+	for (unsigned i = 1; i <= aliases; i++, name = next) {
+		snprintf(text, sizeof text, "a%u.x.", i);
+		weir_dns_name_parse(weir_span_of(text), &next);
+		weir_dns_put_record(&writer, WEIR_DNS_ANSWER, name.wire, WEIR_DNS_CNAME,
+		        WEIR_DNS_IN, 60, weir_span(next.wire, next.size));
+	}
+	weir_dns_put_record(&writer, WEIR_DNS_ANSWER, name.wire, WEIR_DNS_A, WEIR_DNS_IN, 60,
+	        weir_span("\300\0\2\1", 4));
+	writer.counts[WEIR_DNS_QUESTION] = 1;
+	return weir_dns_writer_finish(&writer, 1, WEIR_DNS_QR);
+}
+
+static void a_chain_is_taken_whole_or_is_a_failure(void **state)
+{
+	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
+	struct weir_dns_question question = question_of("a0.x. A");
+	struct dns_accepted accepted;
+	(void)state;
+	for (unsigned aliases = 1; aliases < 40; aliases++) {
+		size_t size = long_chain(reply, aliases);
+		assert_int_equal(weir_dns_accept(weir_span(reply, size), &question, 0, &bounds,
+		                         message, &accepted),
+		        0);
+		bool whole = aliases <= WEIR_DNS_CHAIN_MAX;
+		assert_int_equal(accepted.answers, whole ? aliases + 1 : 0);
+		assert_int_equal(
+		        accepted.found.rcode, whole ? WEIR_DNS_NOERROR : WEIR_DNS_SERVFAIL);
+	}
+}
+
 /* Each record costs 16 bytes, and its owner a name of 127 labels behind 60 pointers. */
 static size_t costly_reply(uint8_t *reply)
 {
@@ -277,6 +319,7 @@ int main(void)
 	        cmocka_unit_test(replies_to_something_else),
 	        cmocka_unit_test(broken_everywhere),
 	        cmocka_unit_test(names_in_rdata),
+	        cmocka_unit_test(a_chain_is_taken_whole_or_is_a_failure),
 	        cmocka_unit_test(a_reply_whose_names_cost_too_many_steps_is_refused),
 	};
 	return cmocka_run_group_tests_name("resolver/reply_accept", tests, NULL, NULL);
