@@ -68,9 +68,16 @@ static int compare_order(const void *left, const void *right, void *context)
 	const struct order *a = left, *b = right;
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
-	return weir_dns_wire_compare(
-	        weir_dns_builder_bytes(builder, weir_dns_builder_names(builder)[a->name].wire),
-	        weir_dns_builder_bytes(builder, weir_dns_builder_names(builder)[b->name].wire));
+	const struct dns_raw_name *one = &weir_dns_builder_names(builder)[a->name];
+	const struct dns_raw_name *other = &weir_dns_builder_names(builder)[b->name];
+	const uint8_t *left_wire = weir_dns_builder_bytes(builder, one->wire);
+	const uint8_t *right_wire = weir_dns_builder_bytes(builder, other->wire);
+	if (one->parent != other->parent || one->parent == DNS_NONE)
+		return weir_dns_wire_compare(left_wire, right_wire);
+	/* Both are in lower case, and only their first labels differ. */
+	unsigned size = left_wire[0] < right_wire[0] ? left_wire[0] : right_wire[0];
+	int difference = memcmp(left_wire + 1, right_wire + 1, size);
+	return difference ? difference : left_wire[0] - right_wire[0];
 }
 
 static int put_in_order(struct making *making)
