@@ -23,7 +23,8 @@ NAMES = 100_000
 SIGNED_NAMES = 10_000
 QUERIES = 200_000
 CACHED_QUERIES = 10_000
-UNSIGNED, SIGNED, TINY = "zone", "zone.signed", "tiny"
+MILLION_NAMES = 1_000_000
+UNSIGNED, SIGNED, TINY, MILLION = "zone", "zone.signed", "tiny", "million"
 HEADER = f"""$ORIGIN {ZONE}.
 $TTL 86400
 @ IN SOA ns1 hostmaster 1 3600 600 864000 86400
@@ -118,6 +119,11 @@ class Place(services.Place):
                                     lambda query: not query.startswith("www.")),
         }
         return self
+
+    def make_million(self):
+        """Takes seconds to write, so it is made only when it is asked for."""
+        if not os.path.exists(self.path(MILLION)):
+            write_zone(self.path(MILLION), MILLION_NAMES)
 
 
 # --- clients ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <weir/error.h>
 
 #include "incoming.h"
+#include "name.h"
 #include "zone_walk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,11 +62,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!size)
 		return 0;
 	size_t piece = data[0] >> 2 ? data[0] >> 2 : SIZE_MAX;
+	uint64_t before_steps = dns_name_steps;
 	weir_dns_incoming_init(&incoming, &apex, types[data[0] & 3], before);
 	int error = 0;
 	for (size_t at = 1; at < size && error == 0; at += piece < size ? piece : size)
 		error = weir_dns_incoming_feed(
 		        &incoming, weir_span(data + at, size - at < piece ? size - at : piece), 0);
+	/* A message is at least as long as its length and header. */
+	if (dns_name_steps - before_steps >
+	        4 * (size / 14 + 1) * dns_name_steps_max(0) + 16 * size + 1000)
+		abort();
 	if (error == 0 && incoming.state == INCOMING_ENDED && !incoming.current &&
 	        incoming.type != WEIR_DNS_SOA && weir_dns_incoming_finish(&incoming, &zone) == 0)
 		walk(zone, &incoming);

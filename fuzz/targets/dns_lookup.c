@@ -1,6 +1,6 @@
 /*
  * Replies of upstreams: whatever is taken of one is a well-formed message that is no longer than it
- * has to be, is kept as it was taken, and comes back as it was kept, with TTLs that have run down.
+ * has to be, costs a bounded number of steps, is kept as it was taken, and comes back as it was kept, with TTLs that have run down.
  */
 #include <stdlib.h>
 
@@ -10,7 +10,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-	AGE_S = 7
+	AGE_S = 7,
+	NAMES_STEPS = 1000 /* of the record that exceeds the bound */
 };
 
 /* The sum of the TTLs; aborts where the message is not well formed, or has other sections. */
@@ -78,7 +79,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (weir_dns_question_read(reply, &at, &question) < 0)
 		return 0;
 	unsigned flags = data[0] & DNS_CACHE_FLAGS;
-	if (weir_dns_accept(reply, &question, flags, &bounds, message, &accepted) == 0)
+	uint64_t before = dns_name_steps;
+	int error = weir_dns_accept(reply, &question, flags, &bounds, message, &accepted);
+	if (dns_name_steps - before > 3 * dns_name_steps_max(reply.size) + NAMES_STEPS)
+		abort();
+	if (error == 0)
 		keep(cache, &question, flags, &accepted);
 	return 0;
 }

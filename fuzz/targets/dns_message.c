@@ -1,9 +1,20 @@
-/* Messages: whatever is read lies inside, and names that were read can be written and read again. */
+/*
+ * Messages: whatever is read lies inside, and names that were read can be written and read again. A
+ * query takes few steps to read, whatever its size.
+ */
 #include <stdlib.h>
 
 #include <weir/dns_message.h>
+#include <weir/limits.h>
+
+#include "name.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum {
+	NAME_STEPS = WEIR_DNS_LABELS_MAX + WEIR_DNS_POINTERS_MAX + 1,
+	QUERY_NAMES = 5 /* the question, a record of the two sections behind it, OPT, TSIG */
+};
 
 static void walk(struct weir_span message, size_t at)
 {
@@ -28,7 +39,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir_span message = weir_span(data, size);
 	struct weir_dns_query query;
+	uint64_t before = dns_name_steps;
 	if (weir_dns_query_read(message, &query) == 0 && query.question_end > size)
+		abort();
+	if (dns_name_steps - before > QUERY_NAMES * NAME_STEPS)
 		abort();
 	walk(message, size < WEIR_DNS_HEADER_SIZE ? size : WEIR_DNS_HEADER_SIZE);
 	walk(message, query.question_end);

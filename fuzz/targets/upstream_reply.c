@@ -4,6 +4,7 @@
 
 #include <weir/dns_upstreams.h>
 
+#include "name.h"
 #include "upstream_query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -45,7 +46,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (data[0] & 0x20 && size >= end)
 		memcpy(reply + start, query.bytes + start, end - start);
 	struct weir_span span = weir_span(reply, size);
+	uint64_t before = dns_name_steps;
 	enum upstream_verdict verdict = weir_upstream_judge(&query, span, data[0] & 8);
+	if (dns_name_steps - before > dns_name_steps_max(size) + 1000)
+		abort();
 	if (verdict == UPSTREAM_ANSWERS || verdict == UPSTREAM_REFUSES)
 		walk(span);
 	if (verdict != UPSTREAM_FOREIGN && memcmp(reply, query.bytes, 2) != 0)

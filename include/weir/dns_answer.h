@@ -69,6 +69,11 @@ struct weir_dns_recursion {
 	 * (RFC 6840 5.8). It comes with DO only, since it is asked for by that.
 	 */
 	bool trust_ad;
+	/*
+	 * The upstreams know the names of private addresses. Otherwise their reverse zones are empty here,
+	 * and nobody is asked for them (RFC 6303).
+	 */
+	bool forward_private;
 };
 
 struct weir_dns_responder_options {

@@ -99,7 +99,7 @@ struct weir_dns_query {
 
 /*
  * Reads all of it: every record, up to the last byte. WEIR_DNS_NOERROR, or the rcode of the refusal:
- * FORMERR, NOTIMP (another opcode than QUERY and NOTIFY), BADVERS. What has been read by then
+ * FORMERR (also for more additional records than OPT and TSIG), NOTIMP (another opcode than QUERY and NOTIFY), BADVERS. What has been read by then
  * stands in *ret (question_end is 0 before the question is). -1: nothing may be answered, since it
  * is too short or is itself an answer.
  */
@@ -123,7 +123,7 @@ struct weir_dns_writer {
 	unsigned names; /* places in use */
 	struct {
 		uint16_t at;     /* of a label in the message; 0: free */
-		uint16_t parent; /* of the name behind it; 0: the root */
+		uint16_t parent; /* of the name behind it; 0: the root. Bit 15: a pointer ends it */
 	} table[WEIR_DNS_COMPRESSED_MAX];
 };
 
@@ -133,7 +133,10 @@ WEIR_API void weir_dns_writer_init(struct weir_dns_writer *writer, void *data, s
 /* The question as it stands in a message: its bytes up to `end`, the name uncompressed. */
 WEIR_API bool weir_dns_put_question(struct weir_dns_writer *writer, struct weir_span bytes);
 
-/* A wire form that is known to be good, compressed, and to be pointed to by later ones. */
+/*
+ * A wire form that is known to be good, compressed, and to be pointed to by later ones. Whoever reads
+ * the name follows at most two pointers.
+ */
 WEIR_API bool weir_dns_put_name(struct weir_dns_writer *writer, const uint8_t *wire);
 WEIR_API bool weir_dns_put_bytes(struct weir_dns_writer *writer, const void *data, size_t size);
 

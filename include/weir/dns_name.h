@@ -31,8 +31,8 @@ struct weir_dns_name {
 
 /*
  * Reads the name at *at in a message, and moves *at behind it. Compression is followed (RFC 1035
- * 4.1.4): every pointer must lead before the place it came from, so that there can be no loop. 0 or
- * WEIR_E_SYNTAX; nothing is changed then.
+ * 4.1.4): every pointer must lead before the place it came from, so that there can be no loop, and a name has
+ * at most WEIR_DNS_POINTERS_MAX of them. 0 or WEIR_E_SYNTAX; nothing is changed then.
  */
 WEIR_API int weir_dns_name_read(struct weir_span message, size_t *at, struct weir_dns_name *ret);
 

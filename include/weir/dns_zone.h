@@ -2,7 +2,7 @@
  * Zones: what a server is authoritative for, read from standard zone files (RFC 1035 5, and $TTL of
  * RFC 2308) into an image that is never changed.
  *
- *   file ──ldns──▶ records ──▶ one block: names in canonical order, a table to find them by hash,
+ *   file ──lines─▶ records ──▶ one block: names in canonical order, a table to find them by hash,
  *                              RRsets in wire form with their signatures, the NSEC3 chain
  *
  * Zones and sets of zones are counted; any thread may hold, look and release. A reload makes a new
@@ -40,7 +40,8 @@ typedef void weir_dns_report(void *context, const char *path, unsigned line, con
  * Reads a zone; blocks: for the start, and for a reload on the work pool. `apex` is its name, and the
  * first origin. Every mistake is told to `report` (NULL: to nobody) up to WEIR_DNS_MISTAKES_MAX, and
  * any mistake fails the whole: WEIR_E_SYNTAX. WEIR_E_LIMIT: the zone is larger than the limits.
- * -ENOMEM, or another errno of reading the file.
+ * -ENOMEM, or another errno of reading the file. A mistake is also a value that is outside of its
+ * field's range or has not its syntax, and data below a DNAME.
  *
  * $INCLUDE is followed (relative to the directory of the file it stands in), and
  * so is BIND's $GENERATE.
@@ -56,6 +57,9 @@ WEIR_API int weir_dns_zone_load(const char *path, const struct weir_dns_name *ap
  * serial is not later. 0 or -ENOMEM: the zone is good all the same, with no history.
  */
 WEIR_API int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone *before);
+
+/* Whether two zones have the same records. Takes as long as looking at every record of both. */
+WEIR_API bool weir_dns_zone_equal(const struct weir_dns_zone *a, const struct weir_dns_zone *b);
 
 /*
  * What stands in a set for a zone that we should have and have not: all of it is answered SERVFAIL,

@@ -105,6 +105,7 @@ struct config_dns {
 	} recurse_from; /* none: the library's default */
 	bool forward_in_order;
 	bool trust_ad;
+	bool forward_private;
 	struct config_cache cache;
 	uint64_t udp_size;
 	struct config_rate_limit rate_limit;

@@ -83,6 +83,7 @@ static const struct key dns_keys[] = {
         {"forward-in-order", KEY_FLAG, AT(config_dns, forward_in_order)},
         {"recurse-from", KEY_NETWORKS, AT(config_dns, recurse_from)},
         {"trust-ad", KEY_FLAG, AT(config_dns, trust_ad)},
+        {"forward-private", KEY_FLAG, AT(config_dns, forward_private)},
         {"cache", KEY_MAPPING, AT(config_dns, cache), .of = &cache},
         {"udp-size", KEY_NUMBER, AT(config_dns, udp_size), .min = 512, .max = 4096},
         {"cookie-secrets", KEY_FILE, AT(config_dns, secrets_path)},

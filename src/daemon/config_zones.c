@@ -120,6 +120,22 @@ static void tell(void *context, const char *path, unsigned line, const char *tex
 		say("%s: %s", path, text);
 }
 
+/* Others take a new version for such by its serial number alone. */
+static void warn_of_serial(const struct config_zone *zone, const struct config_zone *before)
+{
+	struct weir_dns_zone_info now, then;
+	weir_dns_zone_info(zone->zone, &now);
+	weir_dns_zone_info(before->zone, &then);
+	if ((int32_t)(now.serial - then.serial) < 0)
+		say("%s: warning: the serial number goes back from %u to %u: other servers will not "
+		    "take this version until it is larger",
+		        zone->path, then.serial, now.serial);
+	else if (now.serial == then.serial && !weir_dns_zone_equal(zone->zone, before->zone))
+		say("%s: warning: the zone has changed, and its serial number is still %u: other "
+		    "servers will not take this version until it is larger",
+		        zone->path, now.serial);
+}
+
 /* `before` is the same zone of the configuration before, or NULL. */
 static int load(struct config_zone *zone, const struct config_zone *before,
         config_dns_report *report, void *context)
@@ -133,8 +149,10 @@ static int load(struct config_zone *zone, const struct config_zone *before,
 	}
 	int error = weir_dns_zone_load(zone->path, &zone->name, tell, &telling, &zone->zone);
 	/* Without memory for what has changed, secondaries are sent all of it. */
-	if (error == 0 && before)
+	if (error == 0 && before) {
+		warn_of_serial(zone, before);
 		weir_dns_zone_follow(zone->zone, before->zone);
+	}
 	if (error == 0 || !before)
 		return error;
 	weir_dns_name_format(&zone->name, name);

@@ -74,6 +74,7 @@ int forwarding_use(struct forwarding *forwarding, const struct config_dns *dns, 
 	        .networks = dns->recurse_from.items,
 	        .network_count = dns->recurse_from.count,
 	        .trust_ad = dns->trust_ad,
+	        .forward_private = dns->forward_private,
 	};
 	return 0;
 }

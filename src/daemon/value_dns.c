@@ -201,7 +201,7 @@ void config_check_dns(struct reader *reader, yaml_node_t *node, void *target)
 	check_length(reader, node, "version", dns->version, WEIR_DNS_CHAOS_MAX);
 	check_length(reader, node, "identity", dns->identity, WEIR_DNS_CHAOS_MAX);
 	static const char *const useless[] = {
-	        "forward-in-order", "recurse-from", "trust-ad", "cache", NULL};
+	        "forward-in-order", "recurse-from", "trust-ad", "forward-private", "cache", NULL};
 	if (dns->forward.count > WEIR_DNS_UPSTREAMS_MAX)
 		problems_add(reader->problems, schema_place(schema_find(reader, node, "forward")),
 		        "'forward' has more than %d servers", WEIR_DNS_UPSTREAMS_MAX);

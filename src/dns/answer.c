@@ -231,7 +231,9 @@ static bool search(struct dns_answer *answer)
 		if (cover->dname)
 			return follow_dname(answer, cover);
 		if (skip || node != cover || answer->type != WEIR_DNS_DS) {
-			refer(answer, cover);
+			answer->delegated = answer->recursive;
+			if (!answer->recursive)
+				refer(answer, cover);
 			return false;
 		}
 	}
@@ -257,9 +259,21 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 	answer->rcode = WEIR_DNS_NOERROR;
 	answer->kind = 0;
 	answer->authoritative = answer->truncated = answer->refused = answer->left = false;
+	answer->recursive = answer->delegated = false;
 	answer->absence = 0;
 	answer->follow_count = answer->put_count = answer->target_count = 0;
 	answer->proof_count = 0;
+}
+
+static void answer_search(struct dns_answer *answer)
+{
+	while (search(answer)) {
+		answer->zone = zone_of(answer);
+		if (!answer->zone || answer->zone->absence) {
+			answer->left = true;
+			return;
+		}
+	}
 }
 
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name)
@@ -279,13 +293,31 @@ void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name 
 		return;
 	}
 	answer->authoritative = true;
-	while (search(answer)) {
-		answer->zone = zone_of(answer);
-		if (!answer->zone || answer->zone->absence) {
-			answer->left = true;
-			return;
-		}
+	answer_search(answer);
+}
+
+bool dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name)
+{
+	if (!answer->zones->count || answer->follow_count == WEIR_DNS_CHAIN_MAX)
+		return false;
+	struct dns_key before = answer->key;
+	weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
+	const struct weir_dns_zone *zone = zone_of(answer);
+	if (!zone) {
+		answer->key = before;
+		return false;
 	}
+	answer->zone = zone;
+	answer->followed[answer->follow_count++] = answer->key.hashes[0];
+	answer->refused = answer->left = answer->delegated = false;
+	answer->rcode = WEIR_DNS_NOERROR;
+	if (zone->absence) {
+		answer->absence = zone->absence;
+		answer->rcode = WEIR_DNS_SERVFAIL;
+	} else {
+		answer_search(answer);
+	}
+	return true;
 }
 
 void weir_dns_answer_end(struct dns_answer *answer)

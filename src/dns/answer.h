@@ -34,6 +34,7 @@ struct dns_answer {
 	struct dns_hasher *hasher;
 	uint16_t type;
 	bool dnssec;
+	bool recursive; /* the client may have names looked up: a delegation is no answer for it */
 
 	/* the result */
 	unsigned rcode;
@@ -41,6 +42,7 @@ struct dns_answer {
 	bool truncated; /* something that is needed did not fit: nothing more is put */
 	bool refused;   /* none of our zones */
 	bool left;      /* the chain goes on at `key`: in no zone of ours, or one that is absent */
+	bool delegated; /* `key` lies below a cut of ours, and must be looked up; nothing is put for it */
 	uint16_t absence; /* of the zone, for which something stands in: an extended error, or 0 */
 	uint32_t kind;    /* the same for all names that are answered from the same data */
 
@@ -63,6 +65,12 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 
 /* The answer section, and what is behind it but for the following. */
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name);
+
+/*
+ * A chain of aliases that came from an upstream leads to `name`: goes on there if it is in a zone of
+ * ours. False: it is not, and nothing has changed; or there were too many aliases.
+ */
+bool dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name);
 
 /* What comes last: proofs that waited, addresses. */
 void weir_dns_answer_end(struct dns_answer *answer);

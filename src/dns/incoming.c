@@ -212,7 +212,7 @@ static int take_record(struct dns_incoming *incoming, struct weir_span message, 
 	struct weir_span data;
 	uint8_t room[RDATA_MAX];
 	if (weir_dns_record_read(message, at, &record) < 0 ||
-	        !expand(message, &record, room, &data))
+	        !expand(message, &record, room, &data) || dns_name_steps > incoming->steps_end)
 		return fail(incoming, "a record that is malformed");
 	if (incoming->state == INCOMING_ENDED)
 		return fail(incoming, "records behind the end");
@@ -263,7 +263,8 @@ static int find_tsig(struct dns_incoming *incoming, struct weir_span message,
 	*ret = 0;
 	for (unsigned i = 0; i < count; i++) {
 		size_t start = at;
-		if (*ret || weir_dns_record_read(message, &at, &record) < 0)
+		if (*ret || weir_dns_record_read(message, &at, &record) < 0 ||
+		        dns_name_steps > incoming->steps_end)
 			return fail(incoming, "a message that is malformed");
 		if (record.type == WEIR_DNS_TSIG &&
 		        i >= count - header->counts[WEIR_DNS_ADDITIONAL])
@@ -311,6 +312,8 @@ int weir_dns_incoming_message(
 {
 	struct weir_dns_header header;
 	size_t at = WEIR_DNS_HEADER_SIZE;
+	/* The records are read twice, and their data has up to two names more. */
+	incoming->steps_end = dns_name_steps + 4 * dns_name_steps_max(message.size);
 	if (!weir_dns_header_read(message, &header) ||
 	        !is_answer(incoming, message, &header, &at)) {
 		incoming->why = "a message that is no answer";

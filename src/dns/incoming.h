@@ -43,6 +43,7 @@ struct dns_incoming {
 
 	/* on the way */
 	uint64_t bytes;
+	uint64_t steps_end; /* dns_name_steps, when the message at hand has had its share of work */
 	unsigned messages;
 	uint32_t from, to; /* of the step */
 	bool has_builder;

@@ -70,13 +70,21 @@ static unsigned answer_zones(struct dns_exchange *exchange)
 {
 	struct dns_answer *answer = &exchange->answer;
 	answer->type = exchange->query.question.type;
+	answer->recursive = exchange->recursive && exchange->query.header.flags & WEIR_DNS_RD;
 	weir_dns_answer_make(answer, &exchange->query.question.name);
 	exchange->outcome->kind = answer->kind;
 	if (answer->absence)
 		exchange->extended_error = answer->absence;
-	if (answer->refused)
-		return weir_dns_exchange_forward(exchange);
-	unsigned rcode = answer->left ? weir_dns_exchange_chase(exchange) : answer->rcode;
+	unsigned rcode = answer->rcode;
+	if (answer->refused || (answer->delegated && !answer->follow_count)) {
+		answer->authoritative = false;
+		rcode = weir_dns_exchange_forward(exchange);
+		/* Only what has come back into a zone of ours has a rest to be put. */
+		if (!answer->follow_count)
+			return rcode;
+	} else if (answer->left || answer->delegated) {
+		rcode = weir_dns_exchange_chase(exchange);
+	}
 	weir_dns_answer_end(answer);
 	return rcode;
 }

@@ -116,4 +116,13 @@ void weir_dns_later_destroy(struct dns_later *later);
 /* The whole; everything that is given is set, and `found` and `message`. */
 size_t weir_dns_exchange_run(struct dns_exchange *exchange, void *reply, size_t room);
 
+/*
+ * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first` into a
+ * zone of ours. Then the second puts those up to there, and what our zone has. The rcode.
+ */
+bool dns_exchange_comes_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+        const struct weir_dns_name *first);
+unsigned dns_exchange_come_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+        const struct weir_dns_name *first);
+
 #endif

@@ -4,11 +4,14 @@
  * end. Either all of what was looked up is put, or none of it and TC; or there is nothing but a failure.
  *
  * AA stays, since it is about the first name (RFC 1035 4.1.1), which is ours; AD is never set, since
- * nobody has validated our part. What comes back into our zones is not searched there: it is as the
- * upstream has it, so that nothing goes round in circles.
+ * nobody has validated our part. What comes back into our zones is answered from them, once: our own
+ * data wins over what an upstream says of it. A chain that leaves them a second time is a failure, so
+ * that nothing goes round in circles.
  */
+#include "name.h"
 #include "rdata.h"
 #include "responder.h"
+#include "zone_image.h"
 
 static unsigned fail(struct dns_exchange *exchange, int why)
 {
@@ -38,6 +41,81 @@ static bool put_section(struct dns_exchange *exchange, struct weir_span message,
 	return true;
 }
 
+/* -- back into our zones ----------------------------------------------------------------------- */
+
+/* The aliases of `name` in the answer section of a message, each put if `put`. False: there is none. */
+static bool next_alias(struct dns_exchange *exchange, struct weir_span message, size_t at, bool put,
+        struct weir_dns_name *name)
+{
+	unsigned count = weir_dns_get16((const uint8_t *)message.data + 4 + 2 * WEIR_DNS_ANSWER);
+	struct weir_dns_name target;
+	bool found = false;
+	for (; count; count--) {
+		struct weir_dns_record record;
+		uint8_t buffer[DNS_EXPANDED_MAX];
+		struct weir_span data;
+		if (weir_dns_record_read(message, &at, &record) < 0)
+			break;
+		bool is_alias = record.type == WEIR_DNS_CNAME;
+		bool is_signature =
+		        record.type == WEIR_DNS_RRSIG && record.data.size > 2 &&
+		        weir_dns_get16((const uint8_t *)record.data.data) == WEIR_DNS_CNAME;
+		if ((!is_alias && !is_signature) || !weir_dns_name_equal(&record.name, name) ||
+		        weir_dns_rdata_expand(message, &record, buffer, &data) < 0)
+			continue;
+		if (put && !weir_dns_put_record(&exchange->writer, WEIR_DNS_ANSWER,
+		                   record.name.wire, record.type, record.class, record.ttl, data))
+			exchange->answer.truncated = true;
+		if (is_alias && !found)
+			found = weir_dns_name_set(data, &target) == 0;
+	}
+	if (found)
+		*name = target;
+	return found;
+}
+
+static bool is_ours(const struct dns_exchange *exchange, const struct weir_dns_name *name)
+{
+	struct dns_key key;
+	weir_dns_key_make(&key, name->wire, name->size, weir_dns_seed());
+	return weir_dns_zones_search(exchange->zones, &key, 0);
+}
+
+bool dns_exchange_comes_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+        const struct weir_dns_name *first)
+{
+	uint16_t type = exchange->query.question.type;
+	struct weir_dns_name name = *first;
+	if (!exchange->zones->count || type == WEIR_DNS_CNAME || type == WEIR_DNS_ANY)
+		return false;
+	for (unsigned hops = 0; hops <= WEIR_DNS_CHAIN_MAX; hops++) {
+		if (!next_alias(exchange, message, at, false, &name))
+			return false;
+		if (is_ours(exchange, &name))
+			return true;
+	}
+	return false;
+}
+
+unsigned dns_exchange_come_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+        const struct weir_dns_name *first)
+{
+	struct dns_answer *answer = &exchange->answer;
+	struct weir_dns_name name = *first;
+	do {
+		if (!next_alias(exchange, message, at, true, &name))
+			return fail(exchange, WEIR_DNS_EDE_OTHER);
+	} while (!is_ours(exchange, &name));
+	exchange->authenticated = false;
+	if (answer->truncated)
+		return WEIR_DNS_NOERROR;
+	answer->recursive = true;
+	if (!dns_answer_resume(answer, &name) || answer->left || answer->delegated ||
+	        answer->absence)
+		return fail(exchange, answer->absence ? answer->absence : WEIR_DNS_EDE_OTHER);
+	return answer->rcode;
+}
+
 /* The message answers `target`, without OPT. */
 static unsigned append(
         struct dns_exchange *exchange, const struct weir_dns_found *found, struct weir_span message)
@@ -51,6 +129,9 @@ static unsigned append(
 	if (found->rcode == WEIR_DNS_SERVFAIL)
 		return fail(exchange, found->extended_error);
 	exchange->extended_error = found->extended_error;
+	if (!found->truncated &&
+	        dns_exchange_comes_back(exchange, message, at, &exchange->target.name))
+		return dns_exchange_come_back(exchange, message, at, &exchange->target.name);
 	if (found->truncated || !put_section(exchange, message, &at, WEIR_DNS_ANSWER) ||
 	        !put_section(exchange, message, &at, WEIR_DNS_AUTHORITY)) {
 		exchange->answer.truncated = true;
@@ -79,7 +160,7 @@ unsigned weir_dns_exchange_chase(struct dns_exchange *exchange)
 	unsigned rcode;
 	if (!exchange->recursive || !(exchange->query.header.flags & WEIR_DNS_RD))
 		return answer->rcode;
-	if (answer->zone)
+	if (answer->zone && answer->zone->absence)
 		return fail(exchange, answer->zone->absence);
 	set_target(exchange);
 	if (weir_dns_exchange_special(exchange, &exchange->target, &rcode))

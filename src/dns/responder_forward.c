@@ -43,7 +43,17 @@ static unsigned take(struct dns_exchange *exchange, const struct weir_dns_found 
 	exchange->authenticated = found->authenticated && exchange->responder->recursion.trust_ad &&
 	                          (query->edns.dnssec || query->header.flags & WEIR_DNS_AD);
 	exchange->outcome->kind = found->kind;
-	return found->rcode;
+	struct weir_span message = weir_span(writer->data, size);
+	size_t at = query->question_end;
+	if (found->truncated ||
+	        !dns_exchange_comes_back(exchange, message, at, &query->question.name))
+		return found->rcode;
+	/* The part before our zones is put anew, from a copy. */
+	memcpy(exchange->responder->later->cached, writer->data, size);
+	message.data = (const char *)exchange->responder->later->cached;
+	writer->counts[WEIR_DNS_AUTHORITY] = 0;
+	weir_dns_writer_cut(writer, at, WEIR_DNS_ANSWER, 0);
+	return dns_exchange_come_back(exchange, message, at, &query->question.name);
 }
 
 /* What a lookup has come to, as far as it fits. */

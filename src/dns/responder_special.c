@@ -33,12 +33,42 @@ static const struct special specials[] = {
         {WIRE("\0011\0010\0010\003127\7in-addr\4arpa"), 6, true, true, WEIR_DNS_PTR,
                 {LOCALHOST, sizeof LOCALHOST}},
         {WIRE("\003127\7in-addr\4arpa"), 3, false, false, 0, {"", 0}},
+        {WIRE("\10resolver\4arpa"), 2, true, false, 0, {"", 0}},
         {WIRE("\0011" ARPA_V6), 34, true, true, WEIR_DNS_PTR, {LOCALHOST, sizeof LOCALHOST}},
         {WIRE("\7invalid"), 1, false, false, 0, {"", 0}},
         {WIRE("\4test"), 1, false, false, 0, {"", 0}},
         {WIRE("\5onion"), 1, false, false, 0, {"", 0}},
-        {WIRE("\10resolver\4arpa"), 2, true, false, 0, {"", 0}},
 };
+
+/*
+ * Reverse zones of addresses that are private, or stand for nobody (RFC 6303 4, RFC 7793): the servers
+ * of the world are asked for them in vain. The names of the zones themselves exist.
+ */
+#define REVERSE_4(labels, text)                                                                    \
+	{                                                                                          \
+		WIRE(text "\7in-addr\4arpa"), (labels) + 2                                         \
+	}
+#define REVERSE_6(labels, text)                                                                    \
+	{                                                                                          \
+		WIRE(text "\3ip6\4arpa"), (labels) + 2                                             \
+	}
+#define IN(net, text) REVERSE_4(2, text "\003" net)
+/* clang-format off */
+static const struct special private_zones[] = {
+        REVERSE_4(1, "\00210"), REVERSE_4(1, "\0010"), IN("192", "\003168"), IN("169", "\003254"),
+        IN("172", "\00216"), IN("172", "\00217"), IN("172", "\00218"), IN("172", "\00219"),
+        IN("172", "\00220"), IN("172", "\00221"), IN("172", "\00222"), IN("172", "\00223"),
+        IN("172", "\00224"), IN("172", "\00225"), IN("172", "\00226"), IN("172", "\00227"),
+        IN("172", "\00228"), IN("172", "\00229"), IN("172", "\00230"), IN("172", "\00231"),
+        REVERSE_4(3, "\0012\0010\003192"), REVERSE_4(3, "\003100\00251\003198"),
+        REVERSE_4(3, "\003113\0010\003203"), REVERSE_4(4, "\003255\003255\003255\003255"),
+        REVERSE_6(32, "\0010" ZEROS ZEROS ZEROS "\0010\0010\0010\0010\0010\0010\0010"),
+        REVERSE_6(2, "\001c\001f"), REVERSE_6(2, "\001d\001f"),
+        REVERSE_6(3, "\0018\001e\001f"), REVERSE_6(3, "\0019\001e\001f"),
+        REVERSE_6(3, "\001a\001e\001f"), REVERSE_6(3, "\001b\001e\001f"),
+        REVERSE_6(8, "\0018\001b\001d\0010\0011\0010\0010\0012"),
+};
+/* clang-format on */
 
 /* The name, whose labels begin at `starts`, is the special one or lies beneath it. */
 static bool is_beneath(
@@ -71,6 +101,41 @@ static void put_soa(struct dns_exchange *exchange, const uint8_t *apex)
 	put(exchange, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, weir_span(data, sizeof data - 1));
 }
 
+/* 100.64.0.0/10, whose zones are those of 64 numbers. */
+static bool is_shared_address(const struct weir_dns_name *name, const uint8_t *starts)
+{
+	static const struct special hundred = {WIRE("\003100\7in-addr\4arpa"), 3};
+	uint64_t number;
+	if (name->labels < 4 || !is_beneath(name, starts, &hundred))
+		return false;
+	const uint8_t *label = name->wire + starts[name->labels - 4];
+	return weir_span_number(weir_span(label + 1, label[0]), 10, &number) == 0 && number >= 64 &&
+	       number <= 127;
+}
+
+/* True: it is answered, without the servers of the world. */
+static bool answer_private(struct dns_exchange *exchange, const struct weir_dns_name *name,
+        const uint8_t *starts, unsigned *ret_rcode)
+{
+	static const struct special arpa = {WIRE("\4arpa"), 1};
+	if (exchange->responder->recursion.forward_private || !is_beneath(name, starts, &arpa))
+		return false;
+	const uint8_t *apex = NULL;
+	unsigned labels = 4;
+	for (unsigned i = 0; !apex && i < sizeof private_zones / sizeof *private_zones; i++)
+		if (is_beneath(name, starts, &private_zones[i])) {
+			apex = private_zones[i].apex;
+			labels = private_zones[i].labels;
+		}
+	if (!apex && is_shared_address(name, starts))
+		apex = name->wire + starts[name->labels - labels];
+	if (!apex)
+		return false;
+	put_soa(exchange, apex);
+	*ret_rcode = name->labels == labels ? WEIR_DNS_NOERROR : WEIR_DNS_NXDOMAIN;
+	return true;
+}
+
 bool weir_dns_exchange_special(struct dns_exchange *exchange,
         const struct weir_dns_question *question, unsigned *ret_rcode)
 {
@@ -93,7 +158,7 @@ bool weir_dns_exchange_special(struct dns_exchange *exchange,
 		known = special;
 	}
 	if (!known)
-		return false;
+		return answer_private(exchange, &question->name, starts, ret_rcode);
 	put_soa(exchange, known->apex);
 	*ret_rcode = exists ? WEIR_DNS_NOERROR : WEIR_DNS_NXDOMAIN;
 	return true;

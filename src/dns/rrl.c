@@ -17,7 +17,7 @@ struct bucket {
 	uint32_t tag;     /* of the hash what does not say the place; 0: free */
 	uint32_t time_ms; /* when it was last looked at */
 	uint32_t credit;  /* thousandths of replies that may still be sent */
-	uint32_t over;    /* replies beyond the rate since there was credit */
+	uint32_t over; /* replies beyond the rate; a reply that is sent does not reset the count */
 };
 
 struct dns_rrl {
@@ -80,7 +80,6 @@ enum dns_rrl_verdict weir_dns_rrl_check(
 	refill(rrl, bucket, now);
 	if (bucket->credit >= 1000) {
 		bucket->credit -= 1000;
-		bucket->over = 0;
 		return DNS_RRL_SEND;
 	}
 	return ++bucket->over % rrl->slip == 0 ? DNS_RRL_SLIP : DNS_RRL_DROP;

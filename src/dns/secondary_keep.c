@@ -16,6 +16,7 @@
 #include <weir/error.h>
 
 #include "secondary_state.h"
+#include "zone_file.h"
 #include "zone_write.h"
 
 enum what {
@@ -52,7 +53,7 @@ static int read_file(struct dns_keep *keep)
 	if (stat(keep->path, &status) < 0)
 		return -errno;
 	keep->confirmed_s = status.st_mtim.tv_sec;
-	return weir_dns_zone_load(keep->path, &keep->name, report, keep, &keep->zone);
+	return dns_zone_load_kept(keep->path, &keep->name, report, keep, &keep->zone);
 }
 
 static int sync_directory(char *path)

@@ -58,18 +58,18 @@ static uint64_t rank_of(const struct dns_key *key, unsigned skip, unsigned apex_
 static void place(struct dns_builder *builder, uint32_t hash, uint32_t number)
 {
 	uint32_t at = hash & builder->mask;
-	while (builder->table[at])
+	while (builder->table[at].name)
 		at = (at + 1) & builder->mask;
-	builder->table[at] = number + 1;
+	builder->table[at] = (struct dns_raw_place){hash, number + 1};
 }
 
 static int grow_table(struct dns_builder *builder)
 {
 	uint32_t count = weir_dns_builder_count(builder);
-	if (count < builder->mask / 4 * 3)
+	if (count < builder->mask / 2)
 		return 0;
 	size_t capacity = ((size_t)builder->mask + 1) * 2;
-	uint32_t *table = calloc(capacity, sizeof *table);
+	struct dns_raw_place *table = calloc(capacity, sizeof *table);
 	if (!table)
 		return -ENOMEM;
 	free(builder->table);
@@ -94,9 +94,11 @@ static uint32_t find(
         const struct dns_builder *builder, const struct dns_key *key, unsigned skip, bool hashed)
 {
 	uint32_t hash = key->hashes[skip] ^ (hashed ? HASHED_MARK : 0);
-	for (uint32_t at = hash & builder->mask; builder->table[at]; at = (at + 1) & builder->mask)
-		if (name_is(builder, builder->table[at] - 1, key, skip, hashed))
-			return builder->table[at] - 1;
+	uint32_t at = hash & builder->mask;
+	for (; builder->table[at].name; at = (at + 1) & builder->mask)
+		if (builder->table[at].hash == hash &&
+		        name_is(builder, builder->table[at].name - 1, key, skip, hashed))
+			return builder->table[at].name - 1;
 	return DNS_NONE;
 }
 
@@ -194,6 +196,7 @@ int weir_dns_builder_add(struct dns_builder *builder, const struct weir_dns_name
 			return error;
 		builder->recent = number;
 	}
+	builder->dnames |= type == WEIR_DNS_DNAME;
 	if (!hashed && key.labels > builder->labels_max)
 		builder->labels_max = key.labels;
 	return add_record(builder, number, &record, data);

@@ -30,14 +30,21 @@ struct dns_raw_record {
 	uint16_t type;
 };
 
+struct dns_raw_place {
+	uint32_t hash;
+	uint32_t name; /* its number, and 1; 0: free */
+};
+
 struct dns_builder {
 	struct weir_dns_name apex;
 	struct weir_buffer bytes;
 	struct weir_buffer names;
 	struct weir_buffer records;
-	uint32_t *table; /* numbers of names, and 1 */
+	struct dns_raw_place *table; /* of names, by their hash; at most half full */
 	uint32_t mask;
 	uint32_t labels_max;
+	bool strict;     /* data below a DNAME is a mistake */
+	bool dnames;     /* there are DNAME records */
 	uint32_t recent; /* the name that came last: the next record mostly has the same */
 };
 

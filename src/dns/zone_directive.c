@@ -21,38 +21,19 @@ static char *next_word(char **text)
 	return word;
 }
 
-/* As it stands, or beneath the origin. NULL: it is no name, or no memory. */
-static ldns_rdf *name_of(struct zone_file *file, const char *text)
-{
-	if (strcmp(text, "@") == 0)
-		return ldns_rdf_clone(file->origin);
-	ldns_rdf *name = *text ? ldns_dname_new_frm_str(text) : NULL;
-	if (!name || ldns_dname_str_absolute(text))
-		return name;
-	ldns_rdf *whole = ldns_dname_cat_clone(name, file->origin);
-	ldns_rdf_deep_free(name);
-	return whole;
-}
-
 static void set_origin(struct zone_file *file, const char *text)
 {
-	ldns_rdf *origin = name_of(file, text);
-	if (!origin) {
+	struct weir_dns_name origin;
+	if (fields_name(weir_span_of(text), &file->origin, &origin))
+		file->origin = origin;
+	else
 		weir_dns_file_complain(file, "$ORIGIN wants a name");
-		return;
-	}
-	ldns_rdf_deep_free(file->origin);
-	file->origin = origin;
 }
 
 static void set_ttl(struct zone_file *file, const char *text)
 {
-	const char *end = text;
-	uint32_t ttl = *text ? ldns_str2period(text, &end) : 0;
-	if (!*text || *end || ttl > INT32_MAX)
+	if (!fields_period(weir_span_of(text), &file->reading->ttl))
 		weir_dns_file_complain(file, "$TTL wants a number of seconds");
-	else
-		file->reading->ttl = ttl;
 }
 
 /* A relative path begins at the directory of the file that names it. NULL without memory. */
@@ -74,12 +55,11 @@ static void include(struct zone_file *file, const char *name, const char *origin
 	file->reading->includes = true;
 	char *path = beside(file->path, name);
 	struct zone_file inner = {.reading = file->reading, .path = path, .depth = file->depth + 1};
-	inner.origin = *origin ? name_of(file, origin) : ldns_rdf_clone(file->origin);
-	ldns_rdf *previous =
-	        file->reading->previous ? ldns_rdf_clone(file->reading->previous) : NULL;
+	struct weir_dns_name previous = file->reading->previous;
+	inner.origin = file->origin;
 	if (!path)
 		file->reading->error = -ENOMEM;
-	else if (!inner.origin)
+	else if (*origin && !fields_name(weir_span_of(origin), &file->origin, &inner.origin))
 		weir_dns_file_complain(file, "$INCLUDE with an origin that is no name");
 	else {
 		int error = weir_dns_file_read(&inner);
@@ -87,9 +67,7 @@ static void include(struct zone_file *file, const char *name, const char *origin
 			weir_dns_file_complain(file, weir_error_text(error));
 	}
 	/* The owner before counts again behind it (RFC 1035 5.1). */
-	ldns_rdf_deep_free(file->reading->previous);
 	file->reading->previous = previous;
-	ldns_rdf_deep_free(inner.origin);
 	free(path);
 }
 

@@ -1,22 +1,22 @@
 /*
  * Zone files. Here a file becomes records of one line each: comments go, parentheses and the line
- * ends within them become spaces, directives are followed. What such a line means is read by ldns,
- * one at a time, so that beside the image being collected only one record takes memory.
+ * ends within them become spaces, directives are followed. The owner, TTL, class and type of such a
+ * line are read here, the data by the table of zone_fields.c, so that beside the image being collected
+ * only one record takes memory. ldns reads the data of obsolete types alone.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include <ldns/ldns.h>
 
 #include <weir/error.h>
 
 #include "rdata.h"
 #include "zone_file.h"
 #include "zone_generic.h"
-
-enum {
-	SPARE = 1024 * 1024 /* bytes of free memory that are kept rather than given back */
-};
 
 static void tell(struct reading *reading, const char *path, unsigned line, const char *text)
 {
@@ -119,25 +119,12 @@ static bool next_record(struct zone_file *file)
 
 /* -- records ----------------------------------------------------------------------------------- */
 
-static struct weir_span rdata_of(struct reading *reading, const ldns_rr *rr)
-{
-	size_t size = 0;
-	for (size_t i = 0; i < ldns_rr_rd_count(rr); i++) {
-		const ldns_rdf *part = ldns_rr_rdf(rr, i);
-		if (!part || ldns_rdf_size(part) > sizeof reading->rdata - size)
-			return weir_span(NULL, 0);
-		memcpy(reading->rdata + size, ldns_rdf_data(part), ldns_rdf_size(part));
-		size += ldns_rdf_size(part);
-	}
-	return weir_span(reading->rdata, size);
-}
-
 /* Without a TTL of its own: $TTL, or that of the record before, or for a SOA what it says itself. */
 static bool settle_ttl(struct reading *reading, uint16_t type, struct weir_span data, uint32_t *ttl)
 {
 	if (*ttl == NO_TTL)
 		*ttl = reading->ttl != NO_TTL ? reading->ttl : reading->last_ttl;
-	/* ldns takes a SOA record without all its fields if it is written as a type it does not know. */
+	/* The bytes of a SOA record that was kept may be anything. */
 	if (*ttl == NO_TTL && type == WEIR_DNS_SOA && weir_dns_rdata_good(type, data))
 		*ttl = weir_dns_get32((const uint8_t *)data.data + data.size - 4);
 	if (*ttl == NO_TTL)
@@ -152,77 +139,197 @@ static bool is_meta(uint16_t type)
 	return type == 0 || type == WEIR_DNS_OPT || (type >= WEIR_DNS_TKEY && type <= WEIR_DNS_ANY);
 }
 
-static void add_record(struct zone_file *file, const ldns_rr *rr, const struct dns_generic *generic)
+static void add_record(struct zone_file *file, const struct weir_dns_name *owner, uint16_t type,
+        uint32_t ttl, struct weir_span data)
 {
 	struct reading *reading = file->reading;
+	int error = weir_dns_builder_add(&reading->builder, owner, type, ttl, data, file->began);
+	if (error == WEIR_E_SYNTAX)
+		weir_dns_file_complain(file, "the name is not in the zone");
+	else if (error == -EBADMSG)
+		weir_dns_file_complain(file, "the data is not what the type wants");
+	else if (error < 0)
+		reading->error = error;
+}
+
+/* What stands before the data of a record. */
+struct head {
 	struct weir_dns_name owner;
-	const ldns_rdf *name = ldns_rr_owner(rr);
-	uint32_t ttl = ldns_rr_ttl(rr);
-	uint16_t type = generic->is ? generic->type : (uint16_t)ldns_rr_get_type(rr);
-	struct weir_span data =
-	        generic->is ? weir_span(reading->rdata, generic->size) : rdata_of(reading, rr);
-	if (ldns_rr_get_class(rr) != LDNS_RR_CLASS_IN)
-		weir_dns_file_complain(file, "a class that is not IN");
-	else if (is_meta(type))
-		weir_dns_file_complain(file, "a type that no record can have");
-	else if (!data.data ||
-	         weir_dns_name_set(weir_span(ldns_rdf_data(name), ldns_rdf_size(name)), &owner) < 0)
-		weir_dns_file_complain(file, "the record is too long");
-	else if (!settle_ttl(reading, type, data, &ttl))
-		weir_dns_file_complain(
-		        file, "no TTL, and neither $TTL nor a record before that has one");
-	else {
-		int error = weir_dns_builder_add(
-		        &reading->builder, &owner, type, ttl, data, file->began);
-		if (error == WEIR_E_SYNTAX)
-			weir_dns_file_complain(file, "the name is not in the zone");
-		else if (error == -EBADMSG)
-			weir_dns_file_complain(file, "the data is not what the type wants");
-		else if (error < 0)
-			reading->error = error;
+	uint32_t ttl; /* NO_TTL: none is given */
+	struct fields_type type;
+	struct weir_span rest;
+};
+
+static void complain_of(struct zone_file *file, struct weir_span word, const char *text)
+{
+	char whole[WEIR_DNS_TEXT_MAX + 100];
+	size_t size = word.size < 40 ? word.size : 40;
+	int at = snprintf(whole, sizeof whole, "'");
+	for (size_t i = 0; i < size; i++)
+		whole[at++] = (uint8_t)(word.data[i] - ' ') < 0x5f ? word.data[i] : '?';
+	snprintf(whole + at, sizeof whole - (size_t)at, "' %s", text);
+	weir_dns_file_complain(file, whole);
+}
+
+static bool is_word(struct weir_span text, const char *word)
+{
+	return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
+}
+
+/* A class that is not IN; those of RFC 1035 and RFC 3597. */
+static bool is_other_class(struct weir_span text)
+{
+	return is_word(text, "CH") || is_word(text, "HS") || is_word(text, "CS") ||
+	       (text.size > 5 && strncasecmp(text.data, "CLASS", 5) == 0 &&
+	               !is_word(text, "CLASS1"));
+}
+
+/* The owner, or that of the record before where the line begins with a blank. */
+static bool read_owner(struct zone_file *file, struct head *head)
+{
+	struct reading *reading = file->reading;
+	struct fields_word word;
+	if (file->text[0] == ' ' || file->text[0] == '\t') {
+		head->owner = reading->previous.size ? reading->previous : file->origin;
+		return true;
 	}
+	fields_word_next(&head->rest, &word);
+	if (!fields_name(word.text, &file->origin, &head->owner)) {
+		complain_of(file, word.text, "is not a domain name");
+		return false;
+	}
+	reading->previous = head->owner;
+	return true;
 }
 
 /*
- * RFC 1035 5.1 allows the class before the TTL, too; ldns does not know that. They change places: as
- * words of one line, the shorter one is carried over the other.
+ * The class and the TTL stand in either order, and may be missing (RFC 1035 5.1); what begins with a
+ * digit is the TTL. False: there is no record, of which it was told.
  */
-static void order_class_and_ttl(char *text)
+static bool read_head(struct zone_file *file, struct head *head)
 {
-	static const char blanks[] = " \t";
-	char class[sizeof "IN"] = {0};
-	size_t owner = strcspn(text, blanks);
-	char *first = text + owner + strspn(text + owner, blanks);
-	size_t size = strcspn(first, blanks);
-	char *second = first + size + strspn(first + size, blanks);
-	size_t second_size = strcspn(second, blanks);
-	if (size != 2 || strncasecmp(first, "IN", 2) != 0 || *second < '0' || *second > '9')
-		return;
-	memcpy(class, first, size);
-	memmove(first, second, second_size);
-	memset(first + second_size, ' ', (size_t)(second - first) - size);
-	memcpy(second + second_size - size, class, size);
+	struct fields_word word;
+	bool class = false;
+	head->ttl = NO_TTL;
+	head->rest = weir_span(file->text, strlen(file->text));
+	if (head->rest.size == strspn(file->text, " \t") || !read_owner(file, head))
+		return false;
+	while (fields_word_next(&head->rest, &word)) {
+		struct weir_span text = word.text;
+		if (head->ttl == NO_TTL && text.size && (uint8_t)(text.data[0] - '0') < 10) {
+			if (!fields_period(text, &head->ttl)) {
+				complain_of(
+				        file, text, "is not a TTL from 0 to 2147483647 seconds");
+				return false;
+			}
+		} else if (!class && (is_word(text, "IN") || is_word(text, "CLASS1"))) {
+			class = true;
+		} else if (is_other_class(text)) {
+			weir_dns_file_complain(file, "a class that is not IN");
+			return false;
+		} else if (fields_type_find(text, &head->type)) {
+			return true;
+		} else {
+			complain_of(file, text, "is not a type that is known");
+			return false;
+		}
+	}
+	weir_dns_file_complain(file, "a record without a type");
+	return false;
+}
+
+/*
+ * Obsolete types, of which ldns knows more. It reads numbers that are too large as others: none has a
+ * field of more than 16 bits.
+ */
+static bool read_by_ldns(struct zone_file *file, const struct head *head, size_t *ret_size)
+{
+	struct weir_span left = head->rest;
+	struct fields_word word;
+	uint64_t number;
+	while (fields_word_next(&left, &word))
+		if (weir_span_number(word.text, 10, &number) != WEIR_E_SYNTAX &&
+		        (word.text.size > 5 || number > UINT16_MAX)) {
+			complain_of(file, word.text, "is too large a number");
+			return false;
+		}
+	char *text = NULL;
+	ldns_rr *rr = NULL;
+	ldns_rdf *origin = ldns_dname_new_frm_data(file->origin.size, file->origin.wire);
+	ldns_status status = LDNS_STATUS_MEM_ERR;
+	if (origin && asprintf(&text, ". 0 IN %s %.*s", head->type.name, (int)head->rest.size,
+	                      head->rest.data) >= 0) {
+		status = ldns_rr_new_frm_str(&rr, text, 0, origin, NULL);
+		free(text);
+	}
+	size_t size = 0;
+	for (size_t i = 0; status == LDNS_STATUS_OK && i < ldns_rr_rd_count(rr); i++) {
+		const ldns_rdf *part = ldns_rr_rdf(rr, i);
+		if (!part || ldns_rdf_size(part) > UINT16_MAX - size)
+			status = LDNS_STATUS_SYNTAX_RDATA_ERR;
+		else
+			memcpy(file->reading->rdata + size, ldns_rdf_data(part),
+			        ldns_rdf_size(part));
+		size += part ? ldns_rdf_size(part) : 0;
+	}
+	ldns_rdf_deep_free(origin);
+	ldns_rr_free(rr);
+	if (status == LDNS_STATUS_MEM_ERR)
+		file->reading->error = -ENOMEM;
+	else if (status != LDNS_STATUS_OK)
+		weir_dns_file_complain(file, ldns_get_errorstr_by_id(status));
+	*ret_size = size;
+	return status == LDNS_STATUS_OK;
+}
+
+/* The data of a record into the memory for it. False: of what is wrong it was told. */
+static bool read_data(struct zone_file *file, const struct head *head, size_t *ret_size)
+{
+	struct reading *reading = file->reading;
+	char why[FIELDS_WHY_MAX];
+	bool generic;
+	if (!weir_dns_generic_read(head->rest, reading->rdata, &generic, ret_size)) {
+		weir_dns_file_complain(file, "data that is not as many bytes as it says");
+		return false;
+	}
+	if (generic) {
+		struct weir_span data = weir_span(reading->rdata, *ret_size);
+		if (reading->kept || fields_check(head->type.number, data))
+			return true;
+		weir_dns_file_complain(file, "the data is not what the type wants");
+		return false;
+	}
+	if (!head->type.name[0]) {
+		weir_dns_file_complain(
+		        file, "the data of a type without a name must be given as \\#");
+		return false;
+	}
+	if (!head->type.fields)
+		return read_by_ldns(file, head, ret_size);
+	if (fields_read(&head->type, head->rest, &file->origin, reading->rdata, ret_size, why))
+		return true;
+	weir_dns_file_complain(file, why);
+	return false;
 }
 
 void weir_dns_file_record(struct zone_file *file)
 {
-	struct reading *reading = file->reading;
-	ldns_rr *rr = NULL;
-	struct dns_generic generic;
-	if (!weir_dns_generic_take(file->text, WEIR_DNS_LINE_MAX, reading->rdata, &generic)) {
-		weir_dns_file_complain(file, "data that is not as many bytes as it says");
+	struct head head;
+	size_t size;
+	if (!read_head(file, &head))
+		return;
+	if (is_meta(head.type.number)) {
+		weir_dns_file_complain(file, "a type that no record can have");
 		return;
 	}
-	order_class_and_ttl(file->text);
-	ldns_status status =
-	        ldns_rr_new_frm_str(&rr, file->text, NO_TTL, file->origin, &reading->previous);
-	if (status == LDNS_STATUS_OK)
-		add_record(file, rr, &generic);
-	else if (status == LDNS_STATUS_MEM_ERR)
-		reading->error = -ENOMEM;
-	else if (status != LDNS_STATUS_SYNTAX_EMPTY)
-		weir_dns_file_complain(file, ldns_get_errorstr_by_id(status));
-	ldns_rr_free(rr);
+	if (!read_data(file, &head, &size))
+		return;
+	struct weir_span data = weir_span(file->reading->rdata, size);
+	if (settle_ttl(file->reading, head.type.number, data, &head.ttl))
+		add_record(file, &head.owner, head.type.number, head.ttl, data);
+	else
+		weir_dns_file_complain(
+		        file, "no TTL, and neither $TTL nor a record before that has one");
 }
 
 /* -- files ------------------------------------------------------------------------------------- */
@@ -259,25 +366,13 @@ static void report_whole(void *context, unsigned line, const char *text)
 	tell(reading, reading->path, line, text);
 }
 
-/*
- * For each record ldns takes and frees hundreds of KB. glibc would give them back to the kernel and
- * ask for them again, a quarter of the time; it stops when it has seen larger blocks come and go.
- */
-static void calm_malloc(void)
-{
-	void *volatile block = malloc(SPARE);
-	free(block);
-}
-
 static int read_zone(struct reading *reading, struct weir_dns_zone **ret)
 {
 	struct zone_file file = {.reading = reading, .path = reading->path};
 	const struct weir_dns_name *apex = &reading->builder.apex;
-	calm_malloc();
-	file.origin = ldns_dname_new_frm_data(apex->size, apex->wire);
-	int error = file.origin ? weir_dns_file_read(&file) : -ENOMEM;
-	ldns_rdf_deep_free(file.origin);
-	ldns_rdf_deep_free(reading->previous);
+	file.origin = *apex;
+	reading->builder.strict = !reading->kept;
+	int error = weir_dns_file_read(&file);
 	if (error == 0)
 		error = reading->error;
 	if (error == 0)
@@ -289,8 +384,8 @@ static int read_zone(struct reading *reading, struct weir_dns_zone **ret)
 	return error;
 }
 
-int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
-        void *context, struct weir_dns_zone **ret)
+static int load(const char *path, const struct weir_dns_name *apex, bool kept,
+        weir_dns_report *report, void *context, struct weir_dns_zone **ret)
 {
 	struct reading *reading = calloc(1, sizeof *reading);
 	if (!reading)
@@ -298,6 +393,7 @@ int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_
 	reading->report = report;
 	reading->context = context;
 	reading->path = path;
+	reading->kept = kept;
 	reading->ttl = reading->last_ttl = NO_TTL;
 	int error = weir_dns_builder_init(&reading->builder, apex);
 	if (error == 0)
@@ -305,4 +401,16 @@ int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_
 	weir_dns_builder_free(&reading->builder);
 	free(reading);
 	return error;
+}
+
+int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+        void *context, struct weir_dns_zone **ret)
+{
+	return load(path, apex, false, report, context, ret);
+}
+
+int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+        void *context, struct weir_dns_zone **ret)
+{
+	return load(path, apex, true, report, context, ret);
 }

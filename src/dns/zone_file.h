@@ -4,9 +4,8 @@
 
 #include <stdio.h>
 
-#include <ldns/ldns.h>
-
 #include "zone_builder.h"
+#include "zone_fields.h"
 
 #define NO_TTL UINT32_MAX
 
@@ -18,10 +17,11 @@ struct reading {
 	const char *path; /* of the file that was asked for */
 	unsigned mistakes;
 	bool includes; /* other files are named in it */
+	bool kept;     /* written by us from a transfer: values are served as they came */
 	int error;
-	ldns_rdf *previous; /* the owner of the record before */
-	uint32_t ttl;       /* $TTL */
-	uint32_t last_ttl;  /* of the record before that had one (RFC 1035 5.1) */
+	struct weir_dns_name previous; /* the owner of the record before; size 0: there is none */
+	uint32_t ttl;                  /* $TTL */
+	uint32_t last_ttl;             /* of the record before that had one (RFC 1035 5.1) */
 	uint8_t rdata[UINT16_MAX];
 };
 
@@ -33,10 +33,14 @@ struct zone_file {
 	unsigned depth;
 	unsigned line;  /* read so far */
 	unsigned began; /* the first of the record at hand */
-	ldns_rdf *origin;
+	struct weir_dns_name origin;
 	char *text; /* WEIR_DNS_LINE_MAX bytes */
 	size_t size;
 };
+
+/* Reads a file that weir_dns_zone_write wrote. What weir_dns_zone_load does, but for the values. */
+int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+        void *context, struct weir_dns_zone **ret);
 
 /* Tells of a mistake in the record or directive at hand. */
 void weir_dns_file_complain(struct zone_file *file, const char *text);

@@ -1,9 +1,7 @@
 /*
- * ldns reads such data as what the type is to it, knows not all types, and has a bound below the
- * largest record. So it only gets to see the owner, the class and the TTL.
+ * The mark, the number of bytes, and the bytes in hexadecimal, with blanks wherever they like.
  */
 #include <string.h>
-#include <strings.h>
 
 #include <weir/span.h>
 
@@ -23,12 +21,12 @@ static int digit(char c)
 }
 
 /* Pairs of digits, with blanks wherever they like. */
-static bool read_bytes(const char *text, size_t size, uint8_t *data)
+static bool read_bytes(struct weir_span text, size_t size, uint8_t *data)
 {
 	size_t digits = 0;
-	for (; *text; text++) {
-		int value = digit(*text);
-		if (is_blank(*text))
+	for (size_t i = 0; i < text.size; i++) {
+		int value = digit(text.data[i]);
+		if (is_blank(text.data[i]))
 			continue;
 		if (value < 0 || digits == 2 * size)
 			return false;
@@ -38,54 +36,24 @@ static bool read_bytes(const char *text, size_t size, uint8_t *data)
 	return digits == 2 * size;
 }
 
-/* The word TYPE and a number that ends before `end`; NULL: there is none. */
-static char *find_type(char *text, char *end, uint16_t *ret)
+bool weir_dns_generic_read(struct weir_span text, uint8_t *data, bool *ret_is, size_t *ret_size)
 {
-	uint64_t number;
-	while (end > text && is_blank(end[-1]))
-		end--;
-	char *word = end;
-	while (word > text && !is_blank(word[-1]))
-		word--;
-	if (word == text || end - word < 5 || strncasecmp(word, "TYPE", 4) != 0 ||
-	        weir_span_number(weir_span(word + 4, (size_t)(end - word) - 4), 10, &number) < 0 ||
-	        number > UINT16_MAX)
-		return NULL;
-	*ret = (uint16_t)number;
-	return word;
-}
-
-/* The mark of such data, outside of quotes; or NULL. */
-static char *find_mark(char *text)
-{
-	for (; *text && *text != '"'; text++) {
-		if (*text != '\\' || !text[1])
-			continue;
-		if (text[1] == '#')
-			return text;
-		text++;
-	}
-	return NULL;
-}
-
-bool weir_dns_generic_take(char *text, size_t room, uint8_t *data, struct dns_generic *ret)
-{
-	static const char hidden[] = "TYPE65534 \\# 0";
 	uint64_t size;
-	char *mark = find_mark(text);
-	*ret = (struct dns_generic){0};
-	if (!mark || mark == text || !is_blank(mark[-1]))
+	while (text.size && is_blank(text.data[0]))
+		text = weir_span_skip(text, 1);
+	*ret_is = text.size >= 2 && text.data[0] == '\\' && text.data[1] == '#' &&
+	          (text.size == 2 || is_blank(text.data[2]));
+	if (!*ret_is)
 		return true;
-	char *word = find_type(text, mark, &ret->type);
-	if (!word || (size_t)(word - text) + sizeof hidden > room)
-		return true;
-	const char *number = mark + 2 + strspn(mark + 2, " \t");
-	size_t digits = strcspn(number, " \t");
-	if (weir_span_number(weir_span(number, digits), 10, &size) < 0 || size > UINT16_MAX ||
-	        !read_bytes(number + digits, (size_t)size, data))
+	text = weir_span_skip(text, 2);
+	while (text.size && is_blank(text.data[0]))
+		text = weir_span_skip(text, 1);
+	size_t digits = 0;
+	while (digits < text.size && !is_blank(text.data[digits]))
+		digits++;
+	if (weir_span_number(weir_span(text.data, digits), 10, &size) < 0 || size > UINT16_MAX ||
+	        !read_bytes(weir_span_skip(text, digits), (size_t)size, data))
 		return false;
-	memcpy(word, hidden, sizeof hidden);
-	ret->is = true;
-	ret->size = (size_t)size;
+	*ret_size = (size_t)size;
 	return true;
 }

@@ -1,4 +1,4 @@
-/* Records of zone files whose type is a number and whose data is told by its bytes (RFC 3597 5). */
+/* Data of records in zone files that is given by its bytes: \# 4 c0000201 (RFC 3597 5). */
 #ifndef WEIR_DNS_ZONE_GENERIC_H
 #define WEIR_DNS_ZONE_GENERIC_H
 
@@ -6,17 +6,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct dns_generic {
-	bool is; /* the record is such a one, of: */
-	uint16_t type;
-	size_t size;
-};
+#include <weir/span.h>
 
 /*
- * Takes the type and the data out of a record, a line that ends in NUL, in memory of `room` bytes:
- * what is left says "TYPE65534 \# 0". `data` has room for UINT16_MAX bytes. False: the data is not of
- * the size that it says.
+ * Reads the text behind a record's type. *ret_is: whether it is such data; then `data`, which has room
+ * for UINT16_MAX bytes, has *ret_size of it. False: the data is not of the size that it says.
  */
-bool weir_dns_generic_take(char *text, size_t room, uint8_t *data, struct dns_generic *ret);
+bool weir_dns_generic_read(struct weir_span text, uint8_t *data, bool *ret_is, size_t *ret_size);
 
 #endif

@@ -68,9 +68,16 @@ static int compare_order(const void *left, const void *right, void *context)
 	const struct order *a = left, *b = right;
 	if (a->rank != b->rank)
 		return a->rank < b->rank ? -1 : 1;
-	return weir_dns_wire_compare(
-	        weir_dns_builder_bytes(builder, weir_dns_builder_names(builder)[a->name].wire),
-	        weir_dns_builder_bytes(builder, weir_dns_builder_names(builder)[b->name].wire));
+	const struct dns_raw_name *one = &weir_dns_builder_names(builder)[a->name];
+	const struct dns_raw_name *other = &weir_dns_builder_names(builder)[b->name];
+	const uint8_t *left_wire = weir_dns_builder_bytes(builder, one->wire);
+	const uint8_t *right_wire = weir_dns_builder_bytes(builder, other->wire);
+	if (one->parent != other->parent || one->parent == DNS_NONE)
+		return weir_dns_wire_compare(left_wire, right_wire);
+	/* Both are in lower case, and only their first labels differ. */
+	unsigned size = left_wire[0] < right_wire[0] ? left_wire[0] : right_wire[0];
+	int difference = memcmp(left_wire + 1, right_wire + 1, size);
+	return difference ? difference : left_wire[0] - right_wire[0];
 }
 
 static int put_in_order(struct making *making)
@@ -180,6 +187,30 @@ static void judge(struct making *making, const struct dns_raw_name *name, size_t
 		complain_of(making, name, line, "has more than one DNAME record");
 }
 
+static bool has_dname(const struct dns_builder *builder, const struct dns_raw_name *name)
+{
+	for (uint32_t at = name->first; at; at = weir_dns_builder_records(builder)[at - 1].next)
+		if (weir_dns_builder_records(builder)[at - 1].type == WEIR_DNS_DNAME)
+			return true;
+	return false;
+}
+
+/* RFC 6672 2.4: below a DNAME there is nothing, for nobody could ask for it. */
+static void judge_place(struct making *making, const struct dns_raw_name *name)
+{
+	const struct dns_builder *builder = making->builder;
+	if (!name->first)
+		return;
+	for (uint32_t at = name->parent; at != DNS_NONE;
+	        at = weir_dns_builder_names(builder)[at].parent) {
+		if (!has_dname(builder, &weir_dns_builder_names(builder)[at]))
+			continue;
+		complain_of(making, name, weir_dns_builder_records(builder)[name->first - 1].line,
+		        "has data, but lies below a DNAME record");
+		return;
+	}
+}
+
 static int measure(struct making *making)
 {
 	for (uint32_t i = 0; i < making->nodes + making->hashed; i++) {
@@ -190,6 +221,8 @@ static int measure(struct making *making)
 			return (int)count;
 		if (!name->hashed) {
 			judge(making, name, (size_t)count);
+			if (making->builder->strict && making->builder->dnames)
+				judge_place(making, name);
 			making->size += name->name_size;
 		}
 		for (size_t from = 0, end; from < (size_t)count; from = end) {

@@ -91,3 +91,24 @@ void weir_dns_zone_soa(const struct weir_dns_zone *zone, struct dns_entry *ret)
 	        .data = weir_span(record + 2, weir_dns_get16(record)),
 	};
 }
+
+bool weir_dns_zone_equal(const struct weir_dns_zone *a, const struct weir_dns_zone *b)
+{
+	struct dns_walk left, right;
+	struct dns_entry one, other;
+	if (a->records != b->records)
+		return false;
+	weir_dns_walk_init(&left, a);
+	weir_dns_walk_init(&right, b);
+	while (weir_dns_walk_peek(&left, &one) && weir_dns_walk_peek(&right, &other)) {
+		size_t size = weir_dns_wire_size(one.owner);
+		if (size != weir_dns_wire_size(other.owner) || one.type != other.type ||
+		        one.ttl != other.ttl || one.data.size != other.data.size ||
+		        memcmp(one.owner, other.owner, size) != 0 ||
+		        memcmp(one.data.data, other.data.data, one.data.size) != 0)
+			return false;
+		weir_dns_walk_step(&left);
+		weir_dns_walk_step(&right);
+	}
+	return true;
+}

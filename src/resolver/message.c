@@ -7,6 +7,10 @@
 
 #include "name.h"
 
+enum {
+	QUERY_ADDITIONAL_MAX = 2 /* records of a query: OPT and TSIG */
+};
+
 static const uint8_t *bytes_of(struct weir_span span)
 {
 	return (const uint8_t *)span.data;
@@ -94,6 +98,8 @@ int weir_dns_edns_read(const struct weir_dns_record *opt, struct weir_dns_edns *
 static int read_additional(struct weir_span message, size_t *at, struct weir_dns_query *query)
 {
 	struct weir_dns_record record;
+	if (query->header.counts[WEIR_DNS_ADDITIONAL] > QUERY_ADDITIONAL_MAX)
+		return WEIR_DNS_FORMERR;
 	for (unsigned i = 0; i < query->header.counts[WEIR_DNS_ADDITIONAL]; i++) {
 		size_t start = *at;
 		if (query->tsig || weir_dns_record_read(message, at, &record) < 0)
@@ -148,8 +154,8 @@ int weir_dns_query_read(struct weir_span message, struct weir_dns_query *ret)
 	if (opcode != WEIR_DNS_QUERY && opcode != WEIR_DNS_NOTIFY)
 		return WEIR_DNS_NOTIMP;
 	int rcode = read_question(message, &at, ret);
-	if (rcode != WEIR_DNS_NOERROR || !counts_allowed(ret, opcode) ||
-	        ret->header.flags & WEIR_DNS_TC)
+	/* TC means nothing in a query: BIND, NSD and Knot answer it, too. */
+	if (rcode != WEIR_DNS_NOERROR || !counts_allowed(ret, opcode))
 		return WEIR_DNS_FORMERR;
 	for (unsigned i = 0; i < ret->header.counts[WEIR_DNS_ANSWER]; i++)
 		if (weir_dns_record_read(message, &at, &record) < 0)

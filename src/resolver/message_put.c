@@ -2,6 +2,9 @@
  * Writing messages. Names are compressed by a small table: a place says that at an offset of the
  * message stands a label, and which name follows it, itself an offset. So a name is looked up label
  * by label from the right, and none of it is compared twice. A full table costs bytes, no more.
+ *
+ * Strict readers follow few pointers for one name. So a pointer leads to a name that was written whole,
+ * or to one that ends in a pointer to such a name: labels behind two pointers are not remembered.
  */
 #include <weir/dns_message.h>
 
@@ -11,6 +14,7 @@
 
 enum {
 	OFFSET_END = 0x4000, /* a pointer reaches no further */
+	ONCE = 0x8000,       /* in `parent`: the name of this label ends in a pointer */
 	MASK = WEIR_DNS_COMPRESSED_MAX - 1,
 	NAMES_MAX = WEIR_DNS_COMPRESSED_MAX * 3 / 4, /* so that a search ends */
 	GONE = 0xffff                                /* of a place: what was there was cut off */
@@ -40,20 +44,24 @@ static bool label_is(const uint8_t *a, const uint8_t *b)
 	return true;
 }
 
-/* The offset of this label before that parent, or 0. */
+/* The offset of this label before that parent, with ONCE if its name has a pointer; or 0. */
 static unsigned find(const struct weir_dns_writer *writer, const uint8_t *label, unsigned parent)
 {
 	unsigned at = home_of(label, parent);
 	for (; writer->table[at].at; at = (at + 1) & MASK)
-		if (writer->table[at].at != GONE && writer->table[at].parent == parent &&
+		if (writer->table[at].at != GONE &&
+		        (writer->table[at].parent & ~ONCE) == (int)parent &&
 		        label_is(writer->data + writer->table[at].at, label))
-			return writer->table[at].at;
+			return writer->table[at].at | (writer->table[at].parent & ONCE);
 	return 0;
 }
 
-/* Remembers the labels below `count` of a name at `start`, the last of which precedes `parent`. */
+/*
+ * Remembers the labels below `count` of a name at `start`, the last of which precedes `parent`. `once`
+ * is ONCE if a pointer stands behind them, or 0.
+ */
 static void remember(struct weir_dns_writer *writer, size_t start, const uint8_t *starts,
-        unsigned count, unsigned parent)
+        unsigned count, unsigned parent, unsigned once)
 {
 	while (count-- > 0) {
 		size_t offset = start + starts[count];
@@ -63,7 +71,7 @@ static void remember(struct weir_dns_writer *writer, size_t start, const uint8_t
 		while (writer->table[at].at)
 			at = (at + 1) & MASK;
 		writer->table[at].at = (uint16_t)offset;
-		writer->table[at].parent = (uint16_t)parent;
+		writer->table[at].parent = (uint16_t)(parent | once);
 		writer->names++;
 		parent = (unsigned)offset;
 	}
@@ -82,12 +90,13 @@ bool weir_dns_put_bytes(struct weir_dns_writer *writer, const void *data, size_t
 bool weir_dns_put_name(struct weir_dns_writer *writer, const uint8_t *wire)
 {
 	uint8_t starts[WEIR_DNS_LABELS_MAX + 1];
-	unsigned labels = weir_dns_label_starts(wire, starts), parent = 0;
+	unsigned labels = weir_dns_label_starts(wire, starts), parent = 0, once = 0;
 	while (labels) {
 		unsigned found = find(writer, wire + starts[labels - 1], parent);
 		if (!found)
 			break;
-		parent = found;
+		parent = found & ~(unsigned)ONCE;
+		once = found & ONCE;
 		labels--;
 	}
 	size_t start = writer->size, literal = starts[labels];
@@ -101,7 +110,8 @@ bool weir_dns_put_name(struct weir_dns_writer *writer, const uint8_t *wire)
 	} else {
 		writer->data[writer->size++] = 0;
 	}
-	remember(writer, start, starts, labels, parent);
+	if (!once)
+		remember(writer, start, starts, labels, parent, parent ? ONCE : 0);
 	return true;
 }
 
@@ -112,7 +122,7 @@ bool weir_dns_put_question(struct weir_dns_writer *writer, struct weir_span byte
 	if (!weir_dns_put_bytes(writer, bytes.data, bytes.size))
 		return false;
 	unsigned labels = weir_dns_label_starts(writer->data + start, starts);
-	remember(writer, start, starts, labels, 0);
+	remember(writer, start, starts, labels, 0, 0);
 	writer->counts[WEIR_DNS_QUESTION]++;
 	return true;
 }

@@ -8,12 +8,15 @@
 
 #include <weir/dns_name.h>
 #include <weir/error.h>
+#include <weir/limits.h>
 
 #include "name.h"
 
 enum {
 	POINTER = 0xc0 /* the upper bits of the first of its two bytes */
 };
+
+_Thread_local uint64_t dns_name_steps;
 
 /* One label, at most WEIR_DNS_LABEL_MAX; false: the name becomes too long. */
 static bool append(struct weir_dns_name *name, const uint8_t *label, size_t size)
@@ -33,6 +36,7 @@ int weir_dns_name_read(struct weir_span message, size_t *at, struct weir_dns_nam
 	const uint8_t *data = (const uint8_t *)message.data;
 	struct weir_dns_name name;
 	size_t from = *at, limit = from, behind = 0;
+	unsigned pointers = 0;
 	name.size = name.labels = 0;
 	for (;;) {
 		if (from >= message.size)
@@ -43,7 +47,7 @@ int weir_dns_name_read(struct weir_span message, size_t *at, struct weir_dns_nam
 				return WEIR_E_SYNTAX;
 			behind = behind ? behind : from + 2;
 			from = (length & ~(size_t)POINTER) << 8 | data[from + 1];
-			if (from >= limit)
+			if (from >= limit || ++pointers > WEIR_DNS_POINTERS_MAX)
 				return WEIR_E_SYNTAX;
 			limit = from;
 			continue;
@@ -56,6 +60,7 @@ int weir_dns_name_read(struct weir_span message, size_t *at, struct weir_dns_nam
 			break;
 	}
 	*at = behind ? behind : from;
+	dns_name_steps += pointers + name.labels + 1u;
 	memcpy(ret, &name, offsetof(struct weir_dns_name, wire) + name.size);
 	return 0;
 }
@@ -156,9 +161,24 @@ size_t weir_dns_name_format(const struct weir_dns_name *name, char text[WEIR_DNS
 	return size;
 }
 
+/* Makes the eight bytes of a word lower case at once: bit 7 of each byte says whether it is A-Z. */
+static uint64_t lower_word(const uint8_t *at)
+{
+	const uint64_t ones = UINT64_MAX / 0xff;
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
+	uint64_t low = word & 0x7f * ones;
+	uint64_t from_a = low + (0x80 - 'A') * ones, behind_z = low + (0x7f - 'Z') * ones;
+	return word | (~word & (from_a ^ behind_z) & 0x80 * ones) >> 2;
+}
+
 static bool same(const uint8_t *a, const uint8_t *b, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
+	size_t i = 0;
+	for (; size - i >= sizeof(uint64_t); i += sizeof(uint64_t))
+		if (lower_word(a + i) != lower_word(b + i))
+			return false;
+	for (; i < size; i++)
 		if (weir_dns_lower(a[i]) != weir_dns_lower(b[i]))
 			return false;
 	return true;

@@ -31,6 +31,21 @@ static inline void weir_dns_put32(uint8_t *at, uint32_t value)
 	weir_dns_put16(at + 2, value & 0xffff);
 }
 
+/*
+ * The labels and pointers of all names that this thread has read from messages. The number only
+ * grows: a caller that wants to bound its own work compares two readings of it.
+ */
+extern _Thread_local uint64_t dns_name_steps;
+
+/*
+ * The most steps that one pass over a message of this size may take. The names of real messages take
+ * fewer than 5 steps a byte, even below ip6.arpa. Names that all point to one long name would take 10.
+ */
+static inline uint64_t dns_name_steps_max(size_t message_size)
+{
+	return 16384 + 4 * (uint64_t)message_size;
+}
+
 /* Where each label begins; the last is the root's. The labels without it. */
 unsigned weir_dns_label_starts(const uint8_t *wire, uint8_t starts[WEIR_DNS_LABELS_MAX + 1]);
 

@@ -12,6 +12,10 @@
 #include "name.h"
 #include "rdata.h"
 
+enum {
+	PASSES = 3 /* over the records of a reply whose chain of aliases stands in order */
+};
+
 struct accepting {
 	struct weir_span reply;
 	struct weir_dns_header header;
@@ -20,6 +24,7 @@ struct accepting {
 	struct dns_accepted *accepted;
 	struct weir_dns_writer writer;
 	size_t sections[4]; /* where each begins */
+	uint64_t steps_end; /* dns_name_steps, when the reply has had its share of work */
 	bool dnssec;
 	bool answered; /* there is what was asked for, and not only a chain */
 	bool denied;   /* there is SOA to say that there is nothing */
@@ -28,6 +33,14 @@ struct accepting {
 };
 
 /* -- reading ----------------------------------------------------------------------------------- */
+
+/* False: the record is malformed, or the names of the reply have taken too much work so far. */
+static bool read_record(
+        const struct accepting *accepting, size_t *at, struct weir_dns_record *record)
+{
+	return weir_dns_record_read(accepting->reply, at, record) == 0 &&
+	       dns_name_steps <= accepting->steps_end;
+}
 
 static void read_error(struct weir_span options, struct weir_dns_found *found)
 {
@@ -46,7 +59,7 @@ static int read_sections(struct accepting *accepting, size_t at)
 	for (unsigned section = WEIR_DNS_ANSWER; section <= WEIR_DNS_ADDITIONAL; section++) {
 		accepting->sections[section] = at;
 		for (unsigned i = 0; i < accepting->header.counts[section]; i++) {
-			if (weir_dns_record_read(accepting->reply, &at, &record) < 0)
+			if (!read_record(accepting, &at, &record))
 				return WEIR_E_SYNTAX;
 			if (record.type != WEIR_DNS_OPT)
 				continue;
@@ -98,8 +111,7 @@ static bool lengthen(struct accepting *accepting)
 	struct weir_dns_record record;
 	for (unsigned i = 0; i < accepting->header.counts[WEIR_DNS_ANSWER]; i++) {
 		struct weir_dns_name *next = &accepting->chain[accepting->names];
-		if (accepting->names > WEIR_DNS_CHAIN_MAX ||
-		        weir_dns_record_read(accepting->reply, &at, &record) < 0)
+		if (accepting->names > WEIR_DNS_CHAIN_MAX || !read_record(accepting, &at, &record))
 			break;
 		size_t target = record.at;
 		if (record.type == WEIR_DNS_CNAME && record.class == accepting->question->class &&
@@ -109,6 +121,22 @@ static bool lengthen(struct accepting *accepting)
 			accepting->names++;
 	}
 	return accepting->names > before;
+}
+
+/* Behind the last name of a full chain there is another alias. */
+static bool is_too_long(struct accepting *accepting)
+{
+	size_t at = accepting->sections[WEIR_DNS_ANSWER];
+	struct weir_dns_record record;
+	if (accepting->names <= WEIR_DNS_CHAIN_MAX)
+		return false;
+	for (unsigned i = 0; i < accepting->header.counts[WEIR_DNS_ANSWER]; i++)
+		if (!read_record(accepting, &at, &record) ||
+		        (record.type == WEIR_DNS_CNAME &&
+		                weir_dns_name_equal(
+		                        &record.name, &accepting->chain[accepting->names - 1])))
+			return true;
+	return false;
 }
 
 static void find_chain(struct accepting *accepting)
@@ -207,7 +235,7 @@ static int put_section(struct accepting *accepting, enum weir_dns_section sectio
 	struct weir_dns_record record;
 	size_t at = accepting->sections[section];
 	for (unsigned i = 0; i < accepting->header.counts[section]; i++) {
-		if (weir_dns_record_read(accepting->reply, &at, &record) < 0)
+		if (!read_record(accepting, &at, &record))
 			return WEIR_E_SYNTAX;
 		if (record.class != accepting->question->class)
 			continue;
@@ -264,6 +292,7 @@ int weir_dns_accept(struct weir_span reply, const struct weir_dns_question *ques
 {
 	struct accepting accepting;
 	accepting.reply = reply;
+	accepting.steps_end = dns_name_steps + PASSES * dns_name_steps_max(reply.size);
 	accepting.question = question;
 	accepting.bounds = bounds;
 	accepting.accepted = ret;
@@ -280,6 +309,10 @@ int weir_dns_accept(struct weir_span reply, const struct weir_dns_question *ques
 	put_question(&accepting.writer, question, message);
 	size_t body = accepting.writer.size;
 	find_chain(&accepting);
+	if (is_too_long(&accepting)) {
+		weir_dns_accept_failure(question, WEIR_DNS_EDE_OTHER, message, ret);
+		return 0;
+	}
 	int error = put_section(&accepting, WEIR_DNS_ANSWER);
 	if (error == 0)
 		error = put_section(&accepting, WEIR_DNS_AUTHORITY);

@@ -177,7 +177,8 @@ static void start(struct weir_resolving *resolving)
 		look_whether_local(resolving);
 	if (resolving->address_count)
 		end_found(resolving);
-	else if (is_beneath(&resolving->name, WEIR_SPAN("invalid")))
+	else if (is_beneath(&resolving->name, WEIR_SPAN("invalid")) ||
+	         is_beneath(&resolving->name, WEIR_SPAN("onion")))
 		weir_resolving_fail(resolving, -ENOENT);
 	else
 		ask_next(resolving);

@@ -53,8 +53,12 @@ static bool is_denied(const struct dns_answer *answers, unsigned authorities)
 
 static void on_answered(void *context, int error, struct weir_span reply);
 
+/* Names below .onion are no business of any DNS server (RFC 7686 2). */
 static int ask(struct dns_chase *chase)
 {
+	static const struct weir_dns_name onion = {.size = 7, .labels = 1, .wire = "\5onion"};
+	if (weir_dns_name_beneath(&chase->question.name, &onion))
+		return -ENOENT;
 	return weir_dns_lookup(chase->resolving->resolver->lookups, &chase->question, 0,
 	        on_answered, chase, &chase->lookup);
 }

@@ -64,9 +64,11 @@ static int read_records(struct weir_span reply, size_t at, const struct weir_dns
 {
 	struct weir_dns_edns edns = {0};
 	struct weir_dns_record record;
+	uint64_t steps_end = dns_name_steps + dns_name_steps_max(reply.size);
 	for (unsigned section = WEIR_DNS_ANSWER; section <= WEIR_DNS_ADDITIONAL; section++)
 		for (unsigned i = 0; i < header->counts[section]; i++) {
-			if (weir_dns_record_read(reply, &at, &record) < 0)
+			if (weir_dns_record_read(reply, &at, &record) < 0 ||
+			        dns_name_steps > steps_end)
 				return -1;
 			if (record.type == WEIR_DNS_OPT &&
 			        (section != WEIR_DNS_ADDITIONAL || edns.present ||

@@ -27,7 +27,11 @@ static const char zone_text[] = "$TTL 300\n"
                                 "home IN CNAME localhost.\n"
                                 "bad IN CNAME a.b.invalid.\n"
                                 "lost IN CNAME www.absent.\n"
-                                "back IN CNAME out.x.\n";
+                                "back IN CNAME out.x.\n"
+                                "out IN CNAME a.x.\n"
+                                "cut IN NS ns.cut\n"
+                                "ns.cut IN A 192.0.2.8\n"
+                                "down IN CNAME www.cut\n";
 
 static struct weir_dns_zone *load_own(void)
 {
@@ -178,8 +182,7 @@ static void nothing_there(void **state)
 	expect(2, ANSWERED | AA, WWW "au x. 60 SOA 60\n");
 }
 
-/* What the upstream says of our zone is his word, and not ours. */
-static void what_comes_back(void **state)
+static void our_own_data_wins_where_a_chain_comes_back(void **state)
 {
 	(void)state;
 	ask("back.own. A", RD, 1);
@@ -187,7 +190,56 @@ static void what_comes_back(void **state)
 	                  "an host.own. 100 A 203.0.113.1"));
 	expect(1, ANSWERED | AA,
 	        "an back.own. 300 CNAME out.x.\nan out.x. 100 CNAME host.own.\n"
-	        "an host.own. 100 A 203.0.113.1\n");
+	        "an host.own. 300 A 192.0.2.9\n");
+	/* A chain that begins elsewhere, late and from the cache; our zone has no such name. */
+	ask("p.x. A", RD, 2);
+	answer(0, REPLY("p.x. A", "ad", "an p.x. 100 CNAME q.x.", "an host.own. 9 A 203.0.113.1",
+	                  "an q.x. 90 CNAME host.own."));
+	static const char wanted[] = "an p.x. 100 CNAME q.x.\nan q.x. 90 CNAME host.own.\n"
+	                             "an host.own. 300 A 192.0.2.9\n";
+	expect(2, ANSWERED, wanted);
+	ask("p.x. A", RD | WEIR_DNS_AD, 3);
+	expect(3, ANSWERED | 0, wanted);
+	ask("n.x. A", RD, 4);
+	answer(0, REPLY("n.x. A", "", "an n.x. 100 CNAME no.own.", "an no.own. 9 A 203.0.113.1"));
+	expect(4, ANSWERED | WEIR_DNS_NXDOMAIN, "an n.x. 100 CNAME no.own.\nau own. 60 SOA 60\n");
+	/* The aliases themselves are the upstream's. */
+	ask("p.x. CNAME", RD, 5);
+	answer(0, REPLY("p.x. CNAME", "", "an p.x. 100 CNAME host.own."));
+	expect(5, ANSWERED, "an p.x. 100 CNAME host.own.\n");
+	assert_int_equal(forwarding.asker.count, 4);
+}
+
+static void a_chain_that_leaves_twice_or_comes_to_an_absent_zone_fails(void **state)
+{
+	(void)state;
+	ask("r.x. A", RD | EDNS, 1);
+	answer(0, REPLY("r.x. A", "", "an r.x. 100 CNAME out.own.", "an out.own. 9 A 203.0.113.1"));
+	struct weir_span reply = received();
+	assert_int_equal(word(reply, 2), ANSWERED | WEIR_DNS_SERVFAIL);
+	assert_int_equal(word(reply, 6), 0);
+	ask("s.x. A", RD | EDNS, 2);
+	answer(0,
+	        REPLY("s.x. A", "", "an s.x. 100 CNAME a.absent.", "an a.absent. 9 A 203.0.113.1"));
+	reply = received();
+	assert_int_equal(word(reply, 2), ANSWERED | WEIR_DNS_SERVFAIL);
+	assert_int_equal(error_of(reply), WEIR_DNS_EDE_NOT_READY);
+}
+
+static void below_a_delegation_a_recursive_query_is_looked_up(void **state)
+{
+	(void)state;
+	ask("www.cut.own. A", RD, 1);
+	answer(0, REPLY("www.cut.own. A", "", "an www.cut.own. 50 A 198.51.100.1"));
+	expect(1, ANSWERED, "an www.cut.own. 50 A 198.51.100.1\n");
+	ask("down.own. A", RD, 2);
+	expect(2, ANSWERED | AA,
+	        "an down.own. 300 CNAME www.cut.own.\nan www.cut.own. 50 A 198.51.100.1\n");
+	assert_int_equal(forwarding.asker.count, 1);
+	/* A query that wants no lookup is referred. */
+	ask("www.cut.own. A", 0, 3);
+	expect(3, WEIR_DNS_QR | WEIR_DNS_RA,
+	        "au cut.own. 300 NS ns.cut.own.\nad ns.cut.own. 300 A 192.0.2.8\n");
 	assert_int_equal(forwarding.asker.count, 1);
 }
 
@@ -360,7 +412,9 @@ int main(void)
 	        TEST(by_dname_and_wildcard),
 	        TEST(signatures),
 	        TEST(nothing_there),
-	        TEST(what_comes_back),
+	        TEST(our_own_data_wins_where_a_chain_comes_back),
+	        TEST(a_chain_that_leaves_twice_or_comes_to_an_absent_zone_fails),
+	        TEST(below_a_delegation_a_recursive_query_is_looked_up),
 	        TEST(names_that_stay_here),
 	        TEST(failures),
 	        TEST(what_does_not_fit),

@@ -144,6 +144,25 @@ static void names_that_stay_here(void **state)
 	        {"a.b.invalid. A", "au invalid. 10800 SOA 10800\n", 3},
 	        {"x.resolver.arpa. A", "au resolver.arpa. 10800 SOA 10800\n", 0},
 	        {"a.x. ANY", "an a.x. 3600 HINFO \n", 0},
+	        {"1.2.3.10.in-addr.arpa. PTR", "au 10.in-addr.arpa. 10800 SOA 10800\n", 3},
+	        {"10.IN-ADDR.arpa. SOA", "au 10.IN-ADDR.arpa. 10800 SOA 10800\n", 0},
+	        {"1.1.168.192.in-addr.arpa. PTR", "au 168.192.in-addr.arpa. 10800 SOA 10800\n", 3},
+	        {"1.1.16.172.in-addr.arpa. PTR", "au 16.172.in-addr.arpa. 10800 SOA 10800\n", 3},
+	        {"1.1.31.172.in-addr.arpa. PTR", "au 31.172.in-addr.arpa. 10800 SOA 10800\n", 3},
+	        {"1.0.254.169.in-addr.arpa. PTR", "au 254.169.in-addr.arpa. 10800 SOA 10800\n", 3},
+	        {"1.1.64.100.in-addr.arpa. PTR", "au 64.100.in-addr.arpa. 10800 SOA 10800\n", 3},
+	        {"127.100.in-addr.arpa. PTR", "au 127.100.in-addr.arpa. 10800 SOA 10800\n", 0},
+	        {"9.2.0.192.in-addr.arpa. PTR", "au 2.0.192.in-addr.arpa. 10800 SOA 10800\n", 3},
+	        {"255.255.255.255.in-addr.arpa. PTR",
+	                "au 255.255.255.255.in-addr.arpa. 10800 SOA 10800\n", 0},
+	        {"a.d.f.ip6.arpa. PTR", "au d.f.ip6.arpa. 10800 SOA 10800\n", 3},
+	        {"a.8.e.f.ip6.arpa. PTR", "au 8.e.f.ip6.arpa. 10800 SOA 10800\n", 3},
+	        {"1.8.b.d.0.1.0.0.2.ip6.arpa. PTR",
+	                "au 8.b.d.0.1.0.0.2.ip6.arpa. 10800 SOA 10800\n", 3},
+	        {"0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa. PTR",
+	                "au 0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6."
+	                "arpa. 10800 SOA 10800\n",
+	                0},
 	};
 	(void)state;
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -156,6 +175,24 @@ static void names_that_stay_here(void **state)
 	assert_int_equal(forwarding.asker.count, 0);
 	/* Almost one of them. */
 	ask("xlocalhost. A", RD, 1);
+	assert_int_equal(forwarding.asker.count, 1);
+	static const char *const others[] = {"1.1.32.172.in-addr.arpa. PTR",
+	        "1.1.15.172.in-addr.arpa. PTR", "1.1.63.100.in-addr.arpa. PTR",
+	        "1.1.128.100.in-addr.arpa. PTR", "110.in-addr.arpa. PTR", "e.f.ip6.arpa. PTR"};
+	for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
+		ask(others[i], RD, (uint16_t)(2 + i));
+	assert_int_equal(forwarding.asker.count, 7);
+}
+
+static void names_of_private_addresses_are_asked_for_where_that_is_wanted(void **state)
+{
+	const struct weir_dns_recursion recursion = {
+	        .lookups = forwarding.lookups, .forward_private = true};
+	(void)state;
+	assert_int_equal(
+	        weir_dns_responder_set_recursion(weir_dns_responder(forwarding.server), &recursion),
+	        0);
+	ask("1.1.168.192.in-addr.arpa. PTR", RD, 1);
 	assert_int_equal(forwarding.asker.count, 1);
 }
 
@@ -544,6 +581,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(trusted, set_up_trusting, tear_down),
 	        cmocka_unit_test_setup_teardown(not_for_everybody, set_up_prohibiting, tear_down),
 	        TEST(names_that_stay_here),
+	        TEST(names_of_private_addresses_are_asked_for_where_that_is_wanted),
 	        TEST(what_does_not_fit_is_cut),
 	        cmocka_unit_test_setup_teardown(
 	                late_replies_are_limited_too, set_up_limited, tear_down),

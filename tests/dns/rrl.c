@@ -57,6 +57,21 @@ static void beyond_the_rate_some_slip(void **state)
 	weir_dns_rrl_destroy(rrl);
 }
 
+/* Sent and limited replies alternate, so a count of limited ones in a row never reaches the slip. */
+static void at_twice_the_rate_half_of_the_limited_replies_slip(void **state)
+{
+	struct dns_rrl *rrl = weir_dns_rrl_create(20, 2);
+	int64_t now_ms = 0;
+	(void)state;
+	assert_non_null(rrl);
+	ask(rrl, "192.0.2.1:1", 7, 40, &now_ms, 25);
+	struct count got = ask(rrl, "192.0.2.1:1", 7, 160, &now_ms, 25);
+	assert_in_range(got.sent, 79, 81);
+	assert_in_range(got.slipped, 39, 41);
+	assert_in_range(got.dropped, 39, 41);
+	weir_dns_rrl_destroy(rrl);
+}
+
 static void a_network_of_ipv6_has_56_bits(void **state)
 {
 	struct dns_rrl *rrl = weir_dns_rrl_create(3, 1);
@@ -87,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(beyond_the_rate_some_slip),
+	        cmocka_unit_test(at_twice_the_rate_half_of_the_limited_replies_slip),
 	        cmocka_unit_test(a_network_of_ipv6_has_56_bits),
 	        cmocka_unit_test(a_mapped_address_is_ipv4),
 	};

@@ -281,3 +281,27 @@ def test_no_query_is_lost_while_zones_are_swapped(served, tmp_path):
     assert re.search(r"Queries lost:\s+0 ", out), out
     assert int(re.search(r"Queries completed:\s+(\d+)", out)[1]) > 1000
     assert server.address() == f"192.0.2.{serial}"
+
+
+@pytest.mark.parametrize(
+    "serial, more, said",
+    [
+        (4, "", "the serial number goes back from 5 to 4"),
+        (5, "new A 192.0.2.9\n", "the zone has changed, and its serial number is still 5"),
+        (6, "new A 192.0.2.9\n", None),
+        (5, "; a comment\n", None),
+    ],
+)
+def test_a_serial_that_hides_a_change_is_a_warning(served, serial, more, said):
+    server = served()
+    server.write(zone_text(5))
+    server.reload()
+    server.write(zone_text(serial, more))
+    server.reload()
+    said_now = server.server.stderr
+    assert "goes back from 1" not in said_now
+    if said:
+        assert said in said_now
+    else:
+        assert "warning" not in said_now
+    assert server.ask("example.org", "SOA").answer[0][0].serial == serial

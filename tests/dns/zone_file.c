@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <ldns/ldns.h>
 
 #include <weir/dns_zone.h>
 #include <weir/error.h>
@@ -143,8 +144,8 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {"$TTL 1\na A 192.0.2.1\n", "zone:0: the zone has no SOA record"},
 	        {"$TTL 1\n@ SOA a b 1 2 3 4 5\n", "zone:0: the zone has no NS records"},
 	        {"@ NS a\n", "zone:1: no TTL"},
-	        {"@ TYPE6=5 \\# 0\n", "zone:1: no TTL"},
-	        {"@ TYPE6 \\# 4 01020304\n", "zone:1: no TTL"},
+	        {"@ TYPE6=5 \\# 0\n", "zone:1: 'TYPE6=5' is not a type"},
+	        {"@ TYPE6 \\# 4 01020304\n", "zone:1: the data is not what"},
 	        {START "@ SOA ns host 8 1 2 3 4\n", "zone:0: the zone has more than one SOA"},
 	        {START "a SOA ns host 8 1 2 3 4\n", "zone:6: a.example.org. has a SOA record"},
 	        {START "a A 192.0.2.256\n", "zone:6: "},
@@ -196,6 +197,230 @@ static void mistakes_are_told_with_their_line(void **state)
 			fail_msg("%s\nis told as %s", cases[i].text, told);
 	}
 	assert_non_null(strstr(told, "zone:8: "));
+}
+
+/* Each of these was once served as another value, or as bytes that clients cannot read. */
+static void a_value_outside_of_its_range_is_refused(void **state)
+{
+	static const char *const records[] = {
+	        "a SRV 1 2 99999 b",
+	        "a SRV 1 65536 3 b",
+	        "a SRV -1 2 3 b",
+	        "a SRV 1 2 b",
+	        "a MX 70000 b",
+	        "a MX 1 b c",
+	        "a MX ten b",
+	        "a CAA 256 issue \"x\"",
+	        "a CAA 0 is-sue \"x\"",
+	        "a TYPE99999 \\# 0",
+	        "a TYPE65536 \\# 0",
+	        "a 4294967297 A 192.0.2.1",
+	        "a 2147483648 A 192.0.2.1",
+	        "a 99999w A 192.0.2.1",
+	        "a 1x A 192.0.2.1",
+	        "a A 192.0.2.1 192.0.2.2",
+	        "a A 192.0.2",
+	        "a A 192.0.2.01x",
+	        "a AAAA 2001:db8::g",
+	        "a AAAA 192.0.2.1",
+	        "a NS b..c",
+	        "a NS \\300",
+	        "a LOC 91 N 0 E 0m",
+	        "a LOC 90 0 0.001 N 0 E 0m",
+	        "a LOC 1 N 181 E 0m",
+	        "a LOC 1 60 N 1 E 0m",
+	        "a LOC 1 N 1 E -100001m",
+	        "a LOC 1 N 1 E 42849673m",
+	        "a LOC 1 N 1 E 0m 90000001m",
+	        "a LOC 1 E 1 N 0m",
+	        "a HTTPS 1 . mandatory=alpn",
+	        "a HTTPS 1 . mandatory=mandatory",
+	        "a SVCB 1 . port=1 port=2",
+	        "a SVCB 1 . port=65536",
+	        "a SVCB 1 . key65535=a",
+	        "a SVCB 65536 .",
+	        "a SVCB 1 . alpn=",
+	        "a SVCB 1 . alpn=h2,,h3",
+	        "a SVCB 1 . no-default-alpn",
+	        "a SVCB 1 . no-default-alpn=x alpn=h2",
+	        "a SVCB 1 . ipv4hint=192.0.2",
+	        "a SVCB 1 . ipv4hint=192.0.2.1,",
+	        "a SVCB 1 . ipv6hint=192.0.2.1",
+	        "a SVCB 1 . ech=x",
+	        "a SVCB 1 . what=x",
+	        "a SVCB 1 . key01=x",
+	        "a SVCB \\# 3 000100 00",
+	        "a SVCB \\# 15 000100 0003000200010003000200 01",
+	        "a DS 65536 13 2 00",
+	        "a DS 1 256 2 00",
+	        "a DS 1 13 2 0011",
+	        "a DS 1 NOALG 2 00",
+	        "a DS 1 13 2 0g",
+	        "a DNSKEY 65536 3 13 AAAA",
+	        "a DNSKEY 256 256 13 AAAA",
+	        "a DNSKEY 256 3 13 AAA",
+	        "a DNSKEY 256 3 13 A-A=",
+	        "a TLSA 256 1 1 00",
+	        "a TLSA 3 1 1 0",
+	        "a SSHFP 1 1 0011",
+	        "a SSHFP 256 1 0011",
+	        "a NAPTR 65536 1 \"\" \"\" \"\" .",
+	        "a NAPTR 1 1 \"\" \"\" .",
+	        "a CERT 65536 1 1 AAAA",
+	        "a CERT PKIX 1 999 AAAA",
+	        "a URI 1 65536 \"x\"",
+	        "a URI 1 1 \"\"",
+	        "a KX 65536 b",
+	        "a AFSDB 65536 b",
+	        "a NSEC b A NOTYPE",
+	        "a NSEC b TYPE70000",
+	        "a RRSIG A 13 300 300 20300101000000 20200101000000 1 b AAAA",
+	        "a RRSIG A 13 3 4294967296 20300101000000 20200101000000 1 b AAAA",
+	        "a RRSIG A 13 3 300 20301301000000 20200101000000 1 b AAAA",
+	        "a RRSIG A 13 3 300 20300101000000 20200101000000 65536 b AAAA",
+	        "@ NSEC3PARAM 256 0 0 -",
+	        "@ NSEC3PARAM 1 0 65536 -",
+	        "@ NSEC3PARAM 1 0 1 abc",
+	        "a EUI48 00-11-22-33-44",
+	        "a EUI48 0-11-22-33-44-55",
+	        "a NID 65536 0:0:0:1",
+	        "a NID 1 0:0:0:10000",
+	        "a L32 1 192.0.2",
+	        "a APL 1:192.0.2.0/33",
+	        "a APL 3:0/0",
+	        "a IPSECKEY 256 1 2 192.0.2.1 AAAA",
+	        "a IPSECKEY 1 4 2 . AAAA",
+	        "a IPSECKEY 1 1 2 . AAAA",
+	        "a HIP 256 0011 AAAA",
+	        "a CSYNC 4294967296 1 A",
+	        "a ZONEMD 1 1 1 0011",
+	        "a TXT \"\\300\"",
+	        "a TXT \\25",
+	        "a WKS 192.0.2.1 tcp 99999",
+	        "a A \\# 3 c00002",
+	        "a MX \\# 2 0001",
+	        "a TXT \\# 2 0561",
+	        "a CAA \\# 2 0005",
+	        "a TXT aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+		struct weir_dns_zone *zone = NULL;
+		char text[1000];
+		int size = snprintf(text, sizeof text, START "%s\n", records[i]);
+		write_file("zone", text, (size_t)size);
+		if (load(&zone) != WEIR_E_SYNTAX)
+			fail_msg("%s is taken", records[i]);
+		if (strncmp(told, "zone:6: ", 8) != 0)
+			fail_msg("%s\nis told as %s", records[i], told);
+	}
+}
+
+/* What ldns makes of a record is the model for what is made here. */
+static void data_is_what_ldns_makes_of_it(void **state)
+{
+	static const char *const records[] = {
+	        "A 192.0.2.1",
+	        "AAAA 2001:db8::1",
+	        "AAAA ::ffff:192.0.2.1",
+	        "NS B.c",
+	        "NS \\098.c.",
+	        "MX 65535 @",
+	        "SRV 0 65535 1 .",
+	        "TXT a \"b c\" \"\" \\\"d",
+	        "TXT \"\\001\\255\"",
+	        "HINFO \"a b\" c",
+	        "RP a b.",
+	        "AFSDB 1 b",
+	        "PX 1 a b",
+	        "X25 123456",
+	        "LOC 52 22 23.000 N 4 53 32.000 E -2.00m 0.00m 10000m 10m",
+	        "LOC 42 21 54 S 71 06 18 W 24m 30m",
+	        "LOC 1 N 2 E 3",
+
+	        "NAPTR 1 2 \"u\" \"E2U\" \"!^.*$!x!\" .",
+	        "KX 1 b",
+	        "DNAME b",
+	        "CERT PKIX 1 8 AAECAw==",
+	        "DS 60485 5 1 2BB183AF5F22588179A53B0A 98631FAD1A292118",
+	        "DS 1 ECDSAP256SHA256 9 00",
+	        "SSHFP 2 9 123456789abc",
+	        "DNSKEY 256 3 RSASHA256 AQPSKmyn fzW4kyBv 015MUG2D eIQ3Cbl+BBZH4b/0PY1kxkmvHjcZc8nokfzj31GajIQKY+5C",
+	        "SIG A 5 3 86400 20030322173103 20030220173103 2642 example.com. oJB1W6WN",
+	        "NSEC b A MX RRSIG NSEC TYPE1234",
+	        "NSEC3PARAM 1 0 12 aabbccdd",
+	        "NSEC3PARAM 1 0 0 -",
+	        "TLSA 3 1 1 00aa 11",
+	        "DHCID AAIBY2/AuCccgoJbsaxcQc9TUapptP69lOjxfNuVAA2kjEA=",
+	        "SPF \"v=spf1\"",
+	        "CAA 128 issue \"ca.example; x=y\"",
+	        "CAA 0 iodef \"mailto:a\"",
+	        "EUI48 00-00-5e-00-53-2a",
+	        "EUI64 00-00-5e-ef-10-00-00-2a",
+	        "NID 10 0014:4fff:ff20:ee64",
+	        "L32 10 10.1.2.0",
+	        "L64 10 2001:0DB8:1140:1000",
+	        "LP 10 b",
+	        "URI 10 1 \"ftp://ftp.example/pub\"",
+	        "CDS 0 0 0 00",
+	        "CDNSKEY 0 3 0 AA==",
+	        "OPENPGPKEY AAEC",
+	        "CSYNC 66 3 A NS AAAA",
+	        "APL 1:192.168.32.0/21 !1:192.168.38.0/28 2:fe80::/10",
+	        "IPSECKEY 10 1 2 192.0.2.38 AQNRU3mG",
+	        "IPSECKEY 10 0 2 . AQNRU3mG",
+	        "IPSECKEY 10 3 2 b. AQNRU3mG",
+	        "HIP 2 200100107B1A74DF365639CC39F1D578 AwEAAbdx a.example. b.example.",
+	        "SVCB 0 b.",
+	        "SVCB 16 b alpn=h2,h3 port=443 ipv4hint=192.0.2.1,192.0.2.2",
+	        "HTTPS 1 . ipv6hint=2001:db8::1 alpn=h2 no-default-alpn mandatory=alpn,ipv6hint",
+	        "HTTPS 1 . key667=hello",
+	        "ZONEMD 1 2 240 00",
+	};
+	ldns_rdf *origin = ldns_dname_new_frm_str("example.org.");
+	(void)state;
+	for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+		char line[400];
+		uint8_t data[1000];
+		size_t size = 0;
+		ldns_rr *rr = NULL;
+		snprintf(line, sizeof line, "a 300 IN %s", records[i]);
+		if (ldns_rr_new_frm_str(&rr, line, 0, origin, NULL) != LDNS_STATUS_OK)
+			fail_msg("ldns does not read %s", records[i]);
+		for (size_t k = 0; k < ldns_rr_rd_count(rr); k++) {
+			const ldns_rdf *part = ldns_rr_rdf(rr, k);
+			memcpy(data + size, ldns_rdf_data(part), ldns_rdf_size(part));
+			size += ldns_rdf_size(part);
+		}
+		snprintf(line, sizeof line, "%sa %s\n", START, records[i]);
+		struct weir_dns_zone *zone = load_text(line);
+		if (!has(zone, "a.example.org", (uint16_t)ldns_rr_get_type(rr), (char *)data, size))
+			fail_msg("%s is other data", records[i]);
+		weir_dns_zone_release(zone);
+		/* The bytes themselves are taken, too. */
+		int at = snprintf(line, sizeof line, "%sa TYPE%u \\# %zu ", START,
+		        (unsigned)ldns_rr_get_type(rr), size);
+		for (size_t k = 0; k < size; k++)
+			at += snprintf(line + at, sizeof line - (size_t)at, "%02x", data[k]);
+		snprintf(line + at, sizeof line - (size_t)at, "\n");
+		weir_dns_zone_release(load_text(line));
+		ldns_rr_free(rr);
+	}
+	ldns_rdf_deep_free(origin);
+}
+
+static void data_below_a_dname_is_refused(void **state)
+{
+	struct weir_dns_zone *zone = NULL;
+	static const char text[] = START "x.y.d A 192.0.2.1\nd DNAME b\nd A 192.0.2.2\n";
+	(void)state;
+	write_file("zone", text, sizeof text - 1);
+	assert_int_equal(load(&zone), WEIR_E_SYNTAX);
+	assert_string_equal(
+	        told, "zone:6: x.y.d.example.org. has data, but lies below a DNAME record\n");
 }
 
 static void files_that_are_none(void **state)
@@ -372,6 +597,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(everything_a_file_may_say),
 	        cmocka_unit_test(mistakes_are_told_with_their_line),
+	        cmocka_unit_test(a_value_outside_of_its_range_is_refused),
+	        cmocka_unit_test(data_is_what_ldns_makes_of_it),
+	        cmocka_unit_test(data_below_a_dname_is_refused),
 	        cmocka_unit_test(generated_records),
 	        cmocka_unit_test(files_that_are_none),
 	        cmocka_unit_test(without_memory_there_is_no_zone),

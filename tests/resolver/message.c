@@ -65,7 +65,12 @@ static void queries_are_read_strictly(void **state)
 	        WANTED(HEADER("\0\0", "\1", "\0", "\1", "\0") QUESTION TSIG, WEIR_DNS_FORMERR),
 	        WANTED(HEADER("\0\0", "\1", "\0", "\0", "\1") QUESTION, WEIR_DNS_FORMERR),
 	        WANTED(HEADER("\0\0", "\1", "\0", "\0", "\0") QUESTION "x", WEIR_DNS_FORMERR),
-	        WANTED(HEADER("\2\0", "\1", "\0", "\0", "\0") QUESTION, WEIR_DNS_FORMERR),
+	        /* TC in a query is ignored */
+	        WANTED(HEADER("\2\0", "\1", "\0", "\0", "\0") QUESTION, WEIR_DNS_NOERROR),
+	        /* more additional records than OPT and TSIG need */
+	        WANTED(HEADER("\0\0", "\1", "\0", "\0", "\3")
+	                        QUESTION OPT("\0", "\0") "\0\0\1\0\1\0\0\0\0\0\0" TSIG,
+	                WEIR_DNS_FORMERR),
 	        /* OPT twice, with an owner, with options that do not add up */
 	        WANTED(HEADER("\0\0", "\1", "\0", "\0", "\2") QUESTION OPT("\0", "\0")
 	                        OPT("\0", "\0"),
@@ -210,6 +215,45 @@ static void a_record_fits_whole_or_not_at_all(void **state)
 	}
 }
 
+/* The pointers that a reader follows for the name at `at`. */
+static unsigned pointers_of(const uint8_t *bytes, size_t at)
+{
+	unsigned count = 0;
+	while (bytes[at]) {
+		bool points = bytes[at] >= 0xc0;
+		count += points;
+		at = points ? (size_t)(bytes[at] & 0x3f) << 8 | bytes[at + 1] : at + bytes[at] + 1u;
+	}
+	return count;
+}
+
+static void nested_names_are_compressed_by_two_pointers_at_most(void **state)
+{
+	static uint8_t bytes[WEIR_DNS_MESSAGE_MAX];
+	struct weir_dns_writer writer;
+	struct weir_dns_name name, again;
+	unsigned twice = 0;
+	(void)state;
+	weir_dns_writer_init(&writer, bytes, sizeof bytes);
+	weir_dns_name_parse(WEIR_SPAN("example."), &name);
+	for (unsigned i = 0; i < 100; i++) {
+		size_t at = writer.size, end = at;
+		assert_true(weir_dns_put_name(&writer, name.wire));
+		assert_in_range(pointers_of(bytes, at), 0, 2);
+		twice += pointers_of(bytes, at) == 2;
+		assert_int_equal(
+		        weir_dns_name_read(weir_span(bytes, writer.size), &end, &again), 0);
+		assert_true(weir_dns_name_equal(&name, &again));
+		/* Each name is the one before with a label in front. */
+		memmove(name.wire + 2, name.wire, name.size);
+		name.wire[0] = 1;
+		name.wire[1] = (uint8_t)('a' + i % 26);
+		name.size = (uint8_t)(name.size + 2);
+		name.labels++;
+	}
+	assert_in_range(twice, 90, 98);
+}
+
 static void many_names_fill_the_table_and_no_more(void **state)
 {
 	static uint8_t bytes[WEIR_DNS_MESSAGE_MAX];
@@ -249,6 +293,7 @@ int main(void)
 	        cmocka_unit_test(a_query_cut_anywhere_is_refused),
 	        cmocka_unit_test(records_are_read_back_by_ldns),
 	        cmocka_unit_test(a_record_fits_whole_or_not_at_all),
+	        cmocka_unit_test(nested_names_are_compressed_by_two_pointers_at_most),
 	        cmocka_unit_test(many_names_fill_the_table_and_no_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

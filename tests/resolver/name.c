@@ -10,6 +10,7 @@
 
 #include <weir/dns_name.h>
 #include <weir/error.h>
+#include <weir/limits.h>
 
 static struct weir_dns_name name_of(const char *text)
 {
@@ -48,6 +49,41 @@ static void a_name_is_read_up_to_its_root(void **state)
 		assert_int_equal(read_at(wire, size, &at, &name), WEIR_E_SYNTAX);
 		assert_int_equal(at, 2);
 	}
+}
+
+static void a_name_has_a_bounded_number_of_pointers(void **state)
+{
+	uint8_t bytes[3 + 2 * (WEIR_DNS_POINTERS_MAX + 1)] = {1, 'a', 0};
+	struct weir_dns_name name;
+	(void)state;
+	for (unsigned i = 0; i <= WEIR_DNS_POINTERS_MAX; i++) {
+		bytes[3 + 2 * i] = 0xc0;
+		bytes[4 + 2 * i] = (uint8_t)(i ? 1 + 2 * i : 0);
+	}
+	size_t at = sizeof bytes - 4;
+	assert_int_equal(read_at(bytes, sizeof bytes, &at, &name), 0);
+	assert_int_equal(name.size, 3);
+	assert_int_equal(at, sizeof bytes - 2);
+	assert_int_equal(read_at(bytes, sizeof bytes, &at, &name), WEIR_E_SYNTAX);
+}
+
+/* Letters in every place of a word, and the bytes on both sides of them. */
+static void names_are_equal_without_regard_to_case_alone(void **state)
+{
+	(void)state;
+	for (unsigned size = 1; size <= WEIR_DNS_LABEL_MAX; size++)
+		for (unsigned byte = 0; byte < 256; byte++) {
+			struct weir_dns_name a = {.size = (uint8_t)(size + 2), .labels = 1}, b;
+			a.wire[0] = (uint8_t)size;
+			memset(a.wire + 1, 'm', size);
+			a.wire[size + 1] = 0;
+			b = a;
+			a.wire[size] = (uint8_t)byte;
+			b.wire[size] = (uint8_t)(byte ^ 0x20);
+			bool letter = (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
+			assert_int_equal(weir_dns_name_equal(&a, &b), letter);
+			assert_true(weir_dns_name_equal(&a, &a));
+		}
 }
 
 static void pointers_lead_back_only(void **state)
@@ -232,6 +268,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_name_is_read_up_to_its_root),
+	        cmocka_unit_test(a_name_has_a_bounded_number_of_pointers),
+	        cmocka_unit_test(names_are_equal_without_regard_to_case_alone),
 	        cmocka_unit_test(pointers_lead_back_only),
 	        cmocka_unit_test(a_name_has_255_bytes_at_most),
 	        cmocka_unit_test(set_takes_no_pointer_and_nothing_behind),

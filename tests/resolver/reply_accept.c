@@ -3,10 +3,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
 
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "name.h"
 #include "reply_accept.h"
 #include "dns_reply.h"
 
@@ -221,6 +226,90 @@ static void names_in_rdata(void **state)
 	                    &accepted) < 0);
 }
 
+/* So many aliases, and an address at the end. */
+static size_t long_chain(uint8_t *reply, unsigned aliases)
+{
+	struct weir_dns_writer writer;
+	struct weir_dns_name name, next;
+	char text[32];
+	weir_dns_writer_init(&writer, reply, WEIR_DNS_MESSAGE_MAX);
+	weir_dns_name_parse(WEIR_SPAN("a0.x."), &name);
+	weir_dns_put_bytes(&writer, name.wire, name.size);
+	weir_dns_put_bytes(&writer, "\0\1\0\1", 4);
+	for (unsigned i = 1; i <= aliases; i++, name = next) {
+		snprintf(text, sizeof text, "a%u.x.", i);
+		weir_dns_name_parse(weir_span_of(text), &next);
+		weir_dns_put_record(&writer, WEIR_DNS_ANSWER, name.wire, WEIR_DNS_CNAME,
+		        WEIR_DNS_IN, 60, weir_span(next.wire, next.size));
+	}
+	weir_dns_put_record(&writer, WEIR_DNS_ANSWER, name.wire, WEIR_DNS_A, WEIR_DNS_IN, 60,
+	        weir_span("\300\0\2\1", 4));
+	writer.counts[WEIR_DNS_QUESTION] = 1;
+	return weir_dns_writer_finish(&writer, 1, WEIR_DNS_QR);
+}
+
+static void a_chain_is_taken_whole_or_is_a_failure(void **state)
+{
+	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
+	struct weir_dns_question question = question_of("a0.x. A");
+	struct dns_accepted accepted;
+	(void)state;
+	for (unsigned aliases = 1; aliases < 40; aliases++) {
+		size_t size = long_chain(reply, aliases);
+		assert_int_equal(weir_dns_accept(weir_span(reply, size), &question, 0, &bounds,
+		                         message, &accepted),
+		        0);
+		bool whole = aliases <= WEIR_DNS_CHAIN_MAX;
+		assert_int_equal(accepted.answers, whole ? aliases + 1 : 0);
+		assert_int_equal(
+		        accepted.found.rcode, whole ? WEIR_DNS_NOERROR : WEIR_DNS_SERVFAIL);
+	}
+}
+
+/* Each record costs 16 bytes, and its owner a name of 127 labels behind 60 pointers. */
+static size_t costly_reply(uint8_t *reply)
+{
+	struct weir_dns_writer writer;
+	size_t at, count = 0;
+	weir_dns_writer_init(&writer, reply, WEIR_DNS_MESSAGE_MAX);
+	for (unsigned i = 0; i < WEIR_DNS_LABELS_MAX; i++)
+		weir_dns_put_bytes(&writer, "\1a", 2);
+	weir_dns_put_bytes(&writer, "\0\0\1\0\1", 5);
+	/* An answer whose data is a chain of pointers. */
+	weir_dns_put_bytes(&writer, "\xc0\x0c\0\x63\0\1\0\0\1\0\0\x78\xc0\x0c", 14);
+	for (unsigned i = 0; i < 59; i++) {
+		uint8_t pointer[2];
+		weir_dns_put16(pointer, 0xc000 | (unsigned)(writer.size - 2));
+		weir_dns_put_bytes(&writer, pointer, sizeof pointer);
+	}
+	at = writer.size - 2;
+	while (WEIR_DNS_MESSAGE_MAX - writer.size >= 16) {
+		uint8_t pointer[2];
+		weir_dns_put16(pointer, 0xc000 | (unsigned)at);
+		weir_dns_put_bytes(&writer, pointer, sizeof pointer);
+		weir_dns_put_bytes(&writer, "\0\1\0\1\0\0\1\0\0\4\xc0\0\2\1", 14);
+		count++;
+	}
+	writer.counts[WEIR_DNS_QUESTION] = 1;
+	writer.counts[WEIR_DNS_ANSWER] = (uint16_t)(count + 1);
+	return weir_dns_writer_finish(&writer, 1, WEIR_DNS_QR);
+}
+
+static void a_reply_whose_names_cost_too_many_steps_is_refused(void **state)
+{
+	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
+	struct weir_dns_question question;
+	struct dns_accepted accepted;
+	size_t size = costly_reply(reply), at = WEIR_DNS_HEADER_SIZE;
+	(void)state;
+	assert_int_equal(weir_dns_question_read(weir_span(reply, size), &at, &question), 0);
+	uint64_t before = dns_name_steps;
+	assert_int_equal(
+	        weir_dns_accept(weir_span(reply, size), &question, 0, &bounds, message, &accepted),
+	        WEIR_E_SYNTAX);
+	assert_true(dns_name_steps - before <= 3 * dns_name_steps_max(size) + 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +319,8 @@ int main(void)
 	        cmocka_unit_test(replies_to_something_else),
 	        cmocka_unit_test(broken_everywhere),
 	        cmocka_unit_test(names_in_rdata),
+	        cmocka_unit_test(a_chain_is_taken_whole_or_is_a_failure),
+	        cmocka_unit_test(a_reply_whose_names_cost_too_many_steps_is_refused),
 	};
 	return cmocka_run_group_tests_name("resolver/reply_accept", tests, NULL, NULL);
 }

@@ -326,6 +326,10 @@ static void hosts_and_localhost(void **state)
 	assert_found(addresses_of("localhost", 0), "[::1]:25 127.0.0.1:25");
 	assert_found(addresses_of("a.LocalHost.", WEIR_RESOLVE_V4), "127.0.0.1:25");
 	assert_failed(addresses_of("host.invalid", 0), -ENOENT);
+	/* Nobody is told of these, neither by themselves nor below a domain that is searched. */
+	asked[0] = 0;
+	assert_failed(addresses_of("host.onion", 0), -ENOENT);
+	assert_string_equal(asked, "");
 	assert_int_equal(fake.queries, 0);
 	end();
 }
