@@ -137,7 +137,8 @@ WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 
 /*
  * Adds a field to the reply; both are copied. 0, -ENOMEM, or WEIR_E_LIMIT beyond
- * WEIR_HTTP_REPLY_FIELDS_MAX bytes, or WEIR_E_SYNTAX: a character that must not stand there.
+ * WEIR_HTTP_REPLY_FIELDS_MAX bytes, or WEIR_E_SYNTAX: a character that must not stand there, or
+ * WEIR_E_CLOSED: the exchange has been replied to.
  * Content-Length, Transfer-Encoding, Connection and Date are HTTP's own.
  */
 WEIR_API int weir_http_add_field(
@@ -145,7 +146,7 @@ WEIR_API int weir_http_add_field(
 
 /*
  * Whole field lines ("Name: value\r\n…") that are lent, not copied, until `release(context)`, at
- * the end of the exchange. Once an exchange.
+ * the end of the exchange. Once an exchange. After the reply they are released at once.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
         void (*release)(void *context), void *context);
@@ -161,23 +162,26 @@ WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
         size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
- * Replies, once. Takes the body in any case; NULL is a constructor's that had no memory, and
- * becomes a 500. A body of known size goes with
+ * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to already: its first
+ * reply stands as it is, the body of the second is closed (WEIR_CLOSE_ABORTED). An exchange ends
+ * when its reply has left, so no handler may keep a pointer to it beyond its reply.
+ *
+ * Takes the body in any case; NULL is a constructor's that had no memory, and becomes a 500. A body of known size goes with
  * Content-Length, another chunked or, for HTTP/1.0, up to the end of the connection. HEAD, 204 and
  * 304 send none.
  */
-WEIR_API void weir_http_reply(
+WEIR_API int weir_http_reply(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
 
-/* Replies without a body. */
-WEIR_API void weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status);
+/* Replies without a body. Errors of this and the two below are those of weir_http_reply. */
+WEIR_API int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status);
 
 /* A reply of text; `type` is a media type. The text is copied. */
-WEIR_API void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status,
+WEIR_API int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status,
         const char *type, struct weir_span text);
 
 /* A small page that says what the status means. */
-WEIR_API void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
+WEIR_API int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
 
 /* -- sites and servers ------------------------------------------------------------------------- */
 
