@@ -245,10 +245,23 @@ WEIR_API void weir_http_destroy(struct weir_http_server *server);
  */
 WEIR_API struct weir_http_sites *weir_http_single_site(struct weir_http_handler *handlers);
 
+/*
+ * Puts the chain `second` behind the chain `first`, and returns the whole. Takes both in any case:
+ * given NULL for one it destroys the other and returns NULL. So constructors nest as producers do,
+ * and only the outermost result needs a check:
+ *
+ *   options.sites = weir_http_single_site(
+ *           weir_http_chain(weir_http_basic_auth(users, "notes", "admin"),
+ *                   weir_http_chain(weir_http_routes(routes, count, NULL),
+ *                           weir_http_files(tree, &files))));
+ */
+WEIR_API struct weir_http_handler *weir_http_chain(
+        struct weir_http_handler *first, struct weir_http_handler *second);
+
 /* Destroys all handlers of a chain. */
 WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
 
-/* -- handlers that ship: see also weir/http_files.h -------------------------------------------- */
+/* -- handlers that ship: see also weir/http_routes.h -------------------------------------------- */
 
 /*
  * Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is
