@@ -456,6 +456,53 @@ def test_the_static_library_links(installed, library_path, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+GUIDE = (TOP / "docs" / "guide.md").read_text()
+GUIDE_STEPS = re.findall(
+    r"```c\n/\* (\w+)\.c \*/\n(.*?)```\n\n```sh\n(.*?)```\n\n```\n(.*?)```", GUIDE, re.S
+)
+
+
+def test_every_program_of_the_guide_is_tried():
+    assert [step[0] for step in GUIDE_STEPS] == ["echo", "slow", "producer", "form", "stop"]
+    assert GUIDE.count("```") == 6 * len(GUIDE_STEPS)
+
+
+@pytest.mark.parametrize("step", GUIDE_STEPS, ids=lambda step: step[0])
+def test_the_guide(step, installed, library_path, tmp_path):
+    """The program of each step compiles, without a warning, and its lines print what is said."""
+    for word in "nc", "curl":
+        if not shutil.which(word):
+            pytest.skip(f"no {word}")
+    name, program, script, expected = step
+    port = free_port()
+    (tmp_path / f"{name}.c").write_text(program.replace("127.0.0.1:7000", f"127.0.0.1:{port}"))
+    assert script.startswith(f"cc {name}.c ")
+    script = re.sub(r"(127\.0\.0\.1[: ])7000", rf"\g<1>{port}", script)
+    script = script.replace("cc ", "cc -Wall -Wextra -Werror ", 1)
+    wait = f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $pid || exit 1; done"
+    started = re.search(rf"^\./{name}.* & pid=\$!$", script, re.M)[0]
+    script = script.replace(started, f"{started}\ntrap 'kill $pid 2>/dev/null' EXIT\n{wait}")
+    env = environment() | {
+        "PKG_CONFIG_PATH": str(library_path / "pkgconfig"),
+        "PKG_CONFIG_SYSROOT_DIR": str(installed),
+        "LD_LIBRARY_PATH": str(library_path),
+    }
+    result = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.stdout.replace("\r", "") == expected, result.stderr
+
+
+def test_readme_shows_the_echo_of_the_guide():
+    shown = re.search(r"```c\n(#include <weir/loop.h>\n.*?)```", (TOP / "README.md").read_text(), re.S)
+    assert GUIDE_STEPS[0][1] == shown[1]
+
+
 def test_what_is_installed(installed):
     prefix = installed / "usr" / "local"
     assert (prefix / "bin" / "weir").exists()
