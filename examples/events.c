@@ -67,7 +67,7 @@ static void stream_open(void *context, struct weir_http_exchange *exchange)
 	clock->count++;
 }
 
-/* A client that does not read loses ticks, and no more than that: sending fails while it is full. */
+/* A client that does not read loses ticks, and no more: sending fails while its queue is full. */
 static void clock_tick(struct weir_timer *timer)
 {
 	struct clock *clock = WEIR_CONTAINER(timer, struct clock, timer);

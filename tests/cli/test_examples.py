@@ -499,7 +499,8 @@ def test_the_guide(step, installed, library_path, tmp_path):
 
 
 def test_readme_shows_the_echo_of_the_guide():
-    shown = re.search(r"```c\n(#include <weir/loop.h>\n.*?)```", (TOP / "README.md").read_text(), re.S)
+    readme = (TOP / "README.md").read_text()
+    shown = re.search(r"```c\n(#include <weir/loop.h>\n.*?)```", readme, re.S)
     assert GUIDE_STEPS[0][1] == shown[1]
 
 
