@@ -55,6 +55,7 @@ static int chat_open(struct weir_channel *channel)
 	client->channel = channel;
 	client->number = ++room->number;
 	weir_channel_set_session(channel, client);
+	weir_channel_await(channel, weir_until_any_line_end());
 	weir_list_append(&room->clients, &client->link);
 	tell(room, client, " comes in", WEIR_SPAN(""));
 	return weir_channel_push(channel, weir_memory_format("you are %u\r\n", client->number));

@@ -32,13 +32,11 @@ static enum weir_more more_squares(struct weir_producer *producer, struct weir_o
 		char line[LINE_MAX_SIZE];
 		int size = snprintf(line, sizeof line, "%" PRIu64 " %" PRIu64 "\n", squares->next,
 		        squares->next * squares->next);
-		/*
-		 * Asked again when there is room for a whole line. The room is never so small at
-		 * first.
-		 */
-		if (weir_output_room(out) < (size_t)size ||
-		        weir_output_copy(out, line, (size_t)size) < (size_t)size)
+		/* Ask again when there is room for a whole line. The first room is always larger. */
+		if (weir_output_room(out) < (size_t)size)
 			return WEIR_MORE;
+		if (weir_output_copy(out, line, (size_t)size) < (size_t)size)
+			return WEIR_FAILED; /* there is room, so there is no memory */
 		squares->next++;
 	}
 	return WEIR_DONE;

@@ -5,13 +5,20 @@
 #include <weir/loop.h>
 #include <weir/server.h>
 
+static int echo_open(struct weir_channel *channel)
+{
+	weir_channel_await(channel, weir_until_any_line_end());
+	return 0;
+}
+
 static void echo_request(struct weir_channel *channel, struct weir_span line)
 {
 	weir_channel_push_copy(channel, line);
 	weir_channel_push_static(channel, "\r\n");
 }
 
-static const struct weir_protocol echo = {.name = "echo", .request = echo_request};
+static const struct weir_protocol echo = {
+        .name = "echo", .open = echo_open, .request = echo_request};
 
 int main(void)
 {

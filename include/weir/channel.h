@@ -39,7 +39,12 @@ enum weir_timeout {
 /* The bounds of a channel. A 0 stands for the default of weir/limits.h. */
 struct weir_bounds {
 	size_t request_max; /* WEIR_REQUEST_MAX: bytes of a whole request, its terminator not counted */
-	unsigned replies_max;  /* WEIR_REPLIES_MAX */
+	/*
+	 * WEIR_REPLIES_MAX: replies in the queue, open ones and the one that is being sent counted, at
+	 * which no further request is read. It does not bound pushes: a protocol that pushes unasked
+	 * looks at weir_channel_replies.
+	 */
+	unsigned replies_max;
 	uint32_t idle_ms;      /* WEIR_IDLE_MS */
 	uint32_t request_ms;   /* WEIR_REQUEST_MS */
 	uint32_t progress_ms;  /* WEIR_PROGRESS_MS */

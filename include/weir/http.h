@@ -156,7 +156,8 @@ WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 
 /*
  * Adds a field to the reply; both are copied. 0, -ENOMEM, or WEIR_E_LIMIT beyond
- * WEIR_HTTP_REPLY_FIELDS_MAX bytes, or WEIR_E_SYNTAX: a character that must not stand there.
+ * WEIR_HTTP_REPLY_FIELDS_MAX bytes, or WEIR_E_SYNTAX: a character that must not stand there, or
+ * WEIR_E_CLOSED: the exchange has been replied to.
  * Content-Length, Transfer-Encoding, Connection and Date are HTTP's own.
  */
 WEIR_API int weir_http_add_field(
@@ -164,7 +165,7 @@ WEIR_API int weir_http_add_field(
 
 /*
  * Whole field lines ("Name: value\r\n…") that are lent, not copied, until `release(context)`, at
- * the end of the exchange. Once an exchange.
+ * the end of the exchange. Once an exchange. After the reply they are released at once.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
         void (*release)(void *context), void *context);
@@ -180,23 +181,26 @@ WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
         size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
- * Replies, once. Takes the body in any case; NULL is a constructor's that had no memory, and
- * becomes a 500. A body of known size goes with
+ * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to already: its first
+ * reply stands as it is, the body of the second is closed (WEIR_CLOSE_ABORTED). An exchange ends
+ * when its reply has left, so no handler may keep a pointer to it beyond its reply.
+ *
+ * Takes the body in any case; NULL is a constructor's that had no memory, and becomes a 500. A body of known size goes with
  * Content-Length, another chunked or, for HTTP/1.0, up to the end of the connection. HEAD, 204 and
  * 304 send none.
  */
-WEIR_API void weir_http_reply(
+WEIR_API int weir_http_reply(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
 
-/* Replies without a body. */
-WEIR_API void weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status);
+/* Replies without a body. Errors of this and the two below are those of weir_http_reply. */
+WEIR_API int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status);
 
 /* A reply of text; `type` is a media type. The text is copied. */
-WEIR_API void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status,
+WEIR_API int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status,
         const char *type, struct weir_span text);
 
 /* A small page that says what the status means. */
-WEIR_API void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
+WEIR_API int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
 
 /* -- sites and servers ------------------------------------------------------------------------- */
 
@@ -260,10 +264,23 @@ WEIR_API void weir_http_destroy(struct weir_http_server *server);
  */
 WEIR_API struct weir_http_sites *weir_http_single_site(struct weir_http_handler *handlers);
 
+/*
+ * Puts the chain `second` behind the chain `first`, and returns the whole. Takes both in any case:
+ * given NULL for one it destroys the other and returns NULL. So constructors nest as producers do,
+ * and only the outermost result needs a check:
+ *
+ *   options.sites = weir_http_single_site(
+ *           weir_http_chain(weir_http_basic_auth(users, "notes", "admin"),
+ *                   weir_http_chain(weir_http_routes(routes, count, NULL),
+ *                           weir_http_files(tree, &files))));
+ */
+WEIR_API struct weir_http_handler *weir_http_chain(
+        struct weir_http_handler *first, struct weir_http_handler *second);
+
 /* Destroys all handlers of a chain. */
 WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
 
-/* -- handlers that ship: see also weir/http_files.h -------------------------------------------- */
+/* -- handlers that ship: see also weir/http_routes.h -------------------------------------------- */
 
 /*
  * Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is

@@ -1,6 +1,10 @@
 /*
  * Server-sent events (text/event-stream, as HTML defines it): a reply that stays open and waits for
  * what the program has to say.
+ *
+ * A drain waits for every stream that is open, as for any reply: a program that drains its server
+ * calls weir_http_events_end for each of its streams first, or the drain lasts until bounds.drain_ms
+ * have passed and their connections are reset.
  */
 #ifndef WEIR_HTTP_EVENTS_H
 #define WEIR_HTTP_EVENTS_H

@@ -93,6 +93,7 @@
 #define WEIR_HTTP_GLOB_SIZE                                                                        \
 	(40 * 1024) /* pieces in which composed replies leave: what a stalled reader costs */
 #define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
+#define WEIR_HTTP_FORM_FIELD_MAX (64 * 1024)   /* bytes of a field of an urlencoded form: 413 */
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
 #define WEIR_HTTP_EXCHANGES_KEPT 256           /* exchanges a loop keeps for reuse */
 

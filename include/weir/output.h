@@ -63,8 +63,13 @@ WEIR_API size_t weir_output_borrow(struct weir_output *out, const void *data, si
 WEIR_API size_t weir_output_copy(struct weir_output *out, const void *data, size_t size);
 
 /*
- * Scratch to write to: at least 1 and at most `size` bytes, *ret_size of them, or NULL: no room, or
- * no memory (see weir_output_room). Nothing is put before weir_output_commit.
+ * Scratch to write to: at least 1 and at most `size` bytes, *ret_size of them. Nothing is put
+ * before weir_output_commit. NULL has two reasons, which weir_output_room tells apart:
+ *
+ *   room is 0      there is no room: answer WEIR_MORE, and be asked again when there is
+ *   room is not 0  there is no memory: answer WEIR_FAILED. WEIR_MORE would be asked for in vain
+ *
+ * The same holds where weir_output_copy takes less than both `size` and the room.
  */
 WEIR_API char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size);
 

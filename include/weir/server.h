@@ -54,7 +54,8 @@ WEIR_API unsigned weir_server_channels(const struct weir_server *server);
 
 /*
  * Stops listening, closes what is idle, lets the others finish for bounds.drain_ms at most, aborts
- * the rest, and calls `drained(context)`.
+ * the rest, and calls `drained(context)`. Replies that end only when the program says so (event
+ * streams, a generator that waits) have to be ended by the program, or they take all of drain_ms.
  */
 WEIR_API void weir_server_drain(
         struct weir_server *server, void (*drained)(void *context), void *context);

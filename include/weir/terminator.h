@@ -60,6 +60,13 @@ WEIR_API struct weir_terminator weir_until(struct weir_span delimiter);
 WEIR_API struct weir_terminator weir_until_line_end(void);
 
 /*
+ * LF or CRLF, as protocols for people take it: nc and telnet end lines in different ways. A CR that
+ * no LF follows belongs to the line. Where a relay in front may see other lines than this server
+ * does (SMTP, HTTP), use weir_until_line_end.
+ */
+WEIR_API struct weir_terminator weir_until_any_line_end(void);
+
+/*
  * So many bytes: each request is of this length until another terminator is set. A length of 0 is
  * met at once, and request() must then set another: it would be met for ever.
  */

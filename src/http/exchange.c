@@ -275,6 +275,8 @@ int weir_http_add_field(
 {
 	struct weir_buffer *fields = &exchange->fields;
 	size_t size = strlen(name);
+	if (exchange->replied)
+		return WEIR_E_CLOSED;
 	if (size == 0 || weir_http_run(weir_span(name, size), WEIR_HTTP_TCHAR) < size ||
 	        weir_http_run(value, WEIR_HTTP_VCHAR) < value.size)
 		return WEIR_E_SYNTAX;
@@ -294,6 +296,11 @@ int weir_http_add_field(
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
         void (*release)(void *context), void *context)
 {
+	if (exchange->replied) {
+		if (release)
+			release(context);
+		return;
+	}
 	exchange->lent = lines;
 	exchange->release_lent = release;
 	exchange->lent_context = context;
@@ -312,6 +319,8 @@ bool weir_http_compress(struct weir_http_exchange *exchange)
 void weir_http_set_trailers(struct weir_http_exchange *exchange,
         size_t (*trailers)(void *context, char *text, size_t room), void *context)
 {
+	if (exchange->replied)
+		return;
 	exchange->trailers = trailers;
 	exchange->trailers_context = context;
 }
@@ -372,17 +381,20 @@ static bool sends_no_body(const struct weir_http_exchange *exchange, unsigned st
 	       (exchange->request && exchange->request->method == WEIR_HTTP_HEAD);
 }
 
-void weir_http_reply(
+int weir_http_reply(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
 {
+	if (exchange->replied) {
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		return WEIR_E_CLOSED;
+	}
 	if (body)
 		body = frame(exchange, body);
 	if (!body) {
 		exchange->compress = exchange->chunked = exchange->until_close = false;
 		exchange->fields.size = 0;
 		exchange->lent.size = 0;
-		weir_http_reply_empty(exchange, 500);
-		return;
+		return weir_http_reply_empty(exchange, 500);
 	}
 	if (sends_no_body(exchange, status)) {
 		exchange->until_close = false;
@@ -394,22 +406,26 @@ void weir_http_reply(
 		}
 	}
 	reply(exchange, status, body);
+	return 0;
 }
 
-void weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
+int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
 {
+	if (exchange->replied)
+		return WEIR_E_CLOSED;
 	exchange->body_size = status == 204 || status == 304 ? NO_LENGTH : 0;
 	reply(exchange, status, NULL);
+	return 0;
 }
 
-void weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status, const char *type,
+int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status, const char *type,
         struct weir_span text)
 {
 	weir_http_add_field(exchange, "Content-Type", weir_span_of(type));
-	weir_http_reply(exchange, status, weir_memory_copied(text.data, text.size));
+	return weir_http_reply(exchange, status, weir_memory_copied(text.data, text.size));
 }
 
-void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
+int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
 {
 	struct weir_span reason = weir_http_status_reason((int)status);
 	char page[512];
@@ -417,6 +433,6 @@ void weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
 	        "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%u %.*s</title></head>"
 	        "<body><h1>%u %.*s</h1></body></html>\n",
 	        status, (int)reason.size, reason.data, status, (int)reason.size, reason.data);
-	weir_http_reply_text(
+	return weir_http_reply_text(
 	        exchange, status, "text/html; charset=utf-8", weir_span(page, (size_t)size));
 }

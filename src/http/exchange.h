@@ -78,6 +78,7 @@ struct weir_http_exchange {
 	struct weir_loop *loop;
 	struct weir_http_sites *sites; /* held */
 	struct weir_http_handler *handler;
+	const struct weir_http_route *route;     /* of the handler for routes; NULL: none */
 	const struct weir_http_request *request; /* in `shared`, or `kept` */
 	struct kept_request *kept;
 	struct weir_http_path path;

@@ -173,6 +173,21 @@ void weir_http_handlers_destroy(struct weir_http_handler *first)
 	}
 }
 
+struct weir_http_handler *weir_http_chain(
+        struct weir_http_handler *first, struct weir_http_handler *second)
+{
+	if (!first || !second) {
+		weir_http_handlers_destroy(first);
+		weir_http_handlers_destroy(second);
+		return NULL;
+	}
+	struct weir_http_handler *last = first;
+	while (last->next)
+		last = last->next;
+	last->next = second;
+	return first;
+}
+
 static void destroy_single(struct weir_http_sites *sites)
 {
 	struct single_site *single = WEIR_CONTAINER(sites, struct single_site, sites);

@@ -1,5 +1,5 @@
 /*
- * The terminators that ship: a delimiter, a length, none. None of them looks at a byte twice but
+ * The terminators that ship: a delimiter, a line's end, a length, none. None of them looks at a byte twice but
  * for the few before a read's edge where a delimiter may straddle it.
  */
 #include <weir/terminator.h>
@@ -40,6 +40,23 @@ static enum weir_scan scan_delimiter(struct weir_terminator *terminator, struct 
 	return WEIR_SCAN_FOUND;
 }
 
+/* A CR at the end of the input is held: whether it belongs to the request is for the next byte. */
+static enum weir_scan scan_line(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)terminator, (void)before;
+	if (data.size == 0)
+		return WEIR_SCAN_MORE;
+	const char *at = memchr(data.data + seen, '\n', data.size - seen);
+	if (!at) {
+		ret->hold = data.data[data.size - 1] == '\r';
+		return WEIR_SCAN_MORE;
+	}
+	ret->end = (size_t)(at - data.data) + 1;
+	ret->strip = at > data.data && at[-1] == '\r' ? 2 : 1;
+	return WEIR_SCAN_FOUND;
+}
+
 static enum weir_scan scan_length(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
 {
@@ -59,6 +76,7 @@ static enum weir_scan scan_everything(struct weir_terminator *terminator, struct
 }
 
 static const struct weir_terminator_type delimiter_type = {"delimiter", scan_delimiter};
+static const struct weir_terminator_type line_type = {"line", scan_line};
 static const struct weir_terminator_type length_type = {"length", scan_length};
 static const struct weir_terminator_type everything_type = {"everything", scan_everything};
 
@@ -74,6 +92,11 @@ struct weir_terminator weir_until(struct weir_span delimiter)
 struct weir_terminator weir_until_line_end(void)
 {
 	return weir_until(WEIR_SPAN("\r\n"));
+}
+
+struct weir_terminator weir_until_any_line_end(void)
+{
+	return (struct weir_terminator){.type = &line_type};
 }
 
 struct weir_terminator weir_length(uint64_t length)

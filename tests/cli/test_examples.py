@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def library_path(installed):
 
 @pytest.fixture(scope="session")
 def compiled(installed, library_path):
-    """compiled(name): the program made of examples/name.c."""
+    """compiled(name, source=examples/name.c): the program made of it."""
     env = environment() | {
         "PKG_CONFIG_PATH": str(library_path / "pkgconfig"),
         "PKG_CONFIG_SYSROOT_DIR": str(installed),
@@ -67,9 +68,9 @@ def compiled(installed, library_path):
         check=True,
     ).stdout.split()
 
-    def compile_example(name):
+    def compile_example(name, source=None):
         program = installed / name
-        source = TOP / "examples" / f"{name}.c"
+        source = source or TOP / "examples" / f"{name}.c"
         strict = ["-Wall", "-Wextra", "-Werror", "-g"]
         result = subprocess.run(
             ["cc", *strict, str(source), "-o", str(program), *flags],
@@ -128,8 +129,47 @@ class Client:
         return self.file.readline()
 
 
+@pytest.fixture
+def tried(compiled, library_path, tmp_path):
+    """tried(name): runs the lines below "Try it" in the comment of examples/name.c, on a free port
+    instead of the one written there. Gives what they print, both outputs."""
+
+    def run(name):
+        comment = (TOP / "examples" / f"{name}.c").read_text().split("*/")[0]
+        lines = re.findall(r"^ \*   (.*)$", comment.split("Try it")[1], re.M)
+        script = "\n".join(lines)
+        for word in "nc", "curl", "openssl":
+            if re.search(rf"\b{word}\b", script) and not shutil.which(word):
+                pytest.skip(f"no {word}")
+        # The program says on its first line that it listens: what follows waits for that line.
+        start = re.search(rf"^\./{name}(.*) & pid=\$!$", script, re.M)
+        written = re.search(r"127\.0\.0\.1[: ](\d+)", script)[1]
+        port = free_port()
+        started = (
+            f"./{name}{start[1]} 127.0.0.1:{port} > output 2>&1 & pid=$!\n"
+            "trap 'kill $pid 2>/dev/null' EXIT\n"
+            "until [ -s output ]; do kill -0 $pid || exit 1; sleep 0.05; done"
+        )
+        script = script.replace(start[0], started)
+        script = re.sub(rf"(127\.0\.0\.1[: ]){written}", rf"\g<1>{port}", script)
+        link = tmp_path / name
+        link.symlink_to(compiled(name))
+        result = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path,
+            env=environment() | {"LD_LIBRARY_PATH": str(library_path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return result.stdout + (tmp_path / "output").read_text()
+
+    return run
+
+
 def test_the_list_is_complete():
-    tested = set(re.findall(r'(?:example|compiled)\("(\w+)"', Path(__file__).read_text()))
+    called = r'(?:example|compiled|tried)\("(\w+)"'
+    tested = set(re.findall(called, Path(__file__).read_text())) - {"manual_page"}
     assert tested == set(EXAMPLES)
 
 
@@ -244,6 +284,224 @@ def test_resolve(compiled, library_path, tmp_path):
         "x.invalid: no such name",
     ]
     assert result.returncode == 1
+
+
+def test_client(example, compiled, library_path):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if probe.connect_ex(("127.0.0.1", 7000)) == 0:
+            pytest.skip("somebody uses port 7000")
+    command = [compiled("client"), "127.0.0.1:7000", "one", "two"]
+    env = environment() | {"LD_LIBRARY_PATH": str(library_path)}
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("client: 127.0.0.1:7000: ")
+    example("echo", port=7000)
+    result = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "one\ntwo\n", "")
+
+
+def test_echo_answers_nc(example):
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if probe.connect_ex(("127.0.0.1", 7000)) == 0:
+            pytest.skip("somebody uses port 7000")
+    client = Client(example("echo", port=7000))
+    client.say(b"one\ntwo\r\n")
+    assert [client.hear(), client.hear()] == [b"one\r\n", b"two\r\n"]
+
+
+def test_post(tried):
+    assert "added\n1 Buy milk\nBuy milk\n" in tried("post")
+
+
+def test_post_refuses(example):
+    port = example("post")
+
+    def post(kind, body):
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/notes", body, {"Content-Type": kind}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    form = "application/x-www-form-urlencoded"
+    assert post("text/plain", b"text=a") == 415
+    assert post(form, b"other=a") == 400
+    assert post(form, b"text=%zz") == 400
+    assert post(form, b"text=" + b"a" * 201) == 413
+    assert post(form, b"text=" + b"a" * 2000) == 413
+    assert [post(form, b"text=a&x=1") for _ in range(101)] == [201] * 100 + [507]
+
+
+def test_events(tried):
+    output = tried("events")
+    assert "event: tick\ndata: " in output
+    assert output.endswith("events: ended in an orderly way\n")
+
+
+def test_events_end_with_the_server(compiled, library_path):
+    port = free_port()
+    process = subprocess.Popen(
+        [compiled("events"), f"127.0.0.1:{port}"],
+        env=environment() | {"LD_LIBRARY_PATH": str(library_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().startswith("events: http")
+    client = Client(port)
+    client.say(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    while not client.hear().startswith(b"data: "):
+        pass
+    process.terminate()
+    assert client.file.read().endswith(b"0\r\n\r\n")
+    assert process.communicate(timeout=30)[0] == "events: ended in an orderly way\n"
+    assert process.returncode == 0
+
+
+def test_stop(tried):
+    output = tried("stop")
+    assert output.startswith("done\n") or output.startswith("done\r\n")
+    assert output.endswith("stop: ended in an orderly way\n")
+
+
+def test_pool(tried):
+    lines = Path("/etc/passwd").read_text().count("\n")
+    output = tried("pool").replace("\r", "").splitlines()
+    assert output[0] == str(lines)
+    assert "No such file" in output[1]
+
+
+def test_tls(tried):
+    assert re.search(r"TLSv1\.3 \w+\r?\nhello\r?\n", tried("tls"))
+
+
+def test_throttle(tried):
+    found = re.search(r"200000 bytes in ([0-9.]+) seconds", tried("throttle"))
+    assert float(found[1]) >= 1.5
+
+
+def test_datagrams(tried):
+    assert tried("datagrams").startswith("HELLO")
+
+
+def test_the_program_in_the_manual(compiled, library_path, tmp_path):
+    """man weir_producer has a whole program, which compiles as it is printed."""
+    if not (shutil.which("scdoc") and shutil.which("man")):
+        pytest.skip("no scdoc or man")
+    page = (TOP / "man" / "weir_producer.3.scd").read_text()
+    roff = subprocess.run(["scdoc"], input=page, capture_output=True, text=True).stdout
+    printed = subprocess.run(
+        ["man", "-l", "-"],
+        input=roff,
+        capture_output=True,
+        text=True,
+        env=environment() | {"MANWIDTH": "160", "MAN_KEEP_FORMATTING": "", "LC_ALL": "C.UTF-8"},
+    ).stdout
+    program = printed[printed.index("#include <stdio.h>") :].split("SEE ALSO")[0]
+    source = tmp_path / "manual_page.c"
+    source.write_text(program)
+    port = free_port()
+    process = subprocess.Popen(
+        [compiled("manual_page", source), f"127.0.0.1:{port}"],
+        env=environment() | {"LD_LIBRARY_PATH": str(library_path)},
+    )
+    try:
+        wait_for(lambda: answers_at(port), what="the start of the manual's program")
+        client = Client(port)
+        client.say(b"\r\n")
+        assert [int(client.hear()) for _ in range(1000001)] == list(range(1000001))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers_at(port):
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_static_library_exports_only_its_own_names(library_path, compiled, tmp_path):
+    """Names that a program may well have are free, in the static library as in the shared one."""
+    for options, name in ([], "libweir.a"), (["-D"], "libweir.so"):
+        symbols = subprocess.run(
+            ["nm", *options, "--defined-only", "--extern-only", library_path / name],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        names = re.findall(r"^[0-9a-f]+ \w (\S+)$", symbols, re.M)
+        assert len(names) > 300
+        assert [name for name in names if not name.startswith("weir_")] == []
+
+
+def test_the_static_library_links(installed, library_path, tmp_path):
+    env = environment() | {
+        "PKG_CONFIG_PATH": str(library_path / "pkgconfig"),
+        "PKG_CONFIG_SYSROOT_DIR": str(installed),
+    }
+    flags = subprocess.run(
+        ["pkg-config", "--static", "--cflags", "--libs", "weir"],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    flags = [str(library_path / "libweir.a") if flag == "-lweir" else flag for flag in flags]
+    command = ["cc", TOP / "examples" / "post.c", "-o", tmp_path / "post", *flags]
+    result = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert result.returncode == 0, result.stderr
+
+
+GUIDE = (TOP / "docs" / "guide.md").read_text()
+GUIDE_STEPS = re.findall(
+    r"```c\n/\* (\w+)\.c \*/\n(.*?)```\n\n```sh\n(.*?)```\n\n```\n(.*?)```", GUIDE, re.S
+)
+
+
+def test_every_program_of_the_guide_is_tried():
+    assert [step[0] for step in GUIDE_STEPS] == ["echo", "slow", "producer", "form", "stop"]
+    assert GUIDE.count("```") == 6 * len(GUIDE_STEPS)
+
+
+@pytest.mark.parametrize("step", GUIDE_STEPS, ids=lambda step: step[0])
+def test_the_guide(step, installed, library_path, tmp_path):
+    """The program of each step compiles, without a warning, and its lines print what is said."""
+    for word in "nc", "curl":
+        if not shutil.which(word):
+            pytest.skip(f"no {word}")
+    name, program, script, expected = step
+    port = free_port()
+    (tmp_path / f"{name}.c").write_text(program.replace("127.0.0.1:7000", f"127.0.0.1:{port}"))
+    assert script.startswith(f"cc {name}.c ")
+    script = re.sub(r"(127\.0\.0\.1[: ])7000", rf"\g<1>{port}", script)
+    script = script.replace("cc ", "cc -Wall -Wextra -Werror ", 1)
+    wait = f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $pid || exit 1; done"
+    started = re.search(rf"^\./{name}.* & pid=\$!$", script, re.M)[0]
+    script = script.replace(started, f"{started}\ntrap 'kill $pid 2>/dev/null' EXIT\n{wait}")
+    env = environment() | {
+        "PKG_CONFIG_PATH": str(library_path / "pkgconfig"),
+        "PKG_CONFIG_SYSROOT_DIR": str(installed),
+        "LD_LIBRARY_PATH": str(library_path),
+    }
+    result = subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert result.stdout.replace("\r", "") == expected, result.stderr
+
+
+def test_readme_shows_the_echo_of_the_guide():
+    readme = (TOP / "README.md").read_text()
+    shown = re.search(r"```c\n(#include <weir/loop.h>\n.*?)```", readme, re.S)
+    assert GUIDE_STEPS[0][1] == shown[1]
 
 
 def test_what_is_installed(installed):

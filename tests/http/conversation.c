@@ -18,6 +18,7 @@
 #include <weir/http.h>
 #include <weir/log.h>
 #include <weir/sources.h>
+#include <weir/transformers.h>
 
 #include "allocation.h"
 #include "clock.h"
@@ -160,6 +161,34 @@ static size_t trailers(void *context, char *text, size_t room)
 	return (size_t)snprintf(text, room, "Sum: 7\r\n");
 }
 
+static unsigned seconds_closed, lent_released;
+
+static void second_closed(void *context, enum weir_close_reason why, uint64_t bytes)
+{
+	(void)context;
+	seconds_closed += why == WEIR_CLOSE_ABORTED && bytes == 0;
+}
+
+static void lent_release(void *context)
+{
+	(void)context;
+	lent_released++;
+}
+
+/* Each way to reply again is refused, and leaves the first reply alone. */
+static void reply_again(struct weir_http_exchange *exchange)
+{
+	struct weir_producer *body =
+	        weir_hook(weir_memory_borrowed("second", 6), second_closed, NULL);
+	assert_int_equal(weir_http_add_field(exchange, "X", WEIR_SPAN("y")), WEIR_E_CLOSED);
+	weir_http_lend_fields(exchange, WEIR_SPAN("X: z\r\n"), lent_release, NULL);
+	assert_int_equal(weir_http_reply(exchange, 201, body), WEIR_E_CLOSED);
+	assert_int_equal(weir_http_reply(exchange, 200, NULL), WEIR_E_CLOSED);
+	assert_int_equal(weir_http_reply_empty(exchange, 204), WEIR_E_CLOSED);
+	assert_int_equal(weir_http_reply_text(exchange, 200, "a/b", WEIR_SPAN("c")), WEIR_E_CLOSED);
+	assert_int_equal(weir_http_reply_error(exchange, 500), WEIR_E_CLOSED);
+}
+
 static void handle(void *context, struct weir_http_exchange *exchange)
 {
 	const char *path = weir_http_path(exchange).data;
@@ -173,7 +202,11 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 		weir_http_reply(exchange, 200, generated_create(2, true));
 	else if (strcmp(path, "short") == 0)
 		weir_http_reply(exchange, 200, failing_create());
-	else if (strcmp(path, "204") == 0)
+	else if (strcmp(path, "twice") == 0) {
+		assert_int_equal(
+		        weir_http_reply_text(exchange, 200, "text/plain", WEIR_SPAN("first")), 0);
+		reply_again(exchange);
+	} else if (strcmp(path, "204") == 0)
 		weir_http_reply_empty(exchange, 204);
 	else if (strcmp(path, "304") == 0)
 		weir_http_reply(exchange, 304, weir_memory_borrowed("hidden", 6));
@@ -853,6 +886,31 @@ static void any_allocation_may_fail(void **state)
 	        NULL);
 }
 
+static void a_second_reply_is_refused_and_its_body_closed(void **state)
+{
+	(void)state;
+	struct peer peer = connect_peer();
+	seconds_closed = lent_released = 0;
+	peer_send(&peer, "GET /twice HTTP/1.1\r\nHost: a\r\n\r\n"
+	                 "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+	                 "GET /end HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+	assert_true(TURN_UNTIL(loop, later_count == 1));
+	assert_int_equal(weir_http_reply_text(later[0], 200, "text/plain", WEIR_SPAN("third")), 0);
+	reply_again(later[0]);
+	assert_true(peer_read_end(&peer));
+	const char *text = text_of(&peer);
+	assert_non_null(strstr(text, "Content-Length: 5\r\n"));
+	assert_non_null(strstr(text, "first"));
+	assert_non_null(strstr(text, "third"));
+	assert_non_null(strstr(text, "\r\n\r\nend"));
+	assert_null(strstr(text, "X: "));
+	assert_null(strstr(text, "a/b"));
+	assert_null(strstr(text, "second"));
+	assert_int_equal(seconds_closed, 2);
+	assert_int_equal(lent_released, 2);
+	peer_close(&peer);
+}
+
 static void a_server_needs_sites(void **state)
 {
 	(void)state;
@@ -887,6 +945,7 @@ int main(void)
 	        TEST(the_log_tells_how_it_went),
 	        TEST(a_long_line_keeps_its_end),
 	        TEST(any_allocation_may_fail),
+	        TEST(a_second_reply_is_refused_and_its_body_closed),
 	        TEST(a_server_needs_sites),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

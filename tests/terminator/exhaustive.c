@@ -149,6 +149,34 @@ static void model_until(struct calls *model, const char *delimiter, const char *
 	end_piece(model);
 }
 
+/* Lines end in LF; a CR just before it is not part of them. */
+static void model_line(
+        struct calls *model, const char *data, size_t size, bool streamed, uint32_t max)
+{
+	const char *end = data + size, *at;
+	while ((at = memchr(data, '\n', (size_t)(end - data)))) {
+		size_t request = (size_t)(at - data);
+		request -= request && at[-1] == '\r';
+		if (streamed) {
+			if (request)
+				on_piece(&model->cutter, weir_span(data, request));
+			on_request(&model->cutter, weir_span(data, 0));
+		} else if (request > max) {
+			add(model, "o", 1);
+		} else {
+			on_request(&model->cutter, weir_span(data, request));
+		}
+		data = at + 1;
+	}
+	size_t rest = (size_t)(end - data);
+	rest -= rest && end[-1] == '\r';
+	if (streamed && rest)
+		on_piece(&model->cutter, weir_span(data, rest));
+	else if (!streamed && rest > max)
+		add(model, "o", 1);
+	end_piece(model);
+}
+
 static void model_length(struct calls *model, size_t length, const char *data, size_t size,
         bool streamed, uint32_t max)
 {
@@ -190,7 +218,8 @@ static void for_all_inputs(
 }
 
 struct variant {
-	const char *delimiter; /* NULL: the length */
+	const char *delimiter; /* NULL: the length, or a line */
+	bool line;
 	size_t length;
 	bool streamed;
 	uint32_t max;
@@ -200,7 +229,9 @@ static void run_model(
         struct calls *model, const struct variant *variant, const char *data, size_t size)
 {
 	*model = (struct calls){0};
-	if (variant->delimiter)
+	if (variant->line)
+		model_line(model, data, size, variant->streamed, variant->max);
+	else if (variant->delimiter)
 		model_until(model, variant->delimiter, data, size, variant->streamed, variant->max);
 	else
 		model_length(model, variant->length, data, size, variant->streamed, variant->max);
@@ -208,14 +239,29 @@ static void run_model(
 
 static struct weir_terminator terminator_of(const struct variant *variant)
 {
+	if (variant->line)
+		return weir_until_any_line_end();
 	return variant->delimiter ? weir_until(weir_span_of(variant->delimiter))
 	                          : weir_length(variant->length);
+}
+
+/* Where lines are cut, 'a' stands for LF and 'b' for CR. */
+static const char *letters(
+        const struct variant *variant, const char *data, size_t size, char text[LONGEST])
+{
+	if (!variant->line)
+		return data;
+	for (size_t i = 0; i < size; i++)
+		text[i] = data[i] == 'a' ? '\n' : data[i] == 'b' ? '\r' : data[i];
+	return text;
 }
 
 static void check_all_cuts(const char *data, size_t size, const void *context)
 {
 	const struct variant *variant = context;
 	struct calls model, calls;
+	char text[LONGEST] = {0};
+	data = letters(variant, data, size, text);
 	run_model(&model, variant, data, size);
 	for (unsigned cuts = 0; cuts < 1u << (size ? size - 1 : 0); cuts++) {
 		start(&calls, terminator_of(variant), variant->streamed, variant->max);
@@ -246,6 +292,10 @@ static const struct variant variants[] = {
         {.length = 3, .max = 3},
         {.length = 3, .streamed = true},
         {.length = 1, .streamed = true},
+        {.line = true, .max = 100},
+        {.line = true, .max = 2},
+        {.line = true, .max = 0},
+        {.line = true, .streamed = true},
 };
 
 static void every_cut_of_every_input_is_the_same(void **state)
@@ -260,8 +310,10 @@ static void check_all_holds(const char *data, size_t size, const void *context)
 {
 	const struct variant *variant = context;
 	struct calls model, calls;
+	char text[LONGEST] = {0};
 	if (size != LONGEST - 2)
 		return;
+	data = letters(variant, data, size, text);
 	run_model(&model, variant, data, size);
 	for (unsigned helds = 0; helds < 64; helds++) {
 		unsigned cuts = helds * 7 % 16;

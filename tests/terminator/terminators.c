@@ -102,6 +102,35 @@ static void what_was_seen_is_not_searched_again(void **state)
 	assert_int_equal(cut.end, 5);
 }
 
+static void a_line_ends_in_lf_or_crlf(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *data;
+		size_t seen, end, strip, hold;
+	} cases[] = {
+	        {"\n", 0, 1, 1, 0},
+	        {"\r\n", 0, 2, 2, 0},
+	        {"\r\n", 1, 2, 2, 0},
+	        {"a\nb\r\n", 0, 2, 1, 0},
+	        {"a\rb\r\nc", 0, 5, 2, 0},
+	        {"a\r\r\n", 3, 4, 2, 0},
+	        {"", 0, 0, 0, 0},
+	        {"ab", 0, 0, 0, 0},
+	        {"ab\r", 0, 0, 0, 1},
+	        {"a\r\r", 2, 0, 0, 1},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct weir_terminator line = weir_until_any_line_end();
+		struct weir_cut cut;
+		assert_int_equal(scan(&line, cases[i].data, cases[i].seen, &cut),
+		        cases[i].end ? WEIR_SCAN_FOUND : WEIR_SCAN_MORE);
+		assert_int_equal(cut.end, cases[i].end);
+		assert_int_equal(cut.strip, cases[i].strip);
+		assert_int_equal(cut.hold, cases[i].hold);
+	}
+}
+
 static void a_length_counts_what_went_before(void **state)
 {
 	(void)state;
@@ -139,6 +168,7 @@ int main(void)
 	        cmocka_unit_test(the_longest_beginning_is_held),
 	        cmocka_unit_test(the_longest_delimiter_works),
 	        cmocka_unit_test(what_was_seen_is_not_searched_again),
+	        cmocka_unit_test(a_line_ends_in_lf_or_crlf),
 	        cmocka_unit_test(a_length_counts_what_went_before),
 	        cmocka_unit_test(everything_never_ends),
 	};
