@@ -69,6 +69,7 @@ enum unsent {
 	UNSENT_LOW,
 	UNSENT_HIGH,
 	UNSENT_FILE,
+	UNSENT_LAST = UNSENT_FILE,
 };
 
 enum timing {
@@ -81,7 +82,16 @@ enum timing {
 	TIMING_CONNECT,
 	TIMING_HANDSHAKE,
 	TIMING_GATHER,
+	TIMING_LAST = TIMING_GATHER,
 };
+
+/* Bits of a channel that hold an enum. */
+#define UNSENT_BITS 2
+#define TIMING_BITS 4
+_Static_assert(UNSENT_LAST < 1 << UNSENT_BITS, "enum unsent does not fit into its bits");
+_Static_assert(TIMING_LAST < 1 << TIMING_BITS, "enum timing does not fit into its bits");
+_Static_assert((WEIR_READABLE | WEIR_WRITABLE | WEIR_BROKEN) <= UINT8_MAX,
+        "enum weir_event does not fit into a byte");
 
 /* Size matters: this is all that an idle client costs. */
 struct weir_channel {
@@ -106,22 +116,22 @@ struct weir_channel {
 	struct weir_address peer;
 	uint32_t reply_count;
 
-	uint8_t events;      /* watched now: enum weir_event */
-	uint8_t unsent : 2;  /* enum unsent */
-	uint8_t timing : 4;  /* enum timing the timer was set for */
-	bool open : 1;       /* open() was called: close() is due */
-	bool busy : 1;       /* in process() or a callback */
-	bool paused : 1;     /* by the protocol */
-	bool unread : 1;     /* closing, and there was more input */
-	bool eof : 1;        /* the peer's end was seen … */
-	bool eof_told : 1;   /* … and told */
-	bool blocked : 1;    /* the transport takes nothing now */
-	bool closing : 1;    /* after the queue */
-	bool lingering : 1;  /* our end is sent; reading and dropping */
-	bool dead : 1;       /* to be freed as soon as it is not busy */
-	bool reset : 1;      /* dead, and to end with a reset */
-	bool hard_fail : 1;  /* weir_channel_reset_on_failure */
-	bool drain_told : 1; /* drained() was called since the last reply */
+	uint8_t events;               /* watched now: enum weir_event */
+	uint8_t unsent : UNSENT_BITS; /* enum unsent */
+	uint8_t timing : TIMING_BITS; /* enum timing the timer was set for */
+	bool open : 1;                /* open() was called: close() is due */
+	bool busy : 1;                /* in process() or a callback */
+	bool paused : 1;              /* by the protocol */
+	bool unread : 1;              /* closing, and there was more input */
+	bool eof : 1;                 /* the peer's end was seen … */
+	bool eof_told : 1;            /* … and told */
+	bool blocked : 1;             /* the transport takes nothing now */
+	bool closing : 1;             /* after the queue */
+	bool lingering : 1;           /* our end is sent; reading and dropping */
+	bool dead : 1;                /* to be freed as soon as it is not busy */
+	bool reset : 1;               /* dead, and to end with a reset */
+	bool hard_fail : 1;           /* weir_channel_reset_on_failure */
+	bool drain_told : 1;          /* drained() was called since the last reply */
 	bool connecting : 1;
 	bool upgrading : 1; /* weir_channel_start_tls: the last replies leave in clear */
 	bool securing : 1;  /* in the handshake */

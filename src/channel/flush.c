@@ -92,7 +92,7 @@ static void choose_unsent(struct weir_channel *channel, const struct weir_output
 		                 : UNSENT_HIGH;
 	if (unsent == channel->unsent)
 		return;
-	channel->unsent = unsent & 3;
+	channel->unsent = unsent & ((1 << UNSENT_BITS) - 1);
 	setsockopt(channel->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes[unsent],
 	        sizeof bytes[unsent]);
 }

@@ -25,24 +25,35 @@ struct weir_server {
 	struct weir_task drained_task;
 };
 
-static void set_paused(struct weir_server *server, bool paused)
+static void server_set_paused(struct weir_server *server, bool paused);
+
+static void server_on_pause_end(struct weir_timer *timer)
 {
-	if (server->watch.fd < 0 || server->paused == paused)
-		return;
-	server->paused = paused;
-	weir_watch_change(server->host.loop, &server->watch, paused ? 0 : WEIR_READABLE);
+	server_set_paused(WEIR_CONTAINER(timer, struct weir_server, timer), false);
 }
 
-static void on_pause_end(struct weir_timer *timer)
+/*
+ * Stops watching the listener, or watches it again. When the kernel refuses the change (ENOMEM), the
+ * listener stays as it is: one that is still paused tries again after a pause, one that is not hears of
+ * the waiting connections in the next turn and tries again then.
+ */
+static void server_set_paused(struct weir_server *server, bool paused)
 {
-	set_paused(WEIR_CONTAINER(timer, struct weir_server, timer), false);
+	struct weir_loop *loop = server->host.loop;
+	if (server->watch.fd < 0 || server->paused == paused)
+		return;
+	if (weir_watch_change(loop, &server->watch, paused ? 0 : WEIR_READABLE) == 0)
+		server->paused = paused;
+	else if (!paused && !server->host.draining)
+		weir_timer_start(loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 }
 
 static void accept_failed(struct weir_server *server, int error)
 {
 	weir_loop_counters(server->host.loop)->accept_failures++;
-	set_paused(server, true);
-	weir_timer_start(server->host.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, on_pause_end);
+	server_set_paused(server, true);
+	weir_timer_start(
+	        server->host.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 	if (server->accept_failed)
 		server->accept_failed(server->host.context, error);
 }
@@ -74,10 +85,15 @@ static void on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_server *server = WEIR_CONTAINER(watch, struct weir_server, watch);
 	(void)events;
+	/* The pause has begun, though the kernel would not have it. */
+	if (weir_timer_running(&server->timer)) {
+		server_set_paused(server, true);
+		return;
+	}
 	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && server->watch.fd >= 0; i++) {
 		if (server->host.count >= server->host.bounds.channels_max) {
 			weir_loop_counters(server->host.loop)->limits_hit++;
-			set_paused(server, true);
+			server_set_paused(server, true);
 			return;
 		}
 		int error = accept_one(server);
@@ -104,7 +120,7 @@ static void channel_gone(struct weir_host *host)
 	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
 	if (server->paused && !weir_timer_running(&server->timer) &&
 	        host->count < host->bounds.channels_max)
-		set_paused(server, false);
+		server_set_paused(server, false);
 	if (host->draining && host->count == 0) {
 		weir_timer_stop(&server->timer);
 		server->drained_task.run = on_drained;

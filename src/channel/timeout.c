@@ -119,6 +119,6 @@ void weir_channel_arm(struct weir_channel *channel)
 	/* Until now it was we who were awaited. */
 	if (channel->timing == TIMING_NONE)
 		channel->progress_at_ms = weir_channel_clock(channel);
-	channel->timing = timing & 7;
+	channel->timing = timing & ((1 << TIMING_BITS) - 1);
 	weir_timer_start(channel->host->loop, &channel->timer, left_ms(channel, timing), on_time);
 }

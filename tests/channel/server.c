@@ -18,6 +18,7 @@
 #include <weir/sources.h>
 
 #include "clock.h"
+#include "kernel.h"
 #include "peer.h"
 
 static struct weir_loop *loop;
@@ -143,6 +144,29 @@ static void descriptors_may_run_out(void **state)
 	int status = -1;
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
+}
+
+/* Neither the change that pauses the listener nor the one that ends the pause may be lost. */
+static void a_listener_is_watched_again_though_the_kernel_refuses_at_first(void **state)
+{
+	(void)state;
+	for (unsigned good = 0; good < 2; good++) {
+		start((struct weir_bounds){0});
+		struct peer peer = peer_connect(loop, weir_server_address(server), 0);
+		fail_accept(1, EMFILE);
+		fail_epoll_ctl(good, 1, ENOMEM);
+		peer_send(&peer, "hi\r\n");
+		assert_true(TURN_UNTIL(loop, failures == 1));
+		for (int i = 0; i < 3; i++) {
+			clock_advance(500);
+			peer_turn(&peer, 3);
+		}
+		assert_true(peer_got(&peer, "hi"));
+		assert_int_equal(failures, 1);
+		peer_close(&peer);
+		assert_true(TURN_UNTIL(loop, weir_server_channels(server) == 0));
+		stop();
+	}
 }
 
 /* Peers that are gone before they are accepted. */
@@ -321,6 +345,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_more_channels_than_allowed),
 	        cmocka_unit_test(descriptors_may_run_out),
+	        cmocka_unit_test(a_listener_is_watched_again_though_the_kernel_refuses_at_first),
 	        cmocka_unit_test(a_peer_may_be_gone_already),
 	        cmocka_unit_test(drain_closes_the_idle_and_lets_the_busy_finish),
 	        cmocka_unit_test(destroy_aborts_what_is_open),
