@@ -8,8 +8,11 @@
 
 /* -- loop -- */
 #define WEIR_EVENTS_PER_WAIT 256 /* descriptors heard of in one wait */
-#define WEIR_WORK_THREADS 4      /* threads of a lane of blocking work, all loops together */
-#define WEIR_WORK_QUEUE_MAX 4096 /* work waiting in a lane */
+#define WEIR_INPUT_BUDGET                                                                          \
+	(2 * 1024 * 1024) /* bytes that transformers read in a turn, whatever comes out */
+#define WEIR_INPUT_SLICE (64 * 1024) /* of these, for a channel that waits for its turn */
+#define WEIR_WORK_THREADS 4          /* threads of a lane of blocking work, all loops together */
+#define WEIR_WORK_QUEUE_MAX 4096     /* work waiting in a lane */
 
 /* -- input -- */
 #define WEIR_RECEIVE_SIZE (64 * 1024) /* one read a turn takes this much */
