@@ -25,7 +25,7 @@ struct weir_host {
 	const struct weir_protocol *protocol;
 	void *context;
 	struct weir_bounds bounds; /* no 0 left */
-	struct weir_list channels;
+	struct weir_list channels; /* those that something happened to most recently last */
 	unsigned count;
 	bool draining;
 	void (*channel_gone)(struct weir_host *host); /* after one was freed; may free the host */
@@ -139,7 +139,12 @@ struct weir_channel {
 	bool failed : 1;    /* a reply broke off: nothing may follow it */
 	bool tapped : 1;    /* input is taken past the channel … */
 	bool gathering : 1; /* … when there is enough of it, which the kernel tells */
+	uint16_t listed; /* the clock when it went to the end of host->channels (channel_second) */
 };
+
+/* An idle client may cost 256 bytes, with what malloc adds and its transport. */
+_Static_assert(
+        sizeof(struct weir_channel) <= 232, "a channel is larger than an idle client may be");
 
 /* -- channel.c -- */
 
@@ -206,6 +211,13 @@ void weir_secure_end(struct weir_channel *channel);
 void weir_host_init(struct weir_host *host);
 
 /* -- timeout.c -- */
+/*
+ * How readily a channel gives its place to another: 0 if it must not, 1 if it has begun a request or a
+ * handshake and not gone on with it for WEIR_YIELD_STALLED_MS, 2 if it is idle.
+ */
+unsigned weir_channel_yields(const struct weir_channel *channel);
+/* Ends the channel at once, as its time limit would: the protocol says its last words. */
+void weir_channel_yield(struct weir_channel *channel);
 void weir_channel_arm(struct weir_channel *channel);
 
 #endif

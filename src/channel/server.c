@@ -19,6 +19,7 @@ struct weir_server {
 	struct weir_timer timer; /* the end of a pause, or of the drain */
 	struct weir_address address;
 	bool paused;
+	bool full; /* paused until a channel has gone, or may give way */
 	void (*accept_failed)(void *context, int error);
 	void (*drained)(void *context);
 	void *drained_context;
@@ -29,7 +30,9 @@ static void server_set_paused(struct weir_server *server, bool paused);
 
 static void server_on_pause_end(struct weir_timer *timer)
 {
-	server_set_paused(WEIR_CONTAINER(timer, struct weir_server, timer), false);
+	struct weir_server *server = WEIR_CONTAINER(timer, struct weir_server, timer);
+	server->full = false;
+	server_set_paused(server, false);
 }
 
 /*
@@ -58,6 +61,37 @@ static void accept_failed(struct weir_server *server, int error)
 		server->accept_failed(server->host.context, error);
 }
 
+/*
+ * Ends the channel that has been idle longest or, if none is idle, one that has stalled in a request. The
+ * list is in order to the second: the first few are compared. Those that must stay go to its end, so that
+ * the search is bounded and still meets all. False if none of these gives way.
+ */
+static bool server_make_room(struct weir_server *server)
+{
+	struct weir_host *host = &server->host;
+	struct weir_channel *found = NULL;
+	unsigned found_rank = 0;
+	struct weir_list *link = host->channels.next;
+	for (unsigned i = 0; i < WEIR_YIELD_LOOKS && link != &host->channels; i++) {
+		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
+		unsigned rank = weir_channel_yields(channel);
+		link = link->next;
+		bool longer =
+		        found && (int32_t)(channel->progress_at_ms - found->progress_at_ms) < 0;
+		if (rank > found_rank || (rank && rank == found_rank && longer)) {
+			found = channel;
+			found_rank = rank;
+		} else if (rank == 0 && link != &host->channels) {
+			weir_list_remove(&channel->link);
+			weir_list_append(&host->channels, &channel->link);
+		}
+	}
+	if (!found)
+		return false;
+	weir_channel_yield(found);
+	return true;
+}
+
 /* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
 static int accept_one(struct weir_server *server)
 {
@@ -81,6 +115,14 @@ static int accept_one(struct weir_server *server)
 	return 0;
 }
 
+static void server_wait_for_room(struct weir_server *server)
+{
+	server_set_paused(server, true);
+	server->full = true;
+	weir_timer_start(
+	        server->host.loop, &server->timer, WEIR_YIELD_AGAIN_MS, server_on_pause_end);
+}
+
 static void on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_server *server = WEIR_CONTAINER(watch, struct weir_server, watch);
@@ -92,12 +134,20 @@ static void on_event(struct weir_watch *watch, unsigned events)
 	}
 	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && server->watch.fd >= 0; i++) {
 		if (server->host.count >= server->host.bounds.channels_max) {
+			/* Whether another one waits, the next event tells. */
+			if (i > 0)
+				return;
 			weir_loop_counters(server->host.loop)->limits_hit++;
-			server_set_paused(server, true);
-			return;
+			if (!server_make_room(server)) {
+				server_wait_for_room(server);
+				return;
+			}
 		}
 		int error = accept_one(server);
 		if (error == -EAGAIN)
+			return;
+		/* The descriptor that this frees is there in the next turn. */
+		if (error == -EMFILE && server_make_room(server))
 			return;
 		if (error < 0) {
 			accept_failed(server, error);
@@ -118,9 +168,11 @@ static void on_drained(struct weir_task *task)
 static void channel_gone(struct weir_host *host)
 {
 	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
-	if (server->paused && !weir_timer_running(&server->timer) &&
-	        host->count < host->bounds.channels_max)
+	if (server->full && server->watch.fd >= 0 && host->count < host->bounds.channels_max) {
+		server->full = false;
+		weir_timer_stop(&server->timer);
 		server_set_paused(server, false);
+	}
 	if (host->draining && host->count == 0) {
 		weir_timer_stop(&server->timer);
 		server->drained_task.run = on_drained;
