@@ -8,8 +8,11 @@
 
 /* -- loop -- */
 #define WEIR_EVENTS_PER_WAIT 256 /* descriptors heard of in one wait */
-#define WEIR_WORK_THREADS 4      /* threads for what blocks, all loops together */
-#define WEIR_WORK_QUEUE_MAX 4096 /* work waiting for a thread */
+#define WEIR_INPUT_BUDGET                                                                          \
+	(2 * 1024 * 1024) /* bytes that transformers read in a turn, whatever comes out */
+#define WEIR_INPUT_SLICE (64 * 1024) /* of these, for a channel that waits for its turn */
+#define WEIR_WORK_THREADS 4          /* threads of a lane of blocking work, all loops together */
+#define WEIR_WORK_QUEUE_MAX 4096     /* work waiting in a lane */
 
 /* -- input -- */
 #define WEIR_RECEIVE_SIZE (64 * 1024) /* one read a turn takes this much */
@@ -17,7 +20,12 @@
 	(256 * 1024)                 /* … of what is streamed: the loop's receive buffer */
 #define WEIR_TAP_GATHER (512 * 1024) /* what is taken past the channel is gathered to so much, … */
 #define WEIR_TAP_GATHER_MS 100       /* … or for so long */
-#define WEIR_DELIMITER_MAX 256       /* bytes of a delimiter */
+#define WEIR_YIELD_LOOKS                                                                           \
+	64 /* channels looked at for one that gives way, where all places are taken */
+#define WEIR_YIELD_AGAIN_MS 50 /* when none does, until the next look */
+#define WEIR_YIELD_STALLED_MS                                                                      \
+	1000                   /* without a byte, after which one in the middle of a request does */
+#define WEIR_DELIMITER_MAX 256 /* bytes of a delimiter */
 #define WEIR_REQUEST_MAX (64 * 1024) /* bytes of one whole request (set by the protocol) */
 #define WEIR_BODY_RATE_MIN                                                                         \
 	4000 /* bytes a second that streamed input must keep up, after WEIR_REQUEST_MS */

@@ -157,9 +157,23 @@ WEIR_API void weir_signals_stop(struct weir_signals *signals);
 /* -- blocking work --------------------------------------------------------------------------- */
 
 /*
- * What may block (open on a cold disk, fsync, readdir, crypt) runs on one of a few threads that all
+ * What may block (open on a cold disk, fsync, readdir, crypt) runs on a thread of the pool that all
  * loops share, and comes back to the loop it was submitted from.
+ *
+ * Each kind of work has a lane: a queue and WEIR_WORK_THREADS threads of its own, started when they are
+ * first needed. Work waits for work of its own lane only.
  */
+enum weir_lane {
+	WEIR_LANE_GENERAL, /* files and directories that are read; the work of the library's users */
+	WEIR_LANE_WRITE,   /* uploads and changes of files, with their fsync */
+	WEIR_LANE_MAIL,    /* messages and the mail queue that are written, with their fsync */
+	WEIR_LANE_MAILBOX,  /* mailboxes that are opened and read */
+	WEIR_LANE_PASSWORD, /* crypt(3), SCRAM */
+	WEIR_LANE_NAMES,    /* zones that are transferred, the resolver's files */
+	WEIR_LANE_LOG,
+	WEIR_LANES,
+};
+
 struct weir_work {
 	struct weir_task task; /* the pool's and the loop's own */
 	struct weir_loop *loop;
@@ -168,9 +182,14 @@ struct weir_work {
 };
 
 /*
- * 0; WEIR_E_LIMIT when WEIR_WORK_QUEUE_MAX are waiting already; -ENOMEM, -EAGAIN: no thread. `done`
- * is not called then.
+ * Returns 0, WEIR_E_LIMIT if WEIR_WORK_QUEUE_MAX are waiting in the lane already, or -ENOMEM or
+ * -EAGAIN if there is no thread. `done` is called only after 0.
  */
+WEIR_API int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane,
+        struct weir_work *work, void (*run)(struct weir_work *work),
+        void (*done)(struct weir_work *work));
+
+/* Submits to WEIR_LANE_GENERAL. */
 WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
         void (*run)(struct weir_work *work), void (*done)(struct weir_work *work));
 

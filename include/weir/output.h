@@ -49,6 +49,7 @@ struct weir_output {
 	size_t size;      /* bytes in the pieces */
 	size_t room;      /* bytes that may still be put */
 	size_t file_room; /* … of a file, which takes no memory: the larger of the two counts */
+	bool inner;       /* the bytes are the input of a transformer */
 };
 
 /* -- for producers ---------------------------------------------------------------------------- */

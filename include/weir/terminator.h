@@ -53,7 +53,10 @@ struct weir_terminator {
 	uint32_t state; /* the scan's own; the channel makes it 0 before each request */
 };
 
-/* 1 to WEIR_DELIMITER_MAX bytes, which must stay valid as long as the terminator is set. */
+/*
+ * 1 to WEIR_DELIMITER_MAX bytes, which must stay valid as long as the terminator is set. The terminator
+ * of a delimiter of any other size refuses all input: overflow() is called with WEIR_E_SYNTAX.
+ */
 WEIR_API struct weir_terminator weir_until(struct weir_span delimiter);
 
 /* CRLF. */

@@ -20,8 +20,11 @@ struct weir_transport {
 	bool stuck;
 	/* The end of the input was met, maybe together with the last bytes: no event tells of it. */
 	bool at_end;
-	/* A fatal error was met behind the last bytes: a negative errno, or 0. No event tells of it. */
-	int error;
+	/*
+	 * An errno that was met together with the last bytes: the channel ends with it when it has handed
+	 * these over. No event tells of it. 0: none.
+	 */
+	int failed;
 };
 
 struct weir_transport_type {

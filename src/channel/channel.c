@@ -26,7 +26,7 @@ bool weir_channel_idle(const struct weir_channel *channel)
 {
 	return !channel->last && !weir_cutter_partial(&channel->cutter) &&
 	       !channel->cutter.streamed && !channel->owed && !channel->connecting &&
-	       !channel->upgrading && !channel->securing;
+	       !channel->upgrading && !channel->securing && !channel->paused;
 }
 
 /* What the state asks of the poller; the call is made only when that changes. */
@@ -193,8 +193,8 @@ static void process(struct weir_channel *channel, bool readable)
 	}
 	if (!channel->dead)
 		pending = run(channel, weir_span(buffer, received));
-	if (channel->transport->error < 0)
-		weir_channel_kill(channel, channel->transport->error, false);
+	if (channel->transport->failed)
+		weir_channel_kill(channel, channel->transport->failed, false);
 	/* Requests that wait for a place in the queue come before the end. */
 	if (channel->eof && !channel->eof_told && !pending && !channel->dead) {
 		weir_input_tell_eof(channel);

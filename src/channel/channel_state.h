@@ -25,7 +25,7 @@ struct weir_host {
 	const struct weir_protocol *protocol;
 	void *context;
 	struct weir_bounds bounds; /* no 0 left */
-	struct weir_list channels;
+	struct weir_list channels; /* those that something happened to most recently last */
 	unsigned count;
 	bool draining;
 	void (*channel_gone)(struct weir_host *host); /* after one was freed; may free the host */
@@ -69,6 +69,7 @@ enum unsent {
 	UNSENT_LOW,
 	UNSENT_HIGH,
 	UNSENT_FILE,
+	UNSENT_LAST = UNSENT_FILE,
 };
 
 enum timing {
@@ -81,7 +82,16 @@ enum timing {
 	TIMING_CONNECT,
 	TIMING_HANDSHAKE,
 	TIMING_GATHER,
+	TIMING_LAST = TIMING_GATHER,
 };
+
+/* Bits of a channel that hold an enum. */
+#define UNSENT_BITS 2
+#define TIMING_BITS 4
+_Static_assert(UNSENT_LAST < 1 << UNSENT_BITS, "enum unsent does not fit into its bits");
+_Static_assert(TIMING_LAST < 1 << TIMING_BITS, "enum timing does not fit into its bits");
+_Static_assert((WEIR_READABLE | WEIR_WRITABLE | WEIR_BROKEN) <= UINT8_MAX,
+        "enum weir_event does not fit into a byte");
 
 /* Size matters: this is all that an idle client costs. */
 struct weir_channel {
@@ -106,22 +116,22 @@ struct weir_channel {
 	struct weir_address peer;
 	uint32_t reply_count;
 
-	uint8_t events;      /* watched now: enum weir_event */
-	uint8_t unsent : 2;  /* enum unsent */
-	uint8_t timing : 4;  /* enum timing the timer was set for */
-	bool open : 1;       /* open() was called: close() is due */
-	bool busy : 1;       /* in process() or a callback */
-	bool paused : 1;     /* by the protocol */
-	bool unread : 1;     /* closing, and there was more input */
-	bool eof : 1;        /* the peer's end was seen … */
-	bool eof_told : 1;   /* … and told */
-	bool blocked : 1;    /* the transport takes nothing now */
-	bool closing : 1;    /* after the queue */
-	bool lingering : 1;  /* our end is sent; reading and dropping */
-	bool dead : 1;       /* to be freed as soon as it is not busy */
-	bool reset : 1;      /* dead, and to end with a reset */
-	bool hard_fail : 1;  /* weir_channel_reset_on_failure */
-	bool drain_told : 1; /* drained() was called since the last reply */
+	uint8_t events;               /* watched now: enum weir_event */
+	uint8_t unsent : UNSENT_BITS; /* enum unsent */
+	uint8_t timing : TIMING_BITS; /* enum timing the timer was set for */
+	bool open : 1;                /* open() was called: close() is due */
+	bool busy : 1;                /* in process() or a callback */
+	bool paused : 1;              /* by the protocol */
+	bool unread : 1;              /* closing, and there was more input */
+	bool eof : 1;                 /* the peer's end was seen … */
+	bool eof_told : 1;            /* … and told */
+	bool blocked : 1;             /* the transport takes nothing now */
+	bool closing : 1;             /* after the queue */
+	bool lingering : 1;           /* our end is sent; reading and dropping */
+	bool dead : 1;                /* to be freed as soon as it is not busy */
+	bool reset : 1;               /* dead, and to end with a reset */
+	bool hard_fail : 1;           /* weir_channel_reset_on_failure */
+	bool drain_told : 1;          /* drained() was called since the last reply */
 	bool connecting : 1;
 	bool upgrading : 1; /* weir_channel_start_tls: the last replies leave in clear */
 	bool securing : 1;  /* in the handshake */
@@ -129,7 +139,12 @@ struct weir_channel {
 	bool failed : 1;    /* a reply broke off: nothing may follow it */
 	bool tapped : 1;    /* input is taken past the channel … */
 	bool gathering : 1; /* … when there is enough of it, which the kernel tells */
+	uint16_t listed; /* the clock when it went to the end of host->channels (channel_second) */
 };
+
+/* An idle client may cost 256 bytes, with what malloc adds and its transport. */
+_Static_assert(
+        sizeof(struct weir_channel) <= 232, "a channel is larger than an idle client may be");
 
 /* -- channel.c -- */
 
@@ -196,6 +211,13 @@ void weir_secure_end(struct weir_channel *channel);
 void weir_host_init(struct weir_host *host);
 
 /* -- timeout.c -- */
+/*
+ * How readily a channel gives its place to another: 0 if it must not, 1 if it has begun a request or a
+ * handshake and not gone on with it for WEIR_YIELD_STALLED_MS, 2 if it is idle.
+ */
+unsigned weir_channel_yields(const struct weir_channel *channel);
+/* Ends the channel at once, as its time limit would: the protocol says its last words. */
+void weir_channel_yield(struct weir_channel *channel);
 void weir_channel_arm(struct weir_channel *channel);
 
 #endif

@@ -92,7 +92,7 @@ static void choose_unsent(struct weir_channel *channel, const struct weir_output
 		                 : UNSENT_HIGH;
 	if (unsent == channel->unsent)
 		return;
-	channel->unsent = unsent & 3;
+	channel->unsent = unsent & ((1 << UNSENT_BITS) - 1);
 	setsockopt(channel->watch.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes[unsent],
 	        sizeof bytes[unsent]);
 }
@@ -268,7 +268,14 @@ bool weir_channel_flush(struct weir_channel *channel, uint64_t until)
 	weir_replies_pop_sent(channel);
 	if (end_if_failed(channel) || !channel->last)
 		return true;
+	struct weir_loop *loop = channel->host->loop;
+	loop_input_starved(loop);
 	for (uint64_t sent = channel->sent; flush_once(channel); sent = channel->sent) {
+		if (loop_input_starved(loop)) {
+			channel->task.run = weir_channel_task;
+			loop_input_defer(loop, &channel->task);
+			return false;
+		}
 		empty = channel->sent == sent ? empty + 1 : 0;
 		if (channel->sent >= until || empty > WEIR_EMPTY_ASKS_MAX) {
 			channel->task.run = weir_channel_task;

@@ -19,32 +19,77 @@ struct weir_server {
 	struct weir_timer timer; /* the end of a pause, or of the drain */
 	struct weir_address address;
 	bool paused;
+	bool full; /* paused until a channel has gone, or may give way */
 	void (*accept_failed)(void *context, int error);
 	void (*drained)(void *context);
 	void *drained_context;
 	struct weir_task drained_task;
 };
 
-static void set_paused(struct weir_server *server, bool paused)
+static void server_set_paused(struct weir_server *server, bool paused);
+
+static void server_on_pause_end(struct weir_timer *timer)
 {
-	if (server->watch.fd < 0 || server->paused == paused)
-		return;
-	server->paused = paused;
-	weir_watch_change(server->host.loop, &server->watch, paused ? 0 : WEIR_READABLE);
+	struct weir_server *server = WEIR_CONTAINER(timer, struct weir_server, timer);
+	server->full = false;
+	server_set_paused(server, false);
 }
 
-static void on_pause_end(struct weir_timer *timer)
+/*
+ * Stops watching the listener, or watches it again. When the kernel refuses the change (ENOMEM), the
+ * listener stays as it is: one that is still paused tries again after a pause, one that is not hears of
+ * the waiting connections in the next turn and tries again then.
+ */
+static void server_set_paused(struct weir_server *server, bool paused)
 {
-	set_paused(WEIR_CONTAINER(timer, struct weir_server, timer), false);
+	struct weir_loop *loop = server->host.loop;
+	if (server->watch.fd < 0 || server->paused == paused)
+		return;
+	if (weir_watch_change(loop, &server->watch, paused ? 0 : WEIR_READABLE) == 0)
+		server->paused = paused;
+	else if (!paused && !server->host.draining)
+		weir_timer_start(loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 }
 
 static void accept_failed(struct weir_server *server, int error)
 {
 	weir_loop_counters(server->host.loop)->accept_failures++;
-	set_paused(server, true);
-	weir_timer_start(server->host.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, on_pause_end);
+	server_set_paused(server, true);
+	weir_timer_start(
+	        server->host.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 	if (server->accept_failed)
 		server->accept_failed(server->host.context, error);
+}
+
+/*
+ * Ends the channel that has been idle longest or, if none is idle, one that has stalled in a request. The
+ * list is in order to the second: the first few are compared. Those that must stay go to its end, so that
+ * the search is bounded and still meets all. False if none of these gives way.
+ */
+static bool server_make_room(struct weir_server *server)
+{
+	struct weir_host *host = &server->host;
+	struct weir_channel *found = NULL;
+	unsigned found_rank = 0;
+	struct weir_list *link = host->channels.next;
+	for (unsigned i = 0; i < WEIR_YIELD_LOOKS && link != &host->channels; i++) {
+		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
+		unsigned rank = weir_channel_yields(channel);
+		link = link->next;
+		bool longer =
+		        found && (int32_t)(channel->progress_at_ms - found->progress_at_ms) < 0;
+		if (rank > found_rank || (rank && rank == found_rank && longer)) {
+			found = channel;
+			found_rank = rank;
+		} else if (rank == 0 && link != &host->channels) {
+			weir_list_remove(&channel->link);
+			weir_list_append(&host->channels, &channel->link);
+		}
+	}
+	if (!found)
+		return false;
+	weir_channel_yield(found);
+	return true;
 }
 
 /* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
@@ -70,18 +115,39 @@ static int accept_one(struct weir_server *server)
 	return 0;
 }
 
+static void server_wait_for_room(struct weir_server *server)
+{
+	server_set_paused(server, true);
+	server->full = true;
+	weir_timer_start(
+	        server->host.loop, &server->timer, WEIR_YIELD_AGAIN_MS, server_on_pause_end);
+}
+
 static void on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_server *server = WEIR_CONTAINER(watch, struct weir_server, watch);
 	(void)events;
+	/* The pause has begun, though the kernel would not have it. */
+	if (weir_timer_running(&server->timer)) {
+		server_set_paused(server, true);
+		return;
+	}
 	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && server->watch.fd >= 0; i++) {
 		if (server->host.count >= server->host.bounds.channels_max) {
+			/* Whether another one waits, the next event tells. */
+			if (i > 0)
+				return;
 			weir_loop_counters(server->host.loop)->limits_hit++;
-			set_paused(server, true);
-			return;
+			if (!server_make_room(server)) {
+				server_wait_for_room(server);
+				return;
+			}
 		}
 		int error = accept_one(server);
 		if (error == -EAGAIN)
+			return;
+		/* The descriptor that this frees is there in the next turn. */
+		if (error == -EMFILE && server_make_room(server))
 			return;
 		if (error < 0) {
 			accept_failed(server, error);
@@ -102,9 +168,11 @@ static void on_drained(struct weir_task *task)
 static void channel_gone(struct weir_host *host)
 {
 	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
-	if (server->paused && !weir_timer_running(&server->timer) &&
-	        host->count < host->bounds.channels_max)
-		set_paused(server, false);
+	if (server->full && server->watch.fd >= 0 && host->count < host->bounds.channels_max) {
+		server->full = false;
+		weir_timer_stop(&server->timer);
+		server_set_paused(server, false);
+	}
 	if (host->draining && host->count == 0) {
 		weir_timer_stop(&server->timer);
 		server->drained_task.run = on_drained;

@@ -4,6 +4,7 @@
  * the timer looks at the clock when it fires and goes on if the time has not come.
  */
 #include <errno.h>
+#include <sys/ioctl.h>
 
 #include "channel_state.h"
 
@@ -111,14 +112,60 @@ static void on_time(struct weir_timer *timer)
 		        left > 0 ? left : channel->host->bounds.progress_ms, on_time);
 }
 
+static bool channel_has_unread(const struct weir_channel *channel)
+{
+	int waiting = 0;
+	return ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting > 0;
+}
+
+unsigned weir_channel_yields(const struct weir_channel *channel)
+{
+	uint32_t since_progress = weir_channel_clock(channel) - channel->progress_at_ms;
+	enum timing timing = timing_of(channel);
+	bool idle = timing == TIMING_IDLE || weir_secure_silent(channel);
+	bool begun = timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE;
+	if (channel->dead || channel->busy || channel->closing)
+		return 0;
+	/* One that was accepted in this turn has not been read yet. */
+	if (idle && since_progress > 0 && !channel_has_unread(channel))
+		return 2;
+	return begun && since_progress >= WEIR_YIELD_STALLED_MS && !channel_has_unread(channel);
+}
+
+void weir_channel_yield(struct weir_channel *channel)
+{
+	struct weir_host *host = channel->host;
+	unsigned before = host->count;
+	expire(channel, timing_of(channel));
+	weir_loop_cancel(host->loop, &channel->task);
+	weir_channel_task(&channel->task);
+	if (host->count < before)
+		return;
+	/* Its last words are with the kernel, or will not be taken. */
+	weir_channel_kill(channel, -ETIMEDOUT, false);
+	weir_channel_destroy(channel);
+}
+
+/* Keeps host->channels in order, to the second, so that nothing is done for most requests. */
+static void channel_list_last(struct weir_channel *channel)
+{
+	uint16_t second = (uint16_t)(weir_channel_clock(channel) >> 10);
+	if (channel->listed == second)
+		return;
+	channel->listed = second;
+	weir_list_remove(&channel->link);
+	weir_list_append(&channel->host->channels, &channel->link);
+}
+
 void weir_channel_arm(struct weir_channel *channel)
 {
+	channel_list_last(channel);
 	enum timing timing = timing_of(channel);
 	if (weir_timer_running(&channel->timer) && timing == channel->timing)
 		return;
 	/* Until now it was we who were awaited. */
 	if (channel->timing == TIMING_NONE)
 		channel->progress_at_ms = weir_channel_clock(channel);
-	channel->timing = timing & 7;
+	channel->timing = timing & ((1 << TIMING_BITS) - 1);
 	weir_timer_start(channel->host->loop, &channel->timer, left_ms(channel, timing), on_time);
 }

@@ -2,7 +2,9 @@
  * The daemon's main thread: it starts the workers, and then waits for signals.
  *
  *   SIGHUP            reload: the configuration and certificates again, logs opened anew
+ *   SIGUSR1           opens the logs anew, and nothing else
  *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
+ *   others            as SIGTERM, where the default would end the process
  *
  * Invariant: all workers serve one configuration. A change is prepared on all of them first, and
  * made only when every one could (see worker.h). What one worker serves is in serving.c.
@@ -184,13 +186,18 @@ static void stop(struct daemon *daemon)
 	}
 }
 
-/* Logs first: they are to be opened anew also when the configuration is refused. */
-static void reload(struct daemon *daemon)
+static void reopen_logs(struct daemon *daemon)
 {
 	for (unsigned i = 0; i < daemon->worker_count; i++)
 		worker_reopen_logs(daemon->workers[i]);
 	mail_relay_reopen_log(daemon->relay);
 	dns_host_reopen_log(daemon->dns);
+}
+
+/* Logs first: they are to be opened anew also when the configuration is refused. */
+static void reload(struct daemon *daemon)
+{
+	reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
 	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0) {
@@ -205,9 +212,11 @@ static void reload(struct daemon *daemon)
 static void on_signal(struct weir_signals *signals, int signal)
 {
 	struct daemon *daemon = WEIR_CONTAINER(signals, struct daemon, signals);
-	if (signal == SIGTERM || signal == SIGINT)
+	if (signal == SIGUSR1)
+		reopen_logs(daemon);
+	else if (signal != SIGHUP)
 		stop(daemon);
-	else if (signal == SIGHUP && daemon->stop_signals == 0)
+	else if (daemon->stop_signals == 0)
 		reload(daemon);
 }
 
@@ -264,7 +273,8 @@ static void renew_zones(void *context)
 /* All that needs root comes before resources_become, all threads after it. */
 static int start(struct daemon *daemon)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT,
+	        SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
 	struct config *config = config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;

@@ -110,7 +110,7 @@ static bool submit(struct dns_fetch *fetch)
 	fetch->batch = fetch->filling;
 	fetch->filling = empty;
 	fetch->now_s = weir_loop_wall_s(fetch->loop);
-	int error = weir_work_submit(fetch->loop, &fetch->work, run, on_done);
+	int error = weir_work_submit_to(fetch->loop, WEIR_LANE_NAMES, &fetch->work, run, on_done);
 	fetch->working = error == 0;
 	if (error < 0)
 		conclude(fetch, error, NULL);

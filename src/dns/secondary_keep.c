@@ -188,7 +188,8 @@ static int submit(struct dns_secondary *secondary, struct dns_keep *keep)
 	if (!keep)
 		return -ENOMEM;
 	secondary->keeping = keep;
-	int error = weir_work_submit(secondary->owner->loop, &keep->work, run, done);
+	int error = weir_work_submit_to(
+	        secondary->owner->loop, WEIR_LANE_NAMES, &keep->work, run, done);
 	if (error < 0) {
 		secondary->keeping = NULL;
 		free_keep(keep);

@@ -53,6 +53,7 @@ int weir_loop_create(struct weir_loop **ret)
 		return -ENOMEM;
 	loop->closing = -1;
 	loop->turns = 1;
+	loop->input_left = WEIR_INPUT_BUDGET;
 	weir_arena_init(&loop->arena, WEIR_ARENA_KEPT);
 	read_clocks(loop);
 	weir_wheel_init(&loop->wheel, loop->now_ms);
@@ -113,12 +114,12 @@ static void run_posted(struct weir_loop *loop)
 	}
 }
 
-static struct weir_task *take_deferred(struct weir_loop *loop)
+static struct weir_task *task_queue_take(struct task_queue *queue)
 {
-	struct weir_task *last = loop->deferred.last;
+	struct weir_task *last = queue->last;
 	struct weir_task *task = last->next;
 	if (task == last)
-		loop->deferred.last = NULL;
+		queue->last = NULL;
 	else
 		last->next = task->next;
 	task->next = NULL;
@@ -141,20 +142,38 @@ static void run_deferred(struct weir_loop *loop)
 		return;
 	weir_loop_defer(loop, &end);
 	while (end.next) {
-		struct weir_task *task = take_deferred(loop);
+		struct weir_task *task = task_queue_take(&loop->deferred);
 		task->run(task);
 	}
 }
 
+/* Each task has its slice, in the order in which they came, until the turn's budget is spent. */
+static void loop_run_hungry(struct weir_loop *loop)
+{
+	size_t left = WEIR_INPUT_BUDGET;
+	while (loop->hungry.last && left) {
+		struct weir_task *task = task_queue_take(&loop->hungry);
+		size_t slice = left < WEIR_INPUT_SLICE ? left : WEIR_INPUT_SLICE;
+		loop->input_left = slice;
+		task->run(task);
+		size_t used = slice - loop->input_left;
+		/* A task that read nothing has cost something, too. */
+		used = used < WEIR_INPUT_SLICE / 16 ? WEIR_INPUT_SLICE / 16 : used;
+		left -= used < left ? used : left;
+	}
+	loop->input_left = loop->hungry.last ? 0 : WEIR_INPUT_BUDGET;
+}
+
 int weir_loop_turn(struct weir_loop *loop, int wait_ms)
 {
-	if (loop->deferred.last || loop->taken)
+	if (loop->deferred.last || loop->hungry.last || loop->taken)
 		wait_ms = 0;
 	loop->turns++;
 	int error = weir_poller_wait(loop, weir_wheel_wait(loop, wait_ms));
 	run_posted(loop);
 	weir_wheel_run(loop);
 	run_deferred(loop);
+	loop_run_hungry(loop);
 	weir_poller_close_pending(loop);
 	return error;
 }
@@ -201,15 +220,46 @@ void weir_loop_post(struct weir_loop *loop, struct weir_task *task)
 		write_wake(loop);
 }
 
-void weir_loop_defer(struct weir_loop *loop, struct weir_task *task)
+static void task_queue_append(struct task_queue *queue, struct weir_task *task)
 {
-	struct weir_task *last = loop->deferred.last;
+	struct weir_task *last = queue->last;
 	if (task->next)
 		return;
 	task->next = last ? last->next : task;
 	if (last)
 		last->next = task;
-	loop->deferred.last = task;
+	queue->last = task;
+}
+
+void weir_loop_defer(struct weir_loop *loop, struct weir_task *task)
+{
+	task_queue_append(&loop->deferred, task);
+}
+
+void loop_input_defer(struct weir_loop *loop, struct weir_task *task)
+{
+	task_queue_append(&loop->hungry, task);
+}
+
+bool loop_input_spent(struct weir_loop *loop)
+{
+	bool spent = loop && loop->input_left == 0;
+	if (spent)
+		loop->input_starved = true;
+	return spent;
+}
+
+void loop_input_charge(struct weir_loop *loop, size_t size)
+{
+	if (loop)
+		loop->input_left -= size < loop->input_left ? size : loop->input_left;
+}
+
+bool loop_input_starved(struct weir_loop *loop)
+{
+	bool starved = loop->input_starved;
+	loop->input_starved = false;
+	return starved;
 }
 
 void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task)
@@ -220,8 +270,9 @@ void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task)
 	while (before->next != task)
 		before = before->next;
 	before->next = task->next;
-	if (loop->deferred.last == task)
-		loop->deferred.last = before == task ? NULL : before;
+	struct task_queue *queue = loop->hungry.last == task ? &loop->hungry : &loop->deferred;
+	if (queue->last == task)
+		queue->last = before == task ? NULL : before;
 	task->next = NULL;
 }
 
@@ -239,7 +290,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 {
 	if (!loop)
 		return;
-	while (loop->works || loop->deferred.last ||
+	while (loop->works || loop->deferred.last || loop->hungry.last ||
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
 	/* What came back last may still have used these. */

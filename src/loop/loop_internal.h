@@ -18,6 +18,20 @@ char *weir_loop_receive_buffer(struct weir_loop *loop);
 /* The watch of this descriptor, if it still is the one of this generation; else NULL. */
 struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t generation);
 
+/*
+ * The budget of input: the bytes that transformers (compression, escaping …) may read in a turn. When it
+ * is spent, a channel waits in the queue of tasks that run last in a turn, each with a slice of the
+ * budget. While any waits there, events get none of the budget.
+ */
+
+/* Whether it is spent; notes that somebody wanted more. */
+bool loop_input_spent(struct weir_loop *loop);
+void loop_input_charge(struct weir_loop *loop, size_t size);
+/* Whether loop_input_spent was true since the last call. */
+bool loop_input_starved(struct weir_loop *loop);
+/* As weir_loop_defer, for a task that wants input. weir_loop_cancel takes it away, too. */
+void loop_input_defer(struct weir_loop *loop, struct weir_task *task);
+
 /* One object a loop for each of these, made by the layer that needs it, destroyed with the loop. */
 enum weir_slot {
 	WEIR_SLOT_COMPRESSOR,

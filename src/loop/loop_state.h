@@ -41,6 +41,9 @@ struct weir_loop {
 	_Atomic(struct weir_task *) posted; /* latest first */
 	struct weir_task *taken;            /* of these, what is being run: first come first */
 	struct task_queue deferred;
+	struct task_queue hungry; /* they wait for input_left */
+	size_t input_left;
+	bool input_starved;
 	atomic_bool stopping;
 	unsigned works; /* submitted, not yet done */
 

@@ -1,8 +1,9 @@
 /*
- * The pool for what blocks: a few threads, one queue for all loops. Threads start when work
- * is waiting and none is free, and end with the last loop.
+ * The pool for what blocks: a queue and a few threads for each lane, for all loops together. A lane
+ * starts a thread when work is waiting and none of its own is free; all end with the last loop.
  *
- * A work object is its submitter's; it is in the queue, on a thread, or in its loop's posted tasks.
+ * Invariant: threads never change lanes, so that a disk that hangs stops its own kind of work only.
+ * A work object is its submitter's; it is in a queue, on a thread, or in its loop's posted tasks.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,34 +15,38 @@
 
 #include "loop_state.h"
 
-static struct {
-	pthread_mutex_t life; /* held while `loops` changes, and before `lock` */
-	unsigned loops;
-	pthread_mutex_t lock; /* guards all below */
+struct lane {
 	pthread_cond_t filled;
 	struct weir_task *first;
 	struct weir_task **last;
 	unsigned queued;
 	unsigned threads;
 	unsigned idle;
-	bool ending;
 	pthread_t ids[WEIR_WORK_THREADS];
+};
+
+static struct {
+	pthread_mutex_t life; /* held while `loops` changes, and before `lock` */
+	unsigned loops;
+	pthread_mutex_t lock; /* guards all below */
+	bool ending;
+	struct lane lanes[WEIR_LANES];
 } pool = {.life = PTHREAD_MUTEX_INITIALIZER,
         .lock = PTHREAD_MUTEX_INITIALIZER,
-        .filled = PTHREAD_COND_INITIALIZER};
+        .lanes = {[0 ... WEIR_LANES - 1] = {.filled = PTHREAD_COND_INITIALIZER}}};
 
-static struct weir_work *next_work(void)
+static struct weir_work *work_next(struct lane *lane)
 {
-	while (!pool.first && !pool.ending) {
-		pool.idle++;
-		pthread_cond_wait(&pool.filled, &pool.lock);
-		pool.idle--;
+	while (!lane->first && !pool.ending) {
+		lane->idle++;
+		pthread_cond_wait(&lane->filled, &pool.lock);
+		lane->idle--;
 	}
-	struct weir_task *task = pool.first;
+	struct weir_task *task = lane->first;
 	if (!task)
 		return NULL;
-	pool.first = task->next;
-	pool.queued--;
+	lane->first = task->next;
+	lane->queued--;
 	return WEIR_CONTAINER(task, struct weir_work, task);
 }
 
@@ -52,10 +57,11 @@ static void finish(struct weir_task *task)
 	work->done(work);
 }
 
-static void *thread_main(void *unused)
+static void *thread_main(void *context)
 {
+	struct lane *lane = context;
 	pthread_mutex_lock(&pool.lock);
-	for (struct weir_work *work; (work = next_work());) {
+	for (struct weir_work *work; (work = work_next(lane));) {
 		pthread_mutex_unlock(&pool.lock);
 		work->run(work);
 		work->task.run = finish;
@@ -64,56 +70,62 @@ static void *thread_main(void *unused)
 		weir_loop_post(work->loop, &work->task);
 	}
 	pthread_mutex_unlock(&pool.lock);
-	return unused;
+	return NULL;
 }
 
 /* Signals are for the threads that asked for them, never for these. */
-static int start_thread(void)
+static int start_thread(struct lane *lane)
 {
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int error = pthread_create(&pool.ids[pool.threads], NULL, thread_main, NULL);
+	int error = pthread_create(&lane->ids[lane->threads], NULL, thread_main, lane);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error == 0)
-		pool.threads++;
+		lane->threads++;
 	return -error;
 }
 
-static int enqueue(struct weir_work *work)
+static int enqueue(struct lane *lane, struct weir_work *work)
 {
-	if (pool.queued >= WEIR_WORK_QUEUE_MAX)
+	if (lane->queued >= WEIR_WORK_QUEUE_MAX)
 		return WEIR_E_LIMIT;
-	if (pool.idle <= pool.queued && pool.threads < WEIR_WORK_THREADS) {
-		int error = start_thread();
-		if (error < 0 && pool.threads == 0)
+	if (lane->idle <= lane->queued && lane->threads < WEIR_WORK_THREADS) {
+		int error = start_thread(lane);
+		if (error < 0 && lane->threads == 0)
 			return error;
 	}
-	if (!pool.first)
-		pool.last = &pool.first;
+	if (!lane->first)
+		lane->last = &lane->first;
 	work->task.next = NULL;
-	*pool.last = &work->task;
-	pool.last = &work->task.next;
-	pool.queued++;
+	*lane->last = &work->task;
+	lane->last = &work->task.next;
+	lane->queued++;
 	return 0;
 }
 
-int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
+int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane, struct weir_work *work,
         void (*run)(struct weir_work *work), void (*done)(struct weir_work *work))
 {
 	work->loop = loop;
 	work->run = run;
 	work->done = done;
 	pthread_mutex_lock(&pool.lock);
-	int error = enqueue(work);
+	int error = enqueue(&pool.lanes[lane], work);
 	pthread_mutex_unlock(&pool.lock);
 	if (error == 0) {
 		/* After the unlock: who is woken needs the lock first. */
-		pthread_cond_signal(&pool.filled);
+		pthread_cond_signal(&pool.lanes[lane].filled);
 		loop->works++;
 		loop->counters.work_submitted++;
 	}
 	return error;
+}
+
+int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
+        void (*run)(struct weir_work *work), void (*done)(struct weir_work *work))
+{
+	return weir_work_submit_to(loop, WEIR_LANE_GENERAL, work, run, done);
 }
 
 void weir_work_attach(void)
@@ -127,11 +139,14 @@ static void end_threads(void)
 {
 	pthread_mutex_lock(&pool.lock);
 	pool.ending = true;
-	pthread_cond_broadcast(&pool.filled);
+	for (unsigned i = 0; i < WEIR_LANES; i++)
+		pthread_cond_broadcast(&pool.lanes[i].filled);
 	pthread_mutex_unlock(&pool.lock);
-	for (unsigned i = 0; i < pool.threads; i++)
-		pthread_join(pool.ids[i], NULL);
-	pool.threads = 0;
+	for (struct lane *lane = pool.lanes; lane < pool.lanes + WEIR_LANES; lane++) {
+		for (unsigned i = 0; i < lane->threads; i++)
+			pthread_join(lane->ids[i], NULL);
+		lane->threads = 0;
+	}
 	pool.ending = false;
 }
 

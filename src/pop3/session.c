@@ -200,6 +200,13 @@ static void on_timeout(struct weir_channel *channel, enum weir_timeout which)
 	weir_channel_close(channel);
 }
 
+/* The session ends without QUIT, so that nothing is removed (RFC 1939 6). */
+static void on_draining(struct weir_channel *channel)
+{
+	weir_pop3_say(session_of(channel), "-ERR [SYS/TEMP] The server is going down\r\n");
+	weir_channel_close(channel);
+}
+
 static void on_close(struct weir_channel *channel, int error)
 {
 	struct pop3_session *session = session_of(channel);
@@ -223,5 +230,6 @@ const struct weir_protocol weir_pop3_protocol = {
         .overflow = on_overflow,
         .secured = on_secured,
         .timeout = on_timeout,
+        .draining = on_draining,
         .close = on_close,
 };

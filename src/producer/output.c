@@ -29,6 +29,7 @@ void weir_output_init_inner(struct weir_output *inner, const struct weir_output 
         struct weir_piece *pieces, unsigned capacity, size_t room)
 {
 	weir_output_init(inner, outer->loop, pieces, capacity, room);
+	inner->inner = true;
 }
 
 size_t weir_output_room(const struct weir_output *out)

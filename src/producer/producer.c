@@ -2,10 +2,15 @@
  * The contract around a producer, held here so that a producer's own code stays naive: an end is
  * sticky, bytes are counted, nobody is asked without room, the close comes last.
  *
+ * What a transformer reads counts against the loop's budget of input: the output alone says nothing of
+ * the work where a GB becomes a MB. A child that is asked when the budget is spent answers WEIR_WAIT.
+ *
  * What cannot be told from here, that a producer is closed once only, is the owner's duty.
  */
 #include <weir/limits.h>
 #include <weir/producer.h>
+
+#include "loop_internal.h"
 
 void weir_producer_init(struct weir_producer *producer, const struct weir_producer_type *type)
 {
@@ -40,11 +45,18 @@ enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_ou
 		return producer->state;
 	if (!weir_output_room(out))
 		return WEIR_MORE;
+	if (out->inner && loop_input_spent(out->loop)) {
+		producer->state = WEIR_WAIT;
+		weir_wake(producer);
+		return WEIR_WAIT;
+	}
 	producer->taken = producer->put;
 	for (int asks = 0; asks < WEIR_EMPTY_ASKS_MAX; asks++) {
 		size_t before = out->size;
 		producer->state = producer->type->more(producer, out);
 		producer->put += out->size - before;
+		if (out->inner)
+			loop_input_charge(out->loop, out->size - before);
 		if (producer->state != WEIR_MORE || out->size != before)
 			return producer->state;
 	}

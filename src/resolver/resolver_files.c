@@ -190,8 +190,8 @@ bool weir_resolver_looks(struct weir_resolver *resolver)
 		return false;
 	/* What cannot be looked at now is believed once more. */
 	resolver->looked_ms = now_ms;
-	resolver->looking =
-	        weir_work_submit(resolver->loop, &resolver->look->work, run_look, look_done) == 0;
+	resolver->looking = weir_work_submit_to(resolver->loop, WEIR_LANE_NAMES,
+	                            &resolver->look->work, run_look, look_done) == 0;
 	return resolver->looking;
 }
 

@@ -195,7 +195,8 @@ static void take_first(struct weir_sasl_client *client, struct weir_span bytes)
 		error = weir_buffer_format(
 		        &scram->message, MESSAGES_MAX, ",%.*s", (int)bytes.size, bytes.data);
 	if (error == 0)
-		error = weir_work_submit(client->loop, &scram->work, run_salt, salted);
+		error = weir_work_submit_to(
+		        client->loop, WEIR_LANE_PASSWORD, &scram->work, run_salt, salted);
 	scram->working = error == 0;
 	if (error < 0)
 		weir_sasl_client_fail(client, error);

@@ -97,7 +97,8 @@ void weir_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_
 	        .next = options->host,
 	        .now_s = weir_loop_wall_s(job->relay->loop),
 	        .until_s = until_s};
-	int error = weir_work_submit(job->relay->loop, &report->work, run_compose, compose_done);
+	int error = weir_work_submit_to(
+	        job->relay->loop, WEIR_LANE_MAIL, &report->work, run_compose, compose_done);
 	if (error < 0)
 		finish(report, error);
 }

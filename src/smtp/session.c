@@ -234,6 +234,12 @@ static void on_timeout(struct weir_channel *channel, enum weir_timeout which)
 		weir_smtp_end(session, "421 4.4.2 Nothing came for too long\r\n");
 }
 
+/* RFC 5321 3.8: the server may say 421 at any time; a transaction that has begun is the client's to repeat. */
+static void on_draining(struct weir_channel *channel)
+{
+	weir_smtp_end(weir_channel_session(channel), "421 4.3.2 Service shutting down\r\n");
+}
+
 /* What came in clear behind STARTTLS was never meant for us, or was not the client's. */
 static void on_secured(struct weir_channel *channel, size_t dropped)
 {
@@ -264,6 +270,7 @@ const struct weir_protocol weir_smtp_protocol = {
         .overflow = on_overflow,
         .secured = on_secured,
         .timeout = on_timeout,
+        .draining = on_draining,
         .drained = on_drained,
         .close = on_close,
 };

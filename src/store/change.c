@@ -126,7 +126,8 @@ void weir_change_start(struct weir_tree *tree, struct weir_change *change, struc
 		return;
 	}
 	job->change = change;
-	int error = weir_work_submit(tree->loop, &job->work, change_run, change_done);
+	int error = weir_work_submit_to(
+	        tree->loop, WEIR_LANE_WRITE, &job->work, change_run, change_done);
 	if (error == 0)
 		return; /* the job is the work pool's */
 	job->error = error;

@@ -85,7 +85,8 @@ static void start_write(struct weir_log *log)
 		return;
 	swap_buffers(log);
 	weir_timer_stop(&log->timer);
-	log->busy = weir_work_submit(log->loop, &log->work, run_write, done_write) == 0;
+	log->busy = weir_work_submit_to(
+	                    log->loop, WEIR_LANE_LOG, &log->work, run_write, done_write) == 0;
 	if (!log->busy)
 		swap_buffers(log);
 }

@@ -46,7 +46,8 @@ static void end(struct mail_intake *intake)
 	intake->state = INTAKE_ENDING;
 	weir_loop_cancel(intake->loop, &intake->task);
 	if (intake->type->is_open(intake)) {
-		if (weir_work_submit(intake->loop, &intake->work, run_end, end_done) == 0)
+		if (weir_work_submit_to(
+		            intake->loop, WEIR_LANE_MAIL, &intake->work, run_end, end_done) == 0)
 			return;
 		intake->type->close(intake);
 	}
@@ -90,7 +91,8 @@ static void submit_write(struct mail_intake *intake)
 {
 	intake->writing = intake->waiting;
 	intake->waiting = (struct weir_buffer){0};
-	int error = weir_work_submit(intake->loop, &intake->work, run_write, write_done);
+	int error = weir_work_submit_to(
+	        intake->loop, WEIR_LANE_MAIL, &intake->work, run_write, write_done);
 	if (error < 0)
 		intake->error = error;
 	else

@@ -345,7 +345,7 @@ int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loop *loop, 
 		free(job);
 		return 0;
 	}
-	int error = weir_work_submit(loop, &job->work, run_take, take_done);
+	int error = weir_work_submit_to(loop, WEIR_LANE_MAIL, &job->work, run_take, take_done);
 	if (error == 0)
 		return 1;
 	pthread_mutex_lock(&queue->lock);
@@ -399,7 +399,8 @@ void weir_mail_queue_give_back(struct weir_mail_queue *queue, struct weir_loop *
 	        .queued = queued,
 	        .given = given,
 	        .context = context};
-	if (weir_work_submit(loop, &job->work, run_give_back, give_back_done) == 0)
+	if (weir_work_submit_to(loop, WEIR_LANE_MAIL, &job->work, run_give_back, give_back_done) ==
+	        0)
 		return;
 	/* What has been sent must be known: then the loop waits for the disk. */
 	job->work.loop = loop;

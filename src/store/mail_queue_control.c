@@ -148,7 +148,8 @@ static void obey(struct control_job *job)
 	if (job->running)
 		return;
 	queue->obeying = true; /* nobody else looks at it now */
-	job->running = weir_work_submit(queue->loop, &job->work, run_obey, obey_done) == 0;
+	job->running = weir_work_submit_to(
+	                       queue->loop, WEIR_LANE_MAIL, &job->work, run_obey, obey_done) == 0;
 	if (!job->running)
 		queue->obeying = false;
 }

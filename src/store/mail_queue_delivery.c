@@ -202,7 +202,8 @@ static void commit_done(struct weir_work *work)
 
 static int start_commit(struct mail_intake *intake)
 {
-	return weir_work_submit(intake->loop, &intake->work, run_commit, commit_done);
+	return weir_work_submit_to(
+	        intake->loop, WEIR_LANE_MAIL, &intake->work, run_commit, commit_done);
 }
 
 static bool is_open(const struct mail_intake *intake)

@@ -33,11 +33,11 @@ void weir_maildir_release(struct maildir *maildir)
 
 /* -- calls ------------------------------------------------------------------------------------- */
 
-int weir_maildir_submit(struct weir_loop *loop, struct maildir_job *job,
+int weir_maildir_submit(struct weir_loop *loop, enum weir_lane lane, struct maildir_job *job,
         struct weir_mail_call *call, void (*run)(struct weir_work *work),
         void (*done)(struct weir_work *work))
 {
-	int error = weir_work_submit(loop, &job->work, run, done);
+	int error = weir_work_submit_to(loop, lane, &job->work, run, done);
 	if (error < 0)
 		return error;
 	job->call = call;

@@ -139,7 +139,7 @@ void weir_maildir_open(struct weir_mail_store *store, struct weir_loop *loop, st
 	memcpy(job->user, user.data, user.size);
 	job->drop = drop;
 	job->done = done;
-	error = weir_maildir_submit(loop, &job->base, call, run_open, open_done);
+	error = weir_maildir_submit(loop, WEIR_LANE_MAILBOX, &job->base, call, run_open, open_done);
 	if (error == 0)
 		return;
 error_job:

@@ -201,7 +201,8 @@ static int submit(struct maildir_drop *drop, const struct maildir_message *messa
 	job->directory = fcntl(drop->directory, F_DUPFD_CLOEXEC, 0);
 	int error = job->directory < 0 ? -errno : 0;
 	if (error == 0)
-		error = weir_maildir_submit(drop->loop, &job->base, call, run_fetch, fetch_done);
+		error = weir_maildir_submit(
+		        drop->loop, WEIR_LANE_MAILBOX, &job->base, call, run_fetch, fetch_done);
 	if (error < 0) {
 		if (job->directory >= 0)
 			close(job->directory);

@@ -126,7 +126,8 @@ static void start_lane(struct maildir_queue *queue, struct maildir_lane *lane, u
 {
 	lane->first = take(queue, count);
 	lane->busy = true;
-	int error = weir_work_submit(queue->loop, &lane->work, run_lane, lane_done);
+	int error =
+	        weir_work_submit_to(queue->loop, WEIR_LANE_MAIL, &lane->work, run_lane, lane_done);
 	if (error == 0)
 		return;
 	lane->busy = false;

@@ -135,7 +135,8 @@ void weir_maildir_remove(struct weir_maildrop *base, const uint8_t *marks,
 		memcpy(job->marks, marks, size);
 		job->drop = drop;
 		job->done = done;
-		error = weir_maildir_submit(drop->loop, &job->base, call, run_remove, remove_done);
+		error = weir_maildir_submit(
+		        drop->loop, WEIR_LANE_MAIL, &job->base, call, run_remove, remove_done);
 	}
 	if (error < 0) {
 		free(job);

@@ -73,7 +73,7 @@ static inline struct maildir_job *weir_maildir_job(struct weir_work *work)
 }
 
 /* Submits the job, which its call then points to. 0 or an error of weir_work_submit. */
-int weir_maildir_submit(struct weir_loop *loop, struct maildir_job *job,
+int weir_maildir_submit(struct weir_loop *loop, enum weir_lane lane, struct maildir_job *job,
         struct weir_mail_call *call, void (*run)(struct weir_work *work),
         void (*done)(struct weir_work *work));
 

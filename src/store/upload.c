@@ -136,7 +136,7 @@ static void end(struct weir_upload *upload)
 	        weir_tree_sweep_due(tree, upload->temporary.device, upload->temporary.inode);
 	weir_loop_cancel(tree->loop, &upload->task);
 	weir_timer_stop(&upload->timer);
-	if (weir_work_submit(tree->loop, &upload->work, run_end, end_done) == 0)
+	if (weir_work_submit_to(tree->loop, WEIR_LANE_WRITE, &upload->work, run_end, end_done) == 0)
 		return;
 	upload->sweep = false;
 	run_end(&upload->work);
@@ -149,7 +149,8 @@ static void tell(struct weir_upload *upload);
 static void submit(
         struct weir_upload *upload, enum upload_state state, void (*run)(struct weir_work *work))
 {
-	int error = weir_work_submit(upload->tree->loop, &upload->work, run, step_done);
+	int error = weir_work_submit_to(
+	        upload->tree->loop, WEIR_LANE_WRITE, &upload->work, run, step_done);
 	if (error < 0)
 		upload->error = error;
 	else

@@ -262,7 +262,8 @@ static void start(struct check_job *job)
 {
 	int error = WEIR_E_CLOSED; /* cancelled while it waited */
 	if (job->check)
-		error = weir_work_submit(job->loop, &job->work, check_run, check_done);
+		error = weir_work_submit_to(
+		        job->loop, WEIR_LANE_PASSWORD, &job->work, check_run, check_done);
 	if (error == 0)
 		return; /* the job is the work pool's */
 	job->error = error;

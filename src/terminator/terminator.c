@@ -2,6 +2,9 @@
  * The terminators that ship: a delimiter, a line's end, a length, none. None of them looks at a byte twice but
  * for the few before a read's edge where a delimiter may straddle it.
  */
+#include <stdbool.h>
+
+#include <weir/limits.h>
 #include <weir/terminator.h>
 
 /* The longest end of `data`, shorter than the delimiter, that the delimiter begins with. */
@@ -75,15 +78,25 @@ static enum weir_scan scan_everything(struct weir_terminator *terminator, struct
 	return WEIR_SCAN_MORE;
 }
 
+/* The delimiter was none, or too long: no input can be a request. */
+static enum weir_scan scan_nothing(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)terminator, (void)data, (void)seen, (void)before, (void)ret;
+	return WEIR_SCAN_BAD;
+}
+
 static const struct weir_terminator_type delimiter_type = {"delimiter", scan_delimiter};
 static const struct weir_terminator_type line_type = {"line", scan_line};
 static const struct weir_terminator_type length_type = {"length", scan_length};
+static const struct weir_terminator_type nothing_type = {"nothing", scan_nothing};
 static const struct weir_terminator_type everything_type = {"everything", scan_everything};
 
 struct weir_terminator weir_until(struct weir_span delimiter)
 {
+	bool fits = delimiter.size > 0 && delimiter.size <= WEIR_DELIMITER_MAX;
 	return (struct weir_terminator){
-	        .type = &delimiter_type,
+	        .type = fits ? &delimiter_type : &nothing_type,
 	        .delimiter = delimiter.data,
 	        .size = (uint32_t)delimiter.size,
 	};

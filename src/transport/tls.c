@@ -97,6 +97,8 @@ static ssize_t receive(struct weir_transport *transport, int fd, void *data, siz
 	int error = 0;
 	if (!tls->ssl)
 		return weir_tcp()->type->receive(weir_tcp(), fd, data, size);
+	if (tls->base.failed)
+		return tls->base.failed;
 	ERR_clear_error();
 	while (total < size) {
 		size_t got = 0;
@@ -112,9 +114,8 @@ static ssize_t receive(struct weir_transport *transport, int fd, void *data, siz
 	}
 	tls->may_receive = false;
 	tls->base.at_end = SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN;
-	/* RFC 8446 6.2: the connection is closed at once, and the bytes before may be looked at. */
 	if (total && error < 0 && error != -EAGAIN)
-		tls->base.error = error;
+		tls->base.failed = error;
 	return total ? (ssize_t)total : error;
 }
 

@@ -14,10 +14,13 @@
 
 #include <cmocka.h>
 
+#include <weir/limits.h>
 #include <weir/server.h>
 #include <weir/sources.h>
+#include <weir/transformers.h>
 
 #include "clock.h"
+#include "kernel.h"
 #include "peer.h"
 
 static struct weir_loop *loop;
@@ -112,6 +115,115 @@ static void no_more_channels_than_allowed(void **state)
 	stop();
 }
 
+static void the_longest_idle_channel_gives_way(void **state)
+{
+	(void)state;
+	struct peer peers[4];
+	start((struct weir_bounds){.channels_max = 3});
+	reply = NULL;
+	for (int i = 0; i < 3; i++) {
+		peers[i] = peer_connect(loop, weir_server_address(server), 0);
+		peer_send(&peers[i], i == 0 ? "open\r\n" : "hi\r\n");
+		assert_true(i == 0 ? TURN_UNTIL(loop, reply != NULL) : peer_got(&peers[i], "hi"));
+		clock_advance(1500);
+	}
+	/* The second one was asked something last; the first one is owed a reply. */
+	peer_send(&peers[1], "hi\r\n");
+	assert_true(peer_got(&peers[1], "hi"));
+	clock_advance(1500);
+	peers[3] = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&peers[3], "hi\r\n");
+	assert_true(peer_got(&peers[3], "hi"));
+	assert_int_equal(closes, 1);
+	peer_read_end(&peers[2]);
+	assert_true(peers[2].eof || peers[2].error);
+	weir_reply_fill(reply, weir_memory_borrowed("done", 4));
+	assert_true(peer_got(&peers[0], "done"));
+	peer_send(&peers[1], "hi\r\n");
+	assert_true(peer_got(&peers[1], "hi"));
+	for (int i = 0; i < 4; i++)
+		peer_close(&peers[i]);
+	assert_true(TURN_UNTIL(loop, weir_server_channels(server) == 0));
+	stop();
+}
+
+static void a_stalled_request_gives_way_if_nobody_is_idle(void **state)
+{
+	(void)state;
+	struct peer peers[2];
+	start((struct weir_bounds){.channels_max = 1});
+	peers[0] = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&peers[0], "half a li");
+	peer_turn(&peers[0], 5);
+	peers[1] = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&peers[1], "hi\r\n");
+	peer_turn(&peers[1], 5);
+	assert_int_equal(opens, 1);
+	clock_advance(1500);
+	assert_true(peer_got(&peers[1], "hi"));
+	for (int i = 0; i < 2; i++)
+		peer_close(&peers[i]);
+	assert_true(TURN_UNTIL(loop, weir_server_channels(server) == 0));
+	stop();
+}
+
+/* -- the budget of input ----------------------------------------------------------------------- */
+
+static uint64_t made;
+
+static enum weir_more zeros_more(struct weir_producer *producer, struct weir_output *out)
+{
+	static const char zeros[64 * 1024];
+	(void)producer;
+	made += weir_output_borrow(out, zeros, sizeof zeros);
+	return WEIR_MORE;
+}
+
+static void zeros_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	(void)why;
+	free(producer);
+}
+
+static const struct weir_producer_type zeros_type = {"zeros", zeros_more, zeros_close, NULL};
+
+static void compression_of_much_leaves_others_their_turn(void **state)
+{
+	(void)state;
+	struct peer peers[3];
+	start((struct weir_bounds){0});
+	for (int i = 0; i < 3; i++)
+		peers[i] = peer_connect(loop, weir_server_address(server), 0);
+	for (int i = 0; i < 2; i++) {
+		struct weir_producer *zeros = calloc(1, sizeof *zeros);
+		weir_producer_init(zeros, &zeros_type);
+		reply = NULL;
+		peer_send(&peers[i], "open\r\n");
+		assert_true(TURN_UNTIL(loop, reply != NULL));
+		weir_reply_fill(reply, weir_glob(weir_gzip(zeros), 64 * 1024));
+	}
+	for (int i = 0; i < 20; i++) {
+		uint64_t before = made;
+		weir_loop_turn(loop, 0);
+		assert_in_range(made - before, 64 * 1024, WEIR_INPUT_BUDGET + 2 * 64 * 1024);
+	}
+	peer_send(&peers[2], "hi\r\n");
+	uint64_t before = made;
+	assert_true(peer_got(&peers[2], "hi"));
+	assert_true(made - before < 20 * WEIR_INPUT_BUDGET);
+	/* Nothing is made for a client that has gone. */
+	peer_reset(&peers[0]);
+	peer_reset(&peers[1]);
+	assert_true(TURN_UNTIL(loop, closes == 2));
+	before = made;
+	for (int i = 0; i < 5; i++)
+		weir_loop_turn(loop, 0);
+	assert_int_equal(made, before);
+	peer_close(&peers[2]);
+	assert_true(TURN_UNTIL(loop, weir_server_channels(server) == 0));
+	stop();
+}
+
 /* In a child, since the limit is the process's. */
 static void descriptors_may_run_out(void **state)
 {
@@ -143,6 +255,29 @@ static void descriptors_may_run_out(void **state)
 	int status = -1;
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
+}
+
+/* Neither the change that pauses the listener nor the one that ends the pause may be lost. */
+static void a_listener_is_watched_again_though_the_kernel_refuses_at_first(void **state)
+{
+	(void)state;
+	for (unsigned good = 0; good < 2; good++) {
+		start((struct weir_bounds){0});
+		struct peer peer = peer_connect(loop, weir_server_address(server), 0);
+		fail_accept(1, EMFILE);
+		fail_epoll_ctl(good, 1, ENOMEM);
+		peer_send(&peer, "hi\r\n");
+		assert_true(TURN_UNTIL(loop, failures == 1));
+		for (int i = 0; i < 3; i++) {
+			clock_advance(500);
+			peer_turn(&peer, 3);
+		}
+		assert_true(peer_got(&peer, "hi"));
+		assert_int_equal(failures, 1);
+		peer_close(&peer);
+		assert_true(TURN_UNTIL(loop, weir_server_channels(server) == 0));
+		stop();
+	}
 }
 
 /* Peers that are gone before they are accepted. */
@@ -208,7 +343,7 @@ static void destroy_aborts_what_is_open(void **state)
 	struct peer peer = peer_connect(loop, weir_server_address(server), 0);
 	reply = NULL;
 	peer_send(&peer, "open\r\n");
-	assert_true(TURN_UNTIL(loop, reply));
+	assert_true(TURN_UNTIL(loop, reply != NULL));
 	weir_server_destroy(server);
 	server = NULL;
 	assert_int_equal(closes, 1);
@@ -320,7 +455,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_more_channels_than_allowed),
+	        cmocka_unit_test(the_longest_idle_channel_gives_way),
+	        cmocka_unit_test(a_stalled_request_gives_way_if_nobody_is_idle),
+	        cmocka_unit_test(compression_of_much_leaves_others_their_turn),
 	        cmocka_unit_test(descriptors_may_run_out),
+	        cmocka_unit_test(a_listener_is_watched_again_though_the_kernel_refuses_at_first),
 	        cmocka_unit_test(a_peer_may_be_gone_already),
 	        cmocka_unit_test(drain_closes_the_idle_and_lets_the_busy_finish),
 	        cmocka_unit_test(destroy_aborts_what_is_open),

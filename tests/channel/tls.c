@@ -452,6 +452,28 @@ static void garbage_costs_its_own_connection(void **state)
 	stop();
 }
 
+/* RFC 8446 6.2: the connection is closed at once; what came before the failure counts. */
+static void a_fatal_error_behind_data_ends_the_connection(void **state)
+{
+	(void)state;
+	start(true, NULL);
+	struct peer peer = connect_peer();
+	struct secret secret = secret_begin(&peer, client, "localhost", NULL);
+	assert_true(secret_handshake(&secret));
+	assert_true(secret_got(&secret, "hello\r\n"));
+	size_t written;
+	char *data;
+	assert_int_equal(SSL_write_ex(secret.ssl, "abc\r\n", 5, &written), 1);
+	assert_int_equal(SSL_write_ex(secret.ssl, "def\r\n", 5, &written), 1);
+	size_t size = (size_t)BIO_get_mem_data(SSL_get_wbio(secret.ssl), &data);
+	data[size - 1] ^= 1;
+	peer_send_bytes(&peer, data, size);
+	assert_true(TURN_UNTIL(loop, told.closes == 1));
+	secret_end(&secret);
+	peer_close(&peer);
+	stop();
+}
+
 /* A real conversation in which one byte is changed, or after which all is silence. */
 static void records_are_not_tampered_with(void **state)
 {
@@ -718,6 +740,7 @@ int main(void)
 	        cmocka_unit_test(an_upgrade_is_not_talked_over),
 	        cmocka_unit_test(who_speaks_no_tls_is_told_so),
 	        cmocka_unit_test(garbage_costs_its_own_connection),
+	        cmocka_unit_test(a_fatal_error_behind_data_ends_the_connection),
 	        cmocka_unit_test(records_are_not_tampered_with),
 	        cmocka_unit_test(a_handshake_has_its_time),
 	        cmocka_unit_test(the_oldest_handshake_gives_way),

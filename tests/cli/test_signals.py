@@ -253,3 +253,27 @@ def test_load_through_reloads(weir, site, tmp_path):
         for _ in range(5):
             assert server.get("/").text == "hello"
     server.wait_stderr("weir: reloaded")
+
+
+def test_sigusr1_opens_the_logs_anew(weir, site, tmp_path):
+    log = tmp_path / "access.log"
+    server = weir(site, "--access-log", log)
+    server.get("/")
+    wait_for(lambda: log.exists() and log.stat().st_size, what="the first line of the log")
+    log.rename(tmp_path / "access.log.1")
+    server.send_signal(signal.SIGUSR1)
+    wait_for(log.exists, what="the new log")
+    server.get("/")
+    wait_for(lambda: log.stat().st_size, what="a line in the new log")
+    server.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGQUIT, signal.SIGALRM, signal.SIGPWR])
+def test_other_signals_drain(weir, large, number):
+    server = weir(large)
+    download = Download(server, "/large.bin")
+    server.send_signal(number)
+    wait_for(lambda: refuses(server), what="the end of listening")
+    assert download.rest() == LARGE
+    assert server.wait() == 0

@@ -296,6 +296,11 @@ static void run_job(struct weir_work *work)
 	atomic_store(&WEIR_CONTAINER(work, struct job, work)->ran, true);
 }
 
+static void run_free(struct weir_work *work)
+{
+	atomic_store(&WEIR_CONTAINER(work, struct job, work)->ran, true);
+}
+
 static void done_job(struct weir_work *work)
 {
 	struct job *job = WEIR_CONTAINER(work, struct job, work);
@@ -331,6 +336,30 @@ static void work_is_bounded_and_each_is_done_once(void **state)
 		weir_loop_turn(loop, 100);
 	assert_int_equal(done_count, accepted);
 	free(jobs);
+}
+
+static void work_of_one_kind_does_not_wait_for_another(void **state)
+{
+	(void)state;
+	struct job blocked[2 * WEIR_WORK_THREADS] = {0};
+	struct job free_jobs[WEIR_LANES] = {0};
+	done_count = 0;
+	atomic_store(&gate, false);
+	for (int i = 0; i < 2 * WEIR_WORK_THREADS; i++)
+		assert_int_equal(weir_work_submit_to(loop, WEIR_LANE_WRITE, &blocked[i].work,
+		                         run_job, done_job),
+		        0);
+	for (unsigned lane = 0; lane < WEIR_LANES; lane++)
+		if (lane != WEIR_LANE_WRITE)
+			assert_int_equal(weir_work_submit_to(loop, lane, &free_jobs[lane].work,
+			                         run_free, done_job),
+			        0);
+	for (int i = 0; i < 10000 && done_count < WEIR_LANES - 1; i++)
+		weir_loop_turn(loop, 10);
+	assert_int_equal(done_count, WEIR_LANES - 1);
+	atomic_store(&gate, true);
+	while (done_count < WEIR_LANES - 1 + 2 * WEIR_WORK_THREADS)
+		weir_loop_turn(loop, 10);
 }
 
 /* The slots' objects are there as long as anything may come back that uses them. */
@@ -403,6 +432,8 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(signals_come_as_events, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                work_is_bounded_and_each_is_done_once, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(
+	                work_of_one_kind_does_not_wait_for_another, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(destroy_waits_for_the_work, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                without_memory_there_is_an_error, set_up, tear_down),

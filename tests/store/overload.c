@@ -13,7 +13,7 @@ enum {
 	BLOCKERS = WEIR_WORK_QUEUE_MAX + WEIR_WORK_THREADS
 };
 
-static struct weir_work blockers[BLOCKERS];
+static struct weir_work blockers[WEIR_LANES][BLOCKERS];
 static pthread_mutex_t barrier = PTHREAD_MUTEX_INITIALIZER;
 static struct weir_tree *tree_of_asked;
 
@@ -29,19 +29,26 @@ static void nothing(struct weir_work *work)
 	(void)work;
 }
 
-static void block_pool(void)
+static void block_lane(enum weir_lane lane)
 {
 	int error = 0;
-	pthread_mutex_lock(&barrier);
 	/* The threads take their share when they get to it. */
 	for (int i = 0, tries = 0; i < BLOCKERS && tries < 1000;) {
-		error = weir_work_submit(loop, &blockers[i], wait_for_barrier, nothing);
+		error = weir_work_submit_to(
+		        loop, lane, &blockers[lane][i], wait_for_barrier, nothing);
 		i += error == 0;
 		tries += error != 0;
 		if (error)
 			sleep_ms(1);
 	}
 	assert_int_equal(error, 0);
+}
+
+static void block_pool(void)
+{
+	pthread_mutex_lock(&barrier);
+	for (unsigned lane = 0; lane < WEIR_LANES; lane++)
+		block_lane(lane);
 }
 
 static void unblock_pool(void)

@@ -161,12 +161,26 @@ static void everything_never_ends(void **state)
 	assert_int_equal(cut.hold, 0);
 }
 
+static void a_delimiter_of_no_size_or_too_long_refuses_all_input(void **state)
+{
+	(void)state;
+	static char bytes[WEIR_DELIMITER_MAX + 1];
+	static const size_t sizes[] = {0, WEIR_DELIMITER_MAX + 1};
+	for (unsigned i = 0; i < 2; i++) {
+		struct weir_terminator terminator = weir_until(weir_span(bytes, sizes[i]));
+		struct weir_cut cut = {0};
+		assert_int_equal(terminator.type->scan(&terminator, WEIR_SPAN("abc"), 0, 0, &cut),
+		        WEIR_SCAN_BAD);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_delimiter_is_found_and_stripped),
 	        cmocka_unit_test(the_longest_beginning_is_held),
 	        cmocka_unit_test(the_longest_delimiter_works),
+	        cmocka_unit_test(a_delimiter_of_no_size_or_too_long_refuses_all_input),
 	        cmocka_unit_test(what_was_seen_is_not_searched_again),
 	        cmocka_unit_test(a_line_ends_in_lf_or_crlf),
 	        cmocka_unit_test(a_length_counts_what_went_before),
