@@ -2,7 +2,7 @@
  * Datagrams: each is answered with itself in capitals, from the address that it came to. Try it:
  *
  *   ./datagrams & pid=$!
- *   printf 'hello' | nc -u -w 1 127.0.0.1 7011
+ *   bash -c 'exec 3<>/dev/udp/127.0.0.1/7011; echo hello >&3; head -n 1 <&3'
  *   kill $pid
  */
 #include <stdio.h>

@@ -3,12 +3,15 @@
  * The loop serves others while a thread of the pool reads. Try it:
  *
  *   ./pool & pid=$!
- *   printf '/etc/passwd\n/nonexistent\n' | nc -q 1 127.0.0.1 7008
+ *   printf '/etc/passwd\n/nonexistent\n' | nc -N 127.0.0.1 7008
  *   kill $pid
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <weir/error.h>
 #include <weir/list.h>
@@ -29,13 +32,27 @@ struct count {
 	char path[];
 };
 
+/* Only a regular file: a pipe that nobody writes to would keep a thread of the pool for ever. */
+static FILE *count_open(const char *path)
+{
+	struct stat status;
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
+		return fdopen(fd, "r");
+	close(fd);
+	errno = EINVAL;
+	return NULL;
+}
+
 /* On a thread of the pool: nothing of the channel may be touched here. */
 static void count_run(struct weir_work *work)
 {
 	struct count *count = WEIR_CONTAINER(work, struct count, work);
 	char block[16384];
 	size_t got, total = 0;
-	FILE *file = fopen(count->path, "re");
+	FILE *file = count_open(count->path);
 	if (!file) {
 		count->error = -errno;
 		return;

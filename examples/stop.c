@@ -4,7 +4,7 @@
  * which it is answered. Try it:
  *
  *   ./stop & pid=$!
- *   (printf '1000\n'; sleep 0.5; kill $pid) | nc 127.0.0.1 7007
+ *   (printf '3000\n'; sleep 1; kill $pid) | nc 127.0.0.1 7007
  *   wait
  */
 #include <errno.h>

@@ -129,6 +129,17 @@ class Client:
         return self.file.readline()
 
 
+def skip_without_tools(script):
+    """Skips the test where a tool that the script uses is missing, or is another nc."""
+    for word in "nc", "curl", "openssl":
+        if re.search(rf"\b{word} ", script) and not shutil.which(word):
+            pytest.skip(f"no {word}")
+    if "nc -N" in script:
+        usage = subprocess.run(["nc", "-h"], capture_output=True, text=True)
+        if "-N" not in usage.stdout + usage.stderr:
+            pytest.skip("nc is not that of netcat-openbsd")
+
+
 @pytest.fixture
 def tried(compiled, library_path, tmp_path):
     """tried(name): runs the lines below "Try it" in the comment of examples/name.c, on a free port
@@ -138,12 +149,10 @@ def tried(compiled, library_path, tmp_path):
         comment = (TOP / "examples" / f"{name}.c").read_text().split("*/")[0]
         lines = re.findall(r"^ \*   (.*)$", comment.split("Try it")[1], re.M)
         script = "\n".join(lines)
-        for word in "nc", "curl", "openssl":
-            if re.search(rf"\b{word}\b", script) and not shutil.which(word):
-                pytest.skip(f"no {word}")
+        skip_without_tools(script)
         # The program says on its first line that it listens: what follows waits for that line.
         start = re.search(rf"^\./{name}(.*) & pid=\$!$", script, re.M)
-        written = re.search(r"127\.0\.0\.1[: ](\d+)", script)[1]
+        written = re.search(r"127\.0\.0\.1[: /](\d+)", script)[1]
         port = free_port()
         started = (
             f"./{name}{start[1]} 127.0.0.1:{port} > output 2>&1 & pid=$!\n"
@@ -151,7 +160,7 @@ def tried(compiled, library_path, tmp_path):
             "until [ -s output ]; do kill -0 $pid || exit 1; sleep 0.05; done"
         )
         script = script.replace(start[0], started)
-        script = re.sub(rf"(127\.0\.0\.1[: ]){written}", rf"\g<1>{port}", script)
+        script = re.sub(rf"(127\.0\.0\.1[: /]){written}", rf"\g<1>{port}", script)
         link = tmp_path / name
         link.symlink_to(compiled(name))
         result = subprocess.run(
@@ -393,7 +402,9 @@ def test_the_program_in_the_manual(compiled, library_path, tmp_path):
     if not (shutil.which("scdoc") and shutil.which("man")):
         pytest.skip("no scdoc or man")
     page = (TOP / "man" / "weir_producer.3.scd").read_text()
-    roff = subprocess.run(["scdoc"], input=page, capture_output=True, text=True).stdout
+    roff = subprocess.run(
+        ["scdoc"], env=environment(), input=page, capture_output=True, text=True
+    ).stdout
     printed = subprocess.run(
         ["man", "-l", "-"],
         input=roff,
@@ -424,11 +435,12 @@ def answers_at(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_the_static_library_exports_only_its_own_names(library_path, compiled, tmp_path):
+def test_the_static_library_exports_only_its_own_names(library_path):
     """Names that a program may well have are free, in the static library as in the shared one."""
     for options, name in ([], "libweir.a"), (["-D"], "libweir.so"):
         symbols = subprocess.run(
             ["nm", *options, "--defined-only", "--extern-only", library_path / name],
+            env=environment(),
             capture_output=True,
             text=True,
             check=True,
@@ -470,10 +482,8 @@ def test_every_program_of_the_guide_is_tried():
 @pytest.mark.parametrize("step", GUIDE_STEPS, ids=lambda step: step[0])
 def test_the_guide(step, installed, library_path, tmp_path):
     """The program of each step compiles, without a warning, and its lines print what is said."""
-    for word in "nc", "curl":
-        if not shutil.which(word):
-            pytest.skip(f"no {word}")
     name, program, script, expected = step
+    skip_without_tools(script)
     port = free_port()
     (tmp_path / f"{name}.c").write_text(program.replace("127.0.0.1:7000", f"127.0.0.1:{port}"))
     assert script.startswith(f"cc {name}.c ")
