@@ -82,7 +82,7 @@
 
 /* -- HTTP -- */
 #define WEIR_HTTP_HEAD_MAX (32 * 1024) /* bytes of a request head: 431 */
-#define WEIR_HTTP_FAULT_MAX 64 /* bytes of a malformed request that the log shows */
+#define WEIR_HTTP_FAULT_MAX 64         /* bytes of a malformed request that the log shows */
 #define WEIR_HTTP_TARGET_MAX 8000      /* bytes of a request-target: 414 */
 #define WEIR_HTTP_FIELDS_MAX 100       /* fields in a head: 431 */
 #define WEIR_HTTP_EMPTY_LINES_MAX 2    /* empty lines before a request line (RFC 9112 2.2) */
@@ -130,12 +130,12 @@
 	1000 /* a file that was not looked up for so long is closed, and opened again when it is */
 #define WEIR_TREE_SETTLE_MS                                                                        \
 	50 /* changed less than this ago: another change may not show in the times */
-#define WEIR_DIRECTORY_BATCH (32 * 1024)       /* bytes of names read from a directory at once */
-#define WEIR_DIRECTORY_SORT_MAX 2000           /* entries of a directory that can be sorted (set) */
-#define WEIR_UPLOAD_QUEUE (1024 * 1024)        /* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_BATCH (512 * 1024)         /* … of these, so many are written at once */
-#define WEIR_UPLOAD_GATHER_MS 100              /* … or what has come in this time */
-#define WEIR_UPLOAD_TAKE (4 * 1024 * 1024)     /* bytes taken from a socket in one piece of work */
+#define WEIR_DIRECTORY_BATCH (32 * 1024)   /* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_SORT_MAX 2000       /* entries of a directory that can be sorted (set) */
+#define WEIR_UPLOAD_QUEUE (1024 * 1024)    /* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_BATCH (512 * 1024)     /* … of these, so many are written at once */
+#define WEIR_UPLOAD_GATHER_MS 100          /* … or what has come in this time */
+#define WEIR_UPLOAD_TAKE (4 * 1024 * 1024) /* bytes taken from a socket in one piece of work */
 /*
  * Room that an upload of known size has on the disk ahead of what was written: as much as was
  * written, and within these.

@@ -17,6 +17,11 @@
  * another change may not show in its times. (Not noticed: changes through mmap that the kernel has
  * not stamped yet.)
  *
+ * A file that was not looked up for WEIR_TREE_REST_MS and that nobody holds has its descriptor closed
+ * within half as long again, and is opened again when it is wanted: a file that was removed frees its
+ * room, and a file system beneath the root can be unmounted. A root that another directory has taken
+ * the place of is noticed after revalidate_ms, as long as the process may walk the root's path.
+ *
  * A tree, its lookups and files belong to one loop's thread; each worker opens its own. Only
  * weir_tree_open may be called on another thread, before.
  *
@@ -97,7 +102,8 @@ WEIR_API void weir_file_release(struct weir_file *file);
 
 /* All zero: the defaults of weir/limits.h. */
 struct weir_tree_options {
-	unsigned entries_max; /* paths remembered, each with a descriptor; WEIR_TREE_ENTRIES_MAX */
+	unsigned
+	        entries_max; /* paths remembered, each with a descriptor while it is in use; WEIR_TREE_ENTRIES_MAX */
 	size_t content_max; /* bytes of content in the cache, all together; WEIR_TREE_CONTENT_MAX */
 	size_t content_file_max; /* the largest file kept in memory; WEIR_TREE_CONTENT_FILE_MAX */
 	unsigned revalidate_ms;  /* how long a path is believed; WEIR_TREE_REVALIDATE_MS */

@@ -40,9 +40,9 @@ struct weir_upload;
 
 /* All zero is not allowed: size_max must be named. */
 struct weir_upload_options {
-	uint64_t size_max;   /* more bytes than these are WEIR_E_LIMIT */
-	uint64_t size;       /* what will come, if size_known; whether there is room is asked at once */
-	bool size_known;     /* then exactly `size` bytes must come before commit */
+	uint64_t size_max; /* more bytes than these are WEIR_E_LIMIT */
+	uint64_t size;   /* what will come, if size_known; whether there is room is asked at once */
+	bool size_known; /* then exactly `size` bytes must come before commit */
 	bool must_not_exist; /* never replace: -EEXIST at the commit */
 	/*
 	 * Permission bits of a new file, whatever the umask; 0: 0644 less the umask that the process

@@ -98,8 +98,8 @@ static bool redirect_path(const struct config_site *site, char *path, size_t roo
 		size_t size = strlen(to);
 		while (size && to[size - 1] == '/')
 			size--;
-		int put = snprintf(path, room, "%.*s%s%s", (int)size, to,
-		        size && rest[0] ? "/" : "", rest);
+		int put = snprintf(
+		        path, room, "%.*s%s%s", (int)size, to, size && rest[0] ? "/" : "", rest);
 		return put >= 0 && (size_t)put < room;
 	}
 	return false;
@@ -125,8 +125,8 @@ static void check_redirects(struct reader *reader, yaml_node_t *node, struct con
 		              strcmp(rule->from, rule->to + 1) == 0;
 		if (rule->from && !itself && leads_in_a_circle(site, rule->from))
 			problems_add(reader->problems,
-			        schema_place(schema_find(
-			                reader, schema_item(reader, list, i), "to")),
+			        schema_place(
+			                schema_find(reader, schema_item(reader, list, i), "to")),
 			        "from '/%.64s' the redirects of this site lead in a circle",
 			        rule->from);
 	}

@@ -104,7 +104,8 @@ char *schema_copy(struct reader *reader, const char *text, size_t size);
 /* value.c, value_dns.c, value_file.c, value_ftp.c, value_http.c, value_mail.c: one kind each */
 typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
-value_reader value_text, value_flag, value_number, value_workers, value_size, value_mode, value_duration;
+value_reader value_text, value_flag, value_number, value_workers, value_size, value_mode,
+        value_duration;
 value_reader value_word, value_file, value_directory, value_log, value_user;
 value_reader value_place, value_networks;
 value_reader value_zone, value_zones, value_peers;

@@ -185,7 +185,8 @@ static void await_rest(struct weir_http_exchange *exchange)
 	if (exchange->body_state == BODY_NONE)
 		weir_http_connection_next(exchange);
 	else if (!exchange->receiver && !exchange->replied)
-		weir_channel_pause(exchange->channel); /* until somebody wants the body, or replies */
+		weir_channel_pause(
+		        exchange->channel); /* until somebody wants the body, or replies */
 	weir_http_exchange_settle(exchange);
 }
 
@@ -208,8 +209,7 @@ static void defer(struct weir_http_exchange *exchange, struct weir_span head)
 /* From the loop, since the reply before it is closed in the middle of a flush. */
 static void start_deferred(struct weir_task *task)
 {
-	struct weir_http_exchange *exchange =
-	        WEIR_CONTAINER(task, struct weir_http_exchange, task);
+	struct weir_http_exchange *exchange = WEIR_CONTAINER(task, struct weir_http_exchange, task);
 	exchange->deferred = false;
 	if (exchange->body_state == BODY_NONE)
 		weir_channel_set_session(exchange->channel, NULL);

@@ -26,7 +26,7 @@
 struct http_loop {
 	struct weir_http_exchange *free; /* kept for reuse */
 	unsigned free_count;
-	int refusal; /* why the head terminator said BAD: a status */
+	int refusal;       /* why the head terminator said BAD: a status */
 	const char *fault; /* of what is no request, while it is replied to; else NULL */
 	struct weir_span fault_bytes;
 	char fault_room[WEIR_HTTP_FAULT_MAX];
@@ -97,7 +97,7 @@ struct weir_http_exchange {
 	/* the reply */
 	uint8_t response_state; /* enum response_state */
 	uint16_t status;
-	uint16_t deferred_status; /* of a deferred request whose path is refused; else 0 */
+	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
 	struct weir_buffer fields; /* memory kept for reuse */
 	struct weir_span lent;
 	void (*release_lent)(void *context);
@@ -115,22 +115,22 @@ struct weir_http_exchange {
 	struct weir_buffer log_line; /* all but what is known at the end only … */
 	size_t log_split;            /* … which stands here in it */
 
-	bool handling : 1;      /* in the handler's handle() */
-	bool replied : 1;       /* weir_http_reply was called */
-	bool finished : 1;      /* the producer was closed */
-	bool keep_alive : 1;    /* another request may follow on the connection */
-	bool chunked : 1;       /* the reply is */
-	bool compress : 1;      /* the reply is */
-	bool until_close : 1;   /* the reply's end is the connection's */
-	bool had_body : 1;      /* so that the next head must be asked for */
-	bool expects : 1;       /* the client waits for 100 */
-	bool send_continue : 1; /* … and shall get it */
-	bool received : 1;      /* the body was asked for */
-	bool discarding : 1;    /* the rest of the body is read and dropped */
-	bool paused : 1;        /* by the receiver */
-	bool held_input : 1;    /* nothing is read before the reply has left */
+	bool handling : 1;        /* in the handler's handle() */
+	bool replied : 1;         /* weir_http_reply was called */
+	bool finished : 1;        /* the producer was closed */
+	bool keep_alive : 1;      /* another request may follow on the connection */
+	bool chunked : 1;         /* the reply is */
+	bool compress : 1;        /* the reply is */
+	bool until_close : 1;     /* the reply's end is the connection's */
+	bool had_body : 1;        /* so that the next head must be asked for */
+	bool expects : 1;         /* the client waits for 100 */
+	bool send_continue : 1;   /* … and shall get it */
+	bool received : 1;        /* the body was asked for */
+	bool discarding : 1;      /* the rest of the body is read and dropped */
+	bool paused : 1;          /* by the receiver */
+	bool held_input : 1;      /* nothing is read before the reply has left */
 	bool says_keep_alive : 1; /* HTTP/1.0 has to be told that the connection stays */
-	bool deferred : 1;      /* the handler has not been called: earlier replies are to leave */
+	bool deferred : 1; /* the handler has not been called: earlier replies are to leave */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */

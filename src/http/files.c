@@ -288,8 +288,7 @@ static char *copy_text(const char *text)
 struct weir_http_handler *weir_http_files(
         struct weir_tree *tree, const struct weir_http_files_options *options)
 {
-	static const struct weir_http_handler_type type = {
-	        "files", NULL, handle, destroy, methods};
+	static const struct weir_http_handler_type type = {"files", NULL, handle, destroy, methods};
 	struct files *files = calloc(1, sizeof *files);
 	if (!files) {
 		weir_tree_close(tree);

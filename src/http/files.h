@@ -54,8 +54,7 @@ void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file 
 void weir_http_file_error(struct weir_http_exchange *exchange, int error);
 
 /* Replies, now or later, with a page that lists the directory. */
-void weir_http_listing_reply(
-        struct weir_http_exchange *exchange, struct weir_tree *tree,
+void weir_http_listing_reply(struct weir_http_exchange *exchange, struct weir_tree *tree,
         struct weir_file *directory, bool hidden);
 
 #endif

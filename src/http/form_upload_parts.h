@@ -17,7 +17,7 @@
 #define FORM_PARTS_MAX 1000  /* files and fields of one form */
 #define FORM_HEADER_MAX 8192 /* bytes of the header of one part */
 #define FORM_HEADER_FIELDS_MAX 16
-#define FORM_PADDING_MAX 256 /* spaces and tabs behind a boundary */
+#define FORM_PADDING_MAX 256   /* spaces and tabs behind a boundary */
 #define FORM_FILENAME_MAX 1024 /* bytes of the names in a header, as they are sent */
 
 struct form_parts;

@@ -106,8 +106,8 @@ static size_t show(struct weir_span text, char *buffer)
 }
 
 /* What the server itself would refuse is no link: a path with control characters, or too long a one. */
-static bool linkable(const struct listing *listing, const struct weir_directory_entry *entry,
-        size_t url_size)
+static bool linkable(
+        const struct listing *listing, const struct weir_directory_entry *entry, size_t url_size)
 {
 	for (const char *c = entry->name; *c; c++)
 		if (is_control(*c))
@@ -198,8 +198,9 @@ static bool next_text(struct listing *listing)
 		break;
 	case LISTING_ROWS: {
 		const struct weir_directory_entry *entry = &listing->entries[listing->next++];
-		listing->text_size =
-		        visible(listing, entry) ? format_row(listing, entry, listing->text, room) : 0;
+		listing->text_size = visible(listing, entry)
+		                             ? format_row(listing, entry, listing->text, room)
+		                             : 0;
 		break;
 	}
 	default:

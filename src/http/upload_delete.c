@@ -43,8 +43,8 @@ static void remove_file(struct removal *removal)
 	struct weir_http_exchange *exchange = removal->exchange;
 	const char *path = weir_http_path(exchange).data;
 	if (weir_http_upload_is_conditional(weir_http_request(exchange)))
-		weir_tree_remove_if(tree, &removal->change, path, weir_http_upload_holds, exchange,
-		        on_removed);
+		weir_tree_remove_if(
+		        tree, &removal->change, path, weir_http_upload_holds, exchange, on_removed);
 	else
 		weir_tree_remove(tree, &removal->change, path, on_removed);
 }

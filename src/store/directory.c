@@ -40,7 +40,7 @@ struct weir_directory {
 	bool ended;
 	bool busy;
 	bool closed;
-	char *path; /* of options, copied; with a tree only */
+	char *path;                            /* of options, copied; with a tree only */
 	struct weir_directory_options options; /* sort_max is 0 once it was tried */
 	void (*done)(
 	        void *context, int error, const struct weir_directory_entry *entries, size_t count);
@@ -95,16 +95,16 @@ static bool is_refused(struct weir_directory *directory, const struct weir_direc
 		return true;
 	if (entry->kind != WEIR_FILE_LINK)
 		return faccessat(directory->fd, entry->name, R_OK, AT_EACCESS) < 0;
-	int size = snprintf(path, sizeof path, "%s/%s",
-	        directory->path[0] ? directory->path : ".", entry->name);
+	int size = snprintf(path, sizeof path, "%s/%s", directory->path[0] ? directory->path : ".",
+	        entry->name);
 	if (size < 0 || (size_t)size >= sizeof path)
 		return true;
 	int fd = weir_open_beneath(
 	        rules->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, rules->resolve);
 	if (fd < 0)
 		return true;
-	bool served = fstat(fd, &status) == 0 &&
-	              (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
+	bool served =
+	        fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
 	close(fd);
 	return !served;
 }
@@ -116,8 +116,7 @@ static bool describe(struct weir_directory *directory, const struct dirent64 *fo
 	struct stat status;
 	*entry = (struct weir_directory_entry){
 	        .name = found->d_name, .kind = kind_of((mode_t)DTTOIF(found->d_type))};
-	if (!directory->options.details && !directory->options.tree &&
-	        found->d_type != DT_UNKNOWN)
+	if (!directory->options.details && !directory->options.tree && found->d_type != DT_UNKNOWN)
 		return true;
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
 	if (fstatat(directory->fd, found->d_name, &status, flags) < 0)

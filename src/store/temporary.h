@@ -11,12 +11,12 @@
 struct temporary {
 	struct place place; /* of the final name */
 	int fd;
-	uint64_t size;   /* written so far */
+	uint64_t size;     /* written so far */
 	uint64_t expected; /* in all; 0: not known */
 	uint64_t reserved; /* of these, bytes that have their room on the disk */
 	mode_t mode;       /* of a new file */
-	uint64_t kicked; /* of these, bytes whose writing to the disk was begun */
-	char hidden[24]; /* the name it has meanwhile; empty: none */
+	uint64_t kicked;   /* of these, bytes whose writing to the disk was begun */
+	char hidden[24];   /* the name it has meanwhile; empty: none */
 	/* Which directory it is in. */
 	dev_t device;
 	ino_t inode;

@@ -66,8 +66,10 @@ int weir_tree_open(struct weir_loop *loop, const char *root,
 		goto error_root;
 	tree->path = strdup(root);
 	error = tree->path ? weir_file_cache_init(&tree->cache,
-	        options->entries_max ? options->entries_max : WEIR_TREE_ENTRIES_MAX,
-	        options->content_max ? options->content_max : WEIR_TREE_CONTENT_MAX)
+	                             options->entries_max ? options->entries_max
+	                                                  : WEIR_TREE_ENTRIES_MAX,
+	                             options->content_max ? options->content_max
+	                                                  : WEIR_TREE_CONTENT_MAX)
 	                   : -ENOMEM;
 	if (error < 0)
 		goto error_cache;
