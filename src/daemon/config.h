@@ -232,6 +232,7 @@ struct config_ftp {
 	const char *welcome;
 	bool anonymous;
 	bool anonymous_writes;
+	bool anonymous_overwrites;
 	bool writable;
 	bool hidden;
 	unsigned uploads; /* enum weir_ftp_uploads */
