@@ -3,6 +3,7 @@
  */
 #include "check.h"
 #include "config_file.h"
+#include "config_ftp.h"
 #include "config_tls.h"
 #include "resources.h"
 
@@ -29,6 +30,7 @@ int check(const struct options *options)
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
 	config_tls_warn(config);
+	config_ftp_warn(config);
 	resources_warn_of_root(config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;

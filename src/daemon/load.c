@@ -13,6 +13,7 @@
 #include <weir/error.h>
 
 #include "config_file.h"
+#include "config_ftp.h"
 #include "config_tls.h"
 #include "kinds.h"
 #include "load.h"
@@ -187,5 +188,6 @@ struct config *config_load(const struct options *options, const struct config *p
 		return NULL;
 	}
 	config_tls_warn(config);
+	config_ftp_warn(config);
 	return config;
 }

@@ -26,6 +26,8 @@ enum {
 struct ftp_data {
 	struct ftp_session *session; /* whose it is; NULL once it is started */
 	struct weir_loop *loop;
+	struct weir_list link;   /* in the server's passive ones */
+	int64_t since_ms;        /* of PASV */
 	struct weir_watch watch; /* the listener; fd is -1 when it listens no more */
 	struct weir_timer timer;
 	struct weir_address local;
@@ -47,6 +49,7 @@ struct ftp_data {
 /* The descriptor lives to the end of the turn; the port is free for others now. */
 static void stop_listening(struct ftp_data *data)
 {
+	weir_list_remove(&data->link);
 	if (data->watch.fd < 0)
 		return;
 	shutdown(data->watch.fd, SHUT_RDWR);
@@ -245,6 +248,8 @@ static int create(struct ftp_session *session, struct ftp_data **ret)
 	data->local = weir_ftp_unmapped(&local);
 	data->peer = weir_ftp_unmapped(weir_channel_peer(session->channel));
 	data->watch.fd = -1;
+	weir_list_init(&data->link);
+	data->since_ms = weir_loop_now_ms(data->loop);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
 	*ret = data;
 	return 0;
@@ -336,6 +341,18 @@ static void on_event(struct weir_watch *watch, unsigned events)
 		gone(data, error);
 }
 
+/* Whoever has asked for a port and lets it be gives it up when none is free. True: one was. */
+static bool ftp_data_yield(struct weir_ftp_server *server)
+{
+	if (weir_list_empty(&server->passive))
+		return false;
+	struct ftp_data *oldest = WEIR_CONTAINER(server->passive.next, struct ftp_data, link);
+	if (weir_loop_now_ms(server->loop) - oldest->since_ms < WEIR_FTP_PASSIVE_YIELD_MS)
+		return false;
+	weir_ftp_data_abort(oldest, -ETIMEDOUT);
+	return true;
+}
+
 int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 {
 	struct ftp_data *data;
@@ -346,6 +363,8 @@ int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 	/* The one before may have the only port of the range. */
 	weir_ftp_data_drop(session);
 	error = weir_ftp_listen(&session->server->rules, &data->local, &fd);
+	if (error == -EADDRINUSE && ftp_data_yield(session->server))
+		error = weir_ftp_listen(&session->server->rules, &data->local, &fd);
 	if (error == 0) {
 		error = weir_watch_start(data->loop, &data->watch, fd, WEIR_READABLE, on_event);
 		if (error < 0)
@@ -357,6 +376,8 @@ int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 		return error;
 	}
 	weir_ftp_set_port(&data->peer, 0);
+	weir_list_append(&session->server->passive, &data->link);
+	weir_timer_start(data->loop, &data->timer, WEIR_FTP_PASSIVE_WAIT_MS, on_time);
 	*ret = data->local;
 	put_in_place(session, data);
 	return 0;
@@ -388,6 +409,7 @@ void weir_ftp_data_start(struct ftp_session *session, struct ftp_data_user *user
 	data->session = NULL;
 	data->user = user;
 	user->data = data;
+	weir_list_remove(&data->link);
 	note_tls(data, session);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
 	int error = data->active ? connect_to_peer(data) : 0;
