@@ -44,13 +44,19 @@ struct weir_users;
  *
  * `home` is a directory of the tree, which is `/` to the user, and out of which no link leads; without it
  * the tree's root. `rights`
- * are these letters; without it all of them. `rate` is bytes a second of each transfer.
+ * are these letters; without it all of them. Where none of `o`, `m` and `n` is there, `w` gives `m`, and `w` with `d`
+ * gives `o` and `n`: whoever only writes cannot change what is there. An upload of a user without `o` leaves nothing
+ * behind when it breaks off, so that the name stays free. `rate` is bytes a second of each transfer.
  */
 enum weir_ftp_rights {
 	WEIR_FTP_READ = 1,   /* r: RETR, SIZE, MDTM */
-	WEIR_FTP_WRITE = 2,  /* w: STOR, STOU, APPE, MKD, MFMT, SITE CHMOD; with d: RNFR */
+	WEIR_FTP_WRITE = 2,  /* w: STOR, STOU, APPE, of names that are free */
 	WEIR_FTP_DELETE = 4, /* d: DELE, RMD */
 	WEIR_FTP_LIST = 8,   /* l: LIST, NLST, MLSD, MLST, STAT of a path */
+	/* o: STOR, APPE and RNTO to names that are taken, REST before STOR, MFMT, SITE CHMOD */
+	WEIR_FTP_OVERWRITE = 16,
+	WEIR_FTP_MKDIR = 32,  /* m: MKD */
+	WEIR_FTP_RENAME = 64, /* n: RNFR, RNTO */
 };
 
 /* -- the log ----------------------------------------------------------------------------------- */
@@ -103,7 +109,8 @@ enum weir_ftp_reuse {
 struct weir_ftp_rules {
 	struct weir_users *users;   /* the server holds them itself. NULL: nobody but anonymous */
 	bool no_anonymous;          /* "anonymous" and "ftp" are names like any other */
-	bool anonymous_writes;      /* they may write too, where `writable` */
+	bool anonymous_writes;      /* they may write and make directories, too, where `writable` */
+	bool anonymous_overwrites;  /* … and write over what is there */
 	const char *anonymous_home; /* NULL: the tree's root */
 	bool writable;              /* false: nobody writes or deletes, whatever his rights */
 	bool hidden;                /* names that begin with `.` are there; else they are not */

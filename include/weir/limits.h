@@ -106,11 +106,14 @@
 #define WEIR_HTTP_EXCHANGES_KEPT 256           /* exchanges a loop keeps for reuse */
 
 /* -- FTP -- */
-#define WEIR_FTP_LINE_MAX 4096            /* bytes of a command, its CRLF not counted: 500 */
-#define WEIR_FTP_IDLE_MS (300 * 1000)     /* no command and no transfer: 421 (set) */
-#define WEIR_FTP_DATA_WAIT_MS (60 * 1000) /* from PASV or PORT to the data connection's use */
-#define WEIR_FTP_SESSIONS_MAX 8192        /* sessions of one server and loop: 421 (set) */
-#define WEIR_FTP_FAILURES_MAX 6           /* wrong passwords on one connection: 421 (set) */
+#define WEIR_FTP_LINE_MAX 4096        /* bytes of a command, its CRLF not counted: 500 */
+#define WEIR_FTP_IDLE_MS (300 * 1000) /* no command and no transfer: 421 (set) */
+#define WEIR_FTP_DATA_WAIT_MS                                                                      \
+	(60 * 1000) /* from a transfer's command, or PORT, to the data connection */
+#define WEIR_FTP_PASSIVE_WAIT_MS (15 * 1000) /* of these, from PASV to the transfer's command */
+#define WEIR_FTP_PASSIVE_YIELD_MS 2000 /* after that a passive port gives way when none is free */
+#define WEIR_FTP_SESSIONS_MAX 8192     /* sessions of one server and loop: 421 (set) */
+#define WEIR_FTP_FAILURES_MAX 6        /* wrong passwords on one connection: 421 (set) */
 #define WEIR_FTP_PORTS_TRIED 256 /* passive ports looked at before it is said that none is free */
 #define WEIR_FTP_UPLOAD_MAX (1024LL * 1024 * 1024 * 1024) /* bytes of an uploaded file: 552 (set) */
 #define WEIR_FTP_NAMES_TRIED 16                           /* names that STOU tries */

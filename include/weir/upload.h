@@ -44,6 +44,8 @@ struct weir_upload_options {
 	uint64_t size;   /* what will come, if size_known; whether there is room is asked at once */
 	bool size_known; /* then exactly `size` bytes must come before commit */
 	bool must_not_exist; /* never replace: -EEXIST at the commit */
+	/* With must_not_exist: the first `ready` may already report -EEXIST. */
+	bool look_first;
 	/*
 	 * Permission bits of a new file, whatever the umask; 0: 0644 less the umask that the process
 	 * had when the tree was opened. A file that replaces a regular one gets the owner, group,
@@ -188,6 +190,10 @@ WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_chang
  */
 WEIR_API void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
         const char *to, void (*done)(struct weir_change *change, int error));
+
+/* The same, but nothing is replaced: -EEXIST if the name is taken. */
+WEIR_API void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change,
+        const char *from, const char *to, void (*done)(struct weir_change *change, int error));
 
 /* Sets the permission bits (0777 of them) of a file or directory, or its time of modification. */
 WEIR_API void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change,

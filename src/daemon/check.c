@@ -4,6 +4,7 @@
 #include "check.h"
 #include "config_file.h"
 #include "config_warn.h"
+#include "resources.h"
 
 int check(const struct options *options)
 {
@@ -28,6 +29,7 @@ int check(const struct options *options)
 		        config->dns.zones.count == 1 ? "" : "s");
 	putchar('\n');
 	config_warn(config);
+	resources_warn_of_root(config);
 	config_release(config);
 	return fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
 }

@@ -235,6 +235,7 @@ struct config_ftp {
 	const char *welcome;
 	bool anonymous;
 	bool anonymous_writes;
+	bool anonymous_overwrites;
 	bool writable;
 	bool hidden;
 	unsigned mode;    /* of new files; 0: the library's default */

@@ -204,6 +204,7 @@ static const struct key ftp_keys[] = {
         {"anonymous", KEY_FLAG, AT(config_ftp, anonymous)},
         {"anonymous-home", KEY_TEXT, AT(config_ftp, anonymous_home)},
         {"anonymous-writes", KEY_FLAG, AT(config_ftp, anonymous_writes)},
+        {"anonymous-overwrites", KEY_FLAG, AT(config_ftp, anonymous_overwrites)},
         {"writable", KEY_FLAG, AT(config_ftp, writable)},
         {"hidden", KEY_FLAG, AT(config_ftp, hidden)},
         {"mode", KEY_MODE, AT(config_ftp, mode)},

@@ -1,7 +1,10 @@
 /* FTP's users, and which directory it serves. */
 #include <weir/error.h>
+#include <weir/limits.h>
 
 #include "config_ftp.h"
+#include "kinds.h"
+#include "say.h"
 
 void config_ftp_default(struct config_ftp *ftp)
 {
@@ -13,6 +16,19 @@ const char *config_ftp_root(const struct config *config)
 	if (config->ftp.root)
 		return config->ftp.root;
 	return config->sites.count ? config->sites.items[0].root : NULL;
+}
+
+void config_ftp_warn(const struct config *config)
+{
+	const struct config_ftp *ftp = &config->ftp;
+	unsigned ports = ftp->passive.last - ftp->passive.first + 1U;
+	uint64_t sessions = ftp->sessions_per_address;
+	if (!sessions)
+		sessions = WEIR_PEER_CONNECTIONS_MAX;
+	if (ftp->passive.first && kinds_include(config, SERVICE_FTP) && ports < sessions)
+		say("'passive-ports' has %u port%s, and 'sessions-per-address' lets one address use "
+		    "%llu at a time: name more ports, or allow fewer sessions",
+		        ports, ports == 1 ? "" : "s", (unsigned long long)sessions);
 }
 
 struct report {

@@ -20,4 +20,7 @@ int config_ftp_load(struct config *config,
 /* What FTP serves: its own root or that of the first site; NULL: there is none. */
 const char *config_ftp_root(const struct config *config);
 
+/* Says so if one address can use up the passive ports. */
+void config_ftp_warn(const struct config *config);
+
 #endif

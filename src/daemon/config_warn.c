@@ -134,6 +134,7 @@ static void warn_writing(const struct config *config)
 void config_warn(const struct config *config)
 {
 	config_tls_warn(config);
+	config_ftp_warn(config);
 	warn_secrets(config);
 	warn_reload(config);
 	warn_writing(config);

@@ -221,6 +221,13 @@ static int drop(const char *user)
 	return 0;
 }
 
+void resources_warn_of_root(const struct config *config)
+{
+	if (geteuid() == 0 && (!config->user || strcmp(config->user, "root") == 0))
+		say("all that reads what clients send runs as root: add 'user: NAME' to the "
+		    "configuration, with a user of this machine that owns nothing else");
+}
+
 int resources_become(const struct config *config)
 {
 	const char *user = config->user;

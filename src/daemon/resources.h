@@ -42,6 +42,9 @@ int resources_open_log(const char *user, const char *path);
 /* Opens a log again, as the user that this process is by now. For any thread. */
 int resources_reopen_log(const char *path);
 
+/* Says so if this process is root and the configuration leaves it root. */
+void resources_warn_of_root(const struct config *config);
+
 /*
  * Becomes the configured user for good, if we are root: its id, its group, its groups. Nothing that
  * is executed gets more rights, in any case. 0 or a negative errno, which was said.

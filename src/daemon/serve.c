@@ -314,6 +314,8 @@ static int run(struct daemon *daemon)
 	int error = start(daemon);
 	if (error == 0)
 		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
+	if (error == 0)
+		resources_warn_of_root(daemon->config);
 	else if (daemon->alive)
 		stop(daemon);
 	if (daemon->alive)

@@ -100,6 +100,7 @@ static struct weir_ftp_rules rules_of(const struct config *config, struct weir_t
 	        .users = ftp->users,
 	        .no_anonymous = !ftp->anonymous,
 	        .anonymous_writes = ftp->anonymous_writes,
+	        .anonymous_overwrites = ftp->anonymous_overwrites,
 	        .anonymous_home = ftp->anonymous_home,
 	        .writable = ftp->writable,
 	        .hidden = ftp->hidden,

@@ -7,6 +7,7 @@
  * closed, or when there is none and its user has been told.
  */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -25,12 +26,15 @@ enum {
 struct ftp_data {
 	struct ftp_session *session; /* whose it is; NULL once it is started */
 	struct weir_loop *loop;
+	struct weir_list link;   /* in the server's passive ones */
+	int64_t since_ms;        /* of PASV */
 	struct weir_watch watch; /* the listener; fd is -1 when it listens no more */
 	struct weir_timer timer;
 	struct weir_address local;
 	struct weir_address peer; /* a port of 0: whoever connects from there */
 	struct weir_bounds bounds;
 	struct weir_channel *channel;
+	int socket;                 /* the channel's, while there is one */
 	struct ftp_data_user *user; /* NULL before it is started */
 	struct weir_tls *tls;       /* held; NULL: in clear */
 	bool active;                /* we connect */
@@ -45,6 +49,7 @@ struct ftp_data {
 /* The descriptor lives to the end of the turn; the port is free for others now. */
 static void stop_listening(struct ftp_data *data)
 {
+	weir_list_remove(&data->link);
 	if (data->watch.fd < 0)
 		return;
 	shutdown(data->watch.fd, SHUT_RDWR);
@@ -136,11 +141,23 @@ static int on_open(struct weir_channel *channel)
 	return 0;
 }
 
+/*
+ * The peer's Finished is the last thing that it had to say for now, and nothing goes back to it: the
+ * kernel would acknowledge it after 40 ms only, and a peer with Nagle's algorithm send no small piece
+ * before that.
+ */
+static void ftp_data_acknowledge(const struct ftp_data *data)
+{
+	int on = 1;
+	setsockopt(data->socket, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 static void on_secured(struct weir_channel *channel, size_t dropped)
 {
 	struct ftp_data *data = data_of(channel);
 	struct weir_tls_info info;
 	(void)dropped;
+	ftp_data_acknowledge(data);
 	data->resumed =
 	        data->looked_at && weir_channel_tls(channel, &info) &&
 	        weir_span_equal(info.session, weir_span(data->tls_session, TLS_SESSION_SIZE));
@@ -210,6 +227,7 @@ static int adopt(struct ftp_data *data, int fd, const struct weir_address *peer)
 {
 	int error =
 	        weir_adopt(data->loop, fd, peer, &protocol, NULL, &data->bounds, &data->channel);
+	data->socket = fd;
 	if (error == 0)
 		weir_channel_set_session(data->channel, data);
 	return error;
@@ -230,6 +248,8 @@ static int create(struct ftp_session *session, struct ftp_data **ret)
 	data->local = weir_ftp_unmapped(&local);
 	data->peer = weir_ftp_unmapped(weir_channel_peer(session->channel));
 	data->watch.fd = -1;
+	weir_list_init(&data->link);
+	data->since_ms = weir_loop_now_ms(data->loop);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
 	*ret = data;
 	return 0;
@@ -321,6 +341,18 @@ static void on_event(struct weir_watch *watch, unsigned events)
 		gone(data, error);
 }
 
+/* Whoever has asked for a port and lets it be gives it up when none is free. True: one was. */
+static bool ftp_data_yield(struct weir_ftp_server *server)
+{
+	if (weir_list_empty(&server->passive))
+		return false;
+	struct ftp_data *oldest = WEIR_CONTAINER(server->passive.next, struct ftp_data, link);
+	if (weir_loop_now_ms(server->loop) - oldest->since_ms < WEIR_FTP_PASSIVE_YIELD_MS)
+		return false;
+	weir_ftp_data_abort(oldest, -ETIMEDOUT);
+	return true;
+}
+
 int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 {
 	struct ftp_data *data;
@@ -331,6 +363,8 @@ int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 	/* The one before may have the only port of the range. */
 	weir_ftp_data_drop(session);
 	error = weir_ftp_listen(&session->server->rules, &data->local, &fd);
+	if (error == -EADDRINUSE && ftp_data_yield(session->server))
+		error = weir_ftp_listen(&session->server->rules, &data->local, &fd);
 	if (error == 0) {
 		error = weir_watch_start(data->loop, &data->watch, fd, WEIR_READABLE, on_event);
 		if (error < 0)
@@ -342,6 +376,8 @@ int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 		return error;
 	}
 	weir_ftp_set_port(&data->peer, 0);
+	weir_list_append(&session->server->passive, &data->link);
+	weir_timer_start(data->loop, &data->timer, WEIR_FTP_PASSIVE_WAIT_MS, on_time);
 	*ret = data->local;
 	put_in_place(session, data);
 	return 0;
@@ -373,6 +409,7 @@ void weir_ftp_data_start(struct ftp_session *session, struct ftp_data_user *user
 	data->session = NULL;
 	data->user = user;
 	user->data = data;
+	weir_list_remove(&data->link);
 	note_tls(data, session);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
 	int error = data->active ? connect_to_peer(data) : 0;

@@ -170,16 +170,16 @@ static void format_perm(enum weir_file_kind kind, unsigned rights, char text[16]
 		unsigned needs;
 		bool file, directory;
 	} letters[] = {
-	        {'a', WEIR_FTP_WRITE, true, false},
+	        {'a', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false},
 	        {'c', WEIR_FTP_WRITE, false, true},
 	        {'d', WEIR_FTP_DELETE, true, true},
 	        {'e', 0, false, true},
-	        {'f', WEIR_FTP_WRITE | WEIR_FTP_DELETE, true, true},
+	        {'f', WEIR_FTP_RENAME, true, true},
 	        {'l', WEIR_FTP_LIST, false, true},
-	        {'m', WEIR_FTP_WRITE, false, true},
+	        {'m', WEIR_FTP_MKDIR, false, true},
 	        {'p', WEIR_FTP_DELETE, false, true},
 	        {'r', WEIR_FTP_READ, true, false},
-	        {'w', WEIR_FTP_WRITE, true, false},
+	        {'w', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false},
 	};
 	size_t size = 0;
 	for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {

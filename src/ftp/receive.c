@@ -83,13 +83,15 @@ static int begin(struct ftp_receiving *receiving)
 static void set_options(struct ftp_receiving *receiving, const struct ftp_receipt *receipt)
 {
 	const struct ftp_session *session = receiving->transfer.session;
+	bool overwrites = weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE;
 	receiving->text = session->ascii;
 	receiving->unique = receipt->unique;
 	receiving->rate = weir_ftp_rate(session);
 	receiving->options = (struct weir_upload_options){
 	        .size_max = session->server->rules.upload_max,
 	        .mode = session->server->rules.mode,
-	        .must_not_exist = receipt->unique,
+	        .must_not_exist = receipt->unique || !overwrites,
+	        .look_first = true,
 	        .in_place = receipt->append || receipt->unique || receipt->offset,
 	        .append = receipt->append,
 	        .offset = receipt->offset,
@@ -103,6 +105,8 @@ void weir_ftp_receive(
 {
 	struct ftp_place place;
 	int error = weir_ftp_place_find(session, name, &place);
+	if (receipt->offset && !(weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE))
+		error = -EACCES;
 	if (error < 0) {
 		weir_ftp_say(session, weir_ftp_error_text(error == -ENOENT ? -EACCES : error));
 		return;

@@ -94,7 +94,10 @@ static void break_off(struct ftp_receiving *receiving, int error)
 		return;
 	receiving->ended = true;
 	receiving->error = error;
-	receiving->keep = receiving->transfer.session->server->rules.uploads == WEIR_FTP_KEEP_PART;
+	/* Without the right to overwrite, a part could neither be gone on with nor replaced. */
+	bool stuck = receiving->options.must_not_exist && !receiving->unique;
+	receiving->keep =
+	        !stuck && receiving->transfer.session->server->rules.uploads == WEIR_FTP_KEEP_PART;
 	weir_timer_stop(&receiving->timer);
 	if (receiving->upload && !receiving->taking)
 		end_part(receiving);

@@ -38,10 +38,11 @@ const char *weir_ftp_error_text(int error)
 {
 	switch (error) {
 	case -ENOENT:
-	case -ENOTDIR:
 	case -EXDEV: /* out of the root: there is no such thing */
 	case -ELOOP:
 		return "550 No such file or directory.";
+	case -ENOTDIR:
+		return "550 Not a directory.";
 	case -EACCES:
 	case -EPERM:
 		return "550 Permission denied.";

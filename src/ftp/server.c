@@ -195,6 +195,7 @@ int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *optio
 		return -ENOMEM;
 	}
 	server->loop = loop;
+	weir_list_init(&server->passive);
 	server->tree = options->tree;
 	server->implicit = options->implicit;
 	server->guard = options->guard;

@@ -204,7 +204,7 @@ unsigned weir_ftp_session_rights(const struct ftp_session *session)
 {
 	unsigned rights = session->user ? session->user->rights : 0;
 	if (!session->server->rules.writable)
-		rights &= ~(unsigned)(WEIR_FTP_WRITE | WEIR_FTP_DELETE);
+		rights &= WEIR_FTP_READ | WEIR_FTP_LIST;
 	return rights;
 }
 

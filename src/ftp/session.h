@@ -17,6 +17,7 @@
 #include <weir/channel.h>
 #include <weir/ftp.h>
 #include <weir/limits.h>
+#include <weir/list.h>
 #include <weir/loop.h>
 #include <weir/sources.h>
 #include <weir/tree.h>
@@ -34,6 +35,7 @@ struct weir_ftp_server {
 	char *banner;                /* the whole 220 */
 	struct weir_bounds data_bounds;
 	unsigned sessions;
+	struct weir_list passive; /* data that listens and is not used yet, the oldest in front */
 	struct weir_peers *peers; /* NULL: not counted */
 	struct weir_guard *guard; /* NULL: wrong passwords cost no time */
 	void (*log)(void *context, const struct weir_ftp_event *event);

@@ -8,7 +8,9 @@
 #include "session.h"
 
 enum {
-	ALL_RIGHTS = WEIR_FTP_READ | WEIR_FTP_WRITE | WEIR_FTP_DELETE | WEIR_FTP_LIST
+	FINE_RIGHTS = WEIR_FTP_OVERWRITE | WEIR_FTP_MKDIR | WEIR_FTP_RENAME,
+	WRITE_AND_DELETE = WEIR_FTP_WRITE | WEIR_FTP_DELETE,
+	ALL_RIGHTS = WEIR_FTP_READ | WRITE_AND_DELETE | WEIR_FTP_LIST | FINE_RIGHTS
 };
 
 /* Empty when there is none. */
@@ -22,7 +24,7 @@ static struct weir_span value_of(
 
 static unsigned parse_rights(struct weir_span text)
 {
-	static const char letters[] = "rwdl";
+	static const char letters[] = "rwdlomn";
 	unsigned rights = 0;
 	if (!text.size)
 		return ALL_RIGHTS;
@@ -31,6 +33,12 @@ static unsigned parse_rights(struct weir_span text)
 		if (at)
 			rights |= 1U << (at - letters);
 	}
+	if (rights & FINE_RIGHTS)
+		return rights;
+	if (rights & WEIR_FTP_WRITE)
+		rights |= WEIR_FTP_MKDIR;
+	if ((rights & WRITE_AND_DELETE) == WRITE_AND_DELETE)
+		rights |= FINE_RIGHTS;
 	return rights;
 }
 
@@ -77,6 +85,8 @@ struct ftp_user *weir_ftp_user_anonymous(const struct weir_ftp_rules *rules, con
 	user->anonymous = true;
 	user->rights = WEIR_FTP_READ | WEIR_FTP_LIST;
 	if (rules->anonymous_writes)
-		user->rights |= WEIR_FTP_WRITE;
+		user->rights |= WEIR_FTP_WRITE | WEIR_FTP_MKDIR;
+	if (rules->anonymous_writes && rules->anonymous_overwrites)
+		user->rights |= WEIR_FTP_OVERWRITE;
 	return user;
 }

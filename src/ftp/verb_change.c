@@ -60,9 +60,11 @@ void weir_ftp_rnto(struct ftp_session *session, const char *argument)
 	if (find(session, argument, &place)) {
 		struct ftp_change *change = weir_ftp_change_begin(
 		        session, "RNTO", place.path, WEIR_SPAN("250 Renamed."));
+		bool replace = weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE;
 		if (change)
-			weir_tree_rename(weir_ftp_tree(session->server), &change->change, from,
-			        place.tree, weir_ftp_change_done);
+			(replace ? weir_tree_rename : weir_tree_rename_new)(
+			        weir_ftp_tree(session->server), &change->change, from, place.tree,
+			        weir_ftp_change_done);
 	}
 	free(from);
 }
@@ -110,7 +112,7 @@ static void change_mode(struct ftp_session *session, struct weir_span argument)
 	struct ftp_place place;
 	struct weir_span text;
 	mode_t mode;
-	if (!(weir_ftp_session_rights(session) & WEIR_FTP_WRITE)) {
+	if (!(weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE)) {
 		FTP_SAY(session, "550 Permission denied.");
 		return;
 	}

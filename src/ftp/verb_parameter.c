@@ -12,7 +12,7 @@ void weir_ftp_type(struct ftp_session *session, const char *argument)
 	if (is(type, "A") || is(type, "A N")) {
 		session->ascii = true;
 		FTP_SAY(session, "200 Text.");
-	} else if (is(type, "I") || is(type, "L 8")) {
+	} else if (is(type, "I") || is(type, "L 8") || is(type, "L8")) {
 		session->ascii = false;
 		FTP_SAY(session, "200 Bytes.");
 	} else {

@@ -25,6 +25,9 @@ enum {
 	WRITE = WEIR_FTP_WRITE,
 	DELETE = WEIR_FTP_DELETE,
 	LIST = WEIR_FTP_LIST,
+	OVER = WEIR_FTP_OVERWRITE,
+	MKDIR = WEIR_FTP_MKDIR,
+	RENAME = WEIR_FTP_RENAME,
 };
 
 struct verb {
@@ -55,8 +58,8 @@ static const struct verb verbs[] = {
 	{"LANG", weir_ftp_lang, OPEN,            0,              "[EN]"},
 	{"LIST", weir_ftp_list_all, 0,           LIST,           "[pathname]"},
 	{"MDTM", weir_ftp_mdtm, ARGUMENT,        READ,           "pathname"},
-	{"MFMT", weir_ftp_mfmt, ARGUMENT,        WRITE,          "YYYYMMDDHHMMSS pathname"},
-	{"MKD",  weir_ftp_mkd,  ARGUMENT,        WRITE,          "pathname"},
+	{"MFMT", weir_ftp_mfmt, ARGUMENT,        OVER,           "YYYYMMDDHHMMSS pathname"},
+	{"MKD",  weir_ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
 	{"MLSD", weir_ftp_mlsd, 0,               LIST,           "[pathname]"},
 	{"MLST", weir_ftp_mlst, 0,               LIST,           "[pathname]"},
 	{"MODE", weir_ftp_mode, ARGUMENT,        0,              "S"},
@@ -74,8 +77,8 @@ static const struct verb verbs[] = {
 	{"REST", weir_ftp_rest, ARGUMENT,        0,              "offset"},
 	{"RETR", weir_ftp_retr, ARGUMENT,        READ,           "pathname"},
 	{"RMD",  weir_ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
-	{"RNFR", weir_ftp_rnfr, ARGUMENT,        WRITE | DELETE, "pathname"},
-	{"RNTO", weir_ftp_rnto, ARGUMENT | RENAMING, WRITE | DELETE, "pathname"},
+	{"RNFR", weir_ftp_rnfr, ARGUMENT,        RENAME,         "pathname"},
+	{"RNTO", weir_ftp_rnto, ARGUMENT | RENAMING, RENAME,     "pathname"},
 	{"SITE", weir_ftp_site, ARGUMENT,        0,              "CHMOD mode pathname | HELP"},
 	{"SIZE", weir_ftp_size, ARGUMENT,        READ,           "pathname"},
 	{"SMNT", weir_ftp_smnt, 0,               0,              "(refused)"},
@@ -89,7 +92,7 @@ static const struct verb verbs[] = {
 	/* RFC 775's names, which RFC 1123 4.1.3.1 asks for. */
 	{"XCUP", weir_ftp_cdup, 0,               0,              ""},
 	{"XCWD", weir_ftp_cwd,  0,               0,              "pathname"},
-	{"XMKD", weir_ftp_mkd,  ARGUMENT,        WRITE,          "pathname"},
+	{"XMKD", weir_ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
 	{"XPWD", weir_ftp_pwd,  0,               0,              ""},
 	{"XRMD", weir_ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
 };

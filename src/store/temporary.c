@@ -157,7 +157,10 @@ int weir_temporary_open(struct temporary *temporary, const struct open_rules *ru
 		temporary->device = status.st_dev;
 		temporary->inode = status.st_ino;
 	}
-	error = open_file(temporary, rules, options);
+	bool taken = options->must_not_exist && options->look_first &&
+	             fstatat(temporary->place.directory, temporary->place.name, &status,
+	                     AT_SYMLINK_NOFOLLOW) == 0;
+	error = taken ? -EEXIST : open_file(temporary, rules, options);
 	if (error < 0)
 		weir_temporary_close(temporary);
 	return error;

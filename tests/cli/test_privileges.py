@@ -188,3 +188,18 @@ def test_directory_is_made_through_no_link(run, home, tmp_path):
     assert result.returncode == 1
     assert "cannot keep mail" in result.stderr
     assert not (tmp_path / "made").exists()
+
+
+# -- staying root --------------------------------------------------------------------------------------
+
+
+def test_staying_root_is_said_at_start_and_by_check(run, configured, site, tmp_path):
+    let_others_enter(tmp_path)
+    for user, said in ("", True), ("user: root\n", True), ("user: nobody\n", False):
+        server = configured(f"sites: [{{root: site}}]\n{user}")
+        server.get("/")
+        server.stop()
+        assert ("runs as root" in server.err.read_text()) == said, user
+        result = run("check", "weir.yaml")
+        assert result.returncode == 0
+        assert ("runs as root" in result.all_stderr) == said, user

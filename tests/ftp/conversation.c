@@ -84,6 +84,7 @@ static void every_verb(void **state)
 	        {"TYPE E", "504 "},
 	        {"TYPE I", "200 "},
 	        {"TYPE L 8", "200 "},
+	        {"TYPE L8", "200 "},
 	        {"TYPE L 7", "504 "},
 	        {"STRU F", "200 "},
 	        {"STRU R", "504 "},

@@ -87,8 +87,7 @@ static void names(void **state)
 
 static void facts(void **state)
 {
-	struct ftp_entry_style style = {.facts = FTP_FACTS_ALL,
-	        .rights = WEIR_FTP_READ | WEIR_FTP_WRITE | WEIR_FTP_DELETE | WEIR_FTP_LIST};
+	struct ftp_entry_style style = {.facts = FTP_FACTS_ALL, .rights = 127};
 	struct weir_directory_entry entry = file;
 	(void)state;
 	assert_string_equal(text_of(weir_ftp_entry_facts, &style, &entry),
@@ -98,6 +97,9 @@ static void facts(void **state)
 	style.facts = FTP_FACT_TYPE | FTP_FACT_SIZE | FTP_FACT_PERM;
 	assert_string_equal(
 	        text_of(weir_ftp_entry_facts, &style, &entry), "Type=dir;Perm=cdeflmp; a b\r\n");
+	style.rights = WEIR_FTP_WRITE | WEIR_FTP_MKDIR;
+	assert_string_equal(
+	        text_of(weir_ftp_entry_facts, &style, &entry), "Type=dir;Perm=cem; a b\r\n");
 	style.rights = WEIR_FTP_READ | WEIR_FTP_LIST;
 	assert_string_equal(
 	        text_of(weir_ftp_entry_facts, &style, &entry), "Type=dir;Perm=el; a b\r\n");
