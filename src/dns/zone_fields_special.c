@@ -326,6 +326,8 @@ static bool svcb_mandatory(struct fields *fields, struct weir_span list)
 			return fields_refuse(fields, "names a key that is not known");
 		keys[count++] = (uint16_t)key;
 	}
+	if (!count)
+		return fields_refuse(fields, "names no keys");
 	qsort(keys, count, sizeof *keys, compare_numbers);
 	for (unsigned i = 0; i < count; i++)
 		if (!put16(fields, keys[i]))
