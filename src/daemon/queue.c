@@ -157,12 +157,20 @@ static void show(void *context, const char *id, const struct weir_queued *queued
 			show_recipient(&queued->recipients[i]);
 }
 
+static void say_queue_error(const char *path, int error)
+{
+	if (error == WEIR_E_SYNTAX)
+		say("%s is no mail queue: it is the directory that 'queue' names in 'relay'", path);
+	else
+		say("%s: %s", path, weir_error_text(error));
+}
+
 static int list(const char *path)
 {
 	struct sum sum = {.now_s = time(NULL)};
 	int error = weir_mail_queue_each(path, show, &sum);
 	if (error < 0) {
-		say("%s: %s", path, weir_error_text(error));
+		say_queue_error(path, error);
 		return EXIT_FAILED;
 	}
 	if (!sum.messages)
@@ -181,7 +189,7 @@ static int ask(const struct request *request, const char *id)
 	if (error == 0)
 		return EXIT_DONE;
 	if (!id)
-		say("%s: %s", request->path, weir_error_text(error));
+		say_queue_error(request->path, error);
 	else if (error == -EINVAL)
 		say("%s is no name of a message: 16 hexadecimal digits, as list shows them", id);
 	else if (error == -ENOENT)
@@ -202,6 +210,11 @@ int queue(int count, char **arguments)
 	if (request.help)
 		return fputs(help_queue, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED
 		                                                           : EXIT_DONE;
+	int error = weir_mail_queue_probe(request.path);
+	if (error < 0) {
+		say_queue_error(request.path, error);
+		return EXIT_FAILED;
+	}
 	if (request.list)
 		return list(request.path);
 	if (request.all)

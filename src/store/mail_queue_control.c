@@ -237,6 +237,17 @@ static int open_queue(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Whoever serves a queue has made the lock. */
+int weir_mail_queue_probe(const char *path)
+{
+	int directory = open_queue(path);
+	if (directory < 0)
+		return directory;
+	int error = faccessat(directory, "lock", F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	close(directory);
+	return error == -ENOENT ? WEIR_E_SYNTAX : error;
+}
+
 int weir_mail_queue_each(const char *path,
         void (*show)(void *context, const char *id, const struct weir_queued *queued),
         void *context)
