@@ -237,15 +237,23 @@ static int open_queue(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Whoever serves a queue has made the lock. */
+static bool stop_at_first(void *context, const char *id)
+{
+	(void)id;
+	*(bool *)context = true;
+	return false;
+}
+
+/* Whoever serves a queue has made the lock; one that was copied may lack that. */
 int weir_mail_queue_probe(const char *path)
 {
 	int directory = open_queue(path);
 	if (directory < 0)
 		return directory;
-	int error = faccessat(directory, "lock", F_OK, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	bool found = faccessat(directory, "lock", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	int error = found ? 0 : weir_queue_scan(directory, ".env", stop_at_first, &found);
 	close(directory);
-	return error == -ENOENT ? WEIR_E_SYNTAX : error;
+	return error == 0 && !found ? WEIR_E_SYNTAX : error;
 }
 
 int weir_mail_queue_each(const char *path,
