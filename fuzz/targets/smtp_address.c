@@ -10,9 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct weir_span text = weir_span(data, size);
 	struct weir_smtp_mailbox mailbox, again;
 	char local[WEIR_SMTP_LOCAL_MAX];
+	struct weir_span lenient = text;
+	if (smtp_path_parse_lenient(&lenient, &mailbox) == 0 &&
+	        (lenient.size > size || mailbox.local.size > WEIR_SMTP_LOCAL_MAX ||
+	                mailbox.address.size > SMTP_ADDRESS_MAX ||
+	                weir_smtp_local_decode(mailbox.local, local).size > mailbox.local.size))
+		abort();
 	if (weir_smtp_path_parse(&text, &mailbox) < 0)
 		return 0;
-	if (text.size > size || mailbox.local.size > WEIR_SMTP_LOCAL_MAX ||
+	if (text.size > size || mailbox.local.size > SMTP_LOCAL_STRICT_MAX ||
 	        mailbox.domain.size > WEIR_SMTP_DOMAIN_MAX ||
 	        mailbox.address.size > WEIR_SMTP_PATH_MAX - 2)
 		abort();

@@ -95,6 +95,12 @@ struct weir_protocol {
 	 */
 	void (*secured)(struct weir_channel *channel, size_t dropped);
 
+	/*
+	 * Optional: TLS failed, at a handshake. `why` is one line and valid during the call: the fault and,
+	 * of a certificate that was refused, its names, issuer and time. The channel ends after it.
+	 */
+	void (*insecure)(struct weir_channel *channel, const char *why);
+
 	/* When NULL, and after it unless the channel was closed in it, the channel is aborted. */
 	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
 

@@ -179,8 +179,8 @@
 
 /* -- SMTP, as a client -- */
 #define WEIR_SMTP_REPLY_MAX 1023                       /* bytes kept of a reply */
-#define WEIR_SMTP_REPLY_LINES_MAX 128                  /* lines of one */
-#define WEIR_SMTP_CLIENT_LINE_MAX 4096                 /* bytes of a line of it */
+#define WEIR_SMTP_REPLY_LINES_MAX 10000                /* lines of one */
+#define WEIR_SMTP_CLIENT_LINE_MAX (64 * 1024)          /* bytes of a line of it */
 #define WEIR_SMTP_HELO_MAX 255                         /* bytes of our name */
 #define WEIR_SMTP_CLIENT_REPLY_MS (5 * 60 * 1000)      /* a reply to come (RFC 5321 4.5.3.2) */
 #define WEIR_SMTP_CLIENT_DATA_MS (2 * 60 * 1000)       /* … that of DATA */

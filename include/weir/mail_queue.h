@@ -132,6 +132,9 @@ WEIR_API void weir_mail_queue_give_back(struct weir_mail_queue *queue, struct we
 
 /* -- for other processes; these block ---------------------------------------------------------- */
 
+/* Returns 0 if the directory is a queue, WEIR_E_SYNTAX if it is none, or an errno. */
+WEIR_API int weir_mail_queue_probe(const char *path);
+
 /*
  * Shows each message to `show(context, queued)`, in the order of arrival; `queued` is valid during
  * the call, and NULL with `id` for one that cannot be read. Messages may come and go meanwhile.

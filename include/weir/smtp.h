@@ -18,7 +18,7 @@
  * comes again RCPT refuses that one alone.
  *
  * A line ends in CRLF, a message in CRLF.CRLF, and neither in anything else. A message with a bare
- * CR or LF is refused (or made whole, see `normalise`). NUL bytes are handed on as they are. What
+ * CR or LF is refused (or made whole, see `normalise`). NUL bytes are refused but in BINARYMIME. What
  * BODY says is believed: bytes beyond ASCII are taken without 8BITMIME too.
  *
  * Nobody may send elsewhere but who has authenticated, or is of one of the networks. Who pipelines
@@ -115,7 +115,13 @@ struct weir_smtp_options {
 	 */
 	uint32_t greeting_delay_ms;
 	bool normalise; /* a bare CR or LF becomes CRLF, instead of being refused */
-	bool shared;    /* SO_REUSEPORT */
+	/*
+	 * MAIL and RCPT take addresses by the grammar of RFC 5321 alone; if not, also what real senders
+	 * send: without <>, behind a name, without a domain (then of `hostname`, or the first local
+	 * domain), with dots anywhere in the local part, `_` in a domain, and a dot at its end.
+	 */
+	bool strict_addresses;
+	bool shared; /* SO_REUSEPORT */
 
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);

@@ -135,6 +135,8 @@ void weir_secure_fail(struct weir_channel *channel, int error)
 	weir_loop_counters(host->loop)->handshake_failures++;
 	if (host->tls_failed)
 		host->tls_failed(host->context, &channel->peer, reason(channel, error));
+	if (host->protocol->insecure)
+		host->protocol->insecure(channel, reason(channel, error));
 	weir_secure_end(channel);
 	channel->transport->type->close(channel->transport);
 	channel->transport = weir_tcp();

@@ -208,6 +208,7 @@ struct config_mail {
 	} networks;
 	uint64_t greeting_delay_ms;
 	bool normalise;
+	bool strict_addresses;
 	struct config_relay relay;
 	struct config_mail_limits limits;
 	/* Read from these (see config_mail.h), and held by the configuration. */

@@ -180,6 +180,7 @@ static const struct key mail_keys[] = {
         {"networks", KEY_NETWORKS, AT(config_mail, networks)},
         {"greeting-delay", KEY_DURATION, AT(config_mail, greeting_delay_ms), .max = 60 * 1000},
         {"normalise", KEY_FLAG, AT(config_mail, normalise)},
+        {"strict-addresses", KEY_FLAG, AT(config_mail, strict_addresses)},
         {"relay", KEY_MAPPING, AT(config_mail, relay), .of = &relay},
         {"limits", KEY_MAPPING, AT(config_mail, limits), .of = &mail_limits},
         {0},

@@ -151,6 +151,7 @@ bool config_mail_same(const struct config_mail *a, const struct config_mail *b)
 {
 	return config_mail_same_host(a, b) && same_text(a->hostname, b->hostname) &&
 	       a->greeting_delay_ms == b->greeting_delay_ms && a->normalise == b->normalise &&
+	       a->strict_addresses == b->strict_addresses &&
 	       a->networks.count == b->networks.count &&
 	       (a->networks.count == 0 ||
 	               memcmp(a->networks.items, b->networks.items,

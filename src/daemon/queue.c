@@ -164,12 +164,20 @@ static void show(void *context, const char *id, const struct weir_queued *queued
 			show_recipient(&queued->recipients[i]);
 }
 
+static void say_queue_error(const char *path, int error)
+{
+	if (error == WEIR_E_SYNTAX)
+		say("%s is no mail queue: it is the directory that 'queue' names in 'relay'", path);
+	else
+		say("%s: %s", path, weir_error_text(error));
+}
+
 static int list(const struct request *request)
 {
 	struct sum sum = {.now_s = time(NULL)};
 	int error = weir_mail_queue_each(request->directory, show, &sum);
 	if (error < 0) {
-		say("%s: %s", request->path, weir_error_text(error));
+		say_queue_error(request->path, error);
 		return EXIT_FAILED;
 	}
 	if (!sum.messages)
@@ -188,7 +196,7 @@ static int ask(const struct request *request, const char *id)
 	if (error == 0)
 		return EXIT_DONE;
 	if (!id)
-		say("%s: %s", request->path, weir_error_text(error));
+		say_queue_error(request->path, error);
 	else if (error == -EINVAL)
 		say("%s is no name of a message: 16 hexadecimal digits, as list shows them", id);
 	else if (error == -ENOENT)
@@ -252,6 +260,11 @@ int queue(int count, char **arguments)
 	request.directory = request.path;
 	if (queue_enter(&request) < 0)
 		return EXIT_FAILED;
+	int error = weir_mail_queue_probe(request.directory);
+	if (error < 0) {
+		say_queue_error(request.path, error);
+		return EXIT_FAILED;
+	}
 	if (request.list)
 		return list(&request);
 	if (request.all)

@@ -52,6 +52,7 @@ static int create(struct mail_server *server, const struct config *config)
 	                .messages_max = (unsigned)mail->limits.messages,
 	                .greeting_delay_ms = (uint32_t)mail->greeting_delay_ms,
 	                .normalise = mail->normalise,
+	                .strict_addresses = mail->strict_addresses,
 	                .shared = true,
 	                .accept_failed = service_accept_failed,
 	                .tls_failed = service_tls_failed,

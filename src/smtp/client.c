@@ -126,6 +126,16 @@ static void on_secured(struct weir_channel *channel, size_t dropped)
 		say_hello(client, CLIENT_EHLO);
 }
 
+/* Ends up in logs and reports: a line of what can be printed. */
+static void on_insecure(struct weir_channel *channel, const char *why)
+{
+	struct weir_smtp_client *client = weir_channel_context(channel);
+	snprintf(client->tls_text, sizeof client->tls_text, "TLS failed: %s", why);
+	for (char *at = client->tls_text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = '?';
+}
+
 static void starttls_reply(struct weir_smtp_client *client)
 {
 	if (client->reply.code == 220)
@@ -262,7 +272,8 @@ static void on_close(struct weir_channel *channel, int error)
 			client->why.error = error ? error : -ECONNRESET;
 			client->why.in_tls = client->in_tls;
 			snprintf(client->why_text, sizeof client->why_text, "%s",
-			        weir_error_text(client->why.error));
+			        client->tls_text[0] ? client->tls_text
+			                            : weir_error_text(client->why.error));
 		}
 		client->why.text = client->why_text;
 		client->state = CLIENT_ENDING;
@@ -282,6 +293,7 @@ static const struct weir_protocol protocol = {
         .overflow = on_overflow,
         .eof = on_eof,
         .secured = on_secured,
+        .insecure = on_insecure,
         .drained = on_drained,
         .close = on_close,
 };

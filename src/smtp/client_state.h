@@ -40,7 +40,8 @@ struct weir_smtp_client {
 	struct weir_task task;
 	struct smtp_reply reply;
 	struct smtp_offers offers;
-	bool in_tls; /* a handshake is under way */
+	bool in_tls;                            /* a handshake is under way */
+	char tls_text[WEIR_SMTP_REPLY_MAX + 1]; /* why it failed; empty: it has not */
 	struct weir_sasl_client *sasl;
 
 	/* The message that is being sent. */

@@ -127,6 +127,10 @@ static void write_trace(struct smtp_transaction *transaction)
 
 const char *weir_smtp_delivery_begin(struct smtp_transaction *transaction)
 {
+	enum weir_smtp_personality personality = transaction->server->options.personality;
+	/* RFC 6409 8, and RFC 5321 4.4: of a message that only goes on nothing is looked at. */
+	transaction->header.drop_bcc = personality == WEIR_SMTP_SUBMISSION;
+	transaction->header.drop_return_path = transaction->local.recipients.size;
 	int error = begin_way(transaction, &transaction->local, local_ready);
 	if (error == 0)
 		error = begin_way(transaction, &transaction->relay, relay_ready);

@@ -1,55 +1,114 @@
-/* A line is hopped over once its name is known; folded lines have names that are nobody's. */
+/*
+ * A line is hopped over once its name is known; a folded line belongs to the field before it.
+ *
+ * Invariant: what is passed on is passed on in the largest pieces there are: a header without
+ * anything to leave out goes as it came.
+ */
 #include "header.h"
+
+/* Where passing on stands in the bytes of one scan. */
+struct header_run {
+	const char *from; /* what has not been passed on begins here */
+	void (*pass)(void *context, struct weir_span bytes);
+	void *context;
+};
+
+static void run_flush(struct header_run *run, const char *to)
+{
+	if (to > run->from)
+		run->pass(run->context, weir_span(run->from, (size_t)(to - run->from)));
+	run->from = to;
+}
 
 static void note(struct weir_smtp_header *header)
 {
-	struct weir_span name = weir_span(header->name, header->size);
+	struct weir_span name = weir_span_trim(weir_span(header->name, header->size));
 	if (weir_span_equal(name, WEIR_SPAN("received")))
 		header->received += header->received < UINT16_MAX;
 	else if (weir_span_equal(name, WEIR_SPAN("date")))
 		header->date = true;
 	else if (weir_span_equal(name, WEIR_SPAN("message-id")))
 		header->message_id = true;
+	else if (weir_span_equal(name, WEIR_SPAN("bcc")))
+		header->drop = header->drop_bcc;
+	else if (weir_span_equal(name, WEIR_SPAN("return-path")))
+		header->drop = header->drop_return_path;
 }
 
 /* The next byte of the name, or what follows it. */
 static void take(struct weir_smtp_header *header, char c)
 {
 	bool full = header->size == sizeof header->name;
+	bool folded = header->size == 0 && (c == ' ' || c == '\t');
+	if (header->size == 0 && !folded)
+		header->drop = false;
 	if (c == ':')
 		note(header);
-	if (c == ':' || c == '\n' || full)
+	if (c == ':' || c == '\n' || full || folded) {
 		header->inside = true;
-	else
-		header->name[header->size++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		return;
+	}
+	header->raw[header->size] = c;
+	header->name[header->size++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-size_t weir_smtp_header_scan(struct weir_smtp_header *header, struct weir_span bytes)
+/* The name is known: `before` bytes of it came with bytes that are gone, the rest is at the run. */
+static void decide(const struct weir_smtp_header *header, struct header_run *run, size_t before,
+        const char *line)
 {
-	size_t at = 0;
+	if (header->drop) {
+		run_flush(run, line);
+		return;
+	}
+	if (before)
+		run->pass(run->context, weir_span(header->raw, before));
+}
+
+size_t weir_smtp_header_scan(struct weir_smtp_header *header, struct weir_span bytes,
+        void (*pass)(void *context, struct weir_span bytes), void *context)
+{
+	struct header_run run = {bytes.data, pass, context};
+	const char *at = bytes.data, *end = bytes.data + bytes.size, *line = at;
+	size_t before = header->inside ? 0 : header->size;
 	header->cr = false;
-	while (at < bytes.size) {
-		const char *from = bytes.data + at;
-		if (!header->inside && header->size == 0 && *from == '\r') {
-			header->cr = at + 1 == bytes.size;
-			header->ended = !header->cr && from[1] == '\n';
+	while (at < end) {
+		if (!header->inside && header->size == 0 && *at == '\r') {
+			header->cr = at + 1 == end;
+			header->ended = !header->cr && at[1] == '\n';
 			if (header->cr || header->ended)
 				break;
 		}
-		header->broken_off = true;
-		if (!header->inside)
-			take(header, *from);
 		if (!header->inside) {
-			at++;
+			take(header, *at);
+			if (header->inside)
+				decide(header, &run, before, line);
+			else
+				at++;
 			continue;
 		}
-		const char *end = memchr(from, '\n', bytes.size - at);
-		if (!end)
-			return bytes.size;
-		at = (size_t)(end - bytes.data) + 1;
+		const char *found = memchr(at, '\n', (size_t)(end - at));
+		at = found ? found + 1 : end;
+		header->broken_off = !found && !header->drop;
+		if (header->drop)
+			run.from = at;
+		if (!found)
+			break;
+		line = at;
 		header->inside = false;
-		header->broken_off = false;
 		header->size = 0;
+		before = 0;
 	}
-	return at;
+	/* A name that is not known yet waits. */
+	run_flush(&run, !header->inside && header->size ? line : at);
+	return (size_t)(at - bytes.data);
+}
+
+void weir_smtp_header_flush(struct weir_smtp_header *header,
+        void (*pass)(void *context, struct weir_span bytes), void *context)
+{
+	if (header->inside || !header->size)
+		return;
+	header->broken_off = true;
+	header->inside = true;
+	pass(context, weir_span(header->raw, header->size));
 }

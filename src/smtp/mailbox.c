@@ -2,6 +2,8 @@
  * The grammar of paths, read from left to right without backing up. What the RFC calls obsolete is
  * refused, but for source routes, which RFC 5321 has servers accept and ignore. Of the address
  * literals, IPv4 and IPv6 are known; a tag that nobody has registered is refused.
+ *
+ * The lenient grammar is the same with a few rules widened, each at the place of the strict one.
  */
 #include <arpa/inet.h>
 
@@ -70,10 +72,15 @@ static bool has_high_bytes(struct weir_span text)
 
 /* -- local parts ------------------------------------------------------------------------------- */
 
-/* The length of the dot-string at the front; 0: there is none. */
-static size_t dot_string(struct weir_span text)
+/* The length of the dot-string at the front; 0: there is none. Lenient: dots are like atext. */
+static size_t dot_string(struct weir_span text, bool lenient)
 {
 	size_t at = 0;
+	while (lenient && at < text.size &&
+	        (text.data[at] == '.' || is_atext((unsigned char)text.data[at])))
+		at++;
+	if (lenient)
+		return at;
 	for (;;) {
 		size_t from = at;
 		while (at < text.size && is_atext((unsigned char)text.data[at]))
@@ -117,19 +124,21 @@ struct weir_span weir_smtp_local_decode(struct weir_span local, char text[WEIR_S
 
 /* -- domains ----------------------------------------------------------------------------------- */
 
-static bool is_ldh(unsigned char c)
+static bool is_ldh(unsigned char c, bool lenient)
 {
-	return is_alnum(c) || c == '-' || c >= 0x80;
+	return is_alnum(c) || c == '-' || c >= 0x80 || (lenient && c == '_');
 }
 
 /* The length of the domain name at the front; 0: there is none. */
-static size_t domain_name(struct weir_span text)
+static size_t domain_name(struct weir_span text, bool lenient)
 {
 	size_t at = 0;
 	for (;;) {
 		size_t from = at;
-		while (at < text.size && is_ldh((unsigned char)text.data[at]))
+		while (at < text.size && is_ldh((unsigned char)text.data[at], lenient))
 			at++;
+		if (lenient && at == from && at > 0)
+			return at - 1; /* the dot at the end, which the caller skips */
 		if (at == from || at - from > LABEL_MAX || text.data[from] == '-' ||
 		        text.data[at - 1] == '-')
 			return 0;
@@ -165,22 +174,22 @@ static size_t address_literal(struct weir_span text)
 }
 
 /* A name or a literal. */
-static size_t domain(struct weir_span text)
+static size_t domain(struct weir_span text, bool lenient)
 {
 	if (!text.size)
 		return 0;
-	size_t size = text.data[0] == '[' ? address_literal(text) : domain_name(text);
+	size_t size = text.data[0] == '[' ? address_literal(text) : domain_name(text, lenient);
 	return size <= WEIR_SMTP_DOMAIN_MAX ? size : 0;
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
 /* Skips `@a,@b:` at the front. False: it begins like one, and is none. */
-static bool skip_route(struct weir_span *text)
+static bool skip_route(struct weir_span *text, bool lenient)
 {
 	while (text->size && text->data[0] == '@') {
 		*text = weir_span_skip(*text, 1);
-		size_t size = domain(*text);
+		size_t size = domain(*text, lenient);
 		if (!size || size == text->size)
 			return false;
 		*text = weir_span_skip(*text, size);
@@ -197,30 +206,32 @@ static bool skip_route(struct weir_span *text)
 }
 
 /* The mailbox at the front, or WEIR_E_SYNTAX. *text is moved behind it. */
-static int mailbox(struct weir_span *text, struct weir_smtp_mailbox *ret)
+static int mailbox(struct weir_span *text, bool lenient, struct weir_smtp_mailbox *ret)
 {
 	struct weir_smtp_mailbox found = {.address = *text};
 	struct weir_span left = *text;
 	size_t size = 0;
 	if (left.size)
-		size = left.data[0] == '"' ? quoted_string(left) : dot_string(left);
-	if (!size || size > WEIR_SMTP_LOCAL_MAX)
+		size = left.data[0] == '"' ? quoted_string(left) : dot_string(left, lenient);
+	if (!size || size > (lenient ? WEIR_SMTP_LOCAL_MAX : SMTP_LOCAL_STRICT_MAX))
 		return WEIR_E_SYNTAX;
 	found.local = weir_span(left.data, size);
 	left = weir_span_skip(left, size);
 	if (left.size && left.data[0] == '@') {
 		left = weir_span_skip(left, 1);
-		size = domain(left);
+		size = domain(left, lenient);
 		if (!size)
 			return WEIR_E_SYNTAX;
 		found.domain = weir_span(left.data, size);
 		left = weir_span_skip(left, size);
-	} else if (!weir_span_equal_nocase(found.local, WEIR_SPAN("postmaster"))) {
+	} else if (!lenient && !weir_span_equal_nocase(found.local, WEIR_SPAN("postmaster"))) {
 		return WEIR_E_SYNTAX;
 	}
 	found.address.size -= left.size;
+	if (lenient && found.domain.size && left.size && left.data[0] == '.')
+		left = weir_span_skip(left, 1);
 	found.utf8 = has_high_bytes(found.address);
-	if (found.address.size > WEIR_SMTP_PATH_MAX - 2 ||
+	if (found.address.size > (lenient ? SMTP_ADDRESS_MAX : WEIR_SMTP_PATH_MAX - 2) ||
 	        (found.utf8 && !weir_smtp_is_utf8(found.address)))
 		return WEIR_E_SYNTAX;
 	*ret = found;
@@ -231,7 +242,7 @@ static int mailbox(struct weir_span *text, struct weir_smtp_mailbox *ret)
 int weir_smtp_mailbox_parse(struct weir_span text, struct weir_smtp_mailbox *ret)
 {
 	struct weir_smtp_mailbox found;
-	if (mailbox(&text, &found) < 0 || text.size || !found.domain.size)
+	if (mailbox(&text, false, &found) < 0 || text.size || !found.domain.size)
 		return WEIR_E_SYNTAX;
 	*ret = found;
 	return 0;
@@ -245,11 +256,82 @@ int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret)
 		return WEIR_E_SYNTAX;
 	left = weir_span_skip(left, 1);
 	bool empty = left.size && left.data[0] == '>';
-	if (!empty && (!skip_route(&left) || mailbox(&left, &found) < 0))
+	if (!empty && (!skip_route(&left, false) || mailbox(&left, false, &found) < 0))
 		return WEIR_E_SYNTAX;
 	if (!left.size || left.data[0] != '>')
 		return WEIR_E_SYNTAX;
 	*ret = found;
 	*text = weir_span_skip(left, 1);
+	return 0;
+}
+
+/* -- lenient ----------------------------------------------------------------------------------- */
+
+static void skip_blanks(struct weir_span *text)
+{
+	while (text->size && (text->data[0] == ' ' || text->data[0] == '\t'))
+		*text = weir_span_skip(*text, 1);
+}
+
+/* `Alice <a@b>` begins with a name: its words are no address, and a < follows. */
+static bool is_phrase(struct weir_span text, size_t *ret_size)
+{
+	for (size_t at = 0; at < text.size && text.data[at] != '<'; at++) {
+		if (text.data[at] == '"') {
+			size_t quoted = quoted_string(weir_span_skip(text, at));
+			if (!quoted)
+				return false;
+			at += quoted - 1;
+		} else if (strchr("@>=", text.data[at]) && text.data[at]) {
+			return false;
+		}
+		*ret_size = at + 1;
+	}
+	return *ret_size < text.size;
+}
+
+static bool skip_comment(struct weir_span *text)
+{
+	struct weir_span left = *text;
+	skip_blanks(&left);
+	if (!left.size || left.data[0] != '(')
+		return true;
+	const char *end = memchr(left.data, ')', left.size);
+	if (!end)
+		return false;
+	*text = weir_span_skip(left, (size_t)(end - left.data) + 1);
+	return true;
+}
+
+static int path_in_brackets(struct weir_span *text, struct weir_smtp_mailbox *ret)
+{
+	struct weir_span left = weir_span_skip(*text, 1);
+	skip_blanks(&left);
+	bool empty = left.size && left.data[0] == '>';
+	if (!empty && (!skip_route(&left, true) || mailbox(&left, true, ret) < 0))
+		return WEIR_E_SYNTAX;
+	skip_blanks(&left);
+	if (!left.size || left.data[0] != '>')
+		return WEIR_E_SYNTAX;
+	*text = weir_span_skip(left, 1);
+	return 0;
+}
+
+int smtp_path_parse_lenient(struct weir_span *text, struct weir_smtp_mailbox *ret)
+{
+	struct weir_smtp_mailbox found = {0};
+	struct weir_span left = *text;
+	size_t phrase = 0;
+	skip_blanks(&left);
+	if (left.size && left.data[0] != '<' && is_phrase(left, &phrase))
+		left = weir_span_skip(left, phrase);
+	bool brackets = left.size && left.data[0] == '<';
+	int error = brackets ? path_in_brackets(&left, &found) : mailbox(&left, true, &found);
+	if (error < 0 || !skip_comment(&left))
+		return WEIR_E_SYNTAX;
+	if (!brackets && left.size && left.data[0] != ' ' && left.data[0] != '\t')
+		return WEIR_E_SYNTAX;
+	*ret = found;
+	*text = left;
 	return 0;
 }

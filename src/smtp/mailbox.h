@@ -12,9 +12,11 @@
 #include <weir/span.h>
 
 enum {
-	WEIR_SMTP_LOCAL_MAX = 64,   /* bytes (RFC 5321 4.5.3.1.1) */
+	WEIR_SMTP_LOCAL_MAX = 255,  /* bytes, of a lenient parse */
+	SMTP_LOCAL_STRICT_MAX = 64, /* … of a strict one (RFC 5321 4.5.3.1.1) */
 	WEIR_SMTP_DOMAIN_MAX = 255, /* 4.5.3.1.2 */
 	WEIR_SMTP_PATH_MAX = 256,   /* 4.5.3.1.3, with its <> */
+	SMTP_ADDRESS_MAX = 318,     /* bytes of local@domain, of a lenient parse */
 };
 
 /* Spans of the text that was parsed. */
@@ -31,6 +33,14 @@ struct weir_smtp_mailbox {
  * told: who has not announced SMTPUTF8 must not use it.
  */
 int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret);
+
+/*
+ * The same for what real senders send, as Postfix takes it with strict_rfc821_envelopes = no: an
+ * address without <>, or behind a name (`Alice <a@b>`), or with a comment behind it; spaces within
+ * <>; dots anywhere in the local part, and more than 64 bytes of it; `_` in a domain, and a dot at
+ * its end, which is left out. An address without a domain has none: any, not only <postmaster>.
+ */
+int smtp_path_parse_lenient(struct weir_span *text, struct weir_smtp_mailbox *ret);
 
 /* All of `text` as local@domain. 0 or WEIR_E_SYNTAX. */
 int weir_smtp_mailbox_parse(struct weir_span text, struct weir_smtp_mailbox *ret);

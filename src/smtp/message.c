@@ -7,6 +7,7 @@
 
 #define TOO_LARGE "552 5.3.4 Message too large\r\n"
 #define BARE "554 5.6.0 Message has a CR or LF that is not part of a CRLF\r\n"
+#define HAS_NUL "554 5.6.0 Message has a NUL, which only BINARYMIME may have\r\n"
 #define TOO_MANY_HOPS "554 5.4.6 Too many Received fields: a loop\r\n"
 #define EARLY "554 5.5.0 The message came before it was asked for\r\n"
 
@@ -15,6 +16,11 @@ enum {
 };
 
 /* -- the header -------------------------------------------------------------------------------- */
+
+static void pass_on(void *context, struct weir_span bytes)
+{
+	weir_smtp_delivery_write(context, bytes);
+}
 
 static void end_header(struct smtp_transaction *transaction)
 {
@@ -36,6 +42,7 @@ static void settle_cr(struct smtp_transaction *transaction, bool line_feed)
 		return;
 	header->cr = false;
 	header->broken_off = !line_feed;
+	header->drop = false;
 	if (line_feed)
 		end_header(transaction);
 	else
@@ -49,8 +56,7 @@ static struct weir_span take_header(struct smtp_transaction *transaction, struct
 	settle_cr(transaction, bytes.data[0] == '\n');
 	if (header->ended)
 		return bytes;
-	size_t used = weir_smtp_header_scan(header, bytes);
-	weir_smtp_delivery_write(transaction, weir_span(bytes.data, used));
+	size_t used = weir_smtp_header_scan(header, bytes, pass_on, transaction);
 	if (header->received > WEIR_SMTP_RECEIVED_MAX)
 		weir_smtp_delivery_fail(transaction, TOO_MANY_HOPS);
 	if (header->ended)
@@ -64,6 +70,10 @@ static void take(struct smtp_transaction *transaction, struct weir_span bytes)
 {
 	if (transaction->failure || !bytes.size)
 		return;
+	if (!transaction->envelope.binary && memchr(bytes.data, 0, bytes.size)) {
+		weir_smtp_delivery_fail(transaction, HAS_NUL);
+		return;
+	}
 	if (!transaction->header.ended)
 		bytes = take_header(transaction, bytes);
 	weir_smtp_delivery_write(transaction, bytes);
@@ -147,6 +157,8 @@ void weir_smtp_message_end(struct smtp_session *session)
 	}
 	settle(transaction);
 	settle_cr(transaction, false);
+	if (!transaction->header.ended)
+		weir_smtp_header_flush(&transaction->header, pass_on, transaction);
 	if (!transaction->header.ended && !transaction->failure)
 		end_header(transaction);
 	session->messages++;

@@ -9,6 +9,7 @@
  * connection.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <weir/error.h>
@@ -99,9 +100,16 @@ static void try_addresses(struct relay_session *session, const struct weir_smtp_
 			return;
 		result = (struct weir_smtp_result){.error = error, .text = weir_error_text(error)};
 	}
-	free_session(session);
+	char text[WEIR_QUEUE_STATUS_MAX + 1];
 	if (!result.text)
 		result.text = "no address is left";
+	if (result.code == 0) {
+		const struct weir_smtp_relay_options *options = &session->settings->options;
+		snprintf(text, sizeof text, "%s, port %u: %s", options->host, options->port,
+		        result.text);
+		result.text = text;
+	}
+	free_session(session);
 	host_failed(relay, &result);
 }
 

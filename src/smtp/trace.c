@@ -51,7 +51,7 @@ static void tls_comment(const struct smtp_transaction *transaction, char text[12
 }
 
 /* "for <…>", when that tells nobody of anybody else. */
-static void for_whom(const struct smtp_transaction *transaction, char text[300])
+static void for_whom(const struct smtp_transaction *transaction, char text[400])
 {
 	const struct smtp_way *way =
 	        transaction->local.recipients.size ? &transaction->local : &transaction->relay;
@@ -60,14 +60,14 @@ static void for_whom(const struct smtp_transaction *transaction, char text[300])
 	text[0] = 0;
 	if (transaction->local.recipients.size + transaction->relay.recipients.size ==
 	        sizeof *first)
-		snprintf(text, 300, "\r\n\tfor <%.*s>", (int)first->address.size,
+		snprintf(text, 400, "\r\n\tfor <%.*s>", (int)first->address.size,
 		        first->address.data);
 }
 
 size_t weir_smtp_trace_received(
         const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX])
 {
-	char host[WEIR_ADDRESS_TEXT_MAX], tls[128], recipient[300], with[16], when[DATE_MAX];
+	char host[WEIR_ADDRESS_TEXT_MAX], tls[128], recipient[400], with[16], when[DATE_MAX];
 	weir_address_host(&transaction->peer, host);
 	tls_comment(transaction, tls);
 	for_whom(transaction, recipient);

@@ -4,6 +4,7 @@
  * whom it names is nobody that the envelope vouches for.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include <weir/error.h>
 
@@ -32,6 +33,7 @@ struct mail {
 	const struct weir_smtp_options *options;
 	struct weir_mail_envelope envelope;
 	char envid[ENVID_MAX];
+	char qualified[SMTP_ADDRESS_MAX + 2 + 256];
 	unsigned seen;
 };
 
@@ -155,6 +157,22 @@ static bool may_send_as(const struct smtp_session *session, const struct weir_sm
 	               sender->domain, weir_span_of(session->user));
 }
 
+/* A sender without a domain is one of this machine. */
+static void mail_qualify(
+        const struct smtp_session *session, struct mail *mail, struct weir_smtp_mailbox *sender)
+{
+	const char *host = session->server->options.hostname;
+	if (!sender->address.size || sender->domain.size)
+		return;
+	int size = snprintf(mail->qualified, sizeof mail->qualified, "%.*s@%s",
+	        (int)sender->local.size, sender->local.data, host);
+	if (size < 0 || (size_t)size >= sizeof mail->qualified)
+		return;
+	sender->address = weir_span(mail->qualified, (size_t)size);
+	sender->local = weir_span(mail->qualified, sender->local.size);
+	sender->domain = weir_span_skip(sender->address, sender->local.size + 1);
+}
+
 static const char *take_sender(
         const struct smtp_session *session, struct mail *mail, struct weir_span *text)
 {
@@ -163,7 +181,12 @@ static const char *take_sender(
 		return "501 5.5.4 MAIL FROM:<address> is what it should be\r\n";
 	/* Not in the grammar, and in many a client. */
 	*text = weir_span_trim(weir_span_skip(*text, 5));
-	if (weir_smtp_path_parse(text, &sender) < 0 || (sender.address.size && !sender.domain.size))
+	int error = session->server->options.strict_addresses
+	                    ? weir_smtp_path_parse(text, &sender)
+	                    : smtp_path_parse_lenient(text, &sender);
+	if (error == 0 && !session->server->options.strict_addresses)
+		mail_qualify(session, mail, &sender);
+	if (error < 0 || (sender.address.size && !sender.domain.size))
 		return "501 5.1.7 That is not an address\r\n";
 	mail->envelope.sender = sender.address;
 	const char *refusal = take_parameters(session, mail, *text);

@@ -23,7 +23,7 @@ struct rcpt {
 	struct weir_mail_recipient recipient; /* as it was asked for */
 	struct weir_smtp_mailbox mailbox;
 	char orcpt[ORCPT_MAX];
-	char postmaster[320];
+	char postmaster[SMTP_ADDRESS_MAX + 2 + 256];
 	bool has_notify, has_orcpt;
 };
 
@@ -112,7 +112,10 @@ static const char *take_address(struct rcpt *rcpt, struct weir_span text)
 	if (text.size < 3 || !weir_span_equal_nocase(weir_span(text.data, 3), WEIR_SPAN("TO:")))
 		return "501 5.5.4 RCPT TO:<address> is what it should be\r\n";
 	text = weir_span_trim(weir_span_skip(text, 3));
-	if (weir_smtp_path_parse(&text, &rcpt->mailbox) < 0 || !rcpt->mailbox.address.size)
+	int error = session->server->options.strict_addresses
+	                    ? weir_smtp_path_parse(&text, &rcpt->mailbox)
+	                    : smtp_path_parse_lenient(&text, &rcpt->mailbox);
+	if (error < 0 || !rcpt->mailbox.address.size)
 		return "501 5.1.3 That is not an address\r\n";
 	if (rcpt->mailbox.utf8 && !session->transaction->envelope.utf8)
 		return "553 5.6.7 The address needs SMTPUTF8\r\n";

@@ -238,6 +238,25 @@ static int open_queue(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
+static bool stop_at_first(void *context, const char *id)
+{
+	(void)id;
+	*(bool *)context = true;
+	return false;
+}
+
+/* Whoever serves a queue has made the lock; one that was copied may lack that. */
+int weir_mail_queue_probe(const char *path)
+{
+	int directory = open_queue(path);
+	if (directory < 0)
+		return directory;
+	bool found = faccessat(directory, "lock", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	int error = found ? 0 : weir_queue_scan(directory, ".env", stop_at_first, &found);
+	close(directory);
+	return error == 0 && !found ? WEIR_E_SYNTAX : error;
+}
+
 int weir_mail_queue_each(const char *path,
         void (*show)(void *context, const char *id, const struct weir_queued *queued),
         void *context)

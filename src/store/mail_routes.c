@@ -21,6 +21,7 @@ struct search {
 	unsigned targets;
 	const struct alias *path[WEIR_ALIAS_DEPTH_MAX]; /* the aliases we are within */
 	unsigned depth;
+	bool circle; /* an alias that we are within came again */
 };
 
 /* -- words ------------------------------------------------------------------------------------- */
@@ -111,8 +112,10 @@ static const struct alias *alias_to_follow(struct search *search, struct weir_sp
 {
 	const struct alias *alias = key.size ? weir_routes_alias(search->routes, key) : NULL;
 	for (unsigned i = 0; alias && i < search->depth; i++)
-		if (search->path[i] == alias)
+		if (search->path[i] == alias) {
+			search->circle = true;
 			return NULL; /* it means the user of this name */
+		}
 	return alias;
 }
 
@@ -228,7 +231,8 @@ int weir_routes_check(
         const struct weir_mail_routes *routes, const struct alias *alias, struct weir_span word)
 {
 	struct search search = {.routes = routes, .found = nobody, .path = {alias}, .depth = 1};
-	return follow_word(&search, word);
+	int error = follow_word(&search, word);
+	return error == -ENOENT && search.circle ? -ELOOP : error;
 }
 
 static int same_user(void *context, const struct weir_mail_target *target)

@@ -131,6 +131,9 @@ static void follow(struct parser *parser)
 			int error = weir_routes_check(routes, alias, word);
 			if (error == WEIR_E_LIMIT)
 				complain(parser, "nested too deep, or too many: ", word);
+			else if (error == -ELOOP)
+				complain(
+				        parser, "a loop of aliases, which leads to nobody: ", word);
 			else if (error < 0)
 				complain(parser, "nobody of this name: ", word);
 		}

@@ -43,7 +43,7 @@ static int note_failure(struct tls *tls)
 	else if (tls->ended)
 		why = "the peer closed the connection";
 	else if (ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
-		why = X509_verify_cert_error_string(verified);
+		why = tls->refused ? tls->refused : X509_verify_cert_error_string(verified);
 	tls->why = why ? why : "unknown reason";
 	ERR_clear_error();
 	return tls->error ? tls->error : WEIR_E_TLS;
@@ -309,6 +309,7 @@ static void close_transport(struct weir_transport *transport)
 	free(tls->stuck);
 	free(tls->name);
 	free(tls->subject);
+	free(tls->refused);
 	free(tls);
 }
 

@@ -260,12 +260,58 @@ int weir_tls_server(const struct weir_tls_options *options,
 
 /* -- clients ----------------------------------------------------------------------------------- */
 
+enum {
+	REFUSED_MAX = 900 /* bytes of what is said of a certificate */
+};
+
+/* Its names, or its subject where it has none. */
+static void tls_put_names(BIO *text, X509 *certificate)
+{
+	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+	int count = names ? sk_GENERAL_NAME_num(names) : 0;
+	for (int i = 0; i < count; i++) {
+		BIO_puts(text, i ? ", " : "");
+		GENERAL_NAME_print(text, sk_GENERAL_NAME_value(names, i));
+	}
+	if (count == 0)
+		X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0,
+		        XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+	GENERAL_NAMES_free(names);
+}
+
+/* "hostname mismatch; asked for a.example; TLSv1.3; issued by …, valid until …, for …" */
+static int tls_note_refusal(int good, X509_STORE_CTX *store)
+{
+	const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+	X509 *certificate = X509_STORE_CTX_get0_cert(store);
+	struct tls *tls = ssl ? tls_of(ssl) : NULL;
+	BIO *text = !good && tls && certificate && !tls->refused ? BIO_new(BIO_s_mem()) : NULL;
+	char *bytes;
+	if (!text)
+		return good;
+	BIO_printf(text, "%s; asked for %s; %s; certificate issued by ",
+	        X509_verify_cert_error_string(X509_STORE_CTX_get_error(store)),
+	        tls->name ? tls->name : "no name", SSL_get_version(ssl));
+	X509_NAME_print_ex(text, X509_get_issuer_name(certificate), 0,
+	        XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB);
+	BIO_puts(text, ", valid until ");
+	ASN1_TIME_print(text, X509_get0_notAfter(certificate));
+	BIO_puts(text, ", for ");
+	tls_put_names(text, certificate);
+	long size = BIO_get_mem_data(text, &bytes);
+	if (size > 0)
+		tls->refused = weir_span_copy(
+		        weir_span(bytes, size < REFUSED_MAX ? (size_t)size : REFUSED_MAX));
+	BIO_free(text);
+	return good;
+}
+
 static int set_trust(SSL_CTX *context, const struct weir_tls_client_options *options,
         const struct tls_report *report)
 {
 	if (options->unverified)
 		return 0;
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, tls_note_refusal);
 	int loaded = options->ca ? SSL_CTX_load_verify_file(context, options->ca)
 	                         : SSL_CTX_set_default_verify_paths(context);
 	return loaded == 1 ? 0

@@ -91,6 +91,7 @@ struct tls {
 	size_t dropped;
 	size_t encrypted; /* of what will be offered again: its ciphertext is stuck */
 	const char *why;
+	char *refused; /* why, and what certificate was refused; NULL: none was */
 	int fd;
 	int error;         /* of the socket, if not EAGAIN */
 	uint32_t sent_ms;  /* the clock's low bits at the last send */

@@ -3,7 +3,6 @@
 import os
 import poplib
 import re
-import smtplib
 import socket
 import struct
 
@@ -212,6 +211,7 @@ def test_login_by_an_address_at_a_local_domain(mailhost):
         client.quit()
         with host.smtp() as smtp:
             smtp.login(name, password("alice"))
-    for name in ("alice@elsewhere.example", "@example.org", "alice@"):
-        with host.smtp() as smtp, pytest.raises(smtplib.SMTPAuthenticationError):
-            smtp.login(name, password("alice"))
+    client = host.pop3(login=False)
+    client.user("alice@elsewhere.example")
+    with pytest.raises(poplib.error_proto, match="AUTH"):
+        client.pass_(password("alice"))

@@ -287,3 +287,10 @@ def test_smtp_sink(mailhost, tmp_path):
     finally:
         process.terminate()
         process.wait()
+
+
+def test_a_directory_that_is_no_queue_is_called_so(run, tmp_path):
+    for arguments in ((), ("retry", "--all"), ("delete", "0123456789abcdef")):
+        result = run("queue", "--queue", tmp_path, *arguments)
+        assert result.returncode == 1
+        assert "is no mail queue" in result.stderr

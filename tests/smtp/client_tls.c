@@ -27,6 +27,7 @@ static struct {
 	unsigned code;
 	int error;
 	bool in_tls;
+	char text[1024];
 } seen;
 
 static void on_ready(void *context)
@@ -50,6 +51,7 @@ static void on_closed(void *context, const struct weir_smtp_result *why)
 	seen.code = why->code;
 	seen.error = why->error;
 	seen.in_tls = why->in_tls;
+	snprintf(seen.text, sizeof seen.text, "%s", why->text);
 }
 
 static void run(enum weir_smtp_client_tls mode, struct weir_tls *tls, const char *name)
@@ -89,6 +91,12 @@ static void offered_and_taken(void **state)
 	assert_int_equal(seen.code, 0);
 	assert_int_equal(seen.readies, 0);
 	assert_string_equal(host.said, "EHLO me\nSTARTTLS\n");
+	/* Whoever reads the log has to know why. */
+	static const char *const parts[] = {"TLS failed: ", "ostname mismatch",
+	        "asked for other.example", "TLSv1.3", "issued by ", "valid until ",
+	        "DNS:localhost"};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+		assert_non_null(strstr(seen.text, parts[i]));
 	run(WEIR_SMTP_CLIENT_TLS_REQUIRED, trusting, "other.example");
 	assert_int_equal(seen.code, 221);
 }

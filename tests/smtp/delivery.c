@@ -182,6 +182,44 @@ static void a_full_mailbox_is_refused_at_rcpt(void **state)
 	TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0);
 }
 
+/* What comes with such a field says nothing: the one of this delivery stands in front. */
+static void a_return_path_that_came_is_left_out(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk_in_all_paces(BEGUN(RCPT(
+	        "both@example.org")) "C: DATA\nS: 354\nC: Return-Path: <x@y>\nC: A: b\nC: return-path:\nC: \tfolded\n"
+	                             "C:  again\nC: Return-Paths: c\nC: Return-Path : d\nC: Bcc: e\nC: \n"
+	                             "C: Return-Path: body\nC: .\nS: 250\n" BYE);
+	assert_string_equal(talk_message(&talk.local),
+	        "A: b\r\nReturn-Paths: c\r\nBcc: e\r\n\r\nReturn-Path: body\r\n");
+	assert_string_equal(talk_message(&talk.relay), talk_message(&talk.local));
+	/* What only goes on is not looked at; what ends in its header is whole. */
+	talk_in_all_paces(BEGUN(RCPT(
+	        "out@example.org")) "C: DATA\nS: 354\nC: Return-Path: <x@y>\nC: .\nS: 250\n" BYE);
+	assert_string_equal(talk_message(&talk.relay), "Return-Path: <x@y>\r\n");
+	talk_in_all_paces(
+	        BEGUN(RCPT("alice@example.org")) "C: BDAT 8 LAST\nC. A: b\\r\\nSu\nS: 250\n" BYE);
+	assert_string_equal(talk_message(&talk.local), "A: b\r\nSu");
+	talk_in_all_paces(BEGUN(RCPT(
+	        "alice@example.org")) "C: BDAT 16 LAST\nC. A: b\\r\\nReturn-Pa:\nS: 250\n" BYE);
+	assert_string_equal(talk_message(&talk.local), "A: b\r\nReturn-Pa:");
+}
+
+static void a_nul_needs_binarymime(void **state)
+{
+	(void)state;
+	talk_start_plain();
+	talk_in_all_paces(BEGUN(RCPT(
+	        "both@example.org")) "C: DATA\nS: 354\nC. A: b\\r\\n\\r\\n\\0\\r\\n.\\r\\n\nS: 554 5.6.0\n" BYE);
+	talk_in_all_paces(BEGUN(
+	        RCPT("both@example.org")) "C: BDAT 7 LAST\nC. A\\0: b\\r\\n\nS: 554 5.6.0\n" BYE);
+	assert_int_equal(talk.local.committed + talk.relay.committed, 0);
+	talk_in_all_paces(HELLO "C: MAIL FROM:<a@b> BODY=BINARYMIME\nS: 250\n" RCPT(
+	        "alice@example.org") "C: BDAT 7 LAST\nC. A\\0: b\\r\\n\nS: 250\n" BYE);
+	assert_int_equal(talk.local.committed, 3);
+}
+
 static void one_copy_a_mailbox(void **state)
 {
 	(void)state;
@@ -320,6 +358,8 @@ int main(void)
 	        TEST(for_all_or_for_none),
 	        TEST(one_full_mailbox_of_several_is_temporary),
 	        TEST(a_full_mailbox_is_refused_at_rcpt),
+	        TEST(a_return_path_that_came_is_left_out),
+	        TEST(a_nul_needs_binarymime),
 	        TEST(one_copy_a_mailbox),
 	        TEST(commits_side_by_side),
 	        TEST(destroyed_while_committing),

@@ -26,7 +26,7 @@ static void malformed_commands(void **state)
 	(void)state;
 	talk_start_plain();
 	talk_in_all_paces(HELLO "C: MAIL\nS: 501 5.5.4\nC: MAIL FROM\nS: 501 5.5.4\n"
-	                        "C: MAIL FROM:\nS: 501 5.1.7\nC: MAIL FROM:a@b\nS: 501 5.1.7\n"
+	                        "C: MAIL FROM:\nS: 501 5.1.7\nC: MAIL FROM:a@\nS: 501 5.1.7\n"
 	                        "C: MAIL FROM:<a@b>x\nS: 501 5.5.4\n"
 	                        "C: MAIL FROM:<a@b> SIZE\nS: 501 5.5.4\n"
 	                        "C: MAIL FROM:<a@b> SIZE=x\nS: 501 5.5.4\n"
@@ -36,7 +36,7 @@ static void malformed_commands(void **state)
 	                        "C: MAIL FROM:<a@b> ENVID=+0A\nS: 501 5.5.4\n"
 	                        "C: MAIL FROM:<a@b> AUTH=x\nS: 501 5.5.4\n"
 	                        "C: MAIL FROM:<a@b> X=1\nS: 555 5.5.4\n"
-	                        "C: MAIL FROM:<postmaster>\nS: 501 5.1.7\n"
+	                        "C: MAIL FROM:<>x\nS: 501 5.5.4\n"
 	                        "C. NO\\0OP\\r\\n\nS: 500 5.5.2\n"
 	                        "C. NO\\rOP\\r\\n\nS: 500 5.5.2\n"
 	                        "C: MAIL FROM: <a@b> AUTH=<> AUTH=<>\nS: 501 5.5.4\n"
@@ -44,13 +44,55 @@ static void malformed_commands(void **state)
 	                        "C: QUIT\nS: 221\nS.\n");
 	talk_in_all_paces(HELLO "C: MAIL FROM:<>\nS: 250\nC: RCPT\nS: 501 5.5.4\n"
 	                        "C: RCPT TO:\nS: 501 5.1.3\nC: RCPT TO:<>\nS: 501 5.1.3\n"
-	                        "C: RCPT TO:<a>\nS: 501 5.1.3\n"
+	                        "C: RCPT TO:<a>\nS: 550 5.1.1\n"
 	                        "C: RCPT TO:<alice@example.org\nS: 501 5.1.3\n"
 	                        "C: RCPT TO:<alice@example.org>;\nS: 501 5.5.4\n"
 	                        "C: RCPT TO:<Postmaster>\nS: 250\n"
 	                        "C: RCPT TO:<abuse@EXAMPLE.NET>\nS: 250\n"
 	                        "C: RCPT TO:<\"alice\"@example.org>\nS: 250\n"
 	                        "C: QUIT\nS: 221\nS.\n");
+}
+
+static const char *const lenient_senders[] = {"<a@b_c.com>", "<a..b@x>", "<a.@x>", "<.a@x>",
+        "<a@b.com.>", "a@x", "a@x SIZE=1", "< a@x >", "Alice <a@x>", "\"A <b\" <a@x> SIZE=1",
+        "<a@x> (Alice)", "a@x (Alice) SIZE=1", "<a>", "a",
+        "<aaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaa@x>"};
+
+/* Real senders send these, and every other server takes them. */
+static void addresses_of_real_senders_are_taken(void **state)
+{
+	(void)state;
+	char script[2048];
+	talk_start_plain();
+	for (size_t i = 0; i < sizeof lenient_senders / sizeof *lenient_senders; i++) {
+		snprintf(script, sizeof script, HELLO "C: MAIL FROM:%s\nS: 250\nC: QUIT\nS: 221\n",
+		        lenient_senders[i]);
+		talk_script(TALK_LINES, script);
+	}
+	talk_in_all_paces(HELLO
+	        "C: MAIL FROM:root\nS: 250\nC: RCPT TO:alice@example.org.\nS: 250\n"
+	        "C: RCPT TO:Bob <bob@example.org> NOTIFY=NEVER\nS: 250\nC: RCPT TO:<carol>\nS: 250\n"
+	        "C: VRFY a..b@x\nS: 252\nC: DATA\nS: 354\nC: .\nS: 250\nC: QUIT\nS: 221\n");
+	assert_string_equal(fake_sink_envelope(&talk.local),
+	        "from <root@mx.example.org>\nto <alice@example.org> user=alice\n"
+	        "to <bob@example.org> user=bob notify=1\nto <carol@mx.example.org> user=carol");
+	talk_in_all_paces(
+	        HELLO "C: MAIL FROM:a@\nS: 501\nC: MAIL FROM:<a@b..c>\nS: 501\n"
+	              "C: MAIL FROM:a@b>\nS: 501\nC: MAIL FROM:Alice\nS: 250\nC: QUIT\nS: 221\n");
+}
+
+static void addresses_may_be_strict(void **state)
+{
+	(void)state;
+	char script[2048];
+	struct weir_smtp_options options = talk_options();
+	options.strict_addresses = true;
+	talk_start(&options);
+	for (size_t i = 0; i < sizeof lenient_senders / sizeof *lenient_senders; i++) {
+		snprintf(script, sizeof script,
+		        HELLO "C: MAIL FROM:%s\nS: 501 5.\nC: QUIT\nS: 221\n", lenient_senders[i]);
+		talk_script(TALK_LINES, script);
+	}
 }
 
 static void a_bare_line_feed_ends_it(void **state)
@@ -361,6 +403,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        TEST(commands_out_of_order),
 	        TEST(malformed_commands),
+	        TEST(addresses_of_real_senders_are_taken),
+	        TEST(addresses_may_be_strict),
 	        TEST(a_bare_line_feed_ends_it),
 	        TEST(no_open_relay),
 	        TEST(haste),

@@ -321,6 +321,29 @@ static void no_report_of_a_report(void **state)
 	assert_int_equal(weir_mail_queue_count(queue), 0);
 }
 
+/* However much the host says of it. */
+static void a_long_refusal_is_final(void **state)
+{
+	(void)state;
+	static char lines[16 * 1024], line[6000] = "550 ";
+	size_t size = 0;
+	for (int i = 0; i < 300; i++)
+		size += (size_t)snprintf(lines + size, sizeof lines - size, "550-5.1.1 line\r\n");
+	snprintf(lines + size, sizeof lines - size, "550 5.1.1 end\r\n");
+	host.rcpt_bad = lines;
+	enqueue_to("al@here.example", "bad@there.example");
+	empty_queue();
+	assert_int_equal(mailbox.count, 1);
+	HAS("Status: 5.1.1\r\n");
+	memset(line + 4, 'x', 5000);
+	memcpy(line + 5004, "\r\n", 3);
+	host.rcpt_bad = line;
+	enqueue_to("al@here.example", "bad@there.example");
+	empty_queue();
+	assert_int_equal(mailbox.count, 2);
+	HAS("Action: failed\r\n");
+}
+
 static void success_is_told_where_the_host_cannot(void **state)
 {
 	(void)state;
@@ -397,6 +420,7 @@ static void a_host_that_is_down(void **state)
 	turns(100);
 	/* Not each of them is tried. */
 	assert_in_range(count_of(logged, "late bob@"), 1, WEIR_RELAY_CONNECTIONS_MAX);
+	assert_non_null(strstr(logged, "127.0.0.1, port "));
 	assert_non_null(strstr(logged, "Connection refused"));
 	assert_int_equal(weir_mail_queue_count(queue), 8);
 	host_start(&host, loop);
@@ -531,6 +555,7 @@ int main(void)
 	        RELAY_TEST(a_report_can_be_sent_to_any_host),
 	        RELAY_TEST(a_remote_sender_hears_by_the_queue),
 	        RELAY_TEST(no_report_of_a_report),
+	        RELAY_TEST(a_long_refusal_is_final),
 	        RELAY_TEST(success_is_told_where_the_host_cannot),
 	        RELAY_TEST(tried_later_and_given_up),
 	        RELAY_TEST(a_host_that_is_down),

@@ -140,6 +140,18 @@ static void fields_are_added(void **state)
 }
 
 /* The same in chunks cut at every byte. */
+static void bcc_is_removed(void **state)
+{
+	(void)state;
+	start();
+	talk_in_all_paces(HELLO LOGIN
+	        "C: MAIL FROM:<alice@example.org>\nS: 250\nC: RCPT TO:<bob@example.org>\nS: 250\n"
+	        "C: DATA\nS: 354\nC: Date: x\nC: BCC: <secret@x>,\nC: \t<other@x>\nC: Message-ID: y\n"
+	        "C: bcc: z\nC: \nC: Bcc: body\nC: .\nS: 250\nC: QUIT\nS: 221\n");
+	assert_string_equal(
+	        talk_message(&talk.local), "Date: x\r\nMessage-ID: y\r\n\r\nBcc: body\r\n");
+}
+
 static void fields_are_added_to_chunks(void **state)
 {
 	(void)state;
@@ -300,6 +312,7 @@ int main(void)
 	        TEST(gone_during_a_check),
 	        TEST(whose_address_it_is),
 	        TEST(fields_are_added),
+	        TEST(bcc_is_removed),
 	        TEST(fields_are_added_to_chunks),
 	        TEST(not_in_clear),
 	        TEST(start_tls),

@@ -191,8 +191,8 @@ static void mistakes_are_told(void **state)
 	                       "g: nobody@example.org\n"),
 	        WEIR_E_SYNTAX);
 	assert_string_equal(mistakes, "1 nobody of this name: nobody\n"
-	                              "2 nobody of this name: c\n"
-	                              "3 nobody of this name: b\n"
+	                              "2 a loop of aliases, which leads to nobody: c\n"
+	                              "3 a loop of aliases, which leads to nobody: b\n"
 	                              "4 not a user or an address: x@\n"
 	                              "5 not a user or an address: @x\n"
 	                              "6 not a user or an address: a b\n"
