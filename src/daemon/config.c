@@ -59,6 +59,7 @@ void config_release(struct config *config)
 	mail_host_release(config->mail.host);
 	weir_users_release(config->ftp.users);
 	weir_peers_release(config->ftp.peers);
+	weir_peers_release(config->http_peers);
 	config_dns_release(&config->dns);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;

@@ -154,7 +154,8 @@ struct config_limits {
 	uint64_t request_ms;
 	uint64_t progress_ms;
 	uint64_t drain_ms;
-	uint64_t connections; /* of all workers and listeners */
+	uint64_t connections;         /* of all workers and listeners */
+	uint64_t address_connections; /* of HTTP, of one address */
 	uint64_t replies;
 };
 
@@ -275,6 +276,7 @@ struct config {
 	const char *user;            /* NULL: stay who we are */
 	const char *logs[LOG_COUNT]; /* absolute; NULL: none */
 	struct config_limits limits;
+	struct weir_peers *http_peers; /* made when HTTP is first served */
 };
 
 /* Empty, with one hold. NULL without memory. */
