@@ -97,14 +97,10 @@ char *config_path(struct config *config, const char *directory, const char *name
 	return path;
 }
 
-bool config_same_logs(const struct config *a, const struct config *b)
+bool config_same_log(const struct config *a, const struct config *b, enum config_log log)
 {
-	for (unsigned i = 0; i < LOG_COUNT; i++) {
-		const char *one = a->logs[i], *other = b->logs[i];
-		if (one != other && (!one || !other || strcmp(one, other) != 0))
-			return false;
-	}
-	return true;
+	const char *one = a->logs[log], *other = b->logs[log];
+	return one == other || (one && other && strcmp(one, other) == 0);
 }
 
 void config_site_default(struct config_site *site)

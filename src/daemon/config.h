@@ -290,8 +290,8 @@ void config_release(struct config *config);
 void *config_alloc(struct config *config, size_t size);
 char *config_copy(struct config *config, const char *text, size_t size);
 
-/* Whether both write to the same files. */
-bool config_same_logs(const struct config *a, const struct config *b);
+/* Whether both write this log to the same file. */
+bool config_same_log(const struct config *a, const struct config *b, enum config_log log);
 
 /* The path `name` as seen from an absolute directory, as text of the configuration. */
 char *config_path(struct config *config, const char *directory, const char *name);
