@@ -29,6 +29,7 @@ struct weir_http_exchange;
 struct weir_http_handler;
 struct weir_log;
 struct weir_http_server;
+struct weir_peers;
 
 /* -- handlers ---------------------------------------------------------------------------------- */
 
@@ -240,8 +241,13 @@ struct weir_http_options {
 	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */
 	struct weir_log *log;      /* see above, and weir/log.h; outlives the server; NULL: none */
 	struct weir_bounds bounds; /* 0: the defaults */
-	struct weir_tls *tls;      /* HTTPS, or NULL; the server holds it itself */
-	bool shared;               /* SO_REUSEPORT */
+	/*
+	 * Bounds the connections of one address (weir/peers.h): one beyond is closed at once. The server
+	 * holds it itself. NULL: no bound.
+	 */
+	struct weir_peers *peers;
+	struct weir_tls *tls; /* HTTPS, or NULL; the server holds it itself */
+	bool shared;          /* SO_REUSEPORT */
 	void (*accept_failed)(void *context, int error);
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context; /* for these two */

@@ -60,7 +60,8 @@
 #define WEIR_LINGER_MS (2 * 1000) /* after an error reply, reading and dropping what still comes */
 #define WEIR_CONNECT_MS (30 * 1000)   /* an outgoing connection */
 #define WEIR_PEER_CONNECTIONS_MAX 100 /* connections of one address, of those that count (set) */
-#define WEIR_PEERS_MAX (64 * 1024)    /* addresses connected at a time, of those that count (set) */
+#define WEIR_HTTP_PEER_CONNECTIONS_MAX 20000 /* … of HTTP (set) */
+#define WEIR_PEERS_MAX (64 * 1024) /* addresses connected at a time, of those that count (set) */
 
 /* -- TLS -- */
 #define WEIR_TLS_HANDSHAKE_MS (10 * 1000) /* from its beginning to its end */

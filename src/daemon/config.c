@@ -60,6 +60,7 @@ void config_release(struct config *config)
 	mail_host_release(config->mail.host);
 	weir_users_release(config->ftp.users);
 	weir_peers_release(config->ftp.peers);
+	weir_peers_release(config->http_peers);
 	config_dns_release(&config->dns);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;
@@ -97,14 +98,10 @@ char *config_path(struct config *config, const char *directory, const char *name
 	return path;
 }
 
-bool config_same_logs(const struct config *a, const struct config *b)
+bool config_same_log(const struct config *a, const struct config *b, enum config_log log)
 {
-	for (unsigned i = 0; i < LOG_COUNT; i++) {
-		const char *one = a->logs[i], *other = b->logs[i];
-		if (one != other && (!one || !other || strcmp(one, other) != 0))
-			return false;
-	}
-	return true;
+	const char *one = a->logs[log], *other = b->logs[log];
+	return one == other || (one && other && strcmp(one, other) == 0);
 }
 
 void config_site_default(struct config_site *site)

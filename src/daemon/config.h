@@ -157,7 +157,8 @@ struct config_limits {
 	uint64_t request_ms;
 	uint64_t progress_ms;
 	uint64_t drain_ms;
-	uint64_t connections; /* of all workers and listeners */
+	uint64_t connections;         /* of all workers and listeners */
+	uint64_t address_connections; /* of HTTP, of one address */
 	uint64_t replies;
 };
 
@@ -296,6 +297,7 @@ struct config {
 	const char *user;            /* NULL: stay who we are */
 	const char *logs[LOG_COUNT]; /* absolute; NULL: none */
 	struct config_limits limits;
+	struct weir_peers *http_peers; /* made when HTTP is first served */
 };
 
 /* Empty, with one hold. NULL without memory. */
@@ -309,8 +311,8 @@ void config_release(struct config *config);
 void *config_alloc(struct config *config, size_t size);
 char *config_copy(struct config *config, const char *text, size_t size);
 
-/* Whether both write to the same files. */
-bool config_same_logs(const struct config *a, const struct config *b);
+/* Whether both write this log to the same file. */
+bool config_same_log(const struct config *a, const struct config *b, enum config_log log);
 
 /* The path `name` as seen from an absolute directory, as text of the configuration. */
 char *config_path(struct config *config, const char *directory, const char *name);

@@ -234,6 +234,8 @@ static const struct key limit_keys[] = {
                 .max = TIME_MAX},
         {"drain", KEY_DURATION, AT(config_limits, drain_ms), .min = TIME_MIN, .max = TIME_MAX},
         {"connections", KEY_NUMBER, AT(config_limits, connections), .min = 1, .max = 10000000},
+        {"connections-per-address", KEY_NUMBER, AT(config_limits, address_connections), .min = 1,
+                .max = 10000000},
         {"replies", KEY_NUMBER, AT(config_limits, replies), .min = 1, .max = 65536},
         {0},
 };

@@ -67,7 +67,7 @@ static struct weir_bounds bounds_of(const struct config *config, struct shares s
 
 /* On all workers, or on none. */
 static int apply(struct daemon *daemon, struct config *config,
-        const struct endpoint_list *endpoints, bool replace)
+        const struct endpoint_list *endpoints, unsigned replace)
 {
 	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
 	struct plan plan = {
@@ -115,7 +115,7 @@ static void set_guard(struct daemon *daemon, const struct config_guard *config)
 }
 
 /* Takes the configuration in any case. */
-static int serve_config(struct daemon *daemon, struct config *config, bool replace)
+static int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 {
 	struct endpoint_list endpoints = {0};
 	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
@@ -137,30 +137,40 @@ static int serve_config(struct daemon *daemon, struct config *config, bool repla
 	return 0;
 }
 
+/* A bit for each service. */
+#define SERVICES_ALL ((1u << SERVICE_COUNT) - 1)
+
 /*
+ * The services whose servers have to be opened anew, a bit for each; sessions of the others stay.
  * Servers keep the log and the bounds they were opened with. Another user's address cannot be
  * opened a second time, so that after root was given up these change at the next start only.
  */
-static bool needs_new_servers(struct daemon *daemon, struct config *config)
+static unsigned changed_services(struct daemon *daemon, struct config *config)
 {
 	const struct config *old = daemon->config;
-	bool same_log = config_same_logs(config, old);
 	bool same_mail = config_mail_same(&config->mail, &old->mail);
 	bool same_dns = config_dns_same(&config->dns, &old->dns);
 	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
+	unsigned changed = same_limits ? 0 : SERVICES_ALL;
 	if (config->workers && config->workers != daemon->worker_count)
 		say("the number of workers changes at the next start");
 	if (!config_dns_same_cache(&config->dns, &old->dns))
 		say("the cache of DNS changes at the next start");
-	if (same_log && same_limits && same_mail && same_dns)
-		return false;
-	if (!daemon->dropped)
-		return true;
+	for (unsigned i = 0; i < SERVICE_COUNT; i++)
+		if (!config_same_log(config, old, services[i]->log))
+			changed |= 1u << i;
+	/* All servers of mail are to have the same mailboxes. */
+	if (!same_mail)
+		changed |= 1u << SERVICE_SMTP | 1u << SERVICE_POP3;
+	if (!same_dns)
+		changed |= 1u << SERVICE_DNS;
+	if (!changed || !daemon->dropped)
+		return changed;
 	say("limits, logs, settings of mail and of DNS but for zones, keys and cookies change at "
 	    "the next start, for what is listened on already");
 	/* All servers of mail are to have the same mailboxes, reports of the relay, too. */
 	mail_host_keep(config, old);
-	return false;
+	return 0;
 }
 
 /* -- signals ----------------------------------------------------------------------------------- */
@@ -200,7 +210,7 @@ static void reload(struct daemon *daemon)
 	reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
 	const char *path = daemon->options->config_path;
-	if (config && serve_config(daemon, config, needs_new_servers(daemon, config)) == 0) {
+	if (config && serve_config(daemon, config, changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
 		dns_host_update(daemon->dns, daemon->config, false);
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
@@ -273,8 +283,8 @@ static void renew_zones(void *context)
 /* All that needs root comes before resources_become, all threads after it. */
 static int start(struct daemon *daemon)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT,
-	        SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
+	        SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
 	struct config *config = config_load(daemon->options, NULL);
 	if (!config)
 		return -EINVAL;
@@ -296,7 +306,7 @@ static int start(struct daemon *daemon)
 	if (error < 0)
 		config_release(config);
 	else
-		error = serve_config(daemon, config, false);
+		error = serve_config(daemon, config, 0);
 	if (error == 0)
 		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;

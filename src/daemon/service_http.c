@@ -9,13 +9,27 @@
 
 #include <weir/error.h>
 #include <weir/http.h>
+#include <weir/limits.h>
+#include <weir/peers.h>
 
 #include "say.h"
 #include "service_http.h"
 #include "sites.h"
 
+/* Addresses connected at a time: never fewer than there are connections. */
+enum {
+	HTTP_PEERS_MAX = 1 << 20
+};
+
 static int load(struct config *config, struct shares shares, void **ret_content)
 {
+	uint64_t each = config->limits.address_connections;
+	int error = 0;
+	if (!config->http_peers)
+		error = weir_peers_create(each ? (unsigned)each : WEIR_HTTP_PEER_CONNECTIONS_MAX,
+		        HTTP_PEERS_MAX, &config->http_peers);
+	if (error < 0)
+		return error;
 	*ret_content = sites_create(config, shares.tree_entries);
 	return *ret_content ? 0 : -ENOMEM;
 }
@@ -42,6 +56,7 @@ static int open_server(const struct service_options *options, void **ret_server)
 		                .sites = weir_http_sites_hold(options->content),
 		                .log = options->log,
 		                .bounds = options->bounds,
+		                .peers = sites_config(options->content)->http_peers,
 		                .tls = options->tls,
 		                .shared = true,
 		                .accept_failed = options->accept_failed,

@@ -177,8 +177,9 @@ static int prepare_servers(struct worker *worker, const struct plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		char address[WEIR_ADDRESS_TEXT_MAX];
 		const struct endpoint *endpoint = &plan->endpoints[i];
-		struct serving_server *server =
-		        plan->replace ? NULL : find_server(serving, plan, endpoint);
+		struct serving_server *server = plan->replace >> endpoint->kind->service & 1
+		                                        ? NULL
+		                                        : find_server(serving, plan, endpoint);
 		struct log_file *log = NULL;
 		if (server) {
 			server->wanted = true;

@@ -38,6 +38,11 @@ static void destroy_sites(struct weir_http_sites *sites)
 	free(set);
 }
 
+const struct config *sites_config(const struct weir_http_sites *sites)
+{
+	return WEIR_CONTAINER(sites, const struct site_set, sites)->config;
+}
+
 /* -- a site's chain ---------------------------------------------------------------------------- */
 
 /* Puts a handler last. 0, or -ENOMEM for the NULL of a constructor. */

@@ -16,6 +16,9 @@
  */
 struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max);
 
+/* The configuration that they were made of; lives as long as they do. */
+const struct config *sites_config(const struct weir_http_sites *sites);
+
 struct service_options;
 
 /*

@@ -38,7 +38,8 @@ struct plan {
 	struct dns_host *dns;
 	unsigned workers; /* that there are */
 	struct weir_bounds bounds;
-	bool replace; /* also the servers that are there already: log or bounds have changed */
+	/* A bit for each enum service whose servers are opened anew: its log or settings have changed. */
+	unsigned replace;
 };
 
 /* `ended` is run on `main_loop` when the worker's thread is about to end. 0 or a negative errno. */

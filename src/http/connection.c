@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include <weir/error.h>
+#include <weir/peers.h>
 
 #include "exchange.h"
 #include "head_scan.h"
@@ -109,8 +110,17 @@ static struct weir_http_server *server_of(const struct weir_channel *channel)
 	return weir_channel_context(channel);
 }
 
+/* How a channel ends whose address has enough of them: nothing else gives this. */
+enum {
+	REFUSED = -EUSERS
+};
+
 static int on_open(struct weir_channel *channel)
 {
+	struct weir_peers *peers = server_of(channel)->peers;
+	/* A reply would cost more than the client has left. */
+	if (peers && weir_peers_enter(peers, weir_channel_peer(channel)) < 0)
+		return REFUSED;
 	weir_channel_set_request_max(channel, WEIR_HTTP_HEAD_MAX);
 	await_head(channel, server_of(channel)->shared);
 	return 0;
@@ -341,6 +351,9 @@ static void on_timeout(struct weir_channel *channel, enum weir_timeout which)
 static void on_close(struct weir_channel *channel, int error)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
+	struct weir_peers *peers = server_of(channel)->peers;
+	if (peers && error != REFUSED)
+		weir_peers_leave(peers, weir_channel_peer(channel));
 	if (exchange)
 		weir_http_body_lost(exchange, error ? error : -ECONNRESET);
 }

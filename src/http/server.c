@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <weir/peers.h>
+
 #include "exchange.h"
 
 struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
@@ -107,6 +109,7 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	server->holds = 1;
 	server->sites = options->sites;
 	server->log = options->log;
+	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
 	server->accept_failed = options->accept_failed;
 	server->tls_failed = options->tls_failed;
 	server->context = options->context;
@@ -130,6 +133,8 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 
 error_server:
 	weir_http_sites_release(options->sites);
+	if (server)
+		weir_peers_release(server->peers);
 	free(server);
 	return error;
 }
@@ -151,6 +156,7 @@ void weir_http_destroy(struct weir_http_server *server)
 	if (!server)
 		return;
 	weir_server_destroy(server->listener);
+	weir_peers_release(server->peers);
 	weir_http_sites_release(server->sites);
 	/* Exchanges whose handlers have not replied yet outlive it, but not the log. */
 	server->log = NULL;

@@ -277,3 +277,64 @@ def test_other_signals_drain(weir, large, number):
     wait_for(lambda: refuses(server), what="the end of listening")
     assert download.rest() == LARGE
     assert server.wait() == 0
+
+
+def test_connections_of_one_address_are_bounded(weir, site, tmp_path):
+    port = free_port()
+    path = tmp_path / "weir.yaml"
+    configure(path, port, site, "limits: {connections-per-address: 3}\n")
+    server = weir("-c", path)
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(4)]
+    for client in clients[:3]:
+        client.sendall(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    try:
+        assert clients[3].recv(1) == b""
+    except ConnectionResetError:
+        pass
+    clients[0].close()
+
+    def another_is_served():
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                client.sendall(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+                return client.recv(100).startswith(b"HTTP/1.1 200")
+        except ConnectionResetError:
+            return False
+
+    wait_for(another_is_served, what="a place for another connection")
+    for client in clients[1:]:
+        client.close()
+    server.send_signal(signal.SIGTERM)
+    assert server.wait() == 0
+
+
+def test_a_reload_leaves_the_sessions_of_other_services(weir, site, tmp_path):
+    """A new rate limit of DNS opens the listener of DNS anew, and closes no connection of HTTP."""
+    port = free_port()
+    path = tmp_path / "weir.yaml"
+    zone = tmp_path / "example.zone"
+    zone.write_text("@ 60 IN SOA ns.example. h.example. 1 60 60 60 60\n@ 60 IN NS ns.elsewhere.\n")
+
+    def write(rate):
+        path.write_text(
+            f"listen: [{{http: '127.0.0.1:{port}'}}, {{dns: '127.0.0.1:{free_port()}'}}]\n"
+            f"sites: [{{root: {site}}}]\n"
+            f"dns: {{zones: [{{name: example, file: {zone}}}], rate-limit: {{replies: {rate}}}}}\n"
+        )
+
+    write(20)
+    server = weir("-c", path)
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        for rate in (30, 40):
+            client.sendall(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 200")
+            reloads = server.stderr.count("reloaded")
+            write(rate)
+            server.send_signal(signal.SIGHUP)
+            wait_for(lambda: server.stderr.count("reloaded") > reloads, what="the reload")
+            time.sleep(0.3)
+        client.sendall(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    server.send_signal(signal.SIGTERM)
+    assert server.wait() == 0

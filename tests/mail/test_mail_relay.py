@@ -294,3 +294,21 @@ def test_a_directory_that_is_no_queue_is_called_so(run, tmp_path):
         result = run("queue", "--queue", tmp_path, *arguments)
         assert result.returncode == 1
         assert "is no mail queue" in result.stderr
+
+
+@pytest.mark.parametrize("greeting", [b"", b"220 silent from here on\r\n"])
+def test_a_silent_smart_host_does_not_delay_the_end(mailhost, greeting):
+    """SIGTERM ends within the drain time, and the message stays in the queue."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = relaying(mailhost, silent.getsockname()[1], top="limits: {drain: 2s}")
+        send(host, "ok")
+        client, _ = silent.accept()
+        with client:
+            client.sendall(greeting)
+            idle = host.smtp()
+            begun = time.monotonic()
+            assert host.server.stop() == 0
+            assert time.monotonic() - begun < 15
+            assert idle.sock.recv(100).startswith(b"421 4.3.2 ")
+            idle.close()
+        assert len(queued(host)) == 1
