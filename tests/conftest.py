@@ -32,8 +32,10 @@ LISTENING = set("--http --https --smtp --submission --submissions --lmtp --pop3 
 LISTENING |= {"-c", "--config"}
 
 
-def without_root_warning(text):
-    """What was said but for the line that all stays root, which is there where tests run as root."""
+def said_of(text):
+    """The lines on stderr without their times, and without the one that all stays root, which is there
+    where tests run as root."""
+    text = re.sub(r"^\d{4}-\d\d-\d\dT\S+ weir: ", "weir: ", text, flags=re.M)
     return re.sub(r"^weir: all that reads what clients send runs as root.*\n", "", text, flags=re.M)
 
 
@@ -101,9 +103,7 @@ class Server:
 
     @property
     def stderr(self):
-        """Without the time that each line begins with."""
-        text = re.sub(r"^\d{4}-\d\d-\d\dT\S+ weir: ", "weir: ", self.err.read_text(), flags=re.M)
-        return without_root_warning(text)
+        return said_of(self.err.read_text())
 
     @property
     def port(self):
@@ -192,7 +192,7 @@ def run(weir_program, tmp_path):
             timeout=60,
         )
         result.all_stderr = result.stderr
-        result.stderr = without_root_warning(result.stderr)
+        result.stderr = said_of(result.stderr)
         return result
 
     return run_program

@@ -94,6 +94,14 @@ WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct we
 /* The client has gone: what is still being made is in vain. A reply is due all the same. */
 WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
 
+/*
+ * Has `gone` called if the client goes before there is a reply, so that a handler that waits can
+ * stop waiting. A reply is due then all the same, and `gone` may make it. Not called while the
+ * handler receives the body: its receiver hears of the end. NULL: nothing is called any more.
+ */
+WEIR_API void weir_http_on_gone(
+        struct weir_http_exchange *exchange, void (*gone)(void *context), void *context);
+
 /* Who the client is, for the log and for handlers behind the one that found out. Copied. */
 WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user);
 WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchange);

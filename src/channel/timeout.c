@@ -126,8 +126,8 @@ unsigned weir_channel_yields(const struct weir_channel *channel)
 	bool begun = timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE;
 	if (channel->dead || channel->busy || channel->closing)
 		return 0;
-	/* One that was accepted in this turn has not been read yet. */
-	if (idle && since_progress > 0 && !channel_has_unread(channel))
+	/* The request of one that was just accepted may still be on its way. */
+	if (idle && since_progress >= WEIR_YIELD_IDLE_MS && !channel_has_unread(channel))
 		return 2;
 	return begun && since_progress >= WEIR_YIELD_STALLED_MS && !channel_has_unread(channel);
 }

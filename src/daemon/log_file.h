@@ -17,8 +17,7 @@ struct log_file {
  * Opens a log as the configured user (NULL: as this process), by the rules of resources_open_log.
  * Returns 0 or a negative errno, after saying why.
  */
-int log_create(
-        struct weir_loop *loop, const char *user, const char *path, struct weir_log **ret);
+int log_create(struct weir_loop *loop, const char *user, const char *path, struct weir_log **ret);
 
 /* Finds the list's file with this path, or opens it as log_create does. 0 or a negative errno. */
 int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *user,

@@ -90,7 +90,16 @@ static void answer_late(struct weir_timer *timer)
 {
 	struct login *login = WEIR_CONTAINER(timer, struct login, timer);
 	login->auth->delayed--;
+	weir_http_on_gone(login->exchange, NULL, NULL);
 	answer(login);
+}
+
+/* The client does not wait for the answer any more, and its place is another's. */
+static void answer_gone(void *context)
+{
+	struct login *login = context;
+	weir_timer_stop(&login->timer);
+	answer_late(&login->timer);
 }
 
 static uint32_t delay_of(const struct login *login)
@@ -114,6 +123,11 @@ static void on_checked(struct weir_check *check, int error)
 	uint32_t delay_ms = delay_of(login);
 	if (delay_ms && auth->delayed < DELAYED_MAX) {
 		auth->delayed++;
+		if (weir_http_gone(login->exchange)) {
+			answer_late(&login->timer);
+			return;
+		}
+		weir_http_on_gone(login->exchange, answer_gone, login);
 		weir_timer_start(
 		        weir_http_loop(login->exchange), &login->timer, delay_ms, answer_late);
 		return;

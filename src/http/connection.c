@@ -172,14 +172,16 @@ static void handle_path(struct weir_http_exchange *exchange)
 static void handle(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	exchange->handling = true;
+	exchange->request_head = head;
 	int status = clean_path(exchange);
 	if (status)
 		weir_http_reply_error(exchange, (unsigned)status);
 	else
 		handle_path(exchange);
 	exchange->handling = false;
-	if (!exchange->replied && weir_http_exchange_keep(exchange, head) < 0)
+	if (!exchange->replied && weir_http_exchange_keep_now(exchange) < 0)
 		weir_channel_abort(exchange->channel, -ENOMEM);
+	exchange->request_head = (struct weir_span){0};
 }
 
 /* RFC 9110 9.2.1. A method that is not known may change anything. */

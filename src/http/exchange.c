@@ -171,6 +171,12 @@ int weir_http_exchange_keep(struct weir_http_exchange *exchange, struct weir_spa
 	return error;
 }
 
+int weir_http_exchange_keep_now(struct weir_http_exchange *exchange)
+{
+	struct weir_span head = exchange->request_head;
+	return head.size && !exchange->kept ? weir_http_exchange_keep(exchange, head) : 0;
+}
+
 /* -- the request ------------------------------------------------------------------------------- */
 
 const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange)
@@ -211,6 +217,13 @@ bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_in
 bool weir_http_gone(const struct weir_http_exchange *exchange)
 {
 	return exchange->finished || !exchange->channel;
+}
+
+void weir_http_on_gone(
+        struct weir_http_exchange *exchange, void (*gone)(void *context), void *context)
+{
+	exchange->gone = gone;
+	exchange->gone_context = context;
 }
 
 int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user)

@@ -85,7 +85,10 @@ struct weir_http_exchange {
 	struct weir_http_path path;
 	struct weir_address peer;
 	int64_t begun_ms;
-	struct weir_task task; /* calls the handler of a deferred request */
+	struct weir_task task;       /* calls the handler of a deferred request */
+	void (*gone)(void *context); /* the client has gone before a reply; NULL: nobody asks */
+	void *gone_context;
+	struct weir_span request_head; /* in the receive buffer, while the handler is called */
 
 	/* the request's body */
 	const struct weir_http_receiver *receiver;
@@ -150,6 +153,11 @@ struct weir_http_exchange *weir_http_exchange_create(
 void weir_http_exchange_settle(struct weir_http_exchange *exchange);
 /* Copies the request, whose head is `head`, and the path. 0 or -ENOMEM. */
 int weir_http_exchange_keep(struct weir_http_exchange *exchange, struct weir_span head);
+/*
+ * Copies the request now if the handler is still being called, so that another thread may read it
+ * from now on. Returns 0 or -ENOMEM.
+ */
+int weir_http_exchange_keep_now(struct weir_http_exchange *exchange);
 struct http_loop *weir_http_loop_state(struct weir_loop *loop);
 
 /* -- connection.c -- */

@@ -153,16 +153,22 @@ static void response_close(struct weir_producer *producer, enum weir_close_reaso
 	struct weir_http_exchange *exchange =
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
 	struct weir_producer *body = exchange->body;
+	bool waits = !exchange->replied && !exchange->receiver && !exchange->deferred;
+	void (*gone)(void *context) = waits ? exchange->gone : NULL;
+	void *gone_context = exchange->gone_context;
 	exchange->finished = true;
 	exchange->body = NULL;
 	weir_producer_close(body, why);
 	if (exchange->replied)
 		weir_http_log_finish(exchange, why);
-	if (why != WEIR_CLOSE_DONE && weir_http_body_abandon(exchange))
-		return;
+	bool settled = why != WEIR_CLOSE_DONE && weir_http_body_abandon(exchange);
 	if (why == WEIR_CLOSE_DONE)
 		weir_http_connection_reply_left(exchange);
-	weir_http_exchange_settle(exchange);
+	if (!settled)
+		weir_http_exchange_settle(exchange);
+	/* The exchange is still there: it waits for the reply of the handler that is told. */
+	if (gone)
+		gone(gone_context);
 }
 
 const struct weir_producer_type weir_http_response_type = {

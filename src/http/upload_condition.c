@@ -33,7 +33,7 @@ static unsigned check(struct weir_http_exchange *exchange, const struct weir_fil
 	        weir_http_request(exchange), &validators, time(NULL));
 }
 
-/* On the work pool: the exchange does not change, since it waits for the change. */
+/* On the work pool: the request was copied before, and does not change (weir_http_exchange_keep_now). */
 int weir_http_upload_holds(void *context, const struct stat *there)
 {
 	struct weir_file file = {0};

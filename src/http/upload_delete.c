@@ -7,6 +7,7 @@
 #include <weir/list.h>
 #include <weir/upload.h>
 
+#include "exchange.h"
 #include "upload.h"
 
 struct removal {
@@ -41,8 +42,13 @@ static void remove_file(struct removal *removal)
 {
 	struct weir_tree *tree = removal->handler->tree;
 	struct weir_http_exchange *exchange = removal->exchange;
+	bool conditional = weir_http_upload_is_conditional(weir_http_request(exchange));
+	if (conditional && weir_http_exchange_keep_now(exchange) < 0) {
+		finish(removal, 503);
+		return;
+	}
 	const char *path = weir_http_path(exchange).data;
-	if (weir_http_upload_is_conditional(weir_http_request(exchange)))
+	if (conditional)
 		weir_tree_remove_if(
 		        tree, &removal->change, path, weir_http_upload_holds, exchange, on_removed);
 	else

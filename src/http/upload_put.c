@@ -14,6 +14,7 @@
 #include <weir/list.h>
 #include <weir/upload.h>
 
+#include "exchange.h"
 #include "upload.h"
 
 struct put {
@@ -92,6 +93,11 @@ static void on_ready(void *context, int error)
 
 static void begin(struct put *put)
 {
+	bool conditional = weir_http_upload_is_conditional(weir_http_request(put->exchange));
+	if (conditional && weir_http_exchange_keep_now(put->exchange) < 0) {
+		fail(put, 503);
+		return;
+	}
 	const struct weir_http_request *request = weir_http_request(put->exchange);
 	struct weir_upload_options options = {
 	        .size_max = put->handler->size_max,
@@ -101,7 +107,7 @@ static void begin(struct put *put)
 	                weir_http_request_known(request, WEIR_HTTP_IF_NONE_MATCH), WEIR_SPAN("*")),
 	        .mode = put->handler->mode,
 	};
-	if (weir_http_upload_is_conditional(request)) {
+	if (conditional) {
 		options.check = weir_http_upload_holds;
 		options.check_context = put->exchange;
 	}

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from conftest import wait_for, without_root_warning
+from conftest import wait_for, said_of
 
 
 def test_default_directory_is_made(weir, tmp_path):
@@ -148,4 +148,4 @@ def test_few_descriptors(weir_program, site, tmp_path):
     finally:
         process.terminate()
         assert process.wait(60) == 0
-    assert without_root_warning(err.read_text()) == ""
+    assert said_of(err.read_text()) == ""

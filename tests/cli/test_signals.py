@@ -165,7 +165,7 @@ def test_lines_on_stderr_have_the_time(weir, site):
     server = weir(site)
     server.send_signal(signal.SIGHUP)
     server.wait_stderr("weir: reloaded")
-    when = re.fullmatch(r"(\S+) weir: reloaded\n", server.err.read_text())[1]
+    when = re.search(r"^(\S+) weir: reloaded$", server.err.read_text(), re.M)[1]
     said = datetime.datetime.strptime(when, "%Y-%m-%dT%H:%M:%S%z")
     assert abs((datetime.datetime.now(datetime.timezone.utc) - said).total_seconds()) < 3600
 
@@ -176,7 +176,7 @@ def test_the_journal_of_systemd_has_its_own_times(weir, site):
     server = weir(site, prefix=["sh", "-c", script, "sh"])
     server.send_signal(signal.SIGHUP)
     server.wait_stderr("weir: reloaded")
-    assert server.err.read_text() == "weir: reloaded\n"
+    assert server.err.read_text().splitlines()[-1] == "weir: reloaded"
 
 
 def test_reload_changes_listeners(weir, large, tmp_path):
@@ -285,14 +285,18 @@ def test_connections_of_one_address_are_bounded(weir, site, tmp_path):
     configure(path, port, site, "limits: {connections-per-address: 3}\n")
     server = weir("-c", path)
     clients = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(4)]
-    for client in clients[:3]:
-        client.sendall(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert client.recv(100).startswith(b"HTTP/1.1 200")
-    try:
-        assert clients[3].recv(1) == b""
-    except ConnectionResetError:
-        pass
-    clients[0].close()
+
+    def is_served(client):
+        try:
+            client.sendall(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n")
+            return client.recv(100).startswith(b"HTTP/1.1 200")
+        except ConnectionError:
+            return False
+
+    # Any worker may accept any of them first.
+    served = [client for client in clients if is_served(client)]
+    assert len(served) == 3
+    served[0].close()
 
     def another_is_served():
         try:

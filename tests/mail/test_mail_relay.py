@@ -135,7 +135,7 @@ def test_through_a_second_weir(mailhost, weir, users_file, certificate, tmp_path
         by = {"off": b"ESMTP", "opportunistic": b"ESMTPS"}.get(tls, b"ESMTPSA")
         assert b" with " + by + b" id " in text.split(b"\r\n\r\n")[0]
     wait_for(lambda: host.log.count(" relay sent ") == 2, what="the log")
-    accepted = re.search(r" accepted .* id=(\w+)", host.log).group(1)
+    accepted = wait_for(lambda: re.search(r" accepted .* id=(\w+)", host.log), what="the log")[1]
     assert host.log.count(f' message="{accepted}" to=<') == 2
 
 

@@ -299,8 +299,8 @@ static void what_the_server_cannot_take(void **state)
 static void smtputf8_is_asked_for_where_it_is_needed(void **state)
 {
 	(void)state;
-	static const char *const messages[] = {"Subject: a\r\nX: y\r\n\r\n\xc3\xa4\r\n",
-	        "\r\n\xc3\xa4\r\n", "", "x\r\n"};
+	static const char *const messages[] = {
+	        "Subject: a\r\nX: y\r\n\r\n\xc3\xa4\r\n", "\r\n\xc3\xa4\r\n", "", "x\r\n"};
 	host.ehlo = "250-host\r\n250 8BITMIME\r\n";
 	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++) {
 		message(messages[i], strlen(messages[i]), 1);

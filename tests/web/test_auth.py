@@ -34,7 +34,7 @@ def guarded(configured, drop, tmp_path):
         f"käthe:{hashed('schön')}\n"
     )
     return configured(
-        "access-log: access.log\n"
+        "access-log: access.log\nguard: {first-delay: 600ms, most-delay: 600ms}\n"
         "sites: [{root: drop, uploads: {}, auth: [{path: in, realm: A b, users: users}]}]\n"
     )
 
