@@ -149,3 +149,15 @@ def test_few_descriptors(weir_program, site, tmp_path):
         process.terminate()
         assert process.wait(60) == 0
     assert said_of(err.read_text()) == ""
+
+
+@pytest.mark.parametrize("how", ["option", "file"])
+def test_a_log_on_the_standard_output(weir, site, tmp_path, how):
+    if how == "option":
+        server = weir(site, "--access-log", "-")
+    else:
+        text = f"listen: [{{http: '127.0.0.1:0'}}]\naccess-log: '-'\nsites: [{{root: {site}}}]\n"
+        (tmp_path / "weir.yaml").write_text(text)
+        server = weir("-c", tmp_path / "weir.yaml")
+    server.get("/")
+    wait_for(lambda: '"GET / HTTP/1.1" 200 ' in server.stdout, what="the line")
