@@ -87,6 +87,11 @@ char *config_copy(struct config *config, const char *text, size_t size)
 	return copy;
 }
 
+const char *config_log_path(const char *name)
+{
+	return strcmp(name, "-") == 0 ? "/dev/stdout" : name;
+}
+
 char *config_path(struct config *config, const char *directory, const char *name)
 {
 	size_t prefix = strlen(directory), size = strlen(name);

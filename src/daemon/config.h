@@ -317,6 +317,9 @@ bool config_same_log(const struct config *a, const struct config *b, enum config
 /* The path `name` as seen from an absolute directory, as text of the configuration. */
 char *config_path(struct config *config, const char *directory, const char *name);
 
+/* The file of a log that is called `name`: "-" is the standard output. */
+const char *config_log_path(const char *name);
+
 /* What a site is before the file says anything about it. */
 void config_site_default(struct config_site *site);
 

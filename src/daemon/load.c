@@ -88,10 +88,9 @@ static int choose_logs(struct config *config, const struct options *options)
 		if (!options->log_given[i])
 			continue;
 		config->logs[i] = NULL;
-		if (options->logs[i] && strcmp(options->logs[i], "-") == 0)
-			config->logs[i] = "/dev/stdout";
-		else if (options->logs[i])
-			error = load_path(config, options->logs[i], &config->logs[i]);
+		if (options->logs[i])
+			error = load_path(
+			        config, config_log_path(options->logs[i]), &config->logs[i]);
 	}
 	return error;
 }

@@ -107,9 +107,7 @@ void value_log(struct reader *reader, const struct key *key, yaml_node_t *node, 
 	const char *text = schema_text(reader, key->name, node);
 	if (!text || strcmp(text, "off") == 0)
 		return;
-	if (strcmp(text, "-") == 0)
-		text = "/dev/stdout";
-	char *path = value_path(reader, text);
+	char *path = value_path(reader, config_log_path(text));
 	if (!path)
 		return;
 	int error = look_at_log(path);

@@ -366,7 +366,7 @@ static bool read_type(struct fields *fields)
 	               : fields_refuse(fields, "is not a type that is known");
 }
 
-static bool read_name(struct fields *fields)
+bool fields_read_name(struct fields *fields)
 {
 	struct weir_dns_name name;
 	if (!fields_take(fields))
@@ -639,7 +639,7 @@ static bool read_field(struct fields *fields, char field)
 	case '6':
 		return read_address(fields, AF_INET6);
 	case 'n':
-		return read_name(fields);
+		return fields_read_name(fields);
 	case 'N':
 		return read_groups(fields, 4, 4, ':');
 	case 'e':

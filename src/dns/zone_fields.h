@@ -73,6 +73,8 @@ bool fields_check(uint16_t type, struct weir_span data);
 
 /* False: the data is too long. */
 bool fields_put(struct fields *fields, const void *data, size_t size);
+/* Takes the next word as a domain name, and puts it. False if there is none, or it was refused. */
+bool fields_read_name(struct fields *fields);
 
 /* The next word. False: the data ends too early. */
 bool fields_take(struct fields *fields);

@@ -169,16 +169,6 @@ bool fields_read_apl(struct fields *fields)
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-static bool put_name(struct fields *fields)
-{
-	struct weir_dns_name name;
-	if (!fields_take(fields))
-		return false;
-	if (!fields_name(fields->word.text, fields->origin, &name))
-		return fields_refuse(fields, "is not a domain name");
-	return fields_put(fields, name.wire, name.size);
-}
-
 bool fields_read_ipseckey(struct fields *fields)
 {
 	uint8_t address[16];
@@ -191,7 +181,7 @@ bool fields_read_ipseckey(struct fields *fields)
 		return false;
 	uint8_t algorithm = fields->data[2];
 	if (kind == 3) {
-		if (!put_name(fields))
+		if (!fields_read_name(fields))
 			return false;
 	} else {
 		int family = kind == 2 ? AF_INET6 : AF_INET;
@@ -242,7 +232,7 @@ bool fields_read_hip(struct fields *fields)
 	struct weir_span before = fields->line;
 	while (fields_word_next(&fields->line, &fields->word)) {
 		fields->line = before;
-		if (!put_name(fields))
+		if (!fields_read_name(fields))
 			return false;
 		before = fields->line;
 	}
