@@ -2,6 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/version.h>
+
 #include "check.h"
 #include "help.h"
 #include "options.h"
