@@ -15,6 +15,7 @@
 #include <weir/error.h>
 
 #include "channel_state.h"
+#include "helper.h"
 #include "loop_internal.h"
 
 uint32_t weir_channel_clock(const struct weir_channel *channel)
@@ -319,22 +320,14 @@ void weir_channel_kill(struct weir_channel *channel, int error, bool reset)
 
 void weir_bounds_fill(struct weir_bounds *bounds)
 {
-	if (!bounds->request_max)
-		bounds->request_max = WEIR_REQUEST_MAX;
-	if (bounds->request_max > UINT32_MAX)
-		bounds->request_max = UINT32_MAX; /* the cutter's */
-	if (!bounds->replies_max)
-		bounds->replies_max = WEIR_REPLIES_MAX;
-	if (!bounds->idle_ms)
-		bounds->idle_ms = WEIR_IDLE_MS;
-	if (!bounds->request_ms)
-		bounds->request_ms = WEIR_REQUEST_MS;
-	if (!bounds->progress_ms)
-		bounds->progress_ms = WEIR_PROGRESS_MS;
-	if (!bounds->channels_max)
-		bounds->channels_max = WEIR_CHANNELS_MAX;
-	if (!bounds->drain_ms)
-		bounds->drain_ms = WEIR_DRAIN_MS;
+	bounds->request_max = or_default(bounds->request_max, (size_t)WEIR_REQUEST_MAX);
+	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
+	bounds->replies_max = or_default(bounds->replies_max, WEIR_REPLIES_MAX);
+	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_IDLE_MS);
+	bounds->request_ms = or_default(bounds->request_ms, WEIR_REQUEST_MS);
+	bounds->progress_ms = or_default(bounds->progress_ms, WEIR_PROGRESS_MS);
+	bounds->channels_max = or_default(bounds->channels_max, WEIR_CHANNELS_MAX);
+	bounds->drain_ms = or_default(bounds->drain_ms, WEIR_DRAIN_MS);
 }
 
 struct weir_channel *weir_channel_create(struct weir_host *host, int fd,

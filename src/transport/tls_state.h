@@ -2,7 +2,6 @@
 #ifndef WEIR_TLS_STATE_H
 #define WEIR_TLS_STATE_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include <openssl/bio.h>
@@ -10,6 +9,7 @@
 
 #include <weir/limits.h>
 
+#include "refcount.h"
 #include "tls_transport.h"
 
 /* -- the rules --------------------------------------------------------------------------------- */
@@ -29,7 +29,7 @@ struct certificate_name {
 struct tickets;
 
 struct weir_tls {
-	atomic_uint holds;
+	struct refcount references;
 	bool server;
 	bool unverified;                  /* a client's */
 	struct certificate *certificates; /* of a client: one, perhaps without a certificate */
