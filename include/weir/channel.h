@@ -26,6 +26,7 @@
 
 struct weir_channel;
 struct weir_loop;
+struct weir_permits;
 struct weir_reply;
 struct weir_tls;
 struct weir_tls_info;
@@ -49,7 +50,12 @@ struct weir_bounds {
 	uint32_t request_ms;   /* WEIR_REQUEST_MS */
 	uint32_t progress_ms;  /* WEIR_PROGRESS_MS */
 	unsigned channels_max; /* WEIR_CHANNELS_MAX: of a server on one loop */
-	uint32_t drain_ms;     /* WEIR_DRAIN_MS */
+	/*
+	 * Of a server: the permits (weir/permits.h) that its channels share with those of other servers.
+	 * The server holds them. NULL: there are none.
+	 */
+	struct weir_permits *permits;
+	uint32_t drain_ms; /* WEIR_DRAIN_MS */
 };
 
 /* What a server speaks. Every function but `request` may be NULL. */

@@ -50,6 +50,7 @@
 
 /* -- server -- */
 #define WEIR_CHANNELS_MAX 16384     /* channels of one server and loop (set) */
+#define WEIR_PERMITS_RESERVED 16    /* permits that a server does not share (set) */
 #define WEIR_BACKLOG 1024           /* connections the kernel queues for accept */
 #define WEIR_ACCEPTS_PER_TURN 64    /* so that new clients do not starve old ones */
 #define WEIR_ACCEPT_PAUSE_MS 100    /* after EMFILE and its like */

@@ -7,6 +7,7 @@
  *   tap.c       input that others take from the socket
  *   secure.c    TLS: handshakes, upgrades
  *   timeout.c   which time limit applies now
+ *   permits.c   whether a server has room for another channel, and which one it closes for it
  *   channel.c   beginning and end, and process(): one run of input ─▶ flush ─▶ end
  */
 #ifndef WEIR_CHANNEL_STATE_H
@@ -28,6 +29,9 @@ struct weir_host {
 	struct weir_list channels; /* those that something happened to most recently last */
 	unsigned count;
 	bool draining;
+	unsigned reserved;           /* channels that need no shared permit */
+	struct permits_group *group; /* or NULL: without permits */
+	struct weir_list group_link;
 	void (*channel_gone)(struct weir_host *host); /* after one was freed; may free the host */
 
 	struct weir_tls *tls;    /* from the first byte; held; or NULL */
@@ -209,6 +213,23 @@ void weir_secure_fail(struct weir_channel *channel, int error);
 void weir_secure_end(struct weir_channel *channel);
 /* Fills the bounds and begins the lists. */
 void weir_host_init(struct weir_host *host);
+
+/* -- permits.c -- */
+/* For a server: it uses the permits of its bounds. Returns 0 or -ENOMEM. */
+int permits_join(struct weir_host *host);
+/* All channels of the host have closed. */
+void permits_leave(struct weir_host *host);
+/* Whether the host may have one channel more. */
+bool permits_available(const struct weir_host *host);
+/* host->count has grown by one, or shrunk by one. */
+void permits_channel_opened(struct weir_host *host);
+void permits_channel_closed(struct weir_host *host);
+/*
+ * Closes the channel that has been idle longest: of this host if it has reached its own bound, else of all
+ * hosts on this loop that share its permits. Returns false if no channel can be closed; another loop is
+ * asked to close one then.
+ */
+bool permits_make_room(struct weir_host *host);
 
 /* -- timeout.c -- */
 /*

@@ -61,37 +61,6 @@ static void accept_failed(struct weir_server *server, int error)
 		server->accept_failed(server->host.context, error);
 }
 
-/*
- * Ends the channel that has been idle longest or, if none is idle, one that has stalled in a request. The
- * list is in order to the second: the first few are compared. Those that must stay go to its end, so that
- * the search is bounded and still meets all. False if none of these gives way.
- */
-static bool server_make_room(struct weir_server *server)
-{
-	struct weir_host *host = &server->host;
-	struct weir_channel *found = NULL;
-	unsigned found_rank = 0;
-	struct weir_list *link = host->channels.next;
-	for (unsigned i = 0; i < WEIR_YIELD_LOOKS && link != &host->channels; i++) {
-		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
-		unsigned rank = weir_channel_yields(channel);
-		link = link->next;
-		bool longer =
-		        found && (int32_t)(channel->progress_at_ms - found->progress_at_ms) < 0;
-		if (rank > found_rank || (rank && rank == found_rank && longer)) {
-			found = channel;
-			found_rank = rank;
-		} else if (rank == 0 && link != &host->channels) {
-			weir_list_remove(&channel->link);
-			weir_list_append(&host->channels, &channel->link);
-		}
-	}
-	if (!found)
-		return false;
-	weir_channel_yield(found);
-	return true;
-}
-
 /* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
 static int accept_one(struct weir_server *server)
 {
@@ -111,6 +80,7 @@ static int accept_one(struct weir_server *server)
 		weir_loop_counters(server->host.loop)->channels_refused++;
 		return error;
 	}
+	permits_channel_opened(&server->host);
 	weir_channel_start(channel);
 	return 0;
 }
@@ -133,12 +103,12 @@ static void on_event(struct weir_watch *watch, unsigned events)
 		return;
 	}
 	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && server->watch.fd >= 0; i++) {
-		if (server->host.count >= server->host.bounds.channels_max) {
+		if (!permits_available(&server->host)) {
 			/* Whether another one waits, the next event tells. */
 			if (i > 0)
 				return;
 			weir_loop_counters(server->host.loop)->limits_hit++;
-			if (!server_make_room(server)) {
+			if (!permits_make_room(&server->host)) {
 				server_wait_for_room(server);
 				return;
 			}
@@ -147,7 +117,7 @@ static void on_event(struct weir_watch *watch, unsigned events)
 		if (error == -EAGAIN)
 			return;
 		/* The descriptor that this frees is there in the next turn. */
-		if (error == -EMFILE && server_make_room(server))
+		if (error == -EMFILE && permits_make_room(&server->host))
 			return;
 		if (error < 0) {
 			accept_failed(server, error);
@@ -165,19 +135,24 @@ static void on_drained(struct weir_task *task)
 		drained(server->drained_context);
 }
 
+static void server_end_drain(struct weir_server *server)
+{
+	weir_timer_stop(&server->timer);
+	server->drained_task.run = on_drained;
+	weir_loop_defer(server->host.loop, &server->drained_task);
+}
+
 static void channel_gone(struct weir_host *host)
 {
 	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
-	if (server->full && server->watch.fd >= 0 && host->count < host->bounds.channels_max) {
+	permits_channel_closed(host);
+	if (server->full && server->watch.fd >= 0 && permits_available(host)) {
 		server->full = false;
 		weir_timer_stop(&server->timer);
 		server_set_paused(server, false);
 	}
-	if (host->draining && host->count == 0) {
-		weir_timer_stop(&server->timer);
-		server->drained_task.run = on_drained;
-		weir_loop_defer(host->loop, &server->drained_task);
-	}
+	if (host->draining && host->count == 0)
+		server_end_drain(server);
 }
 
 /* Accepted sockets inherit these options, so that none is set per connection. */
@@ -243,9 +218,12 @@ int weir_server_create(
 		server->host.tls = weir_tls_hold(options->tls);
 	weir_list_init(&server->timer.link);
 	server->accept_failed = options->accept_failed;
-	int error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, on_event);
+	int error = permits_join(&server->host);
+	if (error == 0)
+		error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, on_event);
 	if (error < 0) {
 		close(fd);
+		permits_leave(&server->host);
 		weir_tls_release(server->host.tls);
 		free(server);
 		return error;
@@ -273,9 +251,8 @@ unsigned weir_server_channels(const struct weir_server *server)
 
 static void kill_all(struct weir_server *server, int error)
 {
-	for (struct weir_list *link = server->host.channels.next; link != &server->host.channels;
-	        link = link->next)
-		weir_channel_kill(WEIR_CONTAINER(link, struct weir_channel, link), error, true);
+	WEIR_LIST_EACH (struct weir_channel, channel, &server->host.channels, link)
+		weir_channel_kill(channel, error, true);
 }
 
 static void on_drain_end(struct weir_timer *timer)
@@ -290,17 +267,16 @@ void weir_server_drain(struct weir_server *server, void (*drained)(void *context
 	server->drained_context = context;
 	if (server->watch.fd >= 0) {
 		/* Who is connected already, in the kernel's queue, is still served. */
-		while (host->count < host->bounds.channels_max && accept_one(server) == 0)
+		while (permits_available(host) && accept_one(server) == 0)
 			;
 		weir_watch_close(host->loop, &server->watch);
 	}
 	host->draining = true;
 	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, on_drain_end);
-	for (struct weir_list *link = host->channels.next; link != &host->channels;
-	        link = link->next)
-		weir_channel_schedule(WEIR_CONTAINER(link, struct weir_channel, link));
+	WEIR_LIST_EACH (struct weir_channel, channel, &host->channels, link)
+		weir_channel_schedule(channel);
 	if (host->count == 0)
-		channel_gone(host);
+		server_end_drain(server);
 }
 
 void weir_server_destroy(struct weir_server *server)
@@ -316,6 +292,7 @@ void weir_server_destroy(struct weir_server *server)
 		        WEIR_CONTAINER(server->host.channels.next, struct weir_channel, link));
 	weir_timer_stop(&server->timer);
 	weir_loop_cancel(server->host.loop, &server->drained_task);
+	permits_leave(&server->host);
 	weir_tls_release(server->host.tls);
 	free(server);
 }
