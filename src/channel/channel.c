@@ -5,6 +5,7 @@
  *
  * A channel is freed in process() only, so that everybody else may hold on to it while `busy`.
  */
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -25,16 +26,35 @@ uint32_t weir_channel_clock(const struct weir_channel *channel)
 
 bool weir_channel_idle(const struct weir_channel *channel)
 {
-	return !channel->last && !weir_cutter_partial(&channel->cutter) &&
-	       !channel->cutter.streamed && !channel->owed && !channel->connecting &&
-	       !channel->upgrading && !channel->securing && !channel->paused;
+	return channel->phase == CHANNEL_OPEN && !channel->last && !channel->paused &&
+	       !weir_cutter_partial(&channel->cutter) && !channel->cutter.streamed &&
+	       !channel->expects_body;
+}
+
+void channel_enter(struct weir_channel *channel, enum channel_phase phase)
+{
+	enum channel_phase before = channel->phase;
+	if (before == phase)
+		return;
+	assert(phase > before || before < CHANNEL_CLOSING);
+	channel->phase = phase & ((1 << PHASE_BITS) - 1);
+	if ((before == CHANNEL_UPGRADING || before == CHANNEL_SECURING) &&
+	        phase != CHANNEL_SECURING)
+		weir_secure_end(channel);
+	if (phase == CHANNEL_SECURING || phase == CHANNEL_LINGERING)
+		channel->progress_at_ms = weir_channel_clock(channel);
+	if (phase == CHANNEL_SECURING)
+		channel->request_at_ms = channel->progress_at_ms;
+	if (phase == CHANNEL_LINGERING)
+		weir_cutter_free(&channel->cutter);
 }
 
 /* What the state asks of the poller; the call is made only when that changes. */
 static void watch_events(struct weir_channel *channel)
 {
 	unsigned events = channel->blocked || channel->transport->stuck ? WEIR_WRITABLE : 0;
-	if (channel->lingering || channel->securing || weir_input_wanted(channel))
+	if (channel->phase == CHANNEL_LINGERING || channel->phase == CHANNEL_SECURING ||
+	        weir_input_wanted(channel))
 		events |= WEIR_READABLE;
 	if (events == channel->events)
 		return;
@@ -52,9 +72,9 @@ static bool must_linger(const struct weir_channel *channel)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
 	int waiting = 0; /* bytes in the kernel */
-	if (channel->eof)
+	if (channel->input_end != INPUT_OPEN)
 		return false;
-	if (channel->unread || channel->owed || cutter->kept || cutter->refused ||
+	if (channel->unread || channel->expects_body || cutter->kept || cutter->refused ||
 	        cutter->streamed || cutter->skipping || channel->paused)
 		return true;
 	return ioctl(channel->watch.fd, FIONREAD, &waiting) == 0 && waiting > 0;
@@ -62,6 +82,7 @@ static bool must_linger(const struct weir_channel *channel)
 
 static void end_output(struct weir_channel *channel)
 {
+	channel_enter(channel, CHANNEL_ENDING);
 	int error = channel->transport->type->finish(channel->transport, channel->watch.fd);
 	channel->blocked = error == -EAGAIN;
 	if (error == -EAGAIN)
@@ -70,9 +91,7 @@ static void end_output(struct weir_channel *channel)
 		weir_channel_kill(channel, channel->error, false);
 		return;
 	}
-	channel->lingering = true;
-	channel->progress_at_ms = weir_channel_clock(channel);
-	weir_cutter_free(&channel->cutter);
+	channel_enter(channel, CHANNEL_LINGERING);
 }
 
 static void drop_linger_input(struct weir_channel *channel)
@@ -95,8 +114,7 @@ void weir_channel_destroy(struct weir_channel *channel)
 {
 	struct weir_host *host = channel->host;
 	channel->busy = true; /* whatever the last callbacks ask for is not to be scheduled */
-	if (channel->securing)
-		weir_secure_end(channel);
+	channel_enter(channel, CHANNEL_DEAD);
 	weir_timer_stop(&channel->timer);
 	weir_loop_cancel(host->loop, &channel->task);
 	weir_list_remove(&channel->link);
@@ -104,13 +122,13 @@ void weir_channel_destroy(struct weir_channel *channel)
 	weir_loop_counters(host->loop)->channels_closed++;
 	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
 	/* Who was accepted and did not come through the handshake was never told of. */
-	if (host->protocol->close && (channel->open || !host->tls))
+	if (host->protocol->close && (channel->opened || !host->tls))
 		host->protocol->close(channel, channel->error);
 	if (channel->reset)
 		set_reset(channel->watch.fd);
 	channel->transport->type->close(channel->transport);
 	/* Closing ends a watch only where no other descriptor is left. */
-	if (channel->tapped)
+	if (channel->diversion != DIVERT_NONE)
 		close(weir_watch_release(host->loop, &channel->watch));
 	else
 		weir_watch_close(host->loop, &channel->watch);
@@ -124,10 +142,10 @@ void weir_channel_destroy(struct weir_channel *channel)
 /* Tells once that the queue is empty; the protocol may push again. True if it was told. */
 static bool tell_drained(struct weir_channel *channel)
 {
-	if (channel->last || channel->drain_told || channel->dead || channel->failed ||
-	        !channel->open)
+	if (channel->last || channel->drained_reported || !channel->opened ||
+	        channel->phase >= CHANNEL_ENDING)
 		return false;
-	channel->drain_told = true;
+	channel->drained_reported = true;
 	if (!channel->host->protocol->drained)
 		return false;
 	channel->host->protocol->drained(channel);
@@ -150,7 +168,8 @@ static bool run(struct weir_channel *channel, struct weir_span input)
 			break;
 	} while (tell_drained(channel) || weir_cutter_pending(&channel->cutter, type, &region));
 	weir_input_end(channel, &region);
-	return region.seen < region.size && !channel->cutter.refused && !channel->closing;
+	return region.seen < region.size && !channel->cutter.refused &&
+	       channel->phase < CHANNEL_CLOSING;
 }
 
 /* What the transport has left over of its own, if anything. */
@@ -169,8 +188,8 @@ static void drain(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->host->protocol;
 	if (weir_secure_silent(channel) || (weir_channel_idle(channel) && !protocol->draining)) {
-		channel->closing = true;
-	} else if (weir_channel_idle(channel) && channel->open) {
+		channel_enter(channel, CHANNEL_CLOSING);
+	} else if (weir_channel_idle(channel) && channel->opened) {
 		protocol->draining(channel);
 		run(channel, weir_span(NULL, 0));
 	}
@@ -183,7 +202,7 @@ static void process(struct weir_channel *channel, bool readable)
 	bool pending = false;
 	channel->busy = true;
 	flush_transport(channel);
-	if (readable && channel->tapped && weir_input_wanted(channel)) {
+	if (readable && channel->diversion != DIVERT_NONE && weir_input_wanted(channel)) {
 		weir_tap_readable(channel);
 	} else if (readable && weir_input_wanted(channel)) {
 		buffer = weir_loop_receive_buffer(channel->host->loop);
@@ -192,25 +211,26 @@ static void process(struct weir_channel *channel, bool readable)
 		else
 			weir_channel_kill(channel, -ENOMEM, true);
 	}
-	if (!channel->dead)
+	if (!channel_dead(channel))
 		pending = run(channel, weir_span(buffer, received));
 	if (channel->transport->failed)
 		weir_channel_kill(channel, channel->transport->failed, false);
 	/* Requests that wait for a place in the queue come before the end. */
-	if (channel->eof && !channel->eof_told && !pending && !channel->dead) {
+	if (channel->input_end == INPUT_ENDED && !pending && !channel_dead(channel)) {
 		weir_input_tell_eof(channel);
 		run(channel, weir_span(NULL, 0));
 	}
-	if (channel->host->draining && !channel->dead && !channel->closing)
+	if (channel->host->draining && channel->phase < CHANNEL_CLOSING)
 		drain(channel);
-	if (channel->upgrading && !channel->last && !channel->dead)
+	if (channel->phase == CHANNEL_UPGRADING && !channel->last)
 		weir_secure_upgrade(channel);
-	if (channel->closing && !channel->last && !channel->dead)
+	if ((channel->phase == CHANNEL_CLOSING || channel->phase == CHANNEL_ENDING) &&
+	        !channel->last)
 		end_output(channel);
-	if (!channel->dead)
+	if (!channel_dead(channel))
 		watch_events(channel);
 	channel->busy = false;
-	if (channel->dead)
+	if (channel_dead(channel))
 		weir_channel_destroy(channel);
 	else
 		weir_channel_arm(channel);
@@ -219,7 +239,7 @@ static void process(struct weir_channel *channel, bool readable)
 static void open_channel(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->host->protocol;
-	channel->open = true;
+	channel->opened = true;
 	int error = protocol->open ? protocol->open(channel) : 0;
 	if (error < 0)
 		weir_channel_kill(channel, error, false);
@@ -230,8 +250,8 @@ static void secure(struct weir_channel *channel)
 {
 	channel->busy = true;
 	flush_transport(channel);
-	bool complete = !channel->dead && weir_secure_step(channel);
-	if (complete && !channel->open)
+	bool complete = !channel_dead(channel) && weir_secure_step(channel);
+	if (complete && !channel->opened)
 		open_channel(channel);
 	process(channel, complete);
 }
@@ -239,14 +259,19 @@ static void secure(struct weir_channel *channel)
 void weir_channel_task(struct weir_task *task)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(task, struct weir_channel, task);
-	if (channel->dead)
+	switch ((enum channel_phase)channel->phase) {
+	case CHANNEL_DEAD:
 		weir_channel_destroy(channel);
-	else if (channel->connecting || channel->lingering)
-		return;
-	else if (channel->securing)
+		break;
+	case CHANNEL_CONNECTING:
+	case CHANNEL_LINGERING:
+		break;
+	case CHANNEL_SECURING:
 		secure(channel);
-	else
+		break;
+	default:
 		process(channel, false);
+	}
 }
 
 void weir_channel_schedule(struct weir_channel *channel)
@@ -269,11 +294,11 @@ static int socket_error(int fd)
 static void on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(watch, struct weir_channel, watch);
-	if (channel->dead) {
+	if (channel_dead(channel)) {
 		weir_channel_destroy(channel);
 		return;
 	}
-	if (channel->connecting) {
+	if (channel->phase == CHANNEL_CONNECTING) {
 		int error = socket_error(watch->fd);
 		if (error < 0)
 			weir_channel_kill(channel, error, false);
@@ -281,7 +306,7 @@ static void on_event(struct weir_watch *watch, unsigned events)
 			weir_channel_start(channel);
 		return;
 	}
-	if (channel->lingering) {
+	if (channel->phase == CHANNEL_LINGERING) {
 		drop_linger_input(channel);
 		return;
 	}
@@ -292,7 +317,7 @@ static void on_event(struct weir_watch *watch, unsigned events)
 	}
 	if (events & WEIR_WRITABLE)
 		channel->blocked = false;
-	if (channel->securing)
+	if (channel->phase == CHANNEL_SECURING)
 		secure(channel);
 	else
 		process(channel, events & WEIR_READABLE);
@@ -300,19 +325,20 @@ static void on_event(struct weir_watch *watch, unsigned events)
 
 void weir_channel_start(struct weir_channel *channel)
 {
-	channel->connecting = false;
+	if (channel->phase == CHANNEL_CONNECTING)
+		channel_enter(channel, CHANNEL_OPEN);
 	channel->busy = true;
 	channel->progress_at_ms = weir_channel_clock(channel);
-	if (!channel->securing)
+	if (channel->phase == CHANNEL_OPEN)
 		open_channel(channel);
 	process(channel, false);
 }
 
 void weir_channel_kill(struct weir_channel *channel, int error, bool reset)
 {
-	if (channel->dead)
+	if (channel_dead(channel))
 		return;
-	channel->dead = true;
+	channel_enter(channel, CHANNEL_DEAD);
 	channel->reset = reset;
 	channel->error = error;
 	weir_channel_schedule(channel);
@@ -343,8 +369,8 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 	weir_cutter_init(
 	        &channel->cutter, weir_until_line_end(), (uint32_t)host->bounds.request_max);
 	channel->peer = *peer;
-	channel->connecting = connecting;
-	channel->drain_told = true;
+	channel->phase = connecting ? CHANNEL_CONNECTING : CHANNEL_OPEN;
+	channel->drained_reported = true;
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;
 	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
 	weir_list_init(&channel->timer.link);
@@ -353,6 +379,7 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 		*ret_error = weir_watch_start(
 		        host->loop, &channel->watch, fd, channel->events, on_event);
 	if (*ret_error < 0) {
+		channel_enter(channel, CHANNEL_DEAD);
 		channel->transport->type->close(channel->transport);
 		free(channel);
 		return NULL;
@@ -368,7 +395,8 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 
 void weir_channel_close(struct weir_channel *channel)
 {
-	channel->closing = true;
+	if (channel->phase < CHANNEL_CLOSING)
+		channel_enter(channel, CHANNEL_CLOSING);
 	weir_channel_schedule(channel);
 }
 
@@ -379,7 +407,7 @@ void weir_channel_abort(struct weir_channel *channel, int error)
 
 void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset)
 {
-	channel->hard_fail = reset;
+	channel->reset_on_failure = reset;
 }
 
 void *weir_channel_session(const struct weir_channel *channel)

@@ -156,7 +156,7 @@ static bool send_remainder(struct weir_channel *channel)
 	ssize_t put = send_pieces(
 	        channel, remainder->pieces + remainder->first, remainder->count - remainder->first);
 	if (put < 0) {
-		weir_channel_kill(channel, (int)put, channel->hard_fail);
+		weir_channel_kill(channel, (int)put, channel->reset_on_failure);
 		return false;
 	}
 	note_sent(channel, (size_t)put);
@@ -212,7 +212,7 @@ static void send_output(struct weir_channel *channel, struct weir_output *out)
 	choose_unsent(channel, out);
 	ssize_t put = send_pieces(channel, out->pieces, out->count);
 	if (put < 0) {
-		weir_channel_kill(channel, (int)put, channel->hard_fail);
+		weir_channel_kill(channel, (int)put, channel->reset_on_failure);
 		return;
 	}
 	note_sent(channel, (size_t)put);
@@ -230,12 +230,11 @@ static bool end_if_failed(struct weir_channel *channel)
 	struct weir_reply *first = weir_reply_first(channel);
 	if (!first || first->state != REPLY_FAILED || channel->remainder)
 		return false;
-	channel->failed = true;
 	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
-	if (channel->hard_fail)
+	if (channel->reset_on_failure)
 		weir_channel_kill(channel, -EIO, true);
 	else
-		channel->closing = true;
+		channel_enter(channel, CHANNEL_ENDING);
 	channel->error = -EIO;
 	return true;
 }
@@ -253,7 +252,7 @@ static bool flush_once(struct weir_channel *channel)
 	if (out.size)
 		send_output(channel, &out);
 	weir_arena_reset(weir_loop_arena(channel->host->loop));
-	if (channel->dead)
+	if (channel_dead(channel))
 		return false;
 	weir_replies_pop_sent(channel);
 	return !channel->blocked && !end_if_failed(channel) && channel->last &&
@@ -263,7 +262,7 @@ static bool flush_once(struct weir_channel *channel)
 bool weir_channel_flush(struct weir_channel *channel, uint64_t until)
 {
 	unsigned empty = 0;
-	if (!channel->last || channel->blocked || channel->dead || !send_remainder(channel))
+	if (!channel->last || channel->blocked || channel_dead(channel) || !send_remainder(channel))
 		return true;
 	weir_replies_pop_sent(channel);
 	if (end_if_failed(channel) || !channel->last)

@@ -14,6 +14,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
+#include "tls_transport.h"
 
 /* -- memory, kept for reuse -------------------------------------------------------------------- */
 
@@ -81,7 +82,7 @@ static void append(struct weir_channel *channel, struct weir_reply *reply)
 	}
 	channel->last = reply;
 	channel->reply_count++;
-	channel->drain_told = false;
+	channel->drained_reported = false;
 }
 
 static struct weir_reply *take_first(struct weir_channel *channel)
@@ -165,8 +166,8 @@ void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason w
 /* Behind a reply that broke off, or behind our end, nothing may be said. */
 static bool takes_replies(const struct weir_channel *channel)
 {
-	return !channel->dead && !channel->failed && !channel->lingering && !channel->upgrading &&
-	       !channel->securing;
+	return channel->phase < CHANNEL_ENDING &&
+	       (!weir_is_tls(channel->transport) || weir_tls_complete(channel->transport));
 }
 
 int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer)

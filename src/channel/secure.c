@@ -12,6 +12,7 @@
  * begun and not complete, the oldest gives way when they become too many.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -30,20 +31,33 @@ void weir_host_init(struct weir_host *host)
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-static int use_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
+/* What a channel needs from the choice of TLS to the end of the handshake; the transport has it. */
+struct handshake {
+	struct weir_list link; /* in host->handshakes, once it is begun */
+	struct weir_channel *channel;
+	size_t dropped; /* bytes of input that came in clear */
+};
+
+static struct handshake *handshake_of(const struct weir_channel *channel)
 {
-	struct weir_transport *transport = weir_tls_transport(tls, channel->host->loop, name);
-	if (!transport)
-		return -ENOMEM;
-	*weir_tls_channel(transport) = channel;
-	channel->transport = transport;
-	return 0;
+	return tls_owner(channel->transport);
 }
 
-static void begin_handshake(struct weir_channel *channel)
+static int use_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
-	channel->securing = true;
-	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+	struct handshake *handshake = calloc(1, sizeof *handshake);
+	struct weir_transport *transport = NULL;
+	if (handshake)
+		transport = weir_tls_transport(tls, channel->host->loop, name);
+	if (!transport) {
+		free(handshake);
+		return -ENOMEM;
+	}
+	handshake->channel = channel;
+	weir_list_init(&handshake->link);
+	tls_set_owner(transport, handshake);
+	channel->transport = transport;
+	return 0;
 }
 
 int weir_secure_begin(struct weir_channel *channel)
@@ -52,14 +66,14 @@ int weir_secure_begin(struct weir_channel *channel)
 		return 0;
 	int error = use_tls(channel, channel->host->tls, NULL);
 	if (error == 0)
-		begin_handshake(channel);
+		channel_enter(channel, CHANNEL_SECURING);
 	return error;
 }
 
 bool weir_secure_silent(const struct weir_channel *channel)
 {
 	int waiting = 0; /* bytes in the kernel */
-	return channel->securing && !weir_tls_heard(channel->transport) &&
+	return channel->phase == CHANNEL_SECURING && !weir_tls_heard(channel->transport) &&
 	       (ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting == 0);
 }
 
@@ -72,8 +86,7 @@ static void step_later(struct weir_channel *channel)
 
 void weir_secure_upgrade(struct weir_channel *channel)
 {
-	channel->upgrading = false;
-	begin_handshake(channel);
+	channel_enter(channel, CHANNEL_SECURING);
 	if (weir_tls_speaks_first(channel->transport))
 		step_later(channel);
 }
@@ -94,13 +107,14 @@ static bool take_step(struct weir_host *host)
 static void count_begun(struct weir_channel *channel)
 {
 	struct weir_host *host = channel->host;
-	struct weir_list *link = weir_tls_link(channel->transport);
+	struct weir_list *link = &handshake_of(channel)->link;
 	if (!weir_list_empty(link))
 		return;
 	if (host->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
-		struct weir_transport *oldest = weir_tls_of_link(host->handshakes.next);
+		struct handshake *oldest =
+		        WEIR_CONTAINER(host->handshakes.next, struct handshake, link);
 		weir_loop_counters(host->loop)->limits_hit++;
-		weir_secure_fail(*weir_tls_channel(oldest), WEIR_E_LIMIT);
+		weir_secure_fail(oldest->channel, WEIR_E_LIMIT);
 	}
 	weir_list_append(&host->handshakes, link);
 	host->handshake_count++;
@@ -108,12 +122,17 @@ static void count_begun(struct weir_channel *channel)
 
 void weir_secure_end(struct weir_channel *channel)
 {
-	struct weir_list *link = weir_tls_link(channel->transport);
-	channel->securing = false;
-	if (weir_list_empty(link))
-		return;
-	weir_list_remove(link);
-	channel->host->handshake_count--;
+	struct handshake *handshake = handshake_of(channel);
+	if (!weir_list_empty(&handshake->link))
+		channel->host->handshake_count--;
+	weir_list_remove(&handshake->link);
+	tls_set_owner(channel->transport, NULL);
+	free(handshake);
+}
+
+void weir_secure_drop(struct weir_channel *channel, size_t size)
+{
+	handshake_of(channel)->dropped += size;
 }
 
 static const char *reason(const struct weir_channel *channel, int error)
@@ -131,19 +150,19 @@ static const char *reason(const struct weir_channel *channel, int error)
 void weir_secure_fail(struct weir_channel *channel, int error)
 {
 	struct weir_host *host = channel->host;
-	bool plain = weir_tls_spoke_plain(channel->transport) && !channel->open;
+	bool plain = weir_tls_spoke_plain(channel->transport) && !channel->opened;
 	weir_loop_counters(host->loop)->handshake_failures++;
 	if (host->tls_failed)
 		host->tls_failed(host->context, &channel->peer, reason(channel, error));
 	if (host->protocol->insecure)
 		host->protocol->insecure(channel, reason(channel, error));
-	weir_secure_end(channel);
+	if (channel->phase < CHANNEL_CLOSING)
+		channel_enter(channel, CHANNEL_CLOSING);
 	channel->transport->type->close(channel->transport);
 	channel->transport = weir_tcp();
 	channel->error = error;
 	if (plain && host->tls_refusal)
 		weir_channel_push_static(channel, host->tls_refusal);
-	channel->closing = true;
 	weir_channel_schedule(channel);
 }
 
@@ -163,11 +182,11 @@ bool weir_secure_step(struct weir_channel *channel)
 		weir_secure_fail(channel, error);
 		return false;
 	}
-	size_t dropped = *weir_tls_dropped(transport);
-	weir_secure_end(channel);
+	size_t dropped = handshake_of(channel)->dropped;
+	channel_enter(channel, CHANNEL_OPEN);
 	weir_loop_counters(channel->host->loop)->handshakes++;
 	channel->progress_at_ms = weir_channel_clock(channel);
-	if (channel->open && channel->host->protocol->secured)
+	if (channel->opened && channel->host->protocol->secured)
 		channel->host->protocol->secured(channel, dropped);
 	return true;
 }
@@ -176,13 +195,12 @@ bool weir_secure_step(struct weir_channel *channel)
 
 int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
-	if (channel->dead || channel->closing || channel->failed || channel->lingering ||
-	        weir_is_tls(channel->transport))
+	if (channel->phase != CHANNEL_OPEN || weir_is_tls(channel->transport))
 		return WEIR_E_CLOSED;
 	int error = use_tls(channel, tls, name);
 	if (error < 0)
 		return error;
-	channel->upgrading = true;
+	channel_enter(channel, CHANNEL_UPGRADING);
 	weir_channel_schedule(channel);
 	return 0;
 }
@@ -201,7 +219,7 @@ void weir_channel_send_ticket(struct weir_channel *channel)
 
 bool weir_channel_secure(const struct weir_channel *channel)
 {
-	return weir_is_tls(channel->transport) && !channel->upgrading && !channel->securing;
+	return weir_is_tls(channel->transport) && weir_tls_complete(channel->transport);
 }
 
 bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)

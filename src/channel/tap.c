@@ -17,13 +17,13 @@
 int weir_channel_tap(struct weir_channel *channel, int *ret)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
-	if (channel->transport != weir_tcp() || channel->upgrading || channel->dead ||
-	        channel->closing || !cutter->streamed || cutter->kept || channel->tapped)
+	if (channel->transport != weir_tcp() || channel->phase != CHANNEL_OPEN ||
+	        channel->diversion != DIVERT_NONE || !cutter->streamed || cutter->kept)
 		return -EOPNOTSUPP;
 	int fd = fcntl(channel->watch.fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	channel->tapped = true;
+	channel->diversion = DIVERT_FIRST_BYTE;
 	channel->request_at_ms = weir_channel_clock(channel);
 	*ret = fd;
 	return 0;
@@ -31,9 +31,9 @@ int weir_channel_tap(struct weir_channel *channel, int *ret)
 
 static void await(struct weir_channel *channel, int bytes)
 {
-	channel->gathering =
-	        setsockopt(channel->watch.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) == 0 &&
-	        bytes > 1;
+	bool set =
+	        setsockopt(channel->watch.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) == 0;
+	channel->diversion = set && bytes > 1 ? DIVERT_GATHERING : DIVERT_FIRST_BYTE;
 }
 
 static int waiting(const struct weir_channel *channel)
@@ -50,11 +50,11 @@ static void tell(struct weir_channel *channel)
 
 void weir_tap_readable(struct weir_channel *channel)
 {
-	int bytes = channel->gathering ? 0 : waiting(channel);
+	int bytes = channel->diversion == DIVERT_GATHERING ? 0 : waiting(channel);
 	if (bytes > 0 && bytes < WEIR_TAP_GATHER)
 		await(channel, WEIR_TAP_GATHER);
 	/* At the end there is none, or epoll tells of it again. */
-	if (bytes > 0 && channel->gathering)
+	if (bytes > 0 && channel->diversion == DIVERT_GATHERING)
 		channel->progress_at_ms = weir_channel_clock(channel);
 	else
 		tell(channel);
@@ -78,7 +78,8 @@ void weir_channel_tapped(struct weir_channel *channel, uint64_t size, int end)
 		weir_input_note(channel, size);
 	channel->cutter.before += size;
 	channel->cutter.changed = true; /* it is asked again whether this was the end */
-	channel->eof |= end > 0;
+	if (end > 0 && channel->input_end == INPUT_OPEN)
+		channel->input_end = INPUT_ENDED;
 	if (end < 0)
 		weir_channel_kill(channel, end, false);
 	weir_channel_schedule(channel);

@@ -11,16 +11,16 @@
 /* What is awaited now. */
 static enum timing timing_of(const struct weir_channel *channel)
 {
-	if (channel->connecting)
+	if (channel->phase == CHANNEL_CONNECTING)
 		return TIMING_CONNECT;
-	if (channel->lingering)
+	if (channel->phase == CHANNEL_LINGERING)
 		return TIMING_LINGER;
-	if (channel->securing)
+	if (channel->phase == CHANNEL_SECURING)
 		return TIMING_HANDSHAKE;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
-	bool owed = channel->owed && weir_input_wanted(channel);
-	if (channel->gathering && !channel->paused)
+	bool owed = channel->expects_body && weir_input_wanted(channel);
+	if (channel->diversion == DIVERT_GATHERING && !channel->paused)
 		return TIMING_GATHER;
 	if (channel->paused || (channel->last && !owed))
 		return TIMING_NONE;
@@ -70,7 +70,7 @@ static void expire(struct weir_channel *channel, enum timing timing)
 	        [TIMING_OUTPUT] = WEIR_TIMEOUT_PROGRESS,
 	};
 	const struct weir_protocol *protocol = channel->host->protocol;
-	bool closing = channel->closing;
+	bool closing = channel->phase >= CHANNEL_CLOSING;
 	weir_loop_counters(channel->host->loop)->timeouts++;
 	if (timing == TIMING_HANDSHAKE) {
 		weir_secure_fail(channel, -ETIMEDOUT);
@@ -81,12 +81,12 @@ static void expire(struct weir_channel *channel, enum timing timing)
 		        channel, timing == TIMING_LINGER ? channel->error : -ETIMEDOUT, false);
 		return;
 	}
-	if (protocol->timeout && channel->open) {
+	if (protocol->timeout && channel->opened) {
 		channel->progress_at_ms = weir_channel_clock(channel);
 		protocol->timeout(channel, told[timing]);
 	}
 	/* Who was closing before was waited for already. */
-	if (closing || !channel->closing)
+	if (closing || channel->phase < CHANNEL_CLOSING)
 		weir_channel_kill(channel, -ETIMEDOUT, true);
 	weir_channel_schedule(channel);
 }
@@ -96,7 +96,7 @@ static void on_time(struct weir_timer *timer)
 	struct weir_channel *channel = WEIR_CONTAINER(timer, struct weir_channel, timer);
 	enum timing timing = timing_of(channel);
 	int64_t left = left_ms(channel, timing);
-	if (channel->dead)
+	if (channel_dead(channel))
 		return;
 	if (left <= 0 && timing == TIMING_GATHER) {
 		if (left_ms(channel, TIMING_BODY) > 0) {
@@ -124,7 +124,7 @@ unsigned weir_channel_yields(const struct weir_channel *channel)
 	enum timing timing = timing_of(channel);
 	bool idle = timing == TIMING_IDLE || weir_secure_silent(channel);
 	bool begun = timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE;
-	if (channel->dead || channel->busy || channel->closing)
+	if (channel->busy || channel->phase >= CHANNEL_CLOSING)
 		return 0;
 	/* The request of one that was just accepted may still be on its way. */
 	if (idle && since_progress >= WEIR_YIELD_IDLE_MS && !channel_has_unread(channel))

@@ -64,6 +64,7 @@ static int start(struct weir_transport *transport, int fd)
 	int done = SSL_do_handshake(tls->ssl);
 	tls->may_receive = false;
 	if (done == 1) {
+		tls->complete = true;
 		tls->resumed = SSL_session_reused(tls->ssl);
 		return 0;
 	}
@@ -303,7 +304,6 @@ static int finish(struct weir_transport *transport, int fd)
 static void close_transport(struct weir_transport *transport)
 {
 	struct tls *tls = tls_from(transport);
-	weir_list_remove(&tls->link);
 	SSL_free(tls->ssl);
 	weir_tls_release(tls->rules);
 	free(tls->stuck);
@@ -339,6 +339,5 @@ struct weir_transport *weir_tls_transport(
 	tls->loop = loop;
 	tls->fd = -1;
 	tls->why = "no reason";
-	weir_list_init(&tls->link);
 	return &tls->base;
 }

@@ -23,29 +23,24 @@ bool weir_tls_begun(const struct weir_transport *transport)
 	return const_tls_from(transport)->ssl;
 }
 
+bool weir_tls_complete(const struct weir_transport *transport)
+{
+	return const_tls_from(transport)->complete;
+}
+
 bool weir_tls_heard(const struct weir_transport *transport)
 {
 	return const_tls_from(transport)->any_input;
 }
 
-struct weir_list *weir_tls_link(struct weir_transport *transport)
+void *tls_owner(const struct weir_transport *transport)
 {
-	return &tls_from(transport)->link;
+	return const_tls_from(transport)->owner;
 }
 
-struct weir_transport *weir_tls_of_link(struct weir_list *link)
+void tls_set_owner(struct weir_transport *transport, void *owner)
 {
-	return &WEIR_CONTAINER(link, struct tls, link)->base;
-}
-
-struct weir_channel **weir_tls_channel(struct weir_transport *transport)
-{
-	return &tls_from(transport)->channel;
-}
-
-size_t *weir_tls_dropped(struct weir_transport *transport)
-{
-	return &tls_from(transport)->dropped;
+	tls_from(transport)->owner = owner;
 }
 
 void weir_tls_withhold_tickets(struct weir_transport *transport)

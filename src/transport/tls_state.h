@@ -8,6 +8,7 @@
 #include <openssl/ssl.h>
 
 #include <weir/limits.h>
+#include <weir/list.h>
 
 #include "refcount.h"
 #include "tls_transport.h"
@@ -84,11 +85,9 @@ struct tls {
 	struct weir_loop *loop;
 	SSL *ssl; /* NULL up to start() */
 	struct tls_stuck *stuck;
-	struct weir_list link;
-	struct weir_channel *channel;
-	char *name;    /* a server's that we are the client of */
-	char *subject; /* of the peer, once it was asked for */
-	size_t dropped;
+	void *owner;      /* of the transport's user */
+	char *name;       /* a server's that we are the client of */
+	char *subject;    /* of the peer, once it was asked for */
 	size_t encrypted; /* of what will be offered again: its ciphertext is stuck */
 	const char *why;
 	char *refused; /* why, and what certificate was refused; NULL: none was */
@@ -105,6 +104,7 @@ struct tls {
 	bool more;        /* MSG_MORE */
 	bool may_receive; /* there is room for a whole read of the socket */
 
+	bool complete;  /* the handshake is */
 	bool any_input; /* a byte has come */
 	bool plain;     /* … and it was none of TLS */
 	bool ended;     /* the end of the stream was met, not of TLS */
