@@ -30,11 +30,19 @@ WEIR_API void weir_loop_destroy(struct weir_loop *loop);
 /* Turns until weir_loop_stop. 0, or the errno that made waiting impossible. */
 WEIR_API int weir_loop_run(struct weir_loop *loop);
 
-/*
- * One turn that waits `wait_ms` at most (-1 is for ever). For tests and for loops inside loops of
- * others.
- */
+/* Runs one turn, which waits `wait_ms` at most (-1 is for ever). Returns as weir_loop_run. */
 WEIR_API int weir_loop_turn(struct weir_loop *loop, int wait_ms);
+
+/*
+ * A loop of another library (libuv, GLib) can host this one. It waits until weir_loop_fd() is readable
+ * or weir_loop_wait_ms() have passed, and then calls weir_loop_turn(loop, 0). weir_loop_run is not used.
+ *
+ * The host asks for the time each time before it waits: -1 is for ever. A callback of the host that is
+ * about to call functions of this library first calls weir_loop_turn(loop, 0), since timers are counted
+ * from the start of the last turn. See examples/libuv.c.
+ */
+WEIR_API int weir_loop_fd(const struct weir_loop *loop);
+WEIR_API int weir_loop_wait_ms(const struct weir_loop *loop);
 
 /* Makes weir_loop_run return at the end of the turn. Any thread. */
 WEIR_API void weir_loop_stop(struct weir_loop *loop);

@@ -33,11 +33,13 @@ static void destroy_pool(void *object)
 	free(pool);
 }
 
+static const struct loop_object_type reply_pool_type = {"replies", destroy_pool};
+
 static struct reply_pool *pool_of(struct weir_loop *loop)
 {
-	struct reply_pool *pool = weir_loop_slot(loop, WEIR_SLOT_REPLIES);
+	struct reply_pool *pool = loop_object(loop, &reply_pool_type);
 	if (!pool && (pool = calloc(1, sizeof *pool)))
-		weir_loop_set_slot(loop, WEIR_SLOT_REPLIES, pool, destroy_pool);
+		loop_set_object(loop, &reply_pool_type, pool);
 	return pool;
 }
 
@@ -55,7 +57,7 @@ static struct weir_reply *allocate(struct weir_loop *loop)
 
 static void release(struct weir_loop *loop, struct weir_reply *reply)
 {
-	struct reply_pool *pool = weir_loop_slot(loop, WEIR_SLOT_REPLIES);
+	struct reply_pool *pool = loop_object(loop, &reply_pool_type);
 	if (!pool || pool->count >= WEIR_REPLIES_KEPT) {
 		free(reply);
 		return;

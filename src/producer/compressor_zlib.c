@@ -25,9 +25,11 @@ static void destroy(void *object)
 	free(compressor);
 }
 
+static const struct loop_object_type compressor_type = {"compressor", destroy};
+
 struct weir_compressor *weir_compressor_of(struct weir_loop *loop)
 {
-	struct weir_compressor *compressor = weir_loop_slot(loop, WEIR_SLOT_COMPRESSOR);
+	struct weir_compressor *compressor = loop_object(loop, &compressor_type);
 	if (compressor)
 		return compressor;
 	compressor = calloc(1, sizeof *compressor);
@@ -38,7 +40,7 @@ struct weir_compressor *weir_compressor_of(struct weir_loop *loop)
 		free(compressor);
 		return NULL;
 	}
-	weir_loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, destroy);
+	loop_set_object(loop, &compressor_type, compressor);
 	return compressor;
 }
 
