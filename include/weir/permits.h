@@ -9,7 +9,7 @@
  * Each server has `reserved` permits of its own; for each channel beyond, it takes one that all servers
  * share. When none is left and a client connects, a server closes the channel that has been idle
  * longest, of all servers with these permits on its loop. If no channel there can be closed without
- * harm, it asks another loop to close one, and tries again WEIR_YIELD_AGAIN_MS later.
+ * harm, it asks another loop to close one, and tries again WEIR_EVICT_AGAIN_MS later.
  *
  * Channels of weir_connect and weir_adopt take no permits.
  */

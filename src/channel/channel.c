@@ -52,7 +52,7 @@ void channel_enter(struct weir_channel *channel, enum channel_phase phase)
 /* What the state asks of the poller; the call is made only when that changes. */
 static void watch_events(struct weir_channel *channel)
 {
-	unsigned events = channel->blocked || channel->transport->stuck ? WEIR_WRITABLE : 0;
+	unsigned events = channel->blocked || channel->transport->pending ? WEIR_WRITABLE : 0;
 	if (channel->phase == CHANNEL_LINGERING || channel->phase == CHANNEL_SECURING ||
 	        weir_input_wanted(channel))
 		events |= WEIR_READABLE;
@@ -176,7 +176,7 @@ static bool run(struct weir_channel *channel, struct weir_span input)
 static void flush_transport(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
-	if (!transport->stuck)
+	if (!transport->pending)
 		return;
 	int error = transport->type->flush(transport, channel->watch.fd);
 	if (error < 0 && error != -EAGAIN)
@@ -203,7 +203,7 @@ static void process(struct weir_channel *channel, bool readable)
 	channel->busy = true;
 	flush_transport(channel);
 	if (readable && channel->diversion != DIVERT_NONE && weir_input_wanted(channel)) {
-		weir_tap_readable(channel);
+		channel_divert_readable(channel);
 	} else if (readable && weir_input_wanted(channel)) {
 		buffer = weir_loop_receive_buffer(channel->host->loop);
 		if (buffer)

@@ -4,7 +4,7 @@
  *   input.c     receives, cuts, calls the protocol
  *   reply.c     the queue of replies
  *   flush.c     asks the replies' producers and sends what they put
- *   tap.c       input that others take from the socket
+ *   divert.c      input that others take from the socket
  *   secure.c    TLS: handshakes, upgrades
  *   timeout.c   which time limit applies now
  *   permits.c   whether a server has room for another channel, and which one it closes for it
@@ -101,7 +101,7 @@ enum input_end {
 	INPUT_END_LAST = INPUT_END_REPORTED,
 };
 
-/* Input that somebody else takes from the socket (tap.c). */
+/* Input that somebody else takes from the socket (divert.c). */
 enum diversion {
 	DIVERT_NONE,
 	DIVERT_FIRST_BYTE, /* the first byte is awaited */
@@ -176,7 +176,7 @@ struct weir_channel {
 	bool opened : 1;                    /* open() was called: close() is due */
 	bool busy : 1;                      /* in process() or a callback */
 	bool paused : 1;                    /* by the protocol */
-	bool expects_body : 1;              /* weir_channel_set_owed */
+	bool expects_body : 1;              /* weir_channel_expect_body */
 	bool blocked : 1;                   /* the transport takes nothing now */
 	bool drained_reported : 1;          /* drained() was called since the last reply */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
@@ -227,11 +227,11 @@ void weir_input_tell_eof(struct weir_channel *channel);
 /* Counts streamed bytes that came. */
 void weir_input_note(struct weir_channel *channel, size_t size);
 
-/* -- tap.c -- */
+/* -- divert.c-- */
 /* There is input, or the end of it, for who takes it. */
-void weir_tap_readable(struct weir_channel *channel);
+void channel_divert_readable(struct weir_channel *channel);
 /* What there is has been gathered for long enough. */
-void weir_tap_gathered(struct weir_channel *channel);
+void channel_divert_gathered(struct weir_channel *channel);
 
 /* -- reply.c -- */
 struct weir_reply *weir_reply_first(const struct weir_channel *channel);
@@ -283,7 +283,7 @@ bool permits_make_room(struct weir_host *host);
 /* -- timeout.c -- */
 /*
  * How readily a channel gives its place to another: 0 if it must not, 1 if it has begun a request or a
- * handshake and not gone on with it for WEIR_YIELD_STALLED_MS, 2 if it is idle.
+ * handshake and not gone on with it for WEIR_EVICT_STALLED_MS, 2 if it is idle.
  */
 unsigned weir_channel_yields(const struct weir_channel *channel);
 /* Ends the channel at once, as its time limit would: the protocol says its last words. */

@@ -166,7 +166,7 @@ void weir_channel_pause(struct weir_channel *channel)
 	weir_channel_schedule(channel);
 }
 
-void weir_channel_set_owed(struct weir_channel *channel, bool owed)
+void weir_channel_expect_body(struct weir_channel *channel, bool owed)
 {
 	if (owed == channel->expects_body)
 		return;

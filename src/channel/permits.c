@@ -125,7 +125,7 @@ struct candidate {
 static void candidate_search(struct candidate *best, struct weir_host *host)
 {
 	struct weir_list *link = host->channels.next;
-	for (unsigned i = 0; i < WEIR_YIELD_LOOKS && link != &host->channels; i++) {
+	for (unsigned i = 0; i < WEIR_EVICT_LOOKS && link != &host->channels; i++) {
 		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
 		unsigned rank = weir_channel_yields(channel);
 		link = link->next;

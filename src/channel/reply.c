@@ -58,7 +58,7 @@ static struct weir_reply *allocate(struct weir_loop *loop)
 static void release(struct weir_loop *loop, struct weir_reply *reply)
 {
 	struct reply_pool *pool = loop_object(loop, &reply_pool_type);
-	if (!pool || pool->count >= WEIR_REPLIES_KEPT) {
+	if (!pool || pool->count >= WEIR_REPLIES_RECYCLED) {
 		free(reply);
 		return;
 	}

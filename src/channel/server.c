@@ -90,7 +90,7 @@ static void server_wait_for_room(struct weir_server *server)
 	server_set_paused(server, true);
 	server->full = true;
 	weir_timer_start(
-	        server->host.loop, &server->timer, WEIR_YIELD_AGAIN_MS, server_on_pause_end);
+	        server->host.loop, &server->timer, WEIR_EVICT_AGAIN_MS, server_on_pause_end);
 }
 
 static void on_event(struct weir_watch *watch, unsigned events)

@@ -54,7 +54,7 @@ static int64_t left_ms(const struct weir_channel *channel, enum timing timing)
 	case TIMING_CONNECT:
 		return WEIR_CONNECT_MS - since_progress;
 	case TIMING_GATHER:
-		return WEIR_TAP_GATHER_MS - since_progress;
+		return WEIR_DIVERT_GATHER_MS - since_progress;
 	case TIMING_HANDSHAKE:
 		return WEIR_TLS_HANDSHAKE_MS - since_request;
 	}
@@ -100,7 +100,7 @@ static void on_time(struct weir_timer *timer)
 		return;
 	if (left <= 0 && timing == TIMING_GATHER) {
 		if (left_ms(channel, TIMING_BODY) > 0) {
-			weir_tap_gathered(channel);
+			channel_divert_gathered(channel);
 			return;
 		}
 		timing = TIMING_BODY;
@@ -127,9 +127,9 @@ unsigned weir_channel_yields(const struct weir_channel *channel)
 	if (channel->busy || channel->phase >= CHANNEL_CLOSING)
 		return 0;
 	/* The request of one that was just accepted may still be on its way. */
-	if (idle && since_progress >= WEIR_YIELD_IDLE_MS && !channel_has_unread(channel))
+	if (idle && since_progress >= WEIR_EVICT_IDLE_MS && !channel_has_unread(channel))
 		return 2;
-	return begun && since_progress >= WEIR_YIELD_STALLED_MS && !channel_has_unread(channel);
+	return begun && since_progress >= WEIR_EVICT_STALLED_MS && !channel_has_unread(channel);
 }
 
 void weir_channel_yield(struct weir_channel *channel)

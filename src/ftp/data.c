@@ -180,7 +180,7 @@ static void on_piece(struct weir_channel *channel, struct weir_span bytes)
 		data->user->type->piece(data->user, bytes);
 }
 
-static void on_arrived(struct weir_channel *channel)
+static void on_divert_ready(struct weir_channel *channel)
 {
 	struct ftp_data *data = data_of(channel);
 	data->user->type->arrived(data->user);
@@ -215,7 +215,7 @@ static const struct weir_protocol protocol = {
         .open = on_open,
         .request = on_request,
         .piece = on_piece,
-        .arrived = on_arrived,
+        .divert_ready = on_divert_ready,
         .overflow = on_overflow,
         .eof = on_eof,
         .secured = on_secured,

@@ -174,7 +174,7 @@ static void on_taken(void *context, uint64_t size, int end)
 		if (!receiving->upload)
 			settle(receiving);
 	} else {
-		weir_channel_tapped(weir_ftp_data_channel(data), size, end);
+		weir_channel_diverted(weir_ftp_data_channel(data), size, end);
 	}
 }
 
@@ -191,7 +191,7 @@ static void arrived(struct ftp_transfer *transfer)
 static void tap(struct ftp_receiving *receiving, struct weir_channel *channel)
 {
 	int source;
-	if (receiving->text || receiving->rate || weir_channel_tap(channel, &source) < 0)
+	if (receiving->text || receiving->rate || weir_channel_divert(channel, &source) < 0)
 		return;
 	receiving->tapped = true;
 	weir_upload_set_source(receiving->upload, source, on_taken);

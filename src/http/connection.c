@@ -132,7 +132,7 @@ static void reply_and_close(struct weir_channel *channel, unsigned status)
 	struct weir_http_server *server = server_of(channel);
 	struct weir_http_exchange *exchange = weir_http_exchange_create(server, channel);
 	/* It may go on sending, and shall get to read the answer. */
-	weir_channel_set_owed(channel, true);
+	weir_channel_expect_body(channel, true);
 	weir_channel_close(channel);
 	if (exchange)
 		weir_http_reply_error(exchange, status);
@@ -291,7 +291,7 @@ void weir_http_connection_next(struct weir_http_exchange *exchange)
 		return;
 	if (weir_channel_session(channel) == exchange) {
 		weir_channel_set_session(channel, NULL);
-		weir_channel_set_owed(channel, false);
+		weir_channel_expect_body(channel, false);
 	}
 	if (!exchange->keep_alive) {
 		weir_channel_close(channel);

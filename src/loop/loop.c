@@ -61,7 +61,7 @@ int weir_loop_create(struct weir_loop **ret)
 	loop->closing = -1;
 	loop->turns = 1;
 	loop->input_left = WEIR_INPUT_BUDGET;
-	weir_arena_init(&loop->arena, WEIR_ARENA_KEPT);
+	weir_arena_init(&loop->arena, WEIR_ARENA_RETAINED);
 	read_clocks(loop);
 	weir_wheel_init(&loop->wheel, loop->now_ms);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);

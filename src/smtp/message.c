@@ -129,7 +129,7 @@ void weir_smtp_message_piece(struct smtp_session *session, struct weir_span byte
 void weir_smtp_message_stream(struct smtp_session *session)
 {
 	session->data = true;
-	weir_channel_set_owed(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_stream(
 	        session->channel, weir_smtp_data_terminator(&session->transaction->data));
 }
@@ -177,7 +177,7 @@ void weir_smtp_message_cut(struct smtp_session *session)
 	if (transaction && !weir_smtp_data_ended(&transaction->data))
 		return;
 	session->data = false;
-	weir_channel_set_owed(session->channel, false);
+	weir_channel_expect_body(session->channel, false);
 	weir_smtp_await_command(session);
 	if (transaction)
 		weir_smtp_message_end(session);

@@ -38,7 +38,7 @@ void weir_smtp_end(struct smtp_session *session, const char *text)
 	weir_smtp_log(session, WEIR_SMTP_REFUSED, weir_span(NULL, 0), text);
 	weir_smtp_reply(session, text);
 	/* It may go on sending, and shall get to read the answer. */
-	weir_channel_set_owed(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_close(session->channel);
 }
 

@@ -76,7 +76,7 @@ static void drop_chunk(struct smtp_session *session, uint64_t size)
 		return;
 	session->data = true;
 	weir_smtp_reset(session);
-	weir_channel_set_owed(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_stream(session->channel, weir_length(size));
 }
 

@@ -196,7 +196,7 @@ static size_t total_size(const struct iovec *pieces, unsigned count)
  */
 static ssize_t send_encrypted(struct tls *tls, struct cursor *cursor)
 {
-	int error = tls_send_stuck(tls);
+	int error = tls_send_pending(tls);
 	if (error < 0)
 		return error;
 	size_t sent = tls->encrypted;
@@ -219,7 +219,7 @@ static ssize_t write_records(
 		if (error < 0)
 			return error;
 		batch += record.size;
-		if (tls->base.stuck) {
+		if (tls->base.pending) {
 			tls->encrypted = batch;
 			return sent ? (ssize_t)sent : -EAGAIN;
 		}
@@ -263,7 +263,7 @@ static ssize_t send_file(
 	struct weir_arena *arena = weir_loop_arena(tls->loop);
 	if (!tls->ssl)
 		return weir_tcp()->type->send_file(weir_tcp(), fd, file, offset, size);
-	int error = tls_send_stuck(tls);
+	int error = tls_send_pending(tls);
 	if (error < 0)
 		return error;
 	size_t part = size < WEIR_TLS_ROOM ? size : WEIR_TLS_ROOM;
@@ -280,7 +280,7 @@ static ssize_t send_file(
 static int flush(struct weir_transport *transport, int fd)
 {
 	(void)fd;
-	return tls_send_stuck(tls_from(transport));
+	return tls_send_pending(tls_from(transport));
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */
@@ -294,7 +294,7 @@ static int finish(struct weir_transport *transport, int fd)
 		if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN))
 			SSL_shutdown(tls->ssl);
 		ERR_clear_error();
-		int error = tls_send_stuck(tls);
+		int error = tls_send_pending(tls);
 		if (error < 0)
 			return error;
 	}
@@ -306,7 +306,7 @@ static void close_transport(struct weir_transport *transport)
 	struct tls *tls = tls_from(transport);
 	SSL_free(tls->ssl);
 	weir_tls_release(tls->rules);
-	free(tls->stuck);
+	free(tls->pending);
 	free(tls->name);
 	free(tls->subject);
 	free(tls->refused);

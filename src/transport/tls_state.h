@@ -73,7 +73,7 @@ bool tls_tickets_use(SSL_CTX *context);
 #define TLS_HELD_ROOM (WEIR_TLS_SMALL_BYTES * 5 / 4)
 
 /* Ciphertext that waits for the kernel. */
-struct tls_stuck {
+struct tls_pending {
 	size_t at;
 	size_t size;
 	unsigned char bytes[];
@@ -84,7 +84,7 @@ struct tls {
 	struct weir_tls *rules;
 	struct weir_loop *loop;
 	SSL *ssl; /* NULL up to start() */
-	struct tls_stuck *stuck;
+	struct tls_pending *pending;
 	void *owner;      /* of the transport's user */
 	char *name;       /* a server's that we are the client of */
 	char *subject;    /* of the peer, once it was asked for */
@@ -126,7 +126,7 @@ extern const struct weir_transport_type weir_tls_type;
 /* A BIO on the connection's socket; NULL without memory. */
 BIO *tls_bio_create(struct tls *tls);
 /* 0, -EAGAIN or another errno. */
-int tls_send_stuck(struct tls *tls);
+int tls_send_pending(struct tls *tls);
 /* Sends what was held; what does not leave is stuck. False on an error (tls->error). */
 bool tls_send_held(struct tls *tls);
 

@@ -28,11 +28,11 @@ static uint64_t stream_length; /* 0: everything */
 static int on_open(struct weir_channel *opened)
 {
 	channel = opened;
-	tap_error = weir_channel_tap(channel, &tap);
+	tap_error = weir_channel_divert(channel, &tap);
 	assert_int_equal(tap_error, -EOPNOTSUPP); /* not streamed */
 	weir_channel_stream(
 	        channel, stream_length ? weir_length(stream_length) : weir_everything());
-	tap_error = weir_channel_tap(channel, &tap);
+	tap_error = weir_channel_divert(channel, &tap);
 	return 0;
 }
 
@@ -49,7 +49,7 @@ static void on_piece(struct weir_channel *of, struct weir_span bytes)
 	pieces++;
 }
 
-static void on_arrived(struct weir_channel *of)
+static void on_divert_ready(struct weir_channel *of)
 {
 	(void)of;
 	arrivals++;
@@ -74,7 +74,7 @@ static const struct weir_protocol protocol = {
         .open = on_open,
         .request = on_request,
         .piece = on_piece,
-        .arrived = on_arrived,
+        .divert_ready = on_divert_ready,
         .eof = on_eof,
         .close = on_close,
 };
@@ -114,19 +114,19 @@ static uint64_t take(void)
 	ssize_t got;
 	while ((got = recv(tap, data, sizeof data, MSG_DONTWAIT)) > 0)
 		size += (uint64_t)got;
-	weir_channel_tapped(channel, size, got == 0);
+	weir_channel_diverted(channel, size, got == 0);
 	return size;
 }
 
 static void little_waits_for_more(void **state)
 {
-	static char much[WEIR_TAP_GATHER];
+	static char much[WEIR_DIVERT_GATHER];
 	(void)state;
 	start(0);
 	peer_send(&peer, "little");
 	peer_turn(&peer, 20);
 	assert_int_equal(arrivals, 0);
-	clock_advance(2 * WEIR_TAP_GATHER_MS);
+	clock_advance(2 * WEIR_DIVERT_GATHER_MS);
 	assert_true(TURN_UNTIL(loop, arrivals == 1));
 	assert_int_equal(take(), 6);
 	/* Paused, it is not told of again, whatever comes. */
@@ -165,7 +165,7 @@ static void the_terminator_counts(void **state)
 	(void)state;
 	start(10);
 	peer_send(&peer, "01234");
-	clock_advance(2 * WEIR_TAP_GATHER_MS);
+	clock_advance(2 * WEIR_DIVERT_GATHER_MS);
 	assert_true(TURN_UNTIL(loop, (clock_advance(10), arrivals == 1)));
 	assert_int_equal(take(), 5);
 	peer_send(&peer, "56789");
@@ -239,7 +239,7 @@ static void ends_before_what_is_taken(void **state)
 	peer_reset(&peer);
 	assert_true(TURN_UNTIL(loop, closes == 1 || arrivals == 1));
 	if (arrivals)
-		weir_channel_tapped(channel, 0, -ECONNRESET);
+		weir_channel_diverted(channel, 0, -ECONNRESET);
 	assert_true(TURN_UNTIL(loop, closes == 1));
 	assert_int_equal(closed_with, -ECONNRESET);
 	stop();

@@ -4,7 +4,7 @@
  * it is time all the same. Of a peer that sends nothing for that long the first byte is awaited, so
  * that who is silent costs nothing.
  *
- *   first byte ─▶ gathering ─▶ arrived(): paused ─▶ taken ─▶ gathering …
+ *   first byte ─▶ gathering ─▶ divert_ready(): paused ─▶ taken ─▶ gathering …
  *       └────── nothing came ──────┘
  */
 #include <errno.h>
@@ -14,7 +14,7 @@
 
 #include "channel_state.h"
 
-int weir_channel_tap(struct weir_channel *channel, int *ret)
+int weir_channel_divert(struct weir_channel *channel, int *ret)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
 	if (channel->transport != weir_tcp() || channel->phase != CHANNEL_OPEN ||
@@ -45,14 +45,14 @@ static int waiting(const struct weir_channel *channel)
 static void tell(struct weir_channel *channel)
 {
 	weir_channel_pause(channel);
-	channel->host->protocol->arrived(channel);
+	channel->host->protocol->divert_ready(channel);
 }
 
-void weir_tap_readable(struct weir_channel *channel)
+void channel_divert_readable(struct weir_channel *channel)
 {
 	int bytes = channel->diversion == DIVERT_GATHERING ? 0 : waiting(channel);
-	if (bytes > 0 && bytes < WEIR_TAP_GATHER)
-		await(channel, WEIR_TAP_GATHER);
+	if (bytes > 0 && bytes < WEIR_DIVERT_GATHER)
+		await(channel, WEIR_DIVERT_GATHER);
 	/* At the end there is none, or epoll tells of it again. */
 	if (bytes > 0 && channel->diversion == DIVERT_GATHERING)
 		channel->progress_at_ms = weir_channel_clock(channel);
@@ -60,7 +60,7 @@ void weir_tap_readable(struct weir_channel *channel)
 		tell(channel);
 }
 
-void weir_tap_gathered(struct weir_channel *channel)
+void channel_divert_gathered(struct weir_channel *channel)
 {
 	if (waiting(channel)) {
 		tell(channel);
@@ -70,7 +70,7 @@ void weir_tap_gathered(struct weir_channel *channel)
 	}
 }
 
-void weir_channel_tapped(struct weir_channel *channel, uint64_t size, int end)
+void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 {
 	weir_channel_resume(channel);
 	weir_loop_counters(channel->host->loop)->receives++;
