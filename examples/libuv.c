@@ -91,7 +91,7 @@ static int program_open(struct weir_channel *channel)
 static void program_request(struct weir_channel *channel, struct weir_span line)
 {
 	const struct program *program = weir_channel_context(channel);
-	weir_channel_push(channel, weir_memory_format("%u ticks: %.*s\r\n", program->tick_count,
+	weir_channel_push(channel, weir_produce_format("%u ticks: %.*s\r\n", program->tick_count,
 	                                   (int)line.size, line.data));
 }
 

@@ -94,7 +94,7 @@ int file_read_whole(
 	int error = weir_buffer_read(ret, fd, limit);
 	close(fd);
 	if (error < 0)
-		weir_buffer_free(ret);
+		weir_buffer_finish(ret);
 	return error;
 }
 
@@ -105,7 +105,7 @@ void weir_buffer_consume(struct weir_buffer *buffer, size_t size)
 		memmove(buffer->data, buffer->data + size, buffer->size);
 }
 
-void weir_buffer_free(struct weir_buffer *buffer)
+void weir_buffer_finish(struct weir_buffer *buffer)
 {
 	free(buffer->data);
 	*buffer = (struct weir_buffer){0};

@@ -24,7 +24,7 @@ int weir_channel_divert(struct weir_channel *channel, int *ret)
 	if (fd < 0)
 		return -errno;
 	channel->diversion = DIVERT_FIRST_BYTE;
-	channel->request_at_ms = weir_channel_clock(channel);
+	channel->request_at_ms = channel_clock(channel);
 	*ret = fd;
 	return 0;
 }
@@ -55,7 +55,7 @@ void channel_divert_readable(struct weir_channel *channel)
 		await(channel, WEIR_DIVERT_GATHER);
 	/* At the end there is none, or epoll tells of it again. */
 	if (bytes > 0 && channel->diversion == DIVERT_GATHERING)
-		channel->progress_at_ms = weir_channel_clock(channel);
+		channel->progress_at_ms = channel_clock(channel);
 	else
 		tell(channel);
 }
@@ -66,7 +66,7 @@ void channel_divert_gathered(struct weir_channel *channel)
 		tell(channel);
 	} else {
 		await(channel, 1);
-		weir_channel_arm(channel);
+		channel_arm(channel);
 	}
 }
 
@@ -75,12 +75,12 @@ void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 	weir_channel_resume(channel);
 	weir_loop_counters(channel->host->loop)->receives++;
 	if (size)
-		weir_input_note(channel, size);
+		channel_input_note(channel, size);
 	channel->cutter.before += size;
 	channel->cutter.changed = true; /* it is asked again whether this was the end */
 	if (end > 0 && channel->input_end == INPUT_OPEN)
 		channel->input_end = INPUT_ENDED;
 	if (end < 0)
-		weir_channel_kill(channel, end, false);
-	weir_channel_schedule(channel);
+		channel_kill(channel, end, false);
+	channel_schedule(channel);
 }

@@ -32,7 +32,7 @@ struct permits_group {
 	struct weir_permits *permits;
 	struct weir_loop *loop;
 	struct weir_list link;  /* in permits->groups; in no list once it has no host left */
-	struct weir_list hosts; /* by weir_host.group_link */
+	struct weir_list hosts; /* by server_host.group_link */
 	struct weir_task task;  /* another loop asks this one to close a channel */
 	bool asked; /* the task is posted, and frees the group if that has no host left */
 };
@@ -88,7 +88,7 @@ static void permits_give_back(struct weir_permits *permits, unsigned count)
 	atomic_fetch_sub_explicit(&permits->used, count, memory_order_relaxed);
 }
 
-bool permits_available(const struct weir_host *host)
+bool permits_available(const struct server_host *host)
 {
 	const struct weir_permits *permits = host->group ? host->group->permits : NULL;
 	if (host->count >= host->bounds.channels_max)
@@ -98,13 +98,13 @@ bool permits_available(const struct weir_host *host)
 	               atomic_load_explicit(&permits->most, memory_order_relaxed);
 }
 
-void permits_channel_opened(struct weir_host *host)
+void permits_channel_opened(struct server_host *host)
 {
 	if (host->group && host->count > host->reserved)
 		permits_take(host->group->permits, 1);
 }
 
-void permits_channel_closed(struct weir_host *host)
+void permits_channel_closed(struct server_host *host)
 {
 	if (host->group && host->count >= host->reserved)
 		permits_give_back(host->group->permits, 1);
@@ -114,7 +114,7 @@ void permits_channel_closed(struct weir_host *host)
 
 struct candidate {
 	struct weir_channel *channel; /* or NULL */
-	unsigned rank;                /* of weir_channel_yields */
+	unsigned rank;                /* of channel_yields */
 };
 
 /*
@@ -122,12 +122,12 @@ struct candidate {
  * request. A host's list is in order to the second: the first few are compared. Those that must stay go
  * to its end, so that the search is bounded and still reaches all of them in time.
  */
-static void candidate_search(struct candidate *best, struct weir_host *host)
+static void candidate_search(struct candidate *best, struct server_host *host)
 {
 	struct weir_list *link = host->channels.next;
 	for (unsigned i = 0; i < WEIR_EVICT_LOOKS && link != &host->channels; i++) {
 		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
-		unsigned rank = weir_channel_yields(channel);
+		unsigned rank = channel_yields(channel);
 		link = link->next;
 		bool longer = best->channel && (int32_t)(channel->progress_at_ms -
 		                                         best->channel->progress_at_ms) < 0;
@@ -144,14 +144,14 @@ static void candidate_search(struct candidate *best, struct weir_host *host)
 static bool candidate_close(const struct candidate *candidate)
 {
 	if (candidate->channel)
-		weir_channel_yield(candidate->channel);
+		channel_yield(candidate->channel);
 	return candidate->channel;
 }
 
 static bool group_make_room(struct permits_group *group)
 {
 	struct candidate best = {0};
-	WEIR_LIST_EACH (struct weir_host, host, &group->hosts, group_link)
+	WEIR_LIST_EACH (struct server_host, host, &group->hosts, group_link)
 		candidate_search(&best, host);
 	return candidate_close(&best);
 }
@@ -194,7 +194,7 @@ static void group_ask_another(struct permits_group *group)
 	pthread_mutex_unlock(&permits->lock);
 }
 
-bool permits_make_room(struct weir_host *host)
+bool permits_make_room(struct server_host *host)
 {
 	struct candidate own = {0};
 	if (!host->group || host->count >= host->bounds.channels_max) {
@@ -225,7 +225,7 @@ static struct permits_group *group_find(struct weir_permits *permits, struct wei
 	return group;
 }
 
-int permits_join(struct weir_host *host)
+int permits_join(struct server_host *host)
 {
 	struct weir_permits *permits = host->bounds.permits;
 	if (!permits)
@@ -242,7 +242,7 @@ int permits_join(struct weir_host *host)
 	return 0;
 }
 
-void permits_leave(struct weir_host *host)
+void permits_leave(struct server_host *host)
 {
 	struct permits_group *group = host->group;
 	if (!group)

@@ -22,9 +22,9 @@
 #include "loop_internal.h"
 #include "tls_transport.h"
 
-void weir_host_init(struct weir_host *host)
+void server_host_init(struct server_host *host)
 {
-	weir_bounds_fill(&host->bounds);
+	channel_bounds_fill(&host->bounds);
 	weir_list_init(&host->channels);
 	weir_list_init(&host->handshakes);
 }
@@ -43,12 +43,13 @@ static struct handshake *handshake_of(const struct weir_channel *channel)
 	return tls_owner(channel->transport);
 }
 
-static int use_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
+static int channel_secure_use_tls(
+        struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
 	struct handshake *handshake = calloc(1, sizeof *handshake);
 	struct weir_transport *transport = NULL;
 	if (handshake)
-		transport = weir_tls_transport(tls, channel->host->loop, name);
+		transport = tls_transport(tls, channel->host->loop, name);
 	if (!transport) {
 		free(handshake);
 		return -ENOMEM;
@@ -60,41 +61,41 @@ static int use_tls(struct weir_channel *channel, struct weir_tls *tls, const cha
 	return 0;
 }
 
-int weir_secure_begin(struct weir_channel *channel)
+int channel_secure_begin(struct weir_channel *channel)
 {
 	if (!channel->host->tls)
 		return 0;
-	int error = use_tls(channel, channel->host->tls, NULL);
+	int error = channel_secure_use_tls(channel, channel->host->tls, NULL);
 	if (error == 0)
 		channel_enter(channel, CHANNEL_SECURING);
 	return error;
 }
 
-bool weir_secure_silent(const struct weir_channel *channel)
+bool channel_secure_silent(const struct weir_channel *channel)
 {
 	int waiting = 0; /* bytes in the kernel */
-	return channel->phase == CHANNEL_SECURING && !weir_tls_heard(channel->transport) &&
+	return channel->phase == CHANNEL_SECURING && !tls_heard(channel->transport) &&
 	       (ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting == 0);
 }
 
 /* The client's first step, of which no event tells. */
-static void step_later(struct weir_channel *channel)
+static void channel_secure_step_later(struct weir_channel *channel)
 {
-	channel->task.run = weir_channel_task;
+	channel->task.run = channel_task;
 	weir_loop_defer(channel->host->loop, &channel->task);
 }
 
-void weir_secure_upgrade(struct weir_channel *channel)
+void channel_secure_upgrade(struct weir_channel *channel)
 {
 	channel_enter(channel, CHANNEL_SECURING);
-	if (weir_tls_speaks_first(channel->transport))
-		step_later(channel);
+	if (tls_speaks_first(channel->transport))
+		channel_secure_step_later(channel);
 }
 
 /* -- the handshake ----------------------------------------------------------------------------- */
 
 /* Whether a step may be made in this turn. */
-static bool take_step(struct weir_host *host)
+static bool channel_secure_take_step(struct server_host *host)
 {
 	uint64_t turn = weir_loop_turns(host->loop);
 	if (host->steps_turn != turn)
@@ -104,9 +105,9 @@ static bool take_step(struct weir_host *host)
 }
 
 /* Counts the handshake among those that are begun; the oldest may have to give way. */
-static void count_begun(struct weir_channel *channel)
+static void channel_secure_count_begun(struct weir_channel *channel)
 {
-	struct weir_host *host = channel->host;
+	struct server_host *host = channel->host;
 	struct weir_list *link = &handshake_of(channel)->link;
 	if (!weir_list_empty(link))
 		return;
@@ -114,13 +115,13 @@ static void count_begun(struct weir_channel *channel)
 		struct handshake *oldest =
 		        WEIR_CONTAINER(host->handshakes.next, struct handshake, link);
 		weir_loop_counters(host->loop)->limits_hit++;
-		weir_secure_fail(oldest->channel, WEIR_E_LIMIT);
+		channel_secure_fail(oldest->channel, WEIR_E_LIMIT);
 	}
 	weir_list_append(&host->handshakes, link);
 	host->handshake_count++;
 }
 
-void weir_secure_end(struct weir_channel *channel)
+void channel_secure_end(struct weir_channel *channel)
 {
 	struct handshake *handshake = handshake_of(channel);
 	if (!weir_list_empty(&handshake->link))
@@ -135,7 +136,7 @@ void weir_secure_drop(struct weir_channel *channel, size_t size)
 	handshake_of(channel)->dropped += size;
 }
 
-static const char *reason(const struct weir_channel *channel, int error)
+static const char *channel_secure_reason(const struct weir_channel *channel, int error)
 {
 	switch (error) {
 	case -ETIMEDOUT:
@@ -143,19 +144,20 @@ static const char *reason(const struct weir_channel *channel, int error)
 	case WEIR_E_LIMIT:
 		return "too many handshakes at once";
 	}
-	return weir_tls_why(channel->transport);
+	return tls_why(channel->transport);
 }
 
 /* Goes on in clear, for as long as it takes to say so to who speaks no TLS, and to end well. */
-void weir_secure_fail(struct weir_channel *channel, int error)
+void channel_secure_fail(struct weir_channel *channel, int error)
 {
-	struct weir_host *host = channel->host;
-	bool plain = weir_tls_spoke_plain(channel->transport) && !channel->opened;
+	struct server_host *host = channel->host;
+	bool plain = tls_spoke_plain(channel->transport) && !channel->opened;
 	weir_loop_counters(host->loop)->handshake_failures++;
 	if (host->tls_failed)
-		host->tls_failed(host->context, &channel->peer, reason(channel, error));
+		host->tls_failed(
+		        host->context, &channel->peer, channel_secure_reason(channel, error));
 	if (host->protocol->insecure)
-		host->protocol->insecure(channel, reason(channel, error));
+		host->protocol->insecure(channel, channel_secure_reason(channel, error));
 	if (channel->phase < CHANNEL_CLOSING)
 		channel_enter(channel, CHANNEL_CLOSING);
 	channel->transport->type->close(channel->transport);
@@ -163,29 +165,29 @@ void weir_secure_fail(struct weir_channel *channel, int error)
 	channel->error = error;
 	if (plain && host->tls_refusal)
 		weir_channel_push_static(channel, host->tls_refusal);
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
-bool weir_secure_step(struct weir_channel *channel)
+bool channel_secure_step(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
-	if (!take_step(channel->host)) {
-		if (!weir_tls_begun(transport) && weir_tls_speaks_first(transport))
-			step_later(channel);
+	if (!channel_secure_take_step(channel->host)) {
+		if (!tls_begun(transport) && tls_speaks_first(transport))
+			channel_secure_step_later(channel);
 		return false;
 	}
-	count_begun(channel);
+	channel_secure_count_begun(channel);
 	int error = transport->type->start(transport, channel->watch.fd);
 	if (error == -EAGAIN)
 		return false;
 	if (error < 0) {
-		weir_secure_fail(channel, error);
+		channel_secure_fail(channel, error);
 		return false;
 	}
 	size_t dropped = handshake_of(channel)->dropped;
 	channel_enter(channel, CHANNEL_OPEN);
 	weir_loop_counters(channel->host->loop)->handshakes++;
-	channel->progress_at_ms = weir_channel_clock(channel);
+	channel->progress_at_ms = channel_clock(channel);
 	if (channel->opened && channel->host->protocol->secured)
 		channel->host->protocol->secured(channel, dropped);
 	return true;
@@ -195,31 +197,31 @@ bool weir_secure_step(struct weir_channel *channel)
 
 int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
-	if (channel->phase != CHANNEL_OPEN || weir_is_tls(channel->transport))
+	if (channel->phase != CHANNEL_OPEN || transport_is_tls(channel->transport))
 		return WEIR_E_CLOSED;
-	int error = use_tls(channel, tls, name);
+	int error = channel_secure_use_tls(channel, tls, name);
 	if (error < 0)
 		return error;
 	channel_enter(channel, CHANNEL_UPGRADING);
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 	return 0;
 }
 
 void weir_channel_withhold_tickets(struct weir_channel *channel)
 {
-	if (weir_is_tls(channel->transport))
-		weir_tls_withhold_tickets(channel->transport);
+	if (transport_is_tls(channel->transport))
+		tls_withhold_tickets(channel->transport);
 }
 
 void weir_channel_send_ticket(struct weir_channel *channel)
 {
 	if (weir_channel_secure(channel))
-		weir_tls_send_ticket(channel->transport);
+		tls_send_ticket(channel->transport);
 }
 
 bool weir_channel_secure(const struct weir_channel *channel)
 {
-	return weir_is_tls(channel->transport) && weir_tls_complete(channel->transport);
+	return transport_is_tls(channel->transport) && weir_tls_complete(channel->transport);
 }
 
 bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)
@@ -232,5 +234,5 @@ bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *
 
 bool weir_channel_truncated(const struct weir_channel *channel)
 {
-	return weir_channel_secure(channel) && weir_tls_truncated(channel->transport);
+	return weir_channel_secure(channel) && tls_truncated(channel->transport);
 }

@@ -14,7 +14,7 @@
 #include "channel_state.h"
 
 struct weir_server {
-	struct weir_host host;
+	struct server_host host;
 	struct weir_watch watch; /* fd is -1 when it listens no more */
 	struct weir_timer timer; /* the end of a pause, or of the drain */
 	struct weir_address address;
@@ -51,7 +51,7 @@ static void server_set_paused(struct weir_server *server, bool paused)
 		weir_timer_start(loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 }
 
-static void accept_failed(struct weir_server *server, int error)
+static void server_accept_failed(struct weir_server *server, int error)
 {
 	weir_loop_counters(server->host.loop)->accept_failures++;
 	server_set_paused(server, true);
@@ -62,7 +62,7 @@ static void accept_failed(struct weir_server *server, int error)
 }
 
 /* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
-static int accept_one(struct weir_server *server)
+static int server_accept_one(struct weir_server *server)
 {
 	struct weir_address peer = {0};
 	socklen_t size = sizeof peer;
@@ -74,14 +74,14 @@ static int accept_one(struct weir_server *server)
 		            errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH;
 		return gone ? 0 : -errno;
 	}
-	struct weir_channel *channel = weir_channel_create(&server->host, fd, &peer, false, &error);
+	struct weir_channel *channel = channel_create(&server->host, fd, &peer, false, &error);
 	if (!channel) {
 		close(fd);
 		weir_loop_counters(server->host.loop)->channels_refused++;
 		return error;
 	}
 	permits_channel_opened(&server->host);
-	weir_channel_start(channel);
+	channel_start(channel);
 	return 0;
 }
 
@@ -93,7 +93,7 @@ static void server_wait_for_room(struct weir_server *server)
 	        server->host.loop, &server->timer, WEIR_EVICT_AGAIN_MS, server_on_pause_end);
 }
 
-static void on_event(struct weir_watch *watch, unsigned events)
+static void server_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_server *server = WEIR_CONTAINER(watch, struct weir_server, watch);
 	(void)events;
@@ -113,20 +113,20 @@ static void on_event(struct weir_watch *watch, unsigned events)
 				return;
 			}
 		}
-		int error = accept_one(server);
+		int error = server_accept_one(server);
 		if (error == -EAGAIN)
 			return;
 		/* The descriptor that this frees is there in the next turn. */
 		if (error == -EMFILE && permits_make_room(&server->host))
 			return;
 		if (error < 0) {
-			accept_failed(server, error);
+			server_accept_failed(server, error);
 			return;
 		}
 	}
 }
 
-static void on_drained(struct weir_task *task)
+static void server_on_drained(struct weir_task *task)
 {
 	struct weir_server *server = WEIR_CONTAINER(task, struct weir_server, drained_task);
 	void (*drained)(void *context) = server->drained;
@@ -138,11 +138,11 @@ static void on_drained(struct weir_task *task)
 static void server_end_drain(struct weir_server *server)
 {
 	weir_timer_stop(&server->timer);
-	server->drained_task.run = on_drained;
+	server->drained_task.run = server_on_drained;
 	weir_loop_defer(server->host.loop, &server->drained_task);
 }
 
-static void channel_gone(struct weir_host *host)
+static void server_channel_gone(struct server_host *host)
 {
 	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
 	permits_channel_closed(host);
@@ -156,7 +156,7 @@ static void channel_gone(struct weir_host *host)
 }
 
 /* Accepted sockets inherit these options, so that none is set per connection. */
-static int set_options(int fd, const struct weir_server_options *options)
+static int server_set_options(int fd, const struct weir_server_options *options)
 {
 	int on = 1, off = 0, unsent = WEIR_UNSENT_LOW;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
@@ -172,7 +172,7 @@ static int set_options(int fd, const struct weir_server_options *options)
 	return 0;
 }
 
-static int open_listener(
+static int server_open_listener(
         const struct weir_server_options *options, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
@@ -180,7 +180,7 @@ static int open_listener(
 	        options->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int error = set_options(fd, options);
+	int error = server_set_options(fd, options);
 	if (error == 0 &&
 	        (bind(fd, &options->address.any, weir_address_size(&options->address)) < 0 ||
 	                listen(fd, WEIR_BACKLOG) < 0 ||
@@ -199,28 +199,28 @@ int weir_server_create(
 	struct weir_server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
-	int fd = open_listener(options, &server->address);
+	int fd = server_open_listener(options, &server->address);
 	if (fd < 0) {
 		free(server);
 		return fd;
 	}
-	server->host = (struct weir_host){
+	server->host = (struct server_host){
 	        .loop = loop,
 	        .protocol = options->protocol,
 	        .context = options->context,
 	        .bounds = options->bounds,
-	        .channel_gone = channel_gone,
+	        .channel_gone = server_channel_gone,
 	        .tls_refusal = options->tls_refusal,
 	        .tls_failed = options->tls_failed,
 	};
-	weir_host_init(&server->host);
+	server_host_init(&server->host);
 	if (options->tls)
 		server->host.tls = weir_tls_hold(options->tls);
 	weir_list_init(&server->timer.link);
 	server->accept_failed = options->accept_failed;
 	int error = permits_join(&server->host);
 	if (error == 0)
-		error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, on_event);
+		error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, server_on_event);
 	if (error < 0) {
 		close(fd);
 		permits_leave(&server->host);
@@ -249,32 +249,32 @@ unsigned weir_server_channels(const struct weir_server *server)
 	return server->host.count;
 }
 
-static void kill_all(struct weir_server *server, int error)
+static void server_kill_all(struct weir_server *server, int error)
 {
 	WEIR_LIST_EACH (struct weir_channel, channel, &server->host.channels, link)
-		weir_channel_kill(channel, error, true);
+		channel_kill(channel, error, true);
 }
 
-static void on_drain_end(struct weir_timer *timer)
+static void server_on_drain_end(struct weir_timer *timer)
 {
-	kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
+	server_kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
 }
 
 void weir_server_drain(struct weir_server *server, void (*drained)(void *context), void *context)
 {
-	struct weir_host *host = &server->host;
+	struct server_host *host = &server->host;
 	server->drained = drained;
 	server->drained_context = context;
 	if (server->watch.fd >= 0) {
 		/* Who is connected already, in the kernel's queue, is still served. */
-		while (permits_available(host) && accept_one(server) == 0)
+		while (permits_available(host) && server_accept_one(server) == 0)
 			;
 		weir_watch_close(host->loop, &server->watch);
 	}
 	host->draining = true;
-	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, on_drain_end);
+	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, server_on_drain_end);
 	WEIR_LIST_EACH (struct weir_channel, channel, &host->channels, link)
-		weir_channel_schedule(channel);
+		channel_schedule(channel);
 	if (host->count == 0)
 		server_end_drain(server);
 }
@@ -286,9 +286,9 @@ void weir_server_destroy(struct weir_server *server)
 	server->host.draining = false;
 	if (server->watch.fd >= 0)
 		weir_watch_close(server->host.loop, &server->watch);
-	kill_all(server, -ECONNABORTED);
+	server_kill_all(server, -ECONNABORTED);
 	while (server->host.count)
-		weir_channel_destroy(
+		channel_destroy(
 		        WEIR_CONTAINER(server->host.channels.next, struct weir_channel, link));
 	weir_timer_stop(&server->timer);
 	weir_loop_cancel(server->host.loop, &server->drained_task);

@@ -7,16 +7,16 @@
 #include "arena.h"
 
 /* The scratch of this loop; whoever sends an output resets it afterwards. */
-struct weir_arena *weir_loop_arena(struct weir_loop *loop);
+struct arena *loop_arena(struct weir_loop *loop);
 
 /*
  * WEIR_RECEIVE_STREAMED_SIZE bytes to receive into, valid until control returns to the loop; NULL without
  * memory.
  */
-char *weir_loop_receive_buffer(struct weir_loop *loop);
+char *loop_receive_buffer(struct weir_loop *loop);
 
 /* The watch of this descriptor, if it still is the one of this generation; else NULL. */
-struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t generation);
+struct weir_watch *loop_watch_find(struct weir_loop *loop, int fd, uint32_t generation);
 
 /*
  * The budget of input: the bytes that transformers (compression, escaping …) may read in a turn. When it

@@ -20,40 +20,40 @@ struct weir_loop;
  * Until start() is called it passes everything as it is: so the last replies in clear leave through
  * it. `name` as in weir_channel_start_tls. NULL without memory.
  */
-struct weir_transport *weir_tls_transport(
+struct weir_transport *tls_transport(
         struct weir_tls *tls, struct weir_loop *loop, const char *name);
 
 /* True of a transport made here. The functions below are for these only. */
-bool weir_is_tls(const struct weir_transport *transport);
+bool transport_is_tls(const struct weir_transport *transport);
 
 /* Ours to begin: a client speaks first. */
-bool weir_tls_speaks_first(const struct weir_transport *transport);
+bool tls_speaks_first(const struct weir_transport *transport);
 
 /* start() was called: an SSL object, and all its memory, is there. */
-bool weir_tls_begun(const struct weir_transport *transport);
+bool tls_begun(const struct weir_transport *transport);
 
 /* The handshake is complete. */
 bool weir_tls_complete(const struct weir_transport *transport);
 
 /* The peer has said something. */
-bool weir_tls_heard(const struct weir_transport *transport);
+bool tls_heard(const struct weir_transport *transport);
 
 /* A pointer for the user of the transport; NULL at first. */
 void *tls_owner(const struct weir_transport *transport);
 void tls_set_owner(struct weir_transport *transport, void *owner);
 
 /* See weir_channel_withhold_tickets and weir_channel_send_ticket. */
-void weir_tls_withhold_tickets(struct weir_transport *transport);
-void weir_tls_send_ticket(struct weir_transport *transport);
+void tls_withhold_tickets(struct weir_transport *transport);
+void tls_send_ticket(struct weir_transport *transport);
 
 /* Why the handshake or a record failed; never NULL. */
-const char *weir_tls_why(const struct weir_transport *transport);
+const char *tls_why(const struct weir_transport *transport);
 
 /* The peer's first byte was none of TLS. */
-bool weir_tls_spoke_plain(const struct weir_transport *transport);
+bool tls_spoke_plain(const struct weir_transport *transport);
 
 /* The input ended without close_notify. */
-bool weir_tls_truncated(const struct weir_transport *transport);
+bool tls_truncated(const struct weir_transport *transport);
 
 void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info *ret);
 

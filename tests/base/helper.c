@@ -126,7 +126,7 @@ static void a_whole_file_is_read_up_to_its_bound(void **state)
 	close(fd);
 	assert_int_equal(file_read_whole(AT_FDCWD, path, 0, 10, &text), 0);
 	assert_true(weir_span_equal(weir_buffer_span(&text), WEIR_SPAN("0123456789")));
-	weir_buffer_free(&text);
+	weir_buffer_finish(&text);
 	assert_int_equal(file_read_whole(AT_FDCWD, path, 0, 9, &text), WEIR_E_LIMIT);
 	assert_null(text.data);
 	fail_allocation_after(0, true);
