@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 	uv_loop_t uv;
 	const char *address = argc > 1 ? argv[1] : "127.0.0.1:7015";
 	struct weir_server_options options = {.protocol = &protocol, .context = &program};
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&program.host.loop);
 	if (error == 0)

@@ -142,6 +142,12 @@ WEIR_API const struct weir_address *weir_channel_peer(const struct weir_channel 
 /* The address that the peer connected to. Returns 0 or a negative errno. */
 WEIR_API int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret);
 
+/*
+ * Returns true if the client's address has reached the bound of the listener's `peers`. The protocol asks
+ * this in open() and refuses the connection in its own way.
+ */
+WEIR_API bool weir_channel_over_quota(const struct weir_channel *channel);
+
 /* The number of replies that are open or have not left yet. */
 WEIR_API unsigned weir_channel_replies(const struct weir_channel *channel);
 

@@ -124,6 +124,8 @@ void channel_destroy(struct weir_channel *channel)
 	/* Who was accepted and did not come through the handshake was never told of. */
 	if (host->protocol->close && (channel->opened || !host->tls))
 		host->protocol->close(channel, channel->error);
+	if (channel->counted)
+		weir_peers_leave(host->listener->peers, &channel->peer);
 	if (channel->reset)
 		channel_set_reset(channel->watch.fd);
 	channel->transport->type->close(channel->transport);
@@ -444,6 +446,18 @@ int weir_channel_local(const struct weir_channel *channel, struct weir_address *
 		return -errno;
 	*ret = address;
 	return 0;
+}
+
+void channel_count_peer(struct weir_channel *channel)
+{
+	struct weir_peers *peers = channel->host->listener->peers;
+	channel->counted = peers && weir_peers_enter(peers, &channel->peer) == 0;
+}
+
+bool weir_channel_over_quota(const struct weir_channel *channel)
+{
+	const struct weir_listener *listener = channel->host->listener;
+	return listener && listener->peers && !channel->counted;
 }
 
 unsigned weir_channel_replies(const struct weir_channel *channel)

@@ -34,9 +34,9 @@ struct server_host {
 	struct weir_list group_link;
 	void (*channel_gone)(struct server_host *host); /* after one was freed; may free the host */
 
-	struct weir_tls *tls;    /* from the first byte; held; or NULL */
-	const char *tls_refusal; /* to who does not speak it */
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	const struct weir_listener *listener; /* of a server; or NULL */
+	struct weir_tls *tls;        /* from the first byte, or NULL; borrowed from the listener */
+	const char *tls_refusal;     /* sent in clear to clients that do not speak TLS */
 	struct weir_list handshakes; /* those that are begun, the oldest first (secure.c) */
 	unsigned handshake_count;
 	unsigned steps;      /* of handshakes, … */
@@ -180,6 +180,7 @@ struct weir_channel {
 	bool blocked : 1;                   /* the transport takes nothing now */
 	bool drained_reported : 1;          /* drained() was called since the last reply */
 	bool reset_on_failure : 1;          /* weir_channel_reset_on_failure */
+	bool counted : 1;                   /* among the peers of the listener */
 	bool unread : 1;                    /* input was left when the channel began to close */
 	bool reset : 1;                     /* CHANNEL_DEAD ends with a reset */
 	uint16_t listed; /* the clock when it went to the end of host->channels (channel_second) */
@@ -203,6 +204,8 @@ void channel_task(struct weir_task *task);
 void channel_destroy(struct weir_channel *channel);
 /* The phase's own consequences follow; from CHANNEL_CLOSING on, no earlier phase comes back. */
 void channel_enter(struct weir_channel *channel, enum channel_phase phase);
+/* Counts the connection among the peers of the listener, if their number is bounded. */
+void channel_count_peer(struct weir_channel *channel);
 /* Enters CHANNEL_DEAD; `error` is for close(). */
 void channel_kill(struct weir_channel *channel, int error, bool reset);
 void channel_bounds_fill(struct weir_bounds *bounds);

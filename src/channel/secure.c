@@ -153,9 +153,10 @@ void channel_secure_fail(struct weir_channel *channel, int error)
 	struct server_host *host = channel->host;
 	bool plain = tls_spoke_plain(channel->transport) && !channel->opened;
 	weir_loop_counters(host->loop)->handshake_failures++;
-	if (host->tls_failed)
-		host->tls_failed(
-		        host->context, &channel->peer, channel_secure_reason(channel, error));
+	const struct weir_listener *listener = host->listener;
+	if (listener && listener->tls_failed)
+		listener->tls_failed(
+		        listener->context, &channel->peer, channel_secure_reason(channel, error));
 	if (host->protocol->insecure)
 		host->protocol->insecure(channel, channel_secure_reason(channel, error));
 	if (channel->phase < CHANNEL_CLOSING)

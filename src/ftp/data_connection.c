@@ -390,9 +390,10 @@ static void ftp_data_note_tls(struct ftp_data *data, struct ftp_session *session
 {
 	const struct weir_ftp_rules *rules = &session->server->rules;
 	struct weir_tls_info info;
-	if (!session->protect || !rules->tls)
+	struct weir_tls *tls = weir_server_tls(session->server->listener);
+	if (!session->protect || !tls)
 		return;
-	data->tls = weir_tls_hold(rules->tls);
+	data->tls = weir_tls_hold(tls);
 	data->same_tls_session = rules->reuse == WEIR_FTP_REUSE_REQUIRE;
 	data->looked_at = rules->reuse != WEIR_FTP_REUSE_OFF &&
 	                  weir_channel_tls(session->channel, &info) &&

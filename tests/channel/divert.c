@@ -81,9 +81,9 @@ static const struct weir_protocol protocol = {
 
 static void start(uint64_t length)
 {
-	struct weir_server_options options = {.address = local_address(),
+	struct weir_server_options options = {.listener.address = local_address(),
 	        .protocol = &protocol,
-	        .bounds = {.request_ms = 2000, .progress_ms = 3000}};
+	        .listener.bounds = {.request_ms = 2000, .progress_ms = 3000}};
 	arrivals = pieces = requests = ends = closes = 0;
 	closed_with = 1;
 	tap = -1;

@@ -109,8 +109,9 @@ static const struct weir_protocol protocol = {
 
 static int start_with(struct weir_bounds bounds)
 {
-	struct weir_server_options options = {
-	        .address = local_address(), .protocol = &protocol, .bounds = bounds};
+	struct weir_server_options options = {.listener.address = local_address(),
+	        .protocol = &protocol,
+	        .listener.bounds = bounds};
 	opens = closes = drains = timeouts = 0;
 	closed_with = 1;
 	open_result = 0;

@@ -37,9 +37,9 @@ static const struct weir_protocol protocol = {.name = "permits", .request = on_r
 static int server_create(struct weir_loop *loop, struct weir_server **ret)
 {
 	struct weir_server_options options = {
-	        .address = local_address(),
+	        .listener.address = local_address(),
 	        .protocol = &protocol,
-	        .bounds.permits = permits,
+	        .listener.bounds.permits = permits,
 	};
 	return weir_server_create(loop, &options, ret);
 }
