@@ -52,8 +52,8 @@ static void start(void)
 	static struct crypt_data crypted;
 	char text[200];
 	struct weir_pop3_options options = {.failures_max = 1, .log = on_log};
-	options.address.v4.sin_family = AF_INET;
-	options.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	options.listener.address.v4.sin_family = AF_INET;
+	options.listener.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	snprintf(text, sizeof text, "u:%s\n", crypt_r("p", "$1$salt$", &crypted));
 	if (weir_loop_create(&loop) < 0 || weir_mail_memory_create(NULL, &store) < 0 ||
 	        weir_users_parse(weir_span_of(text), NULL, NULL, &users) < 0)

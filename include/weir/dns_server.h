@@ -15,7 +15,7 @@
 #define WEIR_DNS_SERVER_H
 
 #include <weir/dns_answer.h>
-#include <weir/peers.h>
+#include <weir/server.h>
 #include <weir/server.h>
 
 struct weir_dns_server;
@@ -53,12 +53,13 @@ typedef void weir_dns_log(void *context, const struct weir_dns_event *event);
 /* -- servers ----------------------------------------------------------------------------------- */
 
 struct weir_dns_options {
-	struct weir_address address;  /* port 0: any, the same for UDP and TCP */
+	/*
+	 * Port 0 is any port, the same for UDP and TCP. With `tls` there is TLS alone, and no UDP. The bounds are
+	 * for TCP and TLS; of these, idle_ms is WEIR_DNS_IDLE_MS and replies_max WEIR_DNS_REPLIES_MAX by
+	 * default.
+	 */
+	struct weir_listener listener;
 	struct weir_dns_zones *zones; /* held; not NULL, but may be empty */
-	struct weir_tls *tls;         /* held; then TLS alone, and no UDP. NULL: UDP and TCP */
-	struct weir_bounds bounds;    /* of TCP; 0: WEIR_DNS_IDLE_MS, WEIR_DNS_REPLIES_MAX */
-	struct weir_peers *peers;     /* held; connections of an address; NULL: not counted */
-	bool shared;                  /* SO_REUSEPORT: one server on each of several loops */
 
 	/* See weir/dns_answer.h; `keys` is held, the texts are copied. */
 	struct weir_dns_responder_options responder;
@@ -80,10 +81,8 @@ struct weir_dns_options {
 	 */
 	bool notifies;
 
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	weir_dns_log *log;
-	void *context; /* for these three, each of which may be NULL */
+	weir_dns_log *log; /* may be NULL */
+	void *context;     /* of `log` */
 };
 
 /* 0 or a negative errno. */
@@ -95,9 +94,6 @@ WEIR_API int weir_dns_create(struct weir_loop *loop, const struct weir_dns_optio
  * with. Where it is for this server to notify: of each zone that has another serial than before.
  */
 WEIR_API void weir_dns_set_zones(struct weir_dns_server *server, struct weir_dns_zones *zones);
-
-/* For handshakes from here on. Not NULL, and only where there was TLS before. */
-WEIR_API void weir_dns_set_tls(struct weir_dns_server *server, struct weir_tls *tls);
 
 /* For its keys and cookies' secrets; and DNS over HTTPS on the same loop. */
 WEIR_API struct weir_dns_responder *weir_dns_responder(struct weir_dns_server *server);

@@ -30,7 +30,6 @@
 
 struct weir_ftp_server;
 struct weir_guard;
-struct weir_peers;
 struct weir_tls;
 struct weir_tree;
 struct weir_users;
@@ -128,8 +127,7 @@ struct weir_ftp_rules {
 	/* What 227 announces, as when behind NAT: IPv4. Family 0: the address the peer connected to. */
 	struct weir_address announced;
 
-	struct weir_tls *tls; /* for AUTH TLS and data connections; held. NULL: none */
-	bool tls_required;    /* no login without TLS, and no data connection */
+	bool tls_required; /* no login without TLS, and no data connection */
 	enum weir_ftp_reuse reuse;
 
 	unsigned sessions_max;    /* WEIR_FTP_SESSIONS_MAX; then 421 */
@@ -139,25 +137,22 @@ struct weir_ftp_rules {
 };
 
 struct weir_ftp_options {
-	struct weir_address address;
+	/*
+	 * `tls` is for data connections, too. AUTH TLS with `tls_upgrade`; else TLS from the first byte (port
+	 * 990), if there is `tls`. Over its `peers`, a session gets a 421. Of the bounds, idle_ms is
+	 * WEIR_FTP_IDLE_MS by default; progress_ms is for data connections, too.
+	 */
+	struct weir_listener listener;
 	struct weir_tree *tree; /* the server's now, also when creating fails */
 	struct weir_ftp_rules rules;
-	bool implicit; /* TLS from the first byte, with rules.tls: port 990 */
-	/* 0: the defaults, of which idle_ms is WEIR_FTP_IDLE_MS. progress_ms is for data, too. */
-	struct weir_bounds bounds;
-	bool shared;              /* SO_REUSEPORT */
-	struct weir_peers *peers; /* held; sessions of an address: 421. NULL: not counted */
 	struct weir_guard *guard; /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
-	/* These may be NULL. */
-	void (*log)(void *context, const struct weir_ftp_event *event);
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* for these three */
+	void (*log)(void *context, const struct weir_ftp_event *event); /* may be NULL */
+	void *context;                                                  /* of `log` */
 };
 
 /*
  * Listens and serves. The tree is for this loop; it need not be attached. 0; -ENOMEM; -EINVAL:
- * implicit without TLS, a range of ports that is none; an errno of listening.
+ * a range of ports that is none; an errno of listening.
  */
 WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *options,
         struct weir_ftp_server **ret);
@@ -169,7 +164,7 @@ WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_optio
 WEIR_API int weir_ftp_set(
         struct weir_ftp_server *server, const struct weir_ftp_rules *rules, struct weir_tree *tree);
 
-/* To drain it, and for its address. */
+/* For its address, to drain it, and to change its certificates. */
 WEIR_API struct weir_server *weir_ftp_listener(struct weir_ftp_server *server);
 
 /*

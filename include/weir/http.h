@@ -245,20 +245,9 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
  * over TLS the version stands before the time: … "curl/7.88" TLSv1.3 0.004 +
  */
 struct weir_http_options {
-	struct weir_address address;
+	struct weir_listener listener; /* over its `peers`, a connection is closed at once */
 	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */
-	struct weir_log *log;      /* see above, and weir/log.h; outlives the server; NULL: none */
-	struct weir_bounds bounds; /* 0: the defaults */
-	/*
-	 * Bounds the connections of one address (weir/peers.h): one beyond is closed at once. The server
-	 * holds it itself. NULL: no bound.
-	 */
-	struct weir_peers *peers;
-	struct weir_tls *tls; /* HTTPS, or NULL; the server holds it itself */
-	bool shared;          /* SO_REUSEPORT */
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* for these two */
+	struct weir_log *log; /* see above, and weir/log.h; outlives the server; NULL: none */
 };
 
 WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,

@@ -21,11 +21,11 @@
 #define WEIR_DIVERT_GATHER                                                                         \
 	(512 * 1024)              /* what is taken past the channel is gathered to so much, … */
 #define WEIR_DIVERT_GATHER_MS 100 /* … or for so long */
-#define WEIR_YIELD_LOOKS                                                                           \
+#define WEIR_EVICT_LOOKS                                                                           \
 	64 /* channels looked at for one that gives way, where all places are taken */
-#define WEIR_YIELD_IDLE_MS 250 /* so long a channel must have been idle to give way */
-#define WEIR_YIELD_AGAIN_MS 50 /* when none does, until the next look */
-#define WEIR_YIELD_STALLED_MS                                                                      \
+#define WEIR_EVICT_IDLE_MS 250 /* so long a channel must have been idle to give way */
+#define WEIR_EVICT_AGAIN_MS 50 /* when none does, until the next look */
+#define WEIR_EVICT_STALLED_MS                                                                      \
 	1000                   /* without a byte, after which one in the middle of a request does */
 #define WEIR_DELIMITER_MAX 256 /* bytes of a delimiter */
 #define WEIR_REQUEST_MAX (64 * 1024) /* bytes of one whole request (set by the protocol) */
@@ -33,8 +33,9 @@
 	4000 /* bytes a second that streamed input must keep up, after WEIR_REQUEST_MS */
 
 /* -- output -- */
-#define WEIR_REPLIES_MAX 128  /* replies open or unsent in a channel; reading stops there (set) */
-#define WEIR_REPLIES_KEPT 256 /* of replies that have gone, the memory a loop keeps for others */
+#define WEIR_REPLIES_MAX 128 /* replies open or unsent in a channel; reading stops there (set) */
+#define WEIR_REPLIES_RECYCLED                                                                      \
+	256 /* of replies that have gone, the memory a loop keeps for others */
 #define WEIR_OUTPUT_ROOM (72 * 1024)    /* bytes asked of the producers for one send */
 #define WEIR_OUTPUT_PIECES 128          /* pieces in one send */
 #define WEIR_FILE_EXTENT (1024 * 1024)  /* bytes of a file sent by one call */
@@ -44,13 +45,14 @@
 #define WEIR_UNSENT_HIGH (128 * 1024) /* … of a reader that has shown to be taking them */
 #define WEIR_UNSENT_FILE                                                                           \
 	(1024 * 1024) /* … of such a reader and a large file: pages that are cached anyway */
-#define WEIR_UNSENT_PROVEN (256 * 1024) /* bytes taken that show it */
-#define WEIR_TRAILERS_MAX 1024          /* bytes of the trailer fields of a chunked reply */
-#define WEIR_EMPTY_ASKS_MAX 16          /* asks in a row that a producer may answer with nothing */
-#define WEIR_ARENA_KEPT (512 * 1024)    /* scratch that a loop keeps from turn to turn */
+#define WEIR_UNSENT_PROVEN (256 * 1024)  /* bytes taken that show it */
+#define WEIR_TRAILERS_MAX 1024           /* bytes of the trailer fields of a chunked reply */
+#define WEIR_EMPTY_ASKS_MAX 16           /* asks in a row that a producer may answer with nothing */
+#define WEIR_ARENA_RETAINED (512 * 1024) /* scratch that a loop keeps from turn to turn */
 
 /* -- server -- */
 #define WEIR_CHANNELS_MAX 16384     /* channels of one server and loop (set) */
+#define WEIR_PERMITS_RESERVED 16    /* permits that a server does not share (set) */
 #define WEIR_BACKLOG 1024           /* connections the kernel queues for accept */
 #define WEIR_ACCEPTS_PER_TURN 64    /* so that new clients do not starve old ones */
 #define WEIR_ACCEPT_PAUSE_MS 100    /* after EMFILE and its like */
@@ -76,7 +78,7 @@
 #define WEIR_TLS_SMALL_BYTES (16 * 1024) /* sent in small records, before large ones … */
 #define WEIR_TLS_SMALL_AGAIN_MS 1000     /* … and again after a pause of this length */
 #define WEIR_TLS_ROOM (64 * 1024) /* bytes asked of the producers for one send: whole records */
-#define WEIR_TLS_STUCK_MAX                                                                         \
+#define WEIR_TLS_PENDING_MAX                                                                       \
 	(64 * 1024) /* ciphertext kept for a peer that makes us talk and does not read */
 #define WEIR_TLS_CERTIFICATES_MAX 1024 /* of one server */
 #define WEIR_TLS_OCSP_MAX (64 * 1024)  /* bytes of an OCSP response */

@@ -28,7 +28,6 @@
 
 struct weir_guard;
 struct weir_mail_store;
-struct weir_peers;
 struct weir_pop3_server;
 struct weir_tls;
 struct weir_users;
@@ -64,30 +63,26 @@ struct weir_pop3_event {
 /* -- servers ----------------------------------------------------------------------------------- */
 
 struct weir_pop3_options {
-	struct weir_address address;
+	/*
+	 * STLS with `tls_upgrade`; else TLS from the first byte (port 995), if there is `tls`. Of the bounds,
+	 * idle_ms is WEIR_POP3_IDLE_MS by default; request_max is POP3's own.
+	 */
+	struct weir_listener listener;
 	struct weir_mail_store *store; /* borrowed: until the server is destroyed or has another */
 	struct weir_users *users;      /* held; whoever is in it has a mailbox. NULL: nobody */
 	struct weir_guard *guard;      /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
 
-	struct weir_tls *tls; /* held; NULL: neither TLS nor STLS */
-	bool implicit_tls;    /* from the first byte (port 995), instead of STLS */
-	bool auth_in_clear;   /* passwords without TLS not only from this host itself */
+	bool auth_in_clear; /* passwords without TLS not only from this host itself */
 
 	/* Of these, 0 is the default of weir/limits.h. */
-	struct weir_bounds bounds; /* idle_ms: WEIR_POP3_IDLE_MS; request_max is POP3's own */
-	uint32_t login_ms;         /* from the connection to the login; WEIR_POP3_LOGIN_MS */
-	unsigned failures_max;    /* logins that may fail on a connection; WEIR_POP3_FAILURES_MAX */
-	bool shared;              /* SO_REUSEPORT */
-	struct weir_peers *peers; /* held; connections of an address; NULL: not counted */
+	uint32_t login_ms;     /* from the connection to the login; WEIR_POP3_LOGIN_MS */
+	unsigned failures_max; /* logins that may fail on a connection; WEIR_POP3_FAILURES_MAX */
 
-	/* These may be NULL. */
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void (*log)(void *context, const struct weir_pop3_event *event);
-	void *context; /* for these three */
+	void (*log)(void *context, const struct weir_pop3_event *event); /* may be NULL */
+	void *context;                                                   /* of `log` */
 };
 
-/* Listens and serves. 0; -EINVAL: implicit TLS without TLS, or no store; -ENOMEM; an errno of
+/* Listens and serves. 0; -EINVAL: no store; -ENOMEM; an errno of
  * listening. */
 WEIR_API int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *options,
         struct weir_pop3_server **ret);
@@ -97,10 +92,7 @@ WEIR_API int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_opt
 WEIR_API void weir_pop3_set_users(struct weir_pop3_server *server, struct weir_users *users);
 WEIR_API void weir_pop3_set_store(struct weir_pop3_server *server, struct weir_mail_store *store);
 
-/* For handshakes from here on. Not NULL, and only where there was TLS before. */
-WEIR_API void weir_pop3_set_tls(struct weir_pop3_server *server, struct weir_tls *tls);
-
-/* To drain it, and for its address. */
+/* For its address, to drain it, and to change its certificates. */
 WEIR_API struct weir_server *weir_pop3_listener(struct weir_pop3_server *server);
 
 /*

@@ -83,7 +83,11 @@ struct weir_smtp_event {
 /* -- servers ----------------------------------------------------------------------------------- */
 
 struct weir_smtp_options {
-	struct weir_address address;
+	/*
+	 * STARTTLS with `tls_upgrade`; else TLS from the first byte (port 465), if there is `tls`. Of the
+	 * bounds, idle, request and progress are WEIR_SMTP_IDLE_MS by default.
+	 */
+	struct weir_listener listener;
 	const char *hostname; /* copied; NULL: "localhost" */
 	enum weir_smtp_personality personality;
 
@@ -95,19 +99,15 @@ struct weir_smtp_options {
 	struct weir_mail_sink *local;
 	struct weir_mail_sink *relay;
 
-	struct weir_tls *tls; /* held; NULL: neither TLS nor STARTTLS */
-	bool implicit_tls;    /* from the first byte (465), instead of STARTTLS */
-	bool auth_in_clear;   /* passwords may be sent without TLS: for tests */
+	bool auth_in_clear; /* passwords may be sent without TLS: for tests */
 
 	const struct weir_network *networks; /* copied; who may relay without AUTH */
 	size_t network_count;
-	struct weir_peers *peers; /* held; connections of an address; NULL: not counted */
 
 	/* Of these, 0 is the default of weir/limits.h. */
-	struct weir_bounds bounds; /* idle, request and progress: WEIR_SMTP_IDLE_MS */
-	uint64_t size_max;         /* WEIR_SMTP_SIZE_MAX */
-	unsigned recipients_max;   /* WEIR_SMTP_RECIPIENTS_MAX */
-	unsigned messages_max;     /* WEIR_SMTP_MESSAGES_MAX */
+	uint64_t size_max;       /* WEIR_SMTP_SIZE_MAX */
+	unsigned recipients_max; /* WEIR_SMTP_RECIPIENTS_MAX */
+	unsigned messages_max;   /* WEIR_SMTP_MESSAGES_MAX */
 
 	/*
 	 * The greeting comes so much later, so that who does not wait for it is found out. 0: at
@@ -121,12 +121,9 @@ struct weir_smtp_options {
 	 * domain), with dots anywhere in the local part, `_` in a domain, and a dot at its end.
 	 */
 	bool strict_addresses;
-	bool shared; /* SO_REUSEPORT */
 
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void (*log)(void *context, const struct weir_smtp_event *event);
-	void *context; /* for these three, each of which may be NULL */
+	void (*log)(void *context, const struct weir_smtp_event *event); /* may be NULL */
+	void *context;                                                   /* of `log` */
 };
 
 /* 0 or a negative errno. */
@@ -138,9 +135,7 @@ WEIR_API void weir_smtp_set_routes(
         struct weir_smtp_server *server, struct weir_mail_routes *routes);
 WEIR_API void weir_smtp_set_users(struct weir_smtp_server *server, struct weir_users *users);
 
-/* For handshakes from here on. Not NULL, and only where there was TLS before. */
-WEIR_API void weir_smtp_set_tls(struct weir_smtp_server *server, struct weir_tls *tls);
-
+/* For its address, to drain it, and to change its certificates. */
 WEIR_API struct weir_server *weir_smtp_listener(struct weir_smtp_server *server);
 
 /*

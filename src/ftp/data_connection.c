@@ -180,7 +180,7 @@ static void ftp_data_on_piece(struct weir_channel *channel, struct weir_span byt
 		data->user->type->piece(data->user, bytes);
 }
 
-static void ftp_data_on_arrived(struct weir_channel *channel)
+static void on_divert_ready(struct weir_channel *channel)
 {
 	struct ftp_data *data = ftp_data_data_of(channel);
 	data->user->type->arrived(data->user);
@@ -215,7 +215,7 @@ static const struct weir_protocol protocol = {
         .open = ftp_data_on_open,
         .request = ftp_data_on_request,
         .piece = ftp_data_on_piece,
-        .arrived = ftp_data_on_arrived,
+        .divert_ready = on_divert_ready,
         .overflow = ftp_data_on_overflow,
         .eof = ftp_data_on_eof,
         .secured = ftp_data_on_secured,
@@ -390,9 +390,10 @@ static void ftp_data_note_tls(struct ftp_data *data, struct ftp_session *session
 {
 	const struct weir_ftp_rules *rules = &session->server->rules;
 	struct weir_tls_info info;
-	if (!session->protect || !rules->tls)
+	struct weir_tls *tls = weir_server_tls(session->server->listener);
+	if (!session->protect || !tls)
 		return;
-	data->tls = weir_tls_hold(rules->tls);
+	data->tls = weir_tls_hold(tls);
 	data->same_tls_session = rules->reuse == WEIR_FTP_REUSE_REQUIRE;
 	data->looked_at = rules->reuse != WEIR_FTP_REUSE_OFF &&
 	                  weir_channel_tls(session->channel, &info) &&

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 
 #include <weir/error.h>
-#include <weir/peers.h>
 
 #include "control_line.h"
 #include "data_connection.h"
@@ -111,11 +110,8 @@ static int ftp_session_count(struct ftp_session *session)
 	struct weir_ftp_server *server = session->server;
 	if (server->sessions >= server->rules.sessions_max)
 		return WEIR_E_LIMIT;
-	if (server->peers) {
-		int error = weir_peers_enter(server->peers, weir_channel_peer(session->channel));
-		if (error < 0)
-			return error;
-	}
+	if (weir_channel_over_quota(session->channel))
+		return WEIR_E_LIMIT;
 	server->sessions++;
 	session->counted = true;
 	return 0;
@@ -191,8 +187,6 @@ static void ftp_session_on_close(struct weir_channel *channel, int error)
 	ftp_job_drop(session->job);
 	if (session->counted) {
 		ftp_log_logout(session, error);
-		if (server->peers)
-			weir_peers_leave(server->peers, weir_channel_peer(channel));
 		server->sessions--;
 	}
 	ftp_session_restart(session);

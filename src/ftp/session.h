@@ -36,11 +36,8 @@ struct weir_ftp_server {
 	struct weir_bounds data_bounds;
 	unsigned sessions;
 	struct weir_list passive; /* data that listens and is not used yet, the oldest in front */
-	struct weir_peers *peers; /* NULL: not counted */
 	struct weir_guard *guard; /* NULL: wrong passwords cost no time */
 	void (*log)(void *context, const struct weir_ftp_event *event);
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void *context;
 };
 

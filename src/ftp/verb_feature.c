@@ -13,7 +13,8 @@ void ftp_feat(struct ftp_session *session, const char *argument)
 	FTP_FORMAT(session,
 	        "211-Features:\r\n%s CLNT\r\n EPRT\r\n EPSV\r\n HOST\r\n LANG EN*\r\n MDTM\r\n "
 	        "MFMT\r\n MLST %s\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n UTF8\r\n211 Done.",
-	        session->server->rules.tls ? " AUTH TLS\r\n PBSZ\r\n PROT\r\n" : "", facts);
+	        weir_server_tls(session->server->listener) ? " AUTH TLS\r\n PBSZ\r\n PROT\r\n" : "",
+	        facts);
 }
 
 static void ftp_verb_feature_set_facts(struct ftp_session *session, struct weir_span names)

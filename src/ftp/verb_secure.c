@@ -7,7 +7,7 @@ void ftp_auth(struct ftp_session *session, const char *argument)
 {
 	static const char *const names[] = {"TLS", "TLS-C", "SSL", "TLS-P"};
 	struct weir_span asked = weir_span_trim(weir_span_of(argument));
-	struct weir_tls *tls = session->server->rules.tls;
+	struct weir_tls *tls = weir_server_tls(session->server->listener);
 	bool known = false;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		known |= weir_span_equal_nocase(asked, weir_span_of(names[i]));

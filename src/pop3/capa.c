@@ -26,7 +26,8 @@ void pop3_capa(struct pop3_session *session, const struct pop3_command *command)
 	                            "IMPLEMENTATION Weir\r\n"
 	                            ".\r\n",
 	                clear ? "USER\r\n" : "", *mechanisms ? "SASL " : "", mechanisms,
-	                *mechanisms ? "\r\n" : "", server->tls && !secure ? "STLS\r\n" : ""));
+	                *mechanisms ? "\r\n" : "",
+	                weir_server_tls(server->listener) && !secure ? "STLS\r\n" : ""));
 }
 
 void pop3_lang(struct pop3_session *session, const struct pop3_command *command)

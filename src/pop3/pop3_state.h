@@ -32,14 +32,9 @@ struct weir_pop3_server {
 	struct weir_mail_store *store;
 	struct weir_users *users;
 	struct weir_guard *guard;
-	struct weir_tls *tls;
-	struct weir_peers *peers;
-	bool implicit_tls;
 	bool auth_in_clear;
 	uint32_t login_ms;
 	unsigned failures_max;
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void (*log)(void *context, const struct weir_pop3_event *event);
 	void *context;
 };
@@ -73,7 +68,6 @@ struct pop3_session {
 	uint8_t mistakes;
 	const char *mechanism; /* "PASS" or "AUTH" */
 	bool utf8;             /* UTF8 was said */
-	bool counted;          /* among the peers */
 	struct update *update; /* QUIT's reply at work */
 	int error;             /* of QUIT's removal */
 };

@@ -12,7 +12,6 @@
 
 #include <weir/buffer.h>
 #include <weir/error.h>
-#include <weir/peers.h>
 #include <weir/sources.h>
 
 #include "pop3_state.h"
@@ -155,14 +154,11 @@ static void pop3_session_on_login_time(struct weir_timer *timer)
 
 static void pop3_session_greet(struct pop3_session *session)
 {
-	struct weir_pop3_server *server = session->server;
-	const struct weir_address *peer = weir_channel_peer(session->channel);
-	if (server->peers && weir_peers_enter(server->peers, peer) < 0) {
+	if (weir_channel_over_quota(session->channel)) {
 		pop3_say(session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
 		weir_channel_close(session->channel);
 		return;
 	}
-	session->counted = server->peers;
 	pop3_say(session, "+OK Weir POP3 server ready\r\n");
 }
 
@@ -216,8 +212,6 @@ static void pop3_session_on_close(struct weir_channel *channel, int error)
 	if (session->state == POP3_TRANSACTION)
 		pop3_log(session, WEIR_POP3_LOGOUT, error ? error : session->error);
 	pop3_session_end_login(session);
-	if (session->counted)
-		weir_peers_leave(session->server->peers, weir_channel_peer(channel));
 	weir_maildrop_close(session->drop);
 	free(session->marks);
 	free(session->user);

@@ -3,7 +3,7 @@
 
 void pop3_stls(struct pop3_session *session, const struct pop3_command *command)
 {
-	struct weir_tls *tls = session->server->tls;
+	struct weir_tls *tls = weir_server_tls(session->server->listener);
 	(void)command;
 	if (weir_channel_secure(session->channel)) {
 		pop3_say(session, "-ERR This is TLS already\r\n");

@@ -17,15 +17,17 @@ struct compressor {
 	uint8_t level[ISAL_DEF_LVL1_DEFAULT];
 };
 
+static const struct loop_object_type compressor_type = {"compressor", free};
+
 struct compressor *compressor_of(struct weir_loop *loop)
 {
-	struct compressor *compressor = loop_slot(loop, WEIR_SLOT_COMPRESSOR);
+	struct compressor *compressor = loop_object(loop, &compressor_type);
 	if (compressor)
 		return compressor;
 	/* Its functions read fields of the state that the initialisation leaves as they are. */
 	compressor = calloc(1, sizeof *compressor);
 	if (compressor)
-		loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, free);
+		loop_set_object(loop, &compressor_type, compressor);
 	return compressor;
 }
 

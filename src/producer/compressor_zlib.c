@@ -25,9 +25,11 @@ static void compressor_zlib_destroy(void *object)
 	free(compressor);
 }
 
+static const struct loop_object_type compressor_type = {"compressor", compressor_zlib_destroy};
+
 struct compressor *compressor_of(struct weir_loop *loop)
 {
-	struct compressor *compressor = loop_slot(loop, WEIR_SLOT_COMPRESSOR);
+	struct compressor *compressor = loop_object(loop, &compressor_type);
 	if (compressor)
 		return compressor;
 	compressor = calloc(1, sizeof *compressor);
@@ -38,7 +40,7 @@ struct compressor *compressor_of(struct weir_loop *loop)
 		free(compressor);
 		return NULL;
 	}
-	loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, compressor_zlib_destroy);
+	loop_set_object(loop, &compressor_type, compressor);
 	return compressor;
 }
 

@@ -131,7 +131,7 @@ void smtp_message_piece(struct smtp_session *session, struct weir_span bytes)
 void smtp_message_stream(struct smtp_session *session)
 {
 	session->data = true;
-	weir_channel_expect_input(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_stream(session->channel, smtp_data_terminator(&session->transaction->data));
 }
 
@@ -178,7 +178,7 @@ void smtp_message_cut(struct smtp_session *session)
 	if (transaction && !smtp_data_ended(&transaction->data))
 		return;
 	session->data = false;
-	weir_channel_expect_input(session->channel, false);
+	weir_channel_expect_body(session->channel, false);
 	smtp_await_command(session);
 	if (transaction)
 		smtp_message_end(session);

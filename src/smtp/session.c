@@ -38,7 +38,7 @@ void smtp_end(struct smtp_session *session, const char *text)
 	smtp_log(session, WEIR_SMTP_REFUSED, weir_span(NULL, 0), text);
 	smtp_reply(session, text);
 	/* It may go on sending, and shall get to read the answer. */
-	weir_channel_expect_input(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_close(session->channel);
 }
 
@@ -136,12 +136,10 @@ static void smtp_session_on_greeting(struct weir_timer *timer)
 static void smtp_session_begin(struct smtp_session *session)
 {
 	const struct weir_smtp_options *options = &session->server->options;
-	const struct weir_address *peer = weir_channel_peer(session->channel);
-	if (options->peers && weir_peers_enter(options->peers, peer) < 0) {
+	if (weir_channel_over_quota(session->channel)) {
 		smtp_end(session, "421 4.7.0 Too many connections from your address\r\n");
 		return;
 	}
-	session->counted = options->peers;
 	if (options->greeting_delay_ms)
 		weir_timer_start(session->server->loop, &session->greeting,
 		        options->greeting_delay_ms, smtp_session_on_greeting);
@@ -255,8 +253,6 @@ static void smtp_session_on_close(struct weir_channel *channel, int error)
 	if (!session)
 		return;
 	weir_timer_stop(&session->greeting);
-	if (session->counted)
-		weir_peers_leave(session->server->options.peers, weir_channel_peer(channel));
 	weir_sasl_destroy(session->sasl);
 	smtp_forget(session);
 	free(session);

@@ -48,7 +48,6 @@ struct smtp_session {
 	bool extended : 1;   /* EHLO or LHLO: what they announce may be used */
 	bool quiet : 1;      /* nothing was said yet: the first command */
 	bool unanswered : 1; /* the reply to EHLO has not gone */
-	bool counted : 1;    /* in server->options.peers */
 	bool data : 1;       /* a message or a chunk is coming in */
 	bool checking : 1;   /* a password is being checked */
 	bool starting : 1;   /* in a call of sasl's */

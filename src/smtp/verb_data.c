@@ -76,7 +76,7 @@ static void smtp_verb_data_drop_chunk(struct smtp_session *session, uint64_t siz
 		return;
 	session->data = true;
 	smtp_reset(session);
-	weir_channel_expect_input(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_stream(session->channel, weir_length(size));
 }
 

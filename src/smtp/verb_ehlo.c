@@ -47,7 +47,7 @@ static bool smtp_verb_ehlo_take_name(struct smtp_session *session, struct weir_s
 
 bool smtp_offers_tls(const struct smtp_session *session)
 {
-	return session->server->options.tls && !weir_channel_secure(session->channel);
+	return weir_server_tls(session->server->listener) && !weir_channel_secure(session->channel);
 }
 
 void smtp_verb_ehlo(struct smtp_session *session, struct weir_span name)

@@ -58,12 +58,13 @@ void smtp_verb_starttls(struct smtp_session *session, struct weir_span argument)
 		smtp_refuse(session, "503 5.5.1 This is TLS already\r\n");
 		return;
 	}
-	if (!session->server->options.tls) {
+	if (!weir_server_tls(session->server->listener)) {
 		smtp_refuse(session, "502 5.5.1 There is no TLS here\r\n");
 		return;
 	}
 	smtp_forget(session);
 	smtp_reply(session, "220 2.0.0 Go on with TLS\r\n");
-	if (weir_channel_start_tls(session->channel, session->server->options.tls, NULL) < 0)
+	if (weir_channel_start_tls(
+	            session->channel, weir_server_tls(session->server->listener), NULL) < 0)
 		weir_channel_abort(session->channel, WEIR_E_CLOSED);
 }

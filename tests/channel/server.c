@@ -77,10 +77,10 @@ static void drained_destroys(void *context)
 static void start(struct weir_bounds bounds)
 {
 	struct weir_server_options options = {
-	        .address = local_address(),
+	        .listener.address = local_address(),
 	        .protocol = &protocol,
-	        .bounds = bounds,
-	        .accept_failed = accept_failed,
+	        .listener.bounds = bounds,
+	        .listener.accept_failed = accept_failed,
 	};
 	opens = closes = failures = drained = 0;
 	assert_int_equal(weir_loop_create(&loop), 0);

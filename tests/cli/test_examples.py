@@ -55,7 +55,7 @@ def library_path(installed):
 
 @pytest.fixture(scope="session")
 def compiled(installed, library_path):
-    """compiled(name, source=examples/name.c): the program made of it."""
+    """compiled(name, source=examples/name.c, also=()): the program made of it, with further flags."""
     env = environment() | {
         "PKG_CONFIG_PATH": str(library_path / "pkgconfig"),
         "PKG_CONFIG_SYSROOT_DIR": str(installed),
@@ -68,12 +68,12 @@ def compiled(installed, library_path):
         check=True,
     ).stdout.split()
 
-    def compile_example(name, source=None):
+    def compile_example(name, source=None, also=()):
         program = installed / name
         source = source or TOP / "examples" / f"{name}.c"
         strict = ["-Wall", "-Wextra", "-Werror", "-g"]
         result = subprocess.run(
-            ["cc", *strict, str(source), "-o", str(program), *flags],
+            ["cc", *strict, str(source), "-o", str(program), *flags, *also],
             capture_output=True,
             text=True,
             env=env,
@@ -145,7 +145,7 @@ def tried(compiled, library_path, tmp_path):
     """tried(name): runs the lines below "Try it" in the comment of examples/name.c, on a free port
     instead of the one written there. Gives what they print, both outputs."""
 
-    def run(name):
+    def run(name, also=()):
         comment = (TOP / "examples" / f"{name}.c").read_text().split("*/")[0]
         lines = re.findall(r"^ \*   (.*)$", comment.split("Try it")[1], re.M)
         script = "\n".join(lines)
@@ -162,7 +162,7 @@ def tried(compiled, library_path, tmp_path):
         script = script.replace(start[0], started)
         script = re.sub(rf"(127\.0\.0\.1[: /]){written}", rf"\g<1>{port}", script)
         link = tmp_path / name
-        link.symlink_to(compiled(name))
+        link.symlink_to(compiled(name, also=also))
         result = subprocess.run(
             ["bash", "-c", script],
             cwd=tmp_path,
@@ -214,6 +214,15 @@ def test_custom_producer(example):
     client = Client(port)
     client.say(b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n")
     assert client.hear().startswith(b"HTTP/1.1 404")
+
+
+def test_libuv(tried):
+    package = subprocess.run(["pkg-config", "--cflags", "--libs", "libuv"], capture_output=True, text=True)
+    if package.returncode != 0:
+        pytest.skip("no libuv")
+    printed = tried("libuv", also=package.stdout.split())
+    assert re.search(r"^\d+ ticks: hello\r?$", printed, re.M)
+    assert printed.endswith("libuv: ended\n")
 
 
 def test_chat(example):

@@ -37,7 +37,7 @@ int forwarding_open(struct weir_dns_options options, unsigned asks_max)
 	        weir_dns_lookups_create(forwarding.loop, &with, &forwarding.lookups) < 0 ||
 	        (!options.zones && weir_dns_zones_create(NULL, 0, &options.zones) < 0))
 		return -1;
-	options.address = local_address();
+	options.listener.address = local_address();
 	options.responder.recursion.lookups = forwarding.lookups;
 	if (weir_dns_create(forwarding.loop, &options, &forwarding.server) < 0)
 		return -1;

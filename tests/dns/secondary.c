@@ -51,7 +51,8 @@ static void set_primary(uint32_t serial)
 		weir_dns_set_zones(test.primary, zones);
 	} else {
 		struct weir_dns_options options = {.zones = zones};
-		assert_int_equal(weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.address), 0);
+		assert_int_equal(
+		        weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.listener.address), 0);
 		assert_int_equal(weir_dns_create(test.loop, &options, &test.primary), 0);
 		test.address = *weir_server_address(weir_dns_listener(test.primary));
 	}

@@ -242,7 +242,7 @@ static void set_option(const char *name, char *value)
 		test.policy.notify_count = 1;
 		test.options.notifies = true;
 	} else if (strcmp(name, "--listen") == 0 &&
-	           weir_address_parse(text, &test.options.address) == 0) {
+	           weir_address_parse(text, &test.options.listener.address) == 0) {
 	} else if (strcmp(name, "--secondary") == 0) {
 		add_secondary(value);
 	} else if (strcmp(name, "--intervals") == 0) {
@@ -289,7 +289,7 @@ static int open_lookups(void)
 int main(int count, char **arguments)
 {
 	char address[WEIR_ADDRESS_TEXT_MAX];
-	weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &test.options.address);
+	weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &test.options.listener.address);
 	for (int i = 1; i < count; i++) {
 		if (arguments[i][0] == '-' && i + 1 < count)
 			set_option(arguments[i], arguments[i + 1]), i++;
@@ -302,7 +302,7 @@ int main(int count, char **arguments)
 	test.options.log = log_event;
 	struct weir_tls_options tls = {.certificates = &test.certificate, .count = 1};
 	if (test.certificate.chain &&
-	        weir_tls_server_create(&tls, NULL, NULL, &test.options.tls) < 0)
+	        weir_tls_server_create(&tls, NULL, NULL, &test.options.listener.tls) < 0)
 		die("--cert");
 	if (weir_loop_create(&test.loop) < 0)
 		die("cannot start");
@@ -312,7 +312,7 @@ int main(int count, char **arguments)
 	        weir_dns_create(test.loop, &test.options, &test.server) < 0 ||
 	        weir_watch_start(test.loop, &test.input, STDIN_FILENO, WEIR_READABLE, on_input) < 0)
 		die("cannot start");
-	weir_tls_release(test.options.tls);
+	weir_tls_release(test.options.listener.tls);
 	weir_address_format(weir_server_address(weir_dns_listener(test.server)), address);
 	printf("%s\n", address);
 	fflush(stdout);

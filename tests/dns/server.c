@@ -35,7 +35,7 @@ static void on_event(void *context, const struct weir_dns_event *event)
 
 static void start(struct weir_dns_zones *zones, struct weir_dns_options options)
 {
-	options.address = local_address();
+	options.listener.address = local_address();
 	options.zones = zones;
 	options.log = on_event;
 	memset(events, 0, sizeof events);
@@ -272,7 +272,7 @@ static void connections_of_an_address_are_bounded(void **state)
 	struct weir_peers *table;
 	(void)state;
 	assert_int_equal(weir_peers_create(2, 0, &table), 0);
-	start(small, (struct weir_dns_options){.peers = table});
+	start(small, (struct weir_dns_options){.listener.peers = table});
 	struct peer first = connect_peer(0), second = connect_peer(0);
 	assert_true(is_answered(&first, 1) && is_answered(&second, 2));
 	struct peer third = connect_peer(0);

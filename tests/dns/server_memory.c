@@ -36,9 +36,9 @@ static void on_event(void *context, const struct weir_dns_event *event)
 static int create(struct weir_dns_zones *zones)
 {
 	struct weir_dns_options options = {
-	        .address = local_address(),
+	        .listener.address = local_address(),
 	        .zones = zones,
-	        .peers = table,
+	        .listener.peers = table,
 	        .responder = {.nsid = WEIR_SPAN("id"), .version = "v", .keys = keys},
 	        .rrl_rate = 1000,
 	        .unlimited = &anybody,

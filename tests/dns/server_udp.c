@@ -31,7 +31,7 @@ static struct weir_dns_server *server;
 static void start(const char *address, struct weir_dns_options options)
 {
 	options.zones = zones;
-	assert_int_equal(weir_address_parse(weir_span_of(address), &options.address), 0);
+	assert_int_equal(weir_address_parse(weir_span_of(address), &options.listener.address), 0);
 	assert_int_equal(weir_dns_create(loop, &options, &server), 0);
 }
 

@@ -470,7 +470,7 @@ static void bounded_by_address(void **state)
 	struct weir_peers *peers;
 	(void)state;
 	assert_int_equal(weir_peers_create(1, 10, &peers), 0);
-	start_server((struct weir_ftp_options){.peers = peers});
+	start_server((struct weir_ftp_options){.listener.peers = peers});
 	weir_peers_release(peers);
 	struct peer first = greet();
 	struct peer second = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
@@ -519,7 +519,7 @@ static void rules_are_swapped(void **state)
 static void idle_ones_go(void **state)
 {
 	(void)state;
-	start_server((struct weir_ftp_options){.bounds = {.idle_ms = 200}});
+	start_server((struct weir_ftp_options){.listener.bounds = {.idle_ms = 200}});
 	struct peer control = greet();
 	EXPECT_NEXT(&control, "421 ");
 	assert_true(peer_read_end(&control));

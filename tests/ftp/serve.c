@@ -77,7 +77,7 @@ static void set_option(struct serve *serve, const char *word)
 	else if (!strcmp(word, "hidden"))
 		rules->hidden = true;
 	else if (!strcmp(word, "implicit"))
-		serve->options.implicit = true;
+		serve->options.listener.tls_upgrade = false;
 	else if (!strcmp(word, "tls"))
 		rules->tls_required = true;
 	else if (!strcmp(word, "reuse"))
@@ -94,13 +94,13 @@ static void set_option(struct serve *serve, const char *word)
 int main(int argc, char **argv)
 {
 	static const int signals[] = {SIGTERM, SIGINT, 0};
-	struct serve serve = {.options.log = on_event};
+	struct serve serve = {.options = {.log = on_event, .listener.tls_upgrade = true}};
 	struct weir_ftp_server *server;
 	char text[WEIR_ADDRESS_TEXT_MAX];
 	if (argc < 3)
 		return 2;
 	snprintf(text, sizeof text, "127.0.0.1:%s", argv[2]);
-	must(weir_address_parse(weir_span_of(text), &serve.options.address), argv[2]);
+	must(weir_address_parse(weir_span_of(text), &serve.options.listener.address), argv[2]);
 	for (int i = 3; i < argc; i++)
 		set_option(&serve, argv[i]);
 	must(weir_loop_create(&serve.loop), "loop");
@@ -113,11 +113,11 @@ int main(int argc, char **argv)
 		must(weir_tls_server_create(
 		             &(struct weir_tls_options){
 		                     .certificates = &serve.certificate, .count = 1},
-		             report, NULL, &serve.options.rules.tls),
+		             report, NULL, &serve.options.listener.tls),
 		        serve.certificate.chain);
 	must(weir_ftp_create(serve.loop, &serve.options, &server), "server");
 	weir_users_release(serve.options.rules.users);
-	weir_tls_release(serve.options.rules.tls);
+	weir_tls_release(serve.options.listener.tls);
 	weir_address_format(weir_server_address(weir_ftp_listener(server)), text);
 	printf("%s\n", text);
 	fflush(stdout);

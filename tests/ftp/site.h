@@ -66,7 +66,7 @@ static inline void start_server(struct weir_ftp_options options)
 	        "rate=200000\n",
 	        hash, hash, hash, hash);
 	assert_int_equal(weir_users_parse(weir_span_of(text), NULL, NULL, &users), 0);
-	options.address = local_address();
+	options.listener.address = local_address();
 	options.rules.users = users;
 	options.log = on_event;
 	assert_int_equal(weir_tree_open(loop, scratch, NULL, &options.tree), 0);

@@ -16,7 +16,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
-static void start_secure(struct weir_ftp_options options)
+static void start_secure_as(struct weir_ftp_options options, bool from_the_first_byte)
 {
 	struct certificate_files files =
 	        certificate_make("localhost", "DNS:localhost,IP:127.0.0.1", 30);
@@ -25,9 +25,15 @@ static void start_secure(struct weir_ftp_options options)
 	assert_int_equal(weir_tls_server_create(&tls_options, NULL, NULL, &tls), 0);
 	client = secret_context();
 	SSL_CTX_sess_set_new_cb(client, keep_session);
-	options.rules.tls = tls;
+	options.listener.tls = tls;
+	options.listener.tls_upgrade = !from_the_first_byte;
 	options.rules.writable = true;
 	start_server(options);
+}
+
+static void start_secure(struct weir_ftp_options options)
+{
+	start_secure_as(options, false);
 }
 
 static void stop_secure(void)
@@ -225,7 +231,7 @@ static void implicit(void **state)
 	char bytes[8];
 	(void)state;
 	put("small", "hello");
-	start_secure((struct weir_ftp_options){.implicit = true});
+	start_secure_as((struct weir_ftp_options){0}, true);
 	struct peer control = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 	struct secret secret = secret_begin(&control, client, "localhost", NULL);
 	assert_true(secret_handshake(&secret));

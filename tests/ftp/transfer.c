@@ -281,7 +281,7 @@ static void stalls(void **state)
 	(void)state;
 	put_bytes("large", large(), LARGE);
 	start_server((struct weir_ftp_options){
-	        .rules = {.writable = true}, .bounds = {.progress_ms = 300}});
+	        .rules = {.writable = true}, .listener.bounds = {.progress_ms = 300}});
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	EXPECT(&control, "STOR new", "150 ");

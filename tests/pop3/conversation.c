@@ -494,7 +494,7 @@ static void connections_of_an_address(void **state)
 	(void)state;
 	struct weir_peers *peers;
 	assert_int_equal(weir_peers_create(2, 0, &peers), 0);
-	mailbox_serve((struct weir_pop3_options){.peers = peers});
+	mailbox_serve((struct weir_pop3_options){.listener.peers = peers});
 	const struct weir_address *address = weir_server_address(weir_pop3_listener(server));
 	struct peer first = mailbox_connect(), second = mailbox_connect();
 	struct peer third = peer_connect(loop, address, 0);
@@ -541,12 +541,9 @@ static void options_that_cannot_be(void **state)
 {
 	(void)state;
 	struct weir_pop3_server *none;
-	struct weir_pop3_options options = {.address = local_address()};
+	struct weir_pop3_options options = {.listener.address = local_address()};
 	assert_int_equal(weir_pop3_create(loop, &options, &none), -EINVAL);
 	options.store = store;
-	options.implicit_tls = true;
-	assert_int_equal(weir_pop3_create(loop, &options, &none), -EINVAL);
-	options.implicit_tls = false;
 	for (unsigned good = 0; good < 2; good++) {
 		fail_allocation_after(good, false);
 		assert_int_equal(weir_pop3_create(loop, &options, &none), -ENOMEM);

@@ -28,7 +28,7 @@ static void on_log(void *context, const struct weir_pop3_event *event)
 void mailbox_serve(struct weir_pop3_options options)
 {
 	weir_pop3_destroy(server);
-	options.address = local_address();
+	options.listener.address = local_address();
 	if (!options.store)
 		options.store = store;
 	options.users = users;

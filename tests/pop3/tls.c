@@ -36,7 +36,7 @@ static int teardown(void **state)
 static void stls(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.tls = tls});
+	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "CAPA\r\n",
 	        "+OK This is what there is\r\nTOP\r\nUIDL\r\nUSER\r\n"
@@ -68,7 +68,7 @@ static void stls(void **state)
 static void commands_behind_stls_are_dropped(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.tls = tls});
+	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "STLS\r\nUSER mallory\r\nCAPA\r\n", "+OK Begin TLS\r\n");
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
@@ -81,7 +81,7 @@ static void commands_behind_stls_are_dropped(void **state)
 static void not_after_utf8(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.tls = tls});
+	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "UTF8\r\n", "+OK UTF-8 it is\r\n");
 	SAY(&peer, "STLS\r\n", "-ERR Not after UTF8\r\n");
@@ -95,9 +95,9 @@ static void tls_from_the_first_byte(void **state)
 {
 	(void)state;
 	char text[100];
-	mailbox_serve((struct weir_pop3_options){.tls = tls, .implicit_tls = true});
+	mailbox_serve((struct weir_pop3_options){.listener.tls = tls});
 	mailbox_deliver_text("alice", "a: b\r\n\r\n.one\r\n");
-	weir_pop3_set_tls(server, tls);
+	weir_server_set_tls(weir_pop3_listener(server), tls);
 	const struct weir_address *address = weir_server_address(weir_pop3_listener(server));
 	struct peer peer = peer_connect(loop, address, 0);
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);

@@ -216,10 +216,12 @@ void host_start(struct host *host, struct weir_loop *loop)
 
 void host_start_tls(struct host *host, struct weir_loop *loop, struct weir_tls *tls)
 {
-	struct weir_server_options options = {
-	        .address = local_address(), .protocol = &protocol, .context = host, .tls = tls};
+	struct weir_server_options options = {.listener.address = local_address(),
+	        .protocol = &protocol,
+	        .context = host,
+	        .listener.tls = tls};
 	*host = (struct host){.loop = loop};
-	options.bounds = (struct weir_bounds){.replies_max = 4096,
+	options.listener.bounds = (struct weir_bounds){.replies_max = 4096,
 	        .idle_ms = 1 << 30,
 	        .request_ms = 1 << 30,
 	        .progress_ms = 1 << 30};

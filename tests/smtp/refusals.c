@@ -367,7 +367,7 @@ static void too_many_connections(void **state)
 {
 	(void)state;
 	struct weir_smtp_options options = talk_options();
-	assert_int_equal(weir_peers_create(2, 0, &options.peers), 0);
+	assert_int_equal(weir_peers_create(2, 0, &options.listener.peers), 0);
 	talk_start(&options);
 	struct peer first = talk_connect(), second = talk_connect();
 	talk_on(&first, TALK_LINES, HELLO);
@@ -378,15 +378,15 @@ static void too_many_connections(void **state)
 	        TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 1));
 	talk_script(TALK_LINES, HELLO);
 	peer_close(&second);
-	assert_true(TURN_UNTIL(talk.loop, weir_peers_count(options.peers) == 0));
-	weir_peers_release(options.peers);
+	assert_true(TURN_UNTIL(talk.loop, weir_peers_count(options.listener.peers) == 0));
+	weir_peers_release(options.listener.peers);
 }
 
 static void silence(void **state)
 {
 	(void)state;
 	struct weir_smtp_options options = talk_options();
-	options.bounds.idle_ms = options.bounds.request_ms = 200;
+	options.listener.bounds.idle_ms = options.listener.bounds.request_ms = 200;
 	talk_start(&options);
 	talk_script(TALK_LINES, HELLO "S: 421 4.4.2\nS.\n");
 	talk_script(TALK_LINES, HELLO "C. NOO\nS: 421 4.4.2\nS.\n");

@@ -218,7 +218,7 @@ static void start_tls(void **state)
 	struct weir_smtp_options options = talk_options();
 	SSL_CTX *context = secret_context();
 	options.auth_in_clear = false;
-	options.tls = make_tls();
+	options.listener.tls = make_tls();
 	talk_start(&options);
 	struct peer peer = talk_connect();
 	talk_on(&peer, TALK_LINES,
@@ -258,7 +258,7 @@ static void start_tls(void **state)
 	secret_end(&secret);
 	peer_close(&peer);
 	SSL_CTX_free(context);
-	weir_tls_release(options.tls);
+	weir_tls_release(options.listener.tls);
 	certificates_remove();
 }
 
@@ -267,10 +267,10 @@ static void implicit_tls(void **state)
 	(void)state;
 	struct weir_smtp_options options = talk_options();
 	SSL_CTX *context = secret_context();
-	options.tls = make_tls();
-	options.implicit_tls = true;
+	options.listener.tls = make_tls();
+	options.listener.tls_upgrade = false;
 	talk_start(&options);
-	weir_smtp_set_tls(talk.server, options.tls);
+	weir_server_set_tls(weir_smtp_listener(talk.server), options.listener.tls);
 	struct peer peer = talk_connect();
 	struct secret secret = secret_begin(&peer, context, "mx.example.org", NULL);
 	assert_true(secret_handshake(&secret));
@@ -281,7 +281,7 @@ static void implicit_tls(void **state)
 	secret_end(&secret);
 	peer_close(&peer);
 	SSL_CTX_free(context);
-	weir_tls_release(options.tls);
+	weir_tls_release(options.listener.tls);
 	certificates_remove();
 }
 

@@ -15,7 +15,7 @@ static void on_event(void *context, const struct weir_smtp_event *event)
 struct weir_smtp_options talk_options(void)
 {
 	return (struct weir_smtp_options){
-	        .address = local_address(),
+	        .listener = {.address = local_address(), .tls_upgrade = true},
 	        .hostname = "mx.example.org",
 	        .routes = talk.routes,
 	        .users = talk.users,

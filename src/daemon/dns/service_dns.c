@@ -63,12 +63,13 @@ static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
 	return (unsigned)((replies + workers - 1) / workers);
 }
 
-static struct weir_bounds service_dns_bounds_of(
+static struct weir_listener service_dns_listener_of(
         const struct service_options *options, const struct config_dns *dns)
 {
-	struct weir_bounds bounds = options->bounds;
-	bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
-	return bounds;
+	struct weir_listener listener = options->listener;
+	listener.bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
+	listener.peers = dns->peers;
+	return listener;
 }
 
 static void service_dns_update(void *context, void *next, struct weir_tls *tls)
@@ -88,7 +89,7 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 	if (error < 0)
 		say("DNS is looked up as before: %s", weir_error_text(error));
 	if (tls)
-		weir_dns_set_tls(server->dns, tls);
+		weir_server_set_tls(weir_dns_listener(server->dns), tls);
 	config_release(server->config);
 	server->config = config_hold(config);
 }
@@ -110,20 +111,14 @@ static int service_dns_open_server(const struct service_options *options, void *
 		return -ENOMEM;
 	server->options = *options;
 	struct weir_dns_options made = {
-	        .address = options->address,
+	        .listener = service_dns_listener_of(options, dns),
 	        .zones = dns_host_zones(options->dns),
-	        .tls = options->tls,
-	        .bounds = service_dns_bounds_of(options, dns),
-	        .peers = dns->peers,
-	        .shared = true,
 	        .responder = config_dns_responder(dns),
 	        .rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers),
 	        .rrl_slip = (unsigned)dns->rate_limit.slip,
 	        .unlimited = dns->rate_limit.exempt.items,
 	        .unlimited_count = dns->rate_limit.exempt.count,
 	        .transfers_max = (unsigned)dns->limits.transfers,
-	        .accept_failed = service_accept_failed,
-	        .tls_failed = service_tls_failed,
 	        .log = service_dns_note,
 	        .context = &server->options,
 	};

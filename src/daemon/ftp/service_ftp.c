@@ -111,7 +111,6 @@ static struct weir_ftp_rules service_ftp_rules_of(const struct config *config, s
 	        .passive_first = ftp->passive.first,
 	        .passive_last = ftp->passive.last,
 	        .announced = ftp->announce,
-	        .tls = tls,
 	        .tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED,
 	        .reuse = ftp->reuse,
 	        .sessions_max = (unsigned)ftp->sessions,
@@ -136,19 +135,14 @@ static int service_ftp_open_server(const struct service_options *options, void *
 		return -ENOMEM;
 	server->options = *options;
 	struct weir_ftp_options ftp = {
-	        .address = options->address,
+	        .listener = options->listener,
 	        .tree = service_ftp_take_tree(content),
-	        .rules = service_ftp_rules_of(config, options->tls),
-	        .implicit = options->kind->secure,
-	        .bounds = options->bounds,
-	        .shared = true,
-	        .peers = config->ftp.peers,
+	        .rules = service_ftp_rules_of(config, options->listener.tls),
 	        .guard = options->guard,
 	        .log = service_ftp_note,
-	        .accept_failed = service_accept_failed,
-	        .tls_failed = service_tls_failed,
 	        .context = &server->options,
 	};
+	ftp.listener.peers = config->ftp.peers;
 	int error = weir_ftp_create(options->loop, &ftp, &server->ftp);
 	if (error < 0) {
 		free(server);
@@ -164,6 +158,8 @@ static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 	struct ftp_service *server = context;
 	struct content *content = next;
 	struct weir_ftp_rules rules = service_ftp_rules_of(content->config, tls);
+	if (tls)
+		weir_server_set_tls(weir_ftp_listener(server->ftp), tls);
 	int error = weir_ftp_set(server->ftp, &rules, service_ftp_take_tree(content));
 	if (error < 0)
 		say("FTP goes on as it was configured before: %s", weir_error_text(error));

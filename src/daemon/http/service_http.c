@@ -48,20 +48,15 @@ struct http_service {
 static int service_http_open_server(const struct service_options *options, void **ret_server)
 {
 	struct http_service *server = calloc(1, sizeof *server);
+	struct weir_listener listener = options->listener;
+	listener.peers = sites_config(options->content)->http_peers;
 	int error = server ? sites_join(options->content, options) : -ENOMEM;
 	if (error == 0)
 		error = weir_http_create(options->loop,
 		        &(struct weir_http_options){
-		                .address = options->address,
+		                .listener = listener,
 		                .sites = weir_http_sites_hold(options->content),
 		                .log = options->log,
-		                .bounds = options->bounds,
-		                .peers = sites_config(options->content)->http_peers,
-		                .tls = options->tls,
-		                .shared = true,
-		                .accept_failed = options->accept_failed,
-		                .tls_failed = options->tls_failed,
-		                .context = options->context,
 		        },
 		        &server->http);
 	if (error < 0) {

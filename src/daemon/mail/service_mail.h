@@ -18,8 +18,8 @@ struct mail_server {
 	};
 	struct mail_host *host;         /* held: outlives the server */
 	struct service_options options; /* for the callbacks */
-	struct weir_bounds
-	        bounds; /* of the options, but for the times: the protocol's are longer */
+	/* That of the options, with the host's peers; its times are those of the protocol, which are longer. */
+	struct weir_listener listener;
 };
 
 /* `create` makes the protocol's own; 0 or a negative errno, as the answer is. */

@@ -18,6 +18,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
+#include <weir/permits.h>
 #include <weir/sasl_guard.h>
 
 #include "banner.h"
@@ -45,7 +46,8 @@ struct daemon {
 	size_t files;   /* descriptors we may have */
 	bool dropped;   /* we have become another user: what we listen on stays */
 	struct weir_guard *guard;
-	struct mail_relay *relay; /* or NULL */
+	struct weir_permits *permits; /* for the connections of all workers */
+	struct mail_relay *relay;     /* or NULL */
 	struct dns_host *dns;
 	int stop_signals; /* that came */
 	bool failed;
@@ -53,7 +55,8 @@ struct daemon {
 
 /* -- serving a configuration ------------------------------------------------------------------- */
 
-static struct weir_bounds serve_bounds_of(const struct config *config, struct shares shares)
+static struct weir_bounds serve_bounds_of(
+        const struct config *config, struct weir_permits *permits, struct shares shares)
 {
 	return (struct weir_bounds){
 	        .replies_max = (unsigned)config->limits.replies,
@@ -62,14 +65,22 @@ static struct weir_bounds serve_bounds_of(const struct config *config, struct sh
 	        .progress_ms = (uint32_t)config->limits.progress_ms,
 	        .drain_ms = (uint32_t)config->limits.drain_ms,
 	        .channels_max = shares.connections,
+	        .permits = permits,
 	};
+}
+
+static struct shares set_permits(struct daemon *daemon, const struct config *config)
+{
+	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
+	weir_permits_set(daemon->permits, shares.connections, shares.reserved);
+	return shares;
 }
 
 /* On all workers, or on none. */
 static int serve_apply(struct daemon *daemon, struct config *config,
         const struct endpoint_list *endpoints, unsigned replace)
 {
-	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
+	struct shares shares = set_permits(daemon, config);
 	struct plan plan = {
 	        .endpoints = endpoints->items,
 	        .count = endpoints->count,
@@ -79,7 +90,7 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 	        .relay = mail_relay_sink(daemon->relay),
 	        .dns = daemon->dns,
 	        .workers = daemon->worker_count,
-	        .bounds = serve_bounds_of(config, shares),
+	        .bounds = serve_bounds_of(config, daemon->permits, shares),
 	        .replace = replace,
 	};
 	for (unsigned i = 0; i < daemon->worker_count; i++) {
@@ -90,6 +101,8 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 			continue;
 		while (i-- > 0)
 			worker_forget(daemon->workers[i]);
+		if (daemon->config)
+			set_permits(daemon, daemon->config);
 		return error;
 	}
 	for (unsigned i = 0; i < daemon->worker_count; i++)
@@ -339,9 +352,13 @@ int serve(const struct options *options)
 	daemon.signals.watch.fd = -1;
 	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
-	if (error == 0 && (error = weir_guard_create(NULL, &daemon.guard)) < 0)
-		weir_loop_destroy(daemon.loop);
+	if (error == 0)
+		error = weir_guard_create(NULL, &daemon.guard);
+	if (error == 0)
+		error = weir_permits_create(1, 0, &daemon.permits);
 	if (error < 0) {
+		weir_guard_destroy(daemon.guard);
+		weir_loop_destroy(daemon.loop);
 		say("cannot make an event loop: %s", weir_error_text(error));
 		return EXIT_FAILED;
 	}
@@ -359,6 +376,7 @@ int serve(const struct options *options)
 	if (daemon.signals.watch.fd >= 0)
 		weir_signals_stop(&daemon.signals);
 	weir_guard_destroy(daemon.guard);
+	weir_permits_release(daemon.permits);
 	weir_loop_destroy(daemon.loop);
 	return code;
 }

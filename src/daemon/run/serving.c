@@ -106,19 +106,24 @@ static int serving_open_server(struct worker *worker, const struct plan *plan,
 	struct service_options options = {
 	        .loop = worker->loop,
 	        .kind = endpoint->kind,
-	        .address = endpoint->actual,
+	        .listener =
+	                {
+	                        .address = endpoint->actual,
+	                        .shared = true,
+	                        .bounds = plan->bounds,
+	                        .tls = serving_tls_of(&plan->contents, endpoint->kind),
+	                        .tls_upgrade = !endpoint->kind->secure,
+	                        .accept_failed = serving_accept_failed,
+	                        .tls_failed = serving_tls_failed,
+	                        .context = server,
+	                },
 	        .content = plan->contents.of[endpoint->kind->service],
-	        .bounds = plan->bounds,
 	        .log = log ? log->log : NULL,
-	        .tls = serving_tls_of(&plan->contents, endpoint->kind),
 	        .guard = plan->guard,
 	        .relay = plan->relay,
 	        .dns = plan->dns,
 	        .forwarding = &worker->serving.forwarding,
 	        .workers = plan->workers,
-	        .accept_failed = serving_accept_failed,
-	        .tls_failed = serving_tls_failed,
-	        .context = server,
 	};
 	int error = serving_service_of(server)->open(&options, &server->server);
 	if (error < 0) {

@@ -103,16 +103,12 @@ static void dns_tcp_leave(struct reply_slot *place)
 
 static int dns_tcp_on_open(struct weir_channel *channel)
 {
-	struct weir_dns_server *server = weir_channel_context(channel);
+	if (weir_channel_over_quota(channel))
+		return WEIR_E_LIMIT;
 	struct session *session = malloc(sizeof *session);
 	if (!session)
 		return -ENOMEM;
-	int error = server->peers ? weir_peers_enter(server->peers, weir_channel_peer(channel)) : 0;
-	if (error < 0) {
-		free(session);
-		return error;
-	}
-	session->server = server;
+	session->server = weir_channel_context(channel);
 	weir_list_init(&session->places);
 	weir_channel_set_session(channel, session);
 	weir_channel_await(channel, weir_until_dns_message());
@@ -122,7 +118,6 @@ static int dns_tcp_on_open(struct weir_channel *channel)
 static void dns_tcp_on_close(struct weir_channel *channel, int error)
 {
 	struct session *session = weir_channel_session(channel);
-	struct weir_dns_server *server = weir_channel_context(channel);
 	(void)error;
 	if (!session)
 		return;
@@ -131,8 +126,6 @@ static void dns_tcp_on_close(struct weir_channel *channel, int error)
 		next = link->next;
 		dns_tcp_leave(WEIR_CONTAINER(link, struct reply_slot, link));
 	}
-	if (server->peers)
-		weir_peers_leave(server->peers, weir_channel_peer(channel));
 	free(session);
 }
 

@@ -63,7 +63,7 @@ static void http_body_read(struct weir_http_exchange *exchange)
 		weir_channel_stream(exchange->channel, weir_length(exchange->request->length));
 	else
 		http_body_await_line(exchange, BODY_CHUNK_LINE);
-	weir_channel_expect_input(exchange->channel, true);
+	weir_channel_expect_body(exchange->channel, true);
 	weir_channel_resume(exchange->channel);
 }
 
@@ -218,7 +218,7 @@ void http_body_unwanted(struct weir_http_exchange *exchange)
 		exchange->keep_alive = false;
 		weir_channel_set_session(exchange->channel, NULL);
 		/* It still comes, though, and must not cost the client the reply. */
-		weir_channel_expect_input(exchange->channel, true);
+		weir_channel_expect_body(exchange->channel, true);
 		weir_channel_resume(exchange->channel);
 		weir_channel_close(exchange->channel);
 		return;

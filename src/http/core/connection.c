@@ -16,7 +16,6 @@
 #include <errno.h>
 
 #include <weir/error.h>
-#include <weir/peers.h>
 
 #include "exchange.h"
 #include "head_scan.h"
@@ -114,17 +113,11 @@ static struct weir_http_server *http_connection_server_of(const struct weir_chan
 	return weir_channel_context(channel);
 }
 
-/* How a channel ends whose address has enough of them: nothing else gives this. */
-enum {
-	REFUSED = -EUSERS
-};
-
 static int http_connection_on_open(struct weir_channel *channel)
 {
-	struct weir_peers *peers = http_connection_server_of(channel)->peers;
 	/* A reply would cost more than the client has left. */
-	if (peers && weir_peers_enter(peers, weir_channel_peer(channel)) < 0)
-		return REFUSED;
+	if (weir_channel_over_quota(channel))
+		return WEIR_E_LIMIT;
 	weir_channel_set_request_max(channel, WEIR_HTTP_HEAD_MAX);
 	http_connection_await_head(channel, http_connection_server_of(channel)->shared);
 	return 0;
@@ -136,7 +129,7 @@ static void http_connection_reply_and_close(struct weir_channel *channel, unsign
 	struct weir_http_server *server = http_connection_server_of(channel);
 	struct weir_http_exchange *exchange = http_exchange_create(server, channel);
 	/* It may go on sending, and shall get to read the answer. */
-	weir_channel_expect_input(channel, true);
+	weir_channel_expect_body(channel, true);
 	weir_channel_close(channel);
 	if (exchange)
 		weir_http_reply_error(exchange, status);
@@ -295,7 +288,7 @@ void http_connection_next(struct weir_http_exchange *exchange)
 		return;
 	if (weir_channel_session(channel) == exchange) {
 		weir_channel_set_session(channel, NULL);
-		weir_channel_expect_input(channel, false);
+		weir_channel_expect_body(channel, false);
 	}
 	if (!exchange->keep_alive) {
 		weir_channel_close(channel);
@@ -358,9 +351,6 @@ static void http_connection_on_timeout(struct weir_channel *channel, enum weir_t
 static void http_connection_on_close(struct weir_channel *channel, int error)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	struct weir_peers *peers = http_connection_server_of(channel)->peers;
-	if (peers && error != REFUSED)
-		weir_peers_leave(peers, weir_channel_peer(channel));
 	if (exchange)
 		http_body_lost(exchange, error ? error : -ECONNRESET);
 }

@@ -37,14 +37,15 @@ static void http_exchange_destroy_loop_state(void *object)
 	free(shared);
 }
 
+static const struct loop_object_type http_loop_type = {"http", http_exchange_destroy_loop_state};
+
 struct http_loop *http_loop_state(struct weir_loop *loop)
 {
-	struct http_loop *shared = loop_slot(loop, WEIR_SLOT_HTTP);
+	struct http_loop *shared = loop_object(loop, &http_loop_type);
 	if (!shared) {
 		shared = calloc(1, sizeof *shared);
 		if (shared)
-			loop_set_slot(
-			        loop, WEIR_SLOT_HTTP, shared, http_exchange_destroy_loop_state);
+			loop_set_object(loop, &http_loop_type, shared);
 	}
 	return shared;
 }

@@ -42,12 +42,8 @@ struct weir_http_server {
 	unsigned holds; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
-	struct weir_peers *peers; /* held until the last channel has closed; or NULL */
-	struct weir_log *log;     /* NULL: none, or the server was destroyed */
+	struct weir_log *log; /* NULL: none, or the server was destroyed */
 	struct http_loop *shared;
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context;
 };
 
 enum body_state {

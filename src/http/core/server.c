@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <weir/peers.h>
-
 #include "exchange.h"
 
 struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
@@ -85,20 +83,6 @@ static const char tls_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
                                   "\r\n"
                                   "This port speaks HTTPS: use https:// in the address.\n";
 
-static void http_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct weir_http_server *server = context;
-	if (server->tls_failed)
-		server->tls_failed(server->context, peer, why);
-}
-
-static void http_server_accept_failed(void *context, int error)
-{
-	struct weir_http_server *server = context;
-	if (server->accept_failed)
-		server->accept_failed(server->context, error);
-}
-
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret)
 {
@@ -109,21 +93,12 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	server->holds = 1;
 	server->sites = options->sites;
 	server->log = options->log;
-	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
-	server->accept_failed = options->accept_failed;
-	server->tls_failed = options->tls_failed;
-	server->context = options->context;
 	error = weir_server_create(loop,
 	        &(struct weir_server_options){
-	                .address = options->address,
+	                .listener = options->listener,
 	                .protocol = &http_protocol,
 	                .context = server,
-	                .bounds = options->bounds,
-	                .tls = options->tls,
 	                .tls_refusal = tls_refusal,
-	                .shared = options->shared,
-	                .accept_failed = http_server_accept_failed,
-	                .tls_failed = http_server_tls_failed,
 	        },
 	        &server->listener);
 	if (error < 0)
@@ -133,8 +108,6 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 
 error_server:
 	weir_http_sites_release(options->sites);
-	if (server)
-		weir_peers_release(server->peers);
 	free(server);
 	return error;
 }
@@ -156,7 +129,6 @@ void weir_http_destroy(struct weir_http_server *server)
 	if (!server)
 		return;
 	weir_server_destroy(server->listener);
-	weir_peers_release(server->peers);
 	weir_http_sites_release(server->sites);
 	/* Exchanges whose handlers have not replied yet outlive it, but not the log. */
 	server->log = NULL;

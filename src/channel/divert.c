@@ -4,7 +4,7 @@
  * it is time all the same. Of a peer that sends nothing for that long the first byte is awaited, so
  * that who is silent costs nothing.
  *
- *   first byte ─▶ gathering ─▶ arrived(): paused ─▶ taken ─▶ gathering …
+ *   first byte ─▶ gathering ─▶ divert_ready(): paused ─▶ taken ─▶ gathering …
  *       └────── nothing came ──────┘
  */
 #include <errno.h>
@@ -17,55 +17,55 @@
 int weir_channel_divert(struct weir_channel *channel, int *ret)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
-	if (channel->transport != weir_tcp() || channel->upgrading || channel->dead ||
-	        channel->closing || !cutter->streamed || cutter->kept || channel->tapped)
+	if (channel->transport != weir_tcp() || channel->phase != CHANNEL_OPEN ||
+	        channel->diversion != DIVERT_NONE || !cutter->streamed || cutter->kept)
 		return -EOPNOTSUPP;
 	int fd = fcntl(channel->watch.fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	channel->tapped = true;
+	channel->diversion = DIVERT_FIRST_BYTE;
 	channel->request_at_ms = channel_clock(channel);
 	*ret = fd;
 	return 0;
 }
 
-static void channel_tap_await(struct weir_channel *channel, int bytes)
+static void await(struct weir_channel *channel, int bytes)
 {
-	channel->gathering =
-	        setsockopt(channel->watch.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) == 0 &&
-	        bytes > 1;
+	bool set =
+	        setsockopt(channel->watch.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) == 0;
+	channel->diversion = set && bytes > 1 ? DIVERT_GATHERING : DIVERT_FIRST_BYTE;
 }
 
-static int channel_tap_waiting(const struct weir_channel *channel)
+static int waiting(const struct weir_channel *channel)
 {
 	int bytes = 0;
 	return ioctl(channel->watch.fd, FIONREAD, &bytes) == 0 ? bytes : 0;
 }
 
-static void channel_tap_tell(struct weir_channel *channel)
+static void tell(struct weir_channel *channel)
 {
 	weir_channel_pause(channel);
-	channel->host->protocol->arrived(channel);
+	channel->host->protocol->divert_ready(channel);
 }
 
 void channel_divert_readable(struct weir_channel *channel)
 {
-	int bytes = channel->gathering ? 0 : channel_tap_waiting(channel);
+	int bytes = channel->diversion == DIVERT_GATHERING ? 0 : waiting(channel);
 	if (bytes > 0 && bytes < WEIR_DIVERT_GATHER)
-		channel_tap_await(channel, WEIR_DIVERT_GATHER);
+		await(channel, WEIR_DIVERT_GATHER);
 	/* At the end there is none, or epoll tells of it again. */
-	if (bytes > 0 && channel->gathering)
+	if (bytes > 0 && channel->diversion == DIVERT_GATHERING)
 		channel->progress_at_ms = channel_clock(channel);
 	else
-		channel_tap_tell(channel);
+		tell(channel);
 }
 
 void channel_divert_gathered(struct weir_channel *channel)
 {
-	if (channel_tap_waiting(channel)) {
-		channel_tap_tell(channel);
+	if (waiting(channel)) {
+		tell(channel);
 	} else {
-		channel_tap_await(channel, 1);
+		await(channel, 1);
 		channel_arm(channel);
 	}
 }
@@ -78,7 +78,8 @@ void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 		channel_input_note(channel, size);
 	channel->cutter.before += size;
 	channel->cutter.changed = true; /* it is asked again whether this was the end */
-	channel->eof |= end > 0;
+	if (end > 0 && channel->input_end == INPUT_OPEN)
+		channel->input_end = INPUT_ENDED;
 	if (end < 0)
 		channel_kill(channel, end, false);
 	channel_schedule(channel);
