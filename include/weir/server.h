@@ -53,6 +53,13 @@ WEIR_API const struct weir_address *weir_server_address(const struct weir_server
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);
 
 /*
+ * Calls `visit(context, channel)` for each open channel until it returns false. `visit` may close or
+ * abort the channel that it is given.
+ */
+WEIR_API void weir_server_each(struct weir_server *server,
+        bool (*visit)(void *context, struct weir_channel *channel), void *context);
+
+/*
  * Stops listening, closes what is idle, lets the others finish for bounds.drain_ms at most, aborts
  * the rest, and calls `drained(context)`. Replies that end only when the program says so (event
  * streams, a generator that waits) have to be ended by the program, or they take all of drain_ms.

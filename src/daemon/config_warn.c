@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -117,6 +119,20 @@ static void warn_unwritable(const struct config *config, const char *path, const
 		say("%s cannot be written: %s: %s", what, path, weir_error_text(error));
 }
 
+/* The user makes the socket file in the directory, and removes it there. */
+static void warn_admin(const struct config *config)
+{
+	char path[PATH_MAX];
+	if (!config->admin || strlen(config->admin) >= sizeof path)
+		return;
+	strcpy(path, config->admin);
+	char *slash = strrchr(path, '/');
+	slash[slash == path] = 0;
+	int error = warn_access(config, path, W_OK | X_OK);
+	if (error < 0)
+		say("the admin socket cannot be made in %s: %s", path, weir_error_text(error));
+}
+
 static void warn_writing(const struct config *config)
 {
 	bool mail = kinds_include(config, SERVICE_SMTP) || kinds_include(config, SERVICE_POP3);
@@ -138,4 +154,5 @@ void config_warn(const struct config *config)
 	warn_secrets(config);
 	warn_reload(config);
 	warn_writing(config);
+	warn_admin(config);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "console.h"
 #include "help.h"
 #include "options.h"
 #include "passwd.h"
@@ -42,6 +43,7 @@ static const struct verb verbs[] = {
         {"check", run_check},
         {"passwd", passwd},
         {"queue", queue},
+        {"console", console},
 };
 
 int main(int count, char **arguments)
