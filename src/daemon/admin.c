@@ -26,7 +26,8 @@
 #include "say.h"
 
 enum {
-	ADMIN_BACKLOG = 16
+	ADMIN_BACKLOG = 128,
+	ADMIN_ACCEPTS_PER_TURN = 16,
 };
 
 struct admin_socket {
@@ -156,16 +157,15 @@ static void admin_pause(struct admin_socket *from)
 	weir_timer_start(loop, &from->timer, WEIR_ACCEPT_PAUSE_MS, admin_resume);
 }
 
-static void admin_on_event(struct weir_watch *watch, unsigned events)
+/* Returns false if there is nobody to accept now. */
+static bool admin_accept(struct admin_socket *from)
 {
-	struct admin_socket *from = WEIR_CONTAINER(watch, struct admin_socket, watch);
 	struct admin *admin = from->admin;
-	(void)events;
-	int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept4(from->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
 			admin_pause(from);
-		return;
+		return false;
 	}
 	if (!admin_allows(fd))
 		admin_refuse(fd, "error only root and the user of the daemon are served here\n");
@@ -173,6 +173,15 @@ static void admin_on_event(struct weir_watch *watch, unsigned events)
 		admin_refuse(fd, "error too many clients are connected\n");
 	else if (admin_session_start(admin, fd) < 0)
 		admin_refuse(fd, "error there is no memory\n");
+	return true;
+}
+
+static void admin_on_event(struct weir_watch *watch, unsigned events)
+{
+	struct admin_socket *from = WEIR_CONTAINER(watch, struct admin_socket, watch);
+	(void)events;
+	for (int i = 0; i < ADMIN_ACCEPTS_PER_TURN && admin_accept(from); i++)
+		;
 }
 
 /* -- the socket file --------------------------------------------------------------------------- */

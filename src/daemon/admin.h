@@ -1,6 +1,6 @@
 /*
- * The admin socket: a Unix socket through which an operator talks to the running daemon. What can be
- * asked is in admin_command.h; `weir console` is the client.
+ * The admin socket: a Unix socket through which an operator talks to the running daemon. Its
+ * commands are described in admin_command.h; `weir console` is the client.
  *
  *   admin_create ─ admin_register … ─ admin_listen ─ … admin_listen (a reload) … ─ admin_destroy
  *
@@ -38,7 +38,7 @@ void admin_register(struct admin *admin, struct admin_table *table);
  */
 int admin_listen(struct admin *admin, const char *user, const char *path);
 
-/* Why a daemon could not listen at `path`, as far as the path itself tells, or NULL. */
+/* Returns the fault of the path for which no daemon could listen there, or NULL. */
 const char *admin_path_fault(const char *path);
 
 /*

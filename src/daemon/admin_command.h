@@ -55,8 +55,8 @@ struct admin_command {
 	const char *name;      /* NULL ends a table */
 	const char *arguments; /* for help; "" if there are none */
 	const char *help;      /* one sentence, without a full stop */
-	unsigned least;        /* arguments that must be there, … */
-	unsigned most;         /* … and that may */
+	unsigned least;        /* fewest arguments */
+	unsigned most;         /* most arguments */
 	void (*run)(void *context, struct admin_request *request);
 };
 

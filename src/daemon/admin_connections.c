@@ -41,7 +41,7 @@ struct connection {
 	bool secure;
 };
 
-/* What one worker has found. */
+/* The connections of one worker. */
 struct listing_part {
 	struct worker_job job;
 	struct listing *listing;
@@ -54,9 +54,9 @@ struct listing_part {
 
 struct listing {
 	struct admin_request *request;
-	struct weir_network network; /* only peers of this one, … */
+	struct weir_network network; /* only peers of this one */
 	bool has_network;
-	const struct kind *kind; /* … only of this kind; NULL: all */
+	const struct kind *kind; /* only of this kind; NULL: all */
 	struct connection *items;
 	unsigned pending; /* workers that have not answered */
 	unsigned part_count;

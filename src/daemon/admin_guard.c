@@ -75,7 +75,7 @@ static void guard_list(void *context, struct admin_request *request)
 	admin_ok(request);
 }
 
-/* What is an address or a network is one, even if a user has such a name. */
+/* An argument that can be read as an address or a network is one, even if a user has that name. */
 static void guard_clear(void *context, struct admin_request *request)
 {
 	const struct admin_guard *commands = context;

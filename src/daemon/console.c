@@ -185,6 +185,9 @@ static bool console_command(const struct console *console, const char *line)
 		return false;
 	}
 	int error = console_send(fd, line);
+	/* The daemon may have refused this client before the command came; its reply has the reason. */
+	if (error == -EPIPE)
+		error = 0;
 	if (error == WEIR_E_LIMIT)
 		say("a command has at most %d bytes", ADMIN_LINE_MAX);
 	else if (error < 0)

@@ -69,7 +69,7 @@ def test_every_option_is_documented(run):
     assert all(f"-l {option[2:]}" in text for option in options)
 
 
-@pytest.mark.parametrize("verb", ["passwd", "queue"])
+@pytest.mark.parametrize("verb", ["passwd", "queue", "console"])
 def test_every_option_of_a_tool_is_documented(run, verb):
     options = set(re.findall(r"--[a-z-]+", run(verb, "--help").stdout)) - {"--help"}
     assert len(options) >= 2
