@@ -229,7 +229,7 @@ static int admin_remove_stale(const struct sockaddr_un *address)
 }
 
 /*
- * The file gets its mode from the socket as bind() makes it, so that at no moment others may connect.
+ * bind() gives the file the mode that the socket has, so that no other user may connect at any moment.
  * Returns the socket, or a negative errno.
  */
 static int admin_bind(const struct sockaddr_un *address)

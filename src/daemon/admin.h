@@ -42,8 +42,8 @@ int admin_listen(struct admin *admin, const char *user, const char *path);
 const char *admin_path_fault(const char *path);
 
 /*
- * Ends the sessions, removes the socket file and frees. Turns the loop. A request that has not ended
- * may end later, as long as the loop lives. NULL is allowed.
+ * Ends the sessions, removes the socket file and frees. Turns the loop. A request that is still
+ * pending may end later, while the loop lives. NULL is allowed.
  */
 void admin_destroy(struct admin *admin);
 

@@ -2,8 +2,8 @@
  * From a command line to the function that carries it out, and from what that function prints to a
  * reply. Sockets are in admin.c.
  *
- * Invariant: every line of text in a reply begins with a space and has no control character, so that
- * the line that ends the reply cannot be forged by what the reply shows.
+ * Invariant: every line of text in a reply begins with a space and has no control character. Nothing
+ * that a reply shows can forge the line that ends it.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,7 +115,7 @@ static void admin_finish(struct admin_request *request, const char *format, va_l
 		error = admin_line_add(text, "error ", format, arguments);
 	else if (error == 0)
 		error = weir_buffer_append(text, "ok\n", 3, ADMIN_REPLY_MAX);
-	/* Without the last bytes of the limit there is still room for this, or there is no memory. */
+	/* A reply that is at its limit still has room for this line, unless memory is short. */
 	if (error < 0)
 		error = weir_buffer_append(
 		        text, incomplete, sizeof incomplete - 1, ADMIN_REPLY_MAX + ADMIN_LINE_MAX);

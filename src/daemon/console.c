@@ -1,7 +1,7 @@
 /*
  * weir console: its command line, where the socket is, and the conversation (see admin_command.h).
- * Every command has a connection of its own, so that the daemon may be restarted between two lines of
- * an interactive session.
+ * Every command has a connection of its own, so that the daemon may be restarted during an interactive
+ * session.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +68,7 @@ static int console_parse(int count, char **arguments, struct console *ret)
 
 /* -- where the socket is ----------------------------------------------------------------------- */
 
-/* Reads the value of `admin` alone, since an operator may not be allowed to read the other files. */
+/* Reads the value of `admin` alone: the operator may have no right to read the other files. */
 static int console_find_admin(const char *file, yaml_document_t *document, char ret[PATH_MAX])
 {
 	const yaml_node_t *top = yaml_document_get_root_node(document);
@@ -185,7 +185,7 @@ static bool console_command(const struct console *console, const char *line)
 		return false;
 	}
 	int error = console_send(fd, line);
-	/* The daemon may have refused this client before the command came; its reply has the reason. */
+	/* The daemon may have refused this client already; its reply has the reason. */
 	if (error == -EPIPE)
 		error = 0;
 	if (error == WEIR_E_LIMIT)
