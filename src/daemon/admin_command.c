@@ -120,11 +120,11 @@ static void admin_finish(struct admin_request *request, const char *format, va_l
 		error = weir_buffer_append(
 		        text, incomplete, sizeof incomplete - 1, ADMIN_REPLY_MAX + ADMIN_LINE_MAX);
 	if (error < 0) {
-		weir_buffer_free(text);
+		weir_buffer_finish(text);
 		weir_reply_fill(
-		        request->reply, weir_memory_borrowed(incomplete, sizeof incomplete - 1));
+		        request->reply, weir_produce_borrowed(incomplete, sizeof incomplete - 1));
 	} else {
-		weir_reply_fill(request->reply, weir_memory_owned(text->data, text->size));
+		weir_reply_fill(request->reply, weir_produce_owned(text->data, text->size));
 	}
 	free(request);
 }

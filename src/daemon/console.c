@@ -115,7 +115,7 @@ static int console_read_config(const char *file, char ret[PATH_MAX])
 			        file);
 	}
 	problems_free(&problems);
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 	return error;
 }
 
