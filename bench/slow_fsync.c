@@ -9,6 +9,9 @@ enum {
 	DELAY_S = 1
 };
 
+/* Everything else of this tree is hidden in its object. */
+#define EXPORTED __attribute__((visibility("default")))
+
 static int slow_fsync_call(const char *name, int fd)
 {
 	int (*call)(int fd);
@@ -17,12 +20,12 @@ static int slow_fsync_call(const char *name, int fd)
 	return call(fd);
 }
 
-int fsync(int fd)
+EXPORTED int fsync(int fd)
 {
 	return slow_fsync_call("fsync", fd);
 }
 
-int fdatasync(int fd)
+EXPORTED int fdatasync(int fd)
 {
 	return slow_fsync_call("fdatasync", fd);
 }
