@@ -23,6 +23,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
+import charts
 import measure
 import page
 import servers
@@ -310,8 +311,9 @@ def header(present, rounds, seconds):
 
 def save(question, text):
     """Puts the question's part of the results in the place of the one before."""
-    part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`; how it is measured is"
-            f" told {question.told_in}.\n\n```\n{text}```\n")
+    part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`. How it is measured is"
+            f" described {question.told_in}.\n\n{charts.reference(question.name, question.title, '../')}"
+            f"\n```\n{text}```\n")
     try:
         with open(RESULTS, encoding="utf-8") as file:
             parts = re.split(r"^(?=# )", file.read(), flags=re.MULTILINE)
@@ -326,6 +328,7 @@ def save(question, text):
         parts.append(part)
     with open(RESULTS, "w", encoding="utf-8") as file:
         file.write("\n".join(other.rstrip("\n") + "\n" for other in parts))
+    charts.draw_all()
 
 
 def parse_arguments(question):
