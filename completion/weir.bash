@@ -4,7 +4,7 @@ _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd queue --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd queue console --help --version' -- "$word")
 		return
 	fi
 	case $previous in
@@ -12,7 +12,7 @@ _weir() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
-	-c | --config | --cert | --key | --users)
+	-c | --config | --cert | --key | --users | --admin)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
@@ -53,13 +53,16 @@ _weir() {
 	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --ftp-writable \
 		--dns --dot --doh --zone --forward --dns-log \
-		--mail --users --domain --cert --key --root --workers --access-log --mail-log --ftp-log --config --help' -- "$word") ;;
+		--admin --mail --users --domain --cert --key --root --workers --access-log --mail-log --ftp-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
 	passwd:-*) mapfile -t COMPREPLY < <(compgen -W \
 		'--users --delete --no-scram --help' -- "$word") ;;
 	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
+	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W \
+		'help connections close guard reload reopen drain' -- "$word") ;;
 	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	esac
 }

@@ -1,16 +1,18 @@
 # Completion of weir for fish.
 
-set -l verbs serve check passwd queue
+set -l verbs serve check passwd queue console
 set -l serving '__fish_seen_subcommand_from serve'
 set -l checking '__fish_seen_subcommand_from check'
 set -l changing '__fish_seen_subcommand_from passwd'
 set -l queueing '__fish_seen_subcommand_from queue'
+set -l asking '__fish_seen_subcommand_from console'
 
 complete -c weir -f
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a serve -d 'Serve a directory or a configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a check -d 'Say what is wrong with a configuration'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a passwd -d 'Add a user or change a password'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a queue -d 'Look at mail that waits'
+complete -c weir -n "not __fish_seen_subcommand_from $verbs" -a console -d 'Send commands to the running daemon'
 complete -c weir -n "not __fish_seen_subcommand_from $verbs" -s V -l version -d 'Print the version'
 complete -c weir -s h -l help -d 'Print help'
 
@@ -33,6 +35,7 @@ complete -c weir -n $serving -l doh -d 'The same over HTTPS'
 complete -c weir -n $serving -l zone -x -d 'A zone and its file, NAME=FILE'
 complete -c weir -n $serving -l forward -x -d 'Ask this server for all other names'
 complete -c weir -n $serving -l dns-log -r -F -a off -d 'Log DNS'
+complete -c weir -n $serving -l admin -r -F -d 'The admin socket'
 complete -c weir -n $serving -l mail -x -a '(__fish_complete_directories)' -d 'The mailboxes'
 complete -c weir -n $serving -l users -r -F -d 'Who has a mailbox'
 complete -c weir -n $serving -l domain -x -d 'Mail for it is local'
@@ -55,3 +58,7 @@ complete -c weir -n $changing -l no-scram -d 'Keep a hash alone'
 complete -c weir -n $queueing -a 'list retry delete'
 complete -c weir -n $queueing -l queue -x -a '(__fish_complete_directories)' -d 'The directory of the queue'
 complete -c weir -n $queueing -l all -d 'Retry all messages'
+
+complete -c weir -n $asking -a 'help connections close guard reload reopen drain'
+complete -c weir -n $asking -s c -l config -r -F -d 'The configuration'
+complete -c weir -n $asking -l admin -r -F -d 'The admin socket'

@@ -23,6 +23,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
+import charts
 import measure
 import page
 import servers
@@ -70,6 +71,7 @@ class Case:
     tls: bool = False
     rounds_max: int = 1000
     beside: str = None  # a case of the same round that it is compared with
+    group: str = None   # a name for several cases
 
     @property
     def gzip(self):
@@ -262,7 +264,8 @@ def report_case(results, case):
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
                            ("kernel", "kernel {:.0f}"), ("rss", "RSS {:.0f}"),
                            ("anonymous", "anonymous {:.0f}"), ("rate", "{:.0f} a second"),
-                           ("connections", "{:.0f} connections")):
+                           ("connections", "{:.0f} connections"),
+                           ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
             value = results.note(case.name, server, name)
             if value is not None:
                 notes.append(form.format(value))
@@ -308,8 +311,9 @@ def header(present, rounds, seconds):
 
 def save(question, text):
     """Puts the question's part of the results in the place of the one before."""
-    part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`; how it is measured is"
-            f" told {question.told_in}.\n\n```\n{text}```\n")
+    part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`. How it is measured is"
+            f" described {question.told_in}.\n\n{charts.reference(question.name, question.title, '../')}"
+            f"\n```\n{text}```\n")
     try:
         with open(RESULTS, encoding="utf-8") as file:
             parts = re.split(r"^(?=# )", file.read(), flags=re.MULTILINE)
@@ -324,6 +328,7 @@ def save(question, text):
         parts.append(part)
     with open(RESULTS, "w", encoding="utf-8") as file:
         file.write("\n".join(other.rstrip("\n") + "\n" for other in parts))
+    charts.draw_all()
 
 
 def parse_arguments(question):
@@ -341,8 +346,12 @@ def parse_arguments(question):
                         default=list(every), help=",".join(every))
     parser.add_argument("--save", action="store_true", help="write bench/RESULTS.md too")
     arguments = parser.parse_args()
-    for name in arguments.cases:
-        if name not in cases:
+    for name in list(arguments.cases):
+        members = [case.name for case in cases.values() if case.group == name]
+        if members:
+            arguments.cases.remove(name)
+            arguments.cases += members
+        elif name not in cases:
             parser.error(f"no case {name}; there are {' '.join(cases)}")
     for name in arguments.servers:
         if name not in every:

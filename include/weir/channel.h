@@ -154,6 +154,18 @@ WEIR_API unsigned weir_channel_replies(const struct weir_channel *channel);
 /* Returns true if the server drains: finish, and close. */
 WEIR_API bool weir_channel_draining(const struct weir_channel *channel);
 
+/* What happens on a channel, for listings. */
+enum weir_activity {
+	WEIR_ACTIVITY_IDLE,      /* no request has begun, and no reply is pending */
+	WEIR_ACTIVITY_RECEIVING, /* a request or a handshake has begun */
+	WEIR_ACTIVITY_REPLYING,  /* at least one reply is pending */
+};
+
+WEIR_API enum weir_activity weir_channel_activity(const struct weir_channel *channel);
+
+/* Milliseconds since the last byte came or went. */
+WEIR_API uint32_t weir_channel_quiet_ms(const struct weir_channel *channel);
+
 /* -- input ------------------------------------------------------------------------------------ */
 
 /*

@@ -87,4 +87,10 @@ WEIR_API void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
  */
 WEIR_API size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *network);
 
+/*
+ * Forgets the wrong passwords under the name of a user at the networks from which the user has logged in
+ * before. Returns how many networks had a count for the user. The counts of these networks stay.
+ */
+WEIR_API size_t weir_guard_clear_user(struct weir_guard *guard, struct weir_span user);
+
 #endif

@@ -72,6 +72,13 @@ WEIR_API const struct weir_address *weir_server_address(const struct weir_server
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);
 
 /*
+ * Calls `visit(context, channel)` for each open channel until it returns false. `visit` may close or
+ * abort the channel that it is given.
+ */
+WEIR_API void weir_server_each(struct weir_server *server,
+        bool (*visit)(void *context, struct weir_channel *channel), void *context);
+
+/*
  * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have passed, and
  * are aborted then. Calls `drained(context)` when no channel is left. Replies that only the program can end
  * (event streams, a generator that waits) take all of drain_ms unless the program ends them.

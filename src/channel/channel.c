@@ -469,3 +469,15 @@ bool weir_channel_draining(const struct weir_channel *channel)
 {
 	return channel->host->draining;
 }
+
+enum weir_activity weir_channel_activity(const struct weir_channel *channel)
+{
+	if (channel->reply_count)
+		return WEIR_ACTIVITY_REPLYING;
+	return channel_idle(channel) ? WEIR_ACTIVITY_IDLE : WEIR_ACTIVITY_RECEIVING;
+}
+
+uint32_t weir_channel_quiet_ms(const struct weir_channel *channel)
+{
+	return channel_clock(channel) - channel->progress_at_ms;
+}

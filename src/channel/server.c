@@ -272,6 +272,18 @@ unsigned weir_server_channels(const struct weir_server *server)
 	return server->host.count;
 }
 
+void weir_server_each(struct weir_server *server,
+        bool (*visit)(void *context, struct weir_channel *channel), void *context)
+{
+	struct weir_list *channels = &server->host.channels;
+	for (struct weir_list *link = channels->next, *next; link != channels; link = next) {
+		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
+		next = link->next;
+		if (!channel->dead && !visit(context, channel))
+			return;
+	}
+}
+
 static void server_kill_all(struct weir_server *server, int error)
 {
 	WEIR_LIST_EACH (struct weir_channel, channel, &server->host.channels, link)

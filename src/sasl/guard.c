@@ -329,3 +329,21 @@ size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *net
 	pthread_mutex_unlock(&guard->lock);
 	return cleared;
 }
+
+size_t weir_guard_clear_user(struct weir_guard *guard, struct weir_span user)
+{
+	struct guard_known *known = guard->known[0];
+	size_t cleared = 0;
+	uint64_t name[2];
+	siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
+	pthread_mutex_lock(&guard->lock);
+	for (size_t i = 0; i < (size_t)KNOWN_BUCKETS * ENTRIES; i++) {
+		if (!known[i].login_ms || !known[i].wrong.count ||
+		        memcmp(known[i].user, name, sizeof name) != 0)
+			continue;
+		known[i].wrong.count = 0;
+		cleared++;
+	}
+	pthread_mutex_unlock(&guard->lock);
+	return cleared;
+}

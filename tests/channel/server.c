@@ -336,6 +336,54 @@ static void drain_closes_the_idle_and_lets_the_busy_finish(void **state)
 	}
 }
 
+static bool count_channel(void *context, struct weir_channel *channel)
+{
+	unsigned *counts = context;
+	counts[weir_channel_activity(channel)]++;
+	return true;
+}
+
+static bool abort_first(void *context, struct weir_channel *channel)
+{
+	*(uint32_t *)context = weir_channel_quiet_ms(channel);
+	weir_channel_abort(channel, -ECONNABORTED);
+	return false;
+}
+
+static void open_channels_are_visited(void **state)
+{
+	(void)state;
+	unsigned counts[3] = {0};
+	uint32_t quiet_ms;
+	start((struct weir_bounds){0});
+	struct peer idle = peer_connect(loop, weir_server_address(server), 0);
+	struct peer begun = peer_connect(loop, weir_server_address(server), 0);
+	struct peer waits = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&begun, "hal");
+	reply = NULL;
+	peer_send(&waits, "open\r\n");
+	assert_true(TURN_UNTIL(loop, opens == 3 && reply));
+	weir_loop_turn(loop, 0);
+	weir_server_each(server, count_channel, counts);
+	assert_int_equal(counts[WEIR_ACTIVITY_IDLE], 1);
+	assert_int_equal(counts[WEIR_ACTIVITY_RECEIVING], 1);
+	assert_int_equal(counts[WEIR_ACTIVITY_REPLYING], 1);
+
+	clock_advance(3000);
+	weir_loop_turn(loop, 0);
+	weir_server_each(server, abort_first, &quiet_ms);
+	assert_true(quiet_ms >= 3000);
+	assert_true(TURN_UNTIL(loop, closes == 1));
+	assert_int_equal(closed_with, -ECONNABORTED);
+	assert_int_equal(weir_server_channels(server), 2);
+	weir_reply_fill(reply, weir_produce_borrowed("", 0));
+	peer_close(&idle);
+	peer_close(&begun);
+	peer_close(&waits);
+	assert_true(TURN_UNTIL(loop, closes == 3));
+	stop();
+}
+
 static void destroy_aborts_what_is_open(void **state)
 {
 	(void)state;
@@ -462,6 +510,7 @@ int main(void)
 	        cmocka_unit_test(a_listener_is_watched_again_though_the_kernel_refuses_at_first),
 	        cmocka_unit_test(a_peer_may_be_gone_already),
 	        cmocka_unit_test(drain_closes_the_idle_and_lets_the_busy_finish),
+	        cmocka_unit_test(open_channels_are_visited),
 	        cmocka_unit_test(destroy_aborts_what_is_open),
 	        cmocka_unit_test(connecting_works_or_tells_why),
 	        cmocka_unit_test(connecting_has_its_time),

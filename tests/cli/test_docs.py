@@ -4,6 +4,7 @@ help, manual and completion know the same options."""
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_examples_pass_check(run, tmp_path, index):
 
 
 def keys_of_the_program():
-    files = (TOP / "src" / "daemon").glob("config_file*.c")
+    files = (TOP / "src" / "daemon").rglob("config_file*.c")
     text = "".join(path.read_text() for path in files)
     return set(re.findall(r'\{"([a-z0-9-]+)",\s+KEY_', text))
 
@@ -69,7 +70,7 @@ def test_every_option_is_documented(run):
     assert all(f"-l {option[2:]}" in text for option in options)
 
 
-@pytest.mark.parametrize("verb", ["passwd", "queue"])
+@pytest.mark.parametrize("verb", ["passwd", "queue", "console"])
 def test_every_option_of_a_tool_is_documented(run, verb):
     options = set(re.findall(r"--[a-z-]+", run(verb, "--help").stdout)) - {"--help"}
     assert len(options) >= 2
@@ -108,3 +109,18 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.split() == expected, result.stderr
+
+
+def test_the_charts_are_those_of_the_saved_results(tmp_path):
+    sys.path.insert(0, str(TOP / "bench" / "lib"))
+    try:
+        import charts
+    finally:
+        sys.path.pop(0)
+    assert "overview" in charts.draw_all(directory=tmp_path)
+    drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    kept = {path.name: path.read_text() for path in (TOP / "docs" / "charts").iterdir()}
+    assert drawn == kept
+    for text in (TOP / "README.md").read_text(), (TOP / "bench" / "RESULTS.md").read_text():
+        for name in re.findall(r"charts/([a-z-]+\.svg)", text):
+            assert name in drawn

@@ -236,6 +236,23 @@ static void the_state_is_listed_and_cleared(void **state)
 	assert_int_equal(weir_guard_clear(guard, NULL), 0);
 }
 
+/* Only under the user's own name, where the user has logged in before. */
+static void a_user_is_cleared(void **state)
+{
+	(void)state;
+	passed_as("alice", "192.0.2.1:1", 0);
+	passed_as("bob", "192.0.2.1:1", 0);
+	failed_as("alice", "192.0.2.1:1", 0);
+	failed_as("bob", "192.0.2.1:1", 0);
+	failed_as("alice", "192.0.2.2:1", 0);
+	assert_int_equal(weir_guard_clear_user(guard, WEIR_SPAN("carol")), 0);
+	assert_int_equal(weir_guard_clear_user(guard, WEIR_SPAN("alice")), 1);
+	assert_int_equal(weir_guard_clear_user(guard, WEIR_SPAN("alice")), 0);
+	assert_int_equal(passed_as("alice", "192.0.2.1:1", 1), 0);
+	assert_int_equal(passed_as("bob", "192.0.2.1:1", 1), WEIR_GUARD_FIRST_MS);
+	assert_int_equal(list(1).entries, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +264,7 @@ int main(void)
 	                a_user_who_logged_in_before_waits_for_own_failures_only, setup, teardown),
 	        cmocka_unit_test_setup_teardown(settings_change, setup, teardown),
 	        cmocka_unit_test_setup_teardown(the_state_is_listed_and_cleared, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_user_is_cleared, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

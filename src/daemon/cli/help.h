@@ -7,5 +7,6 @@ extern const char help_serve[];
 extern const char help_check[];
 extern const char help_passwd[];
 extern const char help_queue[];
+extern const char help_console[];
 
 #endif

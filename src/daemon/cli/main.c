@@ -5,6 +5,7 @@
 #include <weir/version.h>
 
 #include "check.h"
+#include "console.h"
 #include "help.h"
 #include "options.h"
 #include "passwd.h"
@@ -44,6 +45,7 @@ static const struct main_verb verbs[] = {
         {"check", cli_run_check},
         {"passwd", passwd},
         {"queue", queue},
+        {"console", console},
 };
 
 int main(int count, char **arguments)

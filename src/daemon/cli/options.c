@@ -168,6 +168,8 @@ int refuse_option(const char *verb, int letter, char **arguments)
 static int options_set_option(struct options *options, int letter, const char *value)
 {
 	switch (letter) {
+	case 'A':
+		return options_set_path(&options->admin, "--admin", value);
 	case 'M':
 		return options_set_path(&options->mail, "--mail", value);
 	case 'U':
@@ -247,6 +249,7 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 	        {"zone", required_argument, NULL, 'Z'},
 	        {"forward", required_argument, NULL, 'R'},
 	        {"dns-log", required_argument, NULL, 'N'},
+	        {"admin", required_argument, NULL, 'A'},
 	        {"mail", required_argument, NULL, 'M'},
 	        {"users", required_argument, NULL, 'U'},
 	        {"domain", required_argument, NULL, 'D'},

@@ -29,6 +29,7 @@ struct options {
 	size_t certificate_count;
 	const char *root; /* NULL: not given, as all below */
 	const char *config_path;
+	const char *admin;
 	const char *mail;
 	const char *users;
 	const char *domains[CONFIG_NAMES_MAX];

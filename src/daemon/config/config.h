@@ -295,6 +295,7 @@ struct config {
 	struct config_guard guard;
 	struct weir_guard *guarded;  /* the process's own; set before anything is served */
 	const char *user;            /* NULL: stay who we are */
+	const char *admin;           /* path of the admin socket, absolute; NULL: none */
 	const char *logs[LOG_COUNT]; /* absolute; NULL: none */
 	struct config_limits limits;
 	struct weir_peers *http_peers; /* made when HTTP is first served */

@@ -259,6 +259,7 @@ static const struct key top_keys[] = {
         {"tls", KEY_MAPPING, AT(config, tls), .of = &tls},
         {"workers", KEY_WORKERS, AT(config, workers), .min = 1, .max = CONFIG_WORKERS_MAX},
         {"user", KEY_USER, AT(config, user)},
+        {"admin", KEY_SOCKET, AT(config, admin)},
         {"access-log", KEY_LOG, AT(config, logs[LOG_ACCESS])},
         {"mail", KEY_MAPPING, AT(config, mail), .of = &mail},
         {"mail-log", KEY_LOG, AT(config, logs[LOG_MAIL])},

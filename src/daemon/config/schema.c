@@ -189,6 +189,7 @@ static value_reader *const readers[] = {
         [KEY_PLACE] = value_place,
         [KEY_LOG] = value_log,
         [KEY_USER] = value_user,
+        [KEY_SOCKET] = value_socket,
         [KEY_FLAG] = value_flag,
         [KEY_NUMBER] = value_number,
         [KEY_WORKERS] = value_workers,

@@ -34,6 +34,7 @@ enum key_kind {
 	KEY_PLACE,     /* const char *: absolute; a directory that can be made if it is not there */
 	KEY_LOG,       /* const char *: absolute; NULL for off */
 	KEY_USER,      /* const char *: a user of this machine */
+	KEY_SOCKET,    /* const char *: absolute; a Unix socket that can be made there */
 	KEY_FLAG,      /* bool */
 	KEY_NUMBER,    /* uint64_t, from min to max */
 	KEY_WORKERS,   /* the same, or auto: 0 */
@@ -106,7 +107,7 @@ typedef void value_reader(
         struct reader *reader, const struct key *key, yaml_node_t *node, void *target);
 value_reader value_text, value_flag, value_number, value_workers, value_size, value_mode,
         value_duration;
-value_reader value_word, value_file, value_directory, value_log, value_user;
+value_reader value_word, value_file, value_directory, value_log, value_user, value_socket;
 value_reader value_place, value_networks;
 value_reader value_zone, value_zones, value_peers;
 value_reader value_prefix, value_ports, value_host, value_address, value_listener, value_names,

@@ -13,6 +13,7 @@
 
 #include <weir/error.h>
 
+#include "admin.h"
 #include "schema.h"
 
 char *value_path(struct reader *reader, const char *text)
@@ -114,6 +115,22 @@ void value_log(struct reader *reader, const struct key *key, yaml_node_t *node, 
 	if (error < 0)
 		problems_add(reader->problems, schema_place(node), "'%s': %s: %s", key->name, path,
 		        weir_error_text(error));
+	memcpy(target, &path, sizeof path);
+}
+
+void value_socket(struct reader *reader, const struct key *key, yaml_node_t *node, void *target)
+{
+	const char *text = schema_text(reader, key->name, node);
+	char *path = text ? value_path(reader, text) : NULL;
+	if (!path)
+		return;
+	const char *fault = admin_path_fault(path);
+	int error = fault ? 0 : value_file_look_above(path);
+	if (error < 0)
+		fault = weir_error_text(error);
+	if (fault)
+		problems_add(reader->problems, schema_place(node), "'%s': %s: %s", key->name, path,
+		        fault);
 	memcpy(target, &path, sizeof path);
 }
 

@@ -12,6 +12,7 @@
 
 #include <weir/error.h>
 
+#include "admin.h"
 #include "config_file.h"
 #include "config_tls.h"
 #include "config_warn.h"
@@ -93,6 +94,18 @@ static int load_choose_logs(struct config *config, const struct options *options
 			        config, config_log_path(options->logs[i]), &config->logs[i]);
 	}
 	return error;
+}
+
+static int choose_admin(struct config *config, const struct options *options)
+{
+	if (!options->admin)
+		return 0;
+	int error = load_path(config, options->admin, &config->admin);
+	const char *fault = error == 0 ? admin_path_fault(config->admin) : NULL;
+	if (!fault)
+		return error;
+	say("--admin: %s: %s", config->admin, fault);
+	return -EINVAL;
 }
 
 /* -- certificates ------------------------------------------------------------------------------ */
@@ -180,9 +193,10 @@ struct config *config_load(const struct options *options, const struct config *p
 	}
 	if (options->workers)
 		config->workers = options->workers;
-	if (load_choose_listeners(config, options) < 0 || load_choose_root(config, options) < 0 ||
-	        load_choose_logs(config, options) < 0 || load_mail(config, options) < 0 ||
-	        load_ftp(config, options) < 0 || load_dns(config, options, previous) < 0 ||
+	if (choose_admin(config, options) < 0 || load_choose_listeners(config, options) < 0 ||
+	        load_choose_root(config, options) < 0 || load_choose_logs(config, options) < 0 ||
+	        load_mail(config, options) < 0 || load_ftp(config, options) < 0 ||
+	        load_dns(config, options, previous) < 0 ||
 	        load_choose_certificates(config, options, previous) < 0 ||
 	        load_mail_check(config, options, previous) < 0) {
 		config_release(config);

@@ -21,6 +21,9 @@
 #include <weir/permits.h>
 #include <weir/sasl_guard.h>
 
+#include "admin.h"
+#include "admin_connections.h"
+#include "admin_guard.h"
 #include "banner.h"
 #include "config_dns.h"
 #include "config_mail.h"
@@ -49,6 +52,10 @@ struct daemon {
 	struct weir_permits *permits; /* for the connections of all workers */
 	struct mail_relay *relay;     /* or NULL */
 	struct dns_host *dns;
+	struct admin *admin;
+	struct admin_table commands; /* of this file, for the admin socket */
+	struct admin_guard guard_commands;
+	struct admin_connections connection_commands;
 	int stop_signals; /* that came */
 	bool failed;
 };
@@ -218,7 +225,7 @@ static void serve_reopen_logs(struct daemon *daemon)
 }
 
 /* Logs first: they are to be opened anew also when the configuration is refused. */
-static void serve_reload(struct daemon *daemon)
+static bool serve_reload(struct daemon *daemon)
 {
 	serve_reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
@@ -226,10 +233,13 @@ static void serve_reload(struct daemon *daemon)
 	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
 		dns_host_update(daemon->dns, daemon->config, false);
+		if (admin_listen(daemon->admin, daemon->config->user, daemon->config->admin) < 0)
+			say("the admin socket stays where it was");
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
-		return;
+		return true;
 	}
 	say("not reloaded: what was served before is served further");
+	return false;
 }
 
 static void serve_on_signal(struct weir_signals *signals, int signal)
@@ -255,6 +265,61 @@ static void serve_on_worker_ended(void *context)
 	}
 	if (--daemon->alive == 0)
 		weir_loop_stop(daemon->loop);
+}
+
+/* -- the admin socket -------------------------------------------------------------------------- */
+
+static void command_reload(void *context, struct admin_request *request)
+{
+	struct daemon *daemon = context;
+	if (daemon->stop_signals)
+		admin_error(request, "the daemon is draining");
+	else if (serve_reload(daemon))
+		admin_ok(request);
+	else
+		admin_error(request,
+		        "the previous configuration stays in effect; the standard error of the daemon "
+		        "says why, and so does 'weir check'");
+}
+
+static void command_drain(void *context, struct admin_request *request)
+{
+	struct daemon *daemon = context;
+	if (daemon->stop_signals) {
+		admin_error(request, "the daemon is draining already");
+		return;
+	}
+	admin_ok(request);
+	serve_stop(daemon);
+}
+
+static void command_reopen_logs(void *context, struct admin_request *request)
+{
+	serve_reopen_logs(context);
+	admin_ok(request);
+}
+
+static int create_admin(struct daemon *daemon)
+{
+	static const struct admin_command list[] = {
+	        {"reload", "", "reads the configuration and certificates again, as SIGHUP", 0, 0,
+	                command_reload},
+	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, command_reopen_logs},
+	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
+	                command_drain},
+	        {0},
+	};
+	int error = admin_create(daemon->loop, &daemon->admin);
+	if (error < 0)
+		return error;
+	daemon->commands = (struct admin_table){.commands = list, .context = daemon};
+	admin_connections_init(
+	        &daemon->connection_commands, daemon->workers, &daemon->worker_count);
+	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
+	admin_register(daemon->admin, &daemon->connection_commands.table);
+	admin_register(daemon->admin, &daemon->guard_commands.table);
+	admin_register(daemon->admin, &daemon->commands);
+	return 0;
 }
 
 /* -- start and end ----------------------------------------------------------------------------- */
@@ -321,6 +386,8 @@ static int serve_start(struct daemon *daemon)
 	else
 		error = serve_config(daemon, config, 0);
 	if (error == 0)
+		error = admin_listen(daemon->admin, daemon->config->user, daemon->config->admin);
+	if (error == 0)
 		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
 	if (error == 0)
@@ -356,10 +423,13 @@ int serve(const struct options *options)
 		error = weir_guard_create(NULL, &daemon.guard);
 	if (error == 0)
 		error = weir_permits_create(1, 0, &daemon.permits);
+	if (error == 0)
+		error = create_admin(&daemon);
 	if (error < 0) {
+		say("cannot make an event loop: %s", weir_error_text(error));
+		weir_permits_release(daemon.permits);
 		weir_guard_destroy(daemon.guard);
 		weir_loop_destroy(daemon.loop);
-		say("cannot make an event loop: %s", weir_error_text(error));
 		return EXIT_FAILED;
 	}
 	int code = serve_run(&daemon);
@@ -369,6 +439,7 @@ int serve(const struct options *options)
 		worker_destroy(daemon.workers[i]);
 	/* Signals may come as long as the loop turns. */
 	daemon.worker_count = 0;
+	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_host_destroy(daemon.dns);
 	endpoints_free(&daemon.endpoints);

@@ -265,6 +265,34 @@ void serving_renew(struct worker *worker)
 			serving_service_of(server)->renew(server->server);
 }
 
+struct channel_visit {
+	bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel);
+	void *context;
+	const struct endpoint *endpoint;
+	bool stopped;
+};
+
+static bool visit_channel(void *context, struct weir_channel *channel)
+{
+	struct channel_visit *visit = context;
+	visit->stopped = !visit->visit(visit->context, visit->endpoint, channel);
+	return !visit->stopped;
+}
+
+void serving_each_channel(struct worker *worker,
+        bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
+        void *context)
+{
+	struct serving *serving = &worker->serving;
+	struct channel_visit each = {.visit = visit, .context = context};
+	for (struct serving_server *server = serving_after(serving, &serving->servers);
+	        server && !each.stopped; server = serving_after(serving, &server->link)) {
+		each.endpoint = &server->endpoint;
+		weir_server_each(
+		        serving_service_of(server)->listener(server->server), visit_channel, &each);
+	}
+}
+
 /* -- ends -------------------------------------------------------------------------------------- */
 
 void serving_drain(struct worker *worker)
