@@ -15,7 +15,9 @@
  *   upstreams fail or take longer than WEIR_DNS_STALE_WAIT_MS (RFC 8767).
  * - An answer that is asked for often is asked for again before it expires.
  *
- * All of it belongs to a loop, and is for its thread alone.
+ * Lookups belong to a loop, and are for its thread alone. Their cache may be shared with the lookups of
+ * other loops: each question is asked once for all of them, then, and all see the same answer with
+ * the same TTL. A loop that gives an answer from the cache takes no lock and waits for no other loop.
  */
 #ifndef WEIR_DNS_LOOKUP_H
 #define WEIR_DNS_LOOKUP_H
@@ -29,10 +31,42 @@
 #include <weir/dns_upstreams.h>
 #include <weir/limits.h>
 
-struct weir_dns_lookups; /* a cache, and what is being asked */
+struct weir_dns_cache;   /* answers, for the lookups of one or more loops */
+struct weir_dns_lookups; /* what one loop is asking */
 struct weir_dns_lookup;  /* a question that waits for its answer */
 struct weir_address;
 struct weir_loop;
+
+/* -- the cache --------------------------------------------------------------------------------- */
+
+struct weir_dns_cache_options {
+	size_t bytes;     /* 0: WEIR_DNS_CACHE_BYTES; the least is WEIR_DNS_CACHE_MIN */
+	uint32_t stale_s; /* an expired answer is kept for so long; 0: WEIR_DNS_STALE_S */
+	bool never_stale; /* an expired answer is not kept */
+};
+
+/* Creates a cache with one hold. Returns 0, -ENOMEM or an errno of getrandom. */
+WEIR_API int weir_dns_cache_create(
+        const struct weir_dns_cache_options *options, struct weir_dns_cache **ret);
+
+/*
+ * Any thread may call these. Lookups have a hold of their own. The last release frees the cache; NULL is
+ * allowed.
+ */
+WEIR_API struct weir_dns_cache *weir_dns_cache_hold(struct weir_dns_cache *cache);
+WEIR_API void weir_dns_cache_release(struct weir_dns_cache *cache);
+
+struct weir_dns_cache_counters {
+	uint64_t evicted; /* answers that made room for others */
+	uint64_t entries; /* answers there are now */
+	uint64_t bytes;   /* of memory, by the reckoning of the bound */
+};
+
+/* Copies the counters. Any thread may call this. */
+WEIR_API void weir_dns_cache_counters(
+        struct weir_dns_cache *cache, struct weir_dns_cache_counters *ret);
+
+/* -- lookups ----------------------------------------------------------------------------------- */
 
 /*
  * Who answers what the cache does not know: weir_dns_ask and weir_dns_ask_cancel have the contract of
@@ -48,12 +82,15 @@ struct weir_dns_lookups_options {
 	struct weir_dns_upstreams *upstreams; /* must outlive the lookups */
 	const struct weir_dns_asker *asker;   /* another one than the upstreams; or NULL */
 	void *asker_context;
-	size_t cache_bytes;          /* 0: WEIR_DNS_CACHE_BYTES; the least is WEIR_DNS_CACHE_MIN */
+	/*
+	 * Shared with the lookups of other loops, which get a hold of their own. Their bounds of TTLs
+	 * and their upstreams should be the same. NULL: a cache of their own, as `own_cache` says.
+	 */
+	struct weir_dns_cache *cache;
+	struct weir_dns_cache_options own_cache;
 	uint32_t ttl_min_s;          /* shorter ones are raised to this */
 	uint32_t ttl_max_s;          /* 0: WEIR_DNS_TTL_MAX_S */
 	uint32_t negative_ttl_max_s; /* 0: WEIR_DNS_NEGATIVE_TTL_MAX_S */
-	uint32_t stale_s;            /* an expired answer is kept; 0: WEIR_DNS_STALE_S */
-	bool never_stale;            /* … or it is not */
 	unsigned asks_max;           /* questions under way; 0: WEIR_DNS_ASKS_MAX */
 	unsigned lookups_max;        /* who wait for them; 0: WEIR_DNS_LOOKUPS_MAX */
 };
@@ -62,7 +99,11 @@ struct weir_dns_lookups_options {
 WEIR_API int weir_dns_lookups_create(struct weir_loop *loop,
         const struct weir_dns_lookups_options *options, struct weir_dns_lookups **ret);
 
-/* What is under way is cancelled without its callback. NULL is allowed. Not from a callback. */
+/*
+ * Cancels all lookups without their callbacks. A question for which another loop of the cache waits, too, is
+ * asked anew by that loop. NULL is allowed. Must not be called from a callback. The loop must turn once
+ * more, or be destroyed.
+ */
 WEIR_API void weir_dns_lookups_destroy(struct weir_dns_lookups *lookups);
 
 /* -- at once ----------------------------------------------------------------------------------- */
@@ -126,12 +167,12 @@ struct weir_dns_lookups_counters {
 	uint64_t joined;     /* lookups that waited for a question that was under way already */
 	uint64_t failures;   /* questions that came to nothing */
 	uint64_t rejected;   /* … of these, since the reply was not one to the question */
-	uint64_t evicted;    /* answers that made room for others */
-	uint64_t entries;    /* answers there are now */
-	uint64_t bytes;      /* of memory, by the reckoning of the bound */
 };
 
 WEIR_API const struct weir_dns_lookups_counters *weir_dns_lookups_counters(
         const struct weir_dns_lookups *lookups);
+
+/* The cache, shared or not; the hold is the lookups'. */
+WEIR_API struct weir_dns_cache *weir_dns_lookups_cache(const struct weir_dns_lookups *lookups);
 
 #endif

@@ -37,6 +37,19 @@ static unsigned or_default(unsigned value, unsigned other)
 	return value ? value : other;
 }
 
+static int lookups_set_cache(
+        struct weir_dns_lookups *lookups, const struct weir_dns_lookups_options *options)
+{
+	int error = 0;
+	if (options->cache)
+		lookups->cache = weir_dns_cache_hold(options->cache);
+	else
+		error = weir_dns_cache_create(&options->own_cache, &lookups->cache);
+	if (error == 0)
+		dns_cache_add_reader(lookups->cache, &lookups->reader);
+	return error;
+}
+
 int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookups_options *options,
         struct weir_dns_lookups **ret)
 {
@@ -58,10 +71,7 @@ int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookup
 	size_t size = sizeof lookups->clients.key;
 	int error = getrandom(&lookups->clients.key, size, 0) == (ssize_t)size ? 0 : -EIO;
 	if (error == 0)
-		error = weir_dns_cache_create(
-		        options->cache_bytes ? options->cache_bytes : WEIR_DNS_CACHE_BYTES,
-		        options->never_stale ? 0 : or_default(options->stale_s, WEIR_DNS_STALE_S),
-		        &lookups->counters, &lookups->cache);
+		error = lookups_set_cache(lookups, options);
 	if (error < 0)
 		free(lookups);
 	else
@@ -79,7 +89,8 @@ void weir_dns_lookups_destroy(struct weir_dns_lookups *lookups)
 	while (!weir_list_empty(&lookups->ready))
 		weir_dns_lookup_cancel(
 		        WEIR_CONTAINER(lookups->ready.next, struct weir_dns_lookup, link));
-	weir_dns_cache_destroy(lookups->cache);
+	dns_cache_remove_reader(lookups->cache, &lookups->reader);
+	weir_dns_cache_release(lookups->cache);
 	free(lookups);
 }
 
@@ -89,52 +100,79 @@ const struct weir_dns_lookups_counters *weir_dns_lookups_counters(
 	return &lookups->counters;
 }
 
+struct weir_dns_cache *weir_dns_lookups_cache(const struct weir_dns_lookups *lookups)
+{
+	return lookups->cache;
+}
+
 /* -- from the cache ---------------------------------------------------------------------------- */
 
-/* Soon to expire, and wanted: so that nobody has to wait then. */
-static bool wants_prefetch(const struct dns_entry *entry, uint32_t now_s)
+/* What the cache has for a question. */
+enum usable {
+	USABLE_NOT, /* nothing, or an expired answer: the question must be asked */
+	USABLE_NOW,
+	USABLE_REFRESH, /* it may be given, and is to be asked for again */
+};
+
+/*
+ * Whether the entry is wanted and expires soon: it is asked for again, so that nobody has to wait then. One
+ * loop does so.
+ */
+static bool wants_prefetch(
+        const struct weir_dns_lookups *lookups, struct dns_entry *entry, uint32_t now_s)
 {
-	uint64_t left = entry->ttl_s - (now_s - entry->stored_s);
-	return left * WEIR_DNS_PREFETCH_PART <= entry->ttl_s &&
-	       entry->uses > WEIR_DNS_PREFETCH_USES && now_s >= entry->retry_s && !entry->failure;
+	uint64_t left = entry->ttl_s - dns_entry_age(entry, now_s);
+	if (left * WEIR_DNS_PREFETCH_PART > entry->ttl_s ||
+	        atomic_load_explicit(&entry->uses, memory_order_relaxed) <=
+	                WEIR_DNS_PREFETCH_USES ||
+	        now_s < atomic_load_explicit(&entry->retry_s, memory_order_relaxed) ||
+	        entry->failure)
+		return false;
+	/* Clients that wait for an answer come before those that have one. */
+	return lookups->asks < lookups->asks_max / 2 &&
+	       !atomic_load_explicit(&entry->refreshing, memory_order_relaxed) &&
+	       !atomic_exchange_explicit(&entry->refreshing, true, memory_order_relaxed);
 }
 
 static void prefetch(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
-        unsigned flags, uint32_t hash)
+        unsigned flags, const struct dns_cache_key *key)
 {
 	struct dns_pending *pending;
-	/* Who waits for an answer comes before who has one. */
-	if (lookups->asks >= lookups->asks_max / 2 ||
-	        weir_dns_pending_find(lookups, question, flags, hash))
+	if (weir_dns_pending_find(lookups, question, flags, key->hash))
 		return;
-	if (weir_dns_pending_start(lookups, question, flags, hash, &pending) == 0)
+	if (weir_dns_pending_start(lookups, question, flags, key->hash, false, &pending) == 0) {
 		lookups->counters.prefetches++;
+		return;
+	}
+	dns_cache_read_begin(&lookups->reader);
+	struct dns_entry *entry =
+	        weir_dns_cache_find(lookups->cache, key, weir_dns_lookups_now_s(lookups));
+	if (entry)
+		atomic_store_explicit(&entry->refreshing, false, memory_order_relaxed);
+	dns_cache_read_end(&lookups->reader);
 }
 
-/* The entry if it may be given now, or NULL: it must be asked for. *ret_stale is one for need. */
-static struct dns_entry *usable(struct weir_dns_lookups *lookups,
-        const struct weir_dns_question *question, unsigned flags, struct dns_cache_key *key,
-        struct dns_entry **ret_stale)
+/* Between dns_cache_read_begin and dns_cache_read_end. */
+static enum usable usable(struct weir_dns_lookups *lookups, const struct dns_cache_key *key,
+        uint32_t now_s, struct dns_entry **ret)
 {
-	uint32_t now_s = weir_dns_lookups_now_s(lookups);
-	weir_dns_cache_key(lookups->cache, question, flags, key);
 	struct dns_entry *entry = weir_dns_cache_find(lookups->cache, key, now_s);
-	*ret_stale = NULL;
 	if (!entry)
-		return NULL;
+		return USABLE_NOT;
+	*ret = entry;
 	if (weir_dns_entry_fresh(entry, now_s)) {
+		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
 		lookups->counters.hits++;
-		entry->uses += entry->uses < DNS_USES_MAX;
-		if (wants_prefetch(entry, now_s))
-			prefetch(lookups, question, flags, key->hash);
-		return entry;
+		/* Once it is high enough, many loops can read the entry without writing to it. */
+		if (uses < DNS_USES_MAX)
+			atomic_store_explicit(
+			        &entry->uses, (unsigned char)(uses + 1), memory_order_relaxed);
+		return wants_prefetch(lookups, entry, now_s) ? USABLE_REFRESH : USABLE_NOW;
 	}
-	if (now_s < entry->retry_s) {
-		lookups->counters.stale++;
-		return entry;
-	}
-	*ret_stale = entry;
-	return NULL;
+	if (now_s >= atomic_load_explicit(&entry->retry_s, memory_order_relaxed))
+		return USABLE_NOT;
+	lookups->counters.stale++;
+	return USABLE_NOW;
 }
 
 size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
@@ -142,15 +180,32 @@ size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
         struct weir_dns_found *ret)
 {
 	struct dns_cache_key key;
-	struct dns_entry *stale, *entry;
-	entry = usable(lookups, question, flags & DNS_CACHE_FLAGS, &key, &stale);
-	if (!entry)
-		return 0;
-	return weir_dns_entry_write(
-	        entry, question, weir_dns_lookups_now_s(lookups), reply, room, ret);
+	struct dns_entry *entry;
+	size_t size = 0;
+	uint32_t now_s = weir_dns_lookups_now_s(lookups);
+	flags &= DNS_CACHE_FLAGS;
+	weir_dns_cache_key(lookups->cache, question, flags, &key);
+	dns_cache_read_begin(&lookups->reader);
+	enum usable what = usable(lookups, &key, now_s, &entry);
+	if (what != USABLE_NOT)
+		size = weir_dns_entry_write(entry, question, now_s, reply, room, ret);
+	dns_cache_read_end(&lookups->reader);
+	if (what == USABLE_REFRESH)
+		prefetch(lookups, question, flags, &key);
+	return size;
 }
 
 /* -- later ------------------------------------------------------------------------------------- */
+
+/* A lookup that was asked for, and cannot be answered from within the call. */
+struct wanted {
+	struct weir_dns_lookups *lookups;
+	const struct weir_dns_question *question;
+	unsigned flags;
+	weir_dns_answered *answered;
+	void *context;
+	struct dns_cache_key key;
+};
 
 static struct weir_dns_lookup *create(
         struct weir_dns_lookups *lookups, weir_dns_answered *answered, void *context, size_t size)
@@ -180,16 +235,16 @@ static void on_ready(struct weir_task *task)
 }
 
 /* Answers with an entry, later in this turn. */
-static int make_ready(struct weir_dns_lookups *lookups, const struct dns_entry *entry,
-        const struct weir_dns_question *question, weir_dns_answered *answered, void *context,
-        struct weir_dns_lookup **ret)
+static int make_ready(
+        const struct wanted *wanted, const struct dns_entry *entry, struct weir_dns_lookup **ret)
 {
-	struct weir_dns_lookup *lookup =
-	        create(lookups, answered, context, weir_dns_entry_reply_size(entry, question));
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	struct weir_dns_lookup *lookup = create(lookups, wanted->answered, wanted->context,
+	        weir_dns_entry_reply_size(entry, wanted->question));
 	if (!lookup)
 		return -ENOMEM;
-	weir_dns_entry_write(entry, question, weir_dns_lookups_now_s(lookups), lookup->bytes,
-	        lookup->size, &lookup->found);
+	weir_dns_entry_write(entry, wanted->question, weir_dns_lookups_now_s(lookups),
+	        lookup->bytes, lookup->size, &lookup->found);
 	lookup->task.run = on_ready;
 	weir_list_append(&lookups->ready, &lookup->link);
 	weir_loop_defer(lookups->loop, &lookup->task);
@@ -197,22 +252,77 @@ static int make_ready(struct weir_dns_lookups *lookups, const struct dns_entry *
 	return 0;
 }
 
-/* Waits for a question under way, which is a new one if there is none. */
-static int wait_for(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
-        unsigned flags, uint32_t hash, struct weir_dns_lookup *lookup, bool stale)
+/* From the cache, if that may be given now. False: it must be asked for. *ret_expired: as a last resort. */
+static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, int *ret_error,
+        struct weir_dns_lookup **ret)
 {
-	struct dns_pending *pending = weir_dns_pending_find(lookups, question, flags, hash);
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	struct dns_entry *entry = NULL;
+	dns_cache_read_begin(&lookups->reader);
+	enum usable what = usable(lookups, &wanted->key, weir_dns_lookups_now_s(lookups), &entry);
+	if (what != USABLE_NOT)
+		*ret_error = make_ready(wanted, entry, ret);
+	dns_cache_read_end(&lookups->reader);
+	if (what == USABLE_REFRESH)
+		prefetch(lookups, wanted->question, wanted->flags, &wanted->key);
+	*ret_expired = entry;
+	return what != USABLE_NOT;
+}
+
+/* From the cache, whether it has expired or not. `error` if there is nothing any more. */
+static int answer_expired(const struct wanted *wanted, int error, struct weir_dns_lookup **ret)
+{
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	dns_cache_read_begin(&lookups->reader);
+	const struct dns_entry *entry =
+	        weir_dns_cache_find(lookups->cache, &wanted->key, weir_dns_lookups_now_s(lookups));
+	if (entry)
+		error = make_ready(wanted, entry, ret);
+	dns_cache_read_end(&lookups->reader);
+	return error;
+}
+
+/* Waits for a question under way, which is a new one if there is none. */
+static int wait_for(const struct wanted *wanted, struct weir_dns_lookup *lookup, bool expired,
+        bool unless_known)
+{
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	uint32_t hash = wanted->key.hash;
+	struct dns_pending *pending =
+	        weir_dns_pending_find(lookups, wanted->question, wanted->flags, hash);
 	int error = 0;
 	if (pending)
 		lookups->counters.joined++;
 	else
-		error = weir_dns_pending_start(lookups, question, flags, hash, &pending);
+		error = weir_dns_pending_start(
+		        lookups, wanted->question, wanted->flags, hash, unless_known, &pending);
 	if (error < 0)
 		return error;
 	weir_list_append(&pending->waiting, &lookup->link);
-	if (stale)
+	if (expired)
 		weir_dns_pending_hurry(pending);
 	return 0;
+}
+
+/* -EALREADY: the cache has learnt the answer in the meantime, but only if `unless_known`. */
+static int answer_later(const struct wanted *wanted, const struct weir_address *client,
+        bool expired, bool unless_known, struct weir_dns_lookup **ret)
+{
+	const struct weir_dns_question *question = wanted->question;
+	struct weir_dns_lookup *lookup =
+	        create(wanted->lookups, wanted->answered, wanted->context, question->name.size);
+	if (!lookup)
+		return -ENOMEM;
+	memcpy(lookup->bytes, question->name.wire, question->name.size);
+	int error = -EDQUOT;
+	if (weir_dns_client_enter(lookup, client))
+		error = wait_for(wanted, lookup, expired, unless_known);
+	if (error == 0) {
+		*ret = lookup;
+		return 0;
+	}
+	weir_dns_lookup_free(lookup);
+	return expired && error != -EALREADY ? answer_expired(wanted, error, ret) : error;
 }
 
 int weir_dns_lookup(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
@@ -225,28 +335,23 @@ int weir_dns_lookup_for(struct weir_dns_lookups *lookups, const struct weir_addr
         const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
         void *context, struct weir_dns_lookup **ret)
 {
-	struct dns_cache_key key;
-	struct dns_entry *stale, *entry;
-	flags &= DNS_CACHE_FLAGS;
+	struct wanted wanted = {.lookups = lookups,
+	        .question = question,
+	        .flags = flags & DNS_CACHE_FLAGS,
+	        .answered = answered,
+	        .context = context};
+	bool expired;
+	int error;
 	if (lookups->waiting >= lookups->waiting_max)
 		return WEIR_E_LIMIT;
-	entry = usable(lookups, question, flags, &key, &stale);
-	if (entry)
-		return make_ready(lookups, entry, question, answered, context, ret);
+	weir_dns_cache_key(lookups->cache, question, wanted.flags, &wanted.key);
+	if (answer_from_cache(&wanted, &expired, &error, ret))
+		return error;
 	lookups->counters.misses++;
-	struct weir_dns_lookup *lookup = create(lookups, answered, context, question->name.size);
-	if (!lookup)
-		return -ENOMEM;
-	memcpy(lookup->bytes, question->name.wire, question->name.size);
-	int error = -EDQUOT;
-	if (weir_dns_client_enter(lookup, client))
-		error = wait_for(lookups, question, flags, key.hash, lookup, stale);
-	if (error == 0) {
-		*ret = lookup;
-		return 0;
-	}
-	weir_dns_lookup_free(lookup);
-	return stale ? make_ready(lookups, stale, question, answered, context, ret) : error;
+	error = answer_later(&wanted, client, expired, true, ret);
+	if (error != -EALREADY || answer_from_cache(&wanted, &expired, &error, ret))
+		return error;
+	return answer_later(&wanted, client, expired, false, ret);
 }
 
 const struct weir_dns_found *weir_dns_lookup_found(const struct weir_dns_lookup *lookup)

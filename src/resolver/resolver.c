@@ -116,7 +116,7 @@ static int make_lookups(struct weir_resolver *resolver, const struct weir_resolv
 	return weir_dns_lookups_create(resolver->loop,
 	        &(struct weir_dns_lookups_options){
 	                .upstreams = resolver->upstreams,
-	                .cache_bytes = options->cache_bytes,
+	                .own_cache.bytes = options->cache_bytes,
 	        },
 	        &resolver->lookups);
 }

@@ -86,7 +86,7 @@ static int open_with(void **state, struct weir_dns_lookups_options options)
 
 static int set_up(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.cache_bytes = 1 << 20});
+	return open_with(state, (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20});
 }
 
 static int tear_down(void **state)
@@ -282,7 +282,7 @@ static void stale_when_nothing_can_be_asked(void **state)
 
 static int set_up_fresh(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.never_stale = true});
+	return open_with(state, (struct weir_dns_lookups_options){.own_cache.never_stale = true});
 }
 
 static void never_stale(void **state)
@@ -568,7 +568,7 @@ static void by_dice(void **state)
 static int set_up_few(void **state)
 {
 	return open_with(
-	        state, (struct weir_dns_lookups_options){.cache_bytes = 1 << 20, .asks_max = 8});
+	        state, (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20, .asks_max = 8});
 }
 
 static int look_for(const char *address, struct client *client, const char *question)
