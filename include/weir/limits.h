@@ -290,7 +290,7 @@
 #define WEIR_DNS_PADDING 468      /* replies by TLS are as long as a multiple of this (RFC 8467) */
 
 /* -- DNS lookups -- */
-#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, one a loop (set) */
+#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, for all its loops (set) */
 #define WEIR_DNS_CACHE_MIN (64 * 1024)          /* … it is never smaller */
 #define WEIR_DNS_TTL_MAX_S (24 * 60 * 60)       /* longer ones are cut to this (set) */
 #define WEIR_DNS_NEGATIVE_TTL_MAX_S (60 * 60)   /* … of what there is not (set) */

@@ -18,6 +18,7 @@
 #include <weir/loop.h>
 
 #include "allocation.h"
+#include "cache.h"
 #include "clock.h"
 #include "dns_asker.h"
 #include "dns_reply.h"
@@ -648,6 +649,109 @@ static void threads_in_any_order(void **state)
 	run_threads(true);
 }
 
+/* -- the table alone ---------------------------------------------------------------------------- */
+
+enum {
+	TABLE_STEPS = 40000,
+	TABLE_RECORDS = 30
+};
+
+/* So many records, each with its number, that a few hundred names do not fit. */
+static void table_put(struct worker *worker, unsigned name)
+{
+	static const struct dns_ttl_bounds bounds = {.max_s = 86400, .negative_max_s = 3600};
+	struct weir_dns_question question = numbered(name);
+	uint8_t message[2048], accepted_message[WEIR_DNS_MESSAGE_MAX];
+	struct weir_dns_writer writer;
+	struct dns_accepted accepted;
+	struct dns_cache_key key;
+	uint8_t wire[8];
+	size_t size = question.name.size;
+	memcpy(wire, question.name.wire, size);
+	memcpy(wire + size, "\0\1\0\1", 4);
+	weir_dns_writer_init(&writer, message, sizeof message);
+	weir_dns_put_question(&writer, weir_span(wire, size + 4));
+	for (unsigned i = 0; i < 1 + dice(worker, TABLE_RECORDS); i++) {
+		char address[4] = {(char)i, 0, (char)(name / 100), (char)(name % 100)};
+		weir_dns_put_record(&writer, WEIR_DNS_ANSWER, question.name.wire, WEIR_DNS_A,
+		        WEIR_DNS_IN, 100, weir_span(address, 4));
+	}
+	size = weir_dns_writer_finish(&writer, 0, WEIR_DNS_QR);
+	expect(weir_dns_accept(weir_span(message, size), &question, 0, &bounds, accepted_message,
+	               &accepted) == 0);
+	weir_dns_cache_key(cache, &question, 0, &key);
+	weir_dns_cache_put(cache, &key, &accepted, 0);
+}
+
+static bool table_get(struct dns_cache_reader *reader, unsigned name)
+{
+	struct weir_dns_question question = numbered(name), read;
+	struct dns_cache_key key;
+	struct weir_dns_found found;
+	struct weir_dns_header header;
+	struct weir_dns_record record;
+	uint8_t reply[2048];
+	size_t size = 0, at = WEIR_DNS_HEADER_SIZE;
+	weir_dns_cache_key(cache, &question, 0, &key);
+	dns_cache_read_begin(reader);
+	const struct dns_entry *entry = weir_dns_cache_find(cache, &key, 1);
+	if (entry)
+		size = weir_dns_entry_write(entry, &question, 1, reply, sizeof reply, &found);
+	dns_cache_read_end(reader);
+	if (!entry)
+		return false;
+	const struct weir_span message = weir_span(reply, size);
+	expect(weir_dns_header_read(message, &header) &&
+	        weir_dns_question_read(message, &at, &read) == 0);
+	for (unsigned i = 0; i < header.counts[WEIR_DNS_ANSWER]; i++)
+		expect(weir_dns_record_read(message, &at, &record) == 0 && record.ttl == 99 &&
+		        record.data.data[0] == (char)i &&
+		        record.data.data[2] == (char)(name / 100) &&
+		        record.data.data[3] == (char)(name % 100));
+	expect(at == size);
+	return true;
+}
+
+static void *run_table(void *context)
+{
+	struct worker *worker = context;
+	struct dns_cache_reader reader = {0};
+	unsigned found = 0;
+	dns_cache_add_reader(cache, &reader);
+	for (unsigned i = 0; i < TABLE_STEPS; i++) {
+		unsigned name = dice(worker, 1 + dice(worker, 600));
+		if (dice(worker, 4) == 0)
+			table_put(worker, name);
+		else
+			found += table_get(&reader, name);
+	}
+	dns_cache_remove_reader(cache, &reader);
+	expect(found > TABLE_STEPS / 100);
+	return NULL;
+}
+
+static void threads_read_what_others_replace_and_evict(void **state)
+{
+	static struct worker workers[THREADS];
+	const struct weir_dns_cache_options options = {.bytes = 1};
+	struct weir_dns_cache_counters counters;
+	(void)state;
+	atomic_store(&wrong, 0);
+	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i].dice = 88172645463325252u + i;
+		assert_int_equal(
+		        pthread_create(&workers[i].thread, NULL, run_table, &workers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(workers[i].thread, NULL);
+	weir_dns_cache_counters(cache, &counters);
+	assert_true(counters.evicted > 1000);
+	assert_true(counters.bytes <= WEIR_DNS_CACHE_MIN);
+	weir_dns_cache_release(cache);
+	assert_int_equal(atomic_load(&wrong), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -667,6 +771,7 @@ int main(void)
 	        TEST(without_memory_for_a_copy_those_that_wait_are_answered),
 	        cmocka_unit_test(threads_ask_each_question_once),
 	        cmocka_unit_test(threads_in_any_order),
+	        cmocka_unit_test(threads_read_what_others_replace_and_evict),
 	};
 	return cmocka_run_group_tests_name("resolver/lookup_share", tests, NULL, NULL);
 }
