@@ -20,8 +20,9 @@
  * For the same clients the end of a chain that leaves our zones is looked up and put behind our part:
  * all of it, or TC. The rcode is that of the end. AA tells of the first name (RFC 1035 4.1.1), so it is
  * set; AD is not. A lookup that fails makes all of it SERVFAIL, as does a zone of ours that is absent.
- * Where the chain outside comes back into our zones, it is given as the upstreams have it, and not
- * searched again.
+ * Where the chain outside comes back into our zones, these say how it goes on, whatever the upstreams
+ * say. It may leave them again, and is looked up again then. A chain that goes round in a circle, or
+ * has more than WEIR_DNS_CHAIN_MAX aliases of ours, is SERVFAIL.
  *
  * Of one network no more queries may wait than a part of the whole (weir_dns_lookup_for). A datagram
  * that comes again while it waits is answered once.

@@ -72,17 +72,25 @@ static void refer(struct dns_answer *answer, const struct dns_node *cut)
 
 /* -- chains ------------------------------------------------------------------------------------ */
 
-/* Goes on with another name; false: it was there before, or there were too many. */
-static bool follow(struct dns_answer *answer, const uint8_t *wire)
+static bool was_followed(const struct dns_answer *answer)
 {
-	if (answer->follow_count == WEIR_DNS_CHAIN_MAX)
-		return false;
-	answer->followed[answer->follow_count++] = answer->key.hashes[0];
-	weir_dns_key_make(&answer->key, wire, weir_dns_wire_size(wire), weir_dns_seed());
 	for (unsigned i = 0; i < answer->follow_count; i++)
 		if (answer->followed[i] == answer->key.hashes[0])
-			return false;
-	return !answer->truncated;
+			return true;
+	return false;
+}
+
+/* Goes on with another name. False: the chain is endless, or the answer truncated. */
+static bool follow(struct dns_answer *answer, const uint8_t *wire)
+{
+	if (answer->follow_count == WEIR_DNS_CHAIN_MAX) {
+		answer->endless = true;
+		return false;
+	}
+	answer->followed[answer->follow_count++] = answer->key.hashes[0];
+	weir_dns_key_make(&answer->key, wire, weir_dns_wire_size(wire), weir_dns_seed());
+	answer->endless = was_followed(answer);
+	return !answer->endless && !answer->truncated;
 }
 
 /* RFC 6672 3.1: the end of the name is exchanged, a CNAME says so. */
@@ -206,9 +214,9 @@ static bool answer_from(struct dns_answer *answer, const struct dns_node *node,
 /* -- the search -------------------------------------------------------------------------------- */
 
 /* A DS record is data of the zone above (RFC 4035 3.1.4.1): if that is ours, too, it answers. */
-static const struct weir_dns_zone *zone_of(const struct dns_answer *answer)
+static const struct weir_dns_zone *zone_of(
+        const struct dns_answer *answer, const struct dns_key *key)
 {
-	const struct dns_key *key = &answer->key;
 	const struct weir_dns_zone_entry *entry = weir_dns_zones_search(answer->zones, key, 0);
 	if (entry && answer->type == WEIR_DNS_DS && key->labels &&
 	        entry->zone->apex.labels == key->labels) {
@@ -219,6 +227,15 @@ static const struct weir_dns_zone *zone_of(const struct dns_answer *answer)
 	return entry ? entry->zone : NULL;
 }
 
+/* Whether a name with this closest node lies below a delegation, or at it and is no DS record's. */
+static bool is_delegated(
+        const struct weir_dns_zone *zone, const struct dns_node *node, unsigned skip, uint16_t type)
+{
+	if (node->cover == DNS_NONE || zone->nodes[node->cover].dname)
+		return false;
+	return skip || node != &zone->nodes[node->cover] || type != WEIR_DNS_DS;
+}
+
 /* One name. True: the key has been exchanged for another. */
 static bool search(struct dns_answer *answer)
 {
@@ -226,16 +243,13 @@ static bool search(struct dns_answer *answer)
 	unsigned skip;
 	const struct dns_node *node = weir_dns_zone_closest(zone, &answer->key, &skip);
 	set_kind(answer, node->cover == DNS_NONE ? node : &zone->nodes[node->cover]);
-	if (node->cover != DNS_NONE) {
-		const struct dns_node *cover = &zone->nodes[node->cover];
-		if (cover->dname)
-			return follow_dname(answer, cover);
-		if (skip || node != cover || answer->type != WEIR_DNS_DS) {
-			answer->delegated = answer->recursive;
-			if (!answer->recursive)
-				refer(answer, cover);
-			return false;
-		}
+	if (node->cover != DNS_NONE && zone->nodes[node->cover].dname)
+		return follow_dname(answer, &zone->nodes[node->cover]);
+	if (is_delegated(zone, node, skip, answer->type)) {
+		answer->delegated = answer->recursive;
+		if (!answer->recursive)
+			refer(answer, &zone->nodes[node->cover]);
+		return false;
 	}
 	if (!skip)
 		return answer_from(answer, node, NULL, 0);
@@ -259,7 +273,7 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 	answer->rcode = WEIR_DNS_NOERROR;
 	answer->kind = 0;
 	answer->authoritative = answer->truncated = answer->refused = answer->left = false;
-	answer->recursive = answer->delegated = false;
+	answer->recursive = answer->delegated = answer->endless = answer->resumed = false;
 	answer->absence = 0;
 	answer->follow_count = answer->put_count = answer->target_count = 0;
 	answer->proof_count = 0;
@@ -268,7 +282,7 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 static void answer_search(struct dns_answer *answer)
 {
 	while (search(answer)) {
-		answer->zone = zone_of(answer);
+		answer->zone = zone_of(answer, &answer->key);
 		if (!answer->zone || answer->zone->absence) {
 			answer->left = true;
 			return;
@@ -280,7 +294,7 @@ void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name 
 {
 	if (answer->zones->count) {
 		weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
-		answer->zone = zone_of(answer);
+		answer->zone = zone_of(answer, &answer->key);
 	}
 	if (!answer->zone) {
 		answer->refused = true;
@@ -296,28 +310,34 @@ void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name 
 	answer_search(answer);
 }
 
-bool dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name)
+bool dns_answer_owns(const struct dns_answer *answer, const struct weir_dns_name *name)
 {
-	if (!answer->zones->count || answer->follow_count == WEIR_DNS_CHAIN_MAX)
+	struct dns_key key;
+	unsigned skip;
+	if (!answer->zones->count)
 		return false;
-	struct dns_key before = answer->key;
+	weir_dns_key_make(&key, name->wire, name->size, weir_dns_seed());
+	const struct weir_dns_zone *zone = zone_of(answer, &key);
+	if (!zone || zone->absence)
+		return zone;
+	const struct dns_node *node = weir_dns_zone_closest(zone, &key, &skip);
+	return !is_delegated(zone, node, skip, answer->type);
+}
+
+void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name)
+{
 	weir_dns_key_make(&answer->key, name->wire, name->size, weir_dns_seed());
-	const struct weir_dns_zone *zone = zone_of(answer);
-	if (!zone) {
-		answer->key = before;
-		return false;
-	}
-	answer->zone = zone;
-	answer->followed[answer->follow_count++] = answer->key.hashes[0];
+	answer->zone = zone_of(answer, &answer->key);
+	answer->resumed = true;
 	answer->refused = answer->left = answer->delegated = false;
 	answer->rcode = WEIR_DNS_NOERROR;
-	if (zone->absence) {
-		answer->absence = zone->absence;
+	answer->endless = was_followed(answer);
+	if (answer->zone->absence) {
+		answer->absence = answer->zone->absence;
 		answer->rcode = WEIR_DNS_SERVFAIL;
-	} else {
+	} else if (!answer->endless) {
 		answer_search(answer);
 	}
-	return true;
 }
 
 void weir_dns_answer_end(struct dns_answer *answer)

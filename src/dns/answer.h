@@ -43,6 +43,8 @@ struct dns_answer {
 	bool refused;   /* none of our zones */
 	bool left;      /* the chain goes on at `key`: in no zone of ours, or one that is absent */
 	bool delegated; /* `key` lies below a cut of ours, and must be looked up; nothing is put for it */
+	bool endless;     /* the chain goes round in a circle, or has too many aliases */
+	bool resumed;     /* a chain has come back into our zones (dns_answer_resume) */
 	uint16_t absence; /* of the zone, for which something stands in: an extended error, or 0 */
 	uint32_t kind;    /* the same for all names that are answered from the same data */
 
@@ -67,10 +69,16 @@ void weir_dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones
 void weir_dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name);
 
 /*
- * A chain of aliases that came from an upstream leads to `name`: goes on there if it is in a zone of
- * ours. False: it is not, and nothing has changed; or there were too many aliases.
+ * Whether our zones answer for `name`: it is in one of them, and not below a zone cut, where an upstream
+ * knows better.
  */
-bool dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name);
+bool dns_answer_owns(const struct dns_answer *answer, const struct weir_dns_name *name);
+
+/*
+ * Goes on with `name`, which our zones answer for: a chain of aliases that came from an upstream leads
+ * there. `endless` is set if it must not be followed.
+ */
+void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name);
 
 /* What comes last: proofs that waited, addresses. */
 void weir_dns_answer_end(struct dns_answer *answer);

@@ -80,7 +80,7 @@ static unsigned answer_zones(struct dns_exchange *exchange)
 		answer->authoritative = false;
 		rcode = weir_dns_exchange_forward(exchange);
 		/* Only what has come back into a zone of ours has a rest to be put. */
-		if (!answer->follow_count)
+		if (!answer->resumed)
 			return rcode;
 	} else if (answer->left || answer->delegated) {
 		rcode = weir_dns_exchange_chase(exchange);

@@ -43,6 +43,14 @@ struct weir_dns_responder {
 	uint8_t identity[1 + WEIR_DNS_CHAOS_MAX];
 };
 
+/* What a lookup for a query has come to. */
+struct dns_result {
+	const struct dns_result *next; /* an earlier one for the same query */
+	struct weir_dns_question question;
+	struct weir_dns_found found;
+	struct weir_span message; /* empty: it failed */
+};
+
 /* A reply in the making. */
 struct dns_exchange {
 	struct weir_dns_responder *responder;
@@ -62,9 +70,8 @@ struct dns_exchange {
 	bool asks;          /* there is no reply yet: `asked` has to be asked for */
 	const struct weir_dns_question *asked; /* that of the query, or `target` */
 	struct weir_dns_question target;       /* where a chain has left our zones */
-	/* What a lookup came to: `found` NULL: there was none yet. An empty message: it failed. */
-	const struct weir_dns_found *found;
-	struct weir_span message;
+	const struct dns_result *results;      /* of the lookups so far, the last first; or NULL */
+	bool final; /* nothing can be asked: what neither `results` nor the cache knows fails */
 	bool cookie;
 	uint8_t cookie_data[DNS_COOKIE_SIZE];
 };
@@ -88,6 +95,13 @@ bool weir_dns_exchange_recursive(const struct dns_exchange *exchange);
 
 /* A query for a name of no zone; the rcode. May set `asks`. */
 unsigned weir_dns_exchange_forward(struct dns_exchange *exchange);
+
+/* What a lookup for this query has come to, or NULL. */
+const struct dns_result *dns_exchange_result(
+        const struct dns_exchange *exchange, const struct weir_dns_question *question);
+
+/* Neither `results` nor the cache knows the question: sets `asks`, or returns false in a final run. */
+bool dns_exchange_must_ask(struct dns_exchange *exchange, const struct weir_dns_question *question);
 
 /* What is asked upstream: flags of weir_dns_ask. */
 unsigned weir_dns_exchange_ask_flags(const struct dns_exchange *exchange);
@@ -113,12 +127,13 @@ void weir_dns_later_destroy(struct dns_later *later);
 
 /* -- responder.c ------------------------------------------------------------------------------- */
 
-/* The whole; everything that is given is set, and `found` and `message`. */
+/* The whole; everything that is given is set, and `results` and `final`. */
 size_t weir_dns_exchange_run(struct dns_exchange *exchange, void *reply, size_t room);
 
 /*
- * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first` into a
- * zone of ours. Then the second puts those up to there, and what our zone has. The rcode.
+ * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first` to a name
+ * that our zones answer for. Then the second function puts those up to there, what our zones have, and
+ * all that follows if the chain leaves them again. It returns the rcode, and may set `asks`.
  */
 bool dns_exchange_comes_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
         const struct weir_dns_name *first);

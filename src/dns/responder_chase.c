@@ -4,9 +4,9 @@
  * end. Either all of what was looked up is put, or none of it and TC; or there is nothing but a failure.
  *
  * AA stays, since it is about the first name (RFC 1035 4.1.1), which is ours; AD is never set, since
- * nobody has validated our part. What comes back into our zones is answered from them, once: our own
- * data wins over what an upstream says of it. A chain that leaves them a second time is a failure, so
- * that nothing goes round in circles.
+ * nobody has validated our part. What comes back into our zones is answered from them: our own data wins
+ * over what an upstream says of it. A chain may leave them again, and is looked up again then. Each
+ * time it passes an alias of ours, of which at most WEIR_DNS_CHAIN_MAX are followed, and none twice.
  */
 #include "name.h"
 #include "rdata.h"
@@ -74,13 +74,6 @@ static bool next_alias(struct dns_exchange *exchange, struct weir_span message, 
 	return found;
 }
 
-static bool is_ours(const struct dns_exchange *exchange, const struct weir_dns_name *name)
-{
-	struct dns_key key;
-	weir_dns_key_make(&key, name->wire, name->size, weir_dns_seed());
-	return weir_dns_zones_search(exchange->zones, &key, 0);
-}
-
 bool dns_exchange_comes_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
         const struct weir_dns_name *first)
 {
@@ -91,13 +84,14 @@ bool dns_exchange_comes_back(struct dns_exchange *exchange, struct weir_span mes
 	for (unsigned hops = 0; hops <= WEIR_DNS_CHAIN_MAX; hops++) {
 		if (!next_alias(exchange, message, at, false, &name))
 			return false;
-		if (is_ours(exchange, &name))
+		if (dns_answer_owns(&exchange->answer, &name))
 			return true;
 	}
 	return false;
 }
 
-unsigned dns_exchange_come_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+/* Puts the aliases up to our zones, and what these have. */
+static unsigned come_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
         const struct weir_dns_name *first)
 {
 	struct dns_answer *answer = &exchange->answer;
@@ -105,15 +99,16 @@ unsigned dns_exchange_come_back(struct dns_exchange *exchange, struct weir_span 
 	do {
 		if (!next_alias(exchange, message, at, true, &name))
 			return fail(exchange, WEIR_DNS_EDE_OTHER);
-	} while (!is_ours(exchange, &name));
+	} while (!dns_answer_owns(answer, &name));
 	exchange->authenticated = false;
+	answer->left = answer->delegated = false;
 	if (answer->truncated)
 		return WEIR_DNS_NOERROR;
 	answer->recursive = true;
-	if (!dns_answer_resume(answer, &name) || answer->left || answer->delegated ||
-	        answer->absence)
-		return fail(exchange, answer->absence ? answer->absence : WEIR_DNS_EDE_OTHER);
-	return answer->rcode;
+	dns_answer_resume(answer, &name);
+	if (answer->endless)
+		return fail(exchange, WEIR_DNS_EDE_OTHER);
+	return answer->absence ? fail(exchange, answer->absence) : answer->rcode;
 }
 
 /* The message answers `target`, without OPT. */
@@ -121,8 +116,10 @@ static unsigned append(
         struct dns_exchange *exchange, const struct weir_dns_found *found, struct weir_span message)
 {
 	struct weir_dns_writer *writer = &exchange->writer;
+	struct dns_answer *answer = &exchange->answer;
 	size_t start = writer->size, at = WEIR_DNS_HEADER_SIZE + exchange->target.name.size + 4u;
 	uint16_t count = writer->counts[WEIR_DNS_ANSWER];
+	answer->left = answer->delegated = false;
 	if (!message.size)
 		return fail(exchange, WEIR_DNS_EDE_NOT_READY);
 	exchange->forwarded = true;
@@ -131,10 +128,10 @@ static unsigned append(
 	exchange->extended_error = found->extended_error;
 	if (!found->truncated &&
 	        dns_exchange_comes_back(exchange, message, at, &exchange->target.name))
-		return dns_exchange_come_back(exchange, message, at, &exchange->target.name);
+		return come_back(exchange, message, at, &exchange->target.name);
 	if (found->truncated || !put_section(exchange, message, &at, WEIR_DNS_ANSWER) ||
 	        !put_section(exchange, message, &at, WEIR_DNS_AUTHORITY)) {
-		exchange->answer.truncated = true;
+		answer->truncated = true;
 		writer->counts[WEIR_DNS_AUTHORITY] = 0;
 		weir_dns_writer_cut(writer, start, WEIR_DNS_ANSWER, count);
 	}
@@ -152,27 +149,52 @@ static void set_target(struct dns_exchange *exchange)
 	target->class = WEIR_DNS_IN;
 }
 
-unsigned weir_dns_exchange_chase(struct dns_exchange *exchange)
+/* Looks up the name that the chain has left our zones with. The chain may have come back then. */
+static unsigned chase_once(struct dns_exchange *exchange)
 {
-	const struct dns_answer *answer = &exchange->answer;
+	struct dns_answer *answer = &exchange->answer;
 	struct weir_dns_responder *responder = exchange->responder;
 	struct weir_dns_found found;
 	unsigned rcode;
-	if (!exchange->recursive || !(exchange->query.header.flags & WEIR_DNS_RD))
-		return answer->rcode;
-	if (answer->zone && answer->zone->absence)
-		return fail(exchange, answer->zone->absence);
 	set_target(exchange);
-	if (weir_dns_exchange_special(exchange, &exchange->target, &rcode))
+	if (weir_dns_exchange_special(exchange, &exchange->target, &rcode)) {
+		answer->left = answer->delegated = false;
 		return rcode;
-	if (exchange->found)
-		return append(exchange, exchange->found, exchange->message);
+	}
+	const struct dns_result *result = dns_exchange_result(exchange, &exchange->target);
+	if (result)
+		return append(exchange, &result->found, result->message);
 	uint8_t *cached = responder->later->cached;
 	size_t size = weir_dns_lookup_cached(responder->recursion.lookups, &exchange->target,
 	        weir_dns_exchange_ask_flags(exchange), cached, WEIR_DNS_MESSAGE_MAX, &found);
-	if (size)
+	if (size || !dns_exchange_must_ask(exchange, &exchange->target))
 		return append(exchange, &found, weir_span(cached, size));
-	exchange->asks = true;
-	exchange->asked = &exchange->target;
+	answer->left = answer->delegated = false;
 	return WEIR_DNS_SERVFAIL;
+}
+
+static unsigned chase(struct dns_exchange *exchange)
+{
+	const struct dns_answer *answer = &exchange->answer;
+	unsigned rcode = answer->rcode;
+	while (answer->left || answer->delegated) {
+		if (answer->zone && answer->zone->absence)
+			return fail(exchange, answer->zone->absence);
+		rcode = chase_once(exchange);
+	}
+	return rcode;
+}
+
+unsigned dns_exchange_come_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+        const struct weir_dns_name *first)
+{
+	unsigned rcode = come_back(exchange, message, at, first);
+	return exchange->answer.left || exchange->answer.delegated ? chase(exchange) : rcode;
+}
+
+unsigned weir_dns_exchange_chase(struct dns_exchange *exchange)
+{
+	if (!exchange->recursive || !(exchange->query.header.flags & WEIR_DNS_RD))
+		return exchange->answer.rcode;
+	return chase(exchange);
 }

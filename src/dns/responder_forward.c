@@ -57,11 +57,11 @@ static unsigned take(struct dns_exchange *exchange, const struct weir_dns_found 
 }
 
 /* What a lookup has come to, as far as it fits. */
-static unsigned take_message(struct dns_exchange *exchange)
+static unsigned take_result(struct dns_exchange *exchange, const struct dns_result *result)
 {
 	struct weir_dns_writer *writer = &exchange->writer;
-	struct weir_dns_found found = *exchange->found;
-	struct weir_span message = exchange->message;
+	struct weir_dns_found found = result->found;
+	struct weir_span message = result->message;
 	if (!message.size) {
 		exchange->extended_error = WEIR_DNS_EDE_NOT_READY;
 		return WEIR_DNS_SERVFAIL;
@@ -73,6 +73,22 @@ static unsigned take_message(struct dns_exchange *exchange)
 	if (found.truncated)
 		memset(writer->data + 6, 0, 6);
 	return take(exchange, &found, message.size);
+}
+
+const struct dns_result *dns_exchange_result(
+        const struct dns_exchange *exchange, const struct weir_dns_question *question)
+{
+	const struct dns_result *result = exchange->results;
+	while (result && !weir_dns_name_equal(&result->question.name, &question->name))
+		result = result->next;
+	return result;
+}
+
+bool dns_exchange_must_ask(struct dns_exchange *exchange, const struct weir_dns_question *question)
+{
+	exchange->asks = !exchange->final;
+	exchange->asked = question;
+	return exchange->asks;
 }
 
 /* RFC 8482 4.2. */
@@ -107,14 +123,15 @@ unsigned weir_dns_exchange_forward(struct dns_exchange *exchange)
 		return rcode;
 	if (question->type == WEIR_DNS_ANY)
 		return answer_any(exchange);
-	if (exchange->found)
-		return take_message(exchange);
+	const struct dns_result *result = dns_exchange_result(exchange, question);
+	if (result)
+		return take_result(exchange, result);
 	size_t size = weir_dns_lookup_cached(lookups, question,
 	        weir_dns_exchange_ask_flags(exchange), writer->data, writer->limit, &found);
 	if (size)
 		return take(exchange, &found, size);
-	exchange->asks = true;
-	exchange->asked = question;
+	if (!dns_exchange_must_ask(exchange, question))
+		exchange->extended_error = WEIR_DNS_EDE_NOT_READY;
 	return WEIR_DNS_SERVFAIL;
 }
 

@@ -12,11 +12,24 @@
 
 #include "responder.h"
 
+/* What an earlier lookup came to: the chain goes on behind it, and is followed anew from the query. */
+struct kept_result {
+	struct dns_result result;
+	uint8_t bytes[];
+};
+
+enum {
+	KEPT_RESULT_MAX = 4096, /* bytes; a larger one must come from the cache again */
+};
+
 struct weir_dns_waiting {
 	struct weir_list link;
 	struct weir_dns_responder *responder;
 	struct weir_dns_zones *zones; /* held */
 	struct weir_dns_lookup *lookup;
+	struct weir_dns_question asked;   /* of the lookup */
+	const struct dns_result *results; /* of those before; each a struct kept_result */
+	unsigned lookups;                 /* so far */
 	weir_dns_late *late;
 	void *context;
 	struct weir_dns_request request; /* points at what follows */
@@ -25,8 +38,14 @@ struct weir_dns_waiting {
 	char message[];
 };
 
+static int start_lookup(struct weir_dns_waiting *waiting, const struct dns_exchange *exchange);
+
 static void release(struct weir_dns_waiting *waiting)
 {
+	for (const struct dns_result *result = waiting->results, *next; result; result = next) {
+		next = result->next;
+		free(WEIR_CONTAINER(result, struct kept_result, result));
+	}
 	weir_list_remove(&waiting->link);
 	weir_dns_zones_release(waiting->zones);
 	free(waiting);
@@ -99,22 +118,65 @@ static bool is_repeated(const struct weir_list *bucket, const struct weir_dns_re
 
 /* -- the answer -------------------------------------------------------------------------------- */
 
+/* Without memory for it, or if it is large, it may still be in the cache when it is needed. */
+static void keep_result(struct weir_dns_waiting *waiting, const struct dns_result *result)
+{
+	size_t size = result->message.size;
+	if (size > KEPT_RESULT_MAX)
+		return;
+	struct kept_result *kept = malloc(sizeof *kept + size);
+	if (!kept)
+		return;
+	memcpy(kept->bytes, result->message.data, size);
+	kept->result = *result;
+	kept->result.message = weir_span(kept->bytes, size);
+	waiting->results = &kept->result;
+}
+
+/* The chain goes on, and was not known up to its end. False: no more can be asked. */
+static bool ask_again(struct weir_dns_waiting *waiting, const struct dns_exchange *exchange)
+{
+	if (waiting->lookups > WEIR_DNS_CHAIN_MAX || start_lookup(waiting, exchange) < 0)
+		return false;
+	keep_result(waiting, exchange->results);
+	return true;
+}
+
 static void on_answered(void *context, int error, struct weir_span message)
 {
 	struct weir_dns_waiting *waiting = context;
 	struct weir_dns_outcome outcome;
 	struct dns_exchange exchange;
+	const struct dns_result result = {.next = waiting->results,
+	        .question = waiting->asked,
+	        .found = *weir_dns_lookup_found(waiting->lookup),
+	        .message = error ? WEIR_SPAN("") : message};
 	exchange.responder = waiting->responder;
 	exchange.zones = waiting->zones;
 	exchange.request = &waiting->request;
 	exchange.outcome = &outcome;
 	outcome.crowded = outcome.repeated = false;
-	exchange.found = weir_dns_lookup_found(waiting->lookup);
-	exchange.message = error ? WEIR_SPAN("") : message;
+	exchange.results = &result;
+	exchange.final = false;
 	uint8_t *reply = waiting->responder->later->reply;
 	size_t size = weir_dns_exchange_run(&exchange, reply, WEIR_DNS_MESSAGE_MAX);
+	if (exchange.asks) {
+		if (ask_again(waiting, &exchange))
+			return;
+		exchange.final = true;
+		size = weir_dns_exchange_run(&exchange, reply, WEIR_DNS_MESSAGE_MAX);
+	}
 	waiting->late(waiting->context, weir_span(reply, size), &waiting->request, &outcome);
 	release(waiting);
+}
+
+static int start_lookup(struct weir_dns_waiting *waiting, const struct dns_exchange *exchange)
+{
+	waiting->asked = *exchange->asked;
+	waiting->lookups++;
+	return weir_dns_lookup_for(waiting->responder->recursion.lookups, waiting->request.peer,
+	        &waiting->asked, weir_dns_exchange_ask_flags(exchange), on_answered, waiting,
+	        &waiting->lookup);
 }
 
 static struct weir_dns_waiting *create(const struct dns_exchange *exchange)
@@ -135,6 +197,9 @@ static struct weir_dns_waiting *create(const struct dns_exchange *exchange)
 		waiting->local = *exchange->request->local;
 		waiting->request.local = &waiting->local;
 	}
+	waiting->responder = exchange->responder;
+	waiting->results = NULL;
+	waiting->lookups = 0;
 	return waiting;
 }
 
@@ -142,24 +207,20 @@ static struct weir_dns_waiting *create(const struct dns_exchange *exchange)
 static bool start(const struct dns_exchange *exchange, struct weir_dns_zones *zones,
         weir_dns_late *late, void *context, struct weir_dns_waiting **ret)
 {
-	struct weir_dns_responder *responder = exchange->responder;
 	const struct weir_dns_request *request = exchange->request;
 	struct weir_dns_waiting *waiting = create(exchange);
 	if (!waiting)
 		return false;
-	int error = weir_dns_lookup_for(responder->recursion.lookups, request->peer,
-	        exchange->asked, weir_dns_exchange_ask_flags(exchange), on_answered, waiting,
-	        &waiting->lookup);
+	int error = start_lookup(waiting, exchange);
 	if (error < 0) {
 		exchange->outcome->crowded = error == -EDQUOT;
 		free(waiting);
 		return false;
 	}
-	waiting->responder = responder;
 	waiting->zones = weir_dns_zones_hold(zones);
 	waiting->late = late;
 	waiting->context = context;
-	weir_list_append(bucket_of(responder->later, request->message), &waiting->link);
+	weir_list_append(bucket_of(waiting->responder->later, request->message), &waiting->link);
 	*ret = waiting;
 	return true;
 }
@@ -184,14 +245,13 @@ static bool wait_or_drop(const struct dns_exchange *exchange, struct weir_dns_zo
 static size_t respond(struct dns_exchange *exchange, struct weir_dns_zones *zones, void *reply,
         size_t room, weir_dns_late *late, void *context, struct weir_dns_waiting **ret)
 {
-	static const struct weir_dns_found none = {.rcode = WEIR_DNS_SERVFAIL};
-	exchange->found = NULL;
+	exchange->results = NULL;
+	exchange->final = false;
 	exchange->outcome->crowded = exchange->outcome->repeated = false;
 	size_t size = weir_dns_exchange_run(exchange, reply, room);
 	if (!exchange->asks || wait_or_drop(exchange, zones, late, context, ret))
 		return size;
-	exchange->found = &none;
-	exchange->message = WEIR_SPAN("");
+	exchange->final = true;
 	return weir_dns_exchange_run(exchange, reply, room);
 }
 
