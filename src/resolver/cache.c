@@ -29,7 +29,7 @@ enum {
 
 struct weir_dns_cache {
 	/* These do not change, and every hit reads them. */
-	struct weir_siphash_key secret;
+	struct siphash_key secret;
 	size_t bytes;
 	uint32_t stale_s;
 	uint32_t mask;
@@ -39,14 +39,15 @@ struct weir_dns_cache {
 	pthread_mutex_t lock; /* guards the fields that follow, and changes of the table */
 	struct weir_list readers;
 	uint32_t hand;
-	struct dns_entry *older; /* unlinked entries; `seen` of the readers belongs to this batch */
-	struct dns_entry *younger;
+	struct dns_cache_entry
+	        *older; /* unlinked entries; `seen` of the readers belongs to this batch */
+	struct dns_cache_entry *younger;
 	size_t older_bytes, younger_bytes;
 	struct weir_dns_cache_counters counters;
 	struct dns_questions questions;
 	char apart_too[CACHE_LINE];
 
-	_Atomic(struct dns_entry *) buckets[];
+	_Atomic(struct dns_cache_entry *) buckets[];
 };
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -58,7 +59,7 @@ static uint32_t cache_stale_s(const struct weir_dns_cache_options *options)
 	return options->stale_s ? options->stale_s : WEIR_DNS_STALE_S;
 }
 
-int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct weir_dns_cache **ret)
+int dns_cache_create(const struct weir_dns_cache_options *options, struct weir_dns_cache **ret)
 {
 	size_t bytes = options->bytes ? options->bytes : WEIR_DNS_CACHE_BYTES;
 	if (bytes < WEIR_DNS_CACHE_MIN)
@@ -66,7 +67,7 @@ int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct w
 	size_t buckets = 1;
 	while (buckets * BYTES_PER_BUCKET < bytes && buckets < UINT32_MAX / 2)
 		buckets *= 2;
-	size_t table = buckets * sizeof(struct dns_entry *);
+	size_t table = buckets * sizeof(struct dns_cache_entry *);
 	struct weir_dns_cache *cache = calloc(1, sizeof *cache + table);
 	if (!cache)
 		return -ENOMEM;
@@ -92,10 +93,10 @@ struct weir_dns_cache *weir_dns_cache_hold(struct weir_dns_cache *cache)
 	return cache;
 }
 
-static void cache_free_retired(struct dns_entry *entry)
+static void cache_free_retired(struct dns_cache_entry *entry)
 {
 	while (entry) {
-		struct dns_entry *next = entry->retired;
+		struct dns_cache_entry *next = entry->retired;
 		free(entry);
 		entry = next;
 	}
@@ -106,7 +107,8 @@ void weir_dns_cache_release(struct weir_dns_cache *cache)
 	if (!cache || atomic_fetch_sub(&cache->holds, 1) != 1)
 		return;
 	for (size_t i = 0; i <= cache->mask; i++)
-		for (struct dns_entry *entry = cache->buckets[i], *next; entry; entry = next) {
+		for (struct dns_cache_entry *entry = cache->buckets[i], *next; entry;
+		        entry = next) {
 			next = entry->next;
 			free(entry);
 		}
@@ -169,65 +171,65 @@ static void cache_note_readers(struct weir_dns_cache *cache)
 
 /* -- entries ----------------------------------------------------------------------------------- */
 
-void weir_dns_cache_key(const struct weir_dns_cache *cache,
-        const struct weir_dns_question *question, unsigned flags, struct dns_cache_key *ret)
+void dns_cache_key(const struct weir_dns_cache *cache, const struct weir_dns_question *question,
+        unsigned flags, struct dns_cache_key *ret)
 {
 	size_t size = question->name.size;
 	for (size_t i = 0; i < size; i++)
-		ret->bytes[i] = weir_dns_lower(question->name.wire[i]);
-	weir_dns_put16(ret->bytes + size, question->type);
-	weir_dns_put16(ret->bytes + size + 2, question->class);
+		ret->bytes[i] = dns_lower(question->name.wire[i]);
+	dns_put16(ret->bytes + size, question->type);
+	dns_put16(ret->bytes + size + 2, question->class);
 	ret->bytes[size + 4] = (uint8_t)(flags & DNS_CACHE_FLAGS);
 	ret->size = (uint16_t)(size + 5);
-	ret->hash = (uint32_t)weir_siphash_13(&cache->secret, ret->bytes, ret->size);
+	ret->hash = (uint32_t)siphash_13(&cache->secret, ret->bytes, ret->size);
 }
 
-static size_t entry_size(const struct dns_entry *entry)
+static size_t dns_cache_entry_size(const struct dns_cache_entry *entry)
 {
 	size_t records = (size_t)entry->answers + entry->authorities;
-	return offsetof(struct dns_entry, bytes) + entry->key_size + entry->body_size +
+	return offsetof(struct dns_cache_entry, bytes) + entry->key_size + entry->body_size +
 	       records * sizeof(uint16_t);
 }
 
 /* What malloc takes for so many bytes. */
-static size_t cost_of(size_t size)
+static size_t dns_cache_cost_of(size_t size)
 {
 	return (size + sizeof(size_t) + 15) & ~(size_t)15;
 }
 
-static size_t entry_cost(const struct dns_entry *entry)
+static size_t entry_cost(const struct dns_cache_entry *entry)
 {
-	return cost_of(entry_size(entry));
+	return dns_cache_cost_of(dns_cache_entry_size(entry));
 }
 
-static bool too_old(
-        const struct weir_dns_cache *cache, const struct dns_entry *entry, uint32_t now_s)
+static bool dns_cache_too_old(
+        const struct weir_dns_cache *cache, const struct dns_cache_entry *entry, uint32_t now_s)
 {
 	uint64_t age = dns_entry_age(entry, now_s);
 	return age >= (uint64_t)entry->ttl_s + (entry->failure ? 0 : cache->stale_s);
 }
 
-static bool entry_matches(const struct dns_entry *entry, const struct dns_cache_key *key)
+static bool entry_matches(const struct dns_cache_entry *entry, const struct dns_cache_key *key)
 {
 	return entry->hash == key->hash && entry->key_size == key->size &&
 	       memcmp(entry->bytes, key->bytes, key->size) == 0;
 }
 
-struct dns_entry *weir_dns_cache_find(
+struct dns_cache_entry *dns_cache_find(
         struct weir_dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s)
 {
-	struct dns_entry *entry = cache->buckets[key->hash & cache->mask];
+	struct dns_cache_entry *entry = cache->buckets[key->hash & cache->mask];
 	while (entry && !entry_matches(entry, key))
 		entry = entry->next;
-	return entry && !too_old(cache, entry, now_s) ? entry : NULL;
+	return entry && !dns_cache_too_old(cache, entry, now_s) ? entry : NULL;
 }
 
 /* -- room -------------------------------------------------------------------------------------- */
 
 /* Takes an entry out of the table. Readers that are at it go on by its `next`, which stays. */
-static void entry_unlink(struct weir_dns_cache *cache, _Atomic(struct dns_entry *) *at)
+static void entry_unlink(struct weir_dns_cache *cache, _Atomic(struct dns_cache_entry *) *at)
 {
-	struct dns_entry *entry = *at;
+	struct dns_cache_entry *entry = *at;
 	*at = entry->next;
 	entry->retired = cache->younger;
 	cache->younger = entry;
@@ -236,7 +238,7 @@ static void entry_unlink(struct weir_dns_cache *cache, _Atomic(struct dns_entry 
 }
 
 /* Takes the older batch off, to be freed, if no reader can be at one of its entries. */
-static bool cache_reclaim_older(struct weir_dns_cache *cache, struct dns_entry **ret)
+static bool cache_reclaim_older(struct weir_dns_cache *cache, struct dns_cache_entry **ret)
 {
 	if (!cache_readers_passed(cache))
 		return false;
@@ -248,7 +250,7 @@ static bool cache_reclaim_older(struct weir_dns_cache *cache, struct dns_entry *
 }
 
 /* What can be freed of both batches, as two lists. */
-static void cache_reclaim(struct weir_dns_cache *cache, struct dns_entry *ret[2])
+static void cache_reclaim(struct weir_dns_cache *cache, struct dns_cache_entry *ret[2])
 {
 	ret[0] = ret[1] = NULL;
 	if (!cache_reclaim_older(cache, &ret[0]))
@@ -268,10 +270,10 @@ static size_t cache_retired_bytes(const struct weir_dns_cache *cache)
 
 static void cache_sweep_bucket(struct weir_dns_cache *cache, uint32_t now_s)
 {
-	_Atomic(struct dns_entry *) *at = &cache->buckets[cache->hand];
-	for (struct dns_entry *entry; (entry = *at);) {
+	_Atomic(struct dns_cache_entry *) *at = &cache->buckets[cache->hand];
+	for (struct dns_cache_entry *entry; (entry = *at);) {
 		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
-		if (!uses || too_old(cache, entry, now_s)) {
+		if (!uses || dns_cache_too_old(cache, entry, now_s)) {
 			entry_unlink(cache, at);
 			cache->counters.evicted++;
 		} else {
@@ -297,37 +299,37 @@ static bool cache_make_room(struct weir_dns_cache *cache, size_t cost, uint32_t 
 /* -- storing ----------------------------------------------------------------------------------- */
 
 /* Behind a name as the writer puts it. */
-static size_t skip_name(const uint8_t *message, size_t at)
+static size_t dns_cache_skip_name(const uint8_t *message, size_t at)
 {
 	while (message[at] && message[at] < 0xc0)
 		at += message[at] + 1u;
 	return at + (message[at] ? 2 : 1);
 }
 
-static void note_ttls(const struct dns_accepted *accepted, uint8_t *to)
+static void dns_cache_note_ttls(const struct dns_accepted *accepted, uint8_t *to)
 {
 	size_t at = accepted->body;
 	for (; at < accepted->size; to += 2) {
-		size_t fixed = skip_name(accepted->message, at);
+		size_t fixed = dns_cache_skip_name(accepted->message, at);
 		uint16_t offset = (uint16_t)(fixed + 4 - accepted->body);
 		memcpy(to, &offset, sizeof offset);
-		at = fixed + 10 + weir_dns_get16(accepted->message + fixed + 8);
+		at = fixed + 10 + dns_get16(accepted->message + fixed + 8);
 	}
 }
 
-_Static_assert(offsetof(struct dns_entry, bytes) + 1 + 5 >= sizeof(struct dns_entry),
+_Static_assert(offsetof(struct dns_cache_entry, bytes) + 1 + 5 >= sizeof(struct dns_cache_entry),
         "the least key, of the root, fills the struct up");
 
 /* An entry of exactly as many bytes as it needs, or NULL. */
-static struct dns_entry *entry_create(
+static struct dns_cache_entry *dns_cache_entry_create(
         const struct dns_cache_key *key, const struct dns_accepted *accepted, uint32_t now_s)
 {
 	const struct weir_dns_found *found = &accepted->found;
 	size_t body = accepted->size - accepted->body;
 	size_t records = (size_t)accepted->answers + accepted->authorities;
-	size_t size =
-	        offsetof(struct dns_entry, bytes) + key->size + body + records * sizeof(uint16_t);
-	struct dns_entry *entry = malloc(size);
+	size_t size = offsetof(struct dns_cache_entry, bytes) + key->size + body +
+	              records * sizeof(uint16_t);
+	struct dns_cache_entry *entry = malloc(size);
 	if (!entry)
 		return NULL;
 	memset(entry, 0, sizeof *entry);
@@ -347,33 +349,34 @@ static struct dns_entry *entry_create(
 	entry->failure = found->rcode == WEIR_DNS_SERVFAIL;
 	memcpy(entry->bytes, key->bytes, key->size);
 	memcpy(entry->bytes + key->size, accepted->message + accepted->body, body);
-	note_ttls(accepted, entry->bytes + key->size + body);
+	dns_cache_note_ttls(accepted, entry->bytes + key->size + body);
 	return entry;
 }
 
 static void cache_drop(struct weir_dns_cache *cache, const struct dns_cache_key *key)
 {
-	_Atomic(struct dns_entry *) *at = &cache->buckets[key->hash & cache->mask];
-	for (struct dns_entry *entry; (entry = *at) && !entry_matches(entry, key);)
+	_Atomic(struct dns_cache_entry *) *at = &cache->buckets[key->hash & cache->mask];
+	for (struct dns_cache_entry *entry; (entry = *at) && !entry_matches(entry, key);)
 		at = &entry->next;
 	if (*at)
 		entry_unlink(cache, at);
 }
 
-static void cache_link(struct weir_dns_cache *cache, struct dns_entry *entry)
+static void cache_link(struct weir_dns_cache *cache, struct dns_cache_entry *entry)
 {
-	_Atomic(struct dns_entry *) *bucket = &cache->buckets[entry->hash & cache->mask];
+	_Atomic(struct dns_cache_entry *) *bucket = &cache->buckets[entry->hash & cache->mask];
 	atomic_init(&entry->next, *bucket);
 	*bucket = entry;
 	cache->counters.bytes += entry_cost(entry);
 	cache->counters.entries++;
 }
 
-void weir_dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key,
+void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s)
 {
-	struct dns_entry *unused[2];
-	struct dns_entry *entry = accepted->ttl_s ? entry_create(key, accepted, now_s) : NULL;
+	struct dns_cache_entry *unused[2];
+	struct dns_cache_entry *entry =
+	        accepted->ttl_s ? dns_cache_entry_create(key, accepted, now_s) : NULL;
 	pthread_mutex_lock(&cache->lock);
 	cache_drop(cache, key);
 	bool stored = entry && cache_make_room(cache, entry_cost(entry), now_s);
@@ -391,7 +394,8 @@ void weir_dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-static void found_of(const struct dns_entry *entry, uint32_t now_s, struct weir_dns_found *ret)
+static void dns_cache_found_of(
+        const struct dns_cache_entry *entry, uint32_t now_s, struct weir_dns_found *ret)
 {
 	*ret = (struct weir_dns_found){
 	        .rcode = entry->rcode,
@@ -403,45 +407,46 @@ static void found_of(const struct dns_entry *entry, uint32_t now_s, struct weir_
 	if (entry->failure) {
 		if (ret->extended_error < 0)
 			ret->extended_error = WEIR_DNS_EDE_CACHED_ERROR;
-	} else if (!weir_dns_entry_fresh(entry, now_s)) {
+	} else if (!dns_entry_fresh(entry, now_s)) {
 		ret->extended_error = entry->rcode == WEIR_DNS_NXDOMAIN
 		                              ? WEIR_DNS_EDE_STALE_NXDOMAIN
 		                              : WEIR_DNS_EDE_STALE;
 	}
 }
 
-static void set_ttls(const struct dns_entry *entry, uint32_t now_s, uint8_t *body)
+static void dns_cache_set_ttls(const struct dns_cache_entry *entry, uint32_t now_s, uint8_t *body)
 {
 	const uint8_t *offsets = entry->bytes + entry->key_size + entry->body_size;
 	unsigned count = (unsigned)entry->answers + entry->authorities;
-	bool fresh = weir_dns_entry_fresh(entry, now_s);
+	bool fresh = dns_entry_fresh(entry, now_s);
 	uint32_t age = dns_entry_age(entry, now_s);
 	for (unsigned i = 0; i < count; i++, offsets += 2) {
 		uint16_t offset;
 		memcpy(&offset, offsets, sizeof offset);
-		weir_dns_put32(body + offset,
-		        fresh ? weir_dns_get32(body + offset) - age : WEIR_DNS_STALE_TTL_S);
+		dns_put32(body + offset,
+		        fresh ? dns_get32(body + offset) - age : WEIR_DNS_STALE_TTL_S);
 	}
 }
 
-size_t weir_dns_entry_write(const struct dns_entry *entry, const struct weir_dns_question *question,
-        uint32_t now_s, uint8_t *reply, size_t room, struct weir_dns_found *ret)
+size_t dns_entry_write(const struct dns_cache_entry *entry,
+        const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
+        struct weir_dns_found *ret)
 {
 	size_t name = question->name.size, body = WEIR_DNS_HEADER_SIZE + name + 4;
-	found_of(entry, now_s, ret);
+	dns_cache_found_of(entry, now_s, ret);
 	ret->truncated = entry->body_size > room - body;
-	weir_dns_put16(reply, 0);
-	weir_dns_put16(reply + 2, weir_dns_found_flags(ret));
-	weir_dns_put16(reply + 4, 1);
-	weir_dns_put16(reply + 6, ret->truncated ? 0 : entry->answers);
-	weir_dns_put16(reply + 8, ret->truncated ? 0 : entry->authorities);
-	weir_dns_put16(reply + 10, 0);
+	dns_put16(reply, 0);
+	dns_put16(reply + 2, dns_found_flags(ret));
+	dns_put16(reply + 4, 1);
+	dns_put16(reply + 6, ret->truncated ? 0 : entry->answers);
+	dns_put16(reply + 8, ret->truncated ? 0 : entry->authorities);
+	dns_put16(reply + 10, 0);
 	memcpy(reply + WEIR_DNS_HEADER_SIZE, question->name.wire, name);
-	weir_dns_put16(reply + body - 4, question->type);
-	weir_dns_put16(reply + body - 2, question->class);
+	dns_put16(reply + body - 4, question->type);
+	dns_put16(reply + body - 2, question->class);
 	if (ret->truncated)
 		return body;
 	memcpy(reply + body, entry->bytes + entry->key_size, entry->body_size);
-	set_ttls(entry, now_s, reply + body);
+	dns_cache_set_ttls(entry, now_s, reply + body);
 	return body + entry->body_size;
 }

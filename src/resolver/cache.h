@@ -35,9 +35,9 @@ struct dns_cache_key {
 	uint8_t bytes[DNS_CACHE_KEY_MAX];
 };
 
-struct dns_entry {
-	_Atomic(struct dns_entry *) next; /* in its bucket */
-	struct dns_entry *retired;        /* the next one that waits to be freed */
+struct dns_cache_entry {
+	_Atomic(struct dns_cache_entry *) next; /* in its bucket */
+	struct dns_cache_entry *retired;        /* the next one that waits to be freed */
 	uint32_t hash;
 	uint32_t stored_s;
 	uint32_t ttl_s;
@@ -89,46 +89,47 @@ static inline void dns_cache_read_end(struct dns_cache_reader *reader)
 	atomic_store_explicit(&reader->turns, turns + 1, memory_order_release);
 }
 
-void weir_dns_cache_key(const struct weir_dns_cache *cache,
-        const struct weir_dns_question *question, unsigned flags, struct dns_cache_key *ret);
+void dns_cache_key(const struct weir_dns_cache *cache, const struct weir_dns_question *question,
+        unsigned flags, struct dns_cache_key *ret);
 
 /*
  * Returns the entry, or NULL. It may have expired, but it is not too old to be given as a stale
  * answer.
  */
-struct dns_entry *weir_dns_cache_find(
+struct dns_cache_entry *dns_cache_find(
         struct weir_dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s);
 
 /*
  * Replaces what the cache has for the key. The old entry goes even if the new one cannot be stored: there
  * is no memory, it is too large, or its TTL is 0.
  */
-void weir_dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key,
+void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s);
 
 /* The questions that the loops of this cache are asking. */
 struct dns_questions *dns_cache_questions(struct weir_dns_cache *cache);
 
 /* 0 for an entry of a loop whose clock is ahead of this one's. */
-static inline uint32_t dns_entry_age(const struct dns_entry *entry, uint32_t now_s)
+static inline uint32_t dns_entry_age(const struct dns_cache_entry *entry, uint32_t now_s)
 {
 	uint32_t age = now_s - entry->stored_s;
 	return age > INT32_MAX ? 0 : age;
 }
 
-static inline bool weir_dns_entry_fresh(const struct dns_entry *entry, uint32_t now_s)
+static inline bool dns_entry_fresh(const struct dns_cache_entry *entry, uint32_t now_s)
 {
 	return dns_entry_age(entry, now_s) < entry->ttl_s;
 }
 
-static inline size_t weir_dns_entry_reply_size(
-        const struct dns_entry *entry, const struct weir_dns_question *question)
+static inline size_t dns_entry_reply_size(
+        const struct dns_cache_entry *entry, const struct weir_dns_question *question)
 {
 	return WEIR_DNS_HEADER_SIZE + question->name.size + 4u + entry->body_size;
 }
 
 /* See weir_dns_lookup_cached. An entry that is not fresh is written as a stale answer. */
-size_t weir_dns_entry_write(const struct dns_entry *entry, const struct weir_dns_question *question,
-        uint32_t now_s, uint8_t *reply, size_t room, struct weir_dns_found *ret);
+size_t dns_entry_write(const struct dns_cache_entry *entry,
+        const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
+        struct weir_dns_found *ret);
 
 #endif

@@ -13,8 +13,8 @@
 
 /* -- the upstreams ----------------------------------------------------------------------------- */
 
-static int ask_upstreams(void *context, const struct weir_dns_question *question, unsigned flags,
-        weir_dns_answered *answered, void *answered_context, void **ret)
+static int lookup_ask_upstreams(void *context, const struct weir_dns_question *question,
+        unsigned flags, weir_dns_answered *answered, void *answered_context, void **ret)
 {
 	struct weir_dns_ask *ask;
 	int error = weir_dns_ask(context, question, flags, answered, answered_context, &ask);
@@ -23,16 +23,17 @@ static int ask_upstreams(void *context, const struct weir_dns_question *question
 	return error;
 }
 
-static void cancel_upstreams(void *ask)
+static void lookup_cancel_upstreams(void *ask)
 {
 	weir_dns_ask_cancel(ask);
 }
 
-static const struct weir_dns_asker upstreams_asker = {ask_upstreams, cancel_upstreams};
+static const struct weir_dns_asker upstreams_asker = {
+        lookup_ask_upstreams, lookup_cancel_upstreams};
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static unsigned or_default(unsigned value, unsigned other)
+static unsigned lookup_or_default(unsigned value, unsigned other)
 {
 	return value ? value : other;
 }
@@ -44,7 +45,7 @@ static int lookups_set_cache(
 	if (options->cache)
 		lookups->cache = weir_dns_cache_hold(options->cache);
 	else
-		error = weir_dns_cache_create(&options->own_cache, &lookups->cache);
+		error = dns_cache_create(&options->own_cache, &lookups->cache);
 	if (error == 0)
 		dns_cache_add_reader(lookups->cache, &lookups->reader);
 	return error;
@@ -61,12 +62,12 @@ int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookup
 	lookups->asker_context = options->asker ? options->asker_context : options->upstreams;
 	lookups->bounds = (struct dns_ttl_bounds){
 	        .min_s = options->ttl_min_s,
-	        .max_s = or_default(options->ttl_max_s, WEIR_DNS_TTL_MAX_S),
+	        .max_s = lookup_or_default(options->ttl_max_s, WEIR_DNS_TTL_MAX_S),
 	        .negative_max_s =
-	                or_default(options->negative_ttl_max_s, WEIR_DNS_NEGATIVE_TTL_MAX_S),
+	                lookup_or_default(options->negative_ttl_max_s, WEIR_DNS_NEGATIVE_TTL_MAX_S),
 	};
-	lookups->asks_max = or_default(options->asks_max, WEIR_DNS_ASKS_MAX);
-	lookups->waiting_max = or_default(options->lookups_max, WEIR_DNS_LOOKUPS_MAX);
+	lookups->asks_max = lookup_or_default(options->asks_max, WEIR_DNS_ASKS_MAX);
+	lookups->waiting_max = lookup_or_default(options->lookups_max, WEIR_DNS_LOOKUPS_MAX);
 	weir_list_init(&lookups->ready);
 	size_t size = sizeof lookups->clients.key;
 	int error = getrandom(&lookups->clients.key, size, 0) == (ssize_t)size ? 0 : -EIO;
@@ -85,7 +86,7 @@ void weir_dns_lookups_destroy(struct weir_dns_lookups *lookups)
 		return;
 	for (unsigned i = 0; i < DNS_PENDING_BUCKETS; i++)
 		while (lookups->pending[i])
-			weir_dns_pending_destroy(lookups->pending[i]);
+			dns_pending_destroy(lookups->pending[i]);
 	while (!weir_list_empty(&lookups->ready))
 		weir_dns_lookup_cancel(
 		        WEIR_CONTAINER(lookups->ready.next, struct weir_dns_lookup, link));
@@ -118,8 +119,8 @@ enum usable {
  * Whether the entry is wanted and expires soon: it is asked for again, so that nobody has to wait then. One
  * loop does so.
  */
-static bool wants_prefetch(
-        const struct weir_dns_lookups *lookups, struct dns_entry *entry, uint32_t now_s)
+static bool lookup_wants_prefetch(
+        const struct weir_dns_lookups *lookups, struct dns_cache_entry *entry, uint32_t now_s)
 {
 	uint64_t left = entry->ttl_s - dns_entry_age(entry, now_s);
 	if (left * WEIR_DNS_PREFETCH_PART > entry->ttl_s ||
@@ -134,40 +135,40 @@ static bool wants_prefetch(
 	       !atomic_exchange_explicit(&entry->refreshing, true, memory_order_relaxed);
 }
 
-static void prefetch(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
-        unsigned flags, const struct dns_cache_key *key)
+static void lookup_prefetch(struct weir_dns_lookups *lookups,
+        const struct weir_dns_question *question, unsigned flags, const struct dns_cache_key *key)
 {
 	struct dns_pending *pending;
-	if (weir_dns_pending_find(lookups, question, flags, key->hash))
+	if (dns_pending_find(lookups, question, flags, key->hash))
 		return;
-	if (weir_dns_pending_start(lookups, question, flags, key->hash, false, &pending) == 0) {
+	if (dns_pending_start(lookups, question, flags, key->hash, false, &pending) == 0) {
 		lookups->counters.prefetches++;
 		return;
 	}
 	dns_cache_read_begin(&lookups->reader);
-	struct dns_entry *entry =
-	        weir_dns_cache_find(lookups->cache, key, weir_dns_lookups_now_s(lookups));
+	struct dns_cache_entry *entry =
+	        dns_cache_find(lookups->cache, key, dns_lookups_now_s(lookups));
 	if (entry)
 		atomic_store_explicit(&entry->refreshing, false, memory_order_relaxed);
 	dns_cache_read_end(&lookups->reader);
 }
 
 /* Between dns_cache_read_begin and dns_cache_read_end. */
-static enum usable usable(struct weir_dns_lookups *lookups, const struct dns_cache_key *key,
-        uint32_t now_s, struct dns_entry **ret)
+static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct dns_cache_key *key,
+        uint32_t now_s, struct dns_cache_entry **ret)
 {
-	struct dns_entry *entry = weir_dns_cache_find(lookups->cache, key, now_s);
+	struct dns_cache_entry *entry = dns_cache_find(lookups->cache, key, now_s);
 	if (!entry)
 		return USABLE_NOT;
 	*ret = entry;
-	if (weir_dns_entry_fresh(entry, now_s)) {
+	if (dns_entry_fresh(entry, now_s)) {
 		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
 		lookups->counters.hits++;
 		/* Once it is high enough, many loops can read the entry without writing to it. */
 		if (uses < DNS_USES_MAX)
 			atomic_store_explicit(
 			        &entry->uses, (unsigned char)(uses + 1), memory_order_relaxed);
-		return wants_prefetch(lookups, entry, now_s) ? USABLE_REFRESH : USABLE_NOW;
+		return lookup_wants_prefetch(lookups, entry, now_s) ? USABLE_REFRESH : USABLE_NOW;
 	}
 	if (now_s >= atomic_load_explicit(&entry->retry_s, memory_order_relaxed))
 		return USABLE_NOT;
@@ -180,18 +181,18 @@ size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
         struct weir_dns_found *ret)
 {
 	struct dns_cache_key key;
-	struct dns_entry *entry;
+	struct dns_cache_entry *entry;
 	size_t size = 0;
-	uint32_t now_s = weir_dns_lookups_now_s(lookups);
+	uint32_t now_s = dns_lookups_now_s(lookups);
 	flags &= DNS_CACHE_FLAGS;
-	weir_dns_cache_key(lookups->cache, question, flags, &key);
+	dns_cache_key(lookups->cache, question, flags, &key);
 	dns_cache_read_begin(&lookups->reader);
-	enum usable what = usable(lookups, &key, now_s, &entry);
+	enum usable what = lookup_usable(lookups, &key, now_s, &entry);
 	if (what != USABLE_NOT)
-		size = weir_dns_entry_write(entry, question, now_s, reply, room, ret);
+		size = dns_entry_write(entry, question, now_s, reply, room, ret);
 	dns_cache_read_end(&lookups->reader);
 	if (what == USABLE_REFRESH)
-		prefetch(lookups, question, flags, &key);
+		lookup_prefetch(lookups, question, flags, &key);
 	return size;
 }
 
@@ -207,7 +208,7 @@ struct wanted {
 	struct dns_cache_key key;
 };
 
-static struct weir_dns_lookup *create(
+static struct weir_dns_lookup *lookup_create(
         struct weir_dns_lookups *lookups, weir_dns_answered *answered, void *context, size_t size)
 {
 	struct weir_dns_lookup *lookup = malloc(sizeof *lookup + size);
@@ -219,33 +220,33 @@ static struct weir_dns_lookup *create(
 	return lookup;
 }
 
-void weir_dns_lookup_free(struct weir_dns_lookup *lookup)
+void dns_lookup_free(struct weir_dns_lookup *lookup)
 {
 	lookup->lookups->waiting--;
-	weir_dns_client_leave(lookup);
+	dns_client_leave(lookup);
 	free(lookup);
 }
 
-static void on_ready(struct weir_task *task)
+static void lookup_on_ready(struct weir_task *task)
 {
 	struct weir_dns_lookup *lookup = WEIR_CONTAINER(task, struct weir_dns_lookup, task);
 	weir_list_remove(&lookup->link);
 	lookup->answered(lookup->context, 0, weir_span(lookup->bytes, lookup->size));
-	weir_dns_lookup_free(lookup);
+	dns_lookup_free(lookup);
 }
 
 /* Answers with an entry, later in this turn. */
-static int make_ready(
-        const struct wanted *wanted, const struct dns_entry *entry, struct weir_dns_lookup **ret)
+static int lookup_make_ready(const struct wanted *wanted, const struct dns_cache_entry *entry,
+        struct weir_dns_lookup **ret)
 {
 	struct weir_dns_lookups *lookups = wanted->lookups;
-	struct weir_dns_lookup *lookup = create(lookups, wanted->answered, wanted->context,
-	        weir_dns_entry_reply_size(entry, wanted->question));
+	struct weir_dns_lookup *lookup = lookup_create(lookups, wanted->answered, wanted->context,
+	        dns_entry_reply_size(entry, wanted->question));
 	if (!lookup)
 		return -ENOMEM;
-	weir_dns_entry_write(entry, wanted->question, weir_dns_lookups_now_s(lookups),
-	        lookup->bytes, lookup->size, &lookup->found);
-	lookup->task.run = on_ready;
+	dns_entry_write(entry, wanted->question, dns_lookups_now_s(lookups), lookup->bytes,
+	        lookup->size, &lookup->found);
+	lookup->task.run = lookup_on_ready;
 	weir_list_append(&lookups->ready, &lookup->link);
 	weir_loop_defer(lookups->loop, &lookup->task);
 	*ret = lookup;
@@ -257,14 +258,14 @@ static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, in
         struct weir_dns_lookup **ret)
 {
 	struct weir_dns_lookups *lookups = wanted->lookups;
-	struct dns_entry *entry = NULL;
+	struct dns_cache_entry *entry = NULL;
 	dns_cache_read_begin(&lookups->reader);
-	enum usable what = usable(lookups, &wanted->key, weir_dns_lookups_now_s(lookups), &entry);
+	enum usable what = lookup_usable(lookups, &wanted->key, dns_lookups_now_s(lookups), &entry);
 	if (what != USABLE_NOT)
-		*ret_error = make_ready(wanted, entry, ret);
+		*ret_error = lookup_make_ready(wanted, entry, ret);
 	dns_cache_read_end(&lookups->reader);
 	if (what == USABLE_REFRESH)
-		prefetch(lookups, wanted->question, wanted->flags, &wanted->key);
+		lookup_prefetch(lookups, wanted->question, wanted->flags, &wanted->key);
 	*ret_expired = entry;
 	return what != USABLE_NOT;
 }
@@ -274,33 +275,33 @@ static int answer_expired(const struct wanted *wanted, int error, struct weir_dn
 {
 	struct weir_dns_lookups *lookups = wanted->lookups;
 	dns_cache_read_begin(&lookups->reader);
-	const struct dns_entry *entry =
-	        weir_dns_cache_find(lookups->cache, &wanted->key, weir_dns_lookups_now_s(lookups));
+	const struct dns_cache_entry *entry =
+	        dns_cache_find(lookups->cache, &wanted->key, dns_lookups_now_s(lookups));
 	if (entry)
-		error = make_ready(wanted, entry, ret);
+		error = lookup_make_ready(wanted, entry, ret);
 	dns_cache_read_end(&lookups->reader);
 	return error;
 }
 
 /* Waits for a question under way, which is a new one if there is none. */
-static int wait_for(const struct wanted *wanted, struct weir_dns_lookup *lookup, bool expired,
-        bool unless_known)
+static int lookup_wait_for(const struct wanted *wanted, struct weir_dns_lookup *lookup,
+        bool expired, bool unless_known)
 {
 	struct weir_dns_lookups *lookups = wanted->lookups;
 	uint32_t hash = wanted->key.hash;
 	struct dns_pending *pending =
-	        weir_dns_pending_find(lookups, wanted->question, wanted->flags, hash);
+	        dns_pending_find(lookups, wanted->question, wanted->flags, hash);
 	int error = 0;
 	if (pending)
 		lookups->counters.joined++;
 	else
-		error = weir_dns_pending_start(
+		error = dns_pending_start(
 		        lookups, wanted->question, wanted->flags, hash, unless_known, &pending);
 	if (error < 0)
 		return error;
 	weir_list_append(&pending->waiting, &lookup->link);
 	if (expired)
-		weir_dns_pending_hurry(pending);
+		dns_pending_hurry(pending);
 	return 0;
 }
 
@@ -309,19 +310,19 @@ static int answer_later(const struct wanted *wanted, const struct weir_address *
         bool expired, bool unless_known, struct weir_dns_lookup **ret)
 {
 	const struct weir_dns_question *question = wanted->question;
-	struct weir_dns_lookup *lookup =
-	        create(wanted->lookups, wanted->answered, wanted->context, question->name.size);
+	struct weir_dns_lookup *lookup = lookup_create(
+	        wanted->lookups, wanted->answered, wanted->context, question->name.size);
 	if (!lookup)
 		return -ENOMEM;
 	memcpy(lookup->bytes, question->name.wire, question->name.size);
 	int error = -EDQUOT;
-	if (weir_dns_client_enter(lookup, client))
-		error = wait_for(wanted, lookup, expired, unless_known);
+	if (dns_client_enter(lookup, client))
+		error = lookup_wait_for(wanted, lookup, expired, unless_known);
 	if (error == 0) {
 		*ret = lookup;
 		return 0;
 	}
-	weir_dns_lookup_free(lookup);
+	dns_lookup_free(lookup);
 	return expired && error != -EALREADY ? answer_expired(wanted, error, ret) : error;
 }
 
@@ -344,7 +345,7 @@ int weir_dns_lookup_for(struct weir_dns_lookups *lookups, const struct weir_addr
 	int error;
 	if (lookups->waiting >= lookups->waiting_max)
 		return WEIR_E_LIMIT;
-	weir_dns_cache_key(lookups->cache, question, wanted.flags, &wanted.key);
+	dns_cache_key(lookups->cache, question, wanted.flags, &wanted.key);
 	if (answer_from_cache(&wanted, &expired, &error, ret))
 		return error;
 	lookups->counters.misses++;
@@ -368,5 +369,5 @@ void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup)
 	}
 	weir_list_remove(&lookup->link);
 	weir_loop_cancel(lookup->lookups->loop, &lookup->task);
-	weir_dns_lookup_free(lookup);
+	dns_lookup_free(lookup);
 }

@@ -10,12 +10,12 @@
 
 #include "lookup_state.h"
 
-static struct dns_pending **bucket_of(struct weir_dns_lookups *lookups, uint32_t hash)
+static struct dns_pending **lookup_ask_bucket_of(struct weir_dns_lookups *lookups, uint32_t hash)
 {
 	return &lookups->pending[hash % DNS_PENDING_BUCKETS];
 }
 
-struct dns_pending *weir_dns_pending_find(const struct weir_dns_lookups *lookups,
+struct dns_pending *dns_pending_find(const struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, uint32_t hash)
 {
 	struct dns_pending *pending = lookups->pending[hash % DNS_PENDING_BUCKETS];
@@ -24,9 +24,9 @@ struct dns_pending *weir_dns_pending_find(const struct weir_dns_lookups *lookups
 	return pending;
 }
 
-static void forget(struct dns_pending *pending)
+static void lookup_ask_forget(struct dns_pending *pending)
 {
-	struct dns_pending **at = bucket_of(pending->lookups, pending->hash);
+	struct dns_pending **at = lookup_ask_bucket_of(pending->lookups, pending->hash);
 	while (*at != pending)
 		at = &(*at)->next;
 	*at = pending->next;
@@ -37,7 +37,8 @@ static void forget(struct dns_pending *pending)
 /* -- telling ----------------------------------------------------------------------------------- */
 
 /* Each gets the question in the case in which he wrote it. */
-static void tell(struct dns_pending *pending, const struct weir_dns_found *found, size_t size)
+static void lookup_ask_tell(
+        struct dns_pending *pending, const struct weir_dns_found *found, size_t size)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	while (!weir_list_empty(&pending->waiting)) {
@@ -49,7 +50,7 @@ static void tell(struct dns_pending *pending, const struct weir_dns_found *found
 		lookup->found.kind = pending->hash | 1;
 		if (lookup->answered)
 			lookup->answered(lookup->context, 0, weir_span(lookups->message, size));
-		weir_dns_lookup_free(lookup);
+		dns_lookup_free(lookup);
 	}
 }
 
@@ -59,15 +60,15 @@ static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_fou
 	struct weir_dns_lookups *lookups = pending->lookups;
 	struct dns_cache_key key;
 	size_t size = 0;
-	uint32_t now_s = weir_dns_lookups_now_s(lookups);
-	weir_dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
+	uint32_t now_s = dns_lookups_now_s(lookups);
+	dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
 	dns_cache_read_begin(&lookups->reader);
-	struct dns_entry *entry = weir_dns_cache_find(lookups->cache, &key, now_s);
+	struct dns_cache_entry *entry = dns_cache_find(lookups->cache, &key, now_s);
 	if (entry && !entry->failure) {
 		atomic_store_explicit(
 		        &entry->retry_s, now_s + WEIR_DNS_STALE_RETRY_S, memory_order_relaxed);
 		atomic_store_explicit(&entry->refreshing, false, memory_order_relaxed);
-		size = weir_dns_entry_write(entry, &pending->question, now_s, lookups->message,
+		size = dns_entry_write(entry, &pending->question, now_s, lookups->message,
 		        sizeof lookups->message, found);
 	}
 	dns_cache_read_end(&lookups->reader);
@@ -75,7 +76,7 @@ static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_fou
 }
 
 /* An old answer is better than none. False: there is no such answer. */
-static bool tell_old(struct dns_pending *pending)
+static bool lookup_ask_tell_old(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	struct weir_dns_found found;
@@ -84,36 +85,36 @@ static bool tell_old(struct dns_pending *pending)
 		return false;
 	for (struct weir_list *at = pending->waiting.next; at != &pending->waiting; at = at->next)
 		lookups->counters.stale++;
-	tell(pending, &found, size);
+	lookup_ask_tell(pending, &found, size);
 	return true;
 }
 
-static void on_stale_time(struct weir_timer *timer)
+static void lookup_ask_on_stale_time(struct weir_timer *timer)
 {
-	tell_old(WEIR_CONTAINER(timer, struct dns_pending, timer));
+	lookup_ask_tell_old(WEIR_CONTAINER(timer, struct dns_pending, timer));
 }
 
-void weir_dns_pending_hurry(struct dns_pending *pending)
+void dns_pending_hurry(struct dns_pending *pending)
 {
 	if (!weir_timer_running(&pending->timer))
 		weir_timer_start(pending->lookups->loop, &pending->timer, WEIR_DNS_STALE_WAIT_MS,
-		        on_stale_time);
+		        lookup_ask_on_stale_time);
 }
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-static void accept_reply(
+static void lookup_ask_accept_reply(
         struct dns_pending *pending, int error, struct weir_span reply, struct dns_accepted *ret)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	if (error == 0) {
-		error = weir_dns_accept(reply, &pending->question, pending->flags, &lookups->bounds,
+		error = dns_accept(reply, &pending->question, pending->flags, &lookups->bounds,
 		        lookups->message, ret);
 		if (error == 0)
 			return;
 		lookups->counters.rejected++;
 	}
-	weir_dns_accept_failure(
+	dns_accept_failure(
 	        &pending->question, WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY, lookups->message, ret);
 }
 
@@ -122,31 +123,31 @@ static void pending_remember(struct dns_pending *pending, const struct dns_accep
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	struct dns_cache_key key;
-	uint32_t now_s = weir_dns_lookups_now_s(lookups);
-	weir_dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
+	uint32_t now_s = dns_lookups_now_s(lookups);
+	dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
 	dns_cache_read_begin(&lookups->reader);
-	const struct dns_entry *entry = weir_dns_cache_find(lookups->cache, &key, now_s);
+	const struct dns_cache_entry *entry = dns_cache_find(lookups->cache, &key, now_s);
 	bool has_old = entry && !entry->failure;
 	dns_cache_read_end(&lookups->reader);
 	if (accepted->found.rcode != WEIR_DNS_SERVFAIL || !has_old)
-		weir_dns_cache_put(lookups->cache, &key, accepted, now_s);
+		dns_cache_put(lookups->cache, &key, accepted, now_s);
 }
 
 /* `accepted` stands in lookups->message. Frees the pending question. */
 static void pending_end(struct dns_pending *pending, const struct dns_accepted *accepted)
 {
-	forget(pending);
-	if (accepted->found.rcode != WEIR_DNS_SERVFAIL || !tell_old(pending))
-		tell(pending, &accepted->found, accepted->size);
+	lookup_ask_forget(pending);
+	if (accepted->found.rcode != WEIR_DNS_SERVFAIL || !lookup_ask_tell_old(pending))
+		lookup_ask_tell(pending, &accepted->found, accepted->size);
 	free(pending);
 }
 
-static void on_answered(void *context, int error, struct weir_span reply)
+static void lookup_ask_on_answered(void *context, int error, struct weir_span reply)
 {
 	struct dns_pending *pending = context;
 	struct dns_accepted accepted;
 	pending->ask = NULL;
-	accept_reply(pending, error, reply, &accepted);
+	lookup_ask_accept_reply(pending, error, reply, &accepted);
 	if (accepted.found.rcode == WEIR_DNS_SERVFAIL)
 		pending->lookups->counters.failures++;
 	pending_remember(pending, &accepted);
@@ -160,7 +161,7 @@ static int pending_ask(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	int error = lookups->asker->ask(lookups->asker_context, &pending->question, pending->flags,
-	        on_answered, pending, &pending->ask);
+	        lookup_ask_on_answered, pending, &pending->ask);
 	if (error == 0)
 		lookups->counters.asks++;
 	return error;
@@ -169,7 +170,7 @@ static int pending_ask(struct dns_pending *pending)
 static void pending_fail(struct dns_pending *pending)
 {
 	struct dns_accepted accepted;
-	weir_dns_accept_failure(&pending->question, WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY,
+	dns_accept_failure(&pending->question, WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY,
 	        pending->lookups->message, &accepted);
 	pending_end(pending, &accepted);
 }
@@ -211,15 +212,14 @@ static void on_posted(struct weir_task *task)
 
 static void pending_insert(struct dns_pending *pending)
 {
-	struct dns_pending **bucket = bucket_of(pending->lookups, pending->hash);
+	struct dns_pending **bucket = lookup_ask_bucket_of(pending->lookups, pending->hash);
 	pending->next = *bucket;
 	*bucket = pending;
 	pending->lookups->asks++;
 }
 
-int weir_dns_pending_start(struct weir_dns_lookups *lookups,
-        const struct weir_dns_question *question, unsigned flags, uint32_t hash, bool unless_known,
-        struct dns_pending **ret)
+int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
+        unsigned flags, uint32_t hash, bool unless_known, struct dns_pending **ret)
 {
 	if (lookups->asks >= lookups->asks_max)
 		return WEIR_E_LIMIT;
@@ -253,15 +253,15 @@ int weir_dns_pending_start(struct weir_dns_lookups *lookups,
 	return 0;
 }
 
-void weir_dns_pending_destroy(struct dns_pending *pending)
+void dns_pending_destroy(struct dns_pending *pending)
 {
-	forget(pending);
+	lookup_ask_forget(pending);
 	if (pending->ask)
 		pending->lookups->asker->cancel(pending->ask);
 	for (struct weir_list *link = pending->waiting.next, *next; link != &pending->waiting;
 	        link = next) {
 		next = link->next;
-		weir_dns_lookup_free(WEIR_CONTAINER(link, struct weir_dns_lookup, link));
+		dns_lookup_free(WEIR_CONTAINER(link, struct weir_dns_lookup, link));
 	}
 	if (!dns_share_leave(pending))
 		free(pending);

@@ -64,12 +64,12 @@ static struct dns_pending *share_partner(struct weir_list *link)
 static bool share_known(const struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
-	uint32_t now_s = weir_dns_lookups_now_s(lookups);
+	uint32_t now_s = dns_lookups_now_s(lookups);
 	struct dns_cache_key key;
-	weir_dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
+	dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
 	dns_cache_read_begin(&lookups->reader);
-	const struct dns_entry *entry = weir_dns_cache_find(lookups->cache, &key, now_s);
-	bool known = entry && weir_dns_entry_fresh(entry, now_s);
+	const struct dns_cache_entry *entry = dns_cache_find(lookups->cache, &key, now_s);
+	bool known = entry && dns_entry_fresh(entry, now_s);
 	dns_cache_read_end(&lookups->reader);
 	return known;
 }
@@ -165,7 +165,7 @@ static void share_hand_over(struct dns_questions *questions, struct dns_pending 
 		return;
 	struct dns_pending *heir = share_partner(pending->shared.partners.next);
 	weir_list_remove(&heir->shared.link);
-	weir_list_take(&heir->shared.partners, &pending->shared.partners);
+	weir_list_move(&heir->shared.partners, &pending->shared.partners);
 	share_insert(questions, heir);
 	share_post(heir, DNS_SHARE_HANDED);
 }

@@ -26,7 +26,7 @@ static struct weir_dns_cache *create(size_t bytes)
 {
 	const struct weir_dns_cache_options options = {.bytes = bytes, .stale_s = STALE_S};
 	struct weir_dns_cache *cache = NULL;
-	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
+	assert_int_equal(dns_cache_create(&options, &cache), 0);
 	return cache;
 }
 
@@ -43,11 +43,11 @@ static void put(struct weir_dns_cache *cache, const char *question, unsigned fla
 	struct weir_dns_question asked = question_of(question);
 	struct dns_accepted accepted;
 	struct dns_cache_key key;
-	assert_int_equal(weir_dns_accept(reply_of(question, words, lines), &asked, flags, &bounds,
+	assert_int_equal(dns_accept(reply_of(question, words, lines), &asked, flags, &bounds,
 	                         scratch, &accepted),
 	        0);
-	weir_dns_cache_key(cache, &asked, flags, &key);
-	weir_dns_cache_put(cache, &key, &accepted, now_s);
+	dns_cache_key(cache, &asked, flags, &key);
+	dns_cache_put(cache, &key, &accepted, now_s);
 }
 
 /* The records as lines, or NULL. */
@@ -56,12 +56,12 @@ static const char *get(struct weir_dns_cache *cache, const char *question, unsig
 {
 	struct weir_dns_question asked = question_of(question);
 	struct dns_cache_key key;
-	weir_dns_cache_key(cache, &asked, flags, &key);
-	struct dns_entry *entry = weir_dns_cache_find(cache, &key, now_s);
+	dns_cache_key(cache, &asked, flags, &key);
+	struct dns_cache_entry *entry = dns_cache_find(cache, &key, now_s);
 	if (!entry)
 		return NULL;
-	size_t size = weir_dns_entry_write(entry, &asked, now_s, reply, sizeof reply, found);
-	assert_int_equal(size, weir_dns_entry_reply_size(entry, &asked));
+	size_t size = dns_entry_write(entry, &asked, now_s, reply, sizeof reply, found);
+	assert_int_equal(size, dns_entry_reply_size(entry, &asked));
 	return lines_of(weir_span(reply, size));
 }
 
@@ -147,12 +147,12 @@ static void a_reply_that_does_not_fit(void **state)
 	struct dns_cache_key key;
 	(void)state;
 	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
-	weir_dns_cache_key(cache, &asked, 0, &key);
-	struct dns_entry *entry = weir_dns_cache_find(cache, &key, 0);
-	size_t size = weir_dns_entry_reply_size(entry, &asked);
-	assert_int_equal(weir_dns_entry_write(entry, &asked, 0, reply, size, &found), size);
+	dns_cache_key(cache, &asked, 0, &key);
+	struct dns_cache_entry *entry = dns_cache_find(cache, &key, 0);
+	size_t size = dns_entry_reply_size(entry, &asked);
+	assert_int_equal(dns_entry_write(entry, &asked, 0, reply, size, &found), size);
 	assert_false(found.truncated);
-	size_t cut = weir_dns_entry_write(entry, &asked, 0, reply, size - 1, &found);
+	size_t cut = dns_entry_write(entry, &asked, 0, reply, size - 1, &found);
 	assert_true(found.truncated);
 	assert_int_equal(cut, WEIR_DNS_HEADER_SIZE + 3 + 4);
 	assert_string_equal(lines_of(weir_span(reply, cut)), "");
@@ -175,8 +175,7 @@ static void without_memory(void **state)
 	assert_int_equal(counters_of(cache).entries, 0);
 	weir_dns_cache_release(cache);
 	fail_allocation_after(0, false);
-	assert_int_equal(
-	        weir_dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
+	assert_int_equal(dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
 	assert_true(stop_failing_allocations());
 }
 
@@ -196,15 +195,15 @@ static void what_a_loop_reads_stays_while_it_reads(void **state)
 	dns_cache_add_reader(cache, &other);
 	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
 	uint64_t one = counters_of(cache).bytes;
-	weir_dns_cache_key(cache, &asked, 0, &key);
+	dns_cache_key(cache, &asked, 0, &key);
 	dns_cache_read_begin(&reader);
-	const struct dns_entry *entry = weir_dns_cache_find(cache, &key, 0);
+	const struct dns_cache_entry *entry = dns_cache_find(cache, &key, 0);
 	for (unsigned i = 0; i < 5; i++)
 		PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.2");
 	PUT(cache, "a. A", 0, "", 0, "an a. 0 A 192.0.2.2");
 	assert_int_equal(counters_of(cache).entries, 0);
 	assert_int_equal(counters_of(cache).bytes - empty, 6 * (one - empty));
-	size_t size = weir_dns_entry_write(entry, &asked, 0, reply, sizeof reply, &found);
+	size_t size = dns_entry_write(entry, &asked, 0, reply, sizeof reply, &found);
 	assert_string_equal(lines_of(weir_span(reply, size)), "an a. 60 A 192.0.2.1\n");
 	dns_cache_read_end(&reader);
 	/* One that reads by now has begun too late to be at any of these. */
@@ -348,8 +347,8 @@ static void what_is_used_stays(void **state)
 			continue;
 		struct weir_dns_question asked = question_of("used. A");
 		struct dns_cache_key key;
-		weir_dns_cache_key(cache, &asked, 0, &key);
-		struct dns_entry *entry = weir_dns_cache_find(cache, &key, 0);
+		dns_cache_key(cache, &asked, 0, &key);
+		struct dns_cache_entry *entry = dns_cache_find(cache, &key, 0);
 		assert_non_null(entry);
 		entry->uses = 3;
 	}

@@ -567,8 +567,8 @@ static void by_dice(void **state)
 /* Of 8 questions under way a client has a fourth. */
 static int set_up_few(void **state)
 {
-	return open_with(
-	        state, (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20, .asks_max = 8});
+	return open_with(state,
+	        (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20, .asks_max = 8});
 }
 
 static int look_for(const char *address, struct client *client, const char *question)

@@ -102,7 +102,7 @@ static int set_up(void **state)
 	const struct weir_dns_cache_options options = {.bytes = 1 << 20};
 	(void)state;
 	memset(sides, 0, sizeof sides);
-	if (weir_dns_cache_create(&options, &cache) < 0)
+	if (dns_cache_create(&options, &cache) < 0)
 		return -1;
 	for (unsigned i = 0; i < LOOPS; i++) {
 		const struct weir_dns_lookups_options with = {.cache = cache,
@@ -609,7 +609,7 @@ static void run_threads(bool random)
 	memset(workers, 0, sizeof workers);
 	memset(name_asked, 0, sizeof name_asked);
 	atomic_store(&wrong, 0);
-	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
+	assert_int_equal(dns_cache_create(&options, &cache), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		struct worker *worker = &workers[i];
 		worker->dice = 88172645463325252u + i;
@@ -677,10 +677,10 @@ static void table_put(struct worker *worker, unsigned name)
 		        WEIR_DNS_IN, 100, weir_span(address, 4));
 	}
 	size = weir_dns_writer_finish(&writer, 0, WEIR_DNS_QR);
-	expect(weir_dns_accept(weir_span(message, size), &question, 0, &bounds, accepted_message,
+	expect(dns_accept(weir_span(message, size), &question, 0, &bounds, accepted_message,
 	               &accepted) == 0);
-	weir_dns_cache_key(cache, &question, 0, &key);
-	weir_dns_cache_put(cache, &key, &accepted, 0);
+	dns_cache_key(cache, &question, 0, &key);
+	dns_cache_put(cache, &key, &accepted, 0);
 }
 
 static bool table_get(struct dns_cache_reader *reader, unsigned name)
@@ -692,11 +692,11 @@ static bool table_get(struct dns_cache_reader *reader, unsigned name)
 	struct weir_dns_record record;
 	uint8_t reply[2048];
 	size_t size = 0, at = WEIR_DNS_HEADER_SIZE;
-	weir_dns_cache_key(cache, &question, 0, &key);
+	dns_cache_key(cache, &question, 0, &key);
 	dns_cache_read_begin(reader);
-	const struct dns_entry *entry = weir_dns_cache_find(cache, &key, 1);
+	const struct dns_cache_entry *entry = dns_cache_find(cache, &key, 1);
 	if (entry)
-		size = weir_dns_entry_write(entry, &question, 1, reply, sizeof reply, &found);
+		size = dns_entry_write(entry, &question, 1, reply, sizeof reply, &found);
 	dns_cache_read_end(reader);
 	if (!entry)
 		return false;
@@ -737,7 +737,7 @@ static void threads_read_what_others_replace_and_evict(void **state)
 	struct weir_dns_cache_counters counters;
 	(void)state;
 	atomic_store(&wrong, 0);
-	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
+	assert_int_equal(dns_cache_create(&options, &cache), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i].dice = 88172645463325252u + i;
 		assert_int_equal(
