@@ -69,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct weir_dns_question question;
 	struct dns_accepted accepted;
 	size_t at = WEIR_DNS_HEADER_SIZE;
-	if (!cache && dns_cache_create(&options, &cache) < 0)
+	if (!cache && weir_dns_cache_create(&options, &cache) < 0)
 		abort();
 	if (size < 1 + WEIR_DNS_HEADER_SIZE)
 		return 0;

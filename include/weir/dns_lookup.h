@@ -46,7 +46,7 @@ struct weir_dns_cache_options {
 };
 
 /* Creates a cache with one hold. Returns 0, -ENOMEM or an errno of getrandom. */
-WEIR_API int dns_cache_create(
+WEIR_API int weir_dns_cache_create(
         const struct weir_dns_cache_options *options, struct weir_dns_cache **ret);
 
 /*

@@ -59,7 +59,7 @@ static uint32_t cache_stale_s(const struct weir_dns_cache_options *options)
 	return options->stale_s ? options->stale_s : WEIR_DNS_STALE_S;
 }
 
-int dns_cache_create(const struct weir_dns_cache_options *options, struct weir_dns_cache **ret)
+int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct weir_dns_cache **ret)
 {
 	size_t bytes = options->bytes ? options->bytes : WEIR_DNS_CACHE_BYTES;
 	if (bytes < WEIR_DNS_CACHE_MIN)

@@ -45,7 +45,7 @@ static int lookups_set_cache(
 	if (options->cache)
 		lookups->cache = weir_dns_cache_hold(options->cache);
 	else
-		error = dns_cache_create(&options->own_cache, &lookups->cache);
+		error = weir_dns_cache_create(&options->own_cache, &lookups->cache);
 	if (error == 0)
 		dns_cache_add_reader(lookups->cache, &lookups->reader);
 	return error;

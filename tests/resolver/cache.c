@@ -26,7 +26,7 @@ static struct weir_dns_cache *create(size_t bytes)
 {
 	const struct weir_dns_cache_options options = {.bytes = bytes, .stale_s = STALE_S};
 	struct weir_dns_cache *cache = NULL;
-	assert_int_equal(dns_cache_create(&options, &cache), 0);
+	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
 	return cache;
 }
 
@@ -175,7 +175,7 @@ static void without_memory(void **state)
 	assert_int_equal(counters_of(cache).entries, 0);
 	weir_dns_cache_release(cache);
 	fail_allocation_after(0, false);
-	assert_int_equal(dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
+	assert_int_equal(weir_dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
 	assert_true(stop_failing_allocations());
 }
 

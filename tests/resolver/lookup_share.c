@@ -102,7 +102,7 @@ static int set_up(void **state)
 	const struct weir_dns_cache_options options = {.bytes = 1 << 20};
 	(void)state;
 	memset(sides, 0, sizeof sides);
-	if (dns_cache_create(&options, &cache) < 0)
+	if (weir_dns_cache_create(&options, &cache) < 0)
 		return -1;
 	for (unsigned i = 0; i < LOOPS; i++) {
 		const struct weir_dns_lookups_options with = {.cache = cache,
@@ -609,7 +609,7 @@ static void run_threads(bool random)
 	memset(workers, 0, sizeof workers);
 	memset(name_asked, 0, sizeof name_asked);
 	atomic_store(&wrong, 0);
-	assert_int_equal(dns_cache_create(&options, &cache), 0);
+	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		struct worker *worker = &workers[i];
 		worker->dice = 88172645463325252u + i;
@@ -737,7 +737,7 @@ static void threads_read_what_others_replace_and_evict(void **state)
 	struct weir_dns_cache_counters counters;
 	(void)state;
 	atomic_store(&wrong, 0);
-	assert_int_equal(dns_cache_create(&options, &cache), 0);
+	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i].dice = 88172645463325252u + i;
 		assert_int_equal(

@@ -59,7 +59,7 @@ int dns_host_cache(struct dns_host *host, const struct config_dns *dns, struct w
 	        .never_stale = dns->cache.stale_ms == 0,
 	};
 	pthread_mutex_lock(&host->lock);
-	int error = host->cache ? 0 : dns_cache_create(&options, &host->cache);
+	int error = host->cache ? 0 : weir_dns_cache_create(&options, &host->cache);
 	if (error == 0)
 		*ret = weir_dns_cache_hold(host->cache);
 	pthread_mutex_unlock(&host->lock);
