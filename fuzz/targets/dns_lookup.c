@@ -41,7 +41,7 @@ static void keep(struct weir_dns_cache *cache, const struct weir_dns_question *q
         unsigned flags, const struct dns_accepted *accepted)
 {
 	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct dns_cache_key key;
 	uint64_t sum = check(weir_span(accepted->message, accepted->size), question);
 	unsigned records = accepted->answers + accepted->authorities;
@@ -54,7 +54,7 @@ static void keep(struct weir_dns_cache *cache, const struct weir_dns_question *q
 	uint64_t left = check(weir_span(reply, size), question);
 	uint64_t wanted = dns_entry_fresh(entry, AGE_S) ? sum - (uint64_t)AGE_S * records
 	                                                : WEIR_DNS_STALE_TTL_S * records;
-	if (size != accepted->size || found.rcode != accepted->found.rcode || left != wanted)
+	if (size != accepted->size || found.rcode != accepted->info.rcode || left != wanted)
 		abort();
 	if (dns_entry_write(entry, question, 0, reply, accepted->body, &found) != accepted->body)
 		abort();

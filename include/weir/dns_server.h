@@ -119,8 +119,8 @@ struct weir_dns_counters {
 	uint64_t truncated;
 	uint64_t dropped; /* by the rate limit */
 	uint64_t slipped;
-	uint64_t crowded;  /* not looked up, since too many of their network wait */
-	uint64_t repeated; /* not answered, since the same query waits */
+	uint64_t over_quota; /* not looked up, since too many of their network wait */
+	uint64_t duplicate;  /* not answered, since the same query waits */
 	uint64_t transfers;
 };
 

@@ -104,7 +104,7 @@ struct weir_dns_upstreams_counters {
 	uint64_t sent_tcp;   /* … of these by TCP */
 	uint64_t unanswered; /* queries that waited in vain */
 	uint64_t ignored;    /* messages that were no reply to what was asked: forged, or strayed */
-	uint64_t set_aside;
+	uint64_t backed_off;
 };
 
 WEIR_API const struct weir_dns_upstreams_counters *weir_dns_upstreams_counters(
@@ -113,7 +113,7 @@ WEIR_API const struct weir_dns_upstreams_counters *weir_dns_upstreams_counters(
 struct weir_dns_upstream_info {
 	struct weir_address address;
 	unsigned rtt_ms; /* smoothed; 0: not known yet */
-	bool aside;
+	bool backing_off;
 	bool plain;    /* asked without EDNS, since it does not know it */
 	bool one_case; /* asked without random case */
 };

@@ -82,7 +82,8 @@ struct weir_dns_zone_info {
 	size_t bytes;         /* of memory */
 	unsigned steps;       /* of its history … */
 	size_t history_bytes; /* … which versions of the zone share */
-	uint16_t absence; /* the extended error of a stand-in, of which the rest says nothing; 0 */
+	uint16_t
+	        unavailable; /* the extended error of a stand-in, of which the rest says nothing; 0 */
 	bool is_signed;
 	bool nsec3;
 	bool includes; /* read from several files */

@@ -317,8 +317,8 @@
 #define WEIR_DNS_TCP_WAIT_MS 3000        /* … by TCP, connecting counted */
 #define WEIR_DNS_FORGED_MAX 4            /* replies that are none, before a question goes by TCP */
 #define WEIR_DNS_FAILURES_MAX 3          /* in a row, before a server is set aside */
-#define WEIR_DNS_ASIDE_FIRST_MS 1000     /* for this long, then for twice as long … */
-#define WEIR_DNS_ASIDE_MOST_MS 60000     /* … and never longer */
+#define WEIR_DNS_BACKOFF_FIRST_MS 1000   /* for this long, then for twice as long … */
+#define WEIR_DNS_BACKOFF_MAX_MS 60000    /* … and never longer */
 #define WEIR_DNS_PROBE_MS 30000          /* how often it is looked whether another is faster */
 #define WEIR_DNS_WORKAROUND_MS 3600000   /* how long it is believed that a server lacks something */
 #define WEIR_DNS_UPSTREAM_IDLE_MS 5000   /* a connection to one, kept for further questions */

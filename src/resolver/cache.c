@@ -324,7 +324,7 @@ _Static_assert(offsetof(struct dns_cache_entry, bytes) + 1 + 5 >= sizeof(struct 
 static struct dns_cache_entry *dns_cache_entry_create(
         const struct dns_cache_key *key, const struct dns_accepted *accepted, uint32_t now_s)
 {
-	const struct weir_dns_found *found = &accepted->found;
+	const struct weir_dns_lookup_info *info = &accepted->info;
 	size_t body = accepted->size - accepted->body;
 	size_t records = (size_t)accepted->answers + accepted->authorities;
 	size_t size = offsetof(struct dns_cache_entry, bytes) + key->size + body +
@@ -342,11 +342,11 @@ static struct dns_cache_entry *dns_cache_entry_create(
 	entry->answers = accepted->answers;
 	entry->authorities = accepted->authorities;
 	entry->extended_error =
-	        (uint16_t)(found->extended_error < 0 ? DNS_NO_ERROR : found->extended_error);
-	entry->rcode = (uint8_t)found->rcode;
+	        (uint16_t)(info->extended_error < 0 ? DNS_NO_ERROR : info->extended_error);
+	entry->rcode = (uint8_t)info->rcode;
 	atomic_init(&entry->uses, FIRST_USES);
-	entry->authenticated = found->authenticated;
-	entry->failure = found->rcode == WEIR_DNS_SERVFAIL;
+	entry->authenticated = info->authenticated;
+	entry->failure = info->rcode == WEIR_DNS_SERVFAIL;
 	memcpy(entry->bytes, key->bytes, key->size);
 	memcpy(entry->bytes + key->size, accepted->message + accepted->body, body);
 	dns_cache_note_ttls(accepted, entry->bytes + key->size + body);
@@ -395,9 +395,9 @@ void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key
 /* -- writing ----------------------------------------------------------------------------------- */
 
 static void dns_cache_found_of(
-        const struct dns_cache_entry *entry, uint32_t now_s, struct weir_dns_found *ret)
+        const struct dns_cache_entry *entry, uint32_t now_s, struct weir_dns_lookup_info *ret)
 {
-	*ret = (struct weir_dns_found){
+	*ret = (struct weir_dns_lookup_info){
 	        .rcode = entry->rcode,
 	        .authenticated = entry->authenticated,
 	        .extended_error =
@@ -430,7 +430,7 @@ static void dns_cache_set_ttls(const struct dns_cache_entry *entry, uint32_t now
 
 size_t dns_entry_write(const struct dns_cache_entry *entry,
         const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
-        struct weir_dns_found *ret)
+        struct weir_dns_lookup_info *ret)
 {
 	size_t name = question->name.size, body = WEIR_DNS_HEADER_SIZE + name + 4;
 	dns_cache_found_of(entry, now_s, ret);

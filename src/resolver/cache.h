@@ -71,7 +71,7 @@ void dns_cache_add_reader(struct weir_dns_cache *cache, struct dns_cache_reader 
 void dns_cache_remove_reader(struct weir_dns_cache *cache, struct dns_cache_reader *reader);
 
 /*
- * Entries that are found between these two calls stay valid until the second one. The thread must
+ * Entries that are info between these two calls stay valid until the second one. The thread must
  * not nest them, nor put an answer between them.
  *
  * The exchange is sequentially consistent, as are the loads that follow it and the stores that unlink
@@ -130,6 +130,6 @@ static inline size_t dns_entry_reply_size(
 /* See weir_dns_lookup_cached. An entry that is not fresh is written as a stale answer. */
 size_t dns_entry_write(const struct dns_cache_entry *entry,
         const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
-        struct weir_dns_found *ret);
+        struct weir_dns_lookup_info *ret);
 
 #endif

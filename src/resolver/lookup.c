@@ -178,7 +178,7 @@ static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct 
 
 size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, void *reply, size_t room,
-        struct weir_dns_found *ret)
+        struct weir_dns_lookup_info *ret)
 {
 	struct dns_cache_key key;
 	struct dns_cache_entry *entry;
@@ -245,7 +245,7 @@ static int lookup_make_ready(const struct wanted *wanted, const struct dns_cache
 	if (!lookup)
 		return -ENOMEM;
 	dns_entry_write(entry, wanted->question, dns_lookups_now_s(lookups), lookup->bytes,
-	        lookup->size, &lookup->found);
+	        lookup->size, &lookup->info);
 	lookup->task.run = lookup_on_ready;
 	weir_list_append(&lookups->ready, &lookup->link);
 	weir_loop_defer(lookups->loop, &lookup->task);
@@ -355,9 +355,9 @@ int weir_dns_lookup_for(struct weir_dns_lookups *lookups, const struct weir_addr
 	return answer_later(&wanted, client, expired, false, ret);
 }
 
-const struct weir_dns_found *weir_dns_lookup_found(const struct weir_dns_lookup *lookup)
+const struct weir_dns_lookup_info *weir_dns_lookup_info(const struct weir_dns_lookup *lookup)
 {
-	return &lookup->found;
+	return &lookup->info;
 }
 
 void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup)

@@ -37,8 +37,8 @@ static void lookup_ask_forget(struct dns_pending *pending)
 /* -- telling ----------------------------------------------------------------------------------- */
 
 /* Each gets the question in the case in which he wrote it. */
-static void lookup_ask_tell(
-        struct dns_pending *pending, const struct weir_dns_found *found, size_t size)
+static void lookup_ask_answer(
+        struct dns_pending *pending, const struct weir_dns_lookup_info *info, size_t size)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	while (!weir_list_empty(&pending->waiting)) {
@@ -46,8 +46,8 @@ static void lookup_ask_tell(
 		        WEIR_CONTAINER(pending->waiting.next, struct weir_dns_lookup, link);
 		weir_list_remove(&lookup->link);
 		memcpy(lookups->message + WEIR_DNS_HEADER_SIZE, lookup->bytes, lookup->size);
-		lookup->found = *found;
-		lookup->found.kind = pending->hash | 1;
+		lookup->info = *info;
+		lookup->info.kind = pending->hash | 1;
 		if (lookup->answered)
 			lookup->answered(lookup->context, 0, weir_span(lookups->message, size));
 		dns_lookup_free(lookup);
@@ -55,7 +55,7 @@ static void lookup_ask_tell(
 }
 
 /* The answer that was right before, if there is one, in lookups->message. Its size, or 0. */
-static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_found *found)
+static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_lookup_info *info)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	struct dns_cache_key key;
@@ -69,29 +69,29 @@ static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_fou
 		        &entry->retry_s, now_s + WEIR_DNS_STALE_RETRY_S, memory_order_relaxed);
 		atomic_store_explicit(&entry->refreshing, false, memory_order_relaxed);
 		size = dns_entry_write(entry, &pending->question, now_s, lookups->message,
-		        sizeof lookups->message, found);
+		        sizeof lookups->message, info);
 	}
 	dns_cache_read_end(&lookups->reader);
 	return size;
 }
 
 /* An old answer is better than none. False: there is no such answer. */
-static bool lookup_ask_tell_old(struct dns_pending *pending)
+static bool lookup_ask_answer_old(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
-	struct weir_dns_found found;
-	size_t size = pending_write_old(pending, &found);
+	struct weir_dns_lookup_info info;
+	size_t size = pending_write_old(pending, &info);
 	if (!size)
 		return false;
 	for (struct weir_list *at = pending->waiting.next; at != &pending->waiting; at = at->next)
 		lookups->counters.stale++;
-	lookup_ask_tell(pending, &found, size);
+	lookup_ask_answer(pending, &info, size);
 	return true;
 }
 
 static void lookup_ask_on_stale_time(struct weir_timer *timer)
 {
-	lookup_ask_tell_old(WEIR_CONTAINER(timer, struct dns_pending, timer));
+	lookup_ask_answer_old(WEIR_CONTAINER(timer, struct dns_pending, timer));
 }
 
 void dns_pending_hurry(struct dns_pending *pending)
@@ -129,7 +129,7 @@ static void pending_remember(struct dns_pending *pending, const struct dns_accep
 	const struct dns_cache_entry *entry = dns_cache_find(lookups->cache, &key, now_s);
 	bool has_old = entry && !entry->failure;
 	dns_cache_read_end(&lookups->reader);
-	if (accepted->found.rcode != WEIR_DNS_SERVFAIL || !has_old)
+	if (accepted->info.rcode != WEIR_DNS_SERVFAIL || !has_old)
 		dns_cache_put(lookups->cache, &key, accepted, now_s);
 }
 
@@ -137,8 +137,8 @@ static void pending_remember(struct dns_pending *pending, const struct dns_accep
 static void pending_end(struct dns_pending *pending, const struct dns_accepted *accepted)
 {
 	lookup_ask_forget(pending);
-	if (accepted->found.rcode != WEIR_DNS_SERVFAIL || !lookup_ask_tell_old(pending))
-		lookup_ask_tell(pending, &accepted->found, accepted->size);
+	if (accepted->info.rcode != WEIR_DNS_SERVFAIL || !lookup_ask_answer_old(pending))
+		lookup_ask_answer(pending, &accepted->info, accepted->size);
 	free(pending);
 }
 
@@ -148,7 +148,7 @@ static void lookup_ask_on_answered(void *context, int error, struct weir_span re
 	struct dns_accepted accepted;
 	pending->ask = NULL;
 	lookup_ask_accept_reply(pending, error, reply, &accepted);
-	if (accepted.found.rcode == WEIR_DNS_SERVFAIL)
+	if (accepted.info.rcode == WEIR_DNS_SERVFAIL)
 		pending->lookups->counters.failures++;
 	pending_remember(pending, &accepted);
 	dns_share_publish(pending, &accepted);
@@ -183,7 +183,7 @@ static void pending_end_shared(struct dns_pending *pending)
 		pending_fail(pending);
 		return;
 	}
-	const struct dns_accepted accepted = {.found = reply->found, .size = reply->size};
+	const struct dns_accepted accepted = {.info = reply->info, .size = reply->size};
 	memcpy(pending->lookups->message, reply->bytes, reply->size);
 	dns_shared_reply_release(reply);
 	pending_end(pending, &accepted);

@@ -124,7 +124,7 @@ static struct dns_shared_reply *share_copy(const struct dns_accepted *accepted)
 	if (!reply)
 		return NULL;
 	atomic_init(&reply->holds, 0);
-	reply->found = accepted->found;
+	reply->info = accepted->info;
 	reply->size = accepted->size;
 	memcpy(reply->bytes, accepted->message, accepted->size);
 	return reply;

@@ -44,7 +44,7 @@ void dns_questions_finish(struct dns_questions *questions);
 /* An answer on its way to the partners of the loop that has it. */
 struct dns_shared_reply {
 	atomic_uint holds;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info info;
 	size_t size;
 	uint8_t bytes[];
 };

@@ -31,7 +31,7 @@ struct weir_dns_lookup {
 	weir_dns_answered *answered; /* NULL: cancelled, but still counted */
 	void *context;
 	uint32_t *counted[DNS_CLIENT_ROWS]; /* for a client; or NULL */
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info info;
 	size_t size;
 	uint8_t bytes[]; /* the name as it was asked for; or the reply that is ready */
 };

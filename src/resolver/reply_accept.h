@@ -19,11 +19,11 @@ struct dns_accepted {
 	uint32_t ttl_s; /* 0: not to be remembered */
 	uint16_t answers;
 	uint16_t authorities;
-	struct weir_dns_found found; /* `kind` is not set */
+	struct weir_dns_lookup_info info; /* `kind` is not set */
 };
 
-/* The header's second word for what was found. */
-uint16_t dns_found_flags(const struct weir_dns_found *found);
+/* The header's second word for what was info. */
+uint16_t dns_found_flags(const struct weir_dns_lookup_info *info);
 
 /*
  * Takes a reply to `question`, asked with `flags`, apart. 0 or WEIR_E_SYNTAX: it is not well formed, or

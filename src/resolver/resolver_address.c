@@ -154,7 +154,7 @@ static int resolver_address_ask(struct weir_resolving *resolving, const struct w
 	for (unsigned i = 0; i < 2 && error == 0; i++) {
 		if (!resolver_address_wants(resolving, kinds[i].family))
 			continue;
-		error = dns_chase_start(&resolving->chases[i], resolving, name, kinds[i].type);
+		error = resolver_chain_start(&resolving->chains[i], resolving, name, kinds[i].type);
 		resolving->pending += error == 0;
 	}
 	return error;

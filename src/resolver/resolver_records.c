@@ -252,8 +252,8 @@ static void resolver_records_start_ptr(struct weir_resolving *resolving)
 		resolver_resolving_end(resolving, &resolved);
 		return;
 	}
-	int error =
-	        dns_chase_start(&resolving->chases[0], resolving, &resolving->name, WEIR_DNS_PTR);
+	int error = resolver_chain_start(
+	        &resolving->chains[0], resolving, &resolving->name, WEIR_DNS_PTR);
 	if (error < 0)
 		resolver_resolving_fail(resolving, error);
 }
@@ -277,8 +277,8 @@ static void resolver_records_done(
 
 static void resolver_records_start(struct weir_resolving *resolving)
 {
-	int error = dns_chase_start(
-	        &resolving->chases[0], resolving, &resolving->name, resolving->type);
+	int error = resolver_chain_start(
+	        &resolving->chains[0], resolving, &resolving->name, resolving->type);
 	if (error < 0)
 		resolver_resolving_fail(resolving, error);
 }

@@ -3,7 +3,7 @@
  *
  *   resolver.c           the resolver, and each lookup's beginning and end
  *   resolver_files.c     /etc/resolv.conf and /etc/hosts, read again when they have changed
- *   resolver_chase.c     one question, with the CNAME records that lead to its answer
+ *   resolver_alias.c     one question, with the CNAME records that lead to its answer
  *   resolver_address.c   addresses: literals, hosts, A and AAAA, searched domains
  *   resolver_records.c   names of addresses, MX, SRV, TXT
  */
@@ -38,7 +38,7 @@ struct weir_resolver {
 };
 
 /* A question that is followed to its answer. */
-struct dns_chase {
+struct resolver_chain {
 	struct weir_resolving *resolving;
 	struct weir_dns_question question;
 	struct weir_dns_lookup *lookup; /* NULL: nothing is asked */
@@ -57,7 +57,7 @@ struct resolver_answer {
 struct resolving_kind {
 	/* Begins, from the loop; may end it. */
 	void (*start)(struct weir_resolving *resolving);
-	/* A chase is over, with records or an error; may end it. */
+	/* A chain is over, with records or an error; may end it. */
 	void (*done)(struct weir_resolving *resolving, int error, struct resolver_answer *answer);
 };
 
@@ -77,7 +77,7 @@ struct weir_resolving {
 	unsigned candidate; /* of the domains searched */
 	bool no_data;       /* some candidate was there */
 	bool absolute;      /* nothing is searched */
-	struct dns_chase chases[2];
+	struct resolver_chain chains[2];
 	unsigned pending; /* of them */
 	int worst;        /* of how they ended */
 	size_t address_count;
@@ -109,12 +109,12 @@ void resolver_forget_files(struct weir_resolver *resolver);
 /* What the files say of upstreams. */
 struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *conf);
 
-/* -- resolver_chase.c -------------------------------------------------------------------------- */
+/* -- resolver_alias.c -------------------------------------------------------------------------- */
 
 /* kind->done follows from the loop. 0 or an error. */
-int dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
+int resolver_chain_start(struct resolver_chain *chain, struct weir_resolving *resolving,
         const struct weir_dns_name *name, unsigned type);
-void dns_chase_stop(struct dns_chase *chase);
+void resolver_chain_stop(struct resolver_chain *chain);
 
 /* The next record; false: there is none. */
 bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret);

@@ -1,7 +1,7 @@
 /*
  * One query to one server. By UDP it has a socket of its own, connected, so that the kernel chooses
  * its port at random, hands over what comes from that server alone, and tells when nobody listens
- * there. It stays open after its time: a late answer is as good as any, until the question has one.
+ * there. It stays open after its time: a timed_out answer is as good as any, until the question has one.
  *
  * Invariant: whoever calls into upstream_ask.c from here does so last.
  */
@@ -96,7 +96,7 @@ void upstream_attempt_reply(
 		upstream_answer(ask, reply);
 		return;
 	case UPSTREAM_REFUSES:
-		upstream_keep(ask, reply);
+		upstream_save(ask, reply);
 		break;
 	case UPSTREAM_MALFORMED:
 	case UPSTREAM_FOREIGN:
@@ -201,7 +201,7 @@ static void upstream_attempt_on_time(struct weir_timer *timer)
 {
 	struct attempt *attempt = WEIR_CONTAINER(timer, struct attempt, timer);
 	struct weir_dns_ask *ask = attempt->ask;
-	attempt->late = true;
+	attempt->timed_out = true;
 	if (attempt->how & ATTEMPT_TCP) {
 		struct upstream_stream *stream = attempt->stream;
 		int64_t sent_ms = attempt->sent_ms;

@@ -27,12 +27,12 @@ struct upstream {
 	uint32_t rtt_ms;       /* smoothed, and how much it varies (RFC 6298) */
 	uint32_t variation_ms; /* 0 and 0: not known yet */
 	bool measured;
-	unsigned failures;      /* in a row */
-	uint32_t aside_ms;      /* set aside for so long; 0: it is not */
-	int64_t aside_until_ms; /* it is not probed before */
-	int64_t answered_ms;    /* when a query was last sent that it answered */
-	int64_t probe_at_ms;    /* then it is to be asked, if only to see */
-	int64_t plain_until_ms; /* asked without EDNS */
+	unsigned failures;        /* in a row */
+	uint32_t backoff_ms;      /* set aside for so long; 0: it is not */
+	int64_t backoff_until_ms; /* it is not probed before */
+	int64_t answered_ms;      /* when a query was last sent that it answered */
+	int64_t probe_at_ms;      /* then it is to be asked, if only to see */
+	int64_t plain_until_ms;   /* asked without EDNS */
 	int64_t one_case_until_ms;
 	struct attempt *probe;          /* under way, or NULL */
 	struct upstream_stream *stream; /* that takes further queries, or NULL */
@@ -67,8 +67,8 @@ struct weir_dns_ask {
 	unsigned round;
 	unsigned tries;
 	unsigned forged;
-	char *kept; /* a reply that is better than none, or NULL */
-	size_t kept_size;
+	char *saved; /* a reply that is better than none, or NULL */
+	size_t saved_size;
 };
 
 /* How a query is sent. */
@@ -87,7 +87,7 @@ struct attempt {
 	struct weir_watch watch; /* by UDP */
 	struct weir_timer timer;
 	int64_t sent_ms;
-	bool late;                      /* waited for in vain; an answer is still welcome */
+	bool timed_out;                 /* waited for in vain; an answer is still welcome */
 	struct upstream_stream *stream; /* by TCP; NULL by UDP */
 	struct weir_list stream_link;
 	struct upstream_query query;
@@ -102,7 +102,7 @@ void upstream_next(struct weir_dns_ask *ask);
 void upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, int error);
 
 /* Keeps a copy of a reply in case that no better one comes. */
-void upstream_keep(struct weir_dns_ask *ask, struct weir_span reply);
+void upstream_save(struct weir_dns_ask *ask, struct weir_span reply);
 
 /* Answers, last thing; the question and its attempts are gone. */
 void upstream_answer(struct weir_dns_ask *ask, struct weir_span reply);

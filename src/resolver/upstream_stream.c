@@ -1,6 +1,6 @@
 /*
  * Queries by TCP (RFC 7766): a connection a server, on which queries do not wait for each other and
- * replies come in any order, told apart by their IDs. It is kept a little while for further ones.
+ * replies come in any order, told apart by their IDs. It is saved a little while for further ones.
  *
  * Invariants: IDs of those that wait on one connection differ; the stream is freed in on_close and
  * nowhere else, where the server may be gone, but not what still waits. The attempts have their own time limits.

@@ -52,7 +52,7 @@ static void put(struct weir_dns_cache *cache, const char *question, unsigned fla
 
 /* The records as lines, or NULL. */
 static const char *get(struct weir_dns_cache *cache, const char *question, unsigned flags,
-        uint32_t now_s, struct weir_dns_found *found)
+        uint32_t now_s, struct weir_dns_lookup_info *found)
 {
 	struct weir_dns_question asked = question_of(question);
 	struct dns_cache_key key;
@@ -71,7 +71,7 @@ static const char *get(struct weir_dns_cache *cache, const char *question, unsig
 static void ttls_run_down(void **state)
 {
 	struct weir_dns_cache *cache = create(1 << 20);
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "a.x. A", 0, "ad", 100, "an a.x. 60 CNAME b.x.", "an b.x. 20 A 192.0.2.1");
 	assert_string_equal(get(cache, "A.x. A", 0, 100, &found),
@@ -93,7 +93,7 @@ static void ttls_run_down(void **state)
 static void whatever_else_is_asked_is_another_question(void **state)
 {
 	struct weir_dns_cache *cache = create(1 << 20);
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	for (unsigned flags = 0; flags < 4; flags++) {
 		char line[64];
@@ -115,7 +115,7 @@ static void whatever_else_is_asked_is_another_question(void **state)
 static void an_answer_is_fresh_for_a_loop_whose_clock_is_behind(void **state)
 {
 	struct weir_dns_cache *cache = create(1 << 20);
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "a. A", 0, "", 100, "an a. 60 A 192.0.2.1");
 	assert_string_equal(get(cache, "a. A", 0, 99, &found), "an a. 60 A 192.0.2.1\n");
@@ -126,7 +126,7 @@ static void an_answer_is_fresh_for_a_loop_whose_clock_is_behind(void **state)
 static void failures_are_short_and_never_stale(void **state)
 {
 	struct weir_dns_cache *cache = create(1 << 20);
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "a. A", 0, "SERVFAIL", 10, "ad . 0 OPT 6");
 	PUT(cache, "b. A", 0, "SERVFAIL", 10, NULL);
@@ -143,7 +143,7 @@ static void a_reply_that_does_not_fit(void **state)
 {
 	struct weir_dns_cache *cache = create(1 << 20);
 	struct weir_dns_question asked = question_of("a. A");
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct dns_cache_key key;
 	(void)state;
 	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
@@ -163,7 +163,7 @@ static void a_reply_that_does_not_fit(void **state)
 static void without_memory(void **state)
 {
 	struct weir_dns_cache *cache = create(1 << 20);
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
 	fail_allocation_after(0, true);
@@ -175,7 +175,8 @@ static void without_memory(void **state)
 	assert_int_equal(counters_of(cache).entries, 0);
 	weir_dns_cache_release(cache);
 	fail_allocation_after(0, false);
-	assert_int_equal(weir_dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
+	assert_int_equal(
+	        weir_dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
 	assert_true(stop_failing_allocations());
 }
 
@@ -187,7 +188,7 @@ static void what_a_loop_reads_stays_while_it_reads(void **state)
 	struct weir_dns_cache *cache = create(1 << 20);
 	struct weir_dns_question asked = question_of("a. A");
 	struct dns_cache_reader reader = {0}, other = {0};
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct dns_cache_key key;
 	uint64_t empty = counters_of(cache).bytes;
 	(void)state;
@@ -223,7 +224,7 @@ static void an_interrupted_reader_does_not_make_the_cache_grow(void **state)
 {
 	struct weir_dns_cache *cache = create(WEIR_DNS_CACHE_MIN);
 	struct dns_cache_reader reader = {0};
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	dns_cache_add_reader(cache, &reader);
 	dns_cache_read_begin(&reader);
@@ -284,7 +285,7 @@ static bool model_check(
 {
 	char question[64], wanted[2048];
 	size_t size = 0;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	uint32_t age = now_s - model->stored_s;
 	snprintf(question, sizeof question, "n%u.example. TXT", name);
 	const char *lines = get(cache, question, 0, now_s, &found);
@@ -335,7 +336,7 @@ static void as_its_model(void **state)
 static void what_is_used_stays(void **state)
 {
 	struct weir_dns_cache *cache = create(WEIR_DNS_CACHE_MIN);
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "used. A", 0, "", 0, "an used. 600 A 192.0.2.1");
 	for (unsigned i = 0; i < 20000; i++) {

@@ -39,7 +39,7 @@ static struct side sides[LOOPS];
 struct client {
 	struct weir_dns_lookup *lookup;
 	unsigned answers;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	char lines[256];
 };
 
@@ -48,7 +48,7 @@ static void answered(void *context, int error, struct weir_span reply)
 	struct client *client = context;
 	assert_int_equal(error, 0);
 	client->answers++;
-	client->found = *weir_dns_lookup_found(client->lookup);
+	client->found = *weir_dns_lookup_info(client->lookup);
 	snprintf(client->lines, sizeof client->lines, "%s", lines_of(reply));
 }
 
@@ -65,7 +65,7 @@ static const char *cached(unsigned side, const char *question)
 {
 	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
 	struct weir_dns_question asked = question_of(question);
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	size_t size =
 	        weir_dns_lookup_cached(sides[side].lookups, &asked, 0, reply, sizeof reply, &found);
 	return size ? lines_of(weir_span(reply, size)) : NULL;
@@ -551,7 +551,7 @@ static void create_lookups(struct worker *worker)
 static void one_lookup(struct worker *worker, struct waiter *waiter)
 {
 	uint8_t reply[512];
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	*waiter = (struct waiter){.worker = worker, .name = dice(worker, THREAD_NAMES)};
 	struct weir_dns_question question = numbered(waiter->name);
 	size_t size =
@@ -687,7 +687,7 @@ static bool table_get(struct dns_cache_reader *reader, unsigned name)
 {
 	struct weir_dns_question question = numbered(name), read;
 	struct dns_cache_key key;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct weir_dns_header header;
 	struct weir_dns_record record;
 	uint8_t reply[2048];

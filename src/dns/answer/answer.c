@@ -230,9 +230,9 @@ static const struct weir_dns_zone *dns_answer_zone_of(
 static bool is_delegated(
         const struct weir_dns_zone *zone, const struct dns_node *node, unsigned skip, uint16_t type)
 {
-	if (node->cover == DNS_NONE || zone->nodes[node->cover].dname)
+	if (node->occluder == DNS_NONE || zone->nodes[node->occluder].dname)
 		return false;
-	return skip || node != &zone->nodes[node->cover] || type != WEIR_DNS_DS;
+	return skip || node != &zone->nodes[node->occluder] || type != WEIR_DNS_DS;
 }
 
 /* One name. True: the key has been exchanged for another. */
@@ -241,13 +241,14 @@ static bool dns_answer_lookup(struct dns_answer *answer)
 	const struct weir_dns_zone *zone = answer->zone;
 	unsigned skip;
 	const struct dns_node *node = dns_zone_closest(zone, &answer->key, &skip);
-	dns_answer_set_kind(answer, node->cover == DNS_NONE ? node : &zone->nodes[node->cover]);
-	if (node->cover != DNS_NONE && zone->nodes[node->cover].dname)
-		return dns_answer_follow_dname(answer, &zone->nodes[node->cover]);
+	dns_answer_set_kind(
+	        answer, node->occluder == DNS_NONE ? node : &zone->nodes[node->occluder]);
+	if (node->occluder != DNS_NONE && zone->nodes[node->occluder].dname)
+		return dns_answer_follow_dname(answer, &zone->nodes[node->occluder]);
 	if (is_delegated(zone, node, skip, answer->type)) {
 		answer->delegated = answer->recursive;
 		if (!answer->recursive)
-			dns_answer_refer(answer, &zone->nodes[node->cover]);
+			dns_answer_refer(answer, &zone->nodes[node->occluder]);
 		return false;
 	}
 	if (!skip)
@@ -273,7 +274,7 @@ void dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zon
 	answer->kind = 0;
 	answer->authoritative = answer->truncated = answer->refused = answer->left = false;
 	answer->recursive = answer->delegated = answer->endless = answer->resumed = false;
-	answer->absence = 0;
+	answer->unavailable = 0;
 	answer->follow_count = answer->put_count = answer->target_count = 0;
 	answer->proof_count = 0;
 }
@@ -282,7 +283,7 @@ static void dns_answer_search(struct dns_answer *answer)
 {
 	while (dns_answer_lookup(answer)) {
 		answer->zone = dns_answer_zone_of(answer, &answer->key);
-		if (!answer->zone || answer->zone->absence) {
+		if (!answer->zone || answer->zone->unavailable) {
 			answer->left = true;
 			return;
 		}
@@ -300,8 +301,8 @@ void dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name
 		answer->rcode = WEIR_DNS_REFUSED;
 		return;
 	}
-	if (answer->zone->absence) {
-		answer->absence = answer->zone->absence;
+	if (answer->zone->unavailable) {
+		answer->unavailable = answer->zone->unavailable;
 		answer->rcode = WEIR_DNS_SERVFAIL;
 		return;
 	}
@@ -317,7 +318,7 @@ bool dns_answer_owns(const struct dns_answer *answer, const struct weir_dns_name
 		return false;
 	dns_key_make(&key, name->wire, name->size, dns_seed());
 	const struct weir_dns_zone *zone = dns_answer_zone_of(answer, &key);
-	if (!zone || zone->absence)
+	if (!zone || zone->unavailable)
 		return zone;
 	const struct dns_node *node = dns_zone_closest(zone, &key, &skip);
 	return !is_delegated(zone, node, skip, answer->type);
@@ -331,8 +332,8 @@ void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *na
 	answer->refused = answer->left = answer->delegated = false;
 	answer->rcode = WEIR_DNS_NOERROR;
 	answer->endless = was_followed(answer);
-	if (answer->zone->absence) {
-		answer->absence = answer->zone->absence;
+	if (answer->zone->unavailable) {
+		answer->unavailable = answer->zone->unavailable;
 		answer->rcode = WEIR_DNS_SERVFAIL;
 	} else if (!answer->endless) {
 		dns_answer_search(answer);

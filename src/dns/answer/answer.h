@@ -43,10 +43,11 @@ struct dns_answer {
 	bool refused;   /* none of our zones */
 	bool left;      /* the chain goes on at `key`: in no zone of ours, or one that is absent */
 	bool delegated; /* `key` lies below a cut of ours, and must be looked up; nothing is put for it */
-	bool endless;     /* the chain goes round in a circle, or has too many aliases */
-	bool resumed;     /* a chain has come back into our zones (dns_answer_resume) */
-	uint16_t absence; /* of the zone, for which something stands in: an extended error, or 0 */
-	uint32_t kind;    /* the same for all names that are answered from the same data */
+	bool endless; /* the chain goes round in a circle, or has too many aliases */
+	bool resumed; /* a chain has come back into our zones (dns_answer_resume) */
+	uint16_t
+	        unavailable; /* of the zone, for which something stands in: an extended error, or 0 */
+	uint32_t kind;       /* the same for all names that are answered from the same data */
 
 	/* on the way */
 	const struct weir_dns_zone *zone;

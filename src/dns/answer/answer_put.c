@@ -118,7 +118,7 @@ static const struct dns_node *dns_answer_put_node_of_target(
 	const struct dns_node *node =
 	        dns_answer_put_is_in_zone(zone, key) ? dns_zone_node(zone, key, 0) : NULL;
 	/* Beneath a cut there is glue alone: it is for referrals. */
-	return node && (target->cut || node->cover == DNS_NONE) ? node : NULL;
+	return node && (target->cut || node->occluder == DNS_NONE) ? node : NULL;
 }
 
 static bool dns_answer_put_add_target(struct dns_answer *answer, const struct dns_target *target)
@@ -130,8 +130,8 @@ static bool dns_answer_put_add_target(struct dns_answer *answer, const struct dn
 		const struct dns_node *node =
 		        dns_answer_put_node_of_target(target, record + 2 + skip, &key);
 		if (node && !dns_answer_put_addresses(answer, target->zone, node)) {
-			answer->truncated = target->cut && node->cover != DNS_NONE &&
-			                    &target->zone->nodes[node->cover] == target->cut;
+			answer->truncated = target->cut && node->occluder != DNS_NONE &&
+			                    &target->zone->nodes[node->occluder] == target->cut;
 			return false;
 		}
 		record = dns_record_next(record);

@@ -15,7 +15,7 @@ enum {
 };
 
 /* What lookups need. */
-struct dns_later {
+struct dns_deferred {
 	struct siphash_key key;
 	struct weir_list
 	        waiting[DNS_WAITING_BUCKETS]; /* queries, by the keyed hash of the message */
@@ -33,7 +33,7 @@ struct weir_dns_responder {
 	struct weir_dns_recursion
 	        recursion; /* its networks are our own, or NULL: the default ones */
 	struct weir_network networks[DNS_NETWORKS_DEFAULT];
-	struct dns_later *later; /* NULL without lookups */
+	struct dns_deferred *deferred; /* NULL without lookups */
 	uint16_t udp_size;
 	uint8_t nsid_size;
 	uint8_t version_size; /* the rdata of a TXT record; 0: refused */
@@ -47,12 +47,12 @@ struct weir_dns_responder {
 struct dns_result {
 	const struct dns_result *next; /* an earlier one for the same query */
 	struct weir_dns_question question;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info info;
 	struct weir_span message; /* empty: it failed */
 };
 
 /* A reply in the making. */
-struct dns_exchange {
+struct dns_response {
 	struct weir_dns_responder *responder;
 	const struct weir_dns_zones *zones;
 	const struct weir_dns_request *request;
@@ -77,67 +77,67 @@ struct dns_exchange {
 };
 
 /* Reads the options. 0, or the rcode of the refusal. */
-unsigned dns_exchange_options(struct dns_exchange *exchange);
+unsigned dns_response_options(struct dns_response *response);
 
 /* What OPT and TSIG will take at the end. */
-size_t dns_exchange_reserve(const struct dns_exchange *exchange);
+size_t dns_response_reserve(const struct dns_response *response);
 
 /* Puts OPT. */
-void dns_exchange_put_opt(struct dns_exchange *exchange);
+void dns_response_put_opt(struct dns_response *response);
 
 /* A query of class CHAOS; the rcode. */
-unsigned dns_exchange_chaos(struct dns_exchange *exchange);
+unsigned dns_response_chaos(struct dns_response *response);
 
 /* -- responder_forward.c ----------------------------------------------------------------------- */
 
 /* Whether the client may have names looked up. */
-bool dns_exchange_recursive(const struct dns_exchange *exchange);
+bool dns_response_recursive(const struct dns_response *response);
 
 /* A query for a name of no zone; the rcode. May set `asks`. */
-unsigned dns_exchange_forward(struct dns_exchange *exchange);
+unsigned dns_response_forward(struct dns_response *response);
 
 /* What a lookup for this query has come to, or NULL. */
-const struct dns_result *dns_exchange_result(
-        const struct dns_exchange *exchange, const struct weir_dns_question *question);
+const struct dns_result *dns_response_result(
+        const struct dns_response *response, const struct weir_dns_question *question);
 
 /* Neither `results` nor the cache knows the question: sets `asks`, or returns false in a final run. */
-bool dns_exchange_must_ask(struct dns_exchange *exchange, const struct weir_dns_question *question);
+bool dns_response_must_ask(struct dns_response *response, const struct weir_dns_question *question);
 
 /* What is asked upstream: flags of weir_dns_ask. */
-unsigned dns_exchange_ask_flags(const struct dns_exchange *exchange);
+unsigned dns_response_ask_flags(const struct dns_response *response);
 
-/* -- responder_chase.c ------------------------------------------------------------------------- */
+/* -- responder_alias.c ------------------------------------------------------------------------- */
 
 /* A chain that has left our zones (answer.left), for who may have names looked up; as above. */
-unsigned dns_exchange_chase(struct dns_exchange *exchange);
+unsigned dns_response_follow_alias(struct dns_response *response);
 
 /* -- responder_special.c ----------------------------------------------------------------------- */
 
 /* A question that is answered here and passed on to nobody; false: it is another one. */
-bool dns_exchange_special(struct dns_exchange *exchange, const struct weir_dns_question *question,
+bool dns_response_special(struct dns_response *response, const struct weir_dns_question *question,
         unsigned *ret_rcode);
 
 /* -- waiting.c --------------------------------------------------------------------------------- */
 
 /* 0; -ENOMEM; an errno of getrandom. */
-int dns_later_create(struct dns_later **ret);
+int dns_deferred_create(struct dns_deferred **ret);
 
 /* What waits is cancelled. NULL is allowed. */
-void dns_later_destroy(struct dns_later *later);
+void dns_deferred_destroy(struct dns_deferred *deferred);
 
 /* -- responder.c ------------------------------------------------------------------------------- */
 
 /* The whole; everything that is given is set, and `results` and `final`. */
-size_t dns_exchange_run(struct dns_exchange *exchange, void *reply, size_t room);
+size_t dns_response_run(struct dns_response *response, void *reply, size_t room);
 
 /*
  * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first` to a name
  * that our zones answer for. Then the second function puts those up to there, what our zones have, and
  * all that follows if the chain leaves them again. It returns the rcode, and may set `asks`.
  */
-bool dns_exchange_comes_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+bool dns_response_comes_back(struct dns_response *response, struct weir_span message, size_t at,
         const struct weir_dns_name *first);
-unsigned dns_exchange_come_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+unsigned dns_response_come_back(struct dns_response *response, struct weir_span message, size_t at,
         const struct weir_dns_name *first);
 
 #endif

@@ -8,7 +8,7 @@ enum {
 	DNS_TSIG_UNSIGNED_MAX = 99 /* messages in a row of a transfer (RFC 8945 5.3.1) */
 };
 
-/* Where the check of an exchange stands. */
+/* Where the check of an response stands. */
 struct dns_tsig_answers {
 	const struct weir_dns_tsig_key *key;
 	struct weir_dns_tsig tsig; /* of the last message that was signed */

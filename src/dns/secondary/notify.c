@@ -177,7 +177,7 @@ void weir_dns_notifier_notify(struct weir_dns_notifier *notifier,
 		const struct weir_dns_zone_entry *entry = &now->entries[i];
 		const struct weir_dns_zone_entry *old =
 		        weir_dns_zones_find(before, &entry->zone->apex);
-		if (entry->zone->absence || (old && old->zone->serial == entry->zone->serial))
+		if (entry->zone->unavailable || (old && old->zone->serial == entry->zone->serial))
 			continue;
 		notify_drop_older(notifier, entry->zone);
 		for (size_t k = 0; k < entry->policy.notify_count; k++)

@@ -23,7 +23,7 @@ static size_t dns_udp_truncate_reply(uint8_t *reply, size_t size, struct weir_sp
 static bool dns_udp_is_limited(const struct weir_dns_server *server,
         const struct weir_dns_outcome *outcome, const struct weir_address *peer)
 {
-	return server->rrl && !outcome->proven &&
+	return server->rrl && !outcome->address_validated &&
 	       !weir_networks_contain(server->unlimited, server->unlimited_count, peer);
 }
 
@@ -49,7 +49,7 @@ static size_t dns_udp_limit(struct weir_dns_server *server, const struct weir_dn
 	return size;
 }
 
-static void dns_udp_send_late(void *context, struct weir_span reply,
+static void dns_udp_send_deferred(void *context, struct weir_span reply,
         const struct weir_dns_request *request, const struct weir_dns_outcome *outcome)
 {
 	struct weir_dns_server *server = context;
@@ -76,7 +76,7 @@ size_t dns_answer_datagram(
 	        .local = datagram->local,
 	};
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &request, reply,
-	        room, &outcome, dns_udp_send_late, server, &waiting);
+	        room, &outcome, dns_udp_send_deferred, server, &waiting);
 	if (waiting)
 		return 0;
 	size = dns_udp_limit(server, &request, &outcome, reply, size);

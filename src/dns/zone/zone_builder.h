@@ -30,7 +30,7 @@ struct dns_raw_record {
 	uint16_t type;
 };
 
-struct dns_raw_place {
+struct dns_raw_slot {
 	uint32_t hash;
 	uint32_t name; /* its number, and 1; 0: free */
 };
@@ -40,7 +40,7 @@ struct dns_builder {
 	struct weir_buffer bytes;
 	struct weir_buffer names;
 	struct weir_buffer records;
-	struct dns_raw_place *table; /* of names, by their hash; at most half full */
+	struct dns_raw_slot *table; /* of names, by their hash; at most half full */
 	uint32_t mask;
 	uint32_t labels_max;
 	bool strict;     /* data below a DNAME is a mistake */

@@ -37,9 +37,9 @@ static bool zone_fields_special_address_of(struct weir_span text, int family, ui
 
 /* -- LOC --------------------------------------------------------------------------------------- */
 
-/* Digits, and up to `places` behind a point, as a whole number. False: no such, or beyond `most`. */
+/* Digits, and up to `decimals` behind a point, as a whole number. False: no such, or beyond `most`. */
 static bool zone_fields_special_decimal(
-        struct weir_span text, unsigned places, uint64_t most, uint64_t *ret)
+        struct weir_span text, unsigned decimals, uint64_t most, uint64_t *ret)
 {
 	uint64_t value = 0;
 	unsigned digits = 0, behind = 0;
@@ -49,14 +49,14 @@ static bool zone_fields_special_decimal(
 			point = true;
 			continue;
 		}
-		if ((uint8_t)(text.data[i] - '0') > 9 || (point && behind == places) ||
+		if ((uint8_t)(text.data[i] - '0') > 9 || (point && behind == decimals) ||
 		        value > most)
 			return false;
 		value = value * 10 + (uint64_t)(text.data[i] - '0');
 		digits++;
 		behind += point;
 	}
-	for (; behind < places; behind++)
+	for (; behind < decimals; behind++)
 		value *= 10;
 	if (!digits || value > most)
 		return false;

@@ -18,7 +18,7 @@
 #include "zone_file.h"
 #include "zone_generic.h"
 
-static void zone_file_tell(
+static void zone_file_report(
         struct reading *reading, const char *path, unsigned line, const char *text)
 {
 	reading->error = reading->error ? reading->error : WEIR_E_SYNTAX;
@@ -29,7 +29,7 @@ static void zone_file_tell(
 
 void dns_file_complain(struct zone_file *file, const char *text)
 {
-	zone_file_tell(file->reading, file->path, file->began, text);
+	zone_file_report(file->reading, file->path, file->began, text);
 }
 
 bool dns_file_may_go_on(const struct reading *reading)
@@ -126,7 +126,7 @@ static bool zone_file_settle_ttl(
 {
 	if (*ttl == NO_TTL)
 		*ttl = reading->ttl != NO_TTL ? reading->ttl : reading->last_ttl;
-	/* The bytes of a SOA record that was kept may be anything. */
+	/* The bytes of a SOA record that was saved may be anything. */
 	if (*ttl == NO_TTL && type == WEIR_DNS_SOA && dns_rdata_good(type, data))
 		*ttl = dns_get32((const uint8_t *)data.data + data.size - 4);
 	if (*ttl == NO_TTL)
@@ -299,7 +299,7 @@ static bool zone_file_read_data(struct zone_file *file, const struct head *head,
 	}
 	if (generic) {
 		struct weir_span data = weir_span(reading->rdata, *ret_size);
-		if (reading->kept || fields_check(head->type.number, data))
+		if (reading->saved || fields_check(head->type.number, data))
 			return true;
 		dns_file_complain(file, "the data is not what the type wants");
 		return false;
@@ -367,7 +367,7 @@ int dns_file_read(struct zone_file *file)
 static void zone_file_report_whole(void *context, unsigned line, const char *text)
 {
 	struct reading *reading = context;
-	zone_file_tell(reading, reading->path, line, text);
+	zone_file_report(reading, reading->path, line, text);
 }
 
 static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
@@ -375,20 +375,20 @@ static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
 	struct zone_file file = {.reading = reading, .path = reading->path};
 	const struct weir_dns_name *apex = &reading->builder.apex;
 	file.origin = *apex;
-	reading->builder.strict = !reading->kept;
+	reading->builder.strict = !reading->saved;
 	int error = dns_file_read(&file);
 	if (error == 0)
 		error = reading->error;
 	if (error == 0)
 		error = dns_builder_finish(&reading->builder, zone_file_report_whole, reading, ret);
 	if (error < 0 && !reading->mistakes)
-		zone_file_tell(reading, reading->path, 0, weir_error_text(error));
+		zone_file_report(reading, reading->path, 0, weir_error_text(error));
 	if (error == 0)
 		(*ret)->includes = reading->includes;
 	return error;
 }
 
-static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool kept,
+static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool saved,
         weir_dns_report *report, void *context, struct weir_dns_zone **ret)
 {
 	struct reading *reading = calloc(1, sizeof *reading);
@@ -397,7 +397,7 @@ static int zone_file_load(const char *path, const struct weir_dns_name *apex, bo
 	reading->report = report;
 	reading->context = context;
 	reading->path = path;
-	reading->kept = kept;
+	reading->saved = saved;
 	reading->ttl = reading->last_ttl = NO_TTL;
 	int error = dns_builder_init(&reading->builder, apex);
 	if (error == 0)
@@ -413,7 +413,7 @@ int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_
 	return zone_file_load(path, apex, false, report, context, ret);
 }
 
-int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
         void *context, struct weir_dns_zone **ret)
 {
 	return zone_file_load(path, apex, true, report, context, ret);

@@ -17,7 +17,7 @@ struct reading {
 	const char *path; /* of the file that was asked for */
 	unsigned mistakes;
 	bool includes; /* other files are named in it */
-	bool kept;     /* written by us from a transfer: values are served as they came */
+	bool saved;    /* written by us from a transfer: values are served as they came */
 	int error;
 	struct weir_dns_name previous; /* the owner of the record before; size 0: there is none */
 	uint32_t ttl;                  /* $TTL */
@@ -39,7 +39,7 @@ struct zone_file {
 };
 
 /* Reads a file that dns_zone_write wrote. What weir_dns_zone_load does, but for the values. */
-int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
         void *context, struct weir_dns_zone **ret);
 
 /* Tells of a mistake in the record or directive at hand. */

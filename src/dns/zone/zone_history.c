@@ -253,8 +253,8 @@ int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone 
 {
 	struct dns_delta *delta = NULL;
 	int32_t later = (int32_t)(zone->serial - before->serial);
-	if (zone == before || zone->history || zone->absence || before->absence || later < 0 ||
-	        !weir_dns_name_equal(&zone->apex, &before->apex))
+	if (zone == before || zone->history || zone->unavailable || before->unavailable ||
+	        later < 0 || !weir_dns_name_equal(&zone->apex, &before->apex))
 		return 0;
 	if (later == 0)
 		return before->history ? zone_history_join(zone, before->history, NULL) : 0;

@@ -1,7 +1,7 @@
 /*
  * The image of a zone: one block of memory that is never changed once it is made.
  *
- *   [ struct weir_dns_zone ][ nodes ][ places ][ hashed ][ data: names, RRsets ]
+ *   [ struct weir_dns_zone ][ nodes ][ slots ][ hashed ][ data: names, RRsets ]
  *
  * A node is a name: one that owns records, or that lies above such (an empty non-terminal). Nodes
  * stand in canonical order, so that a number is an order, and a parent precedes its children.
@@ -32,7 +32,7 @@ struct dns_node {
 	 * What keeps it from being answered from: the highest zone cut at or above it, or DNAME above
 	 * it; or DNS_NONE.
 	 */
-	uint32_t cover;
+	uint32_t occluder;
 	uint32_t wildcard; /* the child "*", or DNS_NONE */
 	/*
 	 * NSEC: the node at or before it whose NSEC record covers what follows it. NSEC3: the place
@@ -53,7 +53,7 @@ struct dns_rrset {
 };
 
 /* A place of the table: open addressing, linear probing. */
-struct dns_place {
+struct dns_hash_slot {
 	uint32_t hash;
 	uint32_t node; /* its number and 1; 0: free */
 };
@@ -68,7 +68,7 @@ struct dns_history;
 struct weir_dns_zone {
 	atomic_uint references;
 	uint32_t serial;
-	uint16_t absence; /* the extended error of one that stands in; 0: it is there */
+	uint16_t unavailable; /* the extended error of one that stands in; 0: it is there */
 	struct dns_history
 	        *history;          /* of its own; set once, before others hold the zone, or NULL */
 	struct weir_dns_name apex; /* in lower case */
@@ -90,7 +90,7 @@ struct weir_dns_zone {
 	uint8_t salt[DNS_SALT_MAX];
 
 	struct dns_node *nodes;
-	struct dns_place *places;
+	struct dns_hash_slot *slots;
 	struct dns_hashed *hashed;
 	uint8_t *data;
 };

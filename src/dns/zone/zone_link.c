@@ -17,17 +17,17 @@ static void zone_link_cover_node(struct weir_dns_zone *zone, uint32_t number)
 	        node->parent == DNS_NONE ? NULL : &zone->nodes[node->parent];
 	bool cut = parent && dns_node_rrset(zone, node, WEIR_DNS_NS);
 	node->dname = !cut && dns_node_rrset(zone, node, WEIR_DNS_DNAME);
-	if (parent && parent->cover != DNS_NONE)
-		node->cover = parent->cover;
+	if (parent && parent->occluder != DNS_NONE)
+		node->occluder = parent->occluder;
 	else if (parent && parent->dname)
-		node->cover = node->parent;
+		node->occluder = node->parent;
 	else if (cut)
-		node->cover = number;
+		node->occluder = number;
 }
 
 static bool zone_link_is_authoritative(const struct dns_node *node, uint32_t number)
 {
-	return node->cover == DNS_NONE || node->cover == number;
+	return node->occluder == DNS_NONE || node->occluder == number;
 }
 
 static void zone_link_nsec(struct weir_dns_zone *zone)

@@ -107,7 +107,7 @@ static struct change *zone_patch_find(const struct dns_patch *patch, const uint8
 
 /* -- collecting -------------------------------------------------------------------------------- */
 
-static void zone_patch_place(struct dns_patch *patch, uint32_t hash, uint32_t number)
+static void zone_patch_insert(struct dns_patch *patch, uint32_t hash, uint32_t number)
 {
 	uint32_t at = hash & patch->mask;
 	while (patch->table[at])
@@ -129,7 +129,7 @@ static int zone_patch_grow(struct dns_patch *patch)
 	patch->table = table;
 	patch->mask = (uint32_t)(capacity - 1);
 	for (size_t i = 0; i < used; i++)
-		zone_patch_place(patch, zone_patch_changes(patch)[i].hash, (uint32_t)i);
+		zone_patch_insert(patch, zone_patch_changes(patch)[i].hash, (uint32_t)i);
 	return 0;
 }
 
@@ -148,7 +148,7 @@ static int zone_patch_append(struct dns_patch *patch, struct change *change,
 	if (error == 0)
 		error = weir_buffer_append(&patch->changes, change, sizeof *change, SIZE_MAX);
 	if (error == 0)
-		zone_patch_place(patch, change->hash, (uint32_t)zone_patch_count(patch) - 1);
+		zone_patch_insert(patch, change->hash, (uint32_t)zone_patch_count(patch) - 1);
 	return error;
 }
 
