@@ -1,23 +1,24 @@
 /*
- * Lookups: questions are answered from a cache, or by upstream servers whose answers are then cached.
+ * Lookups: questions are answered from a cache, or by upstream servers whose answers are then
+ * cached.
  *
  *   question ──▶ cache ──▶ answer, at once
  *                  └─ miss ──▶ upstream, once for all lookups ──▶ accept ──▶ cache ──▶ answers
  *
- * The cache stores whole answers. The key is the question: name, type, class, DO and CD. So no answer
- * can change the answer to another question. Only records that belong to the question are accepted:
- * those of the names in its CNAME chain, and the SOA record if there is nothing. With DO these are
- * signatures and proofs, too. They are not validated.
+ * The cache stores whole answers. The key is the question: name, type, class, DO and CD. So no
+ * answer can change the answer to another question. Only records that belong to the question are
+ * accepted: those of the names in its CNAME chain, and the SOA record if there is nothing. With DO
+ * these are signatures and proofs, too. They are not validated.
  *
  * - A negative answer is cached for the time in its SOA record (RFC 2308), a failure for
  *   WEIR_DNS_FAILURE_S (RFC 9520).
- * - An expired answer becomes stale (RFC 8767): it is given, with a TTL of WEIR_DNS_STALE_TTL_S, if the
- *   upstreams fail or take longer than WEIR_DNS_STALE_WAIT_MS.
+ * - An expired answer becomes stale (RFC 8767). It is given, with a TTL of WEIR_DNS_STALE_TTL_S, if
+ *   the upstreams fail or take longer than WEIR_DNS_STALE_WAIT_MS.
  * - An answer that is used often is prefetched: the question is asked again before it expires.
  *
- * Lookups belong to the thread of a loop. Lookups of several loops may share a cache. Then each question
- * is asked once for all of them, and all give the same answer with the same TTL. A loop that answers
- * from the cache takes no lock and waits for no other loop.
+ * Lookups belong to the thread of a loop. Lookups of several loops may share a cache. Then each
+ * question is asked once for all of them, and all give the same answer with the same TTL. A loop
+ * that answers from the cache takes no lock and waits for no other loop.
  */
 #ifndef WEIR_DNS_LOOKUP_H
 #define WEIR_DNS_LOOKUP_H
@@ -50,8 +51,8 @@ WEIR_API int weir_dns_cache_create(
         const struct weir_dns_cache_options *options, struct weir_dns_cache **ret);
 
 /*
- * Any thread may call these. Lookups have a hold of their own. The last release frees the cache; NULL is
- * allowed.
+ * Any thread may call these. Lookups have a hold of their own. The last release frees the cache;
+ * NULL is allowed.
  */
 WEIR_API struct weir_dns_cache *weir_dns_cache_hold(struct weir_dns_cache *cache);
 WEIR_API void weir_dns_cache_release(struct weir_dns_cache *cache);
@@ -69,8 +70,8 @@ WEIR_API void weir_dns_cache_counters(
 /* -- lookups ----------------------------------------------------------------------------------- */
 
 /*
- * Asks the questions that the cache cannot answer. weir_dns_ask and weir_dns_ask_cancel have the contracts
- * of these two functions.
+ * Asks the questions that the cache cannot answer. weir_dns_ask and weir_dns_ask_cancel have the
+ * contracts of these two functions.
  */
 struct weir_dns_asker {
 	int (*ask)(void *context, const struct weir_dns_question *question, unsigned flags,
@@ -83,8 +84,9 @@ struct weir_dns_lookups_options {
 	const struct weir_dns_asker *asker;   /* asked instead of the upstreams; or NULL */
 	void *asker_context;
 	/*
-	 * The cache that is shared with the lookups of other loops; held. All of them should have the
-	 * same upstreams and bounds of TTLs. NULL: a cache is created with the options `own_cache`.
+	 * The cache that is shared with the lookups of other loops; held. All of them should have
+	 * the same upstreams and bounds of TTLs. NULL: a cache is created with the options
+	 * `own_cache`.
 	 */
 	struct weir_dns_cache *cache;
 	struct weir_dns_cache_options own_cache;
@@ -100,9 +102,9 @@ WEIR_API int weir_dns_lookups_create(struct weir_loop *loop,
         const struct weir_dns_lookups_options *options, struct weir_dns_lookups **ret);
 
 /*
- * Cancels all lookups without their callbacks. If another loop of the cache waits for the same question,
- * that loop asks it again. NULL is allowed. Must not be called from a callback. The loop must turn
- * once more, or be destroyed.
+ * Cancels all lookups without their callbacks. If another loop of the cache waits for the same
+ * question, that loop asks it again. NULL is allowed. Must not be called from a callback. The loop
+ * must turn once more, or be destroyed.
  */
 WEIR_API void weir_dns_lookups_destroy(struct weir_dns_lookups *lookups);
 
@@ -118,10 +120,10 @@ struct weir_dns_lookup_info {
 };
 
 /*
- * Writes the cached answer as a message without OPT. The header has the ID 0, QR, RD, RA, AD and the
- * rcode. The question has the case of `question`, and the TTLs are those that are left. `room` is at
- * least the size of header and question. `flags` are those of weir_dns_ask. Returns the size of the
- * message, or 0 if the cache has no answer: nothing was written then.
+ * Writes the cached answer as a message without OPT. The header has the ID 0, QR, RD, RA, AD and
+ * the rcode. The question has the case of `question`, and the TTLs are those that are left. `room`
+ * is at least the size of header and question. `flags` are those of weir_dns_ask. Returns the size
+ * of the message, or 0 if the cache has no answer: nothing was written then.
  */
 WEIR_API size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, void *reply, size_t room,
@@ -130,21 +132,21 @@ WEIR_API size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
 /* -- pending ----------------------------------------------------------------------------------- */
 
 /*
- * Looks a question up, in the cache or by asking. `answered` is called once, never from within this call,
- * with a message like that of weir_dns_lookup_cached, but never truncated. If the question could not be
- * answered, the message is SERVFAIL. The handle is valid until the callback returns.
+ * Looks a question up, in the cache or by asking. `answered` is called once, never from within this
+ * call, with a message like that of weir_dns_lookup_cached, but never truncated. If the question
+ * could not be answered, the message is SERVFAIL. The handle is valid until the callback returns.
  *
- * Returns 0, WEIR_E_LIMIT if too many lookups are pending, -ENOMEM, or an error of weir_dns_ask. The
- * callback is called only after 0.
+ * Returns 0, WEIR_E_LIMIT if too many lookups are pending, -ENOMEM, or an error of weir_dns_ask.
+ * The callback is called only after 0.
  */
 WEIR_API int weir_dns_lookup(struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
         void *context, struct weir_dns_lookup **ret);
 
 /*
- * Like weir_dns_lookup, for a client. Its network is an address, or 56 bits of IPv6. A network may have
- * asks_max / WEIR_DNS_CLIENT_PART pending lookups, at least one. A cancelled lookup counts until its
- * question has been answered. Returns -EDQUOT if the network has as many already.
+ * Like weir_dns_lookup, for a client. Its network is an address, or 56 bits of IPv6. A network may
+ * have asks_max / WEIR_DNS_CLIENT_PART pending lookups, at least one. A cancelled lookup counts
+ * until its question has been answered. Returns -EDQUOT if the network has as many already.
  */
 WEIR_API int weir_dns_lookup_for(struct weir_dns_lookups *lookups,
         const struct weir_address *client, const struct weir_dns_question *question, unsigned flags,
@@ -155,8 +157,8 @@ WEIR_API const struct weir_dns_lookup_info *weir_dns_lookup_info(
         const struct weir_dns_lookup *lookup);
 
 /*
- * The callback will not be called. The question is still asked, for the cache. Must not be called from the
- * callback of this lookup.
+ * The callback will not be called. The question is still asked, for the cache. Must not be called
+ * from the callback of this lookup.
  */
 WEIR_API void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup);
 
