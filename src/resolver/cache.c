@@ -1,7 +1,7 @@
 /*
- * The number of buckets is fixed by the bound, so that nothing is ever moved. Room is made by a hand
- * that goes round the buckets (the clock algorithm): entries that have not been used since it came by
- * last go, and entries that are too old in any case.
+ * The number of buckets is fixed by the bound, so that nothing is ever moved. Room is made by a
+ * hand that goes round the buckets (the clock algorithm): entries that have not been used since it
+ * came by last go, and entries that are too old in any case.
  *
  * Unlinked entries wait in two batches until they can be freed. The older batch is freed when each
  * reader has been outside since that batch was closed; then the younger one becomes the older one.
@@ -191,7 +191,7 @@ static size_t dns_cache_entry_size(const struct dns_cache_entry *entry)
 	       records * sizeof(uint16_t);
 }
 
-/* What malloc takes for so many bytes. */
+/* The bytes that malloc uses for a block of this size. */
 static size_t dns_cache_cost_of(size_t size)
 {
 	return (size + sizeof(size_t) + 15) & ~(size_t)15;
@@ -249,7 +249,7 @@ static bool cache_reclaim_older(struct weir_dns_cache *cache, struct dns_cache_e
 	return true;
 }
 
-/* What can be freed of both batches, as two lists. */
+/* Takes what can be freed off both batches, as two lists. */
 static void cache_reclaim(struct weir_dns_cache *cache, struct dns_cache_entry *ret[2])
 {
 	ret[0] = ret[1] = NULL;

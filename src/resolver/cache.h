@@ -1,16 +1,16 @@
 /*
- * The cache of answers: a hash table of entries, each one block of memory: key, records, and where
- * their TTLs stand. A hit is a hash, a comparison, a copy and the TTLs.
+ * The cache of answers: a hash table of entries. An entry is one block of memory: the key, the
+ * records, and the positions of their TTLs. A hit is a hash, a comparison, a copy and the TTLs.
  *
- * All loops of a process may use one cache. A hit takes no lock and waits for nobody. Entries do not
- * change once they are in the table, but for a few atomic fields; a thread that takes one out of the
- * table frees it only when no loop can be reading it any more:
+ * All loops of a process may use one cache. A hit takes no lock and waits for nobody. Entries do
+ * not change while they are in the table, except for a few atomic fields. A thread that unlinks an
+ * entry frees it only when no loop can be reading it any more:
  *
  *   reader:  read_begin ─▶ find ─▶ the entry may be used ─▶ read_end
  *   writer:  lock ─▶ unlink ─▶ retire ─▶ unlock … ─▶ free, when all readers have been at read_end
  *
- * The cache knows no clock: times are seconds of its users' monotonic clocks, which may differ by
- * a little from loop to loop.
+ * The cache reads no clock. Times are seconds of its users' monotonic clocks, which may differ a
+ * little from loop to loop.
  */
 #ifndef WEIR_DNS_CACHE_H
 #define WEIR_DNS_CACHE_H
@@ -28,7 +28,7 @@ enum {
 	DNS_CACHE_FLAGS = WEIR_DNS_ASK_DNSSEC | WEIR_DNS_ASK_CHECKING_DISABLED,
 };
 
-/* What was asked: the name in lower case, type, class, flags. The hash is keyed. */
+/* The question: the name in lower case, type, class, flags. The hash is keyed. */
 struct dns_cache_key {
 	uint32_t hash;
 	uint16_t size;
@@ -74,8 +74,8 @@ void dns_cache_remove_reader(struct weir_dns_cache *cache, struct dns_cache_read
  * Entries that are info between these two calls stay valid until the second one. The thread must
  * not nest them, nor put an answer between them.
  *
- * The exchange is sequentially consistent, as are the loads that follow it and the stores that unlink
- * an entry: so a writer that sees this reader outside has made its change visible to it.
+ * The exchange is sequentially consistent, as are the loads that follow it and the stores that
+ * unlink an entry: so a writer that sees this reader outside has made its change visible to it.
  */
 static inline void dns_cache_read_begin(struct dns_cache_reader *reader)
 {
@@ -100,8 +100,8 @@ struct dns_cache_entry *dns_cache_find(
         struct weir_dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s);
 
 /*
- * Replaces what the cache has for the key. The old entry goes even if the new one cannot be stored: there
- * is no memory, it is too large, or its TTL is 0.
+ * Replaces what the cache has for the key. The old entry goes even if the new one cannot be stored:
+ * there is no memory, it is too large, or its TTL is 0.
  */
 void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s);

@@ -102,7 +102,7 @@ static void hosts_add(
 	hosts->text[(*at)++] = 0;
 }
 
-/* From the last to the first, so that chains begin with what stands first. */
+/* Goes from the last to the first line, so that chains begin with the first line of the file. */
 static void hosts_link_entries(struct hosts *hosts)
 {
 	memset(hosts->names, 0xff, (hosts->mask + 1) * sizeof *hosts->names);

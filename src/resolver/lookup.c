@@ -1,7 +1,7 @@
 /*
- * Lookups: what the cache has is given at once, or in the same turn; for the rest there is a question
- * under way (lookup_ask.c), new or not. Leaves out what an answer may contain (reply_accept.c) and how
- * it is kept (cache.c).
+ * Lookups: what the cache has is given at once, or in the same turn; for the rest there is a
+ * question under way (lookup_ask.c), new or not. Leaves out what an answer may contain
+ * (reply_accept.c) and how it is kept (cache.c).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -108,7 +108,7 @@ struct weir_dns_cache *weir_dns_lookups_cache(const struct weir_dns_lookups *loo
 
 /* -- from the cache ---------------------------------------------------------------------------- */
 
-/* What the cache has for a question. */
+/* Whether the cache can answer a question. */
 enum usable {
 	USABLE_NOT, /* nothing, or an expired answer: the question must be asked */
 	USABLE_NOW,
@@ -116,8 +116,8 @@ enum usable {
 };
 
 /*
- * Whether the entry is wanted and expires soon: it is asked for again, so that nobody has to wait then. One
- * loop does so.
+ * Whether the entry is wanted and expires soon: it is asked for again, so that nobody has to wait
+ * then. One loop does so.
  */
 static bool lookup_wants_prefetch(
         const struct weir_dns_lookups *lookups, struct dns_cache_entry *entry, uint32_t now_s)
@@ -253,7 +253,10 @@ static int lookup_make_ready(const struct wanted *wanted, const struct dns_cache
 	return 0;
 }
 
-/* From the cache, if that may be given now. False: it must be asked for. *ret_expired: as a last resort. */
+/*
+ * From the cache, if that may be given now. False: it must be asked for. *ret_expired: as a last
+ * resort.
+ */
 static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, int *ret_error,
         struct weir_dns_lookup **ret)
 {
@@ -362,7 +365,10 @@ const struct weir_dns_lookup_info *weir_dns_lookup_info(const struct weir_dns_lo
 
 void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup)
 {
-	/* What a client has caused is his until it ends: who hangs up may not ask for more. */
+	/*
+	 * A client's lookup counts until its question ends: a client that hangs up gets no further
+	 * permits.
+	 */
 	if (lookup->counted[0]) {
 		lookup->answered = NULL;
 		return;

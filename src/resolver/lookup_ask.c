@@ -1,7 +1,7 @@
 /*
- * Questions under way. When the answer has come, the cache learns it first, then other loops that wait
- * for it, then the lookups of this loop. The question is in no table any more by then: what their
- * callbacks ask is a new one.
+ * Questions under way. When the answer has come, the cache learns it first, then other loops that
+ * wait for it, then the lookups of this loop. The question is in no table any more by then: what
+ * their callbacks ask is a new one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +34,9 @@ static void lookup_ask_forget(struct dns_pending *pending)
 	weir_timer_stop(&pending->timer);
 }
 
-/* -- telling ----------------------------------------------------------------------------------- */
+/*
+ * -- answering the lookups ------------------------------------------------------------------------
+ */
 
 /* Each gets the question in the case in which he wrote it. */
 static void lookup_ask_answer(
@@ -133,7 +135,7 @@ static void pending_remember(struct dns_pending *pending, const struct dns_accep
 		dns_cache_put(lookups->cache, &key, accepted, now_s);
 }
 
-/* `accepted` stands in lookups->message. Frees the pending question. */
+/* `accepted` is in lookups->message. Frees the pending question. */
 static void pending_end(struct dns_pending *pending, const struct dns_accepted *accepted)
 {
 	lookup_ask_forget(pending);

@@ -1,10 +1,10 @@
 /*
- * Invariant: an owner is in the table, ASKED or HANDED; each of its partners is JOINED. So a loop that
- * finds no owner may ask, once it has looked into the cache again: owners put their answers there
- * before they leave the table.
+ * Invariant: an owner is in the table, ASKED or HANDED; each of its partners is JOINED. So a loop
+ * that finds no owner may ask, once it has looked into the cache again: owners put their answers
+ * there before they leave the table.
  *
- * Tasks are posted under the lock. So the loop that they are posted to is alive: its lookups would have
- * left first.
+ * Tasks are posted under the lock. So the loop that they are posted to is alive: its lookups would
+ * have left first.
  */
 #include <stdlib.h>
 
@@ -107,7 +107,9 @@ static void share_post(struct dns_pending *pending, enum dns_share_state state)
 
 enum dns_share_state dns_share_posted(struct dns_pending *pending)
 {
-	/* Its lookups may be gone, and their cache. Nobody else changes what is not in the table. */
+	/*
+	 * Its lookups may be gone, and their cache. Nobody else changes what is not in the table.
+	 */
 	if (pending->shared.state != DNS_SHARE_HANDED)
 		return pending->shared.state;
 	struct dns_questions *questions = share_lock(pending);

@@ -1,18 +1,18 @@
 /*
  * The questions that the loops of one cache are asking, so that each is asked once for all of them.
- * The loop that asks a question is its owner; the pending questions of other loops that wait for the
- * same answer are its partners.
+ * The loop that asks a question is its owner; the pending questions of other loops that wait for
+ * the same answer are its partners.
  *
  *             enter                         the asker has answered
- *   (new) ─┬─────────▶ ASKED ─────────────────────────────────────────────▶ (told, freed)
+ *   (new) ─┬─────────▶ ASKED ─────────────────────────────────────────────▶ (answered, freed)
  *          │             ▲ task: asks
  *          │           HANDED
  *          │             ▲ the owner left: posted
- *          └─────────▶ JOINED ──────────────▶ ANSWERED ───────────────────▶ (told, freed)
+ *          └─────────▶ JOINED ──────────────▶ ANSWERED ───────────────────▶ (answered, freed)
  *                         the owner has published: posted      task
  *
- * A pending question whose lookups are destroyed while its task is posted is ABANDONED: the task
- * frees it. All functions may be called by the thread of the pending question's loop only.
+ * If the lookups of a pending question are destroyed while its task is posted, it is ABANDONED, and
+ * the task frees it. Every function must be called on the thread of the pending question's loop.
  */
 #ifndef WEIR_DNS_LOOKUP_SHARE_H
 #define WEIR_DNS_LOOKUP_SHARE_H
@@ -59,7 +59,7 @@ enum dns_share_state {
 	DNS_SHARE_ABANDONED,
 };
 
-/* What a pending question has in common with those of other loops. */
+/* The part of a pending question that other loops see. */
 struct dns_share {
 	enum dns_share_state state;
 	struct dns_pending *next;  /* of an owner: in its bucket */
@@ -90,8 +90,8 @@ enum dns_share_state dns_share_posted(struct dns_pending *pending);
 void dns_share_publish(struct dns_pending *pending, const struct dns_accepted *accepted);
 
 /*
- * Takes the pending question out. A question that it owns is handed to the first of its partners. True:
- * it is ABANDONED, so that its task frees it.
+ * Takes the pending question out. A question that it owns is handed to the first of its partners.
+ * True: it is ABANDONED, so that its task frees it.
  */
 bool dns_share_leave(struct dns_pending *pending);
 

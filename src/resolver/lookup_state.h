@@ -9,8 +9,8 @@
 #include "lookup_share.h"
 
 /*
- * A question under way, as one loop knows it: asked once, whoever waits for it. It is asked by this loop,
- * or by another one that shares the cache (lookup_share.h).
+ * A question under way, as one loop knows it: asked once, whoever waits for it. It is asked by this
+ * loop, or by another one that shares the cache (lookup_share.h).
  */
 struct dns_pending {
 	struct dns_pending *next; /* in its bucket */
@@ -49,7 +49,7 @@ struct weir_dns_lookups {
 	struct weir_dns_lookups_counters counters;
 	struct weir_list ready;
 	struct dns_pending *pending[DNS_PENDING_BUCKETS];
-	uint8_t message[WEIR_DNS_MESSAGE_MAX]; /* of the reply that is being told */
+	uint8_t message[WEIR_DNS_MESSAGE_MAX]; /* of the reply that is being passed to callbacks */
 };
 
 static inline uint32_t dns_lookups_now_s(const struct weir_dns_lookups *lookups)
@@ -71,14 +71,14 @@ struct dns_pending *dns_pending_find(const struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, uint32_t hash);
 
 /*
- * Asks, or joins another loop that does; nobody waits yet. Returns 0, WEIR_E_LIMIT, -ENOMEM or an error of
- * the asker. Returns -EALREADY if `unless_known` is set and another loop has put a fresh answer into the
- * cache in the meantime.
+ * Asks, or joins another loop that does; nobody waits yet. Returns 0, WEIR_E_LIMIT, -ENOMEM or an
+ * error of the asker. Returns -EALREADY if `unless_known` is set and another loop has put a fresh
+ * answer into the cache in the meantime.
  */
 int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
         unsigned flags, uint32_t hash, bool unless_known, struct dns_pending **ret);
 
-/* Who waits will not wait for long: there is a stale answer. */
+/* Limits the wait of its lookups: there is a stale answer. */
 void dns_pending_hurry(struct dns_pending *pending);
 
 /* Cancels it, and the lookups that wait for it. */

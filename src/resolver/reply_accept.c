@@ -1,9 +1,9 @@
 /*
- * Taking replies apart. The chain of CNAME records from the name that was asked for says which names
- * belong to the answer; a record of another name is left out, as are the authority section of an
- * answer that is there, referrals, and the additional section, but for what its OPT says.
+ * Accepting replies. The chain of CNAME records from the name in the question determines which
+ * names belong to the answer. Records of other names are left out. So are the authority section of
+ * a positive answer, referrals, and the additional section except for the extended error in OPT.
  *
- * Leaves out validation: proofs and signatures are passed on as they are.
+ * There is no validation: proofs and signatures are passed on unchanged.
  */
 #include <weir/error.h>
 
@@ -13,7 +13,7 @@
 #include "rdata.h"
 
 enum {
-	PASSES = 3 /* over the records of a reply whose chain of aliases stands in order */
+	PASSES = 3 /* passes over the records of a reply whose chain of aliases is in order */
 };
 
 struct accepting {
@@ -145,7 +145,7 @@ static void reply_accept_find_chain(struct accepting *accepting)
 	uint16_t type = accepting->question->type;
 	accepting->chain[0] = accepting->question->name;
 	accepting->names = 1;
-	/* Nothing says that the records stand in the order of the chain. */
+	/* The records need not be in the order of the chain. */
 	if (type != WEIR_DNS_CNAME && type != WEIR_DNS_ANY)
 		while (reply_accept_lengthen(accepting))
 			;
@@ -321,7 +321,7 @@ int dns_accept(struct weir_span reply, const struct weir_dns_question *question,
 		error = reply_accept_put_section(&accepting, WEIR_DNS_AUTHORITY);
 	if (error < 0)
 		return error;
-	/* Without SOA nothing says for how long there will be nothing (RFC 2308 5). */
+	/* Without SOA the time to cache a negative answer is not known (RFC 2308 5). */
 	if (!accepting.answered && !accepting.denied)
 		ret->ttl_s = 0;
 	reply_accept_finish(&accepting.writer, message, body, ret);

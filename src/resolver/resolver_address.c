@@ -1,9 +1,9 @@
 /*
- * Addresses of a host: A and AAAA are asked for together, for one candidate after the other: the
- * name in each of the domains searched, and by itself.
+ * Addresses of a host. A and AAAA are asked for together, for one candidate after the other: the
+ * name in each search domain, and the name by itself.
  *
- * What is no host's name is not asked for: other characters than letters, digits, '-' and '_', and
- * what ends in a number, which is an address that somebody got wrong.
+ * Some texts are not asked for, because they cannot be a host's name. They have characters other
+ * than letters, digits, '-' and '_', or end in a number, and are mistyped addresses.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -205,7 +205,7 @@ static void resolver_address_take(struct weir_resolving *resolving, struct resol
 	}
 }
 
-/* One family is enough; a failure is told before what there is not, which is then not certain. */
+/* One family is enough. A failure hides a negative result, which is not certain then. */
 static void resolver_address_done(
         struct weir_resolving *resolving, int error, struct resolver_answer *answer)
 {

@@ -38,7 +38,7 @@ static bool resolver_alias_leads_on(struct resolver_answer answer, struct weir_d
 	       weir_dns_name_read(answer.reply, &record.at, ret) == 0;
 }
 
-/* Behind the answers stands SOA: it is certain that there is nothing. */
+/* SOA follows the answers: it is certain that there are no records. */
 static bool resolver_alias_is_denied(const struct resolver_answer *answers, unsigned authorities)
 {
 	struct weir_dns_record record = {0};
@@ -98,7 +98,7 @@ static int resolver_alias_take(
 	return resolver_alias_ask(chain);
 }
 
-/* Of the errors only those that are our own are told apart. */
+/* Errors of this host are kept apart; all others mean that the servers have failed. */
 static int resolver_alias_error_of(int error)
 {
 	bool own =

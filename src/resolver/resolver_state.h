@@ -27,13 +27,13 @@ struct weir_resolver {
 	struct weir_dns_lookups *lookups;
 	bool lookups_owned;
 	struct weir_list begun;   /* lookups that are being asked, or about to be */
-	struct weir_list waiting; /* … that wait for the files to be looked at */
+	struct weir_list waiting; /* lookups that wait until the files have been checked */
 	unsigned count;
 	struct random_pool random;
 	struct hosts *hosts;
 	struct resolv_conf conf;
 	struct resolver_look *look; /* at the files: what reads them */
-	bool looking;               /* … and it does now */
+	bool looking;               /* the files are being checked */
 	int64_t looked_ms;
 };
 
@@ -45,7 +45,7 @@ struct resolver_chain {
 	unsigned hops;
 };
 
-/* What is found for a question: records of a type, all of the one name at the end of the chain. */
+/* The result of a question: records of one type, all of the name at the end of the chain. */
 struct resolver_answer {
 	struct weir_span reply;
 	struct weir_dns_name owner;
@@ -72,7 +72,7 @@ struct weir_resolving {
 	unsigned flags;
 	uint16_t port;
 	struct weir_dns_name name;   /* that was asked for */
-	struct weir_address address; /* … or this */
+	struct weir_address address; /* the address to be looked up instead of a name */
 	uint16_t type;
 	unsigned candidate; /* of the domains searched */
 	bool no_data;       /* some candidate was there */
@@ -90,7 +90,7 @@ struct weir_resolving {
 int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
         weir_resolved *resolved, void *context, struct weir_resolving **ret);
 
-/* Tells, and frees; from the loop only. */
+/* Calls back and frees the lookup; from the loop only. */
 void resolver_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);
 void resolver_resolving_fail(struct weir_resolving *resolving, int error);
 
@@ -106,7 +106,7 @@ int resolver_read_files(struct weir_resolver *resolver, const char *conf, const 
 bool resolver_looks(struct weir_resolver *resolver);
 void resolver_forget_files(struct weir_resolver *resolver);
 
-/* What the files say of upstreams. */
+/* The upstreams that the files configure. */
 struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *conf);
 
 /* -- resolver_alias.c -------------------------------------------------------------------------- */

@@ -1,9 +1,9 @@
 /*
- * A question's life: servers are asked one after the other, each once in a round, until one has
- * answered, all have said that they will not, or the time is over. What was asked before is not
- * taken back meanwhile.
+ * A question's life. Servers are asked one after the other, each once in a round. It ends when one
+ * has answered, all have refused, or the time is over. Earlier queries stay open meanwhile.
  *
- * A refusal that was saved ends it as soon as every server that is likely to answer was asked.
+ * If a refusal was saved, the question ends as soon as every server that is likely to answer has
+ * been asked.
  */
 #include <errno.h>
 #include <stdlib.h>

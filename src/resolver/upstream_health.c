@@ -1,10 +1,10 @@
 /*
- * How servers are: their round trips as in RFC 6298, failures in a row, and who is set aside for
- * how long. A server that is set aside comes back by an answer and nothing else; after its time a
- * copy of some question is sent to it, so that nobody waits for it.
+ * The health of servers: round trip times as in RFC 6298, failures in a row, and back-off. Only an
+ * answer ends the back-off. After its time a copy of some question is sent to the server, so that
+ * nobody waits for it.
  *
- * Failures of queries that were sent before another one that was answered do not count: a burst of
- * names that nobody can look up says little about who was asked.
+ * Failures of queries that were sent before an answered one do not count: a burst of names that
+ * cannot be looked up is no fault of the server.
  */
 #include "upstream_state.h"
 

@@ -1,11 +1,11 @@
 /*
- * What upstreams are made of, for upstream*.c only.
+ * The state of upstreams, for upstream*.c only.
  *
  *   upstreams.c         the set: create, change, destroy
- *   upstream_ask.c      a question: which server next, and its end
- *   upstream_attempt.c  one query to one server, by UDP; what its reply leads to
- *   upstream_stream.c   the same by TCP: a connection a server
- *   upstream_health.c   how fast servers are, and which is asked
+ *   upstream_ask.c      a question: which server is asked next, and the question's end
+ *   upstream_attempt.c  one query to one server, by UDP, and the handling of its reply
+ *   upstream_stream.c   queries by TCP: a connection for each server
+ *   upstream_health.c   how fast servers are, and which one is asked
  *   upstream_query.c    the messages
  *
  * Invariant: a question's callback is called last, when nothing in here is needed any more; errors
@@ -63,7 +63,7 @@ struct weir_dns_ask {
 	struct weir_task finish; /* ends with `error` */
 	int error;
 	uint32_t asked;   /* servers, a bit each: that were asked in this round, … */
-	uint32_t refused; /* … and those that need not be asked again */
+	uint32_t refused; /* servers that need not be asked again, a bit each */
 	unsigned round;
 	unsigned tries;
 	unsigned forged;
@@ -126,12 +126,18 @@ void upstream_attempt_reply(
 /* It cannot be answered any more. The attempt is gone then. */
 void upstream_attempt_fail(struct attempt *attempt, int error);
 
-/* The same, but by another connection it may be (RFC 7766 6.2.4). */
+/*
+ * Like upstream_attempt_fail, but the query may be sent again by another connection (RFC 7766
+ * 6.2.4).
+ */
 void upstream_attempt_again(struct attempt *attempt);
 
 /* -- upstream_stream.c ------------------------------------------------------------------------- */
 
-/* Sends the query by the server's connection, which is made if there is none. 0 or a negative errno. */
+/*
+ * Sends the query by the server's connection, which is made if there is none. 0 or a negative
+ * errno.
+ */
 int upstream_stream_send(struct attempt *attempt);
 
 /* The attempt does not wait for its reply any more. */
