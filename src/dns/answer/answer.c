@@ -94,7 +94,7 @@ static bool dns_answer_follow(struct dns_answer *answer, const uint8_t *wire)
 	return !answer->endless && !answer->truncated;
 }
 
-/* RFC 6672 3.1: the end of the name is exchanged, a CNAME says so. */
+/* RFC 6672 3.1: the end of the name is replaced, and a CNAME record is added for it. */
 static bool dns_answer_follow_dname(struct dns_answer *answer, const struct dns_node *node)
 {
 	const uint8_t *owner = dns_node_name(answer->zone, node);
@@ -181,7 +181,7 @@ static bool dns_answer_put_data(struct dns_answer *answer, const struct dns_node
 	return dns_answer_put_answer(answer, dns_answer_rrset_of(answer, node, answer->type));
 }
 
-/* Types that a CNAME does not stand in for. */
+/* Types that are answered at a name with a CNAME record. */
 static bool dns_answer_is_own(uint16_t type)
 {
 	return type == WEIR_DNS_CNAME || type == WEIR_DNS_ANY || type == WEIR_DNS_NSEC ||
@@ -189,8 +189,9 @@ static bool dns_answer_is_own(uint16_t type)
 }
 
 /*
- * The name's own node, or the wildcard that stands in for it: then `encloser` is the node above and
- * has `skip` labels fewer than the name. True: to be followed.
+ * Answers from the name's own node, or from the wildcard that matches it: then `encloser` is the
+ * node above the wildcard, and has `skip` labels fewer than the name. Returns true if an alias must
+ * be followed.
  */
 static bool dns_answer_answer_from(struct dns_answer *answer, const struct dns_node *node,
         const struct dns_node *encloser, unsigned skip)

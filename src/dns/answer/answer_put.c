@@ -61,7 +61,7 @@ bool dns_answer_put(struct dns_answer *answer, enum weir_dns_section section, co
 		return false;
 	}
 	writer->counts[section] = (uint16_t)(writer->counts[section] + count);
-	/* What stands under the name that was asked for may be a wildcard's. */
+	/* An RRset under the name in the question may be a wildcard's. */
 	if (owner != answer->key.wire && answer->put_count < DNS_PUT_MAX)
 		answer->put[answer->put_count++] = rrset;
 	return true;
@@ -109,7 +109,7 @@ static bool dns_answer_put_is_in_zone(const struct weir_dns_zone *zone, const st
 	       memcmp(key->wire + from, zone->apex.wire, zone->apex.size) == 0;
 }
 
-/* The node that a record's target is, if its addresses may be told; NULL if not. */
+/* The node of a record's target whose addresses may be added, or NULL. */
 static const struct dns_node *dns_answer_put_node_of_target(
         const struct dns_target *target, const uint8_t *wire, struct dns_key *key)
 {

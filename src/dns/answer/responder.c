@@ -1,8 +1,7 @@
 /*
- * A reply around an answer: what may be asked at all, how much room there is, the OPT and TSIG
- * records, the header. A reply is always complete: what does not fit is left out in whole RRsets, and
- * TC says so. Leaves out what becomes of names of no zone of ours
- * (responder_forward.c, responder_alias.c).
+ * The reply around an answer: which queries are allowed, the room, the OPT and TSIG records, the
+ * header. A reply is always well formed: RRsets that do not fit are left out whole, and TC is set.
+ * Names in none of our zones are the matter of responder_forward.c and responder_alias.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -36,8 +35,8 @@ static bool responder_may_transfer(
 }
 
 /*
- * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered at once, or with the SOA, so
- * that the client comes by TCP if it has another serial (RFC 1995 2).
+ * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered at once, or with the SOA,
+ * so that the client comes by TCP if it has another serial (RFC 1995 2).
  */
 static unsigned responder_start_transfer(struct dns_response *response)
 {
@@ -111,7 +110,7 @@ static unsigned responder_answer_query(struct dns_response *response)
 {
 	const struct weir_dns_question *question = &response->query.question;
 	if (!response->query.question_end)
-		/* Who only wants a cookie asks for nothing (RFC 7873 5.4). */
+		/* A query for a cookie alone has no question (RFC 7873 5.4). */
 		return response->cookie ? WEIR_DNS_NOERROR : WEIR_DNS_FORMERR;
 	if (responder_is_notify(response))
 		return responder_answer_notify(response);

@@ -14,7 +14,7 @@ enum {
 	DNS_WAITING_BUCKETS = 512
 };
 
-/* What lookups need. */
+/* The memory for lookups. */
 struct dns_deferred {
 	struct siphash_key key;
 	struct weir_list
@@ -43,7 +43,7 @@ struct weir_dns_responder {
 	uint8_t identity[1 + WEIR_DNS_CHAOS_MAX];
 };
 
-/* What a lookup for a query has come to. */
+/* The result of a lookup for a query. */
 struct dns_result {
 	const struct dns_result *next; /* an earlier one for the same query */
 	struct weir_dns_question question;
@@ -65,8 +65,8 @@ struct dns_response {
 	int extended_error; /* of RFC 8914; -1: none */
 	bool nsid, padding; /* were asked for */
 	bool recursive;     /* the client may have names looked up */
-	bool forwarded;     /* … and this one was */
-	bool authenticated; /* so says who answered */
+	bool forwarded;     /* the question was looked up */
+	bool authenticated; /* the upstream has set AD */
 	bool asks;          /* there is no reply yet: `asked` has to be asked for */
 	const struct weir_dns_question *asked; /* that of the query, or `target` */
 	struct weir_dns_question target;       /* where a chain has left our zones */
@@ -96,19 +96,24 @@ bool dns_response_recursive(const struct dns_response *response);
 /* A query for a name of no zone; the rcode. May set `asks`. */
 unsigned dns_response_forward(struct dns_response *response);
 
-/* What a lookup for this query has come to, or NULL. */
+/* The result of the lookup of this question, or NULL. */
 const struct dns_result *dns_response_result(
         const struct dns_response *response, const struct weir_dns_question *question);
 
-/* Neither `results` nor the cache knows the question: sets `asks`, or returns false in a final run. */
+/*
+ * Neither `results` nor the cache knows the question: sets `asks`, or returns false in a final run.
+ */
 bool dns_response_must_ask(struct dns_response *response, const struct weir_dns_question *question);
 
-/* What is asked upstream: flags of weir_dns_ask. */
+/* The flags of weir_dns_ask for this query. */
 unsigned dns_response_ask_flags(const struct dns_response *response);
 
 /* -- responder_alias.c ------------------------------------------------------------------------- */
 
-/* A chain that has left our zones (answer.left), for who may have names looked up; as above. */
+/*
+ * Follows a chain that has left our zones (answer.left), if the client may have names looked up.
+ * Returns the rcode, and may set `asks`.
+ */
 unsigned dns_response_follow_alias(struct dns_response *response);
 
 /* -- responder_special.c ----------------------------------------------------------------------- */
@@ -122,7 +127,7 @@ bool dns_response_special(struct dns_response *response, const struct weir_dns_q
 /* 0; -ENOMEM; an errno of getrandom. */
 int dns_deferred_create(struct dns_deferred **ret);
 
-/* What waits is cancelled. NULL is allowed. */
+/* Cancels the pending queries. NULL is allowed. */
 void dns_deferred_destroy(struct dns_deferred *deferred);
 
 /* -- responder.c ------------------------------------------------------------------------------- */
@@ -131,9 +136,10 @@ void dns_deferred_destroy(struct dns_deferred *deferred);
 size_t dns_response_run(struct dns_response *response, void *reply, size_t room);
 
 /*
- * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first` to a name
- * that our zones answer for. Then the second function puts those up to there, what our zones have, and
- * all that follows if the chain leaves them again. It returns the rcode, and may set `asks`.
+ * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first`
+ * to a name that our zones answer for. Then the second function puts those up to there, what our
+ * zones have, and all that follows if the chain leaves them again. It returns the rcode, and may
+ * set `asks`.
  */
 bool dns_response_comes_back(struct dns_response *response, struct weir_span message, size_t at,
         const struct weir_dns_name *first);

@@ -1,12 +1,13 @@
 /*
- * Chains that leave our zones: for who may have names looked up, what the name outside comes to is put
- * behind our own part, so that a client that follows nothing has all of it. The rcode is that of the
- * end. Either all of what was looked up is put, or none of it and TC; or there is nothing but a failure.
+ * Chains of aliases that leave our zones. If the client may have names looked up, the rest of the
+ * chain is put behind our part. The rcode is that of the end. If not all of it fits, our part alone
+ * is put, with TC. If a lookup fails, the reply has no records.
  *
- * AA stays, since it is about the first name (RFC 1035 4.1.1), which is ours; AD is never set, since
- * nobody has validated our part. What comes back into our zones is answered from them: our own data wins
- * over what an upstream says of it. A chain may leave them again, and is looked up again then. Each
- * time it passes an alias of ours, of which at most WEIR_DNS_CHAIN_MAX are followed, and none twice.
+ * AA stays set, because it is about the first name (RFC 1035 4.1.1), which is ours. AD is never
+ * set, because our part was not validated. Where the chain comes back into our zones, our data is
+ * used and not that of the upstreams. The chain may leave them again, and is looked up again then.
+ * Each time it passes an alias of ours. At most WEIR_DNS_CHAIN_MAX of these are followed, and none
+ * twice.
  */
 #include "name.h"
 #include "rdata.h"
@@ -43,7 +44,10 @@ static bool responder_alias_put_section(struct dns_response *response, struct we
 
 /* -- back into our zones ----------------------------------------------------------------------- */
 
-/* The aliases of `name` in the answer section of a message, each put if `put`. False: there is none. */
+/*
+ * The aliases of `name` in the answer section of a message, each put if `put`. False: there is
+ * none.
+ */
 static bool responder_alias_next_alias(struct dns_response *response, struct weir_span message,
         size_t at, bool put, struct weir_dns_name *name)
 {

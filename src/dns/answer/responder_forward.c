@@ -1,6 +1,7 @@
 /*
- * Names of no zone of ours: for those who may ask, the answer is what the cache has, or what a lookup
- * has come to, a message that is complete but for OPT. Where there is neither, it has to be asked for.
+ * Names of no zone of ours: for those who may ask, the answer is what the cache has, or what a
+ * lookup has come to, a message that is complete but for OPT. Where there is neither, it has to be
+ * asked for.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ unsigned dns_response_ask_flags(const struct dns_response *response)
 	       (response->query.header.flags & WEIR_DNS_CD ? WEIR_DNS_ASK_CHECKING_DISABLED : 0);
 }
 
-/* The message stands in the reply; what follows is put behind it. */
+/* The message is already in the reply; further records are put behind it. */
 static unsigned responder_forward_take(
         struct dns_response *response, const struct weir_dns_lookup_info *info, size_t size)
 {
@@ -57,7 +58,7 @@ static unsigned responder_forward_take(
 	return dns_response_come_back(response, message, at, &query->question.name);
 }
 
-/* What a lookup has come to, as far as it fits. */
+/* Copies the result of a lookup into the reply, if it fits. */
 static unsigned take_result(struct dns_response *response, const struct dns_result *result)
 {
 	struct weir_dns_writer *writer = &response->writer;

@@ -1,6 +1,7 @@
 /*
- * EDNS (RFC 6891): the options of a query, and the OPT record of its reply. What the options will
- * take is known before the answer is written; an extended error goes in if there is room left.
+ * EDNS (RFC 6891): the options of a query, and the OPT record of its reply. The room for the
+ * options is reserved before the answer is written. An extended error is added if there is room
+ * left.
  */
 #include "responder.h"
 

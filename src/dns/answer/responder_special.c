@@ -1,7 +1,7 @@
 /*
- * Names that mean something to everybody, and nothing to the upstreams: to ask them would tell them
- * what is none of their business, or let them say what localhost is. A name at or beneath one of the
- * table has the records of the table, or does not exist.
+ * Special-use names: they must not be sent to upstreams, which would learn private names, or could
+ * define localhost. A name at or below one in the table has the records of the table, or does not
+ * exist.
  */
 #include "name.h"
 #include "responder.h"
@@ -41,8 +41,8 @@ static const struct special specials[] = {
 };
 
 /*
- * Reverse zones of addresses that are private, or stand for nobody (RFC 6303 4, RFC 7793): the servers
- * of the world are asked for them in vain. The names of the zones themselves exist.
+ * Reverse zones of addresses that are private, or stand for nobody (RFC 6303 4, RFC 7793): the
+ * servers of the world are asked for them in vain. The names of the zones themselves exist.
  */
 #define REVERSE_4(labels, text)                                                                    \
 	{                                                                                          \

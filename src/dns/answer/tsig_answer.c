@@ -1,6 +1,6 @@
 /*
  * A chain of MACs: each covers the one before it, and the messages since then. Invariant: `mac` has
- * taken in all messages since the last that was signed, and stands open only if there are any.
+ * digested all messages since the last signed one, and is open only if there are any.
  */
 #include <errno.h>
 

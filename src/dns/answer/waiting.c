@@ -1,7 +1,8 @@
 /*
  * Queries whose answer has to be asked for. Each keeps its message and is answered anew when the
- * lookup has ended: so a deliver reply is made as any other, for whatever was asked, with what is true
- * then. A client who sends the same datagram again, since he is tired of waiting, gets one reply.
+ * lookup has ended: so a deliver reply is made as any other, for whatever was asked, with what is
+ * true then. A client who sends the same datagram again, since he is tired of waiting, gets one
+ * reply.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +13,10 @@
 
 #include "responder.h"
 
-/* What an earlier lookup came to: the chain goes on behind it, and is followed anew from the query. */
+/*
+ * A copy of the result of an earlier lookup. The chain goes on behind it, and is followed again
+ * from the query.
+ */
 struct saved_result {
 	struct dns_result result;
 	uint8_t bytes[];
@@ -235,7 +239,7 @@ static bool dns_waiting_start(const struct dns_response *response, struct weir_d
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
-/* True: there is nothing to be said now. */
+/* Returns true if nothing must be sent now. */
 static bool dns_waiting_wait_or_drop(const struct dns_response *response,
         struct weir_dns_zones *zones, weir_dns_deferred *deliver, void *context,
         struct weir_dns_waiting **ret)

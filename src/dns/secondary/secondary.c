@@ -1,9 +1,9 @@
 /*
- * The owner of secondaries: which zones there are, what of each is served, and who is told. Leaves
- * out when primaries are asked (secondary_plan.c) and the files (secondary_file.c).
+ * The set of secondaries: which zones there are, what of each is served, and the callback. When
+ * primaries are asked is the matter of secondary_plan.c, the files that of secondary_file.c.
  *
- * Only what a NOTIFY needs is shared with other threads, under the lock: the list, and of each
- * secondary its options and the notice that is left there.
+ * Only the data for NOTIFY is shared with other threads, under the lock: the list, and of each
+ * secondary its options and its pending NOTIFY.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void secondary_show(struct dns_secondary *secondary, struct weir_dns_zone
 	weir_loop_defer(owner->loop, &owner->changed);
 }
 
-/* Without memory for a stand-in, the zone stays for a while longer. */
+/* Without memory for a placeholder, the zone stays for a while longer. */
 static void secondary_on_expiry(struct weir_timer *timer)
 {
 	struct dns_secondary *secondary = WEIR_CONTAINER(timer, struct dns_secondary, expiry);

@@ -2,8 +2,8 @@
  * The file of a version: written beside, synced, renamed, the directory synced. Its time of
  * modification is when a primary last confirmed the zone, so that a restart makes it no younger.
  *
- * A job owns all that it needs; if the secondary goes, it ends by itself. Of one zone there is one at
- * a time, and what became due meanwhile follows.
+ * A job owns all that it needs; if the secondary goes, it ends by itself. Of one zone there is one
+ * at a time, and what became due meanwhile follows.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -146,7 +146,10 @@ static void secondary_file_after_reading(
 	dns_secondary_begin(secondary, 0);
 }
 
-/* What is not on the disk is written with the next confirmation; a file that is gone at once. */
+/*
+ * After a failure the zone is written again with the next confirmation; if the file has gone, at
+ * once.
+ */
 static void secondary_file_after_writing(
         struct dns_secondary *secondary, const struct dns_zone_file_job *job)
 {

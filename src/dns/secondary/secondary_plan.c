@@ -1,12 +1,12 @@
 /*
- * When a zone's primaries are asked, and what follows from what they answer.
+ * When a zone's primaries are asked, and the consequences of their replies.
  *
  *   resting ─▶ a round: a primary ─▶ SOA by UDP ─▶ SOA by TCP ─▶ IXFR ─▶ AXFR ─▶ resting
  *                           └─ it fails, or is behind: the next primary ┘
  *
- * A step is left out where the one before has told enough, and without a version AXFR is the first.
- * Invariant: a secondary is in a list of permits exactly while it is queued, and has a place while it
- * is checking or fetching.
+ * A step that is not needed is skipped. Without a version, AXFR is the first step. Invariant: a
+ * secondary is in a list of permits exactly while it is queued, and has a permit while it is
+ * checking or fetching.
  */
 #include <errno.h>
 #include <sys/random.h>
@@ -83,7 +83,9 @@ static void secondary_plan_rest(struct dns_secondary *secondary, bool good)
 	        secondary_plan_on_time);
 }
 
-/* -- permits ------------------------------------------------------------------------------------ */
+/*
+ * -- permits ------------------------------------------------------------------------------------
+ */
 
 static struct dns_permits *secondary_plan_permits_of(struct dns_secondary *secondary)
 {
@@ -179,7 +181,7 @@ static void secondary_plan_weigh(struct dns_secondary *secondary, uint32_t seria
 	} else if (later == 0) {
 		secondary_plan_confirmed(secondary);
 	} else if (dns_secondary_expired(secondary)) {
-		/* What nobody confirms may be replaced by what there is. */
+		/* A version that no primary confirms may be replaced by an older one. */
 		secondary_plan_fetch(secondary, WEIR_DNS_AXFR);
 	} else {
 		secondary_plan_tell_failure(secondary, &behind);
@@ -290,7 +292,7 @@ void dns_secondary_cancel(struct dns_secondary *secondary)
 
 /* -- NOTIFY ------------------------------------------------------------------------------------ */
 
-/* Who has told knows of it already: he is asked first. */
+/* The primary that sent the NOTIFY has the new version already: it is asked first. */
 static unsigned secondary_plan_primary_of(
         const struct dns_secondary *secondary, const struct weir_address *notifier)
 {

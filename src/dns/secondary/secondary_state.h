@@ -13,7 +13,7 @@
 
 struct dns_zone_file_job;
 
-/* What its user has said, in memory of its own. */
+/* The options, in memory of their own. */
 struct dns_secondary_config {
 	struct weir_dns_secondary_options options; /* with what it points to */
 	struct weir_dns_tsig_key key;
@@ -49,8 +49,8 @@ struct dns_secondary {
 
 	enum secondary_state state;
 	struct weir_dns_zone *zone;  /* the last version; NULL: none yet */
-	struct weir_dns_zone *shown; /* what is served: the zone or a stand-in; never NULL */
-	int64_t confirmed_ms;        /* when a primary last said that it is current */
+	struct weir_dns_zone *shown; /* the zone that is served, or a placeholder; never NULL */
+	int64_t confirmed_ms;        /* when a primary last confirmed the zone */
 	struct weir_timer timer;     /* of resting */
 	struct weir_timer expiry;
 
@@ -98,7 +98,7 @@ void dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event_kind
 void dns_secondary_install(
         struct dns_secondary *secondary, struct weir_dns_zone *zone, int64_t age_ms);
 
-/* A primary has just said that the zone is current. */
+/* A primary has just confirmed that the zone is current. */
 void dns_secondary_confirm(struct dns_secondary *secondary);
 
 static inline bool dns_secondary_expired(const struct dns_secondary *secondary)

@@ -1,11 +1,11 @@
 /*
- * Queries by TCP and TLS: a terminator cuts them by their length, the reply goes into the queue as
- * soon as it is there, in any order (RFC 7766 6.2.1.1), and a transfer as a producer. What is no query
- * ends the connection.
+ * Queries by TCP and TLS. A terminator cuts them by their length. A reply goes into the queue as
+ * soon as it is ready, in any order (RFC 7766 6.2.1.1), and a transfer is a producer in the queue.
+ * A message that is no query ends the connection.
  *
- * Every query that waits for its answer has a slot in the queue: so the channel knows that something
- * is owed, and reads no further when that becomes too much. But a slot is for whatever is ready
- * first.
+ * Every pending query has a slot in the reply queue. So the channel knows how many replies are
+ * outstanding, and stops reading when there are too many (back-pressure). The reply that is ready
+ * first takes the first slot.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -80,14 +80,14 @@ static void dns_tcp_reply_deferred(void *context, struct weir_span message,
 	(void)request;
 	dns_server_count(slot->session->server, outcome, message.size);
 	if (first != slot) {
-		/* Who waits on gets the slot that is not needed now. */
+		/* Swap the slots, so that the query still pending has the later one. */
 		first->reply = slot->reply;
 		weir_list_remove(&first->link);
 		weir_list_append(&slot->link, &first->link);
 	}
 	weir_list_remove(&slot->link);
 	free(slot);
-	/* That nothing can be said at all ends the connection. */
+	/* If no reply is possible, the connection ends. */
 	weir_reply_fill(reply, message.size ? dns_tcp_framed(message) : NULL);
 }
 
@@ -260,7 +260,7 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 		dns_tcp_tell_refused(server, asked.peer, &outcome, message);
 }
 
-/* Whoever has nothing to ask for a while is closed without a word (RFC 7766 6.2.3). */
+/* An idle connection is closed without a message (RFC 7766 6.2.3). */
 static void dns_tcp_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	if (which == WEIR_TIMEOUT_IDLE)

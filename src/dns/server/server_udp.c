@@ -1,7 +1,6 @@
 /*
- * Queries by UDP: each is answered where it stands in its batch, or later by a datagram of its own.
- * Whoever has not shown that the address is his own gets so many replies of a kind a second, and no
- * more.
+ * Queries by UDP. Each is answered in its batch, or deferred: then by a datagram of its own. A
+ * client whose address is not validated gets a limited number of replies of a kind in a second.
  */
 #include "name.h"
 #include "server_state.h"
@@ -27,7 +26,7 @@ static bool dns_udp_is_limited(const struct weir_dns_server *server,
 	       !weir_networks_contain(server->unlimited, server->unlimited_count, peer);
 }
 
-/* What is left of a reply under the rate limit: its size. */
+/* Applies the rate limit to a reply. Returns the size to be sent. */
 static size_t dns_udp_limit(struct weir_dns_server *server, const struct weir_dns_request *request,
         const struct weir_dns_outcome *outcome, uint8_t *reply, size_t size)
 {

@@ -34,9 +34,9 @@ void dns_builder_free(struct dns_builder *builder)
 }
 
 /*
- * The first eight bytes, in canonical order, of what stands before the apex. A byte becomes one more
- * than it is, and 0 ends a label: labels that begin alike then come in the right order. What cannot
- * be told so is left to the comparison of the names.
+ * The first eight bytes, in canonical order, of the labels before the apex. Each byte is
+ * incremented, and 0 ends a label, so that labels with a common beginning are ordered right. Equal
+ * results need a comparison of the names.
  */
 static uint64_t zone_builder_rank_of(const struct dns_key *key, unsigned skip, unsigned apex_labels)
 {

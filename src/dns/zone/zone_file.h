@@ -9,7 +9,7 @@
 
 #define NO_TTL UINT32_MAX
 
-/* What holds for the whole zone. */
+/* The state for the whole zone. */
 struct reading {
 	struct dns_builder builder;
 	weir_dns_report *report;
@@ -42,7 +42,7 @@ struct zone_file {
 int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
         void *context, struct weir_dns_zone **ret);
 
-/* Tells of a mistake in the record or directive at hand. */
+/* Reports a mistake in the current record or directive. */
 void dns_file_complain(struct zone_file *file, const char *text);
 
 /* The limits of mistakes, and what is no mistake but an error, end it. */
@@ -51,7 +51,7 @@ bool dns_file_may_go_on(const struct reading *reading);
 /* Adds the record whose line is the file's text. */
 void dns_file_record(struct zone_file *file);
 
-/* Reads a whole file: 0, or an errno of opening and reading; mistakes are told. */
+/* Reads a whole file. Returns 0, or an errno of opening and reading. Mistakes are reported. */
 int dns_file_read(struct zone_file *file);
 
 /* zone_directive.c: follows the directive that is the file's text. */

@@ -1,9 +1,10 @@
 /*
- * From what was collected to the image: names are put in order, what the records of each name amount
- * to is measured, then one block is taken and filled. What makes no zone is refused here.
+ * Making the image from the collected records. Names are sorted, the size of each name's records is
+ * measured, then one block is allocated and filled. Records that do not make a zone are refused
+ * here.
  *
- * The records of a name are gathered and sorted by the type that they are of or cover, so that
- * RRsets, their signatures and doubles stand side by side.
+ * The records of a name are gathered and sorted by the type that they have or cover. So RRsets,
+ * their signatures and duplicates are adjacent.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -274,7 +275,10 @@ static int zone_make_take_block(struct making *making)
 	return 0;
 }
 
-/* The lowest TTL counts, should they differ (RFC 2181 5.2); signatures have that of what they cover. */
+/*
+ * The lowest TTL counts, should they differ (RFC 2181 5.2); signatures have that of what they
+ * cover.
+ */
 static uint32_t zone_make_ttl_of(const struct making *making, size_t from, size_t end)
 {
 	uint32_t ttl = making->gathered[from].record->ttl;

@@ -1,6 +1,6 @@
 /*
- * A table by owner, type and data, in which the case of names counts nowhere: by compression, a name
- * may come with another case than it has in the zone. The TTL is no part of what a record is.
+ * A table by owner, type and data, in which the case of names counts nowhere: by compression, a
+ * name may come with another case than it has in the zone. The TTL is no part of what a record is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +22,8 @@ struct change {
 	uint32_t ttl;
 	uint16_t size; /* of the data */
 	uint16_t type;
-	bool was;  /* the zone has to have it before the first step … */
-	bool is;   /* … and has it after the last */
+	bool was;  /* the record is in the zone before the first step */
+	bool is;   /* and after the last one */
 	bool seen; /* in the zone */
 };
 
@@ -212,7 +212,10 @@ int dns_patch_apply(
 			        builder, entry.owner, entry.type, entry.ttl, entry.data);
 			continue;
 		}
-		/* Two records that differ in case alone are one here: the zone has more than we tell. */
+		/*
+		 * Records that differ in case only are one record here: the primary has counted
+		 * more.
+		 */
 		if (!change->was || change->seen)
 			return -EBADMSG;
 		change->seen = true;
