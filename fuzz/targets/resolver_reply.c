@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	calls = 0;
 	if (!loop && weir_loop_create(&loop) < 0)
 		abort();
-	struct weir_dns_lookups_options options = {.asker = &asker, .cache_bytes = 1};
+	struct weir_dns_lookups_options options = {.asker = &asker, .own_cache.bytes = 1};
 	if (weir_dns_lookups_create(loop, &options, &lookups) < 0)
 		abort();
 	if (weir_resolver_create(loop,

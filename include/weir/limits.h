@@ -294,7 +294,7 @@
 #define WEIR_DNS_PADDING 468      /* replies by TLS are as long as a multiple of this (RFC 8467) */
 
 /* -- DNS lookups -- */
-#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, one a loop (set) */
+#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, for all its loops (set) */
 #define WEIR_DNS_CACHE_MIN (64 * 1024)          /* … it is never smaller */
 #define WEIR_DNS_TTL_MAX_S (24 * 60 * 60)       /* longer ones are cut to this (set) */
 #define WEIR_DNS_NEGATIVE_TTL_MAX_S (60 * 60)   /* … of what there is not (set) */
@@ -319,8 +319,8 @@
 #define WEIR_DNS_TCP_WAIT_MS 3000        /* … by TCP, connecting counted */
 #define WEIR_DNS_FORGED_MAX 4            /* replies that are none, before a question goes by TCP */
 #define WEIR_DNS_FAILURES_MAX 3          /* in a row, before a server is set aside */
-#define WEIR_DNS_ASIDE_FIRST_MS 1000     /* for this long, then for twice as long … */
-#define WEIR_DNS_ASIDE_MOST_MS 60000     /* … and never longer */
+#define WEIR_DNS_BACKOFF_FIRST_MS 1000   /* for this long, then for twice as long … */
+#define WEIR_DNS_BACKOFF_MAX_MS 60000    /* … and never longer */
 #define WEIR_DNS_PROBE_MS 30000          /* how often it is looked whether another is faster */
 #define WEIR_DNS_WORKAROUND_MS 3600000   /* how long it is believed that a server lacks something */
 #define WEIR_DNS_UPSTREAM_IDLE_MS 5000   /* a connection to one, kept for further questions */

@@ -115,7 +115,10 @@ static int dns_message_read_additional(
 	return *at == message.size ? WEIR_DNS_NOERROR : WEIR_DNS_FORMERR;
 }
 
-/* A NOTIFY may tell the new SOA in the answer, an IXFR has the old one in the authority section. */
+/*
+ * A NOTIFY may have the new SOA in the answer section, an IXFR the old one in the authority
+ * section.
+ */
 static bool dns_message_counts_allowed(const struct weir_dns_query *query, unsigned opcode)
 {
 	const uint16_t *counts = query->header.counts;

@@ -1,4 +1,4 @@
-/* Messages on a stream: a terminator that cuts them by the length that stands before each. */
+/* Messages on a stream: a terminator that cuts them by the length before each message. */
 #include <weir/dns_message.h>
 
 #include "name.h"

@@ -1,7 +1,7 @@
 /*
- * Names. What is read from others goes through `append`, which holds the bounds of labels and names;
- * a name that was read needs no further check. The length of a label is less than 'A', so that the
- * wire form as a whole can be made lower case and compared byte by byte.
+ * Names. All input goes through `append`, which enforces the bounds of labels and names; a name
+ * that was read needs no further check. The length of a label is less than 'A', so that the whole
+ * wire form can be made lower case and compared byte by byte.
  */
 #include <stdio.h>
 #include <string.h>
@@ -69,7 +69,9 @@ int weir_dns_name_set(struct weir_span wire, struct weir_dns_name *ret)
 {
 	struct weir_dns_name name;
 	size_t at = 0;
-	/* The first byte of a pointer is the only one in such a place that is larger than a label. */
+	/*
+	 * The first byte of a pointer is the only one in such a place that is larger than a label.
+	 */
 	for (size_t i = 0; i < wire.size && wire.data[i]; i += (uint8_t)wire.data[i] + 1u)
 		if ((uint8_t)wire.data[i] > WEIR_DNS_LABEL_MAX)
 			return WEIR_E_SYNTAX;
@@ -161,7 +163,7 @@ size_t weir_dns_name_format(const struct weir_dns_name *name, char text[WEIR_DNS
 	return size;
 }
 
-/* Makes the eight bytes of a word lower case at once: bit 7 of each byte says whether it is A-Z. */
+/* Makes the eight bytes of a word lower case at once: bit 7 of each byte is set if it is A-Z. */
 static uint64_t dns_name_lower_word(const uint8_t *at)
 {
 	const uint64_t ones = UINT64_MAX / 0xff;
@@ -248,7 +250,7 @@ void weir_dns_name_lower(struct weir_dns_name *name)
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-/* What a label adds to the hash of the name that it stands before. */
+/* The hash of a name from a label and the hash of the name behind it. */
 static uint32_t dns_name_hash_label(uint32_t hash, const uint8_t *label)
 {
 	for (unsigned i = 0; i <= label[0]; i++)

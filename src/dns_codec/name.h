@@ -38,8 +38,9 @@ static inline void dns_put32(uint8_t *at, uint32_t value)
 extern _Thread_local uint64_t dns_name_steps;
 
 /*
- * The most steps that one pass over a message of this size may take. The names of real messages take
- * fewer than 5 steps a byte, even below ip6.arpa. Names that all point to one long name would take 10.
+ * The most steps that one pass over a message of this size may take. The names of real messages
+ * take fewer than 5 steps a byte, even below ip6.arpa. Names that all point to one long name would
+ * take 10.
  */
 static inline uint64_t dns_name_steps_max(size_t message_size)
 {

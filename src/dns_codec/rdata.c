@@ -1,6 +1,6 @@
 /*
- * The layouts as a table: the types it has are all small numbers. What a type means is left to who
- * reads zones (ldns); here only what keeps answering within its bounds is checked.
+ * The layouts are a table: its types are all small numbers. Only facts that keep answering within
+ * its bounds are checked here. The zone reader (zone_fields.c) checks the values.
  */
 #include <weir/dns_message.h>
 #include <weir/error.h>

@@ -1,6 +1,6 @@
 /*
- * Where names stand in the rdata of the types that may be compressed by their sender: those of RFC
- * 1035, and some that came before RFC 3597 forbade it (4), which are only to be read so.
+ * The position of names in the rdata of types that senders may compress: those of RFC 1035, and
+ * some older ones that receivers must decompress, but must not compress (RFC 3597 4).
  */
 #ifndef WEIR_DNS_RDATA_H
 #define WEIR_DNS_RDATA_H
@@ -26,14 +26,14 @@ bool dns_rdata_good(uint16_t type, struct weir_span data);
 
 enum {
 	DNS_EXPANDED_MAX =
-	        6 + 2 * 255 + 20 /* bytes: what stands before names, two of these, a SOA's rest */
+	        6 + 2 * 255 + 20 /* bytes before the names, two names, the numbers of a SOA */
 };
 
 struct weir_dns_record;
 
 /*
- * The rdata of a record that was read from a message, without compression: in `buffer`, or where it is
- * if its type has no names. 0, or WEIR_E_SYNTAX: it is not good in the sense above.
+ * The rdata of a record that was read from a message, without compression: in `buffer`, or where it
+ * is if its type has no names. 0, or WEIR_E_SYNTAX: it is not good in the sense above.
  */
 int dns_rdata_expand(struct weir_span message, const struct weir_dns_record *record,
         uint8_t buffer[DNS_EXPANDED_MAX], struct weir_span *ret);

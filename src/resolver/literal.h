@@ -1,4 +1,4 @@
-/* Addresses that are written where a name may stand. */
+/* Addresses that are written instead of a name. */
 #ifndef WEIR_LITERAL_H
 #define WEIR_LITERAL_H
 

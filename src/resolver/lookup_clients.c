@@ -1,7 +1,8 @@
 /*
- * Counters in two rows. A network has one in each, and the smaller of them says best how many lookups
- * it has: never too few, and too many only where others have a share in both (a count-min sketch). So
- * there is no memory to take for a client. The hash is keyed, since clients choose their addresses.
+ * Counters in two rows (a count-min sketch). A network has a counter in each row, of which the
+ * smaller one is the better estimate. It is never too small, and too large only if other networks
+ * share both counters. So no memory is allocated for a client. The hash is keyed, because clients
+ * choose their addresses.
  */
 #include <weir/address.h>
 #include <weir/network.h>

@@ -1,6 +1,7 @@
 /*
- * /etc/resolv.conf: a keyword a line. The last of search and domain counts, as the C library has it,
- * and numbers are cut to the same bounds. What is beyond a limit, or not understood, is skipped.
+ * /etc/resolv.conf has a keyword on each line. The last of `search` and `domain` counts, as in the
+ * C library, and numbers are cut to the same bounds. Lines beyond a limit, or not understood, are
+ * skipped.
  */
 #include <string.h>
 

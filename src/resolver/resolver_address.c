@@ -1,9 +1,9 @@
 /*
- * Addresses of a host: A and AAAA are asked for together, for one candidate after the other: the
- * name in each of the domains searched, and by itself.
+ * Addresses of a host. A and AAAA are asked for together, for one candidate after the other: the
+ * name in each search domain, and the name by itself.
  *
- * What is no host's name is not asked for: other characters than letters, digits, '-' and '_', and
- * what ends in a number, which is an address that somebody got wrong.
+ * Some texts are not asked for, because they cannot be a host's name. They have characters other
+ * than letters, digits, '-' and '_', or end in a number, and are mistyped addresses.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -154,7 +154,7 @@ static int resolver_address_ask(struct weir_resolving *resolving, const struct w
 	for (unsigned i = 0; i < 2 && error == 0; i++) {
 		if (!resolver_address_wants(resolving, kinds[i].family))
 			continue;
-		error = dns_chase_start(&resolving->chases[i], resolving, name, kinds[i].type);
+		error = resolver_chain_start(&resolving->chains[i], resolving, name, kinds[i].type);
 		resolving->pending += error == 0;
 	}
 	return error;
@@ -205,7 +205,7 @@ static void resolver_address_take(struct weir_resolving *resolving, struct resol
 	}
 }
 
-/* One family is enough; a failure is told before what there is not, which is then not certain. */
+/* One family is enough. A failure hides a negative result, which is not certain then. */
 static void resolver_address_done(
         struct weir_resolving *resolving, int error, struct resolver_answer *answer)
 {

@@ -55,7 +55,7 @@ static bool resolver_files_same(const struct identity *a, const struct identity 
 	       resolver_files_same_time(a->changed, b->changed);
 }
 
-/* What is beyond the bound is left out, from the last whole line on. */
+/* A file beyond the bound is cut after its last complete line. */
 static size_t resolver_files_read_all(int fd, char *buffer, size_t size)
 {
 	size_t got = 0;
@@ -150,7 +150,7 @@ struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *c
 	};
 }
 
-/* What is under way is asked of the new servers. */
+/* Questions under way are asked of the new servers. */
 static void resolver_files_adopt(struct weir_resolver *resolver)
 {
 	struct resolver_look *look = resolver->look;
@@ -188,7 +188,7 @@ bool resolver_looks(struct weir_resolver *resolver)
 		return true;
 	if (now_ms - resolver->looked_ms < WEIR_RESOLVER_LOOK_MS)
 		return false;
-	/* What cannot be looked at now is believed once more. */
+	/* Without a successful check the previous content stays in effect. */
 	resolver->looked_ms = now_ms;
 	resolver->looking =
 	        weir_work_submit_to(resolver->loop, WEIR_LANE_NAMES, &resolver->look->work,

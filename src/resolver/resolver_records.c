@@ -1,6 +1,6 @@
 /*
- * What is looked up beside addresses: PTR, MX, SRV and TXT. Their results are made in one block that
- * lives as long as the callback.
+ * Lookups of PTR, MX, SRV and TXT records. A result is one block that lives as long as the
+ * callback.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 /* -- texts ------------------------------------------------------------------------------------- */
 
-/* Where the texts of a result stand: room for so many names. */
+/* The texts of a result: room for so many names. */
 struct texts {
 	char *at;
 };
@@ -111,7 +111,7 @@ static void resolver_records_end_mx(
 			        (struct weir_mx){
 			                dns_get16(resolver_records_bytes_of(&record)), host});
 	}
-	/* One that stands beside others means nothing (RFC 7505 3). */
+	/* A null MX beside other MX records means nothing (RFC 7505 3). */
 	resolved.none = resolved.count == 1 && strcmp(list[0].host, ".") == 0;
 	resolved.count = resolved.none ? 0 : resolved.count;
 	resolved.mx = list;
@@ -252,8 +252,8 @@ static void resolver_records_start_ptr(struct weir_resolving *resolving)
 		resolver_resolving_end(resolving, &resolved);
 		return;
 	}
-	int error =
-	        dns_chase_start(&resolving->chases[0], resolving, &resolving->name, WEIR_DNS_PTR);
+	int error = resolver_chain_start(
+	        &resolving->chains[0], resolving, &resolving->name, WEIR_DNS_PTR);
 	if (error < 0)
 		resolver_resolving_fail(resolving, error);
 }
@@ -277,8 +277,8 @@ static void resolver_records_done(
 
 static void resolver_records_start(struct weir_resolving *resolving)
 {
-	int error = dns_chase_start(
-	        &resolving->chases[0], resolving, &resolving->name, resolving->type);
+	int error = resolver_chain_start(
+	        &resolving->chains[0], resolving, &resolving->name, resolving->type);
 	if (error < 0)
 		resolver_resolving_fail(resolving, error);
 }

@@ -1,9 +1,9 @@
 /*
- * Queries and the judgement of replies. What is not certainly a reply to this query, from its ID to
- * the last letter of its question, is foreign, so that nothing follows from it but a count.
+ * Making queries and judging replies. A message that is not certainly a reply to this query, from
+ * its ID to the last letter of its question, is foreign: it is only counted.
  *
- * The question of a reply is compared as bytes: there is nothing before it that it could point to.
- * Leaves out what the records say.
+ * The question of a reply is compared as bytes: no pointer can occur in it. Records are not looked
+ * at.
  */
 #include <string.h>
 

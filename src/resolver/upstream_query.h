@@ -26,7 +26,7 @@ enum upstream_verdict {
 	UPSTREAM_CASED,     /* it is one, but for the case of its question */
 	UPSTREAM_TRUNCATED, /* the rest is to be had by TCP */
 	UPSTREAM_PLAIN,     /* the server does not know EDNS */
-	UPSTREAM_MALFORMED, /* … or DNS */
+	UPSTREAM_MALFORMED, /* the server does not know DNS */
 	UPSTREAM_REFUSES,   /* whole; another server may know better */
 	UPSTREAM_ANSWERS,   /* whole, and that is it */
 };

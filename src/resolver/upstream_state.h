@@ -1,11 +1,11 @@
 /*
- * What upstreams are made of, for upstream*.c only.
+ * The state of upstreams, for upstream*.c only.
  *
  *   upstreams.c         the set: create, change, destroy
- *   upstream_ask.c      a question: which server next, and its end
- *   upstream_attempt.c  one query to one server, by UDP; what its reply leads to
- *   upstream_stream.c   the same by TCP: a connection a server
- *   upstream_health.c   how fast servers are, and which is asked
+ *   upstream_ask.c      a question: which server is asked next, and the question's end
+ *   upstream_attempt.c  one query to one server, by UDP, and the handling of its reply
+ *   upstream_stream.c   queries by TCP: a connection for each server
+ *   upstream_health.c   how fast servers are, and which one is asked
  *   upstream_query.c    the messages
  *
  * Invariant: a question's callback is called last, when nothing in here is needed any more; errors
@@ -27,12 +27,12 @@ struct upstream {
 	uint32_t rtt_ms;       /* smoothed, and how much it varies (RFC 6298) */
 	uint32_t variation_ms; /* 0 and 0: not known yet */
 	bool measured;
-	unsigned failures;      /* in a row */
-	uint32_t aside_ms;      /* set aside for so long; 0: it is not */
-	int64_t aside_until_ms; /* it is not probed before */
-	int64_t answered_ms;    /* when a query was last sent that it answered */
-	int64_t probe_at_ms;    /* then it is to be asked, if only to see */
-	int64_t plain_until_ms; /* asked without EDNS */
+	unsigned failures;        /* in a row */
+	uint32_t backoff_ms;      /* set aside for so long; 0: it is not */
+	int64_t backoff_until_ms; /* it is not probed before */
+	int64_t answered_ms;      /* when a query was last sent that it answered */
+	int64_t probe_at_ms;      /* then it is to be asked, if only to see */
+	int64_t plain_until_ms;   /* asked without EDNS */
 	int64_t one_case_until_ms;
 	struct attempt *probe;          /* under way, or NULL */
 	struct upstream_stream *stream; /* that takes further queries, or NULL */
@@ -63,12 +63,12 @@ struct weir_dns_ask {
 	struct weir_task finish; /* ends with `error` */
 	int error;
 	uint32_t asked;   /* servers, a bit each: that were asked in this round, … */
-	uint32_t refused; /* … and those that need not be asked again */
+	uint32_t refused; /* servers that need not be asked again, a bit each */
 	unsigned round;
 	unsigned tries;
 	unsigned forged;
-	char *kept; /* a reply that is better than none, or NULL */
-	size_t kept_size;
+	char *saved; /* a reply that is better than none, or NULL */
+	size_t saved_size;
 };
 
 /* How a query is sent. */
@@ -87,7 +87,7 @@ struct attempt {
 	struct weir_watch watch; /* by UDP */
 	struct weir_timer timer;
 	int64_t sent_ms;
-	bool late;                      /* waited for in vain; an answer is still welcome */
+	bool timed_out;                 /* waited for in vain; an answer is still welcome */
 	struct upstream_stream *stream; /* by TCP; NULL by UDP */
 	struct weir_list stream_link;
 	struct upstream_query query;
@@ -102,7 +102,7 @@ void upstream_next(struct weir_dns_ask *ask);
 void upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, int error);
 
 /* Keeps a copy of a reply in case that no better one comes. */
-void upstream_keep(struct weir_dns_ask *ask, struct weir_span reply);
+void upstream_save(struct weir_dns_ask *ask, struct weir_span reply);
 
 /* Answers, last thing; the question and its attempts are gone. */
 void upstream_answer(struct weir_dns_ask *ask, struct weir_span reply);
@@ -126,12 +126,18 @@ void upstream_attempt_reply(
 /* It cannot be answered any more. The attempt is gone then. */
 void upstream_attempt_fail(struct attempt *attempt, int error);
 
-/* The same, but by another connection it may be (RFC 7766 6.2.4). */
+/*
+ * Like upstream_attempt_fail, but the query may be sent again by another connection (RFC 7766
+ * 6.2.4).
+ */
 void upstream_attempt_again(struct attempt *attempt);
 
 /* -- upstream_stream.c ------------------------------------------------------------------------- */
 
-/* Sends the query by the server's connection, which is made if there is none. 0 or a negative errno. */
+/*
+ * Sends the query by the server's connection, which is made if there is none. 0 or a negative
+ * errno.
+ */
 int upstream_stream_send(struct attempt *attempt);
 
 /* The attempt does not wait for its reply any more. */

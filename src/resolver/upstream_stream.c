@@ -1,9 +1,11 @@
 /*
- * Queries by TCP (RFC 7766): a connection a server, on which queries do not wait for each other and
- * replies come in any order, told apart by their IDs. It is kept a little while for further ones.
+ * Queries by TCP (RFC 7766): one connection for each server. Queries on it do not wait for each
+ * other, and replies come in any order, identified by their IDs. An idle connection stays open for
+ * a while.
  *
- * Invariants: IDs of those that wait on one connection differ; the stream is freed in on_close and
- * nowhere else, where the server may be gone, but not what still waits. The attempts have their own time limits.
+ * Invariants: the IDs of pending queries on a connection differ. The stream is freed in on_close
+ * and nowhere else; the server may be gone then, but not the pending attempts. These have their own
+ * time limits.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -116,7 +118,7 @@ static void upstream_stream_on_request(struct weir_channel *channel, struct weir
 		upstream_attempt_reply(attempt, verdict, reply);
 }
 
-/* Nothing is asked any more; what was, on a connection that had stood before, is asked once more. */
+/* The connection has ended. A query on a connection that was open before is sent once more. */
 static void upstream_stream_on_close(struct weir_channel *channel, int error)
 {
 	struct upstream_stream *stream = weir_channel_context(channel);

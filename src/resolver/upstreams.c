@@ -116,7 +116,7 @@ bool weir_dns_upstreams_info(const struct weir_dns_upstreams *upstreams, size_t 
 	*ret = (struct weir_dns_upstream_info){
 	        .address = server->address,
 	        .rtt_ms = server->rtt_ms,
-	        .aside = server->aside_ms != 0,
+	        .backing_off = server->backoff_ms != 0,
 	        .plain = now_ms < server->plain_until_ms,
 	        .one_case = now_ms < server->one_case_until_ms,
 	};

@@ -444,14 +444,14 @@ static void nobody_has_it_all(void **state)
 	ask("a.x. A", RD, 4);
 	assert_int_equal(received().size, 0);
 	assert_int_equal(forwarding.asker.count, 2);
-	assert_int_equal(counters->crowded, 2);
+	assert_int_equal(counters->over_quota, 2);
 	struct peer peer = connect_peer();
 	tcp_ask(&peer, "c.x. A", 5);
 	assert_true(peer_read(&peer, 6));
 	assert_int_equal(
 	        dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | WEIR_DNS_SERVFAIL);
 	peer_close(&peer);
-	assert_int_equal(counters->crowded, 3);
+	assert_int_equal(counters->over_quota, 3);
 	/* Others go on. */
 	become("127.0.0.2:0");
 	ask("c.x. A", RD, 6);
@@ -466,7 +466,7 @@ static void nobody_has_it_all(void **state)
 	ask("d.x. A", RD, 8);
 	answer_one("d.x. A");
 	expect(8, ANSWERED, "an d.x. 100 A 192.0.2.1\n");
-	assert_int_equal(counters->crowded, 3);
+	assert_int_equal(counters->over_quota, 3);
 	answer_one("b.x. A");
 }
 
@@ -481,7 +481,7 @@ static void who_hangs_up_has_no_more(void **state)
 		weir_loop_turn(forwarding.loop, 1);
 	ask("c.x. A", RD, 3);
 	assert_int_equal(received().size, 0);
-	assert_int_equal(weir_dns_counters(forwarding.server)->crowded, 1);
+	assert_int_equal(weir_dns_counters(forwarding.server)->over_quota, 1);
 	asker_answer(&forwarding.asker, -ETIMEDOUT, WEIR_SPAN(""));
 	ask("c.x. A", RD, 3);
 	answer_one("c.x. A");
@@ -495,7 +495,7 @@ static void asked_again_by_the_same(void **state)
 	ask("a.x. A", RD, 1);
 	ask("a.x. A", RD, 1);
 	ask("a.x. A", RD, 1);
-	assert_int_equal(counters->repeated, 2);
+	assert_int_equal(counters->duplicate, 2);
 	answer_one("a.x. A");
 	expect(1, ANSWERED, ANSWER "\n");
 	assert_int_equal(received().size, 0);
@@ -503,7 +503,7 @@ static void asked_again_by_the_same(void **state)
 	assert_int_equal(counters->replies, 1);
 	ask("a.x. A", RD, 1);
 	expect(1, ANSWERED, ANSWER "\n");
-	assert_int_equal(counters->repeated, 2);
+	assert_int_equal(counters->duplicate, 2);
 }
 
 /* The same bytes, but by somebody else, or otherwise: each has his reply. */
@@ -517,7 +517,7 @@ static void asked_again_by_another(void **state)
 	int first = dup(forwarding.udp);
 	become("127.0.0.1:0");
 	ask("a.x. A", RD, 1);
-	assert_int_equal(weir_dns_counters(forwarding.server)->repeated, 0);
+	assert_int_equal(weir_dns_counters(forwarding.server)->duplicate, 0);
 	answer_one("a.x. A");
 	expect(1, ANSWERED, ANSWER "\n");
 	close(forwarding.udp);

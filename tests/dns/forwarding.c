@@ -27,7 +27,7 @@ static void begin_second(void)
 
 int forwarding_open(struct weir_dns_options options, unsigned asks_max)
 {
-	const struct weir_dns_lookups_options with = {.cache_bytes = 1 << 20,
+	const struct weir_dns_lookups_options with = {.own_cache.bytes = 1 << 20,
 	        .asker = &test_asker,
 	        .asker_context = &forwarding.asker,
 	        .asks_max = asks_max};

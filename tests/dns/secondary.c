@@ -103,7 +103,7 @@ static uint32_t serial(void)
 	struct weir_dns_zone *zone = weir_dns_secondaries_zone(test.secondaries, &test.name);
 	assert_non_null(zone);
 	weir_dns_zone_info(zone, &info);
-	return info.absence ? 0 : info.serial;
+	return info.unavailable ? 0 : info.serial;
 }
 
 static void turn_until(uint32_t wanted)

@@ -144,10 +144,12 @@ static void on_changed(void *context)
 static void print_counters(void)
 {
 	const struct weir_dns_lookups_counters *counters = weir_dns_lookups_counters(test.lookups);
+	struct weir_dns_cache_counters cache;
+	weir_dns_cache_counters(weir_dns_lookups_cache(test.lookups), &cache);
 	printf("hits %lu asks %lu stale %lu failures %lu entries %lu bytes %lu\n",
 	        (unsigned long)counters->hits, (unsigned long)counters->asks,
 	        (unsigned long)counters->stale, (unsigned long)counters->failures,
-	        (unsigned long)counters->entries, (unsigned long)counters->bytes);
+	        (unsigned long)cache.entries, (unsigned long)cache.bytes);
 	fflush(stdout);
 }
 
@@ -275,7 +277,7 @@ static int open_lookups(void)
 {
 	const struct weir_dns_upstreams_options upstreams = {
 	        .addresses = test.forward, .count = test.forward_count, .in_order = true};
-	struct weir_dns_lookups_options options = {.cache_bytes = test.cache_bytes};
+	struct weir_dns_lookups_options options = {.own_cache.bytes = test.cache_bytes};
 	if (!test.forward_count)
 		return 0;
 	int error = weir_dns_upstreams_create(test.loop, &upstreams, &test.upstreams);

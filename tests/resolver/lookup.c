@@ -27,7 +27,7 @@ struct client {
 	struct weir_dns_lookup *lookup;
 	unsigned answers;
 	int error;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	char lines[1024];
 	struct weir_dns_name name;
 };
@@ -39,7 +39,7 @@ static void answered(void *context, int error, struct weir_span reply)
 	size_t at = WEIR_DNS_HEADER_SIZE;
 	client->answers++;
 	client->error = error;
-	client->found = *weir_dns_lookup_found(client->lookup);
+	client->found = *weir_dns_lookup_info(client->lookup);
 	snprintf(client->lines, sizeof client->lines, "%s", lines_of(reply));
 	assert_int_equal(weir_dns_question_read(reply, &at, &question), 0);
 	client->name = question.name;
@@ -53,7 +53,7 @@ static int look(struct client *client, const char *question, unsigned flags)
 }
 
 /* What the cache has at once, as lines, or NULL. */
-static const char *cached(const char *question, struct weir_dns_found *found)
+static const char *cached(const char *question, struct weir_dns_lookup_info *found)
 {
 	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
 	struct weir_dns_question asked = question_of(question);
@@ -86,7 +86,7 @@ static int open_with(void **state, struct weir_dns_lookups_options options)
 
 static int set_up(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.cache_bytes = 1 << 20});
+	return open_with(state, (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20});
 }
 
 static int tear_down(void **state)
@@ -111,7 +111,7 @@ static void learn(void)
 
 static void asked_once_and_remembered(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_null(cached("a.x. A", &found));
@@ -161,7 +161,7 @@ static void flags_are_other_questions(void **state)
 
 static void nothing_is_remembered_as_its_soa_says(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_int_equal(look(&client, "no.x. A", 0), 0);
@@ -177,7 +177,7 @@ static void nothing_is_remembered_as_its_soa_says(void **state)
 
 static void failures(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_int_equal(look(&client, "a.x. A", 0), 0);
@@ -201,7 +201,7 @@ static void failures(void **state)
 /* What came with the answer to one question is no answer to another. */
 static void a_poisoned_reply(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_int_equal(look(&client, "a.x. A", 0), 0);
@@ -217,7 +217,7 @@ static void a_poisoned_reply(void **state)
 
 static void stale_when_the_upstreams_fail(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	learn();
@@ -242,7 +242,7 @@ static void stale_when_the_upstreams_fail(void **state)
 
 static void stale_when_it_takes_long(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client first, second;
 	(void)state;
 	learn();
@@ -282,7 +282,7 @@ static void stale_when_nothing_can_be_asked(void **state)
 
 static int set_up_fresh(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.never_stale = true});
+	return open_with(state, (struct weir_dns_lookups_options){.own_cache.never_stale = true});
 }
 
 static void never_stale(void **state)
@@ -300,7 +300,7 @@ static void never_stale(void **state)
 
 static void asked_again_before_it_expires(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	learn();
 	for (unsigned i = 0; i < WEIR_DNS_PREFETCH_USES; i++)
@@ -319,7 +319,7 @@ static void asked_again_before_it_expires(void **state)
 
 static void a_prefetch_that_fails_costs_nothing(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	learn();
 	pass(92 * 1000);
@@ -333,7 +333,7 @@ static void a_prefetch_that_fails_costs_nothing(void **state)
 
 static void who_asks_once_is_no_reason(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	learn();
 	pass(95 * 1000);
@@ -567,8 +567,8 @@ static void by_dice(void **state)
 /* Of 8 questions under way a client has a fourth. */
 static int set_up_few(void **state)
 {
-	return open_with(
-	        state, (struct weir_dns_lookups_options){.cache_bytes = 1 << 20, .asks_max = 8});
+	return open_with(state,
+	        (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20, .asks_max = 8});
 }
 
 static int look_for(const char *address, struct client *client, const char *question)

@@ -420,7 +420,7 @@ static void refusals_lead_to_the_next(void **state)
 		ask_and_get("www.example");
 		assert_int_equal(fakes[0].queries, 1);
 		assert_int_equal(fakes[1].queries, 1);
-		assert_false(info(0).aside);
+		assert_false(info(0).backing_off);
 		end();
 	}
 }
@@ -512,7 +512,7 @@ static void nobody_listens(void **state)
 	fake_go_away(&fakes[0]);
 	pass(0);
 	ask_and_get("www.example");
-	assert_true(info(0).aside);
+	assert_true(info(0).backing_off);
 	fake_go_away(&fakes[1]);
 	pass(0);
 	assert_int_equal(ask(&results[0], "www.example", 0), 0);
@@ -530,16 +530,16 @@ static void who_fails_is_set_aside(void **state)
 	(void)state;
 	begin_two("------a", "a");
 	for (unsigned i = 0; i < WEIR_DNS_FAILURES_MAX; i++) {
-		assert_false(info(0).aside);
+		assert_false(info(0).backing_off);
 		assert_int_equal(ask(&results[i], "www.example", 0), 0);
 		pass(wait_ms);
 		must_answer(&results[i]);
 	}
-	assert_true(info(0).aside);
-	assert_int_equal(counters()->set_aside, 1);
-	int64_t aside_ms = WEIR_DNS_ASIDE_FIRST_MS;
-	for (unsigned probes = 0; probes < 3; probes++, aside_ms *= 2) {
-		pass(aside_ms - 400);
+	assert_true(info(0).backing_off);
+	assert_int_equal(counters()->backed_off, 1);
+	int64_t backoff_ms = WEIR_DNS_BACKOFF_FIRST_MS;
+	for (unsigned probes = 0; probes < 3; probes++, backoff_ms *= 2) {
+		pass(backoff_ms - 400);
 		ask_and_get("www.example");
 		pass(0);
 		assert_int_equal(fakes[0].queries, 3 + probes);
@@ -547,12 +547,12 @@ static void who_fails_is_set_aside(void **state)
 		ask_and_get("www.example");
 		pass(wait_ms);
 		assert_int_equal(fakes[0].queries, 4 + probes);
-		assert_true(info(0).aside);
+		assert_true(info(0).backing_off);
 	}
-	pass(aside_ms);
+	pass(backoff_ms);
 	ask_and_get("www.example");
 	pass(0);
-	assert_false(info(0).aside);
+	assert_false(info(0).backing_off);
 	assert_int_equal(fakes[0].queries, 7);
 	ask_and_get("www.example");
 	assert_int_equal(fakes[0].queries, 8);

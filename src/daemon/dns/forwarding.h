@@ -1,6 +1,7 @@
 /*
  * What one worker needs to look up names that are in no zone of ours: the upstream servers, and the
- * cache, which goes on from one configuration to the next. Servers of DNS and DNS over HTTPS share it.
+ * lookups, which go on from one configuration to the next. Servers of DNS and DNS over HTTPS share
+ * it. The cache of the lookups is that of all workers (dns_host.h).
  *
  * For the worker's thread, but create and destroy, which are also for before and after it runs.
  */
@@ -14,6 +15,7 @@
 
 #include "config.h"
 
+struct dns_host;
 struct weir_loop;
 
 struct forwarding {
@@ -33,12 +35,9 @@ struct forwarding_wait {
 
 void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop);
 
-/*
- * What a responder is to be made with under this configuration; `workers` share the memory of the
- * cache. 0 or a negative errno.
- */
-int forwarding_use(struct forwarding *forwarding, const struct config_dns *dns, unsigned workers,
-        struct weir_dns_recursion *ret);
+/* What a responder is to be made with under this configuration. 0 or a negative errno. */
+int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
+        const struct config_dns *dns, struct weir_dns_recursion *ret);
 
 /* The upstreams of this configuration are asked from here on, if there are any; what fails is said. */
 void forwarding_change(struct forwarding *forwarding, const struct config_dns *dns);

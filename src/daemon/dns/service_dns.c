@@ -81,8 +81,8 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 	struct weir_dns_recursion recursion;
 	weir_dns_responder_set_keys(responder, dns->keyring);
 	weir_dns_responder_set_secrets(responder, dns->secrets, dns->secret_count);
-	int error = forwarding_use(
-	        server->options.forwarding, dns, server->options.workers, &recursion);
+	int error =
+	        forwarding_use(server->options.forwarding, server->options.dns, dns, &recursion);
 	/* Those who begin or cease to look up are other servers. */
 	if (error == 0 && server->looks_up && recursion.lookups)
 		error = weir_dns_responder_set_recursion(responder, &recursion);
@@ -124,8 +124,8 @@ static int service_dns_open_server(const struct service_options *options, void *
 	};
 	made.responder.notified = dns_host_notified;
 	made.responder.context = options->dns;
-	int error = forwarding_use(
-	        options->forwarding, dns, options->workers, &made.responder.recursion);
+	int error =
+	        forwarding_use(options->forwarding, options->dns, dns, &made.responder.recursion);
 	if (error == 0)
 		error = weir_dns_create(options->loop, &made, &server->dns);
 	weir_dns_zones_release(made.zones);

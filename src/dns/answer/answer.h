@@ -43,8 +43,10 @@ struct dns_answer {
 	bool refused;   /* none of our zones */
 	bool left;      /* the chain goes on at `key`: in no zone of ours, or one that is absent */
 	bool delegated; /* `key` lies below a cut of ours, and must be looked up; nothing is put for it */
-	uint16_t absence; /* of the zone, for which something stands in: an extended error, or 0 */
-	uint32_t kind;    /* the same for all names that are answered from the same data */
+	bool endless;         /* the chain goes round in a circle, or has too many aliases */
+	bool resumed;         /* a chain has come back into our zones (dns_answer_resume) */
+	uint16_t unavailable; /* of a placeholder zone: its extended error; or 0 */
+	uint32_t kind;        /* the same for all names that are answered from the same data */
 
 	/* on the way */
 	const struct weir_dns_zone *zone;
@@ -67,12 +69,18 @@ void dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zon
 void dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name);
 
 /*
- * A chain of aliases that came from an upstream leads to `name`: goes on there if it is in a zone of
- * ours. False: it is not, and nothing has changed; or there were too many aliases.
+ * Whether our zones answer for `name`: it is in one of them, and not below a zone cut, where an
+ * upstream knows better.
  */
-bool dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name);
+bool dns_answer_owns(const struct dns_answer *answer, const struct weir_dns_name *name);
 
-/* What comes last: proofs that waited, addresses. */
+/*
+ * Goes on with `name`, which our zones answer for: a chain of aliases that came from an upstream
+ * leads there. `endless` is set if it must not be followed.
+ */
+void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name);
+
+/* Puts the proofs that had to wait, and addresses. The last step. */
 void dns_answer_end(struct dns_answer *answer);
 
 /* -- of its parts ------------------------------------------------------------------------------ */
@@ -85,8 +93,8 @@ bool dns_answer_put(struct dns_answer *answer, enum weir_dns_section section, co
 bool dns_answer_has(const struct dns_answer *answer, const struct dns_rrset *rrset);
 
 /*
- * The same where it must not be missing: the answer is truncated then. Never puts one twice, but
- * into the answer section, where a wildcard's may stand for several names.
+ * Puts an RRset that must not be missing: without room the answer is truncated. An RRset is put
+ * once; only in the answer section a wildcard's RRset may occur for several names.
  */
 void dns_answer_need(struct dns_answer *answer, enum weir_dns_section section, const uint8_t *owner,
         const struct dns_rrset *rrset, uint32_t ttl);
@@ -96,8 +104,8 @@ void dns_answer_additional(struct dns_answer *answer);
 
 /*
  * Proofs, for the authority section. `node` is the closest encloser of the key's name (or has that
- * name itself: skip is 0), which has `skip` labels more. Nothing happens where none is wanted or the
- * zone is not signed.
+ * name itself: skip is 0), which has `skip` labels more. Nothing happens where none is wanted or
+ * the zone is not signed.
  */
 void dns_deny_name(struct dns_answer *answer, const struct dns_node *node, unsigned skip);
 void dns_deny_type(struct dns_answer *answer, const struct dns_node *node);

@@ -17,7 +17,7 @@ enum {
 	HASHED = DNS_COOKIE_CLIENT + 8 + 16,
 };
 
-/* The client's cookie and the first half of the server's stand in `cookie`; fills in the hash. */
+/* `cookie` has the client's cookie and the first half of the server's; fills in the hash. */
 static void dns_cookie_seal(const struct siphash_key *key, const struct weir_address *peer,
         uint8_t cookie[DNS_COOKIE_SIZE])
 {

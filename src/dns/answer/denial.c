@@ -1,8 +1,8 @@
 /*
- * Proofs that there is no such name or type. NSEC: the record at or before a name in canonical order
- * (RFC 4035 3.1.3). NSEC3: the record that matches the closest encloser, and those that cover what
- * would be closer (RFC 5155 7.2). With opt-out an encloser may have no record: then the next one
- * above that has.
+ * Proofs that there is no such name or type. NSEC: the record at or before a name in canonical
+ * order (RFC 4035 3.1.3). NSEC3: the record that matches the closest encloser, and those that cover
+ * what would be closer (RFC 5155 7.2). With opt-out an encloser may have no record: then the next
+ * one above that has.
  */
 #include "answer.h"
 

@@ -1,4 +1,4 @@
-/* The hash of NSEC3 (RFC 5155 5) and the form in which it stands in names (RFC 4648 7). */
+/* The hash of NSEC3 (RFC 5155 5), and its form in names (RFC 4648 7). */
 #ifndef WEIR_DNS_NSEC3_H
 #define WEIR_DNS_NSEC3_H
 
@@ -8,7 +8,7 @@ enum {
 	DNS_BASE32_SIZE = 32 /* characters of DNS_HASH_SIZE bytes */
 };
 
-/* What hashing needs, taken once; for one thread. */
+/* The objects of OpenSSL that hashing needs; for one thread. */
 struct dns_hasher;
 
 /* NULL without memory. */

@@ -1,15 +1,15 @@
 /* TXT records of class CHAOS: what runs here, and which of several it is (RFC 4892). */
 #include "responder.h"
 
-unsigned dns_exchange_chaos(struct dns_exchange *exchange)
+unsigned dns_response_chaos(struct dns_response *response)
 {
 	static const struct {
 		const char *wire;
 		bool version;
 	} names[] = {{"\7version\4bind", true}, {"\7version\6server", true},
 	        {"\10hostname\4bind", false}, {"\2id\6server", false}};
-	const struct weir_dns_responder *responder = exchange->responder;
-	const struct weir_dns_question *question = &exchange->query.question;
+	const struct weir_dns_responder *responder = response->responder;
+	const struct weir_dns_question *question = &response->query.question;
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
 		struct weir_dns_name name;
 		weir_dns_name_set(weir_span(names[i].wire, strlen(names[i].wire) + 1), &name);
@@ -21,9 +21,9 @@ unsigned dns_exchange_chaos(struct dns_exchange *exchange)
 		if (!data.size)
 			break;
 		if (question->type == WEIR_DNS_TXT || question->type == WEIR_DNS_ANY)
-			weir_dns_put_record(&exchange->writer, WEIR_DNS_ANSWER, name.wire,
+			weir_dns_put_record(&response->writer, WEIR_DNS_ANSWER, name.wire,
 			        WEIR_DNS_TXT, WEIR_DNS_CH, 0, data);
-		exchange->answer.authoritative = true;
+		response->answer.authoritative = true;
 		return WEIR_DNS_NOERROR;
 	}
 	return WEIR_DNS_REFUSED;

@@ -1,7 +1,7 @@
 /*
- * A table of fixed size. What falls on a place that another has is taken for new and takes the place:
- * a flood keeps its own place warm, and whoever is rarely seen loses nothing by being forgotten. The
- * hash is keyed, since clients choose both addresses and names.
+ * A table of fixed size. If two clients fall on one bucket, the later one counts as new and gets
+ * the bucket. A flood keeps its own bucket busy, and a rare client loses nothing if its count is
+ * forgotten. The hash is keyed, because clients choose both addresses and names.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /*
- * The grammar of transfers as states that each record moves. A record that does not fit ends it: of a
- * broken transfer nothing is kept.
+ * The grammar of transfers as states that each record moves. A record that does not fit ends it: of
+ * a broken transfer nothing is kept.
  *
  *   all:    SOA(new)  record …  SOA(new)
  *   steps:  SOA(new)  { SOA(old) record …  SOA(next) record … } …  SOA(new)
@@ -249,7 +249,10 @@ static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct we
 	if (header->id != incoming->id || !(header->flags & WEIR_DNS_QR) ||
 	        header->flags & WEIR_DNS_OPCODE_MASK || count > 1)
 		return false;
-	/* Only the first message of a transfer needs the question; who refuses may leave it out. */
+	/*
+	 * Only the first message of a transfer needs the question; a server that refuses may leave
+	 * it out.
+	 */
 	if (!count)
 		return incoming->messages || header->flags & WEIR_DNS_RCODE_MASK;
 	return weir_dns_question_read(message, at, &question) == 0 &&
@@ -292,11 +295,14 @@ static int transfer_in_check_signature(struct dns_incoming *incoming, struct wei
 	                              : error;
 }
 
-/* What follows from a message as a whole. */
+/* Consequences of a message as a whole. */
 static int transfer_in_settle(struct dns_incoming *incoming, unsigned records)
 {
 	bool first = incoming->messages++ == 0;
-	/* To IXFR, a SOA record by itself says that there is nothing later (RFC 1995 2). */
+	/*
+	 * In the reply to IXFR, a SOA record alone means that the client is up to date (RFC 1995
+	 * 2).
+	 */
 	if (first && records == 1 && incoming->state == INCOMING_SECOND &&
 	        !transfer_in_is_later(incoming->serial, incoming->before->serial)) {
 		incoming->state = INCOMING_ENDED;
@@ -326,13 +332,15 @@ int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message
 	if (incoming->state == INCOMING_ENDED)
 		return transfer_in_fail(incoming, "messages behind the end");
 	incoming->rcode = header.flags & WEIR_DNS_RCODE_MASK;
-	/* A refusal may be unsigned: who does not know the key cannot sign. It does no harm. */
+	/*
+	 * A refusal may be unsigned, because a server without the key cannot sign. It does no harm.
+	 */
 	if (incoming->rcode) {
 		incoming->why = "refused";
 		return -ECONNREFUSED;
 	}
 	int error = transfer_in_check_signature(incoming, message, &header, at, now_s);
-	/* What a cache knows of the zone is no answer. */
+	/* An answer without AA comes from a cache, and does not count. */
 	if (error == 0 && incoming->type == WEIR_DNS_SOA && !(header.flags & WEIR_DNS_AA))
 		error = transfer_in_fail(incoming, "an answer without authority");
 	if (error == 0 && header.flags & WEIR_DNS_TC) {
@@ -381,7 +389,7 @@ int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int
 
 /* -- the zone ---------------------------------------------------------------------------------- */
 
-/* The first reason is told. */
+/* Only the first reason is reported. */
 static void transfer_in_report(void *context, unsigned line, const char *text)
 {
 	struct dns_incoming *incoming = context;

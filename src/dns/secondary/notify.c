@@ -1,9 +1,9 @@
 /*
- * NOTIFY (RFC 1996): each address that wants to know of a zone's change is told, and told again in
- * ever longer intervals until it answers, or too often. The answer has to come from that address,
- * with the ID that was sent.
+ * NOTIFY (RFC 1996). It is sent to each address in growing intervals until the address acknowledges
+ * it, or the tries are used up. An acknowledgement must come from that address, with the ID that
+ * was sent.
  *
- * A socket of its own for each family, from which nothing else is sent.
+ * Each family has a socket of its own, from which nothing else is sent.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -63,7 +63,7 @@ static bool notify_same_address(const struct weir_address *a, const struct weir_
 	       memcmp(left, right, sizeof left) == 0;
 }
 
-/* An answer: any rcode says that the message has arrived, but only NOERROR that it did some good. */
+/* Any rcode acknowledges the message, but only NOERROR counts as success. */
 static size_t notify_on_answer(
         void *context, const struct weir_datagram *datagram, void *reply, size_t room)
 {
@@ -131,7 +131,7 @@ static void notify_on_time(struct weir_timer *timer)
 		notify_end(notice, WEIR_DNS_NOTIFY_FAILED);
 		return;
 	}
-	/* What could not be sent now is as good as lost on the way. */
+	/* A message that could not be sent counts as lost on the network. */
 	if (socket)
 		weir_datagrams_send(socket, &notice->peer, NULL,
 		        weir_span(message, notify_make_message(notice, message)));
@@ -152,7 +152,7 @@ static void notify_drop_older(struct weir_dns_notifier *notifier, const struct w
 	}
 }
 
-/* Without memory or random bits, nobody is told: the zone's timers will. */
+/* Without memory or random bits no NOTIFY is sent: the secondaries' timers will find the change. */
 static void notify_begin(struct weir_dns_notifier *notifier, struct weir_dns_zone *zone,
         const struct weir_address *peer)
 {
@@ -177,7 +177,7 @@ void weir_dns_notifier_notify(struct weir_dns_notifier *notifier,
 		const struct weir_dns_zone_entry *entry = &now->entries[i];
 		const struct weir_dns_zone_entry *old =
 		        weir_dns_zones_find(before, &entry->zone->apex);
-		if (entry->zone->absence || (old && old->zone->serial == entry->zone->serial))
+		if (entry->zone->unavailable || (old && old->zone->serial == entry->zone->serial))
 			continue;
 		notify_drop_older(notifier, entry->zone);
 		for (size_t k = 0; k < entry->policy.notify_count; k++)

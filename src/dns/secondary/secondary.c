@@ -1,9 +1,9 @@
 /*
- * The owner of secondaries: which zones there are, what of each is served, and who is told. Leaves
- * out when primaries are asked (secondary_plan.c) and the files (secondary_keep.c).
+ * The set of secondaries: which zones there are, what of each is served, and the callback. When
+ * primaries are asked is the matter of secondary_plan.c, the files that of secondary_file.c.
  *
- * Only what a NOTIFY needs is shared with other threads, under the lock: the list, and of each
- * secondary its options and the notice that is left there.
+ * Only the data for NOTIFY is shared with other threads, under the lock: the list, and of each
+ * secondary its options and its pending NOTIFY.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -47,7 +47,7 @@ static void secondary_show(struct dns_secondary *secondary, struct weir_dns_zone
 	weir_loop_defer(owner->loop, &owner->changed);
 }
 
-/* Without memory for a stand-in, the zone stays for a while longer. */
+/* Without memory for a placeholder, the zone stays for a while longer. */
 static void secondary_on_expiry(struct weir_timer *timer)
 {
 	struct dns_secondary *secondary = WEIR_CONTAINER(timer, struct dns_secondary, expiry);
@@ -95,8 +95,8 @@ void dns_secondary_confirm(struct dns_secondary *secondary)
 		secondary_show(secondary, secondary->zone);
 	secondary_set_expiry(secondary);
 	secondary->touch_due = true;
-	secondary->write_due |= secondary->unkept;
-	dns_secondary_keep(secondary);
+	secondary->write_due |= secondary->unsaved;
+	dns_secondary_save(secondary);
 }
 
 /* -- which zones there are --------------------------------------------------------------------- */
@@ -222,7 +222,7 @@ static void secondary_go_on(struct dns_secondary *secondary, const struct dns_se
 		secondary_set_expiry(secondary);
 	dns_secondary_cancel(secondary);
 	dns_secondary_begin(secondary, 0);
-	dns_secondary_keep(secondary);
+	dns_secondary_save(secondary);
 }
 
 int weir_dns_secondaries_set(struct weir_dns_secondaries *owner,
@@ -283,12 +283,12 @@ static bool secondary_may_notify(const struct dns_secondary_config *config,
 }
 
 /* The notices are taken one at a time, so that a round is not begun under the lock. */
-static void secondary_heed(struct weir_task *task)
+static void secondary_handle_notifies(struct weir_task *task)
 {
 	struct weir_dns_secondaries *owner =
-	        WEIR_CONTAINER(task, struct weir_dns_secondaries, heed);
+	        WEIR_CONTAINER(task, struct weir_dns_secondaries, notify_task);
 	pthread_mutex_lock(&owner->lock);
-	owner->heeding = false;
+	owner->notify_posted = false;
 	bool gone = owner->gone;
 	for (size_t i = 0; !gone && i < owner->count; i++) {
 		struct dns_secondary *secondary = owner->all[i];
@@ -321,9 +321,9 @@ unsigned weir_dns_secondaries_notified(struct weir_dns_secondaries *owner,
 	} else {
 		secondary->notified = true;
 		secondary->notifier = *peer;
-		if (!owner->heeding)
-			weir_loop_post(owner->loop, &owner->heed);
-		owner->heeding = true;
+		if (!owner->notify_posted)
+			weir_loop_post(owner->loop, &owner->notify_task);
+		owner->notify_posted = true;
 	}
 	pthread_mutex_unlock(&owner->lock);
 	return rcode;
@@ -345,7 +345,7 @@ int weir_dns_secondaries_create(struct weir_loop *loop,
 	weir_list_init(&owner->fetches.waiting);
 	owner->grant.run = dns_secondaries_grant;
 	owner->changed.run = secondary_on_changed;
-	owner->heed.run = secondary_heed;
+	owner->notify_task.run = secondary_handle_notifies;
 	pthread_mutex_init(&owner->lock, NULL);
 	*ret = owner;
 	return 0;
@@ -359,7 +359,7 @@ void weir_dns_secondaries_destroy(struct weir_dns_secondaries *owner)
 	weir_loop_cancel(owner->loop, &owner->grant);
 	weir_loop_cancel(owner->loop, &owner->changed);
 	pthread_mutex_lock(&owner->lock);
-	owner->gone = owner->heeding;
+	owner->gone = owner->notify_posted;
 	bool gone = owner->gone;
 	pthread_mutex_unlock(&owner->lock);
 	if (gone)

@@ -1,10 +1,10 @@
 /*
- * A transfer on its way in. The loop only receives: what has come is checked, collected and made into
- * an image on the work pool, one batch after the other, while the next one comes. If the pool is
- * slower, the connection is not read.
+ * A transfer on its way in. The loop only receives: what has come is checked, collected and made
+ * into an image on the work pool, one batch after the other, while the next one comes. If the pool
+ * is slower, the connection is not read.
  *
- * Invariant: `incoming` is the pool's as long as `working`. The fetch is freed when it is concluded,
- * the channel is gone and nothing is on the pool.
+ * Invariant: `incoming` is the pool's as long as `working`. The fetch is freed when it is
+ * concluded, the channel is gone and nothing is on the pool.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct dns_fetch {
 	struct weir_dns_zone *before;
 	struct weir_dns_tsig_key key;
 	struct weir_buffer filling; /* while the loop receives … */
-	struct weir_buffer batch;   /* … this is being looked at */
+	struct weir_buffer batch;   /* the data that the work pool is reading */
 	struct dns_incoming incoming;
 	struct weir_dns_zone *zone;
 	int64_t began_ms;
@@ -61,7 +61,7 @@ static void secondary_fetch_conclude(struct dns_fetch *fetch, int error, const c
 		return;
 	fetch->concluded = true;
 	weir_timer_stop(&fetch->timer);
-	/* What the pool has is not looked at here: then there is nothing to tell but the error. */
+	/* Data on the work pool is not looked at here: then the error is all that is reported. */
 	bool known = !fetch->working;
 	const struct dns_fetched fetched = {
 	        .error = error,

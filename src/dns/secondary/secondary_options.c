@@ -1,4 +1,4 @@
-/* What the user of a secondary has said: copied, with what it points to, and compared at a reload. */
+/* The options of a secondary: copied, with all that they point to, and compared at a reload. */
 #include <stdlib.h>
 
 #include "secondary_state.h"

@@ -1,11 +1,11 @@
 /*
- * A transfer as a producer: the SOA record, what there is to send, the SOA record again, in messages
- * that are filled up to WEIR_DNS_TRANSFER_MESSAGE, one each time it is asked. A single record that is
- * larger gets a message of its own. It has one buffer, and a place in the zone.
+ * A transfer is a producer. It yields the SOA record, the records, and the SOA record again, in
+ * messages of up to WEIR_DNS_TRANSFER_MESSAGE bytes, one each time it is asked. A larger record
+ * gets a message of its own. A transfer has one buffer, and a position in the zone.
  *
- * AXFR sends all records. IXFR sends the steps from the client's version to ours, each by itself
- * (RFC 1995 4), or all records where they are unknown or larger than the zone, or the SOA record
- * alone to who is up to date.
+ * AXFR sends all records. IXFR sends the steps from the client's version to ours (RFC 1995 4). It
+ * sends all records if the steps are unknown or larger than the zone, and only the SOA record to a
+ * client that is up to date.
  */
 #include <stdlib.h>
 
@@ -72,7 +72,7 @@ static bool zone_transfer_put_steps(struct weir_dns_writer *writer, struct dns_s
 	return true;
 }
 
-/* The SOA record stands at both ends, and not between. */
+/* The SOA record is at both ends, and not in between. */
 static bool zone_transfer_put_all(struct weir_dns_writer *writer, struct dns_walk *walk)
 {
 	struct zone_entry entry;

@@ -18,8 +18,8 @@ void dns_server_count(
 	struct weir_dns_counters *counters = &server->counters;
 	unsigned most = sizeof counters->rcodes / sizeof *counters->rcodes;
 	counters->queries++;
-	counters->crowded += outcome->crowded;
-	counters->repeated += outcome->repeated;
+	counters->over_quota += outcome->over_quota;
+	counters->duplicate += outcome->duplicate;
 	if (!size)
 		return;
 	counters->replies++;

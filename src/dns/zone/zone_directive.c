@@ -1,6 +1,6 @@
 /*
- * The directives of zone files: $ORIGIN, $TTL (RFC 2308 4), $INCLUDE (RFC 1035 5.1), $GENERATE. What a
- * file that is included sets holds within it alone.
+ * The directives of zone files: $ORIGIN, $TTL (RFC 2308 4), $INCLUDE (RFC 1035 5.1), $GENERATE. A
+ * directive in an included file has no effect outside of that file.
  */
 #include <errno.h>
 #include <stdlib.h>

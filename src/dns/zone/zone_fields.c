@@ -1,6 +1,6 @@
 /*
- * The table of types, and the fields that many types share. Leaves out fields with a grammar of their
- * own (zone_fields_special.c) and what records amount to together (zone_make.c).
+ * The table of types, and the fields that many types share. Leaves out fields with a grammar of
+ * their own (zone_fields_special.c) and what records amount to together (zone_make.c).
  *
  *   b w l  numbers of 8, 16, 32 bits    p  a period        d  a date of RRSIG
  *   a      an algorithm of DNSSEC       c  a kind of CERT  y  a type
@@ -22,7 +22,7 @@
 #include "name.h"
 #include "zone_fields.h"
 
-/* The most frequent ones stand first. */
+/* The most frequent types come first. */
 static const struct fields_type types[] = {
         {"A", 1, "4"},
         {"AAAA", 28, "6"},
@@ -684,7 +684,7 @@ static bool zone_fields_read_field(struct fields *fields, char field)
 	}
 }
 
-/* What the values of a type must be together. NULL: they are. */
+/* Checks values of a type against each other. Returns NULL, or what is wrong. */
 static const char *zone_fields_judge(uint16_t type, const uint8_t *data, size_t size)
 {
 	static const uint8_t digests[] = {[1] = 20, [2] = 32, [3] = 32, [4] = 48};

@@ -1,7 +1,7 @@
 /*
- * The data of records in zone files, as text and in wire form, by one table: a row for each type names
- * its fields, and a field says which values it has. A value outside of a field's range is refused, and
- * never stored as another one.
+ * The data of records in zone files, as text and in wire form, by one table. A row for each type
+ * has its fields, and a field defines its values. A value outside of a field's range is refused,
+ * and never stored as another one.
  *
  *   SRV   "wwwn"   three numbers of 16 bits and a name:  10 20 443 www  ──▶  wire form
  */
@@ -59,8 +59,8 @@ struct fields {
 };
 
 /*
- * Reads the words of `line` as data of a type with fields. False: a value is wrong, and `why` says
- * which, and what it should be.
+ * Reads the words of `line` as data of a type with fields. Returns false if a value is wrong: `why`
+ * names it, and what it should be.
  */
 bool fields_read(const struct fields_type *type, struct weir_span line,
         const struct weir_dns_name *origin, uint8_t *data, size_t *ret_size,
@@ -69,7 +69,9 @@ bool fields_read(const struct fields_type *type, struct weir_span line,
 /* Whether wire data, which was given by its bytes, has the form that its type wants. */
 bool fields_check(uint16_t type, struct weir_span data);
 
-/* -- for fields with a grammar of their own (zone_fields_special.c) ------------------------------ */
+/*
+ * -- for fields with a grammar of their own (zone_fields_special.c) ------------------------------
+ */
 
 /* False: the data is too long. */
 bool fields_put(struct fields *fields, const void *data, size_t size);
@@ -79,7 +81,7 @@ bool fields_read_name(struct fields *fields);
 /* The next word. False: the data ends too early. */
 bool fields_take(struct fields *fields);
 
-/* What is wrong with the last word. Always false. */
+/* Sets `why` for the last word. Always returns false. */
 bool fields_refuse(struct fields *fields, const char *wrong);
 
 /* A number from 0 to `most`, as `bytes` bytes. */
@@ -97,7 +99,9 @@ bool fields_read_ipseckey(struct fields *fields);
 bool fields_read_hip(struct fields *fields);
 bool fields_read_svcb(struct fields *fields);
 
-/* The parameters behind the name of SVCB and HTTPS: in order, each once, none missing (RFC 9460 2). */
+/*
+ * The parameters behind the name of SVCB and HTTPS: in order, each once, none missing (RFC 9460 2).
+ */
 const char *fields_check_svcb(const uint8_t *data, size_t size);
 
 #endif

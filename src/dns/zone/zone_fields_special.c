@@ -1,6 +1,6 @@
 /*
- * Data with a grammar of its own: LOC (RFC 1876), APL (RFC 3123), IPSECKEY (RFC 4025), HIP (RFC 8005),
- * and the parameters of SVCB and HTTPS (RFC 9460).
+ * Data with a grammar of its own: LOC (RFC 1876), APL (RFC 3123), IPSECKEY (RFC 4025), HIP (RFC
+ * 8005), and the parameters of SVCB and HTTPS (RFC 9460).
  */
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -37,9 +37,11 @@ static bool zone_fields_special_address_of(struct weir_span text, int family, ui
 
 /* -- LOC --------------------------------------------------------------------------------------- */
 
-/* Digits, and up to `places` behind a point, as a whole number. False: no such, or beyond `most`. */
+/*
+ * Digits, and up to `decimals` behind a point, as a whole number. False: no such, or beyond `most`.
+ */
 static bool zone_fields_special_decimal(
-        struct weir_span text, unsigned places, uint64_t most, uint64_t *ret)
+        struct weir_span text, unsigned decimals, uint64_t most, uint64_t *ret)
 {
 	uint64_t value = 0;
 	unsigned digits = 0, behind = 0;
@@ -49,14 +51,14 @@ static bool zone_fields_special_decimal(
 			point = true;
 			continue;
 		}
-		if ((uint8_t)(text.data[i] - '0') > 9 || (point && behind == places) ||
+		if ((uint8_t)(text.data[i] - '0') > 9 || (point && behind == decimals) ||
 		        value > most)
 			return false;
 		value = value * 10 + (uint64_t)(text.data[i] - '0');
 		digits++;
 		behind += point;
 	}
-	for (; behind < places; behind++)
+	for (; behind < decimals; behind++)
 		value *= 10;
 	if (!digits || value > most)
 		return false;
@@ -288,7 +290,7 @@ static int zone_fields_special_svcb_key_of(struct weir_span text)
 	return (int)number;
 }
 
-/* A parameter while it is collected: where its key, size and value stand. */
+/* A parameter being collected: the positions of its key, size and value. */
 struct svcb_parameter {
 	uint16_t key, size;
 	uint16_t at;
@@ -426,7 +428,7 @@ static bool zone_fields_special_svcb_parameter(struct fields *fields, struct svc
 	if (key < 0)
 		return fields_refuse(fields, "begins with a key that is not known");
 	struct weir_span value = has_value ? text : weir_span(NULL, 0);
-	/* A value in quotes is all that stands between them. */
+	/* The value of quoted text is the text between the quotes. */
 	if (value.size && value.data[0] == '"') {
 		struct weir_span line = weir_span(
 		        value.data, (size_t)(fields->line.data + fields->line.size - value.data));
@@ -449,7 +451,9 @@ static int zone_fields_special_compare_parameters(const void *left, const void *
 	return a->key - b->key;
 }
 
-/* The values stand in the order of the text behind `start`; they are put in that of their keys. */
+/*
+ * The values behind `start` are in the order of the text; they are put in the order of their keys.
+ */
 static bool zone_fields_special_svcb_put(
         struct fields *fields, struct svcb_parameter *parameters, unsigned count, size_t start)
 {

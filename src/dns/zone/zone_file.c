@@ -1,8 +1,8 @@
 /*
  * Zone files. Here a file becomes records of one line each: comments go, parentheses and the line
  * ends within them become spaces, directives are followed. The owner, TTL, class and type of such a
- * line are read here, the data by the table of zone_fields.c, so that beside the image being collected
- * only one record takes memory. ldns reads the data of obsolete types alone.
+ * line are read here, the data by the table of zone_fields.c, so that beside the image being
+ * collected only one record takes memory. ldns reads the data of obsolete types alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #include "zone_file.h"
 #include "zone_generic.h"
 
-static void zone_file_tell(
+static void zone_file_report(
         struct reading *reading, const char *path, unsigned line, const char *text)
 {
 	reading->error = reading->error ? reading->error : WEIR_E_SYNTAX;
@@ -29,7 +29,7 @@ static void zone_file_tell(
 
 void dns_file_complain(struct zone_file *file, const char *text)
 {
-	zone_file_tell(file->reading, file->path, file->began, text);
+	zone_file_report(file->reading, file->path, file->began, text);
 }
 
 bool dns_file_may_go_on(const struct reading *reading)
@@ -41,8 +41,9 @@ bool dns_file_may_go_on(const struct reading *reading)
 /* -- lines ------------------------------------------------------------------------------------- */
 
 /*
- * Takes the comment, the line end and the parentheses out of what lies from `at` on. `*depth` counts
- * the parentheses that are open. False: a quote does not end, or a parenthesis was never opened.
+ * Takes the comment, the line end and the parentheses out of what lies from `at` on. `*depth`
+ * counts the parentheses that are open. False: a quote does not end, or a parenthesis was never
+ * opened.
  */
 static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 {
@@ -71,7 +72,9 @@ static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 	return !quoted;
 }
 
-/* The next line of the file, behind what is in the text. False: there is none, or it is too long. */
+/*
+ * The next line of the file, behind what is in the text. False: there is none, or it is too long.
+ */
 static bool zone_file_next_line(struct zone_file *file)
 {
 	char *to = file->text + file->size;
@@ -120,13 +123,15 @@ static bool zone_file_next_record(struct zone_file *file)
 
 /* -- records ----------------------------------------------------------------------------------- */
 
-/* Without a TTL of its own: $TTL, or that of the record before, or for a SOA what it says itself. */
+/*
+ * The TTL of a record without one: $TTL, that of the previous record, or for a SOA its own minimum.
+ */
 static bool zone_file_settle_ttl(
         struct reading *reading, uint16_t type, struct weir_span data, uint32_t *ttl)
 {
 	if (*ttl == NO_TTL)
 		*ttl = reading->ttl != NO_TTL ? reading->ttl : reading->last_ttl;
-	/* The bytes of a SOA record that was kept may be anything. */
+	/* The bytes of a SOA record that was saved may be anything. */
 	if (*ttl == NO_TTL && type == WEIR_DNS_SOA && dns_rdata_good(type, data))
 		*ttl = dns_get32((const uint8_t *)data.data + data.size - 4);
 	if (*ttl == NO_TTL)
@@ -154,7 +159,7 @@ static void zone_file_add_record(struct zone_file *file, const struct weir_dns_n
 		reading->error = error;
 }
 
-/* What stands before the data of a record. */
+/* The fields before the data of a record. */
 struct head {
 	struct weir_dns_name owner;
 	uint32_t ttl; /* NO_TTL: none is given */
@@ -206,8 +211,8 @@ static bool zone_file_read_owner(struct zone_file *file, struct head *head)
 }
 
 /*
- * The class and the TTL stand in either order, and may be missing (RFC 1035 5.1); what begins with a
- * digit is the TTL. False: there is no record, of which it was told.
+ * Class and TTL come in either order, and may be missing (RFC 1035 5.1). A word that begins with a
+ * digit is the TTL. Returns false after a mistake, which was reported.
  */
 static bool zone_file_read_head(struct zone_file *file, struct head *head)
 {
@@ -243,8 +248,8 @@ static bool zone_file_read_head(struct zone_file *file, struct head *head)
 }
 
 /*
- * Obsolete types, of which ldns knows more. It reads numbers that are too large as others: none has a
- * field of more than 16 bits.
+ * Obsolete types, of which ldns knows more. It reads numbers that are too large as others: none has
+ * a field of more than 16 bits.
  */
 static bool zone_file_read_by_ldns(
         struct zone_file *file, const struct head *head, size_t *ret_size)
@@ -287,7 +292,7 @@ static bool zone_file_read_by_ldns(
 	return status == LDNS_STATUS_OK;
 }
 
-/* The data of a record into the memory for it. False: of what is wrong it was told. */
+/* Reads the data of a record. Returns false after a mistake, which was reported. */
 static bool zone_file_read_data(struct zone_file *file, const struct head *head, size_t *ret_size)
 {
 	struct reading *reading = file->reading;
@@ -299,7 +304,7 @@ static bool zone_file_read_data(struct zone_file *file, const struct head *head,
 	}
 	if (generic) {
 		struct weir_span data = weir_span(reading->rdata, *ret_size);
-		if (reading->kept || fields_check(head->type.number, data))
+		if (reading->saved || fields_check(head->type.number, data))
 			return true;
 		dns_file_complain(file, "the data is not what the type wants");
 		return false;
@@ -338,7 +343,7 @@ void dns_file_record(struct zone_file *file)
 
 /* -- files ------------------------------------------------------------------------------------- */
 
-/* 0, or an errno of opening and reading; mistakes are told. */
+/* Returns 0, or an errno of opening and reading. Mistakes are reported. */
 int dns_file_read(struct zone_file *file)
 {
 	int error = 0;
@@ -367,7 +372,7 @@ int dns_file_read(struct zone_file *file)
 static void zone_file_report_whole(void *context, unsigned line, const char *text)
 {
 	struct reading *reading = context;
-	zone_file_tell(reading, reading->path, line, text);
+	zone_file_report(reading, reading->path, line, text);
 }
 
 static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
@@ -375,20 +380,20 @@ static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
 	struct zone_file file = {.reading = reading, .path = reading->path};
 	const struct weir_dns_name *apex = &reading->builder.apex;
 	file.origin = *apex;
-	reading->builder.strict = !reading->kept;
+	reading->builder.strict = !reading->saved;
 	int error = dns_file_read(&file);
 	if (error == 0)
 		error = reading->error;
 	if (error == 0)
 		error = dns_builder_finish(&reading->builder, zone_file_report_whole, reading, ret);
 	if (error < 0 && !reading->mistakes)
-		zone_file_tell(reading, reading->path, 0, weir_error_text(error));
+		zone_file_report(reading, reading->path, 0, weir_error_text(error));
 	if (error == 0)
 		(*ret)->includes = reading->includes;
 	return error;
 }
 
-static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool kept,
+static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool saved,
         weir_dns_report *report, void *context, struct weir_dns_zone **ret)
 {
 	struct reading *reading = calloc(1, sizeof *reading);
@@ -397,7 +402,7 @@ static int zone_file_load(const char *path, const struct weir_dns_name *apex, bo
 	reading->report = report;
 	reading->context = context;
 	reading->path = path;
-	reading->kept = kept;
+	reading->saved = saved;
 	reading->ttl = reading->last_ttl = NO_TTL;
 	int error = dns_builder_init(&reading->builder, apex);
 	if (error == 0)
@@ -413,7 +418,7 @@ int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_
 	return zone_file_load(path, apex, false, report, context, ret);
 }
 
-int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
         void *context, struct weir_dns_zone **ret)
 {
 	return zone_file_load(path, apex, true, report, context, ret);

@@ -86,7 +86,10 @@ static size_t zone_generate_format(uint32_t value, unsigned width, char base, ch
 	return (size_t)size;
 }
 
-/* What stands between the braces; *at is behind the opening one. False: it is malformed. */
+/*
+ * Reads the modifiers between braces; *at is behind the opening one. Returns false if they are
+ * malformed.
+ */
 static bool zone_generate_read_braces(
         const char **at, uint32_t number, char text[NUMBER_MAX], size_t *ret)
 {
@@ -141,7 +144,7 @@ const char *dns_generator_next(struct dns_generator *generator, char *line, size
 				return "$GENERATE with a sign that is not ${offset,width,base}";
 		} else {
 			text[0] = *at++;
-			/* What is quoted is what it is. */
+			/* Quoted text is copied unchanged. */
 			if (text[0] == '\\' && *at)
 				text[more++] = *at++;
 		}

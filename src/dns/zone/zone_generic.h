@@ -9,8 +9,9 @@
 #include <weir/span.h>
 
 /*
- * Reads the text behind a record's type. *ret_is: whether it is such data; then `data`, which has room
- * for UINT16_MAX bytes, has *ret_size of it. False: the data is not of the size that it says.
+ * Reads the text behind a record's type. *ret_is: whether it is generic data (RFC 3597). Then
+ * `data`, which has room for UINT16_MAX bytes, has *ret_size bytes. Returns false if the size in
+ * the text is wrong.
  */
 bool dns_generic_read(struct weir_span text, uint8_t *data, bool *ret_is, size_t *ret_size);
 

@@ -1,6 +1,6 @@
 /*
- * Differences: one walk through both zones side by side, which have their records in the same order.
- * A record whose TTL alone has changed goes and comes.
+ * Differences: one walk through both zones side by side, which have their records in the same
+ * order. A record whose TTL alone has changed goes and comes.
  *
  * Leaves out putting several steps together: a client gets each of them.
  */
@@ -70,7 +70,7 @@ struct side {
 	bool there;
 };
 
-/* The SOA record stands at the beginning of its half. */
+/* The SOA record is at the beginning of its half. */
 static void zone_history_look(struct side *side)
 {
 	side->there = dns_walk_peek(&side->walk, &side->entry);
@@ -196,7 +196,7 @@ bool dns_history_find(const struct weir_dns_zone *zone, uint32_t serial, unsigne
 	return false;
 }
 
-/* What is larger than the zone nobody is sent. */
+/* Discard a history larger than the zone: AXFR would be cheaper than IXFR. */
 static size_t zone_history_most_of(const struct weir_dns_zone *zone)
 {
 	return zone->size < WEIR_DNS_HISTORY_BYTES_MAX ? zone->size : WEIR_DNS_HISTORY_BYTES_MAX;
@@ -253,8 +253,8 @@ int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone 
 {
 	struct dns_delta *delta = NULL;
 	int32_t later = (int32_t)(zone->serial - before->serial);
-	if (zone == before || zone->history || zone->absence || before->absence || later < 0 ||
-	        !weir_dns_name_equal(&zone->apex, &before->apex))
+	if (zone == before || zone->history || zone->unavailable || before->unavailable ||
+	        later < 0 || !weir_dns_name_equal(&zone->apex, &before->apex))
 		return 0;
 	if (later == 0)
 		return before->history ? zone_history_join(zone, before->history, NULL) : 0;

@@ -1,6 +1,6 @@
 /*
- * What a zone was before: the differences that led to it, for IXFR (RFC 1995). Each is counted and
- * shared by the zones that follow each other; a zone's own list of them never changes.
+ * Earlier versions of a zone: the differences between them, for IXFR (RFC 1995). Each step is
+ * reference counted and shared by successive versions; a version's own list of steps never changes.
  */
 #ifndef WEIR_DNS_ZONE_HISTORY_H
 #define WEIR_DNS_ZONE_HISTORY_H
@@ -10,8 +10,9 @@
 #include "zone_walk.h"
 
 /*
- * One step, in the order in which IXFR has it: the SOA record before, the records that went, the SOA
- * record after, those that came. Each is owner, type, TTL, length and rdata, without compression.
+ * One step, in the order in which IXFR has it: the SOA record before, the records that went, the
+ * SOA record after, those that came. Each is owner, type, TTL, length and rdata, without
+ * compression.
  */
 struct dns_delta {
 	atomic_uint references;

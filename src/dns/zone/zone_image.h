@@ -1,10 +1,10 @@
 /*
- * The image of a zone: one block of memory that is never changed once it is made.
+ * The image of a zone: one block of memory that is never changed after it was made.
  *
- *   [ struct weir_dns_zone ][ nodes ][ places ][ hashed ][ data: names, RRsets ]
+ *   [ struct weir_dns_zone ][ nodes ][ slots ][ hashed ][ data: names, RRsets ]
  *
- * A node is a name: one that owns records, or that lies above such (an empty non-terminal). Nodes
- * stand in canonical order, so that a number is an order, and a parent precedes its children.
+ * A node is a name that owns records, or that is above such a name (an empty non-terminal). Nodes
+ * are in canonical order, so that a number is an order, and a parent precedes its children.
  */
 #ifndef WEIR_DNS_ZONE_IMAGE_H
 #define WEIR_DNS_ZONE_IMAGE_H
@@ -29,10 +29,10 @@ struct dns_node {
 	uint32_t rrsets; /* in data: the first of `count`, one behind the other */
 	uint32_t parent; /* DNS_NONE for the apex */
 	/*
-	 * What keeps it from being answered from: the highest zone cut at or above it, or DNAME above
-	 * it; or DNS_NONE.
+	 * Why the name is occluded (not answered from): the highest zone cut at or above it, or a
+	 * DNAME above it; or DNS_NONE.
 	 */
-	uint32_t cover;
+	uint32_t occluder;
 	uint32_t wildcard; /* the child "*", or DNS_NONE */
 	/*
 	 * NSEC: the node at or before it whose NSEC record covers what follows it. NSEC3: the place
@@ -53,7 +53,7 @@ struct dns_rrset {
 };
 
 /* A place of the table: open addressing, linear probing. */
-struct dns_place {
+struct dns_hash_slot {
 	uint32_t hash;
 	uint32_t node; /* its number and 1; 0: free */
 };
@@ -68,7 +68,7 @@ struct dns_history;
 struct weir_dns_zone {
 	atomic_uint references;
 	uint32_t serial;
-	uint16_t absence; /* the extended error of one that stands in; 0: it is there */
+	uint16_t unavailable; /* the extended error of a placeholder; 0: the zone is there */
 	struct dns_history
 	        *history;          /* of its own; set once, before others hold the zone, or NULL */
 	struct weir_dns_name apex; /* in lower case */
@@ -79,18 +79,18 @@ struct weir_dns_zone {
 	uint32_t mask;
 	unsigned labels_max; /* of its longest name */
 	uint32_t
-	        chain_count; /* of `hashed`, those of the chain that is used, in the hash's order … */
-	uint32_t hashed_count; /* … and all, for transfers; the others in an order of their own */
+	        chain_count; /* of `hashed`: those of the selected chain, in the order of the hash */
+	uint32_t hashed_count; /* all of `hashed`, which transfers send */
 	bool is_signed;
 	bool includes; /* read from several files */
 	bool nsec;     /* denial by NSEC */
-	bool nsec3;    /* … or by NSEC3, with these: */
+	bool nsec3;    /* by NSEC3, with these parameters */
 	uint16_t iterations;
 	uint8_t salt_size;
 	uint8_t salt[DNS_SALT_MAX];
 
 	struct dns_node *nodes;
-	struct dns_place *places;
+	struct dns_hash_slot *slots;
 	struct dns_hashed *hashed;
 	uint8_t *data;
 };

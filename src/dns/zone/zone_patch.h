@@ -1,6 +1,6 @@
 /*
- * Changes that came by IXFR, put together and applied to the zone that they are for. What several
- * steps do to a record becomes one change, so that the zone is walked through once.
+ * Changes that came by IXFR: they are combined, and applied to the zone that they are for. Several
+ * changes of a record become one, so that the zone is walked through once.
  */
 #ifndef WEIR_DNS_ZONE_PATCH_H
 #define WEIR_DNS_ZONE_PATCH_H

@@ -1,6 +1,6 @@
 /*
- * A place in a zone is a few numbers and pointers into its image; nothing is taken or copied but the
- * names of NSEC3 records, which stand in the image as hashes.
+ * A position in a zone is a few numbers and pointers into its image. Nothing is held or copied but
+ * the names of NSEC3 records, which are stored as hashes.
  */
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /*
  * The data of records as text by ldns, where that can mean nothing else when it is read; names with
- * bytes that would have to be quoted, and types that ldns does not know, by their bytes (RFC 3597 5).
+ * bytes that would have to be quoted, and types that ldns does not know, by their bytes (RFC 3597
+ * 5).
  */
 #include <errno.h>
 #include <stdlib.h>

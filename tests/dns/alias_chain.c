@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -31,7 +32,11 @@ static const char zone_text[] = "$TTL 300\n"
                                 "out IN CNAME a.x.\n"
                                 "cut IN NS ns.cut\n"
                                 "ns.cut IN A 192.0.2.8\n"
-                                "down IN CNAME www.cut\n";
+                                "down IN CNAME www.cut\n"
+                                "l IN CNAME l.x.\n"
+                                "n00 IN CNAME n01.x.\n"
+                                "$GENERATE 1-19 n${0,2} IN CNAME n${1,2}.x.\n"
+                                "n20 IN A 192.0.2.20\n";
 
 static struct weir_dns_zone *load_own(void)
 {
@@ -211,18 +216,123 @@ static void our_own_data_wins_where_a_chain_comes_back(void **state)
 	assert_int_equal(forwarding.asker.count, 4);
 }
 
-static void a_chain_that_leaves_twice_or_comes_to_an_absent_zone_fails(void **state)
+static void a_chain_that_leaves_our_zones_twice_is_whole(void **state)
 {
+	static const char wanted[] = "an back.own. 300 CNAME out.x.\nan out.x. 100 CNAME out.own.\n"
+	                             "an out.own. 300 CNAME a.x.\nan a.x. 100 A 192.0.2.1\n";
 	(void)state;
-	ask("r.x. A", RD | EDNS, 1);
-	answer(0, REPLY("r.x. A", "", "an r.x. 100 CNAME out.own.", "an out.own. 9 A 203.0.113.1"));
+	ask("back.own. A", RD, 1);
+	answer(0, REPLY("out.x. A", "", "an out.x. 100 CNAME out.own.",
+	                  "an out.own. 9 A 203.0.113.1"));
+	assert_int_equal(received().size, 0);
+	struct weir_dns_question target = question_of("a.x. A");
+	assert_true(weir_dns_name_equal(&forwarding.asker.asks[0].question.name, &target.name));
+	answer(0, REPLY("a.x. A", "", ANSWER));
+	expect(1, ANSWERED | AA, wanted);
+	/* From the cache, and from there in part. */
+	ask("back.own. A", RD, 2);
+	expect(2, ANSWERED | AA, wanted);
+	ask("r.x. A", RD, 3);
+	answer(0,
+	        REPLY("r.x. A", "ad", "an r.x. 100 CNAME out.own.", "an out.own. 9 A 203.0.113.1"));
+	expect(3, ANSWERED, "an r.x. 100 CNAME out.own.\nan out.own. 300 CNAME a.x.\n" ANSWER "\n");
+	assert_int_equal(forwarding.asker.count, 3);
+	/* Its end is a failure, or nothing. */
+	ask("back.own. TXT", RD | EDNS, 4);
+	answer(0, REPLY("out.x. TXT", "", "an out.x. 100 CNAME out.own."));
+	answer(-ETIMEDOUT, WEIR_SPAN(""));
 	struct weir_span reply = received();
 	assert_int_equal(word(reply, 2), ANSWERED | WEIR_DNS_SERVFAIL);
 	assert_int_equal(word(reply, 6), 0);
+	assert_int_equal(error_of(reply), WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY);
+	ask("back.own. MX", RD, 5);
+	answer(0, REPLY("out.x. MX", "", "an out.x. 100 CNAME out.own."));
+	answer(0, REPLY("a.x. MX", "NXDOMAIN", "au x. 300 SOA 60"));
+	expect(5, ANSWERED | AA | WEIR_DNS_NXDOMAIN,
+	        "an back.own. 300 CNAME out.x.\nan out.x. 100 CNAME out.own.\n"
+	        "an out.own. 300 CNAME a.x.\nau x. 60 SOA 60\n");
+}
+
+/* What came for its first part is not in the cache when the second part has come. */
+static void a_chain_of_answers_that_may_not_be_remembered_is_whole(void **state)
+{
+	(void)state;
+	ask("back.own. A", RD, 1);
+	answer(0, REPLY("out.x. A", "", "an out.x. 0 CNAME out.own."));
+	answer(0, REPLY("a.x. A", "", "an a.x. 0 A 192.0.2.1"));
+	expect(1, ANSWERED | AA,
+	        "an back.own. 300 CNAME out.x.\nan out.x. 0 CNAME out.own.\n"
+	        "an out.own. 300 CNAME a.x.\nan a.x. 0 A 192.0.2.1\n");
+	assert_int_equal(forwarding.asker.count, 2);
+	/* Nor when there is no memory for it; then it is asked for again, a bounded number of times. */
+	ask("back.own. A", RD, 2);
+	for (unsigned i = 0; i < 100 && forwarding.asker.open; i++) {
+		struct weir_dns_question out = question_of("out.x. A");
+		bool first = false;
+		for (unsigned j = 0; j < ASKS_MAX; j++)
+			first |= forwarding.asker.asks[j].open &&
+			         weir_dns_name_equal(
+			                 &forwarding.asker.asks[j].question.name, &out.name);
+		fail_allocation_after(2, true);
+		answer(0, first ? REPLY("out.x. A", "", "an out.x. 0 CNAME out.own.")
+		                : REPLY("a.x. A", "", "an a.x. 0 A 192.0.2.1"));
+		stop_failing_allocations();
+	}
+	assert_int_equal(forwarding.asker.open, 0);
+	assert_true(forwarding.asker.count < 30);
+	assert_true(received().size > 0);
+}
+
+/* Answers l.x. and n1.x. and so on by an alias for what has the same name in our zone. */
+static void answer_by_an_alias(void)
+{
+	for (unsigned i = 0; i < ASKS_MAX; i++) {
+		struct asked *open = &forwarding.asker.asks[i];
+		char label[64] = "", question[80], line[160], end[80];
+		if (!open->open)
+			continue;
+		memcpy(label, open->question.name.wire + 1, open->question.name.wire[0]);
+		snprintf(question, sizeof question, "%s.x. A", label);
+		snprintf(line, sizeof line, "an %s.x. 100 CNAME %s.own.", label, label);
+		snprintf(end, sizeof end, "an %s.own. 100 A 203.0.113.1", label);
+		open->open = false;
+		forwarding.asker.open--;
+		open->answered(open->context, 0, REPLY(question, "", line, end));
+		return;
+	}
+}
+
+static void a_chain_that_goes_round_or_is_too_long_fails(void **state)
+{
+	(void)state;
+	ask("l.own. A", RD, 1);
+	answer_by_an_alias();
+	struct weir_span reply = received();
+	assert_int_equal(word(reply, 2), ANSWERED | WEIR_DNS_SERVFAIL);
+	assert_int_equal(word(reply, 6), 0);
+	assert_int_equal(forwarding.asker.count, 1);
+	ask("n00.own. A", RD | EDNS, 2);
+	for (unsigned i = 0; i < 30; i++)
+		answer_by_an_alias();
+	reply = received();
+	assert_int_equal(word(reply, 2), ANSWERED | WEIR_DNS_SERVFAIL);
+	assert_int_equal(forwarding.asker.count, 1 + WEIR_DNS_CHAIN_MAX);
+	/* From n04 on there are 16 aliases of ours. */
+	ask("n04.own. A", RD | EDNS, 3);
+	for (unsigned i = 0; i < 4; i++)
+		answer_by_an_alias();
+	reply = received();
+	assert_int_equal(word(reply, 2), ANSWERED | AA);
+	assert_int_equal(word(reply, 6), 2 * WEIR_DNS_CHAIN_MAX + 1);
+}
+
+static void a_chain_that_comes_to_an_absent_zone_fails(void **state)
+{
+	(void)state;
 	ask("s.x. A", RD | EDNS, 2);
 	answer(0,
 	        REPLY("s.x. A", "", "an s.x. 100 CNAME a.absent.", "an a.absent. 9 A 203.0.113.1"));
-	reply = received();
+	struct weir_span reply = received();
 	assert_int_equal(word(reply, 2), ANSWERED | WEIR_DNS_SERVFAIL);
 	assert_int_equal(error_of(reply), WEIR_DNS_EDE_NOT_READY);
 }
@@ -237,11 +347,18 @@ static void below_a_delegation_a_recursive_query_is_looked_up(void **state)
 	expect(2, ANSWERED | AA,
 	        "an down.own. 300 CNAME www.cut.own.\nan www.cut.own. 50 A 198.51.100.1\n");
 	assert_int_equal(forwarding.asker.count, 1);
+	/* An alias that stays below the cut is the upstream's, too. */
+	ask("ftp.cut.own. A", RD, 4);
+	answer(0, REPLY("ftp.cut.own. A", "", "an ftp.cut.own. 50 CNAME f.cut.own.",
+	                  "an f.cut.own. 50 A 198.51.100.2"));
+	expect(4, ANSWERED,
+	        "an ftp.cut.own. 50 CNAME f.cut.own.\nan f.cut.own. 50 A 198.51.100.2\n");
+	assert_int_equal(forwarding.asker.count, 2);
 	/* A query that wants no lookup is referred. */
 	ask("www.cut.own. A", 0, 3);
 	expect(3, WEIR_DNS_QR | WEIR_DNS_RA,
 	        "au cut.own. 300 NS ns.cut.own.\nad ns.cut.own. 300 A 192.0.2.8\n");
-	assert_int_equal(forwarding.asker.count, 1);
+	assert_int_equal(forwarding.asker.count, 2);
 }
 
 static void names_that_stay_here(void **state)
@@ -414,7 +531,10 @@ int main(void)
 	        TEST(signatures),
 	        TEST(nothing_there),
 	        TEST(our_own_data_wins_where_a_chain_comes_back),
-	        TEST(a_chain_that_leaves_twice_or_comes_to_an_absent_zone_fails),
+	        TEST(a_chain_that_leaves_our_zones_twice_is_whole),
+	        TEST(a_chain_of_answers_that_may_not_be_remembered_is_whole),
+	        TEST(a_chain_that_goes_round_or_is_too_long_fails),
+	        TEST(a_chain_that_comes_to_an_absent_zone_fails),
 	        TEST(below_a_delegation_a_recursive_query_is_looked_up),
 	        TEST(names_that_stay_here),
 	        TEST(failures),

@@ -8,7 +8,7 @@
 
 #include "resolver_state.h"
 
-static struct resolver_answer resolver_chase_answers_of(
+static struct resolver_answer resolver_alias_answers_of(
         struct weir_span reply, size_t at, const struct weir_dns_header *header)
 {
 	return (struct resolver_answer){
@@ -29,7 +29,7 @@ bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret
 }
 
 /* The name that another one stands for. */
-static bool resolver_chase_leads_on(struct resolver_answer answer, struct weir_dns_name *ret)
+static bool resolver_alias_leads_on(struct resolver_answer answer, struct weir_dns_name *ret)
 {
 	struct weir_dns_record record;
 	answer.type = WEIR_DNS_CNAME;
@@ -38,8 +38,8 @@ static bool resolver_chase_leads_on(struct resolver_answer answer, struct weir_d
 	       weir_dns_name_read(answer.reply, &record.at, ret) == 0;
 }
 
-/* Behind the answers stands SOA: it is certain that there is nothing. */
-static bool resolver_chase_is_denied(const struct resolver_answer *answers, unsigned authorities)
+/* SOA follows the answers: it is certain that there are no records. */
+static bool resolver_alias_is_denied(const struct resolver_answer *answers, unsigned authorities)
 {
 	struct weir_dns_record record = {0};
 	unsigned count = answers->left + authorities;
@@ -51,21 +51,21 @@ static bool resolver_chase_is_denied(const struct resolver_answer *answers, unsi
 	return false;
 }
 
-static void resolver_chase_on_answered(void *context, int error, struct weir_span reply);
+static void resolver_alias_on_answered(void *context, int error, struct weir_span reply);
 
 /* Names below .onion are no business of any DNS server (RFC 7686 2). */
-static int resolver_chase_ask(struct dns_chase *chase)
+static int resolver_alias_ask(struct resolver_chain *chain)
 {
 	static const struct weir_dns_name onion = {.size = 7, .labels = 1, .wire = "\5onion"};
-	if (weir_dns_name_beneath(&chase->question.name, &onion))
+	if (weir_dns_name_beneath(&chain->question.name, &onion))
 		return -ENOENT;
-	return weir_dns_lookup(chase->resolving->resolver->lookups, &chase->question, 0,
-	        resolver_chase_on_answered, chase, &chase->lookup);
+	return weir_dns_lookup(chain->resolving->resolver->lookups, &chain->question, 0,
+	        resolver_alias_on_answered, chain, &chain->lookup);
 }
 
 /* 1: it was found; 0: another question is under way; or an error. */
-static int resolver_chase_take(
-        struct dns_chase *chase, struct weir_span reply, struct resolver_answer *ret)
+static int resolver_alias_take(
+        struct resolver_chain *chain, struct weir_span reply, struct resolver_answer *ret)
 {
 	struct weir_dns_header header;
 	struct weir_dns_question question;
@@ -79,59 +79,59 @@ static int resolver_chase_take(
 		return -ENOENT;
 	if (rcode != WEIR_DNS_NOERROR)
 		return -EAGAIN;
-	struct resolver_answer answer = resolver_chase_answers_of(reply, at, &header);
-	answer.owner = chase->question.name;
-	unsigned before = chase->hops;
-	while (resolver_chase_leads_on(answer, &answer.owner))
-		if (++chase->hops > WEIR_DNS_CHAIN_MAX)
+	struct resolver_answer answer = resolver_alias_answers_of(reply, at, &header);
+	answer.owner = chain->question.name;
+	unsigned before = chain->hops;
+	while (resolver_alias_leads_on(answer, &answer.owner))
+		if (++chain->hops > WEIR_DNS_CHAIN_MAX)
 			return -EAGAIN;
-	answer.type = chase->question.type;
+	answer.type = chain->question.type;
 	struct resolver_answer found = answer;
 	if (dns_answer_next(&found, &record)) {
 		*ret = answer;
 		return 1;
 	}
-	if (chase->hops == before ||
-	        resolver_chase_is_denied(&answer, header.counts[WEIR_DNS_AUTHORITY]))
+	if (chain->hops == before ||
+	        resolver_alias_is_denied(&answer, header.counts[WEIR_DNS_AUTHORITY]))
 		return -ENODATA;
-	chase->question.name = answer.owner;
-	return resolver_chase_ask(chase);
+	chain->question.name = answer.owner;
+	return resolver_alias_ask(chain);
 }
 
-/* Of the errors only those that are our own are told apart. */
-static int resolver_chase_error_of(int error)
+/* Errors of this host are kept apart; all others mean that the servers have failed. */
+static int resolver_alias_error_of(int error)
 {
 	bool own =
 	        error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == WEIR_E_LIMIT;
 	return own ? error : -EAGAIN;
 }
 
-static void resolver_chase_on_answered(void *context, int error, struct weir_span reply)
+static void resolver_alias_on_answered(void *context, int error, struct weir_span reply)
 {
-	struct dns_chase *chase = context;
-	struct weir_resolving *resolving = chase->resolving;
-	chase->lookup = NULL;
+	struct resolver_chain *chain = context;
+	struct weir_resolving *resolving = chain->resolving;
+	chain->lookup = NULL;
 	struct resolver_answer answer = {0};
-	int result = error < 0 ? resolver_chase_error_of(error)
-	                       : resolver_chase_take(chase, reply, &answer);
+	int result = error < 0 ? resolver_alias_error_of(error)
+	                       : resolver_alias_take(chain, reply, &answer);
 	if (result != 0)
 		resolving->kind->done(resolving, result < 0 ? result : 0, &answer);
 }
 
-int dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
+int resolver_chain_start(struct resolver_chain *chain, struct weir_resolving *resolving,
         const struct weir_dns_name *name, unsigned type)
 {
-	chase->resolving = resolving;
-	chase->question.name = *name;
-	chase->question.type = (uint16_t)type;
-	chase->question.class = WEIR_DNS_IN;
-	chase->hops = 0;
-	return resolver_chase_ask(chase);
+	chain->resolving = resolving;
+	chain->question.name = *name;
+	chain->question.type = (uint16_t)type;
+	chain->question.class = WEIR_DNS_IN;
+	chain->hops = 0;
+	return resolver_alias_ask(chain);
 }
 
-void dns_chase_stop(struct dns_chase *chase)
+void resolver_chain_stop(struct resolver_chain *chain)
 {
-	if (chase->lookup)
-		weir_dns_lookup_cancel(chase->lookup);
-	chase->lookup = NULL;
+	if (chain->lookup)
+		weir_dns_lookup_cancel(chain->lookup);
+	chain->lookup = NULL;
 }
