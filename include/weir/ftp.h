@@ -2,13 +2,13 @@
  * FTP (RFC 959, 1123, 2228, 2389, 2428, 2640, 3659, 4217, 7151) on the file tree that HTTP serves.
  *
  *   control  USER PASS CWD … ──▶ a table of verbs ──▶ replies, in order
- *   data     PASV, EPSV: a listener that lives for one connection  ┐
+ *   data     PASV, EPSV: a port that sessions of other peers share ┐
  *            PORT, EPRT: a connection of ours                      ┴─▶ one transfer ─▶ 226
  *
  * Commands are carried out one after the other; while a transfer runs, ABOR and STAT are answered at
  * once, and the next other command waits for its end. Data connections are with the control
- * connection's peer only: PORT to anybody else, or to a port below 1024, is refused (RFC 2577), and
- * whoever else connects to a passive port is turned away while the peer is still awaited. 226 says
+ * connection's peer only: PORT to another address, or to a port below 1024, is refused (RFC 2577), and
+ * a connection to a passive port from an address that no session waits for is closed. 226 says
  * that the data channel has been closed and, of an upload, that the file is on the disk.
  *
  * Commands end in LF, with or without a CR before it, as in other servers. Telnet's IAC sequences
@@ -105,6 +105,24 @@ enum weir_ftp_reuse {
 	WEIR_FTP_REUSE_OFF,     /* not looked at */
 };
 
+/*
+ * The ports on which data connections are awaited, for PASV and EPSV. Sessions of different peers
+ * share a port, on all servers and loops that are given the same range: a connection belongs to the
+ * session whose peer has its address. Of one address one session at a time waits on a port, so that
+ * a range needs as many ports as an address may have sessions. Any other connection is closed.
+ *
+ * When sessions of a peer wait on all ports, the oldest wait that has lasted for
+ * WEIR_FTP_PASSIVE_YIELD_MS, and whose transfer has not been asked for, ends.
+ */
+struct weir_ftp_ports;
+
+/* The ports `first` to `last`. Returns 0; -EINVAL: there are none; or -ENOMEM. */
+WEIR_API int weir_ftp_ports_create(uint16_t first, uint16_t last, struct weir_ftp_ports **ret);
+
+/* Any thread. NULL may be released. */
+WEIR_API struct weir_ftp_ports *weir_ftp_ports_hold(struct weir_ftp_ports *ports);
+WEIR_API void weir_ftp_ports_release(struct weir_ftp_ports *ports);
+
 /* What may be changed while the server runs. All zero is allowed. Texts are copied. */
 struct weir_ftp_rules {
 	struct weir_users *users;   /* the server holds them itself. NULL: nobody but anonymous */
@@ -119,12 +137,7 @@ struct weir_ftp_rules {
 	uint64_t upload_max; /* bytes; WEIR_FTP_UPLOAD_MAX */
 	uint64_t rate;       /* bytes a second of each transfer; 0: as fast as it goes */
 
-	/*
-	 * Passive ports, first to last; 0: whatever the system gives. Sessions of any number of
-	 * loops and processes can share a range.
-	 */
-	uint16_t passive_first;
-	uint16_t passive_last;
+	struct weir_ftp_ports *ports; /* for PASV and EPSV; held. NULL: any that the system gives */
 	/* What 227 announces, as when behind NAT: IPv4. Family 0: the address the peer connected to. */
 	struct weir_address announced;
 
@@ -157,7 +170,7 @@ struct weir_ftp_options {
 
 /*
  * Listens and serves. The tree is for this loop; it need not be attached. 0; -ENOMEM; -EINVAL:
- * implicit without TLS, a range of ports that is none; an errno of listening.
+ * implicit without TLS; an errno of listening.
  */
 WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *options,
         struct weir_ftp_server **ret);

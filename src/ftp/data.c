@@ -1,6 +1,6 @@
 /*
- * Data connections. Only the control connection's peer gets one (RFC 2577 4): others who connect to
- * a passive port are turned away, and the peer is awaited further.
+ * Data connections. Only the control connection's peer gets one (RFC 2577 4): passive.c compares the
+ * addresses of the connections that come, and PORT to another address is refused here.
  *
  * Invariants: the channel is paused from its opening until it is started, so that nothing of a TLS
  * handshake is read in clear; the timer runs until it is ready. Data is freed when its channel has
@@ -15,6 +15,7 @@
 #include <weir/tls.h>
 
 #include "data.h"
+#include "passive.h"
 #include "port.h"
 #include "socket.h"
 
@@ -26,9 +27,7 @@ enum {
 struct ftp_data {
 	struct ftp_session *session; /* whose it is; NULL once it is started */
 	struct weir_loop *loop;
-	struct weir_list link;   /* in the server's passive ones */
-	int64_t since_ms;        /* of PASV */
-	struct weir_watch watch; /* the listener; fd is -1 when it listens no more */
+	struct ftp_wait *wait; /* on a passive port; NULL: not, or not any more */
 	struct weir_timer timer;
 	struct weir_address local;
 	struct weir_address peer; /* a port of 0: whoever connects from there */
@@ -46,21 +45,10 @@ struct ftp_data {
 	unsigned char tls_session[TLS_SESSION_SIZE];
 };
 
-/* The descriptor lives to the end of the turn; the port is free for others now. */
-static void stop_listening(struct ftp_data *data)
-{
-	weir_list_remove(&data->link);
-	if (data->watch.fd < 0)
-		return;
-	shutdown(data->watch.fd, SHUT_RDWR);
-	weir_watch_close(data->loop, &data->watch);
-	data->watch.fd = -1;
-}
-
 static void free_data(struct ftp_data *data)
 {
 	weir_timer_stop(&data->timer);
-	stop_listening(data);
+	ftp_passive_cancel(data->wait);
 	weir_tls_release(data->tls);
 	free(data);
 }
@@ -247,9 +235,6 @@ static int create(struct ftp_session *session, struct ftp_data **ret)
 	data->bounds = session->server->data_bounds;
 	data->local = weir_ftp_unmapped(&local);
 	data->peer = weir_ftp_unmapped(weir_channel_peer(session->channel));
-	data->watch.fd = -1;
-	weir_list_init(&data->link);
-	data->since_ms = weir_loop_now_ms(data->loop);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
 	*ret = data;
 	return 0;
@@ -309,74 +294,33 @@ static int connect_to_peer(struct ftp_data *data)
 
 /* -- passive ----------------------------------------------------------------------------------- */
 
-/* One connection. 0: go on accepting; else it is over, for now or for good. */
-static int accept_one(struct ftp_data *data)
+static void data_on_connected(void *context, int fd, const struct weir_address *from)
 {
-	struct weir_address peer = {0};
-	socklen_t size = sizeof peer;
-	int fd = accept4(data->watch.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return errno == ECONNABORTED || errno == EINTR ? 0 : -errno;
-	if (!weir_ftp_same_host(&peer, &data->peer)) {
+	struct ftp_data *data = context;
+	data->wait = NULL;
+	int error = fd < 0 ? fd : adopt(data, fd, from);
+	if (error == 0)
+		return;
+	if (fd >= 0)
 		close(fd);
-		return 0;
-	}
-	int error = adopt(data, fd, &peer);
-	if (error < 0) {
-		close(fd);
-		return error;
-	}
-	stop_listening(data);
-	return -EAGAIN;
-}
-
-static void on_event(struct weir_watch *watch, unsigned events)
-{
-	struct ftp_data *data = WEIR_CONTAINER(watch, struct ftp_data, watch);
-	int error = 0;
-	(void)events;
-	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && error == 0; i++)
-		error = accept_one(data);
-	if (error < 0 && error != -EAGAIN)
-		gone(data, error);
-}
-
-/* Whoever has asked for a port and lets it be gives it up when none is free. True: one was. */
-static bool ftp_data_yield(struct weir_ftp_server *server)
-{
-	if (weir_list_empty(&server->passive))
-		return false;
-	struct ftp_data *oldest = WEIR_CONTAINER(server->passive.next, struct ftp_data, link);
-	if (weir_loop_now_ms(server->loop) - oldest->since_ms < WEIR_FTP_PASSIVE_YIELD_MS)
-		return false;
-	weir_ftp_data_abort(oldest, -ETIMEDOUT);
-	return true;
+	gone(data, error);
 }
 
 int weir_ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 {
 	struct ftp_data *data;
-	int fd;
 	int error = create(session, &data);
 	if (error < 0)
 		return error;
 	/* The one before may have the only port of the range. */
 	weir_ftp_data_drop(session);
-	error = weir_ftp_listen(&session->server->rules, &data->local, &fd);
-	if (error == -EADDRINUSE && ftp_data_yield(session->server))
-		error = weir_ftp_listen(&session->server->rules, &data->local, &fd);
-	if (error == 0) {
-		error = weir_watch_start(data->loop, &data->watch, fd, WEIR_READABLE, on_event);
-		if (error < 0)
-			close(fd);
-	}
+	error = ftp_passive_wait(
+	        session->server, &data->peer, &data->local, data_on_connected, data, &data->wait);
 	if (error < 0) {
-		data->watch.fd = -1;
 		free_data(data);
 		return error;
 	}
 	weir_ftp_set_port(&data->peer, 0);
-	weir_list_append(&session->server->passive, &data->link);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_PASSIVE_WAIT_MS, on_time);
 	*ret = data->local;
 	put_in_place(session, data);
@@ -409,7 +353,7 @@ void weir_ftp_data_start(struct ftp_session *session, struct ftp_data_user *user
 	data->session = NULL;
 	data->user = user;
 	user->data = data;
-	weir_list_remove(&data->link);
+	ftp_passive_use(data->wait);
 	note_tls(data, session);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, on_time);
 	int error = data->active ? connect_to_peer(data) : 0;

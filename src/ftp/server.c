@@ -28,6 +28,7 @@ static void free_rules(struct weir_ftp_rules *rules)
 {
 	weir_users_release(rules->users);
 	weir_tls_release(rules->tls);
+	weir_ftp_ports_release(rules->ports);
 	free((char *)rules->anonymous_home);
 	free((char *)rules->welcome);
 	free_hosts(rules->hosts);
@@ -60,13 +61,14 @@ static void fill(struct weir_ftp_rules *rules)
 		rules->failures_max = WEIR_FTP_FAILURES_MAX;
 }
 
-/* 0, -ENOMEM (nothing is left then) or -EINVAL. */
+/* Returns 0, or -ENOMEM: nothing remains then. */
 static int copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules *ret)
 {
-	if (rules->passive_last < rules->passive_first ||
-	        (!rules->passive_first && rules->passive_last))
-		return -EINVAL;
 	*ret = *rules;
+	if (rules->ports)
+		weir_ftp_ports_hold(rules->ports);
+	else if (weir_ftp_ports_create(0, 0, &ret->ports) < 0)
+		return -ENOMEM;
 	ret->users = rules->users ? weir_users_hold(rules->users) : NULL;
 	ret->tls = rules->tls ? weir_tls_hold(rules->tls) : NULL;
 	ret->anonymous_home = rules->anonymous_home ? weir_ftp_copy(rules->anonymous_home) : NULL;
@@ -100,7 +102,7 @@ static char *make_banner(const char *text)
 	return banner.data;
 }
 
-/* 0, -ENOMEM or -EINVAL: all is as it was. */
+/* Returns 0, or -ENOMEM: nothing has changed then. */
 static int set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules *rules)
 {
 	struct weir_ftp_rules copy;

@@ -5,6 +5,7 @@
  *   verbs.c       the table of verbs; verb_*.c carry them out
  *   job.c         a command that waits for the disk, or for time
  *   data.c        the data connection
+ *   passive.c     the ports on which it is awaited
  *   transfer.c    a transfer; send.c and receive.c are its two kinds
  *   late.c        the reply of a transfer, which grows while it runs
  *
@@ -35,7 +36,7 @@ struct weir_ftp_server {
 	char *banner;                /* the whole 220 */
 	struct weir_bounds data_bounds;
 	unsigned sessions;
-	struct weir_list passive; /* data that listens and is not used yet, the oldest in front */
+	struct weir_list passive; /* listeners of passive ports that sessions wait on */
 	struct weir_peers *peers; /* NULL: not counted */
 	struct weir_guard *guard; /* NULL: wrong passwords cost no time */
 	void (*log)(void *context, const struct weir_ftp_event *event);

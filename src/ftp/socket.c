@@ -1,10 +1,6 @@
-/*
- * The sockets of data connections: bound to the address that the peer knows the server by, and a
- * passive one to a port of the range.
- */
+/* The sockets of data connections, bound to the address that the peer knows the server by. */
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <weir/limits.h>
@@ -13,7 +9,7 @@
 #include "socket.h"
 
 enum {
-	BACKLOG = 8
+	BACKLOG = 64 /* of all the sessions that share the port */
 };
 
 int weir_ftp_socket(const struct weir_address *local, int *ret)
@@ -34,7 +30,7 @@ int weir_ftp_socket(const struct weir_address *local, int *ret)
 	return 0;
 }
 
-static int listen_on(struct weir_address *address, int *ret)
+int weir_ftp_listen(struct weir_address *address, int *ret)
 {
 	socklen_t size = sizeof *address;
 	int fd;
@@ -49,24 +45,4 @@ static int listen_on(struct weir_address *address, int *ret)
 	}
 	*ret = fd;
 	return 0;
-}
-
-/* Any port of the range that is free, from a random one on: nobody should know the next. */
-int weir_ftp_listen(const struct weir_ftp_rules *rules, struct weir_address *address, int *ret)
-{
-	unsigned count = rules->passive_last - rules->passive_first + 1U;
-	uint16_t from;
-	int error = -EADDRINUSE;
-	if (!rules->passive_first) {
-		weir_ftp_set_port(address, 0);
-		return listen_on(address, ret);
-	}
-	if (getrandom(&from, sizeof from, 0) != sizeof from)
-		return -EIO;
-	for (unsigned i = 0; i < count && i < WEIR_FTP_PORTS_TRIED && error == -EADDRINUSE; i++) {
-		unsigned port = rules->passive_first + (from + i) % count;
-		weir_ftp_set_port(address, (uint16_t)port);
-		error = listen_on(address, ret);
-	}
-	return error;
 }

@@ -3,15 +3,14 @@
 #define WEIR_FTP_SOCKET_H
 
 #include <weir/address.h>
-#include <weir/ftp.h>
 
 /* A socket bound to `local`. 0 or an errno. */
 int weir_ftp_socket(const struct weir_address *local, int *ret);
 
 /*
- * One that listens on `address`, and a port of the range, which is put there. 0 or an errno:
- * -EADDRINUSE, none is free.
+ * A socket that listens at `address`. Of port 0 the system chooses one, which is put there. 0 or an
+ * errno: -EADDRINUSE, another socket has the port.
  */
-int weir_ftp_listen(const struct weir_ftp_rules *rules, struct weir_address *address, int *ret);
+int weir_ftp_listen(struct weir_address *address, int *ret);
 
 #endif

@@ -85,8 +85,7 @@ static void set_option(struct serve *serve, const char *word)
 	else if (!strcmp(word, "quiet"))
 		serve->options.log = NULL;
 	else if (sscanf(word, "ports=%u-%u", &first, &last) == 2) {
-		rules->passive_first = (uint16_t)first;
-		rules->passive_last = (uint16_t)last;
+		must(weir_ftp_ports_create((uint16_t)first, (uint16_t)last, &rules->ports), word);
 	} else
 		must(WEIR_E_SYNTAX, word);
 }
@@ -117,6 +116,7 @@ int main(int argc, char **argv)
 	must(weir_ftp_create(serve.loop, &serve.options, &server), "server");
 	weir_users_release(serve.options.rules.users);
 	weir_tls_release(serve.options.rules.tls);
+	weir_ftp_ports_release(serve.options.rules.ports);
 	weir_address_format(weir_server_address(weir_ftp_listener(server)), text);
 	printf("%s\n", text);
 	fflush(stdout);

@@ -567,9 +567,11 @@ static void a_range_of_ports(void **state)
 		FIRST = 23870 /* none that the system gives to clients */
 	};
 	(void)state;
+	struct weir_ftp_ports *ports;
 	put("small", "x");
-	start_server((struct weir_ftp_options){
-	        .rules = {.passive_first = FIRST, .passive_last = FIRST + 1}});
+	assert_int_equal(weir_ftp_ports_create(FIRST, FIRST + 1, &ports), 0);
+	start_server((struct weir_ftp_options){.rules = {.ports = ports}});
+	weir_ftp_ports_release(ports);
 	struct peer controls[3];
 	for (int i = 0; i < 3; i++)
 		controls[i] = log_in("alice");
