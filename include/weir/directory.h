@@ -10,7 +10,6 @@
 #define WEIR_DIRECTORY_H
 
 #include <stdbool.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -22,19 +21,35 @@
 struct weir_directory;
 struct weir_tree;
 
-/* `.` and `..` are left out. Symbolic links are not followed: what is told is of the link. */
+/* What an entry for a symbolic link describes. */
+enum weir_directory_links {
+	WEIR_LINKS_PLAIN,  /* the link itself */
+	WEIR_LINKS_TEXT,   /* the link itself; `target` has its text */
+	WEIR_LINKS_FOLLOW, /* the regular file or directory that it leads to; else the link itself */
+};
+
+/* An entry of a directory, other than `.` and `..`. */
 struct weir_directory_entry {
-	const char *name; /* any bytes but `/` and NUL; not always UTF-8 */
+	/*
+	 * Any bytes but `/` and NUL; not always UTF-8. With a pattern of several components a path of as
+	 * many, such as `a/b.txt`.
+	 */
+	const char *name;
 	enum weir_file_kind kind;
 	/* All 0 without details. */
 	uint64_t size;
 	struct timespec mtime;
 	mode_t mode; /* st_mode */
 	nlink_t links;
-	/* With `tree` only: a lookup would not give it. */
-	bool refused;
 	ino_t inode;
 	dev_t device;
+	bool refused; /* with check_lookups: a lookup would not give it */
+	bool linked;  /* a link was followed: all else is of what it leads to */
+	/*
+	 * The text of a link. NULL if it is not asked for, is longer than WEIR_LINK_TEXT_MAX, or could
+	 * name what is outside of the root: such as an absolute one.
+	 */
+	const char *target;
 };
 
 /* All zero: kinds and names only, in the directory's own order. */
@@ -47,18 +62,32 @@ struct weir_directory_options {
 	 */
 	unsigned sort_max;
 	/*
-	 * The tree, and the directory's path in it (copied), to find out what a lookup
-	 * of each entry would say: one or two more system calls an entry. NULL: that is not asked. The
-	 * tree may be closed meanwhile.
+	 * The tree, and the directory's path in it (copied): needed for what follows. The tree may be
+	 * closed meanwhile.
 	 */
 	struct weir_tree *tree;
 	const char *path;
+	bool check_lookups; /* sets `refused`: one or two more system calls an entry */
+	enum weir_directory_links links;
+	/*
+	 * Only what fits a pattern, of components between slashes (copied; NULL: everything). A component
+	 * without `*`, `?` and `[` is a name. In `a*` `/` `*.txt` the first component chooses directories,
+	 * or links to some beneath the root, in which the second chooses. No more than
+	 * WEIR_DIRECTORY_LEVELS_MAX components, and with several of them no more than
+	 * WEIR_DIRECTORY_PATTERN_MAX names that are looked at: WEIR_E_LIMIT.
+	 */
+	const char *pattern;
+	/*
+	 * Whether a name is shown, or entered: `pattern` is the component that it has to fit, or NULL. Runs
+	 * on a thread of the work pool. NULL: every name is shown; needed with a pattern.
+	 */
+	bool (*shown)(const char *pattern, const char *name);
 };
 
 /*
  * Starts to read the directory open at `fd` (such as that of a weir_file), which is duplicated: it
- * need not stay open, and its offset is not touched. NULL options: the defaults. 0, -ENOMEM,
- * -EMFILE.
+ * need not stay open, and its offset is not touched. NULL options: the defaults. Returns 0, -ENOMEM,
+ * -EMFILE, or WEIR_E_LIMIT if the pattern has too many components.
  */
 WEIR_API int weir_directory_open(struct weir_loop *loop, int fd,
         const struct weir_directory_options *options, struct weir_directory **ret);
@@ -68,7 +97,7 @@ WEIR_API int weir_directory_open(struct weir_loop *loop, int fd,
  * before. `entries` (and their names) are valid until the next weir_directory_next or the close,
  * which both may be called from `done`. The end is error 0 and count 0; it is told again if asked
  * again. An error is a negative errno (-EACCES, -EIO, -ENOMEM), WEIR_E_LIMIT if too much work
- * waits, and ends the reading. Not while one is under way. What was removed while it was being read
+ * waits or a pattern takes too long, and ends the reading. Not while one is under way. What was removed while it was being read
  * may be missing or have no details.
  */
 WEIR_API void weir_directory_next(struct weir_directory *directory,

@@ -136,6 +136,10 @@
 #define WEIR_TREE_SETTLE_MS                                                                        \
 	50 /* changed less than this ago: another change may not show in the times */
 #define WEIR_DIRECTORY_BATCH (32 * 1024)   /* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_STEP 4096           /* names looked at in one piece of work */
+#define WEIR_DIRECTORY_LEVELS_MAX 16       /* components of a pattern */
+#define WEIR_DIRECTORY_PATTERN_MAX 1000000 /* names that a pattern of several components looks at */
+#define WEIR_LINK_TEXT_MAX 511             /* bytes of a symbolic link that a listing shows */
 #define WEIR_DIRECTORY_SORT_MAX 2000       /* entries of a directory that can be sorted (set) */
 #define WEIR_UPLOAD_QUEUE (1024 * 1024)    /* bytes of an upload that wait for the disk */
 #define WEIR_UPLOAD_BATCH (512 * 1024)     /* … of these, so many are written at once */

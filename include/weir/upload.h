@@ -27,14 +27,15 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
 #include <weir/api.h>
+#include <weir/limits.h>
 #include <weir/list.h>
 #include <weir/span.h>
 
-struct stat;
 struct weir_tree;
 struct weir_upload;
 
@@ -202,12 +203,16 @@ WEIR_API void weir_tree_set_time(struct weir_tree *tree, struct weir_change *cha
         const char *path, struct timespec time,
         void (*done)(struct weir_change *change, int error));
 
-/*
- * What has the name itself, so that of a symbolic link it is the link, which a lookup would follow.
- * Nothing is changed. `ret` is filled before `done` is called with 0.
- */
+/* What has a name itself: of a symbolic link it is the link, which a lookup would follow. */
+struct weir_tree_look {
+	struct stat status;
+	char target[WEIR_LINK_TEXT_MAX + 1]; /* `target` of struct weir_directory_entry; "": none */
+};
+
+/* Looks at a name. Nothing is changed. `ret` is filled before `done` is called with 0. */
 WEIR_API void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change,
-        const char *path, struct stat *ret, void (*done)(struct weir_change *change, int error));
+        const char *path, struct weir_tree_look *ret,
+        void (*done)(struct weir_change *change, int error));
 
 /*
  * `done` is not called any more; the change itself is made or not. Harmless when `done` was called,

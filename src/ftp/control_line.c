@@ -83,6 +83,12 @@ ssize_t weir_ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet
 	}
 	if (put && to[put - 1] == '\r' && line.data[line.size - 1] == '\r')
 		put--;
+	/* Interrupt and synch that came as urgent bytes without their IAC: no verb begins so. */
+	size_t begin = 0;
+	while (begin < put && (unsigned char)to[begin] >= TELNET_SE)
+		begin++;
+	put -= begin;
+	memmove(to, to + begin, put);
 	to[put] = 0;
 	return (ssize_t)put;
 }

@@ -104,6 +104,8 @@ static void format_date(time_t time, time_t now, char text[24])
 		        (unsigned)(tm.tm_year + 1900) % 10000);
 }
 
+#define ARROW " -> "
+
 /* Nothing that a terminal would obey. */
 static size_t write_plain(const char *name, char *to, size_t room)
 {
@@ -127,8 +129,15 @@ size_t weir_ftp_entry_list(const struct ftp_entry_style *style,
 	        (unsigned long long)entry->links, (unsigned long long)entry->size, date);
 	if (put <= 0 || (size_t)put >= room)
 		return 0;
-	size_t name = write_plain(entry->name, to + put, room - (size_t)put);
-	return finish_line(to, name ? (size_t)put + name : 0, room);
+	size_t size = (size_t)put;
+	size_t name = write_plain(entry->name, to + size, room - size);
+	size += name;
+	if (name && entry->target && size + sizeof ARROW - 1 < room) {
+		memcpy(to + size, ARROW, sizeof ARROW - 1);
+		size += sizeof ARROW - 1;
+		size += write_plain(entry->target, to + size, room - size);
+	}
+	return finish_line(to, name ? size : 0, room);
 }
 
 /* -- NLST -------------------------------------------------------------------------------------- */
@@ -162,29 +171,37 @@ static const char *type_of(enum weir_file_kind kind)
 	return "OS.unix=other";
 }
 
-/* What the user may try; the disk may still say no. */
-static void format_perm(enum weir_file_kind kind, unsigned rights, char text[16])
+/*
+ * What the user may try; the disk may still refuse. By way of a link nothing is appended to (APPE does
+ * not follow it), and no directory is removed: a client would empty that first.
+ */
+static void format_perm(const struct weir_directory_entry *entry, unsigned rights, char text[16])
 {
 	static const struct {
 		char letter;
 		unsigned needs;
-		bool file, directory;
+		bool file, directory; /* what it is for */
+		bool linked_file, linked_directory;
 	} letters[] = {
-	        {'a', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false},
-	        {'c', WEIR_FTP_WRITE, false, true},
-	        {'d', WEIR_FTP_DELETE, true, true},
-	        {'e', 0, false, true},
-	        {'f', WEIR_FTP_RENAME, true, true},
-	        {'l', WEIR_FTP_LIST, false, true},
-	        {'m', WEIR_FTP_MKDIR, false, true},
-	        {'p', WEIR_FTP_DELETE, false, true},
-	        {'r', WEIR_FTP_READ, true, false},
-	        {'w', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false},
+	        {'a', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false, false, false},
+	        {'c', WEIR_FTP_WRITE, false, true, false, true},
+	        {'d', WEIR_FTP_DELETE, true, true, true, false},
+	        {'e', 0, false, true, false, true},
+	        {'f', WEIR_FTP_RENAME, true, true, true, true},
+	        {'l', WEIR_FTP_LIST, false, true, false, true},
+	        {'m', WEIR_FTP_MKDIR, false, true, false, true},
+	        {'p', WEIR_FTP_DELETE, false, true, false, true},
+	        {'r', WEIR_FTP_READ, true, false, true, false},
+	        {'w', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false, true, false},
 	};
+	bool file = entry->kind == WEIR_FILE_REGULAR;
+	bool directory = entry->kind == WEIR_FILE_DIRECTORY;
 	size_t size = 0;
 	for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
-		bool fits = (letters[i].file && kind == WEIR_FILE_REGULAR) ||
-		            (letters[i].directory && kind == WEIR_FILE_DIRECTORY);
+		bool fits = entry->linked ? (file && letters[i].linked_file) ||
+		                                    (directory && letters[i].linked_directory)
+		                          : (file && letters[i].file) ||
+		                                    (directory && letters[i].directory);
 		if (fits && (rights & letters[i].needs) == letters[i].needs)
 			text[size++] = letters[i].letter;
 	}
@@ -206,7 +223,7 @@ static int write_fact(enum ftp_fact fact, const struct ftp_entry_style *style,
 		weir_ftp_time_format(entry->mtime.tv_sec, text);
 		return snprintf(to, room, "Modify=%s;", text);
 	case FTP_FACT_PERM:
-		format_perm(entry->kind, style->rights, text);
+		format_perm(entry, style->rights, text);
 		return snprintf(to, room, "Perm=%s;", text);
 	case FTP_FACT_UNIQUE:
 		return snprintf(to, room, "Unique=%llxg%llx;", (unsigned long long)entry->device,

@@ -23,10 +23,11 @@ struct ftp_entry_style {
 	/* Writes a line, its CRLF included: its size, 0 if it does not fit or must not be shown. */
 	size_t (*write)(const struct ftp_entry_style *style,
 	        const struct weir_directory_entry *entry, char *to, size_t room);
-	unsigned facts;     /* of MLST, MLSD */
-	unsigned rights;    /* enum weir_ftp_rights that the user has */
-	time_t now;         /* LIST shows other dates for what is old */
-	const char *prefix; /* NLST: what stands before each name, as "dir/" */
+	unsigned facts;                  /* of MLST, MLSD */
+	unsigned rights;                 /* enum weir_ftp_rights that the user has */
+	time_t now;                      /* LIST shows other dates for what is old */
+	enum weir_directory_links links; /* what is to be known of symbolic links */
+	const char *prefix;              /* NLST: what stands before each name, as "dir/" */
 };
 
 /* The most that `write` needs, but for a prefix. */

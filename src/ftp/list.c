@@ -30,8 +30,7 @@ struct list {
 	size_t line_put;
 	size_t line_room;
 	char *line;
-	const char *pattern; /* or NULL; in text, as is the style's prefix */
-	char text[];
+	char prefix[]; /* the style's */
 };
 
 static void on_close(void *context, enum weir_close_reason why)
@@ -56,13 +55,6 @@ static void on_batch(
 	weir_wake(list->producer);
 }
 
-static bool shown(const struct list *list, const struct weir_directory_entry *entry)
-{
-	if (entry->name[0] == '.' && (!list->hidden || strncmp(entry->name, ".weir-", 6) == 0))
-		return false;
-	return !list->pattern || weir_ftp_wildcard(list->pattern, entry->name);
-}
-
 /* Puts what is left of the line. True when none is. */
 static bool put_line(struct list *list, struct weir_output *out)
 {
@@ -74,11 +66,11 @@ static bool put_line(struct list *list, struct weir_output *out)
 
 static void next_line(struct list *list)
 {
-	const struct weir_directory_entry *entry = &list->entries[list->next++];
+	struct weir_directory_entry entry = list->entries[list->next++];
+	if (entry.target && !ftp_path_shows_target(entry.target, list->hidden))
+		entry.target = NULL;
 	list->line_put = 0;
-	list->line_size = shown(list, entry) ? list->style.write(&list->style, entry, list->line,
-	                                               list->line_room)
-	                                     : 0;
+	list->line_size = list->style.write(&list->style, &entry, list->line, list->line_room);
 }
 
 static enum weir_more more(void *context, struct weir_output *out)
@@ -106,20 +98,25 @@ static enum weir_more more(void *context, struct weir_output *out)
 struct weir_producer *weir_ftp_list(struct weir_loop *loop, const struct weir_file *directory,
         const struct ftp_entry_style *style, const struct ftp_list_filter *filter)
 {
-	static const struct weir_directory_options options = {
-	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX};
+	struct weir_directory_options options = {
+	        .details = style->write != weir_ftp_entry_name,
+	        .sort_max = WEIR_DIRECTORY_SORT_MAX,
+	        .tree = filter->tree,
+	        .path = filter->path,
+	        .links = style->links,
+	        .pattern = filter->pattern,
+	        .shown = filter->hidden ? ftp_path_shows_all : ftp_path_shows_plain,
+	};
+	bool paths = filter->pattern && strchr(filter->pattern, '/');
 	size_t prefix = style->prefix ? strlen(style->prefix) + 1 : 0;
-	size_t pattern = filter->pattern ? strlen(filter->pattern) + 1 : 0;
-	struct list *list = calloc(1, sizeof *list + prefix + pattern);
+	struct list *list = calloc(1, sizeof *list + prefix);
 	if (!list)
 		return NULL;
 	list->style = *style;
 	list->hidden = filter->hidden;
 	if (prefix)
-		list->style.prefix = memcpy(list->text, style->prefix, prefix);
-	if (pattern)
-		list->pattern = memcpy(list->text + prefix, filter->pattern, pattern);
-	list->line_room = FTP_ENTRY_MAX + prefix;
+		list->style.prefix = memcpy(list->prefix, style->prefix, prefix);
+	list->line_room = FTP_ENTRY_MAX + prefix + (paths ? 2 * WEIR_PATH_MAX : 0);
 	list->line = malloc(list->line_room);
 	if (!list->line ||
 	        weir_directory_open(loop, directory->fd, &options, &list->directory) < 0) {

@@ -9,15 +9,17 @@
 
 struct stat;
 
-/* What to leave out. */
+/* Where the directory is, and what to leave out. */
 struct ftp_list_filter {
-	const char *pattern; /* copied; NULL: every name */
+	struct weir_tree *tree;
+	const char *path;    /* of the directory, in the tree */
+	const char *pattern; /* of weir/directory.h; NULL: every name */
 	bool hidden;         /* names that begin with `.` are shown */
 };
 
 /*
  * The lines of a directory, in constant memory; up to WEIR_DIRECTORY_SORT_MAX of them sorted. The
- * style and its prefix are copied. NULL without memory or descriptors.
+ * style and its prefix are copied. NULL without memory or descriptors, or with too long a pattern.
  */
 struct weir_producer *weir_ftp_list(struct weir_loop *loop, const struct weir_file *directory,
         const struct ftp_entry_style *style, const struct ftp_list_filter *filter);

@@ -62,3 +62,26 @@ bool weir_ftp_path_is_temporary(const char *path)
 {
 	return has_part(path, ".weir-");
 }
+
+bool ftp_path_shows_target(const char *target, bool hidden)
+{
+	const char *begin = hidden ? ".weir-" : ".";
+	for (; *target; target += strspn(target, "/")) {
+		size_t size = strcspn(target, "/");
+		bool dots = target[0] == '.' && (size == 1 || (size == 2 && target[1] == '.'));
+		if (!dots && strncmp(target, begin, strlen(begin)) == 0)
+			return false;
+		target += size;
+	}
+	return true;
+}
+
+bool ftp_path_shows_all(const char *pattern, const char *name)
+{
+	return strncmp(name, ".weir-", 6) != 0 && (!pattern || weir_ftp_wildcard(pattern, name));
+}
+
+bool ftp_path_shows_plain(const char *pattern, const char *name)
+{
+	return name[0] != '.' && (!pattern || weir_ftp_wildcard(pattern, name));
+}

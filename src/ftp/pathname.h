@@ -16,11 +16,23 @@ int weir_ftp_path_resolve(const char *base, const char *name, char ret[WEIR_PATH
 bool weir_ftp_path_is_hidden(const char *path);
 bool weir_ftp_path_is_temporary(const char *path);
 
+/* Whether the text of a symbolic link may be shown: none of its parts is one of the above. */
+bool ftp_path_shows_target(const char *target, bool hidden);
+
+/*
+ * What a listing leaves out (`shown` of struct weir_directory_options): names that are temporary, or
+ * do not fit the pattern; the second one also those that are hidden.
+ */
+bool ftp_path_shows_all(const char *pattern, const char *name);
+bool ftp_path_shows_plain(const char *pattern, const char *name);
+
 /*
  * Whether a name fits a pattern of `*`, `?` and `[a-z]`, `[!a-z]`. Takes a time proportional to the
  * product of their lengths at most.
  */
 bool weir_ftp_wildcard(const char *pattern, const char *name);
-bool weir_ftp_is_wildcard(const char *text);
+
+/* The first character of a text that makes it a pattern, or NULL. */
+const char *weir_ftp_is_wildcard(const char *text);
 
 #endif

@@ -44,9 +44,11 @@ static void ready(struct ftp_transfer *transfer, struct weir_channel *channel)
 
 static void gone(struct ftp_transfer *transfer, int error)
 {
-	if (sending_of(transfer)->failed)
-		error = -EIO;
-	weir_ftp_transfer_finish(transfer, weir_span_of(weir_ftp_transfer_reply(error)), error);
+	bool failed = sending_of(transfer)->failed;
+	const char *reply = weir_ftp_transfer_reply(failed ? -EIO : error);
+	if (failed && transfer->kind == WEIR_FTP_LISTED)
+		reply = "451 The listing could not be completed.";
+	weir_ftp_transfer_finish(transfer, weir_span_of(reply), failed ? -EIO : error);
 }
 
 static void stop(struct ftp_transfer *transfer)

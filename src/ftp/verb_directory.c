@@ -26,7 +26,7 @@ static struct weir_span format_path(char *to, size_t room, const char *path, con
 static void on_directory(struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	if (file->kind != WEIR_FILE_DIRECTORY) {
-		FTP_SAY(session, "550 That is no directory.");
+		weir_ftp_say(session, weir_ftp_error_text(-ENOTDIR));
 		return;
 	}
 	char *copy = path[1] ? weir_ftp_copy(path) : NULL;

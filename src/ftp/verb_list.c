@@ -1,7 +1,9 @@
 /*
- * LIST, NLST, MLSD, STAT (RFC 959 4.1.3, RFC 3659 7): what is in a directory. The last part of the
- * pathname may be a pattern, if there is nothing of that name: LIST *.txt.
+ * LIST, NLST, MLSD, STAT (RFC 959 4.1.3, RFC 3659 7): what is in a directory. Where there is nothing of
+ * the name that is asked for, its parts from the first one with a wildcard on are a pattern: LIST *.txt, or
+ * NLST of `docs`, `[a-m]*` and `*.txt` with slashes between them.
  */
+#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -24,11 +26,11 @@ enum listing_kind {
 struct listing {
 	struct ftp_job job;
 	struct weir_lookup lookup;
-	struct weir_change change; /* a look at a link */
-	struct stat status;
-	int error; /* why there is nothing behind it */
+	struct weir_change change;  /* looks at a link */
+	struct weir_tree_look look; /* the link */
+	int error;                  /* why there is nothing behind it */
 	enum listing_kind kind;
-	const char *pattern; /* in name, once the directory above is looked up; or NULL */
+	const char *pattern; /* in name, once the directory before it is looked up; or NULL */
 	char name[];         /* as asked for */
 };
 
@@ -40,26 +42,35 @@ static void cancel(struct ftp_job *job)
 
 /* -- what is sent ------------------------------------------------------------------------------ */
 
-/* What stands before the names of NLST, so that they can be said back: "dir/". */
-static void prefix_of(const struct listing *listing, char *to)
+/* The name without the pattern, in `to`, which has room for a line and two bytes more. Its size. */
+static size_t listing_base(const struct listing *listing, char *to)
 {
 	size_t size = listing->pattern ? (size_t)(listing->pattern - listing->name)
 	                               : strlen(listing->name);
 	memcpy(to, listing->name, size);
-	if (size && to[size - 1] != '/')
-		to[size++] = '/';
 	to[size] = 0;
+	return size;
 }
 
+/* NLST's names begin with the base, so that they can be used in commands: "dir/". */
 static struct weir_producer *directory_lines(const struct listing *listing,
         const struct weir_file *directory, struct ftp_entry_style *style)
 {
-	char prefix[WEIR_FTP_LINE_MAX + 2];
+	char base[WEIR_FTP_LINE_MAX + 2];
+	struct ftp_place place;
 	const struct ftp_session *session = listing->job.session;
+	size_t size = listing_base(listing, base);
+	if (weir_ftp_place_find(session, size ? base : ".", &place) < 0)
+		return NULL;
 	struct ftp_list_filter filter = {
-	        .pattern = listing->pattern, .hidden = session->server->rules.hidden};
-	prefix_of(listing, prefix);
-	style->prefix = prefix;
+	        .tree = weir_ftp_tree(session->server),
+	        .path = place.tree,
+	        .pattern = listing->pattern,
+	        .hidden = session->server->rules.hidden,
+	};
+	if (size && base[size - 1] != '/')
+		memcpy(base + size, "/", 2);
+	style->prefix = base;
 	return weir_ftp_list(session->server->loop, directory, style, &filter);
 }
 
@@ -69,10 +80,14 @@ static struct weir_producer *file_line(const struct listing *listing, const stru
 {
 	char line[2 * WEIR_FTP_LINE_MAX + FTP_ENTRY_MAX];
 	struct weir_directory_entry entry;
-	if (!file)
-		weir_ftp_entry_of_status(&listing->status, WEIR_FILE_LINK, listing->name, &entry);
-	else if (weir_ftp_entry_of(file, listing->name, &entry) < 0)
+	const struct weir_tree_look *look = &listing->look;
+	bool hidden = listing->job.session->server->rules.hidden;
+	if (file && weir_ftp_entry_of(file, listing->name, &entry) < 0)
 		return NULL;
+	if (!file)
+		weir_ftp_entry_of_status(&look->status, WEIR_FILE_LINK, listing->name, &entry);
+	if (!file && look->target[0] && ftp_path_shows_target(look->target, hidden))
+		entry.target = look->target;
 	size_t size = style->write(style, &entry, line, sizeof line);
 	return weir_memory_copied(line, size);
 }
@@ -85,11 +100,16 @@ static struct weir_producer *lines_of(const struct listing *listing, const struc
 	        .facts = session->facts,
 	        .rights = weir_ftp_session_rights(session),
 	        .now = weir_loop_wall_s(session->server->loop),
+	        .links = WEIR_LINKS_TEXT,
 	};
-	if (listing->kind == LISTING_NLST)
+	if (listing->kind == LISTING_NLST) {
 		style.write = weir_ftp_entry_name;
-	if (listing->kind == LISTING_MLSD)
+		style.links = WEIR_LINKS_PLAIN;
+	}
+	if (listing->kind == LISTING_MLSD) {
 		style.write = weir_ftp_entry_facts;
+		style.links = WEIR_LINKS_FOLLOW;
+	}
 	if (file && file->kind == WEIR_FILE_DIRECTORY)
 		return directory_lines(listing, file, &style);
 	return file_line(listing, file, &style);
@@ -107,13 +127,25 @@ static void say_lines(struct ftp_session *session, struct weir_producer *lines)
 	FTP_SAY(session, "213 Done.");
 }
 
+/* The name can only be that of a directory: it ends in a slash, or a pattern follows. */
+static bool needs_directory(const struct listing *listing)
+{
+	size_t size = strlen(listing->name);
+	return listing->pattern || (size && listing->name[size - 1] == '/');
+}
+
 /* `file` is NULL: a link. */
 static void send_lines(const struct listing *listing, struct weir_file *file)
 {
 	static const char *const verbs[] = {"LIST", "NLST", "MLSD", "STAT"};
 	struct ftp_session *session = listing->job.session;
-	if (listing->kind == LISTING_MLSD && file && file->kind != WEIR_FILE_DIRECTORY) {
-		FTP_SAY(session, "501 That is no directory.");
+	bool directory = file && file->kind == WEIR_FILE_DIRECTORY;
+	if (!directory && listing->kind == LISTING_MLSD) {
+		FTP_SAY(session, "501 Not a directory.");
+		return;
+	}
+	if (!directory && needs_directory(listing)) {
+		weir_ftp_say(session, weir_ftp_error_text(-ENOTDIR));
 		return;
 	}
 	struct weir_producer *lines = lines_of(listing, file);
@@ -128,18 +160,37 @@ static void send_lines(const struct listing *listing, struct weir_file *file)
 
 static void look(struct listing *listing, const char *name);
 
-/* Splits off a pattern, and looks for the directory it is in. False: there is none. */
+/* The first part of a name that has a wildcard; NULL: none has. */
+static const char *find_pattern(const char *name)
+{
+	const char *wildcard = weir_ftp_is_wildcard(name);
+	while (wildcard && wildcard > name && wildcard[-1] != '/')
+		wildcard--;
+	return wildcard;
+}
+
+static unsigned count_parts(const char *path)
+{
+	unsigned count = 0;
+	for (; *(path += strspn(path, "/")); path += strcspn(path, "/"))
+		count++;
+	return count;
+}
+
+/* Splits off a pattern, and looks for the directory before it. False: there is no pattern. */
 static bool try_pattern(struct listing *listing)
 {
 	char directory[WEIR_FTP_LINE_MAX + 2];
-	char *slash = strrchr(listing->name, '/');
-	char *last = slash ? slash + 1 : listing->name;
-	if (listing->pattern || !weir_ftp_is_wildcard(last))
+	const char *pattern = listing->pattern ? NULL : find_pattern(listing->name);
+	if (!pattern)
 		return false;
-	size_t size = (size_t)(last - listing->name);
-	memcpy(directory, listing->name, size);
-	directory[size] = 0;
-	listing->pattern = last;
+	if (count_parts(pattern) > WEIR_DIRECTORY_LEVELS_MAX) {
+		FTP_SAY(listing->job.session, "553 The pattern has too many parts.");
+		weir_ftp_job_end(&listing->job);
+		return true;
+	}
+	listing->pattern = pattern;
+	size_t size = listing_base(listing, directory);
 	look(listing, size ? directory : ".");
 	return true;
 }
@@ -147,7 +198,7 @@ static bool try_pattern(struct listing *listing)
 static void on_looked_at(struct weir_change *change, int error)
 {
 	struct listing *listing = WEIR_CONTAINER(change, struct listing, change);
-	if (error == 0 && S_ISLNK(listing->status.st_mode))
+	if (error == 0 && S_ISLNK(listing->look.status.st_mode))
 		send_lines(listing, NULL);
 	else
 		weir_ftp_say(listing->job.session, weir_ftp_error_text(listing->error));
@@ -159,12 +210,12 @@ static bool try_link(struct listing *listing, int error)
 {
 	struct ftp_session *session = listing->job.session;
 	struct ftp_place place;
-	if (listing->kind == LISTING_MLSD || listing->pattern ||
+	if (listing->kind == LISTING_MLSD || needs_directory(listing) ||
 	        weir_ftp_place_find(session, listing->name, &place) < 0)
 		return false;
 	listing->error = error;
 	weir_tree_look_at(weir_ftp_tree(session->server), &listing->change, place.tree,
-	        &listing->status, on_looked_at);
+	        &listing->look, on_looked_at);
 	return true;
 }
 

@@ -70,7 +70,7 @@ bool weir_ftp_wildcard(const char *pattern, const char *name)
 	return !*pattern;
 }
 
-bool weir_ftp_is_wildcard(const char *text)
+const char *weir_ftp_is_wildcard(const char *text)
 {
 	return strpbrk(text, "*?[");
 }

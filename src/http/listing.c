@@ -282,7 +282,8 @@ static struct listing *create(struct weir_http_exchange *exchange, struct weir_t
         struct weir_file *file, bool hidden)
 {
 	struct weir_directory_options options = {
-	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX, .tree = tree};
+	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX, .tree = tree,
+	        .check_lookups = true};
 	struct weir_span path = weir_http_path(exchange);
 	struct listing *listing = calloc(1, sizeof *listing + path.size + 1);
 	if (!listing)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -81,17 +82,29 @@ void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, cons
 
 static int apply_look(struct change_job *job, const struct place *place)
 {
+	const struct open_rules *rules = &job->tree->rules;
+	struct weir_tree_look *look = job->look;
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
-	return fstatat(place->directory, place->name, &job->status, flags) < 0 ? -errno : 0;
+	if (fstatat(place->directory, place->name, &look->status, flags) < 0)
+		return -errno;
+	if (!S_ISLNK(look->status.st_mode) ||
+	        !open_beneath_link_text(rules->root, job->path, rules->resolve, place->directory,
+	                place->name, look->target, sizeof look->target))
+		look->target[0] = 0;
+	return 0;
 }
 
 void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const char *path,
-        struct stat *ret, void (*done)(struct weir_change *change, int error))
+        struct weir_tree_look *ret, void (*done)(struct weir_change *change, int error))
 {
 	struct change_job *job = weir_change_job(tree, path, NULL, apply_look);
 	if (job) {
-		job->reads = true;
-		job->ret_status = ret;
+		job->ret_look = ret;
+		job->look = malloc(sizeof *job->look);
+	}
+	if (job && !job->look) {
+		change_job_free(job);
+		job = NULL;
 	}
 	weir_change_start(tree, change, job, done);
 }

@@ -69,26 +69,32 @@ static void change_run(struct weir_work *work)
 	if (job->error < 0)
 		return;
 	job->error = job->apply(job, &place);
-	if (job->error == 0 && !job->reads)
+	if (job->error == 0 && !job->look)
 		job->error = weir_place_sync(&place);
 	weir_place_close(&place);
+}
+
+void change_job_free(struct change_job *job)
+{
+	weir_tree_release(job->tree);
+	free(job->look);
+	free(job);
 }
 
 static void finish(struct change_job *job)
 {
 	struct weir_change *change = job->change;
-	if (!job->reads)
+	if (!job->look)
 		weir_tree_forget(job->tree, job->path);
 	if (job->other)
 		weir_tree_forget(job->tree, job->other);
 	if (change) {
 		change->job = NULL;
-		if (job->ret_status && job->error == 0)
-			*job->ret_status = job->status;
+		if (job->look && job->error == 0)
+			*job->ret_look = *job->look;
 		change->done(change, job->error);
 	}
-	weir_tree_release(job->tree);
-	free(job);
+	change_job_free(job);
 }
 
 static void change_done(struct weir_work *work)

@@ -20,11 +20,10 @@ struct change_job {
 	/* Of weir_tree_remove_if, or NULL. */
 	int (*check)(void *context, const struct stat *there);
 	void *check_context;
-	bool reads; /* nothing is changed, nothing has to be synced */
 	mode_t mode;
 	struct timespec time;
-	struct stat status;
-	struct stat *ret_status;
+	struct weir_tree_look *look; /* of weir_tree_look_at, else NULL: nothing is changed then */
+	struct weir_tree_look *ret_look;
 	int error;
 	char *other; /* a second path, behind the first; or NULL */
 	char path[];
@@ -33,6 +32,9 @@ struct change_job {
 /* Copies both paths; `other` may be NULL. NULL without memory. */
 struct change_job *weir_change_job(struct weir_tree *tree, const char *path, const char *other,
         int (*apply)(struct change_job *job, const struct place *place));
+
+/* Frees a job that was not started. */
+void change_job_free(struct change_job *job);
 
 /* Takes the job; NULL: there was no memory for it. */
 void weir_change_start(struct weir_tree *tree, struct weir_change *change, struct change_job *job,

@@ -242,3 +242,32 @@ int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resol
 	close(directory);
 	return fd;
 }
+
+/* -- links ------------------------------------------------------------------------------------- */
+
+static bool open_beneath_goes_up(const char *text)
+{
+	for (; *text; text += strspn(text, "/")) {
+		size_t size = strcspn(text, "/");
+		if (size == 2 && text[0] == '.' && text[1] == '.')
+			return true;
+		text += size;
+	}
+	return false;
+}
+
+size_t open_beneath_link_text(int root, const char *path, uint64_t resolve, int directory,
+        const char *name, char *to, size_t room)
+{
+	ssize_t size = readlinkat(directory, name, to, room);
+	if (size <= 0 || (size_t)size == room || to[0] == '/')
+		return 0;
+	to[size] = 0;
+	/* A link that can be opened has not left the root at any step, and neither has its text. */
+	int fd = weir_open_beneath(root, path, O_PATH, resolve);
+	if (fd >= 0)
+		close(fd);
+	else if (fd == -EXDEV || open_beneath_goes_up(to))
+		return 0;
+	return (size_t)size;
+}

@@ -2,6 +2,7 @@
 #ifndef WEIR_OPEN_BENEATH_H
 #define WEIR_OPEN_BENEATH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -15,6 +16,14 @@
  * might be waited for, -EINVAL if the kernel does not know a flag.
  */
 int weir_open_beneath(int root, const char *path, uint64_t flags, uint64_t resolve);
+
+/*
+ * The text of the symbolic link `name` in `directory`, whose path is `path`, with a NUL at `to`, which
+ * has room for `room` bytes. Returns its size; or 0 if it does not fit, is no link, or could name
+ * what is outside of the root: because it is absolute, leads out, or leads nowhere by way of `..`.
+ */
+size_t open_beneath_link_text(int root, const char *path, uint64_t resolve, int directory,
+        const char *name, char *to, size_t room);
 
 /* What weir_open_beneath does where there is no openat2. RESOLVE_CACHED always is -EAGAIN. */
 int open_beneath_walk(int root, const char *path, uint64_t flags, uint64_t resolve);
