@@ -85,7 +85,7 @@ struct weir_directory_options {
 };
 
 /*
- * Starts to read the directory open at `fd` (such as that of a weir_file), which is duplicated: it
+ * Starts to read the directory open at `fd` (such as that of a weir_produce_file), which is duplicated: it
  * need not stay open, and its offset is not touched. NULL options: the defaults. Returns 0, -ENOMEM,
  * -EMFILE, or WEIR_E_LIMIT if the pattern has too many components.
  */

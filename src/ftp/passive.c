@@ -141,7 +141,7 @@ static struct ftp_wait *passive_find_wait(
 	struct weir_list *link = listener->waits.next;
 	for (; link != &listener->waits; link = link->next) {
 		struct ftp_wait *wait = WEIR_CONTAINER(link, struct ftp_wait, link);
-		if (weir_ftp_same_host(&wait->peer, peer))
+		if (ftp_same_host(&wait->peer, peer))
 			return wait;
 	}
 	return NULL;
@@ -155,7 +155,7 @@ static struct passive_listener *passive_find(
 		struct passive_listener *listener =
 		        WEIR_CONTAINER(link, struct passive_listener, link);
 		if (weir_address_port(&listener->local) == weir_address_port(local) &&
-		        weir_ftp_same_host(&listener->local, local))
+		        ftp_same_host(&listener->local, local))
 			return listener;
 	}
 	return NULL;
@@ -168,7 +168,7 @@ static int passive_listen(
 	struct passive_listener *listener = calloc(1, sizeof *listener);
 	if (!listener)
 		return -ENOMEM;
-	int error = weir_ftp_listen(local, &listener->fd);
+	int error = ftp_listen(local, &listener->fd);
 	if (error < 0) {
 		free(listener);
 		return error;
@@ -207,13 +207,13 @@ static int passive_choose(struct weir_ftp_ports *ports, struct weir_address *loc
 	uint16_t from;
 	int error = -EADDRINUSE;
 	if (!ports->first) {
-		weir_ftp_set_port(local, 0);
+		ftp_set_port(local, 0);
 		return passive_join(ports, local, wait, ret);
 	}
 	if (getrandom(&from, sizeof from, 0) != sizeof from)
 		return -EIO;
 	for (unsigned i = 0; i < count && i < WEIR_FTP_PORTS_TRIED && error == -EADDRINUSE; i++) {
-		weir_ftp_set_port(local, (uint16_t)(ports->first + (from + i) % count));
+		ftp_set_port(local, (uint16_t)(ports->first + (from + i) % count));
 		error = passive_join(ports, local, wait, ret);
 	}
 	return error;
@@ -240,7 +240,7 @@ static bool passive_revoke(
 		for (struct weir_list *link = bucket->next; link != bucket; link = link->next) {
 			struct passive_listener *listener =
 			        WEIR_CONTAINER(link, struct passive_listener, link);
-			struct ftp_wait *wait = weir_ftp_same_host(&listener->local, local)
+			struct ftp_wait *wait = ftp_same_host(&listener->local, local)
 			                                ? passive_find_wait(listener, &next->peer)
 			                                : NULL;
 			if (!wait || (oldest && oldest->since_ms <= wait->since_ms))
@@ -265,7 +265,7 @@ static void passive_watch_leave(struct passive_watch *watch)
 		return;
 	weir_list_remove(&watch->link);
 	/* The socket may live on in other descriptors, so that closing this one would not end the watch. */
-	close(weir_watch_release(watch->loop, &watch->watch));
+	close(weir_watch_cancel(watch->loop, &watch->watch));
 	pthread_mutex_lock(&watch->ports->lock);
 	passive_listener_release(watch->listener);
 	pthread_mutex_unlock(&watch->ports->lock);

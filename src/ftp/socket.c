@@ -12,7 +12,7 @@ enum {
 	BACKLOG = 64 /* of all the sessions that share the port */
 };
 
-int weir_ftp_socket(const struct weir_address *local, int *ret)
+int ftp_socket(const struct weir_address *local, int *ret)
 {
 	int on = 1, unsent = WEIR_UNSENT_LOW;
 	int fd = socket(local->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -30,11 +30,11 @@ int weir_ftp_socket(const struct weir_address *local, int *ret)
 	return 0;
 }
 
-int weir_ftp_listen(struct weir_address *address, int *ret)
+int ftp_listen(struct weir_address *address, int *ret)
 {
 	socklen_t size = sizeof *address;
 	int fd;
-	int error = weir_ftp_socket(address, &fd);
+	int error = ftp_socket(address, &fd);
 	if (error < 0)
 		return error;
 	/* With SO_REUSEADDR two may be bound to a port, but only one can listen. */
