@@ -17,7 +17,6 @@
 #include "data_connection.h"
 #include "passive.h"
 #include "port.h"
-#include "socket.h"
 
 enum {
 	PORT_MIN = 1024,

@@ -20,7 +20,6 @@
 
 #include "passive.h"
 #include "port.h"
-#include "socket.h"
 
 enum {
 	BUCKETS = 256

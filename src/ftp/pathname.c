@@ -1,12 +1,15 @@
 /*
- * Pathnames, resolved by their text: `..` takes a part away, and cannot take away what is not
- * there, so that nobody leaves his home by one. (That symbolic links do not lead out of the root is
- * the tree's to see to.)
+ * Pathnames, resolved by their text: `..` removes a component and stops at the root, so that it does not
+ * lead out of a home. The tree sees to it that symbolic links do not either.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "pathname.h"
+#include "session.h"
+
+/* -- text ------------------------------------------------------------------------------------- */
 
 /* Appends the parts of `name` to the `size` bytes at `to`. The new size or -ENAMETOOLONG. */
 static int ftp_pathname_append_parts(char *to, int size, const char *name)
@@ -84,4 +87,107 @@ bool ftp_path_shows_all(const char *pattern, const char *name)
 bool ftp_path_shows_plain(const char *pattern, const char *name)
 {
 	return name[0] != '.' && (!pattern || ftp_wildcard(pattern, name));
+}
+
+/* -- paths in the tree ------------------------------------------------------------------------ */
+
+int ftp_path_find(const struct ftp_session *session, const char *name, struct ftp_path *ret)
+{
+	int error =
+	        ftp_path_resolve(session->directory ? session->directory : "", name, ret->shown);
+	if (error < 0)
+		return error;
+	if (ftp_path_is_temporary(ret->shown) ||
+	        (!session->server->rules.hidden && ftp_path_is_hidden(ret->shown)))
+		return -ENOENT;
+	size_t home = strlen(session->user->home), size = strlen(ret->shown);
+	if (home + size + 1 > WEIR_PATH_MAX)
+		return -ENAMETOOLONG;
+	/* Two slashes make the home the root of what follows, so that no link leads out of it. */
+	char *to = ret->tree;
+	if (home) {
+		memcpy(to, session->user->home + 1, home - 1);
+		to += home - 1;
+		*to++ = '/';
+		*to++ = '/';
+	}
+	memcpy(to, ret->shown + 1, size);
+	return 0;
+}
+
+struct weir_tree *ftp_tree(struct weir_ftp_server *server)
+{
+	if (!server->attached)
+		weir_tree_attach(server->tree, server->loop);
+	server->attached = true;
+	return server->tree;
+}
+
+/* -- patterns --------------------------------------------------------------------------------- */
+
+/*
+ * Whether `c` is in the set that begins at `set`, behind the bracket. *ret_end is behind the
+ * closing one; NULL: there is none, and the bracket is a character like others.
+ */
+static bool ftp_wildcard_set(const char *set, unsigned char c, const char **ret_end)
+{
+	bool negated = *set == '!' || *set == '^';
+	bool found = false;
+	const char *at = set + negated;
+	*ret_end = NULL;
+	for (bool first = true; *at && (first || *at != ']'); first = false) {
+		unsigned char low = (unsigned char)*at++, high = low;
+		if (at[0] == '-' && at[1] && at[1] != ']') {
+			high = (unsigned char)at[1];
+			at += 2;
+		}
+		found |= low <= c && c <= high;
+	}
+	if (*at == ']')
+		*ret_end = at + 1;
+	return found != negated;
+}
+
+/* Whether one character of the pattern, not a star, fits `c`; *ret_next is behind it. */
+static bool ftp_wildcard_fits(const char *pattern, char c, const char **ret_next)
+{
+	const char *end;
+	*ret_next = pattern + 1;
+	if (*pattern == '?')
+		return true;
+	if (*pattern == '[') {
+		bool in = ftp_wildcard_set(pattern + 1, (unsigned char)c, &end);
+		if (end) {
+			*ret_next = end;
+			return in;
+		}
+	}
+	return *pattern == c;
+}
+
+bool ftp_wildcard(const char *pattern, const char *name)
+{
+	const char *star = NULL, *resume = NULL, *next;
+	while (*name) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			resume = name;
+		} else if (*pattern && ftp_wildcard_fits(pattern, *name, &next)) {
+			pattern = next;
+			name++;
+		} else if (star) {
+			pattern = star;
+			name = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+const char *ftp_is_wildcard(const char *text)
+{
+	return strpbrk(text, "*?[");
 }

@@ -7,6 +7,7 @@
 
 #include <weir/transformers.h>
 
+#include "reply.h"
 #include "transfer.h"
 
 struct ftp_sending {
@@ -93,7 +94,7 @@ void ftp_send(struct ftp_session *session, const char *verb, const char *path,
 	if (rate)
 		producer = weir_produce_throttle(producer, rate, 0);
 	if (!producer) {
-		FTP_SAY(session, "451 Out of memory.");
+		FTP_REPLY(session, "451 Out of memory.");
 		return;
 	}
 	struct ftp_transfer *transfer =

@@ -11,9 +11,10 @@
 #include <weir/tls.h>
 #include <weir/users.h>
 
+#include "reply.h"
 #include "session.h"
 
-static const char refusal[] = "421 TLS is spoken here.\r\n";
+static const char refusal[] = "421 This port requires TLS from the first byte.\r\n";
 
 /* -- rules ------------------------------------------------------------------------------------- */
 

@@ -15,6 +15,8 @@
 #include "data_connection.h"
 #include "entry.h"
 #include "job.h"
+#include "reply.h"
+#include "session.h"
 #include "transfer.h"
 #include "verbs.h"
 
@@ -68,7 +70,7 @@ static void ftp_session_on_request(struct weir_channel *channel, struct weir_spa
 	if (answer.size)
 		weir_channel_push_copy(channel, weir_span(answer.bytes, answer.size));
 	if (size < 0)
-		FTP_SAY(session, "501 There is a NUL in it.");
+		FTP_REPLY(session, "501 Command contains a NUL.");
 	else if (session->transfer && !ftp_verb_during(session, line))
 		ftp_session_hold(session, line);
 	else
@@ -78,7 +80,7 @@ static void ftp_session_on_request(struct weir_channel *channel, struct weir_spa
 static void ftp_session_on_overflow(struct weir_channel *channel, int error)
 {
 	(void)error;
-	FTP_SAY(ftp_session_session_of(channel), "500 The line is too long.");
+	FTP_REPLY(ftp_session_session_of(channel), "500 Command line too long.");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */
@@ -100,7 +102,7 @@ void ftp_session_reset(struct ftp_session *session)
 	ftp_session_restart(session);
 	session->facts = FTP_FACTS_ALL;
 	session->ascii = true;
-	session->buffer_said = false;
+	session->pbsz_received = false;
 	session->protect = session->server->implicit;
 	session->extended_only = false;
 }
@@ -136,7 +138,7 @@ static int ftp_session_on_open(struct weir_channel *channel)
 	weir_channel_await(channel, weir_until(WEIR_SPAN("\n")));
 	if (ftp_session_count(session) < 0) {
 		weir_loop_counters(session->server->loop)->limits_hit++;
-		FTP_SAY(session, "421 Too many sessions, try again later.");
+		FTP_REPLY(session, "421 Too many sessions; try again later.");
 		weir_channel_close(channel);
 		return 0;
 	}
@@ -166,7 +168,7 @@ static void ftp_session_on_timeout(struct weir_channel *channel, enum weir_timeo
 {
 	if (which == WEIR_TIMEOUT_PROGRESS)
 		return;
-	FTP_SAY(ftp_session_session_of(channel), "421 Nothing was asked for too long.");
+	FTP_REPLY(ftp_session_session_of(channel), "421 Idle timeout.");
 	weir_channel_close(channel);
 }
 
@@ -176,7 +178,7 @@ static void ftp_session_on_draining(struct weir_channel *channel)
 	/* Its answer is still owed; a transfer has its reply in the queue. */
 	if (session->job || session->held)
 		return;
-	FTP_SAY(session, "421 The server is going down.");
+	FTP_REPLY(session, "421 Server is shutting down.");
 	weir_channel_close(channel);
 }
 
@@ -219,3 +221,38 @@ const struct weir_protocol ftp_protocol = {
         .draining = ftp_session_on_draining,
         .close = ftp_session_on_close,
 };
+
+/* -- log -------------------------------------------------------------------------------------- */
+
+static void ftp_log_tell(struct ftp_session *session, struct weir_ftp_event *event)
+{
+	struct weir_ftp_server *server = session->server;
+	if (!server->log)
+		return;
+	event->peer = weir_channel_peer(session->channel);
+	if (!event->user)
+		event->user = session->user ? session->user->text : "";
+	event->secure = weir_channel_secure(session->channel);
+	server->log(server->context, event);
+}
+
+void ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code)
+{
+	struct weir_ftp_event event = {
+	        .kind = WEIR_FTP_LOGIN, .user = name, .error = error, .code = code};
+	ftp_log_tell(session, &event);
+}
+
+void ftp_log_logout(struct ftp_session *session, int error)
+{
+	struct weir_ftp_event event = {.kind = WEIR_FTP_LOGOUT, .error = error};
+	ftp_log_tell(session, &event);
+}
+
+void ftp_log_change(
+        struct ftp_session *session, const char *verb, const char *path, int error, unsigned code)
+{
+	struct weir_ftp_event event = {
+	        .kind = WEIR_FTP_CHANGED, .verb = verb, .path = path, .error = error, .code = code};
+	ftp_log_tell(session, &event);
+}

@@ -10,7 +10,7 @@
 #define WEIR_FTP_TRANSFER_H
 
 #include "data_connection.h"
-#include "late.h"
+#include "reply.h"
 
 struct ftp_transfer;
 
@@ -38,14 +38,14 @@ struct ftp_transfer_type {
 struct ftp_transfer {
 	struct ftp_data_user user; /* of the data connection */
 	const struct ftp_transfer_type *type;
-	struct ftp_session *session; /* NULL: orphaned */
-	struct ftp_late *late;       /* NULL before 150 */
+	struct ftp_session *session;   /* NULL: orphaned */
+	struct ftp_deferred *deferred; /* NULL before 150 */
 	bool started;
 	const char *verb;
 	enum weir_ftp_event_kind kind;
 	int64_t started_ms;
 	bool busy;       /* an orphan with something under way beside the data connection */
-	bool committing; /* all is here, the disk is awaited: too late to abort */
+	bool committing; /* all is here, the disk is awaited: too deferred to abort */
 	bool aborted;    /* ABOR is to be answered */
 	bool secure;
 	bool resumed; /* its TLS session is the control connection's */

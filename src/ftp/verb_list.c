@@ -10,9 +10,12 @@
 #include <weir/error.h>
 #include <weir/sources.h>
 
+#include "entry.h"
 #include "job.h"
 #include "list_format.h"
 #include "pathname.h"
+#include "reply.h"
+#include "timeval.h"
 #include "transfer.h"
 #include "verbs.h"
 
@@ -57,14 +60,14 @@ static struct weir_producer *ftp_verb_list_directory_lines(const struct ftp_list
         const struct weir_file *directory, struct ftp_entry_style *style)
 {
 	char base[WEIR_FTP_LINE_MAX + 2];
-	struct ftp_place place;
+	struct ftp_path path;
 	const struct ftp_session *session = listing->job.session;
 	size_t size = listing_base(listing, base);
-	if (ftp_place_find(session, size ? base : ".", &place) < 0)
+	if (ftp_path_find(session, size ? base : ".", &path) < 0)
 		return NULL;
 	struct ftp_list_filter filter = {
 	        .tree = ftp_tree(session->server),
-	        .path = place.tree,
+	        .path = path.tree,
 	        .pattern = listing->pattern,
 	        .hidden = session->server->rules.hidden,
 	};
@@ -122,12 +125,12 @@ static struct weir_producer *ftp_verb_list_lines_of(
 static void ftp_verb_list_say_lines(struct ftp_session *session, struct weir_producer *lines)
 {
 	if (!lines) {
-		FTP_SAY(session, "451 Out of memory.");
+		FTP_REPLY(session, "451 Out of memory.");
 		return;
 	}
-	FTP_SAY(session, "213-Status:");
+	FTP_REPLY(session, "213-Status:");
 	weir_channel_push(session->channel, lines);
-	FTP_SAY(session, "213 Done.");
+	FTP_REPLY(session, "213 End of status.");
 }
 
 /* The name can only be that of a directory: it ends in a slash, or a pattern follows. */
@@ -144,11 +147,11 @@ static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct w
 	struct ftp_session *session = listing->job.session;
 	bool directory = file && file->kind == WEIR_FILE_DIRECTORY;
 	if (!directory && listing->kind == LISTING_MLSD) {
-		FTP_SAY(session, "501 Not a directory.");
+		FTP_REPLY(session, "501 Not a directory.");
 		return;
 	}
 	if (!directory && needs_directory(listing)) {
-		ftp_say(session, ftp_error_text(-ENOTDIR));
+		ftp_reply_text(session, ftp_error_text(-ENOTDIR));
 		return;
 	}
 	struct weir_producer *lines = ftp_verb_list_lines_of(listing, file);
@@ -156,7 +159,7 @@ static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct w
 		ftp_verb_list_say_lines(session, lines);
 	else
 		ftp_send(session, verbs[listing->kind], listing->name, lines, NULL,
-		        "150 Here it comes.");
+		        "150 Sending data.");
 }
 
 /* -- what is looked up ------------------------------------------------------------------------- */
@@ -188,7 +191,7 @@ static bool ftp_verb_list_try_pattern(struct ftp_listing *listing)
 	if (!pattern)
 		return false;
 	if (count_parts(pattern) > WEIR_DIRECTORY_LEVELS_MAX) {
-		FTP_SAY(listing->job.session, "553 The pattern has too many parts.");
+		FTP_REPLY(listing->job.session, "553 Pattern has too many components.");
 		ftp_job_end(&listing->job);
 		return true;
 	}
@@ -204,7 +207,7 @@ static void ftp_verb_list_on_looked_at(struct weir_change *change, int error)
 	if (error == 0 && S_ISLNK(listing->look.status.st_mode))
 		ftp_verb_list_send_lines(listing, NULL);
 	else
-		ftp_say(listing->job.session, ftp_error_text(listing->error));
+		ftp_reply_text(listing->job.session, ftp_error_text(listing->error));
 	ftp_job_end(&listing->job);
 }
 
@@ -212,12 +215,12 @@ static void ftp_verb_list_on_looked_at(struct weir_change *change, int error)
 static bool ftp_verb_list_try_link(struct ftp_listing *listing, int error)
 {
 	struct ftp_session *session = listing->job.session;
-	struct ftp_place place;
+	struct ftp_path path;
 	if (listing->kind == LISTING_MLSD || needs_directory(listing) ||
-	        ftp_place_find(session, listing->name, &place) < 0)
+	        ftp_path_find(session, listing->name, &path) < 0)
 		return false;
 	listing->error = error;
-	weir_tree_look_at(ftp_tree(session->server), &listing->change, place.tree, &listing->look,
+	weir_tree_look_at(ftp_tree(session->server), &listing->change, path.tree, &listing->look,
 	        ftp_verb_list_on_looked_at);
 	return true;
 }
@@ -229,7 +232,7 @@ static void ftp_verb_list_on_found(struct weir_lookup *lookup, int error, struct
 	        (ftp_verb_list_try_pattern(listing) || ftp_verb_list_try_link(listing, error)))
 		return;
 	if (error < 0)
-		ftp_say(listing->job.session, ftp_error_text(error));
+		ftp_reply_text(listing->job.session, ftp_error_text(error));
 	else
 		ftp_verb_list_send_lines(listing, file);
 	ftp_job_end(&listing->job);
@@ -238,12 +241,12 @@ static void ftp_verb_list_on_found(struct weir_lookup *lookup, int error, struct
 static void ftp_verb_list_look(struct ftp_listing *listing, const char *name)
 {
 	struct ftp_session *session = listing->job.session;
-	struct ftp_place place;
-	int error = ftp_place_find(session, name, &place);
+	struct ftp_path path;
+	int error = ftp_path_find(session, name, &path);
 	if (error < 0)
 		ftp_verb_list_on_found(&listing->lookup, error, NULL);
 	else
-		weir_tree_lookup(ftp_tree(session->server), &listing->lookup, place.tree,
+		weir_tree_lookup(ftp_tree(session->server), &listing->lookup, path.tree,
 		        ftp_verb_list_on_found);
 }
 
@@ -294,9 +297,9 @@ static void ftp_verb_list_say_status(struct ftp_session *session)
 {
 	char peer[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_format(weir_channel_peer(session->channel), peer);
-	FTP_FORMAT(session,
+	FTP_REPLY_FORMAT(session,
 	        "211-Weir FTP\r\n From %s%s\r\n %s%s\r\n TYPE %s, STRU F, MODE S\r\n"
-	        " Data connections: %s%s\r\n211 Done.",
+	        " Data connections: %s%s\r\n211 End.",
 	        peer, weir_channel_secure(session->channel) ? ", by TLS" : "",
 	        session->user ? "Logged in as " : "Not logged in",
 	        session->user ? session->user->text : "", session->ascii ? "A" : "I",
@@ -310,9 +313,68 @@ void ftp_stat(struct ftp_session *session, const char *argument)
 	else if (!argument[0])
 		ftp_verb_list_say_status(session);
 	else if (!session->user)
-		FTP_SAY(session, "530 Log in with USER and PASS.");
+		FTP_REPLY(session, "530 Log in with USER and PASS.");
 	else if (!(ftp_session_rights(session) & WEIR_FTP_LIST))
-		FTP_SAY(session, "550 Permission denied.");
+		FTP_REPLY(session, "550 Permission denied.");
 	else
 		ftp_verb_list_list(session, LISTING_STAT, argument);
+}
+
+/* -- facts of one file ------------------------------------------------------------------------ */
+
+static void ftp_verb_fact_on_sized(
+        struct ftp_session *session, const char *path, struct weir_file *file)
+{
+	(void)path;
+	if (file->kind != WEIR_FILE_REGULAR)
+		FTP_REPLY(session, "550 Not a regular file.");
+	else
+		FTP_REPLY_FORMAT(session, "213 %llu", (unsigned long long)file->size);
+}
+
+/* As text it would have another size, which is not known without reading it. */
+void ftp_size(struct ftp_session *session, const char *argument)
+{
+	if (session->ascii)
+		FTP_REPLY(session, "550 SIZE needs TYPE I.");
+	else
+		ftp_look_up(session, argument, ftp_verb_fact_on_sized);
+}
+
+static void ftp_verb_fact_on_timed(
+        struct ftp_session *session, const char *path, struct weir_file *file)
+{
+	char text[WEIR_FTP_TIME_TEXT_MAX];
+	(void)path;
+	ftp_time_format(file->mtime.tv_sec, text);
+	FTP_REPLY_FORMAT(session, "213 %s", text);
+}
+
+void ftp_mdtm(struct ftp_session *session, const char *argument)
+{
+	ftp_look_up(session, argument, ftp_verb_fact_on_timed);
+}
+
+static void ftp_verb_fact_on_found(
+        struct ftp_session *session, const char *path, struct weir_file *file)
+{
+	char line[2 * WEIR_PATH_MAX + FTP_ENTRY_MAX];
+	struct weir_directory_entry entry;
+	struct ftp_entry_style style = {
+	        .facts = session->facts, .rights = ftp_session_rights(session)};
+	int error = ftp_entry_of(file, path, &entry);
+	size_t size = error == 0 ? ftp_entry_facts(&style, &entry, line, sizeof line) : 0;
+	if (!size) {
+		ftp_reply_text(session, ftp_error_text(error));
+		return;
+	}
+	FTP_REPLY(session, "250-Facts:");
+	weir_channel_push_static(session->channel, " ");
+	weir_channel_push_copy(session->channel, weir_span(line, size));
+	FTP_REPLY(session, "250 End of facts.");
+}
+
+void ftp_mlst(struct ftp_session *session, const char *argument)
+{
+	ftp_look_up(session, argument[0] ? argument : ".", ftp_verb_fact_on_found);
 }

@@ -5,6 +5,7 @@
 #include <weir/transformers.h>
 
 #include "job.h"
+#include "reply.h"
 #include "transfer.h"
 #include "verbs.h"
 
@@ -39,17 +40,17 @@ static void ftp_verb_transfer_on_found(
 	char opening[96];
 	uint64_t offset = ftp_verb_transfer_take_restart(session);
 	if (file->kind != WEIR_FILE_REGULAR) {
-		FTP_SAY(session, "550 That is no file.");
+		FTP_REPLY(session, "550 Not a regular file.");
 		return;
 	}
 	if (!session->ascii && offset > file->size) {
-		FTP_SAY(session, "554 The file is shorter than that.");
+		FTP_REPLY(session, "554 REST offset is beyond the end of the file.");
 		return;
 	}
 	if (session->ascii)
-		snprintf(opening, sizeof opening, "150 Here it comes.");
+		snprintf(opening, sizeof opening, "150 Sending data.");
 	else
-		snprintf(opening, sizeof opening, "150 Here it comes (%llu bytes).",
+		snprintf(opening, sizeof opening, "150 Sending data (%llu bytes).",
 		        (unsigned long long)(file->size - offset));
 	ftp_send(session, "RETR", path, ftp_verb_transfer_content_of(file, session->ascii, offset),
 	        file, opening);
@@ -68,7 +69,7 @@ void ftp_stor(struct ftp_session *session, const char *argument)
 	        .verb = "STOR", .offset = ftp_verb_transfer_take_restart(session)};
 	/* Where in the file an offset of its text is, nobody knows. */
 	if (session->ascii && receipt.offset)
-		FTP_SAY(session, "554 REST is not for TYPE A.");
+		FTP_REPLY(session, "554 REST is not possible with TYPE A.");
 	else
 		ftp_receive(session, &receipt, argument);
 }
@@ -97,5 +98,5 @@ void ftp_abor(struct ftp_session *session, const char *argument)
 		return;
 	}
 	ftp_data_drop(session);
-	FTP_SAY(session, "226 There was nothing to abort.");
+	FTP_REPLY(session, "226 Nothing to abort.");
 }

@@ -10,6 +10,7 @@
 #include <weir/sources.h>
 
 #include "control_line.h"
+#include "reply.h"
 #include "transfer.h"
 #include "verbs.h"
 
@@ -117,15 +118,15 @@ static const char *ftp_verbs_refusal(
         const struct ftp_session *session, const struct ftp_verb_row *verb, const char *argument)
 {
 	if (!verb)
-		return "500 There is no such command.";
+		return "500 Unknown command.";
 	if (!(verb->needs & OPEN) && !session->user)
 		return "530 Log in with USER and PASS.";
 	if ((verb->needs & ARGUMENT) && !argument[0])
-		return "501 It needs an argument.";
+		return "501 Argument missing.";
 	if ((verb->rights & ~ftp_session_rights(session)) != 0)
 		return "550 Permission denied.";
 	if ((verb->needs & RENAMING) && !session->rename_from)
-		return "503 RNFR comes first.";
+		return "503 Send RNFR first.";
 	return NULL;
 }
 
@@ -141,7 +142,7 @@ void ftp_verb_run(struct ftp_session *session, const char *line)
 		free(rename_from);
 	}
 	if (refused)
-		ftp_say(session, refused);
+		ftp_reply_text(session, refused);
 	else
 		verb->run(session, command.argument);
 }
@@ -153,7 +154,7 @@ bool ftp_verb_during(const struct ftp_session *session, const char *line)
 	if (!ftp_transfer_open(transfer))
 		return false;
 	if (strcmp(command.verb, "STAT") == 0)
-		return !command.argument[0] && ftp_late_taken(transfer->late);
+		return !command.argument[0] && ftp_deferred_is_empty(transfer->deferred);
 	return strcmp(command.verb, "ABOR") == 0;
 }
 
@@ -165,9 +166,9 @@ void ftp_verb_help(struct ftp_session *session, const char *name)
 		struct ftp_command command = ftp_command_parse(name);
 		const struct ftp_verb_row *verb = ftp_verbs_find(command.verb);
 		if (verb)
-			FTP_FORMAT(session, "214 %s %s", verb->name, verb->usage);
+			FTP_REPLY_FORMAT(session, "214 %s %s", verb->name, verb->usage);
 		else
-			FTP_SAY(session, "502 There is no such command.");
+			FTP_REPLY(session, "502 Unknown command.");
 		return;
 	}
 	for (size_t i = 0; i < VERB_COUNT && error == 0; i++)
@@ -179,7 +180,7 @@ void ftp_verb_help(struct ftp_session *session, const char *name)
 	if (error < 0)
 		weir_channel_push(session->channel, NULL);
 	else
-		FTP_FORMAT(session, "214-These commands are known:\r\n%.*s\r\n214 Done.",
+		FTP_REPLY_FORMAT(session, "214-Commands:\r\n%.*s\r\n214 End of help.",
 		        (int)text.size, text.data);
 	weir_buffer_finish(&text);
 }

@@ -434,14 +434,14 @@ static void lines_that_are_none(void **state)
 	EXPECT_NEXT(&control, "501 ");
 	/* CR NUL is CR. */
 	peer_send_bytes(&control, "MKD a\r\0b\r\n", 10);
-	const char made[] = "257 \"/a\r\0b\" is made.\r\n";
+	const char made[] = "257 \"/a\r\0b\" created.\r\n";
 	assert_true(peer_read(&control, sizeof made - 1));
 	assert_memory_equal(control.got.data, made, sizeof made - 1);
 	control.got.size = 0;
 	assert_int_equal(access(in_scratch("a\rb"), F_OK), 0);
 	peer_send_bytes(&control, "\xff\xfd\x03NOOP\r\n", 9);
 	assert_true(peer_got(&control, "\xff\xfc\x03"
-	                               "200 Done.\r\n"));
+	                               "200 OK.\r\n"));
 	peer_close(&control);
 	stop_server();
 }
