@@ -37,18 +37,18 @@ static int file_attributes_sync_and_close(int fd, int error)
 	return error;
 }
 
-static int file_attributes_apply_mode(struct change_job *job, const struct directory_entry *place)
+static int file_attributes_apply_mode(struct change_job *job, const struct directory_entry *entry)
 {
-	(void)place;
+	(void)entry;
 	int fd = file_attributes_open_target(job);
 	if (fd < 0)
 		return fd;
 	return file_attributes_sync_and_close(fd, fchmod(fd, job->mode) < 0 ? -errno : 0);
 }
 
-static int file_attributes_apply_time(struct change_job *job, const struct directory_entry *place)
+static int file_attributes_apply_time(struct change_job *job, const struct directory_entry *entry)
 {
-	(void)place;
+	(void)entry;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, job->time};
 	int fd = file_attributes_open_target(job);
 	if (fd < 0)
@@ -80,16 +80,16 @@ void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, cons
 
 /* -- looking ----------------------------------------------------------------------------------- */
 
-static int file_attributes_apply_look(struct change_job *job, const struct directory_entry *place)
+static int file_attributes_apply_look(struct change_job *job, const struct directory_entry *entry)
 {
 	const struct open_rules *rules = &job->tree->rules;
 	struct weir_tree_look *look = job->look;
 	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
-	if (fstatat(place->directory, place->name, &look->status, flags) < 0)
+	if (fstatat(entry->directory, entry->name, &look->status, flags) < 0)
 		return -errno;
 	if (!S_ISLNK(look->status.st_mode) ||
-	        !open_beneath_link_text(rules->root, job->path, rules->resolve, place->directory,
-	                place->name, look->target, sizeof look->target))
+	        !open_beneath_link_text(rules->root, job->path, rules->resolve, entry->directory,
+	                entry->name, look->target, sizeof look->target))
 		look->target[0] = 0;
 	return 0;
 }

@@ -20,12 +20,12 @@
  * The umask would take bits from mkdir; a descriptor of our own is changed, not what has the name
  * by now.
  */
-static int tree_change_make_directory(const struct directory_entry *place, mode_t mode)
+static int tree_change_make_directory(const struct directory_entry *entry, mode_t mode)
 {
-	if (mkdirat(place->directory, place->name, 0700) < 0)
+	if (mkdirat(entry->directory, entry->name, 0700) < 0)
 		return -errno;
 	int fd = openat(
-	        place->directory, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	        entry->directory, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	int error = fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
@@ -33,47 +33,47 @@ static int tree_change_make_directory(const struct directory_entry *place, mode_
 	return error;
 }
 
-static int tree_change_apply_remove(struct change_job *job, const struct directory_entry *place)
+static int tree_change_apply_remove(struct change_job *job, const struct directory_entry *entry)
 {
 	struct name_lock lock;
 	int error = 0;
-	name_lock_take(&lock, place->directory, -1);
+	name_lock_take(&lock, entry->directory, -1);
 	if (job->check)
 		error = directory_entry_ask(
 		        &job->tree->rules, job->path, job->check, job->check_context);
-	if (error == 0 && unlinkat(place->directory, place->name, 0) < 0)
+	if (error == 0 && unlinkat(entry->directory, entry->name, 0) < 0)
 		error = -errno;
 	name_lock_release(&lock);
 	return error;
 }
 
 static int tree_change_apply_remove_directory(
-        struct change_job *job, const struct directory_entry *place)
+        struct change_job *job, const struct directory_entry *entry)
 {
 	(void)job;
-	return unlinkat(place->directory, place->name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return unlinkat(entry->directory, entry->name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 static int tree_change_apply_make_directory(
-        struct change_job *job, const struct directory_entry *place)
+        struct change_job *job, const struct directory_entry *entry)
 {
-	return tree_change_make_directory(place, job->mode);
+	return tree_change_make_directory(entry, job->mode);
 }
 
 static void tree_change_run(struct weir_work *work)
 {
 	struct change_job *job = WEIR_CONTAINER(work, struct change_job, work);
-	struct directory_entry place;
-	job->error = directory_entry_open(&job->tree->rules, job->path, &place);
+	struct directory_entry entry;
+	job->error = directory_entry_open(&job->tree->rules, job->path, &entry);
 	/* What has no name of its own is there already: the root, or the like of `a/..`. */
 	if (job->error == -EISDIR && job->apply == tree_change_apply_make_directory)
 		job->error = -EEXIST;
 	if (job->error < 0)
 		return;
-	job->error = job->apply(job, &place);
+	job->error = job->apply(job, &entry);
 	if (job->error == 0 && !job->look)
-		job->error = directory_entry_sync(&place);
-	directory_entry_close(&place);
+		job->error = directory_entry_sync(&entry);
+	directory_entry_close(&entry);
 }
 
 void change_job_free(struct change_job *job)
@@ -106,7 +106,7 @@ static void tree_change_done(struct weir_work *work)
 
 /* A path that is too long is cut: it is refused by its length before anything is done with it. */
 struct change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
-        int (*apply)(struct change_job *job, const struct directory_entry *place))
+        int (*apply)(struct change_job *job, const struct directory_entry *entry))
 {
 	size_t size = strnlen(path, WEIR_PATH_MAX);
 	size_t other_size = other ? strnlen(other, WEIR_PATH_MAX) : 0;

@@ -16,7 +16,7 @@ struct change_job {
 	struct weir_tree *tree;
 	struct weir_change *change; /* NULL once it is cancelled */
 	/* Makes the change, on the work pool; the directory of `place` is synced afterwards. */
-	int (*apply)(struct change_job *job, const struct directory_entry *place);
+	int (*apply)(struct change_job *job, const struct directory_entry *entry);
 	/* Of weir_tree_remove_if, or NULL. */
 	int (*check)(void *context, const struct stat *there);
 	void *check_context;
@@ -31,7 +31,7 @@ struct change_job {
 
 /* Copies both paths; `other` may be NULL. NULL without memory. */
 struct change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
-        int (*apply)(struct change_job *job, const struct directory_entry *place));
+        int (*apply)(struct change_job *job, const struct directory_entry *entry));
 
 /* Frees a job that was not started. */
 void change_job_free(struct change_job *job);

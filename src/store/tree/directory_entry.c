@@ -58,9 +58,9 @@ int directory_entry_open(
 	return 0;
 }
 
-void directory_entry_close(struct directory_entry *place)
+void directory_entry_close(struct directory_entry *entry)
 {
-	close(place->directory);
+	close(entry->directory);
 }
 
 int directory_entry_ask(const struct open_rules *rules, const char *path,
@@ -81,9 +81,9 @@ int directory_entry_ask(const struct open_rules *rules, const char *path,
 }
 
 /* EINVAL: a file system whose directories need no sync. EBADF: opened for the path only. */
-int directory_entry_sync(const struct directory_entry *place)
+int directory_entry_sync(const struct directory_entry *entry)
 {
-	if (fsync(place->directory) == 0 || errno == EINVAL)
+	if (fsync(entry->directory) == 0 || errno == EINVAL)
 		return 0;
 	if (errno != EBADF)
 		return -errno;

@@ -23,7 +23,7 @@ int directory_entry_open(
 /* The checks of directory_entry_open that need no disk: 0, -EISDIR or -ENAMETOOLONG. */
 int directory_entry_check(const char *path);
 
-void directory_entry_close(struct directory_entry *place);
+void directory_entry_close(struct directory_entry *entry);
 
 /*
  * Asks `check` of weir_upload_options about what a lookup of the path would find now. 0, -EISDIR for
@@ -33,6 +33,6 @@ int directory_entry_ask(const struct open_rules *rules, const char *path,
         int (*check)(void *context, const struct stat *there), void *context);
 
 /* Makes sure that the directory's names are on the disk. 0 or an errno. */
-int directory_entry_sync(const struct directory_entry *place);
+int directory_entry_sync(const struct directory_entry *entry);
 
 #endif

@@ -107,10 +107,10 @@ static bool replaced_same(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-int replaced_copy(struct replaced *replaced, const struct directory_entry *place, int fd)
+int replaced_copy(struct replaced *replaced, const struct directory_entry *entry, int fd)
 {
 	struct stat status;
-	if (fstatat(place->directory, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(entry->directory, entry->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISREG(status.st_mode) ||
 	        (replaced->copied && replaced_same(&replaced->status, &status)))
@@ -119,7 +119,7 @@ int replaced_copy(struct replaced *replaced, const struct directory_entry *place
 	if (group < 0)
 		return group;
 	/* Whoever may not read the file may not read its attributes either. */
-	int from = openat(place->directory, place->name,
+	int from = openat(entry->directory, entry->name,
 	        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	int error = from >= 0 ? replaced_copy_attributes(from, fd) : 0;
 	if (from >= 0)

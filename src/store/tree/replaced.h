@@ -16,7 +16,7 @@ struct replaced {
  * regular file that has the name now. Does nothing if there is none, or if it is the one that was
  * copied last. `replaced` is all zero at first. 0 or an errno.
  */
-int replaced_copy(struct replaced *replaced, const struct directory_entry *place, int fd);
+int replaced_copy(struct replaced *replaced, const struct directory_entry *entry, int fd);
 
 /*
  * Makes the time of modification of `fd` later than that of the file that was copied, so that the

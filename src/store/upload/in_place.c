@@ -20,13 +20,13 @@ enum {
 /* Makes the file, or opens it if it is there: the descriptor or an errno. */
 static int upload_in_place_open_or_make(struct temporary *temporary, bool must_not_exist)
 {
-	const struct directory_entry *place = &temporary->place;
+	const struct directory_entry *entry = &temporary->entry;
 	int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	for (int i = 0; i < RACES_MAX; i++) {
-		int fd = openat(place->directory, place->name, flags | O_CREAT | O_EXCL, 0600);
+		int fd = openat(entry->directory, entry->name, flags | O_CREAT | O_EXCL, 0600);
 		temporary->created = fd >= 0;
 		if (fd < 0 && errno == EEXIST && !must_not_exist)
-			fd = openat(place->directory, place->name, flags);
+			fd = openat(entry->directory, entry->name, flags);
 		if (fd >= 0)
 			return fd;
 		if (errno == ENXIO || errno == ENODEV)
@@ -60,7 +60,7 @@ static int upload_in_place_prepare(struct temporary *temporary, const struct ope
 		return -errno;
 	if (offset < size && ftruncate(temporary->fd, (off_t)offset) < 0)
 		return -errno;
-	temporary->before = temporary->size = temporary->kicked = offset;
+	temporary->before = temporary->size = temporary->writeback_begun = offset;
 	return 0;
 }
 
@@ -68,9 +68,9 @@ int file_in_place_open(struct temporary *temporary, const struct open_rules *rul
         const char *path, const struct weir_upload_options *options)
 {
 	*temporary = (struct temporary){.fd = -1};
-	int error = directory_entry_open(rules, path, &temporary->place);
+	int error = directory_entry_open(rules, path, &temporary->entry);
 	if (error < 0) {
-		temporary->place.directory = -1;
+		temporary->entry.directory = -1;
 		return error;
 	}
 	int fd = upload_in_place_open_or_make(temporary, options->must_not_exist);
@@ -92,7 +92,7 @@ int file_in_place_publish(struct temporary *temporary, bool *ret_created)
 {
 	int error = fsync(temporary->fd) < 0 ? -errno : 0;
 	if (error == 0 && temporary->created)
-		error = directory_entry_sync(&temporary->place);
+		error = directory_entry_sync(&temporary->entry);
 	if (error < 0)
 		return error;
 	temporary->published = true;
@@ -104,11 +104,11 @@ int file_in_place_publish(struct temporary *temporary, bool *ret_created)
 static void upload_in_place_remove_own(const struct temporary *temporary)
 {
 	struct stat own, named;
-	const struct directory_entry *place = &temporary->place;
+	const struct directory_entry *entry = &temporary->entry;
 	if (fstat(temporary->fd, &own) == 0 &&
-	        fstatat(place->directory, place->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	        fstatat(entry->directory, entry->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	        own.st_ino == named.st_ino && own.st_dev == named.st_dev)
-		unlinkat(place->directory, place->name, 0);
+		unlinkat(entry->directory, entry->name, 0);
 }
 
 /* Undoing that fails leaves what had come, which is what a crash leaves too. */

@@ -25,7 +25,7 @@
 
 enum {
 	NAMES_TRIED = 8,
-	KICK = 8 * 1024 * 1024, /* a final fsync should not find all of a large file to do */
+	WRITEBACK_MIN = 8 * 1024 * 1024, /* a final fsync should not find all of a large file to do */
 	SWEEP_MAX = 100000,     /* entries looked at */
 	HEX_DIGITS = 16
 };
@@ -50,7 +50,7 @@ static int temporary_open_hidden(struct temporary *temporary)
 		int error = temporary_make_name(name, sizeof name);
 		if (error < 0)
 			return error;
-		int fd = openat(temporary->place.directory, name,
+		int fd = openat(temporary->entry.directory, name,
 		        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd >= 0) {
 			memcpy(temporary->hidden, name, sizeof name);
@@ -63,10 +63,10 @@ static int temporary_open_hidden(struct temporary *temporary)
 }
 
 /* Told before the bytes come rather than after. */
-static int temporary_check_target(const struct directory_entry *place, bool must_not_exist)
+static int temporary_check_target(const struct directory_entry *entry, bool must_not_exist)
 {
 	struct stat status;
-	if (fstatat(place->directory, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(entry->directory, entry->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISDIR(status.st_mode))
 		return -EISDIR;
@@ -125,10 +125,10 @@ static int temporary_reserve_ahead(struct temporary *temporary, uint64_t coming)
 static int temporary_open_file(struct temporary *temporary, const struct open_rules *rules,
         const struct weir_upload_options *options)
 {
-	int error = temporary_check_target(&temporary->place, options->must_not_exist);
+	int error = temporary_check_target(&temporary->entry, options->must_not_exist);
 	if (error < 0)
 		return error;
-	int fd = unnamed_open(temporary->place.directory);
+	int fd = unnamed_open(temporary->entry.directory);
 	/* EISDIR and ENOENT: what a kernel or file system says that does not know O_TMPFILE. */
 	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -ENOENT)
 		fd = temporary_open_hidden(temporary);
@@ -148,17 +148,17 @@ int temporary_open(struct temporary *temporary, const struct open_rules *rules, 
 {
 	struct stat status;
 	*temporary = (struct temporary){.fd = -1};
-	int error = directory_entry_open(rules, path, &temporary->place);
+	int error = directory_entry_open(rules, path, &temporary->entry);
 	if (error < 0) {
-		temporary->place.directory = -1;
+		temporary->entry.directory = -1;
 		return error;
 	}
-	if (fstat(temporary->place.directory, &status) == 0) {
+	if (fstat(temporary->entry.directory, &status) == 0) {
 		temporary->device = status.st_dev;
 		temporary->inode = status.st_ino;
 	}
 	bool taken = options->must_not_exist && options->look_first &&
-	             fstatat(temporary->place.directory, temporary->place.name, &status,
+	             fstatat(temporary->entry.directory, temporary->entry.name, &status,
 	                     AT_SYMLINK_NOFOLLOW) == 0;
 	error = taken ? -EEXIST : temporary_open_file(temporary, rules, options);
 	if (error < 0)
@@ -169,14 +169,14 @@ int temporary_open(struct temporary *temporary, const struct open_rules *rules, 
 void temporary_close(struct temporary *temporary)
 {
 	if (temporary->hidden[0])
-		unlinkat(temporary->place.directory, temporary->hidden, 0);
+		unlinkat(temporary->entry.directory, temporary->hidden, 0);
 	temporary->hidden[0] = 0;
 	if (temporary->fd >= 0)
 		close(temporary->fd);
 	temporary->fd = -1;
-	if (temporary->place.directory >= 0)
-		directory_entry_close(&temporary->place);
-	temporary->place.directory = -1;
+	if (temporary->entry.directory >= 0)
+		directory_entry_close(&temporary->entry);
+	temporary->entry.directory = -1;
 }
 
 /* -- writing ----------------------------------------------------------------------------------- */
@@ -196,13 +196,13 @@ static bool temporary_skip(struct iovec **pieces, unsigned *count, size_t put)
 	return true;
 }
 
-void temporary_kick(struct temporary *temporary)
+void temporary_start_writeback(struct temporary *temporary)
 {
-	if (temporary->size - temporary->kicked < KICK)
+	if (temporary->size - temporary->writeback_begun < WRITEBACK_MIN)
 		return;
-	sync_file_range(temporary->fd, (off_t)temporary->kicked,
-	        (off_t)(temporary->size - temporary->kicked), SYNC_FILE_RANGE_WRITE);
-	temporary->kicked = temporary->size;
+	sync_file_range(temporary->fd, (off_t)temporary->writeback_begun,
+	        (off_t)(temporary->size - temporary->writeback_begun), SYNC_FILE_RANGE_WRITE);
+	temporary->writeback_begun = temporary->size;
 }
 
 int temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count)
@@ -223,7 +223,7 @@ int temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned 
 		put = put < 0 ? 0 : put;
 		temporary->size += (uint64_t)put;
 	}
-	temporary_kick(temporary);
+	temporary_start_writeback(temporary);
 	return 0;
 }
 
@@ -236,7 +236,7 @@ static int temporary_hide(struct temporary *temporary)
 		char name[sizeof temporary->hidden];
 		int error = temporary_make_name(name, sizeof name);
 		if (error == 0)
-			error = unnamed_link(temporary->fd, temporary->place.directory, name);
+			error = unnamed_link(temporary->fd, temporary->entry.directory, name);
 		if (error == 0)
 			memcpy(temporary->hidden, name, sizeof name);
 		if (error != -EEXIST)
@@ -248,8 +248,8 @@ static int temporary_hide(struct temporary *temporary)
 /* EINVAL: a file system that cannot rename so, but may be able to link. */
 static int temporary_name_if_free(struct temporary *temporary)
 {
-	int directory = temporary->place.directory;
-	const char *name = temporary->place.name;
+	int directory = temporary->entry.directory;
+	const char *name = temporary->entry.name;
 	if (!temporary->hidden[0])
 		return unnamed_link(temporary->fd, directory, name);
 	if (renameat2(directory, temporary->hidden, directory, name, RENAME_NOREPLACE) == 0) {
@@ -263,11 +263,11 @@ static int temporary_name_if_free(struct temporary *temporary)
 
 static int temporary_replace(struct temporary *temporary)
 {
-	int directory = temporary->place.directory;
+	int directory = temporary->entry.directory;
 	int error = temporary->hidden[0] ? 0 : temporary_hide(temporary);
 	if (error < 0)
 		return error;
-	if (renameat(directory, temporary->hidden, directory, temporary->place.name) < 0)
+	if (renameat(directory, temporary->hidden, directory, temporary->entry.name) < 0)
 		return -errno;
 	temporary->hidden[0] = 0;
 	return 0;
@@ -284,7 +284,7 @@ static int temporary_give_name(struct temporary *temporary, const struct open_ru
 		error = temporary_name_if_free(temporary);
 	if (error != -EEXIST || options->must_not_exist)
 		return error;
-	error = replaced_copy(replaced, &temporary->place, temporary->fd);
+	error = replaced_copy(replaced, &temporary->entry, temporary->fd);
 	if (error == 0)
 		error = replaced_outdate(replaced, temporary->fd);
 	if (error == 0)
@@ -300,16 +300,16 @@ int temporary_publish(struct temporary *temporary, const struct open_rules *rule
 	struct name_lock lock;
 	if (fchmod(temporary->fd, temporary->mode) < 0)
 		return -errno;
-	int error = replaced_copy(&replaced, &temporary->place, temporary->fd);
+	int error = replaced_copy(&replaced, &temporary->entry, temporary->fd);
 	if (error == 0 && fsync(temporary->fd) < 0)
 		error = -errno;
 	if (error < 0)
 		return error;
-	name_lock_take(&lock, temporary->place.directory, -1);
+	name_lock_take(&lock, temporary->entry.directory, -1);
 	int result = temporary_give_name(temporary, rules, path, options, &replaced);
 	name_lock_release(&lock);
 	*ret_created = result == 0;
-	return result < 0 ? result : directory_entry_sync(&temporary->place);
+	return result < 0 ? result : directory_entry_sync(&temporary->entry);
 }
 
 /* -- leftovers --------------------------------------------------------------------------------- */
@@ -327,7 +327,7 @@ static bool temporary_is_leftover(int directory, const char *name)
 
 void temporary_sweep(const struct temporary *temporary)
 {
-	int fd = openat(temporary->place.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(temporary->entry.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!directory) {
 		if (fd >= 0)

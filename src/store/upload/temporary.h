@@ -9,13 +9,13 @@
 #include "directory_entry.h"
 
 struct temporary {
-	struct directory_entry place; /* of the final name */
+	struct directory_entry entry; /* of the final name */
 	int fd;
 	uint64_t size;     /* written so far */
 	uint64_t expected; /* in all; 0: not known */
 	uint64_t reserved; /* of these, bytes that have their room on the disk */
 	mode_t mode;       /* of a new file */
-	uint64_t kicked;   /* of these, bytes whose writing to the disk was begun */
+	uint64_t writeback_begun;   /* of these, bytes whose writing to the disk was begun */
 	char hidden[24];   /* the name it has meanwhile; empty: none */
 	/* Which directory it is in. */
 	dev_t device;
@@ -34,16 +34,16 @@ int temporary_open(struct temporary *temporary, const struct open_rules *rules, 
 int temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count);
 
 /* What was taken from a socket, and how that ended: 0, 1 at its end, or a negative errno of it. */
-struct taken {
+struct spliced {
 	uint64_t size;
 	int end;
 };
 
 /* Appends what a socket has, up to `most` bytes: see take.c. 0 or an errno of the file. */
-int temporary_take(struct temporary *temporary, int socket, uint64_t most, struct taken *ret);
+int temporary_splice(struct temporary *temporary, int socket, uint64_t most, struct spliced *ret);
 
 /* Begins to write to the disk what was appended, once it is much. */
-void temporary_kick(struct temporary *temporary);
+void temporary_start_writeback(struct temporary *temporary);
 
 /* Syncs it, and gives it its final name. See weir_upload_commit. */
 int temporary_publish(struct temporary *temporary, const struct open_rules *rules, const char *path,

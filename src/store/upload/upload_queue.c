@@ -95,7 +95,7 @@ void upload_queue_pop(struct weir_upload *upload)
 	for (struct upload_chunk *chunk = upload->writing; chunk; chunk = chunk->next)
 		size += chunk->size;
 	upload->queued -= size;
-	bool keep = size >= WEIR_UPLOAD_BATCH && !upload->finishing;
+	bool keep = size >= WEIR_UPLOAD_BATCH && upload->request == UPLOAD_OPEN;
 	for (struct upload_chunk *chunk = upload->writing, *next; chunk; chunk = next) {
 		next = chunk->next;
 		if (keep && chunk->capacity == UPLOAD_CHUNK) {

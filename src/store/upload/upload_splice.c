@@ -33,14 +33,14 @@ static size_t upload_splice_smaller(uint64_t left, size_t most)
 }
 
 /* Notes why there is no more: true if nothing came. */
-static bool upload_splice_ended(ssize_t got, struct taken *taken)
+static bool upload_splice_ended(ssize_t got, struct spliced *spliced)
 {
 	if (got > 0)
 		return false;
 	if (got == 0)
-		taken->end = 1;
+		spliced->end = 1;
 	else if (errno != EAGAIN && errno != EINTR)
-		taken->end = -errno;
+		spliced->end = -errno;
 	return true;
 }
 
@@ -60,17 +60,17 @@ static int upload_splice_copy(struct temporary *temporary, int from, char *buffe
 	return 0;
 }
 
-static int upload_splice_take_by_copying(
-        struct temporary *temporary, int socket, uint64_t most, struct taken *taken)
+static int upload_splice_copy_all(
+        struct temporary *temporary, int socket, uint64_t most, struct spliced *spliced)
 {
 	char *buffer = malloc(COPY_SIZE);
 	int error = buffer ? 0 : -ENOMEM;
-	while (error == 0 && taken->size < most) {
+	while (error == 0 && spliced->size < most) {
 		ssize_t got = recv(
-		        socket, buffer, upload_splice_smaller(most - taken->size, COPY_SIZE), 0);
-		if (upload_splice_ended(got, taken))
+		        socket, buffer, upload_splice_smaller(most - spliced->size, COPY_SIZE), 0);
+		if (upload_splice_ended(got, spliced))
 			break;
-		taken->size += (uint64_t)got;
+		spliced->size += (uint64_t)got;
 		error = temporary_write(temporary, &(struct iovec){buffer, (size_t)got}, 1);
 	}
 	free(buffer);
@@ -100,37 +100,37 @@ static int upload_splice_drain(struct temporary *temporary, int pipe, size_t siz
 		temporary->size += (uint64_t)put;
 		size -= (size_t)put;
 	}
-	temporary_kick(temporary);
+	temporary_start_writeback(temporary);
 	return 0;
 }
 
-static int upload_splice_take_by_splicing(struct temporary *temporary, int socket, const int *pipe,
-        uint64_t most, struct taken *taken)
+static int upload_splice_all(struct temporary *temporary, int socket, const int *pipe,
+        uint64_t most, struct spliced *spliced)
 {
 	int error = 0;
-	while (error == 0 && taken->size < most) {
+	while (error == 0 && spliced->size < most) {
 		ssize_t got = splice(socket, NULL, pipe[1], NULL,
-		        upload_splice_smaller(most - taken->size, PIPE_SIZE),
+		        upload_splice_smaller(most - spliced->size, PIPE_SIZE),
 		        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-		if (upload_splice_ended(got, taken))
+		if (upload_splice_ended(got, spliced))
 			break;
-		taken->size += (uint64_t)got;
+		spliced->size += (uint64_t)got;
 		error = upload_splice_drain(temporary, pipe[0], (size_t)got);
 	}
 	return error;
 }
 
-int temporary_take(struct temporary *temporary, int socket, uint64_t most, struct taken *ret)
+int temporary_splice(struct temporary *temporary, int socket, uint64_t most, struct spliced *ret)
 {
 	int pipe[2];
-	*ret = (struct taken){0};
+	*ret = (struct spliced){0};
 	if (most > WEIR_UPLOAD_SPLICE_MAX)
 		most = WEIR_UPLOAD_SPLICE_MAX;
 	if (pipe2(pipe, O_CLOEXEC) < 0)
-		return upload_splice_take_by_copying(temporary, socket, most, ret);
+		return upload_splice_copy_all(temporary, socket, most, ret);
 	/* Who has many pipes may not have large ones: then it takes more calls. */
 	fcntl(pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
-	int error = upload_splice_take_by_splicing(temporary, socket, pipe, most, ret);
+	int error = upload_splice_all(temporary, socket, pipe, most, ret);
 	close(pipe[0]);
 	close(pipe[1]);
 	return error;
