@@ -1,13 +1,16 @@
 /*
- * Reads a directory, or the paths beneath it that fit a pattern, a batch at a time, on the work pool.
+ * Reads a directory, or the paths beneath it that fit a pattern, in batches on the work pool.
  *
- * A pattern of several components has a level for each: the names of the last one are entries, those
- * of the others are directories that are entered, one at a time. A plain directory is one level.
+ * A pattern of several components has a level for each. The names of the last level are entries.
+ * Those of the other levels are directories, which are entered one at a time. Without a pattern
+ * there is one level.
  *
- * Invariant: while `busy`, everything but `closed` is the work pool's. Entries point to names in
- * the buffer they were read into, in `texts`, or in the collection that was sorted. Memory does not
- * depend on the size of the directory, and one piece of work looks at WEIR_DIRECTORY_STEP names. Leaves
- * out what a listing looks like.
+ * Invariants: while `busy`, all fields but `closed` belong to the work pool. Entries point to
+ * names in the buffer that was read, in `texts`, or in the sorted collection. Memory does not
+ * depend on the size of the directory, and one piece of work looks at no more than
+ * WEIR_DIRECTORY_STEP names.
+ *
+ * Leaves out what a listing looks like.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -29,15 +32,15 @@
 
 enum {
 	ENTRIES = 512,          /* in a batch */
-	TEXTS_MAX = 64 * 1024,  /* of a batch, after which no further entry is added */
-	LEVEL_NAMES = 8 * 1024, /* read at once of a directory that is entered */
+	TEXTS_MAX = 64 * 1024,  /* bytes, after which a batch gets no further entry */
+	LEVEL_NAMES = 8 * 1024, /* bytes of names read at once at all levels but the last */
 };
 
-/* A directory that is being read, and what its names have to fit. */
+/* A directory that is being read, and the component that its names have to fit. */
 struct level {
 	int fd;              /* -1: not entered */
 	const char *pattern; /* one component; NULL: all names */
-	bool literal;        /* the component is a name, so that nothing has to be read */
+	bool literal;        /* The component is a name: nothing has to be read. */
 	bool ended;          /* there is no more to read */
 	size_t path_size;    /* of its path beneath the first directory, `/` at its end */
 	size_t filled;       /* bytes of `names` */
@@ -46,7 +49,7 @@ struct level {
 	char *names; /* of struct dirent64 */
 };
 
-/* All of a directory that may be sorted. */
+/* The entries of a directory that are to be sorted. */
 struct collection {
 	struct weir_buffer entries; /* of struct weir_directory_entry */
 	struct weir_buffer texts;   /* names and targets, each ended by NUL */
@@ -60,8 +63,8 @@ struct weir_directory {
 	bool ended;
 	bool busy;
 	bool closed;
-	bool unfinished; /* enough was looked at; the batch goes on with another piece of work */
-	char *path;      /* of options, copied; with a tree only */
+	bool unfinished;                       /* The batch needs another piece of work. */
+	char *path;                            /* of the options, copied; only with a tree */
 	struct weir_directory_options options; /* sort_max is 0 once it was tried */
 	void (*done)(
 	        void *context, int error, const struct weir_directory_entry *entries, size_t count);
@@ -103,7 +106,7 @@ static int directory_open_own(struct weir_directory *directory)
 	return 0;
 }
 
-/* Where a name of the level is in the tree. False: the path is too long. */
+/* Makes the path of a name in the tree. Returns false if it is too long. */
 static bool directory_path(const struct weir_directory *directory, const struct level *level,
         const char *name, char to[WEIR_PATH_MAX])
 {
@@ -120,13 +123,13 @@ static bool directory_shows(
 	       (!directory->options.shown || directory->options.shown(level->pattern, name));
 }
 
-/* Reads further names. False: there are none, or with an error. */
+/* Reads further names. Returns false if there are none, or after an error. */
 static bool level_fill(struct weir_directory *directory, struct level *level)
 {
 	if (level->ended)
 		return false;
 	ssize_t got = getdents64(level->fd, level->names, level->room);
-	/* A directory below that was removed meanwhile has no more names. */
+	/* A directory of a lower level has no more names once it was removed. */
 	if (got < 0 && !(errno == ENOENT && level != directory->levels))
 		directory->error = -errno;
 	level->ended = got <= 0;
@@ -136,8 +139,8 @@ static bool level_fill(struct weir_directory *directory, struct level *level)
 }
 
 /*
- * The next name that fits, or NULL: at the end of the level, with an error, when enough was looked at,
- * or without `may_read` at the end of what was read.
+ * Returns the next name that fits, or NULL at the end of the level, after an error, after
+ * WEIR_DIRECTORY_STEP names, or, without `may_read`, at the end of the buffer.
  */
 static const char *level_next(struct weir_directory *directory, struct level *level, bool may_read,
         unsigned char *ret_type)
@@ -164,7 +167,7 @@ static const char *level_next(struct weir_directory *directory, struct level *le
 	return NULL;
 }
 
-/* A directory, or a link to one beneath the root. The descriptor or an errno. */
+/* Opens a directory, or a link to one beneath the root. Returns the descriptor or an errno. */
 static int level_open(const struct weir_directory *directory, const struct level *level,
         const char *name, unsigned char type)
 {
@@ -181,7 +184,7 @@ static int level_open(const struct weir_directory *directory, const struct level
 	return tree_open_beneath(rules->root, path, (uint64_t)flags, rules->resolve);
 }
 
-/* Goes on with the next level, in the directory `name`. What cannot be entered is left out. */
+/* Enters the directory `name` for the next level. A directory that cannot be opened is skipped. */
 static void level_enter(
         struct weir_directory *directory, struct level *level, const char *name, unsigned char type)
 {
@@ -228,7 +231,10 @@ static enum weir_file_kind directory_kind(mode_t mode)
 	}
 }
 
-/* What the path leads to, if that is a regular file or a directory beneath the root. */
+/*
+ * Gets the status of a regular file or directory beneath the root. Returns false for anything
+ * else.
+ */
 static bool directory_follow(
         const struct weir_directory *directory, const char *path, uint64_t flags, struct stat *ret)
 {
@@ -245,7 +251,7 @@ static bool directory_follow(
 	return served;
 }
 
-/* As a lookup would: it must be readable, and its links must stay beneath the root. */
+/* Whether a lookup would fail: the name is not readable, or a link leads out of the root. */
 static bool directory_refuses(const struct weir_directory *directory, const struct level *level,
         const char *name, enum weir_file_kind kind)
 {
@@ -259,7 +265,7 @@ static bool directory_refuses(const struct weir_directory *directory, const stru
 	       !directory_follow(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &status);
 }
 
-/* Puts a text behind those of the batch; they are pointed to once they move no more. */
+/* Appends a text of the batch. The buffer may move, so entries get their pointers at the end. */
 static void directory_add_text(
         struct weir_directory *directory, const char *text, size_t size, bool last)
 {
@@ -289,7 +295,10 @@ static void directory_describe_link(struct weir_directory *directory, const stru
 	}
 }
 
-/* False when it is gone already. What may be listed but not looked at has a name and a kind. */
+/*
+ * Fills an entry. Returns false if the name no longer exists. If fstatat fails otherwise, only
+ * name and kind are known.
+ */
 static bool directory_stat(struct weir_directory *directory, const struct level *level,
         const char *name, struct weir_directory_entry *entry)
 {
@@ -314,7 +323,7 @@ static bool directory_stat(struct weir_directory *directory, const struct level 
 	return true;
 }
 
-/* Makes an entry of a name. False: there is none. */
+/* Makes an entry of a name. Returns false if the name no longer exists. */
 static bool directory_describe(struct weir_directory *directory, const struct level *level,
         const char *name, unsigned char type, struct weir_directory_entry *entry)
 {
@@ -335,7 +344,7 @@ static bool directory_describe(struct weir_directory *directory, const struct le
 	return false;
 }
 
-/* The texts of entries stand in their order, names before targets. */
+/* Sets the pointers of entries. Their texts are in the same order, names before targets. */
 static void directory_point(
         struct weir_directory_entry *entries, size_t count, const struct weir_buffer *texts)
 {
@@ -354,12 +363,12 @@ static void directory_point(
 
 /* -- batches ----------------------------------------------------------------------------------- */
 
-/* One step: a name, or a level less. False: the batch is as large as it gets. */
+/* Handles one name, or leaves a level. Returns false if the batch cannot grow. */
 static bool directory_step(struct weir_directory *directory, size_t *count)
 {
 	struct level *level = &directory->levels[directory->depth];
 	bool last = directory->depth + 1 == directory->level_count;
-	/* Names of a plain directory stay where they were read. */
+	/* Names of a single level are not copied, so the buffer must not be read into again. */
 	bool may_read = !*count || directory->level_count > 1;
 	unsigned char type;
 	const char *name = level_next(directory, level, may_read, &type);
@@ -377,7 +386,7 @@ static bool directory_step(struct weir_directory *directory, size_t *count)
 	return !directory->ended && !directory->error;
 }
 
-/* Up to ENTRIES entries. Without any: the end, an error, or unfinished. */
+/* Reads up to ENTRIES entries. Without any it is the end, or an error, or unfinished. */
 static size_t directory_read(struct weir_directory *directory)
 {
 	size_t count = 0;
@@ -395,7 +404,7 @@ static size_t directory_collected(const struct collection *collection)
 	return collection->entries.size / sizeof(struct weir_directory_entry);
 }
 
-/* The texts move while they are collected: they are pointed to at the end. */
+/* The buffer of texts may move, so entries get their pointers at the end. */
 static int directory_collect(
         struct collection *collection, const struct weir_directory_entry *entry)
 {
@@ -423,7 +432,9 @@ static int directory_compare(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-/* Up to sort_max entries, sorted if that was all; a batch more, unsorted, if it was not. */
+/*
+ * Reads up to sort_max entries and sorts them. If there are more, adds a batch and does not sort.
+ */
 static void directory_read_sorted(struct weir_directory *directory)
 {
 	struct collection *collection = &directory->collection;
@@ -520,13 +531,13 @@ static void directory_submit(struct weir_directory *directory)
 	        weir_work_submit(directory->loop, &directory->work, directory_run, directory_done);
 	if (error == 0)
 		return;
-	/* Refused work is nobody's: its task is free to bring the answer in a later turn. */
+	/* The pool has refused the work, so its task is free to report that in a later turn. */
 	directory->error = error;
 	directory->work.task = (struct weir_task){.run = directory_on_refused};
 	weir_loop_defer(directory->loop, &directory->work.task);
 }
 
-/* Cuts a pattern into levels. The components are cut in place in a copy, behind the levels. */
+/* Cuts a pattern into levels. Buffers and components are stored after the levels. */
 static int directory_set_pattern(struct weir_directory *directory, const char *pattern)
 {
 	size_t size = strlen(pattern) + 1;
@@ -585,7 +596,7 @@ int weir_directory_open(struct weir_loop *loop, int fd,
 	struct weir_directory *directory = malloc(sizeof *directory);
 	if (!directory)
 		return -ENOMEM;
-	/* All but the large arrays. */
+	/* Clears all but the large arrays. */
 	memset(directory, 0, offsetof(struct weir_directory, entries));
 	directory->loop = loop;
 	directory->levels = &directory->single;

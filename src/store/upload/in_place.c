@@ -1,9 +1,9 @@
 /*
- * An upload into the file itself: what is there up to the offset stays, what was behind it goes.
+ * An upload into the file itself. The content before the offset stays, the rest is cut off.
  *
- * Invariant: the file is locked (flock) from opening to closing, so that of two such uploads one is
- * refused; before it is published, closing brings back what was there up to the offset. Leaves out
- * writing, which is that of temporary.c.
+ * Invariants: the file is locked (flock) from opening to closing, so that of two such uploads one
+ * is refused. Closing before the commit restores the content before the offset. Leaves out
+ * writing, which temporary.c does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,10 @@
 #include "temporary.h"
 
 enum {
-	RACES_MAX = 8 /* removals between two looks that are put up with */
+	RACES_MAX = 8 /* removals of the file between two calls that are tolerated */
 };
 
-/* Makes the file, or opens it if it is there: the descriptor or an errno. */
+/* Makes or opens the file. Returns the descriptor or an errno. */
 static int upload_in_place_open_or_make(struct temporary *temporary, bool must_not_exist)
 {
 	const struct directory_entry *entry = &temporary->entry;
@@ -37,7 +37,7 @@ static int upload_in_place_open_or_make(struct temporary *temporary, bool must_n
 	return -ENOENT;
 }
 
-/* What is there is good to go on with. */
+/* Locks the file and cuts it off at the offset. */
 static int upload_in_place_prepare(struct temporary *temporary, const struct open_rules *rules,
         const struct weir_upload_options *options)
 {
@@ -49,7 +49,7 @@ static int upload_in_place_prepare(struct temporary *temporary, const struct ope
 		return -EACCES;
 	if (flock(temporary->fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	/* What the owner of the lock before has written counts. */
+	/* The last owner of the lock may have written more. */
 	if (fstat(temporary->fd, &status) < 0)
 		return -errno;
 	uint64_t size = (uint64_t)status.st_size;
@@ -81,7 +81,7 @@ int file_in_place_open(struct temporary *temporary, const struct open_rules *rul
 		error = fd;
 	}
 	if (error < 0) {
-		/* Not ours to cut: it may be another's who is writing to it. */
+		/* Another upload may be writing to it, so it is not cut off. */
 		temporary->published = !temporary->created;
 		file_in_place_close(temporary);
 	}
@@ -100,7 +100,7 @@ int file_in_place_publish(struct temporary *temporary, bool *ret_created)
 	return 0;
 }
 
-/* The name may stand for another file by now. */
+/* Removes the file, unless the name belongs to another file by now. */
 static void upload_in_place_remove_own(const struct temporary *temporary)
 {
 	struct stat own, named;
@@ -111,7 +111,7 @@ static void upload_in_place_remove_own(const struct temporary *temporary)
 		unlinkat(entry->directory, entry->name, 0);
 }
 
-/* Undoing that fails leaves what had come, which is what a crash leaves too. */
+/* If restoring fails, the bytes that came stay, as after a crash. */
 void file_in_place_close(struct temporary *temporary)
 {
 	if (temporary->fd >= 0 && !temporary->published) {

@@ -1,9 +1,9 @@
 /*
- * The file an upload is written to: without a name where the file system can do that, with a
- * hidden one else.
+ * The file that an upload is written to. It is unnamed if the file system supports that, and has
+ * a hidden name otherwise.
  *
- * Invariant: at every moment the final name stands for nothing, for what it stood for before, or
- * for the whole new file. Leaves out when these things are done: see upload.c.
+ * Invariant: at every moment the final name is free, or refers to the old file, or to the
+ * complete new one. Leaves out when things are done: see upload.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,15 +18,15 @@
 
 #include <weir/limits.h>
 
-#include "name_lock.h"
 #include "unnamed.h"
 #include "replaced.h"
 #include "temporary.h"
 
 enum {
 	NAMES_TRIED = 8,
-	WRITEBACK_MIN = 8 * 1024 * 1024, /* a final fsync should not find all of a large file to do */
-	SWEEP_MAX = 100000,     /* entries looked at */
+	WRITEBACK_MIN =
+	        8 * 1024 * 1024, /* so that the final fsync of a large file has little left to do */
+	SWEEP_MAX = 100000,      /* entries of a directory */
 	HEX_DIGITS = 16
 };
 
@@ -62,7 +62,7 @@ static int temporary_open_hidden(struct temporary *temporary)
 	return -EEXIST;
 }
 
-/* Told before the bytes come rather than after. */
+/* Finds errors before the bytes come rather than after. */
 static int temporary_check_target(const struct directory_entry *entry, bool must_not_exist)
 {
 	struct stat status;
@@ -74,8 +74,8 @@ static int temporary_check_target(const struct directory_entry *entry, bool must
 }
 
 /*
- * Whether so much could be written now. Nothing is reserved by it: a client would hold the disk by
- * what it only announces.
+ * Checks whether so much could be written now. It reserves nothing, since a client could fill the
+ * disk by announcing a size.
  */
 static int temporary_check_room(int fd, uint64_t size)
 {
@@ -101,7 +101,10 @@ static int temporary_reserve(int fd, uint64_t from, uint64_t to)
 	return 0;
 }
 
-/* Room for what is about to be written, and for as much again as there is, within bounds. */
+/*
+ * Reserves space for the bytes to be written, and ahead of them as much as has been written,
+ * within bounds.
+ */
 static int temporary_reserve_ahead(struct temporary *temporary, uint64_t coming)
 {
 	uint64_t need = temporary->size + coming, ahead = temporary->size;
@@ -129,7 +132,7 @@ static int temporary_open_file(struct temporary *temporary, const struct open_ru
 	if (error < 0)
 		return error;
 	int fd = unnamed_open(temporary->entry.directory);
-	/* EISDIR and ENOENT: what a kernel or file system says that does not know O_TMPFILE. */
+	/* EISDIR and ENOENT come from kernels and file systems without O_TMPFILE. */
 	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -ENOENT)
 		fd = temporary_open_hidden(temporary);
 	if (fd < 0)
@@ -181,7 +184,7 @@ void temporary_close(struct temporary *temporary)
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-/* Takes off what was put: true as long as something is left. */
+/* Skips the bytes that were written. Returns whether any are left. */
 static bool temporary_skip(struct iovec **pieces, unsigned *count, size_t put)
 {
 	while (*count && put >= (*pieces)->iov_len) {
@@ -229,7 +232,7 @@ int temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned 
 
 /* -- publishing -------------------------------------------------------------------------------- */
 
-/* rename replaces, link does not: so what is to replace needs a name first. */
+/* rename(2) replaces a file and link(2) does not, so an unnamed file needs a hidden name first. */
 static int temporary_hide(struct temporary *temporary)
 {
 	for (int i = 0; i < NAMES_TRIED; i++) {
@@ -245,7 +248,7 @@ static int temporary_hide(struct temporary *temporary)
 	return -EEXIST;
 }
 
-/* EINVAL: a file system that cannot rename so, but may be able to link. */
+/* EINVAL comes from file systems without RENAME_NOREPLACE, which may support links. */
 static int temporary_name_if_free(struct temporary *temporary)
 {
 	int directory = temporary->entry.directory;
@@ -273,7 +276,7 @@ static int temporary_replace(struct temporary *temporary)
 	return 0;
 }
 
-/* With the names locked: what is compared here is what is replaced. */
+/* Called with the names locked, so that the file that is compared is the one that is replaced. */
 static int temporary_give_name(struct temporary *temporary, const struct open_rules *rules,
         const char *path, const struct weir_upload_options *options, struct replaced *replaced)
 {
@@ -292,7 +295,7 @@ static int temporary_give_name(struct temporary *temporary, const struct open_ru
 	return error < 0 ? error : 1;
 }
 
-/* Attributes are copied before the sync, so that the names are locked for few calls only. */
+/* Attributes are copied before the sync, so that the names are locked for few calls. */
 int temporary_publish(struct temporary *temporary, const struct open_rules *rules, const char *path,
         const struct weir_upload_options *options, bool *ret_created)
 {

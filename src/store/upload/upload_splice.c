@@ -1,10 +1,10 @@
 /*
- * From a socket into a file by way of a pipe, so that the bytes are copied once, by the kernel: from
- * the packets into the page cache. Where that cannot be (no descriptors for a pipe, a file system
+ * Moves bytes from a socket into a file through a pipe. The kernel copies them once, from the
+ * packets into the page cache. If that is impossible (no descriptors for a pipe, a file system
  * without splice) they are read and written.
  *
- * Invariant: what has left the socket is in the file, or the answer is an error. A pipe lives for
- * one call: it is empty then, and idle uploads hold none.
+ * Invariant: bytes that have left the socket are in the file, or the result is an error. A pipe
+ * lives for one call and is empty afterwards, so that idle uploads have none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,9 @@
 #include "temporary.h"
 
 /*
- * The page cache takes memory in pieces as large as a write. Those above WRITE_SIZE save a fifth, but
- * come from memory that was free for long, which a virtual machine has given back to its host and
- * pays for anew: then they cost four times as much.
+ * The page cache allocates memory in pieces as large as a write. Pieces above WRITE_SIZE save a
+ * fifth of the time. But in a virtual machine they come from memory that has been returned to the
+ * host, and then cost four times as much.
  */
 enum {
 	PIPE_SIZE = 1024 * 1024,
@@ -32,7 +32,7 @@ static size_t upload_splice_smaller(uint64_t left, size_t most)
 	return left < most ? (size_t)left : most;
 }
 
-/* Notes why there is no more: true if nothing came. */
+/* Returns true if nothing came, and notes why. */
 static bool upload_splice_ended(ssize_t got, struct spliced *spliced)
 {
 	if (got > 0)
@@ -79,7 +79,7 @@ static int upload_splice_copy_all(
 
 /* -- by splicing ------------------------------------------------------------------------------- */
 
-/* All that is in the pipe. */
+/* Moves all that is in the pipe. */
 static int upload_splice_drain(struct temporary *temporary, int pipe, size_t size)
 {
 	while (size) {
@@ -128,7 +128,7 @@ int temporary_splice(struct temporary *temporary, int socket, uint64_t most, str
 		most = WEIR_UPLOAD_SPLICE_MAX;
 	if (pipe2(pipe, O_CLOEXEC) < 0)
 		return upload_splice_copy_all(temporary, socket, most, ret);
-	/* Who has many pipes may not have large ones: then it takes more calls. */
+	/* A user with many pipes may not enlarge them; then it takes more calls. */
 	fcntl(pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
 	int error = upload_splice_all(temporary, socket, pipe, most, ret);
 	close(pipe[0]);

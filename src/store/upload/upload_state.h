@@ -1,8 +1,8 @@
 /*
  * An upload: upload.c takes its steps, upload_queue.c holds the bytes that wait for the disk.
  *
- * The state says what the work pool does. What the caller has asked for decides the next state, each time
- * that the upload is idle.
+ * The state names the work that is on the pool. Each time that an upload is idle, the caller's last request
+ * decides the next state.
  *
  *   OPENING ─▶ IDLE ◀─▶ WRITING, SPLICING
  *               │
@@ -29,7 +29,7 @@ enum upload_state {
 	UPLOAD_ENDING,     /* It closes what is open. No callback comes any more. */
 };
 
-/* What the caller wants. Each value replaces those before it. */
+/* The caller's last request. Each value replaces those before it. */
 enum upload_request {
 	UPLOAD_OPEN,   /* more bytes may come */
 	UPLOAD_COMMIT, /* weir_upload_commit was called */
