@@ -1,10 +1,10 @@
 /*
- * Data connections. Only the control connection's peer gets one (RFC 2577 4): passive.c compares the
- * addresses of the connections that come, and PORT to another address is refused here.
+ * Data connections. Only the peer of the control connection gets one (RFC 2577 4): passive.c
+ * compares the addresses of incoming connections, and PORT to another address is refused here.
  *
- * Invariants: the channel is paused from its opening until it is started, so that nothing of a TLS
- * handshake is read in clear; the timer runs until it is ready. Data is freed when its channel has
- * closed, or when there is none and its user has been told.
+ * Invariants: the channel is paused from its opening until it is started, so that nothing of a
+ * TLS handshake is read in clear. The timer runs until it is ready. The struct is freed when its
+ * channel has closed, or without a channel when its user's gone() has been called.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -24,23 +24,23 @@ enum {
 };
 
 struct ftp_data {
-	struct ftp_session *session; /* whose it is; NULL once it is started */
+	struct ftp_session *session; /* the owner; NULL once it is started */
 	struct weir_loop *loop;
-	struct ftp_wait *wait; /* on a passive port; NULL: not, or not any more */
+	struct ftp_wait *wait; /* on a passive port, until the peer has connected; or NULL */
 	struct weir_timer timer;
 	struct weir_address local;
-	struct weir_address peer; /* a port of 0: whoever connects from there */
+	struct weir_address peer; /* port 0: any port of that host */
 	struct weir_bounds bounds;
 	struct weir_channel *channel;
 	int socket;                 /* the channel's, while there is one */
-	struct ftp_data_user *user; /* NULL before it is started */
+	struct ftp_data_user *user; /* NULL before ftp_data_start */
 	struct weir_tls *tls;       /* held; NULL: in clear */
-	bool active;                /* we connect */
-	bool open;                  /* the channel's open() came */
+	bool active;                /* PORT: the server connects */
+	bool open;                  /* The channel has been opened. */
 	bool ready;
-	bool looked_at;        /* which TLS session it is … */
-	bool resumed;          /* … and it is the control connection's */
-	bool same_tls_session; /* as `tls_session` it has to be */
+	bool looked_at;        /* The TLS sessions are compared. */
+	bool resumed;          /* It has resumed the control connection's TLS session. */
+	bool same_tls_session; /* It must have resumed that session. */
 	unsigned char tls_session[TLS_SESSION_SIZE];
 };
 
@@ -52,7 +52,7 @@ static void ftp_data_free(struct ftp_data *data)
 	free(data);
 }
 
-/* There is no channel (any more). */
+/* Frees a data connection without a channel, and reports its end. */
 static void ftp_data_gone(struct ftp_data *data, int error)
 {
 	struct ftp_data_user *user = data->user;
@@ -103,7 +103,7 @@ static void ftp_data_become_ready(struct ftp_data *data)
 	data->user->type->ready(data->user, data->channel);
 }
 
-/* It stands and is to be used. */
+/* Begins to use the open connection. */
 static void ftp_data_proceed(struct ftp_data *data)
 {
 	if (!data->tls) {
@@ -113,7 +113,10 @@ static void ftp_data_proceed(struct ftp_data *data)
 	int error = weir_channel_start_tls(data->channel, data->tls, NULL);
 	if (error < 0)
 		weir_channel_abort(data->channel, error);
-	/* Who uploads would not read one; the control connection gives out those that it takes. */
+	/*
+	 * A client that uploads would not read a ticket. The control connection sends one for the
+	 * next data connection.
+	 */
 	weir_channel_withhold_tickets(data->channel);
 	weir_channel_resume(data->channel);
 }
@@ -129,9 +132,8 @@ static int ftp_data_on_open(struct weir_channel *channel)
 }
 
 /*
- * The peer's Finished is the last thing that it had to say for now, and nothing goes back to it: the
- * kernel would acknowledge it after 40 ms only, and a peer with Nagle's algorithm send no small piece
- * before that.
+ * Acknowledges the peer's Finished at once. Nothing is sent back, so the kernel would acknowledge
+ * it after 40 ms only. A peer with Nagle's algorithm sends no small piece before.
  */
 static void ftp_data_acknowledge(const struct ftp_data *data)
 {
@@ -173,7 +175,7 @@ static void ftp_data_on_arrived(struct weir_channel *channel)
 	data->user->type->arrived(data->user);
 }
 
-/* Of one that is sent to, the end of the input means nothing. */
+/* The end of the input does not end a connection that data is sent on. */
 static void ftp_data_on_eof(struct weir_channel *channel)
 {
 	struct ftp_data *data = ftp_data_data_of(channel);
@@ -183,7 +185,7 @@ static void ftp_data_on_eof(struct weir_channel *channel)
 		weir_channel_abort(channel, -ECONNRESET);
 }
 
-/* What a peer sends that is to receive is nobody's. */
+/* Data that the peer sends during a download is ignored. */
 static void ftp_data_on_overflow(struct weir_channel *channel, int error)
 {
 	(void)channel;
@@ -209,7 +211,7 @@ static const struct weir_protocol protocol = {
         .close = ftp_data_on_close,
 };
 
-/* Makes a channel of a socket, which is the channel's on success. */
+/* Makes a channel, which takes over the socket on success. */
 static int ftp_data_adopt(struct ftp_data *data, int fd, const struct weir_address *peer)
 {
 	int error =
@@ -239,7 +241,7 @@ static int ftp_data_create(struct ftp_session *session, struct ftp_data **ret)
 	return 0;
 }
 
-static void ftp_data_put_in_place(struct ftp_session *session, struct ftp_data *data)
+static void ftp_data_replace(struct ftp_session *session, struct ftp_data *data)
 {
 	ftp_data_drop(session);
 	session->data = data;
@@ -266,14 +268,14 @@ int ftp_data_target(struct ftp_session *session, const struct weir_address *targ
 	int error = ftp_data_create(session, &data);
 	if (error < 0)
 		return error;
-	/* The peer's own form of its address: one of IPv6's link has a scope. */
+	/* Uses the control connection's address of the peer, since a link-local one has a scope. */
 	ftp_set_port(&data->peer, weir_address_port(target));
 	data->active = true;
-	ftp_data_put_in_place(session, data);
+	ftp_data_replace(session, data);
 	return 0;
 }
 
-/* From the address that the peer knows us by, so that its firewall does too. */
+/* Connects from the server's address that the peer knows, so that its firewall accepts it. */
 static int ftp_data_connect_to_peer(struct ftp_data *data)
 {
 	int fd;
@@ -293,7 +295,7 @@ static int ftp_data_connect_to_peer(struct ftp_data *data)
 
 /* -- passive ----------------------------------------------------------------------------------- */
 
-static void data_on_connected(void *context, int fd, const struct weir_address *from)
+static void ftp_data_on_connected(void *context, int fd, const struct weir_address *from)
 {
 	struct ftp_data *data = context;
 	data->wait = NULL;
@@ -311,10 +313,10 @@ int ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 	int error = ftp_data_create(session, &data);
 	if (error < 0)
 		return error;
-	/* The one before may have the only port of the range. */
+	/* The data connection before may have the only port of the range. */
 	ftp_data_drop(session);
-	error = ftp_passive_wait(
-	        session->server, &data->peer, &data->local, data_on_connected, data, &data->wait);
+	error = ftp_passive_wait(session->server, &data->peer, &data->local, ftp_data_on_connected,
+	        data, &data->wait);
 	if (error < 0) {
 		ftp_data_free(data);
 		return error;
@@ -322,7 +324,7 @@ int ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 	ftp_set_port(&data->peer, 0);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_PASSIVE_WAIT_MS, ftp_data_on_time);
 	*ret = data->local;
-	ftp_data_put_in_place(session, data);
+	ftp_data_replace(session, data);
 	return 0;
 }
 
@@ -341,7 +343,10 @@ static void ftp_data_note_tls(struct ftp_data *data, struct ftp_session *session
 	                  info.session.size == TLS_SESSION_SIZE;
 	if (data->looked_at)
 		memcpy(data->tls_session, info.session.data, TLS_SESSION_SIZE);
-	/* For the next data connection: clients use a ticket once. It goes with the reply. */
+	/*
+	 * Sends a ticket for the next data connection along with the reply, since clients use a
+	 * ticket once.
+	 */
 	weir_channel_send_ticket(session->channel);
 }
 

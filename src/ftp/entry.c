@@ -1,9 +1,8 @@
 /*
- * Directory entries as text. LIST is for people and for programs that have learnt to read `ls -l`;
- * NLST and MLSD are for programs, so that a name that cannot stand in a line is left out there.
+ * Directory entries as text. LIST is for people, and for programs that parse `ls -l`. NLST and
+ * MLSD are for programs, so they leave out a name that cannot be in a line.
  *
- * Times are UTC, owners are nobody: who owns a file on the server's disk is not the client's
- * affair.
+ * Times are in UTC. Owner and group are always `ftp`: those of the server's disk are not shown.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include "timeval.h"
 
 enum {
-	RECENT_S = 182 * 24 * 60 * 60, /* half a year: then ls shows the year */
+	RECENT_S = 182 * 24 * 60 * 60, /* half a year, after which ls shows the year */
 	MODE_BITS = 9
 };
 
@@ -107,7 +106,7 @@ static void ftp_entry_format_date(time_t time, time_t now, char text[24])
 
 #define ARROW " -> "
 
-/* Nothing that a terminal would obey. */
+/* Writes a name without control characters. */
 static size_t ftp_entry_write_plain(const char *name, char *to, size_t room)
 {
 	size_t size = strlen(name);
@@ -173,8 +172,8 @@ static const char *ftp_entry_type_of(enum weir_file_kind kind)
 }
 
 /*
- * What the user may try; the disk may still refuse. By way of a link nothing is appended to (APPE does
- * not follow it), and no directory is removed: a client would empty that first.
+ * The rights of the user; the disk may still refuse a command. A link cannot be appended to. A
+ * linked directory has no `d`: before RMD a client would remove all that is in it.
  */
 static void ftp_entry_format_perm(
         const struct weir_directory_entry *entry, unsigned rights, char text[16])
@@ -182,7 +181,7 @@ static void ftp_entry_format_perm(
 	static const struct {
 		char letter;
 		unsigned needs;
-		bool file, directory; /* what it is for */
+		bool file, directory; /* the kinds that it applies to */
 		bool linked_file, linked_directory;
 	} letters[] = {
 	        {'a', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false, false, false},

@@ -1,5 +1,5 @@
 /*
- * Jobs: lookups and changes, which answer at once or later. Whatever they find out, the reply comes
+ * Jobs: lookups and changes, which are answered at once or in a later turn. The reply is sent
  * before the control connection is read again.
  */
 #include <stdlib.h>

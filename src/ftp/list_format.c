@@ -1,7 +1,7 @@
 /*
- * A directory as lines: a generator that holds one batch of entries, so that a directory of 100,000
- * costs what one of ten does and starts leaving at once. An entry is written straight into the
- * output; one that does not fit is kept until there is room.
+ * A generator of a directory's lines. It holds one batch of entries, so that memory does not
+ * depend on the size of the directory, and the first lines are sent at once. A line that does not
+ * fit into the output is saved until there is room.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ struct list {
 	const struct weir_directory_entry *entries;
 	size_t count;
 	size_t next;
-	/* A line that did not fit the output. */
+	/* a line that did not fit into the output */
 	size_t line_size;
 	size_t line_put;
 	size_t line_room;
@@ -55,7 +55,7 @@ static void ftp_list_on_batch(
 	weir_wake(list->producer);
 }
 
-/* Puts what is left of the line. True when none is. */
+/* Writes the rest of the line. Returns whether all of it has been written. */
 static bool ftp_list_put_line(struct list *list, struct weir_output *out)
 {
 	size_t left = list->line_size - list->line_put;
@@ -123,7 +123,7 @@ struct weir_producer *ftp_list(struct weir_loop *loop, const struct weir_file *d
 		ftp_list_on_close(list, WEIR_CLOSE_FAILED);
 		return NULL;
 	}
-	/* Without memory for it, the generator closes the list. */
+	/* If there is no memory, weir_produce_generator closes the list. */
 	struct weir_producer *producer =
 	        weir_produce_generator(ftp_list_more, ftp_list_on_close, list);
 	if (producer)

@@ -1,13 +1,13 @@
 /*
- * Passive ports. A range has a listener for each port that a session waits on; each server that has
- * such a session watches it. Whichever of them accepts a connection looks for the wait of its peer,
- * and brings it to the loop of that wait.
+ * Passive ports. Each port on which sessions wait has one listener, which all servers with such a
+ * session watch. The server that accepts a connection finds the wait of its peer, and brings the
+ * connection to the loop of that wait.
  *
- * Invariants: what is reached from struct weir_ftp_ports is read and written with its lock held. A
- * listener listens exactly as long as it has waits. Whoever takes a wait out of its listener's list
- * finishes it, so that it is finished once.
+ * Invariants: everything that is reached from struct weir_ftp_ports is read and written with its
+ * lock held. A listener listens as long as it has waits. The thread that removes a wait from its
+ * listener's list finishes it, so that a wait is finished once.
  *
- * Leaves out what becomes of a connection: data.c.
+ * Leaves out the use of a connection: see data_connection.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,7 @@ enum {
 struct weir_ftp_ports {
 	pthread_mutex_t lock;
 	unsigned references; /* by servers and their watches */
-	uint16_t first;      /* 0: any port that the system gives */
+	uint16_t first;      /* 0: the system chooses a port */
 	uint16_t last;
 	struct weir_list buckets[BUCKETS]; /* of listeners, by port */
 };
@@ -37,18 +37,18 @@ struct passive_listener {
 	struct weir_list link; /* in its bucket, while it listens */
 	struct weir_address local;
 	int fd;
-	unsigned references;    /* one while it listens, and one for each watch */
+	unsigned references;    /* one while it listens, and one of each watch */
 	struct weir_list waits; /* the oldest first */
 };
 
-/* A listener, watched by one server. Used on the thread of its loop only. */
+/* One server's watch of a listener. Belongs to the thread of its loop. */
 struct passive_watch {
-	struct weir_watch watch; /* has a descriptor of its own for the listener's socket */
+	struct weir_watch watch; /* of a duplicate of the listener's descriptor */
 	struct weir_list link;   /* in the server's */
 	struct weir_loop *loop;
 	struct weir_ftp_ports *ports;      /* held */
 	struct passive_listener *listener; /* held */
-	unsigned waits;                    /* of this server, finished or not */
+	unsigned waits;                    /* of this server, until done() or cancellation */
 };
 
 struct ftp_wait {
@@ -58,9 +58,9 @@ struct ftp_wait {
 	struct weir_loop *loop;
 	struct weir_address peer;
 	int64_t since_ms;         /* when it began; INT64_MAX: not to be revoked */
-	bool waiting;             /* it is in the listener's list */
+	bool waiting;             /* in the listener's list */
 	bool posted;              /* the task will free it */
-	int fd;                   /* what it was finished with */
+	int fd;                   /* the result: a connection or an errno */
 	struct weir_address from; /* of the connection */
 	void (*done)(void *context, int fd, const struct weir_address *from); /* NULL: cancelled */
 	void *context;
@@ -122,7 +122,9 @@ static void passive_listener_release(struct passive_listener *listener)
 	free(listener);
 }
 
-/* Takes a wait out. Without any the listener ends: others may bind to its port from now on. */
+/*
+ * Removes a wait from its listener. The last one ends the listener, which frees the port at once.
+ */
 static void passive_take_out(struct passive_listener *listener, struct ftp_wait *wait)
 {
 	weir_list_remove(&wait->link);
@@ -160,7 +162,7 @@ static struct passive_listener *passive_find(
 	return NULL;
 }
 
-/* Of port 0 the system chooses one, which is put into `local`. */
+/* Makes a listener. For port 0 the system chooses one, which is put into `local`. */
 static int passive_listen(
         struct weir_ftp_ports *ports, struct weir_address *local, struct passive_listener **ret)
 {
@@ -180,7 +182,10 @@ static int passive_listen(
 	return 0;
 }
 
-/* Puts the wait on the port of `local`. -EADDRINUSE: its peer is waited for there already. */
+/*
+ * Adds the wait to the port of `local`. Returns 0, -EADDRINUSE if a wait for its peer is there,
+ * or another errno.
+ */
 static int passive_join(struct weir_ftp_ports *ports, struct weir_address *local,
         struct ftp_wait *wait, struct passive_listener **ret)
 {
@@ -198,7 +203,10 @@ static int passive_join(struct weir_ftp_ports *ports, struct weir_address *local
 	return 0;
 }
 
-/* Puts the wait on any port, from a random one on: nobody should know the next. */
+/*
+ * Adds the wait to a port of the range. The search begins at a random one, so that ports cannot
+ * be guessed.
+ */
 static int passive_choose(struct weir_ftp_ports *ports, struct weir_address *local,
         struct ftp_wait *wait, struct passive_listener **ret)
 {
@@ -226,8 +234,8 @@ static void passive_post(struct ftp_wait *wait, int fd)
 }
 
 /*
- * Finds the wait at this address for the same peer that began first, and long enough ago, and ends it:
- * a client that asks for ports and lets them be gives the oldest up. False if there is none.
+ * Ends the oldest wait for the same peer, so that a client which asks for ports and does not use
+ * them gives the first one up. Returns false if there is none that is old enough.
  */
 static bool passive_revoke(
         struct weir_ftp_ports *ports, const struct weir_address *local, const struct ftp_wait *next)
@@ -263,7 +271,9 @@ static void passive_watch_leave(struct passive_watch *watch)
 	if (--watch->waits)
 		return;
 	weir_list_remove(&watch->link);
-	/* The socket may live on in other descriptors, so that closing this one would not end the watch. */
+	/*
+	 * Other descriptors of the socket may exist, so closing this one would not end the watch.
+	 */
 	close(weir_watch_cancel(watch->loop, &watch->watch));
 	pthread_mutex_lock(&watch->ports->lock);
 	passive_listener_release(watch->listener);
@@ -272,7 +282,10 @@ static void passive_watch_leave(struct passive_watch *watch)
 	free(watch);
 }
 
-/* The wait was taken out. Its watch may be freed here. */
+/*
+ * Reports the result of a wait that was removed from its listener, and frees it. May free its
+ * watch.
+ */
 static void passive_finish(struct ftp_wait *wait)
 {
 	struct ftp_wait ended = *wait;
@@ -290,7 +303,10 @@ static void passive_on_posted(struct weir_task *task)
 	passive_finish(WEIR_CONTAINER(task, struct ftp_wait, task));
 }
 
-/* A posted wait is freed by its task, which then closes the connection that it brings. */
+/*
+ * Frees a wait without a callback. If it was posted, its task frees it, and closes the
+ * connection.
+ */
 static void passive_give_up(
         struct weir_ftp_ports *ports, struct passive_listener *listener, struct ftp_wait *wait)
 {
@@ -326,8 +342,8 @@ void ftp_passive_use(struct ftp_wait *wait)
 /* -- accepting --------------------------------------------------------------------------------- */
 
 /*
- * One connection. Returns 0 to go on accepting, -EAGAIN to stop (the watch may be freed then), or the
- * errno of a listener that cannot be accepted from.
+ * Accepts one connection. Returns 0 to go on; -EAGAIN to stop, as the watch may have been freed;
+ * or another errno if accept4 fails.
  */
 static int passive_accept(struct passive_watch *watch)
 {
@@ -356,7 +372,7 @@ static int passive_accept(struct passive_watch *watch)
 	return here ? -EAGAIN : 0;
 }
 
-/* The waits of this loop end, since its listener cannot be accepted from; the watch ends with them. */
+/* accept4 has failed: ends all waits of this loop on the listener, and so the watch. */
 static void passive_fail(struct passive_watch *watch, int error)
 {
 	struct weir_list failed, *waits = &watch->listener->waits;
@@ -372,7 +388,7 @@ static void passive_fail(struct passive_watch *watch, int error)
 		weir_list_append(&failed, &wait->link);
 	}
 	pthread_mutex_unlock(&watch->ports->lock);
-	/* One of them may cancel another, which leaves the list then. */
+	/* The callback of one may cancel another, which removes that from the list. */
 	while (!weir_list_empty(&failed)) {
 		struct ftp_wait *wait = WEIR_CONTAINER(failed.next, struct ftp_wait, link);
 		weir_list_remove(&wait->link);
@@ -393,7 +409,7 @@ static void passive_on_event(struct weir_watch *watched, unsigned events)
 
 /* -- waiting ----------------------------------------------------------------------------------- */
 
-/* Starts to watch a listener; its reference becomes the watch's on success. */
+/* Watches a listener. On success takes over the caller's reference. */
 static int passive_watch_start(struct weir_ftp_server *server, struct weir_ftp_ports *ports,
         struct passive_listener *listener, struct passive_watch **ret)
 {
@@ -430,7 +446,7 @@ static struct passive_watch *passive_watch_find(
 	return NULL;
 }
 
-/* Takes a reference of the listener in any case. */
+/* Adds the wait to the server's watch. Takes over a reference of the listener in any case. */
 static int passive_watch_join(struct weir_ftp_server *server, struct weir_ftp_ports *ports,
         struct passive_listener *listener, struct ftp_wait *wait)
 {

@@ -1,6 +1,6 @@
 /*
- * Pathnames, resolved by their text: `..` removes a component and stops at the root, so that it does not
- * lead out of a home. The tree sees to it that symbolic links do not either.
+ * Pathnames are resolved by their text: `..` removes a component and stops at the root, so that
+ * it does not lead out of a home. The tree ensures the same for symbolic links.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -11,7 +11,10 @@
 
 /* -- text ------------------------------------------------------------------------------------- */
 
-/* Appends the parts of `name` to the `size` bytes at `to`. The new size or -ENAMETOOLONG. */
+/*
+ * Appends the components of `name` to the `size` bytes at `to`. Returns the new size or
+ * -ENAMETOOLONG.
+ */
 static int ftp_pathname_append_parts(char *to, int size, const char *name)
 {
 	while (*name) {
@@ -103,7 +106,7 @@ int ftp_path_find(const struct ftp_session *session, const char *name, struct ft
 	size_t home = strlen(session->user->home), size = strlen(ret->shown);
 	if (home + size + 1 > WEIR_PATH_MAX)
 		return -ENAMETOOLONG;
-	/* Two slashes make the home the root of what follows, so that no link leads out of it. */
+	/* Two slashes make the home a root (weir/tree.h), so that no link leads out of it. */
 	char *to = ret->tree;
 	if (home) {
 		memcpy(to, session->user->home + 1, home - 1);
@@ -126,8 +129,9 @@ struct weir_tree *ftp_tree(struct weir_ftp_server *server)
 /* -- patterns --------------------------------------------------------------------------------- */
 
 /*
- * Whether `c` is in the set that begins at `set`, behind the bracket. *ret_end is behind the
- * closing one; NULL: there is none, and the bracket is a character like others.
+ * Whether `c` is in the set whose text begins at `set`, after the bracket. Sets *ret_end to the
+ * text after the closing bracket, or to NULL if there is none: the opening one is an ordinary
+ * character then.
  */
 static bool ftp_wildcard_set(const char *set, unsigned char c, const char **ret_end)
 {
@@ -148,7 +152,10 @@ static bool ftp_wildcard_set(const char *set, unsigned char c, const char **ret_
 	return found != negated;
 }
 
-/* Whether one character of the pattern, not a star, fits `c`; *ret_next is behind it. */
+/*
+ * Whether an element of the pattern other than a star fits `c`. Sets *ret_next to the next
+ * element.
+ */
 static bool ftp_wildcard_fits(const char *pattern, char c, const char **ret_next)
 {
 	const char *end;
@@ -165,6 +172,10 @@ static bool ftp_wildcard_fits(const char *pattern, char c, const char **ret_next
 	return *pattern == c;
 }
 
+/*
+ * After a mismatch only the last star is tried again, one character further on. So the time is bounded by the
+ * product of the lengths. The C library's fnmatch takes a time that is exponential in the number of stars.
+ */
 bool ftp_wildcard(const char *pattern, const char *name)
 {
 	const char *star = NULL, *resume = NULL, *next;

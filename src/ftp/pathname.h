@@ -14,11 +14,11 @@ struct ftp_path {
 	char tree[WEIR_PATH_MAX];  /* in the tree: "home//a/b", or without a home "a/b" */
 };
 
-/* What a pathname means in a session. Returns 0, -ENAMETOOLONG, or -ENOENT for a hidden name. */
+/* Finds the path of a pathname in a session. Returns 0, -ENAMETOOLONG, or -ENOENT for a hidden name. */
 int ftp_path_find(const struct ftp_session *session, const char *name, struct ftp_path *ret);
 
 /*
- * What `name` means in directory `base` ("" or "/" or "/a/b"): "/" or "/a/b", without empty, `.`
+ * The meaning of `name` in directory `base` ("" or "/" or "/a/b"): "/" or "/a/b", without empty, `.`
  * and `..` components; `..` stops at "/". Returns 0 or -ENAMETOOLONG. `ret` must not overlap the others.
  */
 int ftp_path_resolve(const char *base, const char *name, char ret[WEIR_PATH_MAX]);

@@ -1,6 +1,6 @@
 /*
- * Addresses as FTP writes them, and the sockets of data connections. Leaves out which addresses may be
- * connected to: see data_connection.c.
+ * The syntax of addresses in FTP, and the sockets of data connections. Leaves out to which
+ * addresses the server connects: see data_connection.c.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -118,7 +118,7 @@ void ftp_set_port(struct weir_address *address, uint16_t port)
 /* -- sockets ---------------------------------------------------------------------------------- */
 
 enum {
-	BACKLOG = 64 /* of all the sessions that share the port */
+	BACKLOG = 64 /* for all sessions that share the port */
 };
 
 int ftp_socket(const struct weir_address *local, int *ret)
@@ -146,7 +146,7 @@ int ftp_listen(struct weir_address *address, int *ret)
 	int error = ftp_socket(address, &fd);
 	if (error < 0)
 		return error;
-	/* With SO_REUSEADDR two may be bound to a port, but only one can listen. */
+	/* With SO_REUSEADDR several sockets may be bound to a port, but only one can listen. */
 	if (listen(fd, BACKLOG) < 0 || getsockname(fd, &address->any, &size) < 0) {
 		error = -errno;
 		close(fd);

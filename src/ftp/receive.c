@@ -271,8 +271,8 @@ static void ftp_receiving_piece(struct ftp_transfer *transfer, struct weir_span 
 	if (receiving->phase != FTP_RECEIVING_DATA)
 		return;
 	receiving->bytes += bytes.size;
-	int error = receiving->text ? ftp_ascii_take(&receiving->ascii, bytes, ftp_receiving_write,
-	                                      receiving)
+	int error = receiving->text ? ftp_ascii_convert(&receiving->ascii, bytes,
+	                                      ftp_receiving_write, receiving)
 	                            : ftp_receiving_write(receiving, bytes);
 	if (error < 0) {
 		ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);

@@ -1,4 +1,4 @@
-/* Replies of the control connection (RFC 959 4.2), complete ones and those that grow. */
+/* Replies of the control connection (RFC 959 4.2), complete and deferred ones. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -13,7 +13,6 @@ void ftp_reply_text(struct ftp_session *session, const char *text)
 	FTP_REPLY_FORMAT(session, "%s", text);
 }
 
-/* With a NUL in it: a CR in a name is CR NUL. */
 void ftp_reply_span(struct ftp_session *session, struct weir_span text)
 {
 	char *line = malloc(text.size + 2);
@@ -40,7 +39,7 @@ const char *ftp_error_text(int error)
 {
 	switch (error) {
 	case -ENOENT:
-	case -EXDEV: /* out of the root: there is no such thing */
+	case -EXDEV: /* out of the root, which must look like a missing file */
 	case -ELOOP:
 		return "550 No such file or directory.";
 	case -ENOTDIR:
@@ -83,13 +82,13 @@ const char *ftp_error_text(int error)
 /* -- deferred replies ------------------------------------------------------------------------- */
 
 enum {
-	TEXT_MAX = 64 * 1024 /* more than can be said between two sends */
+	TEXT_MAX = 64 * 1024 /* more than all texts between two sends */
 };
 
 struct ftp_deferred {
 	struct weir_channel *channel;
 	struct weir_producer *producer;
-	struct ftp_deferred **owner; /* NULL once it has ended */
+	struct ftp_deferred **owner; /* NULL after the end */
 	struct weir_buffer text;
 	size_t put;
 };

@@ -1,6 +1,6 @@
 /*
- * Sending: a producer is all there is to it. A file goes by sendfile; as text it is read and its
- * lines end in CRLF; a rate is one producer more around it.
+ * Transfers that send a producer: a file by sendfile, a file as text whose lines end in CRLF, or
+ * a listing. A rate adds a producer around it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,10 +12,10 @@
 
 struct ftp_sending {
 	struct ftp_transfer transfer;
-	struct weir_producer *producer;     /* ours until it is pushed */
+	struct weir_producer *producer;     /* owned until it is pushed */
 	const struct weir_producer *pushed; /* until it is closed */
 	struct weir_file *file;
-	uint64_t bytes; /* taken, when it is closed */
+	uint64_t bytes; /* that the producer has sent, when it is closed */
 	bool failed;
 };
 

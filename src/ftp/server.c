@@ -1,6 +1,6 @@
 /*
- * FTP servers: a listener, the tree, and the rules. The rules are copied as a whole and swapped as a
- * whole; what has begun under the old ones goes on.
+ * FTP servers: a listener, the tree, and the rules. The rules are copied and replaced as a whole.
+ * Transfers and waits that have begun go on under the old ones.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -35,7 +35,7 @@ static void ftp_server_free_rules(struct weir_ftp_rules *rules)
 	ftp_server_free_hosts(rules->hosts);
 }
 
-/* NULL without memory. */
+/* Returns NULL without memory. */
 static const char *const *ftp_server_copy_hosts(const char *const *hosts)
 {
 	size_t count = 0;
@@ -62,7 +62,7 @@ static void ftp_server_fill(struct weir_ftp_rules *rules)
 		rules->failures_max = WEIR_FTP_FAILURES_MAX;
 }
 
-/* Returns 0, or -ENOMEM: nothing remains then. */
+/* Returns 0, or -ENOMEM with nothing left to free. */
 static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules *ret)
 {
 	*ret = *rules;
@@ -83,7 +83,7 @@ static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir
 	return -ENOMEM;
 }
 
-/* "220-line", … "220 last line"; NULL without memory. */
+/* Makes the reply "220-line", … "220 last line". Returns NULL without memory. */
 static char *ftp_server_make_banner(const char *text)
 {
 	struct weir_buffer banner = {0};
@@ -103,7 +103,7 @@ static char *ftp_server_make_banner(const char *text)
 	return banner.data;
 }
 
-/* Returns 0, or -ENOMEM: nothing has changed then. */
+/* Returns 0, or -ENOMEM with nothing changed. */
 static int ftp_server_set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules *rules)
 {
 	struct weir_ftp_rules copy;
@@ -171,7 +171,7 @@ static int ftp_server_start(struct weir_ftp_server *server, const struct weir_ft
 	if (!bounds.idle_ms)
 		bounds.idle_ms = WEIR_FTP_IDLE_MS;
 	bounds.request_max = WEIR_FTP_LINE_MAX;
-	/* A slow transfer lives as long as it moves. */
+	/* A transfer may be slow as long as bytes move. */
 	server->data_bounds =
 	        (struct weir_bounds){.progress_ms = bounds.progress_ms, .request_ms = INT32_MAX};
 	return weir_server_create(server->loop,

@@ -1,8 +1,8 @@
 /*
- * A session: the control connection's lines, carried out one after the other.
+ * A session carries out the lines of the control connection one after the other.
  *
- * Invariants: while a job is under way or a line is held, the connection is not read; a line is held
- * only while a transfer runs; all that a session has under way ends with it.
+ * Invariants: the connection is not read while a job is under way or a line is held. A line is
+ * held only during a transfer. Jobs and transfers end with their session.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static void ftp_session_run_held(struct ftp_session *session)
 void ftp_session_go_on(struct ftp_session *session)
 {
 	if (session->held && !session->job && !session->transfer)
-		ftp_session_run_held(session); /* it may come back here, with nothing held */
+		ftp_session_run_held(session); /* This function may be called again by it. */
 	if (session->job || session->held)
 		weir_channel_pause(session->channel);
 	else
@@ -107,7 +107,7 @@ void ftp_session_reset(struct ftp_session *session)
 	session->extended_only = false;
 }
 
-/* 0, or the session is one too many. */
+/* Counts the session. Returns 0, or an error if there are too many. */
 static int ftp_session_count(struct ftp_session *session)
 {
 	struct weir_ftp_server *server = session->server;
@@ -133,7 +133,7 @@ static int ftp_session_on_open(struct weir_channel *channel)
 	session->server = weir_channel_context(channel);
 	weir_channel_set_session(channel, session);
 	ftp_session_reset(session);
-	/* The mark of telnet's synch, which precedes ABOR, has to stay in its place. */
+	/* The urgent byte of telnet's synch, which precedes ABOR, must stay in the stream. */
 	setsockopt(weir_channel_ref(channel).fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	weir_channel_await(channel, weir_until(WEIR_SPAN("\n")));
 	if (ftp_session_count(session) < 0) {
@@ -146,7 +146,7 @@ static int ftp_session_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* RFC 959 4.1.1, QUIT: an unexpected close is an abort and a logout. */
+/* RFC 959 4.1.1, QUIT: an unexpected close has the effect of ABOR and a logout. */
 static void ftp_session_on_eof(struct weir_channel *channel)
 {
 	struct ftp_session *session = ftp_session_session_of(channel);
@@ -175,7 +175,7 @@ static void ftp_session_on_timeout(struct weir_channel *channel, enum weir_timeo
 static void ftp_session_on_draining(struct weir_channel *channel)
 {
 	struct ftp_session *session = ftp_session_session_of(channel);
-	/* Its answer is still owed; a transfer has its reply in the queue. */
+	/* A reply is still to come. That of a transfer is in the queue already. */
 	if (session->job || session->held)
 		return;
 	FTP_REPLY(session, "421 Server is shutting down.");
@@ -224,7 +224,7 @@ const struct weir_protocol ftp_protocol = {
 
 /* -- log -------------------------------------------------------------------------------------- */
 
-static void ftp_log_tell(struct ftp_session *session, struct weir_ftp_event *event)
+static void ftp_log_event(struct ftp_session *session, struct weir_ftp_event *event)
 {
 	struct weir_ftp_server *server = session->server;
 	if (!server->log)
@@ -240,13 +240,13 @@ void ftp_log_login(struct ftp_session *session, const char *name, int error, uns
 {
 	struct weir_ftp_event event = {
 	        .kind = WEIR_FTP_LOGIN, .user = name, .error = error, .code = code};
-	ftp_log_tell(session, &event);
+	ftp_log_event(session, &event);
 }
 
 void ftp_log_logout(struct ftp_session *session, int error)
 {
 	struct weir_ftp_event event = {.kind = WEIR_FTP_LOGOUT, .error = error};
-	ftp_log_tell(session, &event);
+	ftp_log_event(session, &event);
 }
 
 void ftp_log_change(
@@ -254,5 +254,5 @@ void ftp_log_change(
 {
 	struct weir_ftp_event event = {
 	        .kind = WEIR_FTP_CHANGED, .verb = verb, .path = path, .error = error, .code = code};
-	ftp_log_tell(session, &event);
+	ftp_log_event(session, &event);
 }

@@ -98,7 +98,7 @@ void ftp_session_go_on(struct ftp_session *session);
 /* Forgets the user and all parameters, as REIN and AUTH do. */
 void ftp_session_reset(struct ftp_session *session);
 
-/* What the user may do here and now: enum weir_ftp_rights. */
+/* The rights of the user after the rules of the server: enum weir_ftp_rights. */
 unsigned ftp_session_rights(const struct ftp_session *session);
 
 /* The server's tree, attached to its loop. */

@@ -1,8 +1,8 @@
 /*
- * What all transfers have in common: their beginning, their end, and the replies that tell of them.
+ * The common part of all transfers: beginning, end, and replies.
  *
- * Invariant: a transfer that was started is freed once its data connection is gone, whoever ends
- * first; its session, if it has one still, hears of it exactly once.
+ * Invariant: a transfer that was started is freed once its data connection is gone, also if its
+ * session has ended before. It finishes exactly once in its session.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -71,7 +71,7 @@ static const struct ftp_data_user_type user_type = {ftp_transfer_on_ready, ftp_t
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-/* NULL, or why the session's data connection may not be used. */
+/* Returns NULL, or the reply if the session's data connection must not be used. */
 static const char *ftp_transfer_refusal(const struct ftp_session *session)
 {
 	if (!session->data)
@@ -107,7 +107,7 @@ struct ftp_transfer *ftp_transfer_create(struct ftp_session *session, size_t siz
 	return transfer;
 }
 
-static void ftp_transfer_say(struct ftp_transfer *transfer, struct weir_span text)
+static void ftp_transfer_add_reply(struct ftp_transfer *transfer, struct weir_span text)
 {
 	if (transfer->deferred && ftp_deferred_add(transfer->deferred, text) == 0)
 		ftp_deferred_add(transfer->deferred, WEIR_SPAN("\r\n"));
@@ -115,14 +115,13 @@ static void ftp_transfer_say(struct ftp_transfer *transfer, struct weir_span tex
 
 void ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening)
 {
-	transfer->started = true;
 	if (!transfer->session->data) {
 		transfer->type->gone(transfer, -ENOTCONN);
 		return;
 	}
 	if (ftp_deferred_open(transfer->session->channel, &transfer->deferred) < 0)
-		return; /* the session ends */
-	ftp_transfer_say(transfer, opening);
+		return; /* The session ends. */
+	ftp_transfer_add_reply(transfer, opening);
 	ftp_data_start(transfer->session, &transfer->user);
 }
 
@@ -176,9 +175,9 @@ void ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, 
 	struct ftp_session *session = transfer->session;
 	ftp_transfer_tell_log(transfer, error, ftp_code(reply.data));
 	if (transfer->deferred) {
-		ftp_transfer_say(transfer, reply);
+		ftp_transfer_add_reply(transfer, reply);
 		if (transfer->aborted)
-			ftp_transfer_say(transfer, WEIR_SPAN("226 ABOR complete."));
+			ftp_transfer_add_reply(transfer, WEIR_SPAN("226 ABOR complete."));
 	} else {
 		ftp_reply_span(session, reply);
 	}
@@ -213,15 +212,15 @@ void ftp_transfer_orphan(struct ftp_transfer *transfer)
 
 /* -- meanwhile --------------------------------------------------------------------------------- */
 
-bool ftp_transfer_open(const struct ftp_transfer *transfer)
+bool ftp_transfer_is_abortable(const struct ftp_transfer *transfer)
 {
 	return transfer->deferred && !transfer->committing && !transfer->aborted;
 }
 
-void ftp_transfer_tell(struct ftp_transfer *transfer)
+void ftp_transfer_report(struct ftp_transfer *transfer)
 {
 	char text[128];
 	snprintf(text, sizeof text, "213 %s: %llu bytes so far.", transfer->verb,
 	        (unsigned long long)transfer->type->bytes(transfer));
-	ftp_transfer_say(transfer, weir_span_of(text));
+	ftp_transfer_add_reply(transfer, weir_span_of(text));
 }

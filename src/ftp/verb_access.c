@@ -1,6 +1,6 @@
 /*
- * USER, PASS, ACCT, REIN, QUIT (RFC 959 4.1.1), AUTH, PBSZ, PROT, CCC (RFC 2228, RFC 4217): logins, and
- * the security of the connections.
+ * USER, PASS, ACCT, REIN, QUIT (RFC 959 4.1.1) and AUTH, PBSZ, PROT, CCC (RFC 2228, RFC 4217):
+ * logins, users, and TLS.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -82,7 +82,7 @@ static void ftp_verb_access_welcome(struct ftp_session *session, struct ftp_user
 		FTP_REPLY_FORMAT(session, "230 Welcome, %s.", user->text);
 }
 
-/* Too many wrong ones end the connection. */
+/* Too many wrong passwords end the connection. */
 static void ftp_verb_access_refuse(struct ftp_session *session)
 {
 	bool last = ++session->failures >= session->server->rules.failures_max;
@@ -97,7 +97,7 @@ static void ftp_verb_access_refuse(struct ftp_session *session)
 	weir_channel_close(session->channel);
 }
 
-/* As deferred as the peer's address has deserved by wrong ones. */
+/* Comes after the delay that earlier wrong passwords from the peer's network cause. */
 static void ftp_verb_access_on_checked(struct weir_login *checked, int error)
 {
 	struct ftp_login *login = WEIR_CONTAINER(checked, struct ftp_login, login);
@@ -191,7 +191,7 @@ enum {
 	ALL_RIGHTS = WEIR_FTP_READ | WRITE_AND_DELETE | WEIR_FTP_LIST | FINE_RIGHTS
 };
 
-/* Empty when there is none. */
+/* Returns a value from the users file, empty if there is none. */
 static struct weir_span ftp_user_value_of(
         const struct weir_users *users, const char *name, struct weir_span key)
 {
@@ -232,7 +232,7 @@ static struct ftp_user *ftp_user_make(const char *name, struct weir_span home)
 	if (ftp_path_resolve("", asked, path) < 0)
 		return NULL;
 	if (!path[1])
-		path[0] = 0; /* the root needs no prefix */
+		path[0] = 0; /* The root needs no prefix. */
 	size_t path_size = strlen(path) + 1;
 	struct ftp_user *user = calloc(1, sizeof *user + name_size + path_size);
 	if (!user)
@@ -309,7 +309,7 @@ void ftp_pbsz(struct ftp_session *session, const char *argument)
 	}
 }
 
-/* Implicit TLS comes without PBSZ in many clients. */
+/* Many clients send no PBSZ with implicit TLS. */
 void ftp_prot(struct ftp_session *session, const char *argument)
 {
 	struct weir_span level = weir_span_trim(weir_span_of(argument));

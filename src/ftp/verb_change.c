@@ -1,4 +1,4 @@
-/* DELE, RNFR, RNTO, MFMT, SITE (RFC 959 4.1.3): files are changed. */
+/* DELE, RNFR, RNTO, MFMT, SITE (RFC 959 4.1.3): changes of files. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,10 @@
 #include "timeval.h"
 #include "verbs.h"
 
-/* What a pathname means; false, and it was said: nothing. Nobody changes his own home. */
+/*
+ * Finds the path to be changed, which must not be the user's home. Returns false after a reply
+ * with the error.
+ */
 static bool ftp_verb_change_find(
         struct ftp_session *session, const char *name, struct ftp_path *ret)
 {
@@ -75,7 +78,7 @@ void ftp_rnto(struct ftp_session *session, const char *argument)
 
 /* -- attributes -------------------------------------------------------------------------------- */
 
-/* "Modify=…; path" (draft-somers-ftp-mfxx 3). */
+/* The reply is "Modify=…; path" (draft-somers-ftp-mfxx 3). */
 void ftp_mfmt(struct ftp_session *session, const char *argument)
 {
 	struct ftp_path path;

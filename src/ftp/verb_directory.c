@@ -1,4 +1,7 @@
-/* CWD, CDUP, PWD, MKD, RMD (RFC 959 4.1.1, 4.1.3): where one is, and directories. */
+/*
+ * CWD, CDUP, PWD, MKD, RMD (RFC 959 4.1.1, 4.1.3): the current directory, and changes of
+ * directories.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +16,7 @@ enum {
 	QUOTED_MAX = 2 * WEIR_PATH_MAX
 };
 
-/* `257 "path" text`: the path's quotes are doubled (RFC 959 appendix II). */
+/* Makes `257 "path" text`. Quotes in the path are doubled (RFC 959 appendix II). */
 static struct weir_span ftp_verb_directory_format_path(
         char *to, size_t room, const char *path, const char *text)
 {
@@ -85,7 +88,7 @@ void ftp_rmd(struct ftp_session *session, const char *argument)
 	struct ftp_path path;
 	int error = ftp_path_find(session, argument, &path);
 	if (error == 0 && !path.shown[1])
-		error = -EACCES; /* one's own home */
+		error = -EACCES; /* the user's home */
 	if (error < 0) {
 		ftp_reply_text(session, ftp_error_text(error));
 		return;

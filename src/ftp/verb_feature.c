@@ -1,6 +1,6 @@
 /*
- * FEAT, OPTS (RFC 2389), LANG (RFC 2640), HOST (RFC 7151), CLNT, HELP, SYST, NOOP: what the server
- * is and can.
+ * FEAT, OPTS (RFC 2389), LANG (RFC 2640), HOST (RFC 7151), CLNT, HELP, SYST, NOOP: features of
+ * the server.
  */
 #include "entry.h"
 #include "reply.h"

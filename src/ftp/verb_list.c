@@ -1,7 +1,9 @@
 /*
- * LIST, NLST, MLSD, STAT (RFC 959 4.1.3, RFC 3659 7): what is in a directory. Where there is nothing of
- * the name that is asked for, its parts from the first one with a wildcard on are a pattern: LIST *.txt, or
- * NLST of `docs`, `[a-m]*` and `*.txt` with slashes between them.
+ * LIST, NLST, MLSD, STAT (RFC 959 4.1.3, RFC 3659 7): directories; and SIZE, MDTM, MLST (RFC 3659
+ * 3, 4, 7): facts of one file.
+ *
+ * If a pathname does not exist, its components from the first one with a wildcard on are a
+ * pattern, as in `LIST *.txt`.
  */
 #include <errno.h>
 #include <string.h>
@@ -30,11 +32,12 @@ struct ftp_listing {
 	struct ftp_job job;
 	struct weir_lookup lookup;
 	struct weir_change change;  /* looks at a link */
-	struct weir_tree_look look; /* the link */
-	int error;                  /* why there is nothing behind it */
+	struct weir_tree_look look; /* the status of the link */
+	int error;                  /* the error of looking the name up */
 	enum listing_kind kind;
-	const char *pattern; /* in name, once the directory before it is looked up; or NULL */
-	char name[];         /* as asked for */
+	const char *
+	        pattern; /* a part of `name`, while the directory before it is looked up; or NULL */
+	char name[];     /* as the client sent it */
 };
 
 static void ftp_verb_list_cancel(struct ftp_job *job)
@@ -45,7 +48,10 @@ static void ftp_verb_list_cancel(struct ftp_job *job)
 
 /* -- what is sent ------------------------------------------------------------------------------ */
 
-/* The name without the pattern, in `to`, which has room for a line and two bytes more. Its size. */
+/*
+ * Copies the name without the pattern. `to` has room for a line and two bytes more. Returns the
+ * size.
+ */
 static size_t listing_base(const struct ftp_listing *listing, char *to)
 {
 	size_t size = listing->pattern ? (size_t)(listing->pattern - listing->name)
@@ -55,7 +61,10 @@ static size_t listing_base(const struct ftp_listing *listing, char *to)
 	return size;
 }
 
-/* NLST's names begin with the base, so that they can be used in commands: "dir/". */
+/*
+ * The names of NLST begin with the base, such as "dir/", so that clients can use them in
+ * commands.
+ */
 static struct weir_producer *ftp_verb_list_directory_lines(const struct ftp_listing *listing,
         const struct weir_file *directory, struct ftp_entry_style *style)
 {
@@ -77,22 +86,22 @@ static struct weir_producer *ftp_verb_list_directory_lines(const struct ftp_list
 	return ftp_list(session->server->loop, directory, style, &filter);
 }
 
-/* A file is its own listing, under the name it was asked for; so is a link that leads nowhere. */
+/*
+ * A file has one line, with the name that the client sent. So has a link that cannot be followed.
+ */
 static struct weir_producer *ftp_verb_list_file_line(const struct ftp_listing *listing,
         const struct weir_file *file, const struct ftp_entry_style *style)
 {
 	char line[2 * WEIR_FTP_LINE_MAX + FTP_ENTRY_MAX];
 	struct weir_directory_entry entry;
-	const struct weir_tree_look *ftp_verb_list_look = &listing->look;
+	const struct weir_tree_look *look = &listing->look;
 	bool hidden = listing->job.session->server->rules.hidden;
 	if (file && ftp_entry_of(file, listing->name, &entry) < 0)
 		return NULL;
 	if (!file)
-		ftp_entry_of_status(
-		        &ftp_verb_list_look->status, WEIR_FILE_LINK, listing->name, &entry);
-	if (!file && ftp_verb_list_look->target[0] &&
-	        ftp_path_shows_target(ftp_verb_list_look->target, hidden))
-		entry.target = ftp_verb_list_look->target;
+		ftp_entry_of_status(&look->status, WEIR_FILE_LINK, listing->name, &entry);
+	if (!file && look->target[0] && ftp_path_shows_target(look->target, hidden))
+		entry.target = look->target;
 	size_t size = style->write(style, &entry, line, sizeof line);
 	return weir_produce_copied(line, size);
 }
@@ -121,7 +130,7 @@ static struct weir_producer *ftp_verb_list_lines_of(
 	return ftp_verb_list_file_line(listing, file, &style);
 }
 
-/* On the control connection; the queue of replies keeps its order. */
+/* Sends the lines on the control connection, in the queue of replies. */
 static void ftp_verb_list_say_lines(struct ftp_session *session, struct weir_producer *lines)
 {
 	if (!lines) {
@@ -133,14 +142,14 @@ static void ftp_verb_list_say_lines(struct ftp_session *session, struct weir_pro
 	FTP_REPLY(session, "213 End of status.");
 }
 
-/* The name can only be that of a directory: it ends in a slash, or a pattern follows. */
+/* Whether the name can only be a directory: it ends in a slash, or a pattern follows. */
 static bool needs_directory(const struct ftp_listing *listing)
 {
 	size_t size = strlen(listing->name);
 	return listing->pattern || (size && listing->name[size - 1] == '/');
 }
 
-/* `file` is NULL: a link. */
+/* Sends the listing. `file` is NULL for a link that cannot be followed. */
 static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct weir_file *file)
 {
 	static const char *const verbs[] = {"LIST", "NLST", "MLSD", "STAT"};
@@ -166,8 +175,8 @@ static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct w
 
 static void ftp_verb_list_look(struct ftp_listing *listing, const char *name);
 
-/* The first part of a name that has a wildcard; NULL: none has. */
-static const char *find_pattern(const char *name)
+/* Returns the first component of a name that has a wildcard, or NULL. */
+static const char *ftp_verb_list_find_pattern(const char *name)
 {
 	const char *wildcard = ftp_is_wildcard(name);
 	while (wildcard && wildcard > name && wildcard[-1] != '/')
@@ -175,7 +184,7 @@ static const char *find_pattern(const char *name)
 	return wildcard;
 }
 
-static unsigned count_parts(const char *path)
+static unsigned ftp_verb_list_count_components(const char *path)
 {
 	unsigned count = 0;
 	for (; *(path += strspn(path, "/")); path += strcspn(path, "/"))
@@ -183,14 +192,17 @@ static unsigned count_parts(const char *path)
 	return count;
 }
 
-/* Splits off a pattern, and looks for the directory before it. False: there is no pattern. */
+/*
+ * Splits off a pattern and looks up the directory before it. Returns false if there is no
+ * pattern.
+ */
 static bool ftp_verb_list_try_pattern(struct ftp_listing *listing)
 {
 	char directory[WEIR_FTP_LINE_MAX + 2];
-	const char *pattern = listing->pattern ? NULL : find_pattern(listing->name);
+	const char *pattern = listing->pattern ? NULL : ftp_verb_list_find_pattern(listing->name);
 	if (!pattern)
 		return false;
-	if (count_parts(pattern) > WEIR_DIRECTORY_LEVELS_MAX) {
+	if (ftp_verb_list_count_components(pattern) > WEIR_DIRECTORY_LEVELS_MAX) {
 		FTP_REPLY(listing->job.session, "553 Pattern has too many components.");
 		ftp_job_end(&listing->job);
 		return true;
@@ -211,7 +223,10 @@ static void ftp_verb_list_on_looked_at(struct weir_change *change, int error)
 	ftp_job_end(&listing->job);
 }
 
-/* As ls: a link with nothing behind it, or nothing that may be seen, is shown itself. */
+/*
+ * Like ls, shows the link itself if it dangles or leads out of the root. Returns false if it
+ * cannot be one.
+ */
 static bool ftp_verb_list_try_link(struct ftp_listing *listing, int error)
 {
 	struct ftp_session *session = listing->job.session;
@@ -250,7 +265,7 @@ static void ftp_verb_list_look(struct ftp_listing *listing, const char *name)
 		        ftp_verb_list_on_found);
 }
 
-/* Options as of ls are not for us: everything is shown that may be seen. */
+/* Skips options of ls such as -la. They change nothing. */
 static const char *ftp_verb_list_without_options(const char *argument)
 {
 	while (argument[0] == '-') {
@@ -309,7 +324,7 @@ static void ftp_verb_list_say_status(struct ftp_session *session)
 void ftp_stat(struct ftp_session *session, const char *argument)
 {
 	if (session->transfer)
-		ftp_transfer_tell(session->transfer);
+		ftp_transfer_report(session->transfer);
 	else if (!argument[0])
 		ftp_verb_list_say_status(session);
 	else if (!session->user)
@@ -332,7 +347,7 @@ static void ftp_verb_fact_on_sized(
 		FTP_REPLY_FORMAT(session, "213 %llu", (unsigned long long)file->size);
 }
 
-/* As text it would have another size, which is not known without reading it. */
+/* Converted to text the file would have another size, which is not known without reading it. */
 void ftp_size(struct ftp_session *session, const char *argument)
 {
 	if (session->ascii)

@@ -69,7 +69,7 @@ void ftp_allo(struct ftp_session *session, const char *argument)
 
 /* -- data connection -------------------------------------------------------------------------- */
 
-/* Says it, if only EPSV may be used. */
+/* Replies with an error after EPSV ALL. */
 static bool ftp_verb_port_refused(struct ftp_session *session)
 {
 	if (session->extended_only)
@@ -126,7 +126,7 @@ void ftp_eprt(struct ftp_session *session, const char *argument)
 
 /* -- passive ----------------------------------------------------------------------------------- */
 
-/* False, and it was said: there is none. */
+/* Begins to listen. Returns false after a reply with the error. */
 static bool ftp_verb_port_listen_for_peer(struct ftp_session *session, struct weir_address *ret)
 {
 	int error = ftp_data_listen(session, ret);

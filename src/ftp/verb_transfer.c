@@ -1,4 +1,4 @@
-/* RETR, STOR, STOU, APPE, ABOR (RFC 959 4.1.3): files come and go. */
+/* RETR, STOR, STOU, APPE, ABOR (RFC 959 4.1.3): transfers of files. */
 #include <stdio.h>
 
 #include <weir/sources.h>
@@ -9,7 +9,7 @@
 #include "transfer.h"
 #include "verbs.h"
 
-/* REST is for the next transfer only, whatever becomes of it. */
+/* REST applies to the next transfer only, also if that fails. */
 static uint64_t ftp_verb_transfer_take_restart(struct ftp_session *session)
 {
 	uint64_t offset = session->restart;
@@ -19,7 +19,10 @@ static uint64_t ftp_verb_transfer_take_restart(struct ftp_session *session)
 
 /* -- RETR -------------------------------------------------------------------------------------- */
 
-/* From `offset` of what is sent, which for text is not the file's (RFC 3659 5.3). */
+/*
+ * Begins at `offset` of the bytes that are sent. In text these are not the bytes of the file (RFC
+ * 3659 5.3).
+ */
 static struct weir_producer *ftp_verb_transfer_content_of(
         const struct weir_file *file, bool text, uint64_t offset)
 {
@@ -67,7 +70,7 @@ void ftp_stor(struct ftp_session *session, const char *argument)
 {
 	struct ftp_receipt receipt = {
 	        .verb = "STOR", .offset = ftp_verb_transfer_take_restart(session)};
-	/* Where in the file an offset of its text is, nobody knows. */
+	/* The offset in the file cannot be derived from one in the text. */
 	if (session->ascii && receipt.offset)
 		FTP_REPLY(session, "554 REST is not possible with TYPE A.");
 	else

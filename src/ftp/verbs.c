@@ -1,6 +1,6 @@
 /*
- * The table of verbs, and the checks that all of them share: the login, the rights, an argument
- * where there must be one. Leaves out what they do.
+ * The table of verbs, and the checks that they share: the login, the rights, a required argument.
+ * Leaves out what the verbs do.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@
 #include "verbs.h"
 
 enum ftp_verb_needs {
-	OPEN = 1,     /* no login */
-	ARGUMENT = 2, /* an argument */
-	RENAMING = 4, /* the verb before was RNFR */
+	OPEN = 1,     /* allowed without a login */
+	ARGUMENT = 2, /* an argument is required */
+	RENAMING = 4, /* must follow RNFR */
 };
 
 enum {
@@ -36,7 +36,7 @@ struct ftp_verb_row {
 	void (*run)(struct ftp_session *session, const char *argument);
 	unsigned needs;
 	unsigned rights;
-	const char *usage; /* what follows the name */
+	const char *usage; /* the arguments */
 };
 
 /* clang-format off */
@@ -90,7 +90,7 @@ static const struct ftp_verb_row verbs[] = {
 	{"SYST", ftp_syst, OPEN,            0,              ""},
 	{"TYPE", ftp_type, ARGUMENT,        0,              "A | I"},
 	{"USER", ftp_user, OPEN | ARGUMENT, 0,              "name"},
-	/* RFC 775's names, which RFC 1123 4.1.3.1 asks for. */
+	/* Names of RFC 775, which RFC 1123 4.1.3.1 asks for. */
 	{"XCUP", ftp_cdup, 0,               0,              ""},
 	{"XCWD", ftp_cwd,  0,               0,              "pathname"},
 	{"XMKD", ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
@@ -113,7 +113,7 @@ static const struct ftp_verb_row *ftp_verbs_find(const char *name)
 	return bsearch(name, verbs, VERB_COUNT, sizeof verbs[0], ftp_verbs_compare);
 }
 
-/* NULL, or why it is not carried out. */
+/* Returns NULL, or the reply of a command that is refused. */
 static const char *ftp_verbs_refusal(
         const struct ftp_session *session, const struct ftp_verb_row *verb, const char *argument)
 {
@@ -135,7 +135,7 @@ void ftp_verb_run(struct ftp_session *session, const char *line)
 	struct ftp_command command = ftp_command_parse(line);
 	const struct ftp_verb_row *verb = ftp_verbs_find(command.verb);
 	const char *refused = ftp_verbs_refusal(session, verb, command.argument);
-	/* RNTO has to follow at once. */
+	/* RNTO must be the next command. */
 	char *rename_from = session->rename_from;
 	if (!verb || !(verb->needs & RENAMING)) {
 		session->rename_from = NULL;
@@ -151,7 +151,7 @@ bool ftp_verb_during(const struct ftp_session *session, const char *line)
 {
 	struct ftp_command command = ftp_command_parse(line);
 	const struct ftp_transfer *transfer = session->transfer;
-	if (!ftp_transfer_open(transfer))
+	if (!ftp_transfer_is_abortable(transfer))
 		return false;
 	if (strcmp(command.verb, "STAT") == 0)
 		return !command.argument[0] && ftp_deferred_is_empty(transfer->deferred);

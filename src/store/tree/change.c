@@ -39,7 +39,7 @@ static int tree_change_apply_remove(struct change_job *job, const struct directo
 {
 	struct name_lock lock;
 	int error = 0;
-	name_lock_take(&lock, entry->directory, -1);
+	name_lock_acquire(&lock, entry->directory, -1);
 	if (job->check)
 		error = directory_entry_ask(
 		        &job->tree->rules, job->path, job->check, job->check_context);
@@ -209,7 +209,7 @@ static int tree_rename_apply_flags(
 	int error = directory_entry_open(&job->tree->rules, job->other, &to);
 	if (error < 0)
 		return error;
-	name_lock_take(&lock, from->directory, to.directory);
+	name_lock_acquire(&lock, from->directory, to.directory);
 	if (renameat2(from->directory, from->name, to.directory, to.name, flags) < 0)
 		error = -errno;
 	name_lock_release(&lock);

@@ -112,7 +112,7 @@ static unsigned name_lock_index(int directory)
 	return (unsigned)((status.st_ino ^ status.st_dev * 31) % LOCKS);
 }
 
-void name_lock_take(struct name_lock *lock, int directory, int other)
+void name_lock_acquire(struct name_lock *lock, int directory, int other)
 {
 	unsigned first = name_lock_index(directory);
 	unsigned second = other < 0 ? first : name_lock_index(other);

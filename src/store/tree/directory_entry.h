@@ -53,7 +53,7 @@ struct name_lock {
  * Waits for the lock. `other` is the second directory of a rename, or -1. Hold it for a few
  * system calls only.
  */
-void name_lock_take(struct name_lock *lock, int directory, int other);
+void name_lock_acquire(struct name_lock *lock, int directory, int other);
 void name_lock_release(const struct name_lock *lock);
 
 #endif

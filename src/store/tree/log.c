@@ -36,7 +36,7 @@ static int log_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Lines that the disk does not accept are lost: no other place is left to report that. */
+/* Lines that the disk does not accept are lost: there is no other way to report that. */
 static void log_write_all(int fd, struct weir_buffer *buffer)
 {
 	for (size_t done = 0; done < buffer->size;) {

@@ -70,9 +70,9 @@ static bool open_beneath_walk_next(
 	if (size == 0)
 		return false;
 	/* A name that is too long is cut to a length that the kernel refuses, too. */
-	size_t kept = size > NAME_MAX ? NAME_MAX + 1 : size;
-	memcpy(name, walk->rest + begin, kept);
-	name[kept] = 0;
+	size_t length = size > NAME_MAX ? NAME_MAX + 1 : size;
+	memcpy(name, walk->rest + begin, length);
+	name[length] = 0;
 	const char *rest = walk->rest + begin + size;
 	*ret_last = *rest == 0;
 	memmove(walk->rest, rest, strlen(rest) + 1);

@@ -160,10 +160,10 @@ int temporary_open(struct temporary *temporary, const struct open_rules *rules, 
 		temporary->device = status.st_dev;
 		temporary->inode = status.st_ino;
 	}
-	bool taken = options->must_not_exist && options->look_first &&
-	             fstatat(temporary->entry.directory, temporary->entry.name, &status,
-	                     AT_SYMLINK_NOFOLLOW) == 0;
-	error = taken ? -EEXIST : temporary_open_file(temporary, rules, options);
+	bool exists = options->must_not_exist && options->look_first &&
+	              fstatat(temporary->entry.directory, temporary->entry.name, &status,
+	                      AT_SYMLINK_NOFOLLOW) == 0;
+	error = exists ? -EEXIST : temporary_open_file(temporary, rules, options);
 	if (error < 0)
 		temporary_close(temporary);
 	return error;
@@ -308,7 +308,7 @@ int temporary_publish(struct temporary *temporary, const struct open_rules *rule
 		error = -errno;
 	if (error < 0)
 		return error;
-	name_lock_take(&lock, temporary->entry.directory, -1);
+	name_lock_acquire(&lock, temporary->entry.directory, -1);
 	int result = temporary_give_name(temporary, rules, path, options, &replaced);
 	name_lock_release(&lock);
 	*ret_created = result == 0;

@@ -95,10 +95,10 @@ void upload_queue_pop(struct weir_upload *upload)
 	for (struct upload_chunk *chunk = upload->writing; chunk; chunk = chunk->next)
 		size += chunk->size;
 	upload->queued -= size;
-	bool keep = size >= WEIR_UPLOAD_BATCH && upload->request == UPLOAD_OPEN;
+	bool reuse = size >= WEIR_UPLOAD_BATCH && upload->request == UPLOAD_OPEN;
 	for (struct upload_chunk *chunk = upload->writing, *next; chunk; chunk = next) {
 		next = chunk->next;
-		if (keep && chunk->capacity == UPLOAD_CHUNK) {
+		if (reuse && chunk->capacity == UPLOAD_CHUNK) {
 			chunk->next = upload->spare;
 			upload->spare = chunk;
 		} else {
@@ -106,7 +106,7 @@ void upload_queue_pop(struct weir_upload *upload)
 		}
 	}
 	upload->writing = NULL;
-	if (keep)
+	if (reuse)
 		return;
 	upload_queue_free_chunks(upload->spare);
 	upload->spare = NULL;
