@@ -385,7 +385,7 @@ static void pipelined(void **state)
 	peer_send(&control, session_text);
 	expect_session(&control);
 	peer_close(&control);
-	/* And who then says no more still hears it all. */
+	/* A client that closes its side then still gets all replies. */
 	control = greet();
 	peer_send(&control, session_text);
 	peer_finish(&control);
@@ -544,7 +544,7 @@ static void idle_ones_are_small(void **state)
 	for (int i = 0; i < SESSIONS; i++)
 		peers[i] = log_in("ftp");
 	peer_turn(&first, 10);
-	/* What the clients here have read is theirs. */
+	/* The clients of the test hold what they have read. */
 	size_t own = 0;
 	for (int i = 0; i < SESSIONS; i++)
 		own += peers[i].got.capacity;

@@ -195,7 +195,7 @@ static void cancelled_while_it_connects(void **state)
 	assert_int_equal(count_descriptors(), before);
 }
 
-/* Whatever cannot be had, nothing is left of the wait. */
+/* After a failed allocation nothing is left of the wait. */
 static void any_allocation_may_fail(void **state)
 {
 	struct weir_address peer = loopback(1);

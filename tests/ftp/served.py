@@ -26,7 +26,7 @@ def pair(authority):
 
 @pytest.fixture
 def tree(tmp_path):
-    """What is served: a few files, one of them large, and a directory for each user."""
+    """The root: a few files, one of them large, and a directory for each user."""
     root = tmp_path / "tree"
     for name in ["docs/deep", "alice", "bob"]:
         (root / name).mkdir(parents=True)

@@ -12,7 +12,7 @@ SIZE = 4 << 20
 
 
 def removed_files(server):
-    """What the server has open though it has no name any more."""
+    """The open files of the server that have no name any more."""
     found = []
     for fd in os.listdir(f"/proc/{server.pid}/fd"):
         try:
@@ -24,7 +24,7 @@ def removed_files(server):
 
 @pytest.mark.parametrize("how", ["DELE", "RNTO", "STOR", "unlink"])
 def test_a_removed_file_is_closed_by_all_sessions(served, tree, how):
-    """Whoever removes it, the sessions that have fetched it are idle and stay connected."""
+    """The sessions that have fetched it are idle and stay connected."""
     path = tree / "large"
     path.write_bytes(b"x" * SIZE)
     (tree / "other").write_bytes(b"other")

@@ -1,4 +1,4 @@
-"""Listings: of a directory without an end, and of what is no file."""
+"""Listings of large directories, of links, and by patterns."""
 
 import ftplib
 import os
@@ -103,7 +103,7 @@ def test_who_does_not_read_holds_it(wide, command):
 
 
 def test_links(served, tree, tmp_path):
-    """What leads nowhere, or out of the root, is shown itself and nothing behind it."""
+    """A link that dangles or leads out of the root is shown, and its target is not."""
     (tmp_path / "secret").write_text("outside")
     (tree / "dangling").symlink_to("nothing")
     (tree / "outside").symlink_to(tmp_path / "secret")
@@ -207,7 +207,7 @@ def test_a_linked_directory_can_be_entered(served, tree, tmp_path):
     with Client(server, "carol") as client:
         facts = facts_of(client, "docs")
         assert facts["up"]["type"] == "dir"
-        # What is removed is the link, and never by RMD: nobody should empty its directory first.
+        # DELE removes the link. There is no right for RMD, before which clients empty a directory.
         assert facts["up"]["perm"] == "ceflmp"
         assert facts["deep"]["perm"] == "cdeflmp"
         assert facts["inside"]["perm"] == "dfrw"

@@ -317,7 +317,7 @@ static void aborts_a_download(void **state)
 	struct peer data = peer_connect(loop, &address, 4096);
 	EXPECT(&control, "RETR huge", "150 ");
 	peer_turn(&data, 20);
-	/* What it is about, while it goes on. */
+	/* STAT during the transfer. */
 	EXPECT(&control, "STAT", "213 RETR: ");
 	EXPECT(&control, "stat", "213 RETR: ");
 	/* Interrupt and synch, the mark as urgent data. */
@@ -333,7 +333,7 @@ static void aborts_a_download(void **state)
 	stop_server();
 }
 
-/* Interrupt and synch before ABOR, in whatever pieces, urgent or not, and with or without their IAC. */
+/* Interrupt and synch before ABOR, in several pieces, urgent or not, with or without IAC. */
 static void aborts_with_urgent_bytes(void **state)
 {
 	static const struct {
@@ -527,7 +527,7 @@ static void lists_patterns_of_several_parts(void **state)
 	stop_server();
 }
 
-/* Links to the directory they are in make more paths than anybody could read. */
+/* Links to the directory that they are in make too many paths. */
 static void a_pattern_that_takes_too_long(void **state)
 {
 	(void)state;
@@ -545,7 +545,7 @@ static void a_pattern_that_takes_too_long(void **state)
 	EXPECT(&control, "NLST sub/l*/l*/l*/l*/l*/none*", "150 ");
 	EXPECT_NEXT(&control, "451 The listing could not be completed.");
 	peer_close(&data);
-	/* It is left whenever the client likes. */
+	/* ABOR ends it at any time. */
 	data = passive(&control);
 	EXPECT(&control, "NLST sub/l*/l*/l*/l*/l*/none*", "150 ");
 	EXPECT(&control, "ABOR", "426 ");
@@ -573,7 +573,7 @@ static void lists_many(void **state)
 	for (const char *at = fetch(&control, "LIST sub"); (at = strchr(at, '\n')); at++)
 		lines++;
 	assert_int_equal(lines, FILES);
-	/* Whoever does not read it costs a batch, not the directory. */
+	/* A client that does not read costs a batch, not the directory. */
 	struct weir_address address = passive_address(&control);
 	struct peer data = peer_connect(loop, &address, 4096);
 	size_t before = memory_in_use();

@@ -254,7 +254,7 @@ static void links_show_no_path_outside_of_the_root(void **state)
 	assert_string_equal(target_of(tree, "home//", "home", "wanted"), "wanted");
 	assert_string_equal(target_of(tree, "home//sub", "home/sub", "../file"), "../file");
 	assert_string_equal(target_of(tree, "home//sub", "home/sub", "../../home/file"), "(none)");
-	/* The tree's own root is further up. */
+	/* For the root of the tree the same link stays inside. */
 	assert_string_equal(
 	        target_of(tree, "home", "home", "../elsewhere/secret"), "../elsewhere/secret");
 	weir_tree_close(tree);
@@ -345,7 +345,7 @@ static void patterns_choose_paths(void **state)
 		read_all(".", &options);
 		assert_string_equal(seen.all, cases[i].names);
 	}
-	/* Closed in the middle. */
+	/* The reading is closed in the middle. */
 	options.pattern = "a*/x*";
 	options.sort_max = 0;
 	assert_int_equal(start(".", &options), 0);
@@ -360,7 +360,7 @@ static void patterns_choose_paths(void **state)
 	assert_int_equal(count_descriptors(), before - 1);
 }
 
-/* What fits nothing is looked for in pieces of work, between which others have their turn. */
+/* A search without matches is cut into pieces of work, so that other work has its turn. */
 static void a_pattern_without_matches_is_read_in_steps(void **state)
 {
 	enum {
@@ -386,7 +386,7 @@ static void a_pattern_without_matches_is_read_in_steps(void **state)
 		uint64_t steps = weir_loop_counters(loop)->work_submitted - before;
 		assert_true(steps >= DIRECTORIES * FILES / WEIR_DIRECTORY_STEP);
 	}
-	/* All are found, sorted or not, whatever is cut where. */
+	/* All matches are found, sorted or not. */
 	options.pattern = "d*/9*";
 	options.sort_max = 0;
 	read_all(".", &options);
