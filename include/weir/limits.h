@@ -138,11 +138,15 @@
 	1000 /* a file that was not looked up for so long is closed, and opened again when it is */
 #define WEIR_TREE_SETTLE_MS                                                                        \
 	50 /* changed less than this ago: another change may not show in the times */
-#define WEIR_DIRECTORY_BATCH (32 * 1024) /* bytes of names read from a directory at once */
-#define WEIR_DIRECTORY_SORT_MAX 2000     /* entries of a directory that can be sorted (set) */
-#define WEIR_UPLOAD_QUEUE (1024 * 1024)  /* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_BATCH (512 * 1024)   /* … of these, so many are written at once */
-#define WEIR_UPLOAD_GATHER_MS 100        /* … or what has come in this time */
+#define WEIR_DIRECTORY_BATCH (32 * 1024)   /* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_STEP 4096           /* names looked at in one piece of work */
+#define WEIR_DIRECTORY_LEVELS_MAX 16       /* components of a pattern */
+#define WEIR_DIRECTORY_PATTERN_MAX 1000000 /* names that a pattern of several components looks at */
+#define WEIR_LINK_TEXT_MAX 511             /* bytes of a symbolic link that a listing shows */
+#define WEIR_DIRECTORY_SORT_MAX 2000       /* entries of a directory that can be sorted (set) */
+#define WEIR_UPLOAD_QUEUE (1024 * 1024)    /* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_BATCH (512 * 1024)     /* … of these, so many are written at once */
+#define WEIR_UPLOAD_GATHER_MS 100          /* … or what has come in this time */
 #define WEIR_UPLOAD_SPLICE_MAX                                                                     \
 	(4 * 1024 * 1024) /* bytes taken from a socket in one piece of work */
 /*

@@ -1,20 +1,21 @@
 /*
- * Sending: a producer is all there is to it. A file goes by sendfile; as text it is read and its
- * lines end in CRLF; a rate is one producer more around it.
+ * Transfers that send a producer: a file by sendfile, a file as text whose lines end in CRLF, or
+ * a listing. A rate adds a producer around it.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include <weir/transformers.h>
 
+#include "reply.h"
 #include "transfer.h"
 
 struct ftp_sending {
 	struct ftp_transfer transfer;
-	struct weir_producer *producer;     /* ours until it is pushed */
+	struct weir_producer *producer;     /* owned until it is pushed */
 	const struct weir_producer *pushed; /* until it is closed */
 	struct weir_file *file;
-	uint64_t bytes; /* taken, when it is closed */
+	uint64_t bytes; /* that the producer has sent, when it is closed */
 	bool failed;
 };
 
@@ -45,9 +46,11 @@ static void ftp_send_ready(struct ftp_transfer *transfer, struct weir_channel *c
 
 static void ftp_send_gone(struct ftp_transfer *transfer, int error)
 {
-	if (ftp_send_sending_of(transfer)->failed)
-		error = -EIO;
-	ftp_transfer_finish(transfer, weir_span_of(ftp_transfer_reply(error)), error);
+	bool failed = ftp_send_sending_of(transfer)->failed;
+	const char *reply = ftp_transfer_reply(failed ? -EIO : error);
+	if (failed && transfer->kind == WEIR_FTP_LISTED)
+		reply = "451 The listing could not be completed.";
+	ftp_transfer_finish(transfer, weir_span_of(reply), failed ? -EIO : error);
 }
 
 static void ftp_send_stop(struct ftp_transfer *transfer)
@@ -91,7 +94,7 @@ void ftp_send(struct ftp_session *session, const char *verb, const char *path,
 	if (rate)
 		producer = weir_produce_throttle(producer, rate, 0);
 	if (!producer) {
-		FTP_SAY(session, "451 Out of memory.");
+		FTP_REPLY(session, "451 Out of memory.");
 		return;
 	}
 	struct ftp_transfer *transfer =

@@ -1,6 +1,6 @@
 /*
- * FTP servers: a listener, the tree, and the rules. The rules are copied as a whole and swapped as a
- * whole; what has begun under the old ones goes on.
+ * FTP servers: a listener, the tree, and the rules. The rules are copied and replaced as a whole.
+ * Transfers and waits that have begun go on under the old ones.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +11,10 @@
 #include <weir/users.h>
 
 #include "helper.h"
+#include "reply.h"
 #include "session.h"
 
-static const char refusal[] = "421 TLS is spoken here.\r\n";
+static const char refusal[] = "421 This port requires TLS from the first byte.\r\n";
 
 /* -- rules ------------------------------------------------------------------------------------- */
 
@@ -27,12 +28,13 @@ static void ftp_server_free_hosts(const char *const *hosts)
 static void ftp_server_free_rules(struct weir_ftp_rules *rules)
 {
 	weir_users_release(rules->users);
+	weir_ftp_ports_release(rules->ports);
 	free((char *)rules->anonymous_home);
 	free((char *)rules->welcome);
 	ftp_server_free_hosts(rules->hosts);
 }
 
-/* NULL without memory. */
+/* Returns NULL without memory. */
 static const char *const *ftp_server_copy_hosts(const char *const *hosts)
 {
 	size_t count = 0;
@@ -59,13 +61,14 @@ static void ftp_server_fill(struct weir_ftp_rules *rules)
 		rules->failures_max = WEIR_FTP_FAILURES_MAX;
 }
 
-/* 0, -ENOMEM (nothing is left then) or -EINVAL. */
+/* Returns 0, or -ENOMEM with nothing left to free. */
 static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules *ret)
 {
-	if (rules->passive_last < rules->passive_first ||
-	        (!rules->passive_first && rules->passive_last))
-		return -EINVAL;
 	*ret = *rules;
+	if (rules->ports)
+		weir_ftp_ports_hold(rules->ports);
+	else if (weir_ftp_ports_create(0, 0, &ret->ports) < 0)
+		return -ENOMEM;
 	ret->users = rules->users ? weir_users_hold(rules->users) : NULL;
 	ret->anonymous_home = rules->anonymous_home ? ftp_copy(rules->anonymous_home) : NULL;
 	ret->welcome = ftp_copy(rules->welcome ? rules->welcome : "Weir FTP");
@@ -78,7 +81,7 @@ static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir
 	return -ENOMEM;
 }
 
-/* "220-line", … "220 last line"; NULL without memory. */
+/* Makes the reply "220-line", … "220 last line". Returns NULL without memory. */
 static char *ftp_server_make_banner(const char *text)
 {
 	struct weir_buffer banner = {0};
@@ -98,7 +101,7 @@ static char *ftp_server_make_banner(const char *text)
 	return banner.data;
 }
 
-/* 0, -ENOMEM or -EINVAL: all is as it was. */
+/* Returns 0, or -ENOMEM with nothing changed. */
 static int ftp_server_set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules *rules)
 {
 	struct weir_ftp_rules copy;

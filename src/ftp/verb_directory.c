@@ -1,17 +1,22 @@
-/* CWD, CDUP, PWD, MKD, RMD (RFC 959 4.1.1, 4.1.3): where one is, and directories. */
+/*
+ * CWD, CDUP, PWD, MKD, RMD (RFC 959 4.1.1, 4.1.3): the current directory, and changes of
+ * directories.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "entry.h"
 #include "job.h"
+#include "pathname.h"
+#include "reply.h"
 #include "verbs.h"
 
 enum {
 	QUOTED_MAX = 2 * WEIR_PATH_MAX
 };
 
-/* `257 "path" text`: the path's quotes are doubled (RFC 959 appendix II). */
+/* Makes `257 "path" text`. Quotes in the path are doubled (RFC 959 appendix II). */
 static struct weir_span ftp_verb_directory_format_path(
         char *to, size_t room, const char *path, const char *text)
 {
@@ -28,17 +33,17 @@ static void ftp_verb_directory_on_directory(
         struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	if (file->kind != WEIR_FILE_DIRECTORY) {
-		FTP_SAY(session, "550 That is no directory.");
+		ftp_reply_text(session, ftp_error_text(-ENOTDIR));
 		return;
 	}
 	char *copy = path[1] ? ftp_copy(path) : NULL;
 	if (path[1] && !copy) {
-		FTP_SAY(session, "451 Out of memory.");
+		FTP_REPLY(session, "451 Out of memory.");
 		return;
 	}
 	free(session->directory);
 	session->directory = copy;
-	FTP_SAY(session, "250 There you are.");
+	FTP_REPLY(session, "250 Directory changed.");
 }
 
 void ftp_cwd(struct ftp_session *session, const char *argument)
@@ -56,41 +61,41 @@ void ftp_pwd(struct ftp_session *session, const char *argument)
 {
 	char text[QUOTED_MAX + 64];
 	(void)argument;
-	ftp_say_span(session,
-	        ftp_verb_directory_format_path(text, sizeof text,
-	                session->directory ? session->directory : "/", " is where you are."));
+	ftp_reply_span(session, ftp_verb_directory_format_path(text, sizeof text,
+	                                session->directory ? session->directory : "/",
+	                                " is the current directory."));
 }
 
 void ftp_mkd(struct ftp_session *session, const char *argument)
 {
 	char text[QUOTED_MAX + 64];
-	struct ftp_place place;
-	int error = ftp_place_find(session, argument, &place);
+	struct ftp_path path;
+	int error = ftp_path_find(session, argument, &path);
 	if (error < 0) {
-		ftp_say(session, ftp_error_text(error));
+		ftp_reply_text(session, ftp_error_text(error));
 		return;
 	}
 	struct weir_span reply =
-	        ftp_verb_directory_format_path(text, sizeof text, place.path, " is made.");
-	struct ftp_change *change = ftp_change_begin(session, "MKD", place.path, reply);
+	        ftp_verb_directory_format_path(text, sizeof text, path.shown, " created.");
+	struct ftp_change *change = ftp_change_begin(session, "MKD", path.shown, reply);
 	if (change)
 		weir_tree_make_directory(
-		        ftp_tree(session->server), &change->change, place.tree, 0, ftp_change_done);
+		        ftp_tree(session->server), &change->change, path.tree, 0, ftp_change_done);
 }
 
 void ftp_rmd(struct ftp_session *session, const char *argument)
 {
-	struct ftp_place place;
-	int error = ftp_place_find(session, argument, &place);
-	if (error == 0 && !place.path[1])
-		error = -EACCES; /* one's own home */
+	struct ftp_path path;
+	int error = ftp_path_find(session, argument, &path);
+	if (error == 0 && !path.shown[1])
+		error = -EACCES; /* the user's home */
 	if (error < 0) {
-		ftp_say(session, ftp_error_text(error));
+		ftp_reply_text(session, ftp_error_text(error));
 		return;
 	}
 	struct ftp_change *change =
-	        ftp_change_begin(session, "RMD", place.path, WEIR_SPAN("250 Removed."));
+	        ftp_change_begin(session, "RMD", path.shown, WEIR_SPAN("250 Removed."));
 	if (change)
 		weir_tree_remove_directory(
-		        ftp_tree(session->server), &change->change, place.tree, ftp_change_done);
+		        ftp_tree(session->server), &change->change, path.tree, ftp_change_done);
 }

@@ -1,14 +1,15 @@
-/* RETR, STOR, STOU, APPE, ABOR (RFC 959 4.1.3): files come and go. */
+/* RETR, STOR, STOU, APPE, ABOR (RFC 959 4.1.3): transfers of files. */
 #include <stdio.h>
 
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
 #include "job.h"
+#include "reply.h"
 #include "transfer.h"
 #include "verbs.h"
 
-/* REST is for the next transfer only, whatever becomes of it. */
+/* REST applies to the next transfer only, also if that fails. */
 static uint64_t ftp_verb_transfer_take_restart(struct ftp_session *session)
 {
 	uint64_t offset = session->restart;
@@ -18,7 +19,10 @@ static uint64_t ftp_verb_transfer_take_restart(struct ftp_session *session)
 
 /* -- RETR -------------------------------------------------------------------------------------- */
 
-/* From `offset` of what is sent, which for text is not the file's (RFC 3659 5.3). */
+/*
+ * Begins at `offset` of the bytes that are sent. In text these are not the bytes of the file (RFC
+ * 3659 5.3).
+ */
 static struct weir_producer *ftp_verb_transfer_content_of(
         const struct weir_file *file, bool text, uint64_t offset)
 {
@@ -39,17 +43,17 @@ static void ftp_verb_transfer_on_found(
 	char opening[96];
 	uint64_t offset = ftp_verb_transfer_take_restart(session);
 	if (file->kind != WEIR_FILE_REGULAR) {
-		FTP_SAY(session, "550 That is no file.");
+		FTP_REPLY(session, "550 Not a regular file.");
 		return;
 	}
 	if (!session->ascii && offset > file->size) {
-		FTP_SAY(session, "554 The file is shorter than that.");
+		FTP_REPLY(session, "554 REST offset is beyond the end of the file.");
 		return;
 	}
 	if (session->ascii)
-		snprintf(opening, sizeof opening, "150 Here it comes.");
+		snprintf(opening, sizeof opening, "150 Sending data.");
 	else
-		snprintf(opening, sizeof opening, "150 Here it comes (%llu bytes).",
+		snprintf(opening, sizeof opening, "150 Sending data (%llu bytes).",
 		        (unsigned long long)(file->size - offset));
 	ftp_send(session, "RETR", path, ftp_verb_transfer_content_of(file, session->ascii, offset),
 	        file, opening);
@@ -66,9 +70,9 @@ void ftp_stor(struct ftp_session *session, const char *argument)
 {
 	struct ftp_receipt receipt = {
 	        .verb = "STOR", .offset = ftp_verb_transfer_take_restart(session)};
-	/* Where in the file an offset of its text is, nobody knows. */
+	/* The offset in the file cannot be derived from one in the text. */
 	if (session->ascii && receipt.offset)
-		FTP_SAY(session, "554 REST is not for TYPE A.");
+		FTP_REPLY(session, "554 REST is not possible with TYPE A.");
 	else
 		ftp_receive(session, &receipt, argument);
 }
@@ -97,5 +101,5 @@ void ftp_abor(struct ftp_session *session, const char *argument)
 		return;
 	}
 	ftp_data_drop(session);
-	FTP_SAY(session, "226 There was nothing to abort.");
+	FTP_REPLY(session, "226 Nothing to abort.");
 }

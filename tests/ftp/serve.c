@@ -1,7 +1,7 @@
 /*
  * An FTP server for real clients: `ftp-serve ROOT PORT [users=FILE] [cert=PEM] [key=PEM] [option]…`,
- * options being writable, whole, hidden, implicit, tls, reuse, ports=A-B. It says what it serves and
- * what is done, and ends by SIGTERM or SIGINT.
+ * with the options writable, whole, hidden, implicit, tls, reuse, ports=A-B. It prints its address and
+ * a line for each event, and ends on SIGTERM or SIGINT.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -85,8 +85,7 @@ static void set_option(struct serve *serve, const char *word)
 	else if (!strcmp(word, "quiet"))
 		serve->options.log = NULL;
 	else if (sscanf(word, "ports=%u-%u", &first, &last) == 2) {
-		rules->passive_first = (uint16_t)first;
-		rules->passive_last = (uint16_t)last;
+		must(weir_ftp_ports_create((uint16_t)first, (uint16_t)last, &rules->ports), word);
 	} else
 		must(WEIR_E_SYNTAX, word);
 }
@@ -118,6 +117,7 @@ int main(int argc, char **argv)
 	must(weir_ftp_create(serve.loop, &serve.options, &server), "server");
 	weir_users_release(serve.options.rules.users);
 	weir_tls_release(serve.options.listener.tls);
+	weir_ftp_ports_release(serve.options.rules.ports);
 	weir_address_format(weir_server_address(weir_ftp_listener(server)), text);
 	printf("%s\n", text);
 	fflush(stdout);

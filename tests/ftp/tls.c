@@ -164,7 +164,7 @@ static void what_may_be_asked(void **state)
 	EXPECT(&control, "AUTH tls-c", "234 ");
 	struct secret secret = secret_begin(&control, client, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
-	/* RFC 4217 4: all that was said before is forgotten. */
+	/* RFC 4217 4: the session is reset. */
 	EXPECT_SECURE(&secret, "PWD", "530 ");
 	EXPECT_SECURE(&secret, "AUTH TLS", "503 ");
 	EXPECT_SECURE(&secret, "PROT P", "503 ");
@@ -210,7 +210,7 @@ static void nothing_in_clear(void **state)
 	stop_secure();
 }
 
-/* What comes in clear behind AUTH is not taken for what comes in secret. */
+/* Commands that follow AUTH in clear are not carried out after the handshake. */
 static void nothing_is_injected(void **state)
 {
 	(void)state;
@@ -247,7 +247,7 @@ static void implicit(void **state)
 	EXPECT_SECURE_NEXT(&secret, "226 ");
 	leave(&file, &data);
 	leave(&secret, &control);
-	/* Who does not know is told. */
+	/* Other mechanisms are refused with a reply. */
 	control = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 	peer_send(&control, "USER ftp\r\n");
 	EXPECT_NEXT(&control, "421 ");

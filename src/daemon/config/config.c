@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/ftp.h>
 #include <weir/peers.h>
 
 #include "config.h"
@@ -60,6 +61,7 @@ void config_release(struct config *config)
 	mail_host_release(config->mail.host);
 	weir_users_release(config->ftp.users);
 	weir_peers_release(config->ftp.peers);
+	weir_ftp_ports_release(config->ftp.ports);
 	weir_peers_release(config->http_peers);
 	config_dns_release(&config->dns);
 	for (struct config_memory *next; config->memory; config->memory = next) {

@@ -257,7 +257,8 @@ struct config_ftp {
 	uint64_t failures;
 	/* Read from these (see config_ftp.h), and held by the configuration. */
 	struct weir_users *users;
-	struct weir_peers *peers; /* made when it is first served */
+	struct weir_peers *peers;     /* made when it is first served */
+	struct weir_ftp_ports *ports; /* likewise, of `passive` */
 };
 
 /* Settings of the guard against guessing passwords; 0 is the library's default. */

@@ -72,6 +72,9 @@ static int service_ftp_load(struct config *config, struct shares shares, void **
 	int error = content ? 0 : -ENOMEM;
 	if (error == 0 && !config->ftp.peers)
 		error = weir_peers_create(each, 0, &config->ftp.peers);
+	if (error == 0 && !config->ftp.ports && config->ftp.passive.first)
+		error = weir_ftp_ports_create(
+		        config->ftp.passive.first, config->ftp.passive.last, &config->ftp.ports);
 	if (error < 0) {
 		say("out of memory");
 		free(content);
@@ -108,8 +111,7 @@ static struct weir_ftp_rules service_ftp_rules_of(const struct config *config, s
 	        .uploads = ftp->uploads,
 	        .upload_max = ftp->max_size,
 	        .rate = ftp->rate,
-	        .passive_first = ftp->passive.first,
-	        .passive_last = ftp->passive.last,
+	        .ports = ftp->ports,
 	        .announced = ftp->announce,
 	        .tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED,
 	        .reuse = ftp->reuse,

@@ -1,10 +1,9 @@
 /*
- * The root as the path names it now: it may have been renamed away and made anew. The new directory
- * takes the old one's place under the same descriptor, so that whatever is on the work pool meanwhile
- * has the one or the other.
+ * Follows the root's path, which may lead to another directory after a rename. The new directory
+ * gets the descriptor of the old one, so that work on the pool sees one of the two.
  *
- * The path is opened without waiting where the kernel can do that; else on the work pool. What is not
- * noticed: a root whose path the process may not walk any more.
+ * The path is opened without waiting if the kernel can do that, otherwise on the work pool. A new
+ * root is not noticed if the process may not search its path.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +33,7 @@ static void tree_root_forget_all(struct weir_tree *tree)
 			tree_drop(tree, tree->cache.buckets[i]);
 }
 
-/* Takes the descriptor, or an errno: a path that leads nowhere leaves everything as it is. */
+/* Takes over the descriptor. After an error the old root stays. */
 static bool tree_root_adopt(struct weir_tree *tree, int fd)
 {
 	struct stat old, found;
@@ -64,7 +63,7 @@ static void tree_root_look_done(struct weir_work *work)
 	free(look);
 }
 
-/* Without memory or room in the queue the next lookup tries again. */
+/* If there is no memory or too much work waits, the next lookup tries again. */
 static void tree_root_look_start(struct weir_tree *tree)
 {
 	struct root_look *look = calloc(1, sizeof *look);
