@@ -20,7 +20,8 @@
  * A file that was not looked up for WEIR_TREE_REST_MS and that nobody holds has its descriptor closed
  * within half as long again, and is opened again when it is wanted: a file that was removed frees its
  * room, and a file system beneath the root can be unmounted. A root that another directory has taken
- * the place of is noticed after revalidate_ms, as long as the process may walk the root's path.
+ * the place of is noticed after revalidate_ms, as long as the process may walk the root's path;
+ * `root_walked` of the options reports when it may not.
  *
  * A tree, its lookups and files belong to one loop's thread; each worker opens its own. Only
  * weir_tree_open may be called on another thread, before.
@@ -67,8 +68,15 @@ struct weir_file {
 	enum weir_file_kind kind; /* REGULAR or DIRECTORY */
 	uint64_t size;
 	struct timespec mtime;
+	struct timespec ctime;
 	ino_t inode;
 	dev_t device;
+
+	/*
+	 * The file's last change lay more than WEIR_TREE_SETTLE_MS before it was looked at. Only then
+	 * does every later change show in mtime, ctime or size.
+	 */
+	bool settled;
 
 	/*
 	 * All of a small regular file, immutable while held; data is NULL if it is not kept in
@@ -109,6 +117,14 @@ struct weir_tree_options {
 	unsigned revalidate_ms;  /* how long a path is believed; WEIR_TREE_REVALIDATE_MS */
 	bool no_content;         /* keep no file in memory */
 	bool no_symlinks;        /* follow none, not even one that stays beneath the root: -ELOOP */
+
+	/*
+	 * Called once when the root's path can no longer be walked, with the errno, and once when it
+	 * can be again, with 0. Meanwhile the directory that was opened last is served. On the loop's
+	 * thread, in a lookup; it must not close the tree. NULL: nobody is notified.
+	 */
+	void (*root_walked)(void *context, int error);
+	void *context;
 };
 
 /*

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/http_files.h>
+#include <weir/limits.h>
 #include <weir/peers.h>
 
 #include "config.h"
@@ -28,6 +30,7 @@ struct config *config_create(void)
 	atomic_init(&config->holds, 1);
 	config->mail.separator = "+";
 	config->guard.enabled = true;
+	config->limits.compressed_cache = WEIR_HTTP_COMPRESSED_BYTES;
 	config_ftp_default(&config->ftp);
 	config_dns_default(&config->dns);
 	return config;
@@ -61,6 +64,7 @@ void config_release(struct config *config)
 	weir_users_release(config->ftp.users);
 	weir_peers_release(config->ftp.peers);
 	weir_peers_release(config->http_peers);
+	weir_http_compressed_cache_release(config->compressed_cache);
 	config_dns_release(&config->dns);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;

@@ -13,6 +13,8 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
+#include "accept.h"
+#include "compressed_cache.h"
 #include "conditional.h"
 #include "files.h"
 #include "range.h"
@@ -133,19 +135,64 @@ static void add_coded_fields(struct weir_http_exchange *exchange, const struct f
 	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
 }
 
+/* A range is one of the file itself. */
 static bool compresses(struct weir_http_exchange *exchange)
 {
-	/* A range is one of the file itself. */
-	if (!weir_http_request(exchange)->first[WEIR_HTTP_RANGE])
-		return weir_http_compress(exchange);
+	const struct weir_http_request *request = weir_http_request(exchange);
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	return false;
+	return !request->first[WEIR_HTTP_RANGE] &&
+	       weir_http_accept_coding(request) == WEIR_HTTP_GZIP &&
+	       weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) == 0;
 }
 
-/* Decides how it is coded, adds the fields, and tells the validators of the result. */
+static void release_form(void *context)
+{
+	compressed_form_release(context);
+}
+
+/*
+ * The first reply with a file only compresses it: many files are asked for once. The second one
+ * fills the cache as well, if a later change of the file is sure to show.
+ */
+static struct weir_producer *compress_now(
+        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+{
+	struct weir_producer *body = weir_gzip(extent(file, 0, file->size));
+	bool first = !note->compressed;
+	if (weir_http_request(exchange)->method != WEIR_HTTP_GET)
+		return body;
+	note->compressed = true;
+	if (first || !note->cache || note->filling || !file->settled)
+		return body;
+	note->cached = true;
+	return compressed_fill_create(
+	        body, note->cache, weir_http_loop(exchange), file, &note->filling);
+}
+
+/* The compressed file, from the cache or made on the fly. */
+static struct weir_producer *compressed(
+        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+{
+	struct compressed_form *form = NULL;
+	if (note->cache && file->settled) {
+		struct compressed_key key = compressed_key_of(file);
+		form = compressed_cache_find(
+		        note->cache, &key, weir_loop_now_ms(weir_http_loop(exchange)));
+	}
+	if (!form)
+		return compress_now(exchange, file, note);
+	note->cached = true;
+	struct weir_span data = weir_span(form->data, form->size);
+	return weir_buffers(&data, 1, release_form, form);
+}
+
+/*
+ * Decides how the file is coded, and adds the fields. Returns the validators of the result;
+ * *ret_compress is whether it is to be compressed.
+ */
 static struct weir_http_validators prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,
-        const struct weir_http_mime *sibling_of)
+        const struct weir_http_mime *sibling_of, bool *ret_compress)
 {
 	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
 	struct weir_http_validators validators = {
@@ -155,6 +202,7 @@ static struct weir_http_validators prepare(struct weir_http_exchange *exchange,
 	        .etag = weir_span(note->weak_etag + 2, note->etag_size),
 	};
 	struct weir_span lines = weir_span(note->lines, note->plain_size);
+	*ret_compress = false;
 	if (sibling_of) {
 		lines = weir_span_skip(lines, note->type_size);
 		weir_http_add_field(exchange, "Content-Type", weir_span_of(sibling_of->type));
@@ -165,6 +213,7 @@ static struct weir_http_validators prepare(struct weir_http_exchange *exchange,
 		lines = weir_span_skip(lines, note->coded_at);
 		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
 		add_coded_fields(exchange, note);
+		*ret_compress = true;
 	}
 	weir_http_lend_fields(exchange, lines, release_file, weir_file_hold(file));
 	return validators;
@@ -175,8 +224,9 @@ void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file 
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	bool ranged = request->first[WEIR_HTTP_RANGE];
+	bool compress;
 	struct weir_http_validators validators =
-	        prepare(exchange, file, note, may_compress, sibling_of);
+	        prepare(exchange, file, note, may_compress, sibling_of, &compress);
 	if (is_conditional(request)) {
 		int status = weir_http_conditional_check(
 		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
@@ -185,6 +235,8 @@ void weir_http_file_reply(struct weir_http_exchange *exchange, struct weir_file 
 			return;
 		}
 	}
-	if (!ranged || !replied_ranges(exchange, file, note, &validators, sibling_of))
-		weir_http_reply(exchange, 200, extent(file, 0, file->size));
+	if (ranged && replied_ranges(exchange, file, note, &validators, sibling_of))
+		return;
+	weir_http_reply(exchange, 200,
+	        compress ? compressed(exchange, file, note) : extent(file, 0, file->size));
 }

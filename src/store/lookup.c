@@ -134,7 +134,7 @@ static void opening_done(struct weir_work *work)
 	opening->tree->cache.counters.waits++;
 	if (entry) {
 		/* It was looked at before this turn; only what has not settled must do for it. */
-		bool settled = !file || file->settled;
+		bool settled = !file || file->base.settled;
 		uint64_t turn = settled ? 0 : weir_loop_turns(opening->tree->loop);
 		entry->opening = NULL;
 		opening->entry = NULL;
@@ -178,7 +178,7 @@ static bool good(struct weir_tree *tree, struct cache_entry *entry, bool probe)
 		return false;
 	if (!entry->file)
 		return probe && entry->absent;
-	if (!entry->file->settled || entry->file->base.fd < 0)
+	if (!entry->file->base.settled || entry->file->base.fd < 0)
 		return false;
 	if (weir_stored_file_same(entry->file))
 		return true;
@@ -202,7 +202,7 @@ static int open_at_hand(struct weir_tree *tree, struct cache_entry *entry,
 static void walk(
         struct weir_tree *tree, struct cache_entry *entry, struct weir_lookup *lookup, bool probe)
 {
-	struct stored_file *known = entry->file && entry->file->settled ? entry->file : NULL;
+	struct stored_file *known = entry->file && entry->file->base.settled ? entry->file : NULL;
 	struct stored_file *file = NULL;
 	int result = open_at_hand(tree, entry, known, &file);
 	if (result == -EAGAIN) {

@@ -3,8 +3,9 @@
  * takes the old one's place under the same descriptor, so that whatever is on the work pool meanwhile
  * has the one or the other.
  *
- * The path is opened without waiting where the kernel can do that; else on the work pool. What is not
- * noticed: a root whose path the process may not walk any more.
+ * The path is opened without waiting where the kernel can do that; else on the work pool. While the
+ * path cannot be walked, the directory that was opened last is served, and the user of the tree is
+ * notified.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +35,28 @@ static void root_forget_all(struct weir_tree *tree)
 			weir_tree_drop(tree, tree->cache.buckets[i]);
 }
 
+/* Descriptors or memory may be short for a moment, which says nothing about the path. */
+static bool root_blames_path(int error)
+{
+	return error != -EMFILE && error != -ENFILE && error != -ENOMEM && error != -EINTR &&
+	       error != -EAGAIN;
+}
+
+static void root_notify(struct weir_tree *tree, int error)
+{
+	bool lost = error < 0;
+	if (lost == tree->root_lost || (lost && !root_blames_path(error)))
+		return;
+	tree->root_lost = lost;
+	if (tree->root_walked)
+		tree->root_walked(tree->context, error);
+}
+
 /* Takes the descriptor, or an errno: a path that leads nowhere leaves everything as it is. */
 static bool root_adopt(struct weir_tree *tree, int fd)
 {
 	struct stat old, found;
+	root_notify(tree, fd < 0 ? fd : 0);
 	if (fd < 0)
 		return false;
 	bool differs = fstat(tree->rules.root, &old) == 0 && fstat(fd, &found) == 0 &&

@@ -49,7 +49,7 @@ static bool same(const struct stored_file *file, const struct stat *status)
 	return file->base.inode == status->st_ino && file->base.device == status->st_dev &&
 	       file->base.size == (uint64_t)status->st_size && file->links == status->st_nlink &&
 	       same_time(&file->base.mtime, &status->st_mtim) &&
-	       same_time(&file->ctime, &status->st_ctim);
+	       same_time(&file->base.ctime, &status->st_ctim);
 }
 
 bool weir_stored_file_same(const struct stored_file *file)
@@ -74,9 +74,9 @@ static void describe(
 	file->base.mtime = status->st_mtim;
 	file->base.inode = status->st_ino;
 	file->base.device = status->st_dev;
-	file->ctime = status->st_ctim;
+	file->base.ctime = status->st_ctim;
 	file->links = status->st_nlink;
-	file->settled = has_settled(&status->st_ctim, now);
+	file->base.settled = has_settled(&status->st_ctim, now);
 }
 
 /* 0 when all `size` bytes were read, 1 when there are not as many. */

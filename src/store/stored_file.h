@@ -7,12 +7,7 @@
 /* A weir_file with what tells whether it changed. Immutable but for references and note. */
 struct stored_file {
 	struct weir_file base;
-	struct timespec ctime;
 	nlink_t links;
-	/*
-	 * Its last change lay WEIR_TREE_SETTLE_MS before it was looked at: a further one will show.
-	 */
-	bool settled;
 };
 
 /* How to open; constant while work is under way. */

@@ -16,10 +16,13 @@ struct weir_tree {
 	int64_t revalidate_ms;
 	unsigned references; /* the owner's, and one for each piece of work under way */
 	struct file_cache cache;
-	struct weir_timer timer; /* runs while the cache has descriptors */
-	char *path;              /* of the root, as it was given */
-	int64_t root_seen_ms;    /* when `path` was compared with the root */
-	struct root_look *look;  /* the same on the work pool, or NULL */
+	struct weir_timer timer;                       /* runs while the cache has descriptors */
+	char *path;                                    /* of the root, as it was given */
+	void (*root_walked)(void *context, int error); /* see the options */
+	void *context;
+	bool root_lost;         /* `path` could not be walked when it was last tried */
+	int64_t root_seen_ms;   /* when `path` was compared with the root */
+	struct root_look *look; /* the same on the work pool, or NULL */
 	/*
 	 * Directories in which leftovers of uploads were looked for, and when; the next goes at
 	 * `swept_next`.
