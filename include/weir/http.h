@@ -141,7 +141,9 @@ WEIR_API bool weir_http_has_body(const struct weir_http_exchange *exchange);
 
 /*
  * Lets the body come, `max` bytes at most; once, before the reply. A client that waits for
- * 100-continue is told to go on. 0, or WEIR_E_LIMIT: it says it is larger (reply with 413).
+ * 100-continue is asked to continue. Returns 0; or WEIR_E_LIMIT if the request announces a larger
+ * body, to be replied to with 413; or WEIR_E_CLOSED if the exchange has been replied to, or its body
+ * received, already. After an error the receiver is never called.
  * A body that nobody receives is read and dropped if it is small; else the connection ends.
  */
 WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
@@ -236,13 +238,19 @@ WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *si
 WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 
 /*
- * The access log: the combined format, the time taken, and how the connection fared.
+ * The access log: the combined format, the seconds taken, how the connection ended, and the site.
  *
- *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl/7.88" 0.004 +
+ *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl/7.88" 0.004 + "example.org"
  *
- * The size is that of the body's bytes that really were sent; the last character is X where the
+ * The size is that of the body's bytes that really were sent. Behind the time stands X where the
  * client went before the end, + where the connection was kept, - where it was closed. Of a request
- * over TLS the version stands before the time: … "curl/7.88" TLSv1.3 0.004 +
+ * over TLS the version stands before the time: … "curl/7.88" TLSv1.3 0.004 + "example.org"
+ *
+ * The last field is the site: its first name as configured, or - where it has none, or where no
+ * request was understood. What is malformed is logged in the place of the request line, or behind it
+ * if only the body is: "PUT /f HTTP/1.1 malformed: not the size of a chunk: x\x0D\x0A". Up to
+ * WEIR_HTTP_FAULT_MAX bytes of it are shown, escaped. A body that is malformed after the reply has a
+ * line of its own.
  */
 struct weir_http_options {
 	struct weir_address address;

@@ -12,6 +12,14 @@
 #include "chunk.h"
 #include "exchange.h"
 
+/* For the terminators below, whose context is the loop's state. */
+static enum weir_scan refuse(
+        const struct weir_terminator *terminator, const char *fault, struct weir_span data)
+{
+	http_log_note_fault((struct http_loop *)terminator->context, fault, data);
+	return WEIR_SCAN_BAD;
+}
+
 /*
  * A line of a chunked body. A CR that no LF follows, or an LF without a CR, is refused at once: a
  * line that ends otherwise for somebody in front of us would hide a request.
@@ -19,7 +27,6 @@
 static enum weir_scan scan_line(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
 {
-	(void)terminator;
 	(void)before;
 	size_t at = seen && data.data[seen - 1] == '\r' ? seen - 1 : seen;
 	while (at < data.size && data.data[at] != '\r' && data.data[at] != '\n')
@@ -27,7 +34,7 @@ static enum weir_scan scan_line(struct weir_terminator *terminator, struct weir_
 	if (at == data.size || (data.data[at] == '\r' && at + 1 == data.size))
 		return WEIR_SCAN_MORE;
 	if (data.data[at] == '\n' || data.data[at + 1] != '\n')
-		return WEIR_SCAN_BAD;
+		return refuse(terminator, "a line of a chunked body does not end in CRLF", data);
 	ret->end = at + 2;
 	ret->strip = 2;
 	return WEIR_SCAN_FOUND;
@@ -37,11 +44,10 @@ static enum weir_scan scan_line(struct weir_terminator *terminator, struct weir_
 static enum weir_scan scan_chunk_end(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
 {
-	(void)terminator;
 	(void)seen;
 	(void)before;
 	if ((data.size && data.data[0] != '\r') || (data.size > 1 && data.data[1] != '\n'))
-		return WEIR_SCAN_BAD;
+		return refuse(terminator, "no CRLF behind the data of a chunk", data);
 	if (data.size < 2)
 		return WEIR_SCAN_MORE;
 	ret->end = ret->strip = 2;
@@ -54,7 +60,8 @@ static void await_line(struct weir_http_exchange *exchange, enum body_state stat
 	weir_channel_set_request_max(exchange->channel,
 	        state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
 	static const struct weir_terminator_type type = {"http-body-line", scan_line};
-	weir_channel_await(exchange->channel, (struct weir_terminator){.type = &type});
+	weir_channel_await(exchange->channel,
+	        (struct weir_terminator){.type = &type, .context = exchange->shared});
 }
 
 static void read_body(struct weir_http_exchange *exchange)
@@ -111,6 +118,7 @@ static bool clear_deferred(struct weir_http_exchange *exchange)
 void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
 	struct weir_channel *channel = exchange->channel;
+	bool replied = exchange->replied;
 	if (channel)
 		weir_channel_set_session(channel, NULL);
 	exchange->keep_alive = false;
@@ -118,9 +126,27 @@ void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigne
 	end_receiver(exchange, error);
 	if (!exchange->replied)
 		weir_http_reply_error(exchange, status);
+	else if (replied && exchange->shared->fault)
+		http_log_fault(exchange, status);
+	http_log_clear_fault(exchange->shared);
 	if (channel)
 		weir_channel_close(channel);
 	weir_http_exchange_settle(exchange);
+}
+
+static void fail_malformed(
+        struct weir_http_exchange *exchange, const char *fault, struct weir_span bytes)
+{
+	http_log_note_fault(exchange->shared, fault, bytes);
+	weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+}
+
+void weir_http_body_overflow(struct weir_http_exchange *exchange, int error)
+{
+	if (error == WEIR_E_SYNTAX)
+		weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+	else
+		fail_malformed(exchange, "a line of a chunked body is too long", WEIR_SPAN(""));
 }
 
 void weir_http_body_lost(struct weir_http_exchange *exchange, int error)
@@ -159,7 +185,7 @@ static void chunk_line(struct weir_http_exchange *exchange, struct weir_span lin
 {
 	uint64_t size;
 	if (weir_http_chunk_parse(line, &size) < 0) {
-		weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+		fail_malformed(exchange, "not the size of a chunk", line);
 	} else if (size == 0) {
 		await_line(exchange, BODY_TRAILERS);
 	} else {
@@ -175,7 +201,7 @@ static void trailer(struct weir_http_exchange *exchange, struct weir_span line)
 	if (line.size == 0)
 		complete(exchange);
 	else if (weir_http_trailer_parse(line, &field) < 0)
-		weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+		fail_malformed(exchange, "not a trailer field", line);
 	else if (++exchange->trailers_in > WEIR_HTTP_TRAILERS_IN_MAX)
 		weir_http_body_fail(exchange, WEIR_E_LIMIT, 431);
 }
@@ -194,7 +220,8 @@ void weir_http_body_request(struct weir_http_exchange *exchange, struct weir_spa
 		break;
 	case BODY_CHUNK_DATA:
 		exchange->body_state = BODY_CHUNK_END;
-		weir_channel_await(exchange->channel, (struct weir_terminator){.type = &end_type});
+		weir_channel_await(exchange->channel,
+		        (struct weir_terminator){.type = &end_type, .context = exchange->shared});
 		break;
 	case BODY_CHUNK_END:
 		await_line(exchange, BODY_CHUNK_LINE);
@@ -240,6 +267,8 @@ bool weir_http_has_body(const struct weir_http_exchange *exchange)
 int weir_http_receive(struct weir_http_exchange *exchange,
         const struct weir_http_receiver *receiver, void *context, uint64_t max)
 {
+	if (exchange->replied || exchange->received)
+		return WEIR_E_CLOSED;
 	if (exchange->request->length > max)
 		return WEIR_E_LIMIT;
 	exchange->receiver = receiver;

@@ -25,19 +25,10 @@
 
 /* -- the head as a terminator ------------------------------------------------------------------ */
 
-/* Keeps the first bytes for the log: `data` is not there any more when the channel tells of it. */
-static void note_fault(struct http_loop *shared, const char *fault, struct weir_span data)
-{
-	size_t size = data.size < WEIR_HTTP_FAULT_MAX ? data.size : WEIR_HTTP_FAULT_MAX;
-	memcpy(shared->fault_room, data.data, size);
-	shared->fault_bytes = weir_span(shared->fault_room, size);
-	shared->fault = fault;
-}
-
 static enum weir_scan refuse(
         struct http_loop *shared, int status, const char *fault, struct weir_span data)
 {
-	note_fault(shared, fault, data);
+	http_log_note_fault(shared, fault, data);
 	shared->refusal = status;
 	return WEIR_SCAN_BAD;
 }
@@ -136,13 +127,19 @@ static void reply_and_close(struct weir_channel *channel, unsigned status)
 	weir_channel_close(channel);
 	if (exchange)
 		weir_http_reply_error(exchange, status);
-	server->shared->fault = NULL;
+	http_log_clear_fault(server->shared);
+}
+
+/* The sites of a reload are for the requests that begin after it. */
+static void choose_site(struct weir_http_exchange *exchange)
+{
+	exchange->sites = weir_http_sites_hold(exchange->server->sites);
+	exchange->site = weir_http_sites_find(exchange->sites, exchange->request->host);
 }
 
 static void dispatch(struct weir_http_exchange *exchange)
 {
-	exchange->handler = weir_http_sites_find(exchange->sites, exchange->request->host);
-	struct weir_http_handler first = {.next = exchange->handler};
+	struct weir_http_handler first = {.next = exchange->site->handlers};
 	weir_http_pass(&first, exchange);
 }
 
@@ -160,7 +157,6 @@ static int clean_path(struct weir_http_exchange *exchange)
 /* The path is decoded already. */
 static void handle_path(struct weir_http_exchange *exchange)
 {
-	exchange->sites = weir_http_sites_hold(exchange->server->sites);
 	if (exchange->request->method == WEIR_HTTP_CONNECT) {
 		weir_http_allow(exchange, WEIR_HTTP_TARGET_SITE);
 		weir_http_reply_error(exchange, 405);
@@ -173,6 +169,7 @@ static void handle(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	exchange->handling = true;
 	exchange->request_head = head;
+	choose_site(exchange);
 	int status = clean_path(exchange);
 	if (status)
 		weir_http_reply_error(exchange, (unsigned)status);
@@ -226,6 +223,7 @@ static void start_deferred(struct weir_task *task)
 	if (exchange->body_state == BODY_NONE)
 		weir_channel_set_session(exchange->channel, NULL);
 	exchange->handling = true;
+	choose_site(exchange);
 	if (exchange->deferred_status)
 		weir_http_reply_error(exchange, exchange->deferred_status);
 	else
@@ -257,7 +255,7 @@ static void on_head(struct weir_channel *channel, struct weir_span head)
 	struct weir_http_request *request = &server->shared->request;
 	int status = weir_http_head_parse(head, request);
 	if (status) {
-		note_fault(server->shared, weir_http_head_fault(head), head);
+		http_log_note_fault(server->shared, weir_http_head_fault(head), head);
 		reply_and_close(channel, (unsigned)status);
 		return;
 	}
@@ -323,7 +321,7 @@ static void on_overflow(struct weir_channel *channel, int error)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
 	if (exchange)
-		weir_http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+		weir_http_body_overflow(exchange, error);
 	else if (error == WEIR_E_SYNTAX)
 		reply_and_close(channel, (unsigned)server_of(channel)->shared->refusal);
 	else

@@ -269,8 +269,7 @@ int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target t
 	char list[sizeof names * 2] = "";
 	unsigned methods = 0;
 	size_t size = 0;
-	const struct weir_http_handler *handler =
-	        weir_http_sites_find(exchange->sites, exchange->request->host);
+	const struct weir_http_handler *handler = exchange->site->handlers;
 	for (; handler; handler = handler->next)
 		if (handler->type->methods)
 			methods |= handler->type->methods(handler, exchange, target);

@@ -27,7 +27,7 @@ struct http_loop {
 	struct weir_http_exchange *free; /* kept for reuse */
 	unsigned free_count;
 	int refusal;       /* why the head terminator said BAD: a status */
-	const char *fault; /* of what is no request, while it is replied to; else NULL */
+	const char *fault; /* why what came is malformed, while it is replied to; else NULL */
 	struct weir_span fault_bytes;
 	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
@@ -77,8 +77,8 @@ struct weir_http_exchange {
 	struct weir_channel *channel;    /* NULL once it is gone */
 	struct http_loop *shared;
 	struct weir_loop *loop;
-	struct weir_http_sites *sites; /* held */
-	struct weir_http_handler *handler;
+	struct weir_http_sites *sites;           /* held; NULL until the head has been parsed */
+	const struct weir_http_site *site;       /* of these */
 	const struct weir_http_route *route;     /* of the handler for routes; NULL: none */
 	const struct weir_http_request *request; /* in `shared`, or `kept` */
 	struct kept_request *kept;
@@ -174,6 +174,8 @@ void weir_http_body_piece(struct weir_http_exchange *exchange, struct weir_span 
 void weir_http_body_request(struct weir_http_exchange *exchange, struct weir_span line);
 /* What becomes of a body that nobody has asked for when the reply is made. */
 void weir_http_body_unwanted(struct weir_http_exchange *exchange);
+/* A line of a chunked body is malformed (WEIR_E_SYNTAX, the fault is noted) or too long. */
+void weir_http_body_overflow(struct weir_http_exchange *exchange, int error);
 /* Ends the body with an error, and the connection; replies `status` if nobody has. */
 void weir_http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status);
 /* The reply will not be sent: nor is the body received. True: the exchange was settled. */
@@ -187,11 +189,19 @@ extern const struct weir_producer_type weir_http_response_type;
 /* -- server.c -- */
 struct weir_http_server *weir_http_server_hold(struct weir_http_server *server);
 void weir_http_server_release(struct weir_http_server *server);
-/* The chain for this Host, which may hold a port. Never NULL while there is a site. */
-struct weir_http_handler *weir_http_sites_find(
+/* The site for this Host, which may hold a port. Never NULL while there is a site. */
+const struct weir_http_site *weir_http_sites_find(
         const struct weir_http_sites *sites, struct weir_span host);
 
 /* -- log.c -- */
+/*
+ * Notes why what came is malformed, and the first bytes of it, for the line of the exchange that is
+ * replied to next. Cleared by whoever noted it, after the reply.
+ */
+void http_log_note_fault(struct http_loop *shared, const char *fault, struct weir_span bytes);
+void http_log_clear_fault(struct http_loop *shared);
+/* Writes a line of its own for the fault of a body whose request has been replied to. */
+void http_log_fault(struct weir_http_exchange *exchange, unsigned status);
 /* Notes what is known of the request when it is replied to … */
 void weir_http_log_prepare(struct weir_http_exchange *exchange);
 /* … and writes the line, with the bytes of the body that really went. */

@@ -51,8 +51,11 @@ static int form_receive_field(struct form_receive *form, struct weir_span field)
 static void form_receive_cut(struct weir_cutter *cutter, struct weir_span field)
 {
 	struct form_receive *form = WEIR_CONTAINER(cutter, struct form_receive, cutter);
-	if (form->error == 0)
-		form->error = form_receive_field(form, field);
+	if (form->error)
+		return;
+	form->error = form_receive_field(form, field);
+	if (form->error == WEIR_E_SYNTAX)
+		http_log_note_fault(form->exchange->shared, "not a field of a form", field);
 }
 
 static void form_receive_overflow(struct weir_cutter *cutter, int error)
@@ -95,6 +98,7 @@ static void form_receive_end(struct form_receive *form, int error)
 	form_receive_destroy(form);
 	if (error && !exchange->replied)
 		weir_http_reply_error(exchange, form_receive_status(error));
+	http_log_clear_fault(exchange->shared);
 }
 
 static void form_receive_on_piece(void *context, struct weir_span bytes)

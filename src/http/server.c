@@ -65,17 +65,17 @@ static bool site_matches(const struct weir_http_site *site, struct weir_span hos
 	return false;
 }
 
-struct weir_http_handler *weir_http_sites_find(
+const struct weir_http_site *weir_http_sites_find(
         const struct weir_http_sites *sites, struct weir_span host)
 {
 	const struct weir_http_site *first = sites->first;
 	if (!first->next)
-		return first->handlers;
+		return first;
 	host = without_port(host);
 	for (const struct weir_http_site *site = first; site; site = site->next)
 		if (site_matches(site, host))
-			return site->handlers;
-	return first->handlers;
+			return site;
+	return first;
 }
 
 /* For who forgot the "s": some clients show it. */
