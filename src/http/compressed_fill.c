@@ -104,7 +104,7 @@ static void compressed_fill_close(struct weir_producer *producer, enum weir_clos
 {
 	struct compressed_fill *fill = (struct compressed_fill *)producer;
 	compressed_fill_abandon(fill);
-	weir_close_passing(producer, fill->child, why);
+	producer_close_passing(producer, fill->child, why);
 	free(fill);
 }
 

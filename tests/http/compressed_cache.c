@@ -210,7 +210,8 @@ static struct weir_producer *filling_of(struct weir_loop *loop,
         struct weir_http_compressed_cache *cache, struct weir_file *file, bool *filling)
 {
 	struct probe probe = {.loop = loop, .bytes = weir_span(text, sizeof text)};
-	return compressed_fill_create(weir_gzip(probe_create(&probe)), cache, loop, file, filling);
+	return compressed_fill_create(
+	        weir_produce_gzip(probe_create(&probe)), cache, loop, file, filling);
 }
 
 /* In a turn of its own: the budget of input is one turn's. */
@@ -274,8 +275,8 @@ static void a_child_that_fails_leaves_nothing(void **state)
 	struct probe probe = {.loop = *state, .bytes = weir_span(text, sizeof text), .fails = true};
 	struct drain drained = {.loop = *state, .room = 1000};
 	bool filling;
-	drain_whole(&drained, compressed_fill_create(weir_gzip(probe_create(&probe)), cache, *state,
-	                              &file, &filling));
+	drain_whole(&drained, compressed_fill_create(weir_produce_gzip(probe_create(&probe)), cache,
+	                              *state, &file, &filling));
 	assert_int_equal(drained.end, WEIR_FAILED);
 	assert_null(form_of(cache, &file));
 	assert_false(compressed_cache_expire(cache, 0));

@@ -1,0 +1,162 @@
+/*
+ * The lines of the access log. One is prepared when the reply is made, while the request is there to
+ * be seen, and finished when the last byte has gone.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include <weir/buffer.h>
+#include <weir/log.h>
+#include <weir/loop.h>
+#include <weir/tls.h>
+
+#include "exchange.h"
+
+/* What clients sent is cut off at the first; what is ours has its place up to the second. */
+enum {
+	TEXT_MAX = WEIR_REQUEST_MAX,
+	LINE_MAX_SIZE = TEXT_MAX + 1024
+};
+
+static const char *http_log_date_of(const struct weir_http_exchange *exchange)
+{
+	struct http_loop *shared = exchange->server->shared;
+	int64_t now = weir_loop_wall_s(exchange->loop);
+	if (shared->log_date_s != now) {
+		time_t seconds = now;
+		struct tm tm;
+		static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+		shared->log_date_s = now;
+		gmtime_r(&seconds, &tm);
+		snprintf(shared->log_date, sizeof shared->log_date,
+		        "%02d/%.3s/%04d:%02d:%02d:%02d +0000", tm.tm_mday, months + tm.tm_mon * 3,
+		        tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	}
+	return shared->log_date;
+}
+
+static void http_log_add_escaped(struct weir_buffer *line, struct weir_span text)
+{
+	weir_log_escape(line, text, TEXT_MAX);
+}
+
+static void http_log_add_field(struct weir_buffer *line, const struct weir_http_request *request,
+        enum weir_http_known known)
+{
+	struct weir_span value =
+	        request ? weir_http_request_known(request, known) : weir_span(NULL, 0);
+	weir_buffer_append(line, " \"", 2, LINE_MAX_SIZE);
+	http_log_add_escaped(line, value.data ? value : WEIR_SPAN("-"));
+	weir_buffer_append(line, "\"", 1, LINE_MAX_SIZE);
+}
+
+void http_log_note_fault(struct http_loop *shared, const char *fault, struct weir_span bytes)
+{
+	size_t size = bytes.size < WEIR_HTTP_FAULT_MAX ? bytes.size : WEIR_HTTP_FAULT_MAX;
+	if (size)
+		memcpy(shared->fault_room, bytes.data, size);
+	shared->fault_bytes = weir_span(shared->fault_room, size);
+	shared->fault = fault;
+}
+
+void http_log_clear_fault(struct http_loop *shared)
+{
+	shared->fault = NULL;
+}
+
+/* The request line; and why it, or the body behind it, is malformed. */
+static void add_request(struct weir_buffer *line, const struct http_loop *shared,
+        const struct weir_http_request *request)
+{
+	if (request) {
+		http_log_add_escaped(line, request->method_name);
+		weir_buffer_append(line, " ", 1, LINE_MAX_SIZE);
+		http_log_add_escaped(line, request->target);
+		weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
+	} else if (!shared->fault) {
+		weir_buffer_append(line, "-", 1, LINE_MAX_SIZE);
+	}
+	if (shared->fault) {
+		weir_buffer_format(line, LINE_MAX_SIZE, "%smalformed: %s%s", request ? " " : "",
+		        shared->fault, shared->fault_bytes.size ? ": " : "");
+		http_log_add_escaped(line, shared->fault_bytes);
+	}
+}
+
+/* All of a line but what is known at its end only. The return value is where the size belongs. */
+static size_t compose(const struct weir_http_exchange *exchange,
+        const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
+{
+	struct weir_tls_info tls;
+	char host[WEIR_ADDRESS_TEXT_MAX];
+	weir_address_host(&exchange->peer, host);
+	weir_buffer_format(line, LINE_MAX_SIZE, "%s - ", host);
+	http_log_add_escaped(
+	        line, exchange->user.size ? weir_buffer_span(&exchange->user) : WEIR_SPAN("-"));
+	weir_buffer_format(line, LINE_MAX_SIZE, " [%s] \"", http_log_date_of(exchange));
+	add_request(line, exchange->shared, request);
+	weir_buffer_format(line, LINE_MAX_SIZE, "\" %u ", status);
+	size_t split = line->size;
+	http_log_add_field(line, request, WEIR_HTTP_REFERER);
+	http_log_add_field(line, request, WEIR_HTTP_USER_AGENT);
+	if (weir_http_tls(exchange, &tls))
+		weir_buffer_format(line, LINE_MAX_SIZE, " %s", tls.version);
+	return split;
+}
+
+/* More than size, time and mark can take. */
+enum {
+	LINE_END_MAX = 64
+};
+
+static void write_line(struct weir_log *log, const struct weir_http_exchange *exchange,
+        const struct weir_buffer *known, size_t split, uint64_t size, char mark)
+{
+	const struct weir_http_site *site = exchange->site;
+	struct weir_span name =
+	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "-");
+	/* Escaped, a byte takes four. */
+	struct weir_buffer *line = weir_log_begin(log, known->size + LINE_END_MAX + 4 * name.size);
+	if (!line)
+		return;
+	int64_t took_ms = weir_loop_now_ms(exchange->loop) - exchange->begun_ms;
+	weir_buffer_append(line, known->data, split, WEIR_LOG_QUEUE_MAX);
+	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, "%llu", (unsigned long long)size);
+	weir_buffer_append(line, known->data + split, known->size - split, WEIR_LOG_QUEUE_MAX);
+	weir_buffer_format(line, WEIR_LOG_QUEUE_MAX, " %lld.%03lld %c \"",
+	        (long long)(took_ms / 1000), (long long)(took_ms % 1000), mark);
+	weir_log_escape(line, name, WEIR_LOG_QUEUE_MAX);
+	weir_buffer_append(line, "\"\n", 2, WEIR_LOG_QUEUE_MAX);
+	weir_log_end(log);
+}
+
+void http_log_prepare(struct weir_http_exchange *exchange)
+{
+	exchange->log = exchange->server->log;
+	if (exchange->log)
+		exchange->log_split =
+		        compose(exchange, exchange->request, exchange->status, &exchange->log_line);
+}
+
+void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why)
+{
+	uint64_t before_body = exchange->head_size + exchange->continue_put;
+	uint64_t taken = exchange->producer.taken;
+	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
+	if (exchange->log)
+		write_line(exchange->log, exchange, &exchange->log_line, exchange->log_split,
+		        taken > before_body ? taken - before_body : 0, mark);
+}
+
+/* The request is gone with the reply, unless it was copied. */
+void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
+{
+	struct weir_log *log = exchange->server->log;
+	struct weir_buffer line = {0};
+	if (!log)
+		return;
+	size_t split =
+	        compose(exchange, exchange->kept ? exchange->kept->request : NULL, status, &line);
+	write_line(log, exchange, &line, split, 0, '-');
+	weir_buffer_finish(&line);
+}
