@@ -20,19 +20,19 @@ enum {
 
 static const char *http_log_date_of(const struct weir_http_exchange *exchange)
 {
-	struct http_loop *shared = exchange->server->shared;
+	struct http_loop *loop_state = exchange->server->loop_state;
 	int64_t now = weir_loop_wall_s(exchange->loop);
-	if (shared->log_date_s != now) {
+	if (loop_state->log_date_s != now) {
 		time_t seconds = now;
 		struct tm tm;
 		static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-		shared->log_date_s = now;
+		loop_state->log_date_s = now;
 		gmtime_r(&seconds, &tm);
-		snprintf(shared->log_date, sizeof shared->log_date,
+		snprintf(loop_state->log_date, sizeof loop_state->log_date,
 		        "%02d/%.3s/%04d:%02d:%02d:%02d +0000", tm.tm_mday, months + tm.tm_mon * 3,
 		        tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
 	}
-	return shared->log_date;
+	return loop_state->log_date;
 }
 
 static void http_log_add_escaped(struct weir_buffer *line, struct weir_span text)
@@ -50,22 +50,22 @@ static void http_log_add_field(struct weir_buffer *line, const struct weir_http_
 	weir_buffer_append(line, "\"", 1, LINE_MAX_SIZE);
 }
 
-void http_log_note_fault(struct http_loop *shared, const char *fault, struct weir_span bytes)
+void http_log_note_fault(struct http_loop *loop_state, const char *fault, struct weir_span bytes)
 {
 	size_t size = bytes.size < WEIR_HTTP_FAULT_MAX ? bytes.size : WEIR_HTTP_FAULT_MAX;
 	if (size)
-		memcpy(shared->fault_room, bytes.data, size);
-	shared->fault_bytes = weir_span(shared->fault_room, size);
-	shared->fault = fault;
+		memcpy(loop_state->fault_room, bytes.data, size);
+	loop_state->fault_bytes = weir_span(loop_state->fault_room, size);
+	loop_state->fault = fault;
 }
 
-void http_log_clear_fault(struct http_loop *shared)
+void http_log_clear_fault(struct http_loop *loop_state)
 {
-	shared->fault = NULL;
+	loop_state->fault = NULL;
 }
 
 /* The request line; and why it, or the body behind it, is malformed. */
-static void add_request(struct weir_buffer *line, const struct http_loop *shared,
+static void http_log_add_request(struct weir_buffer *line, const struct http_loop *loop_state,
         const struct weir_http_request *request)
 {
 	if (request) {
@@ -73,18 +73,18 @@ static void add_request(struct weir_buffer *line, const struct http_loop *shared
 		weir_buffer_append(line, " ", 1, LINE_MAX_SIZE);
 		http_log_add_escaped(line, request->target);
 		weir_buffer_format(line, LINE_MAX_SIZE, " HTTP/1.%u", request->minor);
-	} else if (!shared->fault) {
+	} else if (!loop_state->fault) {
 		weir_buffer_append(line, "-", 1, LINE_MAX_SIZE);
 	}
-	if (shared->fault) {
+	if (loop_state->fault) {
 		weir_buffer_format(line, LINE_MAX_SIZE, "%smalformed: %s%s", request ? " " : "",
-		        shared->fault, shared->fault_bytes.size ? ": " : "");
-		http_log_add_escaped(line, shared->fault_bytes);
+		        loop_state->fault, loop_state->fault_bytes.size ? ": " : "");
+		http_log_add_escaped(line, loop_state->fault_bytes);
 	}
 }
 
 /* All of a line but what is known at its end only. The return value is where the size belongs. */
-static size_t compose(const struct weir_http_exchange *exchange,
+static size_t http_log_compose(const struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
 {
 	struct weir_tls_info tls;
@@ -94,7 +94,7 @@ static size_t compose(const struct weir_http_exchange *exchange,
 	http_log_add_escaped(
 	        line, exchange->user.size ? weir_buffer_span(&exchange->user) : WEIR_SPAN("-"));
 	weir_buffer_format(line, LINE_MAX_SIZE, " [%s] \"", http_log_date_of(exchange));
-	add_request(line, exchange->shared, request);
+	http_log_add_request(line, exchange->loop_state, request);
 	weir_buffer_format(line, LINE_MAX_SIZE, "\" %u ", status);
 	size_t split = line->size;
 	http_log_add_field(line, request, WEIR_HTTP_REFERER);
@@ -109,7 +109,7 @@ enum {
 	LINE_END_MAX = 64
 };
 
-static void write_line(struct weir_log *log, const struct weir_http_exchange *exchange,
+static void http_log_write_line(struct weir_log *log, const struct weir_http_exchange *exchange,
         const struct weir_buffer *known, size_t split, uint64_t size, char mark)
 {
 	const struct weir_http_site *site = exchange->site;
@@ -134,8 +134,8 @@ void http_log_prepare(struct weir_http_exchange *exchange)
 {
 	exchange->log = exchange->server->log;
 	if (exchange->log)
-		exchange->log_split =
-		        compose(exchange, exchange->request, exchange->status, &exchange->log_line);
+		exchange->log_split = http_log_compose(
+		        exchange, exchange->request, exchange->status, &exchange->log_line);
 }
 
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why)
@@ -144,8 +144,8 @@ void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason
 	uint64_t taken = exchange->producer.taken;
 	char mark = why != WEIR_CLOSE_DONE ? 'X' : exchange->keep_alive ? '+' : '-';
 	if (exchange->log)
-		write_line(exchange->log, exchange, &exchange->log_line, exchange->log_split,
-		        taken > before_body ? taken - before_body : 0, mark);
+		http_log_write_line(exchange->log, exchange, &exchange->log_line,
+		        exchange->log_split, taken > before_body ? taken - before_body : 0, mark);
 }
 
 /* The request is gone with the reply, unless it was copied. */
@@ -155,8 +155,8 @@ void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
 	struct weir_buffer line = {0};
 	if (!log)
 		return;
-	size_t split =
-	        compose(exchange, exchange->kept ? exchange->kept->request : NULL, status, &line);
-	write_line(log, exchange, &line, split, 0, '-');
+	size_t split = http_log_compose(
+	        exchange, exchange->copy ? exchange->copy->request : NULL, status, &line);
+	http_log_write_line(log, exchange, &line, split, 0, '-');
 	weir_buffer_finish(&line);
 }

@@ -17,13 +17,13 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
 
 struct weir_http_server *http_server_hold(struct weir_http_server *server)
 {
-	server->holds++;
+	server->references++;
 	return server;
 }
 
 void http_server_release(struct weir_http_server *server)
 {
-	if (--server->holds == 0)
+	if (--server->references == 0)
 		free(server);
 }
 
@@ -104,9 +104,9 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 {
 	int error = -ENOMEM;
 	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
-	if (!server || !(server->shared = http_loop_state(loop)))
+	if (!server || !(server->loop_state = http_loop_state(loop)))
 		goto error_server;
-	server->holds = 1;
+	server->references = 1;
 	server->sites = options->sites;
 	server->log = options->log;
 	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;

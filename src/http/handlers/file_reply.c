@@ -148,7 +148,7 @@ static bool http_file_reply_compresses(struct weir_http_exchange *exchange)
 	       weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) == 0;
 }
 
-static void release_form(void *context)
+static void file_reply_release_form(void *context)
 {
 	compressed_form_release(context);
 }
@@ -157,7 +157,7 @@ static void release_form(void *context)
  * The first reply with a file only compresses it: many files are asked for once. The second one
  * fills the cache as well, if a later change of the file is sure to show.
  */
-static struct weir_producer *compress_now(
+static struct weir_producer *file_reply_compress(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
 {
 	struct weir_producer *body = weir_produce_gzip(http_file_reply_extent(file, 0, file->size));
@@ -173,7 +173,7 @@ static struct weir_producer *compress_now(
 }
 
 /* The compressed file, from the cache or made on the fly. */
-static struct weir_producer *compressed(
+static struct weir_producer *file_reply_compressed(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
 {
 	struct compressed_form *form = NULL;
@@ -183,10 +183,10 @@ static struct weir_producer *compressed(
 		        note->cache, &key, weir_loop_now_ms(weir_http_loop(exchange)));
 	}
 	if (!form)
-		return compress_now(exchange, file, note);
+		return file_reply_compress(exchange, file, note);
 	note->cached = true;
 	struct weir_span data = weir_span(form->data, form->size);
-	return weir_produce_buffers(&data, 1, release_form, form);
+	return weir_produce_buffers(&data, 1, file_reply_release_form, form);
 }
 
 /*
@@ -241,6 +241,6 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 	if (ranged && http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
 		return;
 	weir_http_reply(exchange, 200,
-	        compress ? compressed(exchange, file, note)
+	        compress ? file_reply_compressed(exchange, file, note)
 	                 : http_file_reply_extent(file, 0, file->size));
 }

@@ -35,12 +35,13 @@ void http_form_fail(struct form_upload *form, unsigned status)
 }
 
 /* As http_form_fail, for a form that breaks the grammar; `bytes` were being read. */
-static void fail_malformed(struct form_upload *form, const char *fault, struct weir_span bytes)
+static void form_upload_fail_malformed(
+        struct form_upload *form, const char *fault, struct weir_span bytes)
 {
-	struct http_loop *shared = form->exchange->shared;
-	http_log_note_fault(shared, fault, bytes);
+	struct http_loop *loop_state = form->exchange->loop_state;
+	http_log_note_fault(loop_state, fault, bytes);
 	http_form_fail(form, 400);
-	http_log_clear_fault(shared);
+	http_log_clear_fault(loop_state);
 }
 
 static unsigned http_form_upload_status_of(const struct form_upload *form, int error)
@@ -57,7 +58,8 @@ static void http_form_upload_go_on(struct form_upload *form, struct weir_span by
 {
 	int error = form_parts_feed(&form->parts, bytes);
 	if (error == WEIR_E_SYNTAX && !form->status)
-		fail_malformed(form, "a boundary or the header of a part in a form", bytes);
+		form_upload_fail_malformed(
+		        form, "a boundary or the header of a part in a form", bytes);
 	else if (error < 0)
 		http_form_fail(form, http_form_upload_status_of(form, error));
 	else if (form->awaited)
@@ -65,7 +67,8 @@ static void http_form_upload_go_on(struct form_upload *form, struct weir_span by
 	else if (!form->body_ended)
 		weir_http_resume(form->exchange);
 	else if (!form_parts_complete(&form->parts))
-		fail_malformed(form, "a form without its closing boundary", WEIR_SPAN(""));
+		form_upload_fail_malformed(
+		        form, "a form without its closing boundary", WEIR_SPAN(""));
 	else if (form->count == 0)
 		http_form_fail(form, 400);
 	else
