@@ -71,7 +71,10 @@ class Weir(Server):
         address = ["--http", f"127.0.0.1:{port}"]
         if case.tls:
             address = ["--https", f"127.0.0.1:{port}", "--cert", site.chain, "--key", site.key]
-        return [self.path(), "serve", *address, "--root", site.root, "--workers", "1",
+        config = [] if case.compressed_cache else ["-c", site.write(
+            "weir.yaml",
+            f"sites: [{{root: {site.root}}}]\nlimits: {{compressed-cache: 0}}\n")]
+        return [self.path(), "serve", *config, *address, "--root", site.root, "--workers", "1",
                 "--access-log", "off"]
 
 

@@ -105,6 +105,14 @@
 #define WEIR_HTTP_TRAILERS_IN_MAX 32 /* trailer fields of a request */
 #define WEIR_HTTP_GLOB_SIZE                                                                        \
 	(40 * 1024) /* pieces in which composed replies leave: what a stalled reader costs */
+#define WEIR_HTTP_COMPRESSED_BYTES                                                                 \
+	(16 * 1024 * 1024)                /* bytes of a cache of compressed files (set) */
+#define WEIR_HTTP_COMPRESSED_ENTRIES 1024 /* compressed files in it (set) */
+#define WEIR_HTTP_COMPRESSED_PART 8 /* a compressed file takes at most this part of it, an 8th */
+#define WEIR_HTTP_COMPRESSED_IDLE_MS                                                               \
+	(60 * 1000) /* one that nobody asks for is dropped after this */
+#define WEIR_HTTP_COMPRESSED_FILL_MS                                                               \
+	(10 * 1000) /* a reply that takes longer than this does not fill the cache */
 #define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
 #define WEIR_HTTP_FORM_FIELD_MAX (64 * 1024)   /* bytes of a field of an urlencoded form: 413 */
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */

@@ -18,7 +18,7 @@
  *   another change may not show in its times.
  * - A change through mmap is not noticed until the kernel has updated the times.
  * - A root that another directory has replaced is noticed after revalidate_ms, if the process may search
- *   the root's path.
+ *   the root's path. `root_walked` of the options reports when it may not.
  *
  * Descriptors: a file that is not held and was not looked up for WEIR_TREE_REST_MS is closed within half as
  * long again. The next lookup opens it anew. So a removed file frees its disk space, and a file system
@@ -69,8 +69,15 @@ struct weir_file {
 	enum weir_file_kind kind; /* REGULAR or DIRECTORY */
 	uint64_t size;
 	struct timespec mtime;
+	struct timespec ctime;
 	ino_t inode;
 	dev_t device;
+
+	/*
+	 * The file's last change lay more than WEIR_TREE_SETTLE_MS before it was looked at. Only then
+	 * does every later change show in mtime, ctime or size.
+	 */
+	bool settled;
 
 	/*
 	 * All of a small regular file, immutable while held. `data` is NULL if the content is not in
@@ -107,6 +114,14 @@ struct weir_tree_options {
 	unsigned revalidate_ms;  /* how long a path is trusted; WEIR_TREE_REVALIDATE_MS */
 	bool no_content;         /* no file is read into memory */
 	bool no_symlinks;        /* no symbolic link is followed: -ELOOP */
+
+	/*
+	 * Called once when the root's path can no longer be walked, with the errno, and once when it
+	 * can be again, with 0. Meanwhile the directory that was opened last is served. On the loop's
+	 * thread, in a lookup; it must not close the tree. NULL: nobody is notified.
+	 */
+	void (*root_walked)(void *context, int error);
+	void *context;
 };
 
 /*

@@ -811,9 +811,9 @@ static void the_log_tells_how_it_went(void **state)
 	assert_non_null(strstr(text, " \"x\\x22\\x5C\\xFF\" "));
 	assert_non_null(strstr(text, "\"GET /x HTTP/1.1\" 200 1 \"-\" \"-\" "));
 	assert_non_null(strstr(text, "\"GET /later HTTP/1.1\" 200 0 \"-\" \"-\" "));
-	assert_int_equal(count_of(text, " +\n"), 1);
-	assert_int_equal(count_of(text, " -\n"), 1);
-	assert_int_equal(count_of(text, " X\n"), 1);
+	assert_int_equal(count_of(text, " + \"-\"\n"), 1);
+	assert_int_equal(count_of(text, " - \"-\"\n"), 1);
+	assert_int_equal(count_of(text, " X \"-\"\n"), 1);
 }
 
 /* What needs four bytes each in the log is cut off, and the line still ends where it should. */

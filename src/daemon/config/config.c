@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include <weir/ftp.h>
+#include <weir/http_files.h>
+#include <weir/limits.h>
 #include <weir/peers.h>
 
 #include "config.h"
@@ -29,6 +31,7 @@ struct config *config_create(void)
 	atomic_init(&config->holds, 1);
 	config->mail.separator = "+";
 	config->guard.enabled = true;
+	config->limits.compressed_cache = WEIR_HTTP_COMPRESSED_BYTES;
 	config_ftp_default(&config->ftp);
 	config_dns_default(&config->dns);
 	return config;
@@ -63,6 +66,7 @@ void config_release(struct config *config)
 	weir_peers_release(config->ftp.peers);
 	weir_ftp_ports_release(config->ftp.ports);
 	weir_peers_release(config->http_peers);
+	weir_http_compressed_cache_release(config->compressed_cache);
 	config_dns_release(&config->dns);
 	for (struct config_memory *next; config->memory; config->memory = next) {
 		next = config->memory->next;

@@ -132,7 +132,8 @@ struct config_site {
 		const char **items; /* NULL follows the last; no names at all is every name */
 		size_t count;
 	} names;
-	const char *root; /* absolute */
+	const char *root;      /* absolute */
+	atomic_bool root_lost; /* a worker has reported that `root` cannot be walked */
 	const char *index;
 	const char *fields; /* whole lines, or NULL */
 	bool listing;
@@ -153,13 +154,14 @@ struct config_site {
 };
 
 struct config_limits {
-	uint64_t idle_ms; /* 0 is the library's default, as in all of these */
+	uint64_t idle_ms; /* 0 is the library's default, as in all of these but the last */
 	uint64_t request_ms;
 	uint64_t progress_ms;
 	uint64_t drain_ms;
 	uint64_t connections;         /* of all workers and listeners */
 	uint64_t address_connections; /* of HTTP, of one address */
 	uint64_t replies;
+	uint64_t compressed_cache; /* bytes, of all workers; 0: none */
 };
 
 /* Of these, too, 0 is the library's default; of a mailbox: no bound. */
@@ -299,7 +301,8 @@ struct config {
 	const char *admin;           /* path of the admin socket, absolute; NULL: none */
 	const char *logs[LOG_COUNT]; /* absolute; NULL: none */
 	struct config_limits limits;
-	struct weir_peers *http_peers; /* made when HTTP is first served */
+	struct weir_peers *http_peers; /* made when HTTP is first served, as the next */
+	struct weir_http_compressed_cache *compressed_cache; /* NULL: there is none */
 };
 
 /* Empty, with one hold. NULL without memory. */

@@ -237,6 +237,7 @@ static const struct key limit_keys[] = {
         {"connections-per-address", KEY_NUMBER, AT(config_limits, address_connections), .min = 1,
                 .max = 10000000},
         {"replies", KEY_NUMBER, AT(config_limits, replies), .min = 1, .max = 65536},
+        {"compressed-cache", KEY_SIZE, AT(config_limits, compressed_cache), .max = 1ull << 40},
         {0},
 };
 static const struct schema limits = {

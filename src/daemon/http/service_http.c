@@ -9,6 +9,7 @@
 
 #include <weir/error.h>
 #include <weir/http.h>
+#include <weir/http_files.h>
 #include <weir/limits.h>
 #include <weir/peers.h>
 
@@ -28,6 +29,9 @@ static int service_http_load(struct config *config, struct shares shares, void *
 	if (!config->http_peers)
 		error = weir_peers_create(each ? (unsigned)each : WEIR_HTTP_PEER_CONNECTIONS_MAX,
 		        HTTP_PEERS_MAX, &config->http_peers);
+	if (error == 0 && !config->compressed_cache && config->limits.compressed_cache)
+		error = weir_http_compressed_cache_create(
+		        (size_t)config->limits.compressed_cache, 0, &config->compressed_cache);
 	if (error < 0)
 		return error;
 	*ret_content = sites_create(config, shares.tree_entries);

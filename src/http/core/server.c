@@ -15,13 +15,13 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
 
 struct weir_http_server *http_server_hold(struct weir_http_server *server)
 {
-	server->holds++;
+	server->references++;
 	return server;
 }
 
 void http_server_release(struct weir_http_server *server)
 {
-	if (--server->holds == 0)
+	if (--server->references == 0)
 		free(server);
 }
 
@@ -63,17 +63,17 @@ static bool http_server_site_matches(const struct weir_http_site *site, struct w
 	return false;
 }
 
-struct weir_http_handler *http_sites_find(
+const struct weir_http_site *http_sites_find(
         const struct weir_http_sites *sites, struct weir_span host)
 {
 	const struct weir_http_site *first = sites->first;
 	if (!first->next)
-		return first->handlers;
+		return first;
 	host = http_server_without_port(host);
 	for (const struct weir_http_site *site = first; site; site = site->next)
 		if (http_server_site_matches(site, host))
-			return site->handlers;
-	return first->handlers;
+			return site;
+	return first;
 }
 
 /* For who forgot the "s": some clients show it. */
@@ -88,9 +88,9 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 {
 	int error = -ENOMEM;
 	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
-	if (!server || !(server->shared = http_loop_state(loop)))
+	if (!server || !(server->loop_state = http_loop_state(loop)))
 		goto error_server;
-	server->holds = 1;
+	server->references = 1;
 	server->sites = options->sites;
 	server->log = options->log;
 	error = weir_server_create(loop,

@@ -5,8 +5,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "compressed_cache.h"
 #include "date.h"
 #include "files.h"
+
+/* The file has changed, or is forgotten: its compressed form would not be found any more. */
+static void file_note_destroy(void *object)
+{
+	struct file_note *note = object;
+	if (note->cached) {
+		struct compressed_key key = compressed_key_of(note->file);
+		compressed_cache_drop(note->cache, &key);
+	}
+	weir_http_compressed_cache_release(note->cache);
+	free(note);
+}
 
 struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
         const struct weir_http_files_options *options)
@@ -27,6 +40,11 @@ struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
 	if (!note)
 		return NULL;
 	note->mime = mime;
+	note->cache = options->compressed_cache;
+	if (note->cache)
+		weir_http_compressed_cache_hold(note->cache);
+	note->file = file;
+	note->compressed = note->filling = note->cached = false;
 	note->modified_s = file->mtime.tv_sec;
 	memcpy(note->weak_etag, "W/", 2);
 	memcpy(note->weak_etag + 2, etag, etag_size);
@@ -41,6 +59,6 @@ struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
 	                   (size_t)snprintf(note->lines + note->coded_at, capacity - note->coded_at,
 	                           "Last-Modified: %s\r\n%s", date, options->fields);
 	file->note = note;
-	file->free_note = free;
+	file->free_note = file_note_destroy;
 	return note;
 }

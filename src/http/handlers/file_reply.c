@@ -13,6 +13,8 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
+#include "accept.h"
+#include "compressed_cache.h"
 #include "conditional.h"
 #include "files.h"
 #include "range.h"
@@ -137,19 +139,63 @@ static void http_file_reply_add_coded_fields(
 	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
 }
 
+/* A range is one of the file itself. */
 static bool http_file_reply_compresses(struct weir_http_exchange *exchange)
 {
-	/* A range is one of the file itself. */
-	if (!weir_http_request(exchange)->first[WEIR_HTTP_RANGE])
-		return weir_http_compress(exchange);
+	const struct weir_http_request *request = weir_http_request(exchange);
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	return false;
+	return !request->first[WEIR_HTTP_RANGE] && http_accept_coding(request) == WEIR_HTTP_GZIP &&
+	       weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) == 0;
 }
 
-/* Decides how it is coded, adds the fields, and tells the validators of the result. */
+static void file_reply_release_form(void *context)
+{
+	compressed_form_release(context);
+}
+
+/*
+ * The first reply with a file only compresses it: many files are asked for once. The second one
+ * fills the cache as well, if a later change of the file is sure to show.
+ */
+static struct weir_producer *file_reply_compress(
+        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+{
+	struct weir_producer *body = weir_produce_gzip(http_file_reply_extent(file, 0, file->size));
+	bool first = !note->compressed;
+	if (weir_http_request(exchange)->method != WEIR_HTTP_GET)
+		return body;
+	note->compressed = true;
+	if (first || !note->cache || note->filling || !file->settled)
+		return body;
+	note->cached = true;
+	return compressed_fill_create(
+	        body, note->cache, weir_http_loop(exchange), file, &note->filling);
+}
+
+/* The compressed file, from the cache or made on the fly. */
+static struct weir_producer *file_reply_compressed(
+        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+{
+	struct compressed_form *form = NULL;
+	if (note->cache && file->settled) {
+		struct compressed_key key = compressed_key_of(file);
+		form = compressed_cache_find(
+		        note->cache, &key, weir_loop_now_ms(weir_http_loop(exchange)));
+	}
+	if (!form)
+		return file_reply_compress(exchange, file, note);
+	note->cached = true;
+	struct weir_span data = weir_span(form->data, form->size);
+	return weir_produce_buffers(&data, 1, file_reply_release_form, form);
+}
+
+/*
+ * Decides how the file is coded, and adds the fields. Returns the validators of the result;
+ * *ret_compress is whether it is to be compressed.
+ */
 static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,
-        const struct http_mime *sibling_of)
+        const struct http_mime *sibling_of, bool *ret_compress)
 {
 	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
 	struct http_validators validators = {
@@ -159,6 +205,7 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 	        .etag = weir_span(note->weak_etag + 2, note->etag_size),
 	};
 	struct weir_span lines = weir_span(note->lines, note->plain_size);
+	*ret_compress = false;
 	if (sibling_of) {
 		lines = weir_span_skip(lines, note->type_size);
 		weir_http_add_field(exchange, "Content-Type", weir_span_of(sibling_of->type));
@@ -169,6 +216,7 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 		lines = weir_span_skip(lines, note->coded_at);
 		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
 		http_file_reply_add_coded_fields(exchange, note);
+		*ret_compress = true;
 	}
 	weir_http_lend_fields(exchange, lines, http_file_reply_release, weir_file_hold(file));
 	return validators;
@@ -179,8 +227,9 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	bool ranged = request->first[WEIR_HTTP_RANGE];
+	bool compress;
 	struct http_validators validators =
-	        http_file_reply_prepare(exchange, file, note, may_compress, sibling_of);
+	        http_file_reply_prepare(exchange, file, note, may_compress, sibling_of, &compress);
 	if (http_file_reply_is_conditional(request)) {
 		int status = http_conditional_check(
 		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
@@ -189,7 +238,9 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 			return;
 		}
 	}
-	if (!ranged ||
-	        !http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
-		weir_http_reply(exchange, 200, http_file_reply_extent(file, 0, file->size));
+	if (ranged && http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
+		return;
+	weir_http_reply(exchange, 200,
+	        compress ? file_reply_compressed(exchange, file, note)
+	                 : http_file_reply_extent(file, 0, file->size));
 }

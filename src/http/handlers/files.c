@@ -13,15 +13,18 @@
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/loop.h>
 
 #include "accept.h"
+#include "compressed_cache.h"
 #include "files.h"
 
 struct files {
 	struct weir_http_handler handler;
 	struct weir_tree *tree;
-	bool attached;
-	struct weir_http_files_options options; /* its strings are ours */
+	struct weir_loop *loop;                 /* NULL before the first request */
+	struct weir_http_files_options options; /* its strings are ours; the cache is held */
+	struct weir_timer timer; /* drops what the cache of compressed files has for nobody */
 };
 
 /* One request under way, in the exchange's scratch. */
@@ -67,15 +70,35 @@ void http_file_error(struct weir_http_exchange *exchange, int error)
 
 /* -- a regular file ---------------------------------------------------------------------------- */
 
+static void files_expire(struct weir_timer *timer);
+
+static void files_expire_later(struct files *files)
+{
+	weir_timer_start(
+	        files->loop, &files->timer, WEIR_HTTP_COMPRESSED_IDLE_MS / 4, files_expire);
+}
+
+/* The timer runs while the cache has anything, so that an idle server gives its memory back. */
+static void files_expire(struct weir_timer *timer)
+{
+	struct files *files = WEIR_CONTAINER(timer, struct files, timer);
+	if (compressed_cache_expire(files->options.compressed_cache, weir_loop_now_ms(files->loop)))
+		files_expire_later(files);
+}
+
 static void http_files_reply_file(
         struct file_request *request, struct weir_file *file, struct weir_span name)
 {
 	const struct weir_http_files_options *options = &request->files->options;
 	struct file_note *note = http_file_note(file, name, options);
-	if (note)
-		http_file_reply(request->exchange, file, note, options->compress, NULL);
-	else
+	if (!note) {
 		weir_http_reply_error(request->exchange, 503);
+		return;
+	}
+	/* Before the reply, with which the exchange and the handler may end. */
+	if (note->cache && note->compressed && !weir_timer_running(&request->files->timer))
+		files_expire_later(request->files);
+	http_file_reply(request->exchange, file, note, options->compress, NULL);
 }
 
 /* The path of what is being served: the request's, or the index of its directory. */
@@ -254,9 +277,9 @@ static void http_files_handle(
 		weir_http_reply_error(exchange, 404);
 		return;
 	}
-	if (!files->attached) {
-		weir_tree_attach(files->tree, weir_http_loop(exchange));
-		files->attached = true;
+	if (!files->loop) {
+		files->loop = weir_http_loop(exchange);
+		weir_tree_attach(files->tree, files->loop);
 	}
 	request->files = files;
 	request->exchange = exchange;
@@ -267,7 +290,9 @@ static void http_files_handle(
 static void http_files_destroy(struct weir_http_handler *handler)
 {
 	struct files *files = WEIR_CONTAINER(handler, struct files, handler);
+	weir_timer_stop(&files->timer);
 	weir_tree_close(files->tree);
+	weir_http_compressed_cache_release(files->options.compressed_cache);
 	free((char *)files->options.index);
 	free((char *)files->options.fields);
 	free(files);
@@ -305,6 +330,8 @@ struct weir_http_handler *weir_http_files_create(
 	files->options = *options;
 	files->options.index = http_files_copy_text(options->index ? options->index : "");
 	files->options.fields = http_files_copy_text(options->fields ? options->fields : "");
+	if (options->compressed_cache)
+		weir_http_compressed_cache_hold(options->compressed_cache);
 	if (!files->options.index || !files->options.fields) {
 		http_files_destroy(&files->handler);
 		return NULL;

@@ -19,6 +19,14 @@
 struct file_note {
 	const struct http_mime *mime;
 	int64_t modified_s;
+	/*
+	 * The cache of compressed files, held, or NULL; and what this loop knows of this file in it.
+	 */
+	struct weir_http_compressed_cache *cache;
+	const struct weir_file *file;
+	bool compressed; /* a reply was compressed on the fly */
+	bool filling;    /* a reply fills the cache now */
+	bool cached;     /* the cache may have the compressed file */
 	/* 'W/' in front, for the tag of what is compressed on the fly */
 	char weak_etag[2 + WEIR_HTTP_ETAG_MAX];
 	size_t etag_size; /* without the W/ */

@@ -51,8 +51,11 @@ static int http_form_receive_field(struct form_receive *form, struct weir_span f
 static void http_form_receive_cut(struct weir_cutter *cutter, struct weir_span field)
 {
 	struct form_receive *form = WEIR_CONTAINER(cutter, struct form_receive, cutter);
-	if (form->error == 0)
-		form->error = http_form_receive_field(form, field);
+	if (form->error)
+		return;
+	form->error = http_form_receive_field(form, field);
+	if (form->error == WEIR_E_SYNTAX)
+		http_log_note_fault(form->exchange->loop_state, "not a field of a form", field);
 }
 
 static void http_form_receive_overflow(struct weir_cutter *cutter, int error)
@@ -93,8 +96,9 @@ static void http_form_receive_end(struct form_receive *form, int error)
 	struct weir_http_exchange *exchange = form->exchange;
 	form->receiver->end(form->context, error);
 	http_form_receive_destroy(form);
-	if (error && !exchange->replied)
+	if (error && !http_exchange_replied(exchange))
 		weir_http_reply_error(exchange, http_form_receive_status(error));
+	http_log_clear_fault(exchange->loop_state);
 }
 
 static void http_form_receive_on_piece(void *context, struct weir_span bytes)
@@ -105,14 +109,13 @@ static void http_form_receive_on_piece(void *context, struct weir_span bytes)
 	if (form->error == 0)
 		return;
 	/* The exchange must not end within the reply, since its state is looked at behind it. */
-	bool handling = exchange->handling;
-	exchange->handling = true;
+	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	weir_http_discard(exchange);
-	if (exchange->replied)
-		http_body_unwanted(exchange);
+	if (http_exchange_replied(exchange))
+		http_body_drop(exchange);
 	http_form_receive_end(form, form->error);
-	exchange->handling = handling;
-	http_exchange_settle(exchange);
+	http_exchange_leave_handler(exchange, before);
+	http_exchange_free_if_unused(exchange);
 }
 
 /* An error that comes from HTTP is replied to by HTTP. */

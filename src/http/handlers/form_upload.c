@@ -13,6 +13,7 @@
 #include <weir/limits.h>
 #include <weir/list.h>
 
+#include "exchange.h"
 #include "form_upload.h"
 #include "parameter.h"
 
@@ -33,11 +34,21 @@ void http_form_fail(struct form_upload *form, unsigned status)
 	http_upload_refuse(exchange, status);
 }
 
+/* As http_form_fail, for a form that breaks the grammar; `bytes` were being read. */
+static void form_upload_fail_malformed(
+        struct form_upload *form, const char *fault, struct weir_span bytes)
+{
+	struct http_loop *loop_state = form->exchange->loop_state;
+	http_log_note_fault(loop_state, fault, bytes);
+	http_form_fail(form, 400);
+	http_log_clear_fault(loop_state);
+}
+
 static unsigned http_form_upload_status_of(const struct form_upload *form, int error)
 {
 	if (form->status)
 		return form->status;
-	return error == WEIR_E_SYNTAX ? 400 : error == WEIR_E_LIMIT ? 413 : 500;
+	return error == WEIR_E_LIMIT ? 413 : 500;
 }
 
 /* -- parsing ----------------------------------------------------------------------------------- */
@@ -46,13 +57,19 @@ static unsigned http_form_upload_status_of(const struct form_upload *form, int e
 static void http_form_upload_go_on(struct form_upload *form, struct weir_span bytes)
 {
 	int error = form_parts_feed(&form->parts, bytes);
-	if (error < 0)
+	if (error == WEIR_E_SYNTAX && !form->status)
+		form_upload_fail_malformed(
+		        form, "a boundary or the header of a part in a form", bytes);
+	else if (error < 0)
 		http_form_fail(form, http_form_upload_status_of(form, error));
 	else if (form->awaited)
 		weir_http_pause(form->exchange);
 	else if (!form->body_ended)
 		weir_http_resume(form->exchange);
-	else if (!form_parts_complete(&form->parts) || form->count == 0)
+	else if (!form_parts_complete(&form->parts))
+		form_upload_fail_malformed(
+		        form, "a form without its closing boundary", WEIR_SPAN(""));
+	else if (form->count == 0)
 		http_form_fail(form, 400);
 	else
 		http_form_commit(form);

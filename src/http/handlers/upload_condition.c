@@ -34,7 +34,7 @@ static unsigned http_upload_condition_check(
 	        weir_http_request(exchange), &validators, time(NULL));
 }
 
-/* On the work pool: the request was copied before, and does not change (http_exchange_keep_now). */
+/* On the work pool: the request was copied before, and does not change (http_exchange_copy_request_now). */
 int http_upload_holds(void *context, const struct stat *there)
 {
 	struct weir_file file = {0};

@@ -43,7 +43,7 @@ static void http_upload_delete_remove_file(struct upload_removal *removal)
 	struct weir_tree *tree = removal->handler->tree;
 	struct weir_http_exchange *exchange = removal->exchange;
 	bool conditional = http_upload_is_conditional(weir_http_request(exchange));
-	if (conditional && http_exchange_keep_now(exchange) < 0) {
+	if (conditional && http_exchange_copy_request_now(exchange) < 0) {
 		http_upload_delete_finish(removal, 503);
 		return;
 	}

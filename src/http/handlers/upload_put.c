@@ -96,7 +96,7 @@ static void http_upload_put_on_ready(void *context, int error)
 static void http_upload_put_begin(struct put *put)
 {
 	bool conditional = http_upload_is_conditional(weir_http_request(put->exchange));
-	if (conditional && http_exchange_keep_now(put->exchange) < 0) {
+	if (conditional && http_exchange_copy_request_now(put->exchange) < 0) {
 		http_upload_put_fail(put, 503);
 		return;
 	}

@@ -139,7 +139,7 @@ static void tree_lookup_opening_done(struct weir_work *work)
 		 * The file was checked before this turn. Only a file that has not settled is used
 		 * without another check.
 		 */
-		bool settled = !file || file->settled;
+		bool settled = !file || file->base.settled;
 		uint64_t turn = settled ? 0 : weir_loop_turns(opening->tree->loop);
 		entry->opening = NULL;
 		opening->entry = NULL;
@@ -184,7 +184,7 @@ static bool tree_lookup_good(struct weir_tree *tree, struct cache_entry *entry, 
 		return false;
 	if (!entry->file)
 		return probe && entry->absent;
-	if (!entry->file->settled || entry->file->base.fd < 0)
+	if (!entry->file->base.settled || entry->file->base.fd < 0)
 		return false;
 	if (stored_file_same(entry->file))
 		return true;
@@ -208,7 +208,7 @@ static int tree_lookup_open_at_hand(struct weir_tree *tree, struct cache_entry *
 static void tree_lookup_walk(
         struct weir_tree *tree, struct cache_entry *entry, struct weir_lookup *lookup, bool probe)
 {
-	struct stored_file *known = entry->file && entry->file->settled ? entry->file : NULL;
+	struct stored_file *known = entry->file && entry->file->base.settled ? entry->file : NULL;
 	struct stored_file *file = NULL;
 	int result = tree_lookup_open_at_hand(tree, entry, known, &file);
 	if (result == -EAGAIN) {

@@ -2,8 +2,9 @@
  * Follows the root's path, which may lead to another directory after a rename. The new directory
  * gets the descriptor of the old one, so that work on the pool sees one of the two.
  *
- * The path is opened without waiting if the kernel can do that, otherwise on the work pool. A new
- * root is not noticed if the process may not search its path.
+ * The path is opened without waiting where the kernel can do that; else on the work pool. While the
+ * path cannot be walked, the directory that was opened last is served, and the user of the tree is
+ * notified.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -33,10 +34,28 @@ static void tree_root_forget_all(struct weir_tree *tree)
 			tree_drop(tree, tree->cache.buckets[i]);
 }
 
+/* Descriptors or memory may be short for a moment, which says nothing about the path. */
+static bool root_blames_path(int error)
+{
+	return error != -EMFILE && error != -ENFILE && error != -ENOMEM && error != -EINTR &&
+	       error != -EAGAIN;
+}
+
+static void root_notify(struct weir_tree *tree, int error)
+{
+	bool lost = error < 0;
+	if (lost == tree->root_lost || (lost && !root_blames_path(error)))
+		return;
+	tree->root_lost = lost;
+	if (tree->root_walked)
+		tree->root_walked(tree->context, error);
+}
+
 /* Takes over the descriptor. After an error the old root stays. */
 static bool tree_root_adopt(struct weir_tree *tree, int fd)
 {
 	struct stat old, found;
+	root_notify(tree, fd < 0 ? fd : 0);
 	if (fd < 0)
 		return false;
 	bool differs = fstat(tree->rules.root, &old) == 0 && fstat(fd, &found) == 0 &&

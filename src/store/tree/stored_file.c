@@ -49,7 +49,7 @@ static bool stored_file_equal(const struct stored_file *file, const struct stat 
 	return file->base.inode == status->st_ino && file->base.device == status->st_dev &&
 	       file->base.size == (uint64_t)status->st_size && file->links == status->st_nlink &&
 	       stored_file_same_time(&file->base.mtime, &status->st_mtim) &&
-	       stored_file_same_time(&file->ctime, &status->st_ctim);
+	       stored_file_same_time(&file->base.ctime, &status->st_ctim);
 }
 
 bool stored_file_same(const struct stored_file *file)
@@ -74,9 +74,9 @@ static void stored_file_describe(
 	file->base.mtime = status->st_mtim;
 	file->base.inode = status->st_ino;
 	file->base.device = status->st_dev;
-	file->ctime = status->st_ctim;
+	file->base.ctime = status->st_ctim;
 	file->links = status->st_nlink;
-	file->settled = stored_file_has_settled(&status->st_ctim, now);
+	file->base.settled = stored_file_has_settled(&status->st_ctim, now);
 }
 
 /* Returns 0 if all `size` bytes were read, 1 if there are fewer, or an errno. */

@@ -10,13 +10,7 @@
  */
 struct stored_file {
 	struct weir_file base;
-	struct timespec ctime;
 	nlink_t links;
-	/*
-	 * Its last change was WEIR_TREE_SETTLE_MS before it was read, so that a further change
-	 * will show in its times.
-	 */
-	bool settled;
 };
 
 /* How files are opened. Constant, since the work pool reads it. */

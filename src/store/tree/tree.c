@@ -37,6 +37,8 @@ static void tree_apply(struct weir_tree *tree, const struct weir_tree_options *o
 	tree->revalidate_ms = revalidate_ms ? revalidate_ms : WEIR_TREE_REVALIDATE_MS;
 	tree->rules.content_file_max = file_max ? file_max : WEIR_TREE_CONTENT_FILE_MAX;
 	tree->rules.content = !options->no_content;
+	tree->root_walked = options->root_walked;
+	tree->context = options->context;
 	tree->rules.umask = tree_umask_now();
 	tree->rules.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
 	if (options->no_symlinks)
@@ -111,6 +113,7 @@ void weir_tree_close(struct weir_tree *tree)
 {
 	if (!tree)
 		return;
+	tree->root_walked = NULL;
 	weir_timer_stop(&tree->timer);
 	file_cache_shrink(&tree->cache, UINT_MAX);
 	tree_release(tree);

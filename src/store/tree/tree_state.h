@@ -16,10 +16,13 @@ struct weir_tree {
 	int64_t revalidate_ms;
 	unsigned references; /* one of the owner, and one of each piece of work under way */
 	struct file_cache cache;
-	struct weir_timer timer; /* runs while the cache has descriptors */
-	char *path;              /* of the root */
-	int64_t root_seen_ms;    /* when `path` was last compared with the root */
-	struct root_look *look;  /* a comparison on the work pool, or NULL */
+	struct weir_timer timer;                       /* runs while the cache has descriptors */
+	char *path;                                    /* of the root, as it was given */
+	void (*root_walked)(void *context, int error); /* see the options */
+	void *context;
+	bool root_lost;         /* `path` could not be walked when it was last tried */
+	int64_t root_seen_ms;   /* when `path` was compared with the root */
+	struct root_look *look; /* the same on the work pool, or NULL */
 	/*
 	 * The last directories in which leftovers of uploads were looked for. `swept_next` is the
 	 * slot to use next.
