@@ -190,6 +190,8 @@
 #define WEIR_SMTP_CLIENT_MESSAGE_MS (10 * 60 * 1000)   /* … that of a message */
 #define WEIR_SMTP_CLIENT_QUIT_MS (10 * 1000)           /* … that of QUIT: nothing hangs on it */
 #define WEIR_SMTP_CLIENT_IDLE_MS (24 * 60 * 60 * 1000) /* never met: the relay quits before */
+#define WEIR_SMTP_MIME_DEPTH_MAX 100   /* parts within parts of a message that is encoded */
+#define WEIR_SMTP_MIME_EDITS_MAX 10000 /* changes of it: at most three a part */
 
 /* -- relay -- */
 #define WEIR_RELAY_CONNECTIONS_MAX 4          /* to the smart host (set) */

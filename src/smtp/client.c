@@ -261,6 +261,7 @@ static void free_client(struct weir_smtp_client *client)
 		explicit_bzero((char *)(uintptr_t)client->options.password,
 		        strlen(client->options.password));
 	free(client->good);
+	seven_bit_plan_free(&client->plan);
 	free(client);
 }
 

@@ -4,16 +4,12 @@
  *   MAIL ─▶ RCPT … ─▶ DATA ─▶ MESSAGE ─▶ ready        nobody accepted ─▶ RSET ─▶ ready
  *
  * Invariants: replies are taken in the order of the commands, whether those went together or one by
- * one; a recipient is told once, those accepted when the message's own reply is there. The message is
- * sent with its lines ended by CRLF and its dots doubled, so that nothing in it can end it.
+ * one; a recipient is told once, those accepted when the message's own reply is there.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include <weir/sources.h>
-#include <weir/transformers.h>
 
 #include "client_state.h"
 
@@ -48,6 +44,7 @@ static void finish(struct weir_smtp_client *client)
 	free(client->good);
 	client->good = NULL;
 	client->mail = NULL;
+	seven_bit_plan_free(&client->plan);
 }
 
 void weir_smtp_client_send_lost(struct weir_smtp_client *client)
@@ -81,8 +78,8 @@ static int put_mail(const struct weir_smtp_client *client, struct weir_buffer *l
 	        (int)envelope->sender.size, envelope->sender.data ? envelope->sender.data : "");
 	if (error == 0 && offers->size)
 		error = weir_buffer_format(
-		        line, COMMANDS_MAX, " SIZE=%llu", (unsigned long long)client->mail->size);
-	if (error == 0 && client->eight_bit)
+		        line, COMMANDS_MAX, " SIZE=%llu", (unsigned long long)client->size);
+	if (error == 0 && client->eight_bit && offers->eight_bit)
 		error = weir_buffer_format(line, COMMANDS_MAX, " BODY=8BITMIME");
 	if (error == 0 && client->utf8)
 		error = weir_buffer_format(line, COMMANDS_MAX, " SMTPUTF8");
@@ -218,11 +215,7 @@ static void rcpt_reply(struct weir_smtp_client *client)
 
 static void push_message(struct weir_smtp_client *client)
 {
-	struct weir_producer *file = weir_file(client->mail->fd, false, 0, client->mail->size);
-	struct weir_producer *stuffed = weir_escape(
-	        weir_crlf(file), WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
-	weir_channel_push(client->channel, stuffed);
-	weir_channel_push_static(client->channel, ".\r\n");
+	weir_channel_push(client->channel, client_body(client));
 	/* on_drained starts the time of the reply. */
 	weir_smtp_client_await(client, CLIENT_MESSAGE, WEIR_SMTP_CLIENT_MESSAGE_MS);
 	weir_timer_stop(&client->timer);
@@ -286,14 +279,11 @@ void weir_smtp_client_send_reply(struct weir_smtp_client *client)
 /* What the server cannot be given. NULL: it can. */
 static const char *fault_of(const struct weir_smtp_client *client)
 {
-	const struct weir_mail_envelope *envelope = client->mail->envelope;
 	const struct smtp_offers *offers = &client->offers;
-	if (offers->size_max && client->mail->size > offers->size_max)
+	if (offers->size_max && client->size > offers->size_max)
 		return "552 5.3.4 The message is larger than the next server takes";
-	if (envelope->binary)
+	if (client->mail->envelope->binary)
 		return "554 5.6.3 The message is binary, and the next server takes lines of text";
-	if (envelope->eight_bit && !offers->eight_bit)
-		return "554 5.6.3 The message has bytes of 8 bits, and the next server takes 7";
 	return NULL;
 }
 
@@ -317,6 +307,8 @@ static void begin(struct weir_smtp_client *client)
 
 void client_send_begin(struct weir_smtp_client *client, const char *fault)
 {
+	if (!fault)
+		fault = fault_of(client);
 	if (!fault) {
 		begin(client);
 		return;
@@ -330,6 +322,7 @@ void client_send_begin(struct weir_smtp_client *client, const char *fault)
 void weir_smtp_client_send(struct weir_smtp_client *client, const struct weir_smtp_mail *mail)
 {
 	client->mail = mail;
+	client->size = mail->size;
 	client->index = client->accepted = 0;
 	client->good = malloc(mail->envelope->count);
 	if (!client->good) {
@@ -339,13 +332,12 @@ void weir_smtp_client_send(struct weir_smtp_client *client, const struct weir_sm
 	memset(client->good, 1, mail->envelope->count);
 	client->eight_bit = mail->envelope->eight_bit;
 	client->utf8 = mail->envelope->utf8;
-	const char *fault = fault_of(client);
-	if (!fault && client->utf8 && !client->offers.utf8) {
-		client->state = CLIENT_LOOKING;
-		int error = client_look_begin(client);
-		if (error < 0)
-			weir_smtp_client_fail(client, error, NULL);
+	if (!client_look_is_needed(client)) {
+		client_send_begin(client, NULL);
 		return;
 	}
-	client_send_begin(client, fault);
+	client->state = CLIENT_LOOKING;
+	int error = client_look_begin(client);
+	if (error < 0)
+		weir_smtp_client_fail(client, error, NULL);
 }

@@ -9,6 +9,7 @@
 #include <weir/smtp_client.h>
 
 #include "client_reply.h"
+#include "seven_bit.h"
 
 /* Which reply comes next. */
 enum client_state {
@@ -46,8 +47,10 @@ struct weir_smtp_client {
 
 	/* The message that is being sent. */
 	const struct weir_smtp_mail *mail;
-	bool eight_bit, utf8;     /* what is said of it: what it needs, of what its sender said */
-	struct client_look *look; /* under way, or NULL */
+	bool eight_bit, utf8;       /* what is said of it: what it needs, of what its sender said */
+	struct client_look *look;   /* under way, or NULL */
+	struct seven_bit_plan plan; /* how the message is encoded; empty: it goes as it is */
+	uint64_t size;              /* of the message as it is sent */
 	size_t index;        /* RCPT: of whom the next reply is; afterwards: who has been told */
 	size_t accepted;     /* recipients */
 	unsigned char *good; /* one a recipient: not told of yet; NULL: nobody is */
@@ -89,13 +92,22 @@ void weir_smtp_client_auth_reply(struct weir_smtp_client *client);
 /* A reply of MAIL, RCPT, DATA, MESSAGE or RSET. */
 void weir_smtp_client_send_reply(struct weir_smtp_client *client);
 
-/* The message is known: sends it, or refuses. `fault` NULL: it can be sent. */
+/* Sends the message, or refuses it if `fault` is not NULL or the server cannot take it. */
 void client_send_begin(struct weir_smtp_client *client, const char *fault);
+
+/* -- client_body.c ----------------------------------------------------------------------------- */
+
+/* A producer of the message and of what ends it. NULL without memory. */
+struct weir_producer *client_body(const struct weir_smtp_client *client);
 
 /* -- client_look.c ----------------------------------------------------------------------------- */
 
+/* Whether the server lacks something that the message may need. */
+bool client_look_is_needed(const struct weir_smtp_client *client);
+
 /*
- * Looks at the message on the work pool; client_send_begin follows, from the loop. 0, or a negative
+ * Reads the message on the work pool, to find out what it needs, and makes a plan to encode it where
+ * the server does not offer 8BITMIME. client_send_begin follows from the loop. Returns 0 or a negative
  * errno.
  */
 int client_look_begin(struct weir_smtp_client *client);
