@@ -328,8 +328,12 @@ static void scan_field_begin(struct seven_bit_scan *scan, struct weir_span line)
 		entity->has_version = true;
 	/* `From ` in front of a message is a mailbox file's, and no field. */
 	bool first = entity->root && scan->depth == 1 && scan->line_start == 0;
-	if (!size && !(first && weir_span_starts(line, WEIR_SPAN("From "))))
+	if (!size && !(first && weir_span_starts(line, WEIR_SPAN("From ")))) {
 		entity->fault = FAULT_STRUCTURE;
+		/* Some programs take this line for the body's first. */
+		if (scan->line_high)
+			scan_fail(scan, FAULT_STRUCTURE);
+	}
 	if (scan->field != FIELD_OTHER)
 		scan_value(scan, weir_span_skip(line, size + 1));
 }
@@ -399,10 +403,10 @@ static void scan_line(struct seven_bit_scan *scan, unsigned ending)
 	struct weir_span line = weir_span(scan->line, size < LINE_KEPT ? size : LINE_KEPT);
 	if (!scan_boundary(scan, line)) {
 		struct entity *entity = scan_top(scan);
-		if (entity->phase == PHASE_HEADER)
-			scan_header_line(scan, line);
-		else
+		if (entity->phase != PHASE_HEADER)
 			entity->high += scan->line_high;
+		else
+			scan_header_line(scan, line);
 	}
 	scan->line_start = scan->offset;
 	scan->line_size = 0;
@@ -449,6 +453,15 @@ struct seven_bit_scan *seven_bit_scan_create(void)
 	return scan;
 }
 
+/* Where a part ends that no boundary ends: before the line end that would belong to the boundary. */
+static uint64_t scan_end(const struct seven_bit_scan *scan)
+{
+	for (unsigned i = 0; i + 1 < scan->depth; i++)
+		if (scan->entities[i].type.structure != MIME_MESSAGE)
+			return scan->offset - scan->ending;
+	return scan->offset;
+}
+
 int seven_bit_scan_finish(
         struct seven_bit_scan *scan, struct seven_bit_plan *ret, const char **ret_fault)
 {
@@ -457,7 +470,7 @@ int seven_bit_scan_finish(
 	while (scan->depth) {
 		if (scan_top(scan)->phase == PHASE_HEADER)
 			scan_field_end(scan);
-		scan_pop(scan, scan->offset);
+		scan_pop(scan, scan_end(scan));
 	}
 	if (scan->error < 0)
 		return scan->error;

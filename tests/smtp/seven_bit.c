@@ -164,6 +164,7 @@ static void what_cannot_be_encoded(void **state)
 	        {"A: b\r\nno field\r\n\r\n\xe4", "malformed"},
 	        {"no field\r\n\r\n\xe4", "malformed"},
 	        {" no field\r\n\r\n\xe4", "malformed"},
+	        {"no field \xe4", "malformed"},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct seven_bit_plan plan = {0};

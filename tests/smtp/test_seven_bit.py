@@ -111,9 +111,11 @@ class Maker:
         if self.chance(30):
             text += self.noise() + b"\r\n"
         for _ in range(dice.choice([1, 1, 2, 3])):
-            part = self.entity(depth - 1, False)
-            if subtype == b"digest" and self.chance(70):
-                part = b"\r\n" + self.entity(depth - 1, True)
+            if subtype == b"digest":
+                kind = dice.choice([b"", b"message/rfc822"])
+                part = self.header(kind, b"", False) + self.entity(depth - 1, True)
+            else:
+                part = self.entity(depth - 1, False)
             text += b"--" + boundary + dice.choice([b"", b"", b"  "]) + b"\r\n" + part + b"\r\n"
         self.boundaries.pop()
         if self.chance(90):
