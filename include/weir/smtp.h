@@ -12,8 +12,8 @@
  * recipient the relay sink holds the message back until the local one has committed. LMTP tells of
  * each recipient by itself; there both sinks commit, whatever became of the other.
  *
- * RCPT asks the local sink whether the mailbox can be used and has room for what SIZE says, but in
- * LMTP; an alias is refused if one of its mailboxes is. A mailbox that turns out to be full with the
+ * RCPT asks the local sink whether the mailbox can be used and has room for what SIZE says; an alias
+ * is refused if one of its mailboxes is. A mailbox that turns out to be full with the
  * message is a temporary failure if there are other recipients and SIZE was given: when the message
  * comes again RCPT refuses that one alone.
  *
@@ -117,8 +117,9 @@ struct weir_smtp_options {
 	bool normalise; /* a bare CR or LF becomes CRLF, instead of being refused */
 	/*
 	 * MAIL and RCPT take addresses by the grammar of RFC 5321 alone; if not, also what real senders
-	 * send: without <>, behind a name, without a domain (then of `hostname`, or the first local
-	 * domain), with dots anywhere in the local part, `_` in a domain, and a dot at its end.
+	 * send: without <>, behind a name, with comments, without a domain (then of `hostname`, or the
+	 * first local domain), with dots, quotes and backslashes anywhere in the local part, `_` in a
+	 * domain, and a dot at its end.
 	 */
 	bool strict_addresses;
 	bool shared; /* SO_REUSEPORT */

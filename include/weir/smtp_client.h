@@ -77,10 +77,17 @@ WEIR_API int weir_smtp_client_connect(struct weir_loop *loop,
         const struct weir_smtp_client_events *events, void *context, struct weir_smtp_client **ret);
 
 /*
- * Once after each ready. Recipients whom the server cannot be given (the message is too large, or
- * needs 8BITMIME or SMTPUTF8, which it has not) are told of with a code of 5yz, from the loop.
- * SMTPUTF8 is needed by addresses and headers that are not ASCII (RFC 6531), whatever the envelope
- * says; the message is looked at on the work pool if the server does not offer it.
+ * Sends a message; once after each ready. If the server cannot take it, all recipients get a result
+ * of 5yz, from the loop: it is too large or binary, or it needs SMTPUTF8, which the server does not
+ * offer. Addresses and headers that are not ASCII need that (RFC 6531), whatever the envelope says.
+ *
+ * A server that does not offer 8BITMIME gets 7 bits (RFC 6152): each part with bytes of 8 bits is
+ * encoded in quoted-printable or base64 while it is sent, and the parts' labels say so. A message
+ * for which that is impossible gets a result of 554: multipart/signed must not be changed, and of
+ * malformed MIME nobody knows how the recipient reads it. Header fields stay as they are. What has
+ * been encoded no longer matches a DKIM signature.
+ *
+ * For both the message is read on the work pool before it is sent, if the server lacks the extension.
  */
 WEIR_API void weir_smtp_client_send(
         struct weir_smtp_client *client, const struct weir_smtp_mail *mail);

@@ -265,27 +265,201 @@ int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret)
 	return 0;
 }
 
-/* -- lenient ----------------------------------------------------------------------------------- */
+/* -- lenient: comments, and backslashes outside of quotes --------------------------------------- */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
 
 static void skip_blanks(struct weir_span *text)
 {
-	while (text->size && (text->data[0] == ' ' || text->data[0] == '\t'))
+	while (text->size && is_blank(text->data[0]))
 		*text = weir_span_skip(*text, 1);
 }
+
+/* Of the comment at the front, which nests; 0: it has no end. */
+static size_t comment_size(struct weir_span text)
+{
+	unsigned depth = 0;
+	for (size_t at = 0; at < text.size; at++) {
+		if (text.data[at] == '\\')
+			at++;
+		else if (text.data[at] == '(')
+			depth++;
+		else if (text.data[at] == ')' && --depth == 0)
+			return at + 1;
+	}
+	return 0;
+}
+
+/* An address that is written anew, in the caller's memory. */
+struct rewriting {
+	char *text;
+	size_t size;
+	bool gap; /* blanks or a comment have been left out here */
+};
+
+static bool rewriting_put(struct rewriting *rewriting, const char *data, size_t size)
+{
+	if (size > SMTP_REWRITTEN_MAX - rewriting->size)
+		return false;
+	memcpy(rewriting->text + rewriting->size, data, size);
+	rewriting->size += size;
+	return true;
+}
+
+/* A blank between two words stays, so that the grammar refuses it; one beside `@` means nothing. */
+static bool rewriting_put_token(struct rewriting *rewriting, struct weir_span token)
+{
+	static const char specials[] = "@.,:";
+	bool gap = rewriting->gap && rewriting->size &&
+	           !strchr(specials, rewriting->text[rewriting->size - 1]) &&
+	           !strchr(specials, token.data[0]);
+	rewriting->gap = false;
+	if (gap && !rewriting_put(rewriting, " ", 1))
+		return false;
+	return rewriting_put(rewriting, token.data, token.size);
+}
+
+/* The size of what belongs together at the front; 0: it has no end. */
+static size_t token_size(struct weir_span text)
+{
+	const char *end;
+	switch (text.data[0]) {
+	case '"':
+		return quoted_string(text);
+	case '(':
+		return comment_size(text);
+	case '[':
+		end = memchr(text.data, ']', text.size);
+		return end ? (size_t)(end - text.data) + 1 : 0;
+	case '\\':
+		return text.size > 1 ? 2 : 0;
+	default:
+		return 1;
+	}
+}
+
+/* Copies the address at the front without comments and blanks. *text is moved behind it. */
+static bool address_copy(struct weir_span *text, bool brackets, struct rewriting *rewriting)
+{
+	struct weir_span left = *text;
+	while (left.size && left.data[0] != '>') {
+		if (!brackets && is_blank(left.data[0]))
+			break;
+		size_t size = token_size(left);
+		if (!size)
+			return false;
+		if (is_blank(left.data[0]) || left.data[0] == '(')
+			rewriting->gap = true;
+		else if (!left.data[0] ||
+		         !rewriting_put_token(rewriting, weir_span(left.data, size)))
+			return false;
+		left = weir_span_skip(left, size);
+	}
+	*text = left;
+	return true;
+}
+
+/* Finds the local part: what precedes the `@`, behind a source route. */
+static struct weir_span address_local(struct weir_span address)
+{
+	size_t start = 0, at = 0;
+	bool route = address.size && address.data[0] == '@';
+	while (at < address.size && (route || address.data[at] != '@')) {
+		if (route && address.data[at] == ':') {
+			route = false;
+			start = at + 1;
+		}
+		size_t size = token_size(weir_span_skip(address, at));
+		at += size ? size : 1;
+	}
+	return weir_span(address.data + start, at - start);
+}
+
+/* Takes quotes and backslashes off; returns the size of `content`. */
+static size_t local_content(struct weir_span local, char *content, bool *ret_mixed)
+{
+	size_t size = 0, strings = 0;
+	bool quoted = false;
+	*ret_mixed = false;
+	for (size_t at = 0; at < local.size; at++) {
+		char c = local.data[at];
+		if (c == '"') {
+			quoted = !quoted;
+			strings += quoted;
+			continue;
+		}
+		if (c == '\\' && at + 1 < local.size) {
+			*ret_mixed |= !quoted;
+			c = local.data[++at];
+		} else {
+			*ret_mixed |= strings && !quoted;
+		}
+		content[size++] = c;
+	}
+	*ret_mixed |= strings > 1 || (strings && local.data[0] != '"');
+	return size;
+}
+
+/* Writes the local part as one quoted string, or without quotes where it needs none. */
+static bool local_put(struct rewriting *rewriting, struct weir_span content)
+{
+	bool good = true;
+	if (content.size && dot_string(content, true) == content.size)
+		return rewriting_put(rewriting, content.data, content.size);
+	good = rewriting_put(rewriting, "\"", 1);
+	for (size_t at = 0; at < content.size && good; at++) {
+		char c = content.data[at];
+		if (c == '"' || c == '\\')
+			good = rewriting_put(rewriting, "\\", 1);
+		good = good && rewriting_put(rewriting, &c, 1);
+	}
+	return good && rewriting_put(rewriting, "\"", 1);
+}
+
+/*
+ * Writes the address at the front anew, in `to`: without comments, and its local part quoted as the
+ * strict grammar has it. *text is moved behind it. WEIR_E_SYNTAX: there is none.
+ */
+static int address_rewrite(
+        struct weir_span *text, bool brackets, char to[SMTP_REWRITTEN_MAX], struct weir_span *ret)
+{
+	char copy[SMTP_REWRITTEN_MAX], content[SMTP_REWRITTEN_MAX];
+	struct rewriting copied = {.text = copy}, rewritten = {.text = to};
+	bool mixed;
+	if (!address_copy(text, brackets, &copied))
+		return WEIR_E_SYNTAX;
+	struct weir_span address = weir_span(copy, copied.size);
+	struct weir_span local = address_local(address);
+	size_t before = (size_t)(local.data - copy), after = before + local.size;
+	size_t size = local_content(local, content, &mixed);
+	bool good = rewriting_put(&rewritten, copy, before);
+	if (mixed)
+		good = good && local_put(&rewritten, weir_span(content, size));
+	else
+		good = good && rewriting_put(&rewritten, local.data, local.size);
+	if (!good || !rewriting_put(&rewritten, copy + after, copied.size - after))
+		return WEIR_E_SYNTAX;
+	*ret = weir_span(to, rewritten.size);
+	return 0;
+}
+
+/* -- lenient: paths ----------------------------------------------------------------------------- */
 
 /* `Alice <a@b>` begins with a name: its words are no address, and a < follows. */
 static bool is_phrase(struct weir_span text, size_t *ret_size)
 {
-	for (size_t at = 0; at < text.size && text.data[at] != '<'; at++) {
-		if (text.data[at] == '"') {
-			size_t quoted = quoted_string(weir_span_skip(text, at));
-			if (!quoted)
-				return false;
-			at += quoted - 1;
-		} else if (strchr("@>=", text.data[at]) && text.data[at]) {
+	for (size_t at = 0; at < text.size && text.data[at] != '<';) {
+		char c = text.data[at];
+		size_t size = 1;
+		if (c == '"' || c == '(')
+			size = token_size(weir_span_skip(text, at));
+		if (!size || c == '@' || c == '>' || c == '=')
 			return false;
-		}
-		*ret_size = at + 1;
+		at += size;
+		*ret_size = at;
 	}
 	return *ret_size < text.size;
 }
@@ -296,40 +470,61 @@ static bool skip_comment(struct weir_span *text)
 	skip_blanks(&left);
 	if (!left.size || left.data[0] != '(')
 		return true;
-	const char *end = memchr(left.data, ')', left.size);
-	if (!end)
-		return false;
-	*text = weir_span_skip(left, (size_t)(end - left.data) + 1);
-	return true;
+	size_t size = comment_size(left);
+	if (size)
+		*text = weir_span_skip(left, size);
+	return size;
 }
 
-static int path_in_brackets(struct weir_span *text, struct weir_smtp_mailbox *ret)
+/* All of `text`: an address, or nothing. */
+static int address_whole(struct weir_span text, struct weir_smtp_mailbox *ret)
 {
-	struct weir_span left = weir_span_skip(*text, 1);
-	skip_blanks(&left);
-	bool empty = left.size && left.data[0] == '>';
-	if (!empty && (!skip_route(&left, true) || mailbox(&left, true, ret) < 0))
+	if (!text.size)
+		return 0;
+	return skip_route(&text, true) && mailbox(&text, true, ret) == 0 && !text.size
+	               ? 0
+	               : WEIR_E_SYNTAX;
+}
+
+/* As most senders write it, without anything to rewrite. *text is moved behind it. */
+static int address_plain(struct weir_span *text, bool brackets, struct weir_smtp_mailbox *ret)
+{
+	struct weir_span left = *text;
+	struct weir_smtp_mailbox found = {0};
+	bool empty = brackets && left.size && left.data[0] == '>';
+	if (!empty && ((brackets && !skip_route(&left, true)) || mailbox(&left, true, &found) < 0))
 		return WEIR_E_SYNTAX;
-	skip_blanks(&left);
-	if (!left.size || left.data[0] != '>')
+	if (brackets ? !left.size || left.data[0] != '>' : left.size && !is_blank(left.data[0]))
 		return WEIR_E_SYNTAX;
-	*text = weir_span_skip(left, 1);
+	*ret = found;
+	*text = left;
 	return 0;
 }
 
-int smtp_path_parse_lenient(struct weir_span *text, struct weir_smtp_mailbox *ret)
+int smtp_path_parse_lenient(
+        struct weir_span *text, char rewritten[SMTP_REWRITTEN_MAX], struct weir_smtp_mailbox *ret)
 {
 	struct weir_smtp_mailbox found = {0};
-	struct weir_span left = *text;
+	struct weir_span left = *text, address;
 	size_t phrase = 0;
 	skip_blanks(&left);
 	if (left.size && left.data[0] != '<' && is_phrase(left, &phrase))
 		left = weir_span_skip(left, phrase);
 	bool brackets = left.size && left.data[0] == '<';
-	int error = brackets ? path_in_brackets(&left, &found) : mailbox(&left, true, &found);
-	if (error < 0 || !skip_comment(&left))
+	left = weir_span_skip(left, brackets);
+	if (address_plain(&left, brackets, &found) < 0) {
+		if (address_rewrite(&left, brackets, rewritten, &address) < 0 ||
+		        (!brackets && !address.size) || address_whole(address, &found) < 0)
+			return WEIR_E_SYNTAX;
+	}
+	if (brackets) {
+		if (!left.size)
+			return WEIR_E_SYNTAX;
+		left = weir_span_skip(left, 1);
+	}
+	if (!skip_comment(&left))
 		return WEIR_E_SYNTAX;
-	if (!brackets && left.size && left.data[0] != ' ' && left.data[0] != '\t')
+	if (!brackets && left.size && !is_blank(left.data[0]))
 		return WEIR_E_SYNTAX;
 	*ret = found;
 	*text = left;

@@ -17,6 +17,7 @@ enum {
 	WEIR_SMTP_DOMAIN_MAX = 255, /* 4.5.3.1.2 */
 	WEIR_SMTP_PATH_MAX = 256,   /* 4.5.3.1.3, with its <> */
 	SMTP_ADDRESS_MAX = 318,     /* bytes of local@domain, of a lenient parse */
+	SMTP_REWRITTEN_MAX = 1024,  /* bytes of a path that has to be written anew */
 };
 
 /* Spans of the text that was parsed. */
@@ -35,12 +36,15 @@ struct weir_smtp_mailbox {
 int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret);
 
 /*
- * The same for what real senders send, as Postfix takes it with strict_rfc821_envelopes = no: an
- * address without <>, or behind a name (`Alice <a@b>`), or with a comment behind it; spaces within
- * <>; dots anywhere in the local part, and more than 64 bytes of it; `_` in a domain, and a dot at
- * its end, which is left out. An address without a domain has none: any, not only <postmaster>.
+ * Cuts what real senders send, as Postfix takes it with strict_rfc821_envelopes = no: an address without
+ * <>, or behind a name (`Alice <a@b>`); comments anywhere; blanks within <>; dots anywhere in the local
+ * part, more than 64 bytes of it, and in it quotes and backslashes as RFC 822 has them (`a\@b@c`,
+ * `"a".b@c`); `_` in a domain, and a dot at its end, which is left out. An address without a domain has
+ * none: any, not only <postmaster>. The spans may be of `rewritten`, where comments are left out and
+ * the local part stands as the strict grammar has it.
  */
-int smtp_path_parse_lenient(struct weir_span *text, struct weir_smtp_mailbox *ret);
+int smtp_path_parse_lenient(
+        struct weir_span *text, char rewritten[SMTP_REWRITTEN_MAX], struct weir_smtp_mailbox *ret);
 
 /* All of `text` as local@domain. 0 or WEIR_E_SYNTAX. */
 int weir_smtp_mailbox_parse(struct weir_span text, struct weir_smtp_mailbox *ret);

@@ -4,6 +4,7 @@
  * whom it names is nobody that the envelope vouches for.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include <weir/error.h>
@@ -32,9 +33,10 @@ enum seen {
 struct mail {
 	const struct weir_smtp_options *options;
 	struct weir_mail_envelope envelope;
-	char envid[ENVID_MAX];
-	char qualified[SMTP_ADDRESS_MAX + 2 + 256];
 	unsigned seen;
+	char envid[ENVID_MAX];
+	char rewritten[SMTP_REWRITTEN_MAX];
+	char qualified[SMTP_ADDRESS_MAX + 2 + 256];
 };
 
 /* -- parameters -------------------------------------------------------------------------------- */
@@ -183,7 +185,7 @@ static const char *take_sender(
 	*text = weir_span_trim(weir_span_skip(*text, 5));
 	int error = session->server->options.strict_addresses
 	                    ? weir_smtp_path_parse(text, &sender)
-	                    : smtp_path_parse_lenient(text, &sender);
+	                    : smtp_path_parse_lenient(text, mail->rewritten, &sender);
 	if (error == 0 && !session->server->options.strict_addresses)
 		mail_qualify(session, mail, &sender);
 	if (error < 0 || (sender.address.size && !sender.domain.size))
@@ -221,11 +223,19 @@ static void begin(struct smtp_session *session, const struct mail *mail)
 	weir_smtp_refuse(session, NO_MEMORY);
 }
 
+/* Everything but the texts, which are not read before they are written. */
+static void mail_init(struct mail *mail, const struct weir_smtp_options *options)
+{
+	memset(mail, 0, offsetof(struct mail, envid));
+	mail->options = options;
+}
+
 void weir_smtp_verb_mail(struct smtp_session *session, struct weir_span argument)
 {
 	const struct weir_smtp_options *options = &session->server->options;
-	struct mail mail = {.options = options};
+	struct mail mail;
 	const char *refusal = NULL;
+	mail_init(&mail, options);
 	/* After a chunk that failed there need be no RSET. */
 	if (session->transaction && session->transaction->chunks && session->transaction->failure)
 		weir_smtp_reset(session);

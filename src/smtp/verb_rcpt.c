@@ -4,6 +4,7 @@
  * one recipient.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include <weir/error.h>
@@ -22,9 +23,10 @@ struct rcpt {
 	struct smtp_session *session;
 	struct weir_mail_recipient recipient; /* as it was asked for */
 	struct weir_smtp_mailbox mailbox;
-	char orcpt[ORCPT_MAX];
-	char postmaster[SMTP_ADDRESS_MAX + 2 + 256];
 	bool has_notify, has_orcpt;
+	char orcpt[ORCPT_MAX];
+	char rewritten[SMTP_REWRITTEN_MAX];
+	char postmaster[SMTP_ADDRESS_MAX + 2 + 256];
 };
 
 /* -- parameters -------------------------------------------------------------------------------- */
@@ -114,7 +116,7 @@ static const char *take_address(struct rcpt *rcpt, struct weir_span text)
 	text = weir_span_trim(weir_span_skip(text, 3));
 	int error = session->server->options.strict_addresses
 	                    ? weir_smtp_path_parse(&text, &rcpt->mailbox)
-	                    : smtp_path_parse_lenient(&text, &rcpt->mailbox);
+	                    : smtp_path_parse_lenient(&text, rcpt->rewritten, &rcpt->mailbox);
 	if (error < 0 || !rcpt->mailbox.address.size)
 		return "501 5.1.3 That is not an address\r\n";
 	if (rcpt->mailbox.utf8 && !session->transaction->envelope.utf8)
@@ -224,10 +226,7 @@ static void rcpt_end(struct smtp_transaction *transaction, int error)
 
 static void rcpt_checked(void *context, int error);
 
-/*
- * Asks for one mailbox after the other. 0, an error, or WEIR_MAIL_PENDING. LMTP needs no question:
- * it answers for each recipient when the message has come.
- */
+/* Asks for one mailbox after the other. Returns 0, an error, or WEIR_MAIL_PENDING. */
 static int rcpt_check(struct smtp_transaction *transaction)
 {
 	const struct smtp_place *places =
@@ -235,8 +234,6 @@ static int rcpt_check(struct smtp_transaction *transaction)
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	struct weir_mail_sink *sink = transaction->local.sink;
-	if (weir_smtp_is_lmtp(transaction->session))
-		return 0;
 	for (; transaction->checked < transaction->places.size / sizeof *places;
 	        transaction->checked++) {
 		const struct smtp_place *place = &places[transaction->checked];
@@ -269,11 +266,19 @@ static void rcpt_checked(void *context, int error)
 
 /* -- the verb ---------------------------------------------------------------------------------- */
 
+/* Everything but the texts, which are not read before they are written. */
+static void rcpt_init(struct rcpt *rcpt, struct smtp_session *session)
+{
+	memset(rcpt, 0, offsetof(struct rcpt, orcpt));
+	rcpt->session = session;
+}
+
 void weir_smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
 {
-	struct rcpt rcpt = {.session = session};
+	struct rcpt rcpt;
 	const struct smtp_transaction *transaction = session->transaction;
 	const char *refusal = NULL;
+	rcpt_init(&rcpt, session);
 	if (transaction->chunks)
 		refusal = "503 5.5.1 The message has begun already\r\n";
 	else if (weir_smtp_recipient_count(transaction) >= session->server->options.recipients_max)
