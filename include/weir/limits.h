@@ -176,7 +176,7 @@
 #define WEIR_QUEUE_MESSAGES_MAX 100000            /* messages in a queue (set) */
 #define WEIR_QUEUE_STATUS_MAX 511                 /* bytes kept of what the next hop said */
 #define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024) /* bytes of an envelope's file */
-#define WEIR_QUEUE_KEPT_MAX 1000                  /* messages whose state the disk would not take */
+#define WEIR_QUEUE_STATES_MAX 1000                  /* messages whose state the disk would not take */
 #define WEIR_QUEUE_BUFFER (1024 * 1024)           /* bytes of a message that wait for the disk */
 
 /* -- SMTP, as a client -- */

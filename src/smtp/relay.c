@@ -148,7 +148,7 @@ void weir_relay_kick(struct weir_smtp_relay *relay)
 	        relay->jobs < relay->settings->options.connections_max) {
 		relay->jobs++;
 		int result =
-		        weir_mail_queue_take(relay->queue, relay->loop, now_s, on_taken, relay);
+		        weir_mail_queue_claim(relay->queue, relay->loop, now_s, on_taken, relay);
 		if (result == 1)
 			continue;
 		relay->jobs--;

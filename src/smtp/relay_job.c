@@ -65,7 +65,7 @@ static void give_back(struct relay_job *job)
 	free(job->recipients);
 	free(job->indices);
 	free(job);
-	weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+	weir_mail_queue_requeue(relay->queue, relay->loop, queued, on_given, relay);
 }
 
 /* -- reports ----------------------------------------------------------------------------------- */
@@ -143,7 +143,7 @@ void weir_relay_job_result(
 		to->state = wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED : WEIR_QUEUED_DONE;
 		say_recipient(job, to, WEIR_RELAY_FAILED);
 	} else {
-		say_recipient(job, to, WEIR_RELAY_LATE);
+		say_recipient(job, to, WEIR_RELAY_DEFERRED);
 	}
 }
 
@@ -207,13 +207,13 @@ static struct relay_job *make_job(struct weir_smtp_relay *relay, struct weir_que
 void weir_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *queued)
 {
 	if (relay->draining) {
-		weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+		weir_mail_queue_requeue(relay->queue, relay->loop, queued, on_given, relay);
 		return;
 	}
 	struct relay_job *job = make_job(relay, queued);
 	if (!job) {
 		queued->next_s = weir_loop_wall_s(relay->loop) + WEIR_RELAY_DOWN_S;
-		weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+		weir_mail_queue_requeue(relay->queue, relay->loop, queued, on_given, relay);
 		return;
 	}
 	for (size_t i = 0; i < queued->count; i++) {

@@ -274,7 +274,7 @@ static bool keep(
         struct weir_mail_queue *queue, struct queue_entry *entry, struct weir_queued *queued)
 {
 	pthread_mutex_lock(&queue->lock);
-	bool room = queue->kept_count < WEIR_QUEUE_KEPT_MAX;
+	bool room = queue->kept_count < WEIR_QUEUE_STATES_MAX;
 	queue->kept_count += room;
 	if (room)
 		entry->kept = queued;
@@ -331,7 +331,7 @@ static struct queue_entry *take_entry(struct weir_mail_queue *queue, int64_t now
 	return entry;
 }
 
-int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loop *loop, int64_t now_s,
+int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop, int64_t now_s,
         void (*taken)(void *context, int error, struct weir_queued *queued), void *context)
 {
 	struct queue_job *job = calloc(1, sizeof *job);
@@ -390,7 +390,7 @@ static void give_back_done(struct weir_work *work)
 	free(job);
 }
 
-void weir_mail_queue_give_back(struct weir_mail_queue *queue, struct weir_loop *loop,
+void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *loop,
         struct weir_queued *queued, void (*given)(void *context, int error), void *context)
 {
 	struct queue_job *job = queued->job;

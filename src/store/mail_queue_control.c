@@ -3,7 +3,7 @@
  * hears of that by inotify, does it on the work pool, and removes the file. Where nobody serves the
  * queue (its lock is free), they do it themselves.
  *
- * Invariant: a wish whose file is gone has been fulfilled, or is bound to be when the message that is
+ * Invariant: a command whose file is gone has been fulfilled, or is bound to be when the message that is
  * being sent comes back.
  */
 #include <dirent.h>
@@ -64,13 +64,13 @@ static int delete_message(struct weir_mail_queue *queue, const char *id)
 	return weir_queued_remove(queue->directory, id);
 }
 
-static int fulfil(struct weir_mail_queue *queue, enum weir_queue_wish wish, const char *id)
+static int fulfil(struct weir_mail_queue *queue, enum weir_queue_command command, const char *id)
 {
-	if (wish == WEIR_QUEUE_DELETE)
+	if (command == WEIR_QUEUE_DELETE)
 		return delete_message(queue, id);
 	pthread_mutex_lock(&queue->lock);
-	struct queue_entry *entry = wish == WEIR_QUEUE_RETRY ? weir_queue_find(queue, id) : NULL;
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	struct queue_entry *entry = command == WEIR_QUEUE_RETRY ? weir_queue_find(queue, id) : NULL;
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		retry_all(queue);
 	else if (entry)
 		retry(queue, entry);
@@ -79,23 +79,24 @@ static int fulfil(struct weir_mail_queue *queue, enum weir_queue_wish wish, cons
 	return 0;
 }
 
-/* -- wishes ------------------------------------------------------------------------------------ */
+/* -- commands ------------------------------------------------------------------------------------ */
 
 static const char *const prefixes[] = {[WEIR_QUEUE_RETRY] = "retry-",
         [WEIR_QUEUE_RETRY_ALL] = "retry-all",
         [WEIR_QUEUE_DELETE] = "delete-"};
 
-static bool read_wish(const char *name, enum weir_queue_wish *ret_wish, const char **ret_id)
+static bool read_command(
+        const char *name, enum weir_queue_command *ret_command, const char **ret_id)
 {
 	if (strcmp(name, prefixes[WEIR_QUEUE_RETRY_ALL]) == 0) {
-		*ret_wish = WEIR_QUEUE_RETRY_ALL;
+		*ret_command = WEIR_QUEUE_RETRY_ALL;
 		*ret_id = NULL;
 		return true;
 	}
-	*ret_wish = strncmp(name, "delete-", 7) == 0 ? WEIR_QUEUE_DELETE : WEIR_QUEUE_RETRY;
-	size_t size = strlen(prefixes[*ret_wish]);
+	*ret_command = strncmp(name, "delete-", 7) == 0 ? WEIR_QUEUE_DELETE : WEIR_QUEUE_RETRY;
+	size_t size = strlen(prefixes[*ret_command]);
 	*ret_id = name + size;
-	return strncmp(name, prefixes[*ret_wish], size) == 0 &&
+	return strncmp(name, prefixes[*ret_command], size) == 0 &&
 	       weir_queue_is_id(*ret_id, strlen(*ret_id));
 }
 
@@ -109,11 +110,11 @@ void weir_queue_obey(struct weir_mail_queue *queue)
 		return;
 	}
 	for (struct dirent *entry; (entry = readdir(stream));) {
-		enum weir_queue_wish wish;
+		enum weir_queue_command command;
 		const char *id;
-		if (!read_wish(entry->d_name, &wish, &id))
+		if (!read_command(entry->d_name, &command, &id))
 			continue;
-		fulfil(queue, wish, id);
+		fulfil(queue, command, id);
 		unlinkat(queue->control, entry->d_name, 0);
 	}
 	closedir(stream);
@@ -299,12 +300,12 @@ static bool make_due(void *context, const char *id)
 }
 
 /* With the lock, so that nobody else does anything. */
-static int fulfil_alone(int directory, enum weir_queue_wish wish, const char *id)
+static int fulfil_alone(int directory, enum weir_queue_command command, const char *id)
 {
 	struct weir_queued *queued;
-	if (wish == WEIR_QUEUE_DELETE)
+	if (command == WEIR_QUEUE_DELETE)
 		return weir_queued_remove(directory, id);
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		return weir_queue_scan(directory, ".env", make_due, &directory);
 	int error = weir_queued_load(directory, id, false, &queued);
 	if (error < 0)
@@ -315,7 +316,7 @@ static int fulfil_alone(int directory, enum weir_queue_wish wish, const char *id
 	return error;
 }
 
-static int put_wish(int directory, const char *name, unsigned wait_ms)
+static int put_command(int directory, const char *name, unsigned wait_ms)
 {
 	struct timespec pause = {0, POLL_MS * 1000000L};
 	int control = openat(directory, "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -337,7 +338,7 @@ static int put_wish(int directory, const char *name, unsigned wait_ms)
 	return error;
 }
 
-static int ask(int directory, enum weir_queue_wish wish, const char *id, unsigned wait_ms)
+static int ask(int directory, enum weir_queue_command command, const char *id, unsigned wait_ms)
 {
 	char name[QUEUE_NAME], file[WISH_NAME];
 	if (id) {
@@ -347,27 +348,27 @@ static int ask(int directory, enum weir_queue_wish wish, const char *id, unsigne
 	}
 	int lock = weir_queue_lock(directory);
 	if (lock >= 0) {
-		int error = fulfil_alone(directory, wish, id);
+		int error = fulfil_alone(directory, command, id);
 		close(lock);
 		return error;
 	}
 	if (lock != -EBUSY)
 		return lock;
-	snprintf(file, sizeof file, "%s%s", prefixes[wish], id ? id : "");
-	return put_wish(directory, file, wait_ms);
+	snprintf(file, sizeof file, "%s%s", prefixes[command], id ? id : "");
+	return put_command(directory, file, wait_ms);
 }
 
-int weir_mail_queue_ask(
-        const char *path, enum weir_queue_wish wish, const char *id, unsigned wait_ms)
+int weir_mail_queue_command(
+        const char *path, enum weir_queue_command command, const char *id, unsigned wait_ms)
 {
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		id = NULL;
 	else if (!id || !weir_queue_is_id(id, strlen(id)))
 		return -EINVAL;
 	int directory = open_queue(path);
 	if (directory < 0)
 		return directory;
-	int error = ask(directory, wish, id, wait_ms);
+	int error = ask(directory, command, id, wait_ms);
 	close(directory);
 	return error;
 }

@@ -97,7 +97,7 @@ static bool route(void *context, struct weir_span sender, struct weir_mail_sink 
 static void on_log(void *context, const struct weir_queued *queued, struct weir_span address,
         enum weir_relay_outcome outcome, const char *text)
 {
-	static const char *const names[] = {"sent", "late", "failed", "reported", "unreported"};
+	static const char *const names[] = {"sent", "deferred", "failed", "reported", "unreported"};
 	size_t size = strlen(logged);
 	(void)context, (void)queued;
 	snprintf(logged + size, sizeof logged - size, "%s %.*s %s\n", names[outcome],
