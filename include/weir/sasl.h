@@ -169,7 +169,7 @@ WEIR_API void weir_sasl_client_next(struct weir_sasl_client *client, struct weir
  * Checks a success that the server reports (235). Returns 0, or -EACCES if the mechanism is SCRAM and
  * the server has not shown that it knows the password.
  */
-WEIR_API int weir_sasl_client_finish(const struct weir_sasl_client *client);
+WEIR_API int weir_sasl_client_verify(const struct weir_sasl_client *client);
 
 WEIR_API void weir_sasl_client_destroy(struct weir_sasl_client *client);
 

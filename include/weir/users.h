@@ -135,7 +135,7 @@ WEIR_API bool weir_users_all_scram(const struct weir_users *users);
  * or the check is cancelled.
  */
 struct weir_check {
-	struct check_job *job; /* private */
+	struct weir_check_job *job; /* private */
 	void (*done)(struct weir_check *check, int error);
 };
 

@@ -12,7 +12,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "client_state.h"
+#include "smtp_client_state.h"
 #include "inner.h"
 
 struct body {
@@ -40,8 +40,7 @@ static enum weir_more body_more(struct weir_producer *producer, struct weir_outp
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	if (!body->ended) {
-		unsigned places =
-		        (unsigned)weir_smaller(weir_output_places(out), WEIR_INNER_PIECES);
+		unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
 		weir_output_init_inner(&inner, out, pieces, places, weir_output_room(out));
 		enum weir_more more = weir_producer_more(body->child, &inner);
 		for (unsigned i = 0; i < inner.count; i++)
@@ -90,7 +89,7 @@ struct weir_producer *client_body(const struct weir_smtp_client *client)
 	const struct weir_smtp_mail *mail = client->mail;
 	struct weir_producer *bytes =
 	        client->plan.count ? seven_bit_producer(&client->plan, mail->fd, mail->size)
-	                           : weir_file(mail->fd, false, 0, mail->size);
-	return body_create(weir_escape(
-	        weir_crlf(bytes), WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n")));
+	                           : weir_produce_file(mail->fd, false, 0, mail->size);
+	return body_create(weir_produce_escape(weir_produce_crlf(bytes), WEIR_SPAN("\r\n."),
+	        WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n")));
 }

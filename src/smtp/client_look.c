@@ -13,7 +13,7 @@
 
 #include <weir/error.h>
 
-#include "client_state.h"
+#include "smtp_client_state.h"
 
 enum {
 	CLIENT_LOOK_BYTES = 32 * 1024 /* that are read at once */
@@ -41,7 +41,7 @@ enum look_at {
 	LOOK_ENDED,
 };
 
-static enum look_at look_step(enum look_at at, char c)
+static enum look_at smtp_client_look_step(enum look_at at, char c)
 {
 	if (c == '\n')
 		return at == LOOK_IN_LINE ? LOOK_LINE_START : LOOK_ENDED;
@@ -52,7 +52,7 @@ static enum look_at look_header(struct client_look *look, enum look_at at, struc
 {
 	for (size_t i = 0; i < bytes.size && at != LOOK_ENDED; i++) {
 		look->header_wide |= (bytes.data[i] & 0x80) != 0;
-		at = look_step(at, bytes.data[i]);
+		at = smtp_client_look_step(at, bytes.data[i]);
 	}
 	return at;
 }
@@ -79,7 +79,7 @@ static int look_read(struct client_look *look)
 	return 0;
 }
 
-static void look_run(struct weir_work *work)
+static void smtp_client_look_run(struct weir_work *work)
 {
 	struct client_look *look = WEIR_CONTAINER(work, struct client_look, work);
 	look->error = look_read(look);
@@ -92,7 +92,7 @@ static void look_run(struct weir_work *work)
 	close(look->fd);
 }
 
-static bool look_is_wide(struct weir_span text)
+static bool smtp_client_look_is_wide(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if (text.data[i] & 0x80)
@@ -100,12 +100,12 @@ static bool look_is_wide(struct weir_span text)
 	return false;
 }
 
-static bool look_has_wide_address(const struct weir_mail_envelope *envelope)
+static bool smtp_client_look_has_wide_address(const struct weir_mail_envelope *envelope)
 {
-	if (look_is_wide(envelope->sender))
+	if (smtp_client_look_is_wide(envelope->sender))
 		return true;
 	for (size_t i = 0; i < envelope->count; i++)
-		if (look_is_wide(envelope->recipients[i].address))
+		if (smtp_client_look_is_wide(envelope->recipients[i].address))
 			return true;
 	return false;
 }
@@ -119,8 +119,8 @@ static void look_free(struct client_look *look)
 
 static const char *look_take(struct weir_smtp_client *client, struct client_look *look)
 {
-	client->utf8 = client->utf8 &&
-	               (look->header_wide || look_has_wide_address(client->mail->envelope));
+	client->utf8 = client->utf8 && (look->header_wide || smtp_client_look_has_wide_address(
+	                                                             client->mail->envelope));
 	if (client->utf8 && !client->offers.utf8)
 		return "553 5.6.7 The message has an address or a header beyond ASCII, and the "
 		       "next server does not offer SMTPUTF8";
@@ -134,7 +134,7 @@ static const char *look_take(struct weir_smtp_client *client, struct client_look
 	return look->fault;
 }
 
-static void look_done(struct weir_work *work)
+static void smtp_client_look_done(struct weir_work *work)
 {
 	struct client_look *look = WEIR_CONTAINER(work, struct client_look, work);
 	struct weir_smtp_client *client = look->client;
@@ -147,7 +147,7 @@ static void look_done(struct weir_work *work)
 	}
 	look_free(look);
 	if (client && error < 0)
-		weir_smtp_client_fail(client, error, NULL);
+		smtp_client_fail(client, error, NULL);
 	else if (client)
 		client_send_begin(client, fault);
 }
@@ -190,7 +190,8 @@ int client_look_begin(struct weir_smtp_client *client)
 	look->fd = fcntl(client->mail->fd, F_DUPFD_CLOEXEC, 0);
 	int error = look->fd < 0 ? -errno : 0;
 	if (error == 0) {
-		error = weir_work_submit(client->loop, &look->work, look_run, look_done);
+		error = weir_work_submit(
+		        client->loop, &look->work, smtp_client_look_run, smtp_client_look_done);
 		if (error < 0)
 			close(look->fd);
 	}

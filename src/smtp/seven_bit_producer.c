@@ -22,7 +22,7 @@ enum {
 struct encoding {
 	struct weir_producer base;
 	struct weir_producer *child;
-	struct weir_pending pending;
+	struct producer_pending pending;
 	struct seven_bit_encoder encoder;
 };
 
@@ -32,11 +32,11 @@ static enum weir_more encoding_compose(struct weir_producer *producer, struct we
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	size_t size = 0, room = weir_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	size_t size = 0, room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
 	weir_output_init_inner(
 	        &inner, out, pieces, WEIR_INNER_PIECES, (room - SEVEN_BIT_ENCODED_MAX(0)) / 4);
 	enum weir_more more = weir_producer_more(encoding->child, &inner);
-	unsigned count = weir_output_look(&inner, bytes);
+	unsigned count = output_look(&inner, bytes);
 	if (count < inner.count)
 		return WEIR_FAILED;
 	char *text = weir_output_reserve(out, room, &room);
@@ -52,15 +52,15 @@ static enum weir_more encoding_compose(struct weir_producer *producer, struct we
 
 static enum weir_more encoding_more(struct weir_producer *producer, struct weir_output *out)
 {
-	return weir_pending_more(&((struct encoding *)producer)->pending, producer, out, LEAST_ROOM,
-	        1, encoding_compose);
+	return producer_pending_more(&((struct encoding *)producer)->pending, producer, out,
+	        LEAST_ROOM, 1, encoding_compose);
 }
 
 static void encoding_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct encoding *encoding = (struct encoding *)producer;
 	weir_producer_close(encoding->child, why);
-	weir_pending_free(&encoding->pending);
+	producer_pending_free(&encoding->pending);
 	free(encoding);
 }
 
@@ -105,15 +105,16 @@ static bool message_open(struct seven_bit_message *message)
 	        message->edit < plan->count ? &plan->edits[message->edit] : NULL;
 	uint64_t start = message->at, end = edit ? edit->start : message->size;
 	if (start < end) {
-		message->child = weir_file(message->fd, false, (off_t)start, end - start);
+		message->child = weir_produce_file(message->fd, false, (off_t)start, end - start);
 	} else {
 		message->edit++;
 		end = edit->end;
-		message->child = edit->action == SEVEN_BIT_REPLACE
-		                         ? weir_memory_borrowed(edit->text, strlen(edit->text))
-		                         : encoding_create(weir_crlf(weir_file(message->fd, false,
-		                                                   (off_t)start, end - start)),
-		                                   edit->action);
+		message->child =
+		        edit->action == SEVEN_BIT_REPLACE
+		                ? weir_produce_borrowed(edit->text, strlen(edit->text))
+		                : encoding_create(weir_produce_crlf(weir_produce_file(message->fd,
+		                                          false, (off_t)start, end - start)),
+		                          edit->action);
 	}
 	if (!message->child)
 		return false;

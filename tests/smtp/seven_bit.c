@@ -200,7 +200,7 @@ static void depth_is_bounded(void **state)
 		assert_int_equal(error, more ? WEIR_E_SYNTAX : 0);
 		assert_int_equal(strstr(fault, "too many parts") != NULL, more != 0);
 		seven_bit_plan_free(&plan);
-		weir_buffer_free(&text);
+		weir_buffer_finish(&text);
 	}
 }
 
@@ -220,7 +220,7 @@ static void parts_are_bounded(void **state)
 		assert_int_equal(error, more ? WEIR_E_SYNTAX : 0);
 		assert_int_equal(strstr(fault, "too many parts") != NULL, more);
 		seven_bit_plan_free(&plan);
-		weir_buffer_free(&text);
+		weir_buffer_finish(&text);
 	}
 }
 

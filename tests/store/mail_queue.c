@@ -331,7 +331,7 @@ static void no_half_envelope_is_believed(void **state)
 	weir_mail_queue_close(queue);
 	for (size_t i = 0; i + 1 < (size_t)size; i++) {
 		struct weir_queued *queued;
-		if (weir_queued_parse(weir_span(text, i), &queued) == 0)
+		if (mail_queued_parse(weir_span(text, i), &queued) == 0)
 			fail_msg("%zu bytes are taken", i);
 	}
 }
@@ -433,7 +433,7 @@ static void others_may_ask(void **state)
 	/* Deleted between being on the disk again and being back. */
 	int64_t next_s = weir_mail_queue_next(queue);
 	pthread_mutex_lock(&queue->lock);
-	weir_queue_find(queue, shown[0])->deleted = true;
+	mail_queue_find(queue, shown[0])->deleted = true;
 	pthread_mutex_unlock(&queue->lock);
 	assert_int_equal(take_at(next_s), 1);
 	assert_int_equal(take_error, -ENOENT);
