@@ -129,7 +129,7 @@ bool pop3_message(struct pop3_session *session, struct weir_span argument, size_
 {
 	uint64_t number;
 	if (pop3_number(argument, &number) < 0 || number < 1 || number > session->drop->count) {
-		pop3_sayf(session, "-ERR There is no such message, there are %zu\r\n",
+		pop3_sayf(session, "-ERR No such message, the mailbox has %zu\r\n",
 		        session->drop->count);
 		return false;
 	}

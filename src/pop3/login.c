@@ -65,19 +65,19 @@ static const char *pop3_login_refusal(int error)
 	case -EACCES:
 		return "-ERR [AUTH] Wrong name or password\r\n";
 	case -EBUSY:
-		return "-ERR [IN-USE] Another session has this mailbox\r\n";
+		return "-ERR [IN-USE] Another session has locked the mailbox\r\n";
 	case -ENOENT:
-		return "-ERR [SYS/PERM] There can be no mailbox of this name\r\n";
+		return "-ERR [SYS/PERM] The name cannot have a mailbox\r\n";
 	case -ECANCELED:
-		return "-ERR As you wish\r\n";
+		return "-ERR Authentication cancelled\r\n";
 	case -EOPNOTSUPP:
-		return "-ERR There is no such mechanism\r\n";
+		return "-ERR Unknown authentication mechanism\r\n";
 	case -EPERM:
-		return "-ERR Not without TLS\r\n";
+		return "-ERR This mechanism needs TLS\r\n";
 	case WEIR_E_SYNTAX:
-		return "-ERR That is not what the mechanism sends\r\n";
+		return "-ERR Malformed response for this mechanism\r\n";
 	case -EMSGSIZE:
-		return "-ERR The line is too long\r\n";
+		return "-ERR Line too long\r\n";
 	default:
 		return "-ERR [SYS/TEMP] Try again later\r\n";
 	}
@@ -129,7 +129,7 @@ static void pop3_login_opened(struct weir_mail_call *call, int error, struct wei
 	session->drop = drop;
 	session->state = POP3_TRANSACTION;
 	pop3_log(session, WEIR_POP3_LOGIN, 0);
-	pop3_sayf(session, "+OK Your mailbox has %zu messages (%llu octets)\r\n", drop->count,
+	pop3_sayf(session, "+OK Mailbox has %zu messages (%llu octets)\r\n", drop->count,
 	        (unsigned long long)drop->octets);
 	weir_channel_resume(session->channel);
 }
@@ -148,9 +148,9 @@ void pop3_admit(struct pop3_session *session)
 void pop3_user(struct pop3_session *session, const struct pop3_command *command)
 {
 	if (!pop3_clear_allowed(session))
-		pop3_say(session, "-ERR Not without TLS: say STLS first\r\n");
+		pop3_say(session, "-ERR TLS required, send STLS first\r\n");
 	else if (pop3_set_user(session, command->rest))
-		pop3_say(session, "+OK And the password?\r\n");
+		pop3_say(session, "+OK Send PASS\r\n");
 }
 
 /* Most sessions wait for something else: what a check needs is not kept with them. */
@@ -182,7 +182,7 @@ void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 {
 	struct weir_sasl_options options;
 	if (!session->user) {
-		pop3_say(session, "-ERR Say USER first\r\n");
+		pop3_say(session, "-ERR Send USER first\r\n");
 		return;
 	}
 	session->mechanism = "PASS";
@@ -206,5 +206,5 @@ void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 void pop3_apop(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
-	pop3_say(session, "-ERR There is no APOP here: no password is stored\r\n");
+	pop3_say(session, "-ERR APOP is not available\r\n");
 }

@@ -22,8 +22,8 @@ static void pop3_quit_removed(struct weir_mail_call *call, int error, size_t cou
 	struct update *update = session->update;
 	session->error = error;
 	session->removed = count;
-	update->text = error < 0 ? "-ERR [SYS/TEMP] Some deleted messages are not removed\r\n"
-	                         : "+OK Your deleted messages are gone. Goodbye\r\n";
+	update->text = error < 0 ? "-ERR [SYS/TEMP] Some deleted messages could not be removed\r\n"
+	                         : "+OK Deleted messages removed. Goodbye\r\n";
 	weir_wake(&update->base);
 }
 

@@ -83,9 +83,9 @@ static void pop3_retrieve_fetched(
 		        (unsigned long long)body->octets);
 		pop3_retrieve_set_text(retrieval, retrieval->top ? "+OK\r\n" : retrieval->head);
 	} else {
-		pop3_retrieve_set_text(
-		        retrieval, error == -ENOENT ? "-ERR This message is not there any more\r\n"
-		                                    : "-ERR [SYS/TEMP] Try again later\r\n");
+		pop3_retrieve_set_text(retrieval, error == -ENOENT
+		                                          ? "-ERR The message no longer exists\r\n"
+		                                          : "-ERR [SYS/TEMP] Try again later\r\n");
 	}
 	bool waiting = retrieval->state == RETRIEVAL_FETCHING;
 	retrieval->state = RETRIEVAL_HEAD;
@@ -183,7 +183,7 @@ void pop3_top(struct pop3_session *session, const struct pop3_command *command)
 	if (!pop3_message(session, command->arguments[0], &index))
 		return;
 	if (pop3_number(command->arguments[1], &lines) < 0)
-		pop3_say(session, "-ERR That is no number of lines\r\n");
+		pop3_say(session, "-ERR Invalid number of lines\r\n");
 	else
 		pop3_retrieve_push(session, index, true, lines);
 }

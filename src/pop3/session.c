@@ -93,15 +93,15 @@ static void pop3_session_carry_out(struct pop3_session *session, struct weir_spa
 {
 	struct pop3_command command;
 	if (pop3_command_parse(line, &command) < 0) {
-		pop3_session_mistake(session, "-ERR That is no command\r\n");
+		pop3_session_mistake(session, "-ERR Malformed command\r\n");
 		return;
 	}
 	const struct pop3_verb *verb = pop3_session_find_verb(command.verb);
 	if (!verb)
-		pop3_session_mistake(session, "-ERR There is no such command\r\n");
+		pop3_session_mistake(session, "-ERR Unknown command\r\n");
 	else if (!(verb->states & session->state))
 		pop3_session_mistake(session, session->state == POP3_TRANSACTION
-		                                      ? "-ERR You are logged in already\r\n"
+		                                      ? "-ERR Already logged in\r\n"
 		                                      : "-ERR Log in first\r\n");
 	else if (!pop3_session_has_arguments(verb, &command))
 		pop3_session_mistake(session, "-ERR Wrong number of arguments\r\n");
@@ -130,7 +130,7 @@ static void pop3_session_on_overflow(struct weir_channel *channel, int error)
 	struct pop3_session *session = pop3_session_session_of(channel);
 	(void)error; /* a delimiter refuses nothing: it is the length */
 	pop3_auth_stop(session);
-	pop3_session_mistake(session, "-ERR The line is too long\r\n");
+	pop3_session_mistake(session, "-ERR Line too long\r\n");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */
@@ -149,7 +149,7 @@ static void pop3_session_on_login_time(struct weir_timer *timer)
 {
 	struct pop3_session *session = WEIR_CONTAINER(timer, struct pop3_session, timer);
 	pop3_session_end_login(session);
-	pop3_say(session, "-ERR [SYS/TEMP] It took too long to log in\r\n");
+	pop3_say(session, "-ERR [SYS/TEMP] Login timeout\r\n");
 	weir_channel_close(session->channel);
 }
 
@@ -196,15 +196,14 @@ static void pop3_session_on_timeout(struct weir_channel *channel, enum weir_time
 {
 	if (which == WEIR_TIMEOUT_PROGRESS)
 		return; /* it takes nothing: to say more is in vain */
-	pop3_say(pop3_session_session_of(channel),
-	        "-ERR [SYS/TEMP] Nothing was asked for too long\r\n");
+	pop3_say(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Idle timeout\r\n");
 	weir_channel_close(channel);
 }
 
 /* The session ends without QUIT, so that nothing is removed (RFC 1939 6). */
 static void pop3_session_on_draining(struct weir_channel *channel)
 {
-	pop3_say(pop3_session_session_of(channel), "-ERR [SYS/TEMP] The server is going down\r\n");
+	pop3_say(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Server shutting down\r\n");
 	weir_channel_close(channel);
 }
 

@@ -6,9 +6,9 @@ void pop3_stls(struct pop3_session *session, const struct pop3_command *command)
 	struct weir_tls *tls = session->server->tls;
 	(void)command;
 	if (weir_channel_secure(session->channel)) {
-		pop3_say(session, "-ERR This is TLS already\r\n");
+		pop3_say(session, "-ERR TLS is already active\r\n");
 	} else if (!tls) {
-		pop3_say(session, "-ERR There is no TLS here\r\n");
+		pop3_say(session, "-ERR TLS is not available\r\n");
 	} else if (session->utf8) {
 		pop3_say(session, "-ERR Not after UTF8\r\n"); /* RFC 6856 2.1 */
 	} else {

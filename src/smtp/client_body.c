@@ -1,11 +1,11 @@
 /*
- * A message as DATA sends it (RFC 5321 4.1.1.4): lines end in CRLF, their dots are doubled, and behind
- * the last line stands the one with a dot.
+ * A message as DATA sends it (RFC 5321 4.1.1.4): lines end in CRLF, dots at their start are
+ * doubled, and a line with a dot follows the last one.
  *
  *   file or seven_bit ──▶ crlf ──▶ escape ──▶ end of data
  *
- * Invariant: the final dot stands at the beginning of a line, whatever the message ends in. Behind a
- * line without an end, or with a bare CR, no server would see it, and wait.
+ * Invariant: the final dot is at the start of a line, whatever the message ends in. Behind an
+ * incomplete line, or a bare CR, the server would not see it: both sides would wait for the other.
  */
 #include <stdlib.h>
 
@@ -18,8 +18,8 @@
 struct body {
 	struct weir_producer base;
 	struct weir_producer *child;
-	char last[2];            /* bytes that have passed */
-	struct weir_span ending; /* what is still to be put behind them; static */
+	char last[2];            /* the last bytes that have passed */
+	struct weir_span ending; /* what still has to be put; static */
 	bool ended;              /* the child is done */
 };
 
@@ -68,7 +68,7 @@ static const struct weir_producer_type body_type = {
         .close = body_close,
 };
 
-/* The bytes of `child`, which are in memory, and the end of the data. */
+/* Wraps `child`, whose pieces must be in memory. */
 static struct weir_producer *body_create(struct weir_producer *child)
 {
 	struct body *body = child ? calloc(1, sizeof *body) : NULL;

@@ -1,10 +1,10 @@
 /*
- * A look at a message before it is sent to a server that does not offer all that it may need: whether
- * its header has bytes beyond ASCII (RFC 6531 3.1: SMTPUTF8 is for internationalized addresses and
- * headers), and a plan to encode what has 8 bits in its bodies (RFC 6152 3).
+ * A scan of a message before it is sent to a server without 8BITMIME or SMTPUTF8. It finds out
+ * whether the header has bytes beyond ASCII (RFC 6531 3.1: only internationalized addresses and
+ * headers need SMTPUTF8), and makes a plan to encode bodies with bytes of 8 bits (RFC 6152 3).
  *
- * The work pool reads by a descriptor of its own, since a connection that ends takes its message
- * back at once.
+ * The work pool reads through a descriptor of its own, since a connection that ends gives up its
+ * message at once.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #include "smtp_client_state.h"
 
 enum {
-	CLIENT_LOOK_BYTES = 32 * 1024 /* that are read at once */
+	CLIENT_LOOK_BYTES = 32 * 1024 /* of one read */
 };
 
 struct client_look {
@@ -26,14 +26,14 @@ struct client_look {
 	uint64_t size; /* of the message */
 	int error;
 	bool header_wide;            /* the header has bytes beyond ASCII */
-	struct seven_bit_scan *scan; /* NULL: the server takes 8 bits */
+	struct seven_bit_scan *scan; /* NULL: the server accepts 8 bits */
 	struct seven_bit_plan plan;
-	uint64_t plan_size; /* of the message by the plan */
-	const char *fault;  /* it cannot be encoded, and why; static, or NULL */
+	uint64_t plan_size; /* of the encoded message */
+	const char *fault;  /* why it cannot be encoded; static, or NULL */
 	char bytes[CLIENT_LOOK_BYTES];
 };
 
-/* Where the header goes on: 0 in a line, 1 at its beginning, 2 behind a CR there; 3: it has ended. */
+/* The position in the header. LOOK_CR is behind a CR at the start of a line. */
 enum look_at {
 	LOOK_IN_LINE,
 	LOOK_LINE_START,
@@ -57,7 +57,7 @@ static enum look_at look_header(struct client_look *look, enum look_at at, struc
 	return at;
 }
 
-/* Reads the message; without a scan no further than it has to. Returns 0 or a negative errno. */
+/* Reads the message; without a scan only as much as needed. Returns 0 or a negative errno. */
 static int look_read(struct client_look *look)
 {
 	enum look_at at = LOOK_LINE_START;
@@ -85,7 +85,7 @@ static void smtp_client_look_run(struct weir_work *work)
 	look->error = look_read(look);
 	if (look->error == 0 && look->scan)
 		look->error = seven_bit_scan_finish(look->scan, &look->plan, &look->fault);
-	if (look->error == WEIR_E_SYNTAX) /* the fault says why */
+	if (look->error == WEIR_E_SYNTAX) /* the fault gives the reason */
 		look->error = 0;
 	if (look->error == 0 && look->plan.count)
 		look->error = seven_bit_size(&look->plan, look->fd, look->size, &look->plan_size);
@@ -152,7 +152,7 @@ static void smtp_client_look_done(struct weir_work *work)
 		client_send_begin(client, fault);
 }
 
-/* A server that offers SMTPUTF8 has to offer 8BITMIME, too (RFC 6531 3.1). */
+/* A server with SMTPUTF8 must offer 8BITMIME, too (RFC 6531 3.1). */
 static bool look_takes_eight_bits(const struct weir_smtp_client *client)
 {
 	return client->offers.eight_bit || client->offers.utf8;

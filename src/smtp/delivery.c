@@ -1,8 +1,9 @@
 /*
- * Into the sinks: the local one with Return-Path in front, the relay's without. What a sink has no
- * room for waits in `pending`, at most one piece of input, since reading stops then.
+ * Writing a message to its sinks: to the local one with Return-Path in front, to the relay's
+ * without. When a sink has no room, the bytes wait in `pending`: at most one piece of input, since
+ * reading is paused then.
  *
- * The order of the commits is what keeps mail from being lost or doubled: see weir/smtp.h.
+ * The order of the commits keeps mail from being lost or duplicated: see weir/smtp.h.
  */
 #include <errno.h>
 
@@ -116,7 +117,7 @@ static int smtp_delivery_begin_way(struct smtp_transaction *transaction, struct 
 	        transaction, &way->delivery);
 }
 
-/* The local sink takes both fields at once, since it may have no room behind the first. */
+/* The local sink gets both fields in one write, since it may have no room after the first. */
 static void smtp_delivery_write_trace(struct smtp_transaction *transaction)
 {
 	char text[2 * SMTP_TRACE_MAX];
@@ -129,7 +130,10 @@ static void smtp_delivery_write_trace(struct smtp_transaction *transaction)
 const char *smtp_delivery_begin(struct smtp_transaction *transaction)
 {
 	enum weir_smtp_personality personality = transaction->server->options.personality;
-	/* RFC 6409 8, and RFC 5321 4.4: of a message that only goes on nothing is looked at. */
+	/*
+	 * Bcc is removed at submission (RFC 6409 8), Return-Path at delivery (RFC 5321 4.4). The
+	 * header of a message that is only relayed stays as it is.
+	 */
 	transaction->header.drop_bcc = personality == WEIR_SMTP_SUBMISSION;
 	transaction->header.drop_return_path = transaction->local.recipients.size;
 	int error = smtp_delivery_begin_way(
@@ -146,7 +150,7 @@ const char *smtp_delivery_begin(struct smtp_transaction *transaction)
 
 /* -- committing -------------------------------------------------------------------------------- */
 
-/* Notes what became of the recipients that went this way. True if all is well with them. */
+/* Records the results of the recipients of one sink. Returns true if all have succeeded. */
 static bool smtp_delivery_record(
         struct smtp_transaction *transaction, bool relay, const int *errors)
 {
@@ -195,7 +199,9 @@ static void smtp_delivery_local_done(void *context, const int *errors)
 	struct smtp_transaction *transaction = context;
 	transaction->local.delivery = NULL;
 	bool well = smtp_delivery_record(transaction, false, errors);
-	/* The one reply of SMTP says that it failed: so nobody gets the message. */
+	/*
+	 * SMTP has one reply for all recipients, which is a failure: no recipient gets the message.
+	 */
 	if (!well && transaction->server->options.personality != WEIR_SMTP_LMTP)
 		smtp_delivery_abort_way(&transaction->relay);
 	if (transaction->relay.held)
@@ -227,8 +233,8 @@ static void smtp_delivery_relay_held(void *context, const int *errors)
 }
 
 /*
- * For mailboxes and the queue at once: the queue can take back what it holds, and the mailboxes
- * cannot, so these come last.
+ * For a message to mailboxes and to the queue: the queue can remove what it holds, and the
+ * mailboxes cannot. So the mailboxes commit last.
  */
 static bool smtp_delivery_hold_relay(struct smtp_transaction *transaction)
 {
@@ -249,7 +255,7 @@ static void smtp_delivery_commit(struct smtp_transaction *transaction)
 		smtp_delivery_commit_local(transaction);
 }
 
-/* There is room again, or nobody who needs it. */
+/* There is room again, or nothing left to write. */
 static void smtp_delivery_proceed(struct smtp_transaction *transaction)
 {
 	if (smtp_delivery_full(transaction))

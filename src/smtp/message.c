@@ -6,10 +6,10 @@
 #include "transaction.h"
 
 #define TOO_LARGE "552 5.3.4 Message too large\r\n"
-#define BARE "554 5.6.0 Message has a CR or LF that is not part of a CRLF\r\n"
-#define HAS_NUL "554 5.6.0 Message has a NUL, which only BINARYMIME may have\r\n"
-#define TOO_MANY_HOPS "554 5.4.6 Too many Received fields: a loop\r\n"
-#define EARLY "554 5.5.0 The message came before it was asked for\r\n"
+#define BARE "554 5.6.0 Bare CR or LF in the message\r\n"
+#define HAS_NUL "554 5.6.0 NUL in the message, which needs BINARYMIME\r\n"
+#define TOO_MANY_HOPS "554 5.4.6 Mail loop: too many Received fields\r\n"
+#define EARLY "554 5.5.0 The message was sent before the 354 reply\r\n"
 
 enum {
 	DROPPED_MIN = 1024 * 1024 /* beyond the bound, dropped rather than cut off */

@@ -13,15 +13,15 @@ const char *smtp_error_reply(int error)
 {
 	switch (error) {
 	case -ENOSPC:
-		return "452 4.3.1 Not enough room on the disk\r\n";
+		return "452 4.3.1 Insufficient disk space\r\n";
 	case -EDQUOT:
 		return "552 5.2.2 Mailbox full\r\n";
 	case -ENOENT:
 		return "550 5.1.1 No such mailbox\r\n";
 	case WEIR_E_LIMIT:
-		return "451 4.3.2 Too much to do, try again\r\n";
+		return "451 4.3.2 The server is busy, try again later\r\n";
 	default:
-		return "451 4.3.0 The message could not be stored, try again\r\n";
+		return "451 4.3.0 The message could not be stored, try again later\r\n";
 	}
 }
 
@@ -63,7 +63,7 @@ static const char *smtp_outcome_error_reply(const struct smtp_transaction *trans
 	bool several = bytes > sizeof(struct weir_mail_recipient);
 	if (error == -EDQUOT && several && transaction->envelope.size &&
 	        transaction->server->options.personality != WEIR_SMTP_LMTP)
-		return "452 4.2.2 A mailbox is full, and nobody got the message: try again\r\n";
+		return "452 4.2.2 A mailbox is full, no recipient got the message, try again later\r\n";
 	return smtp_error_reply(error);
 }
 

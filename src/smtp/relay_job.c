@@ -103,11 +103,11 @@ static void smtp_relay_job_on_reported(struct relay_job *job, enum dsn_kind kind
 	if (error < 0)
 		smtp_relay_job_say(job, sender, WEIR_RELAY_UNREPORTED, weir_error_text(error));
 	else
-		smtp_relay_job_say(
-		        job, sender, WEIR_RELAY_REPORTED, kind == DSN_LATE ? "delayed" : "final");
+		smtp_relay_job_say(job, sender, WEIR_RELAY_REPORTED,
+		        kind == DSN_DELAYED ? "delayed" : "final");
 	bool hopeless =
 	        error == -ENOENT || error == -EINVAL || smtp_relay_job_age_of(job) >= 2 * life_s;
-	if (kind == DSN_LATE) {
+	if (kind == DSN_DELAYED) {
 		job->queued->warned = error == 0 || hopeless;
 		smtp_relay_job_give_back(job);
 		return;
@@ -125,8 +125,8 @@ static void smtp_relay_job_report_or_give_back(struct relay_job *job)
 		smtp_relay_report(job, DSN_FINAL, until_s, smtp_relay_job_on_reported);
 	else if (job->queued->envelope.sender.size && !job->queued->warned &&
 	         smtp_relay_job_age_of(job) >= options->warn_s &&
-	         smtp_relay_job_is_due(job, DSN_LATE))
-		smtp_relay_report(job, DSN_LATE, until_s, smtp_relay_job_on_reported);
+	         smtp_relay_job_is_due(job, DSN_DELAYED))
+		smtp_relay_report(job, DSN_DELAYED, until_s, smtp_relay_job_on_reported);
 	else
 		smtp_relay_job_give_back(job);
 }

@@ -104,7 +104,7 @@ static void smtp_relay_session_try_addresses(
 	}
 	char text[WEIR_QUEUE_STATUS_MAX + 1];
 	if (!result.text)
-		result.text = "no address is left";
+		result.text = "no address left to try";
 	if (result.code == 0) {
 		const struct weir_smtp_relay_options *options = &session->settings->options;
 		snprintf(text, sizeof text, "%s, port %u: %s", options->host, options->port,

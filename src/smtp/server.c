@@ -97,7 +97,7 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 	                .context = server,
 	                .bounds = server->options.bounds,
 	                .tls = options->implicit_tls ? options->tls : NULL,
-	                .tls_refusal = "554 5.7.0 TLS from the first byte\r\n",
+	                .tls_refusal = "554 5.7.0 This port needs TLS from the first byte\r\n",
 	                .shared = options->shared,
 	                .accept_failed = smtp_server_accept_failed,
 	                .tls_failed = smtp_server_tls_failed,

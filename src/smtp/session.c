@@ -173,20 +173,20 @@ static bool smtp_session_out_of_turn(struct smtp_session *session)
 {
 	if (weir_timer_running(&session->greeting)) {
 		weir_timer_stop(&session->greeting);
-		smtp_end(session, "554 5.5.1 You have to wait for the greeting\r\n");
+		smtp_end(session, "554 5.5.1 Wait for the greeting\r\n");
 		return true;
 	}
 	if (weir_channel_replies(session->channel) == 0 ||
 	        (session->extended && !session->unanswered))
 		return false;
-	smtp_end(session, "554 5.5.0 You have to wait for the reply to a command\r\n");
+	smtp_end(session, "554 5.5.0 Wait for the reply to the command\r\n");
 	return true;
 }
 
 static void smtp_session_on_line(struct smtp_session *session, struct weir_span line)
 {
 	if (!line.size || line.data[line.size - 1] != '\r') {
-		smtp_end(session, "500 5.5.2 Lines have to end in CR and LF\r\n");
+		smtp_end(session, "500 5.5.2 Lines must end in CRLF\r\n");
 		return;
 	}
 	line.size--;
@@ -231,7 +231,7 @@ static void smtp_session_on_timeout(struct weir_channel *channel, enum weir_time
 {
 	struct smtp_session *session = weir_channel_session(channel);
 	if (which != WEIR_TIMEOUT_PROGRESS)
-		smtp_end(session, "421 4.4.2 Nothing came for too long\r\n");
+		smtp_end(session, "421 4.4.2 Idle timeout\r\n");
 }
 
 /* RFC 5321 3.8: the server may say 421 at any time; a transaction that has begun is the client's to repeat. */
@@ -245,7 +245,7 @@ static void smtp_session_on_secured(struct weir_channel *channel, size_t dropped
 {
 	struct smtp_session *session = weir_channel_session(channel);
 	if (dropped)
-		smtp_end(session, "554 5.5.0 You have to wait for TLS\r\n");
+		smtp_end(session, "554 5.5.0 Wait for TLS\r\n");
 }
 
 static void smtp_session_on_close(struct weir_channel *channel, int error)

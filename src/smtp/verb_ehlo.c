@@ -30,7 +30,7 @@ static bool smtp_verb_ehlo_is_name(struct weir_span name)
 static bool smtp_verb_ehlo_take_name(struct smtp_session *session, struct weir_span name)
 {
 	if (!smtp_verb_ehlo_is_name(name)) {
-		smtp_refuse(session, "501 5.5.4 That is not the name of a host\r\n");
+		smtp_refuse(session, "501 5.5.4 Invalid host name\r\n");
 		return false;
 	}
 	char *copy = weir_span_copy(name);

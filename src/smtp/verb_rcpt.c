@@ -13,7 +13,7 @@
 #include "mailbox.h"
 #include "transaction.h"
 
-#define BAD_PARAMETER "501 5.5.4 A parameter's value is not as it should be\r\n"
+#define BAD_PARAMETER "501 5.5.4 Invalid value of a parameter\r\n"
 
 enum {
 	ORCPT_MAX = 500 /* bytes, coded (RFC 3461 4.2) */
@@ -93,7 +93,7 @@ static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir
 	int result;
 	while (!refusal && (result = smtp_parameter_next(&text, &parameter)) != 0) {
 		if (result < 0)
-			return "501 5.5.4 The parameters are not as they should be\r\n";
+			return "501 5.5.4 Malformed parameters\r\n";
 		if (rcpt->session->extended &&
 		        weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("NOTIFY")))
 			refusal = smtp_verb_rcpt_take_notify(rcpt, parameter.value);
@@ -101,7 +101,7 @@ static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir
 		         weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("ORCPT")))
 			refusal = smtp_verb_rcpt_take_orcpt(rcpt, parameter.value);
 		else
-			refusal = "555 5.5.4 A parameter that is not known here\r\n";
+			refusal = "555 5.5.4 Unknown parameter\r\n";
 	}
 	return refusal;
 }
@@ -112,13 +112,13 @@ static const char *smtp_verb_rcpt_take_address(struct rcpt *rcpt, struct weir_sp
 {
 	const struct smtp_session *session = rcpt->session;
 	if (text.size < 3 || !weir_span_equal_nocase(weir_span(text.data, 3), WEIR_SPAN("TO:")))
-		return "501 5.5.4 RCPT TO:<address> is what it should be\r\n";
+		return "501 5.5.4 Syntax: RCPT TO:<address> [parameters]\r\n";
 	text = weir_span_trim(weir_span_skip(text, 3));
 	int error = session->server->options.strict_addresses
 	                    ? smtp_path_parse(&text, &rcpt->mailbox)
 	                    : smtp_path_parse_lenient(&text, rcpt->rewritten, &rcpt->mailbox);
 	if (error < 0 || !rcpt->mailbox.address.size)
-		return "501 5.1.3 That is not an address\r\n";
+		return "501 5.1.3 Malformed recipient address\r\n";
 	if (rcpt->mailbox.utf8 && !session->transaction->envelope.utf8)
 		return "553 5.6.7 The address needs SMTPUTF8\r\n";
 	rcpt->recipient.address = rcpt->mailbox.address;
@@ -173,15 +173,15 @@ static const char *smtp_verb_rcpt_refusal_for(int error)
 {
 	switch (error) {
 	case -ENOENT:
-		return "550 5.1.1 Nobody of that name is here\r\n";
+		return "550 5.1.1 User unknown\r\n";
 	case -EACCES:
-		return "550 5.7.1 Mail for there is not taken from you\r\n";
+		return "550 5.7.1 Relaying denied\r\n";
 	case -EOPNOTSUPP:
-		return "550 5.7.1 Mail is not relayed from here\r\n";
+		return "550 5.7.1 This server does not relay mail\r\n";
 	case WEIR_E_LIMIT:
 		return "452 4.5.3 Too many recipients\r\n";
 	default:
-		return "451 4.3.0 No memory left, try again\r\n";
+		return "451 4.3.0 Out of memory, try again later\r\n";
 	}
 }
 
@@ -219,7 +219,7 @@ static void smtp_verb_rcpt_end(struct smtp_transaction *transaction, int error)
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	if (error == 0) {
-		smtp_reply(session, "250 2.1.5 Recipient taken\r\n");
+		smtp_reply(session, "250 2.1.5 Recipient accepted\r\n");
 		return;
 	}
 	struct weir_span address = local[places[transaction->checked].index].address;
@@ -283,7 +283,7 @@ void smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
 	const char *refusal = NULL;
 	rcpt_init(&rcpt, session);
 	if (transaction->chunks)
-		refusal = "503 5.5.1 The message has begun already\r\n";
+		refusal = "503 5.5.1 The message has already begun\r\n";
 	else if (smtp_recipient_count(transaction) >= session->server->options.recipients_max)
 		refusal = smtp_verb_rcpt_refusal_for(WEIR_E_LIMIT);
 	if (!refusal)

@@ -70,10 +70,10 @@ static const char *smtp_verbs_fault(const struct smtp_session *session,
 	if (verb->needs & NEEDS_SILENCE && argument.size)
 		return "501 5.5.4 This command takes no argument\r\n";
 	if (verb->needs & NEEDS_HELLO && !session->helo)
-		return smtp_is_lmtp(session) ? "503 5.5.1 Say LHLO first\r\n"
-		                             : "503 5.5.1 Say EHLO first\r\n";
+		return smtp_is_lmtp(session) ? "503 5.5.1 Send LHLO first\r\n"
+		                             : "503 5.5.1 Send EHLO first\r\n";
 	if (verb->needs & NEEDS_MAIL && !session->transaction)
-		return "503 5.5.1 Say MAIL first\r\n";
+		return "503 5.5.1 Send MAIL first\r\n";
 	return NULL;
 }
 
@@ -101,7 +101,7 @@ void smtp_command(struct smtp_session *session, struct weir_span line)
 	        smtp_verbs_find(weir_span_trim(name), smtp_is_lmtp(session));
 	const char *refusal = NULL;
 	if (smtp_verbs_has_control(line))
-		refusal = "500 5.5.2 A control character in the line\r\n";
+		refusal = "500 5.5.2 Control character in the command\r\n";
 	else if (!verb)
 		refusal = line.size > WEIR_SMTP_LINE_MAX - 2 ? "500 5.5.2 Line too long\r\n"
 		                                             : "500 5.5.1 Unknown command\r\n";
