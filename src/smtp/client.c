@@ -297,7 +297,7 @@ static const struct weir_protocol protocol = {
         .close = smtp_client_on_close,
 };
 
-static const char *smtp_client_keep(char **to, const char *text)
+static const char *smtp_client_copy_string(char **to, const char *text)
 {
 	if (!text)
 		return NULL;
@@ -322,10 +322,10 @@ static struct weir_smtp_client *smtp_client_make(const struct weir_smtp_client_o
 		return NULL;
 	char *to = client->text;
 	client->options = *options;
-	client->options.host = smtp_client_keep(&to, options->host);
-	client->options.helo = smtp_client_keep(&to, options->helo);
-	client->options.user = smtp_client_keep(&to, options->user);
-	client->options.password = smtp_client_keep(&to, options->password);
+	client->options.host = smtp_client_copy_string(&to, options->host);
+	client->options.helo = smtp_client_copy_string(&to, options->helo);
+	client->options.user = smtp_client_copy_string(&to, options->user);
+	client->options.password = smtp_client_copy_string(&to, options->password);
 	if (options->tls)
 		weir_tls_hold(options->tls);
 	return client;

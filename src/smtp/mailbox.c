@@ -1,9 +1,9 @@
 /*
- * The grammar of paths, read from left to right without backing up. What the RFC calls obsolete is
- * refused, but for source routes, which RFC 5321 has servers accept and ignore. Of the address
- * literals, IPv4 and IPv6 are known; a tag that nobody has registered is refused.
+ * The grammar of paths, read from left to right without backtracking. Obsolete syntax is refused,
+ * except source routes, which servers have to accept and ignore (RFC 5321). Address literals are
+ * IPv4 and IPv6; unknown tags are refused.
  *
- * The lenient grammar is the same with a few rules widened, each at the place of the strict one.
+ * The lenient grammar is the same with a few rules extended, each where the strict rule is.
  */
 #include <arpa/inet.h>
 
@@ -20,7 +20,7 @@ static bool smtp_mailbox_is_alnum(unsigned char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* atext (RFC 5322 3.2.3), and what is not ASCII. */
+/* atext (RFC 5322 3.2.3), and bytes beyond ASCII. */
 static bool smtp_mailbox_is_atext(unsigned char c)
 {
 	return smtp_mailbox_is_alnum(c) || c >= 0x80 || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
@@ -28,7 +28,7 @@ static bool smtp_mailbox_is_atext(unsigned char c)
 
 /* -- UTF-8 ------------------------------------------------------------------------------------- */
 
-/* The bytes of the sequence at the front, or 0. */
+/* Returns the size of the sequence at the front, or 0. */
 static size_t smtp_mailbox_utf8_sequence(const unsigned char *at, size_t size)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
@@ -73,7 +73,7 @@ static bool smtp_mailbox_has_high_bytes(struct weir_span text)
 
 /* -- local parts ------------------------------------------------------------------------------- */
 
-/* The length of the dot-string at the front; 0: there is none. Lenient: dots are like atext. */
+/* Returns the size of the dot-string at the front; 0: there is none. Lenient: dots are atext. */
 static size_t smtp_mailbox_dot_string(struct weir_span text, bool lenient)
 {
 	size_t at = 0;
@@ -94,7 +94,7 @@ static size_t smtp_mailbox_dot_string(struct weir_span text, bool lenient)
 	}
 }
 
-/* Of the quoted-string at the front, with its quotes; 0: it is none. */
+/* Returns the size of the quoted-string at the front, with its quotes; 0: there is none. */
 static size_t smtp_mailbox_quoted_string(struct weir_span text)
 {
 	for (size_t at = 1; at < text.size; at++) {
@@ -130,7 +130,7 @@ static bool smtp_mailbox_is_ldh(unsigned char c, bool lenient)
 	return smtp_mailbox_is_alnum(c) || c == '-' || c >= 0x80 || (lenient && c == '_');
 }
 
-/* The length of the domain name at the front; 0: there is none. */
+/* Returns the size of the domain name at the front; 0: there is none. */
 static size_t smtp_mailbox_domain_name(struct weir_span text, bool lenient)
 {
 	size_t at = 0;
@@ -139,7 +139,7 @@ static size_t smtp_mailbox_domain_name(struct weir_span text, bool lenient)
 		while (at < text.size && smtp_mailbox_is_ldh((unsigned char)text.data[at], lenient))
 			at++;
 		if (lenient && at == from && at > 0)
-			return at - 1; /* the dot at the end, which the caller skips */
+			return at - 1; /* without the final dot, which the caller skips */
 		if (at == from || at - from > LABEL_MAX || text.data[from] == '-' ||
 		        text.data[at - 1] == '-')
 			return 0;
@@ -166,7 +166,7 @@ static bool smtp_mailbox_is_literal_address(struct weir_span inner)
 	return inet_pton(family, text, address) == 1;
 }
 
-/* Of the address in [] at the front; 0: it is none. */
+/* Returns the size of the address in [] at the front; 0: there is none. */
 static size_t smtp_mailbox_address_literal(struct weir_span text)
 {
 	const char *end = memchr(text.data, ']', text.size);
@@ -176,7 +176,7 @@ static size_t smtp_mailbox_address_literal(struct weir_span text)
 	               : 0;
 }
 
-/* A name or a literal. */
+/* Returns the size of the name or literal at the front; 0: there is none. */
 static size_t smtp_mailbox_domain(struct weir_span text, bool lenient)
 {
 	if (!text.size)
@@ -188,7 +188,7 @@ static size_t smtp_mailbox_domain(struct weir_span text, bool lenient)
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
-/* Skips `@a,@b:` at the front. False: it begins like one, and is none. */
+/* Skips `@a,@b:` at the front. Returns false if it is malformed. */
 static bool smtp_mailbox_skip_route(struct weir_span *text, bool lenient)
 {
 	while (text->size && text->data[0] == '@') {
@@ -209,7 +209,7 @@ static bool smtp_mailbox_skip_route(struct weir_span *text, bool lenient)
 	return true;
 }
 
-/* The mailbox at the front, or WEIR_E_SYNTAX. *text is moved behind it. */
+/* Parses the mailbox at the front and moves *text behind it. Returns 0 or WEIR_E_SYNTAX. */
 static int smtp_mailbox_mailbox(struct weir_span *text, bool lenient, struct smtp_mailbox *ret)
 {
 	struct smtp_mailbox found = {.address = *text};
@@ -284,7 +284,7 @@ static void smtp_mailbox_skip_blanks(struct weir_span *text)
 		*text = weir_span_skip(*text, 1);
 }
 
-/* Of the comment at the front, which nests; 0: it has no end. */
+/* Returns the size of the comment at the front, which may be nested; 0: it has no end. */
 static size_t comment_size(struct weir_span text)
 {
 	unsigned depth = 0;
@@ -299,7 +299,7 @@ static size_t comment_size(struct weir_span text)
 	return 0;
 }
 
-/* An address that is written anew, in the caller's memory. */
+/* An address that is rewritten, in the caller's memory. */
 struct rewriting {
 	char *text;
 	size_t size;
@@ -315,7 +315,10 @@ static bool rewriting_put(struct rewriting *rewriting, const char *data, size_t 
 	return true;
 }
 
-/* A blank between two words stays, so that the grammar refuses it; one beside `@` means nothing. */
+/*
+ * A blank between two words is copied, so that the grammar refuses it. Next to `@` it has no
+ * meaning.
+ */
 static bool rewriting_put_token(struct rewriting *rewriting, struct weir_span token)
 {
 	static const char specials[] = "@.,:";
@@ -328,7 +331,7 @@ static bool rewriting_put_token(struct rewriting *rewriting, struct weir_span to
 	return rewriting_put(rewriting, token.data, token.size);
 }
 
-/* The size of what belongs together at the front; 0: it has no end. */
+/* Returns the size of the token at the front; 0: it has no end. */
 static size_t token_size(struct weir_span text)
 {
 	const char *end;
@@ -347,7 +350,7 @@ static size_t token_size(struct weir_span text)
 	}
 }
 
-/* Copies the address at the front without comments and blanks. *text is moved behind it. */
+/* Copies the address at the front without comments and blanks, and moves *text behind it. */
 static bool address_copy(struct weir_span *text, bool brackets, struct rewriting *rewriting)
 {
 	struct weir_span left = *text;
@@ -368,7 +371,7 @@ static bool address_copy(struct weir_span *text, bool brackets, struct rewriting
 	return true;
 }
 
-/* Finds the local part: what precedes the `@`, behind a source route. */
+/* Finds the local part: between a source route and the `@`. */
 static struct weir_span address_local(struct weir_span address)
 {
 	size_t start = 0, at = 0;
@@ -384,7 +387,7 @@ static struct weir_span address_local(struct weir_span address)
 	return weir_span(address.data + start, at - start);
 }
 
-/* Takes quotes and backslashes off; returns the size of `content`. */
+/* Removes quotes and backslashes; returns the size of `content`. */
 static size_t local_content(struct weir_span local, char *content, bool *ret_mixed)
 {
 	size_t size = 0, strings = 0;
@@ -409,7 +412,7 @@ static size_t local_content(struct weir_span local, char *content, bool *ret_mix
 	return size;
 }
 
-/* Writes the local part as one quoted string, or without quotes where it needs none. */
+/* Writes the local part as one quoted string, or without quotes if it needs none. */
 static bool local_put(struct rewriting *rewriting, struct weir_span content)
 {
 	bool good = true;
@@ -426,8 +429,8 @@ static bool local_put(struct rewriting *rewriting, struct weir_span content)
 }
 
 /*
- * Writes the address at the front anew, in `to`: without comments, and its local part quoted as the
- * strict grammar has it. *text is moved behind it. WEIR_E_SYNTAX: there is none.
+ * Rewrites the address at the front into `to`: without comments, and with its local part quoted as
+ * the strict grammar has it. Moves *text behind the address. Returns 0 or WEIR_E_SYNTAX.
  */
 static int address_rewrite(
         struct weir_span *text, bool brackets, char to[SMTP_REWRITTEN_MAX], struct weir_span *ret)
@@ -454,7 +457,7 @@ static int address_rewrite(
 
 /* -- lenient: paths ----------------------------------------------------------------------------- */
 
-/* `Alice <a@b>` begins with a name: its words are no address, and a < follows. */
+/* Whether the text begins with a name, as in `Alice <a@b>`: words without `@`, and then a <. */
 static bool smtp_mailbox_is_phrase(struct weir_span text, size_t *ret_size)
 {
 	for (size_t at = 0; at < text.size && text.data[at] != '<';) {
@@ -482,7 +485,7 @@ static bool smtp_mailbox_skip_comment(struct weir_span *text)
 	return size;
 }
 
-/* All of `text`: an address, or nothing. */
+/* Parses all of `text` as an address; an empty text is the empty path. */
 static int address_whole(struct weir_span text, struct smtp_mailbox *ret)
 {
 	if (!text.size)
@@ -493,7 +496,7 @@ static int address_whole(struct weir_span text, struct smtp_mailbox *ret)
 	               : WEIR_E_SYNTAX;
 }
 
-/* As most senders write it, without anything to rewrite. *text is moved behind it. */
+/* Parses an address that needs no rewriting, as most do, and moves *text behind it. */
 static int address_plain(struct weir_span *text, bool brackets, struct smtp_mailbox *ret)
 {
 	struct weir_span left = *text;

@@ -1,6 +1,6 @@
 /*
- * The values are read from left to right, with comments and quoted strings as in RFC 2045 5.1. What is
- * malformed in a parameter other than the boundary is skipped, since many senders leave out quotes.
+ * The values are read from left to right, with comments and quoted strings as in RFC 2045 5.1. A malformed
+ * parameter other than the boundary is skipped, since many senders leave out quotes.
  */
 #include "mime_field.h"
 
@@ -62,7 +62,7 @@ static size_t mime_quoted_size(struct weir_span text)
 	return text.size;
 }
 
-/* Takes what precedes the next `;` outside of quotes, and that. */
+/* Takes the text up to the next `;` outside of quotes, and removes both from *text. */
 static struct weir_span mime_parameter_rest(struct weir_span *text)
 {
 	size_t at = 0;
@@ -75,7 +75,7 @@ static struct weir_span mime_parameter_rest(struct weir_span *text)
 
 /* -- Content-Type ------------------------------------------------------------------------------ */
 
-/* A masked preamble has `*` in the place of bytes, so that no boundary may contain one. */
+/* Masked bytes of a preamble become `*`, so that no boundary may contain one. */
 static bool mime_boundary_add(struct mime_type *type, char c)
 {
 	if (type->boundary_size == MIME_BOUNDARY_MAX || c < ' ' || c > '~' || c == '*')

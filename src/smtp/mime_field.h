@@ -1,5 +1,5 @@
 /*
- * Two fields of MIME (RFC 2045): Content-Type as far as it tells how a body is built, and
+ * Two fields of MIME (RFC 2045): Content-Type, for the structure of a body, and
  * Content-Transfer-Encoding.
  */
 #ifndef WEIR_SMTP_MIME_FIELD_H
@@ -15,7 +15,7 @@ enum {
 };
 
 enum mime_structure {
-	MIME_TEXT,       /* text, or no type that can be read (RFC 2045 5.2) */
+	MIME_TEXT,       /* text, or a malformed type (RFC 2045 5.2) */
 	MIME_DATA,       /* a type that is not text, whose bytes any encoding may carry */
 	MIME_MULTIPART,  /* parts, between lines with the boundary */
 	MIME_SIGNED,     /* multipart/signed: the same, and no byte of it may change (RFC 1847) */

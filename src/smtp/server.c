@@ -1,4 +1,4 @@
-/* SMTP servers: their options, with the defaults filled in, and what a reload swaps. */
+/* SMTP servers: options with their defaults, and what a reload swaps. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +44,7 @@ static void smtp_server_fill_in(struct weir_smtp_options *options)
 		options->messages_max = WEIR_SMTP_MESSAGES_MAX;
 }
 
-/* The server's own; all held or copied, or nothing. */
+/* Copies and references the options. Undoes all of it on failure. */
 static int smtp_server_take_options(
         struct weir_smtp_server *server, const struct weir_smtp_options *given)
 {
@@ -150,7 +150,7 @@ void weir_smtp_destroy(struct weir_smtp_server *server)
 		        WEIR_CONTAINER(server->committing.next, struct smtp_transaction, link);
 		weir_list_remove(&transaction->link);
 		smtp_delivery_fail(transaction, "");
-		/* Its channel has gone: this frees both. */
+		/* The channel is closed: this frees both. */
 		weir_reply_fill(transaction->reply, &transaction->producer);
 	}
 	smtp_transactions_free(server);

@@ -4,12 +4,12 @@
  *
  *   file ──▶ scan ──▶ plan: what is replaced and what is encoded, by offset ──▶ producer ──▶ 7 bits
  *
- * The scan reads the message once, in a memory that is bounded by the depth of its parts. The plan is a
- * list of edits, so that the producer needs to know nothing of MIME: it sends what lies between the
- * edits as it is. Decoding the parts of the result gives those of the message, byte by byte.
+ * The scan reads the message once; its memory depends only on the depth of the parts. The plan is a list
+ * of edits, so that the producer knows no MIME: it sends the bytes between the edits unchanged. Decoding
+ * the parts of the result gives those of the message, byte by byte.
  *
- * Bytes of 8 bits in header fields stay: no encoding for them keeps every field's meaning, and they
- * were not allowed without SMTPUTF8 in the first place. Those outside of any part, before the first
+ * Bytes of 8 bits in header fields stay: there is no encoding that suits every field, and such fields
+ * are not allowed without SMTPUTF8 anyway. Bytes of 8 bits outside of all parts, before the first
  * boundary and after the last one, become `*`.
  */
 #ifndef WEIR_SMTP_SEVEN_BIT_H
@@ -22,7 +22,7 @@
 #include <weir/span.h>
 
 enum seven_bit_action {
-	SEVEN_BIT_REPLACE, /* `text` takes the place of the bytes */
+	SEVEN_BIT_REPLACE, /* replace the bytes by `text` */
 	SEVEN_BIT_QUOTE,   /* encode in quoted-printable (RFC 2045 6.7) */
 	SEVEN_BIT_BASE64,  /* encode in base64 (6.8) */
 	SEVEN_BIT_MASK,    /* each byte of 8 bits becomes `*` */
@@ -35,7 +35,7 @@ struct seven_bit_edit {
 	enum seven_bit_action action;
 };
 
-/* Edits in the order of their offsets, which do not overlap. All zero: the message stays as it is. */
+/* Edits in the order of their offsets; they do not overlap. All zero: the message is not changed. */
 struct seven_bit_plan {
 	struct seven_bit_edit *edits;
 	size_t count;
@@ -45,14 +45,14 @@ struct seven_bit_plan {
 
 struct seven_bit_scan;
 
-/* NULL without memory. */
+/* Creates a scan. NULL without memory. */
 struct seven_bit_scan *seven_bit_scan_create(void);
 
 /* Takes the next bytes of the message, whose lines end in LF or CRLF. */
 void seven_bit_scan_take(struct seven_bit_scan *scan, struct weir_span bytes);
 
 /*
- * The message has ended. Returns 0 with a plan, which is empty if nothing has to be encoded;
+ * Ends the scan. Returns 0 with a plan, which is empty if nothing has to be encoded;
  * -ENOMEM; or WEIR_E_SYNTAX if the message cannot be encoded: then *ret_fault is a reply that says
  * why, static.
  */
@@ -66,18 +66,18 @@ void seven_bit_plan_free(struct seven_bit_plan *plan);
 
 /* -- encoding ---------------------------------------------------------------------------------- */
 
-/* Zero but for `action` at first. */
+/* All zero at first, except `action`. */
 struct seven_bit_encoder {
 	enum seven_bit_action action; /* not REPLACE */
 	uint8_t column;               /* of the line that is written */
 	uint8_t held_size;
-	char held[3]; /* read and not written yet, as it depends on what follows */
+	char held[3]; /* read and not written yet, since it depends on the bytes that follow */
 };
 
-/* The bytes that `size` bytes become at most. */
+/* The largest size that `size` bytes can become. */
 #define SEVEN_BIT_ENCODED_MAX(size) (4 * (size) + 32)
 
-/* Encodes `bytes`, and with `last` what is held; returns how many bytes it has written to `text`. */
+/* Encodes `bytes`, and with `last` the held ones; returns the number of bytes written to `text`. */
 size_t seven_bit_encode(
         struct seven_bit_encoder *encoder, struct weir_span bytes, bool last, char *text);
 

@@ -1,9 +1,9 @@
 /*
- * The encodings, a byte after the other, and the size that they make.
+ * The encodings, and the size of an encoded message.
  *
- * No line that is written begins with `-`, so that nothing encoded can be taken for a boundary; and none
- * ends in a blank, which some servers would remove. The last line of base64 has no line end: what
- * follows a part, a boundary or the end of the message, brings its own.
+ * No line of quoted-printable begins with `-`, so that it cannot be taken for a boundary, or ends in a
+ * blank, which some servers remove. The last line of base64 has no line end: the boundary or the end of
+ * the message adds it.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -92,7 +92,7 @@ static size_t quote(
 	return size;
 }
 
-/* Of text that is quoted already, a line may be longer than what is written here. */
+/* The text is quoted-printable already; its lines may be longer than QUOTED_LINE. */
 static size_t repair(struct seven_bit_encoder *encoder, struct weir_span bytes, char *text)
 {
 	size_t size = 0;
@@ -113,7 +113,7 @@ static size_t repair(struct seven_bit_encoder *encoder, struct weir_span bytes, 
 
 /* -- base64 ------------------------------------------------------------------------------------ */
 
-/* Encodes whole groups of three; with the last of them what is shorter. */
+/* Encodes groups of three bytes; the last group of a part may be shorter. */
 static size_t base64_groups(struct seven_bit_encoder *encoder, struct weir_span bytes, char *text)
 {
 	size_t size = 0;
@@ -153,7 +153,7 @@ static size_t base64(
 	return size;
 }
 
-/* -- any --------------------------------------------------------------------------------------- */
+/* -- all encodings --------------------------------------------------------------------------------------- */
 
 static size_t mask(struct weir_span bytes, char *text)
 {
@@ -179,7 +179,7 @@ size_t seven_bit_encode(
 	return mask(bytes, text);
 }
 
-/* The size of what an edit makes of its bytes. */
+/* Computes the size of an edit's bytes when they are encoded. */
 static int encoded_size(const struct seven_bit_edit *edit, int fd, uint64_t *ret_size)
 {
 	struct seven_bit_encoder encoder = {.action = edit->action};

@@ -1,6 +1,6 @@
 /*
- * The producer of a message by its plan: a child after the other, of which at most one is open, and one
- * that is done and may have bytes in the output still.
+ * The producer of a message by its plan. At most one child is open, and one is done whose bytes may still
+ * be in the output.
  *
  *   file extent | text | encoder of a file extent | file extent | …
  */
@@ -92,12 +92,12 @@ struct seven_bit_message {
 	const struct seven_bit_plan *plan;
 	struct weir_producer *child; /* NULL: the next has to be opened */
 	struct weir_producer *done;  /* closed when its bytes have gone; NULL: there is none */
-	uint64_t at, size;           /* bytes of the file that are dealt with, or by `child` */
+	uint64_t at, size;           /* offset in the file behind the bytes of `child`; its size */
 	size_t edit;                 /* the next */
 	int fd;
 };
 
-/* Opens the child for what comes next. False without memory. */
+/* Opens the child for the next bytes. False without memory. */
 static bool message_open(struct seven_bit_message *message)
 {
 	const struct seven_bit_plan *plan = message->plan;

@@ -1,15 +1,14 @@
 /*
- * The scan: a parser of MIME (RFC 2045, 2046) by lines. What it keeps is a stack of entities, from the
- * message down to the part that the line belongs to, the beginning of the line, and the field that is
- * being read.
+ * The scan: a line-by-line parser of MIME (RFC 2045, RFC 2046). It stores a stack of entities, from the
+ * message to the part of the present line, the beginning of the line, and the field that is being read.
  *
  *   entity   HEADER ─▶ BODY                                   a part that has no parts
  *                  ├─▶ (one entity above it)                  message/rfc822
  *                  └─▶ PREAMBLE ─▶ (entities) ─▶ EPILOGUE     multipart
  *
- * An edit is appended when the entity that it belongs to has ended, so that edits are in order. If a
- * message has to be encoded and is built in a manner that mail programs disagree about, it is refused
- * rather than perhaps damaged.
+ * The edits of a part are appended when it has ended, so that all edits are in order. A message that has
+ * to be encoded, but has a structure about which mail programs disagree, is refused, since encoding might
+ * damage it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,10 +20,10 @@
 #include "seven_bit.h"
 
 enum {
-	LINE_KEPT = 1024,  /* bytes of a line that are looked at; none of MIME's need be longer */
+	LINE_KEPT = 1024,  /* bytes of a line that are scanned; MIME needs no longer ones */
 	FIELD_KEPT = 4096, /* bytes of a field's value, unfolded */
-	DENSE = 6,         /* base64 is shorter if more than one byte of so many has 8 bits */
-	EDITS_FIRST = 16,  /* that memory is reserved for at first */
+	DENSE = 6,         /* base64 is shorter if more than one byte in this many has 8 bits */
+	EDITS_FIRST = 16,  /* capacity of the first allocation */
 };
 
 #define FAULT_SIGNED                                                                               \
@@ -44,7 +43,7 @@ enum phase {
 	PHASE_HEADER,
 	PHASE_BODY,     /* of a part without parts */
 	PHASE_PREAMBLE, /* before the first boundary */
-	PHASE_PARTS,    /* an entity stands above this one */
+	PHASE_PARTS,    /* an entity is above this one on the stack */
 	PHASE_EPILOGUE, /* behind the last boundary */
 };
 
@@ -189,7 +188,7 @@ static void scan_encode_body(struct seven_bit_scan *scan, struct entity *entity,
 		scan_edit(scan, entity->start, end, SEVEN_BIT_REPAIR, NULL);
 		return;
 	case MIME_BASE64:
-		/* A decoder ignores what is not of its alphabet, before and after. */
+		/* A decoder ignores bytes that are not of the alphabet, before and after. */
 		scan_edit(scan, entity->start, end, SEVEN_BIT_MASK, NULL);
 		return;
 	case MIME_UNKNOWN_ENCODING:
@@ -198,7 +197,7 @@ static void scan_encode_body(struct seven_bit_scan *scan, struct entity *entity,
 	}
 }
 
-/* What stands outside of a multipart's parts has ended. */
+/* The preamble or the epilogue of a multipart has ended. */
 static void scan_end_outside(struct seven_bit_scan *scan, struct entity *entity, uint64_t end)
 {
 	if (!entity->high)
@@ -261,7 +260,7 @@ static void scan_field_end(struct seven_bit_scan *scan)
 	scan->field = FIELD_NONE;
 }
 
-/* The header has ended: what follows depends on the type. */
+/* The header has ended: the type determines the phase that follows. */
 static void scan_header_end(struct seven_bit_scan *scan)
 {
 	struct entity *entity = scan_top(scan);
@@ -276,7 +275,7 @@ static void scan_header_end(struct seven_bit_scan *scan)
 		entity->fault = entity->fault ? entity->fault : FAULT_UNENCODABLE;
 	if (!composite)
 		return;
-	/* RFC 2046 5.1, 5.2.1: what has parts is not encoded itself. */
+	/* RFC 2046 5.1, 5.2.1: a composite entity is not encoded itself. */
 	if (!entity->fault && entity->encoding > MIME_8BIT)
 		entity->fault = FAULT_STRUCTURE;
 	if (!entity->fault && scan->depth == WEIR_SMTP_MIME_DEPTH_MAX)
@@ -326,7 +325,7 @@ static void scan_field_begin(struct seven_bit_scan *scan, struct weir_span line)
 		scan->field = FIELD_ENCODING;
 	else if (weir_span_equal_nocase(name, WEIR_SPAN("MIME-Version")))
 		entity->has_version = true;
-	/* `From ` in front of a message is a mailbox file's, and no field. */
+	/* `From ` in front of a message comes from an mbox file, and is no field. */
 	bool first = entity->root && scan->depth == 1 && scan->line_start == 0;
 	if (!size && !(first && weir_span_starts(line, WEIR_SPAN("From ")))) {
 		entity->fault = FAULT_STRUCTURE;

@@ -1,6 +1,6 @@
 /*
- * AUTH (RFC 4954): lines of SASL, which knows the rest. While a password is being checked nothing
- * is read; a challenge makes every line that comes an answer.
+ * AUTH (RFC 4954): passes lines to SASL. The session does not read while a password is being
+ * checked. After a challenge each line is an answer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -85,7 +85,7 @@ static void smtp_verb_auth_on_step(void *context, const struct weir_sasl_step *s
 	smtp_update_pause(session);
 }
 
-/* Why there can be no exchange now; NULL: there can. */
+/* Returns why AUTH is refused now; NULL: it is not. */
 static const char *smtp_verb_auth_refusal_of(
         const struct smtp_session *session, struct weir_span argument)
 {

@@ -58,7 +58,7 @@ static int smtp_verb_data_parse(struct weir_span argument, struct bdat_chunk *re
 	return weir_span_number(number, 10, &ret->size);
 }
 
-/* Why the chunk is not for any message; NULL: it is. */
+/* Returns why the chunk belongs to no message; NULL: it does. */
 static const char *smtp_verb_data_chunk_refusal(const struct smtp_session *session)
 {
 	const struct smtp_transaction *transaction = session->transaction;
@@ -69,7 +69,7 @@ static const char *smtp_verb_data_chunk_refusal(const struct smtp_session *sessi
 	return NULL;
 }
 
-/* Taken in and dropped: it must not be read as commands. */
+/* The chunk is read and dropped: it must not be taken for commands. */
 static void smtp_verb_data_drop_chunk(struct smtp_session *session, uint64_t size)
 {
 	if (size == 0)
@@ -107,7 +107,7 @@ void smtp_verb_bdat(struct smtp_session *session, struct weir_span argument)
 		refusal = "501 5.5.4 Syntax: BDAT size [LAST]\r\n";
 	else if (chunk.size > most + most / 2)
 		refusal = "552 5.3.4 Message too large\r\n";
-	/* Not to be taken in: the size is nobody's guess, or nobody's time. */
+	/* The size is not known, or too large to be read. */
 	if (refusal) {
 		smtp_end(session, refusal);
 		return;

@@ -1,7 +1,7 @@
 /*
- * MAIL (RFC 5321 4.1.1.2): a transaction begins. With SIZE (RFC 1870), BODY (RFC 6152, 3030),
- * SMTPUTF8 (6531), RET and ENVID (3461), and AUTH (4954 5), which is checked and then forgotten:
- * whom it names is nobody that the envelope vouches for.
+ * MAIL (RFC 5321 4.1.1.2) begins a transaction. Parameters: SIZE (RFC 1870), BODY (RFC 6152, RFC
+ * 3030), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), and AUTH (RFC 4954 5), which is checked for
+ * syntax and ignored.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -18,7 +18,7 @@
 #define UNKNOWN_PARAMETER "555 5.5.4 Unknown parameter\r\n"
 
 enum {
-	ENVID_MAX = 100 /* bytes, coded (RFC 3461 4.4) */
+	ENVID_MAX = 100 /* bytes in xtext (RFC 3461 4.4) */
 };
 
 enum seen {
@@ -148,7 +148,7 @@ static const char *smtp_verb_mail_take_parameters(
 
 /* -- the sender -------------------------------------------------------------------------------- */
 
-/* Who has authenticated sends as himself. */
+/* An authenticated user may only send with an address of the same user. */
 static bool smtp_verb_mail_may_send_as(
         const struct smtp_session *session, const struct smtp_mailbox *sender)
 {
@@ -160,7 +160,7 @@ static bool smtp_verb_mail_may_send_as(
 	                         sender->domain, weir_span_of(session->user));
 }
 
-/* A sender without a domain is one of this machine. */
+/* A sender without a domain is of this host. */
 static void smtp_verb_mail_qualify(
         const struct smtp_session *session, struct mail *mail, struct smtp_mailbox *sender)
 {
@@ -182,7 +182,7 @@ static const char *smtp_verb_mail_take_sender(
 	struct smtp_mailbox sender;
 	if (text->size < 5 || !weir_span_equal_nocase(weir_span(text->data, 5), WEIR_SPAN("FROM:")))
 		return "501 5.5.4 Syntax: MAIL FROM:<address> [parameters]\r\n";
-	/* Not in the grammar, and in many a client. */
+	/* Many clients put a space here, which the grammar does not allow. */
 	*text = weir_span_trim(weir_span_skip(*text, 5));
 	int error = session->server->options.strict_addresses
 	                    ? smtp_path_parse(text, &sender)
@@ -225,7 +225,7 @@ static void smtp_verb_mail_begin(struct smtp_session *session, const struct mail
 	smtp_refuse(session, NO_MEMORY);
 }
 
-/* Everything but the texts, which are not read before they are written. */
+/* Clears all but the texts, which are written before they are read. */
 static void mail_init(struct mail *mail, const struct weir_smtp_options *options)
 {
 	memset(mail, 0, offsetof(struct mail, envid));
@@ -238,7 +238,7 @@ void smtp_verb_mail(struct smtp_session *session, struct weir_span argument)
 	struct mail mail;
 	const char *refusal = NULL;
 	mail_init(&mail, options);
-	/* After a chunk that failed there need be no RSET. */
+	/* After a chunk that failed, RSET is not required. */
 	if (session->transaction && session->transaction->chunks && session->transaction->failure)
 		smtp_reset(session);
 	if (session->messages >= options->messages_max) {

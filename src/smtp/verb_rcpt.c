@@ -1,7 +1,7 @@
 /*
- * RCPT (RFC 5321 4.1.1.3): a recipient, with NOTIFY and ORCPT (RFC 3461). Where it goes is asked of
- * the routes; what an alias stands for is found there, so that a list becomes many places and is
- * one recipient.
+ * RCPT (RFC 5321 4.1.1.3): a recipient, with NOTIFY and ORCPT (RFC 3461). The routes give its
+ * destinations. They expand aliases, so that a mailing list is one recipient with many
+ * destinations.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -16,12 +16,12 @@
 #define BAD_PARAMETER "501 5.5.4 Invalid value of a parameter\r\n"
 
 enum {
-	ORCPT_MAX = 500 /* bytes, coded (RFC 3461 4.2) */
+	ORCPT_MAX = 500 /* bytes in xtext (RFC 3461 4.2) */
 };
 
 struct rcpt {
 	struct smtp_session *session;
-	struct weir_mail_recipient recipient; /* as it was asked for */
+	struct weir_mail_recipient recipient; /* as the client has given it */
 	struct smtp_mailbox mailbox;
 	bool has_notify, has_orcpt;
 	char orcpt[ORCPT_MAX];
@@ -62,7 +62,7 @@ static const char *smtp_verb_rcpt_take_notify(struct rcpt *rcpt, struct weir_spa
 	return never && rcpt->recipient.notify != WEIR_MAIL_NOTIFY_NEVER ? BAD_PARAMETER : NULL;
 }
 
-/* addr-type ";" xtext, kept decoded: nothing but what may stand in a field's line. */
+/* addr-type ";" xtext. It is stored decoded; characters that a field must not have are refused. */
 static const char *smtp_verb_rcpt_take_orcpt(struct rcpt *rcpt, struct weir_span value)
 {
 	struct weir_span type, coded = value;
@@ -133,13 +133,13 @@ static const char *smtp_verb_rcpt_take_address(struct rcpt *rcpt, struct weir_sp
 	return smtp_verb_rcpt_take_parameters(rcpt, text);
 }
 
-static int smtp_verb_rcpt_add_place(
+static int smtp_verb_rcpt_add_destination(
         struct rcpt *rcpt, bool relay, const struct weir_mail_recipient *recipient)
 {
 	struct smtp_transaction *transaction = rcpt->session->transaction;
 	if (!(relay ? transaction->relay.sink : transaction->local.sink))
 		return -EOPNOTSUPP;
-	return smtp_place_add(transaction, relay, recipient);
+	return smtp_destination_add(transaction, relay, recipient);
 }
 
 static int smtp_verb_rcpt_on_found(void *context, const struct weir_mail_target *target)
@@ -149,7 +149,7 @@ static int smtp_verb_rcpt_on_found(void *context, const struct weir_mail_target 
 	recipient.user = target->user;
 	if (target->address.size)
 		recipient.address = target->address;
-	return smtp_verb_rcpt_add_place(rcpt, !target->user.size, &recipient);
+	return smtp_verb_rcpt_add_destination(rcpt, !target->user.size, &recipient);
 }
 
 static int smtp_verb_rcpt_route(struct rcpt *rcpt)
@@ -166,7 +166,7 @@ static int smtp_verb_rcpt_route(struct rcpt *rcpt)
 		return error;
 	if (!smtp_may_relay(session) || !rcpt->mailbox.domain.size)
 		return -EACCES;
-	return smtp_verb_rcpt_add_place(rcpt, true, &rcpt->recipient);
+	return smtp_verb_rcpt_add_destination(rcpt, true, &rcpt->recipient);
 }
 
 static const char *smtp_verb_rcpt_refusal_for(int error)
@@ -198,13 +198,13 @@ static const char *smtp_verb_rcpt_take_recipient(struct rcpt *rcpt)
 	return smtp_verb_rcpt_refusal_for(error);
 }
 
-/* -- whether the mailboxes would take it ------------------------------------------------------- */
+/* -- checking the mailboxes ------------------------------------------------------- */
 
 static void smtp_verb_rcpt_refuse(
         struct smtp_session *session, struct weir_span address, const char *refusal)
 {
 	smtp_log(session, WEIR_SMTP_REFUSED, address, refusal);
-	/* A client of LMTP may have a list that is long and old: it is no enemy. */
+	/* Errors of LMTP are not counted: its client may have a long and outdated list. */
 	if (smtp_is_lmtp(session) || refusal[0] == '4')
 		smtp_reply(session, refusal);
 	else
@@ -214,36 +214,36 @@ static void smtp_verb_rcpt_refuse(
 static void smtp_verb_rcpt_end(struct smtp_transaction *transaction, int error)
 {
 	struct smtp_session *session = transaction->session;
-	const struct smtp_place *places =
-	        (const struct smtp_place *)(const void *)transaction->places.data;
+	const struct smtp_destination *destinations =
+	        (const struct smtp_destination *)(const void *)transaction->destinations.data;
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	if (error == 0) {
 		smtp_reply(session, "250 2.1.5 Recipient accepted\r\n");
 		return;
 	}
-	struct weir_span address = local[places[transaction->checked].index].address;
+	struct weir_span address = local[destinations[transaction->checked].index].address;
 	smtp_recipient_undo(transaction);
 	smtp_verb_rcpt_refuse(session, address, smtp_error_reply(error));
 }
 
 static void smtp_verb_rcpt_checked(void *context, int error);
 
-/* Asks for one mailbox after the other. Returns 0, an error, or WEIR_MAIL_PENDING. */
+/* Checks one mailbox after the other. Returns 0, an error, or WEIR_MAIL_PENDING. */
 static int smtp_verb_rcpt_check(struct smtp_transaction *transaction)
 {
-	const struct smtp_place *places =
-	        (const struct smtp_place *)(const void *)transaction->places.data;
+	const struct smtp_destination *destinations =
+	        (const struct smtp_destination *)(const void *)transaction->destinations.data;
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	struct weir_mail_sink *sink = transaction->local.sink;
-	for (; transaction->checked < transaction->places.size / sizeof *places;
+	for (; transaction->checked < transaction->destinations.size / sizeof *destinations;
 	        transaction->checked++) {
-		const struct smtp_place *place = &places[transaction->checked];
-		if (place->relay || !sink->type->check)
+		const struct smtp_destination *destination = &destinations[transaction->checked];
+		if (destination->relay || !sink->type->check)
 			continue;
 		int result = sink->type->check(sink, transaction->server->loop,
-		        &local[place->index], transaction->envelope.size, &transaction->check,
+		        &local[destination->index], transaction->envelope.size, &transaction->check,
 		        smtp_verb_rcpt_checked, transaction);
 		if (result)
 			return result;
@@ -269,7 +269,7 @@ static void smtp_verb_rcpt_checked(void *context, int error)
 
 /* -- the verb ---------------------------------------------------------------------------------- */
 
-/* Everything but the texts, which are not read before they are written. */
+/* Clears all but the texts, which are written before they are read. */
 static void rcpt_init(struct rcpt *rcpt, struct smtp_session *session)
 {
 	memset(rcpt, 0, offsetof(struct rcpt, orcpt));

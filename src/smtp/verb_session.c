@@ -1,4 +1,4 @@
-/* The verbs that are about the session alone: RSET, NOOP, QUIT, HELP, VRFY, EXPN, STARTTLS. */
+/* The verbs that concern only the session: RSET, NOOP, QUIT, HELP, VRFY, EXPN, STARTTLS. */
 #include <weir/error.h>
 
 #include "transaction.h"
@@ -36,7 +36,7 @@ void smtp_verb_help(struct smtp_session *session, struct weir_span argument)
 	        smtp_is_lmtp(session) ? "2033" : "5321");
 }
 
-/* Who exists is told to nobody who asks for nothing else (RFC 5321 7.3). */
+/* VRFY does not disclose which users exist (RFC 5321 7.3). */
 void smtp_verb_vrfy(struct smtp_session *session, struct weir_span argument)
 {
 	if (argument.size)
