@@ -1,6 +1,6 @@
 /*
- * A POP3 connection: lines come in and are carried out one after the other, each by its verb. What
- * must wait (a login) pauses the input, so that pipelined commands wait too.
+ * A POP3 session: each line is run by its verb, one after the other. A login pauses the input, so
+ * that pipelined commands wait for it.
  *
  * Invariant: every line gets one reply, in order. A producer in the queue may refer to the session,
  * which is freed after all of them are closed.
@@ -18,7 +18,7 @@
 #include "pop3_state.h"
 
 enum {
-	LINE_MAX_OUT = 512, /* bytes of a reply's line (RFC 2449 4) */
+	LINE_MAX_OUT = 512, /* bytes of a reply line (RFC 2449 4) */
 	BOTH = POP3_AUTHORIZATION | POP3_TRANSACTION
 };
 
@@ -44,19 +44,19 @@ static const struct pop3_verb verbs[] = {
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
-void pop3_say(struct pop3_session *session, const char *line)
+void pop3_reply(struct pop3_session *session, const char *line)
 {
 	weir_channel_push_static(session->channel, line);
 }
 
-void pop3_sayf(struct pop3_session *session, const char *format, ...)
+void pop3_reply_format(struct pop3_session *session, const char *format, ...)
 {
 	char line[LINE_MAX_OUT];
 	va_list arguments;
 	va_start(arguments, format);
 	int size = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
-	/* No line is that long: numbers and fixed text. */
+	/* No line is longer: they have numbers and fixed text. */
 	if (size < 0 || size >= (int)sizeof line)
 		weir_channel_abort(session->channel, WEIR_E_LIMIT);
 	else
@@ -73,10 +73,10 @@ static const struct pop3_verb *pop3_session_find_verb(struct weir_span name)
 	return NULL;
 }
 
-/* Whoever speaks another protocol to us is not to go on for ever. */
+/* A client that speaks another protocol is disconnected after some errors. */
 static void pop3_session_mistake(struct pop3_session *session, const char *line)
 {
-	pop3_say(session, line);
+	pop3_reply(session, line);
 	if (session->state == POP3_AUTHORIZATION && ++session->mistakes >= WEIR_POP3_MISTAKES_MAX)
 		weir_channel_close(session->channel);
 }
@@ -128,14 +128,14 @@ static void pop3_session_on_request(struct weir_channel *channel, struct weir_sp
 static void pop3_session_on_overflow(struct weir_channel *channel, int error)
 {
 	struct pop3_session *session = pop3_session_session_of(channel);
-	(void)error; /* a delimiter refuses nothing: it is the length */
+	(void)error; /* the only error of a delimiter is the length */
 	pop3_auth_stop(session);
 	pop3_session_mistake(session, "-ERR Line too long\r\n");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */
 
-/* Whatever of a login is under way. */
+/* Cancels a login that is under way. */
 static void pop3_session_end_login(struct pop3_session *session)
 {
 	weir_timer_stop(&session->timer);
@@ -149,7 +149,7 @@ static void pop3_session_on_login_time(struct weir_timer *timer)
 {
 	struct pop3_session *session = WEIR_CONTAINER(timer, struct pop3_session, timer);
 	pop3_session_end_login(session);
-	pop3_say(session, "-ERR [SYS/TEMP] Login timeout\r\n");
+	pop3_reply(session, "-ERR [SYS/TEMP] Login timeout\r\n");
 	weir_channel_close(session->channel);
 }
 
@@ -158,12 +158,12 @@ static void pop3_session_greet(struct pop3_session *session)
 	struct weir_pop3_server *server = session->server;
 	const struct weir_address *peer = weir_channel_peer(session->channel);
 	if (server->peers && weir_peers_enter(server->peers, peer) < 0) {
-		pop3_say(session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
+		pop3_reply(session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
 		weir_channel_close(session->channel);
 		return;
 	}
 	session->counted = server->peers;
-	pop3_say(session, "+OK Weir POP3 server ready\r\n");
+	pop3_reply(session, "+OK Weir POP3 server ready\r\n");
 }
 
 static int pop3_session_on_open(struct weir_channel *channel)
@@ -183,7 +183,7 @@ static int pop3_session_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* What was said in clear is forgotten (RFC 2595 4). */
+/* All that came before TLS is forgotten (RFC 2595 4). */
 static void pop3_session_on_secured(struct weir_channel *channel, size_t dropped)
 {
 	struct pop3_session *session = pop3_session_session_of(channel);
@@ -195,15 +195,15 @@ static void pop3_session_on_secured(struct weir_channel *channel, size_t dropped
 static void pop3_session_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	if (which == WEIR_TIMEOUT_PROGRESS)
-		return; /* it takes nothing: to say more is in vain */
-	pop3_say(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Idle timeout\r\n");
+		return; /* the client does not read: a further reply would not arrive */
+	pop3_reply(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Idle timeout\r\n");
 	weir_channel_close(channel);
 }
 
-/* The session ends without QUIT, so that nothing is removed (RFC 1939 6). */
+/* The session ends without QUIT, so that no message is removed (RFC 1939 6). */
 static void pop3_session_on_draining(struct weir_channel *channel)
 {
-	pop3_say(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Server shutting down\r\n");
+	pop3_reply(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Server shutting down\r\n");
 	weir_channel_close(channel);
 }
 
