@@ -21,8 +21,8 @@ struct received {
 static void put(struct received *received, struct weir_span bytes)
 {
 	static const char *const owed[] = {"", "\r", "\r\n"};
-	const char *before = owed[received->data.owed];
-	received->data.owed = WEIR_SMTP_OWED_NOTHING;
+	const char *before = owed[received->data.line_end];
+	received->data.line_end = SMTP_LINE_END_NONE;
 	if (weir_buffer_append(&received->bytes, before, strlen(before), SIZE_MAX) < 0 ||
 	        weir_buffer_append(&received->bytes, bytes.data, bytes.size, SIZE_MAX) < 0)
 		abort();

@@ -192,7 +192,7 @@
 #define WEIR_QUEUE_MESSAGES_MAX 100000            /* messages in a queue (set) */
 #define WEIR_QUEUE_STATUS_MAX 511                 /* bytes kept of what the next hop said */
 #define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024) /* bytes of an envelope's file */
-#define WEIR_QUEUE_RETAINED_MAX 1000              /* messages whose state the disk would not take */
+#define WEIR_QUEUE_STATES_MAX 1000                /* messages whose state the disk would not take */
 #define WEIR_QUEUE_BUFFER (1024 * 1024)           /* bytes of a message that wait for the disk */
 
 /* -- SMTP, as a client -- */
@@ -206,6 +206,8 @@
 #define WEIR_SMTP_CLIENT_MESSAGE_MS (10 * 60 * 1000)   /* … that of a message */
 #define WEIR_SMTP_CLIENT_QUIT_MS (10 * 1000)           /* … that of QUIT: nothing hangs on it */
 #define WEIR_SMTP_CLIENT_IDLE_MS (24 * 60 * 60 * 1000) /* never met: the relay quits before */
+#define WEIR_SMTP_MIME_DEPTH_MAX 100   /* parts within parts of a message that is encoded */
+#define WEIR_SMTP_MIME_EDITS_MAX 10000 /* changes of it: at most three a part */
 
 /* -- relay -- */
 #define WEIR_RELAY_CONNECTIONS_MAX 4          /* to the smart host (set) */

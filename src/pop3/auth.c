@@ -1,8 +1,8 @@
 /*
- * AUTH (RFC 5034): lines of base64 to and fro, which the sasl layer makes and reads.
+ * AUTH (RFC 5034): passes lines of base64 between the client and the sasl layer.
  *
- * Invariant: while session->sasl is set, a line is the client's part of the exchange; while the
- * exchange is checking one, the input is paused.
+ * Invariant: while session->sasl is set, a line belongs to the exchange. While the exchange checks
+ * one, the input is paused.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -52,7 +52,7 @@ void pop3_auth_line(struct pop3_session *session, struct weir_span line)
 	weir_sasl_next(session->sasl, line);
 }
 
-/* Without arguments, as clients older than CAPA ask. */
+/* AUTH without arguments lists the mechanisms, for clients older than CAPA. */
 static void pop3_auth_list_mechanisms(struct pop3_session *session)
 {
 	struct weir_users *users = session->server->users;
@@ -66,7 +66,7 @@ static void pop3_auth_list_mechanisms(struct pop3_session *session)
 		size += (size_t)snprintf(
 		        text + size, sizeof text - size, "%.*s\r\n", (int)name.size, name.data);
 	}
-	pop3_sayf(session, "%s.\r\n", text);
+	pop3_reply_format(session, "%s.\r\n", text);
 }
 
 void pop3_auth(struct pop3_session *session, const struct pop3_command *command)

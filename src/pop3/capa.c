@@ -1,4 +1,4 @@
-/* What is said of the server itself: CAPA (RFC 2449), LANG and UTF8 (RFC 6856), NOOP. */
+/* The server's capabilities: CAPA (RFC 2449), LANG and UTF8 (RFC 6856); and NOOP. */
 
 #include <weir/sasl.h>
 #include <weir/sources.h>
@@ -13,7 +13,7 @@ void pop3_capa(struct pop3_session *session, const struct pop3_command *command)
 	const char *mechanisms = server->users ? weir_sasl_mechanisms(server->users, clear) : "";
 	(void)command;
 	weir_channel_push(session->channel,
-	        weir_produce_format("+OK This is what there is\r\n"
+	        weir_produce_format("+OK Capability list follows\r\n"
 	                            "TOP\r\n"
 	                            "UIDL\r\n"
 	                            "%s%s%s%s%s"
@@ -34,28 +34,28 @@ void pop3_lang(struct pop3_session *session, const struct pop3_command *command)
 {
 	struct weir_span language = command->arguments[0];
 	if (!command->count)
-		pop3_say(session, "+OK These are the languages\r\n"
-		                  "en English\r\n"
-		                  "i-default English\r\n"
-		                  ".\r\n");
+		pop3_reply(session, "+OK Language list follows\r\n"
+		                    "en English\r\n"
+		                    "i-default English\r\n"
+		                    ".\r\n");
 	else if (weir_span_equal(language, WEIR_SPAN("*")) ||
 	         weir_span_equal_nocase(language, WEIR_SPAN("i-default")))
-		pop3_say(session, "+OK i-default English it is\r\n");
+		pop3_reply(session, "+OK i-default English selected\r\n");
 	else if (weir_span_equal_nocase(language, WEIR_SPAN("en")))
-		pop3_say(session, "+OK en English it is\r\n");
+		pop3_reply(session, "+OK en English selected\r\n");
 	else
-		pop3_say(session, "-ERR That language is not spoken here\r\n");
+		pop3_reply(session, "-ERR Language not available\r\n");
 }
 
 void pop3_utf8(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
 	session->utf8 = true;
-	pop3_say(session, "+OK UTF-8 it is\r\n");
+	pop3_reply(session, "+OK UTF-8 enabled\r\n");
 }
 
 void pop3_noop(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
-	pop3_say(session, "+OK\r\n");
+	pop3_reply(session, "+OK\r\n");
 }

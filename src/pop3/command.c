@@ -1,6 +1,6 @@
 /*
- * A line as verb and arguments. Spaces at the end are nobody's argument; a password's own are kept
- * in `rest`. Leaves out which verbs there are: see session.c.
+ * Splits a line into verb and arguments. Spaces at its end are ignored, but `rest` has them, since
+ * a password may end in a space. The table of verbs is in session.c.
  */
 #include <weir/error.h>
 

@@ -1,9 +1,9 @@
 /*
- * USER and PASS (RFC 1939 7), and what every login ends in: the maildrop is opened, and with it the
- * TRANSACTION state begins; or it is said why not, and the guard sees to it that this takes time.
+ * USER and PASS (RFC 1939 7), and the end of every login: the maildrop is opened and the
+ * TRANSACTION state begins, or the login is refused, delayed by the guard.
  *
- * Invariant: from a password to the reply the input is paused, so that only one login of a session
- * is ever under way.
+ * Invariant: the input is paused from a password to its reply, so that a session has one login
+ * under way.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -65,19 +65,19 @@ static const char *pop3_login_refusal(int error)
 	case -EACCES:
 		return "-ERR [AUTH] Wrong name or password\r\n";
 	case -EBUSY:
-		return "-ERR [IN-USE] Another session has this mailbox\r\n";
+		return "-ERR [IN-USE] Another session has locked the mailbox\r\n";
 	case -ENOENT:
-		return "-ERR [SYS/PERM] There can be no mailbox of this name\r\n";
+		return "-ERR [SYS/PERM] The name cannot have a mailbox\r\n";
 	case -ECANCELED:
-		return "-ERR As you wish\r\n";
+		return "-ERR Authentication cancelled\r\n";
 	case -EOPNOTSUPP:
-		return "-ERR There is no such mechanism\r\n";
+		return "-ERR Unknown authentication mechanism\r\n";
 	case -EPERM:
-		return "-ERR Not without TLS\r\n";
+		return "-ERR This mechanism needs TLS\r\n";
 	case WEIR_E_SYNTAX:
-		return "-ERR That is not what the mechanism sends\r\n";
+		return "-ERR Malformed response for this mechanism\r\n";
 	case -EMSGSIZE:
-		return "-ERR The line is too long\r\n";
+		return "-ERR Line too long\r\n";
 	default:
 		return "-ERR [SYS/TEMP] Try again later\r\n";
 	}
@@ -86,7 +86,7 @@ static const char *pop3_login_refusal(int error)
 static void pop3_login_deny(struct pop3_session *session, int error, const char *reply)
 {
 	pop3_log(session, WEIR_POP3_DENIED, error);
-	pop3_say(session, reply);
+	pop3_reply(session, reply);
 	weir_channel_resume(session->channel);
 	free(session->user);
 	session->user = NULL;
@@ -99,7 +99,7 @@ void pop3_deny(struct pop3_session *session, int error)
 	pop3_login_deny(session, error, pop3_login_refusal(error));
 }
 
-/* The password was right: nothing here is [AUTH], and clients must not ask for another one. */
+/* The password was right: the code must not be [AUTH], or the client asks for another password. */
 static const char *pop3_login_mailbox_refusal(int error)
 {
 	switch (error) {
@@ -129,7 +129,7 @@ static void pop3_login_opened(struct weir_mail_call *call, int error, struct wei
 	session->drop = drop;
 	session->state = POP3_TRANSACTION;
 	pop3_log(session, WEIR_POP3_LOGIN, 0);
-	pop3_sayf(session, "+OK Your mailbox has %zu messages (%llu octets)\r\n", drop->count,
+	pop3_reply_format(session, "+OK Mailbox has %zu messages (%llu octets)\r\n", drop->count,
 	        (unsigned long long)drop->octets);
 	weir_channel_resume(session->channel);
 }
@@ -144,16 +144,16 @@ void pop3_admit(struct pop3_session *session)
 
 /* -- verbs ------------------------------------------------------------------------------------- */
 
-/* Whether there is such a user is not told. */
+/* The reply does not disclose whether the user exists. */
 void pop3_user(struct pop3_session *session, const struct pop3_command *command)
 {
 	if (!pop3_clear_allowed(session))
-		pop3_say(session, "-ERR Not without TLS: say STLS first\r\n");
+		pop3_reply(session, "-ERR TLS required, send STLS first\r\n");
 	else if (pop3_set_user(session, command->rest))
-		pop3_say(session, "+OK And the password?\r\n");
+		pop3_reply(session, "+OK Send PASS\r\n");
 }
 
-/* Most sessions wait for something else: what a check needs is not kept with them. */
+/* The state of a check; allocated, since most sessions have none under way. */
 struct pop3_login {
 	struct weir_login base;
 	struct pop3_session *session;
@@ -182,7 +182,7 @@ void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 {
 	struct weir_sasl_options options;
 	if (!session->user) {
-		pop3_say(session, "-ERR Say USER first\r\n");
+		pop3_reply(session, "-ERR Send USER first\r\n");
 		return;
 	}
 	session->mechanism = "PASS";
@@ -202,9 +202,9 @@ void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 	        weir_span_of(session->user), command->rest, pop3_login_checked);
 }
 
-/* It would need the password itself, and there is only what it can be checked with. */
+/* APOP needs the password in clear text, and the users file has only hashes. */
 void pop3_apop(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
-	pop3_say(session, "-ERR There is no APOP here: no password is stored\r\n");
+	pop3_reply(session, "-ERR APOP is not available\r\n");
 }

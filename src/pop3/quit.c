@@ -1,7 +1,7 @@
 /*
- * QUIT (RFC 1939 4, 6). The removal is the reply's own doing: it begins when the replies before it
- * have been made, so that no message goes that is still to be sent, and what a connection that broke
- * off had not reached is never removed.
+ * QUIT (RFC 1939 4, 6). The reply itself is a producer that removes messages: it begins when the
+ * replies before it have been composed, so that no message is removed that is still to be sent. If
+ * the connection breaks before, nothing is removed.
  */
 #include <stdlib.h>
 
@@ -12,7 +12,7 @@
 struct update {
 	struct weir_producer base;
 	struct pop3_session *session;
-	const char *text; /* of the reply, once it is known */
+	const char *text; /* of the reply, once the result is known */
 	bool begun;
 };
 
@@ -22,8 +22,8 @@ static void pop3_quit_removed(struct weir_mail_call *call, int error, size_t cou
 	struct update *update = session->update;
 	session->error = error;
 	session->removed = count;
-	update->text = error < 0 ? "-ERR [SYS/TEMP] Some deleted messages are not removed\r\n"
-	                         : "+OK Your deleted messages are gone. Goodbye\r\n";
+	update->text = error < 0 ? "-ERR [SYS/TEMP] Some deleted messages could not be removed\r\n"
+	                         : "+OK Deleted messages removed. Goodbye\r\n";
 	weir_wake(&update->base);
 }
 
@@ -69,6 +69,6 @@ void pop3_quit(struct pop3_session *session, const struct pop3_command *command)
 	if (session->marked)
 		weir_channel_push(session->channel, pop3_quit_create(session));
 	else
-		pop3_say(session, "+OK Goodbye\r\n");
+		pop3_reply(session, "+OK Goodbye\r\n");
 	weir_channel_close(session->channel);
 }

@@ -1,9 +1,9 @@
 /*
- * RETR (RFC 1939 5) and TOP (7): a message, its dots doubled, ended by a line of one dot.
+ * RETR (RFC 1939 5) and TOP (7): a message with its dots doubled, and a line with a dot behind it.
  *
  * Invariant: a message is fetched when its reply is asked for the first time, so that of many
- * requests in the queue only those on their way out have it open. A message of which is known that
- * no line begins with a dot passes untouched, as a file by sendfile.
+ * requests in the queue only those that are being sent have a file open. If no line is known to
+ * begin with a dot, the message is sent unchanged, as a file by sendfile.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,17 +25,17 @@ enum retrieval_state {
 struct retrieval {
 	struct weir_producer base;
 	struct pop3_session *session;
-	struct weir_producer *child; /* the body; NULL: an error is to be told */
+	struct weir_producer *child; /* the body; NULL: the reply is an error */
 	struct weir_mail_call call;
 	size_t index;
 	uint64_t lines; /* of TOP */
 	enum retrieval_state state;
 	bool top;
 	bool ended; /* the body ends in CRLF, or was cut behind one */
-	uint8_t at; /* bytes of the text that were put */
+	uint8_t at; /* bytes of the text that have been put */
 	uint8_t size;
 	char head[64];
-	const char *text; /* being put: the first line, or the last */
+	const char *text; /* the first line or the last, while it is being put */
 };
 
 static void pop3_retrieve_set_text(struct retrieval *retrieval, const char *text)
@@ -45,7 +45,7 @@ static void pop3_retrieve_set_text(struct retrieval *retrieval, const char *text
 	retrieval->at = 0;
 }
 
-/* True when all of it was put. */
+/* Returns true when all of it has been put. */
 static bool pop3_retrieve_put_text(struct retrieval *retrieval, struct weir_output *out)
 {
 	retrieval->at += (uint8_t)weir_output_borrow(
@@ -83,9 +83,9 @@ static void pop3_retrieve_fetched(
 		        (unsigned long long)body->octets);
 		pop3_retrieve_set_text(retrieval, retrieval->top ? "+OK\r\n" : retrieval->head);
 	} else {
-		pop3_retrieve_set_text(
-		        retrieval, error == -ENOENT ? "-ERR This message is not there any more\r\n"
-		                                    : "-ERR [SYS/TEMP] Try again later\r\n");
+		pop3_retrieve_set_text(retrieval, error == -ENOENT
+		                                          ? "-ERR The message no longer exists\r\n"
+		                                          : "-ERR [SYS/TEMP] Try again later\r\n");
 	}
 	bool waiting = retrieval->state == RETRIEVAL_FETCHING;
 	retrieval->state = RETRIEVAL_HEAD;
@@ -183,7 +183,7 @@ void pop3_top(struct pop3_session *session, const struct pop3_command *command)
 	if (!pop3_message(session, command->arguments[0], &index))
 		return;
 	if (pop3_number(command->arguments[1], &lines) < 0)
-		pop3_say(session, "-ERR That is no number of lines\r\n");
+		pop3_reply(session, "-ERR Invalid number of lines\r\n");
 	else
 		pop3_retrieve_push(session, index, true, lines);
 }

@@ -1,4 +1,4 @@
-/* POP3 servers: their listener, what a reload changes, and what they tell the log. */
+/* POP3 servers: their listener, what a reload changes, and events for the log. */
 #include <errno.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /*
- * A POP3 connection: lines come in and are carried out one after the other, each by its verb. What
- * must wait (a login) pauses the input, so that pipelined commands wait too.
+ * A POP3 session: each line is run by its verb, one after the other. A login pauses the input, so
+ * that pipelined commands wait for it.
  *
  * Invariant: every line gets one reply, in order. A producer in the queue may refer to the session,
  * which is freed after all of them are closed.
@@ -17,7 +17,7 @@
 #include "pop3_state.h"
 
 enum {
-	LINE_MAX_OUT = 512, /* bytes of a reply's line (RFC 2449 4) */
+	LINE_MAX_OUT = 512, /* bytes of a reply line (RFC 2449 4) */
 	BOTH = POP3_AUTHORIZATION | POP3_TRANSACTION
 };
 
@@ -43,19 +43,19 @@ static const struct pop3_verb verbs[] = {
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
-void pop3_say(struct pop3_session *session, const char *line)
+void pop3_reply(struct pop3_session *session, const char *line)
 {
 	weir_channel_push_static(session->channel, line);
 }
 
-void pop3_sayf(struct pop3_session *session, const char *format, ...)
+void pop3_reply_format(struct pop3_session *session, const char *format, ...)
 {
 	char line[LINE_MAX_OUT];
 	va_list arguments;
 	va_start(arguments, format);
 	int size = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
-	/* No line is that long: numbers and fixed text. */
+	/* No line is longer: they have numbers and fixed text. */
 	if (size < 0 || size >= (int)sizeof line)
 		weir_channel_abort(session->channel, WEIR_E_LIMIT);
 	else
@@ -72,10 +72,10 @@ static const struct pop3_verb *pop3_session_find_verb(struct weir_span name)
 	return NULL;
 }
 
-/* Whoever speaks another protocol to us is not to go on for ever. */
+/* A client that speaks another protocol is disconnected after some errors. */
 static void pop3_session_mistake(struct pop3_session *session, const char *line)
 {
-	pop3_say(session, line);
+	pop3_reply(session, line);
 	if (session->state == POP3_AUTHORIZATION && ++session->mistakes >= WEIR_POP3_MISTAKES_MAX)
 		weir_channel_close(session->channel);
 }
@@ -92,15 +92,15 @@ static void pop3_session_carry_out(struct pop3_session *session, struct weir_spa
 {
 	struct pop3_command command;
 	if (pop3_command_parse(line, &command) < 0) {
-		pop3_session_mistake(session, "-ERR That is no command\r\n");
+		pop3_session_mistake(session, "-ERR Malformed command\r\n");
 		return;
 	}
 	const struct pop3_verb *verb = pop3_session_find_verb(command.verb);
 	if (!verb)
-		pop3_session_mistake(session, "-ERR There is no such command\r\n");
+		pop3_session_mistake(session, "-ERR Unknown command\r\n");
 	else if (!(verb->states & session->state))
 		pop3_session_mistake(session, session->state == POP3_TRANSACTION
-		                                      ? "-ERR You are logged in already\r\n"
+		                                      ? "-ERR Already logged in\r\n"
 		                                      : "-ERR Log in first\r\n");
 	else if (!pop3_session_has_arguments(verb, &command))
 		pop3_session_mistake(session, "-ERR Wrong number of arguments\r\n");
@@ -127,14 +127,14 @@ static void pop3_session_on_request(struct weir_channel *channel, struct weir_sp
 static void pop3_session_on_overflow(struct weir_channel *channel, int error)
 {
 	struct pop3_session *session = pop3_session_session_of(channel);
-	(void)error; /* a delimiter refuses nothing: it is the length */
+	(void)error; /* the only error of a delimiter is the length */
 	pop3_auth_stop(session);
-	pop3_session_mistake(session, "-ERR The line is too long\r\n");
+	pop3_session_mistake(session, "-ERR Line too long\r\n");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */
 
-/* Whatever of a login is under way. */
+/* Cancels a login that is under way. */
 static void pop3_session_end_login(struct pop3_session *session)
 {
 	weir_timer_stop(&session->timer);
@@ -148,18 +148,18 @@ static void pop3_session_on_login_time(struct weir_timer *timer)
 {
 	struct pop3_session *session = WEIR_CONTAINER(timer, struct pop3_session, timer);
 	pop3_session_end_login(session);
-	pop3_say(session, "-ERR [SYS/TEMP] It took too long to log in\r\n");
+	pop3_reply(session, "-ERR [SYS/TEMP] Login timeout\r\n");
 	weir_channel_close(session->channel);
 }
 
 static void pop3_session_greet(struct pop3_session *session)
 {
 	if (weir_channel_over_quota(session->channel)) {
-		pop3_say(session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
+		pop3_reply(session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
 		weir_channel_close(session->channel);
 		return;
 	}
-	pop3_say(session, "+OK Weir POP3 server ready\r\n");
+	pop3_reply(session, "+OK Weir POP3 server ready\r\n");
 }
 
 static int pop3_session_on_open(struct weir_channel *channel)
@@ -179,7 +179,7 @@ static int pop3_session_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* What was said in clear is forgotten (RFC 2595 4). */
+/* All that came before TLS is forgotten (RFC 2595 4). */
 static void pop3_session_on_secured(struct weir_channel *channel, size_t dropped)
 {
 	struct pop3_session *session = pop3_session_session_of(channel);
@@ -191,16 +191,15 @@ static void pop3_session_on_secured(struct weir_channel *channel, size_t dropped
 static void pop3_session_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	if (which == WEIR_TIMEOUT_PROGRESS)
-		return; /* it takes nothing: to say more is in vain */
-	pop3_say(pop3_session_session_of(channel),
-	        "-ERR [SYS/TEMP] Nothing was asked for too long\r\n");
+		return; /* the client does not read: a further reply would not arrive */
+	pop3_reply(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Idle timeout\r\n");
 	weir_channel_close(channel);
 }
 
-/* The session ends without QUIT, so that nothing is removed (RFC 1939 6). */
+/* The session ends without QUIT, so that no message is removed (RFC 1939 6). */
 static void pop3_session_on_draining(struct weir_channel *channel)
 {
-	pop3_say(pop3_session_session_of(channel), "-ERR [SYS/TEMP] The server is going down\r\n");
+	pop3_reply(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Server shutting down\r\n");
 	weir_channel_close(channel);
 }
 

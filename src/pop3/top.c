@@ -1,6 +1,6 @@
 /*
- * The beginning of a message: its header, the empty line, so many lines of the body. Done at the end
- * of the last of them; what the message would still hold is never read.
+ * The beginning of a message: its header, the empty line, and some lines of the body. It is done
+ * behind the last of these; the rest of the message is never read.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,20 +14,20 @@ enum {
 struct top {
 	struct weir_producer base;
 	struct weir_producer *child;
-	uint64_t lines; /* of the body, still to come */
+	uint64_t lines; /* of the body, still to be passed */
 	bool *cut;
 	bool in_body;
-	bool filled; /* the line under way has more in it than one CR */
-	bool begun;  /* … has something in it */
+	bool filled; /* the present line has more than a CR */
+	bool begun;  /* the present line has a byte */
 };
 
-/* Whether what comes next is more than was asked for. */
+/* Whether all that was asked for has been passed. */
 static bool pop3_top_is_enough(const struct top *top)
 {
 	return top->in_body && top->lines == 0;
 }
 
-/* More of the line under way, without its LF. */
+/* Notes bytes of the present line, without its LF. */
 static void pop3_top_note(struct top *top, const char *bytes, size_t size)
 {
 	if (size == 0)
@@ -45,7 +45,7 @@ static void pop3_top_count_line(struct top *top)
 	top->filled = top->begun = false;
 }
 
-/* How many of the bytes belong to it. */
+/* Returns how many of the bytes are passed. */
 static size_t pop3_top_take(struct top *top, struct weir_span bytes)
 {
 	const char *at = bytes.data, *end = bytes.data + bytes.size;

@@ -1,7 +1,8 @@
 /*
- * One password, checked on the work pool, its answer held back for as long as the guard says.
+ * A check of one password on the work pool; the guard delays its answer.
  *
- * Invariant: of the check and the timer one at most is under way; `done` is the last thing done.
+ * Invariant: at most one of the check and the timer is under way; calling `done` is the last
+ * action.
  */
 #include <errno.h>
 #include <string.h>
@@ -46,7 +47,7 @@ void weir_login_check(struct weir_login *login, struct weir_loop *loop,
 	struct weir_check_client client = {.address = &login->peer};
 	*login = (struct weir_login){
 	        .loop = loop, .guard = options->guard, .peer = options->peer, .done = done};
-	/* No user has a name that is longer; the guard counts it under its beginning. */
+	/* No user has a longer name. The guard counts it under its beginning. */
 	login->name_size = name.size < sizeof login->name ? name.size : sizeof login->name;
 	if (name.size)
 		memcpy(login->name, name.data, login->name_size);

@@ -1,4 +1,4 @@
-/* LOGIN (draft-murchison-sasl-login): asks for the name, then for the password. */
+/* LOGIN (draft-murchison-sasl-login) asks for the name, then for the password. */
 #include <weir/error.h>
 
 #include "sasl_exchange.h"
@@ -16,7 +16,7 @@ static void mechanism_login_next(struct weir_sasl *sasl, struct weir_span bytes,
 		sasl_challenge(sasl, WEIR_SPAN("Username:"));
 	} else if (sasl->stage != PASSWORD) {
 		sasl->stage = PASSWORD;
-		/* A name that cannot be is left empty, which is nobody's. */
+		/* An invalid name is left empty, and no user has an empty name. */
 		sasl_set_user(sasl, bytes);
 		sasl_challenge(sasl, WEIR_SPAN("Password:"));
 	} else {

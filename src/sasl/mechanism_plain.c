@@ -1,4 +1,4 @@
-/* PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd. Nobody may act for somebody else. */
+/* PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd. A user may not act for another. */
 #include <errno.h>
 
 #include <weir/error.h>
@@ -21,7 +21,7 @@ static void mechanism_plain_next(struct weir_sasl *sasl, struct weir_span bytes,
 	bool another = identity.size && !weir_span_equal(weir_users_login_name(users, identity),
 	                                        weir_users_login_name(users, name));
 	if (!sasl_set_user(sasl, name) || another)
-		password = weir_span("\0", 1); /* wrong, whatever it is */
+		password = weir_span("\0", 1); /* no password is this */
 	sasl_check_password(sasl, password);
 }
 

@@ -1,10 +1,10 @@
 /*
- * The server's side of an exchange: finds the mechanism, decodes what the client sends, codes what
- * it is sent.
+ * The server's side of an exchange: finds the mechanism, decodes what the client sends and encodes
+ * what it gets.
  *
- * Invariant: step() is called once for each start and next, and is the last thing done, since the
- * exchange may be gone then. Decoded secrets live on the stack and are erased. Leaves out what a
- * mechanism makes of the bytes: see mechanism_*.c.
+ * Invariant: step() is called once for each start and next, as the last action, since it may
+ * destroy the exchange. Decoded secrets are on the stack and are erased. The mechanisms are in
+ * mechanism_*.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static void sasl_server_on_login(struct weir_login *login, int error)
 
 void sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
 {
-	/* A password that cannot be is checked too: it is wrong, and counted. */
+	/* A password that no user can have is checked, too: it is wrong, and is counted. */
 	if (sasl_has_control(password))
 		password = weir_span("\0", 1);
 	weir_login_check(&sasl->login, sasl->loop, &sasl->options, sasl_user(sasl), password,
@@ -119,7 +119,7 @@ static int sasl_server_choose(struct weir_sasl *sasl, struct weir_span name)
 	return -EOPNOTSUPP;
 }
 
-/* The bytes are on this stack, and those of the mechanism below it; both are erased. */
+/* The bytes are on this stack, and the mechanism's copies below it; both are erased. */
 static void sasl_server_take(struct weir_sasl *sasl, struct weir_span text)
 {
 	char bytes[SASL_BYTES_MAX];

@@ -1,6 +1,6 @@
 /*
- * AUTH (RFC 4954), the client's side, by weir/sasl.h. A server that says 235 without having shown
- * what the mechanism asks of it is not believed.
+ * AUTH (RFC 4954) of the client, by weir/sasl.h. A 235 is not accepted from a server that has not
+ * completed the mechanism.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +25,7 @@ static void smtp_client_auth_on_step(void *context, const struct weir_sasl_step 
 		        line, sizeof line, "AUTH %s ", weir_sasl_client_mechanism(client->sasl));
 	size += snprintf(line + size, sizeof line - (size_t)size, "%.*s\r\n", (int)step->text.size,
 	        step->text.data ? step->text.data : "");
-	smtp_client_say(
+	smtp_client_command(
 	        client, weir_span(line, (size_t)size), CLIENT_AUTH, WEIR_SMTP_CLIENT_REPLY_MS);
 	explicit_bzero(line, sizeof line);
 }
@@ -43,14 +43,14 @@ void smtp_client_authenticate(struct weir_smtp_client *client)
 	if (error == 0)
 		weir_sasl_client_start(client->sasl);
 	else if (error == -EOPNOTSUPP)
-		smtp_client_fail(client, error, "the server offers no AUTH that can be used");
+		smtp_client_fail(client, error, "the server offers no usable AUTH mechanism");
 	else if (error == -EPERM)
-		smtp_client_fail(client, error, "the server wants the password without TLS");
+		smtp_client_fail(client, error, "the password would be sent without TLS");
 	else
 		smtp_client_fail(client, error, NULL);
 }
 
-/* The text behind `334 ` in the reply as it was read. */
+/* Returns the text behind `334 `. */
 static struct weir_span smtp_client_auth_challenge_of(const struct smtp_reply *reply)
 {
 	struct weir_span text = weir_span(reply->text, reply->size);

@@ -1,6 +1,6 @@
 /*
- * The smart host's addresses, by the resolver given, or by one of the relay's own that is made when
- * it is first needed. What was found is believed for WEIR_RELAY_ADDRESSES_S.
+ * The addresses of the smart host, by the resolver of the options, or by the relay's own, which is
+ * created at first use. Addresses are used for WEIR_RELAY_ADDRESSES_S.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* SMTP servers: their options, with the defaults filled in, and what a reload swaps. */
+/* SMTP servers: options with their defaults, and what a reload swaps. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static void smtp_server_fill_in(struct weir_smtp_options *options)
 		options->messages_max = WEIR_SMTP_MESSAGES_MAX;
 }
 
-/* The server's own; all held or copied, or nothing. */
+/* Copies and references the options. Undoes all of it on failure. */
 static int smtp_server_take_options(
         struct weir_smtp_server *server, const struct weir_smtp_options *given)
 {
@@ -75,7 +75,7 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 	                .listener = server->options.listener,
 	                .protocol = &smtp_protocol,
 	                .context = server,
-	                .tls_refusal = "554 5.7.0 TLS from the first byte\r\n",
+	                .tls_refusal = "554 5.7.0 This port needs TLS from the first byte\r\n",
 	        },
 	        &server->listener);
 	if (error < 0) {
@@ -116,7 +116,7 @@ void weir_smtp_destroy(struct weir_smtp_server *server)
 		        WEIR_CONTAINER(server->committing.next, struct smtp_transaction, link);
 		weir_list_remove(&transaction->link);
 		smtp_delivery_fail(transaction, "");
-		/* Its channel has gone: this frees both. */
+		/* The channel is closed: this frees both. */
 		weir_reply_fill(transaction->reply, &transaction->producer);
 	}
 	smtp_transactions_free(server);

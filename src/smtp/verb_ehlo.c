@@ -1,4 +1,7 @@
-/* EHLO, HELO (RFC 5321 4.1.1.1) and LHLO (RFC 2033 4.1): who is there, and what we can do. */
+/*
+ * EHLO, HELO (RFC 5321 4.1.1.1) and LHLO (RFC 2033 4.1): the name of the client, and the extensions
+ * of the server.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -11,8 +14,8 @@ enum {
 };
 
 /*
- * More than the grammar has, since clients say what their owners have called them; nothing that
- * could break out of Received.
+ * Accepts more than the grammar, since many clients have odd names, but no character that could
+ * break out of Received.
  */
 static bool smtp_verb_ehlo_is_name(struct weir_span name)
 {
@@ -26,11 +29,11 @@ static bool smtp_verb_ehlo_is_name(struct weir_span name)
 	return name.size && name.size <= NAME_SIZE_MAX;
 }
 
-/* False: it was refused. */
+/* Returns false if the name was refused. */
 static bool smtp_verb_ehlo_take_name(struct smtp_session *session, struct weir_span name)
 {
 	if (!smtp_verb_ehlo_is_name(name)) {
-		smtp_refuse(session, "501 5.5.4 That is not the name of a host\r\n");
+		smtp_refuse(session, "501 5.5.4 Invalid host name\r\n");
 		return false;
 	}
 	char *copy = weir_span_copy(name);

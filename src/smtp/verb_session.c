@@ -1,4 +1,4 @@
-/* The verbs that are about the session alone: RSET, NOOP, QUIT, HELP, VRFY, EXPN, STARTTLS. */
+/* The verbs that concern only the session: RSET, NOOP, QUIT, HELP, VRFY, EXPN, STARTTLS. */
 #include <weir/error.h>
 
 #include "transaction.h"
@@ -13,7 +13,7 @@ void smtp_verb_rset(struct smtp_session *session, struct weir_span argument)
 void smtp_verb_noop(struct smtp_session *session, struct weir_span argument)
 {
 	(void)argument;
-	smtp_reply(session, "250 2.0.0 Nothing done\r\n");
+	smtp_reply(session, "250 2.0.0 OK\r\n");
 }
 
 void smtp_verb_quit(struct smtp_session *session, struct weir_span argument)
@@ -36,34 +36,35 @@ void smtp_verb_help(struct smtp_session *session, struct weir_span argument)
 	        smtp_is_lmtp(session) ? "2033" : "5321");
 }
 
-/* Who exists is told to nobody who asks for nothing else (RFC 5321 7.3). */
+/* VRFY does not disclose which users exist (RFC 5321 7.3). */
 void smtp_verb_vrfy(struct smtp_session *session, struct weir_span argument)
 {
 	if (argument.size)
-		smtp_reply(session, "252 2.1.5 Send it, and it will be tried\r\n");
+		smtp_reply(session,
+		        "252 2.1.5 Cannot verify the address, but will attempt delivery\r\n");
 	else
-		smtp_refuse(session, "501 5.5.4 VRFY address is what it should be\r\n");
+		smtp_refuse(session, "501 5.5.4 Syntax: VRFY address\r\n");
 }
 
 void smtp_verb_expn(struct smtp_session *session, struct weir_span argument)
 {
 	(void)argument;
-	smtp_refuse(session, "502 5.7.0 Lists are not told\r\n");
+	smtp_refuse(session, "502 5.7.0 EXPN is not available\r\n");
 }
 
 void smtp_verb_starttls(struct smtp_session *session, struct weir_span argument)
 {
 	(void)argument;
 	if (weir_channel_secure(session->channel)) {
-		smtp_refuse(session, "503 5.5.1 This is TLS already\r\n");
+		smtp_refuse(session, "503 5.5.1 TLS is already active\r\n");
 		return;
 	}
 	if (!weir_server_tls(session->server->listener)) {
-		smtp_refuse(session, "502 5.5.1 There is no TLS here\r\n");
+		smtp_refuse(session, "502 5.5.1 TLS is not available\r\n");
 		return;
 	}
 	smtp_forget(session);
-	smtp_reply(session, "220 2.0.0 Go on with TLS\r\n");
+	smtp_reply(session, "220 2.0.0 Ready to start TLS\r\n");
 	if (weir_channel_start_tls(
 	            session->channel, weir_server_tls(session->server->listener), NULL) < 0)
 		weir_channel_abort(session->channel, WEIR_E_CLOSED);

@@ -147,7 +147,7 @@ def test_a_certificate_of_somebody_else(mailhost, weir, users_file, certificate,
     )
     host = relaying(mailhost, next_hop.port, more=", tls: required")
     send(host, "bob")
-    host.wait_log(" relay late .*TLS")
+    host.wait_log(" relay deferred .*TLS")
     assert len(queued(host)) == 1 and not (tmp_path / "other" / "bob").exists()
 
 
@@ -178,12 +178,12 @@ def test_success_is_reported_to_who_asks(mailhost, sink):
 def test_weir_queue(mailhost, sink, run):
     host = relaying(mailhost, sink.port, more=", tls: off")
     send(host, "later")
-    host.wait_log("relay late")
+    host.wait_log("relay deferred")
     listed = queue(run, host, "list")
     assert "later@elsewhere.example" in listed and "451 4.2.0 Later" in listed
-    tries = host.log.count(" relay late ")
+    tries = host.log.count(" relay deferred ")
     queue(run, host, "retry", "--all")
-    wait_for(lambda: host.log.count(" relay late ") > tries, what="a retry")
+    wait_for(lambda: host.log.count(" relay deferred ") > tries, what="a retry")
     number = re.search(r"^([0-9a-f]{16}) ", listed, re.M)[1]
     queue(run, host, "delete", number)
     wait_for(lambda: not queued(host), what="the deletion")
@@ -198,8 +198,7 @@ def test_the_queue_survives(mailhost, weir, sink, tmp_path):
     host.config.write_text(config)
     server, acknowledged = host.server, []
     for round in range(4):
-        began = time.monotonic()
-        while time.monotonic() - began < 0.3:
+        for _ in range(6):
             name = f"{round}-{len(acknowledged)}"
             try:
                 send(host, "ok", message=f"X-Number: {name}\r\n\r\n{'x' * 3000}\r\n".encode())
@@ -213,7 +212,7 @@ def test_the_queue_survives(mailhost, weir, sink, tmp_path):
     assert server.stop() == 0
     texts = [text for _, text in sink.messages]
     assert all(text.endswith(b"x" * 3000 + b"\r\n") for text in texts)
-    assert set(acknowledged) == {number_of(text) for text in texts} and len(acknowledged) > 20
+    assert set(acknowledged) == {number_of(text) for text in texts} and len(acknowledged) == 24
     assert not list((tmp_path / "queue").glob("*.msg"))
 
 
@@ -222,7 +221,7 @@ def test_a_smart_host_that_comes_later(mailhost, tmp_path):
     port = free_port()
     host = relaying(mailhost, port, more=", tls: off")
     send(host, "ok")
-    host.wait_log("relay late .*refused")
+    host.wait_log("relay deferred .*refused")
     sink = Sink(port)
     wait_for(lambda: sink.messages, what="the delivery")
     wait_for(lambda: not queued(host), what="the end")
@@ -250,7 +249,7 @@ def test_an_alias_elsewhere(mailhost, sink, tmp_path):
 def test_settings_are_reloaded(mailhost, sink):
     host = relaying(mailhost, 9, more=", tls: off")
     send(host, "ok")
-    host.wait_log("relay late")
+    host.wait_log("relay deferred")
     text = host.config.read_text()
     host.config.write_text(text.replace("port: 9,", f"port: {sink.port},"))
     host.reload()

@@ -129,7 +129,7 @@ struct peer mailbox_connect(void)
 struct peer mailbox_login(void)
 {
 	struct peer peer = mailbox_connect();
-	SAY(&peer, "USER alice\r\n", "+OK And the password?\r\n");
+	SAY(&peer, "USER alice\r\n", "+OK Send PASS\r\n");
 	peer_send(&peer, "PASS right\r\n");
 	assert_true(peer_read(&peer, 20));
 	peer_turn(&peer, 3);

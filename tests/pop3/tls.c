@@ -39,24 +39,24 @@ static void stls(void **state)
 	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "CAPA\r\n",
-	        "+OK This is what there is\r\nTOP\r\nUIDL\r\nUSER\r\n"
+	        "+OK Capability list follows\r\nTOP\r\nUIDL\r\nUSER\r\n"
 	        "SASL SCRAM-SHA-256 PLAIN LOGIN\r\nSTLS\r\nRESP-CODES\r\n"
 	        "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nLANG\r\n"
 	        "IMPLEMENTATION Weir\r\n.\r\n");
-	SAY(&peer, "USER alice\r\n", "+OK And the password?\r\n");
+	SAY(&peer, "USER alice\r\n", "+OK Send PASS\r\n");
 	SAY(&peer, "STLS\r\n", "+OK Begin TLS\r\n");
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
 	/* What was said in clear is forgotten. */
-	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Say USER first\r\n");
-	SAY_SECRET(&secret, "STLS\r\n", "-ERR This is TLS already\r\n");
+	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Send USER first\r\n");
+	SAY_SECRET(&secret, "STLS\r\n", "-ERR TLS is already active\r\n");
 	SAY_SECRET(&secret, "CAPA\r\n",
-	        "+OK This is what there is\r\nTOP\r\nUIDL\r\nUSER\r\n"
+	        "+OK Capability list follows\r\nTOP\r\nUIDL\r\nUSER\r\n"
 	        "SASL SCRAM-SHA-256 PLAIN LOGIN\r\nRESP-CODES\r\n"
 	        "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nLANG\r\n"
 	        "IMPLEMENTATION Weir\r\n.\r\n");
-	SAY_SECRET(&secret, "USER alice\r\n", "+OK And the password?\r\n");
-	SAY_SECRET(&secret, "PASS right\r\n", "+OK Your mailbox has 0 messages (0 octets)\r\n");
+	SAY_SECRET(&secret, "USER alice\r\n", "+OK Send PASS\r\n");
+	SAY_SECRET(&secret, "PASS right\r\n", "+OK Mailbox has 0 messages (0 octets)\r\n");
 	assert_true(last_event.secure);
 	SAY_SECRET(&secret, "QUIT\r\n", "+OK Goodbye\r\n");
 	assert_true(secret_read_end(&secret));
@@ -73,7 +73,7 @@ static void commands_behind_stls_are_dropped(void **state)
 	SAY(&peer, "STLS\r\nUSER mallory\r\nCAPA\r\n", "+OK Begin TLS\r\n");
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
-	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Say USER first\r\n");
+	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Send USER first\r\n");
 	secret_end(&secret);
 	peer_close(&peer);
 }
@@ -83,11 +83,11 @@ static void not_after_utf8(void **state)
 	(void)state;
 	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
-	SAY(&peer, "UTF8\r\n", "+OK UTF-8 it is\r\n");
+	SAY(&peer, "UTF8\r\n", "+OK UTF-8 enabled\r\n");
 	SAY(&peer, "STLS\r\n", "-ERR Not after UTF8\r\n");
 	peer_close(&peer);
 	peer = mailbox_login();
-	SAY(&peer, "STLS\r\n", "-ERR You are logged in already\r\n");
+	SAY(&peer, "STLS\r\n", "-ERR Already logged in\r\n");
 	peer_close(&peer);
 }
 
@@ -105,9 +105,9 @@ static void tls_from_the_first_byte(void **state)
 	assert_true(secret_got(&secret, "+OK Weir POP3 server ready\r\n"));
 	snprintf(text, sizeof text, "USER alice\r\nPASS right\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n");
 	SAY_SECRET(&secret, text,
-	        "+OK And the password?\r\n+OK Your mailbox has 1 messages (14 octets)\r\n"
+	        "+OK Send PASS\r\n+OK Mailbox has 1 messages (14 octets)\r\n"
 	        "+OK 14 octets\r\na: b\r\n\r\n..one\r\n.\r\n+OK Message 1 deleted\r\n"
-	        "+OK Your deleted messages are gone. Goodbye\r\n");
+	        "+OK Deleted messages removed. Goodbye\r\n");
 	assert_true(secret_read_end(&secret));
 	secret_end(&secret);
 	peer_close(&peer);
@@ -169,7 +169,7 @@ static void scram(void **state)
 	say(&peer, "", exchange.text);
 	hear(&peer, &exchange);
 	say(&peer, "", exchange.text);
-	EXPECT(&peer, "+OK Your mailbox has 0 messages (0 octets)\r\n");
+	EXPECT(&peer, "+OK Mailbox has 0 messages (0 octets)\r\n");
 	assert_int_equal(weir_sasl_client_verify(exchange.client), 0);
 	weir_sasl_client_destroy(exchange.client);
 	peer_close(&peer);

@@ -278,7 +278,7 @@ static void what_the_server_cannot_take(void **state)
 	assert_int_equal(seen.codes[1], 552);
 	assert_string_equal(host.said, "EHLO me\nQUIT\n");
 	MESSAGE("x\r\n", 1);
-	envelope.eight_bit = true;
+	envelope.binary = true;
 	run(&mail);
 	assert_int_equal(seen.codes[0], 554);
 	MESSAGE("x\r\n", 1);
@@ -293,6 +293,68 @@ static void what_the_server_cannot_take(void **state)
 	run(&mail);
 	assert_int_equal(seen.codes[0], 553);
 	host.ehlo = NULL;
+}
+
+/* RFC 6152 3. What the envelope says of the message does not matter. */
+static void eight_bits_are_encoded_for_a_server_that_takes_seven(void **state)
+{
+	(void)state;
+	static const char encoded[] =
+	        "A: b\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+	        "\r\nabcdefghijklm=E4\r\n.x\r\n";
+	for (int i = 0; i < 2; i++) {
+		host.ehlo = "250-host\r\n250 SIZE 1000\r\n";
+		MESSAGE("A: b\r\n\r\nabcdefghijklm\xe4\r\n.x\r\n", 2);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[1], 250);
+		assert_int_equal(host.content_size, sizeof encoded - 1);
+		assert_memory_equal(host.content, encoded, sizeof encoded - 1);
+		assert_string_equal(host.said,
+		        "EHLO me\nMAIL FROM:<al@example.org> SIZE=94\nRCPT TO:<bob@example.org>\n"
+		        "RCPT TO:<bob@example.org>\nDATA\nQUIT\n");
+		/* Not needed. */
+		MESSAGE("Content-Transfer-Encoding: 8bit\r\n\r\nx\r\n", 1);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[0], 250);
+		assert_int_equal(host.content_size, 38);
+		/* Too large when it is encoded. */
+		host.ehlo = "250-host\r\n250 SIZE 93\r\n";
+		MESSAGE("A: b\r\n\r\nabcdefghijklm\xe4\r\n.x\r\n", 1);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[0], 552);
+		/* Signed. */
+		MESSAGE("Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe4\r\n--b--\r\n",
+		        1);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[0], 554);
+	}
+	/* SMTPUTF8 implies 8BITMIME (RFC 6531 3.1). */
+	host.ehlo = "250-host\r\n250 SMTPUTF8\r\n";
+	MESSAGE("A: b\r\n\r\n\xe4\r\n", 1);
+	envelope.eight_bit = true;
+	run(&mail);
+	assert_int_equal(host.content_size, 11);
+	host.ehlo = NULL;
+}
+
+/* No server sees the end of a message whose final dot stands in the middle of a line. */
+static void a_message_that_does_not_end_in_a_line_end(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *message, *sent;
+	} cases[] = {{"x", "x\r\n"}, {"x\r", "x\r\r\n"}, {"x\r\n\r", "x\r\n\r\r\n"},
+	        {"\r", "\r\r\n"}, {"x\r\n.", "x\r\n.\r\n"}, {"x\ny", "x\r\ny\r\n"}, {"", ""}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		run(message(cases[i].message, strlen(cases[i].message), 1));
+		assert_int_equal(seen.codes[0], 250);
+		assert_int_equal(host.content_size, strlen(cases[i].sent));
+		assert_memory_equal(host.content, cases[i].sent, host.content_size);
+	}
 }
 
 /* RFC 6531: a client that always asks for it must not make its mail bounce. */
@@ -422,7 +484,8 @@ static void memory_may_fail_anywhere(void **state)
 	struct weir_smtp_client_options mine = options();
 	bool failed = true;
 	for (unsigned good = 0; failed; good++) {
-		MESSAGE("x\r\n", 2);
+		host.ehlo = "250 host\r\n";
+		MESSAGE("A: b\r\n\r\nabcdefghijklm\xe4\r\n.x\r\n", 2);
 		fail_allocation_after(good, false);
 		int error = start(&mine, &mail);
 		if (error == 0)
@@ -467,6 +530,8 @@ int main(void)
 	        CLIENT_TEST(refusals),
 	        CLIENT_TEST(greetings),
 	        CLIENT_TEST(what_the_server_cannot_take),
+	        CLIENT_TEST(eight_bits_are_encoded_for_a_server_that_takes_seven),
+	        CLIENT_TEST(a_message_that_does_not_end_in_a_line_end),
 	        CLIENT_TEST(smtputf8_is_asked_for_where_it_is_needed),
 	        CLIENT_TEST(parameters),
 	        CLIENT_TEST(authentication),

@@ -35,11 +35,11 @@ static void put(struct received *received, const char *bytes, size_t size)
 
 static void settle(struct received *received)
 {
-	if (received->data.owed == WEIR_SMTP_OWED_CR)
+	if (received->data.line_end == SMTP_LINE_END_CR)
 		put(received, "\r", 1);
-	if (received->data.owed == WEIR_SMTP_OWED_CRLF)
+	if (received->data.line_end == SMTP_LINE_END_CRLF)
 		put(received, "\r\n", 2);
-	received->data.owed = WEIR_SMTP_OWED_NOTHING;
+	received->data.line_end = SMTP_LINE_END_NONE;
 }
 
 static void on_piece(struct weir_cutter *cutter, struct weir_span bytes)

@@ -182,6 +182,27 @@ static void a_full_mailbox_is_refused_at_rcpt(void **state)
 	TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0);
 }
 
+static void lmtp_refuses_a_full_mailbox_at_rcpt(void **state)
+{
+	(void)state;
+	struct weir_smtp_options options = talk_options();
+	options.personality = WEIR_SMTP_LMTP;
+	options.users = NULL;
+	talk_start(&options);
+	talk.local.check_results[1] = -EDQUOT;
+	for (int slow = 0; slow < 2; slow++) {
+		talk.local.slow_checks = slow;
+		talk_in_all_paces(
+		        "S: 220\nC: LHLO a\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\n"
+		        "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250 \n"
+		        "C: MAIL FROM:<a@b> SIZE=20\nC: RCPT TO:<bob@example.org>\n"
+		        "C: RCPT TO:<alice@example.org>\nC: RCPT TO:<carol@example.org>\n"
+		        "C: DATA\nS: 250\nS: 552 5.2.2\nS: 250 2.1.5\nS: 250 2.1.5\nS: 354\n"
+		        "C: A: b\nC: \nC: text\nC: .\nS: 250 2.0.0\nS: 250 2.0.0\n" BYE);
+		assert_int_equal(talk.local.checked_size, 20);
+	}
+}
+
 /* What comes with such a field says nothing: the one of this delivery stands in front. */
 static void a_return_path_that_came_is_left_out(void **state)
 {
@@ -358,6 +379,7 @@ int main(void)
 	        TEST(for_all_or_for_none),
 	        TEST(one_full_mailbox_of_several_is_temporary),
 	        TEST(a_full_mailbox_is_refused_at_rcpt),
+	        TEST(lmtp_refuses_a_full_mailbox_at_rcpt),
 	        TEST(a_return_path_that_came_is_left_out),
 	        TEST(a_nul_needs_binarymime),
 	        TEST(one_copy_a_mailbox),

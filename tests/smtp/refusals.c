@@ -55,7 +55,7 @@ static void malformed_commands(void **state)
 
 static const char *const lenient_senders[] = {"<a@b_c.com>", "<a..b@x>", "<a.@x>", "<.a@x>",
         "<a@b.com.>", "a@x", "a@x SIZE=1", "< a@x >", "Alice <a@x>", "\"A <b\" <a@x> SIZE=1",
-        "<a@x> (Alice)", "a@x (Alice) SIZE=1", "<a>", "a",
+        "<a@x> (Alice)", "a@x (Alice) SIZE=1", "<(A) a@x>", "<a\\@b@x>", "<a>", "a",
         "<aaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaa@x>"};
 
 /* Real senders send these, and every other server takes them. */

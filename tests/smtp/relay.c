@@ -97,7 +97,7 @@ static bool route(void *context, struct weir_span sender, struct weir_mail_sink 
 static void on_log(void *context, const struct weir_queued *queued, struct weir_span address,
         enum weir_relay_outcome outcome, const char *text)
 {
-	static const char *const names[] = {"sent", "late", "failed", "reported", "unreported"};
+	static const char *const names[] = {"sent", "deferred", "failed", "reported", "unreported"};
 	size_t size = strlen(logged);
 	(void)context, (void)queued;
 	snprintf(logged + size, sizeof logged - size, "%s %.*s %s\n", names[outcome],
@@ -375,19 +375,19 @@ static void tried_later_and_given_up(void **state)
 {
 	(void)state;
 	enqueue_to("al@here.example", "late@there.example");
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late late@") == 1));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred late@") == 1));
 	turns(20);
-	assert_int_equal(count_of(logged, "late late@"), 1);
+	assert_int_equal(count_of(logged, "deferred late@"), 1);
 	/* After 5 minutes, not before; then after 10, and so on. */
 	clock_advance((WEIR_RELAY_RETRY_FIRST_S - 10) * 1000);
 	turns(100);
-	assert_int_equal(count_of(logged, "late late@"), 1);
+	assert_int_equal(count_of(logged, "deferred late@"), 1);
 	clock_advance(12 * 1000);
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late late@") == 2));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred late@") == 2));
 	turns(20);
 	clock_advance(9 * 60 * 1000);
 	turns(100);
-	assert_int_equal(count_of(logged, "late late@"), 2);
+	assert_int_equal(count_of(logged, "deferred late@"), 2);
 	assert_int_equal(mailbox.count, 0);
 	for (int hours = 0; hours < 6; hours++) {
 		clock_advance(60 * 60 * 1000);
@@ -416,10 +416,10 @@ static void a_host_that_is_down(void **state)
 	turns(5);
 	for (int i = 0; i < 8; i++)
 		enqueue_to("al@here.example", "bob@there.example");
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late bob@") >= 1));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred bob@") >= 1));
 	turns(100);
 	/* Not each of them is tried. */
-	assert_in_range(count_of(logged, "late bob@"), 1, WEIR_RELAY_CONNECTIONS_MAX);
+	assert_in_range(count_of(logged, "deferred bob@"), 1, WEIR_RELAY_CONNECTIONS_MAX);
 	assert_non_null(strstr(logged, "127.0.0.1, port "));
 	assert_non_null(strstr(logged, "Connection refused"));
 	assert_int_equal(weir_mail_queue_count(queue), 8);
@@ -436,7 +436,7 @@ static void what_is_cut_off_stays(void **state)
 	(void)state;
 	host.message = ""; /* the connection ends instead of an answer */
 	enqueue_to("al@here.example", "bob@there.example");
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late bob@") == 1));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred bob@") == 1));
 	assert_int_equal(weir_mail_queue_count(queue), 1);
 	host.greeting = ""; /* never one */
 	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000);
@@ -495,7 +495,7 @@ static void bad_options(void **state)
 	from.host = "no.such.host.invalid";
 	assert_int_equal(weir_smtp_relay_reload(relay, &from), 0);
 	enqueue_to("al@here.example", "bob@there.example");
-	assert_true(TURN_UNTIL(loop, strstr(logged, "late bob@there.example no.such.host")));
+	assert_true(TURN_UNTIL(loop, strstr(logged, "deferred bob@there.example no.such.host")));
 	weir_smtp_relay_destroy(NULL);
 }
 

@@ -385,12 +385,12 @@ static void on_changed(void *context)
 }
 
 /* In a child, while this process turns the loop. */
-static int ask_from_outside(enum weir_queue_wish wish, const char *id)
+static int ask_from_outside(enum weir_queue_command command, const char *id)
 {
 	int status = 0;
 	pid_t child = fork();
 	if (child == 0)
-		_exit(-weir_mail_queue_ask(in_scratch("queue"), wish, id, 5000));
+		_exit(-weir_mail_queue_command(in_scratch("queue"), command, id, 5000));
 	while (waitpid(child, &status, WNOHANG) == 0)
 		weir_loop_turn(loop, 5);
 	return -WEXITSTATUS(status);
@@ -445,14 +445,14 @@ static void others_may_ask(void **state)
 	weir_mail_queue_close(queue);
 	/* Nobody serves it. */
 	assert_int_equal(
-	        weir_mail_queue_ask(in_scratch("queue"), WEIR_QUEUE_RETRY_ALL, NULL, 100), 0);
+	        weir_mail_queue_command(in_scratch("queue"), WEIR_QUEUE_RETRY_ALL, NULL, 100), 0);
 	assert_int_equal(
-	        weir_mail_queue_ask(in_scratch("queue"), WEIR_QUEUE_RETRY, shown[0], 100), 0);
+	        weir_mail_queue_command(in_scratch("queue"), WEIR_QUEUE_RETRY, shown[0], 100), 0);
 	assert_int_equal(open_queue(), 0);
 	assert_int_equal(weir_mail_queue_next(queue), 0);
 	weir_mail_queue_close(queue);
 	assert_int_equal(
-	        weir_mail_queue_ask(in_scratch("queue"), WEIR_QUEUE_DELETE, shown[0], 100), 0);
+	        weir_mail_queue_command(in_scratch("queue"), WEIR_QUEUE_DELETE, shown[0], 100), 0);
 	assert_int_equal(look(), 0);
 }
 
@@ -552,7 +552,7 @@ static void killed_at_any_moment(void **state)
 		there = now;
 		if (there > 100) {
 			for (int i = 0; i < there; i++)
-				assert_int_equal(weir_mail_queue_ask(in_scratch("queue"),
+				assert_int_equal(weir_mail_queue_command(in_scratch("queue"),
 				                         WEIR_QUEUE_DELETE, shown[i], 0),
 				        0);
 			there = 0;

@@ -87,14 +87,14 @@ static void all_mistakes_are_told(void **state)
 	        hash, name, hash, hash, hash, hash);
 	assert_int_equal(parse(text, &users), WEIR_E_SYNTAX);
 	assert_null(users);
-	assert_string_equal(reports, "2: no colon behind the name\n"
-	                             "3: a user without a name\n"
-	                             "4: not a hash that crypt(3) knows\n"
+	assert_string_equal(reports, "2: no colon after the name\n"
+	                             "3: the name is missing\n"
+	                             "4: not a hash of crypt(3)\n"
 	                             "5: the name is too long\n"
-	                             "6: user alice is there already, in line 1\n"
-	                             "7: not a hash that crypt(3) knows\n"
-	                             "8: a control character in the name\n"
-	                             "9: a space before or after the name\n");
+	                             "6: duplicate user alice, first in line 1\n"
+	                             "7: not a hash of crypt(3)\n"
+	                             "8: control character in the name\n"
+	                             "9: space before or after the name\n");
 	reports[0] = 0;
 	assert_int_equal(
 	        weir_users_parse(WEIR_SPAN("a\0b:x\n"), on_report, reports, &users), WEIR_E_SYNTAX);
@@ -167,7 +167,7 @@ static void verifiers(void **state)
 	snprintf(text, sizeof text, "al:%s:scram=%s\nbob:%s:scram=x", hash, VERIFIER, hash);
 	assert_int_equal(parse(text, &users), WEIR_E_SYNTAX);
 	assert_string_equal(
-	        reports, "2: scram= wants SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey\n");
+	        reports, "2: scram= must be SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey\n");
 	assert_int_equal(parse("", &users), 0);
 	assert_false(weir_users_all_scram(users));
 	assert_false(weir_users_first_scram(users, &scram));

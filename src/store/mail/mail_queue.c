@@ -276,7 +276,7 @@ static bool mail_queue_keep(
         struct weir_mail_queue *queue, struct queue_entry *entry, struct weir_queued *queued)
 {
 	pthread_mutex_lock(&queue->lock);
-	bool room = queue->kept_count < WEIR_QUEUE_RETAINED_MAX;
+	bool room = queue->kept_count < WEIR_QUEUE_STATES_MAX;
 	queue->kept_count += room;
 	if (room)
 		entry->kept = queued;

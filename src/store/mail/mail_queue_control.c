@@ -3,7 +3,7 @@
  * hears of that by inotify, does it on the work pool, and removes the file. Where nobody serves the
  * queue (its lock is free), they do it themselves.
  *
- * Invariant: a wish whose file is gone has been fulfilled, or is bound to be when the message that is
+ * Invariant: a command whose file is gone has been fulfilled, or is bound to be when the message that is
  * being sent comes back.
  */
 #include <dirent.h>
@@ -65,13 +65,13 @@ static int mail_queue_control_delete_message(struct weir_mail_queue *queue, cons
 }
 
 static int mail_queue_control_fulfil(
-        struct weir_mail_queue *queue, enum weir_queue_wish wish, const char *id)
+        struct weir_mail_queue *queue, enum weir_queue_command command, const char *id)
 {
-	if (wish == WEIR_QUEUE_DELETE)
+	if (command == WEIR_QUEUE_DELETE)
 		return mail_queue_control_delete_message(queue, id);
 	pthread_mutex_lock(&queue->lock);
-	struct queue_entry *entry = wish == WEIR_QUEUE_RETRY ? mail_queue_find(queue, id) : NULL;
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	struct queue_entry *entry = command == WEIR_QUEUE_RETRY ? mail_queue_find(queue, id) : NULL;
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		mail_queue_control_retry_all(queue);
 	else if (entry)
 		mail_queue_control_retry(queue, entry);
@@ -80,24 +80,24 @@ static int mail_queue_control_fulfil(
 	return 0;
 }
 
-/* -- wishes ------------------------------------------------------------------------------------ */
+/* -- commands ------------------------------------------------------------------------------------ */
 
 static const char *const prefixes[] = {[WEIR_QUEUE_RETRY] = "retry-",
         [WEIR_QUEUE_RETRY_ALL] = "retry-all",
         [WEIR_QUEUE_DELETE] = "delete-"};
 
-static bool mail_queue_control_read_wish(
-        const char *name, enum weir_queue_wish *ret_wish, const char **ret_id)
+static bool read_command(
+        const char *name, enum weir_queue_command *ret_command, const char **ret_id)
 {
 	if (strcmp(name, prefixes[WEIR_QUEUE_RETRY_ALL]) == 0) {
-		*ret_wish = WEIR_QUEUE_RETRY_ALL;
+		*ret_command = WEIR_QUEUE_RETRY_ALL;
 		*ret_id = NULL;
 		return true;
 	}
-	*ret_wish = strncmp(name, "delete-", 7) == 0 ? WEIR_QUEUE_DELETE : WEIR_QUEUE_RETRY;
-	size_t size = strlen(prefixes[*ret_wish]);
+	*ret_command = strncmp(name, "delete-", 7) == 0 ? WEIR_QUEUE_DELETE : WEIR_QUEUE_RETRY;
+	size_t size = strlen(prefixes[*ret_command]);
 	*ret_id = name + size;
-	return strncmp(name, prefixes[*ret_wish], size) == 0 &&
+	return strncmp(name, prefixes[*ret_command], size) == 0 &&
 	       mail_queue_is_id(*ret_id, strlen(*ret_id));
 }
 
@@ -111,11 +111,11 @@ void mail_queue_obey(struct weir_mail_queue *queue)
 		return;
 	}
 	for (struct dirent *entry; (entry = readdir(stream));) {
-		enum weir_queue_wish wish;
+		enum weir_queue_command command;
 		const char *id;
-		if (!mail_queue_control_read_wish(entry->d_name, &wish, &id))
+		if (!read_command(entry->d_name, &command, &id))
 			continue;
-		mail_queue_control_fulfil(queue, wish, id);
+		mail_queue_control_fulfil(queue, command, id);
 		unlinkat(queue->control, entry->d_name, 0);
 	}
 	closedir(stream);
@@ -304,12 +304,13 @@ static bool mail_queue_control_make_due(void *context, const char *id)
 }
 
 /* With the lock, so that nobody else does anything. */
-static int mail_queue_control_fulfil_alone(int directory, enum weir_queue_wish wish, const char *id)
+static int mail_queue_control_fulfil_alone(
+        int directory, enum weir_queue_command command, const char *id)
 {
 	struct weir_queued *queued;
-	if (wish == WEIR_QUEUE_DELETE)
+	if (command == WEIR_QUEUE_DELETE)
 		return mail_queued_remove(directory, id);
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		return mail_queue_scan(directory, ".env", mail_queue_control_make_due, &directory);
 	int error = mail_queued_load(directory, id, false, &queued);
 	if (error < 0)
@@ -320,7 +321,7 @@ static int mail_queue_control_fulfil_alone(int directory, enum weir_queue_wish w
 	return error;
 }
 
-static int mail_queue_control_put_wish(int directory, const char *name, unsigned wait_ms)
+static int put_command(int directory, const char *name, unsigned wait_ms)
 {
 	struct timespec pause = {0, POLL_MS * 1000000L};
 	int control = openat(directory, "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -343,7 +344,7 @@ static int mail_queue_control_put_wish(int directory, const char *name, unsigned
 }
 
 static int mail_queue_control_ask(
-        int directory, enum weir_queue_wish wish, const char *id, unsigned wait_ms)
+        int directory, enum weir_queue_command command, const char *id, unsigned wait_ms)
 {
 	char name[QUEUE_NAME], file[WISH_NAME];
 	if (id) {
@@ -353,27 +354,27 @@ static int mail_queue_control_ask(
 	}
 	int lock = mail_queue_lock(directory);
 	if (lock >= 0) {
-		int error = mail_queue_control_fulfil_alone(directory, wish, id);
+		int error = mail_queue_control_fulfil_alone(directory, command, id);
 		close(lock);
 		return error;
 	}
 	if (lock != -EBUSY)
 		return lock;
-	snprintf(file, sizeof file, "%s%s", prefixes[wish], id ? id : "");
-	return mail_queue_control_put_wish(directory, file, wait_ms);
+	snprintf(file, sizeof file, "%s%s", prefixes[command], id ? id : "");
+	return put_command(directory, file, wait_ms);
 }
 
-int weir_mail_queue_ask(
-        const char *path, enum weir_queue_wish wish, const char *id, unsigned wait_ms)
+int weir_mail_queue_command(
+        const char *path, enum weir_queue_command command, const char *id, unsigned wait_ms)
 {
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		id = NULL;
 	else if (!id || !mail_queue_is_id(id, strlen(id)))
 		return -EINVAL;
 	int directory = mail_queue_control_open(path);
 	if (directory < 0)
 		return directory;
-	int error = mail_queue_control_ask(directory, wish, id, wait_ms);
+	int error = mail_queue_control_ask(directory, command, id, wait_ms);
 	close(directory);
 	return error;
 }

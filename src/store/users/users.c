@@ -73,7 +73,7 @@ static void users_add(struct users_parser *parser, const struct user *user)
 	const struct user *twin = users_find(users, user->name);
 	if (twin) {
 		char text[TEXT_MAX];
-		snprintf(text, sizeof text, "user %.*s is there already, in line %u",
+		snprintf(text, sizeof text, "duplicate user %.*s, first in line %u",
 		        (int)user->name.size, user->name.data, twin->line);
 		users_complain(parser, text);
 		return;
@@ -98,14 +98,14 @@ static void users_add(struct users_parser *parser, const struct user *user)
 static const char *users_fault_of_name(struct weir_span name)
 {
 	if (!name.size)
-		return "a user without a name";
+		return "the name is missing";
 	if (name.size > WEIR_USER_NAME_MAX)
 		return "the name is too long";
 	for (size_t i = 0; i < name.size; i++)
 		if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f)
-			return "a control character in the name";
+			return "control character in the name";
 	if (name.data[0] == ' ' || name.data[name.size - 1] == ' ')
-		return "a space before or after the name";
+		return "space before or after the name";
 	return NULL;
 }
 
@@ -115,9 +115,9 @@ static const char *users_fault_of_hash(const char *hash)
 	bool plain = hash[0] != '$' && hash[0] != '_' && strlen(hash) != DES_SIZE;
 	int judged = crypt_checksalt(hash);
 	if (plain || judged == CRYPT_SALT_INVALID)
-		return "not a hash that crypt(3) knows";
+		return "not a hash of crypt(3)";
 	if (judged == CRYPT_SALT_METHOD_DISABLED)
-		return "a kind of hash that is disabled here";
+		return "a hash method that this system disables";
 	return NULL;
 }
 
@@ -127,7 +127,7 @@ static const char *users_fault_of_rest(struct weir_span rest, bool *ret_scram)
 	struct weir_scram scram;
 	*ret_scram = users_rest_value(rest, WEIR_SPAN("scram"), &text);
 	if (*ret_scram && weir_scram_parse(text, &scram) < 0)
-		return "scram= wants SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey";
+		return "scram= must be SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey";
 	return NULL;
 }
 
@@ -138,7 +138,7 @@ static void users_parse_user(struct users_parser *parser, struct weir_span line)
 	const char *fault = NULL;
 	bool scram = false;
 	if (!weir_span_cut(&line, ':', &user.name)) {
-		users_complain(parser, "no colon behind the name");
+		users_complain(parser, "no colon after the name");
 		return;
 	}
 	weir_span_cut(&line, ':', &user.hash);
