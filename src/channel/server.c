@@ -279,7 +279,7 @@ void weir_server_each(struct weir_server *server,
 	for (struct weir_list *link = channels->next, *next; link != channels; link = next) {
 		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
 		next = link->next;
-		if (!channel->dead && !visit(context, channel))
+		if (!channel_dead(channel) && !visit(context, channel))
 			return;
 	}
 }
