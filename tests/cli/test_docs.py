@@ -124,3 +124,35 @@ def test_the_charts_are_those_of_the_saved_results(tmp_path):
     for text in (TOP / "README.md").read_text(), (TOP / "bench" / "RESULTS.md").read_text():
         for name in re.findall(r"charts/([a-z-]+\.svg)", text):
             assert name in drawn
+
+
+def prose_of(text):
+    """The words outside of code blocks, tables and headings."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    lines = [line for line in text.splitlines() if not re.match(r"\s*[|#]", line)]
+    return " ".join(lines).split()
+
+
+def test_the_architecture_is_short_and_its_index_leads_somewhere():
+    text = (TOP / "ARCHITECTURE.md").read_text()
+    assert len(prose_of(text)) <= 1000
+    paths = re.findall(r"`(src/[\w/.]+)`", text)
+    assert len(set(paths)) >= 40
+    assert [path for path in paths if not (TOP / path).exists()] == []
+
+
+DOCUMENTS = sorted(path.relative_to(TOP) for path in [*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_links_between_documents_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (TOP / path).read_text())
+    assert [link for link in links if not (TOP / path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_names_of_the_library_in_documents_exist(path):
+    headers = "".join(header.read_text() for header in (TOP / "include" / "weir").glob("*.h"))
+    names = set(re.findall(r"\bweir_[a-z0-9_]+\b", (TOP / path).read_text())) - {"weir_noun_verb", "weir_http_"}
+    declared = set(re.findall(r"\bweir_[a-z0-9_]+\b", headers)) | {"weir_version"}
+    assert sorted(name for name in names if name not in declared) == []
