@@ -126,6 +126,17 @@ def test_the_charts_are_those_of_the_saved_results(tmp_path):
             assert name in drawn
 
 
+def test_the_reference_has_every_function(tmp_path):
+    subprocess.run([TOP / "tools" / "reference", tmp_path], check=True, capture_output=True)
+    index = (tmp_path / "index.html").read_text()
+    for header in (TOP / "include" / "weir").glob("*.h"):
+        functions = set(re.findall(r"WEIR_API [^;{]*?\b(weir_\w+)\(", header.read_text()))
+        page = (tmp_path / f"{header.stem}.html").read_text()
+        for function in functions:
+            assert f'"{header.stem}.html#{function}"' in index
+            assert f'id="{function}"' in page
+
+
 def prose_of(text):
     """The words outside of code blocks, tables and headings."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
