@@ -2,7 +2,7 @@
 
 An attack (attack.py) comes from 127.0.0.2; the client that is measured comes from 127.0.0.1. It makes a
 request every 10 ms, each over a connection of its own, and the time of a request counts from when it
-was due: a server that stands still for a second is seen by a hundred requests. The value is the 99th
+was due, so that a hundred requests see it when the server does nothing for a second. The value is the 99th
 percentile; the worst time and the 99th percentile of the same client before the attack are beside it.
 A request that has no reply within 10 s counts as 10 s. Once the requests are 20 s late, no more are made,
 and the rest count as late as they are.

@@ -2,8 +2,8 @@
  * connections, close. Each worker looks at its own channels, on its own thread, and writes what it
  * finds into a part of its own of the listing; the main thread puts the parts together.
  *
- * Invariant: a listing has memory for all that it shows before any worker is asked. A worker allocates
- * nothing, and only counts further connections.
+ * Invariant: a listing has memory for all that it shows before any worker is asked. A worker
+ * allocates nothing, and only counts further connections.
  */
 #include <errno.h>
 #include <inttypes.h>
