@@ -24,6 +24,8 @@
 #define WEIR_EVICT_LOOKS                                                                           \
 	64 /* channels looked at for one that gives way, where all places are taken */
 #define WEIR_EVICT_IDLE_MS 250 /* so long a channel must have been idle to give way */
+#define WEIR_EVICT_SILENT_MS                                                                       \
+	25 /* a channel that has been sent nothing, so that its client speaks first */
 #define WEIR_EVICT_AGAIN_MS 50 /* when none does, until the next look */
 #define WEIR_EVICT_STALLED_MS                                                                      \
 	1000                   /* without a byte, after which one in the middle of a request does */

@@ -126,8 +126,12 @@ unsigned channel_yields(const struct weir_channel *channel)
 	bool begun = timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE;
 	if (channel->busy || channel->phase >= CHANNEL_CLOSING)
 		return 0;
-	/* The request of one that was just accepted may still be on its way. */
-	if (idle && since_progress >= WEIR_EVICT_IDLE_MS && !channel_timeout_has_unread(channel))
+	/*
+	 * The request of a channel that was just accepted may still be on its way. A client that speaks
+	 * first sends it right behind its last packet of the TCP handshake.
+	 */
+	uint32_t grace_ms = channel->sent ? WEIR_EVICT_IDLE_MS : WEIR_EVICT_SILENT_MS;
+	if (idle && since_progress >= grace_ms && !channel_timeout_has_unread(channel))
 		return 2;
 	return begun && since_progress >= WEIR_EVICT_STALLED_MS &&
 	       !channel_timeout_has_unread(channel);

@@ -147,6 +147,35 @@ static void the_longest_idle_channel_gives_way(void **state)
 	stop();
 }
 
+/* A client that speaks first would have done so: its request comes with the end of its handshake. */
+static void a_channel_that_has_asked_nothing_gives_way_sooner(void **state)
+{
+	(void)state;
+	struct peer silent, asked;
+	start((struct weir_bounds){.channels_max = 1});
+	silent = peer_connect(loop, weir_server_address(server), 0);
+	assert_true(TURN_UNTIL(loop, opens == 1));
+	asked = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&asked, "hi\r\n");
+	peer_turn(&asked, 5);
+	assert_int_equal(closes, 0);
+	clock_advance(WEIR_YIELD_IDLE_MS - 100);
+	assert_true(peer_got(&asked, "hi"));
+	assert_int_equal(closes, 1);
+	/* This one has been sent a reply, and stays for longer. */
+	struct peer third = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&third, "ho\r\n");
+	clock_advance(WEIR_YIELD_IDLE_MS - 100);
+	peer_turn(&third, 5);
+	assert_int_equal(closes, 1);
+	peer_close(&silent);
+	peer_close(&asked);
+	assert_true(peer_got(&third, "ho"));
+	peer_close(&third);
+	assert_true(TURN_UNTIL(loop, closes == 3));
+	stop();
+}
+
 static void a_stalled_request_gives_way_if_nobody_is_idle(void **state)
 {
 	(void)state;
@@ -504,6 +533,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_more_channels_than_allowed),
 	        cmocka_unit_test(the_longest_idle_channel_gives_way),
+	        cmocka_unit_test(a_channel_that_has_asked_nothing_gives_way_sooner),
 	        cmocka_unit_test(a_stalled_request_gives_way_if_nobody_is_idle),
 	        cmocka_unit_test(compression_of_much_leaves_others_their_turn),
 	        cmocka_unit_test(descriptors_may_run_out),

@@ -1,5 +1,5 @@
-"""What the documentation shows is true: its example is a good configuration, the manual builds, and
-help, manual and completion know the same options."""
+"""The documentation is true: its examples are good configurations, the manual builds, help, manual and
+completion know the same options, and the charts show the saved results."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""The examples: each compiles with nothing but the installed library, and does what it says."""
+"""The examples: each compiles with nothing but the installed library, and works as its comment describes."""
 
 import os
 import re
@@ -150,7 +150,7 @@ def tried(compiled, library_path, tmp_path):
         lines = re.findall(r"^ \*   (.*)$", comment.split("Try it")[1], re.M)
         script = "\n".join(lines)
         skip_without_tools(script)
-        # The program says on its first line that it listens: what follows waits for that line.
+        # The first line that the program prints reports that it listens. The script waits for that line.
         start = re.search(rf"^\./{name}(.*) & pid=\$!$", script, re.M)
         written = re.search(r"127\.0\.0\.1[: /](\d+)", script)[1]
         port = free_port()
@@ -230,7 +230,7 @@ def test_chat(example):
     first, second = Client(port), Client(port)
 
     def hears(client, line):
-        """The next line, but for those of who looked whether it has started."""
+        """Checks the next line, except those of the client that looked whether the program has started."""
         while (heard := client.hear()) == b"1 leaves\r\n":
             pass
         assert heard == line
@@ -535,7 +535,7 @@ def test_every_program_of_the_guide_is_tried():
 
 @pytest.mark.parametrize("step", GUIDE_STEPS, ids=lambda step: step[0])
 def test_the_guide(step, installed, library_path, tmp_path):
-    """The program of each step compiles, without a warning, and its lines print what is said."""
+    """The program of each step compiles without a warning, and its commands print what the guide shows."""
     name, program, script, expected = step
     skip_without_tools(script)
     port = free_port()

@@ -55,7 +55,7 @@ def test_one_address_keeps_nobody_else_out(guarded):
 def test_a_user_who_was_here_before_is_not_delayed_by_others(guarded):
     server = guarded("guard: {first-delay: 4s}\n")
     assert ask(server, "alice", "secret") == 200
-    # Whoever waits for this answer gives up.
+    # The client gives up before this answer comes.
     wrong = http.client.HTTPConnection("127.0.0.1", server.port, timeout=1)
     with pytest.raises(TimeoutError):
         ask(server, "bob", "wrong", connection=wrong)

@@ -229,8 +229,8 @@ static int admin_remove_stale(const struct sockaddr_un *address)
 }
 
 /*
- * bind() gives the file the mode that the socket has, so that no other user may connect at any moment.
- * Returns the socket, or a negative errno.
+ * bind() gives the file the mode that the socket has, so that no other user may connect at any
+ * moment. Returns the socket, or a negative errno.
  */
 static int admin_bind(const struct sockaddr_un *address)
 {

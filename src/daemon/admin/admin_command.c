@@ -2,8 +2,8 @@
  * From a command line to the function that carries it out, and from what that function prints to a
  * reply. Sockets are in admin.c.
  *
- * Invariant: every line of text in a reply begins with a space and has no control character. Nothing
- * that a reply shows can forge the line that ends it.
+ * Invariant: every line of text in a reply begins with a space and has no control character.
+ * Nothing that a reply shows can forge the line that ends it.
  */
 #include <stdarg.h>
 #include <stdio.h>

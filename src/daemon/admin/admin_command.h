@@ -68,8 +68,8 @@ struct admin_table {
 };
 
 /*
- * Cuts a line, which is without its line end. Returns 0, WEIR_E_LIMIT if the line is too long or has
- * too many words, or WEIR_E_SYNTAX if it has a control character.
+ * Cuts a line, which is without its line end. Returns 0, WEIR_E_LIMIT if the line is too long or
+ * has too many words, or WEIR_E_SYNTAX if it has a control character.
  */
 int admin_parse(struct weir_span text, struct admin_line *ret);
 

@@ -2,8 +2,8 @@
  * connections, close. Each worker looks at its own channels, on its own thread, and writes what it
  * finds into a part of its own of the listing; the main thread puts the parts together.
  *
- * Invariant: a listing has memory for all that it shows before any worker is asked. A worker allocates
- * nothing, and only counts further connections.
+ * Invariant: a listing has memory for all that it shows before any worker is asked. A worker
+ * allocates nothing, and only counts further connections.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -65,7 +65,7 @@ struct listing {
 
 /* -- on a worker ------------------------------------------------------------------------------- */
 
-static bool listing_wants(const struct listing *listing, const struct endpoint *endpoint,
+static bool admin_listing_wants(const struct listing *listing, const struct endpoint *endpoint,
         const struct weir_channel *channel)
 {
 	if (listing->kind && listing->kind != endpoint->kind)
@@ -74,11 +74,11 @@ static bool listing_wants(const struct listing *listing, const struct endpoint *
 	       weir_networks_contain(&listing->network, 1, weir_channel_peer(channel));
 }
 
-static bool listing_visit(
+static bool admin_listing_visit(
         void *context, const struct endpoint *endpoint, struct weir_channel *channel)
 {
 	struct listing_part *part = context;
-	if (!listing_wants(part->listing, endpoint, channel))
+	if (!admin_listing_wants(part->listing, endpoint, channel))
 		return true;
 	if (part->count == part->room) {
 		part->more++;
@@ -98,16 +98,16 @@ static bool listing_visit(
 	return true;
 }
 
-static void listing_run(struct worker_job *job)
+static void admin_listing_run(struct worker_job *job)
 {
 	worker_each_channel(
-	        job->worker, listing_visit, WEIR_CONTAINER(job, struct listing_part, job));
+	        job->worker, admin_listing_visit, WEIR_CONTAINER(job, struct listing_part, job));
 }
 
 /* -- the listing ------------------------------------------------------------------------------- */
 
 /* By listener, then by worker and descriptor. */
-static int connection_compare(const void *a, const void *b)
+static int admin_connection_compare(const void *a, const void *b)
 {
 	const struct connection *one = a, *other = b;
 	unsigned ports[2] = {
@@ -124,7 +124,8 @@ static int connection_compare(const void *a, const void *b)
 	return one->id.fd < other->id.fd ? -1 : one->id.fd > other->id.fd;
 }
 
-static void connection_print(struct admin_request *request, const struct connection *connection)
+static void admin_connection_print(
+        struct admin_request *request, const struct connection *connection)
 {
 	static const char *const activities[] = {
 	        [WEIR_ACTIVITY_IDLE] = "idle",
@@ -143,7 +144,7 @@ static void connection_print(struct admin_request *request, const struct connect
 	        connection->quiet_ms % 1000 / 100);
 }
 
-static void listing_finish(struct listing *listing)
+static void admin_listing_finish(struct listing *listing)
 {
 	struct admin_request *request = listing->request;
 	size_t count = 0, more = 0;
@@ -153,12 +154,12 @@ static void listing_finish(struct listing *listing)
 		count += part->count;
 		more += part->more;
 	}
-	qsort(listing->items, count, sizeof *listing->items, connection_compare);
+	qsort(listing->items, count, sizeof *listing->items, admin_connection_compare);
 	if (count)
 		admin_print(request, "%-12s  %-11s  %-21s  %-21s  %-9s  %-3s  %7s  %10s", "ID",
 		        "LISTENER", "ADDRESS", "PEER", "STATE", "TLS", "REPLIES", "LAST BYTE");
 	for (size_t i = 0; i < count; i++)
-		connection_print(request, &listing->items[i]);
+		admin_connection_print(request, &listing->items[i]);
 	if (more)
 		admin_print(request, "and %zu more, which are not shown", more);
 	admin_print(request, "%zu connection%s", count + more, count + more == 1 ? "" : "s");
@@ -167,15 +168,15 @@ static void listing_finish(struct listing *listing)
 	free(listing);
 }
 
-static void listing_done(struct worker_job *job)
+static void admin_listing_done(struct worker_job *job)
 {
 	struct listing *listing = WEIR_CONTAINER(job, struct listing_part, job)->listing;
 	if (--listing->pending == 0)
-		listing_finish(listing);
+		admin_listing_finish(listing);
 }
 
 /* NULL without memory. */
-static struct listing *listing_create(unsigned workers)
+static struct listing *admin_listing_create(unsigned workers)
 {
 	struct listing *listing = calloc(1, sizeof *listing + workers * sizeof listing->parts[0]);
 	size_t room = CONNECTIONS_SHOWN_MAX / workers;
@@ -186,7 +187,7 @@ static struct listing *listing_create(unsigned workers)
 	listing->part_count = listing->pending = workers;
 	for (unsigned i = 0; i < workers; i++)
 		listing->parts[i] = (struct listing_part){
-		        .job = {.run = listing_run, .done = listing_done},
+		        .job = {.run = admin_listing_run, .done = admin_listing_done},
 		        .listing = listing,
 		        .worker = i,
 		        .items = listing->items + i * room,
@@ -195,7 +196,7 @@ static struct listing *listing_create(unsigned workers)
 	return listing;
 }
 
-static void connections_run(void *context, struct admin_request *request)
+static void admin_connections_run(void *context, struct admin_request *request)
 {
 	const struct admin_connections *commands = context;
 	const char *word = request->count ? request->arguments[0] : NULL;
@@ -209,7 +210,7 @@ static void connections_run(void *context, struct admin_request *request)
 		return;
 	}
 	unsigned workers = *commands->worker_count;
-	struct listing *listing = workers ? listing_create(workers) : NULL;
+	struct listing *listing = workers ? admin_listing_create(workers) : NULL;
 	if (!listing) {
 		admin_error(request, workers ? "there is no memory" : "the daemon is ending");
 		return;
@@ -231,7 +232,7 @@ struct closing {
 	bool found;
 };
 
-static bool closing_visit(
+static bool admin_closing_visit(
         void *context, const struct endpoint *endpoint, struct weir_channel *channel)
 {
 	struct closing *closing = context;
@@ -244,12 +245,13 @@ static bool closing_visit(
 	return false;
 }
 
-static void closing_run(struct worker_job *job)
+static void admin_closing_run(struct worker_job *job)
 {
-	worker_each_channel(job->worker, closing_visit, WEIR_CONTAINER(job, struct closing, job));
+	worker_each_channel(
+	        job->worker, admin_closing_visit, WEIR_CONTAINER(job, struct closing, job));
 }
 
-static void closing_done(struct worker_job *job)
+static void admin_closing_done(struct worker_job *job)
 {
 	struct closing *closing = WEIR_CONTAINER(job, struct closing, job);
 	if (closing->found)
@@ -261,29 +263,30 @@ static void closing_done(struct worker_job *job)
 }
 
 /* Cuts a number, and the point behind it, from the text. False if there is none. */
-static bool id_number(struct weir_span *text, uint64_t most, uint64_t *ret)
+static bool admin_id_number(struct weir_span *text, uint64_t most, uint64_t *ret)
 {
 	struct weir_span word;
 	weir_span_cut(text, '.', &word);
 	return weir_span_number(word, 10, ret) == 0 && *ret <= most;
 }
 
-static bool id_parse(const char *word, struct connection_id *ret)
+static bool admin_id_parse(const char *word, struct connection_id *ret)
 {
 	struct weir_span text = weir_span_of(word);
 	uint64_t worker, fd, generation;
-	if (!id_number(&text, UINT32_MAX, &worker) || !id_number(&text, INT32_MAX, &fd) ||
-	        !id_number(&text, UINT32_MAX, &generation) || text.size)
+	if (!admin_id_number(&text, UINT32_MAX, &worker) ||
+	        !admin_id_number(&text, INT32_MAX, &fd) ||
+	        !admin_id_number(&text, UINT32_MAX, &generation) || text.size)
 		return false;
 	*ret = (struct connection_id){(unsigned)worker, (int)fd, (uint32_t)generation};
 	return true;
 }
 
-static void close_run(void *context, struct admin_request *request)
+static void admin_close_run(void *context, struct admin_request *request)
 {
 	const struct admin_connections *commands = context;
 	struct connection_id id;
-	if (!id_parse(request->arguments[0], &id)) {
+	if (!admin_id_parse(request->arguments[0], &id)) {
 		admin_error(request, "'%.64s' is no ID, as 'connections' shows them",
 		        request->arguments[0]);
 		return;
@@ -297,8 +300,8 @@ static void close_run(void *context, struct admin_request *request)
 		admin_error(request, "there is no memory");
 		return;
 	}
-	closing->job.run = closing_run;
-	closing->job.done = closing_done;
+	closing->job.run = admin_closing_run;
+	closing->job.done = admin_closing_done;
 	closing->request = request;
 	closing->id = id;
 	worker_submit(commands->workers[id.worker], &closing->job);
@@ -310,8 +313,8 @@ void admin_connections_init(struct admin_connections *commands, struct worker *c
 	static const struct admin_command list[] = {
 	        {"connections", "[ADDRESS|NETWORK|LISTENER]",
 	                "lists open connections: all, or those of a peer or of a kind of listener",
-	                0, 1, connections_run},
-	        {"close", "ID", "ends a connection at once, with a reset", 1, 1, close_run},
+	                0, 1, admin_connections_run},
+	        {"close", "ID", "ends a connection at once, with a reset", 1, 1, admin_close_run},
 	        {0},
 	};
 	*commands = (struct admin_connections){

@@ -15,20 +15,20 @@
 
 #include "admin_guard.h"
 
-struct guard_listing {
+struct admin_guard_listing {
 	struct weir_guard_entry *items; /* WEIR_GUARD_ADDRESSES_MAX of them */
 	size_t count;
 };
 
-static void guard_collect(void *context, const struct weir_guard_entry *entry)
+static void admin_guard_collect(void *context, const struct weir_guard_entry *entry)
 {
-	struct guard_listing *listing = context;
+	struct admin_guard_listing *listing = context;
 	if (listing->count < WEIR_GUARD_ADDRESSES_MAX)
 		listing->items[listing->count++] = *entry;
 }
 
 /* Most wrong passwords first, then by address. */
-static int guard_compare(const void *a, const void *b)
+static int admin_guard_compare(const void *a, const void *b)
 {
 	const struct weir_guard_entry *one = a, *other = b;
 	if (one->count != other->count)
@@ -37,7 +37,7 @@ static int guard_compare(const void *a, const void *b)
 }
 
 /* "192.0.2.7", or "2001:db8::/64". */
-static void guard_format(const struct weir_network *network, char *text, size_t size)
+static void admin_guard_format(const struct weir_network *network, char *text, size_t size)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	char host[INET6_ADDRSTRLEN] = "?";
@@ -49,23 +49,24 @@ static void guard_format(const struct weir_network *network, char *text, size_t 
 		snprintf(text, size, "%s/%u", host, network->bits - (v4 ? 96u : 0u));
 }
 
-static void guard_list(void *context, struct admin_request *request)
+static void admin_guard_list(void *context, struct admin_request *request)
 {
 	const struct admin_guard *commands = context;
-	struct guard_listing listing = {
+	struct admin_guard_listing listing = {
 	        .items = calloc(WEIR_GUARD_ADDRESSES_MAX, sizeof *listing.items)};
 	if (!listing.items) {
 		admin_error(request, "there is no memory");
 		return;
 	}
-	weir_guard_each(commands->guard, weir_loop_now_ms(commands->loop), guard_collect, &listing);
-	qsort(listing.items, listing.count, sizeof *listing.items, guard_compare);
+	weir_guard_each(
+	        commands->guard, weir_loop_now_ms(commands->loop), admin_guard_collect, &listing);
+	qsort(listing.items, listing.count, sizeof *listing.items, admin_guard_compare);
 	if (listing.count)
 		admin_print(request, "%-43s  %5s  %9s", "NETWORK", "WRONG", "DELAY");
 	for (size_t i = 0; i < listing.count; i++) {
 		char network[INET6_ADDRSTRLEN + 4];
 		const struct weir_guard_entry *entry = &listing.items[i];
-		guard_format(&entry->network, network, sizeof network);
+		admin_guard_format(&entry->network, network, sizeof network);
 		admin_print(request, "%-43s  %5u  %6" PRIu32 " ms", network, entry->count,
 		        entry->delay_ms);
 	}
@@ -76,7 +77,7 @@ static void guard_list(void *context, struct admin_request *request)
 }
 
 /* An argument that can be read as an address or a network is one, even if a user has that name. */
-static void guard_clear(void *context, struct admin_request *request)
+static void admin_guard_clear(void *context, struct admin_request *request)
 {
 	const struct admin_guard *commands = context;
 	struct weir_network network;
@@ -103,10 +104,10 @@ void admin_guard_init(
 	        {"guard list", "",
 	                "lists the networks that have sent wrong passwords, and how long their "
 	                "last answer was delayed",
-	                0, 0, guard_list},
+	                0, 0, admin_guard_list},
 	        {"guard clear", "[ADDRESS|NETWORK|USER]",
 	                "forgets wrong passwords: of an address or network, of a user, or all", 0,
-	                1, guard_clear},
+	                1, admin_guard_clear},
 	        {0},
 	};
 	*commands = (struct admin_guard){.table = {.commands = list}, .guard = guard, .loop = loop};

@@ -1,7 +1,7 @@
 /*
  * weir console: its command line, where the socket is, and the conversation (see admin_command.h).
- * Every command has a connection of its own, so that the daemon may be restarted during an interactive
- * session.
+ * Every command has a connection of its own, so that the daemon may be restarted during an
+ * interactive session.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -269,7 +269,7 @@ static void serve_on_worker_ended(void *context)
 
 /* -- the admin socket -------------------------------------------------------------------------- */
 
-static void command_reload(void *context, struct admin_request *request)
+static void serve_command_reload(void *context, struct admin_request *request)
 {
 	struct daemon *daemon = context;
 	if (daemon->stop_signals)
@@ -282,7 +282,7 @@ static void command_reload(void *context, struct admin_request *request)
 		        "says why, and so does 'weir check'");
 }
 
-static void command_drain(void *context, struct admin_request *request)
+static void serve_command_drain(void *context, struct admin_request *request)
 {
 	struct daemon *daemon = context;
 	if (daemon->stop_signals) {
@@ -293,20 +293,20 @@ static void command_drain(void *context, struct admin_request *request)
 	serve_stop(daemon);
 }
 
-static void command_reopen_logs(void *context, struct admin_request *request)
+static void serve_command_reopen_logs(void *context, struct admin_request *request)
 {
 	serve_reopen_logs(context);
 	admin_ok(request);
 }
 
-static int create_admin(struct daemon *daemon)
+static int serve_create_admin(struct daemon *daemon)
 {
 	static const struct admin_command list[] = {
 	        {"reload", "", "reads the configuration and certificates again, as SIGHUP", 0, 0,
-	                command_reload},
-	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, command_reopen_logs},
+	                serve_command_reload},
+	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, serve_command_reopen_logs},
 	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
-	                command_drain},
+	                serve_command_drain},
 	        {0},
 	};
 	int error = admin_create(daemon->loop, &daemon->admin);
@@ -424,7 +424,7 @@ int serve(const struct options *options)
 	if (error == 0)
 		error = weir_permits_create(1, 0, &daemon.permits);
 	if (error == 0)
-		error = create_admin(&daemon);
+		error = serve_create_admin(&daemon);
 	if (error < 0) {
 		say("cannot make an event loop: %s", weir_error_text(error));
 		weir_permits_release(daemon.permits);

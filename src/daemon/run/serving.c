@@ -272,7 +272,7 @@ struct channel_visit {
 	bool stopped;
 };
 
-static bool visit_channel(void *context, struct weir_channel *channel)
+static bool serving_visit_channel(void *context, struct weir_channel *channel)
 {
 	struct channel_visit *visit = context;
 	visit->stopped = !visit->visit(visit->context, visit->endpoint, channel);
@@ -288,8 +288,8 @@ void serving_each_channel(struct worker *worker,
 	for (struct serving_server *server = serving_after(serving, &serving->servers);
 	        server && !each.stopped; server = serving_after(serving, &server->link)) {
 		each.endpoint = &server->endpoint;
-		weir_server_each(
-		        serving_service_of(server)->listener(server->server), visit_channel, &each);
+		weir_server_each(serving_service_of(server)->listener(server->server),
+		        serving_visit_channel, &each);
 	}
 }
 

@@ -139,17 +139,17 @@ void worker_reopen_logs(struct worker *worker)
 
 /* -- jobs -------------------------------------------------------------------------------------- */
 
-static void job_done(struct weir_task *task)
+static void worker_job_done(struct weir_task *task)
 {
 	struct worker_job *job = WEIR_CONTAINER(task, struct worker_job, task);
 	job->done(job);
 }
 
-static void job_run(struct weir_task *task)
+static void worker_job_run(struct weir_task *task)
 {
 	struct worker_job *job = WEIR_CONTAINER(task, struct worker_job, task);
 	job->run(job);
-	job->task = (struct weir_task){.run = job_done};
+	job->task = (struct weir_task){.run = worker_job_done};
 	weir_loop_post(job->main_loop, &job->task);
 }
 
@@ -157,9 +157,9 @@ void worker_submit(struct worker *worker, struct worker_job *job)
 {
 	job->worker = worker;
 	job->main_loop = worker->main_loop;
-	job->task = (struct weir_task){.run = job_run};
+	job->task = (struct weir_task){.run = worker_job_run};
 	if (worker->over)
-		job_run(&job->task);
+		worker_job_run(&job->task);
 	else
 		weir_loop_post(worker->loop, &job->task);
 }
