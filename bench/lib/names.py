@@ -95,7 +95,7 @@ def write_zone(path, names):
 
 
 def sign(directory, name):
-    """ldns-signzone puts its keys where it stands."""
+    """ldns-signzone puts its keys into the current directory."""
     key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", ZONE], cwd=directory, check=True,
                          stdout=subprocess.PIPE, text=True).stdout.strip()
     until = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + 7 * 86400))
@@ -114,7 +114,7 @@ class Place(services.Place):
         self.absent = {
             "queries": write_queries(self.path("queries"), QUERIES, NAMES),
             "signed": write_queries(self.path("signed"), QUERIES, SIGNED_NAMES),
-            # What is delegated the server that is forwarded to cannot answer.
+            # The upstream cannot answer for delegated names.
             "cached": write_queries(self.path("cached"), CACHED_QUERIES, NAMES,
                                     lambda query: not query.startswith("www.")),
         }

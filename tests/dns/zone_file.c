@@ -1,4 +1,6 @@
-/* Zone files: what they say, and how mistakes are told; and a zone against a plain list of its names. */
+/*
+ * Zone files: their content, the reports of mistakes, and a zone beside a plain list of its names.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -319,7 +321,7 @@ static void a_value_outside_of_its_range_is_refused(void **state)
 	}
 }
 
-/* What ldns makes of a record is the model for what is made here. */
+/* ldns's reading of a record is the model for ours. */
 static void data_is_what_ldns_makes_of_it(void **state)
 {
 	static const char *const records[] = {
@@ -537,7 +539,7 @@ static void names_stand_in_order_with_all_above_them(void **state)
 		if (i)
 			assert_true(node->parent < i);
 	}
-	/* Names that are not there: what is closest, and what stands before. */
+	/* Names that do not exist: the closest encloser, and the name before. */
 	for (unsigned i = 0; i < 4000; i++) {
 		struct weir_dns_name name = random_name(&seed), above = name;
 		struct dns_key key;

@@ -1,4 +1,4 @@
-/* Somebody to ask who answers when the test says so. */
+/* An asker whose answers the test gives. */
 #ifndef WEIR_TEST_DNS_ASKER_H
 #define WEIR_TEST_DNS_ASKER_H
 
@@ -19,7 +19,7 @@ struct asked {
 /* All that was asked since it was cleared, in order; an answered place is used again. */
 struct asker {
 	unsigned count; /* questions so far */
-	unsigned open;  /* … of these, without an answer */
+	unsigned open;  /* questions without an answer */
 	unsigned cancelled;
 	int error; /* asking fails with it */
 	struct asked asks[ASKS_MAX];

@@ -4,8 +4,8 @@
  *   "www.example.com. A" "NXDOMAIN aa" "an www.example.com. 300 CNAME a.example.com."
  *   "au example.com. 300 SOA 60" "ad . 0 OPT 15"
  *
- * Knows A, NS, CNAME, PTR, DNAME, SOA (its minimum), TXT, RRSIG (the type it covers), NSEC (the next
- * name) and OPT (an extended error). What it cannot read aborts.
+ * Types: A, NS, CNAME, PTR, DNAME, SOA (its minimum), TXT, RRSIG (the type it covers), NSEC
+ * (the next name) and OPT (an extended error). Text that cannot be read aborts.
  */
 #ifndef WEIR_TEST_DNS_REPLY_H
 #define WEIR_TEST_DNS_REPLY_H

@@ -167,3 +167,34 @@ bool dns_response_special(struct dns_response *response, const struct weir_dns_q
 	*ret_rcode = exists ? WEIR_DNS_NOERROR : WEIR_DNS_NXDOMAIN;
 	return true;
 }
+
+/* -- class CHAOS ------------------------------------------------------------------------------- */
+
+/* TXT records about this server (RFC 4892). */
+unsigned dns_response_chaos(struct dns_response *response)
+{
+	static const struct {
+		const char *wire;
+		bool version;
+	} names[] = {{"\7version\4bind", true}, {"\7version\6server", true},
+	        {"\10hostname\4bind", false}, {"\2id\6server", false}};
+	const struct weir_dns_responder *responder = response->responder;
+	const struct weir_dns_question *question = &response->query.question;
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+		struct weir_dns_name name;
+		weir_dns_name_set(weir_span(names[i].wire, strlen(names[i].wire) + 1), &name);
+		if (!weir_dns_name_equal(&name, &question->name))
+			continue;
+		struct weir_span data =
+		        names[i].version ? weir_span(responder->version, responder->version_size)
+		                         : weir_span(responder->identity, responder->identity_size);
+		if (!data.size)
+			break;
+		if (question->type == WEIR_DNS_TXT || question->type == WEIR_DNS_ANY)
+			weir_dns_put_record(&response->writer, WEIR_DNS_ANSWER, name.wire,
+			        WEIR_DNS_TXT, WEIR_DNS_CH, 0, data);
+		response->answer.authoritative = true;
+		return WEIR_DNS_NOERROR;
+	}
+	return WEIR_DNS_REFUSED;
+}

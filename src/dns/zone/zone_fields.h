@@ -69,9 +69,41 @@ bool fields_read(const struct fields_type *type, struct weir_span line,
 /* Whether wire data, which was given by its bytes, has the form that its type wants. */
 bool fields_check(uint16_t type, struct weir_span data);
 
+/* -- zone_fields.c ----------------------------------------------------------------------------- */
+
+/* The row of a type, or NULL. */
+const struct fields_type *fields_type_of(uint16_t number);
+
+/* Checks values of a type against each other. Returns NULL, or what is wrong. */
+const char *fields_judge(uint16_t type, const uint8_t *data, size_t size);
+
+/* -- zone_fields_wire.c ------------------------------------------------------------------------ */
+
 /*
- * -- for fields with a grammar of their own (zone_fields_special.c) ------------------------------
+ * Reads the text behind a record's type. *ret_is: whether it is generic data (RFC 3597). Then
+ * `data`, which has room for UINT16_MAX bytes, has *ret_size bytes. Returns false if the size in
+ * the text is wrong.
  */
+bool fields_read_generic(struct weir_span text, uint8_t *data, bool *ret_is, size_t *ret_size);
+
+/* -- zone_words.c ------------------------------------------------------------------------------ */
+
+/* Whether the text is this word; case does not matter. */
+bool fields_is_word(struct weir_span text, const char *word);
+
+/* -- zone_fields_text.c ------------------------------------------------------------------------ */
+
+/* Reads the field of a letter. */
+bool fields_read_field(struct fields *fields, char field);
+
+/* Whether the bytes are a tag of CAA. */
+bool fields_is_tag(const uint8_t *data, size_t size);
+
+bool fields_put16(struct fields *fields, unsigned number);
+bool fields_put32(struct fields *fields, uint32_t number);
+
+/* Reads an address that is the whole text. Returns false if it is not one. */
+bool fields_address_of(struct weir_span text, int family, uint8_t address[16]);
 
 /* False: the data is too long. */
 bool fields_put(struct fields *fields, const void *data, size_t size);
@@ -92,6 +124,8 @@ int fields_unescape(struct weir_span *text);
 
 /* The rest of the line as base64. */
 bool fields_base64(struct fields *fields, struct weir_span text, bool rest);
+
+/* -- zone_fields_special.c, zone_fields_svcb.c ------------------------------------------------- */
 
 bool fields_read_loc(struct fields *fields);
 bool fields_read_apl(struct fields *fields);

@@ -16,7 +16,6 @@
 
 #include "rdata.h"
 #include "zone_file.h"
-#include "zone_generic.h"
 
 static void zone_file_report(
         struct reading *reading, const char *path, unsigned line, const char *text)
@@ -298,7 +297,7 @@ static bool zone_file_read_data(struct zone_file *file, const struct head *head,
 	struct reading *reading = file->reading;
 	char why[FIELDS_WHY_MAX];
 	bool generic;
-	if (!dns_generic_read(head->rest, reading->rdata, &generic, ret_size)) {
+	if (!fields_read_generic(head->rest, reading->rdata, &generic, ret_size)) {
 		dns_file_complain(file, "data that is not as many bytes as it says");
 		return false;
 	}
