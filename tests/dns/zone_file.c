@@ -153,24 +153,24 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {START "a A 192.0.2.256\n", "zone:6: "},
 	        {START "a A\n", "zone:6: "},
 	        {START "a NOTATYPE x\n", "zone:6: "},
-	        {START "a CH A 192.0.2.1\n", "zone:6: a class that is not IN"},
+	        {START "a CH A 192.0.2.1\n", "zone:6: the class must be IN"},
 	        {START "a.example.net. A 192.0.2.1\n", "zone:6: the name is not in the zone"},
 	        {START "\n\na CNAME b\na A 192.0.2.1\n", "zone:8: a.example.org. has a CNAME"},
 	        {START "a CNAME b\na CNAME c\n", "zone:7: a.example.org. has more than one CNAME"},
 	        {START "a DNAME b\na DNAME c\n", "zone:6: a.example.org. has more than one DNAME"},
-	        {START "a TXT ( b\n c\n", "zone:6: a parenthesis that is not closed"},
+	        {START "a TXT ( b\n c\n", "zone:6: a parenthesis is not closed"},
 	        {START "a TXT b )\n", "zone:6: a closing parenthesis"},
 	        {START "a TXT \"b\nc\"\n", "zone:6: a quote that does not end"},
 	        {START "$TTL x\n", "zone:6: $TTL wants"},
 	        {START "$TTL 1 2\n", "zone:6: too many words"},
 	        {START "$ORIGIN\n", "zone:6: $ORIGIN wants"},
 	        {START "$GENERATE 1-2 a A 1\n", "zone:6: "},
-	        {START "$GENERATE\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 2-1 a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 1-2/0 a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 1-2x a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 1-99999999999 a$ A 192.0.2.1\n", "zone:6: $GENERATE wants a"},
-	        {START "$GENERATE 1-2 \n", "zone:6: $GENERATE wants a record"},
+	        {START "$GENERATE\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 2-1 a A 192.0.2.$\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 1-2/0 a A 192.0.2.$\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 1-2x a A 192.0.2.$\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 1-99999999999 a$ A 192.0.2.1\n", "zone:6: $GENERATE needs a"},
+	        {START "$GENERATE 1-2 \n", "zone:6: $GENERATE needs a record"},
 	        {START "$GENERATE 0-1048576 a$ A 192.0.2.1\n", "zone:6: $GENERATE of too many"},
 	        {START "$GENERATE 1-2 a${0,3,y} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
 	        {START "$GENERATE 1-2 a${0,256,d} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
@@ -186,7 +186,7 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {START "a TYPE1234 \\# 2 abcde\n", "zone:6: data that is not"},
 	        {START "a TYPE1234 \\# 2 abgd\n", "zone:6: data that is not"},
 	        {START "a TYPE1234 \\# x ab\n", "zone:6: data that is not"},
-	        {START "a TYPE2 \\# 2 abcd\n", "zone:6: the data is not what the type wants"},
+	        {START "a TYPE2 \\# 2 abcd\n", "zone:6: the data is not valid for the type"},
 	        {START "a A 1.2.3\nb A 192.0.2.1\nc A x\n", "zone:6: "},
 	};
 	(void)state;
@@ -421,8 +421,7 @@ static void data_below_a_dname_is_refused(void **state)
 	(void)state;
 	write_file("zone", text, sizeof text - 1);
 	assert_int_equal(load(&zone), WEIR_E_SYNTAX);
-	assert_string_equal(
-	        told, "zone:6: x.y.d.example.org. has data, but lies below a DNAME record\n");
+	assert_string_equal(told, "zone:6: x.y.d.example.org. has data below a DNAME record\n");
 }
 
 static void files_that_are_none(void **state)
@@ -434,7 +433,7 @@ static void files_that_are_none(void **state)
 	assert_int_equal(load(&zone), -ENOENT);
 	write_file("zone", START "a TXT b\0c\n", sizeof START + 9);
 	assert_int_equal(load(&zone), WEIR_E_SYNTAX);
-	assert_non_null(strstr(told, "zone:6: a line that is too long, or has a NUL byte in it"));
+	assert_non_null(strstr(told, "zone:6: the line is too long, or has a NUL byte"));
 	memset(text, 'a', sizeof text);
 	write_file("zone", text, sizeof text);
 	assert_int_equal(load(&zone), WEIR_E_SYNTAX);

@@ -38,7 +38,7 @@ struct dns_fetch {
 	void *context;
 };
 
-static const char ended_early[] = "the connection ended within the answer";
+static const char ended_early[] = "the connection ended before the transfer";
 
 static void secondary_fetch_free_if_over(struct dns_fetch *fetch)
 {

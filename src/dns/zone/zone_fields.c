@@ -145,17 +145,17 @@ const char *fields_judge(uint16_t type, const uint8_t *data, size_t size)
 	case 32769:
 		kind = data[3];
 		return kind < sizeof digests && digests[kind] && size - 4 != digests[kind]
-		               ? "the digest has not the size that its kind wants"
+		               ? "the digest has the wrong size for its type"
 		               : NULL;
 	case 44: /* SSHFP */
 		kind = data[1];
 		return kind < sizeof prints && prints[kind] && size - 2 != prints[kind]
-		               ? "the fingerprint has not the size that its kind wants"
+		               ? "the fingerprint has the wrong size for its type"
 		               : NULL;
 	case 63: /* ZONEMD */
 		kind = data[5];
 		return kind < sizeof sums && sums[kind] && size - 6 != sums[kind]
-		               ? "the digest has not the size that its kind wants"
+		               ? "the digest has the wrong size for its type"
 		               : NULL;
 	case 256: /* URI (RFC 7553 4.4) */
 		return size == 4 ? "the target must not be empty" : NULL;
@@ -189,7 +189,7 @@ bool fields_read(const struct fields_type *type, struct weir_span line,
 	while (*field && fields_read_field(&fields, *field))
 		field++;
 	if (!*field && fields_word_next(&fields.line, &fields.word))
-		fields.wrong = "stands behind the data of the type";
+		fields.wrong = "is one word too many";
 	else if (!*field)
 		fields.whole = fields_judge(type->number, data, fields.size);
 	if (fields.wrong || fields.whole) {

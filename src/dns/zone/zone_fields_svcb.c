@@ -81,7 +81,7 @@ static bool zone_fields_svcb_mandatory(struct fields *fields, struct weir_span l
 	while (zone_fields_svcb_item(&list, &item)) {
 		int key = zone_fields_svcb_key_of(item);
 		if (key < 0 || count == PARAMETERS_MAX)
-			return fields_refuse(fields, "names a key that is not known");
+			return fields_refuse(fields, "names an unknown key");
 		keys[count++] = (uint16_t)key;
 	}
 	if (!count)
@@ -185,7 +185,7 @@ static bool zone_fields_svcb_parameter(struct fields *fields, struct svcb_parame
 		name = fields->word.text;
 	int key = zone_fields_svcb_key_of(name);
 	if (key < 0)
-		return fields_refuse(fields, "begins with a key that is not known");
+		return fields_refuse(fields, "begins with an unknown key");
 	struct weir_span value = has_value ? text : weir_span(NULL, 0);
 	/* The value of quoted text is the text between the quotes. */
 	if (value.size && value.data[0] == '"') {
@@ -309,7 +309,7 @@ const char *fields_check_svcb(const uint8_t *data, size_t size)
 			return "the parameters do not fill the data";
 		int key = dns_get16(at);
 		if (key <= before)
-			return key == before ? "a key stands twice" : "the keys are not in order";
+			return key == before ? "a key occurs twice" : "the keys are not in order";
 		const char *wrong = zone_fields_svcb_check_value((unsigned)key, at + 4, value);
 		if (wrong)
 			return wrong;

@@ -141,7 +141,7 @@ static bool zone_fields_text_read_type(struct fields *fields)
 		return false;
 	return fields_type_find(fields->word.text, &type)
 	               ? zone_fields_text_put_number(fields, type.number, 2)
-	               : fields_refuse(fields, "is not a type that is known");
+	               : fields_refuse(fields, "is not a known type");
 }
 
 bool fields_read_name(struct fields *fields)
@@ -258,9 +258,7 @@ static bool zone_fields_text_put_hex(struct fields *fields, bool rest)
 				return false;
 		}
 	} while (rest && fields_word_next(&fields->line, &fields->word));
-	return digits % 2 || !digits
-	               ? fields_refuse(fields, "ends hexadecimal data of no whole bytes")
-	               : true;
+	return digits % 2 || !digits ? fields_refuse(fields, "ends in half a byte") : true;
 }
 
 static int zone_fields_text_base64_digit(char c)
@@ -293,8 +291,7 @@ bool fields_base64(struct fields *fields, struct weir_span text, bool rest)
 		rest = rest && fields_word_next(&fields->line, &fields->word);
 		text = fields->word.text;
 	} while (rest);
-	return digits % 4 || !digits ? fields_refuse(fields, "ends base64 of no whole bytes")
-	                             : true;
+	return digits % 4 || !digits ? fields_refuse(fields, "ends in a part of a byte") : true;
 }
 
 static bool zone_fields_text_read_base64(struct fields *fields, bool may_miss)
@@ -381,7 +378,7 @@ static bool zone_fields_text_read_map(struct fields *fields)
 	while (fields_word_next(&fields->line, &fields->word)) {
 		struct fields_type type;
 		if (!fields_type_find(fields->word.text, &type))
-			return fields_refuse(fields, "is not a type that is known");
+			return fields_refuse(fields, "is not a known type");
 		unsigned window = type.number >> 8, byte = (type.number & 0xff) >> 3;
 		map[window][byte] |= (uint8_t)(0x80 >> (type.number & 7));
 		used[window] = used[window] > byte + 1 ? used[window] : (uint8_t)(byte + 1);

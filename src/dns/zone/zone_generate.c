@@ -40,11 +40,11 @@ const char *dns_generator_init(struct dns_generator *generator, const char *text
 {
 	text += strspn(text, " \t");
 	if (!zone_generate_read_range(&text, generator))
-		return "$GENERATE wants a range: start-stop or start-stop/step";
+		return "$GENERATE needs a range: start-stop or start-stop/step";
 	generator->line = text + strspn(text, " \t");
 	if (!*generator->line)
-		return "$GENERATE wants a record";
-	return generator->left > WEIR_DNS_GENERATE_MAX ? "$GENERATE of too many records" : NULL;
+		return "$GENERATE needs a record";
+	return generator->left > WEIR_DNS_GENERATE_MAX ? "$GENERATE makes too many records" : NULL;
 }
 
 /* -- numbers ----------------------------------------------------------------------------------- */
@@ -141,7 +141,7 @@ const char *dns_generator_next(struct dns_generator *generator, char *line, size
 		size_t more = 1;
 		if (*at == '$') {
 			if (!zone_generate_expand(&at, generator->next, text, &more))
-				return "$GENERATE with a sign that is not ${offset,width,base}";
+				return "$GENERATE has a $ that is not ${offset,width,base}";
 		} else {
 			text[0] = *at++;
 			/* Quoted text is copied unchanged. */
@@ -149,7 +149,7 @@ const char *dns_generator_next(struct dns_generator *generator, char *line, size
 				text[more++] = *at++;
 		}
 		if (more >= room - size)
-			return "$GENERATE makes a record that is too long";
+			return "$GENERATE makes the record is too long";
 		memcpy(line + size, text, more);
 		size += more;
 	}

@@ -209,7 +209,7 @@ static void zone_make_check_location(struct making *making, const struct dns_raw
 			continue;
 		zone_make_complain_of(making, name,
 		        dns_builder_records(builder)[name->first - 1].line,
-		        "has data, but lies below a DNAME record");
+		        "has data below a DNAME record");
 		return;
 	}
 }
