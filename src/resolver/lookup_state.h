@@ -98,7 +98,7 @@ int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_qu
 /* Limits the wait of its lookups: there is a stale answer. */
 void dns_pending_hurry(struct dns_pending *pending);
 
-/* Cancels it, and the lookups that wait for it. */
+/* Cancels the question, and the lookups that wait for it. */
 void dns_pending_destroy(struct dns_pending *pending);
 
 /*
@@ -108,7 +108,7 @@ void dns_pending_destroy(struct dns_pending *pending);
 bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client);
 void dns_client_leave(struct weir_dns_lookup *lookup);
 
-/* It is in no list any more; frees it. */
+/* Frees a lookup that is in no list any more. */
 void dns_lookup_free(struct weir_dns_lookup *lookup);
 
 #endif

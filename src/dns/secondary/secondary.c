@@ -122,14 +122,14 @@ static void secondary_on_expiry(struct weir_timer *timer)
 {
 	struct dns_secondary *secondary = WEIR_CONTAINER(timer, struct dns_secondary, expiry);
 	struct weir_dns_secondaries *owner = secondary->owner;
-	struct weir_dns_zone *stand_in;
+	struct weir_dns_zone *placeholder;
 	if (weir_dns_zone_create_placeholder(
-	            &secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA, &stand_in) < 0) {
+	            &secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA, &placeholder) < 0) {
 		weir_timer_start(owner->loop, timer, 1000, secondary_on_expiry);
 		return;
 	}
-	secondary_show(secondary, stand_in);
-	weir_dns_zone_release(stand_in);
+	secondary_show(secondary, placeholder);
+	weir_dns_zone_release(placeholder);
 	dns_secondary_log(secondary, WEIR_DNS_EXPIRED, NULL, NULL);
 }
 

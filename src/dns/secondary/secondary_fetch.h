@@ -1,4 +1,4 @@
-/* One question to a primary, and all of its answer: by TCP (a fetch), or by UDP (a check). */
+/* One question to a primary, and its reply: by TCP (a fetch), or by UDP (a check). */
 #ifndef WEIR_DNS_SECONDARY_FETCH_H
 #define WEIR_DNS_SECONDARY_FETCH_H
 

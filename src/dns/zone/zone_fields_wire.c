@@ -1,6 +1,6 @@
 /*
- * Data in wire form: reading generic data (RFC 3597), which is \#, the number of bytes, and the bytes in
- * hexadecimal; and the check of data that was read so, or was transferred.
+ * Data in wire form: reading generic data (RFC 3597), which is \#, the number of bytes, and the
+ * bytes in hexadecimal; and the check of data that was read so, or was transferred.
  */
 #include <string.h>
 
