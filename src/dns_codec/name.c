@@ -18,7 +18,9 @@ enum {
 
 _Thread_local uint64_t dns_name_steps;
 
-/* One label, at most WEIR_DNS_LABEL_MAX; false: the name becomes too long. */
+/*
+ * Appends a label of at most WEIR_DNS_LABEL_MAX bytes. Returns false if the name becomes too long.
+ */
 static bool dns_name_append(struct weir_dns_name *name, const uint8_t *label, size_t size)
 {
 	/* The root's label has to fit too. */

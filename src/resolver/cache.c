@@ -285,7 +285,7 @@ static void cache_sweep_bucket(struct weir_dns_cache *cache, uint32_t now_s)
 	cache->hand = (cache->hand + 1) & cache->mask;
 }
 
-/* False: the entry would need too much of the whole. */
+/* Returns false if the entry would need too much of the whole. */
 static bool cache_make_room(struct weir_dns_cache *cache, size_t cost, uint32_t now_s)
 {
 	size_t most = cache->bytes - cache->bytes / RETIRED_PART;

@@ -300,8 +300,8 @@ static int lookup_make_ready(const struct wanted *wanted, const struct dns_cache
 }
 
 /*
- * From the cache, if that may be given now. False: it must be asked for. *ret_expired: as a last
- * resort.
+ * Answers from the cache, if possible. Returns false if the question must be asked. *ret_expired:
+ * as a last resort.
  */
 static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, int *ret_error,
         struct weir_dns_lookup **ret)

@@ -77,7 +77,7 @@ static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_loo
 	return size;
 }
 
-/* An old answer is better than none. False: there is no such answer. */
+/* An old answer is better than none. Returns false if there is no such answer. */
 static bool lookup_ask_answer_old(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;

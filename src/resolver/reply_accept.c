@@ -34,7 +34,7 @@ struct accepting {
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-/* False: the record is malformed, or the names of the reply have taken too much work so far. */
+/* Returns false if the record is malformed, or the names of the reply have too many steps. */
 static bool reply_accept_read_record(
         const struct accepting *accepting, size_t *at, struct weir_dns_record *record)
 {
@@ -103,7 +103,7 @@ static bool reply_accept_chain(const struct accepting *accepting, const struct w
 	return false;
 }
 
-/* One way through the answer section. True: the chain has become longer. */
+/* Passes once over the answer section. Returns true if the chain has become longer. */
 static bool reply_accept_lengthen(struct accepting *accepting)
 {
 	unsigned before = accepting->names;

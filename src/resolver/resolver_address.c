@@ -123,7 +123,10 @@ static bool resolver_address_join(const struct weir_dns_name *name,
 	return true;
 }
 
-/* The next name to ask for; false: there is none. By itself first if it has dots enough. */
+/*
+ * Makes the next candidate. Returns false if there is none. A name with enough dots is itself the
+ * first.
+ */
 static bool resolver_address_next_candidate(
         struct weir_resolving *resolving, struct weir_dns_name *ret)
 {

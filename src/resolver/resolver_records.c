@@ -174,7 +174,7 @@ static void resolver_records_end_srv(
 
 /* -- TXT --------------------------------------------------------------------------------------- */
 
-/* The strings of a record, one after the other; false: they do not add up. */
+/* Joins the strings of a record. Returns false if they do not fill the rdata. */
 static bool resolver_records_put_strings(
         struct texts *texts, struct weir_span data, struct weir_span *ret)
 {

@@ -49,7 +49,7 @@ static void upstream_attempt_replace(struct attempt *attempt, unsigned how)
 
 /* -- what comes back --------------------------------------------------------------------------- */
 
-/* True: the question goes by TCP from here on. */
+/* Returns true if the question is asked by TCP from here on. */
 static bool upstream_attempt_too_many_foreign(struct attempt *attempt)
 {
 	struct weir_dns_ask *ask = attempt->ask;

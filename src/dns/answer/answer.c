@@ -81,7 +81,7 @@ static bool was_followed(const struct dns_answer *answer)
 	return false;
 }
 
-/* Goes on with another name. False: the chain is endless, or the answer truncated. */
+/* Goes on with another name. Returns false if the chain is endless, or the answer truncated. */
 static bool dns_answer_follow(struct dns_answer *answer, const uint8_t *wire)
 {
 	if (answer->follow_count == WEIR_DNS_CHAIN_MAX) {
@@ -129,7 +129,7 @@ static bool dns_answer_put_answer(struct dns_answer *answer, const struct dns_rr
 	return true;
 }
 
-/* The signatures of one RRset. False: they do not fit. */
+/* Puts the signatures of one RRset. Returns false if they do not fit. */
 static bool dns_answer_put_signatures_of(struct dns_answer *answer, const struct dns_rrset *rrset)
 {
 	const uint8_t *record = dns_rrset_records(rrset);
@@ -236,7 +236,7 @@ static bool is_delegated(
 	return skip || node != &zone->nodes[node->occluder] || type != WEIR_DNS_DS;
 }
 
-/* One name. True: the key has been exchanged for another. */
+/* Searches for one name. Returns true if the key has been replaced by an alias's target. */
 static bool dns_answer_lookup(struct dns_answer *answer)
 {
 	const struct weir_dns_zone *zone = answer->zone;

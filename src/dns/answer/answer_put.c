@@ -85,7 +85,7 @@ void dns_answer_need(struct dns_answer *answer, enum weir_dns_section section, c
 
 /* -- additional -------------------------------------------------------------------------------- */
 
-/* False: there is no room for them. */
+/* Returns false without room for them. */
 static bool dns_answer_put_addresses(
         struct dns_answer *answer, const struct weir_dns_zone *zone, const struct dns_node *node)
 {

@@ -115,7 +115,7 @@ static bool responder_special_is_shared_address(
 	       number <= 127;
 }
 
-/* True: it is answered, without the servers of the world. */
+/* Returns true if the name is private, and was answered here. */
 static bool responder_special_answer_private(struct dns_response *response,
         const struct weir_dns_name *name, const uint8_t *starts, unsigned *ret_rcode)
 {

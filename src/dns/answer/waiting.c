@@ -141,7 +141,7 @@ static void dns_waiting_save_result(
 	waiting->results = &saved->result;
 }
 
-/* The chain goes on, and was not known up to its end. False: no more can be asked. */
+/* Looks up the next part of the chain. Returns false if no more can be asked. */
 static bool dns_waiting_ask_again(
         struct weir_dns_waiting *waiting, const struct dns_response *response)
 {
@@ -214,7 +214,7 @@ static struct weir_dns_waiting *dns_waiting_create(const struct dns_response *re
 	return waiting;
 }
 
-/* False: it cannot wait. */
+/* Makes the query pending. Returns false if that is not possible. */
 static bool dns_waiting_start(const struct dns_response *response, struct weir_dns_zones *zones,
         weir_dns_deferred *deliver, void *context, struct weir_dns_waiting **ret)
 {

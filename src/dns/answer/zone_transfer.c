@@ -62,7 +62,7 @@ static bool zone_transfer_put_soa(struct weir_dns_writer *writer, const struct w
 	return zone_transfer_put(writer, &soa);
 }
 
-/* False: the message is full. */
+/* Returns false if the message is full. */
 static bool zone_transfer_put_steps(struct weir_dns_writer *writer, struct dns_steps *steps)
 {
 	struct zone_entry entry;
@@ -82,7 +82,7 @@ static bool zone_transfer_put_all(struct weir_dns_writer *writer, struct dns_wal
 	return true;
 }
 
-/* One stage further. False: the message is full. */
+/* Puts the next part. Returns false if the message is full. */
 static bool zone_transfer_step(struct transfer *transfer)
 {
 	struct weir_dns_writer *writer = &transfer->writer;
@@ -158,7 +158,7 @@ static void zone_transfer_close(struct weir_producer *producer, enum weir_close_
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* The serial number of an IXFR's client. False: it asks for something else. */
+/* Stores the serial of the client of an IXFR. Returns false for other queries. */
 static bool zone_transfer_read_serial(
         const struct weir_dns_query *query, struct weir_span message, uint32_t *ret)
 {

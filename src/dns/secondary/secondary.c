@@ -123,8 +123,8 @@ static void secondary_on_expiry(struct weir_timer *timer)
 	struct dns_secondary *secondary = WEIR_CONTAINER(timer, struct dns_secondary, expiry);
 	struct weir_dns_secondaries *owner = secondary->owner;
 	struct weir_dns_zone *placeholder;
-	if (weir_dns_zone_create_placeholder(
-	            &secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA, &placeholder) < 0) {
+	if (weir_dns_zone_create_placeholder(&secondary->config->options.name,
+	            WEIR_DNS_EDE_INVALID_DATA, &placeholder) < 0) {
 		weir_timer_start(owner->loop, timer, 1000, secondary_on_expiry);
 		return;
 	}

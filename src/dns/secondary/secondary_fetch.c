@@ -100,7 +100,10 @@ static void secondary_fetch_run(struct weir_work *work)
 
 static void secondary_fetch_on_done(struct weir_work *work);
 
-/* False: nothing is there to be looked at, or it could not be, and the fetch may be gone. */
+/*
+ * Submits the received data to the pool. Returns false if there is none, or after an error: the
+ * fetch may be gone.
+ */
 static bool secondary_fetch_submit(struct dns_fetch *fetch)
 {
 	struct weir_buffer empty = fetch->batch;

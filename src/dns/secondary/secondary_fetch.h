@@ -35,7 +35,7 @@ struct dns_fetch_options {
 	void *context;
 };
 
-/* 0 or a negative errno. `done` is called once, from the loop. */
+/* Returns 0 or a negative errno. `done` is called once, from the loop. */
 int dns_fetch_begin(
         struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_fetch **ret);
 

@@ -47,7 +47,7 @@ struct dns_builder {
 	uint32_t recent; /* the name that came last: the next record mostly has the same */
 };
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int dns_builder_init(struct dns_builder *builder, const struct weir_dns_name *apex);
 void dns_builder_free(struct dns_builder *builder);
 

@@ -36,7 +36,7 @@ static void zone_directive_set_ttl(struct zone_file *file, const char *text)
 		dns_file_complain(file, "$TTL must be followed by a number of seconds");
 }
 
-/* A relative path begins at the directory of the file that names it. NULL without memory. */
+/* A path is relative to the including file's directory. Returns NULL without memory. */
 static char *zone_directive_beside(const char *path, const char *name)
 {
 	const char *slash = *name == '/' ? NULL : strrchr(path, '/');

@@ -20,13 +20,19 @@ struct fields_type {
 	const char *fields; /* NULL: the data is not read here */
 };
 
-/* The type of this name, also as TYPE and a number: then with only `number` set. False: unknown. */
+/*
+ * Finds the type of this name. For TYPE and a number only `number` is set. Returns false if
+ * unknown.
+ */
 bool fields_type_find(struct weir_span name, struct fields_type *ret);
 
 /* The name of a type that has a row, or "TYPE". */
 const char *fields_type_name(uint16_t number);
 
-/* Seconds, with units or without: 3600, 1h, 1w2d. False: not such, or more than 2^31 - 1. */
+/*
+ * Reads seconds, with or without units: 3600, 1h, 1w2d. Returns false for other text or above 2^31
+ * - 1.
+ */
 bool fields_period(struct weir_span text, uint32_t *ret);
 
 /* A name, absolute or below the origin; "@" is the origin. */
@@ -39,7 +45,7 @@ struct fields_word {
 	bool quoted;
 };
 
-/* Takes the next word. False: there is none. */
+/* Takes the next word. Returns false if there is none. */
 bool fields_word_next(struct weir_span *line, struct fields_word *ret);
 
 enum {
@@ -105,12 +111,12 @@ bool fields_put32(struct fields *fields, uint32_t number);
 /* Reads an address that is the whole text. Returns false if it is not one. */
 bool fields_address_of(struct weir_span text, int family, uint8_t address[16]);
 
-/* False: the data is too long. */
+/* Returns false if the data is too long. */
 bool fields_put(struct fields *fields, const void *data, size_t size);
 /* Takes the next word as a domain name, and puts it. False if there is none, or it was refused. */
 bool fields_read_name(struct fields *fields);
 
-/* The next word. False: the data ends too early. */
+/* Takes the next word. Returns false if the data ends too early. */
 bool fields_take(struct fields *fields);
 
 /* Sets `why` for the last word. Always returns false. */

@@ -13,7 +13,8 @@
 /* -- LOC --------------------------------------------------------------------------------------- */
 
 /*
- * Digits, and up to `decimals` behind a point, as a whole number. False: no such, or beyond `most`.
+ * Reads digits, with up to `decimals` behind a point, as a whole number. Returns false for other
+ * text, or above `most`.
  */
 static bool zone_fields_special_decimal(
         struct weir_span text, unsigned decimals, uint64_t most, uint64_t *ret)

@@ -408,7 +408,6 @@ bool fields_put32(struct fields *fields, uint32_t number)
 	return fields_put(fields, data, sizeof data);
 }
 
-/* An address without the words around it. False: it is none. */
 bool fields_address_of(struct weir_span text, int family, uint8_t address[16])
 {
 	char copy[INET6_ADDRSTRLEN];

@@ -41,8 +41,8 @@ bool dns_file_may_go_on(const struct reading *reading)
 
 /*
  * Takes the comment, the line end and the parentheses out of what lies from `at` on. `*depth`
- * counts the parentheses that are open. False: a quote does not end, or a parenthesis was never
- * opened.
+ * counts the parentheses that are open. Returns false if a quote does not end, or a parenthesis was
+ * never opened.
  */
 static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 {
@@ -72,7 +72,7 @@ static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 }
 
 /*
- * The next line of the file, behind what is in the text. False: there is none, or it is too long.
+ * Appends the next line of the file to the text. Returns false if there is none, or it is too long.
  */
 static bool zone_file_next_line(struct zone_file *file)
 {
@@ -93,7 +93,10 @@ static bool zone_file_next_line(struct zone_file *file)
 	return false;
 }
 
-/* The next record or directive, on one line ended by NUL. False: the end, or no way to go on. */
+/*
+ * Reads the next record or directive as one line, ended by NUL. Returns false at the end, or after
+ * an error.
+ */
 static bool zone_file_next_record(struct zone_file *file)
 {
 	int depth = 0;

@@ -98,7 +98,7 @@ static char *zone_write_text_of(const struct zone_entry *entry, uint8_t *wire, b
 	return NULL;
 }
 
-/* 0 or -ENOMEM; `wire` is room for a record. */
+/* Returns 0 or -ENOMEM; `wire` is room for a record. */
 static int zone_write_entry(const struct zone_entry *entry, uint8_t *wire, FILE *stream)
 {
 	struct weir_dns_name owner;
