@@ -298,7 +298,7 @@ static bool cache_make_room(struct weir_dns_cache *cache, size_t cost, uint32_t 
 
 /* -- storing ----------------------------------------------------------------------------------- */
 
-/* Behind a name as the writer puts it. */
+/* The position behind a name in the writer's form. */
 static size_t dns_cache_skip_name(const uint8_t *message, size_t at)
 {
 	while (message[at] && message[at] < 0xc0)

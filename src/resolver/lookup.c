@@ -155,7 +155,7 @@ static void lookup_prefetch(struct weir_dns_lookups *lookups,
 	dns_cache_read_end(&lookups->reader);
 }
 
-/* Between dns_cache_read_begin and dns_cache_read_end. */
+/* Call it between dns_cache_read_begin and dns_cache_read_end. */
 static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct dns_cache_key *key,
         uint32_t now_s, struct dns_cache_entry **ret)
 {
@@ -166,7 +166,10 @@ static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct 
 	if (dns_entry_fresh(entry, now_s)) {
 		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
 		lookups->counters.hits++;
-		/* Once it is high enough, many loops can read the entry without writing to it. */
+		/*
+		 * The count has a maximum, so that loops do not write to an entry that all of them
+		 * read often.
+		 */
 		if (uses < DNS_USES_MAX)
 			atomic_store_explicit(
 			        &entry->uses, (unsigned char)(uses + 1), memory_order_relaxed);
@@ -206,7 +209,7 @@ size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
  * share both counters. So no memory is allocated for a client. The hash is keyed, because clients
  * choose their addresses.
  */
-/* The bits of the address that count: all, or 56 of IPv6. */
+/* The network of the address: all bits, or 56 of IPv6. */
 static void lookup_network_of(const struct weir_address *client, uint8_t ret[16])
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
@@ -244,7 +247,7 @@ void dns_client_leave(struct weir_dns_lookup *lookup)
 
 /* -- later ------------------------------------------------------------------------------------- */
 
-/* A lookup that was asked for, and cannot be answered from within the call. */
+/* A lookup that is wanted. It must not be answered from within the call. */
 struct wanted {
 	struct weir_dns_lookups *lookups;
 	const struct weir_dns_question *question;
@@ -319,7 +322,7 @@ static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, in
 	return what != USABLE_NOT;
 }
 
-/* From the cache, whether it has expired or not. `error` if there is nothing any more. */
+/* Answers from the cache, also with an expired entry. Returns `error` if there is none any more. */
 static int answer_expired(const struct wanted *wanted, int error, struct weir_dns_lookup **ret)
 {
 	struct weir_dns_lookups *lookups = wanted->lookups;
@@ -332,7 +335,7 @@ static int answer_expired(const struct wanted *wanted, int error, struct weir_dn
 	return error;
 }
 
-/* Waits for a question under way, which is a new one if there is none. */
+/* Waits for the question under way, or asks it. */
 static int lookup_wait_for(const struct wanted *wanted, struct weir_dns_lookup *lookup,
         bool expired, bool unless_known)
 {

@@ -124,7 +124,7 @@ static bool reply_accept_lengthen(struct accepting *accepting)
 	return accepting->names > before;
 }
 
-/* Behind the last name of a full chain there is another alias. */
+/* There is a further alias behind the last name of a full chain. */
 static bool reply_accept_is_too_long(struct accepting *accepting)
 {
 	size_t at = accepting->sections[WEIR_DNS_ANSWER];
@@ -153,7 +153,7 @@ static void reply_accept_find_chain(struct accepting *accepting)
 
 /* -- what belongs to it ------------------------------------------------------------------------ */
 
-/* The type that a signature is of; of other records their own. */
+/* The type that a signature covers; for other records their own. */
 static uint16_t reply_accept_type_of(const struct weir_dns_record *record)
 {
 	if (record->type == WEIR_DNS_RRSIG && record->data.size >= 2)

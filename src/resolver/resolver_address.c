@@ -75,7 +75,7 @@ static void resolver_address_add(
 	        !resolver_address_wants(resolving, address->any.sa_family))
 		return;
 	*to = *address;
-	/* Both families have it at the same place. */
+	/* Both families have the port at the same offset. */
 	to->v4.sin_port = htons(resolving->port);
 	resolving->address_count++;
 }

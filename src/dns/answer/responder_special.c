@@ -70,7 +70,7 @@ static const struct special private_zones[] = {
 };
 /* clang-format on */
 
-/* The name, whose labels begin at `starts`, is the special one or lies beneath it. */
+/* Whether the name, whose labels begin at `starts`, is the special one or below it. */
 static bool responder_special_is_beneath(
         const struct weir_dns_name *name, const uint8_t *starts, const struct special *special)
 {
@@ -92,7 +92,7 @@ static void responder_special_put(struct dns_response *response, enum weir_dns_s
 		response->answer.truncated = true;
 }
 
-/* That there is nothing, in the form in which it may be remembered (RFC 2308 5). */
+/* Puts a SOA record, so that the negative answer can be cached (RFC 2308 5). */
 static void responder_special_put_soa(struct dns_response *response, const uint8_t *apex)
 {
 	static const char data[] =
@@ -102,7 +102,7 @@ static void responder_special_put_soa(struct dns_response *response, const uint8
 	        response, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, weir_span(data, sizeof data - 1));
 }
 
-/* 100.64.0.0/10, whose zones are those of 64 numbers. */
+/* Whether the name belongs to 100.64.0.0/10, which has 64 reverse zones. */
 static bool responder_special_is_shared_address(
         const struct weir_dns_name *name, const uint8_t *starts)
 {

@@ -176,13 +176,13 @@ static bool zone_transfer_read_serial(
 	return true;
 }
 
-/* He has what we have, or something later (RFC 1982). */
+/* The client has our version, or a later one (RFC 1982). */
 static bool zone_transfer_is_current(const struct weir_dns_zone *zone, uint32_t serial)
 {
 	return (int32_t)(zone->serial - serial) <= 0;
 }
 
-/* The steps from there, if they are known and not larger than the zone. */
+/* Sends the steps from there, if they are known and not larger than the zone. */
 static bool zone_transfer_find_steps(
         const struct weir_dns_zone *zone, uint32_t serial, struct dns_steps *ret)
 {

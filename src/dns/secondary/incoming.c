@@ -77,7 +77,7 @@ size_t dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns
 
 /* -- records ----------------------------------------------------------------------------------- */
 
-/* The rdata with its names in full; in `room` if they were not. */
+/* The rdata without compression: in `room` if it was compressed. */
 static bool transfer_in_expand(struct weir_span message, const struct weir_dns_record *record,
         uint8_t room[RDATA_MAX], struct weir_span *ret)
 {
@@ -140,7 +140,7 @@ static int transfer_in_begin_all(struct dns_incoming *incoming)
 	return error;
 }
 
-/* It goes to the builder, since all may follow. */
+/* The record goes to the builder, because the whole zone may follow. */
 static int transfer_in_take_first(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
@@ -172,7 +172,7 @@ static int transfer_in_begin_step(struct dns_incoming *incoming,
 	return transfer_in_add(incoming, record, data);
 }
 
-/* A SOA record, in a place where it is more than a record. */
+/* Handles a SOA record that delimits the zone or a step. */
 static int transfer_in_take_soa(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
@@ -193,7 +193,10 @@ static int transfer_in_take_soa(
 	return 0;
 }
 
-/* Of IXFR: steps begin with the SOA record of our own version; what begins otherwise, is all. */
+/*
+ * The second record of IXFR: steps begin with the SOA record of our version, the whole zone does
+ * not.
+ */
 static int transfer_in_take_second(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
@@ -241,7 +244,7 @@ static int transfer_in_take_record(
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
-/* It answers the request. */
+/* Whether the message answers the request. */
 static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct weir_span message,
         const struct weir_dns_header *header, size_t *at)
 {
@@ -261,7 +264,7 @@ static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct we
 	       weir_dns_name_equal(&question.name, &incoming->apex);
 }
 
-/* Where the TSIG record begins: it is the last, or there is none. */
+/* Finds the TSIG record, which is the last record, or missing. */
 static int transfer_in_find_tsig(struct dns_incoming *incoming, struct weir_span message,
         const struct weir_dns_header *header, size_t at, size_t *ret)
 {
@@ -323,7 +326,7 @@ int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message
 {
 	struct weir_dns_header header;
 	size_t at = WEIR_DNS_HEADER_SIZE;
-	/* The records are read twice, and their data has up to two names more. */
+	/* The records are read twice, and their data has up to two further names. */
 	incoming->steps_end = dns_name_steps + 4 * dns_name_steps_max(message.size);
 	if (!weir_dns_header_read(message, &header) ||
 	        !transfer_in_is_answer(incoming, message, &header, &at)) {
@@ -353,7 +356,7 @@ int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message
 	return error == 0 ? transfer_in_settle(incoming, header.counts[WEIR_DNS_ANSWER]) : error;
 }
 
-/* A message that lies whole in what came is read in place; of the last, what there is is kept. */
+/* A complete message is read in place; the bytes of an incomplete one are copied. */
 int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int64_t now_s)
 {
 	struct weir_buffer *partial = &incoming->partial;
@@ -379,7 +382,7 @@ int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int
 		}
 		if (!bytes.size)
 			break;
-		/* Up to the end of the length, then up to the end of the message. */
+		/* Completes the length first, then the message. */
 		size_t size = whole - partial->size;
 		size = size < bytes.size ? size : bytes.size;
 		error = weir_buffer_append(partial, bytes.data, size, SIZE_MAX);

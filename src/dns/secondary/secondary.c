@@ -237,7 +237,7 @@ static int secondary_make_one(struct weir_dns_secondaries *owner,
 	return error;
 }
 
-/* New ones for all options, in order. */
+/* Creates secondaries for all options, in order. */
 static int secondary_make_all(struct weir_dns_secondaries *owner,
         const struct weir_dns_secondary_options *zones, size_t count, struct dns_secondary ***ret)
 {
@@ -260,7 +260,7 @@ static int secondary_make_all(struct weir_dns_secondaries *owner,
 	return error;
 }
 
-/* Where there is one of that name already, it goes on, with the new one's options. */
+/* If there is a secondary of that name already, it goes on with the new options. */
 static void secondary_exchange(struct weir_dns_secondaries *owner, struct dns_secondary **all,
         size_t count, struct dns_secondary **fresh)
 {
@@ -280,7 +280,7 @@ static void secondary_exchange(struct weir_dns_secondaries *owner, struct dns_se
 	pthread_mutex_unlock(&owner->lock);
 }
 
-/* One that went on: `before` has its options of before. */
+/* Handles a secondary that went on; `before` has its previous options. */
 static void secondary_go_on(struct dns_secondary *secondary, const struct dns_secondary *before)
 {
 	const struct dns_secondary_config *now = secondary->config, *old = before->config;
@@ -352,7 +352,7 @@ static bool secondary_may_notify(const struct dns_secondary_config *config,
 	return false;
 }
 
-/* The notices are taken one at a time, so that a round is not begun under the lock. */
+/* NOTIFYs are taken one at a time, so that no round begins under the lock. */
 static void secondary_handle_notifies(struct weir_task *task)
 {
 	struct weir_dns_secondaries *owner =

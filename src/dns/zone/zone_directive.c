@@ -11,7 +11,7 @@
 #include "zone_file.h"
 #include "zone_generate.h"
 
-/* The next word; empty if there is none. */
+/* Takes the next word, which is empty if there is none. */
 static char *zone_directive_next_word(char **text)
 {
 	char *word = *text + strspn(*text, " \t");
@@ -66,12 +66,12 @@ static void zone_directive_include(struct zone_file *file, const char *name, con
 		if (error < 0)
 			dns_file_complain(file, weir_error_text(error));
 	}
-	/* The owner before counts again behind it (RFC 1035 5.1). */
+	/* After an included file the previous owner is that before it (RFC 1035 5.1). */
 	file->reading->previous = previous;
 	free(path);
 }
 
-/* Its first mistake ends it: the others would be the same. */
+/* The first mistake ends it: further ones would be the same. */
 static void zone_directive_generate(struct zone_file *file)
 {
 	struct reading *reading = file->reading;

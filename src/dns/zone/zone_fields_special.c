@@ -42,7 +42,9 @@ static bool zone_fields_special_decimal(
 	return true;
 }
 
-/* Degrees, perhaps minutes, perhaps seconds, and one of two letters: thousandths of a second. */
+/*
+ * Reads degrees, optional minutes and seconds, and one of two letters, as thousandths of a second.
+ */
 static bool zone_fields_special_loc_angle(
         struct fields *fields, unsigned degrees_max, const char *letters, uint32_t *ret)
 {
@@ -72,7 +74,7 @@ static bool zone_fields_special_loc_angle(
 	}
 }
 
-/* Meters, perhaps with an m: centimeters. */
+/* Reads meters, with an optional m, as centimeters. */
 static bool zone_fields_special_loc_meters(struct weir_span text, uint64_t most, uint64_t *ret)
 {
 	if (text.size && (text.data[text.size - 1] | 0x20) == 'm')
@@ -185,7 +187,7 @@ bool fields_read_hip(struct fields *fields)
 	size_t size = 0, at;
 	if (!fields_take(fields))
 		return false;
-	/* The sizes come first, so that the algorithm is read into its place. */
+	/* The sizes precede what they are of, and are filled in later. */
 	if (!fields_put(fields, "", 1))
 		return false;
 	uint64_t algorithm;

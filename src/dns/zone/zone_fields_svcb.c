@@ -34,7 +34,10 @@ static const char *const svcb_names[] = {
         [OHTTP] = "ohttp",
 };
 
-/* One of the names, or key and a number without zeros before it. -1: unknown. */
+/*
+ * The number of a name, or of `key` and a number without leading zeros. Returns -1 if it is
+ * unknown.
+ */
 static int zone_fields_svcb_key_of(struct weir_span text)
 {
 	uint64_t number;
@@ -59,7 +62,7 @@ enum {
 	PARAMETERS_MAX = 64 /* of one record in a file */
 };
 
-/* The next item of a list. */
+/* Takes the next item of a list. */
 static bool zone_fields_svcb_item(struct weir_span *list, struct weir_span *ret)
 {
 	if (!list->size)

@@ -130,7 +130,7 @@ static bool zone_fields_text_read_date(struct fields *fields)
 	        time.tm_mday > days[time.tm_mon] || time.tm_hour > 23 || time.tm_min > 59 ||
 	        time.tm_sec > 59)
 		return fields_refuse(fields, wrong);
-	/* Serial arithmetic makes later ones meaningful, too. */
+	/* Serial number arithmetic gives later times a meaning, too. */
 	return zone_fields_text_put_number(fields, (uint32_t)timegm(&time), 4);
 }
 
@@ -171,7 +171,7 @@ static bool zone_fields_text_read_address(struct fields *fields, int family)
 	        fields, family == AF_INET ? "is not an IPv4 address" : "is not an IPv6 address");
 }
 
-/* Bytes of the word; at most `most`. */
+/* Puts the bytes of the word, at most `most`. */
 static bool zone_fields_text_put_text(struct fields *fields, size_t most)
 {
 	struct weir_span text = fields->word.text;
@@ -242,7 +242,7 @@ static int zone_fields_text_hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The words up to the end of the line, or only the last that was taken, by `digit_bits` a digit. */
+/* Puts hexadecimal digits: of the last word, or of all words up to the end of the line. */
 static bool zone_fields_text_put_hex(struct fields *fields, bool rest)
 {
 	unsigned digits = 0, value = 0;
@@ -316,7 +316,7 @@ static bool zone_fields_text_read_salt(struct fields *fields)
 	return true;
 }
 
-/* Without padding (RFC 5155 3.3). */
+/* Base32 without padding (RFC 5155 3.3). */
 static bool zone_fields_text_read_base32(struct fields *fields)
 {
 	size_t at = fields->size;

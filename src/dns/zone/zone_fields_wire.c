@@ -24,7 +24,7 @@ static int zone_fields_wire_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Pairs of digits, with blanks wherever they like. */
+/* Reads pairs of digits, with blanks anywhere. */
 static bool zone_fields_wire_read_bytes(struct weir_span text, size_t size, uint8_t *data)
 {
 	size_t digits = 0;
@@ -64,7 +64,9 @@ bool fields_read_generic(struct weir_span text, uint8_t *data, bool *ret_is, siz
 
 /* -- the check --------------------------------------------------------------------------------- */
 
-/* Each window once and in order, no empty ones, none that ends in zeros (RFC 4034 4.1.2). */
+/*
+ * Each window occurs once and in order, is not empty, and does not end in zeros (RFC 4034 4.1.2).
+ */
 static bool zone_fields_wire_is_map(const uint8_t *data, size_t size)
 {
 	int window = -1;
@@ -79,7 +81,7 @@ static bool zone_fields_wire_is_map(const uint8_t *data, size_t size)
 	return true;
 }
 
-/* The bytes of an uncompressed name; 0: there is none. */
+/* Returns the size of an uncompressed name, or 0 if it is malformed. */
 static size_t zone_fields_wire_name_size(const uint8_t *data, size_t size)
 {
 	for (size_t at = 0; at < size && at < WEIR_DNS_NAME_MAX; at += data[at] + 1u) {
@@ -128,7 +130,7 @@ static bool zone_fields_wire_is_loc(const uint8_t *data, size_t size)
 	       longitude >= middle - 180 * degree && longitude <= middle + 180 * degree;
 }
 
-/* The bytes of a field that begins here; SIZE_MAX: it is malformed. */
+/* Returns the size of a field that begins here, or SIZE_MAX if it is malformed. */
 static size_t zone_fields_wire_field_size(char field, const uint8_t *data, size_t size)
 {
 	size_t found;

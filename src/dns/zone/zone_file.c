@@ -142,7 +142,7 @@ static bool zone_file_settle_ttl(
 	return true;
 }
 
-/* Types that exist on the wire alone. */
+/* Types that exist in messages only. */
 static bool zone_file_is_meta(uint16_t type)
 {
 	return type == 0 || type == WEIR_DNS_OPT || (type >= WEIR_DNS_TKEY && type <= WEIR_DNS_ANY);
@@ -185,7 +185,7 @@ static bool zone_file_is_word(struct weir_span text, const char *word)
 	return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
 }
 
-/* A class that is not IN; those of RFC 1035 and RFC 3597. */
+/* Whether the word is a class other than IN, by the syntax of RFC 1035 or RFC 3597. */
 static bool zone_file_is_other_class(struct weir_span text)
 {
 	return zone_file_is_word(text, "CH") || zone_file_is_word(text, "HS") ||
@@ -194,7 +194,7 @@ static bool zone_file_is_other_class(struct weir_span text)
 	               !zone_file_is_word(text, "CLASS1"));
 }
 
-/* The owner, or that of the record before where the line begins with a blank. */
+/* Reads the owner; a line that begins with a blank has the previous owner. */
 static bool zone_file_read_owner(struct zone_file *file, struct head *head)
 {
 	struct reading *reading = file->reading;

@@ -48,7 +48,7 @@ int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir
 /* Reports a mistake in the current record or directive. */
 void dns_file_complain(struct zone_file *file, const char *text);
 
-/* Whether reading must end: an error, or too many mistakes. */
+/* Whether reading may go on: there was no error, and there are not too many mistakes. */
 bool dns_file_may_go_on(const struct reading *reading);
 
 /* Adds the record in the file's text. */
