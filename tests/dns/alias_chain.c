@@ -292,7 +292,7 @@ static void answer_by_an_alias(void)
 {
 	for (unsigned i = 0; i < ASKS_MAX; i++) {
 		struct asked *open = &forwarding.asker.asks[i];
-		char label[64] = "", question[80], line[160], end[80];
+		char label[64] = "", question[80], line[160], end[128];
 		if (!open->open)
 			continue;
 		memcpy(label, open->question.name.wire + 1, open->question.name.wire[0]);

@@ -41,10 +41,10 @@ struct dns_answer {
 	bool authoritative;
 	bool truncated; /* something that is needed did not fit: nothing more is put */
 	bool refused;   /* none of our zones */
-	bool left;      /* the chain goes on at `key`: in no zone of ours, or one that is absent */
-	bool delegated; /* `key` lies below a cut of ours, and must be looked up; nothing is put for it */
-	bool endless;         /* the chain goes round in a circle, or has too many aliases */
-	bool resumed;         /* a chain has come back into our zones (dns_answer_resume) */
+	bool left;      /* the chain goes on at `key`, in no zone of ours or in a placeholder */
+	bool delegated; /* `key` is below a zone cut of ours, and must be looked up */
+	bool endless;   /* the chain goes round in a circle, or has too many aliases */
+	bool resumed;   /* a chain has come back into our zones (dns_answer_resume) */
 	uint16_t unavailable; /* of a placeholder zone: its extended error; or 0 */
 	uint32_t kind;        /* the same for all names that are answered from the same data */
 

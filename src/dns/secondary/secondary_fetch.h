@@ -19,8 +19,7 @@ struct dns_fetched {
 	bool current;    /* to IXFR: the primary has nothing later */
 	uint32_t serial; /* that it has */
 	uint64_t bytes;  /* received */
-	struct weir_dns_zone *
-	        zone; /* valid during the callback, which may hold it; NULL: none was asked for, or it is current */
+	struct weir_dns_zone *zone; /* valid during the callback; NULL: not asked for, or current */
 };
 
 struct dns_fetch_options {

@@ -17,7 +17,7 @@ struct dns_raw_name {
 	uint32_t first;  /* record, and 1; 0: none */
 	uint32_t last;   /* likewise, of the list of its records in the order of the input */
 	uint8_t name_size;
-	bool hashed; /* the owner of NSEC3 records: it does not exist but for them (RFC 5155 7.2.8) */
+	bool hashed; /* an owner of NSEC3 records only (RFC 5155 7.2.8) */
 };
 
 struct dns_raw_record {

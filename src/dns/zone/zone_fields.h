@@ -59,9 +59,8 @@ struct fields {
 	const struct weir_dns_name *origin;
 	uint8_t *data; /* UINT16_MAX bytes */
 	size_t size;
-	const char *
-	        wrong; /* what is wrong with `word`, static; NULL: with the data as a whole, see `whole` */
-	const char *whole;
+	const char *wrong; /* what is wrong with `word`, or NULL */
+	const char *whole; /* what is wrong with the data as a whole, or NULL */
 };
 
 /*

@@ -77,9 +77,8 @@ struct weir_dns_zone {
 
 	uint32_t node_count; /* the first is the apex */
 	uint32_t mask;
-	unsigned labels_max; /* of its longest name */
-	uint32_t
-	        chain_count; /* of `hashed`: those of the selected chain, in the order of the hash */
+	unsigned labels_max;   /* of its longest name */
+	uint32_t chain_count;  /* of `hashed`: those of the selected chain, sorted */
 	uint32_t hashed_count; /* all of `hashed`, which transfers send */
 	bool is_signed;
 	bool includes; /* read from several files */
