@@ -1,6 +1,7 @@
 /*
  * Replies of upstreams: whatever is taken of one is a well-formed message that is no longer than it
- * has to be, costs a bounded number of steps, is kept as it was taken, and comes back as it was kept, with TTLs that have run down.
+ * has to be, costs a bounded number of steps, is kept as it was taken, and comes back as it was
+ * kept, with TTLs that have run down.
  */
 #include <stdlib.h>
 
@@ -73,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (size < 1 + WEIR_DNS_HEADER_SIZE)
 		return 0;
-	/* What it answers is what was asked. */
+	/* The question is taken from the input. */
 	struct weir_span reply = weir_span(data + 1, size - 1);
 	if (weir_dns_question_read(reply, &at, &question) < 0)
 		return 0;

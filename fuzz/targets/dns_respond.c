@@ -1,6 +1,6 @@
 /*
- * Replies: whatever is asked, of a zone with NSEC or NSEC3, by UDP or TCP: a reply is well formed to
- * its last byte, and fits.
+ * Replies: whatever is asked, of a zone with NSEC or NSEC3, by UDP or TCP: a reply is well formed
+ * to its last byte, and fits.
  */
 #include <stdlib.h>
 

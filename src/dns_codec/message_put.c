@@ -45,7 +45,10 @@ static bool dns_put_label_is(const uint8_t *a, const uint8_t *b)
 	return true;
 }
 
-/* The offset of this label before that parent, with ONCE if its name has a pointer; or 0. */
+/*
+ * Finds this label before that parent. Returns its offset, with ONCE if its name has a pointer; or
+ * 0.
+ */
 static unsigned dns_put_find(
         const struct weir_dns_writer *writer, const uint8_t *label, unsigned parent)
 {
@@ -129,7 +132,7 @@ bool weir_dns_put_question(struct weir_dns_writer *writer, struct weir_span byte
 	return true;
 }
 
-/* Rdata with its names compressed. */
+/* Puts rdata with compressed names. */
 static bool dns_put_compressed(
         struct weir_dns_writer *writer, struct dns_layout layout, struct weir_span data)
 {

@@ -18,10 +18,12 @@ enum {
 
 _Thread_local uint64_t dns_name_steps;
 
-/* One label, at most WEIR_DNS_LABEL_MAX; false: the name becomes too long. */
+/*
+ * Appends a label of at most WEIR_DNS_LABEL_MAX bytes. Returns false if the name becomes too long.
+ */
 static bool dns_name_append(struct weir_dns_name *name, const uint8_t *label, size_t size)
 {
-	/* The root's label has to fit too. */
+	/* The root's label must fit, too. */
 	if (name->size + size + 1 > WEIR_DNS_NAME_MAX - (size ? 1 : 0))
 		return false;
 	name->wire[name->size] = (uint8_t)size;
@@ -81,7 +83,7 @@ int weir_dns_name_set(struct weir_span wire, struct weir_dns_name *ret)
 	return 0;
 }
 
-/* One character, perhaps escaped, of at least one that is left. -1: no such escape. */
+/* Takes one character, which may be escaped; there is at least one. Returns -1 for a bad escape. */
 static int dns_name_unescape(struct weir_span *text)
 {
 	uint8_t first = (uint8_t)text->data[0];
@@ -105,7 +107,7 @@ static int dns_name_unescape(struct weir_span *text)
 	return first;
 }
 
-/* Up to a dot or the end. The size, or -1. */
+/* Reads a label up to a dot or the end. Returns its size, or -1. */
 static int dns_name_parse_label(struct weir_span *text, uint8_t label[WEIR_DNS_LABEL_MAX])
 {
 	int size = 0;
@@ -200,7 +202,7 @@ unsigned dns_label_starts(const uint8_t *wire, uint8_t starts[WEIR_DNS_LABELS_MA
 	return count;
 }
 
-/* Labels as strings of bytes, the shorter one first where one begins like the other. */
+/* Compares labels as strings of bytes; a prefix comes first. */
 static int dns_name_compare_labels(const uint8_t *a, const uint8_t *b)
 {
 	unsigned size = a[0] < b[0] ? a[0] : b[0];

@@ -13,14 +13,14 @@
 struct dns_layout {
 	uint8_t skip;  /* bytes before the first name */
 	uint8_t names; /* one after the other; 0: nothing is compressed here */
-	bool compress; /* we may do it, too */
+	bool compress; /* a sender may compress them */
 };
 
 struct dns_layout dns_layout(uint16_t type);
 
 /*
- * Uncompressed rdata is what the rest of this layer relies on: its names end within it, and what is
- * looked at has its size. Other types are not looked into.
+ * Whether uncompressed rdata is safe for the code of the DNS layers: its names end within it, and
+ * it has the size that is relied on. Rdata of other types is not examined.
  */
 bool dns_rdata_good(uint16_t type, struct weir_span data);
 
@@ -32,8 +32,8 @@ enum {
 struct weir_dns_record;
 
 /*
- * The rdata of a record that was read from a message, without compression: in `buffer`, or where it
- * is if its type has no names. 0, or WEIR_E_SYNTAX: it is not good in the sense above.
+ * The rdata of a record of a message, without compression: in `buffer`, or in the message if its
+ * type has no names. Returns 0, or WEIR_E_SYNTAX if it is not safe in the sense of dns_rdata_good.
  */
 int dns_rdata_expand(struct weir_span message, const struct weir_dns_record *record,
         uint8_t buffer[DNS_EXPANDED_MAX], struct weir_span *ret);

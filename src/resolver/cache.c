@@ -285,7 +285,7 @@ static void cache_sweep_bucket(struct weir_dns_cache *cache, uint32_t now_s)
 	cache->hand = (cache->hand + 1) & cache->mask;
 }
 
-/* False: the entry would need too much of the whole. */
+/* Returns false if the entry would need too much of the whole. */
 static bool cache_make_room(struct weir_dns_cache *cache, size_t cost, uint32_t now_s)
 {
 	size_t most = cache->bytes - cache->bytes / RETIRED_PART;
@@ -298,7 +298,7 @@ static bool cache_make_room(struct weir_dns_cache *cache, size_t cost, uint32_t 
 
 /* -- storing ----------------------------------------------------------------------------------- */
 
-/* Behind a name as the writer puts it. */
+/* The position behind a name in the writer's form. */
 static size_t dns_cache_skip_name(const uint8_t *message, size_t at)
 {
 	while (message[at] && message[at] < 0xc0)

@@ -71,7 +71,7 @@ void dns_cache_add_reader(struct weir_dns_cache *cache, struct dns_cache_reader 
 void dns_cache_remove_reader(struct weir_dns_cache *cache, struct dns_cache_reader *reader);
 
 /*
- * Entries that are info between these two calls stay valid until the second one. The thread must
+ * Entries that are found between these two calls stay valid until the second one. The thread must
  * not nest them, nor put an answer between them.
  *
  * The exchange is sequentially consistent, as are the loads that follow it and the stores that

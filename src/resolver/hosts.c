@@ -65,7 +65,7 @@ struct line {
 	struct weir_span names;
 };
 
-/* The next line that has an address; false: the text is at its end. */
+/* Takes the next line that has an address. Returns false at the end of the text. */
 static bool hosts_next_line(struct weir_span *text, struct line *ret)
 {
 	struct weir_span line, word;

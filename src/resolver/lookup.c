@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include <weir/address.h>
 #include <weir/error.h>
+#include <weir/network.h>
 
 #include "lookup_state.h"
 
@@ -153,7 +155,7 @@ static void lookup_prefetch(struct weir_dns_lookups *lookups,
 	dns_cache_read_end(&lookups->reader);
 }
 
-/* Between dns_cache_read_begin and dns_cache_read_end. */
+/* Call it between dns_cache_read_begin and dns_cache_read_end. */
 static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct dns_cache_key *key,
         uint32_t now_s, struct dns_cache_entry **ret)
 {
@@ -164,7 +166,10 @@ static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct 
 	if (dns_entry_fresh(entry, now_s)) {
 		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
 		lookups->counters.hits++;
-		/* Once it is high enough, many loops can read the entry without writing to it. */
+		/*
+		 * The count has a maximum, so that loops do not write to an entry that all of them
+		 * read often.
+		 */
 		if (uses < DNS_USES_MAX)
 			atomic_store_explicit(
 			        &entry->uses, (unsigned char)(uses + 1), memory_order_relaxed);
@@ -196,9 +201,53 @@ size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
 	return size;
 }
 
+/* -- clients ----------------------------------------------------------------------------------- */
+
+/*
+ * Counters in two rows (a count-min sketch). A network has a counter in each row, of which the
+ * smaller one is the better estimate. It is never too small, and too large only if other networks
+ * share both counters. So no memory is allocated for a client. The hash is keyed, because clients
+ * choose their addresses.
+ */
+/* The network of the address: all bits, or 56 of IPv6. */
+static void lookup_network_of(const struct weir_address *client, uint8_t ret[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	weir_address_bytes(client, ret);
+	if (memcmp(ret, mapped, sizeof mapped) != 0)
+		memset(ret + 7, 0, 9);
+}
+
+bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client)
+{
+	struct weir_dns_lookups *lookups = lookup->lookups;
+	struct dns_clients *clients = &lookups->clients;
+	unsigned most = lookups->asks_max / WEIR_DNS_CLIENT_PART;
+	uint8_t network[16];
+	bool few = false;
+	if (!client)
+		return true;
+	lookup_network_of(client, network);
+	uint64_t hash = siphash_13(&clients->key, network, sizeof network);
+	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++, hash >>= 32) {
+		lookup->counted[i] = &clients->counts[i][hash % DNS_CLIENT_COUNTERS];
+		few |= *lookup->counted[i] < (most ? most : 1);
+	}
+	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++)
+		++*lookup->counted[i];
+	return few;
+}
+
+void dns_client_leave(struct weir_dns_lookup *lookup)
+{
+	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++)
+		if (lookup->counted[i])
+			--*lookup->counted[i];
+}
+
 /* -- later ------------------------------------------------------------------------------------- */
 
-/* A lookup that was asked for, and cannot be answered from within the call. */
+/* A lookup that is wanted. It must not be answered from within the call. */
 struct wanted {
 	struct weir_dns_lookups *lookups;
 	const struct weir_dns_question *question;
@@ -254,8 +303,8 @@ static int lookup_make_ready(const struct wanted *wanted, const struct dns_cache
 }
 
 /*
- * From the cache, if that may be given now. False: it must be asked for. *ret_expired: as a last
- * resort.
+ * Answers from the cache, if possible. Returns false if the question must be asked. *ret_expired:
+ * as a last resort.
  */
 static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, int *ret_error,
         struct weir_dns_lookup **ret)
@@ -273,7 +322,7 @@ static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, in
 	return what != USABLE_NOT;
 }
 
-/* From the cache, whether it has expired or not. `error` if there is nothing any more. */
+/* Answers from the cache, also with an expired entry. Returns `error` if there is none any more. */
 static int answer_expired(const struct wanted *wanted, int error, struct weir_dns_lookup **ret)
 {
 	struct weir_dns_lookups *lookups = wanted->lookups;
@@ -286,7 +335,7 @@ static int answer_expired(const struct wanted *wanted, int error, struct weir_dn
 	return error;
 }
 
-/* Waits for a question under way, which is a new one if there is none. */
+/* Waits for the question under way, or asks it. */
 static int lookup_wait_for(const struct wanted *wanted, struct weir_dns_lookup *lookup,
         bool expired, bool unless_known)
 {

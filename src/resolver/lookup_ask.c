@@ -38,7 +38,7 @@ static void lookup_ask_forget(struct dns_pending *pending)
  * -- answering the lookups ------------------------------------------------------------------------
  */
 
-/* Each gets the question in the case in which he wrote it. */
+/* Each lookup gets the question in the case in which it was asked. */
 static void lookup_ask_answer(
         struct dns_pending *pending, const struct weir_dns_lookup_info *info, size_t size)
 {
@@ -56,7 +56,7 @@ static void lookup_ask_answer(
 	}
 }
 
-/* The answer that was right before, if there is one, in lookups->message. Its size, or 0. */
+/* Writes the old answer, if there is one, into lookups->message. Returns its size, or 0. */
 static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_lookup_info *info)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
@@ -77,7 +77,7 @@ static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_loo
 	return size;
 }
 
-/* An old answer is better than none. False: there is no such answer. */
+/* Answers the waiting lookups with the old answer. Returns false if there is none. */
 static bool lookup_ask_answer_old(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
@@ -120,7 +120,7 @@ static void lookup_ask_accept_reply(
 	        &pending->question, WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY, lookups->message, ret);
 }
 
-/* The cache keeps an old answer rather than a failure. */
+/* A failure does not replace an old answer in the cache. */
 static void pending_remember(struct dns_pending *pending, const struct dns_accepted *accepted)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;

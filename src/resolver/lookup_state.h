@@ -1,23 +1,40 @@
-/* Lookups, from inside. */
+/*
+ * The state of lookups, for lookup*.c only.
+ *
+ *   lookup.c        the lookups: from the cache at once, or pending; quotas of clients
+ *   lookup_ask.c    the questions that this loop is asking, or waits for
+ *   lookup_share.c  the same question of several loops is asked once
+ */
 #ifndef WEIR_DNS_LOOKUP_STATE_H
 #define WEIR_DNS_LOOKUP_STATE_H
 
 #include <weir/loop.h>
 
 #include "cache.h"
-#include "lookup_clients.h"
 #include "lookup_share.h"
+#include "siphash.h"
+
+/* The pending lookups of each client's network (an address, or 56 bits of IPv6). */
+enum {
+	DNS_CLIENT_ROWS = 2,
+	DNS_CLIENT_COUNTERS = 1024 /* of a row */
+};
+
+struct dns_clients {
+	struct siphash_key key;
+	uint32_t counts[DNS_CLIENT_ROWS][DNS_CLIENT_COUNTERS];
+};
 
 /*
- * A question under way, as one loop knows it: asked once, whoever waits for it. It is asked by this
- * loop, or by another one that shares the cache (lookup_share.h).
+ * A question under way: it is asked once for all lookups of this loop that wait for its answer.
+ * This loop asks it, or another one that shares the cache (lookup_share.h).
  */
 struct dns_pending {
 	struct dns_pending *next; /* in its bucket */
 	struct weir_dns_lookups *lookups;
 	void *ask;                /* NULL: this loop does not ask (yet) */
 	struct weir_list waiting; /* lookups; none: it is for the cache alone */
-	struct weir_timer timer;  /* then who waits gets the stale answer */
+	struct weir_timer timer;  /* then the lookups get the stale answer */
 	uint32_t hash;
 	unsigned flags;
 	struct weir_dns_question question;
@@ -81,10 +98,17 @@ int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_qu
 /* Limits the wait of its lookups: there is a stale answer. */
 void dns_pending_hurry(struct dns_pending *pending);
 
-/* Cancels it, and the lookups that wait for it. */
+/* Cancels the question, and the lookups that wait for it. */
 void dns_pending_destroy(struct dns_pending *pending);
 
-/* It is in no list any more; frees it. */
+/*
+ * Counts the lookup for the client's network. Returns false if the network has used up its quota. A
+ * lookup without a client (NULL) is not counted.
+ */
+bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client);
+void dns_client_leave(struct weir_dns_lookup *lookup);
+
+/* Frees a lookup that is in no list any more. */
 void dns_lookup_free(struct weir_dns_lookup *lookup);
 
 #endif

@@ -34,7 +34,7 @@ struct accepting {
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-/* False: the record is malformed, or the names of the reply have taken too much work so far. */
+/* Returns false if the record is malformed, or the names of the reply have too many steps. */
 static bool reply_accept_read_record(
         const struct accepting *accepting, size_t *at, struct weir_dns_record *record)
 {
@@ -103,7 +103,7 @@ static bool reply_accept_chain(const struct accepting *accepting, const struct w
 	return false;
 }
 
-/* One way through the answer section. True: the chain has become longer. */
+/* Passes once over the answer section. Returns true if the chain has become longer. */
 static bool reply_accept_lengthen(struct accepting *accepting)
 {
 	unsigned before = accepting->names;
@@ -124,7 +124,7 @@ static bool reply_accept_lengthen(struct accepting *accepting)
 	return accepting->names > before;
 }
 
-/* Behind the last name of a full chain there is another alias. */
+/* There is a further alias behind the last name of a full chain. */
 static bool reply_accept_is_too_long(struct accepting *accepting)
 {
 	size_t at = accepting->sections[WEIR_DNS_ANSWER];
@@ -153,7 +153,7 @@ static void reply_accept_find_chain(struct accepting *accepting)
 
 /* -- what belongs to it ------------------------------------------------------------------------ */
 
-/* The type that a signature is of; of other records their own. */
+/* The type that a signature covers; for other records their own. */
 static uint16_t reply_accept_type_of(const struct weir_dns_record *record)
 {
 	if (record->type == WEIR_DNS_RRSIG && record->data.size >= 2)

@@ -75,7 +75,7 @@ static void resolver_address_add(
 	        !resolver_address_wants(resolving, address->any.sa_family))
 		return;
 	*to = *address;
-	/* Both families have it at the same place. */
+	/* Both families have the port at the same offset. */
 	to->v4.sin_port = htons(resolving->port);
 	resolving->address_count++;
 }
@@ -123,7 +123,10 @@ static bool resolver_address_join(const struct weir_dns_name *name,
 	return true;
 }
 
-/* The next name to ask for; false: there is none. By itself first if it has dots enough. */
+/*
+ * Makes the next candidate. Returns false if there is none. A name with enough dots is itself the
+ * first.
+ */
 static bool resolver_address_next_candidate(
         struct weir_resolving *resolving, struct weir_dns_name *ret)
 {

@@ -28,7 +28,7 @@ bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret
 	return false;
 }
 
-/* The name that another one stands for. */
+/* Finds the target of an alias. */
 static bool resolver_alias_leads_on(struct resolver_answer answer, struct weir_dns_name *ret)
 {
 	struct weir_dns_record record;
@@ -53,7 +53,7 @@ static bool resolver_alias_is_denied(const struct resolver_answer *answers, unsi
 
 static void resolver_alias_on_answered(void *context, int error, struct weir_span reply);
 
-/* Names below .onion are no business of any DNS server (RFC 7686 2). */
+/* Names below .onion must not be sent to DNS servers (RFC 7686 2). */
 static int resolver_alias_ask(struct resolver_chain *chain)
 {
 	static const struct weir_dns_name onion = {.size = 7, .labels = 1, .wire = "\5onion"};
@@ -63,7 +63,7 @@ static int resolver_alias_ask(struct resolver_chain *chain)
 	        resolver_alias_on_answered, chain, &chain->lookup);
 }
 
-/* 1: it was found; 0: another question is under way; or an error. */
+/* Returns 1 if the end was found, 0 if another question is under way, or an error. */
 static int resolver_alias_take(
         struct resolver_chain *chain, struct weir_span reply, struct resolver_answer *ret)
 {

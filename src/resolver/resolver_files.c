@@ -14,7 +14,7 @@
 
 #include "resolver_state.h"
 
-/* All zero: there is none. */
+/* All zero: the file is missing. */
 struct identity {
 	dev_t device;
 	ino_t inode;
@@ -110,7 +110,7 @@ static void resolver_files_look_at_conf(struct resolver_look *look)
 	free(text);
 }
 
-/* Without memory it is another one still at the next look. */
+/* Without memory the next check finds the change again. */
 static void resolver_files_look_at_hosts(struct resolver_look *look)
 {
 	size_t size;
@@ -204,7 +204,7 @@ int resolver_read_files(struct weir_resolver *resolver, const char *conf, const 
 	look->resolver = resolver;
 	look->conf_file.max = WEIR_RESOLV_CONF_MAX;
 	look->hosts_file.max = WEIR_HOSTS_FILE_MAX;
-	/* Nothing is like this: at first each is another one. */
+	/* No file is like this: at first each counts as changed. */
 	look->conf_file.identity.size = look->hosts_file.identity.size = -1;
 	look->hosts_file.path = weir_span_copy(weir_span_of(hosts));
 	if (conf)

@@ -86,7 +86,7 @@ struct weir_resolving {
 
 /* -- resolver.c -------------------------------------------------------------------------------- */
 
-/* A lookup that begins soon. 0, WEIR_E_LIMIT or -ENOMEM. */
+/* Creates a lookup, which begins in a task. Returns 0, WEIR_E_LIMIT or -ENOMEM. */
 int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
         weir_resolved *resolved, void *context, struct weir_resolving **ret);
 
@@ -94,15 +94,18 @@ int resolver_resolving_create(struct weir_resolver *resolver, const struct resol
 void resolver_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);
 void resolver_resolving_fail(struct weir_resolving *resolving, int error);
 
-/* Those that waited for the files begin. */
+/* Starts the lookups that waited for the files. */
 void resolver_begin_waiting(struct weir_resolver *resolver);
 
 /* -- resolver_files.c -------------------------------------------------------------------------- */
 
-/* Reads both files at once. `conf` NULL: it is not read. 0 or -ENOMEM. */
+/* Reads both files at once; `conf` is not read if it is NULL. Returns 0 or -ENOMEM. */
 int resolver_read_files(struct weir_resolver *resolver, const char *conf, const char *hosts);
 
-/* True: it is time to look again, and resolver_begin_waiting follows from the loop. */
+/*
+ * Starts a check of the files if it is time. Returns true if lookups must wait for
+ * resolver_begin_waiting.
+ */
 bool resolver_looks(struct weir_resolver *resolver);
 void resolver_forget_files(struct weir_resolver *resolver);
 
@@ -111,12 +114,12 @@ struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *c
 
 /* -- resolver_alias.c -------------------------------------------------------------------------- */
 
-/* kind->done follows from the loop. 0 or an error. */
+/* Starts a chain; kind->done is called from the loop. Returns 0 or an error. */
 int resolver_chain_start(struct resolver_chain *chain, struct weir_resolving *resolving,
         const struct weir_dns_name *name, unsigned type);
 void resolver_chain_stop(struct resolver_chain *chain);
 
-/* The next record; false: there is none. */
+/* Takes the next record. Returns false if there is none. */
 bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret);
 
 #endif

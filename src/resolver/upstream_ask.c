@@ -14,7 +14,7 @@
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
-/* A probe goes on without its question: it is to be seen whether it is answered. */
+/* A probe goes on without its question, to see whether the server answers. */
 void upstream_stop(struct weir_dns_ask *ask)
 {
 	while (!weir_list_empty(&ask->attempts)) {
@@ -84,7 +84,7 @@ static void upstream_ask_on_deadline(struct weir_timer *timer)
 
 /* -- from server to server --------------------------------------------------------------------- */
 
-/* Some query's time is not over yet. */
+/* Whether some query has not timed out yet. */
 static bool upstream_ask_waits(const struct weir_dns_ask *ask)
 {
 	for (struct weir_list *at = ask->attempts.next; at != &ask->attempts; at = at->next) {
@@ -133,7 +133,7 @@ void upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, i
 	ask->error = error;
 }
 
-/* Without memory for it, there is none. */
+/* Without memory the reply is not saved. */
 void upstream_save(struct weir_dns_ask *ask, struct weir_span reply)
 {
 	char *copy = malloc(reply.size);

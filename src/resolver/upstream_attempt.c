@@ -49,7 +49,7 @@ static void upstream_attempt_replace(struct attempt *attempt, unsigned how)
 
 /* -- what comes back --------------------------------------------------------------------------- */
 
-/* True: the question goes by TCP from here on. */
+/* Returns true if the question is asked by TCP from here on. */
 static bool upstream_attempt_too_many_foreign(struct attempt *attempt)
 {
 	struct weir_dns_ask *ask = attempt->ask;
@@ -163,7 +163,7 @@ static void upstream_attempt_on_event(struct weir_watch *watch, unsigned events)
 	}
 }
 
-/* A full send buffer is as good as a datagram that was lost. */
+/* A full send buffer counts as a lost datagram. */
 static int upstream_attempt_send_datagram(struct attempt *attempt)
 {
 	const struct weir_address *to = &attempt->server->address;

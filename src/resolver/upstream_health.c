@@ -36,7 +36,7 @@ struct upstream *upstream_choose(struct weir_dns_upstreams *all, uint32_t exclud
 	return best;
 }
 
-/* In order, only those that were set aside: the others are not asked before their turn. */
+/* In order, only servers that back off are probed: the others are not asked before their turn. */
 struct upstream *upstream_to_probe(struct weir_dns_upstreams *all, const struct upstream *chosen)
 {
 	for (unsigned i = 0; i < all->count; i++) {
@@ -85,7 +85,7 @@ void upstream_answered(struct upstream *server, int64_t sent_ms)
 		server->answered_ms = sent_ms;
 }
 
-/* Questions that fail together set it aside once. */
+/* Questions that fail together make the server back off once. */
 static void upstream_health_back_off(struct upstream *server)
 {
 	int64_t now_ms = upstream_health_now_of(server);

@@ -30,7 +30,7 @@ struct upstream_stream {
 	int64_t heard_ms; /* when the last one did */
 };
 
-/* Takes no further queries, nor replies. */
+/* The stream takes no further queries or replies. */
 static void upstream_stream_retire(struct upstream_stream *stream)
 {
 	if (stream->server)
@@ -59,7 +59,7 @@ static struct attempt *upstream_stream_find(const struct upstream_stream *stream
 	return NULL;
 }
 
-/* Another ID, until it is one that nobody else on this connection has. */
+/* Changes the ID until it is unique on this connection. */
 static int upstream_stream_make_unique(struct upstream_stream *stream, struct attempt *attempt)
 {
 	int error = 0;
@@ -83,7 +83,7 @@ static int upstream_stream_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* The other case of letters by TCP: the server's own doing, and its replies are judged without. */
+/* If the case is wrong by TCP, the server has changed it, and its case is ignored. */
 static enum upstream_verdict upstream_stream_judge(
         const struct attempt *attempt, struct weir_span reply)
 {

@@ -1,4 +1,4 @@
-/* The set of upstreams: what there is, what is known of it, and its end. */
+/* The set of upstreams: creation, change, counters, end. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ int weir_dns_upstreams_create(struct weir_loop *loop,
 	return 0;
 }
 
-/* Attempts first: those of questions know their servers, too. */
+/* Attempts are cancelled first, because they refer to their servers. */
 int weir_dns_upstreams_change(
         struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
 {

@@ -159,13 +159,13 @@ static void a_channel_that_has_asked_nothing_gives_way_sooner(void **state)
 	peer_send(&asked, "hi\r\n");
 	peer_turn(&asked, 5);
 	assert_int_equal(closes, 0);
-	clock_advance(WEIR_YIELD_IDLE_MS - 100);
+	clock_advance(WEIR_EVICT_IDLE_MS - 100);
 	assert_true(peer_got(&asked, "hi"));
 	assert_int_equal(closes, 1);
 	/* This one has been sent a reply, and stays for longer. */
 	struct peer third = peer_connect(loop, weir_server_address(server), 0);
 	peer_send(&third, "ho\r\n");
-	clock_advance(WEIR_YIELD_IDLE_MS - 100);
+	clock_advance(WEIR_EVICT_IDLE_MS - 100);
 	peer_turn(&third, 5);
 	assert_int_equal(closes, 1);
 	peer_close(&silent);

@@ -1,5 +1,6 @@
 /*
- * Chains that leave the zones of a server: what is behind them comes from an upstream that is the test.
+ * Chains that leave the zones of a server: what is behind them comes from an upstream that is the
+ * test.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -112,7 +113,7 @@ static void followed_to_the_end(void **state)
 	        "an twice.own. 300 CNAME www.own.\n" WWW
 	        "an a.x. 100 CNAME b.y.\nan b.y. 50 A 192.0.2.1\n");
 	assert_int_equal(forwarding.asker.count, 1);
-	/* What does not leave is as it was. */
+	/* Names that do not lead out of the zone are answered as before. */
 	ask("host.own. A", RD, 4);
 	expect(4, ANSWERED | AA, "an host.own. 300 A 192.0.2.9\n");
 	ask("www.own. CNAME", RD, 5);
@@ -253,7 +254,7 @@ static void a_chain_that_leaves_our_zones_twice_is_whole(void **state)
 	        "an out.own. 300 CNAME a.x.\nau x. 60 SOA 60\n");
 }
 
-/* What came for its first part is not in the cache when the second part has come. */
+/* The first answer is not in the cache when the second one has come. */
 static void a_chain_of_answers_that_may_not_be_remembered_is_whole(void **state)
 {
 	(void)state;
@@ -264,7 +265,10 @@ static void a_chain_of_answers_that_may_not_be_remembered_is_whole(void **state)
 	        "an back.own. 300 CNAME out.x.\nan out.x. 0 CNAME out.own.\n"
 	        "an out.own. 300 CNAME a.x.\nan a.x. 0 A 192.0.2.1\n");
 	assert_int_equal(forwarding.asker.count, 2);
-	/* Nor when there is no memory for it; then it is asked for again, a bounded number of times. */
+	/*
+	 * Nor when there is no memory for it; then it is asked for again, a bounded number of
+	 * times.
+	 */
 	ask("back.own. A", RD, 2);
 	for (unsigned i = 0; i < 100 && forwarding.asker.open; i++) {
 		struct weir_dns_question out = question_of("out.x. A");
@@ -288,7 +292,7 @@ static void answer_by_an_alias(void)
 {
 	for (unsigned i = 0; i < ASKS_MAX; i++) {
 		struct asked *open = &forwarding.asker.asks[i];
-		char label[64] = "", question[80], line[160], end[80];
+		char label[64] = "", question[80], line[160], end[128];
 		if (!open->open)
 			continue;
 		memcpy(label, open->question.name.wire + 1, open->question.name.wire[0]);

@@ -1,4 +1,4 @@
-/* What goes wrong fails the test. */
+/* A failure of a helper fails the test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

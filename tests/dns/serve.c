@@ -1,15 +1,15 @@
 /*
- * A DNS server for tests: the library's, on 127.0.0.1 and any port, which it prints. A line "reload"
- * on its input reads the zones again, the end of the input ends it.
+ * A DNS server for tests: the library's, on 127.0.0.1 and any port, which it prints. A line
+ * "reload" on its input reads the zones again, the end of the input ends it.
  *
  *   dns-serve [--transfer NETWORK] [--key NAME:ALGORITHM:SECRET] [--notify ADDRESS] [--rrl RATE]
  *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] [--intervals SECONDS]
  *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] [--forward ADDRESS] …
  *             [--recursion NETWORK] [--cache BYTES] [--trust-ad 1] ZONE=FILE …
  *
- * A secondary's FILE is the one that it is kept in, or empty. The intervals of its SOA record count
- * from SECONDS on. With --key, what it asks is signed. What is in no zone is asked of the servers
- * after --forward, in this order. A line "counters" tells of the cache.
+ * A secondary's FILE is the file in which it is saved, or empty. The timers of its SOA record are
+ * at least SECONDS. With --key its requests are signed. Names in none of the zones are asked of the
+ * servers after --forward, in this order. A line "counters" prints the counters of the cache.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Queries by TCP: input in any pieces, clients that do not read, and limits. What replies say is the
- * affair of tests/dns/test_dns_differential.py.
+ * Queries by TCP: input in any pieces, clients that do not read, and limits. The content of replies
+ * is tested by tests/dns/test_dns_differential.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -243,7 +243,7 @@ static void stalled_transfers_cost_little(void **state)
 	size_t each = (memory_in_use() - before) / READERS;
 	if (each > EACH_MAX)
 		fail_msg("%zu bytes", each);
-	/* One more is refused; who asks anything else does not notice. */
+	/* A further transfer is refused; other queries are not affected. */
 	struct peer late = connect_peer(0);
 	send_query(&late, 8, "z", WEIR_DNS_AXFR);
 	assert_true(ends_without_a_word(&late));

@@ -279,7 +279,7 @@ static void model_put(
 	put(cache, question, 0, "", lines, now_s);
 }
 
-/* What is given is what was put last; whether it is given at all, the cache may choose. */
+/* An entry that is found is the one that was put last. The cache may have evicted it. */
 static bool model_check(
         struct weir_dns_cache *cache, const struct model *model, unsigned name, uint32_t now_s)
 {
@@ -332,7 +332,7 @@ static void as_its_model(void **state)
 	weir_dns_cache_release(cache);
 }
 
-/* What is used stays, when much comes that is not. */
+/* Entries that are used stay, when many come that are not. */
 static void what_is_used_stays(void **state)
 {
 	struct weir_dns_cache *cache = create(WEIR_DNS_CACHE_MIN);

@@ -22,7 +22,7 @@ static struct weir_loop *loop;
 static struct weir_dns_lookups *lookups;
 static struct asker asker;
 
-/* Who waits for an answer, and what he got. */
+/* A client, and the answer that it got. */
 struct client {
 	struct weir_dns_lookup *lookup;
 	unsigned answers;
@@ -52,7 +52,7 @@ static int look(struct client *client, const char *question, unsigned flags)
 	return weir_dns_lookup(lookups, &asked, flags, answered, client, &client->lookup);
 }
 
-/* What the cache has at once, as lines, or NULL. */
+/* The cached answer as lines, or NULL. */
 static const char *cached(const char *question, struct weir_dns_lookup_info *found)
 {
 	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
@@ -198,7 +198,7 @@ static void failures(void **state)
 	assert_int_equal(look(&client, "b.x. A", 0), WEIR_E_LIMIT);
 }
 
-/* What came with the answer to one question is no answer to another. */
+/* Other records in a reply are no answers to other questions. */
 static void a_poisoned_reply(void **state)
 {
 	struct weir_dns_lookup_info found;
@@ -378,7 +378,7 @@ static void without_memory(void **state)
 		}
 		assert_int_equal(error, -ENOMEM);
 	}
-	/* The cache does without; who waits does not. */
+	/* The cache works without memory for an entry; a pending lookup does not. */
 	fail_allocation_after(0, true);
 	asker_answer(&asker, 0, REPLY("a.x. A", "", ANSWER));
 	stop_failing_allocations();
@@ -463,7 +463,7 @@ struct dice_client {
 	unsigned name;
 };
 
-/* What any answer for this name looks like: others would be somebody else's. */
+/* Every answer for this name looks like this; another one would be for another lookup. */
 static void check_answer(const struct dice_client *waiter)
 {
 	char start[32];
@@ -517,7 +517,7 @@ static void dice_ask(struct dice_client *waiter)
 	waiter->waiting = look(&waiter->client, question, 0) == 0;
 }
 
-/* Whatever happens, in whatever order: who waits is told once, and told what he asked for. */
+/* In any order of events: a lookup is answered once, by an answer to its own question. */
 static void by_dice(void **state)
 {
 	static struct dice_client clients[DICE_CLIENTS];
@@ -594,14 +594,14 @@ static void a_network_has_its_part(void **state)
 	assert_int_equal(look_for("[2001:db8:0:ff::2]:1", &clients[4], "b.x. A"), 0);
 	assert_int_equal(look_for("[2001:db8:0:7::3]:1", &more, "b.x. A"), -EDQUOT);
 	assert_int_equal(look_for("[2001:db8:0:100::1]:1", &clients[5], "b.x. A"), 0);
-	/* Who is no client has no part. */
+	/* A lookup without a client has no quota. */
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(look(&more, "b.x. A", 0), 0);
 	assert_int_equal(asker.count, 2);
 	asker_answer(&asker, 0, REPLY("a.x. A", "", ANSWER));
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(clients[i].answers, 1);
-	/* What has been answered counts no more, and what is there never did. */
+	/* Answered lookups do not count, nor do answers from the cache. */
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(look_for("192.0.2.1:1", &clients[i], "a.x. A"), 0);
 	turn();
@@ -623,7 +623,7 @@ static void cancelled_and_counted(void **state)
 	asker_answer(&asker, -ETIMEDOUT, WEIR_SPAN(""));
 	assert_int_equal(clients[0].answers + clients[1].answers, 0);
 	assert_int_equal(look_for("192.0.2.1:1", &more, "c.x. A"), 0);
-	/* What failed to begin does not count. */
+	/* A lookup that could not begin does not count. */
 	asker.error = -ENETDOWN;
 	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "d.x. A"), -ENETDOWN);
 	asker.error = 0;
@@ -631,7 +631,7 @@ static void cancelled_and_counted(void **state)
 	weir_dns_lookup_cancel(more.lookup);
 }
 
-/* Who may ask for no more gets what is old. */
+/* A client over its quota gets the stale answer. */
 static void a_part_and_what_is_old(void **state)
 {
 	struct client clients[2], old;

@@ -1,6 +1,6 @@
 /*
- * One cache for the lookups of several loops: first two or three loops in one thread, step by step; then
- * as many threads, in whatever order they run.
+ * One cache for the lookups of several loops: first two or three loops in one thread, step by step;
+ * then as many threads, in whatever order they run.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -649,7 +649,9 @@ static void threads_in_any_order(void **state)
 	run_threads(true);
 }
 
-/* -- the table alone ---------------------------------------------------------------------------- */
+/*
+ * -- the table alone ----------------------------------------------------------------------------
+ */
 
 enum {
 	TABLE_STEPS = 40000,

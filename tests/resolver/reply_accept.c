@@ -1,4 +1,4 @@
-/* What is taken of a reply: the records of the chain, and no others; never more than was there. */
+/* Accepting replies: the records of the chain, and no others; never more than there were. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,7 +84,7 @@ static void only_what_belongs_to_it(void **state)
 	                "an a.example. 60 DNAME b.example.\nan x.a.example. 60 CNAME x.b.example.\n"
 	                "an x.b.example. 60 A 192.0.2.1\n",
 	                60, 0},
-	        /* nothing: as long as the SOA says */
+	        /* a negative answer: the time in the SOA record */
 	        {"a.example. A", "NXDOMAIN", {"au example. 300 SOA 20"}, 0,
 	                "au example. 20 SOA 20\n", 20, WEIR_DNS_NXDOMAIN},
 	        {"a.example. A", "", {"au example. 10 SOA 20"}, 0, "au example. 10 SOA 20\n", 10,
@@ -99,7 +99,7 @@ static void only_what_belongs_to_it(void **state)
 	        {"a.example. A", "NXDOMAIN", {"au other. 300 SOA 20"}, 0, "", 0, WEIR_DNS_NXDOMAIN},
 	        {"a.example. A", "", {NULL}, 0, "", 0, 0},
 	        {"a.example. A", "", {"au example. 300 NS ns.example."}, 0, "", 0, 0},
-	        /* signatures and proofs for who wants them */
+	        /* with DO, signatures and proofs */
 	        {"a.example. A", "",
 	                {"an a.example. 300 A 192.0.2.1", "an a.example. 300 RRSIG A",
 	                        "an a.example. 300 RRSIG TXT", "au b.example. 100 NSEC c.example.",

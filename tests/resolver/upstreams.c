@@ -25,7 +25,7 @@ static struct weir_loop *loop;
 static struct fake fakes[FAKES];
 static struct weir_dns_upstreams *upstreams;
 
-/* What a question came to. */
+/* The result of a question. */
 static struct result {
 	struct weir_dns_ask *ask;
 	int calls;
@@ -290,7 +290,7 @@ static void a_server_of_one_case(void **state)
 	end();
 }
 
-/* … but not when its case is right by TCP: somebody else had sent that. */
+/* If its case is right by TCP, the datagram was forged. */
 static void a_forged_case(void **state)
 {
 	(void)state;
@@ -364,7 +364,7 @@ static void replies_by_tcp_in_any_order(void **state)
 	end();
 }
 
-/* A connection that stood before may be closed under a query; a new one may not. */
+/* A connection that was open before may be closed under a query; a new one may not. */
 static void a_connection_that_is_closed(void **state)
 {
 	(void)state;
@@ -442,7 +442,10 @@ static void a_refusal_by_all_is_told(void **state)
 	end();
 }
 
-/* The other one is silent: the refusal is told after its time, not after that of the question. */
+/*
+ * The other server is silent: the refusal is returned after its timeout, not after that of the
+ * question.
+ */
 static void a_refusal_and_silence(void **state)
 {
 	(void)state;
@@ -675,7 +678,7 @@ static int change_to(const struct weir_address *addresses, size_t count)
 	return weir_dns_upstreams_change(upstreams, &options);
 }
 
-/* What is under way is asked of the new ones, also what waits on a connection. */
+/* Questions under way are asked of the new servers, also those that are pending on a connection. */
 static void other_servers(void **state)
 {
 	(void)state;

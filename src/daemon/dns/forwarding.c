@@ -95,7 +95,8 @@ void forwarding_change(struct forwarding *forwarding, const struct config_dns *d
 	if (forwarding->upstreams && dns->forward.count && forwarding_set_options(forwarding, dns))
 		error = weir_dns_upstreams_change(forwarding->upstreams, &forwarding->options);
 	if (error < 0)
-		say("DNS goes on asking the servers of before: %s", weir_error_text(error));
+		say("cannot ask the new DNS servers: %s; the previous ones stay in effect",
+		        weir_error_text(error));
 }
 
 void forwarding_destroy(struct forwarding *forwarding)

@@ -87,7 +87,8 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 	if (error == 0 && server->looks_up && recursion.lookups)
 		error = weir_dns_responder_set_recursion(responder, &recursion);
 	if (error < 0)
-		say("DNS is looked up as before: %s", weir_error_text(error));
+		say("cannot change how DNS is looked up: %s; the previous settings stay in effect",
+		        weir_error_text(error));
 	if (tls)
 		weir_server_set_tls(weir_dns_listener(server->dns), tls);
 	config_release(server->config);

@@ -11,7 +11,9 @@ static const struct dns_rrset *dns_answer_rrset_of(
 	return dns_node_rrset(answer->zone, node, type);
 }
 
-/* However many names are asked for beneath a cut, a DNAME or a wildcard: they are of one kind. */
+/*
+ * All names below one cut, DNAME or wildcard are of one kind, so that their replies share a rate.
+ */
 static void dns_answer_set_kind(struct dns_answer *answer, const struct dns_node *node)
 {
 	const struct dns_key *key = &answer->key;
@@ -22,7 +24,7 @@ static void dns_answer_set_kind(struct dns_answer *answer, const struct dns_node
 
 /* -- nothing ----------------------------------------------------------------------------------- */
 
-/* The SOA record, with the TTL of negative answers (RFC 2308 3). */
+/* Puts the SOA record, with the TTL of negative answers (RFC 2308 3). */
 static void dns_answer_put_soa(struct dns_answer *answer)
 {
 	const struct weir_dns_zone *zone = answer->zone;
@@ -81,7 +83,7 @@ static bool was_followed(const struct dns_answer *answer)
 	return false;
 }
 
-/* Goes on with another name. False: the chain is endless, or the answer truncated. */
+/* Goes on with another name. Returns false if the chain is endless, or the answer truncated. */
 static bool dns_answer_follow(struct dns_answer *answer, const uint8_t *wire)
 {
 	if (answer->follow_count == WEIR_DNS_CHAIN_MAX) {
@@ -129,7 +131,7 @@ static bool dns_answer_put_answer(struct dns_answer *answer, const struct dns_rr
 	return true;
 }
 
-/* The signatures of one RRset. False: they do not fit. */
+/* Puts the signatures of one RRset. Returns false if they do not fit. */
 static bool dns_answer_put_signatures_of(struct dns_answer *answer, const struct dns_rrset *rrset)
 {
 	const uint8_t *record = dns_rrset_records(rrset);
@@ -143,7 +145,7 @@ static bool dns_answer_put_signatures_of(struct dns_answer *answer, const struct
 	return true;
 }
 
-/* Of all RRsets of the name, as one. */
+/* Puts the signatures of all RRsets of the name, as one RRset. */
 static bool dns_answer_put_signatures(struct dns_answer *answer, const struct dns_node *node)
 {
 	const struct dns_rrset *rrset = dns_rrset_at(answer->zone, node->rrsets);
@@ -214,7 +216,7 @@ static bool dns_answer_answer_from(struct dns_answer *answer, const struct dns_n
 
 /* -- the search -------------------------------------------------------------------------------- */
 
-/* A DS record is data of the zone above (RFC 4035 3.1.4.1): if that is ours, too, it answers. */
+/* A DS record belongs to the parent zone (RFC 4035 3.1.4.1), which answers if it is ours, too. */
 static const struct weir_dns_zone *dns_answer_zone_of(
         const struct dns_answer *answer, const struct dns_key *key)
 {
@@ -227,7 +229,10 @@ static const struct weir_dns_zone *dns_answer_zone_of(
 	return entry ? entry->zone : NULL;
 }
 
-/* Whether a name with this closest node lies below a delegation, or at it and is no DS record's. */
+/*
+ * Whether the name is below a delegation, or at it and the type is not DS. `node`: its closest
+ * node.
+ */
 static bool is_delegated(
         const struct weir_dns_zone *zone, const struct dns_node *node, unsigned skip, uint16_t type)
 {
@@ -236,7 +241,7 @@ static bool is_delegated(
 	return skip || node != &zone->nodes[node->occluder] || type != WEIR_DNS_DS;
 }
 
-/* One name. True: the key has been exchanged for another. */
+/* Searches for one name. Returns true if the key has been replaced by an alias's target. */
 static bool dns_answer_lookup(struct dns_answer *answer)
 {
 	const struct weir_dns_zone *zone = answer->zone;
@@ -262,7 +267,7 @@ static bool dns_answer_lookup(struct dns_answer *answer)
 	return false;
 }
 
-/* By hand, since most of it is room for what may come. */
+/* Fields are cleared one by one, because most of the struct need not be. */
 void dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zones,
         struct weir_dns_writer *writer, struct dns_hasher *hasher, bool dnssec)
 {

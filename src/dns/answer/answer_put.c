@@ -5,7 +5,7 @@
 #include "answer.h"
 #include "rdata.h"
 
-/* Begins a record; of the second and further ones of an RRset the owner points to the first's. */
+/* Begins a record. The owner of further records of an RRset is a pointer to the first owner. */
 static bool dns_answer_put_owner(struct weir_dns_writer *writer, const uint8_t *owner, size_t first)
 {
 	uint8_t pointer[2];
@@ -20,7 +20,7 @@ static bool dns_answer_put_owner(struct weir_dns_writer *writer, const uint8_t *
 	return weir_dns_put_bytes(writer, pointer, sizeof pointer);
 }
 
-/* `count` records from `record` on; `fixed` is type, class and TTL. */
+/* Puts `count` records from `record` on; `fixed` is type, class and TTL. */
 static const uint8_t *dns_answer_put_records(struct weir_dns_writer *writer, const uint8_t *owner,
         size_t *first, const uint8_t fixed[8], const uint8_t *record, unsigned count)
 {
@@ -85,7 +85,7 @@ void dns_answer_need(struct dns_answer *answer, enum weir_dns_section section, c
 
 /* -- additional -------------------------------------------------------------------------------- */
 
-/* False: there is no room for them. */
+/* Returns false without room for them. */
 static bool dns_answer_put_addresses(
         struct dns_answer *answer, const struct weir_dns_zone *zone, const struct dns_node *node)
 {
@@ -117,7 +117,7 @@ static const struct dns_node *dns_answer_put_node_of_target(
 	dns_key_make(key, wire, dns_wire_size(wire), dns_seed());
 	const struct dns_node *node =
 	        dns_answer_put_is_in_zone(zone, key) ? dns_zone_node(zone, key, 0) : NULL;
-	/* Beneath a cut there is glue alone: it is for referrals. */
+	/* Addresses below a zone cut are glue, which only referrals may have. */
 	return node && (target->cut || node->occluder == DNS_NONE) ? node : NULL;
 }
 

@@ -11,7 +11,7 @@ static bool denial_wanted(const struct dns_answer *answer)
 	return answer->dnssec && (answer->zone->nsec || answer->zone->nsec3) && !answer->truncated;
 }
 
-/* "*" before the name: at most as long as a name may be, else false. */
+/* Puts "*" before the name. Returns false if the result is too long. */
 static bool denial_wildcard_of(const uint8_t *wire, uint8_t ret[WEIR_DNS_NAME_MAX])
 {
 	size_t size = dns_wire_size(wire);

@@ -11,7 +11,7 @@ enum {
 /* The objects of OpenSSL that hashing needs; for one thread. */
 struct dns_hasher;
 
-/* NULL without memory. */
+/* Returns NULL without memory. */
 struct dns_hasher *dns_hasher_create(void);
 void dns_hasher_destroy(struct dns_hasher *hasher);
 
@@ -21,7 +21,7 @@ void dns_hash(struct dns_hasher *hasher, const struct weir_dns_zone *zone, const
 
 void dns_base32_encode(const uint8_t hash[DNS_HASH_SIZE], uint8_t ret[DNS_BASE32_SIZE]);
 
-/* The first label of a name in lower case; false: it is none such. */
+/* Decodes the first label of a name in lower case. Returns false if that is no hash. */
 bool dns_base32_decode(const uint8_t *wire, uint8_t ret[DNS_HASH_SIZE]);
 
 #endif

@@ -80,7 +80,7 @@ static unsigned responder_answer_zones(struct dns_response *response)
 	if (answer->refused || (answer->delegated && !answer->follow_count)) {
 		answer->authoritative = false;
 		rcode = dns_response_forward(response);
-		/* Only what has come back into a zone of ours has a rest to be put. */
+		/* Only a chain that has come back into our zones needs the last step. */
 		if (!answer->resumed)
 			return rcode;
 	} else if (answer->left || answer->delegated) {
@@ -139,7 +139,7 @@ static unsigned responder_answer_query(struct dns_response *response)
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
-/* The bytes that the client takes by the way it came. */
+/* The most bytes that the client accepts by this protocol. */
 static size_t responder_room_of(const struct dns_response *response, size_t room)
 {
 	size_t most = WEIR_DNS_MESSAGE_MAX;
@@ -154,7 +154,7 @@ static size_t responder_room_of(const struct dns_response *response, size_t room
 	return most < room ? most : room;
 }
 
-/* 0, or the rcode of the refusal. */
+/* Returns 0, or the rcode of the refusal. */
 static unsigned responder_check_signature(struct dns_response *response)
 {
 	const struct weir_dns_request *request = response->request;
@@ -176,7 +176,7 @@ static void responder_begin(struct dns_response *response, void *reply, size_t r
 	struct weir_dns_writer *writer = &response->writer;
 	response->room = responder_room_of(response, room);
 	size_t reserve = dns_response_reserve(response);
-	/* The question always fits; then it may be OPT or TSIG that does not. */
+	/* The question always fits; then OPT or TSIG may not. */
 	size_t least = query->question_end ? query->question_end : WEIR_DNS_HEADER_SIZE;
 	size_t limit = response->room > reserve ? response->room - reserve : 0;
 	weir_dns_writer_init(writer, reply, limit > least ? limit : least);
@@ -255,7 +255,7 @@ size_t dns_response_run(struct dns_response *response, void *reply, size_t room)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* The rdata of a TXT record of one string. */
+/* Makes the rdata of a TXT record of one string. */
 static bool responder_set_text(const char *text, uint8_t *to, uint8_t *ret_size)
 {
 	struct weir_span span = weir_span_of(text ? text : "");

@@ -118,13 +118,13 @@ unsigned dns_response_follow_alias(struct dns_response *response);
 
 /* -- responder_special.c ----------------------------------------------------------------------- */
 
-/* A question that is answered here and passed on to nobody; false: it is another one. */
+/* Answers a question that must not be passed on. Returns false for other questions. */
 bool dns_response_special(struct dns_response *response, const struct weir_dns_question *question,
         unsigned *ret_rcode);
 
 /* -- waiting.c --------------------------------------------------------------------------------- */
 
-/* 0; -ENOMEM; an errno of getrandom. */
+/* Returns 0, -ENOMEM or an errno of getrandom. */
 int dns_deferred_create(struct dns_deferred **ret);
 
 /* Cancels the pending queries. NULL is allowed. */

@@ -24,7 +24,7 @@ static unsigned responder_alias_fail(struct dns_response *response, int why)
 	return WEIR_DNS_SERVFAIL;
 }
 
-/* False: it does not fit. */
+/* Returns false if it does not fit. */
 static bool responder_alias_put_section(struct dns_response *response, struct weir_span message,
         size_t *at, enum weir_dns_section section)
 {
@@ -45,8 +45,8 @@ static bool responder_alias_put_section(struct dns_response *response, struct we
 /* -- back into our zones ----------------------------------------------------------------------- */
 
 /*
- * The aliases of `name` in the answer section of a message, each put if `put`. False: there is
- * none.
+ * The aliases of `name` in the answer section of a message, each put if `put`. Returns false if
+ * there is none.
  */
 static bool responder_alias_next_alias(struct dns_response *response, struct weir_span message,
         size_t at, bool put, struct weir_dns_name *name)

@@ -50,7 +50,7 @@ static unsigned responder_forward_take(
 	if (info->truncated ||
 	        !dns_response_comes_back(response, message, at, &query->question.name))
 		return info->rcode;
-	/* The part before our zones is put anew, from a copy. */
+	/* The part before our zones is put again, from a copy. */
 	memcpy(response->responder->deferred->cached, writer->data, size);
 	message.data = (const char *)response->responder->deferred->cached;
 	writer->counts[WEIR_DNS_AUTHORITY] = 0;

@@ -57,7 +57,7 @@ static uint8_t *responder_options_put_option(
 	return to + OPTION_HEAD + size;
 }
 
-/* Up to the next multiple of the block, or as far as there is room. */
+/* Pads up to the next multiple of the block, or as far as there is room. */
 static uint8_t *responder_options_put_padding(
         const struct dns_response *response, const uint8_t *options, uint8_t *to)
 {

@@ -70,7 +70,7 @@ static const struct special private_zones[] = {
 };
 /* clang-format on */
 
-/* The name, whose labels begin at `starts`, is the special one or lies beneath it. */
+/* Whether the name, whose labels begin at `starts`, is the special one or below it. */
 static bool responder_special_is_beneath(
         const struct weir_dns_name *name, const uint8_t *starts, const struct special *special)
 {
@@ -92,7 +92,7 @@ static void responder_special_put(struct dns_response *response, enum weir_dns_s
 		response->answer.truncated = true;
 }
 
-/* That there is nothing, in the form in which it may be remembered (RFC 2308 5). */
+/* Puts a SOA record, so that the negative answer can be cached (RFC 2308 5). */
 static void responder_special_put_soa(struct dns_response *response, const uint8_t *apex)
 {
 	static const char data[] =
@@ -102,7 +102,7 @@ static void responder_special_put_soa(struct dns_response *response, const uint8
 	        response, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, weir_span(data, sizeof data - 1));
 }
 
-/* 100.64.0.0/10, whose zones are those of 64 numbers. */
+/* Whether the name belongs to 100.64.0.0/10, which has 64 reverse zones. */
 static bool responder_special_is_shared_address(
         const struct weir_dns_name *name, const uint8_t *starts)
 {
@@ -115,7 +115,7 @@ static bool responder_special_is_shared_address(
 	       number <= 127;
 }
 
-/* True: it is answered, without the servers of the world. */
+/* Returns true if the name is private, and was answered here. */
 static bool responder_special_answer_private(struct dns_response *response,
         const struct weir_dns_name *name, const uint8_t *starts, unsigned *ret_rcode)
 {
@@ -166,4 +166,35 @@ bool dns_response_special(struct dns_response *response, const struct weir_dns_q
 	responder_special_put_soa(response, known->apex);
 	*ret_rcode = exists ? WEIR_DNS_NOERROR : WEIR_DNS_NXDOMAIN;
 	return true;
+}
+
+/* -- class CHAOS ------------------------------------------------------------------------------- */
+
+/* TXT records about this server (RFC 4892). */
+unsigned dns_response_chaos(struct dns_response *response)
+{
+	static const struct {
+		const char *wire;
+		bool version;
+	} names[] = {{"\7version\4bind", true}, {"\7version\6server", true},
+	        {"\10hostname\4bind", false}, {"\2id\6server", false}};
+	const struct weir_dns_responder *responder = response->responder;
+	const struct weir_dns_question *question = &response->query.question;
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+		struct weir_dns_name name;
+		weir_dns_name_set(weir_span(names[i].wire, strlen(names[i].wire) + 1), &name);
+		if (!weir_dns_name_equal(&name, &question->name))
+			continue;
+		struct weir_span data =
+		        names[i].version ? weir_span(responder->version, responder->version_size)
+		                         : weir_span(responder->identity, responder->identity_size);
+		if (!data.size)
+			break;
+		if (question->type == WEIR_DNS_TXT || question->type == WEIR_DNS_ANY)
+			weir_dns_put_record(&response->writer, WEIR_DNS_ANSWER, name.wire,
+			        WEIR_DNS_TXT, WEIR_DNS_CH, 0, data);
+		response->answer.authoritative = true;
+		return WEIR_DNS_NOERROR;
+	}
+	return WEIR_DNS_REFUSED;
 }

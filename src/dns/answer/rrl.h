@@ -15,7 +15,7 @@ enum dns_rrl_verdict {
 	DNS_RRL_DROP,
 };
 
-/* NULL without memory, or without random bits. */
+/* Returns NULL without memory, or without random bits. */
 struct dns_rrl *dns_rrl_create(unsigned rate, unsigned slip);
 void dns_rrl_destroy(struct dns_rrl *rrl);
 

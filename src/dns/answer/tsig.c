@@ -74,7 +74,7 @@ void weir_dns_keys_release(struct weir_dns_keys *keys)
 
 /* -- verifying --------------------------------------------------------------------------------- */
 
-/* So much of it as there is; its size is right. */
+/* Compares as much of the MAC as there is; its size was checked. */
 static bool tsig_mac_is_right(struct weir_span message, size_t at, const struct weir_dns_tsig *tsig,
         const struct dns_tsig_record *record)
 {

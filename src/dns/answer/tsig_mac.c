@@ -71,7 +71,7 @@ bool dns_mac_end(struct dns_mac *mac, uint8_t ret[WEIR_DNS_MAC_MAX])
 	return !mac->failed;
 }
 
-/* A request has nothing before it. */
+/* A request has no previous MAC. */
 void dns_mac_add_previous(struct dns_mac *mac, const struct weir_dns_tsig *tsig)
 {
 	uint8_t size[2];

@@ -32,7 +32,7 @@ void dns_mac_add_timers(struct dns_mac *mac, const struct weir_dns_tsig *tsig);
 void dns_mac_add_variables(
         struct dns_mac *mac, const struct weir_dns_tsig *tsig, struct weir_span other);
 
-/* Frees it; `ret` may be NULL. False: it failed somewhere on the way. */
+/* Finishes and frees the MAC; `ret` may be NULL. Returns false if any step has failed. */
 bool dns_mac_end(struct dns_mac *mac, uint8_t ret[WEIR_DNS_MAC_MAX]);
 
 /* The fields of the record that struct weir_dns_tsig does not have. */
@@ -42,7 +42,7 @@ struct dns_tsig_record {
 	uint16_t original_id;
 };
 
-/* Reads the record at `at`. 0 or WEIR_E_SYNTAX. */
+/* Reads the record at `at`. Returns 0 or WEIR_E_SYNTAX. */
 int dns_tsig_read(struct weir_span message, size_t at, struct weir_dns_tsig *tsig,
         struct dns_tsig_record *ret);
 

@@ -125,7 +125,10 @@ static bool dns_waiting_is_duplicate(
 
 /* -- the answer -------------------------------------------------------------------------------- */
 
-/* Without memory for it, or if it is large, it may still be in the cache when it is needed. */
+/*
+ * A result that is not copied, because it is large or for lack of memory, may still be in the
+ * cache.
+ */
 static void dns_waiting_save_result(
         struct weir_dns_waiting *waiting, const struct dns_result *result)
 {
@@ -141,7 +144,7 @@ static void dns_waiting_save_result(
 	waiting->results = &saved->result;
 }
 
-/* The chain goes on, and was not known up to its end. False: no more can be asked. */
+/* Looks up the next part of the chain. Returns false if no more can be asked. */
 static bool dns_waiting_ask_again(
         struct weir_dns_waiting *waiting, const struct dns_response *response)
 {
@@ -193,7 +196,9 @@ static int dns_waiting_start_lookup(
 static struct weir_dns_waiting *dns_waiting_create(const struct dns_response *response)
 {
 	struct weir_span message = response->request->message;
-	/* By TCP a query may be larger; only who wants to fill our memory makes it so. */
+	/*
+	 * By TCP a query may be larger, but no honest client sends such a query.
+	 */
 	if (message.size > WEIR_DNS_UDP_QUERY_MAX)
 		return NULL;
 	struct weir_dns_waiting *waiting = malloc(sizeof *waiting + message.size);
@@ -214,7 +219,7 @@ static struct weir_dns_waiting *dns_waiting_create(const struct dns_response *re
 	return waiting;
 }
 
-/* False: it cannot wait. */
+/* Makes the query pending. Returns false if that is not possible. */
 static bool dns_waiting_start(const struct dns_response *response, struct weir_dns_zones *zones,
         weir_dns_deferred *deliver, void *context, struct weir_dns_waiting **ret)
 {

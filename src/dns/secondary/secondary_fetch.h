@@ -1,4 +1,4 @@
-/* One question to a primary, and all of its answer: by TCP (a fetch), or by UDP (a check). */
+/* One question to a primary, and its reply: by TCP (a fetch), or by UDP (a check). */
 #ifndef WEIR_DNS_SECONDARY_FETCH_H
 #define WEIR_DNS_SECONDARY_FETCH_H
 
@@ -19,8 +19,7 @@ struct dns_fetched {
 	bool current;    /* to IXFR: the primary has nothing later */
 	uint32_t serial; /* that it has */
 	uint64_t bytes;  /* received */
-	struct weir_dns_zone *
-	        zone; /* valid during the callback, which may hold it; NULL: none was asked for, or it is current */
+	struct weir_dns_zone *zone; /* valid during the callback; NULL: not asked for, or current */
 };
 
 struct dns_fetch_options {
@@ -35,7 +34,7 @@ struct dns_fetch_options {
 	void *context;
 };
 
-/* 0 or a negative errno. `done` is called once, from the loop. */
+/* Returns 0 or a negative errno. `done` is called once, from the loop. */
 int dns_fetch_begin(
         struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_fetch **ret);
 

@@ -131,7 +131,7 @@ static void secondary_file_log_failure(struct dns_secondary *secondary, int erro
 	dns_secondary_log(secondary, WEIR_DNS_KEEP_FAILED, NULL, &failure);
 }
 
-/* A clock that was wrong makes it no older than now, and no younger. */
+/* The age is never negative, even if the clock was set back. */
 static void secondary_file_after_reading(
         struct dns_secondary *secondary, const struct dns_zone_file_job *job)
 {

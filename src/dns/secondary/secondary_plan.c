@@ -43,7 +43,7 @@ struct dns_intervals dns_secondary_intervals(const struct dns_secondary *seconda
 	                secondary_plan_bounded(retry, options->retry_min_s, options->retry_max_s),
 	        .expire_ms = (int64_t)expire * 1000,
 	};
-	/* A zone must not vanish between two checks that are both on time. */
+	/* A zone must not expire between two checks that are both on time. */
 	if (intervals.expire_ms < intervals.refresh_ms + intervals.retry_ms)
 		intervals.expire_ms = intervals.refresh_ms + intervals.retry_ms;
 	return intervals;
@@ -102,7 +102,7 @@ static void secondary_plan_queue(struct dns_secondary *secondary, enum secondary
 	weir_loop_defer(owner->loop, &owner->grant);
 }
 
-/* The place that it has is another's. */
+/* Returns the permit, so that another secondary can have it. */
 static void secondary_plan_leave(struct dns_secondary *secondary)
 {
 	secondary_plan_permits_of(secondary)->free++;
@@ -138,7 +138,7 @@ static void secondary_plan_fetch(struct dns_secondary *secondary, uint16_t type)
 	secondary_plan_queue(secondary, SECONDARY_FETCH_QUEUED);
 }
 
-/* With a version, first whether there is another. */
+/* With a version, the serial is checked first. */
 static void secondary_plan_begin_primary(struct dns_secondary *secondary)
 {
 	if (secondary->zone)
@@ -171,7 +171,7 @@ static void secondary_plan_confirmed(struct dns_secondary *secondary)
 	secondary_plan_rest(secondary, true);
 }
 
-/* The serial number that the primary has. */
+/* Compares the primary's serial with ours. */
 static void secondary_plan_weigh(struct dns_secondary *secondary, uint32_t serial)
 {
 	int32_t later = (int32_t)(serial - secondary->zone->serial);
@@ -189,7 +189,7 @@ static void secondary_plan_weigh(struct dns_secondary *secondary, uint32_t seria
 	}
 }
 
-/* UDP may not get through where TCP does. Who refuses, refuses both. */
+/* UDP may be blocked where TCP is not. A primary that refuses does so by both. */
 static void secondary_plan_on_checked(void *context, const struct dns_fetched *fetched)
 {
 	struct dns_secondary *secondary = context;
@@ -216,7 +216,7 @@ static void secondary_plan_on_zone(
 	secondary_plan_rest(secondary, true);
 }
 
-/* Whatever is wrong with the steps of IXFR, all of the zone may be right. */
+/* If the steps of IXFR are wrong, the whole zone may still be right. */
 static void secondary_plan_on_fetched(void *context, const struct dns_fetched *fetched)
 {
 	struct dns_secondary *secondary = context;
@@ -235,7 +235,7 @@ static void secondary_plan_on_fetched(void *context, const struct dns_fetched *f
 	}
 }
 
-/* It has a place. */
+/* Begins the step for which the secondary has got a permit. */
 static void secondary_plan_ask(struct dns_secondary *secondary)
 {
 	const struct dns_secondary_config *config = secondary->config;

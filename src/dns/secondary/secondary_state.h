@@ -108,7 +108,7 @@ static inline bool dns_secondary_expired(const struct dns_secondary *secondary)
 
 /* -- secondary_options.c ----------------------------------------------------------------------- */
 
-/* With defaults for what is 0. NULL without memory. */
+/* Copies options, with defaults instead of 0. Returns NULL without memory. */
 struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options);
 void dns_secondary_free_config(struct dns_secondary_config *config);
 bool dns_secondary_same(const struct dns_secondary_config *a, const struct dns_secondary_config *b);

@@ -62,7 +62,7 @@ static bool zone_transfer_put_soa(struct weir_dns_writer *writer, const struct w
 	return zone_transfer_put(writer, &soa);
 }
 
-/* False: the message is full. */
+/* Returns false if the message is full. */
 static bool zone_transfer_put_steps(struct weir_dns_writer *writer, struct dns_steps *steps)
 {
 	struct zone_entry entry;
@@ -82,7 +82,7 @@ static bool zone_transfer_put_all(struct weir_dns_writer *writer, struct dns_wal
 	return true;
 }
 
-/* One stage further. False: the message is full. */
+/* Puts the next part. Returns false if the message is full. */
 static bool zone_transfer_step(struct transfer *transfer)
 {
 	struct weir_dns_writer *writer = &transfer->writer;
@@ -158,7 +158,7 @@ static void zone_transfer_close(struct weir_producer *producer, enum weir_close_
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* The serial number of an IXFR's client. False: it asks for something else. */
+/* Stores the serial of the client of an IXFR. Returns false for other queries. */
 static bool zone_transfer_read_serial(
         const struct weir_dns_query *query, struct weir_span message, uint32_t *ret)
 {
@@ -176,13 +176,13 @@ static bool zone_transfer_read_serial(
 	return true;
 }
 
-/* He has what we have, or something later (RFC 1982). */
+/* The client has our version, or a later one (RFC 1982). */
 static bool zone_transfer_is_current(const struct weir_dns_zone *zone, uint32_t serial)
 {
 	return (int32_t)(zone->serial - serial) <= 0;
 }
 
-/* The steps from there, if they are known and not larger than the zone. */
+/* Sends the steps from there, if they are known and not larger than the zone. */
 static bool zone_transfer_find_steps(
         const struct weir_dns_zone *zone, uint32_t serial, struct dns_steps *ret)
 {

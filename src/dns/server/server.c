@@ -66,7 +66,7 @@ static int dns_server_open_listener(
 	        &server->listener);
 }
 
-/* A port that UDP was given may be another's by TCP: then another one. */
+/* The port that UDP got may be in use by TCP; then another port is tried. */
 static int dns_server_open_sockets(
         struct weir_dns_server *server, const struct weir_dns_options *options)
 {

@@ -22,13 +22,13 @@
 
 /* -- slots for replies ------------------------------------------------------------------------ */
 
-/* Of a connection. */
+/* The state of a connection. */
 struct session {
 	struct weir_dns_server *server;
 	struct weir_list slots; /* in the order of their replies */
 };
 
-/* A query that waits, and a slot in the queue, which may come to be another query's. */
+/* A pending query, and a slot in the reply queue, which may be swapped with another query's. */
 struct reply_slot {
 	struct weir_list link;
 	struct session *session;
@@ -43,7 +43,7 @@ static struct reply_slot *dns_tcp_first_slot(const struct session *session)
 	               : WEIR_CONTAINER(session->slots.next, struct reply_slot, link);
 }
 
-/* A message with its length before it; or NULL. */
+/* A producer of a message, preceded by its length; or NULL. */
 static struct weir_producer *dns_tcp_framed(struct weir_span message)
 {
 	uint8_t *bytes = malloc(WEIR_DNS_LENGTH_SIZE + message.size);
@@ -54,7 +54,7 @@ static struct weir_producer *dns_tcp_framed(struct weir_span message)
 	return weir_produce_owned(bytes, WEIR_DNS_LENGTH_SIZE + message.size);
 }
 
-/* The first slot that waits is taken, and the last one is given for it. */
+/* A reply takes the first pending slot; the query that had it gets the last slot. */
 static void dns_tcp_reply_now(
         struct weir_channel *channel, struct session *session, struct weir_span message)
 {
@@ -91,7 +91,7 @@ static void dns_tcp_reply_deferred(void *context, struct weir_span message,
 	weir_reply_fill(reply, message.size ? dns_tcp_framed(message) : NULL);
 }
 
-/* Of a channel that is gone. */
+/* Cancels the query of a channel that has gone. */
 static void dns_tcp_leave(struct reply_slot *slot)
 {
 	weir_dns_waiting_cancel(slot->waiting);
@@ -172,7 +172,7 @@ static void dns_tcp_start_transfer(struct weir_channel *channel, struct weir_dns
 	if (server->transfers < server->transfers_max)
 		sending = malloc(sizeof *sending);
 	if (!sending) {
-		/* He tries again later (RFC 5936 4.1 leaves it to us how to say so). */
+		/* The peer will try again (RFC 5936 4.1 leaves the rcode to us). */
 		dns_tcp_log_transfer(
 		        server, WEIR_DNS_TRANSFER_REFUSED, weir_channel_peer(channel), zone, 0);
 		weir_channel_close(channel);
@@ -187,7 +187,7 @@ static void dns_tcp_start_transfer(struct weir_channel *channel, struct weir_dns
 	                                   dns_tcp_on_sent, sending));
 }
 
-/* Of a zone that he may not have, or that there is not. */
+/* Refuses the transfer of a zone that the peer may not have, or that does not exist. */
 static void dns_tcp_tell_refused(struct weir_dns_server *server, const struct weir_address *peer,
         const struct weir_dns_outcome *outcome, struct weir_span message)
 {
@@ -204,7 +204,7 @@ static void dns_tcp_tell_refused(struct weir_dns_server *server, const struct we
 
 /* -- queries ----------------------------------------------------------------------------------- */
 
-/* Its slot in the queue; without, the channel has ended. */
+/* Gives the query its slot in the queue. Without memory for that, the channel has ended. */
 static void dns_tcp_wait_in_queue(
         struct weir_channel *channel, struct reply_slot *slot, struct weir_dns_waiting *waiting)
 {
@@ -225,7 +225,7 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 	struct weir_dns_outcome outcome;
 	struct weir_dns_waiting *waiting;
 	struct weir_span message = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
-	/* Without memory to wait there is the cache, or failure. */
+	/* Without memory for a slot the query is answered from the cache, or fails. */
 	struct reply_slot *slot = malloc(sizeof *slot);
 	const struct weir_dns_request asked = {
 	        .message = message,

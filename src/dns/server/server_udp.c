@@ -5,7 +5,7 @@
 #include "name.h"
 #include "server_state.h"
 
-/* The question alone, with TC: no larger than the query was. */
+/* Puts the question alone, with TC: the reply is no larger than the query. */
 static size_t dns_udp_truncate_reply(uint8_t *reply, size_t size, struct weir_span query)
 {
 	struct weir_dns_query read;
@@ -55,7 +55,7 @@ static void dns_udp_send_deferred(void *context, struct weir_span reply,
 	uint8_t *bytes = (uint8_t *)(uintptr_t)reply.data;
 	size_t size = dns_udp_limit(server, request, outcome, bytes, reply.size);
 	dns_server_count(server, outcome, size);
-	/* If it cannot be sent it is lost, as any datagram may be. */
+	/* A datagram that cannot be sent counts as lost on the network. */
 	if (size && server->datagrams)
 		weir_datagrams_send(
 		        server->datagrams, request->peer, request->local, weir_span(bytes, size));

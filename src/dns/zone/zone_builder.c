@@ -127,7 +127,7 @@ static int zone_builder_add_name(struct dns_builder *builder, const struct dns_k
 	return error;
 }
 
-/* The name's number, and those above it are there, too. */
+/* Finds the name, or adds it and the names above it. *ret is its number. */
 static int zone_builder_intern(
         struct dns_builder *builder, const struct dns_key *key, bool hashed, uint32_t *ret)
 {

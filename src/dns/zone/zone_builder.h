@@ -1,6 +1,5 @@
 /*
- * From records, in any order, to the image of a zone: for zone files, and for zones that come by
- * transfer.
+ * Makes the image of a zone from records in any order: for zone files, and for transferred zones.
  */
 #ifndef WEIR_DNS_ZONE_BUILDER_H
 #define WEIR_DNS_ZONE_BUILDER_H
@@ -18,7 +17,7 @@ struct dns_raw_name {
 	uint32_t first;  /* record, and 1; 0: none */
 	uint32_t last;   /* likewise, of the list of its records in the order of the input */
 	uint8_t name_size;
-	bool hashed; /* the owner of NSEC3 records: it does not exist but for them (RFC 5155 7.2.8) */
+	bool hashed; /* an owner of NSEC3 records only (RFC 5155 7.2.8) */
 };
 
 struct dns_raw_record {
@@ -48,13 +47,13 @@ struct dns_builder {
 	uint32_t recent; /* the name that came last: the next record mostly has the same */
 };
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int dns_builder_init(struct dns_builder *builder, const struct weir_dns_name *apex);
 void dns_builder_free(struct dns_builder *builder);
 
 /*
- * Adds a record; the rdata is uncompressed. 0; WEIR_E_SYNTAX: the owner is not in the zone;
- * -EBADMSG: the rdata is not what its type wants; WEIR_E_LIMIT; -ENOMEM.
+ * Adds a record with uncompressed rdata. Returns 0, WEIR_E_SYNTAX if the owner is not in the zone,
+ * -EBADMSG if the rdata is not valid for its type, WEIR_E_LIMIT or -ENOMEM.
  */
 int dns_builder_add(struct dns_builder *builder, const struct weir_dns_name *owner, uint16_t type,
         uint32_t ttl, struct weir_span data, unsigned line);

@@ -16,7 +16,6 @@
 
 #include "rdata.h"
 #include "zone_file.h"
-#include "zone_generic.h"
 
 static void zone_file_report(
         struct reading *reading, const char *path, unsigned line, const char *text)
@@ -42,8 +41,8 @@ bool dns_file_may_go_on(const struct reading *reading)
 
 /*
  * Takes the comment, the line end and the parentheses out of what lies from `at` on. `*depth`
- * counts the parentheses that are open. False: a quote does not end, or a parenthesis was never
- * opened.
+ * counts the parentheses that are open. Returns false if a quote does not end, or a parenthesis was
+ * never opened.
  */
 static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 {
@@ -73,7 +72,7 @@ static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 }
 
 /*
- * The next line of the file, behind what is in the text. False: there is none, or it is too long.
+ * Appends the next line of the file to the text. Returns false if there is none, or it is too long.
  */
 static bool zone_file_next_line(struct zone_file *file)
 {
@@ -81,7 +80,7 @@ static bool zone_file_next_line(struct zone_file *file)
 	size_t room = WEIR_DNS_LINE_MAX - file->size;
 	if (room < 2 || !fgets(to, (int)room, file->stream)) {
 		if (room < 2)
-			dns_file_complain(file, "a record that is too long");
+			dns_file_complain(file, "the record is too long");
 		return false;
 	}
 	size_t size = strlen(to);
@@ -90,11 +89,14 @@ static bool zone_file_next_line(struct zone_file *file)
 	if (size && (to[size - 1] == '\n' || feof(file->stream)))
 		return true;
 	file->began = file->line;
-	dns_file_complain(file, "a line that is too long, or has a NUL byte in it");
+	dns_file_complain(file, "the line is too long, or has a NUL byte");
 	return false;
 }
 
-/* The next record or directive, on one line ended by NUL. False: the end, or no way to go on. */
+/*
+ * Reads the next record or directive as one line, ended by NUL. Returns false at the end, or after
+ * an error.
+ */
 static bool zone_file_next_record(struct zone_file *file)
 {
 	int depth = 0;
@@ -104,13 +106,13 @@ static bool zone_file_next_record(struct zone_file *file)
 		size_t at = file->size;
 		if (!zone_file_next_line(file)) {
 			if (depth && !ferror(file->stream) && feof(file->stream))
-				dns_file_complain(file, "a parenthesis that is not closed");
+				dns_file_complain(file, "a parenthesis is not closed");
 			return false;
 		}
 		if (!zone_file_clean(file->text, at, &file->size, &depth)) {
 			dns_file_complain(
 			        file, depth < 0 ? "a closing parenthesis without an opening one"
-			                        : "a quote that does not end in its line");
+			                        : "a quote does not end in its line");
 			file->size = 0;
 			depth = 0;
 		}
@@ -140,7 +142,7 @@ static bool zone_file_settle_ttl(
 	return true;
 }
 
-/* Types that exist on the wire alone. */
+/* Types that exist in messages only. */
 static bool zone_file_is_meta(uint16_t type)
 {
 	return type == 0 || type == WEIR_DNS_OPT || (type >= WEIR_DNS_TKEY && type <= WEIR_DNS_ANY);
@@ -154,7 +156,7 @@ static void zone_file_add_record(struct zone_file *file, const struct weir_dns_n
 	if (error == WEIR_E_SYNTAX)
 		dns_file_complain(file, "the name is not in the zone");
 	else if (error == -EBADMSG)
-		dns_file_complain(file, "the data is not what the type wants");
+		dns_file_complain(file, "the data is not valid for the type");
 	else if (error < 0)
 		reading->error = error;
 }
@@ -183,7 +185,7 @@ static bool zone_file_is_word(struct weir_span text, const char *word)
 	return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
 }
 
-/* A class that is not IN; those of RFC 1035 and RFC 3597. */
+/* Whether the word is a class other than IN, by the syntax of RFC 1035 or RFC 3597. */
 static bool zone_file_is_other_class(struct weir_span text)
 {
 	return zone_file_is_word(text, "CH") || zone_file_is_word(text, "HS") ||
@@ -192,7 +194,7 @@ static bool zone_file_is_other_class(struct weir_span text)
 	               !zone_file_is_word(text, "CLASS1"));
 }
 
-/* The owner, or that of the record before where the line begins with a blank. */
+/* Reads the owner; a line that begins with a blank has the previous owner. */
 static bool zone_file_read_owner(struct zone_file *file, struct head *head)
 {
 	struct reading *reading = file->reading;
@@ -234,16 +236,16 @@ static bool zone_file_read_head(struct zone_file *file, struct head *head)
 		           (zone_file_is_word(text, "IN") || zone_file_is_word(text, "CLASS1"))) {
 			class = true;
 		} else if (zone_file_is_other_class(text)) {
-			dns_file_complain(file, "a class that is not IN");
+			dns_file_complain(file, "the class must be IN");
 			return false;
 		} else if (fields_type_find(text, &head->type)) {
 			return true;
 		} else {
-			zone_file_complain_of(file, text, "is not a type that is known");
+			zone_file_complain_of(file, text, "is not a known type");
 			return false;
 		}
 	}
-	dns_file_complain(file, "a record without a type");
+	dns_file_complain(file, "the record has no type");
 	return false;
 }
 
@@ -298,15 +300,15 @@ static bool zone_file_read_data(struct zone_file *file, const struct head *head,
 	struct reading *reading = file->reading;
 	char why[FIELDS_WHY_MAX];
 	bool generic;
-	if (!dns_generic_read(head->rest, reading->rdata, &generic, ret_size)) {
-		dns_file_complain(file, "data that is not as many bytes as it says");
+	if (!fields_read_generic(head->rest, reading->rdata, &generic, ret_size)) {
+		dns_file_complain(file, "the data does not have the size that is given");
 		return false;
 	}
 	if (generic) {
 		struct weir_span data = weir_span(reading->rdata, *ret_size);
 		if (reading->saved || fields_check(head->type.number, data))
 			return true;
-		dns_file_complain(file, "the data is not what the type wants");
+		dns_file_complain(file, "the data is not valid for the type");
 		return false;
 	}
 	if (!head->type.name[0]) {
@@ -328,7 +330,7 @@ void dns_file_record(struct zone_file *file)
 	if (!zone_file_read_head(file, &head))
 		return;
 	if (zone_file_is_meta(head.type.number)) {
-		dns_file_complain(file, "a type that no record can have");
+		dns_file_complain(file, "records cannot have this type");
 		return;
 	}
 	if (!zone_file_read_data(file, &head, &size))
@@ -337,8 +339,8 @@ void dns_file_record(struct zone_file *file)
 	if (zone_file_settle_ttl(file->reading, head.type.number, data, &head.ttl))
 		zone_file_add_record(file, &head.owner, head.type.number, head.ttl, data);
 	else
-		dns_file_complain(
-		        file, "no TTL, and neither $TTL nor a record before that has one");
+		dns_file_complain(file,
+		        "the record has no TTL, and neither $TTL nor a previous record has one");
 }
 
 /* -- files ------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Reading zone files, from inside: records and directives have what is being read in common. */
+/* The state of reading a zone file, which records and directives share. */
 #ifndef WEIR_DNS_ZONE_FILE_H
 #define WEIR_DNS_ZONE_FILE_H
 
@@ -38,23 +38,26 @@ struct zone_file {
 	size_t size;
 };
 
-/* Reads a file that dns_zone_write wrote. What weir_dns_zone_load does, but for the values. */
+/*
+ * Like weir_dns_zone_load, for a file that dns_zone_write has written: values are not checked
+ * again.
+ */
 int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
         void *context, struct weir_dns_zone **ret);
 
 /* Reports a mistake in the current record or directive. */
 void dns_file_complain(struct zone_file *file, const char *text);
 
-/* The limits of mistakes, and what is no mistake but an error, end it. */
+/* Whether reading may go on: there was no error, and there are not too many mistakes. */
 bool dns_file_may_go_on(const struct reading *reading);
 
-/* Adds the record whose line is the file's text. */
+/* Adds the record in the file's text. */
 void dns_file_record(struct zone_file *file);
 
 /* Reads a whole file. Returns 0, or an errno of opening and reading. Mistakes are reported. */
 int dns_file_read(struct zone_file *file);
 
-/* zone_directive.c: follows the directive that is the file's text. */
+/* zone_directive.c: follows the directive in the file's text. */
 void dns_file_follow(struct zone_file *file);
 
 #endif

@@ -63,7 +63,7 @@ void dns_steps_step(struct dns_steps *steps)
 
 /* -- the walk ---------------------------------------------------------------------------------- */
 
-/* A zone's side of it. */
+/* The half of a step that one zone contributes. */
 struct side {
 	struct dns_walk walk;
 	struct zone_entry entry;
@@ -92,7 +92,7 @@ static void zone_history_next(struct side *side)
 	zone_history_look(side);
 }
 
-/* Names, then the NSEC3 records of the chain, then the others: each in an order of its own. */
+/* The order is names, NSEC3 records of the chain, other NSEC3 records; each part is sorted. */
 static int zone_history_part(const struct dns_walk *walk)
 {
 	if (!walk->in_hashed)
@@ -123,7 +123,7 @@ static int zone_history_compare_sides(const struct side *a, const struct side *b
 	return difference;
 }
 
-/* Both halves in one walk. */
+/* Makes both halves in one walk. */
 static int zone_history_compare(struct side *from, struct side *to, size_t limit,
         struct weir_buffer *gone, struct weir_buffer *come)
 {
@@ -202,7 +202,7 @@ static size_t zone_history_most_of(const struct weir_dns_zone *zone)
 	return zone->size < WEIR_DNS_HISTORY_BYTES_MAX ? zone->size : WEIR_DNS_HISTORY_BYTES_MAX;
 }
 
-/* The step from one zone to the other. WEIR_E_LIMIT: none is worth keeping. */
+/* Makes the step from one zone to the other. Returns WEIR_E_LIMIT if it is too large. */
 static int zone_history_make_delta(
         const struct weir_dns_zone *from, const struct weir_dns_zone *to, struct dns_delta **ret)
 {
@@ -223,7 +223,7 @@ static int zone_history_make_delta(
 	return delta ? 0 : -ENOMEM;
 }
 
-/* As many of the last steps of `old` as the bounds allow, and `added` (may be NULL) behind them. */
+/* Takes the last steps of `old` that are within the bounds, and then `added`, which may be NULL. */
 static int zone_history_join(
         struct weir_dns_zone *zone, const struct dns_history *old, struct dns_delta *added)
 {

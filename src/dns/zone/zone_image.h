@@ -44,7 +44,7 @@ struct dns_node {
 	bool dname; /* has one; and no NS, unless it is the apex */
 };
 
-/* Followed by `count` records and then `signatures`, each a length (2 bytes) and rdata. */
+/* Followed by `count` records and then `signatures`; each is a length (2 bytes) and rdata. */
 struct dns_rrset {
 	uint8_t fixed[8]; /* type, class and TTL as on the wire */
 	uint16_t count;
@@ -52,7 +52,7 @@ struct dns_rrset {
 	uint32_t size;       /* bytes, this header and what aligns the next one included */
 };
 
-/* A place of the table: open addressing, linear probing. */
+/* A slot of the table: open addressing, linear probing. */
 struct dns_hash_slot {
 	uint32_t hash;
 	uint32_t node; /* its number and 1; 0: free */
@@ -77,9 +77,8 @@ struct weir_dns_zone {
 
 	uint32_t node_count; /* the first is the apex */
 	uint32_t mask;
-	unsigned labels_max; /* of its longest name */
-	uint32_t
-	        chain_count; /* of `hashed`: those of the selected chain, in the order of the hash */
+	unsigned labels_max;   /* of its longest name */
+	uint32_t chain_count;  /* of `hashed`: those of the selected chain, sorted */
 	uint32_t hashed_count; /* all of `hashed`, which transfers send */
 	bool is_signed;
 	bool includes; /* read from several files */
@@ -132,7 +131,7 @@ static inline const uint8_t *dns_record_next(const uint8_t *record)
 	return record + 2 + dns_get16(record);
 }
 
-/* Of this type and with records (not signatures alone), or NULL. */
+/* The RRset of this type that has records, not only signatures; or NULL. */
 const struct dns_rrset *dns_node_rrset(
         const struct weir_dns_zone *zone, const struct dns_node *node, uint16_t type);
 
@@ -141,8 +140,8 @@ const struct dns_node *dns_zone_node(
         const struct weir_dns_zone *zone, const struct dns_key *key, unsigned skip);
 
 /*
- * The node of the name, or of the closest encloser: the longest name above it that exists. `skip`
- * is the number of labels to take from the name, which lies in the zone.
+ * The node of the name, or of its closest encloser: the longest name above it that exists. The name
+ * is in the zone. *ret_skip is the number of labels that the name has more.
  */
 const struct dns_node *dns_zone_closest(
         const struct weir_dns_zone *zone, const struct dns_key *key, unsigned *ret_skip);
@@ -150,11 +149,11 @@ const struct dns_node *dns_zone_closest(
 /* The last node before or at the name, in canonical order. */
 const struct dns_node *dns_zone_before(const struct weir_dns_zone *zone, const uint8_t *wire);
 
-/* The entry whose hash is the last before or at this one, in the ring; the chain is not empty. */
+/* The entry with the largest hash up to this one, in the ring; the chain is not empty. */
 const struct dns_hashed *dns_zone_hashed_before(
         const struct weir_dns_zone *zone, const uint8_t hash[DNS_HASH_SIZE]);
 
-/* A number that only this process knows, for all hashes of names. */
+/* A random number of this process, for all hashes of names. */
 uint32_t dns_seed(void);
 
 #endif

@@ -42,7 +42,7 @@ static void zone_link_nsec(struct weir_dns_zone *zone)
 	}
 }
 
-/* The matching NSEC3 records, found once and for all; what depends on the query is hashed then. */
+/* Finds the matching NSEC3 records once. Only hashes that depend on a query are made later. */
 static int zone_link_nsec3(struct weir_dns_zone *zone)
 {
 	struct dns_hasher *hasher = dns_hasher_create();

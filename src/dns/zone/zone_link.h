@@ -16,7 +16,7 @@ bool dns_zone_choose_chain(struct weir_dns_zone *zone);
 bool dns_zone_in_chain(const struct weir_dns_zone *zone, const struct dns_rrset *rrset,
         const uint8_t *owner, uint8_t ret_hash[DNS_HASH_SIZE]);
 
-/* Covers, and proofs; puts the hashed names in order. 0 or -ENOMEM. */
+/* Links occluded names and proofs; sorts the hashed names. Returns 0 or -ENOMEM. */
 int dns_zone_link(struct weir_dns_zone *zone);
 
 #endif

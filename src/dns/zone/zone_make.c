@@ -21,7 +21,7 @@ struct order {
 	uint32_t name; /* its number in the builder */
 };
 
-/* A record of the name at hand. */
+/* A record of the current name. */
 struct gathered {
 	const struct dns_raw_record *record;
 	const uint8_t *data;
@@ -75,7 +75,7 @@ static int zone_make_compare_order(const void *left, const void *right, void *co
 	const uint8_t *right_wire = dns_builder_bytes(builder, other->wire);
 	if (one->parent != other->parent || one->parent == DNS_NONE)
 		return dns_wire_compare(left_wire, right_wire);
-	/* Both are in lower case, and only their first labels differ. */
+	/* Both names are in lower case, and differ in their first labels only. */
 	unsigned size = left_wire[0] < right_wire[0] ? left_wire[0] : right_wire[0];
 	int difference = memcmp(left_wire + 1, right_wire + 1, size);
 	return difference ? difference : left_wire[0] - right_wire[0];
@@ -116,7 +116,7 @@ static int zone_make_compare_gathered(const void *left, const void *right)
 	return difference ? difference : (int)a->record->size - (int)b->record->size;
 }
 
-/* How many there are, in order and without doubles; a negative errno. */
+/* Sorts the records and removes duplicates. Returns their number or a negative errno. */
 static ssize_t zone_make_gather(struct making *making, const struct dns_raw_name *name)
 {
 	const struct dns_builder *builder = making->builder;
@@ -147,7 +147,7 @@ static ssize_t zone_make_gather(struct making *making, const struct dns_raw_name
 	return (ssize_t)unique;
 }
 
-/* Where the RRset that begins at `from` ends. */
+/* The end of the RRset that begins at `from`. */
 static size_t zone_make_rrset_end(const struct making *making, size_t from, size_t count)
 {
 	size_t end = from + 1;
@@ -164,7 +164,7 @@ static size_t zone_make_rrset_size(const struct making *making, size_t from, siz
 	return (size + 3) & ~(size_t)3;
 }
 
-/* What RFC 1034 3.6.2 and RFC 2181 10.1 forbid: a CNAME beside other data, or another CNAME. */
+/* RFC 1034 3.6.2 and RFC 2181 10.1 forbid a CNAME beside other data, and a second CNAME. */
 static void zone_make_judge(struct making *making, const struct dns_raw_name *name, size_t count)
 {
 	unsigned cnames = 0, others = 0, dnames = 0, line = 0;
@@ -197,7 +197,7 @@ static bool zone_make_has_dname(const struct dns_builder *builder, const struct 
 	return false;
 }
 
-/* RFC 6672 2.4: below a DNAME there is nothing, for nobody could ask for it. */
+/* RFC 6672 2.4 forbids data below a DNAME, because no query could get it. */
 static void zone_make_check_location(struct making *making, const struct dns_raw_name *name)
 {
 	const struct dns_builder *builder = making->builder;
@@ -209,7 +209,7 @@ static void zone_make_check_location(struct making *making, const struct dns_raw
 			continue;
 		zone_make_complain_of(making, name,
 		        dns_builder_records(builder)[name->first - 1].line,
-		        "has data, but lies below a DNAME record");
+		        "has data below a DNAME record");
 		return;
 	}
 }
@@ -350,7 +350,10 @@ static int zone_make_fill_node(struct making *making, uint32_t number)
 
 /* -- the NSEC3 records ------------------------------------------------------------------------- */
 
-/* Those of the chain come first; the others, for transfers alone, are put from the end. */
+/*
+ * NSEC3 records of the chain come first. The others, which only transfers send, are put from the
+ * end.
+ */
 static int zone_make_fill_hashed(struct making *making)
 {
 	struct weir_dns_zone *zone = making->zone;

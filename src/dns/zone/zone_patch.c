@@ -67,7 +67,7 @@ static uint32_t zone_patch_hash_of(const uint8_t *owner, uint16_t type, struct w
 	return hash ^ hash >> 15;
 }
 
-/* No length of a label is a letter: names can be compared byte by byte. */
+/* The length of a label is never a letter, so that names can be compared byte by byte. */
 static bool zone_patch_same_names(const uint8_t *a, const uint8_t *b, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -76,7 +76,7 @@ static bool zone_patch_same_names(const uint8_t *a, const uint8_t *b, size_t siz
 	return true;
 }
 
-/* Both are good (dns_rdata_good). */
+/* Both are valid in the sense of dns_rdata_good. */
 static bool zone_patch_same_data(uint16_t type, const uint8_t *a, const uint8_t *b, size_t size)
 {
 	struct dns_layout layout = dns_layout(type);

@@ -10,7 +10,7 @@
 
 #include "zones.h"
 
-/* A copy of `size` bytes at the end of the set's own memory. */
+/* Copies `size` bytes to the end of the set's own memory. */
 static const void *zones_copy(char **to, const void *from, size_t size)
 {
 	void *copied = *to;

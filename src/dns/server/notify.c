@@ -102,7 +102,7 @@ static struct weir_datagrams *notify_socket_for(
 	return notifier->sockets[which];
 }
 
-/* The question, and the SOA record as a hint of what is new (RFC 1996 3.7). */
+/* The message has the question, and the new SOA record as a hint (RFC 1996 3.7). */
 static size_t notify_make_message(const struct notice *notice, uint8_t message[MESSAGE_MAX])
 {
 	const struct weir_dns_zone *zone = notice->zone;
@@ -140,7 +140,7 @@ static void notify_on_time(struct weir_timer *timer)
 	notice->tries++;
 }
 
-/* A newer notice of the zone takes the place of one that is under way. */
+/* A newer NOTIFY of the zone replaces one that is under way. */
 static void notify_drop_older(struct weir_dns_notifier *notifier, const struct weir_dns_zone *zone)
 {
 	for (struct weir_list *link = notifier->notices.next, *next; link != &notifier->notices;
