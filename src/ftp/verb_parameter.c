@@ -1,6 +1,6 @@
 /*
- * TYPE, STRU, MODE, REST, ALLO, and PORT, EPRT, PASV, EPSV (RFC 959 4.1.2, RFC 2428): the parameters of
- * the next transfer.
+ * TYPE, STRU, MODE, REST, ALLO, and PORT, EPRT, PASV, EPSV (RFC 959 4.1.2, RFC 2428): the
+ * parameters of the next transfer.
  */
 #include <errno.h>
 
