@@ -147,7 +147,11 @@ struct weir_ftp_rules {
 	uint64_t upload_max; /* bytes; WEIR_FTP_UPLOAD_MAX */
 	uint64_t rate;       /* bytes a second of each transfer; 0: no bound */
 
-	struct weir_ftp_ports *ports; /* for PASV and EPSV; held. NULL: any that the system gives */
+	/*
+	 * For PASV and EPSV; held. NULL: any port that the system gives. weir_ftp_set ignores another
+	 * object with the same range, so that sessions that wait go on sharing their ports.
+	 */
+	struct weir_ftp_ports *ports;
 	/*
 	 * The IPv4 address in 227, for a server behind NAT. Family 0: the one the peer connected
 	 * to.

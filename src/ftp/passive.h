@@ -16,6 +16,9 @@
 
 struct ftp_wait;
 
+/* Whether two ranges have the same ports. */
+bool ftp_passive_same_range(const struct weir_ftp_ports *a, const struct weir_ftp_ports *b);
+
 /*
  * Waits for a connection from the host of `peer`, at the host of `*local`; the port is put there.
  * `done` is called once, in a later turn, unless the wait is cancelled before; the wait is freed
