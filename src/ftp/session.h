@@ -7,7 +7,7 @@
  *   reply.c             replies, complete ones and those that grow
  *   data_connection.c   the data connection
  *   passive.c           the ports on which it is awaited
- *   transfer.c          a transfer; send.c and receive.c are its two kinds
+ *   transfer.c          a transfer; verb_transfer.c sends, receive.c receives
  *
  * A session does one thing at a time. The control connection is not read while a job is under way,
  * or while a line waits for the end of a transfer.
