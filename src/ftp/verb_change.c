@@ -21,7 +21,7 @@ enum {
 };
 
 /* Makes `257 "path" text`. Quotes in the path are doubled (RFC 959 appendix II). */
-static struct weir_span ftp_verb_directory_format_path(
+static struct weir_span ftp_verb_change_format_path(
         char *to, size_t room, const char *path, const char *text)
 {
 	static const char begin[] = "257 \"";
@@ -33,7 +33,7 @@ static struct weir_span ftp_verb_directory_format_path(
 	return weir_span(to, size + strlen(text));
 }
 
-static void ftp_verb_directory_on_directory(
+static void ftp_verb_change_on_directory(
         struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	if (file->kind != WEIR_FILE_DIRECTORY) {
@@ -52,20 +52,20 @@ static void ftp_verb_directory_on_directory(
 
 void ftp_cwd(struct ftp_session *session, const char *argument)
 {
-	ftp_look_up(session, argument[0] ? argument : "/", ftp_verb_directory_on_directory);
+	ftp_look_up(session, argument[0] ? argument : "/", ftp_verb_change_on_directory);
 }
 
 void ftp_cdup(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
-	ftp_look_up(session, "..", ftp_verb_directory_on_directory);
+	ftp_look_up(session, "..", ftp_verb_change_on_directory);
 }
 
 void ftp_pwd(struct ftp_session *session, const char *argument)
 {
 	char text[QUOTED_MAX + 64];
 	(void)argument;
-	ftp_reply_span(session, ftp_verb_directory_format_path(text, sizeof text,
+	ftp_reply_span(session, ftp_verb_change_format_path(text, sizeof text,
 	                                session->directory ? session->directory : "/",
 	                                " is the current directory."));
 }
@@ -80,7 +80,7 @@ void ftp_mkd(struct ftp_session *session, const char *argument)
 		return;
 	}
 	struct weir_span reply =
-	        ftp_verb_directory_format_path(text, sizeof text, path.shown, " created.");
+	        ftp_verb_change_format_path(text, sizeof text, path.shown, " created.");
 	struct ftp_change *change = ftp_change_begin(session, "MKD", path.shown, reply);
 	if (change)
 		weir_tree_make_directory(
