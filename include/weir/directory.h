@@ -1,6 +1,6 @@
 /*
- * Reads a directory in constant memory, in batches of entries. The work pool reads a batch when the caller
- * asks for it.
+ * Reads a directory in constant memory, in batches of entries. The work pool reads a batch when the
+ * caller asks for it.
  *
  *   open ─▶ next ─····▶ done(batch) ─▶ next ─····▶ done(batch) ─▶ … ─▶ done(empty) ─▶ close
  *
@@ -23,16 +23,17 @@ struct weir_tree;
 
 /* The object that an entry for a symbolic link describes. */
 enum weir_directory_links {
-	WEIR_LINKS_PLAIN,  /* the link itself */
-	WEIR_LINKS_TEXT,   /* the link itself; `target` has its text */
-	WEIR_LINKS_FOLLOW, /* the regular file or directory that it leads to; else the link itself */
+	WEIR_LINKS_PLAIN, /* the link itself */
+	WEIR_LINKS_TEXT,  /* the link itself; `target` has its text */
+	/* the regular file or directory that it leads to; else the link itself */
+	WEIR_LINKS_FOLLOW,
 };
 
 /* An entry of a directory, other than `.` and `..`. */
 struct weir_directory_entry {
 	/*
-	 * Any bytes but `/` and NUL; not always UTF-8. With a pattern of several components, a path of as
-	 * many, such as `a/b.txt`.
+	 * Any bytes but `/` and NUL; not always UTF-8. With a pattern of several components, a path
+	 * of as many, such as `a/b.txt`.
 	 */
 	const char *name;
 	enum weir_file_kind kind;
@@ -46,8 +47,8 @@ struct weir_directory_entry {
 	bool refused; /* with check_lookups: a lookup would fail */
 	bool linked;  /* a link was followed: all but the name describes its target */
 	/*
-	 * The text of a link, with WEIR_LINKS_TEXT. NULL if it is longer than WEIR_LINK_TEXT_MAX, or if it
-	 * could name something outside of the root, as an absolute path does.
+	 * The text of a link, with WEIR_LINKS_TEXT. NULL if it is longer than WEIR_LINK_TEXT_MAX,
+	 * or if it could name something outside of the root, as an absolute path does.
 	 */
 	const char *target;
 };
@@ -63,8 +64,8 @@ struct weir_directory_options {
 	unsigned sort_max;
 
 	/*
-	 * The tree, and the directory's path in it (copied). Needed for all options below. The tree may be
-	 * closed meanwhile.
+	 * The tree, and the directory's path in it (copied). Needed for all options below. The tree
+	 * may be closed meanwhile.
 	 */
 	struct weir_tree *tree;
 	const char *path;
@@ -72,18 +73,19 @@ struct weir_directory_options {
 	enum weir_directory_links links;
 
 	/*
-	 * Only names that fit a pattern (copied); NULL: all names. A pattern may have several components with
-	 * slashes between them, such as `a*` and `*.txt`. Each component but the last chooses directories, in
-	 * which the next one chooses. A link to a directory beneath the root is entered like a directory. A
-	 * component without `*`, `?` and `[` is a name.
+	 * Only names that fit a pattern (copied); NULL: all names. A pattern may have several
+	 * components with slashes between them, such as `a*` and `*.txt`. Each component but the
+	 * last chooses directories, in which the next one chooses. A link to a directory beneath
+	 * the root is entered like a directory. A component without `*`, `?` and `[` is a name.
 	 *
-	 * A pattern has WEIR_DIRECTORY_LEVELS_MAX components at most. With more than one, reading ends with
-	 * WEIR_E_LIMIT after WEIR_DIRECTORY_PATTERN_MAX names.
+	 * A pattern has WEIR_DIRECTORY_LEVELS_MAX components at most. With more than one, reading
+	 * ends with WEIR_E_LIMIT after WEIR_DIRECTORY_PATTERN_MAX names.
 	 */
 	const char *pattern;
 	/*
-	 * Whether a name is shown, or entered. `pattern` is the component that the name has to fit, or NULL.
-	 * Runs on a thread of the work pool. NULL: all names are shown. Must be set with a pattern.
+	 * Whether a name is shown, or entered. `pattern` is the component that the name has to fit,
+	 * or NULL. Runs on a thread of the work pool. NULL: all names are shown. Must be set with a
+	 * pattern.
 	 */
 	bool (*shown)(const char *pattern, const char *name);
 };
@@ -103,8 +105,8 @@ WEIR_API int weir_directory_open(struct weir_loop *loop, int fd,
  * - `entries` and their names are valid until weir_directory_next or weir_directory_close, which
  *   `done` may call.
  * - The end is error 0 and count 0, each time that it is asked for.
- * - An error ends the reading: -EACCES, -EIO, -ENOMEM, or WEIR_E_LIMIT if too much work waits or the
- *   pattern takes too long.
+ * - An error ends the reading: -EACCES, -EIO, -ENOMEM, or WEIR_E_LIMIT if too much work waits or
+ *   the pattern takes too long.
  * - An entry that is removed during the reading may be missing, or have no details.
  */
 WEIR_API void weir_directory_next(struct weir_directory *directory,

@@ -5,21 +5,22 @@
  *   data     PASV, EPSV: a port that sessions of other peers share ┐
  *            PORT, EPRT: a connection of ours                      ┴─▶ one transfer ─▶ 226
  *
- * Commands are carried out one after the other. During a transfer, ABOR and STAT are answered at once, and
- * any other command waits for its end. 226 means that the data connection has been closed and, of an upload,
- * that the file is on the disk.
+ * Commands are carried out one after the other. During a transfer, ABOR and STAT are answered at
+ * once, and any other command waits for its end. 226 means that the data connection has been closed
+ * and, of an upload, that the file is on the disk.
  *
- * Data connections are with the peer of the control connection only (RFC 2577). PORT to another address, or
- * to a port below 1024, is refused. A connection to a passive port is closed if no session waits for its
- * address.
+ * Data connections are with the peer of the control connection only (RFC 2577). PORT to another
+ * address, or to a port below 1024, is refused. A connection to a passive port is closed if no
+ * session waits for its address.
  *
- * Commands end in LF, with or without a CR before it, as in other servers. Telnet commands are removed, and
- * telnet options refused. In a pathname CR is CR NUL (RFC 2640 3.1); any other NUL is
- * refused. No command can contain a name with an LF: LIST shows it with `?`, NLST and MLSD leave it out.
+ * Commands end in LF, with or without a CR before it, as in other servers. Telnet commands are
+ * removed, and telnet options refused. In a pathname CR is CR NUL (RFC 2640 3.1); any other NUL is
+ * refused. No command can contain a name with an LF: LIST shows it with `?`, NLST and MLSD leave it
+ * out.
  *
- * In LIST and NLST any component of a pathname may be a pattern: `*.txt`, or `[a-m]*` before a slash. LIST
- * shows where a symbolic link leads, and MLSD describes what it leads to, if that is inside of the user's
- * root.
+ * In LIST and NLST any component of a pathname may be a pattern: `*.txt`, or `[a-m]*` before a
+ * slash. LIST shows where a symbolic link leads, and MLSD describes what it leads to, if that is
+ * inside of the user's root.
  *
  * Names are bytes, and should be UTF-8. Names that begin with `.weir-` are never shown.
  */
@@ -46,10 +47,11 @@ struct weir_users;
  *
  *   alice:$y$j9T$…:home=/alice rights=rwdl rate=1000000
  *
- * - `home` is a directory of the tree, and the user's root: no link leads out of it. Default: the root of
- *   the tree.
- * - `rights` are the letters below. Default: all of them. Without any of `o`, `m` and `n`, `w` implies `m`,
- *   and `wd` implies `o` and `n`. So a user who may only write cannot change an existing file.
+ * - `home` is a directory of the tree, and the user's root: no link leads out of it. Default: the
+ *   root of the tree.
+ * - `rights` are the letters below. Default: all of them. Without any of `o`, `m` and `n`, `w`
+ *   implies `m`, and `wd` implies `o` and `n`. So a user who may only write cannot change an
+ *   existing file.
  * - `rate` is bytes a second of each transfer.
  *
  * An upload that breaks off leaves nothing if the user lacks `o`, so that the name stays free.
@@ -96,8 +98,8 @@ struct weir_ftp_event {
 /* The remains of an upload that breaks off. */
 enum weir_ftp_uploads {
 	/*
-	 * The part that came, under its name, so that the client can resume it with REST. A STOR without
-	 * REST shows nothing until it ends.
+	 * The part that came, under its name, so that the client can resume it with REST. A STOR
+	 * without REST shows nothing until it ends.
 	 */
 	WEIR_FTP_KEEP_PART,
 	/* Nothing: the state before the upload. */
@@ -106,19 +108,20 @@ enum weir_ftp_uploads {
 
 /* Whether the TLS session of a data connection has to be that of the control connection. */
 enum weir_ftp_reuse {
-	WEIR_FTP_REUSE_PREFER,  /* no; the log shows whether it was */
-	WEIR_FTP_REUSE_REQUIRE, /* yes, or 522: no other client at the peer's address can steal it */
-	WEIR_FTP_REUSE_OFF,     /* no, and it is not compared */
+	WEIR_FTP_REUSE_PREFER, /* no; the log shows whether it was */
+	/* yes, or 522: no other client at the peer's address can steal it */
+	WEIR_FTP_REUSE_REQUIRE,
+	WEIR_FTP_REUSE_OFF, /* no, and it is not compared */
 };
 
 /*
- * The ports on which data connections are awaited, for PASV and EPSV. All servers and loops that are given the
- * same range share it, and so do sessions of different peers: a connection belongs to the session whose
- * peer has its address. A connection of any other address is closed.
+ * The ports on which data connections are awaited, for PASV and EPSV. All servers and loops that
+ * are given the same range share it, and so do sessions of different peers: a connection belongs to
+ * the session whose peer has its address. A connection of any other address is closed.
  *
- * Of one address at most one session waits on a port. A range needs as many ports as one address may have
- * sessions. If sessions of an address wait on all of them, the oldest wait ends, provided that it has lasted
- * for WEIR_FTP_PASSIVE_YIELD_MS and that its transfer has not begun.
+ * Of one address at most one session waits on a port. A range needs as many ports as one address
+ * may have sessions. If sessions of an address wait on all of them, the oldest wait ends, provided
+ * that it has lasted for WEIR_FTP_PASSIVE_YIELD_MS and that its transfer has not begun.
  */
 struct weir_ftp_ports;
 
@@ -143,8 +146,15 @@ struct weir_ftp_rules {
 	uint64_t upload_max; /* bytes; WEIR_FTP_UPLOAD_MAX */
 	uint64_t rate;       /* bytes a second of each transfer; 0: no bound */
 
-	struct weir_ftp_ports *ports; /* for PASV and EPSV; held. NULL: any that the system gives */
-	/* The IPv4 address in 227, for a server behind NAT. Family 0: the one the peer connected to. */
+	/*
+	 * For PASV and EPSV; held. NULL: any port that the system gives. weir_ftp_set ignores another
+	 * object with the same range, so that sessions that wait go on sharing their ports.
+	 */
+	struct weir_ftp_ports *ports;
+	/*
+	 * The IPv4 address in 227, for a server behind NAT. Family 0: the one the peer connected
+	 * to.
+	 */
 	struct weir_address announced;
 
 	bool tls_required; /* no login without TLS, and no data connection */
@@ -178,8 +188,9 @@ WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_optio
         struct weir_ftp_server **ret);
 
 /*
- * Changes the rules and the tree (NULL: the same) for all commands and connections from now on. Users stay
- * logged in. Takes over the tree in any case. Returns 0, or -ENOMEM or -EINVAL: nothing has changed.
+ * Changes the rules and the tree (NULL: the same) for all commands and connections from now on.
+ * Users stay logged in. Takes over the tree in any case. Returns 0, or -ENOMEM or -EINVAL: nothing
+ * has changed.
  */
 WEIR_API int weir_ftp_set(
         struct weir_ftp_server *server, const struct weir_ftp_rules *rules, struct weir_tree *tree);
@@ -188,8 +199,8 @@ WEIR_API int weir_ftp_set(
 WEIR_API struct weir_server *weir_ftp_listener(struct weir_ftp_server *server);
 
 /*
- * Ends all sessions and transfers. NULL is allowed. The loop must turn afterwards until it has no work: data
- * connections are closed in its next turn, and uploads end on the work pool.
+ * Ends all sessions and transfers. NULL is allowed. The loop must turn afterwards until it has no
+ * work: data connections are closed in its next turn, and uploads end on the work pool.
  */
 WEIR_API void weir_ftp_destroy(struct weir_ftp_server *server);
 

@@ -1,31 +1,32 @@
 /*
- * The file tree: everything beneath one directory, opened by path, with a cache of open files. HTTP and
- * FTP use it.
+ * The file tree: everything beneath one directory, opened by path, with a cache of open files. HTTP
+ * and FTP use it.
  *
  *   weir_tree_lookup ──▶ cache ──hit──────────────────────────────────▶ done
  *                          └─miss─▶ openat2 that does not block ───────▶ done
  *                                     └─ disk needed ─▶ work pool ─····▶ done, in a later turn
  *
- * Containment: no path leads out of the root. The kernel refuses `..`, symbolic links and magic links
- * (/proc/…/fd) that do (openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS). In a path `a//b/c` the
- * directory `a` is the root of the part after the two slashes: nothing in it leads out of `a`.
+ * Containment: no path leads out of the root. The kernel refuses `..`, symbolic links and magic
+ * links (/proc/…/fd) that do (openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS). In a path
+ * `a//b/c` the directory `a` is the root of the part after the two slashes: nothing in it leads out
+ * of `a`.
  *
  * Freshness:
  * - An open file is compared with fstat once a turn of the loop. The next turn notices that it was
  *   written to, replaced, removed or renamed.
  * - A path whose directories or symbolic links have changed is noticed after revalidate_ms.
- * - A file that was changed less than WEIR_TREE_SETTLE_MS before it was read is read again each turn:
- *   another change may not show in its times.
+ * - A file that was changed less than WEIR_TREE_SETTLE_MS before it was read is read again each
+ *   turn: another change may not show in its times.
  * - A change through mmap is not noticed until the kernel has updated the times.
  * - A root that another directory has replaced is noticed after revalidate_ms, if the process may search
  *   the root's path. `root_walked` of the options reports when it may not.
  *
- * Descriptors: a file that is not held and was not looked up for WEIR_TREE_REST_MS is closed within half as
- * long again. The next lookup opens it anew. So a removed file frees its disk space, and a file system
- * beneath the root can be unmounted.
+ * Descriptors: a file that is not held and was not looked up for WEIR_TREE_REST_MS is closed within
+ * half as long again. The next lookup opens it anew. So a removed file frees its disk space, and a
+ * file system beneath the root can be unmounted.
  *
- * Threads: a tree, its lookups and files belong to the thread of one loop; each worker opens its own
- * tree. Only weir_tree_open may be called on another thread, before.
+ * Threads: a tree, its lookups and files belong to the thread of one loop; each worker opens its
+ * own tree. Only weir_tree_open may be called on another thread, before.
  *
  * Life cycle: weir_tree_open, weir_tree_attach if the loop was not known, lookups, weir_tree_close.
  * Files that are held outlive the tree.
@@ -57,13 +58,14 @@ enum weir_file_kind {
 };
 
 /*
- * An open file or directory. It does not change: after a change of the file, a lookup answers with a new
- * object. Therefore what is derived from this one never goes stale. Only `note` and `free_note` are for
- * others to write.
+ * An open file or directory. It does not change: after a change of the file, a lookup answers with
+ * a new object. Therefore what is derived from this one never goes stale. Only `note` and
+ * `free_note` are for others to write.
  */
 struct weir_file {
 	/*
-	 * Read only and shared: use pread, or sendfile with an offset; of a directory openat(fd, ".").
+	 * Read only and shared: use pread, or sendfile with an offset; of a directory openat(fd,
+	 * ".").
 	 */
 	int fd;
 	enum weir_file_kind kind; /* REGULAR or DIRECTORY */
@@ -86,8 +88,9 @@ struct weir_file {
 	struct weir_span content;
 
 	/*
-	 * Belongs to the protocol that uses the tree, for what is made once a file, such as header fields.
-	 * free_note, if set, is called with it when the file is freed. Two protocols cannot share a tree.
+	 * Belongs to the protocol that uses the tree, for what is made once a file, such as header
+	 * fields. free_note, if set, is called with it when the file is freed. Two protocols cannot
+	 * share a tree.
 	 */
 	void *note;
 	void (*free_note)(void *note);
@@ -125,19 +128,22 @@ struct weir_tree_options {
 };
 
 /*
- * Opens the root directory, which must be searchable. With a `loop` of NULL, weir_tree_attach is called
- * later; nothing here touches the loop. NULL options are the defaults. Returns 0, -ENOMEM, or an errno of
- * opening the root.
+ * Opens the root directory, which must be searchable. With a `loop` of NULL, weir_tree_attach is
+ * called later; nothing here touches the loop. NULL options are the defaults. Returns 0, -ENOMEM,
+ * or an errno of opening the root.
  */
 WEIR_API int weir_tree_open(struct weir_loop *loop, const char *root,
         const struct weir_tree_options *options, struct weir_tree **ret);
 
-/* Call it once, on the loop's thread, before the first lookup, if the tree was opened without a loop. */
+/*
+ * Call it once, on the loop's thread, before the first lookup, if the tree was opened without a
+ * loop.
+ */
 WEIR_API void weir_tree_attach(struct weir_tree *tree, struct weir_loop *loop);
 
 /*
- * Closes the tree. NULL is allowed. Lookups under way are still answered, unless they are cancelled;
- * uploads under way go on; files that are held stay valid.
+ * Closes the tree. NULL is allowed. Lookups under way are still answered, unless they are
+ * cancelled; uploads under way go on; files that are held stay valid.
  */
 WEIR_API void weir_tree_close(struct weir_tree *tree);
 
@@ -156,9 +162,10 @@ struct weir_lookup {
  * Looks up `path`: relative to the root, decoded, without a leading `/`; "" and "." are the root
  * itself. With a trailing `/` only a directory is found. The path need not outlive the call.
  *
- * Calls `done` exactly once: before this returns if the answer is at hand, otherwise in a later turn. `done`
- * may free the lookup, look up more, or close the tree. On success `error` is 0, and `file` is valid
- * during the callback, or longer with weir_file_hold. Otherwise `file` is NULL and `error` one of
+ * Calls `done` exactly once: before this returns if the answer is at hand, otherwise in a later
+ * turn. `done` may free the lookup, look up more, or close the tree. On success `error` is 0, and
+ * `file` is valid during the callback, or longer with weir_file_hold. Otherwise `file` is NULL and
+ * `error` one of
  *   -ENOENT, -ENOTDIR  There is no such file.
  *   -EACCES            It is not readable, or neither a regular file nor a directory.
  *   -EXDEV             The path leads out of the root.
@@ -174,8 +181,8 @@ WEIR_API void weir_tree_lookup(struct weir_tree *tree, struct weir_lookup *looku
 
 /*
  * Is like weir_tree_lookup, for files that are mostly absent, such as `x.gz` beside `x`. The cache
- * remembers for revalidate_ms that there is none; weir_tree_lookup ignores that. Not for paths that a client
- * can choose freely: they would fill the cache.
+ * remembers for revalidate_ms that there is none; weir_tree_lookup ignores that. Not for paths that
+ * a client can choose freely: they would fill the cache.
  */
 WEIR_API void weir_tree_probe(struct weir_tree *tree, struct weir_lookup *lookup, const char *path,
         void (*done)(struct weir_lookup *lookup, int error, struct weir_file *file));
@@ -186,14 +193,15 @@ WEIR_API void weir_tree_probe(struct weir_tree *tree, struct weir_lookup *lookup
 WEIR_API void weir_lookup_cancel(struct weir_lookup *lookup);
 
 /*
- * Drops `path` and the directory it is in from the cache. For callers that write to the tree by other means
- * than weir/upload.h, which does so itself. Trees of other loops notice changes as described above.
+ * Drops `path` and the directory it is in from the cache. For callers that write to the tree by
+ * other means than weir/upload.h, which does so itself. Trees of other loops notice changes as
+ * described above.
  */
 WEIR_API void weir_tree_invalidate(struct weir_tree *tree, const char *path);
 
 /*
- * Closes up to `count` files of the cache that are not held, oldest first, for example when accept(2) has
- * failed with EMFILE. Returns how many it closed.
+ * Closes up to `count` files of the cache that are not held, oldest first, for example when
+ * accept(2) has failed with EMFILE. Returns how many it closed.
  */
 WEIR_API unsigned weir_tree_shrink(struct weir_tree *tree, unsigned count);
 

@@ -6,24 +6,24 @@
  *   begin ─▶ write … write ─▶ commit ─▶ fsync, rename, fsync of the directory ─▶ done
  *              └─ full: pause until ready      abort, at any point before done ─▶ nothing remains
  *
- * Temporary files: the bytes go to an unnamed file (O_TMPFILE). Where that is impossible they go to a
- * hidden one in the same directory, whose name is `.weir-` and 16 hexadecimal digits. Names that begin with
- * `.weir-` should not be served. Leftovers of a killed process are removed after an upload into their
- * directory, once they have not been written to for WEIR_UPLOAD_STALE_S. A tree looks for them once a
- * day in a directory.
+ * Temporary files: the bytes go to an unnamed file (O_TMPFILE). Where that is impossible they go to
+ * a hidden one in the same directory, whose name is `.weir-` and 16 hexadecimal digits. Names that
+ * begin with `.weir-` should not be served. Leftovers of a killed process are removed after an
+ * upload into their directory, once they have not been written to for WEIR_UPLOAD_STALE_S. A tree
+ * looks for them once a day in a directory.
  *
- * Threads: everything here is called on the tree's thread. Blocking calls are made on the work pool, one piece of
- * work at a time for an upload. An upload's callbacks come from the loop, never from inside one of these
- * functions.
+ * Threads: everything here is called on the tree's thread. Blocking calls are made on the work
+ * pool, one piece of work at a time for an upload. An upload's callbacks come from the loop, never
+ * from inside one of these functions.
  *
  * Memory: WEIR_UPLOAD_QUEUE bytes and one write for each upload.
  *
  * Disk space is reserved in steps ahead of what was written: WEIR_UPLOAD_RESERVE_MIN and
  * WEIR_UPLOAD_RESERVE_MAX. A client reserves nothing by announcing a size.
  *
- * Paths are as in weir/tree.h. If the last component is a symbolic link, the link itself is replaced or
- * removed. If it is a hard link, the name is replaced; other names keep the old content. Missing directories
- * are not made.
+ * Paths are as in weir/tree.h. If the last component is a symbolic link, the link itself is
+ * replaced or removed. If it is a hard link, the name is replaced; other names keep the old
+ * content. Missing directories are not made.
  *
  * When a callback reports a change, the tree's cache no longer has the path or its directory.
  */
@@ -52,29 +52,30 @@ struct weir_upload_options {
 	bool must_not_exist; /* Nothing is replaced: -EEXIST at the commit. */
 	bool look_first; /* With must_not_exist, the first ready() may report -EEXIST already. */
 	/*
-	 * Permission bits of a new file, whatever the umask. 0: 0644 less the umask that the process
-	 * had when the tree was opened. A file that replaces a regular one gets its owner, group,
-	 * permission bits and extended attributes instead, as far as the process may set
+	 * Permission bits of a new file, whatever the umask. 0: 0644 less the umask that the
+	 * process had when the tree was opened. A file that replaces a regular one gets its owner,
+	 * group, permission bits and extended attributes instead, as far as the process may set
 	 * them. Set-user-ID, set-group-ID and capabilities are dropped.
 	 */
 	mode_t mode;
 
 	/*
-	 * Decides at the commit whether the file may be published; NULL: it may. Runs on a thread of the
-	 * work pool. `there` is what a lookup of the path would find, or NULL. No other change of a tree in
-	 * this process comes between the decision and the commit. Returns 0, or a negative errno that becomes
-	 * the commit's. It must not wait. Its context must live until `done` is called, even if the upload is
-	 * aborted. Not with in_place.
+	 * Decides at the commit whether the file may be published; NULL: it may. Runs on a thread
+	 * of the work pool. `there` is what a lookup of the path would find, or NULL. No other
+	 * change of a tree in this process comes between the decision and the commit. Returns 0, or
+	 * a negative errno that becomes the commit's. It must not wait. Its context must live until
+	 * `done` is called, even if the upload is aborted. Not with in_place.
 	 */
 	int (*check)(void *context, const struct stat *there);
 	void *check_context;
 
 	/*
-	 * Writes into the file itself, which is made if it is missing, as FTP's APPE and REST need it.
-	 * Writing begins at `offset`, where the file is cut off first, or with `append` at its end. Others see
-	 * the file grow. The commit syncs it. An abort cuts off what was written, or removes a file
-	 * that was made. size_known reserves no space. With must_not_exist the first ready() reports -EEXIST,
-	 * and makes the file otherwise. Further errors of the first ready():
+	 * Writes into the file itself, which is made if it is missing, as FTP's APPE and REST need
+	 * it. Writing begins at `offset`, where the file is cut off first, or with `append` at its
+	 * end. Others see the file grow. The commit syncs it. An abort cuts off what was written,
+	 * or removes a file that was made. size_known reserves no space. With must_not_exist the
+	 * first ready() reports -EEXIST, and makes the file otherwise. Further errors of the first
+	 * ready():
 	 *   -ERANGE  The file is shorter than `offset`.
 	 *   -EBUSY   Another such upload is writing to it.
 	 *   -EACCES  It is not a regular file.
@@ -86,15 +87,16 @@ struct weir_upload_options {
 };
 
 /*
- * Begins to write the file `path`. Returns 0; WEIR_E_LIMIT if options->size is more than size_max, or too
- * much work waits; -ENAMETOOLONG; -EISDIR if the path ends in `/`, `.` or `..`, or is empty; or -ENOMEM.
+ * Begins to write the file `path`. Returns 0; WEIR_E_LIMIT if options->size is more than size_max,
+ * or too much work waits; -ENAMETOOLONG; -EISDIR if the path ends in `/`, `.` or `..`, or is empty;
+ * or -ENOMEM.
  *
- * `ready(context, 0)` is called when the file is open and its space reserved, and again each time that there
- * is room after weir_upload_write returned WEIR_UPLOAD_FULL. One call may mean both.
+ * `ready(context, 0)` is called when the file is open and its space reserved, and again each time
+ * that there is room after weir_upload_write returned WEIR_UPLOAD_FULL. One call may mean both.
  *
- * `ready(context, error)` is called at most once, and no callback follows. weir_upload_abort must still be
- * called then. An error that weir_upload_write or the commit has reported is not reported again. Most errors
- * are
+ * `ready(context, error)` is called at most once, and no callback follows. weir_upload_abort must
+ * still be called then. An error that weir_upload_write or the commit has reported is not reported
+ * again. Most errors are
  *   -ENOSPC, -EDQUOT, -EFBIG   There is no space: reported early if the size is known.
  *   -ENOENT, -ENOTDIR          The directory does not exist.
  *   -EACCES, -EPERM, -EROFS    It is not allowed.
@@ -109,27 +111,28 @@ WEIR_API int weir_upload_begin(struct weir_tree *tree, const char *path,
 #define WEIR_UPLOAD_FULL 1
 
 /*
- * Copies `bytes`, also before the first ready(). Returns 0; WEIR_UPLOAD_FULL: they were accepted, but
- * the next write before ready() returns -EAGAIN. Errors are final: WEIR_E_LIMIT for more than size_max
- * or `size`, -ENOMEM, or the error of an earlier write.
+ * Copies `bytes`, also before the first ready(). Returns 0; WEIR_UPLOAD_FULL: they were accepted,
+ * but the next write before ready() returns -EAGAIN. Errors are final: WEIR_E_LIMIT for more than
+ * size_max or `size`, -ENOMEM, or the error of an earlier write.
  */
 WEIR_API int weir_upload_write(struct weir_upload *upload, struct weir_span bytes);
 
 /*
- * Sets a stream socket to splice from, instead of writing. The work pool moves the bytes, inside of the kernel
- * where it can. `source` must not block; the upload closes it. `spliced` gets the context of `ready`.
+ * Sets a stream socket to splice from, instead of writing. The work pool moves the bytes, inside of
+ * the kernel where it can. `source` must not block; the upload closes it. `spliced` gets the
+ * context of `ready`.
  */
 WEIR_API void weir_upload_set_source(struct weir_upload *upload, int source,
         void (*spliced)(void *context, uint64_t size, int end));
 
 /*
- * Moves what the socket has, at most `most` bytes (not 0) and WEIR_UPLOAD_SPLICE_MAX, to the end of the
- * file. Not while a splice is under way; weir_upload_write returns -EAGAIN meanwhile.
+ * Moves what the socket has, at most `most` bytes (not 0) and WEIR_UPLOAD_SPLICE_MAX, to the end of
+ * the file. Not while a splice is under way; weir_upload_write returns -EAGAIN meanwhile.
  *
- * Calls spliced() once: `size` bytes were moved; `end` is 0, 1 at the end of the data, or a negative errno of
- * the socket. After an error of the file it calls ready() with that error instead (-EFBIG for more bytes than
- * size_max or `size`). It calls neither after weir_upload_commit or weir_upload_abort. A commit includes the
- * bytes of a splice under way.
+ * Calls spliced() once: `size` bytes were moved; `end` is 0, 1 at the end of the data, or a
+ * negative errno of the socket. After an error of the file it calls ready() with that error instead
+ * (-EFBIG for more bytes than size_max or `size`). It calls neither after weir_upload_commit or
+ * weir_upload_abort. A commit includes the bytes of a splice under way.
  */
 WEIR_API void weir_upload_splice(struct weir_upload *upload, uint64_t most);
 
@@ -137,14 +140,15 @@ WEIR_API void weir_upload_splice(struct weir_upload *upload, uint64_t most);
 WEIR_API uint64_t weir_upload_size(const struct weir_upload *upload);
 
 /*
- * Publishes the file under its name. `done(context, error, created)` is called once, unless the upload is
- * aborted before; the upload is freed when it returns. With error 0 the file and its directory are on the
- * disk, and `created` is set if the name was free. Errors are those of writing, and
+ * Publishes the file under its name. `done(context, error, created)` is called once, unless the
+ * upload is aborted before; the upload is freed when it returns. With error 0 the file and its
+ * directory are on the disk, and `created` is set if the name was free. Errors are those of
+ * writing, and
  *   -ENODATA  Fewer bytes than `size` have come.
  *   -EISDIR   A directory has the name.
  *   -EEXIST   With must_not_exist: the name exists.
- * After an error nothing remains and nothing was replaced. One exception: if the fsync of the directory
- * fails, the file is there but may not survive a power failure.
+ * After an error nothing remains and nothing was replaced. One exception: if the fsync of the
+ * directory fails, the file is there but may not survive a power failure.
  */
 WEIR_API void weir_upload_commit(struct weir_upload *upload,
         void (*done)(void *context, int error, bool created), void *context);
@@ -159,9 +163,9 @@ WEIR_API void weir_upload_abort(struct weir_upload *upload);
 
 /*
  * Embedded by the caller; needs no preparation. It must live until `done` is called or it is
- * cancelled. `done` is called exactly once: in a later turn, or before the call returns if there is no memory
- * (-ENOMEM) or too much work waits (WEIR_E_LIMIT). All changes report -EISDIR if the path is empty or ends in
- * `.` or `..`.
+ * cancelled. `done` is called exactly once: in a later turn, or before the call returns if there is
+ * no memory (-ENOMEM) or too much work waits (WEIR_E_LIMIT). All changes report -EISDIR if the path
+ * is empty or ends in `.` or `..`.
  */
 struct weir_change {
 	struct change_job *job; /* private to the tree, as is `done` */
@@ -195,8 +199,8 @@ WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_chang
 
 /*
  * Gives a file or directory another name, which may be in another directory of the tree. A file or
- * an empty directory of that name is replaced in the same instant. -EISDIR, -ENOTDIR, -ENOTEMPTY: it
- * cannot be replaced. -EINVAL: a directory cannot be moved into itself. Syncs both directories.
+ * an empty directory of that name is replaced in the same instant. -EISDIR, -ENOTDIR, -ENOTEMPTY:
+ * it cannot be replaced. -EINVAL: a directory cannot be moved into itself. Syncs both directories.
  */
 WEIR_API void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
         const char *to, void (*done)(struct weir_change *change, int error));

@@ -4,8 +4,8 @@
  *   PASV: waiting ─▶ the peer has connected ─┐
  *   PORT: target known ──────────────────────┴─▶ started ─▶ ready ─▶ gone
  *
- * Before ftp_data_start it belongs to the session, and ends after a time limit. From then on it belongs to
- * itself, and reports its end to its user exactly once.
+ * Before ftp_data_start it belongs to the session, and ends after a time limit. From then on it
+ * belongs to itself, and reports its end to its user exactly once.
  */
 #ifndef WEIR_FTP_DATA_H
 #define WEIR_FTP_DATA_H
@@ -40,8 +40,9 @@ struct ftp_data_user_type {
 };
 
 /*
- * Listens at the local address of the control connection, instead of what the session had set up before.
- * Puts the address into *ret. Returns 0, -EADDRINUSE if no port of the range is free, or another errno.
+ * Listens at the local address of the control connection, instead of what the session had set up
+ * before. Puts the address into *ret. Returns 0, -EADDRINUSE if no port of the range is free, or
+ * another errno.
  */
 int ftp_data_listen(struct ftp_session *session, struct weir_address *ret);
 
@@ -55,8 +56,8 @@ int ftp_data_target(struct ftp_session *session, const struct weir_address *targ
 void ftp_data_drop(struct ftp_session *session);
 
 /*
- * Starts the session's data connection for `user`, with TLS if the session's data is protected. gone() may
- * be called before this returns.
+ * Starts the session's data connection for `user`, with TLS if the session's data is protected.
+ * gone() may be called before this returns.
  */
 void ftp_data_start(struct ftp_session *session, struct ftp_data_user *user);
 

@@ -106,7 +106,12 @@ void weir_ftp_ports_release(struct weir_ftp_ports *ports)
 	free(ports);
 }
 
-/* -- listeners, with the lock held -------------------------------------------------------------- */
+bool ftp_passive_same_range(const struct weir_ftp_ports *a, const struct weir_ftp_ports *b)
+{
+	return a->first == b->first && a->last == b->last;
+}
+
+/* -- listeners, with the lock held ------------------------------------------------------------- */
 
 static struct weir_list *passive_bucket(
         struct weir_ftp_ports *ports, const struct weir_address *local)
@@ -264,7 +269,7 @@ static bool passive_revoke(
 	return true;
 }
 
-/* -- the end of a wait, on its loop ------------------------------------------------------------- */
+/* -- the end of a wait, on its loop ------------------------------------------------------------ */
 
 static void passive_watch_leave(struct passive_watch *watch)
 {

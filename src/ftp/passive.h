@@ -5,9 +5,9 @@
  *                    ├─▶ revoked, for another session of its peer: done(-ETIMEDOUT)
  *                    └─▶ cancelled
  *
- * A connection belongs to the session whose peer has its address. Of one address at most one session
- * waits on a port, so that there is never a choice. A session and the listener of its port may belong
- * to different loops: the loop that accepts the connection posts it to the session's.
+ * A connection belongs to the session whose peer has its address. Of one address at most one
+ * session waits on a port, so that there is never a choice. A session and the listener of its port
+ * may belong to different loops: the loop that accepts the connection posts it to the session's.
  */
 #ifndef WEIR_FTP_PASSIVE_H
 #define WEIR_FTP_PASSIVE_H
@@ -16,10 +16,13 @@
 
 struct ftp_wait;
 
+/* Whether two ranges have the same ports. */
+bool ftp_passive_same_range(const struct weir_ftp_ports *a, const struct weir_ftp_ports *b);
+
 /*
- * Waits for a connection from the host of `peer`, at the host of `*local`; the port is put there. `done`
- * is called once, in a later turn, unless the wait is cancelled before; the wait is freed then. `fd` is the
- * callee's connection from `from`, or the negative errno that ended the wait.
+ * Waits for a connection from the host of `peer`, at the host of `*local`; the port is put there.
+ * `done` is called once, in a later turn, unless the wait is cancelled before; the wait is freed
+ * then. `fd` is the callee's connection from `from`, or the negative errno that ended the wait.
  *
  * Returns 0; -EADDRINUSE: sessions of this peer wait on every port of the range, or other programs
  * have them; -ENOMEM; or an errno of socket(2) and the like.

@@ -173,8 +173,9 @@ static bool ftp_wildcard_fits(const char *pattern, char c, const char **ret_next
 }
 
 /*
- * After a mismatch only the last star is tried again, one character further on. So the time is bounded by the
- * product of the lengths. The C library's fnmatch takes a time that is exponential in the number of stars.
+ * After a mismatch only the last star is tried again, one character further on. So the time is
+ * bounded by the product of the lengths. The C library's fnmatch takes a time that is exponential
+ * in the number of stars.
  */
 bool ftp_wildcard(const char *pattern, const char *name)
 {

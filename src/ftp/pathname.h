@@ -14,12 +14,16 @@ struct ftp_path {
 	char tree[WEIR_PATH_MAX];  /* in the tree: "home//a/b", or without a home "a/b" */
 };
 
-/* Finds the path of a pathname in a session. Returns 0, -ENAMETOOLONG, or -ENOENT for a hidden name. */
+/*
+ * Finds the path of a pathname in a session. Returns 0, -ENAMETOOLONG, or -ENOENT for a hidden
+ * name.
+ */
 int ftp_path_find(const struct ftp_session *session, const char *name, struct ftp_path *ret);
 
 /*
- * The meaning of `name` in directory `base` ("" or "/" or "/a/b"): "/" or "/a/b", without empty, `.`
- * and `..` components; `..` stops at "/". Returns 0 or -ENAMETOOLONG. `ret` must not overlap the others.
+ * The meaning of `name` in directory `base` ("" or "/" or "/a/b"): "/" or "/a/b", without empty,
+ * `.` and `..` components; `..` stops at "/". Returns 0 or -ENAMETOOLONG. `ret` must not overlap
+ * the others.
  */
 int ftp_path_resolve(const char *base, const char *name, char ret[WEIR_PATH_MAX]);
 
@@ -31,8 +35,8 @@ bool ftp_path_is_temporary(const char *path);
 bool ftp_path_shows_target(const char *target, bool hidden);
 
 /*
- * Whether a listing shows a name (`shown` of struct weir_directory_options): it fits the pattern, is not
- * temporary and, of the second function, is not hidden.
+ * Whether a listing shows a name (`shown` of struct weir_directory_options): it fits the pattern,
+ * is not temporary and, of the second function, is not hidden.
  */
 bool ftp_path_shows_all(const char *pattern, const char *name);
 bool ftp_path_shows_plain(const char *pattern, const char *name);

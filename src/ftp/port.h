@@ -1,6 +1,6 @@
 /*
- * Addresses of data connections: the arguments of PORT and EPRT (RFC 959 4.1.2, RFC 2428 2), the replies
- * of PASV and EPSV, and sockets that are bound to them.
+ * Addresses of data connections: the arguments of PORT and EPRT (RFC 959 4.1.2, RFC 2428 2), the
+ * replies of PASV and EPSV, and sockets that are bound to them.
  */
 #ifndef WEIR_FTP_PORT_H
 #define WEIR_FTP_PORT_H

@@ -1,6 +1,6 @@
 /*
- * Files that are received: STOR, STOU, APPE. The bytes of the data connection go to an upload of the
- * store, either through the channel or, where they are stored as they come, by splicing.
+ * Files that are received: STOR, STOU, APPE. The bytes of the data connection go to an upload of
+ * the store, either through the channel or, where they are stored as they come, by splicing.
  *
  *   OPENING ─▶ 150 ─▶ DATA ◀─▶ SPLICING           an error of the file, in any phase ─▶ ENDED
  *      │               │          │
@@ -10,8 +10,8 @@
  *      └────────────────┴──▶ ENDED ◀─┘       426 or an error, or 226 after SAVING
  *
  * Invariants: only ftp_receiving_enter changes the phase. 226 is sent only after an end of the data
- * that TLS or TCP confirms, when file and directory are on the disk and the data connection is closed.
- * The upload exists in all phases but ENDED.
+ * that TLS or TCP confirms, when file and directory are on the disk and the data connection is
+ * closed. The upload exists in all phases but ENDED.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -148,7 +148,9 @@ static void ftp_receiving_discard(struct ftp_receiving *receiving)
 	ftp_receiving_enter(receiving, FTP_RECEIVING_ENDED);
 }
 
-/* No more data will come. The part that came is saved or discarded; a splice under way ends first. */
+/*
+ * No more data will come. The part that came is saved or discarded; a splice under way ends first.
+ */
 static void ftp_receiving_break_off(struct ftp_receiving *receiving, int error)
 {
 	if (receiving->phase >= FTP_RECEIVING_STOPPING)
@@ -348,7 +350,9 @@ static uint64_t ftp_receiving_bytes(const struct ftp_transfer *transfer)
 
 static int ftp_receiving_open(struct ftp_receiving *receiving);
 
-/* STOU: the path with another suffix, such as "name.1f3a0b2c". Returns 0, or the error to end with. */
+/*
+ * STOU: the path with another suffix, such as "name.1f3a0b2c". Returns 0, or the error to end with.
+ */
 static int ftp_receiving_next_name(struct ftp_receiving *receiving)
 {
 	struct ftp_path *path = receiving->path;

@@ -1,6 +1,6 @@
 /*
- * Replies of the control connection. A transfer has a deferred reply: it is in the queue from 150 to 226,
- * and each text that is added leaves at once. Replies behind it wait for its end.
+ * Replies of the control connection. A transfer has a deferred reply: it is in the queue from 150
+ * to 226, and each text that is added leaves at once. Replies behind it wait for its end.
  */
 #ifndef WEIR_FTP_REPLY_H
 #define WEIR_FTP_REPLY_H
@@ -30,8 +30,8 @@ char *ftp_copy(const char *text);
 /* -- deferred replies -------------------------------------------------------------------------- */
 
 /*
- * Puts a deferred reply last in the queue. `*owner` is set to it, and to NULL when the channel closes
- * before its end. Returns 0 or -ENOMEM (the channel is aborted then).
+ * Puts a deferred reply last in the queue. `*owner` is set to it, and to NULL when the channel
+ * closes before its end. Returns 0 or -ENOMEM (the channel is aborted then).
  */
 int ftp_deferred_open(struct weir_channel *channel, struct ftp_deferred **owner);
 

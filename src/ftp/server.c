@@ -11,6 +11,7 @@
 #include <weir/users.h>
 
 #include "helper.h"
+#include "passive.h"
 #include "reply.h"
 #include "session.h"
 
@@ -108,6 +109,11 @@ static int ftp_server_set_rules(struct weir_ftp_server *server, const struct wei
 	int error = ftp_server_copy_rules(rules, &copy);
 	if (error < 0)
 		return error;
+	/* Sessions that wait on ports of the same range go on sharing them. */
+	if (server->rules.ports && ftp_passive_same_range(server->rules.ports, copy.ports)) {
+		weir_ftp_ports_release(copy.ports);
+		copy.ports = weir_ftp_ports_hold(server->rules.ports);
+	}
 	char *banner = ftp_server_make_banner(copy.welcome);
 	if (!banner) {
 		ftp_server_free_rules(&copy);

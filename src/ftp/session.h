@@ -7,10 +7,10 @@
  *   reply.c             replies, complete ones and those that grow
  *   data_connection.c   the data connection
  *   passive.c           the ports on which it is awaited
- *   transfer.c          a transfer; send.c and receive.c are its two kinds
+ *   transfer.c          a transfer; verb_transfer.c sends, receive.c receives
  *
- * A session does one thing at a time. The control connection is not read while a job is under way, or
- * while a line waits for the end of a transfer.
+ * A session does one thing at a time. The control connection is not read while a job is under way,
+ * or while a line waits for the end of a transfer.
  */
 #ifndef WEIR_FTP_SESSION_H
 #define WEIR_FTP_SESSION_H
@@ -87,8 +87,9 @@ struct ftp_session {
 extern const struct weir_protocol ftp_protocol;
 
 /*
- * Pauses or resumes the control connection, carries out the held line if that is possible now, closes
- * if the peer has closed its side. To be called after any change of job, held line or transfer.
+ * Pauses or resumes the control connection, carries out the held line if that is possible now,
+ * closes if the peer has closed its side. To be called after any change of job, held line or
+ * transfer.
  */
 void ftp_session_go_on(struct ftp_session *session);
 

@@ -148,7 +148,7 @@ const char *ftp_transfer_reply(int error)
 	}
 }
 
-static void ftp_transfer_tell_log(const struct ftp_transfer *transfer, int error, unsigned code)
+static void ftp_transfer_log(const struct ftp_transfer *transfer, int error, unsigned code)
 {
 	const struct ftp_session *session = transfer->session;
 	const struct weir_ftp_server *server = session->server;
@@ -173,7 +173,7 @@ static void ftp_transfer_tell_log(const struct ftp_transfer *transfer, int error
 void ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error)
 {
 	struct ftp_session *session = transfer->session;
-	ftp_transfer_tell_log(transfer, error, ftp_code(reply.data));
+	ftp_transfer_log(transfer, error, ftp_code(reply.data));
 	if (transfer->deferred) {
 		ftp_transfer_add_reply(transfer, reply);
 		if (transfer->aborted)
@@ -198,7 +198,7 @@ void ftp_transfer_abort(struct ftp_transfer *transfer)
 
 void ftp_transfer_orphan(struct ftp_transfer *transfer)
 {
-	ftp_transfer_tell_log(transfer, -ECONNABORTED, 0);
+	ftp_transfer_log(transfer, -ECONNABORTED, 0);
 	if (transfer->deferred)
 		ftp_deferred_end(transfer->deferred);
 	transfer->busy = transfer->type->orphan && !transfer->type->orphan(transfer);

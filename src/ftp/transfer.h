@@ -3,8 +3,9 @@
  *
  *   start ─▶ 150 ─▶ data connection ready ─▶ bytes ─▶ data gone ─▶ finish: 226, or an error
  *
- * It belongs to its session until it finishes. If the session ends before, the transfer is orphaned, and lives
- * until its data connection is gone. Embedded first in the struct of each kind of transfer.
+ * It belongs to its session until it finishes. If the session ends before, the transfer is
+ * orphaned, and lives until its data connection is gone. Embedded first in the struct of each kind
+ * of transfer.
  */
 #ifndef WEIR_FTP_TRANSFER_H
 #define WEIR_FTP_TRANSFER_H
@@ -26,8 +27,8 @@ struct ftp_transfer_type {
 	/* ABOR: end what is under way, and finish. Not called once `committing` is set. */
 	void (*stop)(struct ftp_transfer *transfer);
 	/*
-	 * The session ends, so there will be no reply. Returns false if something is still under way that
-	 * will call ftp_transfer_destroy. NULL: nothing ever is.
+	 * The session ends, so there will be no reply. Returns false if something is still under
+	 * way that will call ftp_transfer_destroy. NULL: nothing ever is.
 	 */
 	bool (*orphan)(struct ftp_transfer *transfer);
 	/* Frees the transfer. */
@@ -52,21 +53,21 @@ struct ftp_transfer {
 };
 
 /*
- * Makes the session's transfer, with all fields of its kind 0. Returns NULL after a reply: there is no data
- * connection, or it may not be used, or there is no memory.
+ * Makes the session's transfer, with all fields of its kind 0. Returns NULL after a reply: there is
+ * no data connection, or it may not be used, or there is no memory.
  */
 struct ftp_transfer *ftp_transfer_create(struct ftp_session *session, size_t size,
         const struct ftp_transfer_type *type, const char *verb, const char *path);
 
 /*
- * Replies `opening` ("150 …", without CRLF), and starts the data connection. If that is gone already, calls
- * gone() without a reply.
+ * Replies `opening` ("150 …", without CRLF), and starts the data connection. If that is gone
+ * already, calls gone() without a reply.
  */
 void ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening);
 
 /*
- * Replies `reply` (without CRLF), logs and destroys the transfer; the session goes on. The data connection
- * must be gone, or not have been started.
+ * Replies `reply` (without CRLF), logs and destroys the transfer; the session goes on. The data
+ * connection must be gone, or not have been started.
  */
 void ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error);
 
@@ -85,14 +86,17 @@ void ftp_transfer_destroy(struct ftp_transfer *transfer);
 /* Replies to STAT during the transfer. */
 void ftp_transfer_report(struct ftp_transfer *transfer);
 
-/* Whether 150 has been replied and the transfer can still be aborted. Then ABOR and STAT are answered. */
+/*
+ * Whether 150 has been replied and the transfer can still be aborted. Then ABOR and STAT are
+ * answered.
+ */
 bool ftp_transfer_is_abortable(const struct ftp_transfer *transfer);
 
 /* -- the kinds --------------------------------------------------------------------------------- */
 
 /*
- * Sends `producer`, then closes the data connection. Takes over the producer in any case; NULL means no
- * memory. `file`, if not NULL, is held until the end.
+ * Sends `producer`, then closes the data connection. Takes over the producer in any case; NULL
+ * means no memory. `file`, if not NULL, is held until the end.
  */
 void ftp_send(struct ftp_session *session, const char *verb, const char *path,
         struct weir_producer *producer, struct weir_file *file, const char *opening);

@@ -1,4 +1,7 @@
-/* DELE, RNFR, RNTO, MFMT, SITE (RFC 959 4.1.3): changes of files. */
+/*
+ * CWD, CDUP, PWD, MKD, RMD, DELE, RNFR, RNTO, MFMT, SITE (RFC 959 4.1.1, 4.1.3): the current
+ * directory, and changes of directories and files.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +13,98 @@
 #include "reply.h"
 #include "timeval.h"
 #include "verbs.h"
+
+/* -- directories ------------------------------------------------------------------------------- */
+
+enum {
+	QUOTED_MAX = 2 * WEIR_PATH_MAX
+};
+
+/* Makes `257 "path" text`. Quotes in the path are doubled (RFC 959 appendix II). */
+static struct weir_span ftp_verb_change_format_path(
+        char *to, size_t room, const char *path, const char *text)
+{
+	static const char begin[] = "257 \"";
+	size_t size = sizeof begin - 1;
+	memcpy(to, begin, size);
+	size += ftp_name_write(path, true, true, to + size, room - size - strlen(text) - 2);
+	to[size++] = '"';
+	memcpy(to + size, text, strlen(text));
+	return weir_span(to, size + strlen(text));
+}
+
+static void ftp_verb_change_on_directory(
+        struct ftp_session *session, const char *path, struct weir_file *file)
+{
+	if (file->kind != WEIR_FILE_DIRECTORY) {
+		ftp_reply_text(session, ftp_error_text(-ENOTDIR));
+		return;
+	}
+	char *copy = path[1] ? ftp_copy(path) : NULL;
+	if (path[1] && !copy) {
+		FTP_REPLY(session, "451 Out of memory.");
+		return;
+	}
+	free(session->directory);
+	session->directory = copy;
+	FTP_REPLY(session, "250 Directory changed.");
+}
+
+void ftp_cwd(struct ftp_session *session, const char *argument)
+{
+	ftp_look_up(session, argument[0] ? argument : "/", ftp_verb_change_on_directory);
+}
+
+void ftp_cdup(struct ftp_session *session, const char *argument)
+{
+	(void)argument;
+	ftp_look_up(session, "..", ftp_verb_change_on_directory);
+}
+
+void ftp_pwd(struct ftp_session *session, const char *argument)
+{
+	char text[QUOTED_MAX + 64];
+	(void)argument;
+	ftp_reply_span(session, ftp_verb_change_format_path(text, sizeof text,
+	                                session->directory ? session->directory : "/",
+	                                " is the current directory."));
+}
+
+void ftp_mkd(struct ftp_session *session, const char *argument)
+{
+	char text[QUOTED_MAX + 64];
+	struct ftp_path path;
+	int error = ftp_path_find(session, argument, &path);
+	if (error < 0) {
+		ftp_reply_text(session, ftp_error_text(error));
+		return;
+	}
+	struct weir_span reply =
+	        ftp_verb_change_format_path(text, sizeof text, path.shown, " created.");
+	struct ftp_change *change = ftp_change_begin(session, "MKD", path.shown, reply);
+	if (change)
+		weir_tree_make_directory(
+		        ftp_tree(session->server), &change->change, path.tree, 0, ftp_change_done);
+}
+
+void ftp_rmd(struct ftp_session *session, const char *argument)
+{
+	struct ftp_path path;
+	int error = ftp_path_find(session, argument, &path);
+	if (error == 0 && !path.shown[1])
+		error = -EACCES; /* the user's home */
+	if (error < 0) {
+		ftp_reply_text(session, ftp_error_text(error));
+		return;
+	}
+	struct ftp_change *change =
+	        ftp_change_begin(session, "RMD", path.shown, WEIR_SPAN("250 Removed."));
+	if (change)
+		weir_tree_remove_directory(
+		        ftp_tree(session->server), &change->change, path.tree, ftp_change_done);
+}
+
+/* -- files ------------------------------------------------------------------------------------- */
 
 /*
  * Finds the path to be changed, which must not be the user's home. Returns false after a reply

@@ -52,7 +52,7 @@ static void ftp_verb_list_cancel(struct ftp_job *job)
  * Copies the name without the pattern. `to` has room for a line and two bytes more. Returns the
  * size.
  */
-static size_t listing_base(const struct ftp_listing *listing, char *to)
+static size_t ftp_verb_list_base(const struct ftp_listing *listing, char *to)
 {
 	size_t size = listing->pattern ? (size_t)(listing->pattern - listing->name)
 	                               : strlen(listing->name);
@@ -71,7 +71,7 @@ static struct weir_producer *ftp_verb_list_directory_lines(const struct ftp_list
 	char base[WEIR_FTP_LINE_MAX + 2];
 	struct ftp_path path;
 	const struct ftp_session *session = listing->job.session;
-	size_t size = listing_base(listing, base);
+	size_t size = ftp_verb_list_base(listing, base);
 	if (ftp_path_find(session, size ? base : ".", &path) < 0)
 		return NULL;
 	struct ftp_list_filter filter = {
@@ -143,7 +143,7 @@ static void ftp_verb_list_say_lines(struct ftp_session *session, struct weir_pro
 }
 
 /* Whether the name can only be a directory: it ends in a slash, or a pattern follows. */
-static bool needs_directory(const struct ftp_listing *listing)
+static bool ftp_verb_list_needs_directory(const struct ftp_listing *listing)
 {
 	size_t size = strlen(listing->name);
 	return listing->pattern || (size && listing->name[size - 1] == '/');
@@ -159,7 +159,7 @@ static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct w
 		FTP_REPLY(session, "501 Not a directory.");
 		return;
 	}
-	if (!directory && needs_directory(listing)) {
+	if (!directory && ftp_verb_list_needs_directory(listing)) {
 		ftp_reply_text(session, ftp_error_text(-ENOTDIR));
 		return;
 	}
@@ -208,7 +208,7 @@ static bool ftp_verb_list_try_pattern(struct ftp_listing *listing)
 		return true;
 	}
 	listing->pattern = pattern;
-	size_t size = listing_base(listing, directory);
+	size_t size = ftp_verb_list_base(listing, directory);
 	ftp_verb_list_look(listing, size ? directory : ".");
 	return true;
 }
@@ -231,7 +231,7 @@ static bool ftp_verb_list_try_link(struct ftp_listing *listing, int error)
 {
 	struct ftp_session *session = listing->job.session;
 	struct ftp_path path;
-	if (listing->kind == LISTING_MLSD || needs_directory(listing) ||
+	if (listing->kind == LISTING_MLSD || ftp_verb_list_needs_directory(listing) ||
 	        ftp_path_find(session, listing->name, &path) < 0)
 		return false;
 	listing->error = error;
@@ -337,7 +337,7 @@ void ftp_stat(struct ftp_session *session, const char *argument)
 
 /* -- facts of one file ------------------------------------------------------------------------ */
 
-static void ftp_verb_fact_on_sized(
+static void ftp_verb_list_fact_on_sized(
         struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	(void)path;
@@ -353,10 +353,10 @@ void ftp_size(struct ftp_session *session, const char *argument)
 	if (session->ascii)
 		FTP_REPLY(session, "550 SIZE needs TYPE I.");
 	else
-		ftp_look_up(session, argument, ftp_verb_fact_on_sized);
+		ftp_look_up(session, argument, ftp_verb_list_fact_on_sized);
 }
 
-static void ftp_verb_fact_on_timed(
+static void ftp_verb_list_fact_on_timed(
         struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	char text[WEIR_FTP_TIME_TEXT_MAX];
@@ -367,10 +367,10 @@ static void ftp_verb_fact_on_timed(
 
 void ftp_mdtm(struct ftp_session *session, const char *argument)
 {
-	ftp_look_up(session, argument, ftp_verb_fact_on_timed);
+	ftp_look_up(session, argument, ftp_verb_list_fact_on_timed);
 }
 
-static void ftp_verb_fact_on_found(
+static void ftp_verb_list_fact_on_found(
         struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	char line[2 * WEIR_PATH_MAX + FTP_ENTRY_MAX];
@@ -391,5 +391,5 @@ static void ftp_verb_fact_on_found(
 
 void ftp_mlst(struct ftp_session *session, const char *argument)
 {
-	ftp_look_up(session, argument[0] ? argument : ".", ftp_verb_fact_on_found);
+	ftp_look_up(session, argument[0] ? argument : ".", ftp_verb_list_fact_on_found);
 }

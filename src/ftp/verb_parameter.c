@@ -1,6 +1,6 @@
 /*
- * TYPE, STRU, MODE, REST, ALLO, and PORT, EPRT, PASV, EPSV (RFC 959 4.1.2, RFC 2428): the parameters of
- * the next transfer.
+ * TYPE, STRU, MODE, REST, ALLO, and PORT, EPRT, PASV, EPSV (RFC 959 4.1.2, RFC 2428): the
+ * parameters of the next transfer.
  */
 #include <errno.h>
 
@@ -70,21 +70,21 @@ void ftp_allo(struct ftp_session *session, const char *argument)
 /* -- data connection -------------------------------------------------------------------------- */
 
 /* Replies with an error after EPSV ALL. */
-static bool ftp_verb_port_refused(struct ftp_session *session)
+static bool ftp_verb_parameter_refused(struct ftp_session *session)
 {
 	if (session->extended_only)
 		FTP_REPLY(session, "503 Only EPSV is allowed after EPSV ALL.");
 	return session->extended_only;
 }
 
-static struct weir_address ftp_verb_port_peer_of(const struct ftp_session *session)
+static struct weir_address ftp_verb_parameter_peer_of(const struct ftp_session *session)
 {
 	return ftp_unmapped(weir_channel_peer(session->channel));
 }
 
 /* -- active ------------------------------------------------------------------------------------ */
 
-static void ftp_verb_port_use(struct ftp_session *session, const struct weir_address *target)
+static void ftp_verb_parameter_use(struct ftp_session *session, const struct weir_address *target)
 {
 	int error = ftp_data_target(session, target);
 	if (error == -EACCES)
@@ -99,18 +99,18 @@ static void ftp_verb_port_use(struct ftp_session *session, const struct weir_add
 void ftp_port(struct ftp_session *session, const char *argument)
 {
 	struct weir_address target;
-	if (ftp_verb_port_refused(session))
+	if (ftp_verb_parameter_refused(session))
 		return;
 	if (ftp_port_parse(weir_span_of(argument), &target) < 0)
 		FTP_REPLY(session, "501 PORT takes h1,h2,h3,h4,p1,p2.");
 	else
-		ftp_verb_port_use(session, &target);
+		ftp_verb_parameter_use(session, &target);
 }
 
 void ftp_eprt(struct ftp_session *session, const char *argument)
 {
-	struct weir_address target, peer = ftp_verb_port_peer_of(session);
-	if (ftp_verb_port_refused(session))
+	struct weir_address target, peer = ftp_verb_parameter_peer_of(session);
+	if (ftp_verb_parameter_refused(session))
 		return;
 	int error = ftp_eprt_parse(weir_span_of(argument), &target);
 	if (error == 0 && target.any.sa_family != peer.any.sa_family)
@@ -121,13 +121,14 @@ void ftp_eprt(struct ftp_session *session, const char *argument)
 	else if (error < 0)
 		FTP_REPLY(session, "501 EPRT takes |protocol|address|port|.");
 	else
-		ftp_verb_port_use(session, &target);
+		ftp_verb_parameter_use(session, &target);
 }
 
 /* -- passive ----------------------------------------------------------------------------------- */
 
 /* Begins to listen. Returns false after a reply with the error. */
-static bool ftp_verb_port_listen_for_peer(struct ftp_session *session, struct weir_address *ret)
+static bool ftp_verb_parameter_listen_for_peer(
+        struct ftp_session *session, struct weir_address *ret)
 {
 	int error = ftp_data_listen(session, ret);
 	if (error == -EADDRINUSE)
@@ -140,16 +141,16 @@ static bool ftp_verb_port_listen_for_peer(struct ftp_session *session, struct we
 void ftp_pasv(struct ftp_session *session, const char *argument)
 {
 	const struct weir_address *announced = &session->server->rules.announced;
-	struct weir_address address, peer = ftp_verb_port_peer_of(session);
+	struct weir_address address, peer = ftp_verb_parameter_peer_of(session);
 	char text[WEIR_FTP_PORT_TEXT_MAX];
 	(void)argument;
-	if (ftp_verb_port_refused(session))
+	if (ftp_verb_parameter_refused(session))
 		return;
 	if (peer.any.sa_family != AF_INET) {
 		FTP_REPLY(session, "425 PASV is for IPv4 only; use EPSV.");
 		return;
 	}
-	if (!ftp_verb_port_listen_for_peer(session, &address))
+	if (!ftp_verb_parameter_listen_for_peer(session, &address))
 		return;
 	if (announced->any.sa_family == AF_INET)
 		address.v4.sin_addr = announced->v4.sin_addr;
@@ -159,7 +160,7 @@ void ftp_pasv(struct ftp_session *session, const char *argument)
 
 void ftp_epsv(struct ftp_session *session, const char *argument)
 {
-	struct weir_address address, peer = ftp_verb_port_peer_of(session);
+	struct weir_address address, peer = ftp_verb_parameter_peer_of(session);
 	struct weir_span asked = weir_span_trim(weir_span_of(argument));
 	uint64_t own = peer.any.sa_family == AF_INET ? 1 : 2, number = own;
 	if (weir_span_equal_nocase(asked, WEIR_SPAN("ALL"))) {
@@ -172,7 +173,7 @@ void ftp_epsv(struct ftp_session *session, const char *argument)
 	else if (number != own)
 		FTP_REPLY_FORMAT(
 		        session, "522 Network protocol not supported, use (%d).", (int)own);
-	else if (ftp_verb_port_listen_for_peer(session, &address))
+	else if (ftp_verb_parameter_listen_for_peer(session, &address))
 		FTP_REPLY_FORMAT(session, "229 Entering Extended Passive Mode (|||%u|).",
 		        weir_address_port(&address));
 }

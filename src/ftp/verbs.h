@@ -37,13 +37,12 @@ FTP_VERB(stru);
 FTP_VERB(mode);
 FTP_VERB(rest);
 FTP_VERB(allo);
-/* verb_directory.c */
+/* verb_change.c */
 FTP_VERB(cwd);
 FTP_VERB(cdup);
 FTP_VERB(pwd);
 FTP_VERB(mkd);
 FTP_VERB(rmd);
-/* verb_change.c */
 FTP_VERB(dele);
 FTP_VERB(rnfr);
 FTP_VERB(rnto);

@@ -1,4 +1,6 @@
-/* Passive ports that servers on two loops share: each connection comes to the session of its peer. */
+/*
+ * Passive ports that servers on two loops share: each connection comes to the session of its peer.
+ */
 #include "site.h"
 
 #include <pthread.h>

@@ -1,7 +1,7 @@
 /*
- * An FTP server for real clients: `ftp-serve ROOT PORT [users=FILE] [cert=PEM] [key=PEM] [option]…`,
- * with the options writable, whole, hidden, implicit, tls, reuse, ports=A-B. It prints its address and
- * a line for each event, and ends on SIGTERM or SIGINT.
+ * An FTP server for real clients: `ftp-serve ROOT PORT [users=FILE] [cert=PEM] [key=PEM]
+ * [option]…`, with the options writable, whole, hidden, implicit, tls, reuse, ports=A-B. It prints
+ * its address and a line for each event, and ends on SIGTERM or SIGINT.
  */
 #include <signal.h>
 #include <stdio.h>

@@ -54,8 +54,8 @@ static inline const char *hash_of_secret(void)
 }
 
 /*
- * alice may do everything, bob not leave /sub, carol only read, dave only write, slowly. The password
- * is "secret".
+ * alice may do everything, bob not leave /sub, carol only read, dave only write, slowly. The
+ * password is "secret".
  */
 static inline void start_server(struct weir_ftp_options options)
 {

@@ -1,5 +1,6 @@
 """Passive ports: sessions of different addresses share them, and unused ones are free again."""
 
+import signal
 import socket
 
 import pytest
@@ -142,6 +143,27 @@ def test_a_session_that_ends_frees_its_port_only(shared, port):
         assert talk.reply()[0] == 226
     # All have been used; the port is nobody's.
     wait_for(lambda: socket.socket().connect_ex(("127.0.0.1", port)) != 0, what="a closed port")
+
+
+def test_ports_are_shared_across_a_reload(shared, port):
+    """A session that has waited since before it does not keep the port from other addresses."""
+    server = shared(port)
+    talks = [Talk(server, source=f"127.0.0.{i}").login("anonymous") for i in range(1, 9)]
+    for talk in talks:
+        assert talk.passive_port() == port
+    server.send_signal(signal.SIGHUP)
+    server.wait_stderr("weir: reloaded", 1)
+    late = [Talk(server, source=f"127.0.0.{i}").login("anonymous") for i in range(11, 19)]
+    for i, talk in enumerate(talks + late):
+        source = i + 1 if i < 8 else i + 3
+        assert i < 8 or talk.passive_port() == port
+        assert talk.ask("TYPE I") == 200
+        assert talk.ask(f"RETR from-{source}") == 150
+        connection = socket.create_connection(
+            ("127.0.0.1", port), SECONDS, (f"127.0.0.{source}", 0)
+        )
+        assert everything(connection) == b"%d" % source * 1000
+        assert talk.reply()[0] == 226
 
 
 def test_a_port_of_another_loop_gives_way(shared, port):

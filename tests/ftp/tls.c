@@ -1,4 +1,7 @@
-/* TLS on the control connection and on data: AUTH, implicit, whose session it is, and what is cut off. */
+/*
+ * TLS on the control connection and on data: AUTH, implicit, whose session it is, and what is cut
+ * off.
+ */
 #include "site.h"
 
 #include "certificate.h"

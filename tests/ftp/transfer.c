@@ -1,4 +1,6 @@
-/* Transfers: files in both directions, lists, aborts, and data connections that nobody should get. */
+/*
+ * Transfers: files in both directions, lists, aborts, and data connections that nobody should get.
+ */
 #include "site.h"
 
 #include <sys/socket.h>

@@ -1,6 +1,6 @@
 /*
- * Compares our own walk with openat2: in random trees of directories, files and links, both open the
- * same file or fail with the same error.
+ * Compares our own walk with openat2: in random trees of directories, files and links, both open
+ * the same file or fail with the same error.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -201,7 +201,7 @@ void weir_change_cancel(struct weir_change *change)
 
 /* -- renaming --------------------------------------------------------------------------------- */
 
-static int tree_rename_apply_flags(
+static int tree_change_rename_apply_flags(
         struct change_job *job, const struct directory_entry *from, unsigned flags)
 {
 	struct name_lock lock;
@@ -219,17 +219,17 @@ static int tree_rename_apply_flags(
 	return error;
 }
 
-static int tree_rename_apply(struct change_job *job, const struct directory_entry *from)
+static int tree_change_rename_apply(struct change_job *job, const struct directory_entry *from)
 {
-	return tree_rename_apply_flags(job, from, 0);
+	return tree_change_rename_apply_flags(job, from, 0);
 }
 
-static int tree_rename_apply_new(struct change_job *job, const struct directory_entry *from)
+static int tree_change_rename_apply_new(struct change_job *job, const struct directory_entry *from)
 {
-	return tree_rename_apply_flags(job, from, RENAME_NOREPLACE);
+	return tree_change_rename_apply_flags(job, from, RENAME_NOREPLACE);
 }
 
-static void tree_rename_start(struct weir_tree *tree, struct weir_change *change,
+static void tree_change_rename_start(struct weir_tree *tree, struct weir_change *change,
         struct change_job *job, void (*done)(struct weir_change *change, int error))
 {
 	if (job) {
@@ -242,20 +242,21 @@ static void tree_rename_start(struct weir_tree *tree, struct weir_change *change
 void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
         const char *to, void (*done)(struct weir_change *change, int error))
 {
-	tree_rename_start(tree, change, tree_change_job(tree, from, to, tree_rename_apply), done);
+	tree_change_rename_start(
+	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply), done);
 }
 
 void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change, const char *from,
         const char *to, void (*done)(struct weir_change *change, int error))
 {
-	tree_rename_start(
-	        tree, change, tree_change_job(tree, from, to, tree_rename_apply_new), done);
+	tree_change_rename_start(
+	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply_new), done);
 }
 
 /* -- permission bits and times ---------------------------------------------------------------- */
 
 /* Opens a regular file or a directory. Returns the descriptor or an errno. */
-static int file_attributes_open_target(const struct change_job *job)
+static int tree_change_open_target(const struct change_job *job)
 {
 	struct stat status;
 	const struct open_rules *rules = &job->tree->rules;
@@ -272,7 +273,7 @@ static int file_attributes_open_target(const struct change_job *job)
 	return error;
 }
 
-static int file_attributes_sync_and_close(int fd, int error)
+static int tree_change_sync_and_close(int fd, int error)
 {
 	if (error == 0 && fsync(fd) < 0 && errno != EINVAL)
 		error = -errno;
@@ -280,29 +281,29 @@ static int file_attributes_sync_and_close(int fd, int error)
 	return error;
 }
 
-static int file_attributes_apply_mode(struct change_job *job, const struct directory_entry *entry)
+static int tree_change_apply_mode(struct change_job *job, const struct directory_entry *entry)
 {
 	(void)entry;
-	int fd = file_attributes_open_target(job);
+	int fd = tree_change_open_target(job);
 	if (fd < 0)
 		return fd;
-	return file_attributes_sync_and_close(fd, fchmod(fd, job->mode) < 0 ? -errno : 0);
+	return tree_change_sync_and_close(fd, fchmod(fd, job->mode) < 0 ? -errno : 0);
 }
 
-static int file_attributes_apply_time(struct change_job *job, const struct directory_entry *entry)
+static int tree_change_apply_time(struct change_job *job, const struct directory_entry *entry)
 {
 	(void)entry;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, job->time};
-	int fd = file_attributes_open_target(job);
+	int fd = tree_change_open_target(job);
 	if (fd < 0)
 		return fd;
-	return file_attributes_sync_and_close(fd, futimens(fd, times) < 0 ? -errno : 0);
+	return tree_change_sync_and_close(fd, futimens(fd, times) < 0 ? -errno : 0);
 }
 
 void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, const char *path,
         mode_t mode, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = tree_change_job(tree, path, NULL, file_attributes_apply_mode);
+	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_mode);
 	if (job) {
 		job->mode = mode & 0777;
 		tree_change_strip_slashes(job->path);
@@ -313,7 +314,7 @@ void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, cons
 void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, const char *path,
         struct timespec time, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = tree_change_job(tree, path, NULL, file_attributes_apply_time);
+	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_time);
 	if (job) {
 		job->time = time;
 		tree_change_strip_slashes(job->path);
@@ -323,7 +324,7 @@ void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, cons
 
 /* -- looking ----------------------------------------------------------------------------------- */
 
-static int file_attributes_apply_look(struct change_job *job, const struct directory_entry *entry)
+static int tree_change_apply_look(struct change_job *job, const struct directory_entry *entry)
 {
 	const struct open_rules *rules = &job->tree->rules;
 	struct weir_tree_look *look = job->look;
@@ -340,7 +341,7 @@ static int file_attributes_apply_look(struct change_job *job, const struct direc
 void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const char *path,
         struct weir_tree_look *ret, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = tree_change_job(tree, path, NULL, file_attributes_apply_look);
+	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_look);
 	if (job) {
 		job->ret_look = ret;
 		job->look = malloc(sizeof *job->look);

@@ -1,10 +1,10 @@
 /*
- * An upload as the loop sees it: bytes come by weir_upload_write or are spliced from a socket, and one
- * piece of work at a time brings it a step further. upload_state.h shows the states.
+ * An upload as the loop sees it: bytes come by weir_upload_write or are spliced from a socket, and
+ * one piece of work at a time brings it a step further. upload_state.h shows the states.
  *
- * Invariants: while the state is not IDLE, the temporary, the source and the chunks in `writing` belong
- * to the work pool. A callback may end the upload, so nothing of it is touched afterwards, unless work or a
- * deferred task is still to come.
+ * Invariants: while the state is not IDLE, the temporary, the source and the chunks in `writing`
+ * belong to the work pool. A callback may end the upload, so nothing of it is touched afterwards,
+ * unless work or a deferred task is still to come.
  *
  * Leaves out what is done to the file: see temporary.c.
  */
@@ -137,7 +137,9 @@ static void upload_on_ended(struct weir_work *work)
 	free(upload);
 }
 
-/* Frees the upload. If the pool accepts no work, the loop itself waits for an unlink and a close. */
+/*
+ * Frees the upload. If the pool accepts no work, the loop itself waits for an unlink and a close.
+ */
 static void upload_end(struct weir_upload *upload)
 {
 	struct weir_tree *tree = upload->tree;

@@ -1,8 +1,8 @@
 /*
  * An upload: upload.c takes its steps, upload_queue.c holds the bytes that wait for the disk.
  *
- * The state names the work that is on the pool. Each time that an upload is idle, the caller's last request
- * decides the next state.
+ * The state names the work that is on the pool. Each time that an upload is idle, the caller's last
+ * request decides the next state.
  *
  *   OPENING ─▶ IDLE ◀─▶ WRITING, SPLICING
  *               │
