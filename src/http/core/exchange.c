@@ -51,7 +51,7 @@ static struct weir_http_exchange *http_exchange_take_free(struct http_loop *loop
 		return calloc(1, sizeof *exchange);
 	loop_state->free = exchange->next_free;
 	loop_state->free_count--;
-	/* Everything but the memory of its buffers. */
+	/* All is cleared but the memory of its buffers. */
 	struct weir_buffer fields = exchange->fields, user = exchange->user,
 	                   log_line = exchange->log_line;
 	fields.size = user.size = log_line.size = 0;

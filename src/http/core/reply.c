@@ -1,6 +1,6 @@
 /*
- * The reply: its fields, its framing, its body. A reply is made once; what comes later is refused and
- * closed. How it leaves is in response.c.
+ * The reply: its fields, its framing, its body. A reply is made once, and later ones are refused. How it
+ * is sent is in response.c.
  */
 #include <stdio.h>
 
@@ -136,7 +136,7 @@ static bool http_reply_has_no_body(unsigned status)
 	return status == 204 || status == 304;
 }
 
-/* The framing of a reply whose head alone is sent; that of HEAD is GET's, as far as it has one. */
+/* The framing of a reply whose head alone is sent. HEAD has that of GET, unless it is the close. */
 static void http_reply_frame_head(struct weir_http_exchange *exchange, unsigned status)
 {
 	if (http_reply_has_no_body(status) || exchange->framing == HTTP_FRAMED_BY_CLOSE)
@@ -155,7 +155,7 @@ static void http_reply_end_with_connection(struct weir_http_exchange *exchange)
 
 /* -- replying ----------------------------------------------------------------------------------- */
 
-/* From here on the producer has something to put. */
+/* From here on the producer has bytes to put. */
 static void http_reply_begin(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
 {

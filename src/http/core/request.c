@@ -34,7 +34,7 @@ const struct weir_http_field *weir_http_request_next(const struct weir_http_requ
 
 static void http_request_move(struct weir_span *span, const char *from, const char *to)
 {
-	/* By integers: `from` may be freed memory, whose address must not be computed with. */
+	/* Integers, since arithmetic on a pointer to freed memory is undefined. */
 	if (span->data)
 		span->data = to + ((uintptr_t)span->data - (uintptr_t)from);
 }
@@ -54,7 +54,7 @@ void weir_http_request_rebase(struct weir_http_request *request, const char *fro
 
 /* -- the copy ----------------------------------------------------------------------------------- */
 
-/* Only the fields that are in use: a request has room for many. */
+/* Copies only the fields that are in use, since a request has room for many. */
 static struct weir_http_request *http_request_clone(const struct weir_http_request *request)
 {
 	size_t size = offsetof(struct weir_http_request, fields) +

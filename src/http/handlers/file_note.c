@@ -1,6 +1,6 @@
 /*
- * The fields of a file's replies, composed once and kept with the open file: they are lent to each
- * reply, so that answering for a known file formats nothing.
+ * The fields of a file's replies. They are composed once, stored with the open file and lent to each
+ * reply, so that a reply with a known file formats nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "date.h"
 #include "files.h"
 
-/* The file has changed, or is forgotten: its compressed form would not be found any more. */
+/* The file has changed, or was evicted: its compressed form would not be found any more. */
 static void file_note_destroy(void *object)
 {
 	struct file_note *note = object;
@@ -33,7 +33,7 @@ struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
 	http_date_format(file->mtime.tv_sec, date);
 	size_t capacity =
 	        160 + strlen(mime->type) + etag_size + sizeof date + strlen(options->fields);
-	/* There may be a sibling. What may be compressed on the fly says so itself. */
+	/* There may be a sibling. A reply that may be compressed on the fly adds Vary by itself. */
 	bool on_the_fly = options->compress && file->size >= FILE_COMPRESS_MIN;
 	bool varies = mime->compressible && options->siblings && !on_the_fly;
 	struct file_note *note = malloc(sizeof *note + capacity);

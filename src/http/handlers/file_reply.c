@@ -1,9 +1,9 @@
 /*
- * What of a file is sent (RFC 9110 13 and 14): all of it, some ranges, or only the word that the
- * client has it already (304), must not have it (412), or asks for what is not there (416).
+ * The reply with a file (RFC 9110 13 and 14): all of it, some ranges, or none because the client has it
+ * (304), a precondition fails (412) or the range is outside of the file (416).
  *
- * A file kept in memory is lent to the output; another is sent by sendfile. The exchange holds the
- * file until its last byte has gone.
+ * A file in memory is lent to the output; any other is sent by sendfile. The exchange holds the file
+ * until the last byte has left.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,7 +51,7 @@ static void http_file_reply_unsatisfiable(struct weir_http_exchange *exchange, u
 	weir_http_reply_empty(exchange, 416);
 }
 
-/* Several ranges go as parts (RFC 9110 14.6); the boundary need only not be in a part's head. */
+/* Several ranges are sent as parts (RFC 9110 14.6). The boundary must not occur in a part's head. */
 static struct weir_producer *http_file_reply_parts(struct weir_file *file,
         const struct http_mime *mime, const struct http_ranges *ranges, const char *boundary)
 {
@@ -87,7 +87,7 @@ static void http_file_reply_ranges(struct weir_http_exchange *exchange, struct w
 	                        UINT64_C(0x9e3779b97f4a7c15) +
 	                file->size);
 	int length = snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", boundary);
-	/* The lent lines start with the file's own type, which now is that of the parts. */
+	/* The lent lines begin with the file's own type, which is in each part instead. */
 	weir_http_lend_fields(exchange,
 	        weir_span(note->lines + note->type_size, note->plain_size - note->type_size),
 	        http_file_reply_release, file);
@@ -95,7 +95,7 @@ static void http_file_reply_ranges(struct weir_http_exchange *exchange, struct w
 	weir_http_reply(exchange, 206, http_file_reply_parts(file, note->mime, ranges, boundary));
 }
 
-/* True when the request asks for ranges and they were replied to. */
+/* Replies if the request asks for ranges. Returns whether it did. */
 static bool http_file_reply_replied_ranges(struct weir_http_exchange *exchange,
         struct weir_file *file, const struct file_note *note,
         const struct http_validators *validators, bool sibling)
@@ -115,7 +115,7 @@ static bool http_file_reply_replied_ranges(struct weir_http_exchange *exchange,
 	case WEIR_HTTP_RANGE_SATISFIABLE:
 		break;
 	}
-	/* Parts have a type each, but nothing tells that they are parts of something coded. */
+	/* A part has a type, but no field for its coding. */
 	if (sibling && ranges.count > 1)
 		return false;
 	http_file_reply_ranges(exchange, file, note, &ranges);
@@ -131,7 +131,7 @@ static bool http_file_reply_is_conditional(const struct weir_http_request *reque
 	       request->first[WEIR_HTTP_IF_UNMODIFIED_SINCE];
 }
 
-/* For a body that is compressed now: its tag is a weak one, since its bytes are not the file's. */
+/* The tag of a compressed body is weak, since the bytes may differ from reply to reply. */
 static void http_file_reply_add_coded_fields(
         struct weir_http_exchange *exchange, const struct file_note *note)
 {
@@ -139,7 +139,7 @@ static void http_file_reply_add_coded_fields(
 	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
 }
 
-/* A range is one of the file itself. */
+/* A range is always one of the file itself. */
 static bool http_file_reply_compresses(struct weir_http_exchange *exchange)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
@@ -154,8 +154,8 @@ static void file_reply_release_form(void *context)
 }
 
 /*
- * The first reply with a file only compresses it: many files are asked for once. The second one
- * fills the cache as well, if a later change of the file is sure to show.
+ * The first reply with a file only compresses it, since many files are asked for once. The second one
+ * also fills the cache, if every later change of the file will show in its times.
  */
 static struct weir_producer *file_reply_compress(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
@@ -172,7 +172,7 @@ static struct weir_producer *file_reply_compress(
 	        body, note->cache, weir_http_loop(exchange), file, &note->filling);
 }
 
-/* The compressed file, from the cache or made on the fly. */
+/* Returns the compressed file, from the cache or made on the fly. */
 static struct weir_producer *file_reply_compressed(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
 {
@@ -190,8 +190,8 @@ static struct weir_producer *file_reply_compressed(
 }
 
 /*
- * Decides how the file is coded, and adds the fields. Returns the validators of the result;
- * *ret_compress is whether it is to be compressed.
+ * Chooses the coding and adds the fields. Returns the validators of the result, and in *ret_compress
+ * whether the body must be compressed.
  */
 static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,

@@ -1,7 +1,7 @@
 /*
- * Redirects. Location is put together anew from the cleaned path: each segment is escaped again, so
- * that nothing a client sends can end the field or turn into another host. The query goes on as it
- * came. What it leaves out: patterns; a place is moved with all that is below it.
+ * Redirects. Location is composed from the normalized path, and each segment is escaped again, so that
+ * a client can neither end the field nor name another host. The query is copied unchanged. Left out:
+ * patterns; a prefix is moved with all below it.
  */
 #include <stdlib.h>
 
@@ -36,13 +36,13 @@ static bool http_redirect_ends_in_slash(struct weir_span text)
 	return text.size && text.data[text.size - 1] == '/';
 }
 
-/* 0, -ENOMEM or WEIR_E_LIMIT. */
+/* Returns 0, -ENOMEM or WEIR_E_LIMIT. */
 static int http_redirect_compose(const struct redirect *redirect,
         const struct weir_http_exchange *exchange, struct weir_buffer *location)
 {
 	const size_t limit = WEIR_HTTP_REPLY_FIELDS_MAX;
 	struct weir_span to = redirect->to;
-	/* What follows begins with a slash of its own. */
+	/* The rest of the path begins with a slash of its own. */
 	if (weir_http_path(exchange).size > redirect->from.size && http_redirect_ends_in_slash(to))
 		to.size--;
 	int error = weir_buffer_append(location, to.data, to.size, limit);

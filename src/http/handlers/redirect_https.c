@@ -1,7 +1,6 @@
 /*
- * From http to https: the same host, path and query. The host is the one that was asked for, which
- * Host's grammar keeps from being anything else than a host, so that nobody but the client itself
- * is led astray.
+ * From http to https: the same host, path and query. The host is that of the request. The grammar of
+ * Host has been checked, so the field cannot hold anything else.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +28,7 @@ static bool http_redirect_https_match(
 	       weir_span_starts(weir_http_request(exchange)->path, WEIR_SPAN("/"));
 }
 
-/* An address as it stands in a URL. */
+/* An address in the syntax of a URL. */
 static int http_redirect_https_put_local(
         struct weir_buffer *location, const struct weir_http_exchange *exchange)
 {

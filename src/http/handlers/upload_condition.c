@@ -1,7 +1,7 @@
 /*
- * Preconditions of changes: the file that is there is looked up and the request's conditions held
- * against it. The look only spares the client a body in vain. What counts is the answer of
- * http_upload_holds, which the store asks for in one step with the change.
+ * Preconditions of changes. The existing file is looked up and compared with the conditions of the
+ * request before the body is received, to spare the client a body in vain. The comparison that counts
+ * is http_upload_holds, which the store calls in one step with the change.
  */
 #include <errno.h>
 
@@ -51,7 +51,7 @@ static void http_upload_condition_on_found(
 	struct upload_condition *condition =
 	        WEIR_CONTAINER(lookup, struct upload_condition, lookup);
 	unsigned status = 0;
-	/* A link that leads nowhere, or out of the root, is replaced like any other. */
+	/* A dangling link, or one out of the root, is replaced like any other link. */
 	if (error < 0 && error != -ENOENT && error != -EXDEV && error != -ELOOP)
 		status = http_upload_status(error);
 	else if (file && file->kind == WEIR_FILE_DIRECTORY)

@@ -1,7 +1,7 @@
 /*
- * The upload handler: which requests it is for, and how it says no. Names that begin with a dot can
- * be neither written nor removed: the store's temporary files are among them. What it leaves out:
- * making directories, and partial PUT (RFC 9110 14.5), which nobody could do safely.
+ * The upload handler: the requests that it matches, and its refusals. Names that begin with a dot can
+ * be neither written nor removed, since the store's temporary files are among them. Left out: making
+ * directories, and partial PUT (RFC 9110 14.5), which cannot be done safely.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -110,7 +110,7 @@ unsigned http_upload_status(int error)
 void http_upload_refuse(struct weir_http_exchange *exchange, unsigned status)
 {
 	weir_http_discard(exchange);
-	/* Files take no forms, and directories nothing else. */
+	/* Forms are posted to directories only, and PUT is for files only. */
 	if (status == 405)
 		weir_http_allow(exchange, weir_http_request(exchange)->method == WEIR_HTTP_POST
 		                                  ? WEIR_HTTP_TARGET_FILE
