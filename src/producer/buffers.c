@@ -1,6 +1,6 @@
 /*
- * A list of buffers that somebody else owns until release: what a cache hands out. The spans are
- * copied behind the producer; small buffers are copied into scratch, as for lines.
+ * A list of buffers that their owner lends until `release`, as a cache does. The spans are copied
+ * behind the producer; small buffers are copied into scratch, as lines are.
  */
 #include <stdlib.h>
 
@@ -14,7 +14,7 @@ struct buffers {
 	void *context;
 	size_t current;
 	size_t count;
-	struct weir_span spans[]; /* from current on: what is still to be put */
+	struct weir_span spans[]; /* from `current` on, the parts that are still to be put */
 };
 
 static enum weir_more buffers_producer_more(struct weir_producer *producer, struct weir_output *out)

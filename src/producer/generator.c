@@ -1,4 +1,4 @@
-/* The generator: a producer without a type of its own, made of a callback and its context. */
+/* The generator: a producer made of two callbacks and their context. */
 #include <stdlib.h>
 
 #include <weir/sources.h>

@@ -1,6 +1,6 @@
 /*
- * The hook: passes everything, and calls back at the end. The child is closed first, for on_end may
- * free what the child borrowed from.
+ * The hook passes all bytes on, and calls back at the end. The child is closed before, since on_end
+ * may free memory that the child has borrowed.
  */
 #include <stdlib.h>
 

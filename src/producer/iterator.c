@@ -1,7 +1,7 @@
 /*
- * The iterator: items one by one, each valid only until the next is called for. So items up to
- * COPIED_MAX are copied and the next follows in the same output; a larger one is lent, and ends the
- * answer. Keeps in `item` what is left of the item at hand.
+ * The iterator: items one by one, each valid only until the next call. So items of up to COPIED_MAX
+ * are copied, and the next one follows in the same output. A larger one is lent, and ends the
+ * answer. `item` is the rest of the current item.
  */
 #include <stdlib.h>
 
@@ -19,7 +19,7 @@ enum {
 	COPIED_MAX = 4096
 };
 
-/* True when the item is used up and was copied, so that the next may be called for. */
+/* Returns whether all of the item was put as a copy, so that the next may be requested. */
 static bool iterator_producer_put_item(struct iterator *iterator, struct weir_output *out)
 {
 	struct weir_span *item = &iterator->item;

@@ -1,7 +1,7 @@
 /*
- * Lines: strings that are lent, each with an ending behind it. Short ones are copied, so that a
- * page of text is a few pieces and not two a line. Keeps the place as (line, bytes of line and
- * ending).
+ * Lines: strings that are lent, each followed by an ending. Short ones are copied, so that a page
+ * of text needs a few pieces, not two for each line. The position is a line, and a number of bytes
+ * of it and its ending.
  */
 #include <stdlib.h>
 
@@ -11,12 +11,12 @@
 
 struct lines {
 	struct weir_producer base;
-	const char *const *line; /* the one to go on with */
+	const char *const *line; /* the current one */
 	size_t at;               /* bytes of it and of its ending that were put */
 	struct weir_span ending;
 };
 
-/* Puts what is left of the line and its ending; false when there is no room for all of it. */
+/* Puts the rest of the line and its ending. Returns false if not all of it fits. */
 static bool lines_producer_put_line(struct lines *lines, struct weir_output *out)
 {
 	struct weir_span parts[2] = {weir_span_of(*lines->line), lines->ending};

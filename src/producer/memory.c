@@ -1,6 +1,6 @@
 /*
- * The memory sources: bytes that are there already, lent to the output as they are. Only who frees
- * them differs. A copy lives in the same allocation as its producer.
+ * The memory sources lend their bytes to the output. Borrowed memory is freed by
+ * its owner and owned memory by the close. A copy is in the same allocation as its producer.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,7 @@
 /*
- * The tee: shows what passes, as it passes. What was read of a file to be shown goes on as memory,
- * so that it is not read twice. Bytes that are put were shown, also those before a failure.
+ * The tee: calls `see` with the bytes that pass. Bytes of a file, once read for that, are put as
+ * memory, so that they are not read twice. All bytes that are put were seen, also those before a
+ * failure.
  */
 #include <stdlib.h>
 

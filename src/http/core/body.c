@@ -2,8 +2,8 @@
  * Receives a request's body by the channel's own terminators: a length; or, for a chunked body (RFC
  * 9112 7.1), a line, a length and CRLF again and again, up to the trailer section.
  *
- * A body is read if the handler receives it, or dropped if it is small. Otherwise the connection ends,
- * since the start of the next request would be unknown.
+ * A body is read if the handler receives it, or dropped if it is small. Otherwise the connection
+ * ends, since the start of the next request would be unknown.
  */
 #include <errno.h>
 
@@ -21,8 +21,9 @@ static enum weir_scan http_body_refuse(
 }
 
 /*
- * A line of a chunked body. A CR without an LF behind it, or an LF without a CR, is refused at once: a
- * proxy in front of this server may see the line's end elsewhere, which allows request smuggling.
+ * A line of a chunked body. A CR without an LF behind it, or an LF without a CR, is refused at
+ * once: a proxy in front of this server may see the line's end elsewhere, which allows request
+ * smuggling.
  */
 static enum weir_scan http_body_scan_line(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
@@ -155,7 +156,9 @@ void http_body_lost(struct weir_http_exchange *exchange, int error)
 	bool received = exchange->receiver || http_body_clear_deferred(exchange);
 	exchange->channel = NULL;
 	http_body_end_receiver(exchange, error);
-	/* The receiver's end() was called, or no handler will be: only then is the reply made here. */
+	/*
+	 * The receiver's end() was called, or no handler will be: only then is the reply made here.
+	 */
 	if (received && !http_exchange_replied(exchange))
 		weir_http_reply_empty(exchange, 400);
 	else

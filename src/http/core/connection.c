@@ -1,6 +1,6 @@
 /*
- * HTTP on a channel: a head, perhaps a body, the next head. An idle connection has no state of HTTP.
- * The channel's session is the exchange whose body is being received, or NULL.
+ * HTTP on a channel: a head, perhaps a body, the next head. An idle connection has no state of
+ * HTTP. The channel's session is the exchange whose body is being received, or NULL.
  *
  *   [head] ──▶ exchange, pushed as reply ──▶ handler
  *      ▲                                        │ a body is to come
@@ -8,10 +8,10 @@
  *
  * A head that breaks the grammar is replied to with an error, and nothing behind it is read.
  *
- * Safe requests that are pipelined are handled side by side. An unsafe one is handled alone (RFC 9112
- * 9.3.2): it is deferred until all replies before it have left, and then nothing is read until its own
- * reply has left. A deferred request is an exchange in the reply queue with a copy of its head, and is
- * the channel's session meanwhile.
+ * Safe requests that are pipelined are handled side by side. An unsafe one is handled alone (RFC
+ * 9112 9.3.2): it is deferred until all replies before it have left, and then nothing is read until
+ * its own reply has left. A deferred request is an exchange in the reply queue with a copy of its
+ * head, and is the channel's session meanwhile.
  */
 #include <errno.h>
 
@@ -47,8 +47,8 @@ static bool http_connection_has_long_line(struct weir_span head)
 _Static_assert(sizeof(struct http_head_scan) <= sizeof(uint32_t), "must fit terminator.state");
 
 /*
- * Refuses a request line that is too long: with 501 if its method is unknown, however long that is, and
- * with 414 otherwise.
+ * Refuses a request line that is too long: with 501 if its method is unknown, however long that is,
+ * and with 414 otherwise.
  */
 static enum weir_scan http_connection_refuse_long_line(
         struct http_loop *loop_state, struct weir_span data)
@@ -273,7 +273,10 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 		exchange->continue_state = HTTP_CONTINUE_AWAITED;
 	if (request->chunked || request->length > 0)
 		http_body_begin(exchange);
-	/* The end of a reply to HTTP/1.0 may be the connection's, so no later request is read before. */
+	/*
+	 * The end of a reply to HTTP/1.0 may be the connection's, so no later request is read
+	 * before.
+	 */
 	bool safe = http_connection_is_safe(request->method);
 	exchange->input_held = exchange->keep_alive && (request->minor == 0 || !safe);
 	exchange->confirm_keep_alive = request->minor == 0;

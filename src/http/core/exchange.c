@@ -1,6 +1,6 @@
 /*
- * The life of an exchange: made and used again, a bounded number per loop, freed when the reply, the
- * body and the handler have all ended. Its states are entered here.
+ * The life of an exchange: made and used again, a bounded number per loop, freed when the reply,
+ * the body and the handler have all ended. Its states are entered here.
  */
 #include <assert.h>
 #include <errno.h>

@@ -157,7 +157,7 @@ struct weir_http_exchange {
 
 	/* Facts that are independent of each other. */
 	bool keep_alive : 1;         /* another request may follow on the connection */
-	bool confirm_keep_alive : 1; /* HTTP/1.0: the reply confirms that the connection stays open */
+	bool confirm_keep_alive : 1; /* HTTP/1.0: the reply has keep-alive */
 	bool input_held : 1;         /* nothing is read before the reply has left */
 	bool had_body : 1;           /* the terminator of heads must be set again */
 	bool received : 1;           /* weir_http_receive was called */
@@ -236,7 +236,10 @@ void http_body_drop(struct weir_http_exchange *exchange);
 void http_body_overflow(struct weir_http_exchange *exchange, int error);
 /* Ends the body with an error, and the connection; replies `status` if there is no reply yet. */
 void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status);
-/* The reply will not be sent, so the body is not received. Returns whether the exchange may be freed. */
+/*
+ * The reply will not be sent, so the body is not received. Returns whether the exchange may be
+ * freed.
+ */
 bool http_body_abandon(struct weir_http_exchange *exchange);
 /* The channel is gone. */
 void http_body_lost(struct weir_http_exchange *exchange, int error);

@@ -1,6 +1,6 @@
 /*
- * The lines of the access log. A line is prepared when the reply is made, while the request is valid,
- * and is written when the reply's last byte has left.
+ * The lines of the access log. A line is prepared when the reply is made, while the request is
+ * valid, and is written when the reply's last byte has left.
  */
 #include <stdio.h>
 #include <time.h>

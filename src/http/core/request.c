@@ -8,7 +8,7 @@
 
 #include "exchange.h"
 
-/* -- a head's fields ---------------------------------------------------------------------------- */
+/* -- a head's fields --------------------------------------------------------------------------- */
 
 struct weir_span weir_http_request_field(
         const struct weir_http_request *request, struct weir_span name)
@@ -52,7 +52,7 @@ void weir_http_request_rebase(struct weir_http_request *request, const char *fro
 	}
 }
 
-/* -- the copy ----------------------------------------------------------------------------------- */
+/* -- the copy ---------------------------------------------------------------------------------- */
 
 /* Copies only the fields that are in use, since a request has room for many. */
 static struct weir_http_request *http_request_clone(const struct weir_http_request *request)
@@ -115,7 +115,7 @@ int http_exchange_copy_request_now(struct weir_http_exchange *exchange)
 	return head.size && !exchange->copy ? http_exchange_copy_request(exchange, head) : 0;
 }
 
-/* -- what handlers ask -------------------------------------------------------------------------- */
+/* -- what handlers ask ------------------------------------------------------------------------- */
 
 const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange)
 {

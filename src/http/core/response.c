@@ -3,8 +3,8 @@
  * producer. It is in the channel's queue from the beginning, and waits there until the handler has
  * replied, so that replies leave in the order of the requests.
  *
- * The head is composed in the output's scratch. Only for an output that is too small it is composed on
- * the heap, and copied from there.
+ * The head is composed in the output's scratch. Only for an output that is too small it is composed
+ * on the heap, and copied from there.
  */
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /*
- * HTTP servers: a listener, its sites, and the choice among them by the name in Host. A set of sites is
- * replaced as a whole; an exchange holds the set that it began with.
+ * HTTP servers: a listener, its sites, and the choice among them by the name in Host. A set of
+ * sites is replaced as a whole; an exchange holds the set that it began with.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,11 +1,11 @@
 /*
- * Basic authentication. A login is the state of one request while its password is being checked. The
- * exchange stays valid meanwhile, since it has no reply; the name is copied out of the request.
+ * Basic authentication. A login is the state of one request while its password is being checked.
+ * The exchange stays valid meanwhile, since it has no reply; the name is copied out of the request.
  *
- * The guard against brute force decides how long an answer waits, for a right password too. A bounded
- * number of answers wait; one too many becomes 503, whether the password is right or wrong. Passwords
- * are erased as soon as the check has them. The exchange gets its user only after a right password, so
- * that a failed login is logged as a 401 without a user.
+ * The guard against brute force decides how long an answer waits, for a right password too. A
+ * bounded number of answers wait; one too many becomes 503, whether the password is right or wrong.
+ * Passwords are erased as soon as the check has them. The exchange gets its user only after a right
+ * password, so that a failed login is logged as a 401 without a user.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
  *   compressed_fill.c   a producer that copies a compressed reply as it passes
  *
  * The bytes of a form in the table never change, and any thread may read them; all else of it is
- * guarded by the cache's lock. A reply that is sent from a form holds it until the reply's last byte
- * has left.
+ * guarded by the cache's lock. A reply that is sent from a form holds it until the reply's last
+ * byte has left.
  */
 #ifndef WEIR_HTTP_COMPRESSED_CACHE_H
 #define WEIR_HTTP_COMPRESSED_CACHE_H
@@ -73,12 +73,13 @@ bool compressed_cache_expire(struct weir_http_compressed_cache *cache, int64_t n
 /* Gives one reference back; the last frees the form. The cache must still exist. */
 void compressed_form_release(struct compressed_form *form);
 
-/* -- forms that are being made ------------------------------------------------------------------ */
+/* -- forms that are being made ----------------------------------------------------------------- */
 
 /*
  * Appends to a form that is being made. *form is NULL at first, and moves as it grows. Its memory
- * counts as the cache's from the beginning. Returns 0; WEIR_E_LIMIT if the form would be larger than
- * one may be, or does not fit beside other forms being made; or -ENOMEM. After an error *form is NULL.
+ * counts as the cache's from the beginning. Returns 0; WEIR_E_LIMIT if the form would be larger
+ * than one may be, or does not fit beside other forms being made; or -ENOMEM. After an error *form
+ * is NULL.
  */
 int compressed_form_append(struct weir_http_compressed_cache *cache, struct compressed_form **form,
         struct weir_span bytes);
@@ -94,8 +95,8 @@ void compressed_cache_add(struct weir_http_compressed_cache *cache, struct compr
 /* -- compressed_fill.c ------------------------------------------------------------------------- */
 
 /*
- * A transformer that passes on the bytes of `child`, the compressed file, and puts a copy in the cache
- * once the child is done. The copy is given up if the client takes longer than
+ * A transformer that passes on the bytes of `child`, the compressed file, and puts a copy in the
+ * cache once the child is done. The copy is given up if the client takes longer than
  * WEIR_HTTP_COMPRESSED_FILL_MS. *filling is true as long as a copy is being made. The file and
  * `filling` must outlive the transformer. Returns NULL without memory, with the child closed.
  */

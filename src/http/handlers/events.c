@@ -3,9 +3,9 @@
  *
  *   send ─▶ [ waiting ] ─swap when empty─▶ [ lent ] ─▶ output
  *
- * Bytes that are lent to the output must not move, so events are appended to another buffer. The two
- * together are bounded, and freed when they are empty. Left out: ids are not remembered; a program
- * repeats missed events by itself.
+ * Bytes that are lent to the output must not move, so events are appended to another buffer. The
+ * two together are bounded, and freed when they are empty. Left out: ids are not remembered; a
+ * program repeats missed events by itself.
  */
 #include <stdlib.h>
 
@@ -124,7 +124,10 @@ struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchan
 		return NULL;
 	}
 	if (events->ended) {
-		/* For HEAD or a client that has gone, `closed` is called after the caller has the stream. */
+		/*
+		 * For HEAD or a client that has gone, `closed` is called after the caller has the
+		 * stream.
+		 */
 		events->gone.run = http_events_tell_gone;
 		weir_loop_defer(events->loop, &events->gone);
 	} else if (keepalive_ms) {

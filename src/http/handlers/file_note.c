@@ -1,6 +1,6 @@
 /*
- * The fields of a file's replies. They are composed once, stored with the open file and lent to each
- * reply, so that a reply with a known file formats nothing.
+ * The fields of a file's replies. They are composed once, stored with the open file and lent to
+ * each reply, so that a reply with a known file formats nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /*
- * The reply with a file (RFC 9110 13 and 14): all of it, some ranges, or none because the client has it
- * (304), a precondition fails (412) or the range is outside of the file (416).
+ * The reply with a file (RFC 9110 13 and 14): all of it, some ranges, or none because the client
+ * has it (304), a precondition fails (412) or the range is outside of the file (416).
  *
- * A file in memory is lent to the output; any other is sent by sendfile. The exchange holds the file
- * until the last byte has left.
+ * A file in memory is lent to the output; any other is sent by sendfile. The exchange holds the
+ * file until the last byte has left.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,7 +51,9 @@ static void http_file_reply_unsatisfiable(struct weir_http_exchange *exchange, u
 	weir_http_reply_empty(exchange, 416);
 }
 
-/* Several ranges are sent as parts (RFC 9110 14.6). The boundary must not occur in a part's head. */
+/*
+ * Several ranges are sent as parts (RFC 9110 14.6). The boundary must not occur in a part's head.
+ */
 static struct weir_producer *http_file_reply_parts(struct weir_file *file,
         const struct http_mime *mime, const struct http_ranges *ranges, const char *boundary)
 {
@@ -154,8 +156,8 @@ static void file_reply_release_form(void *context)
 }
 
 /*
- * The first reply with a file only compresses it, since many files are asked for once. The second one
- * also fills the cache, if every later change of the file will show in its times.
+ * The first reply with a file only compresses it, since many files are asked for once. The second
+ * one also fills the cache, if every later change of the file will show in its times.
  */
 static struct weir_producer *file_reply_compress(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
@@ -190,8 +192,8 @@ static struct weir_producer *file_reply_compressed(
 }
 
 /*
- * Chooses the coding and adds the fields. Returns the validators of the result, and in *ret_compress
- * whether the body must be compressed.
+ * Chooses the coding and adds the fields. Returns the validators of the result, and in
+ * *ret_compress whether the body must be compressed.
  */
 static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,

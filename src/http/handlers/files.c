@@ -4,8 +4,8 @@
  *   path ─▶ lookup ─▶ regular file ─▶ (sibling x.gz?) ─▶ reply
  *                 └─▶ directory ─▶ slash missing: redirect; index ─▶ reply; listing; 403
  *
- * All lookups go through the tree. It answers at once for files in its cache, and later where the disk
- * must be read; meanwhile only this exchange waits.
+ * All lookups go through the tree. It answers at once for files in its cache, and later where the
+ * disk must be read; meanwhile only this exchange waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct files {
 	struct weir_tree *tree;
 	struct weir_loop *loop;                 /* NULL before the first request */
 	struct weir_http_files_options options; /* its strings are copies; the cache is held */
-	struct weir_timer timer; /* drops compressed files that are not asked for */
+	struct weir_timer timer;                /* drops compressed files that are not asked for */
 };
 
 /* One request under way, in the exchange's scratch. */

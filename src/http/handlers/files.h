@@ -34,9 +34,9 @@ struct file_note {
 	char weak_etag[2 + WEIR_HTTP_ETAG_MAX];
 	size_t etag_size; /* without the W/ */
 	/*
-	 * The fields in `lines`. Up to type_size: Content-Type. Up to coded_at: ETag, Accept-Ranges and
-	 * perhaps Vary, which a compressed reply replaces. Up to plain_size: Last-Modified and the
-	 * site's own fields.
+	 * The fields in `lines`. Up to type_size: Content-Type. Up to coded_at: ETag, Accept-Ranges
+	 * and perhaps Vary, which a compressed reply replaces. Up to plain_size: Last-Modified and
+	 * the site's own fields.
 	 */
 	size_t type_size;
 	size_t coded_at;
@@ -54,8 +54,9 @@ struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
         const struct weir_http_files_options *options);
 
 /*
- * Replies with a regular file, which the exchange holds until it ends; compressed on the fly where that
- * is allowed and useful. If the file is a sibling ("x.gz"), `sibling_of` is the type of "x", else NULL.
+ * Replies with a regular file, which the exchange holds until it ends; compressed on the fly where
+ * that is allowed and useful. If the file is a sibling ("x.gz"), `sibling_of` is the type of "x",
+ * else NULL.
  */
 void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
         struct file_note *note, bool may_compress, const struct http_mime *sibling_of);

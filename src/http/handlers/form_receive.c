@@ -1,6 +1,6 @@
 /*
- * Form fields of a body, by a cutter whose requests end in '&'. A field that is whole in the input is
- * not copied; one that is encoded is decoded into the one buffer of the form.
+ * Form fields of a body, by a cutter whose requests end in '&'. A field that is whole in the input
+ * is not copied; one that is encoded is decoded into the one buffer of the form.
  *
  * Invariant: the receiver's end() is called exactly once after weir_http_form_receive has returned
  * 0, and no field() follows an error. Left out: charsets; fields are bytes.

@@ -1,10 +1,10 @@
 /*
- * POST of a form to a directory. Each file is streamed to the disk as it comes, so that memory does not
- * depend on its size. While a file is being opened, or the disk is slower than the client, the parser
- * is paused and the connection is not read.
+ * POST of a form to a directory. Each file is streamed to the disk as it comes, so that memory does
+ * not depend on its size. While a file is being opened, or the disk is slower than the client, the
+ * parser is paused and the connection is not read.
  *
- * No file appears before the form is complete. Left out: fields that are no files are skipped, and no
- * directory is made.
+ * No file appears before the form is complete. Left out: fields that are no files are skipped, and
+ * no directory is made.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * A form that is being received. Its files become uploads, which are committed when all of the form has
- * come.
+ * A form that is being received. Its files become uploads, which are committed when all of the form
+ * has come.
  */
 #ifndef WEIR_HTTP_FORM_UPLOAD_H
 #define WEIR_HTTP_FORM_UPLOAD_H

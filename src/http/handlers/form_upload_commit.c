@@ -1,10 +1,10 @@
 /*
  * The end of a form: its files are committed one after the other, in the order of the form. If one
- * fails, the reply is its error, and the later ones do not appear. Those before it stay, since they may
- * have replaced other files, and cannot be undone.
+ * fails, the reply is its error, and the later ones do not appear. Those before it stay, since they
+ * may have replaced other files, and cannot be undone.
  *
- * The reply is 201 with the names, one in each line, escaped as relative references; or, for a browser,
- * which asks for HTML, 303 to the directory.
+ * The reply is 201 with the names, one in each line, escaped as relative references; or, for a
+ * browser, which asks for HTML, 303 to the directory.
  */
 #include <errno.h>
 #include <stdlib.h>

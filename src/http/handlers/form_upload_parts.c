@@ -2,9 +2,9 @@
  * The parser of forms: a cutter whose terminator is the boundary, with the CRLF in front of it. The
  * first boundary has no CRLF in front, so one is fed to the cutter before the body.
  *
- * Invariant: the cutter's terminator is the one of `state`. A boundary is followed by "--", or by CRLF
- * with spaces and tabs before it (RFC 2046 5.1.1). A part must have a Content-Disposition. A part
- * within a part (multipart/mixed) is treated as a file.
+ * Invariant: the cutter's terminator is the one of `state`. A boundary is followed by "--", or by
+ * CRLF with spaces and tabs before it (RFC 2046 5.1.1). A part must have a Content-Disposition. A
+ * part within a part (multipart/mixed) is treated as a file.
  */
 #include <weir/error.h>
 #include <weir/list.h>

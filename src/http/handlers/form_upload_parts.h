@@ -4,8 +4,8 @@
  *   preamble CRLF --boundary CRLF header CRLF CRLF file CRLF --boundary -- epilogue
  *                 └ the cutter's delimiter          └ and here again
  *
- * Parts with a file name are files; the others are fields, and are skipped. Life cycle: init, feed up to
- * the end of the body or an error, free.
+ * Parts with a file name are files; the others are fields, and are skipped. Life cycle: init, feed
+ * up to the end of the body or an error, free.
  */
 #ifndef WEIR_HTTP_FORM_UPLOAD_PARTS_H
 #define WEIR_HTTP_FORM_UPLOAD_PARTS_H
@@ -62,8 +62,9 @@ void form_parts_init(
         struct form_parts *parts, const struct form_parts_type *type, struct weir_span boundary);
 
 /*
- * Parses the next bytes; empty `bytes` continue after a pause. Returns 0; WEIR_E_SYNTAX if this is not
- * a form; WEIR_E_LIMIT if it exceeds one of the bounds above; -ENOMEM; or the error of a callback.
+ * Parses the next bytes; empty `bytes` continue after a pause. Returns 0; WEIR_E_SYNTAX if this is
+ * not a form; WEIR_E_LIMIT if it exceeds one of the bounds above; -ENOMEM; or the error of a
+ * callback.
  */
 int form_parts_feed(struct form_parts *parts, struct weir_span bytes);
 

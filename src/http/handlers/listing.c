@@ -1,8 +1,8 @@
 /*
  * A directory as a page: a generator that writes a row for each entry, as entries are read from the
- * disk in batches. It holds one batch, so that a directory of 100,000 entries needs as much memory as
- * one of ten, and its page begins at once. The reply is made with the first batch, so that a directory
- * that cannot be read is replied to with an error.
+ * disk in batches. It holds one batch, so that a directory of 100,000 entries needs as much memory
+ * as one of ten, and its page begins at once. The reply is made with the first batch, so that a
+ * directory that cannot be read is replied to with an error.
  *
  * Up to WEIR_DIRECTORY_SORT_MAX names are sorted; a larger directory is listed in its own order.
  */
@@ -64,7 +64,7 @@ static void http_listing_close(void *context, enum weir_close_reason why)
 	http_listing_free(context);
 }
 
-/* -- names -------------------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------------------- */
 
 /* Returns the size of the UTF-8 sequence at the front (RFC 3629), or 0. */
 static size_t http_listing_utf8_size(struct weir_span text)
@@ -88,8 +88,8 @@ static bool http_listing_is_control(char c)
 }
 
 /*
- * Escapes a name for HTML. Control characters, and bytes that are not UTF-8, become \xHH. `buffer` has
- * six bytes for each byte.
+ * Escapes a name for HTML. Control characters, and bytes that are not UTF-8, become \xHH. `buffer`
+ * has six bytes for each byte.
  */
 static size_t http_listing_show(struct weir_span text, char *buffer)
 {

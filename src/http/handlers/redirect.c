@@ -1,7 +1,7 @@
 /*
- * Redirects. Location is composed from the normalized path, and each segment is escaped again, so that
- * a client can neither end the field nor name another host. The query is copied unchanged. Left out:
- * patterns; a prefix is moved with all below it.
+ * Redirects. Location is composed from the normalized path, and each segment is escaped again, so
+ * that a client can neither end the field nor name another host. The query is copied unchanged.
+ * Left out: patterns; a prefix is moved with all below it.
  */
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /*
- * From http to https: the same host, path and query. The host is that of the request. The grammar of
- * Host has been checked, so the field cannot hold anything else.
+ * From http to https: the same host, path and query. The host is that of the request. The grammar
+ * of Host has been checked, so the field cannot hold anything else.
  */
 #include <stdlib.h>
 #include <string.h>

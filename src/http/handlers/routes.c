@@ -1,7 +1,7 @@
 /*
- * Routes: a table that is searched from its start. Nothing is compiled, and nothing is allocated for a
- * request. An exchange stores its route, and the values in its path are found by matching again, so
- * that they are right after the path was copied.
+ * Routes: a table that is searched from its start. Nothing is compiled, and nothing is allocated
+ * for a request. An exchange stores its route, and the values in its path are found by matching
+ * again, so that they are right after the path was copied.
  */
 #include <stdlib.h>
 
@@ -34,7 +34,10 @@ static bool http_routes_parameter(
 	return true;
 }
 
-/* Returns whether the path matches, and in *ret the value of the parameter `wanted`, if there is one. */
+/*
+ * Returns whether the path matches, and in *ret the value of the parameter `wanted`, if there is
+ * one.
+ */
 static bool http_routes_fit(struct weir_span pattern, struct weir_span path,
         struct weir_span wanted, struct weir_span *ret)
 {

@@ -1,7 +1,7 @@
 /*
  * Preconditions of changes. The existing file is looked up and compared with the conditions of the
- * request before the body is received, to spare the client a body in vain. The comparison that counts
- * is http_upload_holds, which the store calls in one step with the change.
+ * request before the body is received, to spare the client a body in vain. The comparison that
+ * counts is http_upload_holds, which the store calls in one step with the change.
  */
 #include <errno.h>
 
@@ -34,7 +34,10 @@ static unsigned http_upload_condition_check(
 	        weir_http_request(exchange), &validators, time(NULL));
 }
 
-/* On the work pool: the request was copied before, and does not change (http_exchange_copy_request_now). */
+/*
+ * On the work pool: the request was copied before, and does not change
+ * (http_exchange_copy_request_now).
+ */
 int http_upload_holds(void *context, const struct stat *there)
 {
 	struct weir_file file = {0};

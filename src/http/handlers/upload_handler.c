@@ -1,7 +1,7 @@
 /*
- * The upload handler: the requests that it matches, and its refusals. Names that begin with a dot can
- * be neither written nor removed, since the store's temporary files are among them. Left out: making
- * directories, and partial PUT (RFC 9110 14.5), which cannot be done safely.
+ * The upload handler: the requests that it matches, and its refusals. Names that begin with a dot
+ * can be neither written nor removed, since the store's temporary files are among them. Left out:
+ * making directories, and partial PUT (RFC 9110 14.5), which cannot be done safely.
  */
 #include <errno.h>
 #include <stdlib.h>

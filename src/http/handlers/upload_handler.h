@@ -47,7 +47,10 @@ void http_upload_refuse(struct weir_http_exchange *exchange, unsigned status);
 struct upload_condition {
 	struct weir_lookup lookup;
 	struct weir_http_exchange *exchange;
-	/* `status` is 0 or that of the reply. With 0, `exists` is whether there is a regular file now. */
+	/*
+	 * `status` is 0 or that of the reply. With 0, `exists` is whether there is a regular file
+	 * now.
+	 */
 	void (*done)(struct upload_condition *condition, unsigned status, bool exists);
 };
 

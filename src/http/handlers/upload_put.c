@@ -3,10 +3,10 @@
  *
  *   look ─▶ begin ─▶ ready ─▶ receive, piece by piece ─▶ commit ─▶ 201 or 204
  *
- * The body is received only when the file is open and has room on the disk. So a client that waits for
- * 100 Continue learns of a full disk before it sends the body. The conditions of the request are
- * checked again in one step with the commit: of several clients that change one version, one succeeds,
- * and the others get 412.
+ * The body is received only when the file is open and has room on the disk. So a client that waits
+ * for 100 Continue learns of a full disk before it sends the body. The conditions of the request
+ * are checked again in one step with the commit: of several clients that change one version, one
+ * succeeds, and the others get 412.
  */
 #include <stdlib.h>
 

@@ -1,13 +1,14 @@
 /*
- * Chunk lines, by the letter of the grammar: what one implementation skips over as junk behind the
- * size, another takes for data. White space is allowed only where RFC 9112 7.1.1 has BWS.
+ * Chunk lines, strictly by the grammar: bytes behind the size that one implementation skips are
+ * data for another, which allows request smuggling. White space is allowed only where RFC 9112
+ * 7.1.1 has BWS.
  */
 #include <weir/error.h>
 
 #include "chunk.h"
 #include "syntax.h"
 
-/* One extension at the front, BWS ";" BWS name [ BWS "=" BWS value ]: its size or 0. */
+/* Returns the size of the extension at the front, BWS ";" BWS name [ BWS "=" BWS value ], or 0. */
 static size_t http_chunk_extension_size(struct weir_span text)
 {
 	struct weir_span rest = http_skip_space(text), value;

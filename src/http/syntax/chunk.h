@@ -1,7 +1,7 @@
 /*
  * The lines of a chunked body (RFC 9112 7.1), each as a terminator cuts it: without its CRLF.
  *
- *   5;name="value"      chunk: size 5, and extensions that nobody reads
+ *   5;name="value"      chunk: size 5, and extensions, which are ignored
  *   0                   the last chunk; trailer fields follow
  *   Digest: abc         trailer
  *                       an empty line ends the body
@@ -13,15 +13,16 @@
 #include <weir/limits.h>
 
 /*
- * The size of a chunk: 1 to 16 hexadecimal digits, at most 2^63-1. Extensions must be well-formed,
- * and are ignored. 0; WEIR_E_SYNTAX; WEIR_E_LIMIT (line or number too large). Either error is for a
- * 400 and the end of the connection, since nobody knows where the next request starts.
+ * Parses the size of a chunk: 1 to 16 hexadecimal digits, at most 2^63-1. Extensions must be
+ * well-formed, and are ignored. Returns 0, WEIR_E_SYNTAX, or WEIR_E_LIMIT if the line or the number
+ * is too large. Both errors must end the connection, since the start of the next request is
+ * unknown.
  */
 int http_chunk_parse(struct weir_span line, uint64_t *ret_size);
 
 /*
- * One trailer field, not the empty line. 0 or WEIR_E_SYNTAX, as strict as for the head. The caller
- * keeps trailers apart from the fields of the head (RFC 9110 6.5.1): they change no meaning of it.
+ * Parses a trailer field, but not the empty line, as strictly as a field of the head. Returns 0 or
+ * WEIR_E_SYNTAX. The caller must not merge trailers with the fields of the head (RFC 9110 6.5.1).
  */
 int http_trailer_parse(struct weir_span line, struct weir_http_field *ret_field);
 

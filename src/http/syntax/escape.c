@@ -1,5 +1,7 @@
-/* Escaping into a buffer of the caller, never beyond its end. Bytes above 127 are left to HTML's
- * charset, and escaped in URLs, so that any file name whatever can be linked to. */
+/*
+ * Escapes text into a buffer of the caller, never beyond its end. Bytes above 127 are unchanged in
+ * HTML, and escaped in URLs, so that a link to any file name works.
+ */
 #include <weir/error.h>
 
 #include "escape.h"

@@ -1,8 +1,7 @@
 /*
- * Body framing and connection options. Where two readings of a message are possible, it is refused:
- * one proxy before us that chose the other reading is enough for an attack. So, stricter than RFC
- * 9112 asks, equal duplicates of Content-Length are refused as well, and chunked is the only
- * coding.
+ * Body framing and connection options. An ambiguous message is refused: a proxy in front of this
+ * server that reads it otherwise would allow request smuggling. So, more strictly than RFC 9112,
+ * equal duplicates of Content-Length are refused as well, and chunked is the only coding.
  */
 #include <weir/error.h>
 
@@ -89,7 +88,7 @@ static void http_framing_find_options(struct weir_http_request *request)
 static int http_framing_find_expectation(struct weir_http_request *request)
 {
 	const struct weir_http_field *field = NULL;
-	/* RFC 9110 10.1.1: a client of HTTP/1.0 cannot take an interim response. */
+	/* RFC 9110 10.1.1: an HTTP/1.0 client does not understand an interim response. */
 	if (request->minor == 0)
 		return 0;
 	while ((field = weir_http_request_next(request, WEIR_HTTP_EXPECT, field)))

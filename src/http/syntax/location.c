@@ -1,4 +1,6 @@
-/* Escaping of whole paths, a segment at a time, so that a "/" is one only between segments. */
+/*
+ * Escapes whole paths, a segment at a time, so that only the "/" between segments is not escaped.
+ */
 #include "escape.h"
 #include "location.h"
 
