@@ -9,7 +9,7 @@
 
 #include <weir/error.h>
 
-#include "chunk.h"
+#include "framing.h"
 #include "exchange.h"
 
 /* The terminators below have the loop's state as their context. */

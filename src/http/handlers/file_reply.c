@@ -4,6 +4,9 @@
  *
  * A file in memory is lent to the output; any other is sent by sendfile. The exchange holds the
  * file until the last byte has left.
+ *
+ * The fields of a file's replies are composed once, stored with the open file and lent to each
+ * reply, so that a reply with a known file formats nothing.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@
 #include "accept.h"
 #include "compressed_cache.h"
 #include "conditional.h"
+#include "date.h"
 #include "files.h"
 #include "range.h"
 
@@ -245,4 +249,60 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 	weir_http_reply(exchange, 200,
 	        compress ? file_reply_compressed(exchange, file, note)
 	                 : http_file_reply_extent(file, 0, file->size));
+}
+
+/* -- the fields -------------------------------------------------------------------------------- */
+
+/* The file has changed, or was evicted: its compressed form would not be found any more. */
+static void file_note_destroy(void *object)
+{
+	struct file_note *note = object;
+	if (note->cached) {
+		struct compressed_key key = compressed_key_of(note->file);
+		compressed_cache_drop(note->cache, &key);
+	}
+	weir_http_compressed_cache_release(note->cache);
+	free(note);
+}
+
+struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
+        const struct weir_http_files_options *options)
+{
+	if (file->note)
+		return file->note;
+	const struct http_mime *mime = http_mime_find(path);
+	char etag[WEIR_HTTP_ETAG_MAX];
+	char date[WEIR_HTTP_DATE_SIZE + 1];
+	size_t etag_size = http_etag_format(file, etag);
+	http_date_format(file->mtime.tv_sec, date);
+	size_t capacity =
+	        160 + strlen(mime->type) + etag_size + sizeof date + strlen(options->fields);
+	/* There may be a sibling. A reply that may be compressed on the fly adds Vary by itself. */
+	bool on_the_fly = options->compress && file->size >= FILE_COMPRESS_MIN;
+	bool varies = mime->compressible && options->siblings && !on_the_fly;
+	struct file_note *note = malloc(sizeof *note + capacity);
+	if (!note)
+		return NULL;
+	note->mime = mime;
+	note->cache = options->compressed_cache;
+	if (note->cache)
+		weir_http_compressed_cache_hold(note->cache);
+	note->file = file;
+	note->compressed = note->filling = note->cached = false;
+	note->modified_s = file->mtime.tv_sec;
+	memcpy(note->weak_etag, "W/", 2);
+	memcpy(note->weak_etag + 2, etag, etag_size);
+	note->etag_size = etag_size;
+	note->type_size =
+	        (size_t)snprintf(note->lines, capacity, "Content-Type: %s\r\n", mime->type);
+	note->coded_at = note->type_size +
+	                 (size_t)snprintf(note->lines + note->type_size, capacity - note->type_size,
+	                         "ETag: %.*s\r\nAccept-Ranges: bytes\r\n%s", (int)etag_size, etag,
+	                         varies ? "Vary: Accept-Encoding\r\n" : "");
+	note->plain_size = note->coded_at +
+	                   (size_t)snprintf(note->lines + note->coded_at, capacity - note->coded_at,
+	                           "Last-Modified: %s\r\n%s", date, options->fields);
+	file->note = note;
+	file->free_note = file_note_destroy;
+	return note;
 }

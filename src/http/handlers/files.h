@@ -2,8 +2,7 @@
  * The file handler's parts:
  *
  *   files.c             path to file: index, redirect, sibling, listing, or an error
- *   file_note.c         the fields of a file's replies, made once for each file
- *   file_reply.c        the reply: all of the file, ranges, nothing (304, 412, 416)
+ *   file_reply.c        the reply: fields, all of the file, ranges, nothing (304, 412, 416)
  *   compressed_cache.c  the cache of compressed files
  *   compressed_fill.c   how a reply fills the cache
  *   listing.c           a directory as a page

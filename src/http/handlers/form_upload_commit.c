@@ -15,7 +15,7 @@
 
 #include "accept.h"
 #include "form_upload.h"
-#include "location.h"
+#include "escape.h"
 
 enum {
 	LIST_MAX = FORM_FILES_MAX * (255 * 3 + 3)

@@ -9,7 +9,7 @@
 #include <weir/error.h>
 #include <weir/list.h>
 
-#include "chunk.h"
+#include "framing.h"
 #include "form_upload_parts.h"
 
 static struct form_parts *http_form_upload_parts_parts_of(const struct weir_cutter *cutter)

@@ -1,8 +1,7 @@
 /*
  * Uploads from the inside: one handler, one file for each way to change the tree.
  *
- *   upload_handler.c      the handler: options, the choice of the method, refusals
- *   upload_condition.c    preconditions against the file that is there
+ *   upload_handler.c      the handler: options, the choice of the method, preconditions, refusals
  *   upload_put.c          PUT
  *   upload_delete.c       DELETE
  *   form_upload.c         POST of a form, with form_upload_parts.c as its parser
