@@ -9,12 +9,12 @@
  * requests.
  *
  * Safe requests that are pipelined are handled side by side. A request whose method is not safe is
- * handled alone: after all earlier ones of its connection have been replied to, and before all later
- * ones begin (RFC 9112 9.3.2).
+ * handled alone: after all earlier ones of its connection have been replied to, and before all
+ * later ones begin (RFC 9112 9.3.2).
  *
- * Life cycle: handle(exchange) is called when the head is complete, and the exchange is the handler's
- * until its reply. A handler that returns without a reply may use the request until it replies, since
- * the request is copied then.
+ * Life cycle: handle(exchange) is called when the head is complete, and the exchange is the
+ * handler's until its reply. A handler that returns without a reply may use the request until it
+ * replies, since the request is copied then.
  */
 #ifndef WEIR_HTTP_H
 #define WEIR_HTTP_H
@@ -46,7 +46,9 @@ enum weir_http_target {
 struct weir_http_handler_type {
 	const char *name;
 
-	/* Returns whether the handler handles the request. It must not reply. NULL: it handles all. */
+	/*
+	 * Returns whether the handler handles the request. It must not reply. NULL: it handles all.
+	 */
 	bool (*match)(
 	        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
 
@@ -76,9 +78,9 @@ WEIR_API const struct weir_http_request *weir_http_request(
         const struct weir_http_exchange *exchange);
 
 /*
- * Returns the request's path, percent-decoded once and normalized: without a leading '/' and without
- * segments that are empty, "." or ".."; NUL-terminated; empty for "/". A path that leads out of the
- * root is refused with 400 before.
+ * Returns the request's path, percent-decoded once and normalized: without a leading '/' and
+ * without segments that are empty, "." or ".."; NUL-terminated; empty for "/". A path that leads
+ * out of the root is refused with 400 before.
  */
 WEIR_API struct weir_span weir_http_path(const struct weir_http_exchange *exchange);
 
@@ -97,12 +99,15 @@ WEIR_API const struct weir_address *weir_http_peer(const struct weir_http_exchan
  */
 WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_info *ret);
 
-/* Returns whether the client has gone, so that the reply is not sent. A reply must be made all the same. */
+/*
+ * Returns whether the client has gone, so that the reply is not sent. A reply must be made all the
+ * same.
+ */
 WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
 
 /*
- * Has `gone` called if the client goes before there is a reply, so that a handler can stop waiting. A
- * reply must be made all the same, and `gone` may make it. It is not called while a body is being
+ * Has `gone` called if the client goes before there is a reply, so that a handler can stop waiting.
+ * A reply must be made all the same, and `gone` may make it. It is not called while a body is being
  * received, since the receiver's end() is called instead. NULL: nothing is called any more.
  */
 WEIR_API void weir_http_on_gone(
@@ -119,15 +124,16 @@ WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchan
 WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
 
 /*
- * Passes the exchange on to the handlers behind `handler` in the chain, as authentication does after a
- * right password.
+ * Passes the exchange on to the handlers behind `handler` in the chain, as authentication does
+ * after a right password.
  */
 WEIR_API void weir_http_next(
         struct weir_http_handler *handler, struct weir_http_exchange *exchange);
 
 /*
- * Adds the Allow field with all methods that the handlers of the exchange's site accept for its path:
- * before a reply with 405 or 501, or to OPTIONS. Returns 0 or an error of weir_http_add_field.
+ * Adds the Allow field with all methods that the handlers of the exchange's site accept for its
+ * path: before a reply with 405 or 501, or to OPTIONS. Returns 0 or an error of
+ * weir_http_add_field.
  */
 WEIR_API int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target target);
 
@@ -151,9 +157,9 @@ WEIR_API bool weir_http_has_body(const struct weir_http_exchange *exchange);
 /*
  * Lets the body come, `max` bytes at most; once, before the reply. A client that waits for
  * 100-continue is asked to continue. Returns 0; or WEIR_E_LIMIT if the request announces a larger
- * body, to be replied to with 413; or WEIR_E_CLOSED if the exchange has been replied to, or its body
- * received, already. After an error the receiver is never called.
- * A body that nobody receives is read and dropped if it is small; else the connection ends.
+ * body, to be replied to with 413; or WEIR_E_CLOSED if the exchange has been replied to, or its
+ * body received, already. After an error the receiver is never called. A body that nobody receives
+ * is read and dropped if it is small; else the connection ends.
  */
 WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
         const struct weir_http_receiver *receiver, void *context, uint64_t max);
@@ -165,8 +171,8 @@ WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
 WEIR_API void weir_http_discard(struct weir_http_exchange *exchange);
 
 /*
- * Pauses receiving, and resumes it, as when the disk is slower than the client. Without effect once the
- * body has ended.
+ * Pauses receiving, and resumes it, as when the disk is slower than the client. Without effect once
+ * the body has ended.
  */
 WEIR_API void weir_http_pause(struct weir_http_exchange *exchange);
 WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
@@ -174,8 +180,8 @@ WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 /* -- the reply --------------------------------------------------------------------------------- */
 
 /*
- * Adds a field to the reply; name and value are copied. HTTP adds Content-Length, Transfer-Encoding,
- * Connection and Date by itself. Returns 0, or an error with nothing added:
+ * Adds a field to the reply; name and value are copied. HTTP adds Content-Length,
+ * Transfer-Encoding, Connection and Date by itself. Returns 0, or an error with nothing added:
  *
  *   WEIR_E_SYNTAX  A character is not allowed there.
  *   WEIR_E_LIMIT   The fields would be larger than WEIR_HTTP_REPLY_FIELDS_MAX.
@@ -186,8 +192,9 @@ WEIR_API int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value);
 
 /*
- * Lends whole field lines ("Name: value\r\n") to the reply, once for each exchange. They must not change
- * until `release(context)` is called at the end of the exchange; after the reply it is called at once.
+ * Lends whole field lines ("Name: value\r\n") to the reply, once for each exchange. They must not
+ * change until `release(context)` is called at the end of the exchange; after the reply it is
+ * called at once.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
         void (*release)(void *context), void *context);
@@ -203,13 +210,13 @@ WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
         size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
- * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to: the first reply is
- * sent unchanged, and the body of the second is closed with WEIR_CLOSE_ABORTED. An exchange ends when
- * its reply has left, so no handler may use it after its reply.
+ * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to: the first reply
+ * is sent unchanged, and the body of the second is closed with WEIR_CLOSE_ABORTED. An exchange ends
+ * when its reply has left, so no handler may use it after its reply.
  *
  * The body is taken in any case. NULL, the result of a constructor without memory, becomes a 500. A
- * body of known size is sent with Content-Length; another one chunked or, for HTTP/1.0, up to the end
- * of the connection. The replies to HEAD, and those with 204 and 304, are sent without a body.
+ * body of known size is sent with Content-Length; another one chunked or, for HTTP/1.0, up to the
+ * end of the connection. The replies to HEAD, and those with 204 and 304, are sent without a body.
  */
 WEIR_API int weir_http_reply(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
@@ -234,8 +241,9 @@ struct weir_http_site {
 };
 
 /*
- * A set of sites for one loop, which a reload replaces as a whole. Its first site is the default for
- * other names, too. The set is counted, since exchanges in flight use the set that they began with.
+ * A set of sites for one loop, which a reload replaces as a whole. Its first site is the default
+ * for other names, too. The set is counted, since exchanges in flight use the set that they began
+ * with.
  */
 struct weir_http_sites {
 	struct weir_http_site *first;
@@ -245,27 +253,28 @@ struct weir_http_sites {
 };
 
 /*
- * Adds a reference, and gives one back; the last destroys the set. On the loop's thread. NULL may be
- * released.
+ * Adds a reference, and gives one back; the last destroys the set. On the loop's thread. NULL may
+ * be released.
  */
 WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 
 /*
- * The access log is in the combined format, with the seconds taken, the end of the connection and the
- * site behind it.
+ * The access log is in the combined format, with the seconds taken, the end of the connection and
+ * the site behind it.
  *
- *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl/7.88" 0.004 + "example.org"
+ *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512
+ *           "-" "curl/7.88" 0.004 + "example.org"
  *
- * The size is the number of the body's bytes that were sent. The time is followed by X if the client
- * went before the end, + if the connection was kept, - if it was closed. For a request over TLS the
- * version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
+ * The size is the number of the body's bytes that were sent. The time is followed by X if the
+ * client went before the end, + if the connection was kept, - if it was closed. For a request over
+ * TLS the version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
  *
  * The last field is the first of the site's names, or - if it has none, or if no request was
- * understood. The reason why input is malformed replaces the request line, or follows it if only the
- * body is malformed: "PUT /f HTTP/1.1 malformed: not the size of a chunk: xyz". Up to
- * WEIR_HTTP_FAULT_MAX bytes of the input are shown, escaped. A body that is malformed after the reply
- * has a line of its own.
+ * understood. The reason why input is malformed replaces the request line, or follows it if only
+ * the body is malformed: "PUT /f HTTP/1.1 malformed: not the size of a chunk: xyz". Up to
+ * WEIR_HTTP_FAULT_MAX bytes of the input are shown, escaped. A body that is malformed after the
+ * reply has a line of its own.
  */
 struct weir_http_options {
 	struct weir_listener listener; /* over its `peers`, a connection is closed at once */
@@ -291,8 +300,9 @@ WEIR_API void weir_http_destroy(struct weir_http_server *server);
 WEIR_API struct weir_http_sites *weir_http_sites_create(struct weir_http_handler *handlers);
 
 /*
- * Appends the chain `second` to the chain `first`, and returns the whole. If one is NULL, it destroys
- * the other and returns NULL. So constructors nest, and only the outermost result needs a check:
+ * Appends the chain `second` to the chain `first`, and returns the whole. If one is NULL, it
+ * destroys the other and returns NULL. So constructors nest, and only the outermost result needs a
+ * check:
  *
  *   options.sites = weir_http_sites_create(
  *           weir_http_chain(weir_http_basic_auth_create(users, "notes", "admin"),
@@ -305,11 +315,11 @@ WEIR_API struct weir_http_handler *weir_http_chain(
 /* Destroys all handlers of a chain. */
 WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
 
-/* -- handlers that ship: see also weir/http_routes.h -------------------------------------------- */
+/* -- handlers that ship: see also weir/http_routes.h ------------------------------------------- */
 
 /*
- * Makes a handler that calls `handle(context, exchange)` for every path that begins with `prefix`, as
- * "api/"; "" is all. The text is borrowed.
+ * Makes a handler that calls `handle(context, exchange)` for every path that begins with `prefix`,
+ * as "api/"; "" is all. The text is borrowed.
  */
 WEIR_API struct weir_http_handler *weir_http_function_create(const char *prefix,
         void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);

@@ -1,9 +1,10 @@
 /*
  * Basic authentication (RFC 7617) from a users file. It is put in the chain in front of the
- * handlers that it protects. A request with a right password goes to the next handler, with its user set; any other
- * request gets a 401. The guard against brute force delays answers (weir/sasl_guard.h); without a
- * guard, the answer to a wrong password waits for 600 ms. The reply is 503 when too many passwords
- * are being checked, when too many answers wait, or when a hash cannot be computed.
+ * handlers that it protects. A request with a right password goes to the next handler, with its
+ * user set; any other request gets a 401. The guard against brute force delays answers
+ * (weir/sasl_guard.h); without a guard, the answer to a wrong password waits for 600 ms. The reply
+ * is 503 when too many passwords are being checked, when too many answers wait, or when a hash
+ * cannot be computed.
  *
  * Clients send the password readable: use TLS, or the loopback interface.
  */

@@ -1,10 +1,10 @@
 /*
- * Server-sent events (text/event-stream, defined by HTML): a reply that stays open while the program
- * sends events.
+ * Server-sent events (text/event-stream, defined by HTML): a reply that stays open while the
+ * program sends events.
  *
  * A drain waits for every open stream, as for any reply. So a program that drains its server calls
- * weir_http_events_end for each stream first. Otherwise the drain lasts for bounds.drain_ms, and then
- * the connections are reset.
+ * weir_http_events_end for each stream first. Otherwise the drain lasts for bounds.drain_ms, and
+ * then the connections are reset.
  */
 #ifndef WEIR_HTTP_EVENTS_H
 #define WEIR_HTTP_EVENTS_H
@@ -17,11 +17,11 @@
 struct weir_http_events;
 
 /*
- * Replies to the exchange with a stream of events. `closed(context)` is called once, when the client
- * has gone or the stream was ended, but never within these functions; the stream is not valid any
- * more then. After `keepalive_ms` without an event a comment is sent, so that dead clients are found;
- * 0: never. Returns NULL without memory: the exchange was replied to with a 500, and `closed` is not
- * called.
+ * Replies to the exchange with a stream of events. `closed(context)` is called once, when the
+ * client has gone or the stream was ended, but never within these functions; the stream is not
+ * valid any more then. After `keepalive_ms` without an event a comment is sent, so that dead
+ * clients are found; 0: never. Returns NULL without memory: the exchange was replied to with a 500,
+ * and `closed` is not called.
  */
 WEIR_API struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchange,
         uint32_t keepalive_ms, void (*closed)(void *context), void *context);

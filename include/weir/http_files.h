@@ -15,12 +15,12 @@ struct weir_tree;
 
 /*
  * A cache of compressed files, so that a file that is asked for often is not compressed each time.
- * File handlers of any loops may share one. The second reply with a file that is compressed on the fly
- * fills the cache; later replies are sent from the cache's memory, with a Content-Length.
+ * File handlers of any loops may share one. The second reply with a file that is compressed on the
+ * fly fills the cache; later replies are sent from the cache's memory, with a Content-Length.
  *
- * The key is the file's device, inode, size, and times of modification and change, and the coding and
- * level. So a file that changes is compressed anew. A compressed file takes at most an 8th of the
- * cache, and is dropped when it was not asked for in WEIR_HTTP_COMPRESSED_IDLE_MS.
+ * The key is the file's device, inode, size, and times of modification and change, and the coding
+ * and level. So a file that changes is compressed anew. A compressed file takes at most an 8th of
+ * the cache, and is dropped when it was not asked for in WEIR_HTTP_COMPRESSED_IDLE_MS.
  *
  * Life cycle: create, give it to handlers, each of which holds it, release.
  */
@@ -47,7 +47,10 @@ struct weir_http_files_options {
 	bool hidden;       /* names that begin with '.' are served; else 404 */
 	bool compress;     /* gzip on the fly, for types of text */
 	bool siblings;     /* "x.gz" is served for "x" if the client accepts gzip */
-	/* For what is compressed on the fly; the handler holds it. NULL: each reply is compressed anew. */
+	/*
+	 * For what is compressed on the fly; the handler holds it. NULL: each reply is compressed
+	 * anew.
+	 */
 	struct weir_http_compressed_cache *compressed_cache;
 	const char *
 	        fields; /* whole lines added to every file's reply ("Cache-Control: max-age=60\r\n"), or NULL. Copied */

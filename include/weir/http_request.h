@@ -5,8 +5,8 @@
  *   Host: example.org:8080            host "example.org:8080"
  *   Transfer-Encoding: chunked        chunked
  *
- * Nothing is copied: every span points into the bytes of the head, and lives as long as they do. To use
- * it longer, copy the struct and the bytes, and call weir_http_request_rebase.
+ * Nothing is copied: every span points into the bytes of the head, and lives as long as they do. To
+ * use it longer, copy the struct and the bytes, and call weir_http_request_rebase.
  */
 #ifndef WEIR_HTTP_REQUEST_H
 #define WEIR_HTTP_REQUEST_H
@@ -110,8 +110,8 @@ WEIR_API struct weir_span weir_http_request_field(
         const struct weir_http_request *request, struct weir_span name);
 
 /*
- * Returns the first field of that kind if `after` is NULL, otherwise the next one behind `after`; NULL
- * at the end. The values of a repeated field are one list, in this order (RFC 9110 5.3).
+ * Returns the first field of that kind if `after` is NULL, otherwise the next one behind `after`;
+ * NULL at the end. The values of a repeated field are one list, in this order (RFC 9110 5.3).
  */
 WEIR_API const struct weir_http_field *weir_http_request_next(
         const struct weir_http_request *request, enum weir_http_known known,

@@ -9,8 +9,9 @@
  *   };
  *   weir_http_routes_create(routes, sizeof routes / sizeof *routes, context)
  *
- * The first route of the table that matches path and method handles the exchange. If no route matches
- * the path, the exchange goes to the next handler in the chain; behind the last, the reply is 404.
+ * The first route of the table that matches path and method handles the exchange. If no route
+ * matches the path, the exchange goes to the next handler in the chain; behind the last, the reply
+ * is 404.
  *
  * If routes match the path, but none the method, the reply is 405 with Allow; for OPTIONS, 204 with
  * Allow. A route for GET also answers HEAD, without the body, unless an earlier route for HEAD
@@ -28,21 +29,25 @@
 struct weir_http_route {
 	const char *method; /* case-sensitive; NULL: all */
 	/*
-	 * Compared with weir_http_path: without '/' at its ends, and "" is the root. "{name}" matches
-	 * a whole segment that is not empty; "{name...}", as the last segment, the rest of the path.
+	 * Compared with weir_http_path: without '/' at its ends, and "" is the root. "{name}"
+	 * matches a whole segment that is not empty; "{name...}", as the last segment, the rest of
+	 * the path.
 	 */
 	const char *path;
 	void (*handle)(void *context, struct weir_http_exchange *exchange);
 };
 
-/* Borrows the table and its texts, which must outlive the exchanges. Returns NULL without memory. */
+/*
+ * Borrows the table and its texts, which must outlive the exchanges. Returns NULL without memory.
+ */
 WEIR_API struct weir_http_handler *weir_http_routes_create(
         const struct weir_http_route *routes, size_t count, void *context);
 
 /*
- * Returns the value of "{name}" or "{name...}" in the path of the exchange, decoded as weir_http_path;
- * its data is NULL if the route has no such name. The value is valid until the route's function
- * returns. A function that replies later calls this again, since the path has moved by then.
+ * Returns the value of "{name}" or "{name...}" in the path of the exchange, decoded as
+ * weir_http_path; its data is NULL if the route has no such name. The value is valid until the
+ * route's function returns. A function that replies later calls this again, since the path has
+ * moved by then.
  */
 WEIR_API struct weir_span weir_http_route_value(
         const struct weir_http_exchange *exchange, const char *name);

@@ -29,10 +29,10 @@ struct weir_http_upload_options {
 };
 
 /*
- * Matches PUT, DELETE and POST below the prefix, as far as the options allow them. Takes the tree in
- * any case, and closes it with the handler. A tree without a loop is attached to the loop of the first
- * exchange. Returns NULL without memory, or for a tree of NULL. On any thread; one loop uses the
- * handler.
+ * Matches PUT, DELETE and POST below the prefix, as far as the options allow them. Takes the tree
+ * in any case, and closes it with the handler. A tree without a loop is attached to the loop of the
+ * first exchange. Returns NULL without memory, or for a tree of NULL. On any thread; one loop uses
+ * the handler.
  */
 WEIR_API struct weir_http_handler *weir_http_upload_create(
         struct weir_tree *tree, const struct weir_http_upload_options *options);

@@ -1,6 +1,6 @@
 /*
- * An output: a bounded list of pieces that producers put bytes in, and that is sent by one sendmsg or
- * sendfile.
+ * An output: a bounded list of pieces that producers put bytes in, and that is sent by one sendmsg
+ * or sendfile.
  *
  *   [borrowed memory][scratch][scratch][file extent]   size bytes so far, room for more
  *
@@ -11,8 +11,8 @@
  *   file      an extent of an open file, sent by sendfile. The descriptor must stay open until the
  *             producer is closed.
  *
- * A call that puts bytes never exceeds the room, and returns how many bytes it took. Fewer than were
- * offered are normal: the producer notes its position and continues when it is asked again.
+ * A call that puts bytes never exceeds the room, and returns how many bytes it took. Fewer than
+ * were offered are normal: the producer notes its position and continues when it is asked again.
  */
 #ifndef WEIR_OUTPUT_H
 #define WEIR_OUTPUT_H
@@ -67,8 +67,8 @@ WEIR_API size_t weir_output_borrow(struct weir_output *out, const void *data, si
 WEIR_API size_t weir_output_copy(struct weir_output *out, const void *data, size_t size);
 
 /*
- * Reserves scratch to write to: *ret_size bytes, at least 1 and at most `size`. Nothing is put before
- * weir_output_commit. NULL has two reasons:
+ * Reserves scratch to write to: *ret_size bytes, at least 1 and at most `size`. Nothing is put
+ * before weir_output_commit. NULL has two reasons:
  *
  *   weir_output_room is 0      There is no room: answer WEIR_MORE, to be asked again when there is.
  *   weir_output_room is not 0  There is no memory: answer WEIR_FAILED. WEIR_MORE would be repeated
@@ -79,8 +79,8 @@ WEIR_API size_t weir_output_copy(struct weir_output *out, const void *data, size
 WEIR_API char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size);
 
 /*
- * Puts the first `size` bytes of what weir_output_reserve returned last, and releases the rest; for 0,
- * all of it. Nothing else may be put between the two calls.
+ * Puts the first `size` bytes of what weir_output_reserve returned last, and releases the rest; for
+ * 0, all of it. Nothing else may be put between the two calls.
  */
 WEIR_API void weir_output_commit(struct weir_output *out, size_t size);
 
@@ -100,24 +100,24 @@ WEIR_API void weir_output_init_inner(struct weir_output *inner, const struct wei
         struct weir_piece *pieces, unsigned capacity, size_t room);
 
 /*
- * Puts `size` bytes of a child's piece, from `from` on, in a piece of the same kind. Returns how many
- * bytes it took.
+ * Puts `size` bytes of a child's piece, from `from` on, in a piece of the same kind. Returns how
+ * many bytes it took.
  */
 WEIR_API size_t weir_output_forward(
         struct weir_output *out, const struct weir_piece *piece, size_t from, size_t size);
 
 /*
- * Gives access to the bytes of a piece: those of a file are read into scratch. Returns 0; -EIO if the
- * file has become shorter; -ENOMEM; or the errno of pread.
+ * Gives access to the bytes of a piece: those of a file are read into scratch. Returns 0; -EIO if
+ * the file has become shorter; -ENOMEM; or the errno of pread.
  */
 WEIR_API int weir_output_bytes(
         struct weir_output *out, const struct weir_piece *piece, struct weir_span *ret);
 
 /*
- * Copies borrowed memory and file extents, from piece number `first` on, into scratch. A wrapper that
- * asks one child twice for one output needs this, since the child may free memory or close files
- * between. Neighbouring pieces become one. Returns 0, -ENOMEM or an error of weir_output_bytes; after
- * an error nothing has changed.
+ * Copies borrowed memory and file extents, from piece number `first` on, into scratch. A wrapper
+ * that asks one child twice for one output needs this, since the child may free memory or close
+ * files between. Neighbouring pieces become one. Returns 0, -ENOMEM or an error of
+ * weir_output_bytes; after an error nothing has changed.
  */
 WEIR_API int weir_output_own(struct weir_output *out, unsigned first);
 

@@ -7,7 +7,8 @@
  *
  * A wrapper owns the producer that it wraps: closing the outermost closes all. A wrapper's
  * constructor takes its child in any case. Without memory it closes the child and returns NULL; for
- * a child of NULL it returns NULL. So constructors nest, and only the outermost result needs a check.
+ * a child of NULL it returns NULL. So constructors nest, and only the outermost result needs a
+ * check.
  *
  * Life cycle: a constructor (or weir_producer_init in your own), any number of calls of `more`, one
  * of `close`. All calls are made on one loop's thread; weir_waker wakes a producer from another.
@@ -90,15 +91,15 @@ WEIR_API void weir_producer_adopt(struct weir_producer *parent, struct weir_prod
  */
 WEIR_API void weir_wake(struct weir_producer *producer);
 
-/* -- for owners of producers -------------------------------------------------------------------- */
+/* -- for owners of producers ------------------------------------------------------------------- */
 
 /*
  * Calls `more`, and holds its contract, so that the code of a producer may be naive:
  *
  *   - Without room, `more` is not called, and the result is WEIR_MORE.
  *   - After WEIR_DONE or WEIR_FAILED, `more` is not called any more.
- *   - WEIR_MORE with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times. Then the result is
- *     WEIR_WAIT, with a wake, so that others get their turn.
+ *   - WEIR_MORE with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times. Then the result
+ *     is WEIR_WAIT, with a wake, so that others get their turn.
  *
  * So WEIR_MORE, where there was room, means that bytes were put. A call with room means that the
  * peer has taken all bytes put before.
@@ -106,8 +107,8 @@ WEIR_API void weir_wake(struct weir_producer *producer);
 WEIR_API enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_output *out);
 
 /*
- * Closes and frees the producer. NULL is allowed. With WEIR_CLOSE_DONE all bytes put count as taken;
- * in other cases weir_producer_consumed, called before, records how many were.
+ * Closes and frees the producer. NULL is allowed. With WEIR_CLOSE_DONE all bytes put count as
+ * taken; in other cases weir_producer_consumed, called before, records how many were.
  */
 WEIR_API void weir_producer_close(struct weir_producer *producer, enum weir_close_reason why);
 

@@ -26,12 +26,14 @@ WEIR_API struct weir_producer *weir_produce_copied(const void *data, size_t size
 WEIR_API struct weir_producer *weir_produce_format(const char *format, ...)
         __attribute__((format(printf, 1, 2)));
 
-/* Strings up to a NULL, each followed by `ending`, as "\r\n". The array and strings are borrowed. */
+/*
+ * Strings up to a NULL, each followed by `ending`, as "\r\n". The array and strings are borrowed.
+ */
 WEIR_API struct weir_producer *weir_produce_lines(const char *const *lines, const char *ending);
 
 /*
- * A list of buffers, one after the other. The array is copied; the bytes are borrowed until the close
- * calls `release(context)`. NULL: there is nothing to release.
+ * A list of buffers, one after the other. The array is copied; the bytes are borrowed until the
+ * close calls `release(context)`. NULL: there is nothing to release.
  */
 WEIR_API struct weir_producer *weir_produce_buffers(const struct weir_span *buffers, size_t count,
         void (*release)(void *context), void *context);
@@ -39,15 +41,15 @@ WEIR_API struct weir_producer *weir_produce_buffers(const struct weir_span *buff
 /* -- descriptors -- */
 
 /*
- * `size` bytes of a file from `offset` on. The close closes `fd` if it is `owned`. Pages that are not
- * cached are read by the work pool first, so that a cold disk does not block the loop. A file that is
- * shorter than that fails.
+ * `size` bytes of a file from `offset` on. The close closes `fd` if it is `owned`. Pages that are
+ * not cached are read by the work pool first, so that a cold disk does not block the loop. A file
+ * that is shorter than that fails.
  */
 WEIR_API struct weir_producer *weir_produce_file(int fd, bool owned, off_t offset, uint64_t size);
 
 /*
- * All that is read from a pipe, a socket or a character device up to its end. The descriptor must be
- * non-blocking; the close closes it. An error of read is WEIR_FAILED.
+ * All that is read from a pipe, a socket or a character device up to its end. The descriptor must
+ * be non-blocking; the close closes it. An error of read is WEIR_FAILED.
  */
 WEIR_API struct weir_producer *weir_produce_stream(struct weir_loop *loop, int fd);
 
@@ -55,17 +57,17 @@ WEIR_API struct weir_producer *weir_produce_stream(struct weir_loop *loop, int f
 
 /*
  * A producer made of two functions. `more(context, out)` puts bytes and answers as a producer does;
- * `close(context, why)` may be NULL. To put bytes later, answer WEIR_WAIT, and call weir_wake for the
- * producer when they are there.
+ * `close(context, why)` may be NULL. To put bytes later, answer WEIR_WAIT, and call weir_wake for
+ * the producer when they are there.
  */
 WEIR_API struct weir_producer *weir_produce_generator(
         enum weir_more (*more)(void *context, struct weir_output *out),
         void (*close)(void *context, enum weir_close_reason why), void *context);
 
 /*
- * A sequence of items. `next(context, &item)` returns WEIR_MORE with the next item, which may have any
- * size and must not change until the next call or the close; or WEIR_WAIT, WEIR_DONE or WEIR_FAILED
- * without one.
+ * A sequence of items. `next(context, &item)` returns WEIR_MORE with the next item, which may have
+ * any size and must not change until the next call or the close; or WEIR_WAIT, WEIR_DONE or
+ * WEIR_FAILED without one.
  */
 WEIR_API struct weir_producer *weir_produce_iterator(
         enum weir_more (*next)(void *context, struct weir_span *ret_item),

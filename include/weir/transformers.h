@@ -11,39 +11,39 @@
 #include <weir/span.h>
 
 /*
- * `count` children, one after the other. The array is copied. Without memory, or if a child is NULL,
- * all are closed.
+ * `count` children, one after the other. The array is copied. Without memory, or if a child is
+ * NULL, all are closed.
  */
 WEIR_API struct weir_producer *weir_produce_composite(
         struct weir_producer *const *children, unsigned count);
 
 /*
- * Gathers the child's bytes into pieces of exactly `size` bytes, or of the output's room where that is
- * less. When the child waits, all that was gathered is put.
+ * Gathers the child's bytes into pieces of exactly `size` bytes, or of the output's room where that
+ * is less. When the child waits, all that was gathered is put.
  */
 WEIR_API struct weir_producer *weir_produce_glob(struct weir_producer *child, size_t size);
 
 /*
- * The chunked transfer coding (RFC 9112 7.1), one chunk for each answer of the child. `trailers`, if
- * not NULL, is called once when the child is done. It writes whole field lines ("Name: value\r\n") to
- * `text`, WEIR_TRAILERS_MAX bytes at most, and returns their length. After a child that fails, the
- * last chunk is missing.
+ * The chunked transfer coding (RFC 9112 7.1), one chunk for each answer of the child. `trailers`,
+ * if not NULL, is called once when the child is done. It writes whole field lines ("Name:
+ * value\r\n") to `text`, WEIR_TRAILERS_MAX bytes at most, and returns their length. After a child
+ * that fails, the last chunk is missing.
  */
 WEIR_API struct weir_producer *weir_produce_chunked(struct weir_producer *child,
         size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
- * gzip (RFC 1952), or the zlib format (RFC 1950), which HTTP calls "deflate". The loop's one compressor
- * compresses each block of up to 64 KiB on its own. So a stream needs memory for its checksum and
- * length only. A block is shorter when the child waits, or when the room is small.
+ * gzip (RFC 1952), or the zlib format (RFC 1950), which HTTP calls "deflate". The loop's one
+ * compressor compresses each block of up to 64 KiB on its own. So a stream needs memory for its
+ * checksum and length only. A block is shorter when the child waits, or when the room is small.
  */
 WEIR_API struct weir_producer *weir_produce_gzip(struct weir_producer *child);
 WEIR_API struct weir_producer *weir_produce_deflate(struct weir_producer *child);
 
 /*
  * Replaces every occurrence of `from` (1 to 64 bytes) by `to` (up to 64 bytes); both are copied.
- * Matches are found from left to right, across pieces too. `before` is assumed to precede the input,
- * and is not put. Of a match that begins in it, as many of the first bytes of `to` are left
+ * Matches are found from left to right, across pieces too. `before` is assumed to precede the
+ * input, and is not put. Of a match that begins in it, as many of the first bytes of `to` are left
  * out. For dot-stuffing: from "\r\n.", to "\r\n..", before "\r\n". NULL for other sizes.
  */
 WEIR_API struct weir_producer *weir_produce_escape(struct weir_producer *child,
@@ -57,16 +57,16 @@ WEIR_API struct weir_producer *weir_produce_limit(
         struct weir_producer *child, uint64_t skip, uint64_t size);
 
 /*
- * Passes on at most `bytes_per_second` (at least 1), in bursts of at most `burst` bytes. 0: as many as
- * a quarter of a second allows.
+ * Passes on at most `bytes_per_second` (at least 1), in bursts of at most `burst` bytes. 0: as many
+ * as a quarter of a second allows.
  */
 WEIR_API struct weir_producer *weir_produce_throttle(
         struct weir_producer *child, uint64_t bytes_per_second, size_t burst);
 
 /*
- * Calls `on_end(context, why, bytes)` exactly once, at the close. `bytes` is how many were taken: for
- * the outermost producer of a reply, by the kernel. Without memory, or for a child of NULL, on_end is
- * called at once with WEIR_CLOSE_FAILED.
+ * Calls `on_end(context, why, bytes)` exactly once, at the close. `bytes` is how many were taken:
+ * for the outermost producer of a reply, by the kernel. Without memory, or for a child of NULL,
+ * on_end is called at once with WEIR_CLOSE_FAILED.
  */
 WEIR_API struct weir_producer *weir_produce_hook(struct weir_producer *child,
         void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes), void *context);

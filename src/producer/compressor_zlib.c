@@ -1,5 +1,5 @@
 /*
- * The compressor of zlib, level 1, for where ISA-L is not at hand: one z_stream, reset each block.
+ * The compressor of zlib, level 1, for machines without ISA-L: one z_stream, reset for each block.
  */
 #include <stdlib.h>
 #include <zlib.h>
@@ -44,7 +44,7 @@ struct compressor *compressor_of(struct weir_loop *loop)
 	return compressor;
 }
 
-/* A stored block every 16 K literals, and the empty one that ends on the boundary. */
+/* A stored block for each 16 K literals, and the empty block that ends on the boundary. */
 size_t compressor_bound(size_t size)
 {
 	return size + size / 1024 + 64;

@@ -26,8 +26,8 @@ struct receiver {
 	uint64_t max;
 	uint64_t got;
 	uint64_t pause_at;   /* after so many bytes */
-	uint64_t discard_at; /* … with a 507 */
-	bool later;          /* receives when it is told to */
+	uint64_t discard_at; /* after so many bytes, with a 507 */
+	bool later;          /* receives when the test calls receive() */
 	int ends;
 	int error;
 	int destroyed;
@@ -121,7 +121,7 @@ static void a_pause_holds_the_client(void **state)
 	stop(&receiver, fd);
 }
 
-/* What follows the body is another request's, and must not wait for this one's disk. */
+/* Bytes behind the body are the next request, which must not wait for this one's disk. */
 static void a_pause_at_the_last_byte_ends_with_the_body(void **state)
 {
 	struct receiver receiver = {.pause_at = 3};
@@ -147,7 +147,7 @@ static void a_later_receiver_gets_all(void **state)
 	stop(&receiver, fd);
 }
 
-/* The body has a fate of its own by then: it is read and dropped, or the connection ends. */
+/* The body is dropped by then, or the connection ends. */
 static void nothing_is_received_after_the_reply(void **state)
 {
 	static const struct weir_http_receiver other = {on_piece, on_end};

@@ -1,6 +1,6 @@
 /*
- * The cache of compressed files: its bounds, forms that are being sent, what fills it, and what does
- * not. What clients see of it is in tests/web/test_compressed_cache.py.
+ * The cache of compressed files: its bounds, forms that are being sent, and how replies fill it. The
+ * replies from it are tested in tests/web/test_compressed_cache.py.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -191,7 +191,7 @@ static void a_growing_form_without_memory_is_given_up(void **state)
 	weir_http_compressed_cache_release(cache);
 }
 
-/* -- filling ------------------------------------------------------------------------------------ */
+/* -- filling ----------------------------------------------------------------------------------- */
 
 static char text[200 * 1000];
 
@@ -350,7 +350,7 @@ static void a_slow_client_gives_the_copy_up(void **state)
 	weir_http_compressed_cache_release(cache);
 }
 
-/* -- threads ------------------------------------------------------------------------------------ */
+/* -- threads ----------------------------------------------------------------------------------- */
 
 static void *use(void *context)
 {

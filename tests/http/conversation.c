@@ -816,7 +816,7 @@ static void the_log_tells_how_it_went(void **state)
 	assert_int_equal(count_of(text, " X \"-\"\n"), 1);
 }
 
-/* What needs four bytes each in the log is cut off, and the line still ends where it should. */
+/* A field whose bytes need four each in the log is cut off, and the line ends as others do. */
 static void a_long_line_keeps_its_end(void **state)
 {
 	(void)state;

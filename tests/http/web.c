@@ -1,4 +1,4 @@
-/* See the header. What it leaves out: more than one site, TLS, replies larger than its buffer. */
+/* See the header. Left out: more than one site, TLS, replies larger than the buffer. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

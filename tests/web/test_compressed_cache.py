@@ -1,4 +1,4 @@
-"""The cache of compressed files: what fills it, what it serves, and what it forgets."""
+"""The cache of compressed files: how it is filled, its replies, and how entries leave it."""
 
 import gzip
 import os
@@ -35,7 +35,7 @@ def ask(server, path="/a.txt", *lines, **options):
 
 
 def fill(server, path="/a.txt"):
-    """Asks until the cache answers; the reply. Of four workers one has been asked twice by then."""
+    """Asks until the cache answers; the reply. Each worker needs two requests before."""
     for _ in range(10):
         reply = ask(server, path)
         if is_cached(reply):
@@ -119,7 +119,7 @@ def test_changed_file_is_compressed_anew(cached, site):
 
 
 def test_same_size_and_time_of_modification(cached, site):
-    """The time of the last change of status tells them apart."""
+    """The time of the last change of status differs."""
     fill(cached)
     status = (site / "a.txt").stat()
     (site / "a.txt").write_bytes(TEXT.upper())
@@ -204,7 +204,7 @@ def test_too_large_for_the_cache(configured, site):
 
 
 def test_workers_share_it(weir, site):
-    """What one worker has compressed, the others send."""
+    """A file that one worker has compressed is sent by all."""
     write(site / "a.txt", TEXT)
     server = weir(site, "--workers", 4)
     fill(server)
@@ -212,7 +212,7 @@ def test_workers_share_it(weir, site):
 
 
 def test_two_sites_of_one_root_share_it(configured, site):
-    """A form is found by the file's identity, not by its path."""
+    """The key is the file's identity, not its path."""
     write(site / "a.txt", TEXT)
     server = configured(
         f"workers: 1\nsites: [{{root: {site}, names: [one]}}, {{root: {site}, names: [two]}}]\n"

@@ -1,6 +1,6 @@
 """Compression: on the fly, from the cache and by siblings, for clients that accept it, and framed for
-every version. What is sent may not depend on whether there is a cache, so that tests run with and
-without one; the cache itself is in test_compressed_cache.py."""
+every version. The replies must not depend on the cache, so the tests run with and without one. The
+cache itself is tested in test_compressed_cache.py."""
 
 import gzip
 import os
@@ -183,7 +183,7 @@ def test_pipelined(server):
 
 @pytest.fixture
 def siblings(site):
-    """a.txt with a sibling that can be told from what would be made on the fly."""
+    """a.txt with a sibling that differs from the file compressed on the fly."""
     (site / "a.txt").write_bytes(TEXT)
     (site / "a.txt.gz").write_bytes(gzip.compress(TEXT + b"from the sibling"))
     os.utime(site / "a.txt", (1_600_000_000, 1_600_000_000))

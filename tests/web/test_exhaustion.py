@@ -190,7 +190,7 @@ def attacked(weir, site, what):
 
 @pytest.mark.parametrize("error", ["EMFILE", "ENFILE", "ENOMEM", "ECONNABORTED", "EINTR", "EPROTO"])
 def test_accept_fails(weir, site, traceable, error):
-    """Whoever was waiting is served all the same, after a moment."""
+    """Clients that were waiting are served all the same, after a moment."""
     server = attacked(weir, site, [f"accept4:error={error}:when=2..4"])
     for _ in range(5):
         assert get(server, "/").text == "hello"

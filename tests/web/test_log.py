@@ -91,7 +91,7 @@ CHUNKED = "Transfer-Encoding: chunked"
     ],
 )
 def test_malformed_body(configured, site, tmp_path, body, fault):
-    """The line of the request tells why its body is malformed, with the first bytes, escaped."""
+    """The line of the request has the reason why its body is malformed, and the first bytes, escaped."""
     server = configured(
         f"workers: 1\naccess-log: log\nsites: [{{root: {site}, uploads: {{put: yes}}}}]\n"
     )
@@ -174,7 +174,7 @@ def test_site_without_a_name(logged):
 
 
 def test_size_of_a_compressed_reply(logged, site):
-    """What went over the wire, chunk sizes included or not, is not the size of the file."""
+    """The size is that of the compressed body, with or without the frames of chunks."""
     server, lines = logged
     (site / "f.txt").write_bytes(b"line\n" * 100_000)
     body = get(server, "/f.txt", "Accept-Encoding: gzip").body
@@ -293,7 +293,7 @@ def test_rotation_loses_nothing(weir, site, tmp_path, workers):
 
 
 def test_log_that_nobody_reads_holds_nobody_up(weir, site, tmp_path):
-    """A pipe for a log, full: lines are lost, and told, but every request is answered."""
+    """A full pipe as the log: lines are lost and counted, but every request is answered."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,5 +1,5 @@
-"""What becomes of files: descriptors that rest, roots that are replaced, attributes that stay, room
-that is not held by announcements."""
+"""Files in the store: descriptors that are closed, roots that are replaced, attributes that are kept,
+and disk space that an announced size does not reserve."""
 
 import os
 import subprocess

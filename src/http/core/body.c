@@ -1,18 +1,18 @@
 /*
- * A request's body, by the channel's own terminators: a length; or for chunked (RFC 9112 7.1) a
- * line, a length, CRLF, and again, up to the trailer section.
+ * Receives a request's body by the channel's own terminators: a length; or, for a chunked body (RFC
+ * 9112 7.1), a line, a length and CRLF again and again, up to the trailer section.
  *
- * It is read only when somebody receives it, or to get past it when it is small. Anything else ends
- * the connection, since nobody would know where the next request starts.
+ * A body is read if the handler receives it, or dropped if it is small. Otherwise the connection
+ * ends, since the start of the next request would be unknown.
  */
 #include <errno.h>
 
 #include <weir/error.h>
 
-#include "chunk.h"
+#include "framing.h"
 #include "exchange.h"
 
-/* For the terminators below, whose context is the loop's state. */
+/* The terminators below have the loop's state as their context. */
 static enum weir_scan http_body_refuse(
         const struct weir_terminator *terminator, const char *fault, struct weir_span data)
 {
@@ -21,8 +21,9 @@ static enum weir_scan http_body_refuse(
 }
 
 /*
- * A line of a chunked body. A CR that no LF follows, or an LF without a CR, is refused at once: a
- * line that ends otherwise for somebody in front of us would hide a request.
+ * A line of a chunked body. A CR without an LF behind it, or an LF without a CR, is refused at
+ * once: a proxy in front of this server may see the line's end elsewhere, which allows request
+ * smuggling.
  */
 static enum weir_scan http_body_scan_line(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
@@ -41,7 +42,7 @@ static enum weir_scan http_body_scan_line(struct weir_terminator *terminator, st
 	return WEIR_SCAN_FOUND;
 }
 
-/* What ends the data of a chunk. */
+/* The CRLF behind the data of a chunk. */
 static enum weir_scan http_body_scan_chunk_end(struct weir_terminator *terminator,
         struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
@@ -82,7 +83,7 @@ void http_body_begin(struct weir_http_exchange *exchange)
 	weir_channel_set_session(exchange->channel, exchange);
 }
 
-/* The receiver may reply: the exchange is not to be settled under the feet of who calls this. */
+/* The receiver may reply, so the exchange must not be freed meanwhile. */
 static void http_body_end_receiver(struct weir_http_exchange *exchange, int error)
 {
 	const struct weir_http_receiver *receiver = exchange->receiver;
@@ -97,7 +98,7 @@ static void http_body_end_receiver(struct weir_http_exchange *exchange, int erro
 
 static void http_body_complete(struct weir_http_exchange *exchange)
 {
-	/* What follows is another request's, which this receiver must not hold up. */
+	/* Later bytes belong to the next request, which this receiver must not pause. */
 	weir_http_resume(exchange);
 	exchange->body_state = HTTP_BODY_NONE;
 	http_connection_next(exchange);
@@ -105,7 +106,7 @@ static void http_body_complete(struct weir_http_exchange *exchange)
 	http_exchange_free_if_unused(exchange);
 }
 
-/* The handler is not called any more: whoever clears this replies. */
+/* Returns whether the request was deferred. Its handler is not called then: the caller replies. */
 static bool http_body_clear_deferred(struct weir_http_exchange *exchange)
 {
 	if (exchange->handler_state != HTTP_HANDLER_DEFERRED)
@@ -155,7 +156,9 @@ void http_body_lost(struct weir_http_exchange *exchange, int error)
 	bool received = exchange->receiver || http_body_clear_deferred(exchange);
 	exchange->channel = NULL;
 	http_body_end_receiver(exchange, error);
-	/* Whoever was receiving is told, and has nothing to answer; others still will. */
+	/*
+	 * The receiver's end() was called, or no handler will be: only then is the reply made here.
+	 */
 	if (received && !http_exchange_replied(exchange))
 		weir_http_reply_empty(exchange, 400);
 	else
@@ -195,7 +198,7 @@ static void http_body_chunk_line(struct weir_http_exchange *exchange, struct wei
 	}
 }
 
-/* Trailer fields are checked and dropped: they must not change the meaning of the head. */
+/* Checks a trailer field and drops it, since it must not change the meaning of the head. */
 static void http_body_trailer(struct weir_http_exchange *exchange, struct weir_span line)
 {
 	struct weir_http_field field;
@@ -240,12 +243,12 @@ void http_body_drop(struct weir_http_exchange *exchange)
 		return;
 	bool small = exchange->request->chunked ||
 	             exchange->request->length - exchange->body_got <= WEIR_HTTP_DISCARD_MAX;
-	/* A client that waits for 100 will send nothing: or something else, who knows. */
+	/* A client that waits for 100 may send the body or the next request now. */
 	if (exchange->continue_state == HTTP_CONTINUE_AWAITED || !small || !exchange->keep_alive) {
 		exchange->body_state = HTTP_BODY_NONE;
 		exchange->keep_alive = false;
 		weir_channel_set_session(exchange->channel, NULL);
-		/* It still comes, though, and must not cost the client the reply. */
+		/* Input is read and dropped, lest a reset make the client lose the reply. */
 		weir_channel_expect_body(exchange->channel, true);
 		weir_channel_resume(exchange->channel);
 		weir_channel_close(exchange->channel);
@@ -299,7 +302,7 @@ void weir_http_discard(struct weir_http_exchange *exchange)
 	exchange->paused = false;
 }
 
-/* Only while the body comes: what follows it is not the receiver's to hold up. */
+/* Behind the body another request may follow, which the receiver must not pause. */
 void weir_http_pause(struct weir_http_exchange *exchange)
 {
 	if (!exchange->receiver || exchange->body_state == HTTP_BODY_NONE)

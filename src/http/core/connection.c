@@ -1,17 +1,17 @@
 /*
  * HTTP on a channel: a head, perhaps a body, the next head. An idle connection has no state of
- * HTTP's at all; the channel's session is the exchange whose body is coming in, if there is one.
+ * HTTP. The channel's session is the exchange whose body is being received, or NULL.
  *
  *   [head] ──▶ exchange, pushed as reply ──▶ handler
  *      ▲                                        │ a body is to come
  *      └──────── body.c: length or chunks ◀─────┘
  *
- * A head that breaks the grammar gets its status, and nothing that follows it is read.
+ * A head that breaks the grammar is replied to with an error, and nothing behind it is read.
  *
- * Safe requests that are pipelined are handled side by side. An unsafe one is handled alone (RFC 9112
- * 9.3.2): it is deferred until all replies before it have left, and nothing is read until its own
- * reply has left. A deferred request waits in the reply queue as an exchange that has a copy of its
- * head, and it is the channel's session meanwhile.
+ * Safe requests that are pipelined are handled side by side. An unsafe one is handled alone (RFC
+ * 9112 9.3.2): it is deferred until all replies before it have left, and then nothing is read until
+ * its own reply has left. A deferred request is an exchange in the reply queue with a copy of its
+ * head, and is the channel's session meanwhile.
  */
 #include <errno.h>
 
@@ -32,12 +32,12 @@ static enum weir_scan http_connection_refuse(
 	return WEIR_SCAN_BAD;
 }
 
-/* The target, and more than method and version need. */
+/* A request line: the target, and more than method and version need. */
 enum {
 	REQUEST_LINE_MAX = WEIR_HTTP_TARGET_MAX + 32
 };
 
-/* So that the answer does not depend on how much has come at once. */
+/* Looks at a fixed number of bytes, so that the reply does not depend on how many have come. */
 static bool http_connection_has_long_line(struct weir_span head)
 {
 	return head.size > REQUEST_LINE_MAX && !memchr(head.data, '\n', REQUEST_LINE_MAX);
@@ -46,8 +46,8 @@ static bool http_connection_has_long_line(struct weir_span head)
 _Static_assert(sizeof(struct http_head_scan) <= sizeof(uint32_t), "must fit terminator.state");
 
 /*
- * Of a request line that is too long: a method that no server knows is answered as one, however
- * long it is, and however much of it has come.
+ * Refuses a request line that is too long: with 501 if its method is unknown, however long that is,
+ * and with 414 otherwise.
  */
 static enum weir_scan http_connection_refuse_long_line(
         struct http_loop *loop_state, struct weir_span data)
@@ -62,7 +62,7 @@ static enum weir_scan http_connection_refuse_long_line(
 	return http_connection_refuse(loop_state, 414, "line too long", data);
 }
 
-/* Ends at the empty line, and says early what can be no head or is too large a one. */
+/* Finds the empty line. Input that cannot be a head, or is too large, is refused early. */
 static enum weir_scan http_connection_scan_head(struct weir_terminator *terminator,
         struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
@@ -114,12 +114,12 @@ static int http_connection_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* Answers what is no request, and reads nothing further. */
+/* Replies to malformed input, and reads nothing behind it. */
 static void http_connection_reply_and_close(struct weir_channel *channel, unsigned status)
 {
 	struct weir_http_server *server = http_connection_server_of(channel);
 	struct weir_http_exchange *exchange = http_exchange_create(server, channel);
-	/* It may go on sending, and shall get to read the answer. */
+	/* The client may still be sending: input is read and dropped, so that it gets the reply. */
 	weir_channel_expect_body(channel, true);
 	weir_channel_close(channel);
 	if (exchange)
@@ -127,7 +127,7 @@ static void http_connection_reply_and_close(struct weir_channel *channel, unsign
 	http_log_clear_fault(server->loop_state);
 }
 
-/* The sites of a reload are for the requests that begin after it. */
+/* A reload takes effect for the requests that begin after it. */
 static void http_connection_choose_site(struct weir_http_exchange *exchange)
 {
 	exchange->sites = weir_http_sites_hold(exchange->server->sites);
@@ -140,7 +140,7 @@ static void http_connection_dispatch(struct weir_http_exchange *exchange)
 	weir_http_next(&first, exchange);
 }
 
-/* The path is decoded here, once; asterisk and authority forms have none. */
+/* Decodes the path, once. The asterisk and authority forms have none. */
 static int http_connection_clean_path(struct weir_http_exchange *exchange)
 {
 	struct weir_span raw = exchange->request->path;
@@ -151,7 +151,7 @@ static int http_connection_clean_path(struct weir_http_exchange *exchange)
 	        &exchange->path);
 }
 
-/* The path is decoded already. */
+/* Handles a request whose path has been decoded. */
 static void http_connection_handle_path(struct weir_http_exchange *exchange)
 {
 	if (exchange->request->method == WEIR_HTTP_CONNECT) {
@@ -178,25 +178,25 @@ static void http_connection_handle(struct weir_http_exchange *exchange, struct w
 	exchange->request_head = (struct weir_span){0};
 }
 
-/* RFC 9110 9.2.1. A method that is not known may change anything. */
+/* RFC 9110 9.2.1. An unknown method is not safe. */
 static bool http_connection_is_safe(enum weir_http_method method)
 {
 	return method == WEIR_HTTP_GET || method == WEIR_HTTP_HEAD || method == WEIR_HTTP_OPTIONS ||
 	       method == WEIR_HTTP_TRACE;
 }
 
-/* What follows the handler's first call: the body, or the next head. */
+/* After the handler was called: expects the body, or the next head. */
 static void http_connection_await_rest(struct weir_http_exchange *exchange)
 {
 	if (exchange->body_state == HTTP_BODY_NONE)
 		http_connection_next(exchange);
 	else if (!exchange->receiver && !http_exchange_replied(exchange))
 		weir_channel_pause(
-		        exchange->channel); /* until somebody wants the body, or replies */
+		        exchange->channel); /* until the handler receives the body or replies */
 	http_exchange_free_if_unused(exchange);
 }
 
-/* Leaves the request where it is until it is alone. */
+/* Copies the request, and stops reading until all replies before it have left. */
 static void http_connection_defer(struct weir_http_exchange *exchange, struct weir_span head)
 {
 	struct weir_channel *channel = exchange->channel;
@@ -212,7 +212,7 @@ static void http_connection_defer(struct weir_http_exchange *exchange, struct we
 		weir_channel_abort(channel, -ENOMEM);
 }
 
-/* From the loop, since the reply before it is closed in the middle of a flush. */
+/* Called by the loop: the last reply before it was closed within a flush. */
 static void http_connection_start_deferred(struct weir_task *task)
 {
 	struct weir_http_exchange *exchange = WEIR_CONTAINER(task, struct weir_http_exchange, task);
@@ -267,8 +267,8 @@ static void http_connection_on_head(struct weir_channel *channel, struct weir_sp
 	if (request->chunked || request->length > 0)
 		http_body_begin(exchange);
 	/*
-	 * The end of a reply to HTTP/1.0 may be the connection's: nothing can be answered behind
-	 * it.
+	 * The end of a reply to HTTP/1.0 may be the connection's, so no later request is read
+	 * before.
 	 */
 	bool safe = http_connection_is_safe(request->method);
 	exchange->input_held = exchange->keep_alive && (request->minor == 0 || !safe);
@@ -331,7 +331,7 @@ static void http_connection_on_overflow(struct weir_channel *channel, int error)
 static void http_connection_on_eof(struct weir_channel *channel)
 {
 	struct weir_http_exchange *exchange = weir_channel_session(channel);
-	/* A deferred request without a body is whole. */
+	/* A deferred request without a body is complete. */
 	if (exchange && exchange->body_state != HTTP_BODY_NONE)
 		http_body_fail(exchange, -ECONNRESET, 400);
 	weir_channel_close(channel);

@@ -1,6 +1,6 @@
 /*
- * The life of an exchange: made and used again, a bounded number per loop, freed when the reply, the
- * body and the handler have all ended. Its states are entered here.
+ * The life of an exchange: made and used again, a bounded number per loop, freed when the reply,
+ * the body and the handler have all ended. Its states are entered here.
  */
 #include <assert.h>
 #include <errno.h>
@@ -52,7 +52,7 @@ static struct weir_http_exchange *http_exchange_take_free(struct http_loop *loop
 		return calloc(1, sizeof *exchange);
 	loop_state->free = exchange->next_free;
 	loop_state->free_count--;
-	/* Everything but the memory of its buffers. */
+	/* All is cleared but the memory of its buffers. */
 	struct weir_buffer fields = exchange->fields, user = exchange->user,
 	                   log_line = exchange->log_line;
 	fields.size = user.size = log_line.size = 0;

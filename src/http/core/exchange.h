@@ -80,7 +80,7 @@ enum http_continue_state {
 	HTTP_CONTINUE_DUE,     /* to be sent before the reply */
 };
 
-/* What is to come of the request's body next. */
+/* The part of the request's body that comes next. */
 enum http_body_state {
 	HTTP_BODY_NONE,       /* nothing: there is no body, or all of it has come */
 	HTTP_BODY_LENGTH,     /* Content-Length */
@@ -153,9 +153,9 @@ struct weir_http_exchange {
 
 	/* Facts that are independent of each other. */
 	bool keep_alive : 1;         /* another request may follow on the connection */
-	bool confirm_keep_alive : 1; /* HTTP/1.0: the reply says that the connection stays open */
+	bool confirm_keep_alive : 1; /* HTTP/1.0: the reply has keep-alive */
 	bool input_held : 1;         /* nothing is read before the reply has left */
-	bool had_body : 1;           /* the connection must be told to expect a head again */
+	bool had_body : 1;           /* the terminator of heads must be set again */
 	bool received : 1;           /* weir_http_receive was called */
 	bool paused : 1;             /* by the receiver */
 	bool compress : 1;           /* weir_http_compress has decided so */
@@ -232,7 +232,10 @@ void http_body_drop(struct weir_http_exchange *exchange);
 void http_body_overflow(struct weir_http_exchange *exchange, int error);
 /* Ends the body with an error, and the connection; replies `status` if there is no reply yet. */
 void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status);
-/* The reply will not be sent, so the body is not received. Returns whether the exchange may be freed. */
+/*
+ * The reply will not be sent, so the body is not received. Returns whether the exchange may be
+ * freed.
+ */
 bool http_body_abandon(struct weir_http_exchange *exchange);
 /* The channel is gone. */
 void http_body_lost(struct weir_http_exchange *exchange, int error);

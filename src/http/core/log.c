@@ -1,6 +1,6 @@
 /*
- * The lines of the access log. One is prepared when the reply is made, while the request is there to
- * be seen, and finished when the last byte has gone.
+ * The lines of the access log. A line is prepared when the reply is made, while the request is
+ * valid, and is written when the reply's last byte has left.
  */
 #include <stdio.h>
 #include <time.h>
@@ -12,7 +12,7 @@
 
 #include "exchange.h"
 
-/* What clients sent is cut off at the first; what is ours has its place up to the second. */
+/* Text from clients is cut off at TEXT_MAX; the rest is left for the server's own. */
 enum {
 	TEXT_MAX = WEIR_REQUEST_MAX,
 	LINE_MAX_SIZE = TEXT_MAX + 1024
@@ -64,7 +64,7 @@ void http_log_clear_fault(struct http_loop *loop_state)
 	loop_state->fault = NULL;
 }
 
-/* The request line; and why it, or the body behind it, is malformed. */
+/* Appends the request line, and the reason why it or the body is malformed. */
 static void http_log_add_request(struct weir_buffer *line, const struct http_loop *loop_state,
         const struct weir_http_request *request)
 {
@@ -83,7 +83,7 @@ static void http_log_add_request(struct weir_buffer *line, const struct http_loo
 	}
 }
 
-/* All of a line but what is known at its end only. The return value is where the size belongs. */
+/* Composes all of a line that is known already. Returns where the size belongs in it. */
 static size_t http_log_compose(const struct weir_http_exchange *exchange,
         const struct weir_http_request *request, unsigned status, struct weir_buffer *line)
 {
@@ -104,7 +104,7 @@ static size_t http_log_compose(const struct weir_http_exchange *exchange,
 	return split;
 }
 
-/* More than size, time and mark can take. */
+/* More than the size, the time and the mark need. */
 enum {
 	LINE_END_MAX = 64
 };
@@ -115,7 +115,7 @@ static void http_log_write_line(struct weir_log *log, const struct weir_http_exc
 	const struct weir_http_site *site = exchange->site;
 	struct weir_span name =
 	        weir_span_of(site && site->names && site->names[0] ? site->names[0] : "-");
-	/* Escaped, a byte takes four. */
+	/* An escaped byte takes four. */
 	struct weir_buffer *line = weir_log_begin(log, known->size + LINE_END_MAX + 4 * name.size);
 	if (!line)
 		return;
@@ -148,7 +148,7 @@ void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason
 		        exchange->log_split, taken > before_body ? taken - before_body : 0, mark);
 }
 
-/* The request is gone with the reply, unless it was copied. */
+/* After the reply the request is valid only if it was copied. */
 void http_log_fault(struct weir_http_exchange *exchange, unsigned status)
 {
 	struct weir_log *log = exchange->server->log;

@@ -1,6 +1,6 @@
 /*
- * The reply: its fields, its framing, its body. A reply is made once; what comes later is refused and
- * closed. How it leaves is in response.c.
+ * The reply: its fields, its framing, its body. A reply is made once, and later ones are refused.
+ * How it is sent is in response.c.
  */
 #include <stdio.h>
 
@@ -13,7 +13,7 @@
 #include "status.h"
 #include "syntax.h"
 
-/* -- the chain of handlers ---------------------------------------------------------------------- */
+/* -- the chain of handlers --------------------------------------------------------------------- */
 
 void weir_http_next(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
 {
@@ -53,7 +53,7 @@ int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target t
 	return weir_http_add_field(exchange, "Allow", weir_span(list, size));
 }
 
-/* -- fields ------------------------------------------------------------------------------------- */
+/* -- fields ------------------------------------------------------------------------------------ */
 
 int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value)
@@ -110,7 +110,7 @@ void weir_http_set_trailers(struct weir_http_exchange *exchange,
 	exchange->trailers_context = context;
 }
 
-/* -- framing ------------------------------------------------------------------------------------ */
+/* -- framing ----------------------------------------------------------------------------------- */
 
 /* Chooses how the client finds the end of the body, and wraps the body so. NULL without memory. */
 static struct weir_producer *http_reply_frame(
@@ -136,7 +136,7 @@ static bool http_reply_has_no_body(unsigned status)
 	return status == 204 || status == 304;
 }
 
-/* The framing of a reply whose head alone is sent; that of HEAD is GET's, as far as it has one. */
+/* The framing of a reply whose head alone is sent. HEAD has that of GET, unless it is the close. */
 static void http_reply_frame_head(struct weir_http_exchange *exchange, unsigned status)
 {
 	if (http_reply_has_no_body(status) || exchange->framing == HTTP_FRAMED_BY_CLOSE)
@@ -153,9 +153,9 @@ static void http_reply_end_with_connection(struct weir_http_exchange *exchange)
 		weir_channel_close(exchange->channel);
 }
 
-/* -- replying ----------------------------------------------------------------------------------- */
+/* -- replying ---------------------------------------------------------------------------------- */
 
-/* From here on the producer has something to put. */
+/* From here on the producer has bytes to put. */
 static void http_reply_begin(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
 {

@@ -8,7 +8,7 @@
 
 #include "exchange.h"
 
-/* -- a head's fields ---------------------------------------------------------------------------- */
+/* -- a head's fields --------------------------------------------------------------------------- */
 
 struct weir_span weir_http_request_field(
         const struct weir_http_request *request, struct weir_span name)
@@ -34,7 +34,7 @@ const struct weir_http_field *weir_http_request_next(const struct weir_http_requ
 
 static void http_request_move(struct weir_span *span, const char *from, const char *to)
 {
-	/* By integers: `from` may be freed memory, whose address must not be computed with. */
+	/* Integers, since arithmetic on a pointer to freed memory is undefined. */
 	if (span->data)
 		span->data = to + ((uintptr_t)span->data - (uintptr_t)from);
 }
@@ -52,9 +52,9 @@ void weir_http_request_rebase(struct weir_http_request *request, const char *fro
 	}
 }
 
-/* -- the copy ----------------------------------------------------------------------------------- */
+/* -- the copy ---------------------------------------------------------------------------------- */
 
-/* Only the fields that are in use: a request has room for many. */
+/* Copies only the fields that are in use, since a request has room for many. */
 static struct weir_http_request *http_request_clone(const struct weir_http_request *request)
 {
 	size_t size = offsetof(struct weir_http_request, fields) +
@@ -115,7 +115,7 @@ int http_exchange_copy_request_now(struct weir_http_exchange *exchange)
 	return head.size && !exchange->copy ? http_exchange_copy_request(exchange, head) : 0;
 }
 
-/* -- what handlers ask -------------------------------------------------------------------------- */
+/* -- what handlers ask ------------------------------------------------------------------------- */
 
 const struct weir_http_request *weir_http_request(const struct weir_http_exchange *exchange)
 {

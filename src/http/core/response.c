@@ -1,10 +1,10 @@
 /*
  * The reply of an exchange as a producer: perhaps 100 Continue, then the head, then the body's
- * producer. It waits until the handler has replied, and stands in the channel's queue from the
- * beginning, so that replies leave in the order of the requests.
+ * producer. It is in the channel's queue from the beginning, and waits there until the handler has
+ * replied, so that replies leave in the order of the requests.
  *
- * The head is composed where it leaves from, in the output's scratch; only for an output too small
- * for it a copy is made.
+ * The head is composed in the output's scratch. Only for an output that is too small it is composed
+ * on the heap, and copied from there.
  */
 #include <stdlib.h>
 
@@ -69,7 +69,7 @@ static char *http_response_put_framing(char *to, const struct weir_http_exchange
 	return PUT(to, "\r\n");
 }
 
-/* More than all but the fields can take. */
+/* More than all of the head but its fields needs. */
 enum {
 	HEAD_FRAME_MAX = 256
 };
@@ -98,7 +98,7 @@ static enum weir_more http_response_put_head_slowly(
 	return WEIR_DONE;
 }
 
-/* WEIR_DONE when all of it has been put. */
+/* Returns WEIR_DONE when all of the head has been put. */
 static enum weir_more http_response_put_head(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {

@@ -1,6 +1,6 @@
 /*
- * HTTP servers: a listener, the sites it serves, and the choice among them by the name in Host. A
- * set of sites is swapped whole; an exchange holds the set it began with.
+ * HTTP servers: a listener, its sites, and the choice among them by the name in Host. A set of
+ * sites is replaced as a whole; an exchange holds the set that it began with.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static struct weir_span http_server_without_port(struct weir_span host)
 	return host;
 }
 
-/* "*.example.org" is for every name that ends in ".example.org". */
+/* "*.example.org" matches every name that ends in ".example.org". */
 static bool http_server_name_matches(struct weir_span pattern, struct weir_span host)
 {
 	if (pattern.size > 1 && pattern.data[0] == '*') {
@@ -76,7 +76,7 @@ const struct weir_http_site *http_sites_find(
 	return first;
 }
 
-/* For who forgot the "s": some clients show it. */
+/* Sent to a client that speaks HTTP in clear on a port for TLS. */
 static const char tls_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
                                   "Content-Type: text/plain\r\n"
                                   "Connection: close\r\n"
@@ -130,7 +130,7 @@ void weir_http_destroy(struct weir_http_server *server)
 		return;
 	weir_server_destroy(server->listener);
 	weir_http_sites_release(server->sites);
-	/* Exchanges whose handlers have not replied yet outlive it, but not the log. */
+	/* Exchanges without a reply outlive the server, but not the log. */
 	server->log = NULL;
 	http_server_release(server);
 }

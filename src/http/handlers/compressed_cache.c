@@ -3,7 +3,7 @@
  * table, the order of use and the counts; the bytes of a form are read without it.
  *
  * Invariant: `bytes` is the memory of all forms: in the table, being made, and taken out but still
- * being sent. It never exceeds bytes_max. The form used longest ago gives way, unless it is being
+ * being sent. It never exceeds bytes_max. The form used longest ago is evicted, unless it is being
  * sent, since its memory would not be free then.
  */
 #include <errno.h>
@@ -25,7 +25,7 @@ struct weir_http_compressed_cache {
 	unsigned entries_max;
 	uint64_t seed;
 	size_t bytes;
-	size_t making; /* of these, bytes of forms that are being made */
+	size_t making; /* bytes of these, of forms that are being made */
 	unsigned entries;
 	struct weir_list used; /* the form used longest ago first */
 	size_t mask;
@@ -102,7 +102,7 @@ static struct compressed_form **compressed_cache_bucket(
 	return &cache->buckets[hash & cache->mask];
 }
 
-/* The link that points to the form with this key, or to NULL. */
+/* Returns the link that points to the form with this key, or to NULL. */
 static struct compressed_form **compressed_cache_link(
         struct weir_http_compressed_cache *cache, const struct compressed_key *key)
 {
@@ -114,7 +114,7 @@ static struct compressed_form **compressed_cache_link(
 
 /* -- forms in the table ------------------------------------------------------------------------ */
 
-/* With the lock held. */
+/* Gives back a reference. The caller holds the lock. */
 static void compressed_form_unref(struct compressed_form *form)
 {
 	if (--form->references)
@@ -131,7 +131,7 @@ void compressed_form_release(struct compressed_form *form)
 	pthread_mutex_unlock(&cache->lock);
 }
 
-/* Takes a form out of the table; its memory counts until nobody sends it. */
+/* Takes a form out of the table. Its memory counts until no reply is sent from it. */
 static void compressed_cache_remove(
         struct weir_http_compressed_cache *cache, struct compressed_form *form)
 {
@@ -215,7 +215,7 @@ bool compressed_cache_expire(struct weir_http_compressed_cache *cache, int64_t n
 
 /* -- forms that are being made ----------------------------------------------------------------- */
 
-/* Reserves memory for forms that are being made; the oldest forms in the table give way. */
+/* Reserves memory for a form that is being made, and evicts others for it. */
 static bool compressed_cache_reserve(struct weir_http_compressed_cache *cache, size_t bytes)
 {
 	pthread_mutex_lock(&cache->lock);

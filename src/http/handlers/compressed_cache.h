@@ -1,12 +1,12 @@
 /*
- * The cache of compressed forms of files, from the inside (see weir/http_files.h):
+ * The cache of compressed files from the inside (see weir/http_files.h). A form is one of them.
  *
- *   compressed_cache.c  the table: found by the file's identity, bounded, given up when idle
+ *   compressed_cache.c  the table, which is bounded
  *   compressed_fill.c   a producer that copies a compressed reply as it passes
  *
  * The bytes of a form in the table never change, and any thread may read them; all else of it is
- * guarded by the cache's lock. A reply that is sent from a form holds it until the reply's last byte
- * has left.
+ * guarded by the cache's lock. A reply that is sent from a form holds it until the reply's last
+ * byte has left.
  */
 #ifndef WEIR_HTTP_COMPRESSED_CACHE_H
 #define WEIR_HTTP_COMPRESSED_CACHE_H
@@ -29,7 +29,7 @@ enum {
 	COMPRESSED_LEVEL = 1
 };
 
-/* What a form belongs to. A file that changes has another key. */
+/* The identity of a form. A file that changes has another key. */
 struct compressed_key {
 	uint64_t device;
 	uint64_t inode;
@@ -56,7 +56,7 @@ struct compressed_form {
 
 struct compressed_key compressed_key_of(const struct weir_file *file);
 
-/* The form with this key, with a reference for the caller; or NULL. */
+/* Returns the form with this key, with a reference for the caller; or NULL. */
 struct compressed_form *compressed_cache_find(
         struct weir_http_compressed_cache *cache, const struct compressed_key *key, int64_t now_ms);
 
@@ -70,16 +70,16 @@ void compressed_cache_drop(
  */
 bool compressed_cache_expire(struct weir_http_compressed_cache *cache, int64_t now_ms);
 
-/* Gives one reference back; the last one frees the form. The cache must be there still. */
+/* Gives one reference back; the last frees the form. The cache must still exist. */
 void compressed_form_release(struct compressed_form *form);
 
-/* -- forms that are being made ------------------------------------------------------------------ */
+/* -- forms that are being made ----------------------------------------------------------------- */
 
 /*
- * Appends to a form that is being made; *form may be NULL at first and moves as it grows. Its
- * memory counts as the cache's from the beginning. Returns 0, -ENOMEM, or WEIR_E_LIMIT: it would be
- * larger than one form may be, or there is no room beside the other forms being made. After a
- * failure *form is NULL.
+ * Appends to a form that is being made. *form is NULL at first, and moves as it grows. Its memory
+ * counts as the cache's from the beginning. Returns 0; WEIR_E_LIMIT if the form would be larger
+ * than one may be, or does not fit beside other forms being made; or -ENOMEM. After an error *form
+ * is NULL.
  */
 int compressed_form_append(struct weir_http_compressed_cache *cache, struct compressed_form **form,
         struct weir_span bytes);
@@ -88,17 +88,17 @@ int compressed_form_append(struct weir_http_compressed_cache *cache, struct comp
 void compressed_form_abandon(
         struct weir_http_compressed_cache *cache, struct compressed_form *form);
 
-/* Puts a complete form in the cache, and takes it in any case. */
+/* Puts a complete form in the cache. The form is taken in any case. */
 void compressed_cache_add(struct weir_http_compressed_cache *cache, struct compressed_form *form,
         const struct compressed_key *key, int64_t now_ms);
 
 /* -- compressed_fill.c ------------------------------------------------------------------------- */
 
 /*
- * A transformer that passes `child`, the compressed file, on as it is, and puts a copy in the cache
- * once the child is done. *filling is true until then, or until the copy is given up because the
- * client took longer than WEIR_HTTP_COMPRESSED_FILL_MS; the file and `filling` must outlive the
- * transformer. Returns NULL without memory; the child is closed then.
+ * A transformer that passes on the bytes of `child`, the compressed file, and puts a copy in the
+ * cache once the child is done. The copy is given up if the client takes longer than
+ * WEIR_HTTP_COMPRESSED_FILL_MS. *filling is true as long as a copy is being made. The file and
+ * `filling` must outlive the transformer. Returns NULL without memory, with the child closed.
  */
 struct weir_producer *compressed_fill_create(struct weir_producer *child,
         struct weir_http_compressed_cache *cache, struct weir_loop *loop, struct weir_file *file,

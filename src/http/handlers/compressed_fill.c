@@ -1,10 +1,11 @@
 /*
- * Fills the cache of compressed forms from a reply that is compressed anyway: the bytes pass as they
- * are, and a copy grows beside them. The copy enters the cache when the child is done, whether or
- * not the client takes the rest; a client that goes away before leaves nothing.
+ * Fills the cache of compressed files from a reply that is compressed anyway: the bytes pass
+ * unchanged, and a copy grows beside them. The copy enters the cache when the child is done,
+ * whether or not the client takes the last bytes. If the client goes away before, the copy is
+ * freed.
  *
- * Invariant: a form is all of what one state of the file compresses to. A file in memory cannot
- * change; another one is compared with its identity once all of it has been read.
+ * Invariant: a form is made of one state of the file. A file in memory cannot change; any other
+ * file is compared with its key once all of it has been read.
  */
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -69,7 +70,9 @@ static void compressed_fill_complete(struct compressed_fill *fill)
 	compressed_fill_end(fill);
 }
 
-/* Copies what was put behind the first `count` pieces, and behind `size` bytes of the last of them. */
+/*
+ * Copies what was put behind the first `count` pieces, and behind `size` bytes of the last of them.
+ */
 static void compressed_fill_copy(
         struct compressed_fill *fill, const struct weir_output *out, unsigned count, size_t size)
 {

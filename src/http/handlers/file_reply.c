@@ -1,9 +1,12 @@
 /*
- * What of a file is sent (RFC 9110 13 and 14): all of it, some ranges, or only the word that the
- * client has it already (304), must not have it (412), or asks for what is not there (416).
+ * The reply with a file (RFC 9110 13 and 14): all of it, some ranges, or none because the client
+ * has it (304), a precondition fails (412) or the range is outside of the file (416).
  *
- * A file kept in memory is lent to the output; another is sent by sendfile. The exchange holds the
- * file until its last byte has gone.
+ * A file in memory is lent to the output; any other is sent by sendfile. The exchange holds the
+ * file until the last byte has left.
+ *
+ * The fields of a file's replies are composed once, stored with the open file and lent to each
+ * reply, so that a reply with a known file formats nothing.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +19,7 @@
 #include "accept.h"
 #include "compressed_cache.h"
 #include "conditional.h"
+#include "date.h"
 #include "files.h"
 #include "range.h"
 
@@ -51,7 +55,9 @@ static void http_file_reply_unsatisfiable(struct weir_http_exchange *exchange, u
 	weir_http_reply_empty(exchange, 416);
 }
 
-/* Several ranges go as parts (RFC 9110 14.6); the boundary need only not be in a part's head. */
+/*
+ * Several ranges are sent as parts (RFC 9110 14.6). The boundary must not occur in a part's head.
+ */
 static struct weir_producer *http_file_reply_parts(struct weir_file *file,
         const struct http_mime *mime, const struct http_ranges *ranges, const char *boundary)
 {
@@ -87,7 +93,7 @@ static void http_file_reply_ranges(struct weir_http_exchange *exchange, struct w
 	                        UINT64_C(0x9e3779b97f4a7c15) +
 	                file->size);
 	int length = snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", boundary);
-	/* The lent lines start with the file's own type, which now is that of the parts. */
+	/* The lent lines begin with the file's own type, which is in each part instead. */
 	weir_http_lend_fields(exchange,
 	        weir_span(note->lines + note->type_size, note->plain_size - note->type_size),
 	        http_file_reply_release, file);
@@ -95,7 +101,7 @@ static void http_file_reply_ranges(struct weir_http_exchange *exchange, struct w
 	weir_http_reply(exchange, 206, http_file_reply_parts(file, note->mime, ranges, boundary));
 }
 
-/* True when the request asks for ranges and they were replied to. */
+/* Replies if the request asks for ranges. Returns whether it did. */
 static bool http_file_reply_replied_ranges(struct weir_http_exchange *exchange,
         struct weir_file *file, const struct file_note *note,
         const struct http_validators *validators, bool sibling)
@@ -115,7 +121,7 @@ static bool http_file_reply_replied_ranges(struct weir_http_exchange *exchange,
 	case WEIR_HTTP_RANGE_SATISFIABLE:
 		break;
 	}
-	/* Parts have a type each, but nothing tells that they are parts of something coded. */
+	/* A part has a type, but no field for its coding. */
 	if (sibling && ranges.count > 1)
 		return false;
 	http_file_reply_ranges(exchange, file, note, &ranges);
@@ -131,7 +137,7 @@ static bool http_file_reply_is_conditional(const struct weir_http_request *reque
 	       request->first[WEIR_HTTP_IF_UNMODIFIED_SINCE];
 }
 
-/* For a body that is compressed now: its tag is a weak one, since its bytes are not the file's. */
+/* The tag of a compressed body is weak, since the bytes may differ from reply to reply. */
 static void http_file_reply_add_coded_fields(
         struct weir_http_exchange *exchange, const struct file_note *note)
 {
@@ -139,7 +145,7 @@ static void http_file_reply_add_coded_fields(
 	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
 }
 
-/* A range is one of the file itself. */
+/* A range is always one of the file itself. */
 static bool http_file_reply_compresses(struct weir_http_exchange *exchange)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
@@ -154,8 +160,8 @@ static void file_reply_release_form(void *context)
 }
 
 /*
- * The first reply with a file only compresses it: many files are asked for once. The second one
- * fills the cache as well, if a later change of the file is sure to show.
+ * The first reply with a file only compresses it, since many files are asked for once. The second
+ * one also fills the cache, if every later change of the file will show in its times.
  */
 static struct weir_producer *file_reply_compress(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
@@ -172,7 +178,7 @@ static struct weir_producer *file_reply_compress(
 	        body, note->cache, weir_http_loop(exchange), file, &note->filling);
 }
 
-/* The compressed file, from the cache or made on the fly. */
+/* Returns the compressed file, from the cache or made on the fly. */
 static struct weir_producer *file_reply_compressed(
         struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
 {
@@ -190,8 +196,8 @@ static struct weir_producer *file_reply_compressed(
 }
 
 /*
- * Decides how the file is coded, and adds the fields. Returns the validators of the result;
- * *ret_compress is whether it is to be compressed.
+ * Chooses the coding and adds the fields. Returns the validators of the result, and in
+ * *ret_compress whether the body must be compressed.
  */
 static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,
@@ -243,4 +249,60 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 	weir_http_reply(exchange, 200,
 	        compress ? file_reply_compressed(exchange, file, note)
 	                 : http_file_reply_extent(file, 0, file->size));
+}
+
+/* -- the fields -------------------------------------------------------------------------------- */
+
+/* The file has changed, or was evicted: its compressed form would not be found any more. */
+static void file_note_destroy(void *object)
+{
+	struct file_note *note = object;
+	if (note->cached) {
+		struct compressed_key key = compressed_key_of(note->file);
+		compressed_cache_drop(note->cache, &key);
+	}
+	weir_http_compressed_cache_release(note->cache);
+	free(note);
+}
+
+struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
+        const struct weir_http_files_options *options)
+{
+	if (file->note)
+		return file->note;
+	const struct http_mime *mime = http_mime_find(path);
+	char etag[WEIR_HTTP_ETAG_MAX];
+	char date[WEIR_HTTP_DATE_SIZE + 1];
+	size_t etag_size = http_etag_format(file, etag);
+	http_date_format(file->mtime.tv_sec, date);
+	size_t capacity =
+	        160 + strlen(mime->type) + etag_size + sizeof date + strlen(options->fields);
+	/* There may be a sibling. A reply that may be compressed on the fly adds Vary by itself. */
+	bool on_the_fly = options->compress && file->size >= FILE_COMPRESS_MIN;
+	bool varies = mime->compressible && options->siblings && !on_the_fly;
+	struct file_note *note = malloc(sizeof *note + capacity);
+	if (!note)
+		return NULL;
+	note->mime = mime;
+	note->cache = options->compressed_cache;
+	if (note->cache)
+		weir_http_compressed_cache_hold(note->cache);
+	note->file = file;
+	note->compressed = note->filling = note->cached = false;
+	note->modified_s = file->mtime.tv_sec;
+	memcpy(note->weak_etag, "W/", 2);
+	memcpy(note->weak_etag + 2, etag, etag_size);
+	note->etag_size = etag_size;
+	note->type_size =
+	        (size_t)snprintf(note->lines, capacity, "Content-Type: %s\r\n", mime->type);
+	note->coded_at = note->type_size +
+	                 (size_t)snprintf(note->lines + note->type_size, capacity - note->type_size,
+	                         "ETag: %.*s\r\nAccept-Ranges: bytes\r\n%s", (int)etag_size, etag,
+	                         varies ? "Vary: Accept-Encoding\r\n" : "");
+	note->plain_size = note->coded_at +
+	                   (size_t)snprintf(note->lines + note->coded_at, capacity - note->coded_at,
+	                           "Last-Modified: %s\r\n%s", date, options->fields);
+	file->note = note;
+	file->free_note = file_note_destroy;
+	return note;
 }

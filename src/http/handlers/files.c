@@ -1,11 +1,11 @@
 /*
- * The file handler: which file, if any, answers a path.
+ * The file handler: the file that a path leads to.
  *
  *   path ─▶ lookup ─▶ regular file ─▶ (sibling x.gz?) ─▶ reply
  *                 └─▶ directory ─▶ slash missing: redirect; index ─▶ reply; listing; 403
  *
- * All lookups go through the tree, which answers at once for what it knows and later for what it
- * must ask the disk for; either way the exchange waits and nobody else does.
+ * All lookups go through the tree. It answers at once for files in its cache, and later where the
+ * disk must be read; meanwhile only this exchange waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,8 +23,8 @@ struct files {
 	struct weir_http_handler handler;
 	struct weir_tree *tree;
 	struct weir_loop *loop;                 /* NULL before the first request */
-	struct weir_http_files_options options; /* its strings are ours; the cache is held */
-	struct weir_timer timer; /* drops what the cache of compressed files has for nobody */
+	struct weir_http_files_options options; /* its strings are copies; the cache is held */
+	struct weir_timer timer;                /* drops compressed files that are not asked for */
 };
 
 /* One request under way, in the exchange's scratch. */
@@ -49,7 +49,7 @@ void http_file_error(struct weir_http_exchange *exchange, int error)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ENAMETOOLONG:
-	case -EXDEV: /* out of the root: there is no such thing */
+	case -EXDEV: /* out of the root: such a path does not exist */
 	case -ELOOP:
 		status = 404;
 		break;
@@ -78,7 +78,7 @@ static void files_expire_later(struct files *files)
 	        files->loop, &files->timer, WEIR_HTTP_COMPRESSED_IDLE_MS / 4, files_expire);
 }
 
-/* The timer runs while the cache has anything, so that an idle server gives its memory back. */
+/* The timer runs while the cache is not empty, so that an idle server frees its memory. */
 static void files_expire(struct weir_timer *timer)
 {
 	struct files *files = WEIR_CONTAINER(timer, struct files, timer);
@@ -95,13 +95,13 @@ static void http_files_reply_file(
 		weir_http_reply_error(request->exchange, 503);
 		return;
 	}
-	/* Before the reply, with which the exchange and the handler may end. */
+	/* Before the reply, since it may end the exchange and the handler. */
 	if (note->cache && note->compressed && !weir_timer_running(&request->files->timer))
 		files_expire_later(request->files);
 	http_file_reply(request->exchange, file, note, options->compress, NULL);
 }
 
-/* The path of what is being served: the request's, or the index of its directory. */
+/* Composes the path of the file: the request's path, or the index in that directory. */
 static size_t http_files_served_path(
         const struct file_request *request, char *path, size_t room, bool index, const char *suffix)
 {
@@ -125,7 +125,7 @@ static void http_files_on_sibling(struct weir_lookup *lookup, int error, struct 
 	char path[WEIR_PATH_MAX];
 	size_t size = http_files_served_path(
 	        request, path, sizeof path, http_files_is_index(request), "");
-	/* An older sibling is what somebody forgot to make anew. */
+	/* An older sibling is out of date. */
 	if (error == 0 && sibling->kind == WEIR_FILE_REGULAR &&
 	        sibling->mtime.tv_sec >= file->mtime.tv_sec) {
 		struct file_note *note = http_file_note(sibling, WEIR_SPAN("x.gz"), options);
@@ -162,7 +162,7 @@ static void http_files_serve(struct file_request *request, struct weir_file *fil
 
 /* -- a directory ------------------------------------------------------------------------------- */
 
-/* The client must know that it is in a directory, or relative links would lead it astray. */
+/* Relative links in the page are right only if the client's URL ends in a slash. */
 static void http_files_redirect_to_slash(struct weir_http_exchange *exchange)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
@@ -170,7 +170,7 @@ static void http_files_redirect_to_slash(struct weir_http_exchange *exchange)
 	int size = snprintf(location, sizeof location, "%.*s/%s%.*s", (int)request->path.size,
 	        request->path.data, request->has_query ? "?" : "", (int)request->query.size,
 	        request->query.data ? request->query.data : "");
-	/* "//host" would be another site. */
+	/* "//host" would be the URL of another site. */
 	const char *start = location;
 	while (start[0] == '/' && start[1] == '/')
 		start++;
@@ -244,7 +244,7 @@ static void http_files_reply_allowed(
 		weir_http_reply_error(exchange, 405);
 }
 
-/* Of methods other than GET and HEAD: what else the target takes depends on what it is. */
+/* For methods other than GET and HEAD: the allowed ones depend on the type of the target. */
 static void http_files_on_target(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
 	(void)error;

@@ -1,9 +1,9 @@
 /*
- * Form fields of a body, by a cutter whose requests end in '&'. A field that lies whole in what was
- * received is not copied; one that is encoded is decoded into the one buffer of the form.
+ * Form fields of a body, by a cutter whose requests end in '&'. A field that is whole in the input
+ * is not copied; one that is encoded is decoded into the one buffer of the form.
  *
  * Invariant: the receiver's end() is called exactly once after weir_http_form_receive has returned
- * 0, and no field() follows an error. What is left out: charsets. Fields are bytes.
+ * 0, and no field() follows an error. Left out: charsets; fields are bytes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ struct form_receive {
 	const struct weir_http_form_receiver *receiver;
 	void *context;
 	struct weir_buffer decoded; /* name and value of the current field */
-	int error;                  /* the first; no field is given any more */
+	int error;                  /* the first; no field follows it */
 };
 
 /* -- fields ------------------------------------------------------------------------------------ */
@@ -90,7 +90,7 @@ static unsigned http_form_receive_status(int error)
 	return error == WEIR_E_SYNTAX ? 400 : 500;
 }
 
-/* With an error of the form's own: HTTP knows nothing of it, so the reply is made here. */
+/* HTTP does not know of an error in the form, so the reply is made here. */
 static void http_form_receive_end(struct form_receive *form, int error)
 {
 	struct weir_http_exchange *exchange = form->exchange;
@@ -108,7 +108,7 @@ static void http_form_receive_on_piece(void *context, struct weir_span bytes)
 	http_form_receive_feed(form, bytes);
 	if (form->error == 0)
 		return;
-	/* The exchange must not end within the reply, since its state is looked at behind it. */
+	/* The exchange is used after the reply, so it must not be freed by it. */
 	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	weir_http_discard(exchange);
 	if (http_exchange_replied(exchange))
@@ -118,7 +118,7 @@ static void http_form_receive_on_piece(void *context, struct weir_span bytes)
 	http_exchange_free_if_unused(exchange);
 }
 
-/* An error that comes from HTTP is replied to by HTTP. */
+/* HTTP replies for errors of its own. */
 static void http_form_receive_on_end(void *context, int error)
 {
 	struct form_receive *form = context;

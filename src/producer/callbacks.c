@@ -1,11 +1,62 @@
 /*
- * The iterator: items one by one, each valid only until the next is called for. So items up to
- * COPIED_MAX are copied and the next follows in the same output; a larger one is lent, and ends the
- * answer. Keeps in `item` what is left of the item at hand.
+ * The sources that are made of callbacks.
+ *
+ * A generator puts its bytes itself. An iterator returns items one by one, each valid only until
+ * the next call. So items of up to COPIED_MAX are copied, and the next one follows in the same
+ * output. A larger one is lent, and ends the answer. `item` is the rest of the current item.
  */
 #include <stdlib.h>
 
 #include <weir/sources.h>
+
+/* -- a producer of two callbacks --------------------------------------------------------------- */
+
+struct generator {
+	struct weir_producer base;
+	enum weir_more (*more)(void *context, struct weir_output *out);
+	void (*close)(void *context, enum weir_close_reason why);
+	void *context;
+};
+
+static enum weir_more generator_producer_more(
+        struct weir_producer *producer, struct weir_output *out)
+{
+	struct generator *generator = (struct generator *)producer;
+	return generator->more(generator->context, out);
+}
+
+static void generator_producer_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct generator *generator = (struct generator *)producer;
+	if (generator->close)
+		generator->close(generator->context, why);
+	free(generator);
+}
+
+static const struct weir_producer_type generator_type = {
+        .name = "generator",
+        .more = generator_producer_more,
+        .close = generator_producer_close,
+};
+
+struct weir_producer *weir_produce_generator(
+        enum weir_more (*more)(void *context, struct weir_output *out),
+        void (*close)(void *context, enum weir_close_reason why), void *context)
+{
+	struct generator *generator = malloc(sizeof *generator);
+	if (!generator) {
+		if (close)
+			close(context, WEIR_CLOSE_FAILED);
+		return NULL;
+	}
+	weir_producer_init(&generator->base, &generator_type);
+	generator->more = more;
+	generator->close = close;
+	generator->context = context;
+	return &generator->base;
+}
+
+/* -- items ------------------------------------------------------------------------------------- */
 
 struct iterator {
 	struct weir_producer base;
@@ -19,7 +70,7 @@ enum {
 	COPIED_MAX = 4096
 };
 
-/* True when the item is used up and was copied, so that the next may be called for. */
+/* Returns whether all of the item was put as a copy, so that the next may be requested. */
 static bool iterator_producer_put_item(struct iterator *iterator, struct weir_output *out)
 {
 	struct weir_span *item = &iterator->item;
