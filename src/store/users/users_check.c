@@ -42,7 +42,7 @@ struct weir_check_job {
 	struct weir_loop *loop;
 	struct weir_users *users;
 	struct weir_check *check; /* NULL: cancelled; belongs to its loop */
-	const char *hash;         /* of the user, or of another one in state of an unknown user */
+	const char *hash;         /* of the user, or of another one in place of an unknown user */
 	bool known;
 	int error;
 	uint64_t digest[2];
@@ -297,7 +297,7 @@ static void users_check_start_posted(struct weir_task *task)
 }
 
 /*
- * Returns the hash of another user in state of an unknown user's, the same at each attempt. So the
+ * Returns the hash of another user in place of an unknown user's, the same at each attempt. So the
  * time reveals nothing, even if there are several kinds of hashes.
  */
 static const char *users_check_hash_of_another(
