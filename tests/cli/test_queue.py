@@ -51,7 +51,7 @@ def test_list(run, spool):
             "    carol@example.org",
         ]
         assert lines[5].startswith(IDS[1]) and lines[5].endswith("<al@example.org>")
-        # Who has it already is not shown.
+        # A recipient that has it already is not shown.
         assert lines[6:] == ["    carol@example.org", "2 messages, 10 bytes"]
 
 
