@@ -1,4 +1,4 @@
-/* Paths: what is taken is within its bounds, and is taken again as a mailbox. */
+/* Paths: an accepted path is within the bounds, and parses again as a mailbox. */
 #include <stdlib.h>
 
 #include "mailbox.h"

@@ -1,6 +1,6 @@
 /*
- * Messages in two ways of being cut, which must come to the same; and no bare CR or LF that is not
- * noted. The first byte says how.
+ * Messages cut in two ways, with the same result; no bare CR or LF is missed. The first byte
+ * chooses the way.
  */
 #include <stdlib.h>
 

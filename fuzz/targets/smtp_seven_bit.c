@@ -1,6 +1,6 @@
 /*
- * Encoding a message for a server that takes 7 bits: the same plan whatever the pieces in which the
- * message comes, the same bytes from the producer as from the plan, and nothing left to encode.
+ * Encoding a message for a server that takes 7 bits: the plan does not depend on the pieces in
+ * which the message comes, the producer writes what the plan has, and nothing is left to encode.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (size < 1 || size > 16384)
 		return 0;
-	weir_loop_turn(loop, 0); /* what transformers may read in a turn is bounded */
+	weir_loop_turn(loop, 0); /* the budget of transformers is for one turn */
 	struct weir_span message = weir_span(data + 1, size - 1);
 	struct seven_bit_plan whole = {0}, pieces = {0};
 	int error = scanned(message, SIZE_MAX / 2, &whole);

@@ -3,8 +3,7 @@
  *
  * Invariants: a reply that the state does not expect ends the connection. All that came before TLS
  * is forgotten (RFC 3207 4.2), and plain text after the reply to STARTTLS ends the connection. Once
- * there is a channel, the client is freed in on_close and nowhere else. AUTH and messages are in
- * client_auth.c and client_send.c.
+ * there is a channel, the client is freed in on_close and nowhere else. Messages are in client_send.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -384,4 +383,78 @@ void weir_smtp_client_abort(struct weir_smtp_client *client)
 	weir_sasl_client_destroy(client->sasl);
 	client->sasl = NULL;
 	weir_channel_abort(client->channel, WEIR_E_CLOSED);
+}
+
+/* -- AUTH ---------------------------------------------------------------------------------------- */
+
+static void smtp_client_auth_on_step(void *context, const struct weir_sasl_step *step)
+{
+	struct weir_smtp_client *client = context;
+	char line[WEIR_SASL_LINE_MAX + 64];
+	int size = 0;
+	if (step->outcome == WEIR_SASL_FAILED) {
+		smtp_client_fail(client, step->error,
+		        step->error == -EACCES
+		                ? "the server has not shown that it knows the password"
+		                : NULL);
+		return;
+	}
+	if (client->state != CLIENT_AUTH)
+		size = snprintf(
+		        line, sizeof line, "AUTH %s ", weir_sasl_client_mechanism(client->sasl));
+	size += snprintf(line + size, sizeof line - (size_t)size, "%.*s\r\n", (int)step->text.size,
+	        step->text.data ? step->text.data : "");
+	smtp_client_command(
+	        client, weir_span(line, (size_t)size), CLIENT_AUTH, WEIR_SMTP_CLIENT_REPLY_MS);
+	explicit_bzero(line, sizeof line);
+}
+
+void smtp_client_authenticate(struct weir_smtp_client *client)
+{
+	struct weir_sasl_client_options options = {
+	        .mechanisms = weir_span_of(client->offers.auth),
+	        .user = weir_span_of(client->options.user),
+	        .password = weir_span_of(client->options.password ? client->options.password : ""),
+	        .secure = client->options.password_in_clear || weir_channel_secure(client->channel),
+	};
+	int error = weir_sasl_client_create(
+	        client->loop, &options, smtp_client_auth_on_step, client, &client->sasl);
+	if (error == 0)
+		weir_sasl_client_start(client->sasl);
+	else if (error == -EOPNOTSUPP)
+		smtp_client_fail(client, error, "the server offers no usable AUTH mechanism");
+	else if (error == -EPERM)
+		smtp_client_fail(client, error, "the password would be sent without TLS");
+	else
+		smtp_client_fail(client, error, NULL);
+}
+
+/* Returns the text behind `334 `. */
+static struct weir_span smtp_client_auth_challenge_of(const struct smtp_reply *reply)
+{
+	struct weir_span text = weir_span(reply->text, reply->size);
+	return weir_span_skip(text, text.size > 4 ? 4 : text.size);
+}
+
+void smtp_client_auth_reply(struct weir_smtp_client *client)
+{
+	unsigned code = client->reply.code;
+	if (code == 334) {
+		char text[WEIR_SMTP_REPLY_MAX + 1];
+		struct weir_span challenge = smtp_client_auth_challenge_of(&client->reply);
+		memcpy(text, challenge.data, challenge.size);
+		weir_timer_stop(&client->timer);
+		weir_sasl_client_next(client->sasl, weir_span(text, challenge.size));
+		return;
+	}
+	bool good = code == 235 && weir_sasl_client_verify(client->sasl) == 0;
+	weir_sasl_client_destroy(client->sasl);
+	client->sasl = NULL;
+	if (good)
+		smtp_client_become_ready(client);
+	else if (code == 235)
+		smtp_client_fail(
+		        client, -EACCES, "the server has not shown that it knows the password");
+	else
+		smtp_client_fail_reply(client);
 }

@@ -98,8 +98,6 @@ void smtp_relay_sessions_quit(struct weir_smtp_relay *relay);
 /* Aborts all sessions; their jobs are requeued. */
 void smtp_relay_sessions_abort(struct weir_smtp_relay *relay);
 
-/* -- relay_resolve.c --------------------------------------------------------------------------- */
-
 /*
  * Resolves the host; smtp_relay_resolved follows from the loop. Has no effect if that is under way.
  */

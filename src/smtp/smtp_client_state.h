@@ -82,8 +82,6 @@ void smtp_client_fail_reply(struct weir_smtp_client *client);
 
 void smtp_client_become_ready(struct weir_smtp_client *client);
 
-/* -- client_auth.c ----------------------------------------------------------------------------- */
-
 void smtp_client_authenticate(struct weir_smtp_client *client);
 void smtp_client_auth_reply(struct weir_smtp_client *client);
 
@@ -95,10 +93,8 @@ void smtp_client_send_reply(struct weir_smtp_client *client);
 /* Sends the message, or refuses it if `fault` is not NULL or the server cannot take it. */
 void client_send_begin(struct weir_smtp_client *client, const char *fault);
 
-/* -- client_body.c ----------------------------------------------------------------------------- */
-
-/* Returns a producer of the message and of the end of the data; NULL without memory. */
-struct weir_producer *client_body(const struct weir_smtp_client *client);
+/* The connection is closed: reports the results that are pending. */
+void smtp_client_send_lost(struct weir_smtp_client *client);
 
 /* -- client_look.c ----------------------------------------------------------------------------- */
 
@@ -114,10 +110,5 @@ int client_look_begin(struct weir_smtp_client *client);
 
 /* Has no effect if nothing is under way. The file must stay open as long as the client lives. */
 void client_look_cancel(struct weir_smtp_client *client);
-
-/* -- more of client_send.c --------------------------------------------------------------------- */
-
-/* The connection is closed: reports the results that are pending. */
-void smtp_client_send_lost(struct weir_smtp_client *client);
 
 #endif

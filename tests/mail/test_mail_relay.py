@@ -1,4 +1,4 @@
-"""Mail for elsewhere: through a second weir, a sink that refuses, a queue that survives."""
+"""Relaying: through a second weir, to a sink that refuses, with a queue that survives."""
 
 import os
 import re
@@ -19,8 +19,8 @@ SENDER = f"alice@{DOMAIN}"
 
 
 class Sink:
-    """A server that answers RCPT by the local part: `ok`, `later` (451), `never` (550), and keeps
-    what it was given. `greeting` may refuse everybody."""
+    """A server whose reply to RCPT depends on the local part: `ok`, `later` (451), `never` (550).
+    It stores its messages. `greeting` may refuse all clients."""
 
     def __init__(self, port=0):
         self.messages, self.greeting = [], b"220 sink ESMTP\r\n"
@@ -114,7 +114,7 @@ def queued(host):
 
 @pytest.mark.parametrize("tls", ["required", "opportunistic", "off", "implicit"])
 def test_through_a_second_weir(mailhost, weir, users_file, certificate, tmp_path, tls):
-    """With TLS and a password where there is TLS."""
+    """With TLS, and with a password if there is TLS."""
     kind = {"required": "submission", "implicit": "submissions"}.get(tls, "smtp")
     next_hop = weir(
         *[f"--{kind}", "127.0.0.1:0", "--mail", tmp_path / "other", "--users", users_file],
@@ -140,7 +140,7 @@ def test_through_a_second_weir(mailhost, weir, users_file, certificate, tmp_path
 
 
 def test_a_certificate_of_somebody_else(mailhost, weir, users_file, certificate, tmp_path):
-    """`required` means: of the host that was named, signed by whom we trust."""
+    """`required` needs a certificate of the configured host, from a trusted authority."""
     next_hop = weir(
         *["--smtp", "127.0.0.1:0", "--mail", tmp_path / "other", "--users", users_file],
         *["--domain", "elsewhere.example", "--cert", certificate[0], "--key", certificate[1]],
@@ -152,7 +152,7 @@ def test_a_certificate_of_somebody_else(mailhost, weir, users_file, certificate,
 
 
 def test_reports(mailhost, sink):
-    """What cannot be delivered comes back to its sender; a bounce of a bounce is not made."""
+    """The sender gets a notification of a failure; a notification never causes another."""
     host = relaying(mailhost, sink.port, more=", tls: off")
     send(host, "ok", "never", message=b"Subject: report me\r\n\r\nhello\r\n")
     (path,) = wait_for(host.mailbox, what="the report")
@@ -217,7 +217,7 @@ def test_the_queue_survives(mailhost, weir, sink, tmp_path):
 
 
 def test_a_smart_host_that_comes_later(mailhost, tmp_path):
-    """Nobody answers at first; the queue keeps it over a restart."""
+    """The host does not answer at first; the queue survives a restart."""
     port = free_port()
     host = relaying(mailhost, port, more=", tls: off")
     send(host, "ok")

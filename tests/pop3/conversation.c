@@ -243,7 +243,7 @@ static void the_top_of_messages(void **state)
 	peer_close(&peer);
 }
 
-/* What was said before it is answered before it takes effect. */
+/* A command is answered before the next one takes effect. */
 static void pipelined(void **state)
 {
 	(void)state;
@@ -268,7 +268,7 @@ static void pipelined(void **state)
 	peer_close(&peer);
 }
 
-/* The same in pieces of one byte. */
+/* A session in pieces of one byte. */
 static void byte_by_byte(void **state)
 {
 	(void)state;
@@ -370,7 +370,7 @@ static void disconnected_in_every_state(void **state)
 			        loop, !weir_server_channels(weir_pop3_listener(server))));
 		}
 	}
-	/* What was asked of the work pool for one that has gone ends, and its lock with it. */
+	/* Work of a session that has ended is completed, and its lock released. */
 	for (int i = 0; i < 20; i++)
 		weir_loop_turn(loop, 5);
 	struct peer peer = mailbox_login();
@@ -378,7 +378,7 @@ static void disconnected_in_every_state(void **state)
 	peer_close(&peer);
 }
 
-/* A reader that takes nothing, and then goes: what it had deleted behind that stays. */
+/* A client that never reads, and then disconnects: the messages that it has deleted stay. */
 static void quit_behind_what_was_never_read(void **state)
 {
 	(void)state;
@@ -509,7 +509,7 @@ static void connections_of_an_address(void **state)
 	weir_peers_release(peers);
 }
 
-/* The guard makes wrong passwords wait, on all connections of an address. */
+/* The guard delays the answers to wrong passwords, on all connections of an address. */
 static void guessing_takes_time(void **state)
 {
 	(void)state;
@@ -553,7 +553,7 @@ static void options_that_cannot_be(void **state)
 
 #define POP3_TEST(name) cmocka_unit_test_setup_teardown(name, mailbox_setup, mailbox_teardown)
 
-/* … and once more over a Maildir. */
+/* Runs the test over mailboxes in memory and over a Maildir. */
 #define POP3_BOTH(name)                                                                            \
 	POP3_TEST(name),                                                                           \
 	        cmocka_unit_test_setup_teardown(name, mailbox_setup_on_disk, mailbox_teardown)

@@ -86,7 +86,7 @@ int mailbox_teardown(void **state)
 	weir_pop3_destroy(server);
 	weir_mail_store_destroy(store);
 	weir_users_release(users);
-	/* What is under way on the work pool ends. */
+	/* Work on the pool ends. */
 	for (int i = 0; i < 10; i++)
 		weir_loop_turn(loop, 1);
 	weir_loop_destroy(loop);

@@ -1,4 +1,4 @@
-/* POP3 and TLS: STLS, what may be said in clear, TLS from the first byte, SCRAM. */
+/* POP3 and TLS: STLS, commands in plain text, TLS from the first byte, SCRAM. */
 #include "mailbox.h"
 
 #include <weir/sasl.h>
@@ -47,7 +47,7 @@ static void stls(void **state)
 	SAY(&peer, "STLS\r\n", "+OK Begin TLS\r\n");
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
-	/* What was said in clear is forgotten. */
+	/* The plain text session is forgotten. */
 	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Send USER first\r\n");
 	SAY_SECRET(&secret, "STLS\r\n", "-ERR TLS is already active\r\n");
 	SAY_SECRET(&secret, "CAPA\r\n",
@@ -64,7 +64,7 @@ static void stls(void **state)
 	peer_close(&peer);
 }
 
-/* CVE-2011-0411: commands put behind STLS in clear are never carried out. */
+/* CVE-2011-0411: commands put behind STLS in plain text are never run. */
 static void commands_behind_stls_are_dropped(void **state)
 {
 	(void)state;
@@ -131,7 +131,7 @@ static void on_step(void *user, const struct weir_sasl_step *step)
 	        step->text.data ? step->text.data : "");
 }
 
-/* One line of the server's: "+ …", handed to the client. */
+/* Passes one line of the server, "+ …", to the client. */
 static void hear(struct peer *peer, struct exchange *exchange)
 {
 	size_t size = 1;
@@ -175,7 +175,7 @@ static void scram(void **state)
 	peer_close(&peer);
 }
 
-/* Gone while the exchange is at any point of it. */
+/* The client disconnects at any point of the exchange. */
 static void scram_broken_off(void **state)
 {
 	(void)state;

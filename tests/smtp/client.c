@@ -1,4 +1,4 @@
-/* The SMTP client against a host that says what it is told to. */
+/* The SMTP client against a host with scripted replies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@
 static struct weir_loop *loop;
 static struct host host;
 
-/* -- what the client tells --------------------------------------------------------------------- */
+/* -- events of the client --------------------------------------------------------------------- */
 
 enum {
 	RECIPIENTS_MAX = 300
@@ -34,8 +34,8 @@ enum {
 
 static struct {
 	struct weir_smtp_client *client;
-	const struct weir_smtp_mail *mail; /* sent when it is ready first */
-	unsigned again;                    /* … and so many times more */
+	const struct weir_smtp_mail *mail; /* sent when the client is ready */
+	unsigned again;                    /* so many times more */
 	unsigned readies;
 	unsigned closes;
 	unsigned told[RECIPIENTS_MAX];
@@ -183,7 +183,7 @@ static void each_recipient_has_a_result(void **state)
 		assert_string_equal(seen.texts[2], "451 4.3.0 Later");
 		assert_int_equal(seen.codes[3], 250);
 		assert_int_equal(host.messages, 1);
-		/* Nobody is left. */
+		/* No recipient is left. */
 		MESSAGE("x\r\n", 2);
 		recipients[0].address = recipients[1].address = WEIR_SPAN("bad@example.org");
 		run(&mail);
@@ -232,7 +232,7 @@ static void refusals(void **state)
 		assert_int_equal(seen.codes[0], 421);
 		assert_int_equal(seen.code, 421);
 		host.message = NULL;
-		/* A server that lets DATA pass without a recipient. */
+		/* A server that accepts DATA without a recipient. */
 		host.data = "354 Go\r\n";
 		MESSAGE("x\r\n", 1);
 		recipients[0].address = WEIR_SPAN("bad@example.org");
@@ -295,7 +295,7 @@ static void what_the_server_cannot_take(void **state)
 	host.ehlo = NULL;
 }
 
-/* RFC 6152 3. What the envelope says of the message does not matter. */
+/* RFC 6152 3. BODY in the envelope does not matter. */
 static void eight_bits_are_encoded_for_a_server_that_takes_seven(void **state)
 {
 	(void)state;
@@ -341,7 +341,7 @@ static void eight_bits_are_encoded_for_a_server_that_takes_seven(void **state)
 	host.ehlo = NULL;
 }
 
-/* No server sees the end of a message whose final dot stands in the middle of a line. */
+/* The final dot must be at the start of a line, or no server sees the end of the message. */
 static void a_message_that_does_not_end_in_a_line_end(void **state)
 {
 	(void)state;
@@ -357,7 +357,7 @@ static void a_message_that_does_not_end_in_a_line_end(void **state)
 	}
 }
 
-/* RFC 6531: a client that always asks for it must not make its mail bounce. */
+/* RFC 6531: a client that always asks for it must not cause a bounce. */
 static void smtputf8_is_asked_for_where_it_is_needed(void **state)
 {
 	(void)state;

@@ -1,4 +1,4 @@
-/* An SMTP server of a few lines, strict about the order of things and about CRLF. */
+/* An SMTP server of a few lines, strict about the order of commands and about CRLF. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ struct visit {
 	struct weir_sasl *sasl;
 };
 
-/* A byte a call of the kernel. */
+/* One byte for each send. */
 struct drip {
 	size_t at;
 	char text[512];

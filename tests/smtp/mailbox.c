@@ -1,4 +1,4 @@
-/* Paths and mailboxes: what the grammar has and what it does not, and their lengths. */
+/* Paths and mailboxes: valid and malformed ones, and their lengths. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "mailbox.h"
 
-/* A copy of the exact size, so that a sanitizer sees who looks beyond it. */
+/* A copy of the exact size, so that a sanitizer detects a read beyond it. */
 static int parse(const char *text, size_t size, struct smtp_mailbox *ret, size_t *ret_left)
 {
 	static char *copy;
@@ -59,7 +59,7 @@ static void paths(void **state)
 		assert_true(weir_span_equal(mailbox.local, weir_span_of(cases[i].local)));
 		assert_true(weir_span_equal(mailbox.domain, weir_span_of(cases[i].domain)));
 		assert_int_equal(mailbox.utf8, strchr(cases[i].text, '\xc3') != NULL);
-		/* Nothing shorter is one. */
+		/* No prefix is a path. */
 		for (size_t part = 0; part < size - (end ? strlen(end + 1) : 0); part++)
 			assert_int_equal(
 			        parse(cases[i].text, part, &mailbox, &left), WEIR_E_SYNTAX);
@@ -105,7 +105,7 @@ static int parse_lenient(const char *text, struct smtp_mailbox *ret, size_t *ret
 	return error;
 }
 
-/* As Postfix reads them: what is in the envelope is what it puts there. */
+/* The envelope has the address as Postfix would put it there. */
 static void comments_and_backslashes(void **state)
 {
 	(void)state;
@@ -143,7 +143,7 @@ static void comments_and_backslashes(void **state)
 			fail_msg("%s became %.*s", cases[i].text, (int)mailbox.address.size,
 			        mailbox.address.data);
 		assert_int_equal(left, cases[i].left);
-		/* What was written anew can be given to a strict server. */
+		/* A rewritten address can be given to a strict server. */
 		if (mailbox.address.size)
 			assert_int_equal(smtp_mailbox_parse(mailbox.address, &again), 0);
 	}

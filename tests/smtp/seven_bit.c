@@ -1,4 +1,4 @@
-/* Messages for a server that takes 7 bits: what is encoded, how, and what cannot be. */
+/* Messages for a server that takes 7 bits: which parts are encoded, how, and which cannot be. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@
 
 static struct weir_loop *loop;
 
-/* Makes a plan of the message; a byte at a time, so that every place is one where a read may end. */
+/* Makes a plan; the message comes one byte at a time, so that a read ends at every offset. */
 static int scan(struct weir_span message, struct seven_bit_plan *ret, const char **ret_fault)
 {
 	struct seven_bit_scan *scan = seven_bit_scan_create();
@@ -65,7 +65,7 @@ static void text_is_quoted(void **state)
 	check("A: b\r\n\r\nabc def ghi jkl\xc3\xa4 = \t\r\n-x-\r\n.\r\nz ",
 	        "A: b\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
 	        "abc def ghi jkl=C3=A4 =3D =09\r\n=2Dx-\r\n.\r\nz=20");
-	/* Longer lines than 76 characters are broken, and no break makes a boundary. */
+	/* Lines of more than 76 characters are broken, and no break makes a boundary. */
 	check("MIME-Version: 1.0\r\ncontent-transfer-encoding: 8BIT\r\nB: c\r\n\r\n"
 	      "0123456789012345678901234567890123456789012345678901234567890123456789\xe4"
 	      "34--b\r\n",
@@ -103,7 +103,7 @@ static void each_part_by_itself(void **state)
 	        "--b--\r\nepilogue*\r\n");
 }
 
-/* A header alone, or 7 bits in spite of what the header says. */
+/* Only a header, or 7 bits although the header announces 8. */
 static void what_needs_no_encoding_stays(void **state)
 {
 	(void)state;
@@ -114,7 +114,7 @@ static void what_needs_no_encoding_stays(void **state)
 		check(messages[i], messages[i]);
 }
 
-/* What a decoder ignores or takes as it is becomes 7 bits without being encoded twice. */
+/* Bytes that a decoder ignores or copies become 7 bits without encoding the part twice. */
 static void what_is_encoded_already_is_repaired(void **state)
 {
 	(void)state;

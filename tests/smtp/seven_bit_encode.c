@@ -1,7 +1,7 @@
 /*
- * Reads messages from the standard input, each behind its size in decimal and a line feed, and writes
- * each as it is sent to a server that takes 7 bits: "0 SIZE" or "1 SIZE" if it cannot be encoded, then
- * so many bytes of it or of the reason.
+ * Reads messages from the standard input, each behind its size in decimal and a line feed. Writes
+ * each as it is sent to a server that takes 7 bits: "0 SIZE" or, if it cannot be encoded, "1 SIZE";
+ * then the message or the reason.
  */
 #include <stdint.h>
 #include <stdio.h>

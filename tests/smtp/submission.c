@@ -1,4 +1,4 @@
-/* Submission: AUTH and its refusals, whose address it is, what is added; STARTTLS. */
+/* Submission: AUTH and its refusals, sender addresses, added fields; STARTTLS. */
 #include <weir/base64.h>
 #include <weir/sasl.h>
 #include <weir/tls.h>
@@ -43,7 +43,7 @@ static void mechanisms(void **state)
 	                        "C: AUTH PLAIN\nS: 334 \nC: *\nS: 501 5.7.0\n"
 	                        "C: AUTH LOGIN\nS: 334\nC: \nS: 334\nC: *\nS: 501 5.7.0\n"
 	                        "C: NOOP\nS: 250\nC: QUIT\nS: 221\nS.\n");
-	/* Within a transaction it is refused (RFC 4954 4). */
+	/* It is refused within a transaction (RFC 4954 4). */
 	struct weir_smtp_options options = talk_options();
 	weir_smtp_destroy(talk.server);
 	talk_start(&options);
@@ -64,7 +64,7 @@ static void wrong_passwords(void **state)
 	assert_int_equal(talk.events[WEIR_SMTP_DENIED], 5);
 }
 
-/* The connection goes while the password is being checked. */
+/* The client disconnects while the password is being checked. */
 static void gone_during_a_check(void **state)
 {
 	(void)state;
@@ -97,7 +97,7 @@ static void whose_address_it_is(void **state)
 	                    "C: QUIT\nS: 221\nS.\n");
 }
 
-/* What is missing stands at the end of the header, whatever the header is. */
+/* Missing fields are added at the end of every kind of header. */
 static void fields_are_added(void **state)
 {
 	(void)state;
@@ -139,7 +139,7 @@ static void fields_are_added(void **state)
 	assert_non_null(strstr(fake_sink_bytes(&talk.local), " with ESMTPA id "));
 }
 
-/* The same in chunks cut at every byte. */
+/* The header also comes in chunks cut at every byte. */
 static void bcc_is_removed(void **state)
 {
 	(void)state;
@@ -227,7 +227,7 @@ static void start_tls(void **state)
 	                                     "C: MAIL FROM:<a@b>\nS: 250\nC: STARTTLS\nS: 220 2.0.0\n");
 	struct secret secret = secret_begin(&peer, context, "mx.example.org", NULL);
 	assert_true(secret_handshake(&secret));
-	/* Nothing of before is left. */
+	/* No state of the plain text session is left. */
 	say(&secret, "RSET\r\n", "250 2.0.0 Reset\r\n");
 	say(&secret, "MAIL FROM:<a@b>\r\n", "503 5.5.1 Send EHLO first\r\n");
 	say(&secret, "EHLO a\r\n",
@@ -246,7 +246,7 @@ static void start_tls(void **state)
 	assert_non_null(strstr(fake_sink_bytes(&talk.local), " with ESMTPSA id "));
 	secret_end(&secret);
 	peer_close(&peer);
-	/* What came in clear behind STARTTLS is not taken for what comes in secret. */
+	/* Plain text behind STARTTLS is not taken for a command of the TLS session. */
 	peer = talk_connect();
 	talk_on(&peer, TALK_AT_ONCE,
 	        HELLO_WITH(

@@ -1,4 +1,4 @@
-/* Where mail goes: the order of the rules, nesting, mistakes in the file, bounds, no memory. */
+/* Routes: the order of the rules, nesting, mistakes in the file, bounds, no memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ static int on_found(void *context, const struct weir_mail_target *target)
 	return 0;
 }
 
-/* "alice,dan@x", "?": nobody, "-": elsewhere, "!": too much. */
+/* Returns "alice,dan@x"; "?": no such address, "-": not local, "!": too many. */
 static const char *find(const char *address)
 {
 	static struct found found;

@@ -13,10 +13,10 @@
 
 #include "allocation.h"
 
-/* Of "right"; cheap, as hashes of tests should be. */
+/* A hash of "right"; a cheap one, since there are many tests. */
 static char hash[128];
 
-/* As yescrypt fails when it gets no memory. */
+/* crypt fails as yescrypt does without memory. */
 static atomic_bool crypt_fails;
 
 char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
@@ -253,7 +253,7 @@ static void what_was_right_comes_at_once(void **state)
 	        users, loop, &asked.check, WEIR_SPAN("alice"), WEIR_SPAN("right"), on_done);
 	assert_int_equal(asked.done, 2);
 	assert_int_equal(asked.error, 0);
-	/* The same bytes, cut at another place. */
+	/* The same bytes, split differently. */
 	weir_users_check(
 	        users, loop, &asked.check, WEIR_SPAN("alicer"), WEIR_SPAN("ight"), on_done);
 	assert_int_equal(asked.done, 2);
@@ -274,7 +274,7 @@ static void checks_have_a_bound(void **state)
 	assert_int_equal(asked[WEIR_CHECKS_MAX].error, WEIR_E_LIMIT);
 	for (int i = 0; i < WEIR_CHECKS_MAX; i += 2)
 		weir_check_cancel(&asked[i].check);
-	/* The snapshot is the checks' own now. */
+	/* Only the checks have a reference now. */
 	weir_users_release(users);
 	for (int i = 1; i < WEIR_CHECKS_MAX; i += 2) {
 		turn_until(&asked[i].done, 1);
@@ -325,7 +325,7 @@ static void a_network_has_its_share_of_checks(void **state)
 	int i = 0;
 	for (; i < WEIR_CHECKS_NETWORK_MAX; i++)
 		ask_for(users, &asked[i], "[2001:db8::1]:1", false);
-	/* The same /64 has no more; all others do. */
+	/* A network beside it has room; the same /64 has not. */
 	ask_for(users, &asked[i], "[2001:db8::2]:1", false);
 	assert_int_equal(asked[i++].error, WEIR_E_LIMIT);
 	ask_for(users, &asked[i++], "[2001:db8:0:1::1]:1", false);
@@ -336,7 +336,7 @@ static void a_network_has_its_share_of_checks(void **state)
 	weir_users_release(users);
 }
 
-/* Networks take turns, so that the one that asks last does not wait for all others. */
+/* Networks take turns, so that the last one does not wait for all jobs of the others. */
 static void networks_take_turns_in_the_gate(void **state)
 {
 	(void)state;
@@ -380,7 +380,7 @@ static void suspects_wait_for_all_others(void **state)
 			others += asked[EACH + i].done;
 		}
 	}
-	/* Only those that ran when the others came. */
+	/* Only those that were running when the others came. */
 	assert_true(before < EACH - 1);
 	turn_until_all(asked + EACH, EACH);
 	turn_until_all(asked, EACH);
@@ -399,7 +399,7 @@ static void a_full_gate_makes_room_for_another_network(void **state)
 		ask_for(users, &asked[i], address, i / WEIR_CHECKS_NETWORK_MAX == 1);
 	}
 	ask_for(users, &asked[WEIR_CHECKS_MAX], "198.51.100.1:1", false);
-	/* A suspect takes no slot of those who are none, but from a suspect who has more. */
+	/* A suspect takes no slot, except from a suspect that has more. */
 	ask_for(users, &asked[WEIR_CHECKS_MAX + 1], "198.51.100.2:1", true);
 	turn_until_all(asked, WEIR_CHECKS_MAX + 2);
 	int displaced[4] = {0};

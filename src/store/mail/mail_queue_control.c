@@ -1,10 +1,10 @@
 /*
- * What other processes want of a queue: they put a file into control/, the process that serves it
- * hears of that by inotify, does it on the work pool, and removes the file. Where nobody serves the
- * queue (its lock is free), they do it themselves.
+ * The commands of other processes: each is a file in control/. The process that serves the queue is
+ * notified by inotify, runs the command on the work pool, and removes the file. If no process
+ * serves the queue, its lock is free, and the other process runs the command itself.
  *
- * Invariant: a command whose file is gone has been fulfilled, or is bound to be when the message that is
- * being sent comes back.
+ * Invariant: a command whose file is removed has been run, or will be when the message that is
+ * being sent is requeued.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,46 +25,46 @@ enum {
 	POLL_MS = 20
 };
 
-/* -- fulfilling -------------------------------------------------------------------------------- */
+/* -- running commands -------------------------------------------------------------------------------- */
 
 static void mail_queue_control_retry(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
-	entry->retried = entry->taken;
-	if (entry->taken)
+	entry->retried = entry->claimed;
+	if (entry->claimed)
 		return;
 	mail_queue_unheap(queue, entry);
 	entry->next_s = 0;
 	mail_queue_heap(queue, entry);
 }
 
-/* Keeps the order of what has waited longest: all become due, none before another. */
+/* All become due in the order in which they have waited. */
 static void mail_queue_control_retry_all(struct weir_mail_queue *queue)
 {
 	for (size_t i = 0; i < queue->heap_count; i++)
 		queue->heap[i]->next_s = 0;
-	for (size_t i = 0; i < queue->taken_count; i++)
-		queue->taken[i]->retried = true;
+	for (size_t i = 0; i < queue->claimed_count; i++)
+		queue->claimed[i]->retried = true;
 }
 
-/* Out of the heap with the lock, so that nobody takes it; off the disk without. */
+/* Removes the entry from the heap with the lock held, and the files without. */
 static int mail_queue_control_delete_message(struct weir_mail_queue *queue, const char *id)
 {
 	pthread_mutex_lock(&queue->lock);
 	struct queue_entry *entry = mail_queue_find(queue, id);
-	bool taken = entry && entry->taken;
-	if (taken)
+	bool claimed = entry && entry->claimed;
+	if (claimed)
 		entry->deleted = true;
 	else if (entry)
 		mail_queue_unheap(queue, entry);
-	if (entry && !taken)
+	if (entry && !claimed)
 		mail_queue_free_entry(queue, entry);
 	pthread_mutex_unlock(&queue->lock);
-	if (taken)
+	if (claimed)
 		return 0;
 	return mail_queued_remove(queue->directory, id);
 }
 
-static int mail_queue_control_fulfil(
+static int mail_queue_control_run(
         struct weir_mail_queue *queue, enum weir_queue_command command, const char *id)
 {
 	if (command == WEIR_QUEUE_DELETE)
@@ -101,7 +101,7 @@ static bool read_command(
 	       mail_queue_is_id(*ret_id, strlen(*ret_id));
 }
 
-void mail_queue_obey(struct weir_mail_queue *queue)
+void mail_queue_run_commands(struct weir_mail_queue *queue)
 {
 	int fd = openat(queue->control, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
@@ -115,28 +115,28 @@ void mail_queue_obey(struct weir_mail_queue *queue)
 		const char *id;
 		if (!read_command(entry->d_name, &command, &id))
 			continue;
-		mail_queue_control_fulfil(queue, command, id);
+		mail_queue_control_run(queue, command, id);
 		unlinkat(queue->control, entry->d_name, 0);
 	}
 	closedir(stream);
 }
 
-/* -- hearing of them --------------------------------------------------------------------------- */
+/* -- listening --------------------------------------------------------------------------- */
 
 struct control_job {
 	struct weir_work work;
 	struct weir_mail_queue *queue;
 	bool running;
 	bool again;
-	bool stopped; /* nobody listens: freed when the work is done */
+	bool stopped; /* not listened to any more: freed when the work is done */
 };
 
 static void mail_queue_control_run_obey(struct weir_work *work)
 {
 	struct weir_mail_queue *queue = WEIR_CONTAINER(work, struct control_job, work)->queue;
-	mail_queue_obey(queue);
+	mail_queue_run_commands(queue);
 	pthread_mutex_lock(&queue->lock);
-	queue->obeying = false;
+	queue->controlling = false;
 	pthread_cond_signal(&queue->obeyed);
 	pthread_mutex_unlock(&queue->lock);
 }
@@ -149,11 +149,11 @@ static void mail_queue_control_obey(struct control_job *job)
 	job->again = job->running;
 	if (job->running)
 		return;
-	queue->obeying = true; /* nobody else looks at it now */
+	queue->controlling = true; /* no other thread reads the directory now */
 	job->running = weir_work_submit_to(queue->loop, WEIR_LANE_MAIL, &job->work,
 	                       mail_queue_control_run_obey, mail_queue_control_obey_done) == 0;
 	if (!job->running)
-		queue->obeying = false;
+		queue->controlling = false;
 }
 
 static void mail_queue_control_obey_done(struct weir_work *work)
@@ -219,7 +219,7 @@ void mail_queue_control_stop(struct weir_mail_queue *queue)
 /* -- from another process ---------------------------------------------------------------------- */
 
 struct ids {
-	struct weir_buffer list; /* of WEIR_QUEUE_ID_SIZE each */
+	struct weir_buffer list; /* of ids, WEIR_QUEUE_ID_SIZE each */
 	int error;
 };
 
@@ -248,7 +248,7 @@ static bool mail_queue_control_stop_at_first(void *context, const char *id)
 	return false;
 }
 
-/* Whoever serves a queue has made the lock; one that was copied may lack that. */
+/* The process that serves a queue creates its lock. A copy of a queue may lack it. */
 int weir_mail_queue_probe(const char *path)
 {
 	int directory = mail_queue_control_open(path);
@@ -303,8 +303,8 @@ static bool mail_queue_control_make_due(void *context, const char *id)
 	return true;
 }
 
-/* With the lock, so that nobody else does anything. */
-static int mail_queue_control_fulfil_alone(
+/* Holds the lock, so that no process serves the queue meanwhile. */
+static int mail_queue_control_run_alone(
         int directory, enum weir_queue_command command, const char *id)
 {
 	struct weir_queued *queued;
@@ -327,7 +327,7 @@ static int put_command(int directory, const char *name, unsigned wait_ms)
 	int control = openat(directory, "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int fd = control < 0 ? -1
 	                     : openat(control, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	/* Another process may have asked for the same already. */
+	/* Another process may have queued the same command already. */
 	int error = fd < 0 && errno != EEXIST ? -errno : 0;
 	if (fd >= 0)
 		close(fd);
@@ -354,7 +354,7 @@ static int mail_queue_control_ask(
 	}
 	int lock = mail_queue_lock(directory);
 	if (lock >= 0) {
-		int error = mail_queue_control_fulfil_alone(directory, command, id);
+		int error = mail_queue_control_run_alone(directory, command, id);
 		close(lock);
 		return error;
 	}

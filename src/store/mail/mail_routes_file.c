@@ -1,7 +1,7 @@
 /*
- * Reads aliases into a snapshot: spans over the text itself, and buckets by key. Every line is
- * looked at, so that all mistakes are told at once; then each word is followed, since a line may
- * name an alias that stands below it.
+ * Parses aliases into a snapshot: spans of its text, and a hash table by key. Every line is parsed,
+ * so that all mistakes are reported at once. Then each target is looked up, since an alias may be
+ * defined below its use.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 enum {
 	KEY_MAX = 64 + 1 + 255,
-	TEXT_MAX = 600 /* of a mistake: room for a key */
+	TEXT_MAX = 600 /* bytes of a report, with room for a key */
 };
 
 struct routes_parser {
@@ -94,7 +94,7 @@ static void mail_routes_file_parse_alias(struct routes_parser *parser, struct we
 	else if (!mail_routes_next(&rest, &word))
 		mail_routes_file_complain(parser, "alias without a target: ", key);
 	else {
-		/* The text is the snapshot's own: it may be folded in place. */
+		/* The text belongs to the snapshot and may be changed. */
 		mail_routes_fold(key, (char *)(uintptr_t)key.data, key.size);
 		mail_routes_file_add(parser, key, list);
 	}
@@ -114,7 +114,7 @@ static void mail_routes_file_parse(struct routes_parser *parser)
 	}
 }
 
-/* Every word leads to somebody. */
+/* Checks that each target leads to a mailbox or a remote address. */
 static void mail_routes_file_follow(struct routes_parser *parser)
 {
 	const struct weir_mail_routes *routes = parser->routes;
@@ -187,7 +187,7 @@ static int mail_routes_file_make_buckets(struct weir_mail_routes *routes)
 	return routes->buckets ? 0 : -ENOMEM;
 }
 
-/* -- the whole --------------------------------------------------------------------------------- */
+/* -- the file --------------------------------------------------------------------------------- */
 
 static int mail_routes_file_fill(
         struct routes_parser *parser, const struct weir_mail_routes_options *options)
@@ -211,7 +211,7 @@ static int mail_routes_file_fill(
 	return parser->error;
 }
 
-/* Takes the text over in any case. */
+/* Takes over the text, also on failure. */
 static int mail_routes_file_make(struct weir_buffer *text,
         const struct weir_mail_routes_options *options,
         void (*report)(void *context, unsigned line, const char *text), void *context,

@@ -35,7 +35,8 @@ struct beneath_walk {
 	unsigned depth;             /* the number of directories */
 	unsigned links;             /* followed so far */
 	uint64_t resolve;
-	char rest[PATH_MAX]; /* the part of the path that is not walked yet */
+	const char *rest;    /* of the path, not walked yet: the end of `text` */
+	char text[PATH_MAX]; /* what is free is in front, for the texts of links */
 };
 
 static int open_beneath_walk_here(const struct beneath_walk *walk)
@@ -69,13 +70,12 @@ static bool open_beneath_walk_next(
 	size_t size = strcspn(walk->rest + begin, "/");
 	if (size == 0)
 		return false;
-	/* A name that is too long is cut to a length that the kernel refuses, too. */
-	size_t length = size > NAME_MAX ? NAME_MAX + 1 : size;
-	memcpy(name, walk->rest + begin, length);
-	name[length] = 0;
-	const char *rest = walk->rest + begin + size;
-	*ret_last = *rest == 0;
-	memmove(walk->rest, rest, strlen(rest) + 1);
+	/* A longer name keeps a length that the kernel refuses. */
+	size_t kept = size > NAME_MAX ? NAME_MAX + 1 : size;
+	memcpy(name, walk->rest + begin, kept);
+	name[kept] = 0;
+	walk->rest += begin + size;
+	*ret_last = *walk->rest == 0;
 	return true;
 }
 
@@ -92,11 +92,10 @@ static int open_beneath_walk_follow(struct beneath_walk *walk, int link)
 		return -ENOENT;
 	if (text[0] == '/')
 		return -EXDEV;
-	size_t rest = strlen(walk->rest);
-	if ((size_t)size + rest >= sizeof walk->rest)
+	size_t room = (size_t)(walk->rest - walk->text);
+	if ((size_t)size > room)
 		return -ENAMETOOLONG;
-	memmove(walk->rest + size, walk->rest, rest + 1);
-	memcpy(walk->rest, text, (size_t)size);
+	walk->rest = memcpy(walk->text + room - (size_t)size, text, (size_t)size);
 	return 0;
 }
 
@@ -186,11 +185,11 @@ int open_beneath_walk(int root, const char *path, uint64_t flags, uint64_t resol
 	}
 	if (size == 0)
 		return -ENOENT;
-	if (size >= sizeof walk.rest)
+	if (size >= sizeof walk.text)
 		return -ENAMETOOLONG;
 	if (path[0] == '/')
 		return -EXDEV;
-	memcpy(walk.rest, path, size + 1);
+	walk.rest = memcpy(walk.text + sizeof walk.text - size - 1, path, size + 1);
 	int fd = open_beneath_walk_path(&walk, flags);
 	while (walk.depth > 1)
 		open_beneath_walk_leave(&walk);
