@@ -120,8 +120,8 @@ enum weir_ftp_reuse {
  * the session whose peer has its address. A connection of any other address is closed.
  *
  * Of one address at most one session waits on a port. A range needs as many ports as one address
- * may have sessions. If sessions of an address wait on all of them, the oldest wait ends, provided
- * that it has lasted for WEIR_FTP_PASSIVE_YIELD_MS and that its transfer has not begun.
+ * may have sessions. If sessions of an address wait on all of them, the oldest wait gives way. It
+ * must have lasted for WEIR_FTP_PASSIVE_YIELD_MS, and its transfer must not have begun.
  */
 struct weir_ftp_ports;
 
@@ -147,8 +147,8 @@ struct weir_ftp_rules {
 	uint64_t rate;       /* bytes a second of each transfer; 0: no bound */
 
 	/*
-	 * For PASV and EPSV; held. NULL: any port that the system gives. weir_ftp_set ignores another
-	 * object with the same range, so that sessions that wait go on sharing their ports.
+	 * For PASV and EPSV; held. NULL: any port that the system gives. weir_ftp_set ignores
+	 * another object with the same range, so that sessions that wait go on sharing their ports.
 	 */
 	struct weir_ftp_ports *ports;
 	/*

@@ -50,9 +50,8 @@ WEIR_API struct weir_buffer *weir_log_begin(struct weir_log *log, size_t size);
 WEIR_API void weir_log_end(struct weir_log *log);
 
 /*
- * Appends text of a peer. All bytes that are not printable, `"` and `\` become \xHH, so that the
- * text can neither end a line or a quoted string nor control a terminal. `max` is as in
- * weir/buffer.h.
+ * Appends text of a peer. All bytes that are not printable, `"` and `\` become \xHH. So the text
+ * can neither end a line or a quoted string nor control a terminal. `max` is as in weir/buffer.h.
  */
 WEIR_API void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max);
 
