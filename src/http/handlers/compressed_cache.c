@@ -7,6 +7,7 @@
  * sent, since its memory would not be free then.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ struct weir_http_compressed_cache {
 enum {
 	FORM_FIRST = 16 * 1024, /* bytes of memory for a form that begins */
 	MAKING_PART = 4,        /* forms being made take at most this part of the cache, a 4th */
+	TRIM_MIN = 1024 * 1024, /* so many bytes that expire at once are returned to the system */
 };
 
 int weir_http_compressed_cache_create(
@@ -205,12 +207,16 @@ bool compressed_cache_expire(struct weir_http_compressed_cache *cache, int64_t n
 {
 	struct compressed_form *oldest;
 	pthread_mutex_lock(&cache->lock);
+	size_t before = cache->bytes;
 	while ((oldest = compressed_cache_oldest(cache)) &&
 	        now_ms - oldest->used_ms >= WEIR_HTTP_COMPRESSED_IDLE_MS)
 		compressed_cache_remove(cache, oldest);
-	bool left = cache->bytes > 0;
+	size_t left = cache->bytes;
 	pthread_mutex_unlock(&cache->lock);
-	return left;
+	/* The heap keeps freed memory between other allocations, unless it is asked to return it. */
+	if (before - left >= TRIM_MIN)
+		malloc_trim(0);
+	return left > 0;
 }
 
 /* -- forms that are being made ----------------------------------------------------------------- */
