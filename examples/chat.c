@@ -13,8 +13,8 @@
 #include <weir/sources.h>
 
 enum {
-	WAITING_MAX = 100,             /* who has so many lines waiting does not read them */
-	IDLE_MS = 24 * 60 * 60 * 1000, /* who only listens is welcome */
+	WAITING_MAX = 100,             /* lines that may wait for a client that does not read */
+	IDLE_MS = 24 * 60 * 60 * 1000, /* clients may be silent */
 };
 
 struct room {

@@ -35,7 +35,7 @@ static void client_request(struct weir_channel *channel, struct weir_span line)
 		weir_channel_close(channel);
 }
 
-/* Called also when there is no connection: then `error` says why. */
+/* Called also when the connection fails: then `error` is the reason. */
 static void client_close(struct weir_channel *channel, int error)
 {
 	struct client *client = weir_channel_context(channel);

@@ -32,7 +32,9 @@ static enum weir_more more_squares(struct weir_producer *producer, struct weir_o
 		char line[LINE_MAX_SIZE];
 		int size = snprintf(line, sizeof line, "%" PRIu64 " %" PRIu64 "\n", squares->next,
 		        squares->next * squares->next);
-		/* Ask again when there is room for a whole line. The first room is always larger. */
+		/*
+		 * Ask again when there is room for a whole line. The first room is always larger.
+		 */
 		if (weir_output_room(out) < (size_t)size)
 			return WEIR_MORE;
 		if (weir_output_copy(out, line, (size_t)size) < (size_t)size)

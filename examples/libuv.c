@@ -1,7 +1,7 @@
 /*
- * A program that has a loop already, here that of libuv, hosts the loop of Weir: one thread runs both. Each
- * line is answered with the number of times that a timer of libuv has fired. SIGTERM is an event of
- * libuv, too, and ends the server in an orderly way. Needs libuv1-dev. Try it:
+ * A program that has a loop already, here that of libuv, hosts the loop of Weir: one thread runs
+ * both. Each line is answered with the number of times that a timer of libuv has fired. SIGTERM is
+ * an event of libuv, too, and ends the server in an orderly way. Needs libuv1-dev. Try it:
  *
  *   ./libuv & pid=$!
  *   printf 'hello\n' | nc -N 127.0.0.1 7015

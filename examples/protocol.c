@@ -1,6 +1,6 @@
 /*
- * A small protocol of one's own: values by name. A line says what to do; a value is so many bytes,
- * whatever they are, so that the terminator changes in the middle of a conversation.
+ * A small protocol of one's own: values by name. A line is a command; a value is a number of any
+ * bytes, so that the terminator changes in the middle of a conversation.
  *
  *   client: set motd 5       server: ok          client: get motd       server: 5
  *           hello                                                               hello
@@ -65,7 +65,7 @@ static void set(struct weir_channel *channel, struct weir_span name, struct weir
 {
 	uint64_t size;
 	if (weir_span_number(size_text, 10, &size) < 0 || size < 1 || size > VALUE_SIZE) {
-		/* What follows cannot be told apart from commands any more. */
+		/* The bytes of the value would be taken for commands. */
 		weir_channel_push_static(channel, "bad size\r\n");
 		weir_channel_close(channel);
 		return;

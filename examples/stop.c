@@ -25,7 +25,7 @@ struct program {
 	bool stopping;
 };
 
-/* An answer that comes later. Its reply stands in the queue already, so the drain waits for it. */
+/* A deferred answer. Its reply slot is in the queue already, so the drain waits for it. */
 struct answer {
 	struct weir_timer timer;
 	struct weir_reply *reply;

@@ -36,7 +36,7 @@ static void tls_request(struct weir_channel *channel, struct weir_span line)
 static const struct weir_protocol protocol = {
         .name = "tls", .open = tls_open, .request = tls_request};
 
-/* What is wrong with certificate and key, in words. */
+/* Prints a mistake of the certificate or the key. */
 static void report(void *context, const char *path, const char *text)
 {
 	(void)context;

@@ -1,5 +1,5 @@
 /*
- * Addresses of sockets: read from and written as text.
+ * Socket addresses, and their text.
  *
  *   127.0.0.1:8080    [::1]:8080    :8080 (any address of both families)
  */
@@ -13,7 +13,7 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
-/* An IPv4 or IPv6 address and port: 28 bytes, since every channel keeps its peer's. */
+/* An IPv4 or IPv6 address and port. It has 28 bytes only, since every channel has one. */
 struct weir_address {
 	union {
 		struct sockaddr any;
@@ -25,11 +25,13 @@ struct weir_address {
 /* Room for the longest text below, its NUL included. */
 #define WEIR_ADDRESS_TEXT_MAX 64
 
-/* 0 or WEIR_E_SYNTAX. Names are not looked up. */
+/* Reads an address. Names are not looked up. Returns 0 or WEIR_E_SYNTAX. */
 WEIR_API int weir_address_parse(struct weir_span text, struct weir_address *ret);
 
-/* "127.0.0.1:8080"; the host alone without its port. Both return the length. An IPv4 address mapped
- * into IPv6 is written as IPv4. */
+/*
+ * Write "127.0.0.1:8080", or the host alone, and return the length. An IPv4 address that is mapped
+ * into IPv6 is written as IPv4.
+ */
 WEIR_API size_t weir_address_format(const struct weir_address *, char text[WEIR_ADDRESS_TEXT_MAX]);
 WEIR_API size_t weir_address_host(const struct weir_address *, char text[WEIR_ADDRESS_TEXT_MAX]);
 

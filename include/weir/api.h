@@ -1,4 +1,4 @@
-/* What the shared library exports: every function declared WEIR_API, nothing else. */
+/* The shared library exports the functions that are declared WEIR_API, and nothing else. */
 #ifndef WEIR_API_H
 #define WEIR_API_H
 

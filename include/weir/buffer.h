@@ -1,5 +1,5 @@
 /*
- * A buffer: bytes of our own that grow up to a bound the caller names.
+ * A buffer: bytes that it owns, and that grow up to a bound which the caller passes.
  *
  *   data ─▶ [ size bytes in use | free ] capacity
  *
@@ -22,29 +22,29 @@ struct weir_buffer {
 };
 
 /*
- * Makes room for `extra` more bytes, `limit` in all at most. Grows by doubling, never above limit.
- * 0, -ENOMEM or WEIR_E_LIMIT; the buffer is untouched on failure.
+ * Makes room for `extra` more bytes. The capacity doubles, but never exceeds `limit`. Returns 0,
+ * -ENOMEM or WEIR_E_LIMIT; on failure the buffer is untouched.
  */
 WEIR_API int weir_buffer_reserve(struct weir_buffer *buffer, size_t extra, size_t limit);
 
-/* Appends; errors as weir_buffer_reserve. */
+/* Appends `size` bytes. Returns as weir_buffer_reserve. */
 WEIR_API int weir_buffer_append(
         struct weir_buffer *buffer, const void *data, size_t size, size_t limit);
 
-/* Appends formatted text (no NUL is counted); errors as weir_buffer_reserve. */
+/* Appends formatted text without a NUL. Returns as weir_buffer_reserve. */
 WEIR_API int weir_buffer_format(struct weir_buffer *buffer, size_t limit, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
 /*
- * Appends what a file has from where it is read; blocks. WEIR_E_LIMIT: there would be more than
- * `limit` bytes; -ENOMEM, or an errno of read. What was read by then stays.
+ * Appends the rest of a file; blocks. Returns 0; WEIR_E_LIMIT if the buffer would hold more than
+ * `limit` bytes; -ENOMEM, or an errno of read. On failure the bytes read so far stay in the buffer.
  */
 WEIR_API int weir_buffer_read(struct weir_buffer *buffer, int fd, size_t limit);
 
-/* Drops the first `size` bytes; the rest moves to the front. */
+/* Removes the first `size` bytes; the rest moves to the front. */
 WEIR_API void weir_buffer_consume(struct weir_buffer *buffer, size_t size);
 
-/* Gives the memory back; the buffer is all zero then. */
+/* Frees the memory; the buffer is empty then. */
 WEIR_API void weir_buffer_finish(struct weir_buffer *buffer);
 
 static inline struct weir_span weir_buffer_span(const struct weir_buffer *buffer)

@@ -1,6 +1,6 @@
 /*
- * A channel: one connection. The terminator that is set cuts its input into requests. Its replies wait
- * in a queue and leave in order, each when it is ready.
+ * A channel: one connection. The terminator that is set cuts its input into requests. Its replies
+ * wait in a queue and leave in order, each when it is ready.
  *
  *             terminator            reply queue
  *   bytes ──▶ cut ──▶ request() ──▶ [ reply ][ reply (open) ][ reply ] ──▶ bytes
@@ -8,8 +8,8 @@
  * Everything here is for the loop's own thread, except weir_push_from_thread(). If a callback
  * pushes to its channel, closes or aborts it, this takes effect when the callback has returned.
  *
- * Life cycle: open() once, any number of request(), piece() and so on, close() once, last. The channel is
- * valid from open() until close() returns.
+ * Life cycle: open() once, any number of request(), piece() and so on, close() once, last. The
+ * channel is valid from open() until close() returns.
  */
 #ifndef WEIR_CHANNEL_H
 #define WEIR_CHANNEL_H
@@ -41,9 +41,9 @@ enum weir_timeout {
 struct weir_bounds {
 	size_t request_max; /* bytes of a whole request without its terminator; WEIR_REQUEST_MAX */
 	/*
-	 * Replies in the queue at which no further request is read; WEIR_REPLIES_MAX. Open replies and the
-	 * one that is being sent count. Pushes are not bounded: a protocol that pushes without a request
-	 * looks at weir_channel_replies.
+	 * Replies in the queue at which no further request is read; WEIR_REPLIES_MAX. Open replies
+	 * and the one that is being sent count. Pushes are not bounded: a protocol that pushes
+	 * without a request looks at weir_channel_replies.
 	 */
 	unsigned replies_max;
 	uint32_t idle_ms;      /* WEIR_IDLE_MS */
@@ -51,8 +51,8 @@ struct weir_bounds {
 	uint32_t progress_ms;  /* WEIR_PROGRESS_MS */
 	unsigned channels_max; /* of a server on one loop; WEIR_CHANNELS_MAX */
 	/*
-	 * Of a server: the permits (weir/permits.h) that its channels share with those of other servers.
-	 * The server holds them. NULL: there are none.
+	 * Of a server: the permits (weir/permits.h) that its channels share with those of other
+	 * servers. The server holds them. NULL: there are none.
 	 */
 	struct weir_permits *permits;
 	uint32_t drain_ms; /* WEIR_DRAIN_MS */
@@ -63,8 +63,8 @@ struct weir_protocol {
 	const char *name;
 
 	/*
-	 * The connection is established: set a terminator (else it is CRLF, whole), push a greeting. A
-	 * negative errno refuses the connection: close() follows with that errno.
+	 * The connection is established: set a terminator (else it is CRLF, whole), push a
+	 * greeting. A negative errno refuses the connection: close() follows with that errno.
 	 */
 	int (*open)(struct weir_channel *channel);
 
@@ -78,15 +78,15 @@ struct weir_protocol {
 	void (*piece)(struct weir_channel *channel, struct weir_span bytes);
 
 	/*
-	 * Of a channel whose input is diverted: the socket has input, or its end. The channel is paused
-	 * until weir_channel_diverted.
+	 * Of a channel whose input is diverted: the socket has input, or its end. The channel is
+	 * paused until weir_channel_diverted.
 	 */
 	void (*divert_ready)(struct weir_channel *channel);
 
 	/*
-	 * The input broke a rule. WEIR_E_LIMIT: the request is larger than the bound; all of it, up to its
-	 * terminator, is dropped. WEIR_E_SYNTAX: the terminator refuses the input; nothing further is read.
-	 * When NULL the channel is aborted.
+	 * The input broke a rule. WEIR_E_LIMIT: the request is larger than the bound; all of it, up
+	 * to its terminator, is dropped. WEIR_E_SYNTAX: the terminator refuses the input; nothing
+	 * further is read. When NULL the channel is aborted.
 	 */
 	void (*overflow)(struct weir_channel *channel, int error);
 
@@ -94,9 +94,9 @@ struct weir_protocol {
 	void (*eof)(struct weir_channel *channel);
 
 	/*
-	 * The upgrade of weir_channel_start_tls is complete: from here on, input has come encrypted.
-	 * `dropped` bytes came in clear behind the request that asked for the upgrade, and were thrown away
-	 * (CVE-2011-0411). Not called where TLS began before open().
+	 * The upgrade of weir_channel_start_tls is complete: from here on, input has come
+	 * encrypted. `dropped` bytes came in clear behind the request that asked for the upgrade,
+	 * and were thrown away (CVE-2011-0411). Not called where TLS began before open().
 	 */
 	void (*secured)(struct weir_channel *channel, size_t dropped);
 
@@ -107,15 +107,15 @@ struct weir_protocol {
 	void (*insecure)(struct weir_channel *channel, const char *why);
 
 	/*
-	 * A time limit has passed. The channel is aborted afterwards, unless this function closes it; when
-	 * NULL it is aborted at once.
+	 * A time limit has passed. The channel is aborted afterwards, unless this function closes
+	 * it; when NULL it is aborted at once.
 	 */
 	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
 
 	/*
-	 * The server drains, and the channel has no request and no reply under way. Push a goodbye and
-	 * close; or finish first what the channel does not know of: this function is called again after
-	 * the next reply has left. When NULL the channel closes.
+	 * The server drains, and the channel has no request and no reply under way. Push a goodbye
+	 * and close; or finish first what the channel does not know of: this function is called
+	 * again after the next reply has left. When NULL the channel closes.
 	 */
 	void (*draining)(struct weir_channel *channel);
 
@@ -123,12 +123,13 @@ struct weir_protocol {
 	void (*drained)(struct weir_channel *channel);
 
 	/*
-	 * The last call: 0 after an orderly end, else the errno of the cause (-ECONNRESET, -ETIMEDOUT, …).
+	 * The last call: 0 after an orderly end, else the errno of the cause (-ECONNRESET,
+	 * -ETIMEDOUT, …).
 	 */
 	void (*close)(struct weir_channel *channel, int error);
 };
 
-/* -- properties ------------------------------------------------------------------------------- */
+/* -- properties -------------------------------------------------------------------------------- */
 
 /* A pointer of the protocol's own for this channel; NULL at first. */
 WEIR_API void *weir_channel_session(const struct weir_channel *channel);
@@ -143,8 +144,8 @@ WEIR_API const struct weir_address *weir_channel_peer(const struct weir_channel 
 WEIR_API int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret);
 
 /*
- * Returns true if the client's address has reached the bound of the listener's `peers`. The protocol asks
- * this in open() and refuses the connection in its own way.
+ * Returns true if the client's address has reached the bound of the listener's `peers`. The
+ * protocol asks this in open() and refuses the connection in its own way.
  */
 WEIR_API bool weir_channel_over_quota(const struct weir_channel *channel);
 
@@ -178,40 +179,45 @@ WEIR_API void weir_channel_stream(struct weir_channel *channel, struct weir_term
 /* Changes bounds.request_max for this channel, from the next byte on. */
 WEIR_API void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size);
 
-/* Stops and resumes reading, for example while a disk is slower than the client. Pauses do not nest. */
+/*
+ * Stops and resumes reading, for example while a disk is slower than the client. Pauses do not
+ * nest.
+ */
 WEIR_API void weir_channel_pause(struct weir_channel *channel);
 WEIR_API void weir_channel_resume(struct weir_channel *channel);
 
 /*
- * The peer is to send input, such as the body of a request, although replies are open. Then the time limits
- * of a request apply, except while the channel is paused. False at first.
+ * The peer is to send input, such as the body of a request, although replies are open. Then the
+ * time limits of a request apply, except while the channel is paused. False at first.
  */
 WEIR_API void weir_channel_expect_body(struct weir_channel *channel, bool expected);
 
 /*
- * Diverts streamed input: the caller takes it from the socket itself, perhaps on another thread and into a
- * file, and the channel only counts it. `*ret` is a duplicate of the descriptor, non-blocking, which the
- * caller closes. From now on divert_ready() is called instead of piece(): when WEIR_DIVERT_GATHER bytes
- * are there, or some bytes after WEIR_DIVERT_GATHER_MS, or at the end of the input.
+ * Diverts streamed input: the caller takes it from the socket itself, perhaps on another thread and
+ * into a file, and the channel only counts it. `*ret` is a duplicate of the descriptor,
+ * non-blocking, which the caller closes. From now on divert_ready() is called instead of piece():
+ * when WEIR_DIVERT_GATHER bytes are there, or some bytes after WEIR_DIVERT_GATHER_MS, or at the end
+ * of the input.
  *
- * Returns 0; -EOPNOTSUPP if the channel uses TLS, the input is not streamed, or the channel has received a
- * part of it already; or an errno of fcntl. On failure nothing has changed.
+ * Returns 0; -EOPNOTSUPP if the channel uses TLS, the input is not streamed, or the channel has
+ * received a part of it already; or an errno of fcntl. On failure nothing has changed.
  */
 WEIR_API int weir_channel_divert(struct weir_channel *channel, int *ret);
 
 /*
- * Reports that `size` bytes were taken, and resumes the channel. `end` is 0; or 1 if the end of the input
- * was met: eof() follows; or a negative errno of the socket: the channel ends with it. The terminator finds
- * its end as in input that the channel receives; no byte behind that end may be taken.
+ * Reports that `size` bytes were taken, and resumes the channel. `end` is 0; or 1 if the end of the
+ * input was met: eof() follows; or a negative errno of the socket: the channel ends with it. The
+ * terminator finds its end as in input that the channel receives; no byte behind that end may be
+ * taken.
  */
 WEIR_API void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end);
 
-/* -- replies ---------------------------------------------------------------------------------- */
+/* -- replies ----------------------------------------------------------------------------------- */
 
 /*
- * Appends a reply to the queue. Takes the producer in any case. NULL (a constructor ran out of memory)
- * aborts the channel, since a reply would be missing. Returns 0, -ENOMEM, or WEIR_E_CLOSED if the channel
- * takes no replies any more.
+ * Appends a reply to the queue. Takes the producer in any case. NULL (a constructor ran out of
+ * memory) aborts the channel, since a reply would be missing. Returns 0, -ENOMEM, or WEIR_E_CLOSED
+ * if the channel takes no replies any more.
  */
 WEIR_API int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer);
 
@@ -222,33 +228,35 @@ WEIR_API int weir_channel_push_static(struct weir_channel *channel, const char *
 WEIR_API int weir_channel_push_copy(struct weir_channel *channel, struct weir_span bytes);
 
 /*
- * Opens a reply slot, to be filled later; the replies behind it wait. Returns NULL without memory (the
- * channel is aborted then), or if the channel takes no replies any more. The handle is valid until
- * weir_reply_fill, even if the channel closes earlier; so every open reply must be filled exactly once.
+ * Opens a reply slot, to be filled later; the replies behind it wait. Returns NULL without memory
+ * (the channel is aborted then), or if the channel takes no replies any more. The handle is valid
+ * until weir_reply_fill, even if the channel closes earlier; so every open reply must be filled
+ * exactly once.
  */
 WEIR_API struct weir_reply *weir_reply_open(struct weir_channel *channel);
 
 /*
- * Fills the slot; takes the producer in any case. NULL aborts the channel. If the channel has closed, the
- * producer is closed at once (WEIR_CLOSE_ABORTED).
+ * Fills the slot; takes the producer in any case. NULL aborts the channel. If the channel has
+ * closed, the producer is closed at once (WEIR_CLOSE_ABORTED).
  */
 WEIR_API void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer);
 
 /* The channel of an open reply, or NULL if it has closed: work on the reply is in vain then. */
 WEIR_API struct weir_channel *weir_reply_channel(const struct weir_reply *reply);
 
-/* -- TLS -------------------------------------------------------------------------------------- */
+/* -- TLS --------------------------------------------------------------------------------------- */
 
 /*
- * Upgrades the channel in place, as STARTTLS, STLS and AUTH TLS do. The replies in the queue leave in
- * clear; the last of them invites the peer to begin. Then the handshake begins, and secured() is called when
- * it is complete. Input that came in clear behind the request is dropped. A reply that is pushed before
- * secured() is refused (WEIR_E_CLOSED). If the handshake fails, close() gets the error. The channel
- * holds `tls` itself.
+ * Upgrades the channel in place, as STARTTLS, STLS and AUTH TLS do. The replies in the queue leave
+ * in clear; the last of them invites the peer to begin. Then the handshake begins, and secured() is
+ * called when it is complete. Input that came in clear behind the request is dropped. A reply that
+ * is pushed before secured() is refused (WEIR_E_CLOSED). If the handshake fails, close() gets the
+ * error. The channel holds `tls` itself.
  *
- * On a server's channel `name` is NULL. On a client's it is the name of the server, a host name or an
- * address, and is copied. It is sent (SNI), and the server's certificate must contain it, unless `tls`
- * is unverified. A client that speaks TLS from the first byte calls this function in its open().
+ * On a server's channel `name` is NULL. On a client's it is the name of the server, a host name or
+ * an address, and is copied. It is sent (SNI), and the server's certificate must contain it, unless
+ * `tls` is unverified. A client that speaks TLS from the first byte calls this function in its
+ * open().
  *
  * Returns 0; WEIR_E_CLOSED if the channel is secure, is being upgraded, or ends; or -ENOMEM.
  */
@@ -256,9 +264,9 @@ WEIR_API int weir_channel_start_tls(
         struct weir_channel *channel, struct weir_tls *tls, const char *name);
 
 /*
- * Of a server, after weir_channel_start_tls and before secured(): gives out no session ticket. This is for
- * a peer that only sends and then closes. With TLS 1.3 such a peer never reads the ticket, and a socket that
- * is closed with unread bytes loses what it has not sent yet.
+ * Of a server, after weir_channel_start_tls and before secured(): gives out no session ticket. This
+ * is for a peer that only sends and then closes. With TLS 1.3 such a peer never reads the ticket,
+ * and a socket that is closed with unread bytes loses what it has not sent yet.
  */
 WEIR_API void weir_channel_withhold_tickets(struct weir_channel *channel);
 
@@ -272,12 +280,13 @@ WEIR_API bool weir_channel_secure(const struct weir_channel *channel);
 WEIR_API bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret);
 
 /*
- * Returns true if the input ended without the peer's close_notify: it may have been cut short. Protocols in
- * which the end of the connection is the end of the data ask this in eof() or later. False without TLS.
+ * Returns true if the input ended without the peer's close_notify: it may have been cut short.
+ * Protocols in which the end of the connection is the end of the data ask this in eof() or later.
+ * False without TLS.
  */
 WEIR_API bool weir_channel_truncated(const struct weir_channel *channel);
 
-/* -- ends ------------------------------------------------------------------------------------- */
+/* -- ends -------------------------------------------------------------------------------------- */
 
 /* Closes the channel when the replies in the queue have left; no further request is read. */
 WEIR_API void weir_channel_close(struct weir_channel *channel);
@@ -286,16 +295,16 @@ WEIR_API void weir_channel_close(struct weir_channel *channel);
 WEIR_API void weir_channel_abort(struct weir_channel *channel, int error);
 
 /*
- * If a producer fails, the connection ends with a reset and not in an orderly way. This is for replies that
- * only the end of the connection ends.
+ * If a producer fails, the connection ends with a reset and not in an orderly way. This is for
+ * replies that only the end of the connection ends.
  */
 WEIR_API void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset);
 
 /* -- from other threads ------------------------------------------------------------------------ */
 
 /*
- * A name for a channel, which may be copied and kept for ever; it finds nothing once the channel has
- * closed.
+ * A name for a channel, which may be copied and kept for ever; it finds nothing once the channel
+ * has closed.
  */
 struct weir_channel_ref {
 	struct weir_loop *loop;
@@ -309,8 +318,8 @@ WEIR_API struct weir_channel_ref weir_channel_ref(const struct weir_channel *cha
 WEIR_API struct weir_channel *weir_channel_find(struct weir_channel_ref ref);
 
 /*
- * weir_channel_push from any thread, as long as the loop lives. No more() of the producer may have been
- * called yet. Returns 0, or -ENOMEM (the producer is closed then, on this thread).
+ * weir_channel_push from any thread, as long as the loop lives. No more() of the producer may have
+ * been called yet. Returns 0, or -ENOMEM (the producer is closed then, on this thread).
  */
 WEIR_API int weir_push_from_thread(struct weir_channel_ref ref, struct weir_producer *producer);
 

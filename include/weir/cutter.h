@@ -1,15 +1,15 @@
 /*
- * A cutter cuts input into requests by the terminator that is set. Every channel has one; another
- * serves whoever has a stream inside a stream, as the parts of a form within a request's body.
+ * A cutter cuts input into requests by the terminator that is set. Every channel has one. Another one
+ * can cut a stream inside a stream, such as the parts of a form within a request's body.
  *
  *   input ──▶ region: in place ──▶ scan ──▶ request(), piece(), overflow()
- *              └─ what is left when nothing more can be cut is kept, and the next input appended
+ *              └─ the partial request at its end is saved; the next input is appended to it
  *
- * So a request always lies in one stretch, a terminator never sees a byte as fresh twice, and a
- * cutter between requests owns no memory.
+ * So a request always lies in one stretch, each byte is new to a terminator only once, and a cutter
+ * between requests owns no memory.
  *
- * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_finish. Not to be freed
- * within its callbacks.
+ * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_free. A callback must not
+ * free its cutter.
  */
 #ifndef WEIR_CUTTER_H
 #define WEIR_CUTTER_H
@@ -23,84 +23,85 @@
 #include <weir/terminator.h>
 
 struct weir_cutter;
-struct weir_kept;
+struct weir_saved;
 
-/* Whom it calls. In a callback, terminator, mode and request_max may be changed. */
+/* The callbacks. They may change the terminator, the mode and request_max. */
 struct weir_cutter_type {
 	/*
-	 * A request is complete. Whole input: all of it, valid until this returns. Streamed input:
-	 * all of it was given to piece(), `request` is empty.
+	 * A request is complete. Whole input: `request` is all of it, valid until this returns.
+	 * Streamed input: piece() has got all of it, `request` is empty.
 	 */
 	void (*request)(struct weir_cutter *cutter, struct weir_span request);
 
-	/* Streamed input: the next bytes, never none, valid until this returns. */
+	/* Streamed input: the next bytes, at least one, valid until this returns. */
 	void (*piece)(struct weir_cutter *cutter, struct weir_span bytes);
 
 	/*
-	 * WEIR_E_LIMIT: a whole request is larger than request_max; it is dropped up to its end.
-	 * WEIR_E_SYNTAX: the terminator refuses the input; nothing is cut any more.
+	 * WEIR_E_LIMIT: a whole request is larger than request_max, and is dropped up to its end.
+	 * WEIR_E_SYNTAX: the terminator refuses the input; nothing further is cut.
 	 */
 	void (*overflow)(struct weir_cutter *cutter, int error);
 
-	/* Nothing may be called now; the input waits. NULL: never. */
+	/* Returns true if no callback may be called now: the input waits. NULL: it never waits. */
 	bool (*held)(const struct weir_cutter *cutter);
 };
 
 struct weir_cutter {
 	struct weir_terminator terminator;
-	struct weir_kept *kept; /* NULL when nothing is */
-	uint64_t before; /* bytes of a streamed request given, or of an overlong one dropped */
+	struct weir_saved *saved; /* the saved partial request; NULL if there is none */
+	uint64_t
+	        before; /* bytes that piece() has got, or that were dropped of an overlong request */
 	uint32_t request_max;
 	bool streamed : 1; /* input goes to piece() */
-	bool changed : 1;  /* a terminator was set and has not been asked yet */
-	bool skipping : 1; /* an overlong request, up to its end */
-	bool refused : 1;  /* the terminator said BAD */
+	bool changed : 1;  /* the terminator is new and has not scanned yet */
+	bool skipping : 1; /* drops an overlong request, up to its end */
+	bool refused : 1;  /* a scan returned BAD */
 };
 
 WEIR_API void weir_cutter_init(
         struct weir_cutter *cutter, struct weir_terminator terminator, uint32_t request_max);
 
 /*
- * Sets the terminator for the very next byte: input is collected (await) or given as it comes
- * (stream).
+ * Sets the terminator, from the very next byte on. `await` collects requests whole; `stream` passes
+ * their bytes to piece() as they come.
  */
 WEIR_API void weir_cutter_await(struct weir_cutter *cutter, struct weir_terminator terminator);
 WEIR_API void weir_cutter_stream(struct weir_cutter *cutter, struct weir_terminator terminator);
 
 /*
- * Cuts what was kept and then `input` (which may be empty, to go on after a hold), keeps what is
- * left. 0 or -ENOMEM.
+ * Cuts the saved input and then `input`, and saves the rest. `input` may be empty, to continue when
+ * held() has become false. Returns 0 or -ENOMEM.
  */
 WEIR_API int weir_cutter_feed(
         struct weir_cutter *cutter, const struct weir_cutter_type *type, struct weir_span input);
 
-/* Part of a request has come. */
+/* Returns true if a part of a request has come. */
 WEIR_API bool weir_cutter_partial(const struct weir_cutter *cutter);
 
 WEIR_API void weir_cutter_finish(struct weir_cutter *cutter);
 
-/* -- feed in its steps, for who has something to do in between --------------------------------- */
+/* -- the steps of weir_cutter_feed, for callers with work in between --------------------------- */
 
 /* A stretch of input; the current request begins at data[0]. */
 struct weir_region {
 	const char *data;
 	size_t size;
-	size_t seen; /* bytes that the terminator has scanned without finding the end */
+	size_t seen; /* bytes that were scanned, and in which the request does not end */
 };
 
-/* Where cutting starts, with `input` behind what was kept. 0 or -ENOMEM. */
+/* Puts `input` behind the saved input, and returns where to begin. Returns 0 or -ENOMEM. */
 WEIR_API int weir_cutter_begin(
         struct weir_cutter *cutter, struct weir_span input, struct weir_region *ret);
 
-/* Cuts as long as it is not held. */
+/* Cuts until held() is true or no request is complete. */
 WEIR_API void weir_cutter_cut(struct weir_cutter *cutter, const struct weir_cutter_type *type,
         struct weir_region *region);
 
-/* Whether weir_cutter_cut would have something to do. */
+/* Returns true if weir_cutter_cut would call a callback or scan. */
 WEIR_API bool weir_cutter_pending(const struct weir_cutter *cutter,
         const struct weir_cutter_type *type, const struct weir_region *region);
 
-/* Keeps what is left. 0 or -ENOMEM. */
+/* Saves the rest of the region. Returns 0 or -ENOMEM. */
 WEIR_API int weir_cutter_save(struct weir_cutter *cutter, const struct weir_region *region);
 
 #endif

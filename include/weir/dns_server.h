@@ -55,9 +55,9 @@ typedef void weir_dns_log(void *context, const struct weir_dns_event *event);
 
 struct weir_dns_options {
 	/*
-	 * Port 0 is any port, the same for UDP and TCP. With `tls` there is TLS alone, and no UDP. The bounds are
-	 * for TCP and TLS; of these, idle_ms is WEIR_DNS_IDLE_MS and replies_max WEIR_DNS_REPLIES_MAX by
-	 * default.
+	 * Port 0 is any port, the same for UDP and TCP. With `tls` there is TLS alone, and no UDP.
+	 * The bounds are for TCP and TLS; of these, idle_ms is WEIR_DNS_IDLE_MS and replies_max
+	 * WEIR_DNS_REPLIES_MAX by default.
 	 */
 	struct weir_listener listener;
 	struct weir_dns_zones *zones; /* held; not NULL, but may be empty */

@@ -168,9 +168,9 @@ struct weir_ftp_rules {
 
 struct weir_ftp_options {
 	/*
-	 * `tls` is for data connections, too. AUTH TLS with `tls_upgrade`; else TLS from the first byte (port
-	 * 990), if there is `tls`. Over its `peers`, a session gets a 421. Of the bounds, idle_ms is
-	 * WEIR_FTP_IDLE_MS by default; progress_ms is for data connections, too.
+	 * `tls` is for data connections, too. AUTH TLS with `tls_upgrade`; else TLS from the first
+	 * byte (port 990), if there is `tls`. Over its `peers`, a session gets a 421. Of the
+	 * bounds, idle_ms is WEIR_FTP_IDLE_MS by default; progress_ms is for data connections, too.
 	 */
 	struct weir_listener listener;
 	struct weir_tree *tree; /* taken over, also if creating fails */

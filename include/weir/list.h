@@ -1,6 +1,6 @@
 /*
- * A doubly linked ring whose links are embedded in what is listed. The head is a link too; a link
- * that points to itself is in no list, so that removing twice is harmless.
+ * A doubly linked ring whose links are embedded in the listed objects. The head is a link, too. A
+ * link that points to itself is in no list, so that a second removal does nothing.
  */
 #ifndef WEIR_LIST_H
 #define WEIR_LIST_H
@@ -27,7 +27,7 @@ static inline bool weir_list_empty(const struct weir_list *list)
 	return list->next == list;
 }
 
-/* Puts `link`, which must be in no list, last. */
+/* Appends `link`, which must be in no list. */
 static inline void weir_list_append(struct weir_list *list, struct weir_list *link)
 {
 	link->prev = list->prev;
@@ -44,7 +44,7 @@ static inline void weir_list_remove(struct weir_list *link)
 }
 
 /*
- * for each `item` of the list, first to last. The list may grow behind the item meanwhile; the item must
+ * Iterates over the list, first to last. The list may grow behind the item meanwhile; the item must
  * stay in it.
  *
  *   WEIR_LIST_EACH (struct order, order, &orders, link)
@@ -61,7 +61,7 @@ static inline void weir_list_remove(struct weir_list *link)
 	        &item->member != (list); item = next_item,                                         \
 	          next_item = WEIR_CONTAINER(next_item->member.next, type, member))
 
-/* Moves all links of `from`, in order, into the uninitialised head `to`; `from` is empty then. */
+/* Moves all links of `from`, in order, to the uninitialised head `to`; `from` is empty then. */
 static inline void weir_list_move(struct weir_list *to, struct weir_list *from)
 {
 	if (weir_list_empty(from)) {

@@ -1,13 +1,15 @@
 /*
- * The loop: one thread that waits for descriptors, timers, signals and other threads, and calls back.
+ * The loop: one thread that waits for descriptors, timers, signals and other threads, and calls
+ * back.
  *
  *   turn:  wait ─▶ descriptors ─▶ posted tasks ─▶ timers ─▶ deferred tasks ─▶ closes ─▶ wait …
  *
  * Everything here belongs to the loop's own thread, with two exceptions. Any thread may call
- * weir_loop_post() and weir_loop_stop(); a signal handler may call weir_loop_stop(). Loops share nothing.
+ * weir_loop_post() and weir_loop_stop(); a signal handler may call weir_loop_stop(). Loops share
+ * nothing.
  *
- * Life cycle: weir_loop_create, watches and servers, weir_loop_run, weir_loop_destroy. No watch may be
- * left when the loop is destroyed.
+ * Life cycle: weir_loop_create, watches and servers, weir_loop_run, weir_loop_destroy. No watch may
+ * be left when the loop is destroyed.
  */
 #ifndef WEIR_LOOP_H
 #define WEIR_LOOP_H
@@ -34,12 +36,13 @@ WEIR_API int weir_loop_run(struct weir_loop *loop);
 WEIR_API int weir_loop_turn(struct weir_loop *loop, int wait_ms);
 
 /*
- * A loop of another library (libuv, GLib) can host this one. It waits until weir_loop_fd() is readable
- * or weir_loop_wait_ms() have passed, and then calls weir_loop_turn(loop, 0). weir_loop_run is not used.
+ * A loop of another library (libuv, GLib) can host this one. It waits until weir_loop_fd() is
+ * readable or weir_loop_wait_ms() have passed, and then calls weir_loop_turn(loop, 0).
+ * weir_loop_run is not used.
  *
- * The host asks for the time each time before it waits: -1 is for ever. A callback of the host that is
- * about to call functions of this library first calls weir_loop_turn(loop, 0), since timers are counted
- * from the start of the last turn. See examples/libuv.c.
+ * The host asks for the time before each wait; -1 is for ever. Timers are counted from the start of the
+ * last turn. So a callback of the host first calls weir_loop_turn(loop, 0), and then the functions of
+ * this library. See examples/libuv.c.
  */
 WEIR_API int weir_loop_fd(const struct weir_loop *loop);
 WEIR_API int weir_loop_wait_ms(const struct weir_loop *loop);
@@ -47,14 +50,16 @@ WEIR_API int weir_loop_wait_ms(const struct weir_loop *loop);
 /* Makes weir_loop_run return at the end of the turn. Any thread. */
 WEIR_API void weir_loop_stop(struct weir_loop *loop);
 
-/* The monotonic clock in milliseconds, and the seconds since 1970, both read when the turn began. */
+/*
+ * The monotonic clock in milliseconds, and the seconds since 1970, both read when the turn began.
+ */
 WEIR_API int64_t weir_loop_now_ms(const struct weir_loop *loop);
 WEIR_API int64_t weir_loop_wall_s(const struct weir_loop *loop);
 
 /* The number of this turn, which is never 0. */
 WEIR_API uint64_t weir_loop_turns(const struct weir_loop *loop);
 
-/* -- descriptors ----------------------------------------------------------------------------- */
+/* -- descriptors ------------------------------------------------------------------------------- */
 
 enum weir_event {
 	WEIR_READABLE = 1, /* input, or its end */
@@ -71,8 +76,8 @@ struct weir_watch {
 };
 
 /*
- * Watches `fd`, which is non-blocking, for `events` (READABLE | WRITABLE). With 0 only BROKEN is reported.
- * Level triggered. Returns 0 or a negative errno.
+ * Watches `fd`, which is non-blocking, for `events` (READABLE | WRITABLE). With 0 only BROKEN is
+ * reported. Level triggered. Returns 0 or a negative errno.
  */
 WEIR_API int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd,
         unsigned events, void (*on_event)(struct weir_watch *watch, unsigned events));
@@ -81,15 +86,15 @@ WEIR_API int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, 
 WEIR_API int weir_watch_change(struct weir_loop *loop, struct weir_watch *watch, unsigned events);
 
 /*
- * Ends the watch, and closes its descriptor at the end of the turn: events of this turn may still carry
- * its number. The watch may be freed at once.
+ * Ends the watch, and closes its descriptor at the end of the turn: events of this turn may still
+ * carry its number. The watch may be freed at once.
  */
 WEIR_API void weir_watch_close(struct weir_loop *loop, struct weir_watch *watch);
 
 /* Ends the watch and returns its descriptor, which is the caller's again. */
 WEIR_API int weir_watch_cancel(struct weir_loop *loop, struct weir_watch *watch);
 
-/* -- tasks ----------------------------------------------------------------------------------- */
+/* -- tasks ------------------------------------------------------------------------------------- */
 
 /*
  * A call to be made later; embedded, all zero at first. The task must live until it has run or was
@@ -101,21 +106,21 @@ struct weir_task {
 };
 
 /*
- * Runs the task on the loop's thread, in this turn or the next one. Any thread. Tasks of one thread run in
- * the order of their posts. A task must not be posted again before it has run.
+ * Runs the task on the loop's thread, in this turn or the next one. Any thread. Tasks of one thread
+ * run in the order of their posts. A task must not be posted again before it has run.
  */
 WEIR_API void weir_loop_post(struct weir_loop *loop, struct weir_task *task);
 
 /*
- * Runs the task later in this turn or, if a deferred task calls this, in the next one. Only from the loop's
- * thread. A task that is queued already stays where it is.
+ * Runs the task later in this turn or, if a deferred task calls this, in the next one. Only from
+ * the loop's thread. A task that is queued already stays where it is.
  */
 WEIR_API void weir_loop_defer(struct weir_loop *loop, struct weir_task *task);
 
 /* Cancels a deferred task, if it is queued. */
 WEIR_API void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task);
 
-/* -- timers ---------------------------------------------------------------------------------- */
+/* -- timers ------------------------------------------------------------------------------------ */
 
 /* Embedded, all zero at first. A timer is never early, and late by WEIR_TIMER_TICK_MS at most. */
 struct weir_timer {
@@ -138,7 +143,7 @@ static inline bool weir_timer_running(const struct weir_timer *timer)
 	return timer->link.next && !weir_list_empty(&timer->link);
 }
 
-/* -- signals --------------------------------------------------------------------------------- */
+/* -- signals ----------------------------------------------------------------------------------- */
 
 /* Embedded in the object that handles signals. */
 struct weir_signals {
@@ -148,22 +153,22 @@ struct weir_signals {
 };
 
 /*
- * Handles the signals of `list`, which ends with 0, on this loop. They are blocked in the calling thread
- * and in the threads that it starts later. Returns 0 or a negative errno.
+ * Handles the signals of `list`, which ends with 0, on this loop. They are blocked in the calling
+ * thread and in the threads that it starts later. Returns 0 or a negative errno.
  */
 WEIR_API int weir_signals_start(struct weir_loop *loop, struct weir_signals *signals,
         const int *list, void (*on_signal)(struct weir_signals *signals, int signal));
 
 WEIR_API void weir_signals_stop(struct weir_signals *signals);
 
-/* -- blocking work --------------------------------------------------------------------------- */
+/* -- blocking work ----------------------------------------------------------------------------- */
 
 /*
- * Work that may block (open on a cold disk, fsync, readdir, crypt) runs on a thread of a pool, which all
- * loops share. Its end is reported on the loop that submitted it.
+ * Work that may block (open on a cold disk, fsync, readdir, crypt) runs on a thread of a pool,
+ * which all loops share. Its end is reported on the loop that submitted it.
  *
- * Each kind of work has a lane: a queue and WEIR_WORK_THREADS threads, which are started when they are
- * first needed. Work waits only for work of its own lane.
+ * Each kind of work has a lane: a queue and WEIR_WORK_THREADS threads, which are started when they
+ * are first needed. Work waits only for work of its own lane.
  */
 enum weir_lane {
 	WEIR_LANE_GENERAL,  /* reading files and directories; the work of the library's users */
@@ -184,8 +189,8 @@ struct weir_work {
 };
 
 /*
- * Returns 0; WEIR_E_LIMIT if WEIR_WORK_QUEUE_MAX are waiting in the lane; or -ENOMEM or -EAGAIN if no
- * thread can be started. `done` is called only after 0.
+ * Returns 0; WEIR_E_LIMIT if WEIR_WORK_QUEUE_MAX are waiting in the lane; or -ENOMEM or -EAGAIN if
+ * no thread can be started. `done` is called only after 0.
  */
 WEIR_API int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane,
         struct weir_work *work, void (*run)(struct weir_work *work),
@@ -195,7 +200,7 @@ WEIR_API int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane,
 WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
         void (*run)(struct weir_work *work), void (*done)(struct weir_work *work));
 
-/* -- counters -------------------------------------------------------------------------------- */
+/* -- counters ---------------------------------------------------------------------------------- */
 
 #define WEIR_COUNTERS(COUNT)                                                                       \
 	COUNT(channels_opened)                                                                     \
@@ -216,8 +221,8 @@ WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
 	COUNT(work_submitted)
 
 /*
- * Each loop has one set, which only its thread writes. Another thread may read values that are some turns
- * old.
+ * Each loop has one set, which only its thread writes. Another thread may read values that are some
+ * turns old.
  */
 struct weir_counters {
 #define WEIR_COUNTER_FIELD(name) uint64_t name;

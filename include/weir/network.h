@@ -1,5 +1,5 @@
 /*
- * Networks: which addresses belong to one (CIDR, RFC 4632, RFC 4291 2.3).
+ * Networks of addresses (CIDR, RFC 4632, RFC 4291 2.3).
  *
  *   10.0.0.0/8    192.0.2.1    2001:db8::/32    ::1
  */
@@ -14,19 +14,20 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
-/* IPv4 is kept as mapped into IPv6 (RFC 4291 2.5.5.2): 96 more bits of prefix. */
+/* IPv4 is mapped into IPv6 (RFC 4291 2.5.5.2), with 96 more bits of prefix. */
 struct weir_network {
 	uint8_t address[16];
 	uint8_t bits; /* 0 to 128 */
 };
 
 /*
- * Without a prefix's length it is a single address. 0 or WEIR_E_SYNTAX: also for bits set beyond the
- * prefix, since nobody can tell which of the two was meant.
+ * Reads a network; without the length of a prefix it is a single address. Returns 0, or
+ * WEIR_E_SYNTAX, also if bits beyond the prefix are set: either the bits or the length are a
+ * mistake then.
  */
 WEIR_API int weir_network_parse(struct weir_span text, struct weir_network *ret);
 
-/* Whether the address belongs to one of them. An IPv4 address mapped into IPv6 is IPv4. */
+/* Returns true if the address belongs to one of them. An IPv4 address mapped into IPv6 is IPv4. */
 WEIR_API bool weir_networks_contain(
         const struct weir_network *networks, size_t count, const struct weir_address *address);
 

@@ -1,9 +1,9 @@
 /*
- * Who is connected, and how often: a bound on the connections of one address, for all servers (and
- * loops) that share the table.
+ * Peers: a table of the clients that are connected, with a bound on the connections of each.
+ * Servers of several protocols, on several loops, can share a table.
  *
- * One table may count for several protocols. An IPv6 client is its network of 64 bits, since it has
- * all the addresses of that.
+ * An IPv6 client is counted by its network of 64 bits, since it can use all addresses of that
+ * network.
  */
 #ifndef WEIR_PEERS_H
 #define WEIR_PEERS_H
@@ -16,12 +16,13 @@
 struct weir_peers;
 
 /*
- * At most `each` connections of a peer, and `most` peers at a time (0: WEIR_PEER_CONNECTIONS_MAX,
- * WEIR_PEERS_MAX). The caller has one hold. 0, -ENOMEM, or an errno of getrandom.
+ * Allows `each` connections of a peer, and `most` peers at a time. A 0 stands for
+ * WEIR_PEER_CONNECTIONS_MAX or WEIR_PEERS_MAX. The caller gets one reference. Returns 0, -ENOMEM,
+ * or an errno of getrandom.
  */
 WEIR_API int weir_peers_create(unsigned each, size_t most, struct weir_peers **ret);
 
-/* Another bound for who comes from now on (0: the default). Any thread. */
+/* Changes `each`, for connections from here on (0: the default). Any thread. */
 WEIR_API void weir_peers_set(struct weir_peers *peers, unsigned each);
 
 /* Any thread. The last release frees. NULL may be released. */
@@ -29,13 +30,14 @@ WEIR_API struct weir_peers *weir_peers_hold(struct weir_peers *peers);
 WEIR_API void weir_peers_release(struct weir_peers *peers);
 
 /*
- * A connection of this peer begins: 0, and weir_peers_leave is due; WEIR_E_LIMIT: it has enough of
- * them, or there are too many peers; -ENOMEM. Any thread.
+ * Counts a new connection of this peer. Returns 0: call weir_peers_leave at its end; WEIR_E_LIMIT
+ * if the peer has reached its bound, or there are too many peers; or -ENOMEM. Any thread. A server
+ * does both for its listener.
  */
 WEIR_API int weir_peers_enter(struct weir_peers *peers, const struct weir_address *peer);
 WEIR_API void weir_peers_leave(struct weir_peers *peers, const struct weir_address *peer);
 
-/* The peers that are connected now. */
+/* The number of peers that are connected. */
 WEIR_API size_t weir_peers_count(struct weir_peers *peers);
 
 #endif

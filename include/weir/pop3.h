@@ -65,8 +65,8 @@ struct weir_pop3_event {
 
 struct weir_pop3_options {
 	/*
-	 * STLS with `tls_upgrade`; else TLS from the first byte (port 995), if there is `tls`. Of the bounds,
-	 * idle_ms is WEIR_POP3_IDLE_MS by default; request_max is POP3's own.
+	 * STLS with `tls_upgrade`; else TLS from the first byte (port 995), if there is `tls`. Of
+	 * the bounds, idle_ms is WEIR_POP3_IDLE_MS by default; request_max is POP3's own.
 	 */
 	struct weir_listener listener;
 	struct weir_mail_store *store; /* borrowed until the server is destroyed or has another */

@@ -5,8 +5,8 @@
  *   weir_server_create(loop, &(struct weir_server_options){
  *           .listener.address = address, .protocol = &echo }, &server);
  *
- * A listener says where clients connect and how many of them may. Its description is a part of the options
- * of every server: that of this header, and those of HTTP, SMTP, POP3, FTP and DNS.
+ * A listener is an address to which clients connect, with bounds. Its description is a part of the
+ * options of every server: that of this header, and those of HTTP, SMTP, POP3, FTP and DNS.
  */
 #ifndef WEIR_SERVER_H
 #define WEIR_SERVER_H
@@ -32,12 +32,14 @@ struct weir_listener {
 	/* The server holds it. NULL: no TLS. */
 	struct weir_tls *tls;
 	/*
-	 * The protocol upgrades by a command of its own (STARTTLS, STLS, AUTH TLS). False: TLS begins with
-	 * the first byte.
+	 * The protocol upgrades by a command of its own (STARTTLS, STLS, AUTH TLS). False: TLS
+	 * begins with the first byte.
 	 */
 	bool tls_upgrade;
 
-	/* Connections could not be accepted (-EMFILE, …). Called at most once a pause. May be NULL. */
+	/*
+	 * Connections could not be accepted (-EMFILE, …). Called at most once a pause. May be NULL.
+	 */
 	void (*accept_failed)(void *context, int error);
 	/* A handshake has failed; `why` ("no shared cipher", …) is for the log. May be NULL. */
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
@@ -49,8 +51,8 @@ struct weir_server_options {
 	const struct weir_protocol *protocol; /* must outlive the server */
 	void *context;                        /* for weir_channel_context */
 	/*
-	 * Sent in clear to a client that does not speak TLS where TLS begins with the first byte; then the
-	 * connection closes. Borrowed. NULL: nothing is sent.
+	 * Sent in clear to a client that does not speak TLS where TLS begins with the first byte;
+	 * then the connection closes. Borrowed. NULL: nothing is sent.
 	 */
 	const char *tls_refusal;
 };
@@ -79,28 +81,32 @@ WEIR_API void weir_server_each(struct weir_server *server,
         bool (*visit)(void *context, struct weir_channel *channel), void *context);
 
 /*
- * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have passed, and
- * are aborted then. Calls `drained(context)` when no channel is left. Replies that only the program can end
- * (event streams, a generator that waits) take all of drain_ms unless the program ends them.
+ * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have
+ * passed, and are aborted then. Calls `drained(context)` when no channel is left. Replies that only
+ * the program can end (event streams, a generator that waits) take all of drain_ms unless the
+ * program ends them.
  */
 WEIR_API void weir_server_drain(
         struct weir_server *server, void (*drained)(void *context), void *context);
 
-/* Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol. */
+/*
+ * Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol.
+ */
 WEIR_API void weir_server_destroy(struct weir_server *server);
 
 /*
- * Connects. From its open() on, the channel belongs to the protocol; before that only weir_channel_abort
- * may be called. If the connection fails, close() gets the error (-ECONNREFUSED, -ETIMEDOUT), without
- * an open(). Returns 0, or a negative errno; then no callback is called.
+ * Connects. From its open() on, the channel belongs to the protocol; before that only
+ * weir_channel_abort may be called. If the connection fails, close() gets the error (-ECONNREFUSED,
+ * -ETIMEDOUT), without an open(). Returns 0, or a negative errno; then no callback is called.
  */
 WEIR_API int weir_connect(struct weir_loop *loop, const struct weir_address *address,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
         struct weir_channel **ret);
 
 /*
- * weir_connect with a socket of the caller's making, such as one that had to be bound first or was accepted
- * elsewhere. It is non-blocking, and connected or connecting. On success it belongs to the channel.
+ * weir_connect with a socket of the caller's making, such as one that had to be bound first or was
+ * accepted elsewhere. It is non-blocking, and connected or connecting. On success it belongs to the
+ * channel.
  */
 WEIR_API int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,

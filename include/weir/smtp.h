@@ -84,8 +84,8 @@ struct weir_smtp_event {
 
 struct weir_smtp_options {
 	/*
-	 * STARTTLS with `tls_upgrade`; else TLS from the first byte (port 465), if there is `tls`. Of the
-	 * bounds, idle, request and progress are WEIR_SMTP_IDLE_MS by default.
+	 * STARTTLS with `tls_upgrade`; else TLS from the first byte (port 465), if there is `tls`.
+	 * Of the bounds, idle, request and progress are WEIR_SMTP_IDLE_MS by default.
 	 */
 	struct weir_listener listener;
 	const char *hostname; /* copied; NULL: "localhost" */

@@ -1,6 +1,6 @@
 /*
- * A span: bytes that somebody else owns, of a known size, not ended by NUL. What a terminator cuts
- * from the input, and what every parser takes and gives.
+ * A span: bytes that somebody else owns, of a known size, without a NUL behind them. Terminators
+ * cut spans from the input, and parsers take and return them.
  */
 #ifndef WEIR_SPAN_H
 #define WEIR_SPAN_H
@@ -41,31 +41,31 @@ static inline bool weir_span_starts(struct weir_span span, struct weir_span pref
 	       (prefix.size == 0 || memcmp(span.data, prefix.data, prefix.size) == 0);
 }
 
-/* What is left of a span without its first `size` bytes; size must not exceed span.size. */
+/* The span without its first `size` bytes; `size` must not exceed span.size. */
 static inline struct weir_span weir_span_skip(struct weir_span span, size_t size)
 {
 	return (struct weir_span){size ? span.data + size : span.data, span.size - size};
 }
 
-/* A copy as text, with a NUL behind it, to be freed. NULL without memory. */
+/* A copy with a NUL behind it, to be freed; NULL without memory. */
 WEIR_API char *weir_span_copy(struct weir_span span);
 
-/* As weir_span_equal, A-Z and a-z alike, and nothing else alike (no locale). */
+/* weir_span_equal in which A-Z equal a-z, in any locale. */
 WEIR_API bool weir_span_equal_nocase(struct weir_span a, struct weir_span b);
 
-/* Without the spaces and tabs at both ends. */
+/* The span without the spaces and tabs at both ends. */
 WEIR_API struct weir_span weir_span_trim(struct weir_span span);
 
 /*
- * Cuts at the first `separator`: *ret_head is what stands before it, *rest what follows it.
- * Without a separator, *ret_head is everything, *rest is empty, and the answer is false.
+ * Cuts *rest at the first `separator`: *ret_head becomes the part before it, *rest the part behind
+ * it. Without a separator, *ret_head becomes all of it, *rest becomes empty, and the function
+ * returns false.
  */
 WEIR_API bool weir_span_cut(struct weir_span *rest, char separator, struct weir_span *ret_head);
 
 /*
- * All of `span` as an unsigned number in base 10 or 16: digits only, at least one, no sign, no
- * space. 0, WEIR_E_SYNTAX (not a number) or WEIR_E_LIMIT (larger than 64 bits); *ret is set only
- * for 0.
+ * Reads all of `span` as an unsigned number in base 10 or 16: at least one digit, no sign, no
+ * space. Returns 0, WEIR_E_SYNTAX if it is no number, or WEIR_E_LIMIT if it has more than 64 bits.
  */
 WEIR_API int weir_span_number(struct weir_span span, unsigned base, uint64_t *ret);
 

@@ -1,6 +1,6 @@
 /*
- * A terminator: the rule for where the current request ends. It is a value, which is copied into the
- * channel when it is set, and applies to the very next byte.
+ * A terminator: the rule for where the current request ends. It is a value, which is copied into
+ * the channel when it is set, and applies to the very next byte.
  *
  *   input  GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HT…
  *          └─ request ─────────────┘└ strip ┘
@@ -32,10 +32,11 @@ struct weir_terminator;
 struct weir_terminator_type {
 	const char *name;
 	/*
-	 * Looks for the end. `data` is the current request from its start or, where input is streamed, from
-	 * its first byte that piece() has not got yet. The first `seen` bytes were there in an earlier call
-	 * that returned MORE. `before` is the number of bytes of this request that piece() has got. Sets
-	 * the fields of *ret that belong to the result; they are 0 at the call.
+	 * Looks for the end. `data` is the current request from its start or, where input is
+	 * streamed, from its first byte that piece() has not got yet. The first `seen` bytes were
+	 * there in an earlier call that returned MORE. `before` is the number of bytes of this
+	 * request that piece() has got. Sets the fields of *ret that belong to the result; they are
+	 * 0 at the call.
 	 */
 	enum weir_scan (*scan)(struct weir_terminator *terminator, struct weir_span data,
 	        size_t seen, uint64_t before, struct weir_cut *ret);
@@ -54,8 +55,8 @@ struct weir_terminator {
 };
 
 /*
- * A delimiter of 1 to WEIR_DELIMITER_MAX bytes, which must stay valid as long as the terminator is set. A
- * delimiter of any other size refuses all input: overflow() is called with WEIR_E_SYNTAX.
+ * A delimiter of 1 to WEIR_DELIMITER_MAX bytes, which must stay valid as long as the terminator is
+ * set. A delimiter of any other size refuses all input: overflow() is called with WEIR_E_SYNTAX.
  */
 WEIR_API struct weir_terminator weir_until(struct weir_span delimiter);
 
@@ -63,15 +64,15 @@ WEIR_API struct weir_terminator weir_until(struct weir_span delimiter);
 WEIR_API struct weir_terminator weir_until_line_end(void);
 
 /*
- * LF or CRLF, for protocols that people type: nc and telnet end lines in different ways. A CR without an LF
- * belongs to the line. Where a proxy could see other lines than this server does (SMTP, HTTP), use
- * weir_until_line_end.
+ * LF or CRLF, for protocols that people type: nc and telnet end lines in different ways. A CR
+ * without an LF belongs to the line. Where a proxy could see other lines than this server does
+ * (SMTP, HTTP), use weir_until_line_end.
  */
 WEIR_API struct weir_terminator weir_until_any_line_end(void);
 
 /*
- * A number of bytes: each request has this length until another terminator is set. A length of 0 ends at
- * once; then request() must set another terminator, or it is called without end.
+ * A number of bytes: each request has this length until another terminator is set. A length of 0
+ * ends at once; then request() must set another terminator, or it is called without end.
  */
 WEIR_API struct weir_terminator weir_length(uint64_t length);
 

@@ -21,9 +21,9 @@ struct arena_block {
 	_Alignas(16) char bytes[];
 };
 
-void arena_init(struct arena *arena, size_t kept)
+void arena_init(struct arena *arena, size_t retained)
 {
-	*arena = (struct arena){.kept = kept};
+	*arena = (struct arena){.retained = retained};
 }
 
 static void arena_free_blocks(struct arena_block *block)
@@ -39,13 +39,13 @@ static void arena_free_blocks(struct arena_block *block)
 void arena_free(struct arena *arena)
 {
 	arena_free_blocks(arena->first);
-	arena_init(arena, arena->kept);
+	arena_init(arena, arena->retained);
 }
 
 static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 {
-	if (size < arena->kept)
-		size = arena->kept;
+	if (size < arena->retained)
+		size = arena->retained;
 	struct arena_block *block = malloc(sizeof *block + size);
 	if (!block)
 		return NULL;
@@ -103,7 +103,7 @@ void arena_reset(struct arena *arena)
 	arena_free_blocks(first->next);
 	first->next = NULL;
 	arena->block = first;
-	if (first->size > arena->kept) {
+	if (first->size > arena->retained) {
 		arena_free_blocks(first);
 		arena->first = arena->block = NULL;
 		return;

@@ -3,8 +3,8 @@
  *
  *   [ used ──▶ top | free ] ─▶ further blocks, when one turn needs more
  *
- * The block in use is kept from one reset to the next; further blocks are freed, so that a loop
- * keeps `kept` bytes at most.
+ * A reset retains the block in use and frees further blocks, so that a loop retains at most `retained`
+ * bytes.
  */
 #ifndef WEIR_ARENA_H
 #define WEIR_ARENA_H
@@ -14,27 +14,25 @@
 struct arena_block;
 
 struct arena {
-	struct arena_block *first; /* kept; NULL before the first use */
+	struct arena_block *first; /* retained; NULL before the first use */
 	struct arena_block *block; /* in use now, the last of the chain */
-	size_t kept;
+	size_t retained;
 };
 
-void arena_init(struct arena *arena, size_t kept);
+void arena_init(struct arena *arena, size_t retained);
 void arena_free(struct arena *arena);
 
-/* `size` bytes, aligned for any type (or only to 1, unaligned), or NULL without memory. */
+/* Return `size` bytes, aligned for any type or unaligned; or NULL without memory. */
 void *arena_reserve(struct arena *arena, size_t size);
 char *arena_reserve_bytes(struct arena *arena, size_t size);
 
-/*
- * Gives the end of what arena_reserve_bytes gave last back: only `size` bytes of it are kept.
- */
+/* Gives back the end of the last arena_reserve_bytes: `size` bytes of it stay reserved. */
 void arena_shrink(struct arena *arena, const char *bytes, size_t size);
 
-/* Whether `end` is the end of what was reserved last, so that a reservation would follow on it. */
+/* Returns true if `end` is the end of the last reservation, so that the next one would follow it. */
 int arena_is_top(const struct arena *arena, const char *end);
 
-/* Takes everything back. */
+/* Gives back all reservations. */
 void arena_reset(struct arena *arena);
 
 #endif

@@ -1,4 +1,4 @@
-/* The texts of errors: our own codes here, the system's from strerror. */
+/* The texts of our own codes; those of the system come from strerror. */
 #include <string.h>
 
 #include <weir/error.h>

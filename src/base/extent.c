@@ -1,4 +1,4 @@
-/* Reading on where a call was interrupted, or gave less. */
+/* Continues a read that was interrupted, or that returned fewer bytes. */
 #include <errno.h>
 #include <unistd.h>
 

@@ -28,12 +28,12 @@ static inline size_t clamp_size(size_t value, size_t low, size_t high)
 	return value < low ? low : value > high ? high : value;
 }
 
-/* An option in which 0 (or NULL) stands for its default. */
+/* The value of an option in which 0 (or NULL) stands for its default. */
 #define or_default(value, fallback) (__extension__((value) ?: (fallback)))
 
 /*
- * Copies a string, or a span with a NUL behind it, into `size` bytes. What does not fit is cut off; the
- * copy ends with a NUL in any case. Returns false if something was cut off.
+ * Copies a string, or a span with a NUL behind it, into `size` bytes. Bytes that do not fit are cut
+ * off; the copy ends with a NUL in any case. Returns false if something was cut off.
  */
 static inline bool text_copy_span(char *to, size_t size, struct weir_span from)
 {

@@ -1,7 +1,7 @@
 /*
- * The table: open addressing, linear probing, doubled when it is three quarters full. A place is
- * freed by moving the rest of its run up, so that there are no gravestones. The hash is keyed with
- * random bits: clients choose their addresses.
+ * A hash table: open addressing, linear probing, doubled when it is three quarters full. Removing
+ * an entry moves the rest of its run up, so that there are no tombstones. The hash is keyed with
+ * random bits, since clients choose their addresses.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,7 +18,7 @@
 
 struct peer {
 	uint64_t key[2];
-	unsigned count; /* 0: the place is free */
+	unsigned count; /* 0: the entry is free */
 };
 
 enum {
@@ -33,10 +33,10 @@ struct weir_peers {
 	size_t most;
 	size_t used;
 	size_t capacity; /* a power of 2 */
-	struct peer *places;
+	struct peer *entries;
 };
 
-/* -- places ------------------------------------------------------------------------------------ */
+/* -- entries ----------------------------------------------------------------------------------- */
 
 static struct peer peers_key_of(const struct weir_address *address)
 {
@@ -64,25 +64,25 @@ static size_t peers_home_of(const struct weir_peers *peers, const struct peer *p
 	       (peers->capacity - 1);
 }
 
-/* The peer's place, or the free one where it would go. */
+/* The peer's entry, or the free one where it would go. */
 static struct peer *peers_find(const struct weir_peers *peers, const struct peer *peer)
 {
 	size_t at = peers_home_of(peers, peer);
-	while (peers->places[at].count && (peers->places[at].key[0] != peer->key[0] ||
-	                                          peers->places[at].key[1] != peer->key[1]))
+	while (peers->entries[at].count && (peers->entries[at].key[0] != peer->key[0] ||
+	                                           peers->entries[at].key[1] != peer->key[1]))
 		at = (at + 1) & (peers->capacity - 1);
-	return &peers->places[at];
+	return &peers->entries[at];
 }
 
 static int peers_grow(struct weir_peers *peers)
 {
-	struct peer *old = peers->places;
+	struct peer *old = peers->entries;
 	size_t old_capacity = peers->capacity;
 	size_t capacity = old_capacity ? old_capacity * 2 : CAPACITY_MIN;
-	struct peer *places = calloc(capacity, sizeof *places);
-	if (!places)
+	struct peer *entries = calloc(capacity, sizeof *entries);
+	if (!entries)
 		return -ENOMEM;
-	peers->places = places;
+	peers->entries = entries;
 	peers->capacity = capacity;
 	for (size_t i = 0; i < old_capacity; i++)
 		if (old[i].count)
@@ -91,17 +91,17 @@ static int peers_grow(struct weir_peers *peers)
 	return 0;
 }
 
-static void peers_remove_place(struct weir_peers *peers, struct peer *place)
+static void peers_remove_entry(struct weir_peers *peers, struct peer *entry)
 {
-	size_t mask = peers->capacity - 1, hole = (size_t)(place - peers->places);
-	for (size_t at = (hole + 1) & mask; peers->places[at].count; at = (at + 1) & mask) {
-		size_t home = peers_home_of(peers, &peers->places[at]);
+	size_t mask = peers->capacity - 1, hole = (size_t)(entry - peers->entries);
+	for (size_t at = (hole + 1) & mask; peers->entries[at].count; at = (at + 1) & mask) {
+		size_t home = peers_home_of(peers, &peers->entries[at]);
 		if (((at - home) & mask) < ((at - hole) & mask))
-			continue; /* it would stand before its home */
-		peers->places[hole] = peers->places[at];
+			continue; /* it would be before its home */
+		peers->entries[hole] = peers->entries[at];
 		hole = at;
 	}
-	peers->places[hole].count = 0;
+	peers->entries[hole].count = 0;
 	peers->used--;
 }
 
@@ -112,18 +112,18 @@ static int peers_enter(struct weir_peers *peers, const struct peer *peer)
 		if (error < 0)
 			return error;
 	}
-	struct peer *place = peers_find(peers, peer);
-	if (place->count >= peers->each || (!place->count && peers->used >= peers->most))
+	struct peer *entry = peers_find(peers, peer);
+	if (entry->count >= peers->each || (!entry->count && peers->used >= peers->most))
 		return WEIR_E_LIMIT;
-	if (!place->count) {
-		*place = *peer;
+	if (!entry->count) {
+		*entry = *peer;
 		peers->used++;
 	}
-	place->count++;
+	entry->count++;
 	return 0;
 }
 
-/* -- what users call --------------------------------------------------------------------------- */
+/* -- the public functions ---------------------------------------------------------------------- */
 
 int weir_peers_create(unsigned each, size_t most, struct weir_peers **ret)
 {
@@ -160,7 +160,7 @@ void weir_peers_release(struct weir_peers *peers)
 	if (!peers || !refcount_release(&peers->references))
 		return;
 	pthread_mutex_destroy(&peers->lock);
-	free(peers->places);
+	free(peers->entries);
 	free(peers);
 }
 
@@ -177,10 +177,10 @@ void weir_peers_leave(struct weir_peers *peers, const struct weir_address *addre
 {
 	struct peer peer = peers_key_of(address);
 	pthread_mutex_lock(&peers->lock);
-	struct peer *place = peers->capacity ? peers_find(peers, &peer) : NULL;
-	if (place && place->count && --place->count == 0) {
-		place->count = 1; /* still a place of its own, until it is removed */
-		peers_remove_place(peers, place);
+	struct peer *entry = peers->capacity ? peers_find(peers, &peer) : NULL;
+	if (entry && entry->count && --entry->count == 0) {
+		entry->count = 1; /* the entry is in use until it is removed */
+		peers_remove_entry(peers, entry);
 	}
 	pthread_mutex_unlock(&peers->lock);
 }

@@ -1,4 +1,4 @@
-/* Random bits, buffered. What is left of a block that is too short for a taker is not used. */
+/* Random bits, buffered. The rest of a block that is too short for a caller is not used. */
 #include <errno.h>
 #include <string.h>
 #include <sys/random.h>

@@ -1,6 +1,6 @@
 /*
  * Random bits that nobody can guess, taken from the kernel a block at a time: the IDs of questions
- * and the case of their letters need a few bytes each. What was taken is erased.
+ * and the case of their letters need a few bytes each. Bytes that were taken are erased.
  */
 #ifndef WEIR_RANDOM_H
 #define WEIR_RANDOM_H

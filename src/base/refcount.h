@@ -1,12 +1,12 @@
 /*
- * Reference counts. A counted object begins with one reference, which its creator owns; it is freed by
- * the caller to whom `release` answers true.
+ * Reference counts. A counted object begins with one reference, which its creator owns; it is freed
+ * by the caller to whom `release` answers true.
  *
  *   refcount        any thread may take and release references
  *   local_refcount  one thread owns the object
  *
- * Taking a reference of an object that has none left, and taking more than REFCOUNT_MAX, are faults of
- * the program: both are asserted.
+ * Taking a reference of an object that has none left, and taking more than REFCOUNT_MAX, are faults
+ * of the program: both are asserted.
  */
 #ifndef WEIR_BASE_REFCOUNT_H
 #define WEIR_BASE_REFCOUNT_H

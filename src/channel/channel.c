@@ -1,9 +1,9 @@
 /*
- * The life of a channel. Whatever happens (an event, a task, a timer) comes down to channel_process():
- * receive, cut and call the protocol, flush, and perhaps end. Callbacks never nest: what they ask
- * for is noted in the channel and done here, after them.
+ * The life of a channel. Events, tasks and timers all lead to channel_process(): receive, cut and
+ * call the protocol, flush, and perhaps end. Callbacks never nest: their requests are recorded in
+ * the channel and carried out here, after they have returned.
  *
- * A channel is freed in channel_process() only, so that everybody else may hold on to it while `busy`.
+ * Invariant: while a channel is `busy`, only channel_process() frees it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -21,7 +21,7 @@
 
 uint32_t channel_clock(const struct weir_channel *channel)
 {
-	return (uint32_t)weir_loop_now_ms(channel->host->loop);
+	return (uint32_t)weir_loop_now_ms(channel->group->loop);
 }
 
 bool channel_idle(const struct weir_channel *channel)
@@ -49,7 +49,7 @@ void channel_enter(struct weir_channel *channel, enum channel_phase phase)
 		weir_cutter_finish(&channel->cutter);
 }
 
-/* What the state asks of the poller; the call is made only when that changes. */
+/* Watches the events that the state needs. Makes a system call only if they have changed. */
 static void channel_watch_events(struct weir_channel *channel)
 {
 	unsigned events = channel->blocked || channel->transport->pending ? WEIR_WRITABLE : 0;
@@ -58,15 +58,14 @@ static void channel_watch_events(struct weir_channel *channel)
 		events |= WEIR_READABLE;
 	if (events == channel->events)
 		return;
-	int error = weir_watch_change(channel->host->loop, &channel->watch, events);
+	int error = weir_watch_change(channel->group->loop, &channel->watch, events);
 	if (error < 0)
 		channel_kill(channel, error, true);
 	channel->events = (uint8_t)events;
 }
 
 /*
- * A close() of a socket that holds unread input resets the connection, and the peer would lose our
- * last words.
+ * Closing a socket with unread input resets the connection, and the peer would lose our last bytes.
  */
 static bool channel_must_linger(const struct weir_channel *channel)
 {
@@ -74,7 +73,7 @@ static bool channel_must_linger(const struct weir_channel *channel)
 	int waiting = 0; /* bytes in the kernel */
 	if (channel->input_end != INPUT_OPEN)
 		return false;
-	if (channel->unread || channel->expects_body || cutter->kept || cutter->refused ||
+	if (channel->unread || channel->expects_body || cutter->saved || cutter->refused ||
 	        cutter->streamed || cutter->skipping || channel->paused)
 		return true;
 	return ioctl(channel->watch.fd, FIONREAD, &waiting) == 0 && waiting > 0;
@@ -96,7 +95,7 @@ static void channel_end_output(struct weir_channel *channel)
 
 static void channel_drop_linger_input(struct weir_channel *channel)
 {
-	char *buffer = loop_receive_buffer(channel->host->loop);
+	char *buffer = loop_receive_buffer(channel->group->loop);
 	ssize_t got = buffer ? channel->transport->type->receive(channel->transport,
 	                               channel->watch.fd, buffer, WEIR_RECEIVE_SIZE)
 	                     : -ENOMEM;
@@ -112,49 +111,49 @@ static void channel_set_reset(int fd)
 
 void channel_destroy(struct weir_channel *channel)
 {
-	struct server_host *host = channel->host;
+	struct channel_group *group = channel->group;
 	channel->busy = true; /* whatever the last callbacks ask for is not to be scheduled */
 	channel_enter(channel, CHANNEL_DEAD);
 	weir_timer_stop(&channel->timer);
-	weir_loop_cancel(host->loop, &channel->task);
+	weir_loop_cancel(group->loop, &channel->task);
 	weir_list_remove(&channel->link);
-	host->count--;
-	weir_loop_counters(host->loop)->channels_closed++;
+	group->count--;
+	weir_loop_counters(group->loop)->channels_closed++;
 	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
-	/* Who was accepted and did not come through the handshake was never told of. */
-	if (host->protocol->close && (channel->opened || !host->tls))
-		host->protocol->close(channel, channel->error);
+	/* The protocol does not know channels that were accepted and whose handshake failed. */
+	if (group->protocol->close && (channel->opened || !group->tls))
+		group->protocol->close(channel, channel->error);
 	if (channel->counted)
-		weir_peers_leave(host->listener->peers, &channel->peer);
+		weir_peers_leave(group->listener->peers, &channel->peer);
 	if (channel->reset)
 		channel_set_reset(channel->watch.fd);
 	channel->transport->type->close(channel->transport);
 	/* Closing ends a watch only where no other descriptor is left. */
 	if (channel->diversion != DIVERT_NONE)
-		close(weir_watch_cancel(host->loop, &channel->watch));
+		close(weir_watch_cancel(group->loop, &channel->watch));
 	else
-		weir_watch_close(host->loop, &channel->watch);
+		weir_watch_close(group->loop, &channel->watch);
 	free(channel->remainder);
 	weir_cutter_finish(&channel->cutter);
 	free(channel);
-	if (host->channel_gone)
-		host->channel_gone(host);
+	if (group->channel_gone)
+		group->channel_gone(group);
 }
 
-/* Tells once that the queue is empty; the protocol may push again. True if it was told. */
+/* Reports once that the queue is empty. Returns true if the protocol has pushed again. */
 static bool channel_tell_drained(struct weir_channel *channel)
 {
 	if (channel->last || channel->drained_reported || !channel->opened ||
 	        channel->phase >= CHANNEL_ENDING)
 		return false;
 	channel->drained_reported = true;
-	if (!channel->host->protocol->drained)
+	if (!channel->group->protocol->drained)
 		return false;
-	channel->host->protocol->drained(channel);
+	channel->group->protocol->drained(channel);
 	return channel->last;
 }
 
-/* True when input is left that could not be cut, and not for want of more. */
+/* Returns true if complete requests are left that could not be handled yet. */
 static bool channel_run(struct weir_channel *channel, struct weir_span input)
 {
 	const struct weir_cutter_type *type = &channel_cutter_type;
@@ -175,7 +174,7 @@ static bool channel_run(struct weir_channel *channel, struct weir_span input)
 	       channel->phase < CHANNEL_CLOSING;
 }
 
-/* What the transport has left over of its own, if anything. */
+/* Sends the pending bytes of the transport. */
 static void channel_flush_transport(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
@@ -186,10 +185,10 @@ static void channel_flush_transport(struct weir_channel *channel)
 		channel_kill(channel, error, false);
 }
 
-/* The server is to stop: who is idle is told, if there is a word for it, and goes. */
+/* The server is draining: let the protocol say goodbye on an idle channel, then close it. */
 static void channel_drain(struct weir_channel *channel)
 {
-	const struct weir_protocol *protocol = channel->host->protocol;
+	const struct weir_protocol *protocol = channel->group->protocol;
 	if (channel_secure_silent(channel) || (channel_idle(channel) && !protocol->draining)) {
 		channel_enter(channel, CHANNEL_CLOSING);
 	} else if (channel_idle(channel) && channel->opened) {
@@ -208,7 +207,7 @@ static void channel_process(struct weir_channel *channel, bool readable)
 	if (readable && channel->diversion != DIVERT_NONE && channel_input_wanted(channel)) {
 		channel_divert_readable(channel);
 	} else if (readable && channel_input_wanted(channel)) {
-		buffer = loop_receive_buffer(channel->host->loop);
+		buffer = loop_receive_buffer(channel->group->loop);
 		if (buffer)
 			received = channel_input_receive(channel, buffer);
 		else
@@ -218,12 +217,12 @@ static void channel_process(struct weir_channel *channel, bool readable)
 		pending = channel_run(channel, weir_span(buffer, received));
 	if (channel->transport->failed)
 		channel_kill(channel, channel->transport->failed, false);
-	/* Requests that wait for a place in the queue come before the end. */
+	/* Requests that wait for a reply slot come before the end. */
 	if (channel->input_end == INPUT_ENDED && !pending && !channel_dead(channel)) {
 		channel_input_tell_eof(channel);
 		channel_run(channel, weir_span(NULL, 0));
 	}
-	if (channel->host->draining && channel->phase < CHANNEL_CLOSING)
+	if (channel->group->draining && channel->phase < CHANNEL_CLOSING)
 		channel_drain(channel);
 	if (channel->phase == CHANNEL_UPGRADING && !channel->last)
 		channel_secure_upgrade(channel);
@@ -241,14 +240,14 @@ static void channel_process(struct weir_channel *channel, bool readable)
 
 static void channel_open(struct weir_channel *channel)
 {
-	const struct weir_protocol *protocol = channel->host->protocol;
+	const struct weir_protocol *protocol = channel->group->protocol;
 	channel->opened = true;
 	int error = protocol->open ? protocol->open(channel) : 0;
 	if (error < 0)
 		channel_kill(channel, error, false);
 }
 
-/* The peer's last words of the handshake may have its first request behind them. */
+/* The last bytes of the peer's handshake may have its first request behind them. */
 static void channel_secure(struct weir_channel *channel)
 {
 	channel->busy = true;
@@ -282,7 +281,7 @@ void channel_schedule(struct weir_channel *channel)
 	if (channel->busy)
 		return;
 	channel->task.run = channel_task;
-	weir_loop_defer(channel->host->loop, &channel->task);
+	weir_loop_defer(channel->group->loop, &channel->task);
 }
 
 static int channel_socket_error(int fd)
@@ -359,7 +358,7 @@ void channel_bounds_fill(struct weir_bounds *bounds)
 	bounds->drain_ms = or_default(bounds->drain_ms, WEIR_DRAIN_MS);
 }
 
-struct weir_channel *channel_create(struct server_host *host, int fd,
+struct weir_channel *channel_create(struct channel_group *group, int fd,
         const struct weir_address *peer, bool connecting, int *ret_error)
 {
 	struct weir_channel *channel = calloc(1, sizeof *channel);
@@ -367,10 +366,10 @@ struct weir_channel *channel_create(struct server_host *host, int fd,
 		*ret_error = -ENOMEM;
 		return NULL;
 	}
-	channel->host = host;
+	channel->group = group;
 	channel->transport = weir_tcp();
 	weir_cutter_init(
-	        &channel->cutter, weir_until_line_end(), (uint32_t)host->bounds.request_max);
+	        &channel->cutter, weir_until_line_end(), (uint32_t)group->bounds.request_max);
 	channel->peer = *peer;
 	channel->phase = connecting ? CHANNEL_CONNECTING : CHANNEL_OPEN;
 	channel->drained_reported = true;
@@ -380,21 +379,21 @@ struct weir_channel *channel_create(struct server_host *host, int fd,
 	*ret_error = channel_secure_begin(channel);
 	if (*ret_error == 0)
 		*ret_error = weir_watch_start(
-		        host->loop, &channel->watch, fd, channel->events, channel_on_event);
+		        group->loop, &channel->watch, fd, channel->events, channel_on_event);
 	if (*ret_error < 0) {
 		channel_enter(channel, CHANNEL_DEAD);
 		channel->transport->type->close(channel->transport);
 		free(channel);
 		return NULL;
 	}
-	weir_list_append(&host->channels, &channel->link);
-	host->count++;
-	weir_loop_counters(host->loop)->channels_opened++;
+	weir_list_append(&group->channels, &channel->link);
+	group->count++;
+	weir_loop_counters(group->loop)->channels_opened++;
 	channel_arm(channel);
 	return channel;
 }
 
-/* -- what users call --------------------------------------------------------------------------- */
+/* -- the public functions ---------------------------------------------------------------------- */
 
 void weir_channel_close(struct weir_channel *channel)
 {
@@ -425,12 +424,12 @@ void weir_channel_set_session(struct weir_channel *channel, void *session)
 
 void *weir_channel_context(const struct weir_channel *channel)
 {
-	return channel->host->context;
+	return channel->group->context;
 }
 
 struct weir_loop *weir_channel_loop(const struct weir_channel *channel)
 {
-	return channel->host->loop;
+	return channel->group->loop;
 }
 
 const struct weir_address *weir_channel_peer(const struct weir_channel *channel)
@@ -450,13 +449,13 @@ int weir_channel_local(const struct weir_channel *channel, struct weir_address *
 
 void channel_count_peer(struct weir_channel *channel)
 {
-	struct weir_peers *peers = channel->host->listener->peers;
+	struct weir_peers *peers = channel->group->listener->peers;
 	channel->counted = peers && weir_peers_enter(peers, &channel->peer) == 0;
 }
 
 bool weir_channel_over_quota(const struct weir_channel *channel)
 {
-	const struct weir_listener *listener = channel->host->listener;
+	const struct weir_listener *listener = channel->group->listener;
 	return listener && listener->peers && !channel->counted;
 }
 
@@ -467,7 +466,7 @@ unsigned weir_channel_replies(const struct weir_channel *channel)
 
 bool weir_channel_draining(const struct weir_channel *channel)
 {
-	return channel->host->draining;
+	return channel->group->draining;
 }
 
 enum weir_activity weir_channel_activity(const struct weir_channel *channel)

@@ -1,10 +1,10 @@
 /*
- * What a channel is made of, for the files of this folder.
+ * The parts of a channel, for the files of this folder.
  *
  *   input.c     receives, cuts, calls the protocol
  *   reply.c     the queue of replies
- *   flush.c     asks the replies' producers and sends what they put
- *   divert.c      input that others take from the socket
+ *   flush.c     asks the producers of the replies, and sends their output
+ *   divert.c    input that the protocol takes from the socket itself
  *   secure.c    TLS: handshakes, upgrades
  *   timeout.c   which time limit applies now
  *   permits.c   whether a server has room for another channel, and which one it closes for it
@@ -20,48 +20,48 @@
 #include <weir/server.h>
 #include <weir/transport.h>
 
-/* What all channels of a server on one loop (or one outgoing channel) have in common. */
-struct server_host {
+/* The shared state of the channels of a server on one loop, or of one outgoing channel. */
+struct channel_group {
 	struct weir_loop *loop;
 	const struct weir_protocol *protocol;
 	void *context;
 	struct weir_bounds bounds; /* no 0 left */
-	struct weir_list channels; /* those that something happened to most recently last */
+	struct weir_list channels; /* in the order of their last activity, to the second */
 	unsigned count;
 	bool draining;
-	unsigned reserved;           /* channels that need no shared permit */
-	struct permits_group *group; /* or NULL: without permits */
-	struct weir_list group_link;
-	void (*channel_gone)(struct server_host *host); /* after one was freed; may free the host */
+	unsigned reserved;             /* channels that need no shared permit */
+	struct permits_member *member; /* or NULL: without permits */
+	struct weir_list member_link;
+	void (*channel_gone)(struct channel_group *group); /* one was freed; may free the group */
 
 	const struct weir_listener *listener; /* of a server; or NULL */
 	struct weir_tls *tls;        /* from the first byte, or NULL; borrowed from the listener */
 	const char *tls_refusal;     /* sent in clear to clients that do not speak TLS */
-	struct weir_list handshakes; /* those that are begun, the oldest first (secure.c) */
+	struct weir_list handshakes; /* that have begun, the oldest first (secure.c) */
 	unsigned handshake_count;
-	unsigned steps;      /* of handshakes, … */
-	uint64_t steps_turn; /* … in this turn */
+	unsigned steps; /* of handshakes, in the turn steps_turn */
+	uint64_t steps_turn;
 };
 
 enum reply_state {
 	REPLY_OPEN,    /* not filled yet */
 	REPLY_READY,   /* its producer may be asked */
-	REPLY_WAITING, /* its producer will wake us */
-	REPLY_DONE,    /* nothing more to ask; may have bytes on the way */
-	REPLY_FAILED,  /* the same, and then the channel ends */
+	REPLY_WAITING, /* its producer will wake the channel */
+	REPLY_DONE,    /* its producer has put everything; some bytes may not be sent yet */
+	REPLY_FAILED,  /* its producer has failed: the channel ends when the bytes are sent */
 };
 
 struct weir_reply {
 	struct weir_waiter waiter;
 	struct weir_reply *next;        /* a ring: the last one's is the first */
-	struct weir_channel *channel;   /* NULL: gone, only weir_reply_fill is to come */
+	struct weir_channel *channel;   /* NULL if it has closed: only weir_reply_fill follows */
 	struct weir_producer *producer; /* NULL while open */
-	uint64_t end; /* the channel's `sent` when the last byte it put has gone */
+	uint64_t end;                   /* the value of channel->sent when its last byte is sent */
 	enum reply_state state;
-	bool woken; /* while it was being asked */
+	bool woken; /* during the call of its producer */
 };
 
-/* Output that the kernel would not take: pieces, and behind them what was scratch. */
+/* Output that the kernel did not take: pieces, and behind them a copy of their scratch. */
 struct remainder {
 	unsigned first;
 	unsigned count;
@@ -97,7 +97,7 @@ enum channel_phase {
 enum input_end {
 	INPUT_OPEN,
 	INPUT_ENDED,        /* the peer will send nothing further */
-	INPUT_END_REPORTED, /* … and the protocol knows */
+	INPUT_END_REPORTED, /* the protocol knows that */
 	INPUT_END_LAST = INPUT_END_REPORTED,
 };
 
@@ -118,7 +118,7 @@ enum unsent {
 };
 
 enum timing {
-	TIMING_NONE, /* something of ours is awaited */
+	TIMING_NONE, /* the peer waits for us */
 	TIMING_IDLE,
 	TIMING_REQUEST,
 	TIMING_BODY,
@@ -144,32 +144,32 @@ _Static_assert(DIVERSION_LAST < 1 << DIVERSION_BITS, "enum diversion does not fi
 _Static_assert((WEIR_READABLE | WEIR_WRITABLE | WEIR_BROKEN) <= UINT8_MAX,
         "enum weir_event does not fit into a byte");
 
-/* Size matters: this is all that an idle client costs. */
+/* An idle connection has this struct and nothing else, so its size matters. */
 struct weir_channel {
 	struct weir_watch watch;
-	struct server_host *host;
+	struct channel_group *group;
 	struct weir_transport *transport;
 	void *session;
-	struct weir_list link; /* in host->channels */
+	struct weir_list link; /* in group->channels */
 	struct weir_timer timer;
-	struct weir_task task; /* process() later */
+	struct weir_task task; /* runs process() */
 
 	struct weir_cutter cutter; /* of the input */
 
 	struct weir_reply *last; /* of the ring of replies; NULL when there is none */
 	struct remainder *remainder;
-	uint64_t sent; /* bytes taken by the transport */
+	uint64_t sent; /* bytes that the transport has taken */
 
-	uint32_t progress_at_ms; /* the clock's low bits when a byte came or went last */
-	uint32_t
-	        request_at_ms; /* … when the request that is coming in began, moved on as streamed bytes come */
-	int error; /* what close() will be told */
+	/* Both are low bits of the clock. */
+	uint32_t progress_at_ms; /* when the last byte was received or sent */
+	uint32_t request_at_ms;  /* when the request began; streamed bytes move it forward */
+	int error;               /* for close() */
 	struct weir_address peer;
 	uint32_t reply_count;
 
 	uint8_t events;                     /* watched now: enum weir_event */
 	uint8_t unsent : UNSENT_BITS;       /* enum unsent */
-	uint8_t timing : TIMING_BITS;       /* enum timing the timer was set for */
+	uint8_t timing : TIMING_BITS;       /* enum timing of the running timer */
 	uint8_t phase : PHASE_BITS;         /* enum channel_phase */
 	uint8_t input_end : INPUT_END_BITS; /* enum input_end */
 	uint8_t diversion : DIVERSION_BITS; /* enum diversion */
@@ -183,18 +183,20 @@ struct weir_channel {
 	bool counted : 1;                   /* among the peers of the listener */
 	bool unread : 1;                    /* input was left when the channel began to close */
 	bool reset : 1;                     /* CHANNEL_DEAD ends with a reset */
-	uint16_t listed; /* the clock when it went to the end of host->channels (channel_second) */
+	uint16_t listed; /* the second in which it went to the end of group->channels */
 };
 
-/* An idle client may cost 256 bytes, with what malloc adds and its transport. */
+/* An idle connection may have 256 bytes, with the overhead of malloc and its transport. */
 _Static_assert(
         sizeof(struct weir_channel) <= 232, "a channel is larger than an idle client may be");
 
 /* -- channel.c -- */
 
-/* A channel for a connected (or, `connecting`) socket; NULL without memory or watch (*ret_error). The descriptor is taken
- * only on success. */
-struct weir_channel *channel_create(struct server_host *host, int fd,
+/*
+ * A channel for a connected (or, `connecting`) socket; NULL without memory or watch (*ret_error).
+ * The descriptor is taken only on success.
+ */
+struct weir_channel *channel_create(struct channel_group *group, int fd,
         const struct weir_address *peer, bool connecting, int *ret_error);
 void channel_start(struct weir_channel *channel);
 void channel_schedule(struct weir_channel *channel);
@@ -222,18 +224,21 @@ static inline bool channel_dead(const struct weir_channel *channel)
 
 extern const struct weir_cutter_type channel_cutter_type;
 bool channel_input_wanted(const struct weir_channel *channel);
-/* Reads once into the loop's buffer: the bytes, or 0. Notes the end of the input and errors. */
+/*
+ * Receives once into the loop's buffer and returns the number of bytes, or 0. Handles the end of
+ * the input and errors.
+ */
 size_t channel_input_receive(struct weir_channel *channel, char *buffer);
-/* Keeps what is left for later. */
+/* Saves the rest of the region, or drops it if the channel closes. */
 void channel_input_end(struct weir_channel *channel, const struct weir_region *region);
 void channel_input_tell_eof(struct weir_channel *channel);
-/* Counts streamed bytes that came. */
+/* Counts received bytes of streamed input. */
 void channel_input_note(struct weir_channel *channel, size_t size);
 
 /* -- divert.c-- */
-/* There is input, or the end of it, for who takes it. */
+/* The socket has input, or its end, for the protocol. */
 void channel_divert_readable(struct weir_channel *channel);
-/* What there is has been gathered for long enough. */
+/* The gathering time has passed. */
 void channel_divert_gathered(struct weir_channel *channel);
 
 /* -- reply.c -- */
@@ -243,54 +248,54 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
 
 /* -- flush.c -- */
 /*
- * Sends until `sent` has come to `until`; then others have their turn, this one goes on in the
- * next, and the answer is false.
+ * Sends until channel->sent reaches `until`. Then it returns false, and the channel continues in
+ * the next turn, after the other channels.
  */
 bool channel_flush(struct weir_channel *channel, uint64_t until);
 
 /* -- secure.c -- */
-/* TLS from the first byte, where the host has it. 0 or -ENOMEM. */
+/* Begins TLS with the first byte, if the group has it. Returns 0 or -ENOMEM. */
 int channel_secure_begin(struct weir_channel *channel);
-/* The handshake is the peer's to begin, and not a byte of it has come. */
+/* Returns true if the peer has to begin the handshake and has sent no byte. */
 bool channel_secure_silent(const struct weir_channel *channel);
-/* The last reply in clear has gone. */
+/* The last reply in clear has left. */
 void channel_secure_upgrade(struct weir_channel *channel);
-/* Goes on with the handshake. True when it is complete. */
+/* Continues the handshake. Returns true when it is complete. */
 bool channel_secure_step(struct weir_channel *channel);
-/* The handshake has failed, or took too long: tells so, and ends the channel. */
+/* The handshake has failed or took too long: reports that, and closes the channel. */
 void channel_secure_fail(struct weir_channel *channel, int error);
-/* The upgrade or handshake is complete, or given up. */
+/* The upgrade or handshake has ended. */
 void channel_secure_end(struct weir_channel *channel);
 /* `size` bytes of input came in clear after the upgrade was asked for. */
 void weir_secure_drop(struct weir_channel *channel, size_t size);
 /* Fills the bounds and begins the lists. */
-void server_host_init(struct server_host *host);
+void channel_group_init(struct channel_group *group);
 
 /* -- permits.c -- */
 /* For a server: it uses the permits of its bounds. Returns 0 or -ENOMEM. */
-int permits_join(struct server_host *host);
-/* All channels of the host have closed. */
-void permits_leave(struct server_host *host);
-/* Whether the host may have one channel more. */
-bool permits_available(const struct server_host *host);
-/* host->count has grown by one, or shrunk by one. */
-void permits_channel_opened(struct server_host *host);
-void permits_channel_closed(struct server_host *host);
+int permits_join(struct channel_group *group);
+/* All channels of the group have closed. */
+void permits_leave(struct channel_group *group);
+/* Whether the group may have one channel more. */
+bool permits_available(const struct channel_group *group);
+/* group->count has grown by one, or shrunk by one. */
+void permits_channel_opened(struct channel_group *group);
+void permits_channel_closed(struct channel_group *group);
 /*
- * Closes the channel that has been idle longest: of this host if it has reached its own bound, else of all
- * hosts on this loop that share its permits. Returns false if no channel can be closed; another loop is
- * asked to close one then.
+ * Closes the channel that has been idle longest: of this group if it has reached its own bound,
+ * else of all groups on this loop that share its permits. Returns false if no channel can be
+ * closed; another loop is asked to close one then.
  */
-bool permits_make_room(struct server_host *host);
+bool permits_make_room(struct channel_group *group);
 
 /* -- timeout.c -- */
 /*
- * How readily a channel gives its place to another: 0 if it must not, 1 if it has begun a request or a
- * handshake and not gone on with it for WEIR_EVICT_STALLED_MS, 2 if it is idle.
+ * Whether a channel can be closed for another one: 0 no; 1 if its request or handshake has stalled
+ * for WEIR_EVICT_STALLED_MS; 2 if it is idle.
  */
-unsigned channel_yields(const struct weir_channel *channel);
-/* Ends the channel at once, as its time limit would: the protocol says its last words. */
-void channel_yield(struct weir_channel *channel);
+unsigned channel_eviction_rank(const struct weir_channel *channel);
+/* Ends the channel at once, as its time limit would: the protocol may push a goodbye. */
+void channel_evict(struct weir_channel *channel);
 void channel_arm(struct weir_channel *channel);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * UDP sockets. All memory of the batches is taken at the beginning, one block a socket. The kernel
- * says which address a datagram came to only where the socket has several.
+ * UDP sockets. All memory of the batches is allocated at the beginning, one block a socket. The
+ * kernel reports to which address a datagram was sent only if the socket is bound to any address.
  *
- * Invariant: between calls nothing waits to be sent. Leaves out path MTU discovery: it is switched
- * off, since whoever can forge an ICMP message could make the kernel cut replies into fragments.
+ * Invariant: between calls nothing waits to be sent. Path MTU discovery is switched off: with a
+ * forged ICMP message an attacker could make the kernel send replies in fragments.
  */
 #include <errno.h>
 #include <netinet/ip.h>
@@ -15,11 +15,11 @@
 
 enum {
 	BATCH = WEIR_DATAGRAMS_BATCH,
-	BUFFER_SIZE = 1024 * 1024, /* of the kernel, in each direction, as far as it allows */
+	BUFFER_SIZE = 1024 * 1024, /* of the kernel, in each direction, up to its limit */
 	CONTROL_SIZE = CMSG_SPACE(sizeof(struct in6_pktinfo)),
 };
 
-/* Where the kernel puts what it says about a datagram. */
+/* The control message of a datagram. */
 union control {
 	struct cmsghdr head;
 	char bytes[CONTROL_SIZE];
@@ -43,7 +43,7 @@ struct weir_datagrams {
 	char bytes[];
 };
 
-/* -- the address that was asked ---------------------------------------------------------------- */
+/* -- the local address ------------------------------------------------------------------------- */
 
 static struct weir_datagram_local datagram_local_of(struct msghdr *message)
 {
@@ -59,7 +59,7 @@ static struct weir_datagram_local datagram_local_of(struct msghdr *message)
 			memcpy(&info, CMSG_DATA(at), sizeof info);
 			local.family = AF_INET6;
 			local.v6 = info.ipi6_addr;
-			/* An address of the link says nothing without its link. */
+			/* A link-local address is valid on its link only. */
 			if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr))
 				local.interface = info.ipi6_ifindex;
 		}
@@ -96,7 +96,7 @@ static void datagram_set_local(
 
 /* -- batches ----------------------------------------------------------------------------------- */
 
-/* Sends them all, but for those that the kernel does not take. */
+/* Sends them all. Those that the kernel does not take are dropped. */
 static void datagram_send_batch(struct weir_datagrams *datagrams, unsigned count)
 {
 	struct weir_counters *counters = weir_loop_counters(datagrams->loop);
@@ -110,7 +110,7 @@ static void datagram_send_batch(struct weir_datagrams *datagrams, unsigned count
 		else if (errno == EAGAIN || errno == ENOBUFS)
 			return;
 		else if (errno != EINTR)
-			sent++; /* nobody is there, or it may not be sent: the others may */
+			sent++; /* this one cannot be sent; the others may be */
 	}
 }
 
@@ -154,7 +154,7 @@ static void datagram_answer_batch(struct weir_datagrams *datagrams, unsigned cou
 	datagram_send_batch(datagrams, replies);
 }
 
-/* How many came; less than a batch says that there are no more. */
+/* Returns the number of datagrams received; fewer than a batch are the last ones. */
 static unsigned datagram_receive_batch(struct weir_datagrams *datagrams)
 {
 	for (unsigned i = 0; i < BATCH; i++) {

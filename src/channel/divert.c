@@ -1,8 +1,8 @@
 /*
- * Taps: streamed input that somebody else takes from the socket. Each taking is a way to another
- * thread and back, so it waits for much: the kernel tells when there is (SO_RCVLOWAT), a timer when
- * it is time all the same. Of a peer that sends nothing for that long the first byte is awaited, so
- * that who is silent costs nothing.
+ * Diverted input: the protocol takes streamed input from the socket itself. It does so on another
+ * thread, so bytes are gathered first: the kernel reports when there are enough (SO_RCVLOWAT), and
+ * a timer when the gathering time has passed. If nothing came in that time, only the first byte is
+ * watched for, so that a silent peer costs nothing.
  *
  *   first byte ─▶ gathering ─▶ divert_ready(): paused ─▶ taken ─▶ gathering …
  *       └────── nothing came ──────┘
@@ -18,7 +18,7 @@ int weir_channel_divert(struct weir_channel *channel, int *ret)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
 	if (channel->transport != weir_tcp() || channel->phase != CHANNEL_OPEN ||
-	        channel->diversion != DIVERT_NONE || !cutter->streamed || cutter->kept)
+	        channel->diversion != DIVERT_NONE || !cutter->streamed || cutter->saved)
 		return -EOPNOTSUPP;
 	int fd = fcntl(channel->watch.fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
@@ -45,7 +45,7 @@ static int waiting(const struct weir_channel *channel)
 static void tell(struct weir_channel *channel)
 {
 	weir_channel_pause(channel);
-	channel->host->protocol->divert_ready(channel);
+	channel->group->protocol->divert_ready(channel);
 }
 
 void channel_divert_readable(struct weir_channel *channel)
@@ -53,7 +53,10 @@ void channel_divert_readable(struct weir_channel *channel)
 	int bytes = channel->diversion == DIVERT_GATHERING ? 0 : waiting(channel);
 	if (bytes > 0 && bytes < WEIR_DIVERT_GATHER)
 		await(channel, WEIR_DIVERT_GATHER);
-	/* At the end there is none, or epoll tells of it again. */
+	/*
+	 * At the end of the input there are no bytes; and if there are, epoll reports the end
+	 * again.
+	 */
 	if (bytes > 0 && channel->diversion == DIVERT_GATHERING)
 		channel->progress_at_ms = channel_clock(channel);
 	else
@@ -73,11 +76,11 @@ void channel_divert_gathered(struct weir_channel *channel)
 void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 {
 	weir_channel_resume(channel);
-	weir_loop_counters(channel->host->loop)->receives++;
+	weir_loop_counters(channel->group->loop)->receives++;
 	if (size)
 		channel_input_note(channel, size);
 	channel->cutter.before += size;
-	channel->cutter.changed = true; /* it is asked again whether this was the end */
+	channel->cutter.changed = true; /* the terminator scans again: this may be its end */
 	if (end > 0 && channel->input_end == INPUT_OPEN)
 		channel->input_end = INPUT_ENDED;
 	if (end < 0)

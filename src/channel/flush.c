@@ -1,13 +1,13 @@
 /*
- * Flush: asks the replies' producers, in order, for one output, sends it, and goes on as long as
- * the transport takes it.
+ * Flush: asks the producers of the replies, in order, for one output, sends it, and repeats that as
+ * long as the transport takes all of it.
  *
  *   replies  [ DONE ][ DONE ][ MORE ][ open ]
  *              └──── one output ────┘   one sendmsg
  *
- * A producer is asked again only when all it put was taken, so nothing is queued here. Only what
- * the kernel leaves over is kept, as a remainder: borrowed memory and files as they are, scratch
- * copied. Batching falls out of it: sixteen pipelined replies leave in one call.
+ * A producer is asked again only when all its bytes were taken, so nothing is queued here. The
+ * bytes that the kernel does not take are saved as a remainder: borrowed memory and files by
+ * reference, scratch as a copy. Sixteen pipelined replies leave in one call.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -67,11 +67,11 @@ static ssize_t channel_flush_send_pieces(
 			put = channel_flush_send_memory(channel, pieces, i, count, &next);
 			size = channel_flush_memory_size(pieces, i, next);
 		}
-		weir_loop_counters(channel->host->loop)->sends++;
+		weir_loop_counters(channel->group->loop)->sends++;
 		if (put == -EAGAIN || put == -EINTR)
 			put = 0;
 		if (put < 0)
-			return total ? (ssize_t)total : put; /* it will be met again */
+			return total ? (ssize_t)total : put; /* the next call returns the error */
 		total += (size_t)put;
 		if ((size_t)put < size)
 			break;
@@ -80,7 +80,7 @@ static ssize_t channel_flush_send_pieces(
 }
 
 /*
- * A reader that takes what it gets may have more of it in the kernel, for fewer and larger sends.
+ * A reader that takes its replies may have more of them in the kernel, for fewer and larger sends.
  */
 static void channel_flush_choose_unsent(struct weir_channel *channel, const struct weir_output *out)
 {
@@ -104,7 +104,7 @@ static void channel_flush_note_sent(struct weir_channel *channel, size_t size)
 		return;
 	channel->sent += size;
 	channel->progress_at_ms = channel_clock(channel);
-	weir_loop_counters(channel->host->loop)->bytes_out += size;
+	weir_loop_counters(channel->group->loop)->bytes_out += size;
 }
 
 /* -- the remainder ----------------------------------------------------------------------------- */
@@ -125,7 +125,7 @@ static unsigned channel_flush_drop_sent(
 	return first;
 }
 
-static bool channel_flush_keep_remainder(
+static bool channel_flush_save_remainder(
         struct weir_channel *channel, const struct weir_piece *pieces, unsigned count)
 {
 	size_t scratch = 0;
@@ -181,7 +181,7 @@ static enum reply_state channel_flush_asked(
 	case WEIR_MORE:
 		break;
 	case WEIR_WAIT:
-		weir_loop_counters(channel->host->loop)->producer_waits++;
+		weir_loop_counters(channel->group->loop)->producer_waits++;
 		return reply->woken ? REPLY_READY : REPLY_WAITING;
 	case WEIR_DONE:
 		return REPLY_DONE;
@@ -222,11 +222,11 @@ static void channel_flush_send_output(struct weir_channel *channel, struct weir_
 		return;
 	unsigned first = channel_flush_drop_sent(out->pieces, 0, out->count, (size_t)put);
 	channel->blocked = true;
-	if (!channel_flush_keep_remainder(channel, out->pieces + first, out->count - first))
+	if (!channel_flush_save_remainder(channel, out->pieces + first, out->count - first))
 		channel_kill(channel, -ENOMEM, true);
 }
 
-/* The first reply cannot be finished, and what it had has gone: so must the channel. */
+/* Ends the channel if the first reply has failed and its bytes have left. */
 static bool channel_flush_end_if_failed(struct weir_channel *channel)
 {
 	struct weir_reply *first = channel_reply_first(channel);
@@ -241,19 +241,19 @@ static bool channel_flush_end_if_failed(struct weir_channel *channel)
 	return true;
 }
 
-/* One output asked and sent. True if it is worth trying for another. */
+/* Asks for one output and sends it. Returns true if a further output may be had. */
 static bool channel_flush_once(struct weir_channel *channel)
 {
 	struct weir_piece pieces[WEIR_OUTPUT_PIECES];
 	struct weir_output out;
 	bool lends_files = channel->transport->type->lends_files;
-	output_init(&out, channel->host->loop, pieces, WEIR_OUTPUT_PIECES,
+	output_init(&out, channel->group->loop, pieces, WEIR_OUTPUT_PIECES,
 	        lends_files ? WEIR_OUTPUT_ROOM : WEIR_TLS_ROOM);
 	out.file_room = lends_files ? WEIR_FILE_EXTENT : 0;
 	channel_flush_ask_replies(channel, &out);
 	if (out.size)
 		channel_flush_send_output(channel, &out);
-	arena_reset(loop_arena(channel->host->loop));
+	arena_reset(loop_arena(channel->group->loop));
 	if (channel_dead(channel))
 		return false;
 	channel_replies_pop_sent(channel);
@@ -270,7 +270,7 @@ bool channel_flush(struct weir_channel *channel, uint64_t until)
 	channel_replies_pop_sent(channel);
 	if (channel_flush_end_if_failed(channel) || !channel->last)
 		return true;
-	struct weir_loop *loop = channel->host->loop;
+	struct weir_loop *loop = channel->group->loop;
 	loop_input_starved(loop);
 	for (uint64_t sent = channel->sent; channel_flush_once(channel); sent = channel->sent) {
 		if (loop_input_starved(loop)) {
@@ -281,7 +281,7 @@ bool channel_flush(struct weir_channel *channel, uint64_t until)
 		empty = channel->sent == sent ? empty + 1 : 0;
 		if (channel->sent >= until || empty > WEIR_EMPTY_ASKS_MAX) {
 			channel->task.run = channel_task;
-			weir_loop_defer(channel->host->loop, &channel->task);
+			weir_loop_defer(channel->group->loop, &channel->task);
 			return false;
 		}
 	}

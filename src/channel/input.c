@@ -1,7 +1,7 @@
 /*
- * Input: received into the loop's buffer, cut there by the channel's cutter, handed to the protocol
- * in place. Nothing is received while the protocol cannot be called, so that what waits is bounded
- * by one read.
+ * Input: received into the loop's buffer, cut there by the channel's cutter, passed to the protocol
+ * in place. Nothing is received while the protocol cannot be called, so that one read bounds the
+ * input that waits.
  */
 #include <errno.h>
 
@@ -9,7 +9,7 @@
 
 #include "channel_state.h"
 
-/* -- what the cutter calls --------------------------------------------------------------------- */
+/* -- callbacks of the cutter ------------------------------------------------------------------- */
 
 static struct weir_channel *channel_input_channel_of(const struct weir_cutter *cutter)
 {
@@ -20,7 +20,7 @@ static bool channel_input_on_held(const struct weir_cutter *cutter)
 {
 	const struct weir_channel *channel = channel_input_channel_of(cutter);
 	return channel->phase != CHANNEL_OPEN || channel->paused ||
-	       channel->reply_count >= channel->host->bounds.replies_max;
+	       channel->reply_count >= channel->group->bounds.replies_max;
 }
 
 static void channel_input_on_request(struct weir_cutter *cutter, struct weir_span request)
@@ -28,25 +28,25 @@ static void channel_input_on_request(struct weir_cutter *cutter, struct weir_spa
 	struct weir_channel *channel = channel_input_channel_of(cutter);
 	if (!channel->expects_body)
 		channel->request_at_ms = channel_clock(channel);
-	weir_loop_counters(channel->host->loop)->requests++;
-	/* The end of a stream is told also when its last piece made the protocol pause. */
+	weir_loop_counters(channel->group->loop)->requests++;
+	/* The end of a stream is reported also if its last piece made the protocol pause. */
 	if (channel->phase < CHANNEL_CLOSING)
-		channel->host->protocol->request(channel, request);
+		channel->group->protocol->request(channel, request);
 }
 
 static void channel_input_on_piece(struct weir_cutter *cutter, struct weir_span bytes)
 {
 	struct weir_channel *channel = channel_input_channel_of(cutter);
-	if (channel->host->protocol->piece)
-		channel->host->protocol->piece(channel, bytes);
+	if (channel->group->protocol->piece)
+		channel->group->protocol->piece(channel, bytes);
 }
 
 static void channel_input_on_overflow(struct weir_cutter *cutter, int error)
 {
 	struct weir_channel *channel = channel_input_channel_of(cutter);
-	weir_loop_counters(channel->host->loop)->limits_hit++;
-	if (channel->host->protocol->overflow)
-		channel->host->protocol->overflow(channel, error);
+	weir_loop_counters(channel->group->loop)->limits_hit++;
+	if (channel->group->protocol->overflow)
+		channel->group->protocol->overflow(channel, error);
 	else
 		channel_kill(channel, error, true);
 }
@@ -67,13 +67,13 @@ bool channel_input_wanted(const struct weir_channel *channel)
 }
 
 /*
- * Streamed bytes pay for time, at the lowest rate allowed. Of what is paid ahead no more counts
- * than the other bound allows.
+ * Each streamed byte extends the time limit of the request, at the lowest rate allowed. The
+ * extension is bounded by progress_ms.
  */
 static void channel_input_pay(struct weir_channel *channel, size_t size)
 {
 	uint32_t now = channel_clock(channel);
-	int64_t most = channel->host->bounds.progress_ms;
+	int64_t most = channel->group->bounds.progress_ms;
 	int64_t ahead = (int32_t)(channel->request_at_ms - now);
 	ahead += (int64_t)(size / (WEIR_BODY_RATE_MIN / 1000));
 	if (most > INT32_MAX / 2)
@@ -83,7 +83,7 @@ static void channel_input_pay(struct weir_channel *channel, size_t size)
 
 void channel_input_note(struct weir_channel *channel, size_t size)
 {
-	weir_loop_counters(channel->host->loop)->bytes_in += size;
+	weir_loop_counters(channel->group->loop)->bytes_in += size;
 	channel->progress_at_ms = channel_clock(channel);
 	if (channel->expects_body || channel->cutter.streamed)
 		channel_input_pay(channel, size);
@@ -94,7 +94,7 @@ size_t channel_input_receive(struct weir_channel *channel, char *buffer)
 	size_t room = channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE : WEIR_RECEIVE_SIZE;
 	ssize_t got = channel->transport->type->receive(
 	        channel->transport, channel->watch.fd, buffer, room);
-	weir_loop_counters(channel->host->loop)->receives++;
+	weir_loop_counters(channel->group->loop)->receives++;
 	if (got > 0) {
 		channel_input_note(channel, (size_t)got);
 		if (channel->transport->at_end)
@@ -111,7 +111,7 @@ size_t channel_input_receive(struct weir_channel *channel, char *buffer)
 void channel_input_end(struct weir_channel *channel, const struct weir_region *region)
 {
 	struct weir_cutter *cutter = &channel->cutter;
-	bool began = !cutter->kept && region->size;
+	bool began = !cutter->saved && region->size;
 	if (channel->phase >= CHANNEL_CLOSING) {
 		/* That there was more to read decides how the channel closes. */
 		channel->unread |= region->size > 0;
@@ -133,13 +133,13 @@ void channel_input_end(struct weir_channel *channel, const struct weir_region *r
 void channel_input_tell_eof(struct weir_channel *channel)
 {
 	channel->input_end = INPUT_END_REPORTED;
-	if (channel->host->protocol->eof)
-		channel->host->protocol->eof(channel);
+	if (channel->group->protocol->eof)
+		channel->group->protocol->eof(channel);
 	else
 		weir_channel_close(channel);
 }
 
-/* -- what users call --------------------------------------------------------------------------- */
+/* -- the public functions ---------------------------------------------------------------------- */
 
 void weir_channel_await(struct weir_channel *channel, struct weir_terminator terminator)
 {
@@ -161,7 +161,7 @@ void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size)
 void weir_channel_pause(struct weir_channel *channel)
 {
 	if (!channel->paused)
-		weir_loop_counters(channel->host->loop)->reads_paused++;
+		weir_loop_counters(channel->group->loop)->reads_paused++;
 	channel->paused = true;
 	channel_schedule(channel);
 }
@@ -175,7 +175,7 @@ void weir_channel_expect_body(struct weir_channel *channel, bool owed)
 	channel_schedule(channel);
 }
 
-/* The time of the pause was ours: it does not count against the peer. */
+/* The time of the pause does not count against the peer. */
 void weir_channel_resume(struct weir_channel *channel)
 {
 	uint32_t now = channel_clock(channel);

@@ -1,10 +1,9 @@
 /*
  * The reply queue: a ring of replies in the order in which they were opened. Each is filled when it
- * is ready; only the first may be on its way out, together with those behind it that were reached
- * by the same output.
+ * is ready. Bytes leave from the first reply, and from those behind it that are in the same output.
  *
- * A reply is freed when its last byte was taken, or when the channel closes; one that is still open
- * then lives on, without channel, until it is filled.
+ * A reply is freed when its last byte was taken, or when the channel closes. One that is still open
+ * then stays, without a channel, until it is filled.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include "loop_internal.h"
 #include "tls_transport.h"
 
-/* -- memory, kept for reuse -------------------------------------------------------------------- */
+/* -- recycled memory --------------------------------------------------------------------------- */
 
 struct reply_pool {
 	struct weir_reply *first;
@@ -117,7 +116,7 @@ static void channel_reply_fill(struct weir_reply *reply, struct weir_producer *p
 
 static struct weir_reply *channel_reply_create(struct weir_channel *channel)
 {
-	struct weir_reply *reply = channel_reply_allocate(channel->host->loop);
+	struct weir_reply *reply = channel_reply_allocate(channel->group->loop);
 	if (!reply) {
 		channel_kill(channel, -ENOMEM, true);
 		return NULL;
@@ -135,11 +134,11 @@ void channel_replies_pop_sent(struct weir_channel *channel)
 			return;
 		channel_reply_take_first(channel);
 		weir_producer_close(first->producer, WEIR_CLOSE_DONE);
-		channel_reply_release(channel->host->loop, first);
+		channel_reply_release(channel->group->loop, first);
 	}
 }
 
-/* Closes a producer of which the last bytes may not have been taken. */
+/* Closes a producer whose last bytes may not have been taken. */
 static void channel_reply_close_early(
         struct weir_channel *channel, struct weir_reply *reply, enum weir_close_reason why)
 {
@@ -159,13 +158,13 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
 		}
 		if (reply->producer)
 			channel_reply_close_early(channel, reply, why);
-		channel_reply_release(channel->host->loop, reply);
+		channel_reply_release(channel->group->loop, reply);
 	}
 }
 
-/* -- what users call --------------------------------------------------------------------------- */
+/* -- the public functions ---------------------------------------------------------------------- */
 
-/* Behind a reply that broke off, or behind our end, nothing may be said. */
+/* No reply may follow one that has failed, or the end of our output. */
 static bool channel_reply_takes_replies(const struct weir_channel *channel)
 {
 	return channel->phase < CHANNEL_ENDING &&
@@ -224,6 +223,22 @@ void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer)
 struct weir_channel *weir_reply_channel(const struct weir_reply *reply)
 {
 	return reply->channel;
+}
+
+/* -- names of channels ------------------------------------------------------------------------- */
+
+struct weir_channel_ref weir_channel_ref(const struct weir_channel *channel)
+{
+	return (struct weir_channel_ref){
+	        channel->group->loop, channel->watch.fd, channel->watch.generation};
+}
+
+struct weir_channel *weir_channel_find(struct weir_channel_ref ref)
+{
+	struct weir_watch *watch = loop_watch_find(ref.loop, ref.fd, ref.generation);
+	struct weir_channel *channel =
+	        watch ? WEIR_CONTAINER(watch, struct weir_channel, watch) : NULL;
+	return channel && !channel_dead(channel) ? channel : NULL;
 }
 
 /* -- from other threads ------------------------------------------------------------------------ */

@@ -4,12 +4,12 @@
  *   start_tls() ─▶ upgrading: the queue leaves in clear, input is dropped
  *                  ─▶ securing: the handshake ─▶ open() or secured()
  *
- * Invariant: what came in clear is never taken for what came in secret. What was received before
- * the handshake is thrown away; what comes after is read as records, and is one or fails.
+ * Invariant: input in clear is never taken for encrypted input. Bytes that were received before the
+ * handshake are thrown away. Later bytes are parsed as TLS records, or the handshake fails.
  *
- * Handshakes cost a thousand times what a request does. So only some steps of them are made in a
- * turn, the others wait for the next (the poller tells of them again); and of a server's that are
- * begun and not complete, the oldest gives way when they become too many.
+ * A handshake costs a thousand times the time of a request. So only some steps of handshakes are
+ * made in a turn; the poller reports the others again in the next. When a server has too many
+ * incomplete handshakes, the oldest one fails.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,18 +22,18 @@
 #include "loop_internal.h"
 #include "tls_transport.h"
 
-void server_host_init(struct server_host *host)
+void channel_group_init(struct channel_group *group)
 {
-	channel_bounds_fill(&host->bounds);
-	weir_list_init(&host->channels);
-	weir_list_init(&host->handshakes);
+	channel_bounds_fill(&group->bounds);
+	weir_list_init(&group->channels);
+	weir_list_init(&group->handshakes);
 }
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-/* What a channel needs from the choice of TLS to the end of the handshake; the transport has it. */
+/* State from the choice of TLS to the end of the handshake. The transport points to it. */
 struct handshake {
-	struct weir_list link; /* in host->handshakes, once it is begun */
+	struct weir_list link; /* in group->handshakes, once it is begun */
 	struct weir_channel *channel;
 	size_t dropped; /* bytes of input that came in clear */
 };
@@ -49,7 +49,7 @@ static int channel_secure_use_tls(
 	struct handshake *handshake = calloc(1, sizeof *handshake);
 	struct weir_transport *transport = NULL;
 	if (handshake)
-		transport = tls_transport(tls, channel->host->loop, name);
+		transport = tls_transport(tls, channel->group->loop, name);
 	if (!transport) {
 		free(handshake);
 		return -ENOMEM;
@@ -63,9 +63,9 @@ static int channel_secure_use_tls(
 
 int channel_secure_begin(struct weir_channel *channel)
 {
-	if (!channel->host->tls)
+	if (!channel->group->tls)
 		return 0;
-	int error = channel_secure_use_tls(channel, channel->host->tls, NULL);
+	int error = channel_secure_use_tls(channel, channel->group->tls, NULL);
 	if (error == 0)
 		channel_enter(channel, CHANNEL_SECURING);
 	return error;
@@ -78,11 +78,11 @@ bool channel_secure_silent(const struct weir_channel *channel)
 	       (ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting == 0);
 }
 
-/* The client's first step, of which no event tells. */
+/* Defers the first step of a client, which no event triggers. */
 static void channel_secure_step_later(struct weir_channel *channel)
 {
 	channel->task.run = channel_task;
-	weir_loop_defer(channel->host->loop, &channel->task);
+	weir_loop_defer(channel->group->loop, &channel->task);
 }
 
 void channel_secure_upgrade(struct weir_channel *channel)
@@ -94,38 +94,38 @@ void channel_secure_upgrade(struct weir_channel *channel)
 
 /* -- the handshake ----------------------------------------------------------------------------- */
 
-/* Whether a step may be made in this turn. */
-static bool channel_secure_take_step(struct server_host *host)
+/* Returns true if a step may be made in this turn. */
+static bool channel_secure_take_step(struct channel_group *group)
 {
-	uint64_t turn = weir_loop_turns(host->loop);
-	if (host->steps_turn != turn)
-		host->steps = 0;
-	host->steps_turn = turn;
-	return host->steps++ < WEIR_TLS_HANDSHAKES_PER_TURN;
+	uint64_t turn = weir_loop_turns(group->loop);
+	if (group->steps_turn != turn)
+		group->steps = 0;
+	group->steps_turn = turn;
+	return group->steps++ < WEIR_TLS_HANDSHAKES_PER_TURN;
 }
 
-/* Counts the handshake among those that are begun; the oldest may have to give way. */
+/* Counts the handshake among the incomplete ones; the oldest fails if there are too many. */
 static void channel_secure_count_begun(struct weir_channel *channel)
 {
-	struct server_host *host = channel->host;
+	struct channel_group *group = channel->group;
 	struct weir_list *link = &handshake_of(channel)->link;
 	if (!weir_list_empty(link))
 		return;
-	if (host->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
+	if (group->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
 		struct handshake *oldest =
-		        WEIR_CONTAINER(host->handshakes.next, struct handshake, link);
-		weir_loop_counters(host->loop)->limits_hit++;
+		        WEIR_CONTAINER(group->handshakes.next, struct handshake, link);
+		weir_loop_counters(group->loop)->limits_hit++;
 		channel_secure_fail(oldest->channel, WEIR_E_LIMIT);
 	}
-	weir_list_append(&host->handshakes, link);
-	host->handshake_count++;
+	weir_list_append(&group->handshakes, link);
+	group->handshake_count++;
 }
 
 void channel_secure_end(struct weir_channel *channel)
 {
 	struct handshake *handshake = handshake_of(channel);
 	if (!weir_list_empty(&handshake->link))
-		channel->host->handshake_count--;
+		channel->group->handshake_count--;
 	weir_list_remove(&handshake->link);
 	tls_set_owner(channel->transport, NULL);
 	free(handshake);
@@ -147,32 +147,32 @@ static const char *channel_secure_reason(const struct weir_channel *channel, int
 	return tls_why(channel->transport);
 }
 
-/* Goes on in clear, for as long as it takes to say so to who speaks no TLS, and to end well. */
+/* Continues in clear, so that a client without TLS gets a refusal and an orderly end. */
 void channel_secure_fail(struct weir_channel *channel, int error)
 {
-	struct server_host *host = channel->host;
+	struct channel_group *group = channel->group;
 	bool plain = tls_spoke_plain(channel->transport) && !channel->opened;
-	weir_loop_counters(host->loop)->handshake_failures++;
-	const struct weir_listener *listener = host->listener;
+	weir_loop_counters(group->loop)->handshake_failures++;
+	const struct weir_listener *listener = group->listener;
 	if (listener && listener->tls_failed)
 		listener->tls_failed(
 		        listener->context, &channel->peer, channel_secure_reason(channel, error));
-	if (host->protocol->insecure)
-		host->protocol->insecure(channel, channel_secure_reason(channel, error));
+	if (group->protocol->insecure)
+		group->protocol->insecure(channel, channel_secure_reason(channel, error));
 	if (channel->phase < CHANNEL_CLOSING)
 		channel_enter(channel, CHANNEL_CLOSING);
 	channel->transport->type->close(channel->transport);
 	channel->transport = weir_tcp();
 	channel->error = error;
-	if (plain && host->tls_refusal)
-		weir_channel_push_static(channel, host->tls_refusal);
+	if (plain && group->tls_refusal)
+		weir_channel_push_static(channel, group->tls_refusal);
 	channel_schedule(channel);
 }
 
 bool channel_secure_step(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
-	if (!channel_secure_take_step(channel->host)) {
+	if (!channel_secure_take_step(channel->group)) {
 		if (!tls_begun(transport) && tls_speaks_first(transport))
 			channel_secure_step_later(channel);
 		return false;
@@ -187,14 +187,14 @@ bool channel_secure_step(struct weir_channel *channel)
 	}
 	size_t dropped = handshake_of(channel)->dropped;
 	channel_enter(channel, CHANNEL_OPEN);
-	weir_loop_counters(channel->host->loop)->handshakes++;
+	weir_loop_counters(channel->group->loop)->handshakes++;
 	channel->progress_at_ms = channel_clock(channel);
-	if (channel->opened && channel->host->protocol->secured)
-		channel->host->protocol->secured(channel, dropped);
+	if (channel->opened && channel->group->protocol->secured)
+		channel->group->protocol->secured(channel, dropped);
 	return true;
 }
 
-/* -- what users call --------------------------------------------------------------------------- */
+/* -- the public functions ---------------------------------------------------------------------- */
 
 int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {

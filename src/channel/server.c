@@ -1,7 +1,9 @@
 /*
- * Servers: a listening socket, and the channels accepted from it. What cannot be accepted now (no
- * descriptors left, no memory) is left in the kernel's queue for a moment; a peer that is gone
- * already costs nothing but the call.
+ * Servers: a listening socket, and the channels accepted from it. If a connection cannot be
+ * accepted now (no descriptors left, no memory), it stays in the kernel's queue for a moment. A
+ * peer that has gone already costs nothing but the call.
+ *
+ * Outgoing channels use the same code, and each has a group of its own.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -14,8 +16,8 @@
 #include "channel_state.h"
 
 struct weir_server {
-	struct server_host host;
-	struct weir_watch watch;       /* fd is -1 when it listens no more */
+	struct channel_group group;
+	struct weir_watch watch;       /* fd is -1 when it no longer listens */
 	struct weir_timer timer;       /* the end of a pause, or of the drain */
 	struct weir_listener listener; /* tls and peers are held */
 	struct weir_address address;
@@ -36,27 +38,27 @@ static void server_on_pause_end(struct weir_timer *timer)
 }
 
 /*
- * Stops watching the listener, or watches it again. When the kernel refuses the change (ENOMEM), the
- * listener stays as it is: one that is still paused tries again after a pause, one that is not hears of
- * the waiting connections in the next turn and tries again then.
+ * Stops watching the listener, or watches it again. If the kernel refuses the change (ENOMEM), the
+ * events stay as they are. A listener that is still paused tries again after a pause; one that is
+ * not gets an event for the waiting connections in the next turn, and tries again then.
  */
 static void server_set_paused(struct weir_server *server, bool paused)
 {
-	struct weir_loop *loop = server->host.loop;
+	struct weir_loop *loop = server->group.loop;
 	if (server->watch.fd < 0 || server->paused == paused)
 		return;
 	if (weir_watch_change(loop, &server->watch, paused ? 0 : WEIR_READABLE) == 0)
 		server->paused = paused;
-	else if (!paused && !server->host.draining)
+	else if (!paused && !server->group.draining)
 		weir_timer_start(loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 }
 
 static void server_accept_failed(struct weir_server *server, int error)
 {
-	weir_loop_counters(server->host.loop)->accept_failures++;
+	weir_loop_counters(server->group.loop)->accept_failures++;
 	server_set_paused(server, true);
 	weir_timer_start(
-	        server->host.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
+	        server->group.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 	if (server->listener.accept_failed)
 		server->listener.accept_failed(server->listener.context, error);
 }
@@ -74,13 +76,13 @@ static int server_accept_one(struct weir_server *server)
 		            errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH;
 		return gone ? 0 : -errno;
 	}
-	struct weir_channel *channel = channel_create(&server->host, fd, &peer, false, &error);
+	struct weir_channel *channel = channel_create(&server->group, fd, &peer, false, &error);
 	if (!channel) {
 		close(fd);
-		weir_loop_counters(server->host.loop)->channels_refused++;
+		weir_loop_counters(server->group.loop)->channels_refused++;
 		return error;
 	}
-	permits_channel_opened(&server->host);
+	permits_channel_opened(&server->group);
 	channel_count_peer(channel);
 	channel_start(channel);
 	return 0;
@@ -91,25 +93,25 @@ static void server_wait_for_room(struct weir_server *server)
 	server_set_paused(server, true);
 	server->full = true;
 	weir_timer_start(
-	        server->host.loop, &server->timer, WEIR_EVICT_AGAIN_MS, server_on_pause_end);
+	        server->group.loop, &server->timer, WEIR_EVICT_AGAIN_MS, server_on_pause_end);
 }
 
 static void server_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_server *server = WEIR_CONTAINER(watch, struct weir_server, watch);
 	(void)events;
-	/* The pause has begun, though the kernel would not have it. */
+	/* The pause has begun, but the kernel did not change the events. */
 	if (weir_timer_running(&server->timer)) {
 		server_set_paused(server, true);
 		return;
 	}
 	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && server->watch.fd >= 0; i++) {
-		if (!permits_available(&server->host)) {
-			/* Whether another one waits, the next event tells. */
+		if (!permits_available(&server->group)) {
+			/* The next event reports whether another one waits. */
 			if (i > 0)
 				return;
-			weir_loop_counters(server->host.loop)->limits_hit++;
-			if (!permits_make_room(&server->host)) {
+			weir_loop_counters(server->group.loop)->limits_hit++;
+			if (!permits_make_room(&server->group)) {
 				server_wait_for_room(server);
 				return;
 			}
@@ -118,7 +120,7 @@ static void server_on_event(struct weir_watch *watch, unsigned events)
 		if (error == -EAGAIN)
 			return;
 		/* The descriptor that this frees is there in the next turn. */
-		if (error == -EMFILE && permits_make_room(&server->host))
+		if (error == -EMFILE && permits_make_room(&server->group))
 			return;
 		if (error < 0) {
 			server_accept_failed(server, error);
@@ -140,19 +142,19 @@ static void server_end_drain(struct weir_server *server)
 {
 	weir_timer_stop(&server->timer);
 	server->drained_task.run = server_on_drained;
-	weir_loop_defer(server->host.loop, &server->drained_task);
+	weir_loop_defer(server->group.loop, &server->drained_task);
 }
 
-static void server_channel_gone(struct server_host *host)
+static void server_channel_gone(struct channel_group *group)
 {
-	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
-	permits_channel_closed(host);
-	if (server->full && server->watch.fd >= 0 && permits_available(host)) {
+	struct weir_server *server = WEIR_CONTAINER(group, struct weir_server, group);
+	permits_channel_closed(group);
+	if (server->full && server->watch.fd >= 0 && permits_available(group)) {
 		server->full = false;
 		weir_timer_stop(&server->timer);
 		server_set_paused(server, false);
 	}
-	if (host->draining && host->count == 0)
+	if (group->draining && group->count == 0)
 		server_end_drain(server);
 }
 
@@ -205,7 +207,7 @@ static struct weir_server *server_allocate(
 		weir_tls_hold(server->listener.tls);
 	if (server->listener.peers)
 		weir_peers_hold(server->listener.peers);
-	server->host = (struct server_host){
+	server->group = (struct channel_group){
 	        .loop = loop,
 	        .protocol = options->protocol,
 	        .context = options->context,
@@ -215,14 +217,14 @@ static struct weir_server *server_allocate(
 	        .tls = options->listener.tls_upgrade ? NULL : options->listener.tls,
 	        .tls_refusal = options->tls_refusal,
 	};
-	server_host_init(&server->host);
+	channel_group_init(&server->group);
 	weir_list_init(&server->timer.link);
 	return server;
 }
 
 static void server_free(struct weir_server *server)
 {
-	permits_leave(&server->host);
+	permits_leave(&server->group);
 	weir_tls_release(server->listener.tls);
 	weir_peers_release(server->listener.peers);
 	free(server);
@@ -235,7 +237,7 @@ int weir_server_create(
 	if (!server)
 		return -ENOMEM;
 	int fd = server_open_listener(&options->listener, &server->address);
-	int error = fd < 0 ? fd : permits_join(&server->host);
+	int error = fd < 0 ? fd : permits_join(&server->group);
 	if (error == 0)
 		error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, server_on_event);
 	if (error == 0) {
@@ -252,8 +254,8 @@ void weir_server_set_tls(struct weir_server *server, struct weir_tls *tls)
 {
 	struct weir_tls *old = server->listener.tls;
 	server->listener.tls = weir_tls_hold(tls);
-	if (server->host.tls)
-		server->host.tls = tls;
+	if (server->group.tls)
+		server->group.tls = tls;
 	weir_tls_release(old);
 }
 
@@ -269,7 +271,7 @@ const struct weir_address *weir_server_address(const struct weir_server *server)
 
 unsigned weir_server_channels(const struct weir_server *server)
 {
-	return server->host.count;
+	return server->group.count;
 }
 
 void weir_server_each(struct weir_server *server,
@@ -286,7 +288,7 @@ void weir_server_each(struct weir_server *server,
 
 static void server_kill_all(struct weir_server *server, int error)
 {
-	WEIR_LIST_EACH (struct weir_channel, channel, &server->host.channels, link)
+	WEIR_LIST_EACH (struct weir_channel, channel, &server->group.channels, link)
 		channel_kill(channel, error, true);
 }
 
@@ -297,20 +299,20 @@ static void server_on_drain_end(struct weir_timer *timer)
 
 void weir_server_drain(struct weir_server *server, void (*drained)(void *context), void *context)
 {
-	struct server_host *host = &server->host;
+	struct channel_group *group = &server->group;
 	server->drained = drained;
 	server->drained_context = context;
 	if (server->watch.fd >= 0) {
-		/* Who is connected already, in the kernel's queue, is still served. */
-		while (permits_available(host) && server_accept_one(server) == 0)
+		/* Clients in the kernel's queue are connected, and are still served. */
+		while (permits_available(group) && server_accept_one(server) == 0)
 			;
-		weir_watch_close(host->loop, &server->watch);
+		weir_watch_close(group->loop, &server->watch);
 	}
-	host->draining = true;
-	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, server_on_drain_end);
-	WEIR_LIST_EACH (struct weir_channel, channel, &host->channels, link)
+	group->draining = true;
+	weir_timer_start(group->loop, &server->timer, group->bounds.drain_ms, server_on_drain_end);
+	WEIR_LIST_EACH (struct weir_channel, channel, &group->channels, link)
 		channel_schedule(channel);
-	if (host->count == 0)
+	if (group->count == 0)
 		server_end_drain(server);
 }
 
@@ -318,14 +320,75 @@ void weir_server_destroy(struct weir_server *server)
 {
 	if (!server)
 		return;
-	server->host.draining = false;
+	server->group.draining = false;
 	if (server->watch.fd >= 0)
-		weir_watch_close(server->host.loop, &server->watch);
+		weir_watch_close(server->group.loop, &server->watch);
 	server_kill_all(server, -ECONNABORTED);
-	while (server->host.count)
+	while (server->group.count)
 		channel_destroy(
-		        WEIR_CONTAINER(server->host.channels.next, struct weir_channel, link));
+		        WEIR_CONTAINER(server->group.channels.next, struct weir_channel, link));
 	weir_timer_stop(&server->timer);
-	weir_loop_cancel(server->host.loop, &server->drained_task);
+	weir_loop_cancel(server->group.loop, &server->drained_task);
 	server_free(server);
+}
+
+/* -- outgoing channels ------------------------------------------------------------------------- */
+
+static void server_free_group(struct channel_group *group)
+{
+	free(group);
+}
+
+static int server_connect_socket(const struct weir_address *address)
+{
+	int on = 1, unsent = WEIR_UNSENT_LOW;
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+	if (connect(fd, &address->any, weir_address_size(address)) < 0 && errno != EINPROGRESS) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+/* Connected at once or not, the socket becomes writable: open() is called from the loop. */
+int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
+        const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
+        struct weir_channel **ret)
+{
+	int error;
+	struct channel_group *group = calloc(1, sizeof *group);
+	if (!group)
+		return -ENOMEM;
+	group->loop = loop;
+	group->protocol = protocol;
+	group->context = context;
+	if (bounds)
+		group->bounds = *bounds;
+	channel_group_init(group);
+	struct weir_channel *channel = channel_create(group, fd, peer, true, &error);
+	if (!channel) {
+		free(group);
+		return error;
+	}
+	group->channel_gone = server_free_group;
+	*ret = channel;
+	return 0;
+}
+
+int weir_connect(struct weir_loop *loop, const struct weir_address *address,
+        const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
+        struct weir_channel **ret)
+{
+	int fd = server_connect_socket(address);
+	if (fd < 0)
+		return fd;
+	int error = weir_adopt(loop, fd, address, protocol, context, bounds, ret);
+	if (error < 0)
+		close(fd);
+	return error;
 }

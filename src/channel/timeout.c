@@ -1,14 +1,14 @@
 /*
- * Time limits, all counted from the last progress: a large slow transfer lives and a dead one does
- * not. One coarse timer a channel; a request that comes and goes in between costs it nothing, since
- * the timer looks at the clock when it fires and goes on if the time has not come.
+ * Time limits, counted from the last progress: a large slow transfer may continue, a dead one may
+ * not. Each channel has one coarse timer. A request does not touch the timer: when it fires, it
+ * looks at the clock, and restarts if the limit has not passed.
  */
 #include <errno.h>
 #include <sys/ioctl.h>
 
 #include "channel_state.h"
 
-/* What is awaited now. */
+/* The limit that applies now. */
 static enum timing channel_timeout_timing_of(const struct weir_channel *channel)
 {
 	if (channel->phase == CHANNEL_CONNECTING)
@@ -29,10 +29,10 @@ static enum timing channel_timeout_timing_of(const struct weir_channel *channel)
 	return weir_cutter_partial(&channel->cutter) ? TIMING_REQUEST : TIMING_IDLE;
 }
 
-/* Milliseconds left; 0 or less: the time has come. */
+/* The milliseconds that are left; 0 or less if the limit has passed. */
 static int64_t channel_timeout_left_ms(const struct weir_channel *channel, enum timing timing)
 {
-	const struct weir_bounds *bounds = &channel->host->bounds;
+	const struct weir_bounds *bounds = &channel->group->bounds;
 	uint32_t now = channel_clock(channel);
 	int64_t since_progress = now - channel->progress_at_ms;
 	int64_t since_request = (int32_t)(now - channel->request_at_ms);
@@ -47,7 +47,7 @@ static int64_t channel_timeout_left_ms(const struct weir_channel *channel, enum 
 	case TIMING_REQUEST:
 		return request_left;
 	case TIMING_BODY:
-		/* Whoever drips bytes to stay alive must at least keep up a lowest rate. */
+		/* A peer that sends single bytes to stay connected must keep up a lowest rate. */
 		return request_left < progress_left ? request_left : progress_left;
 	case TIMING_LINGER:
 		return WEIR_LINGER_MS - since_progress;
@@ -63,15 +63,15 @@ static int64_t channel_timeout_left_ms(const struct weir_channel *channel, enum 
 
 static void channel_timeout_expire(struct weir_channel *channel, enum timing timing)
 {
-	static const enum weir_timeout told[] = {
+	static const enum weir_timeout reported[] = {
 	        [TIMING_IDLE] = WEIR_TIMEOUT_IDLE,
 	        [TIMING_REQUEST] = WEIR_TIMEOUT_REQUEST,
 	        [TIMING_BODY] = WEIR_TIMEOUT_REQUEST,
 	        [TIMING_OUTPUT] = WEIR_TIMEOUT_PROGRESS,
 	};
-	const struct weir_protocol *protocol = channel->host->protocol;
+	const struct weir_protocol *protocol = channel->group->protocol;
 	bool closing = channel->phase >= CHANNEL_CLOSING;
-	weir_loop_counters(channel->host->loop)->timeouts++;
+	weir_loop_counters(channel->group->loop)->timeouts++;
 	if (timing == TIMING_HANDSHAKE) {
 		channel_secure_fail(channel, -ETIMEDOUT);
 		return;
@@ -82,9 +82,9 @@ static void channel_timeout_expire(struct weir_channel *channel, enum timing tim
 	}
 	if (protocol->timeout && channel->opened) {
 		channel->progress_at_ms = channel_clock(channel);
-		protocol->timeout(channel, told[timing]);
+		protocol->timeout(channel, reported[timing]);
 	}
-	/* Who was closing before was waited for already. */
+	/* A channel that was closing before has had its time. */
 	if (closing || channel->phase < CHANNEL_CLOSING)
 		channel_kill(channel, -ETIMEDOUT, true);
 	channel_schedule(channel);
@@ -107,8 +107,8 @@ static void channel_timeout_on_time(struct weir_timer *timer)
 	if (left <= 0 && timing != TIMING_NONE)
 		channel_timeout_expire(channel, timing);
 	else
-		weir_timer_start(channel->host->loop, timer,
-		        left > 0 ? left : channel->host->bounds.progress_ms,
+		weir_timer_start(channel->group->loop, timer,
+		        left > 0 ? left : channel->group->bounds.progress_ms,
 		        channel_timeout_on_time);
 }
 
@@ -118,7 +118,7 @@ static bool channel_timeout_has_unread(const struct weir_channel *channel)
 	return ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting > 0;
 }
 
-unsigned channel_yields(const struct weir_channel *channel)
+unsigned channel_eviction_rank(const struct weir_channel *channel)
 {
 	uint32_t since_progress = channel_clock(channel) - channel->progress_at_ms;
 	enum timing timing = channel_timeout_timing_of(channel);
@@ -137,21 +137,21 @@ unsigned channel_yields(const struct weir_channel *channel)
 	       !channel_timeout_has_unread(channel);
 }
 
-void channel_yield(struct weir_channel *channel)
+void channel_evict(struct weir_channel *channel)
 {
-	struct server_host *host = channel->host;
-	unsigned before = host->count;
+	struct channel_group *group = channel->group;
+	unsigned before = group->count;
 	channel_timeout_expire(channel, channel_timeout_timing_of(channel));
-	weir_loop_cancel(host->loop, &channel->task);
+	weir_loop_cancel(group->loop, &channel->task);
 	channel_task(&channel->task);
-	if (host->count < before)
+	if (group->count < before)
 		return;
-	/* Its last words are with the kernel, or will not be taken. */
+	/* The kernel has its last bytes, or will not take them. */
 	channel_kill(channel, -ETIMEDOUT, false);
 	channel_destroy(channel);
 }
 
-/* Keeps host->channels in order, to the second, so that nothing is done for most requests. */
+/* Keeps group->channels in order, to the second, so that most requests change nothing. */
 static void channel_timeout_list_last(struct weir_channel *channel)
 {
 	uint16_t second = (uint16_t)(channel_clock(channel) >> 10);
@@ -159,7 +159,7 @@ static void channel_timeout_list_last(struct weir_channel *channel)
 		return;
 	channel->listed = second;
 	weir_list_remove(&channel->link);
-	weir_list_append(&channel->host->channels, &channel->link);
+	weir_list_append(&channel->group->channels, &channel->link);
 }
 
 void channel_arm(struct weir_channel *channel)
@@ -168,10 +168,10 @@ void channel_arm(struct weir_channel *channel)
 	enum timing timing = channel_timeout_timing_of(channel);
 	if (weir_timer_running(&channel->timer) && timing == channel->timing)
 		return;
-	/* Until now it was we who were awaited. */
+	/* The peer was waiting for us until now, so its progress timer starts here. */
 	if (channel->timing == TIMING_NONE)
 		channel->progress_at_ms = channel_clock(channel);
 	channel->timing = timing & ((1 << TIMING_BITS) - 1);
-	weir_timer_start(channel->host->loop, &channel->timer,
+	weir_timer_start(channel->group->loop, &channel->timer,
 	        channel_timeout_left_ms(channel, timing), channel_timeout_on_time);
 }

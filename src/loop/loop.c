@@ -1,8 +1,8 @@
 /*
  * The turn, and the tasks that run in it: posted by any thread, or deferred by this one.
  *
- * Posted tasks form a lock-free stack that the loop takes whole and reverses; the eventfd is
- * written only by whoever finds the stack empty, so that a burst of posts costs one wake.
+ * Posted tasks form a lock-free stack, which the loop takes whole and reverses. Only a thread that
+ * finds the stack empty writes to the eventfd, so that a burst of posts causes one wake.
  */
 #include <assert.h>
 #include <errno.h>
@@ -33,7 +33,7 @@ static void loop_read_clocks(struct weir_loop *loop)
 	loop->wall_s = time.tv_sec;
 }
 
-/* The wake itself is the message: what was posted is run in every turn. */
+/* There is nothing to do: every turn runs the posted tasks. */
 static void loop_on_wake(struct weir_watch *watch, unsigned events)
 {
 	uint64_t count;
@@ -42,9 +42,7 @@ static void loop_on_wake(struct weir_watch *watch, unsigned events)
 	(void)got;
 }
 
-/*
- * A peer that has gone is an error of the call that finds out, not a signal that ends the process.
- */
+/* A write to a peer that has gone returns an error, instead of a signal that ends the process. */
 static void loop_ignore_sigpipe(void)
 {
 	struct sigaction old;
@@ -92,7 +90,7 @@ error_epoll:
 	return error;
 }
 
-/* Moves what was posted behind what was taken already, in order. */
+/* Appends the posted tasks, in order, to those that were taken before. */
 static void loop_take_posted(struct weir_loop *loop)
 {
 	struct weir_task *task =
@@ -109,7 +107,7 @@ static void loop_take_posted(struct weir_loop *loop)
 	*last = first;
 }
 
-/* A task may turn the loop: so those behind it are where that turn finds them. */
+/* A task may turn the loop, so the tasks behind it stay where that turn finds them. */
 static void loop_run_posted(struct weir_loop *loop)
 {
 	if (atomic_load_explicit(&loop->posted, memory_order_relaxed))
@@ -139,8 +137,8 @@ static void loop_run_nothing(struct weir_task *task)
 }
 
 /*
- * Runs what is queued now; what these tasks defer in turn waits for the next turn, which may be one
- * within them.
+ * Runs the tasks that are queued now. Tasks that these defer wait for the next turn, which one of
+ * them may run.
  */
 static void loop_run_deferred(struct weir_loop *loop)
 {
@@ -154,7 +152,7 @@ static void loop_run_deferred(struct weir_loop *loop)
 	}
 }
 
-/* Each task has its slice, in the order in which they came, until the turn's budget is spent. */
+/* Each task gets a slice, in order, until the turn's budget is spent. */
 static void loop_run_hungry(struct weir_loop *loop)
 {
 	size_t left = WEIR_INPUT_BUDGET;
@@ -164,7 +162,7 @@ static void loop_run_hungry(struct weir_loop *loop)
 		loop->input_left = slice;
 		task->run(task);
 		size_t used = slice - loop->input_left;
-		/* A task that read nothing has cost something, too. */
+		/* A task that read nothing has taken time, too. */
 		used = used < WEIR_INPUT_SLICE / 16 ? WEIR_INPUT_SLICE / 16 : used;
 		left -= used < left ? used : left;
 	}
@@ -219,12 +217,12 @@ static void loop_write_wake(struct weir_loop *loop)
 {
 	uint64_t one = 1;
 	ssize_t put = write(loop->wake, &one, sizeof one);
-	(void)put; /* a full counter wakes as well */
+	(void)put; /* a full counter wakes the loop, too */
 }
 
 void weir_loop_stop(struct weir_loop *loop)
 {
-	int saved = errno; /* of what a signal handler has interrupted */
+	int saved = errno; /* this may run in a signal handler */
 	atomic_store_explicit(&loop->stopping, true, memory_order_relaxed);
 	loop_write_wake(loop);
 	errno = saved;
@@ -312,7 +310,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 	while (loop->works || loop->deferred.last || loop->hungry.last ||
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
-	/* What came back last may still have used these. */
+	/* The last tasks and work may still have used these. */
 	destroy_objects(loop);
 	weir_watch_close(loop, &loop->wake_watch);
 	loop_poller_close_pending(loop);

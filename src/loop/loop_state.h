@@ -6,7 +6,7 @@
 
 #include "loop_internal.h"
 
-/* 512 slots of WEIR_TIMER_TICK_MS: one revolution is 32 seconds; longer timers go round. */
+/* 512 slots of WEIR_TIMER_TICK_MS. One revolution takes 32 seconds; longer timers take several. */
 enum {
 	WHEEL_SLOTS = 512
 };
@@ -14,16 +14,16 @@ enum {
 struct wheel {
 	struct weir_list slots[WHEEL_SLOTS];
 	uint64_t filled[WHEEL_SLOTS / 64]; /* a bit for each slot that may hold a timer */
-	int64_t tick;                      /* the last one that was run */
+	int64_t tick;                      /* the last tick that was run */
 };
 
-/* By descriptor: its watch or, while it waits to be closed, the next that does (see poller.c). */
+/* For a descriptor: its watch or, while it waits to be closed, the next one that waits. */
 union watch_slot {
 	struct weir_watch *watch;
 	intptr_t next_closing;
 };
 
-/* A ring: the last one's next is the first, so that a task in a queue never has NULL for next. */
+/* A ring, so that a task in a queue never has NULL for next. */
 struct task_queue {
 	struct weir_task *last;
 };
@@ -39,13 +39,13 @@ struct weir_loop {
 	int closing; /* the first descriptor to close at the end of the turn, or -1 */
 
 	_Atomic(struct weir_task *) posted; /* latest first */
-	struct weir_task *taken;            /* of these, what is being run: first come first */
+	struct weir_task *taken;            /* posted tasks that are being run, in order */
 	struct task_queue deferred;
-	struct task_queue hungry; /* they wait for input_left */
+	struct task_queue hungry; /* tasks that wait for input_left */
 	size_t input_left;
 	bool input_starved;
 	atomic_bool stopping;
-	unsigned works; /* submitted, not yet done */
+	unsigned works; /* submitted and not done yet */
 
 	int64_t now_ms;
 	int64_t wall_s;
@@ -62,7 +62,7 @@ struct weir_loop {
 	struct weir_counters counters;
 };
 
-/* loop.c: reads the clocks; called by the poller as soon as it has waited */
+/* loop.c: reads the clocks. The poller calls it when it has waited. */
 void loop_woke(struct weir_loop *loop);
 
 /* poller.c */
@@ -72,7 +72,7 @@ void loop_poller_close_pending(struct weir_loop *loop);
 /* timer.c */
 void timer_wheel_init(struct wheel *wheel, int64_t now_ms);
 void timer_wheel_run(struct weir_loop *loop);
-/* Milliseconds to the next tick that has timers, `wait_ms` at most; -1 for both is for ever. */
+/* The milliseconds to the next tick with timers, at most `wait_ms`; -1 is for ever, for both. */
 int timer_wheel_wait(const struct weir_loop *loop, int wait_ms);
 
 /* work.c */

@@ -1,15 +1,17 @@
 /*
- * Descriptors, by epoll: the one file to replace for another poller.
+ * Descriptors, by epoll, and signals, by signalfd. Another poller replaces this file alone.
  *
- * An event carries the descriptor and the generation of its watch. A table by descriptor number
- * says which watch that is now; if the generation differs, the event belongs to an earlier use of
- * the number and is dropped. Descriptors are closed at the end of the turn only; until then their
- * table entries chain them, so that closing needs no memory.
+ * An event carries the descriptor and the generation of its watch. A table by descriptor number has
+ * the current watch; if its generation differs, the event belongs to an earlier use of the number
+ * and is dropped. Descriptors are closed at the end of the turn only; until then their table
+ * entries chain them, so that closing needs no memory.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <weir/limits.h>
@@ -131,4 +133,41 @@ int loop_poller_wait(struct weir_loop *loop, int wait_ms)
 	for (int i = 0; i < count; i++)
 		poller_deliver(loop, &events[i]);
 	return error;
+}
+
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static void poller_on_signal(struct weir_watch *watch, unsigned events)
+{
+	struct weir_signals *signals = WEIR_CONTAINER(watch, struct weir_signals, watch);
+	struct signalfd_siginfo info;
+	(void)events;
+	if (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info)
+		signals->on_signal(signals, (int)info.ssi_signo);
+}
+
+int weir_signals_start(struct weir_loop *loop, struct weir_signals *signals, const int *list,
+        void (*on_signal)(struct weir_signals *signals, int signal))
+{
+	sigset_t set;
+	sigemptyset(&set);
+	for (; *list; list++)
+		sigaddset(&set, *list);
+	int error = pthread_sigmask(SIG_BLOCK, &set, NULL);
+	if (error)
+		return -error;
+	int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	signals->loop = loop;
+	signals->on_signal = on_signal;
+	error = weir_watch_start(loop, &signals->watch, fd, WEIR_READABLE, poller_on_signal);
+	if (error < 0)
+		close(fd);
+	return error;
+}
+
+void weir_signals_stop(struct weir_signals *signals)
+{
+	weir_watch_close(signals->loop, &signals->watch);
 }

@@ -1,9 +1,9 @@
 /*
- * Timers on one coarse wheel: starting and stopping cost a few stores, whatever their number.
+ * Timers on one coarse wheel: starting and stopping take a few stores, for any number of timers.
  *
- * A timer sits in the slot of its tick modulo the wheel's size; one whose tick lies a revolution
- * ahead is passed over. A slot's bit says that it may hold something; it is cleared when the slot
- * is found empty, so that stopping a timer need not know the wheel.
+ * A timer is in the slot of its tick modulo the size of the wheel; if its tick is a revolution
+ * ahead, it is passed over. The bit of a slot means that the slot may hold a timer. It is cleared
+ * when the slot is found empty, so that stopping a timer does not touch the wheel.
  */
 #include "loop_state.h"
 

@@ -73,7 +73,7 @@ static void *work_thread_main(void *context)
 	return NULL;
 }
 
-/* Signals are for the threads that asked for them, never for these. */
+/* These threads block all signals, which are for the threads that handle them. */
 static int work_start_thread(struct lane *lane)
 {
 	sigset_t all, old;
@@ -114,7 +114,7 @@ int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane, struct weir
 	int error = work_enqueue(&pool.lanes[lane], work);
 	pthread_mutex_unlock(&pool.lock);
 	if (error == 0) {
-		/* After the unlock: who is woken needs the lock first. */
+		/* After the unlock, since the woken thread needs the lock first. */
 		pthread_cond_signal(&pool.lanes[lane].filled);
 		loop->works++;
 		loop->counters.work_submitted++;
@@ -150,9 +150,7 @@ static void work_end_threads(void)
 	pool.ending = false;
 }
 
-/*
- * The last loop ends the threads: nobody submits then, and a loop being created waits for `life`.
- */
+/* The last loop ends the threads: nothing is submitted then, and a new loop waits for `life`. */
 void work_detach(void)
 {
 	pthread_mutex_lock(

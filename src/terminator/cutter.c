@@ -1,7 +1,6 @@
 /*
- * Cutting: the terminator scans, the callbacks get what it found, in place. Only what is left when
- * nothing more can be cut is copied, into memory of the cutter's own; what comes next is appended
- * there.
+ * Cutting: the terminator scans, and the callbacks get the requests in place. Only a partial request is
+ * copied, when nothing more can be cut, into memory of the cutter; the next input is appended there.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,39 +9,39 @@
 #include <weir/cutter.h>
 #include <weir/error.h>
 
-struct weir_kept {
+struct weir_saved {
 	size_t size;
 	size_t capacity;
 	size_t seen; /* see struct weir_region */
 	char bytes[];
 };
 
-/* -- keeping ----------------------------------------------------------------------------------- */
+/* -- saving ------------------------------------------------------------------------------------ */
 
-static struct weir_kept *cutter_grow(struct weir_kept *kept, size_t size)
+static struct weir_saved *cutter_grow(struct weir_saved *saved, size_t size)
 {
-	size_t capacity = kept ? kept->capacity : 0;
-	if (kept && size <= capacity)
-		return kept;
+	size_t capacity = saved ? saved->capacity : 0;
+	if (saved && size <= capacity)
+		return saved;
 	capacity = capacity * 2 > size ? capacity * 2 : size;
-	struct weir_kept *grown = realloc(kept, sizeof *grown + capacity);
+	struct weir_saved *grown = realloc(saved, sizeof *grown + capacity);
 	if (!grown)
 		return NULL;
-	if (!kept)
+	if (!saved)
 		grown->size = grown->seen = 0;
 	grown->capacity = capacity;
 	return grown;
 }
 
-static int cutter_keep(struct weir_cutter *cutter, const char *data, size_t size)
+static int cutter_save(struct weir_cutter *cutter, const char *data, size_t size)
 {
-	size_t old = cutter->kept ? cutter->kept->size : 0;
-	struct weir_kept *kept = cutter_grow(cutter->kept, old + size);
-	if (!kept)
+	size_t old = cutter->saved ? cutter->saved->size : 0;
+	struct weir_saved *saved = cutter_grow(cutter->saved, old + size);
+	if (!saved)
 		return -ENOMEM;
-	memcpy(kept->bytes + old, data, size);
-	kept->size = old + size;
-	cutter->kept = kept;
+	memcpy(saved->bytes + old, data, size);
+	saved->size = old + size;
+	cutter->saved = saved;
 	return 0;
 }
 
@@ -52,39 +51,39 @@ int weir_cutter_begin(struct weir_cutter *cutter, struct weir_span input, struct
 		*ret = (struct weir_region){0};
 		return 0;
 	}
-	if (!cutter->kept) {
+	if (!cutter->saved) {
 		*ret = (struct weir_region){input.data, input.size, 0};
 		return 0;
 	}
-	if (input.size && cutter_keep(cutter, input.data, input.size) < 0)
+	if (input.size && cutter_save(cutter, input.data, input.size) < 0)
 		return -ENOMEM;
-	struct weir_kept *kept = cutter->kept;
-	*ret = (struct weir_region){kept->bytes, kept->size, kept->seen};
+	struct weir_saved *saved = cutter->saved;
+	*ret = (struct weir_region){saved->bytes, saved->size, saved->seen};
 	return 0;
 }
 
 int weir_cutter_save(struct weir_cutter *cutter, const struct weir_region *region)
 {
-	struct weir_kept *kept = cutter->kept;
-	/* Once refused nothing is cut any more: there is no use in keeping it. */
+	struct weir_saved *saved = cutter->saved;
+	/* After a refusal nothing is cut, so the input need not be saved. */
 	if (region->size == 0 || cutter->refused) {
 		weir_cutter_finish(cutter);
 		return 0;
 	}
-	if (kept) {
-		memmove(kept->bytes, region->data, region->size);
-		kept->size = region->size;
-	} else if (cutter_keep(cutter, region->data, region->size) < 0) {
+	if (saved) {
+		memmove(saved->bytes, region->data, region->size);
+		saved->size = region->size;
+	} else if (cutter_save(cutter, region->data, region->size) < 0) {
 		return -ENOMEM;
 	}
-	cutter->kept->seen = region->seen;
+	cutter->saved->seen = region->seen;
 	return 0;
 }
 
 void weir_cutter_finish(struct weir_cutter *cutter)
 {
-	free(cutter->kept);
-	cutter->kept = NULL;
+	free(cutter->saved);
+	cutter->saved = NULL;
 }
 
 /* -- cutting ----------------------------------------------------------------------------------- */
@@ -143,7 +142,7 @@ static void cutter_cut_found(struct weir_cutter *cutter, const struct weir_cutte
 	type->request(cutter, weir_span(data, size));
 }
 
-/* It does not end here: gives what is surely part of it, or waits for more. */
+/* The request does not end here: pass the bytes that belong to it for certain, or wait for more. */
 static void cutter_cut_more(struct weir_cutter *cutter, const struct weir_cutter_type *type,
         struct weir_region *region, size_t hold)
 {
@@ -229,7 +228,7 @@ void weir_cutter_stream(struct weir_cutter *cutter, struct weir_terminator termi
 
 bool weir_cutter_partial(const struct weir_cutter *cutter)
 {
-	return cutter->kept || cutter->before || cutter->skipping;
+	return cutter->saved || cutter->before || cutter->skipping;
 }
 
 int weir_cutter_feed(

@@ -1,6 +1,6 @@
 /*
- * The terminators that ship: a delimiter, a line's end, a length, none. None of them looks at a byte twice but
- * for the few before a read's edge where a delimiter may straddle it.
+ * The terminators that ship: a delimiter, a line's end, a length, none. None of them looks at a
+ * byte twice but for the few before a read's edge where a delimiter may straddle it.
  */
 #include <stdbool.h>
 
@@ -43,7 +43,10 @@ static enum weir_scan terminator_scan_delimiter(struct weir_terminator *terminat
 	return WEIR_SCAN_FOUND;
 }
 
-/* A CR at the end of the input is held: whether it belongs to the request is for the next byte. */
+/*
+ * A CR at the end of the input is held back: the next byte decides whether it belongs to the
+ * request.
+ */
 static enum weir_scan terminator_scan_line(struct weir_terminator *terminator,
         struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {

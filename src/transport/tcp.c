@@ -23,9 +23,7 @@ static ssize_t tcp_send_pieces(struct weir_transport *transport, int fd, const s
 	return put < 0 ? -errno : put;
 }
 
-/*
- * A file that has become shorter than it was yields nothing: an error, not the end of the output.
- */
+/* A file that has become shorter yields no bytes: this is an error, not the end of the output. */
 static ssize_t tcp_send_file(
         struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
 {

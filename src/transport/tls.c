@@ -1,11 +1,11 @@
 /*
- * The TLS transport. Output becomes records, small ones at first and after a pause, so that a
- * browser can read the first bytes when the first segment has come, large ones once it flows. Each
- * record is encrypted only when the kernel has taken the one before.
+ * The TLS transport. Records are small at first and after a pause, so that a browser can decrypt
+ * the first bytes when the first segment has come, and large later. A record is encrypted only when
+ * the kernel has taken the one before.
  *
- * Invariant: bytes count as sent when their ciphertext has left. When the kernel leaves some of it
- * over, that is kept (tls_bio.c) and the plain bytes, `encrypted` of them, are offered again by the
- * caller and skipped then. So nobody else has to know of ciphertext.
+ * Invariant: bytes count as sent when their ciphertext has left. Ciphertext that the kernel does
+ * not take stays pending (tls_bio.c). The caller offers its plain bytes again, `encrypted` of them,
+ * and they are skipped. So no other code has to handle ciphertext.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ struct tls *tls_of(const SSL *ssl)
 
 /* -- errors ------------------------------------------------------------------------------------ */
 
-/* What OpenSSL or the socket says of the call that failed. */
+/* Records the reason of OpenSSL or the socket for the call that failed. */
 static int tls_note_failure(struct tls *tls)
 {
 	unsigned long code = ERR_peek_last_error();
@@ -75,7 +75,7 @@ static int tls_start(struct weir_transport *transport, int fd)
 
 /* -- input ------------------------------------------------------------------------------------- */
 
-/* What a read that yielded nothing means: 0 at the end, -EAGAIN, another errno. */
+/* The result of a read without bytes: 0 at the end, -EAGAIN, or another errno. */
 static int tls_nothing_read(struct tls *tls, int result)
 {
 	switch (SSL_get_error(tls->ssl, result)) {
@@ -88,8 +88,8 @@ static int tls_nothing_read(struct tls *tls, int result)
 }
 
 /*
- * Decrypts all that is at hand. The socket is read as long as there is room for all that one read
- * of it can yield, so that no record is left behind of which no event would tell.
+ * Decrypts all received records. The socket is read only if there is room for all that one read can
+ * yield, so that no record stays behind which no event reports.
  */
 static ssize_t tls_receive(struct weir_transport *transport, int fd, void *data, size_t size)
 {
@@ -131,7 +131,7 @@ static size_t tls_record_size(struct tls *tls)
 	return tls->in_small < WEIR_TLS_SMALL_BYTES ? WEIR_TLS_RECORD_SMALL : WEIR_TLS_RECORD_LARGE;
 }
 
-/* Encrypts one record and sends it, or holds it if it is small and another follows at once. */
+/* Encrypts a record and sends it, or holds it back if it is small and another follows at once. */
 static int tls_write_record(struct tls *tls, const char *data, size_t size, bool last)
 {
 	size_t written;
@@ -145,11 +145,11 @@ static int tls_write_record(struct tls *tls, const char *data, size_t size, bool
 	return result == 1 ? 0 : tls_note_failure(tls);
 }
 
-/* A place in a list of pieces. */
+/* A position in a list of pieces. */
 struct tls_cursor {
 	const struct iovec *piece;
 	unsigned count; /* pieces from this one on */
-	size_t at;      /* bytes of the piece that are behind us */
+	size_t at;      /* bytes of the piece before the position */
 };
 
 static void tls_advance(struct tls_cursor *cursor, size_t size)
@@ -162,7 +162,7 @@ static void tls_advance(struct tls_cursor *cursor, size_t size)
 	}
 }
 
-/* Up to `max` bytes in one stretch: in place if they lie so, else collected in `room`. */
+/* Returns up to `max` contiguous bytes: in place if possible, else copied to `room`. */
 static struct weir_span tls_gather(struct tls_cursor *cursor, char *room, size_t max)
 {
 	const struct iovec *piece = cursor->piece;
@@ -191,9 +191,7 @@ static size_t tls_total_size(const struct iovec *pieces, unsigned count)
 	return size;
 }
 
-/*
- * Sends what is stuck, and skips the bytes it stands for. The bytes that have left so, or an errno.
- */
+/* Sends the pending ciphertext and skips its plain bytes. Returns their number, or an errno. */
 static ssize_t tls_send_encrypted(struct tls *tls, struct tls_cursor *cursor)
 {
 	int error = tls_send_pending(tls);
@@ -205,7 +203,7 @@ static ssize_t tls_send_encrypted(struct tls *tls, struct tls_cursor *cursor)
 	return (ssize_t)sent;
 }
 
-/* Writes records until all is written or something is stuck. The bytes that have left. */
+/* Writes records until ciphertext is pending. Returns the number of bytes that have left. */
 static ssize_t tls_write_records(
         struct tls *tls, struct tls_cursor *cursor, size_t size, char *room, bool more)
 {
@@ -255,7 +253,7 @@ static ssize_t tls_send_pieces(struct weir_transport *transport, int fd, const s
 	return before + sent;
 }
 
-/* A file is read into scratch and leaves as memory does. */
+/* Reads a part of the file into scratch and sends that. */
 static ssize_t tls_send_file(
         struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
 {
@@ -285,7 +283,7 @@ static int tls_flush(struct weir_transport *transport, int fd)
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
-/* Says close_notify; in the middle of a handshake there is nothing to say. */
+/* Sends close_notify, unless the handshake is incomplete. */
 static int tls_finish(struct weir_transport *transport, int fd)
 {
 	struct tls *tls = tls_from(transport);

@@ -1,8 +1,9 @@
 /*
- * The lower end of TLS: what OpenSSL writes goes to the socket at once, or is held for a moment so
- * that several small records leave in one call; what it reads comes straight into its own buffer.
- * Invariant: a write always succeeds (but for errors of the socket), since what the kernel does not
- * take is kept here, as the one thing that is; so OpenSSL never waits for the socket to be writable.
+ * The BIO below OpenSSL. Its output is sent at once, or held back for a moment so that several
+ * small records leave in one call. Its input is received into OpenSSL's own buffer.
+ *
+ * Invariant: a write succeeds unless the socket has an error. The bytes that the kernel does not
+ * take stay pending here, so OpenSSL never waits for the socket to be writable.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +21,8 @@ enum {
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-/* Keeps what the kernel would not take. */
-static bool tls_bio_keep(struct tls *tls, const unsigned char *data, size_t size)
+/* Saves the bytes that the kernel did not take. */
+static bool tls_bio_save(struct tls *tls, const unsigned char *data, size_t size)
 {
 	struct tls_pending *pending = tls->pending;
 	size_t old = pending ? pending->size - pending->at : 0;
@@ -55,12 +56,12 @@ static ssize_t tls_bio_send_now(struct tls *tls, const unsigned char *data, size
 	return tls->error = -errno;
 }
 
-static bool tls_bio_send_or_keep(struct tls *tls, const unsigned char *data, size_t size)
+static bool tls_bio_send_or_save(struct tls *tls, const unsigned char *data, size_t size)
 {
 	ssize_t put = tls->base.pending ? 0 : tls_bio_send_now(tls, data, size);
 	if (put < 0)
 		return false;
-	return (size_t)put == size || tls_bio_keep(tls, data + put, size - (size_t)put);
+	return (size_t)put == size || tls_bio_save(tls, data + put, size - (size_t)put);
 }
 
 int tls_send_pending(struct tls *tls)
@@ -85,16 +86,16 @@ bool tls_send_held(struct tls *tls)
 {
 	size_t size = tls->held_size;
 	tls->held_size = 0;
-	return size == 0 || tls_bio_send_or_keep(tls, tls->held, size);
+	return size == 0 || tls_bio_send_or_save(tls, tls->held, size);
 }
 
-/* Puts a record with those that are held; sends them first if there is no room for it. */
+/* Adds a record to the held ones; sends these first if there is no room for it. */
 static bool tls_bio_hold(struct tls *tls, const unsigned char *data, size_t size)
 {
 	if (tls->held_size + size > TLS_HELD_ROOM && !tls_send_held(tls))
 		return false;
 	if (size > TLS_HELD_ROOM)
-		return tls_bio_send_or_keep(tls, data, size);
+		return tls_bio_send_or_save(tls, data, size);
 	memcpy(tls->held + tls->held_size, data, size);
 	tls->held_size += size;
 	return tls->hold || tls_send_held(tls);
@@ -106,7 +107,7 @@ static int tls_bio_write(BIO *bio, const char *data, size_t size, size_t *ret_wr
 	BIO_clear_retry_flags(bio);
 	bool holding = tls->held && (tls->hold || tls->held_size);
 	if (holding ? !tls_bio_hold(tls, (const unsigned char *)data, size)
-	            : !tls_bio_send_or_keep(tls, (const unsigned char *)data, size))
+	            : !tls_bio_send_or_save(tls, (const unsigned char *)data, size))
 		return 0;
 	*ret_written = size;
 	return 1;
@@ -114,7 +115,7 @@ static int tls_bio_write(BIO *bio, const char *data, size_t size, size_t *ret_wr
 
 /* -- receiving --------------------------------------------------------------------------------- */
 
-/* The socket is read only when all that may come of it has a place: nothing is left here unseen. */
+/* Receives only if the caller has room for all of it, so that no input stays here unseen. */
 static int tls_bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
 {
 	struct tls *tls = BIO_get_data(bio);

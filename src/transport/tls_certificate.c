@@ -22,7 +22,7 @@
 
 /* -- loading ----------------------------------------------------------------------------------- */
 
-/* A key with a password would make the start of the server wait for somebody to type it. */
+/* Refuses keys with a password: the start of the server would wait for its input. */
 static int tls_certificate_refuse_password(char *text, int size, int writing, void *unused)
 {
 	(void)text, (void)size, (void)writing, (void)unused;
@@ -61,7 +61,7 @@ static int tls_certificate_load_ocsp(
 	return 0;
 }
 
-/* Gives the stapled response to a client that asked for it (RFC 6066 8). */
+/* Sends the stapled response to a client that asks for it (RFC 6066 8). */
 static int tls_certificate_staple(SSL *ssl, void *context)
 {
 	const struct certificate *certificate = context;

@@ -1,10 +1,10 @@
 /*
- * The rules of TLS, for servers and clients: versions, ciphers, ALPN, who verifies whom. Invariant:
- * a weir_tls is never changed once it is given out, so that any thread may use it; only the ticket
- * keys behind it change, under their own lock.
+ * The rules of TLS, for servers and clients: versions, ciphers, ALPN, verification. Invariant:
+ * a weir_tls does not change after its creation, so that any thread may use it. Only its ticket keys
+ * change, under their own lock.
  *
- * Left out: renegotiation, compression and 0-RTT data, which have been exploited; the session cache,
- * since tickets cost no memory.
+ * Left out: renegotiation, compression and 0-RTT data, which have been exploited; the session
+ * cache, since tickets cost no memory.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@
 
 #include "tls_state.h"
 
-/* Forward secrecy and authenticated encryption only; what is quickest on most machines first. */
+/* Ciphers with forward secrecy and authenticated encryption, the fastest ones first. */
 #define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20"
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 #define GROUPS "X25519:P-256:P-384"
@@ -28,7 +28,7 @@ int tls_complain(const struct tls_report *report, const char *path, const char *
 {
 	char text[256];
 	const char *why = NULL;
-	/* The last error says most, but for one of the system, behind which others follow. */
+	/* The last error is the most precise one, except that system errors come before others. */
 	for (unsigned long code; (code = ERR_get_error());) {
 		why = ERR_reason_error_string(code);
 		if (!ERR_SYSTEM_ERROR(code))
@@ -44,7 +44,7 @@ int tls_complain(const struct tls_report *report, const char *path, const char *
 	return WEIR_E_SYNTAX;
 }
 
-/* -- what both have in common ------------------------------------------------------------------ */
+/* -- servers and clients ----------------------------------------------------------------------- */
 
 static void tls_context_set_rules(SSL_CTX *context, bool tls13_only)
 {
@@ -60,7 +60,7 @@ static void tls_context_set_rules(SSL_CTX *context, bool tls13_only)
 	SSL_CTX_set1_groups_list(context, GROUPS);
 }
 
-/* As ALPN has it on the wire. */
+/* Encodes the names as in the ALPN extension. */
 static int tls_context_set_alpn(struct weir_tls *tls, const char *const *names)
 {
 	size_t size = 0;
@@ -150,8 +150,8 @@ static int tls_context_select_certificate(SSL *ssl, int *alert, void *unused)
 }
 
 /*
- * A session is resumed only under the rules that it began under: else who was asked for no
- * certificate then, or showed one that is trusted no more, would not be asked after a reload.
+ * A session is resumed only under the rules of its first handshake. Otherwise a client without a
+ * certificate, or with one that is no longer trusted, could resume its session after a reload.
  */
 static int tls_context_set_session_rules(SSL_CTX *context, enum weir_tls_clients clients)
 {
@@ -183,7 +183,7 @@ static int tls_context_set_clients(
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	if (!options->clients_ca)
 		return tls_complain(report, "",
-		        "clients are to show certificates, but who signs them is not said");
+		        "client certificates are verified, but there is no authority to verify them with");
 	STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(options->clients_ca);
 	if (!names || SSL_CTX_load_verify_file(context, options->clients_ca) != 1) {
 		sk_X509_NAME_pop_free(names, X509_NAME_free);
@@ -223,7 +223,7 @@ static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_o
 	                                : tls_tickets_create();
 	if (!tls->tickets)
 		return -ENOMEM;
-	/* All of them, so that all mistakes are told at once. */
+	/* All of them are loaded, so that all mistakes are reported at once. */
 	for (size_t i = 0; i < options->count; i++) {
 		int failed = tls_context_set_server(
 		        tls, &tls->certificates[i], options, &options->certificates[i], report);
@@ -261,7 +261,7 @@ int weir_tls_server_create(const struct weir_tls_options *options,
 /* -- clients ----------------------------------------------------------------------------------- */
 
 enum {
-	REFUSED_MAX = 900 /* bytes of what is said of a certificate */
+	REFUSED_MAX = 900 /* bytes of the description of a certificate */
 };
 
 /* Its names, or its subject where it has none. */
@@ -360,7 +360,7 @@ int weir_tls_client_create(const struct weir_tls_client_options *options,
 
 /* -- a connection ------------------------------------------------------------------------------ */
 
-/* Whom a client wants to speak to: it is asked for by name, and has to prove it. */
+/* Sets the server name that a client sends, and that the certificate must contain. */
 static bool tls_context_expect(SSL *ssl, const char *name)
 {
 	struct weir_address address;

@@ -1,4 +1,4 @@
-/* What the channel, and its protocol, ask of a TLS transport. */
+/* The properties of a TLS transport, for the channel and its protocol. */
 #include <string.h>
 
 #include "tls_state.h"
@@ -68,7 +68,7 @@ bool tls_truncated(const struct weir_transport *transport)
 	return tls_info_const_tls_from(transport)->ended;
 }
 
-/* The subject as RFC 4514 writes it, in memory of the certificate's owner, the SSL; or NULL. */
+/* The subject in the form of RFC 4514, or NULL. The transport owns it. */
 static const char *tls_info_subject_of(struct tls *tls)
 {
 	X509 *peer = SSL_get0_peer_certificate(tls->ssl);

@@ -1,4 +1,4 @@
-/* What the files of TLS have in common. */
+/* The state of TLS, for its files. */
 #ifndef WEIR_TLS_STATE_H
 #define WEIR_TLS_STATE_H
 
@@ -21,7 +21,7 @@ struct certificate {
 	size_t ocsp_size;
 };
 
-/* Which certificate is for a name; sorted by the names. */
+/* Maps a name to its certificate; sorted by name. */
 struct certificate_name {
 	char *name; /* lower case; "*.example.org" too */
 	size_t certificate;
@@ -39,11 +39,11 @@ struct weir_tls {
 	size_t name_count;
 	unsigned char *alpn; /* as on the wire: each name behind its length */
 	unsigned alpn_size;
-	struct tickets *tickets; /* of a server; counted */
+	struct tickets *tickets; /* of a server; held */
 	int64_t expires_s;
 };
 
-/* Tells `report` what is wrong with the file, and what OpenSSL says about it. WEIR_E_SYNTAX. */
+/* Reports a mistake of the file, with OpenSSL's reason. Returns WEIR_E_SYNTAX. */
 struct tls_report {
 	void (*report)(void *context, const char *path, const char *text);
 	void *context;
@@ -55,14 +55,14 @@ int tls_load_certificate(struct certificate *certificate, const struct weir_tls_
         const struct tls_report *report);
 int tls_load_names(struct weir_tls *tls);
 void tls_note_expiry(struct weir_tls *tls);
-/* The certificate for a name, its case as it comes; the first if there is none. */
+/* The certificate for a name in any case, or the first one if no certificate has the name. */
 const struct certificate *tls_find_certificate(const struct weir_tls *tls, const char *name);
 
 /* -- tls_ticket.c -- */
 struct tickets *tls_tickets_create(void);
 struct tickets *tls_tickets_hold(struct tickets *tickets);
 void tls_tickets_release(struct tickets *tickets);
-/* Has the context give out and take tickets. False without memory. */
+/* Makes the context use tickets. Returns false without memory. */
 bool tls_tickets_use(SSL_CTX *context);
 
 /* -- one connection ---------------------------------------------------------------------------- */
@@ -86,11 +86,11 @@ struct tls {
 	SSL *ssl; /* NULL up to start() */
 	struct tls_pending *pending;
 	void *owner;      /* of the transport's user */
-	char *name;       /* a server's that we are the client of */
-	char *subject;    /* of the peer, once it was asked for */
-	size_t encrypted; /* of what will be offered again: its ciphertext is stuck */
+	char *name;       /* of the server, if we are its client */
+	char *subject;    /* of the peer; NULL until it is asked for */
+	size_t encrypted; /* bytes that will be offered again: their ciphertext is pending */
 	const char *why;
-	char *refused; /* why, and what certificate was refused; NULL: none was */
+	char *refused; /* the refused certificate and the reason; or NULL */
 	int fd;
 	int error;         /* of the socket, if not EAGAIN */
 	uint32_t sent_ms;  /* the clock's low bits at the last send */
@@ -104,12 +104,12 @@ struct tls {
 	bool more;        /* MSG_MORE */
 	bool may_receive; /* there is room for a whole read of the socket */
 
-	bool complete;  /* the handshake is */
-	bool any_input; /* a byte has come */
-	bool plain;     /* … and it was none of TLS */
-	bool ended;     /* the end of the stream was met, not of TLS */
+	bool complete;  /* the handshake is complete */
+	bool any_input; /* a byte was received */
+	bool plain;     /* the first byte was not that of a TLS handshake */
+	bool ended;     /* the TCP stream has ended without close_notify */
 	bool resumed;
-	bool ticketless; /* gives out none */
+	bool ticketless; /* sends no tickets */
 };
 
 /* The object behind an SSL. */
@@ -123,15 +123,15 @@ static inline struct tls *tls_from(struct weir_transport *transport)
 extern const struct weir_transport_type tls_type;
 
 /* -- tls_bio.c -- */
-/* A BIO on the connection's socket; NULL without memory. */
+/* Returns a BIO on the connection's socket; NULL without memory. */
 BIO *tls_bio_create(struct tls *tls);
-/* 0, -EAGAIN or another errno. */
+/* Returns 0, -EAGAIN or another errno. */
 int tls_send_pending(struct tls *tls);
-/* Sends what was held; what does not leave is stuck. False on an error (tls->error). */
+/* Sends the held records; the rest becomes pending. Returns false on an error (tls->error). */
 bool tls_send_held(struct tls *tls);
 
 /* -- tls_context.c -- */
-/* An SSL by these rules; NULL without memory. */
+/* Returns an SSL with these rules; NULL without memory. */
 SSL *tls_open(struct tls *tls);
 
 #endif

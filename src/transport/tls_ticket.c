@@ -1,8 +1,8 @@
 /*
  * Session tickets (RFC 5077, RFC 8446 4.6.1): the session goes to the client, encrypted with a key
  * that all workers and all reloads share. A key gives out tickets for WEIR_TLS_TICKET_ROTATE_S; the
- * ones before it still take theirs, so that a ticket lives for one to two rotations more. Whoever
- * steals the keys can read the sessions of that time: so they are only in memory, and erased.
+ * ones before it still take theirs, so that a ticket lives for one to two rotations more. With
+ * stolen keys one can decrypt the sessions of that time: so they are only in memory, and erased.
  *
  * A ticket carries a number of 16 bytes, drawn at the full handshake: connections resumed from one
  * handshake can be known by it (FTP binds its data channels to their control channel so).
@@ -92,7 +92,9 @@ static bool tls_ticket_rotate(struct tickets *tickets)
 	return true;
 }
 
-/* A copy of the newest key, or of the one with this name: 0 (there is none), 1, or 2: an old one. */
+/*
+ * A copy of the newest key, or of the one with this name: 0 (there is none), 1, or 2: an old one.
+ */
 static int tls_ticket_find_key(
         struct tickets *tickets, const unsigned char *name, struct ticket_key *ret)
 {
@@ -110,7 +112,7 @@ static int tls_ticket_find_key(
 	return found;
 }
 
-/* -- what OpenSSL calls ------------------------------------------------------------------------ */
+/* -- callbacks of OpenSSL ---------------------------------------------------------------------- */
 
 static bool tls_ticket_set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
 {

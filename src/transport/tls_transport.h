@@ -2,8 +2,8 @@
  * The TLS transport, for the channel: one connection's.
  *
  *   tls.c              the transport: records out of pieces and files, records into bytes
- *   tls_info.c         what is asked of it
- *   tls_bio.c          its lower end: what OpenSSL reads from and writes to the socket
+ *   tls_info.c         its properties
+ *   tls_bio.c          its lower end: OpenSSL's access to the socket
  *   tls_context.c      struct weir_tls: rules, for servers and clients
  *   tls_certificate.c  a server's certificates, and which of them for which name
  *   tls_ticket.c       the keys of session tickets
@@ -17,25 +17,25 @@
 struct weir_loop;
 
 /*
- * Until start() is called it passes everything as it is: so the last replies in clear leave through
- * it. `name` as in weir_channel_start_tls. NULL without memory.
+ * Until start() is called, the transport sends in clear, so that the last replies in clear leave
+ * through it. `name` is that of weir_channel_start_tls. Returns NULL without memory.
  */
 struct weir_transport *tls_transport(
         struct weir_tls *tls, struct weir_loop *loop, const char *name);
 
-/* True of a transport made here. The functions below are for these only. */
+/* Returns true for a transport that was made here. The functions below are for these only. */
 bool transport_is_tls(const struct weir_transport *transport);
 
-/* Ours to begin: a client speaks first. */
+/* Returns true for a client, which sends the first record. */
 bool tls_speaks_first(const struct weir_transport *transport);
 
-/* start() was called: an SSL object, and all its memory, is there. */
+/* start() was called: there is an SSL object with all its memory. */
 bool tls_begun(const struct weir_transport *transport);
 
 /* The handshake is complete. */
 bool weir_tls_complete(const struct weir_transport *transport);
 
-/* The peer has said something. */
+/* The peer has sent a byte. */
 bool tls_heard(const struct weir_transport *transport);
 
 /* A pointer for the user of the transport; NULL at first. */
@@ -46,10 +46,10 @@ void tls_set_owner(struct weir_transport *transport, void *owner);
 void tls_withhold_tickets(struct weir_transport *transport);
 void tls_send_ticket(struct weir_transport *transport);
 
-/* Why the handshake or a record failed; never NULL. */
+/* The reason for which the handshake or a record failed; never NULL. */
 const char *tls_why(const struct weir_transport *transport);
 
-/* The peer's first byte was none of TLS. */
+/* The peer's first byte was not that of a TLS handshake. */
 bool tls_spoke_plain(const struct weir_transport *transport);
 
 /* The input ended without close_notify. */

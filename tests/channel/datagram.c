@@ -18,7 +18,7 @@
 static struct weir_loop *loop;
 static unsigned answered, cuts;
 
-/* Says the same back, twice; to "no", nothing. */
+/* Echoes the bytes twice, but does not answer "no". */
 static size_t echo(void *context, const struct weir_datagram *datagram, void *reply, size_t room)
 {
 	size_t size = datagram->bytes.size;

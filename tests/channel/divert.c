@@ -129,7 +129,7 @@ static void little_waits_for_more(void **state)
 	clock_advance(2 * WEIR_DIVERT_GATHER_MS);
 	assert_true(TURN_UNTIL(loop, arrivals == 1));
 	assert_int_equal(take(), 6);
-	/* Paused, it is not told of again, whatever comes. */
+	/* While the channel is paused, further bytes are not reported. */
 	assert_int_equal(peer_send_bytes(&peer, much, sizeof much), sizeof much);
 	assert_true(TURN_UNTIL(loop, arrivals == 2));
 	peer_turn(&peer, 20);
@@ -176,7 +176,7 @@ static void the_terminator_counts(void **state)
 	stop();
 }
 
-/* Who sends nothing is dropped in his time; the time of a take is ours. */
+/* A silent peer is dropped when its time has passed; the time of a take does not count. */
 static void time_limits_go_on(void **state)
 {
 	(void)state;

@@ -38,7 +38,7 @@ static int on_open(struct weir_channel *opened)
 	return open_result;
 }
 
-/* What a line asks for. */
+/* Handles one line, which is a command. */
 static void on_request(struct weir_channel *of, struct weir_span request)
 {
 	const struct probe failing = {
@@ -51,7 +51,7 @@ static void on_request(struct weir_channel *of, struct weir_span request)
 		weir_channel_pause(of);
 	else if (weir_span_equal(request, WEIR_SPAN("stream")))
 		weir_channel_stream(of, weir_length(100000));
-	else if (weir_span_equal(request, WEIR_SPAN("owed")))
+	else if (weir_span_equal(request, WEIR_SPAN("expected")))
 		weir_channel_expect_body(of, true);
 	else if (weir_span_equal(request, WEIR_SPAN("open")))
 		weir_channel_set_session(of, weir_reply_open(of));
@@ -157,12 +157,12 @@ static void the_last_reply_survives_unread_input(void **state)
 	}
 }
 
-/* What is owed comes later than the reply: the end must wait for it. */
-static void what_is_owed_is_read_and_dropped(void **state)
+/* The expected body comes after the reply: the end of the channel must wait for it. */
+static void an_expected_body_is_read_and_dropped(void **state)
 {
 	(void)state;
 	start();
-	peer_send(&peer, "owed\r\nquit\r\n");
+	peer_send(&peer, "expected\r\nquit\r\n");
 	peer_turn(&peer, 5);
 	assert_int_equal(closes, 0);
 	for (int i = 0; i < 10; i++) {
@@ -194,7 +194,7 @@ static void half_a_client_gets_its_replies(void **state)
 	stop();
 }
 
-/* The reply pushed in eof() goes, and that it has gone is told. */
+/* A reply that eof() pushes is sent, and drained() is called after it. */
 static void the_queue_drains_after_the_end_too(void **state)
 {
 	(void)state;
@@ -316,7 +316,8 @@ static void dripping_a_request_does_not_help(void **state)
 }
 
 /*
- * 4000 bytes a second live, 2000 do not. With `owed` each part is a line, and a reply stands open.
+ * A peer may send 4000 bytes a second, but not 2000. With `expected` each part is a line, and a
+ * reply is open.
  */
 static void check_rate(const char *begin, const char *part, unsigned parts, bool lives)
 {
@@ -355,7 +356,7 @@ static void a_request_in_parts_must_come_too(void **state)
 	(void)state;
 	/* Between the parts, with nothing there at all, and a reply that is ours to fill. */
 	start();
-	settle("open\r\nowed\r\n");
+	settle("open\r\nexpected\r\n");
 	left_open = weir_channel_session(channel);
 	pass(1800);
 	assert_int_equal(timeouts, 0);
@@ -367,7 +368,7 @@ static void a_request_in_parts_must_come_too(void **state)
 
 	/* Dripped in whole parts: no part resets the time. */
 	start();
-	settle("open\r\nowed\r\n");
+	settle("open\r\nexpected\r\n");
 	left_open = weir_channel_session(channel);
 	weir_channel_set_session(channel, NULL);
 	for (int i = 0; i < 4; i++) {
@@ -459,7 +460,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(the_last_reply_survives_unread_input),
-	        cmocka_unit_test(what_is_owed_is_read_and_dropped),
+	        cmocka_unit_test(an_expected_body_is_read_and_dropped),
 	        cmocka_unit_test(half_a_client_gets_its_replies),
 	        cmocka_unit_test(the_queue_drains_after_the_end_too),
 	        cmocka_unit_test(a_reply_that_breaks_off_is_the_last),

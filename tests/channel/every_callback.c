@@ -133,16 +133,16 @@ static void enter(enum callback callback, struct weir_channel *channel)
 		talk.busy = false;
 }
 
-/* -- a producer that tells --------------------------------------------------------------------- */
+/* -- a producer that records its calls --------------------------------------------------------- */
 
-struct telling {
+struct recorder {
 	struct weir_producer base;
 	struct weir_producer *inner;
 };
 
 static enum weir_more telling_more(struct weir_producer *producer, struct weir_output *out)
 {
-	struct telling *telling = (struct telling *)producer;
+	struct recorder *telling = (struct recorder *)producer;
 	if (talk.channel)
 		enter(IN_MORE, talk.channel);
 	return weir_producer_more(telling->inner, out);
@@ -150,7 +150,7 @@ static enum weir_more telling_more(struct weir_producer *producer, struct weir_o
 
 static void telling_close(struct weir_producer *producer, enum weir_close_reason why)
 {
-	struct telling *telling = (struct telling *)producer;
+	struct recorder *telling = (struct recorder *)producer;
 	talk.producers--;
 	if (talk.channel && !talk.closes)
 		enter(IN_PRODUCER_CLOSE, talk.channel);
@@ -162,7 +162,7 @@ static struct weir_producer *telling_create(struct weir_producer *inner)
 {
 	static const struct weir_producer_type type = {
 	        .name = "telling", .more = telling_more, .close = telling_close};
-	struct telling *telling = inner ? calloc(1, sizeof *telling) : NULL;
+	struct recorder *telling = inner ? calloc(1, sizeof *telling) : NULL;
 	if (!telling) {
 		weir_producer_close(inner, WEIR_CLOSE_ABORTED);
 		return NULL;

@@ -424,8 +424,8 @@ static void every_byte_arrives_once_and_in_order(void **state)
 	free(bytes);
 }
 
-/* What is lent is not copied on the way: the remainder keeps the pointer. */
-static void what_is_lent_is_not_copied(void **state)
+/* Borrowed memory is not copied: the remainder has the pointer. */
+static void borrowed_memory_is_not_copied(void **state)
 {
 	(void)state;
 	enum {
@@ -475,7 +475,7 @@ int main(void)
 	        cmocka_unit_test(a_producer_is_asked_as_the_peer_reads),
 	        cmocka_unit_test(others_get_their_turn),
 	        cmocka_unit_test(every_byte_arrives_once_and_in_order),
-	        cmocka_unit_test(what_is_lent_is_not_copied),
+	        cmocka_unit_test(borrowed_memory_is_not_copied),
 	        cmocka_unit_test(drained_is_told_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

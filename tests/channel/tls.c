@@ -1,6 +1,6 @@
 /*
- * TLS on a channel, from its first byte and by an upgrade: what a client sees, in whatever pieces
- * the records come; what was said in clear; handshakes that fail, stall, or are too many; ends.
+ * TLS on a channel, from its first byte and by an upgrade: records in any pieces, input in clear,
+ * handshakes that fail, stall or are too many, ends.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -33,7 +33,7 @@ static struct weir_tls *rules;
 static SSL_CTX *client;
 static char *big; /* BIG bytes */
 
-/* What the server was told. */
+/* The calls of the server's callbacks. */
 static struct {
 	unsigned opens, closes, secureds, failures, eofs;
 	int closed_with;
@@ -263,7 +263,10 @@ static void much_in_both_directions(void **state)
 	assert_true(secret_got(&secret, "hello\r\n"));
 	for (int i = 0; i < 3; i++) {
 		assert_true(secret_send(&secret, "BIG\r\nx\r\n", 8));
-		/* It stands still for a while, with ciphertext in the kernel and here. */
+		/*
+		 * The client reads nothing for a while: ciphertext is pending in the kernel and
+		 * here.
+		 */
 		peer_turn(&peer, 50);
 		memset(got, 0, BIG);
 		assert_true(secret_read(&secret, got, BIG));
@@ -363,7 +366,7 @@ static void clients_may_have_to_show_who_they_are(void **state)
 	stop();
 }
 
-/* -- what was said in clear -------------------------------------------------------------------- */
+/* -- input in clear ---------------------------------------------------------------------------- */
 
 static void an_upgrade_forgets_what_came_in_clear(void **state)
 {
@@ -384,7 +387,7 @@ static void an_upgrade_forgets_what_came_in_clear(void **state)
 	stop();
 }
 
-/* What comes in clear after the answer is no record, and ends it. */
+/* Bytes in clear after the reply are no record, and end the connection. */
 static void an_upgrade_is_not_talked_over(void **state)
 {
 	(void)state;
@@ -410,7 +413,7 @@ static void who_speaks_no_tls_is_told_so(void **state)
 	struct peer peer = connect_peer();
 	peer_send(&peer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 	assert_true(peer_read_end(&peer));
-	/* An alert may come first, for who understands it. */
+	/* An alert may come first. */
 	assert_true(peer.got.size >= 11);
 	assert_memory_equal(peer.got.data + peer.got.size - 11, "speak TLS\r\n", 11);
 	assert_int_equal(told.failures, 1);
@@ -545,7 +548,7 @@ static void the_oldest_handshake_gives_way(void **state)
 	stop();
 }
 
-/* Who has sent all that a handshake needs, and was not answered yet, in this turn. */
+/* The number of peers that have got an answer so far. */
 static unsigned answered(struct peer *peers, unsigned count)
 {
 	unsigned found = 0;
@@ -607,7 +610,7 @@ static void the_end_is_said_or_missed(void **state)
 		if (!truncated)
 			secret_finish(&secret);
 		peer_finish(&peer);
-		/* Half closed: the answer still comes, and our end is said. */
+		/* The connection is half closed: the reply still comes, and our close_notify. */
 		if (truncated)
 			assert_true(secret_got(&secret, "last"));
 		assert_true(TURN_UNTIL(loop, told.eofs == eofs + 1));

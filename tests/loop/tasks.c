@@ -109,7 +109,7 @@ static void a_task_may_cancel_any(void **state)
 	assert_string_equal(text, "a.c.d.b.");
 }
 
-/* What is behind a task that turns the loop runs within that turn, and not twice. */
+/* Tasks behind one that turns the loop run within that turn, and only once. */
 static void a_task_may_turn_the_loop(void **state)
 {
 	(void)state;
@@ -228,7 +228,7 @@ static void a_released_descriptor_may_be_watched_anew(void **state)
 	weir_watch_change(loop, &again.watch, 0);
 	weir_loop_turn(loop, 0);
 	assert_int_equal(again.count, 1);
-	close(peer); /* told though nothing was asked for */
+	close(peer); /* reported although no event is watched */
 	weir_loop_turn(loop, 0);
 	assert_int_equal(again.count, 2);
 	assert_true(again.events & WEIR_BROKEN);
@@ -391,9 +391,9 @@ static void destroy_waits_for_the_work(void **state)
 	assert_int_equal(weir_loop_create(&loop), 0);
 }
 
-/* -- a loop of another library ------------------------------------------------------------------- */
+/* -- a loop of another library ----------------------------------------------------------------- */
 
-/* What a foreign loop does; its wait is cut at 5 s, so that a fault is no endless test. */
+/* One iteration of a foreign loop; it waits 5 s at most, so that a fault does not hang the test. */
 static void host_once(void)
 {
 	struct pollfd poll_fd = {.fd = weir_loop_fd(loop), .events = POLLIN};

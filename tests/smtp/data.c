@@ -261,7 +261,7 @@ static void a_line_without_end(void **state)
 	begin(&received, false, false, false);
 	for (int i = 0; i < 10; i++) {
 		feed(&received, text, sizeof text);
-		assert_null(received.cutter.kept);
+		assert_null(received.cutter.saved);
 	}
 	assert_int_equal(received.bytes.size, 10 * sizeof text);
 	end(&received);

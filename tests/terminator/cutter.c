@@ -123,7 +123,7 @@ static void stream_ends_then_line(struct test *test, struct weir_span bytes)
 }
 
 /*
- * It is given up: its end is not told, since it would be taken for a request of the new terminator.
+ * request() is not called for an abandoned stream: it would look like one of the new terminator.
  */
 static void a_stream_may_be_given_up_in_a_piece(void **state)
 {
@@ -193,8 +193,8 @@ static enum weir_scan scan_bad(struct weir_terminator *terminator, struct weir_s
 	return WEIR_SCAN_FOUND;
 }
 
-/* Whoever goes on feeding costs no memory. */
-static void what_is_refused_is_not_kept(void **state)
+/* Further input takes no memory. */
+static void refused_input_is_not_saved(void **state)
 {
 	(void)state;
 	static const struct weir_terminator_type bad = {"bad", scan_bad};
@@ -203,10 +203,10 @@ static void what_is_refused_is_not_kept(void **state)
 	assert_int_equal(feed(&test, "a;b"), 0);
 	assert_int_equal(feed(&test, "c!;d;"), 0);
 	assert_int_equal(test.overflow, WEIR_E_SYNTAX);
-	assert_null(test.cutter.kept);
+	assert_null(test.cutter.saved);
 	for (int i = 0; i < 100; i++)
 		assert_int_equal(feed(&test, "e;f;"), 0);
-	assert_null(test.cutter.kept);
+	assert_null(test.cutter.saved);
 	expect(&test, "r:a;syntax;");
 }
 
@@ -216,10 +216,10 @@ static void between_requests_there_is_no_memory(void **state)
 	struct test test = {0};
 	weir_cutter_init(&test.cutter, weir_until_line_end(), 100);
 	assert_int_equal(feed(&test, "ab"), 0);
-	assert_non_null(test.cutter.kept);
+	assert_non_null(test.cutter.saved);
 	assert_true(weir_cutter_partial(&test.cutter));
 	assert_int_equal(feed(&test, "c\r\n"), 0);
-	assert_null(test.cutter.kept);
+	assert_null(test.cutter.saved);
 	assert_false(weir_cutter_partial(&test.cutter));
 	expect(&test, "r:abc;");
 }
@@ -296,7 +296,7 @@ static void no_byte_is_looked_at_twice(void **state)
 			        0);
 		}
 		assert_int_equal(looked.fresh, sizeof input);
-		assert_null(test.cutter.kept);
+		assert_null(test.cutter.saved);
 	}
 }
 
@@ -358,7 +358,7 @@ int main(void)
 	        cmocka_unit_test(a_stream_may_be_given_up_in_a_piece),
 	        cmocka_unit_test(a_hold_in_request_keeps_what_follows),
 	        cmocka_unit_test(the_bound_is_exact_and_told_once),
-	        cmocka_unit_test(what_is_refused_is_not_kept),
+	        cmocka_unit_test(refused_input_is_not_saved),
 	        cmocka_unit_test(between_requests_there_is_no_memory),
 	        cmocka_unit_test(without_memory_it_says_so_and_can_be_freed),
 	        cmocka_unit_test(no_byte_is_looked_at_twice),

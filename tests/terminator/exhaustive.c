@@ -21,7 +21,7 @@ enum {
 	TEXT_MAX = 128
 };
 
-/* What was called, as text: r(bytes), o for an overflow, pieces joined as p(bytes). */
+/* The calls as text: r(bytes), o for an overflow, pieces joined as p(bytes). */
 struct calls {
 	struct weir_cutter cutter;
 	char text[TEXT_MAX];
@@ -138,7 +138,7 @@ static void model_until(struct calls *model, const char *delimiter, const char *
 		}
 		data = at + length;
 	}
-	/* What may yet become a delimiter is held, and not counted. */
+	/* Bytes that may become a delimiter are held back, and not counted. */
 	size_t rest = (size_t)(end - data), hold = rest < length ? rest : length - 1;
 	while (memcmp(end - hold, delimiter, hold) != 0)
 		hold--;

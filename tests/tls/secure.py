@@ -70,12 +70,12 @@ class Secured(Wire):
         return [value for _, value in self.socket.getpeercert()["subjectAltName"]]
 
     def plain_end(self):
-        """No more is sent; of TLS's close_notify not a word."""
+        """No more is sent, not even close_notify."""
         socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
 
 def s_client(server, *arguments, given=b"", name="a.example", **options):
-    """What `openssl s_client` says, as text; it ends when its input does."""
+    """The output of `openssl s_client`; it ends with its input."""
     command = ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}"]
     if name:
         command += ["-servername", name]
@@ -108,7 +108,7 @@ class Handshake:
         self.done = False
 
     def step(self):
-        """What is to be sent now."""
+        """The bytes to be sent now."""
         try:
             self.tls.do_handshake()
             self.done = True
@@ -117,7 +117,7 @@ class Handshake:
         return self.outgoing.read()
 
     def run(self, raw, send):
-        """Over a socket; `send(data)` sends it in whatever manner."""
+        """Over a socket; `send(data)` decides how the bytes are sent."""
         while True:
             data = self.step()
             if data:

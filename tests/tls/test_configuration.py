@@ -1,4 +1,4 @@
-"""Certificates in the configuration and on the command line: what is wrong is told with its place."""
+"""Certificates in the configuration and on the command line: mistakes are reported with file and line."""
 
 import re
 
@@ -90,7 +90,7 @@ def test_redirect_to_https_needs_a_listener(run, tmp_path, site):
 
 
 def test_expired(run, weir, tmp_path, site, authority):
-    """It is told, and served all the same."""
+    """A warning is logged, and the certificate is served."""
     chain, key = authority.sign("old.example", days=-1)
     write(tmp_path, configuration([(chain, key)]))
     result = run("check", "weir.yaml")
@@ -135,7 +135,7 @@ def test_start_is_refused(run, pair, site, arguments, message):
 
 
 def test_command_line(weir, site, tmp_path, pairs, authority):
-    """Relative paths, several pairs, both protocols; the banner tells both."""
+    """Relative paths, several pairs, both protocols; the banner names both."""
     arguments = []
     for name, (chain, key) in pairs.items():
         (tmp_path / f"{name}.pem").write_bytes(chain.read_bytes())

@@ -1,5 +1,5 @@
 """Handshakes with OpenSSL's own client: versions, names, ALPN, resumption, OCSP, clients'
-certificates; what is refused is refused for that connection alone, and told."""
+certificates; a failed handshake ends its own connection only, and is logged."""
 
 import re
 import ssl
@@ -157,7 +157,7 @@ def test_damaged_tickets_cost_a_handshake(secure, authority, tmp_path):
 
 @pytest.fixture
 def clients(tmp_path):
-    """Who signs the clients' certificates, and nobody whom the server knows."""
+    """An authority that signs client certificates, and one that the server does not know."""
     return Authority(tmp_path, "Clients"), Authority(tmp_path, "Strangers")
 
 
@@ -221,6 +221,6 @@ def test_renegotiation_is_refused(secure, authority):
 
 
 def test_key_update(secure, authority):
-    """TLS 1.3's way of changing keys is answered."""
+    """A key update of TLS 1.3 is answered."""
     text = s_client(secure(), "-tls1_3", given=b"K\n" + b"GET / HTTP/1.0\n\n")
     assert "KEYUPDATE" in text

@@ -1,5 +1,5 @@
 """HTTP over TLS with curl and Python: everything that works in clear works here, and the ends of
-connections are told apart."""
+connections are distinguished."""
 
 import hashlib
 import re
@@ -182,7 +182,7 @@ def test_redirects_of_directories_name_no_scheme(secure, authority, site):
 
 
 def test_close_notify_of_the_server(secure, authority):
-    """Without it a client could not tell the end from a cut cable."""
+    """Without close_notify a client could not distinguish the end from a broken connection."""
     with Secured(secure(), authority) as client:
         client.send(request("/", "Connection: close"))
         assert client.reply().text == "hello"
@@ -197,7 +197,7 @@ def test_close_notify_of_a_reply_until_the_end(secure, authority):
 
 
 def test_close_notify_of_the_client(secure, authority):
-    """It ends what the client says; what it asked for is still answered."""
+    """The client sends nothing further; its requests are still answered."""
     with Secured(secure(), authority) as client:
         client.send(request("/"))
         try:
@@ -232,7 +232,7 @@ def test_truncated_body_is_no_body(secure, authority, site):
 
 
 def test_stalled_reader(secure, authority, large):
-    """Who does not read stops its own reply and nothing else, and costs little memory."""
+    """A client that does not read stops its own reply only, and costs little memory."""
     path, data = large
     server = secure("", "--workers", 1)
     fetch(server, authority)
@@ -253,7 +253,7 @@ def test_stalled_reader(secure, authority, large):
 
 
 def test_drain(secure, authority, large):
-    """What is in flight is finished, and ended with close_notify; what is idle ends at once."""
+    """Requests in flight are finished, and end with close_notify; idle connections end at once."""
     path, data = large
     server = secure()
     with Secured(server, authority) as idle, Secured(server, authority, window=4096) as busy:

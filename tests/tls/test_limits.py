@@ -1,5 +1,5 @@
-"""What a handshake may cost: its time, their number, and what a client that makes the server talk and
-does not listen may hold."""
+"""The limits of handshakes: their time, their number, and the memory of a client that makes the server
+send and does not read."""
 
 import signal
 import socket
@@ -39,7 +39,7 @@ def refuses(server):
 
 
 def test_slow_handshakes_time_out(secure, authority):
-    """Who says nothing, who stops in the middle, and who sends a byte a second."""
+    """Clients that send nothing, that stop in the middle, and that send a byte a second."""
     server = secure("", "--workers", 1)
     silent, stopped, slow = connect(server), connect(server), connect(server)
     data = Handshake(authority).step()
@@ -64,7 +64,7 @@ def test_slow_handshakes_time_out(secure, authority):
 
 
 def test_more_handshakes_than_the_limit(secure, authority):
-    """The oldest of those that are not complete give way; who completes his is served all the time."""
+    """The oldest incomplete handshakes fail; clients that complete theirs are always served."""
     server = secure("", "--workers", 1)
     data = Handshake(authority).step()[:50]
     standing = Secured(server, authority)
@@ -130,7 +130,7 @@ def test_no_progress_ends(secure, authority, site):
 
 @pytest.mark.parametrize("limit", [4])
 def test_connections_are_limited(secure, authority, limit):
-    """Who waits in the kernel is served when there is room, with a handshake then."""
+    """Connections in the kernel's queue get their handshake when there is room."""
     server = secure("", "--workers", 1, more=f"limits: {{connections: {limit}}}\n")
     held = [Secured(server, authority) for _ in range(limit)]
     for client in held:
@@ -158,7 +158,7 @@ def test_drain_does_not_wait_for_who_says_nothing(secure, authority):
 
 
 def test_drain_finishes_handshakes(secure, authority):
-    """What is asked with the last words of one is answered; then the connection ends."""
+    """A request in the last bytes before an alert is answered; then the connection ends."""
     server = secure("", "--workers", 1)
     client = Handshake(authority)
     with connect(server) as raw:

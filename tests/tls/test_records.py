@@ -1,5 +1,5 @@
 """Records and handshakes that no well-behaved client sends, by the byte. Each costs its own
-connection, gets an alert where TLS has one, and is told in the log when it was a handshake."""
+connection, gets an alert where TLS has one, and is logged if it was a handshake."""
 
 import os
 import random
@@ -38,7 +38,7 @@ def one(secure, hostile):
 
 
 def outcome(raw):
-    """What the server says up to its end: the number of an alert in clear, REFUSED, the bytes."""
+    """The server's output up to its end: the number of an alert in clear, REFUSED, or the bytes."""
     heard = b""
     try:
         while data := raw.recv(65536):
@@ -71,7 +71,7 @@ REFUSED = "400"  # in clear: what does not begin with a handshake is no TLS
 
 
 def cases(authority):
-    """{what: (bytes, what it may hear: alerts, or nothing)}"""
+    """{name: (bytes, the alerts that it may get, or nothing)}"""
     good = hello(authority)
     body = good[5:]
     return {
@@ -152,8 +152,8 @@ def test_a_hello_in_many_records(one, authority):
 
 
 def test_cut_anywhere(one, authority):
-    """A client that goes away after any number of bytes of its hello: a line for each, but for who
-    said nothing at all."""
+    """A client that closes after any number of bytes of its hello: the log has a line for each, except for
+    one that has sent nothing."""
     data = hello(authority)
     places = [*range(0, 12), *range(12, len(data), 41)]
     for place in places:
@@ -202,7 +202,7 @@ LATER = {
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("what", LATER)
 def test_bad_records_later(one, authority, version, what):
-    """What stands before is answered; then the connection ends, and nothing of the bad is taken."""
+    """Earlier requests are answered; then the connection ends, and no byte of the bad record is used."""
     data = LATER[what]
     with connect(one) as raw:
         client = established(one, authority, raw, minimum_version=version, maximum_version=version)

@@ -165,8 +165,8 @@ def test_from_http_to_https_on_the_same_port(weir, site, tmp_path, authority, pa
 
 
 def test_old_sessions_do_not_spare_a_certificate(weir, site, tmp_path, authority, pairs):
-    """Who resumes a session from the time when no certificates were asked for is asked now; and so
-    is who resumes one that another authority vouched for."""
+    """A resumed session from before client certificates were required needs one now; so does one whose
+    certificate another authority has signed."""
     config = tmp_path / "weir.yaml"
     config.write_text(configuration(pairs.values()))
     server = weir("-c", config, "--workers", 1)
@@ -186,7 +186,7 @@ def test_old_sessions_do_not_spare_a_certificate(weir, site, tmp_path, authority
 
 
 def test_load_through_reloads(renewable, authority):
-    """Whoever is served while certificates are swapped notices nothing."""
+    """Swapping certificates does not disturb requests."""
     server, install = renewable
     with Secured(server, authority) as standing:
         for count in range(1, 16):

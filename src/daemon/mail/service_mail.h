@@ -18,7 +18,10 @@ struct mail_server {
 	};
 	struct mail_host *host;         /* held: outlives the server */
 	struct service_options options; /* for the callbacks */
-	/* That of the options, with the host's peers; its times are those of the protocol, which are longer. */
+	/*
+	 * That of the options, with the host's peers; its times are those of the protocol, which
+	 * are longer.
+	 */
 	struct weir_listener listener;
 };
 

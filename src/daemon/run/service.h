@@ -75,8 +75,8 @@ struct service_type {
 	 */
 	void (*update)(void *server, void *content, struct weir_tls *tls);
 	/*
-	 * The zones of DNS are others, or all workers have taken a configuration, which may have other
-	 * upstreams; NULL: it has nothing to do with DNS.
+	 * The zones of DNS are others, or all workers have taken a configuration, which may have
+	 * other upstreams; NULL: it has nothing to do with DNS.
 	 */
 	void (*renew)(void *server);
 	/* For the drain, which is the same for all. */
@@ -85,7 +85,9 @@ struct service_type {
 	void (*retire)(void *server);
 	void (*close)(void *server);
 
-	/* The banner: what is served, and commands to try it, each a line with two spaces before. */
+	/*
+	 * The banner: what is served, and commands to try it, each a line with two spaces before.
+	 */
 	void (*print_content)(const struct config *config);
 	void (*print_commands)(const struct config *config, const char *url);
 };
