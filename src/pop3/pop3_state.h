@@ -3,7 +3,8 @@
  *
  *   server.c      servers, and events for the log
  *   session.c     a session: lines, commands, the table of verbs, timeouts, the end
- *   capability.c  CAPA, LANG, UTF8, NOOP, STLS
+ *   capa.c        CAPA, LANG, UTF8, NOOP
+ *   stls.c        STLS
  *   login.c       USER, PASS, APOP, AUTH, and the end of every login
  *   list.c        STAT, LIST, UIDL
  *   retrieve.c    RETR, TOP
