@@ -35,8 +35,7 @@ struct beneath_walk {
 	unsigned depth;             /* the number of directories */
 	unsigned links;             /* followed so far */
 	uint64_t resolve;
-	const char *rest;    /* of the path, not walked yet: the end of `text` */
-	char text[PATH_MAX]; /* what is free is in front, for the texts of links */
+	char rest[PATH_MAX]; /* of the path, not walked yet */
 };
 
 static int open_beneath_walk_here(const struct beneath_walk *walk)
@@ -74,8 +73,10 @@ static bool open_beneath_walk_next(
 	size_t kept = size > NAME_MAX ? NAME_MAX + 1 : size;
 	memcpy(name, walk->rest + begin, kept);
 	name[kept] = 0;
-	walk->rest += begin + size;
-	*ret_last = *walk->rest == 0;
+	const char *rest = walk->rest + begin + size;
+	*ret_last = *rest == 0;
+	/* As builtins, since valgrind takes the checked memmove for a memcpy that overlaps. */
+	__builtin_memmove(walk->rest, rest, strlen(rest) + 1);
 	return true;
 }
 
@@ -92,10 +93,11 @@ static int open_beneath_walk_follow(struct beneath_walk *walk, int link)
 		return -ENOENT;
 	if (text[0] == '/')
 		return -EXDEV;
-	size_t room = (size_t)(walk->rest - walk->text);
-	if ((size_t)size > room)
+	size_t rest = strlen(walk->rest);
+	if ((size_t)size + rest >= sizeof walk->rest)
 		return -ENAMETOOLONG;
-	walk->rest = memcpy(walk->text + room - (size_t)size, text, (size_t)size);
+	__builtin_memmove(walk->rest + size, walk->rest, rest + 1);
+	memcpy(walk->rest, text, (size_t)size);
 	return 0;
 }
 
@@ -185,11 +187,11 @@ int open_beneath_walk(int root, const char *path, uint64_t flags, uint64_t resol
 	}
 	if (size == 0)
 		return -ENOENT;
-	if (size >= sizeof walk.text)
+	if (size >= sizeof walk.rest)
 		return -ENAMETOOLONG;
 	if (path[0] == '/')
 		return -EXDEV;
-	walk.rest = memcpy(walk.text + sizeof walk.text - size - 1, path, size + 1);
+	memcpy(walk.rest, path, size + 1);
 	int fd = open_beneath_walk_path(&walk, flags);
 	while (walk.depth > 1)
 		open_beneath_walk_leave(&walk);
