@@ -277,7 +277,7 @@ unsigned weir_server_channels(const struct weir_server *server)
 void weir_server_each(struct weir_server *server,
         bool (*visit)(void *context, struct weir_channel *channel), void *context)
 {
-	struct weir_list *channels = &server->host.channels;
+	struct weir_list *channels = &server->group.channels;
 	for (struct weir_list *link = channels->next, *next; link != channels; link = next) {
 		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
 		next = link->next;
