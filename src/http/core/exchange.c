@@ -425,6 +425,20 @@ int weir_http_reply(
 	return 0;
 }
 
+int http_exchange_reply_lent(
+        struct weir_http_exchange *exchange, unsigned status, struct weir_span body)
+{
+	if (exchange->replied || exchange->compress || exchange->trailers || status == 204 ||
+	        status == 304)
+		return weir_http_reply(
+		        exchange, status, weir_produce_borrowed(body.data, body.size));
+	exchange->body_size = (int64_t)body.size;
+	if (!http_exchange_sends_no_body(exchange, status))
+		exchange->lent_body = body;
+	http_exchange_reply(exchange, status, NULL);
+	return 0;
+}
+
 int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
 {
 	if (exchange->replied)

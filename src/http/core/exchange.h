@@ -107,7 +107,8 @@ struct weir_http_exchange {
 	void (*release_lent)(void *context);
 	void *lent_context;
 	struct weir_producer *body;
-	int64_t body_size; /* -1: unknown; NO_LENGTH: none is told */
+	struct weir_span lent_body; /* instead of `body`: what of it is still to be put */
+	int64_t body_size;          /* -1: unknown; NO_LENGTH: none is told */
 	size_t (*trailers)(void *context, char *text, size_t room);
 	void *trailers_context;
 	char *head; /* of the reply, where it did not fit the output at once */
@@ -159,6 +160,12 @@ int http_exchange_keep(struct weir_http_exchange *exchange, struct weir_span hea
  */
 int http_exchange_keep_now(struct weir_http_exchange *exchange);
 struct http_loop *http_loop_state(struct weir_loop *loop);
+/*
+ * As weir_http_reply with weir_produce_borrowed, without the cost of a producer: the bytes are lent
+ * until the exchange ends. For what is lent together with weir_http_lend_fields.
+ */
+int http_exchange_reply_lent(
+        struct weir_http_exchange *exchange, unsigned status, struct weir_span body);
 
 /* -- connection.c -- */
 extern const struct weir_protocol http_protocol;

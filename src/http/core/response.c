@@ -69,9 +69,10 @@ static char *http_response_put_framing(char *to, const struct weir_http_exchange
 	return PUT(to, "\r\n");
 }
 
-/* More than all but the fields can take. */
+/* More than all but the fields can take, and up to what size a lent body is copied behind the head. */
 enum {
-	HEAD_FRAME_MAX = 256
+	HEAD_FRAME_MAX = 256,
+	BODY_COPY_MAX = 256,
 };
 
 static size_t http_response_compose_head(struct weir_http_exchange *exchange, char *head)
@@ -105,11 +106,17 @@ static enum weir_more http_response_put_head(
 	if (exchange->head)
 		return http_response_put_head_slowly(exchange, out);
 	size_t most = HEAD_FRAME_MAX + exchange->lent.size + exchange->fields.size;
-	size_t size = 0;
-	char *scratch = weir_output_room(out) < most ? NULL : weir_output_reserve(out, most, &size);
-	if (scratch && size >= most) {
+	size_t size = 0, room = weir_output_room(out), body = exchange->lent_body.size;
+	if (body > BODY_COPY_MAX || room < most + body)
+		body = 0;
+	char *scratch = room < most ? NULL : weir_output_reserve(out, most + body, &size);
+	if (scratch && size >= most + body) {
 		exchange->head_size = http_response_compose_head(exchange, scratch);
-		weir_output_commit(out, exchange->head_size);
+		if (body) {
+			memcpy(scratch + exchange->head_size, exchange->lent_body.data, body);
+			exchange->lent_body = (struct weir_span){0};
+		}
+		weir_output_commit(out, exchange->head_size + body);
 		exchange->response_state = RESPONSE_BODY;
 		return WEIR_DONE;
 	}
@@ -133,6 +140,15 @@ static enum weir_more http_response_put_continue(
 	return WEIR_DONE;
 }
 
+static enum weir_more http_response_put_lent_body(
+        struct weir_http_exchange *exchange, struct weir_output *out)
+{
+	struct weir_span *left = &exchange->lent_body;
+	if (left->size)
+		*left = weir_span_skip(*left, weir_output_borrow(out, left->data, left->size));
+	return left->size ? WEIR_MORE : WEIR_DONE;
+}
+
 static enum weir_more http_response_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct weir_http_exchange *exchange =
@@ -147,7 +163,7 @@ static enum weir_more http_response_more(struct weir_producer *producer, struct 
 			return answer;
 	}
 	if (!exchange->body)
-		return WEIR_DONE;
+		return http_response_put_lent_body(exchange, out);
 	return weir_output_room(out) ? weir_producer_more(exchange->body, out) : WEIR_MORE;
 }
 

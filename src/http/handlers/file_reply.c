@@ -14,6 +14,7 @@
 #include <weir/transformers.h>
 
 #include "conditional.h"
+#include "exchange.h"
 #include "files.h"
 #include "range.h"
 
@@ -174,6 +175,15 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 	return validators;
 }
 
+static void http_file_reply_whole(struct weir_http_exchange *exchange, struct weir_file *file)
+{
+	if (file->content.data)
+		http_exchange_reply_lent(
+		        exchange, 200, weir_span(file->content.data, (size_t)file->size));
+	else
+		weir_http_reply(exchange, 200, http_file_reply_extent(file, 0, file->size));
+}
+
 void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
         struct file_note *note, bool may_compress, const struct http_mime *sibling_of)
 {
@@ -191,5 +201,5 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 	}
 	if (!ranged ||
 	        !http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
-		weir_http_reply(exchange, 200, http_file_reply_extent(file, 0, file->size));
+		http_file_reply_whole(exchange, file);
 }
