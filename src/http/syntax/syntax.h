@@ -5,6 +5,7 @@
 #ifndef WEIR_HTTP_SYNTAX_H
 #define WEIR_HTTP_SYNTAX_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -56,11 +57,19 @@ static inline unsigned http_hex(char xdigit)
 	return (c & 15) + (c > '9' ? 9 : 0);
 }
 
-/* Whether any of eight bytes is below `limit` (at most 128); no branch for each of them. */
-static inline bool http_any_below(uint64_t bytes, uint8_t limit)
+/* 0 if none of eight bytes is below `limit` (at most 128); no branch for each of them. */
+static inline uint64_t http_any_below(uint64_t bytes, uint8_t limit)
 {
 	const uint64_t ones = ~(uint64_t)0 / 255;
 	return (bytes - ones * limit) & ~bytes & ones * 128;
+}
+
+/* Which of eight bytes, that were loaded by http_load8, is the first below `limit`; 8 if none is. */
+static inline unsigned http_first_below(uint64_t bytes, uint8_t limit)
+{
+	/* Only what is above the lowest bit that is set can be wrong, by a borrow. */
+	uint64_t below = http_any_below(le64toh(bytes), limit);
+	return below ? (unsigned)__builtin_ctzll(below) / 8 : 8;
 }
 
 static inline uint64_t http_load8(const char *bytes)
