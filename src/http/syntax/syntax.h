@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <weir/span.h>
 
@@ -71,6 +74,19 @@ static inline unsigned http_first_below(uint64_t bytes, uint8_t limit)
 	uint64_t below = http_any_below(le64toh(bytes), limit);
 	return below ? (unsigned)__builtin_ctzll(below) / 8 : 8;
 }
+
+#ifdef __SSE2__
+/* A bit for each of 16 bytes that is not of WEIR_HTTP_PCHAR. */
+static inline unsigned http_not_pchar(__m128i bytes)
+{
+	/* Compared with a sign: bytes from 0x80 on are below the visible ones, too. */
+	__m128i outside = _mm_cmplt_epi8(bytes, _mm_set1_epi8('!'));
+	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')));
+	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('?')));
+	return (unsigned)_mm_movemask_epi8(outside);
+}
+#endif
 
 static inline uint64_t http_load8(const char *bytes)
 {
