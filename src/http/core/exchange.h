@@ -19,8 +19,10 @@
 #include "head.h"
 #include "path.h"
 
-/* The field line of the date, made once a second. */
-#define DATE_LINE_SIZE (sizeof "Date: \r\n" - 1 + WEIR_HTTP_DATE_SIZE)
+/* The status line of 200, and the field line of the date behind it: made once a second. */
+#define STATUS_LINE_200 "HTTP/1.1 200 OK\r\n"
+#define STATUS_LINE_200_SIZE (sizeof STATUS_LINE_200 - 1)
+#define OPENING_SIZE (sizeof STATUS_LINE_200 "Date: \r\n" - 1 + WEIR_HTTP_DATE_SIZE)
 
 /* One a loop: what exchanges need only while a request is being looked at. */
 struct http_loop {
@@ -31,7 +33,7 @@ struct http_loop {
 	struct weir_span fault_bytes;
 	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
-	char date_line[DATE_LINE_SIZE + 1];
+	char opening[OPENING_SIZE + 1];
 	int64_t log_date_s;
 	char log_date[40]; /* of that second */
 	char path[WEIR_HTTP_TARGET_MAX + 1];

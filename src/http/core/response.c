@@ -21,13 +21,15 @@ static char *http_response_put(char *to, const void *data, size_t size)
 
 static char *http_response_put_number(char *to, uint64_t number)
 {
-	char digits[20];
-	unsigned n = sizeof digits;
+	/* Always 20 bytes are copied, for which there is room: a size that is known costs no call. */
+	char digits[40] = {0};
+	unsigned n = 20;
 	do {
 		digits[--n] = (char)('0' + number % 10);
 		number /= 10;
 	} while (number);
-	return http_response_put(to, digits + n, sizeof digits - n);
+	memcpy(to, digits + n, 20);
+	return to + 20 - n;
 }
 
 static char *http_response_put_status_line(char *to, unsigned status)
@@ -40,17 +42,22 @@ static char *http_response_put_status_line(char *to, unsigned status)
 	return PUT(to, "\r\n");
 }
 
-static char *http_response_put_date(char *to, struct weir_http_exchange *exchange)
+/* The start of what nearly all replies are: the status line of 200, and the date. */
+static char *http_response_put_opening(char *to, struct weir_http_exchange *exchange)
 {
 	struct http_loop *shared = exchange->shared;
 	int64_t now = weir_loop_wall_s(exchange->loop);
 	if (shared->date_s != now) {
 		shared->date_s = now;
-		char *end = PUT(shared->date_line, "Date: ");
+		char *end = PUT(shared->opening, STATUS_LINE_200 "Date: ");
 		http_date_format(now, end);
 		PUT(end + WEIR_HTTP_DATE_SIZE, "\r\n");
 	}
-	return http_response_put(to, shared->date_line, DATE_LINE_SIZE);
+	if (exchange->status == 200)
+		return http_response_put(to, shared->opening, OPENING_SIZE);
+	to = http_response_put_status_line(to, exchange->status);
+	return http_response_put(
+	        to, shared->opening + STATUS_LINE_200_SIZE, OPENING_SIZE - STATUS_LINE_200_SIZE);
 }
 
 static char *http_response_put_framing(char *to, const struct weir_http_exchange *exchange)
@@ -77,8 +84,7 @@ enum {
 
 static size_t http_response_compose_head(struct weir_http_exchange *exchange, char *head)
 {
-	char *end = http_response_put_status_line(head, exchange->status);
-	end = http_response_put_date(end, exchange);
+	char *end = http_response_put_opening(head, exchange);
 	if (exchange->lent.size)
 		end = http_response_put(end, exchange->lent.data, exchange->lent.size);
 	if (exchange->fields.size)
