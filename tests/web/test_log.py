@@ -75,6 +75,18 @@ def test_bytes_marks_and_statuses(logged, site):
     assert [line[2] for line in found[:4]] == ["100000", "0", "5", "0"]
 
 
+def test_size_of_what_is_copied_and_of_what_is_lent(logged, site):
+    server, lines = logged
+    sizes = [0, 1, 256, 257, 5000]
+    for size in sizes:
+        (site / f"{size}").write_bytes(bytes(size))
+    with Wire(server) as wire:
+        for size in sizes:
+            wire.ask(request(f"/{size}"))
+            wire.ask(request(f"/{size}", method="HEAD"), "HEAD")
+    assert [int(line["size"]) for line in lines(10)] == [n for size in sizes for n in (size, 0)]
+
+
 def test_size_of_a_compressed_reply(logged, site):
     """What went over the wire, chunk sizes included or not, is not the size of the file."""
     server, lines = logged
