@@ -98,8 +98,8 @@ static bool http_path_block_is_plain(__m128i bytes)
 #endif
 
 /*
- * Whether the path is clean as it stands, but for the '/' at its ends: no escapes, no segment that
- * is empty or begins with a dot. A path that is not may be taken for one that is not plain.
+ * Whether the path is already clean, apart from the '/' at its ends: no escapes, no segment that is
+ * empty or begins with a dot. False for a few paths that are: they are only cleaned more slowly.
  */
 static bool http_path_is_plain(struct weir_span raw)
 {
