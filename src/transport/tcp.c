@@ -5,10 +5,12 @@
 
 #include <weir/transport.h>
 
+#include "socket_call.h"
+
 static ssize_t tcp_receive(struct weir_transport *transport, int fd, void *data, size_t size)
 {
 	(void)transport;
-	ssize_t got = recv(fd, data, size, 0);
+	ssize_t got = socket_receive(fd, data, size);
 	return got < 0 ? -errno : got;
 }
 
@@ -18,8 +20,8 @@ static ssize_t tcp_send_pieces(struct weir_transport *transport, int fd, const s
 	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
 	struct msghdr message = {.msg_iov = (struct iovec *)pieces, .msg_iovlen = count};
 	(void)transport;
-	ssize_t put = count == 1 ? send(fd, pieces->iov_base, pieces->iov_len, flags)
-	                         : sendmsg(fd, &message, flags);
+	ssize_t put = count == 1 ? socket_send(fd, pieces->iov_base, pieces->iov_len, flags)
+	                         : socket_send_message(fd, &message, flags);
 	return put < 0 ? -errno : put;
 }
 

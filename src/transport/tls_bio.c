@@ -12,6 +12,7 @@
 
 #include <weir/limits.h>
 
+#include "socket_call.h"
 #include "tls_state.h"
 
 /* The content type of a client's first record. */
@@ -48,7 +49,7 @@ static bool tls_bio_save(struct tls *tls, const unsigned char *data, size_t size
 
 static ssize_t tls_bio_send_now(struct tls *tls, const unsigned char *data, size_t size)
 {
-	ssize_t put = send(tls->fd, data, size, MSG_NOSIGNAL | (tls->more ? MSG_MORE : 0));
+	ssize_t put = socket_send(tls->fd, data, size, MSG_NOSIGNAL | (tls->more ? MSG_MORE : 0));
 	if (put >= 0)
 		return put;
 	if (errno == EAGAIN || errno == EINTR)
@@ -123,7 +124,7 @@ static int tls_bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
 	*ret_read = 0;
 	ssize_t got = -1;
 	if (tls->may_receive)
-		got = recv(tls->fd, data, room, 0);
+		got = socket_receive(tls->fd, data, room);
 	else
 		errno = EAGAIN;
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "head.h"
+#include "syntax.h"
 
 #define HOST "Host: a\r\n"
 #define END "\r\n"
@@ -319,6 +320,61 @@ static void rebase(void **state)
 	assert_null(request.query.data);
 }
 
+/* Parses `before` a's, the byte, `after` a's between both ends, in memory of its own. */
+static int parse_byte(const char *start, size_t before, unsigned byte, size_t after,
+        const char *end, char **ret_head)
+{
+	size_t start_size = strlen(start), end_size = strlen(end);
+	size_t size = start_size + before + 1 + after + end_size;
+	char *head = malloc(size);
+	assert_non_null(head);
+	memcpy(head, start, start_size);
+	memset(head + start_size, 'a', before + 1 + after);
+	head[start_size + before] = (char)byte;
+	memcpy(head + size - end_size, end, end_size);
+	*ret_head = head;
+	return http_head_parse(weir_span(head, size), &request);
+}
+
+static void every_byte_of_a_target(void **state)
+{
+	(void)state;
+	for (size_t before = 0; before < 40; before++)
+		for (unsigned byte = 0; byte < 256; byte++) {
+			bool allowed = http_is((char)byte, WEIR_HTTP_PCHAR) || byte == '?';
+			char *head;
+			int status = parse_byte("GET /", before, byte, before % 7,
+			        " HTTP/1.1\r\nHost: a\r\n\r\n", &head);
+			if (status != (allowed ? 0 : 400))
+				fail_msg("%#x behind %zu: %d", byte, before, status);
+			if (allowed) {
+				assert_int_equal(request.target.size, before + 2 + before % 7);
+				assert_int_equal(request.path.size,
+				        byte == '?' ? before + 1 : request.target.size);
+				assert_int_equal(request.has_query, byte == '?');
+			}
+			free(head);
+		}
+}
+
+static void every_byte_of_a_value(void **state)
+{
+	(void)state;
+	for (size_t before = 0; before < 24; before++)
+		for (unsigned byte = 0; byte < 256; byte++) {
+			char *head;
+			int status = parse_byte("GET / HTTP/1.1\r\nHost: a\r\nX: a", before, byte,
+			        before % 9, "a\r\n\r\n", &head);
+			bool allowed = http_is((char)byte, WEIR_HTTP_VCHAR);
+			if (status != (allowed ? 0 : 400))
+				fail_msg("%#x behind %zu: %d", byte, before, status);
+			if (allowed)
+				assert_int_equal(
+				        request.fields[1].value.size, before + 3 + before % 9);
+			free(head);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +389,8 @@ int main(void)
 	        cmocka_unit_test(limits),
 	        cmocka_unit_test(what_is_left_after_failure),
 	        cmocka_unit_test(rebase),
+	        cmocka_unit_test(every_byte_of_a_target),
+	        cmocka_unit_test(every_byte_of_a_value),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -206,6 +206,56 @@ static void mutations_agree(void **state)
 	assert_true(accepted > 1000);
 }
 
+/* By the byte, no line is ever skipped as a whole. */
+static void random_lines_are_scanned_alike_by_the_byte(void **state)
+{
+	static const char *const parts[] = {"\r\n", "\r\n", "\r\n", "a", "A: b", "abcdefgh",
+	        "abcdefghijklmnopqrstuvwxyz", "\t", "\x01\x0e", "\xff\xfe", "\r", "\n"};
+	uint32_t seed = 2463534242u;
+	unsigned complete = 0, refused = 0;
+	(void)state;
+	for (unsigned round = 0; round < 100000; round++) {
+		char text[512] = "G";
+		size_t size = 1;
+		for (unsigned left = next_random(&seed) % 16; left; left--) {
+			/* Broken ends of lines seldom, or hardly a head would get far. */
+			unsigned choice = next_random(&seed) % 96;
+			const char *part = parts[choice < 2 ? 10 + choice : choice % 10];
+			memcpy(text + size, part, strlen(part));
+			size += strlen(part);
+		}
+		if (next_random(&seed) % 16 == 0)
+			text[next_random(&seed) % size] = 0;
+		struct result by_byte = scan_in_pieces(text, size, 1);
+		struct result whole = scan_in_pieces(text, size, size);
+		struct result cut = scan_in_pieces(text, size, 1 + next_random(&seed) % 24);
+		assert_int_equal(whole.scan, by_byte.scan);
+		assert_int_equal(whole.used, by_byte.used);
+		assert_int_equal(cut.scan, by_byte.scan);
+		assert_int_equal(cut.used, by_byte.used);
+		complete += whole.scan == WEIR_HTTP_SCAN_COMPLETE;
+		refused += whole.scan == WEIR_HTTP_SCAN_MALFORMED;
+	}
+	assert_true(complete > 1000 && refused > 1000);
+}
+
+/* Wherever the bytes end, the state says the same as after each of them by itself. */
+static void the_state_is_that_of_the_bytes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < VALID_COUNT; i++)
+		for (size_t size = 1; size < strlen(valid[i]); size++) {
+			struct http_head_scan whole = {0}, by_byte = {0};
+			size_t used;
+			http_head_scan(&whole, weir_span(valid[i], size), &used);
+			for (size_t at = 0; at < size; at++)
+				http_head_scan(&by_byte, weir_span(valid[i] + at, 1), &used);
+			assert_int_equal(whole.state, by_byte.state);
+			assert_int_equal(whole.empty_lines, by_byte.empty_lines);
+			assert_int_equal(whole.request_line_done, by_byte.request_line_done);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +266,8 @@ int main(void)
 	        cmocka_unit_test(malformed_is_sticky),
 	        cmocka_unit_test(request_line_done),
 	        cmocka_unit_test(mutations_agree),
+	        cmocka_unit_test(random_lines_are_scanned_alike_by_the_byte),
+	        cmocka_unit_test(the_state_is_that_of_the_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "path.h"
+#include "syntax.h"
 
 static const struct {
 	const char *raw, *text;
@@ -185,6 +186,67 @@ static void model_of_segments(void **state)
 	assert_true(accepted_count > 10000);
 }
 
+/* What is plain is copied, and all else is cleaned by the byte, as is whatever begins with a dot. */
+static void plain_paths_are_cleaned_alike(void **state)
+{
+	static const char common[] = "abcdefghijklmnopqrstuvwxyz0123456789-_~/:@\\";
+	static const char rare[] = "/..%?#\x7f\x01 \xc3";
+	uint32_t seed = 2463534242u;
+	unsigned accepted_count = 0, directories = 0;
+	(void)state;
+	for (unsigned round = 0; round < 300000; round++) {
+		char raw[64], dotted[66], buffer[64], expected[66];
+		struct weir_http_path path = {0}, model_path = {0};
+		size_t size = 1 + round % (sizeof raw - 1);
+		for (size_t i = 0; i < size; i++) {
+			seed ^= seed << 13;
+			seed ^= seed >> 17;
+			seed ^= seed << 5;
+			raw[i] = seed % 64 ? common[(seed >> 8) % (sizeof common - 1)]
+			                   : rare[(seed >> 8) % (sizeof rare - 1)];
+		}
+		raw[0] = '/';
+		memcpy(dotted, "/.", 2);
+		memcpy(dotted + 2, raw, size);
+		/* Of its own size, so that nothing is read beyond it unseen. */
+		char *exact = malloc(size);
+		assert_non_null(exact);
+		memcpy(exact, raw, size);
+		int status = http_path_clean(weir_span(exact, size), buffer, size, &path);
+		free(exact);
+		assert_int_equal(status, http_path_clean(weir_span(dotted, size + 2), expected,
+		                                 sizeof expected, &model_path));
+		if (status)
+			continue;
+		accepted_count++;
+		directories += path.directory;
+		assert_string_equal(buffer, expected);
+		assert_int_equal(path.text.size, model_path.text.size);
+		assert_int_equal(path.directory, model_path.directory);
+		assert_int_equal(path.hidden, model_path.hidden);
+	}
+	assert_true(accepted_count > 100000 && directories > 1000);
+}
+
+static void every_byte_is_plain_or_not_wherever_it_stands(void **state)
+{
+	(void)state;
+	for (size_t size = 2; size < 40; size++)
+		for (size_t at = 1; at < size; at++)
+			for (unsigned byte = 0; byte < 256; byte++) {
+				char raw[40], buffer[40];
+				struct weir_http_path path;
+				bool allowed = http_is((char)byte, WEIR_HTTP_PCHAR) && byte != '%';
+				memset(raw, 'g', sizeof raw);
+				raw[0] = '/';
+				raw[at] = (char)byte;
+				int status =
+				        http_path_clean(weir_span(raw, size), buffer, size, &path);
+				if (status != (allowed ? 0 : 400))
+					fail_msg("%#x at %zu of %zu: %d", byte, at, size, status);
+			}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +254,8 @@ int main(void)
 	        cmocka_unit_test(refused),
 	        cmocka_unit_test(small_buffers),
 	        cmocka_unit_test(model_of_segments),
+	        cmocka_unit_test(plain_paths_are_cleaned_alike),
+	        cmocka_unit_test(every_byte_is_plain_or_not_wherever_it_stands),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

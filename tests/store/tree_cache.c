@@ -152,6 +152,38 @@ static void the_cache_has_bounds(void **state)
 	weir_tree_close(tree);
 }
 
+/* Names of one length that differ in their first letters only, and others that differ everywhere. */
+static void paths_that_are_much_alike_are_told_apart(void **state)
+{
+	(void)state;
+	enum {
+		COUNT = 200,
+	};
+	static char names[COUNT][64];
+	struct weir_tree *tree = open_tree(&(struct weir_tree_options){.entries_max = 150});
+	for (int i = 0; i < COUNT; i++) {
+		snprintf(names[i], sizeof names[i],
+		        i % 2 ? "%03d-and-behind-it-the-same-for-all-of-them" : "%d", i);
+		put(names[i], names[i]);
+	}
+	settle();
+	/* More than the cache may hold: entries come, are found again, forgotten and evicted. */
+	for (int i = 0; i < 4000; i++) {
+		struct asked asked = {0};
+		int which = i % 3 ? i / 3 % 7 * 28 : i * 31 % COUNT;
+		assert_int_equal(ask(tree, &asked, names[which]), 0);
+		assert_int_equal(asked.file->size, strlen(names[which]));
+		assert_memory_equal(asked.file->content.data, names[which], strlen(names[which]));
+		forget_file(&asked);
+		if (i % 11 == 0)
+			weir_tree_invalidate(tree, names[which]);
+		if (i % 97 == 0)
+			weir_tree_shrink(tree, 40);
+	}
+	assert_true(weir_tree_counters(tree)->evicted > 0);
+	weir_tree_close(tree);
+}
+
 static void descriptors_are_given_up_when_none_is_left(void **state)
 {
 	(void)state;
@@ -225,6 +257,7 @@ int main(void)
 	        SCRATCH_TEST(a_callback_may_close_the_tree),
 	        SCRATCH_TEST(a_note_lives_as_long_as_its_file),
 	        SCRATCH_TEST(the_cache_has_bounds),
+	        SCRATCH_TEST(paths_that_are_much_alike_are_told_apart),
 	        SCRATCH_TEST(descriptors_are_given_up_when_none_is_left),
 	        SCRATCH_TEST(memory_may_fail_anywhere),
 	};

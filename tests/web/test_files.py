@@ -26,7 +26,7 @@ def pattern(size):
 # -- bytes
 
 
-@pytest.mark.parametrize("size", [0, 1, 13, 32767, 32768, 32769, 100_000])
+@pytest.mark.parametrize("size", [0, 1, 13, 255, 256, 257, 32767, 32768, 32769, 100_000])
 def test_sizes(weir, site, size):
     (site / "f.bin").write_bytes(pattern(size))
     server = weir(site)
@@ -36,6 +36,24 @@ def test_sizes(weir, site, size):
     bare = head(server, "/f.bin")
     assert bare.body == b"" and bare.fields.keys() == reply.fields.keys()
     assert bare["Content-Length"] == str(size) and bare["ETag"] == reply["ETag"]
+
+
+def test_files_of_all_sizes_in_one_pipeline(weir, site):
+    """What is copied, lent and sent by the kernel, however an output is cut among them."""
+    sizes = [0, 1, 13, 255, 256, 257, 5000, 32768, 32769, 100_000]
+    for size in sizes:
+        (site / f"{size}.bin").write_bytes(pattern(size))
+    # Steps of 3 and of 7 bring each size behind several others.
+    asked = [
+        (sizes[i * (3 if i % 2 else 7) % len(sizes)], "HEAD" if i % 5 == 4 else "GET")
+        for i in range(200)
+    ]
+    with Wire(weir(site), window=4096) as wire:
+        wire.send(b"".join(request(f"/{size}.bin", method=method) for size, method in asked))
+        for size, method in asked:
+            reply = wire.reply(method)
+            assert reply.status == 200 and reply["Content-Length"] == str(size)
+            assert reply.body == (b"" if method == "HEAD" else pattern(size))
 
 
 def test_large_file_is_whole(weir, site):

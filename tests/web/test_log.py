@@ -171,6 +171,16 @@ def test_site_without_a_name(logged):
     server, lines = logged
     get(server, "/")
     assert lines(1)[0]["site"] == "-"
+def test_size_of_what_is_copied_and_of_what_is_lent(logged, site):
+    server, lines = logged
+    sizes = [0, 1, 256, 257, 5000]
+    for size in sizes:
+        (site / f"{size}").write_bytes(bytes(size))
+    with Wire(server) as wire:
+        for size in sizes:
+            wire.ask(request(f"/{size}"))
+            wire.ask(request(f"/{size}", method="HEAD"), "HEAD")
+    assert [int(line["size"]) for line in lines(10)] == [n for size in sizes for n in (size, 0)]
 
 
 def test_size_of_a_compressed_reply(logged, site):

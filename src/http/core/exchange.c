@@ -56,7 +56,10 @@ static struct weir_http_exchange *http_exchange_take_free(struct http_loop *loop
 	struct weir_buffer fields = exchange->fields, user = exchange->user,
 	                   log_line = exchange->log_line;
 	fields.size = user.size = log_line.size = 0;
-	memset(exchange, 0, offsetof(struct weir_http_exchange, scratch));
+	/* A size that the compiler does not see: for this one gcc makes a slow `rep stos`. */
+	size_t size = offsetof(struct weir_http_exchange, scratch);
+	__asm__("" : "+r"(size));
+	memset(exchange, 0, size);
 	exchange->fields = fields;
 	exchange->user = user;
 	exchange->log_line = log_line;

@@ -25,8 +25,10 @@
 #include "head.h"
 #include "path.h"
 
-/* The field line of the date, made once a second. */
-#define DATE_LINE_SIZE (sizeof "Date: \r\n" - 1 + WEIR_HTTP_DATE_SIZE)
+/* The status line of 200, and the field line of the date behind it: made once a second. */
+#define STATUS_LINE_200 "HTTP/1.1 200 OK\r\n"
+#define STATUS_LINE_200_SIZE (sizeof STATUS_LINE_200 - 1)
+#define OPENING_SIZE (sizeof STATUS_LINE_200 "Date: \r\n" - 1 + WEIR_HTTP_DATE_SIZE)
 
 /* One per loop: what exchanges need only while a request is being handled. */
 struct http_loop {
@@ -37,7 +39,7 @@ struct http_loop {
 	struct weir_span fault_bytes;
 	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
-	char date_line[DATE_LINE_SIZE + 1];
+	char opening[OPENING_SIZE + 1];
 	int64_t log_date_s;
 	char log_date[40]; /* of that second */
 	char path[WEIR_HTTP_TARGET_MAX + 1];
@@ -140,6 +142,7 @@ struct weir_http_exchange {
 	void (*release_lent)(void *context);
 	void *lent_context;
 	struct weir_producer *body;
+	struct weir_span lent_body; /* instead of `body`: the part that is still to be put */
 	int64_t reply_size;
 	size_t (*trailers)(void *context, char *text, size_t room);
 	void *trailers_context;
@@ -213,6 +216,14 @@ int http_exchange_copy_request(struct weir_http_exchange *exchange, struct weir_
  */
 int http_exchange_copy_request_now(struct weir_http_exchange *exchange);
 void http_request_copy_free(struct http_request_copy *copy);
+
+/* -- reply.c -- */
+
+/*
+ * As weir_http_reply with weir_produce_borrowed, without the cost of a producer: the bytes are lent
+ * until the exchange ends. For a body that is lent together with weir_http_lend_fields.
+ */
+int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct weir_span body);
 
 /* -- connection.c -- */
 extern const struct weir_protocol http_protocol;

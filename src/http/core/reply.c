@@ -204,6 +204,20 @@ int weir_http_reply(
 	return 0;
 }
 
+int http_reply_lent(struct weir_http_exchange *exchange, unsigned status, struct weir_span body)
+{
+	if (http_exchange_replied(exchange) || exchange->compress || exchange->trailers ||
+	        http_reply_has_no_body(status))
+		return weir_http_reply(
+		        exchange, status, weir_produce_borrowed(body.data, body.size));
+	exchange->framing = HTTP_FRAMED_BY_LENGTH;
+	exchange->reply_size = (int64_t)body.size;
+	if (!exchange->request || exchange->request->method != WEIR_HTTP_HEAD)
+		exchange->lent_body = body;
+	http_reply_begin(exchange, status, NULL);
+	return 0;
+}
+
 int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
 {
 	if (http_exchange_replied(exchange))

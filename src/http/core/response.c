@@ -21,13 +21,15 @@ static char *http_response_put(char *to, const void *data, size_t size)
 
 static char *http_response_put_number(char *to, uint64_t number)
 {
-	char digits[20];
-	unsigned n = sizeof digits;
+	/* Always 20 bytes are copied, for which there is room: a size that is known costs no call. */
+	char digits[40] = {0};
+	unsigned n = 20;
 	do {
 		digits[--n] = (char)('0' + number % 10);
 		number /= 10;
 	} while (number);
-	return http_response_put(to, digits + n, sizeof digits - n);
+	memcpy(to, digits + n, 20);
+	return to + 20 - n;
 }
 
 static char *http_response_put_status_line(char *to, unsigned status)
@@ -40,17 +42,22 @@ static char *http_response_put_status_line(char *to, unsigned status)
 	return PUT(to, "\r\n");
 }
 
-static char *http_response_put_date(char *to, struct weir_http_exchange *exchange)
+/* Most replies begin with the status line of 200 and the date, which are composed once a second. */
+static char *http_response_put_opening(char *to, struct weir_http_exchange *exchange)
 {
 	struct http_loop *loop_state = exchange->loop_state;
 	int64_t now = weir_loop_wall_s(exchange->loop);
 	if (loop_state->date_s != now) {
 		loop_state->date_s = now;
-		char *end = PUT(loop_state->date_line, "Date: ");
+		char *end = PUT(loop_state->opening, STATUS_LINE_200 "Date: ");
 		http_date_format(now, end);
 		PUT(end + WEIR_HTTP_DATE_SIZE, "\r\n");
 	}
-	return http_response_put(to, loop_state->date_line, DATE_LINE_SIZE);
+	if (exchange->status == 200)
+		return http_response_put(to, loop_state->opening, OPENING_SIZE);
+	to = http_response_put_status_line(to, exchange->status);
+	return http_response_put(to, loop_state->opening + STATUS_LINE_200_SIZE,
+	        OPENING_SIZE - STATUS_LINE_200_SIZE);
 }
 
 static char *http_response_put_framing(char *to, const struct weir_http_exchange *exchange)
@@ -69,15 +76,15 @@ static char *http_response_put_framing(char *to, const struct weir_http_exchange
 	return PUT(to, "\r\n");
 }
 
-/* More than all of the head but its fields needs. */
+/* More than the head without its fields needs; and the largest lent body that is copied behind the head. */
 enum {
-	HEAD_FRAME_MAX = 256
+	HEAD_FRAME_MAX = 256,
+	BODY_COPY_MAX = 256,
 };
 
 static size_t http_response_compose_head(struct weir_http_exchange *exchange, char *head)
 {
-	char *end = http_response_put_status_line(head, exchange->status);
-	end = http_response_put_date(end, exchange);
+	char *end = http_response_put_opening(head, exchange);
 	if (exchange->lent.size)
 		end = http_response_put(end, exchange->lent.data, exchange->lent.size);
 	if (exchange->fields.size)
@@ -105,11 +112,17 @@ static enum weir_more http_response_put_head(
 	if (exchange->head)
 		return http_response_put_head_slowly(exchange, out);
 	size_t most = HEAD_FRAME_MAX + exchange->lent.size + exchange->fields.size;
-	size_t size = 0;
-	char *scratch = weir_output_room(out) < most ? NULL : weir_output_reserve(out, most, &size);
-	if (scratch && size >= most) {
+	size_t size = 0, room = weir_output_room(out), body = exchange->lent_body.size;
+	if (body > BODY_COPY_MAX || room < most + body)
+		body = 0;
+	char *scratch = room < most ? NULL : weir_output_reserve(out, most + body, &size);
+	if (scratch && size >= most + body) {
 		exchange->head_size = http_response_compose_head(exchange, scratch);
-		weir_output_commit(out, exchange->head_size);
+		if (body) {
+			memcpy(scratch + exchange->head_size, exchange->lent_body.data, body);
+			exchange->lent_body = (struct weir_span){0};
+		}
+		weir_output_commit(out, exchange->head_size + body);
 		http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 		return WEIR_DONE;
 	}
@@ -133,6 +146,15 @@ static enum weir_more http_response_put_continue(
 	return WEIR_DONE;
 }
 
+static enum weir_more http_response_put_lent_body(
+        struct weir_http_exchange *exchange, struct weir_output *out)
+{
+	struct weir_span *left = &exchange->lent_body;
+	if (left->size)
+		*left = weir_span_skip(*left, weir_output_borrow(out, left->data, left->size));
+	return left->size ? WEIR_MORE : WEIR_DONE;
+}
+
 static enum weir_more http_response_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct weir_http_exchange *exchange =
@@ -148,7 +170,7 @@ static enum weir_more http_response_more(struct weir_producer *producer, struct 
 			return answer;
 	}
 	if (!exchange->body)
-		return WEIR_DONE;
+		return http_response_put_lent_body(exchange, out);
 	return weir_output_room(out) ? weir_producer_more(exchange->body, out) : WEIR_MORE;
 }
 

@@ -20,6 +20,7 @@
 #include "compressed_cache.h"
 #include "conditional.h"
 #include "date.h"
+#include "exchange.h"
 #include "files.h"
 #include "range.h"
 
@@ -228,6 +229,14 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 	return validators;
 }
 
+static void http_file_reply_whole(struct weir_http_exchange *exchange, struct weir_file *file)
+{
+	if (file->content.data)
+		http_reply_lent(exchange, 200, weir_span(file->content.data, (size_t)file->size));
+	else
+		weir_http_reply(exchange, 200, http_file_reply_extent(file, 0, file->size));
+}
+
 void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
         struct file_note *note, bool may_compress, const struct http_mime *sibling_of)
 {
@@ -246,9 +255,10 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 	}
 	if (ranged && http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
 		return;
-	weir_http_reply(exchange, 200,
-	        compress ? file_reply_compressed(exchange, file, note)
-	                 : http_file_reply_extent(file, 0, file->size));
+	if (compress)
+		weir_http_reply(exchange, 200, file_reply_compressed(exchange, file, note));
+	else
+		http_file_reply_whole(exchange, file);
 }
 
 /* -- the fields -------------------------------------------------------------------------------- */

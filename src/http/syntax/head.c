@@ -86,6 +86,12 @@ static int http_head_split_target(struct weir_http_request *request)
 static int http_head_parse_target(struct head_cursor *cursor, struct weir_http_request *request)
 {
 	const char *start = cursor->at, *at = start;
+#ifdef __SSE2__
+	for (unsigned outside = 0; !outside && cursor->end - at >= 16;) {
+		outside = http_not_pchar(_mm_loadu_si128((const __m128i *)(const void *)at));
+		at += outside ? __builtin_ctz(outside) : 16;
+	}
+#endif
 	while (http_is(*at, WEIR_HTTP_PCHAR))
 		at++;
 	request->path = weir_span(start, (size_t)(at - start));
@@ -109,12 +115,18 @@ static int http_head_parse_request_line(
         struct head_cursor *cursor, struct weir_http_request *request)
 {
 	const char *start = cursor->at, *at = start;
-	while (http_is(*at, WEIR_HTTP_TCHAR))
-		at++;
-	if (at == start || *at != ' ')
-		return 400;
+	/* There are four bytes at least, since the head ends in CRLF CRLF. */
+	if (memcmp(start, "GET ", 4) == 0) {
+		at += 3;
+		request->method = WEIR_HTTP_GET;
+	} else {
+		while (http_is(*at, WEIR_HTTP_TCHAR))
+			at++;
+		if (at == start || *at != ' ')
+			return 400;
+		request->method = http_method_find(start, (size_t)(at - start));
+	}
 	request->method_name = weir_span(start, (size_t)(at - start));
-	request->method = http_method_find(start, request->method_name.size);
 	cursor->at = at + 1;
 	int status = http_head_parse_target(cursor, request);
 	if (!status)
@@ -128,20 +140,22 @@ static int http_head_parse_request_line(
 static const char *http_head_value_end(const char *at, const char *end)
 {
 	const uint64_t ones = ~(uint64_t)0 / 255;
-	for (;;) {
-		while (end - at >= 8) {
-			uint64_t word = http_load8(at);
-			if (http_any_below(word, 0x20) || http_any_below(word ^ ones * 0x7f, 1))
-				break;
+	while (end - at >= 8) {
+		uint64_t word = le64toh(http_load8(at));
+		/* The lowest bit is exact in both, and so it is in both together. */
+		uint64_t ends = http_any_below(word, 0x20) | http_any_below(word ^ ones * 0x7f, 1);
+		if (!ends) {
 			at += 8;
+			continue;
 		}
-		/* A tab, or the end of the value: byte by byte up to it. */
-		while (http_is(*at, WEIR_HTTP_VCHAR) && *at != '\t')
-			at++;
+		at += (unsigned)__builtin_ctzll(ends) / 8;
 		if (*at != '\t')
 			return at;
 		at++;
 	}
+	while (http_is(*at, WEIR_HTTP_VCHAR))
+		at++;
+	return at;
 }
 
 static int http_head_parse_field(struct head_cursor *cursor, struct weir_http_request *request)

@@ -16,16 +16,41 @@ enum state {
 	REFUSED,
 };
 
-/* Returns the first byte that is CR, LF or NUL, or `end`. */
+static bool http_head_scan_is_plain(char byte)
+{
+	return byte != '\r' && byte != '\n' && byte != 0;
+}
+
+/* The first byte that is CR, LF or NUL, or `end`. */
 static const char *http_head_scan_skip_plain(const char *at, const char *end)
 {
+	while (end - at >= 8) {
+		unsigned small = http_first_below(http_load8(at), '\r' + 1);
+		at += small;
+		if (small == 8)
+			continue;
+		if (!http_head_scan_is_plain(*at))
+			return at;
+		at++; /* a tab, perhaps */
+	}
+	while (at < end && http_head_scan_is_plain(*at))
+		at++;
+	return at;
+}
+
+/*
+ * As http_head_scan_step again and again, from within a line to the last line of the bytes, as far
+ * as each line ends in CRLF and the next one begins with a usual character. What stays is in LINE.
+ */
+static const char *http_head_scan_skip_lines(
+        struct http_head_scan *scan, const char *at, const char *end)
+{
 	for (;;) {
-		while (end - at >= 8 && !http_any_below(http_load8(at), '\r' + 1))
-			at += 8;
-		/* A small byte (a tab, too) is within eight bytes, or the end is. */
-		for (int i = 0; i < 8; i++, at++)
-			if (at == end || *at == '\r' || *at == '\n' || *at == 0)
-				return at;
+		at = http_head_scan_skip_plain(at, end);
+		if (end - at < 3 || at[0] != '\r' || at[1] != '\n' || (uint8_t)at[2] <= '\r')
+			return at;
+		scan->request_line_done = true;
+		at += 3;
 	}
 }
 
@@ -58,8 +83,13 @@ enum http_scan http_head_scan(struct http_head_scan *scan, struct weir_span fres
 {
 	const char *at = fresh.data, *end = fresh.size ? at + fresh.size : at;
 	for (; scan->state != REFUSED; at++) {
-		if (scan->state == LINE)
-			at = http_head_scan_skip_plain(at, end);
+		if (scan->state == LINE) {
+			at = http_head_scan_skip_lines(scan, at, end);
+			if (end - at >= 4 && memcmp(at, "\r\n\r\n", 4) == 0) {
+				scan->state = NEXT_CR;
+				at += 3;
+			}
+		}
 		if (at == end) {
 			*ret_used = fresh.size;
 			return WEIR_HTTP_SCAN_MORE;

@@ -83,6 +83,58 @@ static bool http_path_is_hidden(struct weir_span path)
 	return false;
 }
 
+#ifdef __SSE2__
+/* Whether the byte may have to be changed, or to be looked at closely. */
+static bool http_path_block_is_plain(__m128i bytes)
+{
+	__m128i slash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/'));
+	__m128i dot = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('.'));
+	__m128i escape = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('%'));
+	unsigned after_slash = (unsigned)_mm_movemask_epi8(slash) << 1;
+	unsigned special = (unsigned)_mm_movemask_epi8(_mm_or_si128(slash, dot));
+	return !(http_not_pchar(bytes) | (unsigned)_mm_movemask_epi8(escape) |
+	         (after_slash & special));
+}
+#endif
+
+/*
+ * Whether the path is already clean, apart from the '/' at its ends: no escapes, no segment that is
+ * empty or begins with a dot. False for a few paths that are: they are only cleaned more slowly.
+ */
+static bool http_path_is_plain(struct weir_span raw)
+{
+	const char *at = raw.data, *end = raw.data + raw.size;
+#ifdef __SSE2__
+	/* Blocks overlap, so that each pair of neighbours is within one. */
+	if (raw.size >= 16) {
+		for (; end - at > 16; at += 15)
+			if (!http_path_block_is_plain(_mm_loadu_si128((const void *)at)))
+				return false;
+		return http_path_block_is_plain(_mm_loadu_si128((const void *)(end - 16)));
+	}
+	if (raw.size >= 8)
+		return http_path_block_is_plain(
+		        _mm_unpacklo_epi64(_mm_loadl_epi64((const void *)at),
+		                _mm_loadl_epi64((const void *)(end - 8))));
+#endif
+	for (char before = 0; at < end; before = *at++)
+		if (!http_is(*at, WEIR_HTTP_PCHAR) || *at == '%' ||
+		        (before == '/' && (*at == '/' || *at == '.')))
+			return false;
+	return true;
+}
+
+static void http_path_copy_plain(
+        struct weir_span raw, char *buffer, struct weir_http_path *ret_path)
+{
+	bool directory = raw.data[raw.size - 1] == '/';
+	size_t size = raw.size - 1;
+	size -= directory && size;
+	memcpy(buffer, raw.data + 1, size);
+	buffer[size] = 0;
+	*ret_path = (struct weir_http_path){weir_span(buffer, size), directory, false};
+}
+
 int http_path_clean(
         struct weir_span raw, char *buffer, size_t capacity, struct weir_http_path *ret_path)
 {
@@ -92,6 +144,10 @@ int http_path_clean(
 		return 400;
 	if (capacity == 0)
 		return 414;
+	if (raw.size <= capacity && http_path_is_plain(raw)) {
+		http_path_copy_plain(raw, buffer, ret_path);
+		return 0;
+	}
 	for (;;) {
 		while (raw.size && *raw.data == '/') {
 			raw = weir_span_skip(raw, 1);

@@ -5,10 +5,14 @@
 #ifndef WEIR_HTTP_SYNTAX_H
 #define WEIR_HTTP_SYNTAX_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <weir/span.h>
 
@@ -56,12 +60,33 @@ static inline unsigned http_hex(char xdigit)
 	return (c & 15) + (c > '9' ? 9 : 0);
 }
 
-/* Returns whether any of eight bytes is below `limit` (at most 128), without a branch for each. */
-static inline bool http_any_below(uint64_t bytes, uint8_t limit)
+/* 0 if none of eight bytes is below `limit` (at most 128); no branch for each of them. */
+static inline uint64_t http_any_below(uint64_t bytes, uint8_t limit)
 {
 	const uint64_t ones = ~(uint64_t)0 / 255;
 	return (bytes - ones * limit) & ~bytes & ones * 128;
 }
+
+/* Which of eight bytes, that were loaded by http_load8, is the first below `limit`; 8 if none is. */
+static inline unsigned http_first_below(uint64_t bytes, uint8_t limit)
+{
+	/* Only what is above the lowest bit that is set can be wrong, by a borrow. */
+	uint64_t below = http_any_below(le64toh(bytes), limit);
+	return below ? (unsigned)__builtin_ctzll(below) / 8 : 8;
+}
+
+#ifdef __SSE2__
+/* A bit for each of 16 bytes that is not of WEIR_HTTP_PCHAR. */
+static inline unsigned http_not_pchar(__m128i bytes)
+{
+	/* Compared with a sign: bytes from 0x80 on are below the visible ones, too. */
+	__m128i outside = _mm_cmplt_epi8(bytes, _mm_set1_epi8('!'));
+	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f)));
+	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('#')));
+	outside = _mm_or_si128(outside, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('?')));
+	return (unsigned)_mm_movemask_epi8(outside);
+}
+#endif
 
 static inline uint64_t http_load8(const char *bytes)
 {

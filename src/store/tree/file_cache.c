@@ -38,15 +38,42 @@ void file_cache_free(struct file_cache *cache)
 	cache->buckets = NULL;
 }
 
-struct cache_entry *file_cache_find(
-        const struct file_cache *cache, const char *path, size_t size, uint64_t *ret_hash)
+/* Where the path belongs among those found last: as cheap as can be, by a few of its bytes. */
+static unsigned file_cache_recent_slot(const char *path, size_t size)
 {
+	uint64_t middle = 0, end = size;
+	if (size >= sizeof end) {
+		memcpy(&end, path + size - sizeof end, sizeof end);
+		memcpy(&middle, path + (size - sizeof end) / 2, sizeof middle);
+	} else {
+		for (size_t i = 0; i < size; i++)
+			end = end << 8 | (unsigned char)path[i];
+	}
+	uint64_t mixed = (end ^ (middle + size) * UINT64_C(0xff51afd7ed558ccd)) *
+	                 UINT64_C(0x9e3779b97f4a7c15);
+	return (unsigned)(mixed >> 32) % FILE_CACHE_RECENT;
+}
+
+static bool file_cache_is_path(const struct cache_entry *entry, const char *path, size_t size)
+{
+	return entry->path_size == size && memcmp(entry->path, path, size) == 0;
+}
+
+struct cache_entry *file_cache_find(
+        struct file_cache *cache, const char *path, size_t size, uint64_t *ret_hash)
+{
+	struct cache_entry **recent = &cache->recent[file_cache_recent_slot(path, size)];
+	if (*recent && file_cache_is_path(*recent, path, size)) {
+		*ret_hash = (*recent)->hash;
+		return *recent;
+	}
 	uint64_t hash = siphash_13(&cache->key, path, size);
 	struct cache_entry *entry = cache->buckets[hash & cache->mask];
 	*ret_hash = hash;
-	while (entry && !(entry->hash == hash && entry->path_size == size &&
-	                        memcmp(entry->path, path, size) == 0))
+	while (entry && !(entry->hash == hash && file_cache_is_path(entry, path, size)))
 		entry = entry->next;
+	if (entry)
+		*recent = entry;
 	return entry;
 }
 
@@ -104,6 +131,10 @@ void file_cache_set(struct file_cache *cache, struct cache_entry *entry, struct 
 void file_cache_drop(struct file_cache *cache, struct cache_entry *entry)
 {
 	struct cache_entry **link = &cache->buckets[entry->hash & cache->mask];
+	struct cache_entry **recent =
+	        &cache->recent[file_cache_recent_slot(entry->path, entry->path_size)];
+	if (*recent == entry)
+		*recent = NULL;
 	while (*link != entry)
 		link = &(*link)->next;
 	*link = entry->next;

@@ -24,7 +24,13 @@ struct cache_entry {
 	char path[];
 };
 
+/* The entries found last, by a hash that anybody can predict: enough of them for most requests. */
+enum {
+	FILE_CACHE_RECENT = 64 /* a power of 2 */
+};
+
 struct file_cache {
+	struct cache_entry *recent[FILE_CACHE_RECENT]; /* in the table, or NULL */
 	struct cache_entry **buckets;
 	uint64_t mask;
 	struct siphash_key key;
@@ -44,7 +50,7 @@ void file_cache_free(struct file_cache *cache);
 
 /* Returns the entry of this path, or NULL. Sets *ret_hash in any case, for file_cache_add. */
 struct cache_entry *file_cache_find(
-        const struct file_cache *cache, const char *path, size_t size, uint64_t *ret_hash);
+        struct file_cache *cache, const char *path, size_t size, uint64_t *ret_hash);
 
 /* Adds an entry for a path that has none. It is pinned. Returns NULL without memory. */
 struct cache_entry *file_cache_add(
