@@ -2,8 +2,8 @@
  * The configuration: what the program does, read from a file and the command line, immutable from
  * then on and shared by all workers.
  *
- *   weir.yaml ──▶ config_file_read ─▶ struct config ──▶ contents_load, once a worker
- *   defaults  ──▶ config_default ───────┘
+ *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ contents_load, once a worker
+ *   the defaults of the table ───────────┘
  *
  * Everything in it lives as long as it does. Counted: each worker's contents hold theirs, since they
  * borrow names from it; the last release frees. Any thread may hold and release.
@@ -24,6 +24,7 @@
 #include <weir/users.h>
 
 #include "config_dns_values.h"
+#include "config_memory.h"
 
 /* Bounds of what a configuration may ask for. */
 enum {
@@ -38,9 +39,12 @@ enum {
 	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
-	CONFIG_ZONES_MAX = 100000, /* in a file; how many fit is up to its size */
-	CONFIG_PEERS_MAX = 64,     /* servers of DNS in one list */
-	CONFIG_TEXT_MAX = 4096,    /* bytes of one value */
+	CONFIG_ZONES_MAX = 100000,      /* in a file; how many fit is up to its size */
+	CONFIG_PEERS_MAX = 64,          /* servers of DNS in one list */
+	CONFIG_TEXT_MAX = 4096,         /* bytes of one value */
+	CONFIG_INCLUDE_DEPTH_MAX = 8,   /* files that include each other */
+	CONFIG_INCLUDE_FILES_MAX = 256, /* all files of a configuration */
+	CONFIG_RELEASES_MAX = 4,
 };
 
 /* The protocols; their tables are in kinds.c. */
@@ -112,12 +116,6 @@ struct config_uploads {
 	bool forms;
 	unsigned mode;     /* of new files; 0: the library's default */
 	uint64_t max_size; /* 0: the library's default */
-};
-
-/* A list as the reader of files makes it: all lists below are of this shape. */
-struct config_list {
-	void *items;
-	size_t count;
 };
 
 /* Whether a site answers DNS over HTTPS. */
@@ -273,11 +271,10 @@ struct config_guard {
 	} exempt;
 };
 
-struct config_memory;
-
 struct config {
 	atomic_uint holds;
-	struct config_memory *memory;
+	struct memory memory;
+	void (*releases[CONFIG_RELEASES_MAX])(struct config *config); /* see config_on_release */
 	struct {
 		struct config_listener *items;
 		size_t count;
@@ -300,12 +297,18 @@ struct config {
 	struct weir_peers *http_peers; /* made when HTTP is first served */
 };
 
-/* Empty, with one hold. NULL without memory. */
+/* Without defaults (see config_file.h), with one hold. NULL without memory. */
 struct config *config_create(void);
 
 struct config *config_hold(struct config *config);
 /* NULL is allowed. */
 void config_release(struct config *config);
+
+/* Has the last release call a function first, which frees what other files have put in. */
+void config_on_release(struct config *config, void (*release)(struct config *config));
+
+/* Releases the users of all sites. */
+void config_release_users(struct config *config);
 
 /* Memory and text that live as long as the configuration; zeroed. NULL without memory. */
 void *config_alloc(struct config *config, size_t size);
@@ -319,12 +322,6 @@ char *config_path(struct config *config, const char *directory, const char *name
 
 /* The file of a log that is called `name`: "-" is the standard output. */
 const char *config_log_path(const char *name);
-
-/* What a site is before the file says anything about it. */
-void config_site_default(struct config_site *site);
-
-/* Replaces all sites by one that serves `root`. 0 or -ENOMEM. */
-int config_set_root(struct config *config, const char *root);
 
 /* Replaces all listeners; all certificates, whose texts are borrowed. 0 or -ENOMEM. */
 int config_set_listeners(

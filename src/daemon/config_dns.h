@@ -9,12 +9,6 @@
 
 #include "config.h"
 
-/* What DNS is before the file and the command line say anything about it. */
-void config_dns_default(struct config_dns *dns);
-
-/* Gives up what it holds. */
-void config_dns_release(struct config_dns *dns);
-
 /*
  * What is wrong: `item` is the struct config_zone or config_dns_key that it is about, or NULL; `path`
  * the file that it stands in, or "" if in none; `line` may be 0.
@@ -23,11 +17,12 @@ typedef void config_dns_report(
         void *context, const void *item, const char *path, unsigned line, const char *text);
 
 /*
- * Makes keyring and secrets, and reads the zones; blocks. `previous` is what is served until now, or NULL. 0 or a
- * negative errno. Can be called again when zones have changed.
+ * Makes the keyring, unless there is one already; reads the secrets of cookies, or takes those of
+ * `previous`, which may be NULL. Both block. Return 0 or a negative errno.
  */
-int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
-        void *context);
+int config_dns_load_keys(struct config_dns *dns, config_dns_report *report, void *context);
+int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *previous,
+        config_dns_report *report, void *context);
 
 /* Why DNS cannot be served, and what to do; NULL: it can. */
 const char *config_dns_lack(const struct config *config);
@@ -44,8 +39,5 @@ struct weir_dns_responder_options config_dns_responder(const struct config_dns *
 /* The key of this name, or NULL. */
 const struct config_dns_key *config_dns_key(
         const struct config_dns *dns, const struct weir_dns_name *name);
-
-/* An address of a server: the port may be missing, and IPv6 be without brackets then. */
-bool config_dns_parse_peer(const char *text, struct weir_address *ret);
 
 #endif

@@ -1,15 +1,9 @@
 /* FTP's users, and which directory it serves. */
 #include <weir/error.h>
-#include <weir/limits.h>
 
 #include "config_ftp.h"
 #include "kinds.h"
 #include "say.h"
-
-void config_ftp_default(struct config_ftp *ftp)
-{
-	*ftp = (struct config_ftp){.anonymous = true};
-}
 
 const char *config_ftp_root(const struct config *config)
 {
@@ -23,8 +17,6 @@ void config_ftp_warn(const struct config *config)
 	const struct config_ftp *ftp = &config->ftp;
 	unsigned ports = ftp->passive.last - ftp->passive.first + 1U;
 	uint64_t sessions = ftp->sessions_per_address;
-	if (!sessions)
-		sessions = WEIR_PEER_CONNECTIONS_MAX;
 	if (ftp->passive.first && kinds_include(config, SERVICE_FTP) && ports < sessions)
 		say("'passive-ports' has %u port%s, and 'sessions-per-address' lets one address use "
 		    "%llu at a time: name more ports, or allow fewer sessions",

@@ -6,9 +6,6 @@
 
 #include "config.h"
 
-/* What FTP is before the file and the command line say anything about it. */
-void config_ftp_default(struct config_ftp *ftp);
-
 /*
  * Reads the users; blocks. What is wrong is told to `report` with the file and the line, or 0. 0 or
  * a negative errno.

@@ -125,8 +125,9 @@ const char *config_mail_mistake(const struct config_mail *mail, const char **ret
 			       "without '*'";
 	*ret_key = "separator";
 	const char *separator = mail->separator;
-	if (separator && (strlen(separator) != 1 || isalnum((unsigned char)*separator) ||
-	                         strchr("@\"\\ ", *separator)))
+	if (separator && *separator &&
+	        (strlen(separator) != 1 || isalnum((unsigned char)*separator) ||
+	                strchr("@\"\\ ", *separator)))
 		return "the separator is one character, as '+' or '-', or off";
 	*ret_key = "hostname";
 	if (mail->hostname && strpbrk(mail->hostname, " \t<>()@,;\"\\"))

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <weir/error.h>
+#include <weir/peers.h>
 
 #include "config_zones.h"
 #include "say.h"
@@ -218,7 +220,7 @@ static int check_keys(const struct config_dns *dns, const struct config_zone *zo
 	return error;
 }
 
-int config_zones_load(struct config_dns *dns, const struct config_dns *previous,
+static int load_all(struct config_dns *dns, const struct config_dns *previous,
         config_dns_report *report, void *context)
 {
 	int first_error = sort(dns, report, context);
@@ -240,4 +242,30 @@ int config_zones_load(struct config_dns *dns, const struct config_dns *previous,
 		first_error = first_error ? first_error : error;
 	}
 	return first_error;
+}
+
+int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
+        void *context)
+{
+	struct config_dns *dns = &config->dns;
+	const struct config_dns *old = previous ? &previous->dns : NULL;
+	int keys = config_dns_load_keys(dns, report, context);
+	int secrets = config_dns_load_secrets(dns, old, report, context);
+	int zones = load_all(dns, old, report, context);
+	return keys ? keys : secrets ? secrets : zones;
+}
+
+void config_dns_release(struct config *config)
+{
+	struct config_dns *dns = &config->dns;
+	config_zones_release(dns);
+	weir_dns_keys_release(dns->keyring);
+	weir_peers_release(dns->peers);
+	for (size_t i = 0; i < dns->keys.count; i++) {
+		struct config_dns_key *key = &dns->keys.items[i];
+		explicit_bzero(key->key.secret, sizeof key->key.secret);
+		if (key->secret)
+			explicit_bzero((void *)(uintptr_t)key->secret, strlen(key->secret));
+	}
+	explicit_bzero(dns->secrets, sizeof dns->secrets);
 }

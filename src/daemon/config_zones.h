@@ -4,12 +4,18 @@
 
 #include "config_dns.h"
 
-/* As config_dns_load, of by_name and the zones of ours. */
-int config_zones_load(struct config_dns *dns, const struct config_dns *previous,
-        config_dns_report *report, void *context);
+/*
+ * Loads keys, secrets and zones; blocks. `previous` is the configuration in effect, or NULL. Returns 0
+ * or a negative errno. Can be called again when zones have changed.
+ */
+int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
+        void *context);
 
-/* Gives up by_name, and what each zone holds. */
+/* Releases the zones, and `by_name`. */
 void config_zones_release(struct config_dns *dns);
+
+/* Releases everything, and erases the secrets. For config_on_release. */
+void config_dns_release(struct config *config);
 
 /* A set of all of them, each with its policy; `version` says what there is of it. 0 or a negative
  * errno. */

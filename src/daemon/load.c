@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,7 +33,7 @@ static int serve_root(struct config *config, const char *root)
 		error = -ENOTDIR;
 	if (error < 0)
 		say("cannot serve %s: %s", root, weir_error_text(error));
-	else if ((error = config_set_root(config, absolute)) < 0)
+	else if ((error = config_file_set_root(config, absolute)) < 0)
 		say("out of memory");
 	free(absolute);
 	return error;
@@ -81,18 +82,58 @@ int load_path(struct config *config, const char *path, const char **ret)
 	return -ENOMEM;
 }
 
-static int choose_logs(struct config *config, const struct options *options)
+/* -- plain keys -------------------------------------------------------------------------------- */
+
+/* All values of a list, with commas between; of any other key the last one. */
+static const char *load_join(struct config *config, const struct options *options, size_t index)
 {
-	int error = 0;
-	for (unsigned i = 0; i < LOG_COUNT && error == 0; i++) {
-		if (!options->log_given[i])
+	const struct key *key = options->values[index].key;
+	const char *text = NULL;
+	for (size_t i = 0; i < options->value_count; i++) {
+		const char *next = options->values[i].text;
+		if (options->values[i].key != key)
 			continue;
-		config->logs[i] = NULL;
-		if (options->logs[i])
-			error = load_path(
-			        config, config_log_path(options->logs[i]), &config->logs[i]);
+		if (!text || !key->type->item) {
+			text = next;
+			continue;
+		}
+		size_t size = strlen(text) + strlen(next) + 2;
+		char *joined = config_alloc(config, size);
+		if (!joined)
+			return NULL;
+		snprintf(joined, size, "%s,%s", text, next);
+		text = joined;
 	}
-	return error;
+	return text;
+}
+
+static int load_values(struct config *config, const struct options *options)
+{
+	char directory[PATH_MAX];
+	struct problems problems = {.file = "weir"};
+	struct reader reader = {.memory = &config->memory,
+	        .problems = &problems,
+	        .directory = directory,
+	        .syntax_only = true,
+	        .config = config};
+	if (options->value_count && !getcwd(directory, sizeof directory)) {
+		int error = -errno;
+		say("cannot find the current directory: %s", weir_error_text(error));
+		return error;
+	}
+	for (size_t i = 0; i < options->value_count; i++) {
+		const struct option_value *value = &options->values[i];
+		const char *text = load_join(config, options, i);
+		snprintf(reader.name, sizeof reader.name, "--%s", value->key->option);
+		if (!text)
+			reader_problem(&reader, "out of memory");
+		else
+			key_parse(&reader, value->key, text, (char *)config + value->offset);
+	}
+	bool good = problems.count == 0;
+	problems_print(&problems, stderr);
+	problems_free(&problems);
+	return good ? 0 : -EINVAL;
 }
 
 /* -- certificates ------------------------------------------------------------------------------ */
@@ -172,16 +213,14 @@ static struct config *read_file(const char *path, const struct config *previous)
 struct config *config_load(const struct options *options, const struct config *previous)
 {
 	const char *path = options->config_path;
-	struct config *config = path ? read_file(path, previous) : config_create();
+	struct config *config = path ? read_file(path, previous) : config_file_default();
 	if (!config) {
 		if (!path)
 			say("out of memory");
 		return NULL;
 	}
-	if (options->workers)
-		config->workers = options->workers;
 	if (choose_listeners(config, options) < 0 || choose_root(config, options) < 0 ||
-	        choose_logs(config, options) < 0 || load_mail(config, options) < 0 ||
+	        load_values(config, options) < 0 || load_mail(config, options) < 0 ||
 	        load_ftp(config, options) < 0 || load_dns(config, options, previous) < 0 ||
 	        choose_certificates(config, options, previous) < 0 ||
 	        load_mail_check(config, options, previous) < 0) {

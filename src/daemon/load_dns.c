@@ -7,7 +7,6 @@
 
 #include <weir/error.h>
 
-#include "config_dns.h"
 #include "config_zones.h"
 #include "kinds.h"
 #include "load_dns.h"

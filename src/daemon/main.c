@@ -3,15 +3,17 @@
 #include <string.h>
 
 #include "check.h"
+#include "config_verb.h"
 #include "help.h"
 #include "options.h"
 #include "passwd.h"
 #include "queue.h"
 #include "serve.h"
 
-static int print(const char *text)
+static int print_version(void)
 {
-	return fputs(text, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
+	puts("weir " WEIR_VERSION);
+	return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int run_serve(int count, char **arguments)
@@ -20,7 +22,7 @@ static int run_serve(int count, char **arguments)
 	int error = options_parse_serve(count, arguments, &options);
 	if (error)
 		return error;
-	return options.help ? print(help_serve) : serve(&options);
+	return options.help ? help_print_verb("serve") : serve(&options);
 }
 
 static int run_check(int count, char **arguments)
@@ -29,17 +31,16 @@ static int run_check(int count, char **arguments)
 	int error = options_parse_check(count, arguments, &options);
 	if (error)
 		return error;
-	return options.help ? print(help_check) : check(&options);
+	return options.help ? help_print_verb("check") : check(&options);
 }
 
-struct verb {
+static const struct {
 	const char *name;
 	int (*run)(int count, char **arguments);
-};
-
-static const struct verb verbs[] = {
+} runners[] = {
         {"serve", run_serve},
         {"check", run_check},
+        {"config", config_verb},
         {"passwd", passwd},
         {"queue", queue},
 };
@@ -47,18 +48,18 @@ static const struct verb verbs[] = {
 int main(int count, char **arguments)
 {
 	const char *word = count > 1 ? arguments[1] : "";
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(word, verbs[i].name) == 0)
-			return verbs[i].run(count - 1, arguments + 1);
+	for (size_t i = 0; i < sizeof runners / sizeof *runners; i++)
+		if (strcmp(word, runners[i].name) == 0)
+			return runners[i].run(count - 1, arguments + 1);
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
-		return print(help_program);
+		return help_print();
 	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
-		return print("weir " WEIR_VERSION "\n");
+		return print_version();
 	if (*word)
 		fprintf(stderr, "weir: there is no %s '%s'\n", *word == '-' ? "option" : "verb",
 		        word);
 	else
-		fputs("weir: say what to do, as in `weir serve DIR`\n", stderr);
+		fputs("weir: a verb is missing, as in `weir serve DIR`\n", stderr);
 	fputs("Try `weir --help`.\n", stderr);
 	return EXIT_USAGE;
 }

@@ -120,8 +120,7 @@ int passwd(int count, char **arguments)
 	if (error)
 		return error;
 	if (request.help)
-		return fputs(help_passwd, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED
-		                                                            : EXIT_DONE;
+		return help_print_verb("passwd");
 	struct passwd_change change = {.path = request.path, .name = weir_span_of(request.user)};
 	enum passwd_done done =
 	        request.delete ? passwd_file_change(&change) : change_password(&request, &change);

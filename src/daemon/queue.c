@@ -255,8 +255,7 @@ int queue(int count, char **arguments)
 	if (result)
 		return result;
 	if (request.help)
-		return fputs(help_queue, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED
-		                                                           : EXIT_DONE;
+		return help_print_verb("queue");
 	request.directory = request.path;
 	if (queue_enter(&request) < 0)
 		return EXIT_FAILED;

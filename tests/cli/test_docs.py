@@ -45,9 +45,9 @@ def test_examples_pass_check(run, tmp_path, index):
 
 
 def keys_of_the_program():
-    files = (TOP / "src" / "daemon").glob("config_file*.c")
+    files = (TOP / "src" / "daemon").rglob("table_*.c")
     text = "".join(path.read_text() for path in files)
-    return set(re.findall(r'\{"([a-z0-9-]+)",\s+KEY_', text))
+    return set(re.findall(r'\{"([a-z0-9-]+)",\s+&type_', text))
 
 
 @pytest.mark.parametrize("path", [GUIDE, TOP / "man" / "weir.yaml.5.scd"])

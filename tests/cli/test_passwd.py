@@ -112,7 +112,7 @@ def test_refuses(passwd, tmp_path, user, password, message):
     [
         ([], "say in which file"),
         (["--users", "u"], "say whose password"),
-        (["--users"], "--users wants a value"),
+        (["--users"], "--users needs a value"),
         (["--users", "u", "a", "b"], "'b' is another"),
         (["--users", "u", "a:b"], "nobody can be called 'a:b'"),
         (["--users", "u", "#a"], "nobody can be called '#a'"),

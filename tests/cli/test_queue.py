@@ -88,7 +88,7 @@ def test_damage_is_shown_and_left_alone(run, spool):
     "arguments, message",
     [
         ([], "say which queue"),
-        (["--queue"], "--queue wants a value"),
+        (["--queue"], "--queue needs a value"),
         (["--queue", "q", "flush"], "not 'flush'"),
         (["--queue", "q", "retry"], "which messages retry is for"),
         (["--queue", "q", "retry", "--all", "x"], "which messages retry is for"),

@@ -138,7 +138,7 @@ def test_bad_reload_is_refused(weir, site, tmp_path):
     server.send_signal(signal.SIGHUP)
     server.wait_stderr("not reloaded: what was served before is served further")
     assert f"{config}:1:10: there is no key 'rooot' in a site; did you mean 'root'?" in server.stderr
-    assert f"{config}:2:10: 'workers' wants" in server.stderr
+    assert f"{config}:2:10: 'workers' must be" in server.stderr
     assert server.get("/").text == "hello"
     configure(config, 0, site)
     server.send_signal(signal.SIGHUP)

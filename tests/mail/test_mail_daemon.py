@@ -103,7 +103,7 @@ mail:
         (GOOD.replace("pop3: 127.0.0.1", 'pop3: 192.0.2.1'), "1:34", "pop3 needs a certificate"),
         (GOOD.replace("pop3:", "pop3s:"), "1:34", "needs a certificate"),
         (GOOD.replace("example.org", "'*.example.org'"), "5:12", "written as in an address"),
-        (GOOD + "  networks: [192.0.2.1/24]\n", "6:14", "is no network"),
+        (GOOD + "  networks: [192.0.2.1/24]\n", "6:14", "must be a network"),
         (GOOD + "  separator: ab\n", "6:14", "one character"),
         (GOOD + "  postmaster: nobody\n", "3:3", "postmaster is no user: nobody"),
         (GOOD + "  aliases: aliases\n", "6:12", "aliases:2: nobody of this name: nobody"),
