@@ -43,7 +43,7 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 	}
 	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/html; charset=utf-8"));
 	weir_http_compress(exchange);
-	weir_http_reply(exchange, 200, weir_iterator(next_line, end, lines));
+	weir_http_reply(exchange, 200, weir_produce_iterator(next_line, end, lines));
 }
 
 static int serve(const char *port)
@@ -58,7 +58,7 @@ static int serve(const char *port)
 		error = weir_loop_create(&loop);
 	if (error)
 		return error;
-	options.sites = weir_http_single_site(weir_http_function("", handle, NULL));
+	options.sites = weir_http_sites_create(weir_http_function_create("", handle, NULL));
 	error = options.sites ? weir_http_create(loop, &options, &server) : -1;
 	return error < 0 ? error : weir_loop_run(loop);
 }

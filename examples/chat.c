@@ -41,7 +41,7 @@ static void tell(
 			weir_channel_abort(client->channel, -ETIMEDOUT);
 		else
 			weir_channel_push(client->channel,
-			        weir_memory_format("%u%s%.*s\r\n", speaker->number, what,
+			        weir_produce_format("%u%s%.*s\r\n", speaker->number, what,
 			                (int)line.size, line.data ? line.data : ""));
 	}
 }
@@ -58,7 +58,7 @@ static int chat_open(struct weir_channel *channel)
 	weir_channel_await(channel, weir_until_any_line_end());
 	weir_list_append(&room->clients, &client->link);
 	tell(room, client, " comes in", WEIR_SPAN(""));
-	return weir_channel_push(channel, weir_memory_format("you are %u\r\n", client->number));
+	return weir_channel_push(channel, weir_produce_format("you are %u\r\n", client->number));
 }
 
 static void chat_request(struct weir_channel *channel, struct weir_span line)

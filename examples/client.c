@@ -23,7 +23,7 @@ static int client_open(struct weir_channel *channel)
 	int error = 0;
 	weir_channel_await(channel, weir_until_any_line_end());
 	for (char **line = client->lines; *line && error == 0; line++)
-		error = weir_channel_push(channel, weir_memory_format("%s\r\n", *line));
+		error = weir_channel_push(channel, weir_produce_format("%s\r\n", *line));
 	return error;
 }
 

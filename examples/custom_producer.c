@@ -86,7 +86,7 @@ int main(int count, char **arguments)
 	struct weir_http_server *server;
 	struct weir_http_options options = {0};
 	int error = weir_address_parse(weir_span_of(address), &options.address);
-	options.sites = weir_http_single_site(weir_http_function("", answer, NULL));
+	options.sites = weir_http_sites_create(weir_http_function_create("", answer, NULL));
 	if (error == 0)
 		error = weir_loop_create(&loop);
 	if (error == 0 && options.sites)

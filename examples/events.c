@@ -117,7 +117,7 @@ int main(int count, char **arguments)
 		error = weir_loop_create(&clock.loop);
 	if (error == 0)
 		error = weir_signals_start(clock.loop, &clock.signals, stops, clock_stop);
-	options.sites = weir_http_single_site(weir_http_function("", stream_open, &clock));
+	options.sites = weir_http_sites_create(weir_http_function_create("", stream_open, &clock));
 	if (error == 0)
 		error = weir_http_create(clock.loop, &options, &clock.server);
 	if (error) {

@@ -90,7 +90,7 @@ static void end(void *context, enum weir_close_reason why)
 	struct question *question = context;
 	(void)why;
 	if (question->waker)
-		weir_waker_detach(question->waker);
+		weir_waker_cancel(question->waker);
 	release(question);
 }
 
@@ -101,7 +101,7 @@ static struct weir_producer *ask(struct weir_loop *loop, uint64_t number)
 		return NULL;
 	question->number = number;
 	atomic_store(&question->users, 1);
-	struct weir_producer *producer = weir_generator(more, end, question);
+	struct weir_producer *producer = weir_produce_generator(more, end, question);
 	if (!producer)
 		return NULL; /* it has called end */
 	question->waker = weir_waker_create(loop, producer);

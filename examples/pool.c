@@ -72,8 +72,8 @@ static void count_done(struct weir_work *work)
 {
 	struct count *count = WEIR_CONTAINER(work, struct count, work);
 	struct weir_producer *text =
-	        count->error ? weir_memory_format("%s\r\n", weir_error_text(count->error))
-	                     : weir_memory_format("%llu\r\n", (unsigned long long)count->lines);
+	        count->error ? weir_produce_format("%s\r\n", weir_error_text(count->error))
+	                     : weir_produce_format("%llu\r\n", (unsigned long long)count->lines);
 	weir_reply_fill(count->reply, text);
 	free(count);
 }

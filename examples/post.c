@@ -88,8 +88,8 @@ static void notes_list(void *context, struct weir_http_exchange *exchange)
 	for (unsigned i = 0; i < notes->count && error == 0; i++)
 		error = weir_buffer_format(&text, SIZE_MAX, "%u %s\n", i + 1, notes->texts[i]);
 	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/plain; charset=utf-8"));
-	weir_http_reply(exchange, 200, error ? NULL : weir_memory_copied(text.data, text.size));
-	weir_buffer_free(&text);
+	weir_http_reply(exchange, 200, error ? NULL : weir_produce_copied(text.data, text.size));
+	weir_buffer_finish(&text);
 }
 
 static void notes_show(void *context, struct weir_http_exchange *exchange)
@@ -102,7 +102,7 @@ static void notes_show(void *context, struct weir_http_exchange *exchange)
 		return;
 	}
 	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/plain; charset=utf-8"));
-	weir_http_reply(exchange, 200, weir_memory_format("%s\n", notes->texts[id - 1]));
+	weir_http_reply(exchange, 200, weir_produce_format("%s\n", notes->texts[id - 1]));
 }
 
 static const struct weir_http_route routes[] = {
@@ -121,8 +121,8 @@ int main(int count, char **arguments)
 	int error = weir_address_parse(weir_span_of(address), &options.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
-	options.sites = weir_http_single_site(
-	        weir_http_routes(routes, sizeof routes / sizeof *routes, &notes));
+	options.sites = weir_http_sites_create(
+	        weir_http_routes_create(routes, sizeof routes / sizeof *routes, &notes));
 	if (error == 0) /* this refuses sites that are NULL */
 		error = weir_http_create(loop, &options, &server);
 	if (error) {

@@ -56,7 +56,7 @@ static void get(struct weir_channel *channel, struct weir_span name)
 		weir_channel_push_static(channel, "none\r\n");
 		return;
 	}
-	weir_channel_push(channel, weir_memory_format("%zu\r\n", value->size));
+	weir_channel_push(channel, weir_produce_format("%zu\r\n", value->size));
 	/* A copy: the value may be set anew before this one has gone. */
 	weir_channel_push_copy(channel, weir_span(value->data, value->size));
 }

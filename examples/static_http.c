@@ -20,7 +20,7 @@ static int serve(struct weir_loop *loop, const char *root, const char *address)
 	if (error)
 		return error;
 	/* Each takes what it is given, and passes on a NULL: one check at the end is enough. */
-	options.sites = weir_http_single_site(weir_http_files(tree, &files));
+	options.sites = weir_http_sites_create(weir_http_files_create(tree, &files));
 	return options.sites ? weir_http_create(loop, &options, &server) : -ENOMEM;
 }
 

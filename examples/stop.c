@@ -34,7 +34,7 @@ struct answer {
 static void answer_ready(struct weir_timer *timer)
 {
 	struct answer *answer = WEIR_CONTAINER(timer, struct answer, timer);
-	weir_reply_fill(answer->reply, weir_memory_format("done\r\n"));
+	weir_reply_fill(answer->reply, weir_produce_format("done\r\n"));
 	free(answer);
 }
 

@@ -30,7 +30,7 @@ static int query_number(struct weir_http_exchange *exchange, struct weir_span na
 	return found;
 }
 
-/* Zeros without an end; weir_limit ends them. */
+/* Zeros without an end; weir_produce_limit ends them. */
 static enum weir_more zeros_more(void *context, struct weir_output *out)
 {
 	static const char zeros[16384];
@@ -48,8 +48,9 @@ static void answer(void *context, struct weir_http_exchange *exchange)
 		weir_http_reply_error(exchange, 400);
 		return;
 	}
-	struct weir_producer *zeros = weir_generator(zeros_more, NULL, NULL);
-	weir_http_reply(exchange, 200, weir_throttle(weir_limit(zeros, 0, bytes), rate, 0));
+	struct weir_producer *zeros = weir_produce_generator(zeros_more, NULL, NULL);
+	weir_http_reply(
+	        exchange, 200, weir_produce_throttle(weir_produce_limit(zeros, 0, bytes), rate, 0));
 }
 
 int main(int count, char **arguments)
@@ -61,7 +62,7 @@ int main(int count, char **arguments)
 	int error = weir_address_parse(weir_span_of(address), &options.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
-	options.sites = weir_http_single_site(weir_http_function("", answer, NULL));
+	options.sites = weir_http_sites_create(weir_http_function_create("", answer, NULL));
 	if (error == 0)
 		error = weir_http_create(loop, &options, &server);
 	if (error) {

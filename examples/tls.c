@@ -24,7 +24,7 @@ static int tls_open(struct weir_channel *channel)
 	if (!weir_channel_tls(channel, &info))
 		return WEIR_E_CLOSED;
 	return weir_channel_push(
-	        channel, weir_memory_format("%s %s\r\n", info.version, info.cipher));
+	        channel, weir_produce_format("%s %s\r\n", info.version, info.cipher));
 }
 
 static void tls_request(struct weir_channel *channel, struct weir_span line)
@@ -63,7 +63,7 @@ int main(int count, char **arguments)
 	        .tls_failed = handshake_failed};
 	struct weir_tls_certificate certificate = {.chain = arguments[1], .key = arguments[2]};
 	struct weir_tls_options tls = {.certificates = &certificate, .count = 1};
-	int error = weir_tls_server(&tls, report, NULL, &options.tls);
+	int error = weir_tls_server_create(&tls, report, NULL, &options.tls);
 	if (error == 0)
 		error = weir_address_parse(weir_span_of(address), &options.address);
 	if (error == 0)

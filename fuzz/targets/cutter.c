@@ -67,7 +67,7 @@ static uint64_t cut(const uint8_t *data, size_t size, size_t step)
 			abort();
 		free(copy);
 	}
-	weir_cutter_free(&calls.cutter);
+	weir_cutter_finish(&calls.cutter);
 	return calls.sum;
 }
 

@@ -29,22 +29,22 @@ static struct weir_dns_zone *make_before(const struct weir_dns_name *apex)
 	memcpy(bytes, first, size);
 	memcpy(bytes + size, bytes + soa, soa_size);
 	size += soa_size;
-	weir_dns_put16(bytes, (unsigned)size - 2);
-	weir_dns_incoming_init(&incoming, apex, WEIR_DNS_AXFR, NULL);
-	if (weir_dns_incoming_feed(&incoming, weir_span(bytes, size), 0) < 0 ||
-	        weir_dns_incoming_finish(&incoming, &zone) < 0)
+	dns_put16(bytes, (unsigned)size - 2);
+	dns_incoming_init(&incoming, apex, WEIR_DNS_AXFR, NULL);
+	if (dns_incoming_feed(&incoming, weir_span(bytes, size), 0) < 0 ||
+	        dns_incoming_finish(&incoming, &zone) < 0)
 		abort();
-	weir_dns_incoming_free(&incoming);
+	dns_incoming_free(&incoming);
 	return zone;
 }
 
 static void walk(const struct weir_dns_zone *zone, const struct dns_incoming *incoming)
 {
 	struct dns_walk at;
-	struct dns_entry entry;
+	struct zone_entry entry;
 	uint32_t count = 0;
-	weir_dns_walk_init(&at, zone);
-	for (; weir_dns_walk_peek(&at, &entry); weir_dns_walk_step(&at))
+	dns_walk_init(&at, zone);
+	for (; dns_walk_peek(&at, &entry); dns_walk_step(&at))
 		count++;
 	if (count != zone->records || zone->serial != incoming->serial)
 		abort();
@@ -63,19 +63,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	size_t piece = data[0] >> 2 ? data[0] >> 2 : SIZE_MAX;
 	uint64_t before_steps = dns_name_steps;
-	weir_dns_incoming_init(&incoming, &apex, types[data[0] & 3], before);
+	dns_incoming_init(&incoming, &apex, types[data[0] & 3], before);
 	int error = 0;
 	for (size_t at = 1; at < size && error == 0; at += piece < size ? piece : size)
-		error = weir_dns_incoming_feed(
+		error = dns_incoming_feed(
 		        &incoming, weir_span(data + at, size - at < piece ? size - at : piece), 0);
 	/* A message is at least as long as its length and header. */
 	if (dns_name_steps - before_steps >
 	        4 * (size / 14 + 1) * dns_name_steps_max(0) + 16 * size + 1000)
 		abort();
 	if (error == 0 && incoming.state == INCOMING_ENDED && !incoming.current &&
-	        incoming.type != WEIR_DNS_SOA && weir_dns_incoming_finish(&incoming, &zone) == 0)
+	        incoming.type != WEIR_DNS_SOA && dns_incoming_finish(&incoming, &zone) == 0)
 		walk(zone, &incoming);
 	weir_dns_zone_release(zone);
-	weir_dns_incoming_free(&incoming);
+	dns_incoming_free(&incoming);
 	return 0;
 }

@@ -45,19 +45,18 @@ static void keep(struct dns_cache *cache, const struct weir_dns_question *questi
 	struct dns_cache_key key;
 	uint64_t sum = check(weir_span(accepted->message, accepted->size), question);
 	unsigned records = accepted->answers + accepted->authorities;
-	weir_dns_cache_key(cache, question, flags, &key);
-	weir_dns_cache_put(cache, &key, accepted, 0);
-	struct dns_entry *entry = weir_dns_cache_find(cache, &key, AGE_S);
+	dns_cache_key(cache, question, flags, &key);
+	dns_cache_put(cache, &key, accepted, 0);
+	struct dns_cache_entry *entry = dns_cache_find(cache, &key, AGE_S);
 	if (!entry)
 		return;
-	size_t size = weir_dns_entry_write(entry, question, AGE_S, reply, sizeof reply, &found);
+	size_t size = dns_entry_write(entry, question, AGE_S, reply, sizeof reply, &found);
 	uint64_t left = check(weir_span(reply, size), question);
-	uint64_t wanted = weir_dns_entry_fresh(entry, AGE_S) ? sum - (uint64_t)AGE_S * records
-	                                                     : WEIR_DNS_STALE_TTL_S * records;
+	uint64_t wanted = dns_entry_fresh(entry, AGE_S) ? sum - (uint64_t)AGE_S * records
+	                                                : WEIR_DNS_STALE_TTL_S * records;
 	if (size != accepted->size || found.rcode != accepted->found.rcode || left != wanted)
 		abort();
-	if (weir_dns_entry_write(entry, question, 0, reply, accepted->body, &found) !=
-	        accepted->body)
+	if (dns_entry_write(entry, question, 0, reply, accepted->body, &found) != accepted->body)
 		abort();
 }
 
@@ -70,7 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct weir_dns_question question;
 	struct dns_accepted accepted;
 	size_t at = WEIR_DNS_HEADER_SIZE;
-	if (!cache && weir_dns_cache_create(1 << 20, 100, &counters, &cache) < 0)
+	if (!cache && dns_cache_create(1 << 20, 100, &counters, &cache) < 0)
 		abort();
 	if (size < 1 + WEIR_DNS_HEADER_SIZE)
 		return 0;
@@ -80,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	unsigned flags = data[0] & DNS_CACHE_FLAGS;
 	uint64_t before = dns_name_steps;
-	int error = weir_dns_accept(reply, &question, flags, &bounds, message, &accepted);
+	int error = dns_accept(reply, &question, flags, &bounds, message, &accepted);
 	if (dns_name_steps - before > 3 * dns_name_steps_max(reply.size) + NAMES_STEPS)
 		abort();
 	if (error == 0)

@@ -24,10 +24,10 @@ static void add(
 {
 	struct weir_dns_name owner;
 	uint8_t signature[24] = {0};
-	weir_dns_put16(signature, type);
+	dns_put16(signature, type);
 	if (weir_dns_name_parse(weir_span_of(text), &owner) < 0 ||
-	        weir_dns_builder_add(builder, &owner, type, 300, weir_span(data, size), 0) < 0 ||
-	        weir_dns_builder_add(builder, &owner, WEIR_DNS_RRSIG, 300,
+	        dns_builder_add(builder, &owner, type, 300, weir_span(data, size), 0) < 0 ||
+	        dns_builder_add(builder, &owner, WEIR_DNS_RRSIG, 300,
 	                weir_span(signature, sizeof signature), 0) < 0)
 		abort();
 }
@@ -41,7 +41,7 @@ static struct weir_dns_zone *make_zone(bool nsec3)
 	struct weir_dns_name apex;
 	struct weir_dns_zone *zone;
 	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
-	if (weir_dns_builder_init(&builder, &apex) < 0)
+	if (dns_builder_init(&builder, &apex) < 0)
 		abort();
 	ADD("z", WEIR_DNS_SOA, "\2ns\1z\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1");
 	ADD("z", WEIR_DNS_NS, "\2ns\1z\0");
@@ -58,21 +58,21 @@ static struct weir_dns_zone *make_zone(bool nsec3)
 	}
 	if (nsec3) {
 		ADD("z", WEIR_DNS_NSEC3PARAM, "\1\0\0\0\0");
-		struct dns_hasher *hasher = weir_dns_hasher_create();
+		struct dns_hasher *hasher = dns_hasher_create();
 		struct weir_dns_zone none = {0};
 		uint8_t hash[DNS_HASH_SIZE], owner[DNS_BASE32_SIZE + 3] = {0};
-		weir_dns_hash(hasher, &none, apex.wire, hash);
-		weir_dns_base32_encode(hash, owner);
+		dns_hash(hasher, &none, apex.wire, hash);
+		dns_base32_encode(hash, owner);
 		memcpy(owner + DNS_BASE32_SIZE, ".z", 3);
 		ADD((char *)owner, WEIR_DNS_NSEC3, "\1\0\0\0\0\24aaaaaaaaaaaaaaaaaaaa");
-		weir_dns_hasher_destroy(hasher);
+		dns_hasher_destroy(hasher);
 	} else {
 		ADD("z", WEIR_DNS_NSEC, "\1c\1z\0\0\1\100");
 		ADD("c.z", WEIR_DNS_NSEC, "\1z\0\0\1\100");
 	}
-	if (weir_dns_builder_finish(&builder, NULL, NULL, &zone) < 0)
+	if (dns_builder_finish(&builder, NULL, NULL, &zone) < 0)
 		abort();
-	weir_dns_builder_free(&builder);
+	dns_builder_free(&builder);
 	return zone;
 }
 

@@ -36,12 +36,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct drain drained = {.loop = loop, .dice.state = data[3]};
 	struct weir_buffer model = {0};
 	replace_all(rest, from, to, before, &model);
-	const char *wrong = drain(&drained, weir_escape(probe_create(&probe), from, to, before));
+	const char *wrong =
+	        drain(&drained, weir_produce_escape(probe_create(&probe), from, to, before));
 	if (wrong || !weir_span_equal(weir_buffer_span(&model), weir_buffer_span(&drained.bytes))) {
 		fprintf(stderr, "%s\n", wrong ? wrong : "wrong bytes");
 		abort();
 	}
-	weir_buffer_free(&model);
+	weir_buffer_finish(&model);
 	drain_free(&drained);
 	return 0;
 }

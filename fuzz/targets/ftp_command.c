@@ -12,17 +12,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void check_path(const char *argument)
 {
 	char path[WEIR_PATH_MAX], again[WEIR_PATH_MAX];
-	if (weir_ftp_path_resolve("/a/b", argument, path) < 0)
+	if (ftp_path_resolve("/a/b", argument, path) < 0)
 		return;
 	size_t size = strlen(path);
 	if (path[0] != '/' || size >= WEIR_PATH_MAX || (size > 1 && path[size - 1] == '/') ||
 	        strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../"))
 		abort();
 	/* What is clean stays as it is. */
-	if (weir_ftp_path_resolve("", path, again) < 0 || strcmp(path, again) != 0)
+	if (ftp_path_resolve("", path, again) < 0 || strcmp(path, again) != 0)
 		abort();
-	weir_ftp_wildcard(argument, path);
-	if (!weir_ftp_is_wildcard(argument) && !weir_ftp_wildcard(argument, argument))
+	ftp_wildcard(argument, path);
+	if (!ftp_is_wildcard(argument) && !ftp_wildcard(argument, argument))
 		abort();
 }
 
@@ -34,11 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *line = malloc(size + 1);
 	if (!line)
 		return 0;
-	ssize_t left = weir_ftp_telnet_strip(weir_span(data, size), line, &answer);
+	ssize_t left = ftp_telnet_strip(weir_span(data, size), line, &answer);
 	if (left >= 0) {
 		if ((size_t)left > size || strlen(line) != (size_t)left || answer.size % 3)
 			abort();
-		struct ftp_command command = weir_ftp_command_parse(line);
+		struct ftp_command command = ftp_command_parse(line);
 		if (command.argument < line || command.argument > line + left ||
 		        strpbrk(command.verb, "abcdefghijklmnopqrstuvwxyz "))
 			abort();

@@ -20,13 +20,13 @@ static void check_lines(const char *name, unsigned facts)
 	char line[FTP_ENTRY_MAX];
 	struct weir_directory_entry entry = {.name = name, .size = facts, .mode = 0644};
 	struct ftp_entry_style style = {.facts = facts, .rights = facts};
-	size_t size = weir_ftp_entry_list(&style, &entry, line, sizeof line);
+	size_t size = ftp_entry_list(&style, &entry, line, sizeof line);
 	if (size && count_lines(line, size) != 1)
 		abort();
-	size = weir_ftp_entry_facts(&style, &entry, line, sizeof line);
+	size = ftp_entry_facts(&style, &entry, line, sizeof line);
 	if (size && count_lines(line, size) != 1)
 		abort();
-	size = weir_ftp_entry_name(&style, &entry, line, sizeof line);
+	size = ftp_entry_name(&style, &entry, line, sizeof line);
 	if (size && count_lines(line, size) != 1)
 		abort();
 }
@@ -35,13 +35,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[FTP_FACTS_TEXT_MAX], time_text[WEIR_FTP_TIME_TEXT_MAX];
 	struct timespec time, back;
-	unsigned facts = weir_ftp_facts_parse(weir_span(data, size));
-	weir_ftp_facts_format(facts, false, text);
-	if (facts > FTP_FACTS_ALL || weir_ftp_facts_parse(weir_span_of(text)) != facts)
+	unsigned facts = ftp_facts_parse(weir_span(data, size));
+	ftp_facts_format(facts, false, text);
+	if (facts > FTP_FACTS_ALL || ftp_facts_parse(weir_span_of(text)) != facts)
 		abort();
-	if (weir_ftp_time_parse(weir_span(data, size), &time) == 0) {
-		weir_ftp_time_format(time.tv_sec, time_text);
-		if (weir_ftp_time_parse(weir_span_of(time_text), &back) != 0 ||
+	if (ftp_time_parse(weir_span(data, size), &time) == 0) {
+		ftp_time_format(time.tv_sec, time_text);
+		if (ftp_time_parse(weir_span_of(time_text), &back) != 0 ||
 		        back.tv_sec != time.tv_sec || time.tv_nsec < 0 ||
 		        time.tv_nsec >= 1000000000)
 			abort();

@@ -47,7 +47,7 @@ static void start(void)
 	options.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (weir_loop_create(&loop) < 0)
 		abort();
-	options.sites = weir_http_single_site(weir_http_function("", handle, NULL));
+	options.sites = weir_http_sites_create(weir_http_function_create("", handle, NULL));
 	if (weir_http_create(loop, &options, &server) < 0)
 		abort();
 }

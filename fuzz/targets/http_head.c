@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void use(struct weir_http_request *request, struct weir_span head)
 {
-	const struct weir_http_validators validators = {
+	const struct http_validators validators = {
 	        .exists = true, .has_modified = true, .modified = 784111777, .etag = {"\"a\"", 3}};
 	/*
 	 * Every span lies in the head, and nothing the parser let through upsets those behind it.
@@ -23,27 +23,27 @@ static void use(struct weir_http_request *request, struct weir_span head)
 	}
 	if (request->chunked && request->has_length)
 		abort();
-	weir_http_conditional_check(request, &validators, 1700000000);
-	weir_http_range_applies(request, &validators, 1700000000);
-	weir_http_accept_coding(request);
+	http_conditional_check(request, &validators, 1700000000);
+	http_range_applies(request, &validators, 1700000000);
+	http_accept_coding(request);
 	weir_http_request_rebase(request, head.data, head.data);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct weir_http_request request;
-	struct weir_http_head_scan scan = {0};
+	struct http_head_scan scan = {0};
 	struct weir_span head = weir_span(data, size);
 	size_t used = 0, taken = 0;
-	enum weir_http_scan result = WEIR_HTTP_SCAN_MORE;
-	int status = weir_http_head_parse(head, &request);
+	enum http_scan result = WEIR_HTTP_SCAN_MORE;
+	int status = http_head_parse(head, &request);
 	if (status == 0)
 		use(&request, head);
 	/* In pieces whose size the input chooses. */
 	size_t piece = size ? data[0] % 16 + 1 : 1;
 	while (taken < size && result == WEIR_HTTP_SCAN_MORE) {
 		size_t part = size - taken < piece ? size - taken : piece;
-		result = weir_http_head_scan(&scan, weir_span(data + taken, part), &used);
+		result = http_head_scan(&scan, weir_span(data + taken, part), &used);
 		taken += used;
 	}
 	if (status == 0 && (result != WEIR_HTTP_SCAN_COMPLETE || taken != size))

@@ -27,7 +27,7 @@ static size_t join(struct weir_span text, char *buffer, size_t capacity)
 	for (bool more = true; more; used += size) {
 		more = weir_span_cut(&text, '/', &segment);
 		buffer[used++] = '/';
-		if (weir_http_escape_url(segment, buffer + used, capacity - used, &size) < 0)
+		if (http_escape_url(segment, buffer + used, capacity - used, &size) < 0)
 			abort();
 	}
 	return used;
@@ -40,13 +40,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *buffer = malloc(size + 1), *escaped = malloc(capacity), *second = malloc(capacity);
 	if (!buffer || !escaped || !second)
 		abort();
-	int status = weir_http_path_clean(weir_span(data, size), buffer, size, &path);
+	int status = http_path_clean(weir_span(data, size), buffer, size, &path);
 	if (status == 414 && size)
 		abort();
 	if (status == 0) {
 		check(path.text);
 		size_t used = join(path.text, escaped, capacity);
-		if (weir_http_path_clean(weir_span(escaped, used), second, capacity, &again) != 0 ||
+		if (http_path_clean(weir_span(escaped, used), second, capacity, &again) != 0 ||
 		        !weir_span_equal(path.text, again.text) || path.hidden != again.hidden)
 			abort();
 	}

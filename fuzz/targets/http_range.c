@@ -8,18 +8,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir_span rest = weir_span(data, size), line;
-	struct weir_http_ranges ranges;
+	struct http_ranges ranges;
 	uint64_t length = 1000, sum = 0;
 	if (weir_span_cut(&rest, '\n', &line))
 		weir_span_number(line, 10, &length);
 	else
 		rest = line;
-	if (weir_http_range_parse(rest, length, &ranges) != WEIR_HTTP_RANGE_SATISFIABLE)
+	if (http_range_parse(rest, length, &ranges) != WEIR_HTTP_RANGE_SATISFIABLE)
 		return 0;
 	if (ranges.count == 0 || ranges.count > WEIR_HTTP_RANGES_MAX)
 		abort();
 	for (unsigned i = 0; i < ranges.count; i++) {
-		const struct weir_http_range *range = &ranges.ranges[i];
+		const struct http_range *range = &ranges.ranges[i];
 		if (range->size == 0 || range->offset >= length ||
 		        range->size > length - range->offset)
 			abort();

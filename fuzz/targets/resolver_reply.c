@@ -39,14 +39,14 @@ static void run_answer(struct weir_task *task)
 	size_t at = WEIR_DNS_HEADER_SIZE, size = records.size - 4;
 	free(WEIR_CONTAINER(task, struct asked, task));
 	memset(reply, 0, at);
-	weir_dns_put16(reply + 2, WEIR_DNS_QR | (records.data[0] & WEIR_DNS_RCODE_MASK));
+	dns_put16(reply + 2, WEIR_DNS_QR | (records.data[0] & WEIR_DNS_RCODE_MASK));
 	reply[5] = 1;
 	for (int i = 1; i < 4; i++)
 		reply[5 + 2 * i] = (uint8_t)records.data[i];
 	memcpy(reply + at, asked.question.name.wire, asked.question.name.size);
 	at += asked.question.name.size;
-	weir_dns_put16(reply + at, asked.question.type);
-	weir_dns_put16(reply + at + 2, asked.question.class);
+	dns_put16(reply + at, asked.question.type);
+	dns_put16(reply + at + 2, asked.question.class);
 	at += 4;
 	if (size > sizeof reply - at)
 		size = sizeof reply - at;

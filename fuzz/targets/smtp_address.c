@@ -8,15 +8,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir_span text = weir_span(data, size);
-	struct weir_smtp_mailbox mailbox, again;
+	struct smtp_mailbox mailbox, again;
 	char local[WEIR_SMTP_LOCAL_MAX];
 	struct weir_span lenient = text;
 	if (smtp_path_parse_lenient(&lenient, &mailbox) == 0 &&
 	        (lenient.size > size || mailbox.local.size > WEIR_SMTP_LOCAL_MAX ||
 	                mailbox.address.size > SMTP_ADDRESS_MAX ||
-	                weir_smtp_local_decode(mailbox.local, local).size > mailbox.local.size))
+	                smtp_local_decode(mailbox.local, local).size > mailbox.local.size))
 		abort();
-	if (weir_smtp_path_parse(&text, &mailbox) < 0)
+	if (smtp_path_parse(&text, &mailbox) < 0)
 		return 0;
 	if (text.size > size || mailbox.local.size > SMTP_LOCAL_STRICT_MAX ||
 	        mailbox.domain.size > WEIR_SMTP_DOMAIN_MAX ||
@@ -25,10 +25,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < mailbox.address.size; i++)
 		if ((unsigned char)mailbox.address.data[i] < ' ')
 			abort();
-	if (mailbox.domain.size && (weir_smtp_mailbox_parse(mailbox.address, &again) < 0 ||
+	if (mailbox.domain.size && (smtp_mailbox_parse(mailbox.address, &again) < 0 ||
 	                                   !weir_span_equal(again.local, mailbox.local)))
 		abort();
-	if (weir_smtp_local_decode(mailbox.local, local).size > mailbox.local.size)
+	if (smtp_local_decode(mailbox.local, local).size > mailbox.local.size)
 		abort();
 	return 0;
 }

@@ -7,13 +7,13 @@
 #include <weir/buffer.h>
 #include <weir/cutter.h>
 
-#include "data.h"
+#include "message_data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct received {
 	struct weir_cutter cutter;
-	struct weir_smtp_data data;
+	struct smtp_data data;
 	struct weir_buffer bytes;
 	bool ended;
 };
@@ -39,7 +39,7 @@ static void on_request(struct weir_cutter *cutter, struct weir_span request)
 	put(received, request);
 	if (received->data.cut == WEIR_SMTP_CUT_BARE)
 		put(received, WEIR_SPAN("\r\n"));
-	received->ended = weir_smtp_data_ended(&received->data);
+	received->ended = smtp_data_ended(&received->data);
 }
 
 static void on_overflow(struct weir_cutter *cutter, int error)
@@ -57,17 +57,17 @@ static void receive(struct received *received, struct weir_span text, uint8_t ho
 {
 	static const struct weir_cutter_type type = {on_request, on_piece, on_overflow, held};
 	*received = (struct received){0};
-	weir_smtp_data_init(&received->data, how & 1, how & 2, how & 4);
+	smtp_data_init(&received->data, how & 1, how & 2, how & 4);
 	received->data.left = text.size;
 	weir_cutter_init(&received->cutter, weir_until_line_end(), 100);
-	weir_cutter_stream(&received->cutter, weir_smtp_data_terminator(&received->data));
+	weir_cutter_stream(&received->cutter, smtp_data_terminator(&received->data));
 	while (text.size && !received->ended) {
 		size_t size = step < text.size ? step : text.size;
 		if (weir_cutter_feed(&received->cutter, &type, weir_span(text.data, size)) < 0)
 			abort();
 		text = weir_span_skip(text, size);
 	}
-	weir_cutter_free(&received->cutter);
+	weir_cutter_finish(&received->cutter);
 }
 
 static bool has_bare(struct weir_span text)
@@ -96,7 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!binary && (whole.data.normalise || !whole.data.bare) &&
 	        has_bare(weir_buffer_span(&whole.bytes)))
 		abort();
-	weir_buffer_free(&whole.bytes);
-	weir_buffer_free(&bytes.bytes);
+	weir_buffer_finish(&whole.bytes);
+	weir_buffer_finish(&bytes.bytes);
 	return 0;
 }

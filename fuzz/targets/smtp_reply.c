@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct weir_span rest = weir_span(data, size), line;
 	while (rest.size) {
 		weir_span_cut(&rest, '\n', &line);
-		weir_smtp_offer(&offers, line);
-		int done = weir_smtp_reply_line(&reply, line);
+		smtp_offer(&offers, line);
+		int done = smtp_reply_line(&reply, line);
 		if (done && reply.lines > WEIR_SMTP_REPLY_LINES_MAX + 1)
 			abort();
 		if (reply.size > WEIR_SMTP_REPLY_MAX || strlen(reply.text) != reply.size)

@@ -29,12 +29,12 @@ static void walk(struct weir_span reply)
 /* Bytes that the query has are taken from it where the input says so, or nothing would match. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct weir_random random;
+	static struct random_pool random;
 	struct weir_dns_question question = {.type = WEIR_DNS_A, .class = WEIR_DNS_IN};
 	struct upstream_query query;
 	if (size < 2 || weir_dns_name_parse(WEIR_SPAN("www.example"), &question.name) < 0 ||
-	        weir_upstream_query_make(
-	                &query, &question, data[0], data[0] & 4, data[0] & 8, &random) < 0)
+	        upstream_query_make(&query, &question, data[0], data[0] & 4, data[0] & 8, &random) <
+	                0)
 		return 0;
 	size_t start = WEIR_DNS_HEADER_SIZE, end = start + question.name.size + 4u;
 	uint8_t *reply = malloc(--size);
@@ -47,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(reply + start, query.bytes + start, end - start);
 	struct weir_span span = weir_span(reply, size);
 	uint64_t before = dns_name_steps;
-	enum upstream_verdict verdict = weir_upstream_judge(&query, span, data[0] & 8);
+	enum upstream_verdict verdict = upstream_judge(&query, span, data[0] & 8);
 	if (dns_name_steps - before > dns_name_steps_max(size) + 1000)
 		abort();
 	if (verdict == UPSTREAM_ANSWERS || verdict == UPSTREAM_REFUSES)

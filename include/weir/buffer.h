@@ -45,7 +45,7 @@ WEIR_API int weir_buffer_read(struct weir_buffer *buffer, int fd, size_t limit);
 WEIR_API void weir_buffer_consume(struct weir_buffer *buffer, size_t size);
 
 /* Gives the memory back; the buffer is all zero then. */
-WEIR_API void weir_buffer_free(struct weir_buffer *buffer);
+WEIR_API void weir_buffer_finish(struct weir_buffer *buffer);
 
 static inline struct weir_span weir_buffer_span(const struct weir_buffer *buffer)
 {

@@ -73,7 +73,7 @@ struct weir_protocol {
 
 	/*
 	 * Of a channel that is tapped: there is input, or its end, to be taken from the socket. The
-	 * channel is paused now, until weir_channel_tapped.
+	 * channel is paused now, until weir_channel_diverted.
 	 */
 	void (*arrived)(struct weir_channel *channel);
 
@@ -160,25 +160,25 @@ WEIR_API void weir_channel_resume(struct weir_channel *channel);
  * The peer owes input, as the body of a request, though replies are open: it has to come as fast as
  * the limits of a request ask for, except while paused. Off at first.
  */
-WEIR_API void weir_channel_set_owed(struct weir_channel *channel, bool owed);
+WEIR_API void weir_channel_expect_input(struct weir_channel *channel, bool owed);
 
 /*
  * Streamed input past the channel: it is taken from the socket itself, on another thread maybe, as into
  * a file, and the channel only counts it. `*ret` is another descriptor of the socket, the caller's
- * to close; it does not block. From now on arrived() comes instead of piece(), when WEIR_TAP_GATHER
- * bytes are there, or what has come in WEIR_TAP_GATHER_MS, or the end.
+ * to close; it does not block. From now on arrived() comes instead of piece(), when WEIR_DIVERT_GATHER
+ * bytes are there, or what has come in WEIR_DIVERT_GATHER_MS, or the end.
  *
  * 0; -EOPNOTSUPP: what comes is not what the peer sends (TLS), is not streamed, or part of it is
  * with the channel already; an errno of fcntl. Then all is as it was.
  */
-WEIR_API int weir_channel_tap(struct weir_channel *channel, int *ret);
+WEIR_API int weir_channel_divert(struct weir_channel *channel, int *ret);
 
 /*
  * `size` bytes were taken; the channel goes on. `end` is 0; 1: the end of the input was met, and eof()
  * follows; or a negative errno that the socket gave: the channel ends with it. The terminator's
  * end is met as with bytes that the channel received; no more than up to it may be taken.
  */
-WEIR_API void weir_channel_tapped(struct weir_channel *channel, uint64_t size, int end);
+WEIR_API void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end);
 
 /* -- replies ---------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
  * So a request always lies in one stretch, a terminator never sees a byte as fresh twice, and a
  * cutter between requests owns no memory.
  *
- * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_free. Not to be freed
+ * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_finish. Not to be freed
  * within its callbacks.
  */
 #ifndef WEIR_CUTTER_H
@@ -77,7 +77,7 @@ WEIR_API int weir_cutter_feed(
 /* Part of a request has come. */
 WEIR_API bool weir_cutter_partial(const struct weir_cutter *cutter);
 
-WEIR_API void weir_cutter_free(struct weir_cutter *cutter);
+WEIR_API void weir_cutter_finish(struct weir_cutter *cutter);
 
 /* -- feed in its steps, for who has something to do in between --------------------------------- */
 
@@ -101,6 +101,6 @@ WEIR_API bool weir_cutter_pending(const struct weir_cutter *cutter,
         const struct weir_cutter_type *type, const struct weir_region *region);
 
 /* Keeps what is left. 0 or -ENOMEM. */
-WEIR_API int weir_cutter_end(struct weir_cutter *cutter, const struct weir_region *region);
+WEIR_API int weir_cutter_save(struct weir_cutter *cutter, const struct weir_region *region);
 
 #endif

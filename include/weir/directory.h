@@ -56,7 +56,7 @@ struct weir_directory_options {
 };
 
 /*
- * Starts to read the directory open at `fd` (such as that of a weir_file), which is duplicated: it
+ * Starts to read the directory open at `fd` (such as that of a weir_produce_file), which is duplicated: it
  * need not stay open, and its offset is not touched. NULL options: the defaults. 0, -ENOMEM,
  * -EMFILE.
  */

@@ -158,7 +158,7 @@ WEIR_API size_t weir_dns_respond(struct weir_dns_responder *responder,
 struct weir_dns_waiting;
 
 /* A late reply; empty: nothing is to be sent. All of it is valid during the call. */
-typedef void weir_dns_late(void *context, struct weir_span reply,
+typedef void weir_dns_deferred(void *context, struct weir_span reply,
         const struct weir_dns_request *request, const struct weir_dns_outcome *outcome);
 
 /*
@@ -169,7 +169,7 @@ typedef void weir_dns_late(void *context, struct weir_span reply,
  */
 WEIR_API size_t weir_dns_respond_or_wait(struct weir_dns_responder *responder,
         struct weir_dns_zones *zones, const struct weir_dns_request *request, void *reply,
-        size_t room, struct weir_dns_outcome *ret, weir_dns_late *late, void *context,
+        size_t room, struct weir_dns_outcome *ret, weir_dns_deferred *late, void *context,
         struct weir_dns_waiting **ret_waiting);
 
 /* `late` will not be called. Not from within it. */

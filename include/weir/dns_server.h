@@ -142,7 +142,7 @@ WEIR_API int weir_dns_notifier_create(
         struct weir_loop *loop, weir_dns_log *log, void *context, struct weir_dns_notifier **ret);
 
 /* Tells of every zone in `now` that was not in `before` with the same serial, to whom its policy says. */
-WEIR_API void weir_dns_notifier_tell(struct weir_dns_notifier *notifier,
+WEIR_API void weir_dns_notifier_notify(struct weir_dns_notifier *notifier,
         const struct weir_dns_zones *before, const struct weir_dns_zones *now);
 
 /* Nobody is told any more. NULL is allowed. */

@@ -65,7 +65,7 @@ WEIR_API bool weir_dns_zone_equal(const struct weir_dns_zone *a, const struct we
  * What stands in a set for a zone that we should have and have not: all of it is answered SERVFAIL,
  * with this extended error (not 0), and it is not transferred. 0 or -ENOMEM.
  */
-WEIR_API int weir_dns_zone_stand_in(const struct weir_dns_name *apex,
+WEIR_API int weir_dns_zone_create_placeholder(const struct weir_dns_name *apex,
         enum weir_dns_extended_error why, struct weir_dns_zone **ret);
 
 WEIR_API struct weir_dns_zone *weir_dns_zone_hold(struct weir_dns_zone *zone);

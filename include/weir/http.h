@@ -116,7 +116,7 @@ WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
  * Hands the exchange to the handlers behind `handler` in the chain, as authentication does that
  * says yes.
  */
-WEIR_API void weir_http_pass(
+WEIR_API void weir_http_next(
         struct weir_http_handler *handler, struct weir_http_exchange *exchange);
 
 /*
@@ -185,7 +185,7 @@ WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct 
  */
 WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
 
-/* Fields that follow a chunked body; see weir_chunked. */
+/* Fields that follow a chunked body; see weir_produce_chunked. */
 WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
         size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
@@ -276,17 +276,17 @@ WEIR_API void weir_http_destroy(struct weir_http_server *server);
  * Sites of one site with one chain of handlers, for programs; names is everything. Takes the
  * handlers in any case. NULL without memory.
  */
-WEIR_API struct weir_http_sites *weir_http_single_site(struct weir_http_handler *handlers);
+WEIR_API struct weir_http_sites *weir_http_sites_create(struct weir_http_handler *handlers);
 
 /*
  * Puts the chain `second` behind the chain `first`, and returns the whole. Takes both in any case:
  * given NULL for one it destroys the other and returns NULL. So constructors nest as producers do,
  * and only the outermost result needs a check:
  *
- *   options.sites = weir_http_single_site(
- *           weir_http_chain(weir_http_basic_auth(users, "notes", "admin"),
- *                   weir_http_chain(weir_http_routes(routes, count, NULL),
- *                           weir_http_files(tree, &files))));
+ *   options.sites = weir_http_sites_create(
+ *           weir_http_chain(weir_http_basic_auth_create(users, "notes", "admin"),
+ *                   weir_http_chain(weir_http_routes_create(routes, count, NULL),
+ *                           weir_http_files_create(tree, &files))));
  */
 WEIR_API struct weir_http_handler *weir_http_chain(
         struct weir_http_handler *first, struct weir_http_handler *second);
@@ -300,7 +300,7 @@ WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
  * Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is
  * all). Text is borrowed.
  */
-WEIR_API struct weir_http_handler *weir_http_function(const char *prefix,
+WEIR_API struct weir_http_handler *weir_http_function_create(const char *prefix,
         void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
 
 #endif

@@ -20,7 +20,7 @@ struct weir_users;
  * For the path `prefix` and those below it ("" is all; copied, as is the realm). Takes a hold of
  * the users. The guard must outlive the handler; NULL: none. Returns NULL without memory.
  */
-WEIR_API struct weir_http_handler *weir_http_basic_auth(
+WEIR_API struct weir_http_handler *weir_http_basic_auth_create(
         struct weir_users *users, struct weir_guard *guard, const char *realm, const char *prefix);
 
 #endif

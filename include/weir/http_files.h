@@ -30,7 +30,7 @@ WEIR_API struct weir_http_files_options weir_http_files_defaults(void);
  * Takes the tree (closes it with the handler), in any case. NULL without memory. Made by any
  * thread, used by one loop.
  */
-WEIR_API struct weir_http_handler *weir_http_files(
+WEIR_API struct weir_http_handler *weir_http_files_create(
         struct weir_tree *tree, const struct weir_http_files_options *options);
 
 #endif

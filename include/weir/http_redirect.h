@@ -11,7 +11,7 @@
  * to "https://example.org/new", /old/a?b becomes https://example.org/new/a?b. Text is copied. NULL
  * without memory.
  */
-WEIR_API struct weir_http_handler *weir_http_redirect(
+WEIR_API struct weir_http_handler *weir_http_redirect_create(
         const char *from, const char *to, unsigned status);
 
 /*
@@ -19,6 +19,6 @@ WEIR_API struct weir_http_handler *weir_http_redirect(
  * is not named) of the host they asked; without Host, of the address they came to. NULL without
  * memory.
  */
-WEIR_API struct weir_http_handler *weir_http_redirect_to_https(unsigned port);
+WEIR_API struct weir_http_handler *weir_http_https_redirect_create(unsigned port);
 
 #endif

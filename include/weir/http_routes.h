@@ -7,7 +7,7 @@
  *           {"GET", "notes/{id}", notes_show},      weir_http_route_value(exchange, "id")
  *           {"GET", "files/{path...}", files_show}, one segment or more
  *   };
- *   weir_http_routes(routes, sizeof routes / sizeof *routes, context)
+ *   weir_http_routes_create(routes, sizeof routes / sizeof *routes, context)
  *
  * The first route of the table whose path and method fit handles the exchange. A path that fits no
  * route is left to the handlers behind this one in the chain; behind the last that is a 404.
@@ -36,7 +36,7 @@ struct weir_http_route {
 };
 
 /* Table and texts are borrowed, and outlive the exchanges. NULL without memory. */
-WEIR_API struct weir_http_handler *weir_http_routes(
+WEIR_API struct weir_http_handler *weir_http_routes_create(
         const struct weir_http_route *routes, size_t count, void *context);
 
 /*

@@ -32,7 +32,7 @@ struct weir_http_upload_options {
  * it with the handler) in any case; a tree without a loop is attached to that of the first
  * exchange. NULL without memory, or given NULL. Made by any thread, used by one loop.
  */
-WEIR_API struct weir_http_handler *weir_http_upload(
+WEIR_API struct weir_http_handler *weir_http_upload_create(
         struct weir_tree *tree, const struct weir_http_upload_options *options);
 
 #endif

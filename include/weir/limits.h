@@ -17,9 +17,10 @@
 /* -- input -- */
 #define WEIR_RECEIVE_SIZE (64 * 1024) /* one read a turn takes this much */
 #define WEIR_RECEIVE_STREAMED_SIZE                                                                 \
-	(256 * 1024)                 /* … of what is streamed: the loop's receive buffer */
-#define WEIR_TAP_GATHER (512 * 1024) /* what is taken past the channel is gathered to so much, … */
-#define WEIR_TAP_GATHER_MS 100       /* … or for so long */
+	(256 * 1024) /* … of what is streamed: the loop's receive buffer */
+#define WEIR_DIVERT_GATHER                                                                         \
+	(512 * 1024)              /* what is taken past the channel is gathered to so much, … */
+#define WEIR_DIVERT_GATHER_MS 100 /* … or for so long */
 #define WEIR_YIELD_LOOKS                                                                           \
 	64 /* channels looked at for one that gives way, where all places are taken */
 #define WEIR_YIELD_IDLE_MS 250 /* so long a channel must have been idle to give way */
@@ -135,12 +136,13 @@
 	1000 /* a file that was not looked up for so long is closed, and opened again when it is */
 #define WEIR_TREE_SETTLE_MS                                                                        \
 	50 /* changed less than this ago: another change may not show in the times */
-#define WEIR_DIRECTORY_BATCH (32 * 1024)   /* bytes of names read from a directory at once */
-#define WEIR_DIRECTORY_SORT_MAX 2000       /* entries of a directory that can be sorted (set) */
-#define WEIR_UPLOAD_QUEUE (1024 * 1024)    /* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_BATCH (512 * 1024)     /* … of these, so many are written at once */
-#define WEIR_UPLOAD_GATHER_MS 100          /* … or what has come in this time */
-#define WEIR_UPLOAD_TAKE (4 * 1024 * 1024) /* bytes taken from a socket in one piece of work */
+#define WEIR_DIRECTORY_BATCH (32 * 1024) /* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_SORT_MAX 2000     /* entries of a directory that can be sorted (set) */
+#define WEIR_UPLOAD_QUEUE (1024 * 1024)  /* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_BATCH (512 * 1024)   /* … of these, so many are written at once */
+#define WEIR_UPLOAD_GATHER_MS 100        /* … or what has come in this time */
+#define WEIR_UPLOAD_SPLICE_MAX                                                                     \
+	(4 * 1024 * 1024) /* bytes taken from a socket in one piece of work */
 /*
  * Room that an upload of known size has on the disk ahead of what was written: as much as was
  * written, and within these.
@@ -176,7 +178,7 @@
 #define WEIR_QUEUE_MESSAGES_MAX 100000            /* messages in a queue (set) */
 #define WEIR_QUEUE_STATUS_MAX 511                 /* bytes kept of what the next hop said */
 #define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024) /* bytes of an envelope's file */
-#define WEIR_QUEUE_KEPT_MAX 1000                  /* messages whose state the disk would not take */
+#define WEIR_QUEUE_RETAINED_MAX 1000              /* messages whose state the disk would not take */
 #define WEIR_QUEUE_BUFFER (1024 * 1024)           /* bytes of a message that wait for the disk */
 
 /* -- SMTP, as a client -- */

@@ -44,7 +44,7 @@ static inline void weir_list_remove(struct weir_list *link)
 }
 
 /* Moves all links of `from`, in order, into the uninitialised head `to`; `from` is empty then. */
-static inline void weir_list_take(struct weir_list *to, struct weir_list *from)
+static inline void weir_list_move(struct weir_list *to, struct weir_list *from)
 {
 	if (weir_list_empty(from)) {
 		weir_list_init(to);

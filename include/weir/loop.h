@@ -82,7 +82,7 @@ WEIR_API int weir_watch_change(struct weir_loop *loop, struct weir_watch *watch,
 WEIR_API void weir_watch_close(struct weir_loop *loop, struct weir_watch *watch);
 
 /* Ends the watch; the descriptor is the caller's again. */
-WEIR_API int weir_watch_release(struct weir_loop *loop, struct weir_watch *watch);
+WEIR_API int weir_watch_cancel(struct weir_loop *loop, struct weir_watch *watch);
 
 /* -- tasks ----------------------------------------------------------------------------------- */
 

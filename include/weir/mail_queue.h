@@ -117,7 +117,7 @@ WEIR_API int64_t weir_mail_queue_next(struct weir_mail_queue *queue);
  * due; or an error of submitting work. With an error in `taken` (-EIO and the like) there is no
  * message; the queue puts it off for an hour itself (-ENOENT: it has been deleted). With 0 it is the caller's until given back.
  */
-WEIR_API int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loop *loop,
+WEIR_API int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop,
         int64_t now_s, void (*taken)(void *context, int error, struct weir_queued *queued),
         void *context);
 
@@ -125,9 +125,9 @@ WEIR_API int weir_mail_queue_take(struct weir_mail_queue *queue, struct weir_loo
  * Gives it back as it is now: it is due again at next_s; if all recipients are done, or somebody
  * has asked to delete it, it is removed. `given(context, error)` follows when that is on the
  * disk; may be NULL. On an error the disk has the old state, and the new one is remembered as long as the
- * queue is open (of WEIR_QUEUE_KEPT_MAX messages). The message is gone for the caller.
+ * queue is open (of WEIR_QUEUE_RETAINED_MAX messages). The message is gone for the caller.
  */
-WEIR_API void weir_mail_queue_give_back(struct weir_mail_queue *queue, struct weir_loop *loop,
+WEIR_API void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *loop,
         struct weir_queued *queued, void (*given)(void *context, int error), void *context);
 
 /* -- for other processes; these block ---------------------------------------------------------- */

@@ -115,7 +115,7 @@ WEIR_API int weir_output_bytes(
  * memory and close files then. 0, -ENOMEM or as weir_output_bytes (nothing is changed then). Pieces
  * that follow on each other become one.
  */
-WEIR_API int weir_output_settle(struct weir_output *out, unsigned first);
+WEIR_API int weir_output_own(struct weir_output *out, unsigned first);
 
 /* Scratch memory that is not part of the output, of this size, or NULL. */
 WEIR_API void *weir_output_scratch(struct weir_output *out, size_t size);

@@ -103,12 +103,12 @@ WEIR_API enum weir_more weir_producer_more(struct weir_producer *producer, struc
 
 /*
  * Closes and frees. NULL is allowed. With WEIR_CLOSE_DONE all that was put counts as taken. Whoever
- * knows that part of it was taken says so before, in weir_producer_took.
+ * knows that part of it was taken says so before, in weir_producer_consumed.
  */
 WEIR_API void weir_producer_close(struct weir_producer *producer, enum weir_close_reason why);
 
 /* All but `unsent` bytes of what was put were taken. For who closes a producer early. */
-WEIR_API void weir_producer_took(struct weir_producer *producer, uint64_t unsent);
+WEIR_API void weir_producer_consumed(struct weir_producer *producer, uint64_t unsent);
 
 /* The bytes it will still put, or -1. */
 WEIR_API int64_t weir_producer_size(const struct weir_producer *producer);
@@ -118,7 +118,7 @@ WEIR_API int64_t weir_producer_size(const struct weir_producer *producer);
 /*
  * A handle on a producer that other threads may hold: the producer can be closed while they do, the
  * wake is lost then, harmlessly. Counted: one reference is the producer's own, given back by
- * weir_waker_detach (from its close); the others are taken and given back by whoever holds one.
+ * weir_waker_cancel (from its close); the others are taken and given back by whoever holds one.
  */
 struct weir_waker;
 
@@ -132,6 +132,6 @@ WEIR_API void weir_waker_release(struct weir_waker *waker);
 /* Any thread that holds a reference: calls weir_wake on the producer's loop, soon. */
 WEIR_API void weir_waker_wake(struct weir_waker *waker);
 /* From the producer's close: no wake arrives any more; gives the producer's reference back. */
-WEIR_API void weir_waker_detach(struct weir_waker *waker);
+WEIR_API void weir_waker_cancel(struct weir_waker *waker);
 
 #endif

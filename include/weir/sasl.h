@@ -168,7 +168,7 @@ WEIR_API void weir_sasl_client_next(struct weir_sasl_client *client, struct weir
  * The server says that all is well (235): is it? 0; -EACCES: it has not shown that it knows the
  * password, as SCRAM asks of it.
  */
-WEIR_API int weir_sasl_client_finish(const struct weir_sasl_client *client);
+WEIR_API int weir_sasl_client_verify(const struct weir_sasl_client *client);
 
 WEIR_API void weir_sasl_client_destroy(struct weir_sasl_client *client);
 

@@ -4,7 +4,7 @@
  * than that it is secure.
  *
  *   struct weir_tls *tls;
- *   weir_tls_server(&(struct weir_tls_options){.certificates = &mine, .count = 1}, …, &tls);
+ *   weir_tls_server_create(&(struct weir_tls_options){.certificates = &mine, .count = 1}, …, &tls);
  *   weir_server_create(loop, &(struct weir_server_options){.tls = tls, …}, &server);
  *
  * A weir_tls is immutable and counted: a reload makes a new one and puts it in the old one's place,
@@ -53,7 +53,7 @@ struct weir_tls_options {
  * to nobody; the path is the pointer that was given, or ""), and any mistake fails the whole: WEIR_E_SYNTAX (a file cannot be read, is not what it should be, key
  * and certificate do not belong together, …) or -ENOMEM.
  */
-WEIR_API int weir_tls_server(const struct weir_tls_options *options,
+WEIR_API int weir_tls_server_create(const struct weir_tls_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
         struct weir_tls **ret);
 
@@ -67,7 +67,7 @@ struct weir_tls_client_options {
 	bool unverified;         /* take any certificate: encryption without knowing with whom */
 };
 
-WEIR_API int weir_tls_client(const struct weir_tls_client_options *options,
+WEIR_API int weir_tls_client_create(const struct weir_tls_client_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
         struct weir_tls **ret);
 

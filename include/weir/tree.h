@@ -178,7 +178,7 @@ WEIR_API void weir_lookup_cancel(struct weir_lookup *lookup);
  * write to the tree by other means than weir/upload.h, which does so itself. Other loops' trees
  * notice by themselves, as above.
  */
-WEIR_API void weir_tree_forget(struct weir_tree *tree, const char *path);
+WEIR_API void weir_tree_invalidate(struct weir_tree *tree, const char *path);
 
 /*
  * Closes up to `count` files of the cache that nobody else holds, oldest first, as when accept has

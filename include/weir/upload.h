@@ -116,13 +116,13 @@ WEIR_API void weir_upload_set_source(struct weir_upload *upload, int source,
         void (*taken)(void *context, uint64_t size, int end));
 
 /*
- * Takes what is there, `most` bytes (not 0) and WEIR_UPLOAD_TAKE at most, after what was written.
+ * Takes what is there, `most` bytes (not 0) and WEIR_UPLOAD_SPLICE_MAX at most, after what was written.
  * Then comes `taken(context, size, end)`, with the context of `ready`: `end` is 0; 1 at the end of the
  * data; or a negative errno of the socket. Or, of the file, `ready` with an error (-EFBIG: more came
  * than size_max or `size`). Neither after weir_upload_commit or an abort; the commit puts in place what
  * a take under way brings, too. One take at a time, and no writing meanwhile (-EAGAIN).
  */
-WEIR_API void weir_upload_take(struct weir_upload *upload, uint64_t most);
+WEIR_API void weir_upload_splice(struct weir_upload *upload, uint64_t most);
 
 /* The bytes taken so far. */
 WEIR_API uint64_t weir_upload_size(const struct weir_upload *upload);

@@ -132,7 +132,7 @@ WEIR_API bool weir_users_all_scram(const struct weir_users *users);
  * cancelled.
  */
 struct weir_check {
-	struct check_job *job; /* the library's own */
+	struct weir_check_job *job; /* the library's own */
 	void (*done)(struct weir_check *check, int error);
 };
 

@@ -5,7 +5,7 @@
 #include <weir/address.h>
 #include <weir/error.h>
 
-static int parse_host(
+static int address_parse_host(
         struct weir_span host, bool bracketed, uint16_t port, struct weir_address *ret)
 {
 	char text[INET6_ADDRSTRLEN];
@@ -50,7 +50,7 @@ int weir_address_parse(struct weir_span text, struct weir_address *ret)
 	}
 	if (weir_span_number(text, 10, &port) < 0 || port > UINT16_MAX)
 		return WEIR_E_SYNTAX;
-	return parse_host(host, bracketed, (uint16_t)port, ret);
+	return address_parse_host(host, bracketed, (uint16_t)port, ret);
 }
 
 size_t weir_address_host(const struct weir_address *address, char text[WEIR_ADDRESS_TEXT_MAX])

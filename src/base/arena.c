@@ -14,39 +14,39 @@
 #define ASAN_UNPOISON_MEMORY_REGION(memory, size) ((void)(memory), (void)(size))
 #endif
 
-struct weir_arena_block {
-	struct weir_arena_block *next;
+struct arena_block {
+	struct arena_block *next;
 	size_t size;
 	size_t used;
 	_Alignas(16) char bytes[];
 };
 
-void weir_arena_init(struct weir_arena *arena, size_t kept)
+void arena_init(struct arena *arena, size_t kept)
 {
-	*arena = (struct weir_arena){.kept = kept};
+	*arena = (struct arena){.kept = kept};
 }
 
-static void free_blocks(struct weir_arena_block *block)
+static void arena_free_blocks(struct arena_block *block)
 {
 	while (block) {
-		struct weir_arena_block *next = block->next;
+		struct arena_block *next = block->next;
 		ASAN_UNPOISON_MEMORY_REGION(block->bytes, block->size);
 		free(block);
 		block = next;
 	}
 }
 
-void weir_arena_free(struct weir_arena *arena)
+void arena_free(struct arena *arena)
 {
-	free_blocks(arena->first);
-	weir_arena_init(arena, arena->kept);
+	arena_free_blocks(arena->first);
+	arena_init(arena, arena->kept);
 }
 
-static struct weir_arena_block *add_block(struct weir_arena *arena, size_t size)
+static struct arena_block *arena_add_block(struct arena *arena, size_t size)
 {
 	if (size < arena->kept)
 		size = arena->kept;
-	struct weir_arena_block *block = malloc(sizeof *block + size);
+	struct arena_block *block = malloc(sizeof *block + size);
 	if (!block)
 		return NULL;
 	block->next = NULL;
@@ -61,10 +61,10 @@ static struct weir_arena_block *add_block(struct weir_arena *arena, size_t size)
 	return block;
 }
 
-char *weir_arena_reserve_bytes(struct weir_arena *arena, size_t size)
+char *arena_reserve_bytes(struct arena *arena, size_t size)
 {
-	struct weir_arena_block *block = arena->block;
-	if ((!block || block->size - block->used < size) && !(block = add_block(arena, size)))
+	struct arena_block *block = arena->block;
+	if ((!block || block->size - block->used < size) && !(block = arena_add_block(arena, size)))
 		return NULL;
 	char *bytes = block->bytes + block->used;
 	block->used += size;
@@ -72,39 +72,39 @@ char *weir_arena_reserve_bytes(struct weir_arena *arena, size_t size)
 	return bytes;
 }
 
-void *weir_arena_reserve(struct weir_arena *arena, size_t size)
+void *arena_reserve(struct arena *arena, size_t size)
 {
 	if (arena->block) {
 		size_t pad = -arena->block->used & 15;
 		if (pad <= arena->block->size - arena->block->used)
 			arena->block->used += pad;
 	}
-	return weir_arena_reserve_bytes(arena, (size + 15) & ~(size_t)15);
+	return arena_reserve_bytes(arena, (size + 15) & ~(size_t)15);
 }
 
-void weir_arena_shrink(struct weir_arena *arena, const char *bytes, size_t size)
+void arena_shrink(struct arena *arena, const char *bytes, size_t size)
 {
-	struct weir_arena_block *block = arena->block;
+	struct arena_block *block = arena->block;
 	size_t used = (size_t)(bytes - block->bytes) + size;
 	ASAN_POISON_MEMORY_REGION(block->bytes + used, block->used - used);
 	block->used = used;
 }
 
-int weir_arena_is_top(const struct weir_arena *arena, const char *end)
+int arena_is_top(const struct arena *arena, const char *end)
 {
 	return arena->block && arena->block->bytes + arena->block->used == end;
 }
 
-void weir_arena_reset(struct weir_arena *arena)
+void arena_reset(struct arena *arena)
 {
-	struct weir_arena_block *first = arena->first;
+	struct arena_block *first = arena->first;
 	if (!first)
 		return;
-	free_blocks(first->next);
+	arena_free_blocks(first->next);
 	first->next = NULL;
 	arena->block = first;
 	if (first->size > arena->kept) {
-		free_blocks(first);
+		arena_free_blocks(first);
 		arena->first = arena->block = NULL;
 		return;
 	}

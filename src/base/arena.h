@@ -11,30 +11,30 @@
 
 #include <stddef.h>
 
-struct weir_arena_block;
+struct arena_block;
 
-struct weir_arena {
-	struct weir_arena_block *first; /* kept; NULL before the first use */
-	struct weir_arena_block *block; /* in use now, the last of the chain */
+struct arena {
+	struct arena_block *first; /* kept; NULL before the first use */
+	struct arena_block *block; /* in use now, the last of the chain */
 	size_t kept;
 };
 
-void weir_arena_init(struct weir_arena *arena, size_t kept);
-void weir_arena_free(struct weir_arena *arena);
+void arena_init(struct arena *arena, size_t kept);
+void arena_free(struct arena *arena);
 
 /* `size` bytes, aligned for any type (or only to 1, unaligned), or NULL without memory. */
-void *weir_arena_reserve(struct weir_arena *arena, size_t size);
-char *weir_arena_reserve_bytes(struct weir_arena *arena, size_t size);
+void *arena_reserve(struct arena *arena, size_t size);
+char *arena_reserve_bytes(struct arena *arena, size_t size);
 
 /*
- * Gives the end of what weir_arena_reserve_bytes gave last back: only `size` bytes of it are kept.
+ * Gives the end of what arena_reserve_bytes gave last back: only `size` bytes of it are kept.
  */
-void weir_arena_shrink(struct weir_arena *arena, const char *bytes, size_t size);
+void arena_shrink(struct arena *arena, const char *bytes, size_t size);
 
 /* Whether `end` is the end of what was reserved last, so that a reservation would follow on it. */
-int weir_arena_is_top(const struct weir_arena *arena, const char *end);
+int arena_is_top(const struct arena *arena, const char *end);
 
 /* Takes everything back. */
-void weir_arena_reset(struct weir_arena *arena);
+void arena_reset(struct arena *arena);
 
 #endif

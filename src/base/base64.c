@@ -28,7 +28,7 @@ size_t weir_base64_encode(struct weir_span bytes, char *text)
 }
 
 /* 0 to 63, or -1. */
-static int sextet(char c)
+static int base64_sextet(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -49,7 +49,7 @@ int weir_base64_decode(struct weir_span text, char *bytes, size_t capacity, size
 	        padding++)
 		text.size--;
 	for (size_t i = 0; i < text.size; i++) {
-		int value = sextet(text.data[i]);
+		int value = base64_sextet(text.data[i]);
 		if (value < 0)
 			return WEIR_E_SYNTAX;
 		held = (held << 6 | (unsigned)value) & 0xfff;

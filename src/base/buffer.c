@@ -89,7 +89,7 @@ void weir_buffer_consume(struct weir_buffer *buffer, size_t size)
 		memmove(buffer->data, buffer->data + size, buffer->size);
 }
 
-void weir_buffer_free(struct weir_buffer *buffer)
+void weir_buffer_finish(struct weir_buffer *buffer)
 {
 	free(buffer->data);
 	*buffer = (struct weir_buffer){0};

@@ -4,7 +4,7 @@
 
 #include "extent.h"
 
-int weir_extent_read(int fd, char *to, size_t size, off_t offset)
+int extent_read(int fd, char *to, size_t size, off_t offset)
 {
 	while (size) {
 		ssize_t got = pread(fd, to, size, offset);

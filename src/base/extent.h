@@ -6,6 +6,6 @@
 #include <sys/types.h>
 
 /* 0; -EIO: the file ends before; or another errno of pread. */
-int weir_extent_read(int fd, char *to, size_t size, off_t offset);
+int extent_read(int fd, char *to, size_t size, off_t offset);
 
 #endif

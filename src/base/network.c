@@ -17,7 +17,7 @@ void weir_address_bytes(const struct weir_address *address, uint8_t ret[16])
 }
 
 /* The first `bits` bits are alike. */
-static bool shares_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
+static bool network_shares_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
 	unsigned whole = bits / 8, rest = bits % 8;
 	if (memcmp(a, b, whole) != 0)
@@ -59,7 +59,7 @@ bool weir_networks_contain(
 	uint8_t bytes[16];
 	weir_address_bytes(address, bytes);
 	for (size_t i = 0; i < count; i++)
-		if (shares_prefix(networks[i].address, bytes, networks[i].bits))
+		if (network_shares_prefix(networks[i].address, bytes, networks[i].bits))
 			return true;
 	return false;
 }

@@ -36,7 +36,7 @@ struct weir_peers {
 
 /* -- places ------------------------------------------------------------------------------------ */
 
-static struct peer key_of(const struct weir_address *address)
+static struct peer peers_key_of(const struct weir_address *address)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	struct peer peer = {0};
@@ -48,30 +48,31 @@ static struct peer key_of(const struct weir_address *address)
 	return peer;
 }
 
-static uint64_t mix(uint64_t a, uint64_t b)
+static uint64_t peers_mix(uint64_t a, uint64_t b)
 {
 	unsigned __int128 product = (unsigned __int128)a * b;
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static size_t home_of(const struct weir_peers *peers, const struct peer *peer)
+static size_t peers_home_of(const struct weir_peers *peers, const struct peer *peer)
 {
-	uint64_t half = mix(peer->key[0] ^ peers->seed[0], 0x9e3779b97f4a7c15U ^ peers->seed[1]);
-	return mix(peer->key[1] ^ half, 0xd1b54a32d192ed03U ^ peers->seed[0]) &
+	uint64_t half =
+	        peers_mix(peer->key[0] ^ peers->seed[0], 0x9e3779b97f4a7c15U ^ peers->seed[1]);
+	return peers_mix(peer->key[1] ^ half, 0xd1b54a32d192ed03U ^ peers->seed[0]) &
 	       (peers->capacity - 1);
 }
 
 /* The peer's place, or the free one where it would go. */
-static struct peer *find(const struct weir_peers *peers, const struct peer *peer)
+static struct peer *peers_find(const struct weir_peers *peers, const struct peer *peer)
 {
-	size_t at = home_of(peers, peer);
+	size_t at = peers_home_of(peers, peer);
 	while (peers->places[at].count && (peers->places[at].key[0] != peer->key[0] ||
 	                                          peers->places[at].key[1] != peer->key[1]))
 		at = (at + 1) & (peers->capacity - 1);
 	return &peers->places[at];
 }
 
-static int grow(struct weir_peers *peers)
+static int peers_grow(struct weir_peers *peers)
 {
 	struct peer *old = peers->places;
 	size_t old_capacity = peers->capacity;
@@ -83,16 +84,16 @@ static int grow(struct weir_peers *peers)
 	peers->capacity = capacity;
 	for (size_t i = 0; i < old_capacity; i++)
 		if (old[i].count)
-			*find(peers, &old[i]) = old[i];
+			*peers_find(peers, &old[i]) = old[i];
 	free(old);
 	return 0;
 }
 
-static void remove_place(struct weir_peers *peers, struct peer *place)
+static void peers_remove_place(struct weir_peers *peers, struct peer *place)
 {
 	size_t mask = peers->capacity - 1, hole = (size_t)(place - peers->places);
 	for (size_t at = (hole + 1) & mask; peers->places[at].count; at = (at + 1) & mask) {
-		size_t home = home_of(peers, &peers->places[at]);
+		size_t home = peers_home_of(peers, &peers->places[at]);
 		if (((at - home) & mask) < ((at - hole) & mask))
 			continue; /* it would stand before its home */
 		peers->places[hole] = peers->places[at];
@@ -102,14 +103,14 @@ static void remove_place(struct weir_peers *peers, struct peer *place)
 	peers->used--;
 }
 
-static int enter(struct weir_peers *peers, const struct peer *peer)
+static int peers_enter(struct weir_peers *peers, const struct peer *peer)
 {
 	if (peers->used * 4 >= peers->capacity * 3) {
-		int error = grow(peers);
+		int error = peers_grow(peers);
 		if (error < 0)
 			return error;
 	}
-	struct peer *place = find(peers, peer);
+	struct peer *place = peers_find(peers, peer);
 	if (place->count >= peers->each || (!place->count && peers->used >= peers->most))
 		return WEIR_E_LIMIT;
 	if (!place->count) {
@@ -163,21 +164,21 @@ void weir_peers_release(struct weir_peers *peers)
 
 int weir_peers_enter(struct weir_peers *peers, const struct weir_address *address)
 {
-	struct peer peer = key_of(address);
+	struct peer peer = peers_key_of(address);
 	pthread_mutex_lock(&peers->lock);
-	int error = enter(peers, &peer);
+	int error = peers_enter(peers, &peer);
 	pthread_mutex_unlock(&peers->lock);
 	return error;
 }
 
 void weir_peers_leave(struct weir_peers *peers, const struct weir_address *address)
 {
-	struct peer peer = key_of(address);
+	struct peer peer = peers_key_of(address);
 	pthread_mutex_lock(&peers->lock);
-	struct peer *place = peers->capacity ? find(peers, &peer) : NULL;
+	struct peer *place = peers->capacity ? peers_find(peers, &peer) : NULL;
 	if (place && place->count && --place->count == 0) {
 		place->count = 1; /* still a place of its own, until it is removed */
-		remove_place(peers, place);
+		peers_remove_place(peers, place);
 	}
 	pthread_mutex_unlock(&peers->lock);
 }

@@ -4,7 +4,7 @@
 #include <weir/error.h>
 #include <weir/span.h>
 
-static unsigned char lower(unsigned char c)
+static unsigned char span_lower(unsigned char c)
 {
 	return c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 }
@@ -14,7 +14,7 @@ bool weir_span_equal_nocase(struct weir_span a, struct weir_span b)
 	if (a.size != b.size)
 		return false;
 	for (size_t i = 0; i < a.size; i++)
-		if (lower(a.data[i]) != lower(b.data[i]))
+		if (span_lower(a.data[i]) != span_lower(b.data[i]))
 			return false;
 	return true;
 }
@@ -41,11 +41,11 @@ bool weir_span_cut(struct weir_span *rest, char separator, struct weir_span *ret
 	return true;
 }
 
-static unsigned digit(unsigned char c)
+static unsigned span_digit(unsigned char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
-	c = lower(c);
+	c = span_lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10u : 255;
 }
 
@@ -55,7 +55,7 @@ int weir_span_number(struct weir_span span, unsigned base, uint64_t *ret)
 	if (span.size == 0)
 		return WEIR_E_SYNTAX;
 	for (size_t i = 0; i < span.size; i++) {
-		unsigned d = digit(span.data[i]);
+		unsigned d = span_digit(span.data[i]);
 		if (d >= base)
 			return WEIR_E_SYNTAX;
 		if (__builtin_mul_overflow(value, base, &value) ||

@@ -1,9 +1,9 @@
 /*
- * The life of a channel. Whatever happens (an event, a task, a timer) comes down to process():
+ * The life of a channel. Whatever happens (an event, a task, a timer) comes down to channel_process():
  * receive, cut and call the protocol, flush, and perhaps end. Callbacks never nest: what they ask
  * for is noted in the channel and done here, after them.
  *
- * A channel is freed in process() only, so that everybody else may hold on to it while `busy`.
+ * A channel is freed in channel_process() only, so that everybody else may hold on to it while `busy`.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -17,12 +17,12 @@
 #include "channel_state.h"
 #include "loop_internal.h"
 
-uint32_t weir_channel_clock(const struct weir_channel *channel)
+uint32_t channel_clock(const struct weir_channel *channel)
 {
 	return (uint32_t)weir_loop_now_ms(channel->host->loop);
 }
 
-bool weir_channel_idle(const struct weir_channel *channel)
+bool channel_idle(const struct weir_channel *channel)
 {
 	return !channel->last && !weir_cutter_partial(&channel->cutter) &&
 	       !channel->cutter.streamed && !channel->owed && !channel->connecting &&
@@ -30,16 +30,16 @@ bool weir_channel_idle(const struct weir_channel *channel)
 }
 
 /* What the state asks of the poller; the call is made only when that changes. */
-static void watch_events(struct weir_channel *channel)
+static void channel_watch_events(struct weir_channel *channel)
 {
 	unsigned events = channel->blocked || channel->transport->stuck ? WEIR_WRITABLE : 0;
-	if (channel->lingering || channel->securing || weir_input_wanted(channel))
+	if (channel->lingering || channel->securing || channel_input_wanted(channel))
 		events |= WEIR_READABLE;
 	if (events == channel->events)
 		return;
 	int error = weir_watch_change(channel->host->loop, &channel->watch, events);
 	if (error < 0)
-		weir_channel_kill(channel, error, true);
+		channel_kill(channel, error, true);
 	channel->events = (uint8_t)events;
 }
 
@@ -47,7 +47,7 @@ static void watch_events(struct weir_channel *channel)
  * A close() of a socket that holds unread input resets the connection, and the peer would lose our
  * last words.
  */
-static bool must_linger(const struct weir_channel *channel)
+static bool channel_must_linger(const struct weir_channel *channel)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
 	int waiting = 0; /* bytes in the kernel */
@@ -59,69 +59,69 @@ static bool must_linger(const struct weir_channel *channel)
 	return ioctl(channel->watch.fd, FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
-static void end_output(struct weir_channel *channel)
+static void channel_end_output(struct weir_channel *channel)
 {
 	int error = channel->transport->type->finish(channel->transport, channel->watch.fd);
 	channel->blocked = error == -EAGAIN;
 	if (error == -EAGAIN)
 		return;
-	if (error < 0 || !must_linger(channel)) {
-		weir_channel_kill(channel, channel->error, false);
+	if (error < 0 || !channel_must_linger(channel)) {
+		channel_kill(channel, channel->error, false);
 		return;
 	}
 	channel->lingering = true;
-	channel->progress_at_ms = weir_channel_clock(channel);
-	weir_cutter_free(&channel->cutter);
+	channel->progress_at_ms = channel_clock(channel);
+	weir_cutter_finish(&channel->cutter);
 }
 
-static void drop_linger_input(struct weir_channel *channel)
+static void channel_drop_linger_input(struct weir_channel *channel)
 {
-	char *buffer = weir_loop_receive_buffer(channel->host->loop);
+	char *buffer = loop_receive_buffer(channel->host->loop);
 	ssize_t got = buffer ? channel->transport->type->receive(channel->transport,
 	                               channel->watch.fd, buffer, WEIR_RECEIVE_SIZE)
 	                     : -ENOMEM;
 	if (got == 0 || (got < 0 && got != -EAGAIN))
-		weir_channel_kill(channel, channel->error, false);
+		channel_kill(channel, channel->error, false);
 }
 
-static void set_reset(int fd)
+static void channel_set_reset(int fd)
 {
 	struct linger none = {.l_onoff = 1, .l_linger = 0};
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
 }
 
-void weir_channel_destroy(struct weir_channel *channel)
+void channel_destroy(struct weir_channel *channel)
 {
-	struct weir_host *host = channel->host;
+	struct server_host *host = channel->host;
 	channel->busy = true; /* whatever the last callbacks ask for is not to be scheduled */
 	if (channel->securing)
-		weir_secure_end(channel);
+		channel_secure_end(channel);
 	weir_timer_stop(&channel->timer);
 	weir_loop_cancel(host->loop, &channel->task);
 	weir_list_remove(&channel->link);
 	host->count--;
 	weir_loop_counters(host->loop)->channels_closed++;
-	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
+	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
 	/* Who was accepted and did not come through the handshake was never told of. */
 	if (host->protocol->close && (channel->open || !host->tls))
 		host->protocol->close(channel, channel->error);
 	if (channel->reset)
-		set_reset(channel->watch.fd);
+		channel_set_reset(channel->watch.fd);
 	channel->transport->type->close(channel->transport);
 	/* Closing ends a watch only where no other descriptor is left. */
 	if (channel->tapped)
-		close(weir_watch_release(host->loop, &channel->watch));
+		close(weir_watch_cancel(host->loop, &channel->watch));
 	else
 		weir_watch_close(host->loop, &channel->watch);
 	free(channel->remainder);
-	weir_cutter_free(&channel->cutter);
+	weir_cutter_finish(&channel->cutter);
 	free(channel);
 	if (host->channel_gone)
 		host->channel_gone(host);
 }
 
 /* Tells once that the queue is empty; the protocol may push again. True if it was told. */
-static bool tell_drained(struct weir_channel *channel)
+static bool channel_tell_drained(struct weir_channel *channel)
 {
 	if (channel->last || channel->drain_told || channel->dead || channel->failed ||
 	        !channel->open)
@@ -134,129 +134,130 @@ static bool tell_drained(struct weir_channel *channel)
 }
 
 /* True when input is left that could not be cut, and not for want of more. */
-static bool run(struct weir_channel *channel, struct weir_span input)
+static bool channel_run(struct weir_channel *channel, struct weir_span input)
 {
-	const struct weir_cutter_type *type = &weir_channel_cutter_type;
+	const struct weir_cutter_type *type = &channel_cutter_type;
 	uint64_t until = channel->sent + WEIR_WRITE_BUDGET;
 	struct weir_region region;
 	if (weir_cutter_begin(&channel->cutter, input, &region) < 0) {
-		weir_channel_kill(channel, -ENOMEM, true);
+		channel_kill(channel, -ENOMEM, true);
 		return false;
 	}
 	do {
 		weir_cutter_cut(&channel->cutter, type, &region);
-		if (!weir_channel_flush(channel, until))
+		if (!channel_flush(channel, until))
 			break;
-	} while (tell_drained(channel) || weir_cutter_pending(&channel->cutter, type, &region));
-	weir_input_end(channel, &region);
+	} while (channel_tell_drained(channel) ||
+	         weir_cutter_pending(&channel->cutter, type, &region));
+	channel_input_end(channel, &region);
 	return region.seen < region.size && !channel->cutter.refused && !channel->closing;
 }
 
 /* What the transport has left over of its own, if anything. */
-static void flush_transport(struct weir_channel *channel)
+static void channel_flush_transport(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
 	if (!transport->stuck)
 		return;
 	int error = transport->type->flush(transport, channel->watch.fd);
 	if (error < 0 && error != -EAGAIN)
-		weir_channel_kill(channel, error, false);
+		channel_kill(channel, error, false);
 }
 
 /* The server is to stop: who is idle is told, if there is a word for it, and goes. */
-static void drain(struct weir_channel *channel)
+static void channel_drain(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->host->protocol;
-	if (weir_secure_silent(channel) || (weir_channel_idle(channel) && !protocol->draining)) {
+	if (channel_secure_silent(channel) || (channel_idle(channel) && !protocol->draining)) {
 		channel->closing = true;
-	} else if (weir_channel_idle(channel) && channel->open) {
+	} else if (channel_idle(channel) && channel->open) {
 		protocol->draining(channel);
-		run(channel, weir_span(NULL, 0));
+		channel_run(channel, weir_span(NULL, 0));
 	}
 }
 
-static void process(struct weir_channel *channel, bool readable)
+static void channel_process(struct weir_channel *channel, bool readable)
 {
 	char *buffer = NULL;
 	size_t received = 0;
 	bool pending = false;
 	channel->busy = true;
-	flush_transport(channel);
-	if (readable && channel->tapped && weir_input_wanted(channel)) {
-		weir_tap_readable(channel);
-	} else if (readable && weir_input_wanted(channel)) {
-		buffer = weir_loop_receive_buffer(channel->host->loop);
+	channel_flush_transport(channel);
+	if (readable && channel->tapped && channel_input_wanted(channel)) {
+		channel_divert_readable(channel);
+	} else if (readable && channel_input_wanted(channel)) {
+		buffer = loop_receive_buffer(channel->host->loop);
 		if (buffer)
-			received = weir_input_receive(channel, buffer);
+			received = channel_input_receive(channel, buffer);
 		else
-			weir_channel_kill(channel, -ENOMEM, true);
+			channel_kill(channel, -ENOMEM, true);
 	}
 	if (!channel->dead)
-		pending = run(channel, weir_span(buffer, received));
+		pending = channel_run(channel, weir_span(buffer, received));
 	if (channel->transport->failed)
-		weir_channel_kill(channel, channel->transport->failed, false);
+		channel_kill(channel, channel->transport->failed, false);
 	/* Requests that wait for a place in the queue come before the end. */
 	if (channel->eof && !channel->eof_told && !pending && !channel->dead) {
-		weir_input_tell_eof(channel);
-		run(channel, weir_span(NULL, 0));
+		channel_input_tell_eof(channel);
+		channel_run(channel, weir_span(NULL, 0));
 	}
 	if (channel->host->draining && !channel->dead && !channel->closing)
-		drain(channel);
+		channel_drain(channel);
 	if (channel->upgrading && !channel->last && !channel->dead)
-		weir_secure_upgrade(channel);
+		channel_secure_upgrade(channel);
 	if (channel->closing && !channel->last && !channel->dead)
-		end_output(channel);
+		channel_end_output(channel);
 	if (!channel->dead)
-		watch_events(channel);
+		channel_watch_events(channel);
 	channel->busy = false;
 	if (channel->dead)
-		weir_channel_destroy(channel);
+		channel_destroy(channel);
 	else
-		weir_channel_arm(channel);
+		channel_arm(channel);
 }
 
-static void open_channel(struct weir_channel *channel)
+static void channel_open(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->host->protocol;
 	channel->open = true;
 	int error = protocol->open ? protocol->open(channel) : 0;
 	if (error < 0)
-		weir_channel_kill(channel, error, false);
+		channel_kill(channel, error, false);
 }
 
 /* The peer's last words of the handshake may have its first request behind them. */
-static void secure(struct weir_channel *channel)
+static void channel_secure(struct weir_channel *channel)
 {
 	channel->busy = true;
-	flush_transport(channel);
-	bool complete = !channel->dead && weir_secure_step(channel);
+	channel_flush_transport(channel);
+	bool complete = !channel->dead && channel_secure_step(channel);
 	if (complete && !channel->open)
-		open_channel(channel);
-	process(channel, complete);
+		channel_open(channel);
+	channel_process(channel, complete);
 }
 
-void weir_channel_task(struct weir_task *task)
+void channel_task(struct weir_task *task)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(task, struct weir_channel, task);
 	if (channel->dead)
-		weir_channel_destroy(channel);
+		channel_destroy(channel);
 	else if (channel->connecting || channel->lingering)
 		return;
 	else if (channel->securing)
-		secure(channel);
+		channel_secure(channel);
 	else
-		process(channel, false);
+		channel_process(channel, false);
 }
 
-void weir_channel_schedule(struct weir_channel *channel)
+void channel_schedule(struct weir_channel *channel)
 {
 	if (channel->busy)
 		return;
-	channel->task.run = weir_channel_task;
+	channel->task.run = channel_task;
 	weir_loop_defer(channel->host->loop, &channel->task);
 }
 
-static int socket_error(int fd)
+static int channel_socket_error(int fd)
 {
 	int error = 0;
 	socklen_t size = sizeof error;
@@ -265,59 +266,59 @@ static int socket_error(int fd)
 	return -error;
 }
 
-static void on_event(struct weir_watch *watch, unsigned events)
+static void channel_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(watch, struct weir_channel, watch);
 	if (channel->dead) {
-		weir_channel_destroy(channel);
+		channel_destroy(channel);
 		return;
 	}
 	if (channel->connecting) {
-		int error = socket_error(watch->fd);
+		int error = channel_socket_error(watch->fd);
 		if (error < 0)
-			weir_channel_kill(channel, error, false);
+			channel_kill(channel, error, false);
 		else
-			weir_channel_start(channel);
+			channel_start(channel);
 		return;
 	}
 	if (channel->lingering) {
-		drop_linger_input(channel);
+		channel_drop_linger_input(channel);
 		return;
 	}
 	if (events & WEIR_BROKEN && !(events & WEIR_READABLE)) {
-		int error = socket_error(watch->fd);
-		weir_channel_kill(channel, error < 0 ? error : -ECONNRESET, false);
+		int error = channel_socket_error(watch->fd);
+		channel_kill(channel, error < 0 ? error : -ECONNRESET, false);
 		return;
 	}
 	if (events & WEIR_WRITABLE)
 		channel->blocked = false;
 	if (channel->securing)
-		secure(channel);
+		channel_secure(channel);
 	else
-		process(channel, events & WEIR_READABLE);
+		channel_process(channel, events & WEIR_READABLE);
 }
 
-void weir_channel_start(struct weir_channel *channel)
+void channel_start(struct weir_channel *channel)
 {
 	channel->connecting = false;
 	channel->busy = true;
-	channel->progress_at_ms = weir_channel_clock(channel);
+	channel->progress_at_ms = channel_clock(channel);
 	if (!channel->securing)
-		open_channel(channel);
-	process(channel, false);
+		channel_open(channel);
+	channel_process(channel, false);
 }
 
-void weir_channel_kill(struct weir_channel *channel, int error, bool reset)
+void channel_kill(struct weir_channel *channel, int error, bool reset)
 {
 	if (channel->dead)
 		return;
 	channel->dead = true;
 	channel->reset = reset;
 	channel->error = error;
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
-void weir_bounds_fill(struct weir_bounds *bounds)
+void channel_bounds_fill(struct weir_bounds *bounds)
 {
 	if (!bounds->request_max)
 		bounds->request_max = WEIR_REQUEST_MAX;
@@ -337,7 +338,7 @@ void weir_bounds_fill(struct weir_bounds *bounds)
 		bounds->drain_ms = WEIR_DRAIN_MS;
 }
 
-struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
+struct weir_channel *channel_create(struct server_host *host, int fd,
         const struct weir_address *peer, bool connecting, int *ret_error)
 {
 	struct weir_channel *channel = calloc(1, sizeof *channel);
@@ -353,12 +354,12 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 	channel->connecting = connecting;
 	channel->drain_told = true;
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;
-	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
 	weir_list_init(&channel->timer.link);
-	*ret_error = weir_secure_begin(channel);
+	*ret_error = channel_secure_begin(channel);
 	if (*ret_error == 0)
 		*ret_error = weir_watch_start(
-		        host->loop, &channel->watch, fd, channel->events, on_event);
+		        host->loop, &channel->watch, fd, channel->events, channel_on_event);
 	if (*ret_error < 0) {
 		channel->transport->type->close(channel->transport);
 		free(channel);
@@ -367,7 +368,7 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 	weir_list_append(&host->channels, &channel->link);
 	host->count++;
 	weir_loop_counters(host->loop)->channels_opened++;
-	weir_channel_arm(channel);
+	channel_arm(channel);
 	return channel;
 }
 
@@ -376,12 +377,12 @@ struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
 void weir_channel_close(struct weir_channel *channel)
 {
 	channel->closing = true;
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
 void weir_channel_abort(struct weir_channel *channel, int error)
 {
-	weir_channel_kill(channel, error, true);
+	channel_kill(channel, error, true);
 }
 
 void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset)

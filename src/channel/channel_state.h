@@ -20,7 +20,7 @@
 #include <weir/transport.h>
 
 /* What all channels of a server on one loop (or one outgoing channel) have in common. */
-struct weir_host {
+struct server_host {
 	struct weir_loop *loop;
 	const struct weir_protocol *protocol;
 	void *context;
@@ -28,7 +28,7 @@ struct weir_host {
 	struct weir_list channels; /* those that something happened to most recently last */
 	unsigned count;
 	bool draining;
-	void (*channel_gone)(struct weir_host *host); /* after one was freed; may free the host */
+	void (*channel_gone)(struct server_host *host); /* after one was freed; may free the host */
 
 	struct weir_tls *tls;    /* from the first byte; held; or NULL */
 	const char *tls_refusal; /* to who does not speak it */
@@ -96,7 +96,7 @@ _Static_assert((WEIR_READABLE | WEIR_WRITABLE | WEIR_BROKEN) <= UINT8_MAX,
 /* Size matters: this is all that an idle client costs. */
 struct weir_channel {
 	struct weir_watch watch;
-	struct weir_host *host;
+	struct server_host *host;
 	struct weir_transport *transport;
 	void *session;
 	struct weir_list link; /* in host->channels */
@@ -135,7 +135,7 @@ struct weir_channel {
 	bool connecting : 1;
 	bool upgrading : 1; /* weir_channel_start_tls: the last replies leave in clear */
 	bool securing : 1;  /* in the handshake */
-	bool owed : 1;      /* weir_channel_set_owed */
+	bool owed : 1;      /* weir_channel_expect_input */
 	bool failed : 1;    /* a reply broke off: nothing may follow it */
 	bool tapped : 1;    /* input is taken past the channel … */
 	bool gathering : 1; /* … when there is enough of it, which the kernel tells */
@@ -150,74 +150,74 @@ _Static_assert(
 
 /* A channel for a connected (or, `connecting`) socket; NULL without memory or watch (*ret_error). The descriptor is taken
  * only on success. */
-struct weir_channel *weir_channel_create(struct weir_host *host, int fd,
+struct weir_channel *channel_create(struct server_host *host, int fd,
         const struct weir_address *peer, bool connecting, int *ret_error);
-void weir_channel_start(struct weir_channel *channel);
-void weir_channel_schedule(struct weir_channel *channel);
-/* The task that weir_channel_schedule defers. */
-void weir_channel_task(struct weir_task *task);
+void channel_start(struct weir_channel *channel);
+void channel_schedule(struct weir_channel *channel);
+/* The task that channel_schedule defers. */
+void channel_task(struct weir_task *task);
 /* Frees a dead channel at once; not while it is busy. */
-void weir_channel_destroy(struct weir_channel *channel);
-void weir_channel_kill(struct weir_channel *channel, int error, bool reset);
-void weir_bounds_fill(struct weir_bounds *bounds);
-uint32_t weir_channel_clock(const struct weir_channel *channel);
+void channel_destroy(struct weir_channel *channel);
+void channel_kill(struct weir_channel *channel, int error, bool reset);
+void channel_bounds_fill(struct weir_bounds *bounds);
+uint32_t channel_clock(const struct weir_channel *channel);
 /* Nothing asked, nothing owed: may be closed without harm. */
-bool weir_channel_idle(const struct weir_channel *channel);
+bool channel_idle(const struct weir_channel *channel);
 
 /* -- input.c -- */
 
-extern const struct weir_cutter_type weir_channel_cutter_type;
-bool weir_input_wanted(const struct weir_channel *channel);
+extern const struct weir_cutter_type channel_cutter_type;
+bool channel_input_wanted(const struct weir_channel *channel);
 /* Reads once into the loop's buffer: the bytes, or 0. Notes the end of the input and errors. */
-size_t weir_input_receive(struct weir_channel *channel, char *buffer);
+size_t channel_input_receive(struct weir_channel *channel, char *buffer);
 /* Keeps what is left for later. */
-void weir_input_end(struct weir_channel *channel, const struct weir_region *region);
-void weir_input_tell_eof(struct weir_channel *channel);
+void channel_input_end(struct weir_channel *channel, const struct weir_region *region);
+void channel_input_tell_eof(struct weir_channel *channel);
 /* Counts streamed bytes that came. */
-void weir_input_note(struct weir_channel *channel, size_t size);
+void channel_input_note(struct weir_channel *channel, size_t size);
 
 /* -- tap.c -- */
 /* There is input, or the end of it, for who takes it. */
-void weir_tap_readable(struct weir_channel *channel);
+void channel_divert_readable(struct weir_channel *channel);
 /* What there is has been gathered for long enough. */
-void weir_tap_gathered(struct weir_channel *channel);
+void channel_divert_gathered(struct weir_channel *channel);
 
 /* -- reply.c -- */
-struct weir_reply *weir_reply_first(const struct weir_channel *channel);
-void weir_replies_pop_sent(struct weir_channel *channel);
-void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason why);
+struct weir_reply *channel_reply_first(const struct weir_channel *channel);
+void channel_replies_pop_sent(struct weir_channel *channel);
+void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reason why);
 
 /* -- flush.c -- */
 /*
  * Sends until `sent` has come to `until`; then others have their turn, this one goes on in the
  * next, and the answer is false.
  */
-bool weir_channel_flush(struct weir_channel *channel, uint64_t until);
+bool channel_flush(struct weir_channel *channel, uint64_t until);
 
 /* -- secure.c -- */
 /* TLS from the first byte, where the host has it. 0 or -ENOMEM. */
-int weir_secure_begin(struct weir_channel *channel);
+int channel_secure_begin(struct weir_channel *channel);
 /* The handshake is the peer's to begin, and not a byte of it has come. */
-bool weir_secure_silent(const struct weir_channel *channel);
+bool channel_secure_silent(const struct weir_channel *channel);
 /* The last reply in clear has gone. */
-void weir_secure_upgrade(struct weir_channel *channel);
+void channel_secure_upgrade(struct weir_channel *channel);
 /* Goes on with the handshake. True when it is complete. */
-bool weir_secure_step(struct weir_channel *channel);
+bool channel_secure_step(struct weir_channel *channel);
 /* The handshake has failed, or took too long: tells so, and ends the channel. */
-void weir_secure_fail(struct weir_channel *channel, int error);
+void channel_secure_fail(struct weir_channel *channel, int error);
 /* The handshake is complete, or given up. */
-void weir_secure_end(struct weir_channel *channel);
+void channel_secure_end(struct weir_channel *channel);
 /* Fills the bounds and begins the lists. */
-void weir_host_init(struct weir_host *host);
+void server_host_init(struct server_host *host);
 
 /* -- timeout.c -- */
 /*
  * How readily a channel gives its place to another: 0 if it must not, 1 if it has begun a request or a
  * handshake and not gone on with it for WEIR_YIELD_STALLED_MS, 2 if it is idle.
  */
-unsigned weir_channel_yields(const struct weir_channel *channel);
+unsigned channel_yields(const struct weir_channel *channel);
 /* Ends the channel at once, as its time limit would: the protocol says its last words. */
-void weir_channel_yield(struct weir_channel *channel);
-void weir_channel_arm(struct weir_channel *channel);
+void channel_yield(struct weir_channel *channel);
+void channel_arm(struct weir_channel *channel);
 
 #endif

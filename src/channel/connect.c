@@ -6,12 +6,12 @@
 
 #include "channel_state.h"
 
-static void free_host(struct weir_host *host)
+static void connect_free_host(struct server_host *host)
 {
 	free(host);
 }
 
-static int open_socket(const struct weir_address *address)
+static int connect_open_socket(const struct weir_address *address)
 {
 	int on = 1, unsent = WEIR_UNSENT_LOW;
 	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -33,7 +33,7 @@ int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
         struct weir_channel **ret)
 {
 	int error;
-	struct weir_host *host = calloc(1, sizeof *host);
+	struct server_host *host = calloc(1, sizeof *host);
 	if (!host)
 		return -ENOMEM;
 	host->loop = loop;
@@ -41,13 +41,13 @@ int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
 	host->context = context;
 	if (bounds)
 		host->bounds = *bounds;
-	weir_host_init(host);
-	struct weir_channel *channel = weir_channel_create(host, fd, peer, true, &error);
+	server_host_init(host);
+	struct weir_channel *channel = channel_create(host, fd, peer, true, &error);
 	if (!channel) {
 		free(host);
 		return error;
 	}
-	host->channel_gone = free_host;
+	host->channel_gone = connect_free_host;
 	*ret = channel;
 	return 0;
 }
@@ -56,7 +56,7 @@ int weir_connect(struct weir_loop *loop, const struct weir_address *address,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
         struct weir_channel **ret)
 {
-	int fd = open_socket(address);
+	int fd = connect_open_socket(address);
 	if (fd < 0)
 		return fd;
 	int error = weir_adopt(loop, fd, address, protocol, context, bounds, ret);

@@ -45,7 +45,7 @@ struct weir_datagrams {
 
 /* -- the address that was asked ---------------------------------------------------------------- */
 
-static struct weir_datagram_local local_of(struct msghdr *message)
+static struct weir_datagram_local datagram_local_of(struct msghdr *message)
 {
 	struct weir_datagram_local local = {0};
 	for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at; at = CMSG_NXTHDR(message, at)) {
@@ -67,7 +67,7 @@ static struct weir_datagram_local local_of(struct msghdr *message)
 	return local;
 }
 
-static void set_local(
+static void datagram_set_local(
         struct msghdr *message, union control *control, const struct weir_datagram_local *local)
 {
 	message->msg_control = NULL;
@@ -97,7 +97,7 @@ static void set_local(
 /* -- batches ----------------------------------------------------------------------------------- */
 
 /* Sends them all, but for those that the kernel does not take. */
-static void send_batch(struct weir_datagrams *datagrams, unsigned count)
+static void datagram_send_batch(struct weir_datagrams *datagrams, unsigned count)
 {
 	struct weir_counters *counters = weir_loop_counters(datagrams->loop);
 	for (unsigned sent = 0; sent < count;) {
@@ -114,7 +114,7 @@ static void send_batch(struct weir_datagrams *datagrams, unsigned count)
 	}
 }
 
-static void prepare_reply(struct weir_datagrams *datagrams, unsigned at, unsigned reply,
+static void datagram_prepare_reply(struct weir_datagrams *datagrams, unsigned at, unsigned reply,
         const struct weir_datagram_local *local, size_t size)
 {
 	struct msghdr *message = &datagrams->out[reply].msg_hdr;
@@ -126,17 +126,17 @@ static void prepare_reply(struct weir_datagrams *datagrams, unsigned at, unsigne
 	        .msg_iov = &datagrams->out_pieces[reply],
 	        .msg_iovlen = 1,
 	};
-	set_local(message, &datagrams->out_controls[reply], local);
+	datagram_set_local(message, &datagrams->out_controls[reply], local);
 }
 
-static void answer_batch(struct weir_datagrams *datagrams, unsigned count)
+static void datagram_answer_batch(struct weir_datagrams *datagrams, unsigned count)
 {
 	unsigned replies = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct msghdr *message = &datagrams->in[i].msg_hdr;
 		struct weir_datagram_local local = {0};
 		if (datagrams->any)
-			local = local_of(message);
+			local = datagram_local_of(message);
 		struct weir_datagram datagram = {
 		        .bytes = weir_span(
 		                datagrams->in_pieces[i].iov_base, datagrams->in[i].msg_len),
@@ -148,14 +148,14 @@ static void answer_batch(struct weir_datagrams *datagrams, unsigned count)
 		size_t size = datagrams->answer(datagrams->context, &datagram,
 		        datagrams->replies + replies * datagrams->reply_max, datagrams->reply_max);
 		if (size)
-			prepare_reply(datagrams, i, replies++, &local, size);
+			datagram_prepare_reply(datagrams, i, replies++, &local, size);
 	}
 	weir_loop_counters(datagrams->loop)->requests += count;
-	send_batch(datagrams, replies);
+	datagram_send_batch(datagrams, replies);
 }
 
 /* How many came; less than a batch says that there are no more. */
-static unsigned receive_batch(struct weir_datagrams *datagrams)
+static unsigned datagram_receive_batch(struct weir_datagrams *datagrams)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
 		struct msghdr *message = &datagrams->in[i].msg_hdr;
@@ -171,15 +171,15 @@ static unsigned receive_batch(struct weir_datagrams *datagrams)
 void weir_datagrams_receive(struct weir_datagrams *datagrams)
 {
 	for (unsigned total = 0; total < WEIR_DATAGRAMS_PER_TURN;) {
-		unsigned got = receive_batch(datagrams);
-		answer_batch(datagrams, got);
+		unsigned got = datagram_receive_batch(datagrams);
+		datagram_answer_batch(datagrams, got);
 		total += got;
 		if (got < BATCH)
 			return;
 	}
 }
 
-static void on_event(struct weir_watch *watch, unsigned events)
+static void datagram_on_event(struct weir_watch *watch, unsigned events)
 {
 	(void)events;
 	weir_datagrams_receive(WEIR_CONTAINER(watch, struct weir_datagrams, watch));
@@ -187,7 +187,7 @@ static void on_event(struct weir_watch *watch, unsigned events)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static int set_options(int fd, const struct weir_datagrams_options *options, bool any)
+static int datagram_set_options(int fd, const struct weir_datagrams_options *options, bool any)
 {
 	int on = 1, off = 0, size = BUFFER_SIZE, omit = IP_PMTUDISC_OMIT;
 	bool v6 = options->address.any.sa_family == AF_INET6;
@@ -207,7 +207,7 @@ static int set_options(int fd, const struct weir_datagrams_options *options, boo
 	return 0;
 }
 
-static int open_socket(
+static int datagram_open_socket(
         const struct weir_datagrams_options *options, bool any, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
@@ -215,7 +215,7 @@ static int open_socket(
 	        options->address.any.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int error = set_options(fd, options, any);
+	int error = datagram_set_options(fd, options, any);
 	if (error == 0 &&
 	        (bind(fd, &options->address.any, weir_address_size(&options->address)) < 0 ||
 	                getsockname(fd, &ret_address->any, &size) < 0))
@@ -226,14 +226,14 @@ static int open_socket(
 	return error;
 }
 
-static bool is_any(const struct weir_address *address)
+static bool datagram_is_any(const struct weir_address *address)
 {
 	return address->any.sa_family == AF_INET6
 	               ? IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr)
 	               : address->v4.sin_addr.s_addr == htonl(INADDR_ANY);
 }
 
-static void prepare_batch(struct weir_datagrams *datagrams)
+static void datagram_prepare_batch(struct weir_datagrams *datagrams)
 {
 	for (unsigned i = 0; i < BATCH; i++) {
 		datagrams->in_pieces[i] = (struct iovec){
@@ -260,11 +260,12 @@ int weir_datagrams_create(struct weir_loop *loop, const struct weir_datagrams_op
 	datagrams->context = options->context;
 	datagrams->receive_max = options->receive_max;
 	datagrams->reply_max = options->reply_max;
-	datagrams->any = is_any(&options->address);
-	prepare_batch(datagrams);
-	int fd = open_socket(options, datagrams->any, &datagrams->address);
+	datagrams->any = datagram_is_any(&options->address);
+	datagram_prepare_batch(datagrams);
+	int fd = datagram_open_socket(options, datagrams->any, &datagrams->address);
 	int error = fd < 0 ? fd
-	                   : weir_watch_start(loop, &datagrams->watch, fd, WEIR_READABLE, on_event);
+	                   : weir_watch_start(
+	                             loop, &datagrams->watch, fd, WEIR_READABLE, datagram_on_event);
 	if (error == 0) {
 		*ret = datagrams;
 		return 0;
@@ -291,7 +292,7 @@ int weir_datagrams_send(struct weir_datagrams *datagrams, const struct weir_addr
 	        .msg_iov = &piece,
 	        .msg_iovlen = 1,
 	};
-	set_local(&message, &control, local);
+	datagram_set_local(&message, &control, local);
 	weir_loop_counters(datagrams->loop)->sends++;
 	if (sendmsg(datagrams->watch.fd, &message, 0) < 0)
 		return -errno;

@@ -16,7 +16,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
@@ -24,8 +24,8 @@
  * Sends the memory pieces from `first` on, up to a file. The bytes taken or an errno; *ret_next is
  * the piece after.
  */
-static ssize_t send_memory(struct weir_channel *channel, const struct weir_piece *pieces,
-        unsigned first, unsigned count, unsigned *ret_next)
+static ssize_t channel_flush_send_memory(struct weir_channel *channel,
+        const struct weir_piece *pieces, unsigned first, unsigned count, unsigned *ret_next)
 {
 	struct iovec vector[WEIR_OUTPUT_PIECES];
 	unsigned n = 0;
@@ -38,7 +38,8 @@ static ssize_t send_memory(struct weir_channel *channel, const struct weir_piece
 	        channel->transport, channel->watch.fd, vector, n, *ret_next < count);
 }
 
-static size_t memory_size(const struct weir_piece *pieces, unsigned first, unsigned next)
+static size_t channel_flush_memory_size(
+        const struct weir_piece *pieces, unsigned first, unsigned next)
 {
 	size_t size = 0;
 	for (; first < next; first++)
@@ -50,7 +51,7 @@ static size_t memory_size(const struct weir_piece *pieces, unsigned first, unsig
  * The bytes taken of all the pieces; fewer than they hold means that the transport is full. Or an
  * errno.
  */
-static ssize_t send_pieces(
+static ssize_t channel_flush_send_pieces(
         struct weir_channel *channel, const struct weir_piece *pieces, unsigned count)
 {
 	size_t total = 0;
@@ -63,8 +64,8 @@ static ssize_t send_pieces(
 			put = channel->transport->type->send_file(channel->transport,
 			        channel->watch.fd, pieces[i].fd, pieces[i].offset, size);
 		} else {
-			put = send_memory(channel, pieces, i, count, &next);
-			size = memory_size(pieces, i, next);
+			put = channel_flush_send_memory(channel, pieces, i, count, &next);
+			size = channel_flush_memory_size(pieces, i, next);
 		}
 		weir_loop_counters(channel->host->loop)->sends++;
 		if (put == -EAGAIN || put == -EINTR)
@@ -81,7 +82,7 @@ static ssize_t send_pieces(
 /*
  * A reader that takes what it gets may have more of it in the kernel, for fewer and larger sends.
  */
-static void choose_unsent(struct weir_channel *channel, const struct weir_output *out)
+static void channel_flush_choose_unsent(struct weir_channel *channel, const struct weir_output *out)
 {
 	static const int bytes[] = {WEIR_UNSENT_LOW, WEIR_UNSENT_HIGH, WEIR_UNSENT_FILE};
 	const struct weir_piece *last = &out->pieces[out->count - 1];
@@ -97,19 +98,20 @@ static void choose_unsent(struct weir_channel *channel, const struct weir_output
 	        sizeof bytes[unsent]);
 }
 
-static void note_sent(struct weir_channel *channel, size_t size)
+static void channel_flush_note_sent(struct weir_channel *channel, size_t size)
 {
 	if (size == 0)
 		return;
 	channel->sent += size;
-	channel->progress_at_ms = weir_channel_clock(channel);
+	channel->progress_at_ms = channel_clock(channel);
 	weir_loop_counters(channel->host->loop)->bytes_out += size;
 }
 
 /* -- the remainder ----------------------------------------------------------------------------- */
 
 /* Takes `size` bytes off the front of the pieces; returns the first that is left. */
-static unsigned drop_sent(struct weir_piece *pieces, unsigned first, unsigned count, size_t size)
+static unsigned channel_flush_drop_sent(
+        struct weir_piece *pieces, unsigned first, unsigned count, size_t size)
 {
 	for (; first < count && size >= pieces[first].size; first++)
 		size -= pieces[first].size;
@@ -123,7 +125,7 @@ static unsigned drop_sent(struct weir_piece *pieces, unsigned first, unsigned co
 	return first;
 }
 
-static bool keep_remainder(
+static bool channel_flush_keep_remainder(
         struct weir_channel *channel, const struct weir_piece *pieces, unsigned count)
 {
 	size_t scratch = 0;
@@ -148,20 +150,20 @@ static bool keep_remainder(
 }
 
 /* True when nothing is left over. */
-static bool send_remainder(struct weir_channel *channel)
+static bool channel_flush_send_remainder(struct weir_channel *channel)
 {
 	struct remainder *remainder = channel->remainder;
 	if (!remainder)
 		return true;
-	ssize_t put = send_pieces(
+	ssize_t put = channel_flush_send_pieces(
 	        channel, remainder->pieces + remainder->first, remainder->count - remainder->first);
 	if (put < 0) {
-		weir_channel_kill(channel, (int)put, channel->hard_fail);
+		channel_kill(channel, (int)put, channel->hard_fail);
 		return false;
 	}
-	note_sent(channel, (size_t)put);
-	remainder->first =
-	        drop_sent(remainder->pieces, remainder->first, remainder->count, (size_t)put);
+	channel_flush_note_sent(channel, (size_t)put);
+	remainder->first = channel_flush_drop_sent(
+	        remainder->pieces, remainder->first, remainder->count, (size_t)put);
 	channel->blocked = remainder->first < remainder->count;
 	if (channel->blocked)
 		return false;
@@ -172,7 +174,7 @@ static bool send_remainder(struct weir_channel *channel)
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
-static enum reply_state asked(
+static enum reply_state channel_flush_asked(
         struct weir_channel *channel, struct weir_reply *reply, enum weir_more answer)
 {
 	switch (answer) {
@@ -190,9 +192,9 @@ static enum reply_state asked(
 }
 
 /* Asks as many replies as can be asked for one output; each once. */
-static void ask_replies(struct weir_channel *channel, struct weir_output *out)
+static void channel_flush_ask_replies(struct weir_channel *channel, struct weir_output *out)
 {
-	struct weir_reply *reply = weir_reply_first(channel);
+	struct weir_reply *reply = channel_reply_first(channel);
 	for (unsigned i = channel->reply_count; i > 0; i--, reply = reply->next) {
 		if (reply->state == REPLY_DONE)
 			continue;
@@ -200,40 +202,40 @@ static void ask_replies(struct weir_channel *channel, struct weir_output *out)
 			return;
 		reply->woken = false;
 		enum weir_more answer = weir_producer_more(reply->producer, out);
-		reply->state = asked(channel, reply, answer);
+		reply->state = channel_flush_asked(channel, reply, answer);
 		reply->end = channel->sent + out->size;
 		if (reply->state != REPLY_DONE)
 			return;
 	}
 }
 
-static void send_output(struct weir_channel *channel, struct weir_output *out)
+static void channel_flush_send_output(struct weir_channel *channel, struct weir_output *out)
 {
-	choose_unsent(channel, out);
-	ssize_t put = send_pieces(channel, out->pieces, out->count);
+	channel_flush_choose_unsent(channel, out);
+	ssize_t put = channel_flush_send_pieces(channel, out->pieces, out->count);
 	if (put < 0) {
-		weir_channel_kill(channel, (int)put, channel->hard_fail);
+		channel_kill(channel, (int)put, channel->hard_fail);
 		return;
 	}
-	note_sent(channel, (size_t)put);
+	channel_flush_note_sent(channel, (size_t)put);
 	if ((size_t)put == out->size)
 		return;
-	unsigned first = drop_sent(out->pieces, 0, out->count, (size_t)put);
+	unsigned first = channel_flush_drop_sent(out->pieces, 0, out->count, (size_t)put);
 	channel->blocked = true;
-	if (!keep_remainder(channel, out->pieces + first, out->count - first))
-		weir_channel_kill(channel, -ENOMEM, true);
+	if (!channel_flush_keep_remainder(channel, out->pieces + first, out->count - first))
+		channel_kill(channel, -ENOMEM, true);
 }
 
 /* The first reply cannot be finished, and what it had has gone: so must the channel. */
-static bool end_if_failed(struct weir_channel *channel)
+static bool channel_flush_end_if_failed(struct weir_channel *channel)
 {
-	struct weir_reply *first = weir_reply_first(channel);
+	struct weir_reply *first = channel_reply_first(channel);
 	if (!first || first->state != REPLY_FAILED || channel->remainder)
 		return false;
 	channel->failed = true;
-	weir_replies_abandon(channel, WEIR_CLOSE_ABORTED);
+	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
 	if (channel->hard_fail)
-		weir_channel_kill(channel, -EIO, true);
+		channel_kill(channel, -EIO, true);
 	else
 		channel->closing = true;
 	channel->error = -EIO;
@@ -241,44 +243,45 @@ static bool end_if_failed(struct weir_channel *channel)
 }
 
 /* One output asked and sent. True if it is worth trying for another. */
-static bool flush_once(struct weir_channel *channel)
+static bool channel_flush_once(struct weir_channel *channel)
 {
 	struct weir_piece pieces[WEIR_OUTPUT_PIECES];
 	struct weir_output out;
 	bool lends_files = channel->transport->type->lends_files;
-	weir_output_init(&out, channel->host->loop, pieces, WEIR_OUTPUT_PIECES,
+	output_init(&out, channel->host->loop, pieces, WEIR_OUTPUT_PIECES,
 	        lends_files ? WEIR_OUTPUT_ROOM : WEIR_TLS_ROOM);
 	out.file_room = lends_files ? WEIR_FILE_EXTENT : 0;
-	ask_replies(channel, &out);
+	channel_flush_ask_replies(channel, &out);
 	if (out.size)
-		send_output(channel, &out);
-	weir_arena_reset(weir_loop_arena(channel->host->loop));
+		channel_flush_send_output(channel, &out);
+	arena_reset(loop_arena(channel->host->loop));
 	if (channel->dead)
 		return false;
-	weir_replies_pop_sent(channel);
-	return !channel->blocked && !end_if_failed(channel) && channel->last &&
-	       weir_reply_first(channel)->state == REPLY_READY;
+	channel_replies_pop_sent(channel);
+	return !channel->blocked && !channel_flush_end_if_failed(channel) && channel->last &&
+	       channel_reply_first(channel)->state == REPLY_READY;
 }
 
-bool weir_channel_flush(struct weir_channel *channel, uint64_t until)
+bool channel_flush(struct weir_channel *channel, uint64_t until)
 {
 	unsigned empty = 0;
-	if (!channel->last || channel->blocked || channel->dead || !send_remainder(channel))
+	if (!channel->last || channel->blocked || channel->dead ||
+	        !channel_flush_send_remainder(channel))
 		return true;
-	weir_replies_pop_sent(channel);
-	if (end_if_failed(channel) || !channel->last)
+	channel_replies_pop_sent(channel);
+	if (channel_flush_end_if_failed(channel) || !channel->last)
 		return true;
 	struct weir_loop *loop = channel->host->loop;
 	loop_input_starved(loop);
-	for (uint64_t sent = channel->sent; flush_once(channel); sent = channel->sent) {
+	for (uint64_t sent = channel->sent; channel_flush_once(channel); sent = channel->sent) {
 		if (loop_input_starved(loop)) {
-			channel->task.run = weir_channel_task;
+			channel->task.run = channel_task;
 			loop_input_defer(loop, &channel->task);
 			return false;
 		}
 		empty = channel->sent == sent ? empty + 1 : 0;
 		if (channel->sent >= until || empty > WEIR_EMPTY_ASKS_MAX) {
-			channel->task.run = weir_channel_task;
+			channel->task.run = channel_task;
 			weir_loop_defer(channel->host->loop, &channel->task);
 			return false;
 		}

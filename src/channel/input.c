@@ -12,68 +12,68 @@
 
 /* -- what the cutter calls --------------------------------------------------------------------- */
 
-static struct weir_channel *channel_of(const struct weir_cutter *cutter)
+static struct weir_channel *channel_input_channel_of(const struct weir_cutter *cutter)
 {
 	return WEIR_CONTAINER(cutter, struct weir_channel, cutter);
 }
 
-static bool on_held(const struct weir_cutter *cutter)
+static bool channel_input_on_held(const struct weir_cutter *cutter)
 {
-	const struct weir_channel *channel = channel_of(cutter);
+	const struct weir_channel *channel = channel_input_channel_of(cutter);
 	return channel->dead || channel->closing || channel->paused || channel->upgrading ||
 	       channel->securing || channel->reply_count >= channel->host->bounds.replies_max;
 }
 
-static void on_request(struct weir_cutter *cutter, struct weir_span request)
+static void channel_input_on_request(struct weir_cutter *cutter, struct weir_span request)
 {
-	struct weir_channel *channel = channel_of(cutter);
+	struct weir_channel *channel = channel_input_channel_of(cutter);
 	if (!channel->owed)
-		channel->request_at_ms = weir_channel_clock(channel);
+		channel->request_at_ms = channel_clock(channel);
 	weir_loop_counters(channel->host->loop)->requests++;
 	/* The end of a stream is told also when its last piece made the protocol pause. */
 	if (!channel->dead && !channel->closing)
 		channel->host->protocol->request(channel, request);
 }
 
-static void on_piece(struct weir_cutter *cutter, struct weir_span bytes)
+static void channel_input_on_piece(struct weir_cutter *cutter, struct weir_span bytes)
 {
-	struct weir_channel *channel = channel_of(cutter);
+	struct weir_channel *channel = channel_input_channel_of(cutter);
 	if (channel->host->protocol->piece)
 		channel->host->protocol->piece(channel, bytes);
 }
 
-static void on_overflow(struct weir_cutter *cutter, int error)
+static void channel_input_on_overflow(struct weir_cutter *cutter, int error)
 {
-	struct weir_channel *channel = channel_of(cutter);
+	struct weir_channel *channel = channel_input_channel_of(cutter);
 	weir_loop_counters(channel->host->loop)->limits_hit++;
 	if (channel->host->protocol->overflow)
 		channel->host->protocol->overflow(channel, error);
 	else
-		weir_channel_kill(channel, error, true);
+		channel_kill(channel, error, true);
 }
 
-const struct weir_cutter_type weir_channel_cutter_type = {
-        .request = on_request,
-        .piece = on_piece,
-        .overflow = on_overflow,
-        .held = on_held,
+const struct weir_cutter_type channel_cutter_type = {
+        .request = channel_input_on_request,
+        .piece = channel_input_on_piece,
+        .overflow = channel_input_on_overflow,
+        .held = channel_input_on_held,
 };
 
 /* -- receiving --------------------------------------------------------------------------------- */
 
-bool weir_input_wanted(const struct weir_channel *channel)
+bool channel_input_wanted(const struct weir_channel *channel)
 {
-	return !on_held(&channel->cutter) && !channel->cutter.refused && !channel->eof &&
-	       !channel->connecting;
+	return !channel_input_on_held(&channel->cutter) && !channel->cutter.refused &&
+	       !channel->eof && !channel->connecting;
 }
 
 /*
  * Streamed bytes pay for time, at the lowest rate allowed. Of what is paid ahead no more counts
  * than the other bound allows.
  */
-static void pay(struct weir_channel *channel, size_t size)
+static void channel_input_pay(struct weir_channel *channel, size_t size)
 {
-	uint32_t now = weir_channel_clock(channel);
+	uint32_t now = channel_clock(channel);
 	int64_t most = channel->host->bounds.progress_ms;
 	int64_t ahead = (int32_t)(channel->request_at_ms - now);
 	ahead += (int64_t)(size / (WEIR_BODY_RATE_MIN / 1000));
@@ -82,55 +82,55 @@ static void pay(struct weir_channel *channel, size_t size)
 	channel->request_at_ms = now + (uint32_t)(ahead < most ? ahead : most);
 }
 
-void weir_input_note(struct weir_channel *channel, size_t size)
+void channel_input_note(struct weir_channel *channel, size_t size)
 {
 	weir_loop_counters(channel->host->loop)->bytes_in += size;
-	channel->progress_at_ms = weir_channel_clock(channel);
+	channel->progress_at_ms = channel_clock(channel);
 	if (channel->owed || channel->cutter.streamed)
-		pay(channel, size);
+		channel_input_pay(channel, size);
 }
 
-size_t weir_input_receive(struct weir_channel *channel, char *buffer)
+size_t channel_input_receive(struct weir_channel *channel, char *buffer)
 {
 	size_t room = channel->cutter.streamed ? WEIR_RECEIVE_STREAMED_SIZE : WEIR_RECEIVE_SIZE;
 	ssize_t got = channel->transport->type->receive(
 	        channel->transport, channel->watch.fd, buffer, room);
 	weir_loop_counters(channel->host->loop)->receives++;
 	if (got > 0) {
-		weir_input_note(channel, (size_t)got);
+		channel_input_note(channel, (size_t)got);
 		channel->eof = channel->transport->at_end;
 		return (size_t)got;
 	}
 	if (got == 0)
 		channel->eof = true;
 	else if (got != -EAGAIN && got != -EINTR)
-		weir_channel_kill(channel, (int)got, false);
+		channel_kill(channel, (int)got, false);
 	return 0;
 }
 
-void weir_input_end(struct weir_channel *channel, const struct weir_region *region)
+void channel_input_end(struct weir_channel *channel, const struct weir_region *region)
 {
 	struct weir_cutter *cutter = &channel->cutter;
 	bool began = !cutter->kept && region->size;
 	if (channel->closing || channel->dead) {
 		/* That there was more to read decides how the channel closes. */
 		channel->unread |= region->size > 0;
-		weir_cutter_free(cutter);
+		weir_cutter_finish(cutter);
 		return;
 	}
 	if (channel->upgrading) {
 		/* Said in clear, to be taken for said in secret. */
-		*weir_tls_dropped(channel->transport) += region->size;
-		weir_cutter_free(cutter);
+		*tls_dropped(channel->transport) += region->size;
+		weir_cutter_finish(cutter);
 		return;
 	}
 	if (began && !channel->owed)
-		channel->request_at_ms = weir_channel_clock(channel);
-	if (weir_cutter_end(cutter, region) < 0)
-		weir_channel_kill(channel, -ENOMEM, true);
+		channel->request_at_ms = channel_clock(channel);
+	if (weir_cutter_save(cutter, region) < 0)
+		channel_kill(channel, -ENOMEM, true);
 }
 
-void weir_input_tell_eof(struct weir_channel *channel)
+void channel_input_tell_eof(struct weir_channel *channel)
 {
 	channel->eof_told = true;
 	if (channel->host->protocol->eof)
@@ -144,13 +144,13 @@ void weir_input_tell_eof(struct weir_channel *channel)
 void weir_channel_await(struct weir_channel *channel, struct weir_terminator terminator)
 {
 	weir_cutter_await(&channel->cutter, terminator);
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
 void weir_channel_stream(struct weir_channel *channel, struct weir_terminator terminator)
 {
 	weir_cutter_stream(&channel->cutter, terminator);
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
 void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size)
@@ -163,26 +163,26 @@ void weir_channel_pause(struct weir_channel *channel)
 	if (!channel->paused)
 		weir_loop_counters(channel->host->loop)->reads_paused++;
 	channel->paused = true;
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
-void weir_channel_set_owed(struct weir_channel *channel, bool owed)
+void weir_channel_expect_input(struct weir_channel *channel, bool owed)
 {
 	if (owed == channel->owed)
 		return;
-	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
 	channel->owed = owed;
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
 /* The time of the pause was ours: it does not count against the peer. */
 void weir_channel_resume(struct weir_channel *channel)
 {
-	uint32_t now = weir_channel_clock(channel);
+	uint32_t now = channel_clock(channel);
 	if (!channel->paused)
 		return;
 	channel->request_at_ms += now - channel->progress_at_ms;
 	channel->progress_at_ms = now;
 	channel->paused = false;
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }

@@ -22,7 +22,7 @@ struct reply_pool {
 	unsigned count;
 };
 
-static void destroy_pool(void *object)
+static void channel_reply_destroy_pool(void *object)
 {
 	struct reply_pool *pool = object;
 	for (struct weir_reply *reply = pool->first, *next; reply; reply = next) {
@@ -32,17 +32,17 @@ static void destroy_pool(void *object)
 	free(pool);
 }
 
-static struct reply_pool *pool_of(struct weir_loop *loop)
+static struct reply_pool *channel_reply_pool_of(struct weir_loop *loop)
 {
-	struct reply_pool *pool = weir_loop_slot(loop, WEIR_SLOT_REPLIES);
+	struct reply_pool *pool = loop_slot(loop, WEIR_SLOT_REPLIES);
 	if (!pool && (pool = calloc(1, sizeof *pool)))
-		weir_loop_set_slot(loop, WEIR_SLOT_REPLIES, pool, destroy_pool);
+		loop_set_slot(loop, WEIR_SLOT_REPLIES, pool, channel_reply_destroy_pool);
 	return pool;
 }
 
-static struct weir_reply *allocate(struct weir_loop *loop)
+static struct weir_reply *channel_reply_allocate(struct weir_loop *loop)
 {
-	struct reply_pool *pool = pool_of(loop);
+	struct reply_pool *pool = channel_reply_pool_of(loop);
 	struct weir_reply *reply = pool ? pool->first : NULL;
 	if (!reply)
 		return calloc(1, sizeof *reply);
@@ -52,9 +52,9 @@ static struct weir_reply *allocate(struct weir_loop *loop)
 	return reply;
 }
 
-static void release(struct weir_loop *loop, struct weir_reply *reply)
+static void channel_reply_release(struct weir_loop *loop, struct weir_reply *reply)
 {
-	struct reply_pool *pool = weir_loop_slot(loop, WEIR_SLOT_REPLIES);
+	struct reply_pool *pool = loop_slot(loop, WEIR_SLOT_REPLIES);
 	if (!pool || pool->count >= WEIR_REPLIES_KEPT) {
 		free(reply);
 		return;
@@ -66,12 +66,12 @@ static void release(struct weir_loop *loop, struct weir_reply *reply)
 
 /* -- the queue --------------------------------------------------------------------------------- */
 
-struct weir_reply *weir_reply_first(const struct weir_channel *channel)
+struct weir_reply *channel_reply_first(const struct weir_channel *channel)
 {
 	return channel->last ? channel->last->next : NULL;
 }
 
-static void append(struct weir_channel *channel, struct weir_reply *reply)
+static void channel_reply_append(struct weir_channel *channel, struct weir_reply *reply)
 {
 	if (channel->last) {
 		reply->next = channel->last->next;
@@ -84,7 +84,7 @@ static void append(struct weir_channel *channel, struct weir_reply *reply)
 	channel->drain_told = false;
 }
 
-static struct weir_reply *take_first(struct weir_channel *channel)
+static struct weir_reply *channel_reply_take_first(struct weir_channel *channel)
 {
 	struct weir_reply *first = channel->last->next;
 	if (first == channel->last)
@@ -95,75 +95,75 @@ static struct weir_reply *take_first(struct weir_channel *channel)
 	return first;
 }
 
-static void on_wake(struct weir_waiter *waiter)
+static void channel_reply_on_wake(struct weir_waiter *waiter)
 {
 	struct weir_reply *reply = WEIR_CONTAINER(waiter, struct weir_reply, waiter);
 	reply->woken = true;
 	if (reply->state != REPLY_WAITING)
 		return;
 	reply->state = REPLY_READY;
-	weir_channel_schedule(reply->channel);
+	channel_schedule(reply->channel);
 }
 
-static void fill(struct weir_reply *reply, struct weir_producer *producer)
+static void channel_reply_fill(struct weir_reply *reply, struct weir_producer *producer)
 {
 	reply->producer = producer;
 	reply->state = REPLY_READY;
 	producer->waiter = &reply->waiter;
 }
 
-static struct weir_reply *create(struct weir_channel *channel)
+static struct weir_reply *channel_reply_create(struct weir_channel *channel)
 {
-	struct weir_reply *reply = allocate(channel->host->loop);
+	struct weir_reply *reply = channel_reply_allocate(channel->host->loop);
 	if (!reply) {
-		weir_channel_kill(channel, -ENOMEM, true);
+		channel_kill(channel, -ENOMEM, true);
 		return NULL;
 	}
-	reply->waiter.wake = on_wake;
+	reply->waiter.wake = channel_reply_on_wake;
 	reply->channel = channel;
-	append(channel, reply);
+	channel_reply_append(channel, reply);
 	return reply;
 }
 
-void weir_replies_pop_sent(struct weir_channel *channel)
+void channel_replies_pop_sent(struct weir_channel *channel)
 {
-	for (struct weir_reply *first; (first = weir_reply_first(channel));) {
+	for (struct weir_reply *first; (first = channel_reply_first(channel));) {
 		if (first->state != REPLY_DONE || first->end > channel->sent)
 			return;
-		take_first(channel);
+		channel_reply_take_first(channel);
 		weir_producer_close(first->producer, WEIR_CLOSE_DONE);
-		release(channel->host->loop, first);
+		channel_reply_release(channel->host->loop, first);
 	}
 }
 
 /* Closes a producer of which the last bytes may not have been taken. */
-static void close_early(
+static void channel_reply_close_early(
         struct weir_channel *channel, struct weir_reply *reply, enum weir_close_reason why)
 {
 	struct weir_producer *producer = reply->producer;
 	uint64_t unsent = reply->end > channel->sent ? reply->end - channel->sent : 0;
-	weir_producer_took(producer, unsent < producer->put ? unsent : producer->put);
+	weir_producer_consumed(producer, unsent < producer->put ? unsent : producer->put);
 	weir_producer_close(producer, reply->state == REPLY_FAILED ? WEIR_CLOSE_FAILED : why);
 }
 
-void weir_replies_abandon(struct weir_channel *channel, enum weir_close_reason why)
+void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reason why)
 {
 	while (channel->last) {
-		struct weir_reply *reply = take_first(channel);
+		struct weir_reply *reply = channel_reply_take_first(channel);
 		if (reply->state == REPLY_OPEN) {
 			reply->channel = NULL;
 			continue;
 		}
 		if (reply->producer)
-			close_early(channel, reply, why);
-		release(channel->host->loop, reply);
+			channel_reply_close_early(channel, reply, why);
+		channel_reply_release(channel->host->loop, reply);
 	}
 }
 
 /* -- what users call --------------------------------------------------------------------------- */
 
 /* Behind a reply that broke off, or behind our end, nothing may be said. */
-static bool takes_replies(const struct weir_channel *channel)
+static bool channel_reply_takes_replies(const struct weir_channel *channel)
 {
 	return !channel->dead && !channel->failed && !channel->lingering && !channel->upgrading &&
 	       !channel->securing;
@@ -172,33 +172,33 @@ static bool takes_replies(const struct weir_channel *channel)
 int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer)
 {
 	struct weir_reply *reply = NULL;
-	if (takes_replies(channel) && producer)
-		reply = create(channel);
+	if (channel_reply_takes_replies(channel) && producer)
+		reply = channel_reply_create(channel);
 	if (!reply) {
-		int error = takes_replies(channel) ? -ENOMEM : WEIR_E_CLOSED;
+		int error = channel_reply_takes_replies(channel) ? -ENOMEM : WEIR_E_CLOSED;
 		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
 		if (error == -ENOMEM)
-			weir_channel_kill(channel, error, true);
+			channel_kill(channel, error, true);
 		return error;
 	}
-	fill(reply, producer);
-	weir_channel_schedule(channel);
+	channel_reply_fill(reply, producer);
+	channel_schedule(channel);
 	return 0;
 }
 
 int weir_channel_push_static(struct weir_channel *channel, const char *text)
 {
-	return weir_channel_push(channel, weir_memory_borrowed(text, strlen(text)));
+	return weir_channel_push(channel, weir_produce_borrowed(text, strlen(text)));
 }
 
 int weir_channel_push_copy(struct weir_channel *channel, struct weir_span bytes)
 {
-	return weir_channel_push(channel, weir_memory_copied(bytes.data, bytes.size));
+	return weir_channel_push(channel, weir_produce_copied(bytes.data, bytes.size));
 }
 
 struct weir_reply *weir_reply_open(struct weir_channel *channel)
 {
-	return takes_replies(channel) ? create(channel) : NULL;
+	return channel_reply_takes_replies(channel) ? channel_reply_create(channel) : NULL;
 }
 
 void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer)
@@ -211,11 +211,11 @@ void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer)
 	}
 	if (!producer) {
 		reply->state = REPLY_FAILED; /* so that it is freed with the channel */
-		weir_channel_kill(channel, -ENOMEM, true);
+		channel_kill(channel, -ENOMEM, true);
 		return;
 	}
-	fill(reply, producer);
-	weir_channel_schedule(channel);
+	channel_reply_fill(reply, producer);
+	channel_schedule(channel);
 }
 
 struct weir_channel *weir_reply_channel(const struct weir_reply *reply)
@@ -231,7 +231,7 @@ struct push {
 	struct weir_producer *producer;
 };
 
-static void on_push(struct weir_task *task)
+static void channel_reply_on_push(struct weir_task *task)
 {
 	struct push *push = WEIR_CONTAINER(task, struct push, task);
 	struct weir_channel *channel = weir_channel_find(push->ref);
@@ -249,7 +249,7 @@ int weir_push_from_thread(struct weir_channel_ref ref, struct weir_producer *pro
 		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
 		return -ENOMEM;
 	}
-	*push = (struct push){.task.run = on_push, .ref = ref, .producer = producer};
+	*push = (struct push){.task.run = channel_reply_on_push, .ref = ref, .producer = producer};
 	weir_loop_post(ref.loop, &push->task);
 	return 0;
 }

@@ -21,67 +21,68 @@
 #include "loop_internal.h"
 #include "tls_transport.h"
 
-void weir_host_init(struct weir_host *host)
+void server_host_init(struct server_host *host)
 {
-	weir_bounds_fill(&host->bounds);
+	channel_bounds_fill(&host->bounds);
 	weir_list_init(&host->channels);
 	weir_list_init(&host->handshakes);
 }
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-static int use_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
+static int channel_secure_use_tls(
+        struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
-	struct weir_transport *transport = weir_tls_transport(tls, channel->host->loop, name);
+	struct weir_transport *transport = tls_transport(tls, channel->host->loop, name);
 	if (!transport)
 		return -ENOMEM;
-	*weir_tls_channel(transport) = channel;
+	*tls_channel(transport) = channel;
 	channel->transport = transport;
 	return 0;
 }
 
-static void begin_handshake(struct weir_channel *channel)
+static void channel_secure_begin_handshake(struct weir_channel *channel)
 {
 	channel->securing = true;
-	channel->request_at_ms = channel->progress_at_ms = weir_channel_clock(channel);
+	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
 }
 
-int weir_secure_begin(struct weir_channel *channel)
+int channel_secure_begin(struct weir_channel *channel)
 {
 	if (!channel->host->tls)
 		return 0;
-	int error = use_tls(channel, channel->host->tls, NULL);
+	int error = channel_secure_use_tls(channel, channel->host->tls, NULL);
 	if (error == 0)
-		begin_handshake(channel);
+		channel_secure_begin_handshake(channel);
 	return error;
 }
 
-bool weir_secure_silent(const struct weir_channel *channel)
+bool channel_secure_silent(const struct weir_channel *channel)
 {
 	int waiting = 0; /* bytes in the kernel */
-	return channel->securing && !weir_tls_heard(channel->transport) &&
+	return channel->securing && !tls_heard(channel->transport) &&
 	       (ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting == 0);
 }
 
 /* The client's first step, of which no event tells. */
-static void step_later(struct weir_channel *channel)
+static void channel_secure_step_later(struct weir_channel *channel)
 {
-	channel->task.run = weir_channel_task;
+	channel->task.run = channel_task;
 	weir_loop_defer(channel->host->loop, &channel->task);
 }
 
-void weir_secure_upgrade(struct weir_channel *channel)
+void channel_secure_upgrade(struct weir_channel *channel)
 {
 	channel->upgrading = false;
-	begin_handshake(channel);
-	if (weir_tls_speaks_first(channel->transport))
-		step_later(channel);
+	channel_secure_begin_handshake(channel);
+	if (tls_speaks_first(channel->transport))
+		channel_secure_step_later(channel);
 }
 
 /* -- the handshake ----------------------------------------------------------------------------- */
 
 /* Whether a step may be made in this turn. */
-static bool take_step(struct weir_host *host)
+static bool channel_secure_take_step(struct server_host *host)
 {
 	uint64_t turn = weir_loop_turns(host->loop);
 	if (host->steps_turn != turn)
@@ -91,24 +92,24 @@ static bool take_step(struct weir_host *host)
 }
 
 /* Counts the handshake among those that are begun; the oldest may have to give way. */
-static void count_begun(struct weir_channel *channel)
+static void channel_secure_count_begun(struct weir_channel *channel)
 {
-	struct weir_host *host = channel->host;
-	struct weir_list *link = weir_tls_link(channel->transport);
+	struct server_host *host = channel->host;
+	struct weir_list *link = tls_link(channel->transport);
 	if (!weir_list_empty(link))
 		return;
 	if (host->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
-		struct weir_transport *oldest = weir_tls_of_link(host->handshakes.next);
+		struct weir_transport *oldest = tls_of_link(host->handshakes.next);
 		weir_loop_counters(host->loop)->limits_hit++;
-		weir_secure_fail(*weir_tls_channel(oldest), WEIR_E_LIMIT);
+		channel_secure_fail(*tls_channel(oldest), WEIR_E_LIMIT);
 	}
 	weir_list_append(&host->handshakes, link);
 	host->handshake_count++;
 }
 
-void weir_secure_end(struct weir_channel *channel)
+void channel_secure_end(struct weir_channel *channel)
 {
-	struct weir_list *link = weir_tls_link(channel->transport);
+	struct weir_list *link = tls_link(channel->transport);
 	channel->securing = false;
 	if (weir_list_empty(link))
 		return;
@@ -116,7 +117,7 @@ void weir_secure_end(struct weir_channel *channel)
 	channel->host->handshake_count--;
 }
 
-static const char *reason(const struct weir_channel *channel, int error)
+static const char *channel_secure_reason(const struct weir_channel *channel, int error)
 {
 	switch (error) {
 	case -ETIMEDOUT:
@@ -124,49 +125,50 @@ static const char *reason(const struct weir_channel *channel, int error)
 	case WEIR_E_LIMIT:
 		return "too many handshakes at once";
 	}
-	return weir_tls_why(channel->transport);
+	return tls_why(channel->transport);
 }
 
 /* Goes on in clear, for as long as it takes to say so to who speaks no TLS, and to end well. */
-void weir_secure_fail(struct weir_channel *channel, int error)
+void channel_secure_fail(struct weir_channel *channel, int error)
 {
-	struct weir_host *host = channel->host;
-	bool plain = weir_tls_spoke_plain(channel->transport) && !channel->open;
+	struct server_host *host = channel->host;
+	bool plain = tls_spoke_plain(channel->transport) && !channel->open;
 	weir_loop_counters(host->loop)->handshake_failures++;
 	if (host->tls_failed)
-		host->tls_failed(host->context, &channel->peer, reason(channel, error));
+		host->tls_failed(
+		        host->context, &channel->peer, channel_secure_reason(channel, error));
 	if (host->protocol->insecure)
-		host->protocol->insecure(channel, reason(channel, error));
-	weir_secure_end(channel);
+		host->protocol->insecure(channel, channel_secure_reason(channel, error));
+	channel_secure_end(channel);
 	channel->transport->type->close(channel->transport);
 	channel->transport = weir_tcp();
 	channel->error = error;
 	if (plain && host->tls_refusal)
 		weir_channel_push_static(channel, host->tls_refusal);
 	channel->closing = true;
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 }
 
-bool weir_secure_step(struct weir_channel *channel)
+bool channel_secure_step(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
-	if (!take_step(channel->host)) {
-		if (!weir_tls_begun(transport) && weir_tls_speaks_first(transport))
-			step_later(channel);
+	if (!channel_secure_take_step(channel->host)) {
+		if (!tls_begun(transport) && tls_speaks_first(transport))
+			channel_secure_step_later(channel);
 		return false;
 	}
-	count_begun(channel);
+	channel_secure_count_begun(channel);
 	int error = transport->type->start(transport, channel->watch.fd);
 	if (error == -EAGAIN)
 		return false;
 	if (error < 0) {
-		weir_secure_fail(channel, error);
+		channel_secure_fail(channel, error);
 		return false;
 	}
-	size_t dropped = *weir_tls_dropped(transport);
-	weir_secure_end(channel);
+	size_t dropped = *tls_dropped(transport);
+	channel_secure_end(channel);
 	weir_loop_counters(channel->host->loop)->handshakes++;
-	channel->progress_at_ms = weir_channel_clock(channel);
+	channel->progress_at_ms = channel_clock(channel);
 	if (channel->open && channel->host->protocol->secured)
 		channel->host->protocol->secured(channel, dropped);
 	return true;
@@ -177,31 +179,31 @@ bool weir_secure_step(struct weir_channel *channel)
 int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
 	if (channel->dead || channel->closing || channel->failed || channel->lingering ||
-	        weir_is_tls(channel->transport))
+	        transport_is_tls(channel->transport))
 		return WEIR_E_CLOSED;
-	int error = use_tls(channel, tls, name);
+	int error = channel_secure_use_tls(channel, tls, name);
 	if (error < 0)
 		return error;
 	channel->upgrading = true;
-	weir_channel_schedule(channel);
+	channel_schedule(channel);
 	return 0;
 }
 
 void weir_channel_withhold_tickets(struct weir_channel *channel)
 {
-	if (weir_is_tls(channel->transport))
-		weir_tls_withhold_tickets(channel->transport);
+	if (transport_is_tls(channel->transport))
+		tls_withhold_tickets(channel->transport);
 }
 
 void weir_channel_send_ticket(struct weir_channel *channel)
 {
 	if (weir_channel_secure(channel))
-		weir_tls_send_ticket(channel->transport);
+		tls_send_ticket(channel->transport);
 }
 
 bool weir_channel_secure(const struct weir_channel *channel)
 {
-	return weir_is_tls(channel->transport) && !channel->upgrading && !channel->securing;
+	return transport_is_tls(channel->transport) && !channel->upgrading && !channel->securing;
 }
 
 bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)
@@ -214,5 +216,5 @@ bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *
 
 bool weir_channel_truncated(const struct weir_channel *channel)
 {
-	return weir_channel_secure(channel) && weir_tls_truncated(channel->transport);
+	return weir_channel_secure(channel) && tls_truncated(channel->transport);
 }

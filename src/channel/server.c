@@ -14,7 +14,7 @@
 #include "channel_state.h"
 
 struct weir_server {
-	struct weir_host host;
+	struct server_host host;
 	struct weir_watch watch; /* fd is -1 when it listens no more */
 	struct weir_timer timer; /* the end of a pause, or of the drain */
 	struct weir_address address;
@@ -51,7 +51,7 @@ static void server_set_paused(struct weir_server *server, bool paused)
 		weir_timer_start(loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
 }
 
-static void accept_failed(struct weir_server *server, int error)
+static void server_accept_failed(struct weir_server *server, int error)
 {
 	weir_loop_counters(server->host.loop)->accept_failures++;
 	server_set_paused(server, true);
@@ -68,13 +68,13 @@ static void accept_failed(struct weir_server *server, int error)
  */
 static bool server_make_room(struct weir_server *server)
 {
-	struct weir_host *host = &server->host;
+	struct server_host *host = &server->host;
 	struct weir_channel *found = NULL;
 	unsigned found_rank = 0;
 	struct weir_list *link = host->channels.next;
 	for (unsigned i = 0; i < WEIR_YIELD_LOOKS && link != &host->channels; i++) {
 		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
-		unsigned rank = weir_channel_yields(channel);
+		unsigned rank = channel_yields(channel);
 		link = link->next;
 		bool longer =
 		        found && (int32_t)(channel->progress_at_ms - found->progress_at_ms) < 0;
@@ -88,12 +88,12 @@ static bool server_make_room(struct weir_server *server)
 	}
 	if (!found)
 		return false;
-	weir_channel_yield(found);
+	channel_yield(found);
 	return true;
 }
 
 /* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
-static int accept_one(struct weir_server *server)
+static int server_accept_one(struct weir_server *server)
 {
 	struct weir_address peer = {0};
 	socklen_t size = sizeof peer;
@@ -105,13 +105,13 @@ static int accept_one(struct weir_server *server)
 		            errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH;
 		return gone ? 0 : -errno;
 	}
-	struct weir_channel *channel = weir_channel_create(&server->host, fd, &peer, false, &error);
+	struct weir_channel *channel = channel_create(&server->host, fd, &peer, false, &error);
 	if (!channel) {
 		close(fd);
 		weir_loop_counters(server->host.loop)->channels_refused++;
 		return error;
 	}
-	weir_channel_start(channel);
+	channel_start(channel);
 	return 0;
 }
 
@@ -123,7 +123,7 @@ static void server_wait_for_room(struct weir_server *server)
 	        server->host.loop, &server->timer, WEIR_YIELD_AGAIN_MS, server_on_pause_end);
 }
 
-static void on_event(struct weir_watch *watch, unsigned events)
+static void server_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_server *server = WEIR_CONTAINER(watch, struct weir_server, watch);
 	(void)events;
@@ -143,20 +143,20 @@ static void on_event(struct weir_watch *watch, unsigned events)
 				return;
 			}
 		}
-		int error = accept_one(server);
+		int error = server_accept_one(server);
 		if (error == -EAGAIN)
 			return;
 		/* The descriptor that this frees is there in the next turn. */
 		if (error == -EMFILE && server_make_room(server))
 			return;
 		if (error < 0) {
-			accept_failed(server, error);
+			server_accept_failed(server, error);
 			return;
 		}
 	}
 }
 
-static void on_drained(struct weir_task *task)
+static void server_on_drained(struct weir_task *task)
 {
 	struct weir_server *server = WEIR_CONTAINER(task, struct weir_server, drained_task);
 	void (*drained)(void *context) = server->drained;
@@ -165,7 +165,7 @@ static void on_drained(struct weir_task *task)
 		drained(server->drained_context);
 }
 
-static void channel_gone(struct weir_host *host)
+static void server_channel_gone(struct server_host *host)
 {
 	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
 	if (server->full && server->watch.fd >= 0 && host->count < host->bounds.channels_max) {
@@ -175,13 +175,13 @@ static void channel_gone(struct weir_host *host)
 	}
 	if (host->draining && host->count == 0) {
 		weir_timer_stop(&server->timer);
-		server->drained_task.run = on_drained;
+		server->drained_task.run = server_on_drained;
 		weir_loop_defer(host->loop, &server->drained_task);
 	}
 }
 
 /* Accepted sockets inherit these options, so that none is set per connection. */
-static int set_options(int fd, const struct weir_server_options *options)
+static int server_set_options(int fd, const struct weir_server_options *options)
 {
 	int on = 1, off = 0, unsent = WEIR_UNSENT_LOW;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
@@ -197,7 +197,7 @@ static int set_options(int fd, const struct weir_server_options *options)
 	return 0;
 }
 
-static int open_listener(
+static int server_open_listener(
         const struct weir_server_options *options, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
@@ -205,7 +205,7 @@ static int open_listener(
 	        options->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int error = set_options(fd, options);
+	int error = server_set_options(fd, options);
 	if (error == 0 &&
 	        (bind(fd, &options->address.any, weir_address_size(&options->address)) < 0 ||
 	                listen(fd, WEIR_BACKLOG) < 0 ||
@@ -224,26 +224,26 @@ int weir_server_create(
 	struct weir_server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
-	int fd = open_listener(options, &server->address);
+	int fd = server_open_listener(options, &server->address);
 	if (fd < 0) {
 		free(server);
 		return fd;
 	}
-	server->host = (struct weir_host){
+	server->host = (struct server_host){
 	        .loop = loop,
 	        .protocol = options->protocol,
 	        .context = options->context,
 	        .bounds = options->bounds,
-	        .channel_gone = channel_gone,
+	        .channel_gone = server_channel_gone,
 	        .tls_refusal = options->tls_refusal,
 	        .tls_failed = options->tls_failed,
 	};
-	weir_host_init(&server->host);
+	server_host_init(&server->host);
 	if (options->tls)
 		server->host.tls = weir_tls_hold(options->tls);
 	weir_list_init(&server->timer.link);
 	server->accept_failed = options->accept_failed;
-	int error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, on_event);
+	int error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, server_on_event);
 	if (error < 0) {
 		close(fd);
 		weir_tls_release(server->host.tls);
@@ -271,36 +271,36 @@ unsigned weir_server_channels(const struct weir_server *server)
 	return server->host.count;
 }
 
-static void kill_all(struct weir_server *server, int error)
+static void server_kill_all(struct weir_server *server, int error)
 {
 	for (struct weir_list *link = server->host.channels.next; link != &server->host.channels;
 	        link = link->next)
-		weir_channel_kill(WEIR_CONTAINER(link, struct weir_channel, link), error, true);
+		channel_kill(WEIR_CONTAINER(link, struct weir_channel, link), error, true);
 }
 
-static void on_drain_end(struct weir_timer *timer)
+static void server_on_drain_end(struct weir_timer *timer)
 {
-	kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
+	server_kill_all(WEIR_CONTAINER(timer, struct weir_server, timer), -ETIMEDOUT);
 }
 
 void weir_server_drain(struct weir_server *server, void (*drained)(void *context), void *context)
 {
-	struct weir_host *host = &server->host;
+	struct server_host *host = &server->host;
 	server->drained = drained;
 	server->drained_context = context;
 	if (server->watch.fd >= 0) {
 		/* Who is connected already, in the kernel's queue, is still served. */
-		while (host->count < host->bounds.channels_max && accept_one(server) == 0)
+		while (host->count < host->bounds.channels_max && server_accept_one(server) == 0)
 			;
 		weir_watch_close(host->loop, &server->watch);
 	}
 	host->draining = true;
-	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, on_drain_end);
+	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, server_on_drain_end);
 	for (struct weir_list *link = host->channels.next; link != &host->channels;
 	        link = link->next)
-		weir_channel_schedule(WEIR_CONTAINER(link, struct weir_channel, link));
+		channel_schedule(WEIR_CONTAINER(link, struct weir_channel, link));
 	if (host->count == 0)
-		channel_gone(host);
+		server_channel_gone(host);
 }
 
 void weir_server_destroy(struct weir_server *server)
@@ -310,9 +310,9 @@ void weir_server_destroy(struct weir_server *server)
 	server->host.draining = false;
 	if (server->watch.fd >= 0)
 		weir_watch_close(server->host.loop, &server->watch);
-	kill_all(server, -ECONNABORTED);
+	server_kill_all(server, -ECONNABORTED);
 	while (server->host.count)
-		weir_channel_destroy(
+		channel_destroy(
 		        WEIR_CONTAINER(server->host.channels.next, struct weir_channel, link));
 	weir_timer_stop(&server->timer);
 	weir_loop_cancel(server->host.loop, &server->drained_task);

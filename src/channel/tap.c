@@ -14,7 +14,7 @@
 
 #include "channel_state.h"
 
-int weir_channel_tap(struct weir_channel *channel, int *ret)
+int weir_channel_divert(struct weir_channel *channel, int *ret)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
 	if (channel->transport != weir_tcp() || channel->upgrading || channel->dead ||
@@ -24,62 +24,62 @@ int weir_channel_tap(struct weir_channel *channel, int *ret)
 	if (fd < 0)
 		return -errno;
 	channel->tapped = true;
-	channel->request_at_ms = weir_channel_clock(channel);
+	channel->request_at_ms = channel_clock(channel);
 	*ret = fd;
 	return 0;
 }
 
-static void await(struct weir_channel *channel, int bytes)
+static void channel_tap_await(struct weir_channel *channel, int bytes)
 {
 	channel->gathering =
 	        setsockopt(channel->watch.fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) == 0 &&
 	        bytes > 1;
 }
 
-static int waiting(const struct weir_channel *channel)
+static int channel_tap_waiting(const struct weir_channel *channel)
 {
 	int bytes = 0;
 	return ioctl(channel->watch.fd, FIONREAD, &bytes) == 0 ? bytes : 0;
 }
 
-static void tell(struct weir_channel *channel)
+static void channel_tap_tell(struct weir_channel *channel)
 {
 	weir_channel_pause(channel);
 	channel->host->protocol->arrived(channel);
 }
 
-void weir_tap_readable(struct weir_channel *channel)
+void channel_divert_readable(struct weir_channel *channel)
 {
-	int bytes = channel->gathering ? 0 : waiting(channel);
-	if (bytes > 0 && bytes < WEIR_TAP_GATHER)
-		await(channel, WEIR_TAP_GATHER);
+	int bytes = channel->gathering ? 0 : channel_tap_waiting(channel);
+	if (bytes > 0 && bytes < WEIR_DIVERT_GATHER)
+		channel_tap_await(channel, WEIR_DIVERT_GATHER);
 	/* At the end there is none, or epoll tells of it again. */
 	if (bytes > 0 && channel->gathering)
-		channel->progress_at_ms = weir_channel_clock(channel);
+		channel->progress_at_ms = channel_clock(channel);
 	else
-		tell(channel);
+		channel_tap_tell(channel);
 }
 
-void weir_tap_gathered(struct weir_channel *channel)
+void channel_divert_gathered(struct weir_channel *channel)
 {
-	if (waiting(channel)) {
-		tell(channel);
+	if (channel_tap_waiting(channel)) {
+		channel_tap_tell(channel);
 	} else {
-		await(channel, 1);
-		weir_channel_arm(channel);
+		channel_tap_await(channel, 1);
+		channel_arm(channel);
 	}
 }
 
-void weir_channel_tapped(struct weir_channel *channel, uint64_t size, int end)
+void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end)
 {
 	weir_channel_resume(channel);
 	weir_loop_counters(channel->host->loop)->receives++;
 	if (size)
-		weir_input_note(channel, size);
+		channel_input_note(channel, size);
 	channel->cutter.before += size;
 	channel->cutter.changed = true; /* it is asked again whether this was the end */
 	channel->eof |= end > 0;
 	if (end < 0)
-		weir_channel_kill(channel, end, false);
-	weir_channel_schedule(channel);
+		channel_kill(channel, end, false);
+	channel_schedule(channel);
 }

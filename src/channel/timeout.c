@@ -9,7 +9,7 @@
 #include "channel_state.h"
 
 /* What is awaited now. */
-static enum timing timing_of(const struct weir_channel *channel)
+static enum timing channel_timeout_timing_of(const struct weir_channel *channel)
 {
 	if (channel->connecting)
 		return TIMING_CONNECT;
@@ -19,7 +19,7 @@ static enum timing timing_of(const struct weir_channel *channel)
 		return TIMING_HANDSHAKE;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
-	bool owed = channel->owed && weir_input_wanted(channel);
+	bool owed = channel->owed && channel_input_wanted(channel);
 	if (channel->gathering && !channel->paused)
 		return TIMING_GATHER;
 	if (channel->paused || (channel->last && !owed))
@@ -30,10 +30,10 @@ static enum timing timing_of(const struct weir_channel *channel)
 }
 
 /* Milliseconds left; 0 or less: the time has come. */
-static int64_t left_ms(const struct weir_channel *channel, enum timing timing)
+static int64_t channel_timeout_left_ms(const struct weir_channel *channel, enum timing timing)
 {
 	const struct weir_bounds *bounds = &channel->host->bounds;
-	uint32_t now = weir_channel_clock(channel);
+	uint32_t now = channel_clock(channel);
 	int64_t since_progress = now - channel->progress_at_ms;
 	int64_t since_request = (int32_t)(now - channel->request_at_ms);
 	int64_t progress_left = (int64_t)bounds->progress_ms - since_progress;
@@ -54,14 +54,14 @@ static int64_t left_ms(const struct weir_channel *channel, enum timing timing)
 	case TIMING_CONNECT:
 		return WEIR_CONNECT_MS - since_progress;
 	case TIMING_GATHER:
-		return WEIR_TAP_GATHER_MS - since_progress;
+		return WEIR_DIVERT_GATHER_MS - since_progress;
 	case TIMING_HANDSHAKE:
 		return WEIR_TLS_HANDSHAKE_MS - since_request;
 	}
 	return 0;
 }
 
-static void expire(struct weir_channel *channel, enum timing timing)
+static void channel_timeout_expire(struct weir_channel *channel, enum timing timing)
 {
 	static const enum weir_timeout told[] = {
 	        [TIMING_IDLE] = WEIR_TIMEOUT_IDLE,
@@ -73,83 +73,84 @@ static void expire(struct weir_channel *channel, enum timing timing)
 	bool closing = channel->closing;
 	weir_loop_counters(channel->host->loop)->timeouts++;
 	if (timing == TIMING_HANDSHAKE) {
-		weir_secure_fail(channel, -ETIMEDOUT);
+		channel_secure_fail(channel, -ETIMEDOUT);
 		return;
 	}
 	if (timing == TIMING_LINGER || timing == TIMING_CONNECT) {
-		weir_channel_kill(
-		        channel, timing == TIMING_LINGER ? channel->error : -ETIMEDOUT, false);
+		channel_kill(channel, timing == TIMING_LINGER ? channel->error : -ETIMEDOUT, false);
 		return;
 	}
 	if (protocol->timeout && channel->open) {
-		channel->progress_at_ms = weir_channel_clock(channel);
+		channel->progress_at_ms = channel_clock(channel);
 		protocol->timeout(channel, told[timing]);
 	}
 	/* Who was closing before was waited for already. */
 	if (closing || !channel->closing)
-		weir_channel_kill(channel, -ETIMEDOUT, true);
-	weir_channel_schedule(channel);
+		channel_kill(channel, -ETIMEDOUT, true);
+	channel_schedule(channel);
 }
 
-static void on_time(struct weir_timer *timer)
+static void channel_timeout_on_time(struct weir_timer *timer)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(timer, struct weir_channel, timer);
-	enum timing timing = timing_of(channel);
-	int64_t left = left_ms(channel, timing);
+	enum timing timing = channel_timeout_timing_of(channel);
+	int64_t left = channel_timeout_left_ms(channel, timing);
 	if (channel->dead)
 		return;
 	if (left <= 0 && timing == TIMING_GATHER) {
-		if (left_ms(channel, TIMING_BODY) > 0) {
-			weir_tap_gathered(channel);
+		if (channel_timeout_left_ms(channel, TIMING_BODY) > 0) {
+			channel_divert_gathered(channel);
 			return;
 		}
 		timing = TIMING_BODY;
 	}
 	if (left <= 0 && timing != TIMING_NONE)
-		expire(channel, timing);
+		channel_timeout_expire(channel, timing);
 	else
 		weir_timer_start(channel->host->loop, timer,
-		        left > 0 ? left : channel->host->bounds.progress_ms, on_time);
+		        left > 0 ? left : channel->host->bounds.progress_ms,
+		        channel_timeout_on_time);
 }
 
-static bool channel_has_unread(const struct weir_channel *channel)
+static bool channel_timeout_has_unread(const struct weir_channel *channel)
 {
 	int waiting = 0;
 	return ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting > 0;
 }
 
-unsigned weir_channel_yields(const struct weir_channel *channel)
+unsigned channel_yields(const struct weir_channel *channel)
 {
-	uint32_t since_progress = weir_channel_clock(channel) - channel->progress_at_ms;
-	enum timing timing = timing_of(channel);
-	bool idle = timing == TIMING_IDLE || weir_secure_silent(channel);
+	uint32_t since_progress = channel_clock(channel) - channel->progress_at_ms;
+	enum timing timing = channel_timeout_timing_of(channel);
+	bool idle = timing == TIMING_IDLE || channel_secure_silent(channel);
 	bool begun = timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE;
 	if (channel->dead || channel->busy || channel->closing)
 		return 0;
 	/* The request of one that was just accepted may still be on its way. */
-	if (idle && since_progress >= WEIR_YIELD_IDLE_MS && !channel_has_unread(channel))
+	if (idle && since_progress >= WEIR_YIELD_IDLE_MS && !channel_timeout_has_unread(channel))
 		return 2;
-	return begun && since_progress >= WEIR_YIELD_STALLED_MS && !channel_has_unread(channel);
+	return begun && since_progress >= WEIR_YIELD_STALLED_MS &&
+	       !channel_timeout_has_unread(channel);
 }
 
-void weir_channel_yield(struct weir_channel *channel)
+void channel_yield(struct weir_channel *channel)
 {
-	struct weir_host *host = channel->host;
+	struct server_host *host = channel->host;
 	unsigned before = host->count;
-	expire(channel, timing_of(channel));
+	channel_timeout_expire(channel, channel_timeout_timing_of(channel));
 	weir_loop_cancel(host->loop, &channel->task);
-	weir_channel_task(&channel->task);
+	channel_task(&channel->task);
 	if (host->count < before)
 		return;
 	/* Its last words are with the kernel, or will not be taken. */
-	weir_channel_kill(channel, -ETIMEDOUT, false);
-	weir_channel_destroy(channel);
+	channel_kill(channel, -ETIMEDOUT, false);
+	channel_destroy(channel);
 }
 
 /* Keeps host->channels in order, to the second, so that nothing is done for most requests. */
-static void channel_list_last(struct weir_channel *channel)
+static void channel_timeout_list_last(struct weir_channel *channel)
 {
-	uint16_t second = (uint16_t)(weir_channel_clock(channel) >> 10);
+	uint16_t second = (uint16_t)(channel_clock(channel) >> 10);
 	if (channel->listed == second)
 		return;
 	channel->listed = second;
@@ -157,15 +158,16 @@ static void channel_list_last(struct weir_channel *channel)
 	weir_list_append(&channel->host->channels, &channel->link);
 }
 
-void weir_channel_arm(struct weir_channel *channel)
+void channel_arm(struct weir_channel *channel)
 {
-	channel_list_last(channel);
-	enum timing timing = timing_of(channel);
+	channel_timeout_list_last(channel);
+	enum timing timing = channel_timeout_timing_of(channel);
 	if (weir_timer_running(&channel->timer) && timing == channel->timing)
 		return;
 	/* Until now it was we who were awaited. */
 	if (channel->timing == TIMING_NONE)
-		channel->progress_at_ms = weir_channel_clock(channel);
+		channel->progress_at_ms = channel_clock(channel);
 	channel->timing = timing & ((1 << TIMING_BITS) - 1);
-	weir_timer_start(channel->host->loop, &channel->timer, left_ms(channel, timing), on_time);
+	weir_timer_start(channel->host->loop, &channel->timer,
+	        channel_timeout_left_ms(channel, timing), channel_timeout_on_time);
 }

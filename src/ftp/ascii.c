@@ -5,7 +5,7 @@
 #include "ascii.h"
 
 /* What follows a CR decides what it was; the bytes of it that are used up. */
-static int settle(struct ftp_ascii *ascii, struct weir_span *bytes,
+static int ftp_ascii_settle(struct ftp_ascii *ascii, struct weir_span *bytes,
         int (*write)(void *context, struct weir_span bytes), void *context)
 {
 	char next = bytes->data[0];
@@ -17,13 +17,13 @@ static int settle(struct ftp_ascii *ascii, struct weir_span *bytes,
 	return write(context, WEIR_SPAN("\r"));
 }
 
-int weir_ftp_ascii_take(struct ftp_ascii *ascii, struct weir_span bytes,
+int ftp_ascii_take(struct ftp_ascii *ascii, struct weir_span bytes,
         int (*write)(void *context, struct weir_span bytes), void *context)
 {
 	int error = 0;
 	while (bytes.size && error == 0) {
 		if (ascii->after_cr) {
-			error = settle(ascii, &bytes, write, context);
+			error = ftp_ascii_settle(ascii, &bytes, write, context);
 			continue;
 		}
 		const char *cr = memchr(bytes.data, '\r', bytes.size);
@@ -36,7 +36,7 @@ int weir_ftp_ascii_take(struct ftp_ascii *ascii, struct weir_span bytes,
 	return error;
 }
 
-int weir_ftp_ascii_end(
+int ftp_ascii_end(
         struct ftp_ascii *ascii, int (*write)(void *context, struct weir_span bytes), void *context)
 {
 	if (!ascii->after_cr)

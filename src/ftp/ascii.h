@@ -12,11 +12,11 @@ struct ftp_ascii {
 };
 
 /* Gives what it makes of `bytes` to `write`: 0, or the error of `write`, which ends it. */
-int weir_ftp_ascii_take(struct ftp_ascii *ascii, struct weir_span bytes,
+int ftp_ascii_take(struct ftp_ascii *ascii, struct weir_span bytes,
         int (*write)(void *context, struct weir_span bytes), void *context);
 
 /* No more comes. */
-int weir_ftp_ascii_end(struct ftp_ascii *ascii, int (*write)(void *context, struct weir_span bytes),
+int ftp_ascii_end(struct ftp_ascii *ascii, int (*write)(void *context, struct weir_span bytes),
         void *context);
 
 #endif

@@ -19,7 +19,8 @@ enum telnet {
 	TELNET_IAC = 255
 };
 
-static void refuse(struct ftp_telnet_answer *answer, unsigned char verb, unsigned char option)
+static void ftp_control_line_refuse(
+        struct ftp_telnet_answer *answer, unsigned char verb, unsigned char option)
 {
 	unsigned char refusal = verb == TELNET_WILL ? TELNET_DONT : TELNET_WONT;
 	if (verb != TELNET_WILL && verb != TELNET_DO)
@@ -32,7 +33,7 @@ static void refuse(struct ftp_telnet_answer *answer, unsigned char verb, unsigne
 }
 
 /* The bytes of a subnegotiation behind IAC SB, up to and with IAC SE. */
-static size_t subnegotiation(const unsigned char *at, size_t size)
+static size_t ftp_control_line_subnegotiation(const unsigned char *at, size_t size)
 {
 	for (size_t i = 0; i + 1 < size; i++)
 		if (at[i] == TELNET_IAC && at[i + 1] == TELNET_SE)
@@ -44,30 +45,32 @@ static size_t subnegotiation(const unsigned char *at, size_t size)
  * The bytes of a telnet command, which begins with IAC; 0: it is no command but a byte of text, of
  * a client that knows nothing of telnet.
  */
-static size_t telnet_command(const unsigned char *at, size_t size, struct ftp_telnet_answer *answer)
+static size_t ftp_control_line_telnet_command(
+        const unsigned char *at, size_t size, struct ftp_telnet_answer *answer)
 {
 	if (size < 2)
 		return size;
 	if (at[1] < TELNET_SE || at[1] == TELNET_IAC)
 		return 0;
 	if (at[1] == TELNET_SB)
-		return 2 + subnegotiation(at + 2, size - 2);
+		return 2 + ftp_control_line_subnegotiation(at + 2, size - 2);
 	if (at[1] < TELNET_WILL)
 		return 2;
 	if (size < 3)
 		return size;
-	refuse(answer, at[1], at[2]);
+	ftp_control_line_refuse(answer, at[1], at[2]);
 	return 3;
 }
 
-ssize_t weir_ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet_answer *answer)
+ssize_t ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet_answer *answer)
 {
 	const unsigned char *bytes = (const unsigned char *)line.data;
 	size_t put = 0;
 	answer->size = 0;
 	for (size_t i = 0; i < line.size; i++) {
 		if (bytes[i] == TELNET_IAC) {
-			size_t skip = telnet_command(bytes + i, line.size - i, answer);
+			size_t skip =
+			        ftp_control_line_telnet_command(bytes + i, line.size - i, answer);
 			if (skip) {
 				i += skip - 1;
 				continue;
@@ -87,7 +90,7 @@ ssize_t weir_ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet
 	return (ssize_t)put;
 }
 
-struct ftp_command weir_ftp_command_parse(const char *line)
+struct ftp_command ftp_command_parse(const char *line)
 {
 	struct ftp_command command = {.verb = ""};
 	size_t size = strcspn(line, " ");

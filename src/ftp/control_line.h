@@ -23,9 +23,9 @@ struct ftp_telnet_answer {
  * end to `to`, which has room for line.size + 1 bytes; a NUL is added. The size, or WEIR_E_SYNTAX:
  * there is a NUL in it that does not follow a CR.
  */
-ssize_t weir_ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet_answer *answer);
+ssize_t ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet_answer *answer);
 
-/* Splits a line as weir_ftp_telnet_strip leaves it. */
-struct ftp_command weir_ftp_command_parse(const char *line);
+/* Splits a line as ftp_telnet_strip leaves it. */
+struct ftp_command ftp_command_parse(const char *line);
 
 #endif

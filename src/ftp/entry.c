@@ -37,7 +37,7 @@ enum {
 
 /* -- names ------------------------------------------------------------------------------------- */
 
-size_t weir_ftp_name_write(const char *name, bool telnet, bool quoted, char *to, size_t room)
+size_t ftp_name_write(const char *name, bool telnet, bool quoted, char *to, size_t room)
 {
 	size_t size = 0;
 	for (; *name; name++) {
@@ -53,7 +53,7 @@ size_t weir_ftp_name_write(const char *name, bool telnet, bool quoted, char *to,
 	return size;
 }
 
-static size_t finish_line(char *to, size_t size, size_t room)
+static size_t ftp_entry_finish_line(char *to, size_t size, size_t room)
 {
 	if (!size || size + 2 > room)
 		return 0;
@@ -64,7 +64,7 @@ static size_t finish_line(char *to, size_t size, size_t room)
 
 /* -- LIST -------------------------------------------------------------------------------------- */
 
-static char kind_letter(enum weir_file_kind kind)
+static char ftp_entry_kind_letter(enum weir_file_kind kind)
 {
 	switch (kind) {
 	case WEIR_FILE_DIRECTORY:
@@ -79,15 +79,16 @@ static char kind_letter(enum weir_file_kind kind)
 	return 'p';
 }
 
-static void format_mode(const struct weir_directory_entry *entry, char text[MODE_BITS + 2])
+static void ftp_entry_format_mode(
+        const struct weir_directory_entry *entry, char text[MODE_BITS + 2])
 {
-	text[0] = kind_letter(entry->kind);
+	text[0] = ftp_entry_kind_letter(entry->kind);
 	for (int i = 0; i < MODE_BITS; i++)
 		text[i + 1] = (char)(entry->mode & (0400U >> i) ? "rwx"[i % 3] : '-');
 	text[MODE_BITS + 1] = 0;
 }
 
-static void format_date(time_t time, time_t now, char text[24])
+static void ftp_entry_format_date(time_t time, time_t now, char text[24])
 {
 	static const char months[][4] = {
 	        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
@@ -105,7 +106,7 @@ static void format_date(time_t time, time_t now, char text[24])
 }
 
 /* Nothing that a terminal would obey. */
-static size_t write_plain(const char *name, char *to, size_t room)
+static size_t ftp_entry_write_plain(const char *name, char *to, size_t room)
 {
 	size_t size = strlen(name);
 	if (size > room)
@@ -117,37 +118,37 @@ static size_t write_plain(const char *name, char *to, size_t room)
 	return size;
 }
 
-size_t weir_ftp_entry_list(const struct ftp_entry_style *style,
-        const struct weir_directory_entry *entry, char *to, size_t room)
+size_t ftp_entry_list(const struct ftp_entry_style *style, const struct weir_directory_entry *entry,
+        char *to, size_t room)
 {
 	char mode[MODE_BITS + 2], date[24];
-	format_mode(entry, mode);
-	format_date(entry->mtime.tv_sec, style->now, date);
+	ftp_entry_format_mode(entry, mode);
+	ftp_entry_format_date(entry->mtime.tv_sec, style->now, date);
 	int put = snprintf(to, room, "%s %3llu ftp      ftp      %12llu %s ", mode,
 	        (unsigned long long)entry->links, (unsigned long long)entry->size, date);
 	if (put <= 0 || (size_t)put >= room)
 		return 0;
-	size_t name = write_plain(entry->name, to + put, room - (size_t)put);
-	return finish_line(to, name ? (size_t)put + name : 0, room);
+	size_t name = ftp_entry_write_plain(entry->name, to + put, room - (size_t)put);
+	return ftp_entry_finish_line(to, name ? (size_t)put + name : 0, room);
 }
 
 /* -- NLST -------------------------------------------------------------------------------------- */
 
-size_t weir_ftp_entry_name(const struct ftp_entry_style *style,
-        const struct weir_directory_entry *entry, char *to, size_t room)
+size_t ftp_entry_name(const struct ftp_entry_style *style, const struct weir_directory_entry *entry,
+        char *to, size_t room)
 {
 	size_t prefix = style->prefix ? strlen(style->prefix) : 0;
 	if (strchr(entry->name, '\n') || prefix > room)
 		return 0;
 	if (prefix)
 		memcpy(to, style->prefix, prefix);
-	size_t name = weir_ftp_name_write(entry->name, false, false, to + prefix, room - prefix);
-	return finish_line(to, name ? prefix + name : 0, room);
+	size_t name = ftp_name_write(entry->name, false, false, to + prefix, room - prefix);
+	return ftp_entry_finish_line(to, name ? prefix + name : 0, room);
 }
 
 /* -- MLSD, MLST -------------------------------------------------------------------------------- */
 
-static const char *type_of(enum weir_file_kind kind)
+static const char *ftp_entry_type_of(enum weir_file_kind kind)
 {
 	switch (kind) {
 	case WEIR_FILE_REGULAR:
@@ -163,7 +164,7 @@ static const char *type_of(enum weir_file_kind kind)
 }
 
 /* What the user may try; the disk may still say no. */
-static void format_perm(enum weir_file_kind kind, unsigned rights, char text[16])
+static void ftp_entry_format_perm(enum weir_file_kind kind, unsigned rights, char text[16])
 {
 	static const struct {
 		char letter;
@@ -191,22 +192,22 @@ static void format_perm(enum weir_file_kind kind, unsigned rights, char text[16]
 	text[size] = 0;
 }
 
-static int write_fact(enum ftp_fact fact, const struct ftp_entry_style *style,
+static int ftp_entry_write_fact(enum ftp_fact fact, const struct ftp_entry_style *style,
         const struct weir_directory_entry *entry, char *to, size_t room)
 {
 	char text[WEIR_FTP_TIME_TEXT_MAX];
 	switch (fact) {
 	case FTP_FACT_TYPE:
-		return snprintf(to, room, "Type=%s;", type_of(entry->kind));
+		return snprintf(to, room, "Type=%s;", ftp_entry_type_of(entry->kind));
 	case FTP_FACT_SIZE:
 		if (entry->kind != WEIR_FILE_REGULAR)
 			return 0;
 		return snprintf(to, room, "Size=%llu;", (unsigned long long)entry->size);
 	case FTP_FACT_MODIFY:
-		weir_ftp_time_format(entry->mtime.tv_sec, text);
+		ftp_time_format(entry->mtime.tv_sec, text);
 		return snprintf(to, room, "Modify=%s;", text);
 	case FTP_FACT_PERM:
-		format_perm(entry->kind, style->rights, text);
+		ftp_entry_format_perm(entry->kind, style->rights, text);
 		return snprintf(to, room, "Perm=%s;", text);
 	case FTP_FACT_UNIQUE:
 		return snprintf(to, room, "Unique=%llxg%llx;", (unsigned long long)entry->device,
@@ -219,7 +220,7 @@ static int write_fact(enum ftp_fact fact, const struct ftp_entry_style *style,
 	return 0;
 }
 
-size_t weir_ftp_entry_facts(const struct ftp_entry_style *style,
+size_t ftp_entry_facts(const struct ftp_entry_style *style,
         const struct weir_directory_entry *entry, char *to, size_t room)
 {
 	size_t size = 0;
@@ -228,7 +229,8 @@ size_t weir_ftp_entry_facts(const struct ftp_entry_style *style,
 	for (size_t i = 0; i < FACT_COUNT; i++) {
 		if (!(style->facts & known_facts[i].fact))
 			continue;
-		int put = write_fact(known_facts[i].fact, style, entry, to + size, room - size);
+		int put = ftp_entry_write_fact(
+		        known_facts[i].fact, style, entry, to + size, room - size);
 		if (put < 0 || (size_t)put >= room - size)
 			return 0;
 		size += (size_t)put;
@@ -236,11 +238,11 @@ size_t weir_ftp_entry_facts(const struct ftp_entry_style *style,
 	if (size == room)
 		return 0;
 	to[size++] = ' ';
-	size_t name = weir_ftp_name_write(entry->name, false, false, to + size, room - size);
-	return finish_line(to, name ? size + name : 0, room);
+	size_t name = ftp_name_write(entry->name, false, false, to + size, room - size);
+	return ftp_entry_finish_line(to, name ? size + name : 0, room);
 }
 
-unsigned weir_ftp_facts_parse(struct weir_span text)
+unsigned ftp_facts_parse(struct weir_span text)
 {
 	unsigned facts = 0;
 	struct weir_span name;
@@ -253,7 +255,7 @@ unsigned weir_ftp_facts_parse(struct weir_span text)
 	return facts;
 }
 
-void weir_ftp_facts_format(unsigned facts, bool all, char text[FTP_FACTS_TEXT_MAX])
+void ftp_facts_format(unsigned facts, bool all, char text[FTP_FACTS_TEXT_MAX])
 {
 	size_t size = 0;
 	text[0] = 0;

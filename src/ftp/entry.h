@@ -32,24 +32,24 @@ struct ftp_entry_style {
 /* The most that `write` needs, but for a prefix. */
 #define FTP_ENTRY_MAX 1024
 
-size_t weir_ftp_entry_list(const struct ftp_entry_style *style,
-        const struct weir_directory_entry *entry, char *to, size_t room);
-size_t weir_ftp_entry_name(const struct ftp_entry_style *style,
-        const struct weir_directory_entry *entry, char *to, size_t room);
-size_t weir_ftp_entry_facts(const struct ftp_entry_style *style,
+size_t ftp_entry_list(const struct ftp_entry_style *style, const struct weir_directory_entry *entry,
+        char *to, size_t room);
+size_t ftp_entry_name(const struct ftp_entry_style *style, const struct weir_directory_entry *entry,
+        char *to, size_t room);
+size_t ftp_entry_facts(const struct ftp_entry_style *style,
         const struct weir_directory_entry *entry, char *to, size_t room);
 
 /* "size;TYPE;…": the bits of those known. */
-unsigned weir_ftp_facts_parse(struct weir_span text);
+unsigned ftp_facts_parse(struct weir_span text);
 
 /* "type*;size;…" for FEAT, with `*` for the selected ones; without, only those, for OPTS. */
 #define FTP_FACTS_TEXT_MAX 64
-void weir_ftp_facts_format(unsigned facts, bool all, char text[FTP_FACTS_TEXT_MAX]);
+void ftp_facts_format(unsigned facts, bool all, char text[FTP_FACTS_TEXT_MAX]);
 
 /*
  * A pathname for a line: CR becomes CR NUL, 255 is doubled where `telnet` says so, a quote where
  * `quoted`; an LF becomes `?`. The size, at most twice that of `name`; or 0 if it does not fit.
  */
-size_t weir_ftp_name_write(const char *name, bool telnet, bool quoted, char *to, size_t room);
+size_t ftp_name_write(const char *name, bool telnet, bool quoted, char *to, size_t room);
 
 #endif

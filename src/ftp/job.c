@@ -7,8 +7,7 @@
 
 #include "job.h"
 
-void *weir_ftp_job_begin(
-        struct ftp_session *session, size_t size, void (*cancel)(struct ftp_job *job))
+void *ftp_job_begin(struct ftp_session *session, size_t size, void (*cancel)(struct ftp_job *job))
 {
 	struct ftp_job *job = calloc(1, size);
 	if (!job) {
@@ -18,19 +17,19 @@ void *weir_ftp_job_begin(
 	job->session = session;
 	job->cancel = cancel;
 	session->job = job;
-	weir_ftp_session_go_on(session);
+	ftp_session_go_on(session);
 	return job;
 }
 
-void weir_ftp_job_end(struct ftp_job *job)
+void ftp_job_end(struct ftp_job *job)
 {
 	struct ftp_session *session = job->session;
 	session->job = NULL;
 	free(job);
-	weir_ftp_session_go_on(session);
+	ftp_session_go_on(session);
 }
 
-void weir_ftp_job_drop(struct ftp_job *job)
+void ftp_job_drop(struct ftp_job *job)
 {
 	if (!job)
 		return;
@@ -47,53 +46,53 @@ struct look {
 	char path[];
 };
 
-static void cancel_look(struct ftp_job *job)
+static void ftp_job_cancel_look(struct ftp_job *job)
 {
 	weir_lookup_cancel(&((struct look *)job)->lookup);
 }
 
-static void on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
+static void ftp_job_on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
 	struct look *look = WEIR_CONTAINER(lookup, struct look, lookup);
 	struct ftp_session *session = look->job.session;
 	if (error < 0)
-		weir_ftp_say(session, weir_ftp_error_text(error));
+		ftp_say(session, ftp_error_text(error));
 	else
 		look->found(session, look->path, file);
-	weir_ftp_job_end(&look->job);
+	ftp_job_end(&look->job);
 }
 
-void weir_ftp_look_up(struct ftp_session *session, const char *name,
+void ftp_look_up(struct ftp_session *session, const char *name,
         void (*found)(struct ftp_session *session, const char *path, struct weir_file *file))
 {
 	struct ftp_place place;
-	int error = weir_ftp_place_find(session, name, &place);
+	int error = ftp_place_find(session, name, &place);
 	if (error < 0) {
-		weir_ftp_say(session, weir_ftp_error_text(error));
+		ftp_say(session, ftp_error_text(error));
 		return;
 	}
 	size_t size = strlen(place.path) + 1;
-	struct look *look = weir_ftp_job_begin(session, sizeof *look + size, cancel_look);
+	struct look *look = ftp_job_begin(session, sizeof *look + size, ftp_job_cancel_look);
 	if (!look)
 		return;
 	memcpy(look->path, place.path, size);
 	look->found = found;
-	weir_tree_lookup(weir_ftp_tree(session->server), &look->lookup, place.tree, on_found);
+	weir_tree_lookup(ftp_tree(session->server), &look->lookup, place.tree, ftp_job_on_found);
 }
 
 /* -- changes ----------------------------------------------------------------------------------- */
 
-static void cancel_change(struct ftp_job *job)
+static void ftp_job_cancel_change(struct ftp_job *job)
 {
 	weir_change_cancel(&((struct ftp_change *)job)->change);
 }
 
-struct ftp_change *weir_ftp_change_begin(
+struct ftp_change *ftp_change_begin(
         struct ftp_session *session, const char *verb, const char *path, struct weir_span reply)
 {
 	size_t path_size = strlen(path) + 1;
-	struct ftp_change *change =
-	        weir_ftp_job_begin(session, sizeof *change + path_size + reply.size, cancel_change);
+	struct ftp_change *change = ftp_job_begin(
+	        session, sizeof *change + path_size + reply.size, ftp_job_cancel_change);
 	if (!change)
 		return NULL;
 	change->verb = verb;
@@ -103,19 +102,18 @@ struct ftp_change *weir_ftp_change_begin(
 	return change;
 }
 
-void weir_ftp_change_done(struct weir_change *made, int error)
+void ftp_change_done(struct weir_change *made, int error)
 {
 	struct ftp_change *change = WEIR_CONTAINER(made, struct ftp_change, change);
 	struct ftp_session *session = change->job.session;
 	if (error < 0) {
-		const char *text = weir_ftp_error_text(error);
-		weir_ftp_log_change(
-		        session, change->verb, change->path, error, weir_ftp_code(text));
-		weir_ftp_say(session, text);
+		const char *text = ftp_error_text(error);
+		ftp_log_change(session, change->verb, change->path, error, ftp_code(text));
+		ftp_say(session, text);
 	} else {
-		weir_ftp_log_change(
-		        session, change->verb, change->path, 0, weir_ftp_code(change->reply.data));
-		weir_ftp_say_span(session, change->reply);
+		ftp_log_change(
+		        session, change->verb, change->path, 0, ftp_code(change->reply.data));
+		ftp_say_span(session, change->reply);
 	}
-	weir_ftp_job_end(&change->job);
+	ftp_job_end(&change->job);
 }

@@ -1,7 +1,7 @@
 /*
  * A job: a command that cannot be answered at once. The control connection waits for it.
  *
- * Life cycle: weir_ftp_job_begin, then weir_ftp_job_end when it is done; or its cancel() when the
+ * Life cycle: ftp_job_begin, then ftp_job_end when it is done; or its cancel() when the
  * session ends before. Embedded first in what a command keeps meanwhile.
  */
 #ifndef WEIR_FTP_JOB_H
@@ -17,14 +17,13 @@ struct ftp_job {
 };
 
 /* All zero but for the above; NULL without memory, and 451 has been said. */
-void *weir_ftp_job_begin(
-        struct ftp_session *session, size_t size, void (*cancel)(struct ftp_job *job));
+void *ftp_job_begin(struct ftp_session *session, size_t size, void (*cancel)(struct ftp_job *job));
 
 /* Frees it; the session goes on. */
-void weir_ftp_job_end(struct ftp_job *job);
+void ftp_job_end(struct ftp_job *job);
 
 /* For the end of the session: cancels and frees. NULL is allowed. */
-void weir_ftp_job_drop(struct ftp_job *job);
+void ftp_job_drop(struct ftp_job *job);
 
 /* -- lookups ----------------------------------------------------------------------------------- */
 
@@ -32,7 +31,7 @@ void weir_ftp_job_drop(struct ftp_job *job);
  * Looks a pathname up, and calls found() once, now or later. `path` is as the user sees it, and
  * valid during the call, as is `file`. With an error, which has been replied to, it is not called.
  */
-void weir_ftp_look_up(struct ftp_session *session, const char *name,
+void ftp_look_up(struct ftp_session *session, const char *name,
         void (*found)(struct ftp_session *session, const char *path, struct weir_file *file));
 
 /* -- changes ----------------------------------------------------------------------------------- */
@@ -47,10 +46,10 @@ struct ftp_change {
 };
 
 /* The arguments are copied. NULL without memory, and 451 has been said. */
-struct ftp_change *weir_ftp_change_begin(
+struct ftp_change *ftp_change_begin(
         struct ftp_session *session, const char *verb, const char *path, struct weir_span reply);
 
 /* For weir_tree_remove and its kin: replies, and ends the job. */
-void weir_ftp_change_done(struct weir_change *change, int error);
+void ftp_change_done(struct weir_change *change, int error);
 
 #endif

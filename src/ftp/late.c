@@ -22,32 +22,33 @@ struct ftp_late {
 	size_t put;
 };
 
-static enum weir_more more(void *context, struct weir_output *out)
+static enum weir_more ftp_late_more(void *context, struct weir_output *out)
 {
 	struct ftp_late *late = context;
 	late->put +=
 	        weir_output_copy(out, late->text.data + late->put, late->text.size - late->put);
 	if (late->put < late->text.size)
 		return WEIR_MORE;
-	weir_buffer_free(&late->text);
+	weir_buffer_finish(&late->text);
 	late->put = 0;
 	return late->owner ? WEIR_WAIT : WEIR_DONE;
 }
 
-static void on_close(void *context, enum weir_close_reason why)
+static void ftp_late_on_close(void *context, enum weir_close_reason why)
 {
 	struct ftp_late *late = context;
 	(void)why;
 	if (late->owner)
 		*late->owner = NULL;
-	weir_buffer_free(&late->text);
+	weir_buffer_finish(&late->text);
 	free(late);
 }
 
-int weir_ftp_late_open(struct weir_channel *channel, struct ftp_late **owner)
+int ftp_late_open(struct weir_channel *channel, struct ftp_late **owner)
 {
 	struct ftp_late *late = calloc(1, sizeof *late);
-	struct weir_producer *producer = late ? weir_generator(more, on_close, late) : NULL;
+	struct weir_producer *producer =
+	        late ? weir_produce_generator(ftp_late_more, ftp_late_on_close, late) : NULL;
 	*owner = NULL;
 	if (producer) {
 		late->channel = channel;
@@ -58,7 +59,7 @@ int weir_ftp_late_open(struct weir_channel *channel, struct ftp_late **owner)
 	return weir_channel_push(channel, producer);
 }
 
-int weir_ftp_late_say(struct ftp_late *late, struct weir_span text)
+int ftp_late_say(struct ftp_late *late, struct weir_span text)
 {
 	int error = weir_buffer_append(&late->text, text.data, text.size, TEXT_MAX);
 	if (error < 0)
@@ -68,12 +69,12 @@ int weir_ftp_late_say(struct ftp_late *late, struct weir_span text)
 	return error;
 }
 
-bool weir_ftp_late_taken(const struct ftp_late *late)
+bool ftp_late_taken(const struct ftp_late *late)
 {
 	return late->text.size == 0;
 }
 
-void weir_ftp_late_end(struct ftp_late *late)
+void ftp_late_end(struct ftp_late *late)
 {
 	*late->owner = NULL;
 	late->owner = NULL;

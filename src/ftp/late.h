@@ -13,15 +13,15 @@ struct ftp_late;
  * Puts it last in the queue. `*owner` is set to it, and to NULL when it is gone before its end,
  * with the channel. 0 or -ENOMEM (the channel is aborted then).
  */
-int weir_ftp_late_open(struct weir_channel *channel, struct ftp_late **owner);
+int ftp_late_open(struct weir_channel *channel, struct ftp_late **owner);
 
 /* More text, CRLF included. -ENOMEM: the channel is aborted. */
-int weir_ftp_late_say(struct ftp_late *late, struct weir_span text);
+int ftp_late_say(struct ftp_late *late, struct weir_span text);
 
 /* Everything said has been taken. */
-bool weir_ftp_late_taken(const struct ftp_late *late);
+bool ftp_late_taken(const struct ftp_late *late);
 
 /* The last was said; *owner is NULL. */
-void weir_ftp_late_end(struct ftp_late *late);
+void ftp_late_end(struct ftp_late *late);
 
 #endif

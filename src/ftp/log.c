@@ -1,7 +1,7 @@
 /* What the server's owner is told; see also transfer.c. */
 #include "session.h"
 
-static void tell(struct ftp_session *session, struct weir_ftp_event *event)
+static void ftp_log_tell(struct ftp_session *session, struct weir_ftp_event *event)
 {
 	struct weir_ftp_server *server = session->server;
 	if (!server->log)
@@ -13,23 +13,23 @@ static void tell(struct ftp_session *session, struct weir_ftp_event *event)
 	server->log(server->context, event);
 }
 
-void weir_ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code)
+void ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code)
 {
 	struct weir_ftp_event event = {
 	        .kind = WEIR_FTP_LOGIN, .user = name, .error = error, .code = code};
-	tell(session, &event);
+	ftp_log_tell(session, &event);
 }
 
-void weir_ftp_log_logout(struct ftp_session *session, int error)
+void ftp_log_logout(struct ftp_session *session, int error)
 {
 	struct weir_ftp_event event = {.kind = WEIR_FTP_LOGOUT, .error = error};
-	tell(session, &event);
+	ftp_log_tell(session, &event);
 }
 
-void weir_ftp_log_change(
+void ftp_log_change(
         struct ftp_session *session, const char *verb, const char *path, int error, unsigned code)
 {
 	struct weir_ftp_event event = {
 	        .kind = WEIR_FTP_CHANGED, .verb = verb, .path = path, .error = error, .code = code};
-	tell(session, &event);
+	ftp_log_tell(session, &event);
 }

@@ -9,7 +9,7 @@
 #include "pathname.h"
 
 /* Appends the parts of `name` to the `size` bytes at `to`. The new size or -ENAMETOOLONG. */
-static int append_parts(char *to, int size, const char *name)
+static int ftp_pathname_append_parts(char *to, int size, const char *name)
 {
 	while (*name) {
 		size_t part = strcspn(name, "/");
@@ -29,13 +29,13 @@ static int append_parts(char *to, int size, const char *name)
 	return size;
 }
 
-int weir_ftp_path_resolve(const char *base, const char *name, char ret[WEIR_PATH_MAX])
+int ftp_path_resolve(const char *base, const char *name, char ret[WEIR_PATH_MAX])
 {
 	int size = 0;
 	if (name[0] != '/')
-		size = append_parts(ret, 0, base);
+		size = ftp_pathname_append_parts(ret, 0, base);
 	if (size >= 0)
-		size = append_parts(ret, size, name);
+		size = ftp_pathname_append_parts(ret, size, name);
 	if (size < 0)
 		return size;
 	if (size == 0)
@@ -44,7 +44,7 @@ int weir_ftp_path_resolve(const char *base, const char *name, char ret[WEIR_PATH
 	return 0;
 }
 
-static bool has_part(const char *path, const char *beginning)
+static bool ftp_pathname_has_part(const char *path, const char *beginning)
 {
 	size_t size = strlen(beginning);
 	for (const char *at = path; (at = strchr(at, '/')); at++)
@@ -53,12 +53,12 @@ static bool has_part(const char *path, const char *beginning)
 	return false;
 }
 
-bool weir_ftp_path_is_hidden(const char *path)
+bool ftp_path_is_hidden(const char *path)
 {
-	return has_part(path, ".");
+	return ftp_pathname_has_part(path, ".");
 }
 
-bool weir_ftp_path_is_temporary(const char *path)
+bool ftp_path_is_temporary(const char *path)
 {
-	return has_part(path, ".weir-");
+	return ftp_pathname_has_part(path, ".weir-");
 }

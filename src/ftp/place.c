@@ -8,14 +8,13 @@
 #include "pathname.h"
 #include "session.h"
 
-int weir_ftp_place_find(const struct ftp_session *session, const char *name, struct ftp_place *ret)
+int ftp_place_find(const struct ftp_session *session, const char *name, struct ftp_place *ret)
 {
-	int error = weir_ftp_path_resolve(
-	        session->directory ? session->directory : "", name, ret->path);
+	int error = ftp_path_resolve(session->directory ? session->directory : "", name, ret->path);
 	if (error < 0)
 		return error;
-	if (weir_ftp_path_is_temporary(ret->path) ||
-	        (!session->server->rules.hidden && weir_ftp_path_is_hidden(ret->path)))
+	if (ftp_path_is_temporary(ret->path) ||
+	        (!session->server->rules.hidden && ftp_path_is_hidden(ret->path)))
 		return -ENOENT;
 	size_t home = strlen(session->user->home), size = strlen(ret->path);
 	if (home + size + 1 > WEIR_PATH_MAX)
@@ -32,7 +31,7 @@ int weir_ftp_place_find(const struct ftp_session *session, const char *name, str
 	return 0;
 }
 
-struct weir_tree *weir_ftp_tree(struct weir_ftp_server *server)
+struct weir_tree *ftp_tree(struct weir_ftp_server *server)
 {
 	if (!server->attached)
 		weir_tree_attach(server->tree, server->loop);

@@ -14,7 +14,7 @@ enum {
 	BYTE_MAX = 255
 };
 
-int weir_ftp_port_parse(struct weir_span text, struct weir_address *ret)
+int ftp_port_parse(struct weir_span text, struct weir_address *ret)
 {
 	unsigned char numbers[NUMBERS];
 	struct weir_span rest = weir_span_trim(text), head;
@@ -33,7 +33,7 @@ int weir_ftp_port_parse(struct weir_span text, struct weir_address *ret)
 	return 0;
 }
 
-static int parse_host(struct weir_span text, int family, struct weir_address *ret)
+static int ftp_port_parse_host(struct weir_span text, int family, struct weir_address *ret)
 {
 	char host[INET6_ADDRSTRLEN];
 	if (text.size >= sizeof host)
@@ -46,7 +46,7 @@ static int parse_host(struct weir_span text, int family, struct weir_address *re
 	return strlen(host) == text.size && inet_pton(family, host, to) == 1 ? 0 : WEIR_E_SYNTAX;
 }
 
-int weir_ftp_eprt_parse(struct weir_span text, struct weir_address *ret)
+int ftp_eprt_parse(struct weir_span text, struct weir_address *ret)
 {
 	struct weir_span rest = weir_span_trim(text), protocol, host, port;
 	uint64_t number;
@@ -63,15 +63,15 @@ int weir_ftp_eprt_parse(struct weir_span text, struct weir_address *ret)
 		return WEIR_E_SYNTAX;
 	if (number != 1 && number != 2)
 		return -EAFNOSUPPORT;
-	if (parse_host(host, number == 1 ? AF_INET : AF_INET6, &address) < 0 ||
+	if (ftp_port_parse_host(host, number == 1 ? AF_INET : AF_INET6, &address) < 0 ||
 	        weir_span_number(port, 10, &number) < 0 || number == 0 || number > UINT16_MAX)
 		return WEIR_E_SYNTAX;
-	weir_ftp_set_port(&address, (uint16_t)number);
+	ftp_set_port(&address, (uint16_t)number);
 	*ret = address;
 	return 0;
 }
 
-void weir_ftp_port_format(const struct weir_address *address, char text[WEIR_FTP_PORT_TEXT_MAX])
+void ftp_port_format(const struct weir_address *address, char text[WEIR_FTP_PORT_TEXT_MAX])
 {
 	unsigned char host[4], port[2];
 	memcpy(host, &address->v4.sin_addr, sizeof host);
@@ -80,7 +80,7 @@ void weir_ftp_port_format(const struct weir_address *address, char text[WEIR_FTP
 	        host[3], port[0], port[1]);
 }
 
-struct weir_address weir_ftp_unmapped(const struct weir_address *address)
+struct weir_address ftp_unmapped(const struct weir_address *address)
 {
 	struct weir_address plain = {0};
 	if (address->any.sa_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&address->v6.sin6_addr))
@@ -91,9 +91,9 @@ struct weir_address weir_ftp_unmapped(const struct weir_address *address)
 	return plain;
 }
 
-bool weir_ftp_same_host(const struct weir_address *a, const struct weir_address *b)
+bool ftp_same_host(const struct weir_address *a, const struct weir_address *b)
 {
-	struct weir_address x = weir_ftp_unmapped(a), y = weir_ftp_unmapped(b);
+	struct weir_address x = ftp_unmapped(a), y = ftp_unmapped(b);
 	if (x.any.sa_family != y.any.sa_family)
 		return false;
 	if (x.any.sa_family == AF_INET)
@@ -101,7 +101,7 @@ bool weir_ftp_same_host(const struct weir_address *a, const struct weir_address 
 	return memcmp(&x.v6.sin6_addr, &y.v6.sin6_addr, sizeof x.v6.sin6_addr) == 0;
 }
 
-void weir_ftp_set_port(struct weir_address *address, uint16_t port)
+void ftp_set_port(struct weir_address *address, uint16_t port)
 {
 	if (address->any.sa_family == AF_INET)
 		address->v4.sin_port = htons(port);

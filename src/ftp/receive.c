@@ -12,10 +12,10 @@
 
 #include "receiving.h"
 
-static int begin(struct ftp_receiving *receiving);
+static int ftp_receive_begin(struct ftp_receiving *receiving);
 
 /* "name", then "name.1f3a": 0, or the names have run out. */
-static int next_name(struct ftp_receiving *receiving)
+static int ftp_receive_next_name(struct ftp_receiving *receiving)
 {
 	struct ftp_place *place = receiving->place;
 	unsigned number;
@@ -33,7 +33,7 @@ static int next_name(struct ftp_receiving *receiving)
 	return 0;
 }
 
-static void start(struct ftp_receiving *receiving)
+static void ftp_receive_start(struct ftp_receiving *receiving)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
 	char named[2 * WEIR_PATH_MAX];
@@ -41,52 +41,53 @@ static void start(struct ftp_receiving *receiving)
 	free(receiving->place);
 	receiving->place = NULL;
 	if (receiving->unique)
-		opening = weir_ftp_receiving_named(receiving, "150 FILE: ", named, sizeof named);
-	weir_ftp_transfer_start(transfer, opening);
+		opening = ftp_receiving_named(receiving, "150 FILE: ", named, sizeof named);
+	ftp_transfer_start(transfer, opening);
 }
 
-static void on_ready(void *context, int error)
+static void ftp_receive_on_ready(void *context, int error)
 {
 	struct ftp_receiving *receiving = context;
 	if (receiving->transfer.started || error < 0) {
 		if (error == 0) {
-			weir_ftp_receiving_go_on(receiving);
+			ftp_receiving_go_on(receiving);
 			return;
 		}
 		if (error == -EEXIST && receiving->unique && !receiving->transfer.started) {
 			weir_upload_abort(receiving->upload);
 			receiving->upload = NULL;
-			error = next_name(receiving);
+			error = ftp_receive_next_name(receiving);
 			if (error == 0)
-				error = begin(receiving);
+				error = ftp_receive_begin(receiving);
 			if (error == 0)
 				return;
 		}
-		weir_ftp_receiving_fail(receiving, error);
+		ftp_receiving_fail(receiving, error);
 		return;
 	}
-	start(receiving);
+	ftp_receive_start(receiving);
 }
 
-static int begin(struct ftp_receiving *receiving)
+static int ftp_receive_begin(struct ftp_receiving *receiving)
 {
-	char *path = weir_ftp_copy(receiving->place->path);
+	char *path = ftp_copy(receiving->place->path);
 	if (!path)
 		return -ENOMEM;
 	free(receiving->transfer.path);
 	receiving->transfer.path = path;
-	return weir_upload_begin(weir_ftp_tree(receiving->transfer.session->server),
-	        receiving->place->tree, &receiving->options, on_ready, receiving,
+	return weir_upload_begin(ftp_tree(receiving->transfer.session->server),
+	        receiving->place->tree, &receiving->options, ftp_receive_on_ready, receiving,
 	        &receiving->upload);
 }
 
-static void set_options(struct ftp_receiving *receiving, const struct ftp_receipt *receipt)
+static void ftp_receive_set_options(
+        struct ftp_receiving *receiving, const struct ftp_receipt *receipt)
 {
 	const struct ftp_session *session = receiving->transfer.session;
-	bool overwrites = weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE;
+	bool overwrites = ftp_session_rights(session) & WEIR_FTP_OVERWRITE;
 	receiving->text = session->ascii;
 	receiving->unique = receipt->unique;
-	receiving->rate = weir_ftp_rate(session);
+	receiving->rate = ftp_rate(session);
 	receiving->options = (struct weir_upload_options){
 	        .size_max = session->server->rules.upload_max,
 	        .mode = session->server->rules.mode,
@@ -100,19 +101,18 @@ static void set_options(struct ftp_receiving *receiving, const struct ftp_receip
 	receiving->tree_size = strlen(receiving->place->tree);
 }
 
-void weir_ftp_receive(
-        struct ftp_session *session, const struct ftp_receipt *receipt, const char *name)
+void ftp_receive(struct ftp_session *session, const struct ftp_receipt *receipt, const char *name)
 {
 	struct ftp_place place;
-	int error = weir_ftp_place_find(session, name, &place);
-	if (receipt->offset && !(weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE))
+	int error = ftp_place_find(session, name, &place);
+	if (receipt->offset && !(ftp_session_rights(session) & WEIR_FTP_OVERWRITE))
 		error = -EACCES;
 	if (error < 0) {
-		weir_ftp_say(session, weir_ftp_error_text(error == -ENOENT ? -EACCES : error));
+		ftp_say(session, ftp_error_text(error == -ENOENT ? -EACCES : error));
 		return;
 	}
-	struct ftp_transfer *transfer = weir_ftp_transfer_create(session,
-	        sizeof(struct ftp_receiving), &weir_ftp_receiving_type, receipt->verb, place.path);
+	struct ftp_transfer *transfer = ftp_transfer_create(session, sizeof(struct ftp_receiving),
+	        &ftp_receiving_type, receipt->verb, place.path);
 	if (!transfer)
 		return;
 	struct ftp_receiving *receiving = (struct ftp_receiving *)transfer;
@@ -120,11 +120,11 @@ void weir_ftp_receive(
 	receiving->place = malloc(sizeof place);
 	if (receiving->place) {
 		*receiving->place = place;
-		set_options(receiving, receipt);
-		error = begin(receiving);
+		ftp_receive_set_options(receiving, receipt);
+		error = ftp_receive_begin(receiving);
 	} else {
 		error = -ENOMEM;
 	}
 	if (error < 0)
-		weir_ftp_receiving_fail(receiving, error);
+		ftp_receiving_fail(receiving, error);
 }

@@ -16,56 +16,56 @@
 
 #include "receiving.h"
 
-static struct ftp_receiving *receiving_of(struct ftp_transfer *transfer)
+static struct ftp_receiving *ftp_receiving_receiving_of(struct ftp_transfer *transfer)
 {
 	return (struct ftp_receiving *)transfer;
 }
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
-static const char *reply_of(const struct ftp_receiving *receiving)
+static const char *ftp_receiving_reply_of(const struct ftp_receiving *receiving)
 {
 	if (receiving->disk)
-		return weir_ftp_error_text(receiving->error);
+		return ftp_error_text(receiving->error);
 	if (receiving->error == -EPROTO)
 		return "426 The data was cut off: TLS did not end it.";
-	return weir_ftp_transfer_reply(receiving->error);
+	return ftp_transfer_reply(receiving->error);
 }
 
-struct weir_span weir_ftp_receiving_named(
+struct weir_span ftp_receiving_named(
         const struct ftp_receiving *receiving, const char *text, char *to, size_t room)
 {
 	size_t size = strlen(text);
 	memcpy(to, text, size);
-	size += weir_ftp_name_write(receiving->transfer.path, true, false, to + size, room - size);
+	size += ftp_name_write(receiving->transfer.path, true, false, to + size, room - size);
 	return weir_span(to, size);
 }
 
 /* When both the file and the data connection have come to their ends. */
-static void finish_if_over(struct ftp_receiving *receiving)
+static void ftp_receiving_finish_if_over(struct ftp_receiving *receiving)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
 	if (receiving->upload || transfer->user.data)
 		return;
 	char named[2 * WEIR_PATH_MAX];
-	struct weir_span reply = weir_span_of(reply_of(receiving));
+	struct weir_span reply = weir_span_of(ftp_receiving_reply_of(receiving));
 	if (receiving->error == 0 && receiving->unique)
-		reply = weir_ftp_receiving_named(receiving, "226 Done: ", named, sizeof named);
-	weir_ftp_transfer_finish(transfer, reply, receiving->error);
+		reply = ftp_receiving_named(receiving, "226 Done: ", named, sizeof named);
+	ftp_transfer_finish(transfer, reply, receiving->error);
 }
 
 /* Nothing more is done to the file: what waited for that goes on. */
-static void settle(struct ftp_receiving *receiving)
+static void ftp_receiving_settle(struct ftp_receiving *receiving)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
 	transfer->busy = false;
 	if (transfer->session)
-		finish_if_over(receiving);
+		ftp_receiving_finish_if_over(receiving);
 	else if (!transfer->user.data)
-		weir_ftp_transfer_destroy(transfer);
+		ftp_transfer_destroy(transfer);
 }
 
-static void on_committed(void *context, int error, bool created)
+static void ftp_receiving_on_committed(void *context, int error, bool created)
 {
 	struct ftp_receiving *receiving = context;
 	(void)created;
@@ -74,13 +74,13 @@ static void on_committed(void *context, int error, bool created)
 		receiving->error = error;
 		receiving->disk = true;
 	}
-	settle(receiving);
+	ftp_receiving_settle(receiving);
 }
 
-static void end_part(struct ftp_receiving *receiving)
+static void ftp_receiving_end_part(struct ftp_receiving *receiving)
 {
 	if (receiving->keep && receiving->bytes) {
-		weir_upload_commit(receiving->upload, on_committed, receiving);
+		weir_upload_commit(receiving->upload, ftp_receiving_on_committed, receiving);
 		return;
 	}
 	weir_upload_abort(receiving->upload);
@@ -88,7 +88,7 @@ static void end_part(struct ftp_receiving *receiving)
 }
 
 /* No more will come. What came is kept, or not; what is just being taken has come. */
-static void break_off(struct ftp_receiving *receiving, int error)
+static void ftp_receiving_break_off(struct ftp_receiving *receiving, int error)
 {
 	if (receiving->ended)
 		return;
@@ -100,10 +100,10 @@ static void break_off(struct ftp_receiving *receiving, int error)
 	        !stuck && receiving->transfer.session->server->rules.uploads == WEIR_FTP_KEEP_PART;
 	weir_timer_stop(&receiving->timer);
 	if (receiving->upload && !receiving->taking)
-		end_part(receiving);
+		ftp_receiving_end_part(receiving);
 }
 
-void weir_ftp_receiving_fail(struct ftp_receiving *receiving, int error)
+void ftp_receiving_fail(struct ftp_receiving *receiving, int error)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
 	receiving->taking = false;
@@ -116,17 +116,17 @@ void weir_ftp_receiving_fail(struct ftp_receiving *receiving, int error)
 	weir_upload_abort(receiving->upload);
 	receiving->upload = NULL;
 	if (transfer->session && transfer->user.data)
-		weir_ftp_data_abort(transfer->user.data, -ECANCELED);
+		ftp_data_abort(transfer->user.data, -ECANCELED);
 	else
-		settle(receiving);
+		ftp_receiving_settle(receiving);
 }
 
 /* -- the data ---------------------------------------------------------------------------------- */
 
-static void pause_or_resume(const struct ftp_receiving *receiving)
+static void ftp_receiving_pause_or_resume(const struct ftp_receiving *receiving)
 {
 	struct ftp_data *data = receiving->transfer.user.data;
-	struct weir_channel *channel = data ? weir_ftp_data_channel(data) : NULL;
+	struct weir_channel *channel = data ? ftp_data_channel(data) : NULL;
 	if (!channel)
 		return;
 	if (receiving->full || receiving->early)
@@ -135,15 +135,15 @@ static void pause_or_resume(const struct ftp_receiving *receiving)
 		weir_channel_resume(channel);
 }
 
-static void on_time(struct weir_timer *timer)
+static void ftp_receiving_on_time(struct weir_timer *timer)
 {
 	struct ftp_receiving *receiving = WEIR_CONTAINER(timer, struct ftp_receiving, timer);
 	receiving->early = false;
-	pause_or_resume(receiving);
+	ftp_receiving_pause_or_resume(receiving);
 }
 
 /* Bytes that came too early for the rate are paid for by a pause. */
-static void hold_to_rate(struct ftp_receiving *receiving)
+static void ftp_receiving_hold_to_rate(struct ftp_receiving *receiving)
 {
 	struct weir_loop *loop = receiving->transfer.session->server->loop;
 	if (!receiving->rate)
@@ -154,59 +154,60 @@ static void hold_to_rate(struct ftp_receiving *receiving)
 	if (due_ms <= (double)passed_ms)
 		return;
 	receiving->early = true;
-	weir_timer_start(loop, &receiving->timer, (int64_t)(due_ms - (double)passed_ms), on_time);
+	weir_timer_start(loop, &receiving->timer, (int64_t)(due_ms - (double)passed_ms),
+	        ftp_receiving_on_time);
 }
 
-void weir_ftp_receiving_go_on(struct ftp_receiving *receiving)
+void ftp_receiving_go_on(struct ftp_receiving *receiving)
 {
 	receiving->full = false;
-	pause_or_resume(receiving);
+	ftp_receiving_pause_or_resume(receiving);
 }
 
-static void on_taken(void *context, uint64_t size, int end)
+static void ftp_receiving_on_taken(void *context, uint64_t size, int end)
 {
 	struct ftp_receiving *receiving = context;
 	struct ftp_data *data = receiving->transfer.user.data;
 	receiving->taking = false;
 	receiving->bytes += size;
 	if (receiving->ended) {
-		end_part(receiving);
+		ftp_receiving_end_part(receiving);
 		if (!receiving->upload)
-			settle(receiving);
+			ftp_receiving_settle(receiving);
 	} else {
-		weir_channel_tapped(weir_ftp_data_channel(data), size, end);
+		weir_channel_diverted(ftp_data_channel(data), size, end);
 	}
 }
 
-static void arrived(struct ftp_transfer *transfer)
+static void ftp_receiving_arrived(struct ftp_transfer *transfer)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
 	if (receiving->ended)
 		return;
 	receiving->taking = true;
-	weir_upload_take(receiving->upload, UINT64_MAX);
+	weir_upload_splice(receiving->upload, UINT64_MAX);
 }
 
 /* What is stored as it comes need not pass through our memory. */
-static void tap(struct ftp_receiving *receiving, struct weir_channel *channel)
+static void ftp_receiving_tap(struct ftp_receiving *receiving, struct weir_channel *channel)
 {
 	int source;
-	if (receiving->text || receiving->rate || weir_channel_tap(channel, &source) < 0)
+	if (receiving->text || receiving->rate || weir_channel_divert(channel, &source) < 0)
 		return;
 	receiving->tapped = true;
-	weir_upload_set_source(receiving->upload, source, on_taken);
+	weir_upload_set_source(receiving->upload, source, ftp_receiving_on_taken);
 }
 
-static void ready(struct ftp_transfer *transfer, struct weir_channel *channel)
+static void ftp_receiving_ready(struct ftp_transfer *transfer, struct weir_channel *channel)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
 	receiving->began_ms = weir_loop_now_ms(transfer->session->server->loop);
 	weir_channel_stream(channel, weir_everything());
-	tap(receiving, channel);
-	pause_or_resume(receiving);
+	ftp_receiving_tap(receiving, channel);
+	ftp_receiving_pause_or_resume(receiving);
 }
 
-static int write_bytes(void *context, struct weir_span bytes)
+static int ftp_receiving_write_bytes(void *context, struct weir_span bytes)
 {
 	struct ftp_receiving *receiving = context;
 	int result = weir_upload_write(receiving->upload, bytes);
@@ -214,94 +215,95 @@ static int write_bytes(void *context, struct weir_span bytes)
 	return result < 0 ? result : 0;
 }
 
-static void piece(struct ftp_transfer *transfer, struct weir_span bytes)
+static void ftp_receiving_piece(struct ftp_transfer *transfer, struct weir_span bytes)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
 	if (receiving->ended)
 		return;
 	receiving->bytes += bytes.size;
-	int error = receiving->text
-	                    ? weir_ftp_ascii_take(&receiving->ascii, bytes, write_bytes, receiving)
-	                    : write_bytes(receiving, bytes);
+	int error = receiving->text ? ftp_ascii_take(&receiving->ascii, bytes,
+	                                      ftp_receiving_write_bytes, receiving)
+	                            : ftp_receiving_write_bytes(receiving, bytes);
 	if (error < 0) {
-		weir_ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
+		ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
 		return;
 	}
-	hold_to_rate(receiving);
+	ftp_receiving_hold_to_rate(receiving);
 	if (receiving->full || receiving->early)
-		pause_or_resume(receiving);
+		ftp_receiving_pause_or_resume(receiving);
 }
 
-static void eof(struct ftp_transfer *transfer, bool whole)
+static void ftp_receiving_eof(struct ftp_transfer *transfer, bool whole)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
-	struct weir_channel *channel = weir_ftp_data_channel(transfer->user.data);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
+	struct weir_channel *channel = ftp_data_channel(transfer->user.data);
 	if (receiving->ended)
 		return;
 	if (!whole) {
-		break_off(receiving, -EPROTO);
+		ftp_receiving_break_off(receiving, -EPROTO);
 		weir_channel_close(channel);
 		return;
 	}
-	int error =
-	        receiving->text ? weir_ftp_ascii_end(&receiving->ascii, write_bytes, receiving) : 0;
+	int error = receiving->text
+	                    ? ftp_ascii_end(&receiving->ascii, ftp_receiving_write_bytes, receiving)
+	                    : 0;
 	if (error < 0) {
-		weir_ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
+		ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
 		return;
 	}
 	receiving->ended = true;
 	transfer->committing = true;
 	weir_timer_stop(&receiving->timer);
 	weir_channel_close(channel);
-	weir_upload_commit(receiving->upload, on_committed, receiving);
+	weir_upload_commit(receiving->upload, ftp_receiving_on_committed, receiving);
 }
 
-static void gone(struct ftp_transfer *transfer, int error)
+static void ftp_receiving_gone(struct ftp_transfer *transfer, int error)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
-	break_off(receiving, error ? error : -ECONNRESET);
-	finish_if_over(receiving);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
+	ftp_receiving_break_off(receiving, error ? error : -ECONNRESET);
+	ftp_receiving_finish_if_over(receiving);
 }
 
-static void stop(struct ftp_transfer *transfer)
+static void ftp_receiving_stop(struct ftp_transfer *transfer)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
-	break_off(receiving, -ECANCELED);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
+	ftp_receiving_break_off(receiving, -ECANCELED);
 	if (transfer->user.data)
-		weir_ftp_data_abort(transfer->user.data, -ECANCELED);
+		ftp_data_abort(transfer->user.data, -ECANCELED);
 	else
-		finish_if_over(receiving);
+		ftp_receiving_finish_if_over(receiving);
 }
 
 /* What is being committed is so all the same; before the peer was asked for data, nothing came. */
-static bool orphan(struct ftp_transfer *transfer)
+static bool ftp_receiving_orphan(struct ftp_transfer *transfer)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
-	break_off(receiving, -ECANCELED);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
+	ftp_receiving_break_off(receiving, -ECANCELED);
 	return !receiving->upload;
 }
 
-static void destroy(struct ftp_transfer *transfer)
+static void ftp_receiving_destroy(struct ftp_transfer *transfer)
 {
-	struct ftp_receiving *receiving = receiving_of(transfer);
+	struct ftp_receiving *receiving = ftp_receiving_receiving_of(transfer);
 	weir_timer_stop(&receiving->timer);
 	free(receiving->place);
 	free(receiving);
 }
 
-static uint64_t bytes_of(const struct ftp_transfer *transfer)
+static uint64_t ftp_receiving_bytes_of(const struct ftp_transfer *transfer)
 {
 	return ((const struct ftp_receiving *)transfer)->bytes;
 }
 
-const struct ftp_transfer_type weir_ftp_receiving_type = {
-        .ready = ready,
-        .piece = piece,
-        .arrived = arrived,
-        .eof = eof,
-        .gone = gone,
-        .stop = stop,
-        .orphan = orphan,
-        .destroy = destroy,
-        .bytes = bytes_of,
+const struct ftp_transfer_type ftp_receiving_type = {
+        .ready = ftp_receiving_ready,
+        .piece = ftp_receiving_piece,
+        .arrived = ftp_receiving_arrived,
+        .eof = ftp_receiving_eof,
+        .gone = ftp_receiving_gone,
+        .stop = ftp_receiving_stop,
+        .orphan = ftp_receiving_orphan,
+        .destroy = ftp_receiving_destroy,
+        .bytes = ftp_receiving_bytes_of,
 };

@@ -35,16 +35,16 @@ struct ftp_receiving {
 	size_t tree_size;
 };
 
-extern const struct ftp_transfer_type weir_ftp_receiving_type;
+extern const struct ftp_transfer_type ftp_receiving_type;
 
 /* The file cannot be written: whatever is still on its way is of no use. */
-void weir_ftp_receiving_fail(struct ftp_receiving *receiving, int error);
+void ftp_receiving_fail(struct ftp_receiving *receiving, int error);
 
 /* The disk is no longer behind. */
-void weir_ftp_receiving_go_on(struct ftp_receiving *receiving);
+void ftp_receiving_go_on(struct ftp_receiving *receiving);
 
 /* RFC 1123 4.1.2.9: `text` and the name that STOU's file has got, in `to`. */
-struct weir_span weir_ftp_receiving_named(
+struct weir_span ftp_receiving_named(
         const struct ftp_receiving *receiving, const char *text, char *to, size_t room);
 
 #endif

@@ -6,35 +6,35 @@
 
 #include "session.h"
 
-void weir_ftp_say(struct ftp_session *session, const char *text)
+void ftp_say(struct ftp_session *session, const char *text)
 {
 	FTP_FORMAT(session, "%s", text);
 }
 
 /* With a NUL in it: a CR in a name is CR NUL. */
-void weir_ftp_say_span(struct ftp_session *session, struct weir_span text)
+void ftp_say_span(struct ftp_session *session, struct weir_span text)
 {
 	char *line = malloc(text.size + 2);
 	if (line) {
 		memcpy(line, text.data, text.size);
 		memcpy(line + text.size, "\r\n", 2);
 	}
-	weir_channel_push(session->channel, line ? weir_memory_owned(line, text.size + 2) : NULL);
+	weir_channel_push(session->channel, line ? weir_produce_owned(line, text.size + 2) : NULL);
 }
 
-char *weir_ftp_copy(const char *text)
+char *ftp_copy(const char *text)
 {
 	size_t size = strlen(text) + 1;
 	char *copy = malloc(size);
 	return copy ? memcpy(copy, text, size) : NULL;
 }
 
-unsigned weir_ftp_code(const char *reply)
+unsigned ftp_code(const char *reply)
 {
 	return (unsigned)strtoul(reply, NULL, 10);
 }
 
-const char *weir_ftp_error_text(int error)
+const char *ftp_error_text(int error)
 {
 	switch (error) {
 	case -ENOENT:

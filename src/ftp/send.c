@@ -18,12 +18,12 @@ struct ftp_sending {
 	bool failed;
 };
 
-static struct ftp_sending *sending_of(struct ftp_transfer *transfer)
+static struct ftp_sending *ftp_send_sending_of(struct ftp_transfer *transfer)
 {
 	return (struct ftp_sending *)transfer;
 }
 
-static void on_sent(void *context, enum weir_close_reason why, uint64_t bytes)
+static void ftp_send_on_sent(void *context, enum weir_close_reason why, uint64_t bytes)
 {
 	struct ftp_sending *sending = context;
 	sending->bytes = bytes;
@@ -31,10 +31,11 @@ static void on_sent(void *context, enum weir_close_reason why, uint64_t bytes)
 	sending->pushed = NULL;
 }
 
-static void ready(struct ftp_transfer *transfer, struct weir_channel *channel)
+static void ftp_send_ready(struct ftp_transfer *transfer, struct weir_channel *channel)
 {
-	struct ftp_sending *sending = sending_of(transfer);
-	struct weir_producer *producer = weir_hook(sending->producer, on_sent, sending);
+	struct ftp_sending *sending = ftp_send_sending_of(transfer);
+	struct weir_producer *producer =
+	        weir_produce_hook(sending->producer, ftp_send_on_sent, sending);
 	sending->producer = NULL;
 	sending->pushed = producer;
 	weir_channel_reset_on_failure(channel, true);
@@ -42,65 +43,65 @@ static void ready(struct ftp_transfer *transfer, struct weir_channel *channel)
 	weir_channel_close(channel);
 }
 
-static void gone(struct ftp_transfer *transfer, int error)
+static void ftp_send_gone(struct ftp_transfer *transfer, int error)
 {
-	if (sending_of(transfer)->failed)
+	if (ftp_send_sending_of(transfer)->failed)
 		error = -EIO;
-	weir_ftp_transfer_finish(transfer, weir_span_of(weir_ftp_transfer_reply(error)), error);
+	ftp_transfer_finish(transfer, weir_span_of(ftp_transfer_reply(error)), error);
 }
 
-static void stop(struct ftp_transfer *transfer)
+static void ftp_send_stop(struct ftp_transfer *transfer)
 {
 	if (transfer->user.data)
-		weir_ftp_data_abort(transfer->user.data, -ECANCELED);
+		ftp_data_abort(transfer->user.data, -ECANCELED);
 }
 
-static void destroy(struct ftp_transfer *transfer)
+static void ftp_send_destroy(struct ftp_transfer *transfer)
 {
-	struct ftp_sending *sending = sending_of(transfer);
+	struct ftp_sending *sending = ftp_send_sending_of(transfer);
 	weir_producer_close(sending->producer, WEIR_CLOSE_ABORTED);
 	weir_file_release(sending->file);
 	free(sending);
 }
 
-static uint64_t bytes_of(const struct ftp_transfer *transfer)
+static uint64_t ftp_send_bytes_of(const struct ftp_transfer *transfer)
 {
 	const struct ftp_sending *sending = (const struct ftp_sending *)transfer;
 	return sending->pushed ? sending->pushed->put : sending->bytes;
 }
 
-uint64_t weir_ftp_rate(const struct ftp_session *session)
+uint64_t ftp_rate(const struct ftp_session *session)
 {
 	uint64_t rate = session->server->rules.rate;
 	uint64_t own = session->user ? session->user->rate : 0;
 	return own && (!rate || own < rate) ? own : rate;
 }
 
-void weir_ftp_send(struct ftp_session *session, const char *verb, const char *path,
+void ftp_send(struct ftp_session *session, const char *verb, const char *path,
         struct weir_producer *producer, struct weir_file *file, const char *opening)
 {
 	static const struct ftp_transfer_type type = {
-	        .ready = ready,
-	        .gone = gone,
-	        .stop = stop,
-	        .destroy = destroy,
-	        .bytes = bytes_of,
+	        .ready = ftp_send_ready,
+	        .gone = ftp_send_gone,
+	        .stop = ftp_send_stop,
+	        .destroy = ftp_send_destroy,
+	        .bytes = ftp_send_bytes_of,
 	};
-	uint64_t rate = weir_ftp_rate(session);
+	uint64_t rate = ftp_rate(session);
 	if (rate)
-		producer = weir_throttle(producer, rate, 0);
+		producer = weir_produce_throttle(producer, rate, 0);
 	if (!producer) {
 		FTP_SAY(session, "451 Out of memory.");
 		return;
 	}
 	struct ftp_transfer *transfer =
-	        weir_ftp_transfer_create(session, sizeof(struct ftp_sending), &type, verb, path);
+	        ftp_transfer_create(session, sizeof(struct ftp_sending), &type, verb, path);
 	if (!transfer) {
 		weir_producer_close(producer, WEIR_CLOSE_ABORTED);
 		return;
 	}
 	transfer->kind = file ? WEIR_FTP_SENT : WEIR_FTP_LISTED;
-	sending_of(transfer)->producer = producer;
-	sending_of(transfer)->file = file ? weir_file_hold(file) : NULL;
-	weir_ftp_transfer_start(transfer, weir_span_of(opening));
+	ftp_send_sending_of(transfer)->producer = producer;
+	ftp_send_sending_of(transfer)->file = file ? weir_file_hold(file) : NULL;
+	ftp_transfer_start(transfer, weir_span_of(opening));
 }

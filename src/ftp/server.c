@@ -17,40 +17,40 @@ static const char refusal[] = "421 TLS is spoken here.\r\n";
 
 /* -- rules ------------------------------------------------------------------------------------- */
 
-static void free_hosts(const char *const *hosts)
+static void ftp_server_free_hosts(const char *const *hosts)
 {
 	for (const char *const *host = hosts; host && *host; host++)
 		free((char *)*host);
 	free((void *)hosts);
 }
 
-static void free_rules(struct weir_ftp_rules *rules)
+static void ftp_server_free_rules(struct weir_ftp_rules *rules)
 {
 	weir_users_release(rules->users);
 	weir_tls_release(rules->tls);
 	free((char *)rules->anonymous_home);
 	free((char *)rules->welcome);
-	free_hosts(rules->hosts);
+	ftp_server_free_hosts(rules->hosts);
 }
 
 /* NULL without memory. */
-static const char *const *copy_hosts(const char *const *hosts)
+static const char *const *ftp_server_copy_hosts(const char *const *hosts)
 {
 	size_t count = 0;
 	while (hosts[count])
 		count++;
 	char **copy = calloc(count + 1, sizeof *copy);
 	for (size_t i = 0; copy && i < count; i++) {
-		copy[i] = weir_ftp_copy(hosts[i]);
+		copy[i] = ftp_copy(hosts[i]);
 		if (!copy[i]) {
-			free_hosts((const char *const *)copy);
+			ftp_server_free_hosts((const char *const *)copy);
 			return NULL;
 		}
 	}
 	return (const char *const *)copy;
 }
 
-static void fill(struct weir_ftp_rules *rules)
+static void ftp_server_fill(struct weir_ftp_rules *rules)
 {
 	if (!rules->upload_max)
 		rules->upload_max = WEIR_FTP_UPLOAD_MAX;
@@ -61,7 +61,7 @@ static void fill(struct weir_ftp_rules *rules)
 }
 
 /* 0, -ENOMEM (nothing is left then) or -EINVAL. */
-static int copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules *ret)
+static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules *ret)
 {
 	if (rules->passive_last < rules->passive_first ||
 	        (!rules->passive_first && rules->passive_last))
@@ -69,19 +69,19 @@ static int copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules 
 	*ret = *rules;
 	ret->users = rules->users ? weir_users_hold(rules->users) : NULL;
 	ret->tls = rules->tls ? weir_tls_hold(rules->tls) : NULL;
-	ret->anonymous_home = rules->anonymous_home ? weir_ftp_copy(rules->anonymous_home) : NULL;
-	ret->welcome = weir_ftp_copy(rules->welcome ? rules->welcome : "Weir FTP");
-	ret->hosts = rules->hosts ? copy_hosts(rules->hosts) : NULL;
-	fill(ret);
+	ret->anonymous_home = rules->anonymous_home ? ftp_copy(rules->anonymous_home) : NULL;
+	ret->welcome = ftp_copy(rules->welcome ? rules->welcome : "Weir FTP");
+	ret->hosts = rules->hosts ? ftp_server_copy_hosts(rules->hosts) : NULL;
+	ftp_server_fill(ret);
 	if (ret->welcome && !ret->anonymous_home == !rules->anonymous_home &&
 	        !ret->hosts == !rules->hosts)
 		return 0;
-	free_rules(ret);
+	ftp_server_free_rules(ret);
 	return -ENOMEM;
 }
 
 /* "220-line", … "220 last line"; NULL without memory. */
-static char *make_banner(const char *text)
+static char *ftp_server_make_banner(const char *text)
 {
 	struct weir_buffer banner = {0};
 	struct weir_span rest = weir_span_of(text), line;
@@ -96,23 +96,23 @@ static char *make_banner(const char *text)
 	if (error == 0)
 		error = weir_buffer_append(&banner, "", 1, SIZE_MAX);
 	if (error < 0)
-		weir_buffer_free(&banner);
+		weir_buffer_finish(&banner);
 	return banner.data;
 }
 
 /* 0, -ENOMEM or -EINVAL: all is as it was. */
-static int set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules *rules)
+static int ftp_server_set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules *rules)
 {
 	struct weir_ftp_rules copy;
-	int error = copy_rules(rules, &copy);
+	int error = ftp_server_copy_rules(rules, &copy);
 	if (error < 0)
 		return error;
-	char *banner = make_banner(copy.welcome);
+	char *banner = ftp_server_make_banner(copy.welcome);
 	if (!banner) {
-		free_rules(&copy);
+		ftp_server_free_rules(&copy);
 		return -ENOMEM;
 	}
-	free_rules(&server->rules);
+	ftp_server_free_rules(&server->rules);
 	free(server->banner);
 	server->rules = copy;
 	server->banner = banner;
@@ -122,7 +122,7 @@ static int set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules
 int weir_ftp_set(
         struct weir_ftp_server *server, const struct weir_ftp_rules *rules, struct weir_tree *tree)
 {
-	int error = server->implicit && !rules->tls ? -EINVAL : set_rules(server, rules);
+	int error = server->implicit && !rules->tls ? -EINVAL : ftp_server_set_rules(server, rules);
 	if (error < 0) {
 		weir_tree_close(tree);
 		return error;
@@ -139,30 +139,30 @@ int weir_ftp_set(
 
 /* -- the server -------------------------------------------------------------------------------- */
 
-static void accept_failed(void *context, int error)
+static void ftp_server_accept_failed(void *context, int error)
 {
 	struct weir_ftp_server *server = context;
 	if (server->accept_failed)
 		server->accept_failed(server->context, error);
 }
 
-static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+static void ftp_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
 {
 	struct weir_ftp_server *server = context;
 	if (server->tls_failed)
 		server->tls_failed(server->context, peer, why);
 }
 
-static void free_server(struct weir_ftp_server *server)
+static void ftp_server_free(struct weir_ftp_server *server)
 {
-	free_rules(&server->rules);
+	ftp_server_free_rules(&server->rules);
 	free(server->banner);
 	weir_peers_release(server->peers);
 	weir_tree_close(server->tree);
 	free(server);
 }
 
-static int start(struct weir_ftp_server *server, const struct weir_ftp_options *options)
+static int ftp_server_start(struct weir_ftp_server *server, const struct weir_ftp_options *options)
 {
 	struct weir_bounds bounds = options->bounds;
 	if (!bounds.idle_ms)
@@ -174,14 +174,14 @@ static int start(struct weir_ftp_server *server, const struct weir_ftp_options *
 	return weir_server_create(server->loop,
 	        &(struct weir_server_options){
 	                .address = options->address,
-	                .protocol = &weir_ftp_protocol,
+	                .protocol = &ftp_protocol,
 	                .context = server,
 	                .bounds = bounds,
 	                .tls = options->implicit ? server->rules.tls : NULL,
 	                .tls_refusal = refusal,
 	                .shared = options->shared,
-	                .accept_failed = accept_failed,
-	                .tls_failed = tls_failed,
+	                .accept_failed = ftp_server_accept_failed,
+	                .tls_failed = ftp_server_tls_failed,
 	        },
 	        &server->listener);
 }
@@ -204,12 +204,13 @@ int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *optio
 	server->tls_failed = options->tls_failed;
 	server->context = options->context;
 	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
-	int error = options->implicit && !options->rules.tls ? -EINVAL
-	                                                     : set_rules(server, &options->rules);
+	int error = options->implicit && !options->rules.tls
+	                    ? -EINVAL
+	                    : ftp_server_set_rules(server, &options->rules);
 	if (error == 0)
-		error = start(server, options);
+		error = ftp_server_start(server, options);
 	if (error < 0) {
-		free_server(server);
+		ftp_server_free(server);
 		return error;
 	}
 	*ret = server;
@@ -226,5 +227,5 @@ void weir_ftp_destroy(struct weir_ftp_server *server)
 	if (!server)
 		return;
 	weir_server_destroy(server->listener);
-	free_server(server);
+	ftp_server_free(server);
 }

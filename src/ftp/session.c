@@ -12,31 +12,31 @@
 #include <weir/peers.h>
 
 #include "control_line.h"
-#include "data.h"
+#include "data_connection.h"
 #include "entry.h"
 #include "job.h"
 #include "transfer.h"
 #include "verbs.h"
 
-static struct ftp_session *session_of(const struct weir_channel *channel)
+static struct ftp_session *ftp_session_session_of(const struct weir_channel *channel)
 {
 	return weir_channel_session(channel);
 }
 
 /* -- going on ---------------------------------------------------------------------------------- */
 
-static void run_held(struct ftp_session *session)
+static void ftp_session_run_held(struct ftp_session *session)
 {
 	struct ftp_line *line = session->held;
 	session->held = NULL;
-	weir_ftp_verb_run(session, line->bytes);
+	ftp_verb_run(session, line->bytes);
 	free(line);
 }
 
-void weir_ftp_session_go_on(struct ftp_session *session)
+void ftp_session_go_on(struct ftp_session *session)
 {
 	if (session->held && !session->job && !session->transfer)
-		run_held(session); /* it may come back here, with nothing held */
+		ftp_session_run_held(session); /* it may come back here, with nothing held */
 	if (session->job || session->held)
 		weir_channel_pause(session->channel);
 	else
@@ -45,7 +45,7 @@ void weir_ftp_session_go_on(struct ftp_session *session)
 		weir_channel_close(session->channel);
 }
 
-static void hold(struct ftp_session *session, const char *line)
+static void ftp_session_hold(struct ftp_session *session, const char *line)
 {
 	size_t size = strlen(line);
 	struct ftp_line *held = malloc(sizeof *held + size + 1);
@@ -56,36 +56,36 @@ static void hold(struct ftp_session *session, const char *line)
 	held->size = size;
 	memcpy(held->bytes, line, size + 1);
 	session->held = held;
-	weir_ftp_session_go_on(session);
+	ftp_session_go_on(session);
 }
 
-static void on_request(struct weir_channel *channel, struct weir_span request)
+static void ftp_session_on_request(struct weir_channel *channel, struct weir_span request)
 {
-	struct ftp_session *session = session_of(channel);
+	struct ftp_session *session = ftp_session_session_of(channel);
 	struct ftp_telnet_answer answer;
 	char line[WEIR_FTP_LINE_MAX + 2];
-	ssize_t size = weir_ftp_telnet_strip(request, line, &answer);
+	ssize_t size = ftp_telnet_strip(request, line, &answer);
 	if (answer.size)
 		weir_channel_push_copy(channel, weir_span(answer.bytes, answer.size));
 	if (size < 0)
 		FTP_SAY(session, "501 There is a NUL in it.");
-	else if (session->transfer && !weir_ftp_verb_during(session, line))
-		hold(session, line);
+	else if (session->transfer && !ftp_verb_during(session, line))
+		ftp_session_hold(session, line);
 	else
-		weir_ftp_verb_run(session, line);
+		ftp_verb_run(session, line);
 }
 
-static void on_overflow(struct weir_channel *channel, int error)
+static void ftp_session_on_overflow(struct weir_channel *channel, int error)
 {
 	(void)error;
-	FTP_SAY(session_of(channel), "500 The line is too long.");
+	FTP_SAY(ftp_session_session_of(channel), "500 The line is too long.");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */
 
-static void reset(struct ftp_session *session)
+static void ftp_session_restart(struct ftp_session *session)
 {
-	weir_ftp_data_drop(session);
+	ftp_data_drop(session);
 	free(session->user);
 	free(session->name);
 	free(session->directory);
@@ -95,9 +95,9 @@ static void reset(struct ftp_session *session)
 	session->restart = 0;
 }
 
-void weir_ftp_session_reset(struct ftp_session *session)
+void ftp_session_reset(struct ftp_session *session)
 {
-	reset(session);
+	ftp_session_restart(session);
 	session->facts = FTP_FACTS_ALL;
 	session->ascii = true;
 	session->buffer_said = false;
@@ -106,7 +106,7 @@ void weir_ftp_session_reset(struct ftp_session *session)
 }
 
 /* 0, or the session is one too many. */
-static int count(struct ftp_session *session)
+static int ftp_session_count(struct ftp_session *session)
 {
 	struct weir_ftp_server *server = session->server;
 	if (server->sessions >= server->rules.sessions_max)
@@ -121,7 +121,7 @@ static int count(struct ftp_session *session)
 	return 0;
 }
 
-static int on_open(struct weir_channel *channel)
+static int ftp_session_on_open(struct weir_channel *channel)
 {
 	int on = 1;
 	struct ftp_session *session = calloc(1, sizeof *session);
@@ -130,11 +130,11 @@ static int on_open(struct weir_channel *channel)
 	session->channel = channel;
 	session->server = weir_channel_context(channel);
 	weir_channel_set_session(channel, session);
-	weir_ftp_session_reset(session);
+	ftp_session_reset(session);
 	/* The mark of telnet's synch, which precedes ABOR, has to stay in its place. */
 	setsockopt(weir_channel_ref(channel).fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	weir_channel_await(channel, weir_until(WEIR_SPAN("\n")));
-	if (count(session) < 0) {
+	if (ftp_session_count(session) < 0) {
 		weir_loop_counters(session->server->loop)->limits_hit++;
 		FTP_SAY(session, "421 Too many sessions, try again later.");
 		weir_channel_close(channel);
@@ -145,34 +145,34 @@ static int on_open(struct weir_channel *channel)
 }
 
 /* RFC 959 4.1.1, QUIT: an unexpected close is an abort and a logout. */
-static void on_eof(struct weir_channel *channel)
+static void ftp_session_on_eof(struct weir_channel *channel)
 {
-	struct ftp_session *session = session_of(channel);
+	struct ftp_session *session = ftp_session_session_of(channel);
 	session->ended = true;
 	if (session->transfer)
-		weir_ftp_transfer_abort(session->transfer);
+		ftp_transfer_abort(session->transfer);
 	else
-		weir_ftp_session_go_on(session);
+		ftp_session_go_on(session);
 }
 
-static void on_secured(struct weir_channel *channel, size_t dropped)
+static void ftp_session_on_secured(struct weir_channel *channel, size_t dropped)
 {
-	struct ftp_session *session = session_of(channel);
+	struct ftp_session *session = ftp_session_session_of(channel);
 	(void)dropped;
-	weir_ftp_session_reset(session);
+	ftp_session_reset(session);
 }
 
-static void on_timeout(struct weir_channel *channel, enum weir_timeout which)
+static void ftp_session_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	if (which == WEIR_TIMEOUT_PROGRESS)
 		return;
-	FTP_SAY(session_of(channel), "421 Nothing was asked for too long.");
+	FTP_SAY(ftp_session_session_of(channel), "421 Nothing was asked for too long.");
 	weir_channel_close(channel);
 }
 
-static void on_draining(struct weir_channel *channel)
+static void ftp_session_on_draining(struct weir_channel *channel)
 {
-	struct ftp_session *session = session_of(channel);
+	struct ftp_session *session = ftp_session_session_of(channel);
 	/* Its answer is still owed; a transfer has its reply in the queue. */
 	if (session->job || session->held)
 		return;
@@ -180,27 +180,27 @@ static void on_draining(struct weir_channel *channel)
 	weir_channel_close(channel);
 }
 
-static void on_close(struct weir_channel *channel, int error)
+static void ftp_session_on_close(struct weir_channel *channel, int error)
 {
-	struct ftp_session *session = session_of(channel);
+	struct ftp_session *session = ftp_session_session_of(channel);
 	if (!session)
 		return;
 	struct weir_ftp_server *server = session->server;
 	if (session->transfer)
-		weir_ftp_transfer_orphan(session->transfer);
-	weir_ftp_job_drop(session->job);
+		ftp_transfer_orphan(session->transfer);
+	ftp_job_drop(session->job);
 	if (session->counted) {
-		weir_ftp_log_logout(session, error);
+		ftp_log_logout(session, error);
 		if (server->peers)
 			weir_peers_leave(server->peers, weir_channel_peer(channel));
 		server->sessions--;
 	}
-	reset(session);
+	ftp_session_restart(session);
 	free(session->held);
 	free(session);
 }
 
-unsigned weir_ftp_session_rights(const struct ftp_session *session)
+unsigned ftp_session_rights(const struct ftp_session *session)
 {
 	unsigned rights = session->user ? session->user->rights : 0;
 	if (!session->server->rules.writable)
@@ -208,14 +208,14 @@ unsigned weir_ftp_session_rights(const struct ftp_session *session)
 	return rights;
 }
 
-const struct weir_protocol weir_ftp_protocol = {
+const struct weir_protocol ftp_protocol = {
         .name = "ftp",
-        .open = on_open,
-        .request = on_request,
-        .overflow = on_overflow,
-        .eof = on_eof,
-        .secured = on_secured,
-        .timeout = on_timeout,
-        .draining = on_draining,
-        .close = on_close,
+        .open = ftp_session_on_open,
+        .request = ftp_session_on_request,
+        .overflow = ftp_session_on_overflow,
+        .eof = ftp_session_on_eof,
+        .secured = ftp_session_on_secured,
+        .timeout = ftp_session_on_timeout,
+        .draining = ftp_session_on_draining,
+        .close = ftp_session_on_close,
 };

@@ -83,33 +83,33 @@ struct ftp_session {
 
 /* -- session.c --------------------------------------------------------------------------------- */
 
-extern const struct weir_protocol weir_ftp_protocol;
+extern const struct weir_protocol ftp_protocol;
 
 /* Reads on or does not, carries out what was held, closes if the peer has ended. After any change of job, held or transfer. */
-void weir_ftp_session_go_on(struct ftp_session *session);
+void ftp_session_go_on(struct ftp_session *session);
 
 /* Forgets who it is and what he has set, as REIN and AUTH do. */
-void weir_ftp_session_reset(struct ftp_session *session);
+void ftp_session_reset(struct ftp_session *session);
 
 /* What the user may do here and now: enum weir_ftp_rights. */
-unsigned weir_ftp_session_rights(const struct ftp_session *session);
+unsigned ftp_session_rights(const struct ftp_session *session);
 
 /* -- reply.c ----------------------------------------------------------------------------------- */
 
 /* A reply, to which CRLF is added: a literal that is lent, a format, a text that is copied. */
 #define FTP_SAY(session, text) weir_channel_push_static((session)->channel, text "\r\n")
 #define FTP_FORMAT(session, format, ...)                                                           \
-	weir_channel_push((session)->channel, weir_memory_format(format "\r\n", __VA_ARGS__))
-void weir_ftp_say(struct ftp_session *session, const char *text);
-void weir_ftp_say_span(struct ftp_session *session, struct weir_span text);
+	weir_channel_push((session)->channel, weir_produce_format(format "\r\n", __VA_ARGS__))
+void ftp_say(struct ftp_session *session, const char *text);
+void ftp_say_span(struct ftp_session *session, struct weir_span text);
 
 /* A copy from malloc; NULL without memory. */
-char *weir_ftp_copy(const char *text);
+char *ftp_copy(const char *text);
 
 /* The reply for an error of the store, without CRLF: "550 Permission denied." */
-const char *weir_ftp_error_text(int error);
+const char *ftp_error_text(int error);
 
-unsigned weir_ftp_code(const char *reply);
+unsigned ftp_code(const char *reply);
 
 /* -- place.c ----------------------------------------------------------------------------------- */
 
@@ -119,21 +119,21 @@ struct ftp_place {
 };
 
 /* What a pathname means. 0, -ENAMETOOLONG, or -ENOENT for what is hidden. */
-int weir_ftp_place_find(const struct ftp_session *session, const char *name, struct ftp_place *ret);
+int ftp_place_find(const struct ftp_session *session, const char *name, struct ftp_place *ret);
 
-struct weir_tree *weir_ftp_tree(struct weir_ftp_server *server);
+struct weir_tree *ftp_tree(struct weir_ftp_server *server);
 
 /* -- log.c ------------------------------------------------------------------------------------- */
 
-void weir_ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code);
-void weir_ftp_log_logout(struct ftp_session *session, int error);
-void weir_ftp_log_change(
+void ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code);
+void ftp_log_logout(struct ftp_session *session, int error);
+void ftp_log_change(
         struct ftp_session *session, const char *verb, const char *path, int error, unsigned code);
 
 /* -- user.c ------------------------------------------------------------------------------------ */
 
 /* Who logs in as `name`: rights, home and rate from the users file. NULL without memory. */
-struct ftp_user *weir_ftp_user_find(const struct weir_ftp_rules *rules, const char *name);
-struct ftp_user *weir_ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name);
+struct ftp_user *ftp_user_find(const struct weir_ftp_rules *rules, const char *name);
+struct ftp_user *ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name);
 
 #endif

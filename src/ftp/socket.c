@@ -16,7 +16,7 @@ enum {
 	BACKLOG = 8
 };
 
-int weir_ftp_socket(const struct weir_address *local, int *ret)
+int ftp_socket(const struct weir_address *local, int *ret)
 {
 	int on = 1, unsent = WEIR_UNSENT_LOW;
 	int fd = socket(local->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -34,11 +34,11 @@ int weir_ftp_socket(const struct weir_address *local, int *ret)
 	return 0;
 }
 
-static int listen_on(struct weir_address *address, int *ret)
+static int ftp_socket_listen_on(struct weir_address *address, int *ret)
 {
 	socklen_t size = sizeof *address;
 	int fd;
-	int error = weir_ftp_socket(address, &fd);
+	int error = ftp_socket(address, &fd);
 	if (error < 0)
 		return error;
 	/* With SO_REUSEADDR two may be bound to a port, but only one can listen. */
@@ -52,21 +52,21 @@ static int listen_on(struct weir_address *address, int *ret)
 }
 
 /* Any port of the range that is free, from a random one on: nobody should know the next. */
-int weir_ftp_listen(const struct weir_ftp_rules *rules, struct weir_address *address, int *ret)
+int ftp_listen(const struct weir_ftp_rules *rules, struct weir_address *address, int *ret)
 {
 	unsigned count = rules->passive_last - rules->passive_first + 1U;
 	uint16_t from;
 	int error = -EADDRINUSE;
 	if (!rules->passive_first) {
-		weir_ftp_set_port(address, 0);
-		return listen_on(address, ret);
+		ftp_set_port(address, 0);
+		return ftp_socket_listen_on(address, ret);
 	}
 	if (getrandom(&from, sizeof from, 0) != sizeof from)
 		return -EIO;
 	for (unsigned i = 0; i < count && i < WEIR_FTP_PORTS_TRIED && error == -EADDRINUSE; i++) {
 		unsigned port = rules->passive_first + (from + i) % count;
-		weir_ftp_set_port(address, (uint16_t)port);
-		error = listen_on(address, ret);
+		ftp_set_port(address, (uint16_t)port);
+		error = ftp_socket_listen_on(address, ret);
 	}
 	return error;
 }

@@ -14,7 +14,7 @@ enum {
 	YEAR_MAX = 9999
 };
 
-static bool all_digits(struct weir_span text)
+static bool ftp_timeval_all_digits(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if (text.data[i] < '0' || text.data[i] > '9')
@@ -22,12 +22,12 @@ static bool all_digits(struct weir_span text)
 	return true;
 }
 
-static bool parse_fraction(struct weir_span text, long *ret)
+static bool ftp_timeval_parse_fraction(struct weir_span text, long *ret)
 {
 	long value = 0;
 	if (text.size < 2 || text.data[0] != '.')
 		return text.size == 0;
-	if (!all_digits(weir_span_skip(text, 1)))
+	if (!ftp_timeval_all_digits(weir_span_skip(text, 1)))
 		return false;
 	for (size_t i = 1; i <= NANOSECOND_DIGITS; i++)
 		value = value * 10 + (i < text.size ? text.data[i] - '0' : 0);
@@ -35,7 +35,7 @@ static bool parse_fraction(struct weir_span text, long *ret)
 	return true;
 }
 
-static int digits(struct weir_span text, size_t from, size_t size)
+static int ftp_timeval_digits(struct weir_span text, size_t from, size_t size)
 {
 	int number = 0;
 	for (size_t i = from; i < from + size; i++)
@@ -43,19 +43,19 @@ static int digits(struct weir_span text, size_t from, size_t size)
 	return number;
 }
 
-int weir_ftp_time_parse(struct weir_span text, struct timespec *ret)
+int ftp_time_parse(struct weir_span text, struct timespec *ret)
 {
 	long fraction = 0;
-	if (text.size < DIGITS || !all_digits(weir_span(text.data, DIGITS)) ||
-	        !parse_fraction(weir_span_skip(text, DIGITS), &fraction))
+	if (text.size < DIGITS || !ftp_timeval_all_digits(weir_span(text.data, DIGITS)) ||
+	        !ftp_timeval_parse_fraction(weir_span_skip(text, DIGITS), &fraction))
 		return WEIR_E_SYNTAX;
 	struct tm asked = {
-	        .tm_year = digits(text, 0, 4) - 1900,
-	        .tm_mon = digits(text, 4, 2) - 1,
-	        .tm_mday = digits(text, 6, 2),
-	        .tm_hour = digits(text, 8, 2),
-	        .tm_min = digits(text, 10, 2),
-	        .tm_sec = digits(text, 12, 2),
+	        .tm_year = ftp_timeval_digits(text, 0, 4) - 1900,
+	        .tm_mon = ftp_timeval_digits(text, 4, 2) - 1,
+	        .tm_mday = ftp_timeval_digits(text, 6, 2),
+	        .tm_hour = ftp_timeval_digits(text, 8, 2),
+	        .tm_min = ftp_timeval_digits(text, 10, 2),
+	        .tm_sec = ftp_timeval_digits(text, 12, 2),
 	};
 	struct tm tm = asked;
 	time_t seconds = timegm(&tm);
@@ -68,7 +68,7 @@ int weir_ftp_time_parse(struct weir_span text, struct timespec *ret)
 	return 0;
 }
 
-void weir_ftp_time_format(time_t time, char text[WEIR_FTP_TIME_TEXT_MAX])
+void ftp_time_format(time_t time, char text[WEIR_FTP_TIME_TEXT_MAX])
 {
 	static const char first[] = "00000101000000", last[] = "99991231235959";
 	struct tm tm;

@@ -9,9 +9,9 @@
 #define WEIR_FTP_TIME_TEXT_MAX 24
 
 /* 0 or WEIR_E_SYNTAX. A fraction beyond nanoseconds is cut off. */
-int weir_ftp_time_parse(struct weir_span text, struct timespec *ret);
+int ftp_time_parse(struct weir_span text, struct timespec *ret);
 
 /* Without a fraction. Years beyond four digits are those at the ends. */
-void weir_ftp_time_format(time_t time, char text[WEIR_FTP_TIME_TEXT_MAX]);
+void ftp_time_format(time_t time, char text[WEIR_FTP_TIME_TEXT_MAX]);
 
 #endif

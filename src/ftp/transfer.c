@@ -15,63 +15,63 @@
 
 /* -- the data connection's user ---------------------------------------------------------------- */
 
-static struct ftp_transfer *transfer_of(struct ftp_data_user *user)
+static struct ftp_transfer *ftp_transfer_transfer_of(struct ftp_data_user *user)
 {
 	return WEIR_CONTAINER(user, struct ftp_transfer, user);
 }
 
-static void on_ready(struct ftp_data_user *user, struct weir_channel *channel)
+static void ftp_transfer_on_ready(struct ftp_data_user *user, struct weir_channel *channel)
 {
-	struct ftp_transfer *transfer = transfer_of(user);
+	struct ftp_transfer *transfer = ftp_transfer_transfer_of(user);
 	transfer->secure = weir_channel_secure(channel);
-	transfer->resumed = weir_ftp_data_resumed(user->data);
+	transfer->resumed = ftp_data_resumed(user->data);
 	if (transfer->session)
 		transfer->type->ready(transfer, channel);
 }
 
-static void on_piece(struct ftp_data_user *user, struct weir_span bytes)
+static void ftp_transfer_on_piece(struct ftp_data_user *user, struct weir_span bytes)
 {
-	struct ftp_transfer *transfer = transfer_of(user);
+	struct ftp_transfer *transfer = ftp_transfer_transfer_of(user);
 	if (transfer->session && transfer->type->piece)
 		transfer->type->piece(transfer, bytes);
 }
 
-static void on_arrived(struct ftp_data_user *user)
+static void ftp_transfer_on_arrived(struct ftp_data_user *user)
 {
-	struct ftp_transfer *transfer = transfer_of(user);
+	struct ftp_transfer *transfer = ftp_transfer_transfer_of(user);
 	if (transfer->session)
 		transfer->type->arrived(transfer);
 }
 
-static void on_eof(struct ftp_data_user *user, bool whole)
+static void ftp_transfer_on_eof(struct ftp_data_user *user, bool whole)
 {
-	struct ftp_transfer *transfer = transfer_of(user);
+	struct ftp_transfer *transfer = ftp_transfer_transfer_of(user);
 	if (transfer->session && transfer->type->eof)
 		transfer->type->eof(transfer, whole);
 }
 
-void weir_ftp_transfer_destroy(struct ftp_transfer *transfer)
+void ftp_transfer_destroy(struct ftp_transfer *transfer)
 {
 	free(transfer->path);
 	transfer->type->destroy(transfer);
 }
 
-static void on_gone(struct ftp_data_user *user, int error)
+static void ftp_transfer_on_gone(struct ftp_data_user *user, int error)
 {
-	struct ftp_transfer *transfer = transfer_of(user);
+	struct ftp_transfer *transfer = ftp_transfer_transfer_of(user);
 	if (transfer->session)
 		transfer->type->gone(transfer, error);
 	else if (!transfer->busy)
-		weir_ftp_transfer_destroy(transfer);
+		ftp_transfer_destroy(transfer);
 }
 
-static const struct ftp_data_user_type user_type = {
-        on_ready, on_piece, on_arrived, on_eof, on_gone};
+static const struct ftp_data_user_type user_type = {ftp_transfer_on_ready, ftp_transfer_on_piece,
+        ftp_transfer_on_arrived, ftp_transfer_on_eof, ftp_transfer_on_gone};
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
 /* NULL, or why the session's data connection may not be used. */
-static const char *refusal(const struct ftp_session *session)
+static const char *ftp_transfer_refusal(const struct ftp_session *session)
 {
 	if (!session->data)
 		return "425 Use PASV, EPSV, PORT or EPRT first.";
@@ -80,16 +80,16 @@ static const char *refusal(const struct ftp_session *session)
 	return NULL;
 }
 
-struct ftp_transfer *weir_ftp_transfer_create(struct ftp_session *session, size_t size,
+struct ftp_transfer *ftp_transfer_create(struct ftp_session *session, size_t size,
         const struct ftp_transfer_type *type, const char *verb, const char *path)
 {
-	const char *refused = refusal(session);
+	const char *refused = ftp_transfer_refusal(session);
 	if (refused) {
-		weir_ftp_say(session, refused);
+		ftp_say(session, refused);
 		return NULL;
 	}
 	struct ftp_transfer *transfer = calloc(1, size);
-	char *copy = weir_ftp_copy(path);
+	char *copy = ftp_copy(path);
 	if (!transfer || !copy) {
 		free(transfer);
 		free(copy);
@@ -106,28 +106,28 @@ struct ftp_transfer *weir_ftp_transfer_create(struct ftp_session *session, size_
 	return transfer;
 }
 
-static void say(struct ftp_transfer *transfer, struct weir_span text)
+static void ftp_transfer_say(struct ftp_transfer *transfer, struct weir_span text)
 {
-	if (transfer->late && weir_ftp_late_say(transfer->late, text) == 0)
-		weir_ftp_late_say(transfer->late, WEIR_SPAN("\r\n"));
+	if (transfer->late && ftp_late_say(transfer->late, text) == 0)
+		ftp_late_say(transfer->late, WEIR_SPAN("\r\n"));
 }
 
-void weir_ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening)
+void ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening)
 {
 	transfer->started = true;
 	if (!transfer->session->data) {
 		transfer->type->gone(transfer, -ENOTCONN);
 		return;
 	}
-	if (weir_ftp_late_open(transfer->session->channel, &transfer->late) < 0)
+	if (ftp_late_open(transfer->session->channel, &transfer->late) < 0)
 		return; /* the session ends */
-	say(transfer, opening);
-	weir_ftp_data_start(transfer->session, &transfer->user);
+	ftp_transfer_say(transfer, opening);
+	ftp_data_start(transfer->session, &transfer->user);
 }
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
-const char *weir_ftp_transfer_reply(int error)
+const char *ftp_transfer_reply(int error)
 {
 	switch (error) {
 	case 0:
@@ -148,7 +148,7 @@ const char *weir_ftp_transfer_reply(int error)
 	}
 }
 
-static void tell_log(const struct ftp_transfer *transfer, int error, unsigned code)
+static void ftp_transfer_tell_log(const struct ftp_transfer *transfer, int error, unsigned code)
 {
 	const struct ftp_session *session = transfer->session;
 	const struct weir_ftp_server *server = session->server;
@@ -170,25 +170,25 @@ static void tell_log(const struct ftp_transfer *transfer, int error, unsigned co
 	server->log(server->context, &event);
 }
 
-void weir_ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error)
+void ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error)
 {
 	struct ftp_session *session = transfer->session;
-	tell_log(transfer, error, weir_ftp_code(reply.data));
+	ftp_transfer_tell_log(transfer, error, ftp_code(reply.data));
 	if (transfer->late) {
-		say(transfer, reply);
+		ftp_transfer_say(transfer, reply);
 		if (transfer->aborted)
-			say(transfer, WEIR_SPAN("226 ABOR is done."));
+			ftp_transfer_say(transfer, WEIR_SPAN("226 ABOR is done."));
 	} else {
-		weir_ftp_say_span(session, reply);
+		ftp_say_span(session, reply);
 	}
 	if (transfer->late)
-		weir_ftp_late_end(transfer->late);
+		ftp_late_end(transfer->late);
 	session->transfer = NULL;
-	weir_ftp_transfer_destroy(transfer);
-	weir_ftp_session_go_on(session);
+	ftp_transfer_destroy(transfer);
+	ftp_session_go_on(session);
 }
 
-void weir_ftp_transfer_abort(struct ftp_transfer *transfer)
+void ftp_transfer_abort(struct ftp_transfer *transfer)
 {
 	if (transfer->committing)
 		return;
@@ -196,31 +196,31 @@ void weir_ftp_transfer_abort(struct ftp_transfer *transfer)
 	transfer->type->stop(transfer);
 }
 
-void weir_ftp_transfer_orphan(struct ftp_transfer *transfer)
+void ftp_transfer_orphan(struct ftp_transfer *transfer)
 {
-	tell_log(transfer, -ECONNABORTED, 0);
+	ftp_transfer_tell_log(transfer, -ECONNABORTED, 0);
 	if (transfer->late)
-		weir_ftp_late_end(transfer->late);
+		ftp_late_end(transfer->late);
 	transfer->busy = transfer->type->orphan && !transfer->type->orphan(transfer);
 	transfer->session->transfer = NULL;
 	transfer->session = NULL;
 	if (transfer->user.data)
-		weir_ftp_data_abort(transfer->user.data, -ECANCELED);
+		ftp_data_abort(transfer->user.data, -ECANCELED);
 	else if (!transfer->busy)
-		weir_ftp_transfer_destroy(transfer);
+		ftp_transfer_destroy(transfer);
 }
 
 /* -- meanwhile --------------------------------------------------------------------------------- */
 
-bool weir_ftp_transfer_open(const struct ftp_transfer *transfer)
+bool ftp_transfer_open(const struct ftp_transfer *transfer)
 {
 	return transfer->late && !transfer->committing && !transfer->aborted;
 }
 
-void weir_ftp_transfer_tell(struct ftp_transfer *transfer)
+void ftp_transfer_tell(struct ftp_transfer *transfer)
 {
 	char text[128];
 	snprintf(text, sizeof text, "213 %s: %llu bytes so far.", transfer->verb,
 	        (unsigned long long)transfer->type->bytes(transfer));
-	say(transfer, weir_span_of(text));
+	ftp_transfer_say(transfer, weir_span_of(text));
 }

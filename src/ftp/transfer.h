@@ -9,7 +9,7 @@
 #ifndef WEIR_FTP_TRANSFER_H
 #define WEIR_FTP_TRANSFER_H
 
-#include "data.h"
+#include "data_connection.h"
 #include "late.h"
 
 struct ftp_transfer;
@@ -27,7 +27,7 @@ struct ftp_transfer_type {
 	void (*stop)(struct ftp_transfer *transfer);
 	/*
 	 * The session ends, nobody will be told. False: something is still under way, and
-	 * weir_ftp_transfer_destroy will be called. NULL: nothing ever is.
+	 * ftp_transfer_destroy will be called. NULL: nothing ever is.
 	 */
 	bool (*orphan)(struct ftp_transfer *transfer);
 	/* Frees it. */
@@ -57,38 +57,38 @@ struct ftp_transfer {
  * to anybody yet. NULL, with the reply said: there is no data connection, or it may not be
  * used, or no memory.
  */
-struct ftp_transfer *weir_ftp_transfer_create(struct ftp_session *session, size_t size,
+struct ftp_transfer *ftp_transfer_create(struct ftp_session *session, size_t size,
         const struct ftp_transfer_type *type, const char *verb, const char *path);
 
 /*
  * Says `opening` ("150 …", without CRLF), and asks for the data connection. If that has gone
  * meanwhile, the transfer is told and nothing is said.
  */
-void weir_ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening);
+void ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening);
 
 /*
  * The end: says `reply` (without CRLF), logs, destroys; the session goes on. The data connection
  * must be gone, or have never been started.
  */
-void weir_ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error);
+void ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error);
 
 /* The reply for the end of a data connection: "226 …" for 0. */
-const char *weir_ftp_transfer_reply(int error);
+const char *ftp_transfer_reply(int error);
 
 /* ABOR, or the end of the control connection's input. */
-void weir_ftp_transfer_abort(struct ftp_transfer *transfer);
+void ftp_transfer_abort(struct ftp_transfer *transfer);
 
 /* The session ends. */
-void weir_ftp_transfer_orphan(struct ftp_transfer *transfer);
+void ftp_transfer_orphan(struct ftp_transfer *transfer);
 
 /* Frees an orphan whose data connection is gone, too. */
-void weir_ftp_transfer_destroy(struct ftp_transfer *transfer);
+void ftp_transfer_destroy(struct ftp_transfer *transfer);
 
 /* STAT meanwhile. */
-void weir_ftp_transfer_tell(struct ftp_transfer *transfer);
+void ftp_transfer_tell(struct ftp_transfer *transfer);
 
 /* Commands may be answered meanwhile: 150 has been said, and it can still be aborted. */
-bool weir_ftp_transfer_open(const struct ftp_transfer *transfer);
+bool ftp_transfer_open(const struct ftp_transfer *transfer);
 
 /* -- the kinds --------------------------------------------------------------------------------- */
 
@@ -96,7 +96,7 @@ bool weir_ftp_transfer_open(const struct ftp_transfer *transfer);
  * Sends `producer` (taken in any case; NULL: no memory), then closes the data connection. `file`, if
  * not NULL, is held until then.
  */
-void weir_ftp_send(struct ftp_session *session, const char *verb, const char *path,
+void ftp_send(struct ftp_session *session, const char *verb, const char *path,
         struct weir_producer *producer, struct weir_file *file, const char *opening);
 
 /* How a file is received. */
@@ -108,10 +108,9 @@ struct ftp_receipt {
 };
 
 /* Receives the file `name`. */
-void weir_ftp_receive(
-        struct ftp_session *session, const struct ftp_receipt *receipt, const char *name);
+void ftp_receive(struct ftp_session *session, const struct ftp_receipt *receipt, const char *name);
 
 /* The bytes a second that the session's transfers are held to; 0: none. */
-uint64_t weir_ftp_rate(const struct ftp_session *session);
+uint64_t ftp_rate(const struct ftp_session *session);
 
 #endif

@@ -14,7 +14,7 @@ enum {
 };
 
 /* Empty when there is none. */
-static struct weir_span value_of(
+static struct weir_span ftp_user_value_of(
         const struct weir_users *users, const char *name, struct weir_span key)
 {
 	struct weir_span value = {0};
@@ -22,7 +22,7 @@ static struct weir_span value_of(
 	return value;
 }
 
-static unsigned parse_rights(struct weir_span text)
+static unsigned ftp_user_parse_rights(struct weir_span text)
 {
 	static const char letters[] = "rwdlomn";
 	unsigned rights = 0;
@@ -42,7 +42,7 @@ static unsigned parse_rights(struct weir_span text)
 	return rights;
 }
 
-static struct ftp_user *make(const char *name, struct weir_span home)
+static struct ftp_user *ftp_user_make(const char *name, struct weir_span home)
 {
 	char asked[WEIR_PATH_MAX], path[WEIR_PATH_MAX];
 	size_t name_size = strlen(name) + 1;
@@ -51,7 +51,7 @@ static struct ftp_user *make(const char *name, struct weir_span home)
 	if (home.size)
 		memcpy(asked, home.data, home.size);
 	asked[home.size] = 0;
-	if (weir_ftp_path_resolve("", asked, path) < 0)
+	if (ftp_path_resolve("", asked, path) < 0)
 		return NULL;
 	if (!path[1])
 		path[0] = 0; /* the root needs no prefix */
@@ -64,22 +64,25 @@ static struct ftp_user *make(const char *name, struct weir_span home)
 	return user;
 }
 
-struct ftp_user *weir_ftp_user_find(const struct weir_ftp_rules *rules, const char *name)
+struct ftp_user *ftp_user_find(const struct weir_ftp_rules *rules, const char *name)
 {
 	uint64_t rate;
-	struct ftp_user *user = make(name, value_of(rules->users, name, WEIR_SPAN("home")));
+	struct ftp_user *user =
+	        ftp_user_make(name, ftp_user_value_of(rules->users, name, WEIR_SPAN("home")));
 	if (!user)
 		return NULL;
-	user->rights = parse_rights(value_of(rules->users, name, WEIR_SPAN("rights")));
-	if (weir_span_number(value_of(rules->users, name, WEIR_SPAN("rate")), 10, &rate) == 0)
+	user->rights =
+	        ftp_user_parse_rights(ftp_user_value_of(rules->users, name, WEIR_SPAN("rights")));
+	if (weir_span_number(ftp_user_value_of(rules->users, name, WEIR_SPAN("rate")), 10, &rate) ==
+	        0)
 		user->rate = rate;
 	return user;
 }
 
-struct ftp_user *weir_ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name)
+struct ftp_user *ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name)
 {
 	const char *home = rules->anonymous_home ? rules->anonymous_home : "";
-	struct ftp_user *user = make(name, weir_span_of(home));
+	struct ftp_user *user = ftp_user_make(name, weir_span_of(home));
 	if (!user)
 		return NULL;
 	user->anonymous = true;

@@ -9,7 +9,7 @@
 #include "job.h"
 #include "verbs.h"
 
-static bool is_anonymous(const struct weir_ftp_rules *rules, const char *name)
+static bool ftp_verb_access_is_anonymous(const struct weir_ftp_rules *rules, const char *name)
 {
 	struct weir_span span = weir_span_of(name);
 	return !rules->no_anonymous && (weir_span_equal_nocase(span, WEIR_SPAN("anonymous")) ||
@@ -18,7 +18,7 @@ static bool is_anonymous(const struct weir_ftp_rules *rules, const char *name)
 
 /* -- USER -------------------------------------------------------------------------------------- */
 
-static void log_out(struct ftp_session *session)
+static void ftp_verb_access_log_out(struct ftp_session *session)
 {
 	free(session->user);
 	free(session->name);
@@ -27,10 +27,10 @@ static void log_out(struct ftp_session *session)
 	session->name = session->directory = NULL;
 }
 
-void weir_ftp_user(struct ftp_session *session, const char *argument)
+void ftp_user(struct ftp_session *session, const char *argument)
 {
 	const struct weir_ftp_rules *rules = &session->server->rules;
-	log_out(session);
+	ftp_verb_access_log_out(session);
 	if (rules->tls_required && !weir_channel_secure(session->channel)) {
 		FTP_SAY(session, "530 Not without TLS: AUTH TLS comes first.");
 		return;
@@ -39,10 +39,10 @@ void weir_ftp_user(struct ftp_session *session, const char *argument)
 		FTP_SAY(session, "501 The name is too long.");
 		return;
 	}
-	session->name = weir_ftp_copy(argument);
+	session->name = ftp_copy(argument);
 	if (!session->name)
 		FTP_SAY(session, "451 Out of memory.");
-	else if (is_anonymous(rules, argument))
+	else if (ftp_verb_access_is_anonymous(rules, argument))
 		FTP_SAY(session, "331 Any password will do.");
 	else
 		FTP_SAY(session, "331 The password, please.");
@@ -50,24 +50,24 @@ void weir_ftp_user(struct ftp_session *session, const char *argument)
 
 /* -- PASS -------------------------------------------------------------------------------------- */
 
-struct login {
+struct ftp_login {
 	struct ftp_job job;
 	struct weir_login login;
 	struct ftp_user *user;
 };
 
-static void cancel_login(struct ftp_job *job)
+static void ftp_verb_access_cancel_login(struct ftp_job *job)
 {
-	struct login *login = (struct login *)job;
+	struct ftp_login *login = (struct ftp_login *)job;
 	weir_login_cancel(&login->login);
 	free(login->user);
 }
 
-static void welcome(struct ftp_session *session, struct ftp_user *user)
+static void ftp_verb_access_welcome(struct ftp_session *session, struct ftp_user *user)
 {
 	session->user = user;
 	session->failures = 0;
-	weir_ftp_log_login(session, user->text, 0, 230);
+	ftp_log_login(session, user->text, 0, 230);
 	if (user->anonymous)
 		FTP_SAY(session, "230 Welcome.");
 	else
@@ -75,10 +75,10 @@ static void welcome(struct ftp_session *session, struct ftp_user *user)
 }
 
 /* Too many wrong ones end the connection. */
-static void refuse(struct ftp_session *session)
+static void ftp_verb_access_refuse(struct ftp_session *session)
 {
 	bool last = ++session->failures >= session->server->rules.failures_max;
-	weir_ftp_log_login(session, session->name ? session->name : "", -EACCES, last ? 421 : 530);
+	ftp_log_login(session, session->name ? session->name : "", -EACCES, last ? 421 : 530);
 	free(session->name);
 	session->name = NULL;
 	if (!last) {
@@ -90,23 +90,23 @@ static void refuse(struct ftp_session *session)
 }
 
 /* As late as the peer's address has deserved by wrong ones. */
-static void on_checked(struct weir_login *checked, int error)
+static void ftp_verb_access_on_checked(struct weir_login *checked, int error)
 {
-	struct login *login = WEIR_CONTAINER(checked, struct login, login);
+	struct ftp_login *login = WEIR_CONTAINER(checked, struct ftp_login, login);
 	struct ftp_session *session = login->job.session;
 	if (error == 0) {
-		welcome(session, login->user);
+		ftp_verb_access_welcome(session, login->user);
 		login->user = NULL;
 	} else if (error == -EACCES) {
-		refuse(session);
+		ftp_verb_access_refuse(session);
 	} else {
 		FTP_SAY(session, "451 The password cannot be checked now, try again.");
 	}
 	free(login->user);
-	weir_ftp_job_end(&login->job);
+	ftp_job_end(&login->job);
 }
 
-static void check(struct ftp_session *session, const char *password)
+static void ftp_verb_access_check(struct ftp_session *session, const char *password)
 {
 	struct weir_ftp_server *server = session->server;
 	struct weir_sasl_options options = {
@@ -115,22 +115,23 @@ static void check(struct ftp_session *session, const char *password)
 	        .peer = *weir_channel_peer(session->channel),
 	        .secure = weir_channel_secure(session->channel),
 	};
-	struct login *login = weir_ftp_job_begin(session, sizeof *login, cancel_login);
+	struct ftp_login *login =
+	        ftp_job_begin(session, sizeof *login, ftp_verb_access_cancel_login);
 	if (!login)
 		return;
 	if (!options.users) {
-		on_checked(&login->login, -EACCES);
+		ftp_verb_access_on_checked(&login->login, -EACCES);
 		return;
 	}
-	login->user = weir_ftp_user_find(&server->rules, session->name);
+	login->user = ftp_user_find(&server->rules, session->name);
 	if (login->user)
 		weir_login_check(&login->login, server->loop, &options, weir_span_of(session->name),
-		        weir_span_of(password), on_checked);
+		        weir_span_of(password), ftp_verb_access_on_checked);
 	else
-		on_checked(&login->login, -ENOMEM);
+		ftp_verb_access_on_checked(&login->login, -ENOMEM);
 }
 
-void weir_ftp_pass(struct ftp_session *session, const char *argument)
+void ftp_pass(struct ftp_session *session, const char *argument)
 {
 	const struct weir_ftp_rules *rules = &session->server->rules;
 	if (session->user) {
@@ -141,33 +142,33 @@ void weir_ftp_pass(struct ftp_session *session, const char *argument)
 		FTP_SAY(session, "503 USER comes first.");
 		return;
 	}
-	if (!is_anonymous(rules, session->name)) {
-		check(session, argument);
+	if (!ftp_verb_access_is_anonymous(rules, session->name)) {
+		ftp_verb_access_check(session, argument);
 		return;
 	}
-	struct ftp_user *user = weir_ftp_user_anonymous(rules, session->name);
+	struct ftp_user *user = ftp_user_anonymous(rules, session->name);
 	if (user)
-		welcome(session, user);
+		ftp_verb_access_welcome(session, user);
 	else
 		FTP_SAY(session, "451 Out of memory.");
 }
 
 /* -- the others -------------------------------------------------------------------------------- */
 
-void weir_ftp_acct(struct ftp_session *session, const char *argument)
+void ftp_acct(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
 	FTP_SAY(session, "202 There are no accounts here.");
 }
 
-void weir_ftp_rein(struct ftp_session *session, const char *argument)
+void ftp_rein(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
-	weir_ftp_session_reset(session);
+	ftp_session_reset(session);
 	FTP_SAY(session, "220 As at the beginning.");
 }
 
-void weir_ftp_quit(struct ftp_session *session, const char *argument)
+void ftp_quit(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
 	FTP_SAY(session, "221 Goodbye.");

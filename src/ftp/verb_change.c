@@ -10,61 +10,63 @@
 #include "verbs.h"
 
 /* What a pathname means; false, and it was said: nothing. Nobody changes his own home. */
-static bool find(struct ftp_session *session, const char *name, struct ftp_place *ret)
+static bool ftp_verb_change_find(
+        struct ftp_session *session, const char *name, struct ftp_place *ret)
 {
-	int error = weir_ftp_place_find(session, name, ret);
+	int error = ftp_place_find(session, name, ret);
 	if (error == 0 && !ret->path[1])
 		error = -EACCES;
 	if (error < 0)
-		weir_ftp_say(session, weir_ftp_error_text(error));
+		ftp_say(session, ftp_error_text(error));
 	return error == 0;
 }
 
-void weir_ftp_dele(struct ftp_session *session, const char *argument)
+void ftp_dele(struct ftp_session *session, const char *argument)
 {
 	struct ftp_place place;
-	if (!find(session, argument, &place))
+	if (!ftp_verb_change_find(session, argument, &place))
 		return;
 	struct ftp_change *change =
-	        weir_ftp_change_begin(session, "DELE", place.path, WEIR_SPAN("250 Deleted."));
+	        ftp_change_begin(session, "DELE", place.path, WEIR_SPAN("250 Deleted."));
 	if (change)
-		weir_tree_remove(weir_ftp_tree(session->server), &change->change, place.tree,
-		        weir_ftp_change_done);
+		weir_tree_remove(
+		        ftp_tree(session->server), &change->change, place.tree, ftp_change_done);
 }
 
 /* -- renaming ---------------------------------------------------------------------------------- */
 
-static void on_found(struct ftp_session *session, const char *path, struct weir_file *file)
+static void ftp_verb_change_on_found(
+        struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	struct ftp_place place;
 	(void)file;
-	if (!find(session, path, &place))
+	if (!ftp_verb_change_find(session, path, &place))
 		return;
-	session->rename_from = weir_ftp_copy(place.tree);
+	session->rename_from = ftp_copy(place.tree);
 	if (session->rename_from)
 		FTP_SAY(session, "350 And to what?");
 	else
 		FTP_SAY(session, "451 Out of memory.");
 }
 
-void weir_ftp_rnfr(struct ftp_session *session, const char *argument)
+void ftp_rnfr(struct ftp_session *session, const char *argument)
 {
-	weir_ftp_look_up(session, argument, on_found);
+	ftp_look_up(session, argument, ftp_verb_change_on_found);
 }
 
-void weir_ftp_rnto(struct ftp_session *session, const char *argument)
+void ftp_rnto(struct ftp_session *session, const char *argument)
 {
 	struct ftp_place place;
 	char *from = session->rename_from;
 	session->rename_from = NULL;
-	if (find(session, argument, &place)) {
-		struct ftp_change *change = weir_ftp_change_begin(
-		        session, "RNTO", place.path, WEIR_SPAN("250 Renamed."));
-		bool replace = weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE;
+	if (ftp_verb_change_find(session, argument, &place)) {
+		struct ftp_change *change =
+		        ftp_change_begin(session, "RNTO", place.path, WEIR_SPAN("250 Renamed."));
+		bool replace = ftp_session_rights(session) & WEIR_FTP_OVERWRITE;
 		if (change)
 			(replace ? weir_tree_rename : weir_tree_rename_new)(
-			        weir_ftp_tree(session->server), &change->change, from, place.tree,
-			        weir_ftp_change_done);
+			        ftp_tree(session->server), &change->change, from, place.tree,
+			        ftp_change_done);
 	}
 	free(from);
 }
@@ -72,30 +74,30 @@ void weir_ftp_rnto(struct ftp_session *session, const char *argument)
 /* -- attributes -------------------------------------------------------------------------------- */
 
 /* "Modify=…; path" (draft-somers-ftp-mfxx 3). */
-void weir_ftp_mfmt(struct ftp_session *session, const char *argument)
+void ftp_mfmt(struct ftp_session *session, const char *argument)
 {
 	struct ftp_place place;
 	struct timespec time;
 	char reply[2 * WEIR_FTP_LINE_MAX + 64];
 	struct weir_span rest = weir_span_of(argument), text;
 	bool both = weir_span_cut(&rest, ' ', &text);
-	if (!both || !rest.size || weir_ftp_time_parse(text, &time) < 0) {
+	if (!both || !rest.size || ftp_time_parse(text, &time) < 0) {
 		FTP_SAY(session, "501 It is YYYYMMDDHHMMSS and a pathname.");
 		return;
 	}
-	if (!find(session, rest.data, &place))
+	if (!ftp_verb_change_find(session, rest.data, &place))
 		return;
 	int size = snprintf(reply, sizeof reply, "213 Modify=%.*s; ", (int)text.size, text.data);
-	size += (int)weir_ftp_name_write(
+	size += (int)ftp_name_write(
 	        rest.data, true, false, reply + size, sizeof reply - (size_t)size);
 	struct ftp_change *change =
-	        weir_ftp_change_begin(session, "MFMT", place.path, weir_span(reply, (size_t)size));
+	        ftp_change_begin(session, "MFMT", place.path, weir_span(reply, (size_t)size));
 	if (change)
-		weir_tree_set_time(weir_ftp_tree(session->server), &change->change, place.tree,
-		        time, weir_ftp_change_done);
+		weir_tree_set_time(ftp_tree(session->server), &change->change, place.tree, time,
+		        ftp_change_done);
 }
 
-static bool parse_mode(struct weir_span text, mode_t *ret)
+static bool ftp_verb_change_parse_mode(struct weir_span text, mode_t *ret)
 {
 	mode_t mode = 0;
 	for (size_t i = 0; i < text.size; i++) {
@@ -107,34 +109,35 @@ static bool parse_mode(struct weir_span text, mode_t *ret)
 	return text.size >= 1 && text.size <= 4 && mode <= 0777;
 }
 
-static void change_mode(struct ftp_session *session, struct weir_span argument)
+static void ftp_verb_change_mode(struct ftp_session *session, struct weir_span argument)
 {
 	struct ftp_place place;
 	struct weir_span text;
 	mode_t mode;
-	if (!(weir_ftp_session_rights(session) & WEIR_FTP_OVERWRITE)) {
+	if (!(ftp_session_rights(session) & WEIR_FTP_OVERWRITE)) {
 		FTP_SAY(session, "550 Permission denied.");
 		return;
 	}
-	if (!weir_span_cut(&argument, ' ', &text) || !argument.size || !parse_mode(text, &mode)) {
+	if (!weir_span_cut(&argument, ' ', &text) || !argument.size ||
+	        !ftp_verb_change_parse_mode(text, &mode)) {
 		FTP_SAY(session, "501 It is a mode, as 644, and a pathname.");
 		return;
 	}
-	if (!find(session, argument.data, &place))
+	if (!ftp_verb_change_find(session, argument.data, &place))
 		return;
 	struct ftp_change *change =
-	        weir_ftp_change_begin(session, "SITE CHMOD", place.path, WEIR_SPAN("200 Changed."));
+	        ftp_change_begin(session, "SITE CHMOD", place.path, WEIR_SPAN("200 Changed."));
 	if (change)
-		weir_tree_set_mode(weir_ftp_tree(session->server), &change->change, place.tree,
-		        mode, weir_ftp_change_done);
+		weir_tree_set_mode(ftp_tree(session->server), &change->change, place.tree, mode,
+		        ftp_change_done);
 }
 
-void weir_ftp_site(struct ftp_session *session, const char *argument)
+void ftp_site(struct ftp_session *session, const char *argument)
 {
 	struct weir_span rest = weir_span_of(argument), name;
 	weir_span_cut(&rest, ' ', &name);
 	if (weir_span_equal_nocase(name, WEIR_SPAN("CHMOD")))
-		change_mode(session, rest);
+		ftp_verb_change_mode(session, rest);
 	else if (weir_span_equal_nocase(name, WEIR_SPAN("HELP")))
 		FTP_SAY(session, "214 CHMOD mode pathname, HELP");
 	else

@@ -1,11 +1,12 @@
 /* SIZE, MDTM, MLST (RFC 3659 3, 4, 7): what there is to know of a file. */
 #include "entry.h"
 #include "job.h"
-#include "list.h"
+#include "list_format.h"
 #include "timeval.h"
 #include "verbs.h"
 
-static void on_sized(struct ftp_session *session, const char *path, struct weir_file *file)
+static void ftp_verb_fact_on_sized(
+        struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	(void)path;
 	if (file->kind != WEIR_FILE_REGULAR)
@@ -15,37 +16,39 @@ static void on_sized(struct ftp_session *session, const char *path, struct weir_
 }
 
 /* As text it would have another size, which is not known without reading it. */
-void weir_ftp_size(struct ftp_session *session, const char *argument)
+void ftp_size(struct ftp_session *session, const char *argument)
 {
 	if (session->ascii)
 		FTP_SAY(session, "550 Not with TYPE A.");
 	else
-		weir_ftp_look_up(session, argument, on_sized);
+		ftp_look_up(session, argument, ftp_verb_fact_on_sized);
 }
 
-static void on_timed(struct ftp_session *session, const char *path, struct weir_file *file)
+static void ftp_verb_fact_on_timed(
+        struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	char text[WEIR_FTP_TIME_TEXT_MAX];
 	(void)path;
-	weir_ftp_time_format(file->mtime.tv_sec, text);
+	ftp_time_format(file->mtime.tv_sec, text);
 	FTP_FORMAT(session, "213 %s", text);
 }
 
-void weir_ftp_mdtm(struct ftp_session *session, const char *argument)
+void ftp_mdtm(struct ftp_session *session, const char *argument)
 {
-	weir_ftp_look_up(session, argument, on_timed);
+	ftp_look_up(session, argument, ftp_verb_fact_on_timed);
 }
 
-static void on_found(struct ftp_session *session, const char *path, struct weir_file *file)
+static void ftp_verb_fact_on_found(
+        struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	char line[2 * WEIR_PATH_MAX + FTP_ENTRY_MAX];
 	struct weir_directory_entry entry;
 	struct ftp_entry_style style = {
-	        .facts = session->facts, .rights = weir_ftp_session_rights(session)};
-	int error = weir_ftp_entry_of(file, path, &entry);
-	size_t size = error == 0 ? weir_ftp_entry_facts(&style, &entry, line, sizeof line) : 0;
+	        .facts = session->facts, .rights = ftp_session_rights(session)};
+	int error = ftp_entry_of(file, path, &entry);
+	size_t size = error == 0 ? ftp_entry_facts(&style, &entry, line, sizeof line) : 0;
 	if (!size) {
-		weir_ftp_say(session, weir_ftp_error_text(error));
+		ftp_say(session, ftp_error_text(error));
 		return;
 	}
 	FTP_SAY(session, "250-Facts:");
@@ -54,7 +57,7 @@ static void on_found(struct ftp_session *session, const char *path, struct weir_
 	FTP_SAY(session, "250 Done.");
 }
 
-void weir_ftp_mlst(struct ftp_session *session, const char *argument)
+void ftp_mlst(struct ftp_session *session, const char *argument)
 {
-	weir_ftp_look_up(session, argument[0] ? argument : ".", on_found);
+	ftp_look_up(session, argument[0] ? argument : ".", ftp_verb_fact_on_found);
 }

@@ -5,31 +5,31 @@
 #include "entry.h"
 #include "verbs.h"
 
-void weir_ftp_feat(struct ftp_session *session, const char *argument)
+void ftp_feat(struct ftp_session *session, const char *argument)
 {
 	char facts[FTP_FACTS_TEXT_MAX];
 	(void)argument;
-	weir_ftp_facts_format(session->facts, true, facts);
+	ftp_facts_format(session->facts, true, facts);
 	FTP_FORMAT(session,
 	        "211-Features:\r\n%s CLNT\r\n EPRT\r\n EPSV\r\n HOST\r\n LANG EN*\r\n MDTM\r\n "
 	        "MFMT\r\n MLST %s\r\n REST STREAM\r\n SIZE\r\n TVFS\r\n UTF8\r\n211 Done.",
 	        session->server->rules.tls ? " AUTH TLS\r\n PBSZ\r\n PROT\r\n" : "", facts);
 }
 
-static void set_facts(struct ftp_session *session, struct weir_span names)
+static void ftp_verb_feature_set_facts(struct ftp_session *session, struct weir_span names)
 {
 	char facts[FTP_FACTS_TEXT_MAX];
-	session->facts = (uint8_t)weir_ftp_facts_parse(weir_span_trim(names));
-	weir_ftp_facts_format(session->facts, false, facts);
+	session->facts = (uint8_t)ftp_facts_parse(weir_span_trim(names));
+	ftp_facts_format(session->facts, false, facts);
 	FTP_FORMAT(session, "200 MLST OPTS%s%s", facts[0] ? " " : "", facts);
 }
 
-void weir_ftp_opts(struct ftp_session *session, const char *argument)
+void ftp_opts(struct ftp_session *session, const char *argument)
 {
 	struct weir_span rest = weir_span_of(argument), name;
 	weir_span_cut(&rest, ' ', &name);
 	if (weir_span_equal_nocase(name, WEIR_SPAN("MLST"))) {
-		set_facts(session, rest);
+		ftp_verb_feature_set_facts(session, rest);
 		return;
 	}
 	if (!weir_span_equal_nocase(name, WEIR_SPAN("UTF8"))) {
@@ -43,7 +43,7 @@ void weir_ftp_opts(struct ftp_session *session, const char *argument)
 		FTP_SAY(session, "504 Names are UTF-8.");
 }
 
-void weir_ftp_lang(struct ftp_session *session, const char *argument)
+void ftp_lang(struct ftp_session *session, const char *argument)
 {
 	struct weir_span tag = weir_span_trim(weir_span_of(argument));
 	bool english =
@@ -55,13 +55,13 @@ void weir_ftp_lang(struct ftp_session *session, const char *argument)
 		FTP_SAY(session, "504 English is all there is.");
 }
 
-void weir_ftp_clnt(struct ftp_session *session, const char *argument)
+void ftp_clnt(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
 	FTP_SAY(session, "200 Noted.");
 }
 
-static bool serves(const struct weir_ftp_rules *rules, struct weir_span name)
+static bool ftp_verb_feature_serves(const struct weir_ftp_rules *rules, struct weir_span name)
 {
 	if (!rules->hosts)
 		return true;
@@ -71,35 +71,35 @@ static bool serves(const struct weir_ftp_rules *rules, struct weir_span name)
 	return false;
 }
 
-void weir_ftp_host(struct ftp_session *session, const char *argument)
+void ftp_host(struct ftp_session *session, const char *argument)
 {
 	struct weir_span name = weir_span_trim(weir_span_of(argument));
 	if (session->user || session->name)
 		FTP_SAY(session, "503 HOST comes before USER.");
-	else if (!serves(&session->server->rules, name))
+	else if (!ftp_verb_feature_serves(&session->server->rules, name))
 		FTP_SAY(session, "504 That host is not here.");
 	else
 		FTP_SAY(session, "220 That host is here.");
 }
 
-void weir_ftp_help(struct ftp_session *session, const char *argument)
+void ftp_help(struct ftp_session *session, const char *argument)
 {
-	weir_ftp_verb_help(session, argument);
+	ftp_verb_help(session, argument);
 }
 
-void weir_ftp_syst(struct ftp_session *session, const char *argument)
+void ftp_syst(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
 	FTP_SAY(session, "215 UNIX Type: L8");
 }
 
-void weir_ftp_noop(struct ftp_session *session, const char *argument)
+void ftp_noop(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
 	FTP_SAY(session, "200 Done.");
 }
 
-void weir_ftp_smnt(struct ftp_session *session, const char *argument)
+void ftp_smnt(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
 	FTP_SAY(session, "502 There is nothing to mount.");

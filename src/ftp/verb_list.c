@@ -9,7 +9,7 @@
 #include <weir/sources.h>
 
 #include "job.h"
-#include "list.h"
+#include "list_format.h"
 #include "pathname.h"
 #include "transfer.h"
 #include "verbs.h"
@@ -21,7 +21,7 @@ enum listing_kind {
 	LISTING_STAT
 };
 
-struct listing {
+struct ftp_listing {
 	struct ftp_job job;
 	struct weir_lookup lookup;
 	struct weir_change change; /* a look at a link */
@@ -32,16 +32,16 @@ struct listing {
 	char name[];         /* as asked for */
 };
 
-static void cancel(struct ftp_job *job)
+static void ftp_verb_list_cancel(struct ftp_job *job)
 {
-	weir_lookup_cancel(&((struct listing *)job)->lookup);
-	weir_change_cancel(&((struct listing *)job)->change);
+	weir_lookup_cancel(&((struct ftp_listing *)job)->lookup);
+	weir_change_cancel(&((struct ftp_listing *)job)->change);
 }
 
 /* -- what is sent ------------------------------------------------------------------------------ */
 
 /* What stands before the names of NLST, so that they can be said back: "dir/". */
-static void prefix_of(const struct listing *listing, char *to)
+static void ftp_verb_list_prefix_of(const struct ftp_listing *listing, char *to)
 {
 	size_t size = listing->pattern ? (size_t)(listing->pattern - listing->name)
 	                               : strlen(listing->name);
@@ -51,52 +51,53 @@ static void prefix_of(const struct listing *listing, char *to)
 	to[size] = 0;
 }
 
-static struct weir_producer *directory_lines(const struct listing *listing,
+static struct weir_producer *ftp_verb_list_directory_lines(const struct ftp_listing *listing,
         const struct weir_file *directory, struct ftp_entry_style *style)
 {
 	char prefix[WEIR_FTP_LINE_MAX + 2];
 	const struct ftp_session *session = listing->job.session;
 	struct ftp_list_filter filter = {
 	        .pattern = listing->pattern, .hidden = session->server->rules.hidden};
-	prefix_of(listing, prefix);
+	ftp_verb_list_prefix_of(listing, prefix);
 	style->prefix = prefix;
-	return weir_ftp_list(session->server->loop, directory, style, &filter);
+	return ftp_list(session->server->loop, directory, style, &filter);
 }
 
 /* A file is its own listing, under the name it was asked for; so is a link that leads nowhere. */
-static struct weir_producer *file_line(const struct listing *listing, const struct weir_file *file,
-        const struct ftp_entry_style *style)
+static struct weir_producer *ftp_verb_list_file_line(const struct ftp_listing *listing,
+        const struct weir_file *file, const struct ftp_entry_style *style)
 {
 	char line[2 * WEIR_FTP_LINE_MAX + FTP_ENTRY_MAX];
 	struct weir_directory_entry entry;
 	if (!file)
-		weir_ftp_entry_of_status(&listing->status, WEIR_FILE_LINK, listing->name, &entry);
-	else if (weir_ftp_entry_of(file, listing->name, &entry) < 0)
+		ftp_entry_of_status(&listing->status, WEIR_FILE_LINK, listing->name, &entry);
+	else if (ftp_entry_of(file, listing->name, &entry) < 0)
 		return NULL;
 	size_t size = style->write(style, &entry, line, sizeof line);
-	return weir_memory_copied(line, size);
+	return weir_produce_copied(line, size);
 }
 
-static struct weir_producer *lines_of(const struct listing *listing, const struct weir_file *file)
+static struct weir_producer *ftp_verb_list_lines_of(
+        const struct ftp_listing *listing, const struct weir_file *file)
 {
 	const struct ftp_session *session = listing->job.session;
 	struct ftp_entry_style style = {
-	        .write = weir_ftp_entry_list,
+	        .write = ftp_entry_list,
 	        .facts = session->facts,
-	        .rights = weir_ftp_session_rights(session),
+	        .rights = ftp_session_rights(session),
 	        .now = weir_loop_wall_s(session->server->loop),
 	};
 	if (listing->kind == LISTING_NLST)
-		style.write = weir_ftp_entry_name;
+		style.write = ftp_entry_name;
 	if (listing->kind == LISTING_MLSD)
-		style.write = weir_ftp_entry_facts;
+		style.write = ftp_entry_facts;
 	if (file && file->kind == WEIR_FILE_DIRECTORY)
-		return directory_lines(listing, file, &style);
-	return file_line(listing, file, &style);
+		return ftp_verb_list_directory_lines(listing, file, &style);
+	return ftp_verb_list_file_line(listing, file, &style);
 }
 
 /* On the control connection; the queue of replies keeps its order. */
-static void say_lines(struct ftp_session *session, struct weir_producer *lines)
+static void ftp_verb_list_say_lines(struct ftp_session *session, struct weir_producer *lines)
 {
 	if (!lines) {
 		FTP_SAY(session, "451 Out of memory.");
@@ -108,7 +109,7 @@ static void say_lines(struct ftp_session *session, struct weir_producer *lines)
 }
 
 /* `file` is NULL: a link. */
-static void send_lines(const struct listing *listing, struct weir_file *file)
+static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct weir_file *file)
 {
 	static const char *const verbs[] = {"LIST", "NLST", "MLSD", "STAT"};
 	struct ftp_session *session = listing->job.session;
@@ -116,84 +117,85 @@ static void send_lines(const struct listing *listing, struct weir_file *file)
 		FTP_SAY(session, "501 That is no directory.");
 		return;
 	}
-	struct weir_producer *lines = lines_of(listing, file);
+	struct weir_producer *lines = ftp_verb_list_lines_of(listing, file);
 	if (listing->kind == LISTING_STAT)
-		say_lines(session, lines);
+		ftp_verb_list_say_lines(session, lines);
 	else
-		weir_ftp_send(session, verbs[listing->kind], listing->name, lines, NULL,
+		ftp_send(session, verbs[listing->kind], listing->name, lines, NULL,
 		        "150 Here it comes.");
 }
 
 /* -- what is looked up ------------------------------------------------------------------------- */
 
-static void look(struct listing *listing, const char *name);
+static void ftp_verb_list_look(struct ftp_listing *listing, const char *name);
 
 /* Splits off a pattern, and looks for the directory it is in. False: there is none. */
-static bool try_pattern(struct listing *listing)
+static bool ftp_verb_list_try_pattern(struct ftp_listing *listing)
 {
 	char directory[WEIR_FTP_LINE_MAX + 2];
 	char *slash = strrchr(listing->name, '/');
 	char *last = slash ? slash + 1 : listing->name;
-	if (listing->pattern || !weir_ftp_is_wildcard(last))
+	if (listing->pattern || !ftp_is_wildcard(last))
 		return false;
 	size_t size = (size_t)(last - listing->name);
 	memcpy(directory, listing->name, size);
 	directory[size] = 0;
 	listing->pattern = last;
-	look(listing, size ? directory : ".");
+	ftp_verb_list_look(listing, size ? directory : ".");
 	return true;
 }
 
-static void on_looked_at(struct weir_change *change, int error)
+static void ftp_verb_list_on_looked_at(struct weir_change *change, int error)
 {
-	struct listing *listing = WEIR_CONTAINER(change, struct listing, change);
+	struct ftp_listing *listing = WEIR_CONTAINER(change, struct ftp_listing, change);
 	if (error == 0 && S_ISLNK(listing->status.st_mode))
-		send_lines(listing, NULL);
+		ftp_verb_list_send_lines(listing, NULL);
 	else
-		weir_ftp_say(listing->job.session, weir_ftp_error_text(listing->error));
-	weir_ftp_job_end(&listing->job);
+		ftp_say(listing->job.session, ftp_error_text(listing->error));
+	ftp_job_end(&listing->job);
 }
 
 /* As ls: a link with nothing behind it, or nothing that may be seen, is shown itself. */
-static bool try_link(struct listing *listing, int error)
+static bool ftp_verb_list_try_link(struct ftp_listing *listing, int error)
 {
 	struct ftp_session *session = listing->job.session;
 	struct ftp_place place;
 	if (listing->kind == LISTING_MLSD || listing->pattern ||
-	        weir_ftp_place_find(session, listing->name, &place) < 0)
+	        ftp_place_find(session, listing->name, &place) < 0)
 		return false;
 	listing->error = error;
-	weir_tree_look_at(weir_ftp_tree(session->server), &listing->change, place.tree,
-	        &listing->status, on_looked_at);
+	weir_tree_look_at(ftp_tree(session->server), &listing->change, place.tree, &listing->status,
+	        ftp_verb_list_on_looked_at);
 	return true;
 }
 
-static void on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
+static void ftp_verb_list_on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
-	struct listing *listing = WEIR_CONTAINER(lookup, struct listing, lookup);
-	if (error < 0 && (try_pattern(listing) || try_link(listing, error)))
+	struct ftp_listing *listing = WEIR_CONTAINER(lookup, struct ftp_listing, lookup);
+	if (error < 0 &&
+	        (ftp_verb_list_try_pattern(listing) || ftp_verb_list_try_link(listing, error)))
 		return;
 	if (error < 0)
-		weir_ftp_say(listing->job.session, weir_ftp_error_text(error));
+		ftp_say(listing->job.session, ftp_error_text(error));
 	else
-		send_lines(listing, file);
-	weir_ftp_job_end(&listing->job);
+		ftp_verb_list_send_lines(listing, file);
+	ftp_job_end(&listing->job);
 }
 
-static void look(struct listing *listing, const char *name)
+static void ftp_verb_list_look(struct ftp_listing *listing, const char *name)
 {
 	struct ftp_session *session = listing->job.session;
 	struct ftp_place place;
-	int error = weir_ftp_place_find(session, name, &place);
+	int error = ftp_place_find(session, name, &place);
 	if (error < 0)
-		on_found(&listing->lookup, error, NULL);
+		ftp_verb_list_on_found(&listing->lookup, error, NULL);
 	else
-		weir_tree_lookup(
-		        weir_ftp_tree(session->server), &listing->lookup, place.tree, on_found);
+		weir_tree_lookup(ftp_tree(session->server), &listing->lookup, place.tree,
+		        ftp_verb_list_on_found);
 }
 
 /* Options as of ls are not for us: everything is shown that may be seen. */
-static const char *without_options(const char *argument)
+static const char *ftp_verb_list_without_options(const char *argument)
 {
 	while (argument[0] == '-') {
 		argument += strcspn(argument, " ");
@@ -202,37 +204,40 @@ static const char *without_options(const char *argument)
 	return argument;
 }
 
-static void list(struct ftp_session *session, enum listing_kind kind, const char *argument)
+static void ftp_verb_list_list(
+        struct ftp_session *session, enum listing_kind kind, const char *argument)
 {
-	const char *name = kind == LISTING_MLSD ? argument : without_options(argument);
+	const char *name =
+	        kind == LISTING_MLSD ? argument : ftp_verb_list_without_options(argument);
 	size_t size = strlen(name) + 1;
 	session->restart = 0;
-	struct listing *listing = weir_ftp_job_begin(session, sizeof *listing + size, cancel);
+	struct ftp_listing *listing =
+	        ftp_job_begin(session, sizeof *listing + size, ftp_verb_list_cancel);
 	if (!listing)
 		return;
 	listing->kind = kind;
 	memcpy(listing->name, name, size);
-	look(listing, name[0] ? name : ".");
+	ftp_verb_list_look(listing, name[0] ? name : ".");
 }
 
-void weir_ftp_list_all(struct ftp_session *session, const char *argument)
+void ftp_list_all(struct ftp_session *session, const char *argument)
 {
-	list(session, LISTING_LIST, argument);
+	ftp_verb_list_list(session, LISTING_LIST, argument);
 }
 
-void weir_ftp_nlst(struct ftp_session *session, const char *argument)
+void ftp_nlst(struct ftp_session *session, const char *argument)
 {
-	list(session, LISTING_NLST, argument);
+	ftp_verb_list_list(session, LISTING_NLST, argument);
 }
 
-void weir_ftp_mlsd(struct ftp_session *session, const char *argument)
+void ftp_mlsd(struct ftp_session *session, const char *argument)
 {
-	list(session, LISTING_MLSD, argument);
+	ftp_verb_list_list(session, LISTING_MLSD, argument);
 }
 
 /* -- STAT -------------------------------------------------------------------------------------- */
 
-static void say_status(struct ftp_session *session)
+static void ftp_verb_list_say_status(struct ftp_session *session)
 {
 	char peer[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_format(weir_channel_peer(session->channel), peer);
@@ -245,16 +250,16 @@ static void say_status(struct ftp_session *session)
 	        session->protect ? "by TLS" : "in clear", session->data ? ", one is set up" : "");
 }
 
-void weir_ftp_stat(struct ftp_session *session, const char *argument)
+void ftp_stat(struct ftp_session *session, const char *argument)
 {
 	if (session->transfer)
-		weir_ftp_transfer_tell(session->transfer);
+		ftp_transfer_tell(session->transfer);
 	else if (!argument[0])
-		say_status(session);
+		ftp_verb_list_say_status(session);
 	else if (!session->user)
 		FTP_SAY(session, "530 Log in with USER and PASS.");
-	else if (!(weir_ftp_session_rights(session) & WEIR_FTP_LIST))
+	else if (!(ftp_session_rights(session) & WEIR_FTP_LIST))
 		FTP_SAY(session, "550 Permission denied.");
 	else
-		list(session, LISTING_STAT, argument);
+		ftp_verb_list_list(session, LISTING_STAT, argument);
 }

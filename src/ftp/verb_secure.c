@@ -3,7 +3,7 @@
 
 #include "verbs.h"
 
-void weir_ftp_auth(struct ftp_session *session, const char *argument)
+void ftp_auth(struct ftp_session *session, const char *argument)
 {
 	static const char *const names[] = {"TLS", "TLS-C", "SSL", "TLS-P"};
 	struct weir_span asked = weir_span_trim(weir_span_of(argument));
@@ -25,7 +25,7 @@ void weir_ftp_auth(struct ftp_session *session, const char *argument)
 	}
 }
 
-void weir_ftp_pbsz(struct ftp_session *session, const char *argument)
+void ftp_pbsz(struct ftp_session *session, const char *argument)
 {
 	uint64_t size;
 	if (!weir_channel_secure(session->channel)) {
@@ -39,7 +39,7 @@ void weir_ftp_pbsz(struct ftp_session *session, const char *argument)
 }
 
 /* Implicit TLS comes without PBSZ in many clients. */
-void weir_ftp_prot(struct ftp_session *session, const char *argument)
+void ftp_prot(struct ftp_session *session, const char *argument)
 {
 	struct weir_span level = weir_span_trim(weir_span_of(argument));
 	bool clear = weir_span_equal_nocase(level, WEIR_SPAN("C"));
@@ -57,11 +57,11 @@ void weir_ftp_prot(struct ftp_session *session, const char *argument)
 		FTP_SAY(session, "534 Data has to be protected.");
 	} else {
 		session->protect = private;
-		weir_ftp_say(session, private ? "200 Data is protected." : "200 Data is clear.");
+		ftp_say(session, private ? "200 Data is protected." : "200 Data is clear.");
 	}
 }
 
-void weir_ftp_ccc(struct ftp_session *session, const char *argument)
+void ftp_ccc(struct ftp_session *session, const char *argument)
 {
 	(void)argument;
 	if (weir_channel_secure(session->channel))

@@ -13,7 +13,7 @@
 #include "transfer.h"
 #include "verbs.h"
 
-enum needs {
+enum ftp_verb_needs {
 	OPEN = 1,     /* no login */
 	ARGUMENT = 2, /* an argument */
 	RENAMING = 4, /* the verb before was RNFR */
@@ -30,7 +30,7 @@ enum {
 	RENAME = WEIR_FTP_RENAME,
 };
 
-struct verb {
+struct ftp_verb_row {
 	const char *name;
 	void (*run)(struct ftp_session *session, const char *argument);
 	unsigned needs;
@@ -39,62 +39,62 @@ struct verb {
 };
 
 /* clang-format off */
-static const struct verb verbs[] = {
-	{"ABOR", weir_ftp_abor, 0,               0,              ""},
-	{"ACCT", weir_ftp_acct, OPEN,            0,              "account"},
-	{"ALLO", weir_ftp_allo, 0,               0,              "bytes"},
-	{"APPE", weir_ftp_appe, ARGUMENT,        WRITE,          "pathname"},
-	{"AUTH", weir_ftp_auth, OPEN | ARGUMENT, 0,              "TLS"},
-	{"CCC",  weir_ftp_ccc,  OPEN,            0,              "(refused)"},
-	{"CDUP", weir_ftp_cdup, 0,               0,              ""},
-	{"CLNT", weir_ftp_clnt, OPEN,            0,              "program"},
-	{"CWD",  weir_ftp_cwd,  0,               0,              "pathname"},
-	{"DELE", weir_ftp_dele, ARGUMENT,        DELETE,         "pathname"},
-	{"EPRT", weir_ftp_eprt, ARGUMENT,        0,              "|protocol|address|port|"},
-	{"EPSV", weir_ftp_epsv, 0,               0,              "[1 | 2 | ALL]"},
-	{"FEAT", weir_ftp_feat, OPEN,            0,              ""},
-	{"HELP", weir_ftp_help, OPEN,            0,              "[verb]"},
-	{"HOST", weir_ftp_host, OPEN | ARGUMENT, 0,              "name"},
-	{"LANG", weir_ftp_lang, OPEN,            0,              "[EN]"},
-	{"LIST", weir_ftp_list_all, 0,           LIST,           "[pathname]"},
-	{"MDTM", weir_ftp_mdtm, ARGUMENT,        READ,           "pathname"},
-	{"MFMT", weir_ftp_mfmt, ARGUMENT,        OVER,           "YYYYMMDDHHMMSS pathname"},
-	{"MKD",  weir_ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
-	{"MLSD", weir_ftp_mlsd, 0,               LIST,           "[pathname]"},
-	{"MLST", weir_ftp_mlst, 0,               LIST,           "[pathname]"},
-	{"MODE", weir_ftp_mode, ARGUMENT,        0,              "S"},
-	{"NLST", weir_ftp_nlst, 0,               LIST,           "[pathname]"},
-	{"NOOP", weir_ftp_noop, OPEN,            0,              ""},
-	{"OPTS", weir_ftp_opts, OPEN | ARGUMENT, 0,              "UTF8 ON | MLST facts"},
-	{"PASS", weir_ftp_pass, OPEN,            0,              "password"},
-	{"PASV", weir_ftp_pasv, 0,               0,              ""},
-	{"PBSZ", weir_ftp_pbsz, OPEN | ARGUMENT, 0,              "0"},
-	{"PORT", weir_ftp_port, ARGUMENT,        0,              "h1,h2,h3,h4,p1,p2"},
-	{"PROT", weir_ftp_prot, OPEN | ARGUMENT, 0,              "C | P"},
-	{"PWD",  weir_ftp_pwd,  0,               0,              ""},
-	{"QUIT", weir_ftp_quit, OPEN,            0,              ""},
-	{"REIN", weir_ftp_rein, OPEN,            0,              ""},
-	{"REST", weir_ftp_rest, ARGUMENT,        0,              "offset"},
-	{"RETR", weir_ftp_retr, ARGUMENT,        READ,           "pathname"},
-	{"RMD",  weir_ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
-	{"RNFR", weir_ftp_rnfr, ARGUMENT,        RENAME,         "pathname"},
-	{"RNTO", weir_ftp_rnto, ARGUMENT | RENAMING, RENAME,     "pathname"},
-	{"SITE", weir_ftp_site, ARGUMENT,        0,              "CHMOD mode pathname | HELP"},
-	{"SIZE", weir_ftp_size, ARGUMENT,        READ,           "pathname"},
-	{"SMNT", weir_ftp_smnt, 0,               0,              "(refused)"},
-	{"STAT", weir_ftp_stat, OPEN,            0,              "[pathname]"},
-	{"STOR", weir_ftp_stor, ARGUMENT,        WRITE,          "pathname"},
-	{"STOU", weir_ftp_stou, 0,               WRITE,          "[pathname]"},
-	{"STRU", weir_ftp_stru, ARGUMENT,        0,              "F"},
-	{"SYST", weir_ftp_syst, OPEN,            0,              ""},
-	{"TYPE", weir_ftp_type, ARGUMENT,        0,              "A | I"},
-	{"USER", weir_ftp_user, OPEN | ARGUMENT, 0,              "name"},
+static const struct ftp_verb_row verbs[] = {
+	{"ABOR", ftp_abor, 0,               0,              ""},
+	{"ACCT", ftp_acct, OPEN,            0,              "account"},
+	{"ALLO", ftp_allo, 0,               0,              "bytes"},
+	{"APPE", ftp_appe, ARGUMENT,        WRITE,          "pathname"},
+	{"AUTH", ftp_auth, OPEN | ARGUMENT, 0,              "TLS"},
+	{"CCC",  ftp_ccc,  OPEN,            0,              "(refused)"},
+	{"CDUP", ftp_cdup, 0,               0,              ""},
+	{"CLNT", ftp_clnt, OPEN,            0,              "program"},
+	{"CWD",  ftp_cwd,  0,               0,              "pathname"},
+	{"DELE", ftp_dele, ARGUMENT,        DELETE,         "pathname"},
+	{"EPRT", ftp_eprt, ARGUMENT,        0,              "|protocol|address|port|"},
+	{"EPSV", ftp_epsv, 0,               0,              "[1 | 2 | ALL]"},
+	{"FEAT", ftp_feat, OPEN,            0,              ""},
+	{"HELP", ftp_help, OPEN,            0,              "[verb]"},
+	{"HOST", ftp_host, OPEN | ARGUMENT, 0,              "name"},
+	{"LANG", ftp_lang, OPEN,            0,              "[EN]"},
+	{"LIST", ftp_list_all, 0,           LIST,           "[pathname]"},
+	{"MDTM", ftp_mdtm, ARGUMENT,        READ,           "pathname"},
+	{"MFMT", ftp_mfmt, ARGUMENT,        OVER,           "YYYYMMDDHHMMSS pathname"},
+	{"MKD",  ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
+	{"MLSD", ftp_mlsd, 0,               LIST,           "[pathname]"},
+	{"MLST", ftp_mlst, 0,               LIST,           "[pathname]"},
+	{"MODE", ftp_mode, ARGUMENT,        0,              "S"},
+	{"NLST", ftp_nlst, 0,               LIST,           "[pathname]"},
+	{"NOOP", ftp_noop, OPEN,            0,              ""},
+	{"OPTS", ftp_opts, OPEN | ARGUMENT, 0,              "UTF8 ON | MLST facts"},
+	{"PASS", ftp_pass, OPEN,            0,              "password"},
+	{"PASV", ftp_pasv, 0,               0,              ""},
+	{"PBSZ", ftp_pbsz, OPEN | ARGUMENT, 0,              "0"},
+	{"PORT", ftp_port, ARGUMENT,        0,              "h1,h2,h3,h4,p1,p2"},
+	{"PROT", ftp_prot, OPEN | ARGUMENT, 0,              "C | P"},
+	{"PWD",  ftp_pwd,  0,               0,              ""},
+	{"QUIT", ftp_quit, OPEN,            0,              ""},
+	{"REIN", ftp_rein, OPEN,            0,              ""},
+	{"REST", ftp_rest, ARGUMENT,        0,              "offset"},
+	{"RETR", ftp_retr, ARGUMENT,        READ,           "pathname"},
+	{"RMD",  ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
+	{"RNFR", ftp_rnfr, ARGUMENT,        RENAME,         "pathname"},
+	{"RNTO", ftp_rnto, ARGUMENT | RENAMING, RENAME,     "pathname"},
+	{"SITE", ftp_site, ARGUMENT,        0,              "CHMOD mode pathname | HELP"},
+	{"SIZE", ftp_size, ARGUMENT,        READ,           "pathname"},
+	{"SMNT", ftp_smnt, 0,               0,              "(refused)"},
+	{"STAT", ftp_stat, OPEN,            0,              "[pathname]"},
+	{"STOR", ftp_stor, ARGUMENT,        WRITE,          "pathname"},
+	{"STOU", ftp_stou, 0,               WRITE,          "[pathname]"},
+	{"STRU", ftp_stru, ARGUMENT,        0,              "F"},
+	{"SYST", ftp_syst, OPEN,            0,              ""},
+	{"TYPE", ftp_type, ARGUMENT,        0,              "A | I"},
+	{"USER", ftp_user, OPEN | ARGUMENT, 0,              "name"},
 	/* RFC 775's names, which RFC 1123 4.1.3.1 asks for. */
-	{"XCUP", weir_ftp_cdup, 0,               0,              ""},
-	{"XCWD", weir_ftp_cwd,  0,               0,              "pathname"},
-	{"XMKD", weir_ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
-	{"XPWD", weir_ftp_pwd,  0,               0,              ""},
-	{"XRMD", weir_ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
+	{"XCUP", ftp_cdup, 0,               0,              ""},
+	{"XCWD", ftp_cwd,  0,               0,              "pathname"},
+	{"XMKD", ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
+	{"XPWD", ftp_pwd,  0,               0,              ""},
+	{"XRMD", ftp_rmd,  ARGUMENT,        DELETE,         "pathname"},
 };
 /* clang-format on */
 
@@ -102,19 +102,19 @@ enum {
 	VERB_COUNT = sizeof verbs / sizeof verbs[0]
 };
 
-static int compare(const void *name, const void *verb)
+static int ftp_verbs_compare(const void *name, const void *verb)
 {
-	return strcmp(name, ((const struct verb *)verb)->name);
+	return strcmp(name, ((const struct ftp_verb_row *)verb)->name);
 }
 
-static const struct verb *find(const char *name)
+static const struct ftp_verb_row *ftp_verbs_find(const char *name)
 {
-	return bsearch(name, verbs, VERB_COUNT, sizeof verbs[0], compare);
+	return bsearch(name, verbs, VERB_COUNT, sizeof verbs[0], ftp_verbs_compare);
 }
 
 /* NULL, or why it is not carried out. */
-static const char *refusal(
-        const struct ftp_session *session, const struct verb *verb, const char *argument)
+static const char *ftp_verbs_refusal(
+        const struct ftp_session *session, const struct ftp_verb_row *verb, const char *argument)
 {
 	if (!verb)
 		return "500 There is no such command.";
@@ -122,18 +122,18 @@ static const char *refusal(
 		return "530 Log in with USER and PASS.";
 	if ((verb->needs & ARGUMENT) && !argument[0])
 		return "501 It needs an argument.";
-	if ((verb->rights & ~weir_ftp_session_rights(session)) != 0)
+	if ((verb->rights & ~ftp_session_rights(session)) != 0)
 		return "550 Permission denied.";
 	if ((verb->needs & RENAMING) && !session->rename_from)
 		return "503 RNFR comes first.";
 	return NULL;
 }
 
-void weir_ftp_verb_run(struct ftp_session *session, const char *line)
+void ftp_verb_run(struct ftp_session *session, const char *line)
 {
-	struct ftp_command command = weir_ftp_command_parse(line);
-	const struct verb *verb = find(command.verb);
-	const char *refused = refusal(session, verb, command.argument);
+	struct ftp_command command = ftp_command_parse(line);
+	const struct ftp_verb_row *verb = ftp_verbs_find(command.verb);
+	const char *refused = ftp_verbs_refusal(session, verb, command.argument);
 	/* RNTO has to follow at once. */
 	char *rename_from = session->rename_from;
 	if (!verb || !(verb->needs & RENAMING)) {
@@ -141,29 +141,29 @@ void weir_ftp_verb_run(struct ftp_session *session, const char *line)
 		free(rename_from);
 	}
 	if (refused)
-		weir_ftp_say(session, refused);
+		ftp_say(session, refused);
 	else
 		verb->run(session, command.argument);
 }
 
-bool weir_ftp_verb_during(const struct ftp_session *session, const char *line)
+bool ftp_verb_during(const struct ftp_session *session, const char *line)
 {
-	struct ftp_command command = weir_ftp_command_parse(line);
+	struct ftp_command command = ftp_command_parse(line);
 	const struct ftp_transfer *transfer = session->transfer;
-	if (!weir_ftp_transfer_open(transfer))
+	if (!ftp_transfer_open(transfer))
 		return false;
 	if (strcmp(command.verb, "STAT") == 0)
-		return !command.argument[0] && weir_ftp_late_taken(transfer->late);
+		return !command.argument[0] && ftp_late_taken(transfer->late);
 	return strcmp(command.verb, "ABOR") == 0;
 }
 
-void weir_ftp_verb_help(struct ftp_session *session, const char *name)
+void ftp_verb_help(struct ftp_session *session, const char *name)
 {
 	struct weir_buffer text = {0};
 	int error = 0;
 	if (name[0]) {
-		struct ftp_command command = weir_ftp_command_parse(name);
-		const struct verb *verb = find(command.verb);
+		struct ftp_command command = ftp_command_parse(name);
+		const struct ftp_verb_row *verb = ftp_verbs_find(command.verb);
 		if (verb)
 			FTP_FORMAT(session, "214 %s %s", verb->name, verb->usage);
 		else
@@ -181,5 +181,5 @@ void weir_ftp_verb_help(struct ftp_session *session, const char *name)
 	else
 		FTP_FORMAT(session, "214-These commands are known:\r\n%.*s\r\n214 Done.",
 		        (int)text.size, text.data);
-	weir_buffer_free(&text);
+	weir_buffer_finish(&text);
 }

@@ -5,17 +5,17 @@
 #include "session.h"
 
 /* Carries out a line: replies to it, now or later. */
-void weir_ftp_verb_run(struct ftp_session *session, const char *line);
+void ftp_verb_run(struct ftp_session *session, const char *line);
 
 /* Whether a line is answered while a transfer runs. */
-bool weir_ftp_verb_during(const struct ftp_session *session, const char *line);
+bool ftp_verb_during(const struct ftp_session *session, const char *line);
 
 /* The verbs' names for HELP, a multi-line reply's middle; and how one is used, or NULL. */
-void weir_ftp_verb_help(struct ftp_session *session, const char *verb);
+void ftp_verb_help(struct ftp_session *session, const char *verb);
 
 /* -- what carries them out; the argument is "" where there is none ----------------------------- */
 
-#define FTP_VERB(name) void weir_ftp_##name(struct ftp_session *session, const char *argument)
+#define FTP_VERB(name) void ftp_##name(struct ftp_session *session, const char *argument)
 
 /* verb_access.c */
 FTP_VERB(user);

@@ -12,7 +12,7 @@
  * Whether `c` is in the set that begins at `set`, behind the bracket. *ret_end is behind the
  * closing one; NULL: there is none, and the bracket is a character like others.
  */
-static bool in_set(const char *set, unsigned char c, const char **ret_end)
+static bool ftp_wildcard_set(const char *set, unsigned char c, const char **ret_end)
 {
 	bool negated = *set == '!' || *set == '^';
 	bool found = false;
@@ -32,14 +32,14 @@ static bool in_set(const char *set, unsigned char c, const char **ret_end)
 }
 
 /* Whether one character of the pattern, not a star, fits `c`; *ret_next is behind it. */
-static bool fits(const char *pattern, char c, const char **ret_next)
+static bool ftp_wildcard_fits(const char *pattern, char c, const char **ret_next)
 {
 	const char *end;
 	*ret_next = pattern + 1;
 	if (*pattern == '?')
 		return true;
 	if (*pattern == '[') {
-		bool in = in_set(pattern + 1, (unsigned char)c, &end);
+		bool in = ftp_wildcard_set(pattern + 1, (unsigned char)c, &end);
 		if (end) {
 			*ret_next = end;
 			return in;
@@ -48,14 +48,14 @@ static bool fits(const char *pattern, char c, const char **ret_next)
 	return *pattern == c;
 }
 
-bool weir_ftp_wildcard(const char *pattern, const char *name)
+bool ftp_wildcard(const char *pattern, const char *name)
 {
 	const char *star = NULL, *resume = NULL, *next;
 	while (*name) {
 		if (*pattern == '*') {
 			star = ++pattern;
 			resume = name;
-		} else if (*pattern && fits(pattern, *name, &next)) {
+		} else if (*pattern && ftp_wildcard_fits(pattern, *name, &next)) {
 			pattern = next;
 			name++;
 		} else if (star) {
@@ -70,7 +70,7 @@ bool weir_ftp_wildcard(const char *pattern, const char *name)
 	return !*pattern;
 }
 
-bool weir_ftp_is_wildcard(const char *text)
+bool ftp_is_wildcard(const char *text)
 {
 	return strpbrk(text, "*?[");
 }

@@ -17,7 +17,7 @@
 
 #include "loop_state.h"
 
-static void read_clocks(struct weir_loop *loop)
+static void loop_read_clocks(struct weir_loop *loop)
 {
 	struct timespec time;
 	clock_gettime(CLOCK_MONOTONIC, &time);
@@ -27,7 +27,7 @@ static void read_clocks(struct weir_loop *loop)
 }
 
 /* The wake itself is the message: what was posted is run in every turn. */
-static void on_wake(struct weir_watch *watch, unsigned events)
+static void loop_on_wake(struct weir_watch *watch, unsigned events)
 {
 	uint64_t count;
 	(void)events;
@@ -38,7 +38,7 @@ static void on_wake(struct weir_watch *watch, unsigned events)
 /*
  * A peer that has gone is an error of the call that finds out, not a signal that ends the process.
  */
-static void ignore_sigpipe(void)
+static void loop_ignore_sigpipe(void)
 {
 	struct sigaction old;
 	if (sigaction(SIGPIPE, NULL, &old) == 0 && old.sa_handler == SIG_DFL)
@@ -54,9 +54,9 @@ int weir_loop_create(struct weir_loop **ret)
 	loop->closing = -1;
 	loop->turns = 1;
 	loop->input_left = WEIR_INPUT_BUDGET;
-	weir_arena_init(&loop->arena, WEIR_ARENA_KEPT);
-	read_clocks(loop);
-	weir_wheel_init(&loop->wheel, loop->now_ms);
+	arena_init(&loop->arena, WEIR_ARENA_KEPT);
+	loop_read_clocks(loop);
+	timer_wheel_init(&loop->wheel, loop->now_ms);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll < 0) {
 		error = -errno;
@@ -67,11 +67,11 @@ int weir_loop_create(struct weir_loop **ret)
 		error = -errno;
 		goto error_wake;
 	}
-	error = weir_watch_start(loop, &loop->wake_watch, loop->wake, WEIR_READABLE, on_wake);
+	error = weir_watch_start(loop, &loop->wake_watch, loop->wake, WEIR_READABLE, loop_on_wake);
 	if (error < 0)
 		goto error_watch;
-	ignore_sigpipe();
-	weir_work_attach();
+	loop_ignore_sigpipe();
+	work_attach();
 	*ret = loop;
 	return 0;
 
@@ -86,7 +86,7 @@ error_epoll:
 }
 
 /* Moves what was posted behind what was taken already, in order. */
-static void take_posted(struct weir_loop *loop)
+static void loop_take_posted(struct weir_loop *loop)
 {
 	struct weir_task *task =
 	        atomic_exchange_explicit(&loop->posted, NULL, memory_order_acquire);
@@ -103,10 +103,10 @@ static void take_posted(struct weir_loop *loop)
 }
 
 /* A task may turn the loop: so those behind it are where that turn finds them. */
-static void run_posted(struct weir_loop *loop)
+static void loop_run_posted(struct weir_loop *loop)
 {
 	if (atomic_load_explicit(&loop->posted, memory_order_relaxed))
-		take_posted(loop);
+		loop_take_posted(loop);
 	for (struct weir_task *task; (task = loop->taken);) {
 		loop->taken = task->next;
 		task->next = NULL;
@@ -114,7 +114,7 @@ static void run_posted(struct weir_loop *loop)
 	}
 }
 
-static struct weir_task *task_queue_take(struct task_queue *queue)
+static struct weir_task *loop_task_queue_take(struct task_queue *queue)
 {
 	struct weir_task *last = queue->last;
 	struct weir_task *task = last->next;
@@ -126,7 +126,7 @@ static struct weir_task *task_queue_take(struct task_queue *queue)
 	return task;
 }
 
-static void run_nothing(struct weir_task *task)
+static void loop_run_nothing(struct weir_task *task)
 {
 	(void)task;
 }
@@ -135,14 +135,14 @@ static void run_nothing(struct weir_task *task)
  * Runs what is queued now; what these tasks defer in turn waits for the next turn, which may be one
  * within them.
  */
-static void run_deferred(struct weir_loop *loop)
+static void loop_run_deferred(struct weir_loop *loop)
 {
-	struct weir_task end = {.run = run_nothing};
+	struct weir_task end = {.run = loop_run_nothing};
 	if (!loop->deferred.last)
 		return;
 	weir_loop_defer(loop, &end);
 	while (end.next) {
-		struct weir_task *task = task_queue_take(&loop->deferred);
+		struct weir_task *task = loop_task_queue_take(&loop->deferred);
 		task->run(task);
 	}
 }
@@ -152,7 +152,7 @@ static void loop_run_hungry(struct weir_loop *loop)
 {
 	size_t left = WEIR_INPUT_BUDGET;
 	while (loop->hungry.last && left) {
-		struct weir_task *task = task_queue_take(&loop->hungry);
+		struct weir_task *task = loop_task_queue_take(&loop->hungry);
 		size_t slice = left < WEIR_INPUT_SLICE ? left : WEIR_INPUT_SLICE;
 		loop->input_left = slice;
 		task->run(task);
@@ -169,18 +169,18 @@ int weir_loop_turn(struct weir_loop *loop, int wait_ms)
 	if (loop->deferred.last || loop->hungry.last || loop->taken)
 		wait_ms = 0;
 	loop->turns++;
-	int error = weir_poller_wait(loop, weir_wheel_wait(loop, wait_ms));
-	run_posted(loop);
-	weir_wheel_run(loop);
-	run_deferred(loop);
+	int error = loop_poller_wait(loop, timer_wheel_wait(loop, wait_ms));
+	loop_run_posted(loop);
+	timer_wheel_run(loop);
+	loop_run_deferred(loop);
 	loop_run_hungry(loop);
-	weir_poller_close_pending(loop);
+	loop_poller_close_pending(loop);
 	return error;
 }
 
-void weir_loop_woke(struct weir_loop *loop)
+void loop_woke(struct weir_loop *loop)
 {
-	read_clocks(loop);
+	loop_read_clocks(loop);
 }
 
 int weir_loop_run(struct weir_loop *loop)
@@ -194,7 +194,7 @@ int weir_loop_run(struct weir_loop *loop)
 	return 0;
 }
 
-static void write_wake(struct weir_loop *loop)
+static void loop_write_wake(struct weir_loop *loop)
 {
 	uint64_t one = 1;
 	ssize_t put = write(loop->wake, &one, sizeof one);
@@ -205,7 +205,7 @@ void weir_loop_stop(struct weir_loop *loop)
 {
 	int saved = errno; /* of what a signal handler has interrupted */
 	atomic_store_explicit(&loop->stopping, true, memory_order_relaxed);
-	write_wake(loop);
+	loop_write_wake(loop);
 	errno = saved;
 }
 
@@ -217,10 +217,10 @@ void weir_loop_post(struct weir_loop *loop, struct weir_task *task)
 	} while (!atomic_compare_exchange_weak_explicit(
 	        &loop->posted, &head, task, memory_order_release, memory_order_relaxed));
 	if (!head)
-		write_wake(loop);
+		loop_write_wake(loop);
 }
 
-static void task_queue_append(struct task_queue *queue, struct weir_task *task)
+static void loop_task_queue_append(struct task_queue *queue, struct weir_task *task)
 {
 	struct weir_task *last = queue->last;
 	if (task->next)
@@ -233,12 +233,12 @@ static void task_queue_append(struct task_queue *queue, struct weir_task *task)
 
 void weir_loop_defer(struct weir_loop *loop, struct weir_task *task)
 {
-	task_queue_append(&loop->deferred, task);
+	loop_task_queue_append(&loop->deferred, task);
 }
 
 void loop_input_defer(struct weir_loop *loop, struct weir_task *task)
 {
-	task_queue_append(&loop->hungry, task);
+	loop_task_queue_append(&loop->hungry, task);
 }
 
 bool loop_input_spent(struct weir_loop *loop)
@@ -276,7 +276,7 @@ void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task)
 	task->next = NULL;
 }
 
-static void destroy_slots(struct weir_loop *loop)
+static void loop_destroy_slots(struct weir_loop *loop)
 {
 	for (int i = WEIR_SLOTS - 1; i >= 0; i--) {
 		void *object = loop->owned[i].object;
@@ -294,12 +294,12 @@ void weir_loop_destroy(struct weir_loop *loop)
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
 	/* What came back last may still have used these. */
-	destroy_slots(loop);
+	loop_destroy_slots(loop);
 	weir_watch_close(loop, &loop->wake_watch);
-	weir_poller_close_pending(loop);
-	weir_work_detach();
+	loop_poller_close_pending(loop);
+	work_detach();
 	close(loop->epoll);
-	weir_arena_free(&loop->arena);
+	arena_free(&loop->arena);
 	free(loop->receive_buffer);
 	free(loop->slots);
 	free(loop);
@@ -325,25 +325,25 @@ struct weir_counters *weir_loop_counters(struct weir_loop *loop)
 	return &loop->counters;
 }
 
-struct weir_arena *weir_loop_arena(struct weir_loop *loop)
+struct arena *loop_arena(struct weir_loop *loop)
 {
 	return &loop->arena;
 }
 
-char *weir_loop_receive_buffer(struct weir_loop *loop)
+char *loop_receive_buffer(struct weir_loop *loop)
 {
 	if (!loop->receive_buffer)
 		loop->receive_buffer = malloc(WEIR_RECEIVE_STREAMED_SIZE);
 	return loop->receive_buffer;
 }
 
-void *weir_loop_slot(const struct weir_loop *loop, enum weir_slot slot)
+void *loop_slot(const struct weir_loop *loop, enum loop_slot_id slot)
 {
 	return loop->owned[slot].object;
 }
 
-void weir_loop_set_slot(
-        struct weir_loop *loop, enum weir_slot slot, void *object, void (*destroy)(void *object))
+void loop_set_slot(
+        struct weir_loop *loop, enum loop_slot_id slot, void *object, void (*destroy)(void *object))
 {
 	loop->owned[slot].object = object;
 	loop->owned[slot].destroy = destroy;

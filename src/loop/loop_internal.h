@@ -7,16 +7,16 @@
 #include "arena.h"
 
 /* The scratch of this loop; whoever sends an output resets it afterwards. */
-struct weir_arena *weir_loop_arena(struct weir_loop *loop);
+struct arena *loop_arena(struct weir_loop *loop);
 
 /*
  * WEIR_RECEIVE_STREAMED_SIZE bytes to receive into, valid until control returns to the loop; NULL without
  * memory.
  */
-char *weir_loop_receive_buffer(struct weir_loop *loop);
+char *loop_receive_buffer(struct weir_loop *loop);
 
 /* The watch of this descriptor, if it still is the one of this generation; else NULL. */
-struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t generation);
+struct weir_watch *loop_watch_find(struct weir_loop *loop, int fd, uint32_t generation);
 
 /*
  * The budget of input: the bytes that transformers (compression, escaping …) may read in a turn. When it
@@ -33,15 +33,15 @@ bool loop_input_starved(struct weir_loop *loop);
 void loop_input_defer(struct weir_loop *loop, struct weir_task *task);
 
 /* One object a loop for each of these, made by the layer that needs it, destroyed with the loop. */
-enum weir_slot {
+enum loop_slot_id {
 	WEIR_SLOT_COMPRESSOR,
 	WEIR_SLOT_REPLIES,
 	WEIR_SLOT_HTTP,
 	WEIR_SLOTS,
 };
 
-void *weir_loop_slot(const struct weir_loop *loop, enum weir_slot slot);
-void weir_loop_set_slot(
-        struct weir_loop *loop, enum weir_slot slot, void *object, void (*destroy)(void *object));
+void *loop_slot(const struct weir_loop *loop, enum loop_slot_id slot);
+void loop_set_slot(struct weir_loop *loop, enum loop_slot_id slot, void *object,
+        void (*destroy)(void *object));
 
 #endif

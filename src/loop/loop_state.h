@@ -52,7 +52,7 @@ struct weir_loop {
 	uint64_t turns;
 	struct wheel wheel;
 
-	struct weir_arena arena;
+	struct arena arena;
 	char *receive_buffer;
 	struct {
 		void *object;
@@ -62,20 +62,20 @@ struct weir_loop {
 };
 
 /* loop.c: reads the clocks; called by the poller as soon as it has waited */
-void weir_loop_woke(struct weir_loop *loop);
+void loop_woke(struct weir_loop *loop);
 
 /* poller.c */
-int weir_poller_wait(struct weir_loop *loop, int wait_ms);
-void weir_poller_close_pending(struct weir_loop *loop);
+int loop_poller_wait(struct weir_loop *loop, int wait_ms);
+void loop_poller_close_pending(struct weir_loop *loop);
 
 /* timer.c */
-void weir_wheel_init(struct wheel *wheel, int64_t now_ms);
-void weir_wheel_run(struct weir_loop *loop);
+void timer_wheel_init(struct wheel *wheel, int64_t now_ms);
+void timer_wheel_run(struct weir_loop *loop);
 /* Milliseconds to the next tick that has timers, `wait_ms` at most; -1 for both is for ever. */
-int weir_wheel_wait(const struct weir_loop *loop, int wait_ms);
+int timer_wheel_wait(const struct weir_loop *loop, int wait_ms);
 
 /* work.c */
-void weir_work_attach(void);
-void weir_work_detach(void);
+void work_attach(void);
+void work_detach(void);
 
 #endif

@@ -16,18 +16,18 @@
 
 #include "loop_state.h"
 
-static uint32_t to_epoll(unsigned events)
+static uint32_t poller_to_epoll(unsigned events)
 {
 	return (events & WEIR_READABLE ? EPOLLIN : 0u) | (events & WEIR_WRITABLE ? EPOLLOUT : 0u);
 }
 
-static unsigned from_epoll(uint32_t events)
+static unsigned poller_from_epoll(uint32_t events)
 {
 	return (events & EPOLLIN ? WEIR_READABLE : 0u) | (events & EPOLLOUT ? WEIR_WRITABLE : 0u) |
 	       (events & (EPOLLERR | EPOLLHUP) ? WEIR_BROKEN : 0u);
 }
 
-static int grow_slots(struct weir_loop *loop, unsigned count)
+static int poller_grow_slots(struct weir_loop *loop, unsigned count)
 {
 	unsigned size = loop->slot_count ? loop->slot_count : 64;
 	while (size < count)
@@ -41,10 +41,11 @@ static int grow_slots(struct weir_loop *loop, unsigned count)
 	return 0;
 }
 
-static int control(struct weir_loop *loop, int operation, struct weir_watch *watch, unsigned events)
+static int poller_control(
+        struct weir_loop *loop, int operation, struct weir_watch *watch, unsigned events)
 {
 	struct epoll_event event = {
-	        .events = to_epoll(events),
+	        .events = poller_to_epoll(events),
 	        .data.u64 = (uint64_t)watch->generation << 32 | (uint32_t)watch->fd,
 	};
 	return epoll_ctl(loop->epoll, operation, watch->fd, &event) < 0 ? -errno : 0;
@@ -54,14 +55,14 @@ int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd, u
         void (*on_event)(struct weir_watch *watch, unsigned events))
 {
 	if ((unsigned)fd >= loop->slot_count) {
-		int error = grow_slots(loop, (unsigned)fd + 1);
+		int error = poller_grow_slots(loop, (unsigned)fd + 1);
 		if (error < 0)
 			return error;
 	}
 	watch->on_event = on_event;
 	watch->fd = fd;
 	watch->generation = ++loop->generation;
-	int error = control(loop, EPOLL_CTL_ADD, watch, events);
+	int error = poller_control(loop, EPOLL_CTL_ADD, watch, events);
 	if (error < 0)
 		return error;
 	loop->slots[fd].watch = watch;
@@ -70,19 +71,19 @@ int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd, u
 
 int weir_watch_change(struct weir_loop *loop, struct weir_watch *watch, unsigned events)
 {
-	return control(loop, EPOLL_CTL_MOD, watch, events);
+	return poller_control(loop, EPOLL_CTL_MOD, watch, events);
 }
 
-int weir_watch_release(struct weir_loop *loop, struct weir_watch *watch)
+int weir_watch_cancel(struct weir_loop *loop, struct weir_watch *watch)
 {
 	int fd = watch->fd;
-	control(loop, EPOLL_CTL_DEL, watch, 0);
+	poller_control(loop, EPOLL_CTL_DEL, watch, 0);
 	loop->slots[fd].watch = NULL;
 	watch->fd = -1;
 	return fd;
 }
 
-struct weir_watch *weir_watch_find(struct weir_loop *loop, int fd, uint32_t generation)
+struct weir_watch *loop_watch_find(struct weir_loop *loop, int fd, uint32_t generation)
 {
 	union watch_slot slot =
 	        (unsigned)fd < loop->slot_count ? loop->slots[fd] : (union watch_slot){0};
@@ -102,7 +103,7 @@ void weir_watch_close(struct weir_loop *loop, struct weir_watch *watch)
 	watch->fd = -1;
 }
 
-void weir_poller_close_pending(struct weir_loop *loop)
+void loop_poller_close_pending(struct weir_loop *loop)
 {
 	while (loop->closing >= 0) {
 		int fd = loop->closing;
@@ -112,22 +113,22 @@ void weir_poller_close_pending(struct weir_loop *loop)
 	}
 }
 
-static void deliver(struct weir_loop *loop, const struct epoll_event *event)
+static void poller_deliver(struct weir_loop *loop, const struct epoll_event *event)
 {
 	uint32_t fd = (uint32_t)event->data.u64;
 	uint32_t generation = (uint32_t)(event->data.u64 >> 32);
-	struct weir_watch *watch = weir_watch_find(loop, (int)fd, generation);
+	struct weir_watch *watch = loop_watch_find(loop, (int)fd, generation);
 	if (watch)
-		watch->on_event(watch, from_epoll(event->events));
+		watch->on_event(watch, poller_from_epoll(event->events));
 }
 
-int weir_poller_wait(struct weir_loop *loop, int wait_ms)
+int loop_poller_wait(struct weir_loop *loop, int wait_ms)
 {
 	struct epoll_event events[WEIR_EVENTS_PER_WAIT];
 	int count = epoll_wait(loop->epoll, events, WEIR_EVENTS_PER_WAIT, wait_ms);
 	int error = count < 0 && errno != EINTR ? -errno : 0;
-	weir_loop_woke(loop);
+	loop_woke(loop);
 	for (int i = 0; i < count; i++)
-		deliver(loop, &events[i]);
+		poller_deliver(loop, &events[i]);
 	return error;
 }

@@ -9,7 +9,7 @@
 
 #include "loop_state.h"
 
-static void on_event(struct weir_watch *watch, unsigned events)
+static void signal_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_signals *signals = WEIR_CONTAINER(watch, struct weir_signals, watch);
 	struct signalfd_siginfo info;
@@ -33,7 +33,7 @@ int weir_signals_start(struct weir_loop *loop, struct weir_signals *signals, con
 		return -errno;
 	signals->loop = loop;
 	signals->on_signal = on_signal;
-	error = weir_watch_start(loop, &signals->watch, fd, WEIR_READABLE, on_event);
+	error = weir_watch_start(loop, &signals->watch, fd, WEIR_READABLE, signal_on_event);
 	if (error < 0)
 		close(fd);
 	return error;

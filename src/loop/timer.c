@@ -10,16 +10,16 @@
 /* Far enough to be never, and no sum overflows. */
 #define AFTER_MAX_MS (INT64_MAX / 4)
 
-static int64_t tick_of(int64_t ms)
+static int64_t timer_tick_of(int64_t ms)
 {
 	return ms / WEIR_TIMER_TICK_MS;
 }
 
-void weir_wheel_init(struct wheel *wheel, int64_t now_ms)
+void timer_wheel_init(struct wheel *wheel, int64_t now_ms)
 {
 	for (int i = 0; i < WHEEL_SLOTS; i++)
 		weir_list_init(&wheel->slots[i]);
-	wheel->tick = tick_of(now_ms);
+	wheel->tick = timer_tick_of(now_ms);
 }
 
 void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms,
@@ -32,7 +32,7 @@ void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t 
 		after_ms = 0;
 	if (after_ms > AFTER_MAX_MS)
 		after_ms = AFTER_MAX_MS;
-	timer->at_tick = tick_of(loop->now_ms + after_ms) + 1;
+	timer->at_tick = timer_tick_of(loop->now_ms + after_ms) + 1;
 	unsigned slot = (uint64_t)timer->at_tick % WHEEL_SLOTS;
 	weir_list_append(&wheel->slots[slot], &timer->link);
 	wheel->filled[slot / 64] |= UINT64_C(1) << slot % 64;
@@ -50,7 +50,7 @@ void weir_timer_stop(struct weir_timer *timer)
  * Runs what is due in one slot. A callback may start or stop any timer, so the due ones wait in a
  * list of their own.
  */
-static void run_slot(struct wheel *wheel, unsigned slot, int64_t now_tick)
+static void timer_run_slot(struct wheel *wheel, unsigned slot, int64_t now_tick)
 {
 	struct weir_list due, *link, *next;
 	weir_list_init(&due);
@@ -71,22 +71,22 @@ static void run_slot(struct wheel *wheel, unsigned slot, int64_t now_tick)
 	}
 }
 
-void weir_wheel_run(struct weir_loop *loop)
+void timer_wheel_run(struct weir_loop *loop)
 {
 	struct wheel *wheel = &loop->wheel;
-	int64_t now_tick = tick_of(loop->now_ms);
+	int64_t now_tick = timer_tick_of(loop->now_ms);
 	/* After a long sleep one revolution sees every slot. */
 	if (now_tick - wheel->tick > WHEEL_SLOTS)
 		wheel->tick = now_tick - WHEEL_SLOTS;
 	while (wheel->tick < now_tick) {
 		unsigned slot = (uint64_t)++wheel->tick % WHEEL_SLOTS;
 		if (wheel->filled[slot / 64] >> slot % 64 & 1)
-			run_slot(wheel, slot, now_tick);
+			timer_run_slot(wheel, slot, now_tick);
 	}
 }
 
 /* Slots from the next one to the first filled one, or -1: none is. */
-static int slots_ahead(const struct wheel *wheel)
+static int timer_slots_ahead(const struct wheel *wheel)
 {
 	unsigned start = (uint64_t)(wheel->tick + 1) % WHEEL_SLOTS;
 	for (unsigned i = 0; i <= WHEEL_SLOTS / 64; i++) {
@@ -104,9 +104,9 @@ static int slots_ahead(const struct wheel *wheel)
 	return -1;
 }
 
-int weir_wheel_wait(const struct weir_loop *loop, int wait_ms)
+int timer_wheel_wait(const struct weir_loop *loop, int wait_ms)
 {
-	int ahead = wait_ms == 0 ? -1 : slots_ahead(&loop->wheel);
+	int ahead = wait_ms == 0 ? -1 : timer_slots_ahead(&loop->wheel);
 	if (ahead < 0)
 		return wait_ms;
 	int64_t due_ms = (loop->wheel.tick + 1 + ahead) * WEIR_TIMER_TICK_MS - loop->now_ms;

@@ -50,21 +50,21 @@ static struct weir_work *work_next(struct lane *lane)
 	return WEIR_CONTAINER(task, struct weir_work, task);
 }
 
-static void finish(struct weir_task *task)
+static void work_finish(struct weir_task *task)
 {
 	struct weir_work *work = WEIR_CONTAINER(task, struct weir_work, task);
 	work->loop->works--;
 	work->done(work);
 }
 
-static void *thread_main(void *context)
+static void *work_thread_main(void *context)
 {
 	struct lane *lane = context;
 	pthread_mutex_lock(&pool.lock);
 	for (struct weir_work *work; (work = work_next(lane));) {
 		pthread_mutex_unlock(&pool.lock);
 		work->run(work);
-		work->task.run = finish;
+		work->task.run = work_finish;
 		/* Under the lock, so that the loop is not freed before the post has returned. */
 		pthread_mutex_lock(&pool.lock);
 		weir_loop_post(work->loop, &work->task);
@@ -74,24 +74,24 @@ static void *thread_main(void *context)
 }
 
 /* Signals are for the threads that asked for them, never for these. */
-static int start_thread(struct lane *lane)
+static int work_start_thread(struct lane *lane)
 {
 	sigset_t all, old;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	int error = pthread_create(&lane->ids[lane->threads], NULL, thread_main, lane);
+	int error = pthread_create(&lane->ids[lane->threads], NULL, work_thread_main, lane);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (error == 0)
 		lane->threads++;
 	return -error;
 }
 
-static int enqueue(struct lane *lane, struct weir_work *work)
+static int work_enqueue(struct lane *lane, struct weir_work *work)
 {
 	if (lane->queued >= WEIR_WORK_QUEUE_MAX)
 		return WEIR_E_LIMIT;
 	if (lane->idle <= lane->queued && lane->threads < WEIR_WORK_THREADS) {
-		int error = start_thread(lane);
+		int error = work_start_thread(lane);
 		if (error < 0 && lane->threads == 0)
 			return error;
 	}
@@ -111,7 +111,7 @@ int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane, struct weir
 	work->run = run;
 	work->done = done;
 	pthread_mutex_lock(&pool.lock);
-	int error = enqueue(&pool.lanes[lane], work);
+	int error = work_enqueue(&pool.lanes[lane], work);
 	pthread_mutex_unlock(&pool.lock);
 	if (error == 0) {
 		/* After the unlock: who is woken needs the lock first. */
@@ -128,14 +128,14 @@ int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
 	return weir_work_submit_to(loop, WEIR_LANE_GENERAL, work, run, done);
 }
 
-void weir_work_attach(void)
+void work_attach(void)
 {
 	pthread_mutex_lock(&pool.life);
 	pool.loops++;
 	pthread_mutex_unlock(&pool.life);
 }
 
-static void end_threads(void)
+static void work_end_threads(void)
 {
 	pthread_mutex_lock(&pool.lock);
 	pool.ending = true;
@@ -153,13 +153,13 @@ static void end_threads(void)
 /*
  * The last loop ends the threads: nobody submits then, and a loop being created waits for `life`.
  */
-void weir_work_detach(void)
+void work_detach(void)
 {
 	pthread_mutex_lock(
 	        &pool.lock); /* a thread may still be in the post of this loop's last work */
 	pthread_mutex_unlock(&pool.lock);
 	pthread_mutex_lock(&pool.life);
 	if (--pool.loops == 0)
-		end_threads();
+		work_end_threads();
 	pthread_mutex_unlock(&pool.life);
 }

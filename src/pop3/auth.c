@@ -14,7 +14,7 @@
 
 #include "pop3_state.h"
 
-void weir_pop3_auth_stop(struct pop3_session *session)
+void pop3_auth_stop(struct pop3_session *session)
 {
 	if (!session->sasl)
 		return;
@@ -23,7 +23,7 @@ void weir_pop3_auth_stop(struct pop3_session *session)
 	weir_channel_set_request_max(session->channel, WEIR_POP3_LINE_MAX);
 }
 
-static void on_step(void *context, const struct weir_sasl_step *step)
+static void pop3_auth_on_step(void *context, const struct weir_sasl_step *step)
 {
 	struct pop3_session *session = context;
 	struct weir_channel *channel = session->channel;
@@ -31,32 +31,32 @@ static void on_step(void *context, const struct weir_sasl_step *step)
 	switch (step->outcome) {
 	case WEIR_SASL_CHALLENGE:
 		weir_channel_push(channel,
-		        weir_memory_format("+ %.*s\r\n", (int)step->text.size, step->text.data));
+		        weir_produce_format("+ %.*s\r\n", (int)step->text.size, step->text.data));
 		weir_channel_resume(channel);
 		return;
 	case WEIR_SASL_DONE:
-		if (!weir_pop3_set_user(session, step->user))
+		if (!pop3_set_user(session, step->user))
 			return;
-		weir_pop3_auth_stop(session);
-		weir_pop3_admit(session);
+		pop3_auth_stop(session);
+		pop3_admit(session);
 		return;
 	case WEIR_SASL_FAILED:
-		weir_pop3_auth_stop(session);
-		weir_pop3_deny(session, error);
+		pop3_auth_stop(session);
+		pop3_deny(session, error);
 	}
 }
 
-void weir_pop3_auth_line(struct pop3_session *session, struct weir_span line)
+void pop3_auth_line(struct pop3_session *session, struct weir_span line)
 {
 	weir_channel_pause(session->channel);
 	weir_sasl_next(session->sasl, line);
 }
 
 /* Without arguments, as clients older than CAPA ask. */
-static void list_mechanisms(struct pop3_session *session)
+static void pop3_auth_list_mechanisms(struct pop3_session *session)
 {
 	struct weir_users *users = session->server->users;
-	bool clear = weir_pop3_clear_allowed(session);
+	bool clear = pop3_clear_allowed(session);
 	struct weir_span rest = weir_span_of(users ? weir_sasl_mechanisms(users, clear) : "");
 	char text[256] = "+OK\r\n";
 	size_t size = strlen(text);
@@ -66,27 +66,27 @@ static void list_mechanisms(struct pop3_session *session)
 		size += (size_t)snprintf(
 		        text + size, sizeof text - size, "%.*s\r\n", (int)name.size, name.data);
 	}
-	weir_pop3_sayf(session, "%s.\r\n", text);
+	pop3_sayf(session, "%s.\r\n", text);
 }
 
-void weir_pop3_auth(struct pop3_session *session, const struct pop3_command *command)
+void pop3_auth(struct pop3_session *session, const struct pop3_command *command)
 {
 	struct weir_sasl_options options;
 	if (!command->count) {
-		list_mechanisms(session);
+		pop3_auth_list_mechanisms(session);
 		return;
 	}
 	session->mechanism = "AUTH";
 	weir_channel_pause(session->channel);
 	if (!session->server->users) {
-		weir_pop3_deny(session, -EACCES);
+		pop3_deny(session, -EACCES);
 		return;
 	}
-	weir_pop3_sasl_options(session, &options);
-	int error =
-	        weir_sasl_create(session->server->loop, &options, on_step, session, &session->sasl);
+	pop3_sasl_options(session, &options);
+	int error = weir_sasl_create(
+	        session->server->loop, &options, pop3_auth_on_step, session, &session->sasl);
 	if (error < 0) {
-		weir_pop3_deny(session, error);
+		pop3_deny(session, error);
 		return;
 	}
 	weir_channel_set_request_max(session->channel, WEIR_SASL_LINE_MAX);

@@ -6,14 +6,14 @@
 
 #include "pop3_command.h"
 
-static struct weir_span without_trailing_spaces(struct weir_span span)
+static struct weir_span pop3_command_without_trailing_spaces(struct weir_span span)
 {
 	while (span.size && span.data[span.size - 1] == ' ')
 		span.size--;
 	return span;
 }
 
-int weir_pop3_command_parse(struct weir_span line, struct pop3_command *ret)
+int pop3_command_parse(struct weir_span line, struct pop3_command *ret)
 {
 	*ret = (struct pop3_command){0};
 	for (size_t i = 0; i < line.size; i++)
@@ -26,7 +26,7 @@ int weir_pop3_command_parse(struct weir_span line, struct pop3_command *ret)
 		return WEIR_E_SYNTAX;
 	if (!ret->rest.data)
 		return 0;
-	rest = without_trailing_spaces(rest);
+	rest = pop3_command_without_trailing_spaces(rest);
 	for (bool more = rest.size; more; ret->count++) {
 		more = weir_span_cut(&rest, ' ', &argument);
 		if (ret->count == POP3_ARGUMENTS_MAX)
@@ -37,7 +37,7 @@ int weir_pop3_command_parse(struct weir_span line, struct pop3_command *ret)
 	return 0;
 }
 
-int weir_pop3_number(struct weir_span argument, uint64_t *ret)
+int pop3_number(struct weir_span argument, uint64_t *ret)
 {
 	if (argument.size > 20)
 		return WEIR_E_SYNTAX;

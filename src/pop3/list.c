@@ -17,7 +17,7 @@ enum {
 	LINE_MAX_LIST = 2 * NUMBER_MAX + WEIR_MAIL_UID_MAX + 4
 };
 
-struct listing {
+struct pop3_listing {
 	struct pop3_session *session;
 	size_t index; /* of the next message */
 	bool uids;
@@ -28,7 +28,7 @@ struct listing {
 
 /* -- lines ------------------------------------------------------------------------------------- */
 
-static size_t put_number(char *text, uint64_t number)
+static size_t pop3_list_put_number(char *text, uint64_t number)
 {
 	char digits[NUMBER_MAX];
 	size_t size = 0;
@@ -40,56 +40,57 @@ static size_t put_number(char *text, uint64_t number)
 }
 
 /* "1 120" or "1 whqtswO00WBw418f9t5JxYwZ", and CRLF. */
-static size_t put_line(const struct pop3_session *session, size_t index, bool uid, char *text)
+static size_t pop3_list_put_line(
+        const struct pop3_session *session, size_t index, bool uid, char *text)
 {
 	struct weir_mail_info info;
 	weir_maildrop_info(session->drop, index, &info);
-	size_t size = put_number(text, index + 1);
+	size_t size = pop3_list_put_number(text, index + 1);
 	text[size++] = ' ';
 	if (uid) {
 		size_t length = strlen(info.uid);
 		memcpy(text + size, info.uid, length);
 		size += length;
 	} else {
-		size += put_number(text + size, info.octets);
+		size += pop3_list_put_number(text + size, info.octets);
 	}
 	text[size++] = '\r';
 	text[size++] = '\n';
 	return size;
 }
 
-static size_t left_messages(const struct pop3_session *session)
+static size_t pop3_list_left_messages(const struct pop3_session *session)
 {
 	return session->drop->count - session->marked;
 }
 
-static uint64_t left_octets(const struct pop3_session *session)
+static uint64_t pop3_list_left_octets(const struct pop3_session *session)
 {
 	return session->drop->octets - session->marked_octets;
 }
 
 /* -- the long answer --------------------------------------------------------------------------- */
 
-static size_t put_head(struct listing *listing)
+static size_t pop3_list_put_head(struct pop3_listing *listing)
 {
 	listing->begun = true;
 	return (size_t)snprintf(listing->text, sizeof listing->text,
-	        "+OK %zu messages (%llu octets)\r\n", left_messages(listing->session),
-	        (unsigned long long)left_octets(listing->session));
+	        "+OK %zu messages (%llu octets)\r\n", pop3_list_left_messages(listing->session),
+	        (unsigned long long)pop3_list_left_octets(listing->session));
 }
 
-static enum weir_more next(void *context, struct weir_span *ret_item)
+static enum weir_more pop3_list_next(void *context, struct weir_span *ret_item)
 {
-	struct listing *listing = context;
+	struct pop3_listing *listing = context;
 	const struct pop3_session *session = listing->session;
 	if (listing->ended)
 		return WEIR_DONE;
-	size_t size = listing->begun ? 0 : put_head(listing);
+	size_t size = listing->begun ? 0 : pop3_list_put_head(listing);
 	size_t count = session->drop->count;
 	for (; listing->index < count && sizeof listing->text - size > LINE_MAX_LIST;
 	        listing->index++)
-		if (!weir_pop3_is_marked(session, listing->index))
-			size += put_line(
+		if (!pop3_is_marked(session, listing->index))
+			size += pop3_list_put_line(
 			        session, listing->index, listing->uids, listing->text + size);
 	if (listing->index == count) {
 		memcpy(listing->text + size, ".\r\n", 3);
@@ -100,17 +101,17 @@ static enum weir_more next(void *context, struct weir_span *ret_item)
 	return WEIR_MORE;
 }
 
-static void end(void *context, enum weir_close_reason why)
+static void pop3_list_end(void *context, enum weir_close_reason why)
 {
-	struct listing *listing = context;
+	struct pop3_listing *listing = context;
 	(void)why;
 	weir_channel_resume(listing->session->channel);
 	free(listing);
 }
 
-static void list_all(struct pop3_session *session, bool uids)
+static void pop3_list_all(struct pop3_session *session, bool uids)
 {
-	struct listing *listing = malloc(sizeof *listing);
+	struct pop3_listing *listing = malloc(sizeof *listing);
 	if (listing) {
 		listing->session = session;
 		listing->index = 0;
@@ -118,53 +119,53 @@ static void list_all(struct pop3_session *session, bool uids)
 		listing->begun = listing->ended = false;
 		weir_channel_pause(session->channel);
 	}
-	weir_channel_push(session->channel, listing ? weir_iterator(next, end, listing) : NULL);
+	weir_channel_push(session->channel,
+	        listing ? weir_produce_iterator(pop3_list_next, pop3_list_end, listing) : NULL);
 }
 
 /* -- verbs ------------------------------------------------------------------------------------- */
 
-bool weir_pop3_message(struct pop3_session *session, struct weir_span argument, size_t *ret_index)
+bool pop3_message(struct pop3_session *session, struct weir_span argument, size_t *ret_index)
 {
 	uint64_t number;
-	if (weir_pop3_number(argument, &number) < 0 || number < 1 ||
-	        number > session->drop->count) {
-		weir_pop3_sayf(session, "-ERR There is no such message, there are %zu\r\n",
+	if (pop3_number(argument, &number) < 0 || number < 1 || number > session->drop->count) {
+		pop3_sayf(session, "-ERR There is no such message, there are %zu\r\n",
 		        session->drop->count);
 		return false;
 	}
-	if (weir_pop3_is_marked(session, (size_t)number - 1)) {
-		weir_pop3_sayf(
-		        session, "-ERR Message %llu is deleted\r\n", (unsigned long long)number);
+	if (pop3_is_marked(session, (size_t)number - 1)) {
+		pop3_sayf(session, "-ERR Message %llu is deleted\r\n", (unsigned long long)number);
 		return false;
 	}
 	*ret_index = (size_t)number - 1;
 	return true;
 }
 
-static void list_some(struct pop3_session *session, const struct pop3_command *command, bool uids)
+static void pop3_list_some(
+        struct pop3_session *session, const struct pop3_command *command, bool uids)
 {
 	char line[4 + LINE_MAX_LIST] = "+OK ";
 	size_t index;
 	if (!command->count)
-		list_all(session, uids);
-	else if (weir_pop3_message(session, command->arguments[0], &index))
+		pop3_list_all(session, uids);
+	else if (pop3_message(session, command->arguments[0], &index))
 		weir_channel_push_copy(session->channel,
-		        weir_span(line, 4 + put_line(session, index, uids, line + 4)));
+		        weir_span(line, 4 + pop3_list_put_line(session, index, uids, line + 4)));
 }
 
-void weir_pop3_stat(struct pop3_session *session, const struct pop3_command *command)
+void pop3_stat(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
-	weir_pop3_sayf(session, "+OK %zu %llu\r\n", left_messages(session),
-	        (unsigned long long)left_octets(session));
+	pop3_sayf(session, "+OK %zu %llu\r\n", pop3_list_left_messages(session),
+	        (unsigned long long)pop3_list_left_octets(session));
 }
 
-void weir_pop3_list(struct pop3_session *session, const struct pop3_command *command)
+void pop3_list(struct pop3_session *session, const struct pop3_command *command)
 {
-	list_some(session, command, false);
+	pop3_list_some(session, command, false);
 }
 
-void weir_pop3_uidl(struct pop3_session *session, const struct pop3_command *command)
+void pop3_uidl(struct pop3_session *session, const struct pop3_command *command)
 {
-	list_some(session, command, true);
+	pop3_list_some(session, command, true);
 }

@@ -15,7 +15,7 @@
 
 /* -- passwords in clear ------------------------------------------------------------------------ */
 
-static bool is_loopback(const struct weir_address *address)
+static bool pop3_login_is_loopback(const struct weir_address *address)
 {
 	if (address->any.sa_family == AF_INET)
 		return ntohl(address->v4.sin_addr.s_addr) >> 24 == 127;
@@ -25,23 +25,23 @@ static bool is_loopback(const struct weir_address *address)
 	return IN6_IS_ADDR_LOOPBACK(v6) || (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == 127);
 }
 
-bool weir_pop3_clear_allowed(const struct pop3_session *session)
+bool pop3_clear_allowed(const struct pop3_session *session)
 {
 	return session->server->auth_in_clear || weir_channel_secure(session->channel) ||
-	       is_loopback(weir_channel_peer(session->channel));
+	       pop3_login_is_loopback(weir_channel_peer(session->channel));
 }
 
-void weir_pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret)
+void pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret)
 {
 	*ret = (struct weir_sasl_options){
 	        .users = session->server->users,
 	        .guard = session->server->guard,
 	        .peer = *weir_channel_peer(session->channel),
-	        .secure = weir_pop3_clear_allowed(session),
+	        .secure = pop3_clear_allowed(session),
 	};
 }
 
-bool weir_pop3_set_user(struct pop3_session *session, struct weir_span user)
+bool pop3_set_user(struct pop3_session *session, struct weir_span user)
 {
 	if (session->server->users)
 		user = weir_users_login_name(session->server->users, user);
@@ -59,7 +59,7 @@ bool weir_pop3_set_user(struct pop3_session *session, struct weir_span user)
 
 /* -- the end of a login ------------------------------------------------------------------------ */
 
-static const char *refusal(int error)
+static const char *pop3_login_refusal(int error)
 {
 	switch (error) {
 	case -EACCES:
@@ -83,10 +83,10 @@ static const char *refusal(int error)
 	}
 }
 
-static void deny(struct pop3_session *session, int error, const char *reply)
+static void pop3_login_deny(struct pop3_session *session, int error, const char *reply)
 {
-	weir_pop3_log(session, WEIR_POP3_DENIED, error);
-	weir_pop3_say(session, reply);
+	pop3_log(session, WEIR_POP3_DENIED, error);
+	pop3_say(session, reply);
 	weir_channel_resume(session->channel);
 	free(session->user);
 	session->user = NULL;
@@ -94,13 +94,13 @@ static void deny(struct pop3_session *session, int error, const char *reply)
 		weir_channel_close(session->channel);
 }
 
-void weir_pop3_deny(struct pop3_session *session, int error)
+void pop3_deny(struct pop3_session *session, int error)
 {
-	deny(session, error, refusal(error));
+	pop3_login_deny(session, error, pop3_login_refusal(error));
 }
 
 /* The password was right: nothing here is [AUTH], and clients must not ask for another one. */
-static const char *mailbox_refusal(int error)
+static const char *pop3_login_mailbox_refusal(int error)
 {
 	switch (error) {
 	case -EACCES:
@@ -112,45 +112,45 @@ static const char *mailbox_refusal(int error)
 		return "-ERR [SYS/PERM] The mailbox cannot be opened\r\n";
 	case -EBUSY:
 	case -ENOENT:
-		return refusal(error);
+		return pop3_login_refusal(error);
 	default:
 		return "-ERR [SYS/TEMP] The mailbox cannot be opened now, try again later\r\n";
 	}
 }
 
-static void opened(struct weir_mail_call *call, int error, struct weir_maildrop *drop)
+static void pop3_login_opened(struct weir_mail_call *call, int error, struct weir_maildrop *drop)
 {
 	struct pop3_session *session = WEIR_CONTAINER(call, struct pop3_session, call);
 	if (error < 0) {
-		deny(session, error, mailbox_refusal(error));
+		pop3_login_deny(session, error, pop3_login_mailbox_refusal(error));
 		return;
 	}
 	weir_timer_stop(&session->timer);
 	session->drop = drop;
 	session->state = POP3_TRANSACTION;
-	weir_pop3_log(session, WEIR_POP3_LOGIN, 0);
-	weir_pop3_sayf(session, "+OK Your mailbox has %zu messages (%llu octets)\r\n", drop->count,
+	pop3_log(session, WEIR_POP3_LOGIN, 0);
+	pop3_sayf(session, "+OK Your mailbox has %zu messages (%llu octets)\r\n", drop->count,
 	        (unsigned long long)drop->octets);
 	weir_channel_resume(session->channel);
 }
 
-void weir_pop3_admit(struct pop3_session *session)
+void pop3_admit(struct pop3_session *session)
 {
 	weir_channel_pause(session->channel);
 	session->store = session->server->store;
 	weir_maildrop_open(session->store, session->server->loop, weir_span_of(session->user),
-	        &session->call, opened);
+	        &session->call, pop3_login_opened);
 }
 
 /* -- verbs ------------------------------------------------------------------------------------- */
 
 /* Whether there is such a user is not told. */
-void weir_pop3_user(struct pop3_session *session, const struct pop3_command *command)
+void pop3_user(struct pop3_session *session, const struct pop3_command *command)
 {
-	if (!weir_pop3_clear_allowed(session))
-		weir_pop3_say(session, "-ERR Not without TLS: say STLS first\r\n");
-	else if (weir_pop3_set_user(session, command->rest))
-		weir_pop3_say(session, "+OK And the password?\r\n");
+	if (!pop3_clear_allowed(session))
+		pop3_say(session, "-ERR Not without TLS: say STLS first\r\n");
+	else if (pop3_set_user(session, command->rest))
+		pop3_say(session, "+OK And the password?\r\n");
 }
 
 /* Most sessions wait for something else: what a check needs is not kept with them. */
@@ -159,7 +159,7 @@ struct pop3_login {
 	struct pop3_session *session;
 };
 
-void weir_pop3_pass_stop(struct pop3_session *session)
+void pop3_pass_stop(struct pop3_session *session)
 {
 	if (session->login)
 		weir_login_cancel(&session->login->base);
@@ -167,44 +167,44 @@ void weir_pop3_pass_stop(struct pop3_session *session)
 	session->login = NULL;
 }
 
-static void checked(struct weir_login *base, int error)
+static void pop3_login_checked(struct weir_login *base, int error)
 {
 	struct pop3_session *session = WEIR_CONTAINER(base, struct pop3_login, base)->session;
 	free(session->login);
 	session->login = NULL;
 	if (error < 0)
-		weir_pop3_deny(session, error);
+		pop3_deny(session, error);
 	else
-		weir_pop3_admit(session);
+		pop3_admit(session);
 }
 
-void weir_pop3_pass(struct pop3_session *session, const struct pop3_command *command)
+void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 {
 	struct weir_sasl_options options;
 	if (!session->user) {
-		weir_pop3_say(session, "-ERR Say USER first\r\n");
+		pop3_say(session, "-ERR Say USER first\r\n");
 		return;
 	}
 	session->mechanism = "PASS";
 	weir_channel_pause(session->channel);
 	if (!session->server->users) {
-		weir_pop3_deny(session, -EACCES);
+		pop3_deny(session, -EACCES);
 		return;
 	}
 	session->login = calloc(1, sizeof *session->login);
 	if (!session->login) {
-		weir_pop3_deny(session, -ENOMEM);
+		pop3_deny(session, -ENOMEM);
 		return;
 	}
 	session->login->session = session;
-	weir_pop3_sasl_options(session, &options);
+	pop3_sasl_options(session, &options);
 	weir_login_check(&session->login->base, session->server->loop, &options,
-	        weir_span_of(session->user), command->rest, checked);
+	        weir_span_of(session->user), command->rest, pop3_login_checked);
 }
 
 /* It would need the password itself, and there is only what it can be checked with. */
-void weir_pop3_apop(struct pop3_session *session, const struct pop3_command *command)
+void pop3_apop(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
-	weir_pop3_say(session, "-ERR There is no APOP here: no password is stored\r\n");
+	pop3_say(session, "-ERR There is no APOP here: no password is stored\r\n");
 }

@@ -16,9 +16,9 @@ struct pop3_command {
 };
 
 /* 0 or WEIR_E_SYNTAX: a control character, or no verb. The line has no CRLF any more. */
-int weir_pop3_command_parse(struct weir_span line, struct pop3_command *ret);
+int pop3_command_parse(struct weir_span line, struct pop3_command *ret);
 
 /* A number of 1 to 20 digits. 0, WEIR_E_SYNTAX, or WEIR_E_LIMIT: larger than 64 bits. */
-int weir_pop3_number(struct weir_span argument, uint64_t *ret);
+int pop3_number(struct weir_span argument, uint64_t *ret);
 
 #endif

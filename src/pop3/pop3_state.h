@@ -81,9 +81,9 @@ struct pop3_session {
 /* -- replies ------------------------------------------------------------------------------------- */
 
 /* A line that is static text, CRLF included. */
-void weir_pop3_say(struct pop3_session *session, const char *line);
+void pop3_say(struct pop3_session *session, const char *line);
 /* A line that is made. */
-void weir_pop3_sayf(struct pop3_session *session, const char *format, ...)
+void pop3_sayf(struct pop3_session *session, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
 /* -- verbs --------------------------------------------------------------------------------------- */
@@ -97,59 +97,59 @@ struct pop3_verb {
 	void (*run)(struct pop3_session *session, const struct pop3_command *command);
 };
 
-void weir_pop3_apop(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_auth(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_capa(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_dele(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_lang(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_list(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_noop(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_pass(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_quit(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_retr(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_rset(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_stat(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_stls(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_top(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_uidl(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_user(struct pop3_session *session, const struct pop3_command *command);
-void weir_pop3_utf8(struct pop3_session *session, const struct pop3_command *command);
+void pop3_apop(struct pop3_session *session, const struct pop3_command *command);
+void pop3_auth(struct pop3_session *session, const struct pop3_command *command);
+void pop3_capa(struct pop3_session *session, const struct pop3_command *command);
+void pop3_dele(struct pop3_session *session, const struct pop3_command *command);
+void pop3_lang(struct pop3_session *session, const struct pop3_command *command);
+void pop3_list(struct pop3_session *session, const struct pop3_command *command);
+void pop3_noop(struct pop3_session *session, const struct pop3_command *command);
+void pop3_pass(struct pop3_session *session, const struct pop3_command *command);
+void pop3_quit(struct pop3_session *session, const struct pop3_command *command);
+void pop3_retr(struct pop3_session *session, const struct pop3_command *command);
+void pop3_rset(struct pop3_session *session, const struct pop3_command *command);
+void pop3_stat(struct pop3_session *session, const struct pop3_command *command);
+void pop3_stls(struct pop3_session *session, const struct pop3_command *command);
+void pop3_top(struct pop3_session *session, const struct pop3_command *command);
+void pop3_uidl(struct pop3_session *session, const struct pop3_command *command);
+void pop3_user(struct pop3_session *session, const struct pop3_command *command);
+void pop3_utf8(struct pop3_session *session, const struct pop3_command *command);
 
 /* -- logging in ------------------------------------------------------------------------------------ */
 
 /* Passwords may come in clear text. */
-bool weir_pop3_clear_allowed(const struct pop3_session *session);
-void weir_pop3_pass_stop(struct pop3_session *session);
+bool pop3_clear_allowed(const struct pop3_session *session);
+void pop3_pass_stop(struct pop3_session *session);
 /* What both ways to log in give their check. */
-void weir_pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret);
+void pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret);
 /* It is who it says, or not: opens the maildrop, or says why not. The input is paused. */
-void weir_pop3_admit(struct pop3_session *session);
-void weir_pop3_deny(struct pop3_session *session, int error);
+void pop3_admit(struct pop3_session *session);
+void pop3_deny(struct pop3_session *session, int error);
 /* The next line of an exchange. */
-void weir_pop3_auth_line(struct pop3_session *session, struct weir_span line);
-void weir_pop3_auth_stop(struct pop3_session *session);
+void pop3_auth_line(struct pop3_session *session, struct weir_span line);
+void pop3_auth_stop(struct pop3_session *session);
 /* Another user, copied. False without memory: the channel has been aborted. */
-bool weir_pop3_set_user(struct pop3_session *session, struct weir_span user);
+bool pop3_set_user(struct pop3_session *session, struct weir_span user);
 
 /* -- messages -------------------------------------------------------------------------------------- */
 
-static inline bool weir_pop3_is_marked(const struct pop3_session *session, size_t index)
+static inline bool pop3_is_marked(const struct pop3_session *session, size_t index)
 {
 	return session->marks && session->marks[index / 8] >> (index % 8) & 1;
 }
 
 /* The message of an argument, from 0 on. False: there is none, and it has been said. */
-bool weir_pop3_message(struct pop3_session *session, struct weir_span argument, size_t *ret_index);
+bool pop3_message(struct pop3_session *session, struct weir_span argument, size_t *ret_index);
 
 /*
  * The header of a message, the empty line, and so many lines of its body. `cut` is set when the
  * message was not sent to its end, and so ends in a line's end. It must outlive the producer.
  */
-struct weir_producer *weir_pop3_top_lines(struct weir_producer *child, uint64_t lines, bool *cut);
+struct weir_producer *pop3_top_lines(struct weir_producer *child, uint64_t lines, bool *cut);
 
-extern const struct weir_protocol weir_pop3_protocol;
+extern const struct weir_protocol pop3_protocol;
 
 /* Tells the log. */
-void weir_pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error);
+void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error);
 
 #endif

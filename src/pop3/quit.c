@@ -16,7 +16,7 @@ struct update {
 	bool begun;
 };
 
-static void removed(struct weir_mail_call *call, int error, size_t count)
+static void pop3_quit_removed(struct weir_mail_call *call, int error, size_t count)
 {
 	struct pop3_session *session = WEIR_CONTAINER(call, struct pop3_session, call);
 	struct update *update = session->update;
@@ -27,14 +27,15 @@ static void removed(struct weir_mail_call *call, int error, size_t count)
 	weir_wake(&update->base);
 }
 
-static enum weir_more more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more pop3_quit_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct update *update = (struct update *)producer;
 	struct pop3_session *session = update->session;
 	if (!update->begun) {
 		update->begun = true;
 		session->update = update;
-		weir_maildrop_remove(session->drop, session->marks, &session->call, removed);
+		weir_maildrop_remove(
+		        session->drop, session->marks, &session->call, pop3_quit_removed);
 	}
 	if (!update->text)
 		return WEIR_WAIT;
@@ -42,7 +43,7 @@ static enum weir_more more(struct weir_producer *producer, struct weir_output *o
 	return *update->text ? WEIR_MORE : WEIR_DONE;
 }
 
-static void close_update(struct weir_producer *producer, enum weir_close_reason why)
+static void pop3_quit_close_update(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct update *update = (struct update *)producer;
 	(void)why;
@@ -50,10 +51,10 @@ static void close_update(struct weir_producer *producer, enum weir_close_reason 
 	free(update);
 }
 
-static struct weir_producer *create(struct pop3_session *session)
+static struct weir_producer *pop3_quit_create(struct pop3_session *session)
 {
 	static const struct weir_producer_type type = {
-	        .name = "pop3-update", .more = more, .close = close_update};
+	        .name = "pop3-update", .more = pop3_quit_more, .close = pop3_quit_close_update};
 	struct update *update = calloc(1, sizeof *update);
 	if (!update)
 		return NULL;
@@ -62,12 +63,12 @@ static struct weir_producer *create(struct pop3_session *session)
 	return &update->base;
 }
 
-void weir_pop3_quit(struct pop3_session *session, const struct pop3_command *command)
+void pop3_quit(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
 	if (session->marked)
-		weir_channel_push(session->channel, create(session));
+		weir_channel_push(session->channel, pop3_quit_create(session));
 	else
-		weir_pop3_say(session, "+OK Goodbye\r\n");
+		pop3_say(session, "+OK Goodbye\r\n");
 	weir_channel_close(session->channel);
 }

@@ -38,7 +38,7 @@ struct retrieval {
 	const char *text; /* being put: the first line, or the last */
 };
 
-static void set_text(struct retrieval *retrieval, const char *text)
+static void pop3_retrieve_set_text(struct retrieval *retrieval, const char *text)
 {
 	retrieval->text = text;
 	retrieval->size = (uint8_t)strlen(text);
@@ -46,7 +46,7 @@ static void set_text(struct retrieval *retrieval, const char *text)
 }
 
 /* True when all of it was put. */
-static bool put_text(struct retrieval *retrieval, struct weir_output *out)
+static bool pop3_retrieve_put_text(struct retrieval *retrieval, struct weir_output *out)
 {
 	retrieval->at += (uint8_t)weir_output_borrow(
 	        out, retrieval->text + retrieval->at, retrieval->size - retrieval->at);
@@ -55,23 +55,25 @@ static bool put_text(struct retrieval *retrieval, struct weir_output *out)
 
 /* -- fetching ---------------------------------------------------------------------------------- */
 
-static struct weir_producer *body_of(struct retrieval *retrieval, struct weir_mail_body *body)
+static struct weir_producer *pop3_retrieve_body_of(
+        struct retrieval *retrieval, struct weir_mail_body *body)
 {
 	struct weir_producer *child = body->producer;
 	retrieval->ended = body->ended;
 	if (retrieval->top)
-		child = weir_pop3_top_lines(child, retrieval->lines, &retrieval->ended);
+		child = pop3_top_lines(child, retrieval->lines, &retrieval->ended);
 	if (!body->dotless)
-		child = weir_escape(
+		child = weir_produce_escape(
 		        child, WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
 	return child;
 }
 
-static void fetched(struct weir_mail_call *call, int error, struct weir_mail_body *body)
+static void pop3_retrieve_fetched(
+        struct weir_mail_call *call, int error, struct weir_mail_body *body)
 {
 	struct retrieval *retrieval = WEIR_CONTAINER(call, struct retrieval, call);
 	if (error == 0) {
-		retrieval->child = body_of(retrieval, body);
+		retrieval->child = pop3_retrieve_body_of(retrieval, body);
 		if (!retrieval->child)
 			error = -ENOMEM;
 	}
@@ -79,10 +81,11 @@ static void fetched(struct weir_mail_call *call, int error, struct weir_mail_bod
 		weir_producer_adopt(&retrieval->base, retrieval->child);
 		snprintf(retrieval->head, sizeof retrieval->head, "+OK %llu octets\r\n",
 		        (unsigned long long)body->octets);
-		set_text(retrieval, retrieval->top ? "+OK\r\n" : retrieval->head);
+		pop3_retrieve_set_text(retrieval, retrieval->top ? "+OK\r\n" : retrieval->head);
 	} else {
-		set_text(retrieval, error == -ENOENT ? "-ERR This message is not there any more\r\n"
-		                                     : "-ERR [SYS/TEMP] Try again later\r\n");
+		pop3_retrieve_set_text(
+		        retrieval, error == -ENOENT ? "-ERR This message is not there any more\r\n"
+		                                    : "-ERR [SYS/TEMP] Try again later\r\n");
 	}
 	bool waiting = retrieval->state == RETRIEVAL_FETCHING;
 	retrieval->state = RETRIEVAL_HEAD;
@@ -92,32 +95,33 @@ static void fetched(struct weir_mail_call *call, int error, struct weir_mail_bod
 
 /* -- the producer ------------------------------------------------------------------------------ */
 
-static void fetch(struct retrieval *retrieval)
+static void pop3_retrieve_fetch(struct retrieval *retrieval)
 {
-	weir_maildrop_fetch(retrieval->session->drop, retrieval->index, &retrieval->call, fetched);
+	weir_maildrop_fetch(retrieval->session->drop, retrieval->index, &retrieval->call,
+	        pop3_retrieve_fetched);
 	if (retrieval->state == RETRIEVAL_NEW)
 		retrieval->state = RETRIEVAL_FETCHING;
 }
 
-static enum weir_more more_body(struct retrieval *retrieval, struct weir_output *out)
+static enum weir_more pop3_retrieve_more_body(struct retrieval *retrieval, struct weir_output *out)
 {
-	enum weir_more more = weir_producer_more(retrieval->child, out);
-	if (more != WEIR_DONE)
-		return more;
-	set_text(retrieval, retrieval->ended ? ".\r\n" : "\r\n.\r\n");
+	enum weir_more pop3_retrieve_more = weir_producer_more(retrieval->child, out);
+	if (pop3_retrieve_more != WEIR_DONE)
+		return pop3_retrieve_more;
+	pop3_retrieve_set_text(retrieval, retrieval->ended ? ".\r\n" : "\r\n.\r\n");
 	retrieval->state = RETRIEVAL_TAIL;
 	return WEIR_MORE;
 }
 
-static enum weir_more more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more pop3_retrieve_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct retrieval *retrieval = (struct retrieval *)producer;
 	if (retrieval->state == RETRIEVAL_NEW)
-		fetch(retrieval);
+		pop3_retrieve_fetch(retrieval);
 	if (retrieval->state == RETRIEVAL_FETCHING)
 		return WEIR_WAIT;
 	if (retrieval->state == RETRIEVAL_HEAD) {
-		if (!put_text(retrieval, out))
+		if (!pop3_retrieve_put_text(retrieval, out))
 			return WEIR_MORE;
 		if (!retrieval->child)
 			return WEIR_DONE;
@@ -126,14 +130,15 @@ static enum weir_more more(struct weir_producer *producer, struct weir_output *o
 	if (retrieval->state == RETRIEVAL_BODY) {
 		if (!weir_output_room(out))
 			return WEIR_MORE;
-		enum weir_more answer = more_body(retrieval, out);
+		enum weir_more answer = pop3_retrieve_more_body(retrieval, out);
 		if (retrieval->state != RETRIEVAL_TAIL)
 			return answer;
 	}
-	return put_text(retrieval, out) ? WEIR_DONE : WEIR_MORE;
+	return pop3_retrieve_put_text(retrieval, out) ? WEIR_DONE : WEIR_MORE;
 }
 
-static void close_retrieval(struct weir_producer *producer, enum weir_close_reason why)
+static void pop3_retrieve_close_retrieval(
+        struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct retrieval *retrieval = (struct retrieval *)producer;
 	struct pop3_session *session = retrieval->session;
@@ -146,10 +151,11 @@ static void close_retrieval(struct weir_producer *producer, enum weir_close_reas
 	free(retrieval);
 }
 
-static void push(struct pop3_session *session, size_t index, bool top, uint64_t lines)
+static void pop3_retrieve_push(struct pop3_session *session, size_t index, bool top, uint64_t lines)
 {
-	static const struct weir_producer_type type = {
-	        .name = "pop3-retrieval", .more = more, .close = close_retrieval};
+	static const struct weir_producer_type type = {.name = "pop3-retrieval",
+	        .more = pop3_retrieve_more,
+	        .close = pop3_retrieve_close_retrieval};
 	struct retrieval *retrieval = calloc(1, sizeof *retrieval);
 	if (retrieval) {
 		weir_producer_init(&retrieval->base, &type);
@@ -163,21 +169,21 @@ static void push(struct pop3_session *session, size_t index, bool top, uint64_t 
 
 /* -- verbs ------------------------------------------------------------------------------------- */
 
-void weir_pop3_retr(struct pop3_session *session, const struct pop3_command *command)
+void pop3_retr(struct pop3_session *session, const struct pop3_command *command)
 {
 	size_t index;
-	if (weir_pop3_message(session, command->arguments[0], &index))
-		push(session, index, false, 0);
+	if (pop3_message(session, command->arguments[0], &index))
+		pop3_retrieve_push(session, index, false, 0);
 }
 
-void weir_pop3_top(struct pop3_session *session, const struct pop3_command *command)
+void pop3_top(struct pop3_session *session, const struct pop3_command *command)
 {
 	uint64_t lines;
 	size_t index;
-	if (!weir_pop3_message(session, command->arguments[0], &index))
+	if (!pop3_message(session, command->arguments[0], &index))
 		return;
-	if (weir_pop3_number(command->arguments[1], &lines) < 0)
-		weir_pop3_say(session, "-ERR That is no number of lines\r\n");
+	if (pop3_number(command->arguments[1], &lines) < 0)
+		pop3_say(session, "-ERR That is no number of lines\r\n");
 	else
-		push(session, index, true, lines);
+		pop3_retrieve_push(session, index, true, lines);
 }

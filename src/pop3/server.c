@@ -8,21 +8,21 @@
 
 #include "pop3_state.h"
 
-static void accept_failed(void *context, int error)
+static void pop3_server_accept_failed(void *context, int error)
 {
 	struct weir_pop3_server *server = context;
 	if (server->accept_failed)
 		server->accept_failed(server->context, error);
 }
 
-static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+static void pop3_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
 {
 	struct weir_pop3_server *server = context;
 	if (server->tls_failed)
 		server->tls_failed(server->context, peer, why);
 }
 
-void weir_pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error)
+void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error)
 {
 	const struct weir_pop3_server *server = session->server;
 	struct weir_pop3_event event = {
@@ -46,7 +46,7 @@ void weir_pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind
 	server->log(server->context, &event);
 }
 
-static void release(struct weir_pop3_server *server)
+static void pop3_server_release(struct weir_pop3_server *server)
 {
 	weir_users_release(server->users);
 	weir_tls_release(server->tls);
@@ -54,7 +54,7 @@ static void release(struct weir_pop3_server *server)
 	free(server);
 }
 
-static struct weir_pop3_server *create(
+static struct weir_pop3_server *pop3_server_create(
         struct weir_loop *loop, const struct weir_pop3_options *options)
 {
 	struct weir_pop3_server *server = calloc(1, sizeof *server);
@@ -83,7 +83,7 @@ int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *opt
 {
 	if (!options->store || (options->implicit_tls && !options->tls))
 		return -EINVAL;
-	struct weir_pop3_server *server = create(loop, options);
+	struct weir_pop3_server *server = pop3_server_create(loop, options);
 	if (!server)
 		return -ENOMEM;
 	struct weir_bounds bounds = options->bounds;
@@ -92,17 +92,17 @@ int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *opt
 	int error = weir_server_create(loop,
 	        &(struct weir_server_options){
 	                .address = options->address,
-	                .protocol = &weir_pop3_protocol,
+	                .protocol = &pop3_protocol,
 	                .context = server,
 	                .bounds = bounds,
 	                .tls = options->implicit_tls ? options->tls : NULL,
 	                .shared = options->shared,
-	                .accept_failed = accept_failed,
-	                .tls_failed = tls_failed,
+	                .accept_failed = pop3_server_accept_failed,
+	                .tls_failed = pop3_server_tls_failed,
 	        },
 	        &server->listener);
 	if (error < 0) {
-		release(server);
+		pop3_server_release(server);
 		return error;
 	}
 	*ret = server;
@@ -140,5 +140,5 @@ void weir_pop3_destroy(struct weir_pop3_server *server)
 	if (!server)
 		return;
 	weir_server_destroy(server->listener);
-	release(server);
+	pop3_server_release(server);
 }

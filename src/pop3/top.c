@@ -22,13 +22,13 @@ struct top {
 };
 
 /* Whether what comes next is more than was asked for. */
-static bool is_enough(const struct top *top)
+static bool pop3_top_is_enough(const struct top *top)
 {
 	return top->in_body && top->lines == 0;
 }
 
 /* More of the line under way, without its LF. */
-static void note(struct top *top, const char *bytes, size_t size)
+static void pop3_top_note(struct top *top, const char *bytes, size_t size)
 {
 	if (size == 0)
 		return;
@@ -36,7 +36,7 @@ static void note(struct top *top, const char *bytes, size_t size)
 	top->begun = true;
 }
 
-static void count_line(struct top *top)
+static void pop3_top_count_line(struct top *top)
 {
 	if (top->in_body)
 		top->lines--;
@@ -46,21 +46,21 @@ static void count_line(struct top *top)
 }
 
 /* How many of the bytes belong to it. */
-static size_t take(struct top *top, struct weir_span bytes)
+static size_t pop3_top_take(struct top *top, struct weir_span bytes)
 {
 	const char *at = bytes.data, *end = bytes.data + bytes.size;
-	while (at < end && !is_enough(top)) {
+	while (at < end && !pop3_top_is_enough(top)) {
 		const char *line_end = memchr(at, '\n', (size_t)(end - at));
-		note(top, at, (size_t)((line_end ? line_end : end) - at));
+		pop3_top_note(top, at, (size_t)((line_end ? line_end : end) - at));
 		if (!line_end)
 			return bytes.size;
-		count_line(top);
+		pop3_top_count_line(top);
 		at = line_end + 1;
 	}
 	return (size_t)(at - bytes.data);
 }
 
-static enum weir_more more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more pop3_top_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct top *top = (struct top *)producer;
 	struct weir_piece pieces[PIECES];
@@ -69,28 +69,28 @@ static enum weir_more more(struct weir_producer *producer, struct weir_output *o
 	weir_output_init_inner(
 	        &inner, out, pieces, places < PIECES ? places : PIECES, weir_output_room(out));
 	enum weir_more answer = weir_producer_more(top->child, &inner);
-	for (unsigned i = 0; i < inner.count && !is_enough(top); i++) {
+	for (unsigned i = 0; i < inner.count && !pop3_top_is_enough(top); i++) {
 		struct weir_span bytes;
 		if (weir_output_bytes(&inner, &pieces[i], &bytes) < 0)
 			return WEIR_FAILED;
-		weir_output_forward(out, &pieces[i], 0, take(top, bytes));
+		weir_output_forward(out, &pieces[i], 0, pop3_top_take(top, bytes));
 	}
-	if (!is_enough(top))
+	if (!pop3_top_is_enough(top))
 		return answer;
 	*top->cut = true;
 	return WEIR_DONE;
 }
 
-static void close_top(struct weir_producer *producer, enum weir_close_reason why)
+static void pop3_top_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	weir_producer_close(((struct top *)producer)->child, why);
 	free(producer);
 }
 
-struct weir_producer *weir_pop3_top_lines(struct weir_producer *child, uint64_t lines, bool *cut)
+struct weir_producer *pop3_top_lines(struct weir_producer *child, uint64_t lines, bool *cut)
 {
 	static const struct weir_producer_type type = {
-	        .name = "pop3-top", .more = more, .close = close_top};
+	        .name = "pop3-top", .more = pop3_top_more, .close = pop3_top_close};
 	struct top *top = child ? calloc(1, sizeof *top) : NULL;
 	if (!top) {
 		weir_producer_close(child, WEIR_CLOSE_FAILED);

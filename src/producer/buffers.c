@@ -6,7 +6,7 @@
 
 #include <weir/sources.h>
 
-#include "output.h"
+#include "output_internal.h"
 
 struct buffers {
 	struct weir_producer base;
@@ -17,19 +17,19 @@ struct buffers {
 	struct weir_span spans[]; /* from current on: what is still to be put */
 };
 
-static enum weir_more buffers_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more buffers_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct buffers *buffers = (struct buffers *)producer;
 	for (; buffers->current < buffers->count; buffers->current++) {
 		struct weir_span *span = &buffers->spans[buffers->current];
-		*span = weir_span_skip(*span, weir_output_put(out, span->data, span->size));
+		*span = weir_span_skip(*span, output_put(out, span->data, span->size));
 		if (span->size)
 			return WEIR_MORE;
 	}
 	return WEIR_DONE;
 }
 
-static void buffers_close(struct weir_producer *producer, enum weir_close_reason why)
+static void buffers_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct buffers *buffers = (struct buffers *)producer;
 	(void)why;
@@ -38,7 +38,7 @@ static void buffers_close(struct weir_producer *producer, enum weir_close_reason
 	free(buffers);
 }
 
-static int64_t buffers_size(const struct weir_producer *producer)
+static int64_t buffers_producer_size(const struct weir_producer *producer)
 {
 	const struct buffers *buffers = (const struct buffers *)producer;
 	size_t size = 0;
@@ -49,12 +49,12 @@ static int64_t buffers_size(const struct weir_producer *producer)
 
 static const struct weir_producer_type buffers_type = {
         .name = "buffers",
-        .more = buffers_more,
-        .close = buffers_close,
-        .size = buffers_size,
+        .more = buffers_producer_more,
+        .close = buffers_producer_close,
+        .size = buffers_producer_size,
 };
 
-struct weir_producer *weir_buffers(const struct weir_span *buffers, size_t count,
+struct weir_producer *weir_produce_buffers(const struct weir_span *buffers, size_t count,
         void (*release)(void *context), void *context)
 {
 	struct buffers *producer = NULL;

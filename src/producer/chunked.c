@@ -16,7 +16,7 @@ struct chunked {
 	struct weir_producer *child;
 	size_t (*trailers)(void *context, char *text, size_t room);
 	void *context;
-	struct weir_pending pending;
+	struct producer_pending pending;
 	bool ended; /* the child is done, the last chunk is not put yet */
 };
 
@@ -31,7 +31,7 @@ enum {
 	LEAST_PLACES = 4, /* head, something of the child, end, last chunk */
 };
 
-static bool put_chunk(struct weir_output *out, const struct weir_output *inner)
+static bool chunked_producer_put_chunk(struct weir_output *out, const struct weir_output *inner)
 {
 	char head[HEAD_MAX + 1];
 	size_t size = (size_t)snprintf(head, sizeof head, "%zx\r\n", inner->size);
@@ -43,7 +43,7 @@ static bool put_chunk(struct weir_output *out, const struct weir_output *inner)
 	return true;
 }
 
-static enum weir_more put_last(struct chunked *chunked, struct weir_output *out)
+static enum weir_more chunked_producer_put_last(struct chunked *chunked, struct weir_output *out)
 {
 	if (!chunked->trailers) {
 		weir_output_borrow(out, LAST_CHUNK "\r\n", LAST_SIZE);
@@ -63,48 +63,50 @@ static enum weir_more put_last(struct chunked *chunked, struct weir_output *out)
 	return WEIR_DONE;
 }
 
-static enum weir_more compose(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more chunked_producer_compose(
+        struct weir_producer *producer, struct weir_output *out)
 {
 	struct chunked *chunked = (struct chunked *)producer;
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	if (chunked->ended)
-		return put_last(chunked, out);
+		return chunked_producer_put_last(chunked, out);
 	size_t room = weir_output_room(out) - HEAD_MAX - END_SIZE - LAST_SIZE;
-	unsigned places = weir_output_places(out) - (LEAST_PLACES - 1);
-	places = (unsigned)weir_smaller(places, WEIR_INNER_PIECES);
+	unsigned places = output_places(out) - (LEAST_PLACES - 1);
+	places = (unsigned)producer_smaller(places, WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, places, room);
 	enum weir_more more = weir_producer_more(chunked->child, &inner);
-	if (inner.size && !put_chunk(out, &inner))
+	if (inner.size && !chunked_producer_put_chunk(out, &inner))
 		return WEIR_FAILED;
 	if (more != WEIR_DONE)
 		return more;
 	chunked->ended = true;
-	return put_last(chunked, out);
+	return chunked_producer_put_last(chunked, out);
 }
 
-static enum weir_more chunked_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more chunked_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct chunked *chunked = (struct chunked *)producer;
 	size_t room = chunked->ended && chunked->trailers ? LAST_MAX : LEAST_ROOM;
-	return weir_pending_more(&chunked->pending, producer, out, room, LEAST_PLACES, compose);
+	return producer_pending_more(
+	        &chunked->pending, producer, out, room, LEAST_PLACES, chunked_producer_compose);
 }
 
-static void chunked_close(struct weir_producer *producer, enum weir_close_reason why)
+static void chunked_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct chunked *chunked = (struct chunked *)producer;
 	weir_producer_close(chunked->child, why);
-	weir_pending_free(&chunked->pending);
+	producer_pending_free(&chunked->pending);
 	free(chunked);
 }
 
 static const struct weir_producer_type chunked_type = {
         .name = "chunked",
-        .more = chunked_more,
-        .close = chunked_close,
+        .more = chunked_producer_more,
+        .close = chunked_producer_close,
 };
 
-struct weir_producer *weir_chunked(struct weir_producer *child,
+struct weir_producer *weir_produce_chunked(struct weir_producer *child,
         size_t (*trailers)(void *context, char *text, size_t room), void *context)
 {
 	struct chunked *chunked = child ? calloc(1, sizeof *chunked) : NULL;

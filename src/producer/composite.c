@@ -17,7 +17,8 @@ struct composite {
 	struct weir_producer *children[];
 };
 
-static enum weir_more composite_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more composite_producer_more(
+        struct weir_producer *producer, struct weir_output *out)
 {
 	struct composite *composite = (struct composite *)producer;
 	while (composite->closed < composite->current)
@@ -35,7 +36,7 @@ static enum weir_more composite_more(struct weir_producer *producer, struct weir
 }
 
 /* What was not taken is the end of what was put: it is the last children's. */
-static void composite_close(struct weir_producer *producer, enum weir_close_reason why)
+static void composite_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct composite *composite = (struct composite *)producer;
 	uint64_t unsent = producer->put - producer->taken;
@@ -44,14 +45,14 @@ static void composite_close(struct weir_producer *producer, enum weir_close_reas
 		uint64_t open = child->put - child->taken;
 		uint64_t missed = unsent < open ? unsent : open;
 		unsent -= missed;
-		weir_producer_took(child, missed);
+		weir_producer_consumed(child, missed);
 		bool complete = i < composite->current && !missed;
 		weir_producer_close(child, complete ? WEIR_CLOSE_DONE : why);
 	}
 	free(composite);
 }
 
-static int64_t composite_size(const struct weir_producer *producer)
+static int64_t composite_producer_size(const struct weir_producer *producer)
 {
 	const struct composite *composite = (const struct composite *)producer;
 	int64_t size = 0;
@@ -65,12 +66,12 @@ static int64_t composite_size(const struct weir_producer *producer)
 
 static const struct weir_producer_type composite_type = {
         .name = "composite",
-        .more = composite_more,
-        .close = composite_close,
-        .size = composite_size,
+        .more = composite_producer_more,
+        .close = composite_producer_close,
+        .size = composite_producer_size,
 };
 
-struct weir_producer *weir_composite(struct weir_producer *const *children, unsigned count)
+struct weir_producer *weir_produce_composite(struct weir_producer *const *children, unsigned count)
 {
 	bool whole = true;
 	for (unsigned i = 0; i < count; i++)

@@ -13,29 +13,28 @@
 #include <weir/loop.h>
 #include <weir/span.h>
 
-struct weir_compressor;
+struct compressor;
 
 #define WEIR_BLOCK_SIZE (64 * 1024)
 
 /* "isal" or "zlib". */
-extern const char *const weir_compressor_name;
+extern const char *const compressor_name;
 
 /* Made at the first use and kept for the loop's life; NULL without memory. */
-struct weir_compressor *weir_compressor_of(struct weir_loop *loop);
+struct compressor *compressor_of(struct weir_loop *loop);
 
 /* The bytes that a block of this size cannot exceed when compressed. */
-size_t weir_compressor_bound(size_t size);
+size_t compressor_bound(size_t size);
 
 /*
  * Compresses `in` (1 to WEIR_BLOCK_SIZE bytes) to raw deflate (RFC 1951) at `to`, where
- * weir_compressor_bound(in.size) bytes are free; `last` marks the stream's end. The size, 0 for a
+ * compressor_bound(in.size) bytes are free; `last` marks the stream's end. The size, 0 for a
  * failure.
  */
-size_t weir_compressor_block(
-        struct weir_compressor *compressor, struct weir_span in, bool last, char *to);
+size_t compressor_block(struct compressor *compressor, struct weir_span in, bool last, char *to);
 
 /* Checksums go on from the one given: 0 for a new CRC-32, 1 for a new Adler-32. */
-uint32_t weir_crc32(uint32_t checksum, struct weir_span bytes);
-uint32_t weir_adler32(uint32_t checksum, struct weir_span bytes);
+uint32_t producer_crc32(uint32_t checksum, struct weir_span bytes);
+uint32_t producer_adler32(uint32_t checksum, struct weir_span bytes);
 
 #endif

@@ -7,9 +7,9 @@
 #include "compressor.h"
 #include "loop_internal.h"
 
-const char *const weir_compressor_name = "zlib";
+const char *const compressor_name = "zlib";
 
-struct weir_compressor {
+struct compressor {
 	z_stream stream;
 };
 
@@ -18,16 +18,16 @@ enum {
 	MEMORY_LEVEL = 8
 };
 
-static void destroy(void *object)
+static void compressor_zlib_destroy(void *object)
 {
-	struct weir_compressor *compressor = object;
+	struct compressor *compressor = object;
 	deflateEnd(&compressor->stream);
 	free(compressor);
 }
 
-struct weir_compressor *weir_compressor_of(struct weir_loop *loop)
+struct compressor *compressor_of(struct weir_loop *loop)
 {
-	struct weir_compressor *compressor = weir_loop_slot(loop, WEIR_SLOT_COMPRESSOR);
+	struct compressor *compressor = loop_slot(loop, WEIR_SLOT_COMPRESSOR);
 	if (compressor)
 		return compressor;
 	compressor = calloc(1, sizeof *compressor);
@@ -38,36 +38,35 @@ struct weir_compressor *weir_compressor_of(struct weir_loop *loop)
 		free(compressor);
 		return NULL;
 	}
-	weir_loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, destroy);
+	loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, compressor_zlib_destroy);
 	return compressor;
 }
 
 /* A stored block every 16 K literals, and the empty one that ends on the boundary. */
-size_t weir_compressor_bound(size_t size)
+size_t compressor_bound(size_t size)
 {
 	return size + size / 1024 + 64;
 }
 
-size_t weir_compressor_block(
-        struct weir_compressor *compressor, struct weir_span in, bool last, char *to)
+size_t compressor_block(struct compressor *compressor, struct weir_span in, bool last, char *to)
 {
 	z_stream *stream = &compressor->stream;
 	deflateReset(stream);
 	stream->next_in = (Bytef *)in.data;
 	stream->avail_in = (uInt)in.size;
 	stream->next_out = (Bytef *)to;
-	stream->avail_out = (uInt)weir_compressor_bound(in.size);
+	stream->avail_out = (uInt)compressor_bound(in.size);
 	int result = deflate(stream, last ? Z_FINISH : Z_FULL_FLUSH);
 	bool good = last ? result == Z_STREAM_END : result == Z_OK && stream->avail_out > 0;
 	return good ? stream->total_out : 0;
 }
 
-uint32_t weir_crc32(uint32_t checksum, struct weir_span bytes)
+uint32_t producer_crc32(uint32_t checksum, struct weir_span bytes)
 {
 	return (uint32_t)crc32(checksum, (const Bytef *)bytes.data, (uInt)bytes.size);
 }
 
-uint32_t weir_adler32(uint32_t checksum, struct weir_span bytes)
+uint32_t producer_adler32(uint32_t checksum, struct weir_span bytes)
 {
 	return (uint32_t)adler32(checksum, (const Bytef *)bytes.data, (uInt)bytes.size);
 }

@@ -17,12 +17,12 @@ enum {
 struct crlf {
 	struct weir_producer base;
 	struct weir_producer *child;
-	struct weir_pending pending;
+	struct producer_pending pending;
 	bool after_cr;
 };
 
-static bool translate(struct crlf *crlf, struct weir_writer *writer, struct weir_span bytes,
-        enum weir_piece_kind kind)
+static bool crlf_producer_translate(struct crlf *crlf, struct producer_writer *writer,
+        struct weir_span bytes, enum weir_piece_kind kind)
 {
 	const char *start = bytes.data;
 	const char *end = bytes.data + bytes.size;
@@ -30,59 +30,60 @@ static bool translate(struct crlf *crlf, struct weir_writer *writer, struct weir
 		bool cr = at == bytes.data ? crlf->after_cr : at[-1] == '\r';
 		if (cr)
 			continue;
-		if (!weir_writer_put(writer, start, (size_t)(at - start), kind) ||
-		        !weir_writer_put(writer, "\r", 1, WEIR_PIECE_BORROWED))
+		if (!producer_writer_put(writer, start, (size_t)(at - start), kind) ||
+		        !producer_writer_put(writer, "\r", 1, WEIR_PIECE_BORROWED))
 			return false;
 		start = at;
 	}
 	crlf->after_cr = end[-1] == '\r';
-	return weir_writer_put(writer, start, (size_t)(end - start), kind);
+	return producer_writer_put(writer, start, (size_t)(end - start), kind);
 }
 
-static enum weir_more compose(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more crlf_producer_compose(struct weir_producer *producer, struct weir_output *out)
 {
 	struct crlf *crlf = (struct crlf *)producer;
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	struct weir_writer writer;
-	size_t room = weir_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	struct producer_writer writer;
+	size_t room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
 	weir_output_init_inner(&inner, out, pieces, WEIR_INNER_PIECES, room / 2);
 	enum weir_more more = weir_producer_more(crlf->child, &inner);
-	unsigned count = weir_output_look(&inner, bytes);
+	unsigned count = output_look(&inner, bytes);
 	if (count < inner.count)
 		more = WEIR_FAILED;
-	weir_writer_init(&writer, out, room);
+	producer_writer_init(&writer, out, room);
 	for (unsigned i = 0; i < count; i++)
-		if (!translate(crlf, &writer, bytes[i], weir_kind_of_bytes(&pieces[i]))) {
+		if (!crlf_producer_translate(
+		            crlf, &writer, bytes[i], producer_kind_of_bytes(&pieces[i]))) {
 			more = WEIR_FAILED;
 			break;
 		}
-	weir_writer_finish(&writer);
+	producer_writer_finish(&writer);
 	return more;
 }
 
-static enum weir_more crlf_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more crlf_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
-	return weir_pending_more(
-	        &((struct crlf *)producer)->pending, producer, out, LEAST_ROOM, 1, compose);
+	return producer_pending_more(&((struct crlf *)producer)->pending, producer, out, LEAST_ROOM,
+	        1, crlf_producer_compose);
 }
 
-static void crlf_close(struct weir_producer *producer, enum weir_close_reason why)
+static void crlf_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct crlf *crlf = (struct crlf *)producer;
 	weir_producer_close(crlf->child, why);
-	weir_pending_free(&crlf->pending);
+	producer_pending_free(&crlf->pending);
 	free(crlf);
 }
 
 static const struct weir_producer_type crlf_type = {
         .name = "crlf",
-        .more = crlf_more,
-        .close = crlf_close,
+        .more = crlf_producer_more,
+        .close = crlf_producer_close,
 };
 
-struct weir_producer *weir_crlf(struct weir_producer *child)
+struct weir_producer *weir_produce_crlf(struct weir_producer *child)
 {
 	struct crlf *crlf = child ? calloc(1, sizeof *crlf) : NULL;
 	if (!crlf) {

@@ -22,7 +22,7 @@ enum {
 struct escape {
 	struct weir_producer base;
 	struct weir_producer *child;
-	struct weir_pending pending;
+	struct producer_pending pending;
 	uint8_t held;
 	uint8_t phantom;
 	uint8_t from_size;
@@ -35,7 +35,7 @@ struct escape {
 /* One piece under way. Bytes [0, put) of it are dealt with; `carried` held bytes came before it. */
 struct scan {
 	struct escape *escape;
-	struct weir_writer *writer;
+	struct producer_writer *writer;
 	struct weir_span bytes;
 	enum weir_piece_kind kind;
 	size_t put;
@@ -43,36 +43,39 @@ struct scan {
 	bool failed;
 };
 
-static void write_bytes(struct scan *scan, const char *data, size_t size, enum weir_piece_kind kind)
+static void escape_producer_write_bytes(
+        struct scan *scan, const char *data, size_t size, enum weir_piece_kind kind)
 {
-	if (!scan->failed && !weir_writer_put(scan->writer, data, size, kind))
+	if (!scan->failed && !producer_writer_put(scan->writer, data, size, kind))
 		scan->failed = true;
 }
 
 /* Puts what is held of earlier pieces up to from[0, size), its phantoms left out. */
-static void write_carried(struct scan *scan, unsigned size)
+static void escape_producer_write_carried(struct scan *scan, unsigned size)
 {
 	struct escape *escape = scan->escape;
 	unsigned from = escape->phantom < size ? escape->phantom : size;
-	write_bytes(scan, escape->from + from, size - from, WEIR_PIECE_BORROWED);
+	escape_producer_write_bytes(scan, escape->from + from, size - from, WEIR_PIECE_BORROWED);
 	escape->phantom -= (uint8_t)from;
 	scan->carried -= size;
 }
 
 /* The piece up to `end` is no part of a match. */
-static void write_until(struct scan *scan, size_t end)
+static void escape_producer_write_until(struct scan *scan, size_t end)
 {
-	write_bytes(scan, scan->bytes.data + scan->put, end - scan->put, scan->kind);
+	escape_producer_write_bytes(
+	        scan, scan->bytes.data + scan->put, end - scan->put, scan->kind);
 	scan->put = end;
 }
 
 /* A match ends before `at`. */
-static void replace(struct scan *scan, size_t at)
+static void escape_producer_replace(struct scan *scan, size_t at)
 {
 	struct escape *escape = scan->escape;
-	write_until(scan, at - (escape->from_size - scan->carried));
+	escape_producer_write_until(scan, at - (escape->from_size - scan->carried));
 	unsigned from = escape->phantom < escape->to_size ? escape->phantom : escape->to_size;
-	write_bytes(scan, escape->to + from, escape->to_size - from, WEIR_PIECE_BORROWED);
+	escape_producer_write_bytes(
+	        scan, escape->to + from, escape->to_size - from, WEIR_PIECE_BORROWED);
 	scan->put = at;
 	scan->carried = 0;
 	escape->phantom = 0;
@@ -80,7 +83,7 @@ static void replace(struct scan *scan, size_t at)
 }
 
 /* Takes the byte at `at`. */
-static void step(struct scan *scan, size_t at)
+static void escape_producer_step(struct scan *scan, size_t at)
 {
 	struct escape *escape = scan->escape;
 	char byte = scan->bytes.data[at];
@@ -88,46 +91,47 @@ static void step(struct scan *scan, size_t at)
 		unsigned dropped = escape->held - escape->shorter[escape->held];
 		escape->held = escape->shorter[escape->held];
 		if (scan->carried)
-			write_carried(scan, dropped < scan->carried ? dropped : scan->carried);
+			escape_producer_write_carried(
+			        scan, dropped < scan->carried ? dropped : scan->carried);
 	}
 	if (escape->from[escape->held] == byte)
 		escape->held++;
 	if (escape->held == escape->from_size)
-		replace(scan, at + 1);
+		escape_producer_replace(scan, at + 1);
 }
 
-static bool escape_piece(struct escape *escape, struct weir_writer *writer, struct weir_span bytes,
-        enum weir_piece_kind kind)
+static bool escape_producer_piece(struct escape *escape, struct producer_writer *writer,
+        struct weir_span bytes, enum weir_piece_kind kind)
 {
 	struct scan scan = {escape, writer, bytes, kind, 0, escape->held, false};
 	size_t at = 0;
 	while (at < bytes.size && !scan.failed) {
 		if (escape->held) {
-			step(&scan, at++);
+			escape_producer_step(&scan, at++);
 			continue;
 		}
 		const char *found =
 		        memmem(bytes.data + at, bytes.size - at, escape->from, escape->from_size);
 		if (found) {
 			at = (size_t)(found - bytes.data) + escape->from_size;
-			replace(&scan, at);
+			escape_producer_replace(&scan, at);
 			continue;
 		}
 		/* Only a match's beginning can be left, at the very end. */
 		if (bytes.size - at >= escape->from_size)
 			at = bytes.size - escape->from_size + 1;
 		while (at < bytes.size)
-			step(&scan, at++);
+			escape_producer_step(&scan, at++);
 	}
 	if (!scan.failed)
-		write_until(&scan, bytes.size - (escape->held - scan.carried));
+		escape_producer_write_until(&scan, bytes.size - (escape->held - scan.carried));
 	return !scan.failed;
 }
 
 /* The child has ended: what is held is no match. */
-static bool flush_held(struct escape *escape, struct weir_writer *writer)
+static bool escape_producer_flush_held(struct escape *escape, struct producer_writer *writer)
 {
-	bool good = weir_writer_put(writer, escape->from + escape->phantom,
+	bool good = producer_writer_put(writer, escape->from + escape->phantom,
 	        escape->held - escape->phantom, WEIR_PIECE_BORROWED);
 	escape->held = 0;
 	escape->phantom = 0;
@@ -135,57 +139,60 @@ static bool flush_held(struct escape *escape, struct weir_writer *writer)
 }
 
 /* How many bytes the child may put, so that even if all of them were matches the room is enough. */
-static size_t input_room(const struct escape *escape, size_t room)
+static size_t escape_producer_input_room(const struct escape *escape, size_t room)
 {
 	if (escape->to_size > escape->from_size)
 		room = room / escape->to_size * escape->from_size;
 	return room - escape->held;
 }
 
-static enum weir_more compose(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more escape_producer_compose(
+        struct weir_producer *producer, struct weir_output *out)
 {
 	struct escape *escape = (struct escape *)producer;
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	struct weir_writer writer;
-	size_t room = weir_smaller(weir_output_room(out), WEIR_INNER_SIZE);
-	weir_output_init_inner(&inner, out, pieces, WEIR_INNER_PIECES, input_room(escape, room));
+	struct producer_writer writer;
+	size_t room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	weir_output_init_inner(
+	        &inner, out, pieces, WEIR_INNER_PIECES, escape_producer_input_room(escape, room));
 	enum weir_more more = weir_producer_more(escape->child, &inner);
-	unsigned count = weir_output_look(&inner, bytes);
+	unsigned count = output_look(&inner, bytes);
 	if (count < inner.count)
 		more = WEIR_FAILED;
-	weir_writer_init(&writer, out, room);
+	producer_writer_init(&writer, out, room);
 	bool good = true;
 	for (unsigned i = 0; i < count && good; i++)
-		good = escape_piece(escape, &writer, bytes[i], weir_kind_of_bytes(&pieces[i]));
+		good = escape_producer_piece(
+		        escape, &writer, bytes[i], producer_kind_of_bytes(&pieces[i]));
 	if (good && (more == WEIR_DONE || more == WEIR_FAILED))
-		good = flush_held(escape, &writer);
-	weir_writer_finish(&writer);
+		good = escape_producer_flush_held(escape, &writer);
+	producer_writer_finish(&writer);
 	return good ? more : WEIR_FAILED;
 }
 
-static enum weir_more escape_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more escape_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
-	return weir_pending_more(
-	        &((struct escape *)producer)->pending, producer, out, LEAST_ROOM, 1, compose);
+	return producer_pending_more(&((struct escape *)producer)->pending, producer, out,
+	        LEAST_ROOM, 1, escape_producer_compose);
 }
 
-static void escape_close(struct weir_producer *producer, enum weir_close_reason why)
+static void escape_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct escape *escape = (struct escape *)producer;
 	weir_producer_close(escape->child, why);
-	weir_pending_free(&escape->pending);
+	producer_pending_free(&escape->pending);
 	free(escape);
 }
 
 static const struct weir_producer_type escape_type = {
         .name = "escape",
-        .more = escape_more,
-        .close = escape_close,
+        .more = escape_producer_more,
+        .close = escape_producer_close,
 };
 
-static void fill_shorter(struct escape *escape)
+static void escape_producer_fill_shorter(struct escape *escape)
 {
 	unsigned length = 0;
 	for (unsigned n = 2; n < escape->from_size; n++) {
@@ -198,7 +205,7 @@ static void fill_shorter(struct escape *escape)
 }
 
 /* Takes `before` as input that was put long ago. */
-static void take_before(struct escape *escape, struct weir_span before)
+static void escape_producer_take_before(struct escape *escape, struct weir_span before)
 {
 	for (size_t at = 0; at < before.size; at++) {
 		while (escape->held && escape->from[escape->held] != before.data[at])
@@ -211,7 +218,7 @@ static void take_before(struct escape *escape, struct weir_span before)
 	escape->phantom = escape->held;
 }
 
-struct weir_producer *weir_escape(struct weir_producer *child, struct weir_span from,
+struct weir_producer *weir_produce_escape(struct weir_producer *child, struct weir_span from,
         struct weir_span to, struct weir_span before)
 {
 	bool valid = child && from.size >= 1 && from.size <= STRING_MAX && to.size <= STRING_MAX;
@@ -227,8 +234,8 @@ struct weir_producer *weir_escape(struct weir_producer *child, struct weir_span 
 	memcpy(escape->from, from.data, from.size);
 	if (to.size)
 		memcpy(escape->to, to.data, to.size);
-	fill_shorter(escape);
-	take_before(escape, before);
+	escape_producer_fill_shorter(escape);
+	escape_producer_take_before(escape, before);
 	weir_producer_adopt(&escape->base, child);
 	return &escape->base;
 }

@@ -17,7 +17,7 @@
 #include <weir/loop.h>
 #include <weir/sources.h>
 
-struct file {
+struct file_producer {
 	struct weir_producer base;
 	struct fetch *fetch; /* under way, or NULL */
 	off_t offset;
@@ -30,7 +30,7 @@ struct file {
 /* An extent being read into the page cache. */
 struct fetch {
 	struct weir_work work;
-	struct file *file; /* NULL once it is closed */
+	struct file_producer *file; /* NULL once it is closed */
 	off_t offset;
 	size_t size;
 	int fd;
@@ -49,7 +49,7 @@ enum presence {
 	SHORT
 };
 
-static enum presence compare_size(int fd, off_t offset)
+static enum presence file_producer_compare_size(int fd, off_t offset)
 {
 	struct stat status;
 	bool there = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -57,7 +57,7 @@ static enum presence compare_size(int fd, off_t offset)
 }
 
 /* An end of file is not believed without fstat: Linux 5.9 and 5.10 tell one where there is none. */
-static enum presence look_for_byte(int fd, off_t offset)
+static enum presence file_producer_look_for_byte(int fd, off_t offset)
 {
 	char byte;
 	struct iovec to = {&byte, 1};
@@ -67,21 +67,21 @@ static enum presence look_for_byte(int fd, off_t offset)
 	if (got < 0 && errno == EAGAIN)
 		return COLD;
 	if (got == 0 || errno == EOPNOTSUPP || errno == ENOSYS)
-		return compare_size(fd, offset);
+		return file_producer_compare_size(fd, offset);
 	return SHORT;
 }
 
-static enum presence look_for_extent(int fd, off_t offset, size_t size)
+static enum presence file_producer_look_for_extent(int fd, off_t offset, size_t size)
 {
 	off_t last = offset + (off_t)size - 1;
-	enum presence presence = look_for_byte(fd, last);
+	enum presence presence = file_producer_look_for_byte(fd, last);
 	/* The kernel reads ahead that far: who has a short extent's end has its beginning too. */
 	if (presence == CACHED && size > READ_AHEAD)
-		presence = look_for_byte(fd, offset);
+		presence = file_producer_look_for_byte(fd, offset);
 	return presence;
 }
 
-static void fetch_run(struct weir_work *work)
+static void file_producer_fetch_run(struct weir_work *work)
 {
 	struct fetch *fetch = WEIR_CONTAINER(work, struct fetch, work);
 	char chunk[FETCH_CHUNK];
@@ -97,10 +97,10 @@ static void fetch_run(struct weir_work *work)
 	close(fetch->fd);
 }
 
-static void fetch_done(struct weir_work *work)
+static void file_producer_fetch_done(struct weir_work *work)
 {
 	struct fetch *fetch = WEIR_CONTAINER(work, struct fetch, work);
-	struct file *file = fetch->file;
+	struct file_producer *file = fetch->file;
 	if (file) {
 		file->fetch = NULL;
 		file->fetched = fetch->offset + (off_t)fetch->size;
@@ -110,7 +110,8 @@ static void fetch_done(struct weir_work *work)
 }
 
 /* False when the pool cannot take it; then the file is read as if it were cached. */
-static bool start_fetch(struct file *file, struct weir_loop *loop, size_t size)
+static bool file_producer_start_fetch(
+        struct file_producer *file, struct weir_loop *loop, size_t size)
 {
 	struct fetch *fetch = calloc(1, sizeof *fetch);
 	if (!fetch)
@@ -123,7 +124,8 @@ static bool start_fetch(struct file *file, struct weir_loop *loop, size_t size)
 	fetch->fd = fcntl(file->fd, F_DUPFD_CLOEXEC, 0);
 	if (fetch->fd < 0)
 		goto error_fetch;
-	if (weir_work_submit(loop, &fetch->work, fetch_run, fetch_done) < 0)
+	if (weir_work_submit(
+	            loop, &fetch->work, file_producer_fetch_run, file_producer_fetch_done) < 0)
 		goto error_fd;
 	file->fetch = fetch;
 	return true;
@@ -134,9 +136,9 @@ error_fetch:
 	return false;
 }
 
-static enum weir_more file_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more file_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
-	struct file *file = (struct file *)producer;
+	struct file_producer *file = (struct file_producer *)producer;
 	if (file->fetch)
 		return WEIR_WAIT;
 	if (!file->size)
@@ -144,12 +146,13 @@ static enum weir_more file_more(struct weir_producer *producer, struct weir_outp
 	size_t room = weir_output_file_room(out);
 	size_t size = file->size < room ? (size_t)file->size : room;
 	if (file->offset + (off_t)size > file->fetched) {
-		enum presence presence = look_for_extent(file->fd, file->offset, size);
+		enum presence presence =
+		        file_producer_look_for_extent(file->fd, file->offset, size);
 		if (presence == SHORT)
 			return WEIR_FAILED;
-		if (presence == COLD && start_fetch(file, out->loop, size))
+		if (presence == COLD && file_producer_start_fetch(file, out->loop, size))
 			return WEIR_WAIT;
-	} else if (compare_size(file->fd, file->offset + (off_t)size - 1) == SHORT) {
+	} else if (file_producer_compare_size(file->fd, file->offset + (off_t)size - 1) == SHORT) {
 		return WEIR_FAILED;
 	}
 	size_t put = weir_output_file(out, file->fd, file->offset, size);
@@ -158,9 +161,9 @@ static enum weir_more file_more(struct weir_producer *producer, struct weir_outp
 	return file->size ? WEIR_MORE : WEIR_DONE;
 }
 
-static void file_close(struct weir_producer *producer, enum weir_close_reason why)
+static void file_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
-	struct file *file = (struct file *)producer;
+	struct file_producer *file = (struct file_producer *)producer;
 	(void)why;
 	if (file->fetch)
 		file->fetch->file = NULL;
@@ -169,21 +172,21 @@ static void file_close(struct weir_producer *producer, enum weir_close_reason wh
 	free(file);
 }
 
-static int64_t file_size(const struct weir_producer *producer)
+static int64_t file_producer_size(const struct weir_producer *producer)
 {
-	return (int64_t)((const struct file *)producer)->size;
+	return (int64_t)((const struct file_producer *)producer)->size;
 }
 
 static const struct weir_producer_type file_type = {
         .name = "file",
-        .more = file_more,
-        .close = file_close,
-        .size = file_size,
+        .more = file_producer_more,
+        .close = file_producer_close,
+        .size = file_producer_size,
 };
 
-struct weir_producer *weir_file(int fd, bool owned, off_t offset, uint64_t size)
+struct weir_producer *weir_produce_file(int fd, bool owned, off_t offset, uint64_t size)
 {
-	struct file *file = malloc(sizeof *file);
+	struct file_producer *file = malloc(sizeof *file);
 	if (!file) {
 		if (owned)
 			close(fd);

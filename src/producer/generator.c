@@ -10,13 +10,14 @@ struct generator {
 	void *context;
 };
 
-static enum weir_more generator_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more generator_producer_more(
+        struct weir_producer *producer, struct weir_output *out)
 {
 	struct generator *generator = (struct generator *)producer;
 	return generator->more(generator->context, out);
 }
 
-static void generator_close(struct weir_producer *producer, enum weir_close_reason why)
+static void generator_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct generator *generator = (struct generator *)producer;
 	if (generator->close)
@@ -26,11 +27,12 @@ static void generator_close(struct weir_producer *producer, enum weir_close_reas
 
 static const struct weir_producer_type generator_type = {
         .name = "generator",
-        .more = generator_more,
-        .close = generator_close,
+        .more = generator_producer_more,
+        .close = generator_producer_close,
 };
 
-struct weir_producer *weir_generator(enum weir_more (*more)(void *context, struct weir_output *out),
+struct weir_producer *weir_produce_generator(
+        enum weir_more (*more)(void *context, struct weir_output *out),
         void (*close)(void *context, enum weir_close_reason why), void *context)
 {
 	struct generator *generator = malloc(sizeof *generator);

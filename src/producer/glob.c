@@ -15,19 +15,19 @@ struct glob {
 	size_t size;
 };
 
-static void forward_all(struct weir_output *out, const struct weir_output *inner)
+static void glob_producer_forward_all(struct weir_output *out, const struct weir_output *inner)
 {
 	for (unsigned i = 0; i < inner->count; i++)
 		weir_output_forward(out, &inner->pieces[i], 0, inner->pieces[i].size);
 }
 
-static enum weir_more glob_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more glob_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct glob *glob = (struct glob *)producer;
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	size_t want = weir_smaller(glob->size, weir_output_room(out));
-	unsigned places = (unsigned)weir_smaller(weir_output_places(out), WEIR_INNER_PIECES);
+	size_t want = producer_smaller(glob->size, weir_output_room(out));
+	unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, places, want);
 	enum weir_more more = weir_producer_more(glob->child, &inner);
 	size_t size;
@@ -35,33 +35,33 @@ static enum weir_more glob_more(struct weir_producer *producer, struct weir_outp
 	if (more == WEIR_MORE && inner.size < want)
 		to = weir_output_reserve(out, want, &size);
 	if (!to) { /* complete, or, without memory, as much as there is */
-		forward_all(out, &inner);
+		glob_producer_forward_all(out, &inner);
 		return more;
 	}
-	more = weir_fill(glob->child, &inner, more, to, want, &size);
+	more = producer_fill(glob->child, &inner, more, to, want, &size);
 	weir_output_commit(out, size);
 	return more;
 }
 
-static void glob_close(struct weir_producer *producer, enum weir_close_reason why)
+static void glob_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
-	weir_close_passing(producer, ((struct glob *)producer)->child, why);
+	producer_close_passing(producer, ((struct glob *)producer)->child, why);
 	free(producer);
 }
 
-static int64_t glob_size(const struct weir_producer *producer)
+static int64_t glob_producer_size(const struct weir_producer *producer)
 {
 	return weir_producer_size(((const struct glob *)producer)->child);
 }
 
 static const struct weir_producer_type glob_type = {
         .name = "glob",
-        .more = glob_more,
-        .close = glob_close,
-        .size = glob_size,
+        .more = glob_producer_more,
+        .close = glob_producer_close,
+        .size = glob_producer_size,
 };
 
-struct weir_producer *weir_glob(struct weir_producer *child, size_t size)
+struct weir_producer *weir_produce_glob(struct weir_producer *child, size_t size)
 {
 	struct glob *glob = child ? malloc(sizeof *glob) : NULL;
 	if (!glob) {

@@ -21,7 +21,7 @@ enum format {
 struct gzip {
 	struct weir_producer base;
 	struct weir_producer *child;
-	struct weir_pending pending;
+	struct producer_pending pending;
 	uint32_t checksum;
 	uint32_t length; /* of the input, modulo 2^32 */
 	enum format format;
@@ -34,7 +34,7 @@ enum {
 	BLOCK_MIN = 4 * 1024 /* a smaller block would compress badly */
 };
 
-static char *write_head(struct gzip *gzip, char *to)
+static char *gzip_producer_write_head(struct gzip *gzip, char *to)
 {
 	/* No name, no time, "fastest", Unix; a window of 32 KiB, "fastest". */
 	static const char heads[2][HEAD_MAX] = {
@@ -49,43 +49,44 @@ static char *write_head(struct gzip *gzip, char *to)
 	return to + size;
 }
 
-static char *write_number(char *to, uint32_t number, bool big_endian)
+static char *gzip_producer_write_number(char *to, uint32_t number, bool big_endian)
 {
 	for (int i = 0; i < 4; i++)
 		to[i] = (char)(number >> 8 * (big_endian ? 3 - i : i));
 	return to + 4;
 }
 
-static char *write_tail(const struct gzip *gzip, char *to)
+static char *gzip_producer_write_tail(const struct gzip *gzip, char *to)
 {
-	to = write_number(to, gzip->checksum, gzip->format == ZLIB);
-	return gzip->format == GZIP ? write_number(to, gzip->length, false) : to;
+	to = gzip_producer_write_number(to, gzip->checksum, gzip->format == ZLIB);
+	return gzip->format == GZIP ? gzip_producer_write_number(to, gzip->length, false) : to;
 }
 
-static char *write_block(struct gzip *gzip, struct weir_compressor *compressor, struct weir_span in,
-        bool last, char *to)
+static char *gzip_producer_write_block(
+        struct gzip *gzip, struct compressor *compressor, struct weir_span in, bool last, char *to)
 {
 	if (!in.size) {
 		*to++ = 3; /* a last block, fixed codes, nothing in it */
 		*to++ = 0;
 		return to;
 	}
-	size_t size = weir_compressor_block(compressor, in, last, to);
+	size_t size = compressor_block(compressor, in, last, to);
 	gzip->length += (uint32_t)in.size;
-	gzip->checksum = gzip->format == GZIP ? weir_crc32(gzip->checksum, in)
-	                                      : weir_adler32(gzip->checksum, in);
+	gzip->checksum = gzip->format == GZIP ? producer_crc32(gzip->checksum, in)
+	                                      : producer_adler32(gzip->checksum, in);
 	return size ? to + size : NULL;
 }
 
-static char *write_all(struct gzip *gzip, struct weir_compressor *compressor, struct weir_span in,
-        bool last, char *to)
+static char *gzip_producer_write_all(
+        struct gzip *gzip, struct compressor *compressor, struct weir_span in, bool last, char *to)
 {
-	to = write_block(gzip, compressor, in, last, write_head(gzip, to));
-	return to && last ? write_tail(gzip, to) : to;
+	to = gzip_producer_write_block(
+	        gzip, compressor, in, last, gzip_producer_write_head(gzip, to));
+	return to && last ? gzip_producer_write_tail(gzip, to) : to;
 }
 
 /* Up to `want` bytes of the child in one stretch, lent if they come as one. */
-static enum weir_more read_block(
+static enum weir_more gzip_producer_read_block(
         struct gzip *gzip, struct weir_output *out, size_t want, struct weir_span *ret)
 {
 	struct weir_piece pieces[WEIR_INNER_PIECES];
@@ -102,60 +103,61 @@ static enum weir_more read_block(
 	if (!to)
 		return WEIR_FAILED;
 	size_t size;
-	more = weir_fill(gzip->child, &inner, more, to, want, &size);
+	more = producer_fill(gzip->child, &inner, more, to, want, &size);
 	*ret = weir_span(to, size);
 	return more;
 }
 
-static size_t block_size(size_t room)
+static size_t gzip_producer_block_size(size_t room)
 {
 	size_t size = room < BLOCK_MIN / 2 ? BLOCK_MIN : room * 2;
-	size_t fitting = weir_compressor_bound(WEIR_BLOCK_SIZE) + HEAD_MAX + TAIL_MAX;
+	size_t fitting = compressor_bound(WEIR_BLOCK_SIZE) + HEAD_MAX + TAIL_MAX;
 	return size > WEIR_BLOCK_SIZE || room >= fitting ? WEIR_BLOCK_SIZE : size;
 }
 
-static enum weir_more gzip_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more gzip_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct gzip *gzip = (struct gzip *)producer;
 	enum weir_more more;
-	if (weir_pending_drain(&gzip->pending, out, &more))
+	if (producer_pending_drain(&gzip->pending, out, &more))
 		return more;
-	struct weir_compressor *compressor = weir_compressor_of(out->loop);
+	struct compressor *compressor = compressor_of(out->loop);
 	if (!compressor)
 		return WEIR_FAILED;
 	struct weir_span in;
-	more = read_block(gzip, out, block_size(weir_output_room(out)), &in);
+	more = gzip_producer_read_block(
+	        gzip, out, gzip_producer_block_size(weir_output_room(out)), &in);
 	bool last = more == WEIR_DONE;
 	if (!in.size && !last)
 		return more;
-	size_t most = HEAD_MAX + weir_compressor_bound(in.size) + TAIL_MAX;
+	size_t most = HEAD_MAX + compressor_bound(in.size) + TAIL_MAX;
 	bool fits = most <= weir_output_room(out);
 	char *made = fits ? weir_output_reserve(out, most, &most) : weir_output_scratch(out, most);
-	char *end = made ? write_all(gzip, compressor, in, last, made) : NULL;
+	char *end = made ? gzip_producer_write_all(gzip, compressor, in, last, made) : NULL;
 	if (!end)
 		return WEIR_FAILED;
 	size_t size = (size_t)(end - made);
 	if (!fits)
-		return weir_pending_put(&gzip->pending, out, weir_span(made, size), more);
+		return producer_pending_put(&gzip->pending, out, weir_span(made, size), more);
 	weir_output_commit(out, size);
 	return more;
 }
 
-static void gzip_close(struct weir_producer *producer, enum weir_close_reason why)
+static void gzip_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct gzip *gzip = (struct gzip *)producer;
 	weir_producer_close(gzip->child, why);
-	weir_pending_free(&gzip->pending);
+	producer_pending_free(&gzip->pending);
 	free(gzip);
 }
 
 static const struct weir_producer_type gzip_type = {
         .name = "gzip",
-        .more = gzip_more,
-        .close = gzip_close,
+        .more = gzip_producer_more,
+        .close = gzip_producer_close,
 };
 
-static struct weir_producer *create(struct weir_producer *child, enum format format)
+static struct weir_producer *gzip_producer_create(struct weir_producer *child, enum format format)
 {
 	struct gzip *gzip = child ? calloc(1, sizeof *gzip) : NULL;
 	if (!gzip) {
@@ -170,12 +172,12 @@ static struct weir_producer *create(struct weir_producer *child, enum format for
 	return &gzip->base;
 }
 
-struct weir_producer *weir_gzip(struct weir_producer *child)
+struct weir_producer *weir_produce_gzip(struct weir_producer *child)
 {
-	return create(child, GZIP);
+	return gzip_producer_create(child, GZIP);
 }
 
-struct weir_producer *weir_deflate(struct weir_producer *child)
+struct weir_producer *weir_produce_deflate(struct weir_producer *child)
 {
-	return create(child, ZLIB);
+	return gzip_producer_create(child, ZLIB);
 }

@@ -15,32 +15,32 @@ struct hook {
 	void *context;
 };
 
-static enum weir_more hook_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more hook_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	return weir_producer_more(((struct hook *)producer)->child, out);
 }
 
-static void hook_close(struct weir_producer *producer, enum weir_close_reason why)
+static void hook_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct hook *hook = (struct hook *)producer;
-	weir_close_passing(producer, hook->child, why);
+	producer_close_passing(producer, hook->child, why);
 	hook->on_end(hook->context, why, producer->taken);
 	free(hook);
 }
 
-static int64_t hook_size(const struct weir_producer *producer)
+static int64_t hook_producer_size(const struct weir_producer *producer)
 {
 	return weir_producer_size(((const struct hook *)producer)->child);
 }
 
 static const struct weir_producer_type hook_type = {
         .name = "hook",
-        .more = hook_more,
-        .close = hook_close,
-        .size = hook_size,
+        .more = hook_producer_more,
+        .close = hook_producer_close,
+        .size = hook_producer_size,
 };
 
-struct weir_producer *weir_hook(struct weir_producer *child,
+struct weir_producer *weir_produce_hook(struct weir_producer *child,
         void (*on_end)(void *context, enum weir_close_reason why, uint64_t bytes), void *context)
 {
 	struct hook *hook = child ? malloc(sizeof *hook) : NULL;

@@ -3,30 +3,31 @@
  * lent.
  */
 #include "inner.h"
-#include "output.h"
+#include "output_internal.h"
 
 /* The room for files is larger and counts as well: a bound is a bound. */
-enum weir_more weir_ask_within(struct weir_producer *child, struct weir_output *out, size_t room)
+enum weir_more producer_ask_within(
+        struct weir_producer *child, struct weir_output *out, size_t room)
 {
 	size_t whole = out->room, file_whole = out->file_room;
 	size_t before = out->size;
-	out->room = weir_smaller(room, whole);
-	out->file_room = weir_smaller(room, file_whole);
+	out->room = producer_smaller(room, whole);
+	out->file_room = producer_smaller(room, file_whole);
 	enum weir_more more = weir_producer_more(child, out);
 	size_t put = out->size - before;
-	out->room = whole - weir_smaller(put, whole);
-	out->file_room = file_whole - weir_smaller(put, file_whole);
+	out->room = whole - producer_smaller(put, whole);
+	out->file_room = file_whole - producer_smaller(put, file_whole);
 	return more;
 }
 
-enum weir_more weir_fill(struct weir_producer *child, const struct weir_output *first,
+enum weir_more producer_fill(struct weir_producer *child, const struct weir_output *first,
         enum weir_more more, char *to, size_t want, size_t *ret_size)
 {
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner = *first;
 	size_t size = 0;
 	while (true) {
-		if (weir_output_read(&inner, to + size) < 0) {
+		if (output_read(&inner, to + size) < 0) {
 			more = WEIR_FAILED;
 			break;
 		}
@@ -40,7 +41,7 @@ enum weir_more weir_fill(struct weir_producer *child, const struct weir_output *
 	return more;
 }
 
-unsigned weir_output_look(struct weir_output *inner, struct weir_span *bytes)
+unsigned output_look(struct weir_output *inner, struct weir_span *bytes)
 {
 	unsigned count = 0;
 	while (count < inner->count &&
@@ -49,10 +50,10 @@ unsigned weir_output_look(struct weir_output *inner, struct weir_span *bytes)
 	return count;
 }
 
-void weir_close_passing(
+void producer_close_passing(
         struct weir_producer *parent, struct weir_producer *child, enum weir_close_reason why)
 {
 	uint64_t unsent = parent->put - parent->taken;
-	weir_producer_took(child, unsent);
+	weir_producer_consumed(child, unsent);
 	weir_producer_close(child, why);
 }

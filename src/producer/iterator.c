@@ -20,7 +20,7 @@ enum {
 };
 
 /* True when the item is used up and was copied, so that the next may be called for. */
-static bool put_item(struct iterator *iterator, struct weir_output *out)
+static bool iterator_producer_put_item(struct iterator *iterator, struct weir_output *out)
 {
 	struct weir_span *item = &iterator->item;
 	size_t copied =
@@ -30,10 +30,11 @@ static bool put_item(struct iterator *iterator, struct weir_output *out)
 	return copied && !item->size;
 }
 
-static enum weir_more iterator_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more iterator_producer_more(
+        struct weir_producer *producer, struct weir_output *out)
 {
 	struct iterator *iterator = (struct iterator *)producer;
-	if (iterator->item.size && !put_item(iterator, out))
+	if (iterator->item.size && !iterator_producer_put_item(iterator, out))
 		return WEIR_MORE;
 	while (weir_output_room(out)) {
 		struct weir_span item = {NULL, 0};
@@ -41,13 +42,13 @@ static enum weir_more iterator_more(struct weir_producer *producer, struct weir_
 		if (more != WEIR_MORE)
 			return more;
 		iterator->item = item;
-		if (!item.size || !put_item(iterator, out))
+		if (!item.size || !iterator_producer_put_item(iterator, out))
 			return WEIR_MORE;
 	}
 	return WEIR_MORE;
 }
 
-static void iterator_close(struct weir_producer *producer, enum weir_close_reason why)
+static void iterator_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct iterator *iterator = (struct iterator *)producer;
 	if (iterator->close)
@@ -57,11 +58,11 @@ static void iterator_close(struct weir_producer *producer, enum weir_close_reaso
 
 static const struct weir_producer_type iterator_type = {
         .name = "iterator",
-        .more = iterator_more,
-        .close = iterator_close,
+        .more = iterator_producer_more,
+        .close = iterator_producer_close,
 };
 
-struct weir_producer *weir_iterator(
+struct weir_producer *weir_produce_iterator(
         enum weir_more (*next)(void *context, struct weir_span *ret_item),
         void (*close)(void *context, enum weir_close_reason why), void *context)
 {

@@ -16,14 +16,14 @@ struct limit {
 	uint64_t left; /* may still pass */
 };
 
-static enum weir_more skip_some(struct limit *limit, struct weir_output *out)
+static enum weir_more limit_producer_skip_some(struct limit *limit, struct weir_output *out)
 {
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	uint64_t room = weir_output_room(out);
 	room = room < limit->left ? room : limit->left;
 	room += limit->skip < WEIR_INNER_SIZE ? limit->skip : WEIR_INNER_SIZE;
-	unsigned places = (unsigned)weir_smaller(weir_output_places(out), WEIR_INNER_PIECES);
+	unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, places, (size_t)room);
 	enum weir_more more = weir_producer_more(limit->child, &inner);
 	for (unsigned i = 0; i < inner.count; i++) {
@@ -35,30 +35,30 @@ static enum weir_more skip_some(struct limit *limit, struct weir_output *out)
 	return more;
 }
 
-static enum weir_more limit_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more limit_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct limit *limit = (struct limit *)producer;
 	enum weir_more more;
 	if (!limit->left)
 		return WEIR_DONE;
 	if (limit->skip) {
-		more = skip_some(limit, out);
+		more = limit_producer_skip_some(limit, out);
 	} else {
 		size_t before = out->size;
-		more = weir_ask_within(
+		more = producer_ask_within(
 		        limit->child, out, limit->left < SIZE_MAX ? (size_t)limit->left : SIZE_MAX);
 		limit->left -= out->size - before;
 	}
 	return limit->left ? more : WEIR_DONE;
 }
 
-static void limit_close(struct weir_producer *producer, enum weir_close_reason why)
+static void limit_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
-	weir_close_passing(producer, ((struct limit *)producer)->child, why);
+	producer_close_passing(producer, ((struct limit *)producer)->child, why);
 	free(producer);
 }
 
-static int64_t limit_size(const struct weir_producer *producer)
+static int64_t limit_producer_size(const struct weir_producer *producer)
 {
 	const struct limit *limit = (const struct limit *)producer;
 	int64_t size = weir_producer_size(limit->child);
@@ -70,12 +70,12 @@ static int64_t limit_size(const struct weir_producer *producer)
 
 static const struct weir_producer_type limit_type = {
         .name = "limit",
-        .more = limit_more,
-        .close = limit_close,
-        .size = limit_size,
+        .more = limit_producer_more,
+        .close = limit_producer_close,
+        .size = limit_producer_size,
 };
 
-struct weir_producer *weir_limit(struct weir_producer *child, uint64_t skip, uint64_t size)
+struct weir_producer *weir_produce_limit(struct weir_producer *child, uint64_t skip, uint64_t size)
 {
 	struct limit *limit = child ? malloc(sizeof *limit) : NULL;
 	if (!limit) {

@@ -7,7 +7,7 @@
 
 #include <weir/sources.h>
 
-#include "output.h"
+#include "output_internal.h"
 
 struct lines {
 	struct weir_producer base;
@@ -17,7 +17,7 @@ struct lines {
 };
 
 /* Puts what is left of the line and its ending; false when there is no room for all of it. */
-static bool put_line(struct lines *lines, struct weir_output *out)
+static bool lines_producer_put_line(struct lines *lines, struct weir_output *out)
 {
 	struct weir_span parts[2] = {weir_span_of(*lines->line), lines->ending};
 	size_t before = 0;
@@ -25,7 +25,7 @@ static bool put_line(struct lines *lines, struct weir_output *out)
 		size_t from = lines->at - before;
 		if (from < parts[i].size) {
 			struct weir_span rest = weir_span_skip(parts[i], from);
-			size_t put = weir_output_put(out, rest.data, rest.size);
+			size_t put = output_put(out, rest.data, rest.size);
 			lines->at += put;
 			if (put < rest.size)
 				return false;
@@ -35,22 +35,22 @@ static bool put_line(struct lines *lines, struct weir_output *out)
 	return true;
 }
 
-static enum weir_more lines_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more lines_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct lines *lines = (struct lines *)producer;
 	for (; *lines->line; lines->line++, lines->at = 0)
-		if (!put_line(lines, out))
+		if (!lines_producer_put_line(lines, out))
 			return WEIR_MORE;
 	return WEIR_DONE;
 }
 
-static void lines_close(struct weir_producer *producer, enum weir_close_reason why)
+static void lines_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	(void)why;
 	free(producer);
 }
 
-static int64_t lines_size(const struct weir_producer *producer)
+static int64_t lines_producer_size(const struct weir_producer *producer)
 {
 	const struct lines *lines = (const struct lines *)producer;
 	size_t size = 0;
@@ -61,12 +61,12 @@ static int64_t lines_size(const struct weir_producer *producer)
 
 static const struct weir_producer_type lines_type = {
         .name = "lines",
-        .more = lines_more,
-        .close = lines_close,
-        .size = lines_size,
+        .more = lines_producer_more,
+        .close = lines_producer_close,
+        .size = lines_producer_size,
 };
 
-struct weir_producer *weir_lines(const char *const *lines, const char *ending)
+struct weir_producer *weir_produce_lines(const char *const *lines, const char *ending)
 {
 	struct lines *producer = malloc(sizeof *producer);
 	if (!producer)

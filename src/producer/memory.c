@@ -8,7 +8,7 @@
 
 #include <weir/sources.h>
 
-struct memory {
+struct memory_producer {
 	struct weir_producer base;
 	const char *data;
 	size_t size; /* still to be put */
@@ -16,9 +16,9 @@ struct memory {
 	char copy[];
 };
 
-static enum weir_more memory_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more memory_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
-	struct memory *memory = (struct memory *)producer;
+	struct memory_producer *memory = (struct memory_producer *)producer;
 	size_t put = weir_output_borrow(out, memory->data, memory->size);
 	if (put) {
 		memory->data += put;
@@ -27,30 +27,30 @@ static enum weir_more memory_more(struct weir_producer *producer, struct weir_ou
 	return memory->size ? WEIR_MORE : WEIR_DONE;
 }
 
-static void memory_close(struct weir_producer *producer, enum weir_close_reason why)
+static void memory_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	(void)why;
-	free(((struct memory *)producer)->owned);
+	free(((struct memory_producer *)producer)->owned);
 	free(producer);
 }
 
-static int64_t memory_size(const struct weir_producer *producer)
+static int64_t memory_producer_size(const struct weir_producer *producer)
 {
-	return (int64_t)((const struct memory *)producer)->size;
+	return (int64_t)((const struct memory_producer *)producer)->size;
 }
 
 static const struct weir_producer_type memory_type = {
         .name = "memory",
-        .more = memory_more,
-        .close = memory_close,
-        .size = memory_size,
+        .more = memory_producer_more,
+        .close = memory_producer_close,
+        .size = memory_producer_size,
 };
 
-static struct memory *create(const void *data, size_t size, size_t extra)
+static struct memory_producer *memory_producer_create(const void *data, size_t size, size_t extra)
 {
-	if (extra > SIZE_MAX - sizeof(struct memory))
+	if (extra > SIZE_MAX - sizeof(struct memory_producer))
 		return NULL;
-	struct memory *memory = malloc(sizeof *memory + extra);
+	struct memory_producer *memory = malloc(sizeof *memory + extra);
 	if (!memory)
 		return NULL;
 	weir_producer_init(&memory->base, &memory_type);
@@ -60,15 +60,15 @@ static struct memory *create(const void *data, size_t size, size_t extra)
 	return memory;
 }
 
-struct weir_producer *weir_memory_borrowed(const void *data, size_t size)
+struct weir_producer *weir_produce_borrowed(const void *data, size_t size)
 {
-	struct memory *memory = create(data, size, 0);
+	struct memory_producer *memory = memory_producer_create(data, size, 0);
 	return memory ? &memory->base : NULL;
 }
 
-struct weir_producer *weir_memory_owned(void *data, size_t size)
+struct weir_producer *weir_produce_owned(void *data, size_t size)
 {
-	struct memory *memory = create(data, size, 0);
+	struct memory_producer *memory = memory_producer_create(data, size, 0);
 	if (!memory) {
 		free(data);
 		return NULL;
@@ -77,9 +77,9 @@ struct weir_producer *weir_memory_owned(void *data, size_t size)
 	return &memory->base;
 }
 
-struct weir_producer *weir_memory_copied(const void *data, size_t size)
+struct weir_producer *weir_produce_copied(const void *data, size_t size)
 {
-	struct memory *memory = create(NULL, size, size);
+	struct memory_producer *memory = memory_producer_create(NULL, size, size);
 	if (!memory)
 		return NULL;
 	if (size)
@@ -88,13 +88,14 @@ struct weir_producer *weir_memory_copied(const void *data, size_t size)
 	return &memory->base;
 }
 
-struct weir_producer *weir_memory_format(const char *format, ...)
+struct weir_producer *weir_produce_format(const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
 	int size = vsnprintf(NULL, 0, format, args);
 	va_end(args);
-	struct memory *memory = size < 0 ? NULL : create(NULL, (size_t)size, (size_t)size + 1);
+	struct memory_producer *memory =
+	        size < 0 ? NULL : memory_producer_create(NULL, (size_t)size, (size_t)size + 1);
 	if (!memory)
 		return NULL;
 	va_start(args, format);

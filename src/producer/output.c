@@ -11,14 +11,14 @@
 
 #include "extent.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 /* Up to here a copy next to the scratch before it costs less than an iovec of its own. */
 enum {
 	COPY_RATHER = 256
 };
 
-void weir_output_init(struct weir_output *out, struct weir_loop *loop, struct weir_piece *pieces,
+void output_init(struct weir_output *out, struct weir_loop *loop, struct weir_piece *pieces,
         unsigned capacity, size_t room)
 {
 	*out = (struct weir_output){
@@ -28,7 +28,7 @@ void weir_output_init(struct weir_output *out, struct weir_loop *loop, struct we
 void weir_output_init_inner(struct weir_output *inner, const struct weir_output *outer,
         struct weir_piece *pieces, unsigned capacity, size_t room)
 {
-	weir_output_init(inner, outer->loop, pieces, capacity, room);
+	output_init(inner, outer->loop, pieces, capacity, room);
 	inner->inner = true;
 }
 
@@ -37,20 +37,20 @@ size_t weir_output_room(const struct weir_output *out)
 	return out->count < out->capacity ? out->room : 0;
 }
 
-static size_t smaller(size_t a, size_t b)
+static size_t output_smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;
 }
 
-static void append(struct weir_output *out, struct weir_piece piece)
+static void output_append(struct weir_output *out, struct weir_piece piece)
 {
 	out->pieces[out->count++] = piece; /* NOLINT: there is room for pieces, or none is put */
 	out->size += piece.size;
-	out->room -= smaller(piece.size, out->room);
-	out->file_room -= smaller(piece.size, out->file_room);
+	out->room -= output_smaller(piece.size, out->room);
+	out->file_room -= output_smaller(piece.size, out->file_room);
 }
 
-static void append_scratch(struct weir_output *out, const char *data, size_t size)
+static void output_append_scratch(struct weir_output *out, const char *data, size_t size)
 {
 	struct weir_piece *last = out->count ? &out->pieces[out->count - 1] : NULL;
 	if (last && last->kind == WEIR_PIECE_SCRATCH && last->data + last->size == data) {
@@ -59,35 +59,37 @@ static void append_scratch(struct weir_output *out, const char *data, size_t siz
 		out->room -= size;
 		return;
 	}
-	append(out, (struct weir_piece){
-	                    .data = data, .size = size, .fd = -1, .kind = WEIR_PIECE_SCRATCH});
+	output_append(
+	        out, (struct weir_piece){
+	                     .data = data, .size = size, .fd = -1, .kind = WEIR_PIECE_SCRATCH});
 }
 
-static bool ends_in_top_scratch(const struct weir_output *out)
+static bool output_ends_in_top_scratch(const struct weir_output *out)
 {
 	if (!out->count)
 		return false;
 	const struct weir_piece *last = &out->pieces[out->count - 1];
 	return last->kind == WEIR_PIECE_SCRATCH &&
-	       weir_arena_is_top(weir_loop_arena(out->loop), last->data + last->size);
+	       arena_is_top(loop_arena(out->loop), last->data + last->size);
 }
 
 size_t weir_output_borrow(struct weir_output *out, const void *data, size_t size)
 {
-	size_t take = smaller(size, weir_output_room(out));
+	size_t take = output_smaller(size, weir_output_room(out));
 	if (!take)
 		return 0;
-	if (take <= COPY_RATHER && ends_in_top_scratch(out)) {
+	if (take <= COPY_RATHER && output_ends_in_top_scratch(out)) {
 		size_t copied = weir_output_copy(out, data, take);
 		if (copied)
 			return copied;
 	}
-	append(out, (struct weir_piece){
-	                    .data = data, .size = take, .fd = -1, .kind = WEIR_PIECE_BORROWED});
+	output_append(
+	        out, (struct weir_piece){
+	                     .data = data, .size = take, .fd = -1, .kind = WEIR_PIECE_BORROWED});
 	return take;
 }
 
-size_t weir_output_put(struct weir_output *out, const void *data, size_t size)
+size_t output_put(struct weir_output *out, const void *data, size_t size)
 {
 	size_t copied = size <= COPY_RATHER ? weir_output_copy(out, data, size) : 0;
 	return copied ? copied : weir_output_borrow(out, data, size);
@@ -107,8 +109,8 @@ size_t weir_output_copy(struct weir_output *out, const void *data, size_t size)
 /* What is reserved is noted in the place of the next piece, which is free or there were no room. */
 char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size)
 {
-	size_t take = smaller(size, weir_output_room(out));
-	char *bytes = take ? weir_arena_reserve_bytes(weir_loop_arena(out->loop), take) : NULL;
+	size_t take = output_smaller(size, weir_output_room(out));
+	char *bytes = take ? arena_reserve_bytes(loop_arena(out->loop), take) : NULL;
 	if (!bytes)
 		return NULL;
 	out->pieces[out->count] =
@@ -119,12 +121,12 @@ char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size
 
 void weir_output_commit(struct weir_output *out, size_t size)
 {
-	struct weir_arena *arena = weir_loop_arena(out->loop);
+	struct arena *arena = loop_arena(out->loop);
 	struct weir_piece reserved = out->pieces[out->count];
-	if (size < reserved.size && weir_arena_is_top(arena, reserved.data + reserved.size))
-		weir_arena_shrink(arena, reserved.data, size);
+	if (size < reserved.size && arena_is_top(arena, reserved.data + reserved.size))
+		arena_shrink(arena, reserved.data, size);
 	if (size)
-		append_scratch(out, reserved.data, size);
+		output_append_scratch(out, reserved.data, size);
 }
 
 size_t weir_output_file_room(const struct weir_output *out)
@@ -135,9 +137,9 @@ size_t weir_output_file_room(const struct weir_output *out)
 
 size_t weir_output_file(struct weir_output *out, int fd, off_t offset, size_t size)
 {
-	size_t take = smaller(size, weir_output_file_room(out));
+	size_t take = output_smaller(size, weir_output_file_room(out));
 	if (take)
-		append(out,
+		output_append(out,
 		        (struct weir_piece){
 		                .size = take, .offset = offset, .fd = fd, .kind = WEIR_PIECE_FILE});
 	return take;
@@ -155,9 +157,9 @@ size_t weir_output_forward(
 	case WEIR_PIECE_SCRATCH:
 		break;
 	}
-	take = smaller(size, weir_output_room(out));
+	take = output_smaller(size, weir_output_room(out));
 	if (take)
-		append_scratch(out, piece->data + from, take);
+		output_append_scratch(out, piece->data + from, take);
 	return take;
 }
 
@@ -168,28 +170,28 @@ int weir_output_bytes(
 		*ret = weir_span(piece->data, piece->size);
 		return 0;
 	}
-	char *bytes = weir_arena_reserve_bytes(weir_loop_arena(out->loop), piece->size);
+	char *bytes = arena_reserve_bytes(loop_arena(out->loop), piece->size);
 	if (!bytes)
 		return -ENOMEM;
-	int error = weir_extent_read(piece->fd, bytes, piece->size, piece->offset);
+	int error = extent_read(piece->fd, bytes, piece->size, piece->offset);
 	if (error == 0)
 		*ret = weir_span(bytes, piece->size);
 	return error;
 }
 
 /* Copies the bytes of one piece to `to`. */
-static int read_piece(const struct weir_piece *piece, char *to)
+static int output_read_piece(const struct weir_piece *piece, char *to)
 {
 	if (piece->kind == WEIR_PIECE_FILE)
-		return weir_extent_read(piece->fd, to, piece->size, piece->offset);
+		return extent_read(piece->fd, to, piece->size, piece->offset);
 	memcpy(to, piece->data, piece->size);
 	return 0;
 }
 
-int weir_output_read(const struct weir_output *out, char *to)
+int output_read(const struct weir_output *out, char *to)
 {
 	for (unsigned i = 0; i < out->count; i++) {
-		int error = read_piece(&out->pieces[i], to);
+		int error = output_read_piece(&out->pieces[i], to);
 		if (error < 0)
 			return error;
 		to += out->pieces[i].size;
@@ -198,13 +200,13 @@ int weir_output_read(const struct weir_output *out, char *to)
 }
 
 /* Copies all that is lent into one stretch, `to`; the pieces themselves stay as they are. */
-static int copy_lent(const struct weir_output *out, unsigned first, char *to)
+static int output_copy_lent(const struct weir_output *out, unsigned first, char *to)
 {
 	for (unsigned i = first; i < out->count; i++) {
 		const struct weir_piece *piece = &out->pieces[i];
 		if (piece->kind == WEIR_PIECE_SCRATCH)
 			continue;
-		int error = read_piece(piece, to);
+		int error = output_read_piece(piece, to);
 		if (error < 0)
 			return error;
 		to += piece->size;
@@ -213,7 +215,7 @@ static int copy_lent(const struct weir_output *out, unsigned first, char *to)
 }
 
 /* Turns lent pieces into the copies at `from`, and neighbours into one, so that places get free. */
-static void replace_lent(struct weir_output *out, unsigned first, const char *from)
+static void output_replace_lent(struct weir_output *out, unsigned first, const char *from)
 {
 	unsigned kept = first;
 	for (unsigned i = first; i < out->count; i++) {
@@ -234,7 +236,7 @@ static void replace_lent(struct weir_output *out, unsigned first, const char *fr
 	out->count = kept;
 }
 
-int weir_output_settle(struct weir_output *out, unsigned first)
+int weir_output_own(struct weir_output *out, unsigned first)
 {
 	size_t lent = 0;
 	for (unsigned i = first; i < out->count; i++)
@@ -242,20 +244,20 @@ int weir_output_settle(struct weir_output *out, unsigned first)
 			lent += out->pieces[i].size;
 	if (!lent)
 		return 0;
-	struct weir_arena *arena = weir_loop_arena(out->loop);
-	char *copies = weir_arena_reserve_bytes(arena, lent);
+	struct arena *arena = loop_arena(out->loop);
+	char *copies = arena_reserve_bytes(arena, lent);
 	if (!copies)
 		return -ENOMEM;
-	int error = copy_lent(out, first, copies);
+	int error = output_copy_lent(out, first, copies);
 	if (error < 0) {
-		weir_arena_shrink(arena, copies, 0);
+		arena_shrink(arena, copies, 0);
 		return error;
 	}
-	replace_lent(out, first, copies);
+	output_replace_lent(out, first, copies);
 	return 0;
 }
 
 void *weir_output_scratch(struct weir_output *out, size_t size)
 {
-	return weir_arena_reserve(weir_loop_arena(out->loop), size);
+	return arena_reserve(loop_arena(out->loop), size);
 }

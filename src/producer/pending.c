@@ -5,45 +5,45 @@
 #include <stdlib.h>
 
 #include "inner.h"
-#include "output.h"
+#include "output_internal.h"
 #include "pending.h"
 
 enum {
 	SMALL_PIECES = 32
 };
 
-void weir_pending_free(struct weir_pending *pending)
+void producer_pending_free(struct producer_pending *pending)
 {
 	free(pending->data);
-	*pending = (struct weir_pending){0};
+	*pending = (struct producer_pending){0};
 }
 
-static bool put_rest(struct weir_pending *pending, struct weir_output *out)
+static bool pending_producer_put_rest(struct producer_pending *pending, struct weir_output *out)
 {
 	pending->at += (uint32_t)weir_output_borrow(
 	        out, pending->data + pending->at, pending->size - pending->at);
 	return pending->at == pending->size;
 }
 
-bool weir_pending_drain(
-        struct weir_pending *pending, struct weir_output *out, enum weir_more *ret_more)
+bool producer_pending_drain(
+        struct producer_pending *pending, struct weir_output *out, enum weir_more *ret_more)
 {
 	if (pending->at == pending->size) {
-		weir_pending_free(pending);
+		producer_pending_free(pending);
 		return false;
 	}
-	bool empty = put_rest(pending, out);
+	bool empty = pending_producer_put_rest(pending, out);
 	*ret_more = empty && pending->after != WEIR_WAIT ? pending->after : WEIR_MORE;
 	return true;
 }
 
-enum weir_more weir_pending_put(struct weir_pending *pending, struct weir_output *out,
+enum weir_more producer_pending_put(struct producer_pending *pending, struct weir_output *out,
         struct weir_span scratch, enum weir_more after)
 {
 	struct weir_piece piece = {
 	        .data = scratch.data, .size = scratch.size, .fd = -1, .kind = WEIR_PIECE_SCRATCH};
 	size_t room = weir_output_room(out);
-	struct weir_span rest = weir_span_skip(scratch, weir_smaller(room, scratch.size));
+	struct weir_span rest = weir_span_skip(scratch, producer_smaller(room, scratch.size));
 	if (rest.size) {
 		pending->data = malloc(rest.size);
 		if (!pending->data)
@@ -57,14 +57,14 @@ enum weir_more weir_pending_put(struct weir_pending *pending, struct weir_output
 	return after;
 }
 
-static enum weir_more keep(
-        struct weir_pending *pending, const struct weir_output *made, enum weir_more after)
+static enum weir_more pending_producer_keep(
+        struct producer_pending *pending, const struct weir_output *made, enum weir_more after)
 {
 	pending->data = malloc(made->size);
 	if (!pending->data)
 		return WEIR_FAILED;
-	if (weir_output_read(made, pending->data) < 0) {
-		weir_pending_free(pending);
+	if (output_read(made, pending->data) < 0) {
+		producer_pending_free(pending);
 		return WEIR_FAILED;
 	}
 	pending->size = (uint32_t)made->size;
@@ -72,14 +72,14 @@ static enum weir_more keep(
 	return WEIR_MORE;
 }
 
-enum weir_more weir_pending_more(struct weir_pending *pending, struct weir_producer *producer,
-        struct weir_output *out, size_t room, unsigned places,
+enum weir_more producer_pending_more(struct producer_pending *pending,
+        struct weir_producer *producer, struct weir_output *out, size_t room, unsigned places,
         enum weir_more (*compose)(struct weir_producer *producer, struct weir_output *out))
 {
 	enum weir_more more;
-	if (weir_pending_drain(pending, out, &more))
+	if (producer_pending_drain(pending, out, &more))
 		return more;
-	if (weir_output_room(out) >= room && weir_output_places(out) >= places)
+	if (weir_output_room(out) >= room && output_places(out) >= places)
 		return compose(producer, out);
 	struct weir_piece pieces[SMALL_PIECES];
 	struct weir_output small;
@@ -87,7 +87,7 @@ enum weir_more weir_pending_more(struct weir_pending *pending, struct weir_produ
 	more = compose(producer, &small);
 	if (!small.size)
 		return more;
-	if (keep(pending, &small, more) == WEIR_FAILED)
+	if (pending_producer_keep(pending, &small, more) == WEIR_FAILED)
 		return WEIR_FAILED;
-	return put_rest(pending, out) ? more : WEIR_MORE;
+	return pending_producer_put_rest(pending, out) ? more : WEIR_MORE;
 }

@@ -11,7 +11,7 @@
 /*
  * Embedded, all zero at first. Invariant: at ≤ size; data is NULL when nothing is pending or lent.
  */
-struct weir_pending {
+struct producer_pending {
 	char *data;
 	uint32_t at; /* bytes put */
 	uint32_t size;
@@ -19,24 +19,24 @@ struct weir_pending {
 };
 
 /* Puts what is pending. True when there was something: *ret_more is the answer to give then. */
-bool weir_pending_drain(
-        struct weir_pending *pending, struct weir_output *out, enum weir_more *ret_more);
+bool producer_pending_drain(
+        struct producer_pending *pending, struct weir_output *out, enum weir_more *ret_more);
 
 /*
  * Puts scratch memory of the loop; what does not fit becomes pending. The answer to give: `after`,
  * later.
  */
-enum weir_more weir_pending_put(struct weir_pending *pending, struct weir_output *out,
+enum weir_more producer_pending_put(struct producer_pending *pending, struct weir_output *out,
         struct weir_span scratch, enum weir_more after);
 
 /*
  * The `more` of a transformer whose `compose` needs `room` bytes and `places` pieces (up to 32) at
  * least: with less at hand its result goes by way of the pending bytes.
  */
-enum weir_more weir_pending_more(struct weir_pending *pending, struct weir_producer *producer,
-        struct weir_output *out, size_t room, unsigned places,
+enum weir_more producer_pending_more(struct producer_pending *pending,
+        struct weir_producer *producer, struct weir_output *out, size_t room, unsigned places,
         enum weir_more (*compose)(struct weir_producer *producer, struct weir_output *out));
 
-void weir_pending_free(struct weir_pending *pending);
+void producer_pending_free(struct producer_pending *pending);
 
 #endif

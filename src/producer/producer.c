@@ -30,7 +30,7 @@ void weir_wake(struct weir_producer *producer)
 		producer->waiter->wake(producer->waiter);
 }
 
-static bool ended(const struct weir_producer *producer)
+static bool producer_ended(const struct weir_producer *producer)
 {
 	return producer->state == WEIR_DONE || producer->state == WEIR_FAILED;
 }
@@ -41,7 +41,7 @@ static bool ended(const struct weir_producer *producer)
  */
 enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
-	if (ended(producer))
+	if (producer_ended(producer))
 		return producer->state;
 	if (!weir_output_room(out))
 		return WEIR_MORE;
@@ -75,7 +75,7 @@ void weir_producer_close(struct weir_producer *producer, enum weir_close_reason 
 		producer->type->close(producer, why);
 }
 
-void weir_producer_took(struct weir_producer *producer, uint64_t unsent)
+void weir_producer_consumed(struct weir_producer *producer, uint64_t unsent)
 {
 	uint64_t taken = unsent < producer->put ? producer->put - unsent : 0;
 	if (taken > producer->taken)

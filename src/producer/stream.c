@@ -1,7 +1,7 @@
 /*
  * The stream: what a descriptor yields, read straight into the output's scratch. The descriptor is
  * watched only while the producer waits for it: a hang-up is told whether asked for or not, and
- * would keep the loop busy while the peer takes its time. Regular files are for weir_file.
+ * would keep the loop busy while the peer takes its time. Regular files are for weir_produce_file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,28 +22,28 @@ enum {
 	READ_MAX = 64 * 1024
 };
 
-static void stream_on_event(struct weir_watch *watch, unsigned events)
+static void stream_producer_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct stream *stream = WEIR_CONTAINER(watch, struct stream, watch);
 	(void)events;
-	weir_watch_release(stream->loop, watch);
+	weir_watch_cancel(stream->loop, watch);
 	stream->watching = false;
 	weir_wake(&stream->base);
 }
 
-static enum weir_more wait_for_input(struct stream *stream)
+static enum weir_more stream_producer_wait_for_input(struct stream *stream)
 {
 	if (stream->watching)
 		return WEIR_WAIT;
 	int error = weir_watch_start(
-	        stream->loop, &stream->watch, stream->fd, WEIR_READABLE, stream_on_event);
+	        stream->loop, &stream->watch, stream->fd, WEIR_READABLE, stream_producer_on_event);
 	if (error < 0)
 		return WEIR_FAILED;
 	stream->watching = true;
 	return WEIR_WAIT;
 }
 
-static enum weir_more stream_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more stream_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct stream *stream = (struct stream *)producer;
 	size_t room;
@@ -60,10 +60,10 @@ static enum weir_more stream_more(struct weir_producer *producer, struct weir_ou
 		return WEIR_MORE;
 	if (got == 0)
 		return WEIR_DONE;
-	return error == EAGAIN ? wait_for_input(stream) : WEIR_FAILED;
+	return error == EAGAIN ? stream_producer_wait_for_input(stream) : WEIR_FAILED;
 }
 
-static void stream_close(struct weir_producer *producer, enum weir_close_reason why)
+static void stream_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct stream *stream = (struct stream *)producer;
 	(void)why;
@@ -76,11 +76,11 @@ static void stream_close(struct weir_producer *producer, enum weir_close_reason 
 
 static const struct weir_producer_type stream_type = {
         .name = "stream",
-        .more = stream_more,
-        .close = stream_close,
+        .more = stream_producer_more,
+        .close = stream_producer_close,
 };
 
-struct weir_producer *weir_stream(struct weir_loop *loop, int fd)
+struct weir_producer *weir_produce_stream(struct weir_loop *loop, int fd)
 {
 	struct stream *stream = calloc(1, sizeof *stream);
 	if (!stream) {

@@ -15,47 +15,47 @@ struct tee {
 	void *context;
 };
 
-static enum weir_more tee_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more tee_producer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct tee *tee = (struct tee *)producer;
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	size_t room = weir_smaller(weir_output_room(out), WEIR_INNER_SIZE);
-	unsigned places = (unsigned)weir_smaller(weir_output_places(out), WEIR_INNER_PIECES);
+	size_t room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, places, room);
 	enum weir_more more = weir_producer_more(tee->child, &inner);
-	unsigned count = weir_output_look(&inner, bytes);
+	unsigned count = output_look(&inner, bytes);
 	for (unsigned i = 0; i < count; i++) {
 		struct weir_piece piece = {.data = bytes[i].data,
 		        .size = bytes[i].size,
 		        .fd = -1,
-		        .kind = weir_kind_of_bytes(&pieces[i])};
+		        .kind = producer_kind_of_bytes(&pieces[i])};
 		weir_output_forward(out, &piece, 0, piece.size);
 		tee->see(tee->context, bytes[i]);
 	}
 	return count < inner.count ? WEIR_FAILED : more;
 }
 
-static void tee_close(struct weir_producer *producer, enum weir_close_reason why)
+static void tee_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
-	weir_close_passing(producer, ((struct tee *)producer)->child, why);
+	producer_close_passing(producer, ((struct tee *)producer)->child, why);
 	free(producer);
 }
 
-static int64_t tee_size(const struct weir_producer *producer)
+static int64_t tee_producer_size(const struct weir_producer *producer)
 {
 	return weir_producer_size(((const struct tee *)producer)->child);
 }
 
 static const struct weir_producer_type tee_type = {
         .name = "tee",
-        .more = tee_more,
-        .close = tee_close,
-        .size = tee_size,
+        .more = tee_producer_more,
+        .close = tee_producer_close,
+        .size = tee_producer_size,
 };
 
-struct weir_producer *weir_tee(struct weir_producer *child,
+struct weir_producer *weir_produce_tee(struct weir_producer *child,
         void (*see)(void *context, struct weir_span bytes), void *context)
 {
 	struct tee *tee = child ? malloc(sizeof *tee) : NULL;

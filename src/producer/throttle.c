@@ -20,7 +20,7 @@ struct throttle {
 	int64_t filled_ms;
 };
 
-static void fill_bucket(struct throttle *throttle, int64_t now_ms)
+static void throttle_producer_fill_bucket(struct throttle *throttle, int64_t now_ms)
 {
 	uint64_t most = throttle->burst * 1000;
 	uint64_t passed_ms = (uint64_t)(now_ms - throttle->filled_ms);
@@ -32,20 +32,21 @@ static void fill_bucket(struct throttle *throttle, int64_t now_ms)
 	throttle->filled_ms = now_ms;
 }
 
-static void throttle_on_time(struct weir_timer *timer)
+static void throttle_producer_on_time(struct weir_timer *timer)
 {
 	weir_wake(&WEIR_CONTAINER(timer, struct throttle, timer)->base);
 }
 
-static void wait_for_half(struct throttle *throttle, struct weir_loop *loop)
+static void throttle_producer_wait_for_half(struct throttle *throttle, struct weir_loop *loop)
 {
 	uint64_t half = throttle->burst * 500;
 	uint64_t target = half > 1000 ? half : 1000;
 	uint64_t wait_ms = (target - throttle->level + throttle->rate - 1) / throttle->rate;
-	weir_timer_start(loop, &throttle->timer, (int64_t)wait_ms, throttle_on_time);
+	weir_timer_start(loop, &throttle->timer, (int64_t)wait_ms, throttle_producer_on_time);
 }
 
-static enum weir_more throttle_more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more throttle_producer_more(
+        struct weir_producer *producer, struct weir_output *out)
 {
 	struct throttle *throttle = (struct throttle *)producer;
 	if (weir_timer_running(&throttle->timer))
@@ -54,38 +55,38 @@ static enum weir_more throttle_more(struct weir_producer *producer, struct weir_
 		throttle->filled_ms = weir_loop_now_ms(out->loop);
 		throttle->level = throttle->burst * 1000;
 	}
-	fill_bucket(throttle, weir_loop_now_ms(out->loop));
+	throttle_producer_fill_bucket(throttle, weir_loop_now_ms(out->loop));
 	if (throttle->level < 1000) {
-		wait_for_half(throttle, out->loop);
+		throttle_producer_wait_for_half(throttle, out->loop);
 		return WEIR_WAIT;
 	}
 	size_t before = out->size;
-	enum weir_more more = weir_ask_within(throttle->child, out, throttle->level / 1000);
+	enum weir_more more = producer_ask_within(throttle->child, out, throttle->level / 1000);
 	throttle->level -= (uint64_t)(out->size - before) * 1000;
 	return more;
 }
 
-static void throttle_close(struct weir_producer *producer, enum weir_close_reason why)
+static void throttle_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct throttle *throttle = (struct throttle *)producer;
 	weir_timer_stop(&throttle->timer);
-	weir_close_passing(producer, throttle->child, why);
+	producer_close_passing(producer, throttle->child, why);
 	free(throttle);
 }
 
-static int64_t throttle_size(const struct weir_producer *producer)
+static int64_t throttle_producer_size(const struct weir_producer *producer)
 {
 	return weir_producer_size(((const struct throttle *)producer)->child);
 }
 
 static const struct weir_producer_type throttle_type = {
         .name = "throttle",
-        .more = throttle_more,
-        .close = throttle_close,
-        .size = throttle_size,
+        .more = throttle_producer_more,
+        .close = throttle_producer_close,
+        .size = throttle_producer_size,
 };
 
-struct weir_producer *weir_throttle(
+struct weir_producer *weir_produce_throttle(
         struct weir_producer *child, uint64_t bytes_per_second, size_t burst)
 {
 	struct throttle *throttle = child ? calloc(1, sizeof *throttle) : NULL;

@@ -22,7 +22,7 @@ struct weir_waker {
 	bool posted;                    /* under the lock */
 };
 
-static void run(struct weir_task *task)
+static void waker_producer_run(struct weir_task *task)
 {
 	struct weir_waker *waker = WEIR_CONTAINER(task, struct weir_waker, task);
 	pthread_mutex_lock(&waker->lock);
@@ -40,7 +40,7 @@ struct weir_waker *weir_waker_create(struct weir_loop *loop, struct weir_produce
 	struct weir_waker *waker = calloc(1, sizeof *waker);
 	if (!waker)
 		return NULL;
-	waker->task.run = run;
+	waker->task.run = waker_producer_run;
 	atomic_init(&waker->references, 1);
 	pthread_mutex_init(&waker->lock, NULL);
 	waker->loop = loop;
@@ -72,7 +72,7 @@ void weir_waker_wake(struct weir_waker *waker)
 	pthread_mutex_unlock(&waker->lock);
 }
 
-void weir_waker_detach(struct weir_waker *waker)
+void weir_waker_cancel(struct weir_waker *waker)
 {
 	pthread_mutex_lock(&waker->lock);
 	waker->producer = NULL;

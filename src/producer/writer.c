@@ -6,12 +6,12 @@ enum {
 	LEND_ABOVE = 256
 };
 
-void weir_writer_init(struct weir_writer *writer, struct weir_output *out, size_t most)
+void producer_writer_init(struct producer_writer *writer, struct weir_output *out, size_t most)
 {
-	*writer = (struct weir_writer){.out = out, .most = most};
+	*writer = (struct producer_writer){.out = out, .most = most};
 }
 
-void weir_writer_finish(struct weir_writer *writer)
+void producer_writer_finish(struct producer_writer *writer)
 {
 	if (writer->run)
 		weir_output_commit(writer->out, writer->used);
@@ -20,18 +20,18 @@ void weir_writer_finish(struct weir_writer *writer)
 }
 
 /* An open run needs a place, the lent piece another, and one must be left for a run behind it. */
-static bool may_lend(const struct weir_writer *writer, size_t size)
+static bool writer_producer_may_lend(const struct producer_writer *writer, size_t size)
 {
-	return size > LEND_ABOVE && weir_output_places(writer->out) >= 3;
+	return size > LEND_ABOVE && output_places(writer->out) >= 3;
 }
 
-bool weir_writer_put(
-        struct weir_writer *writer, const char *data, size_t size, enum weir_piece_kind kind)
+bool producer_writer_put(
+        struct producer_writer *writer, const char *data, size_t size, enum weir_piece_kind kind)
 {
 	if (!size)
 		return true;
-	if (may_lend(writer, size)) {
-		weir_writer_finish(writer);
+	if (writer_producer_may_lend(writer, size)) {
+		producer_writer_finish(writer);
 		struct weir_piece piece = {.data = data, .size = size, .fd = -1, .kind = kind};
 		weir_output_forward(writer->out, &piece, 0, size);
 		writer->most -= size;

@@ -10,7 +10,7 @@
 
 #include <weir/output.h>
 
-struct weir_writer {
+struct producer_writer {
 	struct weir_output *out;
 	char *run; /* scratch being filled, or NULL */
 	size_t used;
@@ -18,16 +18,16 @@ struct weir_writer {
 };
 
 /* At most `most` bytes will be written; the room of `out` must be enough for them, and not 0. */
-void weir_writer_init(struct weir_writer *writer, struct weir_output *out, size_t most);
+void producer_writer_init(struct producer_writer *writer, struct weir_output *out, size_t most);
 
 /*
  * Writes bytes of a child's piece, or (with a kind of WEIR_PIECE_BORROWED) the producer's own.
  * False: no memory.
  */
-bool weir_writer_put(
-        struct weir_writer *writer, const char *data, size_t size, enum weir_piece_kind kind);
+bool producer_writer_put(
+        struct producer_writer *writer, const char *data, size_t size, enum weir_piece_kind kind);
 
 /* To be called in the end, also after a failure: what was written before is put. */
-void weir_writer_finish(struct weir_writer *writer);
+void producer_writer_finish(struct producer_writer *writer);
 
 #endif

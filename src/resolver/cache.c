@@ -20,24 +20,24 @@ enum {
 };
 
 struct dns_cache {
-	struct weir_siphash_key secret;
+	struct siphash_key secret;
 	struct weir_dns_lookups_counters *counters;
 	size_t bytes;
 	uint32_t stale_s;
 	uint32_t mask;
 	uint32_t hand;
-	struct dns_entry *buckets[];
+	struct dns_cache_entry *buckets[];
 };
 
-int weir_dns_cache_create(size_t bytes, uint32_t stale_s,
-        struct weir_dns_lookups_counters *counters, struct dns_cache **ret)
+int dns_cache_create(size_t bytes, uint32_t stale_s, struct weir_dns_lookups_counters *counters,
+        struct dns_cache **ret)
 {
 	if (bytes < WEIR_DNS_CACHE_MIN)
 		bytes = WEIR_DNS_CACHE_MIN;
 	size_t buckets = 1;
 	while (buckets * BYTES_PER_BUCKET < bytes && buckets < UINT32_MAX / 2)
 		buckets *= 2;
-	size_t table = buckets * sizeof(struct dns_entry *);
+	size_t table = buckets * sizeof(struct dns_cache_entry *);
 	struct dns_cache *cache = calloc(1, sizeof *cache + table);
 	if (!cache)
 		return -ENOMEM;
@@ -54,63 +54,66 @@ int weir_dns_cache_create(size_t bytes, uint32_t stale_s,
 	return 0;
 }
 
-void weir_dns_cache_destroy(struct dns_cache *cache)
+void dns_cache_destroy(struct dns_cache *cache)
 {
 	if (!cache)
 		return;
 	for (size_t i = 0; i <= cache->mask; i++)
-		for (struct dns_entry *entry = cache->buckets[i], *next; entry; entry = next) {
+		for (struct dns_cache_entry *entry = cache->buckets[i], *next; entry;
+		        entry = next) {
 			next = entry->next;
 			free(entry);
 		}
 	free(cache);
 }
 
-void weir_dns_cache_key(const struct dns_cache *cache, const struct weir_dns_question *question,
+void dns_cache_key(const struct dns_cache *cache, const struct weir_dns_question *question,
         unsigned flags, struct dns_cache_key *ret)
 {
 	size_t size = question->name.size;
 	for (size_t i = 0; i < size; i++)
-		ret->bytes[i] = weir_dns_lower(question->name.wire[i]);
-	weir_dns_put16(ret->bytes + size, question->type);
-	weir_dns_put16(ret->bytes + size + 2, question->class);
+		ret->bytes[i] = dns_lower(question->name.wire[i]);
+	dns_put16(ret->bytes + size, question->type);
+	dns_put16(ret->bytes + size + 2, question->class);
 	ret->bytes[size + 4] = (uint8_t)(flags & DNS_CACHE_FLAGS);
 	ret->size = (uint16_t)(size + 5);
-	ret->hash = (uint32_t)weir_siphash_13(&cache->secret, ret->bytes, ret->size);
+	ret->hash = (uint32_t)siphash_13(&cache->secret, ret->bytes, ret->size);
 }
 
 /* -- entries ----------------------------------------------------------------------------------- */
 
-static size_t entry_size(const struct dns_entry *entry)
+static size_t dns_cache_entry_size(const struct dns_cache_entry *entry)
 {
 	size_t records = (size_t)entry->answers + entry->authorities;
 	return sizeof *entry + entry->key_size + entry->body_size + records * sizeof(uint16_t);
 }
 
 /* What malloc takes for so many bytes. */
-static size_t cost_of(size_t size)
+static size_t dns_cache_cost_of(size_t size)
 {
 	return (size + sizeof(size_t) + 15) & ~(size_t)15;
 }
 
-static bool too_old(const struct dns_cache *cache, const struct dns_entry *entry, uint32_t now_s)
+static bool dns_cache_too_old(
+        const struct dns_cache *cache, const struct dns_cache_entry *entry, uint32_t now_s)
 {
 	uint64_t age = now_s - entry->stored_s;
 	return age >= (uint64_t)entry->ttl_s + (entry->failure ? 0 : cache->stale_s);
 }
 
-static void drop(struct dns_cache *cache, struct dns_entry **at)
+static void dns_cache_drop(struct dns_cache *cache, struct dns_cache_entry **at)
 {
-	struct dns_entry *entry = *at;
-	cache->counters->bytes -= cost_of(entry_size(entry));
+	struct dns_cache_entry *entry = *at;
+	cache->counters->bytes -= dns_cache_cost_of(dns_cache_entry_size(entry));
 	cache->counters->entries--;
 	*at = entry->next;
 	free(entry);
 }
 
-static struct dns_entry **search(struct dns_cache *cache, const struct dns_cache_key *key)
+static struct dns_cache_entry **dns_cache_search(
+        struct dns_cache *cache, const struct dns_cache_key *key)
 {
-	struct dns_entry **at = &cache->buckets[key->hash & cache->mask];
+	struct dns_cache_entry **at = &cache->buckets[key->hash & cache->mask];
 	for (; *at; at = &(*at)->next)
 		if ((*at)->hash == key->hash && (*at)->key_size == key->size &&
 		        memcmp((*at)->bytes, key->bytes, key->size) == 0)
@@ -118,12 +121,12 @@ static struct dns_entry **search(struct dns_cache *cache, const struct dns_cache
 	return at;
 }
 
-struct dns_entry *weir_dns_cache_find(
+struct dns_cache_entry *dns_cache_find(
         struct dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s)
 {
-	struct dns_entry **at = search(cache, key);
-	if (*at && too_old(cache, *at, now_s))
-		drop(cache, at);
+	struct dns_cache_entry **at = dns_cache_search(cache, key);
+	if (*at && dns_cache_too_old(cache, *at, now_s))
+		dns_cache_drop(cache, at);
 	else
 		return *at;
 	return NULL;
@@ -131,13 +134,13 @@ struct dns_entry *weir_dns_cache_find(
 
 /* -- room -------------------------------------------------------------------------------------- */
 
-static void sweep_bucket(struct dns_cache *cache, uint32_t now_s)
+static void dns_cache_sweep_bucket(struct dns_cache *cache, uint32_t now_s)
 {
-	struct dns_entry **at = &cache->buckets[cache->hand];
+	struct dns_cache_entry **at = &cache->buckets[cache->hand];
 	while (*at) {
-		struct dns_entry *entry = *at;
-		if (!entry->uses || too_old(cache, entry, now_s)) {
-			drop(cache, at);
+		struct dns_cache_entry *entry = *at;
+		if (!entry->uses || dns_cache_too_old(cache, entry, now_s)) {
+			dns_cache_drop(cache, at);
 			cache->counters->evicted++;
 		} else {
 			entry->uses /= 2;
@@ -148,48 +151,50 @@ static void sweep_bucket(struct dns_cache *cache, uint32_t now_s)
 }
 
 /* False: it would need too much of the whole. */
-static bool make_room(struct dns_cache *cache, size_t cost, uint32_t now_s)
+static bool dns_cache_make_room(struct dns_cache *cache, size_t cost, uint32_t now_s)
 {
 	if (cost > cache->bytes / LARGEST_PART)
 		return false;
 	while (cache->counters->bytes + cost > cache->bytes)
-		sweep_bucket(cache, now_s);
+		dns_cache_sweep_bucket(cache, now_s);
 	return true;
 }
 
 /* -- storing ----------------------------------------------------------------------------------- */
 
 /* Behind a name as the writer puts it. */
-static size_t skip_name(const uint8_t *message, size_t at)
+static size_t dns_cache_skip_name(const uint8_t *message, size_t at)
 {
 	while (message[at] && message[at] < 0xc0)
 		at += message[at] + 1u;
 	return at + (message[at] ? 2 : 1);
 }
 
-static void note_ttls(const struct dns_accepted *accepted, uint8_t *to)
+static void dns_cache_note_ttls(const struct dns_accepted *accepted, uint8_t *to)
 {
 	size_t at = accepted->body;
 	for (; at < accepted->size; to += 2) {
-		size_t fixed = skip_name(accepted->message, at);
+		size_t fixed = dns_cache_skip_name(accepted->message, at);
 		uint16_t offset = (uint16_t)(fixed + 4 - accepted->body);
 		memcpy(to, &offset, sizeof offset);
-		at = fixed + 10 + weir_dns_get16(accepted->message + fixed + 8);
+		at = fixed + 10 + dns_get16(accepted->message + fixed + 8);
 	}
 }
 
 /* Of exactly as many bytes as it needs; or NULL. */
-static struct dns_entry *entry_create(struct dns_cache *cache, const struct dns_cache_key *key,
-        const struct dns_accepted *accepted, uint32_t now_s)
+static struct dns_cache_entry *dns_cache_entry_create(struct dns_cache *cache,
+        const struct dns_cache_key *key, const struct dns_accepted *accepted, uint32_t now_s)
 {
 	const struct weir_dns_found *found = &accepted->found;
 	size_t body = accepted->size - accepted->body;
 	size_t records = (size_t)accepted->answers + accepted->authorities;
-	size_t size = sizeof(struct dns_entry) + key->size + body + records * sizeof(uint16_t);
-	struct dns_entry *entry = make_room(cache, cost_of(size), now_s) ? malloc(size) : NULL;
+	size_t size =
+	        sizeof(struct dns_cache_entry) + key->size + body + records * sizeof(uint16_t);
+	struct dns_cache_entry *entry =
+	        dns_cache_make_room(cache, dns_cache_cost_of(size), now_s) ? malloc(size) : NULL;
 	if (!entry)
 		return NULL;
-	*entry = (struct dns_entry){
+	*entry = (struct dns_cache_entry){
 	        .hash = key->hash,
 	        .stored_s = now_s,
 	        .ttl_s = accepted->ttl_s,
@@ -207,31 +212,32 @@ static struct dns_entry *entry_create(struct dns_cache *cache, const struct dns_
 	};
 	memcpy(entry->bytes, key->bytes, key->size);
 	memcpy(entry->bytes + key->size, accepted->message + accepted->body, body);
-	note_ttls(accepted, entry->bytes + key->size + body);
+	dns_cache_note_ttls(accepted, entry->bytes + key->size + body);
 	return entry;
 }
 
-void weir_dns_cache_put(struct dns_cache *cache, const struct dns_cache_key *key,
+void dns_cache_put(struct dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s)
 {
-	struct dns_entry **old = search(cache, key);
+	struct dns_cache_entry **old = dns_cache_search(cache, key);
 	if (*old)
-		drop(cache, old);
+		dns_cache_drop(cache, old);
 	if (!accepted->ttl_s)
 		return;
-	struct dns_entry *entry = entry_create(cache, key, accepted, now_s);
+	struct dns_cache_entry *entry = dns_cache_entry_create(cache, key, accepted, now_s);
 	if (!entry)
 		return;
-	struct dns_entry **bucket = &cache->buckets[key->hash & cache->mask];
+	struct dns_cache_entry **bucket = &cache->buckets[key->hash & cache->mask];
 	entry->next = *bucket;
 	*bucket = entry;
-	cache->counters->bytes += cost_of(entry_size(entry));
+	cache->counters->bytes += dns_cache_cost_of(dns_cache_entry_size(entry));
 	cache->counters->entries++;
 }
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-static void found_of(const struct dns_entry *entry, uint32_t now_s, struct weir_dns_found *ret)
+static void dns_cache_found_of(
+        const struct dns_cache_entry *entry, uint32_t now_s, struct weir_dns_found *ret)
 {
 	*ret = (struct weir_dns_found){
 	        .rcode = entry->rcode,
@@ -243,45 +249,46 @@ static void found_of(const struct dns_entry *entry, uint32_t now_s, struct weir_
 	if (entry->failure) {
 		if (ret->extended_error < 0)
 			ret->extended_error = WEIR_DNS_EDE_CACHED_ERROR;
-	} else if (!weir_dns_entry_fresh(entry, now_s)) {
+	} else if (!dns_entry_fresh(entry, now_s)) {
 		ret->extended_error = entry->rcode == WEIR_DNS_NXDOMAIN
 		                              ? WEIR_DNS_EDE_STALE_NXDOMAIN
 		                              : WEIR_DNS_EDE_STALE;
 	}
 }
 
-static void set_ttls(const struct dns_entry *entry, uint32_t now_s, uint8_t *body)
+static void dns_cache_set_ttls(const struct dns_cache_entry *entry, uint32_t now_s, uint8_t *body)
 {
 	const uint8_t *offsets = entry->bytes + entry->key_size + entry->body_size;
 	unsigned count = (unsigned)entry->answers + entry->authorities;
-	bool fresh = weir_dns_entry_fresh(entry, now_s);
+	bool fresh = dns_entry_fresh(entry, now_s);
 	uint32_t age = now_s - entry->stored_s;
 	for (unsigned i = 0; i < count; i++, offsets += 2) {
 		uint16_t offset;
 		memcpy(&offset, offsets, sizeof offset);
-		weir_dns_put32(body + offset,
-		        fresh ? weir_dns_get32(body + offset) - age : WEIR_DNS_STALE_TTL_S);
+		dns_put32(body + offset,
+		        fresh ? dns_get32(body + offset) - age : WEIR_DNS_STALE_TTL_S);
 	}
 }
 
-size_t weir_dns_entry_write(const struct dns_entry *entry, const struct weir_dns_question *question,
-        uint32_t now_s, uint8_t *reply, size_t room, struct weir_dns_found *ret)
+size_t dns_entry_write(const struct dns_cache_entry *entry,
+        const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
+        struct weir_dns_found *ret)
 {
 	size_t name = question->name.size, body = WEIR_DNS_HEADER_SIZE + name + 4;
-	found_of(entry, now_s, ret);
+	dns_cache_found_of(entry, now_s, ret);
 	ret->truncated = entry->body_size > room - body;
-	weir_dns_put16(reply, 0);
-	weir_dns_put16(reply + 2, weir_dns_found_flags(ret));
-	weir_dns_put16(reply + 4, 1);
-	weir_dns_put16(reply + 6, ret->truncated ? 0 : entry->answers);
-	weir_dns_put16(reply + 8, ret->truncated ? 0 : entry->authorities);
-	weir_dns_put16(reply + 10, 0);
+	dns_put16(reply, 0);
+	dns_put16(reply + 2, dns_found_flags(ret));
+	dns_put16(reply + 4, 1);
+	dns_put16(reply + 6, ret->truncated ? 0 : entry->answers);
+	dns_put16(reply + 8, ret->truncated ? 0 : entry->authorities);
+	dns_put16(reply + 10, 0);
 	memcpy(reply + WEIR_DNS_HEADER_SIZE, question->name.wire, name);
-	weir_dns_put16(reply + body - 4, question->type);
-	weir_dns_put16(reply + body - 2, question->class);
+	dns_put16(reply + body - 4, question->type);
+	dns_put16(reply + body - 2, question->class);
 	if (ret->truncated)
 		return body;
 	memcpy(reply + body, entry->bytes + entry->key_size, entry->body_size);
-	set_ttls(entry, now_s, reply + body);
+	dns_cache_set_ttls(entry, now_s, reply + body);
 	return body + entry->body_size;
 }

@@ -23,8 +23,8 @@ struct dns_cache_key {
 	uint8_t bytes[DNS_CACHE_KEY_MAX];
 };
 
-struct dns_entry {
-	struct dns_entry *next; /* in its bucket */
+struct dns_cache_entry {
+	struct dns_cache_entry *next; /* in its bucket */
 	uint32_t hash;
 	uint32_t stored_s;
 	uint32_t ttl_s;
@@ -49,37 +49,38 @@ enum {
 struct dns_cache;
 
 /* `bytes` bounds all of its memory. 0; -ENOMEM; an errno of getrandom. */
-int weir_dns_cache_create(size_t bytes, uint32_t stale_s,
-        struct weir_dns_lookups_counters *counters, struct dns_cache **ret);
-void weir_dns_cache_destroy(struct dns_cache *cache);
+int dns_cache_create(size_t bytes, uint32_t stale_s, struct weir_dns_lookups_counters *counters,
+        struct dns_cache **ret);
+void dns_cache_destroy(struct dns_cache *cache);
 
-void weir_dns_cache_key(const struct dns_cache *cache, const struct weir_dns_question *question,
+void dns_cache_key(const struct dns_cache *cache, const struct weir_dns_question *question,
         unsigned flags, struct dns_cache_key *ret);
 
 /* The entry, or NULL; also one that has expired, but not one that is too old to be given as stale. */
-struct dns_entry *weir_dns_cache_find(
+struct dns_cache_entry *dns_cache_find(
         struct dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s);
 
 /*
  * Takes the place of what there was for the key, even if it cannot be kept: without memory, or as it
  * is too large or its TTL is 0.
  */
-void weir_dns_cache_put(struct dns_cache *cache, const struct dns_cache_key *key,
+void dns_cache_put(struct dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s);
 
-static inline bool weir_dns_entry_fresh(const struct dns_entry *entry, uint32_t now_s)
+static inline bool dns_entry_fresh(const struct dns_cache_entry *entry, uint32_t now_s)
 {
 	return now_s - entry->stored_s < entry->ttl_s;
 }
 
-static inline size_t weir_dns_entry_reply_size(
-        const struct dns_entry *entry, const struct weir_dns_question *question)
+static inline size_t dns_entry_reply_size(
+        const struct dns_cache_entry *entry, const struct weir_dns_question *question)
 {
 	return WEIR_DNS_HEADER_SIZE + question->name.size + 4u + entry->body_size;
 }
 
 /* See weir_dns_lookup_cached. One that is not fresh is written as stale. */
-size_t weir_dns_entry_write(const struct dns_entry *entry, const struct weir_dns_question *question,
-        uint32_t now_s, uint8_t *reply, size_t room, struct weir_dns_found *ret);
+size_t dns_entry_write(const struct dns_cache_entry *entry,
+        const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
+        struct weir_dns_found *ret);
 
 #endif

@@ -9,22 +9,22 @@
 #include "hosts.h"
 #include "literal.h"
 #include "name.h"
-#include "word.h"
+#include "token.h"
 
 enum {
 	NONE = UINT32_MAX
 };
 
-struct entry {
+struct hosts_entry {
 	struct weir_address address;
 	uint32_t name; /* offset in text */
 	uint32_t next_name;
 	uint32_t next_address;
 };
 
-struct weir_hosts {
+struct hosts {
 	char *text; /* names, each ended by NUL */
-	struct entry *entries;
+	struct hosts_entry *entries;
 	uint32_t count;
 	uint32_t mask;   /* of both tables */
 	uint32_t *names; /* first entry by the hash of its name */
@@ -33,25 +33,25 @@ struct weir_hosts {
 
 /* -- hashes ------------------------------------------------------------------------------------ */
 
-static uint32_t hash_bytes(const void *bytes, size_t size)
+static uint32_t hosts_hash_bytes(const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
 	uint32_t hash = 0x811c9dc5;
 	while (size--)
-		hash = (hash ^ weir_dns_lower(*at++)) * 0x01000193;
+		hash = (hash ^ dns_lower(*at++)) * 0x01000193;
 	return hash ^ hash >> 15;
 }
 
-static struct weir_span host_bytes(const struct weir_address *address)
+static struct weir_span hosts_host_bytes(const struct weir_address *address)
 {
 	if (address->any.sa_family == AF_INET)
 		return weir_span(&address->v4.sin_addr, sizeof address->v4.sin_addr);
 	return weir_span(&address->v6.sin6_addr, sizeof address->v6.sin6_addr);
 }
 
-static uint32_t hash_address(const struct weir_address *address)
+static uint32_t hosts_hash_address(const struct weir_address *address)
 {
-	struct weir_span bytes = host_bytes(address);
+	struct weir_span bytes = hosts_host_bytes(address);
 	uint32_t hash = 0x811c9dc5;
 	for (size_t i = 0; i < bytes.size; i++)
 		hash = (hash ^ (uint8_t)bytes.data[i]) * 0x01000193;
@@ -66,98 +66,98 @@ struct line {
 };
 
 /* The next line that has an address; false: the text is at its end. */
-static bool next_line(struct weir_span *text, struct line *ret)
+static bool hosts_next_line(struct weir_span *text, struct line *ret)
 {
 	struct weir_span line, word;
 	while (text->size) {
 		weir_span_cut(text, '\n', &line);
 		weir_span_cut(&line, '#', &ret->names);
-		if (weir_word_next(&ret->names, &word) &&
-		        weir_literal_parse(word, 0, &ret->address))
+		if (token_next(&ret->names, &word) && address_literal_parse(word, 0, &ret->address))
 			return true;
 	}
 	return false;
 }
 
-static void count_names(struct weir_span text, uint32_t *ret_count, size_t *ret_size)
+static void hosts_count_names(struct weir_span text, uint32_t *ret_count, size_t *ret_size)
 {
 	struct weir_span word;
 	struct line line;
 	*ret_count = 0;
 	*ret_size = 0;
-	while (next_line(&text, &line))
-		while (weir_word_next(&line.names, &word)) {
+	while (hosts_next_line(&text, &line))
+		while (token_next(&line.names, &word)) {
 			++*ret_count;
 			*ret_size += word.size + 1;
 		}
 }
 
-static void add(struct weir_hosts *hosts, size_t *at, const struct weir_address *address,
-        struct weir_span name)
+static void hosts_add(
+        struct hosts *hosts, size_t *at, const struct weir_address *address, struct weir_span name)
 {
-	struct entry *entry = &hosts->entries[hosts->count++];
+	struct hosts_entry *entry = &hosts->entries[hosts->count++];
 	entry->address = *address;
 	entry->name = (uint32_t)*at;
 	for (size_t i = 0; i < name.size; i++)
-		hosts->text[(*at)++] = (char)weir_dns_lower((uint8_t)name.data[i]);
+		hosts->text[(*at)++] = (char)dns_lower((uint8_t)name.data[i]);
 	hosts->text[(*at)++] = 0;
 }
 
 /* From the last to the first, so that chains begin with what stands first. */
-static void link_entries(struct weir_hosts *hosts)
+static void hosts_link_entries(struct hosts *hosts)
 {
 	memset(hosts->names, 0xff, (hosts->mask + 1) * sizeof *hosts->names);
 	memset(hosts->addresses, 0xff, (hosts->mask + 1) * sizeof *hosts->addresses);
 	for (uint32_t i = hosts->count; i-- > 0;) {
-		struct entry *entry = &hosts->entries[i];
+		struct hosts_entry *entry = &hosts->entries[i];
 		const char *name = hosts->text + entry->name;
-		uint32_t *by_name = &hosts->names[hash_bytes(name, strlen(name)) & hosts->mask];
+		uint32_t *by_name =
+		        &hosts->names[hosts_hash_bytes(name, strlen(name)) & hosts->mask];
 		uint32_t *by_address =
-		        &hosts->addresses[hash_address(&entry->address) & hosts->mask];
+		        &hosts->addresses[hosts_hash_address(&entry->address) & hosts->mask];
 		entry->next_name = *by_name;
 		entry->next_address = *by_address;
 		*by_name = *by_address = i;
 	}
 }
 
-struct weir_hosts *weir_hosts_parse(struct weir_span text)
+struct hosts *hosts_parse(struct weir_span text)
 {
 	struct weir_span word;
 	struct line line;
 	uint32_t count;
 	size_t size, places = 1, at = 0;
-	count_names(text, &count, &size);
+	hosts_count_names(text, &count, &size);
 	while (places < count)
 		places *= 2;
-	struct weir_hosts *hosts = malloc(sizeof *hosts + count * sizeof *hosts->entries +
-	                                  2 * places * sizeof *hosts->names + size);
+	struct hosts *hosts = malloc(sizeof *hosts + count * sizeof *hosts->entries +
+	                             2 * places * sizeof *hosts->names + size);
 	if (!hosts)
 		return NULL;
-	hosts->entries = (struct entry *)(hosts + 1);
+	hosts->entries = (struct hosts_entry *)(hosts + 1);
 	hosts->names = (uint32_t *)(hosts->entries + count);
 	hosts->addresses = hosts->names + places;
 	hosts->text = (char *)(hosts->addresses + places);
 	hosts->mask = (uint32_t)places - 1;
 	hosts->count = 0;
-	while (next_line(&text, &line))
-		while (weir_word_next(&line.names, &word))
-			add(hosts, &at, &line.address, word);
-	link_entries(hosts);
+	while (hosts_next_line(&text, &line))
+		while (token_next(&line.names, &word))
+			hosts_add(hosts, &at, &line.address, word);
+	hosts_link_entries(hosts);
 	return hosts;
 }
 
-void weir_hosts_free(struct weir_hosts *hosts)
+void hosts_free(struct hosts *hosts)
 {
 	free(hosts);
 }
 
 /* -- finding ----------------------------------------------------------------------------------- */
 
-size_t weir_hosts_addresses(
-        const struct weir_hosts *hosts, struct weir_span name, struct weir_address *ret, size_t max)
+size_t hosts_addresses(
+        const struct hosts *hosts, struct weir_span name, struct weir_address *ret, size_t max)
 {
 	size_t count = 0;
-	uint32_t at = hosts->names[hash_bytes(name.data, name.size) & hosts->mask];
+	uint32_t at = hosts->names[hosts_hash_bytes(name.data, name.size) & hosts->mask];
 	for (; at != NONE && count < max; at = hosts->entries[at].next_name)
 		if (weir_span_equal_nocase(
 		            name, weir_span_of(hosts->text + hosts->entries[at].name)))
@@ -165,15 +165,16 @@ size_t weir_hosts_addresses(
 	return count;
 }
 
-size_t weir_hosts_names(const struct weir_hosts *hosts, const struct weir_address *address,
-        const char **ret, size_t max)
+size_t hosts_names(
+        const struct hosts *hosts, const struct weir_address *address, const char **ret, size_t max)
 {
 	size_t count = 0;
-	uint32_t at = hosts->addresses[hash_address(address) & hosts->mask];
+	uint32_t at = hosts->addresses[hosts_hash_address(address) & hosts->mask];
 	for (; at != NONE && count < max; at = hosts->entries[at].next_address) {
-		const struct entry *entry = &hosts->entries[at];
+		const struct hosts_entry *entry = &hosts->entries[at];
 		if (entry->address.any.sa_family == address->any.sa_family &&
-		        weir_span_equal(host_bytes(&entry->address), host_bytes(address)))
+		        weir_span_equal(
+		                hosts_host_bytes(&entry->address), hosts_host_bytes(address)))
 			ret[count++] = hosts->text + entry->name;
 	}
 	return count;

@@ -9,7 +9,7 @@ enum {
 	TEXT_MAX = INET6_ADDRSTRLEN + IF_NAMESIZE
 };
 
-static bool parse_scope(const char *name, struct sockaddr_in6 *to)
+static bool address_literal_parse_scope(const char *name, struct sockaddr_in6 *to)
 {
 	uint64_t number;
 	to->sin6_scope_id = if_nametoindex(name);
@@ -19,7 +19,7 @@ static bool parse_scope(const char *name, struct sockaddr_in6 *to)
 	return to->sin6_scope_id != 0 && IN6_IS_ADDR_LINKLOCAL(&to->sin6_addr);
 }
 
-bool weir_literal_parse(struct weir_span span, uint16_t port, struct weir_address *ret)
+bool address_literal_parse(struct weir_span span, uint16_t port, struct weir_address *ret)
 {
 	struct weir_address address = {0};
 	char text[TEXT_MAX];
@@ -38,7 +38,7 @@ bool weir_literal_parse(struct weir_span span, uint16_t port, struct weir_addres
 		*scope++ = 0;
 	address = (struct weir_address){0};
 	if (inet_pton(AF_INET6, text, &address.v6.sin6_addr) != 1 ||
-	        (scope && !parse_scope(scope, &address.v6)))
+	        (scope && !address_literal_parse_scope(scope, &address.v6)))
 		return false;
 	address.v6.sin6_family = AF_INET6;
 	address.v6.sin6_port = htons(port);

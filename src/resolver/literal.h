@@ -7,6 +7,6 @@
 #include <weir/address.h>
 
 /* An IPv4 or IPv6 address, without brackets; a link-local one may have its interface behind a %. */
-bool weir_literal_parse(struct weir_span text, uint16_t port, struct weir_address *ret);
+bool address_literal_parse(struct weir_span text, uint16_t port, struct weir_address *ret);
 
 #endif

@@ -9,7 +9,7 @@
 #include "lookup_state.h"
 
 /* The bits of the address that count: all, or 56 of IPv6. */
-static void network_of(const struct weir_address *client, uint8_t ret[16])
+static void lookup_clients_network_of(const struct weir_address *client, uint8_t ret[16])
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	weir_address_bytes(client, ret);
@@ -17,7 +17,7 @@ static void network_of(const struct weir_address *client, uint8_t ret[16])
 		memset(ret + 7, 0, 9);
 }
 
-bool weir_dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client)
+bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client)
 {
 	struct weir_dns_lookups *lookups = lookup->lookups;
 	struct dns_clients *clients = &lookups->clients;
@@ -26,8 +26,8 @@ bool weir_dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_add
 	bool few = false;
 	if (!client)
 		return true;
-	network_of(client, network);
-	uint64_t hash = weir_siphash_13(&clients->key, network, sizeof network);
+	lookup_clients_network_of(client, network);
+	uint64_t hash = siphash_13(&clients->key, network, sizeof network);
 	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++, hash >>= 32) {
 		lookup->counted[i] = &clients->counts[i][hash % DNS_CLIENT_COUNTERS];
 		few |= *lookup->counted[i] < (most ? most : 1);
@@ -37,7 +37,7 @@ bool weir_dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_add
 	return few;
 }
 
-void weir_dns_client_leave(struct weir_dns_lookup *lookup)
+void dns_client_leave(struct weir_dns_lookup *lookup)
 {
 	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++)
 		if (lookup->counted[i])

@@ -19,12 +19,12 @@ enum {
 };
 
 struct dns_clients {
-	struct weir_siphash_key key;
+	struct siphash_key key;
 	uint32_t counts[DNS_CLIENT_ROWS][DNS_CLIENT_COUNTERS];
 };
 
 /* Counts the lookup. False: the client's network has its part already. NULL: nobody's, not counted. */
-bool weir_dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client);
-void weir_dns_client_leave(struct weir_dns_lookup *lookup);
+bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client);
+void dns_client_leave(struct weir_dns_lookup *lookup);
 
 #endif

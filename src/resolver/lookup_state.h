@@ -50,27 +50,26 @@ struct weir_dns_lookups {
 	uint8_t message[WEIR_DNS_MESSAGE_MAX]; /* of the reply that is being told */
 };
 
-static inline uint32_t weir_dns_lookups_now_s(const struct weir_dns_lookups *lookups)
+static inline uint32_t dns_lookups_now_s(const struct weir_dns_lookups *lookups)
 {
 	return (uint32_t)(weir_loop_now_ms(lookups->loop) / 1000);
 }
 
 /* The question under way, or NULL. */
-struct dns_pending *weir_dns_pending_find(const struct weir_dns_lookups *lookups,
+struct dns_pending *dns_pending_find(const struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, uint32_t hash);
 
 /* Asks; nobody waits yet. 0, WEIR_E_LIMIT, -ENOMEM or an error of the asker. */
-int weir_dns_pending_start(struct weir_dns_lookups *lookups,
-        const struct weir_dns_question *question, unsigned flags, uint32_t hash,
-        struct dns_pending **ret);
+int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
+        unsigned flags, uint32_t hash, struct dns_pending **ret);
 
 /* Who waits will not wait for long: there is a stale answer. */
-void weir_dns_pending_hurry(struct dns_pending *pending);
+void dns_pending_hurry(struct dns_pending *pending);
 
 /* Cancels it, and the lookups that wait for it. */
-void weir_dns_pending_destroy(struct dns_pending *pending);
+void dns_pending_destroy(struct dns_pending *pending);
 
 /* It is in no list any more; frees it. */
-void weir_dns_lookup_free(struct weir_dns_lookup *lookup);
+void dns_lookup_free(struct weir_dns_lookup *lookup);
 
 #endif

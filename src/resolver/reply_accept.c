@@ -35,31 +35,31 @@ struct accepting {
 /* -- reading ----------------------------------------------------------------------------------- */
 
 /* False: the record is malformed, or the names of the reply have taken too much work so far. */
-static bool read_record(
+static bool reply_accept_read_record(
         const struct accepting *accepting, size_t *at, struct weir_dns_record *record)
 {
 	return weir_dns_record_read(accepting->reply, at, record) == 0 &&
 	       dns_name_steps <= accepting->steps_end;
 }
 
-static void read_error(struct weir_span options, struct weir_dns_found *found)
+static void reply_accept_read_error(struct weir_span options, struct weir_dns_found *found)
 {
 	struct weir_span data;
 	uint16_t code;
 	while (weir_dns_option_read(&options, &code, &data))
 		if (code == WEIR_DNS_OPTION_ERROR && data.size >= 2 && found->extended_error < 0)
-			found->extended_error = weir_dns_get16((const uint8_t *)data.data);
+			found->extended_error = dns_get16((const uint8_t *)data.data);
 }
 
 /* Finds the sections; all of it must be well formed, down to the last byte. */
-static int read_sections(struct accepting *accepting, size_t at)
+static int reply_accept_read_sections(struct accepting *accepting, size_t at)
 {
 	struct weir_dns_record record;
 	struct weir_dns_edns edns = {0};
 	for (unsigned section = WEIR_DNS_ANSWER; section <= WEIR_DNS_ADDITIONAL; section++) {
 		accepting->sections[section] = at;
 		for (unsigned i = 0; i < accepting->header.counts[section]; i++) {
-			if (!read_record(accepting, &at, &record))
+			if (!reply_accept_read_record(accepting, &at, &record))
 				return WEIR_E_SYNTAX;
 			if (record.type != WEIR_DNS_OPT)
 				continue;
@@ -72,11 +72,11 @@ static int read_sections(struct accepting *accepting, size_t at)
 	found->rcode =
 	        (unsigned)edns.rcode_high << 4 | (accepting->header.flags & WEIR_DNS_RCODE_MASK);
 	found->authenticated = accepting->header.flags & WEIR_DNS_AD;
-	read_error(edns.options, found);
+	reply_accept_read_error(edns.options, found);
 	return at == accepting->reply.size ? 0 : WEIR_E_SYNTAX;
 }
 
-static int read_head(struct accepting *accepting)
+static int reply_accept_read_head(struct accepting *accepting)
 {
 	/* cppcheck-suppress ctuuninitvar; of what is not set nothing is read */
 	const struct weir_dns_question *asked = accepting->question;
@@ -90,12 +90,12 @@ static int read_head(struct accepting *accepting)
 	        question.type != asked->type || question.class != asked->class ||
 	        !weir_dns_name_equal(&question.name, &asked->name))
 		return WEIR_E_SYNTAX;
-	return read_sections(accepting, at);
+	return reply_accept_read_sections(accepting, at);
 }
 
 /* -- the chain --------------------------------------------------------------------------------- */
 
-static bool in_chain(const struct accepting *accepting, const struct weir_dns_name *name)
+static bool reply_accept_chain(const struct accepting *accepting, const struct weir_dns_name *name)
 {
 	for (unsigned i = 0; i < accepting->names; i++)
 		if (weir_dns_name_equal(&accepting->chain[i], name))
@@ -104,34 +104,35 @@ static bool in_chain(const struct accepting *accepting, const struct weir_dns_na
 }
 
 /* One way through the answer section. True: the chain has become longer. */
-static bool lengthen(struct accepting *accepting)
+static bool reply_accept_lengthen(struct accepting *accepting)
 {
 	unsigned before = accepting->names;
 	size_t at = accepting->sections[WEIR_DNS_ANSWER];
 	struct weir_dns_record record;
 	for (unsigned i = 0; i < accepting->header.counts[WEIR_DNS_ANSWER]; i++) {
 		struct weir_dns_name *next = &accepting->chain[accepting->names];
-		if (accepting->names > WEIR_DNS_CHAIN_MAX || !read_record(accepting, &at, &record))
+		if (accepting->names > WEIR_DNS_CHAIN_MAX ||
+		        !reply_accept_read_record(accepting, &at, &record))
 			break;
 		size_t target = record.at;
 		if (record.type == WEIR_DNS_CNAME && record.class == accepting->question->class &&
 		        weir_dns_name_equal(&record.name, next - 1) &&
 		        weir_dns_name_read(accepting->reply, &target, next) == 0 &&
-		        !in_chain(accepting, next))
+		        !reply_accept_chain(accepting, next))
 			accepting->names++;
 	}
 	return accepting->names > before;
 }
 
 /* Behind the last name of a full chain there is another alias. */
-static bool is_too_long(struct accepting *accepting)
+static bool reply_accept_is_too_long(struct accepting *accepting)
 {
 	size_t at = accepting->sections[WEIR_DNS_ANSWER];
 	struct weir_dns_record record;
 	if (accepting->names <= WEIR_DNS_CHAIN_MAX)
 		return false;
 	for (unsigned i = 0; i < accepting->header.counts[WEIR_DNS_ANSWER]; i++)
-		if (!read_record(accepting, &at, &record) ||
+		if (!reply_accept_read_record(accepting, &at, &record) ||
 		        (record.type == WEIR_DNS_CNAME &&
 		                weir_dns_name_equal(
 		                        &record.name, &accepting->chain[accepting->names - 1])))
@@ -139,28 +140,29 @@ static bool is_too_long(struct accepting *accepting)
 	return false;
 }
 
-static void find_chain(struct accepting *accepting)
+static void reply_accept_find_chain(struct accepting *accepting)
 {
 	uint16_t type = accepting->question->type;
 	accepting->chain[0] = accepting->question->name;
 	accepting->names = 1;
 	/* Nothing says that the records stand in the order of the chain. */
 	if (type != WEIR_DNS_CNAME && type != WEIR_DNS_ANY)
-		while (lengthen(accepting))
+		while (reply_accept_lengthen(accepting))
 			;
 }
 
 /* -- what belongs to it ------------------------------------------------------------------------ */
 
 /* The type that a signature is of; of other records their own. */
-static uint16_t type_of(const struct weir_dns_record *record)
+static uint16_t reply_accept_type_of(const struct weir_dns_record *record)
 {
 	if (record->type == WEIR_DNS_RRSIG && record->data.size >= 2)
-		return weir_dns_get16((const uint8_t *)record->data.data);
+		return dns_get16((const uint8_t *)record->data.data);
 	return record->type;
 }
 
-static bool redirects(const struct accepting *accepting, const struct weir_dns_name *owner)
+static bool reply_accept_redirects(
+        const struct accepting *accepting, const struct weir_dns_name *owner)
 {
 	for (unsigned i = 0; i < accepting->names; i++)
 		if (accepting->chain[i].labels > owner->labels &&
@@ -169,22 +171,24 @@ static bool redirects(const struct accepting *accepting, const struct weir_dns_n
 	return false;
 }
 
-static bool is_answer(struct accepting *accepting, const struct weir_dns_record *record)
+static bool reply_accept_is_answer(
+        struct accepting *accepting, const struct weir_dns_record *record)
 {
-	uint16_t asked = accepting->question->type, type = type_of(record);
+	uint16_t asked = accepting->question->type, type = reply_accept_type_of(record);
 	bool wanted = record->type == asked || asked == WEIR_DNS_ANY, own;
 	if (record->type == WEIR_DNS_RRSIG && !wanted && !accepting->dnssec)
 		return false;
-	if (type == WEIR_DNS_DNAME && redirects(accepting, &record->name))
+	if (type == WEIR_DNS_DNAME && reply_accept_redirects(accepting, &record->name))
 		return true;
-	own = in_chain(accepting, &record->name);
+	own = reply_accept_chain(accepting, &record->name);
 	accepting->answered |= own && wanted;
 	return own && (wanted || type == asked || type == WEIR_DNS_CNAME);
 }
 
-static bool is_authority(struct accepting *accepting, const struct weir_dns_record *record)
+static bool reply_accept_is_authority(
+        struct accepting *accepting, const struct weir_dns_record *record)
 {
-	uint16_t type = type_of(record);
+	uint16_t type = reply_accept_type_of(record);
 	const struct weir_dns_name *last = &accepting->chain[accepting->names - 1];
 	if (record->type == WEIR_DNS_SOA) {
 		bool denies = !accepting->answered && !accepting->denied &&
@@ -198,8 +202,8 @@ static bool is_authority(struct accepting *accepting, const struct weir_dns_reco
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-static uint32_t ttl_of(const struct accepting *accepting, const struct weir_dns_record *record,
-        struct weir_span data, enum weir_dns_section section)
+static uint32_t reply_accept_ttl_of(const struct accepting *accepting,
+        const struct weir_dns_record *record, struct weir_span data, enum weir_dns_section section)
 {
 	const struct dns_ttl_bounds *bounds = accepting->bounds;
 	uint32_t ttl = record->ttl >> 31 ? 0 : record->ttl; /* RFC 2181 8 */
@@ -207,21 +211,21 @@ static uint32_t ttl_of(const struct accepting *accepting, const struct weir_dns_
 	                                                                  : bounds->negative_max_s;
 	if (section == WEIR_DNS_AUTHORITY && record->type == WEIR_DNS_SOA) {
 		uint32_t minimum =
-		        weir_dns_get32((const uint8_t *)data.data + data.size - sizeof minimum);
+		        dns_get32((const uint8_t *)data.data + data.size - sizeof minimum);
 		ttl = minimum < ttl ? minimum : ttl;
 	}
 	ttl = ttl < bounds->min_s ? bounds->min_s : ttl;
 	return ttl < most ? ttl : most;
 }
 
-static int put(struct accepting *accepting, const struct weir_dns_record *record,
+static int reply_accept_put(struct accepting *accepting, const struct weir_dns_record *record,
         enum weir_dns_section section)
 {
 	uint8_t buffer[DNS_EXPANDED_MAX];
 	struct weir_span data;
-	if (weir_dns_rdata_expand(accepting->reply, record, buffer, &data) < 0)
+	if (dns_rdata_expand(accepting->reply, record, buffer, &data) < 0)
 		return WEIR_E_SYNTAX;
-	uint32_t ttl = ttl_of(accepting, record, data, section);
+	uint32_t ttl = reply_accept_ttl_of(accepting, record, data, section);
 	if (ttl < accepting->accepted->ttl_s)
 		accepting->accepted->ttl_s = ttl;
 	return weir_dns_put_record(&accepting->writer, section, record->name.wire, record->type,
@@ -230,65 +234,64 @@ static int put(struct accepting *accepting, const struct weir_dns_record *record
 	               : WEIR_E_SYNTAX;
 }
 
-static int put_section(struct accepting *accepting, enum weir_dns_section section)
+static int reply_accept_put_section(struct accepting *accepting, enum weir_dns_section section)
 {
 	struct weir_dns_record record;
 	size_t at = accepting->sections[section];
 	for (unsigned i = 0; i < accepting->header.counts[section]; i++) {
-		if (!read_record(accepting, &at, &record))
+		if (!reply_accept_read_record(accepting, &at, &record))
 			return WEIR_E_SYNTAX;
 		if (record.class != accepting->question->class)
 			continue;
-		if (!(section == WEIR_DNS_ANSWER ? is_answer(accepting, &record)
-		                                 : is_authority(accepting, &record)))
+		if (!(section == WEIR_DNS_ANSWER ? reply_accept_is_answer(accepting, &record)
+		                                 : reply_accept_is_authority(accepting, &record)))
 			continue;
-		int error = put(accepting, &record, section);
+		int error = reply_accept_put(accepting, &record, section);
 		if (error < 0)
 			return error;
 	}
 	return 0;
 }
 
-uint16_t weir_dns_found_flags(const struct weir_dns_found *found)
+uint16_t dns_found_flags(const struct weir_dns_found *found)
 {
 	return (uint16_t)(WEIR_DNS_QR | WEIR_DNS_RD | WEIR_DNS_RA |
 	                  (found->authenticated ? WEIR_DNS_AD : 0) |
 	                  (found->truncated ? WEIR_DNS_TC : 0) | found->rcode);
 }
 
-static void put_question(
+static void reply_accept_put_question(
         struct weir_dns_writer *writer, const struct weir_dns_question *question, uint8_t *message)
 {
 	uint8_t bytes[WEIR_DNS_NAME_MAX + 4];
 	size_t size = question->name.size;
 	memcpy(bytes, question->name.wire, size);
-	weir_dns_put16(bytes + size, question->type);
-	weir_dns_put16(bytes + size + 2, question->class);
+	dns_put16(bytes + size, question->type);
+	dns_put16(bytes + size + 2, question->class);
 	weir_dns_writer_init(writer, message, WEIR_DNS_MESSAGE_MAX);
 	weir_dns_put_question(writer, weir_span(bytes, size + 4));
 }
 
-static void finish(
+static void reply_accept_finish(
         struct weir_dns_writer *writer, uint8_t *message, size_t body, struct dns_accepted *ret)
 {
 	ret->message = message;
 	ret->body = body;
 	ret->answers = writer->counts[WEIR_DNS_ANSWER];
 	ret->authorities = writer->counts[WEIR_DNS_AUTHORITY];
-	ret->size = weir_dns_writer_finish(writer, 0, weir_dns_found_flags(&ret->found));
+	ret->size = weir_dns_writer_finish(writer, 0, dns_found_flags(&ret->found));
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
-static bool is_result(unsigned rcode)
+static bool reply_accept_is_result(unsigned rcode)
 {
 	return rcode == WEIR_DNS_NOERROR || rcode == WEIR_DNS_NXDOMAIN ||
 	       rcode == WEIR_DNS_YXDOMAIN;
 }
 
-int weir_dns_accept(struct weir_span reply, const struct weir_dns_question *question,
-        unsigned flags, const struct dns_ttl_bounds *bounds, uint8_t *message,
-        struct dns_accepted *ret)
+int dns_accept(struct weir_span reply, const struct weir_dns_question *question, unsigned flags,
+        const struct dns_ttl_bounds *bounds, uint8_t *message, struct dns_accepted *ret)
 {
 	struct accepting accepting;
 	accepting.reply = reply;
@@ -300,38 +303,38 @@ int weir_dns_accept(struct weir_span reply, const struct weir_dns_question *ques
 	accepting.answered = accepting.denied = false;
 	ret->found = (struct weir_dns_found){.extended_error = -1};
 	ret->ttl_s = UINT32_MAX;
-	if (read_head(&accepting) < 0)
+	if (reply_accept_read_head(&accepting) < 0)
 		return WEIR_E_SYNTAX;
-	if (!is_result(ret->found.rcode)) {
-		weir_dns_accept_failure(question, ret->found.extended_error, message, ret);
+	if (!reply_accept_is_result(ret->found.rcode)) {
+		dns_accept_failure(question, ret->found.extended_error, message, ret);
 		return 0;
 	}
-	put_question(&accepting.writer, question, message);
+	reply_accept_put_question(&accepting.writer, question, message);
 	size_t body = accepting.writer.size;
-	find_chain(&accepting);
-	if (is_too_long(&accepting)) {
-		weir_dns_accept_failure(question, WEIR_DNS_EDE_OTHER, message, ret);
+	reply_accept_find_chain(&accepting);
+	if (reply_accept_is_too_long(&accepting)) {
+		dns_accept_failure(question, WEIR_DNS_EDE_OTHER, message, ret);
 		return 0;
 	}
-	int error = put_section(&accepting, WEIR_DNS_ANSWER);
+	int error = reply_accept_put_section(&accepting, WEIR_DNS_ANSWER);
 	if (error == 0)
-		error = put_section(&accepting, WEIR_DNS_AUTHORITY);
+		error = reply_accept_put_section(&accepting, WEIR_DNS_AUTHORITY);
 	if (error < 0)
 		return error;
 	/* Without SOA nothing says for how long there will be nothing (RFC 2308 5). */
 	if (!accepting.answered && !accepting.denied)
 		ret->ttl_s = 0;
-	finish(&accepting.writer, message, body, ret);
+	reply_accept_finish(&accepting.writer, message, body, ret);
 	return 0;
 }
 
-void weir_dns_accept_failure(const struct weir_dns_question *question, int extended_error,
+void dns_accept_failure(const struct weir_dns_question *question, int extended_error,
         uint8_t *message, struct dns_accepted *ret)
 {
 	struct weir_dns_writer writer;
-	put_question(&writer, question, message);
+	reply_accept_put_question(&writer, question, message);
 	ret->found = (struct weir_dns_found){
 	        .rcode = WEIR_DNS_SERVFAIL, .extended_error = extended_error};
 	ret->ttl_s = WEIR_DNS_FAILURE_S;
-	finish(&writer, message, writer.size, ret);
+	reply_accept_finish(&writer, message, writer.size, ret);
 }

@@ -23,19 +23,18 @@ struct dns_accepted {
 };
 
 /* The header's second word for what was found. */
-uint16_t weir_dns_found_flags(const struct weir_dns_found *found);
+uint16_t dns_found_flags(const struct weir_dns_found *found);
 
 /*
  * Takes a reply to `question`, asked with `flags`, apart. 0 or WEIR_E_SYNTAX: it is not well formed, or
  * no reply to the question. An rcode that is no answer becomes SERVFAIL, without records. `message`
  * has room for WEIR_DNS_MESSAGE_MAX bytes.
  */
-int weir_dns_accept(struct weir_span reply, const struct weir_dns_question *question,
-        unsigned flags, const struct dns_ttl_bounds *bounds, uint8_t *message,
-        struct dns_accepted *ret);
+int dns_accept(struct weir_span reply, const struct weir_dns_question *question, unsigned flags,
+        const struct dns_ttl_bounds *bounds, uint8_t *message, struct dns_accepted *ret);
 
 /* A failure in the form of an accepted reply. */
-void weir_dns_accept_failure(const struct weir_dns_question *question, int extended_error,
+void dns_accept_failure(const struct weir_dns_question *question, int extended_error,
         uint8_t *message, struct dns_accepted *ret);
 
 #endif

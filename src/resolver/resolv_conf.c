@@ -6,7 +6,7 @@
 
 #include "literal.h"
 #include "resolv_conf.h"
-#include "word.h"
+#include "token.h"
 
 enum {
 	PORT = 53,
@@ -16,75 +16,76 @@ enum {
 };
 
 /* An address, or one in brackets with a port, as OpenBSD's resolv.conf(5) has it. */
-static bool parse_server(struct weir_span word, struct weir_address *ret)
+static bool resolv_conf_parse_server(struct weir_span word, struct weir_address *ret)
 {
 	struct weir_span host;
 	uint64_t port;
 	if (word.data[0] != '[')
-		return weir_literal_parse(word, PORT, ret);
+		return address_literal_parse(word, PORT, ret);
 	word = weir_span_skip(word, 1);
 	return weir_span_cut(&word, ']', &host) && weir_span_starts(word, WEIR_SPAN(":")) &&
 	       weir_span_number(weir_span_skip(word, 1), 10, &port) == 0 && port > 0 &&
-	       port <= UINT16_MAX && weir_literal_parse(host, (uint16_t)port, ret);
+	       port <= UINT16_MAX && address_literal_parse(host, (uint16_t)port, ret);
 }
 
-static void add_server(struct weir_resolv_conf *conf, struct weir_span rest)
+static void resolv_conf_add_server(struct resolv_conf *conf, struct weir_span rest)
 {
 	struct weir_span word;
-	if (conf->server_count < WEIR_DNS_UPSTREAMS_MAX && weir_word_next(&rest, &word) &&
-	        parse_server(word, &conf->servers[conf->server_count]))
+	if (conf->server_count < WEIR_DNS_UPSTREAMS_MAX && token_next(&rest, &word) &&
+	        resolv_conf_parse_server(word, &conf->servers[conf->server_count]))
 		conf->server_count++;
 }
 
-static void set_search(struct weir_resolv_conf *conf, struct weir_span rest)
+static void resolv_conf_set_search(struct resolv_conf *conf, struct weir_span rest)
 {
 	struct weir_span word;
 	conf->search_count = 0;
-	while (conf->search_count < WEIR_RESOLV_SEARCH_MAX && weir_word_next(&rest, &word))
+	while (conf->search_count < WEIR_RESOLV_SEARCH_MAX && token_next(&rest, &word))
 		/* The root is what is tried without any search. */
 		if (weir_dns_name_parse(word, &conf->search[conf->search_count]) == 0 &&
 		        conf->search[conf->search_count].labels)
 			conf->search_count++;
 }
 
-static void set_number(struct weir_span text, unsigned least, unsigned most, unsigned *ret)
+static void resolv_conf_set_number(
+        struct weir_span text, unsigned least, unsigned most, unsigned *ret)
 {
 	uint64_t number;
 	if (weir_span_number(text, 10, &number) == 0)
 		*ret = number < least ? least : number > most ? most : (unsigned)number;
 }
 
-static void set_options(struct weir_resolv_conf *conf, struct weir_span rest)
+static void resolv_conf_set_options(struct resolv_conf *conf, struct weir_span rest)
 {
 	struct weir_span word, name;
-	while (weir_word_next(&rest, &word)) {
+	while (token_next(&rest, &word)) {
 		weir_span_cut(&word, ':', &name);
 		if (weir_span_equal(name, WEIR_SPAN("ndots")))
-			set_number(word, 0, NDOTS_MAX, &conf->ndots);
+			resolv_conf_set_number(word, 0, NDOTS_MAX, &conf->ndots);
 		else if (weir_span_equal(name, WEIR_SPAN("timeout")))
-			set_number(word, 1, TIMEOUT_MAX, &conf->timeout_s);
+			resolv_conf_set_number(word, 1, TIMEOUT_MAX, &conf->timeout_s);
 		else if (weir_span_equal(name, WEIR_SPAN("attempts")))
-			set_number(word, 1, ATTEMPTS_MAX, &conf->attempts);
+			resolv_conf_set_number(word, 1, ATTEMPTS_MAX, &conf->attempts);
 		else if (weir_span_equal(name, WEIR_SPAN("rotate")))
 			conf->rotate = true;
 	}
 }
 
-static void read_line(struct weir_resolv_conf *conf, struct weir_span line)
+static void resolv_conf_read_line(struct resolv_conf *conf, struct weir_span line)
 {
 	struct weir_span keyword;
-	if (!weir_word_next(&line, &keyword) || keyword.data[0] == '#' || keyword.data[0] == ';')
+	if (!token_next(&line, &keyword) || keyword.data[0] == '#' || keyword.data[0] == ';')
 		return;
 	if (weir_span_equal(keyword, WEIR_SPAN("nameserver")))
-		add_server(conf, line);
+		resolv_conf_add_server(conf, line);
 	else if (weir_span_equal(keyword, WEIR_SPAN("search")) ||
 	         weir_span_equal(keyword, WEIR_SPAN("domain")))
-		set_search(conf, line);
+		resolv_conf_set_search(conf, line);
 	else if (weir_span_equal(keyword, WEIR_SPAN("options")))
-		set_options(conf, line);
+		resolv_conf_set_options(conf, line);
 }
 
-void weir_resolv_conf_parse(struct weir_span text, struct weir_resolv_conf *ret)
+void resolv_conf_parse(struct weir_span text, struct resolv_conf *ret)
 {
 	struct weir_span line;
 	memset(ret, 0, sizeof *ret);
@@ -93,8 +94,8 @@ void weir_resolv_conf_parse(struct weir_span text, struct weir_resolv_conf *ret)
 	ret->attempts = 2;
 	while (text.size) {
 		weir_span_cut(&text, '\n', &line);
-		read_line(ret, line);
+		resolv_conf_read_line(ret, line);
 	}
 	if (ret->server_count == 0)
-		add_server(ret, WEIR_SPAN("127.0.0.1"));
+		resolv_conf_add_server(ret, WEIR_SPAN("127.0.0.1"));
 }

@@ -8,7 +8,7 @@
 #include <weir/dns_name.h>
 #include <weir/limits.h>
 
-struct weir_resolv_conf {
+struct resolv_conf {
 	struct weir_address servers[WEIR_DNS_UPSTREAMS_MAX];
 	unsigned server_count; /* never 0 */
 	struct weir_dns_name search[WEIR_RESOLV_SEARCH_MAX];
@@ -20,6 +20,6 @@ struct weir_resolv_conf {
 };
 
 /* Whatever it says; lines that are not understood are left out. */
-void weir_resolv_conf_parse(struct weir_span text, struct weir_resolv_conf *ret);
+void resolv_conf_parse(struct weir_span text, struct resolv_conf *ret);
 
 #endif

@@ -28,30 +28,30 @@ const char *weir_resolved_text(int error)
 
 /* -- lookups ----------------------------------------------------------------------------------- */
 
-static void begin(struct weir_resolving *resolving)
+static void resolver_begin(struct weir_resolving *resolving)
 {
 	if (resolving->error < 0)
-		weir_resolving_fail(resolving, resolving->error);
+		resolver_resolving_fail(resolving, resolving->error);
 	else
 		resolving->kind->start(resolving);
 }
 
-static void run_start(struct weir_task *task)
+static void resolver_run_start(struct weir_task *task)
 {
-	begin(WEIR_CONTAINER(task, struct weir_resolving, start));
+	resolver_begin(WEIR_CONTAINER(task, struct weir_resolving, start));
 }
 
-void weir_resolver_begin_waiting(struct weir_resolver *resolver)
+void resolver_begin_waiting(struct weir_resolver *resolver)
 {
 	while (!weir_list_empty(&resolver->waiting)) {
 		struct weir_list *link = resolver->waiting.next;
 		weir_list_remove(link);
 		weir_list_append(&resolver->begun, link);
-		begin(WEIR_CONTAINER(link, struct weir_resolving, link));
+		resolver_begin(WEIR_CONTAINER(link, struct weir_resolving, link));
 	}
 }
 
-int weir_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
+int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
         weir_resolved *resolved, void *context, struct weir_resolving **ret)
 {
 	if (resolver->count >= WEIR_RESOLVINGS_MAX)
@@ -64,22 +64,22 @@ int weir_resolving_create(struct weir_resolver *resolver, const struct resolving
 	resolving->resolved = resolved;
 	resolving->context = context;
 	resolver->count++;
-	if (weir_resolver_looks(resolver)) {
+	if (resolver_looks(resolver)) {
 		weir_list_append(&resolver->waiting, &resolving->link);
 	} else {
 		weir_list_append(&resolver->begun, &resolving->link);
-		resolving->start.run = run_start;
+		resolving->start.run = resolver_run_start;
 		weir_loop_defer(resolver->loop, &resolving->start);
 	}
 	*ret = resolving;
 	return 0;
 }
 
-static void detach(struct weir_resolving *resolving)
+static void resolver_detach(struct weir_resolving *resolving)
 {
 	weir_loop_cancel(resolving->resolver->loop, &resolving->start);
-	weir_dns_chase_stop(&resolving->chases[0]);
-	weir_dns_chase_stop(&resolving->chases[1]);
+	dns_chase_stop(&resolving->chases[0]);
+	dns_chase_stop(&resolving->chases[1]);
 	weir_list_remove(&resolving->link);
 	resolving->resolver->count--;
 }
@@ -88,27 +88,28 @@ void weir_resolving_cancel(struct weir_resolving *resolving)
 {
 	if (!resolving)
 		return;
-	detach(resolving);
+	resolver_detach(resolving);
 	free(resolving);
 }
 
-void weir_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved)
+void resolver_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved)
 {
-	detach(resolving);
+	resolver_detach(resolving);
 	resolving->resolved(resolving->context, resolved);
 	free(resolving);
 }
 
-void weir_resolving_fail(struct weir_resolving *resolving, int error)
+void resolver_resolving_fail(struct weir_resolving *resolving, int error)
 {
-	weir_resolving_end(resolving, &(struct weir_resolved){.error = error});
+	resolver_resolving_end(resolving, &(struct weir_resolved){.error = error});
 }
 
 /* -- the resolver ------------------------------------------------------------------------------ */
 
-static int make_lookups(struct weir_resolver *resolver, const struct weir_resolver_options *options)
+static int resolver_make_lookups(
+        struct weir_resolver *resolver, const struct weir_resolver_options *options)
 {
-	struct weir_dns_upstreams_options upstreams = weir_resolver_upstreams(&resolver->conf);
+	struct weir_dns_upstreams_options upstreams = resolver_upstreams(&resolver->conf);
 	int error = weir_dns_upstreams_create(resolver->loop, &upstreams, &resolver->upstreams);
 	if (error < 0)
 		return error;
@@ -133,9 +134,9 @@ int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_opti
 	resolver->lookups = options->lookups;
 	weir_list_init(&resolver->begun);
 	weir_list_init(&resolver->waiting);
-	int error = weir_resolver_read_files(resolver, options->lookups ? NULL : conf, hosts);
+	int error = resolver_read_files(resolver, options->lookups ? NULL : conf, hosts);
 	if (error == 0 && !options->lookups)
-		error = make_lookups(resolver, options);
+		error = resolver_make_lookups(resolver, options);
 	if (error < 0) {
 		weir_resolver_destroy(resolver);
 		return error;
@@ -144,7 +145,7 @@ int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_opti
 	return 0;
 }
 
-static void cancel_all(struct weir_list *list)
+static void resolver_cancel_all(struct weir_list *list)
 {
 	for (struct weir_list *link = list->next, *next; link != list; link = next) {
 		next = link->next;
@@ -156,9 +157,9 @@ void weir_resolver_destroy(struct weir_resolver *resolver)
 {
 	if (!resolver)
 		return;
-	cancel_all(&resolver->waiting);
-	cancel_all(&resolver->begun);
-	weir_resolver_forget_files(resolver);
+	resolver_cancel_all(&resolver->waiting);
+	resolver_cancel_all(&resolver->begun);
+	resolver_forget_files(resolver);
 	if (resolver->lookups_owned)
 		weir_dns_lookups_destroy(resolver->lookups);
 	weir_dns_upstreams_destroy(resolver->upstreams);

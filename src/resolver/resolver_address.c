@@ -19,7 +19,7 @@
 /* -- the order --------------------------------------------------------------------------------- */
 
 /* Connecting a datagram socket sends nothing. */
-static bool has_route(const struct weir_address *address)
+static bool resolver_address_has_route(const struct weir_address *address)
 {
 	struct weir_address to = *address;
 	int fd = socket(to.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -31,18 +31,19 @@ static bool has_route(const struct weir_address *address)
 	return found;
 }
 
-static int rank_of(const struct weir_address *address)
+static int resolver_address_rank_of(const struct weir_address *address)
 {
-	return (has_route(address) ? 0 : 2) + (address->any.sa_family == AF_INET6 ? 0 : 1);
+	return (resolver_address_has_route(address) ? 0 : 2) +
+	       (address->any.sa_family == AF_INET6 ? 0 : 1);
 }
 
-static void sort(struct weir_address *addresses, size_t count)
+static void resolver_address_sort(struct weir_address *addresses, size_t count)
 {
 	struct weir_address sorted[WEIR_RESOLVED_MAX];
 	int ranks[WEIR_RESOLVED_MAX];
 	size_t to = 0;
 	for (size_t i = 0; i < count; i++)
-		ranks[i] = rank_of(&addresses[i]);
+		ranks[i] = resolver_address_rank_of(&addresses[i]);
 	for (int rank = 0; rank < 4; rank++)
 		for (size_t i = 0; i < count; i++)
 			if (ranks[i] == rank)
@@ -52,25 +53,26 @@ static void sort(struct weir_address *addresses, size_t count)
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
-static bool wants(const struct weir_resolving *resolving, int family)
+static bool resolver_address_wants(const struct weir_resolving *resolving, int family)
 {
 	unsigned both = resolving->flags & (WEIR_RESOLVE_V4 | WEIR_RESOLVE_V6);
 	return !both || both & (family == AF_INET ? WEIR_RESOLVE_V4 : WEIR_RESOLVE_V6);
 }
 
-static void end_found(struct weir_resolving *resolving)
+static void resolver_address_end_found(struct weir_resolving *resolving)
 {
 	if (resolving->address_count > 1)
-		sort(resolving->addresses, resolving->address_count);
-	weir_resolving_end(resolving, &(struct weir_resolved){.count = resolving->address_count,
-	                                      .addresses = resolving->addresses});
+		resolver_address_sort(resolving->addresses, resolving->address_count);
+	resolver_resolving_end(resolving, &(struct weir_resolved){.count = resolving->address_count,
+	                                          .addresses = resolving->addresses});
 }
 
-static void add(struct weir_resolving *resolving, const struct weir_address *address)
+static void resolver_address_add(
+        struct weir_resolving *resolving, const struct weir_address *address)
 {
 	struct weir_address *to = &resolving->addresses[resolving->address_count];
 	if (resolving->address_count == WEIR_RESOLVED_MAX ||
-	        !wants(resolving, address->any.sa_family))
+	        !resolver_address_wants(resolving, address->any.sa_family))
 		return;
 	*to = *address;
 	/* Both families have it at the same place. */
@@ -80,37 +82,37 @@ static void add(struct weir_resolving *resolving, const struct weir_address *add
 
 /* -- without DNS ------------------------------------------------------------------------------- */
 
-static void look_into_hosts(struct weir_resolving *resolving, struct weir_span name)
+static void resolver_address_look_into_hosts(
+        struct weir_resolving *resolving, struct weir_span name)
 {
 	struct weir_address found[WEIR_RESOLVED_MAX];
-	size_t count =
-	        weir_hosts_addresses(resolving->resolver->hosts, name, found, WEIR_RESOLVED_MAX);
+	size_t count = hosts_addresses(resolving->resolver->hosts, name, found, WEIR_RESOLVED_MAX);
 	for (size_t i = 0; i < count; i++)
-		add(resolving, &found[i]);
+		resolver_address_add(resolving, &found[i]);
 }
 
-static bool is_beneath(const struct weir_dns_name *name, struct weir_span domain)
+static bool resolver_address_is_beneath(const struct weir_dns_name *name, struct weir_span domain)
 {
 	struct weir_dns_name parsed;
 	return weir_dns_name_parse(domain, &parsed) == 0 && weir_dns_name_beneath(name, &parsed);
 }
 
 /* RFC 6761 6.3. */
-static void look_whether_local(struct weir_resolving *resolving)
+static void resolver_address_look_whether_local(struct weir_resolving *resolving)
 {
 	struct weir_address v6 = {.v6 = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback}};
 	struct weir_address v4 = {
 	        .v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-	if (!is_beneath(&resolving->name, WEIR_SPAN("localhost")))
+	if (!resolver_address_is_beneath(&resolving->name, WEIR_SPAN("localhost")))
 		return;
-	add(resolving, &v6);
-	add(resolving, &v4);
+	resolver_address_add(resolving, &v6);
+	resolver_address_add(resolving, &v4);
 }
 
 /* -- candidates -------------------------------------------------------------------------------- */
 
-static bool join(const struct weir_dns_name *name, const struct weir_dns_name *domain,
-        struct weir_dns_name *ret)
+static bool resolver_address_join(const struct weir_dns_name *name,
+        const struct weir_dns_name *domain, struct weir_dns_name *ret)
 {
 	if (name->size - 1 + domain->size > WEIR_DNS_NAME_MAX)
 		return false;
@@ -122,9 +124,10 @@ static bool join(const struct weir_dns_name *name, const struct weir_dns_name *d
 }
 
 /* The next name to ask for; false: there is none. By itself first if it has dots enough. */
-static bool next_candidate(struct weir_resolving *resolving, struct weir_dns_name *ret)
+static bool resolver_address_next_candidate(
+        struct weir_resolving *resolving, struct weir_dns_name *ret)
 {
-	const struct weir_resolv_conf *conf = &resolving->resolver->conf;
+	const struct resolv_conf *conf = &resolving->resolver->conf;
 	unsigned searched = resolving->absolute ? 0 : conf->search_count;
 	unsigned itself = resolving->name.labels > conf->ndots ? 0 : searched;
 	while (resolving->candidate <= searched) {
@@ -133,13 +136,14 @@ static bool next_candidate(struct weir_resolving *resolving, struct weir_dns_nam
 			*ret = resolving->name;
 			return true;
 		}
-		if (join(&resolving->name, &conf->search[at - (at > itself ? 1 : 0)], ret))
+		if (resolver_address_join(
+		            &resolving->name, &conf->search[at - (at > itself ? 1 : 0)], ret))
 			return true;
 	}
 	return false;
 }
 
-static int ask(struct weir_resolving *resolving, const struct weir_dns_name *name)
+static int resolver_address_ask(struct weir_resolving *resolving, const struct weir_dns_name *name)
 {
 	static const struct {
 		int family;
@@ -148,64 +152,65 @@ static int ask(struct weir_resolving *resolving, const struct weir_dns_name *nam
 	int error = 0;
 	resolving->worst = 0;
 	for (unsigned i = 0; i < 2 && error == 0; i++) {
-		if (!wants(resolving, kinds[i].family))
+		if (!resolver_address_wants(resolving, kinds[i].family))
 			continue;
-		error = weir_dns_chase_start(&resolving->chases[i], resolving, name, kinds[i].type);
+		error = dns_chase_start(&resolving->chases[i], resolving, name, kinds[i].type);
 		resolving->pending += error == 0;
 	}
 	return error;
 }
 
-static void ask_next(struct weir_resolving *resolving)
+static void resolver_address_ask_next(struct weir_resolving *resolving)
 {
 	struct weir_dns_name name;
 	int error;
-	if (!next_candidate(resolving, &name))
-		weir_resolving_fail(resolving, resolving->no_data ? -ENODATA : -ENOENT);
-	else if ((error = ask(resolving, &name)) < 0)
-		weir_resolving_fail(resolving, error);
+	if (!resolver_address_next_candidate(resolving, &name))
+		resolver_resolving_fail(resolving, resolving->no_data ? -ENODATA : -ENOENT);
+	else if ((error = resolver_address_ask(resolving, &name)) < 0)
+		resolver_resolving_fail(resolving, error);
 }
 
-static void start(struct weir_resolving *resolving)
+static void resolver_address_start(struct weir_resolving *resolving)
 {
 	char text[WEIR_DNS_TEXT_MAX];
 	if (!resolving->address_count) {
 		size_t size = weir_dns_name_format(&resolving->name, text);
-		look_into_hosts(resolving, weir_span(text, size - 1));
+		resolver_address_look_into_hosts(resolving, weir_span(text, size - 1));
 	}
 	if (!resolving->address_count)
-		look_whether_local(resolving);
+		resolver_address_look_whether_local(resolving);
 	if (resolving->address_count)
-		end_found(resolving);
-	else if (is_beneath(&resolving->name, WEIR_SPAN("invalid")) ||
-	         is_beneath(&resolving->name, WEIR_SPAN("onion")))
-		weir_resolving_fail(resolving, -ENOENT);
+		resolver_address_end_found(resolving);
+	else if (resolver_address_is_beneath(&resolving->name, WEIR_SPAN("invalid")) ||
+	         resolver_address_is_beneath(&resolving->name, WEIR_SPAN("onion")))
+		resolver_resolving_fail(resolving, -ENOENT);
 	else
-		ask_next(resolving);
+		resolver_address_ask_next(resolving);
 }
 
-static void take(struct weir_resolving *resolving, struct dns_answer *answer)
+static void resolver_address_take(struct weir_resolving *resolving, struct resolver_answer *answer)
 {
 	struct weir_dns_record record;
-	while (weir_dns_answer_next(answer, &record)) {
+	while (dns_answer_next(answer, &record)) {
 		struct weir_address address = {0};
 		if (record.type == WEIR_DNS_A && record.data.size == 4) {
 			address.v4.sin_family = AF_INET;
 			memcpy(&address.v4.sin_addr, record.data.data, 4);
-			add(resolving, &address);
+			resolver_address_add(resolving, &address);
 		} else if (record.type == WEIR_DNS_AAAA && record.data.size == 16) {
 			address.v6.sin6_family = AF_INET6;
 			memcpy(&address.v6.sin6_addr, record.data.data, 16);
-			add(resolving, &address);
+			resolver_address_add(resolving, &address);
 		}
 	}
 }
 
 /* One family is enough; a failure is told before what there is not, which is then not certain. */
-static void done(struct weir_resolving *resolving, int error, struct dns_answer *answer)
+static void resolver_address_done(
+        struct weir_resolving *resolving, int error, struct resolver_answer *answer)
 {
 	if (error == 0)
-		take(resolving, answer);
+		resolver_address_take(resolving, answer);
 	else if (error == -ENODATA)
 		resolving->no_data = true;
 	else if (error != -ENOENT)
@@ -213,16 +218,16 @@ static void done(struct weir_resolving *resolving, int error, struct dns_answer 
 	if (--resolving->pending)
 		return;
 	if (resolving->address_count)
-		end_found(resolving);
+		resolver_address_end_found(resolving);
 	else if (resolving->worst)
-		weir_resolving_fail(resolving, resolving->worst);
+		resolver_resolving_fail(resolving, resolving->worst);
 	else
-		ask_next(resolving);
+		resolver_address_ask_next(resolving);
 }
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
-static bool is_host(struct weir_span text)
+static bool resolver_address_is_host(struct weir_span text)
 {
 	bool digits = true; /* of the last label, and nothing else */
 	for (size_t i = 0; i < text.size; i++) {
@@ -242,21 +247,23 @@ static bool is_host(struct weir_span text)
 int weir_resolve_addresses(struct weir_resolver *resolver, const char *host, uint16_t port,
         unsigned flags, weir_resolved *resolved, void *context, struct weir_resolving **ret)
 {
-	static const struct resolving_kind kind = {.start = start, .done = done};
+	static const struct resolving_kind kind = {
+	        .start = resolver_address_start, .done = resolver_address_done};
 	struct weir_span text = weir_span_of(host);
 	struct weir_resolving *resolving;
 	struct weir_address literal;
-	int error = weir_resolving_create(resolver, &kind, resolved, context, &resolving);
+	int error = resolver_resolving_create(resolver, &kind, resolved, context, &resolving);
 	if (error < 0)
 		return error;
 	resolving->flags = flags;
 	resolving->port = port;
 	resolving->absolute =
 	        flags & WEIR_RESOLVE_ABSOLUTE || (text.size && text.data[text.size - 1] == '.');
-	if (weir_literal_parse(text, port, &literal)) {
-		add(resolving, &literal);
+	if (address_literal_parse(text, port, &literal)) {
+		resolver_address_add(resolving, &literal);
 		resolving->error = resolving->address_count ? 0 : -ENODATA;
-	} else if (!is_host(text) || weir_dns_name_parse(text, &resolving->name) < 0) {
+	} else if (!resolver_address_is_host(text) ||
+	           weir_dns_name_parse(text, &resolving->name) < 0) {
 		resolving->error = WEIR_E_SYNTAX;
 	}
 	*ret = resolving;

@@ -8,14 +8,14 @@
 
 #include "resolver_state.h"
 
-static struct dns_answer answers_of(
+static struct resolver_answer resolver_chase_answers_of(
         struct weir_span reply, size_t at, const struct weir_dns_header *header)
 {
-	return (struct dns_answer){
+	return (struct resolver_answer){
 	        .reply = reply, .at = at, .left = header->counts[WEIR_DNS_ANSWER]};
 }
 
-bool weir_dns_answer_next(struct dns_answer *answer, struct weir_dns_record *ret)
+bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret)
 {
 	while (answer->left) {
 		answer->left--;
@@ -29,17 +29,17 @@ bool weir_dns_answer_next(struct dns_answer *answer, struct weir_dns_record *ret
 }
 
 /* The name that another one stands for. */
-static bool leads_on(struct dns_answer answer, struct weir_dns_name *ret)
+static bool resolver_chase_leads_on(struct resolver_answer answer, struct weir_dns_name *ret)
 {
 	struct weir_dns_record record;
 	answer.type = WEIR_DNS_CNAME;
 	answer.owner = *ret;
-	return weir_dns_answer_next(&answer, &record) &&
+	return dns_answer_next(&answer, &record) &&
 	       weir_dns_name_read(answer.reply, &record.at, ret) == 0;
 }
 
 /* Behind the answers stands SOA: it is certain that there is nothing. */
-static bool is_denied(const struct dns_answer *answers, unsigned authorities)
+static bool resolver_chase_is_denied(const struct resolver_answer *answers, unsigned authorities)
 {
 	struct weir_dns_record record = {0};
 	unsigned count = answers->left + authorities;
@@ -51,20 +51,21 @@ static bool is_denied(const struct dns_answer *answers, unsigned authorities)
 	return false;
 }
 
-static void on_answered(void *context, int error, struct weir_span reply);
+static void resolver_chase_on_answered(void *context, int error, struct weir_span reply);
 
 /* Names below .onion are no business of any DNS server (RFC 7686 2). */
-static int ask(struct dns_chase *chase)
+static int resolver_chase_ask(struct dns_chase *chase)
 {
 	static const struct weir_dns_name onion = {.size = 7, .labels = 1, .wire = "\5onion"};
 	if (weir_dns_name_beneath(&chase->question.name, &onion))
 		return -ENOENT;
 	return weir_dns_lookup(chase->resolving->resolver->lookups, &chase->question, 0,
-	        on_answered, chase, &chase->lookup);
+	        resolver_chase_on_answered, chase, &chase->lookup);
 }
 
 /* 1: it was found; 0: another question is under way; or an error. */
-static int take(struct dns_chase *chase, struct weir_span reply, struct dns_answer *ret)
+static int resolver_chase_take(
+        struct dns_chase *chase, struct weir_span reply, struct resolver_answer *ret)
 {
 	struct weir_dns_header header;
 	struct weir_dns_question question;
@@ -78,44 +79,46 @@ static int take(struct dns_chase *chase, struct weir_span reply, struct dns_answ
 		return -ENOENT;
 	if (rcode != WEIR_DNS_NOERROR)
 		return -EAGAIN;
-	struct dns_answer answer = answers_of(reply, at, &header);
+	struct resolver_answer answer = resolver_chase_answers_of(reply, at, &header);
 	answer.owner = chase->question.name;
 	unsigned before = chase->hops;
-	while (leads_on(answer, &answer.owner))
+	while (resolver_chase_leads_on(answer, &answer.owner))
 		if (++chase->hops > WEIR_DNS_CHAIN_MAX)
 			return -EAGAIN;
 	answer.type = chase->question.type;
-	struct dns_answer found = answer;
-	if (weir_dns_answer_next(&found, &record)) {
+	struct resolver_answer found = answer;
+	if (dns_answer_next(&found, &record)) {
 		*ret = answer;
 		return 1;
 	}
-	if (chase->hops == before || is_denied(&answer, header.counts[WEIR_DNS_AUTHORITY]))
+	if (chase->hops == before ||
+	        resolver_chase_is_denied(&answer, header.counts[WEIR_DNS_AUTHORITY]))
 		return -ENODATA;
 	chase->question.name = answer.owner;
-	return ask(chase);
+	return resolver_chase_ask(chase);
 }
 
 /* Of the errors only those that are our own are told apart. */
-static int error_of(int error)
+static int resolver_chase_error_of(int error)
 {
 	bool own =
 	        error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == WEIR_E_LIMIT;
 	return own ? error : -EAGAIN;
 }
 
-static void on_answered(void *context, int error, struct weir_span reply)
+static void resolver_chase_on_answered(void *context, int error, struct weir_span reply)
 {
 	struct dns_chase *chase = context;
 	struct weir_resolving *resolving = chase->resolving;
 	chase->lookup = NULL;
-	struct dns_answer answer = {0};
-	int result = error < 0 ? error_of(error) : take(chase, reply, &answer);
+	struct resolver_answer answer = {0};
+	int result = error < 0 ? resolver_chase_error_of(error)
+	                       : resolver_chase_take(chase, reply, &answer);
 	if (result != 0)
 		resolving->kind->done(resolving, result < 0 ? result : 0, &answer);
 }
 
-int weir_dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
+int dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
         const struct weir_dns_name *name, unsigned type)
 {
 	chase->resolving = resolving;
@@ -123,10 +126,10 @@ int weir_dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolvi
 	chase->question.type = (uint16_t)type;
 	chase->question.class = WEIR_DNS_IN;
 	chase->hops = 0;
-	return ask(chase);
+	return resolver_chase_ask(chase);
 }
 
-void weir_dns_chase_stop(struct dns_chase *chase)
+void dns_chase_stop(struct dns_chase *chase)
 {
 	if (chase->lookup)
 		weir_dns_lookup_cancel(chase->lookup);

@@ -22,7 +22,7 @@ struct identity {
 	struct timespec modified, changed;
 };
 
-struct file {
+struct resolver_file {
 	char *path; /* NULL: it is not read */
 	size_t max;
 	struct identity identity;
@@ -32,30 +32,31 @@ struct file {
 struct resolver_look {
 	struct weir_work work;
 	struct weir_resolver *resolver; /* NULL: gone meanwhile */
-	struct file conf_file, hosts_file;
-	struct weir_resolv_conf conf;
-	struct weir_hosts *hosts;
+	struct resolver_file conf_file, hosts_file;
+	struct resolv_conf conf;
+	struct hosts *hosts;
 };
 
-static struct identity identity_of(const struct stat *status)
+static struct identity resolver_files_identity_of(const struct stat *status)
 {
 	return (struct identity){
 	        status->st_dev, status->st_ino, status->st_size, status->st_mtim, status->st_ctim};
 }
 
-static bool same_time(struct timespec a, struct timespec b)
+static bool resolver_files_same_time(struct timespec a, struct timespec b)
 {
 	return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-static bool same(const struct identity *a, const struct identity *b)
+static bool resolver_files_same(const struct identity *a, const struct identity *b)
 {
 	return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-	       same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
+	       resolver_files_same_time(a->modified, b->modified) &&
+	       resolver_files_same_time(a->changed, b->changed);
 }
 
 /* What is beyond the bound is left out, from the last whole line on. */
-static size_t read_all(int fd, char *buffer, size_t size)
+static size_t resolver_files_read_all(int fd, char *buffer, size_t size)
 {
 	size_t got = 0;
 	ssize_t more;
@@ -71,7 +72,7 @@ static size_t read_all(int fd, char *buffer, size_t size)
  * The text, or NULL: as before (ret_size is SIZE_MAX then), empty, or no memory for it, which is as
  * before, too.
  */
-static char *read_file(struct file *file, size_t *ret_size)
+static char *resolver_files_read_file(struct resolver_file *file, size_t *ret_size)
 {
 	struct identity identity = {0};
 	struct stat status;
@@ -80,14 +81,14 @@ static char *read_file(struct file *file, size_t *ret_size)
 	*ret_size = 0;
 	file->read = false;
 	if (fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode))
-		identity = identity_of(&status);
-	if (same(&identity, &file->identity)) {
+		identity = resolver_files_identity_of(&status);
+	if (resolver_files_same(&identity, &file->identity)) {
 		*ret_size = SIZE_MAX;
 	} else if (identity.size > 0) {
 		size_t size =
 		        (size_t)identity.size < file->max ? (size_t)identity.size + 1 : file->max;
 		text = malloc(size);
-		*ret_size = text ? read_all(fd, text, size) : SIZE_MAX;
+		*ret_size = text ? resolver_files_read_all(fd, text, size) : SIZE_MAX;
 	}
 	if (*ret_size != SIZE_MAX) {
 		file->identity = identity;
@@ -98,48 +99,48 @@ static char *read_file(struct file *file, size_t *ret_size)
 	return text;
 }
 
-static void look_at_conf(struct resolver_look *look)
+static void resolver_files_look_at_conf(struct resolver_look *look)
 {
 	size_t size;
 	if (!look->conf_file.path)
 		return;
-	char *text = read_file(&look->conf_file, &size);
+	char *text = resolver_files_read_file(&look->conf_file, &size);
 	if (look->conf_file.read)
-		weir_resolv_conf_parse(weir_span(text, size), &look->conf);
+		resolv_conf_parse(weir_span(text, size), &look->conf);
 	free(text);
 }
 
 /* Without memory it is another one still at the next look. */
-static void look_at_hosts(struct resolver_look *look)
+static void resolver_files_look_at_hosts(struct resolver_look *look)
 {
 	size_t size;
-	char *text = read_file(&look->hosts_file, &size);
+	char *text = resolver_files_read_file(&look->hosts_file, &size);
 	if (look->hosts_file.read) {
-		look->hosts = weir_hosts_parse(weir_span(text, size));
+		look->hosts = hosts_parse(weir_span(text, size));
 		if (!look->hosts)
 			look->hosts_file.identity = (struct identity){.size = -1};
 	}
 	free(text);
 }
 
-static void run_look(struct weir_work *work)
+static void resolver_files_run_look(struct weir_work *work)
 {
 	struct resolver_look *look = WEIR_CONTAINER(work, struct resolver_look, work);
-	look_at_conf(look);
-	look_at_hosts(look);
+	resolver_files_look_at_conf(look);
+	resolver_files_look_at_hosts(look);
 }
 
-static void free_look(struct resolver_look *look)
+static void resolver_files_free_look(struct resolver_look *look)
 {
 	if (!look)
 		return;
-	weir_hosts_free(look->hosts);
+	hosts_free(look->hosts);
 	free(look->conf_file.path);
 	free(look->hosts_file.path);
 	free(look);
 }
 
-struct weir_dns_upstreams_options weir_resolver_upstreams(const struct weir_resolv_conf *conf)
+struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *conf)
 {
 	return (struct weir_dns_upstreams_options){
 	        .addresses = conf->servers,
@@ -150,38 +151,37 @@ struct weir_dns_upstreams_options weir_resolver_upstreams(const struct weir_reso
 }
 
 /* What is under way is asked of the new servers. */
-static void adopt(struct weir_resolver *resolver)
+static void resolver_files_adopt(struct weir_resolver *resolver)
 {
 	struct resolver_look *look = resolver->look;
 	resolver->looked_ms = weir_loop_now_ms(resolver->loop);
 	if (look->conf_file.read) {
 		resolver->conf = look->conf;
-		struct weir_dns_upstreams_options options =
-		        weir_resolver_upstreams(&resolver->conf);
+		struct weir_dns_upstreams_options options = resolver_upstreams(&resolver->conf);
 		if (resolver->upstreams)
 			weir_dns_upstreams_change(resolver->upstreams, &options);
 	}
 	if (look->hosts) {
-		weir_hosts_free(resolver->hosts);
+		hosts_free(resolver->hosts);
 		resolver->hosts = look->hosts;
 		look->hosts = NULL;
 	}
 }
 
-static void look_done(struct weir_work *work)
+static void resolver_files_look_done(struct weir_work *work)
 {
 	struct resolver_look *look = WEIR_CONTAINER(work, struct resolver_look, work);
 	struct weir_resolver *resolver = look->resolver;
 	if (!resolver) {
-		free_look(look);
+		resolver_files_free_look(look);
 		return;
 	}
 	resolver->looking = false;
-	adopt(resolver);
-	weir_resolver_begin_waiting(resolver);
+	resolver_files_adopt(resolver);
+	resolver_begin_waiting(resolver);
 }
 
-bool weir_resolver_looks(struct weir_resolver *resolver)
+bool resolver_looks(struct weir_resolver *resolver)
 {
 	int64_t now_ms = weir_loop_now_ms(resolver->loop);
 	if (resolver->looking)
@@ -190,12 +190,13 @@ bool weir_resolver_looks(struct weir_resolver *resolver)
 		return false;
 	/* What cannot be looked at now is believed once more. */
 	resolver->looked_ms = now_ms;
-	resolver->looking = weir_work_submit_to(resolver->loop, WEIR_LANE_NAMES,
-	                            &resolver->look->work, run_look, look_done) == 0;
+	resolver->looking =
+	        weir_work_submit_to(resolver->loop, WEIR_LANE_NAMES, &resolver->look->work,
+	                resolver_files_run_look, resolver_files_look_done) == 0;
 	return resolver->looking;
 }
 
-int weir_resolver_read_files(struct weir_resolver *resolver, const char *conf, const char *hosts)
+int resolver_read_files(struct weir_resolver *resolver, const char *conf, const char *hosts)
 {
 	struct resolver_look *look = resolver->look = calloc(1, sizeof *look);
 	if (!look)
@@ -210,18 +211,18 @@ int weir_resolver_read_files(struct weir_resolver *resolver, const char *conf, c
 		look->conf_file.path = weir_span_copy(weir_span_of(conf));
 	if (!look->hosts_file.path || (conf && !look->conf_file.path))
 		return -ENOMEM;
-	run_look(&look->work);
+	resolver_files_run_look(&look->work);
 	if (!look->hosts || (conf && !look->conf_file.read))
 		return -ENOMEM;
-	adopt(resolver);
+	resolver_files_adopt(resolver);
 	return 0;
 }
 
-void weir_resolver_forget_files(struct weir_resolver *resolver)
+void resolver_forget_files(struct weir_resolver *resolver)
 {
 	if (resolver->looking)
 		resolver->look->resolver = NULL;
 	else
-		free_look(resolver->look);
-	weir_hosts_free(resolver->hosts);
+		resolver_files_free_look(resolver->look);
+	hosts_free(resolver->hosts);
 }

@@ -18,7 +18,7 @@
 #include <weir/resolver.h>
 
 #include "hosts.h"
-#include "random.h"
+#include "random_pool.h"
 #include "resolv_conf.h"
 
 struct weir_resolver {
@@ -29,9 +29,9 @@ struct weir_resolver {
 	struct weir_list begun;   /* lookups that are being asked, or about to be */
 	struct weir_list waiting; /* … that wait for the files to be looked at */
 	unsigned count;
-	struct weir_random random;
-	struct weir_hosts *hosts;
-	struct weir_resolv_conf conf;
+	struct random_pool random;
+	struct hosts *hosts;
+	struct resolv_conf conf;
 	struct resolver_look *look; /* at the files: what reads them */
 	bool looking;               /* … and it does now */
 	int64_t looked_ms;
@@ -46,7 +46,7 @@ struct dns_chase {
 };
 
 /* What is found for a question: records of a type, all of the one name at the end of the chain. */
-struct dns_answer {
+struct resolver_answer {
 	struct weir_span reply;
 	struct weir_dns_name owner;
 	uint16_t type;
@@ -58,7 +58,7 @@ struct resolving_kind {
 	/* Begins, from the loop; may end it. */
 	void (*start)(struct weir_resolving *resolving);
 	/* A chase is over, with records or an error; may end it. */
-	void (*done)(struct weir_resolving *resolving, int error, struct dns_answer *answer);
+	void (*done)(struct weir_resolving *resolving, int error, struct resolver_answer *answer);
 };
 
 struct weir_resolving {
@@ -87,36 +87,36 @@ struct weir_resolving {
 /* -- resolver.c -------------------------------------------------------------------------------- */
 
 /* A lookup that begins soon. 0, WEIR_E_LIMIT or -ENOMEM. */
-int weir_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
+int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
         weir_resolved *resolved, void *context, struct weir_resolving **ret);
 
 /* Tells, and frees; from the loop only. */
-void weir_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);
-void weir_resolving_fail(struct weir_resolving *resolving, int error);
+void resolver_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);
+void resolver_resolving_fail(struct weir_resolving *resolving, int error);
 
 /* Those that waited for the files begin. */
-void weir_resolver_begin_waiting(struct weir_resolver *resolver);
+void resolver_begin_waiting(struct weir_resolver *resolver);
 
 /* -- resolver_files.c -------------------------------------------------------------------------- */
 
 /* Reads both files at once. `conf` NULL: it is not read. 0 or -ENOMEM. */
-int weir_resolver_read_files(struct weir_resolver *resolver, const char *conf, const char *hosts);
+int resolver_read_files(struct weir_resolver *resolver, const char *conf, const char *hosts);
 
-/* True: it is time to look again, and weir_resolver_begin_waiting follows from the loop. */
-bool weir_resolver_looks(struct weir_resolver *resolver);
-void weir_resolver_forget_files(struct weir_resolver *resolver);
+/* True: it is time to look again, and resolver_begin_waiting follows from the loop. */
+bool resolver_looks(struct weir_resolver *resolver);
+void resolver_forget_files(struct weir_resolver *resolver);
 
 /* What the files say of upstreams. */
-struct weir_dns_upstreams_options weir_resolver_upstreams(const struct weir_resolv_conf *conf);
+struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *conf);
 
 /* -- resolver_chase.c -------------------------------------------------------------------------- */
 
 /* kind->done follows from the loop. 0 or an error. */
-int weir_dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
+int dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
         const struct weir_dns_name *name, unsigned type);
-void weir_dns_chase_stop(struct dns_chase *chase);
+void dns_chase_stop(struct dns_chase *chase);
 
 /* The next record; false: there is none. */
-bool weir_dns_answer_next(struct dns_answer *answer, struct weir_dns_record *ret);
+bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret);
 
 #endif

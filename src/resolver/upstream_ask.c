@@ -15,7 +15,7 @@
 /* -- ends -------------------------------------------------------------------------------------- */
 
 /* A probe goes on without its question: it is to be seen whether it is answered. */
-void weir_upstream_stop(struct weir_dns_ask *ask)
+void upstream_stop(struct weir_dns_ask *ask)
 {
 	while (!weir_list_empty(&ask->attempts)) {
 		struct attempt *attempt = WEIR_CONTAINER(ask->attempts.next, struct attempt, link);
@@ -23,7 +23,7 @@ void weir_upstream_stop(struct weir_dns_ask *ask)
 			weir_list_remove(&attempt->link);
 			attempt->ask = NULL;
 		} else {
-			weir_upstream_attempt_free(attempt);
+			upstream_attempt_free(attempt);
 		}
 	}
 }
@@ -32,7 +32,7 @@ void weir_dns_ask_cancel(struct weir_dns_ask *ask)
 {
 	if (!ask)
 		return;
-	weir_upstream_stop(ask);
+	upstream_stop(ask);
 	weir_timer_stop(&ask->deadline);
 	weir_loop_cancel(ask->all->loop, &ask->finish);
 	weir_list_remove(&ask->link);
@@ -41,7 +41,7 @@ void weir_dns_ask_cancel(struct weir_dns_ask *ask)
 	free(ask);
 }
 
-void weir_upstream_answer(struct weir_dns_ask *ask, struct weir_span reply)
+void upstream_answer(struct weir_dns_ask *ask, struct weir_span reply)
 {
 	weir_dns_answered *answered = ask->answered;
 	void *context = ask->context;
@@ -50,7 +50,7 @@ void weir_upstream_answer(struct weir_dns_ask *ask, struct weir_span reply)
 	answered(context, 0, reply);
 }
 
-static void run_finish(struct weir_task *task)
+static void upstream_ask_run_finish(struct weir_task *task)
 {
 	struct weir_dns_ask *ask = WEIR_CONTAINER(task, struct weir_dns_ask, finish);
 	weir_dns_answered *answered = ask->answered;
@@ -68,24 +68,24 @@ static void run_finish(struct weir_task *task)
 	free(kept);
 }
 
-static void finish(struct weir_dns_ask *ask, int error)
+static void upstream_ask_finish(struct weir_dns_ask *ask, int error)
 {
-	weir_upstream_stop(ask);
+	upstream_stop(ask);
 	weir_timer_stop(&ask->deadline);
 	ask->error = error;
-	ask->finish.run = run_finish;
+	ask->finish.run = upstream_ask_run_finish;
 	weir_loop_defer(ask->all->loop, &ask->finish);
 }
 
-static void on_deadline(struct weir_timer *timer)
+static void upstream_ask_on_deadline(struct weir_timer *timer)
 {
-	finish(WEIR_CONTAINER(timer, struct weir_dns_ask, deadline), -ETIMEDOUT);
+	upstream_ask_finish(WEIR_CONTAINER(timer, struct weir_dns_ask, deadline), -ETIMEDOUT);
 }
 
 /* -- from server to server --------------------------------------------------------------------- */
 
 /* Some query's time is not over yet. */
-static bool waits(const struct weir_dns_ask *ask)
+static bool upstream_ask_waits(const struct weir_dns_ask *ask)
 {
 	for (struct weir_list *at = ask->attempts.next; at != &ask->attempts; at = at->next) {
 		const struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, link);
@@ -95,46 +95,46 @@ static bool waits(const struct weir_dns_ask *ask)
 	return false;
 }
 
-static struct upstream *choose(struct weir_dns_ask *ask)
+static struct upstream *upstream_ask_choose(struct weir_dns_ask *ask)
 {
-	struct upstream *server = weir_upstream_choose(ask->all, ask->asked | ask->refused);
+	struct upstream *server = upstream_choose(ask->all, ask->asked | ask->refused);
 	if (server)
 		return ask->kept && server->aside_ms ? NULL : server;
-	if (ask->kept || waits(ask))
+	if (ask->kept || upstream_ask_waits(ask))
 		return NULL;
 	ask->round++;
 	ask->asked = 0;
-	return weir_upstream_choose(ask->all, ask->refused);
+	return upstream_choose(ask->all, ask->refused);
 }
 
-static bool hopeless(const struct weir_dns_ask *ask)
+static bool upstream_ask_hopeless(const struct weir_dns_ask *ask)
 {
 	uint32_t every = (1u << ask->all->count) - 1;
-	return !waits(ask) && (ask->kept || (ask->refused & every) == every);
+	return !upstream_ask_waits(ask) && (ask->kept || (ask->refused & every) == every);
 }
 
-void weir_upstream_next(struct weir_dns_ask *ask)
+void upstream_next(struct weir_dns_ask *ask)
 {
 	struct upstream *server = NULL;
-	while (ask->tries < WEIR_DNS_TRIES_MAX && (server = choose(ask))) {
-		ask->asked |= weir_upstream_bit(server);
-		int error = weir_upstream_attempt(ask, server, 0);
+	while (ask->tries < WEIR_DNS_TRIES_MAX && (server = upstream_ask_choose(ask))) {
+		ask->asked |= upstream_bit(server);
+		int error = upstream_attempt(ask, server, 0);
 		if (error == 0)
 			return;
-		weir_upstream_give_up(ask, server, error);
+		upstream_give_up(ask, server, error);
 	}
-	if (hopeless(ask))
-		finish(ask, ask->error);
+	if (upstream_ask_hopeless(ask))
+		upstream_ask_finish(ask, ask->error);
 }
 
-void weir_upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, int error)
+void upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, int error)
 {
-	ask->refused |= weir_upstream_bit(server);
+	ask->refused |= upstream_bit(server);
 	ask->error = error;
 }
 
 /* Without memory for it, there is none. */
-void weir_upstream_keep(struct weir_dns_ask *ask, struct weir_span reply)
+void upstream_keep(struct weir_dns_ask *ask, struct weir_span reply)
 {
 	char *copy = malloc(reply.size);
 	if (!copy)
@@ -147,25 +147,25 @@ void weir_upstream_keep(struct weir_dns_ask *ask, struct weir_span reply)
 
 /* -- the beginning ----------------------------------------------------------------------------- */
 
-static void begin(struct weir_dns_ask *ask)
+static void upstream_ask_begin(struct weir_dns_ask *ask)
 {
-	struct upstream *chosen = weir_upstream_choose(ask->all, 0);
-	struct upstream *other = weir_upstream_to_probe(ask->all, chosen);
-	weir_upstream_next(ask);
-	if (other && !(ask->asked & weir_upstream_bit(other)) && !weir_list_empty(&ask->attempts))
-		weir_upstream_attempt(ask, other, ATTEMPT_PROBE);
+	struct upstream *chosen = upstream_choose(ask->all, 0);
+	struct upstream *other = upstream_to_probe(ask->all, chosen);
+	upstream_next(ask);
+	if (other && !(ask->asked & upstream_bit(other)) && !weir_list_empty(&ask->attempts))
+		upstream_attempt(ask, other, ATTEMPT_PROBE);
 }
 
-void weir_upstream_restart(struct weir_dns_ask *ask)
+void upstream_restart(struct weir_dns_ask *ask)
 {
 	if (ask->finish.run)
 		return;
 	ask->asked = ask->refused = 0;
 	ask->round = ask->tries = ask->forged = 0;
-	begin(ask);
+	upstream_ask_begin(ask);
 }
 
-static bool may_be_asked(unsigned type)
+static bool upstream_ask_may_be_asked(unsigned type)
 {
 	switch (type) {
 	case WEIR_DNS_OPT:
@@ -182,7 +182,7 @@ static bool may_be_asked(unsigned type)
 int weir_dns_ask(struct weir_dns_upstreams *upstreams, const struct weir_dns_question *question,
         unsigned flags, weir_dns_answered *answered, void *context, struct weir_dns_ask **ret)
 {
-	if (!may_be_asked(question->type))
+	if (!upstream_ask_may_be_asked(question->type))
 		return -EINVAL;
 	if (upstreams->ask_count >= upstreams->asks_max) {
 		upstreams->counters.refused++;
@@ -201,8 +201,9 @@ int weir_dns_ask(struct weir_dns_upstreams *upstreams, const struct weir_dns_que
 	weir_list_append(&upstreams->asks, &ask->link);
 	upstreams->ask_count++;
 	upstreams->counters.asked++;
-	weir_timer_start(upstreams->loop, &ask->deadline, upstreams->timeout_ms, on_deadline);
-	begin(ask);
+	weir_timer_start(
+	        upstreams->loop, &ask->deadline, upstreams->timeout_ms, upstream_ask_on_deadline);
+	upstream_ask_begin(ask);
 	*ret = ask;
 	return 0;
 }

@@ -16,17 +16,17 @@ enum {
 	DATAGRAMS_AT_ONCE = 8 /* so that a flood of forged ones does not stop the loop */
 };
 
-static struct attempt *attempt_of(struct weir_watch *watch)
+static struct attempt *upstream_attempt_attempt_of(struct weir_watch *watch)
 {
 	return WEIR_CONTAINER(watch, struct attempt, watch);
 }
 
-void weir_upstream_attempt_free(struct attempt *attempt)
+void upstream_attempt_free(struct attempt *attempt)
 {
 	weir_list_remove(&attempt->link);
 	weir_timer_stop(&attempt->timer);
 	if (attempt->how & ATTEMPT_TCP)
-		weir_upstream_stream_leave(attempt);
+		upstream_stream_leave(attempt);
 	else
 		weir_watch_close(attempt->server->all->loop, &attempt->watch);
 	if (attempt->how & ATTEMPT_PROBE)
@@ -35,34 +35,34 @@ void weir_upstream_attempt_free(struct attempt *attempt)
 }
 
 /* The same question to the same server, in another way. */
-static void replace(struct attempt *attempt, unsigned how)
+static void upstream_attempt_replace(struct attempt *attempt, unsigned how)
 {
 	struct weir_dns_ask *ask = attempt->ask;
 	struct upstream *server = attempt->server;
-	weir_upstream_attempt_free(attempt);
-	int error = weir_upstream_attempt(ask, server, how);
+	upstream_attempt_free(attempt);
+	int error = upstream_attempt(ask, server, how);
 	if (error == 0)
 		return;
-	weir_upstream_give_up(ask, server, error);
-	weir_upstream_next(ask);
+	upstream_give_up(ask, server, error);
+	upstream_next(ask);
 }
 
 /* -- what comes back --------------------------------------------------------------------------- */
 
 /* True: the question goes by TCP from here on. */
-static bool too_many_foreign(struct attempt *attempt)
+static bool upstream_attempt_too_many_foreign(struct attempt *attempt)
 {
 	struct weir_dns_ask *ask = attempt->ask;
 	attempt->server->all->counters.ignored++;
 	if (!ask || attempt->how & (ATTEMPT_TCP | ATTEMPT_PROBE) ||
 	        ++ask->forged <= WEIR_DNS_FORGED_MAX)
 		return false;
-	replace(attempt, attempt->how | ATTEMPT_TCP);
+	upstream_attempt_replace(attempt, attempt->how | ATTEMPT_TCP);
 	return true;
 }
 
 /* What a server lacks is believed when leaving it out has helped. */
-static void note_plain(const struct attempt *attempt)
+static void upstream_attempt_note_plain(const struct attempt *attempt)
 {
 	struct upstream *server = attempt->server;
 	if (attempt->how & ATTEMPT_PLAIN)
@@ -70,100 +70,101 @@ static void note_plain(const struct attempt *attempt)
 		        weir_loop_now_ms(server->all->loop) + WEIR_DNS_WORKAROUND_MS;
 }
 
-void weir_upstream_attempt_reply(
+void upstream_attempt_reply(
         struct attempt *attempt, enum upstream_verdict verdict, struct weir_span reply)
 {
 	struct weir_dns_ask *ask = attempt->ask;
 	struct upstream *server = attempt->server;
 	if (!(attempt->how & ATTEMPT_TCP))
-		weir_upstream_answered(server, attempt->sent_ms);
+		upstream_answered(server, attempt->sent_ms);
 	if (verdict == UPSTREAM_ANSWERS)
-		note_plain(attempt);
+		upstream_attempt_note_plain(attempt);
 	if (attempt->how & ATTEMPT_PROBE && (!ask || verdict != UPSTREAM_ANSWERS)) {
-		weir_upstream_attempt_free(attempt);
+		upstream_attempt_free(attempt);
 		return;
 	}
 	switch (verdict) {
 	case UPSTREAM_CASED:
 	case UPSTREAM_TRUNCATED:
-		replace(attempt, attempt->how | ATTEMPT_TCP);
+		upstream_attempt_replace(attempt, attempt->how | ATTEMPT_TCP);
 		return;
 	case UPSTREAM_PLAIN:
-		replace(attempt, attempt->how | ATTEMPT_PLAIN);
+		upstream_attempt_replace(attempt, attempt->how | ATTEMPT_PLAIN);
 		return;
 	case UPSTREAM_ANSWERS:
-		weir_upstream_attempt_free(attempt);
-		weir_upstream_answer(ask, reply);
+		upstream_attempt_free(attempt);
+		upstream_answer(ask, reply);
 		return;
 	case UPSTREAM_REFUSES:
-		weir_upstream_keep(ask, reply);
+		upstream_keep(ask, reply);
 		break;
 	case UPSTREAM_MALFORMED:
 	case UPSTREAM_FOREIGN:
 		break;
 	}
-	weir_upstream_attempt_free(attempt);
-	weir_upstream_give_up(ask, server, -EBADMSG);
-	weir_upstream_next(ask);
+	upstream_attempt_free(attempt);
+	upstream_give_up(ask, server, -EBADMSG);
+	upstream_next(ask);
 }
 
 /* What is wrong by TCP says nothing about how the server is by UDP. */
-void weir_upstream_attempt_fail(struct attempt *attempt, int error)
+void upstream_attempt_fail(struct attempt *attempt, int error)
 {
 	struct weir_dns_ask *ask = attempt->ask;
 	struct upstream *server = attempt->server;
 	unsigned how = attempt->how;
 	if (!(how & ATTEMPT_TCP))
-		weir_upstream_unreachable(server);
-	weir_upstream_attempt_free(attempt);
+		upstream_unreachable(server);
+	upstream_attempt_free(attempt);
 	if (how & ATTEMPT_PROBE)
 		return;
-	weir_upstream_give_up(ask, server, error);
-	weir_upstream_next(ask);
+	upstream_give_up(ask, server, error);
+	upstream_next(ask);
 }
 
-void weir_upstream_attempt_again(struct attempt *attempt)
+void upstream_attempt_again(struct attempt *attempt)
 {
-	replace(attempt, attempt->how | ATTEMPT_AGAIN);
+	upstream_attempt_replace(attempt, attempt->how | ATTEMPT_AGAIN);
 }
 
 /* -- UDP --------------------------------------------------------------------------------------- */
 
 /* Larger ones than we said we would take are cut off, as good as truncated. */
-static enum upstream_verdict judge_datagram(
+static enum upstream_verdict upstream_attempt_judge_datagram(
         const struct attempt *attempt, struct weir_span datagram, bool cut)
 {
 	enum upstream_verdict verdict =
-	        weir_upstream_judge(&attempt->query, datagram, attempt->query.mixed);
+	        upstream_judge(&attempt->query, datagram, attempt->query.mixed);
 	return cut && verdict != UPSTREAM_FOREIGN ? UPSTREAM_TRUNCATED : verdict;
 }
 
-static void on_event(struct weir_watch *watch, unsigned events)
+static void upstream_attempt_on_event(struct weir_watch *watch, unsigned events)
 {
-	struct attempt *attempt = attempt_of(watch);
+	struct attempt *attempt = upstream_attempt_attempt_of(watch);
 	char buffer[WEIR_DNS_UPSTREAM_REPLY_MAX];
 	(void)events;
 	for (unsigned i = 0; i < DATAGRAMS_AT_ONCE; i++) {
 		ssize_t got = recv(watch->fd, buffer, sizeof buffer, MSG_TRUNC);
 		if (got < 0) {
 			if (errno != EAGAIN && errno != EINTR)
-				weir_upstream_attempt_fail(attempt, -errno);
+				upstream_attempt_fail(attempt, -errno);
 			return;
 		}
 		bool cut = (size_t)got > sizeof buffer;
 		struct weir_span reply = weir_span(buffer, cut ? sizeof buffer : (size_t)got);
-		enum upstream_verdict verdict = judge_datagram(attempt, reply, cut);
+		enum upstream_verdict verdict =
+		        upstream_attempt_judge_datagram(attempt, reply, cut);
 		if (verdict != UPSTREAM_FOREIGN) {
-			weir_upstream_attempt_reply(attempt, verdict, reply);
+			upstream_attempt_reply(attempt, verdict, reply);
 			return;
 		}
-		if (too_many_foreign(attempt))
+		if (upstream_attempt_too_many_foreign(attempt))
 			return;
 	}
 }
 
 /* A full send buffer is as good as a datagram that was lost. */
-static int send_datagram(struct attempt *attempt)
+static int upstream_attempt_send_datagram(struct attempt *attempt)
 {
 	const struct weir_address *to = &attempt->server->address;
 	int fd = attempt->watch.fd;
@@ -171,23 +172,24 @@ static int send_datagram(struct attempt *attempt)
 	        (send(fd, attempt->query.bytes, attempt->query.size, 0) >= 0 || errno == EAGAIN))
 		return 0;
 	int error = -errno;
-	weir_upstream_unreachable(attempt->server);
+	upstream_unreachable(attempt->server);
 	return error;
 }
 
-static int open_socket(struct attempt *attempt)
+static int upstream_attempt_open_socket(struct attempt *attempt)
 {
 	struct weir_loop *loop = attempt->server->all->loop;
 	int family = attempt->server->address.any.sa_family;
 	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int error = weir_watch_start(loop, &attempt->watch, fd, WEIR_READABLE, on_event);
+	int error = weir_watch_start(
+	        loop, &attempt->watch, fd, WEIR_READABLE, upstream_attempt_on_event);
 	if (error < 0) {
 		close(fd);
 		return error;
 	}
-	error = send_datagram(attempt);
+	error = upstream_attempt_send_datagram(attempt);
 	if (error < 0)
 		weir_watch_close(loop, &attempt->watch);
 	return error;
@@ -195,7 +197,7 @@ static int open_socket(struct attempt *attempt)
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-static void on_time(struct weir_timer *timer)
+static void upstream_attempt_on_time(struct weir_timer *timer)
 {
 	struct attempt *attempt = WEIR_CONTAINER(timer, struct attempt, timer);
 	struct weir_dns_ask *ask = attempt->ask;
@@ -204,30 +206,29 @@ static void on_time(struct weir_timer *timer)
 		struct upstream_stream *stream = attempt->stream;
 		int64_t sent_ms = attempt->sent_ms;
 		attempt->server->all->counters.unanswered++;
-		weir_upstream_attempt_free(attempt);
-		weir_upstream_stream_suspect(stream, sent_ms);
+		upstream_attempt_free(attempt);
+		upstream_stream_suspect(stream, sent_ms);
 	} else {
-		weir_upstream_silent(attempt->server, attempt->sent_ms);
+		upstream_silent(attempt->server, attempt->sent_ms);
 		if (attempt->how & ATTEMPT_PROBE) {
-			weir_upstream_attempt_free(attempt);
+			upstream_attempt_free(attempt);
 			return;
 		}
 	}
 	ask->tries++;
-	weir_upstream_next(ask);
+	upstream_next(ask);
 }
 
-static int make_query(struct attempt *attempt)
+static int upstream_attempt_make_query(struct attempt *attempt)
 {
 	const struct upstream *server = attempt->server;
 	int64_t now_ms = weir_loop_now_ms(server->all->loop);
 	bool edns = !(attempt->how & ATTEMPT_PLAIN) && now_ms >= server->plain_until_ms;
-	return weir_upstream_query_make(&attempt->query, &attempt->ask->question,
-	        attempt->ask->flags, edns, now_ms >= server->one_case_until_ms,
-	        &server->all->random);
+	return upstream_query_make(&attempt->query, &attempt->ask->question, attempt->ask->flags,
+	        edns, now_ms >= server->one_case_until_ms, &server->all->random);
 }
 
-int weir_upstream_attempt(struct weir_dns_ask *ask, struct upstream *server, unsigned how)
+int upstream_attempt(struct weir_dns_ask *ask, struct upstream *server, unsigned how)
 {
 	struct weir_dns_upstreams *all = ask->all;
 	struct attempt *attempt = calloc(1, sizeof *attempt);
@@ -238,10 +239,10 @@ int weir_upstream_attempt(struct weir_dns_ask *ask, struct upstream *server, uns
 	attempt->how = how;
 	attempt->sent_ms = weir_loop_now_ms(all->loop);
 	weir_list_init(&attempt->stream_link);
-	int error = make_query(attempt);
+	int error = upstream_attempt_make_query(attempt);
 	if (error == 0)
-		error = how & ATTEMPT_TCP ? weir_upstream_stream_send(attempt)
-		                          : open_socket(attempt);
+		error = how & ATTEMPT_TCP ? upstream_stream_send(attempt)
+		                          : upstream_attempt_open_socket(attempt);
 	if (error < 0) {
 		free(attempt);
 		return error;
@@ -252,8 +253,7 @@ int weir_upstream_attempt(struct weir_dns_ask *ask, struct upstream *server, uns
 		server->probe = attempt;
 	weir_list_append(&ask->attempts, &attempt->link);
 	weir_timer_start(all->loop, &attempt->timer,
-	        how & ATTEMPT_TCP ? WEIR_DNS_TCP_WAIT_MS
-	                          : weir_upstream_wait_ms(server, ask->round),
-	        on_time);
+	        how & ATTEMPT_TCP ? WEIR_DNS_TCP_WAIT_MS : upstream_wait_ms(server, ask->round),
+	        upstream_attempt_on_time);
 	return 0;
 }

@@ -8,12 +8,12 @@
  */
 #include "upstream_state.h"
 
-static int64_t now_of(const struct upstream *server)
+static int64_t upstream_health_now_of(const struct upstream *server)
 {
 	return weir_loop_now_ms(server->all->loop);
 }
 
-static bool better(const struct upstream *a, const struct upstream *b)
+static bool upstream_health_better(const struct upstream *a, const struct upstream *b)
 {
 	if (!a->aside_ms != !b->aside_ms)
 		return !a->aside_ms;
@@ -21,34 +21,34 @@ static bool better(const struct upstream *a, const struct upstream *b)
 		return a->aside_until_ms < b->aside_until_ms;
 	if (a->all->in_order)
 		return false;
-	return weir_upstream_wait_ms(a, 0) < weir_upstream_wait_ms(b, 0);
+	return upstream_wait_ms(a, 0) < upstream_wait_ms(b, 0);
 }
 
-struct upstream *weir_upstream_choose(struct weir_dns_upstreams *all, uint32_t excluded)
+struct upstream *upstream_choose(struct weir_dns_upstreams *all, uint32_t excluded)
 {
 	struct upstream *best = NULL;
 	for (unsigned i = 0; i < all->count; i++) {
 		struct upstream *server = &all->servers[i];
-		if (!(excluded & weir_upstream_bit(server)) && (!best || better(server, best)))
+		if (!(excluded & upstream_bit(server)) &&
+		        (!best || upstream_health_better(server, best)))
 			best = server;
 	}
 	return best;
 }
 
 /* In order, only those that were set aside: the others are not asked before their turn. */
-struct upstream *weir_upstream_to_probe(
-        struct weir_dns_upstreams *all, const struct upstream *chosen)
+struct upstream *upstream_to_probe(struct weir_dns_upstreams *all, const struct upstream *chosen)
 {
 	for (unsigned i = 0; i < all->count; i++) {
 		struct upstream *server = &all->servers[i];
 		if (server != chosen && !server->probe && (server->aside_ms || !all->in_order) &&
-		        now_of(server) >= server->probe_at_ms)
+		        upstream_health_now_of(server) >= server->probe_at_ms)
 			return server;
 	}
 	return NULL;
 }
 
-uint32_t weir_upstream_wait_ms(const struct upstream *server, unsigned round)
+uint32_t upstream_wait_ms(const struct upstream *server, unsigned round)
 {
 	uint32_t wait_ms = server->measured ? server->rtt_ms + 4 * server->variation_ms
 	                                    : WEIR_DNS_WAIT_FIRST_MS;
@@ -59,7 +59,7 @@ uint32_t weir_upstream_wait_ms(const struct upstream *server, unsigned round)
 	return wait_ms < WEIR_DNS_WAIT_MOST_MS ? wait_ms : WEIR_DNS_WAIT_MOST_MS;
 }
 
-static void measure(struct upstream *server, uint32_t rtt_ms)
+static void upstream_health_measure(struct upstream *server, uint32_t rtt_ms)
 {
 	if (!server->measured) {
 		server->measured = true;
@@ -73,10 +73,11 @@ static void measure(struct upstream *server, uint32_t rtt_ms)
 	server->rtt_ms = (7 * server->rtt_ms + rtt_ms) / 8;
 }
 
-void weir_upstream_answered(struct upstream *server, int64_t sent_ms)
+void upstream_answered(struct upstream *server, int64_t sent_ms)
 {
-	int64_t now_ms = now_of(server), rtt_ms = now_ms - sent_ms;
-	measure(server, rtt_ms < WEIR_DNS_WAIT_MOST_MS ? (uint32_t)rtt_ms : WEIR_DNS_WAIT_MOST_MS);
+	int64_t now_ms = upstream_health_now_of(server), rtt_ms = now_ms - sent_ms;
+	upstream_health_measure(
+	        server, rtt_ms < WEIR_DNS_WAIT_MOST_MS ? (uint32_t)rtt_ms : WEIR_DNS_WAIT_MOST_MS);
 	server->failures = 0;
 	server->aside_ms = 0;
 	server->probe_at_ms = now_ms + WEIR_DNS_PROBE_MS;
@@ -85,9 +86,9 @@ void weir_upstream_answered(struct upstream *server, int64_t sent_ms)
 }
 
 /* Questions that fail together set it aside once. */
-static void set_aside(struct upstream *server)
+static void upstream_health_set_aside(struct upstream *server)
 {
-	int64_t now_ms = now_of(server);
+	int64_t now_ms = upstream_health_now_of(server);
 	if (server->aside_ms && now_ms < server->aside_until_ms)
 		return;
 	uint32_t longer = server->aside_ms ? 2 * server->aside_ms : WEIR_DNS_ASIDE_FIRST_MS;
@@ -96,19 +97,19 @@ static void set_aside(struct upstream *server)
 	server->all->counters.set_aside++;
 }
 
-void weir_upstream_silent(struct upstream *server, int64_t sent_ms)
+void upstream_silent(struct upstream *server, int64_t sent_ms)
 {
 	server->all->counters.unanswered++;
 	if (sent_ms < server->answered_ms)
 		return;
 	if (!server->aside_ms)
-		server->probe_at_ms = now_of(server) + WEIR_DNS_PROBE_MS;
+		server->probe_at_ms = upstream_health_now_of(server) + WEIR_DNS_PROBE_MS;
 	if (++server->failures >= WEIR_DNS_FAILURES_MAX)
-		set_aside(server);
+		upstream_health_set_aside(server);
 }
 
-void weir_upstream_unreachable(struct upstream *server)
+void upstream_unreachable(struct upstream *server)
 {
 	server->failures++;
-	set_aside(server);
+	upstream_health_set_aside(server);
 }

@@ -14,31 +14,31 @@
 #include "upstream_query.h"
 
 /* Bit 5 of each letter is thrown. */
-static int mix_case(uint8_t *wire, size_t size, struct weir_random *random)
+static int upstream_query_mix_case(uint8_t *wire, size_t size, struct random_pool *random)
 {
 	uint8_t bits[(WEIR_DNS_NAME_MAX + 7) / 8];
-	int error = weir_random_take(random, bits, (size + 7) / 8);
+	int error = random_pool_take(random, bits, (size + 7) / 8);
 	for (size_t i = 0; error == 0 && i < size; i++)
-		if ((uint8_t)(weir_dns_lower(wire[i]) - 'a') < 26)
+		if ((uint8_t)(dns_lower(wire[i]) - 'a') < 26)
 			wire[i] ^= bits[i / 8] >> i % 8 << 5 & 0x20;
 	return error;
 }
 
-int weir_upstream_query_make(struct upstream_query *query, const struct weir_dns_question *question,
-        unsigned flags, bool edns, bool mixed, struct weir_random *random)
+int upstream_query_make(struct upstream_query *query, const struct weir_dns_question *question,
+        unsigned flags, bool edns, bool mixed, struct random_pool *random)
 {
 	uint8_t bytes[WEIR_DNS_NAME_MAX + 4];
 	struct weir_dns_writer writer;
 	size_t size = question->name.size;
 	uint16_t id;
-	int error = weir_random_take(random, &id, sizeof id);
+	int error = random_pool_take(random, &id, sizeof id);
 	memcpy(bytes, question->name.wire, size);
 	if (error == 0 && mixed)
-		error = mix_case(bytes, size, random);
+		error = upstream_query_mix_case(bytes, size, random);
 	if (error < 0)
 		return error;
-	weir_dns_put16(bytes + size, question->type);
-	weir_dns_put16(bytes + size + 2, question->class);
+	dns_put16(bytes + size, question->type);
+	dns_put16(bytes + size + 2, question->class);
 	weir_dns_writer_init(&writer, query->bytes, sizeof query->bytes);
 	weir_dns_put_question(&writer, weir_span(bytes, size + 4));
 	if (edns)
@@ -51,16 +51,17 @@ int weir_upstream_query_make(struct upstream_query *query, const struct weir_dns
 	return 0;
 }
 
-static bool same_nocase(const uint8_t *a, const uint8_t *b, size_t size)
+static bool upstream_query_same_nocase(const uint8_t *a, const uint8_t *b, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
-		if (weir_dns_lower(a[i]) != weir_dns_lower(b[i]))
+		if (dns_lower(a[i]) != dns_lower(b[i]))
 			return false;
 	return true;
 }
 
 /* Every record, and nothing behind them. The rcode in full, or -1. */
-static int read_records(struct weir_span reply, size_t at, const struct weir_dns_header *header)
+static int upstream_query_read_records(
+        struct weir_span reply, size_t at, const struct weir_dns_header *header)
 {
 	struct weir_dns_edns edns = {0};
 	struct weir_dns_record record;
@@ -80,7 +81,8 @@ static int read_records(struct weir_span reply, size_t at, const struct weir_dns
 	return edns.rcode_high << 4 | (header->flags & WEIR_DNS_RCODE_MASK);
 }
 
-static enum upstream_verdict judge_rcode(const struct upstream_query *query, int rcode)
+static enum upstream_verdict upstream_query_judge_rcode(
+        const struct upstream_query *query, int rcode)
 {
 	switch (rcode) {
 	case WEIR_DNS_NOERROR:
@@ -97,33 +99,34 @@ static enum upstream_verdict judge_rcode(const struct upstream_query *query, int
 }
 
 /* Some that cannot read a query, or will not, send its header back and no more. */
-static enum upstream_verdict judge_bare(
+static enum upstream_verdict upstream_query_judge_bare(
         const struct upstream_query *query, const struct weir_dns_header *header)
 {
 	int rcode = header->flags & WEIR_DNS_RCODE_MASK;
-	enum upstream_verdict verdict = judge_rcode(query, rcode);
+	enum upstream_verdict verdict = upstream_query_judge_rcode(query, rcode);
 	return verdict == UPSTREAM_PLAIN ? verdict : UPSTREAM_MALFORMED;
 }
 
-enum upstream_verdict weir_upstream_judge(
+enum upstream_verdict upstream_judge(
         const struct upstream_query *query, struct weir_span reply, bool case_counts)
 {
 	const uint8_t *bytes = (const uint8_t *)reply.data, *asked = query->bytes;
 	size_t start = WEIR_DNS_HEADER_SIZE;
-	size_t size = weir_dns_wire_size(asked + start) + 4; /* of the question */
+	size_t size = dns_wire_size(asked + start) + 4; /* of the question */
 	struct weir_dns_header header;
-	if (!weir_dns_header_read(reply, &header) || header.id != weir_dns_get16(asked) ||
+	if (!weir_dns_header_read(reply, &header) || header.id != dns_get16(asked) ||
 	        !(header.flags & WEIR_DNS_QR) || header.flags & WEIR_DNS_OPCODE_MASK)
 		return UPSTREAM_FOREIGN;
 	if (header.counts[WEIR_DNS_QUESTION] == 0 && reply.size == start)
-		return judge_bare(query, &header);
+		return upstream_query_judge_bare(query, &header);
 	if (header.counts[WEIR_DNS_QUESTION] != 1 || reply.size < start + size ||
-	        !same_nocase(bytes + start, asked + start, size - 4) ||
+	        !upstream_query_same_nocase(bytes + start, asked + start, size - 4) ||
 	        memcmp(bytes + start + size - 4, asked + start + size - 4, 4) != 0)
 		return UPSTREAM_FOREIGN;
 	if (case_counts && memcmp(bytes + start, asked + start, size) != 0)
 		return UPSTREAM_CASED;
 	if (header.flags & WEIR_DNS_TC)
 		return UPSTREAM_TRUNCATED;
-	return judge_rcode(query, read_records(reply, start + size, &header));
+	return upstream_query_judge_rcode(
+	        query, upstream_query_read_records(reply, start + size, &header));
 }

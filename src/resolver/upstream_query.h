@@ -4,7 +4,7 @@
 
 #include <weir/dns_message.h>
 
-#include "random.h"
+#include "random_pool.h"
 
 enum {
 	UPSTREAM_QUERY_MAX = WEIR_DNS_HEADER_SIZE + WEIR_DNS_NAME_MAX + 4 + 11 /* OPT */
@@ -18,8 +18,8 @@ struct upstream_query {
 };
 
 /* 0 or an error of getrandom. `flags`: enum weir_dns_ask_flags. */
-int weir_upstream_query_make(struct upstream_query *query, const struct weir_dns_question *question,
-        unsigned flags, bool edns, bool mixed, struct weir_random *random);
+int upstream_query_make(struct upstream_query *query, const struct weir_dns_question *question,
+        unsigned flags, bool edns, bool mixed, struct random_pool *random);
 
 enum upstream_verdict {
 	UPSTREAM_FOREIGN,   /* no reply to this query: it may be forged */
@@ -31,7 +31,7 @@ enum upstream_verdict {
 	UPSTREAM_ANSWERS,   /* whole, and that is it */
 };
 
-enum upstream_verdict weir_upstream_judge(
+enum upstream_verdict upstream_judge(
         const struct upstream_query *query, struct weir_span reply, bool case_counts);
 
 #endif

@@ -45,7 +45,7 @@ struct weir_dns_upstreams {
 	unsigned asks_max;
 	unsigned timeout_ms;
 	bool in_order;
-	struct weir_random random;
+	struct random_pool random;
 	struct weir_dns_upstreams_counters counters;
 	unsigned count;
 	struct upstream servers[WEIR_DNS_UPSTREAMS_MAX];
@@ -96,71 +96,70 @@ struct attempt {
 /* -- upstream_ask.c ---------------------------------------------------------------------------- */
 
 /* Asks the next server, or ends, or goes on waiting. */
-void weir_upstream_next(struct weir_dns_ask *ask);
+void upstream_next(struct weir_dns_ask *ask);
 
 /* This server has nothing to say to this question; `error` is the reason if nobody has. */
-void weir_upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, int error);
+void upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, int error);
 
 /* Keeps a copy of a reply in case that no better one comes. */
-void weir_upstream_keep(struct weir_dns_ask *ask, struct weir_span reply);
+void upstream_keep(struct weir_dns_ask *ask, struct weir_span reply);
 
 /* Answers, last thing; the question and its attempts are gone. */
-void weir_upstream_answer(struct weir_dns_ask *ask, struct weir_span reply);
+void upstream_answer(struct weir_dns_ask *ask, struct weir_span reply);
 
 /* Takes back all that was sent; asks anew, as if nothing had been. */
-void weir_upstream_stop(struct weir_dns_ask *ask);
-void weir_upstream_restart(struct weir_dns_ask *ask);
+void upstream_stop(struct weir_dns_ask *ask);
+void upstream_restart(struct weir_dns_ask *ask);
 
 /* -- upstream_attempt.c ------------------------------------------------------------------------ */
 
 /* Sends a query. 0 or a negative errno: nothing has happened then. */
-int weir_upstream_attempt(struct weir_dns_ask *ask, struct upstream *server, unsigned how);
+int upstream_attempt(struct weir_dns_ask *ask, struct upstream *server, unsigned how);
 
 /* Takes it back. */
-void weir_upstream_attempt_free(struct attempt *attempt);
+void upstream_attempt_free(struct attempt *attempt);
 
 /* A message came that may be for it. The attempt, and all else, may be gone then. */
-void weir_upstream_attempt_reply(
+void upstream_attempt_reply(
         struct attempt *attempt, enum upstream_verdict verdict, struct weir_span reply);
 
 /* It cannot be answered any more. The attempt is gone then. */
-void weir_upstream_attempt_fail(struct attempt *attempt, int error);
+void upstream_attempt_fail(struct attempt *attempt, int error);
 
 /* The same, but by another connection it may be (RFC 7766 6.2.4). */
-void weir_upstream_attempt_again(struct attempt *attempt);
+void upstream_attempt_again(struct attempt *attempt);
 
 /* -- upstream_stream.c ------------------------------------------------------------------------- */
 
 /* Sends the query by the server's connection, which is made if there is none. 0 or a negative errno. */
-int weir_upstream_stream_send(struct attempt *attempt);
+int upstream_stream_send(struct attempt *attempt);
 
 /* The attempt does not wait for its reply any more. */
-void weir_upstream_stream_leave(struct attempt *attempt);
+void upstream_stream_leave(struct attempt *attempt);
 
 /* It waited in vain: a connection that has brought nothing since is cut off. */
-void weir_upstream_stream_suspect(struct upstream_stream *stream, int64_t since_ms);
+void upstream_stream_suspect(struct upstream_stream *stream, int64_t since_ms);
 
 /* Cuts the connection off; nobody waits on it. NULL is allowed. */
-void weir_upstream_stream_drop(struct upstream_stream *stream);
+void upstream_stream_drop(struct upstream_stream *stream);
 
 /* -- upstream_health.c ------------------------------------------------------------------------- */
 
 /* The best of those that are not in `excluded`, or NULL. */
-struct upstream *weir_upstream_choose(struct weir_dns_upstreams *all, uint32_t excluded);
+struct upstream *upstream_choose(struct weir_dns_upstreams *all, uint32_t excluded);
 
 /* One beside `chosen` that it is time to look at, or NULL. */
-struct upstream *weir_upstream_to_probe(
-        struct weir_dns_upstreams *all, const struct upstream *chosen);
+struct upstream *upstream_to_probe(struct weir_dns_upstreams *all, const struct upstream *chosen);
 
 /* How long it is waited for, in this round. */
-uint32_t weir_upstream_wait_ms(const struct upstream *server, unsigned round);
+uint32_t upstream_wait_ms(const struct upstream *server, unsigned round);
 
 /* It answered what was sent then; it did not; there is no such server. */
-void weir_upstream_answered(struct upstream *server, int64_t sent_ms);
-void weir_upstream_silent(struct upstream *server, int64_t sent_ms);
-void weir_upstream_unreachable(struct upstream *server);
+void upstream_answered(struct upstream *server, int64_t sent_ms);
+void upstream_silent(struct upstream *server, int64_t sent_ms);
+void upstream_unreachable(struct upstream *server);
 
-static inline uint32_t weir_upstream_bit(const struct upstream *server)
+static inline uint32_t upstream_bit(const struct upstream *server)
 {
 	return 1u << (server - server->all->servers);
 }

@@ -29,7 +29,7 @@ struct upstream_stream {
 };
 
 /* Takes no further queries, nor replies. */
-static void retire(struct upstream_stream *stream)
+static void upstream_stream_retire(struct upstream_stream *stream)
 {
 	if (stream->server)
 		stream->server->stream = NULL;
@@ -38,64 +38,65 @@ static void retire(struct upstream_stream *stream)
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-static void push(struct upstream_stream *stream, const struct attempt *attempt)
+static void upstream_stream_push(struct upstream_stream *stream, const struct attempt *attempt)
 {
 	uint8_t message[WEIR_DNS_LENGTH_SIZE + UPSTREAM_QUERY_MAX];
-	weir_dns_put16(message, attempt->query.size);
+	dns_put16(message, attempt->query.size);
 	memcpy(message + WEIR_DNS_LENGTH_SIZE, attempt->query.bytes, attempt->query.size);
 	weir_channel_push_copy(
 	        stream->channel, weir_span(message, WEIR_DNS_LENGTH_SIZE + attempt->query.size));
 }
 
-static struct attempt *find(const struct upstream_stream *stream, unsigned id)
+static struct attempt *upstream_stream_find(const struct upstream_stream *stream, unsigned id)
 {
 	for (struct weir_list *at = stream->attempts.next; at != &stream->attempts; at = at->next) {
 		struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, stream_link);
-		if (weir_dns_get16(attempt->query.bytes) == id)
+		if (dns_get16(attempt->query.bytes) == id)
 			return attempt;
 	}
 	return NULL;
 }
 
 /* Another ID, until it is one that nobody else on this connection has. */
-static int make_unique(struct upstream_stream *stream, struct attempt *attempt)
+static int upstream_stream_make_unique(struct upstream_stream *stream, struct attempt *attempt)
 {
 	int error = 0;
 	for (unsigned i = 0; i < IDS_TRIED && error == 0; i++) {
-		if (!find(stream, weir_dns_get16(attempt->query.bytes)))
+		if (!upstream_stream_find(stream, dns_get16(attempt->query.bytes)))
 			return 0;
-		error = weir_random_take(&stream->server->all->random, attempt->query.bytes, 2);
+		error = random_pool_take(&stream->server->all->random, attempt->query.bytes, 2);
 	}
 	return error < 0 ? error : WEIR_E_LIMIT;
 }
 
 /* -- the connection ---------------------------------------------------------------------------- */
 
-static int on_open(struct weir_channel *channel)
+static int upstream_stream_on_open(struct weir_channel *channel)
 {
 	struct upstream_stream *stream = weir_channel_context(channel);
 	stream->open = true;
 	weir_channel_await(channel, weir_until_dns_message());
 	for (struct weir_list *at = stream->attempts.next; at != &stream->attempts; at = at->next)
-		push(stream, WEIR_CONTAINER(at, struct attempt, stream_link));
+		upstream_stream_push(stream, WEIR_CONTAINER(at, struct attempt, stream_link));
 	return 0;
 }
 
 /* The other case of letters by TCP: the server's own doing, and its replies are judged without. */
-static enum upstream_verdict judge(const struct attempt *attempt, struct weir_span reply)
+static enum upstream_verdict upstream_stream_judge(
+        const struct attempt *attempt, struct weir_span reply)
 {
 	struct upstream *server = attempt->server;
 	enum upstream_verdict verdict =
-	        weir_upstream_judge(&attempt->query, reply, attempt->query.mixed);
+	        upstream_judge(&attempt->query, reply, attempt->query.mixed);
 	if (verdict == UPSTREAM_CASED) {
 		server->one_case_until_ms =
 		        weir_loop_now_ms(server->all->loop) + WEIR_DNS_WORKAROUND_MS;
-		verdict = weir_upstream_judge(&attempt->query, reply, false);
+		verdict = upstream_judge(&attempt->query, reply, false);
 	}
 	return verdict == UPSTREAM_TRUNCATED ? UPSTREAM_MALFORMED : verdict;
 }
 
-static void on_request(struct weir_channel *channel, struct weir_span request)
+static void upstream_stream_on_request(struct weir_channel *channel, struct weir_span request)
 {
 	struct upstream_stream *stream = weir_channel_context(channel);
 	struct weir_span reply = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
@@ -104,57 +105,57 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 	if (!stream->server)
 		return;
 	if (reply.size >= 2)
-		attempt = find(stream, weir_dns_get16((const uint8_t *)reply.data));
+		attempt = upstream_stream_find(stream, dns_get16((const uint8_t *)reply.data));
 	stream->replies++;
 	stream->heard_ms = weir_loop_now_ms(weir_channel_loop(channel));
 	if (attempt)
-		verdict = judge(attempt, reply);
+		verdict = upstream_stream_judge(attempt, reply);
 	if (verdict == UPSTREAM_FOREIGN)
 		stream->server->all->counters.ignored++;
 	else
-		weir_upstream_attempt_reply(attempt, verdict, reply);
+		upstream_attempt_reply(attempt, verdict, reply);
 }
 
 /* Nothing is asked any more; what was, on a connection that had stood before, is asked once more. */
-static void on_close(struct weir_channel *channel, int error)
+static void upstream_stream_on_close(struct weir_channel *channel, int error)
 {
 	struct upstream_stream *stream = weir_channel_context(channel);
-	retire(stream);
+	upstream_stream_retire(stream);
 	while (!weir_list_empty(&stream->attempts)) {
 		struct attempt *attempt =
 		        WEIR_CONTAINER(stream->attempts.next, struct attempt, stream_link);
 		if (stream->replies && !(attempt->how & ATTEMPT_AGAIN))
-			weir_upstream_attempt_again(attempt);
+			upstream_attempt_again(attempt);
 		else
-			weir_upstream_attempt_fail(attempt, error < 0 ? error : -ECONNRESET);
+			upstream_attempt_fail(attempt, error < 0 ? error : -ECONNRESET);
 	}
 	free(stream);
 }
 
-static void on_eof(struct weir_channel *channel)
+static void upstream_stream_on_eof(struct weir_channel *channel)
 {
-	retire(weir_channel_context(channel));
+	upstream_stream_retire(weir_channel_context(channel));
 	weir_channel_close(channel);
 }
 
-static void on_timeout(struct weir_channel *channel, enum weir_timeout which)
+static void upstream_stream_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	struct upstream_stream *stream = weir_channel_context(channel);
-	retire(stream);
+	upstream_stream_retire(stream);
 	if (which == WEIR_TIMEOUT_IDLE && weir_list_empty(&stream->attempts))
 		weir_channel_close(channel);
 }
 
 static const struct weir_protocol protocol = {
         .name = "dns upstream",
-        .open = on_open,
-        .request = on_request,
-        .eof = on_eof,
-        .timeout = on_timeout,
-        .close = on_close,
+        .open = upstream_stream_on_open,
+        .request = upstream_stream_on_request,
+        .eof = upstream_stream_on_eof,
+        .timeout = upstream_stream_on_timeout,
+        .close = upstream_stream_on_close,
 };
 
-static int connect_stream(struct upstream *server)
+static int upstream_stream_connect(struct upstream *server)
 {
 	static const struct weir_bounds bounds = {
 	        .request_max = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX,
@@ -180,38 +181,38 @@ static int connect_stream(struct upstream *server)
 
 /* -- for the attempts -------------------------------------------------------------------------- */
 
-int weir_upstream_stream_send(struct attempt *attempt)
+int upstream_stream_send(struct attempt *attempt)
 {
 	struct upstream *server = attempt->server;
-	int error = server->stream ? 0 : connect_stream(server);
+	int error = server->stream ? 0 : upstream_stream_connect(server);
 	if (error == 0)
-		error = make_unique(server->stream, attempt);
+		error = upstream_stream_make_unique(server->stream, attempt);
 	if (error < 0)
 		return error;
 	attempt->stream = server->stream;
 	weir_list_append(&attempt->stream->attempts, &attempt->stream_link);
 	if (attempt->stream->open)
-		push(attempt->stream, attempt);
+		upstream_stream_push(attempt->stream, attempt);
 	return 0;
 }
 
-void weir_upstream_stream_leave(struct attempt *attempt)
+void upstream_stream_leave(struct attempt *attempt)
 {
 	weir_list_remove(&attempt->stream_link);
 }
 
-void weir_upstream_stream_suspect(struct upstream_stream *stream, int64_t since_ms)
+void upstream_stream_suspect(struct upstream_stream *stream, int64_t since_ms)
 {
 	if (stream->heard_ms >= since_ms)
 		return;
-	retire(stream);
+	upstream_stream_retire(stream);
 	weir_channel_abort(stream->channel, -ETIMEDOUT);
 }
 
-void weir_upstream_stream_drop(struct upstream_stream *stream)
+void upstream_stream_drop(struct upstream_stream *stream)
 {
 	if (!stream)
 		return;
-	retire(stream);
+	upstream_stream_retire(stream);
 	weir_channel_abort(stream->channel, WEIR_E_CLOSED);
 }

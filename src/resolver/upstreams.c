@@ -5,12 +5,12 @@
 
 #include "upstream_state.h"
 
-static bool same_address(const struct weir_address *a, const struct weir_address *b)
+static bool upstreams_same_address(const struct weir_address *a, const struct weir_address *b)
 {
 	return a->any.sa_family == b->any.sa_family && memcmp(a, b, weir_address_size(a)) == 0;
 }
 
-static bool addresses_good(const struct weir_address *addresses, size_t count)
+static bool upstreams_addresses_good(const struct weir_address *addresses, size_t count)
 {
 	if (count == 0 || count > WEIR_DNS_UPSTREAMS_MAX)
 		return false;
@@ -22,23 +22,23 @@ static bool addresses_good(const struct weir_address *addresses, size_t count)
 	return true;
 }
 
-static void drop_servers(struct weir_dns_upstreams *upstreams)
+static void upstreams_drop_servers(struct weir_dns_upstreams *upstreams)
 {
 	for (unsigned i = 0; i < upstreams->count; i++) {
 		struct upstream *server = &upstreams->servers[i];
 		if (server->probe)
-			weir_upstream_attempt_free(server->probe);
-		weir_upstream_stream_drop(server->stream);
+			upstream_attempt_free(server->probe);
+		upstream_stream_drop(server->stream);
 	}
 }
 
-static void set_servers(
+static void upstreams_set_servers(
         struct weir_dns_upstreams *upstreams, const struct weir_address *addresses, size_t count)
 {
 	struct upstream servers[WEIR_DNS_UPSTREAMS_MAX] = {0};
 	for (size_t i = 0; i < count; i++) {
 		for (unsigned k = 0; k < upstreams->count; k++)
-			if (same_address(&addresses[i], &upstreams->servers[k].address))
+			if (upstreams_same_address(&addresses[i], &upstreams->servers[k].address))
 				servers[i] = upstreams->servers[k];
 		servers[i].all = upstreams;
 		servers[i].address = addresses[i];
@@ -47,26 +47,26 @@ static void set_servers(
 	upstreams->count = (unsigned)count;
 }
 
-static void set_options(
+static void upstreams_set_options(
         struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
 {
 	upstreams->asks_max = options->asks_max ? options->asks_max : WEIR_DNS_ASKS_MAX;
 	upstreams->timeout_ms = options->timeout_ms ? options->timeout_ms : WEIR_DNS_ASK_MS;
 	upstreams->in_order = options->in_order;
-	set_servers(upstreams, options->addresses, options->count);
+	upstreams_set_servers(upstreams, options->addresses, options->count);
 }
 
 int weir_dns_upstreams_create(struct weir_loop *loop,
         const struct weir_dns_upstreams_options *options, struct weir_dns_upstreams **ret)
 {
-	if (!addresses_good(options->addresses, options->count))
+	if (!upstreams_addresses_good(options->addresses, options->count))
 		return -EINVAL;
 	struct weir_dns_upstreams *upstreams = calloc(1, sizeof *upstreams);
 	if (!upstreams)
 		return -ENOMEM;
 	upstreams->loop = loop;
 	weir_list_init(&upstreams->asks);
-	set_options(upstreams, options);
+	upstreams_set_options(upstreams, options);
 	*ret = upstreams;
 	return 0;
 }
@@ -75,14 +75,14 @@ int weir_dns_upstreams_create(struct weir_loop *loop,
 int weir_dns_upstreams_change(
         struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
 {
-	if (!addresses_good(options->addresses, options->count))
+	if (!upstreams_addresses_good(options->addresses, options->count))
 		return -EINVAL;
 	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
-		weir_upstream_stop(WEIR_CONTAINER(at, struct weir_dns_ask, link));
-	drop_servers(upstreams);
-	set_options(upstreams, options);
+		upstream_stop(WEIR_CONTAINER(at, struct weir_dns_ask, link));
+	upstreams_drop_servers(upstreams);
+	upstreams_set_options(upstreams, options);
 	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
-		weir_upstream_restart(WEIR_CONTAINER(at, struct weir_dns_ask, link));
+		upstream_restart(WEIR_CONTAINER(at, struct weir_dns_ask, link));
 	return 0;
 }
 
@@ -93,7 +93,7 @@ void weir_dns_upstreams_destroy(struct weir_dns_upstreams *upstreams)
 	while (!weir_list_empty(&upstreams->asks))
 		weir_dns_ask_cancel(
 		        WEIR_CONTAINER(upstreams->asks.next, struct weir_dns_ask, link));
-	drop_servers(upstreams);
+	upstreams_drop_servers(upstreams);
 	explicit_bzero(&upstreams->random, sizeof upstreams->random);
 	free(upstreams);
 }

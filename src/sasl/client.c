@@ -11,8 +11,8 @@
 
 #include <weir/error.h>
 
-#include "client_state.h"
-#include "exchange.h"
+#include "sasl_client_state.h"
+#include "sasl_exchange.h"
 
 enum {
 	ANSWER_MAX = WEIR_USER_NAME_MAX + WEIR_PASSWORD_MAX + 2
@@ -20,7 +20,7 @@ enum {
 
 /* -- the answers ------------------------------------------------------------------------------- */
 
-void weir_sasl_client_answer(struct weir_sasl_client *client, struct weir_span bytes)
+void sasl_client_answer(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	char text[WEIR_SASL_LINE_MAX];
 	struct weir_sasl_step step = {.outcome = WEIR_SASL_CHALLENGE};
@@ -32,7 +32,7 @@ void weir_sasl_client_answer(struct weir_sasl_client *client, struct weir_span b
 	explicit_bzero(text, sizeof text);
 }
 
-void weir_sasl_client_fail(struct weir_sasl_client *client, int error)
+void sasl_client_fail(struct weir_sasl_client *client, int error)
 {
 	struct weir_sasl_step step = {.outcome = WEIR_SASL_FAILED, .error = error};
 	client->step(client->context, &step);
@@ -40,12 +40,12 @@ void weir_sasl_client_fail(struct weir_sasl_client *client, int error)
 
 /* -- PLAIN and LOGIN --------------------------------------------------------------------------- */
 
-static void plain_next(struct weir_sasl_client *client, struct weir_span bytes)
+static void sasl_client_plain_next(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	char answer[ANSWER_MAX];
 	(void)bytes;
 	if (client->stage) {
-		weir_sasl_client_fail(client, -EACCES);
+		sasl_client_fail(client, -EACCES);
 		return;
 	}
 	size_t size = client->user.size;
@@ -54,33 +54,32 @@ static void plain_next(struct weir_sasl_client *client, struct weir_span bytes)
 	answer[size + 1] = 0;
 	memcpy(answer + size + 2, client->password.data, client->password.size);
 	client->verified = true;
-	weir_sasl_client_answer(client, weir_span(answer, size + 2 + client->password.size));
+	sasl_client_answer(client, weir_span(answer, size + 2 + client->password.size));
 	explicit_bzero(answer, sizeof answer);
 }
 
 /* The name goes with the first line: servers take it there, and save a turn. */
-static void login_next(struct weir_sasl_client *client, struct weir_span bytes)
+static void sasl_client_login_next(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	(void)bytes;
 	if (client->stage == 0)
-		weir_sasl_client_answer(client, client->user);
+		sasl_client_answer(client, client->user);
 	else if (client->stage == 1) {
 		client->verified = true;
-		weir_sasl_client_answer(client, client->password);
+		sasl_client_answer(client, client->password);
 	} else {
-		weir_sasl_client_fail(client, -EACCES);
+		sasl_client_fail(client, -EACCES);
 	}
 }
 
-static const struct client_mechanism plain = {"PLAIN", true, plain_next};
-static const struct client_mechanism login = {"LOGIN", true, login_next};
+static const struct client_mechanism plain = {"PLAIN", true, sasl_client_plain_next};
+static const struct client_mechanism login = {"LOGIN", true, sasl_client_login_next};
 
-static const struct client_mechanism *const mechanisms[] = {
-        &weir_sasl_client_scram, &plain, &login};
+static const struct client_mechanism *const mechanisms[] = {&sasl_client_scram, &plain, &login};
 
 /* -- the exchange ------------------------------------------------------------------------------ */
 
-static bool offered(struct weir_span list, const char *name)
+static bool sasl_client_offered(struct weir_span list, const char *name)
 {
 	struct weir_span word;
 	while (list.size) {
@@ -91,12 +90,12 @@ static bool offered(struct weir_span list, const char *name)
 	return false;
 }
 
-static int choose(const struct weir_sasl_client_options *options,
+static int sasl_client_choose(const struct weir_sasl_client_options *options,
         const struct client_mechanism **ret_mechanism)
 {
 	int error = -EOPNOTSUPP;
 	for (size_t i = 0; i < sizeof mechanisms / sizeof mechanisms[0]; i++) {
-		if (!offered(options->mechanisms, mechanisms[i]->name))
+		if (!sasl_client_offered(options->mechanisms, mechanisms[i]->name))
 			continue;
 		if (!mechanisms[i]->in_clear || options->secure) {
 			*ret_mechanism = mechanisms[i];
@@ -113,12 +112,12 @@ int weir_sasl_client_create(struct weir_loop *loop, const struct weir_sasl_clien
 {
 	struct weir_span user = options->user, password = options->password;
 	const struct client_mechanism *mechanism;
-	int error = choose(options, &mechanism);
+	int error = sasl_client_choose(options, &mechanism);
 	if (error < 0)
 		return error;
 	if (!user.size || user.size > WEIR_USER_NAME_MAX || !password.size ||
-	        password.size > WEIR_PASSWORD_MAX || weir_sasl_has_control(user) ||
-	        weir_sasl_has_control(password))
+	        password.size > WEIR_PASSWORD_MAX || sasl_has_control(user) ||
+	        sasl_has_control(password))
 		return WEIR_E_SYNTAX;
 	struct weir_sasl_client *client = calloc(1, sizeof *client + user.size + password.size);
 	if (!client)
@@ -152,12 +151,12 @@ void weir_sasl_client_next(struct weir_sasl_client *client, struct weir_span cha
 	size_t size;
 	if (challenge.size > WEIR_SASL_LINE_MAX ||
 	        weir_base64_decode(challenge, bytes, sizeof bytes, &size) < 0)
-		weir_sasl_client_fail(client, -EACCES);
+		sasl_client_fail(client, -EACCES);
 	else
 		client->mechanism->next(client, weir_span(bytes, size));
 }
 
-int weir_sasl_client_finish(const struct weir_sasl_client *client)
+int weir_sasl_client_verify(const struct weir_sasl_client *client)
 {
 	return client->verified ? 0 : -EACCES;
 }
@@ -166,7 +165,7 @@ void weir_sasl_client_destroy(struct weir_sasl_client *client)
 {
 	if (!client)
 		return;
-	weir_sasl_client_scram_free(client->scram);
+	sasl_client_scram_free(client->scram);
 	explicit_bzero(client, sizeof *client + client->size);
 	free(client);
 }

@@ -48,7 +48,7 @@ struct guard_known {
 
 struct weir_guard {
 	struct weir_guard_options options;
-	struct weir_siphash_key key;
+	struct siphash_key key;
 	pthread_mutex_t lock; /* guards all but the key */
 	struct guard_network networks[BUCKETS][ENTRIES];
 	struct guard_known known[KNOWN_BUCKETS][ENTRIES];
@@ -166,7 +166,7 @@ static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_c
 static struct guard_count *guard_find(
         struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool take)
 {
-	uint64_t hash = weir_siphash_13(&guard->key, bytes, 16);
+	uint64_t hash = siphash_13(&guard->key, bytes, 16);
 	struct guard_network *entries = guard->networks[hash & (BUCKETS - 1)], *least = entries;
 	for (int i = 0; i < ENTRIES; i++) {
 		const struct guard_count *wrong = &entries[i].wrong;
@@ -190,8 +190,8 @@ static struct guard_known *guard_find_known(struct weir_guard *guard, const uint
         struct weir_span user, int64_t now_ms, bool take)
 {
 	uint64_t name[2];
-	weir_siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
-	uint64_t at = name[0] ^ weir_siphash_13(&guard->key, bytes, 16);
+	siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
+	uint64_t at = name[0] ^ siphash_13(&guard->key, bytes, 16);
 	struct guard_known *entries = guard->known[at & (KNOWN_BUCKETS - 1)], *oldest = entries;
 	for (int i = 0; i < ENTRIES; i++) {
 		if (entries[i].login_ms && now_ms - entries[i].login_ms > WEIR_GUARD_KNOWN_MS)

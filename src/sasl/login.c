@@ -9,15 +9,15 @@
 #include <weir/loop.h>
 #include <weir/sasl.h>
 
-#include "exchange.h"
+#include "sasl_exchange.h"
 
-static void on_time(struct weir_timer *timer)
+static void sasl_login_on_time(struct weir_timer *timer)
 {
 	struct weir_login *login = WEIR_CONTAINER(timer, struct weir_login, timer);
 	login->done(login, login->error);
 }
 
-uint32_t weir_sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
+uint32_t sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
         struct weir_span user, const struct weir_loop *loop, int error)
 {
 	if (!guard || (error && error != -EACCES))
@@ -27,14 +27,14 @@ uint32_t weir_sasl_delay(struct weir_guard *guard, const struct weir_address *pe
 	             : weir_guard_passed(guard, peer, user, now_ms);
 }
 
-static void on_checked(struct weir_check *check, int error)
+static void sasl_login_on_checked(struct weir_check *check, int error)
 {
 	struct weir_login *login = WEIR_CONTAINER(check, struct weir_login, check);
-	uint32_t delay_ms = weir_sasl_delay(login->guard, &login->peer,
+	uint32_t delay_ms = sasl_delay(login->guard, &login->peer,
 	        weir_span(login->name, login->name_size), login->loop, error);
 	login->error = error;
 	if (delay_ms)
-		weir_timer_start(login->loop, &login->timer, delay_ms, on_time);
+		weir_timer_start(login->loop, &login->timer, delay_ms, sasl_login_on_time);
 	else
 		login->done(login, error);
 }
@@ -53,8 +53,8 @@ void weir_login_check(struct weir_login *login, struct weir_loop *loop,
 	if (options->guard)
 		client.suspect = weir_guard_suspects(
 		        options->guard, &login->peer, name, weir_loop_now_ms(loop));
-	weir_users_check_for(
-	        options->users, loop, &login->check, &client, name, password, on_checked);
+	weir_users_check_for(options->users, loop, &login->check, &client, name, password,
+	        sasl_login_on_checked);
 }
 
 void weir_login_cancel(struct weir_login *login)

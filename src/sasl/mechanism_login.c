@@ -1,27 +1,27 @@
 /* LOGIN (draft-murchison-sasl-login): asks for the name, then for the password. */
 #include <weir/error.h>
 
-#include "exchange.h"
+#include "sasl_exchange.h"
 
-enum stage {
+enum login_stage {
 	BEGIN,
 	NAME,
 	PASSWORD,
 };
 
-static void login_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
+static void mechanism_login_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
 {
 	if (!have) {
 		sasl->stage = NAME;
-		weir_sasl_challenge(sasl, WEIR_SPAN("Username:"));
+		sasl_challenge(sasl, WEIR_SPAN("Username:"));
 	} else if (sasl->stage != PASSWORD) {
 		sasl->stage = PASSWORD;
 		/* A name that cannot be is left empty, which is nobody's. */
-		weir_sasl_set_user(sasl, bytes);
-		weir_sasl_challenge(sasl, WEIR_SPAN("Password:"));
+		sasl_set_user(sasl, bytes);
+		sasl_challenge(sasl, WEIR_SPAN("Password:"));
 	} else {
-		weir_sasl_check_password(sasl, bytes);
+		sasl_check_password(sasl, bytes);
 	}
 }
 
-const struct sasl_mechanism weir_sasl_login = {"LOGIN", true, login_next};
+const struct sasl_mechanism sasl_login = {"LOGIN", true, mechanism_login_next};

@@ -15,14 +15,14 @@
 #include <weir/buffer.h>
 #include <weir/error.h>
 
-#include "exchange.h"
+#include "sasl_exchange.h"
 #include "scram.h"
 
 enum {
 	MESSAGES_MAX = 3 * SASL_BYTES_MAX /* of the two sides, that are signed */
 };
 
-enum stage {
+enum scram_stage {
 	FIRST,
 	FINAL,
 	END,
@@ -38,13 +38,13 @@ struct scram_server {
 	unsigned char signature[SCRAM_KEY];
 };
 
-void weir_sasl_scram_free(struct scram_server *scram)
+void sasl_scram_free(struct scram_server *scram)
 {
 	if (!scram)
 		return;
-	weir_buffer_free(&scram->header);
-	weir_buffer_free(&scram->message);
-	weir_buffer_free(&scram->nonce);
+	weir_buffer_finish(&scram->header);
+	weir_buffer_finish(&scram->message);
+	weir_buffer_finish(&scram->nonce);
 	explicit_bzero(scram, sizeof *scram);
 	free(scram);
 }
@@ -59,27 +59,27 @@ struct first {
 	struct weir_span nonce;
 };
 
-static bool parse_first(struct weir_span bytes, struct first *ret)
+static bool mechanism_scram_parse_first(struct weir_span bytes, struct first *ret)
 {
 	struct weir_span rest = bytes, flag;
 	*ret = (struct first){0};
 	if (!weir_span_cut(&rest, ',', &flag) ||
 	        !(weir_span_equal(flag, WEIR_SPAN("n")) || weir_span_equal(flag, WEIR_SPAN("y"))))
 		return false;
-	if (!weir_scram_attribute(&rest, 'a', &ret->identity)) {
+	if (!scram_attribute(&rest, 'a', &ret->identity)) {
 		if (!rest.size || rest.data[0] != ',')
 			return false;
 		rest = weir_span_skip(rest, 1);
 	}
 	ret->bare = rest;
 	ret->header = weir_span(bytes.data, bytes.size - rest.size);
-	return weir_scram_attribute(&rest, 'n', &ret->name) && ret->name.size &&
-	       weir_scram_attribute(&rest, 'r', &ret->nonce) && weir_scram_is_nonce(ret->nonce) &&
+	return scram_attribute(&rest, 'n', &ret->name) && ret->name.size &&
+	       scram_attribute(&rest, 'r', &ret->nonce) && scram_is_nonce(ret->nonce) &&
 	       ret->nonce.size <= WEIR_SASL_NONCE_MAX - SCRAM_NONCE_OWN;
 }
 
 /* `=2C` is a comma, `=3D` an equals sign, and no other equals sign may stand there. */
-static bool decode_name(struct weir_span coded, char *to, size_t *ret_size)
+static bool mechanism_scram_decode_name(struct weir_span coded, char *to, size_t *ret_size)
 {
 	size_t size = 0;
 	while (coded.size) {
@@ -100,35 +100,36 @@ static bool decode_name(struct weir_span coded, char *to, size_t *ret_size)
 }
 
 /* A secret that nobody can know, with a salt and a cost like those of the users. */
-static int make_fake(const struct weir_users *users, struct weir_span name, struct weir_scram *ret)
+static int mechanism_scram_make_fake(
+        const struct weir_users *users, struct weir_span name, struct weir_scram *ret)
 {
 	struct weir_scram model;
 	unsigned char salt[2][SCRAM_KEY];
 	if (!weir_users_first_scram(users, &model))
 		return -EOPNOTSUPP;
-	int error = weir_scram_hmac(model.server_key, name, salt[0]);
+	int error = scram_hmac(model.server_key, name, salt[0]);
 	if (error == 0)
-		error = weir_scram_hash(salt[0], salt[1]);
+		error = scram_hash(salt[0], salt[1]);
 	if (error == 0)
-		error = weir_scram_hmac(salt[1], WEIR_SPAN("fake"), model.stored_key);
+		error = scram_hmac(salt[1], WEIR_SPAN("fake"), model.stored_key);
 	memcpy(model.salt, salt, model.salt_size);
 	*ret = model;
 	return error;
 }
 
-static int find_secret(struct weir_sasl *sasl, const struct first *first)
+static int mechanism_scram_find_secret(struct weir_sasl *sasl, const struct first *first)
 {
 	struct scram_server *scram = sasl->scram;
 	char name[SASL_BYTES_MAX], identity[SASL_BYTES_MAX];
 	size_t name_size, identity_size;
-	if (!decode_name(first->name, name, &name_size) ||
-	        !decode_name(first->identity, identity, &identity_size))
+	if (!mechanism_scram_decode_name(first->name, name, &name_size) ||
+	        !mechanism_scram_decode_name(first->identity, identity, &identity_size))
 		return WEIR_E_SYNTAX;
 	struct weir_span user = weir_span(name, name_size);
-	int error = make_fake(sasl->options.users, user, &scram->secret);
+	int error = mechanism_scram_make_fake(sasl->options.users, user, &scram->secret);
 	if (error < 0)
 		return error;
-	scram->known = weir_sasl_set_user(sasl, user) &&
+	scram->known = sasl_set_user(sasl, user) &&
 	               weir_users_scram(sasl->options.users, user, &scram->secret);
 	if (identity_size && !weir_span_equal(weir_span(identity, identity_size), user))
 		scram->known = false;
@@ -136,12 +137,12 @@ static int find_secret(struct weir_sasl *sasl, const struct first *first)
 }
 
 /* The nonce, and the message that the server answers with. */
-static int compose_first(struct scram_server *scram, const struct first *first)
+static int mechanism_scram_compose_first(struct scram_server *scram, const struct first *first)
 {
 	char own[SCRAM_NONCE_OWN], salt[WEIR_BASE64_ENCODED(WEIR_SCRAM_SALT_MAX)];
 	struct weir_span bytes = weir_span(scram->secret.salt, scram->secret.salt_size);
 	size_t salt_size = weir_base64_encode(bytes, salt);
-	int error = weir_scram_nonce(own);
+	int error = scram_nonce(own);
 	if (error < 0)
 		return error;
 	error = weir_buffer_format(&scram->nonce, WEIR_SASL_NONCE_MAX, "%.*s%.*s",
@@ -159,23 +160,23 @@ static int compose_first(struct scram_server *scram, const struct first *first)
 	        (unsigned)scram->secret.iterations);
 }
 
-static void take_first(struct weir_sasl *sasl, struct weir_span bytes)
+static void mechanism_scram_take_first(struct weir_sasl *sasl, struct weir_span bytes)
 {
 	struct first first;
-	if (!parse_first(bytes, &first)) {
-		weir_sasl_finish(sasl, WEIR_E_SYNTAX);
+	if (!mechanism_scram_parse_first(bytes, &first)) {
+		sasl_finish(sasl, WEIR_E_SYNTAX);
 		return;
 	}
 	sasl->scram = calloc(1, sizeof *sasl->scram);
-	int error = sasl->scram ? find_secret(sasl, &first) : -ENOMEM;
+	int error = sasl->scram ? mechanism_scram_find_secret(sasl, &first) : -ENOMEM;
 	if (error == 0)
-		error = compose_first(sasl->scram, &first);
+		error = mechanism_scram_compose_first(sasl->scram, &first);
 	if (error < 0) {
-		weir_sasl_finish(sasl, error);
+		sasl_finish(sasl, error);
 		return;
 	}
 	sasl->stage = FINAL;
-	weir_sasl_challenge(
+	sasl_challenge(
 	        sasl, weir_span_skip(weir_buffer_span(&sasl->scram->message), first.bare.size + 1));
 }
 
@@ -188,26 +189,26 @@ struct final {
 	unsigned char proof[SCRAM_KEY];
 };
 
-static bool parse_final(struct weir_span bytes, struct final *ret)
+static bool mechanism_scram_parse_final(struct weir_span bytes, struct final *ret)
 {
 	struct weir_span rest = bytes, proof;
-	if (!weir_scram_attribute(&rest, 'c', &ret->binding) ||
-	        !weir_scram_attribute(&rest, 'r', &ret->nonce))
+	if (!scram_attribute(&rest, 'c', &ret->binding) ||
+	        !scram_attribute(&rest, 'r', &ret->nonce))
 		return false;
 	/* Extensions are passed over; the proof is last. */
-	while (!weir_scram_attribute(&rest, 'p', &proof)) {
+	while (!scram_attribute(&rest, 'p', &proof)) {
 		struct weir_span extension;
 		if (!weir_span_cut(&rest, ',', &extension))
 			return false;
 	}
-	if (rest.size || !weir_scram_key(proof, ret->proof))
+	if (rest.size || !scram_key(proof, ret->proof))
 		return false;
 	ret->without_proof = weir_span(bytes.data, (size_t)(proof.data - bytes.data) - 3);
 	return true;
 }
 
 /* 0: the client knows the password, and the signature is made. */
-static int judge(struct scram_server *scram, const struct final *final)
+static int mechanism_scram_judge(struct scram_server *scram, const struct final *final)
 {
 	char header[SASL_BYTES_MAX];
 	size_t size;
@@ -220,61 +221,62 @@ static int judge(struct scram_server *scram, const struct final *final)
 	struct weir_span message = weir_buffer_span(&scram->message);
 	unsigned char key[SCRAM_KEY] = {0}, hash[SCRAM_KEY];
 	if (error == 0)
-		error = weir_scram_hmac(scram->secret.stored_key, message, key);
+		error = scram_hmac(scram->secret.stored_key, message, key);
 	for (int i = 0; i < SCRAM_KEY; i++)
 		key[i] ^= final->proof[i];
 	if (error == 0)
-		error = weir_scram_hash(key, hash);
+		error = scram_hash(key, hash);
 	explicit_bzero(key, sizeof key);
 	if (error == 0)
-		error = weir_scram_hmac(scram->secret.server_key, message, scram->signature);
+		error = scram_hmac(scram->secret.server_key, message, scram->signature);
 	if (error < 0)
 		return error;
-	good &= weir_scram_equal(hash, scram->secret.stored_key);
+	good &= scram_equal(hash, scram->secret.stored_key);
 	return (good & scram->known) ? 0 : -EACCES;
 }
 
-static void answer_final(struct weir_sasl *sasl)
+static void mechanism_scram_answer_final(struct weir_sasl *sasl)
 {
 	char text[2 + WEIR_BASE64_ENCODED(SCRAM_KEY)] = "v=";
 	if (sasl->scram->error) {
-		weir_sasl_finish(sasl, sasl->scram->error);
+		sasl_finish(sasl, sasl->scram->error);
 		return;
 	}
 	weir_base64_encode(weir_span(sasl->scram->signature, SCRAM_KEY), text + 2);
 	sasl->stage = END;
-	weir_sasl_challenge(sasl, weir_span(text, sizeof text));
+	sasl_challenge(sasl, weir_span(text, sizeof text));
 }
 
-static void on_time(struct weir_timer *timer)
+static void mechanism_scram_on_time(struct weir_timer *timer)
 {
 	struct weir_login *login = WEIR_CONTAINER(timer, struct weir_login, timer);
-	answer_final(WEIR_CONTAINER(login, struct weir_sasl, login));
+	mechanism_scram_answer_final(WEIR_CONTAINER(login, struct weir_sasl, login));
 }
 
-static void take_final(struct weir_sasl *sasl, struct weir_span bytes)
+static void mechanism_scram_take_final(struct weir_sasl *sasl, struct weir_span bytes)
 {
 	struct final final;
-	sasl->scram->error =
-	        parse_final(bytes, &final) ? judge(sasl->scram, &final) : WEIR_E_SYNTAX;
-	uint32_t delay_ms = weir_sasl_delay(sasl->options.guard, &sasl->options.peer,
-	        weir_sasl_user(sasl), sasl->loop, sasl->scram->error);
+	sasl->scram->error = mechanism_scram_parse_final(bytes, &final)
+	                             ? mechanism_scram_judge(sasl->scram, &final)
+	                             : WEIR_E_SYNTAX;
+	uint32_t delay_ms = sasl_delay(sasl->options.guard, &sasl->options.peer, sasl_user(sasl),
+	        sasl->loop, sasl->scram->error);
 	if (delay_ms)
-		weir_timer_start(sasl->loop, &sasl->login.timer, delay_ms, on_time);
+		weir_timer_start(sasl->loop, &sasl->login.timer, delay_ms, mechanism_scram_on_time);
 	else
-		answer_final(sasl);
+		mechanism_scram_answer_final(sasl);
 }
 
-static void scram_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
+static void mechanism_scram_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
 {
 	if (!have)
-		weir_sasl_challenge(sasl, WEIR_SPAN(""));
+		sasl_challenge(sasl, WEIR_SPAN(""));
 	else if (sasl->stage == FIRST)
-		take_first(sasl, bytes);
+		mechanism_scram_take_first(sasl, bytes);
 	else if (sasl->stage == FINAL)
-		take_final(sasl, bytes);
+		mechanism_scram_take_final(sasl, bytes);
 	else
-		weir_sasl_finish(sasl, bytes.size ? WEIR_E_SYNTAX : 0);
+		sasl_finish(sasl, bytes.size ? WEIR_E_SYNTAX : 0);
 }
 
-const struct sasl_mechanism weir_sasl_scram = {"SCRAM-SHA-256", false, scram_next};
+const struct sasl_mechanism sasl_scram = {"SCRAM-SHA-256", false, mechanism_scram_next};

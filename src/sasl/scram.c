@@ -16,7 +16,7 @@
 
 #include "scram.h"
 
-int weir_scram_salt_password(
+int scram_salt_password(
         struct weir_span password, const struct weir_scram *salted, unsigned char ret[SCRAM_KEY])
 {
 	if (password.size > INT_MAX)
@@ -28,7 +28,7 @@ int weir_scram_salt_password(
 	return good == 1 ? 0 : -ENOMEM;
 }
 
-int weir_scram_hmac(
+int scram_hmac(
         const unsigned char key[SCRAM_KEY], struct weir_span text, unsigned char ret[SCRAM_KEY])
 {
 	return HMAC(EVP_sha256(), key, SCRAM_KEY, (const unsigned char *)text.data, text.size, ret,
@@ -37,19 +37,19 @@ int weir_scram_hmac(
 	               : -ENOMEM;
 }
 
-int weir_scram_hash(const unsigned char bytes[SCRAM_KEY], unsigned char ret[SCRAM_KEY])
+int scram_hash(const unsigned char bytes[SCRAM_KEY], unsigned char ret[SCRAM_KEY])
 {
 	return EVP_Digest(bytes, SCRAM_KEY, ret, NULL, EVP_sha256(), NULL) == 1 ? 0 : -ENOMEM;
 }
 
-int weir_scram_derive(const unsigned char salted[SCRAM_KEY], struct weir_scram *scram,
+int scram_derive(const unsigned char salted[SCRAM_KEY], struct weir_scram *scram,
         unsigned char ret_client_key[SCRAM_KEY])
 {
-	int error = weir_scram_hmac(salted, WEIR_SPAN("Client Key"), ret_client_key);
+	int error = scram_hmac(salted, WEIR_SPAN("Client Key"), ret_client_key);
 	if (error == 0)
-		error = weir_scram_hash(ret_client_key, scram->stored_key);
+		error = scram_hash(ret_client_key, scram->stored_key);
 	if (error == 0)
-		error = weir_scram_hmac(salted, WEIR_SPAN("Server Key"), scram->server_key);
+		error = scram_hmac(salted, WEIR_SPAN("Server Key"), scram->server_key);
 	return error;
 }
 
@@ -62,9 +62,9 @@ int weir_scram_make(struct weir_span password, struct weir_scram *ret)
 	unsigned char salted[SCRAM_KEY], client_key[SCRAM_KEY];
 	if (getrandom(scram.salt, SALT, 0) != SALT)
 		return -EIO;
-	int error = weir_scram_salt_password(password, &scram, salted);
+	int error = scram_salt_password(password, &scram, salted);
 	if (error == 0)
-		error = weir_scram_derive(salted, &scram, client_key);
+		error = scram_derive(salted, &scram, client_key);
 	explicit_bzero(salted, sizeof salted);
 	explicit_bzero(client_key, sizeof client_key);
 	if (error == 0)
@@ -72,12 +72,12 @@ int weir_scram_make(struct weir_span password, struct weir_scram *ret)
 	return error;
 }
 
-bool weir_scram_equal(const unsigned char a[SCRAM_KEY], const unsigned char b[SCRAM_KEY])
+bool scram_equal(const unsigned char a[SCRAM_KEY], const unsigned char b[SCRAM_KEY])
 {
 	return CRYPTO_memcmp(a, b, SCRAM_KEY) == 0;
 }
 
-int weir_scram_nonce(char ret[SCRAM_NONCE_OWN])
+int scram_nonce(char ret[SCRAM_NONCE_OWN])
 {
 	unsigned char bytes[WEIR_BASE64_DECODED(SCRAM_NONCE_OWN)];
 	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
@@ -86,7 +86,7 @@ int weir_scram_nonce(char ret[SCRAM_NONCE_OWN])
 	return 0;
 }
 
-bool weir_scram_attribute(struct weir_span *rest, char name, struct weir_span *ret)
+bool scram_attribute(struct weir_span *rest, char name, struct weir_span *ret)
 {
 	if (rest->size < 2 || rest->data[0] != name || rest->data[1] != '=')
 		return false;
@@ -95,7 +95,7 @@ bool weir_scram_attribute(struct weir_span *rest, char name, struct weir_span *r
 	return true;
 }
 
-bool weir_scram_is_nonce(struct weir_span text)
+bool scram_is_nonce(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if (text.data[i] < '!' || text.data[i] > '~' || text.data[i] == ',')
@@ -103,7 +103,7 @@ bool weir_scram_is_nonce(struct weir_span text)
 	return text.size;
 }
 
-bool weir_scram_key(struct weir_span text, unsigned char ret[SCRAM_KEY])
+bool scram_key(struct weir_span text, unsigned char ret[SCRAM_KEY])
 {
 	char bytes[SCRAM_KEY];
 	size_t size;

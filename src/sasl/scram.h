@@ -14,31 +14,31 @@ enum {
 };
 
 /* Hi(): the slow part. 0 or -ENOMEM. */
-int weir_scram_salt_password(
+int scram_salt_password(
         struct weir_span password, const struct weir_scram *salted, unsigned char ret[SCRAM_KEY]);
 
 /* 0 or -ENOMEM, as all below. */
-int weir_scram_hmac(
+int scram_hmac(
         const unsigned char key[SCRAM_KEY], struct weir_span text, unsigned char ret[SCRAM_KEY]);
-int weir_scram_hash(const unsigned char bytes[SCRAM_KEY], unsigned char ret[SCRAM_KEY]);
+int scram_hash(const unsigned char bytes[SCRAM_KEY], unsigned char ret[SCRAM_KEY]);
 
 /* StoredKey and ServerKey of *scram, and the ClientKey. */
-int weir_scram_derive(const unsigned char salted[SCRAM_KEY], struct weir_scram *scram,
+int scram_derive(const unsigned char salted[SCRAM_KEY], struct weir_scram *scram,
         unsigned char ret_client_key[SCRAM_KEY]);
 
 /* In constant time. */
-bool weir_scram_equal(const unsigned char a[SCRAM_KEY], const unsigned char b[SCRAM_KEY]);
+bool scram_equal(const unsigned char a[SCRAM_KEY], const unsigned char b[SCRAM_KEY]);
 
 /* Not ended by NUL. 0 or -EIO. */
-int weir_scram_nonce(char ret[SCRAM_NONCE_OWN]);
+int scram_nonce(char ret[SCRAM_NONCE_OWN]);
 
 /* Cuts `name=value` off, up to a comma or the end. False: that is not what comes next. */
-bool weir_scram_attribute(struct weir_span *rest, char name, struct weir_span *ret);
+bool scram_attribute(struct weir_span *rest, char name, struct weir_span *ret);
 
 /* Can it be (part of) a nonce: printable, without commas, not empty? */
-bool weir_scram_is_nonce(struct weir_span text);
+bool scram_is_nonce(struct weir_span text);
 
 /* A decoded key of base64. */
-bool weir_scram_key(struct weir_span text, unsigned char ret[SCRAM_KEY]);
+bool scram_key(struct weir_span text, unsigned char ret[SCRAM_KEY]);
 
 #endif

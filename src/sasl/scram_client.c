@@ -12,15 +12,15 @@
 
 #include <weir/error.h>
 
-#include "client_state.h"
-#include "exchange.h"
+#include "sasl_client_state.h"
+#include "sasl_exchange.h"
 #include "scram.h"
 
 enum {
 	MESSAGES_MAX = 3 * SASL_BYTES_MAX
 };
 
-enum stage {
+enum scram_client_stage {
 	BEGIN,
 	SENT_FIRST,
 	SENT_FINAL,
@@ -41,26 +41,26 @@ struct scram_client {
 	char password[WEIR_PASSWORD_MAX];
 };
 
-static void free_scram(struct scram_client *scram)
+static void scram_client_free(struct scram_client *scram)
 {
-	weir_buffer_free(&scram->message);
-	weir_buffer_free(&scram->nonce);
+	weir_buffer_finish(&scram->message);
+	weir_buffer_finish(&scram->nonce);
 	explicit_bzero(scram, sizeof *scram);
 	free(scram);
 }
 
-void weir_sasl_client_scram_free(struct scram_client *scram)
+void sasl_client_scram_free(struct scram_client *scram)
 {
 	if (!scram)
 		return;
 	scram->client = NULL;
 	if (!scram->working)
-		free_scram(scram);
+		scram_client_free(scram);
 }
 
 /* -- the first message ------------------------------------------------------------------------- */
 
-static int append_name(struct weir_buffer *message, struct weir_span name)
+static int scram_client_append_name(struct weir_buffer *message, struct weir_span name)
 {
 	int error = 0;
 	for (size_t i = 0; i < name.size && error == 0; i++) {
@@ -72,28 +72,28 @@ static int append_name(struct weir_buffer *message, struct weir_span name)
 	return error;
 }
 
-static int compose_first(struct scram_client *scram, struct weir_span user)
+static int scram_client_compose_first(struct scram_client *scram, struct weir_span user)
 {
 	char nonce[SCRAM_NONCE_OWN];
-	int error = weir_scram_nonce(nonce);
+	int error = scram_nonce(nonce);
 	if (error == 0)
 		error = weir_buffer_append(&scram->nonce, nonce, sizeof nonce, WEIR_SASL_NONCE_MAX);
 	if (error == 0)
 		error = weir_buffer_append(&scram->message, "n,,n=", 5, MESSAGES_MAX);
 	if (error == 0)
-		error = append_name(&scram->message, user);
+		error = scram_client_append_name(&scram->message, user);
 	if (error == 0)
 		error = weir_buffer_format(
 		        &scram->message, MESSAGES_MAX, ",r=%.*s", (int)sizeof nonce, nonce);
 	return error;
 }
 
-static void begin(struct weir_sasl_client *client)
+static void scram_client_begin(struct weir_sasl_client *client)
 {
 	struct scram_client *scram = client->scram = calloc(1, sizeof *scram);
-	int error = scram ? compose_first(scram, client->user) : -ENOMEM;
+	int error = scram ? scram_client_compose_first(scram, client->user) : -ENOMEM;
 	if (error) {
-		weir_sasl_client_fail(client, error);
+		sasl_client_fail(client, error);
 		return;
 	}
 	scram->client = client;
@@ -104,21 +104,21 @@ static void begin(struct weir_sasl_client *client)
 	size_t size = scram->message.size;
 	memcpy(first, scram->message.data, size);
 	weir_buffer_consume(&scram->message, 3);
-	weir_sasl_client_answer(client, weir_span(first, size));
+	sasl_client_answer(client, weir_span(first, size));
 }
 
 /* -- the server's first ------------------------------------------------------------------------ */
 
-static int parse_first(struct scram_client *scram, struct weir_span bytes)
+static int scram_client_parse_first(struct scram_client *scram, struct weir_span bytes)
 {
 	struct weir_span rest = bytes, nonce, salt, number, own = weir_buffer_span(&scram->nonce);
 	uint64_t iterations;
 	size_t size;
-	if (!weir_scram_attribute(&rest, 'r', &nonce) || !weir_scram_attribute(&rest, 's', &salt) ||
-	        !weir_scram_attribute(&rest, 'i', &number))
+	if (!scram_attribute(&rest, 'r', &nonce) || !scram_attribute(&rest, 's', &salt) ||
+	        !scram_attribute(&rest, 'i', &number))
 		return -EACCES;
-	if (!weir_scram_is_nonce(nonce) || nonce.size <= own.size ||
-	        nonce.size > WEIR_SASL_NONCE_MAX || !weir_span_starts(nonce, own))
+	if (!scram_is_nonce(nonce) || nonce.size <= own.size || nonce.size > WEIR_SASL_NONCE_MAX ||
+	        !weir_span_starts(nonce, own))
 		return -EACCES;
 	if (weir_base64_decode(salt, (char *)scram->secret.salt, sizeof scram->secret.salt, &size) <
 	                0 ||
@@ -133,19 +133,19 @@ static int parse_first(struct scram_client *scram, struct weir_span bytes)
 
 /* -- the proof --------------------------------------------------------------------------------- */
 
-static void run_salt(struct weir_work *work)
+static void scram_client_run_salt(struct weir_work *work)
 {
 	struct scram_client *scram = WEIR_CONTAINER(work, struct scram_client, work);
-	unsigned char salted[SCRAM_KEY];
-	scram->error = weir_scram_salt_password(
-	        weir_span(scram->password, scram->password_size), &scram->secret, salted);
+	unsigned char scram_client_salted[SCRAM_KEY];
+	scram->error = scram_salt_password(weir_span(scram->password, scram->password_size),
+	        &scram->secret, scram_client_salted);
 	if (scram->error == 0)
-		scram->error = weir_scram_derive(salted, &scram->secret, scram->client_key);
-	explicit_bzero(salted, sizeof salted);
+		scram->error = scram_derive(scram_client_salted, &scram->secret, scram->client_key);
+	explicit_bzero(scram_client_salted, sizeof scram_client_salted);
 }
 
 /* Into `final`, of MESSAGES_MAX bytes at most. */
-static int compose_final(struct scram_client *scram, struct weir_buffer *final)
+static int scram_client_compose_final(struct scram_client *scram, struct weir_buffer *final)
 {
 	unsigned char proof[SCRAM_KEY];
 	char text[WEIR_BASE64_ENCODED(SCRAM_KEY)];
@@ -156,9 +156,9 @@ static int compose_final(struct scram_client *scram, struct weir_buffer *final)
 		        &scram->message, MESSAGES_MAX, ",%.*s", (int) final->size, final->data);
 	struct weir_span message = weir_buffer_span(&scram->message);
 	if (error == 0)
-		error = weir_scram_hmac(scram->secret.stored_key, message, proof);
+		error = scram_hmac(scram->secret.stored_key, message, proof);
 	if (error == 0)
-		error = weir_scram_hmac(scram->secret.server_key, message, scram->signature);
+		error = scram_hmac(scram->secret.server_key, message, scram->signature);
 	if (error)
 		return error;
 	for (int i = 0; i < SCRAM_KEY; i++)
@@ -167,66 +167,65 @@ static int compose_final(struct scram_client *scram, struct weir_buffer *final)
 	return weir_buffer_format(final, MESSAGES_MAX, ",p=%.*s", (int)sizeof text, text);
 }
 
-static void salted(struct weir_work *work)
+static void scram_client_salted(struct weir_work *work)
 {
 	struct scram_client *scram = WEIR_CONTAINER(work, struct scram_client, work);
 	struct weir_sasl_client *client = scram->client;
 	struct weir_buffer final = {0};
 	scram->working = false;
 	if (!client) {
-		free_scram(scram);
+		scram_client_free(scram);
 		return;
 	}
 	int error = scram->error;
 	if (error == 0)
-		error = compose_final(scram, &final);
+		error = scram_client_compose_final(scram, &final);
 	if (error < 0)
-		weir_sasl_client_fail(client, error);
+		sasl_client_fail(client, error);
 	else
-		weir_sasl_client_answer(client, weir_buffer_span(&final));
-	weir_buffer_free(&final);
+		sasl_client_answer(client, weir_buffer_span(&final));
+	weir_buffer_finish(&final);
 }
 
-static void take_first(struct weir_sasl_client *client, struct weir_span bytes)
+static void scram_client_take_first(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	struct scram_client *scram = client->scram;
-	int error = parse_first(scram, bytes);
+	int error = scram_client_parse_first(scram, bytes);
 	if (error == 0)
 		error = weir_buffer_format(
 		        &scram->message, MESSAGES_MAX, ",%.*s", (int)bytes.size, bytes.data);
 	if (error == 0)
-		error = weir_work_submit_to(
-		        client->loop, WEIR_LANE_PASSWORD, &scram->work, run_salt, salted);
+		error = weir_work_submit_to(client->loop, WEIR_LANE_PASSWORD, &scram->work,
+		        scram_client_run_salt, scram_client_salted);
 	scram->working = error == 0;
 	if (error < 0)
-		weir_sasl_client_fail(client, error);
+		sasl_client_fail(client, error);
 }
 
 /* -- the server's signature -------------------------------------------------------------------- */
 
-static void take_final(struct weir_sasl_client *client, struct weir_span bytes)
+static void scram_client_take_final(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	unsigned char signature[SCRAM_KEY];
 	struct weir_span text;
-	client->verified = weir_scram_attribute(&bytes, 'v', &text) &&
-	                   weir_scram_key(text, signature) &&
-	                   weir_scram_equal(signature, client->scram->signature);
+	client->verified = scram_attribute(&bytes, 'v', &text) && scram_key(text, signature) &&
+	                   scram_equal(signature, client->scram->signature);
 	if (client->verified)
-		weir_sasl_client_answer(client, WEIR_SPAN(""));
+		sasl_client_answer(client, WEIR_SPAN(""));
 	else
-		weir_sasl_client_fail(client, -EACCES);
+		sasl_client_fail(client, -EACCES);
 }
 
-static void scram_next(struct weir_sasl_client *client, struct weir_span bytes)
+static void scram_client_next(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	if (client->stage == BEGIN)
-		begin(client);
+		scram_client_begin(client);
 	else if (client->stage == SENT_FIRST && !client->scram->working)
-		take_first(client, bytes);
+		scram_client_take_first(client, bytes);
 	else if (client->stage == SENT_FINAL)
-		take_final(client, bytes);
+		scram_client_take_final(client, bytes);
 	else
-		weir_sasl_client_fail(client, -EACCES);
+		sasl_client_fail(client, -EACCES);
 }
 
-const struct client_mechanism weir_sasl_client_scram = {"SCRAM-SHA-256", false, scram_next};
+const struct client_mechanism sasl_client_scram = {"SCRAM-SHA-256", false, scram_client_next};

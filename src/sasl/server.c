@@ -12,10 +12,9 @@
 
 #include <weir/error.h>
 
-#include "exchange.h"
+#include "sasl_exchange.h"
 
-static const struct sasl_mechanism *const mechanisms[] = {
-        &weir_sasl_scram, &weir_sasl_plain, &weir_sasl_login};
+static const struct sasl_mechanism *const mechanisms[] = {&sasl_scram, &sasl_plain, &sasl_login};
 
 const char *weir_sasl_mechanisms(struct weir_users *users, bool secure)
 {
@@ -24,7 +23,7 @@ const char *weir_sasl_mechanisms(struct weir_users *users, bool secure)
 	return secure ? "PLAIN LOGIN" : "";
 }
 
-bool weir_sasl_has_control(struct weir_span text)
+bool sasl_has_control(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if ((unsigned char)text.data[i] < ' ' || text.data[i] == 0x7f)
@@ -34,7 +33,7 @@ bool weir_sasl_has_control(struct weir_span text)
 
 /* -- the answers ------------------------------------------------------------------------------- */
 
-void weir_sasl_challenge(struct weir_sasl *sasl, struct weir_span bytes)
+void sasl_challenge(struct weir_sasl *sasl, struct weir_span bytes)
 {
 	char text[WEIR_BASE64_ENCODED(SASL_BYTES_MAX)];
 	struct weir_sasl_step step = {.outcome = WEIR_SASL_CHALLENGE};
@@ -42,34 +41,34 @@ void weir_sasl_challenge(struct weir_sasl *sasl, struct weir_span bytes)
 	sasl->step(sasl->context, &step);
 }
 
-void weir_sasl_finish(struct weir_sasl *sasl, int error)
+void sasl_finish(struct weir_sasl *sasl, int error)
 {
 	struct weir_sasl_step step = {.outcome = WEIR_SASL_FAILED, .error = error};
 	if (error == 0) {
 		step.outcome = WEIR_SASL_DONE;
-		step.user = weir_sasl_user(sasl);
+		step.user = sasl_user(sasl);
 	}
 	sasl->step(sasl->context, &step);
 }
 
-static void on_login(struct weir_login *login, int error)
+static void sasl_server_on_login(struct weir_login *login, int error)
 {
-	weir_sasl_finish(WEIR_CONTAINER(login, struct weir_sasl, login), error);
+	sasl_finish(WEIR_CONTAINER(login, struct weir_sasl, login), error);
 }
 
-void weir_sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
+void sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
 {
 	/* A password that cannot be is checked too: it is wrong, and counted. */
-	if (weir_sasl_has_control(password))
+	if (sasl_has_control(password))
 		password = weir_span("\0", 1);
-	weir_login_check(
-	        &sasl->login, sasl->loop, &sasl->options, weir_sasl_user(sasl), password, on_login);
+	weir_login_check(&sasl->login, sasl->loop, &sasl->options, sasl_user(sasl), password,
+	        sasl_server_on_login);
 }
 
-bool weir_sasl_set_user(struct weir_sasl *sasl, struct weir_span name)
+bool sasl_set_user(struct weir_sasl *sasl, struct weir_span name)
 {
 	name = weir_users_login_name(sasl->options.users, name);
-	if (!name.size || name.size > sizeof sasl->user || weir_sasl_has_control(name))
+	if (!name.size || name.size > sizeof sasl->user || sasl_has_control(name))
 		return false;
 	memcpy(sasl->user, name.data, name.size);
 	sasl->user_size = name.size;
@@ -99,20 +98,20 @@ void weir_sasl_destroy(struct weir_sasl *sasl)
 	if (!sasl)
 		return;
 	weir_login_cancel(&sasl->login);
-	weir_sasl_scram_free(sasl->scram);
+	sasl_scram_free(sasl->scram);
 	weir_users_release(sasl->options.users);
 	explicit_bzero(sasl, sizeof *sasl);
 	free(sasl);
 }
 
-static int choose(struct weir_sasl *sasl, struct weir_span name)
+static int sasl_server_choose(struct weir_sasl *sasl, struct weir_span name)
 {
 	for (size_t i = 0; i < sizeof mechanisms / sizeof mechanisms[0]; i++) {
 		if (!weir_span_equal_nocase(name, weir_span_of(mechanisms[i]->name)))
 			continue;
 		if (mechanisms[i]->in_clear && !sasl->options.secure)
 			return -EPERM;
-		if (mechanisms[i] == &weir_sasl_scram && !weir_users_all_scram(sasl->options.users))
+		if (mechanisms[i] == &sasl_scram && !weir_users_all_scram(sasl->options.users))
 			return -EOPNOTSUPP;
 		sasl->mechanism = mechanisms[i];
 		return 0;
@@ -121,7 +120,7 @@ static int choose(struct weir_sasl *sasl, struct weir_span name)
 }
 
 /* The bytes are on this stack, and those of the mechanism below it; both are erased. */
-static void take(struct weir_sasl *sasl, struct weir_span text)
+static void sasl_server_take(struct weir_sasl *sasl, struct weir_span text)
 {
 	char bytes[SASL_BYTES_MAX];
 	size_t size = 0;
@@ -129,7 +128,7 @@ static void take(struct weir_sasl *sasl, struct weir_span text)
 	if (text.size <= WEIR_SASL_LINE_MAX)
 		error = weir_base64_decode(text, bytes, sizeof bytes, &size);
 	if (error < 0)
-		weir_sasl_finish(sasl, error);
+		sasl_finish(sasl, error);
 	else
 		sasl->mechanism->next(sasl, weir_span(bytes, size), true);
 	explicit_bzero(bytes, sizeof bytes);
@@ -137,23 +136,23 @@ static void take(struct weir_sasl *sasl, struct weir_span text)
 
 void weir_sasl_start(struct weir_sasl *sasl, struct weir_span mechanism, struct weir_span initial)
 {
-	int error = choose(sasl, mechanism);
+	int error = sasl_server_choose(sasl, mechanism);
 	if (error < 0)
-		weir_sasl_finish(sasl, error);
+		sasl_finish(sasl, error);
 	else if (!initial.data)
 		sasl->mechanism->next(sasl, initial, false);
 	else if (weir_span_equal(initial, WEIR_SPAN("=")))
-		take(sasl, WEIR_SPAN(""));
+		sasl_server_take(sasl, WEIR_SPAN(""));
 	else if (!initial.size)
-		weir_sasl_finish(sasl, WEIR_E_SYNTAX);
+		sasl_finish(sasl, WEIR_E_SYNTAX);
 	else
-		take(sasl, initial);
+		sasl_server_take(sasl, initial);
 }
 
 void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line)
 {
 	if (weir_span_equal(line, WEIR_SPAN("*")))
-		weir_sasl_finish(sasl, -ECANCELED);
+		sasl_finish(sasl, -ECANCELED);
 	else
-		take(sasl, line);
+		sasl_server_take(sasl, line);
 }

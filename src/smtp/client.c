@@ -15,11 +15,11 @@
 #include <weir/server.h>
 #include <weir/tls.h>
 
-#include "client_state.h"
+#include "smtp_client_state.h"
 
 /* -- what the other files need ----------------------------------------------------------------- */
 
-void weir_smtp_client_fail(struct weir_smtp_client *client, int error, const char *text)
+void smtp_client_fail(struct weir_smtp_client *client, int error, const char *text)
 {
 	if (client->state == CLIENT_ENDING)
 		return;
@@ -33,7 +33,7 @@ void weir_smtp_client_fail(struct weir_smtp_client *client, int error, const cha
 	weir_channel_abort(client->channel, error);
 }
 
-void weir_smtp_client_fail_reply(struct weir_smtp_client *client)
+void smtp_client_fail_reply(struct weir_smtp_client *client)
 {
 	if (client->state == CLIENT_ENDING)
 		return;
@@ -46,28 +46,27 @@ void weir_smtp_client_fail_reply(struct weir_smtp_client *client)
 	weir_channel_close(client->channel);
 }
 
-static void on_time(struct weir_timer *timer)
+static void smtp_client_on_time(struct weir_timer *timer)
 {
 	struct weir_smtp_client *client = WEIR_CONTAINER(timer, struct weir_smtp_client, timer);
-	weir_smtp_client_fail(client, -ETIMEDOUT, "the server does not answer");
+	smtp_client_fail(client, -ETIMEDOUT, "the server does not answer");
 }
 
-void weir_smtp_client_await(
-        struct weir_smtp_client *client, enum client_state state, uint32_t within_ms)
+void smtp_client_await(struct weir_smtp_client *client, enum client_state state, uint32_t within_ms)
 {
 	client->state = state;
 	client->reply = (struct smtp_reply){0};
-	weir_timer_start(client->loop, &client->timer, within_ms, on_time);
+	weir_timer_start(client->loop, &client->timer, within_ms, smtp_client_on_time);
 }
 
-void weir_smtp_client_say(struct weir_smtp_client *client, struct weir_span line,
+void smtp_client_say(struct weir_smtp_client *client, struct weir_span line,
         enum client_state state, uint32_t within_ms)
 {
 	weir_channel_push_copy(client->channel, line);
-	weir_smtp_client_await(client, state, within_ms);
+	smtp_client_await(client, state, within_ms);
 }
 
-void weir_smtp_client_become_ready(struct weir_smtp_client *client)
+void smtp_client_become_ready(struct weir_smtp_client *client)
 {
 	weir_timer_stop(&client->timer);
 	client->state = CLIENT_READY;
@@ -76,58 +75,57 @@ void weir_smtp_client_become_ready(struct weir_smtp_client *client)
 
 /* -- from the greeting to being ready ---------------------------------------------------------- */
 
-static void say_hello(struct weir_smtp_client *client, enum client_state state)
+static void smtp_client_say_hello(struct weir_smtp_client *client, enum client_state state)
 {
 	char line[8 + WEIR_SMTP_HELO_MAX];
 	int size = snprintf(line, sizeof line, "%s %s\r\n", state == CLIENT_EHLO ? "EHLO" : "HELO",
 	        client->options.helo);
 	client->offers = (struct smtp_offers){0};
-	weir_smtp_client_say(
-	        client, weir_span(line, (size_t)size), state, WEIR_SMTP_CLIENT_REPLY_MS);
+	smtp_client_say(client, weir_span(line, (size_t)size), state, WEIR_SMTP_CLIENT_REPLY_MS);
 }
 
 /* All is known that the server offers: TLS if it has to be, then AUTH, then ready. */
-static void go_on(struct weir_smtp_client *client)
+static void smtp_client_go_on(struct weir_smtp_client *client)
 {
 	bool secure = weir_channel_secure(client->channel);
 	enum weir_smtp_client_tls mode = client->options.mode;
 	if (!secure && mode != WEIR_SMTP_CLIENT_TLS_OFF && client->offers.starttls)
-		weir_smtp_client_say(client, WEIR_SPAN("STARTTLS\r\n"), CLIENT_STARTTLS,
+		smtp_client_say(client, WEIR_SPAN("STARTTLS\r\n"), CLIENT_STARTTLS,
 		        WEIR_SMTP_CLIENT_REPLY_MS);
 	else if (!secure && mode == WEIR_SMTP_CLIENT_TLS_REQUIRED)
-		weir_smtp_client_fail(client, -EPROTO, "the server does not offer STARTTLS");
+		smtp_client_fail(client, -EPROTO, "the server does not offer STARTTLS");
 	else if (client->options.user)
-		weir_smtp_client_authenticate(client);
+		smtp_client_authenticate(client);
 	else
-		weir_smtp_client_become_ready(client);
+		smtp_client_become_ready(client);
 }
 
-static void start_tls(struct weir_smtp_client *client)
+static void smtp_client_start_tls(struct weir_smtp_client *client)
 {
 	client->state = CLIENT_CONNECTING;
 	client->in_tls = true;
-	weir_timer_start(client->loop, &client->timer, WEIR_SMTP_CLIENT_REPLY_MS, on_time);
+	weir_timer_start(
+	        client->loop, &client->timer, WEIR_SMTP_CLIENT_REPLY_MS, smtp_client_on_time);
 	int error =
 	        weir_channel_start_tls(client->channel, client->options.tls, client->options.host);
 	if (error < 0)
-		weir_smtp_client_fail(client, error, NULL);
+		smtp_client_fail(client, error, NULL);
 }
 
-static void on_secured(struct weir_channel *channel, size_t dropped)
+static void smtp_client_on_secured(struct weir_channel *channel, size_t dropped)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	client->in_tls = false;
 	if (dropped)
-		weir_smtp_client_fail(
-		        client, -EPROTO, "the server went on in clear behind STARTTLS");
+		smtp_client_fail(client, -EPROTO, "the server went on in clear behind STARTTLS");
 	else if (client->options.mode == WEIR_SMTP_CLIENT_TLS_IMPLICIT)
-		weir_smtp_client_await(client, CLIENT_GREETING, WEIR_SMTP_CLIENT_REPLY_MS);
+		smtp_client_await(client, CLIENT_GREETING, WEIR_SMTP_CLIENT_REPLY_MS);
 	else
-		say_hello(client, CLIENT_EHLO);
+		smtp_client_say_hello(client, CLIENT_EHLO);
 }
 
 /* Ends up in logs and reports: a line of what can be printed. */
-static void on_insecure(struct weir_channel *channel, const char *why)
+static void smtp_client_on_insecure(struct weir_channel *channel, const char *why)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	snprintf(client->tls_text, sizeof client->tls_text, "TLS failed: %s", why);
@@ -136,47 +134,47 @@ static void on_insecure(struct weir_channel *channel, const char *why)
 			*at = '?';
 }
 
-static void starttls_reply(struct weir_smtp_client *client)
+static void smtp_client_starttls_reply(struct weir_smtp_client *client)
 {
 	if (client->reply.code == 220)
-		start_tls(client);
+		smtp_client_start_tls(client);
 	else if (client->options.mode == WEIR_SMTP_CLIENT_TLS_REQUIRED)
-		weir_smtp_client_fail_reply(client);
+		smtp_client_fail_reply(client);
 	else {
 		client->offers.starttls = false;
-		go_on(client);
+		smtp_client_go_on(client);
 	}
 }
 
-static void take_reply(struct weir_smtp_client *client)
+static void smtp_client_take_reply(struct weir_smtp_client *client)
 {
 	unsigned code = client->reply.code;
 	switch (client->state) {
 	case CLIENT_GREETING:
 		if (code == 220)
-			say_hello(client, CLIENT_EHLO);
+			smtp_client_say_hello(client, CLIENT_EHLO);
 		else
-			weir_smtp_client_fail_reply(client);
+			smtp_client_fail_reply(client);
 		return;
 	case CLIENT_EHLO:
 		if (code == 250)
-			go_on(client);
+			smtp_client_go_on(client);
 		else if (code / 100 == 5 && code != 554)
-			say_hello(client, CLIENT_HELO);
+			smtp_client_say_hello(client, CLIENT_HELO);
 		else
-			weir_smtp_client_fail_reply(client);
+			smtp_client_fail_reply(client);
 		return;
 	case CLIENT_HELO:
 		if (code == 250)
-			go_on(client);
+			smtp_client_go_on(client);
 		else
-			weir_smtp_client_fail_reply(client);
+			smtp_client_fail_reply(client);
 		return;
 	case CLIENT_STARTTLS:
-		starttls_reply(client);
+		smtp_client_starttls_reply(client);
 		return;
 	case CLIENT_AUTH:
-		weir_smtp_client_auth_reply(client);
+		smtp_client_auth_reply(client);
 		return;
 	case CLIENT_QUIT:
 		client->state = CLIENT_ENDING;
@@ -190,67 +188,66 @@ static void take_reply(struct weir_smtp_client *client)
 	case CLIENT_LOOKING:
 	case CLIENT_ENDING:
 		/* 421: it wants to close. Whatever else it is, it answers nothing. */
-		weir_smtp_client_fail_reply(client);
+		smtp_client_fail_reply(client);
 		return;
 	default:
-		weir_smtp_client_send_reply(client);
+		smtp_client_send_reply(client);
 		return;
 	}
 }
 
 /* -- the channel ------------------------------------------------------------------------------- */
 
-static int on_open(struct weir_channel *channel)
+static int smtp_client_on_open(struct weir_channel *channel)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	weir_channel_reset_on_failure(channel, true);
 	if (client->options.mode == WEIR_SMTP_CLIENT_TLS_IMPLICIT)
-		start_tls(client);
+		smtp_client_start_tls(client);
 	else
-		weir_smtp_client_await(client, CLIENT_GREETING, WEIR_SMTP_CLIENT_REPLY_MS);
+		smtp_client_await(client, CLIENT_GREETING, WEIR_SMTP_CLIENT_REPLY_MS);
 	return 0;
 }
 
-static void on_line(struct weir_channel *channel, struct weir_span line)
+static void smtp_client_on_line(struct weir_channel *channel, struct weir_span line)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	if (client->state == CLIENT_ENDING)
 		return;
-	int done = weir_smtp_reply_line(&client->reply, line);
+	int done = smtp_reply_line(&client->reply, line);
 	if (done < 0) {
-		weir_smtp_client_fail(client, done, "the server does not speak SMTP");
+		smtp_client_fail(client, done, "the server does not speak SMTP");
 		return;
 	}
 	if (client->state == CLIENT_EHLO && client->reply.code == 250 && client->reply.lines > 1 &&
 	        line.size > 4)
-		weir_smtp_offer(&client->offers, weir_span_skip(line, 4));
+		smtp_offer(&client->offers, weir_span_skip(line, 4));
 	if (done)
-		take_reply(client);
+		smtp_client_take_reply(client);
 }
 
-static void on_overflow(struct weir_channel *channel, int error)
+static void smtp_client_on_overflow(struct weir_channel *channel, int error)
 {
 	(void)error;
-	weir_smtp_client_fail(
-	        weir_channel_context(channel), -EPROTO, "the server's line is too long");
+	smtp_client_fail(weir_channel_context(channel), -EPROTO, "the server's line is too long");
 }
 
-static void on_eof(struct weir_channel *channel)
+static void smtp_client_on_eof(struct weir_channel *channel)
 {
-	weir_smtp_client_fail(
+	smtp_client_fail(
 	        weir_channel_context(channel), -ECONNRESET, "the server closed the connection");
 }
 
 /* The reply to a message has its time from when the last of it has gone. */
-static void on_drained(struct weir_channel *channel)
+static void smtp_client_on_drained(struct weir_channel *channel)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	if (client->state == CLIENT_MESSAGE)
-		weir_timer_start(
-		        client->loop, &client->timer, WEIR_SMTP_CLIENT_MESSAGE_MS, on_time);
+		weir_timer_start(client->loop, &client->timer, WEIR_SMTP_CLIENT_MESSAGE_MS,
+		        smtp_client_on_time);
 }
 
-static void free_client(struct weir_smtp_client *client)
+static void smtp_client_free(struct weir_smtp_client *client)
 {
 	weir_timer_stop(&client->timer);
 	weir_loop_cancel(client->loop, &client->task);
@@ -264,7 +261,7 @@ static void free_client(struct weir_smtp_client *client)
 	free(client);
 }
 
-static void on_close(struct weir_channel *channel, int error)
+static void smtp_client_on_close(struct weir_channel *channel, int error)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	if (client->events) {
@@ -278,27 +275,27 @@ static void on_close(struct weir_channel *channel, int error)
 		client->why.text = client->why_text;
 		client->state = CLIENT_ENDING;
 		client_look_cancel(client);
-		weir_smtp_client_send_lost(client);
+		smtp_client_send_lost(client);
 		client->events->closed(client->context, &client->why);
 	}
-	free_client(client);
+	smtp_client_free(client);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
 
 static const struct weir_protocol protocol = {
         .name = "smtp-client",
-        .open = on_open,
-        .request = on_line,
-        .overflow = on_overflow,
-        .eof = on_eof,
-        .secured = on_secured,
-        .insecure = on_insecure,
-        .drained = on_drained,
-        .close = on_close,
+        .open = smtp_client_on_open,
+        .request = smtp_client_on_line,
+        .overflow = smtp_client_on_overflow,
+        .eof = smtp_client_on_eof,
+        .secured = smtp_client_on_secured,
+        .insecure = smtp_client_on_insecure,
+        .drained = smtp_client_on_drained,
+        .close = smtp_client_on_close,
 };
 
-static const char *keep(char **to, const char *text)
+static const char *smtp_client_keep(char **to, const char *text)
 {
 	if (!text)
 		return NULL;
@@ -309,24 +306,24 @@ static const char *keep(char **to, const char *text)
 	return start;
 }
 
-static size_t size_of(const char *text)
+static size_t smtp_client_size_of(const char *text)
 {
 	return text ? strlen(text) + 1 : 0;
 }
 
-static struct weir_smtp_client *make_client(const struct weir_smtp_client_options *options)
+static struct weir_smtp_client *smtp_client_make(const struct weir_smtp_client_options *options)
 {
-	size_t size = size_of(options->host) + size_of(options->helo) + size_of(options->user) +
-	              size_of(options->password);
+	size_t size = smtp_client_size_of(options->host) + smtp_client_size_of(options->helo) +
+	              smtp_client_size_of(options->user) + smtp_client_size_of(options->password);
 	struct weir_smtp_client *client = calloc(1, sizeof *client + size);
 	if (!client)
 		return NULL;
 	char *to = client->text;
 	client->options = *options;
-	client->options.host = keep(&to, options->host);
-	client->options.helo = keep(&to, options->helo);
-	client->options.user = keep(&to, options->user);
-	client->options.password = keep(&to, options->password);
+	client->options.host = smtp_client_keep(&to, options->host);
+	client->options.helo = smtp_client_keep(&to, options->helo);
+	client->options.user = smtp_client_keep(&to, options->user);
+	client->options.password = smtp_client_keep(&to, options->password);
 	if (options->tls)
 		weir_tls_hold(options->tls);
 	return client;
@@ -345,7 +342,7 @@ int weir_smtp_client_connect(struct weir_loop *loop, const struct weir_smtp_clie
 	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
 	if ((tls && !options->tls) || !options->helo || strlen(options->helo) > WEIR_SMTP_HELO_MAX)
 		return -EINVAL;
-	struct weir_smtp_client *client = make_client(options);
+	struct weir_smtp_client *client = smtp_client_make(options);
 	if (!client)
 		return -ENOMEM;
 	client->loop = loop;
@@ -354,7 +351,7 @@ int weir_smtp_client_connect(struct weir_loop *loop, const struct weir_smtp_clie
 	int error =
 	        weir_connect(loop, &options->address, &protocol, client, &bounds, &client->channel);
 	if (error < 0)
-		free_client(client);
+		smtp_client_free(client);
 	else
 		*ret = client;
 	return error;
@@ -367,7 +364,7 @@ bool weir_smtp_client_has_dsn(const struct weir_smtp_client *client)
 
 void weir_smtp_client_quit(struct weir_smtp_client *client)
 {
-	weir_smtp_client_say(client, WEIR_SPAN("QUIT\r\n"), CLIENT_QUIT, WEIR_SMTP_CLIENT_QUIT_MS);
+	smtp_client_say(client, WEIR_SPAN("QUIT\r\n"), CLIENT_QUIT, WEIR_SMTP_CLIENT_QUIT_MS);
 }
 
 void weir_smtp_client_abort(struct weir_smtp_client *client)

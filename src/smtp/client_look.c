@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "client_state.h"
+#include "smtp_client_state.h"
 
 enum {
 	CLIENT_LOOK_BYTES = 32 * 1024 /* that are read at once */
@@ -33,14 +33,14 @@ enum look_at {
 	LOOK_ENDED,
 };
 
-static enum look_at look_step(enum look_at at, char c)
+static enum look_at smtp_client_look_step(enum look_at at, char c)
 {
 	if (c == '\n')
 		return at == LOOK_IN_LINE ? LOOK_LINE_START : LOOK_ENDED;
 	return c == '\r' && at == LOOK_LINE_START ? LOOK_CR : LOOK_IN_LINE;
 }
 
-static void look_run(struct weir_work *work)
+static void smtp_client_look_run(struct weir_work *work)
 {
 	struct client_look *look = WEIR_CONTAINER(work, struct client_look, work);
 	enum look_at at = LOOK_LINE_START;
@@ -56,13 +56,13 @@ static void look_run(struct weir_work *work)
 		offset += got;
 		for (ssize_t i = 0; i < got && at != LOOK_ENDED; i++) {
 			look->header_wide |= (look->bytes[i] & 0x80) != 0;
-			at = look_step(at, look->bytes[i]);
+			at = smtp_client_look_step(at, look->bytes[i]);
 		}
 	}
 	close(look->fd);
 }
 
-static bool look_is_wide(struct weir_span text)
+static bool smtp_client_look_is_wide(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if (text.data[i] & 0x80)
@@ -70,17 +70,17 @@ static bool look_is_wide(struct weir_span text)
 	return false;
 }
 
-static bool look_has_wide_address(const struct weir_mail_envelope *envelope)
+static bool smtp_client_look_has_wide_address(const struct weir_mail_envelope *envelope)
 {
-	if (look_is_wide(envelope->sender))
+	if (smtp_client_look_is_wide(envelope->sender))
 		return true;
 	for (size_t i = 0; i < envelope->count; i++)
-		if (look_is_wide(envelope->recipients[i].address))
+		if (smtp_client_look_is_wide(envelope->recipients[i].address))
 			return true;
 	return false;
 }
 
-static void look_done(struct weir_work *work)
+static void smtp_client_look_done(struct weir_work *work)
 {
 	struct client_look *look = WEIR_CONTAINER(work, struct client_look, work);
 	struct weir_smtp_client *client = look->client;
@@ -91,10 +91,10 @@ static void look_done(struct weir_work *work)
 		return;
 	client->look = NULL;
 	if (error < 0) {
-		weir_smtp_client_fail(client, error, NULL);
+		smtp_client_fail(client, error, NULL);
 		return;
 	}
-	client->utf8 = wide || look_has_wide_address(client->mail->envelope);
+	client->utf8 = wide || smtp_client_look_has_wide_address(client->mail->envelope);
 	client_send_begin(client,
 	        client->utf8 ? "553 5.6.7 The message has an address or a header beyond ASCII, and "
 	                       "the next server does not offer SMTPUTF8"
@@ -113,7 +113,8 @@ int client_look_begin(struct weir_smtp_client *client)
 	look->fd = fcntl(client->mail->fd, F_DUPFD_CLOEXEC, 0);
 	int error = look->fd < 0 ? -errno : 0;
 	if (error == 0) {
-		error = weir_work_submit(client->loop, &look->work, look_run, look_done);
+		error = weir_work_submit(
+		        client->loop, &look->work, smtp_client_look_run, smtp_client_look_done);
 		if (error < 0)
 			close(look->fd);
 	}

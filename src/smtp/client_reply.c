@@ -11,7 +11,7 @@ enum {
 	CODE = 3
 };
 
-static void put(struct smtp_reply *reply, struct weir_span text)
+static void smtp_client_reply_put(struct smtp_reply *reply, struct weir_span text)
 {
 	for (size_t i = 0; i < text.size && reply->size < WEIR_SMTP_REPLY_MAX; i++) {
 		unsigned char c = (unsigned char)text.data[i];
@@ -20,7 +20,8 @@ static void put(struct smtp_reply *reply, struct weir_span text)
 }
 
 /* An enhanced code (RFC 3463) is said once: "5.1.1". */
-static struct weir_span without_enhanced(const struct smtp_reply *reply, struct weir_span text)
+static struct weir_span smtp_client_reply_without_enhanced(
+        const struct smtp_reply *reply, struct weir_span text)
 {
 	size_t size = 0;
 	const char *said = reply->text + CODE + 1;
@@ -33,7 +34,7 @@ static struct weir_span without_enhanced(const struct smtp_reply *reply, struct 
 	return weir_span_skip(text, size + 1);
 }
 
-int weir_smtp_reply_line(struct smtp_reply *reply, struct weir_span line)
+int smtp_reply_line(struct smtp_reply *reply, struct weir_span line)
 {
 	unsigned code = 0;
 	if (line.size < CODE || ++reply->lines > WEIR_SMTP_REPLY_LINES_MAX)
@@ -50,19 +51,19 @@ int weir_smtp_reply_line(struct smtp_reply *reply, struct weir_span line)
 		return -EPROTO;
 	struct weir_span text = weir_span_skip(line, line.size > CODE ? CODE + 1 : CODE);
 	if (!reply->code)
-		put(reply, weir_span(line.data, CODE));
+		smtp_client_reply_put(reply, weir_span(line.data, CODE));
 	else
-		text = without_enhanced(reply, text);
+		text = smtp_client_reply_without_enhanced(reply, text);
 	reply->code = code;
 	if (text.size) {
-		put(reply, WEIR_SPAN(" "));
-		put(reply, text);
+		smtp_client_reply_put(reply, WEIR_SPAN(" "));
+		smtp_client_reply_put(reply, text);
 	}
 	reply->text[reply->size] = 0;
 	return last;
 }
 
-static void offer_auth(struct smtp_offers *offers, struct weir_span list)
+static void smtp_client_reply_offer_auth(struct smtp_offers *offers, struct weir_span list)
 {
 	size_t size = strlen(offers->auth), room = sizeof offers->auth - 1 - size;
 	if (list.size + 1 > room)
@@ -73,7 +74,7 @@ static void offer_auth(struct smtp_offers *offers, struct weir_span list)
 	offers->auth[size + list.size] = 0;
 }
 
-void weir_smtp_offer(struct smtp_offers *offers, struct weir_span line)
+void smtp_offer(struct smtp_offers *offers, struct weir_span line)
 {
 	struct weir_span keyword;
 	bool more = weir_span_cut(&line, ' ', &keyword);
@@ -88,7 +89,7 @@ void weir_smtp_offer(struct smtp_offers *offers, struct weir_span line)
 	else if (weir_span_equal_nocase(keyword, WEIR_SPAN("STARTTLS")))
 		offers->starttls = true;
 	else if (weir_span_equal_nocase(keyword, WEIR_SPAN("AUTH")) && more)
-		offer_auth(offers, line);
+		smtp_client_reply_offer_auth(offers, line);
 	else if (weir_span_equal_nocase(keyword, WEIR_SPAN("SIZE"))) {
 		offers->size = true;
 		if (weir_span_number(weir_span_trim(line), 10, &offers->size_max) < 0)

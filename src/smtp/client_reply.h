@@ -20,7 +20,7 @@ struct smtp_reply {
  * The next line, without CRLF. 1: the reply is complete; 0: more lines follow; -EPROTO: that is no
  * reply. The caller makes it all zero before the next one.
  */
-int weir_smtp_reply_line(struct smtp_reply *reply, struct weir_span line);
+int smtp_reply_line(struct smtp_reply *reply, struct weir_span line);
 
 struct smtp_offers {
 	bool pipelining;
@@ -34,6 +34,6 @@ struct smtp_offers {
 };
 
 /* A line of the reply to EHLO but the first, without its code. */
-void weir_smtp_offer(struct smtp_offers *offers, struct weir_span line);
+void smtp_offer(struct smtp_offers *offers, struct weir_span line);
 
 #endif

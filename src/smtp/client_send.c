@@ -15,7 +15,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "client_state.h"
+#include "smtp_client_state.h"
 
 enum {
 	COMMANDS_MAX = 2 * 1024 * 1024 /* bytes of a message's commands */
@@ -23,44 +23,45 @@ enum {
 
 /* -- telling ----------------------------------------------------------------------------------- */
 
-static struct weir_smtp_result result_of(const struct smtp_reply *reply)
+static struct weir_smtp_result smtp_client_send_result_of(const struct smtp_reply *reply)
 {
 	return (struct weir_smtp_result){.code = reply->code, .text = reply->text};
 }
 
-static void tell(
+static void smtp_client_send_tell(
         struct weir_smtp_client *client, size_t index, const struct weir_smtp_result *result)
 {
 	client->events->recipient(client->context, index, result);
 }
 
 /* All who have not been told. */
-static void tell_all(struct weir_smtp_client *client, const struct weir_smtp_result *result)
+static void smtp_client_send_tell_all(
+        struct weir_smtp_client *client, const struct weir_smtp_result *result)
 {
 	size_t count = client->mail->envelope->count;
 	for (size_t i = 0; i < count; i++)
 		if (!client->good || client->good[i])
-			tell(client, i, result);
+			smtp_client_send_tell(client, i, result);
 }
 
-static void finish(struct weir_smtp_client *client)
+static void smtp_client_send_finish(struct weir_smtp_client *client)
 {
 	free(client->good);
 	client->good = NULL;
 	client->mail = NULL;
 }
 
-void weir_smtp_client_send_lost(struct weir_smtp_client *client)
+void smtp_client_send_lost(struct weir_smtp_client *client)
 {
 	if (!client->mail)
 		return;
-	tell_all(client, &client->why);
-	finish(client);
+	smtp_client_send_tell_all(client, &client->why);
+	smtp_client_send_finish(client);
 }
 
 /* -- commands ---------------------------------------------------------------------------------- */
 
-static int put_xtext(struct weir_buffer *line, struct weir_span bytes)
+static int smtp_client_send_put_xtext(struct weir_buffer *line, struct weir_span bytes)
 {
 	int error = 0;
 	for (size_t i = 0; i < bytes.size && error == 0; i++) {
@@ -73,7 +74,8 @@ static int put_xtext(struct weir_buffer *line, struct weir_span bytes)
 	return error;
 }
 
-static int put_mail(const struct weir_smtp_client *client, struct weir_buffer *line)
+static int smtp_client_send_put_mail(
+        const struct weir_smtp_client *client, struct weir_buffer *line)
 {
 	const struct weir_mail_envelope *envelope = client->mail->envelope;
 	const struct smtp_offers *offers = &client->offers;
@@ -91,12 +93,12 @@ static int put_mail(const struct weir_smtp_client *client, struct weir_buffer *l
 	if (error == 0 && offers->dsn && envelope->envid.size) {
 		error = weir_buffer_format(line, COMMANDS_MAX, " ENVID=");
 		if (error == 0)
-			error = put_xtext(line, envelope->envid);
+			error = smtp_client_send_put_xtext(line, envelope->envid);
 	}
 	return error ? error : weir_buffer_append(line, "\r\n", 2, COMMANDS_MAX);
 }
 
-static int put_notify(struct weir_buffer *line, unsigned notify)
+static int smtp_client_send_put_notify(struct weir_buffer *line, unsigned notify)
 {
 	if (!notify)
 		return 0;
@@ -113,170 +115,174 @@ static int put_notify(struct weir_buffer *line, unsigned notify)
 }
 
 /* ORCPT is `type;address`, of which the address is coded. */
-static int put_orcpt(struct weir_buffer *line, struct weir_span orcpt)
+static int smtp_client_send_put_orcpt(struct weir_buffer *line, struct weir_span orcpt)
 {
 	struct weir_span type, address = orcpt;
 	if (!weir_span_cut(&address, ';', &type))
 		return 0;
 	int error =
 	        weir_buffer_format(line, COMMANDS_MAX, " ORCPT=%.*s;", (int)type.size, type.data);
-	return error ? error : put_xtext(line, address);
+	return error ? error : smtp_client_send_put_xtext(line, address);
 }
 
-static int put_rcpt(const struct weir_smtp_client *client, struct weir_buffer *line, size_t index)
+static int smtp_client_send_put_rcpt(
+        const struct weir_smtp_client *client, struct weir_buffer *line, size_t index)
 {
 	const struct weir_mail_recipient *to = &client->mail->envelope->recipients[index];
 	int error = weir_buffer_format(
 	        line, COMMANDS_MAX, "RCPT TO:<%.*s>", (int)to->address.size, to->address.data);
 	if (error == 0 && client->offers.dsn)
-		error = put_notify(line, to->notify);
+		error = smtp_client_send_put_notify(line, to->notify);
 	if (error == 0 && client->offers.dsn)
-		error = put_orcpt(line, to->orcpt);
+		error = smtp_client_send_put_orcpt(line, to->orcpt);
 	return error ? error : weir_buffer_append(line, "\r\n", 2, COMMANDS_MAX);
 }
 
 /* What follows MAIL, from recipient `index` on: all of it, or one command. */
-static int put_next(
+static int smtp_client_send_put_next(
         const struct weir_smtp_client *client, struct weir_buffer *line, size_t index, bool all)
 {
 	size_t count = client->mail->envelope->count;
 	int error = 0;
 	do {
 		if (index < count)
-			error = put_rcpt(client, line, index);
+			error = smtp_client_send_put_rcpt(client, line, index);
 		else
 			error = weir_buffer_append(line, "DATA\r\n", 6, COMMANDS_MAX);
 	} while (error == 0 && all && index++ < count);
 	return error;
 }
 
-static void push(struct weir_smtp_client *client, struct weir_buffer *line, int error)
+static void smtp_client_send_push(
+        struct weir_smtp_client *client, struct weir_buffer *line, int error)
 {
 	if (error < 0)
-		weir_smtp_client_fail(client, error, NULL);
+		smtp_client_fail(client, error, NULL);
 	else
 		weir_channel_push_copy(client->channel, weir_buffer_span(line));
-	weir_buffer_free(line);
+	weir_buffer_finish(line);
 }
 
 /* Without PIPELINING the next command goes when the last has its answer. */
-static void say_next(struct weir_smtp_client *client)
+static void smtp_client_send_say_next(struct weir_smtp_client *client)
 {
 	struct weir_buffer line = {0};
 	if (client->offers.pipelining)
 		return;
-	push(client, &line, put_next(client, &line, client->index, false));
+	smtp_client_send_push(
+	        client, &line, smtp_client_send_put_next(client, &line, client->index, false));
 }
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
 /* Nobody is left: with PIPELINING, DATA has gone out all the same, and its reply has to come. */
-static void reset(struct weir_smtp_client *client)
+static void smtp_client_send_reset(struct weir_smtp_client *client)
 {
-	weir_smtp_client_say(client, WEIR_SPAN("RSET\r\n"), CLIENT_RSET, WEIR_SMTP_CLIENT_REPLY_MS);
+	smtp_client_say(client, WEIR_SPAN("RSET\r\n"), CLIENT_RSET, WEIR_SMTP_CLIENT_REPLY_MS);
 }
 
-static void await_next(struct weir_smtp_client *client)
+static void smtp_client_send_await_next(struct weir_smtp_client *client)
 {
 	bool more = client->index < client->mail->envelope->count;
 	if (!more && !client->accepted && !client->offers.pipelining) {
-		reset(client);
+		smtp_client_send_reset(client);
 		return;
 	}
-	weir_smtp_client_await(client, more ? CLIENT_RCPT : CLIENT_DATA,
+	smtp_client_await(client, more ? CLIENT_RCPT : CLIENT_DATA,
 	        more ? WEIR_SMTP_CLIENT_REPLY_MS : WEIR_SMTP_CLIENT_DATA_MS);
-	say_next(client);
+	smtp_client_send_say_next(client);
 }
 
 /* Refused as a whole: so are all recipients, whatever is said to them. */
-static void mail_reply(struct weir_smtp_client *client)
+static void smtp_client_send_mail_reply(struct weir_smtp_client *client)
 {
 	if (client->reply.code / 100 != 2) {
-		struct weir_smtp_result result = result_of(&client->reply);
-		tell_all(client, &result);
+		struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
+		smtp_client_send_tell_all(client, &result);
 		memset(client->good, 0, client->mail->envelope->count);
 		if (!client->offers.pipelining) {
-			reset(client);
+			smtp_client_send_reset(client);
 			return;
 		}
 	}
-	await_next(client);
+	smtp_client_send_await_next(client);
 }
 
-static void rcpt_reply(struct weir_smtp_client *client)
+static void smtp_client_send_rcpt_reply(struct weir_smtp_client *client)
 {
 	size_t index = client->index++;
 	if (client->good[index] && client->reply.code / 100 == 2)
 		client->accepted++;
 	else if (client->good[index]) {
-		struct weir_smtp_result result = result_of(&client->reply);
+		struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
 		client->good[index] = 0;
-		tell(client, index, &result);
+		smtp_client_send_tell(client, index, &result);
 	}
-	await_next(client);
+	smtp_client_send_await_next(client);
 }
 
-static void push_message(struct weir_smtp_client *client)
+static void smtp_client_send_push_message(struct weir_smtp_client *client)
 {
-	struct weir_producer *file = weir_file(client->mail->fd, false, 0, client->mail->size);
-	struct weir_producer *stuffed = weir_escape(
-	        weir_crlf(file), WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
+	struct weir_producer *file =
+	        weir_produce_file(client->mail->fd, false, 0, client->mail->size);
+	struct weir_producer *stuffed = weir_produce_escape(weir_produce_crlf(file),
+	        WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
 	weir_channel_push(client->channel, stuffed);
 	weir_channel_push_static(client->channel, ".\r\n");
 	/* on_drained starts the time of the reply. */
-	weir_smtp_client_await(client, CLIENT_MESSAGE, WEIR_SMTP_CLIENT_MESSAGE_MS);
+	smtp_client_await(client, CLIENT_MESSAGE, WEIR_SMTP_CLIENT_MESSAGE_MS);
 	weir_timer_stop(&client->timer);
 }
 
-static void data_reply(struct weir_smtp_client *client)
+static void smtp_client_send_data_reply(struct weir_smtp_client *client)
 {
-	struct weir_smtp_result result = result_of(&client->reply);
+	struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
 	if (client->reply.code == 354 && client->accepted)
-		push_message(client);
+		smtp_client_send_push_message(client);
 	else if (client->reply.code == 354) /* for nobody: an empty one, which must be refused */
-		weir_smtp_client_say(
+		smtp_client_say(
 		        client, WEIR_SPAN(".\r\n"), CLIENT_MESSAGE, WEIR_SMTP_CLIENT_MESSAGE_MS);
 	else {
 		/* 2yz and 3yz are no answers to DATA. */
 		if (client->reply.code / 100 < 4)
 			result = (struct weir_smtp_result){
 			        .error = -EPROTO, .text = client->reply.text};
-		tell_all(client, &result);
+		smtp_client_send_tell_all(client, &result);
 		memset(client->good, 0, client->mail->envelope->count);
-		reset(client);
+		smtp_client_send_reset(client);
 	}
 }
 
-static void message_reply(struct weir_smtp_client *client)
+static void smtp_client_send_message_reply(struct weir_smtp_client *client)
 {
-	struct weir_smtp_result result = result_of(&client->reply);
-	tell_all(client, &result);
-	finish(client);
-	weir_smtp_client_become_ready(client);
+	struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
+	smtp_client_send_tell_all(client, &result);
+	smtp_client_send_finish(client);
+	smtp_client_become_ready(client);
 }
 
-void weir_smtp_client_send_reply(struct weir_smtp_client *client)
+void smtp_client_send_reply(struct weir_smtp_client *client)
 {
 	if (client->reply.code == 421) {
-		weir_smtp_client_fail_reply(client);
+		smtp_client_fail_reply(client);
 		return;
 	}
 	switch (client->state) {
 	case CLIENT_MAIL:
-		mail_reply(client);
+		smtp_client_send_mail_reply(client);
 		return;
 	case CLIENT_RCPT:
-		rcpt_reply(client);
+		smtp_client_send_rcpt_reply(client);
 		return;
 	case CLIENT_DATA:
-		data_reply(client);
+		smtp_client_send_data_reply(client);
 		return;
 	case CLIENT_MESSAGE:
-		message_reply(client);
+		smtp_client_send_message_reply(client);
 		return;
 	default:
-		finish(client);
-		weir_smtp_client_become_ready(client);
+		smtp_client_send_finish(client);
+		smtp_client_become_ready(client);
 		return;
 	}
 }
@@ -284,7 +290,7 @@ void weir_smtp_client_send_reply(struct weir_smtp_client *client)
 /* -- beginning --------------------------------------------------------------------------------- */
 
 /* What the server cannot be given. NULL: it can. */
-static const char *fault_of(const struct weir_smtp_client *client)
+static const char *smtp_client_send_fault_of(const struct weir_smtp_client *client)
 {
 	const struct weir_mail_envelope *envelope = client->mail->envelope;
 	const struct smtp_offers *offers = &client->offers;
@@ -297,33 +303,33 @@ static const char *fault_of(const struct weir_smtp_client *client)
 	return NULL;
 }
 
-static void refuse(struct weir_task *task)
+static void smtp_client_send_refuse(struct weir_task *task)
 {
 	struct weir_smtp_client *client = WEIR_CONTAINER(task, struct weir_smtp_client, task);
-	tell_all(client, &client->refusal);
-	finish(client);
-	weir_smtp_client_become_ready(client);
+	smtp_client_send_tell_all(client, &client->refusal);
+	smtp_client_send_finish(client);
+	smtp_client_become_ready(client);
 }
 
-static void begin(struct weir_smtp_client *client)
+static void smtp_client_send_begin(struct weir_smtp_client *client)
 {
 	struct weir_buffer line = {0};
-	int error = put_mail(client, &line);
+	int error = smtp_client_send_put_mail(client, &line);
 	if (error == 0 && client->offers.pipelining)
-		error = put_next(client, &line, 0, true);
-	weir_smtp_client_await(client, CLIENT_MAIL, WEIR_SMTP_CLIENT_REPLY_MS);
-	push(client, &line, error);
+		error = smtp_client_send_put_next(client, &line, 0, true);
+	smtp_client_await(client, CLIENT_MAIL, WEIR_SMTP_CLIENT_REPLY_MS);
+	smtp_client_send_push(client, &line, error);
 }
 
 void client_send_begin(struct weir_smtp_client *client, const char *fault)
 {
 	if (!fault) {
-		begin(client);
+		smtp_client_send_begin(client);
 		return;
 	}
 	client->state = CLIENT_REFUSING;
 	client->refusal = (struct weir_smtp_result){.code = (unsigned)atoi(fault), .text = fault};
-	client->task.run = refuse;
+	client->task.run = smtp_client_send_refuse;
 	weir_loop_defer(client->loop, &client->task);
 }
 
@@ -333,18 +339,18 @@ void weir_smtp_client_send(struct weir_smtp_client *client, const struct weir_sm
 	client->index = client->accepted = 0;
 	client->good = malloc(mail->envelope->count);
 	if (!client->good) {
-		weir_smtp_client_fail(client, -ENOMEM, NULL);
+		smtp_client_fail(client, -ENOMEM, NULL);
 		return;
 	}
 	memset(client->good, 1, mail->envelope->count);
 	client->eight_bit = mail->envelope->eight_bit;
 	client->utf8 = mail->envelope->utf8;
-	const char *fault = fault_of(client);
+	const char *fault = smtp_client_send_fault_of(client);
 	if (!fault && client->utf8 && !client->offers.utf8) {
 		client->state = CLIENT_LOOKING;
 		int error = client_look_begin(client);
 		if (error < 0)
-			weir_smtp_client_fail(client, error, NULL);
+			smtp_client_fail(client, error, NULL);
 		return;
 	}
 	client_send_begin(client, fault);

@@ -28,7 +28,7 @@ enum {
 
 /* -- small parts ------------------------------------------------------------------------------- */
 
-static void format_date(int64_t seconds, char ret[DATE])
+static void smtp_dsn_format_date(int64_t seconds, char ret[DATE])
 {
 	struct tm tm;
 	time_t time = (time_t)seconds;
@@ -48,7 +48,7 @@ bool dsn_needs_utf8(const struct dsn *dsn)
 	return false;
 }
 
-static bool dsn_is_ascii(struct weir_span text)
+static bool smtp_dsn_is_ascii(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if (text.data[i] & 0x80)
@@ -57,7 +57,7 @@ static bool dsn_is_ascii(struct weir_span text)
 }
 
 /* The code of the sequence of UTF-8 at the front, and its size; a byte that begins none is itself. */
-static uint32_t dsn_utf8_code(struct weir_span text, size_t *ret_size)
+static uint32_t smtp_dsn_utf8_code(struct weir_span text, size_t *ret_size)
 {
 	unsigned char first = (unsigned char)text.data[0];
 	size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : first >= 0xc0 ? 2 : 1;
@@ -75,12 +75,13 @@ static uint32_t dsn_utf8_code(struct weir_span text, size_t *ret_size)
 }
 
 /* An address of UTF-8 in ASCII: utf-8-addr-xtext (RFC 6533 3). */
-static int put_address(struct weir_buffer *text, const char *name, struct weir_span address)
+static int smtp_dsn_put_address(
+        struct weir_buffer *text, const char *name, struct weir_span address)
 {
 	int error = PUT(text, "%s", name);
 	while (address.size && error == 0) {
 		size_t size;
-		uint32_t code = dsn_utf8_code(address, &size);
+		uint32_t code = smtp_dsn_utf8_code(address, &size);
 		if (code > 0x7e || code == '\\')
 			error = PUT(text, "\\x{%02X}", code);
 		else
@@ -91,7 +92,8 @@ static int put_address(struct weir_buffer *text, const char *name, struct weir_s
 }
 
 /* A value in a field: one line of ASCII. */
-static int put_value(struct weir_buffer *text, const char *name, struct weir_span value, bool utf8)
+static int smtp_dsn_put_value(
+        struct weir_buffer *text, const char *name, struct weir_span value, bool utf8)
 {
 	int error = PUT(text, "%s", name);
 	size_t start = text->size;
@@ -105,25 +107,25 @@ static int put_value(struct weir_buffer *text, const char *name, struct weir_spa
 	return error ? error : PUT(text, "\r\n");
 }
 
-static bool is_code(const char *text)
+static bool smtp_dsn_is_code(const char *text)
 {
 	return (text[0] == '2' || text[0] == '4' || text[0] == '5') && text[1] == '.' &&
 	       text[2] >= '0' && text[2] <= '9';
 }
 
-void weir_dsn_status(const char *text, enum weir_queued_state state, char ret[16])
+void smtp_dsn_status(const char *text, enum weir_queued_state state, char ret[16])
 {
 	char first = state == WEIR_QUEUED_SENT ? '2' : state == WEIR_QUEUED_FAILED ? '5' : '4';
 	const char *code = strchr(text, ' ');
 	size_t size = code ? strspn(code + 1, "0123456789.") : 0;
-	if (code && is_code(code + 1) && size < 12 && code[1] == first)
+	if (code && smtp_dsn_is_code(code + 1) && size < 12 && code[1] == first)
 		snprintf(ret, 16, "%.*s", (int)size, code + 1);
 	else /* given up after a temporary failure: it took too long (RFC 3463 3.5) */
 		snprintf(ret, 16, "%c.%s", first,
 		        state == WEIR_QUEUED_FAILED && *text != '5' ? "4.7" : "0.0");
 }
 
-bool weir_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient *recipient)
+bool smtp_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient *recipient)
 {
 	unsigned notify = recipient->notify;
 	if (dsn->kind == DSN_FINAL)
@@ -133,7 +135,7 @@ bool weir_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient
 	       (notify == WEIR_MAIL_NOTIFY_DEFAULT || notify & WEIR_MAIL_NOTIFY_DELAY);
 }
 
-static const char *action_of(const struct weir_queued_recipient *recipient)
+static const char *smtp_dsn_action_of(const struct weir_queued_recipient *recipient)
 {
 	switch (recipient->state) {
 	case WEIR_QUEUED_SENT:
@@ -145,44 +147,45 @@ static const char *action_of(const struct weir_queued_recipient *recipient)
 	}
 }
 
-static bool any(const struct dsn *dsn, enum weir_queued_state state)
+static bool smtp_dsn_any(const struct dsn *dsn, enum weir_queued_state state)
 {
 	for (size_t i = 0; i < dsn->queued->count; i++)
 		if (dsn->queued->recipients[i].state == state &&
-		        weir_dsn_is_about(dsn, &dsn->queued->recipients[i]))
+		        smtp_dsn_is_about(dsn, &dsn->queued->recipients[i]))
 			return true;
 	return false;
 }
 
 /* -- the header -------------------------------------------------------------------------------- */
 
-static const char *subject_of(const struct dsn *dsn)
+static const char *smtp_dsn_subject_of(const struct dsn *dsn)
 {
 	if (dsn->kind == DSN_LATE)
 		return "Delayed: your message is still waiting";
-	if (any(dsn, WEIR_QUEUED_FAILED))
+	if (smtp_dsn_any(dsn, WEIR_QUEUED_FAILED))
 		return "Failed: your message could not be delivered";
 	return "Relayed: your message has gone on";
 }
 
-static int put_header(const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
+static int smtp_dsn_put_header(
+        const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
 {
 	char date[DATE];
-	format_date(dsn->now_s, date);
+	smtp_dsn_format_date(dsn->now_s, date);
 	bool utf8 = dsn_needs_utf8(dsn);
 	int error = PUT(text,
 	        "From: Mail Delivery System <MAILER-DAEMON@%s>\r\nSubject: %s\r\nDate: %s\r\n"
 	        "Message-ID: <%s@%s>\r\nMIME-Version: 1.0\r\nAuto-Submitted: auto-replied\r\n"
 	        "Content-Type: multipart/report; report-type=%sdelivery-status;\r\n"
 	        "\tboundary=\"%s\"\r\n%s",
-	        dsn->host, subject_of(dsn), date, boundary, dsn->host, utf8 ? "global-" : "",
-	        boundary, utf8 ? EIGHT_BIT : "");
+	        dsn->host, smtp_dsn_subject_of(dsn), date, boundary, dsn->host,
+	        utf8 ? "global-" : "", boundary, utf8 ? EIGHT_BIT : "");
 	if (error == 0)
-		error = put_value(text, "To: <", WEIR_SPAN(""), utf8);
+		error = smtp_dsn_put_value(text, "To: <", WEIR_SPAN(""), utf8);
 	if (error < 0)
 		return error;
 	text->size -= 2;
-	error = put_value(text, "", dsn->queued->envelope.sender, utf8);
+	error = smtp_dsn_put_value(text, "", dsn->queued->envelope.sender, utf8);
 	if (error < 0)
 		return error;
 	text->size -= 2;
@@ -191,103 +194,108 @@ static int put_header(const struct dsn *dsn, const char *boundary, struct weir_b
 
 /* -- for people -------------------------------------------------------------------------------- */
 
-static int put_said(const struct dsn *dsn, enum weir_queued_state state, const char *intro,
+static int smtp_dsn_put_said(const struct dsn *dsn, enum weir_queued_state state, const char *intro,
         struct weir_buffer *text)
 {
-	int error = any(dsn, state) ? PUT(text, "%s\r\n\r\n", intro) : 0;
+	int error = smtp_dsn_any(dsn, state) ? PUT(text, "%s\r\n\r\n", intro) : 0;
 	for (size_t i = 0; i < dsn->queued->count && error == 0; i++) {
 		const struct weir_queued_recipient *to = &dsn->queued->recipients[i];
-		if (to->state != state || !weir_dsn_is_about(dsn, to))
+		if (to->state != state || !smtp_dsn_is_about(dsn, to))
 			continue;
-		if (dsn_needs_utf8(dsn) || dsn_is_ascii(to->address))
-			error = put_value(text, "  ", to->address, true);
+		if (dsn_needs_utf8(dsn) || smtp_dsn_is_ascii(to->address))
+			error = smtp_dsn_put_value(text, "  ", to->address, true);
 		else
-			error = put_address(text, "  ", to->address);
+			error = smtp_dsn_put_address(text, "  ", to->address);
 		if (error == 0 && to->status[0])
-			error = put_value(text, "      ", weir_span_of(to->status), false);
+			error = smtp_dsn_put_value(text, "      ", weir_span_of(to->status), false);
 		if (error == 0)
 			error = PUT(text, "\r\n");
 	}
 	return error;
 }
 
-static int put_people(const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
+static int smtp_dsn_put_people(
+        const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
 {
 	int error = PUT(text,
 	        "--%s\r\nContent-Type: text/plain; charset=utf-8\r\n%s\r\n"
 	        "This is the mail server %s.\r\n\r\n",
 	        boundary, dsn_needs_utf8(dsn) ? EIGHT_BIT : "", dsn->host);
 	if (error == 0)
-		error = put_said(dsn, WEIR_QUEUED_FAILED,
+		error = smtp_dsn_put_said(dsn, WEIR_QUEUED_FAILED,
 		        "Your message could not be delivered to the following, and is given up:",
 		        text);
 	if (error == 0)
-		error = put_said(dsn, WEIR_QUEUED_SENT,
+		error = smtp_dsn_put_said(dsn, WEIR_QUEUED_SENT,
 		        "Your message was handed on to a server that tells of no delivery, for:",
 		        text);
 	if (error == 0 && dsn->kind == DSN_LATE)
-		error = put_said(dsn, WEIR_QUEUED_WAITING,
+		error = smtp_dsn_put_said(dsn, WEIR_QUEUED_WAITING,
 		        "Your message is still waiting, and will be tried further, for:", text);
 	return error;
 }
 
 /* -- for programs ------------------------------------------------------------------------------ */
 
-static int put_recipient(
+static int smtp_dsn_put_recipient(
         const struct dsn *dsn, const struct weir_queued_recipient *to, struct weir_buffer *text)
 {
 	char status[16], date[DATE];
-	bool utf8 = dsn_needs_utf8(dsn), ascii = dsn_is_ascii(to->address);
-	weir_dsn_status(to->status, to->state, status);
+	bool utf8 = dsn_needs_utf8(dsn), ascii = smtp_dsn_is_ascii(to->address);
+	smtp_dsn_status(to->status, to->state, status);
 	int error = PUT(text, "\r\n");
 	if (error == 0 && to->orcpt.size)
-		error = put_value(text, "Original-Recipient: ", to->orcpt, utf8);
+		error = smtp_dsn_put_value(text, "Original-Recipient: ", to->orcpt, utf8);
 	if (error == 0 && !utf8 && !ascii)
-		error = put_address(text, "Final-Recipient: utf-8; ", to->address);
+		error = smtp_dsn_put_address(text, "Final-Recipient: utf-8; ", to->address);
 	else if (error == 0)
-		error = put_value(text,
+		error = smtp_dsn_put_value(text,
 		        utf8 ? "Final-Recipient: utf-8; " : "Final-Recipient: rfc822; ",
 		        to->address, utf8);
 	if (error == 0)
-		error = PUT(text, "Action: %s\r\nStatus: %s\r\n", action_of(to), status);
+		error = PUT(text, "Action: %s\r\nStatus: %s\r\n", smtp_dsn_action_of(to), status);
 	/* Said by the next host only if it begins with its code. */
 	bool said = to->status[0] >= '2' && to->status[0] <= '5';
 	if (error == 0 && said)
 		error = PUT(text, "Remote-MTA: dns; %s\r\n", dsn->next);
 	if (error == 0 && said)
-		error = put_value(text, "Diagnostic-Code: smtp; ", weir_span_of(to->status), false);
-	format_date(dsn->now_s, date);
+		error = smtp_dsn_put_value(
+		        text, "Diagnostic-Code: smtp; ", weir_span_of(to->status), false);
+	smtp_dsn_format_date(dsn->now_s, date);
 	if (error == 0)
 		error = PUT(text, "Last-Attempt-Date: %s\r\n", date);
-	format_date(dsn->until_s, date);
+	smtp_dsn_format_date(dsn->until_s, date);
 	if (error == 0 && dsn->kind == DSN_LATE)
 		error = PUT(text, "Will-Retry-Until: %s\r\n", date);
 	return error;
 }
 
-static int put_programs(const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
+static int smtp_dsn_put_programs(
+        const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
 {
 	char date[DATE];
 	const struct weir_queued *queued = dsn->queued;
 	bool utf8 = dsn_needs_utf8(dsn);
-	format_date(queued->arrived_s, date);
+	smtp_dsn_format_date(queued->arrived_s, date);
 	int error = PUT(text, "--%s\r\nContent-Type: message/%sdelivery-status\r\n%s\r\n", boundary,
 	        utf8 ? "global-" : "", utf8 ? EIGHT_BIT : "");
 	if (error == 0 && queued->envelope.envid.size)
-		error = put_value(text, "Original-Envelope-Id: ", queued->envelope.envid, false);
+		error = smtp_dsn_put_value(
+		        text, "Original-Envelope-Id: ", queued->envelope.envid, false);
 	if (error == 0)
 		error = PUT(
 		        text, "Reporting-MTA: dns; %s\r\nArrival-Date: %s\r\n", dsn->host, date);
 	for (size_t i = 0; i < queued->count && error == 0; i++)
-		if (weir_dsn_is_about(dsn, &queued->recipients[i]))
-			error = put_recipient(dsn, &queued->recipients[i], text);
+		if (smtp_dsn_is_about(dsn, &queued->recipients[i]))
+			error = smtp_dsn_put_recipient(dsn, &queued->recipients[i], text);
 	return error ? error : PUT(text, "\r\n");
 }
 
 /* -- the original ------------------------------------------------------------------------------ */
 
 /* Up to `most` bytes of the message. */
-static int read_original(const struct weir_queued *queued, size_t most, struct weir_buffer *ret)
+static int smtp_dsn_read_original(
+        const struct weir_queued *queued, size_t most, struct weir_buffer *ret)
 {
 	size_t size = queued->size < most ? (size_t)queued->size : most;
 	int error = weir_buffer_reserve(ret, size, size);
@@ -304,7 +312,7 @@ static int read_original(const struct weir_queued *queued, size_t most, struct w
 }
 
 /* The header with the line end of its last field; cut at a line where it is too large. */
-static struct weir_span header_of(struct weir_span message)
+static struct weir_span smtp_dsn_header_of(struct weir_span message)
 {
 	size_t line = 0;
 	for (size_t at = 0; at < message.size; at++) {
@@ -318,7 +326,7 @@ static struct weir_span header_of(struct weir_span message)
 }
 
 /* Lines that end in CRLF and are not too long, without NUL; and ASCII, unless `utf8`. */
-static bool dsn_can_go_as_it_is(struct weir_span bytes, bool utf8)
+static bool smtp_dsn_dsn_can_go_as_it_is(struct weir_span bytes, bool utf8)
 {
 	size_t line = 0;
 	for (size_t at = 0; at < bytes.size; at++, line++) {
@@ -336,7 +344,7 @@ static bool dsn_can_go_as_it_is(struct weir_span bytes, bool utf8)
 }
 
 /* Quoted-printable (RFC 2045 6.7). What ends no line, as a bare LF, becomes data. */
-static int put_quoted(struct weir_buffer *text, struct weir_span bytes)
+static int smtp_dsn_put_quoted(struct weir_buffer *text, struct weir_span bytes)
 {
 	size_t column = 0;
 	int error = 0;
@@ -365,15 +373,15 @@ static int put_quoted(struct weir_buffer *text, struct weir_span bytes)
 	return error;
 }
 
-static int put_headers(const struct dsn *dsn, const char *boundary, struct weir_span header,
-        struct weir_buffer *text)
+static int smtp_dsn_put_headers(const struct dsn *dsn, const char *boundary,
+        struct weir_span header, struct weir_buffer *text)
 {
-	if (dsn_can_go_as_it_is(header, false)) {
+	if (smtp_dsn_dsn_can_go_as_it_is(header, false)) {
 		int error =
 		        PUT(text, "--%s\r\nContent-Type: text/rfc822-headers\r\n\r\n", boundary);
 		return error ? error : weir_buffer_append(text, header.data, header.size, TEXT_MAX);
 	}
-	if (dsn_needs_utf8(dsn) && dsn_can_go_as_it_is(header, true)) {
+	if (dsn_needs_utf8(dsn) && smtp_dsn_dsn_can_go_as_it_is(header, true)) {
 		int error = PUT(text, "--%s\r\nContent-Type: message/global-headers\r\n%s\r\n",
 		        boundary, EIGHT_BIT);
 		return error ? error : weir_buffer_append(text, header.data, header.size, TEXT_MAX);
@@ -382,33 +390,34 @@ static int put_headers(const struct dsn *dsn, const char *boundary, struct weir_
 	        "--%s\r\nContent-Type: text/rfc822-headers; charset=utf-8\r\n"
 	        "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
 	        boundary);
-	return error ? error : put_quoted(text, header);
+	return error ? error : smtp_dsn_put_quoted(text, header);
 }
 
-static int put_original(const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
+static int smtp_dsn_put_original(
+        const struct dsn *dsn, const char *boundary, struct weir_buffer *text)
 {
 	const struct weir_mail_envelope *envelope = &dsn->queued->envelope;
 	bool utf8 = dsn_needs_utf8(dsn);
 	/* Of what was not given up the header is enough (RFC 3461 6.2). */
 	bool whole = !envelope->headers_only && dsn->queued->size <= WEIR_DSN_ORIGINAL_MAX &&
-	             dsn->kind == DSN_FINAL && any(dsn, WEIR_QUEUED_FAILED);
+	             dsn->kind == DSN_FINAL && smtp_dsn_any(dsn, WEIR_QUEUED_FAILED);
 	struct weir_buffer original = {0};
-	int error = read_original(dsn->queued, WEIR_DSN_ORIGINAL_MAX, &original);
+	int error = smtp_dsn_read_original(dsn->queued, WEIR_DSN_ORIGINAL_MAX, &original);
 	struct weir_span bytes = weir_buffer_span(&original);
-	whole = whole && dsn_can_go_as_it_is(bytes, utf8);
+	whole = whole && smtp_dsn_dsn_can_go_as_it_is(bytes, utf8);
 	if (error == 0 && whole) {
 		error = PUT(text, "--%s\r\nContent-Type: %s\r\n%s\r\n", boundary,
 		        utf8 ? "message/global" : "message/rfc822", utf8 ? EIGHT_BIT : "");
 		if (error == 0)
 			error = weir_buffer_append(text, bytes.data, bytes.size, TEXT_MAX);
 	} else if (error == 0) {
-		error = put_headers(dsn, boundary, header_of(bytes), text);
+		error = smtp_dsn_put_headers(dsn, boundary, smtp_dsn_header_of(bytes), text);
 	}
-	weir_buffer_free(&original);
+	weir_buffer_finish(&original);
 	return error ? error : PUT(text, "\r\n--%s--\r\n", boundary);
 }
 
-int weir_dsn_compose(const struct dsn *dsn, struct weir_buffer *text)
+int smtp_dsn_compose(const struct dsn *dsn, struct weir_buffer *text)
 {
 	uint64_t chance[2];
 	char boundary[48];
@@ -416,10 +425,10 @@ int weir_dsn_compose(const struct dsn *dsn, struct weir_buffer *text)
 		return -EIO;
 	snprintf(boundary, sizeof boundary, "weir.%016llx%016llx", (unsigned long long)chance[0],
 	        (unsigned long long)chance[1]);
-	int error = put_header(dsn, boundary, text);
+	int error = smtp_dsn_put_header(dsn, boundary, text);
 	if (error == 0)
-		error = put_people(dsn, boundary, text);
+		error = smtp_dsn_put_people(dsn, boundary, text);
 	if (error == 0)
-		error = put_programs(dsn, boundary, text);
-	return error ? error : put_original(dsn, boundary, text);
+		error = smtp_dsn_put_programs(dsn, boundary, text);
+	return error ? error : smtp_dsn_put_original(dsn, boundary, text);
 }

@@ -23,12 +23,12 @@ struct dsn {
 bool dsn_needs_utf8(const struct dsn *dsn);
 
 /* Does this recipient stand in such a report? */
-bool weir_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient *recipient);
+bool smtp_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient *recipient);
 
 /* The whole message, in *text; reads the original's file, blocks. 0, WEIR_E_LIMIT, -ENOMEM, -EIO. */
-int weir_dsn_compose(const struct dsn *dsn, struct weir_buffer *text);
+int smtp_dsn_compose(const struct dsn *dsn, struct weir_buffer *text);
 
 /* "5.1.1" of "550 5.1.1 Who?", or made of the first digit; NUL-ended. */
-void weir_dsn_status(const char *text, enum weir_queued_state state, char ret[16]);
+void smtp_dsn_status(const char *text, enum weir_queued_state state, char ret[16]);
 
 #endif

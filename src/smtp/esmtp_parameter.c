@@ -3,20 +3,20 @@
 
 #include "esmtp_parameter.h"
 
-static bool is_alnum(unsigned char c)
+static bool smtp_esmtp_parameter_is_alnum(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* esmtp-value: printable but for "=", and what is not ASCII (RFC 6531 3.3). */
-static bool is_value(unsigned char c)
+static bool smtp_esmtp_parameter_is_value(unsigned char c)
 {
 	return c > ' ' && c != '=' && c != 0x7f;
 }
 
-int weir_smtp_parameter_next(struct weir_span *text, struct weir_smtp_parameter *ret)
+int smtp_parameter_next(struct weir_span *text, struct smtp_parameter *ret)
 {
-	struct weir_smtp_parameter found = {0};
+	struct smtp_parameter found = {0};
 	struct weir_span left = *text;
 	size_t size = 0;
 	if (weir_span_trim(left).size == 0)
@@ -25,8 +25,8 @@ int weir_smtp_parameter_next(struct weir_span *text, struct weir_smtp_parameter 
 		return WEIR_E_SYNTAX;
 	while (left.data[0] == ' ')
 		left = weir_span_skip(left, 1);
-	while (size < left.size &&
-	        (is_alnum((unsigned char)left.data[size]) || (size && left.data[size] == '-')))
+	while (size < left.size && (smtp_esmtp_parameter_is_alnum((unsigned char)left.data[size]) ||
+	                                   (size && left.data[size] == '-')))
 		size++;
 	found.keyword = weir_span(left.data, size);
 	left = weir_span_skip(left, size);
@@ -34,7 +34,8 @@ int weir_smtp_parameter_next(struct weir_span *text, struct weir_smtp_parameter 
 		return WEIR_E_SYNTAX;
 	if (left.size && left.data[0] == '=') {
 		left = weir_span_skip(left, 1);
-		for (size = 0; size < left.size && is_value((unsigned char)left.data[size]);)
+		for (size = 0; size < left.size &&
+		               smtp_esmtp_parameter_is_value((unsigned char)left.data[size]);)
 			size++;
 		found.has_value = true;
 		found.value = weir_span(left.data, size);
@@ -50,12 +51,12 @@ int weir_smtp_parameter_next(struct weir_span *text, struct weir_smtp_parameter 
 }
 
 /* Upper case only, as the RFC has it; else -1. */
-static int hex(char c)
+static int smtp_esmtp_parameter_hex(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-long weir_smtp_xtext_decode(struct weir_span value, bool utf8, char *text)
+long smtp_xtext_decode(struct weir_span value, bool utf8, char *text)
 {
 	long size = 0;
 	for (size_t at = 0; at < value.size; at++) {
@@ -63,7 +64,8 @@ long weir_smtp_xtext_decode(struct weir_span value, bool utf8, char *text)
 		if (c == '+') {
 			if (value.size - at < 3)
 				return WEIR_E_SYNTAX;
-			int high = hex(value.data[at + 1]), low = hex(value.data[at + 2]);
+			int high = smtp_esmtp_parameter_hex(value.data[at + 1]),
+			    low = smtp_esmtp_parameter_hex(value.data[at + 2]);
 			if (high < 0 || low < 0)
 				return WEIR_E_SYNTAX;
 			c = (unsigned char)(high * 16 + low);

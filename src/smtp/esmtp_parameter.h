@@ -9,7 +9,7 @@
 
 #include <weir/span.h>
 
-struct weir_smtp_parameter {
+struct smtp_parameter {
 	struct weir_span keyword;
 	struct weir_span value; /* never empty with `has_value` */
 	bool has_value;
@@ -19,12 +19,12 @@ struct weir_smtp_parameter {
  * Cuts the next parameter, with the space before it, from *text. 1: *ret is set; 0: there are no
  * more; WEIR_E_SYNTAX. Spaces at the end of the line are no error.
  */
-int weir_smtp_parameter_next(struct weir_span *text, struct weir_smtp_parameter *ret);
+int smtp_parameter_next(struct weir_span *text, struct smtp_parameter *ret);
 
 /*
  * Decodes xtext into `text`, which has room for `value.size` bytes. The length, or WEIR_E_SYNTAX.
  * With `utf8`, bytes beyond ASCII may stand as they are (RFC 6533).
  */
-long weir_smtp_xtext_decode(struct weir_span value, bool utf8, char *text);
+long smtp_xtext_decode(struct weir_span value, bool utf8, char *text);
 
 #endif

@@ -13,14 +13,14 @@ struct header_run {
 	void *context;
 };
 
-static void run_flush(struct header_run *run, const char *to)
+static void smtp_header_run_flush(struct header_run *run, const char *to)
 {
 	if (to > run->from)
 		run->pass(run->context, weir_span(run->from, (size_t)(to - run->from)));
 	run->from = to;
 }
 
-static void note(struct weir_smtp_header *header)
+static void smtp_header_note(struct smtp_header *header)
 {
 	struct weir_span name = weir_span_trim(weir_span(header->name, header->size));
 	if (weir_span_equal(name, WEIR_SPAN("received")))
@@ -36,14 +36,14 @@ static void note(struct weir_smtp_header *header)
 }
 
 /* The next byte of the name, or what follows it. */
-static void take(struct weir_smtp_header *header, char c)
+static void smtp_header_take(struct smtp_header *header, char c)
 {
 	bool full = header->size == sizeof header->name;
 	bool folded = header->size == 0 && (c == ' ' || c == '\t');
 	if (header->size == 0 && !folded)
 		header->drop = false;
 	if (c == ':')
-		note(header);
+		smtp_header_note(header);
 	if (c == ':' || c == '\n' || full || folded) {
 		header->inside = true;
 		return;
@@ -53,18 +53,18 @@ static void take(struct weir_smtp_header *header, char c)
 }
 
 /* The name is known: `before` bytes of it came with bytes that are gone, the rest is at the run. */
-static void decide(const struct weir_smtp_header *header, struct header_run *run, size_t before,
-        const char *line)
+static void smtp_header_decide(
+        const struct smtp_header *header, struct header_run *run, size_t before, const char *line)
 {
 	if (header->drop) {
-		run_flush(run, line);
+		smtp_header_run_flush(run, line);
 		return;
 	}
 	if (before)
 		run->pass(run->context, weir_span(header->raw, before));
 }
 
-size_t weir_smtp_header_scan(struct weir_smtp_header *header, struct weir_span bytes,
+size_t smtp_header_scan(struct smtp_header *header, struct weir_span bytes,
         void (*pass)(void *context, struct weir_span bytes), void *context)
 {
 	struct header_run run = {bytes.data, pass, context};
@@ -79,9 +79,9 @@ size_t weir_smtp_header_scan(struct weir_smtp_header *header, struct weir_span b
 				break;
 		}
 		if (!header->inside) {
-			take(header, *at);
+			smtp_header_take(header, *at);
 			if (header->inside)
-				decide(header, &run, before, line);
+				smtp_header_decide(header, &run, before, line);
 			else
 				at++;
 			continue;
@@ -99,11 +99,11 @@ size_t weir_smtp_header_scan(struct weir_smtp_header *header, struct weir_span b
 		before = 0;
 	}
 	/* A name that is not known yet waits. */
-	run_flush(&run, !header->inside && header->size ? line : at);
+	smtp_header_run_flush(&run, !header->inside && header->size ? line : at);
 	return (size_t)(at - bytes.data);
 }
 
-void weir_smtp_header_flush(struct weir_smtp_header *header,
+void smtp_header_flush(struct smtp_header *header,
         void (*pass)(void *context, struct weir_span bytes), void *context)
 {
 	if (header->inside || !header->size)

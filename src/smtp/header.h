@@ -11,7 +11,7 @@
 
 #include <weir/span.h>
 
-struct weir_smtp_header {
+struct smtp_header {
 	bool drop_bcc;         /* set before the first byte, as the next */
 	bool drop_return_path; /* fields of this name are left out */
 	char name[12];         /* of the field the line begins with, in lower case */
@@ -33,13 +33,13 @@ struct weir_smtp_header {
  * come again with what follows it.
  *
  * What of these bytes is to be passed on is given to `pass`, but for a name that is not known yet:
- * that comes with what follows it, or at the end by weir_smtp_header_flush.
+ * that comes with what follows it, or at the end by smtp_header_flush.
  */
-size_t weir_smtp_header_scan(struct weir_smtp_header *header, struct weir_span bytes,
+size_t smtp_header_scan(struct smtp_header *header, struct weir_span bytes,
         void (*pass)(void *context, struct weir_span bytes), void *context);
 
 /* The message has ended within its header: passes on what was not. */
-void weir_smtp_header_flush(struct weir_smtp_header *header,
+void smtp_header_flush(struct smtp_header *header,
         void (*pass)(void *context, struct weir_span bytes), void *context);
 
 #endif

@@ -15,21 +15,21 @@ enum {
 	LABEL_MAX = 63
 };
 
-static bool is_alnum(unsigned char c)
+static bool smtp_mailbox_is_alnum(unsigned char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* atext (RFC 5322 3.2.3), and what is not ASCII. */
-static bool is_atext(unsigned char c)
+static bool smtp_mailbox_is_atext(unsigned char c)
 {
-	return is_alnum(c) || c >= 0x80 || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
+	return smtp_mailbox_is_alnum(c) || c >= 0x80 || (c && strchr("!#$%&'*+-/=?^_`{|}~", c));
 }
 
 /* -- UTF-8 ------------------------------------------------------------------------------------- */
 
 /* The bytes of the sequence at the front, or 0. */
-static size_t utf8_sequence(const unsigned char *at, size_t size)
+static size_t smtp_mailbox_utf8_sequence(const unsigned char *at, size_t size)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t length = at[0] < 0x80   ? 1
@@ -51,10 +51,11 @@ static size_t utf8_sequence(const unsigned char *at, size_t size)
 	return code < least[length] || code > 0x10ffff || surrogate ? 0 : length;
 }
 
-bool weir_smtp_is_utf8(struct weir_span text)
+bool smtp_is_utf8(struct weir_span text)
 {
 	while (text.size) {
-		size_t length = utf8_sequence((const unsigned char *)text.data, text.size);
+		size_t length =
+		        smtp_mailbox_utf8_sequence((const unsigned char *)text.data, text.size);
 		if (!length)
 			return false;
 		text = weir_span_skip(text, length);
@@ -62,7 +63,7 @@ bool weir_smtp_is_utf8(struct weir_span text)
 	return true;
 }
 
-static bool has_high_bytes(struct weir_span text)
+static bool smtp_mailbox_has_high_bytes(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++)
 		if (text.data[i] & 0x80)
@@ -73,17 +74,17 @@ static bool has_high_bytes(struct weir_span text)
 /* -- local parts ------------------------------------------------------------------------------- */
 
 /* The length of the dot-string at the front; 0: there is none. Lenient: dots are like atext. */
-static size_t dot_string(struct weir_span text, bool lenient)
+static size_t smtp_mailbox_dot_string(struct weir_span text, bool lenient)
 {
 	size_t at = 0;
 	while (lenient && at < text.size &&
-	        (text.data[at] == '.' || is_atext((unsigned char)text.data[at])))
+	        (text.data[at] == '.' || smtp_mailbox_is_atext((unsigned char)text.data[at])))
 		at++;
 	if (lenient)
 		return at;
 	for (;;) {
 		size_t from = at;
-		while (at < text.size && is_atext((unsigned char)text.data[at]))
+		while (at < text.size && smtp_mailbox_is_atext((unsigned char)text.data[at]))
 			at++;
 		if (at == from)
 			return 0;
@@ -94,7 +95,7 @@ static size_t dot_string(struct weir_span text, bool lenient)
 }
 
 /* Of the quoted-string at the front, with its quotes; 0: it is none. */
-static size_t quoted_string(struct weir_span text)
+static size_t smtp_mailbox_quoted_string(struct weir_span text)
 {
 	for (size_t at = 1; at < text.size; at++) {
 		unsigned char c = (unsigned char)text.data[at];
@@ -109,7 +110,7 @@ static size_t quoted_string(struct weir_span text)
 	return 0;
 }
 
-struct weir_span weir_smtp_local_decode(struct weir_span local, char text[WEIR_SMTP_LOCAL_MAX])
+struct weir_span smtp_local_decode(struct weir_span local, char text[WEIR_SMTP_LOCAL_MAX])
 {
 	size_t size = 0;
 	if (!local.size || local.data[0] != '"')
@@ -124,18 +125,18 @@ struct weir_span weir_smtp_local_decode(struct weir_span local, char text[WEIR_S
 
 /* -- domains ----------------------------------------------------------------------------------- */
 
-static bool is_ldh(unsigned char c, bool lenient)
+static bool smtp_mailbox_is_ldh(unsigned char c, bool lenient)
 {
-	return is_alnum(c) || c == '-' || c >= 0x80 || (lenient && c == '_');
+	return smtp_mailbox_is_alnum(c) || c == '-' || c >= 0x80 || (lenient && c == '_');
 }
 
 /* The length of the domain name at the front; 0: there is none. */
-static size_t domain_name(struct weir_span text, bool lenient)
+static size_t smtp_mailbox_domain_name(struct weir_span text, bool lenient)
 {
 	size_t at = 0;
 	for (;;) {
 		size_t from = at;
-		while (at < text.size && is_ldh((unsigned char)text.data[at], lenient))
+		while (at < text.size && smtp_mailbox_is_ldh((unsigned char)text.data[at], lenient))
 			at++;
 		if (lenient && at == from && at > 0)
 			return at - 1; /* the dot at the end, which the caller skips */
@@ -148,7 +149,7 @@ static size_t domain_name(struct weir_span text, bool lenient)
 	}
 }
 
-static bool is_literal_address(struct weir_span inner)
+static bool smtp_mailbox_is_literal_address(struct weir_span inner)
 {
 	struct weir_span tag = WEIR_SPAN("IPv6:");
 	unsigned char address[sizeof(struct in6_addr)];
@@ -166,30 +167,33 @@ static bool is_literal_address(struct weir_span inner)
 }
 
 /* Of the address in [] at the front; 0: it is none. */
-static size_t address_literal(struct weir_span text)
+static size_t smtp_mailbox_address_literal(struct weir_span text)
 {
 	const char *end = memchr(text.data, ']', text.size);
 	size_t size = end ? (size_t)(end - text.data) + 1 : 0;
-	return size > 2 && is_literal_address(weir_span(text.data + 1, size - 2)) ? size : 0;
+	return size > 2 && smtp_mailbox_is_literal_address(weir_span(text.data + 1, size - 2))
+	               ? size
+	               : 0;
 }
 
 /* A name or a literal. */
-static size_t domain(struct weir_span text, bool lenient)
+static size_t smtp_mailbox_domain(struct weir_span text, bool lenient)
 {
 	if (!text.size)
 		return 0;
-	size_t size = text.data[0] == '[' ? address_literal(text) : domain_name(text, lenient);
+	size_t size = text.data[0] == '[' ? smtp_mailbox_address_literal(text)
+	                                  : smtp_mailbox_domain_name(text, lenient);
 	return size <= WEIR_SMTP_DOMAIN_MAX ? size : 0;
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
 /* Skips `@a,@b:` at the front. False: it begins like one, and is none. */
-static bool skip_route(struct weir_span *text, bool lenient)
+static bool smtp_mailbox_skip_route(struct weir_span *text, bool lenient)
 {
 	while (text->size && text->data[0] == '@') {
 		*text = weir_span_skip(*text, 1);
-		size_t size = domain(*text, lenient);
+		size_t size = smtp_mailbox_domain(*text, lenient);
 		if (!size || size == text->size)
 			return false;
 		*text = weir_span_skip(*text, size);
@@ -206,20 +210,21 @@ static bool skip_route(struct weir_span *text, bool lenient)
 }
 
 /* The mailbox at the front, or WEIR_E_SYNTAX. *text is moved behind it. */
-static int mailbox(struct weir_span *text, bool lenient, struct weir_smtp_mailbox *ret)
+static int smtp_mailbox_mailbox(struct weir_span *text, bool lenient, struct smtp_mailbox *ret)
 {
-	struct weir_smtp_mailbox found = {.address = *text};
+	struct smtp_mailbox found = {.address = *text};
 	struct weir_span left = *text;
 	size_t size = 0;
 	if (left.size)
-		size = left.data[0] == '"' ? quoted_string(left) : dot_string(left, lenient);
+		size = left.data[0] == '"' ? smtp_mailbox_quoted_string(left)
+		                           : smtp_mailbox_dot_string(left, lenient);
 	if (!size || size > (lenient ? WEIR_SMTP_LOCAL_MAX : SMTP_LOCAL_STRICT_MAX))
 		return WEIR_E_SYNTAX;
 	found.local = weir_span(left.data, size);
 	left = weir_span_skip(left, size);
 	if (left.size && left.data[0] == '@') {
 		left = weir_span_skip(left, 1);
-		size = domain(left, lenient);
+		size = smtp_mailbox_domain(left, lenient);
 		if (!size)
 			return WEIR_E_SYNTAX;
 		found.domain = weir_span(left.data, size);
@@ -230,33 +235,34 @@ static int mailbox(struct weir_span *text, bool lenient, struct weir_smtp_mailbo
 	found.address.size -= left.size;
 	if (lenient && found.domain.size && left.size && left.data[0] == '.')
 		left = weir_span_skip(left, 1);
-	found.utf8 = has_high_bytes(found.address);
+	found.utf8 = smtp_mailbox_has_high_bytes(found.address);
 	if (found.address.size > (lenient ? SMTP_ADDRESS_MAX : WEIR_SMTP_PATH_MAX - 2) ||
-	        (found.utf8 && !weir_smtp_is_utf8(found.address)))
+	        (found.utf8 && !smtp_is_utf8(found.address)))
 		return WEIR_E_SYNTAX;
 	*ret = found;
 	*text = left;
 	return 0;
 }
 
-int weir_smtp_mailbox_parse(struct weir_span text, struct weir_smtp_mailbox *ret)
+int smtp_mailbox_parse(struct weir_span text, struct smtp_mailbox *ret)
 {
-	struct weir_smtp_mailbox found;
-	if (mailbox(&text, false, &found) < 0 || text.size || !found.domain.size)
+	struct smtp_mailbox found;
+	if (smtp_mailbox_mailbox(&text, false, &found) < 0 || text.size || !found.domain.size)
 		return WEIR_E_SYNTAX;
 	*ret = found;
 	return 0;
 }
 
-int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret)
+int smtp_path_parse(struct weir_span *text, struct smtp_mailbox *ret)
 {
-	struct weir_smtp_mailbox found = {0};
+	struct smtp_mailbox found = {0};
 	struct weir_span left = *text;
 	if (!left.size || left.data[0] != '<')
 		return WEIR_E_SYNTAX;
 	left = weir_span_skip(left, 1);
 	bool empty = left.size && left.data[0] == '>';
-	if (!empty && (!skip_route(&left, false) || mailbox(&left, false, &found) < 0))
+	if (!empty && (!smtp_mailbox_skip_route(&left, false) ||
+	                      smtp_mailbox_mailbox(&left, false, &found) < 0))
 		return WEIR_E_SYNTAX;
 	if (!left.size || left.data[0] != '>')
 		return WEIR_E_SYNTAX;
@@ -267,18 +273,18 @@ int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret)
 
 /* -- lenient ----------------------------------------------------------------------------------- */
 
-static void skip_blanks(struct weir_span *text)
+static void smtp_mailbox_skip_blanks(struct weir_span *text)
 {
 	while (text->size && (text->data[0] == ' ' || text->data[0] == '\t'))
 		*text = weir_span_skip(*text, 1);
 }
 
 /* `Alice <a@b>` begins with a name: its words are no address, and a < follows. */
-static bool is_phrase(struct weir_span text, size_t *ret_size)
+static bool smtp_mailbox_is_phrase(struct weir_span text, size_t *ret_size)
 {
 	for (size_t at = 0; at < text.size && text.data[at] != '<'; at++) {
 		if (text.data[at] == '"') {
-			size_t quoted = quoted_string(weir_span_skip(text, at));
+			size_t quoted = smtp_mailbox_quoted_string(weir_span_skip(text, at));
 			if (!quoted)
 				return false;
 			at += quoted - 1;
@@ -290,10 +296,10 @@ static bool is_phrase(struct weir_span text, size_t *ret_size)
 	return *ret_size < text.size;
 }
 
-static bool skip_comment(struct weir_span *text)
+static bool smtp_mailbox_skip_comment(struct weir_span *text)
 {
 	struct weir_span left = *text;
-	skip_blanks(&left);
+	smtp_mailbox_skip_blanks(&left);
 	if (!left.size || left.data[0] != '(')
 		return true;
 	const char *end = memchr(left.data, ')', left.size);
@@ -303,31 +309,33 @@ static bool skip_comment(struct weir_span *text)
 	return true;
 }
 
-static int path_in_brackets(struct weir_span *text, struct weir_smtp_mailbox *ret)
+static int smtp_mailbox_path_in_brackets(struct weir_span *text, struct smtp_mailbox *ret)
 {
 	struct weir_span left = weir_span_skip(*text, 1);
-	skip_blanks(&left);
+	smtp_mailbox_skip_blanks(&left);
 	bool empty = left.size && left.data[0] == '>';
-	if (!empty && (!skip_route(&left, true) || mailbox(&left, true, ret) < 0))
+	if (!empty && (!smtp_mailbox_skip_route(&left, true) ||
+	                      smtp_mailbox_mailbox(&left, true, ret) < 0))
 		return WEIR_E_SYNTAX;
-	skip_blanks(&left);
+	smtp_mailbox_skip_blanks(&left);
 	if (!left.size || left.data[0] != '>')
 		return WEIR_E_SYNTAX;
 	*text = weir_span_skip(left, 1);
 	return 0;
 }
 
-int smtp_path_parse_lenient(struct weir_span *text, struct weir_smtp_mailbox *ret)
+int smtp_path_parse_lenient(struct weir_span *text, struct smtp_mailbox *ret)
 {
-	struct weir_smtp_mailbox found = {0};
+	struct smtp_mailbox found = {0};
 	struct weir_span left = *text;
 	size_t phrase = 0;
-	skip_blanks(&left);
-	if (left.size && left.data[0] != '<' && is_phrase(left, &phrase))
+	smtp_mailbox_skip_blanks(&left);
+	if (left.size && left.data[0] != '<' && smtp_mailbox_is_phrase(left, &phrase))
 		left = weir_span_skip(left, phrase);
 	bool brackets = left.size && left.data[0] == '<';
-	int error = brackets ? path_in_brackets(&left, &found) : mailbox(&left, true, &found);
-	if (error < 0 || !skip_comment(&left))
+	int error = brackets ? smtp_mailbox_path_in_brackets(&left, &found)
+	                     : smtp_mailbox_mailbox(&left, true, &found);
+	if (error < 0 || !smtp_mailbox_skip_comment(&left))
 		return WEIR_E_SYNTAX;
 	if (!brackets && left.size && left.data[0] != ' ' && left.data[0] != '\t')
 		return WEIR_E_SYNTAX;

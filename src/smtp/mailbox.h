@@ -20,7 +20,7 @@ enum {
 };
 
 /* Spans of the text that was parsed. */
-struct weir_smtp_mailbox {
+struct smtp_mailbox {
 	struct weir_span address; /* local@domain as it was written; empty for <> */
 	struct weir_span local;   /* as it was written, quotes and all */
 	struct weir_span domain;  /* a name, or an address in []; empty for <> and <postmaster> */
@@ -32,7 +32,7 @@ struct weir_smtp_mailbox {
  * case, one without domain. 0 or WEIR_E_SYNTAX; then *text is as it was. UTF-8 is always taken, and
  * told: who has not announced SMTPUTF8 must not use it.
  */
-int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret);
+int smtp_path_parse(struct weir_span *text, struct smtp_mailbox *ret);
 
 /*
  * The same for what real senders send, as Postfix takes it with strict_rfc821_envelopes = no: an
@@ -40,18 +40,18 @@ int weir_smtp_path_parse(struct weir_span *text, struct weir_smtp_mailbox *ret);
  * <>; dots anywhere in the local part, and more than 64 bytes of it; `_` in a domain, and a dot at
  * its end, which is left out. An address without a domain has none: any, not only <postmaster>.
  */
-int smtp_path_parse_lenient(struct weir_span *text, struct weir_smtp_mailbox *ret);
+int smtp_path_parse_lenient(struct weir_span *text, struct smtp_mailbox *ret);
 
 /* All of `text` as local@domain. 0 or WEIR_E_SYNTAX. */
-int weir_smtp_mailbox_parse(struct weir_span text, struct weir_smtp_mailbox *ret);
+int smtp_mailbox_parse(struct weir_span text, struct smtp_mailbox *ret);
 
 /*
  * The local part without its quotes and backslashes, in `text` where it has any: what a mailbox is
  * looked up by.
  */
-struct weir_span weir_smtp_local_decode(struct weir_span local, char text[WEIR_SMTP_LOCAL_MAX]);
+struct weir_span smtp_local_decode(struct weir_span local, char text[WEIR_SMTP_LOCAL_MAX]);
 
 /* Sequences of UTF-8 (RFC 3629) and nothing else. */
-bool weir_smtp_is_utf8(struct weir_span text);
+bool smtp_is_utf8(struct weir_span text);
 
 #endif

@@ -17,169 +17,170 @@ enum {
 
 /* -- the header -------------------------------------------------------------------------------- */
 
-static void pass_on(void *context, struct weir_span bytes)
+static void smtp_message_pass_on(void *context, struct weir_span bytes)
 {
-	weir_smtp_delivery_write(context, bytes);
+	smtp_delivery_write(context, bytes);
 }
 
-static void end_header(struct smtp_transaction *transaction)
+static void smtp_message_end_header(struct smtp_transaction *transaction)
 {
 	char text[SMTP_TRACE_MAX];
 	transaction->header.ended = true;
 	if (transaction->server->options.personality != WEIR_SMTP_SUBMISSION)
 		return;
 	if (transaction->header.broken_off)
-		weir_smtp_delivery_write(transaction, WEIR_SPAN("\r\n"));
-	size_t size = weir_smtp_trace_missing(transaction, text);
-	weir_smtp_delivery_write(transaction, weir_span(text, size));
+		smtp_delivery_write(transaction, WEIR_SPAN("\r\n"));
+	size_t size = smtp_trace_missing(transaction, text);
+	smtp_delivery_write(transaction, weir_span(text, size));
 }
 
 /* Takes a CR that was left over back in, now that it is known what follows. */
-static void settle_cr(struct smtp_transaction *transaction, bool line_feed)
+static void smtp_message_settle_cr(struct smtp_transaction *transaction, bool line_feed)
 {
-	struct weir_smtp_header *header = &transaction->header;
+	struct smtp_header *header = &transaction->header;
 	if (!header->cr)
 		return;
 	header->cr = false;
 	header->broken_off = !line_feed;
 	header->drop = false;
 	if (line_feed)
-		end_header(transaction);
+		smtp_message_end_header(transaction);
 	else
 		header->inside = true;
-	weir_smtp_delivery_write(transaction, WEIR_SPAN("\r"));
+	smtp_delivery_write(transaction, WEIR_SPAN("\r"));
 }
 
-static struct weir_span take_header(struct smtp_transaction *transaction, struct weir_span bytes)
+static struct weir_span smtp_message_take_header(
+        struct smtp_transaction *transaction, struct weir_span bytes)
 {
-	struct weir_smtp_header *header = &transaction->header;
-	settle_cr(transaction, bytes.data[0] == '\n');
+	struct smtp_header *header = &transaction->header;
+	smtp_message_settle_cr(transaction, bytes.data[0] == '\n');
 	if (header->ended)
 		return bytes;
-	size_t used = weir_smtp_header_scan(header, bytes, pass_on, transaction);
+	size_t used = smtp_header_scan(header, bytes, smtp_message_pass_on, transaction);
 	if (header->received > WEIR_SMTP_RECEIVED_MAX)
-		weir_smtp_delivery_fail(transaction, TOO_MANY_HOPS);
+		smtp_delivery_fail(transaction, TOO_MANY_HOPS);
 	if (header->ended)
-		end_header(transaction);
+		smtp_message_end_header(transaction);
 	return header->cr ? weir_span(NULL, 0) : weir_span_skip(bytes, used);
 }
 
 /* -- bytes ------------------------------------------------------------------------------------- */
 
-static void take(struct smtp_transaction *transaction, struct weir_span bytes)
+static void smtp_message_take(struct smtp_transaction *transaction, struct weir_span bytes)
 {
 	if (transaction->failure || !bytes.size)
 		return;
 	if (!transaction->envelope.binary && memchr(bytes.data, 0, bytes.size)) {
-		weir_smtp_delivery_fail(transaction, HAS_NUL);
+		smtp_delivery_fail(transaction, HAS_NUL);
 		return;
 	}
 	if (!transaction->header.ended)
-		bytes = take_header(transaction, bytes);
-	weir_smtp_delivery_write(transaction, bytes);
+		bytes = smtp_message_take_header(transaction, bytes);
+	smtp_delivery_write(transaction, bytes);
 }
 
 /* What the scan has found out about the bytes before these. */
-static void settle(struct smtp_transaction *transaction)
+static void smtp_message_settle(struct smtp_transaction *transaction)
 {
-	enum weir_smtp_owed owed = transaction->data.owed;
+	enum smtp_owed owed = transaction->data.owed;
 	transaction->data.owed = WEIR_SMTP_OWED_NOTHING;
 	if (transaction->data.bare && !transaction->data.normalise)
-		weir_smtp_delivery_fail(transaction, BARE);
+		smtp_delivery_fail(transaction, BARE);
 	if (owed == WEIR_SMTP_OWED_CR)
-		take(transaction, WEIR_SPAN("\r"));
+		smtp_message_take(transaction, WEIR_SPAN("\r"));
 	else if (owed == WEIR_SMTP_OWED_CRLF)
-		take(transaction, WEIR_SPAN("\r\n"));
+		smtp_message_take(transaction, WEIR_SPAN("\r\n"));
 }
 
 /* Who sends the message, or what he takes for one, without waiting does not listen to us. */
-static bool came_early(struct smtp_session *session)
+static bool smtp_message_came_early(struct smtp_session *session)
 {
 	const struct smtp_transaction *transaction = session->transaction;
 	if (!transaction || transaction->chunks || transaction->size ||
 	        weir_channel_replies(session->channel) == 0)
 		return false;
-	weir_smtp_end(session, EARLY);
+	smtp_end(session, EARLY);
 	return true;
 }
 
-static void count(struct smtp_session *session, struct smtp_transaction *transaction, size_t size)
+static void smtp_message_count(
+        struct smtp_session *session, struct smtp_transaction *transaction, size_t size)
 {
 	uint64_t most = session->server->options.size_max;
 	transaction->size += size;
 	if (transaction->size > most)
-		weir_smtp_delivery_fail(transaction, TOO_LARGE);
+		smtp_delivery_fail(transaction, TOO_LARGE);
 	if (transaction->size > most + most / 2 + DROPPED_MIN)
-		weir_smtp_end(session, TOO_LARGE);
+		smtp_end(session, TOO_LARGE);
 }
 
-void weir_smtp_message_piece(struct smtp_session *session, struct weir_span bytes)
+void smtp_message_piece(struct smtp_session *session, struct weir_span bytes)
 {
 	struct smtp_transaction *transaction = session->transaction;
-	if (!transaction || came_early(session))
+	if (!transaction || smtp_message_came_early(session))
 		return;
-	settle(transaction);
-	take(transaction, bytes);
-	count(session, transaction, bytes.size);
-	weir_smtp_update_pause(session);
+	smtp_message_settle(transaction);
+	smtp_message_take(transaction, bytes);
+	smtp_message_count(session, transaction, bytes.size);
+	smtp_update_pause(session);
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
-void weir_smtp_message_stream(struct smtp_session *session)
+void smtp_message_stream(struct smtp_session *session)
 {
 	session->data = true;
-	weir_channel_set_owed(session->channel, true);
-	weir_channel_stream(
-	        session->channel, weir_smtp_data_terminator(&session->transaction->data));
+	weir_channel_expect_input(session->channel, true);
+	weir_channel_stream(session->channel, smtp_data_terminator(&session->transaction->data));
 }
 
-static void end_chunk(struct smtp_session *session)
+static void smtp_message_end_chunk(struct smtp_session *session)
 {
 	struct smtp_transaction *transaction = session->transaction;
 	if (transaction->failure)
-		weir_smtp_refuse(session, transaction->failure);
+		smtp_refuse(session, transaction->failure);
 	else
-		weir_smtp_reply_format(session, "250 2.0.0 %llu bytes\r\n",
+		smtp_reply_format(session, "250 2.0.0 %llu bytes\r\n",
 		        (unsigned long long)transaction->chunk);
 }
 
-void weir_smtp_message_end(struct smtp_session *session)
+void smtp_message_end(struct smtp_session *session)
 {
 	struct smtp_transaction *transaction = session->transaction;
 	if (transaction->chunks && !transaction->last_chunk) {
-		end_chunk(session);
+		smtp_message_end_chunk(session);
 		return;
 	}
 	if (transaction->data.cr) {
 		transaction->data.bare = true;
 		transaction->data.owed = WEIR_SMTP_OWED_CRLF;
 	}
-	settle(transaction);
-	settle_cr(transaction, false);
+	smtp_message_settle(transaction);
+	smtp_message_settle_cr(transaction, false);
 	if (!transaction->header.ended)
-		weir_smtp_header_flush(&transaction->header, pass_on, transaction);
+		smtp_header_flush(&transaction->header, smtp_message_pass_on, transaction);
 	if (!transaction->header.ended && !transaction->failure)
-		end_header(transaction);
+		smtp_message_end_header(transaction);
 	session->messages++;
-	weir_smtp_delivery_complete(transaction);
+	smtp_delivery_complete(transaction);
 }
 
-void weir_smtp_message_cut(struct smtp_session *session)
+void smtp_message_cut(struct smtp_session *session)
 {
 	struct smtp_transaction *transaction = session->transaction;
-	if (transaction && came_early(session))
+	if (transaction && smtp_message_came_early(session))
 		return;
 	if (transaction)
-		settle(transaction);
+		smtp_message_settle(transaction);
 	if (transaction && transaction->data.cut == WEIR_SMTP_CUT_BARE)
-		take(transaction, WEIR_SPAN("\r\n"));
-	if (transaction && !weir_smtp_data_ended(&transaction->data))
+		smtp_message_take(transaction, WEIR_SPAN("\r\n"));
+	if (transaction && !smtp_data_ended(&transaction->data))
 		return;
 	session->data = false;
-	weir_channel_set_owed(session->channel, false);
-	weir_smtp_await_command(session);
+	weir_channel_expect_input(session->channel, false);
+	smtp_await_command(session);
 	if (transaction)
-		weir_smtp_message_end(session);
-	weir_smtp_update_pause(session);
+		smtp_message_end(session);
+	smtp_update_pause(session);
 }

@@ -9,7 +9,7 @@
 
 #include "transaction.h"
 
-const char *weir_smtp_error_reply(int error)
+const char *smtp_error_reply(int error)
 {
 	switch (error) {
 	case -ENOSPC:
@@ -25,31 +25,31 @@ const char *weir_smtp_error_reply(int error)
 	}
 }
 
-static bool is_permanent(int error)
+static bool smtp_outcome_is_permanent(int error)
 {
-	return error && weir_smtp_error_reply(error)[0] == '5';
+	return error && smtp_error_reply(error)[0] == '5';
 }
 
-int weir_smtp_worse(int a, int b)
+int smtp_worse(int a, int b)
 {
-	if (a == 0 || (is_permanent(a) && b && !is_permanent(b)))
+	if (a == 0 || (smtp_outcome_is_permanent(a) && b && !smtp_outcome_is_permanent(b)))
 		return b;
 	return a;
 }
 
 /* -- the producer ------------------------------------------------------------------------------ */
 
-static int result_of(const struct smtp_transaction *transaction, uint32_t recipient)
+static int smtp_outcome_result_of(const struct smtp_transaction *transaction, uint32_t recipient)
 {
 	return ((const int *)(const void *)transaction->results.data)[recipient];
 }
 
 /* Of all recipients, for the one reply. */
-static int result_of_all(const struct smtp_transaction *transaction)
+static int smtp_outcome_result_of_all(const struct smtp_transaction *transaction)
 {
 	int worst = 0;
-	for (uint32_t i = 0; i < weir_smtp_recipient_count(transaction); i++)
-		worst = weir_smtp_worse(worst, result_of(transaction, i));
+	for (uint32_t i = 0; i < smtp_recipient_count(transaction); i++)
+		worst = smtp_worse(worst, smtp_outcome_result_of(transaction, i));
 	return worst;
 }
 
@@ -57,90 +57,92 @@ static int result_of_all(const struct smtp_transaction *transaction)
  * One full mailbox must not make a message bounce for all others: nobody has it, and when it comes
  * again RCPT refuses the one that has no room, if the client says how large the message is.
  */
-static const char *outcome_error_reply(const struct smtp_transaction *transaction, int error)
+static const char *smtp_outcome_error_reply(const struct smtp_transaction *transaction, int error)
 {
 	size_t bytes = transaction->local.recipients.size + transaction->relay.recipients.size;
 	bool several = bytes > sizeof(struct weir_mail_recipient);
 	if (error == -EDQUOT && several && transaction->envelope.size &&
 	        transaction->server->options.personality != WEIR_SMTP_LMTP)
 		return "452 4.2.2 A mailbox is full, and nobody got the message: try again\r\n";
-	return weir_smtp_error_reply(error);
+	return smtp_error_reply(error);
 }
 
 /* The length of the line for this result. */
-static size_t write_line(
+static size_t smtp_outcome_write_line(
         const struct smtp_transaction *transaction, int result, char text[SMTP_REPLY_MAX])
 {
 	const char *failed = transaction->failure;
 	if (!failed && result < 0)
-		failed = outcome_error_reply(transaction, result);
+		failed = smtp_outcome_error_reply(transaction, result);
 	if (failed)
 		return (size_t)snprintf(text, SMTP_REPLY_MAX, "%s", failed);
 	return (size_t)snprintf(
 	        text, SMTP_REPLY_MAX, "250 2.0.0 Accepted as %s\r\n", transaction->id);
 }
 
-static enum weir_more put_line(
+static enum weir_more smtp_outcome_put_line(
         const struct smtp_transaction *transaction, int result, struct weir_output *out)
 {
 	char text[SMTP_REPLY_MAX];
-	size_t size = write_line(transaction, result, text);
+	size_t size = smtp_outcome_write_line(transaction, result, text);
 	if (weir_output_room(out) < size)
 		return WEIR_MORE;
 	return weir_output_copy(out, text, size) == size ? WEIR_DONE : WEIR_FAILED;
 }
 
-static enum weir_more more(struct weir_producer *producer, struct weir_output *out)
+static enum weir_more smtp_outcome_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct smtp_transaction *transaction =
 	        WEIR_CONTAINER(producer, struct smtp_transaction, producer);
 	enum weir_more result = WEIR_DONE;
 	if (transaction->server->options.personality != WEIR_SMTP_LMTP)
-		return put_line(transaction, result_of_all(transaction), out);
-	while (result == WEIR_DONE && transaction->told < weir_smtp_recipient_count(transaction)) {
-		result = put_line(transaction, result_of(transaction, transaction->told), out);
+		return smtp_outcome_put_line(
+		        transaction, smtp_outcome_result_of_all(transaction), out);
+	while (result == WEIR_DONE && transaction->told < smtp_recipient_count(transaction)) {
+		result = smtp_outcome_put_line(
+		        transaction, smtp_outcome_result_of(transaction, transaction->told), out);
 		transaction->told += result == WEIR_DONE;
 	}
 	return result;
 }
 
-static void on_close(struct weir_producer *producer, enum weir_close_reason why)
+static void smtp_outcome_on_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	(void)why;
-	weir_smtp_transaction_destroy(WEIR_CONTAINER(producer, struct smtp_transaction, producer));
+	smtp_transaction_destroy(WEIR_CONTAINER(producer, struct smtp_transaction, producer));
 }
 
-const struct weir_producer_type weir_smtp_outcome_type = {
+const struct weir_producer_type smtp_outcome_type = {
         .name = "smtp-outcome",
-        .more = more,
-        .close = on_close,
+        .more = smtp_outcome_more,
+        .close = smtp_outcome_on_close,
 };
 
 /* -- telling ----------------------------------------------------------------------------------- */
 
-static struct weir_span only_recipient(const struct smtp_transaction *transaction)
+static struct weir_span smtp_outcome_only_recipient(const struct smtp_transaction *transaction)
 {
 	const struct smtp_way *way =
 	        transaction->local.recipients.size ? &transaction->local : &transaction->relay;
-	if (weir_smtp_recipient_count(transaction) != 1 || !way->recipients.size)
+	if (smtp_recipient_count(transaction) != 1 || !way->recipients.size)
 		return weir_span(NULL, 0);
 	return ((const struct weir_mail_recipient *)(const void *)way->recipients.data)->address;
 }
 
-static void tell_log(const struct smtp_transaction *transaction, int result)
+static void smtp_outcome_tell_log(const struct smtp_transaction *transaction, int result)
 {
 	const struct weir_smtp_options *options = &transaction->server->options;
 	char text[SMTP_REPLY_MAX];
 	bool failed = transaction->failure || result < 0;
-	size_t size = write_line(transaction, result, text);
+	size_t size = smtp_outcome_write_line(transaction, result, text);
 	struct weir_smtp_event event = {
 	        .kind = failed ? WEIR_SMTP_FAILED : WEIR_SMTP_ACCEPTED,
 	        .peer = &transaction->peer,
 	        .helo = transaction->helo,
 	        .user = transaction->user,
 	        .sender = transaction->envelope.sender,
-	        .recipient = only_recipient(transaction),
-	        .recipients = weir_smtp_recipient_count(transaction),
+	        .recipient = smtp_outcome_only_recipient(transaction),
+	        .recipients = smtp_recipient_count(transaction),
 	        .size = transaction->size,
 	        .id = weir_span_of(transaction->id),
 	        .text = weir_span(text, size - 2),
@@ -150,13 +152,13 @@ static void tell_log(const struct smtp_transaction *transaction, int result)
 		options->log(options->context, &event);
 }
 
-void weir_smtp_outcome_tell(struct smtp_transaction *transaction)
+void smtp_outcome_tell(struct smtp_transaction *transaction)
 {
 	struct weir_channel *channel = weir_reply_channel(transaction->reply);
 	struct smtp_session *session = channel ? weir_channel_session(channel) : NULL;
-	int result = result_of_all(transaction);
+	int result = smtp_outcome_result_of_all(transaction);
 	bool well = !transaction->failure && result == 0;
-	tell_log(transaction, result);
+	smtp_outcome_tell_log(transaction, result);
 	weir_list_remove(&transaction->link);
 	weir_reply_fill(transaction->reply, &transaction->producer);
 	if (!session)
@@ -165,6 +167,6 @@ void weir_smtp_outcome_tell(struct smtp_transaction *transaction)
 	if (well)
 		session->errors = 0;
 	else
-		weir_smtp_count_errors(session, 1);
-	weir_smtp_update_pause(session);
+		smtp_count_errors(session, 1);
+	smtp_update_pause(session);
 }

@@ -22,12 +22,12 @@ enum {
 
 /* -- settings ---------------------------------------------------------------------------------- */
 
-static size_t size_of(const char *text)
+static size_t smtp_relay_size_of(const char *text)
 {
 	return text ? strlen(text) + 1 : 0;
 }
 
-static const char *keep(char **to, const char *text)
+static const char *smtp_relay_keep(char **to, const char *text)
 {
 	if (!text)
 		return NULL;
@@ -37,7 +37,7 @@ static const char *keep(char **to, const char *text)
 	return start;
 }
 
-static void fill_defaults(struct weir_smtp_relay_options *options)
+static void smtp_relay_fill_defaults(struct weir_smtp_relay_options *options)
 {
 	bool implicit = options->mode == WEIR_SMTP_CLIENT_TLS_IMPLICIT;
 	if (!options->port)
@@ -54,32 +54,34 @@ static void fill_defaults(struct weir_smtp_relay_options *options)
 		options->life_s = WEIR_RELAY_LIFE_S;
 }
 
-static int make_settings(const struct weir_smtp_relay_options *options, struct relay_settings **ret)
+static int smtp_relay_make_settings(
+        const struct weir_smtp_relay_options *options, struct relay_settings **ret)
 {
 	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
 	if (!options->host || !*options->host || !options->helo ||
 	        strlen(options->helo) > WEIR_SMTP_HELO_MAX || (tls && !options->tls))
 		return -EINVAL;
-	struct relay_settings *settings =
-	        calloc(1, sizeof *settings + size_of(options->host) + size_of(options->helo) +
-	                          size_of(options->user) + size_of(options->password));
+	struct relay_settings *settings = calloc(
+	        1, sizeof *settings + smtp_relay_size_of(options->host) +
+	                   smtp_relay_size_of(options->helo) + smtp_relay_size_of(options->user) +
+	                   smtp_relay_size_of(options->password));
 	if (!settings)
 		return -ENOMEM;
 	char *to = settings->text;
 	settings->references = 1;
 	settings->options = *options;
-	settings->options.host = keep(&to, options->host);
-	settings->options.helo = keep(&to, options->helo);
-	settings->options.user = keep(&to, options->user);
-	settings->options.password = keep(&to, options->password);
+	settings->options.host = smtp_relay_keep(&to, options->host);
+	settings->options.helo = smtp_relay_keep(&to, options->helo);
+	settings->options.user = smtp_relay_keep(&to, options->user);
+	settings->options.password = smtp_relay_keep(&to, options->password);
 	if (options->tls)
 		weir_tls_hold(options->tls);
-	fill_defaults(&settings->options);
+	smtp_relay_fill_defaults(&settings->options);
 	*ret = settings;
 	return 0;
 }
 
-void weir_relay_release(struct relay_settings *settings)
+void smtp_relay_release(struct relay_settings *settings)
 {
 	if (--settings->references)
 		return;
@@ -92,21 +94,21 @@ void weir_relay_release(struct relay_settings *settings)
 
 /* -- taking ------------------------------------------------------------------------------------ */
 
-static void on_taken(void *context, int error, struct weir_queued *queued)
+static void smtp_relay_on_taken(void *context, int error, struct weir_queued *queued)
 {
 	struct weir_smtp_relay *relay = context;
 	if (error == 0)
-		weir_relay_job_begin(relay, queued);
+		smtp_relay_job_begin(relay, queued);
 	else
-		weir_relay_job_gone(relay);
+		smtp_relay_job_gone(relay);
 }
 
-static void on_timer(struct weir_timer *timer)
+static void smtp_relay_on_timer(struct weir_timer *timer)
 {
-	weir_relay_kick(WEIR_CONTAINER(timer, struct weir_smtp_relay, timer));
+	smtp_relay_kick(WEIR_CONTAINER(timer, struct weir_smtp_relay, timer));
 }
 
-static void wait_for_next(struct weir_smtp_relay *relay, int64_t now_s)
+static void smtp_relay_wait_for_next(struct weir_smtp_relay *relay, int64_t now_s)
 {
 	int64_t next_s = weir_mail_queue_next(relay->queue);
 	if (next_s < relay->down_until_s)
@@ -117,10 +119,10 @@ static void wait_for_next(struct weir_smtp_relay *relay, int64_t now_s)
 	}
 	int64_t wait_s = next_s <= now_s ? 1 : next_s - now_s;
 	weir_timer_start(relay->loop, &relay->timer,
-	        (wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S) * 1000, on_timer);
+	        (wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S) * 1000, smtp_relay_on_timer);
 }
 
-static void run_finish(struct weir_task *task)
+static void smtp_relay_run_finish(struct weir_task *task)
 {
 	struct weir_smtp_relay *relay = WEIR_CONTAINER(task, struct weir_smtp_relay, finish);
 	void (*drained)(void *context) = relay->drained;
@@ -131,42 +133,42 @@ static void run_finish(struct weir_task *task)
 		drained(relay->drained_context);
 }
 
-static void look_whether_drained(struct weir_smtp_relay *relay)
+static void smtp_relay_look_whether_drained(struct weir_smtp_relay *relay)
 {
 	if (relay->drained && !relay->jobs && !relay->session_count && !relay->resolution)
 		weir_loop_defer(relay->loop, &relay->finish);
 }
 
-void weir_relay_kick(struct weir_smtp_relay *relay)
+void smtp_relay_kick(struct weir_smtp_relay *relay)
 {
 	int64_t now_s = weir_loop_wall_s(relay->loop);
 	if (relay->draining) {
-		look_whether_drained(relay);
+		smtp_relay_look_whether_drained(relay);
 		return;
 	}
 	while (now_s >= relay->down_until_s &&
 	        relay->jobs < relay->settings->options.connections_max) {
 		relay->jobs++;
-		int result =
-		        weir_mail_queue_take(relay->queue, relay->loop, now_s, on_taken, relay);
+		int result = weir_mail_queue_claim(
+		        relay->queue, relay->loop, now_s, smtp_relay_on_taken, relay);
 		if (result == 1)
 			continue;
 		relay->jobs--;
 		break;
 	}
 	if (relay->jobs < relay->settings->options.connections_max)
-		wait_for_next(relay, now_s);
+		smtp_relay_wait_for_next(relay, now_s);
 }
 
-void weir_relay_job_gone(struct weir_smtp_relay *relay)
+void smtp_relay_job_gone(struct weir_smtp_relay *relay)
 {
 	relay->jobs--;
-	weir_relay_kick(relay);
+	smtp_relay_kick(relay);
 }
 
-static void on_changed(void *context)
+static void smtp_relay_on_changed(void *context)
 {
-	weir_relay_kick(context);
+	smtp_relay_kick(context);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -179,15 +181,15 @@ int weir_smtp_relay_create(struct weir_loop *loop, struct weir_mail_queue *queue
 		return -ENOMEM;
 	relay->loop = loop;
 	relay->queue = queue;
-	relay->finish.run = run_finish;
+	relay->finish.run = smtp_relay_run_finish;
 	weir_list_init(&relay->sessions);
 	weir_list_init(&relay->waiting);
-	int error = make_settings(options, &relay->settings);
+	int error = smtp_relay_make_settings(options, &relay->settings);
 	if (error == 0)
-		error = weir_mail_queue_listen(queue, loop, on_changed, relay);
+		error = weir_mail_queue_listen(queue, loop, smtp_relay_on_changed, relay);
 	if (error < 0) {
 		if (relay->settings)
-			weir_relay_release(relay->settings);
+			smtp_relay_release(relay->settings);
 		free(relay);
 		return error;
 	}
@@ -199,24 +201,24 @@ int weir_smtp_relay_reload(
         struct weir_smtp_relay *relay, const struct weir_smtp_relay_options *options)
 {
 	struct relay_settings *settings;
-	int error = make_settings(options, &settings);
+	int error = smtp_relay_make_settings(options, &settings);
 	if (error < 0)
 		return error;
-	weir_relay_release(relay->settings);
+	smtp_relay_release(relay->settings);
 	relay->settings = settings;
 	relay->address_count = 0;
 	relay->down_until_s = 0;
-	weir_relay_resolve_anew(relay);
-	weir_relay_sessions_quit(relay);
-	weir_relay_kick(relay);
+	smtp_relay_resolve_anew(relay);
+	smtp_relay_sessions_quit(relay);
+	smtp_relay_kick(relay);
 	return 0;
 }
 
-static void on_deadline(struct weir_timer *timer)
+static void smtp_relay_on_deadline(struct weir_timer *timer)
 {
 	struct weir_smtp_relay *relay = WEIR_CONTAINER(timer, struct weir_smtp_relay, deadline);
-	weir_relay_resolve_cancel(relay);
-	weir_relay_sessions_abort(relay);
+	smtp_relay_resolve_cancel(relay);
+	smtp_relay_sessions_abort(relay);
 }
 
 void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
@@ -226,9 +228,9 @@ void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
 	relay->drained = drained;
 	relay->drained_context = context;
 	weir_timer_stop(&relay->timer);
-	weir_timer_start(relay->loop, &relay->deadline, within_ms, on_deadline);
-	weir_relay_sessions_quit(relay);
-	look_whether_drained(relay);
+	weir_timer_start(relay->loop, &relay->deadline, within_ms, smtp_relay_on_deadline);
+	smtp_relay_sessions_quit(relay);
+	smtp_relay_look_whether_drained(relay);
 }
 
 void weir_smtp_relay_destroy(struct weir_smtp_relay *relay)
@@ -240,6 +242,6 @@ void weir_smtp_relay_destroy(struct weir_smtp_relay *relay)
 	weir_timer_stop(&relay->deadline);
 	weir_loop_cancel(relay->loop, &relay->finish);
 	weir_resolver_destroy(relay->resolver);
-	weir_relay_release(relay->settings);
+	smtp_relay_release(relay->settings);
 	free(relay);
 }

@@ -17,17 +17,17 @@
 
 #include "relay_state.h"
 
-static int64_t now_of(const struct relay_job *job)
+static int64_t smtp_relay_job_now_of(const struct relay_job *job)
 {
 	return weir_loop_wall_s(job->relay->loop);
 }
 
-static int64_t age_of(const struct relay_job *job)
+static int64_t smtp_relay_job_age_of(const struct relay_job *job)
 {
-	return now_of(job) - job->queued->arrived_s;
+	return smtp_relay_job_now_of(job) - job->queued->arrived_s;
 }
 
-static void say(const struct relay_job *job, struct weir_span address,
+static void smtp_relay_job_say(const struct relay_job *job, struct weir_span address,
         enum weir_relay_outcome outcome, const char *text)
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
@@ -35,21 +35,21 @@ static void say(const struct relay_job *job, struct weir_span address,
 		options->log(options->context, job->queued, address, outcome, text);
 }
 
-static void say_recipient(const struct relay_job *job,
+static void smtp_relay_job_say_recipient(const struct relay_job *job,
         const struct weir_queued_recipient *recipient, enum weir_relay_outcome outcome)
 {
-	say(job, recipient->address, outcome, recipient->status);
+	smtp_relay_job_say(job, recipient->address, outcome, recipient->status);
 }
 
 /* -- back into the queue ----------------------------------------------------------------------- */
 
-static void on_given(void *context, int error)
+static void smtp_relay_job_on_given(void *context, int error)
 {
 	(void)error; /* the old state is tried again */
-	weir_relay_job_gone(context);
+	smtp_relay_job_gone(context);
 }
 
-static int64_t pause_s(const struct relay_settings *settings, unsigned tries)
+static int64_t smtp_relay_job_pause_s(const struct relay_settings *settings, unsigned tries)
 {
 	int64_t pause = settings->options.retry_first_s;
 	for (unsigned i = 1; i < tries && pause < settings->options.retry_most_s; i++)
@@ -57,20 +57,20 @@ static int64_t pause_s(const struct relay_settings *settings, unsigned tries)
 	return pause < settings->options.retry_most_s ? pause : settings->options.retry_most_s;
 }
 
-static void give_back(struct relay_job *job)
+static void smtp_relay_job_give_back(struct relay_job *job)
 {
 	struct weir_smtp_relay *relay = job->relay;
 	struct weir_queued *queued = job->queued;
-	weir_relay_release(job->settings);
+	smtp_relay_release(job->settings);
 	free(job->recipients);
 	free(job->indices);
 	free(job);
-	weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+	weir_mail_queue_requeue(relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
 }
 
 /* -- reports ----------------------------------------------------------------------------------- */
 
-static bool wants_failure(
+static bool smtp_relay_job_wants_failure(
         const struct weir_queued *queued, const struct weir_queued_recipient *recipient)
 {
 	return queued->envelope.sender.size &&
@@ -78,59 +78,62 @@ static bool wants_failure(
 	               recipient->notify & WEIR_MAIL_NOTIFY_FAILURE);
 }
 
-static bool is_due(const struct relay_job *job, enum dsn_kind kind)
+static bool smtp_relay_job_is_due(const struct relay_job *job, enum dsn_kind kind)
 {
 	struct dsn dsn = {.kind = kind, .queued = job->queued};
 	for (size_t i = 0; i < job->queued->count; i++)
-		if (weir_dsn_is_about(&dsn, &job->queued->recipients[i]))
+		if (smtp_dsn_is_about(&dsn, &job->queued->recipients[i]))
 			return true;
 	return false;
 }
 
 /* Those who were reported, or cannot be for ever. */
-static void settle(struct relay_job *job)
+static void smtp_relay_job_settle(struct relay_job *job)
 {
 	struct dsn dsn = {.kind = DSN_FINAL};
 	for (size_t i = 0; i < job->queued->count; i++)
-		if (weir_dsn_is_about(&dsn, &job->queued->recipients[i]))
+		if (smtp_dsn_is_about(&dsn, &job->queued->recipients[i]))
 			job->queued->recipients[i].state = WEIR_QUEUED_DONE;
 }
 
-static void on_reported(struct relay_job *job, enum dsn_kind kind, int error)
+static void smtp_relay_job_on_reported(struct relay_job *job, enum dsn_kind kind, int error)
 {
 	int64_t life_s = job->settings->options.life_s;
 	struct weir_span sender = job->queued->envelope.sender;
 	if (error < 0)
-		say(job, sender, WEIR_RELAY_UNREPORTED, weir_error_text(error));
+		smtp_relay_job_say(job, sender, WEIR_RELAY_UNREPORTED, weir_error_text(error));
 	else
-		say(job, sender, WEIR_RELAY_REPORTED, kind == DSN_LATE ? "delayed" : "final");
-	bool hopeless = error == -ENOENT || error == -EINVAL || age_of(job) >= 2 * life_s;
+		smtp_relay_job_say(
+		        job, sender, WEIR_RELAY_REPORTED, kind == DSN_LATE ? "delayed" : "final");
+	bool hopeless =
+	        error == -ENOENT || error == -EINVAL || smtp_relay_job_age_of(job) >= 2 * life_s;
 	if (kind == DSN_LATE) {
 		job->queued->warned = error == 0 || hopeless;
-		give_back(job);
+		smtp_relay_job_give_back(job);
 		return;
 	}
 	if (error == 0 || hopeless)
-		settle(job);
-	give_back(job);
+		smtp_relay_job_settle(job);
+	smtp_relay_job_give_back(job);
 }
 
-static void report_or_give_back(struct relay_job *job)
+static void smtp_relay_job_report_or_give_back(struct relay_job *job)
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
 	int64_t until_s = job->queued->arrived_s + options->life_s;
-	if (is_due(job, DSN_FINAL))
-		weir_relay_report(job, DSN_FINAL, until_s, on_reported);
+	if (smtp_relay_job_is_due(job, DSN_FINAL))
+		smtp_relay_report(job, DSN_FINAL, until_s, smtp_relay_job_on_reported);
 	else if (job->queued->envelope.sender.size && !job->queued->warned &&
-	         age_of(job) >= options->warn_s && is_due(job, DSN_LATE))
-		weir_relay_report(job, DSN_LATE, until_s, on_reported);
+	         smtp_relay_job_age_of(job) >= options->warn_s &&
+	         smtp_relay_job_is_due(job, DSN_LATE))
+		smtp_relay_report(job, DSN_LATE, until_s, smtp_relay_job_on_reported);
 	else
-		give_back(job);
+		smtp_relay_job_give_back(job);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */
 
-void weir_relay_job_result(
+void smtp_relay_job_result(
         struct relay_job *job, size_t index, const struct weir_smtp_result *result, bool told)
 {
 	struct weir_queued_recipient *to = &job->queued->recipients[job->indices[index]];
@@ -138,49 +141,53 @@ void weir_relay_job_result(
 	snprintf(to->status, sizeof to->status, "%s", result->text);
 	if (result->code / 100 == 2) {
 		to->state = wants && !told ? WEIR_QUEUED_SENT : WEIR_QUEUED_DONE;
-		say_recipient(job, to, WEIR_RELAY_SENT);
+		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_SENT);
 	} else if (result->code / 100 == 5) {
-		to->state = wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED : WEIR_QUEUED_DONE;
-		say_recipient(job, to, WEIR_RELAY_FAILED);
+		to->state = smtp_relay_job_wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED
+		                                                          : WEIR_QUEUED_DONE;
+		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_FAILED);
 	} else {
-		say_recipient(job, to, WEIR_RELAY_LATE);
+		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_LATE);
 	}
 }
 
 /* Tried for long enough. */
-static void give_up(struct relay_job *job)
+static void smtp_relay_job_give_up(struct relay_job *job)
 {
 	for (size_t i = 0; i < job->queued->count; i++) {
 		struct weir_queued_recipient *to = &job->queued->recipients[i];
 		if (to->state != WEIR_QUEUED_WAITING)
 			continue;
-		to->state = wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED : WEIR_QUEUED_DONE;
-		say_recipient(job, to, WEIR_RELAY_FAILED);
+		to->state = smtp_relay_job_wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED
+		                                                          : WEIR_QUEUED_DONE;
+		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_FAILED);
 	}
 }
 
-void weir_relay_job_end(struct relay_job *job)
+void smtp_relay_job_end(struct relay_job *job)
 {
 	job->queued->tries++;
-	job->queued->next_s = now_of(job) + pause_s(job->settings, job->queued->tries);
-	if (age_of(job) >= job->settings->options.life_s)
-		give_up(job);
-	report_or_give_back(job);
+	job->queued->next_s = smtp_relay_job_now_of(job) +
+	                      smtp_relay_job_pause_s(job->settings, job->queued->tries);
+	if (smtp_relay_job_age_of(job) >= job->settings->options.life_s)
+		smtp_relay_job_give_up(job);
+	smtp_relay_job_report_or_give_back(job);
 }
 
-void weir_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why)
+void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why)
 {
 	/* Whatever it was, it was not said of the message. */
 	struct weir_smtp_result result = *why;
 	result.code = 0;
 	for (size_t i = 0; i < job->envelope.count; i++)
-		weir_relay_job_result(job, i, &result, false);
-	weir_relay_job_end(job);
+		smtp_relay_job_result(job, i, &result, false);
+	smtp_relay_job_end(job);
 }
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-static struct relay_job *make_job(struct weir_smtp_relay *relay, struct weir_queued *queued)
+static struct relay_job *smtp_relay_job_make(
+        struct weir_smtp_relay *relay, struct weir_queued *queued)
 {
 	struct relay_job *job = calloc(1, sizeof *job);
 	if (!job)
@@ -204,16 +211,18 @@ static struct relay_job *make_job(struct weir_smtp_relay *relay, struct weir_que
 	return job;
 }
 
-void weir_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *queued)
+void smtp_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *queued)
 {
 	if (relay->draining) {
-		weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+		weir_mail_queue_requeue(
+		        relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
 		return;
 	}
-	struct relay_job *job = make_job(relay, queued);
+	struct relay_job *job = smtp_relay_job_make(relay, queued);
 	if (!job) {
 		queued->next_s = weir_loop_wall_s(relay->loop) + WEIR_RELAY_DOWN_S;
-		weir_mail_queue_give_back(relay->queue, relay->loop, queued, on_given, relay);
+		weir_mail_queue_requeue(
+		        relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
 		return;
 	}
 	for (size_t i = 0; i < queued->count; i++) {
@@ -225,9 +234,9 @@ void weir_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *que
 		        .address = to->address, .orcpt = to->orcpt, .notify = to->notify};
 	}
 	if (!job->envelope.count) {
-		weir_relay_job_end(job); /* only the report is missing */
+		smtp_relay_job_end(job); /* only the report is missing */
 		return;
 	}
 	weir_list_append(&relay->waiting, &job->link);
-	weir_relay_sessions_feed(relay);
+	smtp_relay_sessions_feed(relay);
 }

@@ -19,22 +19,22 @@ struct relay_report {
 	void (*done)(struct relay_job *job, enum dsn_kind kind, int error);
 };
 
-static void finish(struct relay_report *report, int error)
+static void smtp_relay_report_finish(struct relay_report *report, int error)
 {
 	struct relay_job *job = report->job;
 	enum dsn_kind kind = report->dsn.kind;
 	void (*done)(struct relay_job * job, enum dsn_kind kind, int error) = report->done;
-	weir_buffer_free(&report->text);
+	weir_buffer_finish(&report->text);
 	free(report);
 	done(job, kind, error);
 }
 
-static void on_committed(void *context, const int *errors)
+static void smtp_relay_report_on_committed(void *context, const int *errors)
 {
-	finish(context, errors[0]);
+	smtp_relay_report_finish(context, errors[0]);
 }
 
-static int deliver(struct relay_report *report)
+static int smtp_relay_report_deliver(struct relay_report *report)
 {
 	struct relay_job *job = report->job;
 	const struct weir_smtp_relay_options *options = &job->settings->options;
@@ -62,25 +62,25 @@ static int deliver(struct relay_report *report)
 	if (error < 0)
 		sink->type->abort(delivery);
 	else
-		sink->type->commit(delivery, on_committed, report);
+		sink->type->commit(delivery, smtp_relay_report_on_committed, report);
 	return error < 0 ? error : 0;
 }
 
-static void run_compose(struct weir_work *work)
+static void smtp_relay_report_run_compose(struct weir_work *work)
 {
 	struct relay_report *report = WEIR_CONTAINER(work, struct relay_report, work);
-	report->error = weir_dsn_compose(&report->dsn, &report->text);
+	report->error = smtp_dsn_compose(&report->dsn, &report->text);
 }
 
-static void compose_done(struct weir_work *work)
+static void smtp_relay_report_compose_done(struct weir_work *work)
 {
 	struct relay_report *report = WEIR_CONTAINER(work, struct relay_report, work);
-	int error = report->error ? report->error : deliver(report);
+	int error = report->error ? report->error : smtp_relay_report_deliver(report);
 	if (error < 0)
-		finish(report, error);
+		smtp_relay_report_finish(report, error);
 }
 
-void weir_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
+void smtp_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
         void (*done)(struct relay_job *job, enum dsn_kind kind, int error))
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
@@ -97,8 +97,8 @@ void weir_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_
 	        .next = options->host,
 	        .now_s = weir_loop_wall_s(job->relay->loop),
 	        .until_s = until_s};
-	int error = weir_work_submit_to(
-	        job->relay->loop, WEIR_LANE_MAIL, &report->work, run_compose, compose_done);
+	int error = weir_work_submit_to(job->relay->loop, WEIR_LANE_MAIL, &report->work,
+	        smtp_relay_report_run_compose, smtp_relay_report_compose_done);
 	if (error < 0)
-		finish(report, error);
+		smtp_relay_report_finish(report, error);
 }

@@ -11,7 +11,7 @@
 
 #include "relay_state.h"
 
-static void on_resolved(void *context, const struct weir_resolved *resolved)
+static void smtp_relay_resolve_on_resolved(void *context, const struct weir_resolved *resolved)
 {
 	struct weir_smtp_relay *relay = context;
 	char text[256];
@@ -23,10 +23,10 @@ static void on_resolved(void *context, const struct weir_resolved *resolved)
 	        relay->address_count++)
 		relay->addresses[relay->address_count] = resolved->addresses[relay->address_count];
 	relay->resolved_s = weir_loop_wall_s(relay->loop);
-	weir_relay_resolved(relay, resolved->error, text);
+	smtp_relay_resolved(relay, resolved->error, text);
 }
 
-int weir_relay_resolve(struct weir_smtp_relay *relay)
+int smtp_relay_resolve(struct weir_smtp_relay *relay)
 {
 	static const struct weir_resolver_options as_set_up = {.cache_bytes = WEIR_DNS_CACHE_MIN};
 	const struct weir_smtp_relay_options *options = &relay->settings->options;
@@ -39,20 +39,20 @@ int weir_relay_resolve(struct weir_smtp_relay *relay)
 	if (error < 0)
 		return error;
 	return weir_resolve_addresses(resolver ? resolver : relay->resolver, options->host,
-	        options->port, 0, on_resolved, relay, &relay->resolution);
+	        options->port, 0, smtp_relay_resolve_on_resolved, relay, &relay->resolution);
 }
 
-void weir_relay_resolve_anew(struct weir_smtp_relay *relay)
+void smtp_relay_resolve_anew(struct weir_smtp_relay *relay)
 {
 	if (!relay->resolution)
 		return;
-	weir_relay_resolve_cancel(relay);
-	int error = weir_relay_resolve(relay);
+	smtp_relay_resolve_cancel(relay);
+	int error = smtp_relay_resolve(relay);
 	if (error < 0)
-		weir_relay_resolved(relay, error, weir_resolved_text(error));
+		smtp_relay_resolved(relay, error, weir_resolved_text(error));
 }
 
-void weir_relay_resolve_cancel(struct weir_smtp_relay *relay)
+void smtp_relay_resolve_cancel(struct weir_smtp_relay *relay)
 {
 	weir_resolving_cancel(relay->resolution);
 	relay->resolution = NULL;

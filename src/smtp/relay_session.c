@@ -35,16 +35,16 @@ static const struct weir_smtp_client_events events;
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
-static void free_session(struct relay_session *session)
+static void smtp_relay_session_free(struct relay_session *session)
 {
 	weir_timer_stop(&session->idle);
 	weir_list_remove(&session->link);
 	session->relay->session_count--;
-	weir_relay_release(session->settings);
+	smtp_relay_release(session->settings);
 	free(session);
 }
 
-static bool any_ready(const struct weir_smtp_relay *relay)
+static bool smtp_relay_session_any_ready(const struct weir_smtp_relay *relay)
 {
 	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next)
 		if (WEIR_CONTAINER(at, struct relay_session, link)->ready)
@@ -53,26 +53,27 @@ static bool any_ready(const struct weir_smtp_relay *relay)
 }
 
 /* The smart host cannot be had: it is left alone, but no longer than until a first retry. */
-static void host_failed(struct weir_smtp_relay *relay, const struct weir_smtp_result *why)
+static void smtp_relay_session_host_failed(
+        struct weir_smtp_relay *relay, const struct weir_smtp_result *why)
 {
 	uint32_t first_s = relay->settings->options.retry_first_s;
 	struct weir_list waiting;
-	if (any_ready(relay))
+	if (smtp_relay_session_any_ready(relay))
 		return;
 	relay->down_until_s = weir_loop_wall_s(relay->loop) +
 	                      (first_s < WEIR_RELAY_DOWN_S ? first_s : WEIR_RELAY_DOWN_S);
 	relay->address_count = 0;
-	weir_list_take(&waiting, &relay->waiting);
+	weir_list_move(&waiting, &relay->waiting);
 	while (!weir_list_empty(&waiting)) {
 		struct relay_job *job = WEIR_CONTAINER(waiting.next, struct relay_job, link);
 		weir_list_remove(&job->link);
-		weir_relay_job_fail(job, why);
+		smtp_relay_job_fail(job, why);
 	}
 }
 
 /* -- connecting -------------------------------------------------------------------------------- */
 
-static int connect_session(struct relay_session *session)
+static int smtp_relay_session_connect(struct relay_session *session)
 {
 	const struct weir_smtp_relay_options *from = &session->settings->options;
 	struct weir_smtp_client_options options = {
@@ -90,12 +91,13 @@ static int connect_session(struct relay_session *session)
 }
 
 /* From session->address on. The session is gone if all fail. */
-static void try_addresses(struct relay_session *session, const struct weir_smtp_result *why)
+static void smtp_relay_session_try_addresses(
+        struct relay_session *session, const struct weir_smtp_result *why)
 {
 	struct weir_smtp_relay *relay = session->relay;
 	struct weir_smtp_result result = why ? *why : (struct weir_smtp_result){0};
 	for (; session->address < relay->address_count; session->address++) {
-		int error = connect_session(session);
+		int error = smtp_relay_session_connect(session);
 		if (error == 0)
 			return;
 		result = (struct weir_smtp_result){.error = error, .text = weir_error_text(error)};
@@ -109,11 +111,11 @@ static void try_addresses(struct relay_session *session, const struct weir_smtp_
 		        result.text);
 		result.text = text;
 	}
-	free_session(session);
-	host_failed(relay, &result);
+	smtp_relay_session_free(session);
+	smtp_relay_session_host_failed(relay, &result);
 }
 
-static int open_session(struct weir_smtp_relay *relay)
+static int smtp_relay_session_open(struct weir_smtp_relay *relay)
 {
 	struct relay_session *session = calloc(1, sizeof *session);
 	if (!session)
@@ -123,26 +125,26 @@ static int open_session(struct weir_smtp_relay *relay)
 	session->settings->references++;
 	weir_list_append(&relay->sessions, &session->link);
 	relay->session_count++;
-	try_addresses(session, NULL);
+	smtp_relay_session_try_addresses(session, NULL);
 	return 0;
 }
 
 /* -- sending ----------------------------------------------------------------------------------- */
 
-static void quit(struct relay_session *session)
+static void smtp_relay_session_quit(struct relay_session *session)
 {
 	weir_timer_stop(&session->idle);
 	session->quitting = true;
 	weir_smtp_client_quit(session->client);
 }
 
-static void on_idle(struct weir_timer *timer)
+static void smtp_relay_session_on_idle(struct weir_timer *timer)
 {
-	quit(WEIR_CONTAINER(timer, struct relay_session, idle));
+	smtp_relay_session_quit(WEIR_CONTAINER(timer, struct relay_session, idle));
 }
 
 /* Gives an idle session what waits longest; false: nothing does. */
-static bool send_next(struct relay_session *session)
+static bool smtp_relay_session_send_next(struct relay_session *session)
 {
 	struct weir_smtp_relay *relay = session->relay;
 	if (weir_list_empty(&relay->waiting))
@@ -156,18 +158,18 @@ static bool send_next(struct relay_session *session)
 	return true;
 }
 
-static bool is_idle(const struct relay_session *session)
+static bool smtp_relay_session_is_idle(const struct relay_session *session)
 {
 	return session->ready && !session->job && !session->quitting;
 }
 
-void weir_relay_sessions_feed(struct weir_smtp_relay *relay)
+void smtp_relay_sessions_feed(struct weir_smtp_relay *relay)
 {
 	unsigned connecting = 0, waiting = 0;
 	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next) {
 		struct relay_session *session = WEIR_CONTAINER(at, struct relay_session, link);
-		if (is_idle(session))
-			send_next(session);
+		if (smtp_relay_session_is_idle(session))
+			smtp_relay_session_send_next(session);
 		connecting += !session->ready;
 	}
 	for (struct weir_list *at = relay->waiting.next; at != &relay->waiting; at = at->next)
@@ -177,30 +179,31 @@ void weir_relay_sessions_feed(struct weir_smtp_relay *relay)
 	bool stale = weir_loop_wall_s(relay->loop) - relay->resolved_s > WEIR_RELAY_ADDRESSES_S;
 	int error = 0;
 	if (!relay->address_count || stale)
-		error = weir_relay_resolve(relay);
+		error = smtp_relay_resolve(relay);
 	else
 		/* If all addresses fail at once, nobody waits any more. */
 		for (; error == 0 && connecting < waiting && !weir_list_empty(&relay->waiting) &&
 		        relay->session_count < relay->settings->options.connections_max;
 		        connecting++)
-			error = open_session(relay);
+			error = smtp_relay_session_open(relay);
 	if (error < 0)
-		host_failed(relay,
+		smtp_relay_session_host_failed(relay,
 		        &(struct weir_smtp_result){.error = error, .text = weir_error_text(error)});
 }
 
-void weir_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text)
+void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text)
 {
 	if (error < 0)
-		host_failed(relay, &(struct weir_smtp_result){.error = error, .text = text});
+		smtp_relay_session_host_failed(
+		        relay, &(struct weir_smtp_result){.error = error, .text = text});
 	else
-		weir_relay_sessions_feed(relay);
-	weir_relay_kick(relay);
+		smtp_relay_sessions_feed(relay);
+	smtp_relay_kick(relay);
 }
 
 /* -- what the client tells --------------------------------------------------------------------- */
 
-static void on_ready(void *context)
+static void smtp_relay_session_on_ready(void *context)
 {
 	struct relay_session *session = context;
 	struct weir_smtp_relay *relay = session->relay;
@@ -208,26 +211,29 @@ static void on_ready(void *context)
 	session->ready = true;
 	session->job = NULL;
 	if (job)
-		weir_relay_job_end(job);
+		smtp_relay_job_end(job);
 	bool old = session->settings != relay->settings ||
 	           session->messages >= WEIR_RELAY_MESSAGES_MAX;
-	if (!old && send_next(session))
+	if (!old && smtp_relay_session_send_next(session))
 		return;
 	if (old || relay->draining)
-		quit(session);
+		smtp_relay_session_quit(session);
 	else
-		weir_timer_start(relay->loop, &session->idle, WEIR_RELAY_IDLE_MS, on_idle);
+		weir_timer_start(relay->loop, &session->idle, WEIR_RELAY_IDLE_MS,
+		        smtp_relay_session_on_idle);
 }
 
-static void on_recipient(void *context, size_t index, const struct weir_smtp_result *result)
+static void smtp_relay_session_on_recipient(
+        void *context, size_t index, const struct weir_smtp_result *result)
 {
 	struct relay_session *session = context;
-	weir_relay_job_result(
+	smtp_relay_job_result(
 	        session->job, index, result, weir_smtp_client_has_dsn(session->client));
 }
 
 /* Before it was ready: once more without TLS, or the next address. */
-static void connecting_failed(struct relay_session *session, const struct weir_smtp_result *why)
+static void smtp_relay_session_connecting_failed(
+        struct relay_session *session, const struct weir_smtp_result *why)
 {
 	bool opportunistic = session->settings->options.mode == WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC;
 	if (why->in_tls && opportunistic && !session->in_clear) {
@@ -238,10 +244,10 @@ static void connecting_failed(struct relay_session *session, const struct weir_s
 	}
 	if (session->settings != session->relay->settings)
 		session->address = RELAY_ADDRESSES; /* those are of another host */
-	try_addresses(session, why);
+	smtp_relay_session_try_addresses(session, why);
 }
 
-static void on_closed(void *context, const struct weir_smtp_result *why)
+static void smtp_relay_session_on_closed(void *context, const struct weir_smtp_result *why)
 {
 	struct relay_session *session = context;
 	struct weir_smtp_relay *relay = session->relay;
@@ -249,31 +255,32 @@ static void on_closed(void *context, const struct weir_smtp_result *why)
 	session->client = NULL;
 	session->job = NULL;
 	if (!session->ready) {
-		connecting_failed(session, why);
+		smtp_relay_session_connecting_failed(session, why);
 	} else {
-		free_session(session);
+		smtp_relay_session_free(session);
 		if (job)
-			weir_relay_job_end(job);
+			smtp_relay_job_end(job);
 	}
-	weir_relay_sessions_feed(relay);
-	weir_relay_kick(relay);
+	smtp_relay_sessions_feed(relay);
+	smtp_relay_kick(relay);
 }
 
-static const struct weir_smtp_client_events events = {
-        .ready = on_ready, .recipient = on_recipient, .closed = on_closed};
+static const struct weir_smtp_client_events events = {.ready = smtp_relay_session_on_ready,
+        .recipient = smtp_relay_session_on_recipient,
+        .closed = smtp_relay_session_on_closed};
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
-void weir_relay_sessions_quit(struct weir_smtp_relay *relay)
+void smtp_relay_sessions_quit(struct weir_smtp_relay *relay)
 {
 	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next) {
 		struct relay_session *session = WEIR_CONTAINER(at, struct relay_session, link);
-		if (is_idle(session))
-			quit(session);
+		if (smtp_relay_session_is_idle(session))
+			smtp_relay_session_quit(session);
 	}
 }
 
-void weir_relay_sessions_abort(struct weir_smtp_relay *relay)
+void smtp_relay_sessions_abort(struct weir_smtp_relay *relay)
 {
 	struct weir_list waiting;
 	while (!weir_list_empty(&relay->sessions)) {
@@ -281,15 +288,15 @@ void weir_relay_sessions_abort(struct weir_smtp_relay *relay)
 		        WEIR_CONTAINER(relay->sessions.next, struct relay_session, link);
 		struct relay_job *job = session->job; /* NOLINT: what is freed is in no list */
 		weir_smtp_client_abort(session->client);
-		free_session(session);
+		smtp_relay_session_free(session);
 		if (job)
-			weir_relay_job_end(job);
+			smtp_relay_job_end(job);
 	}
-	weir_list_take(&waiting, &relay->waiting);
+	weir_list_move(&waiting, &relay->waiting);
 	while (!weir_list_empty(&waiting)) {
 		struct relay_job *job = WEIR_CONTAINER(waiting.next, struct relay_job, link);
 		weir_list_remove(&job->link);
-		weir_relay_job_end(job);
+		smtp_relay_job_end(job);
 	}
-	weir_relay_kick(relay);
+	smtp_relay_kick(relay);
 }

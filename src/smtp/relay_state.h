@@ -58,53 +58,53 @@ struct relay_job {
 /* -- relay.c ----------------------------------------------------------------------------------- */
 
 /* Takes what is due, as far as there is room. */
-void weir_relay_kick(struct weir_smtp_relay *relay);
+void smtp_relay_kick(struct weir_smtp_relay *relay);
 
 /* A job is over; it has been freed. */
-void weir_relay_job_gone(struct weir_smtp_relay *relay);
-void weir_relay_release(struct relay_settings *settings);
+void smtp_relay_job_gone(struct weir_smtp_relay *relay);
+void smtp_relay_release(struct relay_settings *settings);
 
 /* -- relay_job.c ------------------------------------------------------------------------------- */
 
-void weir_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *queued);
+void smtp_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *queued);
 
 /* What became of recipient `index` of job->envelope; `told` by a server that tells of delivery. */
-void weir_relay_job_result(
+void smtp_relay_job_result(
         struct relay_job *job, size_t index, const struct weir_smtp_result *result, bool told);
 
 /* Tried: reports, then back into the queue. */
-void weir_relay_job_end(struct relay_job *job);
+void smtp_relay_job_end(struct relay_job *job);
 
 /* It could not even be tried. */
-void weir_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why);
+void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why);
 
 /* -- relay_report.c ---------------------------------------------------------------------------- */
 
 /* Composes and delivers; `done(job, error)` from the loop. */
-void weir_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
+void smtp_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
         void (*done)(struct relay_job *job, enum dsn_kind kind, int error));
 
 /* -- relay_session.c --------------------------------------------------------------------------- */
 
 /* Finds a connection for those that wait, or makes one. */
-void weir_relay_sessions_feed(struct weir_smtp_relay *relay);
+void smtp_relay_sessions_feed(struct weir_smtp_relay *relay);
 
 /* What idles says good-bye. */
-void weir_relay_sessions_quit(struct weir_smtp_relay *relay);
+void smtp_relay_sessions_quit(struct weir_smtp_relay *relay);
 
 /* All are cut off; their jobs come back. */
-void weir_relay_sessions_abort(struct weir_smtp_relay *relay);
+void smtp_relay_sessions_abort(struct weir_smtp_relay *relay);
 
 /* -- relay_resolve.c --------------------------------------------------------------------------- */
 
-/* Looks the host up; weir_relay_resolved follows from the loop, unless it is under way already. */
-int weir_relay_resolve(struct weir_smtp_relay *relay);
+/* Looks the host up; smtp_relay_resolved follows from the loop, unless it is under way already. */
+int smtp_relay_resolve(struct weir_smtp_relay *relay);
 
 /* If it is under way: of other settings now; not any more. */
-void weir_relay_resolve_anew(struct weir_smtp_relay *relay);
-void weir_relay_resolve_cancel(struct weir_smtp_relay *relay);
+void smtp_relay_resolve_anew(struct weir_smtp_relay *relay);
+void smtp_relay_resolve_cancel(struct weir_smtp_relay *relay);
 
 /* In relay_session.c. */
-void weir_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text);
+void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text);
 
 #endif

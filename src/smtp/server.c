@@ -7,7 +7,7 @@
 
 #include "transaction.h"
 
-static void release(struct weir_smtp_options *options)
+static void smtp_server_release(struct weir_smtp_options *options)
 {
 	weir_mail_routes_release(options->routes);
 	weir_users_release(options->users);
@@ -17,7 +17,7 @@ static void release(struct weir_smtp_options *options)
 	free((struct weir_network *)(uintptr_t)options->networks);
 }
 
-static void hold(struct weir_smtp_options *options)
+static void smtp_server_hold(struct weir_smtp_options *options)
 {
 	if (options->routes)
 		weir_mail_routes_hold(options->routes);
@@ -29,7 +29,7 @@ static void hold(struct weir_smtp_options *options)
 		weir_peers_hold(options->peers);
 }
 
-static void fill_in(struct weir_smtp_options *options)
+static void smtp_server_fill_in(struct weir_smtp_options *options)
 {
 	struct weir_bounds *bounds = &options->bounds;
 	uint32_t *times[] = {&bounds->idle_ms, &bounds->request_ms, &bounds->progress_ms};
@@ -45,7 +45,8 @@ static void fill_in(struct weir_smtp_options *options)
 }
 
 /* The server's own; all held or copied, or nothing. */
-static int take_options(struct weir_smtp_server *server, const struct weir_smtp_options *given)
+static int smtp_server_take_options(
+        struct weir_smtp_server *server, const struct weir_smtp_options *given)
 {
 	struct weir_smtp_options *options = &server->options;
 	size_t size = given->network_count * sizeof *given->networks;
@@ -59,19 +60,19 @@ static int take_options(struct weir_smtp_server *server, const struct weir_smtp_
 	}
 	if (size)
 		memcpy((struct weir_network *)(uintptr_t)options->networks, given->networks, size);
-	hold(options);
-	fill_in(options);
+	smtp_server_hold(options);
+	smtp_server_fill_in(options);
 	return 0;
 }
 
-static void accept_failed(void *context, int error)
+static void smtp_server_accept_failed(void *context, int error)
 {
 	const struct weir_smtp_options *options = &((struct weir_smtp_server *)context)->options;
 	if (options->accept_failed)
 		options->accept_failed(options->context, error);
 }
 
-static void tls_failed(void *context, const struct weir_address *peer, const char *why)
+static void smtp_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
 {
 	const struct weir_smtp_options *options = &((struct weir_smtp_server *)context)->options;
 	if (options->tls_failed)
@@ -82,7 +83,7 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
         struct weir_smtp_server **ret)
 {
 	struct weir_smtp_server *server = calloc(1, sizeof *server);
-	int error = server ? take_options(server, options) : -ENOMEM;
+	int error = server ? smtp_server_take_options(server, options) : -ENOMEM;
 	if (error < 0) {
 		free(server);
 		return error;
@@ -92,18 +93,18 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 	error = weir_server_create(loop,
 	        &(struct weir_server_options){
 	                .address = options->address,
-	                .protocol = &weir_smtp_protocol,
+	                .protocol = &smtp_protocol,
 	                .context = server,
 	                .bounds = server->options.bounds,
 	                .tls = options->implicit_tls ? options->tls : NULL,
 	                .tls_refusal = "554 5.7.0 TLS from the first byte\r\n",
 	                .shared = options->shared,
-	                .accept_failed = accept_failed,
-	                .tls_failed = tls_failed,
+	                .accept_failed = smtp_server_accept_failed,
+	                .tls_failed = smtp_server_tls_failed,
 	        },
 	        &server->listener);
 	if (error < 0) {
-		release(&server->options);
+		smtp_server_release(&server->options);
 		free(server);
 		return error;
 	}
@@ -148,11 +149,11 @@ void weir_smtp_destroy(struct weir_smtp_server *server)
 		struct smtp_transaction *transaction =
 		        WEIR_CONTAINER(server->committing.next, struct smtp_transaction, link);
 		weir_list_remove(&transaction->link);
-		weir_smtp_delivery_fail(transaction, "");
+		smtp_delivery_fail(transaction, "");
 		/* Its channel has gone: this frees both. */
 		weir_reply_fill(transaction->reply, &transaction->producer);
 	}
-	weir_smtp_transactions_free(server);
-	release(&server->options);
+	smtp_transactions_free(server);
+	smtp_server_release(&server->options);
 	free(server);
 }

@@ -54,62 +54,61 @@ struct smtp_session {
 	bool starting : 1;   /* in a call of sasl's */
 };
 
-extern const struct weir_protocol weir_smtp_protocol;
+extern const struct weir_protocol smtp_protocol;
 
 /* -- session.c --------------------------------------------------------------------------------- */
 
 /* A reply of static text, with its CRLF; one that is formatted. */
-void weir_smtp_reply(struct smtp_session *session, const char *text);
-void weir_smtp_reply_format(struct smtp_session *session, const char *format, ...)
+void smtp_reply(struct smtp_session *session, const char *text);
+void smtp_reply_format(struct smtp_session *session, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
 /* A reply that is an error, and counts: too many of them end the session. */
-void weir_smtp_refuse(struct smtp_session *session, const char *text);
+void smtp_refuse(struct smtp_session *session, const char *text);
 
 /* The last words. */
-void weir_smtp_end(struct smtp_session *session, const char *text);
+void smtp_end(struct smtp_session *session, const char *text);
 
 /* `count` errors more; the session may end of it. */
-void weir_smtp_count_errors(struct smtp_session *session, unsigned count);
+void smtp_count_errors(struct smtp_session *session, unsigned count);
 
 /* Reads, or does not: as the state asks for. */
-void weir_smtp_update_pause(struct smtp_session *session);
+void smtp_update_pause(struct smtp_session *session);
 
 /* Commands again. */
-void weir_smtp_await_command(struct smtp_session *session);
+void smtp_await_command(struct smtp_session *session);
 
 /* As after RSET; as after STARTTLS. */
-void weir_smtp_reset(struct smtp_session *session);
-void weir_smtp_forget(struct smtp_session *session);
+void smtp_reset(struct smtp_session *session);
+void smtp_forget(struct smtp_session *session);
 
-void weir_smtp_log(const struct smtp_session *session, enum weir_smtp_event_kind kind,
+void smtp_log(const struct smtp_session *session, enum weir_smtp_event_kind kind,
         struct weir_span recipient, const char *text);
 
-static inline bool weir_smtp_is_lmtp(const struct smtp_session *session)
+static inline bool smtp_is_lmtp(const struct smtp_session *session)
 {
 	return session->server->options.personality == WEIR_SMTP_LMTP;
 }
 
 /* May send mail to anywhere. */
-bool weir_smtp_may_relay(const struct smtp_session *session);
+bool smtp_may_relay(const struct smtp_session *session);
 
 /* -- verbs.c, verb_*.c ------------------------------------------------------------------------- */
 
 /* `argument` is what follows the verb and a space; empty if nothing does. */
 typedef void smtp_verb(struct smtp_session *session, struct weir_span argument);
 
-void weir_smtp_command(struct smtp_session *session, struct weir_span line);
+void smtp_command(struct smtp_session *session, struct weir_span line);
 
-smtp_verb weir_smtp_verb_auth, weir_smtp_verb_bdat, weir_smtp_verb_data, weir_smtp_verb_ehlo,
-        weir_smtp_verb_expn, weir_smtp_verb_helo, weir_smtp_verb_help, weir_smtp_verb_mail,
-        weir_smtp_verb_noop, weir_smtp_verb_quit, weir_smtp_verb_rcpt, weir_smtp_verb_rset,
-        weir_smtp_verb_starttls, weir_smtp_verb_vrfy;
+smtp_verb smtp_verb_auth, smtp_verb_bdat, smtp_verb_data, smtp_verb_ehlo, smtp_verb_expn,
+        smtp_verb_helo, smtp_verb_help, smtp_verb_mail, smtp_verb_noop, smtp_verb_quit,
+        smtp_verb_rcpt, smtp_verb_rset, smtp_verb_starttls, smtp_verb_vrfy;
 
 /* A line that answers a challenge. */
-void weir_smtp_auth_line(struct smtp_session *session, struct weir_span line);
-void weir_smtp_auth_overflow(struct smtp_session *session);
+void smtp_auth_line(struct smtp_session *session, struct weir_span line);
+void smtp_auth_overflow(struct smtp_session *session);
 /* What EHLO offers: "" when AUTH is not to be had. */
-const char *weir_smtp_auth_mechanisms(const struct smtp_session *session);
-bool weir_smtp_offers_tls(const struct smtp_session *session);
+const char *smtp_auth_mechanisms(const struct smtp_session *session);
+bool smtp_offers_tls(const struct smtp_session *session);
 
 #endif

@@ -15,7 +15,7 @@ enum {
 };
 
 /* RFC 5322 3.3, in UTC. */
-static const char *date(const struct smtp_transaction *transaction, char text[DATE_MAX])
+static const char *smtp_trace_date(const struct smtp_transaction *transaction, char text[DATE_MAX])
 {
 	static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 	static const char months[12][4] = {
@@ -30,10 +30,10 @@ static const char *date(const struct smtp_transaction *transaction, char text[DA
 }
 
 /* "ESMTPSA" and its kin (RFC 3848, RFC 6531 4.3). */
-static void protocol(const struct smtp_transaction *transaction, char text[16])
+static void smtp_trace_protocol(const struct smtp_transaction *transaction, char text[16])
 {
 	const struct smtp_session *session = transaction->session;
-	bool lmtp = weir_smtp_is_lmtp(session), utf8 = transaction->envelope.utf8;
+	bool lmtp = smtp_is_lmtp(session), utf8 = transaction->envelope.utf8;
 	const char *plain = session->extended ? "ESMTP" : "SMTP";
 	if (lmtp)
 		plain = "LMTP";
@@ -42,7 +42,7 @@ static void protocol(const struct smtp_transaction *transaction, char text[16])
 }
 
 /* " (TLSv1.3 TLS_AES_128_GCM_SHA256)" */
-static void tls_comment(const struct smtp_transaction *transaction, char text[128])
+static void smtp_trace_tls_comment(const struct smtp_transaction *transaction, char text[128])
 {
 	struct weir_tls_info info;
 	text[0] = 0;
@@ -51,7 +51,7 @@ static void tls_comment(const struct smtp_transaction *transaction, char text[12
 }
 
 /* "for <…>", when that tells nobody of anybody else. */
-static void for_whom(const struct smtp_transaction *transaction, char text[400])
+static void smtp_trace_for_whom(const struct smtp_transaction *transaction, char text[400])
 {
 	const struct smtp_way *way =
 	        transaction->local.recipients.size ? &transaction->local : &transaction->relay;
@@ -64,37 +64,35 @@ static void for_whom(const struct smtp_transaction *transaction, char text[400])
 		        first->address.data);
 }
 
-size_t weir_smtp_trace_received(
-        const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX])
+size_t smtp_trace_received(const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX])
 {
 	char host[WEIR_ADDRESS_TEXT_MAX], tls[128], recipient[400], with[16], when[DATE_MAX];
 	weir_address_host(&transaction->peer, host);
-	tls_comment(transaction, tls);
-	for_whom(transaction, recipient);
-	protocol(transaction, with);
+	smtp_trace_tls_comment(transaction, tls);
+	smtp_trace_for_whom(transaction, recipient);
+	smtp_trace_protocol(transaction, with);
 	int size = snprintf(text, SMTP_TRACE_MAX,
 	        "Received: from %.*s ([%s%s])%s\r\n\tby %s with %s id %s%s;\r\n\t%s\r\n",
 	        (int)transaction->helo.size, transaction->helo.data,
 	        strchr(host, ':') ? "IPv6:" : "", host, tls, transaction->server->options.hostname,
-	        with, transaction->id, recipient, date(transaction, when));
+	        with, transaction->id, recipient, smtp_trace_date(transaction, when));
 	return size < SMTP_TRACE_MAX ? (size_t)size : SMTP_TRACE_MAX - 1;
 }
 
-size_t weir_smtp_trace_return_path(
-        const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX])
+size_t smtp_trace_return_path(const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX])
 {
 	struct weir_span sender = transaction->envelope.sender;
 	return (size_t)snprintf(text, SMTP_TRACE_MAX, "Return-Path: <%.*s>\r\n", (int)sender.size,
 	        sender.size ? sender.data : "");
 }
 
-size_t weir_smtp_trace_missing(
-        const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX])
+size_t smtp_trace_missing(const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX])
 {
 	char when[DATE_MAX];
 	int size = 0;
 	if (!transaction->header.date)
-		size += snprintf(text, SMTP_TRACE_MAX, "Date: %s\r\n", date(transaction, when));
+		size += snprintf(
+		        text, SMTP_TRACE_MAX, "Date: %s\r\n", smtp_trace_date(transaction, when));
 	if (!transaction->header.message_id)
 		size += snprintf(text + size, SMTP_TRACE_MAX - (size_t)size,
 		        "Message-ID: <%s@%s>\r\n", transaction->id,

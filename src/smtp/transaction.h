@@ -11,7 +11,7 @@
 #include <weir/mail.h>
 #include <weir/producer.h>
 
-#include "data.h"
+#include "message_data.h"
 #include "header.h"
 #include "smtp_session.h"
 
@@ -58,8 +58,8 @@ struct smtp_transaction {
 	struct weir_buffer places;  /* of struct smtp_place */
 	struct weir_buffer pending; /* bytes that wait for the ways to have room */
 
-	struct weir_smtp_data data;
-	struct weir_smtp_header header;
+	struct smtp_data data;
+	struct smtp_header header;
 	struct weir_mail_check check; /* whether a mailbox would take the message */
 	size_t checked;               /* places that have been asked */
 	uint64_t size;                /* bytes of the message so far */
@@ -83,19 +83,19 @@ struct smtp_transaction {
 /* -- transaction.c ----------------------------------------------------------------------------- */
 
 /* The session's new one; NULL without memory. */
-struct smtp_transaction *weir_smtp_transaction_create(struct smtp_session *session);
+struct smtp_transaction *smtp_transaction_create(struct smtp_session *session);
 
 /* Ends it, whatever it is about, and frees. NULL is allowed. */
-void weir_smtp_transaction_destroy(struct smtp_transaction *transaction);
+void smtp_transaction_destroy(struct smtp_transaction *transaction);
 
 /* Frees what is kept for reuse. */
-void weir_smtp_transactions_free(struct weir_smtp_server *server);
+void smtp_transactions_free(struct weir_smtp_server *server);
 
 /* A copy that lives as long as the transaction. False without memory. */
-bool weir_smtp_transaction_copy(
+bool smtp_transaction_copy(
         struct smtp_transaction *transaction, struct weir_span text, struct weir_span *ret);
 
-static inline uint32_t weir_smtp_recipient_count(const struct smtp_transaction *transaction)
+static inline uint32_t smtp_recipient_count(const struct smtp_transaction *transaction)
 {
 	return (uint32_t)(transaction->results.size / sizeof(int));
 }
@@ -104,38 +104,38 @@ static inline uint32_t weir_smtp_recipient_count(const struct smtp_transaction *
  * A recipient begins; the places it goes to follow. `undo` takes the last recipient back, with all
  * of its places. 0, -ENOMEM, or WEIR_E_LIMIT: too many places in all.
  */
-int weir_smtp_recipient_add(struct smtp_transaction *transaction);
-int weir_smtp_place_add(struct smtp_transaction *transaction, bool relay,
+int smtp_recipient_add(struct smtp_transaction *transaction);
+int smtp_place_add(struct smtp_transaction *transaction, bool relay,
         const struct weir_mail_recipient *recipient);
-void weir_smtp_recipient_undo(struct smtp_transaction *transaction);
+void smtp_recipient_undo(struct smtp_transaction *transaction);
 
 /* -- delivery.c -------------------------------------------------------------------------------- */
 
 /* Begins at all the sinks it goes to, with the trace in front. NULL, or the reply that refuses. */
-const char *weir_smtp_delivery_begin(struct smtp_transaction *transaction);
+const char *smtp_delivery_begin(struct smtp_transaction *transaction);
 
 /* To all ways, now or when they have room. */
-void weir_smtp_delivery_write(struct smtp_transaction *transaction, struct weir_span bytes);
+void smtp_delivery_write(struct smtp_transaction *transaction, struct weir_span bytes);
 
 /* Some way has no room. */
-bool weir_smtp_delivery_full(const struct smtp_transaction *transaction);
+bool smtp_delivery_full(const struct smtp_transaction *transaction);
 
 /* The message is lost: nothing of it remains. `reply` is what will be said, at its end. */
-void weir_smtp_delivery_fail(struct smtp_transaction *transaction, const char *reply);
+void smtp_delivery_fail(struct smtp_transaction *transaction, const char *reply);
 
 /* All of the message has come: the transaction leaves its session, and replies by itself. */
-void weir_smtp_delivery_complete(struct smtp_transaction *transaction);
+void smtp_delivery_complete(struct smtp_transaction *transaction);
 
 /* -- message.c --------------------------------------------------------------------------------- */
 
 /* Where the channel's bytes go while a message is coming in. */
-void weir_smtp_message_piece(struct smtp_session *session, struct weir_span bytes);
-void weir_smtp_message_cut(struct smtp_session *session);
+void smtp_message_piece(struct smtp_session *session, struct weir_span bytes);
+void smtp_message_cut(struct smtp_session *session);
 
 /* The bytes are about to come. */
-void weir_smtp_message_stream(struct smtp_session *session);
+void smtp_message_stream(struct smtp_session *session);
 /* … or there are none: the last chunk is empty. */
-void weir_smtp_message_end(struct smtp_session *session);
+void smtp_message_end(struct smtp_session *session);
 
 /* -- trace.c ----------------------------------------------------------------------------------- */
 
@@ -144,26 +144,24 @@ enum {
 };
 
 /* Received and its kin (RFC 5321 4.4) into `text`: its length. */
-size_t weir_smtp_trace_received(
-        const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
-size_t weir_smtp_trace_return_path(
+size_t smtp_trace_received(const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
+size_t smtp_trace_return_path(
         const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
 
 /* The fields that a submitted message lacks (RFC 6409 8.2, 8.3). */
-size_t weir_smtp_trace_missing(
-        const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
+size_t smtp_trace_missing(const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
 
 /* -- outcome.c --------------------------------------------------------------------------------- */
 
 /* The reply for an error of a sink: static, with its CRLF. */
-const char *weir_smtp_error_reply(int error);
+const char *smtp_error_reply(int error);
 
 /* Of a recipient's results the one to be told: try again before it failed before it is there. */
-int weir_smtp_worse(int a, int b);
+int smtp_worse(int a, int b);
 
 /* Everything is known: replies, logs, and is freed when the reply has gone. */
-void weir_smtp_outcome_tell(struct smtp_transaction *transaction);
+void smtp_outcome_tell(struct smtp_transaction *transaction);
 
-extern const struct weir_producer_type weir_smtp_outcome_type;
+extern const struct weir_producer_type smtp_outcome_type;
 
 #endif

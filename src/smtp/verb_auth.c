@@ -10,26 +10,26 @@
 
 #include "transaction.h"
 
-static bool is_clear_enough(const struct smtp_session *session)
+static bool smtp_verb_auth_is_clear_enough(const struct smtp_session *session)
 {
 	return weir_channel_secure(session->channel) || session->server->options.auth_in_clear;
 }
 
-const char *weir_smtp_auth_mechanisms(const struct smtp_session *session)
+const char *smtp_auth_mechanisms(const struct smtp_session *session)
 {
 	struct weir_users *users = session->server->options.users;
-	if (!users || session->user || !is_clear_enough(session))
+	if (!users || session->user || !smtp_verb_auth_is_clear_enough(session))
 		return "";
 	return weir_sasl_mechanisms(users, true);
 }
 
-static void end_exchange(struct smtp_session *session)
+static void smtp_verb_auth_end_exchange(struct smtp_session *session)
 {
 	weir_sasl_destroy(session->sasl);
 	session->sasl = NULL;
 }
 
-static const char *reply_for(int error)
+static const char *smtp_verb_auth_reply_for(int error)
 {
 	switch (error) {
 	case -EACCES:
@@ -49,44 +49,45 @@ static const char *reply_for(int error)
 	}
 }
 
-static void succeed(struct smtp_session *session, struct weir_span user)
+static void smtp_verb_auth_succeed(struct smtp_session *session, struct weir_span user)
 {
 	static const char text[] = "235 2.7.0 Welcome\r\n";
 	session->user = weir_span_copy(user);
-	end_exchange(session);
+	smtp_verb_auth_end_exchange(session);
 	if (!session->user) {
 		weir_channel_abort(session->channel, -ENOMEM);
 		return;
 	}
-	weir_smtp_log(session, WEIR_SMTP_LOGIN, weir_span(NULL, 0), text);
-	weir_smtp_reply(session, text);
+	smtp_log(session, WEIR_SMTP_LOGIN, weir_span(NULL, 0), text);
+	smtp_reply(session, text);
 }
 
-static void fail(struct smtp_session *session, int error)
+static void smtp_verb_auth_fail(struct smtp_session *session, int error)
 {
-	const char *text = reply_for(error);
-	end_exchange(session);
-	weir_smtp_log(session, WEIR_SMTP_DENIED, weir_span(NULL, 0), text);
-	weir_smtp_reply(session, text);
-	weir_smtp_count_errors(session, error == -EACCES ? WEIR_SMTP_AUTH_FAILURE_COST : 1);
+	const char *text = smtp_verb_auth_reply_for(error);
+	smtp_verb_auth_end_exchange(session);
+	smtp_log(session, WEIR_SMTP_DENIED, weir_span(NULL, 0), text);
+	smtp_reply(session, text);
+	smtp_count_errors(session, error == -EACCES ? WEIR_SMTP_AUTH_FAILURE_COST : 1);
 }
 
-static void on_step(void *context, const struct weir_sasl_step *step)
+static void smtp_verb_auth_on_step(void *context, const struct weir_sasl_step *step)
 {
 	struct smtp_session *session = context;
 	session->checking = false;
 	if (step->outcome == WEIR_SASL_CHALLENGE)
-		weir_smtp_reply_format(session, "334 %.*s\r\n", (int)step->text.size,
+		smtp_reply_format(session, "334 %.*s\r\n", (int)step->text.size,
 		        step->text.size ? step->text.data : "");
 	else if (step->outcome == WEIR_SASL_DONE)
-		succeed(session, step->user);
+		smtp_verb_auth_succeed(session, step->user);
 	else
-		fail(session, step->error);
-	weir_smtp_update_pause(session);
+		smtp_verb_auth_fail(session, step->error);
+	smtp_update_pause(session);
 }
 
 /* Why there can be no exchange now; NULL: there can. */
-static const char *refusal_of(const struct smtp_session *session, struct weir_span argument)
+static const char *smtp_verb_auth_refusal_of(
+        const struct smtp_session *session, struct weir_span argument)
 {
 	if (session->user)
 		return "503 5.5.1 You have authenticated already\r\n";
@@ -96,17 +97,17 @@ static const char *refusal_of(const struct smtp_session *session, struct weir_sp
 		return "502 5.5.1 There is no AUTH here\r\n";
 	if (!argument.size)
 		return "501 5.5.4 AUTH mechanism is what it should be\r\n";
-	if (!is_clear_enough(session))
-		return reply_for(-EPERM);
+	if (!smtp_verb_auth_is_clear_enough(session))
+		return smtp_verb_auth_reply_for(-EPERM);
 	return NULL;
 }
 
-void weir_smtp_verb_auth(struct smtp_session *session, struct weir_span argument)
+void smtp_verb_auth(struct smtp_session *session, struct weir_span argument)
 {
-	const char *refusal = refusal_of(session, argument);
+	const char *refusal = smtp_verb_auth_refusal_of(session, argument);
 	struct weir_span mechanism;
 	if (refusal) {
-		weir_smtp_refuse(session, refusal);
+		smtp_refuse(session, refusal);
 		return;
 	}
 	struct weir_sasl_options options = {
@@ -115,26 +116,26 @@ void weir_smtp_verb_auth(struct smtp_session *session, struct weir_span argument
 	        .peer = *weir_channel_peer(session->channel),
 	        .secure = true,
 	};
-	if (weir_sasl_create(session->server->loop, &options, on_step, session, &session->sasl) <
-	        0) {
-		weir_smtp_refuse(session, reply_for(-ENOMEM));
+	if (weir_sasl_create(session->server->loop, &options, smtp_verb_auth_on_step, session,
+	            &session->sasl) < 0) {
+		smtp_refuse(session, smtp_verb_auth_reply_for(-ENOMEM));
 		return;
 	}
 	if (!weir_span_cut(&argument, ' ', &mechanism))
 		argument = weir_span(NULL, 0);
 	session->checking = true;
 	weir_sasl_start(session->sasl, mechanism, weir_span_trim(argument));
-	weir_smtp_update_pause(session);
+	smtp_update_pause(session);
 }
 
-void weir_smtp_auth_line(struct smtp_session *session, struct weir_span line)
+void smtp_auth_line(struct smtp_session *session, struct weir_span line)
 {
 	session->checking = true;
 	weir_sasl_next(session->sasl, line);
-	weir_smtp_update_pause(session);
+	smtp_update_pause(session);
 }
 
-void weir_smtp_auth_overflow(struct smtp_session *session)
+void smtp_auth_overflow(struct smtp_session *session)
 {
-	fail(session, -EMSGSIZE);
+	smtp_verb_auth_fail(session, -EMSGSIZE);
 }

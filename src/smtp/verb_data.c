@@ -7,47 +7,47 @@
 
 /* -- DATA -------------------------------------------------------------------------------------- */
 
-static const char *data_refusal(struct smtp_transaction *transaction)
+static const char *smtp_verb_data_refusal(struct smtp_transaction *transaction)
 {
 	if (transaction->chunks)
 		return "503 5.5.1 The message comes by BDAT already\r\n";
 	if (transaction->envelope.binary)
 		return "503 5.5.1 BINARYMIME needs BDAT\r\n";
-	if (!weir_smtp_recipient_count(transaction))
+	if (!smtp_recipient_count(transaction))
 		return NO_RECIPIENTS;
 	return NULL;
 }
 
-void weir_smtp_verb_data(struct smtp_session *session, struct weir_span argument)
+void smtp_verb_data(struct smtp_session *session, struct weir_span argument)
 {
 	struct smtp_transaction *transaction = session->transaction;
-	const char *refusal = data_refusal(transaction);
+	const char *refusal = smtp_verb_data_refusal(transaction);
 	(void)argument;
 	if (!refusal) {
-		refusal = weir_smtp_delivery_begin(transaction);
+		refusal = smtp_delivery_begin(transaction);
 		if (refusal) {
-			weir_smtp_log(session, WEIR_SMTP_FAILED, weir_span(NULL, 0), refusal);
-			weir_smtp_reset(session);
+			smtp_log(session, WEIR_SMTP_FAILED, weir_span(NULL, 0), refusal);
+			smtp_reset(session);
 		}
 	}
 	if (refusal) {
-		weir_smtp_refuse(session, refusal);
+		smtp_refuse(session, refusal);
 		return;
 	}
-	weir_smtp_data_init(&transaction->data, false, false, session->server->options.normalise);
-	weir_smtp_reply(session, "354 End with a dot on a line of its own\r\n");
-	weir_smtp_message_stream(session);
-	weir_smtp_update_pause(session);
+	smtp_data_init(&transaction->data, false, false, session->server->options.normalise);
+	smtp_reply(session, "354 End with a dot on a line of its own\r\n");
+	smtp_message_stream(session);
+	smtp_update_pause(session);
 }
 
 /* -- BDAT -------------------------------------------------------------------------------------- */
 
-struct chunk {
+struct bdat_chunk {
 	uint64_t size;
 	bool last;
 };
 
-static int parse(struct weir_span argument, struct chunk *ret)
+static int smtp_verb_data_parse(struct weir_span argument, struct bdat_chunk *ret)
 {
 	struct weir_span number;
 	weir_span_cut(&argument, ' ', &number);
@@ -59,64 +59,64 @@ static int parse(struct weir_span argument, struct chunk *ret)
 }
 
 /* Why the chunk is not for any message; NULL: it is. */
-static const char *chunk_refusal(const struct smtp_session *session)
+static const char *smtp_verb_data_chunk_refusal(const struct smtp_session *session)
 {
 	const struct smtp_transaction *transaction = session->transaction;
 	if (!transaction)
 		return "503 5.5.1 Say MAIL first\r\n";
-	if (!weir_smtp_recipient_count(transaction))
+	if (!smtp_recipient_count(transaction))
 		return NO_RECIPIENTS;
 	return NULL;
 }
 
 /* Taken in and dropped: it must not be read as commands. */
-static void drop_chunk(struct smtp_session *session, uint64_t size)
+static void smtp_verb_data_drop_chunk(struct smtp_session *session, uint64_t size)
 {
 	if (size == 0)
 		return;
 	session->data = true;
-	weir_smtp_reset(session);
-	weir_channel_set_owed(session->channel, true);
+	smtp_reset(session);
+	weir_channel_expect_input(session->channel, true);
 	weir_channel_stream(session->channel, weir_length(size));
 }
 
-static void begin_chunk(struct smtp_session *session, const struct chunk *chunk)
+static void smtp_verb_data_begin_chunk(struct smtp_session *session, const struct bdat_chunk *chunk)
 {
 	struct smtp_transaction *transaction = session->transaction;
 	if (!transaction->chunks) {
-		weir_smtp_data_init(&transaction->data, true, transaction->envelope.binary,
+		smtp_data_init(&transaction->data, true, transaction->envelope.binary,
 		        session->server->options.normalise);
 		transaction->chunks = true;
-		weir_smtp_delivery_begin(transaction);
+		smtp_delivery_begin(transaction);
 	}
 	transaction->chunk = transaction->data.left = chunk->size;
 	transaction->last_chunk = chunk->last;
 	if (chunk->size)
-		weir_smtp_message_stream(session);
+		smtp_message_stream(session);
 	else
-		weir_smtp_message_end(session);
-	weir_smtp_update_pause(session);
+		smtp_message_end(session);
+	smtp_update_pause(session);
 }
 
-void weir_smtp_verb_bdat(struct smtp_session *session, struct weir_span argument)
+void smtp_verb_bdat(struct smtp_session *session, struct weir_span argument)
 {
 	uint64_t most = session->server->options.size_max;
 	const char *refusal = NULL;
-	struct chunk chunk;
-	if (parse(argument, &chunk) < 0)
+	struct bdat_chunk chunk;
+	if (smtp_verb_data_parse(argument, &chunk) < 0)
 		refusal = "501 5.5.4 BDAT size [LAST] is what it should be\r\n";
 	else if (chunk.size > most + most / 2)
 		refusal = "552 5.3.4 Message too large\r\n";
 	/* Not to be taken in: the size is nobody's guess, or nobody's time. */
 	if (refusal) {
-		weir_smtp_end(session, refusal);
+		smtp_end(session, refusal);
 		return;
 	}
-	refusal = chunk_refusal(session);
+	refusal = smtp_verb_data_chunk_refusal(session);
 	if (!refusal) {
-		begin_chunk(session, &chunk);
+		smtp_verb_data_begin_chunk(session, &chunk);
 		return;
 	}
-	weir_smtp_refuse(session, refusal);
-	drop_chunk(session, chunk.size);
+	smtp_refuse(session, refusal);
+	smtp_verb_data_drop_chunk(session, chunk.size);
 }

@@ -14,7 +14,7 @@ enum {
  * More than the grammar has, since clients say what their owners have called them; nothing that
  * could break out of Received.
  */
-static bool is_name(struct weir_span name)
+static bool smtp_verb_ehlo_is_name(struct weir_span name)
 {
 	for (size_t i = 0; i < name.size; i++) {
 		char c = name.data[i];
@@ -27,10 +27,10 @@ static bool is_name(struct weir_span name)
 }
 
 /* False: it was refused. */
-static bool take_name(struct smtp_session *session, struct weir_span name)
+static bool smtp_verb_ehlo_take_name(struct smtp_session *session, struct weir_span name)
 {
-	if (!is_name(name)) {
-		weir_smtp_refuse(session, "501 5.5.4 That is not the name of a host\r\n");
+	if (!smtp_verb_ehlo_is_name(name)) {
+		smtp_refuse(session, "501 5.5.4 That is not the name of a host\r\n");
 		return false;
 	}
 	char *copy = weir_span_copy(name);
@@ -38,40 +38,40 @@ static bool take_name(struct smtp_session *session, struct weir_span name)
 		weir_channel_abort(session->channel, -ENOMEM);
 		return false;
 	}
-	weir_smtp_reset(session);
+	smtp_reset(session);
 	free(session->helo);
 	session->helo = copy;
 	session->unanswered = true;
 	return true;
 }
 
-bool weir_smtp_offers_tls(const struct smtp_session *session)
+bool smtp_offers_tls(const struct smtp_session *session)
 {
 	return session->server->options.tls && !weir_channel_secure(session->channel);
 }
 
-void weir_smtp_verb_ehlo(struct smtp_session *session, struct weir_span name)
+void smtp_verb_ehlo(struct smtp_session *session, struct weir_span name)
 {
 	const struct weir_smtp_options *options = &session->server->options;
-	if (!take_name(session, name))
+	if (!smtp_verb_ehlo_take_name(session, name))
 		return;
 	session->extended = true;
-	const char *mechanisms = weir_smtp_auth_mechanisms(session);
-	weir_smtp_reply_format(session,
+	const char *mechanisms = smtp_auth_mechanisms(session);
+	smtp_reply_format(session,
 	        "250-%s\r\n250-PIPELINING\r\n250-SIZE %llu\r\n250-8BITMIME\r\n250-BINARYMIME\r\n"
 	        "250-CHUNKING\r\n250-SMTPUTF8\r\n250-DSN\r\n%s%s%s%s"
 	        "250-LIMITS MAILMAX=%u RCPTMAX=%u\r\n250-VRFY\r\n250-HELP\r\n"
 	        "250 ENHANCEDSTATUSCODES\r\n",
 	        options->hostname, (unsigned long long)options->size_max,
-	        weir_smtp_offers_tls(session) ? "250-STARTTLS\r\n" : "",
-	        *mechanisms ? "250-AUTH " : "", mechanisms, *mechanisms ? "\r\n" : "",
-	        options->messages_max, options->recipients_max);
+	        smtp_offers_tls(session) ? "250-STARTTLS\r\n" : "", *mechanisms ? "250-AUTH " : "",
+	        mechanisms, *mechanisms ? "\r\n" : "", options->messages_max,
+	        options->recipients_max);
 }
 
-void weir_smtp_verb_helo(struct smtp_session *session, struct weir_span name)
+void smtp_verb_helo(struct smtp_session *session, struct weir_span name)
 {
-	if (!take_name(session, name))
+	if (!smtp_verb_ehlo_take_name(session, name))
 		return;
 	session->extended = false;
-	weir_smtp_reply_format(session, "250 %s\r\n", session->server->options.hostname);
+	smtp_reply_format(session, "250 %s\r\n", session->server->options.hostname);
 }

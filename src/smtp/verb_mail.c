@@ -39,7 +39,7 @@ struct mail {
 
 /* -- parameters -------------------------------------------------------------------------------- */
 
-static const char *take_size(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_take_size(struct mail *mail, struct weir_span value)
 {
 	int error = weir_span_number(value, 10, &mail->envelope.size);
 	if (error == WEIR_E_SYNTAX || value.size > 20)
@@ -49,7 +49,7 @@ static const char *take_size(struct mail *mail, struct weir_span value)
 	return NULL;
 }
 
-static const char *take_body(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_take_body(struct mail *mail, struct weir_span value)
 {
 	mail->envelope.eight_bit = weir_span_equal_nocase(value, WEIR_SPAN("8BITMIME"));
 	mail->envelope.binary = weir_span_equal_nocase(value, WEIR_SPAN("BINARYMIME"));
@@ -57,13 +57,13 @@ static const char *take_body(struct mail *mail, struct weir_span value)
 	return mail->envelope.eight_bit || mail->envelope.binary || seven ? NULL : BAD_PARAMETER;
 }
 
-static const char *take_utf8(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_take_utf8(struct mail *mail, struct weir_span value)
 {
 	mail->envelope.utf8 = true;
 	return value.size ? BAD_PARAMETER : NULL;
 }
 
-static const char *take_ret(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_take_ret(struct mail *mail, struct weir_span value)
 {
 	mail->envelope.headers_only = weir_span_equal_nocase(value, WEIR_SPAN("HDRS"));
 	return mail->envelope.headers_only || weir_span_equal_nocase(value, WEIR_SPAN("FULL"))
@@ -71,11 +71,11 @@ static const char *take_ret(struct mail *mail, struct weir_span value)
 	               : BAD_PARAMETER;
 }
 
-static const char *take_envid(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_take_envid(struct mail *mail, struct weir_span value)
 {
 	long size = WEIR_E_SYNTAX;
 	if (value.size <= sizeof mail->envid)
-		size = weir_smtp_xtext_decode(value, false, mail->envid);
+		size = smtp_xtext_decode(value, false, mail->envid);
 	for (long i = 0; i < size; i++)
 		if (mail->envid[i] < ' ' || mail->envid[i] > '~')
 			size = WEIR_E_SYNTAX;
@@ -85,15 +85,15 @@ static const char *take_envid(struct mail *mail, struct weir_span value)
 	return NULL;
 }
 
-static const char *take_auth(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_take_auth(struct mail *mail, struct weir_span value)
 {
-	struct weir_smtp_mailbox mailbox;
+	struct smtp_mailbox mailbox;
 	char text[WEIR_SMTP_LINE_MAX];
 	(void)mail;
 	if (weir_span_equal(value, WEIR_SPAN("<>")))
 		return NULL;
-	long size = value.size <= sizeof text ? weir_smtp_xtext_decode(value, true, text) : -1;
-	if (size < 0 || weir_smtp_mailbox_parse(weir_span(text, (size_t)size), &mailbox) < 0)
+	long size = value.size <= sizeof text ? smtp_xtext_decode(value, true, text) : -1;
+	if (size < 0 || smtp_mailbox_parse(weir_span(text, (size_t)size), &mailbox) < 0)
 		return BAD_PARAMETER;
 	return NULL;
 }
@@ -104,15 +104,16 @@ static const struct {
 	bool has_value;
 	const char *(*take)(struct mail *mail, struct weir_span value);
 } parameters[] = {
-        {"SIZE", SEEN_SIZE, true, take_size},
-        {"BODY", SEEN_BODY, true, take_body},
-        {"SMTPUTF8", SEEN_UTF8, false, take_utf8},
-        {"RET", SEEN_RET, true, take_ret},
-        {"ENVID", SEEN_ENVID, true, take_envid},
-        {"AUTH", SEEN_AUTH, true, take_auth},
+        {"SIZE", SEEN_SIZE, true, smtp_verb_mail_take_size},
+        {"BODY", SEEN_BODY, true, smtp_verb_mail_take_body},
+        {"SMTPUTF8", SEEN_UTF8, false, smtp_verb_mail_take_utf8},
+        {"RET", SEEN_RET, true, smtp_verb_mail_take_ret},
+        {"ENVID", SEEN_ENVID, true, smtp_verb_mail_take_envid},
+        {"AUTH", SEEN_AUTH, true, smtp_verb_mail_take_auth},
 };
 
-static const char *take_parameter(struct mail *mail, const struct weir_smtp_parameter *parameter)
+static const char *smtp_verb_mail_take_parameter(
+        struct mail *mail, const struct smtp_parameter *parameter)
 {
 	for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
 		if (!weir_span_equal_nocase(
@@ -127,18 +128,18 @@ static const char *take_parameter(struct mail *mail, const struct weir_smtp_para
 	return UNKNOWN_PARAMETER;
 }
 
-static const char *take_parameters(
+static const char *smtp_verb_mail_take_parameters(
         const struct smtp_session *session, struct mail *mail, struct weir_span text)
 {
-	struct weir_smtp_parameter parameter;
+	struct smtp_parameter parameter;
 	const char *refusal = NULL;
 	int result;
-	while (!refusal && (result = weir_smtp_parameter_next(&text, &parameter)) != 0) {
+	while (!refusal && (result = smtp_parameter_next(&text, &parameter)) != 0) {
 		if (result < 0)
 			return "501 5.5.4 The parameters are not as they should be\r\n";
 		if (!session->extended)
 			return UNKNOWN_PARAMETER;
-		refusal = take_parameter(mail, &parameter);
+		refusal = smtp_verb_mail_take_parameter(mail, &parameter);
 	}
 	return refusal;
 }
@@ -146,20 +147,20 @@ static const char *take_parameters(
 /* -- the sender -------------------------------------------------------------------------------- */
 
 /* Who has authenticated sends as himself. */
-static bool may_send_as(const struct smtp_session *session, const struct weir_smtp_mailbox *sender)
+static bool smtp_verb_mail_may_send_as(
+        const struct smtp_session *session, const struct smtp_mailbox *sender)
 {
 	const struct weir_mail_routes *routes = session->server->options.routes;
 	char text[WEIR_SMTP_LOCAL_MAX];
 	if (!session->user || !sender->address.size)
 		return true;
-	return routes &&
-	       weir_mail_routes_belongs(routes, weir_smtp_local_decode(sender->local, text),
-	               sender->domain, weir_span_of(session->user));
+	return routes && weir_mail_routes_belongs(routes, smtp_local_decode(sender->local, text),
+	                         sender->domain, weir_span_of(session->user));
 }
 
 /* A sender without a domain is one of this machine. */
-static void mail_qualify(
-        const struct smtp_session *session, struct mail *mail, struct weir_smtp_mailbox *sender)
+static void smtp_verb_mail_qualify(
+        const struct smtp_session *session, struct mail *mail, struct smtp_mailbox *sender)
 {
 	const char *host = session->server->options.hostname;
 	if (!sender->address.size || sender->domain.size)
@@ -173,68 +174,69 @@ static void mail_qualify(
 	sender->domain = weir_span_skip(sender->address, sender->local.size + 1);
 }
 
-static const char *take_sender(
+static const char *smtp_verb_mail_take_sender(
         const struct smtp_session *session, struct mail *mail, struct weir_span *text)
 {
-	struct weir_smtp_mailbox sender;
+	struct smtp_mailbox sender;
 	if (text->size < 5 || !weir_span_equal_nocase(weir_span(text->data, 5), WEIR_SPAN("FROM:")))
 		return "501 5.5.4 MAIL FROM:<address> is what it should be\r\n";
 	/* Not in the grammar, and in many a client. */
 	*text = weir_span_trim(weir_span_skip(*text, 5));
 	int error = session->server->options.strict_addresses
-	                    ? weir_smtp_path_parse(text, &sender)
+	                    ? smtp_path_parse(text, &sender)
 	                    : smtp_path_parse_lenient(text, &sender);
 	if (error == 0 && !session->server->options.strict_addresses)
-		mail_qualify(session, mail, &sender);
+		smtp_verb_mail_qualify(session, mail, &sender);
 	if (error < 0 || (sender.address.size && !sender.domain.size))
 		return "501 5.1.7 That is not an address\r\n";
 	mail->envelope.sender = sender.address;
-	const char *refusal = take_parameters(session, mail, *text);
+	const char *refusal = smtp_verb_mail_take_parameters(session, mail, *text);
 	if (refusal)
 		return refusal;
 	if (sender.utf8 && !mail->envelope.utf8)
 		return "553 5.6.7 The address needs SMTPUTF8\r\n";
-	if (!may_send_as(session, &sender))
+	if (!smtp_verb_mail_may_send_as(session, &sender))
 		return "553 5.7.1 That address is not yours\r\n";
 	return NULL;
 }
 
 /* -- the verb ---------------------------------------------------------------------------------- */
 
-static bool copy_envelope(struct smtp_transaction *transaction, const struct mail *mail)
+static bool smtp_verb_mail_copy_envelope(
+        struct smtp_transaction *transaction, const struct mail *mail)
 {
 	transaction->envelope = mail->envelope;
-	return weir_smtp_transaction_copy(
+	return smtp_transaction_copy(
 	               transaction, mail->envelope.sender, &transaction->envelope.sender) &&
-	       weir_smtp_transaction_copy(
+	       smtp_transaction_copy(
 	               transaction, mail->envelope.envid, &transaction->envelope.envid);
 }
 
-static void begin(struct smtp_session *session, const struct mail *mail)
+static void smtp_verb_mail_begin(struct smtp_session *session, const struct mail *mail)
 {
-	struct smtp_transaction *transaction = weir_smtp_transaction_create(session);
-	if (transaction && copy_envelope(transaction, mail)) {
-		weir_smtp_reply(session, "250 2.1.0 Sender taken\r\n");
+	struct smtp_transaction *transaction = smtp_transaction_create(session);
+	if (transaction && smtp_verb_mail_copy_envelope(transaction, mail)) {
+		smtp_reply(session, "250 2.1.0 Sender taken\r\n");
 		return;
 	}
-	weir_smtp_reset(session);
-	weir_smtp_refuse(session, NO_MEMORY);
+	smtp_reset(session);
+	smtp_refuse(session, NO_MEMORY);
 }
 
-void weir_smtp_verb_mail(struct smtp_session *session, struct weir_span argument)
+void smtp_verb_mail(struct smtp_session *session, struct weir_span argument)
 {
 	const struct weir_smtp_options *options = &session->server->options;
 	struct mail mail = {.options = options};
 	const char *refusal = NULL;
 	/* After a chunk that failed there need be no RSET. */
 	if (session->transaction && session->transaction->chunks && session->transaction->failure)
-		weir_smtp_reset(session);
+		smtp_reset(session);
 	if (session->messages >= options->messages_max) {
-		weir_smtp_end(session, "421 4.7.0 Enough messages for one connection\r\n");
+		smtp_end(session, "421 4.7.0 Enough messages for one connection\r\n");
 		return;
 	}
 	if (weir_channel_draining(session->channel)) {
-		weir_smtp_end(session, "421 4.3.2 The server is being stopped\r\n");
+		smtp_end(session, "421 4.3.2 The server is being stopped\r\n");
 		return;
 	}
 	if (session->transaction)
@@ -242,11 +244,11 @@ void weir_smtp_verb_mail(struct smtp_session *session, struct weir_span argument
 	else if (options->personality == WEIR_SMTP_SUBMISSION && !session->user)
 		refusal = "530 5.7.0 Authenticate first\r\n";
 	else
-		refusal = take_sender(session, &mail, &argument);
+		refusal = smtp_verb_mail_take_sender(session, &mail, &argument);
 	if (!refusal) {
-		begin(session, &mail);
+		smtp_verb_mail_begin(session, &mail);
 		return;
 	}
-	weir_smtp_log(session, WEIR_SMTP_REFUSED, weir_span(NULL, 0), refusal);
-	weir_smtp_refuse(session, refusal);
+	smtp_log(session, WEIR_SMTP_REFUSED, weir_span(NULL, 0), refusal);
+	smtp_refuse(session, refusal);
 }

@@ -21,7 +21,7 @@ enum {
 struct rcpt {
 	struct smtp_session *session;
 	struct weir_mail_recipient recipient; /* as it was asked for */
-	struct weir_smtp_mailbox mailbox;
+	struct smtp_mailbox mailbox;
 	char orcpt[ORCPT_MAX];
 	char postmaster[SMTP_ADDRESS_MAX + 2 + 256];
 	bool has_notify, has_orcpt;
@@ -30,7 +30,7 @@ struct rcpt {
 /* -- parameters -------------------------------------------------------------------------------- */
 
 /* NEVER, or a list of the others without repetition. */
-static const char *take_notify(struct rcpt *rcpt, struct weir_span value)
+static const char *smtp_verb_rcpt_take_notify(struct rcpt *rcpt, struct weir_span value)
 {
 	static const struct {
 		const char *word;
@@ -61,7 +61,7 @@ static const char *take_notify(struct rcpt *rcpt, struct weir_span value)
 }
 
 /* addr-type ";" xtext, kept decoded: nothing but what may stand in a field's line. */
-static const char *take_orcpt(struct rcpt *rcpt, struct weir_span value)
+static const char *smtp_verb_rcpt_take_orcpt(struct rcpt *rcpt, struct weir_span value)
 {
 	struct weir_span type, coded = value;
 	bool utf8 = rcpt->session->transaction->envelope.utf8;
@@ -74,7 +74,7 @@ static const char *take_orcpt(struct rcpt *rcpt, struct weir_span value)
 			return BAD_PARAMETER;
 	memcpy(rcpt->orcpt, value.data, type.size + 1);
 	char *decoded = rcpt->orcpt + type.size + 1;
-	long size = weir_smtp_xtext_decode(coded, utf8, decoded);
+	long size = smtp_xtext_decode(coded, utf8, decoded);
 	for (long i = 0; i < size; i++)
 		if ((unsigned char)decoded[i] < ' ' || decoded[i] == 0x7f)
 			size = WEIR_E_SYNTAX;
@@ -84,20 +84,20 @@ static const char *take_orcpt(struct rcpt *rcpt, struct weir_span value)
 	return NULL;
 }
 
-static const char *take_parameters(struct rcpt *rcpt, struct weir_span text)
+static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir_span text)
 {
-	struct weir_smtp_parameter parameter;
+	struct smtp_parameter parameter;
 	const char *refusal = NULL;
 	int result;
-	while (!refusal && (result = weir_smtp_parameter_next(&text, &parameter)) != 0) {
+	while (!refusal && (result = smtp_parameter_next(&text, &parameter)) != 0) {
 		if (result < 0)
 			return "501 5.5.4 The parameters are not as they should be\r\n";
 		if (rcpt->session->extended &&
 		        weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("NOTIFY")))
-			refusal = take_notify(rcpt, parameter.value);
+			refusal = smtp_verb_rcpt_take_notify(rcpt, parameter.value);
 		else if (rcpt->session->extended &&
 		         weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("ORCPT")))
-			refusal = take_orcpt(rcpt, parameter.value);
+			refusal = smtp_verb_rcpt_take_orcpt(rcpt, parameter.value);
 		else
 			refusal = "555 5.5.4 A parameter that is not known here\r\n";
 	}
@@ -106,14 +106,14 @@ static const char *take_parameters(struct rcpt *rcpt, struct weir_span text)
 
 /* -- the address ------------------------------------------------------------------------------- */
 
-static const char *take_address(struct rcpt *rcpt, struct weir_span text)
+static const char *smtp_verb_rcpt_take_address(struct rcpt *rcpt, struct weir_span text)
 {
 	const struct smtp_session *session = rcpt->session;
 	if (text.size < 3 || !weir_span_equal_nocase(weir_span(text.data, 3), WEIR_SPAN("TO:")))
 		return "501 5.5.4 RCPT TO:<address> is what it should be\r\n";
 	text = weir_span_trim(weir_span_skip(text, 3));
 	int error = session->server->options.strict_addresses
-	                    ? weir_smtp_path_parse(&text, &rcpt->mailbox)
+	                    ? smtp_path_parse(&text, &rcpt->mailbox)
 	                    : smtp_path_parse_lenient(&text, &rcpt->mailbox);
 	if (error < 0 || !rcpt->mailbox.address.size)
 		return "501 5.1.3 That is not an address\r\n";
@@ -128,44 +128,46 @@ static const char *take_address(struct rcpt *rcpt, struct weir_span text)
 		        size < (int)sizeof rcpt->postmaster ? (size_t)size
 		                                            : sizeof rcpt->postmaster - 1);
 	}
-	return take_parameters(rcpt, text);
+	return smtp_verb_rcpt_take_parameters(rcpt, text);
 }
 
-static int add_place(struct rcpt *rcpt, bool relay, const struct weir_mail_recipient *recipient)
+static int smtp_verb_rcpt_add_place(
+        struct rcpt *rcpt, bool relay, const struct weir_mail_recipient *recipient)
 {
 	struct smtp_transaction *transaction = rcpt->session->transaction;
 	if (!(relay ? transaction->relay.sink : transaction->local.sink))
 		return -EOPNOTSUPP;
-	return weir_smtp_place_add(transaction, relay, recipient);
+	return smtp_place_add(transaction, relay, recipient);
 }
 
-static int on_found(void *context, const struct weir_mail_target *target)
+static int smtp_verb_rcpt_on_found(void *context, const struct weir_mail_target *target)
 {
 	struct rcpt *rcpt = context;
 	struct weir_mail_recipient recipient = rcpt->recipient;
 	recipient.user = target->user;
 	if (target->address.size)
 		recipient.address = target->address;
-	return add_place(rcpt, !target->user.size, &recipient);
+	return smtp_verb_rcpt_add_place(rcpt, !target->user.size, &recipient);
 }
 
-static int route(struct rcpt *rcpt)
+static int smtp_verb_rcpt_route(struct rcpt *rcpt)
 {
 	const struct smtp_session *session = rcpt->session;
 	const struct weir_mail_routes *routes = session->server->options.routes;
 	char text[WEIR_SMTP_LOCAL_MAX];
-	struct weir_span local = weir_smtp_local_decode(rcpt->mailbox.local, text);
+	struct weir_span local = smtp_local_decode(rcpt->mailbox.local, text);
 	int error = -EXDEV;
 	if (routes)
-		error = weir_mail_routes_find(routes, local, rcpt->mailbox.domain, on_found, rcpt);
+		error = weir_mail_routes_find(
+		        routes, local, rcpt->mailbox.domain, smtp_verb_rcpt_on_found, rcpt);
 	if (error != -EXDEV)
 		return error;
-	if (!weir_smtp_may_relay(session) || !rcpt->mailbox.domain.size)
+	if (!smtp_may_relay(session) || !rcpt->mailbox.domain.size)
 		return -EACCES;
-	return add_place(rcpt, true, &rcpt->recipient);
+	return smtp_verb_rcpt_add_place(rcpt, true, &rcpt->recipient);
 }
 
-static const char *refusal_for(int error)
+static const char *smtp_verb_rcpt_refusal_for(int error)
 {
 	switch (error) {
 	case -ENOENT:
@@ -181,32 +183,33 @@ static const char *refusal_for(int error)
 	}
 }
 
-static const char *take_recipient(struct rcpt *rcpt)
+static const char *smtp_verb_rcpt_take_recipient(struct rcpt *rcpt)
 {
 	struct smtp_transaction *transaction = rcpt->session->transaction;
-	int error = weir_smtp_recipient_add(transaction);
+	int error = smtp_recipient_add(transaction);
 	if (error < 0)
-		return refusal_for(error);
-	error = route(rcpt);
+		return smtp_verb_rcpt_refusal_for(error);
+	error = smtp_verb_rcpt_route(rcpt);
 	if (error == 0)
 		return NULL;
-	weir_smtp_recipient_undo(transaction);
-	return refusal_for(error);
+	smtp_recipient_undo(transaction);
+	return smtp_verb_rcpt_refusal_for(error);
 }
 
 /* -- whether the mailboxes would take it ------------------------------------------------------- */
 
-static void rcpt_refuse(struct smtp_session *session, struct weir_span address, const char *refusal)
+static void smtp_verb_rcpt_refuse(
+        struct smtp_session *session, struct weir_span address, const char *refusal)
 {
-	weir_smtp_log(session, WEIR_SMTP_REFUSED, address, refusal);
+	smtp_log(session, WEIR_SMTP_REFUSED, address, refusal);
 	/* A client of LMTP may have a list that is long and old: it is no enemy. */
-	if (weir_smtp_is_lmtp(session) || refusal[0] == '4')
-		weir_smtp_reply(session, refusal);
+	if (smtp_is_lmtp(session) || refusal[0] == '4')
+		smtp_reply(session, refusal);
 	else
-		weir_smtp_refuse(session, refusal);
+		smtp_refuse(session, refusal);
 }
 
-static void rcpt_end(struct smtp_transaction *transaction, int error)
+static void smtp_verb_rcpt_end(struct smtp_transaction *transaction, int error)
 {
 	struct smtp_session *session = transaction->session;
 	const struct smtp_place *places =
@@ -214,28 +217,28 @@ static void rcpt_end(struct smtp_transaction *transaction, int error)
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	if (error == 0) {
-		weir_smtp_reply(session, "250 2.1.5 Recipient taken\r\n");
+		smtp_reply(session, "250 2.1.5 Recipient taken\r\n");
 		return;
 	}
 	struct weir_span address = local[places[transaction->checked].index].address;
-	weir_smtp_recipient_undo(transaction);
-	rcpt_refuse(session, address, weir_smtp_error_reply(error));
+	smtp_recipient_undo(transaction);
+	smtp_verb_rcpt_refuse(session, address, smtp_error_reply(error));
 }
 
-static void rcpt_checked(void *context, int error);
+static void smtp_verb_rcpt_checked(void *context, int error);
 
 /*
  * Asks for one mailbox after the other. 0, an error, or WEIR_MAIL_PENDING. LMTP needs no question:
  * it answers for each recipient when the message has come.
  */
-static int rcpt_check(struct smtp_transaction *transaction)
+static int smtp_verb_rcpt_check(struct smtp_transaction *transaction)
 {
 	const struct smtp_place *places =
 	        (const struct smtp_place *)(const void *)transaction->places.data;
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	struct weir_mail_sink *sink = transaction->local.sink;
-	if (weir_smtp_is_lmtp(transaction->session))
+	if (smtp_is_lmtp(transaction->session))
 		return 0;
 	for (; transaction->checked < transaction->places.size / sizeof *places;
 	        transaction->checked++) {
@@ -244,52 +247,52 @@ static int rcpt_check(struct smtp_transaction *transaction)
 			continue;
 		int result = sink->type->check(sink, transaction->server->loop,
 		        &local[place->index], transaction->envelope.size, &transaction->check,
-		        rcpt_checked, transaction);
+		        smtp_verb_rcpt_checked, transaction);
 		if (result)
 			return result;
 	}
 	return 0;
 }
 
-static void rcpt_checked(void *context, int error)
+static void smtp_verb_rcpt_checked(void *context, int error)
 {
 	struct smtp_transaction *transaction = context;
 	struct smtp_session *session = transaction->session;
 	int result = error;
 	if (result == 0) {
 		transaction->checked++;
-		result = rcpt_check(transaction);
+		result = smtp_verb_rcpt_check(transaction);
 	}
 	if (result == WEIR_MAIL_PENDING)
 		return;
 	session->checking = false;
-	rcpt_end(transaction, result);
-	weir_smtp_update_pause(session);
+	smtp_verb_rcpt_end(transaction, result);
+	smtp_update_pause(session);
 }
 
 /* -- the verb ---------------------------------------------------------------------------------- */
 
-void weir_smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
+void smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
 {
 	struct rcpt rcpt = {.session = session};
 	const struct smtp_transaction *transaction = session->transaction;
 	const char *refusal = NULL;
 	if (transaction->chunks)
 		refusal = "503 5.5.1 The message has begun already\r\n";
-	else if (weir_smtp_recipient_count(transaction) >= session->server->options.recipients_max)
-		refusal = refusal_for(WEIR_E_LIMIT);
+	else if (smtp_recipient_count(transaction) >= session->server->options.recipients_max)
+		refusal = smtp_verb_rcpt_refusal_for(WEIR_E_LIMIT);
 	if (!refusal)
-		refusal = take_address(&rcpt, argument);
+		refusal = smtp_verb_rcpt_take_address(&rcpt, argument);
 	if (!refusal)
-		refusal = take_recipient(&rcpt);
+		refusal = smtp_verb_rcpt_take_recipient(&rcpt);
 	if (refusal) {
-		rcpt_refuse(session, rcpt.mailbox.address, refusal);
+		smtp_verb_rcpt_refuse(session, rcpt.mailbox.address, refusal);
 		return;
 	}
-	int result = rcpt_check(session->transaction);
+	int result = smtp_verb_rcpt_check(session->transaction);
 	session->checking = result == WEIR_MAIL_PENDING;
 	if (session->checking)
-		weir_smtp_update_pause(session);
+		smtp_update_pause(session);
 	else
-		rcpt_end(session->transaction, result);
+		smtp_verb_rcpt_end(session->transaction, result);
 }

@@ -7,7 +7,7 @@
 
 #include "transaction.h"
 
-enum needs {
+enum smtp_verb_needs {
 	NEEDS_NOTHING,
 	NEEDS_HELLO = 1,
 	NEEDS_MAIL = 2,
@@ -17,32 +17,32 @@ enum needs {
 	ANY_LENGTH = 32,
 };
 
-struct verb {
+struct smtp_verb_row {
 	char name[9];
 	uint8_t needs;
 	smtp_verb *run;
 };
 
-static const struct verb verbs[] = {
-        {"MAIL", NEEDS_HELLO, weir_smtp_verb_mail},
-        {"RCPT", NEEDS_HELLO | NEEDS_MAIL, weir_smtp_verb_rcpt},
-        {"DATA", NEEDS_HELLO | NEEDS_MAIL | NEEDS_SILENCE, weir_smtp_verb_data},
-        {"BDAT", NEEDS_NOTHING, weir_smtp_verb_bdat},
-        {"RSET", NEEDS_SILENCE, weir_smtp_verb_rset},
-        {"EHLO", NEEDS_SMTP, weir_smtp_verb_ehlo},
-        {"HELO", NEEDS_SMTP, weir_smtp_verb_helo},
-        {"LHLO", NEEDS_LMTP, weir_smtp_verb_ehlo},
-        {"STARTTLS", NEEDS_HELLO | NEEDS_SILENCE, weir_smtp_verb_starttls},
-        {"AUTH", NEEDS_HELLO | ANY_LENGTH, weir_smtp_verb_auth},
-        {"NOOP", NEEDS_NOTHING, weir_smtp_verb_noop},
-        {"VRFY", NEEDS_NOTHING, weir_smtp_verb_vrfy},
-        {"EXPN", NEEDS_NOTHING, weir_smtp_verb_expn},
-        {"HELP", NEEDS_NOTHING, weir_smtp_verb_help},
-        {"QUIT", NEEDS_SILENCE, weir_smtp_verb_quit},
+static const struct smtp_verb_row verbs[] = {
+        {"MAIL", NEEDS_HELLO, smtp_verb_mail},
+        {"RCPT", NEEDS_HELLO | NEEDS_MAIL, smtp_verb_rcpt},
+        {"DATA", NEEDS_HELLO | NEEDS_MAIL | NEEDS_SILENCE, smtp_verb_data},
+        {"BDAT", NEEDS_NOTHING, smtp_verb_bdat},
+        {"RSET", NEEDS_SILENCE, smtp_verb_rset},
+        {"EHLO", NEEDS_SMTP, smtp_verb_ehlo},
+        {"HELO", NEEDS_SMTP, smtp_verb_helo},
+        {"LHLO", NEEDS_LMTP, smtp_verb_ehlo},
+        {"STARTTLS", NEEDS_HELLO | NEEDS_SILENCE, smtp_verb_starttls},
+        {"AUTH", NEEDS_HELLO | ANY_LENGTH, smtp_verb_auth},
+        {"NOOP", NEEDS_NOTHING, smtp_verb_noop},
+        {"VRFY", NEEDS_NOTHING, smtp_verb_vrfy},
+        {"EXPN", NEEDS_NOTHING, smtp_verb_expn},
+        {"HELP", NEEDS_NOTHING, smtp_verb_help},
+        {"QUIT", NEEDS_SILENCE, smtp_verb_quit},
 };
 
 /* What browsers and proxies say first, whom somebody else makes speak to us. */
-static bool is_http(struct weir_span verb)
+static bool smtp_verbs_is_http(struct weir_span verb)
 {
 	static const char *const methods[] = {
 	        "GET", "POST", "PUT", "HEAD", "CONNECT", "OPTIONS", "DELETE", "PATCH", "TRACE"};
@@ -52,7 +52,7 @@ static bool is_http(struct weir_span verb)
 	return false;
 }
 
-static const struct verb *find(struct weir_span name, bool lmtp)
+static const struct smtp_verb_row *smtp_verbs_find(struct weir_span name, bool lmtp)
 {
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
 		if (weir_span_equal_nocase(name, weir_span_of(verbs[i].name)) &&
@@ -62,22 +62,22 @@ static const struct verb *find(struct weir_span name, bool lmtp)
 }
 
 /* Why it cannot be done now; NULL: it can. */
-static const char *fault(const struct smtp_session *session, const struct verb *verb,
-        struct weir_span argument, size_t size)
+static const char *smtp_verbs_fault(const struct smtp_session *session,
+        const struct smtp_verb_row *verb, struct weir_span argument, size_t size)
 {
 	if (size > WEIR_SMTP_LINE_MAX - 2 && !(verb->needs & ANY_LENGTH))
 		return "500 5.5.2 Line too long\r\n";
 	if (verb->needs & NEEDS_SILENCE && argument.size)
 		return "501 5.5.4 This command takes no argument\r\n";
 	if (verb->needs & NEEDS_HELLO && !session->helo)
-		return weir_smtp_is_lmtp(session) ? "503 5.5.1 Say LHLO first\r\n"
-		                                  : "503 5.5.1 Say EHLO first\r\n";
+		return smtp_is_lmtp(session) ? "503 5.5.1 Say LHLO first\r\n"
+		                             : "503 5.5.1 Say EHLO first\r\n";
 	if (verb->needs & NEEDS_MAIL && !session->transaction)
 		return "503 5.5.1 Say MAIL first\r\n";
 	return NULL;
 }
 
-static bool has_control(struct weir_span line)
+static bool smtp_verbs_has_control(struct weir_span line)
 {
 	for (size_t i = 0; i < line.size; i++)
 		if (((unsigned char)line.data[i] < ' ' && line.data[i] != '\t') ||
@@ -86,31 +86,32 @@ static bool has_control(struct weir_span line)
 	return false;
 }
 
-void weir_smtp_command(struct smtp_session *session, struct weir_span line)
+void smtp_command(struct smtp_session *session, struct weir_span line)
 {
 	struct weir_span argument = line, name;
 	bool first = session->quiet;
 	session->quiet = false;
 	weir_span_cut(&argument, ' ', &name);
 	argument = weir_span_trim(argument);
-	if (first && is_http(name)) {
+	if (first && smtp_verbs_is_http(name)) {
 		weir_channel_abort(session->channel, WEIR_E_SYNTAX);
 		return;
 	}
-	const struct verb *verb = find(weir_span_trim(name), weir_smtp_is_lmtp(session));
+	const struct smtp_verb_row *verb =
+	        smtp_verbs_find(weir_span_trim(name), smtp_is_lmtp(session));
 	const char *refusal = NULL;
-	if (has_control(line))
+	if (smtp_verbs_has_control(line))
 		refusal = "500 5.5.2 A control character in the line\r\n";
 	else if (!verb)
 		refusal = line.size > WEIR_SMTP_LINE_MAX - 2 ? "500 5.5.2 Line too long\r\n"
 		                                             : "500 5.5.1 Unknown command\r\n";
 	else
-		refusal = fault(session, verb, argument, line.size);
+		refusal = smtp_verbs_fault(session, verb, argument, line.size);
 	/* Nobody knows how long the chunk is that follows. */
-	if (refusal && verb && verb->run == weir_smtp_verb_bdat)
-		weir_smtp_end(session, refusal);
+	if (refusal && verb && verb->run == smtp_verb_bdat)
+		smtp_end(session, refusal);
 	else if (refusal)
-		weir_smtp_refuse(session, refusal);
+		smtp_refuse(session, refusal);
 	else
 		verb->run(session, argument);
 }

@@ -19,7 +19,7 @@ struct weir_kept {
 
 /* -- keeping ----------------------------------------------------------------------------------- */
 
-static struct weir_kept *grow(struct weir_kept *kept, size_t size)
+static struct weir_kept *cutter_grow(struct weir_kept *kept, size_t size)
 {
 	size_t capacity = kept ? kept->capacity : 0;
 	if (kept && size <= capacity)
@@ -34,10 +34,10 @@ static struct weir_kept *grow(struct weir_kept *kept, size_t size)
 	return grown;
 }
 
-static int keep(struct weir_cutter *cutter, const char *data, size_t size)
+static int cutter_keep(struct weir_cutter *cutter, const char *data, size_t size)
 {
 	size_t old = cutter->kept ? cutter->kept->size : 0;
-	struct weir_kept *kept = grow(cutter->kept, old + size);
+	struct weir_kept *kept = cutter_grow(cutter->kept, old + size);
 	if (!kept)
 		return -ENOMEM;
 	memcpy(kept->bytes + old, data, size);
@@ -56,32 +56,32 @@ int weir_cutter_begin(struct weir_cutter *cutter, struct weir_span input, struct
 		*ret = (struct weir_region){input.data, input.size, 0};
 		return 0;
 	}
-	if (input.size && keep(cutter, input.data, input.size) < 0)
+	if (input.size && cutter_keep(cutter, input.data, input.size) < 0)
 		return -ENOMEM;
 	struct weir_kept *kept = cutter->kept;
 	*ret = (struct weir_region){kept->bytes, kept->size, kept->seen};
 	return 0;
 }
 
-int weir_cutter_end(struct weir_cutter *cutter, const struct weir_region *region)
+int weir_cutter_save(struct weir_cutter *cutter, const struct weir_region *region)
 {
 	struct weir_kept *kept = cutter->kept;
 	/* Once refused nothing is cut any more: there is no use in keeping it. */
 	if (region->size == 0 || cutter->refused) {
-		weir_cutter_free(cutter);
+		weir_cutter_finish(cutter);
 		return 0;
 	}
 	if (kept) {
 		memmove(kept->bytes, region->data, region->size);
 		kept->size = region->size;
-	} else if (keep(cutter, region->data, region->size) < 0) {
+	} else if (cutter_keep(cutter, region->data, region->size) < 0) {
 		return -ENOMEM;
 	}
 	cutter->kept->seen = region->seen;
 	return 0;
 }
 
-void weir_cutter_free(struct weir_cutter *cutter)
+void weir_cutter_finish(struct weir_cutter *cutter)
 {
 	free(cutter->kept);
 	cutter->kept = NULL;
@@ -89,46 +89,46 @@ void weir_cutter_free(struct weir_cutter *cutter)
 
 /* -- cutting ----------------------------------------------------------------------------------- */
 
-static void advance(struct weir_region *region, size_t size)
+static void cutter_advance(struct weir_region *region, size_t size)
 {
 	region->data += size;
 	region->size -= size;
 	region->seen = 0;
 }
 
-static bool held(const struct weir_cutter *cutter, const struct weir_cutter_type *type)
+static bool cutter_held(const struct weir_cutter *cutter, const struct weir_cutter_type *type)
 {
 	return cutter->refused || (type->held && type->held(cutter));
 }
 
-static void give_piece(struct weir_cutter *cutter, const struct weir_cutter_type *type,
+static void cutter_give_piece(struct weir_cutter *cutter, const struct weir_cutter_type *type,
         const char *data, size_t size)
 {
 	if (size)
 		type->piece(cutter, weir_span(data, size));
 }
 
-static void refuse(struct weir_cutter *cutter, const struct weir_cutter_type *type)
+static void cutter_refuse(struct weir_cutter *cutter, const struct weir_cutter_type *type)
 {
 	cutter->refused = true;
 	type->overflow(cutter, WEIR_E_SYNTAX);
 }
 
 /* The request ends within the region. */
-static void cut_found(struct weir_cutter *cutter, const struct weir_cutter_type *type,
+static void cutter_cut_found(struct weir_cutter *cutter, const struct weir_cutter_type *type,
         struct weir_region *region, const struct weir_cut *cut)
 {
 	const char *data = region->data;
 	size_t size = cut->end - cut->strip;
 	bool skipped = cutter->skipping;
-	advance(region, cut->end);
+	cutter_advance(region, cut->end);
 	cutter->before = 0;
 	cutter->terminator.state = 0;
 	cutter->skipping = false;
 	if (skipped)
 		return;
 	if (cutter->streamed) {
-		give_piece(cutter, type, data, size);
+		cutter_give_piece(cutter, type, data, size);
 		/*
 		 * Another terminator: this stream was given up, and its end is none of the next
 		 * one's.
@@ -144,7 +144,7 @@ static void cut_found(struct weir_cutter *cutter, const struct weir_cutter_type 
 }
 
 /* It does not end here: gives what is surely part of it, or waits for more. */
-static void cut_more(struct weir_cutter *cutter, const struct weir_cutter_type *type,
+static void cutter_cut_more(struct weir_cutter *cutter, const struct weir_cutter_type *type,
         struct weir_region *region, size_t hold)
 {
 	const char *data = region->data;
@@ -154,21 +154,21 @@ static void cut_more(struct weir_cutter *cutter, const struct weir_cutter_type *
 		region->seen = region->size;
 		return;
 	}
-	advance(region, size);
+	cutter_advance(region, size);
 	region->seen = hold;
 	cutter->before += size;
 	if (whole) {
 		cutter->skipping = true;
 		type->overflow(cutter, WEIR_E_LIMIT);
 	} else if (!cutter->skipping) {
-		give_piece(cutter, type, data, size);
+		cutter_give_piece(cutter, type, data, size);
 	}
 }
 
 bool weir_cutter_pending(const struct weir_cutter *cutter, const struct weir_cutter_type *type,
         const struct weir_region *region)
 {
-	return (region->seen < region->size || cutter->changed) && !held(cutter, type);
+	return (region->seen < region->size || cutter->changed) && !cutter_held(cutter, type);
 }
 
 void weir_cutter_cut(
@@ -183,17 +183,17 @@ void weir_cutter_cut(
 		        weir_span(region->data, region->size), region->seen, cutter->before,
 		        &cut)) {
 		case WEIR_SCAN_FOUND:
-			cut_found(cutter, type, region, &cut);
+			cutter_cut_found(cutter, type, region, &cut);
 			/* An end that takes nothing would be found again, for ever. */
 			if (cut.end == 0 && !cutter->changed &&
 			        weir_cutter_pending(cutter, type, region))
-				refuse(cutter, type);
+				cutter_refuse(cutter, type);
 			break;
 		case WEIR_SCAN_MORE:
-			cut_more(cutter, type, region, cut.hold);
+			cutter_cut_more(cutter, type, region, cut.hold);
 			break;
 		case WEIR_SCAN_BAD:
-			refuse(cutter, type);
+			cutter_refuse(cutter, type);
 			break;
 		}
 	}
@@ -207,7 +207,7 @@ void weir_cutter_init(
 	*cutter = (struct weir_cutter){.terminator = terminator, .request_max = request_max};
 }
 
-static void set_terminator(
+static void cutter_set_terminator(
         struct weir_cutter *cutter, struct weir_terminator terminator, bool streamed)
 {
 	cutter->terminator = terminator;
@@ -219,12 +219,12 @@ static void set_terminator(
 
 void weir_cutter_await(struct weir_cutter *cutter, struct weir_terminator terminator)
 {
-	set_terminator(cutter, terminator, false);
+	cutter_set_terminator(cutter, terminator, false);
 }
 
 void weir_cutter_stream(struct weir_cutter *cutter, struct weir_terminator terminator)
 {
-	set_terminator(cutter, terminator, true);
+	cutter_set_terminator(cutter, terminator, true);
 }
 
 bool weir_cutter_partial(const struct weir_cutter *cutter)
@@ -240,5 +240,5 @@ int weir_cutter_feed(
 	if (error < 0)
 		return error;
 	weir_cutter_cut(cutter, type, &region);
-	return weir_cutter_end(cutter, &region);
+	return weir_cutter_save(cutter, &region);
 }

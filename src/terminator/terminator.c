@@ -8,7 +8,7 @@
 #include <weir/terminator.h>
 
 /* The longest end of `data`, shorter than the delimiter, that the delimiter begins with. */
-static size_t begun(struct weir_span data, const char *delimiter, size_t size)
+static size_t terminator_begun(struct weir_span data, const char *delimiter, size_t size)
 {
 	size_t most = data.size < size - 1 ? data.size : size - 1;
 	const char *end = data.data + data.size;
@@ -25,8 +25,8 @@ static size_t begun(struct weir_span data, const char *delimiter, size_t size)
 	return 0;
 }
 
-static enum weir_scan scan_delimiter(struct weir_terminator *terminator, struct weir_span data,
-        size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan terminator_scan_delimiter(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	size_t size = terminator->size;
 	size_t from = seen < size ? 0 : seen - size + 1;
@@ -35,7 +35,7 @@ static enum weir_scan scan_delimiter(struct weir_terminator *terminator, struct 
 		return WEIR_SCAN_MORE;
 	const char *at = memmem(data.data + from, data.size - from, terminator->delimiter, size);
 	if (!at) {
-		ret->hold = begun(data, terminator->delimiter, size);
+		ret->hold = terminator_begun(data, terminator->delimiter, size);
 		return WEIR_SCAN_MORE;
 	}
 	ret->end = (size_t)(at - data.data) + size;
@@ -44,8 +44,8 @@ static enum weir_scan scan_delimiter(struct weir_terminator *terminator, struct 
 }
 
 /* A CR at the end of the input is held: whether it belongs to the request is for the next byte. */
-static enum weir_scan scan_line(struct weir_terminator *terminator, struct weir_span data,
-        size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan terminator_scan_line(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	(void)terminator, (void)before;
 	if (data.size == 0)
@@ -60,8 +60,8 @@ static enum weir_scan scan_line(struct weir_terminator *terminator, struct weir_
 	return WEIR_SCAN_FOUND;
 }
 
-static enum weir_scan scan_length(struct weir_terminator *terminator, struct weir_span data,
-        size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan terminator_scan_length(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	uint64_t left = terminator->length - before;
 	(void)seen;
@@ -71,26 +71,27 @@ static enum weir_scan scan_length(struct weir_terminator *terminator, struct wei
 	return WEIR_SCAN_FOUND;
 }
 
-static enum weir_scan scan_everything(struct weir_terminator *terminator, struct weir_span data,
-        size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan terminator_scan_everything(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	(void)terminator, (void)data, (void)seen, (void)before, (void)ret;
 	return WEIR_SCAN_MORE;
 }
 
 /* The delimiter was none, or too long: no input can be a request. */
-static enum weir_scan scan_nothing(struct weir_terminator *terminator, struct weir_span data,
-        size_t seen, uint64_t before, struct weir_cut *ret)
+static enum weir_scan terminator_scan_nothing(struct weir_terminator *terminator,
+        struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
 	(void)terminator, (void)data, (void)seen, (void)before, (void)ret;
 	return WEIR_SCAN_BAD;
 }
 
-static const struct weir_terminator_type delimiter_type = {"delimiter", scan_delimiter};
-static const struct weir_terminator_type line_type = {"line", scan_line};
-static const struct weir_terminator_type length_type = {"length", scan_length};
-static const struct weir_terminator_type nothing_type = {"nothing", scan_nothing};
-static const struct weir_terminator_type everything_type = {"everything", scan_everything};
+static const struct weir_terminator_type delimiter_type = {"delimiter", terminator_scan_delimiter};
+static const struct weir_terminator_type line_type = {"line", terminator_scan_line};
+static const struct weir_terminator_type length_type = {"length", terminator_scan_length};
+static const struct weir_terminator_type nothing_type = {"nothing", terminator_scan_nothing};
+static const struct weir_terminator_type everything_type = {
+        "everything", terminator_scan_everything};
 
 struct weir_terminator weir_until(struct weir_span delimiter)
 {

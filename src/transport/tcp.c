@@ -5,14 +5,14 @@
 
 #include <weir/transport.h>
 
-static ssize_t receive(struct weir_transport *transport, int fd, void *data, size_t size)
+static ssize_t tcp_receive(struct weir_transport *transport, int fd, void *data, size_t size)
 {
 	(void)transport;
 	ssize_t got = recv(fd, data, size, 0);
 	return got < 0 ? -errno : got;
 }
 
-static ssize_t send_pieces(struct weir_transport *transport, int fd, const struct iovec *pieces,
+static ssize_t tcp_send_pieces(struct weir_transport *transport, int fd, const struct iovec *pieces,
         unsigned count, bool more)
 {
 	int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
@@ -26,7 +26,7 @@ static ssize_t send_pieces(struct weir_transport *transport, int fd, const struc
 /*
  * A file that has become shorter than it was yields nothing: an error, not the end of the output.
  */
-static ssize_t send_file(
+static ssize_t tcp_send_file(
         struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
 {
 	(void)transport;
@@ -34,13 +34,13 @@ static ssize_t send_file(
 	return put < 0 ? -errno : put == 0 && size ? -EIO : put;
 }
 
-static int finish(struct weir_transport *transport, int fd)
+static int tcp_finish(struct weir_transport *transport, int fd)
 {
 	(void)transport;
 	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
-static void close_transport(struct weir_transport *transport)
+static void tcp_close_transport(struct weir_transport *transport)
 {
 	(void)transport;
 }
@@ -50,11 +50,11 @@ struct weir_transport *weir_tcp(void)
 	static const struct weir_transport_type type = {
 	        .name = "tcp",
 	        .lends_files = true,
-	        .receive = receive,
-	        .send = send_pieces,
-	        .send_file = send_file,
-	        .finish = finish,
-	        .close = close_transport,
+	        .receive = tcp_receive,
+	        .send = tcp_send_pieces,
+	        .send_file = tcp_send_file,
+	        .finish = tcp_finish,
+	        .close = tcp_close_transport,
 	};
 	static struct weir_transport tcp = {.type = &type};
 	return &tcp;

@@ -29,7 +29,7 @@ struct tls *tls_of(const SSL *ssl)
 /* -- errors ------------------------------------------------------------------------------------ */
 
 /* What OpenSSL or the socket says of the call that failed. */
-static int note_failure(struct tls *tls)
+static int tls_note_failure(struct tls *tls)
 {
 	unsigned long code = ERR_peek_last_error();
 	long verified = SSL_get_verify_result(tls->ssl);
@@ -51,7 +51,7 @@ static int note_failure(struct tls *tls)
 
 /* -- the handshake ----------------------------------------------------------------------------- */
 
-static int start(struct weir_transport *transport, int fd)
+static int tls_start(struct weir_transport *transport, int fd)
 {
 	struct tls *tls = tls_from(transport);
 	tls->fd = fd;
@@ -69,13 +69,13 @@ static int start(struct weir_transport *transport, int fd)
 	}
 	if (SSL_get_error(tls->ssl, done) == SSL_ERROR_WANT_READ)
 		return -EAGAIN;
-	return note_failure(tls);
+	return tls_note_failure(tls);
 }
 
 /* -- input ------------------------------------------------------------------------------------- */
 
 /* What a read that yielded nothing means: 0 at the end, -EAGAIN, another errno. */
-static int nothing_read(struct tls *tls, int result)
+static int tls_nothing_read(struct tls *tls, int result)
 {
 	switch (SSL_get_error(tls->ssl, result)) {
 	case SSL_ERROR_WANT_READ:
@@ -83,14 +83,14 @@ static int nothing_read(struct tls *tls, int result)
 	case SSL_ERROR_ZERO_RETURN:
 		return 0;
 	}
-	return note_failure(tls);
+	return tls_note_failure(tls);
 }
 
 /*
  * Decrypts all that is at hand. The socket is read as long as there is room for all that one read
  * of it can yield, so that no record is left behind of which no event would tell.
  */
-static ssize_t receive(struct weir_transport *transport, int fd, void *data, size_t size)
+static ssize_t tls_receive(struct weir_transport *transport, int fd, void *data, size_t size)
 {
 	struct tls *tls = tls_from(transport);
 	size_t total = 0;
@@ -106,7 +106,7 @@ static ssize_t receive(struct weir_transport *transport, int fd, void *data, siz
 		int result = SSL_read_ex(tls->ssl, (char *)data + total, size - total, &got);
 		total += got;
 		if (result <= 0) {
-			error = nothing_read(tls, result);
+			error = tls_nothing_read(tls, result);
 			break;
 		}
 		if (!SSL_has_pending(tls->ssl))
@@ -121,7 +121,7 @@ static ssize_t receive(struct weir_transport *transport, int fd, void *data, siz
 
 /* -- output ------------------------------------------------------------------------------------ */
 
-static size_t record_size(struct tls *tls)
+static size_t tls_record_size(struct tls *tls)
 {
 	uint32_t now = (uint32_t)weir_loop_now_ms(tls->loop);
 	if (now - tls->sent_ms > WEIR_TLS_SMALL_AGAIN_MS)
@@ -131,7 +131,7 @@ static size_t record_size(struct tls *tls)
 }
 
 /* Encrypts one record and sends it, or holds it if it is small and another follows at once. */
-static int write_record(struct tls *tls, const char *data, size_t size, bool last)
+static int tls_write_record(struct tls *tls, const char *data, size_t size, bool last)
 {
 	size_t written;
 	bool small = size <= WEIR_TLS_RECORD_SMALL;
@@ -141,17 +141,17 @@ static int write_record(struct tls *tls, const char *data, size_t size, bool las
 	ERR_clear_error();
 	int result = SSL_write_ex(tls->ssl, data, size, &written);
 	tls->hold = false;
-	return result == 1 ? 0 : note_failure(tls);
+	return result == 1 ? 0 : tls_note_failure(tls);
 }
 
 /* A place in a list of pieces. */
-struct cursor {
+struct tls_cursor {
 	const struct iovec *piece;
 	unsigned count; /* pieces from this one on */
 	size_t at;      /* bytes of the piece that are behind us */
 };
 
-static void advance(struct cursor *cursor, size_t size)
+static void tls_advance(struct tls_cursor *cursor, size_t size)
 {
 	cursor->at += size;
 	while (cursor->count && cursor->at >= cursor->piece->iov_len) {
@@ -162,14 +162,14 @@ static void advance(struct cursor *cursor, size_t size)
 }
 
 /* Up to `max` bytes in one stretch: in place if they lie so, else collected in `room`. */
-static struct weir_span gather(struct cursor *cursor, char *room, size_t max)
+static struct weir_span tls_gather(struct tls_cursor *cursor, char *room, size_t max)
 {
 	const struct iovec *piece = cursor->piece;
 	size_t size = piece->iov_len - cursor->at; /* NOLINT: count is not 0 */
 	if (size >= max || cursor->count == 1) {
 		const char *data = (const char *)piece->iov_base + cursor->at;
 		size = size < max ? size : max;
-		advance(cursor, size);
+		tls_advance(cursor, size);
 		return weir_span(data, size);
 	}
 	for (size = 0; size < max && cursor->count;) {
@@ -177,12 +177,12 @@ static struct weir_span gather(struct cursor *cursor, char *room, size_t max)
 		take = take < max - size ? take : max - size;
 		memcpy(room + size, (const char *)cursor->piece->iov_base + cursor->at, take);
 		size += take;
-		advance(cursor, take);
+		tls_advance(cursor, take);
 	}
 	return weir_span(room, size);
 }
 
-static size_t total_size(const struct iovec *pieces, unsigned count)
+static size_t tls_total_size(const struct iovec *pieces, unsigned count)
 {
 	size_t size = 0;
 	for (unsigned i = 0; i < count; i++)
@@ -193,27 +193,27 @@ static size_t total_size(const struct iovec *pieces, unsigned count)
 /*
  * Sends what is stuck, and skips the bytes it stands for. The bytes that have left so, or an errno.
  */
-static ssize_t send_encrypted(struct tls *tls, struct cursor *cursor)
+static ssize_t tls_send_encrypted(struct tls *tls, struct tls_cursor *cursor)
 {
 	int error = tls_send_stuck(tls);
 	if (error < 0)
 		return error;
 	size_t sent = tls->encrypted;
 	tls->encrypted = 0;
-	advance(cursor, sent);
+	tls_advance(cursor, sent);
 	return (ssize_t)sent;
 }
 
 /* Writes records until all is written or something is stuck. The bytes that have left. */
-static ssize_t write_records(
-        struct tls *tls, struct cursor *cursor, size_t size, char *room, bool more)
+static ssize_t tls_write_records(
+        struct tls *tls, struct tls_cursor *cursor, size_t size, char *room, bool more)
 {
 	size_t sent = 0, batch = 0; /* encrypted, and perhaps still held */
 	while (sent + batch < size) {
-		struct weir_span record = gather(cursor, room, record_size(tls));
+		struct weir_span record = tls_gather(cursor, room, tls_record_size(tls));
 		bool last = sent + batch + record.size == size;
 		tls->more = more || !last;
-		int error = write_record(tls, record.data, record.size, last);
+		int error = tls_write_record(tls, record.data, record.size, last);
 		tls->more = false;
 		if (error < 0)
 			return error;
@@ -230,53 +230,53 @@ static ssize_t write_records(
 	return (ssize_t)sent;
 }
 
-static ssize_t send_pieces(struct weir_transport *transport, int fd, const struct iovec *pieces,
+static ssize_t tls_send_pieces(struct weir_transport *transport, int fd, const struct iovec *pieces,
         unsigned count, bool more)
 {
 	struct tls *tls = tls_from(transport);
-	struct cursor cursor = {pieces, count, 0};
-	size_t size = total_size(pieces, count);
+	struct tls_cursor cursor = {pieces, count, 0};
+	size_t size = tls_total_size(pieces, count);
 	if (!tls->ssl)
 		return weir_tcp()->type->send(weir_tcp(), fd, pieces, count, more);
-	ssize_t before = send_encrypted(tls, &cursor);
+	ssize_t before = tls_send_encrypted(tls, &cursor);
 	if (before < 0 || (size_t)before == size)
 		return before;
-	struct weir_arena *arena = weir_loop_arena(tls->loop);
-	char *room = weir_arena_reserve_bytes(arena, WEIR_TLS_RECORD_LARGE + TLS_HELD_ROOM);
+	struct arena *arena = loop_arena(tls->loop);
+	char *room = arena_reserve_bytes(arena, WEIR_TLS_RECORD_LARGE + TLS_HELD_ROOM);
 	if (!room)
 		return before ? before : -ENOMEM;
 	tls->held = (unsigned char *)room + WEIR_TLS_RECORD_LARGE;
-	ssize_t sent = write_records(tls, &cursor, size - (size_t)before, room, more);
+	ssize_t sent = tls_write_records(tls, &cursor, size - (size_t)before, room, more);
 	tls->held = NULL;
-	weir_arena_shrink(arena, room, 0);
+	arena_shrink(arena, room, 0);
 	if (sent == -EAGAIN || (sent < 0 && before))
 		sent = 0;
 	return before + sent;
 }
 
 /* A file is read into scratch and leaves as memory does. */
-static ssize_t send_file(
+static ssize_t tls_send_file(
         struct weir_transport *transport, int fd, int file, off_t offset, size_t size)
 {
 	struct tls *tls = tls_from(transport);
-	struct weir_arena *arena = weir_loop_arena(tls->loop);
+	struct arena *arena = loop_arena(tls->loop);
 	if (!tls->ssl)
 		return weir_tcp()->type->send_file(weir_tcp(), fd, file, offset, size);
 	int error = tls_send_stuck(tls);
 	if (error < 0)
 		return error;
 	size_t part = size < WEIR_TLS_ROOM ? size : WEIR_TLS_ROOM;
-	char *bytes = weir_arena_reserve_bytes(arena, part);
+	char *bytes = arena_reserve_bytes(arena, part);
 	if (!bytes)
 		return -ENOMEM;
-	ssize_t sent = weir_extent_read(file, bytes, part, offset);
+	ssize_t sent = extent_read(file, bytes, part, offset);
 	if (sent == 0)
-		sent = send_pieces(transport, fd, &(struct iovec){bytes, part}, 1, part < size);
-	weir_arena_shrink(arena, bytes, 0);
+		sent = tls_send_pieces(transport, fd, &(struct iovec){bytes, part}, 1, part < size);
+	arena_shrink(arena, bytes, 0);
 	return sent;
 }
 
-static int flush(struct weir_transport *transport, int fd)
+static int tls_flush(struct weir_transport *transport, int fd)
 {
 	(void)fd;
 	return tls_send_stuck(tls_from(transport));
@@ -285,7 +285,7 @@ static int flush(struct weir_transport *transport, int fd)
 /* -- ends -------------------------------------------------------------------------------------- */
 
 /* Says close_notify; in the middle of a handshake there is nothing to say. */
-static int finish(struct weir_transport *transport, int fd)
+static int tls_finish(struct weir_transport *transport, int fd)
 {
 	struct tls *tls = tls_from(transport);
 	if (tls->ssl && SSL_is_init_finished(tls->ssl)) {
@@ -300,7 +300,7 @@ static int finish(struct weir_transport *transport, int fd)
 	return shutdown(fd, SHUT_WR) < 0 ? -errno : 0;
 }
 
-static void close_transport(struct weir_transport *transport)
+static void tls_close_transport(struct weir_transport *transport)
 {
 	struct tls *tls = tls_from(transport);
 	weir_list_remove(&tls->link);
@@ -313,18 +313,18 @@ static void close_transport(struct weir_transport *transport)
 	free(tls);
 }
 
-const struct weir_transport_type weir_tls_type = {
+const struct weir_transport_type tls_type = {
         .name = "tls",
-        .start = start,
-        .receive = receive,
-        .send = send_pieces,
-        .send_file = send_file,
-        .flush = flush,
-        .finish = finish,
-        .close = close_transport,
+        .start = tls_start,
+        .receive = tls_receive,
+        .send = tls_send_pieces,
+        .send_file = tls_send_file,
+        .flush = tls_flush,
+        .finish = tls_finish,
+        .close = tls_close_transport,
 };
 
-struct weir_transport *weir_tls_transport(
+struct weir_transport *tls_transport(
         struct weir_tls *rules, struct weir_loop *loop, const char *name)
 {
 	struct tls *tls = calloc(1, sizeof *tls);
@@ -334,7 +334,7 @@ struct weir_transport *weir_tls_transport(
 		free(tls);
 		return NULL;
 	}
-	tls->base.type = &weir_tls_type;
+	tls->base.type = &tls_type;
 	tls->rules = weir_tls_hold(rules);
 	tls->loop = loop;
 	tls->fd = -1;

@@ -21,7 +21,7 @@ enum {
 /* -- sending ----------------------------------------------------------------------------------- */
 
 /* Keeps what the kernel would not take. */
-static bool keep(struct tls *tls, const unsigned char *data, size_t size)
+static bool tls_bio_keep(struct tls *tls, const unsigned char *data, size_t size)
 {
 	struct tls_stuck *stuck = tls->stuck;
 	size_t old = stuck ? stuck->size - stuck->at : 0;
@@ -45,7 +45,7 @@ static bool keep(struct tls *tls, const unsigned char *data, size_t size)
 	return true;
 }
 
-static ssize_t send_now(struct tls *tls, const unsigned char *data, size_t size)
+static ssize_t tls_bio_send_now(struct tls *tls, const unsigned char *data, size_t size)
 {
 	ssize_t put = send(tls->fd, data, size, MSG_NOSIGNAL | (tls->more ? MSG_MORE : 0));
 	if (put >= 0)
@@ -55,12 +55,12 @@ static ssize_t send_now(struct tls *tls, const unsigned char *data, size_t size)
 	return tls->error = -errno;
 }
 
-static bool send_or_keep(struct tls *tls, const unsigned char *data, size_t size)
+static bool tls_bio_send_or_keep(struct tls *tls, const unsigned char *data, size_t size)
 {
-	ssize_t put = tls->base.stuck ? 0 : send_now(tls, data, size);
+	ssize_t put = tls->base.stuck ? 0 : tls_bio_send_now(tls, data, size);
 	if (put < 0)
 		return false;
-	return (size_t)put == size || keep(tls, data + put, size - (size_t)put);
+	return (size_t)put == size || tls_bio_keep(tls, data + put, size - (size_t)put);
 }
 
 int tls_send_stuck(struct tls *tls)
@@ -68,7 +68,7 @@ int tls_send_stuck(struct tls *tls)
 	struct tls_stuck *stuck = tls->stuck;
 	if (!stuck)
 		return 0;
-	ssize_t put = send_now(tls, stuck->bytes + stuck->at, stuck->size - stuck->at);
+	ssize_t put = tls_bio_send_now(tls, stuck->bytes + stuck->at, stuck->size - stuck->at);
 	if (put < 0)
 		return (int)put;
 	stuck->at += (size_t)put;
@@ -84,28 +84,28 @@ bool tls_send_held(struct tls *tls)
 {
 	size_t size = tls->held_size;
 	tls->held_size = 0;
-	return size == 0 || send_or_keep(tls, tls->held, size);
+	return size == 0 || tls_bio_send_or_keep(tls, tls->held, size);
 }
 
 /* Puts a record with those that are held; sends them first if there is no room for it. */
-static bool hold(struct tls *tls, const unsigned char *data, size_t size)
+static bool tls_bio_hold(struct tls *tls, const unsigned char *data, size_t size)
 {
 	if (tls->held_size + size > TLS_HELD_ROOM && !tls_send_held(tls))
 		return false;
 	if (size > TLS_HELD_ROOM)
-		return send_or_keep(tls, data, size);
+		return tls_bio_send_or_keep(tls, data, size);
 	memcpy(tls->held + tls->held_size, data, size);
 	tls->held_size += size;
 	return tls->hold || tls_send_held(tls);
 }
 
-static int bio_write(BIO *bio, const char *data, size_t size, size_t *ret_written)
+static int tls_bio_write(BIO *bio, const char *data, size_t size, size_t *ret_written)
 {
 	struct tls *tls = BIO_get_data(bio);
 	BIO_clear_retry_flags(bio);
 	bool holding = tls->held && (tls->hold || tls->held_size);
-	if (holding ? !hold(tls, (const unsigned char *)data, size)
-	            : !send_or_keep(tls, (const unsigned char *)data, size))
+	if (holding ? !tls_bio_hold(tls, (const unsigned char *)data, size)
+	            : !tls_bio_send_or_keep(tls, (const unsigned char *)data, size))
 		return 0;
 	*ret_written = size;
 	return 1;
@@ -114,7 +114,7 @@ static int bio_write(BIO *bio, const char *data, size_t size, size_t *ret_writte
 /* -- receiving --------------------------------------------------------------------------------- */
 
 /* The socket is read only when all that may come of it has a place: nothing is left here unseen. */
-static int bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
+static int tls_bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
 {
 	struct tls *tls = BIO_get_data(bio);
 	BIO_clear_retry_flags(bio);
@@ -141,7 +141,7 @@ static int bio_read(BIO *bio, char *data, size_t room, size_t *ret_read)
 	return 1;
 }
 
-static long bio_control(BIO *bio, int command, long number, void *pointer)
+static long tls_bio_control(BIO *bio, int command, long number, void *pointer)
 {
 	(void)number, (void)pointer;
 	const struct tls *tls = BIO_get_data(bio);
@@ -159,19 +159,19 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
 static BIO_METHOD *method;
 static CRYPTO_ONCE method_once = CRYPTO_ONCE_STATIC_INIT;
 
-static void make_method(void)
+static void tls_bio_make_method(void)
 {
 	method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "channel");
 	if (!method)
 		return;
-	BIO_meth_set_write_ex(method, bio_write);
-	BIO_meth_set_read_ex(method, bio_read);
-	BIO_meth_set_ctrl(method, bio_control);
+	BIO_meth_set_write_ex(method, tls_bio_write);
+	BIO_meth_set_read_ex(method, tls_bio_read);
+	BIO_meth_set_ctrl(method, tls_bio_control);
 }
 
 BIO *tls_bio_create(struct tls *tls)
 {
-	if (!CRYPTO_THREAD_run_once(&method_once, make_method) || !method)
+	if (!CRYPTO_THREAD_run_once(&method_once, tls_bio_make_method) || !method)
 		return NULL;
 	BIO *bio = BIO_new(method);
 	if (!bio)

@@ -20,13 +20,13 @@
 /* -- loading ----------------------------------------------------------------------------------- */
 
 /* A key with a password would make the start of the server wait for somebody to type it. */
-static int refuse_password(char *text, int size, int writing, void *unused)
+static int tls_certificate_refuse_password(char *text, int size, int writing, void *unused)
 {
 	(void)text, (void)size, (void)writing, (void)unused;
 	return -1;
 }
 
-static int load_ocsp(
+static int tls_certificate_load_ocsp(
         struct certificate *certificate, const char *path, const struct tls_report *report)
 {
 	FILE *file = fopen(path, "rbe");
@@ -60,7 +60,7 @@ static int load_ocsp(
 }
 
 /* Gives the stapled response to a client that asked for it (RFC 6066 8). */
-static int staple(SSL *ssl, void *context)
+static int tls_certificate_staple(SSL *ssl, void *context)
 {
 	const struct certificate *certificate = context;
 	unsigned char *copy = OPENSSL_memdup(certificate->ocsp, certificate->ocsp_size);
@@ -74,7 +74,7 @@ int tls_load_certificate(struct certificate *certificate, const struct weir_tls_
         const struct tls_report *report)
 {
 	SSL_CTX *context = certificate->context;
-	SSL_CTX_set_default_passwd_cb(context, refuse_password);
+	SSL_CTX_set_default_passwd_cb(context, tls_certificate_refuse_password);
 	if (SSL_CTX_use_certificate_chain_file(context, files->chain) != 1)
 		return tls_complain(report, files->chain, "no certificate in PEM");
 	if (SSL_CTX_use_PrivateKey_file(context, files->key, SSL_FILETYPE_PEM) != 1)
@@ -87,10 +87,10 @@ int tls_load_certificate(struct certificate *certificate, const struct weir_tls_
 		        report, files->key, "this key does not belong to the certificate");
 	if (!files->ocsp)
 		return 0;
-	int error = load_ocsp(certificate, files->ocsp, report);
+	int error = tls_certificate_load_ocsp(certificate, files->ocsp, report);
 	if (error < 0)
 		return error;
-	SSL_CTX_set_tlsext_status_cb(context, staple);
+	SSL_CTX_set_tlsext_status_cb(context, tls_certificate_staple);
 	SSL_CTX_set_tlsext_status_arg(context, certificate);
 	return 0;
 }
@@ -110,7 +110,8 @@ void tls_note_expiry(struct weir_tls *tls)
 
 /* -- names ------------------------------------------------------------------------------------- */
 
-static int add_name(struct weir_tls *tls, const unsigned char *text, int size, size_t certificate)
+static int tls_certificate_add_name(
+        struct weir_tls *tls, const unsigned char *text, int size, size_t certificate)
 {
 	struct certificate_name *grown = realloc(tls->names, (tls->name_count + 1) * sizeof *grown);
 	if (!grown)
@@ -126,7 +127,7 @@ static int add_name(struct weir_tls *tls, const unsigned char *text, int size, s
 }
 
 /* All DNS names of the subjectAltName; the subject's own name is not looked at (RFC 9525 6.3). */
-static int add_names_of(struct weir_tls *tls, size_t number)
+static int tls_certificate_add_names_of(struct weir_tls *tls, size_t number)
 {
 	X509 *certificate = SSL_CTX_get0_certificate(tls->certificates[number].context);
 	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
@@ -134,14 +135,15 @@ static int add_names_of(struct weir_tls *tls, size_t number)
 	for (int i = 0; names && i < sk_GENERAL_NAME_num(names) && error == 0; i++) {
 		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
 		if (name->type == GEN_DNS)
-			error = add_name(tls, ASN1_STRING_get0_data(name->d.dNSName),
+			error = tls_certificate_add_name(tls,
+			        ASN1_STRING_get0_data(name->d.dNSName),
 			        ASN1_STRING_length(name->d.dNSName), number);
 	}
 	GENERAL_NAMES_free(names);
 	return error;
 }
 
-static int compare_names(const void *left, const void *right)
+static int tls_certificate_compare_names(const void *left, const void *right)
 {
 	const struct certificate_name *a = left, *b = right;
 	int order = strcmp(a->name, b->name);
@@ -153,17 +155,19 @@ static int compare_names(const void *left, const void *right)
 int tls_load_names(struct weir_tls *tls)
 {
 	for (size_t i = 0; i < tls->count; i++) {
-		int error = add_names_of(tls, i);
+		int error = tls_certificate_add_names_of(tls, i);
 		if (error < 0)
 			return error;
 	}
 	if (tls->name_count)
-		qsort(tls->names, tls->name_count, sizeof *tls->names, compare_names);
+		qsort(tls->names, tls->name_count, sizeof *tls->names,
+		        tls_certificate_compare_names);
 	return 0;
 }
 
 /* The first of the names that are equal to this one; or NULL. */
-static const struct certificate_name *find_name(const struct weir_tls *tls, const char *name)
+static const struct certificate_name *tls_certificate_find_name(
+        const struct weir_tls *tls, const char *name)
 {
 	size_t low = 0, high = tls->name_count;
 	while (low < high) {
@@ -181,9 +185,9 @@ static const struct certificate_name *find_name(const struct weir_tls *tls, cons
 const struct certificate *tls_find_certificate(const struct weir_tls *tls, const char *name)
 {
 	char wild[256];
-	const struct certificate_name *found = find_name(tls, name);
+	const struct certificate_name *found = tls_certificate_find_name(tls, name);
 	const char *rest = strchr(name, '.');
 	if (!found && rest && snprintf(wild, sizeof wild, "*%s", rest) < (int)sizeof wild)
-		found = find_name(tls, wild);
+		found = tls_certificate_find_name(tls, wild);
 	return &tls->certificates[found ? found->certificate : 0];
 }

@@ -46,7 +46,7 @@ int tls_complain(const struct tls_report *report, const char *path, const char *
 
 /* -- what both have in common ------------------------------------------------------------------ */
 
-static void set_rules(SSL_CTX *context, bool tls13_only)
+static void tls_context_set_rules(SSL_CTX *context, bool tls13_only)
 {
 	SSL_CTX_set_min_proto_version(context, tls13_only ? TLS1_3_VERSION : TLS1_2_VERSION);
 	SSL_CTX_set_options(context,
@@ -61,7 +61,7 @@ static void set_rules(SSL_CTX *context, bool tls13_only)
 }
 
 /* As ALPN has it on the wire. */
-static int set_alpn(struct weir_tls *tls, const char *const *names)
+static int tls_context_set_alpn(struct weir_tls *tls, const char *const *names)
 {
 	size_t size = 0;
 	for (size_t i = 0; names && names[i]; i++) {
@@ -80,7 +80,7 @@ static int set_alpn(struct weir_tls *tls, const char *const *names)
 	return 0;
 }
 
-static struct weir_tls *create(bool server, size_t count)
+static struct weir_tls *tls_context_create(bool server, size_t count)
 {
 	struct weir_tls *tls = calloc(1, sizeof *tls);
 	if (!tls || !(tls->certificates = calloc(count, sizeof *tls->certificates))) {
@@ -125,7 +125,7 @@ int64_t weir_tls_expires_s(const struct weir_tls *tls)
 /* -- servers ----------------------------------------------------------------------------------- */
 
 /* Which of the client's protocols; ours are in our order of preference. */
-static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_size,
+static int tls_context_select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_size,
         const unsigned char *theirs, unsigned size, void *unused)
 {
 	const struct weir_tls *tls = tls_of(ssl)->rules;
@@ -138,7 +138,7 @@ static int select_alpn(SSL *ssl, const unsigned char **ret, unsigned char *ret_s
 	return SSL_TLSEXT_ERR_OK;
 }
 
-static int select_certificate(SSL *ssl, int *alert, void *unused)
+static int tls_context_select_certificate(SSL *ssl, int *alert, void *unused)
 {
 	const struct weir_tls *tls = tls_of(ssl)->rules;
 	const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
@@ -153,7 +153,7 @@ static int select_certificate(SSL *ssl, int *alert, void *unused)
  * A session is resumed only under the rules that it began under: else who was asked for no
  * certificate then, or showed one that is trusted no more, would not be asked after a reload.
  */
-static int set_session_rules(SSL_CTX *context, enum weir_tls_clients clients)
+static int tls_context_set_session_rules(SSL_CTX *context, enum weir_tls_clients clients)
 {
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned size = 0;
@@ -173,12 +173,12 @@ static int set_session_rules(SSL_CTX *context, enum weir_tls_clients clients)
 	return good ? 0 : -ENOMEM;
 }
 
-static int set_clients(
+static int tls_context_set_clients(
         SSL_CTX *context, const struct weir_tls_options *options, const struct tls_report *report)
 {
 	int mode = SSL_VERIFY_PEER;
 	if (options->clients == WEIR_TLS_CLIENTS_ANY)
-		return set_session_rules(context, options->clients);
+		return tls_context_set_session_rules(context, options->clients);
 	if (options->clients == WEIR_TLS_CLIENTS_REQUIRED)
 		mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
 	if (!options->clients_ca)
@@ -191,32 +191,32 @@ static int set_clients(
 	}
 	SSL_CTX_set_client_CA_list(context, names);
 	SSL_CTX_set_verify(context, mode, NULL);
-	return set_session_rules(context, options->clients);
+	return tls_context_set_session_rules(context, options->clients);
 }
 
-static int set_server(struct weir_tls *tls, struct certificate *certificate,
+static int tls_context_set_server(struct weir_tls *tls, struct certificate *certificate,
         const struct weir_tls_options *options, const struct weir_tls_certificate *files,
         const struct tls_report *report)
 {
 	SSL_CTX *context = certificate->context = SSL_CTX_new(TLS_server_method());
 	if (!context)
 		return -ENOMEM;
-	set_rules(context, options->tls13_only);
+	tls_context_set_rules(context, options->tls13_only);
 	SSL_CTX_set_num_tickets(context, 1);
-	SSL_CTX_set_tlsext_servername_callback(context, select_certificate);
+	SSL_CTX_set_tlsext_servername_callback(context, tls_context_select_certificate);
 	if (tls->alpn)
-		SSL_CTX_set_alpn_select_cb(context, select_alpn, NULL);
+		SSL_CTX_set_alpn_select_cb(context, tls_context_select_alpn, NULL);
 	if (!tls_tickets_use(context))
 		return -ENOMEM;
-	int error = set_clients(context, options, report);
+	int error = tls_context_set_clients(context, options, report);
 	int loaded = tls_load_certificate(certificate, files, report);
 	return error < 0 ? error : loaded;
 }
 
-static int fill_server(struct weir_tls *tls, const struct weir_tls_options *options,
+static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_options *options,
         const struct tls_report *report)
 {
-	int error = set_alpn(tls, options->alpn);
+	int error = tls_context_set_alpn(tls, options->alpn);
 	if (error < 0)
 		return error;
 	tls->tickets = options->tickets ? tls_tickets_hold(options->tickets->tickets)
@@ -225,7 +225,7 @@ static int fill_server(struct weir_tls *tls, const struct weir_tls_options *opti
 		return -ENOMEM;
 	/* All of them, so that all mistakes are told at once. */
 	for (size_t i = 0; i < options->count; i++) {
-		int failed = set_server(
+		int failed = tls_context_set_server(
 		        tls, &tls->certificates[i], options, &options->certificates[i], report);
 		if (error == 0)
 			error = failed;
@@ -236,7 +236,7 @@ static int fill_server(struct weir_tls *tls, const struct weir_tls_options *opti
 	return tls_load_names(tls);
 }
 
-int weir_tls_server(const struct weir_tls_options *options,
+int weir_tls_server_create(const struct weir_tls_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
         struct weir_tls **ret)
 {
@@ -246,10 +246,10 @@ int weir_tls_server(const struct weir_tls_options *options,
 		return tls_complain(&to, "", "TLS wants a certificate");
 	if (options->count > WEIR_TLS_CERTIFICATES_MAX)
 		return WEIR_E_LIMIT;
-	struct weir_tls *tls = create(true, options->count);
+	struct weir_tls *tls = tls_context_create(true, options->count);
 	if (!tls)
 		return -ENOMEM;
-	int error = fill_server(tls, options, &to);
+	int error = tls_context_fill_server(tls, options, &to);
 	ERR_clear_error();
 	if (error < 0)
 		weir_tls_release(tls);
@@ -265,7 +265,7 @@ enum {
 };
 
 /* Its names, or its subject where it has none. */
-static void tls_put_names(BIO *text, X509 *certificate)
+static void tls_context_put_names(BIO *text, X509 *certificate)
 {
 	GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
 	int count = names ? sk_GENERAL_NAME_num(names) : 0;
@@ -280,7 +280,7 @@ static void tls_put_names(BIO *text, X509 *certificate)
 }
 
 /* "hostname mismatch; asked for a.example; TLSv1.3; issued by …, valid until …, for …" */
-static int tls_note_refusal(int good, X509_STORE_CTX *store)
+static int tls_context_note_refusal(int good, X509_STORE_CTX *store)
 {
 	const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
 	X509 *certificate = X509_STORE_CTX_get0_cert(store);
@@ -297,7 +297,7 @@ static int tls_note_refusal(int good, X509_STORE_CTX *store)
 	BIO_puts(text, ", valid until ");
 	ASN1_TIME_print(text, X509_get0_notAfter(certificate));
 	BIO_puts(text, ", for ");
-	tls_put_names(text, certificate);
+	tls_context_put_names(text, certificate);
 	long size = BIO_get_mem_data(text, &bytes);
 	if (size > 0)
 		tls->refused = weir_span_copy(
@@ -306,12 +306,12 @@ static int tls_note_refusal(int good, X509_STORE_CTX *store)
 	return good;
 }
 
-static int set_trust(SSL_CTX *context, const struct weir_tls_client_options *options,
+static int tls_context_set_trust(SSL_CTX *context, const struct weir_tls_client_options *options,
         const struct tls_report *report)
 {
 	if (options->unverified)
 		return 0;
-	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, tls_note_refusal);
+	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, tls_context_note_refusal);
 	int loaded = options->ca ? SSL_CTX_load_verify_file(context, options->ca)
 	                         : SSL_CTX_set_default_verify_paths(context);
 	return loaded == 1 ? 0
@@ -319,8 +319,8 @@ static int set_trust(SSL_CTX *context, const struct weir_tls_client_options *opt
 	                             "no certificates to trust");
 }
 
-static int fill_client(struct weir_tls *tls, const struct weir_tls_client_options *options,
-        const struct tls_report *report)
+static int tls_context_fill_client(struct weir_tls *tls,
+        const struct weir_tls_client_options *options, const struct tls_report *report)
 {
 	struct certificate *own = &tls->certificates[0];
 	struct weir_tls_certificate files = {options->certificate, options->key, NULL};
@@ -328,28 +328,28 @@ static int fill_client(struct weir_tls *tls, const struct weir_tls_client_option
 	own->context = SSL_CTX_new(TLS_client_method());
 	if (!own->context)
 		return -ENOMEM;
-	set_rules(own->context, false);
-	int error = set_alpn(tls, options->alpn);
+	tls_context_set_rules(own->context, false);
+	int error = tls_context_set_alpn(tls, options->alpn);
 	if (error == 0 && tls->alpn &&
 	        SSL_CTX_set_alpn_protos(own->context, tls->alpn, tls->alpn_size) != 0)
 		error = -ENOMEM;
 	if (error == 0)
-		error = set_trust(own->context, options, report);
+		error = tls_context_set_trust(own->context, options, report);
 	if (error == 0 && options->certificate)
 		error = tls_load_certificate(own, &files, report);
 	return error;
 }
 
-int weir_tls_client(const struct weir_tls_client_options *options,
+int weir_tls_client_create(const struct weir_tls_client_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
         struct weir_tls **ret)
 {
 	struct tls_report to = {report, context};
-	struct weir_tls *tls = create(false, 1);
+	struct weir_tls *tls = tls_context_create(false, 1);
 	if (!tls)
 		return -ENOMEM;
 	ERR_clear_error();
-	int error = fill_client(tls, options, &to);
+	int error = tls_context_fill_client(tls, options, &to);
 	ERR_clear_error();
 	if (error < 0)
 		weir_tls_release(tls);
@@ -361,7 +361,7 @@ int weir_tls_client(const struct weir_tls_client_options *options,
 /* -- a connection ------------------------------------------------------------------------------ */
 
 /* Whom a client wants to speak to: it is asked for by name, and has to prove it. */
-static bool expect(SSL *ssl, const char *name)
+static bool tls_context_expect(SSL *ssl, const char *name)
 {
 	struct weir_address address;
 	char text[WEIR_ADDRESS_TEXT_MAX];
@@ -389,7 +389,7 @@ SSL *tls_open(struct tls *tls)
 		SSL_set_accept_state(ssl);
 	else
 		SSL_set_connect_state(ssl);
-	if (!tls->rules->server && tls->name && !expect(ssl, tls->name))
+	if (!tls->rules->server && tls->name && !tls_context_expect(ssl, tls->name))
 		goto error_ssl;
 	return ssl;
 error_ssl:

@@ -3,78 +3,78 @@
 
 #include "tls_state.h"
 
-static const struct tls *const_tls_from(const struct weir_transport *transport)
+static const struct tls *tls_info_const_tls_from(const struct weir_transport *transport)
 {
 	return (const struct tls *)((const char *)transport - offsetof(struct tls, base));
 }
 
-bool weir_is_tls(const struct weir_transport *transport)
+bool transport_is_tls(const struct weir_transport *transport)
 {
-	return transport->type == &weir_tls_type;
+	return transport->type == &tls_type;
 }
 
-bool weir_tls_speaks_first(const struct weir_transport *transport)
+bool tls_speaks_first(const struct weir_transport *transport)
 {
-	return !const_tls_from(transport)->rules->server;
+	return !tls_info_const_tls_from(transport)->rules->server;
 }
 
-bool weir_tls_begun(const struct weir_transport *transport)
+bool tls_begun(const struct weir_transport *transport)
 {
-	return const_tls_from(transport)->ssl;
+	return tls_info_const_tls_from(transport)->ssl;
 }
 
-bool weir_tls_heard(const struct weir_transport *transport)
+bool tls_heard(const struct weir_transport *transport)
 {
-	return const_tls_from(transport)->any_input;
+	return tls_info_const_tls_from(transport)->any_input;
 }
 
-struct weir_list *weir_tls_link(struct weir_transport *transport)
+struct weir_list *tls_link(struct weir_transport *transport)
 {
 	return &tls_from(transport)->link;
 }
 
-struct weir_transport *weir_tls_of_link(struct weir_list *link)
+struct weir_transport *tls_of_link(struct weir_list *link)
 {
 	return &WEIR_CONTAINER(link, struct tls, link)->base;
 }
 
-struct weir_channel **weir_tls_channel(struct weir_transport *transport)
+struct weir_channel **tls_channel(struct weir_transport *transport)
 {
 	return &tls_from(transport)->channel;
 }
 
-size_t *weir_tls_dropped(struct weir_transport *transport)
+size_t *tls_dropped(struct weir_transport *transport)
 {
 	return &tls_from(transport)->dropped;
 }
 
-void weir_tls_withhold_tickets(struct weir_transport *transport)
+void tls_withhold_tickets(struct weir_transport *transport)
 {
 	tls_from(transport)->ticketless = true;
 }
 
-void weir_tls_send_ticket(struct weir_transport *transport)
+void tls_send_ticket(struct weir_transport *transport)
 {
 	SSL_new_session_ticket(tls_from(transport)->ssl);
 }
 
-const char *weir_tls_why(const struct weir_transport *transport)
+const char *tls_why(const struct weir_transport *transport)
 {
-	return const_tls_from(transport)->why;
+	return tls_info_const_tls_from(transport)->why;
 }
 
-bool weir_tls_spoke_plain(const struct weir_transport *transport)
+bool tls_spoke_plain(const struct weir_transport *transport)
 {
-	return const_tls_from(transport)->plain;
+	return tls_info_const_tls_from(transport)->plain;
 }
 
-bool weir_tls_truncated(const struct weir_transport *transport)
+bool tls_truncated(const struct weir_transport *transport)
 {
-	return const_tls_from(transport)->ended;
+	return tls_info_const_tls_from(transport)->ended;
 }
 
 /* The subject as RFC 4514 writes it, in memory of the certificate's owner, the SSL; or NULL. */
-static const char *subject_of(struct tls *tls)
+static const char *tls_info_subject_of(struct tls *tls)
 {
 	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
 	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || tls->rules->unverified)
@@ -106,7 +106,7 @@ void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info 
 	        .cipher = SSL_get_cipher_name(tls->ssl),
 	        .name = weir_span(name, name ? strlen(name) : 0),
 	        .alpn = weir_span((const char *)alpn, alpn_size),
-	        .subject = subject_of(tls),
+	        .subject = tls_info_subject_of(tls),
 	        .resumed = tls->resumed,
 	        .session = weir_span((const char *)tls->session, sizeof tls->session),
 	};

@@ -120,7 +120,7 @@ static inline struct tls *tls_from(struct weir_transport *transport)
 	return WEIR_CONTAINER(transport, struct tls, base);
 }
 
-extern const struct weir_transport_type weir_tls_type;
+extern const struct weir_transport_type tls_type;
 
 /* -- tls_bio.c -- */
 /* A BIO on the connection's socket; NULL without memory. */

@@ -32,7 +32,7 @@ struct tickets {
 	struct ticket_key keys[WEIR_TLS_TICKET_KEYS]; /* the newest first */
 };
 
-static int64_t now_s(void)
+static int64_t tls_ticket_now_s(void)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_BOOTTIME, &now);
@@ -73,10 +73,10 @@ void tls_tickets_release(struct tickets *tickets)
 }
 
 /* Makes a new key when the newest is old, and forgets those that are too old to be of use. */
-static bool rotate(struct tickets *tickets)
+static bool tls_ticket_rotate(struct tickets *tickets)
 {
 	struct ticket_key *newest = &tickets->keys[0], fresh;
-	int64_t now = now_s();
+	int64_t now = tls_ticket_now_s();
 	int64_t useful_s = (int64_t)WEIR_TLS_TICKET_ROTATE_S * WEIR_TLS_TICKET_KEYS;
 	if (newest->made_s && now - newest->made_s < WEIR_TLS_TICKET_ROTATE_S)
 		return true;
@@ -93,11 +93,12 @@ static bool rotate(struct tickets *tickets)
 }
 
 /* A copy of the newest key, or of the one with this name: 0 (there is none), 1, or 2: an old one. */
-static int find_key(struct tickets *tickets, const unsigned char *name, struct ticket_key *ret)
+static int tls_ticket_find_key(
+        struct tickets *tickets, const unsigned char *name, struct ticket_key *ret)
 {
 	int found = 0;
 	pthread_mutex_lock(&tickets->lock);
-	bool usable = rotate(tickets);
+	bool usable = tls_ticket_rotate(tickets);
 	for (size_t i = 0; usable && i < WEIR_TLS_TICKET_KEYS && !found; i++) {
 		const struct ticket_key *key = &tickets->keys[i];
 		if (!key->made_s || (name && memcmp(key->name, name, sizeof key->name) != 0))
@@ -111,7 +112,7 @@ static int find_key(struct tickets *tickets, const unsigned char *name, struct t
 
 /* -- what OpenSSL calls ------------------------------------------------------------------------ */
 
-static bool set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
+static bool tls_ticket_set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
 {
 	char digest[] = "SHA256";
 	OSSL_PARAM params[] = {
@@ -123,12 +124,12 @@ static bool set_mac(EVP_MAC_CTX *mac, struct ticket_key *key)
 }
 
 /* 1: go on; 2: go on, and give out a new ticket; 0: no such key; -1: an error. */
-static int on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
-        EVP_MAC_CTX *mac, int encrypting)
+static int tls_ticket_on_key(SSL *ssl, unsigned char *name, unsigned char *iv,
+        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int encrypting)
 {
 	struct tickets *tickets = tls_of(ssl)->rules->tickets;
 	struct ticket_key key;
-	int found = find_key(tickets, encrypting ? NULL : name, &key);
+	int found = tls_ticket_find_key(tickets, encrypting ? NULL : name, &key);
 	if (!found)
 		return encrypting ? -1 : 0;
 	if (encrypting) {
@@ -138,14 +139,14 @@ static int on_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_C
 	}
 	if (found > 0 && !(EVP_CipherInit_ex(cipher, tickets->cipher, NULL, key.cipher, iv,
 	                           encrypting) == 1 &&
-	                         set_mac(mac, &key)))
+	                         tls_ticket_set_mac(mac, &key)))
 		found = -1;
 	OPENSSL_cleanse(&key, sizeof key);
 	return found;
 }
 
 /* The number of the handshake goes along. */
-static int on_ticket_made(SSL *ssl, void *unused)
+static int tls_ticket_on_made(SSL *ssl, void *unused)
 {
 	struct tls *tls = tls_of(ssl);
 	static const unsigned char none[TLS_SESSION_ID_SIZE];
@@ -161,7 +162,7 @@ static int on_ticket_made(SSL *ssl, void *unused)
  * Up to TLS 1.2 a session is for the name that it began with (RFC 6066 3), which OpenSSL leaves to
  * us. The hello is still at hand here, as its list of one name: five bytes, and the name.
  */
-static bool is_for_name(SSL *ssl, const SSL_SESSION *session)
+static bool tls_ticket_is_for_name(SSL *ssl, const SSL_SESSION *session)
 {
 	const unsigned char *names;
 	size_t size;
@@ -174,8 +175,8 @@ static bool is_for_name(SSL *ssl, const SSL_SESSION *session)
 	return weir_span_equal_nocase(asked, weir_span_of(had ? had : ""));
 }
 
-static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
-        size_t name_size, SSL_TICKET_STATUS status, void *unused)
+static SSL_TICKET_RETURN tls_ticket_on_read(SSL *ssl, SSL_SESSION *session,
+        const unsigned char *name, size_t name_size, SSL_TICKET_STATUS status, void *unused)
 {
 	struct tls *tls = tls_of(ssl);
 	void *number;
@@ -183,7 +184,7 @@ static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const un
 	(void)name, (void)name_size, (void)unused;
 	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	if (!is_for_name(ssl, session))
+	if (!tls_ticket_is_for_name(ssl, session))
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	if (SSL_SESSION_get0_ticket_appdata(session, &number, &size) == 1 &&
 	        size == sizeof tls->session)
@@ -197,6 +198,7 @@ static SSL_TICKET_RETURN on_ticket_read(SSL *ssl, SSL_SESSION *session, const un
 bool tls_tickets_use(SSL_CTX *context)
 {
 	SSL_CTX_set_timeout(context, (long)WEIR_TLS_TICKET_ROTATE_S * (WEIR_TLS_TICKET_KEYS - 1));
-	return SSL_CTX_set_tlsext_ticket_key_evp_cb(context, on_key) == 1 &&
-	       SSL_CTX_set_session_ticket_cb(context, on_ticket_made, on_ticket_read, NULL) == 1;
+	return SSL_CTX_set_tlsext_ticket_key_evp_cb(context, tls_ticket_on_key) == 1 &&
+	       SSL_CTX_set_session_ticket_cb(
+	               context, tls_ticket_on_made, tls_ticket_on_read, NULL) == 1;
 }

@@ -21,41 +21,41 @@ struct weir_loop;
  * Until start() is called it passes everything as it is: so the last replies in clear leave through
  * it. `name` as in weir_channel_start_tls. NULL without memory.
  */
-struct weir_transport *weir_tls_transport(
+struct weir_transport *tls_transport(
         struct weir_tls *tls, struct weir_loop *loop, const char *name);
 
 /* True of a transport made here. The functions below are for these only. */
-bool weir_is_tls(const struct weir_transport *transport);
+bool transport_is_tls(const struct weir_transport *transport);
 
 /* Ours to begin: a client speaks first. */
-bool weir_tls_speaks_first(const struct weir_transport *transport);
+bool tls_speaks_first(const struct weir_transport *transport);
 
 /* start() was called: an SSL object, and all its memory, is there. */
-bool weir_tls_begun(const struct weir_transport *transport);
+bool tls_begun(const struct weir_transport *transport);
 
 /* The peer has said something. */
-bool weir_tls_heard(const struct weir_transport *transport);
+bool tls_heard(const struct weir_transport *transport);
 
 /* Links the transports of a server whose handshakes are begun, the oldest first. */
-struct weir_list *weir_tls_link(struct weir_transport *transport);
-struct weir_transport *weir_tls_of_link(struct weir_list *link);
+struct weir_list *tls_link(struct weir_transport *transport);
+struct weir_transport *tls_of_link(struct weir_list *link);
 
 /* Whose transport it is, and how many bytes were dropped before it began: the channel's notes. */
-struct weir_channel **weir_tls_channel(struct weir_transport *transport);
-size_t *weir_tls_dropped(struct weir_transport *transport);
+struct weir_channel **tls_channel(struct weir_transport *transport);
+size_t *tls_dropped(struct weir_transport *transport);
 
 /* See weir_channel_withhold_tickets and weir_channel_send_ticket. */
-void weir_tls_withhold_tickets(struct weir_transport *transport);
-void weir_tls_send_ticket(struct weir_transport *transport);
+void tls_withhold_tickets(struct weir_transport *transport);
+void tls_send_ticket(struct weir_transport *transport);
 
 /* Why the handshake or a record failed; never NULL. */
-const char *weir_tls_why(const struct weir_transport *transport);
+const char *tls_why(const struct weir_transport *transport);
 
 /* The peer's first byte was none of TLS. */
-bool weir_tls_spoke_plain(const struct weir_transport *transport);
+bool tls_spoke_plain(const struct weir_transport *transport);
 
 /* The input ended without close_notify. */
-bool weir_tls_truncated(const struct weir_transport *transport);
+bool tls_truncated(const struct weir_transport *transport);
 
 void weir_tls_info(const struct weir_transport *transport, struct weir_tls_info *ret);
 

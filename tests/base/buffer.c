@@ -29,10 +29,10 @@ static void growth(void **state)
 		assert_int_equal(buffer.data[i], (char)i);
 	assert_int_equal(weir_buffer_append(&buffer, "a", 1, 1000), WEIR_E_LIMIT);
 	assert_int_equal(buffer.size, 1000);
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 	assert_null(buffer.data);
 	assert_int_equal(buffer.capacity, 0);
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 }
 
 static void limits(void **state)
@@ -46,7 +46,7 @@ static void limits(void **state)
 	assert_int_equal(weir_buffer_append(&buffer, "a", 1, 10), 0);
 	assert_int_equal(weir_buffer_reserve(&buffer, SIZE_MAX, SIZE_MAX), WEIR_E_LIMIT);
 	assert_int_equal(buffer.size, 1);
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 }
 
 static void consume(void **state)
@@ -59,7 +59,7 @@ static void consume(void **state)
 	assert_true(weir_span_equal(weir_buffer_span(&buffer), WEIR_SPAN("cdef")));
 	weir_buffer_consume(&buffer, 4);
 	assert_int_equal(buffer.size, 0);
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 }
 
 static void format(void **state)
@@ -71,7 +71,7 @@ static void format(void **state)
 	assert_true(weir_span_equal(weir_buffer_span(&buffer), WEIR_SPAN("42-x")));
 	assert_int_equal(weir_buffer_format(&buffer, 10, "%s", "0123456789"), WEIR_E_LIMIT);
 	assert_true(weir_span_equal(weir_buffer_span(&buffer), WEIR_SPAN("42-x")));
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 }
 
 static void failing_allocation(void **state)
@@ -95,7 +95,7 @@ static void failing_allocation(void **state)
 	assert_int_equal(error, -ENOMEM);
 	assert_int_equal(buffer.capacity, capacity);
 	assert_true(weir_span_equal(weir_buffer_span(&buffer), WEIR_SPAN("abc")));
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 }
 
 static void reading(void **state)
@@ -117,7 +117,7 @@ static void reading(void **state)
 	assert_memory_equal(buffer.data, bytes, sizeof bytes);
 	assert_int_equal(weir_buffer_read(&buffer, fd, sizeof bytes), 0);
 	assert_int_equal(weir_buffer_read(&buffer, -1, sizeof bytes), -EBADF);
-	weir_buffer_free(&buffer);
+	weir_buffer_finish(&buffer);
 	close(fd);
 }
 

@@ -52,7 +52,7 @@ static void on_request(struct weir_channel *of, struct weir_span request)
 	else if (weir_span_equal(request, WEIR_SPAN("stream")))
 		weir_channel_stream(of, weir_length(100000));
 	else if (weir_span_equal(request, WEIR_SPAN("owed")))
-		weir_channel_set_owed(of, true);
+		weir_channel_expect_input(of, true);
 	else if (weir_span_equal(request, WEIR_SPAN("open")))
 		weir_channel_set_session(of, weir_reply_open(of));
 	else if (weir_span_equal(request, WEIR_SPAN("quit"))) {
@@ -185,7 +185,7 @@ static void half_a_client_gets_its_replies(void **state)
 	peer_finish(&peer);
 	peer_turn(&peer, 10);
 	assert_int_equal(closes, 0);
-	weir_reply_fill(weir_channel_session(channel), weir_memory_borrowed("X", 1));
+	weir_reply_fill(weir_channel_session(channel), weir_produce_borrowed("X", 1));
 	assert_true(peer_read_end(&peer));
 	assert_true(peer.eof && peer.got.size == 3);
 	assert_memory_equal(peer.got.data, "aXb", 3);
@@ -330,7 +330,7 @@ static void check_rate(const char *begin, const char *part, unsigned parts, bool
 	if (!lives)
 		assert_int_equal(timed_out, WEIR_TIMEOUT_REQUEST);
 	if (channel && weir_channel_session(channel))
-		weir_reply_fill(weir_channel_session(channel), weir_memory_borrowed("", 0));
+		weir_reply_fill(weir_channel_session(channel), weir_produce_borrowed("", 0));
 	stop();
 }
 
@@ -361,7 +361,7 @@ static void a_request_in_parts_must_come_too(void **state)
 	pass(500);
 	assert_int_equal(timeouts, 1);
 	assert_int_equal(timed_out, WEIR_TIMEOUT_REQUEST);
-	weir_reply_fill(left_open, weir_memory_borrowed("", 0));
+	weir_reply_fill(left_open, weir_produce_borrowed("", 0));
 	stop();
 
 	/* Dripped in whole parts: no part resets the time. */
@@ -377,7 +377,7 @@ static void a_request_in_parts_must_come_too(void **state)
 	settle("x\r\n");
 	pass(500);
 	assert_int_equal(timeouts, 1);
-	weir_reply_fill(left_open, weir_memory_borrowed("", 0));
+	weir_reply_fill(left_open, weir_produce_borrowed("", 0));
 	stop();
 }
 
@@ -390,7 +390,7 @@ static void our_own_time_is_not_theirs(void **state)
 	left_open = weir_channel_session(channel);
 	pass(60 * 1000);
 	assert_int_equal(timeouts, 0);
-	weir_reply_fill(left_open, weir_memory_borrowed("", 0));
+	weir_reply_fill(left_open, weir_produce_borrowed("", 0));
 	pass(800);
 	assert_int_equal(timeouts, 0);
 	settle("pause\r\n");
@@ -411,7 +411,7 @@ static void a_peer_that_takes_nothing_is_dropped(void **state)
 	start();
 	settle("a\r\n");
 	for (int i = 0; i < 100; i++)
-		weir_channel_push(channel, weir_memory_borrowed(page, sizeof page));
+		weir_channel_push(channel, weir_produce_borrowed(page, sizeof page));
 	pass(2500);
 	assert_int_equal(timeouts, 0);
 	assert_true(peer_read(&peer, 5 * 1000 * 1000)); /* progress */

@@ -71,7 +71,7 @@ static void fill_reply(void)
 	struct weir_reply *reply = talk.reply;
 	talk.reply = NULL;
 	if (reply)
-		weir_reply_fill(reply, weir_memory_borrowed("later\n", 6));
+		weir_reply_fill(reply, weir_produce_borrowed("later\n", 6));
 }
 
 static void act(struct weir_channel *channel)
@@ -188,7 +188,7 @@ static int on_open(struct weir_channel *channel)
 {
 	talk.channel = channel;
 	talk.opens++;
-	weir_channel_push(channel, telling_create(weir_memory_borrowed("hello\n", 6)));
+	weir_channel_push(channel, telling_create(weir_produce_borrowed("hello\n", 6)));
 	enter(IN_OPEN, channel);
 	return 0;
 }

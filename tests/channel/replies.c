@@ -138,7 +138,7 @@ static void check_permutation(unsigned count, unsigned number)
 		number /= n;
 		left[pick] = left[n - 1];
 		char letter = (char)('a' + which);
-		weir_reply_fill(opened[which], weir_memory_copied(&letter, 1));
+		weir_reply_fill(opened[which], weir_produce_copied(&letter, 1));
 		filled |= 1u << which;
 		if (number % 2)
 			continue; /* several in one turn */
@@ -177,13 +177,13 @@ static void a_reply_outlives_its_channel(void **state)
 	assert_ptr_equal(weir_channel_find(ref), channel);
 	weir_channel_abort(channel, -EPERM);
 	assert_null(weir_channel_find(ref));
-	weir_reply_fill(opened[0], weir_memory_borrowed("a", 1));
+	weir_reply_fill(opened[0], weir_produce_borrowed("a", 1));
 	weir_loop_turn(loop, 0);
 	assert_null(channel);
 	assert_null(weir_reply_channel(opened[1]));
-	weir_reply_fill(opened[1], weir_memory_borrowed("b", 1));
+	weir_reply_fill(opened[1], weir_produce_borrowed("b", 1));
 	weir_reply_fill(opened[2], NULL);
-	assert_int_equal(weir_push_from_thread(ref, weir_memory_borrowed("c", 1)), 0);
+	assert_int_equal(weir_push_from_thread(ref, weir_produce_borrowed("c", 1)), 0);
 	weir_loop_turn(loop, 0);
 	stop();
 }
@@ -194,7 +194,7 @@ static void *push_some(void *context)
 {
 	for (int i = 0; i < 100; i++)
 		weir_push_from_thread(
-		        *(struct weir_channel_ref *)context, weir_memory_borrowed("t", 1));
+		        *(struct weir_channel_ref *)context, weir_produce_borrowed("t", 1));
 	return NULL;
 }
 
@@ -219,7 +219,7 @@ static char page[2000];
 static void send_page(struct weir_span request)
 {
 	(void)request;
-	weir_channel_push(channel, weir_memory_borrowed(page, sizeof page));
+	weir_channel_push(channel, weir_produce_borrowed(page, sizeof page));
 }
 
 /* A hundred thousand requests, and nothing is read: the requests wait in the kernel, not here. */
@@ -270,7 +270,7 @@ static void a_long_queue_is_counted(void **state)
 	};
 	start(1000000, 0);
 	for (int i = 0; i < COUNT; i++)
-		weir_channel_push(channel, weir_memory_borrowed("xy", 2));
+		weir_channel_push(channel, weir_produce_borrowed("xy", 2));
 	assert_int_equal(weir_channel_replies(channel), COUNT);
 	assert_true(peer_read(&peer, COUNT * 2));
 	assert_int_equal(weir_channel_replies(channel), 0);
@@ -435,7 +435,7 @@ static void what_is_lent_is_not_copied(void **state)
 	start(0, 4096);
 	weir_loop_turn(loop, 0);
 	size_t before = memory_in_use();
-	weir_channel_push(channel, weir_memory_borrowed(large, LARGE));
+	weir_channel_push(channel, weir_produce_borrowed(large, LARGE));
 	peer_turn(&peer, 100);
 	assert_true(channel->remainder);
 	for (unsigned i = channel->remainder->first; i < channel->remainder->count; i++)

@@ -137,7 +137,7 @@ static void the_longest_idle_channel_gives_way(void **state)
 	assert_int_equal(closes, 1);
 	peer_read_end(&peers[2]);
 	assert_true(peers[2].eof || peers[2].error);
-	weir_reply_fill(reply, weir_memory_borrowed("done", 4));
+	weir_reply_fill(reply, weir_produce_borrowed("done", 4));
 	assert_true(peer_got(&peers[0], "done"));
 	peer_send(&peers[1], "hi\r\n");
 	assert_true(peer_got(&peers[1], "hi"));
@@ -200,7 +200,7 @@ static void compression_of_much_leaves_others_their_turn(void **state)
 		reply = NULL;
 		peer_send(&peers[i], "open\r\n");
 		assert_true(TURN_UNTIL(loop, reply != NULL));
-		weir_reply_fill(reply, weir_glob(weir_gzip(zeros), 64 * 1024));
+		weir_reply_fill(reply, weir_produce_glob(weir_produce_gzip(zeros), 64 * 1024));
 	}
 	for (int i = 0; i < 20; i++) {
 		uint64_t before = made;
@@ -323,7 +323,7 @@ static void drain_closes_the_idle_and_lets_the_busy_finish(void **state)
 			assert_int_equal(busy.error, ECONNRESET);
 			assert_int_equal(closed_with, -ETIMEDOUT);
 		}
-		weir_reply_fill(reply, weir_memory_borrowed("done", 4));
+		weir_reply_fill(reply, weir_produce_borrowed("done", 4));
 		if (!deadline) {
 			assert_true(peer_read_end(&busy));
 			assert_int_equal(busy.got.size, 4);
@@ -348,7 +348,7 @@ static void destroy_aborts_what_is_open(void **state)
 	server = NULL;
 	assert_int_equal(closes, 1);
 	assert_int_equal(closed_with, -ECONNABORTED);
-	weir_reply_fill(reply, weir_memory_borrowed("late", 4));
+	weir_reply_fill(reply, weir_produce_borrowed("late", 4));
 	peer_close(&peer);
 	stop();
 }

@@ -74,7 +74,7 @@ static void on_request(struct weir_channel *channel, struct weir_span request)
 		assert_int_equal(weir_channel_start_tls(channel, rules, NULL), 0);
 		assert_int_equal(weir_channel_push_static(channel, "never"), WEIR_E_CLOSED);
 	} else if (weir_span_equal(request, WEIR_SPAN("BIG"))) {
-		weir_channel_push(channel, weir_memory_borrowed(big, BIG));
+		weir_channel_push(channel, weir_produce_borrowed(big, BIG));
 	} else if (weir_span_equal(request, WEIR_SPAN("QUIT"))) {
 		weir_channel_push_static(channel, "bye\r\n");
 		weir_channel_close(channel);
@@ -135,7 +135,7 @@ static struct weir_tls *make_rules(const struct weir_tls_options *more)
 	options.certificates = certificates;
 	options.count = 2;
 	options.alpn = alpn;
-	assert_int_equal(weir_tls_server(&options, NULL, NULL, &tls), 0);
+	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &tls), 0);
 	return tls;
 }
 
@@ -678,7 +678,7 @@ static int connect_ours(const char *name, bool unverified, bool trusting)
 	struct weir_channel *channel;
 	memset(&ours, 0, sizeof ours);
 	ours.name = name;
-	assert_int_equal(weir_tls_client(&options, NULL, NULL, &ours.tls), 0);
+	assert_int_equal(weir_tls_client_create(&options, NULL, NULL, &ours.tls), 0);
 	assert_int_equal(weir_connect(loop, weir_server_address(server), &our_protocol, NULL, NULL,
 	                         &channel),
 	        0);

@@ -80,7 +80,7 @@ static void rules_are_shared(void **state)
 	struct weir_tls_certificate certificate = {files.chain, files.key, NULL};
 	struct weir_tls_options options = {.certificates = &certificate, .count = 1};
 	(void)state;
-	assert_int_equal(weir_tls_server(&options, NULL, NULL, &rules), 0);
+	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &rules), 0);
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, run, NULL), 0);
 	for (int i = 0; i < THREADS; i++) {

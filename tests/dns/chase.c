@@ -54,7 +54,8 @@ static int open_with(struct weir_dns_options options)
 	struct weir_dns_zone_entry entries[2] = {{.zone = load_own()}};
 	struct weir_dns_name absent;
 	weir_dns_name_parse(WEIR_SPAN("absent"), &absent);
-	if (weir_dns_zone_stand_in(&absent, WEIR_DNS_EDE_NOT_READY, &entries[1].zone) < 0 ||
+	if (weir_dns_zone_create_placeholder(&absent, WEIR_DNS_EDE_NOT_READY, &entries[1].zone) <
+	                0 ||
 	        weir_dns_zones_create(entries, 2, &options.zones) < 0)
 		return -1;
 	weir_dns_zone_release(entries[0].zone);
@@ -294,8 +295,8 @@ static void what_does_not_fit(void **state)
 	struct peer peer = connect_peer();
 	tcp_ask(&peer, "www.own. A", 3);
 	assert_true(peer_read(&peer, 12));
-	assert_int_equal(weir_dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | AA);
-	assert_int_equal(weir_dns_get16((const uint8_t *)peer.got.data + 8), 201);
+	assert_int_equal(dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | AA);
+	assert_int_equal(dns_get16((const uint8_t *)peer.got.data + 8), 201);
 	assert_int_equal(tcp_next(&peer), 3);
 	peer_close(&peer);
 	assert_int_equal(forwarding.asker.count, 1);
@@ -315,7 +316,7 @@ static void in_any_room(void **state)
 	for (unsigned room = 512; room < 640; room++) {
 		struct weir_dns_header header;
 		size_t size = put_query(query, "www.own. TXT", RD | EDNS, 1);
-		weir_dns_put16(query + size - 8, room);
+		dns_put16(query + size - 8, room);
 		assert_int_equal(send(forwarding.udp, query, size, 0), size);
 		struct weir_span reply = received();
 		assert_true(reply.size && reply.size <= room);

@@ -12,14 +12,14 @@
 
 #include "cookie.h"
 
-static struct weir_siphash_key key_of(const char *hex)
+static struct siphash_key key_of(const char *hex)
 {
 	uint8_t bytes[16];
 	uint64_t words[2];
 	for (unsigned i = 0; i < sizeof bytes; i++)
 		assert_int_equal(sscanf(hex + 2 * i, "%2hhx", &bytes[i]), 1);
 	memcpy(words, bytes, sizeof words);
-	return (struct weir_siphash_key){le64toh(words[0]), le64toh(words[1])};
+	return (struct siphash_key){le64toh(words[0]), le64toh(words[1])};
 }
 
 static size_t bytes_of(const char *hex, uint8_t *to)
@@ -67,7 +67,7 @@ static void the_vectors_of_the_rfc(void **state)
 		for (unsigned k = 0; k < secrets.count; k++)
 			secrets.keys[k] = key_of(vectors[i].secrets[k]);
 		size_t size = bytes_of(vectors[i].option, option);
-		assert_int_equal(weir_dns_cookie_check(&secrets, weir_span(option, size), &peer,
+		assert_int_equal(dns_cookie_check(&secrets, weir_span(option, size), &peer,
 		                         vectors[i].now_s, answer),
 		        vectors[i].wanted);
 		bytes_of(vectors[i].answer, wanted);
@@ -91,19 +91,19 @@ static void a_cookie_is_good_for_an_hour_and_its_address(void **state)
 	const int64_t now_s = 1600000000;
 	(void)state;
 	secrets.keys[0] = key_of("000102030405060708090a0b0c0d0e0f");
-	weir_dns_cookie_check(&secrets, weir_span("12345678", 8), &peer, now_s, first);
+	dns_cookie_check(&secrets, weir_span("12345678", 8), &peer, now_s, first);
 	for (size_t i = 0; i < sizeof ages / sizeof *ages; i++) {
-		assert_int_equal(weir_dns_cookie_check(&secrets, weir_span(first, sizeof first),
-		                         &peer, now_s + ages[i].later_s, second),
+		assert_int_equal(dns_cookie_check(&secrets, weir_span(first, sizeof first), &peer,
+		                         now_s + ages[i].later_s, second),
 		        ages[i].wanted);
 		assert_int_equal(memcmp(first, second, sizeof first) == 0, ages[i].same);
 	}
-	assert_int_equal(weir_dns_cookie_check(
-	                         &secrets, weir_span(first, sizeof first), &other, now_s, second),
+	assert_int_equal(
+	        dns_cookie_check(&secrets, weir_span(first, sizeof first), &other, now_s, second),
 	        DNS_COOKIE_CLIENT_ONLY);
 	for (unsigned i = 0; i < sizeof first; i++) {
 		first[i] ^= 1;
-		assert_int_not_equal(weir_dns_cookie_check(&secrets, weir_span(first, sizeof first),
+		assert_int_not_equal(dns_cookie_check(&secrets, weir_span(first, sizeof first),
 		                             &peer, now_s, second),
 		        DNS_COOKIE_VALID);
 		first[i] ^= 1;

@@ -209,7 +209,7 @@ static void what_does_not_fit_is_cut(void **state)
 	struct peer peer = peer_connect(
 	        forwarding.loop, weir_server_address(weir_dns_listener(forwarding.server)), 0);
 	size_t size = put_query(query, "a.x. A", RD, 3);
-	weir_dns_put16(frame, (unsigned)size);
+	dns_put16(frame, (unsigned)size);
 	memcpy(frame + 2, query, size);
 	peer_send_bytes(&peer, frame, size + 2);
 	assert_true(peer_read(&peer, 2 + large_reply().size));
@@ -373,15 +373,15 @@ static void a_query_of_absurd_size(void **state)
 	struct peer peer = connect_peer();
 	(void)state;
 	size_t size = put_query(frame + 2, "a.x. A", RD | EDNS, 7);
-	weir_dns_put16(frame + size, 4 + PADDING);
-	weir_dns_put16(frame + 2 + size, WEIR_DNS_OPTION_PADDING);
-	weir_dns_put16(frame + 4 + size, PADDING);
+	dns_put16(frame + size, 4 + PADDING);
+	dns_put16(frame + 2 + size, WEIR_DNS_OPTION_PADDING);
+	dns_put16(frame + 4 + size, PADDING);
 	size += 4 + PADDING;
-	weir_dns_put16(frame, (unsigned)size);
+	dns_put16(frame, (unsigned)size);
 	assert_int_equal(peer_send_bytes(&peer, frame, size + 2), size + 2);
 	assert_true(peer_read(&peer, 6));
 	assert_int_equal(
-	        weir_dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | WEIR_DNS_SERVFAIL);
+	        dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | WEIR_DNS_SERVFAIL);
 	assert_int_equal(forwarding.asker.count, 0);
 	peer_close(&peer);
 }
@@ -394,7 +394,7 @@ static void by_tcp_without_memory(void **state)
 		uint8_t frame[514];
 		size_t size = put_query(frame + 2, "a.x. A", RD, 1);
 		peer_turn(&peer, 5);
-		weir_dns_put16(frame, (unsigned)size);
+		dns_put16(frame, (unsigned)size);
 		peer_send_bytes(&peer, frame, size + 2);
 		fail_allocation_after(good, true);
 		for (unsigned i = 0; i < 5; i++)
@@ -449,7 +449,7 @@ static void nobody_has_it_all(void **state)
 	tcp_ask(&peer, "c.x. A", 5);
 	assert_true(peer_read(&peer, 6));
 	assert_int_equal(
-	        weir_dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | WEIR_DNS_SERVFAIL);
+	        dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | WEIR_DNS_SERVFAIL);
 	peer_close(&peer);
 	assert_int_equal(counters->crowded, 3);
 	/* Others go on. */
@@ -552,7 +552,7 @@ static void no_room_for_everything(void **state)
 	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa."
 	        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa. A",
 	        RD | EDNS, 1);
-	weir_dns_put16(query + size - 8, 512);
+	dns_put16(query + size - 8, 512);
 	query[size - 1] = 4;
 	memcpy(query + size, "\0\3\0\0", 4);
 	memcpy(query + size + 4, tsig, sizeof tsig - 1);

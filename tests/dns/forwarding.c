@@ -64,18 +64,18 @@ size_t put_query(uint8_t *query, const char *text, unsigned flags, uint16_t id)
 	struct weir_dns_question asked = question_of(text);
 	size_t name = asked.name.size, size = WEIR_DNS_HEADER_SIZE + name + 4;
 	memset(query, 0, 512);
-	weir_dns_put16(query, id);
-	weir_dns_put16(query + 2, flags & 0xffff);
+	dns_put16(query, id);
+	dns_put16(query + 2, flags & 0xffff);
 	query[5] = 1;
 	memcpy(query + WEIR_DNS_HEADER_SIZE, asked.name.wire, name);
-	weir_dns_put16(query + size - 4, asked.type);
-	weir_dns_put16(query + size - 2, asked.class);
+	dns_put16(query + size - 4, asked.type);
+	dns_put16(query + size - 2, asked.class);
 	if (!(flags & (EDNS | DO)))
 		return size;
 	query[11] = 1;
-	weir_dns_put16(query + size + 1, WEIR_DNS_OPT);
-	weir_dns_put16(query + size + 3, 1232);
-	weir_dns_put16(query + size + 7, flags & DO ? 0x8000 : 0);
+	dns_put16(query + size + 1, WEIR_DNS_OPT);
+	dns_put16(query + size + 3, 1232);
+	dns_put16(query + size + 7, flags & DO ? 0x8000 : 0);
 	return size + 11;
 }
 
@@ -102,7 +102,7 @@ struct weir_span received(void)
 unsigned word(struct weir_span reply, size_t at)
 {
 	assert_true(reply.size >= at + 2);
-	return weir_dns_get16((const uint8_t *)reply.data + at);
+	return dns_get16((const uint8_t *)reply.data + at);
 }
 
 int error_of(struct weir_span reply)
@@ -120,7 +120,7 @@ int error_of(struct weir_span reply)
 		options = record.data;
 		while (record.type == WEIR_DNS_OPT && weir_dns_option_read(&options, &code, &data))
 			if (code == WEIR_DNS_OPTION_ERROR)
-				return weir_dns_get16((const uint8_t *)data.data);
+				return dns_get16((const uint8_t *)data.data);
 	}
 	return -1;
 }
@@ -137,7 +137,7 @@ void tcp_ask(struct peer *peer, const char *text, uint16_t id)
 {
 	uint8_t frame[514];
 	size_t size = put_query(frame + 2, text, RD, id);
-	weir_dns_put16(frame, (unsigned)size);
+	dns_put16(frame, (unsigned)size);
 	assert_int_equal(peer_send_bytes(peer, frame, size + 2), size + 2);
 	for (unsigned i = 0; i < 3; i++)
 		weir_loop_turn(forwarding.loop, 1);
@@ -147,8 +147,8 @@ unsigned tcp_next(struct peer *peer)
 {
 	assert_true(peer_read(peer, 4));
 	const uint8_t *data = (const uint8_t *)peer->got.data;
-	size_t size = weir_dns_get16(data) + 2u;
-	unsigned id = weir_dns_get16(data + 2);
+	size_t size = dns_get16(data) + 2u;
+	unsigned id = dns_get16(data + 2);
 	assert_true(peer_read(peer, size));
 	weir_buffer_consume(&peer->got, size);
 	return id;

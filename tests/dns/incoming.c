@@ -32,7 +32,7 @@ static struct weir_buffer transfer_of(struct weir_dns_zone *zone, struct weir_sp
 	struct weir_dns_zone_entry entry = {.zone = zone};
 	struct weir_dns_outcome outcome = {.transfer = &entry};
 	struct drain drained = {.loop = loop, .room = 1 << 20};
-	const char *fault = drain(&drained, weir_dns_transfer(&outcome, NULL, request, loop));
+	const char *fault = drain(&drained, dns_transfer(&outcome, NULL, request, loop));
 	assert_null(fault);
 	return drained.bytes;
 }
@@ -42,9 +42,9 @@ static size_t begin(struct dns_incoming *incoming, uint16_t type,
 {
 	struct weir_dns_name apex;
 	weir_dns_name_parse(WEIR_SPAN("Z"), &apex);
-	weir_dns_incoming_init(incoming, &apex, type, before);
+	dns_incoming_init(incoming, &apex, type, before);
 	incoming->id = 0x1234;
-	size_t size = weir_dns_incoming_request(incoming, is_signed ? &key : NULL, request, now_s);
+	size_t size = dns_incoming_request(incoming, is_signed ? &key : NULL, request, now_s);
 	assert_true(size > 0);
 	return size;
 }
@@ -60,7 +60,7 @@ static int feed(
 		/* In memory of its own, so that reading beyond it is seen. */
 		char *copy = malloc(size);
 		memcpy(copy, bytes.data, size);
-		error = weir_dns_incoming_feed(incoming, weir_span(copy, size), now_s);
+		error = dns_incoming_feed(incoming, weir_span(copy, size), now_s);
 		free(copy);
 		bytes = weir_span_skip(bytes, size);
 	}
@@ -88,11 +88,11 @@ static void receive(struct weir_dns_zone *theirs, const struct weir_dns_zone *be
 	assert_int_equal(feed(&incoming, weir_buffer_span(&bytes), piece, dice), 0);
 	assert_int_equal(incoming.state, INCOMING_ENDED);
 	assert_false(incoming.current);
-	assert_int_equal(weir_dns_incoming_finish(&incoming, &zone), 0);
+	assert_int_equal(dns_incoming_finish(&incoming, &zone), 0);
 	assert_same(zone, theirs);
 	weir_dns_zone_release(zone);
-	weir_dns_incoming_free(&incoming);
-	weir_buffer_free(&bytes);
+	dns_incoming_free(&incoming);
+	weir_buffer_finish(&bytes);
 }
 
 static void what_our_server_sends_is_the_zone(void **state)
@@ -145,7 +145,7 @@ static void open_message(struct stream *stream)
 static void put_message(struct stream *stream, const uint8_t *message, size_t size)
 {
 	uint8_t length[2];
-	weir_dns_put16(length, (unsigned)size);
+	dns_put16(length, (unsigned)size);
 	weir_buffer_append(&stream->bytes, length, sizeof length, SIZE_MAX);
 	weir_buffer_append(&stream->bytes, message, size, SIZE_MAX);
 }
@@ -175,7 +175,7 @@ static void put_word(struct stream *stream, const char *word)
 	uint8_t soa[] = "\2n0\1z\0\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1";
 	uint32_t number = (uint32_t)strtoul(word + 1, NULL, 0);
 	uint8_t address[4] = {192, 0, 2, (uint8_t)number};
-	weir_dns_put32(soa + 7, number);
+	dns_put32(soa + 7, number);
 	if (!stream->open && *word != '|')
 		open_message(stream);
 	switch (*word) {
@@ -237,11 +237,10 @@ static struct weir_dns_zone *make_before(uint32_t serial)
 	snprintf(script, sizeof script, "S%u N A1 S%u", serial, serial);
 	write_stream(&stream, WEIR_DNS_AXFR, script);
 	begin(&incoming, WEIR_DNS_AXFR, NULL, request, false);
-	assert_int_equal(
-	        weir_dns_incoming_feed(&incoming, weir_buffer_span(&stream.bytes), now_s), 0);
-	assert_int_equal(weir_dns_incoming_finish(&incoming, &zone), 0);
-	weir_dns_incoming_free(&incoming);
-	weir_buffer_free(&stream.bytes);
+	assert_int_equal(dns_incoming_feed(&incoming, weir_buffer_span(&stream.bytes), now_s), 0);
+	assert_int_equal(dns_incoming_finish(&incoming, &zone), 0);
+	dns_incoming_free(&incoming);
+	weir_buffer_finish(&stream.bytes);
 	return zone;
 }
 
@@ -273,13 +272,13 @@ static enum result play(
 		assert_int_equal(incoming.state, INCOMING_ENDED);
 		result = CURRENT;
 	} else if (incoming.state == INCOMING_ENDED) {
-		error = weir_dns_incoming_finish(&incoming, &zone);
+		error = dns_incoming_finish(&incoming, &zone);
 		assert_true(error == 0 || (error == -EPROTO && incoming.why));
 		result = error == 0 ? GOOD : NO_ZONE;
 		weir_dns_zone_release(zone);
 	}
-	weir_dns_incoming_free(&incoming);
-	weir_buffer_free(&stream.bytes);
+	dns_incoming_free(&incoming);
+	weir_buffer_finish(&stream.bytes);
 	return result;
 }
 
@@ -371,9 +370,9 @@ static int change(size_t at, unsigned value, struct dns_incoming *incoming)
 	write_stream(&stream, WEIR_DNS_AXFR, "S7 N S7");
 	begin(incoming, WEIR_DNS_AXFR, NULL, request, false);
 	stream.bytes.data[2 + at] = (char)value;
-	int error = weir_dns_incoming_feed(incoming, weir_buffer_span(&stream.bytes), now_s);
-	weir_dns_incoming_free(incoming);
-	weir_buffer_free(&stream.bytes);
+	int error = dns_incoming_feed(incoming, weir_buffer_span(&stream.bytes), now_s);
+	dns_incoming_free(incoming);
+	weir_buffer_finish(&stream.bytes);
 	return error;
 }
 
@@ -421,12 +420,11 @@ static void more_than_the_bound_is_not_taken(void **state)
 	for (unsigned less = 0; less < 2; less++) {
 		begin(&incoming, WEIR_DNS_AXFR, NULL, request, false);
 		incoming.bytes_max = stream.bytes.size - less;
-		int error =
-		        weir_dns_incoming_feed(&incoming, weir_buffer_span(&stream.bytes), now_s);
+		int error = dns_incoming_feed(&incoming, weir_buffer_span(&stream.bytes), now_s);
 		assert_int_equal(error, less ? WEIR_E_LIMIT : 0);
-		weir_dns_incoming_free(&incoming);
+		dns_incoming_free(&incoming);
 	}
-	weir_buffer_free(&stream.bytes);
+	weir_buffer_finish(&stream.bytes);
 }
 
 static void a_soa_record_is_asked_for(void **state)
@@ -439,15 +437,15 @@ static void a_soa_record_is_asked_for(void **state)
 	struct weir_span message = weir_span_skip(weir_buffer_span(&stream.bytes), 2);
 	begin(&incoming, WEIR_DNS_SOA, NULL, request, false);
 	stream.bytes.data[4] ^= 0x04;
-	assert_int_equal(weir_dns_incoming_message(&incoming, message, now_s), -EPROTO);
-	weir_dns_incoming_free(&incoming);
+	assert_int_equal(dns_incoming_message(&incoming, message, now_s), -EPROTO);
+	dns_incoming_free(&incoming);
 	begin(&incoming, WEIR_DNS_SOA, NULL, request, false);
 	stream.bytes.data[4] ^= 0x04;
-	assert_int_equal(weir_dns_incoming_message(&incoming, message, now_s), 0);
+	assert_int_equal(dns_incoming_message(&incoming, message, now_s), 0);
 	assert_int_equal(incoming.state, INCOMING_ENDED);
 	assert_int_equal(incoming.serial, 77);
-	weir_dns_incoming_free(&incoming);
-	weir_buffer_free(&stream.bytes);
+	dns_incoming_free(&incoming);
+	weir_buffer_finish(&stream.bytes);
 }
 
 /* -- signatures -------------------------------------------------------------------------------- */
@@ -461,26 +459,26 @@ static void sign(struct stream *stream, bool following)
 	memcpy(message, stream->message, size);
 	tsig->time_s = (uint64_t)now_s;
 	tsig->fudge_s = 300;
-	struct dns_mac mac = weir_dns_mac_begin(&key);
-	weir_dns_mac_add_previous(&mac, tsig);
-	weir_dns_mac_add(&mac, stream->unsigned_bytes.data, stream->unsigned_bytes.size);
-	weir_dns_mac_add(&mac, message, size);
+	struct dns_mac mac = dns_mac_begin(&key);
+	dns_mac_add_previous(&mac, tsig);
+	dns_mac_add(&mac, stream->unsigned_bytes.data, stream->unsigned_bytes.size);
+	dns_mac_add(&mac, message, size);
 	if (following)
-		weir_dns_mac_add_timers(&mac, tsig);
+		dns_mac_add_timers(&mac, tsig);
 	else
-		weir_dns_mac_add_variables(&mac, tsig, weir_span(NULL, 0));
-	assert_true(weir_dns_mac_end(&mac, tsig->mac));
+		dns_mac_add_variables(&mac, tsig, weir_span(NULL, 0));
+	assert_true(dns_mac_end(&mac, tsig->mac));
 	tsig->mac_size = 32;
 	stream->unsigned_bytes.size = 0;
 	memcpy(to, tsig->algorithm.wire, tsig->algorithm.size);
 	to += tsig->algorithm.size;
-	weir_dns_put48(to, tsig->time_s);
-	weir_dns_put16(to + 6, tsig->fudge_s);
-	weir_dns_put16(to + 8, 32);
+	dns_put48(to, tsig->time_s);
+	dns_put16(to + 6, tsig->fudge_s);
+	dns_put16(to + 8, 32);
 	memcpy(to + 10, tsig->mac, 32);
 	to += 42;
-	weir_dns_put16(to, 0x1234);
-	weir_dns_put32(to + 2, 0);
+	dns_put16(to, 0x1234);
+	dns_put32(to + 2, 0);
 	to += 6;
 	assert_true(weir_dns_put_record(&stream->writer, WEIR_DNS_ADDITIONAL, key.name.wire,
 	        WEIR_DNS_TSIG, WEIR_DNS_CLASS_ANY, 0, weir_span(rdata, (size_t)(to - rdata))));
@@ -515,7 +513,7 @@ static void write_signed(struct stream *stream, const uint8_t *request, size_t s
 		        stream->bytes.size - start, SIZE_MAX);
 	}
 	weir_dns_keys_release(keys);
-	weir_buffer_free(&stream->unsigned_bytes);
+	weir_buffer_finish(&stream->unsigned_bytes);
 }
 
 static void signatures_cover_what_comes_between(void **state)
@@ -537,8 +535,8 @@ static void signatures_cover_what_comes_between(void **state)
 		        &stream, request, size, cases[i].messages, cases[i].every, cases[i].last);
 		assert_int_equal(
 		        feed(&incoming, weir_buffer_span(&stream.bytes), 0, &dice), cases[i].error);
-		weir_dns_incoming_free(&incoming);
-		weir_buffer_free(&stream.bytes);
+		dns_incoming_free(&incoming);
+		weir_buffer_finish(&stream.bytes);
 	}
 }
 
@@ -546,10 +544,10 @@ static void signatures_cover_what_comes_between(void **state)
 static int feed_signed(const struct dns_incoming *begun, struct weir_span bytes, int64_t when_s)
 {
 	struct dns_incoming incoming = *begun;
-	int error = weir_dns_incoming_feed(&incoming, bytes, when_s);
+	int error = dns_incoming_feed(&incoming, bytes, when_s);
 	if (error == 0 && incoming.state != INCOMING_ENDED)
 		error = 1;
-	weir_dns_incoming_free(&incoming);
+	dns_incoming_free(&incoming);
 	return error;
 }
 
@@ -575,11 +573,11 @@ static void no_bit_of_a_signed_transfer_can_change(void **state)
 		}
 	assert_int_equal(feed_signed(&begun, bytes, now_s + 301), -EACCES);
 	assert_int_equal(feed_signed(&begun, bytes, now_s + 299), 0);
-	weir_buffer_free(&stream.bytes);
+	weir_buffer_finish(&stream.bytes);
 	write_stream(&stream, WEIR_DNS_AXFR, "S7 N S7");
 	assert_int_equal(feed_signed(&begun, weir_buffer_span(&stream.bytes), now_s), -EACCES);
-	weir_dns_incoming_free(&begun);
-	weir_buffer_free(&stream.bytes);
+	dns_incoming_free(&begun);
+	weir_buffer_finish(&stream.bytes);
 }
 
 /* -- without memory ---------------------------------------------------------------------------- */
@@ -603,16 +601,15 @@ static void without_memory(void **state)
 			size_t size = begin(&incoming, (uint16_t)type, before, request, false);
 			struct weir_buffer bytes = transfer_of(after, weir_span(request, size));
 			fail_allocation_after(good, true);
-			int error =
-			        weir_dns_incoming_feed(&incoming, weir_buffer_span(&bytes), now_s);
+			int error = dns_incoming_feed(&incoming, weir_buffer_span(&bytes), now_s);
 			if (error == 0)
-				error = weir_dns_incoming_finish(&incoming, &zone);
+				error = dns_incoming_finish(&incoming, &zone);
 			failed = stop_failing_allocations();
 			assert_int_equal(error, failed ? -ENOMEM : 0);
 			assert_int_equal(zone != NULL, !failed);
 			weir_dns_zone_release(zone);
-			weir_dns_incoming_free(&incoming);
-			weir_buffer_free(&bytes);
+			dns_incoming_free(&incoming);
+			weir_buffer_finish(&bytes);
 		}
 	}
 	weir_dns_zone_release(before);

@@ -35,7 +35,7 @@ static size_t rdata_of(unsigned type, unsigned value, uint8_t data[64], uint16_t
 	default:
 		/* Signatures over A, and over what there is none of. */
 		*ret_type = WEIR_DNS_RRSIG;
-		weir_dns_put16(data, type == 4 ? WEIR_DNS_A : WEIR_DNS_AAAA);
+		dns_put16(data, type == 4 ? WEIR_DNS_A : WEIR_DNS_AAAA);
 		data[17] = (uint8_t)value;
 		memcpy(data + 18, "\1z", 3);
 		return 22;
@@ -48,7 +48,7 @@ static int add(struct dns_builder *builder, const char *text, uint16_t type, uin
 	struct weir_dns_name owner;
 	if (weir_dns_name_parse(weir_span_of(text), &owner) < 0)
 		abort();
-	return weir_dns_builder_add(builder, &owner, type, ttl, weir_span(data, size), 0);
+	return dns_builder_add(builder, &owner, type, ttl, weir_span(data, size), 0);
 }
 
 static int add_hashed(struct dns_builder *builder, unsigned number)
@@ -57,9 +57,9 @@ static int add_hashed(struct dns_builder *builder, unsigned number)
 	uint8_t hash[DNS_HASH_SIZE] = {(uint8_t)(number * 37)}, signature[22] = {0};
 	uint8_t data[40] = {1, 0, 0, number == RANDOM_HASHED - 1, 0, 20, (uint8_t)number};
 	char owner[DNS_BASE32_SIZE + 3] = {0};
-	weir_dns_base32_encode(hash, (uint8_t *)owner);
+	dns_base32_encode(hash, (uint8_t *)owner);
 	memcpy(owner + DNS_BASE32_SIZE, ".z", 3);
-	weir_dns_put16(signature, WEIR_DNS_NSEC3);
+	dns_put16(signature, WEIR_DNS_NSEC3);
 	memcpy(signature + 18, "\1z", 3);
 	int error = add(builder, owner, WEIR_DNS_NSEC3, 60, data, 26);
 	return error ? error : add(builder, owner, WEIR_DNS_RRSIG, 60, signature, 22);
@@ -70,7 +70,7 @@ static int fill(struct dns_builder *builder, const struct random_zone *model)
 	uint8_t soa[] = "\2n0\1z\0\0\0\0\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", data[64];
 	uint16_t number;
 	soa[2] = (uint8_t)('0' + model->mname);
-	weir_dns_put32(soa + 7, model->serial);
+	dns_put32(soa + 7, model->serial);
 	int error = add(builder, "z", WEIR_DNS_SOA, 300, soa, 27);
 	if (error == 0)
 		error = add(builder, "z", WEIR_DNS_NS, 300, "\2ns\1z\0", 6);
@@ -97,11 +97,11 @@ struct weir_dns_zone *random_zone_make(const struct random_zone *model)
 	struct weir_dns_zone *zone = NULL;
 	struct weir_dns_name apex;
 	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
-	if (weir_dns_builder_init(&builder, &apex) < 0)
+	if (dns_builder_init(&builder, &apex) < 0)
 		return NULL;
 	if (fill(&builder, model) == 0)
-		weir_dns_builder_finish(&builder, NULL, NULL, &zone);
-	weir_dns_builder_free(&builder);
+		dns_builder_finish(&builder, NULL, NULL, &zone);
+	dns_builder_free(&builder);
 	return zone;
 }
 
@@ -137,10 +137,10 @@ void random_zone_change(struct random_zone *model, struct dice *dice, unsigned c
 
 /* -- lists ------------------------------------------------------------------------------------- */
 
-static char *line_of(const struct dns_entry *entry)
+static char *line_of(const struct zone_entry *entry)
 {
 	char *line = NULL;
-	size_t size, owner = weir_dns_wire_size(entry->owner);
+	size_t size, owner = dns_wire_size(entry->owner);
 	FILE *stream = open_memstream(&line, &size);
 	if (!stream)
 		abort();
@@ -153,7 +153,7 @@ static char *line_of(const struct dns_entry *entry)
 	return line;
 }
 
-void zone_lines_add(struct zone_lines *lines, const struct dns_entry *entry)
+void zone_lines_add(struct zone_lines *lines, const struct zone_entry *entry)
 {
 	lines->lines = realloc(lines->lines, (lines->count + 1) * sizeof *lines->lines);
 	if (!lines->lines)
@@ -161,7 +161,7 @@ void zone_lines_add(struct zone_lines *lines, const struct dns_entry *entry)
 	lines->lines[lines->count++] = line_of(entry);
 }
 
-bool zone_lines_remove(struct zone_lines *lines, const struct dns_entry *entry)
+bool zone_lines_remove(struct zone_lines *lines, const struct zone_entry *entry)
 {
 	char *line = line_of(entry);
 	bool found = false;
@@ -180,9 +180,9 @@ struct zone_lines zone_lines_of(const struct weir_dns_zone *zone)
 {
 	struct zone_lines lines = {0};
 	struct dns_walk walk;
-	struct dns_entry entry;
-	weir_dns_walk_init(&walk, zone);
-	for (; weir_dns_walk_peek(&walk, &entry); weir_dns_walk_step(&walk))
+	struct zone_entry entry;
+	dns_walk_init(&walk, zone);
+	for (; dns_walk_peek(&walk, &entry); dns_walk_step(&walk))
 		zone_lines_add(&lines, &entry);
 	return lines;
 }

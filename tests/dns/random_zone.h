@@ -33,9 +33,9 @@ struct zone_lines {
 	char **lines;
 	size_t count;
 };
-void zone_lines_add(struct zone_lines *lines, const struct dns_entry *entry);
+void zone_lines_add(struct zone_lines *lines, const struct zone_entry *entry);
 bool zone_lines_remove(
-        struct zone_lines *lines, const struct dns_entry *entry); /* false: it is not there */
+        struct zone_lines *lines, const struct zone_entry *entry); /* false: it is not there */
 struct zone_lines zone_lines_of(const struct weir_dns_zone *zone);
 bool zone_lines_equal(struct zone_lines *a, struct zone_lines *b);
 void zone_lines_free(struct zone_lines *lines);

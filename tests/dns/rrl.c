@@ -26,7 +26,7 @@ static struct count ask(struct dns_rrl *rrl, const char *peer_text, uint64_t kin
 	struct weir_address peer = peer_of(peer_text);
 	struct count got = {0};
 	for (unsigned i = 0; i < count; i++, *now_ms += step_ms) {
-		enum dns_rrl_verdict verdict = weir_dns_rrl_check(rrl, &peer, kind, *now_ms);
+		enum dns_rrl_verdict verdict = dns_rrl_check(rrl, &peer, kind, *now_ms);
 		got.sent += verdict == DNS_RRL_SEND;
 		got.slipped += verdict == DNS_RRL_SLIP;
 		got.dropped += verdict == DNS_RRL_DROP;
@@ -36,7 +36,7 @@ static struct count ask(struct dns_rrl *rrl, const char *peer_text, uint64_t kin
 
 static void beyond_the_rate_some_slip(void **state)
 {
-	struct dns_rrl *rrl = weir_dns_rrl_create(10, 3);
+	struct dns_rrl *rrl = dns_rrl_create(10, 3);
 	int64_t now_ms = 5000;
 	(void)state;
 	assert_non_null(rrl);
@@ -54,13 +54,13 @@ static void beyond_the_rate_some_slip(void **state)
 	now_ms += 1000;
 	got = ask(rrl, "192.0.2.1:1", 7, 200, &now_ms, 50);
 	assert_in_range(got.sent, 105, 112);
-	weir_dns_rrl_destroy(rrl);
+	dns_rrl_destroy(rrl);
 }
 
 /* Sent and limited replies alternate, so a count of limited ones in a row never reaches the slip. */
 static void at_twice_the_rate_half_of_the_limited_replies_slip(void **state)
 {
-	struct dns_rrl *rrl = weir_dns_rrl_create(20, 2);
+	struct dns_rrl *rrl = dns_rrl_create(20, 2);
 	int64_t now_ms = 0;
 	(void)state;
 	assert_non_null(rrl);
@@ -69,12 +69,12 @@ static void at_twice_the_rate_half_of_the_limited_replies_slip(void **state)
 	assert_in_range(got.sent, 79, 81);
 	assert_in_range(got.slipped, 39, 41);
 	assert_in_range(got.dropped, 39, 41);
-	weir_dns_rrl_destroy(rrl);
+	dns_rrl_destroy(rrl);
 }
 
 static void a_network_of_ipv6_has_56_bits(void **state)
 {
-	struct dns_rrl *rrl = weir_dns_rrl_create(3, 1);
+	struct dns_rrl *rrl = dns_rrl_create(3, 1);
 	int64_t now_ms = 0;
 	(void)state;
 	assert_non_null(rrl);
@@ -83,19 +83,19 @@ static void a_network_of_ipv6_has_56_bits(void **state)
 	assert_int_equal(got.slipped, 1);
 	assert_int_equal(ask(rrl, "[2001:db8:0:12::2]:1", 1, 3, &now_ms, 0).sent, 0);
 	assert_int_equal(ask(rrl, "[2001:db8:0:100::1]:1", 1, 3, &now_ms, 0).sent, 3);
-	weir_dns_rrl_destroy(rrl);
+	dns_rrl_destroy(rrl);
 }
 
 static void a_mapped_address_is_ipv4(void **state)
 {
-	struct dns_rrl *rrl = weir_dns_rrl_create(3, 1);
+	struct dns_rrl *rrl = dns_rrl_create(3, 1);
 	int64_t now_ms = 0;
 	(void)state;
 	assert_non_null(rrl);
 	assert_int_equal(ask(rrl, "[::ffff:192.0.2.1]:1", 1, 4, &now_ms, 0).sent, 3);
 	assert_int_equal(ask(rrl, "192.0.2.9:1", 1, 3, &now_ms, 0).sent, 0);
 	assert_int_equal(ask(rrl, "[::ffff:192.0.3.1]:1", 1, 3, &now_ms, 0).sent, 3);
-	weir_dns_rrl_destroy(rrl);
+	dns_rrl_destroy(rrl);
 }
 
 int main(void)

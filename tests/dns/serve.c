@@ -301,7 +301,8 @@ int main(int count, char **arguments)
 	test.options.responder.identity = "here";
 	test.options.log = log_event;
 	struct weir_tls_options tls = {.certificates = &test.certificate, .count = 1};
-	if (test.certificate.chain && weir_tls_server(&tls, NULL, NULL, &test.options.tls) < 0)
+	if (test.certificate.chain &&
+	        weir_tls_server_create(&tls, NULL, NULL, &test.options.tls) < 0)
 		die("--cert");
 	if (weir_loop_create(&test.loop) < 0)
 		die("cannot start");
@@ -316,7 +317,7 @@ int main(int count, char **arguments)
 	printf("%s\n", address);
 	fflush(stdout);
 	int error = weir_loop_run(test.loop);
-	weir_watch_release(test.loop, &test.input);
+	weir_watch_cancel(test.loop, &test.input);
 	weir_dns_destroy(test.server);
 	weir_dns_lookups_destroy(test.lookups);
 	weir_dns_upstreams_destroy(test.upstreams);

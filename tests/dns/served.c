@@ -14,7 +14,7 @@ static void add(
 {
 	struct weir_dns_name owner;
 	if (weir_dns_name_parse(weir_span_of(text), &owner) < 0 ||
-	        weir_dns_builder_add(builder, &owner, type, 300, weir_span(data, size), 0) < 0)
+	        dns_builder_add(builder, &owner, type, 300, weir_span(data, size), 0) < 0)
 		abort();
 }
 
@@ -25,9 +25,9 @@ struct weir_dns_zone *make_zone(uint32_t serial, unsigned texts)
 	struct weir_dns_name apex;
 	struct weir_dns_zone *zone;
 	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
-	if (weir_dns_builder_init(&builder, &apex) < 0)
+	if (dns_builder_init(&builder, &apex) < 0)
 		abort();
-	weir_dns_put32(soa + 7, serial);
+	dns_put32(soa + 7, serial);
 	add(&builder, "z", WEIR_DNS_SOA, soa, sizeof soa - 1);
 	add(&builder, "z", WEIR_DNS_NS, "\2ns\1z\0", 6);
 	add(&builder, "ns.z", WEIR_DNS_A, "\300\0\2\1", 4);
@@ -37,9 +37,9 @@ struct weir_dns_zone *make_zone(uint32_t serial, unsigned texts)
 		memset(text + 1, 'a' + (int)(i % 26), 200);
 		add(&builder, name, WEIR_DNS_TXT, text, sizeof text);
 	}
-	if (weir_dns_builder_finish(&builder, NULL, NULL, &zone) < 0)
+	if (dns_builder_finish(&builder, NULL, NULL, &zone) < 0)
 		abort();
-	weir_dns_builder_free(&builder);
+	dns_builder_free(&builder);
 	return zone;
 }
 
@@ -63,18 +63,18 @@ size_t make_query(uint8_t to[QUERY_MAX], uint16_t id, const char *name, uint16_t
 		abort();
 	size_t size = WEIR_DNS_HEADER_SIZE + parsed.size + 4u;
 	memset(to, 0, QUERY_MAX);
-	weir_dns_put16(to, (unsigned)size);
-	weir_dns_put16(to + 2, id);
+	dns_put16(to, (unsigned)size);
+	dns_put16(to + 2, id);
 	to[7] = 1;
 	memcpy(to + 2 + WEIR_DNS_HEADER_SIZE, parsed.wire, parsed.size);
-	weir_dns_put16(to + size - 2, type);
-	weir_dns_put16(to + size, WEIR_DNS_IN);
+	dns_put16(to + size - 2, type);
+	dns_put16(to + size, WEIR_DNS_IN);
 	return size + 2;
 }
 
 struct weir_span next_message(struct weir_span *bytes)
 {
-	size_t size = bytes->size < 2 ? 0 : weir_dns_get16((const uint8_t *)bytes->data);
+	size_t size = bytes->size < 2 ? 0 : dns_get16((const uint8_t *)bytes->data);
 	if (bytes->size < 2 || bytes->size - 2 < size)
 		return weir_span(NULL, 0);
 	struct weir_span message = weir_span(bytes->data + 2, size);

@@ -69,7 +69,7 @@ static bool is_answered(struct peer *peer, uint16_t id)
 	send_query(peer, id, "ns.z", WEIR_DNS_A);
 	peer->got.size = 0;
 	if (!peer_read(peer, 2) ||
-	        !peer_read(peer, 2u + weir_dns_get16((const uint8_t *)peer->got.data)))
+	        !peer_read(peer, 2u + dns_get16((const uint8_t *)peer->got.data)))
 		return false;
 	bytes = weir_buffer_span(&peer->got);
 	return weir_dns_header_read(next_message(&bytes), &header) && header.id == id &&
@@ -149,12 +149,12 @@ static void a_query_may_be_as_long_as_can_be(void **state)
 	size_t start_of_opt = make_query(query, 9, "ns.z", WEIR_DNS_A);
 	size_t options = sizeof query - start_of_opt - 11;
 	(void)state;
-	weir_dns_put16(query, WEIR_DNS_MESSAGE_MAX);
+	dns_put16(query, WEIR_DNS_MESSAGE_MAX);
 	query[2 + 11] = 1;
 	memcpy(query + start_of_opt, "\0\0\51\20\0\0\0\0\0", 9);
-	weir_dns_put16(query + start_of_opt + 9, (unsigned)options);
-	weir_dns_put16(query + start_of_opt + 11, 65001);
-	weir_dns_put16(query + start_of_opt + 13, (unsigned)options - 4);
+	dns_put16(query + start_of_opt + 9, (unsigned)options);
+	dns_put16(query + start_of_opt + 11, 65001);
+	dns_put16(query + start_of_opt + 13, (unsigned)options - 4);
 	start(small, (struct weir_dns_options){0});
 	for (size_t first = 1; first < sizeof query; first = first * 3 + 1) {
 		struct peer peer = converse(query, sizeof query, first, 30000);

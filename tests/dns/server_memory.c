@@ -200,7 +200,7 @@ static unsigned answer_notices(int fd, uint32_t *ret_serial)
 		if (got < 40)
 			continue;
 		count++;
-		*ret_serial = weir_dns_get32(message + got - 20);
+		*ret_serial = dns_get32(message + got - 20);
 		message[2] |= 0x80;
 		assert_int_equal(sendto(fd, message, (size_t)got, 0, &from.any, from_size), got);
 	}

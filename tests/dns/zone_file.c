@@ -72,18 +72,18 @@ static const struct dns_rrset *find(
 	struct weir_dns_name name;
 	struct dns_key key;
 	assert_int_equal(weir_dns_name_parse(weir_span_of(text), &name), 0);
-	weir_dns_key_make(&key, name.wire, name.size, weir_dns_seed());
-	const struct dns_node *node = weir_dns_zone_node(zone, &key, 0);
-	return node ? weir_dns_node_rrset(zone, node, type) : NULL;
+	dns_key_make(&key, name.wire, name.size, dns_seed());
+	const struct dns_node *node = dns_zone_node(zone, &key, 0);
+	return node ? dns_node_rrset(zone, node, type) : NULL;
 }
 
 static bool has(const struct weir_dns_zone *zone, const char *text, uint16_t type, const char *data,
         size_t size)
 {
 	const struct dns_rrset *rrset = find(zone, text, type);
-	const uint8_t *record = rrset ? weir_dns_rrset_records(rrset) : NULL;
-	for (unsigned i = 0; rrset && i < rrset->count; i++, record = weir_dns_record_next(record))
-		if (weir_dns_get16(record) == size && memcmp(record + 2, data, size) == 0)
+	const uint8_t *record = rrset ? dns_rrset_records(rrset) : NULL;
+	for (unsigned i = 0; rrset && i < rrset->count; i++, record = dns_record_next(record))
+		if (dns_get16(record) == size && memcmp(record + 2, data, size) == 0)
 			return true;
 	return false;
 }
@@ -106,9 +106,9 @@ static void everything_a_file_may_say(void **state)
 	                        "dup A 192.0.2.4\ndup A 192.0.2.4\n"
 	                        "last A 192.0.2.5");
 	assert_true(has(zone, "www.example.org", WEIR_DNS_A, "\300\0\2\2", 4));
-	assert_int_equal(weir_dns_rrset_ttl(find(zone, "www.example.org", WEIR_DNS_A)), 300);
-	assert_int_equal(weir_dns_rrset_ttl(find(zone, "www.example.org", WEIR_DNS_AAAA)), 300);
-	assert_int_equal(weir_dns_rrset_ttl(find(zone, "ns.example.org", WEIR_DNS_A)), 3600);
+	assert_int_equal(dns_rrset_ttl(find(zone, "www.example.org", WEIR_DNS_A)), 300);
+	assert_int_equal(dns_rrset_ttl(find(zone, "www.example.org", WEIR_DNS_AAAA)), 300);
+	assert_int_equal(dns_rrset_ttl(find(zone, "ns.example.org", WEIR_DNS_A)), 3600);
 	assert_true(has(zone, "multi.example.org", WEIR_DNS_TXT, "\3a;b\3c(d\3e;f", 12));
 	assert_true(has(zone, "sub.example.org", WEIR_DNS_A, "\300\0\2\7", 4));
 	assert_true(has(zone, "sub.example.org", WEIR_DNS_A, "\300\0\2\10", 4));
@@ -118,7 +118,7 @@ static void everything_a_file_may_say(void **state)
 	assert_true(has(zone, "other.example.org", WEIR_DNS_MX, "\0\12\3www\7Example\3org", 19));
 	assert_true(has(zone, "odd.other.example.org", 777, "\xab\xcd\xef", 3));
 	assert_int_equal(find(zone, "dup.other.example.org", WEIR_DNS_A)->count, 1);
-	assert_int_equal(weir_dns_rrset_ttl(find(zone, "dup.other.example.org", WEIR_DNS_A)), 60);
+	assert_int_equal(dns_rrset_ttl(find(zone, "dup.other.example.org", WEIR_DNS_A)), 60);
 	assert_non_null(find(zone, "last.other.example.org", WEIR_DNS_A));
 	struct weir_dns_zone_info info;
 	weir_dns_zone_info(zone, &info);
@@ -504,14 +504,14 @@ static void names_stand_in_order_with_all_above_them(void **state)
 	unsigned seed = 11;
 	(void)state;
 	weir_dns_name_parse(WEIR_SPAN("example.org"), &apex);
-	assert_int_equal(weir_dns_builder_init(&builder, &apex), 0);
+	assert_int_equal(dns_builder_init(&builder, &apex), 0);
 	static const char soa[] = "\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-	weir_dns_builder_add(&builder, &apex, WEIR_DNS_SOA, 1, weir_span(soa, 22), 0);
-	weir_dns_builder_add(&builder, &apex, WEIR_DNS_NS, 1, weir_span("", 1), 0);
+	dns_builder_add(&builder, &apex, WEIR_DNS_SOA, 1, weir_span(soa, 22), 0);
+	dns_builder_add(&builder, &apex, WEIR_DNS_NS, 1, weir_span("", 1), 0);
 	for (unsigned i = 0; i < 4000; i++) {
 		struct weir_dns_name name = random_name(&seed);
-		assert_int_equal(weir_dns_builder_add(&builder, &name, WEIR_DNS_A, 1,
-		                         weir_span(&i, sizeof i), 0),
+		assert_int_equal(
+		        dns_builder_add(&builder, &name, WEIR_DNS_A, 1, weir_span(&i, sizeof i), 0),
 		        0);
 		for (; name.labels >= 2; name = parent_of(name))
 			list[count++] = name;
@@ -521,19 +521,19 @@ static void names_stand_in_order_with_all_above_them(void **state)
 	for (size_t i = 0; i < count; i++)
 		if (!kept || !weir_dns_name_equal(&list[kept - 1], &list[i]))
 			list[kept++] = list[i];
-	assert_int_equal(weir_dns_builder_finish(&builder, NULL, NULL, &zone), 0);
-	weir_dns_builder_free(&builder);
+	assert_int_equal(dns_builder_finish(&builder, NULL, NULL, &zone), 0);
+	dns_builder_free(&builder);
 	assert_int_equal(zone->node_count, kept);
 	for (uint32_t i = 0; i < kept; i++) {
 		const struct dns_node *node = &zone->nodes[i];
 		struct dns_key key;
 		unsigned skip;
 		assert_int_equal(node->name_size, list[i].size);
-		assert_memory_equal(weir_dns_node_name(zone, node), list[i].wire, list[i].size);
-		weir_dns_key_make(&key, list[i].wire, list[i].size, weir_dns_seed());
-		assert_ptr_equal(weir_dns_zone_closest(zone, &key, &skip), node);
+		assert_memory_equal(dns_node_name(zone, node), list[i].wire, list[i].size);
+		dns_key_make(&key, list[i].wire, list[i].size, dns_seed());
+		assert_ptr_equal(dns_zone_closest(zone, &key, &skip), node);
 		assert_int_equal(skip, 0);
-		assert_ptr_equal(weir_dns_zone_before(zone, list[i].wire), node);
+		assert_ptr_equal(dns_zone_before(zone, list[i].wire), node);
 		if (i)
 			assert_true(node->parent < i);
 	}
@@ -542,18 +542,18 @@ static void names_stand_in_order_with_all_above_them(void **state)
 		struct weir_dns_name name = random_name(&seed), above = name;
 		struct dns_key key;
 		unsigned skip, missing = 0;
-		weir_dns_key_make(&key, name.wire, name.size, weir_dns_seed());
-		const struct dns_node *node = weir_dns_zone_closest(zone, &key, &skip);
+		dns_key_make(&key, name.wire, name.size, dns_seed());
+		const struct dns_node *node = dns_zone_closest(zone, &key, &skip);
 		while (!bsearch(&above, list, kept, sizeof *list, compare_names)) {
 			above = parent_of(above);
 			missing++;
 		}
 		assert_int_equal(skip, missing);
-		assert_memory_equal(weir_dns_node_name(zone, node), above.wire, above.size);
+		assert_memory_equal(dns_node_name(zone, node), above.wire, above.size);
 		size_t before = 0;
 		while (before + 1 < kept && compare_names(&list[before + 1], &name) <= 0)
 			before++;
-		assert_ptr_equal(weir_dns_zone_before(zone, name.wire), &zone->nodes[before]);
+		assert_ptr_equal(dns_zone_before(zone, name.wire), &zone->nodes[before]);
 	}
 	weir_dns_zone_release(zone);
 }

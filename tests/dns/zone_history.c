@@ -23,10 +23,9 @@ static struct weir_dns_zone *make(const struct random_zone *model)
 /* Applies the step at hand, which ends at the next second SOA record or at the end. */
 static void apply_step(struct dns_steps *steps, struct zone_lines *lines)
 {
-	struct dns_entry entry;
+	struct zone_entry entry;
 	unsigned delta = steps->delta, soas = 0;
-	for (; weir_dns_steps_peek(steps, &entry) && steps->delta == delta;
-	        weir_dns_steps_step(steps)) {
+	for (; dns_steps_peek(steps, &entry) && steps->delta == delta; dns_steps_step(steps)) {
 		soas += entry.type == WEIR_DNS_SOA;
 		assert_in_range(soas, 1, 2);
 		if (soas == 1)
@@ -91,7 +90,7 @@ static void play_history(struct random_zone *model, unsigned changes, unsigned *
 	assert_true(zone->history->size <= zone->size);
 	for (unsigned i = 0; i < VERSIONS; i++) {
 		struct dns_steps steps = {.history = zone->history};
-		bool known = weir_dns_history_find(zone, serials[i], &steps.delta);
+		bool known = dns_history_find(zone, serials[i], &steps.delta);
 		*ret_known += known;
 		assert_int_equal(
 		        known, i < VERSIONS - 1 && i >= VERSIONS - 1 - zone->history->count);
@@ -133,7 +132,8 @@ static void what_is_not_later_has_no_history_of_its_own(void **state)
 	struct weir_dns_zone *older = make(&model);
 	assert_int_equal(weir_dns_zone_follow(older, first), 0);
 	assert_null(older->history);
-	assert_int_equal(weir_dns_zone_stand_in(&first->apex, WEIR_DNS_EDE_NOT_READY, &other), 0);
+	assert_int_equal(
+	        weir_dns_zone_create_placeholder(&first->apex, WEIR_DNS_EDE_NOT_READY, &other), 0);
 	assert_int_equal(weir_dns_zone_follow(older, other), 0);
 	assert_null(older->history);
 	weir_dns_zone_release(first);
@@ -152,12 +152,12 @@ static void a_difference_that_is_too_large(void **state)
 	struct weir_dns_zone *old = make(&model);
 	random_zone_change(&model, &dice, 100);
 	struct weir_dns_zone *new = make(&model);
-	assert_int_equal(weir_dns_zone_difference(old, new, SIZE_MAX, &bytes), 0);
+	assert_int_equal(dns_zone_difference(old, new, SIZE_MAX, &bytes), 0);
 	size_t size = bytes.size;
-	weir_buffer_free(&bytes);
-	assert_int_equal(weir_dns_zone_difference(old, new, size, &bytes), 0);
-	weir_buffer_free(&bytes);
-	assert_int_equal(weir_dns_zone_difference(old, new, size - 1, &bytes), WEIR_E_LIMIT);
+	weir_buffer_finish(&bytes);
+	assert_int_equal(dns_zone_difference(old, new, size, &bytes), 0);
+	weir_buffer_finish(&bytes);
+	assert_int_equal(dns_zone_difference(old, new, size - 1, &bytes), WEIR_E_LIMIT);
 	assert_null(bytes.data);
 	weir_dns_zone_release(old);
 	weir_dns_zone_release(new);

@@ -25,8 +25,7 @@ static void add(
 {
 	struct weir_dns_name owner;
 	assert_int_equal(weir_dns_name_parse(weir_span_of(text), &owner), 0);
-	assert_int_equal(
-	        weir_dns_builder_add(builder, &owner, type, 300, weir_span(data, size), 0), 0);
+	assert_int_equal(dns_builder_add(builder, &owner, type, 300, weir_span(data, size), 0), 0);
 }
 
 /* Small records, some that fill half a message, and one as large as a record can be. */
@@ -37,7 +36,7 @@ static int make_zone(void **state)
 	struct weir_dns_name apex;
 	(void)state;
 	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
-	if (weir_loop_create(&loop) < 0 || weir_dns_builder_init(&builder, &apex) < 0)
+	if (weir_loop_create(&loop) < 0 || dns_builder_init(&builder, &apex) < 0)
 		return -1;
 	add(&builder, "z", WEIR_DNS_SOA, "\2ns\1z\0\0\0\0\0\7\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", 27);
 	add(&builder, "z", WEIR_DNS_NS, "\2ns\1z\0", 6);
@@ -49,8 +48,8 @@ static int make_zone(void **state)
 			add(&builder, text, 1234, huge, 9000);
 	}
 	add(&builder, "huge.z", 1234, huge, sizeof huge);
-	int error = weir_dns_builder_finish(&builder, NULL, NULL, &entry.zone);
-	weir_dns_builder_free(&builder);
+	int error = dns_builder_finish(&builder, NULL, NULL, &entry.zone);
+	dns_builder_free(&builder);
 	return error;
 }
 
@@ -65,7 +64,7 @@ static int free_zone(void **state)
 static struct weir_producer *begin(struct weir_span message)
 {
 	struct weir_dns_outcome outcome = {.transfer = &entry};
-	return weir_dns_transfer(&outcome, NULL, message, loop);
+	return dns_transfer(&outcome, NULL, message, loop);
 }
 
 /* The records of all messages; *ret_soas is where SOA records stand, the first and the last. */
@@ -126,7 +125,7 @@ static void every_room_gives_the_same_bytes(void **state)
 		        weir_buffer_span(&first), weir_buffer_span(&drained.bytes)));
 		drain_free(&drained);
 	}
-	weir_buffer_free(&first);
+	weir_buffer_finish(&first);
 }
 
 static void who_is_up_to_date_gets_the_soa(void **state)

@@ -27,7 +27,7 @@ static void there_and_back(const struct weir_dns_zone *zone)
 	struct weir_dns_zone *again = NULL;
 	FILE *stream = fdopen(mkstemp(path), "w");
 	assert_non_null(stream);
-	assert_int_equal(weir_dns_zone_write(zone, stream), 0);
+	assert_int_equal(dns_zone_write(zone, stream), 0);
 	assert_int_equal(fclose(stream), 0);
 	int error = dns_zone_load_kept(path, &zone->apex, report, NULL, &again);
 	unlink(path);
@@ -56,8 +56,7 @@ static void add(struct dns_builder *builder, uint16_t type, const void *data, si
 {
 	struct weir_dns_name owner;
 	weir_dns_name_parse(WEIR_SPAN("\\@\\$\\\"\\;x.z"), &owner);
-	assert_int_equal(
-	        weir_dns_builder_add(builder, &owner, type, 7, weir_span(data, size), 0), 0);
+	assert_int_equal(dns_builder_add(builder, &owner, type, 7, weir_span(data, size), 0), 0);
 }
 
 /* Bytes that quoting could break, types that are not known, the largest record there is. */
@@ -74,13 +73,13 @@ static void records_that_are_hard_to_write(void **state)
 	for (unsigned i = 1; i < 256; i++)
 		text[i] = (uint8_t)i;
 	weir_dns_name_parse(WEIR_SPAN("z"), &apex);
-	assert_int_equal(weir_dns_builder_init(&builder, &apex), 0);
+	assert_int_equal(dns_builder_init(&builder, &apex), 0);
 	assert_int_equal(
-	        weir_dns_builder_add(&builder, &apex, WEIR_DNS_SOA, 1,
+	        dns_builder_add(&builder, &apex, WEIR_DNS_SOA, 1,
 	                weir_span("\2\"x\1z\0\0\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1", 27), 0),
 	        0);
-	assert_int_equal(weir_dns_builder_add(
-	                         &builder, &apex, WEIR_DNS_NS, 1, weir_span("\3a\\b\1.\0", 7), 0),
+	assert_int_equal(
+	        dns_builder_add(&builder, &apex, WEIR_DNS_NS, 1, weir_span("\3a\\b\1.\0", 7), 0),
 	        0);
 	add(&builder, WEIR_DNS_TXT, text, sizeof text);
 	add(&builder, WEIR_DNS_TXT, "\0\2\";\1\\", 6);
@@ -93,8 +92,8 @@ static void records_that_are_hard_to_write(void **state)
 	add(&builder, 52, "\3\1\1abcdefgh", 11);
 	add(&builder, 44, "\1\1abcd", 6);
 	add(&builder, WEIR_DNS_NAPTR, "\0\1\0\2\1u\7E2U+sip\4!^.!\0", 21);
-	assert_int_equal(weir_dns_builder_finish(&builder, NULL, NULL, &zone), 0);
-	weir_dns_builder_free(&builder);
+	assert_int_equal(dns_builder_finish(&builder, NULL, NULL, &zone), 0);
+	dns_builder_free(&builder);
 	there_and_back(zone);
 	weir_dns_zone_release(zone);
 }
@@ -109,10 +108,10 @@ static void a_full_disk_is_told(void **state)
 	FILE *stream = fopen("/dev/full", "w");
 	assert_non_null(stream);
 	setvbuf(stream, NULL, _IONBF, 0);
-	assert_true(weir_dns_zone_write(zone, stream) < 0);
+	assert_true(dns_zone_write(zone, stream) < 0);
 	fclose(stream);
 	fail_allocation_after(0, true);
-	int error = weir_dns_zone_write(zone, stdout);
+	int error = dns_zone_write(zone, stdout);
 	assert_true(stop_failing_allocations());
 	assert_true(error < 0);
 	weir_dns_zone_release(zone);

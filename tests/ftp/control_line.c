@@ -54,7 +54,7 @@ static void strips_telnet(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct ftp_telnet_answer answer;
 		char to[64];
-		ssize_t size = weir_ftp_telnet_strip(cases[i].line, to, &answer);
+		ssize_t size = ftp_telnet_strip(cases[i].line, to, &answer);
 		assert_int_equal(size, strlen(cases[i].text));
 		assert_string_equal(to, cases[i].text);
 		assert_true(weir_span_equal(weir_span(answer.bytes, answer.size), cases[i].answer));
@@ -66,10 +66,9 @@ static void refuses_nul(void **state)
 	struct ftp_telnet_answer answer;
 	char to[64];
 	(void)state;
-	assert_int_equal(
-	        weir_ftp_telnet_strip(WEIR_SPAN("CWD a\0b\r"), to, &answer), WEIR_E_SYNTAX);
-	assert_int_equal(weir_ftp_telnet_strip(WEIR_SPAN("\0"), to, &answer), WEIR_E_SYNTAX);
-	assert_int_equal(weir_ftp_telnet_strip(WEIR_SPAN("a\r\0\0"), to, &answer), WEIR_E_SYNTAX);
+	assert_int_equal(ftp_telnet_strip(WEIR_SPAN("CWD a\0b\r"), to, &answer), WEIR_E_SYNTAX);
+	assert_int_equal(ftp_telnet_strip(WEIR_SPAN("\0"), to, &answer), WEIR_E_SYNTAX);
+	assert_int_equal(ftp_telnet_strip(WEIR_SPAN("a\r\0\0"), to, &answer), WEIR_E_SYNTAX);
 }
 
 /* A line full of options gets a bounded answer. */
@@ -80,7 +79,7 @@ static void bounds_answers(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof line; i += 3)
 		memcpy(line + i, "\xff\xfd\x18", 3);
-	assert_int_equal(weir_ftp_telnet_strip(weir_span(line, sizeof line), to, &answer), 0);
+	assert_int_equal(ftp_telnet_strip(weir_span(line, sizeof line), to, &answer), 0);
 	assert_int_equal(answer.size, 3 * WEIR_FTP_TELNET_ANSWERS_MAX);
 }
 
@@ -101,7 +100,7 @@ static void splits(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct ftp_command command = weir_ftp_command_parse(cases[i].line);
+		struct ftp_command command = ftp_command_parse(cases[i].line);
 		assert_string_equal(command.verb, cases[i].verb);
 		assert_string_equal(command.argument, cases[i].argument);
 	}

@@ -48,24 +48,24 @@ static void as_ls_does(void **state)
 	struct ftp_entry_style style = {.now = NOW};
 	struct weir_directory_entry entry = file;
 	(void)state;
-	assert_string_equal(text_of(weir_ftp_entry_list, &style, &entry),
+	assert_string_equal(text_of(ftp_entry_list, &style, &entry),
 	        "-rw-r-----   2 ftp      ftp      1234567890123 Nov 14 22:12 a b\r\n");
 	entry.kind = WEIR_FILE_DIRECTORY;
 	entry.mode = S_IFDIR | 0755;
 	entry.mtime.tv_sec = 0;
 	entry.size = 7;
 	entry.name = "x\r\n\x1b[2J\x7f";
-	assert_string_equal(text_of(weir_ftp_entry_list, &style, &entry),
+	assert_string_equal(text_of(ftp_entry_list, &style, &entry),
 	        "drwxr-xr-x   2 ftp      ftp                 7 Jan  1  1970 x???[2J?\r\n");
 	/* What is still to come has a year, too. */
 	entry.mtime.tv_sec = NOW + 1;
 	entry.kind = WEIR_FILE_LINK;
 	entry.name = "l";
-	assert_string_equal(text_of(weir_ftp_entry_list, &style, &entry),
+	assert_string_equal(text_of(ftp_entry_list, &style, &entry),
 	        "lrwxr-xr-x   2 ftp      ftp                 7 Nov 14  2023 l\r\n");
 	entry.mtime.tv_sec = INT64_MAX;
 	entry.kind = WEIR_FILE_OTHER;
-	assert_string_equal(text_of(weir_ftp_entry_list, &style, &entry),
+	assert_string_equal(text_of(ftp_entry_list, &style, &entry),
 	        "prwxr-xr-x   2 ftp      ftp                 7 Jan  1  1970 l\r\n");
 }
 
@@ -74,14 +74,14 @@ static void names(void **state)
 	struct ftp_entry_style style = {.prefix = "dir/"};
 	struct weir_directory_entry entry = file;
 	(void)state;
-	assert_string_equal(text_of(weir_ftp_entry_name, &style, &entry), "dir/a b\r\n");
+	assert_string_equal(text_of(ftp_entry_name, &style, &entry), "dir/a b\r\n");
 	style.prefix = NULL;
-	assert_string_equal(text_of(weir_ftp_entry_name, &style, &entry), "a b\r\n");
+	assert_string_equal(text_of(ftp_entry_name, &style, &entry), "a b\r\n");
 	entry.name = "a\nb";
-	assert_string_equal(text_of(weir_ftp_entry_name, &style, &entry), "");
+	assert_string_equal(text_of(ftp_entry_name, &style, &entry), "");
 	char text[16];
 	entry.name = "a\rb";
-	assert_int_equal(weir_ftp_entry_name(&style, &entry, text, sizeof text), 6);
+	assert_int_equal(ftp_entry_name(&style, &entry, text, sizeof text), 6);
 	assert_memory_equal(text, "a\r\0b\r\n", 6);
 }
 
@@ -90,28 +90,26 @@ static void facts(void **state)
 	struct ftp_entry_style style = {.facts = FTP_FACTS_ALL, .rights = 127};
 	struct weir_directory_entry entry = file;
 	(void)state;
-	assert_string_equal(text_of(weir_ftp_entry_facts, &style, &entry),
+	assert_string_equal(text_of(ftp_entry_facts, &style, &entry),
 	        "Type=file;Size=1234567890123;Modify=20231114221220;Perm=adfrw;"
 	        "Unique=12gabc;UNIX.mode=0640; a b\r\n");
 	entry.kind = WEIR_FILE_DIRECTORY;
 	style.facts = FTP_FACT_TYPE | FTP_FACT_SIZE | FTP_FACT_PERM;
 	assert_string_equal(
-	        text_of(weir_ftp_entry_facts, &style, &entry), "Type=dir;Perm=cdeflmp; a b\r\n");
+	        text_of(ftp_entry_facts, &style, &entry), "Type=dir;Perm=cdeflmp; a b\r\n");
 	style.rights = WEIR_FTP_WRITE | WEIR_FTP_MKDIR;
-	assert_string_equal(
-	        text_of(weir_ftp_entry_facts, &style, &entry), "Type=dir;Perm=cem; a b\r\n");
+	assert_string_equal(text_of(ftp_entry_facts, &style, &entry), "Type=dir;Perm=cem; a b\r\n");
 	style.rights = WEIR_FTP_READ | WEIR_FTP_LIST;
-	assert_string_equal(
-	        text_of(weir_ftp_entry_facts, &style, &entry), "Type=dir;Perm=el; a b\r\n");
+	assert_string_equal(text_of(ftp_entry_facts, &style, &entry), "Type=dir;Perm=el; a b\r\n");
 	style.facts = 0;
-	assert_string_equal(text_of(weir_ftp_entry_facts, &style, &entry), " a b\r\n");
+	assert_string_equal(text_of(ftp_entry_facts, &style, &entry), " a b\r\n");
 	entry.name = "a\nb";
-	assert_string_equal(text_of(weir_ftp_entry_facts, &style, &entry), "");
+	assert_string_equal(text_of(ftp_entry_facts, &style, &entry), "");
 	entry.name = "l";
 	entry.kind = WEIR_FILE_LINK;
 	style.facts = FTP_FACT_TYPE | FTP_FACT_PERM;
 	assert_string_equal(
-	        text_of(weir_ftp_entry_facts, &style, &entry), "Type=OS.unix=slink;Perm=; l\r\n");
+	        text_of(ftp_entry_facts, &style, &entry), "Type=OS.unix=slink;Perm=; l\r\n");
 }
 
 /* The longest name there is fits, whatever it is made of. */
@@ -129,9 +127,9 @@ static void the_longest(void **state)
 	for (size_t i = 0; i < sizeof bytes; i++) {
 		memset(name, bytes[i], 255);
 		name[255] = 0;
-		assert_true(weir_ftp_entry_list(&style, &entry, text, sizeof text) > 255);
-		assert_true(weir_ftp_entry_name(&style, &entry, text, sizeof text) > 255);
-		assert_true(weir_ftp_entry_facts(&style, &entry, text, sizeof text) > 255);
+		assert_true(ftp_entry_list(&style, &entry, text, sizeof text) > 255);
+		assert_true(ftp_entry_name(&style, &entry, text, sizeof text) > 255);
+		assert_true(ftp_entry_facts(&style, &entry, text, sizeof text) > 255);
 	}
 }
 
@@ -139,15 +137,15 @@ static void chooses_facts(void **state)
 {
 	char text[FTP_FACTS_TEXT_MAX];
 	(void)state;
-	unsigned chosen = weir_ftp_facts_parse(WEIR_SPAN("SIZE;nonsense;unix.MODE;"));
+	unsigned chosen = ftp_facts_parse(WEIR_SPAN("SIZE;nonsense;unix.MODE;"));
 	assert_int_equal(chosen, FTP_FACT_SIZE | FTP_FACT_MODE);
-	weir_ftp_facts_format(chosen, false, text);
+	ftp_facts_format(chosen, false, text);
 	assert_string_equal(text, "size;UNIX.mode;");
-	weir_ftp_facts_format(chosen, true, text);
+	ftp_facts_format(chosen, true, text);
 	assert_string_equal(text, "type;size*;modify;perm;unique;UNIX.mode*;");
-	weir_ftp_facts_format(FTP_FACTS_ALL, true, text);
-	assert_int_equal(weir_ftp_facts_parse(WEIR_SPAN("")), 0);
-	assert_int_equal(weir_ftp_facts_parse(WEIR_SPAN("type")), FTP_FACT_TYPE);
+	ftp_facts_format(FTP_FACTS_ALL, true, text);
+	assert_int_equal(ftp_facts_parse(WEIR_SPAN("")), 0);
+	assert_int_equal(ftp_facts_parse(WEIR_SPAN("type")), FTP_FACT_TYPE);
 }
 
 int main(void)

@@ -38,7 +38,7 @@ static void resolves(void **state)
 	char path[WEIR_PATH_MAX];
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		assert_int_equal(weir_ftp_path_resolve(cases[i].base, cases[i].name, path), 0);
+		assert_int_equal(ftp_path_resolve(cases[i].base, cases[i].name, path), 0);
 		assert_string_equal(path, cases[i].path);
 	}
 }
@@ -49,15 +49,15 @@ static void refuses_the_long(void **state)
 	char path[WEIR_PATH_MAX];
 	(void)state;
 	memset(name, 'a', WEIR_PATH_MAX - 2);
-	assert_int_equal(weir_ftp_path_resolve("", name, path), 0);
+	assert_int_equal(ftp_path_resolve("", name, path), 0);
 	assert_int_equal(strlen(path), WEIR_PATH_MAX - 1);
 	name[WEIR_PATH_MAX - 2] = 'a';
-	assert_int_equal(weir_ftp_path_resolve("", name, path), -ENAMETOOLONG);
+	assert_int_equal(ftp_path_resolve("", name, path), -ENAMETOOLONG);
 	/* What is taken away again does not count. */
 	for (size_t i = 0; i < sizeof name - 5; i += 5)
 		memcpy(name + i, "a/../", 5);
 	name[(sizeof name - 5) / 5 * 5] = 0;
-	assert_int_equal(weir_ftp_path_resolve("/x", name, path), 0);
+	assert_int_equal(ftp_path_resolve("/x", name, path), 0);
 	assert_string_equal(path, "/x");
 }
 
@@ -107,7 +107,7 @@ static void agrees_with_the_model(void **state)
 	strcpy(base, "/");
 	for (int i = 0; i < 100000; i++) {
 		random_text("../ab", text, 7);
-		assert_int_equal(weir_ftp_path_resolve(base, text, path), 0);
+		assert_int_equal(ftp_path_resolve(base, text, path), 0);
 		model(base, text, expected);
 		assert_string_equal(path, expected);
 		if (strlen(path) < 40)
@@ -120,12 +120,12 @@ static void agrees_with_the_model(void **state)
 static void knows_the_hidden(void **state)
 {
 	(void)state;
-	assert_true(weir_ftp_path_is_hidden("/.a"));
-	assert_true(weir_ftp_path_is_hidden("/a/.b/c"));
-	assert_false(weir_ftp_path_is_hidden("/a.b/c."));
-	assert_false(weir_ftp_path_is_hidden("/"));
-	assert_true(weir_ftp_path_is_temporary("/a/.weir-0"));
-	assert_false(weir_ftp_path_is_temporary("/a/.weird"));
+	assert_true(ftp_path_is_hidden("/.a"));
+	assert_true(ftp_path_is_hidden("/a/.b/c"));
+	assert_false(ftp_path_is_hidden("/a.b/c."));
+	assert_false(ftp_path_is_hidden("/"));
+	assert_true(ftp_path_is_temporary("/a/.weir-0"));
+	assert_false(ftp_path_is_temporary("/a/.weird"));
 }
 
 /* Brackets are left to the next test: fnmatch is stranger about them. */
@@ -136,7 +136,7 @@ static void agrees_with_fnmatch(void **state)
 	for (int i = 0; i < 300000; i++) {
 		random_text("ab*?", pattern, 8);
 		random_text("ab", name, 9);
-		assert_int_equal(weir_ftp_wildcard(pattern, name), fnmatch(pattern, name, 0) == 0);
+		assert_int_equal(ftp_wildcard(pattern, name), fnmatch(pattern, name, 0) == 0);
 	}
 }
 
@@ -160,7 +160,7 @@ static void brackets(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_int_equal(weir_ftp_wildcard(cases[i].pattern, cases[i].name), cases[i].fits);
+		assert_int_equal(ftp_wildcard(cases[i].pattern, cases[i].name), cases[i].fits);
 }
 
 /* It would not come back from this in a lifetime if it went back to every star. */
@@ -174,7 +174,7 @@ static void many_stars(void **state)
 	pattern[200] = 0;
 	memset(name, 'a', 250);
 	name[250] = 0;
-	assert_false(weir_ftp_wildcard(pattern, name));
+	assert_false(ftp_wildcard(pattern, name));
 }
 
 int main(void)

@@ -16,7 +16,7 @@ static const char *port_of(const char *text)
 {
 	static char formatted[WEIR_ADDRESS_TEXT_MAX];
 	struct weir_address address;
-	if (weir_ftp_port_parse(weir_span_of(text), &address) < 0)
+	if (ftp_port_parse(weir_span_of(text), &address) < 0)
 		return NULL;
 	weir_address_format(&address, formatted);
 	return formatted;
@@ -63,7 +63,7 @@ static void parses_eprt(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		char text[WEIR_ADDRESS_TEXT_MAX];
 		struct weir_address address;
-		int error = weir_ftp_eprt_parse(weir_span_of(cases[i].text), &address);
+		int error = ftp_eprt_parse(weir_span_of(cases[i].text), &address);
 		assert_int_equal(error, cases[i].error);
 		if (error == 0) {
 			weir_address_format(&address, text);
@@ -73,7 +73,7 @@ static void parses_eprt(void **state)
 	/* A NUL within an address ends no text. */
 	struct weir_address address;
 	assert_int_equal(
-	        weir_ftp_eprt_parse(WEIR_SPAN("|1|127.0.0.1\0|1025|"), &address), WEIR_E_SYNTAX);
+	        ftp_eprt_parse(WEIR_SPAN("|1|127.0.0.1\0|1025|"), &address), WEIR_E_SYNTAX);
 }
 
 static struct weir_address address_of(const char *text)
@@ -86,7 +86,7 @@ static struct weir_address address_of(const char *text)
 static bool same(const char *a, const char *b)
 {
 	struct weir_address x = address_of(a), y = address_of(b);
-	return weir_ftp_same_host(&x, &y);
+	return ftp_same_host(&x, &y);
 }
 
 static void compares_hosts(void **state)
@@ -105,9 +105,9 @@ static void formats(void **state)
 	char text[WEIR_FTP_PORT_TEXT_MAX];
 	struct weir_address address = address_of("1.22.255.4:513"), back;
 	(void)state;
-	weir_ftp_port_format(&address, text);
+	ftp_port_format(&address, text);
 	assert_string_equal(text, "1,22,255,4,2,1");
-	assert_int_equal(weir_ftp_port_parse(weir_span_of(text), &back), 0);
+	assert_int_equal(ftp_port_parse(weir_span_of(text), &back), 0);
 	assert_int_equal(weir_address_port(&back), 513);
 }
 

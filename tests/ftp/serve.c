@@ -110,8 +110,9 @@ int main(int argc, char **argv)
 		must(weir_users_load(serve.users, NULL, NULL, &serve.options.rules.users),
 		        serve.users);
 	if (serve.certificate.chain)
-		must(weir_tls_server(&(struct weir_tls_options){.certificates = &serve.certificate,
-		                             .count = 1},
+		must(weir_tls_server_create(
+		             &(struct weir_tls_options){
+		                     .certificates = &serve.certificate, .count = 1},
 		             report, NULL, &serve.options.rules.tls),
 		        serve.certificate.chain);
 	must(weir_ftp_create(serve.loop, &serve.options, &server), "server");

@@ -16,8 +16,8 @@ static void there_and_back(void **state)
 	for (int64_t at = -62167219200; at < 253402300799; at += 7654321) {
 		char text[WEIR_FTP_TIME_TEXT_MAX];
 		struct timespec back;
-		weir_ftp_time_format(at, text);
-		assert_int_equal(weir_ftp_time_parse(weir_span_of(text), &back), 0);
+		ftp_time_format(at, text);
+		assert_int_equal(ftp_time_parse(weir_span_of(text), &back), 0);
 		assert_int_equal(back.tv_sec, at);
 		assert_int_equal(back.tv_nsec, 0);
 	}
@@ -27,10 +27,10 @@ static void fractions(void **state)
 {
 	struct timespec time;
 	(void)state;
-	assert_int_equal(weir_ftp_time_parse(WEIR_SPAN("19700101000001.5"), &time), 0);
+	assert_int_equal(ftp_time_parse(WEIR_SPAN("19700101000001.5"), &time), 0);
 	assert_int_equal(time.tv_sec, 1);
 	assert_int_equal(time.tv_nsec, 500000000);
-	assert_int_equal(weir_ftp_time_parse(WEIR_SPAN("19700101000001.1234567891"), &time), 0);
+	assert_int_equal(ftp_time_parse(WEIR_SPAN("19700101000001.1234567891"), &time), 0);
 	assert_int_equal(time.tv_nsec, 123456789);
 }
 
@@ -43,17 +43,17 @@ static void refuses(void **state)
 	struct timespec time;
 	(void)state;
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-		assert_int_equal(weir_ftp_time_parse(weir_span_of(wrong[i]), &time), WEIR_E_SYNTAX);
-	assert_int_equal(weir_ftp_time_parse(WEIR_SPAN("20200229000000"), &time), 0);
+		assert_int_equal(ftp_time_parse(weir_span_of(wrong[i]), &time), WEIR_E_SYNTAX);
+	assert_int_equal(ftp_time_parse(WEIR_SPAN("20200229000000"), &time), 0);
 }
 
 static void beyond_the_calendar(void **state)
 {
 	char text[WEIR_FTP_TIME_TEXT_MAX];
 	(void)state;
-	weir_ftp_time_format(INT64_MAX, text);
+	ftp_time_format(INT64_MAX, text);
 	assert_string_equal(text, "99991231235959");
-	weir_ftp_time_format(INT64_MIN, text);
+	ftp_time_format(INT64_MIN, text);
 	assert_string_equal(text, "00000101000000");
 }
 

@@ -22,7 +22,7 @@ static void start_secure(struct weir_ftp_options options)
 	        certificate_make("localhost", "DNS:localhost,IP:127.0.0.1", 30);
 	struct weir_tls_certificate certificate = {.chain = files.chain, .key = files.key};
 	struct weir_tls_options tls_options = {.certificates = &certificate, .count = 1};
-	assert_int_equal(weir_tls_server(&tls_options, NULL, NULL, &tls), 0);
+	assert_int_equal(weir_tls_server_create(&tls_options, NULL, NULL, &tls), 0);
 	client = secret_context();
 	SSL_CTX_sess_set_new_cb(client, keep_session);
 	options.rules.tls = tls;

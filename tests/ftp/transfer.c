@@ -738,8 +738,8 @@ static void any_allocation_may_fail(void **state)
 	}
 	assert_true(transfers_go_well());
 	stop_server();
-	weir_buffer_free(&control_buffer);
-	weir_buffer_free(&data_buffer);
+	weir_buffer_finish(&control_buffer);
+	weir_buffer_finish(&data_buffer);
 }
 
 int main(void)

@@ -47,7 +47,7 @@ static void weights(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		if (weir_http_weight_parse(weir_span_of(cases[i].text)) != cases[i].weight)
+		if (http_weight_parse(weir_span_of(cases[i].text)) != cases[i].weight)
 			fail_msg("%s", cases[i].text);
 }
 
@@ -55,7 +55,7 @@ static void choices(void **state)
 {
 	static const struct {
 		const char *value;
-		enum weir_http_coding coding;
+		enum http_coding coding;
 	} cases[] = {
 	        {"gzip", WEIR_HTTP_GZIP},
 	        {"GZip", WEIR_HTTP_GZIP},
@@ -94,9 +94,9 @@ static void choices(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct weir_http_accept accept = WEIR_HTTP_ACCEPT_NONE;
-		weir_http_accept_add(&accept, weir_span_of(cases[i].value));
-		if (weir_http_accept_choose(&accept) != cases[i].coding)
+		struct http_accept accept = WEIR_HTTP_ACCEPT_NONE;
+		http_accept_add(&accept, weir_span_of(cases[i].value));
+		if (http_accept_choose(&accept) != cases[i].coding)
 			fail_msg("%s", cases[i].value);
 	}
 }
@@ -106,14 +106,14 @@ static void of_a_request(void **state)
 	static struct weir_http_request request;
 	(void)state;
 	assert_int_equal(
-	        weir_http_head_parse(WEIR_SPAN("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), &request), 0);
-	assert_int_equal(weir_http_accept_coding(&request), WEIR_HTTP_IDENTITY);
-	assert_int_equal(weir_http_head_parse(
-	                         WEIR_SPAN("GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n"
-	                                   "Accept-Encoding: gzip\r\n\r\n"),
-	                         &request),
+	        http_head_parse(WEIR_SPAN("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), &request), 0);
+	assert_int_equal(http_accept_coding(&request), WEIR_HTTP_IDENTITY);
+	assert_int_equal(
+	        http_head_parse(WEIR_SPAN("GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: br\r\n"
+	                                  "Accept-Encoding: gzip\r\n\r\n"),
+	                &request),
 	        0);
-	assert_int_equal(weir_http_accept_coding(&request), WEIR_HTTP_GZIP);
+	assert_int_equal(http_accept_coding(&request), WEIR_HTTP_GZIP);
 }
 
 int main(void)

@@ -26,9 +26,8 @@ static void accepted(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char buffer[WEIR_HTTP_BASIC_MAX];
-		struct weir_http_basic basic;
-		assert_int_equal(
-		        weir_http_basic_parse(weir_span_of(cases[i].value), buffer, &basic), 0);
+		struct http_basic basic;
+		assert_int_equal(http_basic_parse(weir_span_of(cases[i].value), buffer, &basic), 0);
 		assert_true(weir_span_equal(basic.user, weir_span_of(cases[i].user)));
 		assert_true(weir_span_equal(basic.password, weir_span_of(cases[i].password)));
 	}
@@ -64,8 +63,8 @@ static void refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char buffer[WEIR_HTTP_BASIC_MAX];
-		struct weir_http_basic basic;
-		int error = weir_http_basic_parse(weir_span_of(cases[i].value), buffer, &basic);
+		struct http_basic basic;
+		int error = http_basic_parse(weir_span_of(cases[i].value), buffer, &basic);
 		if (error != WEIR_E_SYNTAX)
 			fail_msg("%s: %d", cases[i].what, error);
 	}
@@ -74,15 +73,15 @@ static void refused(void **state)
 static void bounds(void **state)
 {
 	char value[1024] = "Basic ", buffer[WEIR_HTTP_BASIC_MAX];
-	struct weir_http_basic basic;
+	struct http_basic basic;
 	(void)state;
 	/* 170 groups are 510 bytes; one more would be 513. */
 	for (int i = 0; i < 170; i++)
 		strcat(value, "YTpi");
-	assert_int_equal(weir_http_basic_parse(weir_span_of(value), buffer, &basic), 0);
+	assert_int_equal(http_basic_parse(weir_span_of(value), buffer, &basic), 0);
 	assert_int_equal(basic.password.size, 508);
 	strcat(value, "YTpi");
-	assert_int_equal(weir_http_basic_parse(weir_span_of(value), buffer, &basic), WEIR_E_LIMIT);
+	assert_int_equal(http_basic_parse(weir_span_of(value), buffer, &basic), WEIR_E_LIMIT);
 }
 
 int main(void)

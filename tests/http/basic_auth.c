@@ -40,8 +40,8 @@ static void start(struct web *web, struct weir_loop *loop, const char *realm)
 	snprintf(text, sizeof text, "alice:%s\n", hash);
 	assert_int_equal(weir_users_parse(weir_span_of(text), NULL, NULL, &users), 0);
 	web_start(web, loop,
-	        web_chain(weir_http_basic_auth(users, guard, realm, "in"),
-	                weir_http_function("", greet, NULL)));
+	        web_chain(weir_http_basic_auth_create(users, guard, realm, "in"),
+	                weir_http_function_create("", greet, NULL)));
 	weir_users_release(users);
 }
 

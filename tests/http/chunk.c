@@ -30,7 +30,7 @@ static void accepted_lines(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint64_t size = 99;
-		if (weir_http_chunk_parse(weir_span_of(cases[i].line), &size) != 0 ||
+		if (http_chunk_parse(weir_span_of(cases[i].line), &size) != 0 ||
 		        size != cases[i].size)
 			fail_msg("%s", cases[i].line);
 	}
@@ -71,7 +71,7 @@ static void refused_lines(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		uint64_t size = 99;
-		int error = weir_http_chunk_parse(weir_span_of(cases[i].line), &size);
+		int error = http_chunk_parse(weir_span_of(cases[i].line), &size);
 		if (error != cases[i].error || size != 99)
 			fail_msg("%s: %d", cases[i].what, error);
 	}
@@ -84,9 +84,8 @@ static void long_line(void **state)
 	(void)state;
 	memset(line, 'a', sizeof line);
 	memcpy(line, "1;", 2);
-	assert_int_equal(
-	        weir_http_chunk_parse(weir_span(line, WEIR_HTTP_CHUNK_LINE_MAX), &size), 0);
-	assert_int_equal(weir_http_chunk_parse(weir_span(line, sizeof line), &size), WEIR_E_LIMIT);
+	assert_int_equal(http_chunk_parse(weir_span(line, WEIR_HTTP_CHUNK_LINE_MAX), &size), 0);
+	assert_int_equal(http_chunk_parse(weir_span(line, sizeof line), &size), WEIR_E_LIMIT);
 }
 
 static void trailers(void **state)
@@ -97,12 +96,12 @@ static void trailers(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
 		assert_int_equal(
-		        weir_http_trailer_parse(weir_span_of(refused[i]), &field), WEIR_E_SYNTAX);
-	assert_int_equal(weir_http_trailer_parse(weir_span("a: b\0c", 6), &field), WEIR_E_SYNTAX);
-	assert_int_equal(weir_http_trailer_parse(WEIR_SPAN("A-b:\t c d "), &field), 0);
+		        http_trailer_parse(weir_span_of(refused[i]), &field), WEIR_E_SYNTAX);
+	assert_int_equal(http_trailer_parse(weir_span("a: b\0c", 6), &field), WEIR_E_SYNTAX);
+	assert_int_equal(http_trailer_parse(WEIR_SPAN("A-b:\t c d "), &field), 0);
 	assert_true(weir_span_equal(field.name, WEIR_SPAN("A-b")));
 	assert_true(weir_span_equal(field.value, WEIR_SPAN("c d")));
-	assert_int_equal(weir_http_trailer_parse(WEIR_SPAN("A:"), &field), 0);
+	assert_int_equal(http_trailer_parse(WEIR_SPAN("A:"), &field), 0);
 	assert_int_equal(field.value.size, 0);
 }
 

@@ -22,19 +22,19 @@ static void parse(const char *method, const char *fields)
 {
 	static char head[1024];
 	snprintf(head, sizeof head, "%s / HTTP/1.1\r\nHost: a\r\n%s\r\n", method, fields);
-	assert_int_equal(weir_http_head_parse(weir_span_of(head), &request), 0);
+	assert_int_equal(http_head_parse(weir_span_of(head), &request), 0);
 }
 
-static const struct weir_http_validators strong = {
+static const struct http_validators strong = {
         .exists = true, .has_modified = true, .modified = MODIFIED, .etag = {"\"a,b\"", 5}};
-static const struct weir_http_validators weak = {
+static const struct http_validators weak = {
         .exists = true, .has_modified = true, .modified = MODIFIED, .etag = {"W/\"a,b\"", 7}};
-static const struct weir_http_validators missing = {.exists = false};
-static const struct weir_http_validators plain = {.exists = true};
+static const struct http_validators missing = {.exists = false};
+static const struct http_validators plain = {.exists = true};
 
 static const struct {
 	const char *what, *method, *fields;
-	const struct weir_http_validators *validators;
+	const struct http_validators *validators;
 	int outcome;
 } conditions[] = {
         {"no condition", "GET", "", &strong, 0},
@@ -99,7 +99,7 @@ static void outcomes(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof conditions / sizeof *conditions; i++) {
 		parse(conditions[i].method, conditions[i].fields);
-		int got = weir_http_conditional_check(&request, conditions[i].validators, NOW);
+		int got = http_conditional_check(&request, conditions[i].validators, NOW);
 		if (got != conditions[i].outcome)
 			fail_msg("%s: %d", conditions[i].what, got);
 	}
@@ -109,7 +109,7 @@ static void if_range(void **state)
 {
 	static const struct {
 		const char *what, *method, *fields;
-		const struct weir_http_validators *validators;
+		const struct http_validators *validators;
 		bool applies;
 	} cases[] = {
 	        {"no Range", "GET", "", &strong, false},
@@ -139,7 +139,7 @@ static void if_range(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		parse(cases[i].method, cases[i].fields);
-		if (weir_http_range_applies(&request, cases[i].validators, NOW) != cases[i].applies)
+		if (http_range_applies(&request, cases[i].validators, NOW) != cases[i].applies)
 			fail_msg("%s", cases[i].what);
 	}
 }

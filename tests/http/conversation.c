@@ -129,7 +129,7 @@ static void upload_end(void *context, int error)
 	struct upload *upload = context;
 	weir_loop_cancel(loop, &upload->resume);
 	if (error == 0) {
-		struct weir_producer *reply = weir_memory_format(
+		struct weir_producer *reply = weir_produce_format(
 		        "%zu:%.*s", upload->total, (int)upload->size, upload->text);
 		weir_http_reply(upload->exchange, 200, reply);
 	}
@@ -179,7 +179,7 @@ static void lent_release(void *context)
 static void reply_again(struct weir_http_exchange *exchange)
 {
 	struct weir_producer *body =
-	        weir_hook(weir_memory_borrowed("second", 6), second_closed, NULL);
+	        weir_produce_hook(weir_produce_borrowed("second", 6), second_closed, NULL);
 	assert_int_equal(weir_http_add_field(exchange, "X", WEIR_SPAN("y")), WEIR_E_CLOSED);
 	weir_http_lend_fields(exchange, WEIR_SPAN("X: z\r\n"), lent_release, NULL);
 	assert_int_equal(weir_http_reply(exchange, 201, body), WEIR_E_CLOSED);
@@ -209,7 +209,7 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 	} else if (strcmp(path, "204") == 0)
 		weir_http_reply_empty(exchange, 204);
 	else if (strcmp(path, "304") == 0)
-		weir_http_reply(exchange, 304, weir_memory_borrowed("hidden", 6));
+		weir_http_reply(exchange, 304, weir_produce_borrowed("hidden", 6));
 	else if (strcmp(path, "none") == 0)
 		weir_http_reply(exchange, 200, NULL);
 	else if (strcmp(path, "upload") == 0)
@@ -237,7 +237,7 @@ static int set_up(void **state)
 	assert_int_equal(weir_log_create(loop, log_path, &log_of_server), 0);
 	struct weir_http_options options = {
 	        .address = local_address(),
-	        .sites = weir_http_single_site(weir_http_function("", handle, NULL)),
+	        .sites = weir_http_sites_create(weir_http_function_create("", handle, NULL)),
 	        .log = log_of_server,
 	        .bounds = {.idle_ms = 5000, .request_ms = 2000, .progress_ms = 3000},
 	};
@@ -742,14 +742,15 @@ static void destroy_sites(struct weir_http_sites *sites)
 static void sites_are_swapped_under_requests(void **state)
 {
 	(void)state;
-	struct weir_http_site site = {.handlers = weir_http_function("", handle, NULL)};
+	struct weir_http_site site = {.handlers = weir_http_function_create("", handle, NULL)};
 	struct weir_http_sites sites = {&site, 1, destroy_sites};
 	sites_destroyed = 0;
 	weir_http_set_sites(server, &sites);
 	struct peer peer = connect_peer();
 	peer_send(&peer, "GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
 	assert_true(TURN_UNTIL(loop, later_count == 1));
-	weir_http_set_sites(server, weir_http_single_site(weir_http_function("no/", handle, NULL)));
+	weir_http_set_sites(
+	        server, weir_http_sites_create(weir_http_function_create("no/", handle, NULL)));
 	assert_int_equal(sites_destroyed, 0);
 	peer_send(&peer, "GET /x HTTP/1.1\r\nHost: a\r\n\r\n");
 	weir_http_reply_text(later[0], 200, "text/plain", WEIR_SPAN("old"));

@@ -36,9 +36,9 @@ static void agrees_with_the_library(void **state)
 		size += (size_t)snprintf(
 		        expected + size, sizeof expected - size, "%04d", tm.tm_year + 1900);
 		strftime(expected + size, sizeof expected - size, " %H:%M:%S GMT", &tm);
-		weir_http_date_format(seconds, text);
+		http_date_format(seconds, text);
 		assert_string_equal(text, expected);
-		assert_int_equal(weir_http_date_parse(weir_span_of(text), NOW, &back), 0);
+		assert_int_equal(http_date_parse(weir_span_of(text), NOW, &back), 0);
 		assert_int_equal(back, seconds);
 	}
 }
@@ -47,9 +47,9 @@ static void beyond_the_calendar(void **state)
 {
 	char text[WEIR_HTTP_DATE_SIZE + 1];
 	(void)state;
-	weir_http_date_format(INT64_MAX, text);
+	http_date_format(INT64_MAX, text);
 	assert_string_equal(text, "Fri, 31 Dec 9999 23:59:59 GMT");
-	weir_http_date_format(INT64_MIN, text);
+	http_date_format(INT64_MIN, text);
 	assert_string_equal(text, "Mon, 01 Jan 0001 00:00:00 GMT");
 }
 
@@ -77,7 +77,7 @@ static void all_formats(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int64_t seconds = -1;
-		int error = weir_http_date_parse(weir_span_of(cases[i].text), NOW, &seconds);
+		int error = http_date_parse(weir_span_of(cases[i].text), NOW, &seconds);
 		if (error != (cases[i].seconds < 0 ? WEIR_E_SYNTAX : 0) ||
 		        seconds != cases[i].seconds)
 			fail_msg("%s: %d, %lld", cases[i].text, error, (long long)seconds);
@@ -93,7 +93,7 @@ static void two_digit_years(void **state)
 		struct tm tm = {.tm_year = year - 1900, .tm_mon = 5, .tm_mday = 15};
 		int64_t expected = timegm(&tm), seconds;
 		strftime(text, sizeof text, "%A, %d-%b-%y %H:%M:%S GMT", &tm);
-		assert_int_equal(weir_http_date_parse(weir_span_of(text), NOW, &seconds), 0);
+		assert_int_equal(http_date_parse(weir_span_of(text), NOW, &seconds), 0);
 		assert_int_equal(seconds, expected);
 	}
 }
@@ -135,8 +135,7 @@ static void refused(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		int64_t seconds = -7;
-		if (weir_http_date_parse(weir_span_of(cases[i].text), NOW, &seconds) !=
-		                WEIR_E_SYNTAX ||
+		if (http_date_parse(weir_span_of(cases[i].text), NOW, &seconds) != WEIR_E_SYNTAX ||
 		        seconds != -7)
 			fail_msg("%s", cases[i].what);
 	}

@@ -40,7 +40,7 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 static void start(struct stream *stream, struct weir_loop *loop, const char *request)
 {
 	stream->closed = 0;
-	web_start(&stream->web, loop, weir_http_function("", handle, stream));
+	web_start(&stream->web, loop, weir_http_function_create("", handle, stream));
 	stream->fd = web_connect(&stream->web);
 	assert_true(web_send(&stream->web, stream->fd, request, strlen(request)));
 }

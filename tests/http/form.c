@@ -45,8 +45,7 @@ static void boundaries(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		char buffer[WEIR_HTTP_BOUNDARY_MAX];
 		struct weir_span boundary = {NULL, 0};
-		int error =
-		        weir_http_boundary_parse(weir_span_of(cases[i].value), buffer, &boundary);
+		int error = http_boundary_parse(weir_span_of(cases[i].value), buffer, &boundary);
 		if (error != (cases[i].boundary ? 0 : WEIR_E_SYNTAX))
 			fail_msg("%s: %d", cases[i].what, error);
 		if (cases[i].boundary &&
@@ -79,9 +78,9 @@ static void dispositions(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct weir_http_disposition got;
+		struct http_disposition got;
 		char buffer[64];
-		int error = weir_http_disposition_parse(
+		int error = http_disposition_parse(
 		        weir_span_of(cases[i].value), buffer, sizeof buffer, &got);
 		if (error != (cases[i].name ? 0 : WEIR_E_SYNTAX))
 			fail_msg("%s: %d", cases[i].what, error);
@@ -98,14 +97,14 @@ static void dispositions(void **state)
 
 static void disposition_bounds(void **state)
 {
-	struct weir_http_disposition got;
+	struct http_disposition got;
 	char buffer[5];
 	(void)state;
 	struct weir_span value = WEIR_SPAN("form-data; name=ab; filename=cde");
 	for (size_t capacity = 0; capacity < 5; capacity++)
 		assert_int_equal(
-		        weir_http_disposition_parse(value, buffer, capacity, &got), WEIR_E_LIMIT);
-	assert_int_equal(weir_http_disposition_parse(value, buffer, 5, &got), 0);
+		        http_disposition_parse(value, buffer, capacity, &got), WEIR_E_LIMIT);
+	assert_int_equal(http_disposition_parse(value, buffer, 5, &got), 0);
 }
 
 static void basenames(void **state)
@@ -115,7 +114,7 @@ static void basenames(void **state)
 	        {".", ""}, {"..", ""}, {"a/..", ""}, {"...", "..."}, {".a", ".a"}};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		if (!weir_span_equal(weir_http_filename_base(weir_span_of(cases[i][0])),
+		if (!weir_span_equal(http_filename_base(weir_span_of(cases[i][0])),
 		            weir_span_of(cases[i][1])))
 			fail_msg("%s", cases[i][0]);
 }

@@ -60,7 +60,7 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 
 static void start(struct form *form, struct weir_loop *loop)
 {
-	web_start(&form->web, loop, weir_http_function("", handle, form));
+	web_start(&form->web, loop, weir_http_function_create("", handle, form));
 }
 
 #define HEAD "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"

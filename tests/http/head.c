@@ -19,7 +19,7 @@ static struct weir_http_request request;
 static void parse(const char *head)
 {
 	memset(&request, 0xa5, sizeof request);
-	assert_int_equal(weir_http_head_parse(weir_span_of(head), &request), 0);
+	assert_int_equal(http_head_parse(weir_span_of(head), &request), 0);
 }
 
 static void assert_span(struct weir_span span, const char *text)
@@ -268,14 +268,12 @@ static void limits(void **state)
 		memset(head + size, 'a', WEIR_HTTP_TARGET_MAX - 1 + extra);
 		size += WEIR_HTTP_TARGET_MAX - 1 + extra;
 		size += (size_t)sprintf(head + size, " HTTP/1.1\r\n" HOST END);
-		assert_int_equal(
-		        weir_http_head_parse(weir_span(head, size), &request), extra ? 414 : 0);
+		assert_int_equal(http_head_parse(weir_span(head, size), &request), extra ? 414 : 0);
 		size = (size_t)sprintf(head, LINE HOST);
 		for (int i = 1; i < WEIR_HTTP_FIELDS_MAX + extra; i++)
 			size += (size_t)sprintf(head + size, "A%d: b\r\n", i);
 		size += (size_t)sprintf(head + size, "%s", END);
-		assert_int_equal(
-		        weir_http_head_parse(weir_span(head, size), &request), extra ? 431 : 0);
+		assert_int_equal(http_head_parse(weir_span(head, size), &request), extra ? 431 : 0);
 		assert_int_equal(request.field_count, WEIR_HTTP_FIELDS_MAX);
 	}
 	free(head);
@@ -285,11 +283,11 @@ static void what_is_left_after_failure(void **state)
 {
 	(void)state;
 	assert_int_equal(
-	        weir_http_head_parse(WEIR_SPAN("HEAD /x HTTP/1.0\r\nA\r\n\r\n"), &request), 400);
+	        http_head_parse(WEIR_SPAN("HEAD /x HTTP/1.0\r\nA\r\n\r\n"), &request), 400);
 	assert_int_equal(request.method, WEIR_HTTP_HEAD);
 	assert_int_equal(request.minor, 0);
 	assert_span(request.target, "/x");
-	assert_int_equal(weir_http_head_parse(WEIR_SPAN("(\r\n\r\n"), &request), 400);
+	assert_int_equal(http_head_parse(WEIR_SPAN("(\r\n\r\n"), &request), 400);
 	assert_int_equal(request.method, WEIR_HTTP_OTHER);
 	assert_int_equal(request.minor, 1);
 	assert_null(request.target.data);
@@ -300,7 +298,7 @@ static void rebase(void **state)
 	const char head[] = "GET http://b?q HTTP/1.1\r\n" HOST "Accept: x\r\nY:\r\n" END;
 	char *first = strdup(head), *second = strdup(head);
 	(void)state;
-	assert_int_equal(weir_http_head_parse(weir_span_of(first), &request), 0);
+	assert_int_equal(http_head_parse(weir_span_of(first), &request), 0);
 	memset(first, 'x', sizeof head);
 	weir_http_request_rebase(&request, first, second);
 	free(first);
@@ -315,7 +313,7 @@ static void rebase(void **state)
 	        weir_http_request_field(&request, WEIR_SPAN("y")).data, strstr(second, "Y:") + 2);
 	free(second);
 	/* What was not sent stays NULL. */
-	assert_int_equal(weir_http_head_parse(WEIR_SPAN("GET / HTTP/1.0\r\n\r\n"), &request), 0);
+	assert_int_equal(http_head_parse(WEIR_SPAN("GET / HTTP/1.0\r\n\r\n"), &request), 0);
 	weir_http_request_rebase(&request, request.method_name.data, head);
 	assert_null(request.host.data);
 	assert_null(request.query.data);

@@ -191,7 +191,7 @@ static void check_refused(const struct refused *cases, size_t count)
 		char *copy = malloc(cases[i].size + !cases[i].size);
 		assert_non_null(copy);
 		memcpy(copy, cases[i].head, cases[i].size);
-		int status = weir_http_head_parse(weir_span(copy, cases[i].size), &request);
+		int status = http_head_parse(weir_span(copy, cases[i].size), &request);
 		free(copy);
 		if (status != cases[i].status)
 			fail_msg("%s: %d, not %d", cases[i].what, status, cases[i].status);

@@ -23,21 +23,21 @@ static const char *const valid[] = {
 #define VALID_COUNT (sizeof valid / sizeof *valid)
 
 struct result {
-	enum weir_http_scan scan;
+	enum http_scan scan;
 	size_t used;
 };
 
 /* The bytes in pieces of `piece`, each a block of memory of its own. */
 static struct result scan_in_pieces(const char *data, size_t size, size_t piece)
 {
-	struct weir_http_head_scan scan = {0};
+	struct http_head_scan scan = {0};
 	struct result result = {WEIR_HTTP_SCAN_MORE, 0};
 	while (result.used < size && result.scan == WEIR_HTTP_SCAN_MORE) {
 		size_t part = size - result.used < piece ? size - result.used : piece, used;
 		char *copy = malloc(part);
 		assert_non_null(copy);
 		memcpy(copy, data + result.used, part);
-		result.scan = weir_http_head_scan(&scan, weir_span(copy, part), &used);
+		result.scan = http_head_scan(&scan, weir_span(copy, part), &used);
 		free(copy);
 		result.used += used;
 	}
@@ -50,7 +50,7 @@ static void valid_heads(void **state)
 	(void)state;
 	for (size_t i = 0; i < VALID_COUNT; i++) {
 		struct weir_span head = weir_span_of(valid[i]);
-		assert_int_equal(weir_http_head_parse(head, &request), 0);
+		assert_int_equal(http_head_parse(head, &request), 0);
 		struct result whole = scan_in_pieces(head.data, head.size, head.size);
 		assert_int_equal(whole.scan, WEIR_HTTP_SCAN_COMPLETE);
 		assert_int_equal(whole.used, head.size);
@@ -83,17 +83,16 @@ static void every_cut_is_alike(void **state)
 			assert_int_equal(cut.used, size);
 		}
 		for (size_t first = 0; first <= size; first++) {
-			struct weir_http_head_scan scan = {0};
+			struct http_head_scan scan = {0};
 			size_t used;
-			enum weir_http_scan got =
-			        weir_http_head_scan(&scan, weir_span(twice, first), &used);
+			enum http_scan got = http_head_scan(&scan, weir_span(twice, first), &used);
 			assert_int_equal(used, first);
 			if (first == size) {
 				assert_int_equal(got, WEIR_HTTP_SCAN_COMPLETE);
 				continue;
 			}
 			assert_int_equal(got, WEIR_HTTP_SCAN_MORE);
-			got = weir_http_head_scan(
+			got = http_head_scan(
 			        &scan, weir_span(twice + first, 2 * size - first), &used);
 			assert_int_equal(got, WEIR_HTTP_SCAN_COMPLETE);
 			assert_int_equal(used, size - first);
@@ -137,28 +136,27 @@ static void malformed(void **state)
 
 static void malformed_is_sticky(void **state)
 {
-	struct weir_http_head_scan scan = {0};
+	struct http_head_scan scan = {0};
 	size_t used = 9;
 	(void)state;
-	assert_int_equal(
-	        weir_http_head_scan(&scan, WEIR_SPAN("\n"), &used), WEIR_HTTP_SCAN_MALFORMED);
-	assert_int_equal(weir_http_head_scan(&scan, WEIR_SPAN("GET / HTTP/1.0\r\n\r\n"), &used),
+	assert_int_equal(http_head_scan(&scan, WEIR_SPAN("\n"), &used), WEIR_HTTP_SCAN_MALFORMED);
+	assert_int_equal(http_head_scan(&scan, WEIR_SPAN("GET / HTTP/1.0\r\n\r\n"), &used),
 	        WEIR_HTTP_SCAN_MALFORMED);
 	assert_int_equal(used, 0);
 }
 
 static void request_line_done(void **state)
 {
-	struct weir_http_head_scan scan = {0};
+	struct http_head_scan scan = {0};
 	size_t used;
 	(void)state;
-	weir_http_head_scan(&scan, WEIR_SPAN("\r\nGET / HTTP/1.1\r"), &used);
+	http_head_scan(&scan, WEIR_SPAN("\r\nGET / HTTP/1.1\r"), &used);
 	assert_false(scan.request_line_done);
-	weir_http_head_scan(&scan, WEIR_SPAN("\n"), &used);
+	http_head_scan(&scan, WEIR_SPAN("\n"), &used);
 	assert_true(scan.request_line_done);
-	weir_http_head_scan(&scan, WEIR_SPAN("A: b\r\n\r\n"), &used);
+	http_head_scan(&scan, WEIR_SPAN("A: b\r\n\r\n"), &used);
 	assert_false(scan.request_line_done);
-	weir_http_head_scan(&scan, weir_span(NULL, 0), &used);
+	http_head_scan(&scan, weir_span(NULL, 0), &used);
 	assert_int_equal(used, 0);
 }
 
@@ -196,7 +194,7 @@ static void mutations_agree(void **state)
 		}
 		char *exact = realloc(copy, size);
 		assert_non_null(exact);
-		int status = weir_http_head_parse(weir_span(exact, size), &request);
+		int status = http_head_parse(weir_span(exact, size), &request);
 		struct result scan = scan_in_pieces(exact, size, 1 + next_random(&seed) % 40);
 		accepted += status == 0;
 		if (status == 0 && (scan.scan != WEIR_HTTP_SCAN_COMPLETE || scan.used != size))

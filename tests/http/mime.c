@@ -40,14 +40,13 @@ static void by_name(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		const struct weir_http_mime *mime =
-		        weir_http_mime_find(weir_span_of(cases[i].name));
+		const struct http_mime *mime = http_mime_find(weir_span_of(cases[i].name));
 		if (strcmp(mime->type, cases[i].type) != 0 ||
 		        mime->compressible != cases[i].compressible)
 			fail_msg("%s: %s", cases[i].name, mime->type);
 	}
 	assert_string_equal(
-	        weir_http_mime_find(weir_span("a.html\0", 7))->type, "application/octet-stream");
+	        http_mime_find(weir_span("a.html\0", 7))->type, "application/octet-stream");
 }
 
 /* A binary search finds all entries only if they are in order: ask for one near each end of it. */
@@ -61,7 +60,7 @@ static void all_parts_of_the_table(void **state)
 	        "a.xlsx", "a.xml", "a.xz", "a.yml", "a.zip"};
 	(void)state;
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (!weir_http_mime_find(weir_span_of(names[i]))->extension[0])
+		if (!http_mime_find(weir_span_of(names[i]))->extension[0])
 			fail_msg("%s is not found", names[i]);
 }
 

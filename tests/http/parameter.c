@@ -14,17 +14,17 @@
 static void describe(const char *value, char *text, size_t capacity)
 {
 	struct weir_span rest = weir_span_of(value), head, decoded;
-	struct weir_http_parameter parameter;
+	struct http_parameter parameter;
 	char buffer[64];
 	int used, got;
-	if (weir_http_parameter_head(&rest, &head) < 0) {
+	if (http_parameter_head(&rest, &head) < 0) {
 		snprintf(text, capacity, "no head");
 		return;
 	}
 	used = snprintf(text, capacity, "%.*s", (int)head.size, head.data);
-	while ((got = weir_http_parameter_next(&rest, &parameter)) > 0) {
+	while ((got = http_parameter_next(&rest, &parameter)) > 0) {
 		assert_int_equal(
-		        weir_http_parameter_decode(&parameter, buffer, sizeof buffer, &decoded), 0);
+		        http_parameter_decode(&parameter, buffer, sizeof buffer, &decoded), 0);
 		used += snprintf(text + used, capacity - (size_t)used, "|%.*s=%.*s",
 		        (int)parameter.name.size, parameter.name.data, (int)decoded.size,
 		        decoded.data);
@@ -83,14 +83,14 @@ static void values(void **state)
 
 static void decode_bounds(void **state)
 {
-	struct weir_http_parameter parameter = {
+	struct http_parameter parameter = {
 	        .name = WEIR_SPAN("a"), .value = WEIR_SPAN("b\\\"c"), .quoted = true};
 	struct weir_span value = {NULL, 0};
 	char buffer[3];
 	(void)state;
-	assert_int_equal(weir_http_parameter_decode(&parameter, buffer, 2, &value), WEIR_E_LIMIT);
+	assert_int_equal(http_parameter_decode(&parameter, buffer, 2, &value), WEIR_E_LIMIT);
 	assert_null(value.data);
-	assert_int_equal(weir_http_parameter_decode(&parameter, buffer, 3, &value), 0);
+	assert_int_equal(http_parameter_decode(&parameter, buffer, 3, &value), 0);
 	assert_true(weir_span_equal(value, WEIR_SPAN("b\"c")));
 }
 

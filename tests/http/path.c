@@ -59,7 +59,7 @@ static void accepted(void **state)
 		char *buffer = malloc(strlen(clean[i].raw));
 		assert_non_null(buffer);
 		/* A buffer of the raw path's size is enough. */
-		int status = weir_http_path_clean(
+		int status = http_path_clean(
 		        weir_span_of(clean[i].raw), buffer, strlen(clean[i].raw), &path);
 		assert_int_equal(status, 0);
 		assert_int_equal(path.text.data[path.text.size], 0);
@@ -107,8 +107,8 @@ static void refused(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct weir_http_path path;
 		char buffer[64];
-		int status = weir_http_path_clean(
-		        weir_span_of(cases[i].raw), buffer, sizeof buffer, &path);
+		int status =
+		        http_path_clean(weir_span_of(cases[i].raw), buffer, sizeof buffer, &path);
 		if (status != 400)
 			fail_msg("%s: %d", cases[i].what, status);
 	}
@@ -121,10 +121,10 @@ static void small_buffers(void **state)
 	(void)state;
 	for (size_t capacity = 0; capacity < 6; capacity++)
 		assert_int_equal(
-		        weir_http_path_clean(WEIR_SPAN("/ab/cd"), buffer, capacity, &path), 414);
-	assert_int_equal(weir_http_path_clean(WEIR_SPAN("/ab/cd"), buffer, 6, &path), 0);
+		        http_path_clean(WEIR_SPAN("/ab/cd"), buffer, capacity, &path), 414);
+	assert_int_equal(http_path_clean(WEIR_SPAN("/ab/cd"), buffer, 6, &path), 0);
 	assert_string_equal(path.text.data, "ab/cd");
-	assert_int_equal(weir_http_path_clean(WEIR_SPAN("/"), buffer, 1, &path), 0);
+	assert_int_equal(http_path_clean(WEIR_SPAN("/"), buffer, 1, &path), 0);
 }
 
 /* The model decodes first and then walks a list of segments; it knows only what the test makes. */
@@ -175,7 +175,7 @@ static void model_of_segments(void **state)
 			strcat(raw, parts[seed % 8]);
 		}
 		bool valid = model(raw, expected);
-		int status = weir_http_path_clean(weir_span_of(raw), buffer, strlen(raw), &path);
+		int status = http_path_clean(weir_span_of(raw), buffer, strlen(raw), &path);
 		if (status != (valid ? 0 : 400))
 			fail_msg("%s: %d", raw, status);
 		if (valid && strcmp(buffer, expected) != 0)

@@ -70,10 +70,10 @@ static void values_by_name(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
-		struct weir_http_ranges ranges = {.count = 0};
+		struct http_ranges ranges = {.count = 0};
 		char text[512] = "";
-		int result = weir_http_range_parse(
-		        weir_span_of(values[i].value), values[i].size, &ranges);
+		int result =
+		        http_range_parse(weir_span_of(values[i].value), values[i].size, &ranges);
 		for (unsigned j = 0, used = 0; j < ranges.count; j++)
 			used += (unsigned)snprintf(text + used, sizeof text - used, "%llu+%llu ",
 			        (unsigned long long)ranges.ranges[j].offset,
@@ -125,10 +125,10 @@ static int add_range(char *text, size_t capacity, struct bytes *bytes)
 }
 
 /* Marks the bytes of what was parsed, each of which must be in one range only. */
-static void mark(const struct weir_http_ranges *ranges, struct bytes *bytes)
+static void mark(const struct http_ranges *ranges, struct bytes *bytes)
 {
 	for (unsigned i = 0; i < ranges->count; i++) {
-		const struct weir_http_range *range = &ranges->ranges[i];
+		const struct http_range *range = &ranges->ranges[i];
 		uint64_t end = range->offset + range->size;
 		assert_true(range->size > 0 && end <= SIZE);
 		for (uint64_t at = range->offset; at < end; at++) {
@@ -147,11 +147,11 @@ static void model_of_bytes(void **state)
 	(void)state;
 	for (unsigned round = 0; round < 100000; round++) {
 		struct bytes wanted = {.any = false}, got = {.any = true};
-		struct weir_http_ranges ranges;
+		struct http_ranges ranges;
 		char value[256] = "bytes=";
 		for (int used = 6, count = 1 + (int)next_random(5); count; count--)
 			used += add_range(value + used, sizeof value - (size_t)used, &wanted);
-		int result = weir_http_range_parse(weir_span_of(value), SIZE, &ranges);
+		int result = http_range_parse(weir_span_of(value), SIZE, &ranges);
 		if (result == IGNORED) /* too many overlaps; the ranges are well-formed */
 			continue;
 		assert_int_equal(result, wanted.any ? SATISFIABLE : UNSATISFIABLE);

@@ -40,7 +40,7 @@ static void locations(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct web web = {0};
 		char request[512], wanted[512];
-		web_start(&web, *state, weir_http_redirect(cases[i].from, cases[i].to, 308));
+		web_start(&web, *state, weir_http_redirect_create(cases[i].from, cases[i].to, 308));
 		snprintf(request, sizeof request,
 		        "GET %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", cases[i].target);
 		const char *reply = web_ask(&web, request);
@@ -73,7 +73,7 @@ static void from_http_to_https(void **state)
 	for (size_t i = 0; i < sizeof to_https / sizeof *to_https; i++) {
 		struct web web = {0};
 		char request[512], wanted[512];
-		web_start(&web, *state, weir_http_redirect_to_https(to_https[i].port));
+		web_start(&web, *state, weir_http_https_redirect_create(to_https[i].port));
 		snprintf(request, sizeof request, "%sConnection: close\r\n\r\n",
 		        to_https[i].request);
 		const char *reply = web_ask(&web, request);
@@ -89,7 +89,7 @@ static void from_http_to_https(void **state)
 static void a_body_is_passed_over(void **state)
 {
 	struct web web = {0};
-	web_start(&web, *state, weir_http_redirect("", "/b", 307));
+	web_start(&web, *state, weir_http_redirect_create("", "/b", 307));
 	const char *reply =
 	        web_ask(&web, "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
 	                      "GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -101,7 +101,7 @@ static void a_body_is_passed_over(void **state)
 static void asterisk_is_no_path(void **state)
 {
 	struct web web = {0};
-	web_start(&web, *state, weir_http_redirect("", "/b", 301));
+	web_start(&web, *state, weir_http_redirect_create("", "/b", 301));
 	assert_contains(web_ask(&web, "OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
 	        "HTTP/1.1 404 ");
 	web_stop(&web);
@@ -113,7 +113,7 @@ static void too_long_once_it_is_escaped(void **state)
 	static char request[8000];
 	char path[6000];
 	memset(path, '$', sizeof path);
-	web_start(&web, *state, weir_http_redirect("", "/b", 301));
+	web_start(&web, *state, weir_http_redirect_create("", "/b", 301));
 	snprintf(request, sizeof request,
 	        "GET /%.*s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", (int)sizeof path,
 	        path);
@@ -127,8 +127,8 @@ static void memory_may_be_short(void **state)
 	bool failed = true;
 	for (unsigned good = 0; failed && good < 100; good++) {
 		struct web web = {0}, secure = {0};
-		web_start(&web, *state, weir_http_redirect("old", "/new", 301));
-		web_start(&secure, *state, weir_http_redirect_to_https(0));
+		web_start(&web, *state, weir_http_redirect_create("old", "/new", 301));
+		web_start(&secure, *state, weir_http_https_redirect_create(0));
 		fail_allocation_after(good, false);
 		web_ask(&web, request);
 		failed = stop_failing_allocations();

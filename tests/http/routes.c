@@ -79,7 +79,7 @@ static void rest(void *context, struct weir_http_exchange *exchange)
 
 static struct weir_http_handler *routes(void)
 {
-	return weir_http_routes(table, sizeof table / sizeof *table, (void *)"context");
+	return weir_http_routes_create(table, sizeof table / sizeof *table, (void *)"context");
 }
 
 static const char *ask(struct web *web, const char *method, const char *path)
@@ -111,7 +111,7 @@ static void a_route_is_chosen_by_method_and_path(void **state)
 	};
 	struct web web = {0};
 	web_start(&web, *state,
-	        weir_http_chain(routes(), weir_http_function("", rest, (void *)"rest")));
+	        weir_http_chain(routes(), weir_http_function_create("", rest, (void *)"rest")));
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		assert_contains(ask(&web, cases[i][0], cases[i][1]), cases[i][2]);
 	web_stop(&web);
@@ -137,10 +137,10 @@ static void another_method_is_405_with_allow(void **state)
 static void chains_nest_as_producers_do(void **state)
 {
 	struct web web = {0};
-	struct weir_http_handler *chain =
-	        weir_http_chain(weir_http_chain(weir_http_function("a", rest, (void *)"first"),
-	                                weir_http_function("b", rest, (void *)"second")),
-	                weir_http_chain(routes(), weir_http_function("", rest, (void *)"last")));
+	struct weir_http_handler *chain = weir_http_chain(
+	        weir_http_chain(weir_http_function_create("a", rest, (void *)"first"),
+	                weir_http_function_create("b", rest, (void *)"second")),
+	        weir_http_chain(routes(), weir_http_function_create("", rest, (void *)"last")));
 	web_start(&web, *state, chain);
 	assert_contains(ask(&web, "GET", "/a"), "\r\n\r\nfirst");
 	assert_contains(ask(&web, "GET", "/b"), "\r\n\r\nsecond");

@@ -20,8 +20,8 @@ static void reasons(void **state)
 	        {299, ""}, {306, ""}, {512, ""}, {99, ""}, {0, ""}, {-1, ""}, {99999, ""}};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		if (!weir_span_equal(weir_http_status_reason(cases[i].status),
-		            weir_span_of(cases[i].reason)))
+		if (!weir_span_equal(
+		            http_status_reason(cases[i].status), weir_span_of(cases[i].reason)))
 			fail_msg("%d", cases[i].status);
 }
 

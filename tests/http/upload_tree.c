@@ -44,8 +44,8 @@ void upload_tree_start(struct upload_tree *tree, struct weir_loop *loop)
 	assert_int_equal(symlinkat("/tmp", tree->fd, "out"), 0);
 	assert_int_equal(symlinkat("nowhere", tree->fd, "dangling"), 0);
 	web_start(&tree->web, loop,
-	        web_chain(weir_http_upload(open_tree(tree), &tree->options),
-	                weir_http_files(open_tree(tree), &files)));
+	        web_chain(weir_http_upload_create(open_tree(tree), &tree->options),
+	                weir_http_files_create(open_tree(tree), &files)));
 }
 
 static void remove_below(int at, const char *path)

@@ -51,7 +51,7 @@ void web_start(struct web *web, struct weir_loop *loop, struct weir_http_handler
 {
 	sentinel_append(&web->sentinel, handlers);
 	struct weir_http_options options = {
-	        .sites = weir_http_single_site(handlers), .bounds = web->bounds};
+	        .sites = weir_http_sites_create(handlers), .bounds = web->bounds};
 	web->loop = loop;
 	assert_non_null(options.sites);
 	assert_int_equal(weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.address), 0);

@@ -201,7 +201,7 @@ static void a_closed_watch_hears_nothing(void **state)
 	int left = ends[0].watch.fd == numbers[0] ? 0 : 1;
 	assert_int_equal(ends[left].count, 1);
 	assert_int_equal(fcntl(numbers[!left], F_GETFD), -1);
-	assert_int_equal(weir_watch_find(loop, numbers[!left], 1), NULL);
+	assert_int_equal(loop_watch_find(loop, numbers[!left], 1), NULL);
 	weir_watch_close(loop, &ends[left].watch);
 	close(peers[0]);
 	close(peers[1]);
@@ -215,9 +215,9 @@ static void a_released_descriptor_may_be_watched_anew(void **state)
 	pair(&end, &peer, WEIR_READABLE);
 	uint32_t old = end.watch.generation;
 	assert_int_equal(write(peer, "x", 1), 1);
-	int fd = weir_watch_release(loop, &end.watch);
+	int fd = weir_watch_cancel(loop, &end.watch);
 	assert_int_equal(weir_watch_start(loop, &again.watch, fd, 0, on_event), 0);
-	assert_null(weir_watch_find(loop, fd, old));
+	assert_null(loop_watch_find(loop, fd, old));
 	weir_loop_turn(loop, 0);
 	assert_int_equal(end.count + again.count, 0);
 	assert_int_equal(weir_watch_change(loop, &again.watch, WEIR_READABLE | WEIR_WRITABLE), 0);
@@ -379,7 +379,7 @@ static void destroy_waits_for_the_work(void **state)
 	done_count = done_before_slot = 0;
 	atomic_store(&gate, true);
 	in_flight[1].next = &in_flight[2];
-	weir_loop_set_slot(loop, WEIR_SLOT_HTTP, &in_flight, destroy_slot);
+	loop_set_slot(loop, WEIR_SLOT_HTTP, &in_flight, destroy_slot);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(weir_work_submit(loop, &in_flight[i].work, run_job, done_job), 0);
 	weir_loop_destroy(loop);

@@ -427,7 +427,7 @@ static void sessions_are_small(void **state)
 	for (int i = 0; i < MANY; i++)
 		peers[i] = mailbox_connect();
 	for (int i = 0; i < MANY; i++)
-		weir_buffer_free(&peers[i].got);
+		weir_buffer_finish(&peers[i].got);
 	size_t each = (memory_in_use() - before) / MANY;
 	print_message("a session that is not logged in: %zu bytes, channel and all\n", each);
 	assert_true(each <= 512 + 512);

@@ -14,7 +14,7 @@ static int setup(void **state)
 	struct certificate_files files = certificate_make("localhost", "DNS:localhost", 10);
 	struct weir_tls_certificate certificate = {files.chain, files.key, NULL};
 	struct weir_tls_options options = {.certificates = &certificate, .count = 1};
-	assert_int_equal(weir_tls_server(&options, NULL, NULL, &tls), 0);
+	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &tls), 0);
 	context = secret_context();
 	return mailbox_setup(state);
 }
@@ -170,7 +170,7 @@ static void scram(void **state)
 	hear(&peer, &exchange);
 	say(&peer, "", exchange.text);
 	EXPECT(&peer, "+OK Your mailbox has 0 messages (0 octets)\r\n");
-	assert_int_equal(weir_sasl_client_finish(exchange.client), 0);
+	assert_int_equal(weir_sasl_client_verify(exchange.client), 0);
 	weir_sasl_client_destroy(exchange.client);
 	peer_close(&peer);
 }

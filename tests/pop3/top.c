@@ -45,7 +45,7 @@ static void assert_top(struct weir_loop *loop, const char *text, size_t size, un
 	        .waits = waits,
 	        .kind = kind};
 	struct drain drained = {.loop = loop, .room = room, .pieces = 8};
-	const char *wrong = drain(&drained, weir_pop3_top_lines(probe_create(&probe), lines, &cut));
+	const char *wrong = drain(&drained, pop3_top_lines(probe_create(&probe), lines, &cut));
 	if (wrong)
 		fail_msg("%s", wrong);
 	assert_int_equal(drained.end, WEIR_DONE);
@@ -93,9 +93,9 @@ static void without_memory(void **state)
 	struct probe probe = {.loop = *state, .bytes = WEIR_SPAN("x")};
 	struct weir_producer *child = probe_create(&probe);
 	fail_allocation_after(0, false);
-	assert_null(weir_pop3_top_lines(child, 1, &cut));
+	assert_null(pop3_top_lines(child, 1, &cut));
 	stop_failing_allocations();
-	assert_null(weir_pop3_top_lines(NULL, 1, &cut));
+	assert_null(pop3_top_lines(NULL, 1, &cut));
 	assert_int_equal(probes_open, 0);
 }
 

@@ -52,23 +52,24 @@ static void one_answer_is_one_chunk(void **state)
 {
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = WEIR_SPAN("a weir stands here"), .step = 10};
-	expect(weir_chunked(probe_create(&probe), NULL, NULL), 2000,
+	expect(weir_produce_chunked(probe_create(&probe), NULL, NULL), 2000,
 	        "a\r\na weir sta\r\n8\r\nnds here\r\n0\r\n\r\n");
-	expect(weir_chunked(weir_memory_copied("x", 1), NULL, NULL), 1, "1\r\nx\r\n0\r\n\r\n");
+	expect(weir_produce_chunked(weir_produce_copied("x", 1), NULL, NULL), 1,
+	        "1\r\nx\r\n0\r\n\r\n");
 }
 
 static void an_empty_body_is_the_last_chunk_only(void **state)
 {
 	(void)state;
-	expect(weir_chunked(weir_memory_copied("", 0), NULL, NULL), 2000, "0\r\n\r\n");
-	expect(weir_chunked(weir_memory_copied("", 0), NULL, NULL), 1, "0\r\n\r\n");
+	expect(weir_produce_chunked(weir_produce_copied("", 0), NULL, NULL), 2000, "0\r\n\r\n");
+	expect(weir_produce_chunked(weir_produce_copied("", 0), NULL, NULL), 1, "0\r\n\r\n");
 }
 
 static void an_answer_of_nothing_is_no_chunk(void **state)
 {
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = WEIR_SPAN("abc"), .waits = true, .step = 2};
-	expect(weir_chunked(probe_create(&probe), NULL, NULL), 2000,
+	expect(weir_produce_chunked(probe_create(&probe), NULL, NULL), 2000,
 	        "2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
 }
 
@@ -77,7 +78,7 @@ static void trailers_stand_behind_the_last_chunk(void **state)
 	(void)state;
 	static const size_t rooms[] = {1, 300, 2000, 72 * 1024};
 	for (int i = 0; i < 4; i++)
-		expect(weir_chunked(weir_memory_copied("abc", 3), put_trailers, two_lines),
+		expect(weir_produce_chunked(weir_produce_copied("abc", 3), put_trailers, two_lines),
 		        rooms[i], "3\r\nabc\r\n0\r\nA: 1\r\nB: 2\r\n\r\n");
 	assert_int_equal(calls, 4);
 }
@@ -92,8 +93,9 @@ static void trailers_as_long_as_allowed(void **state)
 	memcpy(line + WEIR_TRAILERS_MAX - 2, "\r\n", 3);
 	strcat(expected, line);
 	strcat(expected, "\r\n");
-	expect(weir_chunked(weir_memory_copied("", 0), put_trailers, line), 5, expected);
-	expect(weir_chunked(weir_memory_copied("", 0), put_trailers, line), 5000, expected);
+	expect(weir_produce_chunked(weir_produce_copied("", 0), put_trailers, line), 5, expected);
+	expect(weir_produce_chunked(weir_produce_copied("", 0), put_trailers, line), 5000,
+	        expected);
 }
 
 /* A child that fails must not look complete: no last chunk, no trailers. */
@@ -102,7 +104,8 @@ static void a_failure_is_left_open(void **state)
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = WEIR_SPAN("abc"), .fails = true};
 	struct drain drained = {.loop = loop, .room = 2000};
-	assert_null(drain(&drained, weir_chunked(probe_create(&probe), put_trailers, two_lines)));
+	assert_null(drain(
+	        &drained, weir_produce_chunked(probe_create(&probe), put_trailers, two_lines)));
 	assert_int_equal(drained.end, WEIR_FAILED);
 	assert_int_equal(drained.bytes.size, strlen("3\r\nabc\r\n"));
 	assert_int_equal(calls, 0);

@@ -15,7 +15,7 @@
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 static struct weir_loop *loop;
 
@@ -43,13 +43,13 @@ static void check(struct weir_span bytes, struct weir_span from, struct weir_spa
 	        .seed = dice->state};
 	struct drain drained = {.loop = loop, .dice = *dice};
 	replace_all(bytes, from, to, before, &model);
-	assert_null(drain(&drained, weir_escape(probe_create(&probe), from, to, before)));
+	assert_null(drain(&drained, weir_produce_escape(probe_create(&probe), from, to, before)));
 	if (!weir_span_equal(weir_buffer_span(&model), weir_buffer_span(&drained.bytes)))
 		fail_msg("'%.*s': '%.*s' to '%.*s' before '%.*s' is '%.*s', not '%.*s'",
 		        (int)bytes.size, bytes.data, (int)from.size, from.data, (int)to.size,
 		        to.data, (int)before.size, before.data, (int)drained.bytes.size,
 		        drained.bytes.data, (int)model.size, model.data);
-	weir_buffer_free(&model);
+	weir_buffer_finish(&model);
 	drain_free(&drained);
 }
 
@@ -82,7 +82,7 @@ static void expect(const char *bytes, const char *from, const char *to, const ch
 {
 	struct drain drained = {.loop = loop, .room = 5};
 	assert_null(drain(
-	        &drained, weir_escape(weir_memory_borrowed(bytes, strlen(bytes)),
+	        &drained, weir_produce_escape(weir_produce_borrowed(bytes, strlen(bytes)),
 	                          weir_span_of(from), weir_span_of(to), weir_span_of(before))));
 	assert_int_equal(drained.bytes.size, strlen(expected));
 	assert_memory_equal(drained.bytes.data, expected, strlen(expected));
@@ -103,7 +103,7 @@ static void dots_are_stuffed_at_the_very_start_too(void **state)
 static enum weir_more ask(struct weir_producer *producer, struct weir_output *out)
 {
 	static struct weir_piece pieces[64];
-	weir_output_init(out, loop, pieces, 64, 60000);
+	output_init(out, loop, pieces, 64, 60000);
 	return weir_producer_more(producer, out);
 }
 
@@ -113,7 +113,7 @@ static void only_a_prefix_is_withheld_while_the_child_waits(void **state)
 	struct probe probe = {
 	        .loop = loop, .bytes = WEIR_SPAN("abc\r\n"), .waits = true, .step = 5};
 	struct weir_output out;
-	struct weir_producer *escape = weir_escape(
+	struct weir_producer *escape = weir_produce_escape(
 	        probe_create(&probe), WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN(""));
 	assert_int_equal(ask(escape, &out), WEIR_WAIT);
 	assert_int_equal(ask(escape, &out), WEIR_DONE);
@@ -121,7 +121,7 @@ static void only_a_prefix_is_withheld_while_the_child_waits(void **state)
 	weir_producer_close(escape, WEIR_CLOSE_DONE);
 
 	probe.bytes = WEIR_SPAN("abc\r\nd");
-	escape = weir_escape(
+	escape = weir_produce_escape(
 	        probe_create(&probe), WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN(""));
 	assert_int_equal(ask(escape, &out), WEIR_WAIT);
 	assert_int_equal(ask(escape, &out), WEIR_WAIT);
@@ -136,8 +136,9 @@ static void stretches_without_a_match_are_lent(void **state)
 	struct weir_output out;
 	memset(bytes, 'x', sizeof bytes);
 	memcpy(bytes + 10000, "\r\n.", 3);
-	struct weir_producer *escape = weir_escape(weir_memory_borrowed(bytes, sizeof bytes),
-	        WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
+	struct weir_producer *escape =
+	        weir_produce_escape(weir_produce_borrowed(bytes, sizeof bytes), WEIR_SPAN("\r\n."),
+	                WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
 	assert_int_equal(ask(escape, &out), WEIR_DONE);
 	assert_int_equal(out.count, 3);
 	assert_ptr_equal(out.pieces[0].data, bytes);
@@ -150,11 +151,11 @@ static void strings_out_of_bounds_are_refused(void **state)
 {
 	(void)state;
 	char bytes[65] = {0};
-	assert_null(weir_escape(
-	        weir_memory_copied("x", 1), weir_span("", 0), weir_span("", 0), weir_span("", 0)));
-	assert_null(weir_escape(weir_memory_copied("x", 1), weir_span(bytes, 65), weir_span("", 0),
-	        weir_span("", 0)));
-	assert_null(weir_escape(weir_memory_copied("x", 1), weir_span(bytes, 1),
+	assert_null(weir_produce_escape(
+	        weir_produce_copied("x", 1), weir_span("", 0), weir_span("", 0), weir_span("", 0)));
+	assert_null(weir_produce_escape(weir_produce_copied("x", 1), weir_span(bytes, 65),
+	        weir_span("", 0), weir_span("", 0)));
+	assert_null(weir_produce_escape(weir_produce_copied("x", 1), weir_span(bytes, 1),
 	        weir_span(bytes, 65), weir_span("", 0)));
 }
 

@@ -19,7 +19,7 @@
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 enum {
 	SIZE = 400 * 1000
@@ -58,7 +58,7 @@ static int cold_file(void)
 static void check_range(int fd, off_t offset, uint64_t size, size_t room)
 {
 	struct drain drained = {.loop = loop, .room = room};
-	const char *wrong = drain(&drained, weir_file(fd, true, offset, size));
+	const char *wrong = drain(&drained, weir_produce_file(fd, true, offset, size));
 	if (wrong)
 		fail_msg("%s", wrong);
 	assert_int_equal(drained.end, WEIR_DONE);
@@ -91,10 +91,10 @@ static void wrappers_bound_extents(void **state)
 		struct weir_piece pieces[4];
 		struct weir_output out;
 		struct weir_producer *file =
-		        weir_file(file_of(weir_span(text, SIZE)), true, 0, SIZE);
-		struct weir_producer *bounded =
-		        i ? weir_throttle(file, 1000, 1000) : weir_limit(file, 0, 1000);
-		weir_output_init(&out, loop, pieces, 4, 4096);
+		        weir_produce_file(file_of(weir_span(text, SIZE)), true, 0, SIZE);
+		struct weir_producer *bounded = i ? weir_produce_throttle(file, 1000, 1000)
+		                                  : weir_produce_limit(file, 0, 1000);
+		output_init(&out, loop, pieces, 4, 4096);
 		out.file_room = 1024 * 1024;
 		assert_int_equal(weir_producer_more(bounded, &out), i ? WEIR_MORE : WEIR_DONE);
 		assert_int_equal(out.size, 1000);
@@ -109,7 +109,7 @@ static void a_file_that_is_not_owned_stays_open(void **state)
 	(void)state;
 	int fd = file_of(weir_span(text, 100));
 	struct drain drained = {.loop = loop};
-	assert_null(drain(&drained, weir_file(fd, false, 0, 100)));
+	assert_null(drain(&drained, weir_produce_file(fd, false, 0, 100)));
 	assert_int_equal(drained.bytes.size, 100);
 	assert_int_equal(close(fd), 0);
 	drain_free(&drained);
@@ -122,13 +122,14 @@ static void a_file_shorter_than_promised_fails(void **state)
 	for (int i = 0; i < 3; i++) {
 		struct drain drained = {.loop = loop, .room = rooms[i]};
 		int fd = file_of(weir_span(text, 100));
-		assert_null(drain(&drained, weir_file(fd, true, 50, 51)));
+		assert_null(drain(&drained, weir_produce_file(fd, true, 50, 51)));
 		assert_int_equal(drained.end, WEIR_FAILED);
 		assert_true(drained.bytes.size <= 50);
 		drain_free(&drained);
 	}
 	struct drain drained = {.loop = loop, .room = 1000};
-	assert_null(drain(&drained, weir_file(open("/", O_RDONLY | O_CLOEXEC), true, 0, 10)));
+	assert_null(
+	        drain(&drained, weir_produce_file(open("/", O_RDONLY | O_CLOEXEC), true, 0, 10)));
 	assert_int_equal(drained.end, WEIR_FAILED);
 	drain_free(&drained);
 }
@@ -138,7 +139,7 @@ static enum weir_more ask_once(struct weir_producer *file)
 {
 	struct weir_piece pieces[4];
 	struct weir_output out;
-	weir_output_init(&out, loop, pieces, 4, 64 * 1024);
+	output_init(&out, loop, pieces, 4, 64 * 1024);
 	return weir_producer_more(file, &out);
 }
 
@@ -147,7 +148,7 @@ static void closing_while_the_pool_reads_is_safe(void **state)
 	(void)state;
 	bool was_cold = false;
 	for (int round = 0; round < 50; round++) {
-		struct weir_producer *file = weir_file(cold_file(), true, 0, SIZE);
+		struct weir_producer *file = weir_produce_file(cold_file(), true, 0, SIZE);
 		was_cold = was_cold || ask_once(file) == WEIR_WAIT;
 		weir_producer_close(file, WEIR_CLOSE_ABORTED);
 		weir_loop_turn(loop, 0);
@@ -159,7 +160,7 @@ static void closing_while_the_pool_reads_is_safe(void **state)
 static void without_memory_a_cold_file_is_read_all_the_same(void **state)
 {
 	(void)state;
-	struct weir_producer *file = weir_file(cold_file(), true, 0, SIZE);
+	struct weir_producer *file = weir_produce_file(cold_file(), true, 0, SIZE);
 	fail_allocation_after(0, true);
 	enum weir_more more = ask_once(file);
 	stop_failing_allocations();

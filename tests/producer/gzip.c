@@ -19,7 +19,7 @@
 #include "decode.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 enum {
 	SIZE = 300 * 1000,
@@ -84,12 +84,12 @@ static size_t shrink(struct weir_span bytes, size_t step, struct drain drained)
 	struct weir_buffer decoded = {0};
 	bool whole;
 	drained.loop = loop;
-	assert_null(drain(&drained, weir_gzip(probe_create(&probe))));
+	assert_null(drain(&drained, weir_produce_gzip(probe_create(&probe))));
 	assert_int_equal(drained.end, WEIR_DONE);
 	assert_true(decode_gzip(weir_buffer_span(&drained.bytes), false, &decoded, &whole));
 	assert_true(whole && weir_span_equal(bytes, weir_buffer_span(&decoded)));
 	size_t size = drained.bytes.size;
-	weir_buffer_free(&decoded);
+	weir_buffer_finish(&decoded);
 	drain_free(&drained);
 	return size;
 }
@@ -104,7 +104,7 @@ static void the_ratio_is_that_of_zlib(void **state)
 	 * Both do without history from block to block; ISA-L is the better one by more than that
 	 * costs.
 	 */
-	bool isal = strcmp(weir_compressor_name, "isal") == 0;
+	bool isal = strcmp(compressor_name, "isal") == 0;
 	assert_true(ours * 100 <= theirs * (isal ? 103 : 105));
 }
 
@@ -121,7 +121,7 @@ static void noise_grows_by_little(void **state)
 	(void)state;
 	size_t size = shrink(weir_span(noise, SIZE), 0, (struct drain){.room = ROOM});
 	size_t blocks = SIZE / WEIR_BLOCK_SIZE + 1;
-	assert_true(size < blocks * weir_compressor_bound(SIZE / blocks) + 100);
+	assert_true(size < blocks * compressor_bound(SIZE / blocks) + 100);
 }
 
 static void a_small_room_costs_no_more_than_small_blocks(void **state)
@@ -141,13 +141,14 @@ static void no_memory_is_taken_for_a_stream_with_room(void **state)
 	const char *inputs[] = {text, noise};
 	for (int i = 0; i < 2; i++) {
 		shrink(weir_span(text, 100), 0, (struct drain){.room = ROOM});
-		struct weir_producer *gzip = weir_gzip(weir_memory_borrowed(inputs[i], SIZE));
+		struct weir_producer *gzip =
+		        weir_produce_gzip(weir_produce_borrowed(inputs[i], SIZE));
 		enum weir_more more = WEIR_MORE;
 		fail_allocation_after(0, true);
 		while (more == WEIR_MORE) {
-			weir_output_init(&out, loop, pieces, 8, ROOM);
+			output_init(&out, loop, pieces, 8, ROOM);
 			more = weir_producer_more(gzip, &out);
-			weir_arena_reset(weir_loop_arena(loop));
+			arena_reset(loop_arena(loop));
 		}
 		stop_failing_allocations();
 		assert_int_equal(more, WEIR_DONE);

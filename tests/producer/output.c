@@ -11,7 +11,7 @@
 #include "allocation.h"
 #include "drain.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 enum {
 	ROOM = 1000,
@@ -29,7 +29,7 @@ static int set_up(void **state)
 	if (weir_loop_create(&loop) < 0)
 		return -1;
 	memset(large, 'x', sizeof large);
-	weir_output_init(&out, loop, pieces, PLACES, ROOM);
+	output_init(&out, loop, pieces, PLACES, ROOM);
 	return 0;
 }
 
@@ -43,7 +43,7 @@ static int tear_down(void **state)
 static void assert_bytes(const char *expected)
 {
 	char bytes[ROOM + 1] = {0};
-	assert_int_equal(weir_output_read(&out, bytes), 0);
+	assert_int_equal(output_read(&out, bytes), 0);
 	assert_string_equal(bytes, expected);
 	assert_int_equal(out.size, strlen(expected));
 	assert_int_equal(out.size + out.room, ROOM);
@@ -144,13 +144,13 @@ static void settling_copies_all_that_is_lent(void **state)
 	weir_output_borrow(&out, lent, 4);
 	weir_output_file(&out, fd, 0, 3);
 	weir_output_borrow(&out, lent, 4);
-	assert_int_equal(weir_output_settle(&out, 1), 0);
+	assert_int_equal(weir_output_own(&out, 1), 0);
 	memset(lent, 0, sizeof lent);
 	close(fd);
 	assert_int_equal(out.count, 2);
 	assert_int_equal(out.pieces[0].kind, WEIR_PIECE_BORROWED);
 	assert_bytes("keptlent012lent");
-	assert_int_equal(weir_output_settle(&out, 1), 0);
+	assert_int_equal(weir_output_own(&out, 1), 0);
 }
 
 static void settling_without_memory_changes_nothing(void **state)
@@ -158,7 +158,7 @@ static void settling_without_memory_changes_nothing(void **state)
 	(void)state;
 	weir_output_borrow(&out, "lent", 4);
 	fail_allocation_after(0, true);
-	int error = weir_output_settle(&out, 0);
+	int error = weir_output_own(&out, 0);
 	assert_int_equal(weir_output_copy(&out, "a", 1), 0);
 	stop_failing_allocations();
 	assert_int_equal(error, -ENOMEM);

@@ -16,7 +16,7 @@
 
 #include "drain.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 enum {
 	PLACES = 16
@@ -43,7 +43,7 @@ static int tear_down(void **state)
 
 static enum weir_more ask(struct weir_producer *producer, size_t room)
 {
-	weir_output_init(&out, loop, pieces, PLACES, room);
+	output_init(&out, loop, pieces, PLACES, room);
 	return weir_producer_more(producer, &out);
 }
 
@@ -67,11 +67,12 @@ static void the_hook_counts_what_was_taken(void **state)
 {
 	(void)state;
 	struct ended ended = {0};
-	struct weir_producer *hook = weir_hook(weir_memory_borrowed(bytes, 1000), on_end, &ended);
+	struct weir_producer *hook =
+	        weir_produce_hook(weir_produce_borrowed(bytes, 1000), on_end, &ended);
 	assert_int_equal(weir_producer_size(hook), 1000);
 	assert_int_equal(ask(hook, 300), WEIR_MORE);
 	assert_int_equal(ask(hook, 300), WEIR_MORE);
-	weir_producer_took(hook, 120);
+	weir_producer_consumed(hook, 120);
 	weir_producer_close(hook, WEIR_CLOSE_ABORTED);
 	assert_int_equal(ended.calls, 1);
 	assert_int_equal(ended.why, WEIR_CLOSE_ABORTED);
@@ -82,7 +83,8 @@ static void without_a_word_what_was_put_last_does_not_count(void **state)
 {
 	(void)state;
 	struct ended ended = {0};
-	struct weir_producer *hook = weir_hook(weir_memory_borrowed(bytes, 1000), on_end, &ended);
+	struct weir_producer *hook =
+	        weir_produce_hook(weir_produce_borrowed(bytes, 1000), on_end, &ended);
 	ask(hook, 300);
 	ask(hook, 300);
 	weir_producer_close(hook, WEIR_CLOSE_ABORTED);
@@ -93,7 +95,7 @@ static void a_hook_of_nothing_is_called_too(void **state)
 {
 	(void)state;
 	struct ended ended = {0};
-	assert_null(weir_hook(NULL, on_end, &ended));
+	assert_null(weir_produce_hook(NULL, on_end, &ended));
 	assert_int_equal(ended.calls, 1);
 	assert_int_equal(ended.why, WEIR_CLOSE_FAILED);
 }
@@ -104,18 +106,21 @@ static void inner_hooks_know_their_share(void **state)
 	struct ended ended[3] = {{0}};
 	struct weir_producer *children[3];
 	for (int i = 0; i < 3; i++)
-		children[i] = weir_hook(weir_memory_borrowed(bytes, 100), on_end, &ended[i]);
-	struct weir_producer *all = weir_tee(weir_composite(children, 3), NULL, NULL);
+		children[i] =
+		        weir_produce_hook(weir_produce_borrowed(bytes, 100), on_end, &ended[i]);
+	struct weir_producer *all =
+	        weir_produce_tee(weir_produce_composite(children, 3), NULL, NULL);
 	weir_producer_close(all, WEIR_CLOSE_ABORTED);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ended[i].bytes, 0);
 
 	memset(ended, 0, sizeof ended);
 	for (int i = 0; i < 3; i++)
-		children[i] = weir_hook(weir_memory_borrowed(bytes, 100), on_end, &ended[i]);
-	all = weir_glob(weir_composite(children, 3), 1000);
+		children[i] =
+		        weir_produce_hook(weir_produce_borrowed(bytes, 100), on_end, &ended[i]);
+	all = weir_produce_glob(weir_produce_composite(children, 3), 1000);
 	assert_int_equal(ask(all, 250), WEIR_MORE);
-	weir_producer_took(all, 100);
+	weir_producer_consumed(all, 100);
 	weir_producer_close(all, WEIR_CLOSE_ABORTED);
 	assert_int_equal(ended[0].bytes, 100);
 	assert_int_equal(ended[0].why, WEIR_CLOSE_DONE);
@@ -131,9 +136,9 @@ static void header_and_body_leave_together(void **state)
 	(void)state;
 	struct ended ended = {0};
 	struct weir_producer *children[] = {
-	        weir_hook(weir_memory_copied(bytes, 300), on_end, &ended),
-	        weir_memory_borrowed(bytes, 1000)};
-	struct weir_producer *all = weir_composite(children, 2);
+	        weir_produce_hook(weir_produce_copied(bytes, 300), on_end, &ended),
+	        weir_produce_borrowed(bytes, 1000)};
+	struct weir_producer *all = weir_produce_composite(children, 2);
 	assert_int_equal(weir_producer_size(all), 1300);
 	assert_int_equal(ask(all, 1000), WEIR_MORE);
 	assert_int_equal(out.size, 1000);
@@ -148,12 +153,12 @@ static void header_and_body_leave_together(void **state)
 static void a_composite_of_nothing(void **state)
 {
 	(void)state;
-	struct weir_producer *none = weir_composite(NULL, 0);
+	struct weir_producer *none = weir_produce_composite(NULL, 0);
 	assert_int_equal(weir_producer_size(none), 0);
 	assert_int_equal(ask(none, 10), WEIR_DONE);
 	weir_producer_close(none, WEIR_CLOSE_DONE);
-	struct weir_producer *some[] = {weir_memory_copied("x", 1), NULL};
-	assert_null(weir_composite(some, 2));
+	struct weir_producer *some[] = {weir_produce_copied("x", 1), NULL};
+	assert_null(weir_produce_composite(some, 2));
 }
 
 /* -- glob -- */
@@ -162,7 +167,7 @@ static void the_glob_gathers_but_never_withholds(void **state)
 {
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = weir_span(bytes, 1000), .step = 7};
-	struct weir_producer *glob = weir_glob(probe_create(&probe), 400);
+	struct weir_producer *glob = weir_produce_glob(probe_create(&probe), 400);
 	assert_int_equal(ask(glob, 5000), WEIR_MORE);
 	assert_int_equal(out.size, 400);
 	assert_int_equal(out.count, 1);
@@ -173,7 +178,7 @@ static void the_glob_gathers_but_never_withholds(void **state)
 	weir_producer_close(glob, WEIR_CLOSE_DONE);
 
 	probe.waits = true;
-	glob = weir_glob(probe_create(&probe), 400);
+	glob = weir_produce_glob(probe_create(&probe), 400);
 	assert_int_equal(ask(glob, 5000), WEIR_WAIT);
 	assert_int_equal(ask(glob, 5000), WEIR_WAIT);
 	assert_int_equal(out.size, 7);
@@ -183,7 +188,7 @@ static void the_glob_gathers_but_never_withholds(void **state)
 static void the_glob_lends_what_comes_whole(void **state)
 {
 	(void)state;
-	struct weir_producer *glob = weir_glob(weir_memory_borrowed(bytes, 1000), 400);
+	struct weir_producer *glob = weir_produce_glob(weir_produce_borrowed(bytes, 1000), 400);
 	assert_int_equal(ask(glob, 5000), WEIR_MORE);
 	assert_ptr_equal(out.pieces[0].data, bytes);
 	weir_producer_close(glob, WEIR_CLOSE_ABORTED);
@@ -201,8 +206,8 @@ static void limits_at_their_boundaries(void **state)
 	        {50, 50, 50}, {50, 0, 0}};
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++)
 		for (size_t room = 1; room < 200; room += 33) {
-			struct weir_producer *limit = weir_limit(
-			        weir_memory_borrowed(bytes, 100), cases[i].skip, cases[i].size);
+			struct weir_producer *limit = weir_produce_limit(
+			        weir_produce_borrowed(bytes, 100), cases[i].skip, cases[i].size);
 			assert_int_equal(weir_producer_size(limit), cases[i].expected);
 			struct drain drained = {.loop = loop, .room = room};
 			assert_null(drain(&drained, limit));
@@ -218,7 +223,7 @@ static void a_long_skip_gives_others_their_turn(void **state)
 	(void)state;
 	struct probe probe = {.loop = loop, .bytes = weir_span(bytes, 5000), .step = 1};
 	struct drain drained = {.loop = loop, .room = 100};
-	assert_null(drain(&drained, weir_limit(probe_create(&probe), 4000, 10)));
+	assert_null(drain(&drained, weir_produce_limit(probe_create(&probe), 4000, 10)));
 	assert_int_equal(drained.bytes.size, 10);
 	assert_true(drained.waits > 100);
 	drain_free(&drained);
@@ -237,7 +242,8 @@ static void the_throttle_keeps_its_rate(void **state)
 	struct drain drained = {.loop = loop, .room = 100000};
 	weir_loop_turn(loop, 0);
 	int64_t start_ms = weir_loop_now_ms(loop);
-	assert_null(drain(&drained, weir_throttle(weir_memory_borrowed(bytes, SIZE), RATE, BURST)));
+	assert_null(drain(
+	        &drained, weir_produce_throttle(weir_produce_borrowed(bytes, SIZE), RATE, BURST)));
 	int64_t took_ms = weir_loop_now_ms(loop) - start_ms;
 	assert_int_equal(drained.bytes.size, SIZE);
 	assert_int_equal(drained.largest, BURST);
@@ -248,7 +254,8 @@ static void the_throttle_keeps_its_rate(void **state)
 static void a_closed_throttle_has_no_timer(void **state)
 {
 	(void)state;
-	struct weir_producer *throttle = weir_throttle(weir_memory_borrowed(bytes, 5000), 1, 0);
+	struct weir_producer *throttle =
+	        weir_produce_throttle(weir_produce_borrowed(bytes, 5000), 1, 0);
 	assert_int_equal(ask(throttle, 100), WEIR_MORE);
 	assert_int_equal(out.size, 1);
 	assert_int_equal(ask(throttle, 100), WEIR_WAIT);
@@ -276,8 +283,10 @@ static void a_child_that_puts_nothing_is_asked_so_often_and_no_more(void **state
 	(void)state;
 	unsigned asks = 0;
 	struct drain woken = {.waiter.wake = count_wake};
-	struct weir_producer *all = weir_crlf(weir_glob(
-	        weir_hook(weir_generator(nothing, NULL, &asks), on_end, &(struct ended){0}), 10));
+	struct weir_producer *all = weir_produce_crlf(
+	        weir_produce_glob(weir_produce_hook(weir_produce_generator(nothing, NULL, &asks),
+	                                  on_end, &(struct ended){0}),
+	                10));
 	all->waiter = &woken.waiter;
 	assert_int_equal(ask(all, 1000), WEIR_WAIT);
 	assert_true(woken.woken);

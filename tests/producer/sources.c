@@ -18,7 +18,7 @@
 #include "allocation.h"
 #include "decode.h"
 #include "drain.h"
-#include "output.h"
+#include "output_internal.h"
 
 enum {
 	SIZE = 20000
@@ -109,7 +109,7 @@ static struct weir_producer *make_iterator(void)
 		return NULL;
 	count->end = 300;
 	count->task.run = count_run;
-	struct weir_producer *producer = weir_iterator(count_next, on_close, count);
+	struct weir_producer *producer = weir_produce_iterator(count_next, on_close, count);
 	if (producer)
 		count->producer = producer;
 	return producer;
@@ -121,17 +121,17 @@ static struct weir_producer *make_generator(void)
 	if (!count)
 		return NULL;
 	count->end = 9;
-	return weir_generator(count_more, on_close, count);
+	return weir_produce_generator(count_more, on_close, count);
 }
 
 static struct weir_producer *make_borrowed(void)
 {
-	return weir_memory_borrowed(text, SIZE);
+	return weir_produce_borrowed(text, SIZE);
 }
 
 static struct weir_producer *make_copied(void)
 {
-	return weir_memory_copied(text, SIZE);
+	return weir_produce_copied(text, SIZE);
 }
 
 static struct weir_producer *make_owned(void)
@@ -140,24 +140,24 @@ static struct weir_producer *make_owned(void)
 	if (!copy)
 		return NULL;
 	memcpy(copy, text, SIZE);
-	return weir_memory_owned(copy, SIZE);
+	return weir_produce_owned(copy, SIZE);
 }
 
 static struct weir_producer *make_format(void)
 {
-	return weir_memory_format("%.*s", SIZE, text);
+	return weir_produce_format("%.*s", SIZE, text);
 }
 
 static struct weir_producer *make_lines(void)
 {
-	return weir_lines(lines, "\r\n");
+	return weir_produce_lines(lines, "\r\n");
 }
 
 static struct weir_producer *make_buffers(void)
 {
 	struct weir_span spans[] = {weir_span(text, 10), weir_span(NULL, 0),
 	        weir_span(text + 10, 9000), weir_span(text + 9010, SIZE - 9010)};
-	return weir_buffers(spans, 4, on_release, NULL);
+	return weir_produce_buffers(spans, 4, on_release, NULL);
 }
 
 static struct weir_producer *make_stream(void)
@@ -168,7 +168,7 @@ static struct weir_producer *make_stream(void)
 	if (write(ends[1], text, SIZE) != SIZE)
 		abort();
 	close(ends[1]);
-	return weir_stream(loop, ends[0]);
+	return weir_produce_stream(loop, ends[0]);
 }
 
 static struct {
@@ -268,8 +268,9 @@ static void without_memory_what_was_given_is_given_back(void **state)
 	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
 	closes = 0;
 	fail_allocation_after(0, true);
-	struct weir_producer *made[] = {weir_memory_owned(owned, 10), weir_stream(loop, ends[0]),
-	        weir_iterator(count_next, on_close, count), make_buffers(), make_lines()};
+	struct weir_producer *made[] = {weir_produce_owned(owned, 10),
+	        weir_produce_stream(loop, ends[0]),
+	        weir_produce_iterator(count_next, on_close, count), make_buffers(), make_lines()};
 	stop_failing_allocations();
 	for (int i = 0; i < 5; i++)
 		assert_null(made[i]);
@@ -283,7 +284,7 @@ static void a_stream_closes_its_descriptor(void **state)
 	(void)state;
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
-	struct weir_producer *stream = weir_stream(loop, ends[0]);
+	struct weir_producer *stream = weir_produce_stream(loop, ends[0]);
 	struct drain first = {.loop = loop, .room = 100, .stop_at = 5};
 	assert_int_equal(write(ends[1], "first", 5), 5);
 	assert_null(drain(&first, stream)); /* closes the reading end */
@@ -301,8 +302,8 @@ static void a_stream_closed_while_it_waits_is_watched_no_more(void **state)
 	for (int round = 0; round < 3; round++) { /* the descriptors get the same numbers again */
 		int ends[2];
 		assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
-		struct weir_producer *stream = weir_stream(loop, ends[0]);
-		weir_output_init(&out, loop, pieces, 4, 100);
+		struct weir_producer *stream = weir_produce_stream(loop, ends[0]);
+		output_init(&out, loop, pieces, 4, 100);
 		assert_int_equal(weir_producer_more(stream, &out), WEIR_WAIT);
 		assert_int_equal(write(ends[1], "x", 1), 1);
 		weir_producer_close(stream, WEIR_CLOSE_ABORTED);
@@ -318,7 +319,7 @@ static void a_stream_is_woken_by_bytes_and_by_the_end(void **state)
 	(void)state;
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_NONBLOCK | O_CLOEXEC), 0);
-	struct weir_producer *stream = weir_stream(loop, ends[0]);
+	struct weir_producer *stream = weir_produce_stream(loop, ends[0]);
 	struct drain drained = {.loop = loop, .room = 100};
 	pid_t writer = fork();
 	if (writer == 0) {
@@ -340,7 +341,7 @@ static void a_descriptor_that_cannot_be_read_fails(void **state)
 {
 	(void)state;
 	struct drain drained = {.loop = loop, .room = 100};
-	assert_null(drain(&drained, weir_stream(loop, open("/", O_RDONLY | O_CLOEXEC))));
+	assert_null(drain(&drained, weir_produce_stream(loop, open("/", O_RDONLY | O_CLOEXEC))));
 	assert_int_equal(drained.end, WEIR_FAILED);
 	drain_free(&drained);
 }

@@ -72,7 +72,7 @@ static void no_wake_is_lost(void **state)
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	assert_true(woken.count > 0 && woken.count <= THREADS * ROUNDS);
-	weir_waker_detach(waker);
+	weir_waker_cancel(waker);
 	weir_loop_destroy(loop);
 }
 
@@ -103,7 +103,7 @@ static void a_detached_waker_may_outlive_its_loop(void **state)
 		while (!atomic_load(&started))
 			;
 		weir_loop_turn(loop, 0);
-		weir_waker_detach(waker);
+		weir_waker_cancel(waker);
 		free(producer);
 		unsigned before = woken.count;
 		weir_loop_turn(loop, 0);
@@ -129,7 +129,7 @@ static void wakes_in_a_burst_are_one(void **state)
 	weir_waker_wake(waker);
 	weir_loop_turn(loop, 0);
 	assert_int_equal(woken.count, 2);
-	weir_waker_detach(waker);
+	weir_waker_cancel(waker);
 	weir_loop_destroy(loop);
 }
 

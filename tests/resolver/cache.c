@@ -26,7 +26,7 @@ static struct dns_cache *create(size_t bytes, struct weir_dns_lookups_counters *
 {
 	struct dns_cache *cache = NULL;
 	memset(counters, 0, sizeof *counters);
-	assert_int_equal(weir_dns_cache_create(bytes, STALE_S, counters, &cache), 0);
+	assert_int_equal(dns_cache_create(bytes, STALE_S, counters, &cache), 0);
 	return cache;
 }
 
@@ -36,11 +36,11 @@ static void put(struct dns_cache *cache, const char *question, unsigned flags, c
 	struct weir_dns_question asked = question_of(question);
 	struct dns_accepted accepted;
 	struct dns_cache_key key;
-	assert_int_equal(weir_dns_accept(reply_of(question, words, lines), &asked, flags, &bounds,
+	assert_int_equal(dns_accept(reply_of(question, words, lines), &asked, flags, &bounds,
 	                         scratch, &accepted),
 	        0);
-	weir_dns_cache_key(cache, &asked, flags, &key);
-	weir_dns_cache_put(cache, &key, &accepted, now_s);
+	dns_cache_key(cache, &asked, flags, &key);
+	dns_cache_put(cache, &key, &accepted, now_s);
 }
 
 /* The records as lines, or NULL. */
@@ -49,12 +49,12 @@ static const char *get(struct dns_cache *cache, const char *question, unsigned f
 {
 	struct weir_dns_question asked = question_of(question);
 	struct dns_cache_key key;
-	weir_dns_cache_key(cache, &asked, flags, &key);
-	struct dns_entry *entry = weir_dns_cache_find(cache, &key, now_s);
+	dns_cache_key(cache, &asked, flags, &key);
+	struct dns_cache_entry *entry = dns_cache_find(cache, &key, now_s);
 	if (!entry)
 		return NULL;
-	size_t size = weir_dns_entry_write(entry, &asked, now_s, reply, sizeof reply, found);
-	assert_int_equal(size, weir_dns_entry_reply_size(entry, &asked));
+	size_t size = dns_entry_write(entry, &asked, now_s, reply, sizeof reply, found);
+	assert_int_equal(size, dns_entry_reply_size(entry, &asked));
 	return lines_of(weir_span(reply, size));
 }
 
@@ -80,7 +80,7 @@ static void ttls_run_down(void **state)
 	assert_non_null(get(cache, "a.x. A", 0, 169, &found));
 	assert_null(get(cache, "a.x. A", 0, 170, &found));
 	assert_int_equal(counters.entries, 0);
-	weir_dns_cache_destroy(cache);
+	dns_cache_destroy(cache);
 }
 
 static void whatever_else_is_asked_is_another_question(void **state)
@@ -102,7 +102,7 @@ static void whatever_else_is_asked_is_another_question(void **state)
 	assert_int_equal(found.extended_error, WEIR_DNS_EDE_STALE_NXDOMAIN);
 	assert_null(get(cache, "a. NS", 0, 0, &found));
 	assert_null(get(cache, "b. A", 0, 0, &found));
-	weir_dns_cache_destroy(cache);
+	dns_cache_destroy(cache);
 }
 
 static void failures_are_short_and_never_stale(void **state)
@@ -119,7 +119,7 @@ static void failures_are_short_and_never_stale(void **state)
 	assert_non_null(get(cache, "b. A", 0, 14, &found));
 	assert_int_equal(found.extended_error, WEIR_DNS_EDE_CACHED_ERROR);
 	assert_null(get(cache, "a. A", 0, 15, &found));
-	weir_dns_cache_destroy(cache);
+	dns_cache_destroy(cache);
 }
 
 static void a_reply_that_does_not_fit(void **state)
@@ -131,17 +131,17 @@ static void a_reply_that_does_not_fit(void **state)
 	struct dns_cache_key key;
 	(void)state;
 	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
-	weir_dns_cache_key(cache, &asked, 0, &key);
-	struct dns_entry *entry = weir_dns_cache_find(cache, &key, 0);
-	size_t size = weir_dns_entry_reply_size(entry, &asked);
-	assert_int_equal(weir_dns_entry_write(entry, &asked, 0, reply, size, &found), size);
+	dns_cache_key(cache, &asked, 0, &key);
+	struct dns_cache_entry *entry = dns_cache_find(cache, &key, 0);
+	size_t size = dns_entry_reply_size(entry, &asked);
+	assert_int_equal(dns_entry_write(entry, &asked, 0, reply, size, &found), size);
 	assert_false(found.truncated);
-	size_t cut = weir_dns_entry_write(entry, &asked, 0, reply, size - 1, &found);
+	size_t cut = dns_entry_write(entry, &asked, 0, reply, size - 1, &found);
 	assert_true(found.truncated);
 	assert_int_equal(cut, WEIR_DNS_HEADER_SIZE + 3 + 4);
 	assert_string_equal(lines_of(weir_span(reply, cut)), "");
 	assert_true(reply[2] & WEIR_DNS_TC >> 8);
-	weir_dns_cache_destroy(cache);
+	dns_cache_destroy(cache);
 }
 
 static void without_memory(void **state)
@@ -158,9 +158,9 @@ static void without_memory(void **state)
 	assert_null(get(cache, "a. A", 0, 0, &found));
 	assert_null(get(cache, "b. A", 0, 0, &found));
 	assert_int_equal(counters.entries, 0);
-	weir_dns_cache_destroy(cache);
+	dns_cache_destroy(cache);
 	fail_allocation_after(0, false);
-	assert_int_equal(weir_dns_cache_create(1, 1, &counters, &cache), -ENOMEM);
+	assert_int_equal(dns_cache_create(1, 1, &counters, &cache), -ENOMEM);
 	assert_true(stop_failing_allocations());
 }
 
@@ -250,7 +250,7 @@ static void as_its_model(void **state)
 	/* It is of use, and it was too small. */
 	assert_true(found > asked / 10);
 	assert_true(counters.evicted > 1000);
-	weir_dns_cache_destroy(cache);
+	dns_cache_destroy(cache);
 }
 
 /* What is used stays, when much comes that is not. */
@@ -270,13 +270,13 @@ static void what_is_used_stays(void **state)
 			continue;
 		struct weir_dns_question asked = question_of("used. A");
 		struct dns_cache_key key;
-		weir_dns_cache_key(cache, &asked, 0, &key);
-		struct dns_entry *entry = weir_dns_cache_find(cache, &key, 0);
+		dns_cache_key(cache, &asked, 0, &key);
+		struct dns_cache_entry *entry = dns_cache_find(cache, &key, 0);
 		assert_non_null(entry);
 		entry->uses = 3;
 	}
 	assert_null(get(cache, "n0. A", 0, 0, &found));
-	weir_dns_cache_destroy(cache);
+	dns_cache_destroy(cache);
 }
 
 int main(void)

@@ -75,11 +75,11 @@ static void compose(const struct fake *fake, const struct weir_dns_query *query,
 static void spoil(struct reply *reply, char letter, unsigned i)
 {
 	uint8_t *bytes = reply->bytes;
-	size_t end = WEIR_DNS_HEADER_SIZE + weir_dns_wire_size(bytes + WEIR_DNS_HEADER_SIZE);
+	size_t end = WEIR_DNS_HEADER_SIZE + dns_wire_size(bytes + WEIR_DNS_HEADER_SIZE);
 	switch (letter) {
 	case 'i':
 	case 'I':
-		weir_dns_put16(bytes, weir_dns_get16(bytes) + 1 + i);
+		dns_put16(bytes, dns_get16(bytes) + 1 + i);
 		break;
 	case 'q':
 		bytes[2] &= 0x7f;
@@ -92,7 +92,7 @@ static void spoil(struct reply *reply, char letter, unsigned i)
 		break;
 	case 'c':
 		for (size_t at = WEIR_DNS_HEADER_SIZE; at < end; at++)
-			bytes[at] = weir_dns_lower(bytes[at]);
+			bytes[at] = dns_lower(bytes[at]);
 		break;
 	case 'm':
 		bytes[reply->size++] = 0;
@@ -165,7 +165,7 @@ static enum weir_scan scan(struct weir_terminator *terminator, struct weir_span 
 	(void)terminator, (void)seen, (void)before;
 	if (data.size < LENGTH_SIZE)
 		return WEIR_SCAN_MORE;
-	ret->end = LENGTH_SIZE + (size_t)weir_dns_get16((const uint8_t *)data.data);
+	ret->end = LENGTH_SIZE + (size_t)dns_get16((const uint8_t *)data.data);
 	return data.size < ret->end ? WEIR_SCAN_MORE : WEIR_SCAN_FOUND;
 }
 
@@ -180,7 +180,7 @@ static int on_open(struct weir_channel *channel)
 static void say(struct weir_channel *channel, const struct reply *reply)
 {
 	uint8_t length[LENGTH_SIZE];
-	weir_dns_put16(length, (unsigned)reply->size);
+	dns_put16(length, (unsigned)reply->size);
 	weir_channel_push_copy(channel, weir_span(length, sizeof length));
 	weir_channel_push_copy(channel, weir_span(reply->bytes, reply->size));
 }

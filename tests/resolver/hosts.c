@@ -16,25 +16,25 @@ enum {
 	MAX = 8
 };
 
-static struct weir_hosts *parse(const char *text)
+static struct hosts *parse(const char *text)
 {
 	size_t size = strlen(text);
 	char *copy = malloc(size ? size : 1);
 	assert_non_null(copy);
 	memcpy(copy, text, size);
-	struct weir_hosts *hosts = weir_hosts_parse(weir_span(copy, size));
+	struct hosts *hosts = hosts_parse(weir_span(copy, size));
 	free(copy);
 	assert_non_null(hosts);
 	return hosts;
 }
 
 /* All addresses of a name as one text. */
-static const char *addresses_of(const struct weir_hosts *hosts, const char *name)
+static const char *addresses_of(const struct hosts *hosts, const char *name)
 {
 	static char text[MAX * WEIR_ADDRESS_TEXT_MAX];
 	struct weir_address found[MAX];
 	char one[WEIR_ADDRESS_TEXT_MAX];
-	size_t count = weir_hosts_addresses(hosts, weir_span_of(name), found, MAX), at = 0;
+	size_t count = hosts_addresses(hosts, weir_span_of(name), found, MAX), at = 0;
 	text[0] = 0;
 	for (size_t i = 0; i < count; i++) {
 		weir_address_host(&found[i], one);
@@ -43,14 +43,14 @@ static const char *addresses_of(const struct weir_hosts *hosts, const char *name
 	return text;
 }
 
-static const char *names_of(const struct weir_hosts *hosts, const char *address)
+static const char *names_of(const struct hosts *hosts, const char *address)
 {
 	static char text[512];
 	const char *found[MAX];
 	struct weir_address asked;
 	size_t at = 0;
-	assert_true(weir_literal_parse(weir_span_of(address), 99, &asked));
-	size_t count = weir_hosts_names(hosts, &asked, found, MAX);
+	assert_true(address_literal_parse(weir_span_of(address), 99, &asked));
+	size_t count = hosts_names(hosts, &asked, found, MAX);
 	text[0] = 0;
 	for (size_t i = 0; i < count; i++)
 		at += (size_t)snprintf(text + at, sizeof text - at, "%s%s", i ? " " : "", found[i]);
@@ -60,12 +60,12 @@ static const char *names_of(const struct weir_hosts *hosts, const char *address)
 static void a_usual_file(void **state)
 {
 	(void)state;
-	struct weir_hosts *hosts = parse("127.0.0.1\tlocalhost\r\n"
-	                                 "::1 localhost ip6-localhost # ours\n"
-	                                 "# 10.0.0.1 not\n"
-	                                 "192.0.2.1  Mail.Example.ORG mail\n"
-	                                 "192.0.2.2 mail other\n"
-	                                 "192.0.2.1 third");
+	struct hosts *hosts = parse("127.0.0.1\tlocalhost\r\n"
+	                            "::1 localhost ip6-localhost # ours\n"
+	                            "# 10.0.0.1 not\n"
+	                            "192.0.2.1  Mail.Example.ORG mail\n"
+	                            "192.0.2.2 mail other\n"
+	                            "192.0.2.1 third");
 	assert_string_equal(addresses_of(hosts, "localhost"), "127.0.0.1 ::1");
 	assert_string_equal(addresses_of(hosts, "IP6-localhost"), "::1");
 	assert_string_equal(addresses_of(hosts, "mail"), "192.0.2.1 192.0.2.2");
@@ -76,22 +76,22 @@ static void a_usual_file(void **state)
 	assert_string_equal(names_of(hosts, "192.0.2.1"), "mail.example.org mail third");
 	assert_string_equal(names_of(hosts, "::1"), "localhost ip6-localhost");
 	assert_string_equal(names_of(hosts, "::2"), "");
-	weir_hosts_free(hosts);
+	hosts_free(hosts);
 }
 
 static void what_is_wrong_is_skipped(void **state)
 {
 	(void)state;
-	struct weir_hosts *hosts = parse("\n \nname 1.2.3.4\n1.2.3.4\n1.2.3 a\n1.2.3.4# b\n"
-	                                 "fe80::1%nowhere c\n1.2.3.4#c d\n1.2.3.5 e\n");
+	struct hosts *hosts = parse("\n \nname 1.2.3.4\n1.2.3.4\n1.2.3 a\n1.2.3.4# b\n"
+	                            "fe80::1%nowhere c\n1.2.3.4#c d\n1.2.3.5 e\n");
 	assert_string_equal(names_of(hosts, "1.2.3.4"), "");
 	assert_string_equal(addresses_of(hosts, "e"), "1.2.3.5");
-	weir_hosts_free(hosts);
+	hosts_free(hosts);
 	hosts = parse("");
 	assert_string_equal(addresses_of(hosts, "e"), "");
 	assert_string_equal(names_of(hosts, "1.2.3.4"), "");
-	weir_hosts_free(hosts);
-	weir_hosts_free(NULL);
+	hosts_free(hosts);
+	hosts_free(NULL);
 }
 
 static void no_more_than_asked_for(void **state)
@@ -104,12 +104,12 @@ static void no_more_than_asked_for(void **state)
 	for (int i = 0; i < 20; i++)
 		at += (size_t)snprintf(
 		        text + at, sizeof text - at, "10.0.0.%d all\n10.0.1.1 n%d\n", i, i);
-	struct weir_hosts *hosts = parse(text);
-	assert_int_equal(weir_hosts_addresses(hosts, WEIR_SPAN("all"), found, MAX), MAX);
+	struct hosts *hosts = parse(text);
+	assert_int_equal(hosts_addresses(hosts, WEIR_SPAN("all"), found, MAX), MAX);
 	struct weir_address one = found[0];
-	assert_int_equal(weir_hosts_names(hosts, &one, names, 0), 0);
+	assert_int_equal(hosts_names(hosts, &one, names, 0), 0);
 	assert_string_equal(addresses_of(hosts, "n7"), "10.0.1.1");
-	weir_hosts_free(hosts);
+	hosts_free(hosts);
 }
 
 /* Thousands of names, each found, and nothing else. */
@@ -124,7 +124,7 @@ static void many_names(void **state)
 	assert_non_null(text);
 	for (int i = 0; i < COUNT; i++)
 		at += (size_t)sprintf(text + at, "10.%d.%d.1 host%d.example\n", i >> 8, i & 255, i);
-	struct weir_hosts *hosts = parse(text);
+	struct hosts *hosts = parse(text);
 	for (int i = 0; i < COUNT; i++) {
 		sprintf(name, "host%d.example", i);
 		sprintf(wanted, "10.%d.%d.1", i >> 8, i & 255);
@@ -132,7 +132,7 @@ static void many_names(void **state)
 		assert_string_equal(names_of(hosts, wanted), name);
 	}
 	assert_string_equal(addresses_of(hosts, "host5000.example"), "");
-	weir_hosts_free(hosts);
+	hosts_free(hosts);
 	free(text);
 }
 
@@ -140,7 +140,7 @@ static void memory_fails(void **state)
 {
 	(void)state;
 	fail_allocation_after(0, true);
-	assert_null(weir_hosts_parse(WEIR_SPAN("127.0.0.1 localhost\n")));
+	assert_null(hosts_parse(WEIR_SPAN("127.0.0.1 localhost\n")));
 	assert_true(stop_failing_allocations());
 }
 

@@ -26,7 +26,7 @@ static int accept_with(const char *question, unsigned flags, struct weir_span re
 	char *copy = malloc(reply.size ? reply.size : 1);
 	assert_non_null(copy);
 	memcpy(copy, reply.data, reply.size);
-	int error = weir_dns_accept(weir_span(copy, reply.size), &asked, flags, with, message, ret);
+	int error = dns_accept(weir_span(copy, reply.size), &asked, flags, with, message, ret);
 	free(copy);
 	return error;
 }
@@ -256,8 +256,8 @@ static void a_chain_is_taken_whole_or_is_a_failure(void **state)
 	(void)state;
 	for (unsigned aliases = 1; aliases < 40; aliases++) {
 		size_t size = long_chain(reply, aliases);
-		assert_int_equal(weir_dns_accept(weir_span(reply, size), &question, 0, &bounds,
-		                         message, &accepted),
+		assert_int_equal(dns_accept(weir_span(reply, size), &question, 0, &bounds, message,
+		                         &accepted),
 		        0);
 		bool whole = aliases <= WEIR_DNS_CHAIN_MAX;
 		assert_int_equal(accepted.answers, whole ? aliases + 1 : 0);
@@ -279,13 +279,13 @@ static size_t costly_reply(uint8_t *reply)
 	weir_dns_put_bytes(&writer, "\xc0\x0c\0\x63\0\1\0\0\1\0\0\x78\xc0\x0c", 14);
 	for (unsigned i = 0; i < 59; i++) {
 		uint8_t pointer[2];
-		weir_dns_put16(pointer, 0xc000 | (unsigned)(writer.size - 2));
+		dns_put16(pointer, 0xc000 | (unsigned)(writer.size - 2));
 		weir_dns_put_bytes(&writer, pointer, sizeof pointer);
 	}
 	at = writer.size - 2;
 	while (WEIR_DNS_MESSAGE_MAX - writer.size >= 16) {
 		uint8_t pointer[2];
-		weir_dns_put16(pointer, 0xc000 | (unsigned)at);
+		dns_put16(pointer, 0xc000 | (unsigned)at);
 		weir_dns_put_bytes(&writer, pointer, sizeof pointer);
 		weir_dns_put_bytes(&writer, "\0\1\0\1\0\0\1\0\0\4\xc0\0\2\1", 14);
 		count++;
@@ -305,7 +305,7 @@ static void a_reply_whose_names_cost_too_many_steps_is_refused(void **state)
 	assert_int_equal(weir_dns_question_read(weir_span(reply, size), &at, &question), 0);
 	uint64_t before = dns_name_steps;
 	assert_int_equal(
-	        weir_dns_accept(weir_span(reply, size), &question, 0, &bounds, message, &accepted),
+	        dns_accept(weir_span(reply, size), &question, 0, &bounds, message, &accepted),
 	        WEIR_E_SYNTAX);
 	assert_true(dns_name_steps - before <= 3 * dns_name_steps_max(size) + 1000);
 }

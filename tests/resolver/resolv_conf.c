@@ -10,19 +10,19 @@
 #include "resolv_conf.h"
 
 /* In memory of just that size, so that nobody reads behind it. */
-static struct weir_resolv_conf parse(const char *text)
+static struct resolv_conf parse(const char *text)
 {
-	struct weir_resolv_conf conf;
+	struct resolv_conf conf;
 	size_t size = strlen(text);
 	char *copy = malloc(size ? size : 1);
 	assert_non_null(copy);
 	memcpy(copy, text, size);
-	weir_resolv_conf_parse(weir_span(copy, size), &conf);
+	resolv_conf_parse(weir_span(copy, size), &conf);
 	free(copy);
 	return conf;
 }
 
-static void assert_server(const struct weir_resolv_conf *conf, unsigned i, const char *wanted)
+static void assert_server(const struct resolv_conf *conf, unsigned i, const char *wanted)
 {
 	char text[WEIR_ADDRESS_TEXT_MAX];
 	assert_true(i < conf->server_count);
@@ -30,7 +30,7 @@ static void assert_server(const struct weir_resolv_conf *conf, unsigned i, const
 	assert_string_equal(text, wanted);
 }
 
-static void assert_search(const struct weir_resolv_conf *conf, unsigned i, const char *wanted)
+static void assert_search(const struct resolv_conf *conf, unsigned i, const char *wanted)
 {
 	char text[WEIR_DNS_TEXT_MAX];
 	assert_true(i < conf->search_count);
@@ -41,7 +41,7 @@ static void assert_search(const struct weir_resolv_conf *conf, unsigned i, const
 static void an_empty_file(void **state)
 {
 	(void)state;
-	struct weir_resolv_conf conf = parse("");
+	struct resolv_conf conf = parse("");
 	assert_int_equal(conf.server_count, 1);
 	assert_server(&conf, 0, "127.0.0.1:53");
 	assert_int_equal(conf.search_count, 0);
@@ -54,14 +54,14 @@ static void an_empty_file(void **state)
 static void a_usual_file(void **state)
 {
 	(void)state;
-	struct weir_resolv_conf conf = parse("# by hand\n"
-	                                     "domain left.example\n"
-	                                     "nameserver 192.0.2.1\n"
-	                                     "nameserver\t2001:db8::1  \n"
-	                                     "; more\n"
-	                                     "  nameserver [::1]:5353\r\n"
-	                                     "search one.example. two.example\n"
-	                                     "options ndots:3 timeout:1 rotate edns0 attempts:4");
+	struct resolv_conf conf = parse("# by hand\n"
+	                                "domain left.example\n"
+	                                "nameserver 192.0.2.1\n"
+	                                "nameserver\t2001:db8::1  \n"
+	                                "; more\n"
+	                                "  nameserver [::1]:5353\r\n"
+	                                "search one.example. two.example\n"
+	                                "options ndots:3 timeout:1 rotate edns0 attempts:4");
 	assert_int_equal(conf.server_count, 3);
 	assert_server(&conf, 0, "192.0.2.1:53");
 	assert_server(&conf, 1, "[2001:db8::1]:53");
@@ -78,12 +78,12 @@ static void a_usual_file(void **state)
 static void what_is_wrong_is_skipped(void **state)
 {
 	(void)state;
-	struct weir_resolv_conf conf = parse("nameserver\nnameserver example\nnameserver [::1]\n"
-	                                     "nameserver [::1]:0\nnameserver [::1]:65536\n"
-	                                     "nameserver 1.2.3\nnameservers 1.2.3.4\n"
-	                                     "search . a..b ok.example\nsortlist 1.2.3.4\n"
-	                                     "options ndots: timeout:x attempts\n"
-	                                     "nameserver 192.0.2.9 # here\n");
+	struct resolv_conf conf = parse("nameserver\nnameserver example\nnameserver [::1]\n"
+	                                "nameserver [::1]:0\nnameserver [::1]:65536\n"
+	                                "nameserver 1.2.3\nnameservers 1.2.3.4\n"
+	                                "search . a..b ok.example\nsortlist 1.2.3.4\n"
+	                                "options ndots: timeout:x attempts\n"
+	                                "nameserver 192.0.2.9 # here\n");
 	assert_int_equal(conf.server_count, 1);
 	assert_server(&conf, 0, "192.0.2.9:53");
 	assert_int_equal(conf.search_count, 1);
@@ -96,7 +96,7 @@ static void what_is_wrong_is_skipped(void **state)
 static void numbers_and_lists_are_cut(void **state)
 {
 	(void)state;
-	struct weir_resolv_conf conf =
+	struct resolv_conf conf =
 	        parse("options ndots:99 timeout:0 attempts:18446744073709551615\n"
 	              "search a b c d e f g h\n"
 	              "nameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n"

@@ -325,7 +325,7 @@ static int converse(
 	}
 	error = client.outcome == WEIR_SASL_FAILED ? client.error : server.error;
 	if (error == 0)
-		error = weir_sasl_client_finish(peer);
+		error = weir_sasl_client_verify(peer);
 	if (!flipped)
 		error = -1;
 out:
@@ -415,7 +415,7 @@ static void client_refuses(void **state)
 		await(&client, 2);
 		assert_int_equal(client.outcome, WEIR_SASL_FAILED);
 		assert_int_equal(client.error, -EACCES);
-		assert_int_equal(weir_sasl_client_finish(peer), -EACCES);
+		assert_int_equal(weir_sasl_client_verify(peer), -EACCES);
 		weir_sasl_client_destroy(peer);
 	}
 }

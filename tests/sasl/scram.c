@@ -28,14 +28,14 @@ static void example_of_the_rfc(void **state)
 	                         (char *)scram.salt, sizeof scram.salt, &size),
 	        0);
 	scram.salt_size = (uint32_t)size;
-	assert_int_equal(weir_scram_salt_password(WEIR_SPAN("pencil"), &scram, salted), 0);
-	assert_int_equal(weir_scram_derive(salted, &scram, key), 0);
-	assert_int_equal(weir_scram_hmac(scram.stored_key, weir_span_of(message), signature), 0);
+	assert_int_equal(scram_salt_password(WEIR_SPAN("pencil"), &scram, salted), 0);
+	assert_int_equal(scram_derive(salted, &scram, key), 0);
+	assert_int_equal(scram_hmac(scram.stored_key, weir_span_of(message), signature), 0);
 	for (int i = 0; i < SCRAM_KEY; i++)
 		key[i] ^= signature[i];
 	weir_base64_encode(weir_span(key, sizeof key), text);
 	assert_memory_equal(text, "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=", sizeof text);
-	assert_int_equal(weir_scram_hmac(scram.server_key, weir_span_of(message), signature), 0);
+	assert_int_equal(scram_hmac(scram.server_key, weir_span_of(message), signature), 0);
 	weir_base64_encode(weir_span(signature, sizeof signature), text);
 	assert_memory_equal(text, "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", sizeof text);
 }

@@ -19,7 +19,7 @@ static int feed(struct smtp_reply *reply, const char *lines)
 	int done = 0;
 	while (done == 0 && rest.size) {
 		weir_span_cut(&rest, '\n', &line);
-		done = weir_smtp_reply_line(reply, line);
+		done = smtp_reply_line(reply, line);
 	}
 	return done < 0 ? done : done ? (int)reply->code : 0;
 }
@@ -72,9 +72,9 @@ static void bounds(void **state)
 	memset(line + 4, 'x', sizeof line - 5);
 	line[sizeof line - 1] = 0;
 	for (int i = 0; i < WEIR_SMTP_REPLY_LINES_MAX; i++)
-		assert_int_equal(weir_smtp_reply_line(&reply, weir_span_of(line)), 0);
+		assert_int_equal(smtp_reply_line(&reply, weir_span_of(line)), 0);
 	assert_int_equal(strlen(reply.text), WEIR_SMTP_REPLY_MAX);
-	assert_int_equal(weir_smtp_reply_line(&reply, weir_span_of("250 x")), -EPROTO);
+	assert_int_equal(smtp_reply_line(&reply, weir_span_of("250 x")), -EPROTO);
 }
 
 static void offers(void **state)
@@ -85,16 +85,16 @@ static void offers(void **state)
 	char large[300];
 	(void)state;
 	for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
-		weir_smtp_offer(&found, weir_span_of(lines[i]));
+		smtp_offer(&found, weir_span_of(lines[i]));
 	assert_true(found.pipelining && found.eight_bit && found.utf8 && found.dsn);
 	assert_true(found.starttls && found.size);
 	assert_int_equal(found.size_max, 1000);
 	assert_string_equal(found.auth, "PLAIN LOGIN SCRAM-SHA-256");
 	memset(large, 'x', sizeof large);
 	memcpy(large, "AUTH ", 5);
-	weir_smtp_offer(&found, weir_span(large, sizeof large));
+	smtp_offer(&found, weir_span(large, sizeof large));
 	assert_string_equal(found.auth, "PLAIN LOGIN SCRAM-SHA-256");
-	weir_smtp_offer(&found, WEIR_SPAN("SIZE"));
+	smtp_offer(&found, WEIR_SPAN("SIZE"));
 	assert_int_equal(found.size_max, 0);
 }
 

@@ -154,9 +154,10 @@ static int setup(void **state)
 	struct weir_tls_options options = {.certificates = &mine, .count = 1};
 	struct weir_tls_client_options strict = {.ca = certificate_ca()};
 	struct weir_tls_client_options loose = {.unverified = true};
-	if (weir_tls_server(&options, NULL, NULL, &server_tls) < 0 ||
-	        weir_tls_client(&strict, NULL, NULL, &verifying) < 0 ||
-	        weir_tls_client(&loose, NULL, NULL, &trusting) < 0 || weir_loop_create(&loop) < 0)
+	if (weir_tls_server_create(&options, NULL, NULL, &server_tls) < 0 ||
+	        weir_tls_client_create(&strict, NULL, NULL, &verifying) < 0 ||
+	        weir_tls_client_create(&loose, NULL, NULL, &trusting) < 0 ||
+	        weir_loop_create(&loop) < 0)
 		return -1;
 	host_start(&host, loop);
 	return 0;

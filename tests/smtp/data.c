@@ -12,13 +12,13 @@
 #include <weir/buffer.h>
 #include <weir/cutter.h>
 
-#include "data.h"
+#include "message_data.h"
 
 /* -- through the cutter ------------------------------------------------------------------------ */
 
 struct received {
 	struct weir_cutter cutter;
-	struct weir_smtp_data data;
+	struct smtp_data data;
 	struct weir_buffer bytes;
 	bool ended;
 };
@@ -57,7 +57,7 @@ static void on_request(struct weir_cutter *cutter, struct weir_span request)
 	settle(received);
 	if (received->data.cut == WEIR_SMTP_CUT_BARE)
 		put(received, "\r\n", 2);
-	received->ended = weir_smtp_data_ended(&received->data);
+	received->ended = smtp_data_ended(&received->data);
 }
 
 static void on_overflow(struct weir_cutter *cutter, int error)
@@ -85,7 +85,7 @@ static size_t feed(struct received *received, const char *text, size_t size)
 	size_t left = received->ended ? region.size : 0;
 	if (received->ended)
 		region.size = 0;
-	assert_int_equal(weir_cutter_end(&received->cutter, &region), 0);
+	assert_int_equal(weir_cutter_save(&received->cutter, &region), 0);
 	free(copy);
 	return size - left;
 }
@@ -93,15 +93,15 @@ static size_t feed(struct received *received, const char *text, size_t size)
 static void begin(struct received *received, bool chunk, bool binary, bool normalise)
 {
 	*received = (struct received){0};
-	weir_smtp_data_init(&received->data, chunk, binary, normalise);
+	smtp_data_init(&received->data, chunk, binary, normalise);
 	weir_cutter_init(&received->cutter, weir_until_line_end(), 100);
-	weir_cutter_stream(&received->cutter, weir_smtp_data_terminator(&received->data));
+	weir_cutter_stream(&received->cutter, smtp_data_terminator(&received->data));
 }
 
 static void end(struct received *received)
 {
-	weir_cutter_free(&received->cutter);
-	weir_buffer_free(&received->bytes);
+	weir_cutter_finish(&received->cutter);
+	weir_buffer_finish(&received->bytes);
 }
 
 /* -- the model --------------------------------------------------------------------------------- */
@@ -281,7 +281,7 @@ static void compare_chunks(const char *text, size_t size, bool normalise)
 		size_t chunk = random_cut(size - at);
 		received.data.left = chunk;
 		received.ended = false;
-		weir_cutter_stream(&received.cutter, weir_smtp_data_terminator(&received.data));
+		weir_cutter_stream(&received.cutter, smtp_data_terminator(&received.data));
 		for (size_t done = 0; done < chunk;) {
 			size_t cut = random_cut(chunk - done);
 			done += feed(&received, text + at + done, cut);

@@ -86,7 +86,7 @@ static void always_full(void **state)
 	talk_script(TALK_AT_ONCE, script.data);
 	assert_string_equal(talk_message(&talk.local), wanted);
 	assert_string_equal(talk_message(&talk.relay), wanted);
-	weir_buffer_free(&script);
+	weir_buffer_finish(&script);
 	assert_int_equal(talk.local.committed, 2);
 	talk_in_all_paces(BEGUN(RCPT("both@example.org")) "C: BDAT 5\nC. A: b\\r\nS: 250\n"
 	                                                  "C: BDAT 4\nC. \\n\\r\\nx\nS: 250\n"
@@ -336,7 +336,7 @@ static void idle_sessions_are_small(void **state)
 	for (int i = 0; i < COUNT; i++) {
 		peers[i] = talk_connect();
 		talk_on(&peers[i], TALK_LINES, HELLO);
-		weir_buffer_free(&peers[i].got);
+		weir_buffer_finish(&peers[i].got);
 	}
 	size_t each = (memory_in_use() - before) / COUNT;
 	print_message("%zu bytes a session, with its channel\n", each);

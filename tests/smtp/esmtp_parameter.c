@@ -16,11 +16,11 @@ static const char *list(const char *text)
 {
 	static char all[300];
 	struct weir_span left = weir_span_of(text);
-	struct weir_smtp_parameter parameter;
+	struct smtp_parameter parameter;
 	size_t size = 0;
 	int result;
 	all[0] = 0;
-	while ((result = weir_smtp_parameter_next(&left, &parameter)) > 0)
+	while ((result = smtp_parameter_next(&left, &parameter)) > 0)
 		size += (size_t)snprintf(all + size, sizeof all - size, "%.*s%s%.*s|",
 		        (int)parameter.keyword.size, parameter.keyword.data,
 		        parameter.has_value ? "=" : "", (int)parameter.value.size,
@@ -74,8 +74,7 @@ static void xtext(void **state)
 	};
 	char text[32];
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		long size =
-		        weir_smtp_xtext_decode(weir_span_of(cases[i].coded), cases[i].utf8, text);
+		long size = smtp_xtext_decode(weir_span_of(cases[i].coded), cases[i].utf8, text);
 		if (i == 2) {
 			assert_int_equal(size, 2);
 			assert_memory_equal(text, "\0\xff", 2);

@@ -240,9 +240,9 @@ struct fake_sink fake_sink_make(void)
 
 void fake_sink_free(struct fake_sink *sink)
 {
-	weir_buffer_free(&sink->envelope);
-	weir_buffer_free(&sink->bytes);
-	weir_buffer_free(&sink->waiting);
+	weir_buffer_finish(&sink->envelope);
+	weir_buffer_finish(&sink->bytes);
+	weir_buffer_finish(&sink->waiting);
 }
 
 void fake_sink_release(struct fake_sink *sink)

@@ -52,7 +52,7 @@ static void answer(struct visit *visit, const char *text)
 		return;
 	}
 	strncpy(drip->text, text, sizeof drip->text - 1);
-	weir_channel_push(visit->channel, weir_generator(drip_more, drip_close, drip));
+	weir_channel_push(visit->channel, weir_produce_generator(drip_more, drip_close, drip));
 }
 
 static const char *either(const char *text, const char *otherwise)

@@ -12,14 +12,14 @@
 #include "mailbox.h"
 
 /* A copy of the exact size, so that a sanitizer sees who looks beyond it. */
-static int parse(const char *text, size_t size, struct weir_smtp_mailbox *ret, size_t *ret_left)
+static int parse(const char *text, size_t size, struct smtp_mailbox *ret, size_t *ret_left)
 {
 	static char *copy;
 	free(copy);
 	copy = malloc(size ? size : 1);
 	memcpy(copy, text, size);
 	struct weir_span span = weir_span(copy, size);
-	int error = weir_smtp_path_parse(&span, ret);
+	int error = smtp_path_parse(&span, ret);
 	*ret_left = span.size;
 	if (error < 0)
 		assert_int_equal(span.size, size);
@@ -50,7 +50,7 @@ static void paths(void **state)
 	        {"<>", "", ""},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct weir_smtp_mailbox mailbox;
+		struct smtp_mailbox mailbox;
 		size_t left, size = strlen(cases[i].text);
 		const char *end = strstr(cases[i].text, "> ");
 		if (parse(cases[i].text, size, &mailbox, &left) < 0)
@@ -79,12 +79,12 @@ static void no_paths(void **state)
 	        "<\xed\xa0\x80@b>", "<\xf4\x90\x80\x80@b>", "<\xe0\x80\x80@b>", "<a@b\xff>",
 	        "<<a@b>>", "<a\\b@c>"};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct weir_smtp_mailbox mailbox;
+		struct smtp_mailbox mailbox;
 		size_t left;
 		if (parse(cases[i], strlen(cases[i]), &mailbox, &left) == 0)
 			fail_msg("taken: %s", cases[i]);
 	}
-	struct weir_smtp_mailbox mailbox;
+	struct smtp_mailbox mailbox;
 	size_t left;
 	assert_int_equal(parse("<a\0@b>", 6, &mailbox, &left), WEIR_E_SYNTAX);
 	assert_int_equal(parse("<a@[1.2.3.4\0]>", 14, &mailbox, &left), WEIR_E_SYNTAX);
@@ -100,7 +100,7 @@ static int of_lengths(int local, int label, int labels)
 		        label,
 		        "yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy");
 	text[size++] = '>';
-	struct weir_smtp_mailbox mailbox;
+	struct smtp_mailbox mailbox;
 	size_t left;
 	return parse(text, (size_t)size, &mailbox, &left);
 }
@@ -126,19 +126,19 @@ static void quotes_are_taken_off(void **state)
 	static const char *const cases[][2] = {{"alice", "alice"}, {"\"alice\"", "alice"},
 	        {"\"a\\\"b\"", "a\"b"}, {"\"\\\\\"", "\\"}, {"\"\"", ""}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-		assert_true(weir_span_equal(weir_smtp_local_decode(weir_span_of(cases[i][0]), text),
+		assert_true(weir_span_equal(smtp_local_decode(weir_span_of(cases[i][0]), text),
 		        weir_span_of(cases[i][1])));
 }
 
 static void mailboxes(void **state)
 {
 	(void)state;
-	struct weir_smtp_mailbox mailbox;
-	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("a@b"), &mailbox), 0);
-	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("a@b "), &mailbox), WEIR_E_SYNTAX);
-	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("<a@b>"), &mailbox), WEIR_E_SYNTAX);
-	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN("postmaster"), &mailbox), WEIR_E_SYNTAX);
-	assert_int_equal(weir_smtp_mailbox_parse(WEIR_SPAN(""), &mailbox), WEIR_E_SYNTAX);
+	struct smtp_mailbox mailbox;
+	assert_int_equal(smtp_mailbox_parse(WEIR_SPAN("a@b"), &mailbox), 0);
+	assert_int_equal(smtp_mailbox_parse(WEIR_SPAN("a@b "), &mailbox), WEIR_E_SYNTAX);
+	assert_int_equal(smtp_mailbox_parse(WEIR_SPAN("<a@b>"), &mailbox), WEIR_E_SYNTAX);
+	assert_int_equal(smtp_mailbox_parse(WEIR_SPAN("postmaster"), &mailbox), WEIR_E_SYNTAX);
+	assert_int_equal(smtp_mailbox_parse(WEIR_SPAN(""), &mailbox), WEIR_E_SYNTAX);
 }
 
 int main(void)

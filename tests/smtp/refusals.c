@@ -238,7 +238,7 @@ static void bounds_on_messages(void **state)
 	        "C: BDAT 1001\nC. x\n",
 	        0);
 	talk_in_all_paces(script.data);
-	weir_buffer_free(&script);
+	weir_buffer_finish(&script);
 	talk_in_all_paces(
 	        HELLO "C: MAIL FROM:<a@b>\nS: 250\nC: RCPT TO:<alice@example.org>\nS: 250\n"
 	              "C: BDAT 1501\nS: 552 5.3.4\nS.\n");
@@ -321,7 +321,7 @@ static void a_loop_of_mail(void **state)
 		weir_buffer_format(&script, SIZE_MAX, "C: \nC: Received: in the body\nC: .\n%s%c",
 		        fields > 100 ? "S: 554 5.4.6\n" : "S: 250\n", 0);
 		talk_in_all_paces(script.data);
-		weir_buffer_free(&script);
+		weir_buffer_finish(&script);
 	}
 }
 

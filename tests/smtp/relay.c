@@ -182,7 +182,7 @@ static int teardown(void **state)
 	if (relay)
 		stop_relay(5000);
 	weir_mail_queue_close(queue);
-	weir_buffer_free(&mailbox.text);
+	weir_buffer_finish(&mailbox.text);
 	host_stop(&host);
 	for (int i = 0; i < 10; i++)
 		weir_loop_turn(loop, 1);

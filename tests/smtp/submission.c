@@ -198,9 +198,10 @@ static struct weir_tls *make_tls(void)
 	        certificate_make("mx.example.org", "DNS:mx.example.org", 10);
 	struct weir_tls_certificate certificate = {.chain = files.chain, .key = files.key};
 	struct weir_tls *tls;
-	assert_int_equal(weir_tls_server(&(struct weir_tls_options){.certificates = &certificate,
-	                                         .count = 1},
-	                         NULL, NULL, &tls),
+	assert_int_equal(
+	        weir_tls_server_create(
+	                &(struct weir_tls_options){.certificates = &certificate, .count = 1}, NULL,
+	                NULL, &tls),
 	        0);
 	return tls;
 }

@@ -189,7 +189,7 @@ void talk_on(struct peer *peer, enum talk_pace pace, const char *script)
 		else if (line[0] == 'S')
 			expect_end(peer);
 	}
-	weir_buffer_free(&to_send);
+	weir_buffer_finish(&to_send);
 }
 
 void talk_script(enum talk_pace pace, const char *script)

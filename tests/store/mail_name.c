@@ -44,7 +44,7 @@ static void names_are_understood(void **state)
 	for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
 		const struct example *example = &examples[i];
 		struct mail_name name;
-		weir_mail_name_parse(weir_span_of(example->name), &name);
+		mail_name_parse(weir_span_of(example->name), &name);
 		assert_true(weir_span_equal(name.unique, weir_span_of(example->unique)));
 		assert_int_equal(name.measured, example->measured);
 		assert_int_equal(name.dotless, example->dotless);
@@ -59,20 +59,20 @@ static void uids_are_printable_and_short(void **state)
 {
 	(void)state;
 	char uid[WEIR_MAIL_UID_MAX + 1], other[WEIR_MAIL_UID_MAX + 1], longest[256];
-	weir_mail_name_uid(WEIR_SPAN("1.M2P3.h"), uid);
+	mail_name_uid(WEIR_SPAN("1.M2P3.h"), uid);
 	assert_string_equal(uid, "1.M2P3.h");
 	memset(longest, 'x', sizeof longest);
-	weir_mail_name_uid(weir_span(longest, WEIR_MAIL_UID_MAX), uid);
+	mail_name_uid(weir_span(longest, WEIR_MAIL_UID_MAX), uid);
 	assert_int_equal(strlen(uid), WEIR_MAIL_UID_MAX);
 	assert_memory_equal(uid, longest, WEIR_MAIL_UID_MAX);
-	weir_mail_name_uid(weir_span(longest, WEIR_MAIL_UID_MAX + 1), uid);
+	mail_name_uid(weir_span(longest, WEIR_MAIL_UID_MAX + 1), uid);
 	assert_int_equal(strlen(uid), 37);
 	assert_memory_equal(uid, "hash-", 5);
-	weir_mail_name_uid(weir_span(longest, WEIR_MAIL_UID_MAX + 2), other);
+	mail_name_uid(weir_span(longest, WEIR_MAIL_UID_MAX + 2), other);
 	assert_string_not_equal(uid, other);
 	for (const char *const *bad = (const char *const[]){"", "a b", "\xc3\xa4", "a\x7f", NULL};
 	        *bad; bad++) {
-		weir_mail_name_uid(weir_span_of(*bad), uid);
+		mail_name_uid(weir_span_of(*bad), uid);
 		assert_int_equal(strlen(uid), 37);
 	}
 }
@@ -80,8 +80,8 @@ static void uids_are_printable_and_short(void **state)
 static struct mail_scan scan_of(struct weir_span bytes, size_t cut, bool unix_lines)
 {
 	struct mail_scan scan = {.unix_lines = unix_lines};
-	weir_mail_scan(&scan, weir_span(bytes.data, cut));
-	weir_mail_scan(&scan, weir_span_skip(bytes, cut));
+	mail_scan(&scan, weir_span(bytes.data, cut));
+	mail_scan(&scan, weir_span_skip(bytes, cut));
 	return scan;
 }
 
@@ -106,11 +106,11 @@ static void scans_agree_with_a_plain_look(void **state)
 				struct weir_span bytes = weir_span(text, size);
 				struct mail_scan scan = scan_of(bytes, cut, false);
 				assert_int_equal(scan.dotted, dotted);
-				assert_int_equal(weir_mail_scan_ended(&scan), ended);
+				assert_int_equal(mail_scan_ended(&scan), ended);
 				assert_int_equal(scan.stored, size);
 				scan = scan_of(bytes, cut, true);
 				assert_int_equal(scan.dotted, unix_dotted);
-				assert_int_equal(weir_mail_scan_ended(&scan), unix_ended);
+				assert_int_equal(mail_scan_ended(&scan), unix_ended);
 				assert_int_equal(scan.bare, bare);
 			}
 		}
@@ -123,22 +123,22 @@ static void new_names_are_understood_and_differ(void **state)
 	char one[MAIL_NAME_SIZE], two[MAIL_NAME_SIZE], uid[WEIR_MAIL_UID_MAX + 1];
 	struct mail_name name;
 	struct mail_scan scan = scan_of(WEIR_SPAN("Subject: x\r\n\r\ny\r\n"), 3, false);
-	assert_int_equal(weir_mail_name_make(&scan, one), 0);
-	assert_int_equal(weir_mail_name_make(&scan, two), 0);
+	assert_int_equal(mail_name_make(&scan, one), 0);
+	assert_int_equal(mail_name_make(&scan, two), 0);
 	assert_string_not_equal(one, two);
-	weir_mail_name_parse(weir_span_of(one), &name);
+	mail_name_parse(weir_span_of(one), &name);
 	assert_true(name.measured && name.dotless);
 	assert_int_equal(name.stored, 17);
 	assert_int_equal(name.octets, 17);
-	weir_mail_name_uid(name.unique, uid);
+	mail_name_uid(name.unique, uid);
 	assert_true(weir_span_equal(name.unique, weir_span_of(uid)));
 	scan = scan_of(WEIR_SPAN("x\r\n.\r\n"), 0, false);
-	assert_int_equal(weir_mail_name_make(&scan, one), 0);
-	weir_mail_name_parse(weir_span_of(one), &name);
+	assert_int_equal(mail_name_make(&scan, one), 0);
+	mail_name_parse(weir_span_of(one), &name);
 	assert_true(name.measured && !name.dotless);
 	scan = scan_of(WEIR_SPAN("not ended"), 0, false);
-	assert_int_equal(weir_mail_name_make(&scan, one), 0);
-	weir_mail_name_parse(weir_span_of(one), &name);
+	assert_int_equal(mail_name_make(&scan, one), 0);
+	mail_name_parse(weir_span_of(one), &name);
 	assert_true(name.measured && !name.dotless);
 }
 

@@ -119,7 +119,7 @@ static int take_at(int64_t now_s)
 {
 	int before = takes;
 	taken = NULL;
-	int result = weir_mail_queue_take(queue, loop, now_s, on_taken, NULL);
+	int result = weir_mail_queue_claim(queue, loop, now_s, on_taken, NULL);
 	if (result == 1)
 		turn_until(&takes, before + 1);
 	return result;
@@ -131,7 +131,7 @@ static void give(enum weir_queued_state first, enum weir_queued_state second, in
 	taken->recipients[0].state = first;
 	taken->recipients[1].state = second;
 	taken->next_s = next_s;
-	weir_mail_queue_give_back(queue, loop, taken, on_given, NULL);
+	weir_mail_queue_requeue(queue, loop, taken, on_given, NULL);
 	turn_until(&gives, before + 1);
 }
 
@@ -331,7 +331,7 @@ static void no_half_envelope_is_believed(void **state)
 	weir_mail_queue_close(queue);
 	for (size_t i = 0; i + 1 < (size_t)size; i++) {
 		struct weir_queued *queued;
-		if (weir_queued_parse(weir_span(text, i), &queued) == 0)
+		if (mail_queued_parse(weir_span(text, i), &queued) == 0)
 			fail_msg("%zu bytes are taken", i);
 	}
 }
@@ -433,7 +433,7 @@ static void others_may_ask(void **state)
 	/* Deleted between being on the disk again and being back. */
 	int64_t next_s = weir_mail_queue_next(queue);
 	pthread_mutex_lock(&queue->lock);
-	weir_queue_find(queue, shown[0])->deleted = true;
+	mail_queue_find(queue, shown[0])->deleted = true;
 	pthread_mutex_unlock(&queue->lock);
 	assert_int_equal(take_at(next_s), 1);
 	assert_int_equal(take_error, -ENOENT);

@@ -228,7 +228,7 @@ static void nesting_is_bounded(void **state)
 	mistakes[0] = 0;
 	assert_int_equal(parse(text.data), WEIR_E_SYNTAX);
 	assert_non_null(strstr(mistakes, "4 nested too deep, or too many: c"));
-	weir_buffer_free(&text);
+	weir_buffer_finish(&text);
 }
 
 static void from_a_file(void **state)

@@ -61,7 +61,7 @@ static void forgetting_and_closing_while_opening(void **state)
 	struct asked asked = {0}, later = {0};
 	struct weir_tree *tree = open_tree(NULL);
 	weir_tree_lookup(tree, &asked.lookup, "not-there-1", on_done);
-	weir_tree_forget(tree, "not-there-1");
+	weir_tree_invalidate(tree, "not-there-1");
 	put("not-there-1", "now it is");
 	weir_tree_lookup(tree, &later.lookup, "not-there-1", on_done);
 	weir_tree_close(tree);

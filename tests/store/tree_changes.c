@@ -218,13 +218,13 @@ static void what_is_forgotten_is_looked_up_in_the_same_turn(void **state)
 	probe("d/b");
 	put("d/a", "two");
 	put("d/b", "b");
-	weir_tree_forget(tree, "d/a");
-	weir_tree_forget(tree, "d/b");
+	weir_tree_invalidate(tree, "d/a");
+	weir_tree_invalidate(tree, "d/b");
 	assert_string_equal(look("d/a"), "two");
 	assert_string_equal(probe("d/b"), "b");
-	weir_tree_forget(tree, "");
-	weir_tree_forget(tree, "/");
-	weir_tree_forget(tree, "never/asked/for");
+	weir_tree_invalidate(tree, "");
+	weir_tree_invalidate(tree, "/");
+	weir_tree_invalidate(tree, "never/asked/for");
 }
 
 #define CHANGE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

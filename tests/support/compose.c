@@ -43,7 +43,7 @@ static struct weir_producer *make_stream(struct weir_loop *loop, struct weir_spa
 	if (write(ends[1], bytes.data, bytes.size) != (ssize_t)bytes.size)
 		abort();
 	close(ends[1]);
-	return weir_stream(loop, ends[0]);
+	return weir_produce_stream(loop, ends[0]);
 }
 
 static struct weir_producer *make_leaf(
@@ -55,13 +55,13 @@ static struct weir_producer *make_leaf(
 	struct probe probe = {.loop = loop, .bytes = bytes, .seed = bytes.size};
 	switch (dice_throw(dice, 6)) {
 	case 0:
-		return weir_memory_borrowed(bytes.data, bytes.size);
+		return weir_produce_borrowed(bytes.data, bytes.size);
 	case 1:
-		return weir_memory_copied(bytes.data, bytes.size);
+		return weir_produce_copied(bytes.data, bytes.size);
 	case 2:
-		return weir_buffers(parts, 3, NULL, NULL);
+		return weir_produce_buffers(parts, 3, NULL, NULL);
 	case 3:
-		return weir_file(file_of(bytes), true, 0, bytes.size);
+		return weir_produce_file(file_of(bytes), true, 0, bytes.size);
 	case 4:
 		if (bytes.size <= 4096)
 			return make_stream(loop, bytes);
@@ -81,18 +81,18 @@ static void wrap_escape(struct composed *composed, struct dice *dice)
 	struct weir_span before = weir_span_of(strings[dice_throw(dice, 10)]);
 	struct weir_buffer model = {0};
 	replace_all(weir_buffer_span(&composed->expected), from, to, before, &model);
-	weir_buffer_free(&composed->expected);
+	weir_buffer_finish(&composed->expected);
 	composed->expected = model;
-	composed->producer = weir_escape(composed->producer, from, to, before);
+	composed->producer = weir_produce_escape(composed->producer, from, to, before);
 }
 
 static void wrap_crlf(struct composed *composed)
 {
 	struct weir_buffer model = {0};
 	to_crlf(weir_buffer_span(&composed->expected), &model);
-	weir_buffer_free(&composed->expected);
+	weir_buffer_finish(&composed->expected);
 	composed->expected = model;
-	composed->producer = weir_crlf(composed->producer);
+	composed->producer = weir_produce_crlf(composed->producer);
 }
 
 static void wrap_limit(struct composed *composed, struct dice *dice)
@@ -100,7 +100,7 @@ static void wrap_limit(struct composed *composed, struct dice *dice)
 	size_t size = composed->expected.size;
 	size_t skip = dice_throw(dice, (unsigned)size + 10);
 	size_t most = dice_throw(dice, (unsigned)size + 10);
-	composed->producer = weir_limit(composed->producer, skip, most);
+	composed->producer = weir_produce_limit(composed->producer, skip, most);
 	weir_buffer_consume(&composed->expected, skip < size ? skip : size);
 	if (composed->expected.size > most)
 		composed->expected.size = most;
@@ -124,26 +124,26 @@ static void wrap_passing(struct composed *composed, struct dice *dice)
 	struct weir_producer *child = composed->producer;
 	switch (dice_throw(dice, 4)) {
 	case 0:
-		composed->producer = weir_glob(child, 1 + dice_throw(dice, 5000));
+		composed->producer = weir_produce_glob(child, 1 + dice_throw(dice, 5000));
 		break;
 	case 1:
-		composed->producer = weir_tee(child, see_nothing, NULL);
+		composed->producer = weir_produce_tee(child, see_nothing, NULL);
 		break;
 	case 2:
-		composed->producer = weir_hook(child, end_of_nothing, NULL);
+		composed->producer = weir_produce_hook(child, end_of_nothing, NULL);
 		break;
 	default:
-		composed->producer = weir_throttle(child, 1 << 30, 1 << 30);
+		composed->producer = weir_produce_throttle(child, 1 << 30, 1 << 30);
 	}
 }
 
 static void wrap_encoder(struct composed *composed, struct dice *dice)
 {
 	static struct weir_producer *(*const encoders[])(struct weir_producer *) = {
-	        [DECODE_GZIP] = weir_gzip, [DECODE_DEFLATE] = weir_deflate};
+	        [DECODE_GZIP] = weir_produce_gzip, [DECODE_DEFLATE] = weir_produce_deflate};
 	enum decoder decoder = (enum decoder)dice_throw(dice, 3);
 	if (decoder == DECODE_CHUNKED)
-		composed->producer = weir_chunked(composed->producer, NULL, NULL);
+		composed->producer = weir_produce_chunked(composed->producer, NULL, NULL);
 	else
 		composed->producer = encoders[decoder](composed->producer);
 	composed->decoders[composed->decoders_count++] = decoder;
@@ -167,9 +167,9 @@ static struct composed build_composite(struct weir_loop *loop, struct dice *dice
 			            child.expected.size, SIZE_MAX) < 0)
 				abort();
 		}
-		weir_buffer_free(&child.expected);
+		weir_buffer_finish(&child.expected);
 	}
-	all.producer = weir_composite(children, made);
+	all.producer = weir_produce_composite(children, made);
 	return all;
 }
 
@@ -214,7 +214,7 @@ static bool decode(const struct composed *composed, struct weir_buffer *bytes)
 		                    ? decode_chunked(weir_buffer_span(bytes), &decoded, &whole)
 		                    : decode_gzip(weir_buffer_span(bytes),
 		                              decoder == DECODE_DEFLATE, &decoded, &whole);
-		weir_buffer_free(bytes);
+		weir_buffer_finish(bytes);
 		*bytes = decoded;
 		if (!good || !whole)
 			return false;
@@ -242,8 +242,8 @@ const char *compose_and_drain(struct weir_loop *loop, struct dice *dice, unsigne
 	if (!wrong && probes_open)
 		wrong = "a child that was not closed";
 	drain_free(&drained);
-	weir_buffer_free(&composed.expected);
+	weir_buffer_finish(&composed.expected);
 	for (unsigned i = 0; i < held_count; i++)
-		weir_buffer_free(&held[i]);
+		weir_buffer_finish(&held[i]);
 	return wrong;
 }

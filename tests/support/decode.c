@@ -97,7 +97,7 @@ void replace_all(struct weir_span bytes, struct weir_span from, struct weir_span
 		}
 		at = end;
 	}
-	weir_buffer_free(&whole);
+	weir_buffer_finish(&whole);
 }
 
 void to_crlf(struct weir_span bytes, struct weir_buffer *ret)

@@ -11,7 +11,7 @@
 bool decode_gzip(struct weir_span bytes, bool zlib_format, struct weir_buffer *to, bool *ret_whole);
 bool decode_chunked(struct weir_span bytes, struct weir_buffer *to, bool *ret_whole);
 
-/* Search and replace, without any care for speed. `before` as for weir_escape. */
+/* Search and replace, without any care for speed. `before` as for weir_produce_escape. */
 void replace_all(struct weir_span bytes, struct weir_span from, struct weir_span to,
         struct weir_span before, struct weir_buffer *ret);
 

@@ -70,15 +70,15 @@ static size_t put_data(uint16_t type, const char *text, uint8_t *to)
 		return to[0] + 1u;
 	case WEIR_DNS_SOA:
 		/* The names of its server and of who is responsible are the root. */
-		weir_dns_put32(to + 2 + 16, (uint32_t)atoi(text));
+		dns_put32(to + 2 + 16, (uint32_t)atoi(text));
 		return 22;
 	case WEIR_DNS_RRSIG:
-		weir_dns_put16(to, type_of(text));
+		dns_put16(to, type_of(text));
 		return 18 + 1 + 8;
 	case WEIR_DNS_OPT:
-		weir_dns_put16(to, WEIR_DNS_OPTION_ERROR);
-		weir_dns_put16(to + 2, 2);
-		weir_dns_put16(to + 4, (unsigned)atoi(text));
+		dns_put16(to, WEIR_DNS_OPTION_ERROR);
+		dns_put16(to + 2, 2);
+		dns_put16(to + 4, (unsigned)atoi(text));
 		return 6;
 	case WEIR_DNS_MX:
 		name = name_of(text);
@@ -116,8 +116,8 @@ struct weir_span reply_of(const char *question, const char *flags, const char *c
 	struct weir_dns_question asked = question_of(question);
 	struct weir_dns_writer writer;
 	memcpy(bytes, asked.name.wire, asked.name.size);
-	weir_dns_put16(bytes + asked.name.size, asked.type);
-	weir_dns_put16(bytes + asked.name.size + 2, asked.class);
+	dns_put16(bytes + asked.name.size, asked.type);
+	dns_put16(bytes + asked.name.size + 2, asked.class);
 	weir_dns_writer_init(&writer, memory, sizeof memory);
 	weir_dns_put_question(&writer, weir_span(bytes, asked.name.size + 4u));
 	for (; *lines; lines++)
@@ -139,9 +139,9 @@ static void print_data(
 	else if (record->type == WEIR_DNS_TXT)
 		snprintf(to, room, "%.*s", data[0], (const char *)data + 1);
 	else if (record->type == WEIR_DNS_SOA)
-		snprintf(to, room, "%u", weir_dns_get32(data + record->data.size - 4));
+		snprintf(to, room, "%u", dns_get32(data + record->data.size - 4));
 	else if (record->type == WEIR_DNS_RRSIG)
-		snprintf(to, room, "%u", weir_dns_get16(data));
+		snprintf(to, room, "%u", dns_get16(data));
 	else if (record->type != WEIR_DNS_OPT && weir_dns_name_read(message, &at, &name) == 0) {
 		weir_dns_name_format(&name, text);
 		snprintf(to, room, "%s", text);

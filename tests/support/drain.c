@@ -8,7 +8,7 @@
 
 #include "drain.h"
 #include "loop_internal.h"
-#include "output.h"
+#include "output_internal.h"
 
 enum {
 	PIECES_MAX = 128,
@@ -67,7 +67,7 @@ static const char *take(const struct weir_output *out, struct weir_buffer *to)
 	if (weir_buffer_reserve(to, out->size, SIZE_MAX / 2) < 0 &&
 	        weir_buffer_reserve(to, out->size, SIZE_MAX / 2) < 0)
 		return "no memory for the harness";
-	if (weir_output_read(out, to->data + to->size) < 0)
+	if (output_read(out, to->data + to->size) < 0)
 		return "a file extent that cannot be read";
 	to->size += out->size;
 	return NULL;
@@ -119,7 +119,7 @@ static const char *ask(struct drain *drain, struct weir_producer *producer)
 	size_t room = choose_room(drain);
 	unsigned places = choose_pieces(drain);
 	size_t before = drain->bytes.size;
-	weir_output_init(&out, drain->loop, pieces, places, room);
+	output_init(&out, drain->loop, pieces, places, room);
 	drain->woken = false;
 	drain->asks++;
 	drain->end = weir_producer_more(producer, &out);
@@ -128,7 +128,7 @@ static const char *ask(struct drain *drain, struct weir_producer *producer)
 		wrong = "WEIR_MORE with nothing put";
 	if (!wrong)
 		wrong = take(&out, &drain->bytes);
-	weir_arena_reset(weir_loop_arena(drain->loop));
+	arena_reset(loop_arena(drain->loop));
 	if (!wrong && drain->end == WEIR_WAIT)
 		wrong = wait_for_wake(drain);
 	if (!wrong)
@@ -178,12 +178,12 @@ const char *drain(struct drain *drain, struct weir_producer *producer)
 	else if (drain->end == WEIR_FAILED)
 		why = WEIR_CLOSE_FAILED;
 	if (drain->end != WEIR_DONE)
-		weir_producer_took(producer, drain->unsent);
+		weir_producer_consumed(producer, drain->unsent);
 	weir_producer_close(producer, why);
 	return wrong;
 }
 
 void drain_free(struct drain *drain)
 {
-	weir_buffer_free(&drain->bytes);
+	weir_buffer_finish(&drain->bytes);
 }

@@ -121,7 +121,7 @@ void peer_close(struct peer *peer)
 	if (peer->fd >= 0)
 		close(peer->fd);
 	peer->fd = -1;
-	weir_buffer_free(&peer->got);
+	weir_buffer_finish(&peer->got);
 }
 
 void peer_reset(struct peer *peer)

@@ -24,9 +24,9 @@ static bool same(struct weir_span a, struct weir_span b)
 
 static struct weir_producer *wrap_composite(struct weir_producer *child)
 {
-	struct weir_producer *children[4] = {weir_memory_borrowed(HEAD, strlen(HEAD)), child,
-	        weir_memory_copied("", 0), weir_memory_copied(TAIL, strlen(TAIL))};
-	return weir_composite(children, 4);
+	struct weir_producer *children[4] = {weir_produce_borrowed(HEAD, strlen(HEAD)), child,
+	        weir_produce_copied("", 0), weir_produce_copied(TAIL, strlen(TAIL))};
+	return weir_produce_composite(children, 4);
 }
 
 static bool check_composite(struct weir_span in, struct weir_span out, bool whole)
@@ -46,17 +46,17 @@ static bool check_same(struct weir_span in, struct weir_span out, bool whole)
 
 static struct weir_producer *wrap_glob(struct weir_producer *child)
 {
-	return weir_glob(child, 100);
+	return weir_produce_glob(child, 100);
 }
 
 static struct weir_producer *wrap_large_glob(struct weir_producer *child)
 {
-	return weir_glob(child, 64 * 1024);
+	return weir_produce_glob(child, 64 * 1024);
 }
 
 static struct weir_producer *wrap_chunked(struct weir_producer *child)
 {
-	return weir_chunked(child, NULL, NULL);
+	return weir_produce_chunked(child, NULL, NULL);
 }
 
 static size_t put_trailers(void *context, char *text, size_t room)
@@ -70,13 +70,13 @@ static size_t put_trailers(void *context, char *text, size_t room)
 
 static struct weir_producer *wrap_trailers(struct weir_producer *child)
 {
-	return weir_chunked(child, put_trailers, NULL);
+	return weir_produce_chunked(child, put_trailers, NULL);
 }
 
 static bool check_decoded(struct weir_span in, struct weir_buffer *decoded, bool good)
 {
 	good = good && same(in, weir_buffer_span(decoded));
-	weir_buffer_free(decoded);
+	weir_buffer_finish(decoded);
 	return good;
 }
 
@@ -124,7 +124,7 @@ static bool check_replaced(struct weir_span in, struct weir_span out, const char
 #define REPLACER(name, from, to, before)                                                           \
 	static struct weir_producer *wrap_##name(struct weir_producer *child)                      \
 	{                                                                                          \
-		return weir_escape(                                                                \
+		return weir_produce_escape(                                                        \
 		        child, weir_span_of(from), weir_span_of(to), weir_span_of(before));        \
 	}                                                                                          \
 	static bool check_##name(struct weir_span in, struct weir_span out, bool whole)            \
@@ -149,7 +149,7 @@ static bool check_crlf(struct weir_span in, struct weir_span out, bool whole)
 #define LIMITER(name, skip, most)                                                                  \
 	static struct weir_producer *wrap_##name(struct weir_producer *child)                      \
 	{                                                                                          \
-		return weir_limit(child, skip, most);                                              \
+		return weir_produce_limit(child, skip, most);                                      \
 	}                                                                                          \
 	static bool check_##name(struct weir_span in, struct weir_span out, bool whole)            \
 	{                                                                                          \
@@ -164,7 +164,7 @@ LIMITER(range, 50u, 333u)
 
 static struct weir_producer *wrap_throttle(struct weir_producer *child)
 {
-	return weir_throttle(child, 1000 * 1000 * 1000, 1 << 30);
+	return weir_produce_throttle(child, 1000 * 1000 * 1000, 1 << 30);
 }
 
 static void on_end(void *context, enum weir_close_reason why, uint64_t bytes)
@@ -178,7 +178,7 @@ static void on_end(void *context, enum weir_close_reason why, uint64_t bytes)
 static struct weir_producer *wrap_hook(struct weir_producer *child)
 {
 	hooks_called = 0;
-	return weir_hook(child, on_end, NULL);
+	return weir_produce_hook(child, on_end, NULL);
 }
 
 static bool check_hook(struct weir_span in, struct weir_span out, bool whole)
@@ -195,15 +195,15 @@ static void see(void *context, struct weir_span bytes)
 
 static struct weir_producer *wrap_tee(struct weir_producer *child)
 {
-	weir_buffer_free(&seen);
-	return weir_tee(child, see, NULL);
+	weir_buffer_finish(&seen);
+	return weir_produce_tee(child, see, NULL);
 }
 
 static bool check_tee(struct weir_span in, struct weir_span out, bool whole)
 {
 	(void)whole;
 	bool good = same(weir_buffer_span(&seen), out) && same(in, out);
-	weir_buffer_free(&seen);
+	weir_buffer_finish(&seen);
 	return good;
 }
 
@@ -213,13 +213,13 @@ const struct subject subjects[] = {
         {"large glob", wrap_large_glob, check_same, false},
         {"chunked", wrap_chunked, check_chunked, false},
         {"chunked with trailers", wrap_trailers, check_trailers, false},
-        {"gzip", weir_gzip, check_gzip, false},
-        {"deflate", weir_deflate, check_deflate, false},
+        {"gzip", weir_produce_gzip, check_gzip, false},
+        {"deflate", weir_produce_deflate, check_deflate, false},
         {"dot-stuffing", wrap_dots, check_dots, false},
         {"escape of overlaps", wrap_overlaps, check_overlaps, false},
         {"escape that blows up", wrap_blowup, check_blowup, false},
         {"escape that removes", wrap_removal, check_removal, false},
-        {"crlf", weir_crlf, check_crlf, false},
+        {"crlf", weir_produce_crlf, check_crlf, false},
         {"limit that skips", wrap_skip, check_skip, false},
         {"limit to a range", wrap_range, check_range, true},
         {"throttle", wrap_throttle, check_same, false},

@@ -84,7 +84,7 @@ static void expect(struct test *test, const char *text)
 {
 	test->text[test->size] = 0;
 	assert_string_equal(test->text, text);
-	weir_cutter_free(&test->cutter);
+	weir_cutter_finish(&test->cutter);
 }
 
 /* -- changes in the callbacks ------------------------------------------------------------------ */
@@ -238,7 +238,7 @@ static void without_memory_it_says_so_and_can_be_freed(void **state)
 			error = feed(&test, i % 5 == 4 ? "ab\r\ncd" : "0123456789");
 		bool failed = stop_failing_allocations();
 		assert_int_equal(error, failed ? -ENOMEM : 0);
-		weir_cutter_free(&test.cutter);
+		weir_cutter_finish(&test.cutter);
 		if (!failed)
 			break;
 	}
@@ -318,7 +318,7 @@ static void equal_bytes_cost_no_square(void **state)
 			weir_cutter_feed(&test.cutter, &type, weir_span(input + at, 64));
 		assert_int_equal(feed(&test, "b"), 0);
 		assert_int_equal(test.count, 1);
-		weir_cutter_free(&test.cutter);
+		weir_cutter_finish(&test.cutter);
 	}
 }
 
@@ -337,7 +337,7 @@ static void a_terabyte_is_streamed_by_count(void **state)
 	assert_int_equal(feed(&test, "bcd"), 0);
 	assert_int_equal(test.count, 1);
 	assert_int_equal(test.cutter.before, 2);
-	weir_cutter_free(&test.cutter);
+	weir_cutter_finish(&test.cutter);
 }
 
 static void a_length_of_nothing_is_not_met_for_ever(void **state)
@@ -348,7 +348,7 @@ static void a_length_of_nothing_is_not_met_for_ever(void **state)
 	assert_int_equal(feed(&test, "abc"), 0);
 	assert_int_equal(test.count, 1);
 	assert_int_equal(test.overflow, WEIR_E_SYNTAX);
-	weir_cutter_free(&test.cutter);
+	weir_cutter_finish(&test.cutter);
 }
 
 int main(void)

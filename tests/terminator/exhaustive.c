@@ -267,7 +267,7 @@ static void check_all_cuts(const char *data, size_t size, const void *context)
 		start(&calls, terminator_of(variant), variant->streamed, variant->max);
 		feed_cut(&calls, &free_type, data, size, cuts);
 		check_same(&calls, &model, data, size, cuts);
-		weir_cutter_free(&calls.cutter);
+		weir_cutter_finish(&calls.cutter);
 	}
 }
 
@@ -329,7 +329,7 @@ static void check_all_holds(const char *data, size_t size, const void *context)
 			feed(&calls, &held_type, "", 0);
 		end_piece(&calls);
 		check_same(&calls, &model, data, size, cuts);
-		weir_cutter_free(&calls.cutter);
+		weir_cutter_finish(&calls.cutter);
 	}
 }
 

@@ -34,7 +34,7 @@ static int load(const struct weir_tls_options *options)
 {
 	struct weir_tls *tls = NULL;
 	complaints = 0;
-	int error = weir_tls_server(options, report, NULL, &tls);
+	int error = weir_tls_server_create(options, report, NULL, &tls);
 	assert_true((error == 0) == (tls != NULL));
 	weir_tls_release(tls);
 	return error;
@@ -129,7 +129,7 @@ static int64_t expiry_of(int days)
 	struct weir_tls_certificate certificates[] = {
 	        {late.chain, late.key, NULL}, {soon.chain, soon.key, NULL}};
 	struct weir_tls_options options = {.certificates = certificates, .count = 2};
-	assert_int_equal(weir_tls_server(&options, NULL, NULL, &tls), 0);
+	assert_int_equal(weir_tls_server_create(&options, NULL, NULL, &tls), 0);
 	int64_t left = weir_tls_expires_s(tls) - time(NULL);
 	weir_tls_release(tls);
 	certificates_remove();
@@ -147,12 +147,14 @@ static void clients_have_files_too(void **state)
 {
 	(void)state;
 	struct weir_tls *tls = NULL;
-	assert_int_equal(weir_tls_client(&(struct weir_tls_client_options){.ca = "/nonexistent/ca"},
-	                         report, NULL, &tls),
+	assert_int_equal(
+	        weir_tls_client_create(&(struct weir_tls_client_options){.ca = "/nonexistent/ca"},
+	                report, NULL, &tls),
 	        WEIR_E_SYNTAX);
 	assert_string_equal(path, "/nonexistent/ca");
-	assert_int_equal(weir_tls_client(&(struct weir_tls_client_options){.ca = certificate_ca()},
-	                         report, NULL, &tls),
+	assert_int_equal(
+	        weir_tls_client_create(&(struct weir_tls_client_options){.ca = certificate_ca()},
+	                report, NULL, &tls),
 	        0);
 	assert_true(weir_tls_expires_s(tls) == INT64_MAX);
 	weir_tls_release(tls);

@@ -1,0 +1,65 @@
+/* The program: finds the verb and runs it. Exit codes are in options.h. */
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "config_verb.h"
+#include "help.h"
+#include "options.h"
+#include "passwd.h"
+#include "queue.h"
+#include "serve.h"
+
+static int print_version(void)
+{
+	puts("weir " WEIR_VERSION);
+	return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
+}
+
+static int cli_run_serve(int count, char **arguments)
+{
+	struct options options;
+	int error = options_parse_serve(count, arguments, &options);
+	if (error)
+		return error;
+	return options.help ? help_print_verb("serve") : serve(&options);
+}
+
+static int cli_run_check(int count, char **arguments)
+{
+	struct options options;
+	int error = options_parse_check(count, arguments, &options);
+	if (error)
+		return error;
+	return options.help ? help_print_verb("check") : check(&options);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(int count, char **arguments);
+} runners[] = {
+        {"serve", cli_run_serve},
+        {"check", cli_run_check},
+        {"config", config_verb},
+        {"passwd", passwd},
+        {"queue", queue},
+};
+
+int main(int count, char **arguments)
+{
+	const char *word = count > 1 ? arguments[1] : "";
+	for (size_t i = 0; i < sizeof runners / sizeof *runners; i++)
+		if (strcmp(word, runners[i].name) == 0)
+			return runners[i].run(count - 1, arguments + 1);
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+		return help_print();
+	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+		return print_version();
+	if (*word)
+		fprintf(stderr, "weir: there is no %s '%s'\n", *word == '-' ? "option" : "verb",
+		        word);
+	else
+		fputs("weir: a verb is missing, as in `weir serve DIR`\n", stderr);
+	fputs("Try `weir --help`.\n", stderr);
+	return EXIT_USAGE;
+}

@@ -1,0 +1,275 @@
+/*
+ * weir queue: its command line and its table. What is asked of a queue is asked of the process that
+ * serves it, if there is one, through the library.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/mail_queue.h>
+
+#include "help.h"
+#include "options.h"
+#include "queue.h"
+#include "root_path.h"
+#include "say.h"
+
+enum {
+	WAIT_MS = 10 * 1000, /* for the server to do it */
+	TIME = 24
+};
+
+struct queue_request {
+	const char *path;
+	const char *directory; /* the same directory, for the library */
+	bool all;
+	bool help;
+	enum weir_queue_wish wish;
+	bool list;
+	char **ids;
+	int id_count;
+};
+
+/* -- the command line -------------------------------------------------------------------------- */
+
+static int queue_command_parse_action(int count, char **words, struct queue_request *ret)
+{
+	const char *action = count ? words[0] : "list";
+	ret->ids = words + 1;
+	ret->id_count = count > 1 ? count - 1 : 0;
+	ret->list = strcmp(action, "list") == 0;
+	if (ret->list) {
+		if (ret->id_count || ret->all)
+			return usage_error("queue", "list wants nothing behind it%s", "");
+		return 0;
+	}
+	if (strcmp(action, "retry") == 0)
+		ret->wish = ret->all ? WEIR_QUEUE_RETRY_ALL : WEIR_QUEUE_RETRY;
+	else if (strcmp(action, "delete") == 0)
+		ret->wish = WEIR_QUEUE_DELETE;
+	else
+		return usage_error("queue", "list, retry or delete, and not '%s'", action);
+	if (ret->all && ret->wish == WEIR_QUEUE_DELETE)
+		return usage_error("queue", "delete wants the messages by name, not --all%s", "");
+	if (ret->all ? ret->id_count > 0 : ret->id_count == 0)
+		return usage_error("queue", "say which messages %s is for", action);
+	return 0;
+}
+
+static int queue_command_parse(int count, char **arguments, struct queue_request *ret)
+{
+	static const struct option known[] = {
+	        {"queue", required_argument, NULL, 'q'},
+	        {"all", no_argument, NULL, 'a'},
+	        {"help", no_argument, NULL, 'h'},
+	        {0},
+	};
+	int letter;
+	optind = 1;
+	opterr = 0;
+	while ((letter = getopt_long(count, arguments, ":q:h", known, NULL)) != -1) {
+		if (letter == '?' || letter == ':')
+			return refuse_option(arguments[0], letter, arguments);
+		ret->path = letter == 'q' ? optarg : ret->path;
+		ret->all |= letter == 'a';
+		ret->help |= letter == 'h';
+	}
+	if (ret->help)
+		return 0;
+	if (!ret->path || !*ret->path)
+		return usage_error("queue", "say which queue: --queue DIR%s", "");
+	return queue_command_parse_action(count - optind, arguments + optind, ret);
+}
+
+/* -- the table --------------------------------------------------------------------------------- */
+
+struct sum {
+	unsigned messages;
+	uint64_t bytes;
+	int64_t now_s;
+};
+
+static void queue_command_format_time(int64_t seconds, char ret[TIME])
+{
+	struct tm tm;
+	time_t time = (time_t)seconds;
+	if (!localtime_r(&time, &tm) || !strftime(ret, TIME, "%Y-%m-%d %H:%M", &tm))
+		snprintf(ret, TIME, "?");
+}
+
+/* "now", "50 s", "4 min", "3 h": how long until then. */
+static void queue_command_format_wait(int64_t seconds, char ret[TIME])
+{
+	if (seconds <= 0)
+		snprintf(ret, TIME, "now");
+	else if (seconds < 100)
+		snprintf(ret, TIME, "%" PRId64 " s", seconds);
+	else if (seconds < 100 * 60)
+		snprintf(ret, TIME, "%" PRId64 " min", (seconds + 30) / 60);
+	else
+		snprintf(ret, TIME, "%" PRId64 " h", (seconds + 1800) / 3600);
+}
+
+/* What a server said is shown on a terminal: one line of what can be shown. */
+static void queue_command_print_clean(struct weir_span text)
+{
+	for (size_t i = 0; i < text.size; i++) {
+		unsigned char c = (unsigned char)text.data[i];
+		putchar(c < ' ' || c == 0x7f ? '?' : c);
+	}
+}
+
+static void queue_command_show_recipient(const struct weir_queued_recipient *recipient)
+{
+	printf("    ");
+	queue_command_print_clean(recipient->address);
+	if (recipient->state != WEIR_QUEUED_WAITING)
+		printf("  (to be reported)");
+	if (recipient->status[0]) {
+		printf("\n        ");
+		queue_command_print_clean(weir_span_of(recipient->status));
+	}
+	putchar('\n');
+}
+
+static void queue_command_show(void *context, const char *id, const struct weir_queued *queued)
+{
+	struct sum *sum = context;
+	char arrived[TIME], wait[TIME];
+	if (!sum->messages++)
+		printf("%-16s  %-16s  %9s  %5s  %6s  %s\n", "ID", "ARRIVED", "BYTES", "TRIES",
+		        "NEXT", "SENDER, RECIPIENTS");
+	if (!queued) {
+		printf("%s  cannot be read\n", id);
+		return;
+	}
+	sum->bytes += queued->size;
+	queue_command_format_time(queued->arrived_s, arrived);
+	queue_command_format_wait(queued->next_s - sum->now_s, wait);
+	printf("%-16s  %-16s  %9" PRIu64 "  %5u  %6s  <", id, arrived, queued->size, queued->tries,
+	        wait);
+	queue_command_print_clean(queued->envelope.sender);
+	printf(">\n");
+	for (size_t i = 0; i < queued->count; i++)
+		if (queued->recipients[i].state != WEIR_QUEUED_DONE)
+			queue_command_show_recipient(&queued->recipients[i]);
+}
+
+static void queue_command_say_error(const char *path, int error)
+{
+	if (error == WEIR_E_SYNTAX)
+		say("%s is no mail queue: it is the directory that 'queue' names in 'relay'", path);
+	else
+		say("%s: %s", path, weir_error_text(error));
+}
+
+static int queue_command_list(const struct queue_request *request)
+{
+	struct sum sum = {.now_s = time(NULL)};
+	int error = weir_mail_queue_each(request->directory, queue_command_show, &sum);
+	if (error < 0) {
+		queue_command_say_error(request->path, error);
+		return EXIT_FAILED;
+	}
+	if (!sum.messages)
+		printf("The queue is empty.\n");
+	else
+		printf("%u message%s, %" PRIu64 " bytes\n", sum.messages,
+		        sum.messages == 1 ? "" : "s", sum.bytes);
+	return fflush(stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* -- asking ------------------------------------------------------------------------------------ */
+
+static int queue_command_ask(const struct queue_request *request, const char *id)
+{
+	int error = weir_mail_queue_ask(request->directory, request->wish, id, WAIT_MS);
+	if (error == 0)
+		return EXIT_DONE;
+	if (!id)
+		queue_command_say_error(request->path, error);
+	else if (error == -EINVAL)
+		say("%s is no name of a message: 16 hexadecimal digits, as list shows them", id);
+	else if (error == -ENOENT)
+		say("%s: there is no message %s", request->path, id);
+	else if (error == -ETIMEDOUT)
+		say("%s: the server has been asked, and has not done it yet", id);
+	else
+		say("%s: %s", id, weir_error_text(error));
+	return EXIT_FAILED;
+}
+
+/* -- as whom ----------------------------------------------------------------------------------- */
+
+/*
+ * Becomes the user for good. Only that user's files can be read and overwritten then, wherever
+ * links in the queue lead, and the daemon can read what is written.
+ */
+static int queue_command_become(uid_t uid, gid_t gid)
+{
+	const struct passwd *entry = getpwuid(uid);
+	errno = 0;
+	if (entry ? initgroups(entry->pw_name, gid) : setgroups(0, NULL))
+		return errno ? -errno : -EPERM;
+	if (setgid(gid) < 0 || setuid(uid) < 0)
+		return -errno;
+	return uid != 0 && setuid(0) == 0 ? -EPERM : 0;
+}
+
+/*
+ * Root becomes the owner of the queue's directory, and works in that directory, whatever its path
+ * leads to later. Sets the request's path to where the library finds the queue.
+ */
+static int queue_command_enter(struct queue_request *request)
+{
+	struct stat status;
+	if (geteuid() != 0)
+		return 0;
+	int fd = root_path_open(request->path, O_PATH | O_DIRECTORY, 0);
+	int error = fd < 0 ? fd : fstat(fd, &status) < 0 || fchdir(fd) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (error < 0)
+		say("%s: %s", request->path, weir_error_text(error));
+	else if ((error = queue_command_become(status.st_uid, status.st_gid)) < 0)
+		say("%s: cannot become its owner, the user %u: %s", request->path,
+		        (unsigned)status.st_uid, weir_error_text(error));
+	else
+		request->directory = ".";
+	return error;
+}
+
+int queue(int count, char **arguments)
+{
+	struct queue_request request = {0};
+	int result = queue_command_parse(count, arguments, &request);
+	if (result)
+		return result;
+	if (request.help)
+		return help_print_verb("queue");
+	request.directory = request.path;
+	if (queue_command_enter(&request) < 0)
+		return EXIT_FAILED;
+	int error = weir_mail_queue_probe(request.directory);
+	if (error < 0) {
+		queue_command_say_error(request.path, error);
+		return EXIT_FAILED;
+	}
+	if (request.list)
+		return queue_command_list(&request);
+	if (request.all)
+		return queue_command_ask(&request, NULL);
+	for (int i = 0; i < request.id_count; i++)
+		if (queue_command_ask(&request, request.ids[i]) != EXIT_DONE)
+			result = EXIT_FAILED;
+	return result;
+}

@@ -1,0 +1,84 @@
+/*
+ * ./public and its first page, for `weir serve` without anything. A directory that exists is left
+ * as it is, also when it has no index.html: it is somebody's, and a listing tells more then.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "say.h"
+#include "welcome.h"
+
+static const char page[] =
+        "<!doctype html>\n"
+        "<html lang=\"en\">\n"
+        "<meta charset=\"utf-8\">\n"
+        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
+        "<title>Weir is running</title>\n"
+        "<style>\n"
+        ":root { color-scheme: light dark; --ink: #17313e; --soft: #4d6672; --paper: #f4f8f9; "
+        "--line: #cfdde2; --water: #0b7a99 }\n"
+        "@media (prefers-color-scheme: dark) { :root { --ink: #e3eef2; --soft: #9db4be; "
+        "--paper: #0e1b21; --line: #26404b; --water: #58c1de } }\n"
+        "body { margin: 0; min-height: 100vh; display: grid; place-items: center; "
+        "background: var(--paper); color: var(--ink); "
+        "font: 17px/1.6 system-ui, sans-serif }\n"
+        "main { max-width: 34rem; padding: 2rem }\n"
+        "svg { width: 100%; height: auto; color: var(--water) }\n"
+        "h1 { font-size: 2.2rem; line-height: 1.2; margin: 1rem 0 .5rem }\n"
+        "p { color: var(--soft) }\n"
+        "code { font: .9em ui-monospace, monospace; color: var(--ink); "
+        "border: 1px solid var(--line); border-radius: 4px; padding: .1em .35em }\n"
+        "</style>\n"
+        "<main>\n"
+        "<svg viewBox=\"0 0 340 80\" fill=\"none\" stroke=\"currentColor\" stroke-width=\"3\" "
+        "stroke-linecap=\"round\" aria-hidden=\"true\">\n"
+        "<path d=\"M4 22q14-10 28 0t28 0 28 0 28 0 28 0 28 0q22 0 26 22t26 22\"/>\n"
+        "<path d=\"M4 38q14-10 28 0t28 0 28 0 28 0 28 0\" opacity=\".45\"/>\n"
+        "<path d=\"M226 66q14-10 28 0t28 0 28 0 26 0\"/>\n"
+        "<path d=\"M190 34v38h-24V42\" opacity=\".7\"/>\n"
+        "</svg>\n"
+        "<h1>Weir is running</h1>\n"
+        "<p>This page is <code>public/index.html</code>, made because there was no "
+        "<code>public</code> directory yet. Put your files beside it, and they are served.</p>\n"
+        "<p>To serve another directory: <code>weir serve DIR</code>. For names, passwords, uploads "
+        "and the rest, write a <code>weir.yaml</code> (see <code>man weir.yaml</code>), try it with "
+        "<code>weir check -c weir.yaml</code>, and serve with "
+        "<code>weir serve -c weir.yaml</code>.</p>\n"
+        "</main>\n"
+        "</html>\n";
+
+static int welcome_write_page(void)
+{
+	int fd = open(WELCOME_ROOT "/index.html", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return -errno;
+	ssize_t put = write(fd, page, sizeof page - 1);
+	int error = put < 0 ? -errno : put != (ssize_t)sizeof page - 1 ? -ENOSPC : 0;
+	if (close(fd) < 0 && error == 0)
+		error = -errno;
+	if (error < 0)
+		unlink(WELCOME_ROOT "/index.html");
+	return error;
+}
+
+int welcome_create(void)
+{
+	if (mkdir(WELCOME_ROOT, 0755) < 0) {
+		int error = -errno;
+		if (error == -EEXIST)
+			return 0;
+		say("cannot make the directory ./" WELCOME_ROOT ": %s; name one to serve: "
+		    "weir serve DIR",
+		        weir_error_text(error));
+		return error;
+	}
+	int error = welcome_write_page();
+	if (error < 0)
+		say("cannot write ./" WELCOME_ROOT "/index.html: %s", weir_error_text(error));
+	return error;
+}

@@ -1,0 +1,240 @@
+/*
+ * DNS in the daemon. A reload swaps zones, keys, cookies' secrets and certificates of a server; all
+ * else it keeps from its opening on. The zones are those of dns_host.c, which also tells secondaries
+ * of changes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/dns_server.h>
+#include <weir/error.h>
+#include <weir/peers.h>
+
+#include "config_dns.h"
+#include "dns_host.h"
+#include "dns_log.h"
+#include "forwarding.h"
+#include "kinds.h"
+#include "say.h"
+#include "service_dns.h"
+
+struct dns_service {
+	struct weir_dns_server *dns;
+	struct config *config; /* held */
+	bool looks_up;
+	struct service_options options; /* for the callbacks */
+};
+
+/* -- the content ------------------------------------------------------------------------------- */
+
+/* It is the configuration itself. */
+static void service_dns_unload(void *content)
+{
+	config_release(content);
+}
+
+static int service_dns_load(struct config *config, struct shares shares, void **ret_content)
+{
+	struct config_dns *dns = &config->dns;
+	int error = 0;
+	(void)shares;
+	if (!dns->peers)
+		error = weir_peers_create((unsigned)dns->limits.connections, 0, &dns->peers);
+	if (error < 0)
+		say("cannot serve DNS: %s", weir_error_text(error));
+	else
+		*ret_content = config_hold(config);
+	return error;
+}
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+static void service_dns_note(void *context, const struct weir_dns_event *event)
+{
+	const struct service_options *options = context;
+	dns_log(options->log, options->loop, options->kind->name, event);
+}
+
+/* The kernel spreads a client's queries over the workers, by its ports: each gives out its part. */
+static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
+{
+	return (unsigned)((replies + workers - 1) / workers);
+}
+
+static struct weir_bounds service_dns_bounds_of(
+        const struct service_options *options, const struct config_dns *dns)
+{
+	struct weir_bounds bounds = options->bounds;
+	bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
+	return bounds;
+}
+
+static void service_dns_update(void *context, void *next, struct weir_tls *tls)
+{
+	struct dns_service *server = context;
+	struct config *config = next;
+	const struct config_dns *dns = &config->dns;
+	struct weir_dns_responder *responder = weir_dns_responder(server->dns);
+	struct weir_dns_recursion recursion;
+	weir_dns_responder_set_keys(responder, dns->keyring);
+	weir_dns_responder_set_secrets(responder, dns->secrets, dns->secret_count);
+	int error = forwarding_use(
+	        server->options.forwarding, dns, server->options.workers, &recursion);
+	/* Those who begin or cease to look up are other servers. */
+	if (error == 0 && server->looks_up && recursion.lookups)
+		error = weir_dns_responder_set_recursion(responder, &recursion);
+	if (error < 0)
+		say("DNS is looked up as before: %s", weir_error_text(error));
+	if (tls)
+		weir_dns_set_tls(server->dns, tls);
+	config_release(server->config);
+	server->config = config_hold(config);
+}
+
+static void service_dns_renew(void *context)
+{
+	struct dns_service *server = context;
+	struct weir_dns_zones *zones = dns_host_zones(server->options.dns);
+	weir_dns_set_zones(server->dns, zones);
+	weir_dns_zones_release(zones);
+	forwarding_change(server->options.forwarding, &server->config->dns);
+}
+
+static int service_dns_open_server(const struct service_options *options, void **ret_server)
+{
+	const struct config_dns *dns = &((struct config *)options->content)->dns;
+	struct dns_service *server = calloc(1, sizeof *server);
+	if (!server)
+		return -ENOMEM;
+	server->options = *options;
+	struct weir_dns_options made = {
+	        .address = options->address,
+	        .zones = dns_host_zones(options->dns),
+	        .tls = options->tls,
+	        .bounds = service_dns_bounds_of(options, dns),
+	        .peers = dns->peers,
+	        .shared = true,
+	        .responder = config_dns_responder(dns),
+	        .rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers),
+	        .rrl_slip = (unsigned)dns->rate_limit.slip,
+	        .unlimited = dns->rate_limit.exempt.items,
+	        .unlimited_count = dns->rate_limit.exempt.count,
+	        .transfers_max = (unsigned)dns->limits.transfers,
+	        .accept_failed = service_accept_failed,
+	        .tls_failed = service_tls_failed,
+	        .log = service_dns_note,
+	        .context = &server->options,
+	};
+	made.responder.notified = dns_host_notified;
+	made.responder.context = options->dns;
+	int error = forwarding_use(
+	        options->forwarding, dns, options->workers, &made.responder.recursion);
+	if (error == 0)
+		error = weir_dns_create(options->loop, &made, &server->dns);
+	weir_dns_zones_release(made.zones);
+	if (error < 0) {
+		free(server);
+		return error;
+	}
+	weir_dns_responder_set_secrets(
+	        weir_dns_responder(server->dns), dns->secrets, dns->secret_count);
+	server->config = config_hold(options->content);
+	server->looks_up = made.responder.recursion.lookups;
+	*ret_server = server;
+	return 0;
+}
+
+static struct weir_server *service_dns_listener(void *context)
+{
+	return weir_dns_listener(((struct dns_service *)context)->dns);
+}
+
+static void service_dns_retire(void *context)
+{
+	weir_dns_stop_datagrams(((struct dns_service *)context)->dns);
+}
+
+static void service_dns_close_server(void *context)
+{
+	struct dns_service *server = context;
+	dns_log_counters(server->options.log, server->options.loop, server->options.kind->name,
+	        weir_dns_counters(server->dns));
+	weir_dns_destroy(server->dns);
+	config_release(server->config);
+	free(server);
+}
+
+/* -- the banner -------------------------------------------------------------------------------- */
+
+enum {
+	ZONES_TOLD = 5
+};
+
+static void service_dns_print_zone(const struct config_zone *zone)
+{
+	char name[WEIR_DNS_TEXT_MAX], from[WEIR_ADDRESS_TEXT_MAX];
+	struct weir_dns_zone_info info;
+	weir_dns_name_format(&zone->name, name);
+	if (zone->primaries.count) {
+		weir_address_format(&zone->primaries.items[0], from);
+		printf("  the zone %s, from %s\n", name, from);
+		return;
+	}
+	weir_dns_zone_info(zone->zone, &info);
+	printf("  the zone %s (serial %u, %u records%s): %s\n", name, info.serial, info.records,
+	        info.is_signed ? ", signed" : "", zone->path);
+}
+
+static void service_dns_print_content(const struct config *config)
+{
+	const struct config_dns *dns = &config->dns;
+	for (size_t i = 0; i < dns->zones.count && i < ZONES_TOLD; i++)
+		service_dns_print_zone(&dns->zones.items[i]);
+	if (dns->forward.count) {
+		char from[WEIR_ADDRESS_TEXT_MAX];
+		weir_address_format(&dns->forward.items[0], from);
+		printf("  other names, as %s%s answers\n", from,
+		        dns->forward.count > 1 ? " or another" : "");
+	}
+	if (dns->zones.count > ZONES_TOLD)
+		printf("  and %zu more zones\n", dns->zones.count - ZONES_TOLD);
+}
+
+/* "dns://127.0.0.1:5353/", or with [::1]: as dig and kdig want it. */
+static void service_dns_print_commands(const struct config *config, const char *url)
+{
+	char name[WEIR_DNS_TEXT_MAX], host[WEIR_ADDRESS_TEXT_MAX + 32];
+	const char *begin = strstr(url, "://") + 3, *colon = strrchr(begin, ':');
+	bool bracketed = *begin == '[', secure = strncmp(url, "dot:", 4) == 0;
+	size_t size = (size_t)(colon - begin) - (bracketed ? 2 : 0);
+	if (size >= sizeof host)
+		return;
+	memcpy(host, begin + bracketed, size);
+	host[size] = 0;
+	if (config->dns.zones.count)
+		weir_dns_name_format(&config->dns.zones.items[0].name, name);
+	else
+		strcpy(name, "example.org");
+	printf("  %s @%s -p %d %s SOA\n", secure ? "kdig +tls" : "dig", host, atoi(colon + 1),
+	        name);
+}
+
+static const char *const alpn[] = {"dot", NULL};
+
+const struct service_type service_dns = {
+        .section = "dns",
+        .log = LOG_DNS,
+        .alpn = alpn,
+        .load = service_dns_load,
+        .unload = service_dns_unload,
+        .open = service_dns_open_server,
+        .update = service_dns_update,
+        .renew = service_dns_renew,
+        .listener = service_dns_listener,
+        .retire = service_dns_retire,
+        .close = service_dns_close_server,
+        .print_content = service_dns_print_content,
+        .print_commands = service_dns_print_commands,
+};

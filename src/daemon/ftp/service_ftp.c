@@ -1,0 +1,222 @@
+/*
+ * FTP in the daemon. A server has a tree of its own, since a tree belongs to one loop: so a content
+ * opens as many beforehand, on the main thread, as the configuration has listeners of FTP, and each
+ * server that is opened or updated takes one.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/ftp.h>
+#include <weir/peers.h>
+#include <weir/tree.h>
+
+#include "config_ftp.h"
+#include "ftp_log.h"
+#include "kinds.h"
+#include "say.h"
+#include "service_ftp.h"
+
+struct content {
+	struct config *config; /* held */
+	size_t left;           /* trees that nobody has taken */
+	struct weir_tree *trees[];
+};
+
+struct ftp_service {
+	struct weir_ftp_server *ftp;
+	struct weir_peers *peers; /* the server's: who is counted stays so whatever is configured */
+	struct service_options options; /* for the callbacks */
+};
+
+/* -- the content ------------------------------------------------------------------------------- */
+
+static void service_ftp_unload(void *context)
+{
+	struct content *content = context;
+	while (content->left)
+		weir_tree_close(content->trees[--content->left]);
+	config_release(content->config);
+	free(content);
+}
+
+static size_t service_ftp_count_listeners(const struct config *config)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < config->listeners.count; i++)
+		count += config->listeners.items[i].kind->service == SERVICE_FTP;
+	return count;
+}
+
+static int service_ftp_open_trees(struct content *content, size_t count, unsigned entries)
+{
+	const char *root = config_ftp_root(content->config);
+	struct weir_tree_options options = {.entries_max = entries};
+	while (content->left < count) {
+		int error = weir_tree_open(NULL, root, &options, &content->trees[content->left]);
+		if (error < 0) {
+			say("cannot serve %s: %s", root, weir_error_text(error));
+			return error;
+		}
+		content->left++;
+	}
+	return 0;
+}
+
+static int service_ftp_load(struct config *config, struct shares shares, void **ret_content)
+{
+	size_t count = service_ftp_count_listeners(config);
+	struct content *content = calloc(1, sizeof *content + count * sizeof *content->trees);
+	unsigned each = (unsigned)config->ftp.sessions_per_address;
+	int error = content ? 0 : -ENOMEM;
+	if (error == 0 && !config->ftp.peers)
+		error = weir_peers_create(each, 0, &config->ftp.peers);
+	if (error < 0) {
+		say("out of memory");
+		free(content);
+		return error;
+	}
+	content->config = config_hold(config);
+	error = service_ftp_open_trees(content, count, shares.tree_entries);
+	if (error < 0)
+		service_ftp_unload(content);
+	else
+		*ret_content = content;
+	return error;
+}
+
+static struct weir_tree *service_ftp_take_tree(struct content *content)
+{
+	return content->left ? content->trees[--content->left] : NULL;
+}
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+static struct weir_ftp_rules service_ftp_rules_of(const struct config *config, struct weir_tls *tls)
+{
+	const struct config_ftp *ftp = &config->ftp;
+	return (struct weir_ftp_rules){
+	        .users = ftp->users,
+	        .no_anonymous = !ftp->anonymous,
+	        .anonymous_writes = ftp->anonymous_writes,
+	        .anonymous_overwrites = ftp->anonymous_overwrites,
+	        .anonymous_home = ftp->anonymous_home,
+	        .writable = ftp->writable,
+	        .hidden = ftp->hidden,
+	        .mode = ftp->mode,
+	        .uploads = ftp->uploads,
+	        .upload_max = ftp->max_size,
+	        .rate = ftp->rate,
+	        .passive_first = ftp->passive.first,
+	        .passive_last = ftp->passive.last,
+	        .announced = ftp->announce,
+	        .tls = tls,
+	        .tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED,
+	        .reuse = ftp->reuse,
+	        .sessions_max = (unsigned)ftp->sessions,
+	        .failures_max = (unsigned)ftp->failures,
+	        .welcome = ftp->welcome,
+	        .hosts = ftp->hosts.items,
+	};
+}
+
+static void service_ftp_note(void *context, const struct weir_ftp_event *event)
+{
+	const struct service_options *options = context;
+	ftp_log(options->log, options->loop, options->kind->name, event);
+}
+
+static int service_ftp_open_server(const struct service_options *options, void **ret_server)
+{
+	struct content *content = options->content;
+	const struct config *config = content->config;
+	struct ftp_service *server = calloc(1, sizeof *server);
+	if (!server)
+		return -ENOMEM;
+	server->options = *options;
+	struct weir_ftp_options ftp = {
+	        .address = options->address,
+	        .tree = service_ftp_take_tree(content),
+	        .rules = service_ftp_rules_of(config, options->tls),
+	        .implicit = options->kind->secure,
+	        .bounds = options->bounds,
+	        .shared = true,
+	        .peers = config->ftp.peers,
+	        .guard = options->guard,
+	        .log = service_ftp_note,
+	        .accept_failed = service_accept_failed,
+	        .tls_failed = service_tls_failed,
+	        .context = &server->options,
+	};
+	int error = weir_ftp_create(options->loop, &ftp, &server->ftp);
+	if (error < 0) {
+		free(server);
+		return error;
+	}
+	server->peers = config->ftp.peers ? weir_peers_hold(config->ftp.peers) : NULL;
+	*ret_server = server;
+	return 0;
+}
+
+static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
+{
+	struct ftp_service *server = context;
+	struct content *content = next;
+	struct weir_ftp_rules rules = service_ftp_rules_of(content->config, tls);
+	int error = weir_ftp_set(server->ftp, &rules, service_ftp_take_tree(content));
+	if (error < 0)
+		say("FTP goes on as it was configured before: %s", weir_error_text(error));
+	else if (server->peers)
+		weir_peers_set(server->peers, (unsigned)content->config->ftp.sessions_per_address);
+}
+
+static struct weir_server *service_ftp_listener(void *context)
+{
+	return weir_ftp_listener(((struct ftp_service *)context)->ftp);
+}
+
+static void service_ftp_close_server(void *context)
+{
+	struct ftp_service *server = context;
+	weir_ftp_destroy(server->ftp);
+	weir_peers_release(server->peers);
+	free(server);
+}
+
+/* -- the banner -------------------------------------------------------------------------------- */
+
+static void service_ftp_print_content(const struct config *config)
+{
+	printf("  %s by FTP%s\n", config_ftp_root(config),
+	        config->ftp.writable ? ", to be written by its users" : "");
+}
+
+static void service_ftp_print_commands(const struct config *config, const char *url)
+{
+	char user[SERVICE_USER_SIZE];
+	service_example_user(config->ftp.users, user);
+	if (config->ftp.anonymous)
+		printf("  curl %s\n", url);
+	else
+		printf("  curl -u %s %s\n", user, url);
+	if (config->ftp.writable && config->ftp.users)
+		printf("  curl -u %s -T " SERVICE_EXAMPLE_FILE " %s\n", user, url);
+}
+
+/* Who asks for another protocol was led here by somebody else (ALPACA). */
+static const char *const alpn[] = {"ftp", "ftp-data", NULL};
+
+const struct service_type service_ftp = {
+        .alpn = alpn,
+        .section = "ftp",
+        .log = LOG_FTP,
+        .load = service_ftp_load,
+        .unload = service_ftp_unload,
+        .open = service_ftp_open_server,
+        .update = service_ftp_update,
+        .listener = service_ftp_listener,
+        .close = service_ftp_close_server,
+        .print_content = service_ftp_print_content,
+        .print_commands = service_ftp_print_commands,
+};

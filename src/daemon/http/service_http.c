@@ -1,0 +1,157 @@
+/*
+ * HTTP in the daemon: its content is the sites (sites.c), which are counted, so that exchanges in
+ * flight end on those that they began with.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/http.h>
+#include <weir/limits.h>
+#include <weir/peers.h>
+
+#include "say.h"
+#include "service_http.h"
+#include "sites.h"
+
+/* Addresses connected at a time: never fewer than there are connections. */
+enum {
+	HTTP_PEERS_MAX = 1 << 20
+};
+
+static int service_http_load(struct config *config, struct shares shares, void **ret_content)
+{
+	uint64_t each = config->limits.address_connections;
+	int error = 0;
+	if (!config->http_peers)
+		error = weir_peers_create(each ? (unsigned)each : WEIR_HTTP_PEER_CONNECTIONS_MAX,
+		        HTTP_PEERS_MAX, &config->http_peers);
+	if (error < 0)
+		return error;
+	*ret_content = sites_create(config, shares.tree_entries);
+	return *ret_content ? 0 : -ENOMEM;
+}
+
+static void service_http_unload(void *content)
+{
+	weir_http_sites_release(content);
+}
+
+struct http_service {
+	struct weir_http_server *http;
+	struct weir_http_sites *sites;  /* held by it */
+	struct service_options options; /* what sites are joined by */
+};
+
+static int service_http_open_server(const struct service_options *options, void **ret_server)
+{
+	struct http_service *server = calloc(1, sizeof *server);
+	int error = server ? sites_join(options->content, options) : -ENOMEM;
+	if (error == 0)
+		error = weir_http_create(options->loop,
+		        &(struct weir_http_options){
+		                .address = options->address,
+		                .sites = weir_http_sites_hold(options->content),
+		                .log = options->log,
+		                .bounds = options->bounds,
+		                .peers = sites_config(options->content)->http_peers,
+		                .tls = options->tls,
+		                .shared = true,
+		                .accept_failed = options->accept_failed,
+		                .tls_failed = options->tls_failed,
+		                .context = options->context,
+		        },
+		        &server->http);
+	if (error < 0) {
+		free(server);
+		return error;
+	}
+	server->sites = options->content;
+	server->options = *options;
+	*ret_server = server;
+	return 0;
+}
+
+static void service_http_update(void *context, void *content, struct weir_tls *tls)
+{
+	struct http_service *server = context;
+	int error = sites_join(content, &server->options);
+	if (error < 0)
+		say("cannot answer DNS over HTTPS: %s", weir_error_text(error));
+	if (tls)
+		weir_server_set_tls(weir_http_listener(server->http), tls);
+	weir_http_set_sites(server->http, weir_http_sites_hold(content));
+	server->sites = content;
+}
+
+static void service_http_renew(void *context)
+{
+	sites_renew(((struct http_service *)context)->sites);
+}
+
+static struct weir_server *service_http_listener(void *context)
+{
+	return weir_http_listener(((struct http_service *)context)->http);
+}
+
+static void service_http_close_server(void *context)
+{
+	struct http_service *server = context;
+	weir_http_destroy(server->http);
+	free(server);
+}
+
+/* -- the banner -------------------------------------------------------------------------------- */
+
+static void service_http_print_content(const struct config *config)
+{
+	for (size_t i = 0; i < config->sites.count; i++) {
+		const struct config_site *site = &config->sites.items[i];
+		printf("  ");
+		for (size_t j = 0; j < site->names.count; j++)
+			printf("%s%s", j ? ", " : "", site->names.items[j]);
+		printf("%s%s%s\n", site->names.count ? ": " : "", site->root,
+		        site->doh ? ", and DNS at /dns-query" : "");
+	}
+}
+
+static void service_http_print_commands(const struct config *config, const char *url)
+{
+	const struct config_site *site = &config->sites.items[0];
+	const struct config_uploads *uploads = &site->uploads;
+	char name[SERVICE_USER_SIZE], user[SERVICE_USER_SIZE + 4] = "";
+	if (site->auth.count)
+		snprintf(user, sizeof user, "-u %s ",
+		        service_example_user(site->auth.items[0].users, name));
+	/* A name that this machine is known by is not in the URL, so that it is not looked at. */
+	const char *insecure = strncmp(url, "https:", 6) == 0 ? "-k " : "";
+	printf("  curl -i %s%s%s\n", insecure, user, url);
+	if (uploads->present && uploads->put)
+		printf("  curl %s%s-T " SERVICE_EXAMPLE_FILE " %s%s%s\n", insecure, user, url,
+		        uploads->prefix ? uploads->prefix : "",
+		        uploads->prefix && *uploads->prefix ? "/" : "");
+	for (size_t i = 1; i < config->sites.count && i < 3; i++)
+		if (config->sites.items[i].names.count &&
+		        config->sites.items[i].names.items[0][0] != '*')
+			printf("  curl -i %s-H 'Host: %s' %s\n", insecure,
+			        config->sites.items[i].names.items[0], url);
+}
+
+static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
+
+const struct service_type service_http = {
+        .section = "sites",
+        .log = LOG_ACCESS,
+        .alpn = alpn,
+        .load = service_http_load,
+        .unload = service_http_unload,
+        .open = service_http_open_server,
+        .update = service_http_update,
+        .renew = service_http_renew,
+        .listener = service_http_listener,
+        .close = service_http_close_server,
+        .print_content = service_http_print_content,
+        .print_commands = service_http_print_commands,
+};

@@ -1,0 +1,203 @@
+/*
+ * A site's chain of handlers, in the order in which they look at a request: to https, redirects,
+ * passwords, DNS, uploads, files. Invariant: what asks for a password stands before everything that it protects.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/http_auth.h>
+#include <weir/http_files.h>
+#include <weir/http_redirect.h>
+#include <weir/http_upload.h>
+#include <weir/list.h>
+#include <weir/tree.h>
+
+#include "doh.h"
+#include "say.h"
+#include "sites.h"
+
+struct sites_entry {
+	struct weir_http_site site;
+	struct weir_http_handler *doh; /* of its chain, or NULL */
+};
+
+struct site_set {
+	struct weir_http_sites sites;
+	struct config *config; /* names are borrowed from it */
+	size_t count;
+	struct sites_entry items[];
+};
+
+static void sites_destroy(struct weir_http_sites *sites)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	for (size_t i = 0; i < set->count; i++)
+		weir_http_handlers_destroy(set->items[i].site.handlers);
+	config_release(set->config);
+	free(set);
+}
+
+const struct config *sites_config(const struct weir_http_sites *sites)
+{
+	return WEIR_CONTAINER(sites, const struct site_set, sites)->config;
+}
+
+/* -- a site's chain ---------------------------------------------------------------------------- */
+
+/* Puts a handler last. 0, or -ENOMEM for the NULL of a constructor. */
+static int sites_append(struct weir_http_site *site, struct weir_http_handler *handler)
+{
+	struct weir_http_handler **last = &site->handlers;
+	if (!handler)
+		return -ENOMEM;
+	while (*last)
+		last = &(*last)->next;
+	*last = handler;
+	return 0;
+}
+
+static int sites_add_redirects(struct weir_http_site *site, const struct config_site *config)
+{
+	int error = 0;
+	for (size_t i = 0; i < config->redirects.count && error == 0; i++) {
+		const struct config_redirect *rule = &config->redirects.items[i];
+		error = sites_append(site,
+		        weir_http_redirect_create(rule->from, rule->to, (unsigned)rule->status));
+	}
+	return error;
+}
+
+static int sites_add_https(
+        struct weir_http_site *site, const struct config_site *config, unsigned port)
+{
+	return config->redirect_to_https ? sites_append(site, weir_http_https_redirect_create(port))
+	                                 : 0;
+}
+
+static int sites_add_auth(
+        struct weir_http_site *site, const struct config_site *config, struct weir_guard *guard)
+{
+	int error = 0;
+	for (size_t i = 0; i < config->auth.count && error == 0; i++) {
+		const struct config_auth *rule = &config->auth.items[i];
+		error = sites_append(site,
+		        weir_http_basic_auth_create(rule->users, guard, rule->realm, rule->path));
+	}
+	return error;
+}
+
+static int sites_add_dns(
+        struct sites_entry *entry, struct config *all, const struct config_site *config)
+{
+	if (config->doh == CONFIG_DOH_OFF)
+		return 0;
+	entry->doh = doh_create(all, config->doh == CONFIG_DOH_CLEAR);
+	return sites_append(&entry->site, entry->doh);
+}
+
+static int sites_open_tree(const char *root, unsigned entries_max, struct weir_tree **ret)
+{
+	struct weir_tree_options options = {.entries_max = entries_max};
+	return weir_tree_open(NULL, root, &options, ret);
+}
+
+static int sites_add_uploads(
+        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+{
+	struct weir_tree *tree;
+	if (!config->uploads.present)
+		return 0;
+	int error = sites_open_tree(config->root, entries_max, &tree);
+	if (error < 0)
+		return error;
+	struct weir_http_upload_options options = {
+	        .prefix = config->uploads.prefix ? config->uploads.prefix : "",
+	        .max_size = config->uploads.max_size,
+	        .mode = config->uploads.mode,
+	        .put = config->uploads.put,
+	        .remove = config->uploads.remove,
+	        .forms = config->uploads.forms,
+	};
+	return sites_append(site, weir_http_upload_create(tree, &options));
+}
+
+static int sites_add_files(
+        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+{
+	struct weir_tree *tree;
+	int error = sites_open_tree(config->root, entries_max, &tree);
+	if (error < 0)
+		return error;
+	struct weir_http_files_options options = {
+	        .index = config->index,
+	        .listing = config->listing,
+	        .hidden = config->hidden,
+	        .compress = config->compress,
+	        .siblings = config->siblings,
+	        .fields = config->fields,
+	};
+	return sites_append(site, weir_http_files_create(tree, &options));
+}
+
+static int sites_fill_site(
+        struct sites_entry *entry, struct config *all, size_t index, unsigned entries_max)
+{
+	const struct config_site *config = &all->sites.items[index];
+	struct weir_http_site *site = &entry->site;
+	site->names = config->names.items;
+	int error = sites_add_https(site, config, all->https_port);
+	if (error == 0)
+		error = sites_add_redirects(site, config);
+	if (error == 0)
+		error = sites_add_auth(site, config, all->guarded);
+	if (error == 0)
+		error = sites_add_dns(entry, all, config);
+	if (error == 0)
+		error = sites_add_uploads(site, config, entries_max);
+	if (error == 0)
+		error = sites_add_files(site, config, entries_max);
+	if (error < 0)
+		say("cannot serve %s: %s", config->root, weir_error_text(error));
+	return error;
+}
+
+struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max)
+{
+	size_t count = config->sites.count;
+	struct site_set *set = calloc(1, sizeof *set + count * sizeof set->items[0]);
+	if (!set) {
+		say("out of memory");
+		return NULL;
+	}
+	set->sites = (struct weir_http_sites){&set->items[0].site, 1, sites_destroy};
+	set->config = config_hold(config);
+	set->count = count;
+	for (size_t i = 0; i < count; i++) {
+		if (i + 1 < count)
+			set->items[i].site.next = &set->items[i + 1].site;
+		if (sites_fill_site(&set->items[i], config, i, tree_entries_max) < 0) {
+			weir_http_sites_release(&set->sites);
+			return NULL;
+		}
+	}
+	return &set->sites;
+}
+
+int sites_join(struct weir_http_sites *sites, const struct service_options *options)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	int error = 0;
+	for (size_t i = 0; i < set->count && error == 0; i++)
+		if (set->items[i].doh)
+			error = doh_join(set->items[i].doh, options);
+	return error;
+}
+
+void sites_renew(struct weir_http_sites *sites)
+{
+	struct site_set *set = WEIR_CONTAINER(sites, struct site_set, sites);
+	for (size_t i = 0; i < set->count; i++)
+		if (set->items[i].doh)
+			doh_renew(set->items[i].doh);
+}

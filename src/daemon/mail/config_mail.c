@@ -1,0 +1,180 @@
+/*
+ * Mail's part of the configuration, beyond single values. Safe before convenient: nobody can be made
+ * to send a password that others can read, so that what only makes sense with passwords is refused
+ * without TLS, unless it listens on this machine's own address.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/smtp.h>
+
+#include "config_mail.h"
+#include "kinds.h"
+
+/* -- users and aliases ------------------------------------------------------------------------- */
+
+struct config_mail_report {
+	void (*report)(void *context, const char *path, unsigned line, const char *text);
+	void *context;
+	const char *path;
+	bool any;
+};
+
+static void config_mail_pass_on(void *context, unsigned line, const char *text)
+{
+	struct config_mail_report *told = context;
+	told->any = true;
+	told->report(told->context, told->path, line, text);
+}
+
+static int config_mail_load_users(struct config_mail *mail, struct config_mail_report *told)
+{
+	struct weir_users *users;
+	told->path = mail->users_path;
+	int error = weir_users_load(mail->users_path, config_mail_pass_on, told, &users);
+	if (error < 0)
+		return error;
+	error = weir_users_set_domains(users, mail->domains.items);
+	if (error < 0) {
+		weir_users_release(users);
+		return error;
+	}
+	weir_users_release(mail->users);
+	mail->users = users;
+	return 0;
+}
+
+static int config_mail_load_routes(struct config_mail *mail, struct config_mail_report *told)
+{
+	struct weir_mail_routes *routes;
+	struct weir_mail_routes_options options = {
+	        .domains = mail->domains.items,
+	        .users = mail->users,
+	        .postmaster = mail->postmaster,
+	        .separator = mail->separator ? mail->separator[0] : 0,
+	};
+	told->path = mail->aliases_path ? mail->aliases_path : "";
+	int error = weir_mail_routes_load(
+	        mail->aliases_path, &options, config_mail_pass_on, told, &routes);
+	if (error < 0)
+		return error;
+	weir_mail_routes_release(mail->routes);
+	mail->routes = routes;
+	return 0;
+}
+
+int config_mail_load(struct config *config,
+        void (*report)(void *context, const char *path, unsigned line, const char *text),
+        void *context)
+{
+	struct config_mail *mail = &config->mail;
+	struct config_mail_report told = {.report = report, .context = context};
+	int error = mail->users_path ? config_mail_load_users(mail, &told) : 0;
+	if (error == 0 && mail->domains.count)
+		error = config_mail_load_routes(mail, &told);
+	if (error < 0 && !told.any)
+		report(context, told.path, 0, weir_error_text(error));
+	return error;
+}
+
+/* -- rules ------------------------------------------------------------------------------------- */
+
+bool config_mail_is_inside(const struct weir_address *address)
+{
+	static const char *const texts[] = {"127.0.0.0/8", "::1"};
+	struct weir_network networks[2];
+	for (size_t i = 0; i < 2; i++)
+		weir_network_parse(weir_span_of(texts[i]), &networks[i]);
+	return weir_networks_contain(networks, 2, address);
+}
+
+/* Kinds that are of no use to somebody who cannot log in. */
+static bool config_mail_needs_passwords(const struct kind *kind)
+{
+	return kind->service == SERVICE_POP3 || kind->variant == WEIR_SMTP_SUBMISSION;
+}
+
+const char *config_mail_lack(const struct config *config, const struct config_listener *listener)
+{
+	const struct config_mail *mail = &config->mail;
+	const struct kind *kind = listener->kind;
+	if (!kind || (kind->service != SERVICE_SMTP && kind->service != SERVICE_POP3))
+		return NULL;
+	if (!mail->directory)
+		return "needs a directory for the mailboxes: --mail DIR, or 'directory' in 'mail'";
+	if (!mail->users_path)
+		return "needs a users file, who is in it has a mailbox: --users FILE, or 'users' "
+		       "in 'mail' (weir passwd makes one)";
+	if (kind->service == SERVICE_SMTP && mail->domains.count == 0)
+		return "needs to know which domains are local: --domain NAME, or 'domains' in "
+		       "'mail'";
+	if (config_mail_needs_passwords(kind) && !kind->secure &&
+	        config->tls.certificates.count == 0 && !config_mail_is_inside(&listener->address))
+		return "needs a certificate, so that no password is sent in clear: --cert FILE "
+		       "--key FILE, or 'tls'; without, it can listen on 127.0.0.1 and [::1] only";
+	return NULL;
+}
+
+const char *config_mail_mistake(const struct config_mail *mail, const char **ret_key)
+{
+	*ret_key = "domains";
+	for (size_t i = 0; i < mail->domains.count; i++)
+		if (strpbrk(mail->domains.items[i], "*[:_"))
+			return "a domain of mail is written as in an address, as example.org, "
+			       "without '*'";
+	*ret_key = "separator";
+	const char *separator = mail->separator;
+	if (separator && *separator &&
+	        (strlen(separator) != 1 || isalnum((unsigned char)*separator) ||
+	                strchr("@\"\\ ", *separator)))
+		return "the separator is one character, as '+' or '-', or off";
+	*ret_key = "hostname";
+	if (mail->hostname && strpbrk(mail->hostname, " \t<>()@,;\"\\"))
+		return "the hostname is a name as mail.example.org";
+	return NULL;
+}
+
+/* -- changes ----------------------------------------------------------------------------------- */
+
+static bool config_mail_same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool config_mail_same_host(const struct config_mail *a, const struct config_mail *b)
+{
+	return config_mail_same_text(a->directory, b->directory) &&
+	       memcmp(&a->limits, &b->limits, sizeof a->limits) == 0;
+}
+
+bool config_mail_same(const struct config_mail *a, const struct config_mail *b)
+{
+	return config_mail_same_host(a, b) && config_mail_same_text(a->hostname, b->hostname) &&
+	       a->greeting_delay_ms == b->greeting_delay_ms && a->normalise == b->normalise &&
+	       a->strict_addresses == b->strict_addresses &&
+	       a->networks.count == b->networks.count &&
+	       (a->networks.count == 0 ||
+	               memcmp(a->networks.items, b->networks.items,
+	                       a->networks.count * sizeof *a->networks.items) == 0);
+}
+
+/* Received, and what submission adds. */
+enum {
+	HEADERS_ADDED = 64 * 1024
+};
+
+uint64_t config_mail_stored_max(const struct config_mail *mail)
+{
+	return mail->limits.message_size ? mail->limits.message_size + HEADERS_ADDED : 0;
+}
+
+const char *config_mail_hostname(const struct config_mail *mail, char *text, size_t size)
+{
+	if (mail->hostname)
+		return mail->hostname;
+	if (gethostname(text, size) == 0 && memchr(text, 0, size) && strchr(text, '.'))
+		return text;
+	return mail->domains.count ? mail->domains.items[0] : "localhost";
+}

@@ -1,0 +1,265 @@
+/*
+ * The relay in the daemon: its options from a configuration, where its reports go, its log.
+ * Invariant: the configuration whose routes and mailboxes reports go to is held.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/log.h>
+#include <weir/loop.h>
+#include <weir/mail_queue.h>
+#include <weir/mail_store.h>
+#include <weir/smtp_relay.h>
+#include <weir/tls.h>
+
+#include "config_mail.h"
+#include "kinds.h"
+#include "log_file.h"
+#include "mail_host.h"
+#include "mail_log.h"
+#include "mail_relay.h"
+#include "resources.h"
+#include "say.h"
+
+struct mail_relay {
+	struct weir_loop *loop;
+	struct config *config; /* held */
+	struct weir_mail_queue *queue;
+	struct weir_smtp_relay *relay; /* NULL before the start */
+	struct weir_log *log;          /* or NULL */
+	bool drained;
+};
+
+/* -- reports ----------------------------------------------------------------------------------- */
+
+static int mail_relay_take_first(void *context, const struct weir_mail_target *target)
+{
+	if (target->user.size == 0)
+		return 0;
+	*(struct weir_span *)context = target->user;
+	return -ECANCELED;
+}
+
+/* To the mailbox of a sender who has one here; all others go on through the queue. */
+static bool mail_relay_route(void *context, struct weir_span sender,
+        struct weir_mail_sink **ret_sink, struct weir_span *ret_user)
+{
+	struct mail_relay *relay = context;
+	const struct config_mail *mail = &relay->config->mail;
+	const char *at = memrchr(sender.data, '@', sender.size);
+	struct weir_span user = {0};
+	if (!at || !mail->routes || !mail->host)
+		return false;
+	size_t size = (size_t)(at - sender.data);
+	weir_mail_routes_find(mail->routes, weir_span(sender.data, size),
+	        weir_span_skip(sender, size + 1), mail_relay_take_first, &user);
+	if (user.size == 0)
+		return false;
+	*ret_sink = &mail->host->store->sink;
+	*ret_user = user;
+	return true;
+}
+
+static void mail_relay_log_event(void *context, const struct weir_queued *queued,
+        struct weir_span address, enum weir_relay_outcome outcome, const char *text)
+{
+	struct mail_relay *relay = context;
+	mail_log_relay(relay->log, relay->loop, queued, address, outcome, text);
+}
+
+/* -- options ----------------------------------------------------------------------------------- */
+
+static void mail_relay_say_certificate(void *context, const char *path, const char *text)
+{
+	(void)context;
+	say("%s%s%s", path, *path ? ": " : "", text);
+}
+
+/* Of an opportunistic connection nobody knows where it leads: TLS keeps others from listening. */
+static int mail_relay_make_tls(const struct config_relay *config, struct weir_tls **ret)
+{
+	struct weir_tls_client_options options = {
+	        .ca = config->ca,
+	        .unverified = config->tls == WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC,
+	};
+	*ret = NULL;
+	if (config->tls == WEIR_SMTP_CLIENT_TLS_OFF)
+		return 0;
+	return weir_tls_client_create(&options, mail_relay_say_certificate, NULL, ret);
+}
+
+static uint32_t mail_relay_seconds_of(uint64_t ms)
+{
+	return (uint32_t)(ms / 1000);
+}
+
+/* Creates it, or gives it other options. */
+static int mail_relay_apply(struct mail_relay *relay, const struct config *config)
+{
+	const struct config_relay *from = &config->mail.relay;
+	struct weir_tls *tls;
+	char name[256];
+	int error = mail_relay_make_tls(from, &tls);
+	if (error < 0)
+		return error;
+	struct weir_smtp_relay_options options = {
+	        .host = from->host,
+	        .port = (uint16_t)from->port,
+	        .helo = config_mail_hostname(&config->mail, name, sizeof name),
+	        .mode = from->tls,
+	        .tls = tls,
+	        .user = from->user,
+	        .password = from->password,
+	        .connections_max = (unsigned)from->connections,
+	        .retry_first_s = mail_relay_seconds_of(from->retry_first_ms),
+	        .retry_most_s = mail_relay_seconds_of(from->retry_most_ms),
+	        .warn_s = mail_relay_seconds_of(from->warn_ms),
+	        .life_s = mail_relay_seconds_of(from->life_ms),
+	        .route = mail_relay_route,
+	        .log = mail_relay_log_event,
+	        .context = relay,
+	};
+	error = relay->relay ? weir_smtp_relay_reload(relay->relay, &options)
+	                     : weir_smtp_relay_create(
+	                               relay->loop, relay->queue, &options, &relay->relay);
+	weir_tls_release(tls);
+	return error;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static void mail_relay_say_unreadable(void *context, const char *name, const char *text)
+{
+	const struct config_relay *config = context;
+	say("%s/%s: %s; it is left as it is", config->queue, name, text);
+}
+
+static int mail_relay_open_queue(struct mail_relay *relay, struct config *config)
+{
+	struct config_relay *from = &config->mail.relay;
+	struct weir_mail_queue_options options = {
+	        .path = from->queue,
+	        .message_max = config_mail_stored_max(&config->mail),
+	        .messages_max = (unsigned)from->messages,
+	};
+	int error = resources_make_directory(config, from->queue);
+	if (error == 0 && (error = resources_lend(config->user)) == 0) {
+		error = weir_mail_queue_open(
+		        &options, mail_relay_say_unreadable, from, &relay->queue);
+		resources_return();
+	}
+	if (error == -EBUSY)
+		say("the queue %s is served by another process already", from->queue);
+	else if (error < 0)
+		say("cannot open the queue %s: %s", from->queue, weir_error_text(error));
+	return error;
+}
+
+/* The old log goes on if the new one cannot be opened. */
+static int mail_relay_open_log(struct mail_relay *relay, const struct config *config)
+{
+	const char *path = config->logs[LOG_MAIL];
+	struct weir_log *log = NULL;
+	int error = path ? log_create(relay->loop, config->user, path, &log) : 0;
+	if (error < 0)
+		return error;
+	weir_log_destroy(relay->log);
+	relay->log = log;
+	return 0;
+}
+
+int mail_relay_open(struct weir_loop *loop, struct config *config, struct mail_relay **ret)
+{
+	*ret = NULL;
+	if (!config->mail.relay.host || !kinds_include(config, SERVICE_SMTP))
+		return 0;
+	struct mail_relay *relay = calloc(1, sizeof *relay);
+	if (!relay)
+		return -ENOMEM;
+	relay->loop = loop;
+	relay->config = config_hold(config);
+	int error = mail_relay_open_queue(relay, config);
+	if (error == 0)
+		error = mail_relay_open_log(relay, config);
+	if (error < 0)
+		mail_relay_close(relay);
+	else
+		*ret = relay;
+	return error;
+}
+
+int mail_relay_start(struct mail_relay *relay)
+{
+	int error = relay ? mail_relay_apply(relay, relay->config) : 0;
+	if (error < 0)
+		say("cannot start the relay: %s", weir_error_text(error));
+	return error;
+}
+
+static bool mail_relay_same_path(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+void mail_relay_update(struct mail_relay *relay, struct config *config)
+{
+	const struct config_relay *now = &config->mail.relay;
+	if (!relay) {
+		if (now->host)
+			say("a relay is begun with at the next start");
+		return;
+	}
+	const struct config_relay *old = &relay->config->mail.relay;
+	if (!now->host) {
+		say("the relay goes on until the next start");
+		return;
+	}
+	if (!mail_relay_same_path(now->queue, old->queue) || now->messages != old->messages)
+		say("another queue, or its bound, is for the next start");
+	if (!mail_relay_same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
+		mail_relay_open_log(relay, config);
+	int error = mail_relay_apply(relay, config);
+	if (error < 0)
+		say("the relay goes on with its old settings: %s", weir_error_text(error));
+	config_release(relay->config);
+	relay->config = config_hold(config);
+}
+
+void mail_relay_reopen_log(struct mail_relay *relay)
+{
+	int error = relay && relay->log ? weir_log_reopen(relay->log) : 0;
+	if (error < 0)
+		say("cannot open the log %s anew: %s; the old file is written further",
+		        relay->config->logs[LOG_MAIL], weir_error_text(error));
+}
+
+struct weir_mail_sink *mail_relay_sink(struct mail_relay *relay)
+{
+	return relay ? weir_mail_queue_sink(relay->queue) : NULL;
+}
+
+static void mail_relay_on_drained(void *context)
+{
+	((struct mail_relay *)context)->drained = true;
+}
+
+void mail_relay_drain(struct mail_relay *relay, uint32_t within_ms)
+{
+	if (relay && relay->relay && !relay->drained)
+		weir_smtp_relay_drain(relay->relay, within_ms, mail_relay_on_drained, relay);
+}
+
+void mail_relay_close(struct mail_relay *relay)
+{
+	if (!relay)
+		return;
+	while (relay->relay && !relay->drained && weir_loop_turn(relay->loop, -1) >= 0)
+		;
+	weir_smtp_relay_destroy(relay->relay);
+	weir_mail_queue_close(relay->queue);
+	weir_log_destroy(relay->log);
+	config_release(relay->config);
+	free(relay);
+}

@@ -1,0 +1,187 @@
+/*
+ * Reserving addresses. The workers' sockets share an address (SO_REUSEPORT), and so could those of
+ * another program of the same user without anybody noticing. So each address is first bound for
+ * ourselves alone, and opened to sharing only then; the socket never listens, and is closed when
+ * the workers' do.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "endpoint.h"
+#include "kinds.h"
+#include "say.h"
+
+/* For a port that is free by TCP and UDP, when any will do. */
+enum {
+	PORT_TRIES = 16
+};
+
+bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b)
+{
+	char text_a[WEIR_ADDRESS_TEXT_MAX], text_b[WEIR_ADDRESS_TEXT_MAX];
+	weir_address_format(a, text_a);
+	weir_address_format(b, text_b);
+	return a->any.sa_family == b->any.sa_family && strcmp(text_a, text_b) == 0;
+}
+
+bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
+{
+	return a->kind == b->kind && a->ordinal == b->ordinal &&
+	       endpoint_same_address(&a->wanted, &b->wanted);
+}
+
+/* As the library sets its sockets up, but for ourselves alone. */
+static int endpoint_bind_alone(int fd, const struct weir_address *address)
+{
+	int on = 1, off = 0;
+	if (address->any.sa_family == AF_INET6) {
+		bool any = IN6_IS_ADDR_UNSPECIFIED(&address->v6.sin6_addr);
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, any ? &off : &on, sizeof on);
+	}
+	return bind(fd, &address->any, weir_address_size(address)) < 0 ? -errno : 0;
+}
+
+/*
+ * Whether the address is free by UDP, too. A socket that stayed would be sent what is for the
+ * workers', and who takes the address meanwhile is found out when these are opened.
+ */
+static int endpoint_try_datagrams(const struct weir_address *address)
+{
+	int fd = socket(address->any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = endpoint_bind_alone(fd, address);
+	close(fd);
+	return error;
+}
+
+static int endpoint_reserve_once(struct endpoint *endpoint)
+{
+	int on = 1;
+	socklen_t size = sizeof endpoint->actual;
+	int fd = socket(endpoint->wanted.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	int error = endpoint_bind_alone(fd, &endpoint->wanted);
+	if (error == 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+		error = -errno;
+	if (error == 0 && getsockname(fd, &endpoint->actual.any, &size) < 0)
+		error = -errno;
+	if (error == 0 && endpoint->kind->datagrams)
+		error = endpoint_try_datagrams(&endpoint->actual);
+	if (error < 0) {
+		close(fd);
+		return error;
+	}
+	endpoint->reserved = fd;
+	return 0;
+}
+
+static int endpoint_reserve(struct endpoint *endpoint)
+{
+	bool any = endpoint->kind->datagrams && weir_address_port(&endpoint->wanted) == 0;
+	int error = endpoint_reserve_once(endpoint);
+	for (unsigned i = 1; any && error == -EADDRINUSE && i < PORT_TRIES; i++)
+		error = endpoint_reserve_once(endpoint);
+	return error;
+}
+
+static const char *endpoint_hint(int error)
+{
+	switch (error) {
+	case -EACCES:
+		return "; ports below 1024 need root or CAP_NET_BIND_SERVICE";
+	case -EADDRINUSE:
+		return "; another program listens there: stop it, or choose another port";
+	case -EADDRNOTAVAIL:
+		return "; this machine has no such address (see `ip address`)";
+	default:
+		return "";
+	}
+}
+
+/* The one whose port goes on to be this one's: a port that was named also if its kind changes. */
+static const struct endpoint *endpoint_find(
+        const struct endpoint_list *list, const struct endpoint *wanted)
+{
+	bool named = weir_address_port(&wanted->wanted) != 0;
+	for (size_t i = 0; list && i < list->count; i++)
+		if (endpoint_same(&list->items[i], wanted) ||
+		        (named && endpoint_same_address(&list->items[i].wanted, &wanted->wanted)))
+			return &list->items[i];
+	return NULL;
+}
+
+/* The first `count` of the list are there already. */
+static int endpoint_add(struct endpoint_list *list, const struct endpoint_list *old,
+        const struct config_listener *listener)
+{
+	struct endpoint *endpoint = &list->items[list->count];
+	char text[WEIR_ADDRESS_TEXT_MAX];
+	*endpoint = (struct endpoint){
+	        .kind = listener->kind, .wanted = listener->address, .reserved = -1};
+	for (size_t i = 0; i < list->count; i++)
+		endpoint->ordinal +=
+		        list->items[i].kind == endpoint->kind &&
+		        endpoint_same_address(&list->items[i].wanted, &endpoint->wanted);
+	list->count++;
+	const struct endpoint *kept = endpoint_find(old, endpoint);
+	if (kept) {
+		endpoint->actual = kept->actual;
+		return 0;
+	}
+	int error = endpoint_reserve(endpoint);
+	if (error < 0) {
+		weir_address_format(&endpoint->wanted, text);
+		say("cannot listen on %s: %s%s", text, weir_error_text(error),
+		        endpoint_hint(error));
+	}
+	return error;
+}
+
+int endpoints_reserve(
+        const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret)
+{
+	struct endpoint_list list = {calloc(config->listeners.count, sizeof *list.items), 0};
+	int first_error = list.items ? 0 : -ENOMEM;
+	/* All of them, so that all that is wrong is told. */
+	for (size_t i = 0; list.items && i < config->listeners.count; i++) {
+		int error = endpoint_add(&list, old, &config->listeners.items[i]);
+		if (error < 0 && first_error == 0)
+			first_error = error;
+	}
+	if (first_error < 0)
+		endpoints_free(&list);
+	else
+		*ret = list;
+	return first_error;
+}
+
+unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].kind == kind)
+			return weir_address_port(&list->items[i].actual);
+	return 0;
+}
+
+void endpoints_settle(struct endpoint_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (list->items[i].reserved >= 0)
+			close(list->items[i].reserved);
+		list->items[i].reserved = -1;
+	}
+}
+
+void endpoints_free(struct endpoint_list *list)
+{
+	endpoints_settle(list);
+	free(list->items);
+	*list = (struct endpoint_list){NULL, 0};
+}

@@ -1,0 +1,232 @@
+/*
+ * The order of precedence: what the command line says, then the file, then the defaults. A listener
+ * on the command line replaces all of the file's, a directory all of its sites, a certificate all of
+ * its certificates, --domain all of its domains, --zone all of its zones.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "config_file.h"
+#include "config_tls.h"
+#include "config_warn.h"
+#include "kinds.h"
+#include "load.h"
+#include "load_dns.h"
+#include "load_ftp.h"
+#include "load_mail.h"
+#include "say.h"
+#include "welcome.h"
+
+static int load_serve_root(struct config *config, const char *root)
+{
+	struct stat status;
+	char *absolute = realpath(root, NULL);
+	int error = !absolute || stat(absolute, &status) < 0 ? -errno : 0;
+	if (error == 0 && !S_ISDIR(status.st_mode))
+		error = -ENOTDIR;
+	if (error < 0)
+		say("cannot serve %s: %s", root, weir_error_text(error));
+	else if ((error = config_file_set_root(config, absolute)) < 0)
+		say("out of memory");
+	free(absolute);
+	return error;
+}
+
+static int load_choose_root(struct config *config, const struct options *options)
+{
+	if (options->root)
+		return load_serve_root(config, options->root);
+	if (config->sites.count || !kinds_include(config, SERVICE_HTTP))
+		return 0;
+	int error = welcome_create();
+	return error < 0 ? error : load_serve_root(config, WELCOME_ROOT);
+}
+
+static int load_choose_listeners(struct config *config, const struct options *options)
+{
+	struct config_listener usual = {.kind = kind_find("http")};
+	int error = 0;
+	if (options->listener_count) {
+		error = config_set_listeners(config, options->listeners, options->listener_count);
+	} else if (config->listeners.count == 0) {
+		weir_address_parse(WEIR_SPAN("127.0.0.1:8080"), &usual.address);
+		error = config_set_listeners(config, &usual, 1);
+	}
+	if (error < 0)
+		say("out of memory");
+	return error;
+}
+
+int load_path(struct config *config, const char *path, const char **ret)
+{
+	char directory[PATH_MAX];
+	*ret = path;
+	if (path[0] == '/')
+		return 0;
+	if (!getcwd(directory, sizeof directory)) {
+		int error = -errno;
+		say("cannot tell where %s is: %s", path, weir_error_text(error));
+		return error;
+	}
+	*ret = config_path(config, directory, path);
+	if (*ret)
+		return 0;
+	say("out of memory");
+	return -ENOMEM;
+}
+
+/* -- plain keys -------------------------------------------------------------------------------- */
+
+/* All values of a list, with commas between; of any other key the last one. */
+static const char *load_join(struct config *config, const struct options *options, size_t index)
+{
+	const struct key *key = options->values[index].key;
+	const char *text = NULL;
+	for (size_t i = 0; i < options->value_count; i++) {
+		const char *next = options->values[i].text;
+		if (options->values[i].key != key)
+			continue;
+		if (!text || !key->type->item) {
+			text = next;
+			continue;
+		}
+		size_t size = strlen(text) + strlen(next) + 2;
+		char *joined = config_alloc(config, size);
+		if (!joined)
+			return NULL;
+		snprintf(joined, size, "%s,%s", text, next);
+		text = joined;
+	}
+	return text;
+}
+
+static int load_values(struct config *config, const struct options *options)
+{
+	char directory[PATH_MAX];
+	struct problems problems = {.file = "weir"};
+	struct reader reader = {.memory = &config->memory,
+	        .problems = &problems,
+	        .directory = directory,
+	        .syntax_only = true,
+	        .config = config};
+	if (options->value_count && !getcwd(directory, sizeof directory)) {
+		int error = -errno;
+		say("cannot find the current directory: %s", weir_error_text(error));
+		return error;
+	}
+	for (size_t i = 0; i < options->value_count; i++) {
+		const struct option_value *value = &options->values[i];
+		const char *text = load_join(config, options, i);
+		snprintf(reader.name, sizeof reader.name, "--%s", value->key->option);
+		if (!text)
+			reader_problem(&reader, "out of memory");
+		else
+			key_parse(&reader, value->key, text, (char *)config + value->offset);
+	}
+	bool good = problems.count == 0;
+	problems_print(&problems, stderr);
+	problems_free(&problems);
+	return good ? 0 : -EINVAL;
+}
+
+/* -- certificates ------------------------------------------------------------------------------ */
+
+static void load_say_certificate(void *context, const char *path, const char *text)
+{
+	(void)context;
+	say("%s%s%s", path, *path ? ": " : "", text);
+}
+
+static int load_set_certificates(struct config *config, const struct options *options)
+{
+	struct weir_tls_certificate items[CONFIG_CERTIFICATES_MAX];
+	int error = 0;
+	for (size_t i = 0; i < options->certificate_count && error == 0; i++) {
+		items[i] = (struct weir_tls_certificate){0};
+		error = load_path(config, options->chains[i], &items[i].chain);
+		if (error == 0)
+			error = load_path(config, options->keys[i], &items[i].key);
+	}
+	if (error < 0)
+		return error;
+	error = config_set_certificates(config, items, options->certificate_count);
+	if (error < 0)
+		say("out of memory");
+	return error;
+}
+
+/* There is one. */
+static const char *load_first_secure(const struct config *config)
+{
+	size_t i = 0;
+	while (!config->listeners.items[i].kind->secure)
+		i++;
+	return config->listeners.items[i].kind->name;
+}
+
+static int load_choose_certificates(
+        struct config *config, const struct options *options, const struct config *previous)
+{
+	bool needed = kinds_include_secure(config);
+	if (options->certificate_count && !kinds_include_tls(config)) {
+		say("--cert and --key are of no use without an address for TLS: add "
+		    "--https ADDRESS:PORT");
+		return -EINVAL;
+	}
+	int error = options->certificate_count ? load_set_certificates(config, options) : 0;
+	if (error < 0)
+		return error;
+	if (needed && config->tls.certificates.count == 0) {
+		say("%s needs a certificate: add --cert FILE --key FILE. To make one for "
+		    "trying it out:\n"
+		    "  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+		    "-days 30 -subj /CN=localhost -addext "
+		    "subjectAltName=DNS:localhost,IP:127.0.0.1 -out cert.pem -keyout key.pem",
+		        load_first_secure(config));
+		return -EINVAL;
+	}
+	/* Read with the file already, but for what the command line says. */
+	return (options->certificate_count || options->listener_count) &&
+	                       config->tls.certificates.count
+	               ? config_tls_load(config, previous, load_say_certificate, NULL)
+	               : 0;
+}
+
+/* -- all of it --------------------------------------------------------------------------------- */
+
+static struct config *load_read_file(const char *path, const struct config *previous)
+{
+	struct problems problems = {.file = path};
+	struct config *config = config_file_read(&problems, previous);
+	problems_print(&problems, stderr);
+	problems_free(&problems);
+	return config;
+}
+
+struct config *config_load(const struct options *options, const struct config *previous)
+{
+	const char *path = options->config_path;
+	struct config *config = path ? load_read_file(path, previous) : config_file_default();
+	if (!config) {
+		if (!path)
+			say("out of memory");
+		return NULL;
+	}
+	if (load_choose_listeners(config, options) < 0 || load_choose_root(config, options) < 0 ||
+	        load_values(config, options) < 0 || load_mail(config, options) < 0 ||
+	        load_ftp(config, options) < 0 || load_dns(config, options, previous) < 0 ||
+	        load_choose_certificates(config, options, previous) < 0 ||
+	        load_mail_check(config, options, previous) < 0) {
+		config_release(config);
+		return NULL;
+	}
+	config_warn(config);
+	return config;
+}

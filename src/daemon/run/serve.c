@@ -1,0 +1,364 @@
+/*
+ * The daemon's main thread: it starts the workers, and then waits for signals.
+ *
+ *   SIGHUP            reload: the configuration and certificates again, logs opened anew
+ *   SIGUSR1           opens the logs anew, and nothing else
+ *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
+ *   others            as SIGTERM, where the default would end the process
+ *
+ * Invariant: all workers serve one configuration. A change is prepared on all of them first, and
+ * made only when every one could (see worker.h). What one worker serves is in serving.c.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/loop.h>
+#include <weir/sasl_guard.h>
+
+#include "banner.h"
+#include "config_dns.h"
+#include "config_mail.h"
+#include "dns_host.h"
+#include "endpoint.h"
+#include "load.h"
+#include "mail_host.h"
+#include "mail_relay.h"
+#include "resources.h"
+#include "say.h"
+#include "serve.h"
+#include "worker.h"
+
+struct daemon {
+	const struct options *options;
+	struct weir_loop *loop;
+	struct weir_signals signals;
+	struct config *config;
+	struct endpoint_list endpoints;
+	struct worker *workers[CONFIG_WORKERS_MAX];
+	unsigned worker_count;
+	unsigned alive; /* worker threads that have not ended */
+	size_t files;   /* descriptors we may have */
+	bool dropped;   /* we have become another user: what we listen on stays */
+	struct weir_guard *guard;
+	struct mail_relay *relay; /* or NULL */
+	struct dns_host *dns;
+	int stop_signals; /* that came */
+	bool failed;
+};
+
+/* -- serving a configuration ------------------------------------------------------------------- */
+
+static struct weir_bounds serve_bounds_of(const struct config *config, struct shares shares)
+{
+	return (struct weir_bounds){
+	        .replies_max = (unsigned)config->limits.replies,
+	        .idle_ms = (uint32_t)config->limits.idle_ms,
+	        .request_ms = (uint32_t)config->limits.request_ms,
+	        .progress_ms = (uint32_t)config->limits.progress_ms,
+	        .drain_ms = (uint32_t)config->limits.drain_ms,
+	        .channels_max = shares.connections,
+	};
+}
+
+/* On all workers, or on none. */
+static int serve_apply(struct daemon *daemon, struct config *config,
+        const struct endpoint_list *endpoints, unsigned replace)
+{
+	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
+	struct plan plan = {
+	        .endpoints = endpoints->items,
+	        .count = endpoints->count,
+	        .logs = config->logs,
+	        .user = config->user,
+	        .guard = daemon->guard,
+	        .relay = mail_relay_sink(daemon->relay),
+	        .dns = daemon->dns,
+	        .workers = daemon->worker_count,
+	        .bounds = serve_bounds_of(config, shares),
+	        .replace = replace,
+	};
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		int error = contents_load(config, shares, &plan.contents);
+		if (error == 0)
+			error = worker_prepare(daemon->workers[i], &plan);
+		if (error == 0)
+			continue;
+		while (i-- > 0)
+			worker_forget(daemon->workers[i]);
+		return error;
+	}
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_commit(daemon->workers[i]);
+	return 0;
+}
+
+/* Without memory the old settings stay, which nobody is kept out by. */
+static void serve_set_guard(struct daemon *daemon, const struct config_guard *config)
+{
+	struct weir_guard_options options = {
+	        .off = !config->enabled,
+	        .threshold = (unsigned)config->threshold,
+	        .first_ms = (uint32_t)config->first_ms,
+	        .most_ms = (uint32_t)config->most_ms,
+	        .decay_ms = (uint32_t)config->decay_ms,
+	        .exempt = config->exempt.items,
+	        .exempt_count = config->exempt.count,
+	};
+	int error = weir_guard_set(daemon->guard, &options);
+	if (error < 0)
+		say("the guard keeps its old settings: %s", weir_error_text(error));
+}
+
+/* Takes the configuration in any case. */
+static int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
+{
+	struct endpoint_list endpoints = {0};
+	int error = endpoints_reserve(config, &daemon->endpoints, &endpoints);
+	config->https_port = endpoints_port(&endpoints, kind_find("https"));
+	config->guarded = daemon->guard;
+	if (error == 0)
+		error = serve_apply(daemon, config, &endpoints, replace);
+	if (error < 0) {
+		endpoints_free(&endpoints);
+		config_release(config);
+		return error;
+	}
+	serve_set_guard(daemon, &config->guard);
+	endpoints_settle(&endpoints);
+	endpoints_free(&daemon->endpoints);
+	config_release(daemon->config);
+	daemon->endpoints = endpoints;
+	daemon->config = config;
+	return 0;
+}
+
+/* A bit for each service. */
+#define SERVICES_ALL ((1u << SERVICE_COUNT) - 1)
+
+/*
+ * The services whose servers have to be opened anew, a bit for each; sessions of the others stay.
+ * Servers keep the log and the bounds they were opened with. Another user's address cannot be
+ * opened a second time, so that after root was given up these change at the next start only.
+ */
+static unsigned serve_changed_services(struct daemon *daemon, struct config *config)
+{
+	const struct config *old = daemon->config;
+	bool same_mail = config_mail_same(&config->mail, &old->mail);
+	bool same_dns = config_dns_same(&config->dns, &old->dns);
+	bool same_limits = memcmp(&config->limits, &old->limits, sizeof old->limits) == 0;
+	unsigned changed = same_limits ? 0 : SERVICES_ALL;
+	if (config->workers && config->workers != daemon->worker_count)
+		say("the number of workers changes at the next start");
+	if (!config_dns_same_cache(&config->dns, &old->dns))
+		say("the cache of DNS changes at the next start");
+	for (unsigned i = 0; i < SERVICE_COUNT; i++)
+		if (!config_same_log(config, old, services[i]->log))
+			changed |= 1u << i;
+	/* All servers of mail are to have the same mailboxes. */
+	if (!same_mail)
+		changed |= 1u << SERVICE_SMTP | 1u << SERVICE_POP3;
+	if (!same_dns)
+		changed |= 1u << SERVICE_DNS;
+	if (!changed || !daemon->dropped)
+		return changed;
+	say("limits, logs, settings of mail and of DNS but for zones, keys and cookies change at "
+	    "the next start, for what is listened on already");
+	/* All servers of mail are to have the same mailboxes, reports of the relay, too. */
+	mail_host_keep(config, old);
+	return 0;
+}
+
+/* -- signals ----------------------------------------------------------------------------------- */
+
+static void serve_stop(struct daemon *daemon)
+{
+	daemon->stop_signals++;
+	if (daemon->stop_signals > 2)
+		_exit(EXIT_FAILED);
+	if (daemon->stop_signals == 2) {
+		say("ending at once");
+		daemon->failed = true;
+	}
+	uint64_t drain_ms = daemon->config->limits.drain_ms;
+	mail_relay_drain(daemon->relay, daemon->stop_signals > 1 ? 0
+	                                : drain_ms               ? (uint32_t)drain_ms
+	                                                         : WEIR_DRAIN_MS);
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		if (daemon->stop_signals == 1)
+			worker_stop(daemon->workers[i]);
+		else
+			worker_kill(daemon->workers[i]);
+	}
+}
+
+static void serve_reopen_logs(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++)
+		worker_reopen_logs(daemon->workers[i]);
+	mail_relay_reopen_log(daemon->relay);
+	dns_host_reopen_log(daemon->dns);
+}
+
+/* Logs first: they are to be opened anew also when the configuration is refused. */
+static void serve_reload(struct daemon *daemon)
+{
+	serve_reopen_logs(daemon);
+	struct config *config = config_load(daemon->options, daemon->config);
+	const char *path = daemon->options->config_path;
+	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
+		mail_relay_update(daemon->relay, daemon->config);
+		dns_host_update(daemon->dns, daemon->config, false);
+		say("reloaded%s%s", path ? " " : "", path ? path : "");
+		return;
+	}
+	say("not reloaded: what was served before is served further");
+}
+
+static void serve_on_signal(struct weir_signals *signals, int signal)
+{
+	struct daemon *daemon = WEIR_CONTAINER(signals, struct daemon, signals);
+	if (signal == SIGUSR1)
+		serve_reopen_logs(daemon);
+	else if (signal != SIGHUP)
+		serve_stop(daemon);
+	else if (daemon->stop_signals == 0)
+		serve_reload(daemon);
+}
+
+static void serve_on_worker_ended(void *context)
+{
+	struct daemon *daemon = context;
+	if (daemon->stop_signals == 0) {
+		/*
+		 * Half of the workers would be worse than none: connections go to them by chance.
+		 */
+		daemon->failed = true;
+		serve_stop(daemon);
+	}
+	if (--daemon->alive == 0)
+		weir_loop_stop(daemon->loop);
+}
+
+/* -- start and end ----------------------------------------------------------------------------- */
+
+static int serve_create_workers(struct daemon *daemon, unsigned count)
+{
+	for (; daemon->worker_count < count; daemon->worker_count++) {
+		int error = worker_create(daemon->loop, serve_on_worker_ended, daemon,
+		        &daemon->workers[daemon->worker_count]);
+		if (error < 0) {
+			say("cannot make a worker: %s", weir_error_text(error));
+			return error;
+		}
+	}
+	return 0;
+}
+
+static int serve_start_workers(struct daemon *daemon)
+{
+	for (unsigned i = 0; i < daemon->worker_count; i++) {
+		int error = worker_start(daemon->workers[i]);
+		if (error < 0) {
+			say("cannot start a worker: %s", weir_error_text(error));
+			return error;
+		}
+		daemon->alive++;
+	}
+	return 0;
+}
+
+/* Workers that end take nothing new. */
+static void serve_renew_zones(void *context)
+{
+	struct daemon *daemon = context;
+	for (unsigned i = 0; i < daemon->worker_count && daemon->stop_signals == 0; i++)
+		worker_renew(daemon->workers[i]);
+}
+
+/* All that needs root comes before resources_become, all threads after it. */
+static int serve_start(struct daemon *daemon)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
+	        SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSTKFLT, 0};
+	struct config *config = config_load(daemon->options, NULL);
+	if (!config)
+		return -EINVAL;
+	unsigned count = config->workers ? (unsigned)config->workers : resources_processors();
+	uid_t uid = geteuid();
+	int error = weir_signals_start(daemon->loop, &daemon->signals, signals, serve_on_signal);
+	if (error < 0) {
+		say("cannot listen to signals: %s", weir_error_text(error));
+		config_release(config);
+		return error;
+	}
+	error = serve_create_workers(daemon, count);
+	if (error == 0)
+		error = mail_relay_open(daemon->loop, config, &daemon->relay);
+	if (error == 0)
+		error = dns_host_create(daemon->loop, serve_renew_zones, daemon, &daemon->dns);
+	if (error == 0)
+		error = dns_host_update(daemon->dns, config, true);
+	if (error < 0)
+		config_release(config);
+	else
+		error = serve_config(daemon, config, 0);
+	if (error == 0)
+		error = resources_become(daemon->config);
+	daemon->dropped = geteuid() != uid;
+	if (error == 0)
+		error = serve_start_workers(daemon);
+	if (error == 0)
+		error = mail_relay_start(daemon->relay);
+	if (error == 0)
+		dns_host_tell(daemon->dns);
+	return error;
+}
+
+static int serve_run(struct daemon *daemon)
+{
+	int error = serve_start(daemon);
+	if (error == 0)
+		banner_print(daemon->config, &daemon->endpoints, daemon->worker_count);
+	if (error == 0)
+		resources_warn_of_root(daemon->config);
+	else if (daemon->alive)
+		serve_stop(daemon);
+	if (daemon->alive)
+		weir_loop_run(daemon->loop);
+	return error < 0 || daemon->failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+int serve(const struct options *options)
+{
+	struct daemon daemon = {.options = options, .files = resources_raise_files()};
+	daemon.signals.watch.fd = -1;
+	say_with_time();
+	int error = weir_loop_create(&daemon.loop);
+	if (error == 0 && (error = weir_guard_create(NULL, &daemon.guard)) < 0)
+		weir_loop_destroy(daemon.loop);
+	if (error < 0) {
+		say("cannot make an event loop: %s", weir_error_text(error));
+		return EXIT_FAILED;
+	}
+	int code = serve_run(&daemon);
+	if (daemon.stop_signals != 1)
+		mail_relay_drain(daemon.relay, 0);
+	for (unsigned i = 0; i < daemon.worker_count; i++)
+		worker_destroy(daemon.workers[i]);
+	/* Signals may come as long as the loop turns. */
+	daemon.worker_count = 0;
+	mail_relay_close(daemon.relay);
+	dns_host_destroy(daemon.dns);
+	endpoints_free(&daemon.endpoints);
+	config_release(daemon.config);
+	if (daemon.signals.watch.fd >= 0)
+		weir_signals_stop(&daemon.signals);
+	weir_guard_destroy(daemon.guard);
+	weir_loop_destroy(daemon.loop);
+	return code;
+}

@@ -1,0 +1,303 @@
+/*
+ * What one worker serves: its servers, of whatever service, and the logs they write. Invariant: a
+ * log outlives the servers that write it, and both are freed between two turns, never in a callback.
+ *
+ * A server that is wanted no more stops listening, finishes its connections and is freed. The same
+ * address may be open twice meanwhile: SO_REUSEPORT, which every server here has.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/server.h>
+
+#include "say.h"
+#include "worker_state.h"
+
+/* Between two complaints that connections cannot be accepted, of one worker. */
+enum {
+	COMPLAIN_AFTER_MS = 5000
+};
+
+static struct serving_server *serving_server_of(struct weir_list *link)
+{
+	return WEIR_CONTAINER(link, struct serving_server, link);
+}
+
+/* The server behind a link of the list, or behind its head; NULL at the end. */
+static struct serving_server *serving_after(struct serving *serving, struct weir_list *link)
+{
+	return link->next == &serving->servers ? NULL : serving_server_of(link->next);
+}
+
+static const struct service_type *serving_service_of(const struct serving_server *server)
+{
+	return services[server->endpoint.kind->service];
+}
+
+void serving_init(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	forwarding_init(&serving->forwarding, worker->loop);
+	complaints_init(&serving->handshakes, worker->loop, "TLS handshakes failed");
+	weir_list_init(&serving->servers);
+	weir_list_init(&serving->logs);
+}
+
+void serving_reopen_logs(struct worker *worker)
+{
+	log_files_reopen(&worker->serving.logs);
+}
+
+/* -- servers ----------------------------------------------------------------------------------- */
+
+static void serving_accept_failed(void *context, int error)
+{
+	struct serving_server *server = context;
+	int64_t now_ms = weir_loop_now_ms(server->worker->loop);
+	char address[WEIR_ADDRESS_TEXT_MAX];
+	if (now_ms < server->worker->quiet_until_ms)
+		return;
+	server->worker->quiet_until_ms = now_ms + COMPLAIN_AFTER_MS;
+	weir_address_format(&server->endpoint.actual, address);
+	say("cannot accept connections on %s: %s%s", address, weir_error_text(error),
+	        error == -EMFILE ? "; raise the limit of open files (ulimit -n, LimitNOFILE=)"
+	                         : "");
+}
+
+static void serving_tls_failed(void *context, const struct weir_address *peer, const char *why)
+{
+	struct serving_server *server = context;
+	char from[WEIR_ADDRESS_TEXT_MAX], to[WEIR_ADDRESS_TEXT_MAX];
+	if (!complaints_allow(&server->worker->serving.handshakes))
+		return;
+	weir_address_format(peer, from);
+	weir_address_format(&server->endpoint.actual, to);
+	say("the TLS handshake of %s with %s failed: %s", from, to, why);
+}
+
+/* What the plan has for this kind; NULL: none, or the kind cannot use it. */
+static struct weir_tls *serving_tls_of(const struct contents *contents, const struct kind *kind)
+{
+	return kind->secure || kind->upgrades ? contents->tls[kind->service] : NULL;
+}
+
+/* NULL without an error: there is none for this kind. */
+static int serving_open_log(struct worker *worker, const struct plan *plan, const struct kind *kind,
+        struct log_file **ret)
+{
+	const char *path = plan->logs[services[kind->service]->log];
+	if (!path)
+		return 0;
+	return log_file_open(&worker->serving.logs, worker->loop, plan->user, path, ret);
+}
+
+static int serving_open_server(struct worker *worker, const struct plan *plan,
+        const struct endpoint *endpoint, struct log_file *log)
+{
+	struct serving_server *server = calloc(1, sizeof *server);
+	if (!server)
+		return -ENOMEM;
+	server->worker = worker;
+	server->endpoint = *endpoint;
+	server->log = log;
+	server->has_tls = serving_tls_of(&plan->contents, endpoint->kind);
+	struct service_options options = {
+	        .loop = worker->loop,
+	        .kind = endpoint->kind,
+	        .address = endpoint->actual,
+	        .content = plan->contents.of[endpoint->kind->service],
+	        .bounds = plan->bounds,
+	        .log = log ? log->log : NULL,
+	        .tls = serving_tls_of(&plan->contents, endpoint->kind),
+	        .guard = plan->guard,
+	        .relay = plan->relay,
+	        .dns = plan->dns,
+	        .forwarding = &worker->serving.forwarding,
+	        .workers = plan->workers,
+	        .accept_failed = serving_accept_failed,
+	        .tls_failed = serving_tls_failed,
+	        .context = server,
+	};
+	int error = serving_service_of(server)->open(&options, &server->server);
+	if (error < 0) {
+		free(server);
+		return error;
+	}
+	server->fresh = server->wanted = true;
+	if (log)
+		log->users++;
+	weir_list_append(&worker->serving.servers, &server->link);
+	return 0;
+}
+
+static void serving_close_server(struct serving_server *server)
+{
+	weir_list_remove(&server->link);
+	serving_service_of(server)->close(server->server);
+	if (server->log)
+		server->log->users--;
+	free(server);
+}
+
+static void serving_on_drained(void *context)
+{
+	((struct serving_server *)context)->ended = true;
+}
+
+static void serving_drain_server(struct serving_server *server)
+{
+	if (server->draining)
+		return;
+	server->draining = true;
+	if (serving_service_of(server)->retire)
+		serving_service_of(server)->retire(server->server);
+	weir_server_drain(
+	        serving_service_of(server)->listener(server->server), serving_on_drained, server);
+}
+
+/* -- the two steps ----------------------------------------------------------------------------- */
+
+/* The one that can go on with the plan: TLS is not added to a server, nor taken from it. */
+static struct serving_server *serving_find_server(
+        struct serving *serving, const struct plan *plan, const struct endpoint *endpoint)
+{
+	bool has_tls = serving_tls_of(&plan->contents, endpoint->kind);
+	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
+	        server = serving_after(serving, &server->link))
+		if (!server->draining && server->has_tls == has_tls &&
+		        endpoint_same(&server->endpoint, endpoint))
+			return server;
+	return NULL;
+}
+
+static int serving_prepare_servers(struct worker *worker, const struct plan *plan)
+{
+	struct serving *serving = &worker->serving;
+	for (size_t i = 0; i < plan->count; i++) {
+		char address[WEIR_ADDRESS_TEXT_MAX];
+		const struct endpoint *endpoint = &plan->endpoints[i];
+		struct serving_server *server =
+		        plan->replace >> endpoint->kind->service & 1
+		                ? NULL
+		                : serving_find_server(serving, plan, endpoint);
+		struct log_file *log = NULL;
+		if (server) {
+			server->wanted = true;
+			continue;
+		}
+		int error = serving_open_log(worker, plan, endpoint->kind, &log);
+		if (error < 0)
+			return error;
+		error = serving_open_server(worker, plan, endpoint, log);
+		if (error == 0)
+			continue;
+		weir_address_format(&endpoint->actual, address);
+		say("cannot listen on %s: %s", address, weir_error_text(error));
+		return error;
+	}
+	return 0;
+}
+
+int serving_prepare(struct worker *worker, const struct plan *plan)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
+	        server = serving_after(serving, &server->link))
+		server->wanted = server->fresh = false;
+	serving->next = plan->contents;
+	serving->prepared = true;
+	int error = serving_prepare_servers(worker, plan);
+	if (error < 0)
+		serving_forget(worker);
+	return error;
+}
+
+/* What was prepared is in use now, or never will be. */
+static void serving_end_preparation(struct serving *serving)
+{
+	contents_unload(&serving->next);
+	serving->prepared = false;
+}
+
+static void serving_update_server(struct serving_server *server, const struct contents *next)
+{
+	const struct kind *kind = server->endpoint.kind;
+	serving_service_of(server)->update(
+	        server->server, next->of[kind->service], serving_tls_of(next, kind));
+}
+
+void serving_commit(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
+	        server = serving_after(serving, &server->link)) {
+		if (!server->wanted)
+			serving_drain_server(server);
+		else if (!server->fresh)
+			serving_update_server(server, &serving->next);
+	}
+	serving_end_preparation(serving);
+}
+
+void serving_forget(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
+	        server = serving_after(serving, &server->link))
+		if (server->fresh)
+			serving_drain_server(server);
+	serving_end_preparation(serving);
+}
+
+void serving_renew(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
+	        server = serving_after(serving, &server->link))
+		if (serving_service_of(server)->renew)
+			serving_service_of(server)->renew(server->server);
+}
+
+/* -- ends -------------------------------------------------------------------------------------- */
+
+void serving_drain(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
+	        server = serving_after(serving, &server->link))
+		serving_drain_server(server);
+}
+
+void serving_reap(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	for (struct serving_server *server = serving_after(serving, &serving->servers), *next;
+	        server; server = next) {
+		next = serving_after(serving, &server->link);
+		if (server->ended)
+			serving_close_server(server);
+	}
+	if (!serving->prepared)
+		log_files_close(&serving->logs, false);
+}
+
+bool serving_busy(const struct worker *worker)
+{
+	return !weir_list_empty(&worker->serving.servers);
+}
+
+void serving_destroy(struct worker *worker)
+{
+	struct serving *serving = &worker->serving;
+	serving_end_preparation(serving);
+	for (struct serving_server *server = serving_after(serving, &serving->servers), *next;
+	        server; server = next) {
+		next = serving_after(serving, &server->link);
+		serving_close_server(server);
+	}
+	forwarding_destroy(&serving->forwarding);
+	complaints_end(&serving->handshakes);
+	log_files_close(&serving->logs, true);
+}

@@ -1,0 +1,87 @@
+/*
+ * What a primary answers, message by message: to a query for the SOA record, to IXFR (RFC 1995) and
+ * to AXFR (RFC 5936). Every record is checked before it is taken.
+ *
+ *   bytes ──▶ messages ──▶ TSIG ──▶ records ──▶ builder, or patch ──▶ zone
+ *
+ * It knows no sockets and no loop: it is fed by one thread at a time.
+ */
+#ifndef WEIR_DNS_INCOMING_H
+#define WEIR_DNS_INCOMING_H
+
+#include "tsig_answer.h"
+#include "zone_builder.h"
+#include "zone_patch.h"
+
+enum incoming_state {
+	INCOMING_FIRST,    /* nothing yet: the SOA record of their version has to come */
+	INCOMING_SECOND,   /* what comes next says whether it is all, or steps */
+	INCOMING_ALL,      /* all records of the zone */
+	INCOMING_REMOVING, /* a step: what goes */
+	INCOMING_ADDING,   /* … what comes */
+	INCOMING_ENDED,
+};
+
+struct dns_incoming {
+	/* given */
+	struct weir_dns_name apex; /* in lower case */
+	uint16_t type;             /* that was asked for: SOA, IXFR or AXFR */
+	uint16_t id;
+	const struct weir_dns_zone *before; /* our version, for IXFR; must stay held; or NULL */
+	uint64_t bytes_max;
+	bool is_signed; /* `answers` has begun with the request */
+	struct dns_tsig_answers answers;
+
+	/* the result */
+	enum incoming_state state;
+	uint32_t serial; /* of their version, from INCOMING_SECOND on */
+	bool current;    /* ended by the SOA record alone: they have nothing that we have not */
+	bool truncated;  /* TC: to be asked again by TCP */
+	unsigned rcode;
+	const char *why; /* what is wrong; static, or in `text` */
+	char text[200];
+
+	/* on the way */
+	uint64_t bytes;
+	uint64_t steps_end; /* dns_name_steps, when the message at hand has had its share of work */
+	unsigned messages;
+	uint32_t from, to; /* of the step */
+	bool has_builder;
+	struct dns_builder builder;
+	struct dns_patch patch;
+	struct weir_buffer partial; /* of a message that has not come whole */
+};
+
+/* `before` is NULL, or the version that is known; more of what is given is set by the caller. */
+void dns_incoming_init(struct dns_incoming *incoming, const struct weir_dns_name *apex,
+        uint16_t type, const struct weir_dns_zone *before);
+void dns_incoming_free(struct dns_incoming *incoming);
+
+enum {
+	INCOMING_REQUEST_MAX = 2048
+};
+
+/*
+ * The request, signed if there is a key; with our SOA record for IXFR. `id` must be set. Its size, or
+ * 0: no memory.
+ */
+size_t dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns_tsig_key *key,
+        uint8_t request[INCOMING_REQUEST_MAX], int64_t now_s);
+
+/*
+ * One message. 0: `state` says where it stands; -EPROTO: it breaks a rule, `why` says which;
+ * -EACCES: it is not signed right; -ECONNREFUSED: `rcode`; WEIR_E_LIMIT; -ENOMEM. What is no answer
+ * to this request at all (a datagram of somebody's): -ENOMSG.
+ */
+int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message, int64_t now_s);
+
+/* The next bytes of a connection: messages behind their lengths. Errors as above. */
+int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int64_t now_s);
+
+/*
+ * Makes the zone when all of it has come (ended, and not current). 0; -EPROTO: it makes no zone, `why`
+ * tells the reason; WEIR_E_LIMIT; -ENOMEM.
+ */
+int dns_incoming_finish(struct dns_incoming *incoming, struct weir_dns_zone **ret);
+
+#endif

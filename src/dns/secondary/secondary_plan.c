@@ -1,0 +1,315 @@
+/*
+ * When a zone's primaries are asked, and what follows from what they answer.
+ *
+ *   resting ─▶ a round: a primary ─▶ SOA by UDP ─▶ SOA by TCP ─▶ IXFR ─▶ AXFR ─▶ resting
+ *                           └─ it fails, or is behind: the next primary ┘
+ *
+ * A step is left out where the one before has told enough, and without a version AXFR is the first.
+ * Invariant: a secondary is in a list of places exactly while it is queued, and has a place while it
+ * is checking or fetching.
+ */
+#include <errno.h>
+#include <sys/random.h>
+
+#include <weir/error.h>
+
+#include "secondary_state.h"
+#include "zone_walk.h"
+
+/* -- intervals --------------------------------------------------------------------------------- */
+
+static int64_t secondary_plan_bounded(uint32_t value, uint32_t least, uint32_t most)
+{
+	value = value < least ? least : value;
+	return (int64_t)(value > most ? most : value) * 1000;
+}
+
+struct dns_intervals dns_secondary_intervals(const struct dns_secondary *secondary)
+{
+	const struct weir_dns_secondary_options *options = &secondary->config->options;
+	uint32_t refresh = options->refresh_min_s, retry = options->retry_min_s, expire = 0;
+	if (secondary->zone) {
+		struct zone_entry soa;
+		dns_zone_soa(secondary->zone, &soa);
+		const uint8_t *end = (const uint8_t *)soa.data.data + soa.data.size;
+		refresh = dns_get32(end - 16);
+		retry = dns_get32(end - 12);
+		expire = dns_get32(end - 8);
+	}
+	struct dns_intervals intervals = {
+	        .refresh_ms = secondary_plan_bounded(
+	                refresh, options->refresh_min_s, options->refresh_max_s),
+	        .retry_ms =
+	                secondary_plan_bounded(retry, options->retry_min_s, options->retry_max_s),
+	        .expire_ms = (int64_t)expire * 1000,
+	};
+	/* A zone must not vanish between two checks that are both on time. */
+	if (intervals.expire_ms < intervals.refresh_ms + intervals.retry_ms)
+		intervals.expire_ms = intervals.refresh_ms + intervals.retry_ms;
+	return intervals;
+}
+
+/* Up to an eighth less, so that zones that came together are not checked together for ever. */
+static int64_t secondary_plan_jittered(int64_t interval_ms)
+{
+	uint32_t dice;
+	if (getrandom(&dice, sizeof dice, GRND_NONBLOCK) != sizeof dice)
+		return interval_ms;
+	return interval_ms - (int64_t)(dice % 1024) * interval_ms / 8192;
+}
+
+static void secondary_plan_on_time(struct weir_timer *timer)
+{
+	dns_secondary_begin(WEIR_CONTAINER(timer, struct dns_secondary, timer), 0);
+}
+
+/* Without a version the interval doubles: the primary may not know the zone for long. */
+static void secondary_plan_rest(struct dns_secondary *secondary, bool good)
+{
+	struct dns_intervals intervals = dns_secondary_intervals(secondary);
+	int64_t wait_ms = good ? intervals.refresh_ms : intervals.retry_ms;
+	int64_t most_ms = secondary_plan_bounded(
+	        WEIR_DNS_FIRST_RETRY_MAX_S, 0, secondary->config->options.retry_max_s);
+	secondary->state = SECONDARY_RESTING;
+	secondary->failures = good ? 0 : secondary->failures + 1;
+	for (unsigned i = 1; !secondary->zone && i < secondary->failures && wait_ms < most_ms; i++)
+		wait_ms = wait_ms * 2 > most_ms ? most_ms : wait_ms * 2;
+	wait_ms = secondary_plan_jittered(wait_ms);
+	if (secondary->again) {
+		int64_t since_ms = weir_loop_now_ms(secondary->owner->loop) - secondary->round_ms;
+		wait_ms = WEIR_DNS_NOTIFIED_MS - since_ms;
+	}
+	weir_timer_start(secondary->owner->loop, &secondary->timer, wait_ms > 0 ? wait_ms : 0,
+	        secondary_plan_on_time);
+}
+
+/* -- places ------------------------------------------------------------------------------------ */
+
+static struct dns_places *secondary_plan_places_of(struct dns_secondary *secondary)
+{
+	bool check = secondary->state == SECONDARY_CHECK_QUEUED ||
+	             secondary->state == SECONDARY_CHECKING;
+	return check ? &secondary->owner->checks : &secondary->owner->fetches;
+}
+
+static void secondary_plan_queue(struct dns_secondary *secondary, enum secondary_state state)
+{
+	struct weir_dns_secondaries *owner = secondary->owner;
+	secondary->state = state;
+	weir_list_append(&secondary_plan_places_of(secondary)->waiting, &secondary->wait);
+	weir_loop_defer(owner->loop, &owner->grant);
+}
+
+/* The place that it has is another's. */
+static void secondary_plan_leave(struct dns_secondary *secondary)
+{
+	secondary_plan_places_of(secondary)->free++;
+	weir_loop_defer(secondary->owner->loop, &secondary->owner->grant);
+}
+
+static void secondary_plan_ask(struct dns_secondary *secondary);
+
+static void secondary_plan_grant(struct dns_places *places)
+{
+	while (places->free && !weir_list_empty(&places->waiting)) {
+		struct dns_secondary *secondary =
+		        WEIR_CONTAINER(places->waiting.next, struct dns_secondary, wait);
+		weir_list_remove(&secondary->wait);
+		places->free--;
+		secondary_plan_ask(secondary);
+	}
+}
+
+void dns_secondaries_grant(struct weir_task *task)
+{
+	struct weir_dns_secondaries *owner =
+	        WEIR_CONTAINER(task, struct weir_dns_secondaries, grant);
+	secondary_plan_grant(&owner->checks);
+	secondary_plan_grant(&owner->fetches);
+}
+
+/* -- a round ----------------------------------------------------------------------------------- */
+
+static void secondary_plan_fetch(struct dns_secondary *secondary, uint16_t type)
+{
+	secondary->type = type;
+	secondary_plan_queue(secondary, SECONDARY_FETCH_QUEUED);
+}
+
+/* With a version, first whether there is another. */
+static void secondary_plan_begin_primary(struct dns_secondary *secondary)
+{
+	if (secondary->zone)
+		secondary_plan_queue(secondary, SECONDARY_CHECK_QUEUED);
+	else
+		secondary_plan_fetch(secondary, WEIR_DNS_AXFR);
+}
+
+static void secondary_plan_next_primary(struct dns_secondary *secondary)
+{
+	const struct weir_dns_secondary_options *options = &secondary->config->options;
+	if (++secondary->asked >= options->primary_count) {
+		secondary_plan_rest(secondary, false);
+		return;
+	}
+	secondary->primary = (secondary->primary + 1) % options->primary_count;
+	secondary_plan_begin_primary(secondary);
+}
+
+static void secondary_plan_tell_failure(
+        struct dns_secondary *secondary, const struct dns_fetched *fetched)
+{
+	dns_secondary_log(secondary, WEIR_DNS_FETCH_FAILED,
+	        &secondary->config->primaries[secondary->primary], fetched);
+}
+
+static void secondary_plan_confirmed(struct dns_secondary *secondary)
+{
+	dns_secondary_confirm(secondary);
+	secondary_plan_rest(secondary, true);
+}
+
+/* The serial number that the primary has. */
+static void secondary_plan_weigh(struct dns_secondary *secondary, uint32_t serial)
+{
+	int32_t later = (int32_t)(serial - secondary->zone->serial);
+	const struct dns_fetched behind = {.why = "it has an older version", .serial = serial};
+	if (later > 0) {
+		secondary_plan_fetch(secondary, WEIR_DNS_IXFR);
+	} else if (later == 0) {
+		secondary_plan_confirmed(secondary);
+	} else if (dns_secondary_expired(secondary)) {
+		/* What nobody confirms may be replaced by what there is. */
+		secondary_plan_fetch(secondary, WEIR_DNS_AXFR);
+	} else {
+		secondary_plan_tell_failure(secondary, &behind);
+		secondary_plan_next_primary(secondary);
+	}
+}
+
+/* UDP may not get through where TCP does. Who refuses, refuses both. */
+static void secondary_plan_on_checked(void *context, const struct dns_fetched *fetched)
+{
+	struct dns_secondary *secondary = context;
+	secondary->check = NULL;
+	secondary_plan_leave(secondary);
+	if (fetched->error == 0) {
+		secondary_plan_weigh(secondary, fetched->serial);
+	} else if (fetched->rcode) {
+		secondary_plan_tell_failure(secondary, fetched);
+		secondary_plan_next_primary(secondary);
+	} else {
+		secondary_plan_fetch(secondary, WEIR_DNS_SOA);
+	}
+}
+
+static void secondary_plan_on_zone(
+        struct dns_secondary *secondary, const struct dns_fetched *fetched)
+{
+	dns_secondary_install(secondary, fetched->zone, 0);
+	dns_secondary_log(secondary, WEIR_DNS_FETCHED,
+	        &secondary->config->primaries[secondary->primary], fetched);
+	secondary->write_due = true;
+	dns_secondary_keep(secondary);
+	secondary_plan_rest(secondary, true);
+}
+
+/* Whatever is wrong with the steps of IXFR, all of the zone may be right. */
+static void secondary_plan_on_fetched(void *context, const struct dns_fetched *fetched)
+{
+	struct dns_secondary *secondary = context;
+	bool reached = fetched->connected || fetched->rcode || fetched->error == -EPROTO;
+	secondary->fetch = NULL;
+	secondary_plan_leave(secondary);
+	if (fetched->error == 0 && fetched->zone) {
+		secondary_plan_on_zone(secondary, fetched);
+	} else if (fetched->error == 0) {
+		secondary_plan_weigh(secondary, fetched->serial);
+	} else if (secondary->type == WEIR_DNS_IXFR && reached) {
+		secondary_plan_fetch(secondary, WEIR_DNS_AXFR);
+	} else {
+		secondary_plan_tell_failure(secondary, fetched);
+		secondary_plan_next_primary(secondary);
+	}
+}
+
+/* It has a place. */
+static void secondary_plan_ask(struct dns_secondary *secondary)
+{
+	const struct dns_secondary_config *config = secondary->config;
+	bool check = secondary->state == SECONDARY_CHECK_QUEUED;
+	bool expired = dns_secondary_expired(secondary);
+	const struct dns_fetch_options options = {
+	        .peer = config->primaries[secondary->primary],
+	        .apex = &config->options.name,
+	        .type = check ? WEIR_DNS_SOA : secondary->type,
+	        .before = secondary->zone,
+	        .any_version = expired && secondary->type == WEIR_DNS_AXFR,
+	        .key = config->options.key,
+	        .bytes_max = config->options.bytes_max,
+	        .done = check ? secondary_plan_on_checked : secondary_plan_on_fetched,
+	        .context = secondary,
+	};
+	int error;
+	secondary->state = check ? SECONDARY_CHECKING : SECONDARY_FETCHING;
+	if (check)
+		error = dns_check_begin(secondary->owner->loop, &options, &secondary->check);
+	else
+		error = dns_fetch_begin(secondary->owner->loop, &options, &secondary->fetch);
+	if (error == 0)
+		return;
+	const struct dns_fetched failed = {.error = error, .why = weir_error_text(error)};
+	secondary_plan_leave(secondary);
+	secondary_plan_tell_failure(secondary, &failed);
+	secondary_plan_next_primary(secondary);
+}
+
+void dns_secondary_begin(struct dns_secondary *secondary, unsigned primary)
+{
+	weir_timer_stop(&secondary->timer);
+	secondary->primary = primary;
+	secondary->asked = 0;
+	secondary->again = false;
+	secondary->round_ms = weir_loop_now_ms(secondary->owner->loop);
+	secondary_plan_begin_primary(secondary);
+}
+
+void dns_secondary_cancel(struct dns_secondary *secondary)
+{
+	weir_timer_stop(&secondary->timer);
+	dns_check_abort(secondary->check);
+	dns_fetch_abort(secondary->fetch);
+	secondary->check = NULL;
+	secondary->fetch = NULL;
+	weir_list_remove(&secondary->wait);
+	if (secondary->state == SECONDARY_CHECKING || secondary->state == SECONDARY_FETCHING)
+		secondary_plan_leave(secondary);
+	if (secondary->state != SECONDARY_READING)
+		secondary->state = SECONDARY_RESTING;
+}
+
+/* -- NOTIFY ------------------------------------------------------------------------------------ */
+
+/* Who has told knows of it already: he is asked first. */
+static unsigned secondary_plan_primary_of(
+        const struct dns_secondary *secondary, const struct weir_address *notifier)
+{
+	for (unsigned i = 0; i < secondary->config->options.primary_count; i++)
+		if (dns_same_host(&secondary->config->primaries[i], notifier))
+			return i;
+	return 0;
+}
+
+void dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier)
+{
+	int64_t since_ms = weir_loop_now_ms(secondary->owner->loop) - secondary->round_ms;
+	if (secondary->state != SECONDARY_RESTING) {
+		secondary->again = true;
+	} else if (since_ms >= WEIR_DNS_NOTIFIED_MS) {
+		dns_secondary_begin(secondary, secondary_plan_primary_of(secondary, notifier));
+	} else if (!secondary->again) {
+		secondary->again = true;
+		weir_timer_start(secondary->owner->loop, &secondary->timer,
+		        WEIR_DNS_NOTIFIED_MS - since_ms, secondary_plan_on_time);
+	}
+}

@@ -1,0 +1,147 @@
+/* Secondaries, from inside. */
+#ifndef WEIR_DNS_SECONDARY_STATE_H
+#define WEIR_DNS_SECONDARY_STATE_H
+
+#include <pthread.h>
+
+#include <weir/dns_secondary.h>
+#include <weir/loop.h>
+#include <weir/network.h>
+
+#include "secondary_fetch.h"
+#include "zone_image.h"
+
+struct dns_keep;
+
+/* What its user has said, in memory of its own. */
+struct dns_secondary_config {
+	struct weir_dns_secondary_options options; /* with what it points to */
+	struct weir_dns_tsig_key key;
+	struct weir_address *primaries; /* in this memory, as the next */
+	char *path;                     /* empty: not kept */
+};
+
+/* The addresses are the same, whatever the ports. */
+static inline bool dns_same_host(const struct weir_address *a, const struct weir_address *b)
+{
+	uint8_t left[16], right[16];
+	weir_address_bytes(a, left);
+	weir_address_bytes(b, right);
+	return memcmp(left, right, sizeof left) == 0;
+}
+
+enum secondary_state {
+	SECONDARY_READING, /* its file */
+	SECONDARY_RESTING, /* until the timer, or a NOTIFY */
+	SECONDARY_CHECK_QUEUED,
+	SECONDARY_CHECKING, /* by UDP */
+	SECONDARY_FETCH_QUEUED,
+	SECONDARY_FETCHING, /* by TCP */
+};
+
+struct dns_secondary {
+	struct weir_list wait; /* for a place, where queued */
+	struct weir_dns_secondaries *owner;
+	struct dns_secondary_config *config; /* guarded by the lock, as the next two */
+	bool notified;
+	struct weir_address notifier;
+	bool goes_on; /* while options are set: it is among them */
+
+	enum secondary_state state;
+	struct weir_dns_zone *zone;  /* the last version; NULL: none yet */
+	struct weir_dns_zone *shown; /* what is served: the zone or a stand-in; never NULL */
+	int64_t confirmed_ms;        /* when a primary last said that it is current */
+	struct weir_timer timer;     /* of resting */
+	struct weir_timer expiry;
+
+	/* A round: the primaries are asked one after the other, until one confirms. */
+	unsigned primary;  /* that is asked */
+	unsigned asked;    /* so many of them before it */
+	uint16_t type;     /* of the fetch */
+	bool again;        /* a NOTIFY came meanwhile: another round follows */
+	unsigned failures; /* rounds in a row */
+	int64_t round_ms;  /* when the last one began */
+	struct dns_check *check;
+	struct dns_fetch *fetch;
+
+	struct dns_keep *keeping; /* on the pool; NULL: nothing */
+	bool write_due, touch_due;
+	bool unkept; /* the last write failed */
+};
+
+/* Places for what is done at a time. */
+struct dns_places {
+	unsigned free;
+	struct weir_list waiting;
+};
+
+struct weir_dns_secondaries {
+	struct weir_loop *loop;
+	struct weir_dns_secondaries_options options;
+	struct dns_secondary **all; /* by name; guarded by the lock, as the next */
+	size_t count;
+	struct dns_places checks, fetches;
+	struct weir_task grant;   /* deferred */
+	struct weir_task changed; /* deferred */
+	pthread_mutex_t lock;
+	struct weir_task heed; /* posted while `heeding` */
+	bool heeding;          /* guarded by the lock, as the next */
+	bool gone;             /* destroyed, and freed by that task */
+};
+
+/* -- secondary.c ------------------------------------------------------------------------------- */
+
+void dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event_kind kind,
+        const struct weir_address *peer, const struct dns_fetched *fetched);
+
+/* The zone is this one from here on (held anew), confirmed so long ago. */
+void dns_secondary_install(
+        struct dns_secondary *secondary, struct weir_dns_zone *zone, int64_t age_ms);
+
+/* A primary has just said that the zone is current. */
+void dns_secondary_confirm(struct dns_secondary *secondary);
+
+static inline bool dns_secondary_expired(const struct dns_secondary *secondary)
+{
+	return secondary->zone && secondary->shown != secondary->zone;
+}
+
+/* -- secondary_options.c ----------------------------------------------------------------------- */
+
+/* With defaults for what is 0. NULL without memory. */
+struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options);
+void dns_secondary_free_config(struct dns_secondary_config *config);
+bool dns_secondary_same(const struct dns_secondary_config *a, const struct dns_secondary_config *b);
+
+/* -- secondary_plan.c -------------------------------------------------------------------------- */
+
+/* The numbers of the zone's SOA record within the options' bounds, in milliseconds. */
+struct dns_intervals {
+	int64_t refresh_ms, retry_ms, expire_ms;
+};
+struct dns_intervals dns_secondary_intervals(const struct dns_secondary *secondary);
+
+/* A round begins, with this primary. */
+void dns_secondary_begin(struct dns_secondary *secondary, unsigned primary);
+
+/* Ends the round that is under way, if there is one. */
+void dns_secondary_cancel(struct dns_secondary *secondary);
+
+/* The notice that was left with the lock. */
+void dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier);
+
+/* Gives free places to those who wait. */
+void dns_secondaries_grant(struct weir_task *task);
+
+/* -- secondary_keep.c -------------------------------------------------------------------------- */
+
+/* Reads the file: at once, or on the pool; the plan goes on then. */
+void dns_secondary_read(struct dns_secondary *secondary, bool wait);
+
+/* Writes what is due, if nothing is under way. */
+void dns_secondary_keep(struct dns_secondary *secondary);
+
+/* The job on the pool, if there is one, ends without a word. */
+void dns_secondary_forget(struct dns_secondary *secondary);
+
+#endif

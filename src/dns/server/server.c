@@ -1,0 +1,221 @@
+/*
+ * Servers: a UDP socket and a TCP listener at the same address, or a TLS listener, and what they
+ * share. A server outlives its destruction as long as a transfer's last notice is due.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "server_state.h"
+
+enum {
+	PORT_TRIES = 16 /* for a port that is free for both */
+};
+
+void dns_server_count(
+        struct weir_dns_server *server, const struct weir_dns_outcome *outcome, size_t size)
+{
+	struct weir_dns_counters *counters = &server->counters;
+	unsigned most = sizeof counters->rcodes / sizeof *counters->rcodes;
+	counters->queries++;
+	counters->crowded += outcome->crowded;
+	counters->repeated += outcome->repeated;
+	if (!size)
+		return;
+	counters->replies++;
+	counters->truncated += outcome->truncated;
+	if (outcome->rcode < most)
+		counters->rcodes[outcome->rcode]++;
+}
+
+static void dns_server_accept_failed(void *context, int error)
+{
+	struct weir_dns_server *server = context;
+	if (server->accept_failed)
+		server->accept_failed(server->context, error);
+}
+
+static void dns_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
+{
+	struct weir_dns_server *server = context;
+	if (server->tls_failed)
+		server->tls_failed(server->context, peer, why);
+}
+
+/* -- sockets ----------------------------------------------------------------------------------- */
+
+static int dns_server_open_datagrams(
+        struct weir_dns_server *server, const struct weir_dns_options *options)
+{
+	size_t reply_max =
+	        options->responder.udp_size ? options->responder.udp_size : WEIR_DNS_UDP_SIZE;
+	return weir_datagrams_create(server->loop,
+	        &(struct weir_datagrams_options){
+	                .address = options->address,
+	                .shared = options->shared,
+	                .receive_max = WEIR_DNS_UDP_QUERY_MAX,
+	                .reply_max = reply_max < WEIR_DNS_UDP_MIN ? WEIR_DNS_UDP_MIN : reply_max,
+	                .answer = dns_answer_datagram,
+	                .context = server,
+	        },
+	        &server->datagrams);
+}
+
+static int dns_server_open_listener(
+        struct weir_dns_server *server, const struct weir_dns_options *options)
+{
+	struct weir_bounds bounds = options->bounds;
+	bounds.idle_ms = bounds.idle_ms ? bounds.idle_ms : WEIR_DNS_IDLE_MS;
+	bounds.replies_max = bounds.replies_max ? bounds.replies_max : WEIR_DNS_REPLIES_MAX;
+	bounds.request_max = WEIR_DNS_MESSAGE_MAX + 2; /* and the length before it */
+	return weir_server_create(server->loop,
+	        &(struct weir_server_options){
+	                .address = server->datagrams ? *weir_datagrams_address(server->datagrams)
+	                                             : options->address,
+	                .protocol = &dns_protocol,
+	                .context = server,
+	                .bounds = bounds,
+	                .tls = options->tls,
+	                .shared = options->shared,
+	                .accept_failed = dns_server_accept_failed,
+	                .tls_failed = dns_server_tls_failed,
+	        },
+	        &server->listener);
+}
+
+/* A port that UDP was given may be another's by TCP: then another one. */
+static int dns_server_open_sockets(
+        struct weir_dns_server *server, const struct weir_dns_options *options)
+{
+	int error = 0;
+	bool any = weir_address_port(&options->address) == 0;
+	for (unsigned i = 0; i < PORT_TRIES; i++) {
+		if (!options->tls)
+			error = dns_server_open_datagrams(server, options);
+		if (error == 0)
+			error = dns_server_open_listener(server, options);
+		if (error == 0)
+			return 0;
+		weir_datagrams_destroy(server->datagrams);
+		server->datagrams = NULL;
+		if (!any || error != -EADDRINUSE)
+			break;
+	}
+	return error;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+static int dns_server_copy_networks(
+        struct weir_dns_server *server, const struct weir_dns_options *options)
+{
+	size_t size = options->unlimited_count * sizeof *options->unlimited;
+	if (!size)
+		return 0;
+	server->unlimited = malloc(size);
+	if (!server->unlimited)
+		return -ENOMEM;
+	memcpy(server->unlimited, options->unlimited, size);
+	server->unlimited_count = options->unlimited_count;
+	return 0;
+}
+
+static int dns_server_equip(struct weir_dns_server *server, const struct weir_dns_options *options)
+{
+	int error = weir_dns_responder_create(&options->responder, &server->responder);
+	if (error == 0)
+		error = dns_server_copy_networks(server, options);
+	if (error == 0 && options->rrl_rate) {
+		server->rrl = dns_rrl_create(options->rrl_rate, options->rrl_slip);
+		error = server->rrl ? 0 : -ENOMEM;
+	}
+	if (error == 0 && options->notifies)
+		error = weir_dns_notifier_create(
+		        server->loop, server->log, server->context, &server->notifier);
+	return error;
+}
+
+int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *options,
+        struct weir_dns_server **ret)
+{
+	struct weir_dns_server *server = calloc(1, sizeof *server);
+	if (!server)
+		return -ENOMEM;
+	server->loop = loop;
+	server->holds = 1;
+	server->zones = weir_dns_zones_hold(options->zones);
+	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
+	server->over = options->tls ? WEIR_DNS_OVER_TLS : WEIR_DNS_OVER_TCP;
+	server->transfers_max =
+	        options->transfers_max ? options->transfers_max : WEIR_DNS_TRANSFERS_MAX;
+	server->accept_failed = options->accept_failed;
+	server->tls_failed = options->tls_failed;
+	server->log = options->log;
+	server->context = options->context;
+	int error = dns_server_equip(server, options);
+	if (error == 0)
+		error = dns_server_open_sockets(server, options);
+	if (error == 0)
+		*ret = server;
+	else
+		weir_dns_destroy(server);
+	return error;
+}
+
+void dns_server_release(struct weir_dns_server *server)
+{
+	if (--server->holds == 0)
+		free(server);
+}
+
+void weir_dns_destroy(struct weir_dns_server *server)
+{
+	if (!server)
+		return;
+	weir_server_destroy(server->listener);
+	weir_datagrams_destroy(server->datagrams);
+	weir_dns_notifier_destroy(server->notifier);
+	dns_rrl_destroy(server->rrl);
+	weir_dns_responder_destroy(server->responder);
+	weir_dns_zones_release(server->zones);
+	weir_peers_release(server->peers);
+	free(server->unlimited);
+	server->log = NULL;
+	dns_server_release(server);
+}
+
+void weir_dns_set_zones(struct weir_dns_server *server, struct weir_dns_zones *zones)
+{
+	struct weir_dns_zones *old = server->zones;
+	server->zones = weir_dns_zones_hold(zones);
+	if (server->notifier)
+		weir_dns_notifier_notify(server->notifier, old, zones);
+	weir_dns_zones_release(old);
+}
+
+void weir_dns_set_tls(struct weir_dns_server *server, struct weir_tls *tls)
+{
+	weir_server_set_tls(server->listener, tls);
+}
+
+struct weir_dns_responder *weir_dns_responder(struct weir_dns_server *server)
+{
+	return server->responder;
+}
+
+struct weir_server *weir_dns_listener(struct weir_dns_server *server)
+{
+	return server->listener;
+}
+
+void weir_dns_stop_datagrams(struct weir_dns_server *server)
+{
+	if (server->datagrams)
+		weir_datagrams_receive(server->datagrams);
+	weir_datagrams_destroy(server->datagrams);
+	server->datagrams = NULL;
+}
+
+const struct weir_dns_counters *weir_dns_counters(const struct weir_dns_server *server)
+{
+	return &server->counters;
+}

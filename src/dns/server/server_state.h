@@ -1,0 +1,47 @@
+/* A server, from inside. */
+#ifndef WEIR_DNS_SERVER_STATE_H
+#define WEIR_DNS_SERVER_STATE_H
+
+#include <weir/datagram.h>
+#include <weir/dns_message.h>
+#include <weir/dns_server.h>
+#include <weir/loop.h>
+
+#include "rrl.h"
+
+struct weir_dns_server {
+	struct weir_loop *loop;
+	struct weir_dns_responder *responder;
+	struct weir_dns_zones *zones;
+	struct weir_datagrams *datagrams; /* NULL with TLS, and when stopped */
+	struct weir_server *listener;
+	struct dns_rrl *rrl;                /* NULL: no limit */
+	struct weir_dns_notifier *notifier; /* NULL: another one does it */
+	struct weir_peers *peers;           /* NULL: not counted */
+	struct weir_network *unlimited;
+	size_t unlimited_count;
+	enum weir_dns_over over; /* of the listener */
+	unsigned transfers, transfers_max;
+	unsigned holds; /* the owner's, and one a transfer */
+	struct weir_dns_counters counters;
+	void (*accept_failed)(void *context, int error);
+	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	weir_dns_log *log;
+	void *context;
+	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */
+};
+
+void dns_server_release(struct weir_dns_server *server);
+
+/* Counts a query and its reply. */
+void dns_server_count(
+        struct weir_dns_server *server, const struct weir_dns_outcome *outcome, size_t size);
+
+/* server_udp.c: for weir_datagrams_options. */
+size_t dns_answer_datagram(
+        void *context, const struct weir_datagram *datagram, void *reply, size_t room);
+
+/* server_tcp.c */
+extern const struct weir_protocol dns_protocol;
+
+#endif

@@ -1,0 +1,60 @@
+/* Reading zone files, from inside: records and directives have what is being read in common. */
+#ifndef WEIR_DNS_ZONE_FILE_H
+#define WEIR_DNS_ZONE_FILE_H
+
+#include <stdio.h>
+
+#include "zone_builder.h"
+#include "zone_fields.h"
+
+#define NO_TTL UINT32_MAX
+
+/* What holds for the whole zone. */
+struct reading {
+	struct dns_builder builder;
+	weir_dns_report *report;
+	void *context;
+	const char *path; /* of the file that was asked for */
+	unsigned mistakes;
+	bool includes; /* other files are named in it */
+	bool kept;     /* written by us from a transfer: values are served as they came */
+	int error;
+	struct weir_dns_name previous; /* the owner of the record before; size 0: there is none */
+	uint32_t ttl;                  /* $TTL */
+	uint32_t last_ttl;             /* of the record before that had one (RFC 1035 5.1) */
+	uint8_t rdata[UINT16_MAX];
+};
+
+/* A file being read; $INCLUDE stacks them. */
+struct zone_file {
+	struct reading *reading;
+	const char *path;
+	FILE *stream;
+	unsigned depth;
+	unsigned line;  /* read so far */
+	unsigned began; /* the first of the record at hand */
+	struct weir_dns_name origin;
+	char *text; /* WEIR_DNS_LINE_MAX bytes */
+	size_t size;
+};
+
+/* Reads a file that dns_zone_write wrote. What weir_dns_zone_load does, but for the values. */
+int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+        void *context, struct weir_dns_zone **ret);
+
+/* Tells of a mistake in the record or directive at hand. */
+void dns_file_complain(struct zone_file *file, const char *text);
+
+/* The limits of mistakes, and what is no mistake but an error, end it. */
+bool dns_file_may_go_on(const struct reading *reading);
+
+/* Adds the record whose line is the file's text. */
+void dns_file_record(struct zone_file *file);
+
+/* Reads a whole file: 0, or an errno of opening and reading; mistakes are told. */
+int dns_file_read(struct zone_file *file);
+
+/* zone_directive.c: follows the directive that is the file's text. */
+void dns_file_follow(struct zone_file *file);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * What follows from the records of a zone and is found once, when the image is made: what covers a
+ * name, and which record proves what follows it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nsec3.h"
+#include "zone_link.h"
+
+/* What lies beneath a zone cut, or beneath a DNAME, is not answered from. */
+static void zone_link_cover_node(struct weir_dns_zone *zone, uint32_t number)
+{
+	struct dns_node *node = &zone->nodes[number];
+	const struct dns_node *parent =
+	        node->parent == DNS_NONE ? NULL : &zone->nodes[node->parent];
+	bool cut = parent && dns_node_rrset(zone, node, WEIR_DNS_NS);
+	node->dname = !cut && dns_node_rrset(zone, node, WEIR_DNS_DNAME);
+	if (parent && parent->cover != DNS_NONE)
+		node->cover = parent->cover;
+	else if (parent && parent->dname)
+		node->cover = node->parent;
+	else if (cut)
+		node->cover = number;
+}
+
+static bool zone_link_is_authoritative(const struct dns_node *node, uint32_t number)
+{
+	return node->cover == DNS_NONE || node->cover == number;
+}
+
+static void zone_link_nsec(struct weir_dns_zone *zone)
+{
+	uint32_t last = 0;
+	zone->nsec = dns_node_rrset(zone, zone->nodes, WEIR_DNS_NSEC);
+	for (uint32_t i = 0; zone->nsec && i < zone->node_count; i++) {
+		if (zone_link_is_authoritative(&zone->nodes[i], i) &&
+		        dns_node_rrset(zone, &zone->nodes[i], WEIR_DNS_NSEC))
+			last = i;
+		zone->nodes[i].denial = last;
+	}
+}
+
+/* The matching NSEC3 records, found once and for all; what depends on the query is hashed then. */
+static int zone_link_nsec3(struct weir_dns_zone *zone)
+{
+	struct dns_hasher *hasher = dns_hasher_create();
+	if (!hasher)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < zone->node_count; i++) {
+		uint8_t hash[DNS_HASH_SIZE];
+		if (!zone_link_is_authoritative(&zone->nodes[i], i))
+			continue;
+		dns_hash(hasher, zone, dns_node_name(zone, &zone->nodes[i]), hash);
+		const struct dns_hashed *entry = dns_zone_hashed_before(zone, hash);
+		if (memcmp(entry->hash, hash, sizeof hash) == 0)
+			zone->nodes[i].denial = (uint32_t)(entry - zone->hashed);
+	}
+	dns_hasher_destroy(hasher);
+	/* A chain in which the zone's own name is not, is not complete: it is on its way in or out. */
+	zone->nsec3 = zone->nodes[0].denial != DNS_NONE;
+	return 0;
+}
+
+static int zone_link_compare_hashed(const void *left, const void *right)
+{
+	const struct dns_hashed *a = left, *b = right;
+	return memcmp(a->hash, b->hash, DNS_HASH_SIZE);
+}
+
+/* The first NSEC3PARAM that can be served says which chain it is (RFC 5155 4). */
+bool dns_zone_choose_chain(struct weir_dns_zone *zone)
+{
+	const struct dns_rrset *param = dns_node_rrset(zone, zone->nodes, WEIR_DNS_NSEC3PARAM);
+	if (!param)
+		return false;
+	const uint8_t *at = dns_rrset_records(param);
+	for (unsigned i = 0; i < param->count; i++, at = dns_record_next(at)) {
+		unsigned size = dns_get16(at);
+		const uint8_t *data = at + 2;
+		if (size < 5 || data[0] != 1 || data[1] || data[4] != size - 5)
+			continue;
+		zone->iterations = dns_get16(data + 2);
+		zone->salt_size = data[4];
+		memcpy(zone->salt, data + 5, data[4]);
+		return true;
+	}
+	return false;
+}
+
+/* Of the chain that was chosen; then *ret_hash is what its owner's first label says. */
+bool dns_zone_in_chain(const struct weir_dns_zone *zone, const struct dns_rrset *rrset,
+        const uint8_t *owner, uint8_t ret_hash[DNS_HASH_SIZE])
+{
+	const uint8_t *record = dns_rrset_records(rrset), *data = record + 2;
+	return rrset->count && dns_get16(record) >= 5u + zone->salt_size && data[0] == 1 &&
+	       dns_get16(data + 2) == zone->iterations && data[4] == zone->salt_size &&
+	       memcmp(data + 5, zone->salt, zone->salt_size) == 0 &&
+	       dns_base32_decode(owner, ret_hash);
+}
+
+int dns_zone_link(struct weir_dns_zone *zone)
+{
+	int error = 0;
+	for (uint32_t i = 0; i < zone->node_count; i++)
+		zone_link_cover_node(zone, i);
+	if (zone->hashed_count)
+		qsort(zone->hashed + zone->chain_count, zone->hashed_count - zone->chain_count,
+		        sizeof *zone->hashed, zone_link_compare_hashed);
+	if (zone->chain_count) {
+		qsort(zone->hashed, zone->chain_count, sizeof *zone->hashed,
+		        zone_link_compare_hashed);
+		error = zone_link_nsec3(zone);
+	}
+	if (error == 0 && !zone->nsec3)
+		zone_link_nsec(zone);
+	return error;
+}

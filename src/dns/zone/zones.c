@@ -1,0 +1,151 @@
+/*
+ * A set of zones: a table by name. The zone of a query is the one with the longest name; so the
+ * names above the one asked for are looked up from there to the root, of which only as many labels
+ * count as the longest name of a zone has.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+
+#include "zones.h"
+
+/* A copy of `size` bytes at the end of the set's own memory. */
+static const void *zones_keep(char **to, const void *from, size_t size)
+{
+	void *kept = *to;
+	if (size)
+		memcpy(kept, from, size);
+	*to += (size + 7) & ~(size_t)7;
+	return kept;
+}
+
+static size_t zones_policy_size(const struct weir_dns_policy *policy)
+{
+	size_t networks = policy->network_count * sizeof *policy->networks;
+	size_t keys = policy->key_count * sizeof *policy->keys;
+	size_t notify = policy->notify_count * sizeof *policy->notify;
+	return ((networks + 7) & ~(size_t)7) + ((keys + 7) & ~(size_t)7) +
+	       ((notify + 7) & ~(size_t)7);
+}
+
+static void zones_keep_policy(char **to, struct weir_dns_policy *policy)
+{
+	policy->networks =
+	        zones_keep(to, policy->networks, policy->network_count * sizeof *policy->networks);
+	policy->keys = zones_keep(to, policy->keys, policy->key_count * sizeof *policy->keys);
+	policy->notify =
+	        zones_keep(to, policy->notify, policy->notify_count * sizeof *policy->notify);
+}
+
+static uint32_t *zones_find_place(
+        const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip)
+{
+	const uint8_t *wire = key->wire + key->starts[skip];
+	unsigned size = key->size - key->starts[skip];
+	uint32_t at = key->hashes[skip] & zones->mask;
+	for (; zones->table[at]; at = (at + 1) & zones->mask) {
+		const struct weir_dns_name *apex = &zones->entries[zones->table[at] - 1].zone->apex;
+		if (apex->size == size && memcmp(apex->wire, wire, size) == 0)
+			break;
+	}
+	return &zones->table[at];
+}
+
+const struct weir_dns_zone_entry *dns_zones_search(
+        const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip)
+{
+	if (key->labels > zones->labels_max && skip < key->labels - zones->labels_max)
+		skip = key->labels - zones->labels_max;
+	for (; skip <= key->labels; skip++) {
+		uint32_t place = *zones_find_place(zones, key, skip);
+		if (place)
+			return &zones->entries[place - 1];
+	}
+	return NULL;
+}
+
+/* Puts the zone into the table. */
+static int zones_add(struct weir_dns_zones *zones, uint32_t number)
+{
+	const struct weir_dns_name *apex = &zones->entries[number].zone->apex;
+	struct dns_key key;
+	dns_key_make(&key, apex->wire, apex->size, dns_seed());
+	uint32_t *place = zones_find_place(zones, &key, 0);
+	if (*place)
+		return WEIR_E_SYNTAX;
+	*place = number + 1;
+	if (key.labels > zones->labels_max)
+		zones->labels_max = key.labels;
+	return 0;
+}
+
+int weir_dns_zones_create(
+        const struct weir_dns_zone_entry *entries, size_t count, struct weir_dns_zones **ret)
+{
+	size_t capacity = 4, kept = count * sizeof *entries;
+	if (count > WEIR_DNS_ZONES_MAX)
+		return WEIR_E_LIMIT;
+	while (capacity < count * 2)
+		capacity *= 2;
+	for (size_t i = 0; i < count; i++)
+		kept += zones_policy_size(&entries[i].policy);
+	struct weir_dns_zones *zones =
+	        calloc(1, sizeof *zones + kept + capacity * sizeof *zones->table);
+	if (!zones)
+		return -ENOMEM;
+	char *to = (char *)(zones + 1);
+	int error = 0;
+	atomic_init(&zones->references, 1);
+	zones->entries = (struct weir_dns_zone_entry *)(void *)to;
+	zones->table = (uint32_t *)(void *)(to + kept);
+	zones->mask = (uint32_t)(capacity - 1);
+	to += count * sizeof *entries;
+	for (; zones->count < count && error == 0; zones->count++) {
+		struct weir_dns_zone_entry *entry = &zones->entries[zones->count];
+		*entry = entries[zones->count];
+		weir_dns_zone_hold(entry->zone);
+		zones_keep_policy(&to, &entry->policy);
+		error = zones_add(zones, (uint32_t)zones->count);
+	}
+	if (error < 0)
+		weir_dns_zones_release(zones);
+	else
+		*ret = zones;
+	return error;
+}
+
+struct weir_dns_zones *weir_dns_zones_hold(struct weir_dns_zones *zones)
+{
+	atomic_fetch_add_explicit(&zones->references, 1, memory_order_relaxed);
+	return zones;
+}
+
+void weir_dns_zones_release(struct weir_dns_zones *zones)
+{
+	if (!zones || atomic_fetch_sub_explicit(&zones->references, 1, memory_order_acq_rel) != 1)
+		return;
+	for (size_t i = 0; i < zones->count; i++)
+		weir_dns_zone_release(zones->entries[i].zone);
+	free(zones);
+}
+
+size_t weir_dns_zones_count(const struct weir_dns_zones *zones)
+{
+	return zones->count;
+}
+
+const struct weir_dns_zone_entry *weir_dns_zones_entry(
+        const struct weir_dns_zones *zones, size_t at)
+{
+	return at < zones->count ? &zones->entries[at] : NULL;
+}
+
+const struct weir_dns_zone_entry *weir_dns_zones_find(
+        const struct weir_dns_zones *zones, const struct weir_dns_name *name)
+{
+	struct dns_key key;
+	dns_key_make(&key, name->wire, name->size, dns_seed());
+	uint32_t place = *zones_find_place(zones, &key, 0);
+	return place ? &zones->entries[place - 1] : NULL;
+}

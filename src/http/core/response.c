@@ -1,0 +1,181 @@
+/*
+ * The reply of an exchange as a producer: perhaps 100 Continue, then the head, then the body's
+ * producer. It waits until the handler has replied, and stands in the channel's queue from the
+ * beginning, so that replies leave in the order of the requests.
+ *
+ * The head is composed where it leaves from, in the output's scratch; only for an output too small
+ * for it a copy is made.
+ */
+#include <stdlib.h>
+
+#include "exchange.h"
+#include "status.h"
+
+static char *http_response_put(char *to, const void *data, size_t size)
+{
+	memcpy(to, data, size);
+	return to + size;
+}
+
+#define PUT(to, literal) http_response_put(to, literal, sizeof literal - 1)
+
+static char *http_response_put_number(char *to, uint64_t number)
+{
+	char digits[20];
+	unsigned n = sizeof digits;
+	do {
+		digits[--n] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	return http_response_put(to, digits + n, sizeof digits - n);
+}
+
+static char *http_response_put_status_line(char *to, unsigned status)
+{
+	struct weir_span reason = http_status_reason((int)status);
+	to = PUT(to, "HTTP/1.1 ");
+	to = http_response_put_number(to, status);
+	*to++ = ' ';
+	to = http_response_put(to, reason.data, reason.size);
+	return PUT(to, "\r\n");
+}
+
+static char *http_response_put_date(char *to, struct weir_http_exchange *exchange)
+{
+	struct http_loop *shared = exchange->shared;
+	int64_t now = weir_loop_wall_s(exchange->loop);
+	if (shared->date_s != now) {
+		shared->date_s = now;
+		char *end = PUT(shared->date_line, "Date: ");
+		http_date_format(now, end);
+		PUT(end + WEIR_HTTP_DATE_SIZE, "\r\n");
+	}
+	return http_response_put(to, shared->date_line, DATE_LINE_SIZE);
+}
+
+static char *http_response_put_framing(char *to, const struct weir_http_exchange *exchange)
+{
+	if (exchange->chunked) {
+		to = PUT(to, "Transfer-Encoding: chunked\r\n");
+	} else if (exchange->body_size >= 0) {
+		to = PUT(to, "Content-Length: ");
+		to = http_response_put_number(to, (uint64_t)exchange->body_size);
+		to = PUT(to, "\r\n");
+	}
+	if (!exchange->keep_alive)
+		to = PUT(to, "Connection: close\r\n");
+	else if (exchange->says_keep_alive)
+		to = PUT(to, "Connection: keep-alive\r\n");
+	return PUT(to, "\r\n");
+}
+
+/* More than all but the fields can take. */
+enum {
+	HEAD_FRAME_MAX = 256
+};
+
+static size_t http_response_compose_head(struct weir_http_exchange *exchange, char *head)
+{
+	char *end = http_response_put_status_line(head, exchange->status);
+	end = http_response_put_date(end, exchange);
+	if (exchange->lent.size)
+		end = http_response_put(end, exchange->lent.data, exchange->lent.size);
+	if (exchange->fields.size)
+		end = http_response_put(end, exchange->fields.data, exchange->fields.size);
+	end = http_response_put_framing(end, exchange);
+	return (size_t)(end - head);
+}
+
+static enum weir_more http_response_put_head_slowly(
+        struct weir_http_exchange *exchange, struct weir_output *out)
+{
+	size_t left = exchange->head_size - exchange->head_put;
+	size_t http_response_put = weir_output_copy(out, exchange->head + exchange->head_put, left);
+	exchange->head_put += http_response_put;
+	if (http_response_put < left)
+		return http_response_put || weir_output_room(out) == 0 ? WEIR_MORE : WEIR_FAILED;
+	exchange->response_state = RESPONSE_BODY;
+	return WEIR_DONE;
+}
+
+/* WEIR_DONE when all of it has been put. */
+static enum weir_more http_response_put_head(
+        struct weir_http_exchange *exchange, struct weir_output *out)
+{
+	if (exchange->head)
+		return http_response_put_head_slowly(exchange, out);
+	size_t most = HEAD_FRAME_MAX + exchange->lent.size + exchange->fields.size;
+	size_t size = 0;
+	char *scratch = weir_output_room(out) < most ? NULL : weir_output_reserve(out, most, &size);
+	if (scratch && size >= most) {
+		exchange->head_size = http_response_compose_head(exchange, scratch);
+		weir_output_commit(out, exchange->head_size);
+		exchange->response_state = RESPONSE_BODY;
+		return WEIR_DONE;
+	}
+	exchange->head = malloc(most);
+	if (!exchange->head)
+		return WEIR_FAILED;
+	exchange->head_size = http_response_compose_head(exchange, exchange->head);
+	return http_response_put_head_slowly(exchange, out);
+}
+
+static enum weir_more http_response_put_continue(
+        struct weir_http_exchange *exchange, struct weir_output *out)
+{
+	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	size_t left = sizeof interim - 1 - exchange->continue_put;
+	size_t http_response_put = weir_output_borrow(out, interim + exchange->continue_put, left);
+	exchange->continue_put += (uint8_t)http_response_put;
+	if (http_response_put < left)
+		return WEIR_MORE;
+	exchange->send_continue = false;
+	return WEIR_DONE;
+}
+
+static enum weir_more http_response_more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct weir_http_exchange *exchange =
+	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
+	if (exchange->send_continue && http_response_put_continue(exchange, out) != WEIR_DONE)
+		return WEIR_MORE;
+	if (exchange->response_state == RESPONSE_AWAITED)
+		return WEIR_WAIT;
+	if (exchange->response_state == RESPONSE_HEAD) {
+		enum weir_more answer = http_response_put_head(exchange, out);
+		if (answer != WEIR_DONE)
+			return answer;
+	}
+	if (!exchange->body)
+		return WEIR_DONE;
+	return weir_output_room(out) ? weir_producer_more(exchange->body, out) : WEIR_MORE;
+}
+
+static void http_response_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	struct weir_http_exchange *exchange =
+	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
+	struct weir_producer *body = exchange->body;
+	bool waits = !exchange->replied && !exchange->receiver && !exchange->deferred;
+	void (*gone)(void *context) = waits ? exchange->gone : NULL;
+	void *gone_context = exchange->gone_context;
+	exchange->finished = true;
+	exchange->body = NULL;
+	weir_producer_close(body, why);
+	if (exchange->replied)
+		http_log_finish(exchange, why);
+	bool settled = why != WEIR_CLOSE_DONE && http_body_abandon(exchange);
+	if (why == WEIR_CLOSE_DONE)
+		http_connection_reply_left(exchange);
+	if (!settled)
+		http_exchange_settle(exchange);
+	/* The exchange is still there: it waits for the reply of the handler that is told. */
+	if (gone)
+		gone(gone_context);
+}
+
+const struct weir_producer_type http_response_type = {
+        .name = "http-response",
+        .more = http_response_more,
+        .close = http_response_close,
+};

@@ -1,0 +1,313 @@
+/*
+ * The file handler: which file, if any, answers a path.
+ *
+ *   path ─▶ lookup ─▶ regular file ─▶ (sibling x.gz?) ─▶ reply
+ *                 └─▶ directory ─▶ slash missing: redirect; index ─▶ reply; listing; 403
+ *
+ * All lookups go through the tree, which answers at once for what it knows and later for what it
+ * must ask the disk for; either way the exchange waits and nobody else does.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "accept.h"
+#include "files.h"
+
+struct files {
+	struct weir_http_handler handler;
+	struct weir_tree *tree;
+	bool attached;
+	struct weir_http_files_options options; /* its strings are ours */
+};
+
+/* One request under way, in the exchange's scratch. */
+struct file_request {
+	struct weir_lookup lookup;
+	struct files *files;
+	struct weir_http_exchange *exchange;
+	struct weir_file *file; /* held while a sibling or an index is looked for */
+};
+
+_Static_assert(sizeof(struct file_request) <= WEIR_HTTP_SCRATCH, "must fit the scratch");
+
+static struct file_request *http_files_request_of(struct weir_lookup *lookup)
+{
+	return WEIR_CONTAINER(lookup, struct file_request, lookup);
+}
+
+void http_file_error(struct weir_http_exchange *exchange, int error)
+{
+	unsigned status = 500;
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ENAMETOOLONG:
+	case -EXDEV: /* out of the root: there is no such thing */
+	case -ELOOP:
+		status = 404;
+		break;
+	case -EACCES:
+	case -EPERM:
+		status = 403;
+		break;
+	case -EMFILE:
+	case -ENFILE:
+	case -EAGAIN:
+	case -ENOMEM:
+	case WEIR_E_LIMIT:
+		status = 503;
+		break;
+	}
+	weir_http_reply_error(exchange, status);
+}
+
+/* -- a regular file ---------------------------------------------------------------------------- */
+
+static void http_files_reply_file(
+        struct file_request *request, struct weir_file *file, struct weir_span name)
+{
+	const struct weir_http_files_options *options = &request->files->options;
+	struct file_note *note = http_file_note(file, name, options);
+	if (note)
+		http_file_reply(request->exchange, file, note, options->compress, NULL);
+	else
+		weir_http_reply_error(request->exchange, 503);
+}
+
+/* The path of what is being served: the request's, or the index of its directory. */
+static size_t http_files_served_path(
+        const struct file_request *request, char *path, size_t room, bool index, const char *suffix)
+{
+	struct weir_span base = weir_http_path(request->exchange);
+	int size = snprintf(path, room, "%.*s%s%s%s", (int)base.size, base.data,
+	        index && base.size ? "/" : "", index ? request->files->options.index : "", suffix);
+	return size > 0 && (size_t)size < room ? (size_t)size : 0;
+}
+
+static bool http_files_is_index(const struct file_request *request)
+{
+	return weir_http_path_is_directory(request->exchange) ||
+	       weir_http_path(request->exchange).size == 0;
+}
+
+static void http_files_on_sibling(struct weir_lookup *lookup, int error, struct weir_file *sibling)
+{
+	struct file_request *request = http_files_request_of(lookup);
+	struct weir_file *file = request->file;
+	const struct weir_http_files_options *options = &request->files->options;
+	char path[WEIR_PATH_MAX];
+	size_t size = http_files_served_path(
+	        request, path, sizeof path, http_files_is_index(request), "");
+	/* An older sibling is what somebody forgot to make anew. */
+	if (error == 0 && sibling->kind == WEIR_FILE_REGULAR &&
+	        sibling->mtime.tv_sec >= file->mtime.tv_sec) {
+		struct file_note *note = http_file_note(sibling, WEIR_SPAN("x.gz"), options);
+		const struct http_mime *mime = http_mime_find(weir_span(path, size));
+		if (note)
+			http_file_reply(request->exchange, sibling, note, false, mime);
+		else
+			weir_http_reply_error(request->exchange, 503);
+	} else {
+		http_files_reply_file(request, file, weir_span(path, size));
+	}
+	weir_file_release(file);
+}
+
+static void http_files_serve(struct file_request *request, struct weir_file *file, bool index)
+{
+	const struct weir_http_request *head = weir_http_request(request->exchange);
+	char path[WEIR_PATH_MAX];
+	struct weir_span name = weir_http_path(request->exchange);
+	bool accepts_gzip = head->first[WEIR_HTTP_ACCEPT_ENCODING] &&
+	                    http_accept_coding(head) == WEIR_HTTP_GZIP;
+	if (index)
+		name = weir_span(
+		        path, http_files_served_path(request, path, sizeof path, true, ""));
+	if (!request->files->options.siblings || !accepts_gzip ||
+	        !http_mime_find(name)->compressible ||
+	        !http_files_served_path(request, path, sizeof path, index, ".gz")) {
+		http_files_reply_file(request, file, name);
+		return;
+	}
+	request->file = weir_file_hold(file);
+	weir_tree_probe(request->files->tree, &request->lookup, path, http_files_on_sibling);
+}
+
+/* -- a directory ------------------------------------------------------------------------------- */
+
+/* The client must know that it is in a directory, or relative links would lead it astray. */
+static void http_files_redirect_to_slash(struct weir_http_exchange *exchange)
+{
+	const struct weir_http_request *request = weir_http_request(exchange);
+	char location[WEIR_PATH_MAX * 3];
+	int size = snprintf(location, sizeof location, "%.*s/%s%.*s", (int)request->path.size,
+	        request->path.data, request->has_query ? "?" : "", (int)request->query.size,
+	        request->query.data ? request->query.data : "");
+	/* "//host" would be another site. */
+	const char *start = location;
+	while (start[0] == '/' && start[1] == '/')
+		start++;
+	if (size < 0 || (size_t)size >= sizeof location) {
+		weir_http_reply_error(exchange, 414);
+		return;
+	}
+	weir_http_add_field(exchange, "Location", weir_span_of(start));
+	weir_http_reply_error(exchange, 301);
+}
+
+static void http_files_on_index(struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	struct file_request *request = http_files_request_of(lookup);
+	struct weir_file *directory = request->file;
+	/* cppcheck-suppress nullPointer; it is there if there is no error */
+	if (error == 0 && file->kind == WEIR_FILE_REGULAR)
+		http_files_serve(request, file, true);
+	else if (error && error != -ENOENT && error != -ENOTDIR)
+		http_file_error(request->exchange, error);
+	else if (request->files->options.listing)
+		http_listing_reply(request->exchange, request->files->tree, directory,
+		        request->files->options.hidden);
+	else
+		weir_http_reply_error(request->exchange, 403);
+	weir_file_release(directory);
+}
+
+static void http_files_serve_directory(struct file_request *request, struct weir_file *directory)
+{
+	struct weir_http_exchange *exchange = request->exchange;
+	char path[WEIR_PATH_MAX];
+	if (weir_http_path(exchange).size && !weir_http_path_is_directory(exchange)) {
+		http_files_redirect_to_slash(exchange);
+	} else if (!request->files->options.index[0]) {
+		request->file = weir_file_hold(directory);
+		http_files_on_index(&request->lookup, -ENOENT, NULL);
+	} else if (!http_files_served_path(request, path, sizeof path, true, "")) {
+		weir_http_reply_error(exchange, 404);
+	} else {
+		request->file = weir_file_hold(directory);
+		weir_tree_lookup(request->files->tree, &request->lookup, path, http_files_on_index);
+	}
+}
+
+/* -- the handler ------------------------------------------------------------------------------- */
+
+static void http_files_on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	struct file_request *request = http_files_request_of(lookup);
+	if (error)
+		http_file_error(request->exchange, error);
+	else if (file->kind == WEIR_FILE_DIRECTORY)
+		http_files_serve_directory(request, file);
+	else if (weir_http_path_is_directory(request->exchange))
+		weir_http_reply_error(request->exchange, 404);
+	else
+		http_files_serve(request, file, false);
+}
+
+static void http_files_reply_allowed(
+        struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	enum weir_http_method method = weir_http_request(exchange)->method;
+	weir_http_allow(exchange, target);
+	if (method == WEIR_HTTP_OPTIONS)
+		weir_http_reply_empty(exchange, 204);
+	else if (method == WEIR_HTTP_OTHER || method == WEIR_HTTP_TRACE)
+		weir_http_reply_error(exchange, 501);
+	else
+		weir_http_reply_error(exchange, 405);
+}
+
+/* Of methods other than GET and HEAD: what else the target takes depends on what it is. */
+static void http_files_on_target(struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	(void)error;
+	http_files_reply_allowed(http_files_request_of(lookup)->exchange,
+	        file && file->kind == WEIR_FILE_DIRECTORY ? WEIR_HTTP_TARGET_DIRECTORY
+	                                                  : WEIR_HTTP_TARGET_FILE);
+}
+
+static unsigned http_files_methods(const struct weir_http_handler *handler,
+        const struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	(void)handler;
+	(void)exchange;
+	(void)target;
+	return 1u << WEIR_HTTP_GET | 1u << WEIR_HTTP_HEAD | 1u << WEIR_HTTP_OPTIONS;
+}
+
+static void http_files_handle(
+        struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	struct files *files = WEIR_CONTAINER(handler, struct files, handler);
+	struct file_request *request = weir_http_scratch(exchange);
+	const struct weir_http_request *head = weir_http_request(exchange);
+	bool reads = head->method == WEIR_HTTP_GET || head->method == WEIR_HTTP_HEAD;
+	if (!reads && !weir_span_starts(head->path, WEIR_SPAN("/"))) {
+		http_files_reply_allowed(exchange, WEIR_HTTP_TARGET_SITE);
+		return;
+	}
+	if (reads && weir_http_path_is_hidden(exchange) && !files->options.hidden) {
+		weir_http_reply_error(exchange, 404);
+		return;
+	}
+	if (!files->attached) {
+		weir_tree_attach(files->tree, weir_http_loop(exchange));
+		files->attached = true;
+	}
+	request->files = files;
+	request->exchange = exchange;
+	weir_tree_lookup(files->tree, &request->lookup, weir_http_path(exchange).data,
+	        reads ? http_files_on_found : http_files_on_target);
+}
+
+static void http_files_destroy(struct weir_http_handler *handler)
+{
+	struct files *files = WEIR_CONTAINER(handler, struct files, handler);
+	weir_tree_close(files->tree);
+	free((char *)files->options.index);
+	free((char *)files->options.fields);
+	free(files);
+}
+
+struct weir_http_files_options weir_http_files_defaults(void)
+{
+	return (struct weir_http_files_options){
+	        .index = "index.html",
+	        .listing = true,
+	        .compress = true,
+	        .siblings = true,
+	};
+}
+
+static char *http_files_copy_text(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = malloc(size);
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
+struct weir_http_handler *weir_http_files_create(
+        struct weir_tree *tree, const struct weir_http_files_options *options)
+{
+	static const struct weir_http_handler_type type = {
+	        "files", NULL, http_files_handle, http_files_destroy, http_files_methods};
+	struct files *files = calloc(1, sizeof *files);
+	if (!files) {
+		weir_tree_close(tree);
+		return NULL;
+	}
+	files->handler.type = &type;
+	files->tree = tree;
+	files->options = *options;
+	files->options.index = http_files_copy_text(options->index ? options->index : "");
+	files->options.fields = http_files_copy_text(options->fields ? options->fields : "");
+	if (!files->options.index || !files->options.fields) {
+		http_files_destroy(&files->handler);
+		return NULL;
+	}
+	return &files->handler;
+}

@@ -1,0 +1,233 @@
+/*
+ * POST of a form to a directory: each of its files is streamed to the disk as it comes, so that
+ * memory does not depend on their size. While a file is being opened, or the disk is slower than
+ * the client, the parser is held and the connection not read.
+ *
+ * Nothing appears before the form was complete. What is left out: the other fields of the form are
+ * passed over, and no directory is made.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/list.h>
+
+#include "form_upload.h"
+#include "parameter.h"
+
+void http_form_free(struct form_upload *form)
+{
+	for (unsigned i = 0; i < form->count; i++) {
+		weir_upload_abort(form->files[i]->upload);
+		free(form->files[i]);
+	}
+	form_parts_free(&form->parts);
+	free(form);
+}
+
+void http_form_fail(struct form_upload *form, unsigned status)
+{
+	struct weir_http_exchange *exchange = form->exchange;
+	http_form_free(form);
+	http_upload_refuse(exchange, status);
+}
+
+static unsigned http_form_upload_status_of(const struct form_upload *form, int error)
+{
+	if (form->status)
+		return form->status;
+	return error == WEIR_E_SYNTAX ? 400 : error == WEIR_E_LIMIT ? 413 : 500;
+}
+
+/* -- parsing ----------------------------------------------------------------------------------- */
+
+/* On with the parser and the connection, or to the end; frees the form when that fails. */
+static void http_form_upload_go_on(struct form_upload *form, struct weir_span bytes)
+{
+	int error = form_parts_feed(&form->parts, bytes);
+	if (error < 0)
+		http_form_fail(form, http_form_upload_status_of(form, error));
+	else if (form->awaited)
+		weir_http_pause(form->exchange);
+	else if (!form->body_ended)
+		weir_http_resume(form->exchange);
+	else if (!form_parts_complete(&form->parts) || form->count == 0)
+		http_form_fail(form, 400);
+	else
+		http_form_commit(form);
+}
+
+static void http_form_upload_on_ready(void *context, int error)
+{
+	struct form_file *file = context;
+	struct form_upload *form = file->form;
+	if (error < 0) {
+		http_form_fail(form, http_upload_status(error));
+	} else if (form->awaited == file) {
+		form->awaited = NULL;
+		http_form_upload_go_on(form, WEIR_SPAN(""));
+	}
+}
+
+static int http_form_upload_refuse(struct form_upload *form, unsigned status)
+{
+	form->status = status;
+	return -ECANCELED;
+}
+
+/* What may be stored under this name: no path, nothing hidden, nothing that breaks a line. */
+static bool http_form_upload_name_allowed(struct weir_span name)
+{
+	if (name.size == 0 || name.size > 255 || *name.data == '.')
+		return false;
+	for (size_t i = 0; i < name.size; i++)
+		if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f)
+			return false;
+	return true;
+}
+
+static bool http_form_upload_name_taken(const struct form_upload *form, struct weir_span name)
+{
+	for (unsigned i = 0; i < form->count; i++) {
+		const struct form_file *file = form->files[i];
+		if (weir_span_equal(weir_span(file->name, file->name_size), name))
+			return true;
+	}
+	return false;
+}
+
+static int http_form_upload_begin(struct form_upload *form, struct form_file *file)
+{
+	struct weir_span directory = weir_http_path(form->exchange);
+	struct weir_upload_options options = {
+	        .size_max = form->handler->size_max, .mode = form->handler->mode};
+	char path[WEIR_PATH_MAX];
+	size_t size = directory.size + (directory.size > 0) + file->name_size;
+	if (size >= sizeof path)
+		return http_form_upload_refuse(form, 414);
+	memcpy(path, directory.data, directory.size);
+	if (directory.size)
+		path[directory.size] = '/';
+	memcpy(path + size - file->name_size, file->name, file->name_size);
+	path[size] = 0;
+	int error = weir_upload_begin(form->handler->tree, path, &options,
+	        http_form_upload_on_ready, file, &file->upload);
+	return error < 0 ? http_form_upload_refuse(form, http_upload_status(error)) : 0;
+}
+
+static int http_form_upload_begin_file(struct form_parts *parts, struct weir_span filename)
+{
+	struct form_upload *form = WEIR_CONTAINER(parts, struct form_upload, parts);
+	struct weir_span name = http_filename_base(filename);
+	if (!http_form_upload_name_allowed(name) || http_form_upload_name_taken(form, name))
+		return WEIR_E_SYNTAX;
+	if (form->count == FORM_FILES_MAX)
+		return WEIR_E_LIMIT;
+	struct form_file *file = malloc(sizeof *file + name.size);
+	if (!file)
+		return -ENOMEM;
+	*file = (struct form_file){.form = form, .name_size = name.size};
+	memcpy(file->name, name.data, name.size);
+	form->files[form->count++] = file;
+	form->awaited = file;
+	return http_form_upload_begin(form, file);
+}
+
+static int http_form_upload_write_file(struct form_parts *parts, struct weir_span bytes)
+{
+	struct form_upload *form = WEIR_CONTAINER(parts, struct form_upload, parts);
+	struct form_file *file = form->files[form->count - 1];
+	int result = weir_upload_write(file->upload, bytes);
+	if (result == WEIR_UPLOAD_FULL)
+		form->awaited = file;
+	if (result < 0 && result != WEIR_E_LIMIT)
+		return http_form_upload_refuse(form, http_upload_status(result));
+	return result < 0 ? result : 0;
+}
+
+/* It is committed with the others. */
+static int http_form_upload_end_file(struct form_parts *parts)
+{
+	(void)parts;
+	return 0;
+}
+
+static bool http_form_upload_is_held(const struct form_parts *parts)
+{
+	return WEIR_CONTAINER(parts, const struct form_upload, parts)->awaited;
+}
+
+static const struct form_parts_type parts_type = {
+        .begin = http_form_upload_begin_file,
+        .bytes = http_form_upload_write_file,
+        .end = http_form_upload_end_file,
+        .held = http_form_upload_is_held,
+};
+
+/* -- receiving --------------------------------------------------------------------------------- */
+
+static void http_form_upload_on_piece(void *context, struct weir_span bytes)
+{
+	http_form_upload_go_on(context, bytes);
+}
+
+static void http_form_upload_on_end(void *context, int error)
+{
+	struct form_upload *form = context;
+	form->body_ended = true;
+	if (error < 0)
+		http_form_free(form); /* HTTP itself answers, if there is somebody left */
+	else
+		http_form_upload_go_on(form, WEIR_SPAN(""));
+}
+
+static void http_form_upload_on_directory(
+        struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	static const struct weir_http_receiver receiver = {
+	        http_form_upload_on_piece, http_form_upload_on_end};
+	struct form_upload *form = WEIR_CONTAINER(lookup, struct form_upload, lookup);
+	if (error == -ENOENT || error == -ENOTDIR)
+		http_form_fail(form, 404);
+	else if (error < 0)
+		http_form_fail(form, http_upload_status(error));
+	else if (file->kind != WEIR_FILE_DIRECTORY)
+		http_form_fail(form, 405);
+	else if (weir_http_receive(form->exchange, &receiver, form, form->handler->size_max) < 0)
+		http_form_fail(form, 413);
+}
+
+/* 0, or why this is no form that could be stored. */
+static unsigned http_form_upload_parse_type(const struct weir_http_exchange *exchange,
+        char buffer[WEIR_HTTP_BOUNDARY_MAX], struct weir_span *ret_boundary)
+{
+	struct weir_span value =
+	        weir_http_request_known(weir_http_request(exchange), WEIR_HTTP_CONTENT_TYPE);
+	struct weir_span rest = value, type;
+	if (weir_http_path_is_hidden(exchange))
+		return 404;
+	if (http_parameter_head(&rest, &type) < 0 ||
+	        !weir_span_equal_nocase(type, WEIR_SPAN("multipart/form-data")))
+		return 415;
+	if (http_boundary_parse(value, buffer, ret_boundary) < 0)
+		return 400;
+	return weir_http_has_body(exchange) ? 0 : 400;
+}
+
+void http_upload_form(struct http_upload *upload, struct weir_http_exchange *exchange)
+{
+	char buffer[WEIR_HTTP_BOUNDARY_MAX];
+	struct weir_span boundary;
+	unsigned status = http_form_upload_parse_type(exchange, buffer, &boundary);
+	struct form_upload *form = status ? NULL : calloc(1, sizeof *form);
+	if (!form) {
+		http_upload_refuse(exchange, status ? status : 500);
+		return;
+	}
+	form->handler = upload;
+	form->exchange = exchange;
+	form_parts_init(&form->parts, &parts_type, boundary);
+	weir_tree_lookup(upload->tree, &form->lookup, weir_http_path(exchange).data,
+	        http_form_upload_on_directory);
+}

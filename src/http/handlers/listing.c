@@ -1,0 +1,315 @@
+/*
+ * A directory as a page: a generator that writes a row an entry, as the entries come from the disk
+ * in batches. It holds one batch, so that a directory of 100,000 entries costs what one of ten does
+ * and starts arriving at once. The reply is made with the first batch, so that a directory that
+ * cannot be read has an error for an answer.
+ *
+ * Up to WEIR_DIRECTORY_SORT_MAX names are sorted; a larger directory comes in its own order.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include <weir/directory.h>
+#include <weir/limits.h>
+#include <weir/sources.h>
+
+#include "escape.h"
+#include "files.h"
+
+/* The longest name there is, with every byte escaped, twice, and what stands around it. */
+enum {
+	NAME_MAX_SIZE = 256,
+	ROW_MAX = NAME_MAX_SIZE * (6 + 3) + 256,
+	HEAD_FRAME_MAX = 1536
+};
+
+enum listing_state {
+	LISTING_HEAD,
+	LISTING_ROWS,
+	LISTING_FOOT,
+	LISTING_END
+};
+
+struct http_listing {
+	struct weir_directory *directory;
+	struct weir_http_exchange *exchange; /* until it is replied to, with the first batch */
+	struct weir_producer *producer;
+	enum listing_state state;
+	bool hidden;
+	bool waiting; /* for a batch */
+	bool failed;
+	bool ended; /* there are no more batches */
+	const struct weir_directory_entry *entries;
+	size_t count;
+	size_t next;
+	size_t url_size; /* of the directory's path, escaped as the client did */
+	/* A piece of text that did not fit the output at once. */
+	char *text;
+	size_t text_size;
+	size_t text_put;
+	char path[]; /* decoded, without slashes at its ends */
+};
+
+static void http_listing_free(struct http_listing *listing)
+{
+	weir_directory_close(listing->directory);
+	free(listing->text);
+	free(listing);
+}
+
+static void http_listing_close(void *context, enum weir_close_reason why)
+{
+	(void)why;
+	http_listing_free(context);
+}
+
+/* -- names -------------------------------------------------------------------------------------- */
+
+/* The size of the UTF-8 sequence at the front (RFC 3629), or 0. */
+static size_t http_listing_utf8_size(struct weir_span text)
+{
+	uint8_t first = (uint8_t)*text.data;
+	size_t size = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+	if (first > 0xf4 || size > text.size)
+		return 0;
+	for (size_t i = 1; i < size; i++)
+		if (((uint8_t)text.data[i] & 0xc0) != 0x80)
+			return 0;
+	uint8_t second = size > 1 ? (uint8_t)text.data[1] : 0;
+	bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
+	bool beyond = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
+	return overlong || beyond ? 0 : size;
+}
+
+static bool http_listing_is_control(char c)
+{
+	return (uint8_t)c < 0x20 || c == 0x7f;
+}
+
+/* As HTML. Control characters, and what is not UTF-8, become \xHH. `buffer` has six bytes a byte. */
+static size_t http_listing_show(struct weir_span text, char *buffer)
+{
+	size_t size = 0, put;
+	while (text.size) {
+		size_t whole = http_listing_utf8_size(text);
+		if (whole == 0 || http_listing_is_control(*text.data)) {
+			whole = 1;
+			put = (size_t)sprintf(buffer + size, "\\x%02x", (uint8_t)*text.data);
+		} else {
+			http_escape_html(weir_span(text.data, whole), buffer + size, 6, &put);
+		}
+		size += put;
+		text = weir_span_skip(text, whole);
+	}
+	return size;
+}
+
+/* What the server itself would refuse is no link: a path with control characters, or too long a one. */
+static bool http_listing_linkable(const struct http_listing *listing,
+        const struct weir_directory_entry *entry, size_t url_size)
+{
+	for (const char *c = entry->name; *c; c++)
+		if (http_listing_is_control(*c))
+			return false;
+	return !entry->refused && listing->url_size + url_size + 2 <= WEIR_HTTP_TARGET_MAX &&
+	       strlen(listing->path) + strlen(entry->name) + 2 < WEIR_PATH_MAX;
+}
+
+/* -- text -------------------------------------------------------------------------------------- */
+
+static size_t http_listing_format_head(const struct http_listing *listing, char *text, size_t room)
+{
+	struct weir_span path = weir_span_of(listing->path);
+	char *title = malloc(path.size * 6 + 1);
+	size_t size = title ? http_listing_show(path, title) : 0;
+	int put = snprintf(text, room,
+	        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+	        "<meta name=\"viewport\" content=\"width=device-width\">"
+	        "<title>/%.*s</title>\n<style>"
+	        "body{font:16px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;padding:0 1em;"
+	        "color:#1b2a33;background:#fbfcfc}"
+	        "h1{font-size:1.3em;font-weight:600}table{border-collapse:collapse;width:100%%}"
+	        "td{padding:.2em .6em;border-bottom:1px solid #e3e9ea}"
+	        "td+td{text-align:right;color:#5b6d75;white-space:nowrap;"
+	        "font-variant-numeric:tabular-nums}"
+	        "a{color:#0b6e83;text-decoration:none}a:hover{text-decoration:underline}"
+	        "@media(prefers-color-scheme:dark){body{color:#dbe5e8;background:#11191d}"
+	        "td{border-color:#26343a}td+td{color:#8fa3ab}a{color:#62c3d6}}"
+	        "</style></head>\n<body><h1>/%.*s</h1>\n<table>\n%s",
+	        (int)size, title ? title : "", (int)size, title ? title : "",
+	        listing->path[0] ? "<tr><td><a href=\"../\">../</a><td><td>\n" : "");
+	free(title);
+	return put > 0 && (size_t)put < room ? (size_t)put : 0;
+}
+
+static size_t http_listing_format_row(const struct http_listing *listing,
+        const struct weir_directory_entry *entry, char *text, size_t room)
+{
+	char url[NAME_MAX_SIZE * 3], name[NAME_MAX_SIZE * 6], date[32] = "", size[24] = "";
+	size_t url_size;
+	struct weir_span raw = weir_span_of(entry->name);
+	struct tm tm;
+	time_t seconds = entry->mtime.tv_sec;
+	if (raw.size > NAME_MAX_SIZE || http_escape_url(raw, url, sizeof url, &url_size) < 0)
+		return 0;
+	size_t name_size = http_listing_show(raw, name);
+	const char *slash = entry->kind == WEIR_FILE_DIRECTORY ? "/" : "";
+	if (seconds && gmtime_r(&seconds, &tm))
+		strftime(date, sizeof date, "%Y-%m-%d %H:%M", &tm);
+	if (entry->kind == WEIR_FILE_REGULAR)
+		snprintf(size, sizeof size, "%llu", (unsigned long long)entry->size);
+	bool link = http_listing_linkable(listing, entry, url_size);
+	int put = snprintf(text, room, "<tr><td>%s%.*s%s%s%.*s%s%s<td>%s<td>%s\n",
+	        link ? "<a href=\"" : "", link ? (int)url_size : 0, url, link ? slash : "",
+	        link ? "\">" : "", (int)name_size, name, slash, link ? "</a>" : "", size, date);
+	return put > 0 && (size_t)put < room ? (size_t)put : 0;
+}
+
+/* -- the generator ----------------------------------------------------------------------------- */
+
+/* Puts what is left of `text`. True when none is. */
+static bool http_listing_put_text(struct http_listing *listing, struct weir_output *out)
+{
+	size_t left = listing->text_size - listing->text_put;
+	listing->text_put += weir_output_copy(out, listing->text + listing->text_put, left);
+	return listing->text_put == listing->text_size;
+}
+
+static bool http_listing_visible(
+        const struct http_listing *listing, const struct weir_directory_entry *entry)
+{
+	return listing->hidden || entry->name[0] != '.';
+}
+
+/* Puts text into `text`, for put_text. False without memory. */
+static bool http_listing_next_text(struct http_listing *listing)
+{
+	size_t room = listing->state == LISTING_HEAD ? strlen(listing->path) * 12 + HEAD_FRAME_MAX
+	                                             : ROW_MAX;
+	char *text = realloc(listing->text, room);
+	if (!text)
+		return false;
+	listing->text = text;
+	listing->text_put = 0;
+	switch (listing->state) {
+	case LISTING_HEAD:
+		listing->text_size = http_listing_format_head(listing, listing->text, room);
+		listing->state = LISTING_ROWS;
+		break;
+	case LISTING_ROWS: {
+		const struct weir_directory_entry *entry = &listing->entries[listing->next++];
+		listing->text_size =
+		        http_listing_visible(listing, entry)
+		                ? http_listing_format_row(listing, entry, listing->text, room)
+		                : 0;
+		break;
+	}
+	default:
+		listing->text_size =
+		        (size_t)snprintf(listing->text, room, "</table></body></html>\n");
+		listing->state = LISTING_END;
+	}
+	return true;
+}
+
+static enum weir_more http_listing_more(void *context, struct weir_output *out);
+
+/* With the first batch, or because there is none. */
+static void http_listing_send(struct http_listing *listing, int error)
+{
+	struct weir_http_exchange *exchange = listing->exchange;
+	listing->exchange = NULL;
+	if (error < 0) {
+		http_listing_free(listing);
+		http_file_error(exchange, error);
+		return;
+	}
+	struct weir_producer *producer =
+	        weir_produce_generator(http_listing_more, http_listing_close, listing);
+	if (producer)
+		listing->producer = producer;
+	weir_http_add_field(exchange, "Content-Type", WEIR_SPAN("text/html; charset=utf-8"));
+	weir_http_compress(exchange);
+	weir_http_reply(exchange, 200, producer);
+}
+
+static void http_listing_on_batch(
+        void *context, int error, const struct weir_directory_entry *entries, size_t count)
+{
+	struct http_listing *listing = context;
+	listing->waiting = false;
+	listing->entries = entries;
+	listing->count = count;
+	listing->next = 0;
+	listing->failed = error < 0;
+	listing->ended = count == 0;
+	if (listing->exchange)
+		http_listing_send(listing, error);
+	else
+		weir_wake(listing->producer);
+}
+
+static void http_listing_read_batch(struct http_listing *listing)
+{
+	listing->waiting = true;
+	weir_directory_next(listing->directory, http_listing_on_batch, listing);
+}
+
+static enum weir_more http_listing_more(void *context, struct weir_output *out)
+{
+	struct http_listing *listing = context;
+	while (weir_output_room(out)) {
+		if (!http_listing_put_text(listing, out))
+			return WEIR_MORE;
+		if (listing->state == LISTING_END)
+			return WEIR_DONE;
+		if (listing->failed)
+			return WEIR_FAILED;
+		if (listing->waiting)
+			return WEIR_WAIT;
+		if (listing->state == LISTING_ROWS && listing->next == listing->count) {
+			if (listing->ended)
+				listing->state = LISTING_FOOT;
+			else
+				http_listing_read_batch(listing);
+			continue;
+		}
+		if (!http_listing_next_text(listing))
+			return WEIR_FAILED;
+	}
+	return WEIR_MORE;
+}
+
+static struct http_listing *http_listing_create(struct weir_http_exchange *exchange,
+        struct weir_tree *tree, struct weir_file *file, bool hidden)
+{
+	struct weir_directory_options options = {
+	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX, .tree = tree};
+	struct weir_span path = weir_http_path(exchange);
+	struct http_listing *listing = calloc(1, sizeof *listing + path.size + 1);
+	if (!listing)
+		return NULL;
+	memcpy(listing->path, path.data, path.size);
+	options.path = listing->path;
+	if (weir_directory_open(weir_http_loop(exchange), file->fd, &options, &listing->directory) <
+	        0) {
+		free(listing);
+		return NULL;
+	}
+	listing->url_size = weir_http_request(exchange)->path.size;
+	listing->exchange = exchange;
+	listing->hidden = hidden;
+	return listing;
+}
+
+void http_listing_reply(struct weir_http_exchange *exchange, struct weir_tree *tree,
+        struct weir_file *directory, bool hidden)
+{
+	struct http_listing *listing = http_listing_create(exchange, tree, directory, hidden);
+	if (!listing) {
+		weir_http_reply_error(exchange, 503);
+		return;
+	}
+	http_listing_read_batch(listing);
+}

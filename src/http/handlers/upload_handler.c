@@ -1,0 +1,154 @@
+/*
+ * The upload handler: which requests it is for, and how it says no. Names that begin with a dot can
+ * be neither written nor removed: the store's temporary files are among them. What it leaves out:
+ * making directories, and partial PUT (RFC 9110 14.5), which nobody could do safely.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/list.h>
+
+#include "prefix.h"
+#include "upload_handler.h"
+
+static bool http_upload_allows(const struct http_upload *upload, enum weir_http_method method)
+{
+	switch (method) {
+	case WEIR_HTTP_PUT:
+		return upload->put;
+	case WEIR_HTTP_DELETE:
+		return upload->remove;
+	case WEIR_HTTP_POST:
+		return upload->forms;
+	default:
+		return false;
+	}
+}
+
+static bool http_upload_match(
+        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange)
+{
+	const struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
+	return http_upload_allows(upload, weir_http_request(exchange)->method) &&
+	       http_path_below(weir_http_path(exchange), upload->prefix);
+}
+
+static unsigned http_upload_methods(const struct weir_http_handler *handler,
+        const struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	const struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
+	unsigned taken = 0;
+	if (target != WEIR_HTTP_TARGET_SITE &&
+	        (weir_http_path_is_hidden(exchange) ||
+	                !http_path_below(weir_http_path(exchange), upload->prefix)))
+		return 0;
+	if (target != WEIR_HTTP_TARGET_DIRECTORY) {
+		taken |= upload->put ? 1u << WEIR_HTTP_PUT : 0;
+		taken |= upload->remove ? 1u << WEIR_HTTP_DELETE : 0;
+	}
+	if (target != WEIR_HTTP_TARGET_FILE)
+		taken |= upload->forms ? 1u << WEIR_HTTP_POST : 0;
+	return taken;
+}
+
+static void http_upload_handle(
+        struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
+	enum weir_http_method method = weir_http_request(exchange)->method;
+	if (!upload->attached)
+		weir_tree_attach(upload->tree, weir_http_loop(exchange));
+	upload->attached = true;
+	if (method == WEIR_HTTP_DELETE)
+		http_upload_delete(upload, exchange);
+	else if (weir_http_request(exchange)->length > upload->size_max)
+		http_upload_refuse(exchange, 413);
+	else if (method == WEIR_HTTP_PUT)
+		http_upload_put(upload, exchange);
+	else
+		http_upload_form(upload, exchange);
+}
+
+unsigned http_upload_status(int error)
+{
+	switch (error) {
+	case -ENODATA:
+		return 400;
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+	case -EXDEV:
+	case -ELOOP:
+		return 403;
+	case -EISDIR:
+		return 405;
+	case -ENOENT:
+	case -ENOTDIR:
+		return 409;
+	case -EEXIST:
+	case -ECANCELED: /* of http_upload_holds */
+		return 412;
+	case -EFBIG:
+		return 413;
+	case -ENAMETOOLONG:
+		return 414;
+	case -EAGAIN:
+	case -EMFILE:
+	case -ENFILE:
+	case WEIR_E_LIMIT: /* too much work waits */
+		return 503;
+	case -ENOSPC:
+	case -EDQUOT:
+		return 507;
+	default:
+		return 500;
+	}
+}
+
+void http_upload_refuse(struct weir_http_exchange *exchange, unsigned status)
+{
+	weir_http_discard(exchange);
+	/* Files take no forms, and directories nothing else. */
+	if (status == 405)
+		weir_http_allow(exchange, weir_http_request(exchange)->method == WEIR_HTTP_POST
+		                                  ? WEIR_HTTP_TARGET_FILE
+		                                  : WEIR_HTTP_TARGET_DIRECTORY);
+	if (status == 503)
+		weir_http_add_field(exchange, "Retry-After", WEIR_SPAN("1"));
+	weir_http_reply_error(exchange, status);
+}
+
+static void http_upload_destroy(struct weir_http_handler *handler)
+{
+	struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
+	weir_tree_close(upload->tree);
+	free(upload);
+}
+
+struct weir_http_handler *weir_http_upload_create(
+        struct weir_tree *tree, const struct weir_http_upload_options *options)
+{
+	static const struct weir_http_handler_type type = {"upload", http_upload_match,
+	        http_upload_handle, http_upload_destroy, http_upload_methods};
+	size_t size = options->prefix ? strlen(options->prefix) : 0;
+	struct http_upload *upload = tree ? malloc(sizeof *upload + size) : NULL;
+	if (!upload) {
+		weir_tree_close(tree);
+		return NULL;
+	}
+	*upload = (struct http_upload){
+	        .handler.type = &type,
+	        .tree = tree,
+	        .size_max = options->max_size ? options->max_size : WEIR_HTTP_UPLOAD_MAX,
+	        .mode = options->mode & 0777,
+	        .put = options->put,
+	        .remove = options->remove,
+	        .forms = options->forms,
+	        .prefix = weir_span(upload->text, size),
+	};
+	if (size)
+		memcpy(upload->text, options->prefix, size);
+	return &upload->handler;
+}

@@ -1,0 +1,82 @@
+/*
+ * Accept-Encoding. A malformed element is dropped alone: the worst that follows is a reply that is
+ * not compressed. What is left out: any coding that this server does not produce.
+ */
+#include "accept.h"
+#include "syntax.h"
+
+int16_t http_weight_parse(struct weir_span text)
+{
+	int scale = 100, weight;
+	if (text.size == 0 || text.size > 5 || (text.data[0] != '0' && text.data[0] != '1'))
+		return -1;
+	weight = (text.data[0] - '0') * 1000;
+	if (text.size > 1 && text.data[1] != '.')
+		return -1;
+	for (size_t i = 2; i < text.size; i++, scale /= 10) {
+		if (text.data[i] < '0' || text.data[i] > '9')
+			return -1;
+		weight += (text.data[i] - '0') * scale;
+	}
+	return weight <= 1000 ? (int16_t)weight : -1;
+}
+
+/* What follows the coding: nothing, or OWS ";" OWS "q=" weight. */
+static int16_t http_accept_parse_weight(struct weir_span text)
+{
+	if (text.size == 0)
+		return 1000;
+	text = http_skip_space(text);
+	if (text.size == 0 || *text.data != ';')
+		return -1;
+	text = http_skip_space(weir_span_skip(text, 1));
+	if (text.size < 2 || (text.data[0] | 0x20) != 'q' || text.data[1] != '=')
+		return -1;
+	return http_weight_parse(weir_span_skip(text, 2));
+}
+
+static int16_t *http_accept_slot_of(struct http_accept *accept, struct weir_span coding)
+{
+	if (weir_span_equal_nocase(coding, WEIR_SPAN("gzip")) ||
+	        weir_span_equal_nocase(coding, WEIR_SPAN("x-gzip")))
+		return &accept->gzip;
+	if (weir_span_equal_nocase(coding, WEIR_SPAN("identity")))
+		return &accept->identity;
+	return weir_span_equal(coding, WEIR_SPAN("*")) ? &accept->any : NULL;
+}
+
+void http_accept_add(struct http_accept *accept, struct weir_span value)
+{
+	struct weir_span element;
+	for (bool more = true; more;) {
+		more = weir_span_cut(&value, ',', &element);
+		element = weir_span_trim(element);
+		size_t size = http_run(element, WEIR_HTTP_TCHAR);
+		int16_t *slot = http_accept_slot_of(accept, weir_span(element.data, size));
+		if (slot && *slot < 0)
+			*slot = http_accept_parse_weight(weir_span_skip(element, size));
+	}
+}
+
+enum http_coding http_accept_choose(const struct http_accept *accept)
+{
+	int gzip = accept->gzip >= 0 ? accept->gzip : accept->any;
+	int identity = accept->identity;
+	/*
+	 * Not listed, identity is acceptable unless "*" excludes it; nothing says that it is liked.
+	 */
+	if (identity < 0)
+		identity = accept->any == 0 ? 0 : 1;
+	if (gzip > 0 && gzip >= identity)
+		return WEIR_HTTP_GZIP;
+	return identity > 0 ? WEIR_HTTP_IDENTITY : WEIR_HTTP_NO_CODING;
+}
+
+enum http_coding http_accept_coding(const struct weir_http_request *request)
+{
+	struct http_accept accept = WEIR_HTTP_ACCEPT_NONE;
+	const struct weir_http_field *field = NULL;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_ACCEPT_ENCODING, field)))
+		http_accept_add(&accept, field->value);
+	return http_accept_choose(&accept);
+}

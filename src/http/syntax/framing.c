@@ -1,0 +1,117 @@
+/*
+ * Body framing and connection options. Where two readings of a message are possible, it is refused:
+ * one proxy before us that chose the other reading is enough for an attack. So, stricter than RFC
+ * 9112 asks, equal duplicates of Content-Length are refused as well, and chunked is the only
+ * coding.
+ */
+#include <weir/error.h>
+
+#include "framing.h"
+#include "syntax.h"
+
+static int http_framing_find_length(struct weir_http_request *request)
+{
+	struct weir_span value = weir_http_request_known(request, WEIR_HTTP_CONTENT_LENGTH);
+	uint64_t length;
+	if (weir_span_number(value, 10, &length) < 0 || length > INT64_MAX)
+		return 400;
+	request->has_length = true;
+	request->length = length;
+	return 0;
+}
+
+struct codings {
+	bool chunked; /* was the last so far; nothing may follow it */
+	bool unknown;
+};
+
+/* RFC 9112 7: transfer-coding = token *( OWS ";" OWS token BWS "=" BWS value ). */
+static int http_framing_add_codings(struct weir_span value, struct codings *codings)
+{
+	struct weir_span coding;
+	bool more = true;
+	while (more) {
+		more = weir_span_cut(&value, ',', &coding);
+		coding = weir_span_trim(coding);
+		size_t size = http_run(coding, WEIR_HTTP_TCHAR);
+		if (size == 0 || codings->chunked)
+			return 400;
+		if (size < coding.size && !memchr(" \t;", coding.data[size], 3))
+			return 400;
+		if (weir_span_equal_nocase(weir_span(coding.data, size), WEIR_SPAN("chunked"))) {
+			if (size < coding.size)
+				return 400;
+			codings->chunked = true;
+		} else {
+			codings->unknown = true;
+		}
+	}
+	return 0;
+}
+
+static int http_framing_find_codings(struct weir_http_request *request)
+{
+	const struct weir_http_field *field = NULL;
+	struct codings codings = {0};
+	/* An HTTP/1.0 peer or proxy may not know the field, and frame the message without it. */
+	if (request->minor == 0 || request->first[WEIR_HTTP_CONTENT_LENGTH])
+		return 400;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_TRANSFER_ENCODING, field))) {
+		int status = http_framing_add_codings(field->value, &codings);
+		if (status)
+			return status;
+	}
+	if (codings.unknown)
+		return 501;
+	request->chunked = codings.chunked;
+	return 0;
+}
+
+static void http_framing_find_options(struct weir_http_request *request)
+{
+	const struct weir_http_field *field = NULL;
+	bool close = false;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_CONNECTION, field))) {
+		struct weir_span rest = field->value, option;
+		for (bool more = true; more;) {
+			more = weir_span_cut(&rest, ',', &option);
+			option = weir_span_trim(option);
+			if (weir_span_equal_nocase(option, WEIR_SPAN("close")))
+				close = true;
+			else if (weir_span_equal_nocase(option, WEIR_SPAN("keep-alive")))
+				request->keep_alive = true;
+		}
+	}
+	if (close)
+		request->keep_alive = false;
+}
+
+static int http_framing_find_expectation(struct weir_http_request *request)
+{
+	const struct weir_http_field *field = NULL;
+	/* RFC 9110 10.1.1: a client of HTTP/1.0 cannot take an interim response. */
+	if (request->minor == 0)
+		return 0;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_EXPECT, field)))
+		if (!weir_span_equal_nocase(field->value, WEIR_SPAN("100-continue")))
+			return 417;
+	request->expect_continue = true;
+	return 0;
+}
+
+int http_framing_find(struct weir_http_request *request, uint64_t repeated)
+{
+	int status = 0;
+	if (repeated & (uint64_t)1 << WEIR_HTTP_CONTENT_LENGTH)
+		return 400;
+	if (request->first[WEIR_HTTP_TRANSFER_ENCODING])
+		status = http_framing_find_codings(request);
+	else if (request->first[WEIR_HTTP_CONTENT_LENGTH])
+		status = http_framing_find_length(request);
+	if (status)
+		return status;
+	request->keep_alive = request->minor > 0;
+	if (request->first[WEIR_HTTP_CONNECTION])
+		http_framing_find_options(request);
+	return request->first[WEIR_HTTP_EXPECT] ? http_framing_find_expectation(request) : 0;
+}

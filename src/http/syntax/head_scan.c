@@ -1,0 +1,78 @@
+/*
+ * A machine of seven states over the few bytes that matter, CR, LF and NUL; the others are stepped
+ * over eight at a time. It keeps no bytes and no positions, only what the last byte was.
+ */
+#include "head.h"
+#include "head_scan.h"
+#include "syntax.h"
+
+enum state {
+	START,    /* before the request line */
+	START_CR, /* behind the CR of an empty line there */
+	LINE,     /* within a line that is not empty */
+	LINE_CR,
+	NEXT,    /* at the start of a line behind the request line */
+	NEXT_CR, /* only an LF may follow, and it ends the head */
+	REFUSED,
+};
+
+/* The first byte that is CR, LF or NUL, or `end`. */
+static const char *http_head_scan_skip_plain(const char *at, const char *end)
+{
+	for (;;) {
+		while (end - at >= 8 && !http_any_below(http_load8(at), '\r' + 1))
+			at += 8;
+		/* Something small (a tab, too) is within eight bytes, or the end is. */
+		for (int i = 0; i < 8; i++, at++)
+			if (at == end || *at == '\r' || *at == '\n' || *at == 0)
+				return at;
+	}
+}
+
+/* The state behind a byte; REFUSED, or NEXT_CR with LF, is for the caller to see. */
+static enum state http_head_scan_step(struct http_head_scan *scan, char byte)
+{
+	switch ((enum state)scan->state) {
+	case START:
+		if (byte == '\r')
+			return scan->empty_lines < WEIR_HTTP_EMPTY_LINES_MAX ? START_CR : REFUSED;
+		return http_is(byte, WEIR_HTTP_TCHAR) ? LINE : REFUSED;
+	case START_CR:
+		scan->empty_lines++;
+		return byte == '\n' ? START : REFUSED;
+	case NEXT:
+		if (byte == '\r')
+			return NEXT_CR;
+		return byte == '\n' || byte == 0 ? REFUSED : LINE;
+	case LINE:
+		return byte == '\r' ? LINE_CR : REFUSED;
+	case LINE_CR:
+		scan->request_line_done |= byte == '\n';
+		return byte == '\n' ? NEXT : REFUSED;
+	default:
+		return REFUSED;
+	}
+}
+
+enum http_scan http_head_scan(struct http_head_scan *scan, struct weir_span fresh, size_t *ret_used)
+{
+	const char *at = fresh.data, *end = fresh.size ? at + fresh.size : at;
+	for (; scan->state != REFUSED; at++) {
+		if (scan->state == LINE)
+			at = http_head_scan_skip_plain(at, end);
+		if (at == end) {
+			*ret_used = fresh.size;
+			return WEIR_HTTP_SCAN_MORE;
+		}
+		if (scan->state == NEXT_CR && *at == '\n') {
+			*scan = (struct http_head_scan){0};
+			*ret_used = (size_t)(at - fresh.data) + 1;
+			return WEIR_HTTP_SCAN_COMPLETE;
+		}
+		scan->state = (uint8_t)http_head_scan_step(scan, *at);
+		if (scan->state == REFUSED)
+			break;
+	}
+	*ret_used = (size_t)(at - fresh.data);
+	return WEIR_HTTP_SCAN_MALFORMED;
+}

@@ -1,0 +1,135 @@
+/*
+ * Pairs of names and values: percent-decoding, queries and cookies. Pairs are cut before they are
+ * decoded, so that an encoded '&' or '=' never separates anything. Decoding never goes over a result
+ * a second time.
+ */
+#include <weir/error.h>
+#include <weir/http_form.h>
+
+#include "syntax.h"
+
+/* -- decoding ---------------------------------------------------------------------------------- */
+
+/* The byte at the front of `text`, and how many bytes stand for it; 0 if they are malformed. */
+static size_t http_pair_decode_byte(struct weir_span text, bool plus, char *ret_byte)
+{
+	*ret_byte = plus && *text.data == '+' ? ' ' : *text.data;
+	if (*text.data != '%')
+		return 1;
+	if (text.size < 3 || !http_is(text.data[1], WEIR_HTTP_XDIGIT) ||
+	        !http_is(text.data[2], WEIR_HTTP_XDIGIT))
+		return 0;
+	*ret_byte = (char)(http_hex(text.data[1]) << 4 | http_hex(text.data[2]));
+	return 3;
+}
+
+static bool http_pair_is_plain(struct weir_span text, bool plus)
+{
+	return text.size == 0 ||
+	       (!memchr(text.data, '%', text.size) && !(plus && memchr(text.data, '+', text.size)));
+}
+
+static int http_pair_decode(
+        struct weir_span text, bool plus, char *buffer, size_t capacity, struct weir_span *ret)
+{
+	size_t size = 0;
+	if (http_pair_is_plain(text, plus)) {
+		*ret = text;
+		return 0;
+	}
+	while (text.size) {
+		char byte;
+		size_t taken = http_pair_decode_byte(text, plus, &byte);
+		if (taken == 0)
+			return WEIR_E_SYNTAX;
+		if (size == capacity)
+			return WEIR_E_LIMIT;
+		buffer[size++] = byte;
+		text = weir_span_skip(text, taken);
+	}
+	*ret = weir_span(buffer, size);
+	return 0;
+}
+
+int weir_http_percent_decode(
+        struct weir_span text, char *buffer, size_t capacity, struct weir_span *ret)
+{
+	return http_pair_decode(text, false, buffer, capacity, ret);
+}
+
+int weir_http_form_decode(
+        struct weir_span text, char *buffer, size_t capacity, struct weir_span *ret)
+{
+	return http_pair_decode(text, true, buffer, capacity, ret);
+}
+
+/* -- queries ----------------------------------------------------------------------------------- */
+
+bool weir_http_pair_next(struct weir_span *rest, struct weir_http_pair *ret)
+{
+	struct weir_span pair = {0};
+	while (rest->size && pair.size == 0)
+		weir_span_cut(rest, '&', &pair);
+	if (pair.size == 0)
+		return false;
+	ret->value = pair;
+	weir_span_cut(&ret->value, '=', &ret->name);
+	return true;
+}
+
+bool weir_http_pair_named(const struct weir_http_pair *pair, struct weir_span name)
+{
+	struct weir_span rest = pair->name;
+	while (rest.size && name.size) {
+		char byte;
+		size_t taken = http_pair_decode_byte(rest, true, &byte);
+		if (taken == 0 || byte != *name.data)
+			return false;
+		rest = weir_span_skip(rest, taken);
+		name = weir_span_skip(name, 1);
+	}
+	return rest.size == 0 && name.size == 0;
+}
+
+int weir_http_query_value(struct weir_span query, struct weir_span name, char *buffer,
+        size_t capacity, struct weir_span *ret)
+{
+	struct weir_http_pair pair;
+	while (weir_http_pair_next(&query, &pair)) {
+		if (!weir_http_pair_named(&pair, name))
+			continue;
+		int error = weir_http_form_decode(pair.value, buffer, capacity, ret);
+		return error ? error : 1;
+	}
+	return 0;
+}
+
+/* -- cookies ----------------------------------------------------------------------------------- */
+
+bool weir_http_cookie_next(struct weir_span *rest, struct weir_http_pair *ret)
+{
+	while (rest->size) {
+		struct weir_span cookie, name;
+		weir_span_cut(rest, ';', &cookie);
+		/* What has no '=' is no cookie. */
+		if (!weir_span_cut(&cookie, '=', &name))
+			continue;
+		ret->name = weir_span_trim(name);
+		ret->value = weir_span_trim(cookie);
+		return true;
+	}
+	return false;
+}
+
+struct weir_span weir_http_cookie(const struct weir_http_request *request, struct weir_span name)
+{
+	const struct weir_http_field *field = NULL;
+	while ((field = weir_http_request_next(request, WEIR_HTTP_COOKIE, field))) {
+		struct weir_span rest = field->value;
+		struct weir_http_pair cookie;
+		while (weir_http_cookie_next(&rest, &cookie))
+			if (weir_span_equal(cookie.name, name))
+				return cookie.value.data ? cookie.value : WEIR_SPAN("");
+	}
+	return weir_span(NULL, 0);
+}

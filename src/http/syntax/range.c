@@ -1,0 +1,120 @@
+/*
+ * Ranges. Since overlapping ones are merged, no set of ranges makes a reply larger than the whole
+ * representation and its part headers, of which there are at most WEIR_HTTP_RANGES_MAX.
+ */
+#include <weir/error.h>
+
+#include "range.h"
+#include "syntax.h"
+
+enum spec {
+	SPEC_RANGE,
+	SPEC_NOTHING,
+	SPEC_MALFORMED
+};
+
+/* A number too large for 64 bits is beyond any representation, but well-formed. */
+static bool http_range_get_position(struct weir_span text, uint64_t *ret)
+{
+	int error = weir_span_number(text, 10, ret);
+	if (error == WEIR_E_LIMIT)
+		*ret = UINT64_MAX;
+	return error != WEIR_E_SYNTAX;
+}
+
+/* first-[last], or -count from the end. */
+static enum spec http_range_parse_spec(struct weir_span spec, uint64_t size, struct http_range *ret)
+{
+	struct weir_span head;
+	uint64_t first, last = UINT64_MAX;
+	if (!weir_span_cut(&spec, '-', &head))
+		return SPEC_MALFORMED;
+	if (head.size == 0) {
+		if (!http_range_get_position(spec, &last))
+			return SPEC_MALFORMED;
+		last = last < size ? last : size;
+		*ret = (struct http_range){size - last, last};
+		return last ? SPEC_RANGE : SPEC_NOTHING;
+	}
+	if (!http_range_get_position(head, &first) ||
+	        (spec.size && !http_range_get_position(spec, &last)) || last < first)
+		return SPEC_MALFORMED;
+	if (first >= size)
+		return SPEC_NOTHING;
+	last = last < size ? last : size - 1;
+	*ret = (struct http_range){first, last - first + 1};
+	return SPEC_RANGE;
+}
+
+/* Merges `b` into `a` if they overlap or touch. */
+static bool http_range_merge(struct http_range *a, const struct http_range *b, unsigned *overlaps)
+{
+	uint64_t a_end = a->offset + a->size, b_end = b->offset + b->size;
+	if (a->offset > b_end || b->offset > a_end)
+		return false;
+	if (a->offset < b_end && b->offset < a_end)
+		++*overlaps;
+	if (b->offset < a->offset)
+		a->offset = b->offset;
+	a->size = (a_end > b_end ? a_end : b_end) - a->offset;
+	return true;
+}
+
+/* One pass is enough: what touches neither `range` nor what is merged into it, touches no union. */
+static void http_range_add(struct http_ranges *ranges, struct http_range range, unsigned *overlaps)
+{
+	unsigned kept = 0, place = 0;
+	bool placed = false;
+	for (unsigned i = 0; i < ranges->count; i++) {
+		if (!http_range_merge(&range, &ranges->ranges[i], overlaps)) {
+			ranges->ranges[kept++] = ranges->ranges[i];
+		} else if (!placed) {
+			placed = true;
+			place = kept++;
+		}
+	}
+	if (!placed)
+		place = kept++;
+	ranges->ranges[place] = range;
+	ranges->count = kept;
+}
+
+enum http_range_result http_range_parse(
+        struct weir_span value, uint64_t size, struct http_ranges *ret_ranges)
+{
+	struct http_ranges ranges;
+	struct http_range range;
+	struct weir_span unit, spec;
+	unsigned specs = 0, overlaps = 0;
+	ranges.count = 0;
+	if (!weir_span_cut(&value, '=', &unit) || !weir_span_equal_nocase(unit, WEIR_SPAN("bytes")))
+		return WEIR_HTTP_RANGE_IGNORED;
+	for (bool more = true; more;) {
+		more = weir_span_cut(&value, ',', &spec);
+		spec = weir_span_trim(spec);
+		if (spec.size == 0) /* empty elements are ignored, RFC 9110 5.6.1.2 */
+			continue;
+		if (++specs > WEIR_HTTP_RANGES_MAX)
+			return WEIR_HTTP_RANGE_IGNORED;
+		switch (http_range_parse_spec(spec, size, &range)) {
+		case SPEC_RANGE:
+			http_range_add(&ranges, range, &overlaps);
+			break;
+		case SPEC_NOTHING:
+			break;
+		case SPEC_MALFORMED:
+			return WEIR_HTTP_RANGE_IGNORED;
+		}
+	}
+	/*
+	 * Clients that limit every request so shall get an empty file as such, and not as an error.
+	 */
+	if (size == 0)
+		return WEIR_HTTP_RANGE_IGNORED;
+	if (specs == 0 || overlaps > WEIR_HTTP_RANGE_OVERLAPS_MAX)
+		return WEIR_HTTP_RANGE_IGNORED;
+	if (ranges.count == 0)
+		return WEIR_HTTP_RANGE_UNSATISFIABLE;
+	*ret_ranges = ranges;
+	return WEIR_HTTP_RANGE_SATISFIABLE;
+}

@@ -1,0 +1,10 @@
+/* Status codes (RFC 9110 15) as text. */
+#ifndef WEIR_HTTP_STATUS_H
+#define WEIR_HTTP_STATUS_H
+
+#include <weir/span.h>
+
+/* The reason phrase; empty, as RFC 9112 4 allows, for a code without one. Static. */
+struct weir_span http_status_reason(int status);
+
+#endif

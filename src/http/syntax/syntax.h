@@ -1,0 +1,73 @@
+/*
+ * The character classes of HTTP's grammars (RFC 9110 5.6, RFC 3986, RFC 2046 5.1.1), one table for
+ * all parsers: a byte is looked up once, whatever it may be.
+ */
+#ifndef WEIR_HTTP_SYNTAX_H
+#define WEIR_HTTP_SYNTAX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <weir/span.h>
+
+enum http_class {
+	WEIR_HTTP_TCHAR = 1,  /* of a token */
+	WEIR_HTTP_PCHAR = 2,  /* of a request-target: visible ASCII but '#' and '?' */
+	WEIR_HTTP_HCHAR = 4,  /* of a registered name, '%' left out */
+	WEIR_HTTP_XDIGIT = 8, /* hexadecimal digit */
+	WEIR_HTTP_BCHAR = 16, /* of a MIME boundary, the space left out */
+	WEIR_HTTP_VCHAR = 32, /* of a field value: tab, space, visible, obs-text */
+	WEIR_HTTP_UCHAR = 64, /* unreserved in a URI */
+};
+
+extern const uint8_t http_classes[256];
+
+static inline bool http_is(char c, enum http_class of)
+{
+	return http_classes[(uint8_t)c] & of;
+}
+
+/* How many bytes at the front of `text` are of the class. */
+static inline size_t http_run(struct weir_span text, enum http_class of)
+{
+	size_t size = 0;
+	while (size < text.size && http_is(text.data[size], of))
+		size++;
+	return size;
+}
+
+/* The size of the quoted-string at the front, its quotes included; 0 if there is none that ends. */
+size_t http_quoted(struct weir_span text);
+
+/* `text` without the spaces and tabs at its front. */
+static inline struct weir_span http_skip_space(struct weir_span text)
+{
+	while (text.size && (*text.data == ' ' || *text.data == '\t'))
+		text = weir_span_skip(text, 1);
+	return text;
+}
+
+/* The value of a hexadecimal digit. */
+static inline unsigned http_hex(char xdigit)
+{
+	unsigned c = (uint8_t)xdigit;
+	return (c & 15) + (c > '9' ? 9 : 0);
+}
+
+/* Whether any of eight bytes is below `limit` (at most 128); no branch for each of them. */
+static inline bool http_any_below(uint64_t bytes, uint8_t limit)
+{
+	const uint64_t ones = ~(uint64_t)0 / 255;
+	return (bytes - ones * limit) & ~bytes & ones * 128;
+}
+
+static inline uint64_t http_load8(const char *bytes)
+{
+	uint64_t word;
+	memcpy(&word, bytes, sizeof word);
+	return word;
+}
+
+#endif

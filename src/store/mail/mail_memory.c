@@ -1,0 +1,523 @@
+/*
+ * Mailboxes in memory, for tests and for programs that need no disk. Everything is answered at
+ * once, but for deliveries, whose callbacks come from the loop as everywhere.
+ *
+ * Invariant: a message is shared by mailboxes and maildrops and never changes; the lock guards all
+ * that loops share.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/buffer.h>
+#include <weir/error.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/mail_store.h>
+#include <weir/sources.h>
+
+#include "mail_name.h"
+#include "maildir_state.h"
+
+enum {
+	POINTER = sizeof(void *) /* what a list of messages is made of */
+};
+
+struct message {
+	atomic_uint references;
+	struct mail_scan scan;
+	struct weir_buffer bytes;
+	uint64_t number;
+};
+
+struct memory_box {
+	struct weir_list link;       /* in the store's boxes */
+	struct weir_buffer messages; /* of struct message *, oldest first */
+	uint64_t octets;
+	bool open;
+	size_t user_size;
+	char user[];
+};
+
+struct mail_memory {
+	struct weir_mail_store base;
+	atomic_uint references;
+	struct weir_mail_store_options options;
+	pthread_mutex_t lock; /* guards what follows */
+	struct weir_list boxes;
+	uint64_t last_number;
+};
+
+static void mail_memory_release(struct mail_memory *memory);
+
+/* -- messages ---------------------------------------------------------------------------------- */
+
+static void mail_memory_message_release(struct message *message)
+{
+	if (!message || --message->references)
+		return;
+	weir_buffer_finish(&message->bytes);
+	free(message);
+}
+
+static size_t mail_memory_message_count(const struct weir_buffer *messages)
+{
+	return messages->size / POINTER;
+}
+
+static struct message **mail_memory_messages_of(const struct weir_buffer *messages)
+{
+	return (struct message **)(void *)messages->data;
+}
+
+static void mail_memory_messages_free(struct weir_buffer *messages)
+{
+	for (size_t i = 0; i < mail_memory_message_count(messages); i++)
+		mail_memory_message_release(mail_memory_messages_of(messages)[i]);
+	weir_buffer_finish(messages);
+}
+
+/* -- mailboxes --------------------------------------------------------------------------------- */
+
+/* With the lock held. Made if it is not there; NULL without memory. */
+static struct memory_box *mail_memory_find(struct mail_memory *memory, struct weir_span user)
+{
+	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes; at = at->next) {
+		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
+		if (weir_span_equal(weir_span(box->user, box->user_size), user))
+			return box;
+	}
+	struct memory_box *box = calloc(1, sizeof *box + user.size);
+	if (!box)
+		return NULL;
+	memcpy(box->user, user.data, user.size);
+	box->user_size = user.size;
+	weir_list_append(&memory->boxes, &box->link);
+	return box;
+}
+
+/* The mailbox, if there is room for a message in it. With the lock held. */
+static int mail_memory_find_room(struct mail_memory *memory, struct weir_span user, uint64_t size,
+        struct memory_box **ret_box)
+{
+	if (!maildir_user_good(user))
+		return -ENOENT;
+	uint64_t most = memory->options.mailbox_max;
+	struct memory_box *box = mail_memory_find(memory, user);
+	if (!box)
+		return -ENOMEM;
+	if (most && (size > most || box->octets > most - size))
+		return -EDQUOT;
+	most = memory->options.messages_max;
+	if (most && mail_memory_message_count(&box->messages) >= most)
+		return -EDQUOT;
+	*ret_box = box;
+	return 0;
+}
+
+static int mail_memory_put(
+        struct mail_memory *memory, struct weir_span user, struct message *message)
+{
+	struct memory_box *box;
+	uint64_t size = message->bytes.size;
+	int error = mail_memory_find_room(memory, user, size, &box);
+	if (error == 0)
+		error = weir_buffer_append(&box->messages, &message, POINTER, SIZE_MAX);
+	if (error < 0)
+		return error;
+	message->references++;
+	box->octets += size;
+	return 0;
+}
+
+/* Takes the message back that was put last, with the lock held all the time since. */
+static void mail_memory_unput(
+        struct mail_memory *memory, struct weir_span user, struct message *message)
+{
+	struct memory_box *box = mail_memory_find(memory, user);
+	if (!box || !mail_memory_message_count(&box->messages) ||
+	        mail_memory_messages_of(
+	                &box->messages)[mail_memory_message_count(&box->messages) - 1] != message)
+		return;
+	box->messages.size -= POINTER;
+	box->octets -= message->bytes.size;
+	mail_memory_message_release(message);
+}
+
+/* -- deliveries -------------------------------------------------------------------------------- */
+
+struct memory_delivery {
+	struct weir_mail_delivery base;
+	struct weir_task task;
+	struct weir_loop *loop;
+	struct mail_memory *memory;
+	struct message *message;
+	int error;
+	void (*done)(void *context, const int *errors);
+	void *context;
+	bool together;
+	size_t count;
+	int *errors;
+	struct weir_span users[]; /* their bytes, and the errors, behind them */
+};
+
+static struct memory_delivery *mail_memory_delivery_of(struct weir_mail_delivery *base)
+{
+	return WEIR_CONTAINER(base, struct memory_delivery, base);
+}
+
+static void mail_memory_delivery_free(struct memory_delivery *delivery)
+{
+	weir_loop_cancel(delivery->loop, &delivery->task);
+	mail_memory_message_release(delivery->message);
+	mail_memory_release(delivery->memory);
+	free(delivery);
+}
+
+static void mail_memory_copy_users(
+        struct memory_delivery *delivery, const struct weir_mail_envelope *envelope)
+{
+	char *bytes;
+	delivery->count = envelope->count;
+	delivery->errors = (int *)(void *)(delivery->users + envelope->count);
+	bytes = (char *)(delivery->errors + envelope->count);
+	for (size_t i = 0; i < envelope->count; i++) {
+		struct weir_span user = envelope->recipients[i].user;
+		if (user.size)
+			memcpy(bytes, user.data, user.size);
+		delivery->users[i] = weir_span(bytes, user.size);
+		bytes += user.size;
+	}
+}
+
+static int mail_memory_delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
+        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
+        void *context, struct weir_mail_delivery **ret)
+{
+	struct mail_memory *memory = WEIR_CONTAINER(
+	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
+	size_t size = 0, count = envelope->count;
+	(void)ready, (void)context; /* memory is never slow */
+	if (envelope->size > memory->options.message_max || count > WEIR_MAIL_RECIPIENTS_MAX)
+		return WEIR_E_LIMIT;
+	for (size_t i = 0; i < count; i++)
+		size += envelope->recipients[i].user.size;
+	struct memory_delivery *delivery =
+	        calloc(1, sizeof *delivery + size +
+	                          count * (sizeof *delivery->users + sizeof *delivery->errors));
+	struct message *message = calloc(1, sizeof *message);
+	if (!delivery || !message) {
+		free(delivery);
+		free(message);
+		return -ENOMEM;
+	}
+	message->references = 1;
+	memory->references++;
+	delivery->base.sink = sink;
+	delivery->loop = loop;
+	delivery->memory = memory;
+	delivery->message = message;
+	delivery->together = envelope->together;
+	mail_memory_copy_users(delivery, envelope);
+	*ret = &delivery->base;
+	return 0;
+}
+
+static int mail_memory_delivery_write(struct weir_mail_delivery *base, struct weir_span bytes)
+{
+	struct memory_delivery *delivery = mail_memory_delivery_of(base);
+	struct message *message = delivery->message;
+	if (delivery->done)
+		return WEIR_E_CLOSED;
+	if (!delivery->error)
+		delivery->error = weir_buffer_append(&message->bytes, bytes.data, bytes.size,
+		        delivery->memory->options.message_max);
+	if (!delivery->error)
+		mail_scan(&message->scan, bytes);
+	return delivery->error;
+}
+
+/* The recipient before this one that has the same mailbox, or this one. */
+static size_t mail_memory_same_user(const struct memory_delivery *delivery, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (weir_span_equal(delivery->users[i], delivery->users[index]))
+			return i;
+	return index;
+}
+
+static int mail_memory_deliver_to(struct memory_delivery *delivery, size_t index)
+{
+	size_t same = mail_memory_same_user(delivery, index);
+	if (delivery->error || same < index)
+		return delivery->error ? delivery->error : delivery->errors[same];
+	return mail_memory_put(delivery->memory, delivery->users[index], delivery->message);
+}
+
+/* For all or for none: whoever has it gives it back when somebody else failed. */
+static void mail_memory_take_back(struct memory_delivery *delivery)
+{
+	int failure = 0;
+	for (size_t i = 0; i < delivery->count && failure == 0; i++)
+		failure = delivery->errors[i];
+	for (size_t i = 0; i < delivery->count && failure < 0; i++) {
+		if (delivery->errors[i] == 0 && mail_memory_same_user(delivery, i) == i)
+			mail_memory_unput(delivery->memory, delivery->users[i], delivery->message);
+		if (delivery->errors[i] == 0)
+			delivery->errors[i] = failure;
+	}
+}
+
+static void mail_memory_deliver(struct weir_task *task)
+{
+	struct memory_delivery *delivery = WEIR_CONTAINER(task, struct memory_delivery, task);
+	struct mail_memory *memory = delivery->memory;
+	pthread_mutex_lock(&memory->lock);
+	delivery->message->number = ++memory->last_number;
+	for (size_t i = 0; i < delivery->count; i++)
+		delivery->errors[i] = mail_memory_deliver_to(delivery, i);
+	if (delivery->together)
+		mail_memory_take_back(delivery);
+	pthread_mutex_unlock(&memory->lock);
+	delivery->done(delivery->context, delivery->errors);
+	mail_memory_delivery_free(delivery);
+}
+
+static void mail_memory_delivery_commit(struct weir_mail_delivery *base,
+        void (*done)(void *context, const int *errors), void *context)
+{
+	struct memory_delivery *delivery = mail_memory_delivery_of(base);
+	delivery->done = done;
+	delivery->context = context;
+	delivery->task.run = mail_memory_deliver;
+	weir_loop_defer(delivery->loop, &delivery->task);
+}
+
+static void mail_memory_delivery_abort(struct weir_mail_delivery *base)
+{
+	mail_memory_delivery_free(mail_memory_delivery_of(base));
+}
+
+static int mail_memory_check(struct weir_mail_sink *sink, struct weir_loop *loop,
+        const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
+        void (*done)(void *context, int error), void *context)
+{
+	struct mail_memory *memory = WEIR_CONTAINER(
+	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
+	struct memory_box *box;
+	(void)loop, (void)check, (void)done, (void)context; /* memory is never slow */
+	pthread_mutex_lock(&memory->lock);
+	int error = mail_memory_find_room(memory, recipient->user, size, &box);
+	pthread_mutex_unlock(&memory->lock);
+	return error;
+}
+
+static void mail_memory_check_cancel(struct weir_mail_check *check)
+{
+	(void)check;
+}
+
+static const struct weir_mail_sink_type memory_sink = {
+        .name = "memory",
+        .begin = mail_memory_delivery_begin,
+        .write = mail_memory_delivery_write,
+        .commit = mail_memory_delivery_commit,
+        .abort = mail_memory_delivery_abort,
+        .check = mail_memory_check,
+        .check_cancel = mail_memory_check_cancel,
+};
+
+/* -- maildrops --------------------------------------------------------------------------------- */
+
+struct memory_drop {
+	struct weir_maildrop base;
+	struct mail_memory *memory;
+	struct memory_box *box;
+	struct weir_buffer messages;
+};
+
+static struct memory_drop *mail_memory_drop_of(const struct weir_maildrop *base)
+{
+	return WEIR_CONTAINER(base, struct memory_drop, base);
+}
+
+/* With the lock held. */
+static int mail_memory_fill(struct memory_drop *drop, struct weir_span user)
+{
+	drop->box = mail_memory_find(drop->memory, user);
+	if (!drop->box)
+		return -ENOMEM;
+	if (drop->box->open)
+		return -EBUSY;
+	const struct weir_buffer *messages = &drop->box->messages;
+	int error = weir_buffer_append(&drop->messages, messages->data, messages->size, SIZE_MAX);
+	if (error < 0)
+		return error;
+	drop->base.count = mail_memory_message_count(messages);
+	drop->base.octets = drop->box->octets;
+	for (size_t i = 0; i < drop->base.count; i++)
+		mail_memory_messages_of(messages)[i]->references++;
+	drop->box->open = true;
+	return 0;
+}
+
+static void mail_memory_open(struct weir_mail_store *store, struct weir_loop *loop,
+        struct weir_span user, struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
+{
+	struct mail_memory *memory = WEIR_CONTAINER(store, struct mail_memory, base);
+	bool good = maildir_user_good(user);
+	struct memory_drop *drop = good ? calloc(1, sizeof *drop) : NULL;
+	int error = good ? -ENOMEM : -ENOENT;
+	(void)loop;
+	if (drop) {
+		drop->base.store = store;
+		drop->memory = memory;
+		pthread_mutex_lock(&memory->lock);
+		error = mail_memory_fill(drop, user);
+		pthread_mutex_unlock(&memory->lock);
+	}
+	if (error < 0) {
+		free(drop);
+		done(call, error, NULL);
+		return;
+	}
+	memory->references++;
+	done(call, 0, &drop->base);
+}
+
+static void mail_memory_info(
+        const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret)
+{
+	const struct message *message =
+	        mail_memory_messages_of(&mail_memory_drop_of(base)->messages)[index];
+	ret->octets = message->bytes.size;
+	snprintf(ret->uid, sizeof ret->uid, "%llu", (unsigned long long)message->number);
+}
+
+static void mail_memory_release_message(void *context)
+{
+	mail_memory_message_release(context);
+}
+
+static void mail_memory_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+{
+	struct message *message =
+	        mail_memory_messages_of(&mail_memory_drop_of(base)->messages)[index];
+	struct weir_span bytes = weir_buffer_span(&message->bytes);
+	struct weir_mail_body body = {
+	        .octets = bytes.size,
+	        .dotless = !message->scan.dotted && mail_scan_ended(&message->scan),
+	        .ended = mail_scan_ended(&message->scan),
+	};
+	message->references++;
+	body.producer = weir_produce_buffers(&bytes, 1, mail_memory_release_message, message);
+	done(call, body.producer ? 0 : -ENOMEM, body.producer ? &body : NULL);
+}
+
+/* With the lock held: those of the drop that are marked leave the mailbox. */
+static size_t mail_memory_take_marked(struct memory_drop *drop, const uint8_t *marks)
+{
+	struct memory_box *box = drop->box;
+	struct message **messages = mail_memory_messages_of(&box->messages);
+	size_t kept = 0, count = mail_memory_message_count(&box->messages);
+	/* What the drop has seen stands first, in the same order. */
+	for (size_t i = 0; i < count; i++) {
+		if (i < drop->base.count && marks[i / 8] >> (i % 8) & 1) {
+			box->octets -= messages[i]->bytes.size;
+			mail_memory_message_release(messages[i]);
+		} else {
+			messages[kept++] = messages[i];
+		}
+	}
+	box->messages.size = kept * POINTER;
+	return count - kept;
+}
+
+static void mail_memory_remove(struct weir_maildrop *base, const uint8_t *marks,
+        struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, size_t removed))
+{
+	struct memory_drop *drop = mail_memory_drop_of(base);
+	pthread_mutex_lock(&drop->memory->lock);
+	size_t removed = mail_memory_take_marked(drop, marks);
+	pthread_mutex_unlock(&drop->memory->lock);
+	done(call, 0, removed);
+}
+
+/* Nothing is ever under way. */
+static void mail_memory_cancel(struct weir_mail_call *call)
+{
+	(void)call;
+}
+
+static void mail_memory_close(struct weir_maildrop *base)
+{
+	struct memory_drop *drop = mail_memory_drop_of(base);
+	struct mail_memory *memory = drop->memory;
+	pthread_mutex_lock(&memory->lock);
+	drop->box->open = false;
+	pthread_mutex_unlock(&memory->lock);
+	mail_memory_messages_free(&drop->messages);
+	free(drop);
+	mail_memory_release(memory);
+}
+
+/* -- the store --------------------------------------------------------------------------------- */
+
+static void mail_memory_release(struct mail_memory *memory)
+{
+	if (--memory->references)
+		return;
+	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes;) {
+		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
+		at = at->next;
+		mail_memory_messages_free(&box->messages);
+		free(box);
+	}
+	pthread_mutex_destroy(&memory->lock);
+	free(memory);
+}
+
+static void mail_memory_destroy(struct weir_mail_store *store)
+{
+	mail_memory_release(WEIR_CONTAINER(store, struct mail_memory, base));
+}
+
+static const struct weir_mail_store_type memory_type = {
+        .name = "memory",
+        .open = mail_memory_open,
+        .info = mail_memory_info,
+        .fetch = mail_memory_fetch,
+        .remove = mail_memory_remove,
+        .cancel = mail_memory_cancel,
+        .close = mail_memory_close,
+        .destroy = mail_memory_destroy,
+};
+
+int weir_mail_memory_create(
+        const struct weir_mail_store_options *options, struct weir_mail_store **ret)
+{
+	struct mail_memory *memory = calloc(1, sizeof *memory);
+	if (!memory)
+		return -ENOMEM;
+	int error = -pthread_mutex_init(&memory->lock, NULL);
+	if (error < 0) {
+		free(memory);
+		return error;
+	}
+	memory->base.type = &memory_type;
+	memory->base.sink.type = &memory_sink;
+	memory->references = 1;
+	if (options)
+		memory->options = *options;
+	if (!memory->options.message_max)
+		memory->options.message_max = WEIR_MAIL_MESSAGE_MAX;
+	weir_list_init(&memory->boxes);
+	*ret = &memory->base;
+	return 0;
+}

@@ -1,0 +1,418 @@
+/*
+ * The queue in memory: of each message its id and when it is due, in a heap; and who takes.
+ *
+ * Invariants: each ID.env on the disk that can be read has one entry, in the heap or among those
+ * taken; both arrays have room for all entries and all places reserved, so that putting a message
+ * that is on the disk in cannot fail.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "mail_queue_state.h"
+
+enum {
+	UNREADABLE_S = 60 * 60 /* until one that cannot be read is tried again */
+};
+
+/* -- the heap ---------------------------------------------------------------------------------- */
+
+static void mail_queue_place(struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
+{
+	queue->heap[at] = entry;
+	entry->place = at;
+}
+
+static void mail_queue_sift_up(struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
+{
+	for (; at && queue->heap[(at - 1) / 2]->next_s > entry->next_s; at = (at - 1) / 2)
+		mail_queue_place(queue, queue->heap[(at - 1) / 2], at);
+	mail_queue_place(queue, entry, at);
+}
+
+static void mail_queue_sift_down(
+        struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
+{
+	for (;;) {
+		size_t child = 2 * at + 1;
+		if (child + 1 < queue->heap_count &&
+		        queue->heap[child + 1]->next_s < queue->heap[child]->next_s)
+			child++;
+		if (child >= queue->heap_count || queue->heap[child]->next_s >= entry->next_s)
+			break;
+		mail_queue_place(queue, queue->heap[child], at);
+		at = child;
+	}
+	mail_queue_place(queue, entry, at);
+}
+
+void mail_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	mail_queue_sift_up(queue, entry, queue->heap_count++);
+}
+
+void mail_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	struct queue_entry *last = queue->heap[--queue->heap_count];
+	size_t at = entry->place;
+	if (last == entry)
+		return;
+	if (at && queue->heap[(at - 1) / 2]->next_s > last->next_s)
+		mail_queue_sift_up(queue, last, at);
+	else
+		mail_queue_sift_down(queue, last, at);
+}
+
+static void mail_queue_put_among_taken(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	entry->taken = true;
+	entry->place = queue->taken_count;
+	queue->taken[queue->taken_count++] = entry;
+}
+
+static void mail_queue_remove_from_taken(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	struct queue_entry *last = queue->taken[--queue->taken_count];
+	entry->taken = false;
+	queue->taken[entry->place] = last;
+	last->place = entry->place;
+}
+
+struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *id)
+{
+	for (size_t i = 0; i < queue->heap_count; i++)
+		if (strcmp(queue->heap[i]->id, id) == 0)
+			return queue->heap[i];
+	for (size_t i = 0; i < queue->taken_count; i++)
+		if (strcmp(queue->taken[i]->id, id) == 0)
+			return queue->taken[i];
+	return NULL;
+}
+
+/* -- places ------------------------------------------------------------------------------------ */
+
+static int mail_queue_grow(struct weir_mail_queue *queue)
+{
+	size_t capacity = queue->capacity ? 2 * queue->capacity : 64;
+	struct queue_entry **heap = realloc(queue->heap, capacity * sizeof(struct queue_entry *));
+	if (!heap)
+		return -ENOMEM;
+	queue->heap = heap;
+	struct queue_entry **taken = realloc(queue->taken, capacity * sizeof(struct queue_entry *));
+	if (!taken)
+		return -ENOMEM;
+	queue->taken = taken;
+	queue->capacity = capacity;
+	return 0;
+}
+
+int mail_queue_reserve(struct weir_mail_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	size_t count = queue->heap_count + queue->taken_count + queue->reserved;
+	int error = count >= queue->messages_max ? WEIR_E_LIMIT : 0;
+	if (error == 0 && count >= queue->capacity)
+		error = mail_queue_grow(queue);
+	queue->reserved += error == 0;
+	pthread_mutex_unlock(&queue->lock);
+	return error;
+}
+
+void mail_queue_unreserve(struct weir_mail_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->reserved--;
+	pthread_mutex_unlock(&queue->lock);
+}
+
+void mail_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	pthread_mutex_lock(&queue->lock);
+	queue->reserved--;
+	mail_queue_heap(queue, entry);
+	mail_queue_wake(queue);
+	pthread_mutex_unlock(&queue->lock);
+}
+
+size_t weir_mail_queue_count(struct weir_mail_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	size_t count = queue->heap_count + queue->taken_count;
+	pthread_mutex_unlock(&queue->lock);
+	return count;
+}
+
+/* -- who listens ------------------------------------------------------------------------------- */
+
+/* Posted by any thread; outlives the queue if it is posted when that goes. */
+struct queue_waker {
+	struct weir_task task;
+	struct weir_mail_queue *queue; /* NULL: nobody listens any more */
+	bool posted;
+};
+
+static void mail_queue_run_wake(struct weir_task *task)
+{
+	struct queue_waker *waker = WEIR_CONTAINER(task, struct queue_waker, task);
+	struct weir_mail_queue *queue = waker->queue;
+	if (!queue) {
+		free(waker);
+		return;
+	}
+	pthread_mutex_lock(&queue->lock);
+	waker->posted = false;
+	pthread_mutex_unlock(&queue->lock);
+	queue->changed(queue->context);
+}
+
+void mail_queue_wake(struct weir_mail_queue *queue)
+{
+	if (!queue->waker || queue->waker->posted)
+		return;
+	queue->waker->posted = true;
+	weir_loop_post(queue->loop, &queue->waker->task);
+}
+
+int weir_mail_queue_listen(struct weir_mail_queue *queue, struct weir_loop *loop,
+        void (*changed)(void *context), void *context)
+{
+	struct queue_waker *waker = calloc(1, sizeof *waker);
+	if (!waker)
+		return -ENOMEM;
+	waker->task.run = mail_queue_run_wake;
+	waker->queue = queue;
+	queue->loop = loop;
+	queue->changed = changed;
+	queue->context = context;
+	int error = mail_queue_control_start(queue);
+	if (error < 0) {
+		free(waker);
+		return error;
+	}
+	pthread_mutex_lock(&queue->lock);
+	queue->waker = waker;
+	mail_queue_wake(queue);
+	pthread_mutex_unlock(&queue->lock);
+	return 0;
+}
+
+void weir_mail_queue_ignore(struct weir_mail_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	struct queue_waker *waker = queue->waker;
+	queue->waker = NULL;
+	if (waker)
+		waker->queue = NULL;
+	if (waker && !waker->posted)
+		free(waker);
+	pthread_mutex_unlock(&queue->lock);
+	if (waker)
+		mail_queue_control_stop(queue);
+}
+
+/* -- taking and giving back -------------------------------------------------------------------- */
+
+struct queue_job {
+	struct weir_work work;
+	struct weir_mail_queue *queue;
+	struct queue_entry *entry;
+	struct weir_queued *queued;
+	bool remove;
+	int error;
+	void (*taken)(void *context, int error, struct weir_queued *queued);
+	void (*given)(void *context, int error);
+	void *context;
+};
+
+int64_t weir_mail_queue_next(struct weir_mail_queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	int64_t next_s = queue->heap_count ? queue->heap[0]->next_s : INT64_MAX;
+	pthread_mutex_unlock(&queue->lock);
+	return next_s;
+}
+
+/* Back into the heap, or gone if `gone`. */
+static void mail_queue_put_back(struct weir_mail_queue *queue, struct queue_entry *entry, bool gone)
+{
+	pthread_mutex_lock(&queue->lock);
+	mail_queue_remove_from_taken(queue, entry);
+	if (gone) {
+		mail_queue_free_entry(queue, entry);
+	} else {
+		/* Deleted when it was on the disk again already: the next take removes it. */
+		if (entry->retried || entry->deleted)
+			entry->next_s = 0;
+		entry->retried = false;
+		mail_queue_heap(queue, entry);
+		mail_queue_wake(queue);
+	}
+	pthread_mutex_unlock(&queue->lock);
+}
+
+void mail_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	queue->kept_count -= entry->kept != NULL;
+	mail_queued_free(entry->kept);
+	free(entry);
+}
+
+static struct weir_queued *mail_queue_take_kept(
+        struct weir_mail_queue *queue, struct queue_entry *entry)
+{
+	struct weir_queued *kept = entry->kept;
+	pthread_mutex_lock(&queue->lock);
+	entry->kept = NULL;
+	queue->kept_count--;
+	pthread_mutex_unlock(&queue->lock);
+	return kept;
+}
+
+/* False: there are too many already. */
+static bool mail_queue_keep(
+        struct weir_mail_queue *queue, struct queue_entry *entry, struct weir_queued *queued)
+{
+	pthread_mutex_lock(&queue->lock);
+	bool room = queue->kept_count < WEIR_QUEUE_RETAINED_MAX;
+	queue->kept_count += room;
+	if (room)
+		entry->kept = queued;
+	pthread_mutex_unlock(&queue->lock);
+	if (!room)
+		return false;
+	close(queued->fd);
+	queued->fd = -1;
+	return true;
+}
+
+static void mail_queue_run_take(struct weir_work *work)
+{
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	struct weir_queued *kept = job->entry->kept;
+	int directory = job->queue->directory;
+	job->remove = job->entry->deleted;
+	if (job->remove) {
+		mail_queued_remove(directory, job->entry->id);
+		job->error = -ENOENT;
+	} else if (kept)
+		job->error = mail_queued_open(directory, kept);
+	else
+		job->error = mail_queued_load(directory, job->entry->id, true, &job->queued);
+}
+
+static void mail_queue_take_done(struct weir_work *work)
+{
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	if (job->error == 0 && job->entry->kept)
+		job->queued = mail_queue_take_kept(job->queue, job->entry);
+	if (job->error < 0) {
+		job->entry->next_s = weir_loop_wall_s(work->loop) + UNREADABLE_S;
+		mail_queue_put_back(job->queue, job->entry, job->remove);
+		job->taken(job->context, job->error, NULL);
+		free(job);
+		return;
+	}
+	job->queued->job = job; /* for giving it back, which must not fail */
+	job->taken(job->context, 0, job->queued);
+}
+
+/* The first of the heap, if it is due. */
+static struct queue_entry *mail_queue_take_entry(struct weir_mail_queue *queue, int64_t now_s)
+{
+	struct queue_entry *entry = NULL;
+	pthread_mutex_lock(&queue->lock);
+	if (queue->heap_count && queue->heap[0]->next_s <= now_s) {
+		entry = queue->heap[0];
+		mail_queue_unheap(queue, entry);
+		mail_queue_put_among_taken(queue, entry);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return entry;
+}
+
+int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop, int64_t now_s,
+        void (*taken)(void *context, int error, struct weir_queued *queued), void *context)
+{
+	struct queue_job *job = calloc(1, sizeof *job);
+	if (!job)
+		return -ENOMEM;
+	job->queue = queue;
+	job->taken = taken;
+	job->context = context;
+	job->entry = mail_queue_take_entry(queue, now_s);
+	if (!job->entry) {
+		free(job);
+		return 0;
+	}
+	int error = weir_work_submit_to(
+	        loop, WEIR_LANE_MAIL, &job->work, mail_queue_run_take, mail_queue_take_done);
+	if (error == 0)
+		return 1;
+	pthread_mutex_lock(&queue->lock);
+	mail_queue_remove_from_taken(queue, job->entry);
+	mail_queue_heap(queue, job->entry);
+	pthread_mutex_unlock(&queue->lock);
+	free(job);
+	return error;
+}
+
+static bool mail_queue_all_done(const struct weir_queued *queued)
+{
+	for (size_t i = 0; i < queued->count; i++)
+		if (queued->recipients[i].state != WEIR_QUEUED_DONE)
+			return false;
+	return true;
+}
+
+static void mail_queue_run_give_back(struct weir_work *work)
+{
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	int directory = job->queue->directory;
+	pthread_mutex_lock(&job->queue->lock);
+	job->remove = job->entry->deleted || mail_queue_all_done(job->queued);
+	pthread_mutex_unlock(&job->queue->lock);
+	job->error = job->remove ? mail_queued_remove(directory, job->queued->id)
+	                         : mail_queued_store(directory, job->queued);
+	if (job->remove && job->error == -ENOENT)
+		job->error = 0;
+}
+
+static void mail_queue_give_back_done(struct weir_work *work)
+{
+	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	job->entry->next_s = job->queued->next_s;
+	bool kept = job->error < 0 && !job->remove &&
+	            mail_queue_keep(job->queue, job->entry, job->queued);
+	if (!kept)
+		mail_queued_free(job->queued);
+	mail_queue_put_back(job->queue, job->entry, job->remove);
+	if (job->given)
+		job->given(job->context, job->error);
+	free(job);
+}
+
+void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *loop,
+        struct weir_queued *queued, void (*given)(void *context, int error), void *context)
+{
+	struct queue_job *job = queued->job;
+	*job = (struct queue_job){.queue = queue,
+	        .entry = job->entry,
+	        .queued = queued,
+	        .given = given,
+	        .context = context};
+	if (weir_work_submit_to(loop, WEIR_LANE_MAIL, &job->work, mail_queue_run_give_back,
+	            mail_queue_give_back_done) == 0)
+		return;
+	/* What has been sent must be known: then the loop waits for the disk. */
+	job->work.loop = loop;
+	mail_queue_run_give_back(&job->work);
+	mail_queue_give_back_done(&job->work);
+}
+
+struct weir_mail_sink *weir_mail_queue_sink(struct weir_mail_queue *queue)
+{
+	return &queue->sink;
+}

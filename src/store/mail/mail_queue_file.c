@@ -1,0 +1,209 @@
+/*
+ * The files of a queue; everything here blocks.
+ *
+ * Invariant: ID.env appears, changes and goes in one step each, and on the disk before a call
+ * returns 0; ID.msg is there as long as it is.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "mail_queue_state.h"
+
+/* -- names ------------------------------------------------------------------------------------- */
+
+void mail_queue_name(char ret[QUEUE_NAME], const char *id, const char *suffix)
+{
+	snprintf(ret, QUEUE_NAME, "%s%s", id, suffix);
+}
+
+bool mail_queue_is_id(const char *id, size_t size)
+{
+	if (size != WEIR_QUEUE_ID_SIZE - 1)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if (!strchr("0123456789abcdef", id[i]) || !id[i])
+			return false;
+	return true;
+}
+
+/* The microsecond, so that names sort by arrival; and 12 bits of chance. */
+int mail_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE])
+{
+	struct timespec now;
+	unsigned short chance;
+	if (getrandom(&chance, sizeof chance, 0) != sizeof chance)
+		return -EIO;
+	clock_gettime(CLOCK_REALTIME, &now);
+	uint64_t us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	snprintf(ret, WEIR_QUEUE_ID_SIZE, "%013llx%03x", (unsigned long long)us & 0xfffffffffffff,
+	        chance & 0xfffu);
+	return 0;
+}
+
+int mail_queue_lock(int directory)
+{
+	int fd = openat(directory, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	int error = errno == EWOULDBLOCK ? -EBUSY : -errno;
+	close(fd);
+	return error;
+}
+
+int mail_queue_scan(int directory, const char *suffix, bool (*found)(void *context, const char *id),
+        void *context)
+{
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!stream) {
+		int error = -errno;
+		if (fd >= 0)
+			close(fd);
+		return error;
+	}
+	struct dirent *entry;
+	bool more = true;
+	while (errno = 0, more && (entry = readdir(stream))) {
+		char id[WEIR_QUEUE_ID_SIZE];
+		size_t size = sizeof id - 1;
+		if (strlen(entry->d_name) != size + strlen(suffix) ||
+		        strcmp(entry->d_name + size, suffix) != 0 ||
+		        !mail_queue_is_id(entry->d_name, size))
+			continue;
+		memcpy(id, entry->d_name, size);
+		id[size] = 0;
+		more = found(context, id);
+	}
+	int error = more ? -errno : 0;
+	closedir(stream);
+	return error;
+}
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+static int mail_queue_file_read_all(int directory, const char *name, struct weir_buffer *text)
+{
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int error = fd < 0 ? -errno : weir_buffer_read(text, fd, WEIR_QUEUE_ENVELOPE_MAX);
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+int mail_queued_open(int directory, struct weir_queued *queued)
+{
+	char name[QUEUE_NAME];
+	struct stat status;
+	mail_queue_name(name, queued->id, ".msg");
+	queued->fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (queued->fd < 0 || fstat(queued->fd, &status) < 0)
+		return -errno;
+	return (uint64_t)status.st_size == queued->size ? 0 : -EIO;
+}
+
+int mail_queued_load(int directory, const char *id, bool with_message, struct weir_queued **ret)
+{
+	char name[QUEUE_NAME];
+	struct weir_buffer text = {0};
+	struct weir_queued *queued = NULL;
+	mail_queue_name(name, id, ".env");
+	int error = mail_queue_file_read_all(directory, name, &text);
+	if (error == 0)
+		error = mail_queued_parse(weir_buffer_span(&text), &queued);
+	weir_buffer_finish(&text);
+	if (error)
+		return error;
+	memcpy(queued->id, id, WEIR_QUEUE_ID_SIZE);
+	error = with_message ? mail_queued_open(directory, queued) : 0;
+	if (error < 0)
+		mail_queued_free(queued);
+	else
+		*ret = queued;
+	return error;
+}
+
+void mail_queued_free(struct weir_queued *queued)
+{
+	if (!queued)
+		return;
+	if (queued->fd >= 0)
+		close(queued->fd);
+	free(queued->recipients);
+	free(queued->text);
+	free(queued);
+}
+
+/* -- writing ----------------------------------------------------------------------------------- */
+
+int mail_queue_write(int fd, struct weir_span bytes)
+{
+	while (bytes.size) {
+		ssize_t put = write(fd, bytes.data, bytes.size);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return put < 0 ? -errno : -EIO;
+		bytes = weir_span_skip(bytes, (size_t)put);
+	}
+	return 0;
+}
+
+/* Always a new file: what has the name may be a link, or another file's second name. */
+static int mail_queue_file_write(int directory, const char *name, struct weir_span bytes)
+{
+	unlinkat(directory, name, 0);
+	int fd = openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	int error = mail_queue_write(fd, bytes);
+	if (error == 0 && fsync(fd) < 0)
+		error = -errno;
+	if (close(fd) < 0 && error == 0)
+		error = -errno;
+	return error;
+}
+
+/* The temporary is not that of the message: ID.new. */
+int mail_queued_store(int directory, const struct weir_queued *queued)
+{
+	char temporary[QUEUE_NAME], name[QUEUE_NAME];
+	struct weir_buffer text = {0};
+	mail_queue_name(temporary, queued->id, ".new");
+	mail_queue_name(name, queued->id, ".env");
+	int error = mail_queued_format(queued, &text);
+	if (error == 0)
+		error = mail_queue_file_write(directory, temporary, weir_buffer_span(&text));
+	weir_buffer_finish(&text);
+	if (error == 0 && renameat(directory, temporary, directory, name) < 0)
+		error = -errno;
+	if (error < 0) {
+		unlinkat(directory, temporary, 0);
+		return error;
+	}
+	return fsync(directory) < 0 ? -errno : 0;
+}
+
+int mail_queued_remove(int directory, const char *id)
+{
+	char name[QUEUE_NAME];
+	mail_queue_name(name, id, ".env");
+	if (unlinkat(directory, name, 0) < 0)
+		return -errno;
+	int error = fsync(directory) < 0 ? -errno : 0;
+	mail_queue_name(name, id, ".msg");
+	unlinkat(directory, name, 0);
+	return error;
+}

@@ -1,0 +1,161 @@
+/*
+ * Maildrops: a mailbox's names as they were when it was opened, and its lock.
+ *
+ * Invariant: the lock is flock(2) on the user's directory, by a descriptor of this maildrop's own: it
+ * excludes maildrops of this process and of others alike, and goes with the process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "maildir_state.h"
+
+struct open_job {
+	struct maildir_job base;
+	struct maildir_drop *drop;
+	int error;
+	void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop);
+	char user[];
+};
+
+static struct maildir_drop *maildir_drop_drop_of(struct weir_maildrop *base)
+{
+	return WEIR_CONTAINER(base, struct maildir_drop, base);
+}
+
+static void maildir_drop_destroy(struct maildir_drop *drop)
+{
+	if (drop->directory >= 0)
+		close(drop->directory);
+	if (drop->mailbox)
+		mailbox_put(drop->maildir, drop->mailbox);
+	maildir_list_free(&drop->list);
+	maildir_release(drop->maildir);
+	free(drop);
+}
+
+void maildir_close(struct weir_maildrop *base)
+{
+	struct maildir_drop *drop = maildir_drop_drop_of(base);
+	drop->closed = true;
+	if (!drop->removing)
+		maildir_drop_destroy(drop);
+}
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static int maildir_drop_lock(int directory)
+{
+	while (flock(directory, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			return -EBUSY;
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+static uint64_t maildir_drop_sum(const struct maildir_list *list, size_t count)
+{
+	uint64_t octets = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct maildir_message message;
+		maildir_list_get(list, i, &message);
+		octets += message.octets;
+	}
+	return octets;
+}
+
+static int maildir_drop_open(struct maildir_drop *drop, const char *user)
+{
+	drop->mailbox = mailbox_get(drop->maildir, user);
+	if (!drop->mailbox)
+		return -ENOMEM;
+	drop->directory = maildir_open_directory(drop->maildir, user, NULL);
+	if (drop->directory < 0)
+		return drop->directory;
+	int error = maildir_drop_lock(drop->directory);
+	if (error == 0)
+		error = maildir_list_read(&drop->list, drop->directory);
+	if (error < 0)
+		return error;
+	if (mailbox_sweep_due(drop->mailbox))
+		maildir_sweep(drop->directory);
+	drop->base.count = drop->list.offsets.size / sizeof(uint32_t);
+	drop->base.octets = maildir_drop_sum(&drop->list, drop->base.count);
+	return 0;
+}
+
+static void maildir_drop_run_open(struct weir_work *work)
+{
+	struct open_job *job = WEIR_CONTAINER(work, struct open_job, base.work);
+	job->error = maildir_drop_open(job->drop, job->user);
+}
+
+static void maildir_drop_open_done(struct weir_work *work)
+{
+	struct open_job *job = WEIR_CONTAINER(work, struct open_job, base.work);
+	struct weir_mail_call *call = maildir_job_end(&job->base);
+	struct maildir_drop *drop = job->drop;
+	int error = job->error;
+	void (*done)(struct weir_mail_call *, int, struct weir_maildrop *) = job->done;
+	free(job);
+	if (error < 0 || !call) {
+		maildir_drop_destroy(drop);
+		drop = NULL;
+	}
+	if (call)
+		done(call, error, drop ? &drop->base : NULL);
+}
+
+static struct maildir_drop *maildir_drop_create(struct maildir *maildir, struct weir_loop *loop)
+{
+	struct maildir_drop *drop = calloc(1, sizeof *drop);
+	if (!drop)
+		return NULL;
+	drop->base.store = &maildir->base;
+	drop->maildir = maildir_hold(maildir);
+	drop->loop = loop;
+	drop->directory = -1;
+	return drop;
+}
+
+void maildir_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
+        struct weir_mail_call *call,
+        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
+{
+	if (!maildir_user_good(user)) {
+		done(call, -ENOENT, NULL);
+		return;
+	}
+	int error = -ENOMEM;
+	struct open_job *job = calloc(1, sizeof *job + user.size + 1);
+	struct maildir_drop *drop =
+	        maildir_drop_create(WEIR_CONTAINER(store, struct maildir, base), loop);
+	if (!job || !drop)
+		goto error_job;
+	memcpy(job->user, user.data, user.size);
+	job->drop = drop;
+	job->done = done;
+	error = maildir_submit(loop, WEIR_LANE_MAILBOX, &job->base, call, maildir_drop_run_open,
+	        maildir_drop_open_done);
+	if (error == 0)
+		return;
+error_job:
+	free(job);
+	if (drop)
+		maildir_drop_destroy(drop);
+	done(call, error, NULL);
+}
+
+void maildir_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret)
+{
+	const struct maildir_drop *drop = WEIR_CONTAINER(base, struct maildir_drop, base);
+	struct maildir_message message;
+	maildir_list_get(&drop->list, index, &message);
+	ret->octets = message.octets;
+	mail_name_uid(message.unique, ret->uid);
+}

@@ -1,0 +1,185 @@
+/*
+ * The tree itself: opening, closing, forgetting. Construction touches no loop, so that a tree can
+ * be made on one thread and used on another. Leaves out lookups (lookup.c) and what writes to the
+ * tree (upload.c, change.c).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <weir/limits.h>
+
+#include "tree_state.h"
+
+/* The umask of the process, by a way that does not change it for a moment. 022 without /proc. */
+static mode_t tree_umask_now(void)
+{
+	unsigned mask = 022;
+	char line[256];
+	FILE *status = fopen("/proc/self/status", "re");
+	while (status && fgets(line, sizeof line, status))
+		if (sscanf(line, "Umask: %o", &mask) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return mask & 0777;
+}
+
+static void tree_apply(struct weir_tree *tree, const struct weir_tree_options *options)
+{
+	unsigned revalidate_ms = options->revalidate_ms;
+	size_t file_max = options->content_file_max;
+	tree->revalidate_ms = revalidate_ms ? revalidate_ms : WEIR_TREE_REVALIDATE_MS;
+	tree->rules.content_file_max = file_max ? file_max : WEIR_TREE_CONTENT_FILE_MAX;
+	tree->rules.content = !options->no_content;
+	tree->rules.umask = tree_umask_now();
+	tree->rules.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+	if (options->no_symlinks)
+		tree->rules.resolve |= RESOLVE_NO_SYMLINKS;
+}
+
+static int tree_open_root(struct weir_tree *tree, const char *root)
+{
+	tree->rules.root = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return tree->rules.root < 0 ? -errno : 0;
+}
+
+int weir_tree_open(struct weir_loop *loop, const char *root,
+        const struct weir_tree_options *options, struct weir_tree **ret)
+{
+	static const struct weir_tree_options defaults;
+	struct weir_tree *tree = calloc(1, sizeof *tree);
+	if (!tree)
+		return -ENOMEM;
+	if (!options)
+		options = &defaults;
+	tree_apply(tree, options);
+	tree->loop = loop;
+	tree->references = 1;
+	int error = tree_open_root(tree, root);
+	if (error < 0)
+		goto error_root;
+	tree->path = strdup(root);
+	error = tree->path ? file_cache_init(&tree->cache,
+	                             options->entries_max ? options->entries_max
+	                                                  : WEIR_TREE_ENTRIES_MAX,
+	                             options->content_max ? options->content_max
+	                                                  : WEIR_TREE_CONTENT_MAX)
+	                   : -ENOMEM;
+	if (error < 0)
+		goto error_cache;
+	*ret = tree;
+	return 0;
+
+error_cache:
+	free(tree->path);
+	close(tree->rules.root);
+error_root:
+	free(tree);
+	return error;
+}
+
+void weir_tree_attach(struct weir_tree *tree, struct weir_loop *loop)
+{
+	tree->loop = loop;
+}
+
+struct weir_tree *tree_hold(struct weir_tree *tree)
+{
+	tree->references++;
+	return tree;
+}
+
+void tree_release(struct weir_tree *tree)
+{
+	if (--tree->references)
+		return;
+	weir_timer_stop(&tree->timer);
+	file_cache_free(&tree->cache);
+	close(tree->rules.root);
+	free(tree->path);
+	free(tree);
+}
+
+/* Work under way may keep the tree for a while; the files it remembers are given up now. */
+void weir_tree_close(struct weir_tree *tree)
+{
+	if (!tree)
+		return;
+	weir_timer_stop(&tree->timer);
+	file_cache_shrink(&tree->cache, UINT_MAX);
+	tree_release(tree);
+}
+
+/* Twice a WEIR_TREE_REST_MS, so that a descriptor is closed within one and a half of them. */
+static void tree_rest(struct weir_timer *timer)
+{
+	struct weir_tree *tree = WEIR_CONTAINER(timer, struct weir_tree, timer);
+	file_cache_rest(&tree->cache, weir_loop_now_ms(tree->loop) - WEIR_TREE_REST_MS);
+	tree_rest_start(tree);
+}
+
+void tree_rest_start(struct weir_tree *tree)
+{
+	if (!weir_timer_running(&tree->timer) && !weir_list_empty(&tree->cache.open))
+		weir_timer_start(tree->loop, &tree->timer, WEIR_TREE_REST_MS / 2, tree_rest);
+}
+
+const struct weir_tree_counters *weir_tree_counters(const struct weir_tree *tree)
+{
+	return &tree->cache.counters;
+}
+
+/* With and without a `/` at the end: two keys, one file. */
+static void tree_forget_both(struct weir_tree *tree, const char *path, size_t size)
+{
+	char key[WEIR_PATH_MAX + 1];
+	uint64_t hash;
+	memcpy(key, path, size);
+	key[size] = '/';
+	for (size_t i = size; i <= size + 1; i++) {
+		struct cache_entry *entry = file_cache_find(&tree->cache, key, i, &hash);
+		if (entry)
+			tree_drop(tree, entry);
+	}
+}
+
+void weir_tree_invalidate(struct weir_tree *tree, const char *path)
+{
+	size_t size = strnlen(path, WEIR_PATH_MAX);
+	if (size == WEIR_PATH_MAX)
+		return;
+	while (size && path[size - 1] == '/')
+		size--;
+	tree_forget_both(tree, path, size);
+	while (size && path[size - 1] != '/')
+		size--;
+	if (size)
+		tree_forget_both(tree, path, size - 1);
+	else
+		tree_forget_both(tree, ".", 1);
+}
+
+unsigned weir_tree_shrink(struct weir_tree *tree, unsigned count)
+{
+	return file_cache_shrink(&tree->cache, count);
+}
+
+bool tree_sweep_due(struct weir_tree *tree, dev_t device, ino_t inode)
+{
+	int64_t now_s = weir_loop_wall_s(tree->loop);
+	for (unsigned i = 0; i < TREE_SWEPT; i++) {
+		const struct swept *swept = &tree->swept[i];
+		if (swept->inode == inode && swept->device == device &&
+		        now_s - swept->at_s < WEIR_UPLOAD_STALE_S)
+			return false;
+	}
+	tree->swept[tree->swept_next] = (struct swept){device, inode, now_s};
+	tree->swept_next = (tree->swept_next + 1) % TREE_SWEPT;
+	return true;
+}

@@ -1,0 +1,342 @@
+/*
+ * The file an upload is written to: without a name where the file system can do that, with a
+ * hidden one else.
+ *
+ * Invariant: at every moment the final name stands for nothing, for what it stood for before, or
+ * for the whole new file. Leaves out when these things are done: see upload.c.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <weir/limits.h>
+
+#include "name_lock.h"
+#include "unnamed.h"
+#include "replaced.h"
+#include "temporary.h"
+
+enum {
+	NAMES_TRIED = 8,
+	KICK = 8 * 1024 * 1024, /* a final fsync should not find all of a large file to do */
+	SWEEP_MAX = 100000,     /* entries looked at */
+	HEX_DIGITS = 16
+};
+
+static const char prefix[] = ".weir-";
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static int temporary_make_name(char *name, size_t size)
+{
+	uint64_t number;
+	if (getrandom(&number, sizeof number, 0) != sizeof number)
+		return -EIO;
+	snprintf(name, size, "%s%016llx", prefix, (unsigned long long)number);
+	return 0;
+}
+
+static int temporary_open_hidden(struct temporary *temporary)
+{
+	for (int i = 0; i < NAMES_TRIED; i++) {
+		char name[sizeof temporary->hidden];
+		int error = temporary_make_name(name, sizeof name);
+		if (error < 0)
+			return error;
+		int fd = openat(temporary->place.directory, name,
+		        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd >= 0) {
+			memcpy(temporary->hidden, name, sizeof name);
+			return fd;
+		}
+		if (errno != EEXIST)
+			return -errno;
+	}
+	return -EEXIST;
+}
+
+/* Told before the bytes come rather than after. */
+static int temporary_check_target(const struct directory_entry *place, bool must_not_exist)
+{
+	struct stat status;
+	if (fstatat(place->directory, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(status.st_mode))
+		return -EISDIR;
+	return must_not_exist ? -EEXIST : 0;
+}
+
+/*
+ * Whether so much could be written now. Nothing is reserved by it: a client would hold the disk by
+ * what it only announces.
+ */
+static int temporary_check_room(int fd, uint64_t size)
+{
+	struct statvfs disk;
+	struct rlimit limit;
+	if (size > INT64_MAX || (getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur))
+		return -EFBIG;
+	if (fstatvfs(fd, &disk) < 0 || disk.f_blocks == 0 || disk.f_frsize == 0)
+		return 0;
+	uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+	return size / disk.f_frsize + (size % disk.f_frsize != 0) > blocks ? -ENOSPC : 0;
+}
+
+static int temporary_reserve(int fd, uint64_t from, uint64_t to)
+{
+	while (to > from &&
+	        fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(to - from)) < 0) {
+		if (errno == EOPNOTSUPP || errno == ENOSYS)
+			return 0;
+		if (errno != EINTR)
+			return -errno;
+	}
+	return 0;
+}
+
+/* Room for what is about to be written, and for as much again as there is, within bounds. */
+static int temporary_reserve_ahead(struct temporary *temporary, uint64_t coming)
+{
+	uint64_t need = temporary->size + coming, ahead = temporary->size;
+	if (need <= temporary->reserved || need > temporary->expected)
+		return 0;
+	if (ahead < WEIR_UPLOAD_RESERVE_MIN)
+		ahead = WEIR_UPLOAD_RESERVE_MIN;
+	if (ahead > WEIR_UPLOAD_RESERVE_MAX)
+		ahead = WEIR_UPLOAD_RESERVE_MAX;
+	uint64_t to = temporary->expected - need < ahead ? temporary->expected : need + ahead;
+	int error = temporary_reserve(temporary->fd, temporary->reserved, to);
+	if (error == -ENOSPC && to > need) {
+		to = need;
+		error = temporary_reserve(temporary->fd, temporary->reserved, to);
+	}
+	if (error == 0)
+		temporary->reserved = to;
+	return error;
+}
+
+static int temporary_open_file(struct temporary *temporary, const struct open_rules *rules,
+        const struct weir_upload_options *options)
+{
+	int error = temporary_check_target(&temporary->place, options->must_not_exist);
+	if (error < 0)
+		return error;
+	int fd = unnamed_open(temporary->place.directory);
+	/* EISDIR and ENOENT: what a kernel or file system says that does not know O_TMPFILE. */
+	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -ENOENT)
+		fd = temporary_open_hidden(temporary);
+	if (fd < 0)
+		return fd;
+	temporary->fd = fd;
+	temporary->mode = options->mode ? options->mode : 0644 & ~rules->umask;
+	if (!options->size_known)
+		return 0;
+	error = temporary_check_room(fd, options->size);
+	temporary->expected = options->size;
+	return error < 0 ? error : temporary_reserve_ahead(temporary, 0);
+}
+
+int temporary_open(struct temporary *temporary, const struct open_rules *rules, const char *path,
+        const struct weir_upload_options *options)
+{
+	struct stat status;
+	*temporary = (struct temporary){.fd = -1};
+	int error = directory_entry_open(rules, path, &temporary->place);
+	if (error < 0) {
+		temporary->place.directory = -1;
+		return error;
+	}
+	if (fstat(temporary->place.directory, &status) == 0) {
+		temporary->device = status.st_dev;
+		temporary->inode = status.st_ino;
+	}
+	bool taken = options->must_not_exist && options->look_first &&
+	             fstatat(temporary->place.directory, temporary->place.name, &status,
+	                     AT_SYMLINK_NOFOLLOW) == 0;
+	error = taken ? -EEXIST : temporary_open_file(temporary, rules, options);
+	if (error < 0)
+		temporary_close(temporary);
+	return error;
+}
+
+void temporary_close(struct temporary *temporary)
+{
+	if (temporary->hidden[0])
+		unlinkat(temporary->place.directory, temporary->hidden, 0);
+	temporary->hidden[0] = 0;
+	if (temporary->fd >= 0)
+		close(temporary->fd);
+	temporary->fd = -1;
+	if (temporary->place.directory >= 0)
+		directory_entry_close(&temporary->place);
+	temporary->place.directory = -1;
+}
+
+/* -- writing ----------------------------------------------------------------------------------- */
+
+/* Takes off what was put: true as long as something is left. */
+static bool temporary_skip(struct iovec **pieces, unsigned *count, size_t put)
+{
+	while (*count && put >= (*pieces)->iov_len) {
+		put -= (*pieces)->iov_len;
+		++*pieces;
+		--*count;
+	}
+	if (!*count)
+		return false;
+	(*pieces)->iov_base = (char *)(*pieces)->iov_base + put;
+	(*pieces)->iov_len -= put;
+	return true;
+}
+
+void temporary_kick(struct temporary *temporary)
+{
+	if (temporary->size - temporary->kicked < KICK)
+		return;
+	sync_file_range(temporary->fd, (off_t)temporary->kicked,
+	        (off_t)(temporary->size - temporary->kicked), SYNC_FILE_RANGE_WRITE);
+	temporary->kicked = temporary->size;
+}
+
+int temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count)
+{
+	ssize_t put = 0;
+	uint64_t coming = 0;
+	for (unsigned i = 0; i < count; i++)
+		coming += pieces[i].iov_len;
+	int error = temporary_reserve_ahead(temporary, coming);
+	if (error < 0)
+		return error;
+	while (temporary_skip(&pieces, &count, (size_t)put)) {
+		put = pwritev(temporary->fd, pieces, (int)count, (off_t)temporary->size);
+		if (put < 0 && errno != EINTR)
+			return -errno;
+		if (put == 0)
+			return -EIO;
+		put = put < 0 ? 0 : put;
+		temporary->size += (uint64_t)put;
+	}
+	temporary_kick(temporary);
+	return 0;
+}
+
+/* -- publishing -------------------------------------------------------------------------------- */
+
+/* rename replaces, link does not: so what is to replace needs a name first. */
+static int temporary_hide(struct temporary *temporary)
+{
+	for (int i = 0; i < NAMES_TRIED; i++) {
+		char name[sizeof temporary->hidden];
+		int error = temporary_make_name(name, sizeof name);
+		if (error == 0)
+			error = unnamed_link(temporary->fd, temporary->place.directory, name);
+		if (error == 0)
+			memcpy(temporary->hidden, name, sizeof name);
+		if (error != -EEXIST)
+			return error;
+	}
+	return -EEXIST;
+}
+
+/* EINVAL: a file system that cannot rename so, but may be able to link. */
+static int temporary_name_if_free(struct temporary *temporary)
+{
+	int directory = temporary->place.directory;
+	const char *name = temporary->place.name;
+	if (!temporary->hidden[0])
+		return unnamed_link(temporary->fd, directory, name);
+	if (renameat2(directory, temporary->hidden, directory, name, RENAME_NOREPLACE) == 0) {
+		temporary->hidden[0] = 0;
+		return 0;
+	}
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	return linkat(directory, temporary->hidden, directory, name, 0) < 0 ? -errno : 0;
+}
+
+static int temporary_replace(struct temporary *temporary)
+{
+	int directory = temporary->place.directory;
+	int error = temporary->hidden[0] ? 0 : temporary_hide(temporary);
+	if (error < 0)
+		return error;
+	if (renameat(directory, temporary->hidden, directory, temporary->place.name) < 0)
+		return -errno;
+	temporary->hidden[0] = 0;
+	return 0;
+}
+
+/* With the names locked: what is compared here is what is replaced. */
+static int temporary_give_name(struct temporary *temporary, const struct open_rules *rules,
+        const char *path, const struct weir_upload_options *options, struct replaced *replaced)
+{
+	int error = 0;
+	if (options->check)
+		error = directory_entry_ask(rules, path, options->check, options->check_context);
+	if (error == 0)
+		error = temporary_name_if_free(temporary);
+	if (error != -EEXIST || options->must_not_exist)
+		return error;
+	error = replaced_copy(replaced, &temporary->place, temporary->fd);
+	if (error == 0)
+		error = replaced_outdate(replaced, temporary->fd);
+	if (error == 0)
+		error = temporary_replace(temporary);
+	return error < 0 ? error : 1;
+}
+
+/* Attributes are copied before the sync, so that the names are locked for few calls only. */
+int temporary_publish(struct temporary *temporary, const struct open_rules *rules, const char *path,
+        const struct weir_upload_options *options, bool *ret_created)
+{
+	struct replaced replaced = {0};
+	struct name_lock lock;
+	if (fchmod(temporary->fd, temporary->mode) < 0)
+		return -errno;
+	int error = replaced_copy(&replaced, &temporary->place, temporary->fd);
+	if (error == 0 && fsync(temporary->fd) < 0)
+		error = -errno;
+	if (error < 0)
+		return error;
+	name_lock_take(&lock, temporary->place.directory, -1);
+	int result = temporary_give_name(temporary, rules, path, options, &replaced);
+	name_lock_release(&lock);
+	*ret_created = result == 0;
+	return result < 0 ? result : directory_entry_sync(&temporary->place);
+}
+
+/* -- leftovers --------------------------------------------------------------------------------- */
+
+static bool temporary_is_leftover(int directory, const char *name)
+{
+	struct stat status;
+	size_t size = sizeof prefix - 1;
+	if (strncmp(name, prefix, size) || strlen(name) != size + HEX_DIGITS ||
+	        strspn(name + size, "0123456789abcdef") != HEX_DIGITS)
+		return false;
+	return fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(status.st_mode) && time(NULL) - status.st_mtime > WEIR_UPLOAD_STALE_S;
+}
+
+void temporary_sweep(const struct temporary *temporary)
+{
+	int fd = openat(temporary->place.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!directory) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	struct dirent *entry;
+	for (int i = 0; i < SWEEP_MAX && (entry = readdir(directory)); i++)
+		if (temporary_is_leftover(fd, entry->d_name))
+			unlinkat(fd, entry->d_name, 0);
+	closedir(directory);
+}

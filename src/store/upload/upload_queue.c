@@ -1,0 +1,113 @@
+/*
+ * The bytes of an upload that wait for the disk, copied into chunks of one size.
+ *
+ * Invariant: `queued` counts the bytes in `first` and `writing` together.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "upload_state.h"
+
+uint64_t upload_max(const struct weir_upload *upload)
+{
+	const struct weir_upload_options *options = &upload->options;
+	return options->size_known ? options->size : options->size_max;
+}
+
+static void upload_queue_free_chunks(struct upload_chunk *chunk)
+{
+	for (struct upload_chunk *next; chunk; chunk = next) {
+		next = chunk->next;
+		free(chunk);
+	}
+}
+
+void upload_queue_free(struct weir_upload *upload)
+{
+	upload_queue_free_chunks(upload->first);
+	upload_queue_free_chunks(upload->writing);
+	upload_queue_free_chunks(upload->spare);
+}
+
+static struct upload_chunk *upload_queue_new_chunk(struct weir_upload *upload, size_t capacity)
+{
+	struct upload_chunk *chunk = upload->spare;
+	if (chunk && capacity == UPLOAD_CHUNK) {
+		upload->spare = chunk->next;
+		return chunk;
+	}
+	chunk = malloc(sizeof *chunk + capacity);
+	if (chunk)
+		chunk->capacity = capacity;
+	return chunk;
+}
+
+/* Pieces share chunks, all of one size but for a small file's. */
+static struct upload_chunk *upload_queue_chunk_with_room(struct weir_upload *upload)
+{
+	struct upload_chunk *chunk = upload->last;
+	if (chunk && chunk->size < chunk->capacity)
+		return chunk;
+	size_t capacity = UPLOAD_CHUNK;
+	if (upload->options.size_known && upload->options.size < capacity)
+		capacity = (size_t)upload->options.size;
+	chunk = upload_queue_new_chunk(upload, capacity);
+	if (!chunk)
+		return NULL;
+	chunk->next = NULL;
+	chunk->size = 0;
+	if (upload->last)
+		upload->last->next = chunk;
+	else
+		upload->first = chunk;
+	upload->last = chunk;
+	return chunk;
+}
+
+int upload_queue_put(struct weir_upload *upload, struct weir_span bytes)
+{
+	if (bytes.size > upload_max(upload) - upload->size)
+		return WEIR_E_LIMIT;
+	while (bytes.size) {
+		struct upload_chunk *chunk = upload_queue_chunk_with_room(upload);
+		if (!chunk)
+			return -ENOMEM;
+		size_t size = chunk->capacity - chunk->size;
+		if (size > bytes.size)
+			size = bytes.size;
+		memcpy(chunk->data + chunk->size, bytes.data, size);
+		chunk->size += size;
+		upload->size += size;
+		upload->queued += size;
+		bytes = weir_span_skip(bytes, size);
+	}
+	return 0;
+}
+
+/* Of a batch that was full the memory is kept for what follows; who is slow keeps none. */
+void upload_queue_pop(struct weir_upload *upload)
+{
+	size_t size = 0;
+	for (struct upload_chunk *chunk = upload->writing; chunk; chunk = chunk->next)
+		size += chunk->size;
+	upload->queued -= size;
+	bool keep = size >= WEIR_UPLOAD_BATCH && !upload->finishing;
+	for (struct upload_chunk *chunk = upload->writing, *next; chunk; chunk = next) {
+		next = chunk->next;
+		if (keep && chunk->capacity == UPLOAD_CHUNK) {
+			chunk->next = upload->spare;
+			upload->spare = chunk;
+		} else {
+			free(chunk);
+		}
+	}
+	upload->writing = NULL;
+	if (keep)
+		return;
+	upload_queue_free_chunks(upload->spare);
+	upload->spare = NULL;
+}

@@ -1,0 +1,137 @@
+/*
+ * From a socket into a file by way of a pipe, so that the bytes are copied once, by the kernel: from
+ * the packets into the page cache. Where that cannot be (no descriptors for a pipe, a file system
+ * without splice) they are read and written.
+ *
+ * Invariant: what has left the socket is in the file, or the answer is an error. A pipe lives for
+ * one call: it is empty then, and idle uploads hold none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <weir/limits.h>
+
+#include "temporary.h"
+
+/*
+ * The page cache takes memory in pieces as large as a write. Those above WRITE_SIZE save a fifth, but
+ * come from memory that was free for long, which a virtual machine has given back to its host and
+ * pays for anew: then they cost four times as much.
+ */
+enum {
+	PIPE_SIZE = 1024 * 1024,
+	WRITE_SIZE = 128 * 1024,
+	COPY_SIZE = WRITE_SIZE
+};
+
+static size_t upload_splice_smaller(uint64_t left, size_t most)
+{
+	return left < most ? (size_t)left : most;
+}
+
+/* Notes why there is no more: true if nothing came. */
+static bool upload_splice_ended(ssize_t got, struct taken *taken)
+{
+	if (got > 0)
+		return false;
+	if (got == 0)
+		taken->end = 1;
+	else if (errno != EAGAIN && errno != EINTR)
+		taken->end = -errno;
+	return true;
+}
+
+/* -- by copying -------------------------------------------------------------------------------- */
+
+static int upload_splice_copy(struct temporary *temporary, int from, char *buffer, size_t size)
+{
+	for (ssize_t got; size; size -= (size_t)got) {
+		got = read(from, buffer, upload_splice_smaller(size, COPY_SIZE));
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		struct iovec piece = {buffer, (size_t)got};
+		int error = temporary_write(temporary, &piece, 1);
+		if (error < 0)
+			return error;
+	}
+	return 0;
+}
+
+static int upload_splice_take_by_copying(
+        struct temporary *temporary, int socket, uint64_t most, struct taken *taken)
+{
+	char *buffer = malloc(COPY_SIZE);
+	int error = buffer ? 0 : -ENOMEM;
+	while (error == 0 && taken->size < most) {
+		ssize_t got = recv(
+		        socket, buffer, upload_splice_smaller(most - taken->size, COPY_SIZE), 0);
+		if (upload_splice_ended(got, taken))
+			break;
+		taken->size += (uint64_t)got;
+		error = temporary_write(temporary, &(struct iovec){buffer, (size_t)got}, 1);
+	}
+	free(buffer);
+	return error;
+}
+
+/* -- by splicing ------------------------------------------------------------------------------- */
+
+/* All that is in the pipe. */
+static int upload_splice_drain(struct temporary *temporary, int pipe, size_t size)
+{
+	while (size) {
+		loff_t at = (loff_t)temporary->size;
+		ssize_t put = splice(pipe, NULL, temporary->fd, &at,
+		        upload_splice_smaller(size, WRITE_SIZE), SPLICE_F_MOVE);
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put < 0 && errno == EINVAL) {
+			char *buffer = malloc(COPY_SIZE);
+			int error = buffer ? upload_splice_copy(temporary, pipe, buffer, size)
+			                   : -ENOMEM;
+			free(buffer);
+			return error;
+		}
+		if (put <= 0)
+			return put < 0 ? -errno : -EIO;
+		temporary->size += (uint64_t)put;
+		size -= (size_t)put;
+	}
+	temporary_kick(temporary);
+	return 0;
+}
+
+static int upload_splice_take_by_splicing(struct temporary *temporary, int socket, const int *pipe,
+        uint64_t most, struct taken *taken)
+{
+	int error = 0;
+	while (error == 0 && taken->size < most) {
+		ssize_t got = splice(socket, NULL, pipe[1], NULL,
+		        upload_splice_smaller(most - taken->size, PIPE_SIZE),
+		        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+		if (upload_splice_ended(got, taken))
+			break;
+		taken->size += (uint64_t)got;
+		error = upload_splice_drain(temporary, pipe[0], (size_t)got);
+	}
+	return error;
+}
+
+int temporary_take(struct temporary *temporary, int socket, uint64_t most, struct taken *ret)
+{
+	int pipe[2];
+	*ret = (struct taken){0};
+	if (most > WEIR_UPLOAD_SPLICE_MAX)
+		most = WEIR_UPLOAD_SPLICE_MAX;
+	if (pipe2(pipe, O_CLOEXEC) < 0)
+		return upload_splice_take_by_copying(temporary, socket, most, ret);
+	/* Who has many pipes may not have large ones: then it takes more calls. */
+	fcntl(pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
+	int error = upload_splice_take_by_splicing(temporary, socket, pipe, most, ret);
+	close(pipe[0]);
+	close(pipe[1]);
+	return error;
+}

@@ -1,0 +1,436 @@
+/*
+ * Checks passwords: what was right a moment ago at once, all else by crypt on the work pool.
+ *
+ *   check ─▶ remembered? ─▶ done       gate: ─▶ running (WEIR_CRYPTS_MAX) ─▶ done
+ *                └─▶ gate                    └─▶ waiting ─▶ posted to its loop ─▶ running
+ *                                                   └─▶ displaced by another network ─▶ done
+ *
+ * Invariants: whether a name is known changes neither what is computed nor where; a job is freed on
+ * its own loop's thread. The gate is the process's, as is the work pool whose threads it spares.
+ * WEIR_CHECKS_MAX bounds its list, so that looking through all of it is cheap beside one crypt.
+ */
+#include <crypt.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/network.h>
+
+#include "users_state.h"
+
+enum job_place {
+	WAITING,   /* in the gate's list */
+	STARTED,   /* posted, running or on its way back */
+	DISPLACED, /* posted, to be told that its slot went to another */
+};
+
+struct weir_check_job {
+	struct weir_work work;
+	struct weir_task start;
+	struct weir_list link; /* guarded by the gate's lock, as are those up to `network` */
+	enum job_place place;
+	bool running; /* counted in the gate's `running` */
+	bool nobody;  /* without a client: there is no network whose share could be used up */
+	bool suspect;
+	uint8_t network[16]; /* IPv4 mapped into IPv6, or 64 bits of IPv6 */
+	struct weir_loop *loop;
+	struct weir_users *users;
+	struct weir_check *check; /* NULL once it is cancelled; its loop's own */
+	const char *hash;         /* of the user, or of another in his place */
+	bool known;
+	int error;
+	uint64_t digest[2];
+	char password[WEIR_PASSWORD_MAX + 1];
+};
+
+static struct {
+	pthread_mutex_t lock;     /* guards all below */
+	struct weir_list waiting; /* the one that came first in front */
+	struct weir_list started;
+	unsigned jobs;
+	unsigned running;
+} gate = {.lock = PTHREAD_MUTEX_INITIALIZER,
+        .waiting = {&gate.waiting, &gate.waiting},
+        .started = {&gate.started, &gate.started}};
+
+/* -- what was right a moment ago --------------------------------------------------------------- */
+
+static void users_check_make_digest(const struct weir_users *users, struct weir_span name,
+        struct weir_span password, uint64_t ret[2])
+{
+	char text[1 + WEIR_USER_NAME_MAX + WEIR_PASSWORD_MAX];
+	text[0] = (char)name.size;
+	if (name.size)
+		memcpy(text + 1, name.data, name.size);
+	if (password.size)
+		memcpy(text + 1 + name.size, password.data, password.size);
+	siphash_24(&users->key, text, 1 + name.size + password.size, ret);
+	explicit_bzero(text, sizeof text);
+}
+
+static bool users_check_same_digest(const struct verified *verified, const uint64_t digest[2])
+{
+	return ((verified->digest[0] ^ digest[0]) | (verified->digest[1] ^ digest[1])) == 0;
+}
+
+static bool users_check_is_verified(
+        struct weir_users *users, const uint64_t digest[2], int64_t now_ms)
+{
+	bool found = false;
+	pthread_mutex_lock(&users->lock);
+	for (int i = 0; i < WEIR_VERIFIED_MAX; i++) {
+		const struct verified *verified = &users->verified[i];
+		found |= users_check_same_digest(verified, digest) & (verified->until_ms > now_ms);
+	}
+	pthread_mutex_unlock(&users->lock);
+	return found;
+}
+
+/* In the place of the same, or of the oldest. */
+static void users_check_remember(struct weir_users *users, const uint64_t digest[2], int64_t now_ms)
+{
+	pthread_mutex_lock(&users->lock);
+	struct verified *place = &users->verified[0];
+	for (int i = 0; i < WEIR_VERIFIED_MAX; i++) {
+		struct verified *verified = &users->verified[i];
+		if (users_check_same_digest(verified, digest)) {
+			place = verified;
+			break;
+		}
+		if (verified->until_ms < place->until_ms)
+			place = verified;
+	}
+	*place = (struct verified){{digest[0], digest[1]}, now_ms + WEIR_VERIFIED_MS};
+	pthread_mutex_unlock(&users->lock);
+}
+
+/* -- on the work pool -------------------------------------------------------------------------- */
+
+/* The length of a hash is no secret; where it differs is. */
+static bool users_check_same_hash(const char *a, const char *b)
+{
+	size_t size = strlen(a);
+	unsigned difference = 0;
+	if (size != strlen(b))
+		return false;
+	for (size_t i = 0; i < size; i++)
+		difference |= (unsigned char)(a[i] ^ b[i]);
+	return difference == 0;
+}
+
+static int users_check_judge(struct weir_check_job *job)
+{
+	struct crypt_data *data = calloc(1, sizeof *data);
+	if (!data)
+		return -ENOMEM;
+	const char *hash = crypt_r(job->password, job->hash, data);
+	int error = -EACCES;
+	/* The hash was looked at when it was read: yescrypt without memory says EINVAL, too. */
+	if (!hash || hash[0] == '*')
+		error = -EAGAIN;
+	else if (users_check_same_hash(hash, job->hash) & job->known)
+		error = 0;
+	explicit_bzero(data, sizeof *data);
+	free(data);
+	return error;
+}
+
+/* -- the gate: all of it with the lock --------------------------------------------------------- */
+
+static struct weir_check_job *users_check_gate_job(struct weir_list *link)
+{
+	return WEIR_CONTAINER(link, struct weir_check_job, link);
+}
+
+static unsigned users_check_gate_count(
+        struct weir_list *list, const uint8_t network[16], bool running)
+{
+	unsigned count = 0;
+	for (struct weir_list *link = list->next; link != list; link = link->next)
+		count += memcmp(users_check_gate_job(link)->network, network, 16) == 0 &&
+		         users_check_gate_job(link)->running >= running;
+	return count;
+}
+
+static unsigned users_check_gate_share(const struct weir_check_job *job)
+{
+	return users_check_gate_count(&gate.waiting, job->network, false) +
+	       users_check_gate_count(&gate.started, job->network, false);
+}
+
+/* The lock keeps the loop alive: once the job is cancelled, its loop may be gone. */
+static void users_check_gate_post(struct weir_check_job *job, enum job_place place)
+{
+	weir_list_remove(&job->link);
+	weir_list_append(&gate.started, &job->link);
+	job->place = place;
+	weir_loop_post(job->loop, &job->start);
+}
+
+/* Who is next: no suspect while others wait; of the network that has the fewest running. */
+static struct weir_check_job *users_check_gate_next(void)
+{
+	struct weir_check_job *best = NULL;
+	unsigned least = 0;
+	for (struct weir_list *link = gate.waiting.next; link != &gate.waiting; link = link->next) {
+		struct weir_check_job *job = users_check_gate_job(link);
+		unsigned running = users_check_gate_count(&gate.started, job->network, true);
+		if (best && (job->suspect > best->suspect ||
+		                    (job->suspect == best->suspect && running >= least)))
+			continue;
+		best = job;
+		least = running;
+	}
+	return best;
+}
+
+/* Whose slot a new job may take: a suspect's, or one of a network that has two more than its own. */
+static struct weir_check_job *users_check_gate_victim(const struct weir_check_job *job)
+{
+	struct weir_check_job *worst = NULL;
+	unsigned most = 0, own = users_check_gate_share(job);
+	for (struct weir_list *link = gate.waiting.next; link != &gate.waiting; link = link->next) {
+		struct weir_check_job *other = users_check_gate_job(link);
+		unsigned share = users_check_gate_share(other);
+		bool may = other->suspect > job->suspect ||
+		           (other->suspect == job->suspect && share > own + 1);
+		if (!may || (worst && (other->suspect < worst->suspect ||
+		                              (other->suspect == worst->suspect && share < most))))
+			continue;
+		worst = other;
+		most = share;
+	}
+	return worst;
+}
+
+/* Frees the turn of a job that has run or could not, for the next one. */
+static void users_check_hand_on(struct weir_check_job *job)
+{
+	pthread_mutex_lock(&gate.lock);
+	struct weir_check_job *next = users_check_gate_next();
+	job->running = false;
+	if (next) {
+		next->running = true;
+		users_check_gate_post(next, STARTED);
+	} else {
+		gate.running--;
+	}
+	pthread_mutex_unlock(&gate.lock);
+}
+
+static void users_check_run(struct weir_work *work)
+{
+	struct weir_check_job *job = WEIR_CONTAINER(work, struct weir_check_job, work);
+	job->error = users_check_judge(job);
+	explicit_bzero(job->password, sizeof job->password);
+	users_check_hand_on(job);
+}
+
+/* -- on the loop ------------------------------------------------------------------------------- */
+
+static void users_check_free_job(struct weir_check_job *job)
+{
+	explicit_bzero(job->password, sizeof job->password);
+	weir_users_release(job->users);
+	free(job);
+}
+
+static void users_check_finish(struct weir_check_job *job)
+{
+	struct weir_check *check = job->check;
+	int error = job->error;
+	pthread_mutex_lock(&gate.lock);
+	weir_list_remove(&job->link);
+	gate.jobs -= job->place != DISPLACED;
+	pthread_mutex_unlock(&gate.lock);
+	if (error == 0)
+		users_check_remember(job->users, job->digest, weir_loop_now_ms(job->loop));
+	users_check_free_job(job);
+	if (check) {
+		check->job = NULL;
+		check->done(check, error);
+	}
+}
+
+static void users_check_done(struct weir_work *work)
+{
+	users_check_finish(WEIR_CONTAINER(work, struct weir_check_job, work));
+}
+
+static void users_check_start(struct weir_check_job *job)
+{
+	int error = WEIR_E_CLOSED; /* cancelled while it waited */
+	if (job->check)
+		error = weir_work_submit_to(job->loop, WEIR_LANE_PASSWORD, &job->work,
+		        users_check_run, users_check_done);
+	if (error == 0)
+		return; /* the job is the work pool's */
+	job->error = error;
+	users_check_hand_on(job);
+	users_check_finish(job);
+}
+
+static void users_check_start_posted(struct weir_task *task)
+{
+	struct weir_check_job *job = WEIR_CONTAINER(task, struct weir_check_job, start);
+	/* Its place does not change any more. */
+	if (job->place == DISPLACED) {
+		job->error = WEIR_E_LIMIT;
+		users_check_finish(job);
+	} else {
+		users_check_start(job);
+	}
+}
+
+/*
+ * Somebody unknown costs what one of the known ones costs, the same one at each try, so that times
+ * tell nothing even where the hashes are of several kinds.
+ */
+static const char *users_check_hash_of_another(
+        const struct weir_users *users, struct weir_span name)
+{
+	static const char none[] = "$6$nobody.nobody$";
+	const struct user *table = users_table(users);
+	size_t count = weir_users_count(users);
+	uint64_t at = siphash_13(&users->key, name.data, name.size);
+	for (size_t i = 0; i < count; i++) {
+		const struct user *user = &table[(at + i) % count];
+		if (!user->locked)
+			return user->hash.data;
+	}
+	return none;
+}
+
+static void users_check_set_client(
+        struct weir_check_job *job, const struct weir_check_client *client)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	job->nobody = !client;
+	if (!client)
+		return;
+	job->suspect = client->suspect;
+	weir_address_bytes(client->address, job->network);
+	if (memcmp(job->network, mapped, sizeof mapped) != 0)
+		memset(job->network + 8, 0, 8);
+}
+
+static struct weir_check_job *users_check_make_job(struct weir_users *users, struct weir_loop *loop,
+        const struct weir_check_client *client, struct weir_span name, struct weir_span password)
+{
+	const struct user *user = users_find(users, name);
+	struct weir_check_job *job = calloc(1, sizeof *job);
+	if (!job)
+		return NULL;
+	job->known = user && !user->locked;
+	job->hash = job->known ? user->hash.data : users_check_hash_of_another(users, name);
+	job->loop = loop;
+	job->users = weir_users_hold(users);
+	job->start.run = users_check_start_posted;
+	job->place = STARTED;
+	weir_list_init(&job->link);
+	users_check_set_client(job, client);
+	if (password.size)
+		memcpy(job->password, password.data, password.size);
+	return job;
+}
+
+/* Makes room in a full gate. False: everybody in it has a better right to his slot. */
+static bool users_check_gate_make_room(const struct weir_check_job *job)
+{
+	if (!job->nobody && users_check_gate_share(job) >= WEIR_CHECKS_NETWORK_MAX)
+		return false;
+	if (gate.jobs < WEIR_CHECKS_MAX)
+		return true;
+	struct weir_check_job *victim = users_check_gate_victim(job);
+	if (!victim)
+		return false;
+	gate.jobs--;
+	users_check_gate_post(victim, DISPLACED);
+	return true;
+}
+
+/* 1: it may start; 0: it waits; WEIR_E_LIMIT. */
+static int users_check_enter(struct weir_check_job *job)
+{
+	int result = WEIR_E_LIMIT;
+	pthread_mutex_lock(&gate.lock);
+	if (users_check_gate_make_room(job)) {
+		gate.jobs++;
+		result = gate.running < WEIR_CRYPTS_MAX;
+		gate.running += (unsigned)result;
+		job->running = result;
+		job->place = result ? STARTED : WAITING;
+		weir_list_append(result ? &gate.started : &gate.waiting, &job->link);
+	}
+	pthread_mutex_unlock(&gate.lock);
+	return result;
+}
+
+/* What no user could have. A NUL would end the password for crypt before its end. */
+static bool users_check_impossible(struct weir_span name, struct weir_span password)
+{
+	return name.size > WEIR_USER_NAME_MAX || password.size > WEIR_PASSWORD_MAX ||
+	       (password.size && memchr(password.data, 0, password.size));
+}
+
+void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
+        struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
+        struct weir_span password, void (*done)(struct weir_check *check, int error))
+{
+	uint64_t digest[2];
+	check->job = NULL;
+	check->done = done;
+	if (users_check_impossible(name, password)) {
+		done(check, -EACCES);
+		return;
+	}
+	users_check_make_digest(users, name, password, digest);
+	if (users_check_is_verified(users, digest, weir_loop_now_ms(loop))) {
+		done(check, 0);
+		return;
+	}
+	struct weir_check_job *job = users_check_make_job(users, loop, client, name, password);
+	if (!job) {
+		done(check, -ENOMEM);
+		return;
+	}
+	memcpy(job->digest, digest, sizeof digest);
+	job->check = check;
+	check->job = job;
+	int result = users_check_enter(job);
+	if (result == 1) {
+		users_check_start(job);
+	} else if (result < 0) {
+		check->job = NULL;
+		users_check_free_job(job);
+		done(check, result);
+	}
+}
+
+void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct weir_check *check,
+        struct weir_span name, struct weir_span password,
+        void (*done)(struct weir_check *check, int error))
+{
+	weir_users_check_for(users, loop, check, NULL, name, password, done);
+}
+
+void weir_check_cancel(struct weir_check *check)
+{
+	struct weir_check_job *job = check->job;
+	if (!job)
+		return;
+	check->job = NULL;
+	job->check = NULL;
+	pthread_mutex_lock(&gate.lock);
+	bool waiting = job->place == WAITING;
+	if (waiting) {
+		weir_list_remove(&job->link);
+		gate.jobs--;
+	}
+	pthread_mutex_unlock(&gate.lock);
+	if (waiting)
+		users_check_free_job(job);
+}
