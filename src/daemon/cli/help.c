@@ -1,8 +1,10 @@
 /* Prints help. A line has at most 80 columns, and the sentences of options begin in column 26. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "help.h"
 #include "options.h"
+#include "table_print.h"
 
 enum {
 	HELP_WIDTH = 80,
@@ -50,15 +52,27 @@ static size_t help_print_name(FILE *to, const struct key *key)
 	return (size_t)size;
 }
 
-static void help_print_option(FILE *to, const struct key *key)
+/* An option that means its key has the bounds and the default of the key; to be freed. */
+static char *help_text(const struct verb_option *option)
 {
+	const struct key *key = option->key;
+	bool is_key =
+	        option->section && !option->section->one_key && !key->option_doc && !key->required;
+	return is_key ? table_key_text(key, key->doc, false) : strdup(verb_option_doc(key));
+}
+
+static void help_print_option(FILE *to, const struct verb_option *option)
+{
+	const struct key *key = option->key;
+	char *text = help_text(option);
 	static const char indent[] = "                          ";
 	size_t column = help_print_name(to, key);
 	if (column + 1 < HELP_COLUMN)
 		fprintf(to, "%*s", (int)(HELP_COLUMN - column), "");
 	else
 		fprintf(to, "\n%s", indent);
-	help_wrap(to, verb_option_doc(key), indent, HELP_COLUMN, HELP_WIDTH);
+	help_wrap(to, text ? text : key->doc, indent, HELP_COLUMN, HELP_WIDTH);
+	free(text);
 }
 
 /* Each line of the examples with two spaces before. */
@@ -82,7 +96,7 @@ int help_print_verb(const char *name)
 	help_wrap(stdout, verb->text, "", 0, HELP_WIDTH);
 	putchar('\n');
 	for (size_t i = 0; i < count; i++)
-		help_print_option(stdout, options[i].key);
+		help_print_option(stdout, &options[i]);
 	putchar('\n');
 	help_print_examples(stdout, verb->examples);
 	return help_end();

@@ -15,60 +15,6 @@ enum {
 	PATH_SIZE_MAX = 128, /* of "dns.zones.transfer" */
 };
 
-/* -- sentences --------------------------------------------------------------------------------- */
-
-/* "From 1 to 64." Words and permission bits say so themselves, and so do huge sizes. */
-static void reference_range(FILE *to, const struct key *key)
-{
-	const struct type *type = key->type;
-	if (type != &type_number && type != &type_duration && type != &type_size)
-		return;
-	if (key->words || (type == &type_size && key->max >= 1ull << 40))
-		return;
-	fputs(" From ", to);
-	struct key bound = *key;
-	bound.zero = NULL;
-	type_print_number(to, &bound, key->min);
-	fputs(" to ", to);
-	type_print_number(to, &bound, key->max);
-	if (key->zero)
-		fprintf(to, ", or %s", key->zero);
-	putc('.', to);
-}
-
-static void reference_preset(FILE *to, const struct key *key)
-{
-	char *text = table_default_text(key);
-	if (key->required)
-		fputs(" Required.", to);
-	else if (key->otherwise)
-		fprintf(to, " Default: %s.", key->otherwise);
-	else if (text && *text)
-		fprintf(to, " Default: `%s`.", text);
-	free(text);
-}
-
-/* Everything about a key as one paragraph, to be freed; `all` for the manual. */
-static char *reference_text(const struct key *key, const char *doc, bool all)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *to = open_memstream(&text, &size);
-	if (!to)
-		return NULL;
-	fputs(doc, to);
-	if (all && key->more)
-		fprintf(to, " %s", key->more);
-	if (all && key->needs)
-		fprintf(to, " It needs `%s`.", key->needs);
-	reference_range(to, key);
-	reference_preset(to, key);
-	if (fclose(to) == 0)
-		return text;
-	free(text);
-	return NULL;
-}
-
 /* -- scdoc ------------------------------------------------------------------------------------- */
 
 /* A word, with what scdoc would understand escaped; quotes of code are bold. */
@@ -110,7 +56,7 @@ static void manual_wrap(FILE *to, const char *text, const char *prefix)
 
 static void manual_key(FILE *to, const struct key *key)
 {
-	char *text = reference_text(key, key->doc, true);
+	char *text = table_key_text(key, key->doc, true);
 	fprintf(to, "\n*%s:* _%s_\n", key->name, key->type->argument);
 	if (text)
 		manual_wrap(to, text, "\t");
@@ -167,7 +113,7 @@ static void manual_option(FILE *to, const struct verb_option *option)
 	/* What the key's own sentences and default mean, the option may not. */
 	char *text = key->option_doc || !option->section || option->section->one_key
 	                     ? strdup(verb_option_doc(key))
-	                     : reference_text(key, key->doc, true);
+	                     : table_key_text(key, key->doc, true);
 	if (text)
 		manual_wrap(to, text, "\t");
 	if (key->more && option->section && option->section->one_key)
@@ -200,7 +146,7 @@ static void yaml_section(
 static void yaml_doc(struct yaml *yaml, const struct key *key, unsigned indent)
 {
 	char prefix[64];
-	char *text = reference_text(key, key->doc, false);
+	char *text = table_key_text(key, key->doc, false);
 	snprintf(prefix, sizeof prefix, "%*s# ", (int)indent, "");
 	fputs(prefix, yaml->to);
 	if (text)

@@ -153,7 +153,10 @@ static void config_file_include_pattern(
 	else
 		snprintf(pattern, size, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory,
 		        value->text);
+	errno = 0;
 	int error = glob(pattern, GLOB_ERR, NULL, &found);
+	if (error == GLOB_ABORTED && errno == ENOENT)
+		error = GLOB_NOMATCH;
 	if (error == GLOB_NOSPACE)
 		config_file_report(loading, pattern, value, "out of memory");
 	else if (error == GLOB_ABORTED)

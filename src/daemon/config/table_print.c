@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "table_print.h"
+#include "types.h"
 
 /* The largest value that a row stores is a domain name; sections are not printed as one value. */
 enum {
@@ -50,6 +51,61 @@ char *table_default_text(const struct key *key)
 	return text;
 }
 
+/* -- sentences --------------------------------------------------------------------------------- */
+
+/* "From 1 to 64." Words and permission bits say so themselves, and so do huge sizes. */
+static void text_range(FILE *to, const struct key *key)
+{
+	const struct type *type = key->type;
+	if (type != &type_number && type != &type_duration && type != &type_size)
+		return;
+	if (key->words || (type == &type_size && key->max >= 1ull << 40))
+		return;
+	fputs(" From ", to);
+	struct key bound = *key;
+	bound.zero = NULL;
+	type_print_number(to, &bound, key->min);
+	fputs(" to ", to);
+	type_print_number(to, &bound, key->max);
+	if (key->zero)
+		fprintf(to, ", or %s", key->zero);
+	putc('.', to);
+}
+
+static void text_preset(FILE *to, const struct key *key)
+{
+	char *text = table_default_text(key);
+	if (key->required)
+		fputs(" Required.", to);
+	else if (key->otherwise)
+		fprintf(to, " Default: %s.", key->otherwise);
+	else if (text && *text)
+		fprintf(to, " Default: `%s`.", text);
+	free(text);
+}
+
+char *table_key_text(const struct key *key, const char *doc, bool all)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	if (!to)
+		return NULL;
+	fputs(doc, to);
+	if (all && key->more)
+		fprintf(to, " %s", key->more);
+	if (all && key->needs)
+		fprintf(to, " It needs `%s`.", key->needs);
+	text_range(to, key);
+	text_preset(to, key);
+	if (fclose(to) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+/* -- a configuration --------------------------------------------------------------------------- */
+
 struct printer {
 	FILE *to;
 	bool failed;
@@ -89,6 +145,41 @@ static void print_missing(struct printer *printer, const struct key *key, unsign
 		fprintf(printer->to, "not set\n");
 }
 
+/* "http: 127.0.0.1:8080", to be freed: the one key of an item. Returns NULL without memory. */
+static char *print_one_key(const struct section *section, const void *item)
+{
+	for (const struct key *key = section->keys; key->name; key++) {
+		char *value = print_value(key, (const char *)item + key->offset), *text = NULL;
+		bool found = value && *value && asprintf(&text, "%s: %s", key->name, value) >= 0;
+		free(value);
+		if (found || !value)
+			return found ? text : NULL;
+	}
+	return NULL;
+}
+
+/* Items with one key are a line each; a single one that is the default is written like that. */
+static void print_one_keys(
+        struct printer *printer, const struct key *key, const struct list *list, unsigned indent)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		char *text = print_one_key(key->of, (const char *)list->items + i * key->of->size);
+		char whole[128] = "";
+		printer->failed |= !text;
+		if (text)
+			snprintf(whole, sizeof whole, "[{%s}]", text);
+		if (list->count == 1 && key->preset_text && strcmp(whole, key->preset_text) == 0)
+			fprintf(printer->to, "%*s%s: %s  # default\n", (int)indent, "", key->name,
+			        whole);
+		else if (i == 0)
+			fprintf(printer->to, "%*s%s:\n%*s- %s\n", (int)indent, "", key->name,
+			        (int)indent + 2, "", text ? text : "");
+		else
+			fprintf(printer->to, "%*s- %s\n", (int)indent + 2, "", text ? text : "");
+		free(text);
+	}
+}
+
 static void print_list(
         struct printer *printer, const struct key *key, const struct list *list, unsigned indent)
 {
@@ -99,6 +190,10 @@ static void print_list(
 	}
 	if (list->count == 0) {
 		print_missing(printer, key, indent);
+		return;
+	}
+	if (key->of->one_key) {
+		print_one_keys(printer, key, list, indent);
 		return;
 	}
 	fprintf(printer->to, "%*s%s:\n", (int)indent, "", key->name);

@@ -16,4 +16,10 @@ bool table_print(FILE *to, const struct section *section, const void *target);
  */
 char *table_default_text(const struct key *key);
 
+/*
+ * A paragraph on a key that begins with `doc`: bounds and default, and with `all` everything that the
+ * manual has. To be freed; NULL without memory.
+ */
+char *table_key_text(const struct key *key, const char *doc, bool all);
+
 #endif

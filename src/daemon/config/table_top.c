@@ -87,7 +87,7 @@ static const struct key top_keys[] = {
                         "at the directory of the file that contains them. Included files may "
                         "include others."},
         {"listen", &type_sections, AT(config, listeners), .max = CONFIG_LISTENERS_MAX,
-                .of = &table_listener, .initial = "", .preset_text = "[{http: \"127.0.0.1:8080\"}]",
+                .of = &table_listener, .initial = "", .preset_text = "[{http: 127.0.0.1:8080}]",
                 .doc = "The addresses to listen on, see LISTEN."},
         {"tls", &type_section, AT(config, tls), .of = &table_tls, .otherwise = "no certificates",
                 .doc = "The certificates, see TLS."},

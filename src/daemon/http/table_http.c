@@ -142,7 +142,8 @@ static void fields_print(FILE *to, const struct key *key, const void *value)
 	rest = weir_span_of(text);
 	for (bool more = true, first = true; more && rest.size; first = false) {
 		char copy[CONFIG_TEXT_MAX + 1];
-		more = weir_span_cut(&rest, '\n', &line);
+		more = weir_span_cut(&rest, '\r', &line);
+		rest = weir_span_skip(rest, rest.size ? 1 : 0);
 		weir_span_cut(&line, ':', &name);
 		fprintf(to, "%s%.*s: ", first ? "{" : ", ", (int)name.size, name.data);
 		line = weir_span_trim(line);
