@@ -54,12 +54,25 @@ static void manual_wrap(FILE *to, const char *text, const char *prefix)
 	putc('\n', to);
 }
 
-static void manual_key(FILE *to, const struct key *key)
+/* The heading of a section that is a key: upper case for one of the top, else its path. */
+static void manual_heading(FILE *to, const char *path)
+{
+	bool top = !strchr(path, '.');
+	for (const char *c = path; *c; c++)
+		putc(top ? toupper((unsigned char)*c) : *c, to);
+}
+
+static void manual_key(FILE *to, const struct key *key, const char *path)
 {
 	char *text = table_key_text(key, key->doc, true);
 	fprintf(to, "\n*%s:* _%s_\n", key->name, key->type->argument);
 	if (text)
 		manual_wrap(to, text, "\t");
+	if (key->of) {
+		fputs("\tSee *", to);
+		manual_heading(to, path);
+		fputs("* below.\n", to);
+	}
 	free(text);
 }
 
@@ -70,8 +83,11 @@ static void manual_section(FILE *to, const struct section *section, const char *
 		putc('\n', to);
 		manual_wrap(to, section->doc, "");
 	}
-	for (const struct key *key = section->keys; key->name; key++)
-		manual_key(to, key);
+	for (const struct key *key = section->keys; key->name; key++) {
+		char below[PATH_SIZE_MAX];
+		snprintf(below, sizeof below, "%s%s%s", path, *path ? "." : "", key->name);
+		manual_key(to, key, below);
+	}
 	for (const struct key *key = section->keys; nested && key->name; key++) {
 		char below[PATH_SIZE_MAX];
 		if (!key->of)
@@ -90,8 +106,7 @@ void reference_manual(FILE *to)
 		if (!key->of)
 			continue;
 		fputs("\n# ", to);
-		for (const char *c = key->name; *c; c++)
-			putc(toupper((unsigned char)*c), to);
+		manual_heading(to, key->name);
 		putc('\n', to);
 		manual_section(to, key->of, key->name, true);
 	}

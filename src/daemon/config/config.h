@@ -25,6 +25,7 @@
 
 #include "config_dns_values.h"
 #include "config_memory.h"
+#include "key_fields.h"
 
 /* Bounds of what a configuration may ask for. */
 enum {
@@ -81,221 +82,100 @@ enum config_tls_version {
 
 struct config_tls {
 	struct {
-		struct weir_tls_certificate *items; /* absolute paths */
+		struct weir_tls_certificate *items;
 		size_t count;
 	} certificates;
-	unsigned clients; /* enum weir_tls_clients */
-	const char *clients_ca;
-	unsigned minimum; /* enum config_tls_version */
+#include "tls_keys.def"
 	/*
-	 * Read from these (see config_tls.h), and held by the configuration: one for each service,
-	 * since each names itself to its clients (ALPN), and no tickets are good for another. NULL
-	 * without certificates, and for a service that is not listened for.
+	 * Loaded from these, see config_tls.h: one for each service, since each names itself to its
+	 * clients (ALPN), and tickets of one are not valid for another. NULL without certificates,
+	 * and for a service without a listener.
 	 */
 	struct weir_tls *of[SERVICE_COUNT];
 };
 
+/* Paths in a site have no slashes at their ends. */
 struct config_redirect {
-	const char *from; /* without slashes at its ends, as all paths in a site are */
-	const char *to;
-	uint64_t status;
+#include "redirect_keys.def"
 };
 
 struct config_auth {
-	const char *path;
-	const char *realm;
-	const char *users_path;
-	struct weir_users *users; /* held by the configuration */
+#include "auth_keys.def"
+	struct weir_users *users; /* loaded */
 };
 
 struct config_uploads {
 	bool present;
-	const char *prefix;
-	bool put;
-	bool remove;
-	bool forms;
-	unsigned mode;     /* of new files; 0: the library's default */
-	uint64_t max_size; /* 0: the library's default */
+#include "upload_keys.def"
 };
 
 /* Whether a site answers DNS over HTTPS. */
 enum config_doh {
 	CONFIG_DOH_OFF,
 	CONFIG_DOH_ON,
-	CONFIG_DOH_CLEAR, /* also without TLS: somebody in front of us has it */
+	CONFIG_DOH_CLEAR, /* also without TLS: a server in front of this one does it */
 };
 
 struct config_site {
-	struct {
-		const char **items; /* NULL follows the last; no names at all is every name */
-		size_t count;
-	} names;
-	const char *root; /* absolute */
-	const char *index;
-	const char *fields; /* whole lines, or NULL */
-	bool listing;
-	bool hidden;
-	bool compress;
-	bool siblings;
-	bool redirect_to_https;
-	unsigned doh; /* enum config_doh */
-	struct config_uploads uploads;
-	struct {
-		struct config_auth *items;
-		size_t count;
-	} auth;
-	struct {
-		struct config_redirect *items;
-		size_t count;
-	} redirects;
+#include "site_keys.def"
 };
 
 struct config_limits {
-	uint64_t idle_ms; /* 0 is the library's default, as in all of these */
-	uint64_t request_ms;
-	uint64_t progress_ms;
-	uint64_t drain_ms;
-	uint64_t connections;         /* of all workers and listeners */
-	uint64_t address_connections; /* of HTTP, of one address */
-	uint64_t replies;
+#include "limit_keys.def"
 };
 
-/* Of these, too, 0 is the library's default; of a mailbox: no bound. */
 struct config_mail_limits {
-	uint64_t message_size;
-	uint64_t recipients;
-	uint64_t messages;    /* of a connection */
-	uint64_t connections; /* of one address */
-	uint64_t mailbox_size;
-	uint64_t mailbox_messages;
+#include "mail_limit_keys.def"
 };
 
-/* Where mail for elsewhere goes; times and bounds of 0 are the library's defaults. */
 struct config_relay {
-	const char *host; /* NULL: there is none */
-	uint64_t port;
-	unsigned tls; /* enum weir_smtp_client_tls */
-	const char *ca;
-	const char *user;
-	const char *password_path;
-	const char *password; /* read from it */
-	const char *queue;    /* absolute */
-	uint64_t messages;    /* in the queue */
-	uint64_t connections;
-	uint64_t retry_first_ms;
-	uint64_t retry_most_ms;
-	uint64_t warn_ms;
-	uint64_t life_ms;
+#include "relay_keys.def"
+	const char *password; /* read from its file */
 };
 
 struct mail_host;
 
 struct config_mail {
-	const char *directory; /* absolute; NULL: not given, as all of these */
-	struct {
-		const char **items; /* NULL follows the last */
-		size_t count;
-	} domains;
-	const char *hostname;
-	const char *users_path;
-	const char *aliases_path;
-	const char *postmaster;
-	const char *separator; /* one character */
-	struct {
-		struct weir_network *items;
-		size_t count;
-	} networks;
-	uint64_t greeting_delay_ms;
-	bool normalise;
-	bool strict_addresses;
-	struct config_relay relay;
-	struct config_mail_limits limits;
-	/* Read from these (see config_mail.h), and held by the configuration. */
+#include "mail_keys.def"
+	/* Loaded from these, see config_mail.h. */
 	struct weir_users *users;
 	struct weir_mail_routes *routes;
-	struct mail_host *host; /* made when it is first served */
+	struct mail_host *host; /* created when mail is first served */
 };
 
-/* Whether FTP is to be spoken over TLS. */
 enum config_ftp_tls {
 	CONFIG_FTP_TLS_OFFERED,
 	CONFIG_FTP_TLS_REQUIRED,
 };
 
-/* From the first to the last; 0: not given. */
+/* The first and the last; 0: not set. */
 struct config_ports {
 	uint16_t first;
 	uint16_t last;
 };
 
 struct config_ftp {
-	const char *root; /* absolute; NULL: the first site's */
-	const char *users_path;
-	const char *anonymous_home;
-	const char *welcome;
-	bool anonymous;
-	bool anonymous_writes;
-	bool anonymous_overwrites;
-	bool writable;
-	bool hidden;
-	unsigned mode;    /* of new files; 0: the library's default */
-	unsigned uploads; /* enum weir_ftp_uploads */
-	unsigned tls;     /* enum config_ftp_tls */
-	unsigned reuse;   /* enum weir_ftp_reuse */
-	struct config_ports passive;
-	struct weir_address announce;
-	struct {
-		const char **items; /* NULL follows the last */
-		size_t count;
-	} hosts;
-	uint64_t max_size; /* 0 is the library's default, as in all of these but the rate */
-	uint64_t rate;     /* bytes a second; 0: no bound */
-	uint64_t sessions; /* of one worker */
-	uint64_t sessions_per_address;
-	uint64_t failures;
-	/* Read from these (see config_ftp.h), and held by the configuration. */
-	struct weir_users *users;
-	struct weir_peers *peers; /* made when it is first served */
+#include "ftp_keys.def"
+	struct weir_users *users; /* loaded */
+	struct weir_peers *peers; /* created when FTP is first served */
 };
 
-/* Settings of the guard against guessing passwords; 0 is the library's default. */
 struct config_guard {
-	bool enabled;
-	uint64_t threshold;
-	uint64_t first_ms;
-	uint64_t most_ms;
-	uint64_t decay_ms;
-	struct {
-		struct weir_network *items;
-		size_t count;
-	} exempt;
+#include "guard_keys.def"
 };
 
 struct config {
 	atomic_uint holds;
 	struct memory memory;
 	void (*releases[CONFIG_RELEASES_MAX])(struct config *config); /* see config_on_release */
-	struct {
-		struct config_listener *items;
-		size_t count;
-	} listeners;
-	struct {
-		struct config_site *items;
-		size_t count;
-	} sites;
-	struct config_tls tls;
-	struct config_mail mail;
-	struct config_ftp ftp;
-	struct config_dns dns;
-	unsigned https_port; /* where redirect_to_https leads; 0: none is listened on */
-	uint64_t workers;    /* 0: as many as there are processors */
-	struct config_guard guard;
-	struct weir_guard *guarded;  /* the process's own; set before anything is served */
-	const char *user;            /* NULL: stay who we are */
-	const char *logs[LOG_COUNT]; /* absolute; NULL: none */
-	struct config_limits limits;
-	struct weir_peers *http_peers; /* made when HTTP is first served */
+	const char *logs[LOG_COUNT];                                  /* absolute; NULL: off */
+#include "top_keys.def"
+	unsigned https_port;           /* the port of redirect_to_https; 0: no listener has it */
+	struct weir_guard *guarded;    /* of the process; set before anything is served */
+	struct weir_peers *http_peers; /* created when HTTP is first served */
 };
+
+#include "key_fields_end.h"
 
 /* Without defaults (see config_file.h), with one hold. NULL without memory. */
 struct config *config_create(void);

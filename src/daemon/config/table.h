@@ -1,19 +1,19 @@
 /*
- * The table of the configuration. A key is one row: its name, its type, where its value is stored,
- * bounds, default, and one sentence of documentation. Everything else is made from the rows: the
- * checks, the defaults, `--help`, weir.yaml(5), docs/configuration.md, the completions of shells, the
- * annotated default file and `weir check --effective`.
+ * The table of the configuration. A key is one row in a file of keys, <section>_keys.def: the type and
+ * name of its field, its own name, bounds, default, and one sentence of documentation.
  *
- *   static const struct key limit_keys[] = {
- *           {"idle", &type_duration, AT(config_limits, idle_ms), .min = 100, .max = DAY_MS,
- *                   .preset = WEIR_IDLE_MS,
- *                   .doc = "How long a connection may stay open without a request."},
- *           {0},
- *   };
+ *   KEY(duration, request_ms, "request", .min = TIME_MIN_MS, .max = DAY_MS,
+ *           .preset = WEIR_REQUEST_MS,
+ *           .doc = "How long a request may take from its first byte to its last.")
  *
- * A section is a mapping: rows, and a struct in which their values are stored. A new key needs its
- * row and its use, and `./dev generate` for the documents. A new protocol has its rows in a file
- * table_<name>.c, and a row in table_top.c names its section.
+ * The row declares the field in the struct of its section (config.h), so that `limits.request_ms` can
+ * be used. Everything else is made from it, too: the checks, the default, `--help`, weir.yaml(5),
+ * docs/configuration.md, the completions of shells, the annotated default file and `weir check
+ * --effective`. So a new key changes two files, the keys and the file that uses it, and `./dev
+ * generate` writes the documents. tools/try-key shows this.
+ *
+ * A section is a mapping: its keys, and the rules between them. A new protocol has its keys and rules
+ * in its folder (see ftp/table_ftp.c), a struct in config.h, and a row in top_keys.def.
  *
  *   document.h ─▶ table.h ─▶ type_*.c ─▶ table_<protocol>.c ─▶ table_top.c ─▶ config_file.c
  *   nodes         rows       values      keys and rules        the whole       files

@@ -21,7 +21,9 @@ static char *print_value(const struct key *key, const void *value)
 	FILE *to = open_memstream(&text, &size);
 	if (!to)
 		return NULL;
-	if (key->type->print)
+	/* A number that is 0 where 0 is no value is not set. */
+	bool missing = key->type->number && key->otherwise && !type_load(key->type, value);
+	if (key->type->print && !missing)
 		key->type->print(to, key, value);
 	if (fclose(to) == 0)
 		return text;

@@ -5,8 +5,8 @@
 #include <weir/tls.h>
 
 #include "config_tls.h"
+#include "key_rows.h"
 #include "tables.h"
-#include "types.h"
 
 static const struct key certificate_keys[] = {
         {"chain", &type_file, AT(weir_tls_certificate, chain), .required = true,
@@ -41,21 +41,12 @@ static const char *const clients_words[] = {
 static const char *const version_words[] = {
         [CONFIG_TLS_1_2] = "1.2", [CONFIG_TLS_1_3] = "1.3", NULL};
 
+#define KEYS_STRUCT config_tls
 static const struct key tls_keys[] = {
-        {"certificates", &type_sections, AT(config_tls, certificates), .required = true,
-                .max = CONFIG_CERTIFICATES_MAX, .of = &table_certificate,
-                .doc = "The certificates of the server, see `certificates` below."},
-        {"clients", &type_word, AT(config_tls, clients), .words = clients_words,
-                .doc = "Whether clients must have a certificate: any does not ask for it, "
-                       "optional checks one that is sent, required refuses clients without one."},
-        {"clients-ca", &type_file, AT(config_tls, clients_ca), .otherwise = "none",
-                .needs = "clients",
-                .doc = "A PEM file with the authorities that sign the certificates of clients.",
-                .more = "It is required for optional and required."},
-        {"minimum", &type_word, AT(config_tls, minimum), .words = version_words,
-                .doc = "The lowest version of TLS: 1.2 or 1.3."},
+#include "tls_keys.def"
         {0},
 };
+#undef KEYS_STRUCT
 
 /* Whether nothing is missing that was reported already. */
 static bool tls_is_complete(const struct config_tls *tls)

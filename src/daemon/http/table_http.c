@@ -11,8 +11,8 @@
 
 #include "config.h"
 #include "kinds.h"
+#include "key_rows.h"
 #include "tables.h"
-#include "types.h"
 
 /* -- types ------------------------------------------------------------------------------------- */
 
@@ -164,21 +164,12 @@ static const struct type type_fields = {
 
 /* -- uploads ----------------------------------------------------------------------------------- */
 
+#define KEYS_STRUCT config_uploads
 static const struct key upload_keys[] = {
-        {"prefix", &type_prefix, AT(config_uploads, prefix), .preset_text = "/",
-                .example = "incoming", .doc = "The path below which clients may write."},
-        {"put", &type_flag, AT(config_uploads, put), .preset = true,
-                .doc = "Whether clients may write with PUT."},
-        {"forms", &type_flag, AT(config_uploads, forms), .preset = true,
-                .doc = "Whether clients may post forms (multipart/form-data) to a directory."},
-        {"delete", &type_flag, AT(config_uploads, remove),
-                .doc = "Whether clients may delete files with DELETE."},
-        {"max-size", &type_size, AT(config_uploads, max_size), .min = 1, .max = 1ull << 50,
-                .preset = WEIR_HTTP_UPLOAD_MAX, .doc = "The largest body of one request."},
-        {"mode", &type_mode, AT(config_uploads, mode), .otherwise = "0644 less the umask",
-                .example = "0640", .doc = "The permission bits of new files, in octal."},
+#include "upload_keys.def"
         {0},
 };
+#undef KEYS_STRUCT
 
 static void uploads_begin(void *target)
 {
@@ -201,15 +192,12 @@ static const struct section table_uploads = {
 
 /* -- passwords --------------------------------------------------------------------------------- */
 
+#define KEYS_STRUCT config_auth
 static const struct key auth_keys[] = {
-        {"path", &type_prefix, AT(config_auth, path), .preset_text = "/", .example = "private",
-                .doc = "The path that requires a password, with everything below it."},
-        {"realm", &type_text, AT(config_auth, realm), .preset_text = "weir",
-                .doc = "The name that browsers show when they ask for the password."},
-        {"users", &type_file, AT(config_auth, users_path), .required = true, .example = "users",
-                .doc = "A file of users and their passwords, as `weir passwd` writes it."},
+#include "auth_keys.def"
         {0},
 };
+#undef KEYS_STRUCT
 
 /* What is wrong with a users file, at the value that names it. */
 struct users_report {
@@ -256,17 +244,12 @@ static const struct section table_auth = {
 
 /* -- redirects --------------------------------------------------------------------------------- */
 
+#define KEYS_STRUCT config_redirect
 static const struct key redirect_keys[] = {
-        {"from", &type_prefix, AT(config_redirect, from), .required = true, .example = "old",
-                .doc = "The path that is redirected, with everything below it."},
-        {"to", &type_text, AT(config_redirect, to), .required = true,
-                .example = "https://example.org/new",
-                .doc = "The URL, or the path beginning with `/`, that clients are sent to.",
-                .more = "The part of the request behind `from`, and the query, are appended."},
-        {"status", &type_number, AT(config_redirect, status), .min = 301, .max = 308, .preset = 301,
-                .doc = "The status code: 301, 302, 303, 307 or 308."},
+#include "redirect_keys.def"
         {0},
 };
+#undef KEYS_STRUCT
 
 static bool redirect_status_is_good(uint64_t status)
 {
@@ -361,53 +344,12 @@ static void redirect_check_all(
 static const char *const doh_words[] = {
         [CONFIG_DOH_OFF] = "off", [CONFIG_DOH_ON] = "on", [CONFIG_DOH_CLEAR] = "clear", NULL};
 
+#define KEYS_STRUCT config_site
 static const struct key site_keys[] = {
-        {"root", &type_directory, AT(config_site, root), .required = true, .example = "public",
-                .initial = "/srv/www", .option = "root",
-                .option_doc = "The directory to serve, instead of the configured sites.",
-                .doc = "The directory to serve.",
-                .more = "No path and no symbolic link leads out of it."},
-        {"names", &type_hosts, AT(config_site, names), .max = CONFIG_NAMES_MAX,
-                .otherwise = "every name, for the first site alone",
-                .example = "[example.org, www.example.org]",
-                .doc = "The host names of the site, without ports; `*.example.org` is every name "
-                       "that ends in `.example.org`.",
-                .more = "The first site also answers for all names that no site has; the others "
-                        "need names. Two sites must not have the same name."},
-        {"index", &type_text_or_off, AT(config_site, index), .preset_text = "index.html",
-                .doc = "The file that is sent for a directory, or off for none."},
-        {"listing", &type_flag, AT(config_site, listing), .preset = true,
-                .doc = "Whether directories without an index are listed."},
-        {"hidden", &type_flag, AT(config_site, hidden),
-                .doc = "Whether names that begin with a dot are served; `.well-known` always is."},
-        {"compress", &type_flag, AT(config_site, compress), .preset = true,
-                .doc = "Whether text is compressed on the fly for clients that accept gzip."},
-        {"siblings", &type_flag, AT(config_site, siblings), .preset = true,
-                .doc = "Whether the file `x.gz` is sent for `x` to clients that accept gzip."},
-        {"redirect-to-https", &type_flag, AT(config_site, redirect_to_https),
-                .doc = "Whether requests without TLS are redirected to https.",
-                .more = "The status is 308; the port is that of the first https listener."},
-        {"dns-over-https", &type_word, AT(config_site, doh), .words = doh_words, .example = "on",
-                .option = "doh", .option_value = "on",
-                .option_doc = "Answer DNS over HTTPS (RFC 8484) at /dns-query of the first site.",
-                .doc = "Whether DNS over HTTPS (RFC 8484) is answered at `/dns-query`: off, on "
-                       "(over TLS only) or clear.",
-                .more = "Use clear if a server in front of this one does TLS. The answers come "
-                        "from the section `dns`."},
-        {"fields", &type_fields, AT(config_site, fields), .otherwise = "none",
-                .example = "{Cache-Control: max-age=60, X-Content-Type-Options: nosniff}",
-                .doc = "Header fields that are added to every file."},
-        {"redirect", &type_sections, AT(config_site, redirects), .max = CONFIG_RULES_MAX,
-                .of = &table_redirect, .otherwise = "none",
-                .doc = "Paths that moved, see `redirect` below."},
-        {"auth", &type_sections, AT(config_site, auth), .max = CONFIG_RULES_MAX, .of = &table_auth,
-                .otherwise = "none",
-                .doc = "Parts of the site that require a password, see `auth` below."},
-        {"uploads", &type_section, AT(config_site, uploads), .of = &table_uploads,
-                .otherwise = "clients cannot write",
-                .doc = "Allows clients to write files, see `uploads` below."},
+#include "site_keys.def"
         {0},
 };
+#undef KEYS_STRUCT
 
 static void site_check(struct reader *reader, struct node *node, void *target)
 {
