@@ -7,6 +7,7 @@
 
 #include "banner.h"
 #include "kinds.h"
+#include "services.h"
 
 /* The endpoint as a client on this machine can use it. */
 static void banner_format_url(const struct endpoint *endpoint, char *text, size_t size)

@@ -40,7 +40,7 @@ int config_tls_load(struct config *config, const struct config *previous,
 		struct weir_tls_options options = {
 		        .certificates = tls->certificates.items,
 		        .count = tls->certificates.count,
-		        .alpn = services[i]->alpn,
+		        .alpn = service_infos[i].alpn,
 		        .clients = tls->clients,
 		        .clients_ca = tls->clients_ca,
 		        .tls13_only = tls->minimum == CONFIG_TLS_1_3,

@@ -168,7 +168,7 @@ static void listener_check_sections(struct reader *reader, const struct node *to
 {
 	const char *reported = "";
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		const char *section = services[i]->section;
+		const char *section = service_infos[i].section;
 		if (!kinds_include(reader->config, i) || strcmp(section, reported) == 0 ||
 		        node_find(top, section))
 			continue;

@@ -221,12 +221,7 @@ static void service_dns_print_commands(const struct config *config, const char *
 	        name);
 }
 
-static const char *const alpn[] = {"dot", NULL};
-
 const struct service_type service_dns = {
-        .section = "dns",
-        .log = LOG_DNS,
-        .alpn = alpn,
         .load = service_dns_load,
         .unload = service_dns_unload,
         .open = service_dns_open_server,

@@ -205,12 +205,7 @@ static void service_ftp_print_commands(const struct config *config, const char *
 }
 
 /* Who asks for another protocol was led here by somebody else (ALPACA). */
-static const char *const alpn[] = {"ftp", "ftp-data", NULL};
-
 const struct service_type service_ftp = {
-        .alpn = alpn,
-        .section = "ftp",
-        .log = LOG_FTP,
         .load = service_ftp_load,
         .unload = service_ftp_unload,
         .open = service_ftp_open_server,

@@ -139,12 +139,7 @@ static void service_http_print_commands(const struct config *config, const char 
 			        config->sites.items[i].names.items[0], url);
 }
 
-static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
-
 const struct service_type service_http = {
-        .section = "sites",
-        .log = LOG_ACCESS,
-        .alpn = alpn,
         .load = service_http_load,
         .unload = service_http_unload,
         .open = service_http_open_server,

@@ -77,12 +77,7 @@ static void service_pop3_print_commands(const struct config *config, const char 
 }
 
 /* Who asks for another protocol was led here by somebody else (ALPACA). */
-static const char *const alpn[] = {"pop3", NULL};
-
 const struct service_type service_pop3 = {
-        .alpn = alpn,
-        .section = "mail",
-        .log = LOG_MAIL,
         .load = mail_host_load,
         .unload = mail_host_unload,
         .open = service_pop3_open_server,

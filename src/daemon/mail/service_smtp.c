@@ -115,8 +115,6 @@ static void service_smtp_print_commands(const struct config *config, const char 
 }
 
 const struct service_type service_smtp = {
-        .section = "mail",
-        .log = LOG_MAIL,
         .load = mail_host_load,
         .unload = mail_host_unload,
         .open = service_smtp_open_server,

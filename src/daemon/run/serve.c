@@ -157,7 +157,7 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 	if (!config_dns_same_cache(&config->dns, &old->dns))
 		say("the cache of DNS changes at the next start");
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
-		if (!config_same_log(config, old, services[i]->log))
+		if (!config_same_log(config, old, service_infos[i].log))
 			changed |= 1u << i;
 	/* All servers of mail are to have the same mailboxes. */
 	if (!same_mail)

@@ -1,6 +1,6 @@
 /*
- * A service: one protocol as the daemon runs it, in a file of its own (service_http.c). kinds.c
- * lists them, and the names under which `listen` has them.
+ * A service: one protocol as the daemon runs it, in a file of its own (service_http.c).
+ * services.c lists them, kinds.c the types of their listeners.
  *
  *   main thread:  load ─▶ content, for each worker    unload, as soon as it was handed over
  *   worker:       open(content) ─▶ server … update(server, another content) … close
@@ -61,12 +61,6 @@ void service_accept_failed(void *options, int error);
 void service_tls_failed(void *options, const struct weir_address *peer, const char *why);
 
 struct service_type {
-	/* The key that a configuration must have for it. */
-	const char *section;
-	enum config_log log;
-	/* What it is called in ALPN, up to NULL; NULL: clients are not asked. */
-	const char *const *alpn;
-
 	/*
 	 * On the main thread; may block on the disk, and hold the configuration. Who begins in
 	 * clear and upgrades finds its certificates in config->tls.of. 0 or a negative errno, which

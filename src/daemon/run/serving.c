@@ -87,7 +87,7 @@ static struct weir_tls *serving_tls_of(const struct contents *contents, const st
 static int serving_open_log(struct worker *worker, const struct plan *plan, const struct kind *kind,
         struct log_file **ret)
 {
-	const char *path = plan->logs[services[kind->service]->log];
+	const char *path = plan->logs[service_infos[kind->service].log];
 	if (!path)
 		return 0;
 	return log_file_open(&worker->serving.logs, worker->loop, plan->user, path, ret);

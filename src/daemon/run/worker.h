@@ -21,6 +21,7 @@
 #include <weir/loop.h>
 
 #include "kinds.h"
+#include "services.h"
 
 struct dns_host;
 struct endpoint;
