@@ -27,7 +27,7 @@ enum {
 struct option_value {
 	const struct key *key;
 	uint32_t offset;  /* of the value in struct config */
-	const char *text; /* is good */
+	const char *text; /* was checked */
 };
 
 struct options {
@@ -42,7 +42,7 @@ struct options {
 	const char *users;
 	const char *domains[CONFIG_NAMES_MAX];
 	size_t domain_count;
-	const char *zones[OPTIONS_ZONES_MAX]; /* NAME=FILE, NAME is good */
+	const char *zones[OPTIONS_ZONES_MAX]; /* NAME=FILE; NAME was checked */
 	size_t zone_count;
 	struct weir_address forward[WEIR_DNS_UPSTREAMS_MAX];
 	size_t forward_count;

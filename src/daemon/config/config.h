@@ -1,12 +1,13 @@
 /*
- * The configuration: what the program does, read from a file and the command line, immutable from
- * then on and shared by all workers.
+ * The configuration of the program, read from files and the command line. It is immutable from then on,
+ * and shared by all workers.
  *
  *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ contents_load, once a worker
  *   the defaults of the table ───────────┘
  *
- * Everything in it lives as long as it does. Counted: each worker's contents hold theirs, since they
- * borrow names from it; the last release frees. Any thread may hold and release.
+ * Everything in it lives as long as the configuration does. It is reference counted: the contents of
+ * each worker hold it, since they borrow names from it, and the last release frees it. Any thread may
+ * hold and release it. The fields of the structs are documented by their keys in the files *.def.
  */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
@@ -27,21 +28,21 @@
 #include "config_memory.h"
 #include "key_fields.h"
 
-/* Bounds of what a configuration may ask for. */
+/* The bounds of a configuration. */
 enum {
 	CONFIG_FILE_MAX = 1024 * 1024, /* bytes of the file */
 	CONFIG_LISTENERS_MAX = 64,
 	CONFIG_CERTIFICATES_MAX = 256,
 	CONFIG_SITES_MAX = 1024,
-	CONFIG_REDIRECT_STEPS_MAX = 24, /* … that `weir check` follows */
+	CONFIG_REDIRECT_STEPS_MAX = 24, /* redirects that `weir check` follows */
 	CONFIG_REDIRECT_PATH_MAX = 4096,
 	CONFIG_NAMES_MAX = 64,  /* of one site; local domains of mail */
 	CONFIG_FIELDS_MAX = 32, /* of one site */
-	CONFIG_RULES_MAX = 256, /* redirects of one site; as many places with a password */
+	CONFIG_RULES_MAX = 256, /* redirects, and entries of auth, of one site */
 	CONFIG_WORKERS_MAX = 64,
 	CONFIG_NETWORKS_MAX = 256,
-	CONFIG_ZONES_MAX = 100000,      /* in a file; how many fit is up to its size */
-	CONFIG_PEERS_MAX = 64,          /* servers of DNS in one list */
+	CONFIG_ZONES_MAX = 100000,      /* the size of the file allows fewer */
+	CONFIG_PEERS_MAX = 64,          /* DNS servers in one list */
 	CONFIG_TEXT_MAX = 4096,         /* bytes of one value */
 	CONFIG_INCLUDE_DEPTH_MAX = 8,   /* files that include each other */
 	CONFIG_INCLUDE_FILES_MAX = 256, /* all files of a configuration */
@@ -58,7 +59,7 @@ enum service {
 	SERVICE_COUNT,
 };
 
-/* The files that are written to. */
+/* The logs. */
 enum config_log {
 	LOG_ACCESS,
 	LOG_MAIL,
@@ -71,10 +72,10 @@ struct kind;
 
 struct config_listener {
 	const struct kind *kind;     /* see kinds.h */
-	struct weir_address address; /* port 0: any that is free */
+	struct weir_address address; /* port 0: the system chooses one */
 };
 
-/* Versions of TLS, as `minimum` has them. */
+/* The versions of TLS, as values of `minimum`. */
 enum config_tls_version {
 	CONFIG_TLS_1_2,
 	CONFIG_TLS_1_3,
@@ -177,33 +178,32 @@ struct config {
 
 #include "key_fields_end.h"
 
-/* Without defaults (see config_file.h), with one hold. NULL without memory. */
+/* Creates a configuration without defaults (see config_file.h), with one reference. Returns NULL
+ * without memory. */
 struct config *config_create(void);
 
+/* Adds a reference, and returns the configuration. */
 struct config *config_hold(struct config *config);
-/* NULL is allowed. */
+/* Releases a reference; NULL is allowed. */
 void config_release(struct config *config);
 
-/* Has the last release call a function first, which frees what other files have put in. */
+/* Registers a function that the last release calls first, for members that other files own. */
 void config_on_release(struct config *config, void (*release)(struct config *config));
 
 /* Releases the users of all sites. */
 void config_release_users(struct config *config);
 
-/* Memory and text that live as long as the configuration; zeroed. NULL without memory. */
+/* Memory, which is zero, and text that live as long as the configuration. Return NULL without memory. */
 void *config_alloc(struct config *config, size_t size);
 char *config_copy(struct config *config, const char *text, size_t size);
 
 /* Whether both write this log to the same file. */
 bool config_same_log(const struct config *a, const struct config *b, enum config_log log);
 
-/* The path `name` as seen from an absolute directory, as text of the configuration. */
+/* Returns the absolute path of `name`, which is relative to `directory`; NULL without memory. */
 char *config_path(struct config *config, const char *directory, const char *name);
 
-/* The file of a log that is called `name`: "-" is the standard output. */
-const char *config_log_path(const char *name);
-
-/* Replaces all listeners; all certificates, whose texts are borrowed. 0 or -ENOMEM. */
+/* Replace all listeners, and all certificates, whose texts are borrowed. Return 0 or -ENOMEM. */
 int config_set_listeners(
         struct config *config, const struct config_listener *listeners, size_t count);
 int config_set_certificates(

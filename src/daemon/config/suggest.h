@@ -4,16 +4,16 @@
 
 #include <stddef.h>
 
-/* All zero at first; name stays NULL when nothing is near. */
+/* All zero at first; `name` stays NULL if no name is near. */
 struct suggestion {
 	const char *name;
 	size_t distance;
 };
 
-/* Offers a candidate for what was typed; the best so far is kept. */
+/* Offers a candidate for the typed name; the struct has the best one so far. */
 void suggest(struct suggestion *best, const char *typed, const char *candidate);
 
-/* Letters put in, left out, changed, or swapped with their neighbour. Both up to 63 letters. */
+/* Returns how many letters are added, missing, changed or swapped. Both names have up to 63. */
 size_t suggest_distance(const char *a, const char *b);
 
 #endif

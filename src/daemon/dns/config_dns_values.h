@@ -1,4 +1,4 @@
-/* What the section `dns` says, as part of struct config (config.h), whose memory it is in. */
+/* The section `dns`, as part of struct config (config.h). */
 #ifndef DAEMON_CONFIG_DNS_VALUES_H
 #define DAEMON_CONFIG_DNS_VALUES_H
 

@@ -77,7 +77,7 @@ static int dns_host_make_zones(struct dns_host *host, const struct config *confi
 	return error;
 }
 
-void dns_host_tell(struct dns_host *host)
+void dns_host_notify(struct dns_host *host)
 {
 	weir_dns_notifier_notify(host->notifier, host->told, host->zones);
 	weir_dns_zones_release(host->told);
@@ -90,7 +90,7 @@ static void dns_host_on_changed(void *context)
 	if (!host->config || dns_host_make_zones(host, host->config) < 0)
 		return;
 	host->renew(host->context);
-	dns_host_tell(host);
+	dns_host_notify(host);
 }
 
 /* -- secondaries ------------------------------------------------------------------------------- */
@@ -185,7 +185,7 @@ int dns_host_update(struct dns_host *host, struct config *config, bool starting)
 	host->config = config_hold(config);
 	if (!starting) {
 		host->renew(host->context);
-		dns_host_tell(host);
+		dns_host_notify(host);
 	}
 #ifdef __GLIBC__
 	/* What reading large zones took would stay with us, between what is still in use. */

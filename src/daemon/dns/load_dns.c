@@ -7,6 +7,7 @@
 
 #include <weir/error.h>
 
+#include "config_file.h"
 #include "config_zones.h"
 #include "kinds.h"
 #include "load_dns.h"
@@ -30,7 +31,7 @@ static int load_dns_set_zone(struct config *config, const char *text, struct con
 	weir_span_cut(&file, '=', &name);
 	weir_dns_name_parse(name, &zone->name);
 	weir_dns_name_lower(&zone->name);
-	return load_path(config, file.data, &zone->path);
+	return config_file_path(config, file.data, &zone->path);
 }
 
 static int load_dns_choose_zones(struct config *config, const struct options *options)

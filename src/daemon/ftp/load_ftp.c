@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "config_file.h"
 #include "config_ftp.h"
 #include "kinds.h"
 #include "load_ftp.h"
@@ -24,7 +25,7 @@ static void load_ftp_say_mistake(void *context, const char *path, unsigned line,
 static int load_ftp_choose_users(struct config *config, const char *path)
 {
 	struct config_ftp *ftp = &config->ftp;
-	int error = load_path(config, path, &ftp->users_path);
+	int error = config_file_path(config, path, &ftp->users_path);
 	if (error < 0)
 		return error;
 	weir_users_release(ftp->users);

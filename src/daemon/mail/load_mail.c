@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_file.h"
 #include "config_mail.h"
 #include "kinds.h"
 #include "load_mail.h"
@@ -56,9 +57,9 @@ int load_mail(struct config *config, const struct options *options)
 	if (!load_mail_is_given(options) || !load_mail_serves(config))
 		return 0;
 	if (options->mail)
-		error = load_path(config, options->mail, &mail->directory);
+		error = config_file_path(config, options->mail, &mail->directory);
 	if (error == 0 && options->users)
-		error = load_path(config, options->users, &mail->users_path);
+		error = config_file_path(config, options->users, &mail->users_path);
 	if (error == 0)
 		error = load_mail_choose_domains(config, options);
 	if (error < 0)
@@ -94,6 +95,6 @@ int load_mail_check(
 		return -EINVAL;
 	}
 	if (previous && config_mail_same_host(&previous->mail, &config->mail))
-		mail_host_keep(config, previous);
+		mail_host_share(config, previous);
 	return 0;
 }

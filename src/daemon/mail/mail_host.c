@@ -72,7 +72,7 @@ void mail_host_unload(void *content)
 	config_release(content);
 }
 
-void mail_host_keep(struct config *config, const struct config *from)
+void mail_host_share(struct config *config, const struct config *from)
 {
 	struct mail_host *own = config->mail.host;
 	config->mail.host = from->mail.host ? mail_host_hold(from->mail.host) : NULL;

@@ -4,9 +4,9 @@
 
 static void complaints_tell_rest(struct complaints *complaints)
 {
-	if (complaints->unsaid)
-		say("%u more %s", complaints->unsaid, complaints->what);
-	complaints->said = complaints->unsaid = 0;
+	if (complaints->suppressed)
+		say("%u more %s", complaints->suppressed, complaints->what);
+	complaints->reported = complaints->suppressed = 0;
 }
 
 static void complaints_on_period(struct weir_timer *timer)
@@ -24,11 +24,11 @@ bool complaints_allow(struct complaints *complaints)
 	if (!weir_timer_running(&complaints->timer))
 		weir_timer_start(complaints->loop, &complaints->timer, COMPLAINTS_PERIOD_S * 1000,
 		        complaints_on_period);
-	if (complaints->said < COMPLAINTS_MAX) {
-		complaints->said++;
+	if (complaints->reported < COMPLAINTS_MAX) {
+		complaints->reported++;
 		return true;
 	}
-	complaints->unsaid++;
+	complaints->suppressed++;
 	return false;
 }
 

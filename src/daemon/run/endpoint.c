@@ -170,7 +170,7 @@ unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kin
 	return 0;
 }
 
-void endpoints_settle(struct endpoint_list *list)
+void endpoints_unreserve(struct endpoint_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (list->items[i].reserved >= 0)
@@ -181,7 +181,7 @@ void endpoints_settle(struct endpoint_list *list)
 
 void endpoints_free(struct endpoint_list *list)
 {
-	endpoints_settle(list);
+	endpoints_unreserve(list);
 	free(list->items);
 	*list = (struct endpoint_list){NULL, 0};
 }

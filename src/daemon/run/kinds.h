@@ -8,15 +8,15 @@ struct kind {
 	const char *name; /* NULL ends the table */
 	enum service service;
 	bool secure;        /* TLS from the first byte */
-	bool upgrades;      /* a client may ask for TLS (STARTTLS) */
-	bool datagrams;     /* UDP, too, at the same address */
-	int variant;        /* the service's own */
+	bool upgrades;      /* a client may start TLS (STARTTLS) */
+	bool datagrams;     /* it listens on UDP, too */
+	int variant;        /* defined by the service */
 	const char *scheme; /* of its URLs */
 };
 
 extern const struct kind kinds[];
 
-/* What the configuration must know of a service. */
+/* The facts on a service that reading a configuration needs. */
 struct service_info {
 	const char *section; /* the section that its listeners need */
 	enum config_log log;
@@ -26,14 +26,14 @@ struct service_info {
 
 extern const struct service_info service_infos[SERVICE_COUNT];
 
-/* The kind of this name, or NULL. */
+/* Returns the type of this name, or NULL. */
 const struct kind *kind_find(const char *name);
 
-/* Whether a listener of the configuration is of the service; without any, one will be of HTTP. */
+/* Whether the configuration has a listener of the service; without any listener, HTTP has one. */
 bool kinds_include(const struct config *config, enum service service);
 bool kinds_include_https(const struct config *config);
 
-/* Whether one of them is secure, or may become so if there are certificates. */
+/* Whether a listener has TLS from the first byte; and whether one has, or can start it. */
 bool kinds_include_secure(const struct config *config);
 bool kinds_include_tls(const struct config *config);
 

@@ -64,24 +64,6 @@ static int load_choose_listeners(struct config *config, const struct options *op
 	return error;
 }
 
-int load_path(struct config *config, const char *path, const char **ret)
-{
-	char directory[PATH_MAX];
-	*ret = path;
-	if (path[0] == '/')
-		return 0;
-	if (!getcwd(directory, sizeof directory)) {
-		int error = -errno;
-		say("cannot tell where %s is: %s", path, weir_error_text(error));
-		return error;
-	}
-	*ret = config_path(config, directory, path);
-	if (*ret)
-		return 0;
-	say("out of memory");
-	return -ENOMEM;
-}
-
 /* -- plain keys -------------------------------------------------------------------------------- */
 
 /* All values of a list, with commas between; of any other key the last one. */
@@ -150,9 +132,9 @@ static int load_set_certificates(struct config *config, const struct options *op
 	int error = 0;
 	for (size_t i = 0; i < options->certificate_count && error == 0; i++) {
 		items[i] = (struct weir_tls_certificate){0};
-		error = load_path(config, options->chains[i], &items[i].chain);
+		error = config_file_path(config, options->chains[i], &items[i].chain);
 		if (error == 0)
-			error = load_path(config, options->keys[i], &items[i].key);
+			error = config_file_path(config, options->keys[i], &items[i].key);
 	}
 	if (error < 0)
 		return error;

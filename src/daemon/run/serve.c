@@ -129,7 +129,7 @@ static int serve_config(struct daemon *daemon, struct config *config, unsigned r
 		return error;
 	}
 	serve_set_guard(daemon, &config->guard);
-	endpoints_settle(&endpoints);
+	endpoints_unreserve(&endpoints);
 	endpoints_free(&daemon->endpoints);
 	config_release(daemon->config);
 	daemon->endpoints = endpoints;
@@ -169,7 +169,7 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 	say("limits, logs, settings of mail and of DNS but for zones, keys and cookies change at "
 	    "the next start, for what is listened on already");
 	/* All servers of mail are to have the same mailboxes, reports of the relay, too. */
-	mail_host_keep(config, old);
+	mail_host_share(config, old);
 	return 0;
 }
 
@@ -315,7 +315,7 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_start(daemon->relay);
 	if (error == 0)
-		dns_host_tell(daemon->dns);
+		dns_host_notify(daemon->dns);
 	return error;
 }
 

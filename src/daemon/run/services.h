@@ -6,10 +6,10 @@
 
 extern const struct service_type *const services[SERVICE_COUNT];
 
-/* What the services have on one worker; NULL for a service without a listener. */
+/* The contents of all services on one worker; NULL for a service without a listener. */
 struct contents {
 	void *of[SERVICE_COUNT];
-	struct weir_tls *tls[SERVICE_COUNT]; /* held; NULL without certificates, too */
+	struct weir_tls *tls[SERVICE_COUNT]; /* references; NULL without certificates, too */
 };
 
 /* Calls `load` of every service that has a listener. Returns 0 or a negative errno. */
