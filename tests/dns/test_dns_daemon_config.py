@@ -56,7 +56,7 @@ def test_the_command_line(weir, pair, tmp_path):
         (["--dns", "127.0.0.1:0", "--zone", "example.org=bad"], "bad:5: "),
         (["--dns", "127.0.0.1:0", *["--zone", "a.org=z"] * 2], "a second time"),
         (["--dot", "127.0.0.1:0", "--zone", "example.org=z"], "dot needs a certificate"),
-        (["--http", "127.0.0.1:0", "--zone", "example.org=z"], "--zone is of no use"),
+        (["--http", "127.0.0.1:0", "--zone", "example.org=z"], "--zone needs an address for DNS"),
         (["--dns", "127.0.0.1:0", "--zone", "example.org=z", "--doh"], "--doh answers at"),
         (["--http", "127.0.0.1:0", "--zone", "example.org=z", "--doh"], "--doh answers at"),
     ],

@@ -149,7 +149,7 @@ def test_wrong_addresses(run, value):
 
 def test_forward_alone_is_of_no_use(run):
     result = run("serve", "--http", "127.0.0.1:0", "--forward", "192.0.2.1")
-    assert result.returncode != 0 and "--forward is of no use" in result.stderr
+    assert result.returncode != 0 and "--forward needs an address for DNS" in result.stderr
 
 
 def test_only_who_may(forwarding, upstream):

@@ -35,7 +35,7 @@ from mailhost import certificate, mailhost, users_file  # noqa: F401
             ["--smtps", "127.0.0.1:0", "--mail", "m", "--users", "users", "--domain", "a"],
             "submissions needs a certificate",
         ),
-        (["--http", "127.0.0.1:0", "--mail", "m"], "are of no use without an address for mail"),
+        (["--http", "127.0.0.1:0", "--mail", "m"], "need an address for mail"),
         (
             ["--smtp", "127.0.0.1:0", "--mail", "m", "--users", "none", "--domain", "a"],
             "none: No such file",

@@ -123,7 +123,7 @@ def test_usage(run, arguments, message):
     "arguments, message",
     [
         (["--https", "127.0.0.1:0"], "https needs a certificate: add --cert FILE --key FILE"),
-        (["--cert", "cert.pem", "--key", "key.pem"], "of no use without an address for TLS"),
+        (["--cert", "cert.pem", "--key", "key.pem"], "need an address for TLS"),
         (["--https", ":0", "--cert", "no", "--key", "key.pem"], "/no: cannot be read: No such file"),
         (["--https", ":0", "--cert", "cert.pem", "--key", "cert.pem"], "no private key in PEM"),
     ],

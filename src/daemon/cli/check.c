@@ -1,5 +1,5 @@
 /*
- * `weir check`. Nothing is opened for writing, and nothing listens: it may run beside the daemon.
+ * `weir check`. It opens nothing for writing and does not listen, so it may run beside the daemon.
  */
 #include "check.h"
 #include "config_file.h"

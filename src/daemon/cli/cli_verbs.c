@@ -1,4 +1,4 @@
-/* The verbs. What an option does is in the file of its verb. */
+/* The table of verbs. The file of a verb has the effects of its options. */
 #include <string.h>
 
 #include "tables.h"

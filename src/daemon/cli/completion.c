@@ -5,7 +5,7 @@
 #include "types.h"
 #include "cli_verbs.h"
 
-/* What may follow an option, or a verb. */
+/* The proposals for the argument of an option or a verb. */
 enum proposal {
 	PROPOSE_NOTHING,
 	PROPOSE_WORDS,
@@ -33,7 +33,7 @@ static enum proposal completion_of(const struct key *key)
 	return proposal;
 }
 
-/* The words of a key, separated by spaces. */
+/* Prints the words of a key, separated by spaces. */
 static void completion_words(FILE *to, const struct key *key)
 {
 	if (key->option_values)
@@ -42,7 +42,7 @@ static void completion_words(FILE *to, const struct key *key)
 		fprintf(to, "%s%s", i ? " " : "", key->words[i]);
 }
 
-/* A sentence without its full stop, quotes of code, and what shells would understand. */
+/* Prints a sentence without its full stop and quotes of code, escaped for a shell. */
 static void completion_doc(FILE *to, const char *doc, const char *escaped)
 {
 	size_t size = strlen(doc);

@@ -1,4 +1,4 @@
-/* `weir config`. tools/generate puts what it prints into the documents. */
+/* `weir config`. tools/generate puts its output into the documents. */
 #include <stdio.h>
 #include <string.h>
 

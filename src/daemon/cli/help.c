@@ -37,7 +37,7 @@ void help_wrap(FILE *to, const char *text, const char *prefix, size_t column, si
 	putc('\n', to);
 }
 
-/* "-c, --config FILE" */
+/* Prints "-c, --config FILE", and returns the column behind it. */
 static size_t help_print_name(FILE *to, const struct key *key)
 {
 	const char *argument = verb_option_argument(key);
@@ -75,7 +75,7 @@ static void help_print_option(FILE *to, const struct verb_option *option)
 	free(text);
 }
 
-/* Each line of the examples with two spaces before. */
+/* Indents each line of the examples. */
 static void help_print_examples(FILE *to, const char *examples)
 {
 	for (const char *end; (end = strchr(examples, '\n')); examples = end + 1)

@@ -1,4 +1,4 @@
-/* The program: finds the verb and runs it. Exit codes are in options.h. */
+/* The program finds the verb and runs it. Exit codes are in options.h. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,9 +1,9 @@
 /*
- * The command line of the verbs. getopt_long cuts it; every value is checked here, so that a
- * mistake is found before anything is opened. Whether files exist is found out later.
+ * The command line of the verbs. getopt_long splits it; every value is checked here, so that a mistake
+ * is found before anything is opened. Files are looked at later.
  *
- * An option that is a key of the configuration is stored as it is, and load.c applies it, unless it
- * means more than its key: these have a function here.
+ * An option that is a key of the configuration is stored as text, and load.c applies it. An option that
+ * means more than its key has a function here.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -89,7 +89,7 @@ static size_t options_count_files(const char *const *files)
 	return count;
 }
 
-/* Chains and keys belong together in the order in which they come. */
+/* The first key belongs to the first chain, and so on. */
 static int options_add_file(const char **files, const char *option, const char *path)
 {
 	size_t count = options_count_files(files);
@@ -294,12 +294,12 @@ static int options_set(struct options *options, const struct verb_option *option
 
 /* -- parsing ----------------------------------------------------------------------------------- */
 
-/* Values of getopt_long that are no letter: the index of the option and this. */
+/* getopt_long returns a letter, or this number plus the index of the option. */
 enum {
 	OPTION_FIRST = 1000
 };
 
-/* What getopt_long is given. Options may have two names. */
+/* The arguments of getopt_long. Options may have two names. */
 struct known_options {
 	struct verb_option options[VERB_OPTIONS_MAX];
 	struct option known[2 * VERB_OPTIONS_MAX + 1];

@@ -17,7 +17,7 @@ enum {
 
 /* -- scdoc ------------------------------------------------------------------------------------- */
 
-/* A word, with what scdoc would understand escaped; quotes of code are bold. */
+/* Prints a word, escaped for scdoc; quotes of code make it bold. */
 static size_t manual_word(FILE *to, const char *word, size_t size, bool first)
 {
 	size_t put = 0;
@@ -35,7 +35,7 @@ static size_t manual_word(FILE *to, const char *word, size_t size, bool first)
 	return put;
 }
 
-/* A paragraph in lines that begin with a prefix. */
+/* Prints a paragraph in lines that begin with a prefix. */
 static void manual_wrap(FILE *to, const char *text, const char *prefix)
 {
 	size_t column = 0;
@@ -54,7 +54,7 @@ static void manual_wrap(FILE *to, const char *text, const char *prefix)
 	putc('\n', to);
 }
 
-/* The heading of a section that is a key: upper case for one of the top, else its path. */
+/* Prints the heading of a section: in upper case for a key of the top, else its path. */
 static void manual_heading(FILE *to, const char *path)
 {
 	bool top = !strchr(path, '.');
@@ -76,7 +76,7 @@ static void manual_key(FILE *to, const struct key *key, const char *path)
 	free(text);
 }
 
-/* The keys of a section; the sections that stand in it follow under headings of their own. */
+/* Prints the keys of a section; nested sections follow under headings of their own. */
 static void manual_section(FILE *to, const struct section *section, const char *path, bool nested)
 {
 	if (section->doc) {
@@ -125,7 +125,7 @@ static void manual_option(FILE *to, const struct verb_option *option)
 	if (argument)
 		fprintf(to, " _%s_", argument);
 	putc('\n', to);
-	/* What the key's own sentences and default mean, the option may not. */
+	/* The default of the key need not be that of an option with its own sentence. */
 	char *text = key->option_doc || !option->section || option->section->one_key
 	                     ? strdup(verb_option_doc(key))
 	                     : table_key_text(key, key->doc, true);
@@ -152,7 +152,7 @@ void reference_options(FILE *to)
 
 struct yaml {
 	FILE *to;
-	bool initial; /* the default file: what is not `initial` is a comment */
+	bool initial; /* the default file: a key that is not `initial` is a comment */
 };
 
 static void yaml_section(
@@ -169,7 +169,7 @@ static void yaml_doc(struct yaml *yaml, const struct key *key, unsigned indent)
 	free(text);
 }
 
-/* The key, with "- " before the first one of an item, and "#" before what is a comment. */
+/* Prints the name, with "- " before the first key of an item, and "#" before a comment. */
 static void yaml_name(
         struct yaml *yaml, const struct key *key, unsigned indent, bool first, bool comment)
 {

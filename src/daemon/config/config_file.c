@@ -38,7 +38,7 @@ static int config_file_read_fd(int fd, unsigned char *data, size_t room, size_t 
 	return used == room ? -EFBIG : 0;
 }
 
-/* The bytes are to be freed. */
+/* Reads a whole file; the caller frees the bytes. */
 static int config_file_read_all(
         const char *path, struct stat *ret_status, unsigned char **ret, size_t *ret_size)
 {
@@ -83,7 +83,7 @@ static void config_file_report(
 		problems_add(loading->problems, (struct location){0}, "%s", text);
 }
 
-/* The part of a path before its last slash. Returns NULL without memory. */
+/* Returns the part of a path before its last slash; NULL without memory. */
 static char *config_file_directory(struct memory *memory, const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -110,7 +110,7 @@ static struct source *config_file_source(struct loading *loading, const char *pa
 	return *ret_error < 0 ? NULL : source;
 }
 
-/* Whether the file is new, which is noted. */
+/* Remembers a file. Returns false if it was read before. */
 static bool config_file_is_new(struct loading *loading, const struct stat *status)
 {
 	for (unsigned i = 0; i < loading->count; i++)
@@ -200,7 +200,7 @@ static void config_file_include(struct loading *loading, struct node *root, unsi
 		config_file_include_value(loading, root, value->items[i], depth);
 }
 
-/* Of an included file the key `include` itself is not merged. */
+/* Removes the key `include` of an included file, which is not merged. */
 static void config_file_drop_include(struct node *root)
 {
 	size_t kept = 0;

@@ -1,4 +1,4 @@
-/* A chain of blocks, each from calloc, so that sanitizers see the bounds of each. */
+/* The memory is a chain of blocks, each from calloc, so that sanitizers know the bounds of each. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * Certificates. Each service gets a weir_tls of its own from the same files: they are few, they are
- * small, and a client that was sent to the wrong port is told so by ALPN (the ALPACA attack).
+ * Loads certificates. Each service has a weir_tls of its own from the same files, so that ALPN refuses a
+ * client that was sent to the wrong port (the ALPACA attack).
  */
 #include <time.h>
 
@@ -10,7 +10,7 @@
 #include "kinds.h"
 #include "say.h"
 
-/* How long before its end a certificate should have been replaced. */
+/* A certificate should be replaced this long before it expires. */
 enum {
 	EXPIRES_SOON_S = 3 * 24 * 60 * 60
 };
@@ -23,9 +23,9 @@ struct config_tls_report {
 
 static void config_tls_pass_on(void *context, const char *path, const char *text)
 {
-	struct config_tls_report *told = context;
-	told->any = true;
-	told->report(told->context, path, text);
+	struct config_tls_report *to = context;
+	to->any = true;
+	to->report(to->context, path, text);
 }
 
 int config_tls_load(struct config *config, const struct config *previous,
@@ -35,7 +35,7 @@ int config_tls_load(struct config *config, const struct config *previous,
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		if (!kinds_include(config, i))
 			continue;
-		struct config_tls_report told = {report, context, false};
+		struct config_tls_report to = {report, context, false};
 		struct weir_tls *loaded;
 		struct weir_tls_options options = {
 		        .certificates = tls->certificates.items,
@@ -46,9 +46,9 @@ int config_tls_load(struct config *config, const struct config *previous,
 		        .tls13_only = tls->minimum == CONFIG_TLS_1_3,
 		        .tickets = previous ? previous->tls.of[i] : NULL,
 		};
-		int error = weir_tls_server_create(&options, config_tls_pass_on, &told, &loaded);
+		int error = weir_tls_server_create(&options, config_tls_pass_on, &to, &loaded);
 		if (error < 0) {
-			if (!told.any)
+			if (!to.any)
 				report(context, "", weir_error_text(error));
 			return error;
 		}

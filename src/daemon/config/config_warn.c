@@ -1,8 +1,8 @@
 /*
- * Looks at the files that a configuration names: whether others can read what is secret, and whether
- * the user that the server becomes can do with them what the server will need to do.
+ * Looks at the files that a configuration names: whether other users can read secrets, and whether the
+ * user that the server becomes has the rights that it will need.
  *
- * Leaves out whatever makes a configuration useless: that is an error (config_check.c).
+ * Mistakes that make a configuration useless are not warnings: the tables report them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@
 
 /* -- as another user --------------------------------------------------------------------------- */
 
-/* In a child process, which ends: the rights of the user, of all groups that the user is in. */
+/* Runs in a child process with the rights of the user and its groups, and exits with the errno. */
 static void config_warn_access_in_child(const struct passwd *user, const char *path, int mode)
 {
 	if (initgroups(user->pw_name, user->pw_gid) < 0 || setgid(user->pw_gid) < 0 ||
@@ -32,8 +32,8 @@ static void config_warn_access_in_child(const struct passwd *user, const char *p
 }
 
 /*
- * Whether the user that this process will become may access the path so. Returns 0 or a negative
- * errno; 0 if it cannot be found out.
+ * Returns 0 if the user that this process will become may access the path, or a negative errno. Returns 0
+ * if this cannot be found out.
  */
 static int config_warn_access(const struct config *config, const char *path, int mode)
 {
@@ -78,7 +78,7 @@ static void config_warn_secrets(const struct config *config)
 
 /* -- what a reload reads again ----------------------------------------------------------------- */
 
-/* Root reads it now, and has been given up by the time of a reload. */
+/* Root reads the file now, and the process is no longer root at a reload. */
 static void config_warn_unreadable(const struct config *config, const char *path)
 {
 	int error = path ? config_warn_access(config, path, R_OK) : 0;

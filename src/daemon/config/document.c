@@ -1,7 +1,7 @@
 /*
- * Two passes: the first looks at the events only, and finds what is no YAML, nested too deep, or more
- * than one document; the second builds the nodes. Invariant: the second pass meets nothing that it
- * could take long over, since libyaml's time grows with the square of the depth.
+ * Reads a document in two passes. The first looks at events only: it finds text that is no YAML or is
+ * nested too deep, and a second document. The second pass builds the nodes. Invariant: the input of the
+ * second pass is not deep, since the time of libyaml grows with the square of the depth.
  */
 #include <ctype.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "document.h"
 
-/* Bytes of a value once variables are replaced; single values have a lower bound of their own. */
+/* Bytes of a value once its variables are replaced; table.c has a lower bound for most values. */
 enum {
 	EXPANDED_MAX = 64 * 1024,
 	VARIABLE_NAME_MAX = 128,
@@ -55,7 +55,7 @@ static void document_syntax_error(struct problems *problems, const struct source
 		        "not YAML: %s", text);
 }
 
-/* What the first pass has seen. */
+/* The state of the first pass. */
 struct survey {
 	struct problems *problems;
 	const struct source *source;
@@ -284,7 +284,7 @@ static void document_expand_values(
 		for (size_t j = 0; j < node->count && node->type != NODE_SCALAR; j++) {
 			struct node *value =
 			        node->type == NODE_LIST ? node->items[j] : node->pairs[j].value;
-			/* An alias names it a second time. */
+			/* An alias may name a value that was expanded already. */
 			if (value->type != NODE_SCALAR || value->visited)
 				continue;
 			value->visited = true;

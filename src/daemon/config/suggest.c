@@ -1,5 +1,5 @@
 /*
- * The edit distance of short names, neighbours swapped counted as one (optimal string alignment).
+ * The edit distance of short names, in which swapped neighbours count as one (optimal string alignment).
  */
 #include <stdint.h>
 #include <string.h>
@@ -40,7 +40,7 @@ size_t suggest_distance(const char *a, const char *b)
 void suggest(struct suggestion *best, const char *typed, const char *candidate)
 {
 	size_t distance = suggest_distance(typed, candidate);
-	/* A third of the letters wrong is a slip; more is another word. */
+	/* With more than a third of its letters wrong, a name is another word. */
 	if (distance > 1 + strlen(candidate) / 3)
 		return;
 	if (distance >= strlen(candidate) || (best->name && best->distance <= distance))

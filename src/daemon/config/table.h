@@ -7,13 +7,12 @@
  *           .doc = "How long a request may take from its first byte to its last.")
  *
  * The row declares the field in the struct of its section (config.h), so that `limits.request_ms` can
- * be used. Everything else is made from it, too: the checks, the default, `--help`, weir.yaml(5),
- * docs/configuration.md, the completions of shells, the annotated default file and `weir check
- * --effective`. So a new key changes two files, the keys and the file that uses it, and `./dev
+ * be used. The checks, the default, `--help` and `weir check --effective` are made from it, too. So are
+ * weir.yaml(5), docs/configuration.md, the completions, and the annotated default file. So a new key changes two files, the keys and the file that uses it, and `./dev
  * generate` writes the documents. tools/try-key shows this.
  *
- * A section is a mapping: its keys, and the rules between them. A new protocol has its keys and rules
- * in its folder (see ftp/table_ftp.c), a struct in config.h, and a row in top_keys.def.
+ * A section is a mapping: its keys, and the rules between them. The keys and rules of a protocol are in
+ * its folder, see ftp/table_ftp.c. Its struct is in config.h, and its row in top_keys.def.
  *
  *   document.h ─▶ table.h ─▶ type_*.c ─▶ table_<protocol>.c ─▶ table_top.c ─▶ config_file.c
  *   nodes         rows       values      keys and rules        the whole       files
@@ -78,7 +77,7 @@ struct key {
 	uint64_t max;
 	uint64_t preset;         /* the default of a number */
 	const char *preset_text; /* the default of another type, as it is written; lists: a, b */
-	/* What a missing key means where that is no value: "the first site's root". */
+	/* The meaning of a missing key, if that is not a value: "the first site's root". */
 	const char *otherwise;
 	const char *const *words; /* of type_word, up to NULL: the value is an index */
 	const char *zero;         /* a word for the number 0 */

@@ -13,7 +13,7 @@ enum {
 	VALUE_SIZE_MAX = 512
 };
 
-/* The stored value as text, to be freed. Returns NULL without memory. */
+/* Returns a stored value as text, to be freed; NULL without memory. */
 static char *print_value(const struct key *key, const void *value)
 {
 	char *text = NULL;
@@ -21,7 +21,7 @@ static char *print_value(const struct key *key, const void *value)
 	FILE *to = open_memstream(&text, &size);
 	if (!to)
 		return NULL;
-	/* A number that is 0 where 0 is no value is not set. */
+	/* The number 0 means that the key is not set, unless 0 is a value of the key. */
 	bool missing = key->type->number && key->otherwise && !type_load(key->type, value);
 	if (key->type->print && !missing)
 		key->type->print(to, key, value);
@@ -55,7 +55,7 @@ char *table_default_text(const struct key *key)
 
 /* -- sentences --------------------------------------------------------------------------------- */
 
-/* "From 1 to 64." Words and permission bits say so themselves, and so do huge sizes. */
+/* Prints "From 1 to 64." The bounds of words, permission bits and huge sizes are left out. */
 static void text_range(FILE *to, const struct key *key)
 {
 	const struct type *type = key->type;
@@ -147,7 +147,7 @@ static void print_missing(struct printer *printer, const struct key *key, unsign
 		fprintf(printer->to, "not set\n");
 }
 
-/* "http: 127.0.0.1:8080", to be freed: the one key of an item. Returns NULL without memory. */
+/* Returns the one key of an item, "http: 127.0.0.1:8080", to be freed; NULL without memory. */
 static char *print_one_key(const struct section *section, const void *item)
 {
 	for (const struct key *key = section->keys; key->name; key++) {
@@ -160,7 +160,7 @@ static char *print_one_key(const struct section *section, const void *item)
 	return NULL;
 }
 
-/* Items with one key are a line each; a single one that is the default is written like that. */
+/* Prints a line for each item with one key; the default alone is printed as it is documented. */
 static void print_one_keys(
         struct printer *printer, const struct key *key, const struct list *list, unsigned indent)
 {

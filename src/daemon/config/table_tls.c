@@ -48,7 +48,7 @@ static const struct key tls_keys[] = {
 };
 #undef KEYS_STRUCT
 
-/* Whether nothing is missing that was reported already. */
+/* Whether the section has everything that it needs; what is missing was reported. */
 static bool tls_is_complete(const struct config_tls *tls)
 {
 	if ((tls->clients == WEIR_TLS_CLIENTS_ANY) != !tls->clients_ca)

@@ -1,4 +1,4 @@
-/* The keys of the configuration as a whole, and of what all protocols share: guard and limits. */
+/* The keys of the configuration as a whole, of `guard` and of `limits`. */
 #include <weir/limits.h>
 
 #include "config.h"

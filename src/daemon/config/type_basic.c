@@ -81,7 +81,7 @@ static bool flag_parse(struct reader *reader, const struct key *key, const char 
 	return true;
 }
 
-/* "any, optional or required" */
+/* Writes "any, optional or required". */
 static void word_list(const char *const *words, char *text, size_t size)
 {
 	size_t used = 0;
@@ -128,7 +128,7 @@ static const struct unit *number_units_of(const struct type *type)
 	                                : number_units;
 }
 
-/* "30s": a whole number, and one of the units. */
+/* Reads "30s": a whole number, and one of the units. */
 static bool number_read(const char *text, const struct unit *units, uint64_t *ret)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -148,7 +148,7 @@ static void number_write(const struct type *type, uint64_t number, char *text, s
 	for (; units->name; units++)
 		if (number && number % units->factor == 0)
 			best = units;
-	/* Nobody writes 0ms. */
+	/* 0 is written as 0s, not 0ms. */
 	if (number == 0 && type == &type_duration)
 		best = &duration_units[1];
 	snprintf(text, size, "%" PRIu64 "%s", number / best->factor, best->name);

@@ -74,7 +74,7 @@ static void ipv4_print(FILE *to, const struct key *key, const void *value)
 
 /* -- ports ------------------------------------------------------------------------------------- */
 
-/* "50000-50100", or one port. */
+/* Reads "50000-50100", or one port. */
 static bool ports_parse(
         struct reader *reader, const struct key *key, const char *text, void *target)
 {
@@ -150,7 +150,7 @@ static void domain_print(FILE *to, const struct key *key, const void *value)
 	yaml_print_text(to, text);
 }
 
-/* example.org, *.example.org, localhost, 192.0.2.1, [2001:db8::1]: without scheme and port. */
+/* Accepts example.org, *.example.org, localhost, 192.0.2.1, [2001:db8::1]: no scheme, no port. */
 static bool host_is_good(const char *name)
 {
 	if (strncmp(name, "*.", 2) == 0)

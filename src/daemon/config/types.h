@@ -1,4 +1,4 @@
-/* The types of values; see table.h. What a protocol alone needs is in its table_<protocol>.c. */
+/* The types of values; see table.h. A type of one protocol is in its table_<protocol>.c. */
 #ifndef DAEMON_TYPES_H
 #define DAEMON_TYPES_H
 

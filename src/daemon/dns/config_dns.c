@@ -1,6 +1,6 @@
 /*
- * DNS's part of the configuration: keys, secrets, and how servers take a change. The zones are read
- * in config_zones.c. Secrets are erased before their memory is given back.
+ * The keys and secrets of DNS, and the comparison of its configurations. Secrets are erased before their
+ * memory is freed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ enum {
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-/* The first line of a file. 0 or a negative errno. */
+/* Reads the first line of a file. Returns 0 or a negative errno. */
 static int config_dns_read_line(const char *path, char text[SECRET_TEXT_MAX])
 {
 	FILE *file = fopen(path, "re");
@@ -101,7 +101,7 @@ static bool config_dns_parse_secret(const char *text, uint8_t ret[WEIR_DNS_COOKI
 	return text[2 * WEIR_DNS_COOKIE_SECRET_SIZE] == 0;
 }
 
-/* A secret a line: what makes cookies, then what is good still. */
+/* Reads a secret from each line: the one that makes cookies, then one that is still valid. */
 static int config_dns_read_secrets(
         struct config_dns *dns, FILE *file, config_dns_report *report, void *context)
 {
@@ -144,7 +144,7 @@ int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *pre
 		return error;
 	}
 	dns->secret_count = 1;
-	/* Cookies outlive a reload. */
+	/* Cookies stay valid over a reload. */
 	if (previous && previous->secret_count && !previous->secrets_path)
 		memcpy(dns->secrets[0], previous->secrets[0], sizeof dns->secrets[0]);
 	else if (getrandom(dns->secrets[0], sizeof dns->secrets[0], 0) != sizeof dns->secrets[0]) {

@@ -1,6 +1,6 @@
 /*
- * Invariant: the lookups of a worker are made once, since responders keep theirs; so what a cache is
- * made with changes at the next start only.
+ * Invariant: the lookups of a worker are created once, since responders refer to them. So the settings of
+ * the cache change at the next start only.
  */
 #include <string.h>
 
@@ -16,7 +16,7 @@ void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop)
 	weir_list_init(&forwarding->waiting);
 }
 
-/* False: they are so already. */
+/* Returns false if nothing has changed. */
 static bool forwarding_set_options(struct forwarding *forwarding, const struct config_dns *dns)
 {
 	struct weir_dns_upstreams_options *options = &forwarding->options;
@@ -86,7 +86,7 @@ void forwarding_change(struct forwarding *forwarding, const struct config_dns *d
 	if (forwarding->upstreams && dns->forward.count && forwarding_set_options(forwarding, dns))
 		error = weir_dns_upstreams_change(forwarding->upstreams, &forwarding->options);
 	if (error < 0)
-		say("DNS goes on asking the servers of before: %s", weir_error_text(error));
+		say("DNS keeps its previous servers: %s", weir_error_text(error));
 }
 
 void forwarding_destroy(struct forwarding *forwarding)

@@ -1,7 +1,7 @@
 /*
- * DNS in the daemon. A reload swaps zones, keys, cookies' secrets and certificates of a server; all
- * else it keeps from its opening on. The zones are those of dns_host.c, which also tells secondaries
- * of changes.
+ * The service of DNS. A reload swaps zones, keys, secrets of cookies and certificates of a server; its
+ * other settings stay as they were when it was opened. The zones are those of dns_host.c, which also
+ * notifies secondaries of changes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ struct dns_service {
 
 /* -- the content ------------------------------------------------------------------------------- */
 
-/* It is the configuration itself. */
+/* The content is the configuration itself. */
 static void service_dns_unload(void *content)
 {
 	config_release(content);
@@ -57,7 +57,7 @@ static void service_dns_note(void *context, const struct weir_dns_event *event)
 	dns_log(options->log, options->loop, options->kind->name, event);
 }
 
-/* The kernel spreads a client's queries over the workers, by its ports: each gives out its part. */
+/* The kernel spreads a client's queries over the workers, so each worker has a part of the limit. */
 static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
 {
 	return (unsigned)((replies + workers - 1) / workers);
@@ -82,11 +82,11 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 	weir_dns_responder_set_secrets(responder, dns->secrets, dns->secret_count);
 	int error = forwarding_use(
 	        server->options.forwarding, dns, server->options.workers, &recursion);
-	/* Those who begin or cease to look up are other servers. */
+	/* A server that begins or ceases to look up is opened again. */
 	if (error == 0 && server->looks_up && recursion.lookups)
 		error = weir_dns_responder_set_recursion(responder, &recursion);
 	if (error < 0)
-		say("DNS is looked up as before: %s", weir_error_text(error));
+		say("DNS keeps its previous way of lookups: %s", weir_error_text(error));
 	if (tls)
 		weir_dns_set_tls(server->dns, tls);
 	config_release(server->config);
@@ -169,7 +169,7 @@ static void service_dns_close_server(void *context)
 /* -- the banner -------------------------------------------------------------------------------- */
 
 enum {
-	ZONES_TOLD = 5
+	ZONES_PRINTED = 5
 };
 
 static void service_dns_print_zone(const struct config_zone *zone)
@@ -190,7 +190,7 @@ static void service_dns_print_zone(const struct config_zone *zone)
 static void service_dns_print_content(const struct config *config)
 {
 	const struct config_dns *dns = &config->dns;
-	for (size_t i = 0; i < dns->zones.count && i < ZONES_TOLD; i++)
+	for (size_t i = 0; i < dns->zones.count && i < ZONES_PRINTED; i++)
 		service_dns_print_zone(&dns->zones.items[i]);
 	if (dns->forward.count) {
 		char from[WEIR_ADDRESS_TEXT_MAX];
@@ -198,11 +198,11 @@ static void service_dns_print_content(const struct config *config)
 		printf("  other names, as %s%s answers\n", from,
 		        dns->forward.count > 1 ? " or another" : "");
 	}
-	if (dns->zones.count > ZONES_TOLD)
-		printf("  and %zu more zones\n", dns->zones.count - ZONES_TOLD);
+	if (dns->zones.count > ZONES_PRINTED)
+		printf("  and %zu more zones\n", dns->zones.count - ZONES_PRINTED);
 }
 
-/* "dns://127.0.0.1:5353/", or with [::1]: as dig and kdig want it. */
+/* Converts "dns://127.0.0.1:5353/", or one with [::1], into arguments of dig and kdig. */
 static void service_dns_print_commands(const struct config *config, const char *url)
 {
 	char name[WEIR_DNS_TEXT_MAX], host[WEIR_ADDRESS_TEXT_MAX + 32];

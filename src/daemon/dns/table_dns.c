@@ -202,7 +202,7 @@ static void dns_add_problem(
 		reader_problem_at(report->reader, node, "%s%s%s", path, *path ? ": " : "", text);
 }
 
-/* Whether nothing is missing that was reported already. */
+/* Whether the section has everything that it needs; what is missing was reported. */
 static bool dns_is_complete(const struct config_dns *dns)
 {
 	for (size_t i = 0; i < dns->zones.count; i++)

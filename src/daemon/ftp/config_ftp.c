@@ -1,4 +1,4 @@
-/* FTP's users, and which directory it serves. */
+/* The users and the root of FTP. */
 #include <weir/error.h>
 
 #include "config_ftp.h"
@@ -27,13 +27,13 @@ struct config_ftp_report {
 	void (*report)(void *context, const char *path, unsigned line, const char *text);
 	void *context;
 	const char *path;
-	bool told;
+	bool any;
 };
 
 static void config_ftp_tell(void *context, unsigned line, const char *text)
 {
 	struct config_ftp_report *report = context;
-	report->told = true;
+	report->any = true;
 	report->report(report->context, report->path, line, text);
 }
 
@@ -46,7 +46,7 @@ int config_ftp_load(struct config *config,
 	if (!ftp->users_path || ftp->users)
 		return 0;
 	int error = weir_users_load(ftp->users_path, config_ftp_tell, &to, &ftp->users);
-	if (error < 0 && !to.told)
+	if (error < 0 && !to.any)
 		config_ftp_tell(&to, 0, weir_error_text(error));
 	return error;
 }

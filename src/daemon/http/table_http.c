@@ -16,7 +16,7 @@
 
 /* -- types ------------------------------------------------------------------------------------- */
 
-/* Whether a path, without slashes at its ends, is one that a request can have. */
+/* Whether a request can have this path, which has no slashes at its ends. */
 static bool prefix_is_clean(struct weir_span path)
 {
 	struct weir_span segment;
@@ -54,7 +54,7 @@ static void prefix_print(FILE *to, const struct key *key, const void *value)
 	yaml_print_text(to, text);
 }
 
-/* const char *: a path in a site, without the slashes at its ends. */
+/* Stored as const char *: a path in a site, without the slashes at its ends. */
 static const struct type type_prefix = {
         .what = "a path in the site, such as private or a/b, without '.', '..' or '//' in it",
         .argument = "PATH",
@@ -153,7 +153,7 @@ static void fields_print(FILE *to, const struct key *key, const void *value)
 	putc('}', to);
 }
 
-/* const char *: whole lines of a reply's header. */
+/* Stored as const char *: whole lines of the header of a reply. */
 static const struct type type_fields = {
         .what = "lines of 'Name: value'",
         .argument = "{NAME: VALUE, ...}",
@@ -199,7 +199,7 @@ static const struct key auth_keys[] = {
 };
 #undef KEYS_STRUCT
 
-/* What is wrong with a users file, at the value that names it. */
+/* Reports mistakes in a users file, at the value that names it. */
 struct users_report {
 	struct reader *reader;
 	const struct node *node;

@@ -1,7 +1,6 @@
 /*
- * Mail from the command line: --mail, --users and --domain, each instead of what the file says. The
- * rules are those of config_mail.c; here they are asked once listeners and certificates are known,
- * wherever these come from.
+ * The options of mail: --mail, --users and --domain, each of which replaces a key of the file. The rules
+ * of config_mail.c are checked here once listeners and certificates are known.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -90,7 +89,7 @@ int load_mail_check(
 		            !options->domain_count;
 		if (!load_mail_is_given(options) || used)
 			return 0;
-		say("--mail, --users and --domain are of no use without an address for mail: add "
+		say("--mail, --users and --domain need an address for mail: add "
 		    "--smtp ADDRESS:PORT or --pop3 ADDRESS:PORT");
 		return -EINVAL;
 	}

@@ -1,6 +1,6 @@
 /*
- * The mailboxes' directory is opened as the user that the daemon is going to be, so that what it may
- * not do then is found out before anything is promised to anybody.
+ * Opens the directory of the mailboxes as the user that the daemon will become, so that missing rights
+ * are found before any mail is accepted.
  */
 #include <errno.h>
 #include <fcntl.h>

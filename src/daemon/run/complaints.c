@@ -1,4 +1,4 @@
-/* A period begins with its first complaint; at its end the rest is told as a number. */
+/* A period begins with its first complaint; at its end the number of the rest is reported. */
 #include "complaints.h"
 #include "say.h"
 

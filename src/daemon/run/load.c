@@ -1,7 +1,7 @@
 /*
- * The order of precedence: what the command line says, then the file, then the defaults. A listener
- * on the command line replaces all of the file's, a directory all of its sites, a certificate all of
- * its certificates, --domain all of its domains, --zone all of its zones.
+ * The order of precedence: options of the command line, keys of the file, defaults. A listener on the
+ * command line replaces all listeners of the file, a directory all sites, a certificate all certificates,
+ * --domain all domains, --zone all zones.
  */
 #include <errno.h>
 #include <limits.h>
@@ -66,7 +66,7 @@ static int load_choose_listeners(struct config *config, const struct options *op
 
 /* -- plain keys -------------------------------------------------------------------------------- */
 
-/* All values of a list, with commas between; of any other key the last one. */
+/* Joins the values of a list with commas; of any other key the last value counts. */
 static const char *load_join(struct config *config, const struct options *options, size_t index)
 {
 	const struct key *key = options->values[index].key;
@@ -144,7 +144,7 @@ static int load_set_certificates(struct config *config, const struct options *op
 	return error;
 }
 
-/* There is one. */
+/* The configuration has such a listener. */
 static const char *load_first_secure(const struct config *config)
 {
 	size_t i = 0;
@@ -158,7 +158,7 @@ static int load_choose_certificates(
 {
 	bool needed = kinds_include_secure(config);
 	if (options->certificate_count && !kinds_include_tls(config)) {
-		say("--cert and --key are of no use without an address for TLS: add "
+		say("--cert and --key need an address for TLS: add "
 		    "--https ADDRESS:PORT");
 		return -EINVAL;
 	}
@@ -174,7 +174,7 @@ static int load_choose_certificates(
 		        load_first_secure(config));
 		return -EINVAL;
 	}
-	/* Read with the file already, but for what the command line says. */
+	/* Certificates of the file are loaded already, unless the command line changes something. */
 	return (options->certificate_count || options->listener_count) &&
 	                       config->tls.certificates.count
 	               ? config_tls_load(config, previous, load_say_certificate, NULL)

@@ -1,4 +1,4 @@
-/* The services, and what a configuration gives to all of them on one worker. */
+/* The table of services, and their contents on one worker. */
 #include "kinds.h"
 #include "service_dns.h"
 #include "service_ftp.h"

@@ -27,7 +27,7 @@ struct dns_host;
 struct endpoint;
 struct worker;
 
-/* What a worker will serve. */
+/* The next state of a worker. */
 struct plan {
 	const struct endpoint *endpoints;
 	size_t count;
