@@ -89,11 +89,11 @@ def test_damage_is_shown_and_left_alone(run, spool):
     [
         ([], "the queue is missing"),
         (["--queue"], "--queue needs a value"),
-        (["--queue", "q", "flush"], "not 'flush'"),
-        (["--queue", "q", "retry"], "which messages retry is for"),
-        (["--queue", "q", "retry", "--all", "x"], "which messages retry is for"),
-        (["--queue", "q", "delete"], "which messages delete is for"),
-        (["--queue", "q", "delete", "--all"], "by name"),
+        (["--queue", "q", "flush"], "there is no action 'flush'"),
+        (["--queue", "q", "retry"], "retry needs the names of messages"),
+        (["--queue", "q", "retry", "--all", "x"], "retry needs the names of messages"),
+        (["--queue", "q", "delete"], "delete needs the names of messages"),
+        (["--queue", "q", "delete", "--all"], "not --all"),
         (["--queue", "q", "list", "x"], "list takes no arguments"),
     ],
 )

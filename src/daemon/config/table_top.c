@@ -17,7 +17,7 @@ static const struct section table_limits = {
         .what = "limits",
         .keys = limit_keys,
         .size = sizeof(struct config_limits),
-        .doc = "What a client may use.",
+        .doc = "The limits of clients.",
 };
 
 /* -- guard ------------------------------------------------------------------------------------- */

@@ -161,7 +161,7 @@ static int config_zones_load_file(struct config_zone *zone, const struct config_
 	if (error == 0 || !before)
 		return error;
 	weir_dns_name_format(&zone->name, name);
-	say("the zone %s is not reloaded: its previous version stays in effect", name);
+	say("the zone %s keeps its previous version", name);
 	zone->zone = weir_dns_zone_hold(before->zone);
 	zone->stamp = (struct config_stamp){0};
 	return 0;

@@ -149,7 +149,7 @@ static const struct section table_dns_limits = {
         .what = "limits of dns",
         .keys = limit_keys,
         .size = sizeof(struct config_dns_limits),
-        .doc = "What a client of DNS may use.",
+        .doc = "The limits of clients of DNS.",
 };
 
 /* -- dns --------------------------------------------------------------------------------------- */

@@ -27,7 +27,7 @@ static const struct section table_mail_limits = {
         .what = "limits of mail",
         .keys = mail_limit_keys,
         .size = sizeof(struct config_mail_limits),
-        .doc = "What a client of mail may use.",
+        .doc = "The limits of clients of mail.",
 };
 
 /* -- the relay --------------------------------------------------------------------------------- */
