@@ -39,7 +39,7 @@ complete -c weir -n '__fish_seen_subcommand_from serve' -l ftp-log -r -F -a 'off
 complete -c weir -n '__fish_seen_subcommand_from serve' -l zone -x -d 'A zone and its zone file, instead of the configured zones'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l forward -x -d 'A DNS server that is asked for names of no zone, instead of the configured ones'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l dns-log -r -F -a 'off -' -d 'The file that transfers and notifications of DNS are logged to; queries are not'
-complete -c weir -n '__fish_seen_subcommand_from serve' -l config -s c -r -F -d 'Read a configuration, see man weir.yaml; options of the command line go before its keys'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l config -s c -r -F -d 'Read a configuration, see man weir.yaml; options of the command line take precedence over its keys'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l help -s h -d 'Print this text'
 
 complete -c weir -n '__fish_seen_subcommand_from check' -F

@@ -13,8 +13,8 @@
 
 static const struct key serve_options[] = {
         {"config", &type_file, .option = "config", .option_letter = 'c',
-                .doc = "Read a configuration, see `man weir.yaml`; options of the command line go "
-                       "before its keys."},
+                .doc = "Read a configuration, see `man weir.yaml`; options of the command "
+                       "line take precedence over its keys."},
         HELP,
         {0},
 };

@@ -126,9 +126,11 @@ static void manual_option(FILE *to, const struct verb_option *option)
 		fprintf(to, " _%s_", argument);
 	putc('\n', to);
 	/* The default of the key need not be that of an option with its own sentence. */
+	struct key optional = *key;
+	optional.required = false;
 	char *text = key->option_doc || !option->section || option->section->one_key
 	                     ? strdup(verb_option_doc(key))
-	                     : table_key_text(key, key->doc, true);
+	                     : table_key_text(&optional, key->doc, true);
 	if (text)
 		manual_wrap(to, text, "\t");
 	if (key->more && option->section && option->section->one_key)

@@ -48,50 +48,61 @@ static const struct key listener_keys[] = {
                 .doc = "Listen for HTTP."},
         {"https", &type_listener, .option = "https", .example = "127.0.0.1:8443",
                 .option_values = "127.0.0.1:8443 127.0.0.1:0 :8443",
-                .doc = "Listen for HTTP over TLS."},
+                .doc = "Listen for HTTP over TLS.",
+                .more = "It needs --cert and --key, or the section `tls`."},
         {"smtp", &type_listener, .option = "smtp", .example = "127.0.0.1:2525",
                 .option_values = "127.0.0.1:2525 127.0.0.1:0 :25",
                 .doc = "Receive mail: for local domains from everybody, for other domains from "
                        "users.",
                 .more = "The usual port is 25. With a certificate STARTTLS is offered. AUTH is "
-                        "offered over TLS, and to addresses of this machine (127.0.0.0/8, ::1)."},
+                        "offered over TLS, and to addresses of this machine (127.0.0.0/8, ::1). "
+                        "It needs --mail, --users and --domain, or the section `mail`."},
         {"submission", &type_listener, .option = "submission", .example = "127.0.0.1:2587",
                 .option_values = "127.0.0.1:2587 :587",
                 .doc = "Receive mail from users who authenticate, with STARTTLS.",
-                .more = "The usual port is 587. Without a certificate it listens on addresses of "
-                        "this machine only."},
+                .more = "The usual port is 587. Without a certificate it listens on addresses "
+                        "of this machine only. It needs --mail, --users and --domain, or the "
+                        "section `mail`."},
         {"submissions", &type_listener, .option = "submissions", .option_alias = "smtps",
                 .example = "127.0.0.1:2465", .option_values = "127.0.0.1:2465 :465",
                 .doc = "Receive mail from users who authenticate, with TLS from the first byte.",
-                .more = "The usual port is 465."},
+                .more = "The usual port is 465. It needs --mail, --users and --domain, and a "
+                        "certificate."},
         {"lmtp", &type_listener, .option = "lmtp", .example = "127.0.0.1:2424",
                 .option_values = "127.0.0.1:2424",
-                .doc = "Receive mail from another mail server, for local recipients, with a reply for "
-                       "each of them.",
-                .more = "Everybody who reaches the address may deliver."},
+                .doc = "Receive mail from another mail server, for local recipients, with a reply "
+                       "for each of them.",
+                .more = "Everybody who reaches the address may deliver. It needs --mail, "
+                        "--users and --domain, or the section `mail`."},
         {"pop3", &type_listener, .option = "pop3", .example = "127.0.0.1:2110",
                 .option_values = "127.0.0.1:1100 127.0.0.1:0 :110",
                 .doc = "Let users fetch their mail, with STLS.",
-                .more = "The usual port is 110. Without a certificate it listens on addresses of "
-                        "this machine only."},
+                .more = "The usual port is 110. Without a certificate it listens on addresses "
+                        "of this machine only. It needs --mail and --users, or the section "
+                        "`mail`."},
         {"pop3s", &type_listener, .option = "pop3s", .example = "127.0.0.1:2995",
                 .option_values = "127.0.0.1:1995 :995",
                 .doc = "Let users fetch their mail, with TLS from the first byte.",
-                .more = "The usual port is 995."},
+                .more = "The usual port is 995. It needs --mail and --users, and a certificate."},
         {"ftp", &type_listener, .option = "ftp", .example = "127.0.0.1:2121",
                 .option_values = "127.0.0.1:2121 127.0.0.1:0 :21",
                 .doc = "Listen for FTP, with AUTH TLS if there is a certificate.",
-                .more = "The usual port is 21."},
+                .more = "The usual port is 21. It serves the directory of --root, or the first "
+                        "site, to everybody as anonymous; the users of --users log in with "
+                        "their passwords."},
         {"ftps", &type_listener, .option = "ftps", .example = "127.0.0.1:2990",
                 .option_values = "127.0.0.1:2990 :990",
                 .doc = "Listen for FTP with TLS from the first byte.",
-                .more = "The usual port is 990."},
+                .more = "The usual port is 990. It needs a certificate."},
         {"dns", &type_listener, .option = "dns", .example = "127.0.0.1:5353",
                 .option_values = "127.0.0.1:5353 127.0.0.1:0 :53",
-                .doc = "Answer DNS by UDP and TCP.", .more = "The usual port is 53."},
+                .doc = "Answer DNS by UDP and TCP.",
+                .more = "The usual port is 53. It needs --zone or --forward, or the section "
+                        "`dns`."},
         {"dot", &type_listener, .option = "dot", .example = "127.0.0.1:8853",
                 .option_values = "127.0.0.1:8853 :853", .doc = "Answer DNS over TLS (RFC 7858).",
-                .more = "The usual port is 853."},
+                .more = "The usual port is 853. It needs --zone or --forward, and a "
+                        "certificate."},
         {0},
 };
 
