@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "allocation.h"
 #include "document.h"
 #include "table_print.h"
 #include "tables.h"
@@ -84,9 +85,9 @@ static size_t read_text(struct reading *reading, const char *text)
 	*reading = (struct reading){.problems = {.file = "test"}};
 	struct reader reader = {
 	        .memory = &reading->memory, .problems = &reading->problems, .directory = "/"};
-	assert_true(section_init(&reader, &everything, &reading->got));
-	if (document_load(&reading->problems, &nodes, &source, (const unsigned char *)text,
-	            strlen(text), &root) &&
+	if (section_init(&reader, &everything, &reading->got) &&
+	        document_load(&reading->problems, &nodes, &source, (const unsigned char *)text,
+	                strlen(text), &root) &&
 	        root)
 		section_read(&reader, root, &everything, &reading->got);
 	memory_free(&nodes);
@@ -217,6 +218,24 @@ static void broken_documents_end(void **state)
 	}
 }
 
+/* Whichever allocation fails: it is a problem, or nothing was lost by it. */
+static void without_memory_reading_fails(void **state)
+{
+	static const char text[] =
+	        "text: a${WEIR_TEST_A}\nnetworks: ['::1', 192.0.2.0/24]\nfile: x\n"
+	        "list: [{text: b}, {text: c}]\nmapping: {text: d}\n";
+	bool failed = true;
+	(void)state;
+	for (unsigned good = 0; failed; good++) {
+		struct reading reading;
+		fail_allocation_after(good, false);
+		size_t problems = read_text(&reading, text);
+		failed = stop_failing_allocations();
+		assert_int_equal(problems != 0, failed);
+		end_reading(&reading);
+	}
+}
+
 /* -- defaults, variables, printing ------------------------------------------------------------- */
 
 static void defaults_are_stored(void **state)
@@ -344,6 +363,7 @@ int main(void)
 	        cmocka_unit_test(values_are_taken),
 	        cmocka_unit_test(mistakes_are_told),
 	        cmocka_unit_test(broken_documents_end),
+	        cmocka_unit_test(without_memory_reading_fails),
 	        cmocka_unit_test(defaults_are_stored),
 	        cmocka_unit_test(variables_are_replaced),
 	        cmocka_unit_test(printed_values_are_read_again),

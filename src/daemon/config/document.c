@@ -214,12 +214,13 @@ static bool document_expand(struct problems *problems, struct memory *memory, st
 	expansion->node = node;
 	expansion->used = 0;
 	bool good = document_expand_all(expansion);
-	if (good) {
-		node->text = memory_copy(memory, expansion->text, expansion->used);
+	const char *text = good ? memory_copy(memory, expansion->text, expansion->used) : NULL;
+	if (text) {
+		node->text = text;
 		node->count = expansion->used;
-		good = node->text;
-		if (!good)
-			problems_add(problems, node_location(node), "out of memory");
+	} else if (good) {
+		problems_add(problems, node_location(node), "out of memory");
+		good = false;
 	}
 	free(expansion);
 	return good;
