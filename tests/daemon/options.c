@@ -52,7 +52,7 @@ static void listeners_keep_their_order_and_kind(void **state)
 	assert_string_equal(options.root, "dir");
 }
 
-/* Wherever they stand: the first key is for the first certificate. */
+/* The order of the options does not matter: the first key is for the first certificate. */
 static void certificates_are_pairs(void **state)
 {
 	struct options options;

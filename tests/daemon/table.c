@@ -309,7 +309,7 @@ static void printed_values_are_read_again(void **state)
 
 /* -- the rows of the program ------------------------------------------------------------------- */
 
-/* Whether the documents can tell what a missing key means. */
+/* Whether the documents can explain a missing key. */
 static bool has_default(const struct key *key)
 {
 	return key->required || key->otherwise || key->preset_text || key->of || key->type->number;
