@@ -53,7 +53,7 @@ static int serve(const char *port)
 	struct weir_http_server *server;
 	struct weir_http_options options = {0};
 	int size = snprintf(address, sizeof address, "127.0.0.1:%s", port);
-	int error = weir_address_parse(weir_span(address, (size_t)size), &options.address);
+	int error = weir_address_parse(weir_span(address, (size_t)size), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
 	if (error)

@@ -39,9 +39,9 @@ enum {
 
 static char replies[BATCH_MAX * REPLY_SIZE];
 static unsigned char
-        matched[FD_MAX]; /* how much of the blank line each connection's input ends in */
+        matched[FD_MAX]; /* bytes of the blank line at the end of each connection's input */
 
-/* Counts the ends of requests ("\r\n\r\n"), also one that straddles two calls. */
+/* Counts the ends of requests ("\r\n\r\n"), also one that is split between two calls. */
 static unsigned count_ends(unsigned char *state, const char *data, size_t size)
 {
 	unsigned ends = 0, at = *state;
@@ -65,7 +65,7 @@ static unsigned count_ends(unsigned char *state, const char *data, size_t size)
 	return ends;
 }
 
-/* Answers what came on a connection; false when there is nobody to answer. */
+/* Replies to the input of a connection. Returns false if the peer has gone. */
 static int answer(int fd)
 {
 	static char input[INPUT_MAX];
@@ -97,8 +97,7 @@ static int listen_on(int port)
 	        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	setsockopt(
-	        fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* what is accepted inherits it */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* accepted sockets inherit it */
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 4096))
 		err(1, "port %d", port);
 	return fd;

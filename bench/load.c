@@ -1,16 +1,16 @@
 /*
- * The load on a server of HTTP at 127.0.0.1, one thread of it. In three kinds:
+ * The load on a server of HTTP at 127.0.0.1, on one thread. There are three kinds:
  *
- *   requests  keeps connections busy, each with a batch of requests in the air; every reply is
- *             parsed and has to be a 200 with as many bytes as the first one had
+ *   requests  keeps connections busy, each with a batch of pending requests; every reply is parsed,
+ *             and must be a 200 with as many bytes as the first one had
  *   idle      makes a request on each connection, then holds them open
  *   stalled   makes a request on each connection, with a small receive buffer, and never reads
  *
- * It speaks with whoever measures through its standard streams, so that nothing else happens while
- * they read their clocks: when it is ready (warm, with nothing in the air) it says so in a line and
- * waits for one; when the requests are done and the last reply is in, it prints its result as a
- * line of JSON, and lets go of its connections at the end of its input. Anything unexpected ends it
- * with a message and 1. Connections are let go by reset: they leave no port in TIME_WAIT.
+ * It talks to the measuring program through its standard streams, so that nothing else happens
+ * while that program reads its clocks. When the load is warm and no request is pending, it prints
+ * the line "ready", and waits for a line. After the last reply it prints its result as a line of
+ * JSON. It closes its connections at the end of its input, by reset, so that no port stays in
+ * TIME_WAIT. Anything unexpected ends the program with a message and 1.
  */
 #include <err.h>
 #include <errno.h>
@@ -39,7 +39,7 @@ enum {
 	STALLED_RCVBUF = 4096
 };
 
-/* Where in a reply the next byte stands. */
+/* The part of a reply that the next byte belongs to. */
 enum state {
 	HEAD,
 	BODY,
@@ -52,15 +52,15 @@ enum state {
 struct connection {
 	int fd;
 	enum state state;
-	unsigned awaited; /* requests sent and not answered */
+	unsigned awaited; /* requests without a reply */
 	uint64_t left;    /* bytes left of the body, or of the chunk and its line end */
 	uint64_t body;    /* bytes of body so far */
 	unsigned line;    /* bytes in the line of the trailer so far */
-	char *partial;    /* what has come of a head that is not whole, or NULL */
+	char *partial;    /* the first bytes of an incomplete head, or NULL */
 	size_t partial_size;
 };
 
-/* What a head says; equal heads, which is nearly all of them, are read only once. */
+/* A parsed head. Nearly all heads are equal to the last one, and are not parsed again. */
 struct head {
 	char text[HEAD_MAX];
 	size_t size;
@@ -104,7 +104,7 @@ static int connect_to(int port, int rcvbuf)
 	return fd;
 }
 
-/* The batch of requests that is sent at a time, made once. */
+/* Returns the batch of requests that is sent at a time; it is made once. */
 static const char *batch(size_t *ret_size)
 {
 	static char *text;
@@ -139,7 +139,7 @@ static void ask(struct connection *connection)
 
 /* --- replies ---------------------------------------------------------------------------------- */
 
-/* Reads a head, blank line and all, into `last`. */
+/* Parses a head, with its blank line, into `last`. */
 static void read_head(const char *text, size_t size)
 {
 	char head[HEAD_MAX + 1];
@@ -202,7 +202,7 @@ static void begin_body(struct connection *connection)
 		end_reply(connection);
 }
 
-/* Takes the head at the start of the data, and returns its bytes of it. */
+/* Parses the head at the start of the data. Returns how many bytes belong to it. */
 static size_t take_head(struct connection *connection, const char *data, size_t size)
 {
 	if (!connection->partial && size >= last.size && last.size &&
@@ -216,7 +216,7 @@ static size_t take_head(struct connection *connection, const char *data, size_t 
 		begin_body(connection);
 		return last.size;
 	}
-	/* Rare: it lies in two reads. A byte at a time will do. */
+	/* A head in two reads is rare, so it is read a byte at a time. */
 	if (!connection->partial && !(connection->partial = malloc(HEAD_MAX)))
 		err(1, NULL);
 	for (size_t i = 0; i < size; i++) {
@@ -310,7 +310,7 @@ static void take(struct connection *connection, const char *data, size_t size)
 static void receive(struct connection *connection)
 {
 	static char input[INPUT_MAX];
-	/* The kernel throws away what is certain to be body, which costs a reader of it nothing. */
+	/* The kernel discards bytes that belong to the body alone, so reading them costs nothing. */
 	if (connection->state == BODY && connection->left > INPUT_MAX) {
 		size_t most = connection->left < DISCARD_MAX ? connection->left : DISCARD_MAX;
 		ssize_t got = recv(connection->fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);
@@ -332,9 +332,9 @@ static void receive(struct connection *connection)
 /* --- kinds of load ---------------------------------------------------------------------------- */
 
 /*
- * Keeps all connections busy until the time or the count is reached and all replies are in. It asks
- * for events without a pause: a server must not pay for waking the load up, which a slow one would
- * have to at each reply and a fast one never.
+ * Keeps all connections busy until the time or the count is reached and all replies are in. It
+ * polls for events without a pause. Otherwise a slow server would wake the load at each reply, and
+ * a fast one never, and waking costs the server CPU time.
  */
 static double run(int poller, struct connection *connections, double seconds, uint64_t count)
 {
@@ -397,7 +397,7 @@ static void load_requests(void)
 	        (uintmax_t)replies, seconds, (uintmax_t)body_size, (uintmax_t)body_bytes);
 }
 
-/* One after the other: what counts is that they are there, not how fast they came. */
+/* Connects one after the other, since only the number of connections matters. */
 static void load_held(bool stalled)
 {
 	options.depth = 1;

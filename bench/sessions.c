@@ -1,17 +1,17 @@
 /*
- * The load of sessions on a server of POP3 or FTP at 127.0.0.1, some of them at a time, each on a
- * thread. In kinds:
+ * The load of sessions on a server of POP3 or FTP at 127.0.0.1. Several run at a time, each on a
+ * thread. There are five kinds:
  *
  *   pop3   USER, PASS, STAT, LIST, UIDL, RETR of each message, QUIT; the user is user<thread>
  *   list   FTP: a login, PASV, LIST, QUIT
- *   retr   … PASV, RETR of the path; in a session that is kept
- *   stor   … PASV, STOR of `size` bytes at the path, with a number behind it
- *   held   a connection's greeting and the replies to the path's commands (lines, a | between
- *          them), and then nothing
+ *   retr   FTP: PASV, RETR of the path, again and again in one session
+ *   stor   FTP: PASV, STOR of `size` bytes at the path with a number behind it, in one session
+ *   held   reads the greeting and the replies to the commands in the path (lines, a | between
+ *          them), and then stays connected
  *
- * It speaks with whoever measures as bench/load does. A thread asks for what comes without a pause,
- * giving way to the others: no server pays for waking it up. The exception are the bytes of stor.
- * Anything unexpected ends it with a message and 1.
+ * The protocol with the measuring program is that of bench/load. A thread polls for input and
+ * yields to the others, so that no server pays for waking it; stor alone sends without polling.
+ * Anything unexpected ends the program with a message and 1.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -40,7 +40,7 @@ enum {
 struct session {
 	int fd;
 	unsigned thread;
-	size_t begin, end; /* of the input that nobody has looked at */
+	size_t begin, end; /* of the unread input */
 	uint64_t bytes;    /* of messages, lists and files */
 	char line[1024];   /* the last reply's */
 	char input[INPUT_MAX];
@@ -52,7 +52,7 @@ static struct options {
 	const char *path;
 } options = {.connections = 1, .count = 1, .warm_count = 1, .path = ""};
 
-/* Sessions, or transfers, that are still to begin; and what came of the others. */
+/* How many sessions or transfers have not begun, and the results of the others. */
 static atomic_long to_do;
 static atomic_ulong number, bytes;
 
@@ -79,7 +79,7 @@ static int connect_to(int port)
 	return fd;
 }
 
-/* Closes without a TIME_WAIT: all ports of the machine would soon be in it. */
+/* Closes by reset: otherwise all ports of the machine would soon be in TIME_WAIT. */
 static void reset(int fd)
 {
 	struct linger linger = {.l_onoff = 1};
@@ -87,7 +87,7 @@ static void reset(int fd)
 	close(fd);
 }
 
-/* As recv, but waits by asking. */
+/* Calls recv until something comes, instead of blocking in it. */
 static ssize_t receive(int fd, void *to, size_t size, int flags)
 {
 	double until = 0;
@@ -121,7 +121,7 @@ static void fill(struct session *session)
 	session->end += (size_t)got;
 }
 
-/* The next line, without its end; valid until the next call. */
+/* Reads the next line, without its end, which is valid until the next call. */
 static char *next_line(struct session *session, size_t *ret_size)
 {
 	size_t seen = 0;
@@ -145,7 +145,7 @@ static void say(struct session *session, const char *text, size_t size)
 		err(1, "send");
 }
 
-/* A reply of one line, or of FTP's several; its begin must be `expected`. */
+/* Reads a reply of one line, or of several in FTP. It must begin with `expected`. */
 static void expect(struct session *session, const char *expected)
 {
 	size_t size;
@@ -180,7 +180,7 @@ static void begin_session(struct session *session, const char *expected)
 
 /* -- POP3 -------------------------------------------------------------------------------------- */
 
-/* The lines up to the dot. */
+/* Reads the lines up to the dot. */
 static int take_lines(struct session *session)
 {
 	for (int lines = 0;; lines++) {
@@ -223,7 +223,7 @@ static void log_in(struct session *session)
 {
 	begin_session(session, "220");
 	ask(session, "", "USER ftp");
-	if (strncmp(session->line, "331", 3) == 0) /* there are servers that do not ask */
+	if (strncmp(session->line, "331", 3) == 0) /* some servers want no password */
 		ask(session, "230", "PASS secret");
 	else if (strncmp(session->line, "230", 3) != 0)
 		errx(1, "not logged in: %s", session->line);
@@ -240,7 +240,7 @@ static int passive(struct session *session)
 	return connect_to((int)(high << 8 | low));
 }
 
-/* What the kernel throws away costs a reader nothing. */
+/* MSG_TRUNC has the kernel discard the bytes, so that reading them costs nothing. */
 static uint64_t take_data(int fd)
 {
 	uint64_t size = 0;

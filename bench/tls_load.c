@@ -1,9 +1,10 @@
 /*
- * The load on a server of HTTPS at 127.0.0.1, one thread of it; as load.c, but with TLS 1.3 and
- * simpler: replies have a Content-Length, and one request at a time is in the air. In four kinds:
+ * The load on a server of HTTPS at 127.0.0.1, on one thread. It is load.c with TLS 1.3, but
+ * simpler: replies have a Content-Length, and each connection has one request pending. There are
+ * four kinds:
  *
  *   requests    keeps connections busy; every reply has to be a 200 of as many bytes as the first
- *   handshakes  the same, with a new connection for each request, and nothing resumed
+ *   handshakes  makes a new connection for each request, and resumes no session
  *   idle        makes a request on each connection, then holds them open
  *   stalled     makes a request on each connection, with a small receive buffer, and never reads
  *
@@ -39,8 +40,8 @@ enum {
 struct connection {
 	int fd;
 	SSL *ssl;
-	bool asked;   /* a request is in the air */
-	bool in_body; /* its head has come */
+	bool asked;   /* a request is pending */
+	bool in_body; /* the head of the reply has come */
 	uint64_t left;
 	size_t head_size;
 	char head[HEAD_MAX + 1];
@@ -82,7 +83,7 @@ static void make_context(void)
 	SSL_CTX_set_read_ahead(context, 1);
 }
 
-/* Connected, with its TLS to be begun. */
+/* Connects; the handshake has not begun. */
 static void open_connection(struct connection *connection, int rcvbuf)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -127,7 +128,7 @@ static void ask(struct connection *connection)
 	connection->head_size = 0;
 }
 
-/* True when the reply is complete. */
+/* Returns true if the reply is complete. */
 static bool take_body(struct connection *connection, size_t size)
 {
 	if (size > connection->left)
@@ -168,13 +169,13 @@ static bool take(struct connection *connection, const char *data, size_t size)
 	return take_body(connection, begun);
 }
 
-/* All that is at hand. True when a reply is complete. */
+/* Reads all there is. Returns true if a reply is complete. */
 static bool receive(struct connection *connection)
 {
 	static char input[INPUT_SIZE];
 	bool complete = false;
 	for (;;) {
-		/* The head and what comes with it have to fit the head's buffer. */
+		/* The head, and the bytes that come with it, must fit into the head's buffer. */
 		int room = connection->in_body ? INPUT_SIZE : HEAD_MAX - (int)connection->head_size;
 		int got = SSL_read(connection->ssl, input, room);
 		if (got > 0) {
@@ -197,7 +198,7 @@ static void watch(int poller, struct connection *connection)
 		err(1, "epoll_ctl");
 }
 
-/* Goes on with the handshake, and asks when it is complete. */
+/* Continues the handshake, and sends a request when it is complete. */
 static void shake_hands(struct connection *connection)
 {
 	int done = SSL_do_handshake(connection->ssl);
@@ -217,7 +218,7 @@ static void begin(int poller, struct connection *connection)
 	shake_hands(connection);
 }
 
-/* What comes after a reply: the next request, on this connection or on another. */
+/* Makes the next request after a reply, on this connection or on another. */
 static void go_on(int poller, struct connection *connection)
 {
 	if (!renewed) {
@@ -228,7 +229,7 @@ static void go_on(int poller, struct connection *connection)
 	begin(poller, connection);
 }
 
-/* Until the time is over and all replies are in. Asks for events without a pause, as load.c does. */
+/* Runs until the time is over and all replies are in. It polls without a pause, as load.c does. */
 static double run(int poller, struct connection *connections, double seconds)
 {
 	double began = now(), heard = began;
@@ -280,7 +281,7 @@ static void load_busy(void)
 	        seconds, (uintmax_t)body_size);
 }
 
-/* One after the other: what counts is that they are there, not how fast they came. */
+/* Connects one after the other, since only the number of connections matters. */
 static void load_held(bool stalled)
 {
 	for (int i = 0; i < options.connections; i++) {
@@ -297,7 +298,7 @@ static void load_held(bool stalled)
 				fail("SSL_read");
 			take(&connection, input, (size_t)got);
 		}
-		/* The connection stays; what we know of it is not needed any more. */
+		/* The connection stays open; its TLS state is not needed any more. */
 	}
 	puts("ready");
 }

@@ -91,9 +91,9 @@ int main(int count, char **arguments)
 	struct weir_server *server;
 	struct room room = {.number = 0};
 	struct weir_server_options options = {
-	        .protocol = &chat, .context = &room, .bounds.idle_ms = IDLE_MS};
+	        .protocol = &chat, .context = &room, .listener.bounds.idle_ms = IDLE_MS};
 	weir_list_init(&room.clients);
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
 	if (error == 0)

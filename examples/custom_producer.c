@@ -85,7 +85,7 @@ int main(int count, char **arguments)
 	struct weir_loop *loop;
 	struct weir_http_server *server;
 	struct weir_http_options options = {0};
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	options.sites = weir_http_sites_create(weir_http_function_create("", answer, NULL));
 	if (error == 0)
 		error = weir_loop_create(&loop);

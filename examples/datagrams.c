@@ -39,7 +39,7 @@ int main(int count, char **arguments)
 	struct weir_datagrams *datagrams;
 	struct weir_datagrams_options options = {
 	        .receive_max = SIZE, .reply_max = SIZE, .answer = answer};
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
 	if (error == 0)

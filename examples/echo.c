@@ -25,7 +25,7 @@ int main(void)
 	struct weir_loop *loop;
 	struct weir_server *server;
 	struct weir_server_options options = {.protocol = &echo};
-	weir_address_parse(WEIR_SPAN("127.0.0.1:7000"), &options.address);
+	weir_address_parse(WEIR_SPAN("127.0.0.1:7000"), &options.listener.address);
 	int error = weir_loop_create(&loop);
 	if (error == 0)
 		error = weir_server_create(loop, &options, &server);

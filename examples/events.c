@@ -112,7 +112,7 @@ int main(int count, char **arguments)
 	struct clock clock = {0};
 	struct weir_http_options options = {0};
 	weir_list_init(&clock.streams);
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&clock.loop);
 	if (error == 0)

@@ -117,7 +117,7 @@ int main(int count, char **arguments)
 	struct weir_loop *loop;
 	struct weir_server *server;
 	struct weir_server_options options = {.protocol = &values, .context = &store};
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
 	if (error == 0)

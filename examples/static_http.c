@@ -14,7 +14,7 @@ static int serve(struct weir_loop *loop, const char *root, const char *address)
 	struct weir_http_server *server;
 	struct weir_http_options options = {0};
 	struct weir_http_files_options files = weir_http_files_defaults();
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_tree_open(loop, root, NULL, &tree);
 	if (error)

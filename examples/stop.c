@@ -89,7 +89,7 @@ int main(int count, char **arguments)
 	const char *address = count > 1 ? arguments[1] : "127.0.0.1:7007";
 	struct program program = {0};
 	struct weir_server_options options = {.protocol = &stop};
-	int error = weir_address_parse(weir_span_of(address), &options.address);
+	int error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&program.loop);
 	if (error == 0)

@@ -60,17 +60,17 @@ int main(int count, char **arguments)
 	struct weir_server *server;
 	struct weir_server_options options = {.protocol = &protocol,
 	        .tls_refusal = "speak TLS, please\r\n",
-	        .tls_failed = handshake_failed};
+	        .listener.tls_failed = handshake_failed};
 	struct weir_tls_certificate certificate = {.chain = arguments[1], .key = arguments[2]};
 	struct weir_tls_options tls = {.certificates = &certificate, .count = 1};
-	int error = weir_tls_server_create(&tls, report, NULL, &options.tls);
+	int error = weir_tls_server_create(&tls, report, NULL, &options.listener.tls);
 	if (error == 0)
-		error = weir_address_parse(weir_span_of(address), &options.address);
+		error = weir_address_parse(weir_span_of(address), &options.listener.address);
 	if (error == 0)
 		error = weir_loop_create(&loop);
 	if (error == 0)
 		error = weir_server_create(loop, &options, &server);
-	weir_tls_release(options.tls); /* the server holds it */
+	weir_tls_release(options.listener.tls); /* the server holds it */
 	if (error) {
 		fprintf(stderr, "tls: cannot listen on %s: %s\n", address, weir_error_text(error));
 		return 1;

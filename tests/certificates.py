@@ -71,7 +71,7 @@ class Authority:
         return chain, key
 
     def ocsp(self, chain):
-        """The path of a response that says the certificate is good."""
+        """Returns the path of a response with the status `good`."""
         response = chain.with_suffix(".ocsp")
         index = self.directory / "index.txt"
         serial = openssl("x509", "-in", chain, "-serial", "-noout").decode().split("=")[1].strip()

@@ -1,4 +1,4 @@
-"""What every test of the daemon needs: a program that is started on free ports and stopped by its
+"""The fixtures of all tests of the daemon: a program that is started on free ports and stopped by its
 process id, and a small HTTP client.
 
     def test_it(weir, tmp_path):
@@ -33,8 +33,8 @@ LISTENING |= {"-c", "--config"}
 
 
 def said_of(text):
-    """The lines on stderr without their times, and without the one that all stays root, which is there
-    where tests run as root."""
+    """Returns the lines of stderr without their times, and without the warning that all parsers stay root,
+    which tests get when they run as root."""
     text = re.sub(r"^\d{4}-\d\d-\d\dT\S+ weir: ", "weir: ", text, flags=re.M)
     return re.sub(r"^weir: the parsers of clients' input run as root.*\n", "", text, flags=re.M)
 
@@ -71,7 +71,7 @@ class Reply:
 
 
 class Server:
-    """A running `weir serve`. `urls` are those it said it listens on, `ports` their ports."""
+    """A running `weir serve`. `urls` are the addresses that it printed, `ports` their ports."""
 
     def __init__(self, arguments, directory, cwd):
         # Freed memory that a sanitizer keeps would count as the program's own.
@@ -141,7 +141,7 @@ class Server:
         return counts
 
     def memory_kb(self):
-        """What it has resident."""
+        """Returns its resident memory."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.search(r"^VmRSS:\s+(\d+)", status, re.M)[1])
 
@@ -149,7 +149,7 @@ class Server:
         self.process.send_signal(number)
 
     def wait_stderr(self, text, count=1):
-        """Waits until stderr says so, `count` times."""
+        """Waits until stderr has the text `count` times."""
         wait_for(lambda: self.stderr.count(text) >= count, what=f"'{text}' in stderr")
 
     def wait(self, seconds=STOP_SECONDS):
@@ -180,7 +180,7 @@ def weir_program():
 
 @pytest.fixture
 def run(weir_program, tmp_path):
-    """run(argument, …) runs the program to its end, in tmp_path unless cwd says otherwise."""
+    """run(argument, …) runs the program to its end, in tmp_path unless there is a `cwd`."""
 
     def run_program(*arguments, cwd=None):
         result = subprocess.run(
@@ -199,7 +199,7 @@ def run(weir_program, tmp_path):
 
 
 def serving(weir_program, tmp_path_factory):
-    """What the two fixtures below are made of."""
+    """The body of the two fixtures below."""
     servers = []
 
     def start(*arguments, cwd=None, prefix=(), program=None):
@@ -229,7 +229,7 @@ def weir(weir_program, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def module_weir(weir_program, tmp_path_factory):
-    """The same for all tests of a file."""
+    """As `weir`, for all tests of a file."""
     yield from serving(weir_program, tmp_path_factory)
 
 
@@ -282,7 +282,7 @@ def quick_path():
 
 @pytest.fixture
 def site(tmp_path):
-    """A directory to serve, with an index.html that says `hello`."""
+    """A directory to serve, with an index.html whose content is `hello`."""
     root = tmp_path / "site"
     root.mkdir()
     (root / "index.html").write_text("hello")

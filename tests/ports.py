@@ -1,10 +1,10 @@
-"""Ports for servers that must be told one before they start."""
+"""Ports for servers that need one before they start."""
 
 import random
 import socket
 
-# Below the range from which the kernel takes ports for clients and for port 0, so that nothing
-# takes the port between this check and the server's start.
+# Below the range from which the kernel takes ports for clients and for port 0, so that no other socket
+# gets the port between this check and the start of the server.
 FIRST, LAST = 10000, 32000
 
 

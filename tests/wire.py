@@ -1,5 +1,5 @@
-"""HTTP by the byte: a client that sends what it is told, in pieces or at once, reads replies strictly,
-and can be slow, rude or dead."""
+"""HTTP by the byte: a client that sends exactly the given bytes, in pieces or at once, parses replies
+strictly, and can be slow, hostile or gone."""
 
 import re
 import socket
@@ -19,7 +19,7 @@ class Answer:
         self.body = body
 
     def __getitem__(self, name):
-        """The value of a field that must stand once at most."""
+        """Returns the value of a field, which must not be there twice."""
         values = self.fields.get(name.lower(), [])
         assert len(values) <= 1, f"{name}: {values}"
         return values[0] if values else None
@@ -106,7 +106,7 @@ class Wire:
         return line
 
     def rest(self):
-        """What comes up to the end."""
+        """Returns the bytes up to the end of the input."""
         while self.more():
             pass
         data, self.kept = self.kept, b""

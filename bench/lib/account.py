@@ -1,4 +1,4 @@
-"""What a server's processes take, those counted that have come and gone meanwhile."""
+"""The CPU time of a server's processes, also of those that end during the measurement."""
 import os
 import time
 
@@ -8,14 +8,14 @@ CGROUPS = (("/sys/fs/cgroup/cpuacct", "cpuacct.usage"), ("/sys/fs/cgroup", "cpu.
 
 
 def spent_s(text):
-    """Nanoseconds alone in a line, or version 2's table."""
+    """Reads version 1's file, which is a number of nanoseconds, or the table of version 2."""
     fields = text.split()
     return int(fields[1]) / 1e6 if fields[0] == "usage_usec" else int(fields[0]) / 1e9
 
 
 class Account:
-    """A control group of a server's own; where there can be none, its tree in /proc, where the time
-    of an orphan is lost."""
+    """A control group for one server. Where none can be made, the server's tree in /proc is read
+    instead, which loses the time of orphans."""
 
     count = 0
 
@@ -34,7 +34,7 @@ class Account:
         Account.count += 1
 
     def begin(self):
-        """What stands before a command so that it, and all that it starts, is counted here."""
+        """Returns the words to put before a command, so that it and all its children are counted here."""
         if not self.path:
             return []
         return ["sh", "-c", 'echo $$ >"$0" && exec "$@"', f"{self.path}/cgroup.procs"]

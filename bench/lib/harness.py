@@ -1,10 +1,11 @@
-"""How a question is put to several servers: rounds, ratios, the report. bench/<question> has the cases.
+"""Puts a question to several servers: rounds, ratios, the report. bench/<question> has the cases.
 
-For each round, case and server, in an order that changes by the round: the server is started on a
-core of its own, its bytes are checked, it is warmed up, and the load from another core keeps it
-busy. What counts is the CPU time that all its processes took between two moments of quiet, divided
-by the replies; so neither the load's speed nor the clock on the wall matters, as long as the server
-is kept busy: `busy` tells how much it was. Ratios are made within a round, and the median is told.
+Each round measures each case with each server, in an order that changes by the round. The server is
+started on a core of its own, its bytes are checked, and it is warmed up. Then the load, on another core,
+keeps it busy. The value is the CPU time of all processes of the server between two moments of quiet,
+divided by the number of replies. Neither the speed of the load nor the time on the clock matters, as long
+as the server is busy; `busy` is the share of the time in which it was. Ratios are made within a round, and
+the report shows their median.
 """
 import argparse
 import datetime
@@ -23,6 +24,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 
+import charts
 import measure
 import page
 import servers
@@ -32,24 +34,24 @@ HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 BUILD = os.path.join(HERE, "..", "build")
 RESULTS = os.path.join(HERE, "RESULTS.md")
 
-# Set once the arguments are read: who measures and the load, and the server, each have a core.
+# Set when the arguments have been read. The load shares its core with this process.
 cores = {"server": 0, "load": 1}
 
 
 @dataclass
 class Question:
-    """What a program in bench/ asks."""
+    """A program in bench/."""
     name: str      # ./dev bench NAME
     about: str     # for --help
     title: str     # of its part of RESULTS.md
-    told_in: str   # where it is told how it is measured
+    described_in: str   # the files that describe how it is measured
     cases: dict
     peers: tuple   # servers that are compared with, the floor not among them
     every: tuple   # all servers
     targets: object
     kinds: tuple = tuple(servers.ALL)
-    site: type = None  # Site, if not told
-    timed: bool = True  # --seconds says for how long a server is kept busy
+    site: type = None  # None: Site
+    timed: bool = True  # --seconds is the time for which a server is kept busy
 
 
 GZIP = "Accept-Encoding: gzip"
@@ -57,7 +59,7 @@ GZIP = "Accept-Encoding: gzip"
 
 @dataclass
 class Case:
-    """A question put to several servers; `measure` answers it with a Figure."""
+    """One case of a question; `measure` returns a Figure for a server."""
     name: str
     about: str
     unit: str
@@ -68,8 +70,10 @@ class Case:
     depth: int = 1
     header: str = None  # of the request
     tls: bool = False
+    compressed_cache: bool = True  # Weir's, of compressed files
     rounds_max: int = 1000
     beside: str = None  # a case of the same round that it is compared with
+    group: str = None   # a name for several cases
 
     @property
     def gzip(self):
@@ -82,13 +86,13 @@ class Case:
 
 @dataclass
 class Figure:
-    """One measurement: the value that is compared, and what else was seen."""
+    """One measurement: the value that is compared, and further observations."""
     value: float
     notes: dict = field(default_factory=dict)
 
 
 class Site:
-    """The files that are served, and a place for configurations; gone at the end of the block."""
+    """The files that are served, and a directory for configurations; removed at the end of the block."""
 
     def __enter__(self):
         self.top = tempfile.mkdtemp(prefix="weir-bench-")
@@ -117,13 +121,13 @@ class Site:
         return path
 
     def last_words(self):
-        """The end of what the servers wrote to their standard error."""
+        """Returns the end of the servers' standard error."""
         self.log.seek(0)
         return self.log.read().decode(errors="replace").strip()[-300:]
 
 
 def fetch(site, running, case):
-    """The status and the body of the case's reply."""
+    """Returns the status and the body of the case's reply."""
     kind, options = http.client.HTTPConnection, {"timeout": 10}
     if case.tls:
         kind, options["context"] = http.client.HTTPSConnection, ssl.create_default_context(
@@ -139,7 +143,7 @@ def fetch(site, running, case):
 
 
 def check(site, running, case):
-    """What is served is the file, byte for byte; the load looks at sizes only."""
+    """Checks that the reply is the file, byte for byte; the load compares sizes only."""
     if case.path == "/big.html" and not case.tls:
         return
     with open(site.root + case.path, "rb") as file:
@@ -156,7 +160,7 @@ def load(kind, running, case, **options):
 
 
 def requests(running, case, seconds, kind="requests"):
-    """CPU time a reply, in microseconds."""
+    """Measures the CPU time of a reply, in microseconds."""
     depth = case.depth if case.depth != 1 else None
     with load(kind, running, case, connections=case.connections, depth=depth, seconds=seconds,
               header=case.header) as busy:
@@ -170,7 +174,7 @@ def requests(running, case, seconds, kind="requests"):
 
 
 def held(kind, running, case):
-    """User and kernel memory, in bytes, of each of the case's connections while they are held."""
+    """Returns user and kernel memory, in bytes, of each of the case's connections while they are open."""
     measure.wait_until_quiet(running.pids())
     user, kernel = measure.pss_bytes(running.pids()), measure.tcp_bytes()
     with load(kind, running, case, connections=case.connections, header=case.header) as holding:
@@ -210,13 +214,13 @@ def run(site, cases, present, rounds, seconds):
 
 
 def ratios(figures, others):
-    """Ratios within the rounds in which there are both."""
+    """Returns the ratios of the rounds in which both were measured."""
     return [mine.value / other.value for mine, other in zip(figures, others)
             if mine and other and other.value > 0]
 
 
 class Results:
-    """Medians and ratios of what was measured; None where there is nothing."""
+    """Medians and ratios of the measurements; None where there are none."""
 
     def __init__(self, results, peers):
         self.results = results
@@ -262,7 +266,8 @@ def report_case(results, case):
         for name, form in (("busy", "busy {:.0%}"), ("size", "{:.0f} bytes"), ("user", "user {:.0f}"),
                            ("kernel", "kernel {:.0f}"), ("rss", "RSS {:.0f}"),
                            ("anonymous", "anonymous {:.0f}"), ("rate", "{:.0f} a second"),
-                           ("connections", "{:.0f} connections")):
+                           ("connections", "{:.0f} connections"),
+                           ("worst", "worst {:.1f}"), ("before", "before the attack {:.1f}")):
             value = results.note(case.name, server, name)
             if value is not None:
                 notes.append(form.format(value))
@@ -307,9 +312,10 @@ def header(present, rounds, seconds):
 
 
 def save(question, text):
-    """Puts the question's part of the results in the place of the one before."""
-    part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`; how it is measured is"
-            f" told {question.told_in}.\n\n```\n{text}```\n")
+    """Replaces the question's part of the results, and draws the charts."""
+    part = (f"# {question.title}\n\nMade by `./dev bench {question.name} --save`. How it is measured is"
+            f" described {question.described_in}.\n\n{charts.reference(question.name, question.title, '../')}"
+            f"\n```\n{text}```\n")
     try:
         with open(RESULTS, encoding="utf-8") as file:
             parts = re.split(r"^(?=# )", file.read(), flags=re.MULTILINE)
@@ -324,6 +330,7 @@ def save(question, text):
         parts.append(part)
     with open(RESULTS, "w", encoding="utf-8") as file:
         file.write("\n".join(other.rstrip("\n") + "\n" for other in parts))
+    charts.draw_all()
 
 
 def parse_arguments(question):
@@ -331,18 +338,22 @@ def parse_arguments(question):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     cases, every = question.cases, question.every
     parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(cases))
-    parser.add_argument("--rounds", type=int, default=5, help="5 if not told")
+    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
     if question.timed:
         parser.add_argument("--seconds", type=float, default=2,
-                            help="of load a measurement; 2 if not told")
+                            help="of load for a measurement; default: 2")
     else:
         parser.set_defaults(seconds=None)
     parser.add_argument("--servers", type=lambda text: text.split(","), metavar="NAME,...",
                         default=list(every), help=",".join(every))
     parser.add_argument("--save", action="store_true", help="write bench/RESULTS.md too")
     arguments = parser.parse_args()
-    for name in arguments.cases:
-        if name not in cases:
+    for name in list(arguments.cases):
+        members = [case.name for case in cases.values() if case.group == name]
+        if members:
+            arguments.cases.remove(name)
+            arguments.cases += members
+        elif name not in cases:
             parser.error(f"no case {name}; there are {' '.join(cases)}")
     for name in arguments.servers:
         if name not in every:
@@ -363,7 +374,7 @@ def choose_cores():
 
 
 def end_by_signal():
-    """An end by a signal is like any other: what was started is ended, whatever comes meanwhile."""
+    """Ends the servers after a signal, too, whatever signals follow."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def leave(number, _):

@@ -1,4 +1,4 @@
-"""What the kernel tells about a server's processes, and the load that makes it busy."""
+"""CPU time and memory of a server's processes, and the load that keeps the server busy."""
 import glob
 import json
 import os
@@ -11,7 +11,7 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class Failed(Exception):
-    """A measurement that gave no result, with the reason."""
+    """A measurement failed, for this reason."""
 
 
 def read(path):
@@ -20,7 +20,7 @@ def read(path):
 
 
 def tree_of(pid):
-    """The process and all that descend from it."""
+    """Returns the process and its descendants."""
     children = {}
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
@@ -36,7 +36,7 @@ def tree_of(pid):
 
 
 def cpu_s(pids):
-    """CPU time of all threads of the processes: to the nanosecond, or in ticks on old kernels."""
+    """Returns the CPU time of all threads of the processes: in nanoseconds, or in ticks on old kernels."""
     total = 0.0
     for pid in pids:
         try:
@@ -65,20 +65,20 @@ def rollup_bytes(pids, field):
 
 
 def pss_bytes(pids):
-    """User memory of the processes, what they share counted once."""
+    """Returns the user memory of the processes. Shared memory is counted once."""
     return rollup_bytes(pids, "Pss")
 
 
 def tcp_bytes():
-    """Memory of all TCP sockets of the machine."""
+    """Returns the memory of all TCP sockets of the machine."""
     for line in read("/proc/net/sockstat").splitlines():
         if line.startswith("TCP:"):
             return int(line.split("mem ")[1].split()[0]) * PAGE_SIZE
-    raise Failed("/proc/net/sockstat does not tell of TCP")
+    raise Failed("/proc/net/sockstat has no line for TCP")
 
 
 def wait_until_quiet(pids, most_s=60.0):
-    """Until the processes use less than 1 % of a core; a busy one is still filling buffers."""
+    """Waits until the processes use less than 1 % of a core; before that they still fill buffers."""
     deadline = time.monotonic() + most_s
     before = cpu_s(pids)
     while time.monotonic() < deadline:
@@ -91,7 +91,7 @@ def wait_until_quiet(pids, most_s=60.0):
 
 
 class Load:
-    """A run of build/bench/load, from `with` to the end of its block; see load.c for its manners."""
+    """A run of build/bench/load, from `with` to the end of its block; load.c describes the protocol."""
 
     def __init__(self, program, core, kind, port, path, **options):
         command = ["taskset", "-c", str(core), program, kind, str(port), path]
@@ -106,7 +106,7 @@ class Load:
         text = self.process.stdout.readline().decode() if ready else ""
         if not text:
             self.process.kill()
-            raise Failed(self.process.stderr.read().decode().strip() or "the load said nothing")
+            raise Failed(self.process.stderr.read().decode().strip() or "the load printed nothing")
         return text
 
     def wait_until_ready(self):
@@ -114,7 +114,7 @@ class Load:
             raise Failed("the load is not ready")
 
     def go(self):
-        """Makes the requests and returns what came of them."""
+        """Makes the requests and returns the result."""
         self.process.stdin.write(b"\n")
         self.process.stdin.flush()
         return json.loads(self.line())

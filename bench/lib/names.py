@@ -1,8 +1,8 @@
-"""A zone, queries for it, and DNS servers as they are measured, each set up at its best, on one core.
+"""A zone, queries for it, and DNS servers, each on one core, with the best settings for the case.
 
-The zone has names of many kinds, the same each time, and one in twenty is a delegation. The queries
-ask for names that are there, for some beneath wildcards and delegations, and for some that are not.
-Alike for all servers: one worker, no log, no limit of rates, no more in a reply than has to be.
+The zone has names of many kinds, the same each time; one in twenty is a delegation. The queries ask for
+names that exist, some of them beneath wildcards and delegations, and for names that do not exist.
+All servers have one worker, no log, no limit of rates, and minimal replies.
 """
 import os
 import random
@@ -95,7 +95,7 @@ def write_zone(path, names):
 
 
 def sign(directory, name):
-    """ldns-signzone puts its keys where it stands."""
+    """Signs a zone. ldns-signzone writes its keys into the current directory."""
     key = subprocess.run(["ldns-keygen", "-a", "ECDSAP256SHA256", ZONE], cwd=directory, check=True,
                          stdout=subprocess.PIPE, text=True).stdout.strip()
     until = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() + 7 * 86400))
@@ -114,7 +114,7 @@ class Place(services.Place):
         self.absent = {
             "queries": write_queries(self.path("queries"), QUERIES, NAMES),
             "signed": write_queries(self.path("signed"), QUERIES, SIGNED_NAMES),
-            # What is delegated the server that is forwarded to cannot answer.
+            # The upstream server cannot answer for delegated names.
             "cached": write_queries(self.path("cached"), CACHED_QUERIES, NAMES,
                                     lambda query: not query.startswith("www.")),
         }

@@ -1,4 +1,4 @@
-"""What is served: the same bytes on every machine and in every run."""
+"""The files that are served: the same bytes on every machine and in every run."""
 import os
 import random
 
@@ -9,7 +9,7 @@ PHRASES = 0.57
 
 
 def words(rng, count):
-    """Made-up words, the frequent ones short, as in any language."""
+    """Returns made-up words. Frequent ones are short, as in any language."""
     onsets = "b c d f g h l m n p r s t v w st tr pl ch th".split()
     vowels = "a e i o u ea ou ai".split()
     codas = ["", "", "n", "r", "s", "t", "l", "nd"]
@@ -19,10 +19,10 @@ def words(rng, count):
 
 
 def page():
-    """A page as a site has it: paragraphs, links, rows of numbers. zlib -1 makes it 3.2 times smaller."""
+    """Returns a typical page: paragraphs, links, rows of numbers. zlib -1 compresses it to a third."""
     rng = random.Random(19960101)
     vocabulary = words(rng, 1200)
-    # Zipf's law, nearly; and every language has its turns of phrase.
+    # Frequencies follow Zipf's law, nearly, and phrases repeat.
     weights = [1 / (rank + 2) for rank in range(len(vocabulary))]
     phrases = [" ".join(rng.choices(vocabulary, weights, k=rng.randint(2, 5))) for _ in range(250)]
 

@@ -1,7 +1,7 @@
-"""The servers that are measured, each set up at its best for what is asked, on one core.
+"""The servers that are measured, each on one core, with the best settings for the case.
 
-Alike for all: one worker, no logs, sendfile, keep-alive without an end, compression only where it is
-the question, then at level 1, and timeouts longer than a measurement.
+All have one worker, no logs, sendfile, keep-alive without an end, and timeouts longer than a measurement.
+They compress only in the cases of compression, at level 1.
 """
 import os
 import re
@@ -20,7 +20,7 @@ FOREVER_S = 3600
 
 
 class Server:
-    """One kind of server. Subclasses tell the program, its version and its command line."""
+    """One kind of server. Subclasses know the program, its version and its command line."""
 
     name = ""
     program = ""
@@ -29,7 +29,7 @@ class Server:
         self.build = build
 
     def path(self):
-        """The program, or None where it is not installed."""
+        """Returns the path of the program, or None if it is not installed."""
         found = shutil.which(self.program, path=os.environ.get("PATH", "") + ":/usr/sbin")
         return found or (self.program if os.access(self.program, os.X_OK) else None)
 
@@ -37,7 +37,7 @@ class Server:
         return ""
 
     def command(self, site, port, case):
-        """Its arguments to serve site.root's files at the port, at its best for the case."""
+        """Returns the arguments with which it serves the files of site.root at the port."""
         raise NotImplementedError
 
     def output_of(self, *arguments):
@@ -71,12 +71,15 @@ class Weir(Server):
         address = ["--http", f"127.0.0.1:{port}"]
         if case.tls:
             address = ["--https", f"127.0.0.1:{port}", "--cert", site.chain, "--key", site.key]
-        return [self.path(), "serve", *address, "--root", site.root, "--workers", "1",
+        config = [] if case.compressed_cache else ["-c", site.write(
+            "weir.yaml",
+            f"sites: [{{root: {site.root}}}]\nlimits: {{compressed-cache: 0}}\n")]
+        return [self.path(), "serve", *config, *address, "--root", site.root, "--workers", "1",
                 "--access-log", "off"]
 
 
 class Endless(Weir):
-    """A program of libweir's that serves a page without an end, compressed as it goes."""
+    """A program with libweir that serves a page without an end, compressed on the fly."""
 
     def __init__(self, build):
         super().__init__(build)
@@ -97,10 +100,10 @@ class Nginx(Server):
         temporary = "\n".join(
             f"  {kind}_temp_path {site.scratch}/{kind};"
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-        # Each at its best: reading a small file costs it less than sendfile, by a tenth. tcp_nopush
-        # brings a file nothing, and lets pipelined replies wait for the acknowledgement before.
+        # For a small file reading costs a tenth less than sendfile. tcp_nopush does not help for one file,
+        # and delays pipelined replies until the acknowledgement of the previous one.
         compression = "gzip on; gzip_comp_level 1; gzip_types text/plain;" if case.gzip else ""
-        # One ticket for a handshake, as Weir gives; two are OpenSSL's usual number.
+        # Weir sends one ticket with a handshake; the default of OpenSSL is two.
         tls = f"""ssl_certificate {site.chain}; ssl_certificate_key {site.key};
   ssl_protocols TLSv1.2 TLSv1.3; ssl_conf_command NumTickets 1;""" if case.tls else ""
         return [self.path(), "-e", "stderr", "-c", site.write("nginx.conf", f"""
@@ -194,12 +197,12 @@ def free_port():
 
 
 class Running:
-    """A server that runs, from `with` to the end of its block; it and all it started end there."""
+    """A running server, from `with` to the end of its block, where it ends with all its processes."""
 
     def __init__(self, server, site, core, case):
         self.port = free_port()
         command = server.command(site, self.port, case)
-        # A session of its own, so that a Ctrl-C comes to us alone, and we end it in good order.
+        # In a session of its own, so that Ctrl-C reaches only this process, which ends the server.
         self.process = subprocess.Popen(["taskset", "-c", str(core), *command],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=site.log, start_new_session=True)
@@ -232,7 +235,7 @@ class Running:
         except subprocess.TimeoutExpired:
             pass
         for pid in pids:
-            # A child whose parent ended first is not ours to wait for; its session tells it is ours.
+            # A child whose parent ended first is not our child; its session identifies it.
             try:
                 if os.getsid(pid) == self.process.pid:
                     os.kill(pid, signal.SIGKILL)

@@ -1,9 +1,9 @@
-"""Servers of mail and files as they are measured, each set up at its best, on one core.
+"""Servers of mail and files, each on one core, with the best settings for the case.
 
-Alike for all: no log, no TLS, no limit in the way. Their mail and files are beneath one directory,
-on the file system of /var/tmp. Mail is for user0 … at bench.example, whose password's hash is the
-cheapest that crypt(3) has, so that it is the servers that are measured and not crypt. Files are read
-and stored as anonymous, which spares vsftpd PAM, and pure-ftpd has a user of that name.
+None has a log, TLS, or a limit that the load would reach. Their mail and files are beneath one directory,
+on the file system of /var/tmp. Mail is for user0 … at bench.example. The hash of their password is the
+cheapest of crypt(3), so that the servers are measured and not crypt. Files are read and stored as
+anonymous: vsftpd needs no PAM then, and pure-ftpd has a user of that name.
 """
 import os
 import pwd
@@ -26,16 +26,16 @@ NOBODY = 65534
 
 
 class Place:
-    """Where the servers keep what they serve; gone at the end of the block."""
+    """The directory of mail and files; removed at the end of the block."""
 
     mails = 0
-    mail = None  # where it is received now
+    mail = None  # the directory that receives it now
 
     def __enter__(self):
         self.top = tempfile.mkdtemp(prefix="weir-bench-", dir="/var/tmp")
         os.chmod(self.top, 0o755)
-        # The top of a hierarchy: ext4 spreads what is in it. Where many files were just removed it
-        # is slow to make others, and nobody shall pay for what another server has removed.
+        # ext4 spreads the directories in the top of a hierarchy over the disk. Making files is slow where
+        # many were removed just before, and no server shall pay for files of another one.
         subprocess.run(["chattr", "+T", self.top], check=False, stderr=subprocess.DEVNULL)
         self.log = open(self.path("log"), "w+b")
         self.users = self.write("users", "".join(f"user{i}:{HASH}\n" for i in range(USERS)))
@@ -50,7 +50,7 @@ class Place:
         return os.path.join(self.top, name)
 
     def directory(self, name, uid=None):
-        """A directory, made when it is not there; anybody's who may be `uid`."""
+        """Returns a directory, which is made if it is missing. It belongs to `uid`, if that is given."""
         path = self.path(name)
         if not os.path.isdir(path):
             os.makedirs(path)
@@ -289,7 +289,7 @@ class Vsftpd(Server):
     program = "vsftpd"
 
     def version(self):
-        # It tells its version to nobody but its standard input.
+        # The program writes its version to its standard input only.
         done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", "vsftpd"], check=False,
                               text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         return done.stdout.partition("-")[0]

@@ -1,6 +1,6 @@
 /*
- * Transfers coming in: whatever a primary sends, in whatever pieces, either it is refused, or it makes
- * a zone that can be walked through. The first byte says what was asked for, and how it is cut.
+ * Incoming transfers: whatever a primary sends, and in whatever pieces, it is refused or makes a
+ * zone that can be walked through. The first byte of the input selects the request and the pieces.
  */
 #include <stdlib.h>
 
@@ -24,7 +24,7 @@ static struct weir_dns_zone *make_before(const struct weir_dns_name *apex)
 	struct dns_incoming incoming;
 	struct weir_dns_zone *zone;
 	uint8_t bytes[2 * sizeof first];
-	/* The SOA record stands once more at the end. */
+	/* The SOA record comes once more at the end. */
 	size_t size = sizeof first - 1, soa = 21, soa_size = 39;
 	memcpy(bytes, first, size);
 	memcpy(bytes + size, bytes + soa, soa_size);

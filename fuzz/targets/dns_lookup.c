@@ -1,6 +1,7 @@
 /*
  * Replies of upstreams: whatever is taken of one is a well-formed message that is no longer than it
- * has to be, costs a bounded number of steps, is kept as it was taken, and comes back as it was kept, with TTLs that have run down.
+ * has to be, costs a bounded number of steps, is kept as it was taken, and comes back as it was
+ * kept, with TTLs that have run down.
  */
 #include <stdlib.h>
 
@@ -37,11 +38,11 @@ static uint64_t check(struct weir_span message, const struct weir_dns_question *
 	return sum;
 }
 
-static void keep(struct dns_cache *cache, const struct weir_dns_question *question, unsigned flags,
-        const struct dns_accepted *accepted)
+static void keep(struct weir_dns_cache *cache, const struct weir_dns_question *question,
+        unsigned flags, const struct dns_accepted *accepted)
 {
 	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct dns_cache_key key;
 	uint64_t sum = check(weir_span(accepted->message, accepted->size), question);
 	unsigned records = accepted->answers + accepted->authorities;
@@ -54,7 +55,7 @@ static void keep(struct dns_cache *cache, const struct weir_dns_question *questi
 	uint64_t left = check(weir_span(reply, size), question);
 	uint64_t wanted = dns_entry_fresh(entry, AGE_S) ? sum - (uint64_t)AGE_S * records
 	                                                : WEIR_DNS_STALE_TTL_S * records;
-	if (size != accepted->size || found.rcode != accepted->found.rcode || left != wanted)
+	if (size != accepted->size || found.rcode != accepted->info.rcode || left != wanted)
 		abort();
 	if (dns_entry_write(entry, question, 0, reply, accepted->body, &found) != accepted->body)
 		abort();
@@ -62,18 +63,18 @@ static void keep(struct dns_cache *cache, const struct weir_dns_question *questi
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static struct dns_cache *cache;
-	static struct weir_dns_lookups_counters counters;
+	static struct weir_dns_cache *cache;
+	static const struct weir_dns_cache_options options = {.bytes = 1 << 20, .stale_s = 100};
 	static uint8_t message[WEIR_DNS_MESSAGE_MAX];
 	static const struct dns_ttl_bounds bounds = {.max_s = 86400, .negative_max_s = 3600};
 	struct weir_dns_question question;
 	struct dns_accepted accepted;
 	size_t at = WEIR_DNS_HEADER_SIZE;
-	if (!cache && dns_cache_create(1 << 20, 100, &counters, &cache) < 0)
+	if (!cache && weir_dns_cache_create(&options, &cache) < 0)
 		abort();
 	if (size < 1 + WEIR_DNS_HEADER_SIZE)
 		return 0;
-	/* What it answers is what was asked. */
+	/* The question is taken from the input. */
 	struct weir_span reply = weir_span(data + 1, size - 1);
 	if (weir_dns_question_read(reply, &at, &question) < 0)
 		return 0;

@@ -1,6 +1,6 @@
 /*
- * Replies: whatever is asked, of a zone with NSEC or NSEC3, by UDP or TCP: a reply is well formed to
- * its last byte, and fits.
+ * Replies: whatever is asked, of a zone with NSEC or NSEC3, by UDP or TCP: a reply is well formed
+ * to its last byte, and fits.
  */
 #include <stdlib.h>
 
@@ -180,7 +180,7 @@ static struct weir_dns_recursion make_recursion(void)
 {
 	static const struct weir_dns_asker asker = {ask, cancel};
 	static const struct weir_network all;
-	const struct weir_dns_lookups_options options = {.asker = &asker, .cache_bytes = 1};
+	const struct weir_dns_lookups_options options = {.asker = &asker, .own_cache.bytes = 1};
 	struct weir_dns_lookups *lookups;
 	struct weir_loop *loop;
 	if (weir_loop_create(&loop) < 0 || weir_dns_lookups_create(loop, &options, &lookups) < 0)

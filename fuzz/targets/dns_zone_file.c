@@ -1,6 +1,4 @@
-/*
- * Zone files: whatever stands in one, it becomes a zone or is refused, and what is refused is told why.
- */
+/* Zone files: any file becomes a zone, or is refused with a reason. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>

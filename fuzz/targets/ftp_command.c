@@ -18,7 +18,7 @@ static void check_path(const char *argument)
 	if (path[0] != '/' || size >= WEIR_PATH_MAX || (size > 1 && path[size - 1] == '/') ||
 	        strstr(path, "//") || strstr(path, "/./") || strstr(path, "/../"))
 		abort();
-	/* What is clean stays as it is. */
+	/* A resolved path resolves to itself. */
 	if (ftp_path_resolve("", path, again) < 0 || strcmp(path, again) != 0)
 		abort();
 	ftp_wildcard(argument, path);

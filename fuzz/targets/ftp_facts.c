@@ -1,4 +1,4 @@
-/* Facts of MLST and times: what is chosen is told and chosen again; a time comes back as it was. */
+/* Facts of MLST and times: parsing what was formatted gives the same facts and the same time. */
 #include <stdlib.h>
 
 #include "entry.h"

@@ -43,8 +43,8 @@ static void handle(void *context, struct weir_http_exchange *exchange)
 static void start(void)
 {
 	struct weir_http_options options = {0};
-	options.address.v4.sin_family = AF_INET;
-	options.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	options.listener.address.v4.sin_family = AF_INET;
+	options.listener.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	if (weir_loop_create(&loop) < 0)
 		abort();
 	options.sites = weir_http_sites_create(weir_http_function_create("", handle, NULL));

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "basic.h"
-#include "chunk.h"
+#include "framing.h"
 #include "form.h"
 #include "parameter.h"
 

@@ -1,6 +1,6 @@
 /*
- * A POP3 session as a client sees it: whatever is sent, in whatever reads, the server lives, answers
- * in whole lines, and lets go of it. The first byte says whether somebody is logged in already.
+ * A POP3 session with any input in any pieces: the server survives, replies in whole lines, and
+ * ends the session. The first byte chooses whether a user is logged in.
  */
 #include <crypt.h>
 #include <stdio.h>
@@ -52,8 +52,8 @@ static void start(void)
 	static struct crypt_data crypted;
 	char text[200];
 	struct weir_pop3_options options = {.failures_max = 1, .log = on_log};
-	options.address.v4.sin_family = AF_INET;
-	options.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	options.listener.address.v4.sin_family = AF_INET;
+	options.listener.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	snprintf(text, sizeof text, "u:%s\n", crypt_r("p", "$1$salt$", &crypted));
 	if (weir_loop_create(&loop) < 0 || weir_mail_memory_create(NULL, &store) < 0 ||
 	        weir_users_parse(weir_span_of(text), NULL, NULL, &users) < 0)
@@ -85,7 +85,7 @@ static int connect_to(const struct weir_address *address)
 	return fd;
 }
 
-/* Sends it in steps; a session that has ended takes no more. */
+/* Sends it in steps, until the session ends. */
 static void say(int fd, const uint8_t *data, size_t size, size_t step)
 {
 	for (size_t at = 0; at < size; at += step) {
@@ -116,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)!recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
 		weir_loop_turn(loop, turns < 10 ? 0 : 1);
 	}
-	/* All was sent: so the connection is over. */
+	/* All has been sent: the session must have ended. */
 	if (weir_server_channels(listener))
 		abort();
 	close(fd);

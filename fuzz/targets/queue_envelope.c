@@ -1,4 +1,4 @@
-/* The file of a queued message's envelope: what is read is written to be read the same. */
+/* The file of a queued message's envelope: an accepted one is formatted and parses to the same. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /*
- * The resolver and what servers say: any records as the answer to any kind of lookup. It ends, once,
- * and what it gives can be read to its end.
+ * The resolver and what servers say: any records as the answer to any kind of lookup. It ends,
+ * once, and what it gives can be read to its end.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,9 @@ static struct weir_loop *loop;
 static int calls;
 static volatile size_t sum; /* of what was read */
 
-/* -- who is asked: everything is answered by the same records ---------------------------------- */
+/*
+ * -- the asker: every question is answered by the same records ----------------------------------
+ */
 
 static struct weir_span records; /* six bytes of counts and rcode, then these */
 
@@ -140,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	calls = 0;
 	if (!loop && weir_loop_create(&loop) < 0)
 		abort();
-	struct weir_dns_lookups_options options = {.asker = &asker, .cache_bytes = 1};
+	struct weir_dns_lookups_options options = {.asker = &asker, .own_cache.bytes = 1};
 	if (weir_dns_lookups_create(loop, &options, &lookups) < 0)
 		abort();
 	if (weir_resolver_create(loop,

@@ -1,4 +1,4 @@
-/* A SASL exchange: a mechanism, then lines. Nobody gets in. */
+/* A SASL exchange: a mechanism, then lines. No login succeeds. */
 #include <stdlib.h>
 
 #include <weir/sasl.h>
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	weir_sasl_start(sasl, line, initial ? mechanism : weir_span(NULL, 0));
 	while (going && rest.size) {
 		weir_span_cut(&rest, '\n', &line);
-		going = false; /* where the answer comes later, the client has gone by then */
+		going = false; /* the answer comes later: the client disconnects before */
 		weir_sasl_next(sasl, line);
 	}
 	weir_sasl_destroy(sasl);

@@ -1,4 +1,4 @@
-/* Paths: what is taken is within its bounds, and is taken again as a mailbox. */
+/* Paths: an accepted path is within the bounds, and parses again as a mailbox. */
 #include <stdlib.h>
 
 #include "mailbox.h"
@@ -9,9 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct weir_span text = weir_span(data, size);
 	struct smtp_mailbox mailbox, again;
-	char local[WEIR_SMTP_LOCAL_MAX];
+	char local[WEIR_SMTP_LOCAL_MAX], rewritten[SMTP_REWRITTEN_MAX];
 	struct weir_span lenient = text;
-	if (smtp_path_parse_lenient(&lenient, &mailbox) == 0 &&
+	if (smtp_path_parse_lenient(&lenient, rewritten, &mailbox) == 0 &&
 	        (lenient.size > size || mailbox.local.size > WEIR_SMTP_LOCAL_MAX ||
 	                mailbox.address.size > SMTP_ADDRESS_MAX ||
 	                smtp_local_decode(mailbox.local, local).size > mailbox.local.size))

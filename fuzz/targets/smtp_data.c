@@ -1,6 +1,6 @@
 /*
- * Messages in two ways of being cut, which must come to the same; and no bare CR or LF that is not
- * noted. The first byte says how.
+ * Messages cut in two ways, with the same result; no bare CR or LF is missed. The first byte
+ * chooses the way.
  */
 #include <stdlib.h>
 
@@ -21,8 +21,8 @@ struct received {
 static void put(struct received *received, struct weir_span bytes)
 {
 	static const char *const owed[] = {"", "\r", "\r\n"};
-	const char *before = owed[received->data.owed];
-	received->data.owed = WEIR_SMTP_OWED_NOTHING;
+	const char *before = owed[received->data.line_end];
+	received->data.line_end = SMTP_LINE_END_NONE;
 	if (weir_buffer_append(&received->bytes, before, strlen(before), SIZE_MAX) < 0 ||
 	        weir_buffer_append(&received->bytes, bytes.data, bytes.size, SIZE_MAX) < 0)
 		abort();

@@ -1,4 +1,4 @@
-/* ESMTP's parameters, and their values as xtext. */
+/* ESMTP parameters, and their values as xtext. */
 #include <stdlib.h>
 
 #include "esmtp_parameter.h"

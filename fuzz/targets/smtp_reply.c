@@ -1,4 +1,4 @@
-/* Replies of an SMTP server, line by line, and what it offers. */
+/* Replies of an SMTP server, line by line, and its extensions. */
 #include <stdlib.h>
 #include <string.h>
 

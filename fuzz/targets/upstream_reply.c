@@ -26,7 +26,7 @@ static void walk(struct weir_span reply)
 		abort();
 }
 
-/* Bytes that the query has are taken from it where the input says so, or nothing would match. */
+/* Bytes of the query are copied where the input demands it; otherwise no reply would ever match. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct random_pool random;

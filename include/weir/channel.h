@@ -1,14 +1,14 @@
 /*
- * A channel: one connection. Its input is cut into requests by the terminator that is set; its
- * replies stand in a queue and leave in order, each when it is ready.
+ * A channel: one connection. The terminator that is set cuts its input into requests. Its replies wait
+ * in a queue and leave in order, each when it is ready.
  *
  *             terminator            reply queue
  *   bytes ──▶ cut ──▶ request() ──▶ [ reply ][ reply (open) ][ reply ] ──▶ bytes
  *
- * Everything here is for the loop's own thread, except weir_push_from_thread(). What a callback
- * does to its channel (push, close, abort) takes effect when the callback has returned.
+ * Everything here is for the loop's own thread, except weir_push_from_thread(). If a callback
+ * pushes to its channel, closes or aborts it, this takes effect when the callback has returned.
  *
- * Life cycle: open() once, any number of request(), piece() …, close() once, last. The channel is
+ * Life cycle: open() once, any number of request(), piece() and so on, close() once, last. The channel is
  * valid from open() until close() returns.
  */
 #ifndef WEIR_CHANNEL_H
@@ -26,61 +26,67 @@
 
 struct weir_channel;
 struct weir_loop;
+struct weir_permits;
 struct weir_reply;
 struct weir_tls;
 struct weir_tls_info;
 
 enum weir_timeout {
-	WEIR_TIMEOUT_IDLE,    /* nothing was asked and nothing is owed */
+	WEIR_TIMEOUT_IDLE,    /* no request has begun and no reply is due */
 	WEIR_TIMEOUT_REQUEST, /* a request began and did not end */
-	WEIR_TIMEOUT_PROGRESS, /* the peer takes no byte of what is owed, or sends none that is awaited */
+	WEIR_TIMEOUT_PROGRESS, /* the peer takes no byte of a reply, or sends none that is expected */
 };
 
 /* The bounds of a channel. A 0 stands for the default of weir/limits.h. */
 struct weir_bounds {
-	size_t request_max; /* WEIR_REQUEST_MAX: bytes of a whole request, its terminator not counted */
+	size_t request_max; /* bytes of a whole request without its terminator; WEIR_REQUEST_MAX */
 	/*
-	 * WEIR_REPLIES_MAX: replies in the queue, open ones and the one that is being sent counted, at
-	 * which no further request is read. It does not bound pushes: a protocol that pushes unasked
+	 * Replies in the queue at which no further request is read; WEIR_REPLIES_MAX. Open replies and the
+	 * one that is being sent count. Pushes are not bounded: a protocol that pushes without a request
 	 * looks at weir_channel_replies.
 	 */
 	unsigned replies_max;
 	uint32_t idle_ms;      /* WEIR_IDLE_MS */
 	uint32_t request_ms;   /* WEIR_REQUEST_MS */
 	uint32_t progress_ms;  /* WEIR_PROGRESS_MS */
-	unsigned channels_max; /* WEIR_CHANNELS_MAX: of a server on one loop */
-	uint32_t drain_ms;     /* WEIR_DRAIN_MS */
+	unsigned channels_max; /* of a server on one loop; WEIR_CHANNELS_MAX */
+	/*
+	 * Of a server: the permits (weir/permits.h) that its channels share with those of other servers.
+	 * The server holds them. NULL: there are none.
+	 */
+	struct weir_permits *permits;
+	uint32_t drain_ms; /* WEIR_DRAIN_MS */
 };
 
-/* What a server speaks. Every function but `request` may be NULL. */
+/* The protocol of a server. Every function but `request` may be NULL. */
 struct weir_protocol {
 	const char *name;
 
 	/*
-	 * The connection stands: set a terminator (CRLF, whole, if you do not), push a greeting. A
-	 * negative errno refuses: close() follows with it.
+	 * The connection is established: set a terminator (else it is CRLF, whole), push a greeting. A
+	 * negative errno refuses the connection: close() follows with that errno.
 	 */
 	int (*open)(struct weir_channel *channel);
 
 	/*
 	 * A request is complete. Whole input: `request` is all of it, valid until this returns.
-	 * Streamed input: all of it was given to piece(), `request` is empty.
+	 * Streamed input: piece() has got all of it, `request` is empty.
 	 */
 	void (*request)(struct weir_channel *channel, struct weir_span request);
 
-	/* Streamed input: the next bytes of the request, never none, valid until this returns. */
+	/* Streamed input: the next bytes of the request, at least one, valid until this returns. */
 	void (*piece)(struct weir_channel *channel, struct weir_span bytes);
 
 	/*
-	 * Of a channel that is tapped: there is input, or its end, to be taken from the socket. The
-	 * channel is paused now, until weir_channel_diverted.
+	 * Of a channel whose input is diverted: the socket has input, or its end. The channel is paused
+	 * until weir_channel_diverted.
 	 */
-	void (*arrived)(struct weir_channel *channel);
+	void (*divert_ready)(struct weir_channel *channel);
 
 	/*
-	 * The input broke a rule: WEIR_E_LIMIT, the request is larger than the bound: what there
-	 * was is dropped, and so will be the rest up to its terminator; WEIR_E_SYNTAX, the
-	 * terminator refuses the input: nothing is read any more. When NULL the channel is aborted.
+	 * The input broke a rule. WEIR_E_LIMIT: the request is larger than the bound; all of it, up to its
+	 * terminator, is dropped. WEIR_E_SYNTAX: the terminator refuses the input; nothing further is read.
+	 * When NULL the channel is aborted.
 	 */
 	void (*overflow)(struct weir_channel *channel, int error);
 
@@ -88,39 +94,41 @@ struct weir_protocol {
 	void (*eof)(struct weir_channel *channel);
 
 	/*
-	 * The upgrade that weir_channel_start_tls began is complete: the channel is secure, and what
-	 * the peer says from here on was said in secret. `dropped` bytes were not: they came in clear
-	 * behind the request that asked for the upgrade, and were thrown away (CVE-2011-0411). Not
-	 * called where TLS stood before open().
+	 * The upgrade of weir_channel_start_tls is complete: from here on, input has come encrypted.
+	 * `dropped` bytes came in clear behind the request that asked for the upgrade, and were thrown away
+	 * (CVE-2011-0411). Not called where TLS began before open().
 	 */
 	void (*secured)(struct weir_channel *channel, size_t dropped);
 
 	/*
-	 * Optional: TLS failed, at a handshake. `why` is one line and valid during the call: the fault and,
-	 * of a certificate that was refused, its names, issuer and time. The channel ends after it.
+	 * A TLS handshake failed. `why` is one line, valid during the call: the fault and, of a
+	 * certificate that was refused, its names, issuer and time. The channel ends afterwards.
 	 */
 	void (*insecure)(struct weir_channel *channel, const char *why);
 
-	/* When NULL, and after it unless the channel was closed in it, the channel is aborted. */
+	/*
+	 * A time limit has passed. The channel is aborted afterwards, unless this function closes it; when
+	 * NULL it is aborted at once.
+	 */
 	void (*timeout)(struct weir_channel *channel, enum weir_timeout which);
 
 	/*
-	 * The server drains, and nothing is under way here that the channel knows of: say last words and
-	 * close, or finish first what the channel does not know of; it is asked again when that has
-	 * brought a reply. When NULL the channel closes.
+	 * The server drains, and the channel has no request and no reply under way. Push a goodbye and
+	 * close; or finish first what the channel does not know of: this function is called again after
+	 * the next reply has left. When NULL the channel closes.
 	 */
 	void (*draining)(struct weir_channel *channel);
 
-	/* All replies have gone. */
+	/* All replies have left. */
 	void (*drained)(struct weir_channel *channel);
 
 	/*
-	 * The last call: 0 after an orderly end, else what ended it (-ECONNRESET, -ETIMEDOUT, …).
+	 * The last call: 0 after an orderly end, else the errno of the cause (-ECONNRESET, -ETIMEDOUT, …).
 	 */
 	void (*close)(struct weir_channel *channel, int error);
 };
 
-/* -- what it is ------------------------------------------------------------------------------- */
+/* -- properties ------------------------------------------------------------------------------- */
 
 /* A pointer of the protocol's own for this channel; NULL at first. */
 WEIR_API void *weir_channel_session(const struct weir_channel *channel);
@@ -131,141 +139,163 @@ WEIR_API void *weir_channel_context(const struct weir_channel *channel);
 WEIR_API struct weir_loop *weir_channel_loop(const struct weir_channel *channel);
 WEIR_API const struct weir_address *weir_channel_peer(const struct weir_channel *channel);
 
-/* The address the peer connected to. 0 or a negative errno. */
+/* The address that the peer connected to. Returns 0 or a negative errno. */
 WEIR_API int weir_channel_local(const struct weir_channel *channel, struct weir_address *ret);
 
-/* Replies open or not gone yet. */
+/*
+ * Returns true if the client's address has reached the bound of the listener's `peers`. The protocol asks
+ * this in open() and refuses the connection in its own way.
+ */
+WEIR_API bool weir_channel_over_quota(const struct weir_channel *channel);
+
+/* The number of replies that are open or have not left yet. */
 WEIR_API unsigned weir_channel_replies(const struct weir_channel *channel);
 
-/* The server wants to stop: finish, and close. */
+/* Returns true if the server drains: finish, and close. */
 WEIR_API bool weir_channel_draining(const struct weir_channel *channel);
+
+/* What happens on a channel, for listings. */
+enum weir_activity {
+	WEIR_ACTIVITY_IDLE,      /* no request has begun, and no reply is pending */
+	WEIR_ACTIVITY_RECEIVING, /* a request or a handshake has begun */
+	WEIR_ACTIVITY_REPLYING,  /* at least one reply is pending */
+};
+
+WEIR_API enum weir_activity weir_channel_activity(const struct weir_channel *channel);
+
+/* Milliseconds since the last byte came or went. */
+WEIR_API uint32_t weir_channel_quiet_ms(const struct weir_channel *channel);
 
 /* -- input ------------------------------------------------------------------------------------ */
 
 /*
- * The next request ends so; it is collected and given whole (whole), or given as it comes
- * (streamed).
+ * Sets the terminator of the next request. `await` collects the request and passes it whole to
+ * request(); `stream` passes its bytes to piece() as they come.
  */
 WEIR_API void weir_channel_await(struct weir_channel *channel, struct weir_terminator terminator);
 WEIR_API void weir_channel_stream(struct weir_channel *channel, struct weir_terminator terminator);
 
-/* Another bound for whole requests from here on, instead of bounds.request_max. */
+/* Changes bounds.request_max for this channel, from the next byte on. */
 WEIR_API void weir_channel_set_request_max(struct weir_channel *channel, uint32_t size);
 
-/* Stops and goes on reading, as when a disk is slower than the client. Pauses do not add up. */
+/* Stops and resumes reading, for example while a disk is slower than the client. Pauses do not nest. */
 WEIR_API void weir_channel_pause(struct weir_channel *channel);
 WEIR_API void weir_channel_resume(struct weir_channel *channel);
 
 /*
- * The peer owes input, as the body of a request, though replies are open: it has to come as fast as
- * the limits of a request ask for, except while paused. Off at first.
+ * The peer is to send input, such as the body of a request, although replies are open. Then the time limits
+ * of a request apply, except while the channel is paused. False at first.
  */
-WEIR_API void weir_channel_expect_input(struct weir_channel *channel, bool owed);
+WEIR_API void weir_channel_expect_body(struct weir_channel *channel, bool expected);
 
 /*
- * Streamed input past the channel: it is taken from the socket itself, on another thread maybe, as into
- * a file, and the channel only counts it. `*ret` is another descriptor of the socket, the caller's
- * to close; it does not block. From now on arrived() comes instead of piece(), when WEIR_DIVERT_GATHER
- * bytes are there, or what has come in WEIR_DIVERT_GATHER_MS, or the end.
+ * Diverts streamed input: the caller takes it from the socket itself, perhaps on another thread and into a
+ * file, and the channel only counts it. `*ret` is a duplicate of the descriptor, non-blocking, which the
+ * caller closes. From now on divert_ready() is called instead of piece(): when WEIR_DIVERT_GATHER bytes
+ * are there, or some bytes after WEIR_DIVERT_GATHER_MS, or at the end of the input.
  *
- * 0; -EOPNOTSUPP: what comes is not what the peer sends (TLS), is not streamed, or part of it is
- * with the channel already; an errno of fcntl. Then all is as it was.
+ * Returns 0; -EOPNOTSUPP if the channel uses TLS, the input is not streamed, or the channel has received a
+ * part of it already; or an errno of fcntl. On failure nothing has changed.
  */
 WEIR_API int weir_channel_divert(struct weir_channel *channel, int *ret);
 
 /*
- * `size` bytes were taken; the channel goes on. `end` is 0; 1: the end of the input was met, and eof()
- * follows; or a negative errno that the socket gave: the channel ends with it. The terminator's
- * end is met as with bytes that the channel received; no more than up to it may be taken.
+ * Reports that `size` bytes were taken, and resumes the channel. `end` is 0; or 1 if the end of the input
+ * was met: eof() follows; or a negative errno of the socket: the channel ends with it. The terminator finds
+ * its end as in input that the channel receives; no byte behind that end may be taken.
  */
 WEIR_API void weir_channel_diverted(struct weir_channel *channel, uint64_t size, int end);
 
 /* -- replies ---------------------------------------------------------------------------------- */
 
 /*
- * Puts a reply last in the queue. Takes the producer in any case; NULL (a constructor without
- * memory) aborts the channel, since a reply would be missing. 0 or a negative errno.
+ * Appends a reply to the queue. Takes the producer in any case. NULL (a constructor ran out of memory)
+ * aborts the channel, since a reply would be missing. Returns 0, -ENOMEM, or WEIR_E_CLOSED if the channel
+ * takes no replies any more.
  */
 WEIR_API int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer);
 
-/* A reply of static text or of text that outlives the channel; of text that is copied. */
+/* Pushes text that outlives the channel. */
 WEIR_API int weir_channel_push_static(struct weir_channel *channel, const char *text);
+
+/* Pushes a copy of the bytes. */
 WEIR_API int weir_channel_push_copy(struct weir_channel *channel, struct weir_span bytes);
 
 /*
- * Opens a place in the queue, to be filled later; the replies behind it wait. NULL without memory
- * (the channel is aborted then). The handle is valid until weir_reply_fill, also when the channel
- * has closed meanwhile: so each open reply must be filled once.
+ * Opens a reply slot, to be filled later; the replies behind it wait. Returns NULL without memory (the
+ * channel is aborted then), or if the channel takes no replies any more. The handle is valid until
+ * weir_reply_fill, even if the channel closes earlier; so every open reply must be filled exactly once.
  */
 WEIR_API struct weir_reply *weir_reply_open(struct weir_channel *channel);
 
 /*
- * Fills it; takes the producer in any case. NULL aborts the channel. If the channel is gone the
+ * Fills the slot; takes the producer in any case. NULL aborts the channel. If the channel has closed, the
  * producer is closed at once (WEIR_CLOSE_ABORTED).
  */
 WEIR_API void weir_reply_fill(struct weir_reply *reply, struct weir_producer *producer);
 
-/* The channel of an open reply, or NULL: it has closed, and what is still being made is in vain. */
+/* The channel of an open reply, or NULL if it has closed: work on the reply is in vain then. */
 WEIR_API struct weir_channel *weir_reply_channel(const struct weir_reply *reply);
 
 /* -- TLS -------------------------------------------------------------------------------------- */
 
 /*
- * Upgrades the channel in place, as STARTTLS, STLS and AUTH TLS do: the replies in the queue (the
- * last of them says to go on) leave in clear, then the handshake begins, then comes secured(). What
- * was received in clear behind the request is dropped; a reply pushed before secured() is refused
- * (WEIR_E_CLOSED). If the handshake fails, close() tells why. The channel holds `tls` itself.
+ * Upgrades the channel in place, as STARTTLS, STLS and AUTH TLS do. The replies in the queue leave in
+ * clear; the last of them invites the peer to begin. Then the handshake begins, and secured() is called when
+ * it is complete. Input that came in clear behind the request is dropped. A reply that is pushed before
+ * secured() is refused (WEIR_E_CLOSED). If the handshake fails, close() gets the error. The channel
+ * holds `tls` itself.
  *
- * `name` is NULL on a server's channel. On a client's it is the server's name, which is asked for
- * and, unless the client is unverified, has to stand in the certificate (a name of a host or an
- * address); copied. A client that speaks TLS from the first byte calls this in its open().
+ * On a server's channel `name` is NULL. On a client's it is the name of the server, a host name or an
+ * address, and is copied. It is sent (SNI), and the server's certificate must contain it, unless `tls`
+ * is unverified. A client that speaks TLS from the first byte calls this function in its open().
  *
- * 0; WEIR_E_CLOSED: the channel is secure already, or about to be, or ends; -ENOMEM.
+ * Returns 0; WEIR_E_CLOSED if the channel is secure, is being upgraded, or ends; or -ENOMEM.
  */
 WEIR_API int weir_channel_start_tls(
         struct weir_channel *channel, struct weir_tls *tls, const char *name);
 
 /*
- * Of a server, after weir_channel_start_tls and before secured(): no session ticket is given out. For
- * a peer that only sends and then closes: with TLS 1.3 it never reads one, and a socket that is
- * closed with unread bytes loses those that it has not sent yet.
+ * Of a server, after weir_channel_start_tls and before secured(): gives out no session ticket. This is for
+ * a peer that only sends and then closes. With TLS 1.3 such a peer never reads the ticket, and a socket that
+ * is closed with unread bytes loses what it has not sent yet.
  */
 WEIR_API void weir_channel_withhold_tickets(struct weir_channel *channel);
 
-/* Of a server: a further ticket goes along with what is sent next. Only TLS 1.3 has that. */
+/* Of a server with TLS 1.3: sends a further ticket together with the next reply. */
 WEIR_API void weir_channel_send_ticket(struct weir_channel *channel);
 
-/* What the peer sends and gets is encrypted. False until the handshake is complete. */
+/* Returns true if the connection is encrypted: false until the handshake is complete. */
 WEIR_API bool weir_channel_secure(const struct weir_channel *channel);
 
-/* What was agreed on; false when the channel is not secure. */
+/* Fills in what the handshake has negotiated. Returns false if the channel is not secure. */
 WEIR_API bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret);
 
 /*
- * The input ended without the peer's close_notify: somebody may have cut it short. For protocols in
- * which the end of the connection is the end of the data, in eof() and later. False without TLS.
+ * Returns true if the input ended without the peer's close_notify: it may have been cut short. Protocols in
+ * which the end of the connection is the end of the data ask this in eof() or later. False without TLS.
  */
 WEIR_API bool weir_channel_truncated(const struct weir_channel *channel);
 
 /* -- ends ------------------------------------------------------------------------------------- */
 
-/* Closes when the replies in the queue have gone; reads no further requests. */
+/* Closes the channel when the replies in the queue have left; no further request is read. */
 WEIR_API void weir_channel_close(struct weir_channel *channel);
 
-/* Closes now, with a reset; what was not sent is lost. `error` is what close() will be told. */
+/* Closes at once, with a reset; what was not sent is lost. close() gets `error`. */
 WEIR_API void weir_channel_abort(struct weir_channel *channel, int error);
 
 /*
- * Should a producer fail, end with a reset and not in an orderly way: for replies whose end is
- * told by the end of the connection alone.
+ * If a producer fails, the connection ends with a reset and not in an orderly way. This is for replies that
+ * only the end of the connection ends.
  */
 WEIR_API void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset);
 
 /* -- from other threads ------------------------------------------------------------------------ */
 
 /*
- * A name for a channel that may be kept and passed on for ever; it says nothing once the channel
- * has closed.
+ * A name for a channel, which may be copied and kept for ever; it finds nothing once the channel has
+ * closed.
  */
 struct weir_channel_ref {
 	struct weir_loop *loop;
@@ -275,12 +305,12 @@ struct weir_channel_ref {
 
 WEIR_API struct weir_channel_ref weir_channel_ref(const struct weir_channel *channel);
 
-/* On the loop's thread: the channel, or NULL if it has closed. */
+/* On the loop's thread: returns the channel, or NULL if it has closed. */
 WEIR_API struct weir_channel *weir_channel_find(struct weir_channel_ref ref);
 
 /*
- * weir_channel_push from any thread, as long as the loop lives. The producer must not have been
- * asked yet. 0 or -ENOMEM (the producer is closed then, on this thread).
+ * weir_channel_push from any thread, as long as the loop lives. No more() of the producer may have been
+ * called yet. Returns 0, or -ENOMEM (the producer is closed then, on this thread).
  */
 WEIR_API int weir_push_from_thread(struct weir_channel_ref ref, struct weir_producer *producer);
 

@@ -1,15 +1,14 @@
 /*
- * Reading a directory in constant memory: batches of entries, read on the work pool one ahead of
- * nobody: the next batch is read when it is asked for.
+ * Reads a directory in constant memory, in batches of entries. The work pool reads a batch when the
+ * caller asks for it.
  *
  *   open ─▶ next ─····▶ done(batch) ─▶ next ─····▶ done(batch) ─▶ … ─▶ done(empty) ─▶ close
  *
- * All on the loop's thread. Close may come at any time.
+ * All functions belong to the loop's thread. weir_directory_close may be called at any time.
  */
 #ifndef WEIR_DIRECTORY_H
 #define WEIR_DIRECTORY_H
 
-#include <stdbool.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,19 +21,36 @@
 struct weir_directory;
 struct weir_tree;
 
-/* `.` and `..` are left out. Symbolic links are not followed: what is told is of the link. */
+/* The object that an entry for a symbolic link describes. */
+enum weir_directory_links {
+	WEIR_LINKS_PLAIN, /* the link itself */
+	WEIR_LINKS_TEXT,  /* the link itself; `target` has its text */
+	/* the regular file or directory that it leads to; else the link itself */
+	WEIR_LINKS_FOLLOW,
+};
+
+/* An entry of a directory, other than `.` and `..`. */
 struct weir_directory_entry {
-	const char *name; /* any bytes but `/` and NUL; not always UTF-8 */
+	/*
+	 * Any bytes but `/` and NUL; not always UTF-8. With a pattern of several components, a path
+	 * of as many, such as `a/b.txt`.
+	 */
+	const char *name;
 	enum weir_file_kind kind;
 	/* All 0 without details. */
 	uint64_t size;
 	struct timespec mtime;
 	mode_t mode; /* st_mode */
 	nlink_t links;
-	/* With `tree` only: a lookup would not give it. */
-	bool refused;
 	ino_t inode;
 	dev_t device;
+	bool refused; /* with check_lookups: a lookup would fail */
+	bool linked;  /* a link was followed: all but the name describes its target */
+	/*
+	 * The text of a link, with WEIR_LINKS_TEXT. NULL if it is longer than WEIR_LINK_TEXT_MAX,
+	 * or if it could name something outside of the root, as an absolute path does.
+	 */
+	const char *target;
 };
 
 /* All zero: kinds and names only, in the directory's own order. */
@@ -46,30 +62,52 @@ struct weir_directory_options {
 	 * sorted.
 	 */
 	unsigned sort_max;
+
 	/*
-	 * The tree, and the directory's path in it (copied), to find out what a lookup
-	 * of each entry would say: one or two more system calls an entry. NULL: that is not asked. The
-	 * tree may be closed meanwhile.
+	 * The tree, and the directory's path in it (copied). Needed for all options below. The tree
+	 * may be closed meanwhile.
 	 */
 	struct weir_tree *tree;
 	const char *path;
+	bool check_lookups; /* sets `refused`: one or two more system calls an entry */
+	enum weir_directory_links links;
+
+	/*
+	 * Only names that fit a pattern (copied); NULL: all names. A pattern may have several
+	 * components with slashes between them, such as `a*` and `*.txt`. Each component but the
+	 * last chooses directories, in which the next one chooses. A link to a directory beneath
+	 * the root is entered like a directory. A component without `*`, `?` and `[` is a name.
+	 *
+	 * A pattern has WEIR_DIRECTORY_LEVELS_MAX components at most. With more than one, reading
+	 * ends with WEIR_E_LIMIT after WEIR_DIRECTORY_PATTERN_MAX names.
+	 */
+	const char *pattern;
+	/*
+	 * Whether a name is shown, or entered. `pattern` is the component that the name has to fit,
+	 * or NULL. Runs on a thread of the work pool. NULL: all names are shown. Must be set with a
+	 * pattern.
+	 */
+	bool (*shown)(const char *pattern, const char *name);
 };
 
 /*
- * Starts to read the directory open at `fd` (such as that of a weir_produce_file), which is duplicated: it
- * need not stay open, and its offset is not touched. NULL options: the defaults. 0, -ENOMEM,
- * -EMFILE.
+ * Prepares reading of the directory that is open at `fd` (such as that of a weir_file). `fd` is
+ * duplicated: it need not stay open, and its offset does not change. NULL options are the defaults.
+ * Returns 0, -ENOMEM, -EMFILE, or WEIR_E_LIMIT if the pattern has too many components.
  */
 WEIR_API int weir_directory_open(struct weir_loop *loop, int fd,
         const struct weir_directory_options *options, struct weir_directory **ret);
 
 /*
- * Asks for the next batch; `done` is called once, in a later turn, unless the directory is closed
- * before. `entries` (and their names) are valid until the next weir_directory_next or the close,
- * which both may be called from `done`. The end is error 0 and count 0; it is told again if asked
- * again. An error is a negative errno (-EACCES, -EIO, -ENOMEM), WEIR_E_LIMIT if too much work
- * waits, and ends the reading. Not while one is under way. What was removed while it was being read
- * may be missing or have no details.
+ * Asks for the next batch. `done` is called once, in a later turn, unless the directory is closed
+ * before. Not while a batch is being read.
+ *
+ * - `entries` and their names are valid until weir_directory_next or weir_directory_close, which
+ *   `done` may call.
+ * - The end is error 0 and count 0, each time that it is asked for.
+ * - An error ends the reading: -EACCES, -EIO, -ENOMEM, or WEIR_E_LIMIT if too much work waits or
+ *   the pattern takes too long.
+ * - An entry that is removed during the reading may be missing, or have no details.
  */
 WEIR_API void weir_directory_next(struct weir_directory *directory,
         void (*done)(

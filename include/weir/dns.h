@@ -1,7 +1,6 @@
 /*
- * DNS by numbers (RFC 1035, and the registry of DNS parameters): what the other headers of DNS and
- * their users name. Only what is treated in a way of its own stands here; everything else is served
- * by its number (RFC 3597).
+ * Numbers of DNS (RFC 1035, and the registry of DNS parameters). Only types, classes and codes that
+ * are treated specially have a name here. All other types are served by their number (RFC 3597).
  */
 #ifndef WEIR_DNS_H
 #define WEIR_DNS_H
@@ -59,7 +58,7 @@ enum weir_dns_opcode {
 	WEIR_DNS_UPDATE = 5,
 };
 
-/* Beyond 15, the upper bits travel in OPT, or the whole in TSIG. */
+/* Of a code above 15, OPT has the upper bits, or TSIG the whole. */
 enum weir_dns_rcode {
 	WEIR_DNS_NOERROR = 0,
 	WEIR_DNS_FORMERR = 1,
@@ -70,14 +69,14 @@ enum weir_dns_rcode {
 	WEIR_DNS_YXDOMAIN = 6,
 	WEIR_DNS_NOTAUTH = 9,
 	WEIR_DNS_BADVERS = 16, /* in OPT (RFC 6891) */
-	WEIR_DNS_BADSIG = 16,  /* in TSIG (RFC 8945), as the next three */
+	WEIR_DNS_BADSIG = 16,  /* in TSIG (RFC 8945), like the next three */
 	WEIR_DNS_BADKEY = 17,
 	WEIR_DNS_BADTIME = 18,
 	WEIR_DNS_BADTRUNC = 22,
 	WEIR_DNS_BADCOOKIE = 23,
 };
 
-/* Of the header's second word. */
+/* Flags in the second word of the header. */
 enum weir_dns_flags {
 	WEIR_DNS_QR = 0x8000,
 	WEIR_DNS_OPCODE_MASK = 0x7800,
@@ -98,7 +97,7 @@ enum weir_dns_option {
 	WEIR_DNS_OPTION_ERROR = 15,   /* RFC 8914 */
 };
 
-/* Extended errors (RFC 8914 4): what a server has to tell. */
+/* Extended errors (RFC 8914 4). */
 enum weir_dns_extended_error {
 	WEIR_DNS_EDE_OTHER = 0,
 	WEIR_DNS_EDE_STALE = 3,

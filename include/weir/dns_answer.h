@@ -1,33 +1,35 @@
 /*
- * From a query to a reply, without a socket: what the server of weir/dns_server.h does for each
- * datagram and each message on a connection, and DNS over HTTPS for each request.
+ * The responder: it makes a reply of a query, without a socket. The server of weir/dns_server.h
+ * uses it for each datagram and each message on a connection, and DNS over HTTPS for each request.
  *
  *   message ──▶ read, TSIG, EDNS ──▶ zones ──▶ reply, straight into the caller's memory
  *                                      └─ none of ours ──▶ cache ──▶ reply
  *                                                            └─ asked for ──▶ reply, later
  *
- * Answered as RFC 1034 4.3.2 and its successors have it: data, referrals with glue, wildcards, CNAME
- * and DNAME chains within the zones of the set, SOA for what is not there, proofs of a signed zone
- * to who wants them (DO). ANY gets one RRset (RFC 8482). A chain that leaves our zones ends there, but
- * for those who may have names looked up.
+ * Names of our zones are answered by the algorithm of RFC 1034 4.3.2 and its successors. The reply
+ * has data, a referral with glue, or the SOA record if there is nothing. Wildcards are expanded,
+ * and CNAME and DNAME chains are followed within the zones of the set. A client that sets DO gets
+ * signatures and proofs. ANY gets one RRset (RFC 8482).
  *
- * What is no zone of ours is refused, or looked up for those who may ask for that (RD): from a cache,
- * or by upstream servers. Nothing is validated: what the upstreams say is passed on, with the proofs
- * to who wants them; CD goes upstream with the question. RA is set for who may ask. Never passed on:
- * localhost and the names of its addresses, which are answered here; invalid, test and onion, which do
- * not exist (RFC 6761, RFC 7686); resolver.arpa (RFC 9462 6.4); ANY.
+ * A client may be allowed to have other names looked up (struct weir_dns_recursion); RA is set for
+ * it. Its queries with RD are answered from a cache or by upstream servers. Other clients are
+ * refused. Nothing is validated: replies of the upstreams are passed on, with the proofs if the
+ * client sets DO, and CD goes upstream with the question. Some names are never passed on: localhost
+ * and the names of its addresses are answered here; invalid, test and onion do not exist (RFC 6761,
+ * RFC 7686); resolver.arpa (RFC 9462 6.4) and ANY are answered here.
  *
- * For the same clients the end of a chain that leaves our zones is looked up and put behind our part:
- * all of it, or TC. The rcode is that of the end. AA tells of the first name (RFC 1035 4.1.1), so it is
- * set; AD is not. A lookup that fails makes all of it SERVFAIL, as does a zone of ours that is absent.
- * Where the chain outside comes back into our zones, it is given as the upstreams have it, and not
- * searched again.
+ * A chain of aliases that leaves our zones ends there. For clients that may have names looked up,
+ * the rest of the chain is looked up and put behind our part: all of it, or TC is set. The rcode is
+ * that of the end. AA is about the first name (RFC 1035 4.1.1), so it is set; AD is not. If a
+ * lookup fails, or a zone of ours is unavailable, the whole reply is SERVFAIL. Where the chain
+ * comes back into our zones, their data is used, and not that of the upstreams. The chain may leave
+ * them again, and is looked up again then. A chain that goes round in a circle, or has more than
+ * WEIR_DNS_CHAIN_MAX aliases of ours, is SERVFAIL.
  *
- * Of one network no more queries may wait than a part of the whole (weir_dns_lookup_for). A datagram
- * that comes again while it waits is answered once.
+ * Queries of one network may fill only a part of the queue of pending queries
+ * (weir_dns_lookup_for). A datagram that the client repeats while it is pending gets one reply.
  *
- * A responder belongs to one thread; it takes no memory per query, but for TSIG and for those that
- * wait.
+ * A responder belongs to one thread. It allocates memory for TSIG and for pending queries only.
  */
 #ifndef WEIR_DNS_ANSWER_H
 #define WEIR_DNS_ANSWER_H
@@ -49,7 +51,7 @@ struct weir_dns_responder;
 enum weir_dns_over {
 	WEIR_DNS_OVER_UDP,
 	WEIR_DNS_OVER_TCP,
-	WEIR_DNS_OVER_TLS, /* or HTTPS: replies are padded if the query was (RFC 8467) */
+	WEIR_DNS_OVER_TLS, /* or HTTPS: a reply is padded if the query was (RFC 8467) */
 };
 
 enum {
@@ -58,20 +60,20 @@ enum {
 	WEIR_DNS_CHAOS_MAX = 255,
 };
 
-/* Whose questions are looked up. All 0: nobody's. */
+/* The clients whose questions are looked up. All 0: none. */
 struct weir_dns_recursion {
 	struct weir_dns_lookups *lookups; /* of the same loop; outlives the responder */
-	/* Copied; the rest are refused. None: loopback, link-local and private addresses. */
+	/* Copied. Other clients are refused. None: loopback, link-local and private addresses. */
 	const struct weir_network *networks;
 	size_t network_count;
 	/*
-	 * The upstreams and the way to them are trusted: their AD is passed on to who understands it
-	 * (RFC 6840 5.8). It comes with DO only, since it is asked for by that.
+	 * The upstreams and the network between are trusted: their AD is passed on to clients that
+	 * understand it (RFC 6840 5.8). Upstreams set it for questions with DO only.
 	 */
 	bool trust_ad;
 	/*
-	 * The upstreams know the names of private addresses. Otherwise their reverse zones are empty here,
-	 * and nobody is asked for them (RFC 6303).
+	 * The upstreams know the names of private addresses. Otherwise the reverse zones of these
+	 * addresses are empty here, and no upstream is asked (RFC 6303).
 	 */
 	bool forward_private;
 };
@@ -79,8 +81,8 @@ struct weir_dns_recursion {
 struct weir_dns_responder_options {
 	struct weir_span nsid; /* copied, at most WEIR_DNS_NSID_MAX bytes (RFC 5001); empty: none */
 	/*
-	 * Copied; what TXT records of class CHAOS tell: version.bind and version.server;
-	 * hostname.bind and id.server (RFC 4892). NULL: refused.
+	 * Copied. The TXT records of class CHAOS: `version` of version.bind and version.server,
+	 * `identity` of hostname.bind and id.server (RFC 4892). NULL: such queries are refused.
 	 */
 	const char *version;
 	const char *identity;
@@ -89,23 +91,26 @@ struct weir_dns_responder_options {
 	struct weir_dns_recursion recursion;
 
 	/*
-	 * Told of a NOTIFY (RFC 1996) for this zone, signed right or not at all (`tsig` is NULL);
-	 * answers with the rcode of the reply. NULL: it is refused.
+	 * Called for each NOTIFY (RFC 1996) that has a good signature or none (`tsig` is NULL).
+	 * Returns the rcode of the reply. NULL: every NOTIFY is refused.
 	 */
 	unsigned (*notified)(void *context, const struct weir_dns_name *zone,
 	        const struct weir_address *peer, const struct weir_dns_tsig *tsig);
 	void *context;
 };
 
-/* 0; WEIR_E_LIMIT: an option is too long; -ENOMEM; an errno of getrandom. */
+/* Returns 0, WEIR_E_LIMIT if an option is too long, -ENOMEM, or an errno of getrandom. */
 WEIR_API int weir_dns_responder_create(
         const struct weir_dns_responder_options *options, struct weir_dns_responder **ret);
-/* What waits is cancelled. NULL is allowed. */
+
+/* Cancels all pending queries. NULL is allowed. */
 WEIR_API void weir_dns_responder_destroy(struct weir_dns_responder *responder);
 
 /*
- * The secrets of cookies (RFC 9018): the first makes them, those of the second are still good. Random
- * at first: responders behind one address, as those of several loops, want the same ones. To roll them: a new one as the second everywhere, then as the first, the old one second.
+ * Sets the secrets of cookies (RFC 9018): new cookies are made with the first, and cookies made
+ * with the second are still valid. A new responder has a random secret. Responders behind one
+ * address, such as those of several loops, need the same secrets. To replace a secret, set the new
+ * one as the second everywhere, then as the first with the old one as the second.
  */
 WEIR_API void weir_dns_responder_set_secrets(struct weir_dns_responder *responder,
         const uint8_t (*secrets)[WEIR_DNS_COOKIE_SECRET_SIZE], unsigned count);
@@ -113,7 +118,10 @@ WEIR_API void weir_dns_responder_set_secrets(struct weir_dns_responder *responde
 WEIR_API void weir_dns_responder_set_keys(
         struct weir_dns_responder *responder, struct weir_dns_keys *keys);
 
-/* Other networks; the lookups must be the same. 0 or -ENOMEM: those of before are in force. */
+/*
+ * Sets other networks; the lookups must be the same. Returns 0, or -ENOMEM: the previous networks
+ * stay in effect.
+ */
 WEIR_API int weir_dns_responder_set_recursion(
         struct weir_dns_responder *responder, const struct weir_dns_recursion *recursion);
 
@@ -122,23 +130,23 @@ struct weir_dns_request {
 	const struct weir_address *peer;
 	enum weir_dns_over over;
 	int64_t now_s; /* since 1970 */
-	/* Kept for a late reply, if it is UDP and there is one; else NULL. */
+	/* UDP: copied for a deferred reply. Otherwise NULL. */
 	const struct weir_datagram_local *local;
 };
 
-/* What became of it. */
+/* The outcome of a query. */
 struct weir_dns_outcome {
 	unsigned rcode;
-	uint16_t type;  /* that was asked for; 0 if that is not known */
-	bool truncated; /* TC */
-	bool proven;    /* the address is the client's: a valid cookie, TSIG, or not UDP */
-	bool crowded;   /* too many of the client's network wait: failed, or by UDP: no reply */
-	bool repeated;  /* by UDP: the same query of the same client waits; no reply but that one */
-	/* Alike for replies that are alike: for limiting their rate. */
+	uint16_t type;          /* of the question; 0 if it is not known */
+	bool truncated;         /* TC */
+	bool address_validated; /* by a valid cookie, by TSIG, or by a connection */
+	bool over_quota;        /* too many queries of the network are pending */
+	bool duplicate;         /* the same datagram of the same client is pending */
+	/* Equal for replies that are alike, so that their rate can be limited. */
 	uint32_t kind;
 	/*
-	 * A transfer is asked for and allowed: `size` is 0, and the caller is to send it. The zone
-	 * is valid as long as the set is held. NULL: no transfer.
+	 * A transfer is asked for and allowed: the reply is empty, and the caller has to send the
+	 * zone. The entry is valid as long as the set is held. NULL: no transfer.
 	 */
 	const struct weir_dns_zone_entry *transfer;
 	struct weir_dns_tsig tsig; /* of the query, if `is_signed` */
@@ -146,33 +154,37 @@ struct weir_dns_outcome {
 };
 
 /*
- * Writes the reply; `room` is at least 512 bytes (and 65535 where it is not UDP). Its size, or 0:
- * nothing is to be sent. What would have to be asked for fails; see below.
+ * Writes the reply; `room` is at least 512 bytes, and 65535 if the carrier is not UDP. Returns its
+ * size, or 0 if nothing must be sent. A query that an upstream would have to answer fails; see
+ * below.
  */
 WEIR_API size_t weir_dns_respond(struct weir_dns_responder *responder,
         const struct weir_dns_zones *zones, const struct weir_dns_request *request, void *reply,
         size_t room, struct weir_dns_outcome *ret);
 
-/* -- later ------------------------------------------------------------------------------------- */
+/*
+ * -- deferred replies
+ * ------------------------------------------------------------------------------------
+ */
 
 struct weir_dns_waiting;
 
-/* A late reply; empty: nothing is to be sent. All of it is valid during the call. */
+/* A deferred reply; empty: nothing must be sent. All arguments are valid during the call. */
 typedef void weir_dns_deferred(void *context, struct weir_span reply,
         const struct weir_dns_request *request, const struct weir_dns_outcome *outcome);
 
 /*
- * As weir_dns_respond, or, when it gives 0 and *ret_waiting is not NULL: the reply comes later. Then
- * `late` is called once, never from within; the handle is valid until it returns, or until it is
- * cancelled. Message, peer and zones are kept that long; a message of more than
- * WEIR_DNS_UDP_QUERY_MAX bytes is not: it fails. For any carrier.
+ * Like weir_dns_respond, but the query may become pending: then this returns 0, *ret_waiting is not
+ * NULL, and `deferred` is called once, never from within this call. The handle is valid until that
+ * callback returns, or until it is cancelled. Message, peer and zones are copied or held. A message
+ * of more than WEIR_DNS_UDP_QUERY_MAX bytes cannot become pending, and fails.
  */
 WEIR_API size_t weir_dns_respond_or_wait(struct weir_dns_responder *responder,
         struct weir_dns_zones *zones, const struct weir_dns_request *request, void *reply,
-        size_t room, struct weir_dns_outcome *ret, weir_dns_deferred *late, void *context,
+        size_t room, struct weir_dns_outcome *ret, weir_dns_deferred *deferred, void *context,
         struct weir_dns_waiting **ret_waiting);
 
-/* `late` will not be called. Not from within it. */
+/* `deferred` will not be called. Must not be called from that callback. */
 WEIR_API void weir_dns_waiting_cancel(struct weir_dns_waiting *waiting);
 
 #endif

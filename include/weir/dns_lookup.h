@@ -1,21 +1,24 @@
 /*
- * Lookups: answers from a cache, or asked of upstream servers and remembered.
+ * Lookups: questions are answered from a cache, or by upstream servers whose answers are then
+ * cached.
  *
  *   question ──▶ cache ──▶ answer, at once
- *                  └─ not there ──▶ asked once, for all who wait ──▶ accepted ──▶ cache ──▶ answers
+ *                  └─ miss ──▶ upstream, once for all lookups ──▶ accept ──▶ cache ──▶ answers
  *
- * What is remembered is whole answers, by what was asked: name, type, class, DO and CD. So no answer
- * can change what another question is answered with. Of an answer only that is kept which belongs to
- * the question: records of the names in its CNAME chain, SOA if there is nothing, and to who wants
- * DNSSEC the signatures and the proofs, which are not judged: nothing is validated here.
+ * The cache stores whole answers. The key is the question: name, type, class, DO and CD. So no
+ * answer can change the answer to another question. Only records that belong to the question are
+ * accepted: those of the names in its CNAME chain, and the SOA record if there is nothing. With DO
+ * these are signatures and proofs, too. They are not validated.
  *
- * - What there is not is remembered as its SOA record says (RFC 2308), failures for
+ * - A negative answer is cached for the time in its SOA record (RFC 2308), a failure for
  *   WEIR_DNS_FAILURE_S (RFC 9520).
- * - An expired answer is kept for a while: it is given, with a TTL of WEIR_DNS_STALE_TTL_S, when the
- *   upstreams fail or take longer than WEIR_DNS_STALE_WAIT_MS (RFC 8767).
- * - An answer that is asked for often is asked for again before it expires.
+ * - An expired answer becomes stale (RFC 8767). It is given, with a TTL of WEIR_DNS_STALE_TTL_S, if
+ *   the upstreams fail or take longer than WEIR_DNS_STALE_WAIT_MS.
+ * - An answer that is used often is prefetched: the question is asked again before it expires.
  *
- * All of it belongs to a loop, and is for its thread alone.
+ * Lookups belong to the thread of a loop. Lookups of several loops may share a cache. Then each
+ * question is asked once for all of them, and all give the same answer with the same TTL. A loop
+ * that answers from the cache takes no lock and waits for no other loop.
  */
 #ifndef WEIR_DNS_LOOKUP_H
 #define WEIR_DNS_LOOKUP_H
@@ -29,14 +32,46 @@
 #include <weir/dns_upstreams.h>
 #include <weir/limits.h>
 
-struct weir_dns_lookups; /* a cache, and what is being asked */
-struct weir_dns_lookup;  /* a question that waits for its answer */
+struct weir_dns_cache;   /* answers, for the lookups of one or more loops */
+struct weir_dns_lookups; /* the lookups of one loop */
+struct weir_dns_lookup;  /* a pending one */
 struct weir_address;
 struct weir_loop;
 
+/* -- the cache --------------------------------------------------------------------------------- */
+
+struct weir_dns_cache_options {
+	size_t bytes;     /* 0: WEIR_DNS_CACHE_BYTES; the least is WEIR_DNS_CACHE_MIN */
+	uint32_t stale_s; /* an expired answer is kept for so long; 0: WEIR_DNS_STALE_S */
+	bool never_stale; /* an expired answer is not kept */
+};
+
+/* Creates a cache with one hold. Returns 0, -ENOMEM or an errno of getrandom. */
+WEIR_API int weir_dns_cache_create(
+        const struct weir_dns_cache_options *options, struct weir_dns_cache **ret);
+
 /*
- * Who answers what the cache does not know: weir_dns_ask and weir_dns_ask_cancel have the contract of
- * these two.
+ * Any thread may call these. Lookups have a hold of their own. The last release frees the cache;
+ * NULL is allowed.
+ */
+WEIR_API struct weir_dns_cache *weir_dns_cache_hold(struct weir_dns_cache *cache);
+WEIR_API void weir_dns_cache_release(struct weir_dns_cache *cache);
+
+struct weir_dns_cache_counters {
+	uint64_t evicted; /* answers removed to make room for others */
+	uint64_t entries; /* answers in the cache */
+	uint64_t bytes;   /* of memory, as counted for the bound */
+};
+
+/* Copies the counters. Any thread may call this. */
+WEIR_API void weir_dns_cache_counters(
+        struct weir_dns_cache *cache, struct weir_dns_cache_counters *ret);
+
+/* -- lookups ----------------------------------------------------------------------------------- */
+
+/*
+ * Asks the questions that the cache cannot answer. weir_dns_ask and weir_dns_ask_cancel have the
+ * contracts of these two functions.
  */
 struct weir_dns_asker {
 	int (*ask)(void *context, const struct weir_dns_question *question, unsigned flags,
@@ -46,73 +81,85 @@ struct weir_dns_asker {
 
 struct weir_dns_lookups_options {
 	struct weir_dns_upstreams *upstreams; /* must outlive the lookups */
-	const struct weir_dns_asker *asker;   /* another one than the upstreams; or NULL */
+	const struct weir_dns_asker *asker;   /* asked instead of the upstreams; or NULL */
 	void *asker_context;
-	size_t cache_bytes;          /* 0: WEIR_DNS_CACHE_BYTES; the least is WEIR_DNS_CACHE_MIN */
-	uint32_t ttl_min_s;          /* shorter ones are raised to this */
+	/*
+	 * The cache that is shared with the lookups of other loops; held. All of them should have
+	 * the same upstreams and bounds of TTLs. NULL: a cache is created with the options
+	 * `own_cache`.
+	 */
+	struct weir_dns_cache *cache;
+	struct weir_dns_cache_options own_cache;
+	uint32_t ttl_min_s;          /* shorter TTLs are raised to this */
 	uint32_t ttl_max_s;          /* 0: WEIR_DNS_TTL_MAX_S */
 	uint32_t negative_ttl_max_s; /* 0: WEIR_DNS_NEGATIVE_TTL_MAX_S */
-	uint32_t stale_s;            /* an expired answer is kept; 0: WEIR_DNS_STALE_S */
-	bool never_stale;            /* … or it is not */
 	unsigned asks_max;           /* questions under way; 0: WEIR_DNS_ASKS_MAX */
-	unsigned lookups_max;        /* who wait for them; 0: WEIR_DNS_LOOKUPS_MAX */
+	unsigned lookups_max;        /* pending lookups; 0: WEIR_DNS_LOOKUPS_MAX */
 };
 
-/* 0; -ENOMEM; an errno of getrandom. */
+/* Returns 0, -ENOMEM or an errno of getrandom. */
 WEIR_API int weir_dns_lookups_create(struct weir_loop *loop,
         const struct weir_dns_lookups_options *options, struct weir_dns_lookups **ret);
 
-/* What is under way is cancelled without its callback. NULL is allowed. Not from a callback. */
+/*
+ * Cancels all lookups without their callbacks. If another loop of the cache waits for the same
+ * question, that loop asks it again. NULL is allowed. Must not be called from a callback. The loop
+ * must turn once more, or be destroyed.
+ */
 WEIR_API void weir_dns_lookups_destroy(struct weir_dns_lookups *lookups);
 
 /* -- at once ----------------------------------------------------------------------------------- */
 
-/* What an answer says beside its records. */
-struct weir_dns_found {
+/* Facts about an answer beside its records. */
+struct weir_dns_lookup_info {
 	unsigned rcode;
-	bool authenticated; /* AD: says the upstream */
-	bool truncated;     /* it does not fit: header and question alone were written, with TC */
-	int extended_error; /* of RFC 8914, the upstream's or of ours; -1: none */
-	uint32_t kind;      /* of the name, keyed: for limiting the rate of replies */
+	bool authenticated; /* the upstream has set AD */
+	bool truncated;     /* it does not fit: only header and question were written, with TC */
+	int extended_error; /* of RFC 8914, by the upstream or by us; -1: none */
+	uint32_t kind;      /* a keyed hash of the question, for limiting the rate of replies */
 };
 
 /*
- * Writes what the cache has for the question: header (ID 0, QR, RD, RA, AD and the rcode), the
- * question in its own case, answer and authority section with the TTLs that are left, no OPT. `room`
- * is at least WEIR_DNS_HEADER_SIZE and the question. Its size; 0: it must be asked for, nothing was
- * written. `flags` are those of weir_dns_ask.
+ * Writes the cached answer as a message without OPT. The header has the ID 0, QR, RD, RA, AD and
+ * the rcode. The question has the case of `question`, and the TTLs are those that are left. `room`
+ * is at least the size of header and question. `flags` are those of weir_dns_ask. Returns the size
+ * of the message, or 0 if the cache has no answer: nothing was written then.
  */
 WEIR_API size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, void *reply, size_t room,
-        struct weir_dns_found *ret);
+        struct weir_dns_lookup_info *ret);
 
-/* -- later ------------------------------------------------------------------------------------- */
+/* -- pending ----------------------------------------------------------------------------------- */
 
 /*
- * From the cache, or asked; `answered` is called once, never from within the call, with a reply of
- * the same form as above (never cut). A question that could not be answered is answered by SERVFAIL;
- * an error is one of ours. The handle is valid until the callback returns.
+ * Looks a question up, in the cache or by asking. `answered` is called once, never from within this
+ * call, with a message like that of weir_dns_lookup_cached, but never truncated. If the question
+ * could not be answered, the message is SERVFAIL. The handle is valid until the callback returns.
  *
- * 0; WEIR_E_LIMIT: too many are waiting; -ENOMEM; an error of weir_dns_ask. The callback will not
- * come then.
+ * Returns 0, WEIR_E_LIMIT if too many lookups are pending, -ENOMEM, or an error of weir_dns_ask.
+ * The callback is called only after 0.
  */
 WEIR_API int weir_dns_lookup(struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
         void *context, struct weir_dns_lookup **ret);
 
 /*
- * The same for a client, of whose network (an address, or 56 bits of IPv6) no more lookups may wait
- * than WEIR_DNS_CLIENT_PART of the questions that may be under way, at least one. -EDQUOT: so many do.
- * One that is cancelled counts until its question has been answered.
+ * Like weir_dns_lookup, for a client. Its network is an address, or 56 bits of IPv6. A network may
+ * have asks_max / WEIR_DNS_CLIENT_PART pending lookups, at least one. A cancelled lookup counts
+ * until its question has been answered. Returns -EDQUOT if the network has as many already.
  */
 WEIR_API int weir_dns_lookup_for(struct weir_dns_lookups *lookups,
         const struct weir_address *client, const struct weir_dns_question *question, unsigned flags,
         weir_dns_answered *answered, void *context, struct weir_dns_lookup **ret);
 
-/* During the callback: what the reply says beside its records. */
-WEIR_API const struct weir_dns_found *weir_dns_lookup_found(const struct weir_dns_lookup *lookup);
+/* Valid during the callback. */
+WEIR_API const struct weir_dns_lookup_info *weir_dns_lookup_info(
+        const struct weir_dns_lookup *lookup);
 
-/* There will be no callback. Who asks goes on asking, for the cache. Not from its own callback. */
+/*
+ * The callback will not be called. The question is still asked, for the cache. Must not be called
+ * from the callback of this lookup.
+ */
 WEIR_API void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup);
 
 /* -- counters ---------------------------------------------------------------------------------- */
@@ -120,18 +167,18 @@ WEIR_API void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup);
 struct weir_dns_lookups_counters {
 	uint64_t hits;
 	uint64_t misses;
-	uint64_t stale;      /* answers given though they had expired */
-	uint64_t asks;       /* questions that went out, … */
-	uint64_t prefetches; /* … of these, before the answer had expired */
-	uint64_t joined;     /* lookups that waited for a question that was under way already */
-	uint64_t failures;   /* questions that came to nothing */
-	uint64_t rejected;   /* … of these, since the reply was not one to the question */
-	uint64_t evicted;    /* answers that made room for others */
-	uint64_t entries;    /* answers there are now */
-	uint64_t bytes;      /* of memory, by the reckoning of the bound */
+	uint64_t stale;      /* answers given after they had expired */
+	uint64_t asks;       /* questions asked */
+	uint64_t prefetches; /* of `asks`, before the answer had expired */
+	uint64_t joined;     /* lookups for a question that was already being asked */
+	uint64_t failures;   /* questions that were not answered */
+	uint64_t rejected;   /* of `failures`, because the reply did not answer the question */
 };
 
 WEIR_API const struct weir_dns_lookups_counters *weir_dns_lookups_counters(
         const struct weir_dns_lookups *lookups);
+
+/* The cache, shared or not. The caller gets no hold. */
+WEIR_API struct weir_dns_cache *weir_dns_lookups_cache(const struct weir_dns_lookups *lookups);
 
 #endif

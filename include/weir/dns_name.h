@@ -3,7 +3,7 @@
  *
  *   \003www\007example\003org\000  <──▶  "www.example.org."
  *
- * The case of letters counts nowhere but is kept (RFC 4343).
+ * Comparisons ignore the case of letters, which is preserved (RFC 4343).
  */
 #ifndef WEIR_DNS_NAME_H
 #define WEIR_DNS_NAME_H
@@ -22,7 +22,7 @@ enum {
 	WEIR_DNS_TEXT_MAX = 1009,  /* characters of the text, a NUL counted: each byte as \DDD */
 };
 
-/* Invariant: `wire` is whole labels, the last of them the root's; `size` is all of it. */
+/* Invariant: `wire` has complete labels, the last of which is the root's, in `size` bytes. */
 struct weir_dns_name {
 	uint8_t size;
 	uint8_t labels; /* the root's not counted: 0 for the root */
@@ -30,35 +30,35 @@ struct weir_dns_name {
 };
 
 /*
- * Reads the name at *at in a message, and moves *at behind it. Compression is followed (RFC 1035
- * 4.1.4): every pointer must lead before the place it came from, so that there can be no loop, and a name has
- * at most WEIR_DNS_POINTERS_MAX of them. 0 or WEIR_E_SYNTAX; nothing is changed then.
+ * Reads the name at *at in a message, and moves *at behind it. Compression pointers are followed
+ * (RFC 1035 4.1.4). Every pointer must lead to an earlier position, so that there is no loop, and a
+ * name may have WEIR_DNS_POINTERS_MAX of them. Returns 0, or WEIR_E_SYNTAX: nothing has changed.
  */
 WEIR_API int weir_dns_name_read(struct weir_span message, size_t *at, struct weir_dns_name *ret);
 
-/* The same without compression, of exactly these bytes. */
+/* Reads a name without compression that consists of exactly these bytes. */
 WEIR_API int weir_dns_name_set(struct weir_span wire, struct weir_dns_name *ret);
 
 /*
- * From text, with \DDD and \X; always absolute: the last dot may be missing. "." is the root. 0 or
- * WEIR_E_SYNTAX: also for a label or name that is too long.
+ * Reads text with the escapes \DDD and \X. The name is always absolute: the last dot may be
+ * missing. "." is the root. Returns 0, or WEIR_E_SYNTAX, also if a label or the name is too long.
  */
 WEIR_API int weir_dns_name_parse(struct weir_span text, struct weir_dns_name *ret);
 
-/* Absolute, ended by NUL. Returns the length. */
+/* Writes the absolute name, ended by NUL. Returns the length. */
 WEIR_API size_t weir_dns_name_format(
         const struct weir_dns_name *name, char text[WEIR_DNS_TEXT_MAX]);
 
 WEIR_API bool weir_dns_name_equal(const struct weir_dns_name *a, const struct weir_dns_name *b);
 
-/* Less than, equal to or greater than 0. */
+/* Compares in canonical order. Returns a number less than, equal to or greater than 0. */
 WEIR_API int weir_dns_name_compare(const struct weir_dns_name *a, const struct weir_dns_name *b);
 
-/* `name` is `zone` or lies beneath it. */
+/* Whether `name` is `zone` or a name below it. */
 WEIR_API bool weir_dns_name_beneath(
         const struct weir_dns_name *name, const struct weir_dns_name *zone);
 
-/* A-Z become a-z. */
+/* Replaces A-Z by a-z. */
 WEIR_API void weir_dns_name_lower(struct weir_dns_name *name);
 
 #endif

@@ -1,18 +1,18 @@
 /*
- * Secondaries: zones that come from other servers, their primaries, by transfer (AXFR, RFC 5936;
- * IXFR, RFC 1995), are kept on disk, and go on being good as long as a primary confirms them (the
- * timers of the SOA record, RFC 1034 4.3.5).
+ * Secondaries: zones that are transferred from other servers, their primaries (AXFR, RFC 5936;
+ * IXFR, RFC 1995). They are saved on disk. A zone is valid as long as a primary confirms it, as the
+ * timers of its SOA record demand (RFC 1034 4.3.5).
  *
  *   timers, NOTIFY ──▶ SOA query ──▶ IXFR, AXFR ──▶ work pool: image, difference ──▶ changed()
  *                       UDP, TCP        TCP                 └──▶ file
  *
- * One owner for a process, on one loop. It does not serve the zones: in changed() its user makes a
- * set of them (weir_dns_secondaries_zone) and of what else there is, and gives it to the servers,
- * which then notify further secondaries. What the set gets for a zone that has not come yet, or has
- * expired, stands in for it and is answered SERVFAIL, with the extended error Not Ready or Invalid
- * Data.
+ * A process has one struct weir_dns_secondaries, on one loop. It does not serve the zones. Its user
+ * does so: in changed() it makes a set of them (weir_dns_secondaries_zone) and of its other zones,
+ * and gives the set to the servers. For a zone that has not been transferred yet, or has expired,
+ * the set gets a placeholder. Queries for that are answered SERVFAIL, with the extended error Not
+ * Ready or Invalid Data.
  *
- * Everything is for the loop's own thread, but weir_dns_secondaries_notified.
+ * All functions but weir_dns_secondaries_notified belong to the loop's thread.
  */
 #ifndef WEIR_DNS_SECONDARY_H
 #define WEIR_DNS_SECONDARY_H
@@ -23,8 +23,8 @@ struct weir_dns_secondaries;
 
 struct weir_dns_secondaries_options {
 	/*
-	 * Zones are other ones than before: new versions, or stand-ins. Called once for all that
-	 * happened in a turn; may call everything here but destroy.
+	 * Some zones have been replaced, by new versions or placeholders. Called once for all
+	 * changes of a turn. It may call every function here but destroy.
 	 */
 	void (*changed)(void *context);
 	weir_dns_log *log; /* or NULL */
@@ -32,7 +32,7 @@ struct weir_dns_secondaries_options {
 	unsigned fetches_max; /* at a time; 0: WEIR_DNS_FETCHES_MAX */
 };
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 WEIR_API int weir_dns_secondaries_create(struct weir_loop *loop,
         const struct weir_dns_secondaries_options *options, struct weir_dns_secondaries **ret);
 
@@ -41,51 +41,51 @@ struct weir_dns_secondary_options {
 	struct weir_dns_name name;
 	const struct weir_address *primaries; /* asked in this order; at least one */
 	size_t primary_count;                 /* at most WEIR_DNS_PRIMARIES_MAX */
-	const struct weir_dns_tsig_key *key;  /* signs what is asked and answered; NULL: none */
+	const struct weir_dns_tsig_key *key;  /* signs queries and replies; NULL: none */
 	/*
-	 * The file that the zone is kept in, as a zone file; replaced in one step by another beside
-	 * it, of the same name and ".new". Its time of modification is when a primary last
-	 * confirmed the zone. NULL: it is not kept, and has to come anew at each start.
+	 * The zone file in which the zone is saved. A new version is written beside it, to a file
+	 * with the suffix ".new", and renamed. The time of modification is when a primary last
+	 * confirmed the zone. NULL: the zone is not saved, and must be transferred at each start.
 	 */
 	const char *path;
-	/* Bounds of what the SOA record asks for; 0: WEIR_DNS_REFRESH_MIN_S and so on. */
+	/* Bounds of the timers of the SOA record; 0: WEIR_DNS_REFRESH_MIN_S and so on. */
 	uint32_t refresh_min_s, refresh_max_s;
 	uint32_t retry_min_s, retry_max_s;
 	uint64_t bytes_max; /* of a transfer; 0: WEIR_DNS_FETCH_BYTES_MAX */
 };
 
 /*
- * These are the zones from here on: at the start, and again at each reload. A zone that was there
- * before goes on with the version it has, and is checked at once if its options have changed; one
- * that is no longer there is dropped (its file stays). A new one is first read from its file: before
- * this returns with `wait`, which blocks, else on the work pool; then its primaries are asked.
+ * Sets the zones, at the start and at each reload. A zone that is already known keeps its version,
+ * and is checked at once if its options have changed. A zone that is missing in `zones` is dropped;
+ * its file stays. A new zone is first read from its file: on the work pool, or before this returns
+ * if `wait` is set, which blocks. Then its primaries are asked.
  *
- * 0; WEIR_E_LIMIT; WEIR_E_SYNTAX: a name twice, or no primary; -ENOMEM: all is as it was.
+ * Returns 0, WEIR_E_LIMIT, WEIR_E_SYNTAX if a name occurs twice or a zone has no primary, or
+ * -ENOMEM. After an error nothing has changed.
  */
 WEIR_API int weir_dns_secondaries_set(struct weir_dns_secondaries *secondaries,
         const struct weir_dns_secondary_options *zones, size_t count, bool wait);
 
 /*
- * What is to be served for the zone: its version, or a stand-in. Valid until the next call that may
- * change it (set, and turning the loop): to be put in a set, which holds it. NULL: there is no such
- * secondary.
+ * The zone to be served: the current version, or a placeholder. It is valid until the loop turns or
+ * weir_dns_secondaries_set is called; a set of zones holds it. NULL: there is no such secondary.
  */
 WEIR_API struct weir_dns_zone *weir_dns_secondaries_zone(
         const struct weir_dns_secondaries *secondaries, const struct weir_dns_name *name);
 
 /*
- * A NOTIFY has come (RFC 1996), by a server on any thread: what `notified` of
- * weir/dns_answer.h may return. Heeded if it is signed by the zone's key or comes from the address of
- * a primary, whatever its port. An rcode: NOERROR, REFUSED, or NOTAUTH where the zone is no
- * secondary.
+ * Handles a NOTIFY (RFC 1996); any thread may call this. The zone is checked if the NOTIFY is
+ * signed with its key, or comes from the address of a primary, whatever the port. Returns the rcode
+ * for `notified` of weir/dns_answer.h: NOERROR, REFUSED, or NOTAUTH if the zone is no secondary.
  */
 WEIR_API unsigned weir_dns_secondaries_notified(struct weir_dns_secondaries *secondaries,
         const struct weir_dns_name *zone, const struct weir_address *peer,
         const struct weir_dns_tsig *tsig);
 
 /*
- * Ends all that is under way; what is on the work pool ends by itself while the loop turns. NULL is
- * allowed. No other thread may notify any more. Not from a callback.
+ * Cancels all checks and transfers. Work on the pool ends by itself while the loop turns. NULL is
+ * allowed. No other thread may call weir_dns_secondaries_notified any more. Must not be called from
+ * a callback.
  */
 WEIR_API void weir_dns_secondaries_destroy(struct weir_dns_secondaries *secondaries);
 

@@ -1,25 +1,26 @@
 /*
- * Upstreams: asks one question of DNS servers that look names up for others (RFC 1034 5.3.1),
+ * Upstreams: recursive DNS servers (RFC 1034 5.3.1) that questions are forwarded to,
  * asynchronously.
  *
  *   weir_dns_ask ─▶ the best server, UDP ─▶ reply ──────────────────────▶ answered(0, reply)
  *                     │ silent, SERVFAIL … ─▶ the next server
  *                     └ truncated, forged ──▶ the same, by TCP
  *
- * No cache and no joining of questions that are alike: see weir/dns_lookup.h. DNS over TLS is left
- * out.
+ * There is no cache, and equal questions are not joined: see weir/dns_lookup.h for both. DNS over
+ * TLS is not supported.
  *
- * Against forged replies (RFC 5452): each question leaves from a fresh socket, which the kernel
- * gives a random port and which hears of the server's address and port alone; its ID, and the case
- * of each letter of its name ("0x20"), are random. What does not match is ignored and counted; after
- * WEIR_DNS_FORGED_MAX such datagrams the question is asked by TCP, and so it is when only the case
- * is wrong. A server that changes the case by TCP, too, is asked without that for a while.
+ * Measures against forged replies (RFC 5452): each query leaves from a new socket, which has a
+ * random port and receives from the server's address and port only. The ID and the case of each
+ * letter of the name ("0x20") are random. Datagrams that do not match are ignored and counted.
+ * After WEIR_DNS_FORGED_MAX of them, or if only the case is wrong, the question is asked by TCP. A
+ * server that changes the case by TCP, too, is asked without random case for a while.
  *
- * Which server: the fastest of those that answer, or the first. One that does not answer is set
- * aside, for a growing time, and then gets a copy of a question that another server is asked; so do
- * now and then those that might be faster. If all are set aside, all are asked in turn.
+ * The fastest server that answers is asked, or the first in order. A server that does not answer
+ * backs off for a growing time. Then it is probed with a copy of a question that another server is
+ * asked. Servers that might be faster are probed now and then. If all servers back off, all are
+ * asked in turn.
  *
- * Life cycle: create, ask, destroy. Everything belongs to the loop's thread.
+ * Life cycle: create, ask, destroy. All functions belong to the loop's thread.
  */
 #ifndef WEIR_DNS_UPSTREAMS_H
 #define WEIR_DNS_UPSTREAMS_H
@@ -41,50 +42,55 @@ struct weir_loop;
 struct weir_dns_upstreams_options {
 	const struct weir_address *addresses; /* with ports; copied */
 	size_t count;                         /* 1 to WEIR_DNS_UPSTREAMS_MAX */
-	bool in_order; /* the next is asked only if those before it fail; else the fastest is first */
-	unsigned timeout_ms; /* WEIR_DNS_ASK_MS: of a question, all tries together */
-	unsigned asks_max;   /* WEIR_DNS_ASKS_MAX: questions under way, with a descriptor a query */
+	bool in_order; /* the others are asked if the first fails; else the fastest is first */
+	unsigned timeout_ms; /* WEIR_DNS_ASK_MS: for a question, with all retries */
+	unsigned asks_max;   /* WEIR_DNS_ASKS_MAX: questions under way */
 };
 
-/* 0; -EINVAL: no address, or too many; -ENOMEM. */
+/* Returns 0, -EINVAL if there is no address or too many, or -ENOMEM. */
 WEIR_API int weir_dns_upstreams_create(struct weir_loop *loop,
         const struct weir_dns_upstreams_options *options, struct weir_dns_upstreams **ret);
 
 /*
- * Other options. What is known of a server that stays is kept; what is under way is asked anew, in
- * the time that it had, of the servers that are there now. 0 or -EINVAL: the old ones stay.
+ * Replaces the options. The measurements of a server that stays are retained. Questions under way
+ * are asked again of the new servers, within their original time. Returns 0, or -EINVAL: nothing
+ * has changed.
  */
 WEIR_API int weir_dns_upstreams_change(
         struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options);
 
-/* What is under way is cancelled without its callback. NULL is allowed. */
+/* Cancels all questions without their callbacks. NULL is allowed. */
 WEIR_API void weir_dns_upstreams_destroy(struct weir_dns_upstreams *upstreams);
 
 /* -- asking ------------------------------------------------------------------------------------ */
 
 /*
- * 0: `reply` is a whole message, never truncated, valid during the call. Its question is the one
- * asked and the only one, its records fill it up to its end (their rdata has not been looked into),
- * OPT is among them once at most. The letters' case of its names is what the server made of a
- * random one. Its rcode is NOERROR, NXDOMAIN or YXDOMAIN; another one only if no server had anything
- * better to say. Its ID means nothing.
+ * Called once for each question. The callback may call every function, weir_dns_upstreams_destroy
+ * too.
  *
- * Else: -ETIMEDOUT, no server answered in time; -EBADMSG, what answered was no DNS; what connecting
- * failed with (-ECONNREFUSED, -ENETUNREACH, …); -ENOMEM, -EMFILE ….
+ * If `error` is 0, `reply` is a complete message, never truncated, valid during the call:
  *
- * Everything is allowed in it, weir_dns_upstreams_destroy as well.
+ * - It has one question, which is the one asked. Its ID means nothing.
+ * - The records fill it up to its end; their rdata has not been checked. There is at most one OPT.
+ * - The case of the names is what the server has made of the random case in the query.
+ * - The rcode is NOERROR, NXDOMAIN or YXDOMAIN. It is another one only if all servers have failed.
+ *
+ * Otherwise `error` is -ETIMEDOUT if no server has answered in time. It is -EBADMSG if a reply was
+ * not DNS, an errno of connecting (-ECONNREFUSED, -ENETUNREACH), or an errno of this host (-ENOMEM,
+ * -EMFILE).
  */
 typedef void weir_dns_answered(void *context, int error, struct weir_span reply);
 
 enum weir_dns_ask_flags {
 	WEIR_DNS_ASK_DNSSEC = 1,            /* DO: with signatures (RFC 3225) */
-	WEIR_DNS_ASK_CHECKING_DISABLED = 2, /* CD: also what the server finds to be bogus */
+	WEIR_DNS_ASK_CHECKING_DISABLED = 2, /* CD: data may be bogus */
 };
 
 /*
- * Asks, with RD set. `answered` is called once, from the loop, never from within this call; *ret is
- * valid until then, or until it is cancelled. 0; -EINVAL: a type that is no question for a resolver
- * (AXFR, IXFR, OPT, TSIG, TKEY); WEIR_E_LIMIT: too many are under way; -ENOMEM.
+ * Asks a question, with RD set. `answered` is called from the loop, never from within this call.
+ * *ret is valid until then, or until it is cancelled. Returns 0, -EINVAL for a type that resolvers
+ * are not asked for (AXFR, IXFR, OPT, TSIG, TKEY), WEIR_E_LIMIT if too many are under way, or
+ * -ENOMEM.
  */
 WEIR_API int weir_dns_ask(struct weir_dns_upstreams *upstreams,
         const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
@@ -93,18 +99,18 @@ WEIR_API int weir_dns_ask(struct weir_dns_upstreams *upstreams,
 /* `answered` will not be called. NULL is allowed. */
 WEIR_API void weir_dns_ask_cancel(struct weir_dns_ask *ask);
 
-/* -- what happened ----------------------------------------------------------------------------- */
+/* -- counters ---------------------------------------------------------------------------------- */
 
 struct weir_dns_upstreams_counters {
 	uint64_t asked;      /* questions */
-	uint64_t answered;   /* … that got a reply */
-	uint64_t failed;     /* … that got an error */
-	uint64_t refused;    /* … that were too many */
-	uint64_t sent;       /* queries, by UDP and TCP, copies for probing counted */
-	uint64_t sent_tcp;   /* … of these by TCP */
-	uint64_t unanswered; /* queries that waited in vain */
-	uint64_t ignored;    /* messages that were no reply to what was asked: forged, or strayed */
-	uint64_t set_aside;
+	uint64_t answered;   /* questions that got a reply */
+	uint64_t failed;     /* questions that got an error */
+	uint64_t refused;    /* questions that were refused with WEIR_E_LIMIT */
+	uint64_t sent;       /* queries, by UDP and TCP, including probes */
+	uint64_t sent_tcp;   /* of `sent`, by TCP */
+	uint64_t unanswered; /* queries that timed out */
+	uint64_t ignored;    /* messages that did not match a query: forged or stray */
+	uint64_t backed_off; /* how often a server began to back off */
 };
 
 WEIR_API const struct weir_dns_upstreams_counters *weir_dns_upstreams_counters(
@@ -113,12 +119,12 @@ WEIR_API const struct weir_dns_upstreams_counters *weir_dns_upstreams_counters(
 struct weir_dns_upstream_info {
 	struct weir_address address;
 	unsigned rtt_ms; /* smoothed; 0: not known yet */
-	bool aside;
-	bool plain;    /* asked without EDNS, since it does not know it */
+	bool backing_off;
+	bool plain;    /* asked without EDNS, which it does not support */
 	bool one_case; /* asked without random case */
 };
 
-/* Of server `index`; false: there are not so many. */
+/* Facts about the server with this index. Returns false if there is none. */
 WEIR_API bool weir_dns_upstreams_info(const struct weir_dns_upstreams *upstreams, size_t index,
         struct weir_dns_upstream_info *ret);
 

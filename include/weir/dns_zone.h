@@ -1,14 +1,14 @@
 /*
- * Zones: what a server is authoritative for, read from standard zone files (RFC 1035 5, and $TTL of
- * RFC 2308) into an image that is never changed.
+ * Zones that a server is authoritative for. They are read from standard zone files (RFC 1035 5,
+ * $TTL of RFC 2308) into an image that is never changed.
  *
  *   file ──lines─▶ records ──▶ one block: names in canonical order, a table to find them by hash,
  *                              RRsets in wire form with their signatures, the NSEC3 chain
  *
- * Zones and sets of zones are counted; any thread may hold, look and release. A reload makes a new
- * set in which the unchanged zones are held once more, and puts it in the old one's place.
+ * Zones and sets of zones are reference counted. Any thread may hold, read and release them. A
+ * reload makes a new set, which holds the unchanged zones too, and replaces the old set by it.
  *
- * Owners are kept in lower case; names in the data of records as they were written.
+ * Owner names are stored in lower case, names in the data of records as they were written.
  */
 #ifndef WEIR_DNS_ZONE_H
 #define WEIR_DNS_ZONE_H
@@ -31,58 +31,58 @@ struct weir_dns_zones;
 /* -- a zone ------------------------------------------------------------------------------------ */
 
 /*
- * Whom mistakes are told to: the file (one that was included may have another name than the one that
- * was asked for), the line, counted from 1 (0: the zone as a whole), what is wrong.
+ * Reports a mistake. `path` is the file, which may be an included one. `line` is counted from 1; 0
+ * means the zone as a whole. `text` describes the mistake.
  */
 typedef void weir_dns_report(void *context, const char *path, unsigned line, const char *text);
 
 /*
- * Reads a zone; blocks: for the start, and for a reload on the work pool. `apex` is its name, and the
- * first origin. Every mistake is told to `report` (NULL: to nobody) up to WEIR_DNS_MISTAKES_MAX, and
- * any mistake fails the whole: WEIR_E_SYNTAX. WEIR_E_LIMIT: the zone is larger than the limits.
- * -ENOMEM, or another errno of reading the file. A mistake is also a value that is outside of its
- * field's range or has not its syntax, and data below a DNAME.
+ * Reads a zone file. This blocks: call it at the start, or on the work pool. `apex` is the zone's
+ * name and the first origin. `report` (which may be NULL) is called for each mistake, up to
+ * WEIR_DNS_MISTAKES_MAX. A value outside of its field's range or syntax is a mistake, and so is
+ * data below a DNAME. $INCLUDE is relative to the including file's directory. BIND's $GENERATE is
+ * understood.
  *
- * $INCLUDE is followed (relative to the directory of the file it stands in), and
- * so is BIND's $GENERATE.
+ * Returns 0, WEIR_E_SYNTAX if there was a mistake, WEIR_E_LIMIT if the zone is larger than the
+ * limits, -ENOMEM, or another errno of reading the file.
  */
 WEIR_API int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex,
         weir_dns_report *report, void *context, struct weir_dns_zone **ret);
 
 /*
- * `zone` is to take the place of `before`, a zone of the same name: from the difference and the
- * history of `before` comes its own, for IXFR (RFC 1995), bounded by WEIR_DNS_HISTORY_STEPS_MAX,
- * WEIR_DNS_HISTORY_BYTES_MAX and the size of the zone. To be called before anybody else holds `zone`; takes as long as
- * looking at every record of both, so for the work pool if they are large. Nothing happens if its
- * serial is not later. 0 or -ENOMEM: the zone is good all the same, with no history.
+ * Gives `zone` a history for IXFR (RFC 1995): that of `before`, a zone of the same name that it
+ * will replace, and the difference between the two. It is bounded by WEIR_DNS_HISTORY_STEPS_MAX,
+ * WEIR_DNS_HISTORY_BYTES_MAX and the size of the zone. Nothing happens if the serial of `zone` is
+ * not later. Call it before any other thread holds `zone`. It reads every record of both zones, so
+ * large ones belong on the work pool. Returns 0, or -ENOMEM: the zone is usable, without a history.
  */
 WEIR_API int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone *before);
 
-/* Whether two zones have the same records. Takes as long as looking at every record of both. */
+/* Whether two zones have the same records. Reads every record of both. */
 WEIR_API bool weir_dns_zone_equal(const struct weir_dns_zone *a, const struct weir_dns_zone *b);
 
 /*
- * What stands in a set for a zone that we should have and have not: all of it is answered SERVFAIL,
- * with this extended error (not 0), and it is not transferred. 0 or -ENOMEM.
+ * Creates a placeholder for a zone that is not available. Queries for it are answered SERVFAIL with
+ * the extended error `why` (not 0), and it is not transferred. Returns 0 or -ENOMEM.
  */
 WEIR_API int weir_dns_zone_create_placeholder(const struct weir_dns_name *apex,
         enum weir_dns_extended_error why, struct weir_dns_zone **ret);
 
 WEIR_API struct weir_dns_zone *weir_dns_zone_hold(struct weir_dns_zone *zone);
 
-/* The last release frees. NULL is allowed. */
+/* The last release frees the zone. NULL is allowed. */
 WEIR_API void weir_dns_zone_release(struct weir_dns_zone *zone);
 
-/* What there is to tell about it. */
+/* Facts about a zone. */
 struct weir_dns_zone_info {
 	struct weir_dns_name name;
 	uint32_t serial;
-	uint32_t names; /* also those without records */
+	uint32_t names; /* including those without records */
 	uint32_t records;
 	size_t bytes;         /* of memory */
-	unsigned steps;       /* of its history … */
-	size_t history_bytes; /* … which versions of the zone share */
-	uint16_t absence; /* the extended error of a stand-in, of which the rest says nothing; 0 */
+	unsigned steps;       /* of its history */
+	size_t history_bytes; /* of memory, which versions of the zone share */
+	uint16_t unavailable; /* 0, or the extended error of a placeholder: the rest is 0 then */
 	bool is_signed;
 	bool nsec3;
 	bool includes; /* read from several files */
@@ -92,16 +92,21 @@ WEIR_API void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_d
 
 /* -- a set of zones ---------------------------------------------------------------------------- */
 
-/* Who may have a copy of a zone, and who is told of changes. All copied by weir_dns_zones_create. */
+/*
+ * Which peers may transfer a zone, and which are notified of changes. Copied by
+ * weir_dns_zones_create.
+ */
 struct weir_dns_policy {
-	/* Transfers: an address of these networks … */
+	/*
+	 * Transfers are allowed to an address of these networks or with one of these TSIG keys. If
+	 * `both` is set, the peer needs both. With neither networks nor keys, they are refused.
+	 */
 	const struct weir_network *networks;
 	size_t network_count;
-	/* … or the name of a TSIG key of these. With neither, nobody. */
 	const struct weir_dns_name *keys;
 	size_t key_count;
-	bool both; /* … and not or */
-	/* NOTIFY goes to these when the serial has changed, port included. */
+	bool both;
+	/* The addresses, with ports, that get a NOTIFY when the serial has changed. */
 	const struct weir_address *notify;
 	size_t notify_count;
 };
@@ -111,17 +116,20 @@ struct weir_dns_zone_entry {
 	struct weir_dns_policy policy;
 };
 
-/* 0; WEIR_E_SYNTAX: two zones have the same name; WEIR_E_LIMIT: WEIR_DNS_ZONES_MAX; -ENOMEM. */
+/*
+ * Returns 0, WEIR_E_SYNTAX if two zones have the same name, WEIR_E_LIMIT if there are more than
+ * WEIR_DNS_ZONES_MAX, or -ENOMEM.
+ */
 WEIR_API int weir_dns_zones_create(
         const struct weir_dns_zone_entry *entries, size_t count, struct weir_dns_zones **ret);
 
 WEIR_API struct weir_dns_zones *weir_dns_zones_hold(struct weir_dns_zones *zones);
-/* The last release frees. NULL is allowed. */
+/* The last release frees the set. NULL is allowed. */
 WEIR_API void weir_dns_zones_release(struct weir_dns_zones *zones);
 
 WEIR_API size_t weir_dns_zones_count(const struct weir_dns_zones *zones);
 
-/* The entry at this place, valid as long as the set is held. */
+/* The entry with this index, valid as long as the set is held. */
 WEIR_API const struct weir_dns_zone_entry *weir_dns_zones_entry(
         const struct weir_dns_zones *zones, size_t at);
 

@@ -2,21 +2,27 @@
  * FTP (RFC 959, 1123, 2228, 2389, 2428, 2640, 3659, 4217, 7151) on the file tree that HTTP serves.
  *
  *   control  USER PASS CWD … ──▶ a table of verbs ──▶ replies, in order
- *   data     PASV, EPSV: a listener that lives for one connection  ┐
+ *   data     PASV, EPSV: a port that sessions of other peers share ┐
  *            PORT, EPRT: a connection of ours                      ┴─▶ one transfer ─▶ 226
  *
- * Commands are carried out one after the other; while a transfer runs, ABOR and STAT are answered at
- * once, and the next other command waits for its end. Data connections are with the control
- * connection's peer only: PORT to anybody else, or to a port below 1024, is refused (RFC 2577), and
- * whoever else connects to a passive port is turned away while the peer is still awaited. 226 says
- * that the data channel has been closed and, of an upload, that the file is on the disk.
+ * Commands are carried out one after the other. During a transfer, ABOR and STAT are answered at
+ * once, and any other command waits for its end. 226 means that the data connection has been closed
+ * and, of an upload, that the file is on the disk.
  *
- * Commands end in LF, with or without a CR before it, as in other servers. Telnet's IAC sequences
- * are taken out, options refused. In a pathname CR is CR NUL (RFC 2640 3.1); any other NUL is
- * refused. A name with an LF cannot be said in a command: LIST shows it with `?`, NLST and MLSD
- * leave it out.
+ * Data connections are with the peer of the control connection only (RFC 2577). PORT to another
+ * address, or to a port below 1024, is refused. A connection to a passive port is closed if no
+ * session waits for its address.
  *
- * Names are bytes; UTF-8 is what they should be. Nobody sees names that begin with `.weir-`.
+ * Commands end in LF, with or without a CR before it, as in other servers. Telnet commands are
+ * removed, and telnet options refused. In a pathname CR is CR NUL (RFC 2640 3.1); any other NUL is
+ * refused. No command can contain a name with an LF: LIST shows it with `?`, NLST and MLSD leave it
+ * out.
+ *
+ * In LIST and NLST any component of a pathname may be a pattern: `*.txt`, or `[a-m]*` before a
+ * slash. LIST shows where a symbolic link leads, and MLSD describes what it leads to, if that is
+ * inside of the user's root.
+ *
+ * Names are bytes, and should be UTF-8. Names that begin with `.weir-` are never shown.
  */
 #ifndef WEIR_FTP_H
 #define WEIR_FTP_H
@@ -30,7 +36,6 @@
 
 struct weir_ftp_server;
 struct weir_guard;
-struct weir_peers;
 struct weir_tls;
 struct weir_tree;
 struct weir_users;
@@ -38,22 +43,25 @@ struct weir_users;
 /* -- rights ------------------------------------------------------------------------------------ */
 
 /*
- * What a user may do. In the users file (weir/users.h) they stand behind the password's hash:
+ * The rights of a user. The users file (weir/users.h) has it behind the hash of the password:
  *
  *   alice:$y$j9T$…:home=/alice rights=rwdl rate=1000000
  *
- * `home` is a directory of the tree, which is `/` to the user, and out of which no link leads; without it
- * the tree's root. `rights`
- * are these letters; without it all of them. Where none of `o`, `m` and `n` is there, `w` gives `m`, and `w` with `d`
- * gives `o` and `n`: whoever only writes cannot change what is there. An upload of a user without `o` leaves nothing
- * behind when it breaks off, so that the name stays free. `rate` is bytes a second of each transfer.
+ * - `home` is a directory of the tree, and the user's root: no link leads out of it. Default: the
+ *   root of the tree.
+ * - `rights` are the letters below. Default: all of them. Without any of `o`, `m` and `n`, `w`
+ *   implies `m`, and `wd` implies `o` and `n`. So a user who may only write cannot change an
+ *   existing file.
+ * - `rate` is bytes a second of each transfer.
+ *
+ * An upload that breaks off leaves nothing if the user lacks `o`, so that the name stays free.
  */
 enum weir_ftp_rights {
 	WEIR_FTP_READ = 1,   /* r: RETR, SIZE, MDTM */
-	WEIR_FTP_WRITE = 2,  /* w: STOR, STOU, APPE, of names that are free */
+	WEIR_FTP_WRITE = 2,  /* w: STOR, STOU, APPE, of new names */
 	WEIR_FTP_DELETE = 4, /* d: DELE, RMD */
 	WEIR_FTP_LIST = 8,   /* l: LIST, NLST, MLSD, MLST, STAT of a path */
-	/* o: STOR, APPE and RNTO to names that are taken, REST before STOR, MFMT, SITE CHMOD */
+	/* o: STOR, APPE and RNTO to existing names, REST before STOR, MFMT, SITE CHMOD */
 	WEIR_FTP_OVERWRITE = 16,
 	WEIR_FTP_MKDIR = 32,  /* m: MKD */
 	WEIR_FTP_RENAME = 64, /* n: RNFR, RNTO */
@@ -74,62 +82,82 @@ enum weir_ftp_event_kind {
 struct weir_ftp_event {
 	enum weir_ftp_event_kind kind;
 	const struct weir_address *peer;
-	const char *user; /* "" before a login; who it was that could not log in */
+	const char *user; /* the name of the login, also of one that failed; "" before it */
 	const char *verb; /* "RETR"; NULL for LOGIN and LOGOUT */
 	const char *path; /* as the user sees it; NULL for LOGIN and LOGOUT. Of RNTO the new one */
 	uint64_t bytes;   /* of a transfer: on the data connection */
 	uint64_t time_ms; /* of a transfer */
 	int error;        /* 0, or what it ended with */
 	unsigned code;    /* of the reply */
-	bool secure;      /* the control connection; of a transfer, the data connection */
-	bool resumed;     /* … whose TLS session was looked at, and is the control connection's */
+	bool secure;      /* TLS on the control connection or, of a transfer, the data connection */
+	bool resumed; /* The data connection has resumed the control connection's TLS session. */
 };
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
-/* What an upload leaves behind that breaks off. */
+/* The remains of an upload that breaks off. */
 enum weir_ftp_uploads {
 	/*
-	 * The part that came, under its name, so that REST can go on with it. Until it ends, a
-	 * STOR without REST shows nothing of itself.
+	 * The part that came, under its name, so that the client can resume it with REST. A STOR
+	 * without REST shows nothing until it ends.
 	 */
 	WEIR_FTP_KEEP_PART,
-	/* Nothing: what there was before is there again. */
+	/* Nothing: the state before the upload. */
 	WEIR_FTP_WHOLE,
 };
 
 /* Whether the TLS session of a data connection has to be that of the control connection. */
 enum weir_ftp_reuse {
-	WEIR_FTP_REUSE_PREFER,  /* either will do; the log is told which it was */
-	WEIR_FTP_REUSE_REQUIRE, /* else 522: nobody at the peer's address can steal it, either */
-	WEIR_FTP_REUSE_OFF,     /* not looked at */
+	WEIR_FTP_REUSE_PREFER, /* no; the log shows whether it was */
+	/* yes, or 522: no other client at the peer's address can steal it */
+	WEIR_FTP_REUSE_REQUIRE,
+	WEIR_FTP_REUSE_OFF, /* no, and it is not compared */
 };
 
-/* What may be changed while the server runs. All zero is allowed. Texts are copied. */
+/*
+ * The ports on which data connections are awaited, for PASV and EPSV. All servers and loops that
+ * are given the same range share it, and so do sessions of different peers: a connection belongs to
+ * the session whose peer has its address. A connection of any other address is closed.
+ *
+ * Of one address at most one session waits on a port. A range needs as many ports as one address
+ * may have sessions. If sessions of an address wait on all of them, the oldest wait ends, provided
+ * that it has lasted for WEIR_FTP_PASSIVE_YIELD_MS and that its transfer has not begun.
+ */
+struct weir_ftp_ports;
+
+/* The ports `first` to `last`. Returns 0; -EINVAL: there are none; or -ENOMEM. */
+WEIR_API int weir_ftp_ports_create(uint16_t first, uint16_t last, struct weir_ftp_ports **ret);
+
+/* Any thread. NULL may be released. */
+WEIR_API struct weir_ftp_ports *weir_ftp_ports_hold(struct weir_ftp_ports *ports);
+WEIR_API void weir_ftp_ports_release(struct weir_ftp_ports *ports);
+
+/* Rules can be changed while the server runs. All may be 0. Texts are copied. */
 struct weir_ftp_rules {
-	struct weir_users *users;   /* the server holds them itself. NULL: nobody but anonymous */
-	bool no_anonymous;          /* "anonymous" and "ftp" are names like any other */
-	bool anonymous_writes;      /* they may write and make directories, too, where `writable` */
-	bool anonymous_overwrites;  /* … and write over what is there */
-	const char *anonymous_home; /* NULL: the tree's root */
-	bool writable;              /* false: nobody writes or deletes, whatever his rights */
-	bool hidden;                /* names that begin with `.` are there; else they are not */
+	struct weir_users *users;   /* held by the server. NULL: anonymous logins only */
+	bool no_anonymous;          /* "anonymous" and "ftp" are ordinary names */
+	bool anonymous_writes;      /* they may also write and make directories, if `writable` */
+	bool anonymous_overwrites;  /* and then also overwrite existing files */
+	const char *anonymous_home; /* NULL: the root of the tree */
+	bool writable;              /* false: no user writes or deletes, whatever the rights */
+	bool hidden;                /* names that begin with `.` are shown and served */
 	enum weir_ftp_uploads uploads;
 	unsigned mode; /* permission bits of new files; 0: 0644 less the umask (weir/upload.h) */
 	uint64_t upload_max; /* bytes; WEIR_FTP_UPLOAD_MAX */
-	uint64_t rate;       /* bytes a second of each transfer; 0: as fast as it goes */
+	uint64_t rate;       /* bytes a second of each transfer; 0: no bound */
 
 	/*
-	 * Passive ports, first to last; 0: whatever the system gives. Sessions of any number of
-	 * loops and processes can share a range.
+	 * For PASV and EPSV; held. NULL: any port that the system gives. weir_ftp_set ignores another
+	 * object with the same range, so that sessions that wait go on sharing their ports.
 	 */
-	uint16_t passive_first;
-	uint16_t passive_last;
-	/* What 227 announces, as when behind NAT: IPv4. Family 0: the address the peer connected to. */
+	struct weir_ftp_ports *ports;
+	/*
+	 * The IPv4 address in 227, for a server behind NAT. Family 0: the one the peer connected
+	 * to.
+	 */
 	struct weir_address announced;
 
-	struct weir_tls *tls; /* for AUTH TLS and data connections; held. NULL: none */
-	bool tls_required;    /* no login without TLS, and no data connection */
+	bool tls_required; /* no login without TLS, and no data connection */
 	enum weir_ftp_reuse reuse;
 
 	unsigned sessions_max;    /* WEIR_FTP_SESSIONS_MAX; then 421 */
@@ -139,42 +167,40 @@ struct weir_ftp_rules {
 };
 
 struct weir_ftp_options {
-	struct weir_address address;
-	struct weir_tree *tree; /* the server's now, also when creating fails */
+	/*
+	 * `tls` is for data connections, too. AUTH TLS with `tls_upgrade`; else TLS from the first byte (port
+	 * 990), if there is `tls`. Over its `peers`, a session gets a 421. Of the bounds, idle_ms is
+	 * WEIR_FTP_IDLE_MS by default; progress_ms is for data connections, too.
+	 */
+	struct weir_listener listener;
+	struct weir_tree *tree; /* taken over, also if creating fails */
 	struct weir_ftp_rules rules;
-	bool implicit; /* TLS from the first byte, with rules.tls: port 990 */
-	/* 0: the defaults, of which idle_ms is WEIR_FTP_IDLE_MS. progress_ms is for data, too. */
-	struct weir_bounds bounds;
-	bool shared;              /* SO_REUSEPORT */
-	struct weir_peers *peers; /* held; sessions of an address: 421. NULL: not counted */
-	struct weir_guard *guard; /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
-	/* These may be NULL. */
-	void (*log)(void *context, const struct weir_ftp_event *event);
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* for these three */
+	struct weir_guard *guard; /* against brute force (weir/sasl_guard.h); borrowed, or NULL */
+	void (*log)(void *context, const struct weir_ftp_event *event); /* may be NULL */
+	void *context;                                                  /* of `log` */
 };
 
 /*
- * Listens and serves. The tree is for this loop; it need not be attached. 0; -ENOMEM; -EINVAL:
- * implicit without TLS, a range of ports that is none; an errno of listening.
+ * Listens and serves. The tree is for this loop, attached or not. Returns 0, -ENOMEM, or an errno of
+ * listening.
  */
 WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *options,
         struct weir_ftp_server **ret);
 
 /*
- * Other rules, and another tree (NULL: the same), from the next command or connection on; who is
- * logged in stays so. Takes the tree in any case. 0, -ENOMEM, -EINVAL: all is as it was.
+ * Changes the rules and the tree (NULL: the same) for all commands and connections from now on.
+ * Users stay logged in. Takes over the tree in any case. Returns 0, or -ENOMEM or -EINVAL: nothing
+ * has changed.
  */
 WEIR_API int weir_ftp_set(
         struct weir_ftp_server *server, const struct weir_ftp_rules *rules, struct weir_tree *tree);
 
-/* To drain it, and for its address. */
+/* For its address, to drain it, and to change its certificates. */
 WEIR_API struct weir_server *weir_ftp_listener(struct weir_ftp_server *server);
 
 /*
- * Ends all sessions and transfers; NULL is allowed. Data connections are closed in the loop's next
- * turn, and uploads end on the work pool: the loop should turn until it has no work.
+ * Ends all sessions and transfers. NULL is allowed. The loop must turn afterwards until it has no
+ * work: data connections are closed in its next turn, and uploads end on the work pool.
  */
 WEIR_API void weir_ftp_destroy(struct weir_ftp_server *server);
 

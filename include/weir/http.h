@@ -2,15 +2,19 @@
  * HTTP/1.1 (RFC 9110, 9112): a server whose requests are answered by handlers.
  *
  *   listener ──▶ site (by Host) ──▶ handler ─▶ handler ─▶ handler
- *                                   the first whose match() says yes handles the exchange
+ *                                   the first whose match() returns true handles the exchange
  *
- * An exchange is one request and its reply. A handler sees nothing of the connection: it looks at
- * the request, may receive its body, and replies once, now or later. Replies leave in the order of
- * the requests.
+ * An exchange is one request and its reply. A handler does not see the connection: it reads the
+ * request, may receive its body, and replies once, now or later. Replies leave in the order of the
+ * requests.
  *
- * Life cycle: handle(exchange) is called when the head is complete; the exchange is the handler's
- * until it has replied. If it has not when handle() returns, the request is copied, so that it
- * stays valid until the reply.
+ * Safe requests that are pipelined are handled side by side. A request whose method is not safe is
+ * handled alone: after all earlier ones of its connection have been replied to, and before all
+ * later ones begin (RFC 9112 9.3.2).
+ *
+ * Life cycle: handle(exchange) is called when the head is complete, and the exchange is the
+ * handler's until its reply. A handler that returns without a reply may use the request until it
+ * replies, since the request is copied then.
  */
 #ifndef WEIR_HTTP_H
 #define WEIR_HTTP_H
@@ -34,33 +38,35 @@ struct weir_peers;
 /* -- handlers ---------------------------------------------------------------------------------- */
 
 enum weir_http_target {
-	WEIR_HTTP_TARGET_FILE, /* or nothing that is there yet */
+	WEIR_HTTP_TARGET_FILE, /* a file, which may not exist yet */
 	WEIR_HTTP_TARGET_DIRECTORY,
-	WEIR_HTTP_TARGET_SITE, /* all paths together: `*`, or what CONNECT asks for */
+	WEIR_HTTP_TARGET_SITE, /* all paths together: `*` of OPTIONS, the target of CONNECT */
 };
 
 struct weir_http_handler_type {
 	const char *name;
 
-	/* Whether this handler is for the request. NULL: for all. It must not reply. */
+	/*
+	 * Returns whether the handler handles the request. It must not reply. NULL: it handles all.
+	 */
 	bool (*match)(
 	        const struct weir_http_handler *handler, const struct weir_http_exchange *exchange);
 
-	/* Replies, or sees to it that a reply will come. */
+	/* Replies, or arranges for a later reply. */
 	void (*handle)(struct weir_http_handler *handler, struct weir_http_exchange *exchange);
 
-	/* Frees the handler. NULL when there is nothing to free. */
+	/* Frees the handler. NULL: there is nothing to free. */
 	void (*destroy)(struct weir_http_handler *handler);
 
 	/*
-	 * The methods that the handler takes for the exchange's path, as bits 1 << enum
-	 * weir_http_method, if the path stands for such a target. NULL: it names none.
+	 * Returns the methods that the handler accepts for the exchange's path, if the path is such
+	 * a target, as bits 1 << enum weir_http_method. NULL: none.
 	 */
 	unsigned (*methods)(const struct weir_http_handler *handler,
 	        const struct weir_http_exchange *exchange, enum weir_http_target target);
 };
 
-/* Embedded first in every handler. Made by any thread, used by one loop. */
+/* Embedded first in every handler. Any thread may make one; one loop uses it. */
 struct weir_http_handler {
 	const struct weir_http_handler_type *type;
 	struct weir_http_handler *next; /* in its site's chain */
@@ -72,91 +78,101 @@ WEIR_API const struct weir_http_request *weir_http_request(
         const struct weir_http_exchange *exchange);
 
 /*
- * The request's path, percent-decoded once and cleaned: no leading '/', no empty, "." or ".."
- * segments, NUL-terminated; empty for "/". A path that leaves the root never gets here (400).
+ * Returns the request's path, percent-decoded once and normalized: without a leading '/' and
+ * without segments that are empty, "." or ".."; NUL-terminated; empty for "/". A path that leads
+ * out of the root is refused with 400 before.
  */
 WEIR_API struct weir_span weir_http_path(const struct weir_http_exchange *exchange);
 
-/* The raw path ended in '/'. */
+/* Returns whether the raw path ends in '/'. */
 WEIR_API bool weir_http_path_is_directory(const struct weir_http_exchange *exchange);
 
-/* A segment of the path begins with '.' (".well-known" excepted). */
+/* Returns whether a segment of the path begins with '.', except for ".well-known". */
 WEIR_API bool weir_http_path_is_hidden(const struct weir_http_exchange *exchange);
 
 WEIR_API struct weir_loop *weir_http_loop(const struct weir_http_exchange *exchange);
 WEIR_API const struct weir_address *weir_http_peer(const struct weir_http_exchange *exchange);
 
 /*
- * The request came over TLS; what was agreed on (weir/tls.h). False too when the client has gone.
+ * Returns whether the request came over TLS, and in *ret the result of the handshake (weir/tls.h).
+ * False also when the client has gone.
  */
 WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct weir_tls_info *ret);
 
-/* The client has gone: what is still being made is in vain. A reply is due all the same. */
+/*
+ * Returns whether the client has gone, so that the reply is not sent. A reply must be made all the
+ * same.
+ */
 WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
 
 /*
- * Has `gone` called if the client goes before there is a reply, so that a handler that waits can
- * stop waiting. A reply is due then all the same, and `gone` may make it. Not called while the
- * handler receives the body: its receiver hears of the end. NULL: nothing is called any more.
+ * Has `gone` called if the client goes before there is a reply, so that a handler can stop waiting.
+ * A reply must be made all the same, and `gone` may make it. It is not called while a body is being
+ * received, since the receiver's end() is called instead. NULL: nothing is called any more.
  */
 WEIR_API void weir_http_on_gone(
         struct weir_http_exchange *exchange, void (*gone)(void *context), void *context);
 
-/* Who the client is, for the log and for handlers behind the one that found out. Copied. */
+/* The user that the request is from, for the log and for later handlers. Copied. */
 WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user);
 WEIR_API struct weir_span weir_http_user(const struct weir_http_exchange *exchange);
 
 /*
- * WEIR_HTTP_SCRATCH bytes of the exchange's own for the handler it is with, so that handling need
- * not allocate. Not initialised; aligned for any type.
+ * Returns WEIR_HTTP_SCRATCH bytes in the exchange for its handler, so that handling need not
+ * allocate. They are not initialised, and aligned for any type.
  */
 WEIR_API void *weir_http_scratch(struct weir_http_exchange *exchange);
 
 /*
- * Hands the exchange to the handlers behind `handler` in the chain, as authentication does that
- * says yes.
+ * Passes the exchange on to the handlers behind `handler` in the chain, as authentication does
+ * after a right password.
  */
 WEIR_API void weir_http_next(
         struct weir_http_handler *handler, struct weir_http_exchange *exchange);
 
 /*
- * Adds the Allow field with all methods that the handlers of the exchange's site take for its path:
- * before a reply of 405 or 501, or to OPTIONS. 0 or an error of weir_http_add_field.
+ * Adds the Allow field with all methods that the handlers of the exchange's site accept for its
+ * path: before a reply with 405 or 501, or to OPTIONS. Returns 0 or an error of
+ * weir_http_add_field.
  */
 WEIR_API int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target target);
 
 /* -- the request's body ------------------------------------------------------------------------ */
 
 struct weir_http_receiver {
-	/* The next bytes of the body, as they come. */
+	/* Called with the next bytes of the body, as they come. */
 	void (*piece)(void *context, struct weir_span bytes);
 
-	/* Called once, last: 0, the body is complete; else it never will be (-ECONNRESET, -ETIMEDOUT, WEIR_E_SYNTAX,
-	 * WEIR_E_LIMIT), and an exchange without reply yet is answered as that asks for, by HTTP itself. */
+	/*
+	 * Called once, last. `error` is 0 if the body is complete. With -ECONNRESET, -ETIMEDOUT,
+	 * WEIR_E_SYNTAX or WEIR_E_LIMIT it will never be; if there is no reply when this returns,
+	 * HTTP replies by itself.
+	 */
 	void (*end)(void *context, int error);
 };
 
-/* Whether a body is to come. */
+/* Returns whether a body is to come. */
 WEIR_API bool weir_http_has_body(const struct weir_http_exchange *exchange);
 
 /*
  * Lets the body come, `max` bytes at most; once, before the reply. A client that waits for
- * 100-continue is told to go on. 0, or WEIR_E_LIMIT: it says it is larger (reply with 413).
- * A body that nobody receives is read and dropped if it is small; else the connection ends.
+ * 100-continue is asked to continue. Returns 0; or WEIR_E_LIMIT if the request announces a larger
+ * body, to be replied to with 413; or WEIR_E_CLOSED if the exchange has been replied to, or its
+ * body received, already. After an error the receiver is never called. A body that nobody receives
+ * is read and dropped if it is small; else the connection ends.
  */
 WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
         const struct weir_http_receiver *receiver, void *context, uint64_t max);
 
 /*
- * Receives no more, as when it turns out to be in vain: end() is not called. To be followed by a
- * reply, with which the rest is treated as a body that nobody receives. Harmless when nothing is
- * being received.
+ * Stops receiving: end() is not called. A reply must follow, after which the rest of the body is
+ * treated as one that nobody receives. Harmless when nothing is being received.
  */
 WEIR_API void weir_http_discard(struct weir_http_exchange *exchange);
 
 /*
- * Stops and goes on receiving, as when the disk is slower than the client. Without effect once the
- * body has ended.
+ * Pauses receiving, and resumes it, as when the disk is slower than the client. Without effect once
+ * the body has ended.
  */
 WEIR_API void weir_http_pause(struct weir_http_exchange *exchange);
 WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
@@ -164,51 +180,55 @@ WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 /* -- the reply --------------------------------------------------------------------------------- */
 
 /*
- * Adds a field to the reply; both are copied. 0, -ENOMEM, or WEIR_E_LIMIT beyond
- * WEIR_HTTP_REPLY_FIELDS_MAX bytes, or WEIR_E_SYNTAX: a character that must not stand there, or
- * WEIR_E_CLOSED: the exchange has been replied to.
- * Content-Length, Transfer-Encoding, Connection and Date are HTTP's own.
+ * Adds a field to the reply; name and value are copied. HTTP adds Content-Length,
+ * Transfer-Encoding, Connection and Date by itself. Returns 0, or an error with nothing added:
+ *
+ *   WEIR_E_SYNTAX  A character is not allowed there.
+ *   WEIR_E_LIMIT   The fields would be larger than WEIR_HTTP_REPLY_FIELDS_MAX.
+ *   WEIR_E_CLOSED  The exchange has been replied to.
+ *   -ENOMEM
  */
 WEIR_API int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value);
 
 /*
- * Whole field lines ("Name: value\r\n…") that are lent, not copied, until `release(context)`, at
- * the end of the exchange. Once an exchange. After the reply they are released at once.
+ * Lends whole field lines ("Name: value\r\n") to the reply, once for each exchange. They must not
+ * change until `release(context)` is called at the end of the exchange; after the reply it is
+ * called at once.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
         void (*release)(void *context), void *context);
 
 /*
- * Compresses the body on the fly if the client accepts gzip, which is the answer. Says in Vary that
- * it depends on that. Before the reply.
+ * Has the body compressed on the fly if the client accepts gzip, and adds Vary. Before the reply.
+ * Returns whether it will be compressed.
  */
 WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
 
-/* Fields that follow a chunked body; see weir_produce_chunked. */
+/* Sets fields that follow a chunked body; see weir_produce_chunked. */
 WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
         size_t (*trailers)(void *context, char *text, size_t room), void *context);
 
 /*
- * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to already: its first
- * reply stands as it is, the body of the second is closed (WEIR_CLOSE_ABORTED). An exchange ends
- * when its reply has left, so no handler may keep a pointer to it beyond its reply.
+ * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to: the first reply
+ * is sent unchanged, and the body of the second is closed with WEIR_CLOSE_ABORTED. An exchange ends
+ * when its reply has left, so no handler may use it after its reply.
  *
- * Takes the body in any case; NULL is a constructor's that had no memory, and becomes a 500. A body of known size goes with
- * Content-Length, another chunked or, for HTTP/1.0, up to the end of the connection. HEAD, 204 and
- * 304 send none.
+ * The body is taken in any case. NULL, the result of a constructor without memory, becomes a 500. A
+ * body of known size is sent with Content-Length; another one chunked or, for HTTP/1.0, up to the
+ * end of the connection. The replies to HEAD, and those with 204 and 304, are sent without a body.
  */
 WEIR_API int weir_http_reply(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
 
-/* Replies without a body. Errors of this and the two below are those of weir_http_reply. */
+/* Replies without a body. This and the two below return as weir_http_reply. */
 WEIR_API int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status);
 
-/* A reply of text; `type` is a media type. The text is copied. */
+/* Replies with text, which is copied; `type` is a media type. */
 WEIR_API int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status,
         const char *type, struct weir_span text);
 
-/* A small page that says what the status means. */
+/* Replies with a small page that names the status. */
 WEIR_API int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status);
 
 /* -- sites and servers ------------------------------------------------------------------------- */
@@ -221,50 +241,51 @@ struct weir_http_site {
 };
 
 /*
- * A set of sites, swapped whole on a reload: the first site also is the default. Counted; the
- * exchanges in flight hold theirs. For one loop.
+ * A set of sites for one loop, which a reload replaces as a whole. Its first site is the default
+ * for other names, too. The set is counted, since exchanges in flight use the set that they began
+ * with.
  */
 struct weir_http_sites {
 	struct weir_http_site *first;
-	unsigned holds;
-	/* Frees the sites, when the last hold is given back. */
+	unsigned holds; /* references */
+	/* Frees the sites when the last reference is given back. */
 	void (*destroy)(struct weir_http_sites *sites);
 };
 
-/* One hold more, and one less: the last destroys. On the loop's thread. NULL may be released. */
+/*
+ * Adds a reference, and gives one back; the last destroys the set. On the loop's thread. NULL may
+ * be released.
+ */
 WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 
 /*
- * The access log: the combined format, the time taken, and how the connection fared.
+ * The access log is in the combined format, with the seconds taken, the end of the connection and
+ * the site behind it.
  *
- *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512 "-" "curl/7.88" 0.004 +
+ *   192.0.2.7 - alice [22/Nov/2026:10:00:00 +0000] "GET / HTTP/1.1" 200 512
+ *           "-" "curl/7.88" 0.004 + "example.org"
  *
- * The size is that of the body's bytes that really were sent; the last character is X where the
- * client went before the end, + where the connection was kept, - where it was closed. Of a request
- * over TLS the version stands before the time: … "curl/7.88" TLSv1.3 0.004 +
+ * The size is the number of the body's bytes that were sent. The time is followed by X if the
+ * client went before the end, + if the connection was kept, - if it was closed. For a request over
+ * TLS the version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
+ *
+ * The last field is the first of the site's names, or - if it has none, or if no request was
+ * understood. The reason why input is malformed replaces the request line, or follows it if only
+ * the body is malformed: "PUT /f HTTP/1.1 malformed: not the size of a chunk: xyz". Up to
+ * WEIR_HTTP_FAULT_MAX bytes of the input are shown, escaped. A body that is malformed after the
+ * reply has a line of its own.
  */
 struct weir_http_options {
-	struct weir_address address;
-	struct weir_http_sites *sites; /* its hold is the server's now, also when creating fails */
-	struct weir_log *log;      /* see above, and weir/log.h; outlives the server; NULL: none */
-	struct weir_bounds bounds; /* 0: the defaults */
-	/*
-	 * Bounds the connections of one address (weir/peers.h): one beyond is closed at once. The server
-	 * holds it itself. NULL: no bound.
-	 */
-	struct weir_peers *peers;
-	struct weir_tls *tls; /* HTTPS, or NULL; the server holds it itself */
-	bool shared;          /* SO_REUSEPORT */
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* for these two */
+	struct weir_listener listener; /* over its `peers`, a connection is closed at once */
+	struct weir_http_sites *sites; /* the reference becomes the server's, also on failure */
+	struct weir_log *log; /* see above, and weir/log.h; outlives the server; NULL: none */
 };
 
 WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret);
 
-/* From the next request on; takes the hold. */
+/* Replaces the sites from the next request on. Takes the reference. */
 WEIR_API void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites);
 
 WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server);
@@ -273,15 +294,15 @@ WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server)
 WEIR_API void weir_http_destroy(struct weir_http_server *server);
 
 /*
- * Sites of one site with one chain of handlers, for programs; names is everything. Takes the
- * handlers in any case. NULL without memory.
+ * Makes a set of one site, for all names, with one chain of handlers, which it takes in any case.
+ * Returns NULL without memory.
  */
 WEIR_API struct weir_http_sites *weir_http_sites_create(struct weir_http_handler *handlers);
 
 /*
- * Puts the chain `second` behind the chain `first`, and returns the whole. Takes both in any case:
- * given NULL for one it destroys the other and returns NULL. So constructors nest as producers do,
- * and only the outermost result needs a check:
+ * Appends the chain `second` to the chain `first`, and returns the whole. If one is NULL, it
+ * destroys the other and returns NULL. So constructors nest, and only the outermost result needs a
+ * check:
  *
  *   options.sites = weir_http_sites_create(
  *           weir_http_chain(weir_http_basic_auth_create(users, "notes", "admin"),
@@ -294,11 +315,11 @@ WEIR_API struct weir_http_handler *weir_http_chain(
 /* Destroys all handlers of a chain. */
 WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
 
-/* -- handlers that ship: see also weir/http_routes.h -------------------------------------------- */
+/* -- handlers that ship: see also weir/http_routes.h ------------------------------------------- */
 
 /*
- * Calls `handle(context, exchange)` for every path that begins with `prefix` (as "api/"; "" is
- * all). Text is borrowed.
+ * Makes a handler that calls `handle(context, exchange)` for every path that begins with `prefix`,
+ * as "api/"; "" is all. The text is borrowed.
  */
 WEIR_API struct weir_http_handler *weir_http_function_create(const char *prefix,
         void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);

@@ -13,12 +13,45 @@
 
 struct weir_tree;
 
+/*
+ * A cache of compressed files, so that a file that is asked for often is not compressed each time.
+ * File handlers of any loops may share one. The second reply with a file that is compressed on the
+ * fly fills the cache; later replies are sent from the cache's memory, with a Content-Length.
+ *
+ * The key is the file's device, inode, size, and times of modification and change, and the coding
+ * and level. So a file that changes is compressed anew. A compressed file takes at most an 8th of
+ * the cache, and is dropped when it was not asked for in WEIR_HTTP_COMPRESSED_IDLE_MS.
+ *
+ * Life cycle: create, give it to handlers, each of which holds it, release.
+ */
+struct weir_http_compressed_cache;
+
+/*
+ * `bytes_max` bounds all memory of the compressed files, `entries_max` their number; 0 is the
+ * default of weir/limits.h. Returns 0, -ENOMEM, or an errno of getrandom.
+ */
+WEIR_API int weir_http_compressed_cache_create(
+        size_t bytes_max, unsigned entries_max, struct weir_http_compressed_cache **ret);
+
+/*
+ * Adds a reference, and gives one back; the last frees the cache. On any thread. NULL may be
+ * released.
+ */
+WEIR_API struct weir_http_compressed_cache *weir_http_compressed_cache_hold(
+        struct weir_http_compressed_cache *cache);
+WEIR_API void weir_http_compressed_cache_release(struct weir_http_compressed_cache *cache);
+
 struct weir_http_files_options {
 	const char *index; /* "index.html"; "" is none. Copied */
 	bool listing;      /* directories without an index are listed; else 403 */
-	bool hidden;       /* names that begin with '.' are shown; else 404 */
+	bool hidden;       /* names that begin with '.' are served; else 404 */
 	bool compress;     /* gzip on the fly, for types of text */
-	bool siblings;     /* "x.gz" is served for "x" to who accepts gzip */
+	bool siblings;     /* "x.gz" is served for "x" if the client accepts gzip */
+	/*
+	 * For what is compressed on the fly; the handler holds it. NULL: each reply is compressed
+	 * anew.
+	 */
+	struct weir_http_compressed_cache *compressed_cache;
 	const char *
 	        fields; /* whole lines added to every file's reply ("Cache-Control: max-age=60\r\n"), or NULL. Copied */
 };
@@ -27,8 +60,8 @@ struct weir_http_files_options {
 WEIR_API struct weir_http_files_options weir_http_files_defaults(void);
 
 /*
- * Takes the tree (closes it with the handler), in any case. NULL without memory. Made by any
- * thread, used by one loop.
+ * Takes the tree in any case, and closes it with the handler. Returns NULL without memory. On any
+ * thread; one loop uses the handler.
  */
 WEIR_API struct weir_http_handler *weir_http_files_create(
         struct weir_tree *tree, const struct weir_http_files_options *options);

@@ -1,12 +1,12 @@
 /*
- * The head of an HTTP/1.x request (RFC 9112), taken apart.
+ * The parsed head of an HTTP/1.x request (RFC 9112).
  *
  *   POST /a%20b?c=d HTTP/1.1          method, path "/a%20b", query "c=d", minor 1
  *   Host: example.org:8080            host "example.org:8080"
  *   Transfer-Encoding: chunked        chunked
  *
- * Nothing is copied: every span points into the bytes of the head and lives as long as they do. A
- * handler that answers later copies struct and bytes, and calls weir_http_request_rebase.
+ * Nothing is copied: every span points into the bytes of the head, and lives as long as they do. To
+ * use it longer, copy the struct and the bytes, and call weir_http_request_rebase.
  */
 #ifndef WEIR_HTTP_REQUEST_H
 #define WEIR_HTTP_REQUEST_H
@@ -97,7 +97,7 @@ struct weir_http_request {
 	struct weir_http_field fields[WEIR_HTTP_FIELDS_MAX]; /* field_count are valid, as sent */
 };
 
-/* The value of the first such field. Absent: data is NULL; present but empty: only size is 0. */
+/* Returns the value of the first such field. Data is NULL if there is none, not if it is empty. */
 static inline struct weir_span weir_http_request_known(
         const struct weir_http_request *request, enum weir_http_known known)
 {
@@ -105,21 +105,21 @@ static inline struct weir_span weir_http_request_known(
 	return first ? request->fields[first - 1].value : weir_span(NULL, 0);
 }
 
-/* As above for any name, in any case; a walk over all fields. */
+/* Returns the value of the first field of that name, in any case. It searches all fields. */
 WEIR_API struct weir_span weir_http_request_field(
         const struct weir_http_request *request, struct weir_span name);
 
 /*
- * The first field of that kind (`after` NULL), or the next one behind `after`; NULL at the end. The
- * values of a repeated field are one list in this order (RFC 9110 5.3).
+ * Returns the first field of that kind if `after` is NULL, otherwise the next one behind `after`;
+ * NULL at the end. The values of a repeated field are one list, in this order (RFC 9110 5.3).
  */
 WEIR_API const struct weir_http_field *weir_http_request_next(
         const struct weir_http_request *request, enum weir_http_known known,
         const struct weir_http_field *after);
 
 /*
- * Makes all spans point into the bytes at `to`, a copy of those at `from` (the head that was
- * parsed, from its first byte). `from` is not read and may be gone.
+ * Makes all spans point into the bytes at `to`, which are a copy of the head that was parsed at
+ * `from`. `from` is not read, and may be freed memory.
  */
 WEIR_API void weir_http_request_rebase(
         struct weir_http_request *request, const char *from, const char *to);

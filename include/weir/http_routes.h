@@ -9,12 +9,13 @@
  *   };
  *   weir_http_routes_create(routes, sizeof routes / sizeof *routes, context)
  *
- * The first route of the table whose path and method fit handles the exchange. A path that fits no
- * route is left to the handlers behind this one in the chain; behind the last that is a 404.
+ * The first route of the table that matches path and method handles the exchange. If no route
+ * matches the path, the exchange goes to the next handler in the chain; behind the last, the reply
+ * is 404.
  *
- * Where routes have the path but none has the method, the reply is made here: 405 with Allow, and
- * for OPTIONS 204 with Allow. A route for GET also answers HEAD, unless an earlier route for HEAD
- * fits; the reply's body is not sent then.
+ * If routes match the path, but none the method, the reply is 405 with Allow; for OPTIONS, 204 with
+ * Allow. A route for GET also answers HEAD, without the body, unless an earlier route for HEAD
+ * matches.
  */
 #ifndef WEIR_HTTP_ROUTES_H
 #define WEIR_HTTP_ROUTES_H
@@ -26,23 +27,27 @@
 #include <weir/span.h>
 
 struct weir_http_route {
-	const char *method; /* case counts; NULL: all */
+	const char *method; /* case-sensitive; NULL: all */
 	/*
-	 * Compared with weir_http_path: no '/' at its ends, "" is the root. "{name}" is a whole
-	 * segment, never an empty one; "{name...}" is the rest of the path, as the last segment.
+	 * Compared with weir_http_path: without '/' at its ends, and "" is the root. "{name}"
+	 * matches a whole segment that is not empty; "{name...}", as the last segment, the rest of
+	 * the path.
 	 */
 	const char *path;
 	void (*handle)(void *context, struct weir_http_exchange *exchange);
 };
 
-/* Table and texts are borrowed, and outlive the exchanges. NULL without memory. */
+/*
+ * Borrows the table and its texts, which must outlive the exchanges. Returns NULL without memory.
+ */
 WEIR_API struct weir_http_handler *weir_http_routes_create(
         const struct weir_http_route *routes, size_t count, void *context);
 
 /*
- * The value of "{name}" or "{name...}" in the path of the exchange, decoded like weir_http_path.
- * Absent, or when the exchange is with no route: data is NULL. Valid until the route's function
- * returns; where it returns without a reply, call this again later: the path has moved.
+ * Returns the value of "{name}" or "{name...}" in the path of the exchange, decoded as
+ * weir_http_path; its data is NULL if the route has no such name. The value is valid until the
+ * route's function returns. A function that replies later calls this again, since the path has
+ * moved by then.
  */
 WEIR_API struct weir_span weir_http_route_value(
         const struct weir_http_exchange *exchange, const char *name);

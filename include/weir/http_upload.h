@@ -1,9 +1,10 @@
 /*
  * Uploads into a file tree: PUT (RFC 9110 9.3.4) and DELETE, and forms (multipart/form-data, RFC
- * 7578) that are posted to a directory, each file of which is stored under its own name there.
+ * 7578) that are posted to a directory. Each file of a form is stored there under its own name.
  *
- * A file appears under its name only when it is whole and on the disk; 201 or 204 say that it is.
- * The files of a form appear in its order, when all of it has come. See docs/uploads.md.
+ * A file appears under its name only when it is complete and synced to the disk; the reply is then
+ * 201 or 204. The files of a form appear in the form's order, after all of it has come. See
+ * docs/uploads.md.
  */
 #ifndef WEIR_HTTP_UPLOAD_H
 #define WEIR_HTTP_UPLOAD_H
@@ -28,9 +29,10 @@ struct weir_http_upload_options {
 };
 
 /*
- * Matches PUT, DELETE and POST below the prefix, as far as they are allowed. Takes the tree (closes
- * it with the handler) in any case; a tree without a loop is attached to that of the first
- * exchange. NULL without memory, or given NULL. Made by any thread, used by one loop.
+ * Matches PUT, DELETE and POST below the prefix, as far as the options allow them. Takes the tree
+ * in any case, and closes it with the handler. A tree without a loop is attached to the loop of the
+ * first exchange. Returns NULL without memory, or for a tree of NULL. On any thread; one loop uses
+ * the handler.
  */
 WEIR_API struct weir_http_handler *weir_http_upload_create(
         struct weir_tree *tree, const struct weir_http_upload_options *options);

@@ -21,11 +21,13 @@
 #define WEIR_DIVERT_GATHER                                                                         \
 	(512 * 1024)              /* what is taken past the channel is gathered to so much, … */
 #define WEIR_DIVERT_GATHER_MS 100 /* … or for so long */
-#define WEIR_YIELD_LOOKS                                                                           \
+#define WEIR_EVICT_LOOKS                                                                           \
 	64 /* channels looked at for one that gives way, where all places are taken */
-#define WEIR_YIELD_IDLE_MS 250 /* so long a channel must have been idle to give way */
-#define WEIR_YIELD_AGAIN_MS 50 /* when none does, until the next look */
-#define WEIR_YIELD_STALLED_MS                                                                      \
+#define WEIR_EVICT_IDLE_MS 250 /* so long a channel must have been idle to give way */
+#define WEIR_EVICT_SILENT_MS                                                                       \
+	25 /* a channel that has been sent nothing, so that its client speaks first */
+#define WEIR_EVICT_AGAIN_MS 50 /* when none does, until the next look */
+#define WEIR_EVICT_STALLED_MS                                                                      \
 	1000                   /* without a byte, after which one in the middle of a request does */
 #define WEIR_DELIMITER_MAX 256 /* bytes of a delimiter */
 #define WEIR_REQUEST_MAX (64 * 1024) /* bytes of one whole request (set by the protocol) */
@@ -33,8 +35,9 @@
 	4000 /* bytes a second that streamed input must keep up, after WEIR_REQUEST_MS */
 
 /* -- output -- */
-#define WEIR_REPLIES_MAX 128  /* replies open or unsent in a channel; reading stops there (set) */
-#define WEIR_REPLIES_KEPT 256 /* of replies that have gone, the memory a loop keeps for others */
+#define WEIR_REPLIES_MAX 128 /* replies open or unsent in a channel; reading stops there (set) */
+#define WEIR_REPLIES_RECYCLED                                                                      \
+	256 /* of replies that have gone, the memory a loop keeps for others */
 #define WEIR_OUTPUT_ROOM (72 * 1024)    /* bytes asked of the producers for one send */
 #define WEIR_OUTPUT_PIECES 128          /* pieces in one send */
 #define WEIR_FILE_EXTENT (1024 * 1024)  /* bytes of a file sent by one call */
@@ -44,13 +47,14 @@
 #define WEIR_UNSENT_HIGH (128 * 1024) /* … of a reader that has shown to be taking them */
 #define WEIR_UNSENT_FILE                                                                           \
 	(1024 * 1024) /* … of such a reader and a large file: pages that are cached anyway */
-#define WEIR_UNSENT_PROVEN (256 * 1024) /* bytes taken that show it */
-#define WEIR_TRAILERS_MAX 1024          /* bytes of the trailer fields of a chunked reply */
-#define WEIR_EMPTY_ASKS_MAX 16          /* asks in a row that a producer may answer with nothing */
-#define WEIR_ARENA_KEPT (512 * 1024)    /* scratch that a loop keeps from turn to turn */
+#define WEIR_UNSENT_PROVEN (256 * 1024)  /* bytes taken that show it */
+#define WEIR_TRAILERS_MAX 1024           /* bytes of the trailer fields of a chunked reply */
+#define WEIR_EMPTY_ASKS_MAX 16           /* asks in a row that a producer may answer with nothing */
+#define WEIR_ARENA_RETAINED (512 * 1024) /* scratch that a loop keeps from turn to turn */
 
 /* -- server -- */
 #define WEIR_CHANNELS_MAX 16384     /* channels of one server and loop (set) */
+#define WEIR_PERMITS_RESERVED 16    /* permits that a server does not share (set) */
 #define WEIR_BACKLOG 1024           /* connections the kernel queues for accept */
 #define WEIR_ACCEPTS_PER_TURN 64    /* so that new clients do not starve old ones */
 #define WEIR_ACCEPT_PAUSE_MS 100    /* after EMFILE and its like */
@@ -76,7 +80,7 @@
 #define WEIR_TLS_SMALL_BYTES (16 * 1024) /* sent in small records, before large ones … */
 #define WEIR_TLS_SMALL_AGAIN_MS 1000     /* … and again after a pause of this length */
 #define WEIR_TLS_ROOM (64 * 1024) /* bytes asked of the producers for one send: whole records */
-#define WEIR_TLS_STUCK_MAX                                                                         \
+#define WEIR_TLS_PENDING_MAX                                                                       \
 	(64 * 1024) /* ciphertext kept for a peer that makes us talk and does not read */
 #define WEIR_TLS_CERTIFICATES_MAX 1024 /* of one server */
 #define WEIR_TLS_OCSP_MAX (64 * 1024)  /* bytes of an OCSP response */
@@ -103,6 +107,14 @@
 #define WEIR_HTTP_TRAILERS_IN_MAX 32 /* trailer fields of a request */
 #define WEIR_HTTP_GLOB_SIZE                                                                        \
 	(40 * 1024) /* pieces in which composed replies leave: what a stalled reader costs */
+#define WEIR_HTTP_COMPRESSED_BYTES                                                                 \
+	(16 * 1024 * 1024)                /* bytes of a cache of compressed files (set) */
+#define WEIR_HTTP_COMPRESSED_ENTRIES 1024 /* compressed files in it (set) */
+#define WEIR_HTTP_COMPRESSED_PART 8 /* a compressed file takes at most this part of it, an 8th */
+#define WEIR_HTTP_COMPRESSED_IDLE_MS                                                               \
+	(60 * 1000) /* one that nobody asks for is dropped after this */
+#define WEIR_HTTP_COMPRESSED_FILL_MS                                                               \
+	(10 * 1000) /* a reply that takes longer than this does not fill the cache */
 #define WEIR_HTTP_UPLOAD_MAX (1024LL * 1024 * 1024) /* bytes of an uploaded body (set) */
 #define WEIR_HTTP_FORM_FIELD_MAX (64 * 1024)   /* bytes of a field of an urlencoded form: 413 */
 #define WEIR_HTTP_EVENTS_QUEUE_MAX (64 * 1024) /* bytes of events that wait for a slow client */
@@ -136,11 +148,15 @@
 	1000 /* a file that was not looked up for so long is closed, and opened again when it is */
 #define WEIR_TREE_SETTLE_MS                                                                        \
 	50 /* changed less than this ago: another change may not show in the times */
-#define WEIR_DIRECTORY_BATCH (32 * 1024) /* bytes of names read from a directory at once */
-#define WEIR_DIRECTORY_SORT_MAX 2000     /* entries of a directory that can be sorted (set) */
-#define WEIR_UPLOAD_QUEUE (1024 * 1024)  /* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_BATCH (512 * 1024)   /* … of these, so many are written at once */
-#define WEIR_UPLOAD_GATHER_MS 100        /* … or what has come in this time */
+#define WEIR_DIRECTORY_BATCH (32 * 1024)   /* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_STEP 4096           /* names looked at in one piece of work */
+#define WEIR_DIRECTORY_LEVELS_MAX 16       /* components of a pattern */
+#define WEIR_DIRECTORY_PATTERN_MAX 1000000 /* names that a pattern of several components looks at */
+#define WEIR_LINK_TEXT_MAX 511             /* bytes of a symbolic link that a listing shows */
+#define WEIR_DIRECTORY_SORT_MAX 2000       /* entries of a directory that can be sorted (set) */
+#define WEIR_UPLOAD_QUEUE (1024 * 1024)    /* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_BATCH (512 * 1024)     /* … of these, so many are written at once */
+#define WEIR_UPLOAD_GATHER_MS 100          /* … or what has come in this time */
 #define WEIR_UPLOAD_SPLICE_MAX                                                                     \
 	(4 * 1024 * 1024) /* bytes taken from a socket in one piece of work */
 /*
@@ -178,7 +194,7 @@
 #define WEIR_QUEUE_MESSAGES_MAX 100000            /* messages in a queue (set) */
 #define WEIR_QUEUE_STATUS_MAX 511                 /* bytes kept of what the next hop said */
 #define WEIR_QUEUE_ENVELOPE_MAX (4 * 1024 * 1024) /* bytes of an envelope's file */
-#define WEIR_QUEUE_RETAINED_MAX 1000              /* messages whose state the disk would not take */
+#define WEIR_QUEUE_STATES_MAX 1000                /* messages whose state the disk would not take */
 #define WEIR_QUEUE_BUFFER (1024 * 1024)           /* bytes of a message that wait for the disk */
 
 /* -- SMTP, as a client -- */
@@ -192,6 +208,8 @@
 #define WEIR_SMTP_CLIENT_MESSAGE_MS (10 * 60 * 1000)   /* … that of a message */
 #define WEIR_SMTP_CLIENT_QUIT_MS (10 * 1000)           /* … that of QUIT: nothing hangs on it */
 #define WEIR_SMTP_CLIENT_IDLE_MS (24 * 60 * 60 * 1000) /* never met: the relay quits before */
+#define WEIR_SMTP_MIME_DEPTH_MAX 100   /* parts within parts of a message that is encoded */
+#define WEIR_SMTP_MIME_EDITS_MAX 10000 /* changes of it: at most three a part */
 
 /* -- relay -- */
 #define WEIR_RELAY_CONNECTIONS_MAX 4          /* to the smart host (set) */
@@ -292,7 +310,7 @@
 #define WEIR_DNS_PADDING 468      /* replies by TLS are as long as a multiple of this (RFC 8467) */
 
 /* -- DNS lookups -- */
-#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, one a loop (set) */
+#define WEIR_DNS_CACHE_BYTES (64 * 1024 * 1024) /* of a cache, for all its loops (set) */
 #define WEIR_DNS_CACHE_MIN (64 * 1024)          /* … it is never smaller */
 #define WEIR_DNS_TTL_MAX_S (24 * 60 * 60)       /* longer ones are cut to this (set) */
 #define WEIR_DNS_NEGATIVE_TTL_MAX_S (60 * 60)   /* … of what there is not (set) */
@@ -317,8 +335,8 @@
 #define WEIR_DNS_TCP_WAIT_MS 3000        /* … by TCP, connecting counted */
 #define WEIR_DNS_FORGED_MAX 4            /* replies that are none, before a question goes by TCP */
 #define WEIR_DNS_FAILURES_MAX 3          /* in a row, before a server is set aside */
-#define WEIR_DNS_ASIDE_FIRST_MS 1000     /* for this long, then for twice as long … */
-#define WEIR_DNS_ASIDE_MOST_MS 60000     /* … and never longer */
+#define WEIR_DNS_BACKOFF_FIRST_MS 1000   /* for this long, then for twice as long … */
+#define WEIR_DNS_BACKOFF_MAX_MS 60000    /* … and never longer */
 #define WEIR_DNS_PROBE_MS 30000          /* how often it is looked whether another is faster */
 #define WEIR_DNS_WORKAROUND_MS 3600000   /* how long it is believed that a server lacks something */
 #define WEIR_DNS_UPSTREAM_IDLE_MS 5000   /* a connection to one, kept for further questions */

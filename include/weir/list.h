@@ -43,6 +43,24 @@ static inline void weir_list_remove(struct weir_list *link)
 	weir_list_init(link);
 }
 
+/*
+ * for each `item` of the list, first to last. The list may grow behind the item meanwhile; the item must
+ * stay in it.
+ *
+ *   WEIR_LIST_EACH (struct order, order, &orders, link)
+ *           print(order);
+ */
+#define WEIR_LIST_EACH(type, item, list, member)                                                   \
+	for (type *item = WEIR_CONTAINER((list)->next, type, member); &item->member != (list);     \
+	        item = WEIR_CONTAINER(item->member.next, type, member))
+
+/* The item may be removed or freed meanwhile; `next_item`, which is declared here, may not. */
+#define WEIR_LIST_EACH_SAFE(type, item, next_item, list, member)                                   \
+	for (type *item = WEIR_CONTAINER((list)->next, type, member),                              \
+	          *next_item = WEIR_CONTAINER(item->member.next, type, member);                    \
+	        &item->member != (list); item = next_item,                                         \
+	          next_item = WEIR_CONTAINER(next_item->member.next, type, member))
+
 /* Moves all links of `from`, in order, into the uninitialised head `to`; `from` is empty then. */
 static inline void weir_list_move(struct weir_list *to, struct weir_list *from)
 {

@@ -1,13 +1,13 @@
 /*
- * The loop: one thread waits for descriptors, timers, signals and other threads, and calls back.
+ * The loop: one thread that waits for descriptors, timers, signals and other threads, and calls back.
  *
  *   turn:  wait ─▶ descriptors ─▶ posted tasks ─▶ timers ─▶ deferred tasks ─▶ closes ─▶ wait …
  *
- * Everything here belongs to the loop's own thread, except weir_loop_post() and weir_loop_stop(),
- * which any thread may call (and, for weir_loop_stop, a signal handler). Loops share nothing.
+ * Everything here belongs to the loop's own thread, with two exceptions. Any thread may call
+ * weir_loop_post() and weir_loop_stop(); a signal handler may call weir_loop_stop(). Loops share nothing.
  *
- * Life cycle: weir_loop_create, add what should be watched, weir_loop_run, weir_loop_destroy (which
- * expects that no watch and no work is left).
+ * Life cycle: weir_loop_create, watches and servers, weir_loop_run, weir_loop_destroy. No watch may be
+ * left when the loop is destroyed.
  */
 #ifndef WEIR_LOOP_H
 #define WEIR_LOOP_H
@@ -21,74 +21,79 @@
 
 struct weir_loop;
 
-/* 0, -ENOMEM or another errno of epoll_create1 and eventfd. */
+/* Returns 0, -ENOMEM, or another errno of epoll_create1 or eventfd. */
 WEIR_API int weir_loop_create(struct weir_loop **ret);
 
-/* Runs what was posted, frees all memory of the loop. NULL is allowed. */
+/* Runs the posted tasks and waits for submitted work, then frees the loop. NULL is allowed. */
 WEIR_API void weir_loop_destroy(struct weir_loop *loop);
 
-/* Turns until weir_loop_stop. 0, or the errno that made waiting impossible. */
+/* Runs turns until weir_loop_stop. Returns 0, or the negative errno of a wait that failed. */
 WEIR_API int weir_loop_run(struct weir_loop *loop);
 
-/*
- * One turn that waits `wait_ms` at most (-1 is for ever). For tests and for loops inside loops of
- * others.
- */
+/* Runs one turn, which waits `wait_ms` at most (-1 is for ever). Returns as weir_loop_run. */
 WEIR_API int weir_loop_turn(struct weir_loop *loop, int wait_ms);
+
+/*
+ * A loop of another library (libuv, GLib) can host this one. It waits until weir_loop_fd() is readable
+ * or weir_loop_wait_ms() have passed, and then calls weir_loop_turn(loop, 0). weir_loop_run is not used.
+ *
+ * The host asks for the time each time before it waits: -1 is for ever. A callback of the host that is
+ * about to call functions of this library first calls weir_loop_turn(loop, 0), since timers are counted
+ * from the start of the last turn. See examples/libuv.c.
+ */
+WEIR_API int weir_loop_fd(const struct weir_loop *loop);
+WEIR_API int weir_loop_wait_ms(const struct weir_loop *loop);
 
 /* Makes weir_loop_run return at the end of the turn. Any thread. */
 WEIR_API void weir_loop_stop(struct weir_loop *loop);
 
-/*
- * The monotonic clock in milliseconds, and the seconds since 1970, both as read at the turn's
- * start.
- */
+/* The monotonic clock in milliseconds, and the seconds since 1970, both read when the turn began. */
 WEIR_API int64_t weir_loop_now_ms(const struct weir_loop *loop);
 WEIR_API int64_t weir_loop_wall_s(const struct weir_loop *loop);
 
-/* Counts the turns: two calls in one turn get the same number, which never is 0. */
+/* The number of this turn, which is never 0. */
 WEIR_API uint64_t weir_loop_turns(const struct weir_loop *loop);
 
 /* -- descriptors ----------------------------------------------------------------------------- */
 
 enum weir_event {
-	WEIR_READABLE = 1, /* something to read, or the end of the input */
+	WEIR_READABLE = 1, /* input, or its end */
 	WEIR_WRITABLE = 2,
-	WEIR_BROKEN = 4, /* error or hang-up on both sides; told whether asked for or not */
+	WEIR_BROKEN = 4, /* an error, or a hang-up on both sides; always reported */
 };
 
-/* Embedded in what wants to hear of a descriptor. */
+/* Embedded in the object that handles the descriptor. */
 struct weir_watch {
 	void (*on_event)(struct weir_watch *watch, unsigned events);
 	int fd;
-	/* Which use of this descriptor number: events of an earlier use are dropped. */
+	/* Counts the uses of descriptor numbers, so that events of an earlier use are dropped. */
 	uint32_t generation;
 };
 
 /*
- * Watches `fd` (non-blocking) for `events` (READABLE | WRITABLE; 0 is allowed: only BROKEN then).
- * Level triggered. 0 or a negative errno.
+ * Watches `fd`, which is non-blocking, for `events` (READABLE | WRITABLE). With 0 only BROKEN is reported.
+ * Level triggered. Returns 0 or a negative errno.
  */
 WEIR_API int weir_watch_start(struct weir_loop *loop, struct weir_watch *watch, int fd,
         unsigned events, void (*on_event)(struct weir_watch *watch, unsigned events));
 
-/* Changes the events. 0 or a negative errno. */
+/* Changes the events. Returns 0 or a negative errno; the events stay as they were then. */
 WEIR_API int weir_watch_change(struct weir_loop *loop, struct weir_watch *watch, unsigned events);
 
 /*
- * Ends the watch and closes its descriptor at the end of the turn, so that no other file gets the
- * number while events of this one may be at hand. The watch may be freed at once.
+ * Ends the watch, and closes its descriptor at the end of the turn: events of this turn may still carry
+ * its number. The watch may be freed at once.
  */
 WEIR_API void weir_watch_close(struct weir_loop *loop, struct weir_watch *watch);
 
-/* Ends the watch; the descriptor is the caller's again. */
+/* Ends the watch and returns its descriptor, which is the caller's again. */
 WEIR_API int weir_watch_cancel(struct weir_loop *loop, struct weir_watch *watch);
 
 /* -- tasks ----------------------------------------------------------------------------------- */
 
 /*
- * A call to be made later; embedded, all zero at first. The task must live until it ran or was
- * cancelled, and is either posted or deferred, not both.
+ * A call to be made later; embedded, all zero at first. The task must live until it has run or was
+ * cancelled. It is either posted or deferred, not both at a time.
  */
 struct weir_task {
 	struct weir_task *next; /* the loop's own; NULL when it is in no queue */
@@ -96,26 +101,23 @@ struct weir_task {
 };
 
 /*
- * Runs the task on the loop's thread, soon. Any thread. Tasks of one thread keep their order. A
- * task that is posted must not be posted again before it ran.
+ * Runs the task on the loop's thread, in this turn or the next one. Any thread. Tasks of one thread run in
+ * the order of their posts. A task must not be posted again before it has run.
  */
 WEIR_API void weir_loop_post(struct weir_loop *loop, struct weir_task *task);
 
 /*
- * Runs the task later in this turn, or early in the next when called from a deferred task; only
- * from the loop's thread. A task that is queued already stays where it is.
+ * Runs the task later in this turn or, if a deferred task calls this, in the next one. Only from the loop's
+ * thread. A task that is queued already stays where it is.
  */
 WEIR_API void weir_loop_defer(struct weir_loop *loop, struct weir_task *task);
 
-/* Takes a deferred task back, if it is queued. */
+/* Cancels a deferred task, if it is queued. */
 WEIR_API void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task);
 
 /* -- timers ---------------------------------------------------------------------------------- */
 
-/*
- * Embedded, all zero at first. A wheel of WEIR_TIMER_TICK_MS: never
- * early, one tick late at most.
- */
+/* Embedded, all zero at first. A timer is never early, and late by WEIR_TIMER_TICK_MS at most. */
 struct weir_timer {
 	struct weir_list link;
 	void (*on_time)(struct weir_timer *timer);
@@ -124,11 +126,11 @@ struct weir_timer {
 
 #define WEIR_TIMER_TICK_MS 64
 
-/* Starts or restarts: on_time is called once, at least `after_ms` from now. */
+/* Starts or restarts the timer: on_time is called once, `after_ms` from now or later. */
 WEIR_API void weir_timer_start(struct weir_loop *loop, struct weir_timer *timer, int64_t after_ms,
         void (*on_time)(struct weir_timer *timer));
 
-/* Harmless when it is not running. */
+/* Does nothing if the timer is not running. */
 WEIR_API void weir_timer_stop(struct weir_timer *timer);
 
 static inline bool weir_timer_running(const struct weir_timer *timer)
@@ -138,7 +140,7 @@ static inline bool weir_timer_running(const struct weir_timer *timer)
 
 /* -- signals --------------------------------------------------------------------------------- */
 
-/* Embedded in what wants to hear of signals. */
+/* Embedded in the object that handles signals. */
 struct weir_signals {
 	struct weir_watch watch;
 	struct weir_loop *loop;
@@ -146,8 +148,8 @@ struct weir_signals {
 };
 
 /*
- * Hears of the signals listed (ended by 0) on this loop. They are blocked in the calling thread;
- * threads started later inherit that. 0 or a negative errno.
+ * Handles the signals of `list`, which ends with 0, on this loop. They are blocked in the calling thread
+ * and in the threads that it starts later. Returns 0 or a negative errno.
  */
 WEIR_API int weir_signals_start(struct weir_loop *loop, struct weir_signals *signals,
         const int *list, void (*on_signal)(struct weir_signals *signals, int signal));
@@ -157,33 +159,33 @@ WEIR_API void weir_signals_stop(struct weir_signals *signals);
 /* -- blocking work --------------------------------------------------------------------------- */
 
 /*
- * What may block (open on a cold disk, fsync, readdir, crypt) runs on a thread of the pool that all
- * loops share, and comes back to the loop it was submitted from.
+ * Work that may block (open on a cold disk, fsync, readdir, crypt) runs on a thread of a pool, which all
+ * loops share. Its end is reported on the loop that submitted it.
  *
- * Each kind of work has a lane: a queue and WEIR_WORK_THREADS threads of its own, started when they are
- * first needed. Work waits for work of its own lane only.
+ * Each kind of work has a lane: a queue and WEIR_WORK_THREADS threads, which are started when they are
+ * first needed. Work waits only for work of its own lane.
  */
 enum weir_lane {
-	WEIR_LANE_GENERAL, /* files and directories that are read; the work of the library's users */
-	WEIR_LANE_WRITE,   /* uploads and changes of files, with their fsync */
-	WEIR_LANE_MAIL,    /* messages and the mail queue that are written, with their fsync */
-	WEIR_LANE_MAILBOX,  /* mailboxes that are opened and read */
+	WEIR_LANE_GENERAL,  /* reading files and directories; the work of the library's users */
+	WEIR_LANE_WRITE,    /* uploads and changes of files, with their fsync */
+	WEIR_LANE_MAIL,     /* writing messages and the mail queue, with their fsync */
+	WEIR_LANE_MAILBOX,  /* opening and reading mailboxes */
 	WEIR_LANE_PASSWORD, /* crypt(3), SCRAM */
-	WEIR_LANE_NAMES,    /* zones that are transferred, the resolver's files */
+	WEIR_LANE_NAMES,    /* zone transfers, the resolver's files */
 	WEIR_LANE_LOG,
 	WEIR_LANES,
 };
 
 struct weir_work {
-	struct weir_task task; /* the pool's and the loop's own */
+	struct weir_task task; /* used by the pool and the loop */
 	struct weir_loop *loop;
 	void (*run)(struct weir_work *work);  /* on a thread of the pool; may block */
-	void (*done)(struct weir_work *work); /* on the loop; called always, exactly once */
+	void (*done)(struct weir_work *work); /* on the loop; called exactly once */
 };
 
 /*
- * Returns 0, WEIR_E_LIMIT if WEIR_WORK_QUEUE_MAX are waiting in the lane already, or -ENOMEM or
- * -EAGAIN if there is no thread. `done` is called only after 0.
+ * Returns 0; WEIR_E_LIMIT if WEIR_WORK_QUEUE_MAX are waiting in the lane; or -ENOMEM or -EAGAIN if no
+ * thread can be started. `done` is called only after 0.
  */
 WEIR_API int weir_work_submit_to(struct weir_loop *loop, enum weir_lane lane,
         struct weir_work *work, void (*run)(struct weir_work *work),
@@ -214,7 +216,7 @@ WEIR_API int weir_work_submit(struct weir_loop *loop, struct weir_work *work,
 	COUNT(work_submitted)
 
 /*
- * One set a loop, written by its thread only; a reader of another thread may see a value some turns
+ * Each loop has one set, which only its thread writes. Another thread may read values that are some turns
  * old.
  */
 struct weir_counters {

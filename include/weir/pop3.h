@@ -1,16 +1,17 @@
 /*
  * POP3 (RFC 1939): a server that lets users fetch their mail from a store.
  *
- *   AUTHORIZATION ── USER, PASS or AUTH ──▶ TRANSACTION ── QUIT ──▶ what was deleted goes
- *        └── STLS, UTF8                        └── the connection ends ──▶ nothing goes
+ *   AUTHORIZATION ── USER, PASS or AUTH ──▶ TRANSACTION ── QUIT ──▶ UPDATE: messages are removed
+ *        └── STLS, UTF8                        └── the connection ends ──▶ no message is removed
  *
- * With CAPA, RESP-CODES, EXPIRE NEVER and PIPELINING (RFC 2449), AUTH-RESP-CODE (3206), STLS (2595),
- * AUTH with PLAIN, LOGIN and SCRAM-SHA-256 (5034), UTF8 and LANG (6856). Not APOP: it needs the
- * passwords themselves, and users files have only what they can be checked with.
+ * Extensions: CAPA, RESP-CODES, EXPIRE NEVER and PIPELINING (RFC 2449); AUTH-RESP-CODE (RFC 3206);
+ * STLS (RFC 2595); AUTH with PLAIN, LOGIN and SCRAM-SHA-256 (RFC 5034); UTF8 and LANG (RFC 6856). There
+ * is no APOP, since it needs passwords in clear text, and users files have only their hashes.
  *
- * A message is sent as it is, as the store has it; also after no UTF8 command. A session has its
- * mailbox alone ([IN-USE]) and sees it as it was at the login. Messages deleted are removed at QUIT,
- * when all replies before it have left, and the answer to QUIT says that they are gone for good.
+ * A message is sent as the store has it, even if the client has not sent UTF8. A session locks its
+ * mailbox (others get [IN-USE]) and sees it as it was at the login. Deleted messages are removed at
+ * QUIT, when all replies before it have been sent. A reply of +OK to QUIT means that the removal is on
+ * the disk.
  *
  * Commands end in LF, with or without a CR before it.
  */
@@ -28,84 +29,77 @@
 
 struct weir_guard;
 struct weir_mail_store;
-struct weir_peers;
 struct weir_pop3_server;
 struct weir_tls;
 struct weir_users;
 
-/* -- what is told for the log ------------------------------------------------------------------ */
+/* -- events for the log ------------------------------------------------------------------------ */
 
 enum weir_pop3_event_kind {
-	WEIR_POP3_LOGIN,  /* and the mailbox is open: messages and octets are in it */
-	WEIR_POP3_DENIED, /* a login failed: error */
-	WEIR_POP3_LOGOUT, /* a session that was logged in has ended: error, and all the counts */
+	WEIR_POP3_LOGIN,  /* the mailbox is open, and has `messages` and `octets` */
+	WEIR_POP3_DENIED, /* a login failed, with `error` */
+	WEIR_POP3_LOGOUT, /* a session with a login has ended, with `error` and all counts */
 };
 
 /* Everything is valid during the call. */
 struct weir_pop3_event {
 	enum weir_pop3_event_kind kind;
 	const struct weir_address *peer;
-	struct weir_span user; /* of DENIED: who it is said to be; may be empty */
+	struct weir_span user; /* DENIED: the name that the client gave; may be empty */
 	const char *mechanism; /* "PASS", or "AUTH"; NULL for LOGOUT */
 	bool secure;
 	/*
-	 * DENIED: -EACCES, wrong; -EBUSY, the mailbox is in use; another of weir/sasl.h or of
-	 * weir_maildrop_open. LOGOUT: 0 after QUIT, else what ended the connection, or that of the
-	 * removal.
+	 * DENIED: -EACCES if the name or password is wrong, -EBUSY if the mailbox is in use, or
+	 * another error of weir/sasl.h or of weir_maildrop_open. LOGOUT: 0 after QUIT, otherwise the
+	 * error of the connection or of the removal.
 	 */
 	int error;
-	size_t messages;    /* LOGOUT: that are left, as far as this session knows */
-	uint64_t octets;    /* of them */
-	uint64_t retrieved; /* RETR and TOP that were sent to their end */
-	uint64_t sent;      /* bytes of these */
-	uint64_t removed;
+	size_t messages;    /* LOGOUT: those that are left, as far as this session knows */
+	uint64_t octets;    /* bytes of these messages */
+	uint64_t retrieved; /* RETR and TOP whose replies were sent whole */
+	uint64_t sent;      /* bytes of these replies */
+	uint64_t removed;   /* messages */
 };
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
 struct weir_pop3_options {
-	struct weir_address address;
-	struct weir_mail_store *store; /* borrowed: until the server is destroyed or has another */
-	struct weir_users *users;      /* held; whoever is in it has a mailbox. NULL: nobody */
-	struct weir_guard *guard;      /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
+	/*
+	 * STLS with `tls_upgrade`; else TLS from the first byte (port 995), if there is `tls`. Of the bounds,
+	 * idle_ms is WEIR_POP3_IDLE_MS by default; request_max is POP3's own.
+	 */
+	struct weir_listener listener;
+	struct weir_mail_store *store; /* borrowed until the server is destroyed or has another */
+	struct weir_users *users;      /* referenced; each has a mailbox. NULL: nobody */
+	struct weir_guard *guard;      /* against brute force (weir/sasl_guard.h); borrowed, or NULL */
 
-	struct weir_tls *tls; /* held; NULL: neither TLS nor STLS */
-	bool implicit_tls;    /* from the first byte (port 995), instead of STLS */
-	bool auth_in_clear;   /* passwords without TLS not only from this host itself */
+	bool auth_in_clear; /* allow passwords without TLS from all hosts, not only from this one */
 
-	/* Of these, 0 is the default of weir/limits.h. */
-	struct weir_bounds bounds; /* idle_ms: WEIR_POP3_IDLE_MS; request_max is POP3's own */
-	uint32_t login_ms;         /* from the connection to the login; WEIR_POP3_LOGIN_MS */
-	unsigned failures_max;    /* logins that may fail on a connection; WEIR_POP3_FAILURES_MAX */
-	bool shared;              /* SO_REUSEPORT */
-	struct weir_peers *peers; /* held; connections of an address; NULL: not counted */
+	/* For these, 0 is the default of weir/limits.h. */
+	uint32_t login_ms;     /* from the connection to the login; WEIR_POP3_LOGIN_MS */
+	unsigned failures_max; /* failed logins of a connection; WEIR_POP3_FAILURES_MAX */
 
-	/* These may be NULL. */
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void (*log)(void *context, const struct weir_pop3_event *event);
-	void *context; /* for these three */
+	void (*log)(void *context, const struct weir_pop3_event *event); /* may be NULL */
+	void *context;                                                   /* of `log` */
 };
 
-/* Listens and serves. 0; -EINVAL: implicit TLS without TLS, or no store; -ENOMEM; an errno of
- * listening. */
+/* Listens and serves. Returns 0; -EINVAL if there is no store; -ENOMEM; or an errno of listening. */
 WEIR_API int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *options,
         struct weir_pop3_server **ret);
 
-/* For logins from here on; sessions go on with what they have. Held by the server, or borrowed, as in
- * the options. */
+/*
+ * Sets other users or another store, for logins from here on. Sessions with a login stay with what
+ * they have. Ownership is as in the options.
+ */
 WEIR_API void weir_pop3_set_users(struct weir_pop3_server *server, struct weir_users *users);
 WEIR_API void weir_pop3_set_store(struct weir_pop3_server *server, struct weir_mail_store *store);
 
-/* For handshakes from here on. Not NULL, and only where there was TLS before. */
-WEIR_API void weir_pop3_set_tls(struct weir_pop3_server *server, struct weir_tls *tls);
-
-/* To drain it, and for its address. */
+/* Returns the listener: to drain it, for its address, and to change its certificates. */
 WEIR_API struct weir_server *weir_pop3_listener(struct weir_pop3_server *server);
 
 /*
- * Ends all sessions; a removal that QUIT has begun goes on. NULL is allowed. Not from a callback of
- * a session.
+ * Ends all sessions; a removal that QUIT has begun goes on. NULL is allowed. Must not be called from a
+ * callback of a session.
  */
 WEIR_API void weir_pop3_destroy(struct weir_pop3_server *server);
 

@@ -1,16 +1,17 @@
 /*
- * A producer: a small object that yields a reply's bytes when it is asked, with one method that
- * matters, `more`. It is asked only when the peer has room.
+ * A producer: a small object that yields a reply's bytes when it is asked. Only one method must be
+ * there, `more`, and it is called only when the peer has room.
  *
  *   reply queue ──more()──▶ glob ──more()──▶ chunked ──more()──▶ gzip ──more()──▶ your generator
  *               ◀─pieces──       ◀─pieces──          ◀─pieces──       ◀─pieces──
  *
- * Wrappers own what they wrap: closing the outermost closes all. A constructor of a wrapper takes
- * its child in any case: without memory it closes the child and returns NULL; given NULL for a
- * child it returns NULL. So constructors nest, and only the outermost result needs a check.
+ * A wrapper owns the producer that it wraps: closing the outermost closes all. A wrapper's
+ * constructor takes its child in any case. Without memory it closes the child and returns NULL; for
+ * a child of NULL it returns NULL. So constructors nest, and only the outermost result needs a
+ * check.
  *
- * Life cycle: a constructor (or weir_producer_init in your own), any number of more, one close.
- * Everything happens on one loop's thread; to wake from another, see weir_waker.
+ * Life cycle: a constructor (or weir_producer_init in your own), any number of calls of `more`, one
+ * of `close`. All calls are made on one loop's thread; weir_waker wakes a producer from another.
  */
 #ifndef WEIR_PRODUCER_H
 #define WEIR_PRODUCER_H
@@ -24,114 +25,118 @@
 struct weir_producer;
 
 enum weir_more {
-	WEIR_MORE,   /* put bytes into out; ask again once they have gone */
-	WEIR_WAIT,   /* nothing further now (bytes put before it still go); weir_wake() follows */
-	WEIR_DONE,   /* finished for good (bytes put before it still go); sticky */
-	WEIR_FAILED, /* cannot be finished: the peer must be able to tell; sticky */
+	WEIR_MORE,   /* bytes were put: ask again once the peer has taken them */
+	WEIR_WAIT,   /* nothing further now; weir_wake will be called. Bytes put now are sent */
+	WEIR_DONE,   /* the end. Bytes put now are sent; sticky */
+	WEIR_FAILED, /* the rest cannot be made, and the peer must be able to notice; sticky */
 };
 
 enum weir_close_reason {
-	WEIR_CLOSE_DONE,    /* all it put was taken, and it was done */
-	WEIR_CLOSE_FAILED,  /* it failed, or something beside it did (no memory) */
-	WEIR_CLOSE_ABORTED, /* the peer went away, or nobody wants the rest */
+	WEIR_CLOSE_DONE,    /* the producer was done, and the peer has taken all it put */
+	WEIR_CLOSE_FAILED,  /* the producer, or something beside it, has failed */
+	WEIR_CLOSE_ABORTED, /* the peer went away, or the rest is not wanted */
 };
 
 struct weir_producer_type {
 	const char *name;
 
 	/*
-	 * Puts up to the room of `out` and says how it goes on. The room is never 0. WEIR_MORE with
-	 * nothing put is allowed (an empty piece is not the end), but not for ever.
+	 * Puts bytes into `out`, at most its room, which is never 0. WEIR_MORE with nothing put is
+	 * allowed up to WEIR_EMPTY_ASKS_MAX times in a row.
 	 */
 	enum weir_more (*more)(struct weir_producer *producer, struct weir_output *out);
 
 	/*
-	 * Frees the producer. Called exactly once, whatever happens: after the last byte was taken
-	 * by the kernel, on error, on disconnect. NULL when there is nothing to free.
+	 * Frees the producer. It is called exactly once: after the kernel has taken the last byte,
+	 * after an error, or after a disconnect. NULL: there is nothing to free.
 	 */
 	void (*close)(struct weir_producer *producer, enum weir_close_reason why);
 
 	/*
-	 * The bytes it will still put, all in all; -1 is unknown. NULL is unknown. Asked before the
-	 * first more.
+	 * Returns how many bytes the producer will put in all, or -1 if that is unknown. It is
+	 * called before the first `more`. NULL: unknown.
 	 */
 	int64_t (*size)(const struct weir_producer *producer);
 };
 
 /*
- * Who hears of the wake of an outermost producer: the reply queue, or a test. It asks later, not
- * from the wake.
+ * The owner of an outermost producer: the reply queue, or a test. `wake` only takes notice; it does
+ * not call `more` itself.
  */
 struct weir_waiter {
 	void (*wake)(struct weir_waiter *waiter);
 };
 
-/* Embedded first in every producer. The fields are kept by weir_producer_more and its kin. */
+/* Embedded first in every producer. Only the functions below change the fields. */
 struct weir_producer {
 	const struct weir_producer_type *type;
 	struct weir_producer *parent; /* the wrapper; NULL for the outermost */
 	struct weir_waiter *waiter;   /* of the outermost; NULL before it is queued */
 	uint64_t put;                 /* bytes put so far */
-	uint64_t taken;       /* of these, bytes known to be taken by whom they were put for */
-	enum weir_more state; /* what more answered last */
+	uint64_t taken;               /* of these, bytes that the peer is known to have taken */
+	enum weir_more state;         /* the last answer of more */
 };
 
-/* -- for whoever writes a producer ------------------------------------------------------------- */
+/* -- for producers ----------------------------------------------------------------------------- */
 
 WEIR_API void weir_producer_init(
         struct weir_producer *producer, const struct weir_producer_type *type);
 
-/* Says that `child` is wrapped by `parent`, so that a wake of the child reaches the outermost. */
+/* Makes `parent` the wrapper of `child`, so that a wake of the child reaches the outermost. */
 WEIR_API void weir_producer_adopt(struct weir_producer *parent, struct weir_producer *child);
 
 /*
- * A producer that answered WEIR_WAIT, or is about to, can go on: a wake from inside `more` counts
- * too. From its own loop's thread; too many wakes do no harm.
+ * Has the producer asked again after it has answered WEIR_WAIT. A wake from within `more`, before
+ * that answer, counts too; one too many does no harm. On the loop's thread.
  */
 WEIR_API void weir_wake(struct weir_producer *producer);
 
-/* -- for whoever asks one ---------------------------------------------------------------------- */
+/* -- for owners of producers ------------------------------------------------------------------- */
 
 /*
- * Asks for more, and holds every contract so that a producer's own code stays naive: not asked
- * without room; WEIR_DONE and WEIR_FAILED are sticky; bytes are counted; an answer of WEIR_MORE
- * with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times, then it is woken and waits, so
- * that others get their turn. So WEIR_MORE from here says that something was put (or that there was
- * no room). Asking, with room, says that everything put before was taken.
+ * Calls `more`, and holds its contract, so that the code of a producer may be naive:
+ *
+ *   - Without room, `more` is not called, and the result is WEIR_MORE.
+ *   - After WEIR_DONE or WEIR_FAILED, `more` is not called any more.
+ *   - WEIR_MORE with nothing put is asked again, up to WEIR_EMPTY_ASKS_MAX times. Then the result
+ *     is WEIR_WAIT, with a wake, so that others get their turn.
+ *
+ * So WEIR_MORE, where there was room, means that bytes were put. A call with room means that the
+ * peer has taken all bytes put before.
  */
 WEIR_API enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_output *out);
 
 /*
- * Closes and frees. NULL is allowed. With WEIR_CLOSE_DONE all that was put counts as taken. Whoever
- * knows that part of it was taken says so before, in weir_producer_consumed.
+ * Closes and frees the producer. NULL is allowed. With WEIR_CLOSE_DONE all bytes put count as
+ * taken; in other cases weir_producer_consumed, called before, records how many were.
  */
 WEIR_API void weir_producer_close(struct weir_producer *producer, enum weir_close_reason why);
 
-/* All but `unsent` bytes of what was put were taken. For who closes a producer early. */
+/* Records that the peer has taken all but the last `unsent` bytes put. Before an early close. */
 WEIR_API void weir_producer_consumed(struct weir_producer *producer, uint64_t unsent);
 
-/* The bytes it will still put, or -1. */
+/* Returns how many bytes the producer will put in all, or -1 if that is unknown. */
 WEIR_API int64_t weir_producer_size(const struct weir_producer *producer);
 
 /* -- waking from another thread ---------------------------------------------------------------- */
 
 /*
- * A handle on a producer that other threads may hold: the producer can be closed while they do, the
- * wake is lost then, harmlessly. Counted: one reference is the producer's own, given back by
- * weir_waker_cancel (from its close); the others are taken and given back by whoever holds one.
+ * A handle by which other threads wake a producer. A wake of a producer that was closed meanwhile
+ * has no effect. The handle is counted: one reference is the producer's own, which its close gives
+ * back by weir_waker_cancel; each thread that uses the handle has one more.
  */
 struct weir_waker;
 
-/* On the producer's loop. NULL without memory. */
+/* On the producer's loop. Returns NULL without memory. */
 WEIR_API struct weir_waker *weir_waker_create(
         struct weir_loop *loop, struct weir_producer *producer);
-/* Any thread. */
+/* Adds a reference. On any thread. */
 WEIR_API struct weir_waker *weir_waker_hold(struct weir_waker *waker);
-/* Any thread. */
+/* Gives a reference back; the last frees the handle. On any thread. */
 WEIR_API void weir_waker_release(struct weir_waker *waker);
-/* Any thread that holds a reference: calls weir_wake on the producer's loop, soon. */
+/* Has weir_wake called on the producer's loop, soon. On any thread that has a reference. */
 WEIR_API void weir_waker_wake(struct weir_waker *waker);
-/* From the producer's close: no wake arrives any more; gives the producer's reference back. */
+/* From the producer's close: stops all wakes and gives the producer's reference back. */
 WEIR_API void weir_waker_cancel(struct weir_waker *waker);
 
 #endif

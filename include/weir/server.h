@@ -3,7 +3,10 @@
  *
  *   struct weir_server *server;
  *   weir_server_create(loop, &(struct weir_server_options){
- *           .address = address, .protocol = &echo }, &server);
+ *           .listener.address = address, .protocol = &echo }, &server);
+ *
+ * A listener says where clients connect and how many of them may. Its description is a part of the options
+ * of every server: that of this header, and those of HTTP, SMTP, POP3, FTP and DNS.
  */
 #ifndef WEIR_SERVER_H
 #define WEIR_SERVER_H
@@ -11,72 +14,93 @@
 #include <weir/address.h>
 #include <weir/api.h>
 #include <weir/channel.h>
+#include <weir/peers.h>
 
 struct weir_loop;
 struct weir_server;
 
-struct weir_server_options {
-	struct weir_address address; /* port 0: any; see weir_server_address */
-	const struct weir_protocol *protocol;
-	void *context;             /* for weir_channel_context */
-	struct weir_bounds bounds; /* all zero: the defaults */
-	struct weir_tls *tls; /* TLS from the first byte; the server holds it itself. NULL: none */
+struct weir_listener {
+	struct weir_address address; /* port 0: any free port; see weir_server_address */
+	bool shared;                 /* SO_REUSEPORT: one server on each of several loops */
+	struct weir_bounds bounds; /* each 0 is the default: of the protocol, or of weir/limits.h */
 	/*
-	 * Sent in clear, and the connection closed, to who speaks without TLS where `tls` is set; NULL:
-	 * nothing. Borrowed.
+	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
+	 * weir_channel_over_quota. NULL: no bound.
 	 */
-	const char *tls_refusal;
-	bool shared; /* SO_REUSEPORT: one server on each of several loops */
+	struct weir_peers *peers;
+
+	/* The server holds it. NULL: no TLS. */
+	struct weir_tls *tls;
 	/*
-	 * Told why a connection could not be accepted (EMFILE, …), at most once a pause. May be
-	 * NULL.
+	 * The protocol upgrades by a command of its own (STARTTLS, STLS, AUTH TLS). False: TLS begins with
+	 * the first byte.
 	 */
+	bool tls_upgrade;
+
+	/* Connections could not be accepted (-EMFILE, …). Called at most once a pause. May be NULL. */
 	void (*accept_failed)(void *context, int error);
-	/*
-	 * Told why a connection did not become secure ("no shared cipher", …), for the log. May be
-	 * NULL.
-	 */
+	/* A handshake has failed; `why` ("no shared cipher", …) is for the log. May be NULL. */
 	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
+	void *context; /* of these two callbacks */
 };
 
-/* Listens and accepts. The protocol must outlive the server. 0 or a negative errno. */
+struct weir_server_options {
+	struct weir_listener listener;
+	const struct weir_protocol *protocol; /* must outlive the server */
+	void *context;                        /* for weir_channel_context */
+	/*
+	 * Sent in clear to a client that does not speak TLS where TLS begins with the first byte; then the
+	 * connection closes. Borrowed. NULL: nothing is sent.
+	 */
+	const char *tls_refusal;
+};
+
+/* Listens and accepts. Returns 0 or a negative errno. */
 WEIR_API int weir_server_create(struct weir_loop *loop, const struct weir_server_options *options,
         struct weir_server **ret);
 
-/* For connections accepted from here on. Only for a server that was created with TLS. */
+/* Changes the TLS of a server that was created with TLS, for handshakes from here on. Not NULL. */
 WEIR_API void weir_server_set_tls(struct weir_server *server, struct weir_tls *tls);
 
-/* The address it really listens on. */
+/* The TLS of the listener, or NULL. The server holds it until weir_server_set_tls. */
+WEIR_API struct weir_tls *weir_server_tls(const struct weir_server *server);
+
+/* The address on which it listens, with the port that the system has chosen for port 0. */
 WEIR_API const struct weir_address *weir_server_address(const struct weir_server *server);
 
-/* The channels that are open. */
+/* The number of its channels. */
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);
 
 /*
- * Stops listening, closes what is idle, lets the others finish for bounds.drain_ms at most, aborts
- * the rest, and calls `drained(context)`. Replies that end only when the program says so (event
- * streams, a generator that waits) have to be ended by the program, or they take all of drain_ms.
+ * Calls `visit(context, channel)` for each open channel until it returns false. `visit` may close or
+ * abort the channel that it is given.
+ */
+WEIR_API void weir_server_each(struct weir_server *server,
+        bool (*visit)(void *context, struct weir_channel *channel), void *context);
+
+/*
+ * Stops listening and closes idle channels. The others may finish until bounds.drain_ms have passed, and
+ * are aborted then. Calls `drained(context)` when no channel is left. Replies that only the program can end
+ * (event streams, a generator that waits) take all of drain_ms unless the program ends them.
  */
 WEIR_API void weir_server_drain(
         struct weir_server *server, void (*drained)(void *context), void *context);
 
-/*
- * Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol.
- */
+/* Aborts all channels and frees the server. NULL is allowed. Not from a callback of its protocol. */
 WEIR_API void weir_server_destroy(struct weir_server *server);
 
 /*
- * Connects. The channel is the protocol's from its open(); until then nothing but abort may be
- * done with it. If it cannot be had, close() tells why (-ECONNREFUSED, -ETIMEDOUT); open() is not
- * called then. 0 or a negative errno (nothing is called then).
+ * Connects. From its open() on, the channel belongs to the protocol; before that only weir_channel_abort
+ * may be called. If the connection fails, close() gets the error (-ECONNREFUSED, -ETIMEDOUT), without
+ * an open(). Returns 0, or a negative errno; then no callback is called.
  */
 WEIR_API int weir_connect(struct weir_loop *loop, const struct weir_address *address,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
         struct weir_channel **ret);
 
 /*
- * The same for a socket of the caller's making (non-blocking, connected or connecting), as one that
- * had to be bound first or was accepted elsewhere. It is the channel's on success.
+ * weir_connect with a socket of the caller's making, such as one that had to be bound first or was accepted
+ * elsewhere. It is non-blocking, and connected or connecting. On success it belongs to the channel.
  */
 WEIR_API int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,

@@ -7,23 +7,23 @@
  * With PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8
  * (6531), DSN (3461), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), LIMITS (9422).
  *
- * A message is acknowledged when all sinks that it goes to have told it to be done, and then it has
- * reached all recipients; with any other reply it has reached none. With both a local and a remote
- * recipient the relay sink holds the message back until the local one has committed. LMTP tells of
- * each recipient by itself; there both sinks commit, whatever became of the other.
+ * A message is acknowledged when all its sinks have stored it, for all recipients; after any other reply
+ * no recipient gets it. If there are local and remote recipients, the relay sink holds the message until
+ * the local sink has committed. LMTP replies for each recipient; there each sink commits whether or not
+ * the other fails.
  *
- * RCPT asks the local sink whether the mailbox can be used and has room for what SIZE says, but in
- * LMTP; an alias is refused if one of its mailboxes is. A mailbox that turns out to be full with the
- * message is a temporary failure if there are other recipients and SIZE was given: when the message
- * comes again RCPT refuses that one alone.
+ * RCPT asks the local sink whether the mailbox can be used and has room for SIZE bytes. An alias is
+ * refused if one of its mailboxes is. If a mailbox is found to be full when the message has come, that
+ * is a temporary failure, provided that there are other recipients and SIZE was given: at the next
+ * attempt RCPT refuses that recipient alone.
  *
- * A line ends in CRLF, a message in CRLF.CRLF, and neither in anything else. A message with a bare
- * CR or LF is refused (or made whole, see `normalise`). NUL bytes are refused but in BINARYMIME. What
- * BODY says is believed: bytes beyond ASCII are taken without 8BITMIME too.
+ * A line ends in CRLF and a message in CRLF.CRLF, and in nothing else. A message with a bare CR or LF is
+ * refused (or repaired, see `normalise`). NUL is refused except in BINARYMIME. BODY is not checked: bytes
+ * beyond ASCII are accepted without 8BITMIME, too.
  *
- * Nobody may send elsewhere but who has authenticated, or is of one of the networks. Who pipelines
- * where nobody told him that he may (before the greeting or the reply to EHLO, the message before
- * the 354) is cut off.
+ * Mail is relayed only for clients that have authenticated or whose address is in one of the networks.
+ * A client that pipelines where it must not is disconnected: before the greeting, before the reply to
+ * EHLO, or with the message before the 354.
  */
 #ifndef WEIR_SMTP_H
 #define WEIR_SMTP_H
@@ -46,106 +46,102 @@ struct weir_smtp_server;
 struct weir_tls;
 
 enum weir_smtp_personality {
-	WEIR_SMTP_MX, /* port 25: for local recipients from anybody, elsewhere from the networks */
+	WEIR_SMTP_MX, /* port 25: local recipients from anyone, relaying for the networks */
 	/*
-	 * Ports 587 and 465: nothing without AUTH; the sender must be the user's, and Date and
-	 * Message-ID are added where they are missing (RFC 6409).
+	 * Ports 587 and 465: AUTH is required, and the sender must be an address of the user. Missing
+	 * Date and Message-ID are added, and Bcc is removed (RFC 6409).
 	 */
 	WEIR_SMTP_SUBMISSION,
-	WEIR_SMTP_LMTP, /* LHLO, and a reply for each recipient */
+	WEIR_SMTP_LMTP, /* LHLO, and a reply to the message for each recipient */
 };
 
-/* -- what is told for the log ------------------------------------------------------------------ */
+/* -- events for the log ------------------------------------------------------------------------ */
 
 enum weir_smtp_event_kind {
-	WEIR_SMTP_ACCEPTED, /* a message is where it should be */
-	WEIR_SMTP_FAILED,   /* it is not, in part at least; or was refused after DATA or BDAT */
+	WEIR_SMTP_ACCEPTED, /* a message has been stored for all recipients */
+	WEIR_SMTP_FAILED,   /* it was refused after DATA or BDAT, or not stored for all */
 	WEIR_SMTP_REFUSED,  /* MAIL, RCPT, DATA or a connection was refused */
-	WEIR_SMTP_LOGIN,    /* somebody has authenticated: `user` */
-	WEIR_SMTP_DENIED,   /* … or has tried to */
+	WEIR_SMTP_LOGIN,    /* `user` has authenticated */
+	WEIR_SMTP_DENIED,   /* an authentication failed */
 };
 
-/* Everything is valid during the call; what is not known is empty or 0. */
+/* Everything is valid during the call. A field that is not known is empty or 0. */
 struct weir_smtp_event {
 	enum weir_smtp_event_kind kind;
 	const struct weir_address *peer;
 	struct weir_span helo;
 	struct weir_span user;
 	struct weir_span sender;
-	struct weir_span recipient; /* the one refused, or the only one */
+	struct weir_span recipient; /* the one that was refused, or the only one */
 	size_t recipients;
 	uint64_t size;
-	struct weir_span id;   /* as in Received */
-	struct weir_span text; /* the reply, without its CRLF: "550 5.1.1 …" */
+	struct weir_span id;   /* that of Received */
+	struct weir_span text; /* the reply, without its CRLF: "550 5.1.1 User unknown" */
 	bool secure;
 };
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
 struct weir_smtp_options {
-	struct weir_address address;
+	/*
+	 * STARTTLS with `tls_upgrade`; else TLS from the first byte (port 465), if there is `tls`. Of the
+	 * bounds, idle, request and progress are WEIR_SMTP_IDLE_MS by default.
+	 */
+	struct weir_listener listener;
 	const char *hostname; /* copied; NULL: "localhost" */
 	enum weir_smtp_personality personality;
 
-	struct weir_mail_routes *routes; /* held by the server; NULL: no domain is local */
-	struct weir_users *users;        /* held; who may authenticate; NULL: nobody, no AUTH */
-	struct weir_guard *guard; /* against guessing (weir/sasl_guard.h); borrowed, or NULL */
+	struct weir_mail_routes *routes; /* referenced; NULL: no domain is local */
+	struct weir_users *users;        /* referenced; they may authenticate; NULL: no AUTH */
+	struct weir_guard *guard; /* against brute force (weir/sasl_guard.h); borrowed, or NULL */
 
-	/* Borrowed; both must outlive the server. NULL: there is none, and such mail is refused. */
+	/* Borrowed; both must outlive the server. Without one of them such mail is refused. */
 	struct weir_mail_sink *local;
 	struct weir_mail_sink *relay;
 
-	struct weir_tls *tls; /* held; NULL: neither TLS nor STARTTLS */
-	bool implicit_tls;    /* from the first byte (465), instead of STARTTLS */
-	bool auth_in_clear;   /* passwords may be sent without TLS: for tests */
+	bool auth_in_clear; /* allow passwords without TLS; for tests */
 
-	const struct weir_network *networks; /* copied; who may relay without AUTH */
+	const struct weir_network *networks; /* copied; clients that may relay without AUTH */
 	size_t network_count;
-	struct weir_peers *peers; /* held; connections of an address; NULL: not counted */
 
-	/* Of these, 0 is the default of weir/limits.h. */
-	struct weir_bounds bounds; /* idle, request and progress: WEIR_SMTP_IDLE_MS */
-	uint64_t size_max;         /* WEIR_SMTP_SIZE_MAX */
-	unsigned recipients_max;   /* WEIR_SMTP_RECIPIENTS_MAX */
-	unsigned messages_max;     /* WEIR_SMTP_MESSAGES_MAX */
+	/* For these, 0 is the default of weir/limits.h. */
+	uint64_t size_max;       /* WEIR_SMTP_SIZE_MAX */
+	unsigned recipients_max; /* WEIR_SMTP_RECIPIENTS_MAX */
+	unsigned messages_max;   /* WEIR_SMTP_MESSAGES_MAX */
 
 	/*
-	 * The greeting comes so much later, so that who does not wait for it is found out. 0: at
-	 * once; then only who sends everything at once is.
+	 * A delay of the greeting, to detect clients that do not wait for it. 0: no delay; then only
+	 * clients that send everything at once are detected.
 	 */
 	uint32_t greeting_delay_ms;
-	bool normalise; /* a bare CR or LF becomes CRLF, instead of being refused */
+	bool normalise; /* make a bare CR or LF a CRLF, instead of refusing the message */
 	/*
-	 * MAIL and RCPT take addresses by the grammar of RFC 5321 alone; if not, also what real senders
-	 * send: without <>, behind a name, without a domain (then of `hostname`, or the first local
-	 * domain), with dots anywhere in the local part, `_` in a domain, and a dot at its end.
+	 * MAIL and RCPT accept only addresses of RFC 5321's grammar. If not set, they also accept
+	 * addresses without <>, behind a name, with comments, and without a domain (then that is
+	 * `hostname`, or the first local domain). A local part may have dots, quotes and backslashes
+	 * anywhere, a domain may have `_` and a dot at its end.
 	 */
 	bool strict_addresses;
-	bool shared; /* SO_REUSEPORT */
 
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void (*log)(void *context, const struct weir_smtp_event *event);
-	void *context; /* for these three, each of which may be NULL */
+	void (*log)(void *context, const struct weir_smtp_event *event); /* may be NULL */
+	void *context;                                                   /* of `log` */
 };
 
-/* 0 or a negative errno. */
+/* Listens and serves. Returns 0 or a negative errno. */
 WEIR_API int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *options,
         struct weir_smtp_server **ret);
 
-/* From the next command on, for all sessions; held by the server. NULL as in the options. */
+/* Sets other routes or users, from the next command of each session on. Referenced; NULL as in the options. */
 WEIR_API void weir_smtp_set_routes(
         struct weir_smtp_server *server, struct weir_mail_routes *routes);
 WEIR_API void weir_smtp_set_users(struct weir_smtp_server *server, struct weir_users *users);
 
-/* For handshakes from here on. Not NULL, and only where there was TLS before. */
-WEIR_API void weir_smtp_set_tls(struct weir_smtp_server *server, struct weir_tls *tls);
-
+/* Returns the listener: to drain it, for its address, and to change its certificates. */
 WEIR_API struct weir_server *weir_smtp_listener(struct weir_smtp_server *server);
 
 /*
- * Closes all connections. Messages that are being committed may be there all the same. NULL is
- * allowed. Not from a callback of a session.
+ * Closes all connections. Messages that are being committed may be stored nevertheless. NULL is
+ * allowed. Must not be called from a callback of a session.
  */
 WEIR_API void weir_smtp_destroy(struct weir_smtp_server *server);
 

@@ -5,9 +5,9 @@
  *   connect ─▶ greeting, EHLO, STARTTLS, EHLO, AUTH ─▶ ready ─▶ send ─▶ recipient …  ─▶ ready …
  *                                                                       quit ─▶ closed
  *
- * It uses what the server offers: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN, ENHANCEDSTATUSCODES
- * (in texts), STARTTLS (RFC 3207), AUTH (RFC 4954, by weir/sasl.h). The message is read from its
- * file as the server takes it. Time limits are those of RFC 5321 4.5.3.2.
+ * The client uses what the server offers: PIPELINING, SIZE, 8BITMIME, SMTPUTF8, DSN,
+ * ENHANCEDSTATUSCODES (in texts), STARTTLS (RFC 3207), AUTH (RFC 4954, by weir/sasl.h). The message
+ * is read from its file as the server takes it. Time limits are those of RFC 5321 4.5.3.2.
  */
 #ifndef WEIR_SMTP_CLIENT_H
 #define WEIR_SMTP_CLIENT_H
@@ -32,66 +32,74 @@ enum weir_smtp_client_tls {
 	WEIR_SMTP_CLIENT_TLS_IMPLICIT,      /* from the first byte (RFC 8314) */
 };
 
-/* Copied but for `tls`, which is held. */
+/* All of it is copied, except `tls`, of which the client takes a reference. */
 struct weir_smtp_client_options {
 	struct weir_address address;
-	const char *host; /* the server's name, that its certificate has to be for */
+	const char *host; /* the server's name, which its certificate has to contain */
 	const char *helo; /* our name, as a domain or an address literal */
 	enum weir_smtp_client_tls mode;
-	struct weir_tls *tls; /* whether certificates are verified is its matter; NULL with OFF */
-	const char *user;     /* for AUTH; NULL: none. Not authenticated, nothing is sent */
+	struct weir_tls *tls; /* decides whether certificates are verified; NULL with OFF */
+	const char *user;     /* for AUTH, without which nothing is sent; NULL: no AUTH */
 	const char *password;
 	bool password_in_clear; /* it may be sent without TLS */
 };
 
-/* What the server said, or what kept it from saying it. */
+/* The reply of the server, or the reason why there is none. */
 struct weir_smtp_result {
 	unsigned code;    /* 250, 451, 550 …; 0: there was no reply */
-	int error;        /* code 0: what happened (-ECONNREFUSED, -ETIMEDOUT, -EPROTO …) */
-	bool in_tls;      /* … in a handshake */
-	const char *text; /* one line: "550 5.1.1 Who?"; valid during the call */
+	int error;        /* code 0: -ECONNREFUSED, -ETIMEDOUT, -EPROTO or another errno */
+	bool in_tls;      /* the error came up in a TLS handshake */
+	const char *text; /* one line: "550 5.1.1 User unknown"; valid during the call */
 };
 
 struct weir_smtp_client_events {
-	/* A message may be sent now: when the connection stands, and after each message. */
+	/* A message may be sent now: called when the session begins, and after each message. */
 	void (*ready)(void *context);
-	/* What became of a recipient; once for each of a message that is sent. */
+	/* Reports the result of a recipient; called once for each of a message. */
 	void (*recipient)(void *context, size_t index, const struct weir_smtp_result *result);
 	/*
-	 * The last call; the client is freed when it returns. A code of 221 after quit. If a message
-	 * was being sent, all its recipients have been told of.
+	 * The last call; the client is freed when it returns. The code is 221 after a quit. If a
+	 * message was being sent, each of its recipients has had its result before.
 	 */
 	void (*closed)(void *context, const struct weir_smtp_result *why);
 };
 
-/* What to send. Everything is borrowed until all recipients have been told of. */
+/* A message to send. Everything is borrowed until all recipients have their results. */
 struct weir_smtp_mail {
 	const struct weir_mail_envelope *envelope; /* with its recipients */
 	int fd;                                    /* of the message; lines end in CRLF or LF */
 	uint64_t size;
 };
 
-/* 0, or a negative errno: nothing is called then. */
+/* Returns 0, or a negative errno; then no callback comes. */
 WEIR_API int weir_smtp_client_connect(struct weir_loop *loop,
         const struct weir_smtp_client_options *options,
         const struct weir_smtp_client_events *events, void *context, struct weir_smtp_client **ret);
 
 /*
- * Once after each ready. Recipients whom the server cannot be given (the message is too large, or
- * needs 8BITMIME or SMTPUTF8, which it has not) are told of with a code of 5yz, from the loop.
- * SMTPUTF8 is needed by addresses and headers that are not ASCII (RFC 6531), whatever the envelope
- * says; the message is looked at on the work pool if the server does not offer it.
+ * Sends a message; once after each ready. If the server cannot take the message, all recipients get
+ * a result of 5yz, from the loop: it is too large or binary, or needs an SMTPUTF8 that the server
+ * does not offer. Only addresses and headers beyond ASCII need SMTPUTF8 (RFC 6531), whatever the
+ * envelope asks for.
+ *
+ * A server that does not offer 8BITMIME gets 7 bits (RFC 6152): each part with bytes of 8 bits is
+ * encoded in quoted-printable or base64 while it is sent, and its Content-Transfer-Encoding is
+ * replaced. The result is 554 if a part cannot be encoded: multipart/signed must not be changed, and
+ * programs disagree about malformed MIME. Header fields stay as they are. An encoded message no
+ * longer matches its DKIM signature.
+ *
+ * If the server lacks one of these extensions, the work pool reads the message before it is sent.
  */
 WEIR_API void weir_smtp_client_send(
         struct weir_smtp_client *client, const struct weir_smtp_mail *mail);
 
-/* When it is ready: the server sends delivery status notifications (RFC 3461) itself. */
+/* Whether the server sends delivery status notifications (RFC 3461) itself. Only when it is ready. */
 WEIR_API bool weir_smtp_client_has_dsn(const struct weir_smtp_client *client);
 
-/* When it is ready: says good-bye; closed() follows. */
+/* Sends QUIT; closed() follows. Only when the client is ready. */
 WEIR_API void weir_smtp_client_quit(struct weir_smtp_client *client);
 
-/* Ends it at once, and frees it; nothing is called any more. NULL is allowed. */
+/* Closes the connection and frees the client; no callback comes any more. NULL is allowed. */
 WEIR_API void weir_smtp_client_abort(struct weir_smtp_client *client);
 
 #endif

@@ -1,17 +1,19 @@
 /*
- * The relay: forwards what is due in a queue to one other server, the smart host, until it is
- * there or given up; tells senders what became of it (RFC 3464).
+ * The relay: forwards messages from a queue to one other server, the smart host, until that has taken
+ * them or they expire. It sends delivery status notifications to their senders (RFC 3464).
  *
- *   weir_mail_queue ──take──▶ relay ──weir_smtp_client──▶ smart host
- *                  ◀─give back─┘ └─ reports ─▶ a sink, or the queue
+ *   weir_mail_queue ──claim──▶ relay ──weir_smtp_client──▶ smart host
+ *                  ◀─requeue──┘  └─ notifications ─▶ a sink, or the queue
  *
- * A message is tried at once, then after retry_first_s, then after twice that, and so on up to
- * retry_most_s; after warn_s its sender hears that it is late, after life_s that it is given up.
- * A reply of 5yz to a recipient or the message gives it up at once; whatever keeps the relay from
- * speaking with the smart host is temporary. Who asked for it (NOTIFY=SUCCESS) hears of success if
- * the smart host cannot tell. A message without a sender is a report itself: nobody is told.
+ * The first attempt is made at once. The second follows after retry_first_s, and each pause is twice
+ * the one before, up to retry_most_s. After warn_s the sender gets a notification of the delay, after
+ * life_s one of the failure. A reply of 5yz to a recipient or the message is a failure at once. A
+ * failure to connect, or a session that breaks, is temporary.
  *
- * Connections are used for several messages. Everything happens on one loop.
+ * A sender that asked for it (NOTIFY=SUCCESS) gets a notification of success, if the smart host does
+ * not offer DSN. A message with an empty sender is a notification itself and causes none.
+ *
+ * A connection is used for several messages. Everything happens on one loop.
  */
 #ifndef WEIR_SMTP_RELAY_H
 #define WEIR_SMTP_RELAY_H
@@ -32,19 +34,19 @@ struct weir_tls;
 
 enum weir_relay_outcome {
 	WEIR_RELAY_SENT,
-	WEIR_RELAY_LATE,   /* will be tried again */
-	WEIR_RELAY_FAILED, /* given up */
-	WEIR_RELAY_REPORTED, /* the sender's report is where it belongs; the address is the sender's */
-	WEIR_RELAY_UNREPORTED, /* … is not: `text` tells why; it will be tried again */
+	WEIR_RELAY_DEFERRED,   /* will be tried again */
+	WEIR_RELAY_FAILED,     /* will not be tried again */
+	WEIR_RELAY_REPORTED,   /* a notification has been delivered or queued for the sender */
+	WEIR_RELAY_UNREPORTED, /* that failed, for the reason in `text`; it will be tried again */
 };
 
-/* Texts are copied, `tls` is held. A 0 stands for the default of weir/limits.h. */
+/* Strings are copied, and the relay takes a reference to `tls`. A 0 is the default of weir/limits.h. */
 struct weir_smtp_relay_options {
 	const char *host; /* a name, or an address without brackets */
-	/* Of the relay's loop; must outlive it. NULL: it makes its own, as the system is set up. */
+	/* A resolver on the relay's loop that outlives the relay. NULL: one by the system's files. */
 	struct weir_resolver *resolver;
 	uint16_t port;    /* 0: 25, or 465 with TLS from the first byte */
-	const char *helo; /* our name, also in reports */
+	const char *helo; /* our name, also in notifications */
 	enum weir_smtp_client_tls mode;
 	struct weir_tls *tls;
 	const char *user; /* NULL: no AUTH */
@@ -58,29 +60,32 @@ struct weir_smtp_relay_options {
 	uint32_t life_s;          /* WEIR_RELAY_LIFE_S */
 
 	/*
-	 * Where a report to `sender` goes: true, *ret_sink and, of a local one, *ret_user. False or
-	 * NULL: into the queue.
+	 * Finds the sink for a notification to `sender`. Returns true with *ret_sink and, for a local
+	 * sender, *ret_user. If it returns false or is NULL, the notification goes into the queue.
 	 */
 	bool (*route)(void *context, struct weir_span sender, struct weir_mail_sink **ret_sink,
 	        struct weir_span *ret_user);
-	/* For the log; may be NULL. `queued` is the message, `text` is one line. */
+	/* Logs an outcome; may be NULL. `queued` is the message, `text` is one line. */
 	void (*log)(void *context, const struct weir_queued *queued, struct weir_span address,
 	        enum weir_relay_outcome outcome, const char *text);
 	void *context;
 };
 
-/* Begins at once. One relay a queue. 0, -EINVAL or another negative errno. */
+/* Starts a relay; one for each queue. Returns 0, -EINVAL or another negative errno. */
 WEIR_API int weir_smtp_relay_create(struct weir_loop *loop, struct weir_mail_queue *queue,
         const struct weir_smtp_relay_options *options, struct weir_smtp_relay **ret);
 
-/* Other options, for connections and messages from here on. 0 or an error: the old ones stay. */
+/*
+ * Sets other options, for connections and messages from here on. Returns 0, or an error; then the
+ * old options stay.
+ */
 WEIR_API int weir_smtp_relay_reload(
         struct weir_smtp_relay *relay, const struct weir_smtp_relay_options *options);
 
 /*
- * Begins nothing new, lets what is being sent finish for `within_ms` at most, cuts the rest off
- * (those messages stay in the queue), and calls `drained(context)`, from the loop: nothing of the
- * relay is under way any more, and it may be destroyed.
+ * Starts no further message and lets those that are being sent finish, for `within_ms` at most. A message
+ * that is not sent by then stays in the queue. `drained(context)` is called from the loop when nothing is
+ * under way any more; it may destroy the relay.
  */
 WEIR_API void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
         void (*drained)(void *context), void *context);

@@ -1,6 +1,6 @@
 /*
- * Sources: the producers that stand at the inner end. Each constructor returns NULL without memory
- * (and has then freed or closed what it was given to own).
+ * Sources: producers that have no child. Each constructor returns NULL without memory, and has then
+ * freed or closed all that it was given to own.
  */
 #ifndef WEIR_SOURCES_H
 #define WEIR_SOURCES_H
@@ -11,26 +11,29 @@
 /* -- memory -- */
 
 /*
- * Memory that stays valid until the producer is closed: static data, or what outlives the channel.
+ * Memory that does not change until the producer is closed: static data, or data that outlives the
+ * channel.
  */
 WEIR_API struct weir_producer *weir_produce_borrowed(const void *data, size_t size);
 
-/* Memory from malloc, freed with free() at the close. */
+/* Memory from malloc, which the close frees. */
 WEIR_API struct weir_producer *weir_produce_owned(void *data, size_t size);
 
-/* A copy of its own. */
+/* A copy, which the producer owns. */
 WEIR_API struct weir_producer *weir_produce_copied(const void *data, size_t size);
 
-/* Formatted text, as a copy of its own. */
+/* Formatted text, which the producer owns. */
 WEIR_API struct weir_producer *weir_produce_format(const char *format, ...)
         __attribute__((format(printf, 1, 2)));
 
-/* Strings up to a NULL, each followed by `ending` ("\r\n"). The array and strings are borrowed. */
+/*
+ * Strings up to a NULL, each followed by `ending`, as "\r\n". The array and strings are borrowed.
+ */
 WEIR_API struct weir_producer *weir_produce_lines(const char *const *lines, const char *ending);
 
 /*
- * A list of buffers, one after the other. The array is copied, the bytes are borrowed until
- * `release(context)` is called, at the close (NULL: they need no release).
+ * A list of buffers, one after the other. The array is copied; the bytes are borrowed until the
+ * close calls `release(context)`. NULL: there is nothing to release.
  */
 WEIR_API struct weir_producer *weir_produce_buffers(const struct weir_span *buffers, size_t count,
         void (*release)(void *context), void *context);
@@ -38,31 +41,33 @@ WEIR_API struct weir_producer *weir_produce_buffers(const struct weir_span *buff
 /* -- descriptors -- */
 
 /*
- * `size` bytes of a file from `offset` on; closes `fd` in the end if `owned`. What is not in the
- * page cache is read by the work pool first, so that a cold disk does not stop the loop. A file
- * that turns out shorter fails.
+ * `size` bytes of a file from `offset` on. The close closes `fd` if it is `owned`. Pages that are
+ * not cached are read by the work pool first, so that a cold disk does not block the loop. A file
+ * that is shorter than that fails.
  */
 WEIR_API struct weir_producer *weir_produce_file(int fd, bool owned, off_t offset, uint64_t size);
 
 /*
- * What a descriptor yields up to its end: a pipe, a socket, a character device. It must be
- * non-blocking; it is closed in the end. An error of read is WEIR_FAILED.
+ * All that is read from a pipe, a socket or a character device up to its end. The descriptor must
+ * be non-blocking; the close closes it. An error of read is WEIR_FAILED.
  */
 WEIR_API struct weir_producer *weir_produce_stream(struct weir_loop *loop, int fd);
 
 /* -- callbacks -- */
 
 /*
- * `more(context, out)` puts what it has and answers as a producer does. `close(context, why)` may
- * be NULL. To answer later, return WEIR_WAIT and weir_wake() the producer.
+ * A producer made of two functions. `more(context, out)` puts bytes and answers as a producer does;
+ * `close(context, why)` may be NULL. To put bytes later, answer WEIR_WAIT, and call weir_wake for
+ * the producer when they are there.
  */
 WEIR_API struct weir_producer *weir_produce_generator(
         enum weir_more (*more)(void *context, struct weir_output *out),
         void (*close)(void *context, enum weir_close_reason why), void *context);
 
 /*
- * `next(context, &item)` gives one item a call, of any size, valid until its next call or the
- * close: WEIR_MORE with an item (which may be empty), WEIR_WAIT, WEIR_DONE or WEIR_FAILED without.
+ * A sequence of items. `next(context, &item)` returns WEIR_MORE with the next item, which may have
+ * any size and must not change until the next call or the close; or WEIR_WAIT, WEIR_DONE or
+ * WEIR_FAILED without one.
  */
 WEIR_API struct weir_producer *weir_produce_iterator(
         enum weir_more (*next)(void *context, struct weir_span *ret_item),

@@ -17,7 +17,7 @@
 struct weir_transport {
 	const struct weir_transport_type *type;
 	/* It has bytes of its own that the kernel would not take: flush() when writable. */
-	bool stuck;
+	bool pending;
 	/* The end of the input was met, maybe together with the last bytes: no event tells of it. */
 	bool at_end;
 	/*

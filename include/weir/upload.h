@@ -1,77 +1,85 @@
 /*
- * Writing to a tree: a file is there whole, on the disk, or not at all.
+ * Writing to a tree: uploads, and changes of files and directories.
+ *
+ * After an upload the new file is on the disk, whole, or nothing has changed.
  *
  *   begin ─▶ write … write ─▶ commit ─▶ fsync, rename, fsync of the directory ─▶ done
  *              └─ full: pause until ready      abort, at any point before done ─▶ nothing remains
  *
- * The bytes go to a file without a name (O_TMPFILE), or where that cannot be had to a hidden one
- * named `.weir-` and 16 hexadecimal digits in the same directory. Names beginning with `.weir-`
- * should not be served. What a killed process leaves of these is removed after the next upload into
- * the directory by a tree that has not yet looked there (or not for a day), once it has not been
- * written to for WEIR_UPLOAD_STALE_S.
+ * Temporary files: the bytes go to an unnamed file (O_TMPFILE). Where that is impossible they go to
+ * a hidden one in the same directory, whose name is `.weir-` and 16 hexadecimal digits. Names that
+ * begin with `.weir-` should not be served. Leftovers of a killed process are removed after an
+ * upload into their directory, once they have not been written to for WEIR_UPLOAD_STALE_S. A tree
+ * looks for them once a day in a directory.
  *
- * What blocks is done on the work pool, one piece of work an upload at a time. Memory is bounded:
- * WEIR_UPLOAD_QUEUE bytes and one write an upload. Everything here is called on the tree's thread,
- * and an upload's callbacks come from the loop, never from inside a call of it.
+ * Threads: everything here is called on the tree's thread. Blocking calls are made on the work
+ * pool, one piece of work at a time for an upload. An upload's callbacks come from the loop, never
+ * from inside one of these functions.
  *
- * The disk's room is reserved in steps ahead of what was written, as WEIR_UPLOAD_RESERVE_MIN and
- * WEIR_UPLOAD_RESERVE_MAX say: a client holds no room by what it only announces.
+ * Memory: WEIR_UPLOAD_QUEUE bytes and one write for each upload.
  *
- * Paths are as in weir/tree.h. The last component is never followed if it is a symbolic link: it is
- * itself replaced or removed. A hard link is replaced as a name: other names keep the old content. Directories are not made on the way.
+ * Disk space is reserved in steps ahead of what was written: WEIR_UPLOAD_RESERVE_MIN and
+ * WEIR_UPLOAD_RESERVE_MAX. A client reserves nothing by announcing a size.
  *
- * After any change the tree has forgotten path and directory when the callback comes.
+ * Paths are as in weir/tree.h. If the last component is a symbolic link, the link itself is
+ * replaced or removed. If it is a hard link, the name is replaced; other names keep the old
+ * content. Missing directories are not made.
+ *
+ * When a callback reports a change, the tree's cache no longer has the path or its directory.
  */
 #ifndef WEIR_UPLOAD_H
 #define WEIR_UPLOAD_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
 
 #include <weir/api.h>
+#include <weir/limits.h>
 #include <weir/list.h>
 #include <weir/span.h>
 
-struct stat;
 struct weir_tree;
 struct weir_upload;
 
-/* All zero is not allowed: size_max must be named. */
+/* size_max must be set; all else may be 0. */
 struct weir_upload_options {
-	uint64_t size_max; /* more bytes than these are WEIR_E_LIMIT */
-	uint64_t size;   /* what will come, if size_known; whether there is room is asked at once */
-	bool size_known; /* then exactly `size` bytes must come before commit */
-	bool must_not_exist; /* never replace: -EEXIST at the commit */
-	/* With must_not_exist: the first `ready` may already report -EEXIST. */
-	bool look_first;
+	uint64_t size_max;   /* More bytes are WEIR_E_LIMIT. */
+	uint64_t size;       /* with size_known: what will come. Free space is checked at once. */
+	bool size_known;     /* Exactly `size` bytes must come before the commit. */
+	bool must_not_exist; /* Nothing is replaced: -EEXIST at the commit. */
+	bool look_first; /* With must_not_exist, the first ready() may report -EEXIST already. */
 	/*
-	 * Permission bits of a new file, whatever the umask; 0: 0644 less the umask that the process
-	 * had when the tree was opened. A file that replaces a regular one gets the owner, group,
-	 * permission bits and extended attributes of that one instead, as far as the process may set
-	 * them, without set-user-ID, set-group-ID and capabilities.
+	 * Permission bits of a new file, whatever the umask. 0: 0644 less the umask that the
+	 * process had when the tree was opened. A file that replaces a regular one gets its owner,
+	 * group, permission bits and extended attributes instead, as far as the process may set
+	 * them. Set-user-ID, set-group-ID and capabilities are dropped.
 	 */
 	mode_t mode;
 
 	/*
-	 * Decides at the commit whether the file may be put in its place; NULL: it may. Called on a
-	 * thread of the work pool with what a lookup of the path would find (NULL: nothing), and no
-	 * other change of a tree in this process comes between its answer and the new file. Returns
-	 * 0, or a negative errno that becomes the commit's. It must not wait, and its context must
-	 * live until `done` is called, even if the upload is aborted. Not with in_place.
+	 * Decides at the commit whether the file may be published; NULL: it may. Runs on a thread
+	 * of the work pool. `there` is what a lookup of the path would find, or NULL. No other
+	 * change of a tree in this process comes between the decision and the commit. Returns 0, or
+	 * a negative errno that becomes the commit's. It must not wait. Its context must live until
+	 * `done` is called, even if the upload is aborted. Not with in_place.
 	 */
 	int (*check)(void *context, const struct stat *there);
 	void *check_context;
 
 	/*
-	 * Into the file itself, which is made if it is not there, as FTP's APPE and REST need it:
-	 * from `offset` on, where the file is cut off first, or from its end (append). Others see
-	 * the file grow. The commit syncs it; an abort cuts off what was written, or removes a file
-	 * that was not there. -ERANGE: the file is shorter than offset. -EBUSY: another such upload
-	 * is writing to it. -EACCES: it is no regular file, -ELOOP: a symbolic link. size_known
-	 * reserves no room. must_not_exist is as above but told by the first `ready`, and the name
-	 * is taken from then on.
+	 * Writes into the file itself, which is made if it is missing, as FTP's APPE and REST need
+	 * it. Writing begins at `offset`, where the file is cut off first, or with `append` at its
+	 * end. Others see the file grow. The commit syncs it. An abort cuts off what was written,
+	 * or removes a file that was made. size_known reserves no space. With must_not_exist the
+	 * first ready() reports -EEXIST, and makes the file otherwise. Further errors of the first
+	 * ready():
+	 *   -ERANGE  The file is shorter than `offset`.
+	 *   -EBUSY   Another such upload is writing to it.
+	 *   -EACCES  It is not a regular file.
+	 *   -ELOOP   It is a symbolic link.
 	 */
 	bool in_place;
 	bool append;
@@ -79,68 +87,75 @@ struct weir_upload_options {
 };
 
 /*
- * Begins to write the file `path`. 0; WEIR_E_LIMIT: options->size is more than size_max, or too
- * much work waits; -ENAMETOOLONG; -EISDIR: the path names no file (it ends in `/`, `.` or `..`, or
- * is empty); -ENOMEM.
+ * Begins to write the file `path`. Returns 0; WEIR_E_LIMIT if options->size is more than size_max,
+ * or too much work waits; -ENAMETOOLONG; -EISDIR if the path ends in `/`, `.` or `..`, or is empty;
+ * or -ENOMEM.
  *
- * `ready(context, error)` is called with 0 when the file is open and its room reserved, and again
- * each time that there is room after weir_upload_write answered WEIR_UPLOAD_FULL (one call says
- * both, if so). With an error, it is called at most once and nothing follows it; weir_upload_abort
- * is still the caller's to call then. Errors are those of opening a file to write, of which mostly
- *   -ENOSPC, -EDQUOT, -EFBIG   no room: told early when the size is known
- *   -ENOENT, -ENOTDIR          the directory is not there
- *   -EACCES, -EPERM, -EROFS    not allowed
- *   -EXDEV, -ELOOP             the path leads out of the root
- * It is not called for an error that weir_upload_write or the commit has told. It may be NULL.
+ * `ready(context, 0)` is called when the file is open and its space reserved, and again each time
+ * that there is room after weir_upload_write returned WEIR_UPLOAD_FULL. One call may mean both.
+ *
+ * `ready(context, error)` is called at most once, and no callback follows. weir_upload_abort must
+ * still be called then. An error that weir_upload_write or the commit has reported is not reported
+ * again. Most errors are
+ *   -ENOSPC, -EDQUOT, -EFBIG   There is no space: reported early if the size is known.
+ *   -ENOENT, -ENOTDIR          The directory does not exist.
+ *   -EACCES, -EPERM, -EROFS    It is not allowed.
+ *   -EXDEV, -ELOOP             The path leads out of the root.
+ * `ready` may be NULL.
  */
 WEIR_API int weir_upload_begin(struct weir_tree *tree, const char *path,
         const struct weir_upload_options *options, void (*ready)(void *context, int error),
         void *context, struct weir_upload **ret);
 
-/* Not an error: the bytes were taken. */
+/* Not an error: the bytes were accepted. */
 #define WEIR_UPLOAD_FULL 1
 
 /*
- * Takes all of `bytes` (a copy), also before the first `ready`. 0: go on. WEIR_UPLOAD_FULL: taken,
- * but write no more until `ready` (-EAGAIN if it is tried). An error is final: WEIR_E_LIMIT (larger
- * than size_max, or than `size`), -ENOMEM, or what a write before has met.
+ * Copies `bytes`, also before the first ready(). Returns 0; WEIR_UPLOAD_FULL: they were accepted,
+ * but the next write before ready() returns -EAGAIN. Errors are final: WEIR_E_LIMIT for more than
+ * size_max or `size`, -ENOMEM, or the error of an earlier write.
  */
 WEIR_API int weir_upload_write(struct weir_upload *upload, struct weir_span bytes);
 
 /*
- * Instead of writing: bytes are taken from a stream socket by the work pool, and pass from the
- * kernel to the kernel where that can be (splice). `source` does not block; it is the upload's now,
- * and closed at the commit, with an error, at the end of the data or when the upload ends.
+ * Sets a stream socket to splice from, instead of writing. The work pool moves the bytes, inside of
+ * the kernel where it can. `source` must not block; the upload closes it. `spliced` gets the
+ * context of `ready`.
  */
 WEIR_API void weir_upload_set_source(struct weir_upload *upload, int source,
-        void (*taken)(void *context, uint64_t size, int end));
+        void (*spliced)(void *context, uint64_t size, int end));
 
 /*
- * Takes what is there, `most` bytes (not 0) and WEIR_UPLOAD_SPLICE_MAX at most, after what was written.
- * Then comes `taken(context, size, end)`, with the context of `ready`: `end` is 0; 1 at the end of the
- * data; or a negative errno of the socket. Or, of the file, `ready` with an error (-EFBIG: more came
- * than size_max or `size`). Neither after weir_upload_commit or an abort; the commit puts in place what
- * a take under way brings, too. One take at a time, and no writing meanwhile (-EAGAIN).
+ * Moves what the socket has, at most `most` bytes (not 0) and WEIR_UPLOAD_SPLICE_MAX, to the end of
+ * the file. Not while a splice is under way; weir_upload_write returns -EAGAIN meanwhile.
+ *
+ * Calls spliced() once: `size` bytes were moved; `end` is 0, 1 at the end of the data, or a
+ * negative errno of the socket. After an error of the file it calls ready() with that error instead
+ * (-EFBIG for more bytes than size_max or `size`). It calls neither after weir_upload_commit or
+ * weir_upload_abort. A commit includes the bytes of a splice under way.
  */
 WEIR_API void weir_upload_splice(struct weir_upload *upload, uint64_t most);
 
-/* The bytes taken so far. */
+/* The bytes accepted so far. */
 WEIR_API uint64_t weir_upload_size(const struct weir_upload *upload);
 
 /*
- * Puts the file in its place. `done(context, error, created)` is called once, unless aborted
- * before; the upload is freed when it returns. Error 0: the file and its directory are on the disk;
- * `created` says that nothing was there before. -ENODATA: fewer bytes than `size`. -EISDIR: a
- * directory has the name. -EEXIST with must_not_exist. Or what writing has met. With an error
- * nothing remains and nothing was replaced, except that after an error of the directory's own fsync
- * the file is there but may not survive a power failure.
+ * Publishes the file under its name. `done(context, error, created)` is called once, unless the
+ * upload is aborted before; the upload is freed when it returns. With error 0 the file and its
+ * directory are on the disk, and `created` is set if the name was free. Errors are those of
+ * writing, and
+ *   -ENODATA  Fewer bytes than `size` have come.
+ *   -EISDIR   A directory has the name.
+ *   -EEXIST   With must_not_exist: the name exists.
+ * After an error nothing remains and nothing was replaced. One exception: if the fsync of the
+ * directory fails, the file is there but may not survive a power failure.
  */
 WEIR_API void weir_upload_commit(struct weir_upload *upload,
         void (*done)(void *context, int error, bool created), void *context);
 
 /*
  * Ends the upload: no callback comes any more. NULL is allowed. After weir_upload_commit the file
- * may be put in place all the same, whole.
+ * may be published all the same, whole.
  */
 WEIR_API void weir_upload_abort(struct weir_upload *upload);
 
@@ -148,25 +163,24 @@ WEIR_API void weir_upload_abort(struct weir_upload *upload);
 
 /*
  * Embedded by the caller; needs no preparation. It must live until `done` is called or it is
- * cancelled. `done` is called exactly once: later, or before the call returns if there is no memory
- * (-ENOMEM) or too much work waits (WEIR_E_LIMIT). -EISDIR: the path has no last component that is
- * a name.
+ * cancelled. `done` is called exactly once: in a later turn, or before the call returns if there is
+ * no memory (-ENOMEM) or too much work waits (WEIR_E_LIMIT). All changes report -EISDIR if the path
+ * is empty or ends in `.` or `..`.
  */
 struct weir_change {
-	struct change_job *job; /* the tree's own */
+	struct change_job *job; /* private to the tree, as is `done` */
 	void (*done)(struct weir_change *change, int error);
 };
 
 /*
- * Removes a file (or a symbolic link, device or other oddity) that is no directory (-EISDIR), and
- * syncs its directory.
+ * Removes a name that is not a directory's (-EISDIR), and syncs the directory it was in.
  */
 WEIR_API void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
         void (*done)(struct weir_change *change, int error));
 
 /*
- * Removes it only if `check` returns 0, in one step with that: see `check` of weir_upload_options.
- * An error of `check` is told to `done`. The context must live until `done` is called.
+ * Removes a name if `check` returns 0, in one step with that: see `check` of weir_upload_options.
+ * An error of `check` is passed to `done`. The context must live until `done` is called.
  */
 WEIR_API void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change,
         const char *path, int (*check)(void *context, const struct stat *there), void *context,
@@ -177,41 +191,45 @@ WEIR_API void weir_tree_remove_directory(struct weir_tree *tree, struct weir_cha
         const char *path, void (*done)(struct weir_change *change, int error));
 
 /*
- * Makes a directory (-EEXIST if the name is taken) with these permission bits, whatever the umask;
+ * Makes a directory (-EEXIST if the name exists) with these permission bits, whatever the umask.
  * 0: 0755 less the umask that the process had when the tree was opened. Syncs its parent.
  */
 WEIR_API void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change,
         const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));
 
 /*
- * Gives a file or directory another name, which may be in another directory of the tree. A file (or
- * an empty directory) that had the name is replaced in the same instant. -EISDIR, -ENOTDIR,
- * -ENOTEMPTY: it cannot be; -EINVAL: a directory into itself. Syncs both directories.
+ * Gives a file or directory another name, which may be in another directory of the tree. A file or
+ * an empty directory of that name is replaced in the same instant. -EISDIR, -ENOTDIR, -ENOTEMPTY:
+ * it cannot be replaced. -EINVAL: a directory cannot be moved into itself. Syncs both directories.
  */
 WEIR_API void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
         const char *to, void (*done)(struct weir_change *change, int error));
 
-/* The same, but nothing is replaced: -EEXIST if the name is taken. */
+/* Is like weir_tree_rename, but replaces nothing: -EEXIST if the new name exists. */
 WEIR_API void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change,
         const char *from, const char *to, void (*done)(struct weir_change *change, int error));
 
-/* Sets the permission bits (0777 of them) of a file or directory, or its time of modification. */
+/* Sets the permission bits (0777 of them) or the time of modification of a file or directory. */
 WEIR_API void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change,
         const char *path, mode_t mode, void (*done)(struct weir_change *change, int error));
 WEIR_API void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change,
         const char *path, struct timespec time,
         void (*done)(struct weir_change *change, int error));
 
-/*
- * What has the name itself, so that of a symbolic link it is the link, which a lookup would follow.
- * Nothing is changed. `ret` is filled before `done` is called with 0.
- */
+/* The status of a name. A symbolic link is not followed, as a lookup would. */
+struct weir_tree_look {
+	struct stat status;
+	char target[WEIR_LINK_TEXT_MAX + 1]; /* `target` of struct weir_directory_entry; "": none */
+};
+
+/* Looks at a name. Nothing is changed. `ret` is filled before `done` is called with 0. */
 WEIR_API void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change,
-        const char *path, struct stat *ret, void (*done)(struct weir_change *change, int error));
+        const char *path, struct weir_tree_look *ret,
+        void (*done)(struct weir_change *change, int error));
 
 /*
- * `done` is not called any more; the change itself is made or not. Harmless when `done` was called,
- * or the struct is all zero.
+ * `done` will not be called; the change itself is made or not. Harmless after `done` was called,
+ * or for a struct that is all zero.
  */
 WEIR_API void weir_change_cancel(struct weir_change *change);
 

@@ -1,25 +1,27 @@
 /*
- * The users of a file, and whether a password is theirs.
+ * The users of a file, and checks of their passwords.
  *
- *   # name:hash of crypt(3)[:what else is known]
+ *   # name:hash of crypt(3)[:attributes]
  *   alice:$y$j9T$…
  *   bob:$6$…:home=/srv/bob rights=read
  *   carol:!$y$j9T$…          locked: a hash beginning with `!` or `*` fits no password
  *   dave:$y$j9T$…:scram=SCRAM-SHA-256$65536:c2FsdA==$…:… home="/srv/da ve"
  *
- * What else is known is a list of key=value, spaces between; a value with a space in it stands in
- * double quotes. Keys that nobody asks for do no harm. `scram` is what SCRAM-SHA-256 needs instead
- * of the password, in the form of RFC 5803; weir passwd writes it.
+ * Attributes are a list of key=value, separated by spaces; a value with a space in it is in double
+ * quotes. Unknown keys are ignored. `scram` has the keys of SCRAM-SHA-256 in the form of RFC 5803;
+ * weir passwd writes it.
  *
- * A snapshot is immutable and counted: a reload makes a new one, checks under way end on the old.
- * Any thread may hold, check (on its own loop) and release.
+ * A snapshot is immutable and counts its references. A reload makes a new one; checks under way end
+ * on the old one. Any thread may take a reference, check a password on its own loop, and release it.
  *
  * crypt is slow on purpose. It runs on the work pool, WEIR_CRYPTS_MAX at a time, so that a flood of
- * logins leaves threads for other work; WEIR_CHECKS_MAX checks may be under way in the process, and
- * WEIR_CHECKS_NETWORK_MAX of one client's network (an IPv4 address or the /64 of IPv6). Networks take
- * turns. Suspects wait until nobody else does, and give up their slots to others when all are taken. A
- * password that was right is remembered for WEIR_VERIFIED_MS as a keyed hash (SipHash-2-4-128, the
- * key random and the snapshot's own), so that HTTP Basic does not pay for every request.
+ * logins leaves threads for other work. At most WEIR_CHECKS_MAX checks are under way in the process,
+ * and WEIR_CHECKS_NETWORK_MAX for one network of clients (an IPv4 address or the /64 of IPv6).
+ * Networks take turns. A suspect's check starts when no other waits, and gives up its slot to another
+ * when all slots are taken.
+ *
+ * A right password is remembered for WEIR_VERIFIED_MS as a keyed hash (SipHash-2-4-128 with a random
+ * key for each snapshot), so that HTTP Basic does not need crypt for every request.
  */
 #ifndef WEIR_USERS_H
 #define WEIR_USERS_H
@@ -40,64 +42,65 @@ struct weir_check;
 /* -- the snapshot ---------------------------------------------------------------------------- */
 
 /*
- * Reads and parses the file; blocks: for the start and for a reload on the work pool. Every mistake
- * is told to `report(context, line, text)` (NULL: to nobody), lines counted from 1, and 0 for the
- * file as a whole. Any mistake fails the whole: WEIR_E_SYNTAX. WEIR_E_LIMIT: more than
- * WEIR_USERS_MAX users or WEIR_USERS_FILE_MAX bytes. -ENOMEM, or another errno of reading.
+ * Reads and parses the file. Blocks: call it at the start, or on the work pool.
+ *
+ * `report(context, line, text)` is called for every mistake; it may be NULL. Lines are counted from 1;
+ * 0 is the file as a whole. Returns 0; WEIR_E_SYNTAX if there is any mistake; WEIR_E_LIMIT if there
+ * are more than WEIR_USERS_MAX users or WEIR_USERS_FILE_MAX bytes; -ENOMEM; or an errno of reading.
  */
 WEIR_API int weir_users_load(const char *path,
         void (*report)(void *context, unsigned line, const char *text), void *context,
         struct weir_users **ret);
 
-/* The same from memory, which is copied. */
+/* Parses the text of such a file, which is copied. Returns as weir_users_load. */
 WEIR_API int weir_users_parse(struct weir_span text,
         void (*report)(void *context, unsigned line, const char *text), void *context,
         struct weir_users **ret);
 
 WEIR_API struct weir_users *weir_users_hold(struct weir_users *users);
 
-/* The last release frees, and erases. NULL is allowed. */
+/* Releases one reference; the last release erases and frees the snapshot. NULL is allowed. */
 WEIR_API void weir_users_release(struct weir_users *users);
 
 WEIR_API size_t weir_users_count(const struct weir_users *users);
 
 /*
- * Gives the name of the first user of the file who is not locked, as an example for a person to
- * try. False if there is none. The name is valid as long as the users are held.
+ * Finds the first user of the file that is not locked, as an example for people to try. Returns false
+ * if there is none. The name is valid as long as the snapshot.
  */
 WEIR_API bool weir_users_first_name(const struct weir_users *users, struct weir_span *ret);
 
 /*
- * The domains, up to NULL, at which every user may log in by an address, as alice@example.org; copied.
- * Before anybody else has the snapshot. 0 or -ENOMEM.
+ * Sets the domains, up to NULL, at which every user may log in by an address, as alice@example.org.
+ * They are copied. Must be called before another thread has the snapshot. Returns 0 or -ENOMEM.
  */
 WEIR_API int weir_users_set_domains(struct weir_users *users, const char *const *domains);
 
 /*
- * The user that is meant by a name at a login: the one that is called so; else, of an address at one
- * of the domains, the one of the local part. If there is none, `name`. Valid as long as the snapshot
- * is held, and `name` is.
+ * Returns the name of the user that a login name means: the user of that name; otherwise, if it is an
+ * address at one of the domains, the user of its local part; otherwise `name` itself. Valid as long as
+ * the snapshot and `name`.
  */
 WEIR_API struct weir_span weir_users_login_name(
         const struct weir_users *users, struct weir_span name);
 
 /*
- * What follows the second colon of the user's line; false: no such user. Valid as long as the
- * snapshot is held.
+ * Gets the text behind the second colon of the user's line. Returns false if there is no such user.
+ * Valid as long as the snapshot.
  */
 WEIR_API bool weir_users_rest(
         const struct weir_users *users, struct weir_span name, struct weir_span *ret);
 
 /*
- * Of these the value of `key`, the first if there are several; false: no such user or key. Valid as
- * long as the snapshot is held.
+ * Gets the value of an attribute, the first if there are several. Returns false if there is no such
+ * user or key. Valid as long as the snapshot.
  */
 WEIR_API bool weir_users_value(const struct weir_users *users, struct weir_span name,
         struct weir_span key, struct weir_span *ret);
 
 /* -- SCRAM ------------------------------------------------------------------------------------- */
 
-/* What a server keeps of a password (RFC 5802 3): enough to check it, too little to use it. */
+/* The keys that a server stores for a password (RFC 5802 3): they check it, but do not contain it. */
 struct weir_scram {
 	uint32_t iterations;
 	uint32_t salt_size;
@@ -106,42 +109,45 @@ struct weir_scram {
 	unsigned char server_key[32];
 };
 
-/* Characters of the form below, a NUL counted. */
+/* Characters of the text form, with its NUL. */
 #define WEIR_SCRAM_TEXT_MAX 256
 
-/* SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey. 0 or WEIR_E_SYNTAX. */
+/* Parses "SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey". Returns 0 or WEIR_E_SYNTAX. */
 WEIR_API int weir_scram_parse(struct weir_span text, struct weir_scram *ret);
 
-/* The same the other way; ended by NUL. Returns the length. */
+/* Writes that form, with a NUL. Returns the length. */
 WEIR_API size_t weir_scram_format(const struct weir_scram *scram, char text[WEIR_SCRAM_TEXT_MAX]);
 
-/* False: no such user, or locked, or there is none. */
+/* Returns false if there is no such user, if it is locked, or if it has no `scram`. */
 WEIR_API bool weir_users_scram(
         const struct weir_users *users, struct weir_span name, struct weir_scram *ret);
 
-/* That of the first user in the file who has one; false: nobody has. */
+/* Gets that of the first user in the file that has one. Returns false if there is none. */
 WEIR_API bool weir_users_first_scram(const struct weir_users *users, struct weir_scram *ret);
 
-/* There is a user who can log in, and all who can have one. */
+/* Whether at least one user can log in, and all users who can have a `scram`. */
 WEIR_API bool weir_users_all_scram(const struct weir_users *users);
 
 /* -- checks ---------------------------------------------------------------------------------- */
 
 /*
- * Embedded by the caller; needs no preparation. It must live until `done` is called or it is
- * cancelled.
+ * A check under way, embedded by the caller; needs no preparation. It must live until `done` is called
+ * or the check is cancelled.
  */
 struct weir_check {
-	struct weir_check_job *job; /* the library's own */
+	struct weir_check_job *job; /* private */
 	void (*done)(struct weir_check *check, int error);
 };
 
 /*
- * Is this the user's password? Name and password are copied, and the copies erased; the caller's
- * are the caller's to erase. `done` is called exactly once, on `loop`: before this returns when the
- * answer is at hand, later if not. 0: it is. -EACCES: it is not, or no such user, or locked: the
- * time it takes does not tell which. WEIR_E_LIMIT: too many checks are under way. -ENOMEM, -EAGAIN:
- * the hash cannot be computed now, which says nothing about the password.
+ * Checks a password. Name and password are copied, and the copies are erased; the caller erases its
+ * own. `done` is called exactly once, on `loop`: during the call if the answer is known, otherwise
+ * later. Its `error` is
+ *   0              the password is right
+ *   -EACCES        it is wrong, or there is no such user, or the user is locked; how long the check
+ *                  takes does not reveal which
+ *   WEIR_E_LIMIT   too many checks are under way
+ *   -ENOMEM, -EAGAIN   the hash cannot be computed now
  *
  * All checks of a loop must be done or cancelled before the loop is destroyed.
  */
@@ -149,22 +155,22 @@ WEIR_API void weir_users_check(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, struct weir_span name, struct weir_span password,
         void (*done)(struct weir_check *check, int error));
 
-/* On whose behalf a password is checked. */
+/* The client that has sent the password. */
 struct weir_check_client {
 	const struct weir_address *address;
 	bool suspect; /* the address has sent wrong passwords lately */
 };
 
 /*
- * Like weir_users_check, for a client; with NULL no network's share is asked for.
- * WEIR_E_LIMIT also when the client's network has its share already, or another network, or one that
- * is less suspect, has taken the slot.
+ * Checks a password as weir_users_check does, for a client. WEIR_E_LIMIT also means that the network of
+ * the client has used up its share, or that a check of another network has taken the slot. A NULL
+ * `client` has no share of a network.
  */
 WEIR_API void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
         struct weir_span password, void (*done)(struct weir_check *check, int error));
 
-/* `done` is not called any more. Harmless when it was, or when the struct is all zero. */
+/* Cancels `done`. Has no effect after it was called, or if the struct is all zero. */
 WEIR_API void weir_check_cancel(struct weir_check *check);
 
 #endif

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -13,6 +12,9 @@
 #include <weir/limits.h>
 #include <weir/network.h>
 #include <weir/peers.h>
+
+#include "helper.h"
+#include "refcount.h"
 
 struct peer {
 	uint64_t key[2];
@@ -24,7 +26,7 @@ enum {
 };
 
 struct weir_peers {
-	atomic_uint holds;
+	struct refcount references;
 	pthread_mutex_t lock;
 	uint64_t seed[2];
 	unsigned each;
@@ -132,10 +134,10 @@ int weir_peers_create(unsigned each, size_t most, struct weir_peers **ret)
 		free(peers);
 		return -EIO;
 	}
-	atomic_init(&peers->holds, 1);
+	refcount_init(&peers->references);
 	pthread_mutex_init(&peers->lock, NULL);
-	peers->each = each ? each : WEIR_PEER_CONNECTIONS_MAX;
-	peers->most = most ? most : WEIR_PEERS_MAX;
+	peers->each = or_default(each, WEIR_PEER_CONNECTIONS_MAX);
+	peers->most = or_default(most, (size_t)WEIR_PEERS_MAX);
 	*ret = peers;
 	return 0;
 }
@@ -143,19 +145,19 @@ int weir_peers_create(unsigned each, size_t most, struct weir_peers **ret)
 void weir_peers_set(struct weir_peers *peers, unsigned each)
 {
 	pthread_mutex_lock(&peers->lock);
-	peers->each = each ? each : WEIR_PEER_CONNECTIONS_MAX;
+	peers->each = or_default(each, WEIR_PEER_CONNECTIONS_MAX);
 	pthread_mutex_unlock(&peers->lock);
 }
 
 struct weir_peers *weir_peers_hold(struct weir_peers *peers)
 {
-	atomic_fetch_add_explicit(&peers->holds, 1, memory_order_relaxed);
+	refcount_hold(&peers->references);
 	return peers;
 }
 
 void weir_peers_release(struct weir_peers *peers)
 {
-	if (!peers || atomic_fetch_sub_explicit(&peers->holds, 1, memory_order_acq_rel) != 1)
+	if (!peers || !refcount_release(&peers->references))
 		return;
 	pthread_mutex_destroy(&peers->lock);
 	free(peers->places);

@@ -5,6 +5,7 @@
  *
  * A channel is freed in channel_process() only, so that everybody else may hold on to it while `busy`.
  */
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <weir/error.h>
 
 #include "channel_state.h"
+#include "helper.h"
 #include "loop_internal.h"
 
 uint32_t channel_clock(const struct weir_channel *channel)
@@ -24,16 +26,35 @@ uint32_t channel_clock(const struct weir_channel *channel)
 
 bool channel_idle(const struct weir_channel *channel)
 {
-	return !channel->last && !weir_cutter_partial(&channel->cutter) &&
-	       !channel->cutter.streamed && !channel->owed && !channel->connecting &&
-	       !channel->upgrading && !channel->securing && !channel->paused;
+	return channel->phase == CHANNEL_OPEN && !channel->last && !channel->paused &&
+	       !weir_cutter_partial(&channel->cutter) && !channel->cutter.streamed &&
+	       !channel->expects_body;
+}
+
+void channel_enter(struct weir_channel *channel, enum channel_phase phase)
+{
+	enum channel_phase before = channel->phase;
+	if (before == phase)
+		return;
+	assert(phase > before || before < CHANNEL_CLOSING);
+	channel->phase = phase & ((1 << PHASE_BITS) - 1);
+	if ((before == CHANNEL_UPGRADING || before == CHANNEL_SECURING) &&
+	        phase != CHANNEL_SECURING)
+		channel_secure_end(channel);
+	if (phase == CHANNEL_SECURING || phase == CHANNEL_LINGERING)
+		channel->progress_at_ms = channel_clock(channel);
+	if (phase == CHANNEL_SECURING)
+		channel->request_at_ms = channel->progress_at_ms;
+	if (phase == CHANNEL_LINGERING)
+		weir_cutter_finish(&channel->cutter);
 }
 
 /* What the state asks of the poller; the call is made only when that changes. */
 static void channel_watch_events(struct weir_channel *channel)
 {
-	unsigned events = channel->blocked || channel->transport->stuck ? WEIR_WRITABLE : 0;
-	if (channel->lingering || channel->securing || channel_input_wanted(channel))
+	unsigned events = channel->blocked || channel->transport->pending ? WEIR_WRITABLE : 0;
+	if (channel->phase == CHANNEL_LINGERING || channel->phase == CHANNEL_SECURING ||
+	        channel_input_wanted(channel))
 		events |= WEIR_READABLE;
 	if (events == channel->events)
 		return;
@@ -51,9 +72,9 @@ static bool channel_must_linger(const struct weir_channel *channel)
 {
 	const struct weir_cutter *cutter = &channel->cutter;
 	int waiting = 0; /* bytes in the kernel */
-	if (channel->eof)
+	if (channel->input_end != INPUT_OPEN)
 		return false;
-	if (channel->unread || channel->owed || cutter->kept || cutter->refused ||
+	if (channel->unread || channel->expects_body || cutter->kept || cutter->refused ||
 	        cutter->streamed || cutter->skipping || channel->paused)
 		return true;
 	return ioctl(channel->watch.fd, FIONREAD, &waiting) == 0 && waiting > 0;
@@ -61,6 +82,7 @@ static bool channel_must_linger(const struct weir_channel *channel)
 
 static void channel_end_output(struct weir_channel *channel)
 {
+	channel_enter(channel, CHANNEL_ENDING);
 	int error = channel->transport->type->finish(channel->transport, channel->watch.fd);
 	channel->blocked = error == -EAGAIN;
 	if (error == -EAGAIN)
@@ -69,9 +91,7 @@ static void channel_end_output(struct weir_channel *channel)
 		channel_kill(channel, channel->error, false);
 		return;
 	}
-	channel->lingering = true;
-	channel->progress_at_ms = channel_clock(channel);
-	weir_cutter_finish(&channel->cutter);
+	channel_enter(channel, CHANNEL_LINGERING);
 }
 
 static void channel_drop_linger_input(struct weir_channel *channel)
@@ -94,8 +114,7 @@ void channel_destroy(struct weir_channel *channel)
 {
 	struct server_host *host = channel->host;
 	channel->busy = true; /* whatever the last callbacks ask for is not to be scheduled */
-	if (channel->securing)
-		channel_secure_end(channel);
+	channel_enter(channel, CHANNEL_DEAD);
 	weir_timer_stop(&channel->timer);
 	weir_loop_cancel(host->loop, &channel->task);
 	weir_list_remove(&channel->link);
@@ -103,13 +122,15 @@ void channel_destroy(struct weir_channel *channel)
 	weir_loop_counters(host->loop)->channels_closed++;
 	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
 	/* Who was accepted and did not come through the handshake was never told of. */
-	if (host->protocol->close && (channel->open || !host->tls))
+	if (host->protocol->close && (channel->opened || !host->tls))
 		host->protocol->close(channel, channel->error);
+	if (channel->counted)
+		weir_peers_leave(host->listener->peers, &channel->peer);
 	if (channel->reset)
 		channel_set_reset(channel->watch.fd);
 	channel->transport->type->close(channel->transport);
 	/* Closing ends a watch only where no other descriptor is left. */
-	if (channel->tapped)
+	if (channel->diversion != DIVERT_NONE)
 		close(weir_watch_cancel(host->loop, &channel->watch));
 	else
 		weir_watch_close(host->loop, &channel->watch);
@@ -123,10 +144,10 @@ void channel_destroy(struct weir_channel *channel)
 /* Tells once that the queue is empty; the protocol may push again. True if it was told. */
 static bool channel_tell_drained(struct weir_channel *channel)
 {
-	if (channel->last || channel->drain_told || channel->dead || channel->failed ||
-	        !channel->open)
+	if (channel->last || channel->drained_reported || !channel->opened ||
+	        channel->phase >= CHANNEL_ENDING)
 		return false;
-	channel->drain_told = true;
+	channel->drained_reported = true;
 	if (!channel->host->protocol->drained)
 		return false;
 	channel->host->protocol->drained(channel);
@@ -150,14 +171,15 @@ static bool channel_run(struct weir_channel *channel, struct weir_span input)
 	} while (channel_tell_drained(channel) ||
 	         weir_cutter_pending(&channel->cutter, type, &region));
 	channel_input_end(channel, &region);
-	return region.seen < region.size && !channel->cutter.refused && !channel->closing;
+	return region.seen < region.size && !channel->cutter.refused &&
+	       channel->phase < CHANNEL_CLOSING;
 }
 
 /* What the transport has left over of its own, if anything. */
 static void channel_flush_transport(struct weir_channel *channel)
 {
 	struct weir_transport *transport = channel->transport;
-	if (!transport->stuck)
+	if (!transport->pending)
 		return;
 	int error = transport->type->flush(transport, channel->watch.fd);
 	if (error < 0 && error != -EAGAIN)
@@ -169,8 +191,8 @@ static void channel_drain(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->host->protocol;
 	if (channel_secure_silent(channel) || (channel_idle(channel) && !protocol->draining)) {
-		channel->closing = true;
-	} else if (channel_idle(channel) && channel->open) {
+		channel_enter(channel, CHANNEL_CLOSING);
+	} else if (channel_idle(channel) && channel->opened) {
 		protocol->draining(channel);
 		channel_run(channel, weir_span(NULL, 0));
 	}
@@ -183,7 +205,7 @@ static void channel_process(struct weir_channel *channel, bool readable)
 	bool pending = false;
 	channel->busy = true;
 	channel_flush_transport(channel);
-	if (readable && channel->tapped && channel_input_wanted(channel)) {
+	if (readable && channel->diversion != DIVERT_NONE && channel_input_wanted(channel)) {
 		channel_divert_readable(channel);
 	} else if (readable && channel_input_wanted(channel)) {
 		buffer = loop_receive_buffer(channel->host->loop);
@@ -192,25 +214,26 @@ static void channel_process(struct weir_channel *channel, bool readable)
 		else
 			channel_kill(channel, -ENOMEM, true);
 	}
-	if (!channel->dead)
+	if (!channel_dead(channel))
 		pending = channel_run(channel, weir_span(buffer, received));
 	if (channel->transport->failed)
 		channel_kill(channel, channel->transport->failed, false);
 	/* Requests that wait for a place in the queue come before the end. */
-	if (channel->eof && !channel->eof_told && !pending && !channel->dead) {
+	if (channel->input_end == INPUT_ENDED && !pending && !channel_dead(channel)) {
 		channel_input_tell_eof(channel);
 		channel_run(channel, weir_span(NULL, 0));
 	}
-	if (channel->host->draining && !channel->dead && !channel->closing)
+	if (channel->host->draining && channel->phase < CHANNEL_CLOSING)
 		channel_drain(channel);
-	if (channel->upgrading && !channel->last && !channel->dead)
+	if (channel->phase == CHANNEL_UPGRADING && !channel->last)
 		channel_secure_upgrade(channel);
-	if (channel->closing && !channel->last && !channel->dead)
+	if ((channel->phase == CHANNEL_CLOSING || channel->phase == CHANNEL_ENDING) &&
+	        !channel->last)
 		channel_end_output(channel);
-	if (!channel->dead)
+	if (!channel_dead(channel))
 		channel_watch_events(channel);
 	channel->busy = false;
-	if (channel->dead)
+	if (channel_dead(channel))
 		channel_destroy(channel);
 	else
 		channel_arm(channel);
@@ -219,7 +242,7 @@ static void channel_process(struct weir_channel *channel, bool readable)
 static void channel_open(struct weir_channel *channel)
 {
 	const struct weir_protocol *protocol = channel->host->protocol;
-	channel->open = true;
+	channel->opened = true;
 	int error = protocol->open ? protocol->open(channel) : 0;
 	if (error < 0)
 		channel_kill(channel, error, false);
@@ -230,8 +253,8 @@ static void channel_secure(struct weir_channel *channel)
 {
 	channel->busy = true;
 	channel_flush_transport(channel);
-	bool complete = !channel->dead && channel_secure_step(channel);
-	if (complete && !channel->open)
+	bool complete = !channel_dead(channel) && channel_secure_step(channel);
+	if (complete && !channel->opened)
 		channel_open(channel);
 	channel_process(channel, complete);
 }
@@ -239,14 +262,19 @@ static void channel_secure(struct weir_channel *channel)
 void channel_task(struct weir_task *task)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(task, struct weir_channel, task);
-	if (channel->dead)
+	switch ((enum channel_phase)channel->phase) {
+	case CHANNEL_DEAD:
 		channel_destroy(channel);
-	else if (channel->connecting || channel->lingering)
-		return;
-	else if (channel->securing)
+		break;
+	case CHANNEL_CONNECTING:
+	case CHANNEL_LINGERING:
+		break;
+	case CHANNEL_SECURING:
 		channel_secure(channel);
-	else
+		break;
+	default:
 		channel_process(channel, false);
+	}
 }
 
 void channel_schedule(struct weir_channel *channel)
@@ -269,11 +297,11 @@ static int channel_socket_error(int fd)
 static void channel_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct weir_channel *channel = WEIR_CONTAINER(watch, struct weir_channel, watch);
-	if (channel->dead) {
+	if (channel_dead(channel)) {
 		channel_destroy(channel);
 		return;
 	}
-	if (channel->connecting) {
+	if (channel->phase == CHANNEL_CONNECTING) {
 		int error = channel_socket_error(watch->fd);
 		if (error < 0)
 			channel_kill(channel, error, false);
@@ -281,7 +309,7 @@ static void channel_on_event(struct weir_watch *watch, unsigned events)
 			channel_start(channel);
 		return;
 	}
-	if (channel->lingering) {
+	if (channel->phase == CHANNEL_LINGERING) {
 		channel_drop_linger_input(channel);
 		return;
 	}
@@ -292,7 +320,7 @@ static void channel_on_event(struct weir_watch *watch, unsigned events)
 	}
 	if (events & WEIR_WRITABLE)
 		channel->blocked = false;
-	if (channel->securing)
+	if (channel->phase == CHANNEL_SECURING)
 		channel_secure(channel);
 	else
 		channel_process(channel, events & WEIR_READABLE);
@@ -300,19 +328,20 @@ static void channel_on_event(struct weir_watch *watch, unsigned events)
 
 void channel_start(struct weir_channel *channel)
 {
-	channel->connecting = false;
+	if (channel->phase == CHANNEL_CONNECTING)
+		channel_enter(channel, CHANNEL_OPEN);
 	channel->busy = true;
 	channel->progress_at_ms = channel_clock(channel);
-	if (!channel->securing)
+	if (channel->phase == CHANNEL_OPEN)
 		channel_open(channel);
 	channel_process(channel, false);
 }
 
 void channel_kill(struct weir_channel *channel, int error, bool reset)
 {
-	if (channel->dead)
+	if (channel_dead(channel))
 		return;
-	channel->dead = true;
+	channel_enter(channel, CHANNEL_DEAD);
 	channel->reset = reset;
 	channel->error = error;
 	channel_schedule(channel);
@@ -320,22 +349,14 @@ void channel_kill(struct weir_channel *channel, int error, bool reset)
 
 void channel_bounds_fill(struct weir_bounds *bounds)
 {
-	if (!bounds->request_max)
-		bounds->request_max = WEIR_REQUEST_MAX;
-	if (bounds->request_max > UINT32_MAX)
-		bounds->request_max = UINT32_MAX; /* the cutter's */
-	if (!bounds->replies_max)
-		bounds->replies_max = WEIR_REPLIES_MAX;
-	if (!bounds->idle_ms)
-		bounds->idle_ms = WEIR_IDLE_MS;
-	if (!bounds->request_ms)
-		bounds->request_ms = WEIR_REQUEST_MS;
-	if (!bounds->progress_ms)
-		bounds->progress_ms = WEIR_PROGRESS_MS;
-	if (!bounds->channels_max)
-		bounds->channels_max = WEIR_CHANNELS_MAX;
-	if (!bounds->drain_ms)
-		bounds->drain_ms = WEIR_DRAIN_MS;
+	bounds->request_max = or_default(bounds->request_max, (size_t)WEIR_REQUEST_MAX);
+	bounds->request_max = min_of(bounds->request_max, (size_t)UINT32_MAX); /* the cutter's */
+	bounds->replies_max = or_default(bounds->replies_max, WEIR_REPLIES_MAX);
+	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_IDLE_MS);
+	bounds->request_ms = or_default(bounds->request_ms, WEIR_REQUEST_MS);
+	bounds->progress_ms = or_default(bounds->progress_ms, WEIR_PROGRESS_MS);
+	bounds->channels_max = or_default(bounds->channels_max, WEIR_CHANNELS_MAX);
+	bounds->drain_ms = or_default(bounds->drain_ms, WEIR_DRAIN_MS);
 }
 
 struct weir_channel *channel_create(struct server_host *host, int fd,
@@ -351,8 +372,8 @@ struct weir_channel *channel_create(struct server_host *host, int fd,
 	weir_cutter_init(
 	        &channel->cutter, weir_until_line_end(), (uint32_t)host->bounds.request_max);
 	channel->peer = *peer;
-	channel->connecting = connecting;
-	channel->drain_told = true;
+	channel->phase = connecting ? CHANNEL_CONNECTING : CHANNEL_OPEN;
+	channel->drained_reported = true;
 	channel->events = connecting ? WEIR_WRITABLE : WEIR_READABLE;
 	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
 	weir_list_init(&channel->timer.link);
@@ -361,6 +382,7 @@ struct weir_channel *channel_create(struct server_host *host, int fd,
 		*ret_error = weir_watch_start(
 		        host->loop, &channel->watch, fd, channel->events, channel_on_event);
 	if (*ret_error < 0) {
+		channel_enter(channel, CHANNEL_DEAD);
 		channel->transport->type->close(channel->transport);
 		free(channel);
 		return NULL;
@@ -376,7 +398,8 @@ struct weir_channel *channel_create(struct server_host *host, int fd,
 
 void weir_channel_close(struct weir_channel *channel)
 {
-	channel->closing = true;
+	if (channel->phase < CHANNEL_CLOSING)
+		channel_enter(channel, CHANNEL_CLOSING);
 	channel_schedule(channel);
 }
 
@@ -387,7 +410,7 @@ void weir_channel_abort(struct weir_channel *channel, int error)
 
 void weir_channel_reset_on_failure(struct weir_channel *channel, bool reset)
 {
-	channel->hard_fail = reset;
+	channel->reset_on_failure = reset;
 }
 
 void *weir_channel_session(const struct weir_channel *channel)
@@ -425,6 +448,18 @@ int weir_channel_local(const struct weir_channel *channel, struct weir_address *
 	return 0;
 }
 
+void channel_count_peer(struct weir_channel *channel)
+{
+	struct weir_peers *peers = channel->host->listener->peers;
+	channel->counted = peers && weir_peers_enter(peers, &channel->peer) == 0;
+}
+
+bool weir_channel_over_quota(const struct weir_channel *channel)
+{
+	const struct weir_listener *listener = channel->host->listener;
+	return listener && listener->peers && !channel->counted;
+}
+
 unsigned weir_channel_replies(const struct weir_channel *channel)
 {
 	return channel->reply_count;
@@ -433,4 +468,16 @@ unsigned weir_channel_replies(const struct weir_channel *channel)
 bool weir_channel_draining(const struct weir_channel *channel)
 {
 	return channel->host->draining;
+}
+
+enum weir_activity weir_channel_activity(const struct weir_channel *channel)
+{
+	if (channel->reply_count)
+		return WEIR_ACTIVITY_REPLYING;
+	return channel_idle(channel) ? WEIR_ACTIVITY_IDLE : WEIR_ACTIVITY_RECEIVING;
+}
+
+uint32_t weir_channel_quiet_ms(const struct weir_channel *channel)
+{
+	return channel_clock(channel) - channel->progress_at_ms;
 }

@@ -158,7 +158,7 @@ static bool channel_flush_send_remainder(struct weir_channel *channel)
 	ssize_t put = channel_flush_send_pieces(
 	        channel, remainder->pieces + remainder->first, remainder->count - remainder->first);
 	if (put < 0) {
-		channel_kill(channel, (int)put, channel->hard_fail);
+		channel_kill(channel, (int)put, channel->reset_on_failure);
 		return false;
 	}
 	channel_flush_note_sent(channel, (size_t)put);
@@ -214,7 +214,7 @@ static void channel_flush_send_output(struct weir_channel *channel, struct weir_
 	channel_flush_choose_unsent(channel, out);
 	ssize_t put = channel_flush_send_pieces(channel, out->pieces, out->count);
 	if (put < 0) {
-		channel_kill(channel, (int)put, channel->hard_fail);
+		channel_kill(channel, (int)put, channel->reset_on_failure);
 		return;
 	}
 	channel_flush_note_sent(channel, (size_t)put);
@@ -232,12 +232,11 @@ static bool channel_flush_end_if_failed(struct weir_channel *channel)
 	struct weir_reply *first = channel_reply_first(channel);
 	if (!first || first->state != REPLY_FAILED || channel->remainder)
 		return false;
-	channel->failed = true;
 	channel_replies_abandon(channel, WEIR_CLOSE_ABORTED);
-	if (channel->hard_fail)
+	if (channel->reset_on_failure)
 		channel_kill(channel, -EIO, true);
 	else
-		channel->closing = true;
+		channel_enter(channel, CHANNEL_ENDING);
 	channel->error = -EIO;
 	return true;
 }
@@ -255,7 +254,7 @@ static bool channel_flush_once(struct weir_channel *channel)
 	if (out.size)
 		channel_flush_send_output(channel, &out);
 	arena_reset(loop_arena(channel->host->loop));
-	if (channel->dead)
+	if (channel_dead(channel))
 		return false;
 	channel_replies_pop_sent(channel);
 	return !channel->blocked && !channel_flush_end_if_failed(channel) && channel->last &&
@@ -265,7 +264,7 @@ static bool channel_flush_once(struct weir_channel *channel)
 bool channel_flush(struct weir_channel *channel, uint64_t until)
 {
 	unsigned empty = 0;
-	if (!channel->last || channel->blocked || channel->dead ||
+	if (!channel->last || channel->blocked || channel_dead(channel) ||
 	        !channel_flush_send_remainder(channel))
 		return true;
 	channel_replies_pop_sent(channel);

@@ -8,7 +8,6 @@
 #include <weir/error.h>
 
 #include "channel_state.h"
-#include "tls_transport.h"
 
 /* -- what the cutter calls --------------------------------------------------------------------- */
 
@@ -20,18 +19,18 @@ static struct weir_channel *channel_input_channel_of(const struct weir_cutter *c
 static bool channel_input_on_held(const struct weir_cutter *cutter)
 {
 	const struct weir_channel *channel = channel_input_channel_of(cutter);
-	return channel->dead || channel->closing || channel->paused || channel->upgrading ||
-	       channel->securing || channel->reply_count >= channel->host->bounds.replies_max;
+	return channel->phase != CHANNEL_OPEN || channel->paused ||
+	       channel->reply_count >= channel->host->bounds.replies_max;
 }
 
 static void channel_input_on_request(struct weir_cutter *cutter, struct weir_span request)
 {
 	struct weir_channel *channel = channel_input_channel_of(cutter);
-	if (!channel->owed)
+	if (!channel->expects_body)
 		channel->request_at_ms = channel_clock(channel);
 	weir_loop_counters(channel->host->loop)->requests++;
 	/* The end of a stream is told also when its last piece made the protocol pause. */
-	if (!channel->dead && !channel->closing)
+	if (channel->phase < CHANNEL_CLOSING)
 		channel->host->protocol->request(channel, request);
 }
 
@@ -64,7 +63,7 @@ const struct weir_cutter_type channel_cutter_type = {
 bool channel_input_wanted(const struct weir_channel *channel)
 {
 	return !channel_input_on_held(&channel->cutter) && !channel->cutter.refused &&
-	       !channel->eof && !channel->connecting;
+	       channel->input_end == INPUT_OPEN;
 }
 
 /*
@@ -86,7 +85,7 @@ void channel_input_note(struct weir_channel *channel, size_t size)
 {
 	weir_loop_counters(channel->host->loop)->bytes_in += size;
 	channel->progress_at_ms = channel_clock(channel);
-	if (channel->owed || channel->cutter.streamed)
+	if (channel->expects_body || channel->cutter.streamed)
 		channel_input_pay(channel, size);
 }
 
@@ -98,11 +97,12 @@ size_t channel_input_receive(struct weir_channel *channel, char *buffer)
 	weir_loop_counters(channel->host->loop)->receives++;
 	if (got > 0) {
 		channel_input_note(channel, (size_t)got);
-		channel->eof = channel->transport->at_end;
+		if (channel->transport->at_end)
+			channel->input_end = INPUT_ENDED;
 		return (size_t)got;
 	}
 	if (got == 0)
-		channel->eof = true;
+		channel->input_end = INPUT_ENDED;
 	else if (got != -EAGAIN && got != -EINTR)
 		channel_kill(channel, (int)got, false);
 	return 0;
@@ -112,19 +112,19 @@ void channel_input_end(struct weir_channel *channel, const struct weir_region *r
 {
 	struct weir_cutter *cutter = &channel->cutter;
 	bool began = !cutter->kept && region->size;
-	if (channel->closing || channel->dead) {
+	if (channel->phase >= CHANNEL_CLOSING) {
 		/* That there was more to read decides how the channel closes. */
 		channel->unread |= region->size > 0;
 		weir_cutter_finish(cutter);
 		return;
 	}
-	if (channel->upgrading) {
-		/* Said in clear, to be taken for said in secret. */
-		*tls_dropped(channel->transport) += region->size;
+	if (channel->phase == CHANNEL_UPGRADING) {
+		/* Input in clear must not be taken for input that came encrypted. */
+		weir_secure_drop(channel, region->size);
 		weir_cutter_finish(cutter);
 		return;
 	}
-	if (began && !channel->owed)
+	if (began && !channel->expects_body)
 		channel->request_at_ms = channel_clock(channel);
 	if (weir_cutter_save(cutter, region) < 0)
 		channel_kill(channel, -ENOMEM, true);
@@ -132,11 +132,11 @@ void channel_input_end(struct weir_channel *channel, const struct weir_region *r
 
 void channel_input_tell_eof(struct weir_channel *channel)
 {
-	channel->eof_told = true;
+	channel->input_end = INPUT_END_REPORTED;
 	if (channel->host->protocol->eof)
 		channel->host->protocol->eof(channel);
 	else
-		channel->closing = true;
+		weir_channel_close(channel);
 }
 
 /* -- what users call --------------------------------------------------------------------------- */
@@ -166,12 +166,12 @@ void weir_channel_pause(struct weir_channel *channel)
 	channel_schedule(channel);
 }
 
-void weir_channel_expect_input(struct weir_channel *channel, bool owed)
+void weir_channel_expect_body(struct weir_channel *channel, bool owed)
 {
-	if (owed == channel->owed)
+	if (owed == channel->expects_body)
 		return;
 	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
-	channel->owed = owed;
+	channel->expects_body = owed;
 	channel_schedule(channel);
 }
 

@@ -13,5 +13,5 @@ struct weir_channel *weir_channel_find(struct weir_channel_ref ref)
 	struct weir_watch *watch = loop_watch_find(ref.loop, ref.fd, ref.generation);
 	struct weir_channel *channel =
 	        watch ? WEIR_CONTAINER(watch, struct weir_channel, watch) : NULL;
-	return channel && !channel->dead ? channel : NULL;
+	return channel && !channel_dead(channel) ? channel : NULL;
 }

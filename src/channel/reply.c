@@ -14,6 +14,7 @@
 
 #include "channel_state.h"
 #include "loop_internal.h"
+#include "tls_transport.h"
 
 /* -- memory, kept for reuse -------------------------------------------------------------------- */
 
@@ -32,11 +33,13 @@ static void channel_reply_destroy_pool(void *object)
 	free(pool);
 }
 
+static const struct loop_object_type reply_pool_type = {"replies", channel_reply_destroy_pool};
+
 static struct reply_pool *channel_reply_pool_of(struct weir_loop *loop)
 {
-	struct reply_pool *pool = loop_slot(loop, WEIR_SLOT_REPLIES);
+	struct reply_pool *pool = loop_object(loop, &reply_pool_type);
 	if (!pool && (pool = calloc(1, sizeof *pool)))
-		loop_set_slot(loop, WEIR_SLOT_REPLIES, pool, channel_reply_destroy_pool);
+		loop_set_object(loop, &reply_pool_type, pool);
 	return pool;
 }
 
@@ -54,8 +57,8 @@ static struct weir_reply *channel_reply_allocate(struct weir_loop *loop)
 
 static void channel_reply_release(struct weir_loop *loop, struct weir_reply *reply)
 {
-	struct reply_pool *pool = loop_slot(loop, WEIR_SLOT_REPLIES);
-	if (!pool || pool->count >= WEIR_REPLIES_KEPT) {
+	struct reply_pool *pool = loop_object(loop, &reply_pool_type);
+	if (!pool || pool->count >= WEIR_REPLIES_RECYCLED) {
 		free(reply);
 		return;
 	}
@@ -81,7 +84,7 @@ static void channel_reply_append(struct weir_channel *channel, struct weir_reply
 	}
 	channel->last = reply;
 	channel->reply_count++;
-	channel->drain_told = false;
+	channel->drained_reported = false;
 }
 
 static struct weir_reply *channel_reply_take_first(struct weir_channel *channel)
@@ -165,8 +168,8 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
 /* Behind a reply that broke off, or behind our end, nothing may be said. */
 static bool channel_reply_takes_replies(const struct weir_channel *channel)
 {
-	return !channel->dead && !channel->failed && !channel->lingering && !channel->upgrading &&
-	       !channel->securing;
+	return channel->phase < CHANNEL_ENDING &&
+	       (!transport_is_tls(channel->transport) || weir_tls_complete(channel->transport));
 }
 
 int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer)

@@ -12,6 +12,7 @@
  * begun and not complete, the oldest gives way when they become too many.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -30,21 +31,34 @@ void server_host_init(struct server_host *host)
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
+/* What a channel needs from the choice of TLS to the end of the handshake; the transport has it. */
+struct handshake {
+	struct weir_list link; /* in host->handshakes, once it is begun */
+	struct weir_channel *channel;
+	size_t dropped; /* bytes of input that came in clear */
+};
+
+static struct handshake *handshake_of(const struct weir_channel *channel)
+{
+	return tls_owner(channel->transport);
+}
+
 static int channel_secure_use_tls(
         struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
-	struct weir_transport *transport = tls_transport(tls, channel->host->loop, name);
-	if (!transport)
+	struct handshake *handshake = calloc(1, sizeof *handshake);
+	struct weir_transport *transport = NULL;
+	if (handshake)
+		transport = tls_transport(tls, channel->host->loop, name);
+	if (!transport) {
+		free(handshake);
 		return -ENOMEM;
-	*tls_channel(transport) = channel;
+	}
+	handshake->channel = channel;
+	weir_list_init(&handshake->link);
+	tls_set_owner(transport, handshake);
 	channel->transport = transport;
 	return 0;
-}
-
-static void channel_secure_begin_handshake(struct weir_channel *channel)
-{
-	channel->securing = true;
-	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
 }
 
 int channel_secure_begin(struct weir_channel *channel)
@@ -53,14 +67,14 @@ int channel_secure_begin(struct weir_channel *channel)
 		return 0;
 	int error = channel_secure_use_tls(channel, channel->host->tls, NULL);
 	if (error == 0)
-		channel_secure_begin_handshake(channel);
+		channel_enter(channel, CHANNEL_SECURING);
 	return error;
 }
 
 bool channel_secure_silent(const struct weir_channel *channel)
 {
 	int waiting = 0; /* bytes in the kernel */
-	return channel->securing && !tls_heard(channel->transport) &&
+	return channel->phase == CHANNEL_SECURING && !tls_heard(channel->transport) &&
 	       (ioctl(channel->watch.fd, FIONREAD, &waiting) < 0 || waiting == 0);
 }
 
@@ -73,8 +87,7 @@ static void channel_secure_step_later(struct weir_channel *channel)
 
 void channel_secure_upgrade(struct weir_channel *channel)
 {
-	channel->upgrading = false;
-	channel_secure_begin_handshake(channel);
+	channel_enter(channel, CHANNEL_SECURING);
 	if (tls_speaks_first(channel->transport))
 		channel_secure_step_later(channel);
 }
@@ -95,13 +108,14 @@ static bool channel_secure_take_step(struct server_host *host)
 static void channel_secure_count_begun(struct weir_channel *channel)
 {
 	struct server_host *host = channel->host;
-	struct weir_list *link = tls_link(channel->transport);
+	struct weir_list *link = &handshake_of(channel)->link;
 	if (!weir_list_empty(link))
 		return;
 	if (host->handshake_count >= WEIR_TLS_HANDSHAKES_MAX) {
-		struct weir_transport *oldest = tls_of_link(host->handshakes.next);
+		struct handshake *oldest =
+		        WEIR_CONTAINER(host->handshakes.next, struct handshake, link);
 		weir_loop_counters(host->loop)->limits_hit++;
-		channel_secure_fail(*tls_channel(oldest), WEIR_E_LIMIT);
+		channel_secure_fail(oldest->channel, WEIR_E_LIMIT);
 	}
 	weir_list_append(&host->handshakes, link);
 	host->handshake_count++;
@@ -109,12 +123,17 @@ static void channel_secure_count_begun(struct weir_channel *channel)
 
 void channel_secure_end(struct weir_channel *channel)
 {
-	struct weir_list *link = tls_link(channel->transport);
-	channel->securing = false;
-	if (weir_list_empty(link))
-		return;
-	weir_list_remove(link);
-	channel->host->handshake_count--;
+	struct handshake *handshake = handshake_of(channel);
+	if (!weir_list_empty(&handshake->link))
+		channel->host->handshake_count--;
+	weir_list_remove(&handshake->link);
+	tls_set_owner(channel->transport, NULL);
+	free(handshake);
+}
+
+void weir_secure_drop(struct weir_channel *channel, size_t size)
+{
+	handshake_of(channel)->dropped += size;
 }
 
 static const char *channel_secure_reason(const struct weir_channel *channel, int error)
@@ -132,20 +151,21 @@ static const char *channel_secure_reason(const struct weir_channel *channel, int
 void channel_secure_fail(struct weir_channel *channel, int error)
 {
 	struct server_host *host = channel->host;
-	bool plain = tls_spoke_plain(channel->transport) && !channel->open;
+	bool plain = tls_spoke_plain(channel->transport) && !channel->opened;
 	weir_loop_counters(host->loop)->handshake_failures++;
-	if (host->tls_failed)
-		host->tls_failed(
-		        host->context, &channel->peer, channel_secure_reason(channel, error));
+	const struct weir_listener *listener = host->listener;
+	if (listener && listener->tls_failed)
+		listener->tls_failed(
+		        listener->context, &channel->peer, channel_secure_reason(channel, error));
 	if (host->protocol->insecure)
 		host->protocol->insecure(channel, channel_secure_reason(channel, error));
-	channel_secure_end(channel);
+	if (channel->phase < CHANNEL_CLOSING)
+		channel_enter(channel, CHANNEL_CLOSING);
 	channel->transport->type->close(channel->transport);
 	channel->transport = weir_tcp();
 	channel->error = error;
 	if (plain && host->tls_refusal)
 		weir_channel_push_static(channel, host->tls_refusal);
-	channel->closing = true;
 	channel_schedule(channel);
 }
 
@@ -165,11 +185,11 @@ bool channel_secure_step(struct weir_channel *channel)
 		channel_secure_fail(channel, error);
 		return false;
 	}
-	size_t dropped = *tls_dropped(transport);
-	channel_secure_end(channel);
+	size_t dropped = handshake_of(channel)->dropped;
+	channel_enter(channel, CHANNEL_OPEN);
 	weir_loop_counters(channel->host->loop)->handshakes++;
 	channel->progress_at_ms = channel_clock(channel);
-	if (channel->open && channel->host->protocol->secured)
+	if (channel->opened && channel->host->protocol->secured)
 		channel->host->protocol->secured(channel, dropped);
 	return true;
 }
@@ -178,13 +198,12 @@ bool channel_secure_step(struct weir_channel *channel)
 
 int weir_channel_start_tls(struct weir_channel *channel, struct weir_tls *tls, const char *name)
 {
-	if (channel->dead || channel->closing || channel->failed || channel->lingering ||
-	        transport_is_tls(channel->transport))
+	if (channel->phase != CHANNEL_OPEN || transport_is_tls(channel->transport))
 		return WEIR_E_CLOSED;
 	int error = channel_secure_use_tls(channel, tls, name);
 	if (error < 0)
 		return error;
-	channel->upgrading = true;
+	channel_enter(channel, CHANNEL_UPGRADING);
 	channel_schedule(channel);
 	return 0;
 }
@@ -203,7 +222,7 @@ void weir_channel_send_ticket(struct weir_channel *channel)
 
 bool weir_channel_secure(const struct weir_channel *channel)
 {
-	return transport_is_tls(channel->transport) && !channel->upgrading && !channel->securing;
+	return transport_is_tls(channel->transport) && weir_tls_complete(channel->transport);
 }
 
 bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)

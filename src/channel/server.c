@@ -15,12 +15,12 @@
 
 struct weir_server {
 	struct server_host host;
-	struct weir_watch watch; /* fd is -1 when it listens no more */
-	struct weir_timer timer; /* the end of a pause, or of the drain */
+	struct weir_watch watch;       /* fd is -1 when it listens no more */
+	struct weir_timer timer;       /* the end of a pause, or of the drain */
+	struct weir_listener listener; /* tls and peers are held */
 	struct weir_address address;
 	bool paused;
 	bool full; /* paused until a channel has gone, or may give way */
-	void (*accept_failed)(void *context, int error);
 	void (*drained)(void *context);
 	void *drained_context;
 	struct weir_task drained_task;
@@ -57,39 +57,8 @@ static void server_accept_failed(struct weir_server *server, int error)
 	server_set_paused(server, true);
 	weir_timer_start(
 	        server->host.loop, &server->timer, WEIR_ACCEPT_PAUSE_MS, server_on_pause_end);
-	if (server->accept_failed)
-		server->accept_failed(server->host.context, error);
-}
-
-/*
- * Ends the channel that has been idle longest or, if none is idle, one that has stalled in a request. The
- * list is in order to the second: the first few are compared. Those that must stay go to its end, so that
- * the search is bounded and still meets all. False if none of these gives way.
- */
-static bool server_make_room(struct weir_server *server)
-{
-	struct server_host *host = &server->host;
-	struct weir_channel *found = NULL;
-	unsigned found_rank = 0;
-	struct weir_list *link = host->channels.next;
-	for (unsigned i = 0; i < WEIR_YIELD_LOOKS && link != &host->channels; i++) {
-		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
-		unsigned rank = channel_yields(channel);
-		link = link->next;
-		bool longer =
-		        found && (int32_t)(channel->progress_at_ms - found->progress_at_ms) < 0;
-		if (rank > found_rank || (rank && rank == found_rank && longer)) {
-			found = channel;
-			found_rank = rank;
-		} else if (rank == 0 && link != &host->channels) {
-			weir_list_remove(&channel->link);
-			weir_list_append(&host->channels, &channel->link);
-		}
-	}
-	if (!found)
-		return false;
-	channel_yield(found);
-	return true;
+	if (server->listener.accept_failed)
+		server->listener.accept_failed(server->listener.context, error);
 }
 
 /* One connection. 0; -EAGAIN: there are no more; another errno: none can be accepted now. */
@@ -111,6 +80,8 @@ static int server_accept_one(struct weir_server *server)
 		weir_loop_counters(server->host.loop)->channels_refused++;
 		return error;
 	}
+	permits_channel_opened(&server->host);
+	channel_count_peer(channel);
 	channel_start(channel);
 	return 0;
 }
@@ -120,7 +91,7 @@ static void server_wait_for_room(struct weir_server *server)
 	server_set_paused(server, true);
 	server->full = true;
 	weir_timer_start(
-	        server->host.loop, &server->timer, WEIR_YIELD_AGAIN_MS, server_on_pause_end);
+	        server->host.loop, &server->timer, WEIR_EVICT_AGAIN_MS, server_on_pause_end);
 }
 
 static void server_on_event(struct weir_watch *watch, unsigned events)
@@ -133,12 +104,12 @@ static void server_on_event(struct weir_watch *watch, unsigned events)
 		return;
 	}
 	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && server->watch.fd >= 0; i++) {
-		if (server->host.count >= server->host.bounds.channels_max) {
+		if (!permits_available(&server->host)) {
 			/* Whether another one waits, the next event tells. */
 			if (i > 0)
 				return;
 			weir_loop_counters(server->host.loop)->limits_hit++;
-			if (!server_make_room(server)) {
+			if (!permits_make_room(&server->host)) {
 				server_wait_for_room(server);
 				return;
 			}
@@ -147,7 +118,7 @@ static void server_on_event(struct weir_watch *watch, unsigned events)
 		if (error == -EAGAIN)
 			return;
 		/* The descriptor that this frees is there in the next turn. */
-		if (error == -EMFILE && server_make_room(server))
+		if (error == -EMFILE && permits_make_room(&server->host))
 			return;
 		if (error < 0) {
 			server_accept_failed(server, error);
@@ -165,49 +136,54 @@ static void server_on_drained(struct weir_task *task)
 		drained(server->drained_context);
 }
 
+static void server_end_drain(struct weir_server *server)
+{
+	weir_timer_stop(&server->timer);
+	server->drained_task.run = server_on_drained;
+	weir_loop_defer(server->host.loop, &server->drained_task);
+}
+
 static void server_channel_gone(struct server_host *host)
 {
 	struct weir_server *server = WEIR_CONTAINER(host, struct weir_server, host);
-	if (server->full && server->watch.fd >= 0 && host->count < host->bounds.channels_max) {
+	permits_channel_closed(host);
+	if (server->full && server->watch.fd >= 0 && permits_available(host)) {
 		server->full = false;
 		weir_timer_stop(&server->timer);
 		server_set_paused(server, false);
 	}
-	if (host->draining && host->count == 0) {
-		weir_timer_stop(&server->timer);
-		server->drained_task.run = server_on_drained;
-		weir_loop_defer(host->loop, &server->drained_task);
-	}
+	if (host->draining && host->count == 0)
+		server_end_drain(server);
 }
 
 /* Accepted sockets inherit these options, so that none is set per connection. */
-static int server_set_options(int fd, const struct weir_server_options *options)
+static int server_set_options(int fd, const struct weir_listener *listener)
 {
 	int on = 1, off = 0, unsent = WEIR_UNSENT_LOW;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
 	        setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) < 0)
 		return -errno;
-	if (options->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+	if (listener->shared && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
 		return -errno;
-	if (options->address.any.sa_family == AF_INET6)
+	if (listener->address.any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
-		        IN6_IS_ADDR_UNSPECIFIED(&options->address.v6.sin6_addr) ? &off : &on,
+		        IN6_IS_ADDR_UNSPECIFIED(&listener->address.v6.sin6_addr) ? &off : &on,
 		        sizeof on);
 	return 0;
 }
 
 static int server_open_listener(
-        const struct weir_server_options *options, struct weir_address *ret_address)
+        const struct weir_listener *listener, struct weir_address *ret_address)
 {
 	socklen_t size = sizeof *ret_address;
 	int fd = socket(
-	        options->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	        listener->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int error = server_set_options(fd, options);
+	int error = server_set_options(fd, listener);
 	if (error == 0 &&
-	        (bind(fd, &options->address.any, weir_address_size(&options->address)) < 0 ||
+	        (bind(fd, &listener->address.any, weir_address_size(&listener->address)) < 0 ||
 	                listen(fd, WEIR_BACKLOG) < 0 ||
 	                getsockname(fd, &ret_address->any, &size) < 0))
 		error = -errno;
@@ -218,47 +194,72 @@ static int server_open_listener(
 	return fd;
 }
 
-int weir_server_create(
-        struct weir_loop *loop, const struct weir_server_options *options, struct weir_server **ret)
+static struct weir_server *server_allocate(
+        struct weir_loop *loop, const struct weir_server_options *options)
 {
 	struct weir_server *server = calloc(1, sizeof *server);
 	if (!server)
-		return -ENOMEM;
-	int fd = server_open_listener(options, &server->address);
-	if (fd < 0) {
-		free(server);
-		return fd;
-	}
+		return NULL;
+	server->listener = options->listener;
+	if (server->listener.tls)
+		weir_tls_hold(server->listener.tls);
+	if (server->listener.peers)
+		weir_peers_hold(server->listener.peers);
 	server->host = (struct server_host){
 	        .loop = loop,
 	        .protocol = options->protocol,
 	        .context = options->context,
-	        .bounds = options->bounds,
+	        .bounds = options->listener.bounds,
 	        .channel_gone = server_channel_gone,
+	        .listener = &server->listener,
+	        .tls = options->listener.tls_upgrade ? NULL : options->listener.tls,
 	        .tls_refusal = options->tls_refusal,
-	        .tls_failed = options->tls_failed,
 	};
 	server_host_init(&server->host);
-	if (options->tls)
-		server->host.tls = weir_tls_hold(options->tls);
 	weir_list_init(&server->timer.link);
-	server->accept_failed = options->accept_failed;
-	int error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, server_on_event);
-	if (error < 0) {
-		close(fd);
-		weir_tls_release(server->host.tls);
-		free(server);
-		return error;
+	return server;
+}
+
+static void server_free(struct weir_server *server)
+{
+	permits_leave(&server->host);
+	weir_tls_release(server->listener.tls);
+	weir_peers_release(server->listener.peers);
+	free(server);
+}
+
+int weir_server_create(
+        struct weir_loop *loop, const struct weir_server_options *options, struct weir_server **ret)
+{
+	struct weir_server *server = server_allocate(loop, options);
+	if (!server)
+		return -ENOMEM;
+	int fd = server_open_listener(&options->listener, &server->address);
+	int error = fd < 0 ? fd : permits_join(&server->host);
+	if (error == 0)
+		error = weir_watch_start(loop, &server->watch, fd, WEIR_READABLE, server_on_event);
+	if (error == 0) {
+		*ret = server;
+		return 0;
 	}
-	*ret = server;
-	return 0;
+	if (fd >= 0)
+		close(fd);
+	server_free(server);
+	return error;
 }
 
 void weir_server_set_tls(struct weir_server *server, struct weir_tls *tls)
 {
-	struct weir_tls *old = server->host.tls;
-	server->host.tls = weir_tls_hold(tls);
+	struct weir_tls *old = server->listener.tls;
+	server->listener.tls = weir_tls_hold(tls);
+	if (server->host.tls)
+		server->host.tls = tls;
 	weir_tls_release(old);
+}
+
+struct weir_tls *weir_server_tls(const struct weir_server *server)
+{
+	return server->listener.tls;
 }
 
 const struct weir_address *weir_server_address(const struct weir_server *server)
@@ -271,11 +272,22 @@ unsigned weir_server_channels(const struct weir_server *server)
 	return server->host.count;
 }
 
+void weir_server_each(struct weir_server *server,
+        bool (*visit)(void *context, struct weir_channel *channel), void *context)
+{
+	struct weir_list *channels = &server->host.channels;
+	for (struct weir_list *link = channels->next, *next; link != channels; link = next) {
+		struct weir_channel *channel = WEIR_CONTAINER(link, struct weir_channel, link);
+		next = link->next;
+		if (!channel_dead(channel) && !visit(context, channel))
+			return;
+	}
+}
+
 static void server_kill_all(struct weir_server *server, int error)
 {
-	for (struct weir_list *link = server->host.channels.next; link != &server->host.channels;
-	        link = link->next)
-		channel_kill(WEIR_CONTAINER(link, struct weir_channel, link), error, true);
+	WEIR_LIST_EACH (struct weir_channel, channel, &server->host.channels, link)
+		channel_kill(channel, error, true);
 }
 
 static void server_on_drain_end(struct weir_timer *timer)
@@ -290,17 +302,16 @@ void weir_server_drain(struct weir_server *server, void (*drained)(void *context
 	server->drained_context = context;
 	if (server->watch.fd >= 0) {
 		/* Who is connected already, in the kernel's queue, is still served. */
-		while (host->count < host->bounds.channels_max && server_accept_one(server) == 0)
+		while (permits_available(host) && server_accept_one(server) == 0)
 			;
 		weir_watch_close(host->loop, &server->watch);
 	}
 	host->draining = true;
 	weir_timer_start(host->loop, &server->timer, host->bounds.drain_ms, server_on_drain_end);
-	for (struct weir_list *link = host->channels.next; link != &host->channels;
-	        link = link->next)
-		channel_schedule(WEIR_CONTAINER(link, struct weir_channel, link));
+	WEIR_LIST_EACH (struct weir_channel, channel, &host->channels, link)
+		channel_schedule(channel);
 	if (host->count == 0)
-		server_channel_gone(host);
+		server_end_drain(server);
 }
 
 void weir_server_destroy(struct weir_server *server)
@@ -316,6 +327,5 @@ void weir_server_destroy(struct weir_server *server)
 		        WEIR_CONTAINER(server->host.channels.next, struct weir_channel, link));
 	weir_timer_stop(&server->timer);
 	weir_loop_cancel(server->host.loop, &server->drained_task);
-	weir_tls_release(server->host.tls);
-	free(server);
+	server_free(server);
 }

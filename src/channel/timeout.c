@@ -11,16 +11,16 @@
 /* What is awaited now. */
 static enum timing channel_timeout_timing_of(const struct weir_channel *channel)
 {
-	if (channel->connecting)
+	if (channel->phase == CHANNEL_CONNECTING)
 		return TIMING_CONNECT;
-	if (channel->lingering)
+	if (channel->phase == CHANNEL_LINGERING)
 		return TIMING_LINGER;
-	if (channel->securing)
+	if (channel->phase == CHANNEL_SECURING)
 		return TIMING_HANDSHAKE;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
-	bool owed = channel->owed && channel_input_wanted(channel);
-	if (channel->gathering && !channel->paused)
+	bool owed = channel->expects_body && channel_input_wanted(channel);
+	if (channel->diversion == DIVERT_GATHERING && !channel->paused)
 		return TIMING_GATHER;
 	if (channel->paused || (channel->last && !owed))
 		return TIMING_NONE;
@@ -70,7 +70,7 @@ static void channel_timeout_expire(struct weir_channel *channel, enum timing tim
 	        [TIMING_OUTPUT] = WEIR_TIMEOUT_PROGRESS,
 	};
 	const struct weir_protocol *protocol = channel->host->protocol;
-	bool closing = channel->closing;
+	bool closing = channel->phase >= CHANNEL_CLOSING;
 	weir_loop_counters(channel->host->loop)->timeouts++;
 	if (timing == TIMING_HANDSHAKE) {
 		channel_secure_fail(channel, -ETIMEDOUT);
@@ -80,12 +80,12 @@ static void channel_timeout_expire(struct weir_channel *channel, enum timing tim
 		channel_kill(channel, timing == TIMING_LINGER ? channel->error : -ETIMEDOUT, false);
 		return;
 	}
-	if (protocol->timeout && channel->open) {
+	if (protocol->timeout && channel->opened) {
 		channel->progress_at_ms = channel_clock(channel);
 		protocol->timeout(channel, told[timing]);
 	}
 	/* Who was closing before was waited for already. */
-	if (closing || !channel->closing)
+	if (closing || channel->phase < CHANNEL_CLOSING)
 		channel_kill(channel, -ETIMEDOUT, true);
 	channel_schedule(channel);
 }
@@ -95,7 +95,7 @@ static void channel_timeout_on_time(struct weir_timer *timer)
 	struct weir_channel *channel = WEIR_CONTAINER(timer, struct weir_channel, timer);
 	enum timing timing = channel_timeout_timing_of(channel);
 	int64_t left = channel_timeout_left_ms(channel, timing);
-	if (channel->dead)
+	if (channel_dead(channel))
 		return;
 	if (left <= 0 && timing == TIMING_GATHER) {
 		if (channel_timeout_left_ms(channel, TIMING_BODY) > 0) {
@@ -124,12 +124,16 @@ unsigned channel_yields(const struct weir_channel *channel)
 	enum timing timing = channel_timeout_timing_of(channel);
 	bool idle = timing == TIMING_IDLE || channel_secure_silent(channel);
 	bool begun = timing == TIMING_REQUEST || timing == TIMING_HANDSHAKE;
-	if (channel->dead || channel->busy || channel->closing)
+	if (channel->busy || channel->phase >= CHANNEL_CLOSING)
 		return 0;
-	/* The request of one that was just accepted may still be on its way. */
-	if (idle && since_progress >= WEIR_YIELD_IDLE_MS && !channel_timeout_has_unread(channel))
+	/*
+	 * The request of a channel that was just accepted may still be on its way. A client that speaks
+	 * first sends it right behind its last packet of the TCP handshake.
+	 */
+	uint32_t grace_ms = channel->sent ? WEIR_EVICT_IDLE_MS : WEIR_EVICT_SILENT_MS;
+	if (idle && since_progress >= grace_ms && !channel_timeout_has_unread(channel))
 		return 2;
-	return begun && since_progress >= WEIR_YIELD_STALLED_MS &&
+	return begun && since_progress >= WEIR_EVICT_STALLED_MS &&
 	       !channel_timeout_has_unread(channel);
 }
 

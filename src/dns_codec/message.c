@@ -94,7 +94,7 @@ int weir_dns_edns_read(const struct weir_dns_record *opt, struct weir_dns_edns *
 
 /* -- queries ----------------------------------------------------------------------------------- */
 
-/* OPT at most once; TSIG only as the very last record (RFC 8945 5.1). */
+/* OPT may occur once, TSIG only as the very last record (RFC 8945 5.1). */
 static int dns_message_read_additional(
         struct weir_span message, size_t *at, struct weir_dns_query *query)
 {
@@ -115,7 +115,10 @@ static int dns_message_read_additional(
 	return *at == message.size ? WEIR_DNS_NOERROR : WEIR_DNS_FORMERR;
 }
 
-/* A NOTIFY may tell the new SOA in the answer, an IXFR has the old one in the authority section. */
+/*
+ * A NOTIFY may have the new SOA in the answer section, an IXFR the old one in the authority
+ * section.
+ */
 static bool dns_message_counts_allowed(const struct weir_dns_query *query, unsigned opcode)
 {
 	const uint16_t *counts = query->header.counts;
@@ -135,7 +138,7 @@ static int dns_message_read_question(
 		return WEIR_DNS_NOERROR;
 	if (weir_dns_question_read(message, at, &query->question) < 0)
 		return WEIR_DNS_FORMERR;
-	/* There is nothing yet that it could point to but the header. */
+	/* No name has been written that it could point to. */
 	if (dns_wire_size(query->question.name.wire) + WEIR_DNS_HEADER_SIZE + 4 != *at ||
 	        memcmp(name, query->question.name.wire, query->question.name.size) != 0)
 		return WEIR_DNS_FORMERR;
@@ -156,7 +159,7 @@ int weir_dns_query_read(struct weir_span message, struct weir_dns_query *ret)
 	if (opcode != WEIR_DNS_QUERY && opcode != WEIR_DNS_NOTIFY)
 		return WEIR_DNS_NOTIMP;
 	int rcode = dns_message_read_question(message, &at, ret);
-	/* TC means nothing in a query: BIND, NSD and Knot answer it, too. */
+	/* TC in a query is ignored, as by BIND, NSD and Knot. */
 	if (rcode != WEIR_DNS_NOERROR || !dns_message_counts_allowed(ret, opcode))
 		return WEIR_DNS_FORMERR;
 	for (unsigned i = 0; i < ret->header.counts[WEIR_DNS_ANSWER]; i++)
@@ -170,4 +173,26 @@ int weir_dns_query_read(struct weir_span message, struct weir_dns_query *ret)
 	if (rcode == WEIR_DNS_NOERROR && ret->edns.version)
 		return WEIR_DNS_BADVERS;
 	return rcode;
+}
+
+/* -- streams ----------------------------------------------------------------------------------- */
+
+static enum weir_scan dns_message_scan(struct weir_terminator *terminator, struct weir_span data,
+        size_t seen, uint64_t before, struct weir_cut *ret)
+{
+	(void)terminator, (void)seen, (void)before;
+	if (data.size < WEIR_DNS_LENGTH_SIZE)
+		return WEIR_SCAN_MORE;
+	size_t end = WEIR_DNS_LENGTH_SIZE + (size_t)dns_get16((const uint8_t *)data.data);
+	if (data.size < end)
+		return WEIR_SCAN_MORE;
+	ret->end = end;
+	return WEIR_SCAN_FOUND;
+}
+
+struct weir_terminator weir_until_dns_message(void)
+{
+	static const struct weir_terminator_type type = {
+	        .name = "DNS message", .scan = dns_message_scan};
+	return (struct weir_terminator){.type = &type};
 }

@@ -1,10 +1,11 @@
 /*
- * Writing messages. Names are compressed by a small table: a place says that at an offset of the
- * message stands a label, and which name follows it, itself an offset. So a name is looked up label
- * by label from the right, and none of it is compared twice. A full table costs bytes, no more.
+ * Writing messages. Names are compressed by a small table. A slot has the offset of a label in the
+ * message, and the offset of the label that follows it. So a name is looked up label by label from
+ * the right, and no label is compared twice. If the table is full, names are only compressed less.
  *
- * Strict readers follow few pointers for one name. So a pointer leads to a name that was written whole,
- * or to one that ends in a pointer to such a name: labels behind two pointers are not remembered.
+ * Strict readers follow few pointers for one name. So a pointer leads to a name that was written
+ * completely, or to one that ends in a pointer to such a name. Labels behind two pointers get no
+ * slot.
  */
 #include <weir/dns_message.h>
 
@@ -44,7 +45,10 @@ static bool dns_put_label_is(const uint8_t *a, const uint8_t *b)
 	return true;
 }
 
-/* The offset of this label before that parent, with ONCE if its name has a pointer; or 0. */
+/*
+ * Finds this label before that parent. Returns its offset, with ONCE if its name has a pointer; or
+ * 0.
+ */
 static unsigned dns_put_find(
         const struct weir_dns_writer *writer, const uint8_t *label, unsigned parent)
 {
@@ -58,8 +62,8 @@ static unsigned dns_put_find(
 }
 
 /*
- * Remembers the labels below `count` of a name at `start`, the last of which precedes `parent`. `once`
- * is ONCE if a pointer stands behind them, or 0.
+ * Remembers the labels below `count` of a name at `start`, the last of which precedes `parent`.
+ * `once` is ONCE if a pointer follows them, or 0.
  */
 static void dns_put_remember(struct weir_dns_writer *writer, size_t start, const uint8_t *starts,
         unsigned count, unsigned parent, unsigned once)
@@ -128,7 +132,7 @@ bool weir_dns_put_question(struct weir_dns_writer *writer, struct weir_span byte
 	return true;
 }
 
-/* Rdata with its names compressed. */
+/* Puts rdata with compressed names. */
 static bool dns_put_compressed(
         struct weir_dns_writer *writer, struct dns_layout layout, struct weir_span data)
 {

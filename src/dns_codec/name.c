@@ -1,7 +1,7 @@
 /*
- * Names. What is read from others goes through `append`, which holds the bounds of labels and names;
- * a name that was read needs no further check. The length of a label is less than 'A', so that the
- * wire form as a whole can be made lower case and compared byte by byte.
+ * Names. All input goes through `append`, which enforces the bounds of labels and names; a name
+ * that was read needs no further check. The length of a label is less than 'A', so that the whole
+ * wire form can be made lower case and compared byte by byte.
  */
 #include <stdio.h>
 #include <string.h>
@@ -18,10 +18,12 @@ enum {
 
 _Thread_local uint64_t dns_name_steps;
 
-/* One label, at most WEIR_DNS_LABEL_MAX; false: the name becomes too long. */
+/*
+ * Appends a label of at most WEIR_DNS_LABEL_MAX bytes. Returns false if the name becomes too long.
+ */
 static bool dns_name_append(struct weir_dns_name *name, const uint8_t *label, size_t size)
 {
-	/* The root's label has to fit too. */
+	/* The root's label must fit, too. */
 	if (name->size + size + 1 > WEIR_DNS_NAME_MAX - (size ? 1 : 0))
 		return false;
 	name->wire[name->size] = (uint8_t)size;
@@ -69,7 +71,9 @@ int weir_dns_name_set(struct weir_span wire, struct weir_dns_name *ret)
 {
 	struct weir_dns_name name;
 	size_t at = 0;
-	/* The first byte of a pointer is the only one in such a place that is larger than a label. */
+	/*
+	 * The first byte of a pointer is the only one in such a place that is larger than a label.
+	 */
 	for (size_t i = 0; i < wire.size && wire.data[i]; i += (uint8_t)wire.data[i] + 1u)
 		if ((uint8_t)wire.data[i] > WEIR_DNS_LABEL_MAX)
 			return WEIR_E_SYNTAX;
@@ -79,7 +83,7 @@ int weir_dns_name_set(struct weir_span wire, struct weir_dns_name *ret)
 	return 0;
 }
 
-/* One character, perhaps escaped, of at least one that is left. -1: no such escape. */
+/* Takes one character, which may be escaped; there is at least one. Returns -1 for a bad escape. */
 static int dns_name_unescape(struct weir_span *text)
 {
 	uint8_t first = (uint8_t)text->data[0];
@@ -103,7 +107,7 @@ static int dns_name_unescape(struct weir_span *text)
 	return first;
 }
 
-/* Up to a dot or the end. The size, or -1. */
+/* Reads a label up to a dot or the end. Returns its size, or -1. */
 static int dns_name_parse_label(struct weir_span *text, uint8_t label[WEIR_DNS_LABEL_MAX])
 {
 	int size = 0;
@@ -161,7 +165,7 @@ size_t weir_dns_name_format(const struct weir_dns_name *name, char text[WEIR_DNS
 	return size;
 }
 
-/* Makes the eight bytes of a word lower case at once: bit 7 of each byte says whether it is A-Z. */
+/* Makes the eight bytes of a word lower case at once: bit 7 of each byte is set if it is A-Z. */
 static uint64_t dns_name_lower_word(const uint8_t *at)
 {
 	const uint64_t ones = UINT64_MAX / 0xff;
@@ -198,7 +202,7 @@ unsigned dns_label_starts(const uint8_t *wire, uint8_t starts[WEIR_DNS_LABELS_MA
 	return count;
 }
 
-/* Labels as strings of bytes, the shorter one first where one begins like the other. */
+/* Compares labels as strings of bytes; a prefix comes first. */
 static int dns_name_compare_labels(const uint8_t *a, const uint8_t *b)
 {
 	unsigned size = a[0] < b[0] ? a[0] : b[0];
@@ -248,7 +252,7 @@ void weir_dns_name_lower(struct weir_dns_name *name)
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-/* What a label adds to the hash of the name that it stands before. */
+/* The hash of a name from a label and the hash of the name behind it. */
 static uint32_t dns_name_hash_label(uint32_t hash, const uint8_t *label)
 {
 	for (unsigned i = 0; i <= label[0]; i++)

@@ -1,4 +1,7 @@
-/* Names inside this layer: wire forms that are known to be good, and keys for looking them up. */
+/*
+ * Names inside of the DNS layers: wire forms that are known to be valid, and keys for looking them
+ * up.
+ */
 #ifndef WEIR_DNS_NAME_INTERNAL_H
 #define WEIR_DNS_NAME_INTERNAL_H
 
@@ -33,23 +36,27 @@ static inline void dns_put32(uint8_t *at, uint32_t value)
 
 /*
  * The labels and pointers of all names that this thread has read from messages. The number only
- * grows: a caller that wants to bound its own work compares two readings of it.
+ * grows: to bound its own work, a caller compares two readings of it.
  */
 extern _Thread_local uint64_t dns_name_steps;
 
 /*
- * The most steps that one pass over a message of this size may take. The names of real messages take
- * fewer than 5 steps a byte, even below ip6.arpa. Names that all point to one long name would take 10.
+ * The most steps that one pass over a message of this size may take. The names of real messages
+ * take fewer than 5 steps a byte, even below ip6.arpa. Names that all point to one long name would
+ * take 10.
  */
 static inline uint64_t dns_name_steps_max(size_t message_size)
 {
 	return 16384 + 4 * (uint64_t)message_size;
 }
 
-/* Where each label begins; the last is the root's. The labels without it. */
+/*
+ * Stores where each label begins; the last one is the root's. Returns the number of labels without
+ * the root's.
+ */
 unsigned dns_label_starts(const uint8_t *wire, uint8_t starts[WEIR_DNS_LABELS_MAX + 1]);
 
-/* In canonical order. */
+/* Compares in canonical order. */
 int dns_wire_compare(const uint8_t *a, const uint8_t *b);
 
 static inline size_t dns_wire_size(const uint8_t *wire)
@@ -61,8 +68,8 @@ static inline size_t dns_wire_size(const uint8_t *wire)
 }
 
 /*
- * A name in lower case with what is needed to look it and all the names above it up: labels are
- * counted from the left, so that i is the name without its first i labels.
+ * A name in lower case, with the data to look up the name and all names above it. Index i means the
+ * name without its first i labels.
  */
 struct dns_key {
 	uint8_t size;

@@ -1,6 +1,6 @@
 /*
- * The layouts as a table: the types it has are all small numbers. What a type means is left to who
- * reads zones (ldns); here only what keeps answering within its bounds is checked.
+ * The layouts are a table: its types are all small numbers. Only facts that keep answering within
+ * its bounds are checked here. The zone reader (zone_fields.c) checks the values.
  */
 #include <weir/dns_message.h>
 #include <weir/error.h>
@@ -34,7 +34,9 @@ struct dns_layout dns_layout(uint16_t type)
 	return (struct dns_layout){0};
 }
 
-/* The bytes of an uncompressed name at the beginning of the data; 0: there is none. */
+/*
+ * Returns the size of the uncompressed name at the beginning of the data, or 0 if it is malformed.
+ */
 static size_t rdata_name_size(struct weir_span data)
 {
 	struct weir_dns_name name;
@@ -45,7 +47,7 @@ static size_t rdata_name_size(struct weir_span data)
 	return 0;
 }
 
-/* NSEC3: the salt and the hash within their sizes (RFC 5155 3.2). */
+/* NSEC3: the salt and the hash must be within their sizes (RFC 5155 3.2). */
 static bool rdata_is_nsec3(struct weir_span data)
 {
 	size_t salt = data.size >= 6 ? (uint8_t)data.data[4] : 0;
@@ -84,7 +86,7 @@ int dns_rdata_expand(struct weir_span message, const struct weir_dns_record *rec
 	struct dns_layout layout = dns_layout(record->type);
 	struct weir_span whole = record->data;
 	if (layout.names) {
-		/* A name may lead out of the rdata, but must not go on behind it. */
+		/* A name may point out of the rdata, but its own bytes must not exceed it. */
 		struct weir_span until = weir_span(message.data, record->at + record->data.size);
 		struct weir_dns_name name;
 		size_t at = record->at + layout.skip, size = layout.skip;

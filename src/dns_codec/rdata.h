@@ -1,6 +1,6 @@
 /*
- * Where names stand in the rdata of the types that may be compressed by their sender: those of RFC
- * 1035, and some that came before RFC 3597 forbade it (4), which are only to be read so.
+ * The position of names in the rdata of types that senders may compress: those of RFC 1035, and
+ * some older ones that receivers must decompress, but must not compress (RFC 3597 4).
  */
 #ifndef WEIR_DNS_RDATA_H
 #define WEIR_DNS_RDATA_H
@@ -13,27 +13,27 @@
 struct dns_layout {
 	uint8_t skip;  /* bytes before the first name */
 	uint8_t names; /* one after the other; 0: nothing is compressed here */
-	bool compress; /* we may do it, too */
+	bool compress; /* a sender may compress them */
 };
 
 struct dns_layout dns_layout(uint16_t type);
 
 /*
- * Uncompressed rdata is what the rest of this layer relies on: its names end within it, and what is
- * looked at has its size. Other types are not looked into.
+ * Whether uncompressed rdata is safe for the code of the DNS layers: its names end within it, and
+ * it has the size that is relied on. Rdata of other types is not examined.
  */
 bool dns_rdata_good(uint16_t type, struct weir_span data);
 
 enum {
 	DNS_EXPANDED_MAX =
-	        6 + 2 * 255 + 20 /* bytes: what stands before names, two of these, a SOA's rest */
+	        6 + 2 * 255 + 20 /* bytes before the names, two names, the numbers of a SOA */
 };
 
 struct weir_dns_record;
 
 /*
- * The rdata of a record that was read from a message, without compression: in `buffer`, or where it is
- * if its type has no names. 0, or WEIR_E_SYNTAX: it is not good in the sense above.
+ * The rdata of a record of a message, without compression: in `buffer`, or in the message if its
+ * type has no names. Returns 0, or WEIR_E_SYNTAX if it is not safe in the sense of dns_rdata_good.
  */
 int dns_rdata_expand(struct weir_span message, const struct weir_dns_record *record,
         uint8_t buffer[DNS_EXPANDED_MAX], struct weir_span *ret);

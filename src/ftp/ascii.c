@@ -1,11 +1,12 @@
 /*
- * From the network's text to the disk's. Lines are passed on in one stretch; all that is remembered
- * between pieces is a CR of which it is not known yet what follows. A CR that ends no line stays.
+ * Converts the lines of received text. Lines without a CR inside are passed on as one piece.
+ * Between pieces only a CR is remembered, until the next byte comes. A CR that does not end a
+ * line is kept in the file.
  */
 #include "ascii.h"
 
-/* What follows a CR decides what it was; the bytes of it that are used up. */
-static int ftp_ascii_settle(struct ftp_ascii *ascii, struct weir_span *bytes,
+/* Handles the byte after a CR. Returns how many bytes were consumed. */
+static int ftp_ascii_after_cr(struct ftp_ascii *ascii, struct weir_span *bytes,
         int (*write)(void *context, struct weir_span bytes), void *context)
 {
 	char next = bytes->data[0];
@@ -17,13 +18,13 @@ static int ftp_ascii_settle(struct ftp_ascii *ascii, struct weir_span *bytes,
 	return write(context, WEIR_SPAN("\r"));
 }
 
-int ftp_ascii_take(struct ftp_ascii *ascii, struct weir_span bytes,
+int ftp_ascii_convert(struct ftp_ascii *ascii, struct weir_span bytes,
         int (*write)(void *context, struct weir_span bytes), void *context)
 {
 	int error = 0;
 	while (bytes.size && error == 0) {
 		if (ascii->after_cr) {
-			error = ftp_ascii_settle(ascii, &bytes, write, context);
+			error = ftp_ascii_after_cr(ascii, &bytes, write, context);
 			continue;
 		}
 		const char *cr = memchr(bytes.data, '\r', bytes.size);

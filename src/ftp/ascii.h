@@ -1,4 +1,4 @@
-/* Text that comes: CRLF becomes LF (RFC 959 3.1.1.1), CR NUL becomes CR. */
+/* TYPE A of received files (RFC 959 3.1.1.1): CRLF becomes LF, and CR NUL becomes CR. */
 #ifndef WEIR_FTP_ASCII_H
 #define WEIR_FTP_ASCII_H
 
@@ -8,14 +8,14 @@
 
 /* All zero at first. */
 struct ftp_ascii {
-	bool after_cr; /* a CR was seen and not passed on yet */
+	bool after_cr; /* A CR has come and has not been written yet. */
 };
 
-/* Gives what it makes of `bytes` to `write`: 0, or the error of `write`, which ends it. */
-int ftp_ascii_take(struct ftp_ascii *ascii, struct weir_span bytes,
+/* Converts `bytes` and passes the result to `write`. Returns 0, or the first error of `write`. */
+int ftp_ascii_convert(struct ftp_ascii *ascii, struct weir_span bytes,
         int (*write)(void *context, struct weir_span bytes), void *context);
 
-/* No more comes. */
+/* The end of the text. */
 int ftp_ascii_end(struct ftp_ascii *ascii, int (*write)(void *context, struct weir_span bytes),
         void *context);
 

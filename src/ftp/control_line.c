@@ -1,9 +1,9 @@
 /*
- * The lines of the control connection (RFC 959 5.3), which are telnet's (RFC 854): a byte 255, IAC,
- * begins a telnet command, two of them are one byte of text. Options are refused, as RFC 1123
- * 4.1.2.12 asks; interrupt and synch, which precede an ABOR, mean nothing more than it does.
+ * Lines of the control connection (RFC 959 5.3) are those of telnet (RFC 854). A byte 255, IAC,
+ * begins a telnet command; two of them are one byte of text. Options are refused, as RFC 1123
+ * 4.1.2.12 asks. Interrupt and synch, which may precede ABOR, are ignored.
  *
- * Leaves out where a line ends, and what verbs there are.
+ * Leaves out where a line ends, and the verbs.
  */
 #include <weir/error.h>
 
@@ -32,7 +32,7 @@ static void ftp_control_line_refuse(
 	answer->bytes[answer->size++] = option;
 }
 
-/* The bytes of a subnegotiation behind IAC SB, up to and with IAC SE. */
+/* Returns the size of a subnegotiation after IAC SB, including IAC SE. */
 static size_t ftp_control_line_subnegotiation(const unsigned char *at, size_t size)
 {
 	for (size_t i = 0; i + 1 < size; i++)
@@ -42,8 +42,8 @@ static size_t ftp_control_line_subnegotiation(const unsigned char *at, size_t si
 }
 
 /*
- * The bytes of a telnet command, which begins with IAC; 0: it is no command but a byte of text, of
- * a client that knows nothing of telnet.
+ * Returns the size of a telnet command, which begins with IAC. Returns 0 for a byte 255 of text,
+ * from a client without telnet.
  */
 static size_t ftp_control_line_telnet_command(
         const unsigned char *at, size_t size, struct ftp_telnet_answer *answer)
@@ -86,6 +86,15 @@ ssize_t ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet_answ
 	}
 	if (put && to[put - 1] == '\r' && line.data[line.size - 1] == '\r')
 		put--;
+	/*
+	 * Interrupt and synch may come as urgent bytes without IAC. No verb begins with such a
+	 * byte.
+	 */
+	size_t begin = 0;
+	while (begin < put && (unsigned char)to[begin] >= TELNET_SE)
+		begin++;
+	put -= begin;
+	memmove(to, to + begin, put);
 	to[put] = 0;
 	return (ssize_t)put;
 }

@@ -1,10 +1,10 @@
 /*
- * Data connections. Only the control connection's peer gets one (RFC 2577 4): others who connect to
- * a passive port are turned away, and the peer is awaited further.
+ * Data connections. Only the peer of the control connection gets one (RFC 2577 4): passive.c
+ * compares the addresses of incoming connections, and PORT to another address is refused here.
  *
- * Invariants: the channel is paused from its opening until it is started, so that nothing of a TLS
- * handshake is read in clear; the timer runs until it is ready. Data is freed when its channel has
- * closed, or when there is none and its user has been told.
+ * Invariants: the channel is paused from its opening until it is started, so that nothing of a
+ * TLS handshake is read in clear. The timer runs until it is ready. The struct is freed when its
+ * channel has closed, or without a channel when its user's gone() has been called.
  */
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -15,8 +15,8 @@
 #include <weir/tls.h>
 
 #include "data_connection.h"
+#include "passive.h"
 #include "port.h"
-#include "socket.h"
 
 enum {
 	PORT_MIN = 1024,
@@ -24,48 +24,35 @@ enum {
 };
 
 struct ftp_data {
-	struct ftp_session *session; /* whose it is; NULL once it is started */
+	struct ftp_session *session; /* the owner; NULL once it is started */
 	struct weir_loop *loop;
-	struct weir_list link;   /* in the server's passive ones */
-	int64_t since_ms;        /* of PASV */
-	struct weir_watch watch; /* the listener; fd is -1 when it listens no more */
+	struct ftp_wait *wait; /* on a passive port, until the peer has connected; or NULL */
 	struct weir_timer timer;
 	struct weir_address local;
-	struct weir_address peer; /* a port of 0: whoever connects from there */
+	struct weir_address peer; /* port 0: any port of that host */
 	struct weir_bounds bounds;
 	struct weir_channel *channel;
 	int socket;                 /* the channel's, while there is one */
-	struct ftp_data_user *user; /* NULL before it is started */
+	struct ftp_data_user *user; /* NULL before ftp_data_start */
 	struct weir_tls *tls;       /* held; NULL: in clear */
-	bool active;                /* we connect */
-	bool open;                  /* the channel's open() came */
+	bool active;                /* PORT: the server connects */
+	bool open;                  /* The channel has been opened. */
 	bool ready;
-	bool looked_at;        /* which TLS session it is … */
-	bool resumed;          /* … and it is the control connection's */
-	bool same_tls_session; /* as `tls_session` it has to be */
+	bool looked_at;        /* The TLS sessions are compared. */
+	bool resumed;          /* It has resumed the control connection's TLS session. */
+	bool same_tls_session; /* It must have resumed that session. */
 	unsigned char tls_session[TLS_SESSION_SIZE];
 };
-
-/* The descriptor lives to the end of the turn; the port is free for others now. */
-static void ftp_data_stop_listening(struct ftp_data *data)
-{
-	weir_list_remove(&data->link);
-	if (data->watch.fd < 0)
-		return;
-	shutdown(data->watch.fd, SHUT_RDWR);
-	weir_watch_close(data->loop, &data->watch);
-	data->watch.fd = -1;
-}
 
 static void ftp_data_free(struct ftp_data *data)
 {
 	weir_timer_stop(&data->timer);
-	ftp_data_stop_listening(data);
+	ftp_passive_cancel(data->wait);
 	weir_tls_release(data->tls);
 	free(data);
 }
 
-/* There is no channel (any more). */
+/* Frees a data connection without a channel, and reports its end. */
 static void ftp_data_gone(struct ftp_data *data, int error)
 {
 	struct ftp_data_user *user = data->user;
@@ -116,7 +103,7 @@ static void ftp_data_become_ready(struct ftp_data *data)
 	data->user->type->ready(data->user, data->channel);
 }
 
-/* It stands and is to be used. */
+/* Begins to use the open connection. */
 static void ftp_data_proceed(struct ftp_data *data)
 {
 	if (!data->tls) {
@@ -126,7 +113,10 @@ static void ftp_data_proceed(struct ftp_data *data)
 	int error = weir_channel_start_tls(data->channel, data->tls, NULL);
 	if (error < 0)
 		weir_channel_abort(data->channel, error);
-	/* Who uploads would not read one; the control connection gives out those that it takes. */
+	/*
+	 * A client that uploads would not read a ticket. The control connection sends one for the
+	 * next data connection.
+	 */
 	weir_channel_withhold_tickets(data->channel);
 	weir_channel_resume(data->channel);
 }
@@ -142,9 +132,8 @@ static int ftp_data_on_open(struct weir_channel *channel)
 }
 
 /*
- * The peer's Finished is the last thing that it had to say for now, and nothing goes back to it: the
- * kernel would acknowledge it after 40 ms only, and a peer with Nagle's algorithm send no small piece
- * before that.
+ * Acknowledges the peer's Finished at once. Nothing is sent back, so the kernel would acknowledge
+ * it after 40 ms only. A peer with Nagle's algorithm sends no small piece before.
  */
 static void ftp_data_acknowledge(const struct ftp_data *data)
 {
@@ -180,13 +169,13 @@ static void ftp_data_on_piece(struct weir_channel *channel, struct weir_span byt
 		data->user->type->piece(data->user, bytes);
 }
 
-static void ftp_data_on_arrived(struct weir_channel *channel)
+static void on_divert_ready(struct weir_channel *channel)
 {
 	struct ftp_data *data = ftp_data_data_of(channel);
 	data->user->type->arrived(data->user);
 }
 
-/* Of one that is sent to, the end of the input means nothing. */
+/* The end of the input does not end a connection that data is sent on. */
 static void ftp_data_on_eof(struct weir_channel *channel)
 {
 	struct ftp_data *data = ftp_data_data_of(channel);
@@ -196,7 +185,7 @@ static void ftp_data_on_eof(struct weir_channel *channel)
 		weir_channel_abort(channel, -ECONNRESET);
 }
 
-/* What a peer sends that is to receive is nobody's. */
+/* Data that the peer sends during a download is ignored. */
 static void ftp_data_on_overflow(struct weir_channel *channel, int error)
 {
 	(void)channel;
@@ -215,14 +204,14 @@ static const struct weir_protocol protocol = {
         .open = ftp_data_on_open,
         .request = ftp_data_on_request,
         .piece = ftp_data_on_piece,
-        .arrived = ftp_data_on_arrived,
+        .divert_ready = on_divert_ready,
         .overflow = ftp_data_on_overflow,
         .eof = ftp_data_on_eof,
         .secured = ftp_data_on_secured,
         .close = ftp_data_on_close,
 };
 
-/* Makes a channel of a socket, which is the channel's on success. */
+/* Makes a channel, which takes over the socket on success. */
 static int ftp_data_adopt(struct ftp_data *data, int fd, const struct weir_address *peer)
 {
 	int error =
@@ -247,15 +236,12 @@ static int ftp_data_create(struct ftp_session *session, struct ftp_data **ret)
 	data->bounds = session->server->data_bounds;
 	data->local = ftp_unmapped(&local);
 	data->peer = ftp_unmapped(weir_channel_peer(session->channel));
-	data->watch.fd = -1;
-	weir_list_init(&data->link);
-	data->since_ms = weir_loop_now_ms(data->loop);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, ftp_data_on_time);
 	*ret = data;
 	return 0;
 }
 
-static void ftp_data_put_in_place(struct ftp_session *session, struct ftp_data *data)
+static void ftp_data_replace(struct ftp_session *session, struct ftp_data *data)
 {
 	ftp_data_drop(session);
 	session->data = data;
@@ -282,14 +268,14 @@ int ftp_data_target(struct ftp_session *session, const struct weir_address *targ
 	int error = ftp_data_create(session, &data);
 	if (error < 0)
 		return error;
-	/* The peer's own form of its address: one of IPv6's link has a scope. */
+	/* Uses the control connection's address of the peer, since a link-local one has a scope. */
 	ftp_set_port(&data->peer, weir_address_port(target));
 	data->active = true;
-	ftp_data_put_in_place(session, data);
+	ftp_data_replace(session, data);
 	return 0;
 }
 
-/* From the address that the peer knows us by, so that its firewall does too. */
+/* Connects from the server's address that the peer knows, so that its firewall accepts it. */
 static int ftp_data_connect_to_peer(struct ftp_data *data)
 {
 	int fd;
@@ -309,78 +295,36 @@ static int ftp_data_connect_to_peer(struct ftp_data *data)
 
 /* -- passive ----------------------------------------------------------------------------------- */
 
-/* One connection. 0: go on accepting; else it is over, for now or for good. */
-static int ftp_data_accept_one(struct ftp_data *data)
+static void ftp_data_on_connected(void *context, int fd, const struct weir_address *from)
 {
-	struct weir_address peer = {0};
-	socklen_t size = sizeof peer;
-	int fd = accept4(data->watch.fd, &peer.any, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return errno == ECONNABORTED || errno == EINTR ? 0 : -errno;
-	if (!ftp_same_host(&peer, &data->peer)) {
+	struct ftp_data *data = context;
+	data->wait = NULL;
+	int error = fd < 0 ? fd : ftp_data_adopt(data, fd, from);
+	if (error == 0)
+		return;
+	if (fd >= 0)
 		close(fd);
-		return 0;
-	}
-	int error = ftp_data_adopt(data, fd, &peer);
-	if (error < 0) {
-		close(fd);
-		return error;
-	}
-	ftp_data_stop_listening(data);
-	return -EAGAIN;
-}
-
-static void ftp_data_on_event(struct weir_watch *watch, unsigned events)
-{
-	struct ftp_data *data = WEIR_CONTAINER(watch, struct ftp_data, watch);
-	int error = 0;
-	(void)events;
-	for (unsigned i = 0; i < WEIR_ACCEPTS_PER_TURN && error == 0; i++)
-		error = ftp_data_accept_one(data);
-	if (error < 0 && error != -EAGAIN)
-		ftp_data_gone(data, error);
-}
-
-/* Whoever has asked for a port and lets it be gives it up when none is free. True: one was. */
-static bool ftp_data_yield(struct weir_ftp_server *server)
-{
-	if (weir_list_empty(&server->passive))
-		return false;
-	struct ftp_data *oldest = WEIR_CONTAINER(server->passive.next, struct ftp_data, link);
-	if (weir_loop_now_ms(server->loop) - oldest->since_ms < WEIR_FTP_PASSIVE_YIELD_MS)
-		return false;
-	ftp_data_abort(oldest, -ETIMEDOUT);
-	return true;
+	ftp_data_gone(data, error);
 }
 
 int ftp_data_listen(struct ftp_session *session, struct weir_address *ret)
 {
 	struct ftp_data *data;
-	int fd;
 	int error = ftp_data_create(session, &data);
 	if (error < 0)
 		return error;
-	/* The one before may have the only port of the range. */
+	/* The data connection before may have the only port of the range. */
 	ftp_data_drop(session);
-	error = ftp_listen(&session->server->rules, &data->local, &fd);
-	if (error == -EADDRINUSE && ftp_data_yield(session->server))
-		error = ftp_listen(&session->server->rules, &data->local, &fd);
-	if (error == 0) {
-		error = weir_watch_start(
-		        data->loop, &data->watch, fd, WEIR_READABLE, ftp_data_on_event);
-		if (error < 0)
-			close(fd);
-	}
+	error = ftp_passive_wait(session->server, &data->peer, &data->local, ftp_data_on_connected,
+	        data, &data->wait);
 	if (error < 0) {
-		data->watch.fd = -1;
 		ftp_data_free(data);
 		return error;
 	}
 	ftp_set_port(&data->peer, 0);
-	weir_list_append(&session->server->passive, &data->link);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_PASSIVE_WAIT_MS, ftp_data_on_time);
 	*ret = data->local;
-	ftp_data_put_in_place(session, data);
+	ftp_data_replace(session, data);
 	return 0;
 }
 
@@ -390,16 +334,20 @@ static void ftp_data_note_tls(struct ftp_data *data, struct ftp_session *session
 {
 	const struct weir_ftp_rules *rules = &session->server->rules;
 	struct weir_tls_info info;
-	if (!session->protect || !rules->tls)
+	struct weir_tls *tls = weir_server_tls(session->server->listener);
+	if (!session->protect || !tls)
 		return;
-	data->tls = weir_tls_hold(rules->tls);
+	data->tls = weir_tls_hold(tls);
 	data->same_tls_session = rules->reuse == WEIR_FTP_REUSE_REQUIRE;
 	data->looked_at = rules->reuse != WEIR_FTP_REUSE_OFF &&
 	                  weir_channel_tls(session->channel, &info) &&
 	                  info.session.size == TLS_SESSION_SIZE;
 	if (data->looked_at)
 		memcpy(data->tls_session, info.session.data, TLS_SESSION_SIZE);
-	/* For the next data connection: clients use a ticket once. It goes with the reply. */
+	/*
+	 * Sends a ticket for the next data connection along with the reply, since clients use a
+	 * ticket once.
+	 */
 	weir_channel_send_ticket(session->channel);
 }
 
@@ -410,7 +358,7 @@ void ftp_data_start(struct ftp_session *session, struct ftp_data_user *user)
 	data->session = NULL;
 	data->user = user;
 	user->data = data;
-	weir_list_remove(&data->link);
+	ftp_passive_use(data->wait);
 	ftp_data_note_tls(data, session);
 	weir_timer_start(data->loop, &data->timer, WEIR_FTP_DATA_WAIT_MS, ftp_data_on_time);
 	int error = data->active ? ftp_data_connect_to_peer(data) : 0;

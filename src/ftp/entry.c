@@ -1,9 +1,8 @@
 /*
- * Directory entries as text. LIST is for people and for programs that have learnt to read `ls -l`;
- * NLST and MLSD are for programs, so that a name that cannot stand in a line is left out there.
+ * Directory entries as text. LIST is for people, and for programs that parse `ls -l`. NLST and
+ * MLSD are for programs, so they leave out a name that cannot be in a line.
  *
- * Times are UTC, owners are nobody: who owns a file on the server's disk is not the client's
- * affair.
+ * Times are in UTC. Owner and group are always `ftp`: those of the server's disk are not shown.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include "timeval.h"
 
 enum {
-	RECENT_S = 182 * 24 * 60 * 60, /* half a year: then ls shows the year */
+	RECENT_S = 182 * 24 * 60 * 60, /* half a year, after which ls shows the year */
 	MODE_BITS = 9
 };
 
@@ -105,7 +104,9 @@ static void ftp_entry_format_date(time_t time, time_t now, char text[24])
 		        (unsigned)(tm.tm_year + 1900) % 10000);
 }
 
-/* Nothing that a terminal would obey. */
+#define ARROW " -> "
+
+/* Writes a name without control characters. */
 static size_t ftp_entry_write_plain(const char *name, char *to, size_t room)
 {
 	size_t size = strlen(name);
@@ -128,8 +129,15 @@ size_t ftp_entry_list(const struct ftp_entry_style *style, const struct weir_dir
 	        (unsigned long long)entry->links, (unsigned long long)entry->size, date);
 	if (put <= 0 || (size_t)put >= room)
 		return 0;
-	size_t name = ftp_entry_write_plain(entry->name, to + put, room - (size_t)put);
-	return ftp_entry_finish_line(to, name ? (size_t)put + name : 0, room);
+	size_t size = (size_t)put;
+	size_t name = ftp_entry_write_plain(entry->name, to + size, room - size);
+	size += name;
+	if (name && entry->target && size + sizeof ARROW - 1 < room) {
+		memcpy(to + size, ARROW, sizeof ARROW - 1);
+		size += sizeof ARROW - 1;
+		size += ftp_entry_write_plain(entry->target, to + size, room - size);
+	}
+	return ftp_entry_finish_line(to, name ? size : 0, room);
 }
 
 /* -- NLST -------------------------------------------------------------------------------------- */
@@ -163,29 +171,38 @@ static const char *ftp_entry_type_of(enum weir_file_kind kind)
 	return "OS.unix=other";
 }
 
-/* What the user may try; the disk may still say no. */
-static void ftp_entry_format_perm(enum weir_file_kind kind, unsigned rights, char text[16])
+/*
+ * The rights of the user; the disk may still refuse a command. A link cannot be appended to. A
+ * linked directory has no `d`: before RMD a client would remove all that is in it.
+ */
+static void ftp_entry_format_perm(
+        const struct weir_directory_entry *entry, unsigned rights, char text[16])
 {
 	static const struct {
 		char letter;
 		unsigned needs;
-		bool file, directory;
+		bool file, directory; /* the kinds that it applies to */
+		bool linked_file, linked_directory;
 	} letters[] = {
-	        {'a', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false},
-	        {'c', WEIR_FTP_WRITE, false, true},
-	        {'d', WEIR_FTP_DELETE, true, true},
-	        {'e', 0, false, true},
-	        {'f', WEIR_FTP_RENAME, true, true},
-	        {'l', WEIR_FTP_LIST, false, true},
-	        {'m', WEIR_FTP_MKDIR, false, true},
-	        {'p', WEIR_FTP_DELETE, false, true},
-	        {'r', WEIR_FTP_READ, true, false},
-	        {'w', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false},
+	        {'a', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false, false, false},
+	        {'c', WEIR_FTP_WRITE, false, true, false, true},
+	        {'d', WEIR_FTP_DELETE, true, true, true, false},
+	        {'e', 0, false, true, false, true},
+	        {'f', WEIR_FTP_RENAME, true, true, true, true},
+	        {'l', WEIR_FTP_LIST, false, true, false, true},
+	        {'m', WEIR_FTP_MKDIR, false, true, false, true},
+	        {'p', WEIR_FTP_DELETE, false, true, false, true},
+	        {'r', WEIR_FTP_READ, true, false, true, false},
+	        {'w', WEIR_FTP_WRITE | WEIR_FTP_OVERWRITE, true, false, true, false},
 	};
+	bool file = entry->kind == WEIR_FILE_REGULAR;
+	bool directory = entry->kind == WEIR_FILE_DIRECTORY;
 	size_t size = 0;
 	for (size_t i = 0; i < sizeof letters / sizeof letters[0]; i++) {
-		bool fits = (letters[i].file && kind == WEIR_FILE_REGULAR) ||
-		            (letters[i].directory && kind == WEIR_FILE_DIRECTORY);
+		bool fits = entry->linked ? (file && letters[i].linked_file) ||
+		                                    (directory && letters[i].linked_directory)
+		                          : (file && letters[i].file) ||
+		                                    (directory && letters[i].directory);
 		if (fits && (rights & letters[i].needs) == letters[i].needs)
 			text[size++] = letters[i].letter;
 	}
@@ -207,7 +224,7 @@ static int ftp_entry_write_fact(enum ftp_fact fact, const struct ftp_entry_style
 		ftp_time_format(entry->mtime.tv_sec, text);
 		return snprintf(to, room, "Modify=%s;", text);
 	case FTP_FACT_PERM:
-		ftp_entry_format_perm(entry->kind, style->rights, text);
+		ftp_entry_format_perm(entry, style->rights, text);
 		return snprintf(to, room, "Perm=%s;", text);
 	case FTP_FACT_UNIQUE:
 		return snprintf(to, room, "Unique=%llxg%llx;", (unsigned long long)entry->device,

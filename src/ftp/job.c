@@ -1,17 +1,19 @@
 /*
- * Jobs: lookups and changes, which answer at once or later. Whatever they find out, the reply comes
+ * Jobs: lookups and changes, which are answered at once or in a later turn. The reply is sent
  * before the control connection is read again.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "job.h"
+#include "pathname.h"
+#include "reply.h"
 
 void *ftp_job_begin(struct ftp_session *session, size_t size, void (*cancel)(struct ftp_job *job))
 {
 	struct ftp_job *job = calloc(1, size);
 	if (!job) {
-		FTP_SAY(session, "451 Out of memory.");
+		FTP_REPLY(session, "451 Out of memory.");
 		return NULL;
 	}
 	job->session = session;
@@ -56,7 +58,7 @@ static void ftp_job_on_found(struct weir_lookup *lookup, int error, struct weir_
 	struct look *look = WEIR_CONTAINER(lookup, struct look, lookup);
 	struct ftp_session *session = look->job.session;
 	if (error < 0)
-		ftp_say(session, ftp_error_text(error));
+		ftp_reply_text(session, ftp_error_text(error));
 	else
 		look->found(session, look->path, file);
 	ftp_job_end(&look->job);
@@ -65,19 +67,19 @@ static void ftp_job_on_found(struct weir_lookup *lookup, int error, struct weir_
 void ftp_look_up(struct ftp_session *session, const char *name,
         void (*found)(struct ftp_session *session, const char *path, struct weir_file *file))
 {
-	struct ftp_place place;
-	int error = ftp_place_find(session, name, &place);
+	struct ftp_path path;
+	int error = ftp_path_find(session, name, &path);
 	if (error < 0) {
-		ftp_say(session, ftp_error_text(error));
+		ftp_reply_text(session, ftp_error_text(error));
 		return;
 	}
-	size_t size = strlen(place.path) + 1;
+	size_t size = strlen(path.shown) + 1;
 	struct look *look = ftp_job_begin(session, sizeof *look + size, ftp_job_cancel_look);
 	if (!look)
 		return;
-	memcpy(look->path, place.path, size);
+	memcpy(look->path, path.shown, size);
 	look->found = found;
-	weir_tree_lookup(ftp_tree(session->server), &look->lookup, place.tree, ftp_job_on_found);
+	weir_tree_lookup(ftp_tree(session->server), &look->lookup, path.tree, ftp_job_on_found);
 }
 
 /* -- changes ----------------------------------------------------------------------------------- */
@@ -109,11 +111,11 @@ void ftp_change_done(struct weir_change *made, int error)
 	if (error < 0) {
 		const char *text = ftp_error_text(error);
 		ftp_log_change(session, change->verb, change->path, error, ftp_code(text));
-		ftp_say(session, text);
+		ftp_reply_text(session, text);
 	} else {
 		ftp_log_change(
 		        session, change->verb, change->path, 0, ftp_code(change->reply.data));
-		ftp_say_span(session, change->reply);
+		ftp_reply_span(session, change->reply);
 	}
 	ftp_job_end(&change->job);
 }

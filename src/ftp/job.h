@@ -1,8 +1,8 @@
 /*
  * A job: a command that cannot be answered at once. The control connection waits for it.
  *
- * Life cycle: ftp_job_begin, then ftp_job_end when it is done; or its cancel() when the
- * session ends before. Embedded first in what a command keeps meanwhile.
+ * Life cycle: ftp_job_begin, then ftp_job_end; or cancel() if the session ends before. Embedded
+ * first in the state of a command.
  */
 #ifndef WEIR_FTP_JOB_H
 #define WEIR_FTP_JOB_H
@@ -13,30 +13,31 @@
 
 struct ftp_job {
 	struct ftp_session *session;
-	void (*cancel)(struct ftp_job *job); /* no callback may come afterwards */
+	void (*cancel)(struct ftp_job *job); /* after which no callback may come */
 };
 
-/* All zero but for the above; NULL without memory, and 451 has been said. */
+/* Makes a job whose further fields are 0. Without memory it replies 451 and returns NULL. */
 void *ftp_job_begin(struct ftp_session *session, size_t size, void (*cancel)(struct ftp_job *job));
 
-/* Frees it; the session goes on. */
+/* Frees the job; the session goes on. */
 void ftp_job_end(struct ftp_job *job);
 
-/* For the end of the session: cancels and frees. NULL is allowed. */
+/* Cancels and frees the job, at the end of the session. NULL is allowed. */
 void ftp_job_drop(struct ftp_job *job);
 
 /* -- lookups ----------------------------------------------------------------------------------- */
 
 /*
- * Looks a pathname up, and calls found() once, now or later. `path` is as the user sees it, and
- * valid during the call, as is `file`. With an error, which has been replied to, it is not called.
+ * Looks up a pathname and calls found() once, now or in a later turn. `path` is as the user sees
+ * it. `path` and `file` are valid during the call. After an error it sends the reply and does not
+ * call found().
  */
 void ftp_look_up(struct ftp_session *session, const char *name,
         void (*found)(struct ftp_session *session, const char *path, struct weir_file *file));
 
 /* -- changes ----------------------------------------------------------------------------------- */
 
-/* A change of the tree under way, and what is said when it is made. */
+/* A change of the tree, and the reply when it has been made. */
 struct ftp_change {
 	struct ftp_job job;
 	struct weir_change change;
@@ -45,11 +46,11 @@ struct ftp_change {
 	struct weir_span reply;
 };
 
-/* The arguments are copied. NULL without memory, and 451 has been said. */
+/* Makes a change and copies the arguments. Without memory it replies 451 and returns NULL. */
 struct ftp_change *ftp_change_begin(
         struct ftp_session *session, const char *verb, const char *path, struct weir_span reply);
 
-/* For weir_tree_remove and its kin: replies, and ends the job. */
+/* The `done` of weir_tree_remove and similar functions: replies, and ends the job. */
 void ftp_change_done(struct weir_change *change, int error);
 
 #endif

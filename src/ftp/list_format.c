@@ -1,7 +1,7 @@
 /*
- * A directory as lines: a generator that holds one batch of entries, so that a directory of 100,000
- * costs what one of ten does and starts leaving at once. An entry is written straight into the
- * output; one that does not fit is kept until there is room.
+ * A generator of a directory's lines. It holds one batch of entries, so that memory does not
+ * depend on the size of the directory, and the first lines are sent at once. A line that does not
+ * fit into the output is saved until there is room.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -25,13 +25,12 @@ struct list {
 	const struct weir_directory_entry *entries;
 	size_t count;
 	size_t next;
-	/* A line that did not fit the output. */
+	/* a line that did not fit into the output */
 	size_t line_size;
 	size_t line_put;
 	size_t line_room;
 	char *line;
-	const char *pattern; /* or NULL; in text, as is the style's prefix */
-	char text[];
+	char prefix[]; /* the style's */
 };
 
 static void ftp_list_on_close(void *context, enum weir_close_reason why)
@@ -56,14 +55,7 @@ static void ftp_list_on_batch(
 	weir_wake(list->producer);
 }
 
-static bool ftp_list_shown(const struct list *list, const struct weir_directory_entry *entry)
-{
-	if (entry->name[0] == '.' && (!list->hidden || strncmp(entry->name, ".weir-", 6) == 0))
-		return false;
-	return !list->pattern || ftp_wildcard(list->pattern, entry->name);
-}
-
-/* Puts what is left of the line. True when none is. */
+/* Writes the rest of the line. Returns whether all of it has been written. */
 static bool ftp_list_put_line(struct list *list, struct weir_output *out)
 {
 	size_t left = list->line_size - list->line_put;
@@ -74,11 +66,11 @@ static bool ftp_list_put_line(struct list *list, struct weir_output *out)
 
 static void ftp_list_next_line(struct list *list)
 {
-	const struct weir_directory_entry *entry = &list->entries[list->next++];
+	struct weir_directory_entry entry = list->entries[list->next++];
+	if (entry.target && !ftp_path_shows_target(entry.target, list->hidden))
+		entry.target = NULL;
 	list->line_put = 0;
-	list->line_size = ftp_list_shown(list, entry) ? list->style.write(&list->style, entry,
-	                                                        list->line, list->line_room)
-	                                              : 0;
+	list->line_size = list->style.write(&list->style, &entry, list->line, list->line_room);
 }
 
 static enum weir_more ftp_list_more(void *context, struct weir_output *out)
@@ -106,27 +98,32 @@ static enum weir_more ftp_list_more(void *context, struct weir_output *out)
 struct weir_producer *ftp_list(struct weir_loop *loop, const struct weir_file *directory,
         const struct ftp_entry_style *style, const struct ftp_list_filter *filter)
 {
-	static const struct weir_directory_options options = {
-	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX};
+	struct weir_directory_options options = {
+	        .details = style->write != ftp_entry_name,
+	        .sort_max = WEIR_DIRECTORY_SORT_MAX,
+	        .tree = filter->tree,
+	        .path = filter->path,
+	        .links = style->links,
+	        .pattern = filter->pattern,
+	        .shown = filter->hidden ? ftp_path_shows_all : ftp_path_shows_plain,
+	};
+	bool paths = filter->pattern && strchr(filter->pattern, '/');
 	size_t prefix = style->prefix ? strlen(style->prefix) + 1 : 0;
-	size_t pattern = filter->pattern ? strlen(filter->pattern) + 1 : 0;
-	struct list *list = calloc(1, sizeof *list + prefix + pattern);
+	struct list *list = calloc(1, sizeof *list + prefix);
 	if (!list)
 		return NULL;
 	list->style = *style;
 	list->hidden = filter->hidden;
 	if (prefix)
-		list->style.prefix = memcpy(list->text, style->prefix, prefix);
-	if (pattern)
-		list->pattern = memcpy(list->text + prefix, filter->pattern, pattern);
-	list->line_room = FTP_ENTRY_MAX + prefix;
+		list->style.prefix = memcpy(list->prefix, style->prefix, prefix);
+	list->line_room = FTP_ENTRY_MAX + prefix + (paths ? 2 * WEIR_PATH_MAX : 0);
 	list->line = malloc(list->line_room);
 	if (!list->line ||
 	        weir_directory_open(loop, directory->fd, &options, &list->directory) < 0) {
 		ftp_list_on_close(list, WEIR_CLOSE_FAILED);
 		return NULL;
 	}
-	/* Without memory for it, the generator closes the list. */
+	/* If there is no memory, weir_produce_generator closes the list. */
 	struct weir_producer *producer =
 	        weir_produce_generator(ftp_list_more, ftp_list_on_close, list);
 	if (producer)

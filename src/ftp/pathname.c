@@ -1,14 +1,20 @@
 /*
- * Pathnames, resolved by their text: `..` takes a part away, and cannot take away what is not
- * there, so that nobody leaves his home by one. (That symbolic links do not lead out of the root is
- * the tree's to see to.)
+ * Pathnames are resolved by their text: `..` removes a component and stops at the root, so that
+ * it does not lead out of a home. The tree ensures the same for symbolic links.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "pathname.h"
+#include "session.h"
 
-/* Appends the parts of `name` to the `size` bytes at `to`. The new size or -ENAMETOOLONG. */
+/* -- text ------------------------------------------------------------------------------------- */
+
+/*
+ * Appends the components of `name` to the `size` bytes at `to`. Returns the new size or
+ * -ENAMETOOLONG.
+ */
 static int ftp_pathname_append_parts(char *to, int size, const char *name)
 {
 	while (*name) {
@@ -61,4 +67,139 @@ bool ftp_path_is_hidden(const char *path)
 bool ftp_path_is_temporary(const char *path)
 {
 	return ftp_pathname_has_part(path, ".weir-");
+}
+
+bool ftp_path_shows_target(const char *target, bool hidden)
+{
+	const char *begin = hidden ? ".weir-" : ".";
+	for (; *target; target += strspn(target, "/")) {
+		size_t size = strcspn(target, "/");
+		bool dots = target[0] == '.' && (size == 1 || (size == 2 && target[1] == '.'));
+		if (!dots && strncmp(target, begin, strlen(begin)) == 0)
+			return false;
+		target += size;
+	}
+	return true;
+}
+
+bool ftp_path_shows_all(const char *pattern, const char *name)
+{
+	return strncmp(name, ".weir-", 6) != 0 && (!pattern || ftp_wildcard(pattern, name));
+}
+
+bool ftp_path_shows_plain(const char *pattern, const char *name)
+{
+	return name[0] != '.' && (!pattern || ftp_wildcard(pattern, name));
+}
+
+/* -- paths in the tree ------------------------------------------------------------------------ */
+
+int ftp_path_find(const struct ftp_session *session, const char *name, struct ftp_path *ret)
+{
+	int error =
+	        ftp_path_resolve(session->directory ? session->directory : "", name, ret->shown);
+	if (error < 0)
+		return error;
+	if (ftp_path_is_temporary(ret->shown) ||
+	        (!session->server->rules.hidden && ftp_path_is_hidden(ret->shown)))
+		return -ENOENT;
+	size_t home = strlen(session->user->home), size = strlen(ret->shown);
+	if (home + size + 1 > WEIR_PATH_MAX)
+		return -ENAMETOOLONG;
+	/* Two slashes make the home a root (weir/tree.h), so that no link leads out of it. */
+	char *to = ret->tree;
+	if (home) {
+		memcpy(to, session->user->home + 1, home - 1);
+		to += home - 1;
+		*to++ = '/';
+		*to++ = '/';
+	}
+	memcpy(to, ret->shown + 1, size);
+	return 0;
+}
+
+struct weir_tree *ftp_tree(struct weir_ftp_server *server)
+{
+	if (!server->attached)
+		weir_tree_attach(server->tree, server->loop);
+	server->attached = true;
+	return server->tree;
+}
+
+/* -- patterns --------------------------------------------------------------------------------- */
+
+/*
+ * Whether `c` is in the set whose text begins at `set`, after the bracket. Sets *ret_end to the
+ * text after the closing bracket, or to NULL if there is none: the opening one is an ordinary
+ * character then.
+ */
+static bool ftp_wildcard_set(const char *set, unsigned char c, const char **ret_end)
+{
+	bool negated = *set == '!' || *set == '^';
+	bool found = false;
+	const char *at = set + negated;
+	*ret_end = NULL;
+	for (bool first = true; *at && (first || *at != ']'); first = false) {
+		unsigned char low = (unsigned char)*at++, high = low;
+		if (at[0] == '-' && at[1] && at[1] != ']') {
+			high = (unsigned char)at[1];
+			at += 2;
+		}
+		found |= low <= c && c <= high;
+	}
+	if (*at == ']')
+		*ret_end = at + 1;
+	return found != negated;
+}
+
+/*
+ * Whether an element of the pattern other than a star fits `c`. Sets *ret_next to the next
+ * element.
+ */
+static bool ftp_wildcard_fits(const char *pattern, char c, const char **ret_next)
+{
+	const char *end;
+	*ret_next = pattern + 1;
+	if (*pattern == '?')
+		return true;
+	if (*pattern == '[') {
+		bool in = ftp_wildcard_set(pattern + 1, (unsigned char)c, &end);
+		if (end) {
+			*ret_next = end;
+			return in;
+		}
+	}
+	return *pattern == c;
+}
+
+/*
+ * After a mismatch only the last star is tried again, one character further on. So the time is
+ * bounded by the product of the lengths. The C library's fnmatch takes a time that is exponential
+ * in the number of stars.
+ */
+bool ftp_wildcard(const char *pattern, const char *name)
+{
+	const char *star = NULL, *resume = NULL, *next;
+	while (*name) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			resume = name;
+		} else if (*pattern && ftp_wildcard_fits(pattern, *name, &next)) {
+			pattern = next;
+			name++;
+		} else if (star) {
+			pattern = star;
+			name = ++resume;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return !*pattern;
+}
+
+const char *ftp_is_wildcard(const char *text)
+{
+	return strpbrk(text, "*?[");
 }

@@ -1,13 +1,19 @@
 /*
- * Addresses as FTP writes them. Leaves out whether an address may be connected to: data.c.
+ * The syntax of addresses in FTP, and the sockets of data connections. Leaves out to which
+ * addresses the server connects: see data_connection.c.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include <weir/error.h>
+#include <weir/limits.h>
 
 #include "port.h"
+
+/* -- text ------------------------------------------------------------------------------------- */
 
 enum {
 	NUMBERS = 6,
@@ -107,4 +113,45 @@ void ftp_set_port(struct weir_address *address, uint16_t port)
 		address->v4.sin_port = htons(port);
 	else
 		address->v6.sin6_port = htons(port);
+}
+
+/* -- sockets ---------------------------------------------------------------------------------- */
+
+enum {
+	BACKLOG = 64 /* for all sessions that share the port */
+};
+
+int ftp_socket(const struct weir_address *local, int *ret)
+{
+	int on = 1, unsent = WEIR_UNSENT_LOW;
+	int fd = socket(local->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+	if (bind(fd, &local->any, weir_address_size(local)) < 0) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	*ret = fd;
+	return 0;
+}
+
+int ftp_listen(struct weir_address *address, int *ret)
+{
+	socklen_t size = sizeof *address;
+	int fd;
+	int error = ftp_socket(address, &fd);
+	if (error < 0)
+		return error;
+	/* With SO_REUSEADDR several sockets may be bound to a port, but only one can listen. */
+	if (listen(fd, BACKLOG) < 0 || getsockname(fd, &address->any, &size) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	*ret = fd;
+	return 0;
 }

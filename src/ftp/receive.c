@@ -1,6 +1,17 @@
 /*
- * The beginning of a file that is received: under which name, into what, and the 150. STOU tries
- * further names while somebody has the one before.
+ * Files that are received: STOR, STOU, APPE. The bytes of the data connection go to an upload of
+ * the store, either through the channel or, where they are stored as they come, by splicing.
+ *
+ *   OPENING ─▶ 150 ─▶ DATA ◀─▶ SPLICING           an error of the file, in any phase ─▶ ENDED
+ *      │               │          │
+ *      │   end of data │          │ broken off
+ *      │ or broken off ▼          ▼
+ *      │             SAVING ◀── STOPPING
+ *      └────────────────┴──▶ ENDED ◀─┘       426 or an error, or 226 after SAVING
+ *
+ * Invariants: only ftp_receiving_enter changes the phase. 226 is sent only after an end of the data
+ * that TLS or TCP confirms, when file and directory are on the disk and the data connection is
+ * closed. The upload exists in all phases but ENDED.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,78 +20,407 @@
 #include <sys/random.h>
 
 #include <weir/error.h>
+#include <weir/upload.h>
 
-#include "receiving.h"
+#include "ascii.h"
+#include "entry.h"
+#include "pathname.h"
+#include "reply.h"
+#include "transfer.h"
 
-static int ftp_receive_begin(struct ftp_receiving *receiving);
+enum ftp_receiving_phase {
+	FTP_RECEIVING_OPENING,  /* The upload is being opened. STOU may try several names. */
+	FTP_RECEIVING_DATA,     /* Data comes through the channel. */
+	FTP_RECEIVING_SPLICING, /* The work pool moves data from the socket into the file. */
+	FTP_RECEIVING_STOPPING, /* It does so still, but the transfer has been broken off. */
+	FTP_RECEIVING_SAVING, /* The upload is being committed: the file, or the part that came. */
+	FTP_RECEIVING_ENDED,  /* The upload has ended. */
+};
 
-/* "name", then "name.1f3a": 0, or the names have run out. */
-static int ftp_receive_next_name(struct ftp_receiving *receiving)
+struct ftp_receiving {
+	struct ftp_transfer transfer;
+	enum ftp_receiving_phase phase;
+	struct weir_upload *upload;
+	struct weir_timer timer; /* the end of a pause for the rate */
+	struct ftp_ascii ascii;
+	bool text;           /* TYPE A */
+	bool unique;         /* STOU: the name may change */
+	bool keep_part;      /* of a transfer that broke off, for REST */
+	bool upload_full;    /* the disk is slower than the peer */
+	bool above_rate;     /* the peer is faster than the rate */
+	uint8_t names_tried; /* by STOU */
+	int error;           /* why the data ended; 0: as it should */
+	int file_error;      /* of the store; it decides the reply */
+	uint64_t bytes;      /* on the data connection */
+	uint64_t rate;       /* bytes a second; 0: any */
+	int64_t began_ms;    /* when the data connection was ready */
+	struct weir_upload_options options;
+	struct ftp_path *path; /* until the upload is open */
+	size_t path_size;      /* without STOU's suffix: of the path that the client knows */
+	size_t tree_size;      /* and of that in the tree */
+};
+
+static struct ftp_receiving *ftp_receiving_of(struct ftp_transfer *transfer)
 {
-	struct ftp_place *place = receiving->place;
+	return (struct ftp_receiving *)transfer;
+}
+
+static void ftp_receiving_enter(struct ftp_receiving *receiving, enum ftp_receiving_phase phase)
+{
+	receiving->phase = phase;
+	if (phase >= FTP_RECEIVING_STOPPING)
+		weir_timer_stop(&receiving->timer);
+	if (phase == FTP_RECEIVING_ENDED)
+		receiving->upload = NULL;
+}
+
+/* -- the end ----------------------------------------------------------------------------------- */
+
+/* RFC 1123 4.1.2.9: `text` and the name that STOU's file has got, in `to`. */
+static struct weir_span ftp_receiving_name_reply(
+        const struct ftp_receiving *receiving, const char *text, char *to, size_t room)
+{
+	size_t size = strlen(text);
+	memcpy(to, text, size);
+	size += ftp_name_write(receiving->transfer.path, true, false, to + size, room - size);
+	return weir_span(to, size);
+}
+
+static const char *ftp_receiving_reply(const struct ftp_receiving *receiving)
+{
+	if (receiving->file_error)
+		return ftp_error_text(receiving->file_error);
+	if (receiving->error == -EPROTO)
+		return "426 Data connection closed without TLS close_notify.";
+	return ftp_transfer_reply(receiving->error);
+}
+
+/* Finishes the transfer once both the upload and the data connection have ended. */
+static void ftp_receiving_finish(struct ftp_receiving *receiving)
+{
+	struct ftp_transfer *transfer = &receiving->transfer;
+	int error = receiving->file_error ? receiving->file_error : receiving->error;
+	if (receiving->phase != FTP_RECEIVING_ENDED || transfer->user.data)
+		return;
+	char named[2 * WEIR_PATH_MAX];
+	struct weir_span reply = weir_span_of(ftp_receiving_reply(receiving));
+	if (error == 0 && receiving->unique)
+		reply = ftp_receiving_name_reply(
+		        receiving, "226 Transfer complete: ", named, sizeof named);
+	ftp_transfer_finish(transfer, reply, error);
+}
+
+/* The upload has ended: finishes the transfer, or frees it if its session has ended before. */
+static void ftp_receiving_end(struct ftp_receiving *receiving)
+{
+	struct ftp_transfer *transfer = &receiving->transfer;
+	ftp_receiving_enter(receiving, FTP_RECEIVING_ENDED);
+	transfer->busy = false;
+	if (transfer->session)
+		ftp_receiving_finish(receiving);
+	else if (!transfer->user.data)
+		ftp_transfer_destroy(transfer);
+}
+
+static void ftp_receiving_on_committed(void *context, int error, bool created)
+{
+	struct ftp_receiving *receiving = context;
+	(void)created;
+	if (!receiving->error)
+		receiving->file_error = error;
+	ftp_receiving_end(receiving);
+}
+
+static void ftp_receiving_save(struct ftp_receiving *receiving)
+{
+	ftp_receiving_enter(receiving, FTP_RECEIVING_SAVING);
+	weir_upload_commit(receiving->upload, ftp_receiving_on_committed, receiving);
+}
+
+static bool ftp_receiving_has_part(const struct ftp_receiving *receiving)
+{
+	return receiving->keep_part && receiving->bytes;
+}
+
+static void ftp_receiving_discard(struct ftp_receiving *receiving)
+{
+	weir_upload_abort(receiving->upload);
+	ftp_receiving_enter(receiving, FTP_RECEIVING_ENDED);
+}
+
+/*
+ * No more data will come. The part that came is saved or discarded; a splice under way ends first.
+ */
+static void ftp_receiving_break_off(struct ftp_receiving *receiving, int error)
+{
+	if (receiving->phase >= FTP_RECEIVING_STOPPING)
+		return;
+	receiving->error = error;
+	/* Without the right to overwrite, the client could neither resume a part nor replace it. */
+	bool replaceable = receiving->unique || !receiving->options.must_not_exist;
+	receiving->keep_part = replaceable && receiving->transfer.session->server->rules.uploads ==
+	                                              WEIR_FTP_KEEP_PART;
+	if (receiving->phase == FTP_RECEIVING_SPLICING)
+		ftp_receiving_enter(receiving, FTP_RECEIVING_STOPPING);
+	else if (ftp_receiving_has_part(receiving))
+		ftp_receiving_save(receiving);
+	else
+		ftp_receiving_discard(receiving);
+}
+
+/* The file cannot be written: the data that comes further is of no use. */
+static void ftp_receiving_fail(struct ftp_receiving *receiving, int error)
+{
+	struct ftp_transfer *transfer = &receiving->transfer;
+	if (!receiving->error)
+		receiving->file_error = error;
+	ftp_receiving_discard(receiving);
+	if (transfer->session && transfer->user.data)
+		ftp_data_abort(transfer->user.data, -ECANCELED);
+	else
+		ftp_receiving_end(receiving);
+}
+
+/* -- the data ---------------------------------------------------------------------------------- */
+
+static void ftp_receiving_pause_or_resume(const struct ftp_receiving *receiving)
+{
+	struct ftp_data *data = receiving->transfer.user.data;
+	struct weir_channel *channel = data ? ftp_data_channel(data) : NULL;
+	if (!channel)
+		return;
+	if (receiving->upload_full || receiving->above_rate)
+		weir_channel_pause(channel);
+	else
+		weir_channel_resume(channel);
+}
+
+static void ftp_receiving_on_time(struct weir_timer *timer)
+{
+	struct ftp_receiving *receiving = WEIR_CONTAINER(timer, struct ftp_receiving, timer);
+	receiving->above_rate = false;
+	ftp_receiving_pause_or_resume(receiving);
+}
+
+/* Pauses the connection for as long as its bytes came too early for the rate. */
+static void ftp_receiving_hold_to_rate(struct ftp_receiving *receiving)
+{
+	struct weir_loop *loop = receiving->transfer.session->server->loop;
+	if (!receiving->rate)
+		return;
+	int64_t passed_ms = weir_loop_now_ms(loop) - receiving->began_ms;
+	/* In floating point: 2^64 bytes times a thousand are too many. */
+	double due_ms = (double)receiving->bytes * 1000.0 / (double)receiving->rate;
+	if (due_ms <= (double)passed_ms)
+		return;
+	receiving->above_rate = true;
+	weir_timer_start(loop, &receiving->timer, (int64_t)(due_ms - (double)passed_ms),
+	        ftp_receiving_on_time);
+}
+
+static void ftp_receiving_on_spliced(void *context, uint64_t size, int end)
+{
+	struct ftp_receiving *receiving = context;
+	receiving->bytes += size;
+	if (receiving->phase == FTP_RECEIVING_SPLICING) {
+		ftp_receiving_enter(receiving, FTP_RECEIVING_DATA);
+		weir_channel_diverted(ftp_data_channel(receiving->transfer.user.data), size, end);
+	} else if (ftp_receiving_has_part(receiving)) {
+		ftp_receiving_save(receiving);
+	} else {
+		weir_upload_abort(receiving->upload);
+		ftp_receiving_end(receiving);
+	}
+}
+
+static void ftp_receiving_arrived(struct ftp_transfer *transfer)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	if (receiving->phase != FTP_RECEIVING_DATA)
+		return;
+	ftp_receiving_enter(receiving, FTP_RECEIVING_SPLICING);
+	weir_upload_splice(receiving->upload, UINT64_MAX);
+}
+
+/* Diverts data that is stored as it comes, so that it does not pass through our memory. */
+static void ftp_receiving_divert(struct ftp_receiving *receiving, struct weir_channel *channel)
+{
+	int source;
+	if (!receiving->text && !receiving->rate && weir_channel_divert(channel, &source) == 0)
+		weir_upload_set_source(receiving->upload, source, ftp_receiving_on_spliced);
+}
+
+static void ftp_receiving_ready(struct ftp_transfer *transfer, struct weir_channel *channel)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	receiving->began_ms = weir_loop_now_ms(transfer->session->server->loop);
+	weir_channel_stream(channel, weir_everything());
+	ftp_receiving_divert(receiving, channel);
+	ftp_receiving_pause_or_resume(receiving);
+}
+
+static int ftp_receiving_write(void *context, struct weir_span bytes)
+{
+	struct ftp_receiving *receiving = context;
+	int result = weir_upload_write(receiving->upload, bytes);
+	receiving->upload_full |= result == WEIR_UPLOAD_FULL;
+	return result < 0 ? result : 0;
+}
+
+static void ftp_receiving_piece(struct ftp_transfer *transfer, struct weir_span bytes)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	if (receiving->phase != FTP_RECEIVING_DATA)
+		return;
+	receiving->bytes += bytes.size;
+	int error = receiving->text ? ftp_ascii_convert(&receiving->ascii, bytes,
+	                                      ftp_receiving_write, receiving)
+	                            : ftp_receiving_write(receiving, bytes);
+	if (error < 0) {
+		ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
+		return;
+	}
+	ftp_receiving_hold_to_rate(receiving);
+	if (receiving->upload_full || receiving->above_rate)
+		ftp_receiving_pause_or_resume(receiving);
+}
+
+static void ftp_receiving_eof(struct ftp_transfer *transfer, bool whole)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	struct weir_channel *channel = ftp_data_channel(transfer->user.data);
+	if (receiving->phase != FTP_RECEIVING_DATA)
+		return;
+	if (!whole) {
+		ftp_receiving_break_off(receiving, -EPROTO);
+		weir_channel_close(channel);
+		return;
+	}
+	int error = receiving->text
+	                    ? ftp_ascii_end(&receiving->ascii, ftp_receiving_write, receiving)
+	                    : 0;
+	if (error < 0) {
+		ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
+		return;
+	}
+	transfer->committing = true;
+	weir_channel_close(channel);
+	ftp_receiving_save(receiving);
+}
+
+static void ftp_receiving_gone(struct ftp_transfer *transfer, int error)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	ftp_receiving_break_off(receiving, error ? error : -ECONNRESET);
+	ftp_receiving_finish(receiving);
+}
+
+static void ftp_receiving_stop(struct ftp_transfer *transfer)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	ftp_receiving_break_off(receiving, -ECANCELED);
+	if (transfer->user.data)
+		ftp_data_abort(transfer->user.data, -ECANCELED);
+	else
+		ftp_receiving_finish(receiving);
+}
+
+/* A commit under way goes on without the session. */
+static bool ftp_receiving_orphan(struct ftp_transfer *transfer)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	ftp_receiving_break_off(receiving, -ECANCELED);
+	return receiving->phase == FTP_RECEIVING_ENDED;
+}
+
+static void ftp_receiving_destroy(struct ftp_transfer *transfer)
+{
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
+	weir_timer_stop(&receiving->timer);
+	free(receiving->path);
+	free(receiving);
+}
+
+static uint64_t ftp_receiving_bytes(const struct ftp_transfer *transfer)
+{
+	return ((const struct ftp_receiving *)transfer)->bytes;
+}
+
+/* -- the beginning ----------------------------------------------------------------------------- */
+
+static int ftp_receiving_open(struct ftp_receiving *receiving);
+
+/*
+ * STOU: the path with another suffix, such as "name.1f3a0b2c". Returns 0, or the error to end with.
+ */
+static int ftp_receiving_next_name(struct ftp_receiving *receiving)
+{
+	struct ftp_path *path = receiving->path;
 	unsigned number;
-	if (receiving->tries++ >= WEIR_FTP_NAMES_TRIED)
+	if (receiving->names_tried++ >= WEIR_FTP_NAMES_TRIED)
 		return -EEXIST;
 	if (getrandom(&number, sizeof number, 0) != sizeof number)
 		return -EIO;
 	size_t room = WEIR_PATH_MAX - receiving->path_size;
 	size_t tree_room = WEIR_PATH_MAX - receiving->tree_size;
-	int size = snprintf(place->path + receiving->path_size, room, ".%08x", number);
+	int size = snprintf(path->shown + receiving->path_size, room, ".%08x", number);
 	if ((size_t)size >= room || (size_t)size >= tree_room)
 		return -ENAMETOOLONG;
-	memcpy(place->tree + receiving->tree_size, place->path + receiving->path_size,
+	memcpy(path->tree + receiving->tree_size, path->shown + receiving->path_size,
 	        (size_t)size + 1);
 	return 0;
 }
 
-static void ftp_receive_start(struct ftp_receiving *receiving)
+static void ftp_receiving_on_open(struct ftp_receiving *receiving)
 {
-	struct ftp_transfer *transfer = &receiving->transfer;
 	char named[2 * WEIR_PATH_MAX];
-	struct weir_span opening = WEIR_SPAN("150 Send it.");
-	free(receiving->place);
-	receiving->place = NULL;
+	struct weir_span opening = WEIR_SPAN("150 Ready to receive.");
+	free(receiving->path);
+	receiving->path = NULL;
+	ftp_receiving_enter(receiving, FTP_RECEIVING_DATA);
 	if (receiving->unique)
-		opening = ftp_receiving_named(receiving, "150 FILE: ", named, sizeof named);
-	ftp_transfer_start(transfer, opening);
+		opening = ftp_receiving_name_reply(receiving, "150 FILE: ", named, sizeof named);
+	ftp_transfer_start(&receiving->transfer, opening);
 }
 
-static void ftp_receive_on_ready(void *context, int error)
+static void ftp_receiving_on_ready(void *context, int error)
 {
 	struct ftp_receiving *receiving = context;
-	if (receiving->transfer.started || error < 0) {
-		if (error == 0) {
-			ftp_receiving_go_on(receiving);
-			return;
-		}
-		if (error == -EEXIST && receiving->unique && !receiving->transfer.started) {
-			weir_upload_abort(receiving->upload);
-			receiving->upload = NULL;
-			error = ftp_receive_next_name(receiving);
-			if (error == 0)
-				error = ftp_receive_begin(receiving);
-			if (error == 0)
-				return;
-		}
-		ftp_receiving_fail(receiving, error);
+	bool opening = receiving->phase == FTP_RECEIVING_OPENING;
+	if (error == 0 && opening) {
+		ftp_receiving_on_open(receiving);
 		return;
 	}
-	ftp_receive_start(receiving);
+	if (error == 0) {
+		receiving->upload_full = false;
+		ftp_receiving_pause_or_resume(receiving);
+		return;
+	}
+	if (error == -EEXIST && receiving->unique && opening) {
+		weir_upload_abort(receiving->upload);
+		receiving->upload = NULL;
+		error = ftp_receiving_next_name(receiving);
+		if (error == 0)
+			error = ftp_receiving_open(receiving);
+		if (error == 0)
+			return;
+	}
+	ftp_receiving_fail(receiving, error);
 }
 
-static int ftp_receive_begin(struct ftp_receiving *receiving)
+static int ftp_receiving_open(struct ftp_receiving *receiving)
 {
-	char *path = ftp_copy(receiving->place->path);
+	char *path = ftp_copy(receiving->path->shown);
 	if (!path)
 		return -ENOMEM;
 	free(receiving->transfer.path);
 	receiving->transfer.path = path;
 	return weir_upload_begin(ftp_tree(receiving->transfer.session->server),
-	        receiving->place->tree, &receiving->options, ftp_receive_on_ready, receiving,
+	        receiving->path->tree, &receiving->options, ftp_receiving_on_ready, receiving,
 	        &receiving->upload);
 }
 
-static void ftp_receive_set_options(
+static void ftp_receiving_set_options(
         struct ftp_receiving *receiving, const struct ftp_receipt *receipt)
 {
 	const struct ftp_session *session = receiving->transfer.session;
@@ -97,31 +437,42 @@ static void ftp_receive_set_options(
 	        .append = receipt->append,
 	        .offset = receipt->offset,
 	};
-	receiving->path_size = strlen(receiving->place->path);
-	receiving->tree_size = strlen(receiving->place->tree);
+	receiving->path_size = strlen(receiving->path->shown);
+	receiving->tree_size = strlen(receiving->path->tree);
 }
 
 void ftp_receive(struct ftp_session *session, const struct ftp_receipt *receipt, const char *name)
 {
-	struct ftp_place place;
-	int error = ftp_place_find(session, name, &place);
+	static const struct ftp_transfer_type type = {
+	        .ready = ftp_receiving_ready,
+	        .piece = ftp_receiving_piece,
+	        .arrived = ftp_receiving_arrived,
+	        .eof = ftp_receiving_eof,
+	        .gone = ftp_receiving_gone,
+	        .stop = ftp_receiving_stop,
+	        .orphan = ftp_receiving_orphan,
+	        .destroy = ftp_receiving_destroy,
+	        .bytes = ftp_receiving_bytes,
+	};
+	struct ftp_path path;
+	int error = ftp_path_find(session, name, &path);
 	if (receipt->offset && !(ftp_session_rights(session) & WEIR_FTP_OVERWRITE))
 		error = -EACCES;
 	if (error < 0) {
-		ftp_say(session, ftp_error_text(error == -ENOENT ? -EACCES : error));
+		ftp_reply_text(session, ftp_error_text(error == -ENOENT ? -EACCES : error));
 		return;
 	}
-	struct ftp_transfer *transfer = ftp_transfer_create(session, sizeof(struct ftp_receiving),
-	        &ftp_receiving_type, receipt->verb, place.path);
+	struct ftp_transfer *transfer = ftp_transfer_create(
+	        session, sizeof(struct ftp_receiving), &type, receipt->verb, path.shown);
 	if (!transfer)
 		return;
-	struct ftp_receiving *receiving = (struct ftp_receiving *)transfer;
+	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
 	transfer->kind = WEIR_FTP_RECEIVED;
-	receiving->place = malloc(sizeof place);
-	if (receiving->place) {
-		*receiving->place = place;
-		ftp_receive_set_options(receiving, receipt);
-		error = ftp_receive_begin(receiving);
+	receiving->path = malloc(sizeof path);
+	if (receiving->path) {
+		*receiving->path = path;
+		ftp_receiving_set_options(receiving, receipt);
+		error = ftp_receiving_open(receiving);
 	} else {
 		error = -ENOMEM;
 	}

@@ -1,18 +1,19 @@
-/* Replies of the control connection (RFC 959 4.2). */
+/* Replies of the control connection (RFC 959 4.2), complete and deferred ones. */
 #include <errno.h>
 #include <stdlib.h>
 
+#include <weir/buffer.h>
 #include <weir/error.h>
+#include <weir/sources.h>
 
-#include "session.h"
+#include "reply.h"
 
-void ftp_say(struct ftp_session *session, const char *text)
+void ftp_reply_text(struct ftp_session *session, const char *text)
 {
-	FTP_FORMAT(session, "%s", text);
+	FTP_REPLY_FORMAT(session, "%s", text);
 }
 
-/* With a NUL in it: a CR in a name is CR NUL. */
-void ftp_say_span(struct ftp_session *session, struct weir_span text)
+void ftp_reply_span(struct ftp_session *session, struct weir_span text)
 {
 	char *line = malloc(text.size + 2);
 	if (line) {
@@ -38,7 +39,7 @@ const char *ftp_error_text(int error)
 {
 	switch (error) {
 	case -ENOENT:
-	case -EXDEV: /* out of the root: there is no such thing */
+	case -EXDEV: /* out of the root, which must look like a missing file */
 	case -ELOOP:
 		return "550 No such file or directory.";
 	case -ENOTDIR:
@@ -47,33 +48,107 @@ const char *ftp_error_text(int error)
 	case -EPERM:
 		return "550 Permission denied.";
 	case -EROFS:
-		return "550 The disk is read only.";
+		return "550 Read-only file system.";
 	case -EISDIR:
-		return "550 That is a directory.";
+		return "550 Is a directory.";
 	case -EEXIST:
-		return "550 The name is taken.";
+		return "550 File exists.";
 	case -ENOTEMPTY:
-		return "550 The directory is not empty.";
+		return "550 Directory not empty.";
 	case -EINVAL:
-		return "553 That name cannot be.";
+		return "553 Invalid name.";
 	case -ENAMETOOLONG:
-		return "553 The name is too long.";
+		return "553 Name too long.";
 	case -ENOSPC:
 	case -EDQUOT:
-		return "452 No room left on the disk.";
+		return "452 Disk full.";
 	case -EFBIG:
-		return "552 The file is too large.";
+		return "552 File too large.";
 	case -EBUSY:
-		return "450 The file is being written to.";
+		return "450 Another upload is writing to the file; try again later.";
 	case -ERANGE:
-		return "554 The file is shorter than that.";
+		return "554 REST offset is beyond the end of the file.";
 	case -EMFILE:
 	case -ENFILE:
 	case -EAGAIN:
 	case -ENOMEM:
 	case WEIR_E_LIMIT: /* too much work waits */
-		return "451 Too busy, try again.";
+		return "451 Server too busy; try again later.";
 	default:
-		return "451 The disk has failed.";
+		return "451 Disk error.";
 	}
+}
+
+/* -- deferred replies ------------------------------------------------------------------------- */
+
+enum {
+	TEXT_MAX = 64 * 1024 /* more than all texts between two sends */
+};
+
+struct ftp_deferred {
+	struct weir_channel *channel;
+	struct weir_producer *producer;
+	struct ftp_deferred **owner; /* NULL after the end */
+	struct weir_buffer text;
+	size_t put;
+};
+
+static enum weir_more ftp_deferred_more(void *context, struct weir_output *out)
+{
+	struct ftp_deferred *deferred = context;
+	deferred->put += weir_output_copy(
+	        out, deferred->text.data + deferred->put, deferred->text.size - deferred->put);
+	if (deferred->put < deferred->text.size)
+		return WEIR_MORE;
+	weir_buffer_finish(&deferred->text);
+	deferred->put = 0;
+	return deferred->owner ? WEIR_WAIT : WEIR_DONE;
+}
+
+static void ftp_deferred_on_close(void *context, enum weir_close_reason why)
+{
+	struct ftp_deferred *deferred = context;
+	(void)why;
+	if (deferred->owner)
+		*deferred->owner = NULL;
+	weir_buffer_finish(&deferred->text);
+	free(deferred);
+}
+
+int ftp_deferred_open(struct weir_channel *channel, struct ftp_deferred **owner)
+{
+	struct ftp_deferred *deferred = calloc(1, sizeof *deferred);
+	struct weir_producer *producer = deferred ? weir_produce_generator(ftp_deferred_more,
+	                                                    ftp_deferred_on_close, deferred)
+	                                          : NULL;
+	*owner = NULL;
+	if (producer) {
+		deferred->channel = channel;
+		deferred->producer = producer;
+		deferred->owner = owner;
+		*owner = deferred;
+	}
+	return weir_channel_push(channel, producer);
+}
+
+int ftp_deferred_add(struct ftp_deferred *deferred, struct weir_span text)
+{
+	int error = weir_buffer_append(&deferred->text, text.data, text.size, TEXT_MAX);
+	if (error < 0)
+		weir_channel_abort(deferred->channel, error);
+	else
+		weir_wake(deferred->producer);
+	return error;
+}
+
+bool ftp_deferred_is_empty(const struct ftp_deferred *deferred)
+{
+	return deferred->text.size == 0;
+}
+
+void ftp_deferred_end(struct ftp_deferred *deferred)
+{
+	*deferred->owner = NULL;
+	deferred->owner = NULL;
+	weir_wake(deferred->producer);
 }

@@ -1,19 +1,21 @@
 /*
- * FTP servers: a listener, the tree, and the rules. The rules are copied as a whole and swapped as a
- * whole; what has begun under the old ones goes on.
+ * FTP servers: a listener, the tree, and the rules. The rules are copied and replaced as a whole.
+ * Transfers and waits that have begun go on under the old ones.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir/buffer.h>
-#include <weir/peers.h>
 #include <weir/tls.h>
 #include <weir/users.h>
 
+#include "helper.h"
+#include "passive.h"
+#include "reply.h"
 #include "session.h"
 
-static const char refusal[] = "421 TLS is spoken here.\r\n";
+static const char refusal[] = "421 This port requires TLS from the first byte.\r\n";
 
 /* -- rules ------------------------------------------------------------------------------------- */
 
@@ -27,13 +29,13 @@ static void ftp_server_free_hosts(const char *const *hosts)
 static void ftp_server_free_rules(struct weir_ftp_rules *rules)
 {
 	weir_users_release(rules->users);
-	weir_tls_release(rules->tls);
+	weir_ftp_ports_release(rules->ports);
 	free((char *)rules->anonymous_home);
 	free((char *)rules->welcome);
 	ftp_server_free_hosts(rules->hosts);
 }
 
-/* NULL without memory. */
+/* Returns NULL without memory. */
 static const char *const *ftp_server_copy_hosts(const char *const *hosts)
 {
 	size_t count = 0;
@@ -60,15 +62,15 @@ static void ftp_server_fill(struct weir_ftp_rules *rules)
 		rules->failures_max = WEIR_FTP_FAILURES_MAX;
 }
 
-/* 0, -ENOMEM (nothing is left then) or -EINVAL. */
+/* Returns 0, or -ENOMEM with nothing left to free. */
 static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules *ret)
 {
-	if (rules->passive_last < rules->passive_first ||
-	        (!rules->passive_first && rules->passive_last))
-		return -EINVAL;
 	*ret = *rules;
+	if (rules->ports)
+		weir_ftp_ports_hold(rules->ports);
+	else if (weir_ftp_ports_create(0, 0, &ret->ports) < 0)
+		return -ENOMEM;
 	ret->users = rules->users ? weir_users_hold(rules->users) : NULL;
-	ret->tls = rules->tls ? weir_tls_hold(rules->tls) : NULL;
 	ret->anonymous_home = rules->anonymous_home ? ftp_copy(rules->anonymous_home) : NULL;
 	ret->welcome = ftp_copy(rules->welcome ? rules->welcome : "Weir FTP");
 	ret->hosts = rules->hosts ? ftp_server_copy_hosts(rules->hosts) : NULL;
@@ -80,7 +82,7 @@ static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir
 	return -ENOMEM;
 }
 
-/* "220-line", … "220 last line"; NULL without memory. */
+/* Makes the reply "220-line", … "220 last line". Returns NULL without memory. */
 static char *ftp_server_make_banner(const char *text)
 {
 	struct weir_buffer banner = {0};
@@ -100,13 +102,18 @@ static char *ftp_server_make_banner(const char *text)
 	return banner.data;
 }
 
-/* 0, -ENOMEM or -EINVAL: all is as it was. */
+/* Returns 0, or -ENOMEM with nothing changed. */
 static int ftp_server_set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules *rules)
 {
 	struct weir_ftp_rules copy;
 	int error = ftp_server_copy_rules(rules, &copy);
 	if (error < 0)
 		return error;
+	/* Sessions that wait on ports of the same range go on sharing them. */
+	if (server->rules.ports && ftp_passive_same_range(server->rules.ports, copy.ports)) {
+		weir_ftp_ports_release(copy.ports);
+		copy.ports = weir_ftp_ports_hold(server->rules.ports);
+	}
 	char *banner = ftp_server_make_banner(copy.welcome);
 	if (!banner) {
 		ftp_server_free_rules(&copy);
@@ -122,13 +129,11 @@ static int ftp_server_set_rules(struct weir_ftp_server *server, const struct wei
 int weir_ftp_set(
         struct weir_ftp_server *server, const struct weir_ftp_rules *rules, struct weir_tree *tree)
 {
-	int error = server->implicit && !rules->tls ? -EINVAL : ftp_server_set_rules(server, rules);
+	int error = ftp_server_set_rules(server, rules);
 	if (error < 0) {
 		weir_tree_close(tree);
 		return error;
 	}
-	if (server->implicit)
-		weir_server_set_tls(server->listener, server->rules.tls);
 	if (!tree)
 		return 0;
 	weir_tree_close(server->tree);
@@ -139,49 +144,29 @@ int weir_ftp_set(
 
 /* -- the server -------------------------------------------------------------------------------- */
 
-static void ftp_server_accept_failed(void *context, int error)
-{
-	struct weir_ftp_server *server = context;
-	if (server->accept_failed)
-		server->accept_failed(server->context, error);
-}
-
-static void ftp_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct weir_ftp_server *server = context;
-	if (server->tls_failed)
-		server->tls_failed(server->context, peer, why);
-}
-
 static void ftp_server_free(struct weir_ftp_server *server)
 {
 	ftp_server_free_rules(&server->rules);
 	free(server->banner);
-	weir_peers_release(server->peers);
 	weir_tree_close(server->tree);
 	free(server);
 }
 
 static int ftp_server_start(struct weir_ftp_server *server, const struct weir_ftp_options *options)
 {
-	struct weir_bounds bounds = options->bounds;
-	if (!bounds.idle_ms)
-		bounds.idle_ms = WEIR_FTP_IDLE_MS;
-	bounds.request_max = WEIR_FTP_LINE_MAX;
+	struct weir_listener listener = options->listener;
+	struct weir_bounds *bounds = &listener.bounds;
+	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_FTP_IDLE_MS);
+	bounds->request_max = WEIR_FTP_LINE_MAX;
 	/* A slow transfer lives as long as it moves. */
 	server->data_bounds =
-	        (struct weir_bounds){.progress_ms = bounds.progress_ms, .request_ms = INT32_MAX};
+	        (struct weir_bounds){.progress_ms = bounds->progress_ms, .request_ms = INT32_MAX};
 	return weir_server_create(server->loop,
 	        &(struct weir_server_options){
-	                .address = options->address,
+	                .listener = listener,
 	                .protocol = &ftp_protocol,
 	                .context = server,
-	                .bounds = bounds,
-	                .tls = options->implicit ? server->rules.tls : NULL,
 	                .tls_refusal = refusal,
-	                .shared = options->shared,
-	                .accept_failed = ftp_server_accept_failed,
-	                .tls_failed = ftp_server_tls_failed,
 	        },
 	        &server->listener);
 }
@@ -197,16 +182,11 @@ int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *optio
 	server->loop = loop;
 	weir_list_init(&server->passive);
 	server->tree = options->tree;
-	server->implicit = options->implicit;
+	server->implicit = options->listener.tls && !options->listener.tls_upgrade;
 	server->guard = options->guard;
 	server->log = options->log;
-	server->accept_failed = options->accept_failed;
-	server->tls_failed = options->tls_failed;
 	server->context = options->context;
-	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
-	int error = options->implicit && !options->rules.tls
-	                    ? -EINVAL
-	                    : ftp_server_set_rules(server, &options->rules);
+	int error = ftp_server_set_rules(server, &options->rules);
 	if (error == 0)
 		error = ftp_server_start(server, options);
 	if (error < 0) {

@@ -1,20 +1,21 @@
 /*
- * A session: the control connection's lines, carried out one after the other.
+ * A session carries out the lines of the control connection one after the other.
  *
- * Invariants: while a job is under way or a line is held, the connection is not read; a line is held
- * only while a transfer runs; all that a session has under way ends with it.
+ * Invariants: the connection is not read while a job is under way or a line is held. A line is
+ * held only during a transfer. Jobs and transfers end with their session.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 #include <weir/error.h>
-#include <weir/peers.h>
 
 #include "control_line.h"
 #include "data_connection.h"
 #include "entry.h"
 #include "job.h"
+#include "reply.h"
+#include "session.h"
 #include "transfer.h"
 #include "verbs.h"
 
@@ -36,7 +37,7 @@ static void ftp_session_run_held(struct ftp_session *session)
 void ftp_session_go_on(struct ftp_session *session)
 {
 	if (session->held && !session->job && !session->transfer)
-		ftp_session_run_held(session); /* it may come back here, with nothing held */
+		ftp_session_run_held(session); /* This function may be called again by it. */
 	if (session->job || session->held)
 		weir_channel_pause(session->channel);
 	else
@@ -68,7 +69,7 @@ static void ftp_session_on_request(struct weir_channel *channel, struct weir_spa
 	if (answer.size)
 		weir_channel_push_copy(channel, weir_span(answer.bytes, answer.size));
 	if (size < 0)
-		FTP_SAY(session, "501 There is a NUL in it.");
+		FTP_REPLY(session, "501 Command contains a NUL.");
 	else if (session->transfer && !ftp_verb_during(session, line))
 		ftp_session_hold(session, line);
 	else
@@ -78,7 +79,7 @@ static void ftp_session_on_request(struct weir_channel *channel, struct weir_spa
 static void ftp_session_on_overflow(struct weir_channel *channel, int error)
 {
 	(void)error;
-	FTP_SAY(ftp_session_session_of(channel), "500 The line is too long.");
+	FTP_REPLY(ftp_session_session_of(channel), "500 Command line too long.");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */
@@ -100,22 +101,19 @@ void ftp_session_reset(struct ftp_session *session)
 	ftp_session_restart(session);
 	session->facts = FTP_FACTS_ALL;
 	session->ascii = true;
-	session->buffer_said = false;
+	session->pbsz_received = false;
 	session->protect = session->server->implicit;
 	session->extended_only = false;
 }
 
-/* 0, or the session is one too many. */
+/* Counts the session. Returns 0, or an error if there are too many. */
 static int ftp_session_count(struct ftp_session *session)
 {
 	struct weir_ftp_server *server = session->server;
 	if (server->sessions >= server->rules.sessions_max)
 		return WEIR_E_LIMIT;
-	if (server->peers) {
-		int error = weir_peers_enter(server->peers, weir_channel_peer(session->channel));
-		if (error < 0)
-			return error;
-	}
+	if (weir_channel_over_quota(session->channel))
+		return WEIR_E_LIMIT;
 	server->sessions++;
 	session->counted = true;
 	return 0;
@@ -131,12 +129,12 @@ static int ftp_session_on_open(struct weir_channel *channel)
 	session->server = weir_channel_context(channel);
 	weir_channel_set_session(channel, session);
 	ftp_session_reset(session);
-	/* The mark of telnet's synch, which precedes ABOR, has to stay in its place. */
+	/* The urgent byte of telnet's synch, which precedes ABOR, must stay in the stream. */
 	setsockopt(weir_channel_ref(channel).fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on);
 	weir_channel_await(channel, weir_until(WEIR_SPAN("\n")));
 	if (ftp_session_count(session) < 0) {
 		weir_loop_counters(session->server->loop)->limits_hit++;
-		FTP_SAY(session, "421 Too many sessions, try again later.");
+		FTP_REPLY(session, "421 Too many sessions; try again later.");
 		weir_channel_close(channel);
 		return 0;
 	}
@@ -144,7 +142,7 @@ static int ftp_session_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* RFC 959 4.1.1, QUIT: an unexpected close is an abort and a logout. */
+/* RFC 959 4.1.1, QUIT: an unexpected close has the effect of ABOR and a logout. */
 static void ftp_session_on_eof(struct weir_channel *channel)
 {
 	struct ftp_session *session = ftp_session_session_of(channel);
@@ -166,17 +164,17 @@ static void ftp_session_on_timeout(struct weir_channel *channel, enum weir_timeo
 {
 	if (which == WEIR_TIMEOUT_PROGRESS)
 		return;
-	FTP_SAY(ftp_session_session_of(channel), "421 Nothing was asked for too long.");
+	FTP_REPLY(ftp_session_session_of(channel), "421 Idle timeout.");
 	weir_channel_close(channel);
 }
 
 static void ftp_session_on_draining(struct weir_channel *channel)
 {
 	struct ftp_session *session = ftp_session_session_of(channel);
-	/* Its answer is still owed; a transfer has its reply in the queue. */
+	/* A reply is still to come. That of a transfer is in the queue already. */
 	if (session->job || session->held)
 		return;
-	FTP_SAY(session, "421 The server is going down.");
+	FTP_REPLY(session, "421 Server is shutting down.");
 	weir_channel_close(channel);
 }
 
@@ -191,8 +189,6 @@ static void ftp_session_on_close(struct weir_channel *channel, int error)
 	ftp_job_drop(session->job);
 	if (session->counted) {
 		ftp_log_logout(session, error);
-		if (server->peers)
-			weir_peers_leave(server->peers, weir_channel_peer(channel));
 		server->sessions--;
 	}
 	ftp_session_restart(session);
@@ -219,3 +215,38 @@ const struct weir_protocol ftp_protocol = {
         .draining = ftp_session_on_draining,
         .close = ftp_session_on_close,
 };
+
+/* -- log -------------------------------------------------------------------------------------- */
+
+static void ftp_log_event(struct ftp_session *session, struct weir_ftp_event *event)
+{
+	struct weir_ftp_server *server = session->server;
+	if (!server->log)
+		return;
+	event->peer = weir_channel_peer(session->channel);
+	if (!event->user)
+		event->user = session->user ? session->user->text : "";
+	event->secure = weir_channel_secure(session->channel);
+	server->log(server->context, event);
+}
+
+void ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code)
+{
+	struct weir_ftp_event event = {
+	        .kind = WEIR_FTP_LOGIN, .user = name, .error = error, .code = code};
+	ftp_log_event(session, &event);
+}
+
+void ftp_log_logout(struct ftp_session *session, int error)
+{
+	struct weir_ftp_event event = {.kind = WEIR_FTP_LOGOUT, .error = error};
+	ftp_log_event(session, &event);
+}
+
+void ftp_log_change(
+        struct ftp_session *session, const char *verb, const char *path, int error, unsigned code)
+{
+	struct weir_ftp_event event = {
+	        .kind = WEIR_FTP_CHANGED, .verb = verb, .path = path, .error = error, .code = code};
+	ftp_log_event(session, &event);
+}

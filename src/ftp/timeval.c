@@ -1,6 +1,6 @@
 /*
- * Times of files, as the time-val of RFC 3659. What is no time (the 30th of February) is refused
- * rather than taken for another.
+ * Times of files, as time-val of RFC 3659. A date that does not exist, such as the 30th of
+ * February, is refused.
  */
 #include <stdio.h>
 
@@ -59,7 +59,10 @@ int ftp_time_parse(struct weir_span text, struct timespec *ret)
 	};
 	struct tm tm = asked;
 	time_t seconds = timegm(&tm);
-	/* timegm makes a time of anything; another one of what is none. */
+	/*
+	 * timegm accepts any fields and corrects dates that do not exist, so the result is
+	 * compared.
+	 */
 	if (tm.tm_year != asked.tm_year || tm.tm_mon != asked.tm_mon ||
 	        tm.tm_mday != asked.tm_mday || tm.tm_hour != asked.tm_hour ||
 	        tm.tm_min != asked.tm_min || tm.tm_sec != asked.tm_sec)

@@ -1,4 +1,4 @@
-/* Times as RFC 3659 2.3 writes them: YYYYMMDDHHMMSS, and maybe a fraction, in UTC. */
+/* Times of RFC 3659 2.3: YYYYMMDDHHMMSS with an optional fraction, in UTC. */
 #ifndef WEIR_FTP_TIMEVAL_H
 #define WEIR_FTP_TIMEVAL_H
 
@@ -8,10 +8,13 @@
 
 #define WEIR_FTP_TIME_TEXT_MAX 24
 
-/* 0 or WEIR_E_SYNTAX. A fraction beyond nanoseconds is cut off. */
+/* Returns 0 or WEIR_E_SYNTAX. Digits beyond nanoseconds are cut off. */
 int ftp_time_parse(struct weir_span text, struct timespec *ret);
 
-/* Without a fraction. Years beyond four digits are those at the ends. */
+/*
+ * Writes a time without a fraction. A year of other than four digits becomes the nearest one that
+ * has four.
+ */
 void ftp_time_format(time_t time, char text[WEIR_FTP_TIME_TEXT_MAX]);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * What all transfers have in common: their beginning, their end, and the replies that tell of them.
+ * The common part of all transfers: beginning, end, and replies.
  *
- * Invariant: a transfer that was started is freed once its data connection is gone, whoever ends
- * first; its session, if it has one still, hears of it exactly once.
+ * Invariant: a transfer that was started is freed once its data connection is gone, also if its
+ * session has ended before. It finishes exactly once in its session.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 
 #include <weir/sources.h>
 
+#include "reply.h"
 #include "transfer.h"
 
 /* -- the data connection's user ---------------------------------------------------------------- */
@@ -70,13 +71,13 @@ static const struct ftp_data_user_type user_type = {ftp_transfer_on_ready, ftp_t
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-/* NULL, or why the session's data connection may not be used. */
+/* Returns NULL, or the reply if the session's data connection must not be used. */
 static const char *ftp_transfer_refusal(const struct ftp_session *session)
 {
 	if (!session->data)
 		return "425 Use PASV, EPSV, PORT or EPRT first.";
 	if (session->server->rules.tls_required && !session->protect)
-		return "521 Data connections have to be protected: PROT P.";
+		return "521 Data connections must be protected; send PROT P.";
 	return NULL;
 }
 
@@ -85,7 +86,7 @@ struct ftp_transfer *ftp_transfer_create(struct ftp_session *session, size_t siz
 {
 	const char *refused = ftp_transfer_refusal(session);
 	if (refused) {
-		ftp_say(session, refused);
+		ftp_reply_text(session, refused);
 		return NULL;
 	}
 	struct ftp_transfer *transfer = calloc(1, size);
@@ -93,7 +94,7 @@ struct ftp_transfer *ftp_transfer_create(struct ftp_session *session, size_t siz
 	if (!transfer || !copy) {
 		free(transfer);
 		free(copy);
-		FTP_SAY(session, "451 Out of memory.");
+		FTP_REPLY(session, "451 Out of memory.");
 		return NULL;
 	}
 	transfer->user.type = &user_type;
@@ -106,22 +107,21 @@ struct ftp_transfer *ftp_transfer_create(struct ftp_session *session, size_t siz
 	return transfer;
 }
 
-static void ftp_transfer_say(struct ftp_transfer *transfer, struct weir_span text)
+static void ftp_transfer_add_reply(struct ftp_transfer *transfer, struct weir_span text)
 {
-	if (transfer->late && ftp_late_say(transfer->late, text) == 0)
-		ftp_late_say(transfer->late, WEIR_SPAN("\r\n"));
+	if (transfer->deferred && ftp_deferred_add(transfer->deferred, text) == 0)
+		ftp_deferred_add(transfer->deferred, WEIR_SPAN("\r\n"));
 }
 
 void ftp_transfer_start(struct ftp_transfer *transfer, struct weir_span opening)
 {
-	transfer->started = true;
 	if (!transfer->session->data) {
 		transfer->type->gone(transfer, -ENOTCONN);
 		return;
 	}
-	if (ftp_late_open(transfer->session->channel, &transfer->late) < 0)
-		return; /* the session ends */
-	ftp_transfer_say(transfer, opening);
+	if (ftp_deferred_open(transfer->session->channel, &transfer->deferred) < 0)
+		return; /* The session ends. */
+	ftp_transfer_add_reply(transfer, opening);
 	ftp_data_start(transfer->session, &transfer->user);
 }
 
@@ -131,24 +131,24 @@ const char *ftp_transfer_reply(int error)
 {
 	switch (error) {
 	case 0:
-		return "226 Done.";
+		return "226 Transfer complete.";
 	case -ENOTCONN:
 	case -ECONNREFUSED:
-		return "425 There is no data connection to be had.";
+		return "425 Cannot open data connection.";
 	case -ETIMEDOUT:
-		return "426 Nothing happened on the data connection for too long.";
+		return "426 Data connection timed out.";
 	case -EPERM:
-		return "522 The data connection has to resume the control connection's TLS session.";
+		return "522 Data connection must resume the TLS session of the control connection.";
 	case -ECANCELED:
-		return "426 Aborted.";
+		return "426 Transfer aborted.";
 	case -EIO:
-		return "451 The file could not be read to its end.";
+		return "451 File could not be read completely.";
 	default:
-		return "426 The data connection broke off.";
+		return "426 Data connection broken.";
 	}
 }
 
-static void ftp_transfer_tell_log(const struct ftp_transfer *transfer, int error, unsigned code)
+static void ftp_transfer_log(const struct ftp_transfer *transfer, int error, unsigned code)
 {
 	const struct ftp_session *session = transfer->session;
 	const struct weir_ftp_server *server = session->server;
@@ -173,16 +173,16 @@ static void ftp_transfer_tell_log(const struct ftp_transfer *transfer, int error
 void ftp_transfer_finish(struct ftp_transfer *transfer, struct weir_span reply, int error)
 {
 	struct ftp_session *session = transfer->session;
-	ftp_transfer_tell_log(transfer, error, ftp_code(reply.data));
-	if (transfer->late) {
-		ftp_transfer_say(transfer, reply);
+	ftp_transfer_log(transfer, error, ftp_code(reply.data));
+	if (transfer->deferred) {
+		ftp_transfer_add_reply(transfer, reply);
 		if (transfer->aborted)
-			ftp_transfer_say(transfer, WEIR_SPAN("226 ABOR is done."));
+			ftp_transfer_add_reply(transfer, WEIR_SPAN("226 ABOR complete."));
 	} else {
-		ftp_say_span(session, reply);
+		ftp_reply_span(session, reply);
 	}
-	if (transfer->late)
-		ftp_late_end(transfer->late);
+	if (transfer->deferred)
+		ftp_deferred_end(transfer->deferred);
 	session->transfer = NULL;
 	ftp_transfer_destroy(transfer);
 	ftp_session_go_on(session);
@@ -198,9 +198,9 @@ void ftp_transfer_abort(struct ftp_transfer *transfer)
 
 void ftp_transfer_orphan(struct ftp_transfer *transfer)
 {
-	ftp_transfer_tell_log(transfer, -ECONNABORTED, 0);
-	if (transfer->late)
-		ftp_late_end(transfer->late);
+	ftp_transfer_log(transfer, -ECONNABORTED, 0);
+	if (transfer->deferred)
+		ftp_deferred_end(transfer->deferred);
 	transfer->busy = transfer->type->orphan && !transfer->type->orphan(transfer);
 	transfer->session->transfer = NULL;
 	transfer->session = NULL;
@@ -212,15 +212,15 @@ void ftp_transfer_orphan(struct ftp_transfer *transfer)
 
 /* -- meanwhile --------------------------------------------------------------------------------- */
 
-bool ftp_transfer_open(const struct ftp_transfer *transfer)
+bool ftp_transfer_is_abortable(const struct ftp_transfer *transfer)
 {
-	return transfer->late && !transfer->committing && !transfer->aborted;
+	return transfer->deferred && !transfer->committing && !transfer->aborted;
 }
 
-void ftp_transfer_tell(struct ftp_transfer *transfer)
+void ftp_transfer_report(struct ftp_transfer *transfer)
 {
 	char text[128];
 	snprintf(text, sizeof text, "213 %s: %llu bytes so far.", transfer->verb,
 	        (unsigned long long)transfer->type->bytes(transfer));
-	ftp_transfer_say(transfer, weir_span_of(text));
+	ftp_transfer_add_reply(transfer, weir_span_of(text));
 }

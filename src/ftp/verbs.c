@@ -1,6 +1,6 @@
 /*
- * The table of verbs, and the checks that all of them share: the login, the rights, an argument
- * where there must be one. Leaves out what they do.
+ * The table of verbs, and the checks that they share: the login, the rights, a required argument.
+ * Leaves out what the verbs do.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +10,14 @@
 #include <weir/sources.h>
 
 #include "control_line.h"
+#include "reply.h"
 #include "transfer.h"
 #include "verbs.h"
 
 enum ftp_verb_needs {
-	OPEN = 1,     /* no login */
-	ARGUMENT = 2, /* an argument */
-	RENAMING = 4, /* the verb before was RNFR */
+	OPEN = 1,     /* allowed without a login */
+	ARGUMENT = 2, /* an argument is required */
+	RENAMING = 4, /* must follow RNFR */
 };
 
 enum {
@@ -35,7 +36,7 @@ struct ftp_verb_row {
 	void (*run)(struct ftp_session *session, const char *argument);
 	unsigned needs;
 	unsigned rights;
-	const char *usage; /* what follows the name */
+	const char *usage; /* the arguments */
 };
 
 /* clang-format off */
@@ -89,7 +90,7 @@ static const struct ftp_verb_row verbs[] = {
 	{"SYST", ftp_syst, OPEN,            0,              ""},
 	{"TYPE", ftp_type, ARGUMENT,        0,              "A | I"},
 	{"USER", ftp_user, OPEN | ARGUMENT, 0,              "name"},
-	/* RFC 775's names, which RFC 1123 4.1.3.1 asks for. */
+	/* Names of RFC 775, which RFC 1123 4.1.3.1 asks for. */
 	{"XCUP", ftp_cdup, 0,               0,              ""},
 	{"XCWD", ftp_cwd,  0,               0,              "pathname"},
 	{"XMKD", ftp_mkd,  ARGUMENT,        MKDIR,          "pathname"},
@@ -112,20 +113,20 @@ static const struct ftp_verb_row *ftp_verbs_find(const char *name)
 	return bsearch(name, verbs, VERB_COUNT, sizeof verbs[0], ftp_verbs_compare);
 }
 
-/* NULL, or why it is not carried out. */
+/* Returns NULL, or the reply of a command that is refused. */
 static const char *ftp_verbs_refusal(
         const struct ftp_session *session, const struct ftp_verb_row *verb, const char *argument)
 {
 	if (!verb)
-		return "500 There is no such command.";
+		return "500 Unknown command.";
 	if (!(verb->needs & OPEN) && !session->user)
 		return "530 Log in with USER and PASS.";
 	if ((verb->needs & ARGUMENT) && !argument[0])
-		return "501 It needs an argument.";
+		return "501 Argument missing.";
 	if ((verb->rights & ~ftp_session_rights(session)) != 0)
 		return "550 Permission denied.";
 	if ((verb->needs & RENAMING) && !session->rename_from)
-		return "503 RNFR comes first.";
+		return "503 Send RNFR first.";
 	return NULL;
 }
 
@@ -134,14 +135,14 @@ void ftp_verb_run(struct ftp_session *session, const char *line)
 	struct ftp_command command = ftp_command_parse(line);
 	const struct ftp_verb_row *verb = ftp_verbs_find(command.verb);
 	const char *refused = ftp_verbs_refusal(session, verb, command.argument);
-	/* RNTO has to follow at once. */
+	/* RNTO must be the next command. */
 	char *rename_from = session->rename_from;
 	if (!verb || !(verb->needs & RENAMING)) {
 		session->rename_from = NULL;
 		free(rename_from);
 	}
 	if (refused)
-		ftp_say(session, refused);
+		ftp_reply_text(session, refused);
 	else
 		verb->run(session, command.argument);
 }
@@ -150,10 +151,10 @@ bool ftp_verb_during(const struct ftp_session *session, const char *line)
 {
 	struct ftp_command command = ftp_command_parse(line);
 	const struct ftp_transfer *transfer = session->transfer;
-	if (!ftp_transfer_open(transfer))
+	if (!ftp_transfer_is_abortable(transfer))
 		return false;
 	if (strcmp(command.verb, "STAT") == 0)
-		return !command.argument[0] && ftp_late_taken(transfer->late);
+		return !command.argument[0] && ftp_deferred_is_empty(transfer->deferred);
 	return strcmp(command.verb, "ABOR") == 0;
 }
 
@@ -165,9 +166,9 @@ void ftp_verb_help(struct ftp_session *session, const char *name)
 		struct ftp_command command = ftp_command_parse(name);
 		const struct ftp_verb_row *verb = ftp_verbs_find(command.verb);
 		if (verb)
-			FTP_FORMAT(session, "214 %s %s", verb->name, verb->usage);
+			FTP_REPLY_FORMAT(session, "214 %s %s", verb->name, verb->usage);
 		else
-			FTP_SAY(session, "502 There is no such command.");
+			FTP_REPLY(session, "502 Unknown command.");
 		return;
 	}
 	for (size_t i = 0; i < VERB_COUNT && error == 0; i++)
@@ -179,7 +180,7 @@ void ftp_verb_help(struct ftp_session *session, const char *name)
 	if (error < 0)
 		weir_channel_push(session->channel, NULL);
 	else
-		FTP_FORMAT(session, "214-These commands are known:\r\n%.*s\r\n214 Done.",
+		FTP_REPLY_FORMAT(session, "214-Commands:\r\n%.*s\r\n214 End of help.",
 		        (int)text.size, text.data);
 	weir_buffer_finish(&text);
 }

@@ -1,19 +1,19 @@
-/* The verbs: which there are, what each needs, and what carries it out. */
+/* The verbs of FTP and their functions. */
 #ifndef WEIR_FTP_VERBS_H
 #define WEIR_FTP_VERBS_H
 
 #include "session.h"
 
-/* Carries out a line: replies to it, now or later. */
+/* Carries out a line. The reply comes now or in a later turn. */
 void ftp_verb_run(struct ftp_session *session, const char *line);
 
-/* Whether a line is answered while a transfer runs. */
+/* Whether a line is answered during a transfer. */
 bool ftp_verb_during(const struct ftp_session *session, const char *line);
 
-/* The verbs' names for HELP, a multi-line reply's middle; and how one is used, or NULL. */
+/* Replies to HELP: all verbs, or the usage of one. */
 void ftp_verb_help(struct ftp_session *session, const char *verb);
 
-/* -- what carries them out; the argument is "" where there is none ----------------------------- */
+/* -- the functions; the argument is "" if there is none -------------------------------------- */
 
 #define FTP_VERB(name) void ftp_##name(struct ftp_session *session, const char *argument)
 
@@ -23,12 +23,10 @@ FTP_VERB(pass);
 FTP_VERB(acct);
 FTP_VERB(rein);
 FTP_VERB(quit);
-/* verb_secure.c */
 FTP_VERB(auth);
 FTP_VERB(pbsz);
 FTP_VERB(prot);
 FTP_VERB(ccc);
-/* verb_port.c */
 FTP_VERB(port);
 FTP_VERB(eprt);
 FTP_VERB(pasv);
@@ -39,19 +37,17 @@ FTP_VERB(stru);
 FTP_VERB(mode);
 FTP_VERB(rest);
 FTP_VERB(allo);
-/* verb_directory.c */
+/* verb_change.c */
 FTP_VERB(cwd);
 FTP_VERB(cdup);
 FTP_VERB(pwd);
 FTP_VERB(mkd);
 FTP_VERB(rmd);
-/* verb_change.c */
 FTP_VERB(dele);
 FTP_VERB(rnfr);
 FTP_VERB(rnto);
 FTP_VERB(mfmt);
 FTP_VERB(site);
-/* verb_fact.c */
 FTP_VERB(size);
 FTP_VERB(mdtm);
 FTP_VERB(mlst);

@@ -4,6 +4,7 @@
  * Posted tasks form a lock-free stack that the loop takes whole and reverses; the eventfd is
  * written only by whoever finds the stack empty, so that a burst of posts costs one wake.
  */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,11 +18,17 @@
 
 #include "loop_state.h"
 
-static void loop_read_clocks(struct weir_loop *loop)
+static int64_t monotonic_ms(void)
 {
 	struct timespec time;
 	clock_gettime(CLOCK_MONOTONIC, &time);
-	loop->now_ms = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+
+static void loop_read_clocks(struct weir_loop *loop)
+{
+	struct timespec time;
+	loop->now_ms = monotonic_ms();
 	clock_gettime(CLOCK_REALTIME_COARSE, &time);
 	loop->wall_s = time.tv_sec;
 }
@@ -54,7 +61,7 @@ int weir_loop_create(struct weir_loop **ret)
 	loop->closing = -1;
 	loop->turns = 1;
 	loop->input_left = WEIR_INPUT_BUDGET;
-	arena_init(&loop->arena, WEIR_ARENA_KEPT);
+	arena_init(&loop->arena, WEIR_ARENA_RETAINED);
 	loop_read_clocks(loop);
 	timer_wheel_init(&loop->wheel, loop->now_ms);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -178,6 +185,20 @@ int weir_loop_turn(struct weir_loop *loop, int wait_ms)
 	return error;
 }
 
+int weir_loop_fd(const struct weir_loop *loop)
+{
+	return loop->epoll;
+}
+
+int weir_loop_wait_ms(const struct weir_loop *loop)
+{
+	if (loop->deferred.last || loop->hungry.last || loop->taken || loop->closing >= 0)
+		return 0;
+	int wait_ms = timer_wheel_wait(loop, -1);
+	int64_t passed_ms = monotonic_ms() - loop->now_ms;
+	return wait_ms < 0 ? wait_ms : passed_ms >= wait_ms ? 0 : wait_ms - (int)passed_ms;
+}
+
 void loop_woke(struct weir_loop *loop)
 {
 	loop_read_clocks(loop);
@@ -276,13 +297,11 @@ void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task)
 	task->next = NULL;
 }
 
-static void loop_destroy_slots(struct weir_loop *loop)
+static void destroy_objects(struct weir_loop *loop)
 {
-	for (int i = WEIR_SLOTS - 1; i >= 0; i--) {
-		void *object = loop->owned[i].object;
-		loop->owned[i].object = NULL;
-		if (object)
-			loop->owned[i].destroy(object);
+	while (loop->object_count) {
+		unsigned last = --loop->object_count;
+		loop->objects[last].type->destroy(loop->objects[last].object);
 	}
 }
 
@@ -294,7 +313,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
 	/* What came back last may still have used these. */
-	loop_destroy_slots(loop);
+	destroy_objects(loop);
 	weir_watch_close(loop, &loop->wake_watch);
 	loop_poller_close_pending(loop);
 	work_detach();
@@ -337,14 +356,18 @@ char *loop_receive_buffer(struct weir_loop *loop)
 	return loop->receive_buffer;
 }
 
-void *loop_slot(const struct weir_loop *loop, enum loop_slot_id slot)
+void *loop_object(const struct weir_loop *loop, const struct loop_object_type *type)
 {
-	return loop->owned[slot].object;
+	for (unsigned i = 0; i < loop->object_count; i++)
+		if (loop->objects[i].type == type)
+			return loop->objects[i].object;
+	return NULL;
 }
 
-void loop_set_slot(
-        struct weir_loop *loop, enum loop_slot_id slot, void *object, void (*destroy)(void *object))
+void loop_set_object(struct weir_loop *loop, const struct loop_object_type *type, void *object)
 {
-	loop->owned[slot].object = object;
-	loop->owned[slot].destroy = destroy;
+	assert(loop->object_count < LOOP_OBJECTS_MAX && !loop_object(loop, type));
+	loop->objects[loop->object_count].type = type;
+	loop->objects[loop->object_count].object = object;
+	loop->object_count++;
 }

@@ -32,16 +32,23 @@ bool loop_input_starved(struct weir_loop *loop);
 /* As weir_loop_defer, for a task that wants input. weir_loop_cancel takes it away, too. */
 void loop_input_defer(struct weir_loop *loop, struct weir_task *task);
 
-/* One object a loop for each of these, made by the layer that needs it, destroyed with the loop. */
-enum loop_slot_id {
-	WEIR_SLOT_COMPRESSOR,
-	WEIR_SLOT_REPLIES,
-	WEIR_SLOT_HTTP,
-	WEIR_SLOTS,
+/*
+ * Objects that a layer above has once in each loop, as a pool of memory. The address of the type is the
+ * name of the object.
+ */
+struct loop_object_type {
+	const char *name;
+	void (*destroy)(void *object);
 };
 
-void *loop_slot(const struct weir_loop *loop, enum loop_slot_id slot);
-void loop_set_slot(struct weir_loop *loop, enum loop_slot_id slot, void *object,
-        void (*destroy)(void *object));
+enum {
+	LOOP_OBJECTS_MAX = 8
+};
+
+/* Returns the loop's object of this type, or NULL if none was set. */
+void *loop_object(const struct weir_loop *loop, const struct loop_object_type *type);
+
+/* At most once for each type. The loop destroys the objects at its end, the last one set first. */
+void loop_set_object(struct weir_loop *loop, const struct loop_object_type *type, void *object);
 
 #endif

@@ -55,9 +55,10 @@ struct weir_loop {
 	struct arena arena;
 	char *receive_buffer;
 	struct {
+		const struct loop_object_type *type;
 		void *object;
-		void (*destroy)(void *object);
-	} owned[WEIR_SLOTS];
+	} objects[LOOP_OBJECTS_MAX];
+	unsigned object_count;
 	struct weir_counters counters;
 };
 

@@ -52,15 +52,13 @@ void weir_timer_stop(struct weir_timer *timer)
  */
 static void timer_run_slot(struct wheel *wheel, unsigned slot, int64_t now_tick)
 {
-	struct weir_list due, *link, *next;
+	struct weir_list due;
 	weir_list_init(&due);
-	for (link = wheel->slots[slot].next; link != &wheel->slots[slot]; link = next) {
-		struct weir_timer *timer = WEIR_CONTAINER(link, struct weir_timer, link);
-		next = link->next;
-		if (timer->at_tick <= now_tick) {
-			weir_list_remove(link);
-			weir_list_append(&due, link);
-		}
+	WEIR_LIST_EACH_SAFE (struct weir_timer, timer, next, &wheel->slots[slot], link) {
+		if (timer->at_tick > now_tick)
+			continue;
+		weir_list_remove(&timer->link);
+		weir_list_append(&due, &timer->link);
 	}
 	if (weir_list_empty(&wheel->slots[slot]))
 		wheel->filled[slot / 64] &= ~(UINT64_C(1) << slot % 64);

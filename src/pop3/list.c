@@ -1,8 +1,8 @@
 /*
- * STAT, LIST and UIDL (RFC 1939 5, 7). The long answers are made as they are sent, some lines at a
- * time, in constant memory.
+ * STAT, LIST and UIDL (RFC 1939 5, 7). Multi-line replies are composed while they are sent, some
+ * lines at a time, in constant memory.
  *
- * Invariant: while one is in the queue the input is paused, so that no DELE changes what it tells.
+ * Invariant: while such a reply is in the queue the input is paused, so that no DELE changes it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +19,11 @@ enum {
 
 struct pop3_listing {
 	struct pop3_session *session;
-	size_t index; /* of the next message */
+	size_t index; /* the next message */
 	bool uids;
 	bool begun;
 	bool ended;
-	char text[4096]; /* of the lines under way */
+	char text[4096]; /* of the lines that are being put */
 };
 
 /* -- lines ------------------------------------------------------------------------------------- */
@@ -39,7 +39,7 @@ static size_t pop3_list_put_number(char *text, uint64_t number)
 	return size;
 }
 
-/* "1 120" or "1 whqtswO00WBw418f9t5JxYwZ", and CRLF. */
+/* Writes "1 120" or "1 whqtswO00WBw418f9t5JxYwZ", and CRLF. */
 static size_t pop3_list_put_line(
         const struct pop3_session *session, size_t index, bool uid, char *text)
 {
@@ -129,12 +129,13 @@ bool pop3_message(struct pop3_session *session, struct weir_span argument, size_
 {
 	uint64_t number;
 	if (pop3_number(argument, &number) < 0 || number < 1 || number > session->drop->count) {
-		pop3_sayf(session, "-ERR There is no such message, there are %zu\r\n",
+		pop3_reply_format(session, "-ERR No such message, the mailbox has %zu\r\n",
 		        session->drop->count);
 		return false;
 	}
 	if (pop3_is_marked(session, (size_t)number - 1)) {
-		pop3_sayf(session, "-ERR Message %llu is deleted\r\n", (unsigned long long)number);
+		pop3_reply_format(
+		        session, "-ERR Message %llu is deleted\r\n", (unsigned long long)number);
 		return false;
 	}
 	*ret_index = (size_t)number - 1;
@@ -156,7 +157,7 @@ static void pop3_list_some(
 void pop3_stat(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
-	pop3_sayf(session, "+OK %zu %llu\r\n", pop3_list_left_messages(session),
+	pop3_reply_format(session, "+OK %zu %llu\r\n", pop3_list_left_messages(session),
 	        (unsigned long long)pop3_list_left_octets(session));
 }
 

@@ -1,15 +1,19 @@
 /*
- * USER and PASS (RFC 1939 7), and what every login ends in: the maildrop is opened, and with it the
- * TRANSACTION state begins; or it is said why not, and the guard sees to it that this takes time.
+ * USER and PASS (RFC 1939 7), AUTH (RFC 5034), and the end of every login: the maildrop is opened and the
+ * TRANSACTION state begins, or the login is refused, delayed by the guard.
  *
- * Invariant: from a password to the reply the input is paused, so that only one login of a session
- * is ever under way.
+ * Invariants: the input is paused from a password to its reply, so that a session has one login under
+ * way. While session->sasl is set, a line belongs to the exchange, whose base64 is passed to and from the
+ * sasl layer.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/sasl.h>
+#include <weir/sources.h>
 
 #include "pop3_state.h"
 
@@ -65,19 +69,19 @@ static const char *pop3_login_refusal(int error)
 	case -EACCES:
 		return "-ERR [AUTH] Wrong name or password\r\n";
 	case -EBUSY:
-		return "-ERR [IN-USE] Another session has this mailbox\r\n";
+		return "-ERR [IN-USE] Another session has locked the mailbox\r\n";
 	case -ENOENT:
-		return "-ERR [SYS/PERM] There can be no mailbox of this name\r\n";
+		return "-ERR [SYS/PERM] The name cannot have a mailbox\r\n";
 	case -ECANCELED:
-		return "-ERR As you wish\r\n";
+		return "-ERR Authentication cancelled\r\n";
 	case -EOPNOTSUPP:
-		return "-ERR There is no such mechanism\r\n";
+		return "-ERR Unknown authentication mechanism\r\n";
 	case -EPERM:
-		return "-ERR Not without TLS\r\n";
+		return "-ERR This mechanism needs TLS\r\n";
 	case WEIR_E_SYNTAX:
-		return "-ERR That is not what the mechanism sends\r\n";
+		return "-ERR Malformed response for this mechanism\r\n";
 	case -EMSGSIZE:
-		return "-ERR The line is too long\r\n";
+		return "-ERR Line too long\r\n";
 	default:
 		return "-ERR [SYS/TEMP] Try again later\r\n";
 	}
@@ -86,7 +90,7 @@ static const char *pop3_login_refusal(int error)
 static void pop3_login_deny(struct pop3_session *session, int error, const char *reply)
 {
 	pop3_log(session, WEIR_POP3_DENIED, error);
-	pop3_say(session, reply);
+	pop3_reply(session, reply);
 	weir_channel_resume(session->channel);
 	free(session->user);
 	session->user = NULL;
@@ -99,7 +103,7 @@ void pop3_deny(struct pop3_session *session, int error)
 	pop3_login_deny(session, error, pop3_login_refusal(error));
 }
 
-/* The password was right: nothing here is [AUTH], and clients must not ask for another one. */
+/* The password was right: the code must not be [AUTH], or the client asks for another password. */
 static const char *pop3_login_mailbox_refusal(int error)
 {
 	switch (error) {
@@ -129,7 +133,7 @@ static void pop3_login_opened(struct weir_mail_call *call, int error, struct wei
 	session->drop = drop;
 	session->state = POP3_TRANSACTION;
 	pop3_log(session, WEIR_POP3_LOGIN, 0);
-	pop3_sayf(session, "+OK Your mailbox has %zu messages (%llu octets)\r\n", drop->count,
+	pop3_reply_format(session, "+OK Mailbox has %zu messages (%llu octets)\r\n", drop->count,
 	        (unsigned long long)drop->octets);
 	weir_channel_resume(session->channel);
 }
@@ -144,16 +148,16 @@ void pop3_admit(struct pop3_session *session)
 
 /* -- verbs ------------------------------------------------------------------------------------- */
 
-/* Whether there is such a user is not told. */
+/* The reply does not disclose whether the user exists. */
 void pop3_user(struct pop3_session *session, const struct pop3_command *command)
 {
 	if (!pop3_clear_allowed(session))
-		pop3_say(session, "-ERR Not without TLS: say STLS first\r\n");
+		pop3_reply(session, "-ERR TLS required, send STLS first\r\n");
 	else if (pop3_set_user(session, command->rest))
-		pop3_say(session, "+OK And the password?\r\n");
+		pop3_reply(session, "+OK Send PASS\r\n");
 }
 
-/* Most sessions wait for something else: what a check needs is not kept with them. */
+/* The state of a check; allocated, since most sessions have none under way. */
 struct pop3_login {
 	struct weir_login base;
 	struct pop3_session *session;
@@ -182,7 +186,7 @@ void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 {
 	struct weir_sasl_options options;
 	if (!session->user) {
-		pop3_say(session, "-ERR Say USER first\r\n");
+		pop3_reply(session, "-ERR Send USER first\r\n");
 		return;
 	}
 	session->mechanism = "PASS";
@@ -202,9 +206,92 @@ void pop3_pass(struct pop3_session *session, const struct pop3_command *command)
 	        weir_span_of(session->user), command->rest, pop3_login_checked);
 }
 
-/* It would need the password itself, and there is only what it can be checked with. */
+/* APOP needs the password in clear text, and the users file has only hashes. */
 void pop3_apop(struct pop3_session *session, const struct pop3_command *command)
 {
 	(void)command;
-	pop3_say(session, "-ERR There is no APOP here: no password is stored\r\n");
+	pop3_reply(session, "-ERR APOP is not available\r\n");
+}
+
+/* -- AUTH ---------------------------------------------------------------------------------------- */
+
+void pop3_auth_stop(struct pop3_session *session)
+{
+	if (!session->sasl)
+		return;
+	weir_sasl_destroy(session->sasl);
+	session->sasl = NULL;
+	weir_channel_set_request_max(session->channel, WEIR_POP3_LINE_MAX);
+}
+
+static void pop3_auth_on_step(void *context, const struct weir_sasl_step *step)
+{
+	struct pop3_session *session = context;
+	struct weir_channel *channel = session->channel;
+	int error = step->error;
+	switch (step->outcome) {
+	case WEIR_SASL_CHALLENGE:
+		weir_channel_push(channel,
+		        weir_produce_format("+ %.*s\r\n", (int)step->text.size, step->text.data));
+		weir_channel_resume(channel);
+		return;
+	case WEIR_SASL_DONE:
+		if (!pop3_set_user(session, step->user))
+			return;
+		pop3_auth_stop(session);
+		pop3_admit(session);
+		return;
+	case WEIR_SASL_FAILED:
+		pop3_auth_stop(session);
+		pop3_deny(session, error);
+	}
+}
+
+void pop3_auth_line(struct pop3_session *session, struct weir_span line)
+{
+	weir_channel_pause(session->channel);
+	weir_sasl_next(session->sasl, line);
+}
+
+/* AUTH without arguments lists the mechanisms, for clients older than CAPA. */
+static void pop3_auth_list_mechanisms(struct pop3_session *session)
+{
+	struct weir_users *users = session->server->users;
+	bool clear = pop3_clear_allowed(session);
+	struct weir_span rest = weir_span_of(users ? weir_sasl_mechanisms(users, clear) : "");
+	char text[256] = "+OK\r\n";
+	size_t size = strlen(text);
+	for (bool more = rest.size; more;) {
+		struct weir_span name;
+		more = weir_span_cut(&rest, ' ', &name);
+		size += (size_t)snprintf(
+		        text + size, sizeof text - size, "%.*s\r\n", (int)name.size, name.data);
+	}
+	pop3_reply_format(session, "%s.\r\n", text);
+}
+
+void pop3_auth(struct pop3_session *session, const struct pop3_command *command)
+{
+	struct weir_sasl_options options;
+	if (!command->count) {
+		pop3_auth_list_mechanisms(session);
+		return;
+	}
+	session->mechanism = "AUTH";
+	weir_channel_pause(session->channel);
+	if (!session->server->users) {
+		pop3_deny(session, -EACCES);
+		return;
+	}
+	pop3_sasl_options(session, &options);
+	int error = weir_sasl_create(
+	        session->server->loop, &options, pop3_auth_on_step, session, &session->sasl);
+	if (error < 0) {
+		pop3_deny(session, error);
+		return;
+	}
+	weir_channel_set_request_max(session->channel, WEIR_SASL_LINE_MAX);
+	struct weir_span none = weir_span(NULL, 0);
+	weir_sasl_start(session->sasl, command->arguments[0],
+	        command->count > 1 ? command->arguments[1] : none);
 }

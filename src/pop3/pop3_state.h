@@ -1,18 +1,13 @@
 /*
  * A POP3 session, for the files of this folder.
  *
- *   server.c    servers, and what they tell the log
- *   session.c   a connection: lines in, the table of verbs, timeouts, the end
- *   command.c   a line as verb and arguments
- *   capa.c      CAPA, LANG, UTF8, NOOP
- *   stls.c      STLS
- *   login.c     USER, PASS, APOP, and what every login ends in
- *   auth.c      AUTH
- *   list.c      STAT, LIST, UIDL
- *   retrieve.c  RETR, TOP
- *   top.c       the beginning of a message, as a transformer
- *   delete.c    DELE, RSET
- *   quit.c      QUIT
+ *   server.c      servers, and events for the log
+ *   session.c     a session: lines, commands, the table of verbs, timeouts, the end
+ *   capability.c  CAPA, LANG, UTF8, NOOP, STLS
+ *   login.c       USER, PASS, APOP, AUTH, and the end of every login
+ *   list.c        STAT, LIST, UIDL
+ *   retrieve.c    RETR, TOP
+ *   delete.c      DELE, RSET, QUIT
  */
 #ifndef WEIR_POP3_STATE_H
 #define WEIR_POP3_STATE_H
@@ -32,19 +27,14 @@ struct weir_pop3_server {
 	struct weir_mail_store *store;
 	struct weir_users *users;
 	struct weir_guard *guard;
-	struct weir_tls *tls;
-	struct weir_peers *peers;
-	bool implicit_tls;
 	bool auth_in_clear;
 	uint32_t login_ms;
 	unsigned failures_max;
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	void (*log)(void *context, const struct weir_pop3_event *event);
 	void *context;
 };
 
-/* RFC 1939 3; UPDATE is the reply to QUIT. */
+/* RFC 1939 3. The UPDATE state is the reply to QUIT. */
 enum pop3_state {
 	POP3_AUTHORIZATION = 1,
 	POP3_TRANSACTION = 2,
@@ -56,14 +46,14 @@ struct pop3_session {
 	struct weir_channel *channel;
 	struct weir_pop3_server *server;
 	enum pop3_state state;
-	char *user;                    /* of USER, then who is logged in; malloc's, or NULL */
-	struct weir_timer timer;       /* to the login */
+	char *user; /* the name of USER, then the user of the login; from malloc, or NULL */
+	struct weir_timer timer;       /* until the login */
 	struct pop3_login *login;      /* PASS under way, or NULL */
 	struct weir_sasl *sasl;        /* AUTH under way, or NULL */
-	struct weir_mail_store *store; /* the one that drop and call are of */
+	struct weir_mail_store *store; /* the store of drop and call */
 	struct weir_mail_call call;    /* the opening of the maildrop, or QUIT's removal */
 	struct weir_maildrop *drop;    /* in TRANSACTION */
-	uint8_t *marks;                /* a bit a message; NULL: none is deleted */
+	uint8_t *marks;                /* a bit for each message; NULL: none is deleted */
 	size_t marked;
 	uint64_t marked_octets;
 	uint64_t retrieved;
@@ -72,28 +62,27 @@ struct pop3_session {
 	unsigned failures;
 	uint8_t mistakes;
 	const char *mechanism; /* "PASS" or "AUTH" */
-	bool utf8;             /* UTF8 was said */
-	bool counted;          /* among the peers */
-	struct update *update; /* QUIT's reply at work */
+	bool utf8;             /* UTF8 was given */
+	struct update *update; /* the reply to QUIT while it works */
 	int error;             /* of QUIT's removal */
 };
 
 /* -- replies ------------------------------------------------------------------------------------- */
 
-/* A line that is static text, CRLF included. */
-void pop3_say(struct pop3_session *session, const char *line);
-/* A line that is made. */
-void pop3_sayf(struct pop3_session *session, const char *format, ...)
+/* Replies with a static line, with its CRLF. */
+void pop3_reply(struct pop3_session *session, const char *line);
+/* Replies with a formatted line. */
+void pop3_reply_format(struct pop3_session *session, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
 /* -- verbs --------------------------------------------------------------------------------------- */
 
 struct pop3_verb {
 	const char *name;
-	unsigned states; /* in which it may be said: enum pop3_state */
+	unsigned states; /* in which it is allowed: enum pop3_state */
 	uint8_t least;   /* arguments */
 	uint8_t most;
-	bool raw; /* the rest of the line is one argument, spaces and all */
+	bool raw; /* the rest of the line is one argument, with its spaces */
 	void (*run)(struct pop3_session *session, const struct pop3_command *command);
 };
 
@@ -115,20 +104,20 @@ void pop3_uidl(struct pop3_session *session, const struct pop3_command *command)
 void pop3_user(struct pop3_session *session, const struct pop3_command *command);
 void pop3_utf8(struct pop3_session *session, const struct pop3_command *command);
 
-/* -- logging in ------------------------------------------------------------------------------------ */
+/* -- login ------------------------------------------------------------------------------------ */
 
-/* Passwords may come in clear text. */
+/* Whether passwords may be sent in clear text. */
 bool pop3_clear_allowed(const struct pop3_session *session);
 void pop3_pass_stop(struct pop3_session *session);
-/* What both ways to log in give their check. */
+/* The options for the check of a login. */
 void pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret);
-/* It is who it says, or not: opens the maildrop, or says why not. The input is paused. */
+/* The user is authenticated: opens the maildrop and replies. The input is paused. */
 void pop3_admit(struct pop3_session *session);
 void pop3_deny(struct pop3_session *session, int error);
-/* The next line of an exchange. */
+/* Takes the next line of an exchange. */
 void pop3_auth_line(struct pop3_session *session, struct weir_span line);
 void pop3_auth_stop(struct pop3_session *session);
-/* Another user, copied. False without memory: the channel has been aborted. */
+/* Sets the user, copied. Without memory it aborts the channel and returns false. */
 bool pop3_set_user(struct pop3_session *session, struct weir_span user);
 
 /* -- messages -------------------------------------------------------------------------------------- */
@@ -138,18 +127,19 @@ static inline bool pop3_is_marked(const struct pop3_session *session, size_t ind
 	return session->marks && session->marks[index / 8] >> (index % 8) & 1;
 }
 
-/* The message of an argument, from 0 on. False: there is none, and it has been said. */
+/* Finds the message of an argument, from 0 on. If there is none, replies and returns false. */
 bool pop3_message(struct pop3_session *session, struct weir_span argument, size_t *ret_index);
 
 /*
- * The header of a message, the empty line, and so many lines of its body. `cut` is set when the
- * message was not sent to its end, and so ends in a line's end. It must outlive the producer.
+ * Returns a transformer that passes the header of a message, the empty line, and `lines` lines of
+ * the body. It sets `cut` if it ends before the message, behind a line end. `cut` must outlive the
+ * producer.
  */
 struct weir_producer *pop3_top_lines(struct weir_producer *child, uint64_t lines, bool *cut);
 
 extern const struct weir_protocol pop3_protocol;
 
-/* Tells the log. */
+/* Logs an event. */
 void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error);
 
 #endif

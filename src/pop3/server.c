@@ -1,26 +1,12 @@
-/* POP3 servers: their listener, what a reload changes, and what they tell the log. */
+/* POP3 servers: their listener, what a reload changes, and events for the log. */
 #include <errno.h>
 #include <stdlib.h>
 
-#include <weir/peers.h>
 #include <weir/tls.h>
 #include <weir/users.h>
 
+#include "helper.h"
 #include "pop3_state.h"
-
-static void pop3_server_accept_failed(void *context, int error)
-{
-	struct weir_pop3_server *server = context;
-	if (server->accept_failed)
-		server->accept_failed(server->context, error);
-}
-
-static void pop3_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct weir_pop3_server *server = context;
-	if (server->tls_failed)
-		server->tls_failed(server->context, peer, why);
-}
 
 void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error)
 {
@@ -49,8 +35,6 @@ void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind
 static void pop3_server_release(struct weir_pop3_server *server)
 {
 	weir_users_release(server->users);
-	weir_tls_release(server->tls);
-	weir_peers_release(server->peers);
 	free(server);
 }
 
@@ -64,15 +48,10 @@ static struct weir_pop3_server *pop3_server_create(
 	server->store = options->store;
 	server->users = options->users ? weir_users_hold(options->users) : NULL;
 	server->guard = options->guard;
-	server->tls = options->tls ? weir_tls_hold(options->tls) : NULL;
-	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
-	server->implicit_tls = options->implicit_tls;
 	server->auth_in_clear = options->auth_in_clear;
 	server->login_ms = options->login_ms ? options->login_ms : WEIR_POP3_LOGIN_MS;
 	server->failures_max =
 	        options->failures_max ? options->failures_max : WEIR_POP3_FAILURES_MAX;
-	server->accept_failed = options->accept_failed;
-	server->tls_failed = options->tls_failed;
 	server->log = options->log;
 	server->context = options->context;
 	return server;
@@ -81,24 +60,18 @@ static struct weir_pop3_server *pop3_server_create(
 int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *options,
         struct weir_pop3_server **ret)
 {
-	if (!options->store || (options->implicit_tls && !options->tls))
+	if (!options->store)
 		return -EINVAL;
 	struct weir_pop3_server *server = pop3_server_create(loop, options);
 	if (!server)
 		return -ENOMEM;
-	struct weir_bounds bounds = options->bounds;
-	if (!bounds.idle_ms)
-		bounds.idle_ms = WEIR_POP3_IDLE_MS;
+	struct weir_listener listener = options->listener;
+	listener.bounds.idle_ms = or_default(listener.bounds.idle_ms, WEIR_POP3_IDLE_MS);
 	int error = weir_server_create(loop,
 	        &(struct weir_server_options){
-	                .address = options->address,
+	                .listener = listener,
 	                .protocol = &pop3_protocol,
 	                .context = server,
-	                .bounds = bounds,
-	                .tls = options->implicit_tls ? options->tls : NULL,
-	                .shared = options->shared,
-	                .accept_failed = pop3_server_accept_failed,
-	                .tls_failed = pop3_server_tls_failed,
 	        },
 	        &server->listener);
 	if (error < 0) {
@@ -119,15 +92,6 @@ void weir_pop3_set_users(struct weir_pop3_server *server, struct weir_users *use
 void weir_pop3_set_store(struct weir_pop3_server *server, struct weir_mail_store *store)
 {
 	server->store = store;
-}
-
-void weir_pop3_set_tls(struct weir_pop3_server *server, struct weir_tls *tls)
-{
-	struct weir_tls *old = server->tls;
-	server->tls = weir_tls_hold(tls);
-	if (server->implicit_tls)
-		weir_server_set_tls(server->listener, tls);
-	weir_tls_release(old);
 }
 
 struct weir_server *weir_pop3_listener(struct weir_pop3_server *server)

@@ -1,6 +1,6 @@
 /*
- * A POP3 connection: lines come in and are carried out one after the other, each by its verb. What
- * must wait (a login) pauses the input, so that pipelined commands wait too.
+ * A POP3 session: each line is run by its verb, one after the other. A login pauses the input, so
+ * that pipelined commands wait for it.
  *
  * Invariant: every line gets one reply, in order. A producer in the queue may refer to the session,
  * which is freed after all of them are closed.
@@ -12,13 +12,53 @@
 
 #include <weir/buffer.h>
 #include <weir/error.h>
-#include <weir/peers.h>
 #include <weir/sources.h>
 
+#include "pop3_command.h"
 #include "pop3_state.h"
 
+/* -- a line: its verb and arguments -------------------------------------------------------------- */
+
+static struct weir_span pop3_command_without_trailing_spaces(struct weir_span span)
+{
+	while (span.size && span.data[span.size - 1] == ' ')
+		span.size--;
+	return span;
+}
+
+int pop3_command_parse(struct weir_span line, struct pop3_command *ret)
+{
+	*ret = (struct pop3_command){0};
+	for (size_t i = 0; i < line.size; i++)
+		if ((unsigned char)line.data[i] < 0x20 || line.data[i] == 0x7f)
+			return WEIR_E_SYNTAX;
+	struct weir_span rest = line, argument;
+	if (weir_span_cut(&rest, ' ', &ret->verb))
+		ret->rest = rest;
+	if (!ret->verb.size)
+		return WEIR_E_SYNTAX;
+	if (!ret->rest.data)
+		return 0;
+	rest = pop3_command_without_trailing_spaces(rest);
+	for (bool more = rest.size; more; ret->count++) {
+		more = weir_span_cut(&rest, ' ', &argument);
+		if (ret->count == POP3_ARGUMENTS_MAX)
+			more = false;
+		else
+			ret->arguments[ret->count] = argument;
+	}
+	return 0;
+}
+
+int pop3_number(struct weir_span argument, uint64_t *ret)
+{
+	if (argument.size > 20)
+		return WEIR_E_SYNTAX;
+	return weir_span_number(argument, 10, ret);
+}
+
 enum {
-	LINE_MAX_OUT = 512, /* bytes of a reply's line (RFC 2449 4) */
+	LINE_MAX_OUT = 512, /* bytes of a reply line (RFC 2449 4) */
 	BOTH = POP3_AUTHORIZATION | POP3_TRANSACTION
 };
 
@@ -44,19 +84,19 @@ static const struct pop3_verb verbs[] = {
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
-void pop3_say(struct pop3_session *session, const char *line)
+void pop3_reply(struct pop3_session *session, const char *line)
 {
 	weir_channel_push_static(session->channel, line);
 }
 
-void pop3_sayf(struct pop3_session *session, const char *format, ...)
+void pop3_reply_format(struct pop3_session *session, const char *format, ...)
 {
 	char line[LINE_MAX_OUT];
 	va_list arguments;
 	va_start(arguments, format);
 	int size = vsnprintf(line, sizeof line, format, arguments);
 	va_end(arguments);
-	/* No line is that long: numbers and fixed text. */
+	/* No line is longer: they have numbers and fixed text. */
 	if (size < 0 || size >= (int)sizeof line)
 		weir_channel_abort(session->channel, WEIR_E_LIMIT);
 	else
@@ -73,10 +113,10 @@ static const struct pop3_verb *pop3_session_find_verb(struct weir_span name)
 	return NULL;
 }
 
-/* Whoever speaks another protocol to us is not to go on for ever. */
+/* A client that speaks another protocol is disconnected after some errors. */
 static void pop3_session_mistake(struct pop3_session *session, const char *line)
 {
-	pop3_say(session, line);
+	pop3_reply(session, line);
 	if (session->state == POP3_AUTHORIZATION && ++session->mistakes >= WEIR_POP3_MISTAKES_MAX)
 		weir_channel_close(session->channel);
 }
@@ -93,15 +133,15 @@ static void pop3_session_carry_out(struct pop3_session *session, struct weir_spa
 {
 	struct pop3_command command;
 	if (pop3_command_parse(line, &command) < 0) {
-		pop3_session_mistake(session, "-ERR That is no command\r\n");
+		pop3_session_mistake(session, "-ERR Malformed command\r\n");
 		return;
 	}
 	const struct pop3_verb *verb = pop3_session_find_verb(command.verb);
 	if (!verb)
-		pop3_session_mistake(session, "-ERR There is no such command\r\n");
+		pop3_session_mistake(session, "-ERR Unknown command\r\n");
 	else if (!(verb->states & session->state))
 		pop3_session_mistake(session, session->state == POP3_TRANSACTION
-		                                      ? "-ERR You are logged in already\r\n"
+		                                      ? "-ERR Already logged in\r\n"
 		                                      : "-ERR Log in first\r\n");
 	else if (!pop3_session_has_arguments(verb, &command))
 		pop3_session_mistake(session, "-ERR Wrong number of arguments\r\n");
@@ -128,14 +168,14 @@ static void pop3_session_on_request(struct weir_channel *channel, struct weir_sp
 static void pop3_session_on_overflow(struct weir_channel *channel, int error)
 {
 	struct pop3_session *session = pop3_session_session_of(channel);
-	(void)error; /* a delimiter refuses nothing: it is the length */
+	(void)error; /* the only error of a delimiter is the length */
 	pop3_auth_stop(session);
-	pop3_session_mistake(session, "-ERR The line is too long\r\n");
+	pop3_session_mistake(session, "-ERR Line too long\r\n");
 }
 
 /* -- beginning and end ------------------------------------------------------------------------- */
 
-/* Whatever of a login is under way. */
+/* Cancels a login that is under way. */
 static void pop3_session_end_login(struct pop3_session *session)
 {
 	weir_timer_stop(&session->timer);
@@ -149,21 +189,18 @@ static void pop3_session_on_login_time(struct weir_timer *timer)
 {
 	struct pop3_session *session = WEIR_CONTAINER(timer, struct pop3_session, timer);
 	pop3_session_end_login(session);
-	pop3_say(session, "-ERR [SYS/TEMP] It took too long to log in\r\n");
+	pop3_reply(session, "-ERR [SYS/TEMP] Login timeout\r\n");
 	weir_channel_close(session->channel);
 }
 
 static void pop3_session_greet(struct pop3_session *session)
 {
-	struct weir_pop3_server *server = session->server;
-	const struct weir_address *peer = weir_channel_peer(session->channel);
-	if (server->peers && weir_peers_enter(server->peers, peer) < 0) {
-		pop3_say(session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
+	if (weir_channel_over_quota(session->channel)) {
+		pop3_reply(session, "-ERR [SYS/TEMP] Too many connections from your address\r\n");
 		weir_channel_close(session->channel);
 		return;
 	}
-	session->counted = server->peers;
-	pop3_say(session, "+OK Weir POP3 server ready\r\n");
+	pop3_reply(session, "+OK Weir POP3 server ready\r\n");
 }
 
 static int pop3_session_on_open(struct weir_channel *channel)
@@ -183,7 +220,7 @@ static int pop3_session_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* What was said in clear is forgotten (RFC 2595 4). */
+/* All that came before TLS is forgotten (RFC 2595 4). */
 static void pop3_session_on_secured(struct weir_channel *channel, size_t dropped)
 {
 	struct pop3_session *session = pop3_session_session_of(channel);
@@ -195,16 +232,15 @@ static void pop3_session_on_secured(struct weir_channel *channel, size_t dropped
 static void pop3_session_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	if (which == WEIR_TIMEOUT_PROGRESS)
-		return; /* it takes nothing: to say more is in vain */
-	pop3_say(pop3_session_session_of(channel),
-	        "-ERR [SYS/TEMP] Nothing was asked for too long\r\n");
+		return; /* the client does not read: a further reply would not arrive */
+	pop3_reply(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Idle timeout\r\n");
 	weir_channel_close(channel);
 }
 
-/* The session ends without QUIT, so that nothing is removed (RFC 1939 6). */
+/* The session ends without QUIT, so that no message is removed (RFC 1939 6). */
 static void pop3_session_on_draining(struct weir_channel *channel)
 {
-	pop3_say(pop3_session_session_of(channel), "-ERR [SYS/TEMP] The server is going down\r\n");
+	pop3_reply(pop3_session_session_of(channel), "-ERR [SYS/TEMP] Server shutting down\r\n");
 	weir_channel_close(channel);
 }
 
@@ -216,8 +252,6 @@ static void pop3_session_on_close(struct weir_channel *channel, int error)
 	if (session->state == POP3_TRANSACTION)
 		pop3_log(session, WEIR_POP3_LOGOUT, error ? error : session->error);
 	pop3_session_end_login(session);
-	if (session->counted)
-		weir_peers_leave(session->server->peers, weir_channel_peer(channel));
 	weir_maildrop_close(session->drop);
 	free(session->marks);
 	free(session->user);

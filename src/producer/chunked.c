@@ -1,7 +1,8 @@
 /*
- * The chunked transfer coding, RFC 9112 7.1: what the child answers becomes one chunk, its pieces
- * lent as they are, with its frame around. An answer without bytes becomes none, for a chunk of
- * size 0 would be the end. The last chunk and the trailers follow in the same output if they fit.
+ * The chunked transfer coding, RFC 9112 7.1. Each answer of the child becomes one chunk: its pieces
+ * are lent unchanged, between the size and CRLF. An answer without bytes becomes no chunk, since a
+ * chunk of size 0 is the last one. The last chunk and the trailers are in the same output if they
+ * fit.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ enum {
 	LAST_SIZE = 5, /* the last chunk without trailers */
 	LAST_MAX = LAST_SIZE + WEIR_TRAILERS_MAX,
 	LEAST_ROOM = 256,
-	LEAST_PLACES = 4, /* head, something of the child, end, last chunk */
+	LEAST_PLACES = 4, /* head, a piece of the child, end, last chunk */
 };
 
 static bool chunked_producer_put_chunk(struct weir_output *out, const struct weir_output *inner)

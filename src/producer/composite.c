@@ -1,9 +1,10 @@
 /*
- * The composite: children in order. A child that is done may have bytes in the output still, and
- * the next one is asked for the same output, so that a header and its body leave together. So a
- * child is closed only when the composite is asked again, which says that those bytes were taken.
+ * The composite: children in order. When a child is done, the next one puts bytes in the same
+ * output, so that a header and its body leave together. The bytes of the child before are still in
+ * the output then. So it is closed only when the composite is asked again, since they have been
+ * taken by then.
  *
- *   closed ≤ current ≤ count:  [0, closed) are gone, [closed, current) are done and not yet closed
+ *   closed ≤ current ≤ count:  [0, closed) are closed, [closed, current) are done but open
  */
 #include <stdlib.h>
 
@@ -35,7 +36,7 @@ static enum weir_more composite_producer_more(
 	return WEIR_DONE;
 }
 
-/* What was not taken is the end of what was put: it is the last children's. */
+/* Bytes that were not taken are the last that were put, so they belong to the last children. */
 static void composite_producer_close(struct weir_producer *producer, enum weir_close_reason why)
 {
 	struct composite *composite = (struct composite *)producer;

@@ -1,9 +1,8 @@
 /*
- * The compressor: the loop's one, for all streams. A block is compressed on its own, with no
- * history and ending on a byte boundary, so that blocks of different streams may follow on each
- * other.
+ * The compressor: one per loop, for all streams. Each block is compressed on its own: it has no
+ * history, and ends on a byte boundary. So one compressor serves blocks of many streams in turn.
  *
- * Two files implement this, one of which is compiled: compressor_isal.c and compressor_zlib.c.
+ * Two files implement it, compressor_isal.c and compressor_zlib.c; one of them is compiled.
  */
 #ifndef WEIR_COMPRESSOR_H
 #define WEIR_COMPRESSOR_H
@@ -20,20 +19,20 @@ struct compressor;
 /* "isal" or "zlib". */
 extern const char *const compressor_name;
 
-/* Made at the first use and kept for the loop's life; NULL without memory. */
+/* Returns the loop's compressor, made at the first use; NULL without memory. */
 struct compressor *compressor_of(struct weir_loop *loop);
 
-/* The bytes that a block of this size cannot exceed when compressed. */
+/* Returns the largest size that a block of this size can have when compressed. */
 size_t compressor_bound(size_t size);
 
 /*
  * Compresses `in` (1 to WEIR_BLOCK_SIZE bytes) to raw deflate (RFC 1951) at `to`, where
- * compressor_bound(in.size) bytes are free; `last` marks the stream's end. The size, 0 for a
- * failure.
+ * compressor_bound(in.size) bytes are free. `last` marks the end of the stream. Returns the size,
+ * or 0 after a failure.
  */
 size_t compressor_block(struct compressor *compressor, struct weir_span in, bool last, char *to);
 
-/* Checksums go on from the one given: 0 for a new CRC-32, 1 for a new Adler-32. */
+/* Continue a checksum. A new CRC-32 begins with 0, a new Adler-32 with 1. */
 uint32_t producer_crc32(uint32_t checksum, struct weir_span bytes);
 uint32_t producer_adler32(uint32_t checksum, struct weir_span bytes);
 

@@ -1,6 +1,6 @@
 /*
- * The compressor of ISA-L, level 1: four times as fast as zlib's, at nearly its ratio. A block that
- * does not become smaller is stored; ISA-L sees to that itself when it is given the bound.
+ * The compressor of ISA-L, level 1: four times as fast as zlib's, with nearly its ratio. ISA-L
+ * stores a block that does not become smaller, if it has the memory of the bound.
  */
 #include <stdlib.h>
 
@@ -17,20 +17,23 @@ struct compressor {
 	uint8_t level[ISAL_DEF_LVL1_DEFAULT];
 };
 
+static const struct loop_object_type compressor_type = {"compressor", free};
+
 struct compressor *compressor_of(struct weir_loop *loop)
 {
-	struct compressor *compressor = loop_slot(loop, WEIR_SLOT_COMPRESSOR);
+	struct compressor *compressor = loop_object(loop, &compressor_type);
 	if (compressor)
 		return compressor;
-	/* Its functions read fields of the state that the initialisation leaves as they are. */
+	/* Cleared, since ISA-L reads fields that its initialisation does not set. */
 	compressor = calloc(1, sizeof *compressor);
 	if (compressor)
-		loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, free);
+		loop_set_object(loop, &compressor_type, compressor);
 	return compressor;
 }
 
 /*
- * Two stored blocks' heads, the empty one that ends on the boundary, and space to write in words.
+ * The heads of two stored blocks, the empty block that ends on the boundary, and space that ISA-L
+ * needs to write whole words.
  */
 size_t compressor_bound(size_t size)
 {

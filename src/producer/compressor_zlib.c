@@ -1,5 +1,5 @@
 /*
- * The compressor of zlib, level 1, for where ISA-L is not at hand: one z_stream, reset each block.
+ * The compressor of zlib, level 1, for machines without ISA-L: one z_stream, reset for each block.
  */
 #include <stdlib.h>
 #include <zlib.h>
@@ -25,9 +25,11 @@ static void compressor_zlib_destroy(void *object)
 	free(compressor);
 }
 
+static const struct loop_object_type compressor_type = {"compressor", compressor_zlib_destroy};
+
 struct compressor *compressor_of(struct weir_loop *loop)
 {
-	struct compressor *compressor = loop_slot(loop, WEIR_SLOT_COMPRESSOR);
+	struct compressor *compressor = loop_object(loop, &compressor_type);
 	if (compressor)
 		return compressor;
 	compressor = calloc(1, sizeof *compressor);
@@ -38,11 +40,11 @@ struct compressor *compressor_of(struct weir_loop *loop)
 		free(compressor);
 		return NULL;
 	}
-	loop_set_slot(loop, WEIR_SLOT_COMPRESSOR, compressor, compressor_zlib_destroy);
+	loop_set_object(loop, &compressor_type, compressor);
 	return compressor;
 }
 
-/* A stored block every 16 K literals, and the empty one that ends on the boundary. */
+/* A stored block for each 16 K literals, and the empty block that ends on the boundary. */
 size_t compressor_bound(size_t size)
 {
 	return size + size / 1024 + 64;

@@ -1,6 +1,6 @@
 /*
- * CRLF translation: a CR is put before each LF that has none. All that is remembered is whether the
- * last byte was a CR; lines are lent when they are long and gathered in scratch when not.
+ * CRLF translation: a CR is put in front of each LF without one. The only state is whether the last
+ * byte was a CR. Long lines are lent, short ones are gathered in scratch.
  */
 #include <stdlib.h>
 

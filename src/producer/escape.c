@@ -1,10 +1,10 @@
 /*
- * The escape: Knuth, Morris and Pratt over pieces. All that must be remembered of the past is how
- * many bytes of `from` the input ends in, for those bytes are known: they stand in `from` itself.
- * Everything else goes on at once, and long stretches between matches are lent.
+ * The escape: Knuth, Morris and Pratt over pieces. The only state is how many bytes of `from` the
+ * input ends in; the bytes themselves are in `from`. All other bytes are put at once, and long
+ * stretches between matches are lent.
  *
- *   held      the input so far ends in from[0, held), which is not put yet
- *   phantom   the first of these, which came from `before` and are never put
+ *   held      the input so far ends in from[0, held), which has not been put yet
+ *   phantom   the first of these, which come from `before` and are never put
  */
 #include <stdlib.h>
 
@@ -32,7 +32,7 @@ struct escape {
 	char to[STRING_MAX];
 };
 
-/* One piece under way. Bytes [0, put) of it are dealt with; `carried` held bytes came before it. */
+/* A piece that is being read. Bytes [0, put) are done; `carried` held bytes precede it. */
 struct scan {
 	struct escape *escape;
 	struct producer_writer *writer;
@@ -50,7 +50,7 @@ static void escape_producer_write_bytes(
 		scan->failed = true;
 }
 
-/* Puts what is held of earlier pieces up to from[0, size), its phantoms left out. */
+/* Puts the held bytes of earlier pieces up to from[0, size), without the phantoms. */
 static void escape_producer_write_carried(struct scan *scan, unsigned size)
 {
 	struct escape *escape = scan->escape;
@@ -60,7 +60,7 @@ static void escape_producer_write_carried(struct scan *scan, unsigned size)
 	scan->carried -= size;
 }
 
-/* The piece up to `end` is no part of a match. */
+/* The piece up to `end` is not part of a match. */
 static void escape_producer_write_until(struct scan *scan, size_t end)
 {
 	escape_producer_write_bytes(
@@ -117,7 +117,7 @@ static bool escape_producer_piece(struct escape *escape, struct producer_writer 
 			escape_producer_replace(&scan, at);
 			continue;
 		}
-		/* Only a match's beginning can be left, at the very end. */
+		/* Only the beginning of a match can be left, at the end. */
 		if (bytes.size - at >= escape->from_size)
 			at = bytes.size - escape->from_size + 1;
 		while (at < bytes.size)
@@ -128,7 +128,7 @@ static bool escape_producer_piece(struct escape *escape, struct producer_writer 
 	return !scan.failed;
 }
 
-/* The child has ended: what is held is no match. */
+/* The child has ended, so the held bytes are no match. */
 static bool escape_producer_flush_held(struct escape *escape, struct producer_writer *writer)
 {
 	bool good = producer_writer_put(writer, escape->from + escape->phantom,
@@ -138,7 +138,7 @@ static bool escape_producer_flush_held(struct escape *escape, struct producer_wr
 	return good;
 }
 
-/* How many bytes the child may put, so that even if all of them were matches the room is enough. */
+/* Returns how many bytes the child may put, so that the room is enough even if all are matches. */
 static size_t escape_producer_input_room(const struct escape *escape, size_t room)
 {
 	if (escape->to_size > escape->from_size)
@@ -204,7 +204,7 @@ static void escape_producer_fill_shorter(struct escape *escape)
 	}
 }
 
-/* Takes `before` as input that was put long ago. */
+/* Reads `before` as input that has been put. */
 static void escape_producer_take_before(struct escape *escape, struct weir_span before)
 {
 	for (size_t at = 0; at < before.size; at++) {

@@ -1,8 +1,8 @@
 /*
- * The file: extents as large as the room. Before an extent is put, its last byte and, of a large one,
- * its first are looked for in the page cache; when one is missing, the work pool reads the extent first and
- * the loop goes on meanwhile. What lies between the two may have to be read by the sender after
- * all.
+ * The file: extents as large as the room. Before an extent is put, its last byte is looked for in
+ * the page cache, and its first one too if it is large. If one is missing, the work pool reads the
+ * extent first, and the loop continues meanwhile. Pages between the two may still have to be read
+ * when the extent is sent.
  *
  * The work has a descriptor of its own and is freed when it is done, so that the producer may be
  * closed at any time.
@@ -22,7 +22,7 @@ struct file_producer {
 	struct fetch *fetch; /* under way, or NULL */
 	off_t offset;
 	uint64_t size; /* still to be put */
-	off_t fetched; /* up to here the work pool has read: not looked for again */
+	off_t fetched; /* the work pool has read up to here, so it is not checked again */
 	int fd;
 	bool owned;
 };
@@ -30,13 +30,13 @@ struct file_producer {
 /* An extent being read into the page cache. */
 struct fetch {
 	struct weir_work work;
-	struct file_producer *file; /* NULL once it is closed */
+	struct file_producer *file; /* NULL once the producer is closed */
 	off_t offset;
 	size_t size;
 	int fd;
 };
 
-/* FETCH_MIN: less than this at once would make the peer wait for the disk again and again. */
+/* FETCH_MIN: with less, the peer would wait for the disk again and again. */
 enum {
 	READ_AHEAD = 128 * 1024,
 	FETCH_CHUNK = 16 * 1024,
@@ -56,7 +56,7 @@ static enum presence file_producer_compare_size(int fd, off_t offset)
 	return there && offset < status.st_size ? CACHED : SHORT;
 }
 
-/* An end of file is not believed without fstat: Linux 5.9 and 5.10 tell one where there is none. */
+/* An end of file is checked by fstat: Linux 5.9 and 5.10 report one where there is none. */
 static enum presence file_producer_look_for_byte(int fd, off_t offset)
 {
 	char byte;
@@ -75,7 +75,10 @@ static enum presence file_producer_look_for_extent(int fd, off_t offset, size_t 
 {
 	off_t last = offset + (off_t)size - 1;
 	enum presence presence = file_producer_look_for_byte(fd, last);
-	/* The kernel reads ahead that far: who has a short extent's end has its beginning too. */
+	/*
+	 * The kernel reads ahead that far: if the end of a short extent is cached, so is its
+	 * beginning.
+	 */
 	if (presence == CACHED && size > READ_AHEAD)
 		presence = file_producer_look_for_byte(fd, offset);
 	return presence;
@@ -91,7 +94,7 @@ static void file_producer_fetch_run(struct weir_work *work)
 		size_t size = end - at < FETCH_CHUNK ? (size_t)(end - at) : FETCH_CHUNK;
 		ssize_t got = pread(fetch->fd, chunk, size, at);
 		if (got <= 0 && !(got < 0 && errno == EINTR))
-			break; /* whoever sends the extent meets the same error and tells it */
+			break; /* sending the extent meets the same error, and reports it */
 		at += got > 0 ? got : 0;
 	}
 	close(fetch->fd);
@@ -109,7 +112,7 @@ static void file_producer_fetch_done(struct weir_work *work)
 	free(fetch);
 }
 
-/* False when the pool cannot take it; then the file is read as if it were cached. */
+/* Returns false if the pool takes no work; the file is read as if it were cached then. */
 static bool file_producer_start_fetch(
         struct file_producer *file, struct weir_loop *loop, size_t size)
 {

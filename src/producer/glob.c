@@ -1,7 +1,7 @@
 /*
- * The glob: answers of exactly `size` bytes. A child that fills its answer at once is passed on as
- * it is, lent; one that comes in bits is gathered in scratch. What is there when the child waits
- * goes out: nothing is kept from one answer to the next.
+ * The glob: answers of exactly `size` bytes. If the child fills an answer at once, its pieces are
+ * lent unchanged; otherwise they are gathered in scratch. When the child waits, all bytes are put,
+ * so that no state is left between two answers.
  */
 #include <stdlib.h>
 
@@ -34,7 +34,7 @@ static enum weir_more glob_producer_more(struct weir_producer *producer, struct 
 	char *to = NULL;
 	if (more == WEIR_MORE && inner.size < want)
 		to = weir_output_reserve(out, want, &size);
-	if (!to) { /* complete, or, without memory, as much as there is */
+	if (!to) { /* complete, or, without memory, as many as there are */
 		glob_producer_forward_all(out, &inner);
 		return more;
 	}

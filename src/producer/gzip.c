@@ -1,9 +1,10 @@
 /*
- * gzip (RFC 1952) and the zlib format (RFC 1950). The child is asked until a block is full, or it
- * waits or ends; the block is compressed on its own. A stream keeps its checksum and length, and
- * bytes only when the room was too small for what a block became.
+ * gzip (RFC 1952) and the zlib format (RFC 1950). The child is asked until a block is full, or
+ * until it waits or ends, and the block is compressed on its own. The state of a stream is its
+ * checksum and length, and the rest of a block that did not fit the room.
  *
- * With a small room blocks are smaller, in the hope that they fit: text shrinks to a third or so.
+ * With a small room blocks are smaller, so that they are likely to fit: text shrinks to about a
+ * third.
  */
 #include <stdlib.h>
 
@@ -85,7 +86,7 @@ static char *gzip_producer_write_all(
 	return to && last ? gzip_producer_write_tail(gzip, to) : to;
 }
 
-/* Up to `want` bytes of the child in one stretch, lent if they come as one. */
+/* Reads up to `want` bytes of the child in one stretch, lent if the child puts one piece. */
 static enum weir_more gzip_producer_read_block(
         struct gzip *gzip, struct weir_output *out, size_t want, struct weir_span *ret)
 {

@@ -1,11 +1,10 @@
 /*
- * Asking a child on behalf of a transformer. A child is never asked here while bytes of it are
- * lent.
+ * Asks a child on behalf of a transformer, never while bytes of the child are lent.
  */
 #include "inner.h"
 #include "output_internal.h"
 
-/* The room for files is larger and counts as well: a bound is a bound. */
+/* The bound holds for file extents too, whose room may be larger. */
 enum weir_more producer_ask_within(
         struct weir_producer *child, struct weir_output *out, size_t room)
 {

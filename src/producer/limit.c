@@ -1,7 +1,7 @@
 /*
- * The limit: a range of the child's bytes. What is skipped has to be produced all the same; it
- * takes no room, so the first bytes that count can leave in the same output. Done as soon as `left`
- * is 0: what the child would say then is nobody's business any more.
+ * The limit: a range of the child's bytes. Skipped bytes are produced too, but take no room, so
+ * that the first bytes of the range leave in the same output. The producer is done as soon as
+ * `left` is 0, whatever the child would answer then.
  */
 #include <stdlib.h>
 
@@ -12,8 +12,8 @@
 struct limit {
 	struct weir_producer base;
 	struct weir_producer *child;
-	uint64_t skip; /* still to be left out */
-	uint64_t left; /* may still pass */
+	uint64_t skip; /* still to be skipped */
+	uint64_t left; /* still to be passed on */
 };
 
 static enum weir_more limit_producer_skip_some(struct limit *limit, struct weir_output *out)

@@ -1,10 +1,8 @@
 /*
- * Outputs: pieces are appended, the room is kept, the bytes are counted. Invariant: size is the sum
- * of the pieces' sizes, and size + room stays what it was at the start
- * (but for files, which may go beyond the room).
+ * Outputs: pieces are appended, bytes are counted, and the room shrinks. Invariant: size is the sum
+ * of the pieces' sizes; size + room is constant, except that file extents may exceed the room.
  *
- * Scratch that follows on scratch becomes one piece. Nothing is sent here, and no piece is ever
- * taken out again.
+ * Scratch that follows scratch becomes one piece. Nothing is sent here, and no piece is removed.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -13,7 +11,7 @@
 #include "loop_internal.h"
 #include "output_internal.h"
 
-/* Up to here a copy next to the scratch before it costs less than an iovec of its own. */
+/* Up to this size, a copy behind existing scratch costs less than an iovec of its own. */
 enum {
 	COPY_RATHER = 256
 };
@@ -106,7 +104,7 @@ size_t weir_output_copy(struct weir_output *out, const void *data, size_t size)
 	return got;
 }
 
-/* What is reserved is noted in the place of the next piece, which is free or there were no room. */
+/* The reservation is stored as the next piece, which is free, since there is room. */
 char *weir_output_reserve(struct weir_output *out, size_t size, size_t *ret_size)
 {
 	size_t take = output_smaller(size, weir_output_room(out));
@@ -199,7 +197,7 @@ int output_read(const struct weir_output *out, char *to)
 	return 0;
 }
 
-/* Copies all that is lent into one stretch, `to`; the pieces themselves stay as they are. */
+/* Copies all lent pieces into one stretch, `to`; the pieces themselves do not change. */
 static int output_copy_lent(const struct weir_output *out, unsigned first, char *to)
 {
 	for (unsigned i = first; i < out->count; i++) {
@@ -214,7 +212,7 @@ static int output_copy_lent(const struct weir_output *out, unsigned first, char 
 	return 0;
 }
 
-/* Turns lent pieces into the copies at `from`, and neighbours into one, so that places get free. */
+/* Replaces lent pieces by their copies at `from`, and joins neighbours into one piece. */
 static void output_replace_lent(struct weir_output *out, unsigned first, const char *from)
 {
 	unsigned kept = first;

@@ -1,6 +1,6 @@
 /*
- * Pending bytes. The answer that came with them is kept until the last of them is put, but for
- * WEIR_WAIT: the wake may have come and gone while they were on their way, so the child is asked.
+ * Pending bytes. The answer that belongs to them is given when the last of them is put. WEIR_WAIT
+ * is an exception: the wake may have happened meanwhile, so the child is asked again.
  */
 #include <stdlib.h>
 

@@ -1,11 +1,10 @@
 /*
- * The contract around a producer, held here so that a producer's own code stays naive: an end is
- * sticky, bytes are counted, nobody is asked without room, the close comes last.
+ * The contract of producers, held here so that their own code may be naive: an end is sticky, bytes
+ * are counted, no producer is asked without room, the close is the last call. That it is called
+ * only once is the owner's duty.
  *
- * What a transformer reads counts against the loop's budget of input: the output alone says nothing of
- * the work where a GB becomes a MB. A child that is asked when the budget is spent answers WEIR_WAIT.
- *
- * What cannot be told from here, that a producer is closed once only, is the owner's duty.
+ * The bytes that a transformer reads count against the loop's budget of input, since a GB that is
+ * compressed to a MB costs the work of a GB. When the budget is spent, the answer is WEIR_WAIT.
  */
 #include <weir/limits.h>
 #include <weir/producer.h>
@@ -36,8 +35,8 @@ static bool producer_ended(const struct weir_producer *producer)
 }
 
 /*
- * A producer that has put nothing again and again waits for the next turn: passed on as WEIR_MORE,
- * every wrapper around it would ask as often again, a power of the depth.
+ * A producer that puts nothing again and again waits for the next turn. With WEIR_MORE, each
+ * wrapper around it would ask as often again: exponential in the depth.
  */
 enum weir_more weir_producer_more(struct weir_producer *producer, struct weir_output *out)
 {

@@ -1,7 +1,7 @@
 /*
- * The stream: what a descriptor yields, read straight into the output's scratch. The descriptor is
- * watched only while the producer waits for it: a hang-up is told whether asked for or not, and
- * would keep the loop busy while the peer takes its time. Regular files are for weir_produce_file.
+ * The stream: reads a descriptor directly into the output's scratch. The descriptor is watched only
+ * while the producer waits for it, since epoll reports a hang-up again and again, which would keep
+ * the loop busy while a slow peer reads. Regular files are for weir_produce_file.
  */
 #include <errno.h>
 #include <stdlib.h>

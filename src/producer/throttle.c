@@ -1,7 +1,7 @@
 /*
- * The throttle: a bucket of bytes that the clock fills and the child's bytes empty. An empty bucket
- * is waited for until it is half full: fewer wakes than byte by byte, and the half that is still
- * free takes up what the coarse timer comes late, so that the rate is kept.
+ * The throttle: a token bucket that the clock fills and the child's bytes empty. When it is empty,
+ * the producer waits until it is half full, which needs few wakes. The other half absorbs the delay
+ * of the coarse timer, so that the rate is reached.
  */
 #include <stdlib.h>
 

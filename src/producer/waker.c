@@ -1,10 +1,10 @@
 /*
- * Wakers: a wake from any thread becomes one task on the producer's loop. While that task is on its
- * way further wakes are part of it: it is marked as gone before the producer is woken, so none is
- * lost.
+ * Wakers: a wake from any thread becomes one task on the producer's loop. Further wakes join a task
+ * that has been posted and has not run. The task is marked as run before it wakes the producer, so
+ * that no wake is lost.
  *
- * A waker that is detached may outlive its loop. So the look whether it is detached and the post
- * are one step, under the lock, which a counter alone could not give.
+ * A cancelled waker may outlive its loop. So the check whether it is cancelled and the post are one
+ * step, under the lock.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,7 +18,7 @@ struct weir_waker {
 	atomic_uint references;
 	pthread_mutex_t lock;
 	struct weir_loop *loop;
-	struct weir_producer *producer; /* under the lock; NULL once detached */
+	struct weir_producer *producer; /* under the lock; NULL once cancelled */
 	bool posted;                    /* under the lock */
 };
 
@@ -29,7 +29,7 @@ static void waker_producer_run(struct weir_task *task)
 	waker->posted = false;
 	struct weir_producer *producer = waker->producer;
 	pthread_mutex_unlock(&waker->lock);
-	/* Only this thread detaches, so the producer is still there without the lock. */
+	/* Only this thread cancels, so the producer exists, and the lock is not needed. */
 	if (producer)
 		weir_wake(producer);
 	weir_waker_release(waker);

@@ -1,4 +1,4 @@
-/* The writer. Nothing else may take scratch while it writes: a run grows where the arena ends. */
+/* The writer. Nothing else may reserve scratch meanwhile, since a run grows at the arena's end. */
 #include "inner.h"
 #include "writer.h"
 
@@ -19,7 +19,7 @@ void producer_writer_finish(struct producer_writer *writer)
 	writer->used = 0;
 }
 
-/* An open run needs a place, the lent piece another, and one must be left for a run behind it. */
+/* An open run needs a piece, the lent memory another, and one must be left for a run behind it. */
 static bool writer_producer_may_lend(const struct producer_writer *writer, size_t size)
 {
 	return size > LEND_ABOVE && output_places(writer->out) >= 3;

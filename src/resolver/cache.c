@@ -1,11 +1,17 @@
 /*
- * The number of buckets is fixed by the bound, so that nothing is ever moved. Room is made by a hand
- * that goes round the buckets (the clock algorithm): what has not been used since it came by last
- * goes, and what is too old in any case.
+ * The number of buckets is fixed by the bound, so that nothing is ever moved. Room is made by a
+ * hand that goes round the buckets (the clock algorithm): entries that have not been used since it
+ * came by last go, and entries that are too old in any case.
  *
- * Invariant: counters->bytes, the table and all entries with what malloc adds, is within the bound.
+ * Unlinked entries wait in two batches until they can be freed. The older batch is freed when each
+ * reader has been outside since that batch was closed; then the younger one becomes the older one.
+ * With a single loop nobody ever reads during a put, so that they are freed at once.
+ *
+ * Invariant: counters.bytes, the table and all entries with what malloc adds, is within the bound.
+ * Entries in the table leave a part of it to those that wait to be freed.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -16,47 +22,89 @@
 enum {
 	BYTES_PER_BUCKET = 128, /* of the bound: about an entry */
 	LARGEST_PART = 4,       /* an entry may take so much of the bound: a fourth */
-	FIRST_USES = 1
+	RETIRED_PART = 16,      /* unlinked entries may take so much of it: a sixteenth */
+	FIRST_USES = 1,
+	CACHE_LINE = 64
 };
 
-struct dns_cache {
+struct weir_dns_cache {
+	/* These do not change, and every hit reads them. */
 	struct siphash_key secret;
-	struct weir_dns_lookups_counters *counters;
 	size_t bytes;
 	uint32_t stale_s;
 	uint32_t mask;
+	char apart[CACHE_LINE];
+
+	atomic_uint holds;
+	pthread_mutex_t lock; /* guards the fields that follow, and changes of the table */
+	struct weir_list readers;
 	uint32_t hand;
-	struct dns_cache_entry *buckets[];
+	struct dns_cache_entry
+	        *older; /* unlinked entries; `seen` of the readers belongs to this batch */
+	struct dns_cache_entry *younger;
+	size_t older_bytes, younger_bytes;
+	struct weir_dns_cache_counters counters;
+	struct dns_questions questions;
+	char apart_too[CACHE_LINE];
+
+	_Atomic(struct dns_cache_entry *) buckets[];
 };
 
-int dns_cache_create(size_t bytes, uint32_t stale_s, struct weir_dns_lookups_counters *counters,
-        struct dns_cache **ret)
+/* -- life -------------------------------------------------------------------------------------- */
+
+static uint32_t cache_stale_s(const struct weir_dns_cache_options *options)
 {
+	if (options->never_stale)
+		return 0;
+	return options->stale_s ? options->stale_s : WEIR_DNS_STALE_S;
+}
+
+int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct weir_dns_cache **ret)
+{
+	size_t bytes = options->bytes ? options->bytes : WEIR_DNS_CACHE_BYTES;
 	if (bytes < WEIR_DNS_CACHE_MIN)
 		bytes = WEIR_DNS_CACHE_MIN;
 	size_t buckets = 1;
 	while (buckets * BYTES_PER_BUCKET < bytes && buckets < UINT32_MAX / 2)
 		buckets *= 2;
 	size_t table = buckets * sizeof(struct dns_cache_entry *);
-	struct dns_cache *cache = calloc(1, sizeof *cache + table);
+	struct weir_dns_cache *cache = calloc(1, sizeof *cache + table);
 	if (!cache)
 		return -ENOMEM;
 	if (getrandom(&cache->secret, sizeof cache->secret, 0) != sizeof cache->secret) {
 		free(cache);
 		return -EIO;
 	}
-	cache->counters = counters;
+	atomic_init(&cache->holds, 1);
+	pthread_mutex_init(&cache->lock, NULL);
+	weir_list_init(&cache->readers);
+	dns_questions_init(&cache->questions);
 	cache->bytes = bytes;
-	cache->stale_s = stale_s;
+	cache->stale_s = cache_stale_s(options);
 	cache->mask = (uint32_t)buckets - 1;
-	counters->bytes = table;
+	cache->counters.bytes = table;
 	*ret = cache;
 	return 0;
 }
 
-void dns_cache_destroy(struct dns_cache *cache)
+struct weir_dns_cache *weir_dns_cache_hold(struct weir_dns_cache *cache)
 {
-	if (!cache)
+	atomic_fetch_add(&cache->holds, 1);
+	return cache;
+}
+
+static void cache_free_retired(struct dns_cache_entry *entry)
+{
+	while (entry) {
+		struct dns_cache_entry *next = entry->retired;
+		free(entry);
+		entry = next;
+	}
+}
+
+void weir_dns_cache_release(struct weir_dns_cache *cache)
+{
+	if (!cache || atomic_fetch_sub(&cache->holds, 1) != 1)
 		return;
 	for (size_t i = 0; i <= cache->mask; i++)
 		for (struct dns_cache_entry *entry = cache->buckets[i], *next; entry;
@@ -64,10 +112,66 @@ void dns_cache_destroy(struct dns_cache *cache)
 			next = entry->next;
 			free(entry);
 		}
+	cache_free_retired(cache->older);
+	cache_free_retired(cache->younger);
+	dns_questions_finish(&cache->questions);
+	pthread_mutex_destroy(&cache->lock);
 	free(cache);
 }
 
-void dns_cache_key(const struct dns_cache *cache, const struct weir_dns_question *question,
+void weir_dns_cache_counters(struct weir_dns_cache *cache, struct weir_dns_cache_counters *ret)
+{
+	pthread_mutex_lock(&cache->lock);
+	*ret = cache->counters;
+	pthread_mutex_unlock(&cache->lock);
+}
+
+struct dns_questions *dns_cache_questions(struct weir_dns_cache *cache)
+{
+	return &cache->questions;
+}
+
+/* -- readers ----------------------------------------------------------------------------------- */
+
+void dns_cache_add_reader(struct weir_dns_cache *cache, struct dns_cache_reader *reader)
+{
+	pthread_mutex_lock(&cache->lock);
+	weir_list_append(&cache->readers, &reader->link);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+void dns_cache_remove_reader(struct weir_dns_cache *cache, struct dns_cache_reader *reader)
+{
+	pthread_mutex_lock(&cache->lock);
+	weir_list_remove(&reader->link);
+	pthread_mutex_unlock(&cache->lock);
+}
+
+static struct dns_cache_reader *cache_reader(struct weir_list *link)
+{
+	return WEIR_CONTAINER(link, struct dns_cache_reader, link);
+}
+
+/* Whether each reader has been outside since its `seen` was noted. */
+static bool cache_readers_passed(struct weir_dns_cache *cache)
+{
+	for (struct weir_list *at = cache->readers.next; at != &cache->readers; at = at->next) {
+		const struct dns_cache_reader *reader = cache_reader(at);
+		if (reader->seen % 2 && atomic_load(&reader->turns) == reader->seen)
+			return false;
+	}
+	return true;
+}
+
+static void cache_note_readers(struct weir_dns_cache *cache)
+{
+	for (struct weir_list *at = cache->readers.next; at != &cache->readers; at = at->next)
+		cache_reader(at)->seen = atomic_load(&cache_reader(at)->turns);
+}
+
+/* -- entries ----------------------------------------------------------------------------------- */
+
+void dns_cache_key(const struct weir_dns_cache *cache, const struct weir_dns_question *question,
         unsigned flags, struct dns_cache_key *ret)
 {
 	size_t size = question->name.size;
@@ -80,89 +184,121 @@ void dns_cache_key(const struct dns_cache *cache, const struct weir_dns_question
 	ret->hash = (uint32_t)siphash_13(&cache->secret, ret->bytes, ret->size);
 }
 
-/* -- entries ----------------------------------------------------------------------------------- */
-
 static size_t dns_cache_entry_size(const struct dns_cache_entry *entry)
 {
 	size_t records = (size_t)entry->answers + entry->authorities;
-	return sizeof *entry + entry->key_size + entry->body_size + records * sizeof(uint16_t);
+	return offsetof(struct dns_cache_entry, bytes) + entry->key_size + entry->body_size +
+	       records * sizeof(uint16_t);
 }
 
-/* What malloc takes for so many bytes. */
+/* The bytes that malloc uses for a block of this size. */
 static size_t dns_cache_cost_of(size_t size)
 {
 	return (size + sizeof(size_t) + 15) & ~(size_t)15;
 }
 
-static bool dns_cache_too_old(
-        const struct dns_cache *cache, const struct dns_cache_entry *entry, uint32_t now_s)
+static size_t entry_cost(const struct dns_cache_entry *entry)
 {
-	uint64_t age = now_s - entry->stored_s;
+	return dns_cache_cost_of(dns_cache_entry_size(entry));
+}
+
+static bool dns_cache_too_old(
+        const struct weir_dns_cache *cache, const struct dns_cache_entry *entry, uint32_t now_s)
+{
+	uint64_t age = dns_entry_age(entry, now_s);
 	return age >= (uint64_t)entry->ttl_s + (entry->failure ? 0 : cache->stale_s);
 }
 
-static void dns_cache_drop(struct dns_cache *cache, struct dns_cache_entry **at)
+static bool entry_matches(const struct dns_cache_entry *entry, const struct dns_cache_key *key)
 {
-	struct dns_cache_entry *entry = *at;
-	cache->counters->bytes -= dns_cache_cost_of(dns_cache_entry_size(entry));
-	cache->counters->entries--;
-	*at = entry->next;
-	free(entry);
-}
-
-static struct dns_cache_entry **dns_cache_search(
-        struct dns_cache *cache, const struct dns_cache_key *key)
-{
-	struct dns_cache_entry **at = &cache->buckets[key->hash & cache->mask];
-	for (; *at; at = &(*at)->next)
-		if ((*at)->hash == key->hash && (*at)->key_size == key->size &&
-		        memcmp((*at)->bytes, key->bytes, key->size) == 0)
-			break;
-	return at;
+	return entry->hash == key->hash && entry->key_size == key->size &&
+	       memcmp(entry->bytes, key->bytes, key->size) == 0;
 }
 
 struct dns_cache_entry *dns_cache_find(
-        struct dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s)
+        struct weir_dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s)
 {
-	struct dns_cache_entry **at = dns_cache_search(cache, key);
-	if (*at && dns_cache_too_old(cache, *at, now_s))
-		dns_cache_drop(cache, at);
-	else
-		return *at;
-	return NULL;
+	struct dns_cache_entry *entry = cache->buckets[key->hash & cache->mask];
+	while (entry && !entry_matches(entry, key))
+		entry = entry->next;
+	return entry && !dns_cache_too_old(cache, entry, now_s) ? entry : NULL;
 }
 
 /* -- room -------------------------------------------------------------------------------------- */
 
-static void dns_cache_sweep_bucket(struct dns_cache *cache, uint32_t now_s)
+/* Takes an entry out of the table. Readers that are at it go on by its `next`, which stays. */
+static void entry_unlink(struct weir_dns_cache *cache, _Atomic(struct dns_cache_entry *) *at)
 {
-	struct dns_cache_entry **at = &cache->buckets[cache->hand];
-	while (*at) {
-		struct dns_cache_entry *entry = *at;
-		if (!entry->uses || dns_cache_too_old(cache, entry, now_s)) {
-			dns_cache_drop(cache, at);
-			cache->counters->evicted++;
+	struct dns_cache_entry *entry = *at;
+	*at = entry->next;
+	entry->retired = cache->younger;
+	cache->younger = entry;
+	cache->younger_bytes += entry_cost(entry);
+	cache->counters.entries--;
+}
+
+/* Takes the older batch off, to be freed, if no reader can be at one of its entries. */
+static bool cache_reclaim_older(struct weir_dns_cache *cache, struct dns_cache_entry **ret)
+{
+	if (!cache_readers_passed(cache))
+		return false;
+	*ret = cache->older;
+	cache->counters.bytes -= cache->older_bytes;
+	cache->older = NULL;
+	cache->older_bytes = 0;
+	return true;
+}
+
+/* Takes what can be freed off both batches, as two lists. */
+static void cache_reclaim(struct weir_dns_cache *cache, struct dns_cache_entry *ret[2])
+{
+	ret[0] = ret[1] = NULL;
+	if (!cache_reclaim_older(cache, &ret[0]))
+		return;
+	cache->older = cache->younger;
+	cache->older_bytes = cache->younger_bytes;
+	cache->younger = NULL;
+	cache->younger_bytes = 0;
+	cache_note_readers(cache);
+	cache_reclaim_older(cache, &ret[1]);
+}
+
+static size_t cache_retired_bytes(const struct weir_dns_cache *cache)
+{
+	return cache->older_bytes + cache->younger_bytes;
+}
+
+static void cache_sweep_bucket(struct weir_dns_cache *cache, uint32_t now_s)
+{
+	_Atomic(struct dns_cache_entry *) *at = &cache->buckets[cache->hand];
+	for (struct dns_cache_entry *entry; (entry = *at);) {
+		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
+		if (!uses || dns_cache_too_old(cache, entry, now_s)) {
+			entry_unlink(cache, at);
+			cache->counters.evicted++;
 		} else {
-			entry->uses /= 2;
+			atomic_store_explicit(
+			        &entry->uses, (unsigned char)(uses / 2), memory_order_relaxed);
 			at = &entry->next;
 		}
 	}
 	cache->hand = (cache->hand + 1) & cache->mask;
 }
 
-/* False: it would need too much of the whole. */
-static bool dns_cache_make_room(struct dns_cache *cache, size_t cost, uint32_t now_s)
+/* Returns false if the entry would need too much of the whole. */
+static bool cache_make_room(struct weir_dns_cache *cache, size_t cost, uint32_t now_s)
 {
+	size_t most = cache->bytes - cache->bytes / RETIRED_PART;
 	if (cost > cache->bytes / LARGEST_PART)
 		return false;
-	while (cache->counters->bytes + cost > cache->bytes)
-		dns_cache_sweep_bucket(cache, now_s);
+	while (cache->counters.bytes - cache_retired_bytes(cache) + cost > most)
+		cache_sweep_bucket(cache, now_s);
 	return true;
 }
 
 /* -- storing ----------------------------------------------------------------------------------- */
 
-/* Behind a name as the writer puts it. */
+/* The position behind a name in the writer's form. */
 static size_t dns_cache_skip_name(const uint8_t *message, size_t at)
 {
 	while (message[at] && message[at] < 0xc0)
@@ -181,65 +317,87 @@ static void dns_cache_note_ttls(const struct dns_accepted *accepted, uint8_t *to
 	}
 }
 
-/* Of exactly as many bytes as it needs; or NULL. */
-static struct dns_cache_entry *dns_cache_entry_create(struct dns_cache *cache,
+_Static_assert(offsetof(struct dns_cache_entry, bytes) + 1 + 5 >= sizeof(struct dns_cache_entry),
+        "the least key, of the root, fills the struct up");
+
+/* An entry of exactly as many bytes as it needs, or NULL. */
+static struct dns_cache_entry *dns_cache_entry_create(
         const struct dns_cache_key *key, const struct dns_accepted *accepted, uint32_t now_s)
 {
-	const struct weir_dns_found *found = &accepted->found;
+	const struct weir_dns_lookup_info *info = &accepted->info;
 	size_t body = accepted->size - accepted->body;
 	size_t records = (size_t)accepted->answers + accepted->authorities;
-	size_t size =
-	        sizeof(struct dns_cache_entry) + key->size + body + records * sizeof(uint16_t);
-	struct dns_cache_entry *entry =
-	        dns_cache_make_room(cache, dns_cache_cost_of(size), now_s) ? malloc(size) : NULL;
+	size_t size = offsetof(struct dns_cache_entry, bytes) + key->size + body +
+	              records * sizeof(uint16_t);
+	struct dns_cache_entry *entry = malloc(size);
 	if (!entry)
 		return NULL;
-	*entry = (struct dns_cache_entry){
-	        .hash = key->hash,
-	        .stored_s = now_s,
-	        .ttl_s = accepted->ttl_s,
-	        .retry_s = now_s,
-	        .key_size = key->size,
-	        .body_size = (uint16_t)body,
-	        .answers = accepted->answers,
-	        .authorities = accepted->authorities,
-	        .extended_error = (uint16_t)(found->extended_error < 0 ? DNS_NO_ERROR
-	                                                               : found->extended_error),
-	        .rcode = (uint8_t)found->rcode,
-	        .uses = FIRST_USES,
-	        .authenticated = found->authenticated,
-	        .failure = found->rcode == WEIR_DNS_SERVFAIL,
-	};
+	memset(entry, 0, sizeof *entry);
+	entry->hash = key->hash;
+	entry->stored_s = now_s;
+	entry->ttl_s = accepted->ttl_s;
+	atomic_init(&entry->retry_s, now_s);
+	entry->key_size = key->size;
+	entry->body_size = (uint16_t)body;
+	entry->answers = accepted->answers;
+	entry->authorities = accepted->authorities;
+	entry->extended_error =
+	        (uint16_t)(info->extended_error < 0 ? DNS_NO_ERROR : info->extended_error);
+	entry->rcode = (uint8_t)info->rcode;
+	atomic_init(&entry->uses, FIRST_USES);
+	entry->authenticated = info->authenticated;
+	entry->failure = info->rcode == WEIR_DNS_SERVFAIL;
 	memcpy(entry->bytes, key->bytes, key->size);
 	memcpy(entry->bytes + key->size, accepted->message + accepted->body, body);
 	dns_cache_note_ttls(accepted, entry->bytes + key->size + body);
 	return entry;
 }
 
-void dns_cache_put(struct dns_cache *cache, const struct dns_cache_key *key,
+static void cache_drop(struct weir_dns_cache *cache, const struct dns_cache_key *key)
+{
+	_Atomic(struct dns_cache_entry *) *at = &cache->buckets[key->hash & cache->mask];
+	for (struct dns_cache_entry *entry; (entry = *at) && !entry_matches(entry, key);)
+		at = &entry->next;
+	if (*at)
+		entry_unlink(cache, at);
+}
+
+static void cache_link(struct weir_dns_cache *cache, struct dns_cache_entry *entry)
+{
+	_Atomic(struct dns_cache_entry *) *bucket = &cache->buckets[entry->hash & cache->mask];
+	atomic_init(&entry->next, *bucket);
+	*bucket = entry;
+	cache->counters.bytes += entry_cost(entry);
+	cache->counters.entries++;
+}
+
+void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s)
 {
-	struct dns_cache_entry **old = dns_cache_search(cache, key);
-	if (*old)
-		dns_cache_drop(cache, old);
-	if (!accepted->ttl_s)
-		return;
-	struct dns_cache_entry *entry = dns_cache_entry_create(cache, key, accepted, now_s);
-	if (!entry)
-		return;
-	struct dns_cache_entry **bucket = &cache->buckets[key->hash & cache->mask];
-	entry->next = *bucket;
-	*bucket = entry;
-	cache->counters->bytes += dns_cache_cost_of(dns_cache_entry_size(entry));
-	cache->counters->entries++;
+	struct dns_cache_entry *unused[2];
+	struct dns_cache_entry *entry =
+	        accepted->ttl_s ? dns_cache_entry_create(key, accepted, now_s) : NULL;
+	pthread_mutex_lock(&cache->lock);
+	cache_drop(cache, key);
+	bool stored = entry && cache_make_room(cache, entry_cost(entry), now_s);
+	cache_reclaim(cache, unused);
+	/* Too much waits for a reader that has been interrupted: this answer is not remembered. */
+	stored = stored && cache->counters.bytes + entry_cost(entry) <= cache->bytes;
+	if (stored)
+		cache_link(cache, entry);
+	pthread_mutex_unlock(&cache->lock);
+	if (!stored)
+		free(entry);
+	cache_free_retired(unused[0]);
+	cache_free_retired(unused[1]);
 }
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
 static void dns_cache_found_of(
-        const struct dns_cache_entry *entry, uint32_t now_s, struct weir_dns_found *ret)
+        const struct dns_cache_entry *entry, uint32_t now_s, struct weir_dns_lookup_info *ret)
 {
-	*ret = (struct weir_dns_found){
+	*ret = (struct weir_dns_lookup_info){
 	        .rcode = entry->rcode,
 	        .authenticated = entry->authenticated,
 	        .extended_error =
@@ -261,7 +419,7 @@ static void dns_cache_set_ttls(const struct dns_cache_entry *entry, uint32_t now
 	const uint8_t *offsets = entry->bytes + entry->key_size + entry->body_size;
 	unsigned count = (unsigned)entry->answers + entry->authorities;
 	bool fresh = dns_entry_fresh(entry, now_s);
-	uint32_t age = now_s - entry->stored_s;
+	uint32_t age = dns_entry_age(entry, now_s);
 	for (unsigned i = 0; i < count; i++, offsets += 2) {
 		uint16_t offset;
 		memcpy(&offset, offsets, sizeof offset);
@@ -272,7 +430,7 @@ static void dns_cache_set_ttls(const struct dns_cache_entry *entry, uint32_t now
 
 size_t dns_entry_write(const struct dns_cache_entry *entry,
         const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
-        struct weir_dns_found *ret)
+        struct weir_dns_lookup_info *ret)
 {
 	size_t name = question->name.size, body = WEIR_DNS_HEADER_SIZE + name + 4;
 	dns_cache_found_of(entry, now_s, ret);

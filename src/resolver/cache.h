@@ -1,14 +1,26 @@
 /*
- * The cache of answers: a hash table of entries, each one block of memory: key, records, and where
- * their TTLs stand. A hit is a hash, a comparison, a copy and the TTLs.
+ * The cache of answers: a hash table of entries. An entry is one block of memory: the key, the
+ * records, and the positions of their TTLs. A hit is a hash, a comparison, a copy and the TTLs.
  *
- * Knows no clock: times are seconds of its user's, who never goes back.
+ * All loops of a process may use one cache. A hit takes no lock and waits for nobody. Entries do
+ * not change while they are in the table, except for a few atomic fields. A thread that unlinks an
+ * entry frees it only when no loop can be reading it any more:
+ *
+ *   reader:  read_begin ─▶ find ─▶ the entry may be used ─▶ read_end
+ *   writer:  lock ─▶ unlink ─▶ retire ─▶ unlock … ─▶ free, when all readers have been at read_end
+ *
+ * The cache reads no clock. Times are seconds of its users' monotonic clocks, which may differ a
+ * little from loop to loop.
  */
 #ifndef WEIR_DNS_CACHE_H
 #define WEIR_DNS_CACHE_H
 
-#include <weir/dns_lookup.h>
+#include <stdatomic.h>
 
+#include <weir/dns_lookup.h>
+#include <weir/list.h>
+
+#include "lookup_share.h"
 #include "reply_accept.h"
 
 enum {
@@ -16,7 +28,7 @@ enum {
 	DNS_CACHE_FLAGS = WEIR_DNS_ASK_DNSSEC | WEIR_DNS_ASK_CHECKING_DISABLED,
 };
 
-/* What was asked: the name in lower case, type, class, flags. The hash is keyed. */
+/* The question: the name in lower case, type, class, flags. The hash is keyed. */
 struct dns_cache_key {
 	uint32_t hash;
 	uint16_t size;
@@ -24,21 +36,23 @@ struct dns_cache_key {
 };
 
 struct dns_cache_entry {
-	struct dns_cache_entry *next; /* in its bucket */
+	_Atomic(struct dns_cache_entry *) next; /* in its bucket */
+	struct dns_cache_entry *retired;        /* the next one that waits to be freed */
 	uint32_t hash;
 	uint32_t stored_s;
 	uint32_t ttl_s;
-	uint32_t retry_s; /* nothing is to be asked again before this */
+	atomic_uint retry_s; /* the question is not asked again before this */
 	uint16_t key_size;
 	uint16_t body_size; /* of all records */
 	uint16_t answers;
 	uint16_t authorities;
 	uint16_t extended_error; /* DNS_NO_ERROR: none */
 	uint8_t rcode;
-	uint8_t uses : 4; /* halved from time to time; without, it makes room for others */
 	bool authenticated : 1;
 	bool failure : 1;
-	uint8_t bytes[]; /* the key, the records, 16 bits for each record: its TTL in them */
+	atomic_uchar uses;      /* halved from time to time; at 0 the entry makes room for others */
+	atomic_bool refreshing; /* a loop asks for it again before it expires */
+	uint8_t bytes[];        /* the key, the records, 16 bits for each record: its TTL in them */
 };
 
 enum {
@@ -46,30 +60,65 @@ enum {
 	DNS_USES_MAX = 15
 };
 
-struct dns_cache;
+/* A loop that reads the cache; in the memory of its lookups, all zero at first. */
+struct dns_cache_reader {
+	struct weir_list link;
+	atomic_uint turns; /* odd: the loop is reading */
+	unsigned seen;     /* `turns` when entries were last retired; the cache's lock guards it */
+};
 
-/* `bytes` bounds all of its memory. 0; -ENOMEM; an errno of getrandom. */
-int dns_cache_create(size_t bytes, uint32_t stale_s, struct weir_dns_lookups_counters *counters,
-        struct dns_cache **ret);
-void dns_cache_destroy(struct dns_cache *cache);
-
-void dns_cache_key(const struct dns_cache *cache, const struct weir_dns_question *question,
-        unsigned flags, struct dns_cache_key *ret);
-
-/* The entry, or NULL; also one that has expired, but not one that is too old to be given as stale. */
-struct dns_cache_entry *dns_cache_find(
-        struct dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s);
+void dns_cache_add_reader(struct weir_dns_cache *cache, struct dns_cache_reader *reader);
+void dns_cache_remove_reader(struct weir_dns_cache *cache, struct dns_cache_reader *reader);
 
 /*
- * Takes the place of what there was for the key, even if it cannot be kept: without memory, or as it
- * is too large or its TTL is 0.
+ * Entries that are found between these two calls stay valid until the second one. The thread must
+ * not nest them, nor put an answer between them.
+ *
+ * The exchange is sequentially consistent, as are the loads that follow it and the stores that
+ * unlink an entry: so a writer that sees this reader outside has made its change visible to it.
  */
-void dns_cache_put(struct dns_cache *cache, const struct dns_cache_key *key,
+static inline void dns_cache_read_begin(struct dns_cache_reader *reader)
+{
+	unsigned turns = atomic_load_explicit(&reader->turns, memory_order_relaxed);
+	atomic_exchange(&reader->turns, turns + 1);
+}
+
+static inline void dns_cache_read_end(struct dns_cache_reader *reader)
+{
+	unsigned turns = atomic_load_explicit(&reader->turns, memory_order_relaxed);
+	atomic_store_explicit(&reader->turns, turns + 1, memory_order_release);
+}
+
+void dns_cache_key(const struct weir_dns_cache *cache, const struct weir_dns_question *question,
+        unsigned flags, struct dns_cache_key *ret);
+
+/*
+ * Returns the entry, or NULL. It may have expired, but it is not too old to be given as a stale
+ * answer.
+ */
+struct dns_cache_entry *dns_cache_find(
+        struct weir_dns_cache *cache, const struct dns_cache_key *key, uint32_t now_s);
+
+/*
+ * Replaces what the cache has for the key. The old entry goes even if the new one cannot be stored:
+ * there is no memory, it is too large, or its TTL is 0.
+ */
+void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key,
         const struct dns_accepted *accepted, uint32_t now_s);
+
+/* The questions that the loops of this cache are asking. */
+struct dns_questions *dns_cache_questions(struct weir_dns_cache *cache);
+
+/* 0 for an entry of a loop whose clock is ahead of this one's. */
+static inline uint32_t dns_entry_age(const struct dns_cache_entry *entry, uint32_t now_s)
+{
+	uint32_t age = now_s - entry->stored_s;
+	return age > INT32_MAX ? 0 : age;
+}
 
 static inline bool dns_entry_fresh(const struct dns_cache_entry *entry, uint32_t now_s)
 {
-	return now_s - entry->stored_s < entry->ttl_s;
+	return dns_entry_age(entry, now_s) < entry->ttl_s;
 }
 
 static inline size_t dns_entry_reply_size(
@@ -78,9 +127,9 @@ static inline size_t dns_entry_reply_size(
 	return WEIR_DNS_HEADER_SIZE + question->name.size + 4u + entry->body_size;
 }
 
-/* See weir_dns_lookup_cached. One that is not fresh is written as stale. */
+/* See weir_dns_lookup_cached. An entry that is not fresh is written as a stale answer. */
 size_t dns_entry_write(const struct dns_cache_entry *entry,
         const struct weir_dns_question *question, uint32_t now_s, uint8_t *reply, size_t room,
-        struct weir_dns_found *ret);
+        struct weir_dns_lookup_info *ret);
 
 #endif

@@ -65,7 +65,7 @@ struct line {
 	struct weir_span names;
 };
 
-/* The next line that has an address; false: the text is at its end. */
+/* Takes the next line that has an address. Returns false at the end of the text. */
 static bool hosts_next_line(struct weir_span *text, struct line *ret)
 {
 	struct weir_span line, word;
@@ -102,7 +102,7 @@ static void hosts_add(
 	hosts->text[(*at)++] = 0;
 }
 
-/* From the last to the first, so that chains begin with what stands first. */
+/* Goes from the last to the first line, so that chains begin with the first line of the file. */
 static void hosts_link_entries(struct hosts *hosts)
 {
 	memset(hosts->names, 0xff, (hosts->mask + 1) * sizeof *hosts->names);
@@ -125,19 +125,19 @@ struct hosts *hosts_parse(struct weir_span text)
 	struct weir_span word;
 	struct line line;
 	uint32_t count;
-	size_t size, places = 1, at = 0;
+	size_t size, capacity = 1, at = 0;
 	hosts_count_names(text, &count, &size);
-	while (places < count)
-		places *= 2;
+	while (capacity < count)
+		capacity *= 2;
 	struct hosts *hosts = malloc(sizeof *hosts + count * sizeof *hosts->entries +
-	                             2 * places * sizeof *hosts->names + size);
+	                             2 * capacity * sizeof *hosts->names + size);
 	if (!hosts)
 		return NULL;
 	hosts->entries = (struct hosts_entry *)(hosts + 1);
 	hosts->names = (uint32_t *)(hosts->entries + count);
-	hosts->addresses = hosts->names + places;
-	hosts->text = (char *)(hosts->addresses + places);
-	hosts->mask = (uint32_t)places - 1;
+	hosts->addresses = hosts->names + capacity;
+	hosts->text = (char *)(hosts->addresses + capacity);
+	hosts->mask = (uint32_t)capacity - 1;
 	hosts->count = 0;
 	while (hosts_next_line(&text, &line))
 		while (token_next(&line.names, &word))

@@ -1,4 +1,4 @@
-/* Addresses that are written where a name may stand. */
+/* Addresses that are written instead of a name. */
 #ifndef WEIR_LITERAL_H
 #define WEIR_LITERAL_H
 
@@ -6,7 +6,9 @@
 
 #include <weir/address.h>
 
-/* An IPv4 or IPv6 address, without brackets; a link-local one may have its interface behind a %. */
+/*
+ * Reads an IPv4 or IPv6 address without brackets. A link-local one may have an interface after a %.
+ */
 bool address_literal_parse(struct weir_span text, uint16_t port, struct weir_address *ret);
 
 #endif

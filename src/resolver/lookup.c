@@ -1,13 +1,15 @@
 /*
- * Lookups: what the cache has is given at once, or in the same turn; for the rest there is a question
- * under way (lookup_ask.c), new or not. Leaves out what an answer may contain (reply_accept.c) and how
- * it is kept (cache.c).
+ * Lookups: what the cache has is given at once, or in the same turn; for the rest there is a
+ * question under way (lookup_ask.c), new or not. Leaves out what an answer may contain
+ * (reply_accept.c) and how it is kept (cache.c).
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include <weir/address.h>
 #include <weir/error.h>
+#include <weir/network.h>
 
 #include "lookup_state.h"
 
@@ -38,6 +40,19 @@ static unsigned lookup_or_default(unsigned value, unsigned other)
 	return value ? value : other;
 }
 
+static int lookups_set_cache(
+        struct weir_dns_lookups *lookups, const struct weir_dns_lookups_options *options)
+{
+	int error = 0;
+	if (options->cache)
+		lookups->cache = weir_dns_cache_hold(options->cache);
+	else
+		error = weir_dns_cache_create(&options->own_cache, &lookups->cache);
+	if (error == 0)
+		dns_cache_add_reader(lookups->cache, &lookups->reader);
+	return error;
+}
+
 int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookups_options *options,
         struct weir_dns_lookups **ret)
 {
@@ -59,12 +74,7 @@ int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookup
 	size_t size = sizeof lookups->clients.key;
 	int error = getrandom(&lookups->clients.key, size, 0) == (ssize_t)size ? 0 : -EIO;
 	if (error == 0)
-		error = dns_cache_create(
-		        options->cache_bytes ? options->cache_bytes : WEIR_DNS_CACHE_BYTES,
-		        options->never_stale
-		                ? 0
-		                : lookup_or_default(options->stale_s, WEIR_DNS_STALE_S),
-		        &lookups->counters, &lookups->cache);
+		error = lookups_set_cache(lookups, options);
 	if (error < 0)
 		free(lookups);
 	else
@@ -82,7 +92,8 @@ void weir_dns_lookups_destroy(struct weir_dns_lookups *lookups)
 	while (!weir_list_empty(&lookups->ready))
 		weir_dns_lookup_cancel(
 		        WEIR_CONTAINER(lookups->ready.next, struct weir_dns_lookup, link));
-	dns_cache_destroy(lookups->cache);
+	dns_cache_remove_reader(lookups->cache, &lookups->reader);
+	weir_dns_cache_release(lookups->cache);
 	free(lookups);
 }
 
@@ -92,67 +103,159 @@ const struct weir_dns_lookups_counters *weir_dns_lookups_counters(
 	return &lookups->counters;
 }
 
+struct weir_dns_cache *weir_dns_lookups_cache(const struct weir_dns_lookups *lookups)
+{
+	return lookups->cache;
+}
+
 /* -- from the cache ---------------------------------------------------------------------------- */
 
-/* Soon to expire, and wanted: so that nobody has to wait then. */
-static bool lookup_wants_prefetch(const struct dns_cache_entry *entry, uint32_t now_s)
+/* Whether the cache can answer a question. */
+enum usable {
+	USABLE_NOT, /* nothing, or an expired answer: the question must be asked */
+	USABLE_NOW,
+	USABLE_REFRESH, /* it may be given, and is to be asked for again */
+};
+
+/*
+ * Whether the entry is wanted and expires soon: it is asked for again, so that nobody has to wait
+ * then. One loop does so.
+ */
+static bool lookup_wants_prefetch(
+        const struct weir_dns_lookups *lookups, struct dns_cache_entry *entry, uint32_t now_s)
 {
-	uint64_t left = entry->ttl_s - (now_s - entry->stored_s);
-	return left * WEIR_DNS_PREFETCH_PART <= entry->ttl_s &&
-	       entry->uses > WEIR_DNS_PREFETCH_USES && now_s >= entry->retry_s && !entry->failure;
+	uint64_t left = entry->ttl_s - dns_entry_age(entry, now_s);
+	if (left * WEIR_DNS_PREFETCH_PART > entry->ttl_s ||
+	        atomic_load_explicit(&entry->uses, memory_order_relaxed) <=
+	                WEIR_DNS_PREFETCH_USES ||
+	        now_s < atomic_load_explicit(&entry->retry_s, memory_order_relaxed) ||
+	        entry->failure)
+		return false;
+	/* Clients that wait for an answer come before those that have one. */
+	return lookups->asks < lookups->asks_max / 2 &&
+	       !atomic_load_explicit(&entry->refreshing, memory_order_relaxed) &&
+	       !atomic_exchange_explicit(&entry->refreshing, true, memory_order_relaxed);
 }
 
 static void lookup_prefetch(struct weir_dns_lookups *lookups,
-        const struct weir_dns_question *question, unsigned flags, uint32_t hash)
+        const struct weir_dns_question *question, unsigned flags, const struct dns_cache_key *key)
 {
 	struct dns_pending *pending;
-	/* Who waits for an answer comes before who has one. */
-	if (lookups->asks >= lookups->asks_max / 2 ||
-	        dns_pending_find(lookups, question, flags, hash))
+	if (dns_pending_find(lookups, question, flags, key->hash))
 		return;
-	if (dns_pending_start(lookups, question, flags, hash, &pending) == 0)
+	if (dns_pending_start(lookups, question, flags, key->hash, false, &pending) == 0) {
 		lookups->counters.prefetches++;
+		return;
+	}
+	dns_cache_read_begin(&lookups->reader);
+	struct dns_cache_entry *entry =
+	        dns_cache_find(lookups->cache, key, dns_lookups_now_s(lookups));
+	if (entry)
+		atomic_store_explicit(&entry->refreshing, false, memory_order_relaxed);
+	dns_cache_read_end(&lookups->reader);
 }
 
-/* The entry if it may be given now, or NULL: it must be asked for. *ret_stale is one for need. */
-static struct dns_cache_entry *lookup_usable(struct weir_dns_lookups *lookups,
-        const struct weir_dns_question *question, unsigned flags, struct dns_cache_key *key,
-        struct dns_cache_entry **ret_stale)
+/* Call it between dns_cache_read_begin and dns_cache_read_end. */
+static enum usable lookup_usable(struct weir_dns_lookups *lookups, const struct dns_cache_key *key,
+        uint32_t now_s, struct dns_cache_entry **ret)
 {
-	uint32_t now_s = dns_lookups_now_s(lookups);
-	dns_cache_key(lookups->cache, question, flags, key);
 	struct dns_cache_entry *entry = dns_cache_find(lookups->cache, key, now_s);
-	*ret_stale = NULL;
 	if (!entry)
-		return NULL;
+		return USABLE_NOT;
+	*ret = entry;
 	if (dns_entry_fresh(entry, now_s)) {
+		unsigned uses = atomic_load_explicit(&entry->uses, memory_order_relaxed);
 		lookups->counters.hits++;
-		entry->uses += entry->uses < DNS_USES_MAX;
-		if (lookup_wants_prefetch(entry, now_s))
-			lookup_prefetch(lookups, question, flags, key->hash);
-		return entry;
+		/*
+		 * The count has a maximum, so that loops do not write to an entry that all of them
+		 * read often.
+		 */
+		if (uses < DNS_USES_MAX)
+			atomic_store_explicit(
+			        &entry->uses, (unsigned char)(uses + 1), memory_order_relaxed);
+		return lookup_wants_prefetch(lookups, entry, now_s) ? USABLE_REFRESH : USABLE_NOW;
 	}
-	if (now_s < entry->retry_s) {
-		lookups->counters.stale++;
-		return entry;
-	}
-	*ret_stale = entry;
-	return NULL;
+	if (now_s >= atomic_load_explicit(&entry->retry_s, memory_order_relaxed))
+		return USABLE_NOT;
+	lookups->counters.stale++;
+	return USABLE_NOW;
 }
 
 size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, void *reply, size_t room,
-        struct weir_dns_found *ret)
+        struct weir_dns_lookup_info *ret)
 {
 	struct dns_cache_key key;
-	struct dns_cache_entry *stale, *entry;
-	entry = lookup_usable(lookups, question, flags & DNS_CACHE_FLAGS, &key, &stale);
-	if (!entry)
-		return 0;
-	return dns_entry_write(entry, question, dns_lookups_now_s(lookups), reply, room, ret);
+	struct dns_cache_entry *entry;
+	size_t size = 0;
+	uint32_t now_s = dns_lookups_now_s(lookups);
+	flags &= DNS_CACHE_FLAGS;
+	dns_cache_key(lookups->cache, question, flags, &key);
+	dns_cache_read_begin(&lookups->reader);
+	enum usable what = lookup_usable(lookups, &key, now_s, &entry);
+	if (what != USABLE_NOT)
+		size = dns_entry_write(entry, question, now_s, reply, room, ret);
+	dns_cache_read_end(&lookups->reader);
+	if (what == USABLE_REFRESH)
+		lookup_prefetch(lookups, question, flags, &key);
+	return size;
+}
+
+/* -- clients ----------------------------------------------------------------------------------- */
+
+/*
+ * Counters in two rows (a count-min sketch). A network has a counter in each row, of which the
+ * smaller one is the better estimate. It is never too small, and too large only if other networks
+ * share both counters. So no memory is allocated for a client. The hash is keyed, because clients
+ * choose their addresses.
+ */
+/* The network of the address: all bits, or 56 of IPv6. */
+static void lookup_network_of(const struct weir_address *client, uint8_t ret[16])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	weir_address_bytes(client, ret);
+	if (memcmp(ret, mapped, sizeof mapped) != 0)
+		memset(ret + 7, 0, 9);
+}
+
+bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client)
+{
+	struct weir_dns_lookups *lookups = lookup->lookups;
+	struct dns_clients *clients = &lookups->clients;
+	unsigned most = lookups->asks_max / WEIR_DNS_CLIENT_PART;
+	uint8_t network[16];
+	bool few = false;
+	if (!client)
+		return true;
+	lookup_network_of(client, network);
+	uint64_t hash = siphash_13(&clients->key, network, sizeof network);
+	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++, hash >>= 32) {
+		lookup->counted[i] = &clients->counts[i][hash % DNS_CLIENT_COUNTERS];
+		few |= *lookup->counted[i] < (most ? most : 1);
+	}
+	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++)
+		++*lookup->counted[i];
+	return few;
+}
+
+void dns_client_leave(struct weir_dns_lookup *lookup)
+{
+	for (unsigned i = 0; i < DNS_CLIENT_ROWS; i++)
+		if (lookup->counted[i])
+			--*lookup->counted[i];
 }
 
 /* -- later ------------------------------------------------------------------------------------- */
+
+/* A lookup that is wanted. It must not be answered from within the call. */
+struct wanted {
+	struct weir_dns_lookups *lookups;
+	const struct weir_dns_question *question;
+	unsigned flags;
+	weir_dns_answered *answered;
+	void *context;
+	struct dns_cache_key key;
+};
 
 static struct weir_dns_lookup *lookup_create(
         struct weir_dns_lookups *lookups, weir_dns_answered *answered, void *context, size_t size)
@@ -182,16 +285,16 @@ static void lookup_on_ready(struct weir_task *task)
 }
 
 /* Answers with an entry, later in this turn. */
-static int lookup_make_ready(struct weir_dns_lookups *lookups, const struct dns_cache_entry *entry,
-        const struct weir_dns_question *question, weir_dns_answered *answered, void *context,
+static int lookup_make_ready(const struct wanted *wanted, const struct dns_cache_entry *entry,
         struct weir_dns_lookup **ret)
 {
-	struct weir_dns_lookup *lookup =
-	        lookup_create(lookups, answered, context, dns_entry_reply_size(entry, question));
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	struct weir_dns_lookup *lookup = lookup_create(lookups, wanted->answered, wanted->context,
+	        dns_entry_reply_size(entry, wanted->question));
 	if (!lookup)
 		return -ENOMEM;
-	dns_entry_write(entry, question, dns_lookups_now_s(lookups), lookup->bytes, lookup->size,
-	        &lookup->found);
+	dns_entry_write(entry, wanted->question, dns_lookups_now_s(lookups), lookup->bytes,
+	        lookup->size, &lookup->info);
 	lookup->task.run = lookup_on_ready;
 	weir_list_append(&lookups->ready, &lookup->link);
 	weir_loop_defer(lookups->loop, &lookup->task);
@@ -199,23 +302,80 @@ static int lookup_make_ready(struct weir_dns_lookups *lookups, const struct dns_
 	return 0;
 }
 
-/* Waits for a question under way, which is a new one if there is none. */
-static int lookup_wait_for(struct weir_dns_lookups *lookups,
-        const struct weir_dns_question *question, unsigned flags, uint32_t hash,
-        struct weir_dns_lookup *lookup, bool stale)
+/*
+ * Answers from the cache, if possible. Returns false if the question must be asked. *ret_expired:
+ * as a last resort.
+ */
+static bool answer_from_cache(const struct wanted *wanted, bool *ret_expired, int *ret_error,
+        struct weir_dns_lookup **ret)
 {
-	struct dns_pending *pending = dns_pending_find(lookups, question, flags, hash);
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	struct dns_cache_entry *entry = NULL;
+	dns_cache_read_begin(&lookups->reader);
+	enum usable what = lookup_usable(lookups, &wanted->key, dns_lookups_now_s(lookups), &entry);
+	if (what != USABLE_NOT)
+		*ret_error = lookup_make_ready(wanted, entry, ret);
+	dns_cache_read_end(&lookups->reader);
+	if (what == USABLE_REFRESH)
+		lookup_prefetch(lookups, wanted->question, wanted->flags, &wanted->key);
+	*ret_expired = entry;
+	return what != USABLE_NOT;
+}
+
+/* Answers from the cache, also with an expired entry. Returns `error` if there is none any more. */
+static int answer_expired(const struct wanted *wanted, int error, struct weir_dns_lookup **ret)
+{
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	dns_cache_read_begin(&lookups->reader);
+	const struct dns_cache_entry *entry =
+	        dns_cache_find(lookups->cache, &wanted->key, dns_lookups_now_s(lookups));
+	if (entry)
+		error = lookup_make_ready(wanted, entry, ret);
+	dns_cache_read_end(&lookups->reader);
+	return error;
+}
+
+/* Waits for the question under way, or asks it. */
+static int lookup_wait_for(const struct wanted *wanted, struct weir_dns_lookup *lookup,
+        bool expired, bool unless_known)
+{
+	struct weir_dns_lookups *lookups = wanted->lookups;
+	uint32_t hash = wanted->key.hash;
+	struct dns_pending *pending =
+	        dns_pending_find(lookups, wanted->question, wanted->flags, hash);
 	int error = 0;
 	if (pending)
 		lookups->counters.joined++;
 	else
-		error = dns_pending_start(lookups, question, flags, hash, &pending);
+		error = dns_pending_start(
+		        lookups, wanted->question, wanted->flags, hash, unless_known, &pending);
 	if (error < 0)
 		return error;
 	weir_list_append(&pending->waiting, &lookup->link);
-	if (stale)
+	if (expired)
 		dns_pending_hurry(pending);
 	return 0;
+}
+
+/* -EALREADY: the cache has learnt the answer in the meantime, but only if `unless_known`. */
+static int answer_later(const struct wanted *wanted, const struct weir_address *client,
+        bool expired, bool unless_known, struct weir_dns_lookup **ret)
+{
+	const struct weir_dns_question *question = wanted->question;
+	struct weir_dns_lookup *lookup = lookup_create(
+	        wanted->lookups, wanted->answered, wanted->context, question->name.size);
+	if (!lookup)
+		return -ENOMEM;
+	memcpy(lookup->bytes, question->name.wire, question->name.size);
+	int error = -EDQUOT;
+	if (dns_client_enter(lookup, client))
+		error = lookup_wait_for(wanted, lookup, expired, unless_known);
+	if (error == 0) {
+		*ret = lookup;
+		return 0;
+	}
+	dns_lookup_free(lookup);
+	return expired && error != -EALREADY ? answer_expired(wanted, error, ret) : error;
 }
 
 int weir_dns_lookup(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
@@ -228,39 +388,36 @@ int weir_dns_lookup_for(struct weir_dns_lookups *lookups, const struct weir_addr
         const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
         void *context, struct weir_dns_lookup **ret)
 {
-	struct dns_cache_key key;
-	struct dns_cache_entry *stale, *entry;
-	flags &= DNS_CACHE_FLAGS;
+	struct wanted wanted = {.lookups = lookups,
+	        .question = question,
+	        .flags = flags & DNS_CACHE_FLAGS,
+	        .answered = answered,
+	        .context = context};
+	bool expired;
+	int error;
 	if (lookups->waiting >= lookups->waiting_max)
 		return WEIR_E_LIMIT;
-	entry = lookup_usable(lookups, question, flags, &key, &stale);
-	if (entry)
-		return lookup_make_ready(lookups, entry, question, answered, context, ret);
+	dns_cache_key(lookups->cache, question, wanted.flags, &wanted.key);
+	if (answer_from_cache(&wanted, &expired, &error, ret))
+		return error;
 	lookups->counters.misses++;
-	struct weir_dns_lookup *lookup =
-	        lookup_create(lookups, answered, context, question->name.size);
-	if (!lookup)
-		return -ENOMEM;
-	memcpy(lookup->bytes, question->name.wire, question->name.size);
-	int error = -EDQUOT;
-	if (dns_client_enter(lookup, client))
-		error = lookup_wait_for(lookups, question, flags, key.hash, lookup, stale);
-	if (error == 0) {
-		*ret = lookup;
-		return 0;
-	}
-	dns_lookup_free(lookup);
-	return stale ? lookup_make_ready(lookups, stale, question, answered, context, ret) : error;
+	error = answer_later(&wanted, client, expired, true, ret);
+	if (error != -EALREADY || answer_from_cache(&wanted, &expired, &error, ret))
+		return error;
+	return answer_later(&wanted, client, expired, false, ret);
 }
 
-const struct weir_dns_found *weir_dns_lookup_found(const struct weir_dns_lookup *lookup)
+const struct weir_dns_lookup_info *weir_dns_lookup_info(const struct weir_dns_lookup *lookup)
 {
-	return &lookup->found;
+	return &lookup->info;
 }
 
 void weir_dns_lookup_cancel(struct weir_dns_lookup *lookup)
 {
-	/* What a client has caused is his until it ends: who hangs up may not ask for more. */
+	/*
+	 * A client's lookup counts until its question ends: a client that hangs up gets no further
+	 * permits.
+	 */
 	if (lookup->counted[0]) {
 		lookup->answered = NULL;
 		return;

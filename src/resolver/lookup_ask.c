@@ -1,6 +1,7 @@
 /*
- * Questions under way. One that ends leaves the table first, then the cache learns what came of it,
- * then all who wait are told: what they ask from within is a new question.
+ * Questions under way. When the answer has come, the cache learns it first, then other loops that
+ * wait for it, then the lookups of this loop. The question is in no table any more by then: what
+ * their callbacks ask is a new one.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,12 +19,8 @@ struct dns_pending *dns_pending_find(const struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, uint32_t hash)
 {
 	struct dns_pending *pending = lookups->pending[hash % DNS_PENDING_BUCKETS];
-	for (; pending; pending = pending->next)
-		if (pending->hash == hash && pending->flags == flags &&
-		        pending->question.type == question->type &&
-		        pending->question.class == question->class &&
-		        weir_dns_name_equal(&pending->question.name, &question->name))
-			break;
+	while (pending && !dns_pending_is(pending, question, flags, hash))
+		pending = pending->next;
 	return pending;
 }
 
@@ -37,11 +34,13 @@ static void lookup_ask_forget(struct dns_pending *pending)
 	weir_timer_stop(&pending->timer);
 }
 
-/* -- telling ----------------------------------------------------------------------------------- */
+/*
+ * -- answering the lookups ------------------------------------------------------------------------
+ */
 
-/* Each gets the question in the case in which he wrote it. */
-static void lookup_ask_tell(
-        struct dns_pending *pending, const struct weir_dns_found *found, size_t size)
+/* Each lookup gets the question in the case in which it was asked. */
+static void lookup_ask_answer(
+        struct dns_pending *pending, const struct weir_dns_lookup_info *info, size_t size)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	while (!weir_list_empty(&pending->waiting)) {
@@ -49,44 +48,52 @@ static void lookup_ask_tell(
 		        WEIR_CONTAINER(pending->waiting.next, struct weir_dns_lookup, link);
 		weir_list_remove(&lookup->link);
 		memcpy(lookups->message + WEIR_DNS_HEADER_SIZE, lookup->bytes, lookup->size);
-		lookup->found = *found;
-		lookup->found.kind = pending->hash | 1;
+		lookup->info = *info;
+		lookup->info.kind = pending->hash | 1;
 		if (lookup->answered)
 			lookup->answered(lookup->context, 0, weir_span(lookups->message, size));
 		dns_lookup_free(lookup);
 	}
 }
 
-static struct dns_cache_entry *lookup_ask_find_entry(
-        struct dns_pending *pending, struct dns_cache_key *key)
+/* Writes the old answer, if there is one, into lookups->message. Returns its size, or 0. */
+static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_lookup_info *info)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
-	dns_cache_key(lookups->cache, &pending->question, pending->flags, key);
-	return dns_cache_find(lookups->cache, key, dns_lookups_now_s(lookups));
+	struct dns_cache_key key;
+	size_t size = 0;
+	uint32_t now_s = dns_lookups_now_s(lookups);
+	dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
+	dns_cache_read_begin(&lookups->reader);
+	struct dns_cache_entry *entry = dns_cache_find(lookups->cache, &key, now_s);
+	if (entry && !entry->failure) {
+		atomic_store_explicit(
+		        &entry->retry_s, now_s + WEIR_DNS_STALE_RETRY_S, memory_order_relaxed);
+		atomic_store_explicit(&entry->refreshing, false, memory_order_relaxed);
+		size = dns_entry_write(entry, &pending->question, now_s, lookups->message,
+		        sizeof lookups->message, info);
+	}
+	dns_cache_read_end(&lookups->reader);
+	return size;
 }
 
-/* What was right before is better than nothing. False: there is no such answer. */
-static bool lookup_ask_tell_old(struct dns_pending *pending)
+/* Answers the waiting lookups with the old answer. Returns false if there is none. */
+static bool lookup_ask_answer_old(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
-	struct weir_dns_found found;
-	struct dns_cache_key key;
-	uint32_t now_s = dns_lookups_now_s(lookups);
-	struct dns_cache_entry *entry = lookup_ask_find_entry(pending, &key);
-	if (!entry || entry->failure)
+	struct weir_dns_lookup_info info;
+	size_t size = pending_write_old(pending, &info);
+	if (!size)
 		return false;
-	entry->retry_s = now_s + WEIR_DNS_STALE_RETRY_S;
 	for (struct weir_list *at = pending->waiting.next; at != &pending->waiting; at = at->next)
 		lookups->counters.stale++;
-	size_t size = dns_entry_write(entry, &pending->question, now_s, lookups->message,
-	        sizeof lookups->message, &found);
-	lookup_ask_tell(pending, &found, size);
+	lookup_ask_answer(pending, &info, size);
 	return true;
 }
 
 static void lookup_ask_on_stale_time(struct weir_timer *timer)
 {
-	lookup_ask_tell_old(WEIR_CONTAINER(timer, struct dns_pending, timer));
+	lookup_ask_answer_old(WEIR_CONTAINER(timer, struct dns_pending, timer));
 }
 
 void dns_pending_hurry(struct dns_pending *pending)
@@ -113,31 +120,108 @@ static void lookup_ask_accept_reply(
 	        &pending->question, WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY, lookups->message, ret);
 }
 
+/* A failure does not replace an old answer in the cache. */
+static void pending_remember(struct dns_pending *pending, const struct dns_accepted *accepted)
+{
+	struct weir_dns_lookups *lookups = pending->lookups;
+	struct dns_cache_key key;
+	uint32_t now_s = dns_lookups_now_s(lookups);
+	dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
+	dns_cache_read_begin(&lookups->reader);
+	const struct dns_cache_entry *entry = dns_cache_find(lookups->cache, &key, now_s);
+	bool has_old = entry && !entry->failure;
+	dns_cache_read_end(&lookups->reader);
+	if (accepted->info.rcode != WEIR_DNS_SERVFAIL || !has_old)
+		dns_cache_put(lookups->cache, &key, accepted, now_s);
+}
+
+/* `accepted` is in lookups->message. Frees the pending question. */
+static void pending_end(struct dns_pending *pending, const struct dns_accepted *accepted)
+{
+	lookup_ask_forget(pending);
+	if (accepted->info.rcode != WEIR_DNS_SERVFAIL || !lookup_ask_answer_old(pending))
+		lookup_ask_answer(pending, &accepted->info, accepted->size);
+	free(pending);
+}
+
 static void lookup_ask_on_answered(void *context, int error, struct weir_span reply)
 {
 	struct dns_pending *pending = context;
-	struct weir_dns_lookups *lookups = pending->lookups;
 	struct dns_accepted accepted;
-	struct dns_cache_key key;
-	bool told = false;
-	lookup_ask_forget(pending);
+	pending->ask = NULL;
 	lookup_ask_accept_reply(pending, error, reply, &accepted);
-	if (accepted.found.rcode == WEIR_DNS_SERVFAIL) {
-		lookups->counters.failures++;
-		told = lookup_ask_tell_old(pending);
+	if (accepted.info.rcode == WEIR_DNS_SERVFAIL)
+		pending->lookups->counters.failures++;
+	pending_remember(pending, &accepted);
+	dns_share_publish(pending, &accepted);
+	pending_end(pending, &accepted);
+}
+
+/* -- with other loops -------------------------------------------------------------------------- */
+
+static int pending_ask(struct dns_pending *pending)
+{
+	struct weir_dns_lookups *lookups = pending->lookups;
+	int error = lookups->asker->ask(lookups->asker_context, &pending->question, pending->flags,
+	        lookup_ask_on_answered, pending, &pending->ask);
+	if (error == 0)
+		lookups->counters.asks++;
+	return error;
+}
+
+static void pending_fail(struct dns_pending *pending)
+{
+	struct dns_accepted accepted;
+	dns_accept_failure(&pending->question, WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY,
+	        pending->lookups->message, &accepted);
+	pending_end(pending, &accepted);
+}
+
+/* The loop that asked has sent its answer, or a failure if there was no memory for it. */
+static void pending_end_shared(struct dns_pending *pending)
+{
+	struct dns_shared_reply *reply = pending->shared.reply;
+	if (!reply) {
+		pending_fail(pending);
+		return;
 	}
-	if (!told) {
-		dns_cache_key(lookups->cache, &pending->question, pending->flags, &key);
-		dns_cache_put(lookups->cache, &key, &accepted, dns_lookups_now_s(lookups));
-		lookup_ask_tell(pending, &accepted.found, accepted.size);
+	const struct dns_accepted accepted = {.info = reply->info, .size = reply->size};
+	memcpy(pending->lookups->message, reply->bytes, reply->size);
+	dns_shared_reply_release(reply);
+	pending_end(pending, &accepted);
+}
+
+static void on_posted(struct weir_task *task)
+{
+	struct dns_pending *pending = WEIR_CONTAINER(task, struct dns_pending, shared.task);
+	switch (dns_share_posted(pending)) {
+	case DNS_SHARE_HANDED:
+		if (pending_ask(pending) == 0)
+			return;
+		dns_share_leave(pending);
+		pending_fail(pending);
+		return;
+	case DNS_SHARE_ANSWERED:
+		pending_end_shared(pending);
+		return;
+	default:
+		dns_shared_reply_release(pending->shared.reply);
+		free(pending);
 	}
-	free(pending);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+static void pending_insert(struct dns_pending *pending)
+{
+	struct dns_pending **bucket = lookup_ask_bucket_of(pending->lookups, pending->hash);
+	pending->next = *bucket;
+	*bucket = pending;
+	pending->lookups->asks++;
+}
+
 int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
-        unsigned flags, uint32_t hash, struct dns_pending **ret)
+        unsigned flags, uint32_t hash, bool unless_known, struct dns_pending **ret)
 {
 	if (lookups->asks >= lookups->asks_max)
 		return WEIR_E_LIMIT;
@@ -149,17 +233,24 @@ int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_qu
 	pending->flags = flags;
 	pending->question = *question;
 	weir_list_init(&pending->waiting);
-	int error = lookups->asker->ask(lookups->asker_context, &pending->question, flags,
-	        lookup_ask_on_answered, pending, &pending->ask);
+	int error = 0;
+	switch (dns_share_enter(pending, on_posted, unless_known)) {
+	case DNS_SHARE_KNOWN:
+		error = -EALREADY;
+		break;
+	case DNS_SHARE_WAITS:
+		lookups->counters.joined++;
+		break;
+	case DNS_SHARE_OWNS:
+		error = pending_ask(pending);
+		if (error < 0)
+			dns_share_leave(pending);
+	}
 	if (error < 0) {
 		free(pending);
 		return error;
 	}
-	struct dns_pending **bucket = lookup_ask_bucket_of(lookups, hash);
-	pending->next = *bucket;
-	*bucket = pending;
-	lookups->asks++;
-	lookups->counters.asks++;
+	pending_insert(pending);
 	*ret = pending;
 	return 0;
 }
@@ -167,11 +258,13 @@ int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_qu
 void dns_pending_destroy(struct dns_pending *pending)
 {
 	lookup_ask_forget(pending);
-	pending->lookups->asker->cancel(pending->ask);
+	if (pending->ask)
+		pending->lookups->asker->cancel(pending->ask);
 	for (struct weir_list *link = pending->waiting.next, *next; link != &pending->waiting;
 	        link = next) {
 		next = link->next;
 		dns_lookup_free(WEIR_CONTAINER(link, struct weir_dns_lookup, link));
 	}
-	free(pending);
+	if (!dns_share_leave(pending))
+		free(pending);
 }

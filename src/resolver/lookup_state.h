@@ -1,26 +1,44 @@
-/* Lookups, from inside. */
+/*
+ * The state of lookups, for lookup*.c only.
+ *
+ *   lookup.c        the lookups: from the cache at once, or pending; quotas of clients
+ *   lookup_ask.c    the questions that this loop is asking, or waits for
+ *   lookup_share.c  the same question of several loops is asked once
+ */
 #ifndef WEIR_DNS_LOOKUP_STATE_H
 #define WEIR_DNS_LOOKUP_STATE_H
 
 #include <weir/loop.h>
 
 #include "cache.h"
-#include "lookup_clients.h"
+#include "lookup_share.h"
+#include "siphash.h"
 
+/* The pending lookups of each client's network (an address, or 56 bits of IPv6). */
 enum {
-	DNS_PENDING_BUCKETS = 1024
+	DNS_CLIENT_ROWS = 2,
+	DNS_CLIENT_COUNTERS = 1024 /* of a row */
 };
 
-/* A question under way: asked once, whoever waits for it. */
+struct dns_clients {
+	struct siphash_key key;
+	uint32_t counts[DNS_CLIENT_ROWS][DNS_CLIENT_COUNTERS];
+};
+
+/*
+ * A question under way: it is asked once for all lookups of this loop that wait for its answer.
+ * This loop asks it, or another one that shares the cache (lookup_share.h).
+ */
 struct dns_pending {
 	struct dns_pending *next; /* in its bucket */
 	struct weir_dns_lookups *lookups;
-	void *ask;
+	void *ask;                /* NULL: this loop does not ask (yet) */
 	struct weir_list waiting; /* lookups; none: it is for the cache alone */
-	struct weir_timer timer;  /* then who waits gets the stale answer */
+	struct weir_timer timer;  /* then the lookups get the stale answer */
 	uint32_t hash;
 	unsigned flags;
 	struct weir_dns_question question;
+	struct dns_share shared;
 };
 
 struct weir_dns_lookup {
@@ -30,7 +48,7 @@ struct weir_dns_lookup {
 	weir_dns_answered *answered; /* NULL: cancelled, but still counted */
 	void *context;
 	uint32_t *counted[DNS_CLIENT_ROWS]; /* for a client; or NULL */
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info info;
 	size_t size;
 	uint8_t bytes[]; /* the name as it was asked for; or the reply that is ready */
 };
@@ -39,7 +57,8 @@ struct weir_dns_lookups {
 	struct weir_loop *loop;
 	const struct weir_dns_asker *asker;
 	void *asker_context;
-	struct dns_cache *cache;
+	struct weir_dns_cache *cache;
+	struct dns_cache_reader reader;
 	struct dns_ttl_bounds bounds;
 	struct dns_clients clients;
 	unsigned asks, asks_max;
@@ -47,7 +66,7 @@ struct weir_dns_lookups {
 	struct weir_dns_lookups_counters counters;
 	struct weir_list ready;
 	struct dns_pending *pending[DNS_PENDING_BUCKETS];
-	uint8_t message[WEIR_DNS_MESSAGE_MAX]; /* of the reply that is being told */
+	uint8_t message[WEIR_DNS_MESSAGE_MAX]; /* of the reply that is being passed to callbacks */
 };
 
 static inline uint32_t dns_lookups_now_s(const struct weir_dns_lookups *lookups)
@@ -55,21 +74,41 @@ static inline uint32_t dns_lookups_now_s(const struct weir_dns_lookups *lookups)
 	return (uint32_t)(weir_loop_now_ms(lookups->loop) / 1000);
 }
 
+static inline bool dns_pending_is(const struct dns_pending *pending,
+        const struct weir_dns_question *question, unsigned flags, uint32_t hash)
+{
+	return pending->hash == hash && pending->flags == flags &&
+	       pending->question.type == question->type &&
+	       pending->question.class == question->class &&
+	       weir_dns_name_equal(&pending->question.name, &question->name);
+}
+
 /* The question under way, or NULL. */
 struct dns_pending *dns_pending_find(const struct weir_dns_lookups *lookups,
         const struct weir_dns_question *question, unsigned flags, uint32_t hash);
 
-/* Asks; nobody waits yet. 0, WEIR_E_LIMIT, -ENOMEM or an error of the asker. */
+/*
+ * Asks, or joins another loop that does; nobody waits yet. Returns 0, WEIR_E_LIMIT, -ENOMEM or an
+ * error of the asker. Returns -EALREADY if `unless_known` is set and another loop has put a fresh
+ * answer into the cache in the meantime.
+ */
 int dns_pending_start(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
-        unsigned flags, uint32_t hash, struct dns_pending **ret);
+        unsigned flags, uint32_t hash, bool unless_known, struct dns_pending **ret);
 
-/* Who waits will not wait for long: there is a stale answer. */
+/* Limits the wait of its lookups: there is a stale answer. */
 void dns_pending_hurry(struct dns_pending *pending);
 
-/* Cancels it, and the lookups that wait for it. */
+/* Cancels the question, and the lookups that wait for it. */
 void dns_pending_destroy(struct dns_pending *pending);
 
-/* It is in no list any more; frees it. */
+/*
+ * Counts the lookup for the client's network. Returns false if the network has used up its quota. A
+ * lookup without a client (NULL) is not counted.
+ */
+bool dns_client_enter(struct weir_dns_lookup *lookup, const struct weir_address *client);
+void dns_client_leave(struct weir_dns_lookup *lookup);
+
+/* Frees a lookup that is in no list any more. */
 void dns_lookup_free(struct weir_dns_lookup *lookup);
 
 #endif

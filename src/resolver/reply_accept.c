@@ -1,9 +1,9 @@
 /*
- * Taking replies apart. The chain of CNAME records from the name that was asked for says which names
- * belong to the answer; a record of another name is left out, as are the authority section of an
- * answer that is there, referrals, and the additional section, but for what its OPT says.
+ * Accepting replies. The chain of CNAME records from the name in the question determines which
+ * names belong to the answer. Records of other names are left out. So are the authority section of
+ * a positive answer, referrals, and the additional section except for the extended error in OPT.
  *
- * Leaves out validation: proofs and signatures are passed on as they are.
+ * There is no validation: proofs and signatures are passed on unchanged.
  */
 #include <weir/error.h>
 
@@ -13,7 +13,7 @@
 #include "rdata.h"
 
 enum {
-	PASSES = 3 /* over the records of a reply whose chain of aliases stands in order */
+	PASSES = 3 /* passes over the records of a reply whose chain of aliases is in order */
 };
 
 struct accepting {
@@ -34,7 +34,7 @@ struct accepting {
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-/* False: the record is malformed, or the names of the reply have taken too much work so far. */
+/* Returns false if the record is malformed, or the names of the reply have too many steps. */
 static bool reply_accept_read_record(
         const struct accepting *accepting, size_t *at, struct weir_dns_record *record)
 {
@@ -42,13 +42,13 @@ static bool reply_accept_read_record(
 	       dns_name_steps <= accepting->steps_end;
 }
 
-static void reply_accept_read_error(struct weir_span options, struct weir_dns_found *found)
+static void reply_accept_read_error(struct weir_span options, struct weir_dns_lookup_info *info)
 {
 	struct weir_span data;
 	uint16_t code;
 	while (weir_dns_option_read(&options, &code, &data))
-		if (code == WEIR_DNS_OPTION_ERROR && data.size >= 2 && found->extended_error < 0)
-			found->extended_error = dns_get16((const uint8_t *)data.data);
+		if (code == WEIR_DNS_OPTION_ERROR && data.size >= 2 && info->extended_error < 0)
+			info->extended_error = dns_get16((const uint8_t *)data.data);
 }
 
 /* Finds the sections; all of it must be well formed, down to the last byte. */
@@ -68,11 +68,11 @@ static int reply_accept_read_sections(struct accepting *accepting, size_t at)
 				return WEIR_E_SYNTAX;
 		}
 	}
-	struct weir_dns_found *found = &accepting->accepted->found;
-	found->rcode =
+	struct weir_dns_lookup_info *info = &accepting->accepted->info;
+	info->rcode =
 	        (unsigned)edns.rcode_high << 4 | (accepting->header.flags & WEIR_DNS_RCODE_MASK);
-	found->authenticated = accepting->header.flags & WEIR_DNS_AD;
-	reply_accept_read_error(edns.options, found);
+	info->authenticated = accepting->header.flags & WEIR_DNS_AD;
+	reply_accept_read_error(edns.options, info);
 	return at == accepting->reply.size ? 0 : WEIR_E_SYNTAX;
 }
 
@@ -103,7 +103,7 @@ static bool reply_accept_chain(const struct accepting *accepting, const struct w
 	return false;
 }
 
-/* One way through the answer section. True: the chain has become longer. */
+/* Passes once over the answer section. Returns true if the chain has become longer. */
 static bool reply_accept_lengthen(struct accepting *accepting)
 {
 	unsigned before = accepting->names;
@@ -124,7 +124,7 @@ static bool reply_accept_lengthen(struct accepting *accepting)
 	return accepting->names > before;
 }
 
-/* Behind the last name of a full chain there is another alias. */
+/* There is a further alias behind the last name of a full chain. */
 static bool reply_accept_is_too_long(struct accepting *accepting)
 {
 	size_t at = accepting->sections[WEIR_DNS_ANSWER];
@@ -145,7 +145,7 @@ static void reply_accept_find_chain(struct accepting *accepting)
 	uint16_t type = accepting->question->type;
 	accepting->chain[0] = accepting->question->name;
 	accepting->names = 1;
-	/* Nothing says that the records stand in the order of the chain. */
+	/* The records need not be in the order of the chain. */
 	if (type != WEIR_DNS_CNAME && type != WEIR_DNS_ANY)
 		while (reply_accept_lengthen(accepting))
 			;
@@ -153,7 +153,7 @@ static void reply_accept_find_chain(struct accepting *accepting)
 
 /* -- what belongs to it ------------------------------------------------------------------------ */
 
-/* The type that a signature is of; of other records their own. */
+/* The type that a signature covers; for other records their own. */
 static uint16_t reply_accept_type_of(const struct weir_dns_record *record)
 {
 	if (record->type == WEIR_DNS_RRSIG && record->data.size >= 2)
@@ -253,11 +253,11 @@ static int reply_accept_put_section(struct accepting *accepting, enum weir_dns_s
 	return 0;
 }
 
-uint16_t dns_found_flags(const struct weir_dns_found *found)
+uint16_t dns_found_flags(const struct weir_dns_lookup_info *info)
 {
 	return (uint16_t)(WEIR_DNS_QR | WEIR_DNS_RD | WEIR_DNS_RA |
-	                  (found->authenticated ? WEIR_DNS_AD : 0) |
-	                  (found->truncated ? WEIR_DNS_TC : 0) | found->rcode);
+	                  (info->authenticated ? WEIR_DNS_AD : 0) |
+	                  (info->truncated ? WEIR_DNS_TC : 0) | info->rcode);
 }
 
 static void reply_accept_put_question(
@@ -279,7 +279,7 @@ static void reply_accept_finish(
 	ret->body = body;
 	ret->answers = writer->counts[WEIR_DNS_ANSWER];
 	ret->authorities = writer->counts[WEIR_DNS_AUTHORITY];
-	ret->size = weir_dns_writer_finish(writer, 0, dns_found_flags(&ret->found));
+	ret->size = weir_dns_writer_finish(writer, 0, dns_found_flags(&ret->info));
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */
@@ -301,12 +301,12 @@ int dns_accept(struct weir_span reply, const struct weir_dns_question *question,
 	accepting.accepted = ret;
 	accepting.dnssec = flags & WEIR_DNS_ASK_DNSSEC;
 	accepting.answered = accepting.denied = false;
-	ret->found = (struct weir_dns_found){.extended_error = -1};
+	ret->info = (struct weir_dns_lookup_info){.extended_error = -1};
 	ret->ttl_s = UINT32_MAX;
 	if (reply_accept_read_head(&accepting) < 0)
 		return WEIR_E_SYNTAX;
-	if (!reply_accept_is_result(ret->found.rcode)) {
-		dns_accept_failure(question, ret->found.extended_error, message, ret);
+	if (!reply_accept_is_result(ret->info.rcode)) {
+		dns_accept_failure(question, ret->info.extended_error, message, ret);
 		return 0;
 	}
 	reply_accept_put_question(&accepting.writer, question, message);
@@ -321,7 +321,7 @@ int dns_accept(struct weir_span reply, const struct weir_dns_question *question,
 		error = reply_accept_put_section(&accepting, WEIR_DNS_AUTHORITY);
 	if (error < 0)
 		return error;
-	/* Without SOA nothing says for how long there will be nothing (RFC 2308 5). */
+	/* Without SOA the time to cache a negative answer is not known (RFC 2308 5). */
 	if (!accepting.answered && !accepting.denied)
 		ret->ttl_s = 0;
 	reply_accept_finish(&accepting.writer, message, body, ret);
@@ -333,7 +333,7 @@ void dns_accept_failure(const struct weir_dns_question *question, int extended_e
 {
 	struct weir_dns_writer writer;
 	reply_accept_put_question(&writer, question, message);
-	ret->found = (struct weir_dns_found){
+	ret->info = (struct weir_dns_lookup_info){
 	        .rcode = WEIR_DNS_SERVFAIL, .extended_error = extended_error};
 	ret->ttl_s = WEIR_DNS_FAILURE_S;
 	reply_accept_finish(&writer, message, writer.size, ret);

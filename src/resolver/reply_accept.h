@@ -1,6 +1,6 @@
 /*
- * What of a reply is taken: the records that belong to the question, written anew. So whatever an
- * upstream sends, what is remembered and passed on has been read and written here.
+ * Accepting a reply: the records that belong to the question are read and written anew. So only
+ * well-formed data is cached and passed on, whatever an upstream sends.
  */
 #ifndef WEIR_DNS_ACCEPT_H
 #define WEIR_DNS_ACCEPT_H
@@ -19,16 +19,16 @@ struct dns_accepted {
 	uint32_t ttl_s; /* 0: not to be remembered */
 	uint16_t answers;
 	uint16_t authorities;
-	struct weir_dns_found found; /* `kind` is not set */
+	struct weir_dns_lookup_info info; /* `kind` is not set */
 };
 
-/* The header's second word for what was found. */
-uint16_t dns_found_flags(const struct weir_dns_found *found);
+/* The second word of the header for these facts. */
+uint16_t dns_found_flags(const struct weir_dns_lookup_info *info);
 
 /*
- * Takes a reply to `question`, asked with `flags`, apart. 0 or WEIR_E_SYNTAX: it is not well formed, or
- * no reply to the question. An rcode that is no answer becomes SERVFAIL, without records. `message`
- * has room for WEIR_DNS_MESSAGE_MAX bytes.
+ * Accepts a reply to `question`, asked with `flags`. `message` has room for WEIR_DNS_MESSAGE_MAX
+ * bytes. An rcode that is no answer becomes SERVFAIL, without records. Returns 0, or WEIR_E_SYNTAX
+ * if the reply is malformed, or does not reply to the question.
  */
 int dns_accept(struct weir_span reply, const struct weir_dns_question *question, unsigned flags,
         const struct dns_ttl_bounds *bounds, uint8_t *message, struct dns_accepted *ret);

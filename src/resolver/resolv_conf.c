@@ -1,6 +1,7 @@
 /*
- * /etc/resolv.conf: a keyword a line. The last of search and domain counts, as the C library has it,
- * and numbers are cut to the same bounds. What is beyond a limit, or not understood, is skipped.
+ * /etc/resolv.conf has a keyword on each line. The last of `search` and `domain` counts, as in the
+ * C library, and numbers are cut to the same bounds. Lines beyond a limit, or not understood, are
+ * skipped.
  */
 #include <string.h>
 
@@ -15,7 +16,7 @@ enum {
 	ATTEMPTS_MAX = 5,
 };
 
-/* An address, or one in brackets with a port, as OpenBSD's resolv.conf(5) has it. */
+/* Reads an address, or one in brackets with a port, as in OpenBSD's resolv.conf(5). */
 static bool resolv_conf_parse_server(struct weir_span word, struct weir_address *ret)
 {
 	struct weir_span host;
@@ -41,7 +42,7 @@ static void resolv_conf_set_search(struct resolv_conf *conf, struct weir_span re
 	struct weir_span word;
 	conf->search_count = 0;
 	while (conf->search_count < WEIR_RESOLV_SEARCH_MAX && token_next(&rest, &word))
-		/* The root is what is tried without any search. */
+		/* The root is no search domain: a name is tried without any domain in any case. */
 		if (weir_dns_name_parse(word, &conf->search[conf->search_count]) == 0 &&
 		        conf->search[conf->search_count].labels)
 			conf->search_count++;

@@ -1,4 +1,4 @@
-/* /etc/resolv.conf (resolv.conf(5)), as far as weir/resolver.h says. */
+/* /etc/resolv.conf (resolv.conf(5)), as far as weir/resolver.h supports it. */
 #ifndef WEIR_RESOLV_CONF_H
 #define WEIR_RESOLV_CONF_H
 
@@ -19,7 +19,7 @@ struct resolv_conf {
 	bool rotate;
 };
 
-/* Whatever it says; lines that are not understood are left out. */
+/* Never fails: lines that are not understood are skipped. */
 void resolv_conf_parse(struct weir_span text, struct resolv_conf *ret);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * The resolver's life, and that of each lookup: begun from a task, ended once.
  *
- *   created ─▶ (waits for the files) ─▶ start ─▶ chases ─▶ end
+ *   created ─▶ (waits for the files) ─▶ start ─▶ chains ─▶ end
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -78,8 +78,8 @@ int resolver_resolving_create(struct weir_resolver *resolver, const struct resol
 static void resolver_detach(struct weir_resolving *resolving)
 {
 	weir_loop_cancel(resolving->resolver->loop, &resolving->start);
-	dns_chase_stop(&resolving->chases[0]);
-	dns_chase_stop(&resolving->chases[1]);
+	resolver_chain_stop(&resolving->chains[0]);
+	resolver_chain_stop(&resolving->chains[1]);
 	weir_list_remove(&resolving->link);
 	resolving->resolver->count--;
 }
@@ -117,7 +117,7 @@ static int resolver_make_lookups(
 	return weir_dns_lookups_create(resolver->loop,
 	        &(struct weir_dns_lookups_options){
 	                .upstreams = resolver->upstreams,
-	                .cache_bytes = options->cache_bytes,
+	                .own_cache.bytes = options->cache_bytes,
 	        },
 	        &resolver->lookups);
 }

@@ -1,9 +1,9 @@
 /*
- * Addresses of a host: A and AAAA are asked for together, for one candidate after the other: the
- * name in each of the domains searched, and by itself.
+ * Addresses of a host. A and AAAA are asked for together, for one candidate after the other: the
+ * name in each search domain, and the name by itself.
  *
- * What is no host's name is not asked for: other characters than letters, digits, '-' and '_', and
- * what ends in a number, which is an address that somebody got wrong.
+ * Some texts are not asked for, because they cannot be a host's name. They have characters other
+ * than letters, digits, '-' and '_', or end in a number, and are mistyped addresses.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -75,7 +75,7 @@ static void resolver_address_add(
 	        !resolver_address_wants(resolving, address->any.sa_family))
 		return;
 	*to = *address;
-	/* Both families have it at the same place. */
+	/* Both families have the port at the same offset. */
 	to->v4.sin_port = htons(resolving->port);
 	resolving->address_count++;
 }
@@ -123,7 +123,10 @@ static bool resolver_address_join(const struct weir_dns_name *name,
 	return true;
 }
 
-/* The next name to ask for; false: there is none. By itself first if it has dots enough. */
+/*
+ * Makes the next candidate. Returns false if there is none. A name with enough dots is itself the
+ * first.
+ */
 static bool resolver_address_next_candidate(
         struct weir_resolving *resolving, struct weir_dns_name *ret)
 {
@@ -154,7 +157,7 @@ static int resolver_address_ask(struct weir_resolving *resolving, const struct w
 	for (unsigned i = 0; i < 2 && error == 0; i++) {
 		if (!resolver_address_wants(resolving, kinds[i].family))
 			continue;
-		error = dns_chase_start(&resolving->chases[i], resolving, name, kinds[i].type);
+		error = resolver_chain_start(&resolving->chains[i], resolving, name, kinds[i].type);
 		resolving->pending += error == 0;
 	}
 	return error;
@@ -205,7 +208,7 @@ static void resolver_address_take(struct weir_resolving *resolving, struct resol
 	}
 }
 
-/* One family is enough; a failure is told before what there is not, which is then not certain. */
+/* One family is enough. A failure hides a negative result, which is not certain then. */
 static void resolver_address_done(
         struct weir_resolving *resolving, int error, struct resolver_answer *answer)
 {

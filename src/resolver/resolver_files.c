@@ -14,7 +14,7 @@
 
 #include "resolver_state.h"
 
-/* All zero: there is none. */
+/* All zero: the file is missing. */
 struct identity {
 	dev_t device;
 	ino_t inode;
@@ -55,7 +55,7 @@ static bool resolver_files_same(const struct identity *a, const struct identity 
 	       resolver_files_same_time(a->changed, b->changed);
 }
 
-/* What is beyond the bound is left out, from the last whole line on. */
+/* A file beyond the bound is cut after its last complete line. */
 static size_t resolver_files_read_all(int fd, char *buffer, size_t size)
 {
 	size_t got = 0;
@@ -110,7 +110,7 @@ static void resolver_files_look_at_conf(struct resolver_look *look)
 	free(text);
 }
 
-/* Without memory it is another one still at the next look. */
+/* Without memory the next check finds the change again. */
 static void resolver_files_look_at_hosts(struct resolver_look *look)
 {
 	size_t size;
@@ -150,7 +150,7 @@ struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *c
 	};
 }
 
-/* What is under way is asked of the new servers. */
+/* Questions under way are asked of the new servers. */
 static void resolver_files_adopt(struct weir_resolver *resolver)
 {
 	struct resolver_look *look = resolver->look;
@@ -188,7 +188,7 @@ bool resolver_looks(struct weir_resolver *resolver)
 		return true;
 	if (now_ms - resolver->looked_ms < WEIR_RESOLVER_LOOK_MS)
 		return false;
-	/* What cannot be looked at now is believed once more. */
+	/* Without a successful check the previous content stays in effect. */
 	resolver->looked_ms = now_ms;
 	resolver->looking =
 	        weir_work_submit_to(resolver->loop, WEIR_LANE_NAMES, &resolver->look->work,
@@ -204,7 +204,7 @@ int resolver_read_files(struct weir_resolver *resolver, const char *conf, const 
 	look->resolver = resolver;
 	look->conf_file.max = WEIR_RESOLV_CONF_MAX;
 	look->hosts_file.max = WEIR_HOSTS_FILE_MAX;
-	/* Nothing is like this: at first each is another one. */
+	/* No file is like this: at first each counts as changed. */
 	look->conf_file.identity.size = look->hosts_file.identity.size = -1;
 	look->hosts_file.path = weir_span_copy(weir_span_of(hosts));
 	if (conf)

@@ -1,6 +1,6 @@
 /*
- * What is looked up beside addresses: PTR, MX, SRV and TXT. Their results are made in one block that
- * lives as long as the callback.
+ * Lookups of PTR, MX, SRV and TXT records. A result is one block that lives as long as the
+ * callback.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,12 +13,12 @@
 
 /* -- texts ------------------------------------------------------------------------------------- */
 
-/* Where the texts of a result stand: room for so many names. */
+/* The texts of a result: room for so many names. */
 struct texts {
 	char *at;
 };
 
-/* The name in a record, `skip` bytes into its data; NULL: there is none. */
+/* The text of the name in a record, `skip` bytes into its data; or NULL. */
 static const char *resolver_records_put_name(struct texts *texts, struct weir_span reply,
         const struct weir_dns_record *record, size_t skip)
 {
@@ -45,7 +45,7 @@ static unsigned resolver_records_count_of(struct resolver_answer answer)
 	return count;
 }
 
-/* Room for `count` items and as many texts; NULL without memory. */
+/* Allocates room for `count` items and as many texts. Returns NULL without memory. */
 static void *resolver_records_make_room(unsigned count, size_t item, size_t text, struct texts *ret)
 {
 	char *block = malloc(count * (item + text));
@@ -58,7 +58,7 @@ static const uint8_t *resolver_records_bytes_of(const struct weir_dns_record *re
 	return (const uint8_t *)record->data.data;
 }
 
-/* With nothing in it that could be read. */
+/* Ends the lookup: with -ENODATA if no record could be read. */
 static void resolver_records_end(
         struct weir_resolving *resolving, struct weir_resolved *resolved, void *block)
 {
@@ -70,7 +70,7 @@ static void resolver_records_end(
 	free(block);
 }
 
-/* A random number below `below`, which is small; 0 if there is none to be had. */
+/* A random number below `below`, which is small; 0 if getrandom fails. */
 static uint32_t resolver_records_throw(struct weir_resolving *resolving, uint32_t below)
 {
 	uint32_t number;
@@ -81,7 +81,7 @@ static uint32_t resolver_records_throw(struct weir_resolving *resolving, uint32_
 
 /* -- MX ---------------------------------------------------------------------------------------- */
 
-/* Into its place, among its like at random. */
+/* Inserts the record by its preference, at a random position among equal ones. */
 static void resolver_records_insert_mx(
         struct weir_resolving *resolving, struct weir_mx *list, size_t count, struct weir_mx mx)
 {
@@ -111,7 +111,7 @@ static void resolver_records_end_mx(
 			        (struct weir_mx){
 			                dns_get16(resolver_records_bytes_of(&record)), host});
 	}
-	/* One that stands beside others means nothing (RFC 7505 3). */
+	/* A null MX beside other MX records means nothing (RFC 7505 3). */
 	resolved.none = resolved.count == 1 && strcmp(list[0].host, ".") == 0;
 	resolved.count = resolved.none ? 0 : resolved.count;
 	resolved.mx = list;
@@ -125,11 +125,11 @@ static int resolver_records_by_priority(const void *a, const void *b)
 	const struct weir_srv *left = a, *right = b;
 	if (left->priority != right->priority)
 		return left->priority < right->priority ? -1 : 1;
-	/* Those without weight first: they have the smallest chance, but one. */
+	/* Records without weight come first: they have a small chance, but not none. */
 	return (left->weight != 0) - (right->weight != 0);
 }
 
-/* RFC 2782: of those of one priority each is chosen by its share of what the rest weighs. */
+/* RFC 2782: records of one priority are chosen at random, by their share of the weight. */
 static void resolver_records_order_srv(
         struct weir_resolving *resolving, struct weir_srv *list, size_t count)
 {
@@ -174,7 +174,7 @@ static void resolver_records_end_srv(
 
 /* -- TXT --------------------------------------------------------------------------------------- */
 
-/* The strings of a record, one after the other; false: they do not add up. */
+/* Joins the strings of a record. Returns false if they do not fill the rdata. */
 static bool resolver_records_put_strings(
         struct texts *texts, struct weir_span data, struct weir_span *ret)
 {
@@ -192,7 +192,7 @@ static bool resolver_records_put_strings(
 	return true;
 }
 
-/* No more text than the reply has. */
+/* The text cannot be longer than the reply. */
 static void resolver_records_end_txt(
         struct weir_resolving *resolving, struct resolver_answer *answer)
 {
@@ -252,8 +252,8 @@ static void resolver_records_start_ptr(struct weir_resolving *resolving)
 		resolver_resolving_end(resolving, &resolved);
 		return;
 	}
-	int error =
-	        dns_chase_start(&resolving->chases[0], resolving, &resolving->name, WEIR_DNS_PTR);
+	int error = resolver_chain_start(
+	        &resolving->chains[0], resolving, &resolving->name, WEIR_DNS_PTR);
 	if (error < 0)
 		resolver_resolving_fail(resolving, error);
 }
@@ -277,8 +277,8 @@ static void resolver_records_done(
 
 static void resolver_records_start(struct weir_resolving *resolving)
 {
-	int error = dns_chase_start(
-	        &resolving->chases[0], resolving, &resolving->name, resolving->type);
+	int error = resolver_chain_start(
+	        &resolving->chains[0], resolving, &resolving->name, resolving->type);
 	if (error < 0)
 		resolver_resolving_fail(resolving, error);
 }

@@ -3,7 +3,7 @@
  *
  *   resolver.c           the resolver, and each lookup's beginning and end
  *   resolver_files.c     /etc/resolv.conf and /etc/hosts, read again when they have changed
- *   resolver_chase.c     one question, with the CNAME records that lead to its answer
+ *   resolver_alias.c     one question, with the CNAME records that lead to its answer
  *   resolver_address.c   addresses: literals, hosts, A and AAAA, searched domains
  *   resolver_records.c   names of addresses, MX, SRV, TXT
  */
@@ -27,25 +27,25 @@ struct weir_resolver {
 	struct weir_dns_lookups *lookups;
 	bool lookups_owned;
 	struct weir_list begun;   /* lookups that are being asked, or about to be */
-	struct weir_list waiting; /* … that wait for the files to be looked at */
+	struct weir_list waiting; /* lookups that wait until the files have been checked */
 	unsigned count;
 	struct random_pool random;
 	struct hosts *hosts;
 	struct resolv_conf conf;
 	struct resolver_look *look; /* at the files: what reads them */
-	bool looking;               /* … and it does now */
+	bool looking;               /* the files are being checked */
 	int64_t looked_ms;
 };
 
 /* A question that is followed to its answer. */
-struct dns_chase {
+struct resolver_chain {
 	struct weir_resolving *resolving;
 	struct weir_dns_question question;
 	struct weir_dns_lookup *lookup; /* NULL: nothing is asked */
 	unsigned hops;
 };
 
-/* What is found for a question: records of a type, all of the one name at the end of the chain. */
+/* The result of a question: records of one type, all of the name at the end of the chain. */
 struct resolver_answer {
 	struct weir_span reply;
 	struct weir_dns_name owner;
@@ -57,7 +57,7 @@ struct resolver_answer {
 struct resolving_kind {
 	/* Begins, from the loop; may end it. */
 	void (*start)(struct weir_resolving *resolving);
-	/* A chase is over, with records or an error; may end it. */
+	/* A chain is over, with records or an error; may end it. */
 	void (*done)(struct weir_resolving *resolving, int error, struct resolver_answer *answer);
 };
 
@@ -72,12 +72,12 @@ struct weir_resolving {
 	unsigned flags;
 	uint16_t port;
 	struct weir_dns_name name;   /* that was asked for */
-	struct weir_address address; /* … or this */
+	struct weir_address address; /* the address to be looked up instead of a name */
 	uint16_t type;
 	unsigned candidate; /* of the domains searched */
 	bool no_data;       /* some candidate was there */
 	bool absolute;      /* nothing is searched */
-	struct dns_chase chases[2];
+	struct resolver_chain chains[2];
 	unsigned pending; /* of them */
 	int worst;        /* of how they ended */
 	size_t address_count;
@@ -86,37 +86,40 @@ struct weir_resolving {
 
 /* -- resolver.c -------------------------------------------------------------------------------- */
 
-/* A lookup that begins soon. 0, WEIR_E_LIMIT or -ENOMEM. */
+/* Creates a lookup, which begins in a task. Returns 0, WEIR_E_LIMIT or -ENOMEM. */
 int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
         weir_resolved *resolved, void *context, struct weir_resolving **ret);
 
-/* Tells, and frees; from the loop only. */
+/* Calls back and frees the lookup; from the loop only. */
 void resolver_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);
 void resolver_resolving_fail(struct weir_resolving *resolving, int error);
 
-/* Those that waited for the files begin. */
+/* Starts the lookups that waited for the files. */
 void resolver_begin_waiting(struct weir_resolver *resolver);
 
 /* -- resolver_files.c -------------------------------------------------------------------------- */
 
-/* Reads both files at once. `conf` NULL: it is not read. 0 or -ENOMEM. */
+/* Reads both files at once; `conf` is not read if it is NULL. Returns 0 or -ENOMEM. */
 int resolver_read_files(struct weir_resolver *resolver, const char *conf, const char *hosts);
 
-/* True: it is time to look again, and resolver_begin_waiting follows from the loop. */
+/*
+ * Starts a check of the files if it is time. Returns true if lookups must wait for
+ * resolver_begin_waiting.
+ */
 bool resolver_looks(struct weir_resolver *resolver);
 void resolver_forget_files(struct weir_resolver *resolver);
 
-/* What the files say of upstreams. */
+/* The upstreams that the files configure. */
 struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *conf);
 
-/* -- resolver_chase.c -------------------------------------------------------------------------- */
+/* -- resolver_alias.c -------------------------------------------------------------------------- */
 
-/* kind->done follows from the loop. 0 or an error. */
-int dns_chase_start(struct dns_chase *chase, struct weir_resolving *resolving,
+/* Starts a chain; kind->done is called from the loop. Returns 0 or an error. */
+int resolver_chain_start(struct resolver_chain *chain, struct weir_resolving *resolving,
         const struct weir_dns_name *name, unsigned type);
-void dns_chase_stop(struct dns_chase *chase);
+void resolver_chain_stop(struct resolver_chain *chain);
 
-/* The next record; false: there is none. */
+/* Takes the next record. Returns false if there is none. */
 bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret);
 
 #endif

@@ -9,7 +9,7 @@ static inline bool token_space(char c)
 	return c == ' ' || c == '\t' || c == '\r';
 }
 
-/* The next word of *rest, taken off it; false: there is none. */
+/* Takes the next word off *rest. Returns false if there is none. */
 static inline bool token_next(struct weir_span *rest, struct weir_span *ret)
 {
 	size_t start = 0;

@@ -1,9 +1,9 @@
 /*
- * A question's life: servers are asked one after the other, each once in a round, until one has
- * answered, all have said that they will not, or the time is over. What was asked before is not
- * taken back meanwhile.
+ * A question's life. Servers are asked one after the other, each once in a round. It ends when one
+ * has answered, all have refused, or the time is over. Earlier queries stay open meanwhile.
  *
- * A refusal that was kept ends it as soon as every server that is likely to answer was asked.
+ * If a refusal was saved, the question ends as soon as every server that is likely to answer has
+ * been asked.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@
 
 /* -- ends -------------------------------------------------------------------------------------- */
 
-/* A probe goes on without its question: it is to be seen whether it is answered. */
+/* A probe goes on without its question, to see whether the server answers. */
 void upstream_stop(struct weir_dns_ask *ask)
 {
 	while (!weir_list_empty(&ask->attempts)) {
@@ -37,7 +37,7 @@ void weir_dns_ask_cancel(struct weir_dns_ask *ask)
 	weir_loop_cancel(ask->all->loop, &ask->finish);
 	weir_list_remove(&ask->link);
 	ask->all->ask_count--;
-	free(ask->kept);
+	free(ask->saved);
 	free(ask);
 }
 
@@ -55,17 +55,17 @@ static void upstream_ask_run_finish(struct weir_task *task)
 	struct weir_dns_ask *ask = WEIR_CONTAINER(task, struct weir_dns_ask, finish);
 	weir_dns_answered *answered = ask->answered;
 	void *context = ask->context;
-	char *kept = ask->kept;
-	struct weir_span reply = weir_span(kept, ask->kept_size);
-	int error = kept ? 0 : ask->error;
-	if (kept)
+	char *saved = ask->saved;
+	struct weir_span reply = weir_span(saved, ask->saved_size);
+	int error = saved ? 0 : ask->error;
+	if (saved)
 		ask->all->counters.answered++;
 	else
 		ask->all->counters.failed++;
-	ask->kept = NULL;
+	ask->saved = NULL;
 	weir_dns_ask_cancel(ask);
 	answered(context, error, reply);
-	free(kept);
+	free(saved);
 }
 
 static void upstream_ask_finish(struct weir_dns_ask *ask, int error)
@@ -84,12 +84,12 @@ static void upstream_ask_on_deadline(struct weir_timer *timer)
 
 /* -- from server to server --------------------------------------------------------------------- */
 
-/* Some query's time is not over yet. */
+/* Whether some query has not timed out yet. */
 static bool upstream_ask_waits(const struct weir_dns_ask *ask)
 {
 	for (struct weir_list *at = ask->attempts.next; at != &ask->attempts; at = at->next) {
 		const struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, link);
-		if (!attempt->late && !(attempt->how & ATTEMPT_PROBE))
+		if (!attempt->timed_out && !(attempt->how & ATTEMPT_PROBE))
 			return true;
 	}
 	return false;
@@ -99,8 +99,8 @@ static struct upstream *upstream_ask_choose(struct weir_dns_ask *ask)
 {
 	struct upstream *server = upstream_choose(ask->all, ask->asked | ask->refused);
 	if (server)
-		return ask->kept && server->aside_ms ? NULL : server;
-	if (ask->kept || upstream_ask_waits(ask))
+		return ask->saved && server->backoff_ms ? NULL : server;
+	if (ask->saved || upstream_ask_waits(ask))
 		return NULL;
 	ask->round++;
 	ask->asked = 0;
@@ -110,7 +110,7 @@ static struct upstream *upstream_ask_choose(struct weir_dns_ask *ask)
 static bool upstream_ask_hopeless(const struct weir_dns_ask *ask)
 {
 	uint32_t every = (1u << ask->all->count) - 1;
-	return !upstream_ask_waits(ask) && (ask->kept || (ask->refused & every) == every);
+	return !upstream_ask_waits(ask) && (ask->saved || (ask->refused & every) == every);
 }
 
 void upstream_next(struct weir_dns_ask *ask)
@@ -133,16 +133,16 @@ void upstream_give_up(struct weir_dns_ask *ask, const struct upstream *server, i
 	ask->error = error;
 }
 
-/* Without memory for it, there is none. */
-void upstream_keep(struct weir_dns_ask *ask, struct weir_span reply)
+/* Without memory the reply is not saved. */
+void upstream_save(struct weir_dns_ask *ask, struct weir_span reply)
 {
 	char *copy = malloc(reply.size);
 	if (!copy)
 		return;
 	memcpy(copy, reply.data, reply.size);
-	free(ask->kept);
-	ask->kept = copy;
-	ask->kept_size = reply.size;
+	free(ask->saved);
+	ask->saved = copy;
+	ask->saved_size = reply.size;
 }
 
 /* -- the beginning ----------------------------------------------------------------------------- */

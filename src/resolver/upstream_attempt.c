@@ -1,9 +1,9 @@
 /*
- * One query to one server. By UDP it has a socket of its own, connected, so that the kernel chooses
- * its port at random, hands over what comes from that server alone, and tells when nobody listens
- * there. It stays open after its time: a late answer is as good as any, until the question has one.
+ * One query to one server. By UDP it has a connected socket of its own. So the kernel chooses a
+ * random port, drops datagrams from other addresses, and reports a closed port. The socket stays
+ * open after the timeout: an answer is still welcome until the question has one.
  *
- * Invariant: whoever calls into upstream_ask.c from here does so last.
+ * Invariant: calls into upstream_ask.c are the last action of a function here.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +34,7 @@ void upstream_attempt_free(struct attempt *attempt)
 	free(attempt);
 }
 
-/* The same question to the same server, in another way. */
+/* Sends the same question to the same server with other options. */
 static void upstream_attempt_replace(struct attempt *attempt, unsigned how)
 {
 	struct weir_dns_ask *ask = attempt->ask;
@@ -49,7 +49,7 @@ static void upstream_attempt_replace(struct attempt *attempt, unsigned how)
 
 /* -- what comes back --------------------------------------------------------------------------- */
 
-/* True: the question goes by TCP from here on. */
+/* Returns true if the question is asked by TCP from here on. */
 static bool upstream_attempt_too_many_foreign(struct attempt *attempt)
 {
 	struct weir_dns_ask *ask = attempt->ask;
@@ -61,7 +61,7 @@ static bool upstream_attempt_too_many_foreign(struct attempt *attempt)
 	return true;
 }
 
-/* What a server lacks is believed when leaving it out has helped. */
+/* A server lacks a feature if a query without it has helped. */
 static void upstream_attempt_note_plain(const struct attempt *attempt)
 {
 	struct upstream *server = attempt->server;
@@ -96,7 +96,7 @@ void upstream_attempt_reply(
 		upstream_answer(ask, reply);
 		return;
 	case UPSTREAM_REFUSES:
-		upstream_keep(ask, reply);
+		upstream_save(ask, reply);
 		break;
 	case UPSTREAM_MALFORMED:
 	case UPSTREAM_FOREIGN:
@@ -107,7 +107,7 @@ void upstream_attempt_reply(
 	upstream_next(ask);
 }
 
-/* What is wrong by TCP says nothing about how the server is by UDP. */
+/* A fault by TCP does not count against the server by UDP. */
 void upstream_attempt_fail(struct attempt *attempt, int error)
 {
 	struct weir_dns_ask *ask = attempt->ask;
@@ -129,7 +129,7 @@ void upstream_attempt_again(struct attempt *attempt)
 
 /* -- UDP --------------------------------------------------------------------------------------- */
 
-/* Larger ones than we said we would take are cut off, as good as truncated. */
+/* Datagrams beyond the announced size are cut, and count as truncated. */
 static enum upstream_verdict upstream_attempt_judge_datagram(
         const struct attempt *attempt, struct weir_span datagram, bool cut)
 {
@@ -163,7 +163,7 @@ static void upstream_attempt_on_event(struct weir_watch *watch, unsigned events)
 	}
 }
 
-/* A full send buffer is as good as a datagram that was lost. */
+/* A full send buffer counts as a lost datagram. */
 static int upstream_attempt_send_datagram(struct attempt *attempt)
 {
 	const struct weir_address *to = &attempt->server->address;
@@ -201,7 +201,7 @@ static void upstream_attempt_on_time(struct weir_timer *timer)
 {
 	struct attempt *attempt = WEIR_CONTAINER(timer, struct attempt, timer);
 	struct weir_dns_ask *ask = attempt->ask;
-	attempt->late = true;
+	attempt->timed_out = true;
 	if (attempt->how & ATTEMPT_TCP) {
 		struct upstream_stream *stream = attempt->stream;
 		int64_t sent_ms = attempt->sent_ms;

@@ -1,10 +1,10 @@
 /*
- * How servers are: their round trips as in RFC 6298, failures in a row, and who is set aside for
- * how long. A server that is set aside comes back by an answer and nothing else; after its time a
- * copy of some question is sent to it, so that nobody waits for it.
+ * The health of servers: round trip times as in RFC 6298, failures in a row, and back-off. Only an
+ * answer ends the back-off. After its time a copy of some question is sent to the server, so that
+ * nobody waits for it.
  *
- * Failures of queries that were sent before another one that was answered do not count: a burst of
- * names that nobody can look up says little about who was asked.
+ * Failures of queries that were sent before an answered one do not count: a burst of names that
+ * cannot be looked up is no fault of the server.
  */
 #include "upstream_state.h"
 
@@ -15,10 +15,10 @@ static int64_t upstream_health_now_of(const struct upstream *server)
 
 static bool upstream_health_better(const struct upstream *a, const struct upstream *b)
 {
-	if (!a->aside_ms != !b->aside_ms)
-		return !a->aside_ms;
-	if (a->aside_ms)
-		return a->aside_until_ms < b->aside_until_ms;
+	if (!a->backoff_ms != !b->backoff_ms)
+		return !a->backoff_ms;
+	if (a->backoff_ms)
+		return a->backoff_until_ms < b->backoff_until_ms;
 	if (a->all->in_order)
 		return false;
 	return upstream_wait_ms(a, 0) < upstream_wait_ms(b, 0);
@@ -36,12 +36,12 @@ struct upstream *upstream_choose(struct weir_dns_upstreams *all, uint32_t exclud
 	return best;
 }
 
-/* In order, only those that were set aside: the others are not asked before their turn. */
+/* In order, only servers that back off are probed: the others are not asked before their turn. */
 struct upstream *upstream_to_probe(struct weir_dns_upstreams *all, const struct upstream *chosen)
 {
 	for (unsigned i = 0; i < all->count; i++) {
 		struct upstream *server = &all->servers[i];
-		if (server != chosen && !server->probe && (server->aside_ms || !all->in_order) &&
+		if (server != chosen && !server->probe && (server->backoff_ms || !all->in_order) &&
 		        upstream_health_now_of(server) >= server->probe_at_ms)
 			return server;
 	}
@@ -79,22 +79,22 @@ void upstream_answered(struct upstream *server, int64_t sent_ms)
 	upstream_health_measure(
 	        server, rtt_ms < WEIR_DNS_WAIT_MOST_MS ? (uint32_t)rtt_ms : WEIR_DNS_WAIT_MOST_MS);
 	server->failures = 0;
-	server->aside_ms = 0;
+	server->backoff_ms = 0;
 	server->probe_at_ms = now_ms + WEIR_DNS_PROBE_MS;
 	if (sent_ms > server->answered_ms)
 		server->answered_ms = sent_ms;
 }
 
-/* Questions that fail together set it aside once. */
-static void upstream_health_set_aside(struct upstream *server)
+/* Questions that fail together make the server back off once. */
+static void upstream_health_back_off(struct upstream *server)
 {
 	int64_t now_ms = upstream_health_now_of(server);
-	if (server->aside_ms && now_ms < server->aside_until_ms)
+	if (server->backoff_ms && now_ms < server->backoff_until_ms)
 		return;
-	uint32_t longer = server->aside_ms ? 2 * server->aside_ms : WEIR_DNS_ASIDE_FIRST_MS;
-	server->aside_ms = longer < WEIR_DNS_ASIDE_MOST_MS ? longer : WEIR_DNS_ASIDE_MOST_MS;
-	server->aside_until_ms = server->probe_at_ms = now_ms + server->aside_ms;
-	server->all->counters.set_aside++;
+	uint32_t longer = server->backoff_ms ? 2 * server->backoff_ms : WEIR_DNS_BACKOFF_FIRST_MS;
+	server->backoff_ms = longer < WEIR_DNS_BACKOFF_MAX_MS ? longer : WEIR_DNS_BACKOFF_MAX_MS;
+	server->backoff_until_ms = server->probe_at_ms = now_ms + server->backoff_ms;
+	server->all->counters.backed_off++;
 }
 
 void upstream_silent(struct upstream *server, int64_t sent_ms)
@@ -102,14 +102,14 @@ void upstream_silent(struct upstream *server, int64_t sent_ms)
 	server->all->counters.unanswered++;
 	if (sent_ms < server->answered_ms)
 		return;
-	if (!server->aside_ms)
+	if (!server->backoff_ms)
 		server->probe_at_ms = upstream_health_now_of(server) + WEIR_DNS_PROBE_MS;
 	if (++server->failures >= WEIR_DNS_FAILURES_MAX)
-		upstream_health_set_aside(server);
+		upstream_health_back_off(server);
 }
 
 void upstream_unreachable(struct upstream *server)
 {
 	server->failures++;
-	upstream_health_set_aside(server);
+	upstream_health_back_off(server);
 }

@@ -1,9 +1,9 @@
 /*
- * Queries and the judgement of replies. What is not certainly a reply to this query, from its ID to
- * the last letter of its question, is foreign, so that nothing follows from it but a count.
+ * Making queries and judging replies. A message that is not certainly a reply to this query, from
+ * its ID to the last letter of its question, is foreign: it is only counted.
  *
- * The question of a reply is compared as bytes: there is nothing before it that it could point to.
- * Leaves out what the records say.
+ * The question of a reply is compared as bytes: no pointer can occur in it. Records are not looked
+ * at.
  */
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #include "name.h"
 #include "upstream_query.h"
 
-/* Bit 5 of each letter is thrown. */
+/* Bit 5 of each letter is random. */
 static int upstream_query_mix_case(uint8_t *wire, size_t size, struct random_pool *random)
 {
 	uint8_t bits[(WEIR_DNS_NAME_MAX + 7) / 8];
@@ -59,7 +59,7 @@ static bool upstream_query_same_nocase(const uint8_t *a, const uint8_t *b, size_
 	return true;
 }
 
-/* Every record, and nothing behind them. The rcode in full, or -1. */
+/* Reads every record up to the end. Returns the full rcode, or -1 if the message is malformed. */
 static int upstream_query_read_records(
         struct weir_span reply, size_t at, const struct weir_dns_header *header)
 {
@@ -98,7 +98,7 @@ static enum upstream_verdict upstream_query_judge_rcode(
 	}
 }
 
-/* Some that cannot read a query, or will not, send its header back and no more. */
+/* Some servers that cannot read a query, or refuse it, return only its header. */
 static enum upstream_verdict upstream_query_judge_bare(
         const struct upstream_query *query, const struct weir_dns_header *header)
 {

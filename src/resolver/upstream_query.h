@@ -1,4 +1,4 @@
-/* One query, as it is sent to a server, and what may come back for it: pure, without any I/O. */
+/* A query as it is sent to a server, and the verdict on its reply, without any I/O. */
 #ifndef WEIR_UPSTREAM_QUERY_H
 #define WEIR_UPSTREAM_QUERY_H
 
@@ -17,18 +17,18 @@ struct upstream_query {
 	uint8_t bytes[UPSTREAM_QUERY_MAX];
 };
 
-/* 0 or an error of getrandom. `flags`: enum weir_dns_ask_flags. */
+/* Makes a query. `flags`: enum weir_dns_ask_flags. Returns 0 or an error of getrandom. */
 int upstream_query_make(struct upstream_query *query, const struct weir_dns_question *question,
         unsigned flags, bool edns, bool mixed, struct random_pool *random);
 
 enum upstream_verdict {
 	UPSTREAM_FOREIGN,   /* no reply to this query: it may be forged */
-	UPSTREAM_CASED,     /* it is one, but for the case of its question */
-	UPSTREAM_TRUNCATED, /* the rest is to be had by TCP */
+	UPSTREAM_CASED,     /* a reply to this query, but the case of its question is wrong */
+	UPSTREAM_TRUNCATED, /* the complete reply must be asked for by TCP */
 	UPSTREAM_PLAIN,     /* the server does not know EDNS */
-	UPSTREAM_MALFORMED, /* … or DNS */
-	UPSTREAM_REFUSES,   /* whole; another server may know better */
-	UPSTREAM_ANSWERS,   /* whole, and that is it */
+	UPSTREAM_MALFORMED, /* the server does not know DNS */
+	UPSTREAM_REFUSES,   /* complete; another server may have an answer */
+	UPSTREAM_ANSWERS,   /* complete, and an answer */
 };
 
 enum upstream_verdict upstream_judge(

@@ -1,9 +1,11 @@
 /*
- * Queries by TCP (RFC 7766): a connection a server, on which queries do not wait for each other and
- * replies come in any order, told apart by their IDs. It is kept a little while for further ones.
+ * Queries by TCP (RFC 7766): one connection for each server. Queries on it do not wait for each
+ * other, and replies come in any order, identified by their IDs. An idle connection stays open for
+ * a while.
  *
- * Invariants: IDs of those that wait on one connection differ; the stream is freed in on_close and
- * nowhere else, where the server may be gone, but not what still waits. The attempts have their own time limits.
+ * Invariants: the IDs of pending queries on a connection differ. The stream is freed in on_close
+ * and nowhere else; the server may be gone then, but not the pending attempts. These have their own
+ * time limits.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ struct upstream_stream {
 	int64_t heard_ms; /* when the last one did */
 };
 
-/* Takes no further queries, nor replies. */
+/* The stream takes no further queries or replies. */
 static void upstream_stream_retire(struct upstream_stream *stream)
 {
 	if (stream->server)
@@ -57,7 +59,7 @@ static struct attempt *upstream_stream_find(const struct upstream_stream *stream
 	return NULL;
 }
 
-/* Another ID, until it is one that nobody else on this connection has. */
+/* Changes the ID until it is unique on this connection. */
 static int upstream_stream_make_unique(struct upstream_stream *stream, struct attempt *attempt)
 {
 	int error = 0;
@@ -81,7 +83,7 @@ static int upstream_stream_on_open(struct weir_channel *channel)
 	return 0;
 }
 
-/* The other case of letters by TCP: the server's own doing, and its replies are judged without. */
+/* If the case is wrong by TCP, the server has changed it, and its case is ignored. */
 static enum upstream_verdict upstream_stream_judge(
         const struct attempt *attempt, struct weir_span reply)
 {
@@ -116,7 +118,7 @@ static void upstream_stream_on_request(struct weir_channel *channel, struct weir
 		upstream_attempt_reply(attempt, verdict, reply);
 }
 
-/* Nothing is asked any more; what was, on a connection that had stood before, is asked once more. */
+/* The connection has ended. A query on a connection that was open before is sent once more. */
 static void upstream_stream_on_close(struct weir_channel *channel, int error)
 {
 	struct upstream_stream *stream = weir_channel_context(channel);

@@ -1,4 +1,4 @@
-/* The set of upstreams: what there is, what is known of it, and its end. */
+/* The set of upstreams: creation, change, counters, end. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ int weir_dns_upstreams_create(struct weir_loop *loop,
 	return 0;
 }
 
-/* Attempts first: those of questions know their servers, too. */
+/* Attempts are cancelled first, because they refer to their servers. */
 int weir_dns_upstreams_change(
         struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
 {
@@ -116,7 +116,7 @@ bool weir_dns_upstreams_info(const struct weir_dns_upstreams *upstreams, size_t 
 	*ret = (struct weir_dns_upstream_info){
 	        .address = server->address,
 	        .rtt_ms = server->rtt_ms,
-	        .aside = server->aside_ms != 0,
+	        .backing_off = server->backoff_ms != 0,
 	        .plain = now_ms < server->plain_until_ms,
 	        .one_case = now_ms < server->one_case_until_ms,
 	};

@@ -1,9 +1,8 @@
 /*
- * The client's side: chooses a mechanism, decodes what the server asks and codes the answers; PLAIN
- * and LOGIN.
+ * The client's side of an exchange: chooses a mechanism, decodes challenges and encodes responses.
+ * PLAIN and LOGIN are here, SCRAM is in scram_client.c.
  *
- * Invariant: step() is the last thing done, since the client may be gone then. Leaves out SCRAM:
- * see scram_client.c.
+ * Invariant: a call of step() is the last action, since it may destroy the client.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +57,7 @@ static void sasl_client_plain_next(struct weir_sasl_client *client, struct weir_
 	explicit_bzero(answer, sizeof answer);
 }
 
-/* The name goes with the first line: servers take it there, and save a turn. */
+/* The name is sent as initial response: servers accept it there, and it saves a round trip. */
 static void sasl_client_login_next(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	(void)bytes;

@@ -1,10 +1,10 @@
 /*
- * The guard: two tables of buckets, each of a few entries, by a keyed hash. One counts wrong passwords
- * by network, the other remembers who has logged in from a network, and counts wrong passwords under
- * that name.
+ * The guard: two hash tables with a keyed hash and buckets of a few entries. One counts wrong
+ * passwords by network. The other stores which users have logged in from a network, with a count of
+ * their own.
  *
- * Invariants: an entry is in its own bucket or nowhere; a count that has decayed to nothing is free.
- * The lock guards all of it and is held for a bucket's length, but for clearing.
+ * Invariants: an entry is in its own bucket or nowhere; an entry whose count has decayed to 0 is
+ * free. The lock covers all of it and is held for one bucket, except for clearing.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@ enum {
 	ENTRIES = 8, /* of a bucket */
 	BUCKETS = WEIR_GUARD_ADDRESSES_MAX / ENTRIES,
 	KNOWN_BUCKETS = WEIR_GUARD_KNOWN_MAX / ENTRIES,
-	/* Beyond the threshold no delay grows after that; how much there is to forget is bounded. */
+	/* The delay does not grow beyond this count above the threshold. */
 	COUNT_MAX = 16,
 };
 
@@ -29,7 +29,7 @@ _Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "a power of two");
 _Static_assert((KNOWN_BUCKETS & (KNOWN_BUCKETS - 1)) == 0, "a power of two");
 
 struct guard_count {
-	int64_t since_ms; /* the count is of then */
+	int64_t since_ms; /* when the count was made */
 	unsigned count;
 };
 
@@ -38,18 +38,18 @@ struct guard_network {
 	struct guard_count wrong;
 };
 
-/* A user of a network. */
+/* A user who has logged in from a network. */
 struct guard_known {
 	uint8_t bytes[16]; /* the network */
 	uint64_t user[2];  /* a keyed hash of the name */
-	int64_t login_ms;  /* the last one; 0: the entry is free */
+	int64_t login_ms;  /* of the last login; 0: the entry is free */
 	struct guard_count wrong;
 };
 
 struct weir_guard {
 	struct weir_guard_options options;
 	struct siphash_key key;
-	pthread_mutex_t lock; /* guards all but the key */
+	pthread_mutex_t lock; /* covers all but the key */
 	struct guard_network networks[BUCKETS][ENTRIES];
 	struct guard_known known[KNOWN_BUCKETS][ENTRIES];
 };
@@ -128,7 +128,7 @@ static bool guard_is_v4(const uint8_t bytes[16])
 	return memcmp(bytes, guard_mapped, sizeof guard_mapped) == 0;
 }
 
-/* IPv4, mapped or not, is one address; of IPv6 the host's own half does not count. */
+/* An IPv4 address, mapped or not, is its own network. Of an IPv6 address the first half counts. */
 static void guard_network_of(const struct weir_address *address, uint8_t ret[16])
 {
 	weir_address_bytes(address, ret);
@@ -162,7 +162,10 @@ static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_c
 	return delay_ms < options->most_ms ? (uint32_t)delay_ms : options->most_ms;
 }
 
-/* The network's entry. If there is none, `take` makes one of what is free or matters least. */
+/*
+ * Finds the entry of a network. If there is none and `take` is set, replaces a free entry, or the
+ * least important one.
+ */
 static struct guard_count *guard_find(
         struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool take)
 {
@@ -185,7 +188,7 @@ static struct guard_count *guard_find(
 	return &least->wrong;
 }
 
-/* The same for a user who has logged in from the network. */
+/* Finds or makes the entry of a user who has logged in from the network. */
 static struct guard_known *guard_find_known(struct weir_guard *guard, const uint8_t bytes[16],
         struct weir_span user, int64_t now_ms, bool take)
 {
@@ -213,7 +216,7 @@ static struct guard_known *guard_find_known(struct weir_guard *guard, const uint
 
 /* -- logins ------------------------------------------------------------------------------------ */
 
-/* Locks, and says whether the address counts at all. */
+/* Locks; returns whether the address is counted at all. */
 static bool guard_enter(
         struct weir_guard *guard, const struct weir_address *address, uint8_t ret[16])
 {
@@ -297,7 +300,7 @@ void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
 	}
 }
 
-/* Whether the two have an address in common. */
+/* Whether the two networks overlap. */
 static bool guard_touches(const struct weir_network *network, const uint8_t bytes[16])
 {
 	unsigned bits = guard_is_v4(bytes) ? 128 : 64;
@@ -326,6 +329,24 @@ size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *net
 	for (size_t i = 0; i < (size_t)KNOWN_BUCKETS * ENTRIES; i++)
 		if (guard_touches(network, known[i].bytes))
 			known[i].wrong.count = 0;
+	pthread_mutex_unlock(&guard->lock);
+	return cleared;
+}
+
+size_t weir_guard_clear_user(struct weir_guard *guard, struct weir_span user)
+{
+	struct guard_known *known = guard->known[0];
+	size_t cleared = 0;
+	uint64_t name[2];
+	siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
+	pthread_mutex_lock(&guard->lock);
+	for (size_t i = 0; i < (size_t)KNOWN_BUCKETS * ENTRIES; i++) {
+		if (!known[i].login_ms || !known[i].wrong.count ||
+		        memcmp(known[i].user, name, sizeof name) != 0)
+			continue;
+		known[i].wrong.count = 0;
+		cleared++;
+	}
 	pthread_mutex_unlock(&guard->lock);
 	return cleared;
 }

@@ -3,10 +3,10 @@
  *
  *   n,,n=alice,r=C ──▶ r=CS,s=salt,i=65536 ──▶ c=biws,r=CS,p=proof ──▶ v=signature ──▶ (empty)
  *
- * Invariant: for a name that is not known the same is computed and answered as for one that is, but
- * for the end. Its salt is a hash of the name, keyed by what the first user of the file has, so that
- * it stays the same for as long as that user's password does. Leaves out channel binding, which is
- * not offered: `y` is as good as `n`, and `p=` is refused.
+ * Invariant: until the end, an unknown name leads to the same computations and answers as a known
+ * one. Its salt is a hash of the name with a key from the first user of the file, so that the salt
+ * is constant as long as the password of that user. Channel binding is not offered: `y` means the
+ * same as `n`, and `p=` is refused.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@
 #include "scram.h"
 
 enum {
-	MESSAGES_MAX = 3 * SASL_BYTES_MAX /* of the two sides, that are signed */
+	MESSAGES_MAX = 3 * SASL_BYTES_MAX /* of both sides, which are signed */
 };
 
 enum scram_stage {
@@ -32,8 +32,8 @@ struct scram_server {
 	struct weir_scram secret;
 	bool known;
 	int error;
-	struct weir_buffer header;  /* what c= has to repeat */
-	struct weir_buffer message; /* AuthMessage, as far as it has come */
+	struct weir_buffer header;  /* must be repeated in c= */
+	struct weir_buffer message; /* AuthMessage, as far as it is known */
 	struct weir_buffer nonce;   /* both halves */
 	unsigned char signature[SCRAM_KEY];
 };
@@ -55,7 +55,7 @@ struct first {
 	struct weir_span header; /* n,a=…, with the comma */
 	struct weir_span bare;
 	struct weir_span identity;
-	struct weir_span name; /* still coded */
+	struct weir_span name; /* still encoded */
 	struct weir_span nonce;
 };
 
@@ -78,7 +78,7 @@ static bool mechanism_scram_parse_first(struct weir_span bytes, struct first *re
 	       ret->nonce.size <= WEIR_SASL_NONCE_MAX - SCRAM_NONCE_OWN;
 }
 
-/* `=2C` is a comma, `=3D` an equals sign, and no other equals sign may stand there. */
+/* Decodes `=2C` to a comma and `=3D` to an equals sign; any other equals sign is an error. */
 static bool mechanism_scram_decode_name(struct weir_span coded, char *to, size_t *ret_size)
 {
 	size_t size = 0;
@@ -99,7 +99,7 @@ static bool mechanism_scram_decode_name(struct weir_span coded, char *to, size_t
 	return true;
 }
 
-/* A secret that nobody can know, with a salt and a cost like those of the users. */
+/* Makes a random secret, with a salt and a cost like those of the users. */
 static int mechanism_scram_make_fake(
         const struct weir_users *users, struct weir_span name, struct weir_scram *ret)
 {
@@ -136,7 +136,7 @@ static int mechanism_scram_find_secret(struct weir_sasl *sasl, const struct firs
 	return 0;
 }
 
-/* The nonce, and the message that the server answers with. */
+/* Composes the nonce and the first message of the server. */
 static int mechanism_scram_compose_first(struct scram_server *scram, const struct first *first)
 {
 	char own[SCRAM_NONCE_OWN], salt[WEIR_BASE64_ENCODED(WEIR_SCRAM_SALT_MAX)];
@@ -195,7 +195,7 @@ static bool mechanism_scram_parse_final(struct weir_span bytes, struct final *re
 	if (!scram_attribute(&rest, 'c', &ret->binding) ||
 	        !scram_attribute(&rest, 'r', &ret->nonce))
 		return false;
-	/* Extensions are passed over; the proof is last. */
+	/* Extensions are ignored; the proof is last. */
 	while (!scram_attribute(&rest, 'p', &proof)) {
 		struct weir_span extension;
 		if (!weir_span_cut(&rest, ',', &extension))
@@ -207,7 +207,9 @@ static bool mechanism_scram_parse_final(struct weir_span bytes, struct final *re
 	return true;
 }
 
-/* 0: the client knows the password, and the signature is made. */
+/*
+ * Checks the client's proof, and makes the signature. Returns 0 if the client knows the password.
+ */
 static int mechanism_scram_judge(struct scram_server *scram, const struct final *final)
 {
 	char header[SASL_BYTES_MAX];

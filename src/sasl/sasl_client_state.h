@@ -9,7 +9,10 @@
 struct client_mechanism {
 	const char *name;
 	bool in_clear;
-	/* The server's next bytes; none at first. Ends in one of the answers below. */
+	/*
+	 * Takes the server's next bytes; empty at first. Ends with a call of one of the answers
+	 * below.
+	 */
 	void (*next)(struct weir_sasl_client *client, struct weir_span bytes);
 };
 
@@ -22,10 +25,10 @@ struct weir_sasl_client {
 	const struct client_mechanism *mechanism;
 	void (*step)(void *context, const struct weir_sasl_step *step);
 	void *context;
-	unsigned stage; /* the mechanism's own; 0 at first */
-	bool verified;  /* the server is what it says, as far as the mechanism can tell */
+	unsigned stage; /* private to the mechanism; 0 at first */
+	bool verified;  /* the server has been authenticated, if the mechanism can do so */
 	struct scram_client *scram;
-	struct weir_span user; /* in text, as is the password */
+	struct weir_span user; /* in `text`, like the password */
 	struct weir_span password;
 	size_t size;
 	char text[];

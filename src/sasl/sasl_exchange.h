@@ -1,6 +1,6 @@
 /*
- * An exchange on the server's side, for the mechanisms. A mechanism is given decoded bytes and ends
- * each call in one of the three answers below; the exchange may be gone after any of them.
+ * An exchange on the server's side, for the mechanisms. A mechanism gets decoded bytes and ends
+ * each call with one of the three answers below. Any of them may destroy the exchange.
  */
 #ifndef WEIR_SASL_EXCHANGE_H
 #define WEIR_SASL_EXCHANGE_H
@@ -15,8 +15,8 @@ enum {
 
 struct sasl_mechanism {
 	const char *name;
-	bool in_clear; /* it sends the password */
-	/* The client's next bytes. With `have` false there was no initial response. */
+	bool in_clear; /* sends the password */
+	/* Takes the client's next bytes. With `have` false there was no initial response. */
 	void (*next)(struct weir_sasl *sasl, struct weir_span bytes, bool have);
 };
 
@@ -30,8 +30,8 @@ struct weir_sasl {
 	void (*step)(void *context, const struct weir_sasl_step *step);
 	void *context;
 	const struct sasl_mechanism *mechanism;
-	unsigned stage;             /* the mechanism's own: how far it has come; 0 at first */
-	struct scram_server *scram; /* SCRAM's own */
+	unsigned stage;             /* private to the mechanism; 0 at first */
+	struct scram_server *scram; /* private to SCRAM */
 	struct weir_login login;
 	size_t user_size;
 	char user[WEIR_USER_NAME_MAX];
@@ -41,15 +41,15 @@ struct weir_sasl {
 
 void sasl_challenge(struct weir_sasl *sasl, struct weir_span bytes);
 
-/* 0: done, it is the user; the guard is not asked. */
+/* Ends the exchange. 0: the user is authenticated; the guard is not asked. */
 void sasl_finish(struct weir_sasl *sasl, int error);
 
-/* Is it the user's password? That is the answer. */
+/* Checks the password of the user and answers with the result. */
 void sasl_check_password(struct weir_sasl *sasl, struct weir_span password);
 
-/* -- and what they need ------------------------------------------------------------------------ */
+/* -- helpers ------------------------------------------------------------------------ */
 
-/* Copies the name. False: nobody could be called so. */
+/* Copies the name. Returns false if no user can have such a name. */
 bool sasl_set_user(struct weir_sasl *sasl, struct weir_span name);
 
 static inline struct weir_span sasl_user(const struct weir_sasl *sasl)
@@ -57,11 +57,11 @@ static inline struct weir_span sasl_user(const struct weir_sasl *sasl)
 	return weir_span(sasl->user, sasl->user_size);
 }
 
-/* How long an answer waits; a wrong one is counted. */
+/* Counts the result; returns the delay of the answer in ms. */
 uint32_t sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
         struct weir_span user, const struct weir_loop *loop, int error);
 
-/* What SASLprep refuses of ASCII: there is a control character. */
+/* Whether there is a control character: of ASCII, SASLprep refuses these. */
 bool sasl_has_control(struct weir_span text);
 
 void sasl_scram_free(struct scram_server *scram);

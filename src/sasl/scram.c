@@ -1,6 +1,6 @@
 /*
- * What both sides of SCRAM compute and parse, by OpenSSL's primitives. What was secret in
- * between is erased. Nothing here has state.
+ * Computations and parsing for both sides of SCRAM, with OpenSSL's primitives. Intermediate secrets
+ * are erased. There is no state.
  */
 #include <errno.h>
 #include <limits.h>
@@ -21,7 +21,7 @@ int scram_salt_password(
 {
 	if (password.size > INT_MAX)
 		return -ENOMEM;
-	/* OpenSSL takes NULL for a password as "none". */
+	/* A NULL password means "none" to OpenSSL. */
 	const char *data = password.size ? password.data : "";
 	int good = PKCS5_PBKDF2_HMAC(data, (int)password.size, salted->salt, (int)salted->salt_size,
 	        (int)salted->iterations, EVP_sha256(), SCRAM_KEY, ret);

@@ -1,4 +1,4 @@
-/* The arithmetic and the grammar of SCRAM-SHA-256 (RFC 5802, RFC 7677), for both sides. */
+/* The computations and the grammar of SCRAM-SHA-256 (RFC 5802, RFC 7677), for both sides. */
 #ifndef WEIR_SASL_SCRAM_H
 #define WEIR_SASL_SCRAM_H
 
@@ -13,32 +13,32 @@ enum {
 	SCRAM_NONCE_OWN = 24 /* characters of our half of the nonce */
 };
 
-/* Hi(): the slow part. 0 or -ENOMEM. */
+/* Hi(), the slow part. Returns 0 or -ENOMEM. */
 int scram_salt_password(
         struct weir_span password, const struct weir_scram *salted, unsigned char ret[SCRAM_KEY]);
 
-/* 0 or -ENOMEM, as all below. */
+/* HMAC. Returns 0 or -ENOMEM, like the functions below. */
 int scram_hmac(
         const unsigned char key[SCRAM_KEY], struct weir_span text, unsigned char ret[SCRAM_KEY]);
 int scram_hash(const unsigned char bytes[SCRAM_KEY], unsigned char ret[SCRAM_KEY]);
 
-/* StoredKey and ServerKey of *scram, and the ClientKey. */
+/* Derives StoredKey and ServerKey of *scram, and ClientKey. */
 int scram_derive(const unsigned char salted[SCRAM_KEY], struct weir_scram *scram,
         unsigned char ret_client_key[SCRAM_KEY]);
 
-/* In constant time. */
+/* Compares in constant time. */
 bool scram_equal(const unsigned char a[SCRAM_KEY], const unsigned char b[SCRAM_KEY]);
 
-/* Not ended by NUL. 0 or -EIO. */
+/* Makes a nonce, without a NUL. Returns 0 or -EIO. */
 int scram_nonce(char ret[SCRAM_NONCE_OWN]);
 
-/* Cuts `name=value` off, up to a comma or the end. False: that is not what comes next. */
+/* Cuts `name=value` off the front, up to a comma or the end. Returns false if there is none. */
 bool scram_attribute(struct weir_span *rest, char name, struct weir_span *ret);
 
-/* Can it be (part of) a nonce: printable, without commas, not empty? */
+/* Whether the text can be part of a nonce: printable, without commas, not empty. */
 bool scram_is_nonce(struct weir_span text);
 
-/* A decoded key of base64. */
+/* Decodes a key from base64. Returns false if it is malformed. */
 bool scram_key(struct weir_span text, unsigned char ret[SCRAM_KEY]);
 
 #endif

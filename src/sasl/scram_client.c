@@ -1,10 +1,10 @@
 /*
  * SCRAM-SHA-256, the client's side. The slow part runs on the work pool.
  *
- * Invariant: the state belongs to the client but for while its work is under way; a client that
- * goes then leaves it behind (`client` is NULL), to be freed when the work is done. The server is
- * believed only when its signature is right, and asked for fewer iterations than RFC 7677 allows or
- * for more than anybody needs, the answer is no.
+ * Invariant: the client owns the state, except while the work is under way. If the client is
+ * destroyed meanwhile, it leaves the state behind (`client` is NULL), and it is freed when the work
+ * is done. The server is accepted only with a valid signature. A number of iterations below RFC
+ * 7677's minimum, or above our maximum, is refused.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -29,14 +29,14 @@ enum scram_client_stage {
 
 struct scram_client {
 	struct weir_work work;
-	struct weir_sasl_client *client; /* NULL: it is gone */
+	struct weir_sasl_client *client; /* NULL: destroyed */
 	bool working;
 	int error;
-	struct weir_scram secret; /* as the server tells it, then with the keys */
+	struct weir_scram secret; /* from the server, then with the keys */
 	unsigned char client_key[SCRAM_KEY];
-	unsigned char signature[SCRAM_KEY]; /* that the server has to show */
-	struct weir_buffer message;         /* AuthMessage, as far as it has come */
-	struct weir_buffer nonce;           /* ours, then both */
+	unsigned char signature[SCRAM_KEY]; /* that the server has to send */
+	struct weir_buffer message;         /* AuthMessage, as far as it is known */
+	struct weir_buffer nonce;           /* ours, then both halves */
 	size_t password_size;
 	char password[WEIR_PASSWORD_MAX];
 };
@@ -99,7 +99,7 @@ static void scram_client_begin(struct weir_sasl_client *client)
 	scram->client = client;
 	scram->password_size = client->password.size;
 	memcpy(scram->password, client->password.data, client->password.size);
-	/* The header is sent, and not signed as such. */
+	/* The header is sent, but not signed as part of the message. */
 	char first[SASL_BYTES_MAX];
 	size_t size = scram->message.size;
 	memcpy(first, scram->message.data, size);
@@ -144,7 +144,7 @@ static void scram_client_run_salt(struct weir_work *work)
 	explicit_bzero(scram_client_salted, sizeof scram_client_salted);
 }
 
-/* Into `final`, of MESSAGES_MAX bytes at most. */
+/* Composes into `final`, which has MESSAGES_MAX bytes. */
 static int scram_client_compose_final(struct scram_client *scram, struct weir_buffer *final)
 {
 	unsigned char proof[SCRAM_KEY];

@@ -1,16 +1,21 @@
 /*
- * The server's side of an exchange: finds the mechanism, decodes what the client sends, codes what
- * it is sent.
+ * The server's side of an exchange: finds the mechanism, decodes what the client sends and encodes
+ * what it gets.
  *
- * Invariant: step() is called once for each start and next, and is the last thing done, since the
- * exchange may be gone then. Decoded secrets live on the stack and are erased. Leaves out what a
- * mechanism makes of the bytes: see mechanism_*.c.
+ * Invariant: step() is called once for each start and next, as the last action, since it may
+ * destroy the exchange. Decoded secrets are on the stack and are erased. The mechanisms are in
+ * mechanism_*.c.
+ *
+ * The check of one password without a mechanism is here, too: the work pool checks it, and the guard
+ * delays the answer. At most one of its check and its timer is under way.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir/error.h>
+#include <weir/loop.h>
+#include <weir/sasl.h>
 
 #include "sasl_exchange.h"
 
@@ -58,7 +63,7 @@ static void sasl_server_on_login(struct weir_login *login, int error)
 
 void sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
 {
-	/* A password that cannot be is checked too: it is wrong, and counted. */
+	/* A password that no user can have is checked, too: it is wrong, and is counted. */
 	if (sasl_has_control(password))
 		password = weir_span("\0", 1);
 	weir_login_check(&sasl->login, sasl->loop, &sasl->options, sasl_user(sasl), password,
@@ -119,7 +124,7 @@ static int sasl_server_choose(struct weir_sasl *sasl, struct weir_span name)
 	return -EOPNOTSUPP;
 }
 
-/* The bytes are on this stack, and those of the mechanism below it; both are erased. */
+/* The bytes are on this stack, and the mechanism's copies below it; both are erased. */
 static void sasl_server_take(struct weir_sasl *sasl, struct weir_span text)
 {
 	char bytes[SASL_BYTES_MAX];
@@ -155,4 +160,59 @@ void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line)
 		sasl_finish(sasl, -ECANCELED);
 	else
 		sasl_server_take(sasl, line);
+}
+
+/* -- one password, for USER and PASS ------------------------------------------------------------- */
+
+static void sasl_login_on_time(struct weir_timer *timer)
+{
+	struct weir_login *login = WEIR_CONTAINER(timer, struct weir_login, timer);
+	login->done(login, login->error);
+}
+
+uint32_t sasl_delay(struct weir_guard *guard, const struct weir_address *peer,
+        struct weir_span user, const struct weir_loop *loop, int error)
+{
+	if (!guard || (error && error != -EACCES))
+		return 0;
+	int64_t now_ms = weir_loop_now_ms(loop);
+	return error ? weir_guard_failed(guard, peer, user, now_ms)
+	             : weir_guard_passed(guard, peer, user, now_ms);
+}
+
+static void sasl_login_on_checked(struct weir_check *check, int error)
+{
+	struct weir_login *login = WEIR_CONTAINER(check, struct weir_login, check);
+	uint32_t delay_ms = sasl_delay(login->guard, &login->peer,
+	        weir_span(login->name, login->name_size), login->loop, error);
+	login->error = error;
+	if (delay_ms)
+		weir_timer_start(login->loop, &login->timer, delay_ms, sasl_login_on_time);
+	else
+		login->done(login, error);
+}
+
+void weir_login_check(struct weir_login *login, struct weir_loop *loop,
+        const struct weir_sasl_options *options, struct weir_span name, struct weir_span password,
+        void (*done)(struct weir_login *login, int error))
+{
+	struct weir_check_client client = {.address = &login->peer};
+	*login = (struct weir_login){
+	        .loop = loop, .guard = options->guard, .peer = options->peer, .done = done};
+	/* No user has a longer name. The guard counts it under its beginning. */
+	login->name_size = name.size < sizeof login->name ? name.size : sizeof login->name;
+	if (name.size)
+		memcpy(login->name, name.data, login->name_size);
+	if (options->guard)
+		client.suspect = weir_guard_suspects(
+		        options->guard, &login->peer, name, weir_loop_now_ms(loop));
+	weir_users_check_for(options->users, loop, &login->check, &client, name, password,
+	        sasl_login_on_checked);
+}
+
+void weir_login_cancel(struct weir_login *login)
+{
+	weir_check_cancel(&login->check);
+	if (weir_timer_running(&login->timer))
+		weir_timer_stop(&login->timer);
 }

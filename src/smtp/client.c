@@ -1,10 +1,9 @@
 /*
- * The SMTP client's connection: from the greeting to being ready, and its end.
+ * The SMTP client's connection: from the greeting to the ready session, and its end.
  *
- * Invariants: of a reply that is not what the state awaits nothing is guessed, the connection ends;
- * what came before TLS is forgotten with it (RFC 3207 4.2), and bytes that came in clear behind the
- * reply to STARTTLS end it; the client is freed in on_close and nowhere else once there is a
- * channel. Leaves out AUTH and messages: see client_auth.c and client_send.c.
+ * Invariants: a reply that the state does not expect ends the connection. All that came before TLS
+ * is forgotten (RFC 3207 4.2), and plain text after the reply to STARTTLS ends the connection. Once
+ * there is a channel, the client is freed in on_close and nowhere else. Messages are in client_send.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -49,7 +48,7 @@ void smtp_client_fail_reply(struct weir_smtp_client *client)
 static void smtp_client_on_time(struct weir_timer *timer)
 {
 	struct weir_smtp_client *client = WEIR_CONTAINER(timer, struct weir_smtp_client, timer);
-	smtp_client_fail(client, -ETIMEDOUT, "the server does not answer");
+	smtp_client_fail(client, -ETIMEDOUT, "the server does not reply");
 }
 
 void smtp_client_await(struct weir_smtp_client *client, enum client_state state, uint32_t within_ms)
@@ -59,7 +58,7 @@ void smtp_client_await(struct weir_smtp_client *client, enum client_state state,
 	weir_timer_start(client->loop, &client->timer, within_ms, smtp_client_on_time);
 }
 
-void smtp_client_say(struct weir_smtp_client *client, struct weir_span line,
+void smtp_client_command(struct weir_smtp_client *client, struct weir_span line,
         enum client_state state, uint32_t within_ms)
 {
 	weir_channel_push_copy(client->channel, line);
@@ -75,22 +74,23 @@ void smtp_client_become_ready(struct weir_smtp_client *client)
 
 /* -- from the greeting to being ready ---------------------------------------------------------- */
 
-static void smtp_client_say_hello(struct weir_smtp_client *client, enum client_state state)
+static void smtp_client_hello(struct weir_smtp_client *client, enum client_state state)
 {
 	char line[8 + WEIR_SMTP_HELO_MAX];
 	int size = snprintf(line, sizeof line, "%s %s\r\n", state == CLIENT_EHLO ? "EHLO" : "HELO",
 	        client->options.helo);
 	client->offers = (struct smtp_offers){0};
-	smtp_client_say(client, weir_span(line, (size_t)size), state, WEIR_SMTP_CLIENT_REPLY_MS);
+	smtp_client_command(
+	        client, weir_span(line, (size_t)size), state, WEIR_SMTP_CLIENT_REPLY_MS);
 }
 
-/* All is known that the server offers: TLS if it has to be, then AUTH, then ready. */
+/* The server's offers are known: start TLS if required, then AUTH, then the session is ready. */
 static void smtp_client_go_on(struct weir_smtp_client *client)
 {
 	bool secure = weir_channel_secure(client->channel);
 	enum weir_smtp_client_tls mode = client->options.mode;
 	if (!secure && mode != WEIR_SMTP_CLIENT_TLS_OFF && client->offers.starttls)
-		smtp_client_say(client, WEIR_SPAN("STARTTLS\r\n"), CLIENT_STARTTLS,
+		smtp_client_command(client, WEIR_SPAN("STARTTLS\r\n"), CLIENT_STARTTLS,
 		        WEIR_SMTP_CLIENT_REPLY_MS);
 	else if (!secure && mode == WEIR_SMTP_CLIENT_TLS_REQUIRED)
 		smtp_client_fail(client, -EPROTO, "the server does not offer STARTTLS");
@@ -117,14 +117,14 @@ static void smtp_client_on_secured(struct weir_channel *channel, size_t dropped)
 	struct weir_smtp_client *client = weir_channel_context(channel);
 	client->in_tls = false;
 	if (dropped)
-		smtp_client_fail(client, -EPROTO, "the server went on in clear behind STARTTLS");
+		smtp_client_fail(client, -EPROTO, "the server sent plain text after STARTTLS");
 	else if (client->options.mode == WEIR_SMTP_CLIENT_TLS_IMPLICIT)
 		smtp_client_await(client, CLIENT_GREETING, WEIR_SMTP_CLIENT_REPLY_MS);
 	else
-		smtp_client_say_hello(client, CLIENT_EHLO);
+		smtp_client_hello(client, CLIENT_EHLO);
 }
 
-/* Ends up in logs and reports: a line of what can be printed. */
+/* The reason goes into logs and notifications, so that control characters are replaced. */
 static void smtp_client_on_insecure(struct weir_channel *channel, const char *why)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
@@ -152,7 +152,7 @@ static void smtp_client_take_reply(struct weir_smtp_client *client)
 	switch (client->state) {
 	case CLIENT_GREETING:
 		if (code == 220)
-			smtp_client_say_hello(client, CLIENT_EHLO);
+			smtp_client_hello(client, CLIENT_EHLO);
 		else
 			smtp_client_fail_reply(client);
 		return;
@@ -160,7 +160,7 @@ static void smtp_client_take_reply(struct weir_smtp_client *client)
 		if (code == 250)
 			smtp_client_go_on(client);
 		else if (code / 100 == 5 && code != 554)
-			smtp_client_say_hello(client, CLIENT_HELO);
+			smtp_client_hello(client, CLIENT_HELO);
 		else
 			smtp_client_fail_reply(client);
 		return;
@@ -187,7 +187,7 @@ static void smtp_client_take_reply(struct weir_smtp_client *client)
 	case CLIENT_REFUSING:
 	case CLIENT_LOOKING:
 	case CLIENT_ENDING:
-		/* 421: it wants to close. Whatever else it is, it answers nothing. */
+		/* No command is pending: this can only be a 421, or a violation of the protocol. */
 		smtp_client_fail_reply(client);
 		return;
 	default:
@@ -216,7 +216,7 @@ static void smtp_client_on_line(struct weir_channel *channel, struct weir_span l
 		return;
 	int done = smtp_reply_line(&client->reply, line);
 	if (done < 0) {
-		smtp_client_fail(client, done, "the server does not speak SMTP");
+		smtp_client_fail(client, done, "the server's reply is not SMTP");
 		return;
 	}
 	if (client->state == CLIENT_EHLO && client->reply.code == 250 && client->reply.lines > 1 &&
@@ -238,7 +238,7 @@ static void smtp_client_on_eof(struct weir_channel *channel)
 	        weir_channel_context(channel), -ECONNRESET, "the server closed the connection");
 }
 
-/* The reply to a message has its time from when the last of it has gone. */
+/* The timeout of the reply to a message begins when the last byte of the message has been sent. */
 static void smtp_client_on_drained(struct weir_channel *channel)
 {
 	struct weir_smtp_client *client = weir_channel_context(channel);
@@ -257,7 +257,8 @@ static void smtp_client_free(struct weir_smtp_client *client)
 	if (client->options.password)
 		explicit_bzero((char *)(uintptr_t)client->options.password,
 		        strlen(client->options.password));
-	free(client->good);
+	free(client->pending);
+	seven_bit_plan_free(&client->plan);
 	free(client);
 }
 
@@ -295,7 +296,7 @@ static const struct weir_protocol protocol = {
         .close = smtp_client_on_close,
 };
 
-static const char *smtp_client_keep(char **to, const char *text)
+static const char *smtp_client_copy_string(char **to, const char *text)
 {
 	if (!text)
 		return NULL;
@@ -320,10 +321,10 @@ static struct weir_smtp_client *smtp_client_make(const struct weir_smtp_client_o
 		return NULL;
 	char *to = client->text;
 	client->options = *options;
-	client->options.host = smtp_client_keep(&to, options->host);
-	client->options.helo = smtp_client_keep(&to, options->helo);
-	client->options.user = smtp_client_keep(&to, options->user);
-	client->options.password = smtp_client_keep(&to, options->password);
+	client->options.host = smtp_client_copy_string(&to, options->host);
+	client->options.helo = smtp_client_copy_string(&to, options->helo);
+	client->options.user = smtp_client_copy_string(&to, options->user);
+	client->options.password = smtp_client_copy_string(&to, options->password);
 	if (options->tls)
 		weir_tls_hold(options->tls);
 	return client;
@@ -332,7 +333,10 @@ static struct weir_smtp_client *smtp_client_make(const struct weir_smtp_client_o
 int weir_smtp_client_connect(struct weir_loop *loop, const struct weir_smtp_client_options *options,
         const struct weir_smtp_client_events *events, void *context, struct weir_smtp_client **ret)
 {
-	/* Replies have timers of their own; a body that does not move has the channel's. */
+	/*
+	 * Replies have their own timers; the channel bounds how long a message may make no
+	 * progress.
+	 */
 	static const struct weir_bounds bounds = {
 	        .request_max = WEIR_SMTP_CLIENT_LINE_MAX,
 	        .idle_ms = WEIR_SMTP_CLIENT_IDLE_MS,
@@ -364,7 +368,7 @@ bool weir_smtp_client_has_dsn(const struct weir_smtp_client *client)
 
 void weir_smtp_client_quit(struct weir_smtp_client *client)
 {
-	smtp_client_say(client, WEIR_SPAN("QUIT\r\n"), CLIENT_QUIT, WEIR_SMTP_CLIENT_QUIT_MS);
+	smtp_client_command(client, WEIR_SPAN("QUIT\r\n"), CLIENT_QUIT, WEIR_SMTP_CLIENT_QUIT_MS);
 }
 
 void weir_smtp_client_abort(struct weir_smtp_client *client)
@@ -379,4 +383,78 @@ void weir_smtp_client_abort(struct weir_smtp_client *client)
 	weir_sasl_client_destroy(client->sasl);
 	client->sasl = NULL;
 	weir_channel_abort(client->channel, WEIR_E_CLOSED);
+}
+
+/* -- AUTH ---------------------------------------------------------------------------------------- */
+
+static void smtp_client_auth_on_step(void *context, const struct weir_sasl_step *step)
+{
+	struct weir_smtp_client *client = context;
+	char line[WEIR_SASL_LINE_MAX + 64];
+	int size = 0;
+	if (step->outcome == WEIR_SASL_FAILED) {
+		smtp_client_fail(client, step->error,
+		        step->error == -EACCES
+		                ? "the server has not shown that it knows the password"
+		                : NULL);
+		return;
+	}
+	if (client->state != CLIENT_AUTH)
+		size = snprintf(
+		        line, sizeof line, "AUTH %s ", weir_sasl_client_mechanism(client->sasl));
+	size += snprintf(line + size, sizeof line - (size_t)size, "%.*s\r\n", (int)step->text.size,
+	        step->text.data ? step->text.data : "");
+	smtp_client_command(
+	        client, weir_span(line, (size_t)size), CLIENT_AUTH, WEIR_SMTP_CLIENT_REPLY_MS);
+	explicit_bzero(line, sizeof line);
+}
+
+void smtp_client_authenticate(struct weir_smtp_client *client)
+{
+	struct weir_sasl_client_options options = {
+	        .mechanisms = weir_span_of(client->offers.auth),
+	        .user = weir_span_of(client->options.user),
+	        .password = weir_span_of(client->options.password ? client->options.password : ""),
+	        .secure = client->options.password_in_clear || weir_channel_secure(client->channel),
+	};
+	int error = weir_sasl_client_create(
+	        client->loop, &options, smtp_client_auth_on_step, client, &client->sasl);
+	if (error == 0)
+		weir_sasl_client_start(client->sasl);
+	else if (error == -EOPNOTSUPP)
+		smtp_client_fail(client, error, "the server offers no usable AUTH mechanism");
+	else if (error == -EPERM)
+		smtp_client_fail(client, error, "the password would be sent without TLS");
+	else
+		smtp_client_fail(client, error, NULL);
+}
+
+/* Returns the text behind `334 `. */
+static struct weir_span smtp_client_auth_challenge_of(const struct smtp_reply *reply)
+{
+	struct weir_span text = weir_span(reply->text, reply->size);
+	return weir_span_skip(text, text.size > 4 ? 4 : text.size);
+}
+
+void smtp_client_auth_reply(struct weir_smtp_client *client)
+{
+	unsigned code = client->reply.code;
+	if (code == 334) {
+		char text[WEIR_SMTP_REPLY_MAX + 1];
+		struct weir_span challenge = smtp_client_auth_challenge_of(&client->reply);
+		memcpy(text, challenge.data, challenge.size);
+		weir_timer_stop(&client->timer);
+		weir_sasl_client_next(client->sasl, weir_span(text, challenge.size));
+		return;
+	}
+	bool good = code == 235 && weir_sasl_client_verify(client->sasl) == 0;
+	weir_sasl_client_destroy(client->sasl);
+	client->sasl = NULL;
+	if (good)
+		smtp_client_become_ready(client);
+	else if (code == 235)
+		smtp_client_fail(
+		        client, -EACCES, "the server has not shown that it knows the password");
+	else
+		smtp_client_fail_reply(client);
 }

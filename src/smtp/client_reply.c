@@ -1,6 +1,6 @@
 /*
- * Replies: three digits, the same in all lines; then `-` where more lines follow. What servers say
- * ends up in logs and reports, so that whatever is not printable is replaced here.
+ * Replies: three digits, the same in all lines, and `-` behind them if more lines follow. The texts
+ * of servers go into logs and notifications, so that control characters are replaced here.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static void smtp_client_reply_put(struct smtp_reply *reply, struct weir_span tex
 	}
 }
 
-/* An enhanced code (RFC 3463) is said once: "5.1.1". */
+/* An enhanced status code (RFC 3463) is repeated in each line; only the first is copied. */
 static struct weir_span smtp_client_reply_without_enhanced(
         const struct smtp_reply *reply, struct weir_span text)
 {

@@ -11,14 +11,16 @@
 struct smtp_reply {
 	unsigned code;
 	unsigned lines;
-	/* "550 5.1.1 Who? Never heard": its lines in one, printable, cut where it is too long. */
+	/*
+	 * "550 5.1.1 User unknown": the lines joined, without control characters, cut if too long.
+	 */
 	char text[WEIR_SMTP_REPLY_MAX + 1];
 	size_t size;
 };
 
 /*
- * The next line, without CRLF. 1: the reply is complete; 0: more lines follow; -EPROTO: that is no
- * reply. The caller makes it all zero before the next one.
+ * Takes the next line, without CRLF. Returns 1 if the reply is complete, 0 if more lines follow, or
+ * -EPROTO if the line is not a reply. The caller zeroes the struct before the next reply.
  */
 int smtp_reply_line(struct smtp_reply *reply, struct weir_span line);
 
@@ -29,11 +31,11 @@ struct smtp_offers {
 	bool dsn;
 	bool starttls;
 	bool size;
-	uint64_t size_max; /* 0: it has no limit */
-	char auth[256];    /* mechanisms, spaces between */
+	uint64_t size_max; /* 0: no limit */
+	char auth[256];    /* mechanisms, separated by spaces */
 };
 
-/* A line of the reply to EHLO but the first, without its code. */
+/* Takes a line of the reply to EHLO, except the first, without its code. */
 void smtp_offer(struct smtp_offers *offers, struct weir_span line);
 
 #endif

@@ -1,11 +1,16 @@
 /*
- * Sending a message: MAIL, RCPT, DATA, the message, `.`; with PIPELINING the commands go at once.
+ * Sending a message: MAIL, RCPT, DATA, the message, `.`. With PIPELINING the commands are sent
+ * together.
  *
- *   MAIL ─▶ RCPT … ─▶ DATA ─▶ MESSAGE ─▶ ready        nobody accepted ─▶ RSET ─▶ ready
+ *   MAIL ─▶ RCPT … ─▶ DATA ─▶ MESSAGE ─▶ ready        no recipient accepted ─▶ RSET ─▶ ready
  *
- * Invariants: replies are taken in the order of the commands, whether those went together or one by
- * one; a recipient is told once, those accepted when the message's own reply is there. The message is
- * sent with its lines ended by CRLF and its dots doubled, so that nothing in it can end it.
+ * Invariants: replies are matched to commands in their order, with and without pipelining. The
+ * result of a recipient is reported once; that of an accepted one when the reply to the message has
+ * come.
+ *
+ * DATA sends the message with CRLF line ends and doubled dots (RFC 5321 4.1.1.4); a line with a dot
+ * follows. That dot is at the start of a line, whatever the message ends in. Behind an incomplete line,
+ * or a bare CR, the server would not see it: both sides would wait for the other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,47 +20,131 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
+#include "inner.h"
 #include "smtp_client_state.h"
 
-enum {
-	COMMANDS_MAX = 2 * 1024 * 1024 /* bytes of a message's commands */
+/* -- the message --------------------------------------------------------------------------------- */
+
+struct body {
+	struct weir_producer base;
+	struct weir_producer *child;
+	char last[2];            /* the last bytes that have passed */
+	struct weir_span ending; /* what still has to be put; static */
+	bool ended;              /* the child is done */
 };
 
-/* -- telling ----------------------------------------------------------------------------------- */
+static void body_pass(struct body *body, struct weir_output *out, const struct weir_piece *piece)
+{
+	const char *end = piece->data + piece->size;
+	if (piece->size > 1)
+		body->last[0] = end[-2];
+	else
+		body->last[0] = body->last[1];
+	body->last[1] = end[-1];
+	weir_output_forward(out, piece, 0, piece->size);
+}
+
+static enum weir_more body_more(struct weir_producer *producer, struct weir_output *out)
+{
+	struct body *body = (struct body *)producer;
+	struct weir_piece pieces[WEIR_INNER_PIECES];
+	struct weir_output inner;
+	if (!body->ended) {
+		unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
+		weir_output_init_inner(&inner, out, pieces, places, weir_output_room(out));
+		enum weir_more more = weir_producer_more(body->child, &inner);
+		for (unsigned i = 0; i < inner.count; i++)
+			body_pass(body, out, &pieces[i]);
+		if (more != WEIR_DONE)
+			return more;
+		bool line_start = body->last[0] == '\r' && body->last[1] == '\n';
+		body->ending = line_start ? WEIR_SPAN(".\r\n") : WEIR_SPAN("\r\n.\r\n");
+		body->ended = true;
+	}
+	size_t put = weir_output_borrow(out, body->ending.data, body->ending.size);
+	body->ending = weir_span_skip(body->ending, put);
+	return body->ending.size ? WEIR_MORE : WEIR_DONE;
+}
+
+static void body_close(struct weir_producer *producer, enum weir_close_reason why)
+{
+	weir_producer_close(((struct body *)producer)->child, why);
+	free(producer);
+}
+
+static const struct weir_producer_type body_type = {
+        .name = "smtp-body",
+        .more = body_more,
+        .close = body_close,
+};
+
+/* Wraps `child`, whose pieces must be in memory. */
+static struct weir_producer *body_create(struct weir_producer *child)
+{
+	struct body *body = child ? calloc(1, sizeof *body) : NULL;
+	if (!body) {
+		weir_producer_close(child, WEIR_CLOSE_FAILED);
+		return NULL;
+	}
+	weir_producer_init(&body->base, &body_type);
+	body->child = child;
+	body->last[0] = '\r';
+	body->last[1] = '\n';
+	weir_producer_adopt(&body->base, child);
+	return &body->base;
+}
+
+/* Returns a producer of the message and of the end of the data; NULL without memory. */
+static struct weir_producer *client_body(const struct weir_smtp_client *client)
+{
+	const struct weir_smtp_mail *mail = client->mail;
+	struct weir_producer *bytes =
+	        client->plan.count ? seven_bit_producer(&client->plan, mail->fd, mail->size)
+	                           : weir_produce_file(mail->fd, false, 0, mail->size);
+	return body_create(weir_produce_escape(weir_produce_crlf(bytes), WEIR_SPAN("\r\n."),
+	        WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n")));
+}
+
+enum {
+	COMMANDS_MAX = 2 * 1024 * 1024 /* bytes of the commands of a message */
+};
+
+/* -- results ----------------------------------------------------------------------------------- */
 
 static struct weir_smtp_result smtp_client_send_result_of(const struct smtp_reply *reply)
 {
 	return (struct weir_smtp_result){.code = reply->code, .text = reply->text};
 }
 
-static void smtp_client_send_tell(
+static void smtp_client_send_report(
         struct weir_smtp_client *client, size_t index, const struct weir_smtp_result *result)
 {
 	client->events->recipient(client->context, index, result);
 }
 
-/* All who have not been told. */
-static void smtp_client_send_tell_all(
+/* Reports a result for all recipients that have none yet. */
+static void smtp_client_send_report_all(
         struct weir_smtp_client *client, const struct weir_smtp_result *result)
 {
 	size_t count = client->mail->envelope->count;
 	for (size_t i = 0; i < count; i++)
-		if (!client->good || client->good[i])
-			smtp_client_send_tell(client, i, result);
+		if (!client->pending || client->pending[i])
+			smtp_client_send_report(client, i, result);
 }
 
 static void smtp_client_send_finish(struct weir_smtp_client *client)
 {
-	free(client->good);
-	client->good = NULL;
+	free(client->pending);
+	client->pending = NULL;
 	client->mail = NULL;
+	seven_bit_plan_free(&client->plan);
 }
 
 void smtp_client_send_lost(struct weir_smtp_client *client)
 {
 	if (!client->mail)
 		return;
-	smtp_client_send_tell_all(client, &client->why);
+	smtp_client_send_report_all(client, &client->why);
 	smtp_client_send_finish(client);
 }
 
@@ -83,8 +172,8 @@ static int smtp_client_send_put_mail(
 	        (int)envelope->sender.size, envelope->sender.data ? envelope->sender.data : "");
 	if (error == 0 && offers->size)
 		error = weir_buffer_format(
-		        line, COMMANDS_MAX, " SIZE=%llu", (unsigned long long)client->mail->size);
-	if (error == 0 && client->eight_bit)
+		        line, COMMANDS_MAX, " SIZE=%llu", (unsigned long long)client->size);
+	if (error == 0 && client->eight_bit && offers->eight_bit)
 		error = weir_buffer_format(line, COMMANDS_MAX, " BODY=8BITMIME");
 	if (error == 0 && client->utf8)
 		error = weir_buffer_format(line, COMMANDS_MAX, " SMTPUTF8");
@@ -114,7 +203,7 @@ static int smtp_client_send_put_notify(struct weir_buffer *line, unsigned notify
 	return weir_buffer_format(line, COMMANDS_MAX, " NOTIFY=%s", list + 1);
 }
 
-/* ORCPT is `type;address`, of which the address is coded. */
+/* ORCPT is `type;address`, with the address in xtext. */
 static int smtp_client_send_put_orcpt(struct weir_buffer *line, struct weir_span orcpt)
 {
 	struct weir_span type, address = orcpt;
@@ -138,7 +227,7 @@ static int smtp_client_send_put_rcpt(
 	return error ? error : weir_buffer_append(line, "\r\n", 2, COMMANDS_MAX);
 }
 
-/* What follows MAIL, from recipient `index` on: all of it, or one command. */
+/* Puts the commands behind MAIL, from recipient `index` on: all of them, or one. */
 static int smtp_client_send_put_next(
         const struct weir_smtp_client *client, struct weir_buffer *line, size_t index, bool all)
 {
@@ -163,8 +252,8 @@ static void smtp_client_send_push(
 	weir_buffer_finish(line);
 }
 
-/* Without PIPELINING the next command goes when the last has its answer. */
-static void smtp_client_send_say_next(struct weir_smtp_client *client)
+/* Without PIPELINING the next command is sent when the reply to the last has come. */
+static void smtp_client_send_command(struct weir_smtp_client *client)
 {
 	struct weir_buffer line = {0};
 	if (client->offers.pipelining)
@@ -175,10 +264,10 @@ static void smtp_client_send_say_next(struct weir_smtp_client *client)
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
-/* Nobody is left: with PIPELINING, DATA has gone out all the same, and its reply has to come. */
+/* No recipient is left. With PIPELINING, DATA has already been sent, and its reply comes first. */
 static void smtp_client_send_reset(struct weir_smtp_client *client)
 {
-	smtp_client_say(client, WEIR_SPAN("RSET\r\n"), CLIENT_RSET, WEIR_SMTP_CLIENT_REPLY_MS);
+	smtp_client_command(client, WEIR_SPAN("RSET\r\n"), CLIENT_RSET, WEIR_SMTP_CLIENT_REPLY_MS);
 }
 
 static void smtp_client_send_await_next(struct weir_smtp_client *client)
@@ -190,16 +279,16 @@ static void smtp_client_send_await_next(struct weir_smtp_client *client)
 	}
 	smtp_client_await(client, more ? CLIENT_RCPT : CLIENT_DATA,
 	        more ? WEIR_SMTP_CLIENT_REPLY_MS : WEIR_SMTP_CLIENT_DATA_MS);
-	smtp_client_send_say_next(client);
+	smtp_client_send_command(client);
 }
 
-/* Refused as a whole: so are all recipients, whatever is said to them. */
+/* MAIL was refused: so are all recipients, whatever the replies to RCPT are. */
 static void smtp_client_send_mail_reply(struct weir_smtp_client *client)
 {
 	if (client->reply.code / 100 != 2) {
 		struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
-		smtp_client_send_tell_all(client, &result);
-		memset(client->good, 0, client->mail->envelope->count);
+		smtp_client_send_report_all(client, &result);
+		memset(client->pending, 0, client->mail->envelope->count);
 		if (!client->offers.pipelining) {
 			smtp_client_send_reset(client);
 			return;
@@ -211,25 +300,20 @@ static void smtp_client_send_mail_reply(struct weir_smtp_client *client)
 static void smtp_client_send_rcpt_reply(struct weir_smtp_client *client)
 {
 	size_t index = client->index++;
-	if (client->good[index] && client->reply.code / 100 == 2)
+	if (client->pending[index] && client->reply.code / 100 == 2)
 		client->accepted++;
-	else if (client->good[index]) {
+	else if (client->pending[index]) {
 		struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
-		client->good[index] = 0;
-		smtp_client_send_tell(client, index, &result);
+		client->pending[index] = 0;
+		smtp_client_send_report(client, index, &result);
 	}
 	smtp_client_send_await_next(client);
 }
 
 static void smtp_client_send_push_message(struct weir_smtp_client *client)
 {
-	struct weir_producer *file =
-	        weir_produce_file(client->mail->fd, false, 0, client->mail->size);
-	struct weir_producer *stuffed = weir_produce_escape(weir_produce_crlf(file),
-	        WEIR_SPAN("\r\n."), WEIR_SPAN("\r\n.."), WEIR_SPAN("\r\n"));
-	weir_channel_push(client->channel, stuffed);
-	weir_channel_push_static(client->channel, ".\r\n");
-	/* on_drained starts the time of the reply. */
+	weir_channel_push(client->channel, client_body(client));
+	/* on_drained starts the timeout of the reply. */
 	smtp_client_await(client, CLIENT_MESSAGE, WEIR_SMTP_CLIENT_MESSAGE_MS);
 	weir_timer_stop(&client->timer);
 }
@@ -239,16 +323,17 @@ static void smtp_client_send_data_reply(struct weir_smtp_client *client)
 	struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
 	if (client->reply.code == 354 && client->accepted)
 		smtp_client_send_push_message(client);
-	else if (client->reply.code == 354) /* for nobody: an empty one, which must be refused */
-		smtp_client_say(
+	else if (client->reply.code ==
+	         354) /* without recipients: an empty message, which must be refused */
+		smtp_client_command(
 		        client, WEIR_SPAN(".\r\n"), CLIENT_MESSAGE, WEIR_SMTP_CLIENT_MESSAGE_MS);
 	else {
-		/* 2yz and 3yz are no answers to DATA. */
+		/* 2yz and 3yz are not replies to DATA. */
 		if (client->reply.code / 100 < 4)
 			result = (struct weir_smtp_result){
 			        .error = -EPROTO, .text = client->reply.text};
-		smtp_client_send_tell_all(client, &result);
-		memset(client->good, 0, client->mail->envelope->count);
+		smtp_client_send_report_all(client, &result);
+		memset(client->pending, 0, client->mail->envelope->count);
 		smtp_client_send_reset(client);
 	}
 }
@@ -256,7 +341,7 @@ static void smtp_client_send_data_reply(struct weir_smtp_client *client)
 static void smtp_client_send_message_reply(struct weir_smtp_client *client)
 {
 	struct weir_smtp_result result = smtp_client_send_result_of(&client->reply);
-	smtp_client_send_tell_all(client, &result);
+	smtp_client_send_report_all(client, &result);
 	smtp_client_send_finish(client);
 	smtp_client_become_ready(client);
 }
@@ -289,24 +374,21 @@ void smtp_client_send_reply(struct weir_smtp_client *client)
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-/* What the server cannot be given. NULL: it can. */
+/* Returns why the server cannot take the message; NULL: it can. */
 static const char *smtp_client_send_fault_of(const struct weir_smtp_client *client)
 {
-	const struct weir_mail_envelope *envelope = client->mail->envelope;
 	const struct smtp_offers *offers = &client->offers;
-	if (offers->size_max && client->mail->size > offers->size_max)
-		return "552 5.3.4 The message is larger than the next server takes";
-	if (envelope->binary)
-		return "554 5.6.3 The message is binary, and the next server takes lines of text";
-	if (envelope->eight_bit && !offers->eight_bit)
-		return "554 5.6.3 The message has bytes of 8 bits, and the next server takes 7";
+	if (offers->size_max && client->size > offers->size_max)
+		return "552 5.3.4 The message is larger than the next server accepts";
+	if (client->mail->envelope->binary)
+		return "554 5.6.3 The message is binary, and the next server accepts only lines of text";
 	return NULL;
 }
 
 static void smtp_client_send_refuse(struct weir_task *task)
 {
 	struct weir_smtp_client *client = WEIR_CONTAINER(task, struct weir_smtp_client, task);
-	smtp_client_send_tell_all(client, &client->refusal);
+	smtp_client_send_report_all(client, &client->refusal);
 	smtp_client_send_finish(client);
 	smtp_client_become_ready(client);
 }
@@ -323,6 +405,8 @@ static void smtp_client_send_begin(struct weir_smtp_client *client)
 
 void client_send_begin(struct weir_smtp_client *client, const char *fault)
 {
+	if (!fault)
+		fault = smtp_client_send_fault_of(client);
 	if (!fault) {
 		smtp_client_send_begin(client);
 		return;
@@ -336,22 +420,22 @@ void client_send_begin(struct weir_smtp_client *client, const char *fault)
 void weir_smtp_client_send(struct weir_smtp_client *client, const struct weir_smtp_mail *mail)
 {
 	client->mail = mail;
+	client->size = mail->size;
 	client->index = client->accepted = 0;
-	client->good = malloc(mail->envelope->count);
-	if (!client->good) {
+	client->pending = malloc(mail->envelope->count);
+	if (!client->pending) {
 		smtp_client_fail(client, -ENOMEM, NULL);
 		return;
 	}
-	memset(client->good, 1, mail->envelope->count);
+	memset(client->pending, 1, mail->envelope->count);
 	client->eight_bit = mail->envelope->eight_bit;
 	client->utf8 = mail->envelope->utf8;
-	const char *fault = smtp_client_send_fault_of(client);
-	if (!fault && client->utf8 && !client->offers.utf8) {
-		client->state = CLIENT_LOOKING;
-		int error = client_look_begin(client);
-		if (error < 0)
-			smtp_client_fail(client, error, NULL);
+	if (!client_look_is_needed(client)) {
+		client_send_begin(client, NULL);
 		return;
 	}
-	client_send_begin(client, fault);
+	client->state = CLIENT_LOOKING;
+	int error = client_look_begin(client);
+	if (error < 0)
+		smtp_client_fail(client, error, NULL);
 }

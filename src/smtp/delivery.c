@@ -1,8 +1,9 @@
 /*
- * Into the sinks: the local one with Return-Path in front, the relay's without. What a sink has no
- * room for waits in `pending`, at most one piece of input, since reading stops then.
+ * Writing a message to its sinks: to the local one with Return-Path in front, to the relay's
+ * without. When a sink has no room, the bytes wait in `pending`: at most one piece of input, since
+ * reading is paused then.
  *
- * The order of the commits is what keeps mail from being lost or doubled: see weir/smtp.h.
+ * The order of the commits keeps mail from being lost or duplicated: see weir/smtp.h.
  */
 #include <errno.h>
 
@@ -14,11 +15,11 @@ static void smtp_delivery_proceed(struct smtp_transaction *transaction);
 
 /* -- failing ----------------------------------------------------------------------------------- */
 
-static void smtp_delivery_abort_way(struct smtp_way *way)
+static void smtp_delivery_abort_route(struct smtp_route *route)
 {
-	struct weir_mail_delivery *delivery = way->delivery;
-	way->delivery = NULL;
-	way->full = way->held = false;
+	struct weir_mail_delivery *delivery = route->delivery;
+	route->delivery = NULL;
+	route->full = route->held = false;
 	if (delivery)
 		delivery->sink->type->abort(delivery);
 }
@@ -27,8 +28,8 @@ void smtp_delivery_fail(struct smtp_transaction *transaction, const char *reply)
 {
 	if (!transaction->failure)
 		transaction->failure = reply;
-	smtp_delivery_abort_way(&transaction->local);
-	smtp_delivery_abort_way(&transaction->relay);
+	smtp_delivery_abort_route(&transaction->local);
+	smtp_delivery_abort_route(&transaction->relay);
 	weir_buffer_finish(&transaction->pending);
 }
 
@@ -39,22 +40,22 @@ bool smtp_delivery_full(const struct smtp_transaction *transaction)
 	return transaction->local.full || transaction->relay.full;
 }
 
-static void smtp_delivery_write_way(
-        struct smtp_transaction *transaction, struct smtp_way *way, struct weir_span bytes)
+static void smtp_delivery_write_route(
+        struct smtp_transaction *transaction, struct smtp_route *route, struct weir_span bytes)
 {
-	if (!way->delivery)
+	if (!route->delivery)
 		return;
-	int result = way->delivery->sink->type->write(way->delivery, bytes);
+	int result = route->delivery->sink->type->write(route->delivery, bytes);
 	if (result < 0)
 		smtp_delivery_fail(transaction, smtp_error_reply(result));
 	else
-		way->full = result == WEIR_MAIL_FULL;
+		route->full = result == WEIR_MAIL_FULL;
 }
 
 static void smtp_delivery_write_both(struct smtp_transaction *transaction, struct weir_span bytes)
 {
-	smtp_delivery_write_way(transaction, &transaction->local, bytes);
-	smtp_delivery_write_way(transaction, &transaction->relay, bytes);
+	smtp_delivery_write_route(transaction, &transaction->local, bytes);
+	smtp_delivery_write_route(transaction, &transaction->relay, bytes);
 }
 
 void smtp_delivery_write(struct smtp_transaction *transaction, struct weir_span bytes)
@@ -79,9 +80,9 @@ static void smtp_delivery_write_pending(struct smtp_transaction *transaction)
 }
 
 static void smtp_delivery_on_ready(
-        struct smtp_transaction *transaction, struct smtp_way *way, int error)
+        struct smtp_transaction *transaction, struct smtp_route *route, int error)
 {
-	way->full = false;
+	route->full = false;
 	if (error < 0)
 		smtp_delivery_fail(transaction, smtp_error_reply(error));
 	smtp_delivery_proceed(transaction);
@@ -101,41 +102,46 @@ static void smtp_delivery_relay_ready(void *context, int error)
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-static int smtp_delivery_begin_way(struct smtp_transaction *transaction, struct smtp_way *way,
+static int smtp_delivery_begin_route(struct smtp_transaction *transaction, struct smtp_route *route,
         void (*ready)(void *context, int error))
 {
 	struct weir_mail_envelope envelope = transaction->envelope;
 	envelope.trace = weir_span_of(transaction->id);
 	envelope.together = transaction->server->options.personality != WEIR_SMTP_LMTP;
-	envelope.count = way->recipients.size / sizeof *envelope.recipients;
+	envelope.count = route->recipients.size / sizeof *envelope.recipients;
 	if (!envelope.count)
 		return 0;
 	envelope.recipients =
-	        (const struct weir_mail_recipient *)(const void *)way->recipients.data;
-	return way->sink->type->begin(way->sink, transaction->server->loop, &envelope, ready,
-	        transaction, &way->delivery);
+	        (const struct weir_mail_recipient *)(const void *)route->recipients.data;
+	return route->sink->type->begin(route->sink, transaction->server->loop, &envelope, ready,
+	        transaction, &route->delivery);
 }
 
-/* The local sink takes both fields at once, since it may have no room behind the first. */
+/* The local sink gets both fields in one write, since it may have no room after the first. */
 static void smtp_delivery_write_trace(struct smtp_transaction *transaction)
 {
 	char text[2 * SMTP_TRACE_MAX];
 	size_t path = smtp_trace_return_path(transaction, text);
 	size_t received = smtp_trace_received(transaction, text + path);
-	smtp_delivery_write_way(transaction, &transaction->local, weir_span(text, path + received));
-	smtp_delivery_write_way(transaction, &transaction->relay, weir_span(text + path, received));
+	smtp_delivery_write_route(
+	        transaction, &transaction->local, weir_span(text, path + received));
+	smtp_delivery_write_route(
+	        transaction, &transaction->relay, weir_span(text + path, received));
 }
 
 const char *smtp_delivery_begin(struct smtp_transaction *transaction)
 {
 	enum weir_smtp_personality personality = transaction->server->options.personality;
-	/* RFC 6409 8, and RFC 5321 4.4: of a message that only goes on nothing is looked at. */
+	/*
+	 * Bcc is removed at submission (RFC 6409 8), Return-Path at delivery (RFC 5321 4.4). The
+	 * header of a message that is only relayed stays as it is.
+	 */
 	transaction->header.drop_bcc = personality == WEIR_SMTP_SUBMISSION;
 	transaction->header.drop_return_path = transaction->local.recipients.size;
-	int error = smtp_delivery_begin_way(
+	int error = smtp_delivery_begin_route(
 	        transaction, &transaction->local, smtp_delivery_local_ready);
 	if (error == 0)
-		error = smtp_delivery_begin_way(
+		error = smtp_delivery_begin_route(
 		        transaction, &transaction->relay, smtp_delivery_relay_ready);
 	if (error < 0)
 		smtp_delivery_fail(transaction, smtp_error_reply(error));
@@ -146,20 +152,20 @@ const char *smtp_delivery_begin(struct smtp_transaction *transaction)
 
 /* -- committing -------------------------------------------------------------------------------- */
 
-/* Notes what became of the recipients that went this way. True if all is well with them. */
+/* Records the results of the recipients of one sink. Returns true if all have succeeded. */
 static bool smtp_delivery_record(
         struct smtp_transaction *transaction, bool relay, const int *errors)
 {
 	int *results = (int *)(void *)transaction->results.data;
-	const struct smtp_place *places =
-	        (const struct smtp_place *)(const void *)transaction->places.data;
+	const struct smtp_destination *destinations =
+	        (const struct smtp_destination *)(const void *)transaction->destinations.data;
 	bool well = true;
-	for (size_t i = 0; i < transaction->places.size / sizeof *places; i++) {
-		int *result = &results[places[i].recipient];
-		if (places[i].relay != relay)
+	for (size_t i = 0; i < transaction->destinations.size / sizeof *destinations; i++) {
+		int *result = &results[destinations[i].recipient];
+		if (destinations[i].relay != relay)
 			continue;
-		*result = smtp_worse(*result, errors[places[i].index]);
-		well &= errors[places[i].index] == 0;
+		*result = smtp_worse(*result, errors[destinations[i].index]);
+		well &= errors[destinations[i].index] == 0;
 	}
 	return well;
 }
@@ -169,7 +175,7 @@ static void smtp_delivery_relay_done(void *context, const int *errors)
 	struct smtp_transaction *transaction = context;
 	transaction->relay.delivery = NULL;
 	smtp_delivery_record(transaction, true, errors);
-	smtp_outcome_tell(transaction);
+	smtp_outcome_reply(transaction);
 }
 
 static void smtp_delivery_commit_relay(struct smtp_transaction *transaction)
@@ -178,7 +184,7 @@ static void smtp_delivery_commit_relay(struct smtp_transaction *transaction)
 	if (delivery)
 		delivery->sink->type->commit(delivery, smtp_delivery_relay_done, transaction);
 	else
-		smtp_outcome_tell(transaction);
+		smtp_outcome_reply(transaction);
 }
 
 static void smtp_delivery_release_relay(struct smtp_transaction *transaction)
@@ -187,7 +193,7 @@ static void smtp_delivery_release_relay(struct smtp_transaction *transaction)
 	transaction->relay.delivery = NULL;
 	transaction->relay.held = false;
 	delivery->sink->type->release(delivery);
-	smtp_outcome_tell(transaction);
+	smtp_outcome_reply(transaction);
 }
 
 static void smtp_delivery_local_done(void *context, const int *errors)
@@ -195,9 +201,11 @@ static void smtp_delivery_local_done(void *context, const int *errors)
 	struct smtp_transaction *transaction = context;
 	transaction->local.delivery = NULL;
 	bool well = smtp_delivery_record(transaction, false, errors);
-	/* The one reply of SMTP says that it failed: so nobody gets the message. */
+	/*
+	 * SMTP has one reply for all recipients, which is a failure: no recipient gets the message.
+	 */
 	if (!well && transaction->server->options.personality != WEIR_SMTP_LMTP)
-		smtp_delivery_abort_way(&transaction->relay);
+		smtp_delivery_abort_route(&transaction->relay);
 	if (transaction->relay.held)
 		smtp_delivery_release_relay(transaction);
 	else
@@ -222,13 +230,13 @@ static void smtp_delivery_relay_held(void *context, const int *errors)
 		return;
 	}
 	transaction->relay.delivery = NULL;
-	smtp_delivery_abort_way(&transaction->local);
-	smtp_outcome_tell(transaction);
+	smtp_delivery_abort_route(&transaction->local);
+	smtp_outcome_reply(transaction);
 }
 
 /*
- * For mailboxes and the queue at once: the queue can take back what it holds, and the mailboxes
- * cannot, so these come last.
+ * For a message to mailboxes and to the queue: the queue can remove what it holds, and the
+ * mailboxes cannot. So the mailboxes commit last.
  */
 static bool smtp_delivery_hold_relay(struct smtp_transaction *transaction)
 {
@@ -244,12 +252,12 @@ static bool smtp_delivery_hold_relay(struct smtp_transaction *transaction)
 static void smtp_delivery_commit(struct smtp_transaction *transaction)
 {
 	if (transaction->failure)
-		smtp_outcome_tell(transaction);
+		smtp_outcome_reply(transaction);
 	else if (!smtp_delivery_hold_relay(transaction))
 		smtp_delivery_commit_local(transaction);
 }
 
-/* There is room again, or nobody who needs it. */
+/* There is room again, or nothing left to write. */
 static void smtp_delivery_proceed(struct smtp_transaction *transaction)
 {
 	if (smtp_delivery_full(transaction))

@@ -1,11 +1,12 @@
 /*
- * A delivery status notification: text for people, message/delivery-status for programs, and the
- * original, or its header where that is large or the sender wanted no more (RET=HDRS).
+ * A delivery status notification: a text for people, message/delivery-status for programs, and the
+ * original. If that is large, or the sender asked for no more (RET=HDRS), only its header is
+ * returned.
  *
- * Invariants: nothing that a client or a server said can end a field or a part: control characters
- * are replaced, and the boundary is chance. A report can be sent to any server that the sender's
- * address can be given to: it is ASCII, with lines of a length that all take, unless that address is
- * not. Of an original that is not so the header is sent, in quoted-printable.
+ * Invariants: texts of clients and servers cannot end a field or a part, since control characters
+ * are replaced and the boundary is random. Any server that accepts the sender's address accepts the
+ * notification: it is ASCII, unless that address is not, and its lines are not too long. If the
+ * original does not fit in there, its header is sent in quoted-printable.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +24,7 @@ enum {
 	TEXT_MAX = WEIR_DSN_ORIGINAL_MAX + 8 * 1024 * 1024,
 	DATE = 48,
 	LINE_MAX = 998,  /* bytes, without its CRLF (RFC 5322 2.1.1) */
-	QUOTED_MAX = 75, /* … of a line in quoted-printable, without the = that continues it */
+	QUOTED_MAX = 75, /* bytes of a line in quoted-printable, without the = that continues it */
 };
 
 /* -- small parts ------------------------------------------------------------------------------- */
@@ -56,7 +57,7 @@ static bool smtp_dsn_is_ascii(struct weir_span text)
 	return true;
 }
 
-/* The code of the sequence of UTF-8 at the front, and its size; a byte that begins none is itself. */
+/* Decodes the UTF-8 sequence at the front. A byte that starts no sequence is its own code. */
 static uint32_t smtp_dsn_utf8_code(struct weir_span text, size_t *ret_size)
 {
 	unsigned char first = (unsigned char)text.data[0];
@@ -74,7 +75,7 @@ static uint32_t smtp_dsn_utf8_code(struct weir_span text, size_t *ret_size)
 	return code;
 }
 
-/* An address of UTF-8 in ASCII: utf-8-addr-xtext (RFC 6533 3). */
+/* Writes an address beyond ASCII as utf-8-addr-xtext (RFC 6533 3). */
 static int smtp_dsn_put_address(
         struct weir_buffer *text, const char *name, struct weir_span address)
 {
@@ -91,7 +92,7 @@ static int smtp_dsn_put_address(
 	return error ? error : PUT(text, "\r\n");
 }
 
-/* A value in a field: one line of ASCII. */
+/* Writes the value of a field: one line of ASCII. */
 static int smtp_dsn_put_value(
         struct weir_buffer *text, const char *name, struct weir_span value, bool utf8)
 {
@@ -120,7 +121,7 @@ void smtp_dsn_status(const char *text, enum weir_queued_state state, char ret[16
 	size_t size = code ? strspn(code + 1, "0123456789.") : 0;
 	if (code && smtp_dsn_is_code(code + 1) && size < 12 && code[1] == first)
 		snprintf(ret, 16, "%.*s", (int)size, code + 1);
-	else /* given up after a temporary failure: it took too long (RFC 3463 3.5) */
+	else /* a temporary failure for too long (RFC 3463 3.5) */
 		snprintf(ret, 16, "%c.%s", first,
 		        state == WEIR_QUEUED_FAILED && *text != '5' ? "4.7" : "0.0");
 }
@@ -160,11 +161,11 @@ static bool smtp_dsn_any(const struct dsn *dsn, enum weir_queued_state state)
 
 static const char *smtp_dsn_subject_of(const struct dsn *dsn)
 {
-	if (dsn->kind == DSN_LATE)
-		return "Delayed: your message is still waiting";
+	if (dsn->kind == DSN_DELAYED)
+		return "Delayed: your message has not been delivered yet";
 	if (smtp_dsn_any(dsn, WEIR_QUEUED_FAILED))
 		return "Failed: your message could not be delivered";
-	return "Relayed: your message has gone on";
+	return "Relayed: your message has been passed on";
 }
 
 static int smtp_dsn_put_header(
@@ -194,8 +195,8 @@ static int smtp_dsn_put_header(
 
 /* -- for people -------------------------------------------------------------------------------- */
 
-static int smtp_dsn_put_said(const struct dsn *dsn, enum weir_queued_state state, const char *intro,
-        struct weir_buffer *text)
+static int smtp_dsn_put_results(const struct dsn *dsn, enum weir_queued_state state,
+        const char *intro, struct weir_buffer *text)
 {
 	int error = smtp_dsn_any(dsn, state) ? PUT(text, "%s\r\n\r\n", intro) : 0;
 	for (size_t i = 0; i < dsn->queued->count && error == 0; i++) {
@@ -222,16 +223,16 @@ static int smtp_dsn_put_people(
 	        "This is the mail server %s.\r\n\r\n",
 	        boundary, dsn_needs_utf8(dsn) ? EIGHT_BIT : "", dsn->host);
 	if (error == 0)
-		error = smtp_dsn_put_said(dsn, WEIR_QUEUED_FAILED,
-		        "Your message could not be delivered to the following, and is given up:",
-		        text);
+		error = smtp_dsn_put_results(dsn, WEIR_QUEUED_FAILED,
+		        "Your message could not be delivered to these recipients:", text);
 	if (error == 0)
-		error = smtp_dsn_put_said(dsn, WEIR_QUEUED_SENT,
-		        "Your message was handed on to a server that tells of no delivery, for:",
+		error = smtp_dsn_put_results(dsn, WEIR_QUEUED_SENT,
+		        "Your message was passed on to a server that does not report deliveries, for these recipients:",
 		        text);
-	if (error == 0 && dsn->kind == DSN_LATE)
-		error = smtp_dsn_put_said(dsn, WEIR_QUEUED_WAITING,
-		        "Your message is still waiting, and will be tried further, for:", text);
+	if (error == 0 && dsn->kind == DSN_DELAYED)
+		error = smtp_dsn_put_results(dsn, WEIR_QUEUED_WAITING,
+		        "Your message has not been delivered yet to these recipients. Weir will try again:",
+		        text);
 	return error;
 }
 
@@ -254,18 +255,18 @@ static int smtp_dsn_put_recipient(
 		        to->address, utf8);
 	if (error == 0)
 		error = PUT(text, "Action: %s\r\nStatus: %s\r\n", smtp_dsn_action_of(to), status);
-	/* Said by the next host only if it begins with its code. */
-	bool said = to->status[0] >= '2' && to->status[0] <= '5';
-	if (error == 0 && said)
+	/* The text is a reply of the next host only if it begins with a code. */
+	bool replied = to->status[0] >= '2' && to->status[0] <= '5';
+	if (error == 0 && replied)
 		error = PUT(text, "Remote-MTA: dns; %s\r\n", dsn->next);
-	if (error == 0 && said)
+	if (error == 0 && replied)
 		error = smtp_dsn_put_value(
 		        text, "Diagnostic-Code: smtp; ", weir_span_of(to->status), false);
 	smtp_dsn_format_date(dsn->now_s, date);
 	if (error == 0)
 		error = PUT(text, "Last-Attempt-Date: %s\r\n", date);
 	smtp_dsn_format_date(dsn->until_s, date);
-	if (error == 0 && dsn->kind == DSN_LATE)
+	if (error == 0 && dsn->kind == DSN_DELAYED)
 		error = PUT(text, "Will-Retry-Until: %s\r\n", date);
 	return error;
 }
@@ -293,7 +294,7 @@ static int smtp_dsn_put_programs(
 
 /* -- the original ------------------------------------------------------------------------------ */
 
-/* Up to `most` bytes of the message. */
+/* Reads up to `most` bytes of the message. */
 static int smtp_dsn_read_original(
         const struct weir_queued *queued, size_t most, struct weir_buffer *ret)
 {
@@ -311,7 +312,10 @@ static int smtp_dsn_read_original(
 	return error;
 }
 
-/* The header with the line end of its last field; cut at a line where it is too large. */
+/*
+ * Returns the header with the last line end of its fields; a header that is too large is cut at a
+ * line.
+ */
 static struct weir_span smtp_dsn_header_of(struct weir_span message)
 {
 	size_t line = 0;
@@ -325,8 +329,8 @@ static struct weir_span smtp_dsn_header_of(struct weir_span message)
 	return weir_span(message.data, line);
 }
 
-/* Lines that end in CRLF and are not too long, without NUL; and ASCII, unless `utf8`. */
-static bool smtp_dsn_dsn_can_go_as_it_is(struct weir_span bytes, bool utf8)
+/* Whether all lines end in CRLF, are not too long, have no NUL, and are ASCII unless `utf8`. */
+static bool smtp_dsn_can_go_as_it_is(struct weir_span bytes, bool utf8)
 {
 	size_t line = 0;
 	for (size_t at = 0; at < bytes.size; at++, line++) {
@@ -343,7 +347,7 @@ static bool smtp_dsn_dsn_can_go_as_it_is(struct weir_span bytes, bool utf8)
 	return true;
 }
 
-/* Quoted-printable (RFC 2045 6.7). What ends no line, as a bare LF, becomes data. */
+/* Writes quoted-printable (RFC 2045 6.7). A bare CR or LF is encoded. */
 static int smtp_dsn_put_quoted(struct weir_buffer *text, struct weir_span bytes)
 {
 	size_t column = 0;
@@ -376,12 +380,12 @@ static int smtp_dsn_put_quoted(struct weir_buffer *text, struct weir_span bytes)
 static int smtp_dsn_put_headers(const struct dsn *dsn, const char *boundary,
         struct weir_span header, struct weir_buffer *text)
 {
-	if (smtp_dsn_dsn_can_go_as_it_is(header, false)) {
+	if (smtp_dsn_can_go_as_it_is(header, false)) {
 		int error =
 		        PUT(text, "--%s\r\nContent-Type: text/rfc822-headers\r\n\r\n", boundary);
 		return error ? error : weir_buffer_append(text, header.data, header.size, TEXT_MAX);
 	}
-	if (dsn_needs_utf8(dsn) && smtp_dsn_dsn_can_go_as_it_is(header, true)) {
+	if (dsn_needs_utf8(dsn) && smtp_dsn_can_go_as_it_is(header, true)) {
 		int error = PUT(text, "--%s\r\nContent-Type: message/global-headers\r\n%s\r\n",
 		        boundary, EIGHT_BIT);
 		return error ? error : weir_buffer_append(text, header.data, header.size, TEXT_MAX);
@@ -398,13 +402,13 @@ static int smtp_dsn_put_original(
 {
 	const struct weir_mail_envelope *envelope = &dsn->queued->envelope;
 	bool utf8 = dsn_needs_utf8(dsn);
-	/* Of what was not given up the header is enough (RFC 3461 6.2). */
+	/* Without a failure the header is enough (RFC 3461 6.2). */
 	bool whole = !envelope->headers_only && dsn->queued->size <= WEIR_DSN_ORIGINAL_MAX &&
 	             dsn->kind == DSN_FINAL && smtp_dsn_any(dsn, WEIR_QUEUED_FAILED);
 	struct weir_buffer original = {0};
 	int error = smtp_dsn_read_original(dsn->queued, WEIR_DSN_ORIGINAL_MAX, &original);
 	struct weir_span bytes = weir_buffer_span(&original);
-	whole = whole && smtp_dsn_dsn_can_go_as_it_is(bytes, utf8);
+	whole = whole && smtp_dsn_can_go_as_it_is(bytes, utf8);
 	if (error == 0 && whole) {
 		error = PUT(text, "--%s\r\nContent-Type: %s\r\n%s\r\n", boundary,
 		        utf8 ? "message/global" : "message/rfc822", utf8 ? EIGHT_BIT : "");

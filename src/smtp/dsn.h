@@ -6,29 +6,38 @@
 #include <weir/mail_queue.h>
 
 enum dsn_kind {
-	DSN_FINAL, /* of recipients whose state is FAILED or SENT */
-	DSN_LATE,  /* of those WAITING who may hear of it */
+	DSN_FINAL,   /* about recipients whose state is FAILED or SENT */
+	DSN_DELAYED, /* about WAITING recipients whose sender wants it */
 };
 
 struct dsn {
 	enum dsn_kind kind;
 	const struct weir_queued *queued;
-	const char *host; /* the reporting one: ours */
-	const char *next; /* the one that was asked to take it */
+	const char *host; /* our name */
+	const char *next; /* the name of the smart host */
 	int64_t now_s;
-	int64_t until_s; /* LATE: when it will be given up */
+	int64_t until_s; /* DSN_DELAYED: when the relay will give up */
 };
 
-/* Whether the report needs SMTPUTF8: only if the sender's address does. If not, it is ASCII. */
+/*
+ * Whether the notification needs SMTPUTF8: only if the sender's address does. Otherwise it is
+ * ASCII.
+ */
 bool dsn_needs_utf8(const struct dsn *dsn);
 
-/* Does this recipient stand in such a report? */
+/* Whether the notification is about this recipient. */
 bool smtp_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient *recipient);
 
-/* The whole message, in *text; reads the original's file, blocks. 0, WEIR_E_LIMIT, -ENOMEM, -EIO. */
+/*
+ * Composes the whole message in *text. Reads the original's file; blocks. Returns 0, WEIR_E_LIMIT,
+ * -ENOMEM or -EIO.
+ */
 int smtp_dsn_compose(const struct dsn *dsn, struct weir_buffer *text);
 
-/* "5.1.1" of "550 5.1.1 Who?", or made of the first digit; NUL-ended. */
+/*
+ * Writes the status code, with a NUL: that of "550 5.1.1 User unknown", or one made from the first
+ * digit.
+ */
 void smtp_dsn_status(const char *text, enum weir_queued_state state, char ret[16]);
 
 #endif

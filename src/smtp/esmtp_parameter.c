@@ -1,4 +1,4 @@
-/* The syntax of ESMTP's parameters and of xtext. What they mean is MAIL's and RCPT's to know. */
+/* The syntax of ESMTP parameters and of xtext. MAIL and RCPT interpret them. */
 #include <weir/error.h>
 
 #include "esmtp_parameter.h"
@@ -8,7 +8,7 @@ static bool smtp_esmtp_parameter_is_alnum(unsigned char c)
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* esmtp-value: printable but for "=", and what is not ASCII (RFC 6531 3.3). */
+/* esmtp-value: printable except "=", and bytes beyond ASCII (RFC 6531 3.3). */
 static bool smtp_esmtp_parameter_is_value(unsigned char c)
 {
 	return c > ' ' && c != '=' && c != 0x7f;
@@ -50,7 +50,7 @@ int smtp_parameter_next(struct weir_span *text, struct smtp_parameter *ret)
 	return 1;
 }
 
-/* Upper case only, as the RFC has it; else -1. */
+/* Returns the value of a digit, which must be upper case (RFC 3461 4); -1 if it is not one. */
 static int smtp_esmtp_parameter_hex(char c)
 {
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;

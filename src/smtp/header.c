@@ -1,14 +1,15 @@
 /*
- * A line is hopped over once its name is known; a folded line belongs to the field before it.
+ * The rest of a line is skipped once the name of its field is known. A folded line belongs to the
+ * field before it.
  *
- * Invariant: what is passed on is passed on in the largest pieces there are: a header without
- * anything to leave out goes as it came.
+ * Invariant: bytes are passed on in pieces as large as possible; a header without a field to drop
+ * is passed on as it came.
  */
 #include "header.h"
 
-/* Where passing on stands in the bytes of one scan. */
+/* The part of a scan that has not been passed on yet. */
 struct header_run {
-	const char *from; /* what has not been passed on begins here */
+	const char *from; /* starts here */
 	void (*pass)(void *context, struct weir_span bytes);
 	void *context;
 };
@@ -35,7 +36,7 @@ static void smtp_header_note(struct smtp_header *header)
 		header->drop = header->drop_return_path;
 }
 
-/* The next byte of the name, or what follows it. */
+/* Takes the next byte of the name, or the byte behind it. */
 static void smtp_header_take(struct smtp_header *header, char c)
 {
 	bool full = header->size == sizeof header->name;
@@ -52,7 +53,7 @@ static void smtp_header_take(struct smtp_header *header, char c)
 	header->name[header->size++] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* The name is known: `before` bytes of it came with bytes that are gone, the rest is at the run. */
+/* The name is complete. `before` bytes of it are from an earlier scan; the rest is in the run. */
 static void smtp_header_decide(
         const struct smtp_header *header, struct header_run *run, size_t before, const char *line)
 {
@@ -98,7 +99,7 @@ size_t smtp_header_scan(struct smtp_header *header, struct weir_span bytes,
 		header->size = 0;
 		before = 0;
 	}
-	/* A name that is not known yet waits. */
+	/* An incomplete name is not passed on yet. */
 	smtp_header_run_flush(&run, !header->inside && header->size ? line : at);
 	return (size_t)(at - bytes.data);
 }

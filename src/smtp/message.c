@@ -1,18 +1,20 @@
 /*
- * The bytes of a message, from the terminator to the sinks: counted, their header looked at, never
- * copied but where there is no room. A message that has failed is taken in to its end and dropped,
- * so that nothing of it is taken for commands.
+ * The bytes of a message, from the terminator to the sinks: counted, their header scanned, and
+ * copied only where a sink has no room. A message that has failed is read to its end and dropped,
+ * so that no part of it is taken for commands.
  */
 #include "transaction.h"
 
 #define TOO_LARGE "552 5.3.4 Message too large\r\n"
-#define BARE "554 5.6.0 Message has a CR or LF that is not part of a CRLF\r\n"
-#define HAS_NUL "554 5.6.0 Message has a NUL, which only BINARYMIME may have\r\n"
-#define TOO_MANY_HOPS "554 5.4.6 Too many Received fields: a loop\r\n"
-#define EARLY "554 5.5.0 The message came before it was asked for\r\n"
+#define BARE "554 5.6.0 Bare CR or LF in the message\r\n"
+#define HAS_NUL "554 5.6.0 NUL in the message, which needs BINARYMIME\r\n"
+#define TOO_MANY_HOPS "554 5.4.6 Mail loop: too many Received fields\r\n"
+#define EARLY "554 5.5.0 The message was sent before the 354 reply\r\n"
 
 enum {
-	DROPPED_MIN = 1024 * 1024 /* beyond the bound, dropped rather than cut off */
+	DROPPED_MIN =
+	        1024 *
+	        1024 /* bytes beyond the bound that are read and dropped; after more the session ends */
 };
 
 /* -- the header -------------------------------------------------------------------------------- */
@@ -34,8 +36,8 @@ static void smtp_message_end_header(struct smtp_transaction *transaction)
 	smtp_delivery_write(transaction, weir_span(text, size));
 }
 
-/* Takes a CR that was left over back in, now that it is known what follows. */
-static void smtp_message_settle_cr(struct smtp_transaction *transaction, bool line_feed)
+/* Takes the CR that was held, now that the byte behind it is known. */
+static void smtp_message_take_cr(struct smtp_transaction *transaction, bool line_feed)
 {
 	struct smtp_header *header = &transaction->header;
 	if (!header->cr)
@@ -54,7 +56,7 @@ static struct weir_span smtp_message_take_header(
         struct smtp_transaction *transaction, struct weir_span bytes)
 {
 	struct smtp_header *header = &transaction->header;
-	smtp_message_settle_cr(transaction, bytes.data[0] == '\n');
+	smtp_message_take_cr(transaction, bytes.data[0] == '\n');
 	if (header->ended)
 		return bytes;
 	size_t used = smtp_header_scan(header, bytes, smtp_message_pass_on, transaction);
@@ -80,21 +82,21 @@ static void smtp_message_take(struct smtp_transaction *transaction, struct weir_
 	smtp_delivery_write(transaction, bytes);
 }
 
-/* What the scan has found out about the bytes before these. */
-static void smtp_message_settle(struct smtp_transaction *transaction)
+/* Handles the findings of the scan about the bytes before these. */
+static void smtp_message_take_findings(struct smtp_transaction *transaction)
 {
-	enum smtp_owed owed = transaction->data.owed;
-	transaction->data.owed = WEIR_SMTP_OWED_NOTHING;
+	enum smtp_line_end line_end = transaction->data.line_end;
+	transaction->data.line_end = SMTP_LINE_END_NONE;
 	if (transaction->data.bare && !transaction->data.normalise)
 		smtp_delivery_fail(transaction, BARE);
-	if (owed == WEIR_SMTP_OWED_CR)
+	if (line_end == SMTP_LINE_END_CR)
 		smtp_message_take(transaction, WEIR_SPAN("\r"));
-	else if (owed == WEIR_SMTP_OWED_CRLF)
+	else if (line_end == SMTP_LINE_END_CRLF)
 		smtp_message_take(transaction, WEIR_SPAN("\r\n"));
 }
 
-/* Who sends the message, or what he takes for one, without waiting does not listen to us. */
-static bool smtp_message_came_early(struct smtp_session *session)
+/* A client that sends the message, or a part of it, before the 354 ignores replies. */
+static bool smtp_message_is_early(struct smtp_session *session)
 {
 	const struct smtp_transaction *transaction = session->transaction;
 	if (!transaction || transaction->chunks || transaction->size ||
@@ -118,9 +120,9 @@ static void smtp_message_count(
 void smtp_message_piece(struct smtp_session *session, struct weir_span bytes)
 {
 	struct smtp_transaction *transaction = session->transaction;
-	if (!transaction || smtp_message_came_early(session))
+	if (!transaction || smtp_message_is_early(session))
 		return;
-	smtp_message_settle(transaction);
+	smtp_message_take_findings(transaction);
 	smtp_message_take(transaction, bytes);
 	smtp_message_count(session, transaction, bytes.size);
 	smtp_update_pause(session);
@@ -131,7 +133,7 @@ void smtp_message_piece(struct smtp_session *session, struct weir_span bytes)
 void smtp_message_stream(struct smtp_session *session)
 {
 	session->data = true;
-	weir_channel_expect_input(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_stream(session->channel, smtp_data_terminator(&session->transaction->data));
 }
 
@@ -154,10 +156,10 @@ void smtp_message_end(struct smtp_session *session)
 	}
 	if (transaction->data.cr) {
 		transaction->data.bare = true;
-		transaction->data.owed = WEIR_SMTP_OWED_CRLF;
+		transaction->data.line_end = SMTP_LINE_END_CRLF;
 	}
-	smtp_message_settle(transaction);
-	smtp_message_settle_cr(transaction, false);
+	smtp_message_take_findings(transaction);
+	smtp_message_take_cr(transaction, false);
 	if (!transaction->header.ended)
 		smtp_header_flush(&transaction->header, smtp_message_pass_on, transaction);
 	if (!transaction->header.ended && !transaction->failure)
@@ -169,16 +171,16 @@ void smtp_message_end(struct smtp_session *session)
 void smtp_message_cut(struct smtp_session *session)
 {
 	struct smtp_transaction *transaction = session->transaction;
-	if (transaction && smtp_message_came_early(session))
+	if (transaction && smtp_message_is_early(session))
 		return;
 	if (transaction)
-		smtp_message_settle(transaction);
+		smtp_message_take_findings(transaction);
 	if (transaction && transaction->data.cut == WEIR_SMTP_CUT_BARE)
 		smtp_message_take(transaction, WEIR_SPAN("\r\n"));
 	if (transaction && !smtp_data_ended(&transaction->data))
 		return;
 	session->data = false;
-	weir_channel_expect_input(session->channel, false);
+	weir_channel_expect_body(session->channel, false);
 	smtp_await_command(session);
 	if (transaction)
 		smtp_message_end(session);

@@ -1,23 +1,25 @@
 /*
- * Scanning messages. Nothing but the position decides: what was held back comes again at the front
- * of the next scan (a CR that may be bare, a dot that may be the end), everything before it has been
- * handed over. So a scan needs no memory but whether its first byte begins a line.
+ * The scan of messages. Its only state is whether the first byte is at the start of a line. Bytes
+ * whose meaning is open come again at the front of the next scan: a CR that may be bare, a dot that
+ * may be the end.
  */
 #include "message_data.h"
 
 enum {
-	/* A cut starts a new search; so that none looks far ahead for what lies far behind it. */
+	/*
+	 * Each cut starts a new search; a window keeps it from searching far ahead again and again.
+	 */
 	WINDOW = 1024
 };
 
 enum find {
 	FIND_NONE,
 	FIND_LINE, /* *ret_at is behind a CRLF */
-	FIND_BARE, /* … at a bare CR or LF */
-	FIND_EDGE, /* … at a CR, the last byte there is */
+	FIND_BARE, /* *ret_at is at a bare CR or LF */
+	FIND_EDGE, /* *ret_at is at a CR, the last byte */
 };
 
-/* The first CR or LF from `at` on. */
+/* Finds the first CR or LF from `at` on. */
 static enum find smtp_data_find_line_end(const char *at, const char *end, const char **ret_at)
 {
 	while (at < end) {
@@ -103,7 +105,7 @@ static enum weir_scan smtp_data_scan_lines(
 
 /* -- BDAT -------------------------------------------------------------------------------------- */
 
-/* All of the chunk that is there has been looked at; `edge`: its last byte is a CR. */
+/* The chunk has been scanned as far as it has come. `edge`: its last byte is a CR. */
 static enum weir_scan smtp_data_end_of_view(
         struct smtp_data *data, size_t size, bool edge, struct weir_cut *ret)
 {
@@ -117,13 +119,13 @@ static enum weir_scan smtp_data_end_of_view(
 	return WEIR_SCAN_MORE;
 }
 
-/* The end of a chunk need not be the end of a line. The bytes of the line end that are here. */
+/* A chunk may end within a line end. Returns the number of bytes that complete it. */
 static size_t smtp_data_go_on_after_cr(struct smtp_data *data, const char *at)
 {
 	if (!data->cr)
 		return 0;
 	data->cr = false;
-	data->owed = *at == '\n' ? WEIR_SMTP_OWED_CR : WEIR_SMTP_OWED_CRLF;
+	data->line_end = *at == '\n' ? SMTP_LINE_END_CR : SMTP_LINE_END_CRLF;
 	data->bare |= *at != '\n';
 	return *at == '\n';
 }

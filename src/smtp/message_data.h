@@ -1,15 +1,15 @@
 /*
- * The bytes of a message on the wire, as a terminator: of DATA (RFC 5321 4.5.2) up to CRLF.CRLF, and
- * nothing else, with the dots that were stuffed left out; of a BDAT chunk (RFC 3030) by its length.
+ * The bytes of a message on the wire, as a terminator. DATA (RFC 5321 4.5.2) ends at CRLF.CRLF and
+ * nowhere else, and its stuffed dots are removed. A BDAT chunk (RFC 3030) ends by its length.
  *
  *   piece() piece() request(DOT) piece() request(BARE) piece() request(END)
  *
- * Each cut is told by request(), and `cut` says what it was; what is left out (the dot, a bare CR or
- * LF) was stripped by the cut itself, so that all the rest is handed on in place, after one look.
+ * request() is called for each cut, and `cut` has its kind. The cut has stripped the bytes to be
+ * removed (the dot, a bare CR or LF), so that all others are passed on in place, after one scan.
  *
- * A CR without LF and an LF without CR never end anything, wherever they stand: who takes them for
- * line ends, and passes on what others do not, can be made to smuggle mail (CVE-2023-51764). They
- * are noted in `bare`; or with `normalise` cut out, to be written as CRLF.
+ * A CR without LF and an LF without CR never end a line or a message. A server that takes them for
+ * line ends can be made to smuggle mail (CVE-2023-51764). They set `bare`, or with `normalise` they
+ * are cut out, and the caller writes CRLF.
  */
 #ifndef WEIR_SMTP_DATA_H
 #define WEIR_SMTP_DATA_H
@@ -21,39 +21,39 @@
 
 enum smtp_cut {
 	WEIR_SMTP_CUT_END,  /* the message, or the chunk, has ended */
-	WEIR_SMTP_CUT_DOT,  /* a stuffed dot was left out */
-	WEIR_SMTP_CUT_BARE, /* write CRLF for what was left out here */
+	WEIR_SMTP_CUT_DOT,  /* a stuffed dot was removed */
+	WEIR_SMTP_CUT_BARE, /* a bare CR or LF was removed: write CRLF */
 };
 
-/* What became of a CR that ended a chunk: to be written before anything else is. */
-enum smtp_owed {
-	WEIR_SMTP_OWED_NOTHING,
-	WEIR_SMTP_OWED_CR,   /* its LF follows */
-	WEIR_SMTP_OWED_CRLF, /* it was a bare one */
+/* The rest of a line end whose CR was the last byte of a chunk; to be written first. */
+enum smtp_line_end {
+	SMTP_LINE_END_NONE,
+	SMTP_LINE_END_CR,   /* a CR; its LF follows */
+	SMTP_LINE_END_CRLF, /* a CRLF; the CR was bare */
 };
 
 struct smtp_data {
 	enum smtp_cut cut;
-	uint64_t left; /* bytes of the chunk that are still to come */
-	enum smtp_owed owed;
-	bool chunk;      /* BDAT: counted, and no dots */
-	bool binary;     /* … of BODY=BINARYMIME: nothing in it is looked at */
-	bool normalise;  /* cut bare ones out, instead of only noting them */
-	bool line_start; /* DATA: the next byte begins a line */
-	bool cr;         /* BDAT: the chunk before ended in a CR, which was left out */
+	uint64_t left; /* bytes of the chunk that have not come yet */
+	enum smtp_line_end line_end;
+	bool chunk;      /* BDAT: by length, without dots */
+	bool binary;     /* BINARYMIME: nothing is scanned */
+	bool normalise;  /* cut bare CRs and LFs out, instead of only setting `bare` */
+	bool line_start; /* DATA: the next byte is at the start of a line */
+	bool cr;         /* BDAT: the last chunk ended in a CR, which was removed */
 	bool bare;       /* there was a bare CR or LF */
 };
 
-/* A message begins. */
+/* Begins a message. */
 void smtp_data_init(struct smtp_data *data, bool chunk, bool binary, bool normalise);
 
-/* The cut was the end; a bare one that is the last byte of its chunk is both. */
+/* Whether the cut was the end. A bare CR or LF that is the last byte of its chunk is both. */
 static inline bool smtp_data_ended(const struct smtp_data *data)
 {
 	return data->cut == WEIR_SMTP_CUT_END || (data->chunk && data->left == 0);
 }
 
-/* `data` must live as long as the terminator is set. */
+/* Returns the terminator. `data` must live as long as it is set. */
 struct weir_terminator smtp_data_terminator(struct smtp_data *data);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * The reply to a message, a producer that is the transaction itself: so that it needs no memory when
- * there may be none, and the thousand replies of LMTP none for each.
+ * The reply to a message. The transaction itself is its producer, so that the reply needs no
+ * memory; nor do the replies of LMTP, one for each recipient.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,15 +13,15 @@ const char *smtp_error_reply(int error)
 {
 	switch (error) {
 	case -ENOSPC:
-		return "452 4.3.1 Not enough room on the disk\r\n";
+		return "452 4.3.1 Insufficient disk space\r\n";
 	case -EDQUOT:
 		return "552 5.2.2 Mailbox full\r\n";
 	case -ENOENT:
 		return "550 5.1.1 No such mailbox\r\n";
 	case WEIR_E_LIMIT:
-		return "451 4.3.2 Too much to do, try again\r\n";
+		return "451 4.3.2 The server is busy, try again later\r\n";
 	default:
-		return "451 4.3.0 The message could not be stored, try again\r\n";
+		return "451 4.3.0 The message could not be stored, try again later\r\n";
 	}
 }
 
@@ -44,7 +44,7 @@ static int smtp_outcome_result_of(const struct smtp_transaction *transaction, ui
 	return ((const int *)(const void *)transaction->results.data)[recipient];
 }
 
-/* Of all recipients, for the one reply. */
+/* Returns the worst result of all recipients, for the one reply of SMTP. */
 static int smtp_outcome_result_of_all(const struct smtp_transaction *transaction)
 {
 	int worst = 0;
@@ -54,8 +54,8 @@ static int smtp_outcome_result_of_all(const struct smtp_transaction *transaction
 }
 
 /*
- * One full mailbox must not make a message bounce for all others: nobody has it, and when it comes
- * again RCPT refuses the one that has no room, if the client says how large the message is.
+ * One full mailbox must not cause a bounce for all recipients. No recipient has the message, and at
+ * the next attempt RCPT refuses the full mailbox, if the client gives SIZE.
  */
 static const char *smtp_outcome_error_reply(const struct smtp_transaction *transaction, int error)
 {
@@ -63,11 +63,11 @@ static const char *smtp_outcome_error_reply(const struct smtp_transaction *trans
 	bool several = bytes > sizeof(struct weir_mail_recipient);
 	if (error == -EDQUOT && several && transaction->envelope.size &&
 	        transaction->server->options.personality != WEIR_SMTP_LMTP)
-		return "452 4.2.2 A mailbox is full, and nobody got the message: try again\r\n";
+		return "452 4.2.2 A mailbox is full, no recipient got the message, try again later\r\n";
 	return smtp_error_reply(error);
 }
 
-/* The length of the line for this result. */
+/* Writes the line for this result; returns its length. */
 static size_t smtp_outcome_write_line(
         const struct smtp_transaction *transaction, int result, char text[SMTP_REPLY_MAX])
 {
@@ -98,10 +98,10 @@ static enum weir_more smtp_outcome_more(struct weir_producer *producer, struct w
 	if (transaction->server->options.personality != WEIR_SMTP_LMTP)
 		return smtp_outcome_put_line(
 		        transaction, smtp_outcome_result_of_all(transaction), out);
-	while (result == WEIR_DONE && transaction->told < smtp_recipient_count(transaction)) {
-		result = smtp_outcome_put_line(
-		        transaction, smtp_outcome_result_of(transaction, transaction->told), out);
-		transaction->told += result == WEIR_DONE;
+	while (result == WEIR_DONE && transaction->replied < smtp_recipient_count(transaction)) {
+		result = smtp_outcome_put_line(transaction,
+		        smtp_outcome_result_of(transaction, transaction->replied), out);
+		transaction->replied += result == WEIR_DONE;
 	}
 	return result;
 }
@@ -118,18 +118,18 @@ const struct weir_producer_type smtp_outcome_type = {
         .close = smtp_outcome_on_close,
 };
 
-/* -- telling ----------------------------------------------------------------------------------- */
+/* -- replying ----------------------------------------------------------------------------------- */
 
 static struct weir_span smtp_outcome_only_recipient(const struct smtp_transaction *transaction)
 {
-	const struct smtp_way *way =
+	const struct smtp_route *route =
 	        transaction->local.recipients.size ? &transaction->local : &transaction->relay;
-	if (smtp_recipient_count(transaction) != 1 || !way->recipients.size)
+	if (smtp_recipient_count(transaction) != 1 || !route->recipients.size)
 		return weir_span(NULL, 0);
-	return ((const struct weir_mail_recipient *)(const void *)way->recipients.data)->address;
+	return ((const struct weir_mail_recipient *)(const void *)route->recipients.data)->address;
 }
 
-static void smtp_outcome_tell_log(const struct smtp_transaction *transaction, int result)
+static void smtp_outcome_log(const struct smtp_transaction *transaction, int result)
 {
 	const struct weir_smtp_options *options = &transaction->server->options;
 	char text[SMTP_REPLY_MAX];
@@ -152,13 +152,13 @@ static void smtp_outcome_tell_log(const struct smtp_transaction *transaction, in
 		options->log(options->context, &event);
 }
 
-void smtp_outcome_tell(struct smtp_transaction *transaction)
+void smtp_outcome_reply(struct smtp_transaction *transaction)
 {
 	struct weir_channel *channel = weir_reply_channel(transaction->reply);
 	struct smtp_session *session = channel ? weir_channel_session(channel) : NULL;
 	int result = smtp_outcome_result_of_all(transaction);
 	bool well = !transaction->failure && result == 0;
-	smtp_outcome_tell_log(transaction, result);
+	smtp_outcome_log(transaction, result);
 	weir_list_remove(&transaction->link);
 	weir_reply_fill(transaction->reply, &transaction->producer);
 	if (!session)

@@ -1,9 +1,10 @@
 /*
- * The relay's life: takes messages when they are due and there is a connection's room for them.
+ * The life of the relay: it claims messages that are due, as long as there are connections for
+ * them.
  *
- * Invariant: no more messages are taken than there may be connections, so that each that is taken
- * is being sent, or waits for a connection that is being made. Leaves out connections
- * (relay_session.c), what becomes of a message (relay_job.c) and reports (relay_report.c).
+ * Invariant: no more messages are claimed than connections are allowed, so that each is being sent,
+ * or waits for a connection that is being made. Connections are in relay_session.c, results in
+ * relay_job.c, notifications in relay_report.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@
 #include "relay_state.h"
 
 enum {
-	WAIT_MAX_S = 60 * 60 /* the clock may be set: look at least so often */
+	WAIT_MAX_S =
+	        60 * 60 /* the clock may be changed, so that the queue is looked at this often */
 };
 
 /* -- settings ---------------------------------------------------------------------------------- */
@@ -27,7 +29,7 @@ static size_t smtp_relay_size_of(const char *text)
 	return text ? strlen(text) + 1 : 0;
 }
 
-static const char *smtp_relay_keep(char **to, const char *text)
+static const char *smtp_relay_copy_string(char **to, const char *text)
 {
 	if (!text)
 		return NULL;
@@ -70,10 +72,10 @@ static int smtp_relay_make_settings(
 	char *to = settings->text;
 	settings->references = 1;
 	settings->options = *options;
-	settings->options.host = smtp_relay_keep(&to, options->host);
-	settings->options.helo = smtp_relay_keep(&to, options->helo);
-	settings->options.user = smtp_relay_keep(&to, options->user);
-	settings->options.password = smtp_relay_keep(&to, options->password);
+	settings->options.host = smtp_relay_copy_string(&to, options->host);
+	settings->options.helo = smtp_relay_copy_string(&to, options->helo);
+	settings->options.user = smtp_relay_copy_string(&to, options->user);
+	settings->options.password = smtp_relay_copy_string(&to, options->password);
 	if (options->tls)
 		weir_tls_hold(options->tls);
 	smtp_relay_fill_defaults(&settings->options);
@@ -92,7 +94,7 @@ void smtp_relay_release(struct relay_settings *settings)
 	free(settings);
 }
 
-/* -- taking ------------------------------------------------------------------------------------ */
+/* -- claiming ------------------------------------------------------------------------------------ */
 
 static void smtp_relay_on_taken(void *context, int error, struct weir_queued *queued)
 {
@@ -105,7 +107,7 @@ static void smtp_relay_on_taken(void *context, int error, struct weir_queued *qu
 
 static void smtp_relay_on_timer(struct weir_timer *timer)
 {
-	smtp_relay_kick(WEIR_CONTAINER(timer, struct weir_smtp_relay, timer));
+	smtp_relay_claim_due(WEIR_CONTAINER(timer, struct weir_smtp_relay, timer));
 }
 
 static void smtp_relay_wait_for_next(struct weir_smtp_relay *relay, int64_t now_s)
@@ -139,7 +141,7 @@ static void smtp_relay_look_whether_drained(struct weir_smtp_relay *relay)
 		weir_loop_defer(relay->loop, &relay->finish);
 }
 
-void smtp_relay_kick(struct weir_smtp_relay *relay)
+void smtp_relay_claim_due(struct weir_smtp_relay *relay)
 {
 	int64_t now_s = weir_loop_wall_s(relay->loop);
 	if (relay->draining) {
@@ -163,12 +165,12 @@ void smtp_relay_kick(struct weir_smtp_relay *relay)
 void smtp_relay_job_gone(struct weir_smtp_relay *relay)
 {
 	relay->jobs--;
-	smtp_relay_kick(relay);
+	smtp_relay_claim_due(relay);
 }
 
 static void smtp_relay_on_changed(void *context)
 {
-	smtp_relay_kick(context);
+	smtp_relay_claim_due(context);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
@@ -210,7 +212,7 @@ int weir_smtp_relay_reload(
 	relay->down_until_s = 0;
 	smtp_relay_resolve_anew(relay);
 	smtp_relay_sessions_quit(relay);
-	smtp_relay_kick(relay);
+	smtp_relay_claim_due(relay);
 	return 0;
 }
 

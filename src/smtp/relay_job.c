@@ -1,11 +1,11 @@
 /*
- * What becomes of a message that was taken: a result for each recipient who still waits, reports to
- * the sender, and back into the queue.
+ * A claimed message: records a result for each pending recipient, notifies the sender, and
+ * requeues.
  *
- *   begin ─▶ (waits for a connection, is sent) ─▶ end ─▶ report? ─▶ late? ─▶ given back
+ *   begin ─▶ (waits for a connection, is sent) ─▶ end ─▶ notify? ─▶ requeue
  *
- * Invariant: a recipient who is to be reported is done only when the report is where it belongs; a
- * process that is killed between reports twice, and never not at all.
+ * Invariant: a recipient is done only when its notification has been stored. If the process is
+ * killed in between, the sender gets the notification twice, but never loses it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@ static int64_t smtp_relay_job_age_of(const struct relay_job *job)
 	return smtp_relay_job_now_of(job) - job->queued->arrived_s;
 }
 
-static void smtp_relay_job_say(const struct relay_job *job, struct weir_span address,
+static void smtp_relay_job_log(const struct relay_job *job, struct weir_span address,
         enum weir_relay_outcome outcome, const char *text)
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
@@ -35,17 +35,17 @@ static void smtp_relay_job_say(const struct relay_job *job, struct weir_span add
 		options->log(options->context, job->queued, address, outcome, text);
 }
 
-static void smtp_relay_job_say_recipient(const struct relay_job *job,
+static void smtp_relay_job_log_recipient(const struct relay_job *job,
         const struct weir_queued_recipient *recipient, enum weir_relay_outcome outcome)
 {
-	smtp_relay_job_say(job, recipient->address, outcome, recipient->status);
+	smtp_relay_job_log(job, recipient->address, outcome, recipient->status);
 }
 
 /* -- back into the queue ----------------------------------------------------------------------- */
 
 static void smtp_relay_job_on_given(void *context, int error)
 {
-	(void)error; /* the old state is tried again */
+	(void)error; /* the message is tried again with its old state */
 	smtp_relay_job_gone(context);
 }
 
@@ -87,8 +87,8 @@ static bool smtp_relay_job_is_due(const struct relay_job *job, enum dsn_kind kin
 	return false;
 }
 
-/* Those who were reported, or cannot be for ever. */
-static void smtp_relay_job_settle(struct relay_job *job)
+/* Recipients are done when the notification is stored, or can never be. */
+static void smtp_relay_job_set_done(struct relay_job *job)
 {
 	struct dsn dsn = {.kind = DSN_FINAL};
 	for (size_t i = 0; i < job->queued->count; i++)
@@ -101,19 +101,19 @@ static void smtp_relay_job_on_reported(struct relay_job *job, enum dsn_kind kind
 	int64_t life_s = job->settings->options.life_s;
 	struct weir_span sender = job->queued->envelope.sender;
 	if (error < 0)
-		smtp_relay_job_say(job, sender, WEIR_RELAY_UNREPORTED, weir_error_text(error));
+		smtp_relay_job_log(job, sender, WEIR_RELAY_UNREPORTED, weir_error_text(error));
 	else
-		smtp_relay_job_say(
-		        job, sender, WEIR_RELAY_REPORTED, kind == DSN_LATE ? "delayed" : "final");
+		smtp_relay_job_log(job, sender, WEIR_RELAY_REPORTED,
+		        kind == DSN_DELAYED ? "delayed" : "final");
 	bool hopeless =
 	        error == -ENOENT || error == -EINVAL || smtp_relay_job_age_of(job) >= 2 * life_s;
-	if (kind == DSN_LATE) {
+	if (kind == DSN_DELAYED) {
 		job->queued->warned = error == 0 || hopeless;
 		smtp_relay_job_give_back(job);
 		return;
 	}
 	if (error == 0 || hopeless)
-		smtp_relay_job_settle(job);
+		smtp_relay_job_set_done(job);
 	smtp_relay_job_give_back(job);
 }
 
@@ -125,8 +125,8 @@ static void smtp_relay_job_report_or_give_back(struct relay_job *job)
 		smtp_relay_report(job, DSN_FINAL, until_s, smtp_relay_job_on_reported);
 	else if (job->queued->envelope.sender.size && !job->queued->warned &&
 	         smtp_relay_job_age_of(job) >= options->warn_s &&
-	         smtp_relay_job_is_due(job, DSN_LATE))
-		smtp_relay_report(job, DSN_LATE, until_s, smtp_relay_job_on_reported);
+	         smtp_relay_job_is_due(job, DSN_DELAYED))
+		smtp_relay_report(job, DSN_DELAYED, until_s, smtp_relay_job_on_reported);
 	else
 		smtp_relay_job_give_back(job);
 }
@@ -134,24 +134,24 @@ static void smtp_relay_job_report_or_give_back(struct relay_job *job)
 /* -- results ----------------------------------------------------------------------------------- */
 
 void smtp_relay_job_result(
-        struct relay_job *job, size_t index, const struct weir_smtp_result *result, bool told)
+        struct relay_job *job, size_t index, const struct weir_smtp_result *result, bool has_dsn)
 {
 	struct weir_queued_recipient *to = &job->queued->recipients[job->indices[index]];
 	bool wants = to->notify & WEIR_MAIL_NOTIFY_SUCCESS && job->queued->envelope.sender.size;
 	snprintf(to->status, sizeof to->status, "%s", result->text);
 	if (result->code / 100 == 2) {
-		to->state = wants && !told ? WEIR_QUEUED_SENT : WEIR_QUEUED_DONE;
-		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_SENT);
+		to->state = wants && !has_dsn ? WEIR_QUEUED_SENT : WEIR_QUEUED_DONE;
+		smtp_relay_job_log_recipient(job, to, WEIR_RELAY_SENT);
 	} else if (result->code / 100 == 5) {
 		to->state = smtp_relay_job_wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED
 		                                                          : WEIR_QUEUED_DONE;
-		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_FAILED);
+		smtp_relay_job_log_recipient(job, to, WEIR_RELAY_FAILED);
 	} else {
-		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_LATE);
+		smtp_relay_job_log_recipient(job, to, WEIR_RELAY_DEFERRED);
 	}
 }
 
-/* Tried for long enough. */
+/* The message has expired. */
 static void smtp_relay_job_give_up(struct relay_job *job)
 {
 	for (size_t i = 0; i < job->queued->count; i++) {
@@ -160,7 +160,7 @@ static void smtp_relay_job_give_up(struct relay_job *job)
 			continue;
 		to->state = smtp_relay_job_wants_failure(job->queued, to) ? WEIR_QUEUED_FAILED
 		                                                          : WEIR_QUEUED_DONE;
-		smtp_relay_job_say_recipient(job, to, WEIR_RELAY_FAILED);
+		smtp_relay_job_log_recipient(job, to, WEIR_RELAY_FAILED);
 	}
 }
 
@@ -176,7 +176,7 @@ void smtp_relay_job_end(struct relay_job *job)
 
 void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why)
 {
-	/* Whatever it was, it was not said of the message. */
+	/* The failure is not a reply about the message, whatever its code. */
 	struct weir_smtp_result result = *why;
 	result.code = 0;
 	for (size_t i = 0; i < job->envelope.count; i++)
@@ -234,7 +234,7 @@ void smtp_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *que
 		        .address = to->address, .orcpt = to->orcpt, .notify = to->notify};
 	}
 	if (!job->envelope.count) {
-		smtp_relay_job_end(job); /* only the report is missing */
+		smtp_relay_job_end(job); /* only the notification is missing */
 		return;
 	}
 	weir_list_append(&relay->waiting, &job->link);

@@ -1,7 +1,7 @@
 /*
- * A report on its way to the sender: composed on the work pool, since it reads the original, then
- * put into the sink that the sender's address leads to. Its own sender is empty, and nobody is ever
- * told what became of it.
+ * A notification to the sender. The work pool composes it, since the original has to be read; then
+ * it is written to the sink for the sender's address. It has an empty sender and causes no
+ * notification itself.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -53,10 +53,10 @@ static int smtp_relay_report_deliver(struct relay_report *report)
 	int error = sink->type->begin(sink, job->relay->loop, &envelope, NULL, report, &delivery);
 	if (error < 0)
 		return error;
-	/* Who delivers for good says who the sender was (RFC 5321 4.4). */
+	/* Final delivery adds Return-Path (RFC 5321 4.4). */
 	if (to.user.size)
 		error = sink->type->write(delivery, WEIR_SPAN("Return-Path: <>\r\n"));
-	/* Full is no matter: there is no more. */
+	/* A full sink does not matter: this was the last write. */
 	if (error >= 0)
 		error = sink->type->write(delivery, weir_buffer_span(&report->text));
 	if (error < 0)

@@ -1,34 +1,87 @@
 /*
- * The relay's connections: made when messages wait, kept a little while for others.
+ * The connections of the relay: opened when messages wait, and kept open for a while for others.
  *
- *   connecting ─▶ ready ◀─▶ sending      idle for a while ─▶ quit ─▶ gone
+ *   connecting ─▶ ready ◀─▶ sending      idle for a while ─▶ quit ─▶ closed
  *
- * Invariants: a session that is connecting is there for a job that waits; addresses are tried in
- * turn, and when the last has failed and no other connection stands, those that wait have failed
- * and the host is left alone for a while. TLS that is opportunistic and fails is left out for that
- * connection.
+ * Invariants: there is a waiting job for each session that is connecting. Addresses are tried in
+ * turn. When the last one fails and no other session is ready, all waiting jobs fail, and the relay
+ * backs off. If a handshake of opportunistic TLS fails, the address is tried again without TLS.
+ *
+ * Addresses come from the resolver of the options, or from the relay's own, which is created at first
+ * use. They are used for WEIR_RELAY_ADDRESSES_S.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/resolver.h>
 
 #include "relay_state.h"
+
+/* -- addresses ----------------------------------------------------------------------------------- */
+
+static void smtp_relay_resolve_on_resolved(void *context, const struct weir_resolved *resolved)
+{
+	struct weir_smtp_relay *relay = context;
+	char text[256];
+	snprintf(text, sizeof text, "%s: %s", relay->settings->options.host,
+	        weir_resolved_text(resolved->error));
+	relay->resolution = NULL;
+	relay->address_count = 0;
+	for (; relay->address_count < RELAY_ADDRESSES && relay->address_count < resolved->count;
+	        relay->address_count++)
+		relay->addresses[relay->address_count] = resolved->addresses[relay->address_count];
+	relay->resolved_s = weir_loop_wall_s(relay->loop);
+	smtp_relay_resolved(relay, resolved->error, text);
+}
+
+int smtp_relay_resolve(struct weir_smtp_relay *relay)
+{
+	static const struct weir_resolver_options as_set_up = {.cache_bytes = WEIR_DNS_CACHE_MIN};
+	const struct weir_smtp_relay_options *options = &relay->settings->options;
+	struct weir_resolver *resolver = options->resolver;
+	int error = 0;
+	if (relay->resolution)
+		return 0;
+	if (!resolver && !relay->resolver)
+		error = weir_resolver_create(relay->loop, &as_set_up, &relay->resolver);
+	if (error < 0)
+		return error;
+	return weir_resolve_addresses(resolver ? resolver : relay->resolver, options->host,
+	        options->port, 0, smtp_relay_resolve_on_resolved, relay, &relay->resolution);
+}
+
+void smtp_relay_resolve_anew(struct weir_smtp_relay *relay)
+{
+	if (!relay->resolution)
+		return;
+	smtp_relay_resolve_cancel(relay);
+	int error = smtp_relay_resolve(relay);
+	if (error < 0)
+		smtp_relay_resolved(relay, error, weir_resolved_text(error));
+}
+
+void smtp_relay_resolve_cancel(struct weir_smtp_relay *relay)
+{
+	weir_resolving_cancel(relay->resolution);
+	relay->resolution = NULL;
+}
 
 struct relay_session {
 	struct weir_list link;
 	struct weir_smtp_relay *relay;
 	struct relay_settings *settings;
 	struct weir_smtp_client *client;
-	struct relay_job *job; /* that is being sent */
+	struct relay_job *job; /* being sent, or NULL */
 	struct weir_timer idle;
-	unsigned address;  /* which is tried */
-	unsigned messages; /* sent so far */
-	bool ready;        /* it was */
+	unsigned address;  /* index of the one that is tried */
+	unsigned messages; /* number sent so far */
+	bool ready;        /* has been ready */
 	bool quitting;
-	bool in_clear; /* the handshake failed */
+	bool in_clear; /* without TLS, since the handshake failed */
 };
 
 static const struct weir_smtp_client_events events;
@@ -52,7 +105,7 @@ static bool smtp_relay_session_any_ready(const struct weir_smtp_relay *relay)
 	return false;
 }
 
-/* The smart host cannot be had: it is left alone, but no longer than until a first retry. */
+/* The smart host is unavailable: backs off, but no longer than until a first retry. */
 static void smtp_relay_session_host_failed(
         struct weir_smtp_relay *relay, const struct weir_smtp_result *why)
 {
@@ -90,7 +143,7 @@ static int smtp_relay_session_connect(struct relay_session *session)
 	        session->relay->loop, &options, &events, session, &session->client);
 }
 
-/* From session->address on. The session is gone if all fail. */
+/* Tries addresses from session->address on. Frees the session if all fail. */
 static void smtp_relay_session_try_addresses(
         struct relay_session *session, const struct weir_smtp_result *why)
 {
@@ -104,7 +157,7 @@ static void smtp_relay_session_try_addresses(
 	}
 	char text[WEIR_QUEUE_STATUS_MAX + 1];
 	if (!result.text)
-		result.text = "no address is left";
+		result.text = "no address left to try";
 	if (result.code == 0) {
 		const struct weir_smtp_relay_options *options = &session->settings->options;
 		snprintf(text, sizeof text, "%s, port %u: %s", options->host, options->port,
@@ -143,7 +196,7 @@ static void smtp_relay_session_on_idle(struct weir_timer *timer)
 	smtp_relay_session_quit(WEIR_CONTAINER(timer, struct relay_session, idle));
 }
 
-/* Gives an idle session what waits longest; false: nothing does. */
+/* Gives an idle session the job that waits longest; false: no job waits. */
 static bool smtp_relay_session_send_next(struct relay_session *session)
 {
 	struct weir_smtp_relay *relay = session->relay;
@@ -181,7 +234,7 @@ void smtp_relay_sessions_feed(struct weir_smtp_relay *relay)
 	if (!relay->address_count || stale)
 		error = smtp_relay_resolve(relay);
 	else
-		/* If all addresses fail at once, nobody waits any more. */
+		/* No job waits any more if all addresses have failed at once. */
 		for (; error == 0 && connecting < waiting && !weir_list_empty(&relay->waiting) &&
 		        relay->session_count < relay->settings->options.connections_max;
 		        connecting++)
@@ -198,10 +251,10 @@ void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *t
 		        relay, &(struct weir_smtp_result){.error = error, .text = text});
 	else
 		smtp_relay_sessions_feed(relay);
-	smtp_relay_kick(relay);
+	smtp_relay_claim_due(relay);
 }
 
-/* -- what the client tells --------------------------------------------------------------------- */
+/* -- events of the client --------------------------------------------------------------------- */
 
 static void smtp_relay_session_on_ready(void *context)
 {
@@ -231,7 +284,7 @@ static void smtp_relay_session_on_recipient(
 	        session->job, index, result, weir_smtp_client_has_dsn(session->client));
 }
 
-/* Before it was ready: once more without TLS, or the next address. */
+/* The session was not ready yet: tries again without TLS, or the next address. */
 static void smtp_relay_session_connecting_failed(
         struct relay_session *session, const struct weir_smtp_result *why)
 {
@@ -243,7 +296,7 @@ static void smtp_relay_session_connecting_failed(
 		session->address++;
 	}
 	if (session->settings != session->relay->settings)
-		session->address = RELAY_ADDRESSES; /* those are of another host */
+		session->address = RELAY_ADDRESSES; /* the addresses are of another host now */
 	smtp_relay_session_try_addresses(session, why);
 }
 
@@ -262,14 +315,14 @@ static void smtp_relay_session_on_closed(void *context, const struct weir_smtp_r
 			smtp_relay_job_end(job);
 	}
 	smtp_relay_sessions_feed(relay);
-	smtp_relay_kick(relay);
+	smtp_relay_claim_due(relay);
 }
 
 static const struct weir_smtp_client_events events = {.ready = smtp_relay_session_on_ready,
         .recipient = smtp_relay_session_on_recipient,
         .closed = smtp_relay_session_on_closed};
 
-/* -- all of them ------------------------------------------------------------------------------- */
+/* -- all sessions ------------------------------------------------------------------------------- */
 
 void smtp_relay_sessions_quit(struct weir_smtp_relay *relay)
 {
@@ -286,7 +339,7 @@ void smtp_relay_sessions_abort(struct weir_smtp_relay *relay)
 	while (!weir_list_empty(&relay->sessions)) {
 		struct relay_session *session =
 		        WEIR_CONTAINER(relay->sessions.next, struct relay_session, link);
-		struct relay_job *job = session->job; /* NOLINT: what is freed is in no list */
+		struct relay_job *job = session->job; /* NOLINT: a freed session is in no list */
 		weir_smtp_client_abort(session->client);
 		smtp_relay_session_free(session);
 		if (job)
@@ -298,5 +351,5 @@ void smtp_relay_sessions_abort(struct weir_smtp_relay *relay)
 		weir_list_remove(&job->link);
 		smtp_relay_job_end(job);
 	}
-	smtp_relay_kick(relay);
+	smtp_relay_claim_due(relay);
 }

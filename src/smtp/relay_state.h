@@ -1,4 +1,4 @@
-/* The relay's state, for relay*.c only. */
+/* The state of the relay, for relay*.c only. */
 #ifndef WEIR_SMTP_RELAY_STATE_H
 #define WEIR_SMTP_RELAY_STATE_H
 
@@ -11,13 +11,13 @@
 #include "dsn.h"
 
 enum {
-	RELAY_ADDRESSES = 8 /* of the smart host, that are tried in turn */
+	RELAY_ADDRESSES = 8 /* of the smart host */
 };
 
-/* What a reload replaces whole; counted, on the relay's loop. */
+/* The options, which a reload replaces; counted references, on the relay's loop. */
 struct relay_settings {
 	unsigned references;
-	struct weir_smtp_relay_options options; /* texts in `text`, no zeros */
+	struct weir_smtp_relay_options options; /* strings in `text`, defaults filled in */
 	char text[];
 };
 
@@ -25,17 +25,17 @@ struct weir_smtp_relay {
 	struct weir_loop *loop;
 	struct weir_mail_queue *queue;
 	struct relay_settings *settings;
-	struct weir_timer timer; /* to the next that is due */
+	struct weir_timer timer; /* runs until the next message is due */
 	struct weir_list sessions;
 	struct weir_list waiting; /* jobs without a session */
-	unsigned jobs;            /* taken or being taken: no more than connections */
+	unsigned jobs;            /* claimed or being claimed; no more than connections */
 	unsigned session_count;
-	int64_t down_until_s;           /* the smart host cannot be had: nothing is taken before */
-	struct weir_resolver *resolver; /* its own, or NULL */
+	int64_t down_until_s;              /* the smart host is unavailable: claim nothing before */
+	struct weir_resolver *resolver;    /* its own, or NULL */
 	struct weir_resolving *resolution; /* under way, or NULL */
 	struct weir_address addresses[RELAY_ADDRESSES];
 	unsigned address_count;
-	int64_t resolved_s; /* when they were found */
+	int64_t resolved_s; /* when the addresses were found */
 	bool draining;
 	struct weir_timer deadline;
 	struct weir_task finish;
@@ -43,24 +43,24 @@ struct weir_smtp_relay {
 	void *drained_context;
 };
 
-/* A message that was taken. */
+/* A claimed message. */
 struct relay_job {
 	struct weir_list link;
 	struct weir_smtp_relay *relay;
 	struct relay_settings *settings;
 	struct weir_queued *queued;
-	struct weir_mail_envelope envelope; /* of those who still wait */
+	struct weir_mail_envelope envelope; /* of the pending recipients */
 	struct weir_mail_recipient *recipients;
-	size_t *indices; /* in queued, of each */
+	size_t *indices; /* index in `queued` of each recipient */
 	struct weir_smtp_mail mail;
 };
 
 /* -- relay.c ----------------------------------------------------------------------------------- */
 
-/* Takes what is due, as far as there is room. */
-void smtp_relay_kick(struct weir_smtp_relay *relay);
+/* Claims the messages that are due, as long as there is room. */
+void smtp_relay_claim_due(struct weir_smtp_relay *relay);
 
-/* A job is over; it has been freed. */
+/* A job has ended and has been freed. */
 void smtp_relay_job_gone(struct weir_smtp_relay *relay);
 void smtp_relay_release(struct relay_settings *settings);
 
@@ -68,39 +68,42 @@ void smtp_relay_release(struct relay_settings *settings);
 
 void smtp_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *queued);
 
-/* What became of recipient `index` of job->envelope; `told` by a server that tells of delivery. */
+/*
+ * Records the result of recipient `index` of job->envelope. `has_dsn`: the server sends
+ * notifications itself.
+ */
 void smtp_relay_job_result(
-        struct relay_job *job, size_t index, const struct weir_smtp_result *result, bool told);
+        struct relay_job *job, size_t index, const struct weir_smtp_result *result, bool has_dsn);
 
-/* Tried: reports, then back into the queue. */
+/* The attempt has ended: notifies the sender and requeues. */
 void smtp_relay_job_end(struct relay_job *job);
 
-/* It could not even be tried. */
+/* The attempt could not be made: all recipients have this result. */
 void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why);
 
 /* -- relay_report.c ---------------------------------------------------------------------------- */
 
-/* Composes and delivers; `done(job, error)` from the loop. */
+/* Composes and delivers a notification; `done(job, error)` is called from the loop. */
 void smtp_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
         void (*done)(struct relay_job *job, enum dsn_kind kind, int error));
 
 /* -- relay_session.c --------------------------------------------------------------------------- */
 
-/* Finds a connection for those that wait, or makes one. */
+/* Finds a session for the jobs that wait, or opens one. */
 void smtp_relay_sessions_feed(struct weir_smtp_relay *relay);
 
-/* What idles says good-bye. */
+/* Ends the idle sessions. */
 void smtp_relay_sessions_quit(struct weir_smtp_relay *relay);
 
-/* All are cut off; their jobs come back. */
+/* Aborts all sessions; their jobs are requeued. */
 void smtp_relay_sessions_abort(struct weir_smtp_relay *relay);
 
-/* -- relay_resolve.c --------------------------------------------------------------------------- */
-
-/* Looks the host up; smtp_relay_resolved follows from the loop, unless it is under way already. */
+/*
+ * Resolves the host; smtp_relay_resolved follows from the loop. Has no effect if that is under way.
+ */
 int smtp_relay_resolve(struct weir_smtp_relay *relay);
 
-/* If it is under way: of other settings now; not any more. */
+/* If it is under way: starts again with the present settings; cancels it. */
 void smtp_relay_resolve_anew(struct weir_smtp_relay *relay);
 void smtp_relay_resolve_cancel(struct weir_smtp_relay *relay);
 

@@ -1,4 +1,4 @@
-/* SMTP servers: their options, with the defaults filled in, and what a reload swaps. */
+/* SMTP servers: options with their defaults, and what a reload swaps. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,6 @@ static void smtp_server_release(struct weir_smtp_options *options)
 {
 	weir_mail_routes_release(options->routes);
 	weir_users_release(options->users);
-	weir_tls_release(options->tls);
-	weir_peers_release(options->peers);
 	free((char *)(uintptr_t)options->hostname);
 	free((struct weir_network *)(uintptr_t)options->networks);
 }
@@ -23,15 +21,11 @@ static void smtp_server_hold(struct weir_smtp_options *options)
 		weir_mail_routes_hold(options->routes);
 	if (options->users)
 		weir_users_hold(options->users);
-	if (options->tls)
-		weir_tls_hold(options->tls);
-	if (options->peers)
-		weir_peers_hold(options->peers);
 }
 
 static void smtp_server_fill_in(struct weir_smtp_options *options)
 {
-	struct weir_bounds *bounds = &options->bounds;
+	struct weir_bounds *bounds = &options->listener.bounds;
 	uint32_t *times[] = {&bounds->idle_ms, &bounds->request_ms, &bounds->progress_ms};
 	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
 		if (!*times[i])
@@ -44,7 +38,7 @@ static void smtp_server_fill_in(struct weir_smtp_options *options)
 		options->messages_max = WEIR_SMTP_MESSAGES_MAX;
 }
 
-/* The server's own; all held or copied, or nothing. */
+/* Copies and references the options. Undoes all of it on failure. */
 static int smtp_server_take_options(
         struct weir_smtp_server *server, const struct weir_smtp_options *given)
 {
@@ -65,20 +59,6 @@ static int smtp_server_take_options(
 	return 0;
 }
 
-static void smtp_server_accept_failed(void *context, int error)
-{
-	const struct weir_smtp_options *options = &((struct weir_smtp_server *)context)->options;
-	if (options->accept_failed)
-		options->accept_failed(options->context, error);
-}
-
-static void smtp_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	const struct weir_smtp_options *options = &((struct weir_smtp_server *)context)->options;
-	if (options->tls_failed)
-		options->tls_failed(options->context, peer, why);
-}
-
 int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *options,
         struct weir_smtp_server **ret)
 {
@@ -92,15 +72,10 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
 	weir_list_init(&server->committing);
 	error = weir_server_create(loop,
 	        &(struct weir_server_options){
-	                .address = options->address,
+	                .listener = server->options.listener,
 	                .protocol = &smtp_protocol,
 	                .context = server,
-	                .bounds = server->options.bounds,
-	                .tls = options->implicit_tls ? options->tls : NULL,
-	                .tls_refusal = "554 5.7.0 TLS from the first byte\r\n",
-	                .shared = options->shared,
-	                .accept_failed = smtp_server_accept_failed,
-	                .tls_failed = smtp_server_tls_failed,
+	                .tls_refusal = "554 5.7.0 This port needs TLS from the first byte\r\n",
 	        },
 	        &server->listener);
 	if (error < 0) {
@@ -126,15 +101,6 @@ void weir_smtp_set_users(struct weir_smtp_server *server, struct weir_users *use
 	weir_users_release(old);
 }
 
-void weir_smtp_set_tls(struct weir_smtp_server *server, struct weir_tls *tls)
-{
-	struct weir_tls *old = server->options.tls;
-	server->options.tls = weir_tls_hold(tls);
-	if (server->options.implicit_tls)
-		weir_server_set_tls(server->listener, tls);
-	weir_tls_release(old);
-}
-
 struct weir_server *weir_smtp_listener(struct weir_smtp_server *server)
 {
 	return server->listener;
@@ -150,7 +116,7 @@ void weir_smtp_destroy(struct weir_smtp_server *server)
 		        WEIR_CONTAINER(server->committing.next, struct smtp_transaction, link);
 		weir_list_remove(&transaction->link);
 		smtp_delivery_fail(transaction, "");
-		/* Its channel has gone: this frees both. */
+		/* The channel is closed: this frees both. */
 		weir_reply_fill(transaction->reply, &transaction->producer);
 	}
 	smtp_transactions_free(server);

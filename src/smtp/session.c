@@ -1,9 +1,9 @@
 /*
- * A session on its channel: lines to the verbs, bytes to the message, and what both share: replies,
- * counted errors, and the one place that decides whether anything is read.
+ * A session on its channel: lines go to the verbs, bytes to the message. Here are replies, the
+ * count of errors, and the one function that decides whether the session reads.
  *
- * A line ends in LF for the cutter, so that one without CR is found out at once instead of being
- * waited for; it is an error, and the end.
+ * A line ends in LF for the cutter, so that a line without CR is detected at once. It is an error,
+ * and ends the session.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -37,8 +37,8 @@ void smtp_end(struct smtp_session *session, const char *text)
 {
 	smtp_log(session, WEIR_SMTP_REFUSED, weir_span(NULL, 0), text);
 	smtp_reply(session, text);
-	/* It may go on sending, and shall get to read the answer. */
-	weir_channel_expect_input(session->channel, true);
+	/* The client may still be sending, and should get to read the reply. */
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_close(session->channel);
 }
 
@@ -136,12 +136,10 @@ static void smtp_session_on_greeting(struct weir_timer *timer)
 static void smtp_session_begin(struct smtp_session *session)
 {
 	const struct weir_smtp_options *options = &session->server->options;
-	const struct weir_address *peer = weir_channel_peer(session->channel);
-	if (options->peers && weir_peers_enter(options->peers, peer) < 0) {
+	if (weir_channel_over_quota(session->channel)) {
 		smtp_end(session, "421 4.7.0 Too many connections from your address\r\n");
 		return;
 	}
-	session->counted = options->peers;
 	if (options->greeting_delay_ms)
 		weir_timer_start(session->server->loop, &session->greeting,
 		        options->greeting_delay_ms, smtp_session_on_greeting);
@@ -159,7 +157,7 @@ static int smtp_session_on_open(struct weir_channel *channel)
 	session->quiet = true;
 	weir_list_init(&session->greeting.link);
 	weir_channel_set_session(channel, session);
-	/* The CR counts here, the LF does not. */
+	/* The bound counts the CR, but not the LF. */
 	weir_channel_set_request_max(channel, WEIR_SMTP_AUTH_LINE_MAX - 1);
 	smtp_await_command(session);
 	smtp_session_begin(session);
@@ -168,25 +166,25 @@ static int smtp_session_on_open(struct weir_channel *channel)
 
 /* -- input ------------------------------------------------------------------------------------- */
 
-/* Nothing may be sent ahead of a reply that does not know PIPELINING to be there. */
+/* Only a client that knows of PIPELINING may send before the reply. */
 static bool smtp_session_out_of_turn(struct smtp_session *session)
 {
 	if (weir_timer_running(&session->greeting)) {
 		weir_timer_stop(&session->greeting);
-		smtp_end(session, "554 5.5.1 You have to wait for the greeting\r\n");
+		smtp_end(session, "554 5.5.1 Wait for the greeting\r\n");
 		return true;
 	}
 	if (weir_channel_replies(session->channel) == 0 ||
 	        (session->extended && !session->unanswered))
 		return false;
-	smtp_end(session, "554 5.5.0 You have to wait for the reply to a command\r\n");
+	smtp_end(session, "554 5.5.0 Wait for the reply to the command\r\n");
 	return true;
 }
 
 static void smtp_session_on_line(struct smtp_session *session, struct weir_span line)
 {
 	if (!line.size || line.data[line.size - 1] != '\r') {
-		smtp_end(session, "500 5.5.2 Lines have to end in CR and LF\r\n");
+		smtp_end(session, "500 5.5.2 Lines must end in CRLF\r\n");
 		return;
 	}
 	line.size--;
@@ -231,21 +229,21 @@ static void smtp_session_on_timeout(struct weir_channel *channel, enum weir_time
 {
 	struct smtp_session *session = weir_channel_session(channel);
 	if (which != WEIR_TIMEOUT_PROGRESS)
-		smtp_end(session, "421 4.4.2 Nothing came for too long\r\n");
+		smtp_end(session, "421 4.4.2 Idle timeout\r\n");
 }
 
-/* RFC 5321 3.8: the server may say 421 at any time; a transaction that has begun is the client's to repeat. */
+/* RFC 5321 3.8: 421 is allowed at any time. The client repeats a transaction that has begun. */
 static void smtp_session_on_draining(struct weir_channel *channel)
 {
 	smtp_end(weir_channel_session(channel), "421 4.3.2 Service shutting down\r\n");
 }
 
-/* What came in clear behind STARTTLS was never meant for us, or was not the client's. */
+/* Bytes that came in plain text behind STARTTLS may be an attacker's. */
 static void smtp_session_on_secured(struct weir_channel *channel, size_t dropped)
 {
 	struct smtp_session *session = weir_channel_session(channel);
 	if (dropped)
-		smtp_end(session, "554 5.5.0 You have to wait for TLS\r\n");
+		smtp_end(session, "554 5.5.0 Wait for TLS\r\n");
 }
 
 static void smtp_session_on_close(struct weir_channel *channel, int error)
@@ -255,8 +253,6 @@ static void smtp_session_on_close(struct weir_channel *channel, int error)
 	if (!session)
 		return;
 	weir_timer_stop(&session->greeting);
-	if (session->counted)
-		weir_peers_leave(session->server->options.peers, weir_channel_peer(channel));
 	weir_sasl_destroy(session->sasl);
 	smtp_forget(session);
 	free(session);

@@ -1,17 +1,17 @@
 /*
- * What an SMTP connection is made of, for the files of this folder.
+ * The parts of an SMTP session, for the files of this folder.
  *
  *   server.c       servers and their options
- *   session.c      what the channel calls; errors, and when to pause
+ *   session.c      the callbacks of the channel; errors, and when to pause
  *   verbs.c        the table of verbs, one line each; verb_*.c the verbs
  *   transaction.c  the envelope, from MAIL to the reply to the message
- *   delivery.c     into the sinks: begin, write, commit
- *   message.c      the bytes of a message on their way there
+ *   delivery.c     writing to the sinks: begin, write, commit
+ *   message.c      the bytes of a message
  *   outcome.c      the reply to a message
  *
- * A session that is idle is this struct and two names. A transaction begins with MAIL; when its
- * message is complete it leaves the session, which can take the next one meanwhile, and is its own
- * reply.
+ * An idle session is this struct and two names. A transaction begins with MAIL. When its message is
+ * complete, it leaves the session and becomes its own reply; the session can begin the next one
+ * meanwhile.
  */
 #ifndef WEIR_SMTP_SESSION_H
 #define WEIR_SMTP_SESSION_H
@@ -27,11 +27,11 @@ struct weir_sasl;
 struct weir_smtp_server {
 	struct weir_loop *loop;
 	struct weir_server *listener;
-	struct weir_smtp_options options; /* no 0 left; what is held is; the rest is copied */
+	struct weir_smtp_options options; /* defaults filled in; copied or referenced */
 	struct weir_list committing;      /* transactions that have left their sessions */
 	struct smtp_transaction *spare;   /* for reuse */
 	unsigned spares;
-	uint32_t ids; /* messages so far, for their ids */
+	uint32_t ids; /* number of messages, for their ids */
 };
 
 struct smtp_session {
@@ -39,46 +39,45 @@ struct smtp_session {
 	struct weir_smtp_server *server;
 	struct smtp_transaction *transaction; /* NULL: none */
 	struct weir_sasl *sasl;               /* an exchange under way */
-	char *helo;                           /* what EHLO said; NULL: nothing yet */
-	char *user;                           /* who has authenticated */
-	struct weir_timer greeting;           /* running: it has not been sent */
+	char *helo;                           /* the name that EHLO gave; NULL: none yet */
+	char *user;                           /* the authenticated user, or NULL */
+	struct weir_timer greeting;           /* runs until the greeting is sent */
 	uint32_t messages;
 	uint16_t errors;     /* since the last message */
-	uint8_t commits;     /* transactions of ours that are being committed */
-	bool extended : 1;   /* EHLO or LHLO: what they announce may be used */
-	bool quiet : 1;      /* nothing was said yet: the first command */
-	bool unanswered : 1; /* the reply to EHLO has not gone */
-	bool counted : 1;    /* in server->options.peers */
-	bool data : 1;       /* a message or a chunk is coming in */
-	bool checking : 1;   /* a password is being checked */
-	bool starting : 1;   /* in a call of sasl's */
+	uint8_t commits;     /* transactions of this session that are being committed */
+	bool extended : 1;   /* EHLO or LHLO: extensions may be used */
+	bool quiet : 1;      /* no command has come yet */
+	bool unanswered : 1; /* the reply to EHLO has not been sent */
+	bool data : 1;       /* a message or a chunk is being received */
+	bool checking : 1;   /* a password or a recipient is being checked */
+	bool starting : 1;   /* in a call of weir_sasl */
 };
 
 extern const struct weir_protocol smtp_protocol;
 
 /* -- session.c --------------------------------------------------------------------------------- */
 
-/* A reply of static text, with its CRLF; one that is formatted. */
+/* Replies with a static text, with its CRLF; or with a formatted one. */
 void smtp_reply(struct smtp_session *session, const char *text);
 void smtp_reply_format(struct smtp_session *session, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/* A reply that is an error, and counts: too many of them end the session. */
+/* Replies with an error, which is counted. Too many errors end the session. */
 void smtp_refuse(struct smtp_session *session, const char *text);
 
-/* The last words. */
+/* Sends a last reply and closes. */
 void smtp_end(struct smtp_session *session, const char *text);
 
-/* `count` errors more; the session may end of it. */
+/* Counts errors; too many end the session. */
 void smtp_count_errors(struct smtp_session *session, unsigned count);
 
-/* Reads, or does not: as the state asks for. */
+/* Pauses or resumes reading, as the state requires. */
 void smtp_update_pause(struct smtp_session *session);
 
-/* Commands again. */
+/* Expects commands again. */
 void smtp_await_command(struct smtp_session *session);
 
-/* As after RSET; as after STARTTLS. */
+/* Resets the session as after RSET; as after STARTTLS. */
 void smtp_reset(struct smtp_session *session);
 void smtp_forget(struct smtp_session *session);
 
@@ -90,12 +89,12 @@ static inline bool smtp_is_lmtp(const struct smtp_session *session)
 	return session->server->options.personality == WEIR_SMTP_LMTP;
 }
 
-/* May send mail to anywhere. */
+/* Whether the session may relay. */
 bool smtp_may_relay(const struct smtp_session *session);
 
 /* -- verbs.c, verb_*.c ------------------------------------------------------------------------- */
 
-/* `argument` is what follows the verb and a space; empty if nothing does. */
+/* `argument` is the text behind the verb and a space, or empty. */
 typedef void smtp_verb(struct smtp_session *session, struct weir_span argument);
 
 void smtp_command(struct smtp_session *session, struct weir_span line);
@@ -104,10 +103,10 @@ smtp_verb smtp_verb_auth, smtp_verb_bdat, smtp_verb_data, smtp_verb_ehlo, smtp_v
         smtp_verb_helo, smtp_verb_help, smtp_verb_mail, smtp_verb_noop, smtp_verb_quit,
         smtp_verb_rcpt, smtp_verb_rset, smtp_verb_starttls, smtp_verb_vrfy;
 
-/* A line that answers a challenge. */
+/* Takes a line that answers a challenge. */
 void smtp_auth_line(struct smtp_session *session, struct weir_span line);
 void smtp_auth_overflow(struct smtp_session *session);
-/* What EHLO offers: "" when AUTH is not to be had. */
+/* Returns the mechanisms to offer; "" if AUTH is not available. */
 const char *smtp_auth_mechanisms(const struct smtp_session *session);
 bool smtp_offers_tls(const struct smtp_session *session);
 

@@ -1,7 +1,7 @@
 /*
  * The fields that a server adds in front of a message, and those that a submission server adds to
- * its header. Everything that comes from the client has passed a parser that lets nothing through
- * that ends a line or a comment.
+ * its header. All text from the client has passed a parser that refuses bytes that could end a line
+ * or a comment.
  */
 #include <stdio.h>
 #include <time.h>
@@ -29,7 +29,7 @@ static const char *smtp_trace_date(const struct smtp_transaction *transaction, c
 	return text;
 }
 
-/* "ESMTPSA" and its kin (RFC 3848, RFC 6531 4.3). */
+/* "ESMTPSA" and the others (RFC 3848, RFC 6531 4.3). */
 static void smtp_trace_protocol(const struct smtp_transaction *transaction, char text[16])
 {
 	const struct smtp_session *session = transaction->session;
@@ -50,10 +50,10 @@ static void smtp_trace_tls_comment(const struct smtp_transaction *transaction, c
 		snprintf(text, 128, "\r\n\t(%s %s)", info.version, info.cipher);
 }
 
-/* "for <…>", when that tells nobody of anybody else. */
+/* "for <…>", if that does not disclose another recipient. */
 static void smtp_trace_for_whom(const struct smtp_transaction *transaction, char text[400])
 {
-	const struct smtp_way *way =
+	const struct smtp_route *way =
 	        transaction->local.recipients.size ? &transaction->local : &transaction->relay;
 	const struct weir_mail_recipient *first =
 	        (const struct weir_mail_recipient *)(const void *)way->recipients.data;

@@ -1,6 +1,6 @@
 /*
- * The envelope: what it keeps is copied into its own text, first a few hundred bytes that are part
- * of it. Transactions are kept for reuse, so that one message after the other costs no allocation.
+ * The envelope. Its texts are copied into the transaction, which has room for a few hundred bytes.
+ * Transactions are recycled, so that a session needs no allocation for each message.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 enum {
 	TEXT_CAPACITY = 8 * 1024,
 	BUFFER_KEPT = 4 * 1024,
-	PLACES_PER_TARGET = 4 /* a target may be reached by several recipients */
+	DESTINATIONS_PER_TARGET = 4 /* one target may be reached by several recipients */
 };
 
 /* -- text -------------------------------------------------------------------------------------- */
@@ -53,14 +53,14 @@ bool smtp_transaction_copy(
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* Seconds and a count: unique in this process, and over its restarts, if they take a second. */
+/* Seconds and a count: unique in this process, and over restarts that take a second. */
 static void smtp_transaction_make_id(struct smtp_transaction *transaction)
 {
 	static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 	struct weir_smtp_server *server = transaction->server;
 	uint64_t seconds = (uint64_t)weir_loop_wall_s(server->loop);
-	uint64_t place = ((uint64_t)(uintptr_t)server >> 6) & 0xfffff;
-	uint64_t parts[] = {seconds, (uint64_t)server->ids++ << 20 | place};
+	uint64_t destination = ((uint64_t)(uintptr_t)server >> 6) & 0xfffff;
+	uint64_t parts[] = {seconds, (uint64_t)server->ids++ << 20 | destination};
 	char *at = transaction->id;
 	for (size_t part = 0; part < 2; part++)
 		for (int shift = part ? 45 : 30; shift >= 0; shift -= 5)
@@ -113,7 +113,7 @@ struct smtp_transaction *smtp_transaction_create(struct smtp_session *session)
 static void smtp_transaction_free_all(struct smtp_transaction *transaction)
 {
 	struct weir_buffer *buffers[] = {&transaction->local.recipients,
-	        &transaction->relay.recipients, &transaction->results, &transaction->places,
+	        &transaction->relay.recipients, &transaction->results, &transaction->destinations,
 	        &transaction->pending};
 	for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++)
 		weir_buffer_finish(buffers[i]);
@@ -128,20 +128,20 @@ static struct weir_buffer smtp_transaction_emptied(struct weir_buffer buffer)
 	return buffer;
 }
 
-/* As calloc would have made it, but for the memory of its buffers. */
-static void smtp_transaction_keep(struct smtp_transaction *transaction)
+/* Resets it as calloc would, except the memory of its buffers. */
+static void smtp_transaction_recycle(struct smtp_transaction *transaction)
 {
 	struct weir_smtp_server *server = transaction->server;
 	struct weir_buffer local = smtp_transaction_emptied(transaction->local.recipients);
 	struct weir_buffer relay = smtp_transaction_emptied(transaction->relay.recipients);
 	struct weir_buffer results = smtp_transaction_emptied(transaction->results);
-	struct weir_buffer places = smtp_transaction_emptied(transaction->places);
+	struct weir_buffer destinations = smtp_transaction_emptied(transaction->destinations);
 	weir_buffer_finish(&transaction->pending);
 	memset(transaction, 0, offsetof(struct smtp_transaction, text));
 	transaction->local.recipients = local;
 	transaction->relay.recipients = relay;
 	transaction->results = results;
-	transaction->places = places;
+	transaction->destinations = destinations;
 	transaction->next = server->spare;
 	server->spare = transaction;
 	server->spares++;
@@ -160,7 +160,7 @@ void smtp_transaction_destroy(struct smtp_transaction *transaction)
 		free(text);
 	}
 	if (transaction->server->spares < WEIR_SMTP_TRANSACTIONS_KEPT)
-		smtp_transaction_keep(transaction);
+		smtp_transaction_recycle(transaction);
 	else
 		smtp_transaction_free_all(transaction);
 }
@@ -176,17 +176,17 @@ void smtp_transactions_free(struct weir_smtp_server *server)
 
 /* -- recipients -------------------------------------------------------------------------------- */
 
-static size_t smtp_transaction_count_of(const struct smtp_way *way)
+static size_t smtp_transaction_count_of(const struct smtp_route *route)
 {
-	return way->recipients.size / sizeof(struct weir_mail_recipient);
+	return route->recipients.size / sizeof(struct weir_mail_recipient);
 }
 
-static struct weir_mail_recipient *smtp_transaction_table_of(const struct smtp_way *way)
+static struct weir_mail_recipient *smtp_transaction_table_of(const struct smtp_route *route)
 {
-	return (struct weir_mail_recipient *)(void *)way->recipients.data;
+	return (struct weir_mail_recipient *)(void *)route->recipients.data;
 }
 
-static size_t smtp_transaction_places_max(const struct smtp_transaction *transaction)
+static size_t smtp_transaction_destinations_max(const struct smtp_transaction *transaction)
 {
 	size_t most = transaction->server->options.recipients_max;
 	return most > WEIR_ALIAS_TARGETS_MAX ? most : WEIR_ALIAS_TARGETS_MAX;
@@ -198,12 +198,12 @@ int smtp_recipient_add(struct smtp_transaction *transaction)
 	return weir_buffer_append(&transaction->results, &none, sizeof none, SIZE_MAX);
 }
 
-/* One copy a mailbox, however it was reached; elsewhere, one an address. */
+/* Finds the same mailbox or remote address: each gets one copy, however it was reached. */
 static size_t smtp_transaction_find(
-        const struct smtp_way *way, const struct weir_mail_recipient *recipient)
+        const struct smtp_route *route, const struct weir_mail_recipient *recipient)
 {
-	size_t count = smtp_transaction_count_of(way), at = 0;
-	const struct weir_mail_recipient *table = smtp_transaction_table_of(way);
+	size_t count = smtp_transaction_count_of(route), at = 0;
+	const struct weir_mail_recipient *table = smtp_transaction_table_of(route);
 	if (recipient->user.size)
 		while (at < count && !weir_span_equal(table[at].user, recipient->user))
 			at++;
@@ -213,51 +213,53 @@ static size_t smtp_transaction_find(
 	return at;
 }
 
-static int smtp_transaction_append(struct smtp_transaction *transaction, struct smtp_way *way,
+static int smtp_transaction_append(struct smtp_transaction *transaction, struct smtp_route *route,
         const struct weir_mail_recipient *recipient)
 {
 	struct weir_mail_recipient copy = *recipient;
 	if (smtp_transaction_count_of(&transaction->local) +
 	                smtp_transaction_count_of(&transaction->relay) >=
-	        smtp_transaction_places_max(transaction))
+	        smtp_transaction_destinations_max(transaction))
 		return WEIR_E_LIMIT;
 	if (!smtp_transaction_copy(transaction, recipient->address, &copy.address) ||
 	        !smtp_transaction_copy(transaction, recipient->user, &copy.user) ||
 	        !smtp_transaction_copy(transaction, recipient->orcpt, &copy.orcpt))
 		return -ENOMEM;
-	return weir_buffer_append(&way->recipients, &copy, sizeof copy, SIZE_MAX);
+	return weir_buffer_append(&route->recipients, &copy, sizeof copy, SIZE_MAX);
 }
 
-int smtp_place_add(struct smtp_transaction *transaction, bool relay,
+int smtp_destination_add(struct smtp_transaction *transaction, bool relay,
         const struct weir_mail_recipient *recipient)
 {
-	struct smtp_way *way = relay ? &transaction->relay : &transaction->local;
-	struct smtp_place place = {smtp_recipient_count(transaction) - 1, 0, relay};
-	size_t at = smtp_transaction_find(way, recipient);
-	if (transaction->places.size / sizeof place >=
-	        smtp_transaction_places_max(transaction) * PLACES_PER_TARGET)
+	struct smtp_route *route = relay ? &transaction->relay : &transaction->local;
+	struct smtp_destination destination = {smtp_recipient_count(transaction) - 1, 0, relay};
+	size_t at = smtp_transaction_find(route, recipient);
+	if (transaction->destinations.size / sizeof destination >=
+	        smtp_transaction_destinations_max(transaction) * DESTINATIONS_PER_TARGET)
 		return WEIR_E_LIMIT;
-	place.index = (uint32_t)at;
-	int error = at < smtp_transaction_count_of(way)
+	destination.index = (uint32_t)at;
+	int error = at < smtp_transaction_count_of(route)
 	                    ? 0
-	                    : smtp_transaction_append(transaction, way, recipient);
+	                    : smtp_transaction_append(transaction, route, recipient);
 	if (error < 0)
 		return error;
-	return weir_buffer_append(&transaction->places, &place, sizeof place, SIZE_MAX);
+	return weir_buffer_append(
+	        &transaction->destinations, &destination, sizeof destination, SIZE_MAX);
 }
 
 void smtp_recipient_undo(struct smtp_transaction *transaction)
 {
 	uint32_t last = smtp_recipient_count(transaction) - 1;
 	size_t counts[2] = {0, 0};
-	struct smtp_place *places = (struct smtp_place *)(void *)transaction->places.data;
-	size_t count = transaction->places.size / sizeof *places;
-	while (count && places[count - 1].recipient == last)
+	struct smtp_destination *destinations =
+	        (struct smtp_destination *)(void *)transaction->destinations.data;
+	size_t count = transaction->destinations.size / sizeof *destinations;
+	while (count && destinations[count - 1].recipient == last)
 		count--;
 	for (size_t i = 0; i < count; i++)
-		if (places[i].index >= counts[places[i].relay])
-			counts[places[i].relay] = places[i].index + 1;
-	transaction->places.size = count * sizeof *places;
+		if (destinations[i].index >= counts[destinations[i].relay])
+			counts[destinations[i].relay] = destinations[i].index + 1;
+	transaction->destinations.size = count * sizeof *destinations;
 	transaction->checked = count;
 	transaction->local.recipients.size = counts[0] * sizeof(struct weir_mail_recipient);
 	transaction->relay.recipients.size = counts[1] * sizeof(struct weir_mail_recipient);

@@ -1,5 +1,5 @@
 /*
- * A mail transaction (RFC 5321 3.3): the envelope, the ways its message takes, and the reply to it.
+ * A mail transaction (RFC 5321 3.3): the envelope, the routes of its message, and the reply to it.
  *
  *   MAIL ─▶ RCPT … ─▶ begin ─▶ write … ─▶ complete: leaves the session
  *                    hold and commit relay ─▶ commit local ─▶ release relay ─▶ the reply
@@ -15,17 +15,17 @@
 #include "header.h"
 #include "smtp_session.h"
 
-/* One of the two sinks, and what goes there. */
-struct smtp_way {
+/* The route to one of the two sinks. */
+struct smtp_route {
 	struct weir_mail_sink *sink;         /* NULL: there is none */
-	struct weir_mail_delivery *delivery; /* NULL before begin, and when it is over */
+	struct weir_mail_delivery *delivery; /* NULL before begin and after the end */
 	struct weir_buffer recipients;       /* of struct weir_mail_recipient */
-	bool full;                           /* it has said so; ready is to come */
-	bool held;                           /* on the disk, and waits to be released */
+	bool full;                           /* WEIR_MAIL_FULL; ready() has not come yet */
+	bool held;                           /* on the disk, and waits for its release */
 };
 
-/* What a recipient that was accepted became: a place in one of the ways. */
-struct smtp_place {
+/* The destination of an accepted recipient: a recipient of one of the routes. */
+struct smtp_destination {
 	uint32_t recipient;
 	uint32_t index;
 	bool relay;
@@ -41,34 +41,35 @@ struct smtp_text {
 enum {
 	SMTP_TEXT_INLINE = 640,
 	SMTP_ID_MAX = 24,
-	SMTP_REPLY_MAX = 512 /* bytes of a reply's line (RFC 5321 4.5.3.1.5) */
+	SMTP_REPLY_MAX = 512 /* bytes of a reply line (RFC 5321 4.5.3.1.5) */
 };
 
 struct smtp_transaction {
 	struct weir_producer producer; /* the reply, when the message is complete */
-	struct weir_list link;         /* in server->committing, then */
+	struct weir_list link;         /* in server->committing, when the message is complete */
 	struct weir_smtp_server *server;
-	struct smtp_session *session; /* NULL since it has left it */
+	struct smtp_session *session; /* NULL after it has left the session */
 	struct weir_reply *reply;
-	struct smtp_transaction *next; /* spare */
+	struct smtp_transaction *next; /* of the spare ones */
 
-	struct weir_mail_envelope envelope; /* but for its recipients */
-	struct smtp_way local, relay;
-	struct weir_buffer results; /* an int a recipient, 0 or a negative errno */
-	struct weir_buffer places;  /* of struct smtp_place */
-	struct weir_buffer pending; /* bytes that wait for the ways to have room */
+	struct weir_mail_envelope envelope; /* without recipients */
+	struct smtp_route local, relay;
+	struct weir_buffer results;      /* int; one for each recipient, 0 or a negative errno */
+	struct weir_buffer destinations; /* of struct smtp_destination */
+	struct weir_buffer pending;      /* bytes that wait for room in the sinks */
 
 	struct smtp_data data;
 	struct smtp_header header;
 	struct weir_mail_check check; /* whether a mailbox would take the message */
-	size_t checked;               /* places that have been asked */
+	size_t checked;               /* destinations that have been checked */
 	uint64_t size;                /* bytes of the message so far */
-	const char *failure; /* the reply, if the message is lost already: static, with its CRLF */
-	bool chunks;         /* BDAT has begun */
-	bool last_chunk;     /* … and this is the last */
-	uint64_t chunk;      /* bytes of this one */
-	bool complete;       /* all of it has come */
-	uint32_t told;       /* LMTP: recipients whose results have been told */
+	const char *
+	        failure; /* the final reply, if the message has failed already; static, with its CRLF */
+	bool chunks;     /* BDAT has begun */
+	bool last_chunk;  /* this chunk is the last */
+	uint64_t chunk;   /* size of this chunk */
+	bool complete;    /* the whole message has come */
+	uint32_t replied; /* LMTP: recipients whose replies have been written */
 
 	char id[SMTP_ID_MAX];
 	struct weir_address peer; /* for the log, and Received */
@@ -82,16 +83,16 @@ struct smtp_transaction {
 
 /* -- transaction.c ----------------------------------------------------------------------------- */
 
-/* The session's new one; NULL without memory. */
+/* Creates the session's transaction. NULL without memory. */
 struct smtp_transaction *smtp_transaction_create(struct smtp_session *session);
 
-/* Ends it, whatever it is about, and frees. NULL is allowed. */
+/* Aborts and frees it in any state. NULL is allowed. */
 void smtp_transaction_destroy(struct smtp_transaction *transaction);
 
-/* Frees what is kept for reuse. */
+/* Frees the spare ones. */
 void smtp_transactions_free(struct weir_smtp_server *server);
 
-/* A copy that lives as long as the transaction. False without memory. */
+/* Copies a text that lives as long as the transaction. False without memory. */
 bool smtp_transaction_copy(
         struct smtp_transaction *transaction, struct weir_span text, struct weir_span *ret);
 
@@ -101,40 +102,43 @@ static inline uint32_t smtp_recipient_count(const struct smtp_transaction *trans
 }
 
 /*
- * A recipient begins; the places it goes to follow. `undo` takes the last recipient back, with all
- * of its places. 0, -ENOMEM, or WEIR_E_LIMIT: too many places in all.
+ * Begins a recipient; its destinations are added after it. `undo` removes the last recipient with
+ * all its destinations. Returns 0, -ENOMEM, or WEIR_E_LIMIT if there are too many destinations.
  */
 int smtp_recipient_add(struct smtp_transaction *transaction);
-int smtp_place_add(struct smtp_transaction *transaction, bool relay,
+int smtp_destination_add(struct smtp_transaction *transaction, bool relay,
         const struct weir_mail_recipient *recipient);
 void smtp_recipient_undo(struct smtp_transaction *transaction);
 
 /* -- delivery.c -------------------------------------------------------------------------------- */
 
-/* Begins at all the sinks it goes to, with the trace in front. NULL, or the reply that refuses. */
+/*
+ * Begins at all sinks of its routes, with the trace in front. Returns NULL, or the reply that
+ * refuses.
+ */
 const char *smtp_delivery_begin(struct smtp_transaction *transaction);
 
-/* To all ways, now or when they have room. */
+/* Writes to all routes, now or when they have room. */
 void smtp_delivery_write(struct smtp_transaction *transaction, struct weir_span bytes);
 
-/* Some way has no room. */
+/* Whether a route has no room. */
 bool smtp_delivery_full(const struct smtp_transaction *transaction);
 
-/* The message is lost: nothing of it remains. `reply` is what will be said, at its end. */
+/* Aborts the message. `reply` is static and is sent when all of the message has come. */
 void smtp_delivery_fail(struct smtp_transaction *transaction, const char *reply);
 
-/* All of the message has come: the transaction leaves its session, and replies by itself. */
+/* The whole message has come: the transaction leaves its session, and replies itself. */
 void smtp_delivery_complete(struct smtp_transaction *transaction);
 
 /* -- message.c --------------------------------------------------------------------------------- */
 
-/* Where the channel's bytes go while a message is coming in. */
+/* Takes the bytes of the channel while a message is being received. */
 void smtp_message_piece(struct smtp_session *session, struct weir_span bytes);
 void smtp_message_cut(struct smtp_session *session);
 
-/* The bytes are about to come. */
+/* The bytes of the message follow. */
 void smtp_message_stream(struct smtp_session *session);
-/* … or there are none: the last chunk is empty. */
+/* No bytes follow: the last chunk is empty. */
 void smtp_message_end(struct smtp_session *session);
 
 /* -- trace.c ----------------------------------------------------------------------------------- */
@@ -143,24 +147,26 @@ enum {
 	SMTP_TRACE_MAX = 2048
 };
 
-/* Received and its kin (RFC 5321 4.4) into `text`: its length. */
+/* Writes Received, or Return-Path (RFC 5321 4.4), to `text`; returns the length. */
 size_t smtp_trace_received(const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
 size_t smtp_trace_return_path(
         const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
 
-/* The fields that a submitted message lacks (RFC 6409 8.2, 8.3). */
+/* Writes the fields that a submitted message lacks (RFC 6409 8.2, 8.3); returns the length. */
 size_t smtp_trace_missing(const struct smtp_transaction *transaction, char text[SMTP_TRACE_MAX]);
 
 /* -- outcome.c --------------------------------------------------------------------------------- */
 
-/* The reply for an error of a sink: static, with its CRLF. */
+/* Returns the reply for an error of a sink: static, with its CRLF. */
 const char *smtp_error_reply(int error);
 
-/* Of a recipient's results the one to be told: try again before it failed before it is there. */
+/*
+ * Returns the worse result of a recipient: a temporary failure, then a permanent one, then success.
+ */
 int smtp_worse(int a, int b);
 
-/* Everything is known: replies, logs, and is freed when the reply has gone. */
-void smtp_outcome_tell(struct smtp_transaction *transaction);
+/* All results are known: replies, logs, and frees the transaction when the reply has been sent. */
+void smtp_outcome_reply(struct smtp_transaction *transaction);
 
 extern const struct weir_producer_type smtp_outcome_type;
 

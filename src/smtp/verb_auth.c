@@ -1,6 +1,6 @@
 /*
- * AUTH (RFC 4954): lines of SASL, which knows the rest. While a password is being checked nothing
- * is read; a challenge makes every line that comes an answer.
+ * AUTH (RFC 4954): passes lines to SASL. The session does not read while a password is being
+ * checked. After a challenge each line is an answer.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -33,25 +33,25 @@ static const char *smtp_verb_auth_reply_for(int error)
 {
 	switch (error) {
 	case -EACCES:
-		return "535 5.7.8 Name or password is wrong\r\n";
+		return "535 5.7.8 Wrong name or password\r\n";
 	case -ECANCELED:
-		return "501 5.7.0 Given up\r\n";
+		return "501 5.7.0 Authentication cancelled\r\n";
 	case WEIR_E_SYNTAX:
-		return "501 5.5.2 That is not what the mechanism sends\r\n";
+		return "501 5.5.2 Malformed response for this mechanism\r\n";
 	case -EMSGSIZE:
 		return "500 5.5.6 Line too long\r\n";
 	case -EOPNOTSUPP:
-		return "504 5.5.4 There is no such mechanism\r\n";
+		return "504 5.5.4 Unknown authentication mechanism\r\n";
 	case -EPERM:
-		return "538 5.7.11 Not without TLS\r\n";
+		return "538 5.7.11 This mechanism needs TLS\r\n";
 	default:
-		return "454 4.7.0 Not now, try again\r\n";
+		return "454 4.7.0 Temporary failure, try again later\r\n";
 	}
 }
 
 static void smtp_verb_auth_succeed(struct smtp_session *session, struct weir_span user)
 {
-	static const char text[] = "235 2.7.0 Welcome\r\n";
+	static const char text[] = "235 2.7.0 Authenticated\r\n";
 	session->user = weir_span_copy(user);
 	smtp_verb_auth_end_exchange(session);
 	if (!session->user) {
@@ -85,18 +85,18 @@ static void smtp_verb_auth_on_step(void *context, const struct weir_sasl_step *s
 	smtp_update_pause(session);
 }
 
-/* Why there can be no exchange now; NULL: there can. */
+/* Returns why AUTH is refused now; NULL: it is not. */
 static const char *smtp_verb_auth_refusal_of(
         const struct smtp_session *session, struct weir_span argument)
 {
 	if (session->user)
-		return "503 5.5.1 You have authenticated already\r\n";
+		return "503 5.5.1 Already authenticated\r\n";
 	if (session->transaction)
-		return "503 5.5.1 Not within a transaction\r\n";
+		return "503 5.5.1 Not allowed during a mail transaction\r\n";
 	if (!session->server->options.users || !session->extended)
-		return "502 5.5.1 There is no AUTH here\r\n";
+		return "502 5.5.1 AUTH is not available\r\n";
 	if (!argument.size)
-		return "501 5.5.4 AUTH mechanism is what it should be\r\n";
+		return "501 5.5.4 Syntax: AUTH mechanism [initial-response]\r\n";
 	if (!smtp_verb_auth_is_clear_enough(session))
 		return smtp_verb_auth_reply_for(-EPERM);
 	return NULL;

@@ -10,7 +10,7 @@
 static const char *smtp_verb_data_refusal(struct smtp_transaction *transaction)
 {
 	if (transaction->chunks)
-		return "503 5.5.1 The message comes by BDAT already\r\n";
+		return "503 5.5.1 DATA cannot follow BDAT\r\n";
 	if (transaction->envelope.binary)
 		return "503 5.5.1 BINARYMIME needs BDAT\r\n";
 	if (!smtp_recipient_count(transaction))
@@ -35,7 +35,7 @@ void smtp_verb_data(struct smtp_session *session, struct weir_span argument)
 		return;
 	}
 	smtp_data_init(&transaction->data, false, false, session->server->options.normalise);
-	smtp_reply(session, "354 End with a dot on a line of its own\r\n");
+	smtp_reply(session, "354 End the message with <CRLF>.<CRLF>\r\n");
 	smtp_message_stream(session);
 	smtp_update_pause(session);
 }
@@ -58,25 +58,25 @@ static int smtp_verb_data_parse(struct weir_span argument, struct bdat_chunk *re
 	return weir_span_number(number, 10, &ret->size);
 }
 
-/* Why the chunk is not for any message; NULL: it is. */
+/* Returns why the chunk belongs to no message; NULL: it does. */
 static const char *smtp_verb_data_chunk_refusal(const struct smtp_session *session)
 {
 	const struct smtp_transaction *transaction = session->transaction;
 	if (!transaction)
-		return "503 5.5.1 Say MAIL first\r\n";
+		return "503 5.5.1 Send MAIL first\r\n";
 	if (!smtp_recipient_count(transaction))
 		return NO_RECIPIENTS;
 	return NULL;
 }
 
-/* Taken in and dropped: it must not be read as commands. */
+/* The chunk is read and dropped: it must not be taken for commands. */
 static void smtp_verb_data_drop_chunk(struct smtp_session *session, uint64_t size)
 {
 	if (size == 0)
 		return;
 	session->data = true;
 	smtp_reset(session);
-	weir_channel_expect_input(session->channel, true);
+	weir_channel_expect_body(session->channel, true);
 	weir_channel_stream(session->channel, weir_length(size));
 }
 
@@ -104,10 +104,10 @@ void smtp_verb_bdat(struct smtp_session *session, struct weir_span argument)
 	const char *refusal = NULL;
 	struct bdat_chunk chunk;
 	if (smtp_verb_data_parse(argument, &chunk) < 0)
-		refusal = "501 5.5.4 BDAT size [LAST] is what it should be\r\n";
+		refusal = "501 5.5.4 Syntax: BDAT size [LAST]\r\n";
 	else if (chunk.size > most + most / 2)
 		refusal = "552 5.3.4 Message too large\r\n";
-	/* Not to be taken in: the size is nobody's guess, or nobody's time. */
+	/* The size is not known, or too large to be read. */
 	if (refusal) {
 		smtp_end(session, refusal);
 		return;

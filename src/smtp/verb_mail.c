@@ -1,9 +1,10 @@
 /*
- * MAIL (RFC 5321 4.1.1.2): a transaction begins. With SIZE (RFC 1870), BODY (RFC 6152, 3030),
- * SMTPUTF8 (6531), RET and ENVID (3461), and AUTH (4954 5), which is checked and then forgotten:
- * whom it names is nobody that the envelope vouches for.
+ * MAIL (RFC 5321 4.1.1.2) begins a transaction. Parameters: SIZE (RFC 1870), BODY (RFC 6152, RFC
+ * 3030), SMTPUTF8 (RFC 6531), RET and ENVID (RFC 3461), and AUTH (RFC 4954 5), which is checked for
+ * syntax and ignored.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include <weir/error.h>
@@ -12,12 +13,12 @@
 #include "mailbox.h"
 #include "transaction.h"
 
-#define NO_MEMORY "451 4.3.0 No memory left, try again\r\n"
-#define BAD_PARAMETER "501 5.5.4 A parameter's value is not as it should be\r\n"
-#define UNKNOWN_PARAMETER "555 5.5.4 A parameter that is not known here\r\n"
+#define NO_MEMORY "451 4.3.0 Out of memory, try again later\r\n"
+#define BAD_PARAMETER "501 5.5.4 Invalid value of a parameter\r\n"
+#define UNKNOWN_PARAMETER "555 5.5.4 Unknown parameter\r\n"
 
 enum {
-	ENVID_MAX = 100 /* bytes, coded (RFC 3461 4.4) */
+	ENVID_MAX = 100 /* bytes in xtext (RFC 3461 4.4) */
 };
 
 enum seen {
@@ -32,9 +33,10 @@ enum seen {
 struct mail {
 	const struct weir_smtp_options *options;
 	struct weir_mail_envelope envelope;
-	char envid[ENVID_MAX];
-	char qualified[SMTP_ADDRESS_MAX + 2 + 256];
 	unsigned seen;
+	char envid[ENVID_MAX];
+	char rewritten[SMTP_REWRITTEN_MAX];
+	char qualified[SMTP_ADDRESS_MAX + 2 + 256];
 };
 
 /* -- parameters -------------------------------------------------------------------------------- */
@@ -136,7 +138,7 @@ static const char *smtp_verb_mail_take_parameters(
 	int result;
 	while (!refusal && (result = smtp_parameter_next(&text, &parameter)) != 0) {
 		if (result < 0)
-			return "501 5.5.4 The parameters are not as they should be\r\n";
+			return "501 5.5.4 Malformed parameters\r\n";
 		if (!session->extended)
 			return UNKNOWN_PARAMETER;
 		refusal = smtp_verb_mail_take_parameter(mail, &parameter);
@@ -146,7 +148,7 @@ static const char *smtp_verb_mail_take_parameters(
 
 /* -- the sender -------------------------------------------------------------------------------- */
 
-/* Who has authenticated sends as himself. */
+/* An authenticated user may only send with an address of the same user. */
 static bool smtp_verb_mail_may_send_as(
         const struct smtp_session *session, const struct smtp_mailbox *sender)
 {
@@ -158,7 +160,7 @@ static bool smtp_verb_mail_may_send_as(
 	                         sender->domain, weir_span_of(session->user));
 }
 
-/* A sender without a domain is one of this machine. */
+/* A sender without a domain is of this host. */
 static void smtp_verb_mail_qualify(
         const struct smtp_session *session, struct mail *mail, struct smtp_mailbox *sender)
 {
@@ -179,16 +181,16 @@ static const char *smtp_verb_mail_take_sender(
 {
 	struct smtp_mailbox sender;
 	if (text->size < 5 || !weir_span_equal_nocase(weir_span(text->data, 5), WEIR_SPAN("FROM:")))
-		return "501 5.5.4 MAIL FROM:<address> is what it should be\r\n";
-	/* Not in the grammar, and in many a client. */
+		return "501 5.5.4 Syntax: MAIL FROM:<address> [parameters]\r\n";
+	/* Many clients put a space here, which the grammar does not allow. */
 	*text = weir_span_trim(weir_span_skip(*text, 5));
 	int error = session->server->options.strict_addresses
 	                    ? smtp_path_parse(text, &sender)
-	                    : smtp_path_parse_lenient(text, &sender);
+	                    : smtp_path_parse_lenient(text, mail->rewritten, &sender);
 	if (error == 0 && !session->server->options.strict_addresses)
 		smtp_verb_mail_qualify(session, mail, &sender);
 	if (error < 0 || (sender.address.size && !sender.domain.size))
-		return "501 5.1.7 That is not an address\r\n";
+		return "501 5.1.7 Malformed sender address\r\n";
 	mail->envelope.sender = sender.address;
 	const char *refusal = smtp_verb_mail_take_parameters(session, mail, *text);
 	if (refusal)
@@ -196,7 +198,7 @@ static const char *smtp_verb_mail_take_sender(
 	if (sender.utf8 && !mail->envelope.utf8)
 		return "553 5.6.7 The address needs SMTPUTF8\r\n";
 	if (!smtp_verb_mail_may_send_as(session, &sender))
-		return "553 5.7.1 That address is not yours\r\n";
+		return "553 5.7.1 Sender address does not belong to the user\r\n";
 	return NULL;
 }
 
@@ -216,33 +218,41 @@ static void smtp_verb_mail_begin(struct smtp_session *session, const struct mail
 {
 	struct smtp_transaction *transaction = smtp_transaction_create(session);
 	if (transaction && smtp_verb_mail_copy_envelope(transaction, mail)) {
-		smtp_reply(session, "250 2.1.0 Sender taken\r\n");
+		smtp_reply(session, "250 2.1.0 Sender accepted\r\n");
 		return;
 	}
 	smtp_reset(session);
 	smtp_refuse(session, NO_MEMORY);
 }
 
+/* Clears all but the texts, which are written before they are read. */
+static void mail_init(struct mail *mail, const struct weir_smtp_options *options)
+{
+	memset(mail, 0, offsetof(struct mail, envid));
+	mail->options = options;
+}
+
 void smtp_verb_mail(struct smtp_session *session, struct weir_span argument)
 {
 	const struct weir_smtp_options *options = &session->server->options;
-	struct mail mail = {.options = options};
+	struct mail mail;
 	const char *refusal = NULL;
-	/* After a chunk that failed there need be no RSET. */
+	mail_init(&mail, options);
+	/* After a chunk that failed, RSET is not required. */
 	if (session->transaction && session->transaction->chunks && session->transaction->failure)
 		smtp_reset(session);
 	if (session->messages >= options->messages_max) {
-		smtp_end(session, "421 4.7.0 Enough messages for one connection\r\n");
+		smtp_end(session, "421 4.7.0 Too many messages on this connection\r\n");
 		return;
 	}
 	if (weir_channel_draining(session->channel)) {
-		smtp_end(session, "421 4.3.2 The server is being stopped\r\n");
+		smtp_end(session, "421 4.3.2 Service shutting down\r\n");
 		return;
 	}
 	if (session->transaction)
-		refusal = "503 5.5.1 There is a sender already\r\n";
+		refusal = "503 5.5.1 The transaction already has a sender\r\n";
 	else if (options->personality == WEIR_SMTP_SUBMISSION && !session->user)
-		refusal = "530 5.7.0 Authenticate first\r\n";
+		refusal = "530 5.7.0 Authentication required\r\n";
 	else
 		refusal = smtp_verb_mail_take_sender(session, &mail, &argument);
 	if (!refusal) {

@@ -1,9 +1,10 @@
 /*
- * RCPT (RFC 5321 4.1.1.3): a recipient, with NOTIFY and ORCPT (RFC 3461). Where it goes is asked of
- * the routes; what an alias stands for is found there, so that a list becomes many places and is
- * one recipient.
+ * RCPT (RFC 5321 4.1.1.3): a recipient, with NOTIFY and ORCPT (RFC 3461). The routes give its
+ * destinations. They expand aliases, so that a mailing list is one recipient with many
+ * destinations.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include <weir/error.h>
@@ -12,19 +13,20 @@
 #include "mailbox.h"
 #include "transaction.h"
 
-#define BAD_PARAMETER "501 5.5.4 A parameter's value is not as it should be\r\n"
+#define BAD_PARAMETER "501 5.5.4 Invalid value of a parameter\r\n"
 
 enum {
-	ORCPT_MAX = 500 /* bytes, coded (RFC 3461 4.2) */
+	ORCPT_MAX = 500 /* bytes in xtext (RFC 3461 4.2) */
 };
 
 struct rcpt {
 	struct smtp_session *session;
-	struct weir_mail_recipient recipient; /* as it was asked for */
+	struct weir_mail_recipient recipient; /* as the client has given it */
 	struct smtp_mailbox mailbox;
-	char orcpt[ORCPT_MAX];
-	char postmaster[SMTP_ADDRESS_MAX + 2 + 256];
 	bool has_notify, has_orcpt;
+	char orcpt[ORCPT_MAX];
+	char rewritten[SMTP_REWRITTEN_MAX];
+	char postmaster[SMTP_ADDRESS_MAX + 2 + 256];
 };
 
 /* -- parameters -------------------------------------------------------------------------------- */
@@ -60,7 +62,7 @@ static const char *smtp_verb_rcpt_take_notify(struct rcpt *rcpt, struct weir_spa
 	return never && rcpt->recipient.notify != WEIR_MAIL_NOTIFY_NEVER ? BAD_PARAMETER : NULL;
 }
 
-/* addr-type ";" xtext, kept decoded: nothing but what may stand in a field's line. */
+/* addr-type ";" xtext. It is stored decoded; characters that a field must not have are refused. */
 static const char *smtp_verb_rcpt_take_orcpt(struct rcpt *rcpt, struct weir_span value)
 {
 	struct weir_span type, coded = value;
@@ -91,7 +93,7 @@ static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir
 	int result;
 	while (!refusal && (result = smtp_parameter_next(&text, &parameter)) != 0) {
 		if (result < 0)
-			return "501 5.5.4 The parameters are not as they should be\r\n";
+			return "501 5.5.4 Malformed parameters\r\n";
 		if (rcpt->session->extended &&
 		        weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("NOTIFY")))
 			refusal = smtp_verb_rcpt_take_notify(rcpt, parameter.value);
@@ -99,7 +101,7 @@ static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir
 		         weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("ORCPT")))
 			refusal = smtp_verb_rcpt_take_orcpt(rcpt, parameter.value);
 		else
-			refusal = "555 5.5.4 A parameter that is not known here\r\n";
+			refusal = "555 5.5.4 Unknown parameter\r\n";
 	}
 	return refusal;
 }
@@ -110,13 +112,13 @@ static const char *smtp_verb_rcpt_take_address(struct rcpt *rcpt, struct weir_sp
 {
 	const struct smtp_session *session = rcpt->session;
 	if (text.size < 3 || !weir_span_equal_nocase(weir_span(text.data, 3), WEIR_SPAN("TO:")))
-		return "501 5.5.4 RCPT TO:<address> is what it should be\r\n";
+		return "501 5.5.4 Syntax: RCPT TO:<address> [parameters]\r\n";
 	text = weir_span_trim(weir_span_skip(text, 3));
 	int error = session->server->options.strict_addresses
 	                    ? smtp_path_parse(&text, &rcpt->mailbox)
-	                    : smtp_path_parse_lenient(&text, &rcpt->mailbox);
+	                    : smtp_path_parse_lenient(&text, rcpt->rewritten, &rcpt->mailbox);
 	if (error < 0 || !rcpt->mailbox.address.size)
-		return "501 5.1.3 That is not an address\r\n";
+		return "501 5.1.3 Malformed recipient address\r\n";
 	if (rcpt->mailbox.utf8 && !session->transaction->envelope.utf8)
 		return "553 5.6.7 The address needs SMTPUTF8\r\n";
 	rcpt->recipient.address = rcpt->mailbox.address;
@@ -131,13 +133,13 @@ static const char *smtp_verb_rcpt_take_address(struct rcpt *rcpt, struct weir_sp
 	return smtp_verb_rcpt_take_parameters(rcpt, text);
 }
 
-static int smtp_verb_rcpt_add_place(
+static int smtp_verb_rcpt_add_destination(
         struct rcpt *rcpt, bool relay, const struct weir_mail_recipient *recipient)
 {
 	struct smtp_transaction *transaction = rcpt->session->transaction;
 	if (!(relay ? transaction->relay.sink : transaction->local.sink))
 		return -EOPNOTSUPP;
-	return smtp_place_add(transaction, relay, recipient);
+	return smtp_destination_add(transaction, relay, recipient);
 }
 
 static int smtp_verb_rcpt_on_found(void *context, const struct weir_mail_target *target)
@@ -147,7 +149,7 @@ static int smtp_verb_rcpt_on_found(void *context, const struct weir_mail_target 
 	recipient.user = target->user;
 	if (target->address.size)
 		recipient.address = target->address;
-	return smtp_verb_rcpt_add_place(rcpt, !target->user.size, &recipient);
+	return smtp_verb_rcpt_add_destination(rcpt, !target->user.size, &recipient);
 }
 
 static int smtp_verb_rcpt_route(struct rcpt *rcpt)
@@ -164,22 +166,22 @@ static int smtp_verb_rcpt_route(struct rcpt *rcpt)
 		return error;
 	if (!smtp_may_relay(session) || !rcpt->mailbox.domain.size)
 		return -EACCES;
-	return smtp_verb_rcpt_add_place(rcpt, true, &rcpt->recipient);
+	return smtp_verb_rcpt_add_destination(rcpt, true, &rcpt->recipient);
 }
 
 static const char *smtp_verb_rcpt_refusal_for(int error)
 {
 	switch (error) {
 	case -ENOENT:
-		return "550 5.1.1 Nobody of that name is here\r\n";
+		return "550 5.1.1 User unknown\r\n";
 	case -EACCES:
-		return "550 5.7.1 Mail for there is not taken from you\r\n";
+		return "550 5.7.1 Relaying denied\r\n";
 	case -EOPNOTSUPP:
-		return "550 5.7.1 Mail is not relayed from here\r\n";
+		return "550 5.7.1 This server does not relay mail\r\n";
 	case WEIR_E_LIMIT:
 		return "452 4.5.3 Too many recipients\r\n";
 	default:
-		return "451 4.3.0 No memory left, try again\r\n";
+		return "451 4.3.0 Out of memory, try again later\r\n";
 	}
 }
 
@@ -196,13 +198,13 @@ static const char *smtp_verb_rcpt_take_recipient(struct rcpt *rcpt)
 	return smtp_verb_rcpt_refusal_for(error);
 }
 
-/* -- whether the mailboxes would take it ------------------------------------------------------- */
+/* -- checking the mailboxes ------------------------------------------------------- */
 
 static void smtp_verb_rcpt_refuse(
         struct smtp_session *session, struct weir_span address, const char *refusal)
 {
 	smtp_log(session, WEIR_SMTP_REFUSED, address, refusal);
-	/* A client of LMTP may have a list that is long and old: it is no enemy. */
+	/* Errors of LMTP are not counted: its client may have a long and outdated list. */
 	if (smtp_is_lmtp(session) || refusal[0] == '4')
 		smtp_reply(session, refusal);
 	else
@@ -212,41 +214,36 @@ static void smtp_verb_rcpt_refuse(
 static void smtp_verb_rcpt_end(struct smtp_transaction *transaction, int error)
 {
 	struct smtp_session *session = transaction->session;
-	const struct smtp_place *places =
-	        (const struct smtp_place *)(const void *)transaction->places.data;
+	const struct smtp_destination *destinations =
+	        (const struct smtp_destination *)(const void *)transaction->destinations.data;
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	if (error == 0) {
-		smtp_reply(session, "250 2.1.5 Recipient taken\r\n");
+		smtp_reply(session, "250 2.1.5 Recipient accepted\r\n");
 		return;
 	}
-	struct weir_span address = local[places[transaction->checked].index].address;
+	struct weir_span address = local[destinations[transaction->checked].index].address;
 	smtp_recipient_undo(transaction);
 	smtp_verb_rcpt_refuse(session, address, smtp_error_reply(error));
 }
 
 static void smtp_verb_rcpt_checked(void *context, int error);
 
-/*
- * Asks for one mailbox after the other. 0, an error, or WEIR_MAIL_PENDING. LMTP needs no question:
- * it answers for each recipient when the message has come.
- */
+/* Checks one mailbox after the other. Returns 0, an error, or WEIR_MAIL_PENDING. */
 static int smtp_verb_rcpt_check(struct smtp_transaction *transaction)
 {
-	const struct smtp_place *places =
-	        (const struct smtp_place *)(const void *)transaction->places.data;
+	const struct smtp_destination *destinations =
+	        (const struct smtp_destination *)(const void *)transaction->destinations.data;
 	const struct weir_mail_recipient *local = (const struct weir_mail_recipient *)(const void *)
 	                                                  transaction->local.recipients.data;
 	struct weir_mail_sink *sink = transaction->local.sink;
-	if (smtp_is_lmtp(transaction->session))
-		return 0;
-	for (; transaction->checked < transaction->places.size / sizeof *places;
+	for (; transaction->checked < transaction->destinations.size / sizeof *destinations;
 	        transaction->checked++) {
-		const struct smtp_place *place = &places[transaction->checked];
-		if (place->relay || !sink->type->check)
+		const struct smtp_destination *destination = &destinations[transaction->checked];
+		if (destination->relay || !sink->type->check)
 			continue;
 		int result = sink->type->check(sink, transaction->server->loop,
-		        &local[place->index], transaction->envelope.size, &transaction->check,
+		        &local[destination->index], transaction->envelope.size, &transaction->check,
 		        smtp_verb_rcpt_checked, transaction);
 		if (result)
 			return result;
@@ -272,13 +269,21 @@ static void smtp_verb_rcpt_checked(void *context, int error)
 
 /* -- the verb ---------------------------------------------------------------------------------- */
 
+/* Clears all but the texts, which are written before they are read. */
+static void rcpt_init(struct rcpt *rcpt, struct smtp_session *session)
+{
+	memset(rcpt, 0, offsetof(struct rcpt, orcpt));
+	rcpt->session = session;
+}
+
 void smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
 {
-	struct rcpt rcpt = {.session = session};
+	struct rcpt rcpt;
 	const struct smtp_transaction *transaction = session->transaction;
 	const char *refusal = NULL;
+	rcpt_init(&rcpt, session);
 	if (transaction->chunks)
-		refusal = "503 5.5.1 The message has begun already\r\n";
+		refusal = "503 5.5.1 The message has already begun\r\n";
 	else if (smtp_recipient_count(transaction) >= session->server->options.recipients_max)
 		refusal = smtp_verb_rcpt_refusal_for(WEIR_E_LIMIT);
 	if (!refusal)

@@ -1,6 +1,4 @@
-/*
- * The table of verbs, what has to come before each, and the way of a line to its verb.
- */
+/* The table of verbs, with the requirements of each, and the dispatch of a line. */
 #include <errno.h>
 
 #include <weir/error.h>
@@ -41,7 +39,7 @@ static const struct smtp_verb_row verbs[] = {
         {"QUIT", NEEDS_SILENCE, smtp_verb_quit},
 };
 
-/* What browsers and proxies say first, whom somebody else makes speak to us. */
+/* Browsers and proxies that an attacker directs here begin with these. */
 static bool smtp_verbs_is_http(struct weir_span verb)
 {
 	static const char *const methods[] = {
@@ -61,7 +59,7 @@ static const struct smtp_verb_row *smtp_verbs_find(struct weir_span name, bool l
 	return NULL;
 }
 
-/* Why it cannot be done now; NULL: it can. */
+/* Returns why the verb is not allowed now; NULL: it is. */
 static const char *smtp_verbs_fault(const struct smtp_session *session,
         const struct smtp_verb_row *verb, struct weir_span argument, size_t size)
 {
@@ -70,10 +68,10 @@ static const char *smtp_verbs_fault(const struct smtp_session *session,
 	if (verb->needs & NEEDS_SILENCE && argument.size)
 		return "501 5.5.4 This command takes no argument\r\n";
 	if (verb->needs & NEEDS_HELLO && !session->helo)
-		return smtp_is_lmtp(session) ? "503 5.5.1 Say LHLO first\r\n"
-		                             : "503 5.5.1 Say EHLO first\r\n";
+		return smtp_is_lmtp(session) ? "503 5.5.1 Send LHLO first\r\n"
+		                             : "503 5.5.1 Send EHLO first\r\n";
 	if (verb->needs & NEEDS_MAIL && !session->transaction)
-		return "503 5.5.1 Say MAIL first\r\n";
+		return "503 5.5.1 Send MAIL first\r\n";
 	return NULL;
 }
 
@@ -101,13 +99,13 @@ void smtp_command(struct smtp_session *session, struct weir_span line)
 	        smtp_verbs_find(weir_span_trim(name), smtp_is_lmtp(session));
 	const char *refusal = NULL;
 	if (smtp_verbs_has_control(line))
-		refusal = "500 5.5.2 A control character in the line\r\n";
+		refusal = "500 5.5.2 Control character in the command\r\n";
 	else if (!verb)
 		refusal = line.size > WEIR_SMTP_LINE_MAX - 2 ? "500 5.5.2 Line too long\r\n"
 		                                             : "500 5.5.1 Unknown command\r\n";
 	else
 		refusal = smtp_verbs_fault(session, verb, argument, line.size);
-	/* Nobody knows how long the chunk is that follows. */
+	/* The size of the chunk behind it is not known. */
 	if (refusal && verb && verb->run == smtp_verb_bdat)
 		smtp_end(session, refusal);
 	else if (refusal)

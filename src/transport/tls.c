@@ -64,6 +64,7 @@ static int tls_start(struct weir_transport *transport, int fd)
 	int done = SSL_do_handshake(tls->ssl);
 	tls->may_receive = false;
 	if (done == 1) {
+		tls->complete = true;
 		tls->resumed = SSL_session_reused(tls->ssl);
 		return 0;
 	}
@@ -195,7 +196,7 @@ static size_t tls_total_size(const struct iovec *pieces, unsigned count)
  */
 static ssize_t tls_send_encrypted(struct tls *tls, struct tls_cursor *cursor)
 {
-	int error = tls_send_stuck(tls);
+	int error = tls_send_pending(tls);
 	if (error < 0)
 		return error;
 	size_t sent = tls->encrypted;
@@ -218,7 +219,7 @@ static ssize_t tls_write_records(
 		if (error < 0)
 			return error;
 		batch += record.size;
-		if (tls->base.stuck) {
+		if (tls->base.pending) {
 			tls->encrypted = batch;
 			return sent ? (ssize_t)sent : -EAGAIN;
 		}
@@ -262,7 +263,7 @@ static ssize_t tls_send_file(
 	struct arena *arena = loop_arena(tls->loop);
 	if (!tls->ssl)
 		return weir_tcp()->type->send_file(weir_tcp(), fd, file, offset, size);
-	int error = tls_send_stuck(tls);
+	int error = tls_send_pending(tls);
 	if (error < 0)
 		return error;
 	size_t part = size < WEIR_TLS_ROOM ? size : WEIR_TLS_ROOM;
@@ -279,7 +280,7 @@ static ssize_t tls_send_file(
 static int tls_flush(struct weir_transport *transport, int fd)
 {
 	(void)fd;
-	return tls_send_stuck(tls_from(transport));
+	return tls_send_pending(tls_from(transport));
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */
@@ -293,7 +294,7 @@ static int tls_finish(struct weir_transport *transport, int fd)
 		if (!(SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN))
 			SSL_shutdown(tls->ssl);
 		ERR_clear_error();
-		int error = tls_send_stuck(tls);
+		int error = tls_send_pending(tls);
 		if (error < 0)
 			return error;
 	}
@@ -303,10 +304,9 @@ static int tls_finish(struct weir_transport *transport, int fd)
 static void tls_close_transport(struct weir_transport *transport)
 {
 	struct tls *tls = tls_from(transport);
-	weir_list_remove(&tls->link);
 	SSL_free(tls->ssl);
 	weir_tls_release(tls->rules);
-	free(tls->stuck);
+	free(tls->pending);
 	free(tls->name);
 	free(tls->subject);
 	free(tls->refused);
@@ -339,6 +339,5 @@ struct weir_transport *tls_transport(
 	tls->loop = loop;
 	tls->fd = -1;
 	tls->why = "no reason";
-	weir_list_init(&tls->link);
 	return &tls->base;
 }

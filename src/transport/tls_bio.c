@@ -23,13 +23,13 @@ enum {
 /* Keeps what the kernel would not take. */
 static bool tls_bio_keep(struct tls *tls, const unsigned char *data, size_t size)
 {
-	struct tls_stuck *stuck = tls->stuck;
-	size_t old = stuck ? stuck->size - stuck->at : 0;
-	if (old + size > WEIR_TLS_STUCK_MAX) {
+	struct tls_pending *pending = tls->pending;
+	size_t old = pending ? pending->size - pending->at : 0;
+	if (old + size > WEIR_TLS_PENDING_MAX) {
 		tls->error = -ENOBUFS;
 		return false;
 	}
-	struct tls_stuck *grown = malloc(sizeof *grown + old + size);
+	struct tls_pending *grown = malloc(sizeof *grown + old + size);
 	if (!grown) {
 		tls->error = -ENOMEM;
 		return false;
@@ -37,11 +37,11 @@ static bool tls_bio_keep(struct tls *tls, const unsigned char *data, size_t size
 	grown->at = 0;
 	grown->size = old + size;
 	if (old)
-		memcpy(grown->bytes, stuck->bytes + stuck->at, old);
+		memcpy(grown->bytes, pending->bytes + pending->at, old);
 	memcpy(grown->bytes + old, data, size);
-	free(stuck);
-	tls->stuck = grown;
-	tls->base.stuck = true;
+	free(pending);
+	tls->pending = grown;
+	tls->base.pending = true;
 	return true;
 }
 
@@ -57,26 +57,27 @@ static ssize_t tls_bio_send_now(struct tls *tls, const unsigned char *data, size
 
 static bool tls_bio_send_or_keep(struct tls *tls, const unsigned char *data, size_t size)
 {
-	ssize_t put = tls->base.stuck ? 0 : tls_bio_send_now(tls, data, size);
+	ssize_t put = tls->base.pending ? 0 : tls_bio_send_now(tls, data, size);
 	if (put < 0)
 		return false;
 	return (size_t)put == size || tls_bio_keep(tls, data + put, size - (size_t)put);
 }
 
-int tls_send_stuck(struct tls *tls)
+int tls_send_pending(struct tls *tls)
 {
-	struct tls_stuck *stuck = tls->stuck;
-	if (!stuck)
+	struct tls_pending *pending = tls->pending;
+	if (!pending)
 		return 0;
-	ssize_t put = tls_bio_send_now(tls, stuck->bytes + stuck->at, stuck->size - stuck->at);
+	ssize_t put =
+	        tls_bio_send_now(tls, pending->bytes + pending->at, pending->size - pending->at);
 	if (put < 0)
 		return (int)put;
-	stuck->at += (size_t)put;
-	if (stuck->at < stuck->size)
+	pending->at += (size_t)put;
+	if (pending->at < pending->size)
 		return -EAGAIN;
-	free(stuck);
-	tls->stuck = NULL;
-	tls->base.stuck = false;
+	free(pending);
+	tls->pending = NULL;
+	tls->base.pending = false;
 	return 0;
 }
 

@@ -4,6 +4,8 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +17,7 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "tls_state.h"
 
 /* -- loading ----------------------------------------------------------------------------------- */
@@ -26,36 +29,35 @@ static int tls_certificate_refuse_password(char *text, int size, int writing, vo
 	return -1;
 }
 
+static bool ocsp_successful(const struct weir_buffer *text)
+{
+	const unsigned char *at = (const unsigned char *)text->data;
+	OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &at, (long)text->size);
+	bool successful =
+	        response && OCSP_response_status(response) == OCSP_RESPONSE_STATUS_SUCCESSFUL;
+	OCSP_RESPONSE_free(response);
+	return successful;
+}
+
 static int tls_certificate_load_ocsp(
         struct certificate *certificate, const char *path, const struct tls_report *report)
 {
-	FILE *file = fopen(path, "rbe");
-	int error = -ENOMEM;
-	if (!file) {
-		char text[128];
-		snprintf(text, sizeof text, "the OCSP response cannot be read: %s",
-		        weir_error_text(-errno));
-		return tls_complain(report, path, text);
-	}
-	unsigned char *bytes = malloc(WEIR_TLS_OCSP_MAX + 1);
-	size_t size = bytes ? fread(bytes, 1, WEIR_TLS_OCSP_MAX + 1, file) : 0;
-	const unsigned char *at = bytes;
-	if (bytes) {
-		OCSP_RESPONSE *response =
-		        size <= WEIR_TLS_OCSP_MAX ? d2i_OCSP_RESPONSE(NULL, &at, (long)size) : NULL;
-		error = response && OCSP_response_status(response) ==
-		                                OCSP_RESPONSE_STATUS_SUCCESSFUL
-		                ? 0
-		                : tls_complain(report, path, "no successful OCSP response in DER");
-		OCSP_RESPONSE_free(response);
-	}
-	fclose(file);
-	if (error < 0) {
-		free(bytes);
+	struct weir_buffer text = {0};
+	char why[128];
+	int error = file_read_whole(AT_FDCWD, path, 0, WEIR_TLS_OCSP_MAX, &text);
+	if (error == -ENOMEM)
 		return error;
+	if (error < 0 && error != WEIR_E_LIMIT) {
+		snprintf(why, sizeof why, "the OCSP response cannot be read: %s",
+		        weir_error_text(error));
+		return tls_complain(report, path, why);
 	}
-	certificate->ocsp = bytes;
-	certificate->ocsp_size = size;
+	if (error < 0 || !ocsp_successful(&text)) {
+		weir_buffer_finish(&text);
+		return tls_complain(report, path, "no successful OCSP response in DER");
+	}
+	certificate->ocsp = (unsigned char *)text.data;
+	certificate->ocsp_size = text.size;
 	return 0;
 }
 

@@ -87,7 +87,7 @@ static struct weir_tls *tls_context_create(bool server, size_t count)
 		free(tls);
 		return NULL;
 	}
-	atomic_init(&tls->holds, 1);
+	refcount_init(&tls->references);
 	tls->server = server;
 	tls->count = count;
 	tls->expires_s = INT64_MAX;
@@ -96,13 +96,13 @@ static struct weir_tls *tls_context_create(bool server, size_t count)
 
 struct weir_tls *weir_tls_hold(struct weir_tls *tls)
 {
-	atomic_fetch_add_explicit(&tls->holds, 1, memory_order_relaxed);
+	refcount_hold(&tls->references);
 	return tls;
 }
 
 void weir_tls_release(struct weir_tls *tls)
 {
-	if (!tls || atomic_fetch_sub_explicit(&tls->holds, 1, memory_order_acq_rel) != 1)
+	if (!tls || !refcount_release(&tls->references))
 		return;
 	for (size_t i = 0; i < tls->count; i++) {
 		SSL_CTX_free(tls->certificates[i].context);

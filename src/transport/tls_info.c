@@ -23,29 +23,24 @@ bool tls_begun(const struct weir_transport *transport)
 	return tls_info_const_tls_from(transport)->ssl;
 }
 
+bool weir_tls_complete(const struct weir_transport *transport)
+{
+	return tls_info_const_tls_from(transport)->complete;
+}
+
 bool tls_heard(const struct weir_transport *transport)
 {
 	return tls_info_const_tls_from(transport)->any_input;
 }
 
-struct weir_list *tls_link(struct weir_transport *transport)
+void *tls_owner(const struct weir_transport *transport)
 {
-	return &tls_from(transport)->link;
+	return tls_info_const_tls_from(transport)->owner;
 }
 
-struct weir_transport *tls_of_link(struct weir_list *link)
+void tls_set_owner(struct weir_transport *transport, void *owner)
 {
-	return &WEIR_CONTAINER(link, struct tls, link)->base;
-}
-
-struct weir_channel **tls_channel(struct weir_transport *transport)
-{
-	return &tls_from(transport)->channel;
-}
-
-size_t *tls_dropped(struct weir_transport *transport)
-{
-	return &tls_from(transport)->dropped;
+	tls_from(transport)->owner = owner;
 }
 
 void tls_withhold_tickets(struct weir_transport *transport)

@@ -2,14 +2,15 @@
 #ifndef WEIR_TLS_STATE_H
 #define WEIR_TLS_STATE_H
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
 
 #include <weir/limits.h>
+#include <weir/list.h>
 
+#include "refcount.h"
 #include "tls_transport.h"
 
 /* -- the rules --------------------------------------------------------------------------------- */
@@ -29,7 +30,7 @@ struct certificate_name {
 struct tickets;
 
 struct weir_tls {
-	atomic_uint holds;
+	struct refcount references;
 	bool server;
 	bool unverified;                  /* a client's */
 	struct certificate *certificates; /* of a client: one, perhaps without a certificate */
@@ -72,7 +73,7 @@ bool tls_tickets_use(SSL_CTX *context);
 #define TLS_HELD_ROOM (WEIR_TLS_SMALL_BYTES * 5 / 4)
 
 /* Ciphertext that waits for the kernel. */
-struct tls_stuck {
+struct tls_pending {
 	size_t at;
 	size_t size;
 	unsigned char bytes[];
@@ -83,12 +84,10 @@ struct tls {
 	struct weir_tls *rules;
 	struct weir_loop *loop;
 	SSL *ssl; /* NULL up to start() */
-	struct tls_stuck *stuck;
-	struct weir_list link;
-	struct weir_channel *channel;
-	char *name;    /* a server's that we are the client of */
-	char *subject; /* of the peer, once it was asked for */
-	size_t dropped;
+	struct tls_pending *pending;
+	void *owner;      /* of the transport's user */
+	char *name;       /* a server's that we are the client of */
+	char *subject;    /* of the peer, once it was asked for */
 	size_t encrypted; /* of what will be offered again: its ciphertext is stuck */
 	const char *why;
 	char *refused; /* why, and what certificate was refused; NULL: none was */
@@ -105,6 +104,7 @@ struct tls {
 	bool more;        /* MSG_MORE */
 	bool may_receive; /* there is room for a whole read of the socket */
 
+	bool complete;  /* the handshake is */
 	bool any_input; /* a byte has come */
 	bool plain;     /* … and it was none of TLS */
 	bool ended;     /* the end of the stream was met, not of TLS */
@@ -126,7 +126,7 @@ extern const struct weir_transport_type tls_type;
 /* A BIO on the connection's socket; NULL without memory. */
 BIO *tls_bio_create(struct tls *tls);
 /* 0, -EAGAIN or another errno. */
-int tls_send_stuck(struct tls *tls);
+int tls_send_pending(struct tls *tls);
 /* Sends what was held; what does not leave is stuck. False on an error (tls->error). */
 bool tls_send_held(struct tls *tls);
 

@@ -26,7 +26,7 @@ struct ticket_key {
 };
 
 struct tickets {
-	atomic_uint holds;
+	struct refcount references;
 	EVP_CIPHER *cipher;
 	pthread_mutex_t lock;                         /* guards the keys */
 	struct ticket_key keys[WEIR_TLS_TICKET_KEYS]; /* the newest first */
@@ -51,20 +51,20 @@ struct tickets *tls_tickets_create(void)
 		free(tickets);
 		return NULL;
 	}
-	atomic_init(&tickets->holds, 1);
+	refcount_init(&tickets->references);
 	pthread_mutex_init(&tickets->lock, NULL);
 	return tickets;
 }
 
 struct tickets *tls_tickets_hold(struct tickets *tickets)
 {
-	atomic_fetch_add_explicit(&tickets->holds, 1, memory_order_relaxed);
+	refcount_hold(&tickets->references);
 	return tickets;
 }
 
 void tls_tickets_release(struct tickets *tickets)
 {
-	if (!tickets || atomic_fetch_sub_explicit(&tickets->holds, 1, memory_order_acq_rel) != 1)
+	if (!tickets || !refcount_release(&tickets->references))
 		return;
 	EVP_CIPHER_free(tickets->cipher);
 	pthread_mutex_destroy(&tickets->lock);

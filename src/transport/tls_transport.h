@@ -11,7 +11,6 @@
 #ifndef WEIR_TLS_TRANSPORT_H
 #define WEIR_TLS_TRANSPORT_H
 
-#include <weir/list.h>
 #include <weir/tls.h>
 #include <weir/transport.h>
 
@@ -33,16 +32,15 @@ bool tls_speaks_first(const struct weir_transport *transport);
 /* start() was called: an SSL object, and all its memory, is there. */
 bool tls_begun(const struct weir_transport *transport);
 
+/* The handshake is complete. */
+bool weir_tls_complete(const struct weir_transport *transport);
+
 /* The peer has said something. */
 bool tls_heard(const struct weir_transport *transport);
 
-/* Links the transports of a server whose handshakes are begun, the oldest first. */
-struct weir_list *tls_link(struct weir_transport *transport);
-struct weir_transport *tls_of_link(struct weir_list *link);
-
-/* Whose transport it is, and how many bytes were dropped before it began: the channel's notes. */
-struct weir_channel **tls_channel(struct weir_transport *transport);
-size_t *tls_dropped(struct weir_transport *transport);
+/* A pointer for the user of the transport; NULL at first. */
+void *tls_owner(const struct weir_transport *transport);
+void tls_set_owner(struct weir_transport *transport, void *owner);
 
 /* See weir_channel_withhold_tickets and weir_channel_send_ticket. */
 void tls_withhold_tickets(struct weir_transport *transport);

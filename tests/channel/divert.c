@@ -49,7 +49,7 @@ static void on_piece(struct weir_channel *of, struct weir_span bytes)
 	pieces++;
 }
 
-static void on_arrived(struct weir_channel *of)
+static void on_divert_ready(struct weir_channel *of)
 {
 	(void)of;
 	arrivals++;
@@ -74,16 +74,16 @@ static const struct weir_protocol protocol = {
         .open = on_open,
         .request = on_request,
         .piece = on_piece,
-        .arrived = on_arrived,
+        .divert_ready = on_divert_ready,
         .eof = on_eof,
         .close = on_close,
 };
 
 static void start(uint64_t length)
 {
-	struct weir_server_options options = {.address = local_address(),
+	struct weir_server_options options = {.listener.address = local_address(),
 	        .protocol = &protocol,
-	        .bounds = {.request_ms = 2000, .progress_ms = 3000}};
+	        .listener.bounds = {.request_ms = 2000, .progress_ms = 3000}};
 	arrivals = pieces = requests = ends = closes = 0;
 	closed_with = 1;
 	tap = -1;

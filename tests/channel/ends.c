@@ -52,7 +52,7 @@ static void on_request(struct weir_channel *of, struct weir_span request)
 	else if (weir_span_equal(request, WEIR_SPAN("stream")))
 		weir_channel_stream(of, weir_length(100000));
 	else if (weir_span_equal(request, WEIR_SPAN("owed")))
-		weir_channel_expect_input(of, true);
+		weir_channel_expect_body(of, true);
 	else if (weir_span_equal(request, WEIR_SPAN("open")))
 		weir_channel_set_session(of, weir_reply_open(of));
 	else if (weir_span_equal(request, WEIR_SPAN("quit"))) {
@@ -109,8 +109,9 @@ static const struct weir_protocol protocol = {
 
 static int start_with(struct weir_bounds bounds)
 {
-	struct weir_server_options options = {
-	        .address = local_address(), .protocol = &protocol, .bounds = bounds};
+	struct weir_server_options options = {.listener.address = local_address(),
+	        .protocol = &protocol,
+	        .listener.bounds = bounds};
 	opens = closes = drains = timeouts = 0;
 	closed_with = 1;
 	open_result = 0;

@@ -382,9 +382,9 @@ static int set_up(void **state)
 	if (weir_loop_create(&loop) < 0)
 		return -1;
 	struct weir_server_options options = {
-	        .address = local_address(),
+	        .listener.address = local_address(),
 	        .protocol = &protocol,
-	        .bounds = {.request_max = 20,
+	        .listener.bounds = {.request_max = 20,
 	                .replies_max = 3,
 	                .idle_ms = 3000,
 	                .request_ms = 3000,

@@ -77,10 +77,10 @@ static void drained_destroys(void *context)
 static void start(struct weir_bounds bounds)
 {
 	struct weir_server_options options = {
-	        .address = local_address(),
+	        .listener.address = local_address(),
 	        .protocol = &protocol,
-	        .bounds = bounds,
-	        .accept_failed = accept_failed,
+	        .listener.bounds = bounds,
+	        .listener.accept_failed = accept_failed,
 	};
 	opens = closes = failures = drained = 0;
 	assert_int_equal(weir_loop_create(&loop), 0);
@@ -144,6 +144,35 @@ static void the_longest_idle_channel_gives_way(void **state)
 	for (int i = 0; i < 4; i++)
 		peer_close(&peers[i]);
 	assert_true(TURN_UNTIL(loop, weir_server_channels(server) == 0));
+	stop();
+}
+
+/* A client that speaks first would have done so: its request comes with the end of its handshake. */
+static void a_channel_that_has_asked_nothing_gives_way_sooner(void **state)
+{
+	(void)state;
+	struct peer silent, asked;
+	start((struct weir_bounds){.channels_max = 1});
+	silent = peer_connect(loop, weir_server_address(server), 0);
+	assert_true(TURN_UNTIL(loop, opens == 1));
+	asked = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&asked, "hi\r\n");
+	peer_turn(&asked, 5);
+	assert_int_equal(closes, 0);
+	clock_advance(WEIR_EVICT_IDLE_MS - 100);
+	assert_true(peer_got(&asked, "hi"));
+	assert_int_equal(closes, 1);
+	/* This one has been sent a reply, and stays for longer. */
+	struct peer third = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&third, "ho\r\n");
+	clock_advance(WEIR_EVICT_IDLE_MS - 100);
+	peer_turn(&third, 5);
+	assert_int_equal(closes, 1);
+	peer_close(&silent);
+	peer_close(&asked);
+	assert_true(peer_got(&third, "ho"));
+	peer_close(&third);
+	assert_true(TURN_UNTIL(loop, closes == 3));
 	stop();
 }
 
@@ -336,6 +365,54 @@ static void drain_closes_the_idle_and_lets_the_busy_finish(void **state)
 	}
 }
 
+static bool count_channel(void *context, struct weir_channel *channel)
+{
+	unsigned *counts = context;
+	counts[weir_channel_activity(channel)]++;
+	return true;
+}
+
+static bool abort_first(void *context, struct weir_channel *channel)
+{
+	*(uint32_t *)context = weir_channel_quiet_ms(channel);
+	weir_channel_abort(channel, -ECONNABORTED);
+	return false;
+}
+
+static void open_channels_are_visited(void **state)
+{
+	(void)state;
+	unsigned counts[3] = {0};
+	uint32_t quiet_ms;
+	start((struct weir_bounds){0});
+	struct peer idle = peer_connect(loop, weir_server_address(server), 0);
+	struct peer begun = peer_connect(loop, weir_server_address(server), 0);
+	struct peer waits = peer_connect(loop, weir_server_address(server), 0);
+	peer_send(&begun, "hal");
+	reply = NULL;
+	peer_send(&waits, "open\r\n");
+	assert_true(TURN_UNTIL(loop, opens == 3 && reply));
+	weir_loop_turn(loop, 0);
+	weir_server_each(server, count_channel, counts);
+	assert_int_equal(counts[WEIR_ACTIVITY_IDLE], 1);
+	assert_int_equal(counts[WEIR_ACTIVITY_RECEIVING], 1);
+	assert_int_equal(counts[WEIR_ACTIVITY_REPLYING], 1);
+
+	clock_advance(3000);
+	weir_loop_turn(loop, 0);
+	weir_server_each(server, abort_first, &quiet_ms);
+	assert_true(quiet_ms >= 3000);
+	assert_true(TURN_UNTIL(loop, closes == 1));
+	assert_int_equal(closed_with, -ECONNABORTED);
+	assert_int_equal(weir_server_channels(server), 2);
+	weir_reply_fill(reply, weir_produce_borrowed("", 0));
+	peer_close(&idle);
+	peer_close(&begun);
+	peer_close(&waits);
+	assert_true(TURN_UNTIL(loop, closes == 3));
+	stop();
+}
+
 static void destroy_aborts_what_is_open(void **state)
 {
 	(void)state;
@@ -456,12 +533,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(no_more_channels_than_allowed),
 	        cmocka_unit_test(the_longest_idle_channel_gives_way),
+	        cmocka_unit_test(a_channel_that_has_asked_nothing_gives_way_sooner),
 	        cmocka_unit_test(a_stalled_request_gives_way_if_nobody_is_idle),
 	        cmocka_unit_test(compression_of_much_leaves_others_their_turn),
 	        cmocka_unit_test(descriptors_may_run_out),
 	        cmocka_unit_test(a_listener_is_watched_again_though_the_kernel_refuses_at_first),
 	        cmocka_unit_test(a_peer_may_be_gone_already),
 	        cmocka_unit_test(drain_closes_the_idle_and_lets_the_busy_finish),
+	        cmocka_unit_test(open_channels_are_visited),
 	        cmocka_unit_test(destroy_aborts_what_is_open),
 	        cmocka_unit_test(connecting_works_or_tells_why),
 	        cmocka_unit_test(connecting_has_its_time),

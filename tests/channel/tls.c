@@ -146,11 +146,11 @@ static void start(bool from_the_first_byte, const struct weir_tls_options *more)
 	client = secret_context();
 	assert_int_equal(weir_loop_create(&loop), 0);
 	struct weir_server_options options = {
-	        .address = local_address(),
+	        .listener.address = local_address(),
 	        .protocol = &protocol,
-	        .tls = from_the_first_byte ? rules : NULL,
+	        .listener.tls = from_the_first_byte ? rules : NULL,
 	        .tls_refusal = "speak TLS\r\n",
-	        .tls_failed = on_tls_failed,
+	        .listener.tls_failed = on_tls_failed,
 	};
 	assert_int_equal(weir_server_create(loop, &options, &server), 0);
 }

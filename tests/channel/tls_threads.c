@@ -59,7 +59,7 @@ static void *run(void *context)
 	if (weir_loop_create(&loop) < 0)
 		return NULL;
 	struct weir_server_options options = {
-	        .address = local_address(), .protocol = &protocol, .tls = rules};
+	        .listener.address = local_address(), .protocol = &protocol, .listener.tls = rules};
 	if (weir_server_create(loop, &options, &server) < 0)
 		return NULL;
 	SSL_CTX *client = secret_context();

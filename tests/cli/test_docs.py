@@ -1,10 +1,11 @@
-"""The documents are true: their examples are good configurations, the manual builds, and what is made
-from the table of keys is up to date."""
+"""The documents are true: their examples are good configurations, the manual builds, what is made from the
+table of keys is up to date, and the charts show the saved results."""
 
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_generated_documents_are_up_to_date():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("verb", ["serve", "check", "config", "passwd", "queue"])
+@pytest.mark.parametrize("verb", ["serve", "check", "config", "passwd", "queue", "console"])
 def test_every_option_of_a_verb_is_documented(run, verb):
     options = set(re.findall(r"^  (?:-[a-z], )?(--[a-z0-9-]+)", run(verb, "--help").stdout, re.M))
     assert "--help" in options
@@ -96,3 +97,61 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     result = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert result.stdout.split() == expected, result.stderr
+
+
+def test_the_charts_are_those_of_the_saved_results(tmp_path):
+    sys.path.insert(0, str(TOP / "bench" / "lib"))
+    try:
+        import charts
+    finally:
+        sys.path.pop(0)
+    assert "overview" in charts.draw_all(directory=tmp_path)
+    drawn = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    kept = {path.name: path.read_text() for path in (TOP / "docs" / "charts").iterdir()}
+    assert drawn == kept
+    for text in (TOP / "README.md").read_text(), (TOP / "bench" / "RESULTS.md").read_text():
+        for name in re.findall(r"charts/([a-z-]+\.svg)", text):
+            assert name in drawn
+
+
+def test_the_reference_has_every_function(tmp_path):
+    subprocess.run([TOP / "tools" / "reference", tmp_path], check=True, capture_output=True)
+    index = (tmp_path / "index.html").read_text()
+    for header in (TOP / "include" / "weir").glob("*.h"):
+        functions = set(re.findall(r"WEIR_API [^;{]*?\b(weir_\w+)\(", header.read_text()))
+        page = (tmp_path / f"{header.stem}.html").read_text()
+        for function in functions:
+            assert f'"{header.stem}.html#{function}"' in index
+            assert f'id="{function}"' in page
+
+
+def prose_of(text):
+    """The words outside of code blocks, tables and headings."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    lines = [line for line in text.splitlines() if not re.match(r"\s*[|#]", line)]
+    return " ".join(lines).split()
+
+
+def test_the_architecture_is_short_and_its_index_leads_somewhere():
+    text = (TOP / "ARCHITECTURE.md").read_text()
+    assert len(prose_of(text)) <= 1000
+    paths = re.findall(r"`(src/[\w/.]+)`", text)
+    assert len(set(paths)) >= 40
+    assert [path for path in paths if not (TOP / path).exists()] == []
+
+
+DOCUMENTS = sorted(path.relative_to(TOP) for path in [*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_links_between_documents_lead_somewhere(path):
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (TOP / path).read_text())
+    assert [link for link in links if not (TOP / path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=str)
+def test_names_of_the_library_in_documents_exist(path):
+    headers = "".join(header.read_text() for header in (TOP / "include" / "weir").glob("*.h"))
+    names = set(re.findall(r"\bweir_[a-z0-9_]+\b", (TOP / path).read_text())) - {"weir_noun_verb", "weir_http_"}
+    declared = set(re.findall(r"\bweir_[a-z0-9_]+\b", headers)) | {"weir_version"}
+    assert sorted(name for name in names if name not in declared) == []

@@ -1,4 +1,4 @@
-"""The examples: each compiles with nothing but the installed library, and does what it says."""
+"""The examples: each compiles with nothing but the installed library, and works as its comment describes."""
 
 import os
 import re
@@ -55,7 +55,7 @@ def library_path(installed):
 
 @pytest.fixture(scope="session")
 def compiled(installed, library_path):
-    """compiled(name, source=examples/name.c): the program made of it."""
+    """compiled(name, source=examples/name.c, also=()): the program made of it, with further flags."""
     env = environment() | {
         "PKG_CONFIG_PATH": str(library_path / "pkgconfig"),
         "PKG_CONFIG_SYSROOT_DIR": str(installed),
@@ -68,12 +68,12 @@ def compiled(installed, library_path):
         check=True,
     ).stdout.split()
 
-    def compile_example(name, source=None):
+    def compile_example(name, source=None, also=()):
         program = installed / name
         source = source or TOP / "examples" / f"{name}.c"
         strict = ["-Wall", "-Wextra", "-Werror", "-g"]
         result = subprocess.run(
-            ["cc", *strict, str(source), "-o", str(program), *flags],
+            ["cc", *strict, str(source), "-o", str(program), *flags, *also],
             capture_output=True,
             text=True,
             env=env,
@@ -145,12 +145,12 @@ def tried(compiled, library_path, tmp_path):
     """tried(name): runs the lines below "Try it" in the comment of examples/name.c, on a free port
     instead of the one written there. Gives what they print, both outputs."""
 
-    def run(name):
+    def run(name, also=()):
         comment = (TOP / "examples" / f"{name}.c").read_text().split("*/")[0]
         lines = re.findall(r"^ \*   (.*)$", comment.split("Try it")[1], re.M)
         script = "\n".join(lines)
         skip_without_tools(script)
-        # The program says on its first line that it listens: what follows waits for that line.
+        # The first line that the program prints reports that it listens. The script waits for that line.
         start = re.search(rf"^\./{name}(.*) & pid=\$!$", script, re.M)
         written = re.search(r"127\.0\.0\.1[: /](\d+)", script)[1]
         port = free_port()
@@ -162,7 +162,7 @@ def tried(compiled, library_path, tmp_path):
         script = script.replace(start[0], started)
         script = re.sub(rf"(127\.0\.0\.1[: /]){written}", rf"\g<1>{port}", script)
         link = tmp_path / name
-        link.symlink_to(compiled(name))
+        link.symlink_to(compiled(name, also=also))
         result = subprocess.run(
             ["bash", "-c", script],
             cwd=tmp_path,
@@ -216,12 +216,21 @@ def test_custom_producer(example):
     assert client.hear().startswith(b"HTTP/1.1 404")
 
 
+def test_libuv(tried):
+    package = subprocess.run(["pkg-config", "--cflags", "--libs", "libuv"], capture_output=True, text=True)
+    if package.returncode != 0:
+        pytest.skip("no libuv")
+    printed = tried("libuv", also=package.stdout.split())
+    assert re.search(r"^\d+ ticks: hello\r?$", printed, re.M)
+    assert printed.endswith("libuv: ended\n")
+
+
 def test_chat(example):
     port = example("chat")
     first, second = Client(port), Client(port)
 
     def hears(client, line):
-        """The next line, but for those of who looked whether it has started."""
+        """Checks the next line, except those of the client that looked whether the program has started."""
         while (heard := client.hear()) == b"1 leaves\r\n":
             pass
         assert heard == line
@@ -445,7 +454,7 @@ def test_the_static_library_exports_only_its_own_names(library_path):
             text=True,
             check=True,
         ).stdout
-        names = re.findall(r"^[0-9a-f]+ \w (\S+)$", symbols, re.M)
+        names = re.findall(r"^[0-9a-f]+ [^A] (\S+)$", symbols, re.M)  # A: the symbols' version
         assert len(names) > 300
         assert [name for name in names if not name.startswith("weir_")] == []
 
@@ -468,6 +477,51 @@ def test_the_static_library_links(installed, library_path, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
+VERSION_PROGRAM = """
+#include <stdio.h>
+#include <weir/version.h>
+
+int main(void)
+{
+	printf("%s %d.%d.%d\\n", weir_version(), WEIR_VERSION_MAJOR, WEIR_VERSION_MINOR,
+	        WEIR_VERSION_PATCH);
+	return 0;
+}
+"""
+CMAKE_PROJECT = """
+cmake_minimum_required(VERSION 3.18)
+project(user C)
+find_package(weir {} REQUIRED)
+add_executable(user user.c)
+target_link_libraries(user weir::weir)
+"""
+
+
+def configure_with_cmake(library_path, directory, version):
+    directory.mkdir(exist_ok=True)
+    (directory / "user.c").write_text(VERSION_PROGRAM)
+    (directory / "CMakeLists.txt").write_text(CMAKE_PROJECT.format(version))
+    command = ["cmake", "-S", directory, "-B", directory / "out"]
+    command += [f"-Dweir_DIR={library_path / 'cmake' / 'weir'}"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment())
+
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="no cmake")
+def test_cmake_finds_the_package(library_path, tmp_path):
+    configured = configure_with_cmake(library_path, tmp_path, "0.1")
+    assert configured.returncode == 0, configured.stderr
+    subprocess.run(["cmake", "--build", tmp_path / "out"], check=True, capture_output=True)
+    printed = subprocess.run([tmp_path / "out" / "user"], capture_output=True, text=True, check=True)
+    version, numbers = printed.stdout.split()
+    assert version == numbers
+
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="no cmake")
+@pytest.mark.parametrize("version", ["0.0.1", "0.2", "1.0"])
+def test_cmake_refuses_another_version(library_path, tmp_path, version):
+    assert configure_with_cmake(library_path, tmp_path, version).returncode != 0
+
+
 GUIDE = (TOP / "docs" / "guide.md").read_text()
 GUIDE_STEPS = re.findall(
     r"```c\n/\* (\w+)\.c \*/\n(.*?)```\n\n```sh\n(.*?)```\n\n```\n(.*?)```", GUIDE, re.S
@@ -481,7 +535,7 @@ def test_every_program_of_the_guide_is_tried():
 
 @pytest.mark.parametrize("step", GUIDE_STEPS, ids=lambda step: step[0])
 def test_the_guide(step, installed, library_path, tmp_path):
-    """The program of each step compiles, without a warning, and its lines print what is said."""
+    """The program of each step compiles without a warning, and its commands print what the guide shows."""
     name, program, script, expected = step
     skip_without_tools(script)
     port = free_port()

@@ -11,12 +11,12 @@ import pytest
 HASH = "$5$abcd$BgCbKzckrgGdFcL/gWllSOkKJCXQV5rwJeTh9xnsJ1D"
 
 
-def ask(server, user, password, source="127.0.0.1", connection=None):
+def ask(server, user, password, source="127.0.0.1", connection=None, path="/"):
     own = connection or http.client.HTTPConnection(
         "127.0.0.1", server.port, timeout=60, source_address=(source, 0)
     )
     word = base64.b64encode(f"{user}:{password}".encode()).decode()
-    own.request("GET", "/", headers={"Authorization": f"Basic {word}"})
+    own.request("GET", path, headers={"Authorization": f"Basic {word}"})
     reply = own.getresponse()
     reply.read()
     own.close()
@@ -55,7 +55,7 @@ def test_one_address_keeps_nobody_else_out(guarded):
 def test_a_user_who_was_here_before_is_not_delayed_by_others(guarded):
     server = guarded("guard: {first-delay: 4s}\n")
     assert ask(server, "alice", "secret") == 200
-    # Whoever waits for this answer gives up.
+    # The client gives up before this answer comes.
     wrong = http.client.HTTPConnection("127.0.0.1", server.port, timeout=1)
     with pytest.raises(TimeoutError):
         ask(server, "bob", "wrong", connection=wrong)

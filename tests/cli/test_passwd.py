@@ -93,7 +93,7 @@ def test_removes(passwd, tmp_path):
         ("alice", "\n", "an empty password"),
         ("alice", "a\tb\n", "contains a control character"),
         ("alice", "x" * 512, "511 bytes at most"),
-        (" alice", "x", "a space before or after the name"),
+        (" alice", "x", "space before or after the name"),
         ("x" * 300, "x", "the name is too long"),
     ],
 )
@@ -137,7 +137,7 @@ def test_a_bad_file_is_left_alone(passwd, tmp_path):
     users.write_text("al:*\nnonsense\n")
     result = passwd("al", "x")
     assert result.returncode == 1
-    assert "users:2: no colon behind the name" in result.stderr
+    assert "users:2: no colon after the name" in result.stderr
     assert users.read_text() == "al:*\nnonsense\n"
 
 

@@ -1,4 +1,4 @@
-"""The lines that the server prints under "Try:" work as they stand, but for the password."""
+"""The lines that the server prints under "Try:" work as pasted; only the password is added."""
 
 import shutil
 import subprocess

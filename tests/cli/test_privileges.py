@@ -1,5 +1,5 @@
-"""What root does below directories of other users: nothing through links, and nothing that the other
-user cannot use afterwards."""
+"""Below directories of other users root follows no links, and leaves nothing that the other user cannot use
+afterwards."""
 
 import os
 import pwd
@@ -119,7 +119,7 @@ SITE = "sites: [{root: site}]\nuser: nobody\naccess-log: %s\n"
 
 
 def refused(run, tmp_path, log):
-    """What is said of a log that is not opened."""
+    """Returns the message about a log that is not opened."""
     (tmp_path / "weir.yaml").write_text("listen: [{http: '127.0.0.1:0'}]\n" + SITE % log)
     result = run("serve", "-c", "weir.yaml")
     assert result.returncode == 1

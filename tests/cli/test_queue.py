@@ -51,7 +51,7 @@ def test_list(run, spool):
             "    carol@example.org",
         ]
         assert lines[5].startswith(IDS[1]) and lines[5].endswith("<al@example.org>")
-        # Who has it already is not shown.
+        # Recipients that have the message already are not shown.
         assert lines[6:] == ["    carol@example.org", "2 messages, 10 bytes"]
 
 

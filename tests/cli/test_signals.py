@@ -171,7 +171,7 @@ def test_lines_on_stderr_have_the_time(weir, site):
 
 
 def test_the_journal_of_systemd_has_its_own_times(weir, site):
-    """It is told by the inode of stderr, which a process that is run by exec keeps."""
+    """The inode of stderr identifies the journal; a process that is run by exec has the same one."""
     script = 'export JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) && exec "$@"'
     server = weir(site, prefix=["sh", "-c", script, "sh"])
     server.send_signal(signal.SIGHUP)
@@ -244,7 +244,7 @@ def test_log_is_opened_anew(weir, site, tmp_path):
 
 
 def test_load_through_reloads(weir, site, tmp_path):
-    """Whoever is served while sites are swapped notices nothing."""
+    """Clients notice nothing while sites are swapped."""
     config = tmp_path / "weir.yaml"
     configure(config, 0, site)
     server = weir("-c", config, "--workers", 2)

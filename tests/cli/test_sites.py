@@ -1,4 +1,4 @@
-"""What a configuration makes of sites: names, redirects, passwords, uploads, fields."""
+"""Sites of a configuration: names, redirects, passwords, uploads, fields."""
 
 import base64
 import os

@@ -14,7 +14,7 @@ def test_help(run, arguments):
     assert result.stderr == ""
 
 
-@pytest.mark.parametrize("verb", ["serve", "check"])
+@pytest.mark.parametrize("verb", ["serve", "check", "console"])
 def test_help_of_verb(run, verb):
     result = run(verb, "--help")
     assert result.returncode == 0

@@ -1,4 +1,4 @@
-"""What a good configuration does wrong: `weir check` and the start say so, and go on."""
+"""Warnings about a good configuration: `weir check` and the start print them and go on."""
 
 import os
 import pwd

@@ -162,7 +162,7 @@ class Weir(Server):
 
 
 class Nsd(Server):
-    """`extra` is what stands at each zone, a key is (name, algorithm, secret)."""
+    """`extra`: lines for each zone; a key is (name, algorithm, secret)."""
 
     name = "nsd"
 
@@ -194,7 +194,7 @@ class Nsd(Server):
 
 
 class Knot(Server):
-    """`before` stands before the zones, `extra` at each of them."""
+    """`before`: lines before the zones; `extra`: lines for each zone."""
 
     name = "knot"
 

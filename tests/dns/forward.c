@@ -1,6 +1,6 @@
 /*
- * Names of no zone, by a server whose upstream is the test: what is refused, answered at once, later,
- * in any order, cut, or not at all any more.
+ * Names of no zone, by a server whose upstream is the test: what is refused, answered at once,
+ * later, in any order, cut, or not at all any more.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -63,7 +63,7 @@ static void flags_of_queries(void **state)
 	assert_int_equal(forwarding.asker.asks[0].flags,
 	        WEIR_DNS_ASK_DNSSEC | WEIR_DNS_ASK_CHECKING_DISABLED);
 	asker_answer(&forwarding.asker, 0, REPLY("a.x. A", "ad", ANSWER, "an a.x. 100 RRSIG A"));
-	/* DO comes back, CD too; AD is not ours to tell. */
+	/* DO and CD are returned; AD is not set without trust. */
 	expect(1, ANSWERED | CD, ANSWER "\nan a.x. 100 RRSIG 1\nad . 32768 OPT \n");
 	ask("a.x. A", 0, 2);
 	expect(2, WEIR_DNS_QR | WEIR_DNS_RA | WEIR_DNS_REFUSED, "");
@@ -325,7 +325,7 @@ static void a_client_who_is_gone_waits_no_more(void **state)
 	expect(3, ANSWERED, ANSWER "\n");
 }
 
-/* The client has said all he wants to: he gets what he asked for. */
+/* The client has closed its sending side: it gets the replies that are due. */
 static void a_client_who_will_say_no_more(void **state)
 {
 	struct peer peer = connect_peer();
@@ -444,14 +444,14 @@ static void nobody_has_it_all(void **state)
 	ask("a.x. A", RD, 4);
 	assert_int_equal(received().size, 0);
 	assert_int_equal(forwarding.asker.count, 2);
-	assert_int_equal(counters->crowded, 2);
+	assert_int_equal(counters->over_quota, 2);
 	struct peer peer = connect_peer();
 	tcp_ask(&peer, "c.x. A", 5);
 	assert_true(peer_read(&peer, 6));
 	assert_int_equal(
 	        dns_get16((const uint8_t *)peer.got.data + 4), ANSWERED | WEIR_DNS_SERVFAIL);
 	peer_close(&peer);
-	assert_int_equal(counters->crowded, 3);
+	assert_int_equal(counters->over_quota, 3);
 	/* Others go on. */
 	become("127.0.0.2:0");
 	ask("c.x. A", RD, 6);
@@ -466,7 +466,7 @@ static void nobody_has_it_all(void **state)
 	ask("d.x. A", RD, 8);
 	answer_one("d.x. A");
 	expect(8, ANSWERED, "an d.x. 100 A 192.0.2.1\n");
-	assert_int_equal(counters->crowded, 3);
+	assert_int_equal(counters->over_quota, 3);
 	answer_one("b.x. A");
 }
 
@@ -481,7 +481,7 @@ static void who_hangs_up_has_no_more(void **state)
 		weir_loop_turn(forwarding.loop, 1);
 	ask("c.x. A", RD, 3);
 	assert_int_equal(received().size, 0);
-	assert_int_equal(weir_dns_counters(forwarding.server)->crowded, 1);
+	assert_int_equal(weir_dns_counters(forwarding.server)->over_quota, 1);
 	asker_answer(&forwarding.asker, -ETIMEDOUT, WEIR_SPAN(""));
 	ask("c.x. A", RD, 3);
 	answer_one("c.x. A");
@@ -495,7 +495,7 @@ static void asked_again_by_the_same(void **state)
 	ask("a.x. A", RD, 1);
 	ask("a.x. A", RD, 1);
 	ask("a.x. A", RD, 1);
-	assert_int_equal(counters->repeated, 2);
+	assert_int_equal(counters->duplicate, 2);
 	answer_one("a.x. A");
 	expect(1, ANSWERED, ANSWER "\n");
 	assert_int_equal(received().size, 0);
@@ -503,10 +503,10 @@ static void asked_again_by_the_same(void **state)
 	assert_int_equal(counters->replies, 1);
 	ask("a.x. A", RD, 1);
 	expect(1, ANSWERED, ANSWER "\n");
-	assert_int_equal(counters->repeated, 2);
+	assert_int_equal(counters->duplicate, 2);
 }
 
-/* The same bytes, but by somebody else, or otherwise: each has his reply. */
+/* Each client gets a reply, even if another one has sent the same bytes by another protocol. */
 static void asked_again_by_another(void **state)
 {
 	struct peer peer = connect_peer();
@@ -517,7 +517,7 @@ static void asked_again_by_another(void **state)
 	int first = dup(forwarding.udp);
 	become("127.0.0.1:0");
 	ask("a.x. A", RD, 1);
-	assert_int_equal(weir_dns_counters(forwarding.server)->repeated, 0);
+	assert_int_equal(weir_dns_counters(forwarding.server)->duplicate, 0);
 	answer_one("a.x. A");
 	expect(1, ANSWERED, ANSWER "\n");
 	close(forwarding.udp);
@@ -530,7 +530,9 @@ static void asked_again_by_another(void **state)
 
 /* -- without a server -------------------------------------------------------------------------- */
 
-/* What has to be put at the end needs more than there is: whatever is left out, nothing is overrun. */
+/*
+ * The records at the end need more room than there is: some are left out, and nothing is overrun.
+ */
 static void no_room_for_everything(void **state)
 {
 	static const uint8_t tsig[] = "\1k\0\0\xfa\0\xff\0\0\0\0\0\x1d"

@@ -1,4 +1,4 @@
-/* What goes wrong fails the test. */
+/* A failure of a helper fails the test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +27,7 @@ static void begin_second(void)
 
 int forwarding_open(struct weir_dns_options options, unsigned asks_max)
 {
-	const struct weir_dns_lookups_options with = {.cache_bytes = 1 << 20,
+	const struct weir_dns_lookups_options with = {.own_cache.bytes = 1 << 20,
 	        .asker = &test_asker,
 	        .asker_context = &forwarding.asker,
 	        .asks_max = asks_max};
@@ -37,7 +37,7 @@ int forwarding_open(struct weir_dns_options options, unsigned asks_max)
 	        weir_dns_lookups_create(forwarding.loop, &with, &forwarding.lookups) < 0 ||
 	        (!options.zones && weir_dns_zones_create(NULL, 0, &options.zones) < 0))
 		return -1;
-	options.address = local_address();
+	options.listener.address = local_address();
 	options.responder.recursion.lookups = forwarding.lookups;
 	if (weir_dns_create(forwarding.loop, &options, &forwarding.server) < 0)
 		return -1;

@@ -16,7 +16,9 @@ extern struct forwarding {
 	int udp;
 } forwarding;
 
-/* Takes over the hold of the zones (NULL: none); `asks_max` is that of the lookups. 0 or an error. */
+/*
+ * Takes over the hold of the zones (NULL: none); `asks_max` is that of the lookups. 0 or an error.
+ */
 int forwarding_open(struct weir_dns_options options, unsigned asks_max);
 void forwarding_close(void);
 
@@ -40,7 +42,7 @@ size_t put_query(uint8_t *query, const char *text, unsigned flags, uint16_t id);
 /* By UDP. */
 void ask(const char *text, unsigned flags, uint16_t id);
 
-/* What has come by UDP; an empty span: nothing. */
+/* The next reply by UDP, or an empty span. */
 struct weir_span received(void);
 void expect(uint16_t id, unsigned flags, const char *lines);
 

@@ -1,4 +1,7 @@
-/* What primaries answer: whole and in pieces, in steps and at once, signed and wrong in every way. */
+/*
+ * Replies of primaries: whole and in pieces, incremental and complete, signed, and wrong in every
+ * respect.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -119,7 +122,9 @@ static void what_our_server_sends_is_the_zone(void **state)
 	}
 }
 
-/* -- what anybody may send ---------------------------------------------------------------------- */
+/*
+ * -- what anybody may send ----------------------------------------------------------------------
+ */
 
 struct stream {
 	struct weir_buffer bytes;
@@ -167,8 +172,8 @@ static void put(struct stream *stream, const char *owner, uint16_t type, uint16_
 }
 
 /*
- * A word a record: S7 the SOA record of that serial, N the NS record, A1 an address, and some that do
- * not belong there; | ends a message.
+ * A word a record: S7 the SOA record of that serial, N the NS record, A1 an address, and some that
+ * do not belong there; | ends a message.
  */
 static void put_word(struct stream *stream, const char *word)
 {
@@ -249,7 +254,7 @@ enum result {
 	CURRENT,    /* nothing later */
 	UNFINISHED, /* more has to come */
 	WRONG,      /* refused as it came */
-	NO_ZONE     /* … when all had come */
+	NO_ZONE     /* after the last message */
 };
 
 static enum result play(
@@ -486,7 +491,8 @@ static void sign(struct stream *stream, bool following)
 }
 
 /*
- * "S7 N A1 A2 … S7", a record a message, of which those that `every` divides and the last are signed.
+ * "S7 N A1 A2 … S7", a record a message, of which those that `every` divides and the last are
+ * signed.
  */
 static void write_signed(struct stream *stream, const uint8_t *request, size_t size,
         unsigned messages, unsigned every, bool last)

@@ -1,4 +1,6 @@
-/* Zones made by dice, changed by dice, and what is in them as plain lists. Knows nothing of cmocka. */
+/*
+ * Zones made by dice, changed by dice, and what is in them as plain lists. Knows nothing of cmocka.
+ */
 #ifndef WEIR_TEST_RANDOM_ZONE_H
 #define WEIR_TEST_RANDOM_ZONE_H
 

@@ -44,7 +44,7 @@ static void beyond_the_rate_some_slip(void **state)
 	assert_int_equal(got.sent, 10);
 	assert_int_equal(got.slipped, 10);
 	assert_int_equal(got.dropped, 20);
-	/* The same network, another one, another kind. */
+	/* One network, another network, another kind of reply. */
 	assert_int_equal(ask(rrl, "192.0.2.200:9", 7, 5, &now_ms, 0).sent, 0);
 	assert_int_equal(ask(rrl, "192.0.3.1:1", 7, 5, &now_ms, 0).sent, 5);
 	assert_int_equal(ask(rrl, "192.0.2.1:1", 8, 5, &now_ms, 0).sent, 5);
@@ -57,7 +57,9 @@ static void beyond_the_rate_some_slip(void **state)
 	dns_rrl_destroy(rrl);
 }
 
-/* Sent and limited replies alternate, so a count of limited ones in a row never reaches the slip. */
+/*
+ * Sent and limited replies alternate, so a count of limited ones in a row never reaches the slip.
+ */
 static void at_twice_the_rate_half_of_the_limited_replies_slip(void **state)
 {
 	struct dns_rrl *rrl = dns_rrl_create(20, 2);

@@ -1,6 +1,6 @@
 /*
- * Secondaries on the loop of their own primary: options that change, notices, ends in every state, and
- * allocations that fail. What real servers send is tested in test_dns_secondary.py.
+ * Secondaries on the loop of their own primary: options that change, NOTIFY, ends in every state,
+ * and allocations that fail. Replies of real servers are tested in test_dns_secondary.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,7 +51,8 @@ static void set_primary(uint32_t serial)
 		weir_dns_set_zones(test.primary, zones);
 	} else {
 		struct weir_dns_options options = {.zones = zones};
-		assert_int_equal(weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.address), 0);
+		assert_int_equal(
+		        weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.listener.address), 0);
 		assert_int_equal(weir_dns_create(test.loop, &options, &test.primary), 0);
 		test.address = *weir_server_address(weir_dns_listener(test.primary));
 	}
@@ -95,14 +96,14 @@ static int set(bool kept, uint32_t retry_s, bool wait)
 	return weir_dns_secondaries_set(test.secondaries, &options, 1, wait);
 }
 
-/* 0: a stand-in. */
+/* 0: a placeholder. */
 static uint32_t serial(void)
 {
 	struct weir_dns_zone_info info;
 	struct weir_dns_zone *zone = weir_dns_secondaries_zone(test.secondaries, &test.name);
 	assert_non_null(zone);
 	weir_dns_zone_info(zone, &info);
-	return info.absence ? 0 : info.serial;
+	return info.unavailable ? 0 : info.serial;
 }
 
 static void turn_until(uint32_t wanted)
@@ -187,7 +188,7 @@ static void options_change_and_the_version_stays(void **state)
 	assert_int_equal(weir_dns_secondaries_set(test.secondaries, NULL, 0, false), 0);
 	assert_null(weir_dns_secondaries_zone(test.secondaries, &test.name));
 	assert_int_equal(notify(), WEIR_DNS_NOTAUTH);
-	/* What was kept is there at once. */
+	/* The saved version is there at once. */
 	assert_int_equal(set(true, 0, true), 0);
 	assert_int_equal(serial(), 9);
 	destroy();

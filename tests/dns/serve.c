@@ -1,15 +1,15 @@
 /*
- * A DNS server for tests: the library's, on 127.0.0.1 and any port, which it prints. A line "reload"
- * on its input reads the zones again, the end of the input ends it.
+ * A DNS server for tests: the library's, on 127.0.0.1 and any port, which it prints. A line
+ * "reload" on its input reads the zones again, the end of the input ends it.
  *
  *   dns-serve [--transfer NETWORK] [--key NAME:ALGORITHM:SECRET] [--notify ADDRESS] [--rrl RATE]
  *             [--listen ADDRESS] [--cert CHAIN --cert-key KEY] [--intervals SECONDS]
  *             [--secondary ZONE=FILE=PRIMARY[,PRIMARY …]] [--forward ADDRESS] …
  *             [--recursion NETWORK] [--cache BYTES] [--trust-ad 1] ZONE=FILE …
  *
- * A secondary's FILE is the one that it is kept in, or empty. The intervals of its SOA record count
- * from SECONDS on. With --key, what it asks is signed. What is in no zone is asked of the servers
- * after --forward, in this order. A line "counters" tells of the cache.
+ * A secondary's FILE is the file in which it is saved, or empty. The timers of its SOA record are
+ * at least SECONDS. With --key its requests are signed. Names in none of the zones are asked of the
+ * servers after --forward, in this order. A line "counters" prints the counters of the cache.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,10 +144,12 @@ static void on_changed(void *context)
 static void print_counters(void)
 {
 	const struct weir_dns_lookups_counters *counters = weir_dns_lookups_counters(test.lookups);
+	struct weir_dns_cache_counters cache;
+	weir_dns_cache_counters(weir_dns_lookups_cache(test.lookups), &cache);
 	printf("hits %lu asks %lu stale %lu failures %lu entries %lu bytes %lu\n",
 	        (unsigned long)counters->hits, (unsigned long)counters->asks,
 	        (unsigned long)counters->stale, (unsigned long)counters->failures,
-	        (unsigned long)counters->entries, (unsigned long)counters->bytes);
+	        (unsigned long)cache.entries, (unsigned long)cache.bytes);
 	fflush(stdout);
 }
 
@@ -242,7 +244,7 @@ static void set_option(const char *name, char *value)
 		test.policy.notify_count = 1;
 		test.options.notifies = true;
 	} else if (strcmp(name, "--listen") == 0 &&
-	           weir_address_parse(text, &test.options.address) == 0) {
+	           weir_address_parse(text, &test.options.listener.address) == 0) {
 	} else if (strcmp(name, "--secondary") == 0) {
 		add_secondary(value);
 	} else if (strcmp(name, "--intervals") == 0) {
@@ -275,7 +277,7 @@ static int open_lookups(void)
 {
 	const struct weir_dns_upstreams_options upstreams = {
 	        .addresses = test.forward, .count = test.forward_count, .in_order = true};
-	struct weir_dns_lookups_options options = {.cache_bytes = test.cache_bytes};
+	struct weir_dns_lookups_options options = {.own_cache.bytes = test.cache_bytes};
 	if (!test.forward_count)
 		return 0;
 	int error = weir_dns_upstreams_create(test.loop, &upstreams, &test.upstreams);
@@ -289,7 +291,7 @@ static int open_lookups(void)
 int main(int count, char **arguments)
 {
 	char address[WEIR_ADDRESS_TEXT_MAX];
-	weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &test.options.address);
+	weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &test.options.listener.address);
 	for (int i = 1; i < count; i++) {
 		if (arguments[i][0] == '-' && i + 1 < count)
 			set_option(arguments[i], arguments[i + 1]), i++;
@@ -302,7 +304,7 @@ int main(int count, char **arguments)
 	test.options.log = log_event;
 	struct weir_tls_options tls = {.certificates = &test.certificate, .count = 1};
 	if (test.certificate.chain &&
-	        weir_tls_server_create(&tls, NULL, NULL, &test.options.tls) < 0)
+	        weir_tls_server_create(&tls, NULL, NULL, &test.options.listener.tls) < 0)
 		die("--cert");
 	if (weir_loop_create(&test.loop) < 0)
 		die("cannot start");
@@ -312,7 +314,7 @@ int main(int count, char **arguments)
 	        weir_dns_create(test.loop, &test.options, &test.server) < 0 ||
 	        weir_watch_start(test.loop, &test.input, STDIN_FILENO, WEIR_READABLE, on_input) < 0)
 		die("cannot start");
-	weir_tls_release(test.options.tls);
+	weir_tls_release(test.options.listener.tls);
 	weir_address_format(weir_server_address(weir_dns_listener(test.server)), address);
 	printf("%s\n", address);
 	fflush(stdout);

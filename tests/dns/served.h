@@ -9,8 +9,8 @@ enum {
 };
 
 /*
- * The zone "z": its SOA and NS records, the address of ns.z, and so many names t0.z … with a text of
- * 200 bytes each. Released by the caller.
+ * The zone "z": its SOA and NS records, the address of ns.z, and so many names t0.z … with a text
+ * of 200 bytes each. Released by the caller.
  */
 struct weir_dns_zone *make_zone(uint32_t serial, unsigned texts);
 

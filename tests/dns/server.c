@@ -1,6 +1,6 @@
 /*
- * Queries by TCP: input in any pieces, clients that do not read, and limits. What replies say is the
- * affair of tests/dns/test_dns_differential.py.
+ * Queries by TCP: input in any pieces, clients that do not read, and limits. The content of replies
+ * is tested by tests/dns/test_dns_differential.py.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,7 +35,7 @@ static void on_event(void *context, const struct weir_dns_event *event)
 
 static void start(struct weir_dns_zones *zones, struct weir_dns_options options)
 {
-	options.address = local_address();
+	options.listener.address = local_address();
 	options.zones = zones;
 	options.log = on_event;
 	memset(events, 0, sizeof events);
@@ -243,7 +243,7 @@ static void stalled_transfers_cost_little(void **state)
 	size_t each = (memory_in_use() - before) / READERS;
 	if (each > EACH_MAX)
 		fail_msg("%zu bytes", each);
-	/* One more is refused; who asks anything else does not notice. */
+	/* A further transfer is refused; other queries are not affected. */
 	struct peer late = connect_peer(0);
 	send_query(&late, 8, "z", WEIR_DNS_AXFR);
 	assert_true(ends_without_a_word(&late));
@@ -272,7 +272,7 @@ static void connections_of_an_address_are_bounded(void **state)
 	struct weir_peers *table;
 	(void)state;
 	assert_int_equal(weir_peers_create(2, 0, &table), 0);
-	start(small, (struct weir_dns_options){.peers = table});
+	start(small, (struct weir_dns_options){.listener.peers = table});
 	struct peer first = connect_peer(0), second = connect_peer(0);
 	assert_true(is_answered(&first, 1) && is_answered(&second, 2));
 	struct peer third = connect_peer(0);

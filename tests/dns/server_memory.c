@@ -1,6 +1,6 @@
 /*
- * Servers without memory: each allocation of a server's life fails once. What fails says so and
- * leaves nothing behind; what was served before goes on; no reply is ever wrong.
+ * Servers without memory: each allocation of a server's life fails once. A failing call returns an
+ * error and leaks nothing. The previous configuration stays in effect, and no reply is ever wrong.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -36,9 +36,9 @@ static void on_event(void *context, const struct weir_dns_event *event)
 static int create(struct weir_dns_zones *zones)
 {
 	struct weir_dns_options options = {
-	        .address = local_address(),
+	        .listener.address = local_address(),
 	        .zones = zones,
-	        .peers = table,
+	        .listener.peers = table,
 	        .responder = {.nsid = WEIR_SPAN("id"), .version = "v", .keys = keys},
 	        .rrl_rate = 1000,
 	        .unlimited = &anybody,
@@ -233,7 +233,7 @@ static void zones_are_swapped_even_if_nobody_can_be_told(void **state)
 		assert_true(!failed || notified <= 1);
 	}
 	assert_int_equal(notified, 1);
-	/* What is under way ends with the server. */
+	/* Transfers under way end with the server. */
 	weir_dns_zones_release(zones);
 	zones = make_zones(++serial, 0, &policy);
 	weir_dns_set_zones(server, zones);

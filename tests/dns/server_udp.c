@@ -1,6 +1,6 @@
 /*
- * Queries by UDP: how replies are limited by the network that they go to, what slips through, who is
- * never limited, and what gets no reply at all.
+ * Queries by UDP: how replies are limited by the network that they go to, what slips through, who
+ * is never limited, and what gets no reply at all.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,7 +31,7 @@ static struct weir_dns_server *server;
 static void start(const char *address, struct weir_dns_options options)
 {
 	options.zones = zones;
-	assert_int_equal(weir_address_parse(weir_span_of(address), &options.address), 0);
+	assert_int_equal(weir_address_parse(weir_span_of(address), &options.listener.address), 0);
 	assert_int_equal(weir_dns_create(loop, &options, &server), 0);
 }
 
@@ -79,7 +79,7 @@ static unsigned extra_since(int64_t began_ms)
 	return (unsigned)((weir_loop_now_ms(loop) - began_ms) * RATE / 1000) + 1;
 }
 
-/* The same question, again and again. */
+/* One question, again and again. */
 static struct count ask_often(const char *host, const void *query, size_t size)
 {
 	struct count count = {0};
@@ -98,7 +98,7 @@ static struct count ask_often(const char *host, const void *query, size_t size)
 			count.whole++;
 			continue;
 		}
-		/* No larger than what was asked, and it says nothing but that. */
+		/* A truncated reply is no larger than the query, and has no records. */
 		count.slipped++;
 		assert_true(got <= size);
 		assert_int_equal(header.counts[WEIR_DNS_QUESTION], 1);

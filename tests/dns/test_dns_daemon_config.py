@@ -1,4 +1,4 @@
-"""What the daemon is told about DNS, on the command line and in its configuration."""
+"""The settings of DNS, on the command line and in the configuration."""
 
 import re
 import socket

@@ -117,6 +117,41 @@ def test_by_all_carriers(forwarding, upstream):
     assert server.address() == "192.0.2.1" and one.asked == 4
 
 
+def ask_by_many(server, name, count=40):
+    """The replies to `count` clients that ask at once; each has a port, and so a worker, of its own."""
+    query = dns.message.make_query(name, "A").to_wire()
+    clients = [socket.socket(type=socket.SOCK_DGRAM) for _ in range(count)]
+    for one in clients:
+        one.settimeout(20)
+        one.sendto(query, ("127.0.0.1", server.port))
+    replies = [dns.message.from_wire(one.recv(65535)) for one in clients]
+    for one in clients:
+        one.close()
+    return replies
+
+
+def test_what_one_worker_has_asked_all_workers_know(forwarding, upstream):
+    one = upstream()
+    server = forwarding(one, workers=4)
+    assert server.address("a.example.net") == "203.0.113.1"
+    before = one.asked
+    replies = ask_by_many(server, "a.example.net")
+    assert one.asked == before
+    assert {reply.answer[0][0].address for reply in replies} == {"203.0.113.1"}
+    ttls = {reply.answer[0].ttl for reply in replies}
+    assert max(ttls) - min(ttls) <= 1, "a second may begin meanwhile"
+
+
+def test_what_has_expired_is_there_for_all_workers(forwarding, upstream):
+    one = upstream(ttl=1)
+    server = forwarding(one, workers=4)
+    assert server.address("a.example.net") == "203.0.113.1"
+    time.sleep(2.2)
+    one.stop()
+    for reply in ask_by_many(server, "a.example.net"):
+        assert reply.answer[0].ttl == 30 and reply.answer[0][0].address == "203.0.113.1"
+
+
 def test_a_chain_that_leaves_by_https(forwarding, upstream):
     one = upstream()
     server = forwarding(one, workers=1)

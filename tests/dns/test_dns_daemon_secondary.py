@@ -157,7 +157,7 @@ def test_a_notice_of_a_stranger_is_refused(pair):
 
 
 def test_over_https_too(weir, pair, tmp_path):
-    """The same zones, though nothing was reloaded."""
+    """DNS over HTTPS answers from a transferred zone without a reload."""
     primary, secondary = pair
     primary.start()
     web = free_port()

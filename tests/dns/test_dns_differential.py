@@ -46,8 +46,8 @@ def shape(reply):
 
 
 def differs(ours, nsd, knot):
-    """The parts in which we are like neither. What is added to an answer may be less than Knot adds
-    (it tells glue there, too); what is added to a referral may not.
+    """The parts in which we are like neither. An answer may have fewer additional records than Knot's,
+    which has glue there, too; a referral may not.
     """
     parts = [part for part in ours if ours[part] not in (nsd[part], knot[part])]
     if "additional" in parts and ours["answer"] and ours["additional"] <= knot["additional"]:

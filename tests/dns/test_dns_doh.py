@@ -73,7 +73,7 @@ def test_dns_over_https_refuses_what_is_no_query(served, tmp_path):
     assert post(query + bytes(65536), "-H", "Transfer-Encoding: chunked").status == 413
     deleted = Curl(server, "/dns-query", "-X", "DELETE")
     assert deleted.status == 405 and deleted.fields["allow"] == "get, head, post"
-    # What can be read, and is wrong as DNS, has DNS's own reply.
+    # A malformed DNS message is answered by DNS.
     wrong = post(query[:-3])
     assert wrong.status == 200 and wrong.body[3] & 15 == dns.rcode.FORMERR
     assert wrong.fields["cache-control"] == "max-age=0"

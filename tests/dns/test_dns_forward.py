@@ -1,5 +1,5 @@
-"""Forwarding to real servers: what comes through is what they said, once asked for and once from the
-cache; and what happens when they are gone.
+"""Forwarding to real servers: their answers are passed on, asked for and from the cache; and servers
+that have gone.
 """
 
 import random
@@ -132,18 +132,18 @@ def test_answers_come_through(start, tmp_path, signing, seed):
     compared = 0
     for name, kind, dnssec in maker.queries(QUERIES):
         asked = dns.message.make_query(name, kind, want_dnssec=dnssec, use_edns=0)
-        said = knot.ask(asked)
-        if not said.flags & dns.flags.AA:
+        expected = knot.ask(asked)
+        if not expected.flags & dns.flags.AA:
             continue  # a referral: no upstream of a forwarder would say that
         for _ in range(2):
             got = weir.ask(asked)
-            where = f"{name} {kind} do={dnssec}\n{said}\n{got}"
-            assert got.rcode() == said.rcode(), where
-            assert records(got.answer) == records(said.answer), where
+            where = f"{name} {kind} do={dnssec}\n{expected}\n{got}"
+            assert got.rcode() == expected.rcode(), where
+            assert records(got.answer) == records(expected.answer), where
             assert not got.flags & (dns.flags.AA | dns.flags.AD) and got.flags & dns.flags.RA
-            if not any(rrset.rdtype == dns.rdatatype.NS for rrset in said.authority):
+            if not any(rrset.rdtype == dns.rdatatype.NS for rrset in expected.authority):
                 kinds = {"SOA", "NSEC", "NSEC3"} if dnssec else {"SOA"}
-                assert records(got.authority) == records(said.authority, kinds), where
+                assert records(got.authority) == records(expected.authority, kinds), where
             assert not got.additional
         compared += 1
     assert compared > QUERIES // 4
@@ -174,8 +174,8 @@ def test_asked_once(start, upstream):
     second = weir.udp(query("WWW"))
     assert first.answer[0].ttl == 300 and 297 <= second.answer[0].ttl < 300
     assert str(second.question[0].name) == f"WWW.{ZONE}."
-    told = counters(weir)
-    assert told["asks"] == 1 and told["hits"] == 1 and told["entries"] == 1
+    counts = counters(weir)
+    assert counts["asks"] == 1 and counts["hits"] == 1 and counts["entries"] == 1
 
 
 def test_a_small_cache_stays_small(start, upstream):
@@ -183,8 +183,8 @@ def test_a_small_cache_stays_small(start, upstream):
     for i in range(500):
         assert weir.udp(query(f"host{i}", "TXT")).rcode() == dns.rcode.NOERROR
         assert weir.udp(query(f"host{i}")).answer[0][0].address == f"10.0.{i // 250}.{i % 250}"
-    told = counters(weir)
-    assert told["bytes"] <= 65536 and 100 < told["entries"] < 1000
+    counts = counters(weir)
+    assert counts["bytes"] <= 65536 and 100 < counts["entries"] < 1000
 
 
 def test_large_answers_by_dig(start, upstream):
@@ -372,7 +372,7 @@ def test_chains_by_tls(start, upstream, tmp_path):
 
 
 def test_a_client_has_its_part(start):
-    """One asks as much as he can, of an upstream that says nothing: somebody else is answered."""
+    """A client that asks as much as it can, with a silent upstream, does not keep others from asking."""
     with socket.socket(type=socket.SOCK_DGRAM) as upstream, socket.socket(
         type=socket.SOCK_DGRAM
     ) as greedy, socket.socket(type=socket.SOCK_DGRAM) as other:

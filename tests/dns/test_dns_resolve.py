@@ -1,4 +1,4 @@
-"""The resolver's client, by its example, at real servers: what it says is what their zones say."""
+"""The resolver, by its example, with real servers: its results are the data of their zones."""
 
 import os
 import shutil

@@ -83,7 +83,7 @@ static unsigned hmac(
 	return size;
 }
 
-/* What is signed besides the message (RFC 8945 4.3.3). */
+/* The fields that are signed besides the message (RFC 8945 4.3.3). */
 static void put_variables(
         struct message *to, const struct algorithm *algorithm, uint64_t time_s, unsigned error)
 {
@@ -190,7 +190,7 @@ static void each_bit_of_the_message_counts(void **state)
 			bool free = bit / 8 < 2;
 			bool letter = mask == 0x20 && bit / 8 > sizeof query &&
 			              (*byte | 0x20) >= 'a' && (*byte | 0x20) <= 'z';
-			/* Its type, and that it stands last, is for who reads the whole. */
+			/* Its type and position are checked by the reader of the message. */
 			size_t type = sizeof query + sizeof key_name - 1;
 			bool section = bit / 8 == 10 || bit / 8 == 11 || bit / 8 == type ||
 			               bit / 8 == type + 1;

@@ -1,4 +1,6 @@
-/* Zone files: what they say, and how mistakes are told; and a zone against a plain list of its names. */
+/*
+ * Zone files: their content, the reports of mistakes, and a zone beside a plain list of its names.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -143,48 +145,48 @@ static void mistakes_are_told_with_their_line(void **state)
 	        {START "a NS \\# 3 036162\n", "zone:6: "},
 	        {"$TTL 1\na A 192.0.2.1\n", "zone:0: the zone has no SOA record"},
 	        {"$TTL 1\n@ SOA a b 1 2 3 4 5\n", "zone:0: the zone has no NS records"},
-	        {"@ NS a\n", "zone:1: no TTL"},
-	        {"@ TYPE6=5 \\# 0\n", "zone:1: 'TYPE6=5' is not a type"},
-	        {"@ TYPE6 \\# 4 01020304\n", "zone:1: the data is not what"},
+	        {"@ NS a\n", "zone:1: the record has no TTL"},
+	        {"@ TYPE6=5 \\# 0\n", "zone:1: 'TYPE6=5' is not a known type"},
+	        {"@ TYPE6 \\# 4 01020304\n", "zone:1: the data is not valid"},
 	        {START "@ SOA ns host 8 1 2 3 4\n", "zone:0: the zone has more than one SOA"},
 	        {START "a SOA ns host 8 1 2 3 4\n", "zone:6: a.example.org. has a SOA record"},
 	        {START "a A 192.0.2.256\n", "zone:6: "},
 	        {START "a A\n", "zone:6: "},
 	        {START "a NOTATYPE x\n", "zone:6: "},
-	        {START "a CH A 192.0.2.1\n", "zone:6: a class that is not IN"},
+	        {START "a CH A 192.0.2.1\n", "zone:6: the class must be IN"},
 	        {START "a.example.net. A 192.0.2.1\n", "zone:6: the name is not in the zone"},
 	        {START "\n\na CNAME b\na A 192.0.2.1\n", "zone:8: a.example.org. has a CNAME"},
 	        {START "a CNAME b\na CNAME c\n", "zone:7: a.example.org. has more than one CNAME"},
 	        {START "a DNAME b\na DNAME c\n", "zone:6: a.example.org. has more than one DNAME"},
-	        {START "a TXT ( b\n c\n", "zone:6: a parenthesis that is not closed"},
+	        {START "a TXT ( b\n c\n", "zone:6: a parenthesis is not closed"},
 	        {START "a TXT b )\n", "zone:6: a closing parenthesis"},
-	        {START "a TXT \"b\nc\"\n", "zone:6: a quote that does not end"},
-	        {START "$TTL x\n", "zone:6: $TTL wants"},
+	        {START "a TXT \"b\nc\"\n", "zone:6: a quote does not end"},
+	        {START "$TTL x\n", "zone:6: $TTL must be"},
 	        {START "$TTL 1 2\n", "zone:6: too many words"},
-	        {START "$ORIGIN\n", "zone:6: $ORIGIN wants"},
+	        {START "$ORIGIN\n", "zone:6: $ORIGIN must be"},
 	        {START "$GENERATE 1-2 a A 1\n", "zone:6: "},
-	        {START "$GENERATE\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 2-1 a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 1-2/0 a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 1-2x a A 192.0.2.$\n", "zone:6: $GENERATE wants a range"},
-	        {START "$GENERATE 1-99999999999 a$ A 192.0.2.1\n", "zone:6: $GENERATE wants a"},
-	        {START "$GENERATE 1-2 \n", "zone:6: $GENERATE wants a record"},
-	        {START "$GENERATE 0-1048576 a$ A 192.0.2.1\n", "zone:6: $GENERATE of too many"},
-	        {START "$GENERATE 1-2 a${0,3,y} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
-	        {START "$GENERATE 1-2 a${0,256,d} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
-	        {START "$GENERATE 1-2 a${-2} A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
-	        {START "$GENERATE 1-2 a${1 A 192.0.2.$\n", "zone:6: $GENERATE with a sign"},
+	        {START "$GENERATE\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 2-1 a A 192.0.2.$\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 1-2/0 a A 192.0.2.$\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 1-2x a A 192.0.2.$\n", "zone:6: $GENERATE needs a range"},
+	        {START "$GENERATE 1-99999999999 a$ A 192.0.2.1\n", "zone:6: $GENERATE needs a"},
+	        {START "$GENERATE 1-2 \n", "zone:6: $GENERATE needs a record"},
+	        {START "$GENERATE 0-1048576 a$ A 192.0.2.1\n", "zone:6: $GENERATE makes too many"},
+	        {START "$GENERATE 1-2 a${0,3,y} A 192.0.2.$\n", "zone:6: $GENERATE has a $"},
+	        {START "$GENERATE 1-2 a${0,256,d} A 192.0.2.$\n", "zone:6: $GENERATE has a $"},
+	        {START "$GENERATE 1-2 a${-2} A 192.0.2.$\n", "zone:6: $GENERATE has a $"},
+	        {START "$GENERATE 1-2 a${1 A 192.0.2.$\n", "zone:6: $GENERATE has a $"},
 	        {START "$GENERATE 254-256 a$ A 192.0.2.$\n", "zone:6: "},
 	        {START "$INCLUDE nothing\n", "zone:6: No such file"},
 	        {START "$INCLUDE zone\n", "zone:6: too many files"},
 	        {START "a TYPE0 \\# 0\n", "zone:6: "},
 	        {START "a ANY \\# 0\n", "zone:6: "},
-	        {START "a TYPE9 \\# 0 a\n", "zone:6: data that is not"},
-	        {START "a TYPE1234 \\# 2 abc\n", "zone:6: data that is not"},
-	        {START "a TYPE1234 \\# 2 abcde\n", "zone:6: data that is not"},
-	        {START "a TYPE1234 \\# 2 abgd\n", "zone:6: data that is not"},
-	        {START "a TYPE1234 \\# x ab\n", "zone:6: data that is not"},
-	        {START "a TYPE2 \\# 2 abcd\n", "zone:6: the data is not what the type wants"},
+	        {START "a TYPE9 \\# 0 a\n", "zone:6: the data does not have the size"},
+	        {START "a TYPE1234 \\# 2 abc\n", "zone:6: the data does not have the size"},
+	        {START "a TYPE1234 \\# 2 abcde\n", "zone:6: the data does not have the size"},
+	        {START "a TYPE1234 \\# 2 abgd\n", "zone:6: the data does not have the size"},
+	        {START "a TYPE1234 \\# x ab\n", "zone:6: the data does not have the size"},
+	        {START "a TYPE2 \\# 2 abcd\n", "zone:6: the data is not valid for the type"},
 	        {START "a A 1.2.3\nb A 192.0.2.1\nc A x\n", "zone:6: "},
 	};
 	(void)state;
@@ -319,7 +321,7 @@ static void a_value_outside_of_its_range_is_refused(void **state)
 	}
 }
 
-/* What ldns makes of a record is the model for what is made here. */
+/* ldns's reading of a record is the model for ours. */
 static void data_is_what_ldns_makes_of_it(void **state)
 {
 	static const char *const records[] = {
@@ -419,8 +421,7 @@ static void data_below_a_dname_is_refused(void **state)
 	(void)state;
 	write_file("zone", text, sizeof text - 1);
 	assert_int_equal(load(&zone), WEIR_E_SYNTAX);
-	assert_string_equal(
-	        told, "zone:6: x.y.d.example.org. has data, but lies below a DNAME record\n");
+	assert_string_equal(told, "zone:6: x.y.d.example.org. has data below a DNAME record\n");
 }
 
 static void files_that_are_none(void **state)
@@ -432,11 +433,11 @@ static void files_that_are_none(void **state)
 	assert_int_equal(load(&zone), -ENOENT);
 	write_file("zone", START "a TXT b\0c\n", sizeof START + 9);
 	assert_int_equal(load(&zone), WEIR_E_SYNTAX);
-	assert_non_null(strstr(told, "zone:6: a line that is too long, or has a NUL byte in it"));
+	assert_non_null(strstr(told, "zone:6: the line is too long, or has a NUL byte"));
 	memset(text, 'a', sizeof text);
 	write_file("zone", text, sizeof text);
 	assert_int_equal(load(&zone), WEIR_E_SYNTAX);
-	assert_non_null(strstr(told, "zone:1: a line that is too long"));
+	assert_non_null(strstr(told, "zone:1: the line is too long"));
 	memset(text, '\n', sizeof text);
 	text[0] = '(';
 	write_file("zone", text, sizeof text);
@@ -537,7 +538,7 @@ static void names_stand_in_order_with_all_above_them(void **state)
 		if (i)
 			assert_true(node->parent < i);
 	}
-	/* Names that are not there: what is closest, and what stands before. */
+	/* Names that do not exist: the closest encloser, and the name before. */
 	for (unsigned i = 0; i < 4000; i++) {
 		struct weir_dns_name name = random_name(&seed), above = name;
 		struct dns_key key;

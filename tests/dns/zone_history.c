@@ -125,7 +125,7 @@ static void what_is_not_later_has_no_history_of_its_own(void **state)
 	struct weir_dns_zone *second = make(&model), *again = make(&model);
 	assert_int_equal(weir_dns_zone_follow(second, first), 0);
 	assert_int_equal(second->history->count, 1);
-	/* The same version read again has the history of the one before. */
+	/* A version that is read again has the history of the previous one. */
 	assert_int_equal(weir_dns_zone_follow(again, second), 0);
 	assert_int_equal(again->history->count, 1);
 	model.serial = 4;

@@ -1,5 +1,5 @@
-"""Zones and queries made by dice, the same for the same seed: everything that makes answering hard
-stands close together in few names. ldns signs them.
+"""Random zones and queries, reproducible by their seed: few names have everything that makes answering
+hard. ldns signs the zones.
 """
 
 import random

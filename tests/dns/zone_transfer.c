@@ -67,7 +67,7 @@ static struct weir_producer *begin(struct weir_span message)
 	return dns_transfer(&outcome, NULL, message, loop);
 }
 
-/* The records of all messages; *ret_soas is where SOA records stand, the first and the last. */
+/* The records of all messages; *ret_soas has the positions of the first and the last SOA record. */
 static unsigned count_records(struct weir_span bytes, unsigned *ret_messages, unsigned *ret_last)
 {
 	unsigned count = 0;

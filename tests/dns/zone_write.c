@@ -29,7 +29,7 @@ static void there_and_back(const struct weir_dns_zone *zone)
 	assert_non_null(stream);
 	assert_int_equal(dns_zone_write(zone, stream), 0);
 	assert_int_equal(fclose(stream), 0);
-	int error = dns_zone_load_kept(path, &zone->apex, report, NULL, &again);
+	int error = dns_zone_load_saved(path, &zone->apex, report, NULL, &again);
 	unlink(path);
 	assert_int_equal(error, 0);
 	struct zone_lines wanted = zone_lines_of(zone), got = zone_lines_of(again);

@@ -175,7 +175,9 @@ static void records_are_read_back_by_ldns(void **state)
 		ldns_rr_free(rr);
 	}
 	ldns_pkt_free(packet);
-	/* "www.example.org" is a pointer; of the SOA's names only "ns" and "mail" are written out. */
+	/*
+	 * "www.example.org" is a pointer; of the SOA's names only "ns" and "mail" are written out.
+	 */
 	assert_memory_equal(bytes + 33, "\xc0\x0c\0\1\0\1\0\0\1\x2c\0\4\xc0\0\2\1", 16);
 	assert_memory_equal(bytes + 49, "\xc0\x10\0\6", 4);
 	assert_memory_equal(bytes + 61, "\2ns\xc0\x10\4mail\xc0\x3d", 12);

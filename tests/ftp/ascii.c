@@ -25,7 +25,7 @@ static void check(struct weir_span from, struct weir_span to, size_t first, size
 	size_t at[] = {0, first, second, from.size};
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(
-		        ftp_ascii_take(&ascii, weir_span(from.data + at[i], at[i + 1] - at[i]),
+		        ftp_ascii_convert(&ascii, weir_span(from.data + at[i], at[i + 1] - at[i]),
 		                take, &got),
 		        0);
 	assert_int_equal(ftp_ascii_end(&ascii, take, &got), 0);
@@ -64,7 +64,8 @@ static void an_error_ends_it(void **state)
 	struct ftp_ascii ascii = {0};
 	int calls = 0;
 	(void)state;
-	assert_int_equal(ftp_ascii_take(&ascii, WEIR_SPAN("a\r\nb\r\n"), refuse, &calls), -ENOSPC);
+	assert_int_equal(
+	        ftp_ascii_convert(&ascii, WEIR_SPAN("a\r\nb\r\n"), refuse, &calls), -ENOSPC);
 	assert_int_equal(calls, 1);
 }
 

@@ -27,11 +27,21 @@ static void strips_telnet(void **state)
 	        {WEIR_SPAN("\xff\xf4\xff\xf2"
 	                   "ABOR\r"),
 	                "ABOR", WEIR_SPAN("")},
+	        /* Without IAC, as one urgent byte each. */
 	        {WEIR_SPAN("\xf2"
 	                   "ABOR\r"),
-	                "\xf2"
-	                "ABOR",
-	                WEIR_SPAN("")},
+	                "ABOR", WEIR_SPAN("")},
+	        {WEIR_SPAN("\xf4\xf2"
+	                   "ABOR\r"),
+	                "ABOR", WEIR_SPAN("")},
+	        {WEIR_SPAN("\xff\xf4\xf2"
+	                   "ABOR\r"),
+	                "ABOR", WEIR_SPAN("")},
+	        {WEIR_SPAN("\xff"
+	                   "ABOR\r"),
+	                "ABOR", WEIR_SPAN("")},
+	        {WEIR_SPAN("\xf4"), "", WEIR_SPAN("")},
+	        {WEIR_SPAN("CWD \xf4\r"), "CWD \xf4", WEIR_SPAN("")},
 	        {WEIR_SPAN("CWD \xff\xff\r"), "CWD \xff", WEIR_SPAN("")},
 	        {WEIR_SPAN("CWD \xffy\r"), "CWD \xffy", WEIR_SPAN("")},
 	        {WEIR_SPAN("A\xff\xfb\x01"

@@ -385,7 +385,7 @@ static void pipelined(void **state)
 	peer_send(&control, session_text);
 	expect_session(&control);
 	peer_close(&control);
-	/* And who then says no more still hears it all. */
+	/* A client that closes its side then still gets all replies. */
 	control = greet();
 	peer_send(&control, session_text);
 	peer_finish(&control);
@@ -434,14 +434,14 @@ static void lines_that_are_none(void **state)
 	EXPECT_NEXT(&control, "501 ");
 	/* CR NUL is CR. */
 	peer_send_bytes(&control, "MKD a\r\0b\r\n", 10);
-	const char made[] = "257 \"/a\r\0b\" is made.\r\n";
+	const char made[] = "257 \"/a\r\0b\" created.\r\n";
 	assert_true(peer_read(&control, sizeof made - 1));
 	assert_memory_equal(control.got.data, made, sizeof made - 1);
 	control.got.size = 0;
 	assert_int_equal(access(in_scratch("a\rb"), F_OK), 0);
 	peer_send_bytes(&control, "\xff\xfd\x03NOOP\r\n", 9);
 	assert_true(peer_got(&control, "\xff\xfc\x03"
-	                               "200 Done.\r\n"));
+	                               "200 OK.\r\n"));
 	peer_close(&control);
 	stop_server();
 }
@@ -470,7 +470,7 @@ static void bounded_by_address(void **state)
 	struct weir_peers *peers;
 	(void)state;
 	assert_int_equal(weir_peers_create(1, 10, &peers), 0);
-	start_server((struct weir_ftp_options){.peers = peers});
+	start_server((struct weir_ftp_options){.listener.peers = peers});
 	weir_peers_release(peers);
 	struct peer first = greet();
 	struct peer second = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
@@ -499,9 +499,10 @@ static void rules_are_swapped(void **state)
 	EXPECT(&early, "USER ftp", "331 ");
 	EXPECT(&early, "PASS x", "230 ");
 	EXPECT(&early, "SIZE x", "550 ");
-	/* What cannot be is refused, and all stays. */
-	rules.passive_last = 5;
-	assert_int_equal(weir_ftp_set(server, &rules, NULL), -EINVAL);
+	/* A range without ports is refused. */
+	struct weir_ftp_ports *ports;
+	assert_int_equal(weir_ftp_ports_create(6, 5, &ports), -EINVAL);
+	assert_int_equal(weir_ftp_ports_create(0, 5, &ports), -EINVAL);
 	rules = (struct weir_ftp_rules){.no_anonymous = true};
 	assert_int_equal(weir_tree_open(NULL, in_scratch("sub"), NULL, &other), 0);
 	assert_int_equal(weir_ftp_set(server, &rules, other), 0);
@@ -519,7 +520,7 @@ static void rules_are_swapped(void **state)
 static void idle_ones_go(void **state)
 {
 	(void)state;
-	start_server((struct weir_ftp_options){.bounds = {.idle_ms = 200}});
+	start_server((struct weir_ftp_options){.listener.bounds = {.idle_ms = 200}});
 	struct peer control = greet();
 	EXPECT_NEXT(&control, "421 ");
 	assert_true(peer_read_end(&control));
@@ -543,7 +544,7 @@ static void idle_ones_are_small(void **state)
 	for (int i = 0; i < SESSIONS; i++)
 		peers[i] = log_in("ftp");
 	peer_turn(&first, 10);
-	/* What the clients here have read is theirs. */
+	/* The clients of the test hold what they have read. */
 	size_t own = 0;
 	for (int i = 0; i < SESSIONS; i++)
 		own += peers[i].got.capacity;

@@ -57,7 +57,7 @@ static void as_ls_does(void **state)
 	entry.name = "x\r\n\x1b[2J\x7f";
 	assert_string_equal(text_of(ftp_entry_list, &style, &entry),
 	        "drwxr-xr-x   2 ftp      ftp                 7 Jan  1  1970 x???[2J?\r\n");
-	/* What is still to come has a year, too. */
+	/* A date in the future has a year, too. */
 	entry.mtime.tv_sec = NOW + 1;
 	entry.kind = WEIR_FILE_LINK;
 	entry.name = "l";

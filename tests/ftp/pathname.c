@@ -53,7 +53,7 @@ static void refuses_the_long(void **state)
 	assert_int_equal(strlen(path), WEIR_PATH_MAX - 1);
 	name[WEIR_PATH_MAX - 2] = 'a';
 	assert_int_equal(ftp_path_resolve("", name, path), -ENAMETOOLONG);
-	/* What is taken away again does not count. */
+	/* Components that `..` removes do not count. */
 	for (size_t i = 0; i < sizeof name - 5; i += 5)
 		memcpy(name + i, "a/../", 5);
 	name[(sizeof name - 5) / 5 * 5] = 0;

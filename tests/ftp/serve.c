@@ -1,7 +1,7 @@
 /*
- * An FTP server for real clients: `ftp-serve ROOT PORT [users=FILE] [cert=PEM] [key=PEM] [option]…`,
- * options being writable, whole, hidden, implicit, tls, reuse, ports=A-B. It says what it serves and
- * what is done, and ends by SIGTERM or SIGINT.
+ * An FTP server for real clients: `ftp-serve ROOT PORT [users=FILE] [cert=PEM] [key=PEM]
+ * [option]…`, with the options writable, whole, hidden, implicit, tls, reuse, ports=A-B. It prints
+ * its address and a line for each event, and ends on SIGTERM or SIGINT.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ static void set_option(struct serve *serve, const char *word)
 	else if (!strcmp(word, "hidden"))
 		rules->hidden = true;
 	else if (!strcmp(word, "implicit"))
-		serve->options.implicit = true;
+		serve->options.listener.tls_upgrade = false;
 	else if (!strcmp(word, "tls"))
 		rules->tls_required = true;
 	else if (!strcmp(word, "reuse"))
@@ -85,8 +85,7 @@ static void set_option(struct serve *serve, const char *word)
 	else if (!strcmp(word, "quiet"))
 		serve->options.log = NULL;
 	else if (sscanf(word, "ports=%u-%u", &first, &last) == 2) {
-		rules->passive_first = (uint16_t)first;
-		rules->passive_last = (uint16_t)last;
+		must(weir_ftp_ports_create((uint16_t)first, (uint16_t)last, &rules->ports), word);
 	} else
 		must(WEIR_E_SYNTAX, word);
 }
@@ -94,13 +93,13 @@ static void set_option(struct serve *serve, const char *word)
 int main(int argc, char **argv)
 {
 	static const int signals[] = {SIGTERM, SIGINT, 0};
-	struct serve serve = {.options.log = on_event};
+	struct serve serve = {.options = {.log = on_event, .listener.tls_upgrade = true}};
 	struct weir_ftp_server *server;
 	char text[WEIR_ADDRESS_TEXT_MAX];
 	if (argc < 3)
 		return 2;
 	snprintf(text, sizeof text, "127.0.0.1:%s", argv[2]);
-	must(weir_address_parse(weir_span_of(text), &serve.options.address), argv[2]);
+	must(weir_address_parse(weir_span_of(text), &serve.options.listener.address), argv[2]);
 	for (int i = 3; i < argc; i++)
 		set_option(&serve, argv[i]);
 	must(weir_loop_create(&serve.loop), "loop");
@@ -113,11 +112,12 @@ int main(int argc, char **argv)
 		must(weir_tls_server_create(
 		             &(struct weir_tls_options){
 		                     .certificates = &serve.certificate, .count = 1},
-		             report, NULL, &serve.options.rules.tls),
+		             report, NULL, &serve.options.listener.tls),
 		        serve.certificate.chain);
 	must(weir_ftp_create(serve.loop, &serve.options, &server), "server");
 	weir_users_release(serve.options.rules.users);
-	weir_tls_release(serve.options.rules.tls);
+	weir_tls_release(serve.options.listener.tls);
+	weir_ftp_ports_release(serve.options.rules.ports);
 	weir_address_format(weir_server_address(weir_ftp_listener(server)), text);
 	printf("%s\n", text);
 	fflush(stdout);

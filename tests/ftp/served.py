@@ -26,7 +26,7 @@ def pair(authority):
 
 @pytest.fixture
 def tree(tmp_path):
-    """What is served: a few files, one of them large, and a directory for each user."""
+    """The root: a few files, one of them large, and a directory for each user."""
     root = tmp_path / "tree"
     for name in ["docs/deep", "alice", "bob"]:
         (root / name).mkdir(parents=True)
@@ -61,9 +61,11 @@ def users(tmp_path, hashed):
 def served(weir, tree, users, pair, tmp_path):
     """served(line of `ftp`, …) serves the tree by FTP, with TLS where it is asked for."""
 
-    def start(*lines, kind="ftp", tls=True, more="", host="127.0.0.1", root=tree):
+    def start(
+        *lines, kind="ftp", tls=True, more="", host="127.0.0.1", root=tree, workers=1
+    ):
         config = tmp_path / "weir.yaml"
-        text = [f"listen: [{{{kind}: '{host}:0'}}]", "workers: 1", "ftp:"]
+        text = [f"listen: [{{{kind}: '{host}:0'}}]", f"workers: {workers}", "ftp:"]
         text += [f"  root: {root}", f"  users: {users}", "  writable: true"]
         text += [f"  {line}" for line in lines]
         if tls:
@@ -112,9 +114,10 @@ class Reusing(ftplib.FTP_TLS):
 class Talk:
     """The control connection by the byte."""
 
-    def __init__(self, server, host="127.0.0.1"):
+    def __init__(self, server, host="127.0.0.1", source=None):
         self.host = host
-        self.socket = socket.create_connection((host, server.port), SECONDS)
+        self.source = source and (source, 0)
+        self.socket = socket.create_connection((host, server.port), SECONDS, self.source)
         self.kept = b""
         self.greeting = self.reply()
 
@@ -151,9 +154,13 @@ class Talk:
         assert self.ask(f"PASS {password}") == 230
         return self
 
-    def passive(self):
-        """A data connection that the server waits for."""
+    def passive_port(self):
+        """The port that the server waits on."""
         self.send(b"EPSV\r\n")
         code, text = self.reply()
         assert code == 229, text
-        return socket.create_connection((self.host, int(re.search(r"\|(\d+)\|", text)[1])), SECONDS)
+        return int(re.search(r"\|(\d+)\|", text)[1])
+
+    def passive(self):
+        """A data connection that the server waits for."""
+        return socket.create_connection((self.host, self.passive_port()), SECONDS, self.source)

@@ -1,6 +1,6 @@
 /*
- * An FTP server over a directory of the test's own, and clients that speak to it. One thread:
- * whoever waits turns the loop.
+ * An FTP server over a directory of the test's own, and clients that speak to it. There is
+ * one thread: a client that waits turns the loop.
  */
 #ifndef WEIR_TEST_FTP_SITE_H
 #define WEIR_TEST_FTP_SITE_H
@@ -15,7 +15,7 @@
 
 #include "peer.h"
 
-/* What the log was told last, and how often. */
+/* The last event of the log, and the number of events. */
 static struct {
 	int count;
 	enum weir_ftp_event_kind kind;
@@ -54,8 +54,8 @@ static inline const char *hash_of_secret(void)
 }
 
 /*
- * alice may do everything, bob not leave /sub, carol only read, dave only write, slowly. The password
- * is "secret".
+ * alice may do everything, bob not leave /sub, carol only read, dave only write, slowly. The
+ * password is "secret".
  */
 static inline void start_server(struct weir_ftp_options options)
 {
@@ -66,7 +66,7 @@ static inline void start_server(struct weir_ftp_options options)
 	        "rate=200000\n",
 	        hash, hash, hash, hash);
 	assert_int_equal(weir_users_parse(weir_span_of(text), NULL, NULL, &users), 0);
-	options.address = local_address();
+	options.listener.address = local_address();
 	options.rules.users = users;
 	options.log = on_event;
 	assert_int_equal(weir_tree_open(loop, scratch, NULL, &options.tree), 0);
@@ -193,7 +193,7 @@ static inline const char *read_data(struct peer *data)
 	return text;
 }
 
-/* What a command that sends gives, in the mode that is set. */
+/* Fetches the data that a command sends, in the mode that is set. */
 static inline const char *fetch(struct peer *control, const char *line)
 {
 	struct peer data = passive(control);

@@ -1,4 +1,4 @@
-"""The control connection: who guesses waits, who is idle is told of the end, and what a reload changes."""
+"""The control connection: brute force is slowed down, idle sessions get a reply at the end, reloads."""
 
 import ftplib
 import io
@@ -13,7 +13,7 @@ from conftest import wait_for
 from served import SECONDS, Client, Talk, authority, hashed, pair, served, tree, users
 
 
-def test_who_guesses_waits_longer_and_longer(served):
+def test_each_wrong_password_waits_longer(served):
     """Seconds by the server's own clock: each wrong password of an address costs twice the last one's
     wait. From another address nobody waits."""
     server = served()
@@ -24,9 +24,9 @@ def test_who_guesses_waits_longer_and_longer(served):
             began = time.monotonic()
             assert talk.ask("PASS wrong") == 530
             waits.append(time.monotonic() - began)
-    # Not sooner than told; how much later is the machine's affair.
+    # Not too early. How much later depends on the machine.
     assert [wait >= least for wait, least in zip(waits, [0.95, 1.95, 3.95])] == [True] * 3, waits
-    # What is right waits too, or not waiting would tell; and the session can still be left meanwhile.
+    # The right password waits, too, since the delay would show that it is right.
     with Talk(server) as talk:
         began = time.monotonic()
         talk.send(b"USER alice\r\nPASS secret\r\n")
@@ -55,8 +55,8 @@ def test_wrong_passwords_are_counted(served):
         assert talk.reply()[0] in (421, 0)
 
 
-def test_the_end_is_told_to_who_is_idle(served, tree):
-    """421 for who waits; who transfers comes to his end first, and is told then."""
+def test_idle_sessions_get_a_reply_at_the_end(served, tree):
+    """Idle sessions get 421 at once, and others after their transfer."""
     server = served()
     fresh, idle, busy = Talk(server), Talk(server).login(), Talk(server).login()
     with busy.passive() as data:
@@ -87,7 +87,7 @@ def test_a_reload_changes_the_sessions_of_an_address(served, tmp_path):
         server.wait_stderr("weir: reloaded", count)
 
     reload("sessions-per-address: 2", "sessions-per-address: 3", 1)
-    # Who was there before still counts.
+    # Sessions from before the reload still count.
     talks.append(Talk(server))
     assert talks[-1].greeting[0] == 220
     assert Talk(server).greeting[0] == 421
@@ -109,7 +109,7 @@ def test_a_line_has_4096_bytes(served):
         assert talk.ask("NOOP") == 200
 
 
-def test_who_is_idle_too_long(served):
+def test_an_idle_timeout(served):
     server = served(more="limits: { idle: 1s }\n")
     with Talk(server).login() as talk:
         assert talk.reply()[0] == 421

@@ -1,4 +1,4 @@
-"""Homes: what a user's directory is the root of, whatever links there are beneath the tree's root."""
+"""Homes: a user's directory is the user's root, whatever links there are beneath the root of the tree."""
 
 import ftplib
 import io
@@ -26,7 +26,7 @@ def test_no_link_leads_out_of_a_home(served, tree):
         assert client.get("inside") == b"deep"
         assert client.get("deep/note") == b"deep"
     assert sorted(path.name for path in (tree / "alice").iterdir()) == ["secret"]
-    # The same link is good for somebody whose root is above it.
+    # A user whose root is above it can use the same link.
     with Client(server, "carol") as client:
         assert client.get("docs/up/secret") == b"secret"
 

@@ -1,4 +1,4 @@
-"""Who wants out of the tree, into others' transfers, or only to be a nuisance."""
+"""Clients that try to leave the tree, to steal transfers, or to exhaust the server."""
 
 import ftplib
 import io
@@ -167,7 +167,7 @@ def test_a_full_disk(served, tree):
         pytest.skip("a file system cannot be mounted here")
     try:
         with Client(served(), "alice") as client:
-            # Whoever still sends may meet a reset before he reads why.
+            # A client that is still sending may get a reset before it reads the reply.
             with pytest.raises((ftplib.error_temp, ConnectionError)) as told:
                 client.storbinary("STOR big", io.BytesIO(b"x" * 1000000))
             if told.errisinstance(ConnectionError):
@@ -221,7 +221,7 @@ def test_the_log(served, tmp_path):
 
 
 def test_browsers_are_not_led_here(served, authority):
-    """Who asks for HTTP (ALPN) gets no session in which its request could be taken for commands."""
+    """A client that asks for HTTP (ALPN) gets no session, in which its request could be commands."""
     server = served(kind="ftps")
     context = ssl.create_default_context(cafile=authority.path)
     for protocol, welcome in [("ftp", True), ("ftp-data", True), ("http/1.1", False), ("h2", False)]:

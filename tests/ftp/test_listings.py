@@ -1,4 +1,4 @@
-"""Listings: of a directory without an end, and of what is no file."""
+"""Listings of large directories, of links, and by patterns."""
 
 import ftplib
 import os
@@ -103,7 +103,7 @@ def test_who_does_not_read_holds_it(wide, command):
 
 
 def test_links(served, tree, tmp_path):
-    """What leads nowhere, or out of the root, is shown itself and nothing behind it."""
+    """A link that dangles or leads out of the root is shown, and its target is not."""
     (tmp_path / "secret").write_text("outside")
     (tree / "dangling").symlink_to("nothing")
     (tree / "outside").symlink_to(tmp_path / "secret")
@@ -132,3 +132,101 @@ def test_links(served, tree, tmp_path):
         for name in ["nothing", ".link", "nowhere/dangling"]:
             with pytest.raises(ftplib.error_perm, match="^550"):
                 listed(f"LIST {name}")
+
+
+def test_links_show_where_they_lead(served, tree):
+    """In LIST and STAT, unless that is out of the user's root or hidden."""
+    (tree / "docs" / "inside").symlink_to("deep/note")
+    (tree / "docs" / "directory").symlink_to("deep")
+    (tree / "docs" / "dangling").symlink_to("deep/nothing")
+    (tree / "docs" / "hidden").symlink_to("deep/.secret")
+    (tree / "docs" / "up").symlink_to("../alice")
+    (tree / "docs" / "absolute").symlink_to(tree / "docs" / "deep")
+    server = served("anonymous-home: docs")
+    shown = {
+        "inside": " -> deep/note",
+        "directory": " -> deep",
+        "dangling": " -> deep/nothing",
+        "hidden": "",
+        "up": "",
+        "absolute": "",
+    }
+    with Client(server) as client:
+        for command in "LIST", "LIST *":
+            lines = []
+            client.retrlines(command, lines.append)
+            for name, target in shown.items():
+                (line,) = [line for line in lines if f" {name}" in line]
+                assert line.startswith("lrwxrwxrwx") and line.endswith(f" {name}{target}")
+        status = client.sendcmd("STAT /")
+        assert " inside -> deep/note\n" in status and " up\n" in status
+        lines = []
+        client.retrlines("LIST dangling", lines.append)
+        client.retrlines("LIST up", lines.append)
+        assert [line.partition("dangling")[2] for line in lines[:1]] == [" -> deep/nothing"]
+        assert lines[1].endswith(" up")
+        assert client.nlst() == sorted([*shown, "deep"])
+    # From further up the same link stays inside.
+    with Client(server, "carol") as client:
+        lines = []
+        client.retrlines("LIST docs", lines.append)
+        assert any(line.endswith(" up -> ../alice") for line in lines)
+
+
+def facts_of(client, path=""):
+    return {name: facts for name, facts in client.mlsd(path)}
+
+
+def test_a_linked_directory_can_be_entered(served, tree, tmp_path):
+    """MLSD describes what a link leads to, if the client may have that."""
+    (tree / "docs" / "inside").symlink_to("deep/note")
+    (tree / "docs" / "directory").symlink_to("deep")
+    (tree / "docs" / "dangling").symlink_to("nothing")
+    (tree / "docs" / "up").symlink_to("../alice")
+    (tree / "docs" / "outside").symlink_to(tmp_path)
+    (tree / "docs" / "deep").chmod(0o750)
+    (tree / "docs" / "deep" / "note").chmod(0o640)
+    server = served("anonymous-home: docs")
+    with Client(server) as client:
+        facts = facts_of(client)
+        assert facts["directory"]["type"] == "dir"
+        assert facts["directory"]["unix.mode"] == "0750"
+        assert facts["directory"]["perm"] == "el"
+        assert facts["directory"]["unique"] == facts["deep"]["unique"]
+        assert facts["inside"]["type"] == "file"
+        assert facts["inside"]["size"] == "4"
+        assert facts["inside"]["unix.mode"] == "0640"
+        assert facts["inside"]["perm"] == "r"
+        for name in "dangling", "up", "outside":
+            assert facts[name]["type"] == "OS.unix=slink"
+            assert facts[name]["perm"] == ""
+        assert facts_of(client, "directory").keys() == {"note"}
+        assert "Type=dir;" in client.sendcmd("MLST directory")
+        client.cwd("directory")
+        assert client.get("note") == b"deep"
+    with Client(server, "carol") as client:
+        facts = facts_of(client, "docs")
+        assert facts["up"]["type"] == "dir"
+        # DELE removes the link. There is no right for RMD, before which clients empty a directory.
+        assert facts["up"]["perm"] == "ceflmp"
+        assert facts["deep"]["perm"] == "cdeflmp"
+        assert facts["inside"]["perm"] == "dfrw"
+        assert facts["deep"]["type"] == "dir"
+
+
+def test_patterns_stay_in_a_home(served, tree):
+    (tree / "docs" / "up").symlink_to("../alice")
+    (tree / "docs" / "again").symlink_to("deep")
+    (tree / "alice" / "secret").write_bytes(b"secret")
+    server = served("anonymous-home: docs")
+    with Client(server) as client:
+        assert client.nlst("*/*") == ["again/note", "deep/note"]
+        assert client.nlst("/*/*") == ["/again/note", "/deep/note"]
+        assert client.nlst("../*/*") == ["../again/note", "../deep/note"]
+        assert client.nlst("u*/*") == []
+        assert client.nlst("*/../*/*") == []
+    with Client(server, "carol") as client:
+        assert "docs/up/secret" in client.nlst("docs/*/*")
+    with Client(server, "alice") as client:
+        assert client.nlst("*/*") == []
+        assert client.nlst("s*t") == ["secret"]

@@ -42,7 +42,7 @@ def test_ftplib(server, tree, passive):
 
 @pytest.mark.skipif(not shutil.which("lftp"), reason="lftp is not installed")
 def test_lftp(server, tree, tmp_path):
-    """Passive: active it says `::` for its own address here, which is not its own."""
+    """Passive mode: in active mode this client sends `::`, which is not its address."""
     local, back = tmp_path / "local", tmp_path / "back"
     local.mkdir()
     for i in range(10):

@@ -1,4 +1,4 @@
-"""Rights: who may write may not overwrite, make directories or rename by that alone."""
+"""Rights: the right to write includes none to overwrite, make directories or rename."""
 
 import ftplib
 import io

@@ -1,4 +1,7 @@
-/* TLS on the control connection and on data: AUTH, implicit, whose session it is, and what is cut off. */
+/*
+ * TLS on the control connection and on data: AUTH, implicit, whose session it is, and what is cut
+ * off.
+ */
 #include "site.h"
 
 #include "certificate.h"
@@ -16,7 +19,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 	return 1;
 }
 
-static void start_secure(struct weir_ftp_options options)
+static void start_secure_as(struct weir_ftp_options options, bool from_the_first_byte)
 {
 	struct certificate_files files =
 	        certificate_make("localhost", "DNS:localhost,IP:127.0.0.1", 30);
@@ -25,9 +28,15 @@ static void start_secure(struct weir_ftp_options options)
 	assert_int_equal(weir_tls_server_create(&tls_options, NULL, NULL, &tls), 0);
 	client = secret_context();
 	SSL_CTX_sess_set_new_cb(client, keep_session);
-	options.rules.tls = tls;
+	options.listener.tls = tls;
+	options.listener.tls_upgrade = !from_the_first_byte;
 	options.rules.writable = true;
 	start_server(options);
+}
+
+static void start_secure(struct weir_ftp_options options)
+{
+	start_secure_as(options, false);
 }
 
 static void stop_secure(void)
@@ -158,7 +167,7 @@ static void what_may_be_asked(void **state)
 	EXPECT(&control, "AUTH tls-c", "234 ");
 	struct secret secret = secret_begin(&control, client, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
-	/* RFC 4217 4: all that was said before is forgotten. */
+	/* RFC 4217 4: the session is reset. */
 	EXPECT_SECURE(&secret, "PWD", "530 ");
 	EXPECT_SECURE(&secret, "AUTH TLS", "503 ");
 	EXPECT_SECURE(&secret, "PROT P", "503 ");
@@ -204,7 +213,7 @@ static void nothing_in_clear(void **state)
 	stop_secure();
 }
 
-/* What comes in clear behind AUTH is not taken for what comes in secret. */
+/* Commands that follow AUTH in clear are not carried out after the handshake. */
 static void nothing_is_injected(void **state)
 {
 	(void)state;
@@ -225,7 +234,7 @@ static void implicit(void **state)
 	char bytes[8];
 	(void)state;
 	put("small", "hello");
-	start_secure((struct weir_ftp_options){.implicit = true});
+	start_secure_as((struct weir_ftp_options){0}, true);
 	struct peer control = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 	struct secret secret = secret_begin(&control, client, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
@@ -241,7 +250,7 @@ static void implicit(void **state)
 	EXPECT_SECURE_NEXT(&secret, "226 ");
 	leave(&file, &data);
 	leave(&secret, &control);
-	/* Who does not know is told. */
+	/* Other mechanisms are refused with a reply. */
 	control = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 	peer_send(&control, "USER ftp\r\n");
 	EXPECT_NEXT(&control, "421 ");

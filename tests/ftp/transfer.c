@@ -1,4 +1,6 @@
-/* Transfers: files in both directions, lists, aborts, and data connections that nobody should get. */
+/*
+ * Transfers: files in both directions, lists, aborts, and data connections that nobody should get.
+ */
 #include "site.h"
 
 #include <sys/socket.h>
@@ -281,7 +283,7 @@ static void stalls(void **state)
 	(void)state;
 	put_bytes("large", large(), LARGE);
 	start_server((struct weir_ftp_options){
-	        .rules = {.writable = true}, .bounds = {.progress_ms = 300}});
+	        .rules = {.writable = true}, .listener.bounds = {.progress_ms = 300}});
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	EXPECT(&control, "STOR new", "150 ");
@@ -317,7 +319,7 @@ static void aborts_a_download(void **state)
 	struct peer data = peer_connect(loop, &address, 4096);
 	EXPECT(&control, "RETR huge", "150 ");
 	peer_turn(&data, 20);
-	/* What it is about, while it goes on. */
+	/* STAT during the transfer. */
 	EXPECT(&control, "STAT", "213 RETR: ");
 	EXPECT(&control, "stat", "213 RETR: ");
 	/* Interrupt and synch, the mark as urgent data. */
@@ -329,6 +331,50 @@ static void aborts_a_download(void **state)
 	assert_true(peer_read_end(&data));
 	assert_int_equal(logged.error, -ECANCELED);
 	peer_close(&data);
+	peer_close(&control);
+	stop_server();
+}
+
+/* Interrupt and synch before ABOR, in several pieces, urgent or not, with or without IAC. */
+static void aborts_with_urgent_bytes(void **state)
+{
+	static const struct {
+		const char *bytes;
+		int flags;
+	} forms[][5] = {
+	        {{"\xff\xf4", MSG_OOB}, {"\xff\xf2", MSG_OOB}},
+	        {{"\xff", 0}, {"\xf4", MSG_OOB}, {"\xff", 0}, {"\xf2", MSG_OOB}},
+	        {{"\xff", MSG_OOB}, {"\xf4", MSG_OOB}, {"\xff", MSG_OOB}, {"\xf2", MSG_OOB}},
+	        {{"\xf4", MSG_OOB}, {"\xf2", MSG_OOB}},
+	        {{"\xff\xf4", 0}, {"\xf2", MSG_OOB}},
+	        {{"\xff\xf4\xff", MSG_OOB}, {"\xf2", 0}},
+	        {{"\xff\xf4\xff\xf2", MSG_OOB}},
+	        {{"\xf2", MSG_OOB}},
+	};
+	(void)state;
+	int fd = open(in_scratch("huge"), O_WRONLY | O_CREAT, 0644);
+	assert_int_equal(ftruncate(fd, 1 << 30), 0);
+	close(fd);
+	start_server(writable);
+	struct peer control = log_in("alice");
+	for (size_t i = 0; i < 2 * sizeof forms / sizeof forms[0]; i++) {
+		struct weir_address address = passive_address(&control);
+		struct peer data = peer_connect(loop, &address, 4096);
+		EXPECT(&control, "RETR huge", "150 ");
+		for (int piece = 0; piece < 5 && forms[i / 2][piece].bytes; piece++) {
+			const char *bytes = forms[i / 2][piece].bytes;
+			assert_int_equal(
+			        send(control.fd, bytes, strlen(bytes), forms[i / 2][piece].flags),
+			        strlen(bytes));
+			if (i % 2)
+				peer_turn(&control, 5);
+		}
+		EXPECT(&control, "ABOR", "426 ");
+		EXPECT_NEXT(&control, "226 ");
+		EXPECT(&control, "NOOP", "200 ");
+		assert_true(peer_read_end(&data));
+		peer_close(&data);
+	}
 	peer_close(&control);
 	stop_server();
 }
@@ -426,8 +472,86 @@ static void lists(void **state)
 	assert_non_null(strstr(status, " a.c\r\n213 "));
 	struct peer data = passive(&control);
 	EXPECT(&control, "LIST none", "550 ");
-	EXPECT(&control, "LIST none*/x*", "550 ");
+	EXPECT(&control, "LIST none/x*", "550 No such file or directory.");
+	EXPECT(&control, "LIST sub/a.c/x*", "550 Not a directory.");
+	EXPECT(&control, "LIST sub/a.c/", "550 Not a directory.");
+	EXPECT(&control, "LIST sub/a.c/x", "550 Not a directory.");
+	EXPECT(&control, "CWD sub/a.c", "550 Not a directory.");
+	EXPECT(&control, "LIST */*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*", "553 ");
 	EXPECT(&control, "MLSD sub/a.c", "501 ");
+	peer_close(&data);
+	peer_close(&control);
+	stop_server();
+}
+
+static void lists_patterns_of_several_parts(void **state)
+{
+	(void)state;
+	make_directory("a");
+	make_directory("b");
+	make_directory("b/deep");
+	make_directory("b/.hidden");
+	make_directory("other");
+	put("a/one.txt", "1");
+	put("a/two.c", "22");
+	put("b/three.txt", "333");
+	put("b/deep/four.txt", "4444");
+	put("b/.hidden/five.txt", "");
+	put("b/.weir-0123456789abcdef", "");
+	put("other/six.txt", "");
+	put("seven.txt", "");
+	assert_int_equal(symlink("b/deep", in_scratch("link")), 0);
+	assert_int_equal(symlink("/", in_scratch("out")), 0);
+	start_server(writable);
+	struct peer control = log_in("alice");
+	assert_string_equal(fetch(&control, "NLST */*.txt"),
+	        "a/one.txt\r\nb/three.txt\r\nlink/four.txt\r\nother/six.txt\r\n");
+	assert_string_equal(fetch(&control, "NLST [ab]/*.txt"), "a/one.txt\r\nb/three.txt\r\n");
+	assert_string_equal(fetch(&control, "NLST */deep/*"), "b/deep/four.txt\r\n");
+	assert_string_equal(fetch(&control, "NLST */three.txt"), "b/three.txt\r\n");
+	assert_string_equal(fetch(&control, "NLST b/*/*"), "b/deep/four.txt\r\n");
+	assert_string_equal(fetch(&control, "NLST /?/d*/"), "/b/deep\r\n");
+	assert_string_equal(fetch(&control, "NLST */*/*"), "b/deep/four.txt\r\n");
+	assert_string_equal(fetch(&control, "NLST .*/*"), "");
+	assert_string_equal(fetch(&control, "NLST b/[.]*/*"), "");
+	assert_string_equal(fetch(&control, "NLST */../*"), "");
+	assert_string_equal(fetch(&control, "NLST seven*/*"), "");
+	assert_string_equal(fetch(&control, "NLST none*/x*"), "");
+	const char *list = fetch(&control, "LIST b/d*/*");
+	assert_non_null(strstr(list, " 4 "));
+	assert_non_null(strstr(list, " deep/four.txt\r\n"));
+	const char *status = ask(&control, "STAT */*.c");
+	assert_non_null(strstr(status, " a/two.c\r\n213 "));
+	EXPECT(&control, "CWD b", "250 ");
+	assert_string_equal(fetch(&control, "NLST ../a/t*"), "../a/two.c\r\n");
+	assert_string_equal(fetch(&control, "NLST d*/f*"), "deep/four.txt\r\n");
+	peer_close(&control);
+	stop_server();
+}
+
+/* Links to the directory that they are in make too many paths. */
+static void a_pattern_that_takes_too_long(void **state)
+{
+	(void)state;
+	make_directory("sub");
+	for (int i = 0; i < 100; i++) {
+		char name[32];
+		snprintf(name, sizeof name, "sub/file-%d", i);
+		put(name, "");
+		snprintf(name, sizeof name, "sub/link-%d", i);
+		assert_int_equal(symlink(".", in_scratch(name)), 0);
+	}
+	start_server(writable);
+	struct peer control = log_in("alice");
+	struct peer data = passive(&control);
+	EXPECT(&control, "NLST sub/l*/l*/l*/l*/l*/none*", "150 ");
+	EXPECT_NEXT(&control, "451 The listing could not be completed.");
+	peer_close(&data);
+	/* ABOR ends it at any time. */
+	data = passive(&control);
+	EXPECT(&control, "NLST sub/l*/l*/l*/l*/l*/none*", "150 ");
+	EXPECT(&control, "ABOR", "426 ");
+	EXPECT_NEXT(&control, "226 ");
 	peer_close(&data);
 	peer_close(&control);
 	stop_server();
@@ -451,7 +575,7 @@ static void lists_many(void **state)
 	for (const char *at = fetch(&control, "LIST sub"); (at = strchr(at, '\n')); at++)
 		lines++;
 	assert_int_equal(lines, FILES);
-	/* Whoever does not read it costs a batch, not the directory. */
+	/* A client that does not read costs a batch, not the directory. */
 	struct weir_address address = passive_address(&control);
 	struct peer data = peer_connect(loop, &address, 4096);
 	size_t before = memory_in_use();
@@ -567,9 +691,11 @@ static void a_range_of_ports(void **state)
 		FIRST = 23870 /* none that the system gives to clients */
 	};
 	(void)state;
+	struct weir_ftp_ports *ports;
 	put("small", "x");
-	start_server((struct weir_ftp_options){
-	        .rules = {.passive_first = FIRST, .passive_last = FIRST + 1}});
+	assert_int_equal(weir_ftp_ports_create(FIRST, FIRST + 1, &ports), 0);
+	start_server((struct weir_ftp_options){.rules = {.ports = ports}});
+	weir_ftp_ports_release(ports);
 	struct peer controls[3];
 	for (int i = 0; i < 3; i++)
 		controls[i] = log_in("alice");
@@ -755,10 +881,13 @@ int main(void)
 	        SCRATCH_TEST(leaves_nothing),
 	        SCRATCH_TEST(stalls),
 	        SCRATCH_TEST(aborts_a_download),
+	        SCRATCH_TEST(aborts_with_urgent_bytes),
 	        SCRATCH_TEST(abort_storms),
 	        SCRATCH_TEST(commands_wait_for_the_end),
 	        SCRATCH_TEST(a_file_that_shrinks),
 	        SCRATCH_TEST(lists),
+	        SCRATCH_TEST(lists_patterns_of_several_parts),
+	        SCRATCH_TEST(a_pattern_that_takes_too_long),
 	        SCRATCH_TEST(lists_many),
 	        SCRATCH_TEST(active),
 	        SCRATCH_TEST(stolen),

@@ -90,7 +90,7 @@ static void the_guard_delays_right_and_wrong(void **state)
 	int64_t before_ms = weir_loop_now_ms(loop);
 	assert_contains(web_ask(&web, GET ALICE "\r\n"), "\r\n\r\nalice");
 	assert_true(weir_loop_now_ms(loop) - before_ms >= 19);
-	/* What is forgotten costs nothing. */
+	/* A cleared count delays nothing. */
 	assert_int_equal(weir_guard_clear(guard, NULL), 1);
 	assert_contains(web_ask(&web, GET ALICE "\r\n"), "\r\n\r\nalice");
 	web_stop(&web);

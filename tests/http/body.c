@@ -26,8 +26,8 @@ struct receiver {
 	uint64_t max;
 	uint64_t got;
 	uint64_t pause_at;   /* after so many bytes */
-	uint64_t discard_at; /* … with a 507 */
-	bool later;          /* receives when it is told to */
+	uint64_t discard_at; /* after so many bytes, with a 507 */
+	bool later;          /* receives when the test calls receive() */
 	int ends;
 	int error;
 	int destroyed;
@@ -121,7 +121,7 @@ static void a_pause_holds_the_client(void **state)
 	stop(&receiver, fd);
 }
 
-/* What follows the body is another request's, and must not wait for this one's disk. */
+/* Bytes behind the body are the next request, which must not wait for this one's disk. */
 static void a_pause_at_the_last_byte_ends_with_the_body(void **state)
 {
 	struct receiver receiver = {.pause_at = 3};
@@ -141,6 +141,37 @@ static void a_later_receiver_gets_all(void **state)
 	web_turn(&receiver.web, 30);
 	receive(&receiver);
 	web_read(&receiver.web, fd, "HTTP/1.1 100 Continue\r\n\r\n");
+	assert_true(web_send(&receiver.web, fd, "abc", 3));
+	assert_contains(web_read(&receiver.web, fd, "done"), "200 OK");
+	assert_int_equal(receiver.got, 3);
+	stop(&receiver, fd);
+}
+
+/* The body is dropped by then, or the connection ends. */
+static void nothing_is_received_after_the_reply(void **state)
+{
+	static const struct weir_http_receiver other = {on_piece, on_end};
+	struct receiver receiver = {.later = true};
+	int fd = start(&receiver, *state, PUT_OF("3") "\r\n");
+	web_turn(&receiver.web, 30);
+	weir_http_reply_text(receiver.exchange, 200, "text/plain", WEIR_SPAN("early"));
+	assert_int_equal(
+	        weir_http_receive(receiver.exchange, &other, &receiver, 10), WEIR_E_CLOSED);
+	assert_true(web_send(&receiver.web, fd, "abc", 3));
+	web_read(&receiver.web, fd, "early");
+	assert_int_equal(receiver.got, 0);
+	assert_int_equal(receiver.ends, 0);
+	stop(&receiver, fd);
+}
+
+static void a_body_is_received_once(void **state)
+{
+	static const struct weir_http_receiver other = {NULL, NULL};
+	struct receiver receiver = {.later = true};
+	int fd = start(&receiver, *state, PUT_OF("3") "\r\n");
+	web_turn(&receiver.web, 30);
+	receive(&receiver);
+	assert_int_equal(weir_http_receive(receiver.exchange, &other, NULL, 10), WEIR_E_CLOSED);
 	assert_true(web_send(&receiver.web, fd, "abc", 3));
 	assert_contains(web_read(&receiver.web, fd, "done"), "200 OK");
 	assert_int_equal(receiver.got, 3);
@@ -286,6 +317,8 @@ int main(void)
 	        cmocka_unit_test(a_pause_holds_the_client),
 	        cmocka_unit_test(a_pause_at_the_last_byte_ends_with_the_body),
 	        cmocka_unit_test(a_later_receiver_gets_all),
+	        cmocka_unit_test(nothing_is_received_after_the_reply),
+	        cmocka_unit_test(a_body_is_received_once),
 	        cmocka_unit_test(giving_up_keeps_the_connection_for_a_small_rest),
 	        cmocka_unit_test(giving_up_ends_the_connection_for_a_large_rest),
 	        cmocka_unit_test(giving_up_while_paused),

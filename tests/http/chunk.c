@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "chunk.h"
+#include "framing.h"
 
 static void accepted_lines(void **state)
 {

@@ -118,7 +118,7 @@ static void another_type_is_refused(void **state)
 	web_stop(&form.web);
 }
 
-/* No field follows a malformed one, at whichever place it stands. */
+/* No field follows a malformed one, wherever that is. */
 static void a_malformed_field_is_400(void **state)
 {
 	static const char *const bodies[] = {"a=1&b=%zz&c=2", "a=1&c%=2", "a=1&b=%4"};

@@ -312,7 +312,7 @@ static void rebase(void **state)
 	assert_ptr_equal(
 	        weir_http_request_field(&request, WEIR_SPAN("y")).data, strstr(second, "Y:") + 2);
 	free(second);
-	/* What was not sent stays NULL. */
+	/* A span that was not sent stays NULL. */
 	assert_int_equal(http_head_parse(WEIR_SPAN("GET / HTTP/1.0\r\n\r\n"), &request), 0);
 	weir_http_request_rebase(&request, request.method_name.data, head);
 	assert_null(request.host.data);

@@ -168,7 +168,7 @@ static uint32_t next_random(uint32_t *seed)
 	return *seed;
 }
 
-/* What the parser accepts, the scanner finds complete at its very end, and not before. */
+/* If the parser accepts a head, the scanner finds it complete at its end, and not before. */
 static void mutations_agree(void **state)
 {
 	static struct weir_http_request request;

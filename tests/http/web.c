@@ -1,4 +1,4 @@
-/* See the header. What it leaves out: more than one site, TLS, replies larger than its buffer. */
+/* See the header. Left out: more than one site, TLS, replies larger than the buffer. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,10 +51,11 @@ void web_start(struct web *web, struct weir_loop *loop, struct weir_http_handler
 {
 	sentinel_append(&web->sentinel, handlers);
 	struct weir_http_options options = {
-	        .sites = weir_http_sites_create(handlers), .bounds = web->bounds};
+	        .sites = weir_http_sites_create(handlers), .listener.bounds = web->bounds};
 	web->loop = loop;
 	assert_non_null(options.sites);
-	assert_int_equal(weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.address), 0);
+	assert_int_equal(
+	        weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.listener.address), 0);
 	assert_int_equal(weir_http_create(loop, &options, &web->server), 0);
 }
 

@@ -1,6 +1,7 @@
 /* Tasks, descriptors, signals and work of one loop, on its own thread. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -362,30 +363,84 @@ static void work_of_one_kind_does_not_wait_for_another(void **state)
 		weir_loop_turn(loop, 10);
 }
 
-/* The slots' objects are there as long as anything may come back that uses them. */
+/* The objects of layers are there as long as anything may come back that uses them. */
 static struct job in_flight[3];
-static unsigned done_before_slot;
+static unsigned done_before_object;
 
-static void destroy_slot(void *object)
+static void destroy_object(void *object)
 {
 	(void)object;
-	done_before_slot = done_count;
+	done_before_object = done_count;
 }
+
+static const struct loop_object_type object_type = {"test", destroy_object};
 
 static void destroy_waits_for_the_work(void **state)
 {
 	(void)state;
 	memset(in_flight, 0, sizeof in_flight);
-	done_count = done_before_slot = 0;
+	done_count = done_before_object = 0;
 	atomic_store(&gate, true);
 	in_flight[1].next = &in_flight[2];
-	loop_set_slot(loop, WEIR_SLOT_HTTP, &in_flight, destroy_slot);
+	loop_set_object(loop, &object_type, &in_flight);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(weir_work_submit(loop, &in_flight[i].work, run_job, done_job), 0);
 	weir_loop_destroy(loop);
 	assert_int_equal(done_count, 3);
-	assert_int_equal(done_before_slot, 3);
+	assert_int_equal(done_before_object, 3);
 	assert_int_equal(weir_loop_create(&loop), 0);
+}
+
+/* -- a loop of another library ------------------------------------------------------------------- */
+
+/* What a foreign loop does; its wait is cut at 5 s, so that a fault is no endless test. */
+static void host_once(void)
+{
+	struct pollfd poll_fd = {.fd = weir_loop_fd(loop), .events = POLLIN};
+	int wait_ms = weir_loop_wait_ms(loop);
+	assert_true(poll(&poll_fd, 1, wait_ms < 0 ? 5000 : wait_ms) >= 0);
+	assert_int_equal(weir_loop_turn(loop, 0), 0);
+}
+
+static unsigned hosted_timers;
+
+static void on_hosted_time(struct weir_timer *timer)
+{
+	(void)timer;
+	hosted_timers++;
+}
+
+static void another_loop_can_host_this_one(void **state)
+{
+	struct noted posted = {.letter = 'p'}, deferred = {.letter = 'd'};
+	struct weir_timer timer = {0};
+	struct end end = {0};
+	int fds[2];
+	(void)state;
+	text_size = hosted_timers = 0;
+	posted.task.run = deferred.task.run = note;
+	assert_int_equal(weir_loop_wait_ms(loop), -1);
+	weir_loop_post(loop, &posted.task);
+	host_once();
+	assert_string_equal(text, "p.");
+	weir_loop_defer(loop, &deferred.task);
+	assert_int_equal(weir_loop_wait_ms(loop), 0);
+	host_once();
+	assert_string_equal(text, "p.d.");
+	weir_timer_start(loop, &timer, 100, on_hosted_time);
+	assert_in_range(weir_loop_wait_ms(loop), 1, 100 + 2 * WEIR_TIMER_TICK_MS);
+	for (int i = 0; i < 100 && !hosted_timers; i++)
+		host_once();
+	assert_int_equal(hosted_timers, 1);
+	assert_int_equal(weir_loop_wait_ms(loop), -1);
+	/* A descriptor that is closed outside of a turn waits for the next one. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+	assert_int_equal(weir_watch_start(loop, &end.watch, fds[0], 0, on_event), 0);
+	weir_watch_close(loop, &end.watch);
+	assert_int_equal(weir_loop_wait_ms(loop), 0);
+	host_once();
+	assert_int_equal(weir_loop_wait_ms(loop), -1);
+	close(fds[1]);
 }
 
 /* -- no memory --------------------------------------------------------------------------------- */
@@ -435,6 +490,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(
 	                work_of_one_kind_does_not_wait_for_another, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(destroy_waits_for_the_work, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(another_loop_can_host_this_one, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(
 	                without_memory_there_is_an_error, set_up, tear_down),
 	};

@@ -32,7 +32,7 @@ def password(user):
 
 
 def trusting():
-    """TLS without looking at the certificate."""
+    """TLS without a check of the certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -40,7 +40,7 @@ def trusting():
 
 
 class Host:
-    """What is running: the server, the port of each kind of listener, the mailboxes."""
+    """A running server, the port of each kind of listener, the mailboxes."""
 
     def __init__(self, server, kinds, directory):
         self.server = server
@@ -95,7 +95,7 @@ class Host:
     def talk(self, kind="smtp"):
         return Talk(self.ports[kind])
 
-    # -- what is there
+    # -- mailboxes
 
     def mailbox(self, user="alice"):
         """The paths of the user's messages."""
@@ -111,7 +111,7 @@ class Host:
         return path.read_text() if path.exists() else ""
 
     def wait_log(self, pattern):
-        """The first line of the log with it."""
+        """Waits for the first line of the log that matches."""
         match = wait_for(lambda: re.search(f"^.*{pattern}.*$", self.log, re.M), what=pattern)
         return match[0]
 
@@ -125,7 +125,7 @@ class Host:
 
 
 class Talk:
-    """A protocol of lines by the byte. `ask` sends a line and returns the reply, as text."""
+    """A client of a line protocol. `ask` sends a line and returns the reply, as text."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
@@ -178,7 +178,7 @@ class Talk:
 
 
 def numbered(count):
-    """Messages that can be told apart, by a field of their own."""
+    """Messages with a number each, in a field."""
     stamp = time.time_ns()
     return [b"X-Number: %d-%d\r\n\r\nhello\r\n" % (stamp, i) for i in range(count)]
 

@@ -1,4 +1,4 @@
-"""Clients that people really have send mail and fetch it."""
+"""Widely used clients send and fetch mail."""
 
 import re
 import shutil
@@ -127,7 +127,7 @@ def test_msmtp(mailhost, tmp_path, mechanism):
     call("msmtp", "-C", settings, "--read-envelope-from", TO, given=message)
     (path,) = host.mailbox("bob")
     assert path.read_bytes().endswith(b"hello\r\n")
-    # RFC 6409 8: what a submission lacks is added.
+    # RFC 6409 8: missing fields are added.
     assert b"\r\nDate: " in path.read_bytes() and b"\r\nMessage-ID: " in path.read_bytes()
 
 
@@ -185,7 +185,7 @@ def test_smtp_source(mailhost, workers):
 
 @needs("curl")
 def test_the_lines_that_dev_serve_prints(weir, weir_program, tmp_path):
-    """Exactly as they stand there, with its user, its password and its ports put in."""
+    """The lines are run as printed, with the user, the password and the ports filled in."""
     source = (TOP / "dev").read_text()
     commands = re.search(r"cat <<-END\n(.*?)\n\tEND\n", source, re.S)[1]
     serving = re.search(r"(--smtp 127\S+ --pop3 .*?--domain \S+)", source, re.S)[1]

@@ -105,8 +105,8 @@ mail:
         (GOOD.replace("example.org", "'*.example.org'"), "5:12", "written as in an address"),
         (GOOD + "  networks: [192.0.2.1/24]\n", "6:14", "must be a network"),
         (GOOD + "  separator: ab\n", "6:14", "one character"),
-        (GOOD + "  postmaster: nobody\n", "3:3", "postmaster is no user: nobody"),
-        (GOOD + "  aliases: aliases\n", "6:12", "aliases:2: nobody of this name: nobody"),
+        (GOOD + "  postmaster: nobody\n", "3:3", "postmaster is not a user: nobody"),
+        (GOOD + "  aliases: aliases\n", "6:12", "aliases:2: no such user or alias: nobody"),
         (GOOD.replace("users: users", "users: bad"), "4:10", "bad:2: "),
         (GOOD + "  limits: {mesages: 5}\n", "6:12", "did you mean 'messages'"),
         (GOOD + "  relay: {host: a}\n", "6:10", "a relay lacks 'queue'"),
@@ -148,7 +148,7 @@ def test_a_good_one(run, users_file, tmp_path):
 # -- reloads
 
 def test_users_and_aliases_are_swapped(mailhost, tmp_path, run, users_file):
-    """Under a session that stands."""
+    """They change in open sessions."""
     (tmp_path / "aliases").write_text("sales: alice\n")
     host = mailhost("smtp", "pop3", mail="aliases: aliases")
     with host.talk() as talk:
@@ -196,7 +196,7 @@ def test_certificates_are_swapped(mailhost, tmp_path, kind):
 
 
 def test_tls_comes_with_a_reload(mailhost, certificate):
-    """A server that had none is replaced; a session on the old one goes on."""
+    """A server without TLS is replaced; a session on the old one continues."""
     host = mailhost("smtp", tls=False)
     with host.talk() as talk:
         assert "STARTTLS" not in talk.greet()
@@ -308,7 +308,7 @@ def test_root_is_given_up(weir, users_file, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_a_directory_of_somebody_else(run, users_file, tmp_path):
-    """Found out at the start, not at the first message."""
+    """The error comes at the start, not at the first message."""
     let_others_enter(tmp_path)
     shutil.copy(users_file, tmp_path / "users")
     (tmp_path / "mail").mkdir(mode=0o700)

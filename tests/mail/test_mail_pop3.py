@@ -1,4 +1,4 @@
-"""POP3 out of the store that SMTP puts into: sessions, deletions, connections that break."""
+"""POP3 from the store that SMTP delivers to: sessions, deletions, connections that break."""
 
 import os
 import poplib
@@ -134,7 +134,7 @@ STEPS = {
 
 @pytest.mark.parametrize("kind", ["smtp", "lmtp", "pop3"])
 def test_clients_that_vanish(mailhost, kind):
-    """In every state, closed and reset: nothing half is kept, nothing stays open."""
+    """In every state, closed and reset: no partial message and no open connection is left."""
     host = mailhost("smtp", "lmtp", "pop3")
     host.send("alice")
     before = host.server.descriptors()
@@ -163,7 +163,7 @@ def test_clients_that_vanish(mailhost, kind):
 
 
 def test_many_messages(mailhost):
-    """100,000 messages: the list takes memory for a line each, and none for what is in them."""
+    """100,000 messages: the list takes memory for a line each, and none for their contents."""
     host = mailhost("smtp", "pop3")
     host.send("alice")
     (path,) = host.mailbox()

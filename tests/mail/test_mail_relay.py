@@ -1,4 +1,4 @@
-"""Mail for elsewhere: through a second weir, a sink that refuses, a queue that survives."""
+"""Relaying: through a second weir, to a sink that refuses, with a queue that survives."""
 
 import os
 import re
@@ -19,8 +19,8 @@ SENDER = f"alice@{DOMAIN}"
 
 
 class Sink:
-    """A server that answers RCPT by the local part: `ok`, `later` (451), `never` (550), and keeps
-    what it was given. `greeting` may refuse everybody."""
+    """A server whose reply to RCPT depends on the local part: `ok`, `later` (451), `never` (550).
+    It stores its messages. `greeting` may refuse all clients."""
 
     def __init__(self, port=0):
         self.messages, self.greeting = [], b"220 sink ESMTP\r\n"
@@ -114,7 +114,7 @@ def queued(host):
 
 @pytest.mark.parametrize("tls", ["required", "opportunistic", "off", "implicit"])
 def test_through_a_second_weir(mailhost, weir, users_file, certificate, tmp_path, tls):
-    """With TLS and a password where there is TLS."""
+    """With TLS, and with a password if there is TLS."""
     kind = {"required": "submission", "implicit": "submissions"}.get(tls, "smtp")
     next_hop = weir(
         *[f"--{kind}", "127.0.0.1:0", "--mail", tmp_path / "other", "--users", users_file],
@@ -140,19 +140,19 @@ def test_through_a_second_weir(mailhost, weir, users_file, certificate, tmp_path
 
 
 def test_a_certificate_of_somebody_else(mailhost, weir, users_file, certificate, tmp_path):
-    """`required` means: of the host that was named, signed by whom we trust."""
+    """`required` needs a certificate of the configured host, from a trusted authority."""
     next_hop = weir(
         *["--smtp", "127.0.0.1:0", "--mail", tmp_path / "other", "--users", users_file],
         *["--domain", "elsewhere.example", "--cert", certificate[0], "--key", certificate[1]],
     )
     host = relaying(mailhost, next_hop.port, more=", tls: required")
     send(host, "bob")
-    host.wait_log(" relay late .*TLS")
+    host.wait_log(" relay deferred .*TLS")
     assert len(queued(host)) == 1 and not (tmp_path / "other" / "bob").exists()
 
 
 def test_reports(mailhost, sink):
-    """What cannot be delivered comes back to its sender; a bounce of a bounce is not made."""
+    """The sender gets a notification of a failure; a notification never causes another."""
     host = relaying(mailhost, sink.port, more=", tls: off")
     send(host, "ok", "never", message=b"Subject: report me\r\n\r\nhello\r\n")
     (path,) = wait_for(host.mailbox, what="the report")
@@ -178,12 +178,12 @@ def test_success_is_reported_to_who_asks(mailhost, sink):
 def test_weir_queue(mailhost, sink, run):
     host = relaying(mailhost, sink.port, more=", tls: off")
     send(host, "later")
-    host.wait_log("relay late")
+    host.wait_log("relay deferred")
     listed = queue(run, host, "list")
     assert "later@elsewhere.example" in listed and "451 4.2.0 Later" in listed
-    tries = host.log.count(" relay late ")
+    tries = host.log.count(" relay deferred ")
     queue(run, host, "retry", "--all")
-    wait_for(lambda: host.log.count(" relay late ") > tries, what="a retry")
+    wait_for(lambda: host.log.count(" relay deferred ") > tries, what="a retry")
     number = re.search(r"^([0-9a-f]{16}) ", listed, re.M)[1]
     queue(run, host, "delete", number)
     wait_for(lambda: not queued(host), what="the deletion")
@@ -198,8 +198,7 @@ def test_the_queue_survives(mailhost, weir, sink, tmp_path):
     host.config.write_text(config)
     server, acknowledged = host.server, []
     for round in range(4):
-        began = time.monotonic()
-        while time.monotonic() - began < 0.3:
+        for _ in range(6):
             name = f"{round}-{len(acknowledged)}"
             try:
                 send(host, "ok", message=f"X-Number: {name}\r\n\r\n{'x' * 3000}\r\n".encode())
@@ -213,16 +212,16 @@ def test_the_queue_survives(mailhost, weir, sink, tmp_path):
     assert server.stop() == 0
     texts = [text for _, text in sink.messages]
     assert all(text.endswith(b"x" * 3000 + b"\r\n") for text in texts)
-    assert set(acknowledged) == {number_of(text) for text in texts} and len(acknowledged) > 20
+    assert set(acknowledged) == {number_of(text) for text in texts} and len(acknowledged) == 24
     assert not list((tmp_path / "queue").glob("*.msg"))
 
 
 def test_a_smart_host_that_comes_later(mailhost, tmp_path):
-    """Nobody answers at first; the queue keeps it over a restart."""
+    """The host does not answer at first; the queue survives a restart."""
     port = free_port()
     host = relaying(mailhost, port, more=", tls: off")
     send(host, "ok")
-    host.wait_log("relay late .*refused")
+    host.wait_log("relay deferred .*refused")
     sink = Sink(port)
     wait_for(lambda: sink.messages, what="the delivery")
     wait_for(lambda: not queued(host), what="the end")
@@ -250,7 +249,7 @@ def test_an_alias_elsewhere(mailhost, sink, tmp_path):
 def test_settings_are_reloaded(mailhost, sink):
     host = relaying(mailhost, 9, more=", tls: off")
     send(host, "ok")
-    host.wait_log("relay late")
+    host.wait_log("relay deferred")
     text = host.config.read_text()
     host.config.write_text(text.replace("port: 9,", f"port: {sink.port},"))
     host.reload()

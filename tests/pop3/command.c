@@ -1,4 +1,4 @@
-/* POP3's lines, taken apart. */
+/* Parsing lines of POP3. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

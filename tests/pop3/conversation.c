@@ -18,14 +18,14 @@ static void user_and_pass(void **state)
 	(void)state;
 	mailbox_deliver_text("alice", HEAD "body\r\n");
 	struct peer peer = mailbox_connect();
-	SAY(&peer, "PASS right\r\n", "-ERR Say USER first\r\n");
+	SAY(&peer, "PASS right\r\n", "-ERR Send USER first\r\n");
 	SAY(&peer, "STAT\r\n", "-ERR Log in first\r\n");
-	SAY(&peer, "USER alice\r\n", "+OK And the password?\r\n");
-	SAY(&peer, "PASS right\r\n", "+OK Your mailbox has 1 messages (43 octets)\r\n");
+	SAY(&peer, "USER alice\r\n", "+OK Send PASS\r\n");
+	SAY(&peer, "PASS right\r\n", "+OK Mailbox has 1 messages (43 octets)\r\n");
 	assert_int_equal(logins, 1);
 	assert_string_equal(last_user, "alice");
 	assert_string_equal(last_event.mechanism, "PASS");
-	SAY(&peer, "USER bob\r\n", "-ERR You are logged in already\r\n");
+	SAY(&peer, "USER bob\r\n", "-ERR Already logged in\r\n");
 	SAY(&peer, "QUIT\r\n", "+OK Goodbye\r\n");
 	EXPECT_END(&peer);
 	assert_int_equal(logouts, 1);
@@ -36,8 +36,8 @@ static void verbs_in_any_case_and_lines_in_lf(void **state)
 {
 	(void)state;
 	struct peer peer = mailbox_connect();
-	SAY(&peer, "uSeR j d\n", "+OK And the password?\r\n");
-	SAY(&peer, "pass right\n", "+OK Your mailbox has 0 messages (0 octets)\r\n");
+	SAY(&peer, "uSeR j d\n", "+OK Send PASS\r\n");
+	SAY(&peer, "pass right\n", "+OK Mailbox has 0 messages (0 octets)\r\n");
 	assert_string_equal(last_user, "j d");
 	SAY(&peer, "stat\n", "+OK 0 0\r\n");
 	SAY(&peer, "list\r\n", "+OK 0 messages (0 octets)\r\n.\r\n");
@@ -50,14 +50,14 @@ static void wrong_passwords(void **state)
 	(void)state;
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "USER alice\r\nPASS wrong\r\n",
-	        "+OK And the password?\r\n-ERR [AUTH] Wrong name or password\r\n");
+	        "+OK Send PASS\r\n-ERR [AUTH] Wrong name or password\r\n");
 	assert_int_equal(denials, 1);
 	assert_int_equal(last_event.error, -EACCES);
-	SAY(&peer, "PASS right\r\n", "-ERR Say USER first\r\n");
+	SAY(&peer, "PASS right\r\n", "-ERR Send USER first\r\n");
 	SAY(&peer, "USER nobody\r\nPASS right\r\n",
-	        "+OK And the password?\r\n-ERR [AUTH] Wrong name or password\r\n");
+	        "+OK Send PASS\r\n-ERR [AUTH] Wrong name or password\r\n");
 	SAY(&peer, "USER alice\r\nPASS right \r\n",
-	        "+OK And the password?\r\n-ERR [AUTH] Wrong name or password\r\n");
+	        "+OK Send PASS\r\n-ERR [AUTH] Wrong name or password\r\n");
 	EXPECT_END(&peer);
 	assert_int_equal(denials, 3);
 	assert_int_equal(logouts, 0);
@@ -68,7 +68,7 @@ static void apop_is_not_there(void **state)
 	(void)state;
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n",
-	        "-ERR There is no APOP here: no password is stored\r\n");
+	        "-ERR APOP is not available\r\n");
 	peer_close(&peer);
 }
 
@@ -77,19 +77,18 @@ static void auth_plain(void **state)
 	(void)state;
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "AUTH\r\n", "+OK\r\nSCRAM-SHA-256\r\nPLAIN\r\nLOGIN\r\n.\r\n");
-	SAY(&peer, "AUTH CRAM-MD5\r\n", "-ERR There is no such mechanism\r\n");
+	SAY(&peer, "AUTH CRAM-MD5\r\n", "-ERR Unknown authentication mechanism\r\n");
 	SAY(&peer, "AUTH PLAIN\r\n", "+ \r\n");
-	SAY(&peer, "*\r\n", "-ERR As you wish\r\n");
-	SAY(&peer, "AUTH PLAIN AGFsaWNlAHJpZ2h0\r\n",
-	        "+OK Your mailbox has 0 messages (0 octets)\r\n");
+	SAY(&peer, "*\r\n", "-ERR Authentication cancelled\r\n");
+	SAY(&peer, "AUTH PLAIN AGFsaWNlAHJpZ2h0\r\n", "+OK Mailbox has 0 messages (0 octets)\r\n");
 	assert_string_equal(last_event.mechanism, "AUTH");
 	assert_string_equal(last_user, "alice");
 	peer_close(&peer);
 	peer = mailbox_connect();
 	SAY(&peer, "AUTH PLAIN\r\n", "+ \r\n");
 	SAY(&peer, "AGFsaWNlAHdyb25n\r\n", "-ERR [AUTH] Wrong name or password\r\n");
-	SAY(&peer, "AUTH PLAIN =\r\n", "-ERR That is not what the mechanism sends\r\n");
-	SAY(&peer, "AUTH PLAIN !\r\n", "-ERR That is not what the mechanism sends\r\n");
+	SAY(&peer, "AUTH PLAIN =\r\n", "-ERR Malformed response for this mechanism\r\n");
+	SAY(&peer, "AUTH PLAIN !\r\n", "-ERR Malformed response for this mechanism\r\n");
 	EXPECT_END(&peer);
 }
 
@@ -101,9 +100,9 @@ static void long_lines_in_an_exchange(void **state)
 	memset(line, 'A', sizeof line - 3);
 	strcpy(line + sizeof line - 3, "\r\n");
 	SAY(&peer, "AUTH PLAIN\r\n", "+ \r\n");
-	SAY(&peer, line, "-ERR The line is too long\r\n");
+	SAY(&peer, line, "-ERR Line too long\r\n");
 	SAY(&peer, "USER alice\r\nPASS right\r\n",
-	        "+OK And the password?\r\n+OK Your mailbox has 0 messages (0 octets)\r\n");
+	        "+OK Send PASS\r\n+OK Mailbox has 0 messages (0 octets)\r\n");
 	peer_close(&peer);
 }
 
@@ -112,12 +111,12 @@ static void the_mailbox_is_in_use(void **state)
 	(void)state;
 	struct peer first = mailbox_login(), second = mailbox_connect();
 	SAY(&second, "USER alice\r\nPASS right\r\n",
-	        "+OK And the password?\r\n-ERR [IN-USE] Another session has this mailbox\r\n");
+	        "+OK Send PASS\r\n-ERR [IN-USE] Another session has locked the mailbox\r\n");
 	assert_int_equal(last_event.error, -EBUSY);
 	SAY(&first, "QUIT\r\n", "+OK Goodbye\r\n");
 	EXPECT_END(&first);
 	SAY(&second, "USER alice\r\nPASS right\r\n",
-	        "+OK And the password?\r\n+OK Your mailbox has 0 messages (0 octets)\r\n");
+	        "+OK Send PASS\r\n+OK Mailbox has 0 messages (0 octets)\r\n");
 	peer_close(&second);
 }
 
@@ -126,7 +125,7 @@ static void the_mailbox_is_in_use(void **state)
 static void capabilities(void **state)
 {
 	(void)state;
-	static const char all[] = "+OK This is what there is\r\nTOP\r\nUIDL\r\nUSER\r\n"
+	static const char all[] = "+OK Capability list follows\r\nTOP\r\nUIDL\r\nUSER\r\n"
 	                          "SASL SCRAM-SHA-256 PLAIN LOGIN\r\nRESP-CODES\r\n"
 	                          "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nLANG\r\n"
 	                          "IMPLEMENTATION Weir\r\n.\r\n";
@@ -144,12 +143,12 @@ static void languages_and_utf8(void **state)
 	(void)state;
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "LANG\r\n",
-	        "+OK These are the languages\r\nen English\r\ni-default English\r\n.\r\n");
-	SAY(&peer, "LANG *\r\n", "+OK i-default English it is\r\n");
-	SAY(&peer, "LANG EN\r\n", "+OK en English it is\r\n");
-	SAY(&peer, "LANG uga\r\n", "-ERR That language is not spoken here\r\n");
-	SAY(&peer, "UTF8\r\n", "+OK UTF-8 it is\r\n");
-	SAY(&peer, "STLS\r\n", "-ERR There is no TLS here\r\n");
+	        "+OK Language list follows\r\nen English\r\ni-default English\r\n.\r\n");
+	SAY(&peer, "LANG *\r\n", "+OK i-default English selected\r\n");
+	SAY(&peer, "LANG EN\r\n", "+OK en English selected\r\n");
+	SAY(&peer, "LANG uga\r\n", "-ERR Language not available\r\n");
+	SAY(&peer, "UTF8\r\n", "+OK UTF-8 enabled\r\n");
+	SAY(&peer, "STLS\r\n", "-ERR TLS is not available\r\n");
 	peer_close(&peer);
 }
 
@@ -169,10 +168,10 @@ static void the_examples_of_the_rfc(void **state)
 	SAY(&peer, "STAT\r\n", "+OK 2 320\r\n");
 	SAY(&peer, "LIST\r\n", "+OK 2 messages (320 octets)\r\n1 120\r\n2 200\r\n.\r\n");
 	SAY(&peer, "LIST 2\r\n", "+OK 2 200\r\n");
-	SAY(&peer, "LIST 3\r\n", "-ERR There is no such message, there are 2\r\n");
+	SAY(&peer, "LIST 3\r\n", "-ERR No such message, the mailbox has 2\r\n");
 	SAY(&peer, "UIDL\r\n", "+OK 2 messages (320 octets)\r\n1 1\r\n2 2\r\n.\r\n");
 	SAY(&peer, "UIDL 2\r\n", "+OK 2 2\r\n");
-	SAY(&peer, "UIDL 3\r\n", "-ERR There is no such message, there are 2\r\n");
+	SAY(&peer, "UIDL 3\r\n", "-ERR No such message, the mailbox has 2\r\n");
 	peer_send(&peer, "RETR 1\r\n");
 	EXPECT(&peer, "+OK 120 octets\r\n");
 	EXPECT(&peer, first);
@@ -187,11 +186,11 @@ static void the_examples_of_the_rfc(void **state)
 	SAY(&peer, "RSET\r\n", "+OK 2 messages (320 octets)\r\n");
 	SAY(&peer, "STAT\r\n", "+OK 2 320\r\n");
 	SAY(&peer, "TOP 1 0\r\n", "+OK\r\nA: b\r\n\r\n.\r\n");
-	SAY(&peer, "TOP 3 10\r\n", "-ERR There is no such message, there are 2\r\n");
+	SAY(&peer, "TOP 3 10\r\n", "-ERR No such message, the mailbox has 2\r\n");
 	SAY(&peer, "TOP 1\r\n", "-ERR Wrong number of arguments\r\n");
-	SAY(&peer, "TOP 1 x\r\n", "-ERR That is no number of lines\r\n");
+	SAY(&peer, "TOP 1 x\r\n", "-ERR Invalid number of lines\r\n");
 	SAY(&peer, "DELE 2\r\n", "+OK Message 2 deleted\r\n");
-	SAY(&peer, "QUIT\r\n", "+OK Your deleted messages are gone. Goodbye\r\n");
+	SAY(&peer, "QUIT\r\n", "+OK Deleted messages removed. Goodbye\r\n");
 	EXPECT_END(&peer);
 	assert_int_equal(last_event.removed, 1);
 	assert_int_equal(last_event.messages, 1);
@@ -244,7 +243,7 @@ static void the_top_of_messages(void **state)
 	peer_close(&peer);
 }
 
-/* What was said before it is answered before it takes effect. */
+/* A command is answered before the next one takes effect. */
 static void pipelined(void **state)
 {
 	(void)state;
@@ -254,22 +253,22 @@ static void pipelined(void **state)
 	SAY(&peer,
 	        "CAPA x\r\nUSER alice\r\nPASS right\r\nLIST\r\nDELE 1\r\nLIST\r\nRETR 2\r\nDELE 2\r\n"
 	        "UIDL\r\nQUIT\r\nSTAT\r\n",
-	        "-ERR Wrong number of arguments\r\n+OK And the password?\r\n"
-	        "+OK Your mailbox has 2 messages (26 octets)\r\n"
+	        "-ERR Wrong number of arguments\r\n+OK Send PASS\r\n"
+	        "+OK Mailbox has 2 messages (26 octets)\r\n"
 	        "+OK 2 messages (26 octets)\r\n1 13\r\n2 13\r\n.\r\n"
 	        "+OK Message 1 deleted\r\n"
 	        "+OK 1 messages (13 octets)\r\n2 13\r\n.\r\n"
 	        "+OK 13 octets\r\na: b\r\n\r\ntwo\r\n.\r\n"
 	        "+OK Message 2 deleted\r\n"
 	        "+OK 0 messages (0 octets)\r\n.\r\n"
-	        "+OK Your deleted messages are gone. Goodbye\r\n");
+	        "+OK Deleted messages removed. Goodbye\r\n");
 	EXPECT_END(&peer);
 	peer = mailbox_login();
 	SAY(&peer, "STAT\r\n", "+OK 0 0\r\n");
 	peer_close(&peer);
 }
 
-/* The same in pieces of one byte. */
+/* A session in pieces of one byte. */
 static void byte_by_byte(void **state)
 {
 	(void)state;
@@ -281,9 +280,9 @@ static void byte_by_byte(void **state)
 		peer_send_bytes(&peer, at, 1);
 		peer_turn(&peer, 2);
 	}
-	EXPECT(&peer, "+OK And the password?\r\n+OK Your mailbox has 1 messages (13 octets)\r\n"
+	EXPECT(&peer, "+OK Send PASS\r\n+OK Mailbox has 1 messages (13 octets)\r\n"
 	              "+OK 1 13\r\n+OK\r\na: b\r\n\r\n.\r\n+OK Message 1 deleted\r\n"
-	              "+OK Your deleted messages are gone. Goodbye\r\n");
+	              "+OK Deleted messages removed. Goodbye\r\n");
 	EXPECT_END(&peer);
 }
 
@@ -311,7 +310,7 @@ static void a_large_listing(void **state)
 		sprintf(said, "+OK Message %d deleted\r\n", i);
 		SAY(&peer, line, said);
 	}
-	SAY(&peer, "\r\n", "-ERR That is no command\r\n");
+	SAY(&peer, "\r\n", "-ERR Malformed command\r\n");
 	SAY(&peer, "STAT\r\n", "+OK 1500 4500\r\n");
 	peer_close(&peer);
 }
@@ -323,19 +322,19 @@ static void malformed_commands(void **state)
 	(void)state;
 	static char line[5000];
 	struct peer peer = mailbox_login();
-	SAY(&peer, "\r\n", "-ERR That is no command\r\n");
-	SAY(&peer, " STAT\r\n", "-ERR That is no command\r\n");
-	SAY(&peer, "ST\rAT\r\n", "-ERR That is no command\r\n");
-	SAY(&peer, "XTND XMIT\r\n", "-ERR There is no such command\r\n");
+	SAY(&peer, "\r\n", "-ERR Malformed command\r\n");
+	SAY(&peer, " STAT\r\n", "-ERR Malformed command\r\n");
+	SAY(&peer, "ST\rAT\r\n", "-ERR Malformed command\r\n");
+	SAY(&peer, "XTND XMIT\r\n", "-ERR Unknown command\r\n");
 	SAY(&peer, "RETR\r\n", "-ERR Wrong number of arguments\r\n");
 	SAY(&peer, "RETR 1 2\r\n", "-ERR Wrong number of arguments\r\n");
-	SAY(&peer, "RETR 0\r\n", "-ERR There is no such message, there are 0\r\n");
-	SAY(&peer, "RETR -1\r\n", "-ERR There is no such message, there are 0\r\n");
+	SAY(&peer, "RETR 0\r\n", "-ERR No such message, the mailbox has 0\r\n");
+	SAY(&peer, "RETR -1\r\n", "-ERR No such message, the mailbox has 0\r\n");
 	SAY(&peer, "RETR 99999999999999999999999\r\n",
-	        "-ERR There is no such message, there are 0\r\n");
+	        "-ERR No such message, the mailbox has 0\r\n");
 	memset(line, 'x', sizeof line - 3);
 	strcpy(line + sizeof line - 3, "\r\n");
-	SAY(&peer, line, "-ERR The line is too long\r\n");
+	SAY(&peer, line, "-ERR Line too long\r\n");
 	SAY(&peer, "NOOP\r\n", "+OK\r\n");
 	peer_close(&peer);
 }
@@ -345,7 +344,7 @@ static void who_speaks_something_else(void **state)
 	(void)state;
 	struct peer peer = mailbox_connect();
 	for (int i = 0; i < WEIR_POP3_MISTAKES_MAX; i++)
-		SAY(&peer, "GET / HTTP/1.1\r\n", "-ERR There is no such command\r\n");
+		SAY(&peer, "GET / HTTP/1.1\r\n", "-ERR Unknown command\r\n");
 	EXPECT_END(&peer);
 }
 
@@ -371,7 +370,7 @@ static void disconnected_in_every_state(void **state)
 			        loop, !weir_server_channels(weir_pop3_listener(server))));
 		}
 	}
-	/* What was asked of the work pool for one that has gone ends, and its lock with it. */
+	/* Work of a session that has ended is completed, and its lock released. */
 	for (int i = 0; i < 20; i++)
 		weir_loop_turn(loop, 5);
 	struct peer peer = mailbox_login();
@@ -379,7 +378,7 @@ static void disconnected_in_every_state(void **state)
 	peer_close(&peer);
 }
 
-/* A reader that takes nothing, and then goes: what it had deleted behind that stays. */
+/* A client that never reads, and then disconnects: the messages that it has deleted stay. */
 static void quit_behind_what_was_never_read(void **state)
 {
 	(void)state;
@@ -405,11 +404,11 @@ static void timeouts(void **state)
 	struct peer late = mailbox_connect(), idle = mailbox_login();
 	SAY(&idle, "DELE 1\r\n", "+OK Message 1 deleted\r\n");
 	clock_advance(WEIR_POP3_LOGIN_MS + 1000);
-	EXPECT(&late, "-ERR [SYS/TEMP] It took too long to log in\r\n");
+	EXPECT(&late, "-ERR [SYS/TEMP] Login timeout\r\n");
 	EXPECT_END(&late);
 	SAY(&idle, "STAT\r\n", "+OK 0 0\r\n");
 	clock_advance(WEIR_POP3_IDLE_MS + 1000);
-	EXPECT(&idle, "-ERR [SYS/TEMP] Nothing was asked for too long\r\n");
+	EXPECT(&idle, "-ERR [SYS/TEMP] Idle timeout\r\n");
 	EXPECT_END(&idle);
 	struct peer peer = mailbox_login();
 	SAY(&peer, "STAT\r\n", "+OK 1 13\r\n");
@@ -480,11 +479,11 @@ static void a_reload(void **state)
 	weir_users_release(none);
 	after = mailbox_connect();
 	SAY(&after, "USER alice\r\nPASS right\r\n",
-	        "+OK And the password?\r\n-ERR [AUTH] Wrong name or password\r\n");
+	        "+OK Send PASS\r\n-ERR [AUTH] Wrong name or password\r\n");
 	SAY(&before, "STAT\r\n", "+OK 0 0\r\n");
 	weir_pop3_set_users(server, NULL);
 	SAY(&after, "USER alice\r\nPASS right\r\n",
-	        "+OK And the password?\r\n-ERR [AUTH] Wrong name or password\r\n");
+	        "+OK Send PASS\r\n-ERR [AUTH] Wrong name or password\r\n");
 	peer_close(&after);
 	peer_close(&before);
 }
@@ -494,7 +493,7 @@ static void connections_of_an_address(void **state)
 	(void)state;
 	struct weir_peers *peers;
 	assert_int_equal(weir_peers_create(2, 0, &peers), 0);
-	mailbox_serve((struct weir_pop3_options){.peers = peers});
+	mailbox_serve((struct weir_pop3_options){.listener.peers = peers});
 	const struct weir_address *address = weir_server_address(weir_pop3_listener(server));
 	struct peer first = mailbox_connect(), second = mailbox_connect();
 	struct peer third = peer_connect(loop, address, 0);
@@ -510,7 +509,7 @@ static void connections_of_an_address(void **state)
 	weir_peers_release(peers);
 }
 
-/* The guard makes wrong passwords wait, on all connections of an address. */
+/* The guard delays the answers to wrong passwords, on all connections of an address. */
 static void guessing_takes_time(void **state)
 {
 	(void)state;
@@ -518,7 +517,7 @@ static void guessing_takes_time(void **state)
 	assert_int_equal(weir_guard_create(NULL, &guard), 0);
 	mailbox_serve((struct weir_pop3_options){.guard = guard});
 	struct peer peer = mailbox_connect(), gone = mailbox_connect();
-	SAY(&peer, "USER alice\r\n", "+OK And the password?\r\n");
+	SAY(&peer, "USER alice\r\n", "+OK Send PASS\r\n");
 	peer_send(&peer, "PASS wrong\r\nCAPA x\r\n");
 	peer_send(&gone, "USER alice\r\nPASS wrong\r\n");
 	peer_turn(&peer, 100);
@@ -541,12 +540,9 @@ static void options_that_cannot_be(void **state)
 {
 	(void)state;
 	struct weir_pop3_server *none;
-	struct weir_pop3_options options = {.address = local_address()};
+	struct weir_pop3_options options = {.listener.address = local_address()};
 	assert_int_equal(weir_pop3_create(loop, &options, &none), -EINVAL);
 	options.store = store;
-	options.implicit_tls = true;
-	assert_int_equal(weir_pop3_create(loop, &options, &none), -EINVAL);
-	options.implicit_tls = false;
 	for (unsigned good = 0; good < 2; good++) {
 		fail_allocation_after(good, false);
 		assert_int_equal(weir_pop3_create(loop, &options, &none), -ENOMEM);
@@ -557,7 +553,7 @@ static void options_that_cannot_be(void **state)
 
 #define POP3_TEST(name) cmocka_unit_test_setup_teardown(name, mailbox_setup, mailbox_teardown)
 
-/* … and once more over a Maildir. */
+/* Runs the test over mailboxes in memory and over a Maildir. */
 #define POP3_BOTH(name)                                                                            \
 	POP3_TEST(name),                                                                           \
 	        cmocka_unit_test_setup_teardown(name, mailbox_setup_on_disk, mailbox_teardown)

@@ -28,7 +28,7 @@ static void on_log(void *context, const struct weir_pop3_event *event)
 void mailbox_serve(struct weir_pop3_options options)
 {
 	weir_pop3_destroy(server);
-	options.address = local_address();
+	options.listener.address = local_address();
 	if (!options.store)
 		options.store = store;
 	options.users = users;
@@ -86,7 +86,7 @@ int mailbox_teardown(void **state)
 	weir_pop3_destroy(server);
 	weir_mail_store_destroy(store);
 	weir_users_release(users);
-	/* What is under way on the work pool ends. */
+	/* Work on the pool ends. */
 	for (int i = 0; i < 10; i++)
 		weir_loop_turn(loop, 1);
 	weir_loop_destroy(loop);
@@ -129,7 +129,7 @@ struct peer mailbox_connect(void)
 struct peer mailbox_login(void)
 {
 	struct peer peer = mailbox_connect();
-	SAY(&peer, "USER alice\r\n", "+OK And the password?\r\n");
+	SAY(&peer, "USER alice\r\n", "+OK Send PASS\r\n");
 	peer_send(&peer, "PASS right\r\n");
 	assert_true(peer_read(&peer, 20));
 	peer_turn(&peer, 3);

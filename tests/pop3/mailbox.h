@@ -1,4 +1,4 @@
-/* A POP3 server in a test: its users, its store, and a client to speak line by line. */
+/* A POP3 server in a test: its users, its store, and a line-by-line client. */
 #ifndef WEIR_TEST_MAILBOX_H
 #define WEIR_TEST_MAILBOX_H
 
@@ -29,11 +29,11 @@ extern unsigned logins, denials, logouts;
 
 /* alice, bob and "j d", whose passwords are "right"; a server with a store in memory. */
 int mailbox_setup(void **state);
-/* The same with a Maildir. */
+/* Sets up alice, bob and "j d" with a store of Maildirs. */
 int mailbox_setup_on_disk(void **state);
 int mailbox_teardown(void **state);
 
-/* Another server, with these options; address, store, users and log are filled in. */
+/* Starts another server; address, store, users and log are filled in. */
 void mailbox_serve(struct weir_pop3_options options);
 
 /* Puts a message into the mailbox. */
@@ -42,10 +42,10 @@ void mailbox_deliver_text(const char *user, const char *text);
 
 /* Connects, and reads the greeting. */
 struct peer mailbox_connect(void);
-/* … and logs in as alice. */
+/* Connects, and logs in as alice. */
 struct peer mailbox_login(void);
 
-/* Says it, and expects exactly this. */
+/* Sends the text, and expects exactly this reply. */
 #define SAY(peer, text, wanted)                                                                    \
 	do {                                                                                       \
 		peer_send(peer, text);                                                             \

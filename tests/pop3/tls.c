@@ -1,4 +1,4 @@
-/* POP3 and TLS: STLS, what may be said in clear, TLS from the first byte, SCRAM. */
+/* POP3 and TLS: STLS, commands in plain text, TLS from the first byte, SCRAM. */
 #include "mailbox.h"
 
 #include <weir/sasl.h>
@@ -36,27 +36,27 @@ static int teardown(void **state)
 static void stls(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.tls = tls});
+	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "CAPA\r\n",
-	        "+OK This is what there is\r\nTOP\r\nUIDL\r\nUSER\r\n"
+	        "+OK Capability list follows\r\nTOP\r\nUIDL\r\nUSER\r\n"
 	        "SASL SCRAM-SHA-256 PLAIN LOGIN\r\nSTLS\r\nRESP-CODES\r\n"
 	        "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nLANG\r\n"
 	        "IMPLEMENTATION Weir\r\n.\r\n");
-	SAY(&peer, "USER alice\r\n", "+OK And the password?\r\n");
+	SAY(&peer, "USER alice\r\n", "+OK Send PASS\r\n");
 	SAY(&peer, "STLS\r\n", "+OK Begin TLS\r\n");
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
-	/* What was said in clear is forgotten. */
-	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Say USER first\r\n");
-	SAY_SECRET(&secret, "STLS\r\n", "-ERR This is TLS already\r\n");
+	/* The plain text session is forgotten. */
+	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Send USER first\r\n");
+	SAY_SECRET(&secret, "STLS\r\n", "-ERR TLS is already active\r\n");
 	SAY_SECRET(&secret, "CAPA\r\n",
-	        "+OK This is what there is\r\nTOP\r\nUIDL\r\nUSER\r\n"
+	        "+OK Capability list follows\r\nTOP\r\nUIDL\r\nUSER\r\n"
 	        "SASL SCRAM-SHA-256 PLAIN LOGIN\r\nRESP-CODES\r\n"
 	        "AUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nUTF8\r\nLANG\r\n"
 	        "IMPLEMENTATION Weir\r\n.\r\n");
-	SAY_SECRET(&secret, "USER alice\r\n", "+OK And the password?\r\n");
-	SAY_SECRET(&secret, "PASS right\r\n", "+OK Your mailbox has 0 messages (0 octets)\r\n");
+	SAY_SECRET(&secret, "USER alice\r\n", "+OK Send PASS\r\n");
+	SAY_SECRET(&secret, "PASS right\r\n", "+OK Mailbox has 0 messages (0 octets)\r\n");
 	assert_true(last_event.secure);
 	SAY_SECRET(&secret, "QUIT\r\n", "+OK Goodbye\r\n");
 	assert_true(secret_read_end(&secret));
@@ -64,16 +64,16 @@ static void stls(void **state)
 	peer_close(&peer);
 }
 
-/* CVE-2011-0411: commands put behind STLS in clear are never carried out. */
+/* CVE-2011-0411: commands put behind STLS in plain text are never run. */
 static void commands_behind_stls_are_dropped(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.tls = tls});
+	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "STLS\r\nUSER mallory\r\nCAPA\r\n", "+OK Begin TLS\r\n");
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
-	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Say USER first\r\n");
+	SAY_SECRET(&secret, "PASS right\r\n", "-ERR Send USER first\r\n");
 	secret_end(&secret);
 	peer_close(&peer);
 }
@@ -81,13 +81,13 @@ static void commands_behind_stls_are_dropped(void **state)
 static void not_after_utf8(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.tls = tls});
+	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
 	struct peer peer = mailbox_connect();
-	SAY(&peer, "UTF8\r\n", "+OK UTF-8 it is\r\n");
+	SAY(&peer, "UTF8\r\n", "+OK UTF-8 enabled\r\n");
 	SAY(&peer, "STLS\r\n", "-ERR Not after UTF8\r\n");
 	peer_close(&peer);
 	peer = mailbox_login();
-	SAY(&peer, "STLS\r\n", "-ERR You are logged in already\r\n");
+	SAY(&peer, "STLS\r\n", "-ERR Already logged in\r\n");
 	peer_close(&peer);
 }
 
@@ -95,9 +95,9 @@ static void tls_from_the_first_byte(void **state)
 {
 	(void)state;
 	char text[100];
-	mailbox_serve((struct weir_pop3_options){.tls = tls, .implicit_tls = true});
+	mailbox_serve((struct weir_pop3_options){.listener.tls = tls});
 	mailbox_deliver_text("alice", "a: b\r\n\r\n.one\r\n");
-	weir_pop3_set_tls(server, tls);
+	weir_server_set_tls(weir_pop3_listener(server), tls);
 	const struct weir_address *address = weir_server_address(weir_pop3_listener(server));
 	struct peer peer = peer_connect(loop, address, 0);
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
@@ -105,9 +105,9 @@ static void tls_from_the_first_byte(void **state)
 	assert_true(secret_got(&secret, "+OK Weir POP3 server ready\r\n"));
 	snprintf(text, sizeof text, "USER alice\r\nPASS right\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n");
 	SAY_SECRET(&secret, text,
-	        "+OK And the password?\r\n+OK Your mailbox has 1 messages (14 octets)\r\n"
+	        "+OK Send PASS\r\n+OK Mailbox has 1 messages (14 octets)\r\n"
 	        "+OK 14 octets\r\na: b\r\n\r\n..one\r\n.\r\n+OK Message 1 deleted\r\n"
-	        "+OK Your deleted messages are gone. Goodbye\r\n");
+	        "+OK Deleted messages removed. Goodbye\r\n");
 	assert_true(secret_read_end(&secret));
 	secret_end(&secret);
 	peer_close(&peer);
@@ -131,7 +131,7 @@ static void on_step(void *user, const struct weir_sasl_step *step)
 	        step->text.data ? step->text.data : "");
 }
 
-/* One line of the server's: "+ …", handed to the client. */
+/* Passes one line of the server, "+ …", to the client. */
 static void hear(struct peer *peer, struct exchange *exchange)
 {
 	size_t size = 1;
@@ -169,13 +169,13 @@ static void scram(void **state)
 	say(&peer, "", exchange.text);
 	hear(&peer, &exchange);
 	say(&peer, "", exchange.text);
-	EXPECT(&peer, "+OK Your mailbox has 0 messages (0 octets)\r\n");
+	EXPECT(&peer, "+OK Mailbox has 0 messages (0 octets)\r\n");
 	assert_int_equal(weir_sasl_client_verify(exchange.client), 0);
 	weir_sasl_client_destroy(exchange.client);
 	peer_close(&peer);
 }
 
-/* Gone while the exchange is at any point of it. */
+/* The client disconnects at any point of the exchange. */
 static void scram_broken_off(void **state)
 {
 	(void)state;

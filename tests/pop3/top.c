@@ -1,4 +1,4 @@
-/* The beginning of a message, against a plain look, in any pieces. */
+/* The beginning of a message, against a plain search, in any pieces. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include "drain.h"
 #include "pop3_state.h"
 
-/* Where the beginning with so many lines ends; `size` if there are no more. */
+/* Returns where that many lines end; `size` if the message has no more. */
 static size_t plain_top(const char *text, size_t size, unsigned lines, bool *ret_cut)
 {
 	bool body = false;
@@ -57,7 +57,7 @@ static void assert_top(struct weir_loop *loop, const char *text, size_t size, un
 	drain_free(&drained);
 }
 
-/* Every text of up to six of the letters that matter. */
+/* Every text of up to six of the characters that matter. */
 static void every_short_message(void **state)
 {
 	static const char letters[] = "\r\nx";

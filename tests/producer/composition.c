@@ -1,4 +1,4 @@
-/* Random compositions against a model made of plain byte arrays. A failure tells its seed. */
+/* Random compositions against a model made of plain byte arrays. A failure prints its seed. */
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdint.h>

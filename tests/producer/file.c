@@ -134,7 +134,7 @@ static void a_file_shorter_than_promised_fails(void **state)
 	drain_free(&drained);
 }
 
-/* One ask; what it answers depends on whether this file system forgets pages when told to. */
+/* One call; the answer depends on whether this file system drops pages on request. */
 static enum weir_more ask_once(struct weir_producer *file)
 {
 	struct weir_piece pieces[4];

@@ -1,6 +1,5 @@
 /*
- * The sources but for the file: what they yield in any room, how they wait, whom they tell of the
- * close.
+ * The sources except the file: their bytes for any room, how they wait, and their close.
  */
 #include <fcntl.h>
 #include <setjmp.h>

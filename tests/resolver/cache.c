@@ -22,16 +22,23 @@ enum {
 static const struct dns_ttl_bounds bounds = {.max_s = 86400, .negative_max_s = 3600};
 static uint8_t scratch[WEIR_DNS_MESSAGE_MAX], reply[WEIR_DNS_MESSAGE_MAX];
 
-static struct dns_cache *create(size_t bytes, struct weir_dns_lookups_counters *counters)
+static struct weir_dns_cache *create(size_t bytes)
 {
-	struct dns_cache *cache = NULL;
-	memset(counters, 0, sizeof *counters);
-	assert_int_equal(dns_cache_create(bytes, STALE_S, counters, &cache), 0);
+	const struct weir_dns_cache_options options = {.bytes = bytes, .stale_s = STALE_S};
+	struct weir_dns_cache *cache = NULL;
+	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
 	return cache;
 }
 
-static void put(struct dns_cache *cache, const char *question, unsigned flags, const char *words,
-        const char *const *lines, uint32_t now_s)
+static struct weir_dns_cache_counters counters_of(struct weir_dns_cache *cache)
+{
+	struct weir_dns_cache_counters counters;
+	weir_dns_cache_counters(cache, &counters);
+	return counters;
+}
+
+static void put(struct weir_dns_cache *cache, const char *question, unsigned flags,
+        const char *words, const char *const *lines, uint32_t now_s)
 {
 	struct weir_dns_question asked = question_of(question);
 	struct dns_accepted accepted;
@@ -44,8 +51,8 @@ static void put(struct dns_cache *cache, const char *question, unsigned flags, c
 }
 
 /* The records as lines, or NULL. */
-static const char *get(struct dns_cache *cache, const char *question, unsigned flags,
-        uint32_t now_s, struct weir_dns_found *found)
+static const char *get(struct weir_dns_cache *cache, const char *question, unsigned flags,
+        uint32_t now_s, struct weir_dns_lookup_info *found)
 {
 	struct weir_dns_question asked = question_of(question);
 	struct dns_cache_key key;
@@ -63,9 +70,8 @@ static const char *get(struct dns_cache *cache, const char *question, unsigned f
 
 static void ttls_run_down(void **state)
 {
-	struct weir_dns_lookups_counters counters;
-	struct dns_cache *cache = create(1 << 20, &counters);
-	struct weir_dns_found found;
+	struct weir_dns_cache *cache = create(1 << 20);
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "a.x. A", 0, "ad", 100, "an a.x. 60 CNAME b.x.", "an b.x. 20 A 192.0.2.1");
 	assert_string_equal(get(cache, "A.x. A", 0, 100, &found),
@@ -79,15 +85,15 @@ static void ttls_run_down(void **state)
 	assert_int_equal(found.extended_error, WEIR_DNS_EDE_STALE);
 	assert_non_null(get(cache, "a.x. A", 0, 169, &found));
 	assert_null(get(cache, "a.x. A", 0, 170, &found));
-	assert_int_equal(counters.entries, 0);
-	dns_cache_destroy(cache);
+	PUT(cache, "a.x. A", 0, "", 170, "an a.x. 0 A 192.0.2.1");
+	assert_int_equal(counters_of(cache).entries, 0);
+	weir_dns_cache_release(cache);
 }
 
 static void whatever_else_is_asked_is_another_question(void **state)
 {
-	struct weir_dns_lookups_counters counters;
-	struct dns_cache *cache = create(1 << 20, &counters);
-	struct weir_dns_found found;
+	struct weir_dns_cache *cache = create(1 << 20);
+	struct weir_dns_lookup_info found;
 	(void)state;
 	for (unsigned flags = 0; flags < 4; flags++) {
 		char line[64];
@@ -102,14 +108,25 @@ static void whatever_else_is_asked_is_another_question(void **state)
 	assert_int_equal(found.extended_error, WEIR_DNS_EDE_STALE_NXDOMAIN);
 	assert_null(get(cache, "a. NS", 0, 0, &found));
 	assert_null(get(cache, "b. A", 0, 0, &found));
-	dns_cache_destroy(cache);
+	weir_dns_cache_release(cache);
+}
+
+/* Loops read their clocks once a turn: that of another one may be behind. */
+static void an_answer_is_fresh_for_a_loop_whose_clock_is_behind(void **state)
+{
+	struct weir_dns_cache *cache = create(1 << 20);
+	struct weir_dns_lookup_info found;
+	(void)state;
+	PUT(cache, "a. A", 0, "", 100, "an a. 60 A 192.0.2.1");
+	assert_string_equal(get(cache, "a. A", 0, 99, &found), "an a. 60 A 192.0.2.1\n");
+	assert_int_equal(found.extended_error, -1);
+	weir_dns_cache_release(cache);
 }
 
 static void failures_are_short_and_never_stale(void **state)
 {
-	struct weir_dns_lookups_counters counters;
-	struct dns_cache *cache = create(1 << 20, &counters);
-	struct weir_dns_found found;
+	struct weir_dns_cache *cache = create(1 << 20);
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "a. A", 0, "SERVFAIL", 10, "ad . 0 OPT 6");
 	PUT(cache, "b. A", 0, "SERVFAIL", 10, NULL);
@@ -119,15 +136,14 @@ static void failures_are_short_and_never_stale(void **state)
 	assert_non_null(get(cache, "b. A", 0, 14, &found));
 	assert_int_equal(found.extended_error, WEIR_DNS_EDE_CACHED_ERROR);
 	assert_null(get(cache, "a. A", 0, 15, &found));
-	dns_cache_destroy(cache);
+	weir_dns_cache_release(cache);
 }
 
 static void a_reply_that_does_not_fit(void **state)
 {
-	struct weir_dns_lookups_counters counters;
-	struct dns_cache *cache = create(1 << 20, &counters);
+	struct weir_dns_cache *cache = create(1 << 20);
 	struct weir_dns_question asked = question_of("a. A");
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct dns_cache_key key;
 	(void)state;
 	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
@@ -141,14 +157,13 @@ static void a_reply_that_does_not_fit(void **state)
 	assert_int_equal(cut, WEIR_DNS_HEADER_SIZE + 3 + 4);
 	assert_string_equal(lines_of(weir_span(reply, cut)), "");
 	assert_true(reply[2] & WEIR_DNS_TC >> 8);
-	dns_cache_destroy(cache);
+	weir_dns_cache_release(cache);
 }
 
 static void without_memory(void **state)
 {
-	struct weir_dns_lookups_counters counters;
-	struct dns_cache *cache = create(1 << 20, &counters);
-	struct weir_dns_found found;
+	struct weir_dns_cache *cache = create(1 << 20);
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
 	fail_allocation_after(0, true);
@@ -157,11 +172,75 @@ static void without_memory(void **state)
 	assert_true(stop_failing_allocations());
 	assert_null(get(cache, "a. A", 0, 0, &found));
 	assert_null(get(cache, "b. A", 0, 0, &found));
-	assert_int_equal(counters.entries, 0);
-	dns_cache_destroy(cache);
+	assert_int_equal(counters_of(cache).entries, 0);
+	weir_dns_cache_release(cache);
 	fail_allocation_after(0, false);
-	assert_int_equal(dns_cache_create(1, 1, &counters, &cache), -ENOMEM);
+	assert_int_equal(
+	        weir_dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
 	assert_true(stop_failing_allocations());
+}
+
+/* -- readers ----------------------------------------------------------------------------------- */
+
+/* An entry may be used until its reader has read to the end; then its memory goes, too. */
+static void what_a_loop_reads_stays_while_it_reads(void **state)
+{
+	struct weir_dns_cache *cache = create(1 << 20);
+	struct weir_dns_question asked = question_of("a. A");
+	struct dns_cache_reader reader = {0}, other = {0};
+	struct weir_dns_lookup_info found;
+	struct dns_cache_key key;
+	uint64_t empty = counters_of(cache).bytes;
+	(void)state;
+	dns_cache_add_reader(cache, &reader);
+	dns_cache_add_reader(cache, &other);
+	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
+	uint64_t one = counters_of(cache).bytes;
+	dns_cache_key(cache, &asked, 0, &key);
+	dns_cache_read_begin(&reader);
+	const struct dns_cache_entry *entry = dns_cache_find(cache, &key, 0);
+	for (unsigned i = 0; i < 5; i++)
+		PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.2");
+	PUT(cache, "a. A", 0, "", 0, "an a. 0 A 192.0.2.2");
+	assert_int_equal(counters_of(cache).entries, 0);
+	assert_int_equal(counters_of(cache).bytes - empty, 6 * (one - empty));
+	size_t size = dns_entry_write(entry, &asked, 0, reply, sizeof reply, &found);
+	assert_string_equal(lines_of(weir_span(reply, size)), "an a. 60 A 192.0.2.1\n");
+	dns_cache_read_end(&reader);
+	/* One that reads by now has begun too late to be at any of these. */
+	dns_cache_read_begin(&other);
+	PUT(cache, "b. A", 0, "", 0, "an b. 0 A 192.0.2.2");
+	PUT(cache, "b. A", 0, "", 0, "an b. 0 A 192.0.2.2");
+	dns_cache_read_end(&other);
+	PUT(cache, "b. A", 0, "", 0, "an b. 0 A 192.0.2.2");
+	assert_int_equal(counters_of(cache).bytes, empty);
+	dns_cache_remove_reader(cache, &other);
+	dns_cache_remove_reader(cache, &reader);
+	weir_dns_cache_release(cache);
+}
+
+/* While a loop reads for very long nothing can be freed: then answers are not remembered. */
+static void an_interrupted_reader_does_not_make_the_cache_grow(void **state)
+{
+	struct weir_dns_cache *cache = create(WEIR_DNS_CACHE_MIN);
+	struct dns_cache_reader reader = {0};
+	struct weir_dns_lookup_info found;
+	(void)state;
+	dns_cache_add_reader(cache, &reader);
+	dns_cache_read_begin(&reader);
+	for (unsigned i = 0; i < 5000; i++) {
+		char question[64], line[64];
+		snprintf(question, sizeof question, "n%u. A", i);
+		snprintf(line, sizeof line, "an n%u. 600 A 192.0.2.1", i);
+		PUT(cache, question, 0, "", 0, line);
+		assert_true(counters_of(cache).bytes <= WEIR_DNS_CACHE_MIN);
+	}
+	assert_null(get(cache, "n4999. A", 0, 0, &found));
+	dns_cache_read_end(&reader);
+	PUT(cache, "a. A", 0, "", 0, "an a. 60 A 192.0.2.1");
+	assert_non_null(get(cache, "a. A", 0, 0, &found));
+	dns_cache_remove_reader(cache, &reader);
+	weir_dns_cache_release(cache);
 }
 
 /* -- beside a model ---------------------------------------------------------------------------- */
@@ -181,7 +260,8 @@ static unsigned random_below(unsigned count)
 	return (unsigned)(x % count);
 }
 
-static void model_put(struct dns_cache *cache, struct model *model, unsigned name, uint32_t now_s)
+static void model_put(
+        struct weir_dns_cache *cache, struct model *model, unsigned name, uint32_t now_s)
 {
 	char question[64], texts[8][128];
 	const char *lines[9] = {0};
@@ -199,13 +279,13 @@ static void model_put(struct dns_cache *cache, struct model *model, unsigned nam
 	put(cache, question, 0, "", lines, now_s);
 }
 
-/* What is given is what was put last; whether it is given at all, the cache may choose. */
+/* An entry that is found is the one that was put last. The cache may have evicted it. */
 static bool model_check(
-        struct dns_cache *cache, const struct model *model, unsigned name, uint32_t now_s)
+        struct weir_dns_cache *cache, const struct model *model, unsigned name, uint32_t now_s)
 {
 	char question[64], wanted[2048];
 	size_t size = 0;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	uint32_t age = now_s - model->stored_s;
 	snprintf(question, sizeof question, "n%u.example. TXT", name);
 	const char *lines = get(cache, question, 0, now_s, &found);
@@ -225,8 +305,7 @@ static bool model_check(
 static void as_its_model(void **state)
 {
 	static struct model models[NAMES];
-	struct weir_dns_lookups_counters counters;
-	struct dns_cache *cache = create(WEIR_DNS_CACHE_MIN, &counters);
+	struct weir_dns_cache *cache = create(WEIR_DNS_CACHE_MIN);
 	uint32_t now_s = UINT32_MAX - 1000; /* and round */
 	unsigned found = 0, asked = 0;
 	(void)state;
@@ -244,21 +323,20 @@ static void as_its_model(void **state)
 			asked++;
 			found += model_check(cache, &models[name], name, now_s);
 		}
-		assert_true(counters.bytes <= WEIR_DNS_CACHE_MIN);
-		assert_true(counters.entries <= NAMES);
+		assert_true(counters_of(cache).bytes <= WEIR_DNS_CACHE_MIN);
+		assert_true(counters_of(cache).entries <= NAMES);
 	}
 	/* It is of use, and it was too small. */
 	assert_true(found > asked / 10);
-	assert_true(counters.evicted > 1000);
-	dns_cache_destroy(cache);
+	assert_true(counters_of(cache).evicted > 1000);
+	weir_dns_cache_release(cache);
 }
 
-/* What is used stays, when much comes that is not. */
+/* Entries that are used stay, when many come that are not. */
 static void what_is_used_stays(void **state)
 {
-	struct weir_dns_lookups_counters counters;
-	struct dns_cache *cache = create(WEIR_DNS_CACHE_MIN, &counters);
-	struct weir_dns_found found;
+	struct weir_dns_cache *cache = create(WEIR_DNS_CACHE_MIN);
+	struct weir_dns_lookup_info found;
 	(void)state;
 	PUT(cache, "used. A", 0, "", 0, "an used. 600 A 192.0.2.1");
 	for (unsigned i = 0; i < 20000; i++) {
@@ -276,7 +354,7 @@ static void what_is_used_stays(void **state)
 		entry->uses = 3;
 	}
 	assert_null(get(cache, "n0. A", 0, 0, &found));
-	dns_cache_destroy(cache);
+	weir_dns_cache_release(cache);
 }
 
 int main(void)
@@ -284,9 +362,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(ttls_run_down),
 	        cmocka_unit_test(whatever_else_is_asked_is_another_question),
+	        cmocka_unit_test(an_answer_is_fresh_for_a_loop_whose_clock_is_behind),
 	        cmocka_unit_test(failures_are_short_and_never_stale),
 	        cmocka_unit_test(a_reply_that_does_not_fit),
 	        cmocka_unit_test(without_memory),
+	        cmocka_unit_test(what_a_loop_reads_stays_while_it_reads),
+	        cmocka_unit_test(an_interrupted_reader_does_not_make_the_cache_grow),
 	        cmocka_unit_test(as_its_model),
 	        cmocka_unit_test(what_is_used_stays),
 	};

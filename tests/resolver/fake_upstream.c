@@ -230,7 +230,7 @@ void fake_start(struct fake *fake, struct weir_loop *loop, const char *script)
 		        getsockname(fd, &fake->address.any, &size) < 0)
 			abort();
 		struct weir_server_options options = {
-		        .address = fake->address, .protocol = &protocol, .context = fake};
+		        .listener.address = fake->address, .protocol = &protocol, .context = fake};
 		if (weir_server_create(loop, &options, &fake->tcp) == 0 &&
 		        weir_watch_start(loop, &fake->watch, fd, WEIR_READABLE, on_event) == 0)
 			return;

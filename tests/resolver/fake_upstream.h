@@ -1,6 +1,6 @@
 /*
- * A DNS server that does as it is told, on loopback and in the test's own loop: UDP and TCP on one
- * port. Knows nothing of cmocka; what goes wrong aborts.
+ * A DNS server that follows a script, on loopback and in the test's own loop: UDP and TCP on one
+ * port. It does not know cmocka; errors abort.
  */
 #ifndef WEIR_TEST_FAKE_UPSTREAM_H
 #define WEIR_TEST_FAKE_UPSTREAM_H
@@ -10,16 +10,16 @@
 #include <weir/server.h>
 
 /*
- * What is done with each query, a letter each; the last one goes on for ever.
+ * The script: a letter for each query; the last one is repeated.
  *
  *   a  the answer            -  nothing              x  NXDOMAIN
  *   s  SERVFAIL              r  REFUSED              h  REFUSED, a header and no more
  *   e  FORMERR, where there is EDNS, else the answer
- *   b  the same, a header and no more                v  BADVERS, where there is EDNS
+ *   b  like e, a header and no more                  v  BADVERS, where there is EDNS
  *   c  the answer, its question in lower case        t  truncated, where it is UDP
  *   i  the answer with another ID, then as it is     I  thirty with other IDs, and no more
  *   q  the query sent back, then the answer          p  the answer from another port
- *   n  the answer to another name, then to this      y  … to another type
+ *   n  the answer to another name, then to this      y  the answer to another type, then to this
  *   m  the answer with a byte behind it              l  the answer, more than a datagram holds
  *   z  the connection closed
  */

@@ -22,12 +22,12 @@ static struct weir_loop *loop;
 static struct weir_dns_lookups *lookups;
 static struct asker asker;
 
-/* Who waits for an answer, and what he got. */
+/* A client, and the answer that it got. */
 struct client {
 	struct weir_dns_lookup *lookup;
 	unsigned answers;
 	int error;
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	char lines[1024];
 	struct weir_dns_name name;
 };
@@ -39,7 +39,7 @@ static void answered(void *context, int error, struct weir_span reply)
 	size_t at = WEIR_DNS_HEADER_SIZE;
 	client->answers++;
 	client->error = error;
-	client->found = *weir_dns_lookup_found(client->lookup);
+	client->found = *weir_dns_lookup_info(client->lookup);
 	snprintf(client->lines, sizeof client->lines, "%s", lines_of(reply));
 	assert_int_equal(weir_dns_question_read(reply, &at, &question), 0);
 	client->name = question.name;
@@ -52,8 +52,8 @@ static int look(struct client *client, const char *question, unsigned flags)
 	return weir_dns_lookup(lookups, &asked, flags, answered, client, &client->lookup);
 }
 
-/* What the cache has at once, as lines, or NULL. */
-static const char *cached(const char *question, struct weir_dns_found *found)
+/* The cached answer as lines, or NULL. */
+static const char *cached(const char *question, struct weir_dns_lookup_info *found)
 {
 	static uint8_t reply[WEIR_DNS_MESSAGE_MAX];
 	struct weir_dns_question asked = question_of(question);
@@ -86,7 +86,7 @@ static int open_with(void **state, struct weir_dns_lookups_options options)
 
 static int set_up(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.cache_bytes = 1 << 20});
+	return open_with(state, (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20});
 }
 
 static int tear_down(void **state)
@@ -111,7 +111,7 @@ static void learn(void)
 
 static void asked_once_and_remembered(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_null(cached("a.x. A", &found));
@@ -161,7 +161,7 @@ static void flags_are_other_questions(void **state)
 
 static void nothing_is_remembered_as_its_soa_says(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_int_equal(look(&client, "no.x. A", 0), 0);
@@ -177,7 +177,7 @@ static void nothing_is_remembered_as_its_soa_says(void **state)
 
 static void failures(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_int_equal(look(&client, "a.x. A", 0), 0);
@@ -198,10 +198,10 @@ static void failures(void **state)
 	assert_int_equal(look(&client, "b.x. A", 0), WEIR_E_LIMIT);
 }
 
-/* What came with the answer to one question is no answer to another. */
+/* Other records in a reply are no answers to other questions. */
 static void a_poisoned_reply(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	assert_int_equal(look(&client, "a.x. A", 0), 0);
@@ -217,7 +217,7 @@ static void a_poisoned_reply(void **state)
 
 static void stale_when_the_upstreams_fail(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client client;
 	(void)state;
 	learn();
@@ -242,7 +242,7 @@ static void stale_when_the_upstreams_fail(void **state)
 
 static void stale_when_it_takes_long(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	struct client first, second;
 	(void)state;
 	learn();
@@ -282,7 +282,7 @@ static void stale_when_nothing_can_be_asked(void **state)
 
 static int set_up_fresh(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.never_stale = true});
+	return open_with(state, (struct weir_dns_lookups_options){.own_cache.never_stale = true});
 }
 
 static void never_stale(void **state)
@@ -300,7 +300,7 @@ static void never_stale(void **state)
 
 static void asked_again_before_it_expires(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	learn();
 	for (unsigned i = 0; i < WEIR_DNS_PREFETCH_USES; i++)
@@ -319,7 +319,7 @@ static void asked_again_before_it_expires(void **state)
 
 static void a_prefetch_that_fails_costs_nothing(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	learn();
 	pass(92 * 1000);
@@ -333,7 +333,7 @@ static void a_prefetch_that_fails_costs_nothing(void **state)
 
 static void who_asks_once_is_no_reason(void **state)
 {
-	struct weir_dns_found found;
+	struct weir_dns_lookup_info found;
 	(void)state;
 	learn();
 	pass(95 * 1000);
@@ -378,7 +378,7 @@ static void without_memory(void **state)
 		}
 		assert_int_equal(error, -ENOMEM);
 	}
-	/* The cache does without; who waits does not. */
+	/* The cache works without memory for an entry; a pending lookup does not. */
 	fail_allocation_after(0, true);
 	asker_answer(&asker, 0, REPLY("a.x. A", "", ANSWER));
 	stop_failing_allocations();
@@ -463,7 +463,7 @@ struct dice_client {
 	unsigned name;
 };
 
-/* What any answer for this name looks like: others would be somebody else's. */
+/* Every answer for this name looks like this; another one would be for another lookup. */
 static void check_answer(const struct dice_client *waiter)
 {
 	char start[32];
@@ -517,7 +517,7 @@ static void dice_ask(struct dice_client *waiter)
 	waiter->waiting = look(&waiter->client, question, 0) == 0;
 }
 
-/* Whatever happens, in whatever order: who waits is told once, and told what he asked for. */
+/* In any order of events: a lookup is answered once, by an answer to its own question. */
 static void by_dice(void **state)
 {
 	static struct dice_client clients[DICE_CLIENTS];
@@ -567,8 +567,8 @@ static void by_dice(void **state)
 /* Of 8 questions under way a client has a fourth. */
 static int set_up_few(void **state)
 {
-	return open_with(
-	        state, (struct weir_dns_lookups_options){.cache_bytes = 1 << 20, .asks_max = 8});
+	return open_with(state,
+	        (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20, .asks_max = 8});
 }
 
 static int look_for(const char *address, struct client *client, const char *question)
@@ -594,14 +594,14 @@ static void a_network_has_its_part(void **state)
 	assert_int_equal(look_for("[2001:db8:0:ff::2]:1", &clients[4], "b.x. A"), 0);
 	assert_int_equal(look_for("[2001:db8:0:7::3]:1", &more, "b.x. A"), -EDQUOT);
 	assert_int_equal(look_for("[2001:db8:0:100::1]:1", &clients[5], "b.x. A"), 0);
-	/* Who is no client has no part. */
+	/* A lookup without a client has no quota. */
 	for (unsigned i = 0; i < 8; i++)
 		assert_int_equal(look(&more, "b.x. A", 0), 0);
 	assert_int_equal(asker.count, 2);
 	asker_answer(&asker, 0, REPLY("a.x. A", "", ANSWER));
 	for (unsigned i = 0; i < 6; i++)
 		assert_int_equal(clients[i].answers, 1);
-	/* What has been answered counts no more, and what is there never did. */
+	/* Answered lookups do not count, nor do answers from the cache. */
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(look_for("192.0.2.1:1", &clients[i], "a.x. A"), 0);
 	turn();
@@ -623,7 +623,7 @@ static void cancelled_and_counted(void **state)
 	asker_answer(&asker, -ETIMEDOUT, WEIR_SPAN(""));
 	assert_int_equal(clients[0].answers + clients[1].answers, 0);
 	assert_int_equal(look_for("192.0.2.1:1", &more, "c.x. A"), 0);
-	/* What failed to begin does not count. */
+	/* A lookup that could not begin does not count. */
 	asker.error = -ENETDOWN;
 	assert_int_equal(look_for("192.0.2.1:1", &clients[0], "d.x. A"), -ENETDOWN);
 	asker.error = 0;
@@ -631,7 +631,7 @@ static void cancelled_and_counted(void **state)
 	weir_dns_lookup_cancel(more.lookup);
 }
 
-/* Who may ask for no more gets what is old. */
+/* A client over its quota gets the stale answer. */
 static void a_part_and_what_is_old(void **state)
 {
 	struct client clients[2], old;

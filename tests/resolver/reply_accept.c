@@ -1,4 +1,4 @@
-/* What is taken of a reply: the records of the chain, and no others; never more than was there. */
+/* Accepting replies: the records of the chain, and no others; never more than there were. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,7 +84,7 @@ static void only_what_belongs_to_it(void **state)
 	                "an a.example. 60 DNAME b.example.\nan x.a.example. 60 CNAME x.b.example.\n"
 	                "an x.b.example. 60 A 192.0.2.1\n",
 	                60, 0},
-	        /* nothing: as long as the SOA says */
+	        /* a negative answer: the time in the SOA record */
 	        {"a.example. A", "NXDOMAIN", {"au example. 300 SOA 20"}, 0,
 	                "au example. 20 SOA 20\n", 20, WEIR_DNS_NXDOMAIN},
 	        {"a.example. A", "", {"au example. 10 SOA 20"}, 0, "au example. 10 SOA 20\n", 10,
@@ -99,7 +99,7 @@ static void only_what_belongs_to_it(void **state)
 	        {"a.example. A", "NXDOMAIN", {"au other. 300 SOA 20"}, 0, "", 0, WEIR_DNS_NXDOMAIN},
 	        {"a.example. A", "", {NULL}, 0, "", 0, 0},
 	        {"a.example. A", "", {"au example. 300 NS ns.example."}, 0, "", 0, 0},
-	        /* signatures and proofs for who wants them */
+	        /* with DO, signatures and proofs */
 	        {"a.example. A", "",
 	                {"an a.example. 300 A 192.0.2.1", "an a.example. 300 RRSIG A",
 	                        "an a.example. 300 RRSIG TXT", "au b.example. 100 NSEC c.example.",
@@ -134,7 +134,7 @@ static void only_what_belongs_to_it(void **state)
 		        accept_with(sample->question, sample->asked, reply, &bounds, &accepted), 0);
 		assert_string_equal(accepted_lines(&accepted), sample->wanted);
 		assert_int_equal(accepted.ttl_s, sample->ttl_s);
-		assert_int_equal(accepted.found.rcode, sample->rcode);
+		assert_int_equal(accepted.info.rcode, sample->rcode);
 	}
 }
 
@@ -158,13 +158,13 @@ static void what_it_says_beside(void **state)
 	(void)state;
 	struct weir_span reply = REPLY("a. A", "ad", "an a. 5 A 192.0.2.1", "ad . 0 OPT 3");
 	assert_int_equal(accept_with("a. A", 0, reply, &bounds, &accepted), 0);
-	assert_true(accepted.found.authenticated);
-	assert_int_equal(accepted.found.extended_error, 3);
+	assert_true(accepted.info.authenticated);
+	assert_int_equal(accepted.info.extended_error, 3);
 	assert_int_equal(accept_with("a. A", 0, REPLY("a. A", "SERVFAIL", "ad . 0 OPT 6"), &bounds,
 	                         &accepted),
 	        0);
-	assert_false(accepted.found.authenticated);
-	assert_int_equal(accepted.found.extended_error, 6);
+	assert_false(accepted.info.authenticated);
+	assert_int_equal(accepted.info.extended_error, 6);
 }
 
 static void replies_to_something_else(void **state)
@@ -261,8 +261,7 @@ static void a_chain_is_taken_whole_or_is_a_failure(void **state)
 		        0);
 		bool whole = aliases <= WEIR_DNS_CHAIN_MAX;
 		assert_int_equal(accepted.answers, whole ? aliases + 1 : 0);
-		assert_int_equal(
-		        accepted.found.rcode, whole ? WEIR_DNS_NOERROR : WEIR_DNS_SERVFAIL);
+		assert_int_equal(accepted.info.rcode, whole ? WEIR_DNS_NOERROR : WEIR_DNS_SERVFAIL);
 	}
 }
 

@@ -69,7 +69,7 @@ static const struct known {
                 DATA("\2v6\7example\0")},
 };
 
-/* An alias is told with what it leads to only by servers whose `joined` is set. */
+/* Only servers with `joined` add the records of an alias's target. */
 static bool joined;
 
 static int put_known(
@@ -326,7 +326,7 @@ static void hosts_and_localhost(void **state)
 	assert_found(addresses_of("localhost", 0), "[::1]:25 127.0.0.1:25");
 	assert_found(addresses_of("a.LocalHost.", WEIR_RESOLVE_V4), "127.0.0.1:25");
 	assert_failed(addresses_of("host.invalid", 0), -ENOENT);
-	/* Nobody is told of these, neither by themselves nor below a domain that is searched. */
+	/* These names are never asked for, neither by themselves nor in a search domain. */
 	asked[0] = 0;
 	assert_failed(addresses_of("host.onion", 0), -ENOENT);
 	assert_string_equal(asked, "");

@@ -25,7 +25,7 @@ static struct weir_loop *loop;
 static struct fake fakes[FAKES];
 static struct weir_dns_upstreams *upstreams;
 
-/* What a question came to. */
+/* The result of a question. */
 static struct result {
 	struct weir_dns_ask *ask;
 	int calls;
@@ -290,7 +290,7 @@ static void a_server_of_one_case(void **state)
 	end();
 }
 
-/* … but not when its case is right by TCP: somebody else had sent that. */
+/* If its case is right by TCP, the datagram was forged. */
 static void a_forged_case(void **state)
 {
 	(void)state;
@@ -364,7 +364,7 @@ static void replies_by_tcp_in_any_order(void **state)
 	end();
 }
 
-/* A connection that stood before may be closed under a query; a new one may not. */
+/* A connection that was open before may be closed under a query; a new one may not. */
 static void a_connection_that_is_closed(void **state)
 {
 	(void)state;
@@ -420,7 +420,7 @@ static void refusals_lead_to_the_next(void **state)
 		ask_and_get("www.example");
 		assert_int_equal(fakes[0].queries, 1);
 		assert_int_equal(fakes[1].queries, 1);
-		assert_false(info(0).aside);
+		assert_false(info(0).backing_off);
 		end();
 	}
 }
@@ -442,7 +442,10 @@ static void a_refusal_by_all_is_told(void **state)
 	end();
 }
 
-/* The other one is silent: the refusal is told after its time, not after that of the question. */
+/*
+ * The other server is silent: the refusal is returned after its timeout, not after that of the
+ * question.
+ */
 static void a_refusal_and_silence(void **state)
 {
 	(void)state;
@@ -512,7 +515,7 @@ static void nobody_listens(void **state)
 	fake_go_away(&fakes[0]);
 	pass(0);
 	ask_and_get("www.example");
-	assert_true(info(0).aside);
+	assert_true(info(0).backing_off);
 	fake_go_away(&fakes[1]);
 	pass(0);
 	assert_int_equal(ask(&results[0], "www.example", 0), 0);
@@ -530,16 +533,16 @@ static void who_fails_is_set_aside(void **state)
 	(void)state;
 	begin_two("------a", "a");
 	for (unsigned i = 0; i < WEIR_DNS_FAILURES_MAX; i++) {
-		assert_false(info(0).aside);
+		assert_false(info(0).backing_off);
 		assert_int_equal(ask(&results[i], "www.example", 0), 0);
 		pass(wait_ms);
 		must_answer(&results[i]);
 	}
-	assert_true(info(0).aside);
-	assert_int_equal(counters()->set_aside, 1);
-	int64_t aside_ms = WEIR_DNS_ASIDE_FIRST_MS;
-	for (unsigned probes = 0; probes < 3; probes++, aside_ms *= 2) {
-		pass(aside_ms - 400);
+	assert_true(info(0).backing_off);
+	assert_int_equal(counters()->backed_off, 1);
+	int64_t backoff_ms = WEIR_DNS_BACKOFF_FIRST_MS;
+	for (unsigned probes = 0; probes < 3; probes++, backoff_ms *= 2) {
+		pass(backoff_ms - 400);
 		ask_and_get("www.example");
 		pass(0);
 		assert_int_equal(fakes[0].queries, 3 + probes);
@@ -547,12 +550,12 @@ static void who_fails_is_set_aside(void **state)
 		ask_and_get("www.example");
 		pass(wait_ms);
 		assert_int_equal(fakes[0].queries, 4 + probes);
-		assert_true(info(0).aside);
+		assert_true(info(0).backing_off);
 	}
-	pass(aside_ms);
+	pass(backoff_ms);
 	ask_and_get("www.example");
 	pass(0);
-	assert_false(info(0).aside);
+	assert_false(info(0).backing_off);
 	assert_int_equal(fakes[0].queries, 7);
 	ask_and_get("www.example");
 	assert_int_equal(fakes[0].queries, 8);
@@ -675,7 +678,7 @@ static int change_to(const struct weir_address *addresses, size_t count)
 	return weir_dns_upstreams_change(upstreams, &options);
 }
 
-/* What is under way is asked of the new ones, also what waits on a connection. */
+/* Questions under way are asked of the new servers, also those that are pending on a connection. */
 static void other_servers(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * Exchanges, said line by line as a client would; then our client against our server; then both with
- * failing memory.
+ * Exchanges, line by line as a client sends them; then our client against our server; then both
+ * with failing memory.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static struct weir_users *users;
 static struct weir_guard *guard;
 static char text_of_users[2048];
 
-/* What step() said last. */
+/* The last call of step(). */
 struct heard {
 	int steps;
 	enum weir_sasl_outcome outcome;
@@ -88,7 +88,7 @@ static void say(struct weir_sasl *sasl, const char *line)
 	await(&server, steps + 1);
 }
 
-/* One initial response: what becomes of it? */
+/* Returns the outcome of one initial response. */
 static int outcome(const char *mechanism, const char *initial, bool secure)
 {
 	struct weir_sasl *sasl = make(secure, NULL);
@@ -205,7 +205,7 @@ static void first_messages(void **state)
 	assert_int_equal(scram_first("="), WEIR_E_SYNTAX);
 }
 
-/* What the server shows of a name: everything behind the nonce. */
+/* Gets the server's answer to a name: everything behind the nonce. */
 static void shown(const char *name, char ret[256])
 {
 	char first[128], bytes[1024];
@@ -233,7 +233,7 @@ static void unknown_users_look_like_users(void **state)
 	assert_string_not_equal(eve, mallory);
 	shown("eve", again);
 	assert_string_equal(eve, again);
-	/* Also after a reload. */
+	/* The salt is the same after a reload. */
 	struct weir_users *before = users;
 	assert_int_equal(weir_users_parse(weir_span_of(text_of_users), NULL, NULL, &users), 0);
 	shown("eve", again);
@@ -277,8 +277,8 @@ static void final_messages(void **state)
 /* -- our client and our server ----------------------------------------------------------------- */
 
 /*
- * 0: both are content. Changes byte `at` of the server's `turn`-th challenge by `flip`, counted over
- * decoded bytes. Returns -1 when there was no such byte.
+ * Returns 0 if both sides have succeeded. Changes byte `at` of the server's `turn`-th challenge by
+ * `flip`, counted over decoded bytes. Returns -1 if there was no such byte.
  */
 static int converse(
         const char *name, const char *password, const char *offered, int turn, size_t at, char flip)
@@ -353,7 +353,7 @@ static void client_and_server(void **state)
 	assert_int_equal(converse("alice", "", "PLAIN", 0, 0, 0), WEIR_E_SYNTAX);
 }
 
-/* Somebody in between changes one bit of what the server says: one of the two notices. */
+/* An attacker changes one bit of a challenge: one side notices. */
 static void no_byte_of_the_server_may_change(void **state)
 {
 	(void)state;
@@ -381,7 +381,7 @@ static void client_without_tls(void **state)
 	weir_sasl_client_destroy(NULL);
 }
 
-/* A server that asks for what is too cheap or too dear, or does not know the nonce. */
+/* A server that asks for too few or too many iterations, or does not know the nonce. */
 static void client_refuses(void **state)
 {
 	static const char *const firsts[] = {
@@ -475,7 +475,7 @@ static void the_guard_delays(void **state)
 	assert_int_equal(server.error, -EACCES);
 	assert_in_range(weir_loop_now_ms(loop) - began_ms, 400, 5000);
 	weir_sasl_destroy(sasl);
-	/* Who goes while it waits is forgotten. */
+	/* An exchange may be destroyed while its answer is delayed. */
 	sasl = make(true, guard);
 	weir_sasl_start(
 	        sasl, WEIR_SPAN("PLAIN"), weir_span_of(coded(weir_span("\0alice\0wrong", 12))));

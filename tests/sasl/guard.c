@@ -1,4 +1,4 @@
-/* The guard: delays grow, are forgotten, and are each network's own; the table is bounded. */
+/* The guard: delays grow, decay, and are those of one network; the table is bounded. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,7 +44,7 @@ static uint32_t failed(const char *text, int64_t now_ms)
 static uint32_t delay(const char *text, int64_t now_ms)
 {
 	struct weir_address from = address(text);
-	/* A name of its own each time, so that nobody has logged in before. */
+	/* A new name each time, so that no such user has logged in before. */
 	static unsigned number;
 	char name[32];
 	snprintf(name, sizeof name, "user%u", number++);
@@ -81,7 +81,7 @@ static void networks(void **state)
 	assert_int_equal(delay("[::1]:1", 0), 0);
 }
 
-/* Those who have only once been wrong push out nobody who was often. */
+/* Networks with one wrong password do not displace those with many. */
 static void many_addresses(void **state)
 {
 	(void)state;
@@ -140,13 +140,13 @@ static void a_user_who_logged_in_before_waits_for_own_failures_only(void **state
 		failed_as("bob", "192.0.2.1:1", 1);
 	assert_int_equal(passed_as("alice", "192.0.2.1:1", 2), 0);
 	assert_false(suspects("alice", "192.0.2.1:1", 2));
-	/* Somebody who has not logged in there before waits, and goes behind others. */
+	/* A user who has not logged in there before is delayed, and goes behind others. */
 	assert_true(suspects("carol", "192.0.2.1:1", 2));
 	assert_int_equal(passed_as("carol", "192.0.2.1:1", 2), 8000);
-	/* The name alone helps nobody at another address. */
+	/* A known name has no advantage at another address. */
 	failed_as("bob", "192.0.2.2:1", 2);
 	assert_int_equal(passed_as("alice", "192.0.2.2:1", 2), 1000);
-	/* Guessing at alice's own password delays the right one. */
+	/* Guesses at the password of alice delay the right one. */
 	failed_as("alice", "192.0.2.1:1", 3);
 	assert_true(suspects("alice", "192.0.2.1:1", 3));
 	assert_int_equal(passed_as("alice", "192.0.2.1:1", 3), 1000);
@@ -221,7 +221,7 @@ static void the_state_is_listed_and_cleared(void **state)
 	assert_int_equal(shown.count, 3);
 	assert_int_equal(shown.bits, 128 + 64);
 	assert_int_equal(shown.delay_ms, 3000);
-	/* What has decayed is not shown. */
+	/* A count that has decayed is not shown. */
 	assert_int_equal(list(WEIR_GUARD_DECAY_MS + 1).entries, 1);
 	assert_int_equal(weir_network_parse(WEIR_SPAN("192.0.2.0/24"), &network), 0);
 	assert_int_equal(weir_guard_clear(guard, &network), 1);
@@ -236,6 +236,23 @@ static void the_state_is_listed_and_cleared(void **state)
 	assert_int_equal(weir_guard_clear(guard, NULL), 0);
 }
 
+/* Only under the user's own name, where the user has logged in before. */
+static void a_user_is_cleared(void **state)
+{
+	(void)state;
+	passed_as("alice", "192.0.2.1:1", 0);
+	passed_as("bob", "192.0.2.1:1", 0);
+	failed_as("alice", "192.0.2.1:1", 0);
+	failed_as("bob", "192.0.2.1:1", 0);
+	failed_as("alice", "192.0.2.2:1", 0);
+	assert_int_equal(weir_guard_clear_user(guard, WEIR_SPAN("carol")), 0);
+	assert_int_equal(weir_guard_clear_user(guard, WEIR_SPAN("alice")), 1);
+	assert_int_equal(weir_guard_clear_user(guard, WEIR_SPAN("alice")), 0);
+	assert_int_equal(passed_as("alice", "192.0.2.1:1", 1), 0);
+	assert_int_equal(passed_as("bob", "192.0.2.1:1", 1), WEIR_GUARD_FIRST_MS);
+	assert_int_equal(list(1).entries, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -247,6 +264,7 @@ int main(void)
 	                a_user_who_logged_in_before_waits_for_own_failures_only, setup, teardown),
 	        cmocka_unit_test_setup_teardown(settings_change, setup, teardown),
 	        cmocka_unit_test_setup_teardown(the_state_is_listed_and_cleared, setup, teardown),
+	        cmocka_unit_test_setup_teardown(a_user_is_cleared, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* The arithmetic of SCRAM against the example of RFC 7677 3, and the verifier's text. */
+/* The computations of SCRAM against the example of RFC 7677 3, and the text of the verifier. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ static void text_of_a_verifier(void **state)
 	weir_scram_format(&parsed, again);
 	assert_string_equal(text, again);
 	assert_memory_equal(&parsed, &made, sizeof made);
-	/* Cut short anywhere, or with another byte at any place, it is another or none. */
+	/* A verifier that is cut, or has another byte, is malformed or another one. */
 	for (size_t i = 0; i < size; i++) {
 		char changed[WEIR_SCRAM_TEXT_MAX];
 		assert_int_equal(weir_scram_parse(weir_span(text, i), &parsed), WEIR_E_SYNTAX);

@@ -1,4 +1,4 @@
-/* The SMTP client against a host that says what it is told to. */
+/* The SMTP client against a host with scripted replies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,7 +26,7 @@
 static struct weir_loop *loop;
 static struct host host;
 
-/* -- what the client tells --------------------------------------------------------------------- */
+/* -- events of the client --------------------------------------------------------------------- */
 
 enum {
 	RECIPIENTS_MAX = 300
@@ -34,8 +34,8 @@ enum {
 
 static struct {
 	struct weir_smtp_client *client;
-	const struct weir_smtp_mail *mail; /* sent when it is ready first */
-	unsigned again;                    /* … and so many times more */
+	const struct weir_smtp_mail *mail; /* sent when the client is ready */
+	unsigned again;                    /* so many times more */
 	unsigned readies;
 	unsigned closes;
 	unsigned told[RECIPIENTS_MAX];
@@ -183,7 +183,7 @@ static void each_recipient_has_a_result(void **state)
 		assert_string_equal(seen.texts[2], "451 4.3.0 Later");
 		assert_int_equal(seen.codes[3], 250);
 		assert_int_equal(host.messages, 1);
-		/* Nobody is left. */
+		/* No recipient is left. */
 		MESSAGE("x\r\n", 2);
 		recipients[0].address = recipients[1].address = WEIR_SPAN("bad@example.org");
 		run(&mail);
@@ -232,7 +232,7 @@ static void refusals(void **state)
 		assert_int_equal(seen.codes[0], 421);
 		assert_int_equal(seen.code, 421);
 		host.message = NULL;
-		/* A server that lets DATA pass without a recipient. */
+		/* A server that accepts DATA without a recipient. */
 		host.data = "354 Go\r\n";
 		MESSAGE("x\r\n", 1);
 		recipients[0].address = WEIR_SPAN("bad@example.org");
@@ -278,7 +278,7 @@ static void what_the_server_cannot_take(void **state)
 	assert_int_equal(seen.codes[1], 552);
 	assert_string_equal(host.said, "EHLO me\nQUIT\n");
 	MESSAGE("x\r\n", 1);
-	envelope.eight_bit = true;
+	envelope.binary = true;
 	run(&mail);
 	assert_int_equal(seen.codes[0], 554);
 	MESSAGE("x\r\n", 1);
@@ -295,7 +295,69 @@ static void what_the_server_cannot_take(void **state)
 	host.ehlo = NULL;
 }
 
-/* RFC 6531: a client that always asks for it must not make its mail bounce. */
+/* RFC 6152 3. BODY in the envelope does not matter. */
+static void eight_bits_are_encoded_for_a_server_that_takes_seven(void **state)
+{
+	(void)state;
+	static const char encoded[] =
+	        "A: b\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+	        "\r\nabcdefghijklm=E4\r\n.x\r\n";
+	for (int i = 0; i < 2; i++) {
+		host.ehlo = "250-host\r\n250 SIZE 1000\r\n";
+		MESSAGE("A: b\r\n\r\nabcdefghijklm\xe4\r\n.x\r\n", 2);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[1], 250);
+		assert_int_equal(host.content_size, sizeof encoded - 1);
+		assert_memory_equal(host.content, encoded, sizeof encoded - 1);
+		assert_string_equal(host.said,
+		        "EHLO me\nMAIL FROM:<al@example.org> SIZE=94\nRCPT TO:<bob@example.org>\n"
+		        "RCPT TO:<bob@example.org>\nDATA\nQUIT\n");
+		/* Not needed. */
+		MESSAGE("Content-Transfer-Encoding: 8bit\r\n\r\nx\r\n", 1);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[0], 250);
+		assert_int_equal(host.content_size, 38);
+		/* Too large when it is encoded. */
+		host.ehlo = "250-host\r\n250 SIZE 93\r\n";
+		MESSAGE("A: b\r\n\r\nabcdefghijklm\xe4\r\n.x\r\n", 1);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[0], 552);
+		/* Signed. */
+		MESSAGE("Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xe4\r\n--b--\r\n",
+		        1);
+		envelope.eight_bit = i;
+		run(&mail);
+		assert_int_equal(seen.codes[0], 554);
+	}
+	/* SMTPUTF8 implies 8BITMIME (RFC 6531 3.1). */
+	host.ehlo = "250-host\r\n250 SMTPUTF8\r\n";
+	MESSAGE("A: b\r\n\r\n\xe4\r\n", 1);
+	envelope.eight_bit = true;
+	run(&mail);
+	assert_int_equal(host.content_size, 11);
+	host.ehlo = NULL;
+}
+
+/* The final dot must be at the start of a line, or no server sees the end of the message. */
+static void a_message_that_does_not_end_in_a_line_end(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *message, *sent;
+	} cases[] = {{"x", "x\r\n"}, {"x\r", "x\r\r\n"}, {"x\r\n\r", "x\r\n\r\r\n"},
+	        {"\r", "\r\r\n"}, {"x\r\n.", "x\r\n.\r\n"}, {"x\ny", "x\r\ny\r\n"}, {"", ""}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		run(message(cases[i].message, strlen(cases[i].message), 1));
+		assert_int_equal(seen.codes[0], 250);
+		assert_int_equal(host.content_size, strlen(cases[i].sent));
+		assert_memory_equal(host.content, cases[i].sent, host.content_size);
+	}
+}
+
+/* RFC 6531: a client that always asks for it must not cause a bounce. */
 static void smtputf8_is_asked_for_where_it_is_needed(void **state)
 {
 	(void)state;
@@ -422,7 +484,8 @@ static void memory_may_fail_anywhere(void **state)
 	struct weir_smtp_client_options mine = options();
 	bool failed = true;
 	for (unsigned good = 0; failed; good++) {
-		MESSAGE("x\r\n", 2);
+		host.ehlo = "250 host\r\n";
+		MESSAGE("A: b\r\n\r\nabcdefghijklm\xe4\r\n.x\r\n", 2);
 		fail_allocation_after(good, false);
 		int error = start(&mine, &mail);
 		if (error == 0)
@@ -467,6 +530,8 @@ int main(void)
 	        CLIENT_TEST(refusals),
 	        CLIENT_TEST(greetings),
 	        CLIENT_TEST(what_the_server_cannot_take),
+	        CLIENT_TEST(eight_bits_are_encoded_for_a_server_that_takes_seven),
+	        CLIENT_TEST(a_message_that_does_not_end_in_a_line_end),
 	        CLIENT_TEST(smtputf8_is_asked_for_where_it_is_needed),
 	        CLIENT_TEST(parameters),
 	        CLIENT_TEST(authentication),

@@ -1,4 +1,4 @@
-/* Replies of servers: what they mean, and what is none. */
+/* Replies of servers, valid and malformed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "client_reply.h"
 
-/* The code, or an error; 0: it is not complete. */
+/* Returns the code or an error; 0: the reply is not complete. */
 static int feed(struct smtp_reply *reply, const char *lines)
 {
 	struct weir_span rest = weir_span_of(lines), line;

@@ -1,4 +1,4 @@
-/* The SMTP client and TLS: when it is spoken, and when nothing is said without it. */
+/* The SMTP client and TLS: when it is used, and when nothing is sent without it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,13 +85,13 @@ static void offered_and_taken(void **state)
 	assert_string_equal(host.said, "EHLO me\nSTARTTLS\nEHLO me\nQUIT\n");
 	run(WEIR_SMTP_CLIENT_TLS_OFF, NULL, "localhost");
 	assert_string_equal(host.said, "EHLO me\nQUIT\n");
-	/* Another host's certificate. */
+	/* A certificate of another host. */
 	run(WEIR_SMTP_CLIENT_TLS_REQUIRED, verifying, "other.example");
 	assert_true(seen.in_tls);
 	assert_int_equal(seen.code, 0);
 	assert_int_equal(seen.readies, 0);
 	assert_string_equal(host.said, "EHLO me\nSTARTTLS\n");
-	/* Whoever reads the log has to know why. */
+	/* The log must have the reason. */
 	static const char *const parts[] = {"TLS failed: ", "ostname mismatch",
 	        "asked for other.example", "TLSv1.3", "issued by ", "valid until ",
 	        "DNS:localhost"};
@@ -121,7 +121,7 @@ static void not_offered(void **state)
 	assert_int_equal(seen.readies, 0);
 }
 
-/* What somebody in between puts behind the reply to STARTTLS is not taken for the server's word. */
+/* Plain text that an attacker puts behind the reply to STARTTLS is not taken for a reply. */
 static void nothing_in_clear_behind_starttls(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * The bytes of a message against a plain model, which looks at one byte at a time: with random
- * input of the bytes that matter, cut at random, and the forms that have been used to smuggle.
+ * The scan of a message against a plain model, which reads one byte at a time: random input of the
+ * bytes that matter, cut at random, and the forms that have been used for smuggling.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,11 +35,11 @@ static void put(struct received *received, const char *bytes, size_t size)
 
 static void settle(struct received *received)
 {
-	if (received->data.owed == WEIR_SMTP_OWED_CR)
+	if (received->data.line_end == SMTP_LINE_END_CR)
 		put(received, "\r", 1);
-	if (received->data.owed == WEIR_SMTP_OWED_CRLF)
+	if (received->data.line_end == SMTP_LINE_END_CRLF)
 		put(received, "\r\n", 2);
-	received->data.owed = WEIR_SMTP_OWED_NOTHING;
+	received->data.line_end = SMTP_LINE_END_NONE;
 }
 
 static void on_piece(struct weir_cutter *cutter, struct weir_span bytes)
@@ -73,11 +73,11 @@ static bool held(const struct weir_cutter *cutter)
 
 static const struct weir_cutter_type type = {on_request, on_piece, on_overflow, held};
 
-/* Feeds a stretch, up to the end if that is in it; the bytes that were used. */
+/* Feeds a stretch, up to the end if it has one; returns the bytes used. */
 static size_t feed(struct received *received, const char *text, size_t size)
 {
 	struct weir_region region;
-	/* A copy of the exact size, so that a sanitizer sees who looks beyond it. */
+	/* A copy of the exact size, so that a sanitizer detects a read beyond it. */
 	char *copy = malloc(size ? size : 1);
 	memcpy(copy, text, size);
 	assert_int_equal(weir_cutter_begin(&received->cutter, weir_span(copy, size), &region), 0);
@@ -113,7 +113,7 @@ struct model {
 	bool bare;
 };
 
-/* `line` says that dots at the beginning of lines count. */
+/* `line`: dots at the start of lines are special. */
 static void model_take(
         struct model *model, const char *text, size_t size, bool dots, bool normalise)
 {
@@ -159,7 +159,7 @@ static size_t random_text(char *text, size_t most)
 	return size;
 }
 
-/* Cuts of every size, small ones above all. */
+/* Cuts of every size, mostly small ones. */
 static size_t random_cut(size_t left)
 {
 	size_t size = rand() % 2 ? 1 + (size_t)rand() % 3 : 1 + (size_t)rand() % 40;
@@ -203,7 +203,7 @@ static void messages_are_as_the_model_has_them(void **state)
 	}
 }
 
-/* What others have taken for the end of a message, or for its dot. */
+/* Forms that other servers have taken for the end of a message, or for its dot. */
 static void what_smuggles_does_not_end(void **state)
 {
 	(void)state;
@@ -251,7 +251,7 @@ static void the_shortest_messages(void **state)
 	end(&received);
 }
 
-/* Long lines are handed on as they come, and cost no memory. */
+/* Long lines are passed on as they come, and need no memory. */
 static void a_line_without_end(void **state)
 {
 	(void)state;
@@ -269,7 +269,7 @@ static void a_line_without_end(void **state)
 
 /* -- BDAT -------------------------------------------------------------------------------------- */
 
-/* As a message in chunks of random size, each cut at random. */
+/* A message in chunks of random size, each cut at random. */
 static void compare_chunks(const char *text, size_t size, bool normalise)
 {
 	struct model model = {0};

@@ -1,4 +1,4 @@
-/* Sinks that fail, are full or slow; mail for here and elsewhere at once; no memory. */
+/* Sinks that fail, are full or slow; local and remote recipients together; no memory. */
 #include "talk.h"
 
 #define BEGUN(recipients) HELLO "C: MAIL FROM:<a@b>\nS: 250\n" recipients
@@ -32,7 +32,7 @@ static void refused_at_the_beginning(void **state)
 		        cases[i].reply, BYE);
 		talk_in_all_paces(script);
 	}
-	/* What the other sink has begun is taken back. */
+	/* The delivery of the other sink is aborted. */
 	assert_int_equal(talk.local.begun, talk.local.aborted);
 	assert_int_equal(talk.local.open, 0);
 }
@@ -63,7 +63,7 @@ static void writing_fails(void **state)
 	assert_int_equal(talk.relay.begun, talk.relay.aborted + talk.relay.committed);
 }
 
-/* A sink that never has room stops the client, and loses nothing. */
+/* A sink without room pauses the client; nothing is lost. */
 static void always_full(void **state)
 {
 	(void)state;
@@ -121,7 +121,7 @@ static void both_ways(void **state)
 	assert_string_equal(talk_message(&talk.relay), "A: b\r\n\r\ntext\r\n");
 }
 
-/* Whatever fails, the one reply of SMTP is true for all: nobody has the message. */
+/* The one reply of SMTP is true for all recipients: after a failure none has the message. */
 static void for_all_or_for_none(void **state)
 {
 	(void)state;
@@ -132,7 +132,7 @@ static void for_all_or_for_none(void **state)
 	assert_int_equal(talk.relay.released, 0);
 	assert_int_equal(talk.relay.committed, 0);
 	assert_int_equal(talk.relay.aborted, 3);
-	/* Of several errors that which asks to try again. */
+	/* A temporary error goes before a permanent one. */
 	talk.local.results[1] = -EIO;
 	talk_in_all_paces(
 	        BEGUN(RCPT("alice@example.org") RCPT("bob@example.org")) TEXT "S: 451 4.3.0\n" BYE);
@@ -145,7 +145,10 @@ static void for_all_or_for_none(void **state)
 	assert_int_equal(talk.events[WEIR_SMTP_FAILED], 9);
 }
 
-/* A client that says the size will hear at RCPT who is full, so that the others get theirs. */
+/*
+ * If the client gives SIZE, RCPT refuses the full mailbox at the next attempt, so that the others
+ * get the message.
+ */
 static void one_full_mailbox_of_several_is_temporary(void **state)
 {
 	(void)state;
@@ -175,14 +178,35 @@ static void a_full_mailbox_is_refused_at_rcpt(void **state)
 		        "from <a@b> size=20\nto <alice@example.org> user=alice");
 		assert_int_equal(talk.local.checked_size, 20);
 	}
-	/* A session that ends meanwhile. */
+	/* A session that ends during the check. */
 	struct peer peer = talk_connect();
 	talk_on(&peer, TALK_LINES, BEGUN("C: RCPT TO:<alice@example.org>\n"));
 	peer_close(&peer);
 	TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0);
 }
 
-/* What comes with such a field says nothing: the one of this delivery stands in front. */
+static void lmtp_refuses_a_full_mailbox_at_rcpt(void **state)
+{
+	(void)state;
+	struct weir_smtp_options options = talk_options();
+	options.personality = WEIR_SMTP_LMTP;
+	options.users = NULL;
+	talk_start(&options);
+	talk.local.check_results[1] = -EDQUOT;
+	for (int slow = 0; slow < 2; slow++) {
+		talk.local.slow_checks = slow;
+		talk_in_all_paces(
+		        "S: 220\nC: LHLO a\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\n"
+		        "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250 \n"
+		        "C: MAIL FROM:<a@b> SIZE=20\nC: RCPT TO:<bob@example.org>\n"
+		        "C: RCPT TO:<alice@example.org>\nC: RCPT TO:<carol@example.org>\n"
+		        "C: DATA\nS: 250\nS: 552 5.2.2\nS: 250 2.1.5\nS: 250 2.1.5\nS: 354\n"
+		        "C: A: b\nC: \nC: text\nC: .\nS: 250 2.0.0\nS: 250 2.0.0\n" BYE);
+		assert_int_equal(talk.local.checked_size, 20);
+	}
+}
+
+/* A Return-Path that comes with the message is removed: the one of this delivery is in front. */
 static void a_return_path_that_came_is_left_out(void **state)
 {
 	(void)state;
@@ -194,7 +218,10 @@ static void a_return_path_that_came_is_left_out(void **state)
 	assert_string_equal(talk_message(&talk.local),
 	        "A: b\r\nReturn-Paths: c\r\nBcc: e\r\n\r\nReturn-Path: body\r\n");
 	assert_string_equal(talk_message(&talk.relay), talk_message(&talk.local));
-	/* What only goes on is not looked at; what ends in its header is whole. */
+	/*
+	 * The header of a relayed message is not changed. A message that ends in its header is
+	 * complete.
+	 */
 	talk_in_all_paces(BEGUN(RCPT(
 	        "out@example.org")) "C: DATA\nS: 354\nC: Return-Path: <x@y>\nC: .\nS: 250\n" BYE);
 	assert_string_equal(talk_message(&talk.relay), "Return-Path: <x@y>\r\n");
@@ -233,7 +260,7 @@ static void one_copy_a_mailbox(void **state)
 	        fake_sink_envelope(&talk.relay), "from <a@b>\nto <dan@elsewhere.example>");
 }
 
-/* Pipelined messages are committed side by side, a few at a time, and answered in order. */
+/* Pipelined messages are committed concurrently, a few at a time, and answered in order. */
 static void commits_side_by_side(void **state)
 {
 	(void)state;
@@ -282,7 +309,10 @@ static void mail_for_elsewhere_without_a_relay_is_refused_for_good(void **state)
 	                        "C: DATA\nS: 554 5.5.1\n") BYE);
 }
 
-/* Each allocation fails once: the client hears of it, or is cut off; nothing is lost or leaks. */
+/*
+ * Each allocation fails once: the client gets an error or is disconnected; nothing is lost or
+ * leaks.
+ */
 static void without_memory(void **state)
 {
 	(void)state;
@@ -320,7 +350,7 @@ static void without_memory(void **state)
 	fail_msg("there is always another allocation");
 }
 
-/* What an idle session costs, the channel not counted. */
+/* The memory of an idle session, without the channel. */
 static void idle_sessions_are_small(void **state)
 {
 	(void)state;
@@ -358,6 +388,7 @@ int main(void)
 	        TEST(for_all_or_for_none),
 	        TEST(one_full_mailbox_of_several_is_temporary),
 	        TEST(a_full_mailbox_is_refused_at_rcpt),
+	        TEST(lmtp_refuses_a_full_mailbox_at_rcpt),
 	        TEST(a_return_path_that_came_is_left_out),
 	        TEST(a_nul_needs_binarymime),
 	        TEST(one_copy_a_mailbox),

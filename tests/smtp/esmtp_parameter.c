@@ -1,4 +1,4 @@
-/* ESMTP's parameters and xtext. */
+/* ESMTP parameters and xtext. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 
 #include "esmtp_parameter.h"
 
-/* All of them as "KEY=value|KEY|", or "bad". */
+/* Returns all parameters as "KEY=value|KEY|", or "bad". */
 static const char *list(const char *text)
 {
 	static char all[300];

@@ -1,5 +1,5 @@
 /*
- * The envelope as text: `from <a@b> size=1 8bit utf8 hdrs envid=x`, and a line a recipient:
+ * The envelope as text: `from <a@b> size=1 8bit utf8 hdrs envid=x`, and a line for each recipient:
  * `to <c@d> user=c notify=2 orcpt=rfc822;c@d`.
  */
 #include <errno.h>
@@ -95,7 +95,7 @@ static int fake_write(struct weir_mail_delivery *base, struct weir_span bytes)
 	struct fake_delivery *delivery = (struct fake_delivery *)base;
 	struct fake_sink *sink = sink_of(base);
 	if (delivery->full || delivery->failed || delivery->done || !bytes.size)
-		abort(); /* nobody may write now */
+		abort(); /* nothing may be written now */
 	weir_buffer_append(&sink->bytes, bytes.data, bytes.size, SIZE_MAX);
 	if (sink->write_error && sink->bytes.size > sink->write_error_after) {
 		delivery->failed = true;

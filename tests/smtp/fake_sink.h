@@ -1,4 +1,4 @@
-/* A sink in memory that does as it is told: fails, is full, takes its time; and remembers. */
+/* A sink in memory that fails, is full or is slow as the test wants, and records its input. */
 #ifndef WEIR_TEST_FAKE_SINK_H
 #define WEIR_TEST_FAKE_SINK_H
 
@@ -9,18 +9,18 @@
 struct fake_sink {
 	struct weir_mail_sink base;
 
-	/* What it is to do. */
+	/* Set by the test. */
 	int begin_error;
 	int write_error;
 	size_t write_error_after; /* bytes */
-	int ready_error;          /* told instead of room, after a write that was full */
+	int ready_error;          /* reported instead of room, after a write that was full */
 	bool always_full;
 	bool slow;            /* commits wait for fake_sink_release */
 	int results[8];       /* by recipient */
-	int check_results[4]; /* of the first characters of users a, b, c, d */
-	bool slow_checks;     /* these are told from the loop */
+	int check_results[4]; /* for users whose names begin with a, b, c, d */
+	bool slow_checks;     /* checks are answered from the loop */
 
-	/* What it has seen; of the message that began last. */
+	/* Recorded, of the message that began last. */
 	unsigned begun, committed, aborted;
 	unsigned held, released;
 	uint64_t checked_size;
@@ -33,10 +33,10 @@ struct fake_sink {
 struct fake_sink fake_sink_make(void);
 void fake_sink_free(struct fake_sink *sink);
 
-/* Lets slow commits go on. */
+/* Continues slow commits. */
 void fake_sink_release(struct fake_sink *sink);
 
-/* Ended by NUL. */
+/* With a NUL. */
 const char *fake_sink_bytes(struct fake_sink *sink);
 const char *fake_sink_envelope(struct fake_sink *sink);
 

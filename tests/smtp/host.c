@@ -1,4 +1,4 @@
-/* An SMTP server of a few lines, strict about the order of things and about CRLF. */
+/* An SMTP server of a few lines, strict about the order of commands and about CRLF. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,7 @@ struct visit {
 	struct weir_sasl *sasl;
 };
 
-/* A byte a call of the kernel. */
+/* One byte for each send. */
 struct drip {
 	size_t at;
 	char text[512];
@@ -216,10 +216,12 @@ void host_start(struct host *host, struct weir_loop *loop)
 
 void host_start_tls(struct host *host, struct weir_loop *loop, struct weir_tls *tls)
 {
-	struct weir_server_options options = {
-	        .address = local_address(), .protocol = &protocol, .context = host, .tls = tls};
+	struct weir_server_options options = {.listener.address = local_address(),
+	        .protocol = &protocol,
+	        .context = host,
+	        .listener.tls = tls};
 	*host = (struct host){.loop = loop};
-	options.bounds = (struct weir_bounds){.replies_max = 4096,
+	options.listener.bounds = (struct weir_bounds){.replies_max = 4096,
 	        .idle_ms = 1 << 30,
 	        .request_ms = 1 << 30,
 	        .progress_ms = 1 << 30};

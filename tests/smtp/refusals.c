@@ -1,4 +1,7 @@
-/* What is refused, and how: commands, addresses, sizes, haste; smuggling; disconnects anywhere. */
+/*
+ * Refusals of commands, addresses and sizes, and of early input; smuggling; disconnects at every
+ * point.
+ */
 #include "talk.h"
 
 static void commands_out_of_order(void **state)
@@ -55,10 +58,10 @@ static void malformed_commands(void **state)
 
 static const char *const lenient_senders[] = {"<a@b_c.com>", "<a..b@x>", "<a.@x>", "<.a@x>",
         "<a@b.com.>", "a@x", "a@x SIZE=1", "< a@x >", "Alice <a@x>", "\"A <b\" <a@x> SIZE=1",
-        "<a@x> (Alice)", "a@x (Alice) SIZE=1", "<a>", "a",
+        "<a@x> (Alice)", "a@x (Alice) SIZE=1", "<(A) a@x>", "<a\\@b@x>", "<a>", "a",
         "<aaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaaaaaaabbbbbbbbbbaaaaa@x>"};
 
-/* Real senders send these, and every other server takes them. */
+/* Real senders use these addresses, and every other server accepts them. */
 static void addresses_of_real_senders_are_taken(void **state)
 {
 	(void)state;
@@ -103,7 +106,7 @@ static void a_bare_line_feed_ends_it(void **state)
 	talk_in_all_paces("S: 220\nC. \\n\nS: 500 5.5.2\nS.\n");
 }
 
-/* Never for anybody from anywhere. */
+/* No client may relay without permission, with any form of address. */
 static void no_open_relay(void **state)
 {
 	(void)state;
@@ -130,7 +133,7 @@ static void haste(void **state)
 	                          "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\n"
 	                          "S: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250-\nS: 250 \n"
 	                          "S: 554 5.5.0\nS.\n");
-	/* HELO knows no pipelining at all. */
+	/* HELO has no pipelining at all. */
 	talk_script(TALK_AT_ONCE, "S: 220\nC: HELO a\nS: 250\n"
 	                          "C: MAIL FROM:<a@b>\nC: NOOP\nS: 250\nS: 554 5.5.0\nS.\n");
 	/* The message before the 354. */
@@ -250,7 +253,7 @@ static void bounds_on_messages(void **state)
 	              "C: MAIL FROM:<a@b>\nS: 421 4.7.0\nS.\n");
 }
 
-/* A message without end is not listened to without end. */
+/* A message without an end is not read for ever. */
 static void a_message_without_end(void **state)
 {
 	(void)state;
@@ -325,7 +328,7 @@ static void a_loop_of_mail(void **state)
 	}
 }
 
-/* The client goes away after every byte of a conversation; in an orderly way, and not. */
+/* The client disconnects after every byte of a conversation, with and without an orderly close. */
 static void disconnects_everywhere(void **state)
 {
 	(void)state;
@@ -354,7 +357,7 @@ static void disconnects_everywhere(void **state)
 		fake_sink_release(&talk.local);
 		assert_true(TURN_UNTIL(
 		        talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 0));
-		/* What was complete is delivered all the same. */
+		/* A complete message is delivered nevertheless. */
 		fake_sink_release(&talk.local);
 		assert_true(TURN_UNTIL(talk.loop, talk.local.open == 0 && talk.relay.open == 0));
 	}
@@ -367,7 +370,7 @@ static void too_many_connections(void **state)
 {
 	(void)state;
 	struct weir_smtp_options options = talk_options();
-	assert_int_equal(weir_peers_create(2, 0, &options.peers), 0);
+	assert_int_equal(weir_peers_create(2, 0, &options.listener.peers), 0);
 	talk_start(&options);
 	struct peer first = talk_connect(), second = talk_connect();
 	talk_on(&first, TALK_LINES, HELLO);
@@ -378,15 +381,15 @@ static void too_many_connections(void **state)
 	        TURN_UNTIL(talk.loop, weir_server_channels(weir_smtp_listener(talk.server)) == 1));
 	talk_script(TALK_LINES, HELLO);
 	peer_close(&second);
-	assert_true(TURN_UNTIL(talk.loop, weir_peers_count(options.peers) == 0));
-	weir_peers_release(options.peers);
+	assert_true(TURN_UNTIL(talk.loop, weir_peers_count(options.listener.peers) == 0));
+	weir_peers_release(options.listener.peers);
 }
 
 static void silence(void **state)
 {
 	(void)state;
 	struct weir_smtp_options options = talk_options();
-	options.bounds.idle_ms = options.bounds.request_ms = 200;
+	options.listener.bounds.idle_ms = options.listener.bounds.request_ms = 200;
 	talk_start(&options);
 	talk_script(TALK_LINES, HELLO "S: 421 4.4.2\nS.\n");
 	talk_script(TALK_LINES, HELLO "C. NOO\nS: 421 4.4.2\nS.\n");

@@ -1,7 +1,4 @@
-/*
- * The relay: from the queue to a host, with a clock that can be put forward; and the reports that
- * senders get.
- */
+/* The relay: from the queue to a host, with a clock that can be advanced; and the notifications. */
 #include "../store/scratch.h"
 
 #include <weir/buffer.h>
@@ -97,7 +94,7 @@ static bool route(void *context, struct weir_span sender, struct weir_mail_sink 
 static void on_log(void *context, const struct weir_queued *queued, struct weir_span address,
         enum weir_relay_outcome outcome, const char *text)
 {
-	static const char *const names[] = {"sent", "late", "failed", "reported", "unreported"};
+	static const char *const names[] = {"sent", "deferred", "failed", "reported", "unreported"};
 	size_t size = strlen(logged);
 	(void)context, (void)queued;
 	snprintf(logged + size, sizeof logged - size, "%s %.*s %s\n", names[outcome],
@@ -217,7 +214,7 @@ static void messages_are_forwarded(void **state)
 	assert_non_null(strstr(host.said, "RCPT TO:<bob@there.example> ORCPT=rfc822;orig@x\n"));
 	assert_non_null(strstr(host.said, "ENVID=env+201"));
 	assert_non_null(strstr(logged, "sent bob@there.example 250 2.0.0 Taken\n"));
-	/* Connections that idle are closed. */
+	/* Idle connections are closed. */
 	clock_advance(WEIR_RELAY_IDLE_MS + 1000);
 	assert_true(TURN_UNTIL(loop, !host.open));
 }
@@ -253,7 +250,7 @@ static void a_refusal_is_reported(void **state)
 	assert_non_null(strstr(logged, "reported al@here.example final\n"));
 }
 
-/* Whatever the message is like, and whatever the host takes. */
+/* For every kind of message and every host. */
 static void a_report_can_be_sent_to_any_host(void **state)
 {
 	(void)state;
@@ -283,7 +280,7 @@ static void a_report_can_be_sent_to_any_host(void **state)
 		for (size_t at = 0; at < host.content_size; at++)
 			assert_true(host.content[at] > 0);
 	}
-	/* An address that needs SMTPUTF8 needs it for the report, too. */
+	/* An address that needs SMTPUTF8 needs it for the notification, too. */
 	host.ehlo = NULL;
 	stop_relay(5000);
 	struct weir_smtp_relay_options from = options();
@@ -301,14 +298,14 @@ static void a_remote_sender_hears_by_the_queue(void **state)
 	(void)state;
 	enqueue_to("carol@far.example", "bad@there.example");
 	empty_queue();
-	/* The report has gone to the host. */
+	/* The notification has been sent to the host. */
 	assert_int_equal(host.messages, 1);
 	assert_int_equal(mailbox.count, 0);
 	assert_non_null(strstr(host.said, "MAIL FROM:<> "));
 	assert_non_null(strstr(host.said, "RCPT TO:<carol@far.example> NOTIFY=NEVER\n"));
 }
 
-/* A report that nobody takes ends there. */
+/* A notification that no host accepts is dropped. */
 static void no_report_of_a_report(void **state)
 {
 	(void)state;
@@ -321,7 +318,7 @@ static void no_report_of_a_report(void **state)
 	assert_int_equal(weir_mail_queue_count(queue), 0);
 }
 
-/* However much the host says of it. */
+/* The length of the reply does not matter. */
 static void a_long_refusal_is_final(void **state)
 {
 	(void)state;
@@ -375,19 +372,19 @@ static void tried_later_and_given_up(void **state)
 {
 	(void)state;
 	enqueue_to("al@here.example", "late@there.example");
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late late@") == 1));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred late@") == 1));
 	turns(20);
-	assert_int_equal(count_of(logged, "late late@"), 1);
+	assert_int_equal(count_of(logged, "deferred late@"), 1);
 	/* After 5 minutes, not before; then after 10, and so on. */
 	clock_advance((WEIR_RELAY_RETRY_FIRST_S - 10) * 1000);
 	turns(100);
-	assert_int_equal(count_of(logged, "late late@"), 1);
+	assert_int_equal(count_of(logged, "deferred late@"), 1);
 	clock_advance(12 * 1000);
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late late@") == 2));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred late@") == 2));
 	turns(20);
 	clock_advance(9 * 60 * 1000);
 	turns(100);
-	assert_int_equal(count_of(logged, "late late@"), 2);
+	assert_int_equal(count_of(logged, "deferred late@"), 2);
 	assert_int_equal(mailbox.count, 0);
 	for (int hours = 0; hours < 6; hours++) {
 		clock_advance(60 * 60 * 1000);
@@ -416,10 +413,10 @@ static void a_host_that_is_down(void **state)
 	turns(5);
 	for (int i = 0; i < 8; i++)
 		enqueue_to("al@here.example", "bob@there.example");
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late bob@") >= 1));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred bob@") >= 1));
 	turns(100);
-	/* Not each of them is tried. */
-	assert_in_range(count_of(logged, "late bob@"), 1, WEIR_RELAY_CONNECTIONS_MAX);
+	/* Not all of them are tried. */
+	assert_in_range(count_of(logged, "deferred bob@"), 1, WEIR_RELAY_CONNECTIONS_MAX);
 	assert_non_null(strstr(logged, "127.0.0.1, port "));
 	assert_non_null(strstr(logged, "Connection refused"));
 	assert_int_equal(weir_mail_queue_count(queue), 8);
@@ -434,11 +431,11 @@ static void a_host_that_is_down(void **state)
 static void what_is_cut_off_stays(void **state)
 {
 	(void)state;
-	host.message = ""; /* the connection ends instead of an answer */
+	host.message = ""; /* it closes the connection instead of a reply */
 	enqueue_to("al@here.example", "bob@there.example");
-	assert_true(TURN_UNTIL(loop, count_of(logged, "late bob@") == 1));
+	assert_true(TURN_UNTIL(loop, count_of(logged, "deferred bob@") == 1));
 	assert_int_equal(weir_mail_queue_count(queue), 1);
-	host.greeting = ""; /* never one */
+	host.greeting = ""; /* it never sends one */
 	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000);
 	turns(50);
 	stop_relay(100);
@@ -457,7 +454,7 @@ static void a_mailbox_that_is_full(void **state)
 	clock_advance(WEIR_RELAY_RETRY_FIRST_S * 1000 + 1000);
 	empty_queue();
 	assert_int_equal(mailbox.count, 1);
-	/* The message itself was tried once. */
+	/* The message itself was sent once. */
 	assert_int_equal(count_of(host.said, "MAIL FROM"), 1);
 	mailbox.error = -ENOENT;
 	enqueue_to("al@here.example", "bad@there.example");
@@ -495,11 +492,11 @@ static void bad_options(void **state)
 	from.host = "no.such.host.invalid";
 	assert_int_equal(weir_smtp_relay_reload(relay, &from), 0);
 	enqueue_to("al@here.example", "bob@there.example");
-	assert_true(TURN_UNTIL(loop, strstr(logged, "late bob@there.example no.such.host")));
+	assert_true(TURN_UNTIL(loop, strstr(logged, "deferred bob@there.example no.such.host")));
 	weir_smtp_relay_destroy(NULL);
 }
 
-/* A resolver that knows smart.example from a file, and asks a server that never answers. */
+/* A resolver that has smart.example from a file, and asks a server that never replies. */
 static struct weir_resolver *make_resolver(int *ret_fd)
 {
 	struct weir_address address = local_address();
@@ -518,7 +515,7 @@ static struct weir_resolver *make_resolver(int *ret_fd)
 	return resolver;
 }
 
-/* Settings that change, and the end, while a name is being looked up. */
+/* New settings, and the end, during a lookup. */
 static void a_host_by_name(void **state)
 {
 	(void)state;

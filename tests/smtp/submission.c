@@ -1,4 +1,4 @@
-/* Submission: AUTH and its refusals, whose address it is, what is added; STARTTLS. */
+/* Submission: AUTH and its refusals, sender addresses, added fields; STARTTLS. */
 #include <weir/base64.h>
 #include <weir/sasl.h>
 #include <weir/tls.h>
@@ -43,7 +43,7 @@ static void mechanisms(void **state)
 	                        "C: AUTH PLAIN\nS: 334 \nC: *\nS: 501 5.7.0\n"
 	                        "C: AUTH LOGIN\nS: 334\nC: \nS: 334\nC: *\nS: 501 5.7.0\n"
 	                        "C: NOOP\nS: 250\nC: QUIT\nS: 221\nS.\n");
-	/* Within a transaction it is refused (RFC 4954 4). */
+	/* It is refused within a transaction (RFC 4954 4). */
 	struct weir_smtp_options options = talk_options();
 	weir_smtp_destroy(talk.server);
 	talk_start(&options);
@@ -64,7 +64,7 @@ static void wrong_passwords(void **state)
 	assert_int_equal(talk.events[WEIR_SMTP_DENIED], 5);
 }
 
-/* The connection goes while the password is being checked. */
+/* The client disconnects while the password is being checked. */
 static void gone_during_a_check(void **state)
 {
 	(void)state;
@@ -97,7 +97,7 @@ static void whose_address_it_is(void **state)
 	                    "C: QUIT\nS: 221\nS.\n");
 }
 
-/* What is missing stands at the end of the header, whatever the header is. */
+/* Missing fields are added at the end of every kind of header. */
 static void fields_are_added(void **state)
 {
 	(void)state;
@@ -139,7 +139,7 @@ static void fields_are_added(void **state)
 	assert_non_null(strstr(fake_sink_bytes(&talk.local), " with ESMTPA id "));
 }
 
-/* The same in chunks cut at every byte. */
+/* The header also comes in chunks cut at every byte. */
 static void bcc_is_removed(void **state)
 {
 	(void)state;
@@ -218,7 +218,7 @@ static void start_tls(void **state)
 	struct weir_smtp_options options = talk_options();
 	SSL_CTX *context = secret_context();
 	options.auth_in_clear = false;
-	options.tls = make_tls();
+	options.listener.tls = make_tls();
 	talk_start(&options);
 	struct peer peer = talk_connect();
 	talk_on(&peer, TALK_LINES,
@@ -227,38 +227,38 @@ static void start_tls(void **state)
 	                                     "C: MAIL FROM:<a@b>\nS: 250\nC: STARTTLS\nS: 220 2.0.0\n");
 	struct secret secret = secret_begin(&peer, context, "mx.example.org", NULL);
 	assert_true(secret_handshake(&secret));
-	/* Nothing of before is left. */
+	/* No state of the plain text session is left. */
 	say(&secret, "RSET\r\n", "250 2.0.0 Reset\r\n");
-	say(&secret, "MAIL FROM:<a@b>\r\n", "503 5.5.1 Say EHLO first\r\n");
+	say(&secret, "MAIL FROM:<a@b>\r\n", "503 5.5.1 Send EHLO first\r\n");
 	say(&secret, "EHLO a\r\n",
 	        "250-mx.example.org\r\n250-PIPELINING\r\n250-SIZE 33554432\r\n250-8BITMIME\r\n"
 	        "250-BINARYMIME\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250-DSN\r\n250-AUTH PLAIN LOGIN\r\n"
 	        "250-LIMITS MAILMAX=1000 RCPTMAX=1000\r\n250-VRFY\r\n250-HELP\r\n"
 	        "250 ENHANCEDSTATUSCODES\r\n");
-	say(&secret, "STARTTLS\r\n", "503 5.5.1 This is TLS already\r\n");
-	say(&secret, "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", "235 2.7.0 Welcome\r\n");
-	say(&secret, "MAIL FROM:<me@example.org>\r\n", "250 2.1.0 Sender taken\r\n");
+	say(&secret, "STARTTLS\r\n", "503 5.5.1 TLS is already active\r\n");
+	say(&secret, "AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", "235 2.7.0 Authenticated\r\n");
+	say(&secret, "MAIL FROM:<me@example.org>\r\n", "250 2.1.0 Sender accepted\r\n");
 	say(&secret, "RCPT TO:<bob@example.org>\r\nDATA\r\n",
-	        "250 2.1.5 Recipient taken\r\n354 End with a dot on a line of its own\r\n");
+	        "250 2.1.5 Recipient accepted\r\n354 End the message with <CRLF>.<CRLF>\r\n");
 	assert_true(secret_send(&secret, "x\r\n.\r\n", 6));
 	assert_true(TURN_UNTIL(talk.loop, talk.local.committed == 1));
 	assert_non_null(strstr(fake_sink_bytes(&talk.local), "\r\n\t(TLSv1.3 TLS_"));
 	assert_non_null(strstr(fake_sink_bytes(&talk.local), " with ESMTPSA id "));
 	secret_end(&secret);
 	peer_close(&peer);
-	/* What came in clear behind STARTTLS is not taken for what comes in secret. */
+	/* Plain text behind STARTTLS is not taken for a command of the TLS session. */
 	peer = talk_connect();
 	talk_on(&peer, TALK_AT_ONCE,
 	        HELLO_WITH(
 	                "S: 250-STARTTLS\n") "C: STARTTLS\nC: MAIL FROM:<evil@b>\nS: 220 2.0.0\n");
 	secret = secret_begin(&peer, context, NULL, NULL);
 	assert_true(secret_handshake(&secret));
-	assert_true(secret_got(&secret, "554 5.5.0 You have to wait for TLS\r\n"));
+	assert_true(secret_got(&secret, "554 5.5.0 Wait for TLS\r\n"));
 	assert_true(secret_read_end(&secret));
 	secret_end(&secret);
 	peer_close(&peer);
 	SSL_CTX_free(context);
-	weir_tls_release(options.tls);
+	weir_tls_release(options.listener.tls);
 	certificates_remove();
 }
 
@@ -267,21 +267,21 @@ static void implicit_tls(void **state)
 	(void)state;
 	struct weir_smtp_options options = talk_options();
 	SSL_CTX *context = secret_context();
-	options.tls = make_tls();
-	options.implicit_tls = true;
+	options.listener.tls = make_tls();
+	options.listener.tls_upgrade = false;
 	talk_start(&options);
-	weir_smtp_set_tls(talk.server, options.tls);
+	weir_server_set_tls(weir_smtp_listener(talk.server), options.listener.tls);
 	struct peer peer = talk_connect();
 	struct secret secret = secret_begin(&peer, context, "mx.example.org", NULL);
 	assert_true(secret_handshake(&secret));
 	assert_true(secret_got(&secret, "220 mx.example.org ESMTP\r\n"));
-	say(&secret, "NOOP\r\n", "250 2.0.0 Nothing done\r\n");
+	say(&secret, "NOOP\r\n", "250 2.0.0 OK\r\n");
 	say(&secret, "QUIT\r\n", "221 2.0.0 Goodbye\r\n");
 	assert_true(secret_read_end(&secret));
 	secret_end(&secret);
 	peer_close(&peer);
 	SSL_CTX_free(context);
-	weir_tls_release(options.tls);
+	weir_tls_release(options.listener.tls);
 	certificates_remove();
 }
 

@@ -15,7 +15,7 @@ static void on_event(void *context, const struct weir_smtp_event *event)
 struct weir_smtp_options talk_options(void)
 {
 	return (struct weir_smtp_options){
-	        .address = local_address(),
+	        .listener = {.address = local_address(), .tls_upgrade = true},
 	        .hostname = "mx.example.org",
 	        .routes = talk.routes,
 	        .users = talk.users,
@@ -156,7 +156,7 @@ static void expect_end(struct peer *peer)
 		fail_msg("more came: \"%.*s\"", (int)peer->got.size, peer->got.data);
 }
 
-/* Adds what a line of the client's has it send. */
+/* Appends the bytes of a client's line of the script. */
 static void add_line(struct weir_buffer *to_send, const char *line, size_t size)
 {
 	char bytes[4096];

@@ -2,10 +2,10 @@
  * An SMTP server on a loop, two fake sinks behind it, and clients that read their lines from a
  * script:
  *
- *   C: MAIL FROM:<a@b>        sent, with CRLF
- *   S: 250 2.1.0              a line that begins so is to come
- *   C. text                   sent as it is, with the escapes of \r \n \0 and \\ read
- *   S.                        the end of the connection is to come
+ *   C: MAIL FROM:<a@b>        send this, with CRLF
+ *   S: 250 2.1.0              expect a line that begins with this
+ *   C. text                   send this as it is, with the escapes \r \n \0 and \\
+ *   S.                        expect the end of the connection
  */
 #ifndef WEIR_TEST_TALK_H
 #define WEIR_TEST_TALK_H
@@ -45,7 +45,7 @@ extern struct talk talk;
 /* alice, bob and carol (password "secret") at example.org and example.net; some aliases. */
 struct weir_smtp_options talk_options(void);
 
-/* The greeting and EHLO, up to the end of what it offers. */
+/* The greeting and EHLO, up to the last extension. */
 #define HELLO_WITH(auth)                                                                           \
 	"S: 220 mx.example.org ESMTP\n"                                                            \
 	"C: EHLO client.example\n"                                                                 \
@@ -57,34 +57,37 @@ struct weir_smtp_options talk_options(void);
 /* AUTH PLAIN as alice. */
 #define LOGIN "C: AUTH PLAIN AGFsaWNlAHNlY3JldA==\nS: 235 2.7.0\n"
 
-/* The loop, users, routes; then the server, when the test has set its options. */
+/* Makes the loop, users and routes; then the server, when the test has set its options. */
 int talk_set_up(void **state);
 int talk_tear_down(void **state);
 void talk_start(const struct weir_smtp_options *options);
 
-/* How the client's bytes are sent. */
+/* The pace of the client's bytes. */
 enum talk_pace {
 	TALK_LINES,   /* a line at a time */
 	TALK_BYTES,   /* a byte at a time */
-	TALK_AT_ONCE, /* all lines up to the next of the server's */
+	TALK_AT_ONCE, /* all lines up to the server's next */
 };
 
-/* A new connection; says the script, and closes. Fails the test if it does not come to pass. */
+/*
+ * Runs the script on a new connection, and closes it. Fails the test if an expected line does not
+ * come.
+ */
 void talk_script(enum talk_pace pace, const char *script);
-/* On a connection that stands. */
+/* Runs the script on an open connection. */
 void talk_on(struct peer *peer, enum talk_pace pace, const char *script);
 struct peer talk_connect(void);
 
-/* With all defaults. */
+/* Starts the server with all defaults. */
 void talk_start_plain(void);
 
-/* What follows Return-Path and Received, which must be there. */
+/* Returns the message behind Return-Path and Received, which must be there. */
 const char *talk_message(struct fake_sink *sink);
 
-/* Turns until nothing has happened for some milliseconds. */
+/* Turns the loop until nothing has happened for some milliseconds. */
 void talk_settle(void);
 
-/* In every pace. */
+/* Runs the script at every pace. */
 void talk_in_all_paces(const char *script);
 
 #endif

@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <weir/directory.h>
+#include <weir/error.h>
 #include <weir/limits.h>
 
 #include "allocation.h"
@@ -19,6 +20,8 @@ static struct {
 	struct weir_directory_entry found; /* the one named "wanted"; its name is not kept */
 	struct weir_directory *directory;
 	bool close_at_first;
+	char target[64]; /* of `found` */
+	char all[4096];  /* the names, a line each, while there is room */
 } seen;
 
 static void on_batch(
@@ -35,8 +38,13 @@ static void on_batch(
 		if (strcmp(entries[i].name, seen.last) < 0)
 			seen.sorted = false;
 		snprintf(seen.last, sizeof seen.last, "%s", entries[i].name);
-		if (!strcmp(entries[i].name, "wanted"))
+		size_t size = strlen(seen.all);
+		snprintf(seen.all + size, sizeof seen.all - size, "%s\n", entries[i].name);
+		if (!strcmp(entries[i].name, "wanted")) {
 			seen.found = entries[i];
+			snprintf(seen.target, sizeof seen.target, "%s",
+			        entries[i].target ? entries[i].target : "(none)");
+		}
 	}
 	if (seen.close_at_first)
 		weir_directory_close(seen.directory);
@@ -206,6 +214,193 @@ static void errors_are_told(void **state)
 	assert_true(stop_failing_allocations());
 }
 
+/* -- links ------------------------------------------------------------------------------------- */
+
+static const char *target_of(
+        struct weir_tree *tree, const char *path, const char *directory, const char *text)
+{
+	struct weir_directory_options options = {
+	        .tree = tree, .path = path, .links = WEIR_LINKS_TEXT, .sort_max = 100};
+	char name[256];
+	snprintf(name, sizeof name, "%s/wanted", directory);
+	assert_int_equal(symlink(text, in_scratch(name)), 0);
+	read_all(directory, &options);
+	assert_int_equal(unlink(in_scratch(name)), 0);
+	assert_int_equal(seen.found.kind, WEIR_FILE_LINK);
+	return seen.target;
+}
+
+static void links_show_no_path_outside_of_the_root(void **state)
+{
+	struct weir_tree *tree;
+	char large[600];
+	(void)state;
+	make_directory("home");
+	make_directory("home/sub");
+	make_directory("elsewhere");
+	put("home/file", "x");
+	put("elsewhere/secret", "x");
+	memset(large, 'a', sizeof large - 1);
+	large[sizeof large - 1] = 0;
+	assert_int_equal(weir_tree_open(loop, scratch, NULL, &tree), 0);
+	assert_string_equal(target_of(tree, "home//", "home", "file"), "file");
+	assert_string_equal(target_of(tree, "home//", "home", "sub/../file"), "sub/../file");
+	assert_string_equal(target_of(tree, "home//", "home", "nothing/here"), "nothing/here");
+	assert_string_equal(target_of(tree, "home//", "home", "../elsewhere/secret"), "(none)");
+	assert_string_equal(target_of(tree, "home//", "home", "../home/file"), "(none)");
+	assert_string_equal(target_of(tree, "home//", "home", "nothing/../../x"), "(none)");
+	assert_string_equal(target_of(tree, "home//", "home", "/etc/passwd"), "(none)");
+	assert_string_equal(target_of(tree, "home//", "home", large), "(none)");
+	assert_string_equal(target_of(tree, "home//", "home", "wanted"), "wanted");
+	assert_string_equal(target_of(tree, "home//sub", "home/sub", "../file"), "../file");
+	assert_string_equal(target_of(tree, "home//sub", "home/sub", "../../home/file"), "(none)");
+	/* For the root of the tree the same link stays inside. */
+	assert_string_equal(
+	        target_of(tree, "home", "home", "../elsewhere/secret"), "../elsewhere/secret");
+	weir_tree_close(tree);
+}
+
+static void links_are_followed(void **state)
+{
+	struct weir_tree *tree;
+	struct weir_directory_options options = {
+	        .path = "d", .links = WEIR_LINKS_FOLLOW, .details = true};
+	(void)state;
+	make_directory("d");
+	make_directory("d/sub");
+	put("file", "12345");
+	assert_int_equal(weir_tree_open(loop, scratch, NULL, &tree), 0);
+	options.tree = tree;
+	assert_int_equal(symlink("../file", in_scratch("d/wanted")), 0);
+	read_all("d", &options);
+	assert_true(seen.found.linked && seen.found.kind == WEIR_FILE_REGULAR);
+	assert_int_equal(seen.found.size, 5);
+	assert_int_equal(unlink(in_scratch("d/wanted")), 0);
+	assert_int_equal(symlink("sub", in_scratch("d/wanted")), 0);
+	read_all("d", &options);
+	assert_true(seen.found.linked && seen.found.kind == WEIR_FILE_DIRECTORY);
+	for (int i = 0; i < 3; i++) {
+		static const char *const texts[] = {"/etc", "nothing", "../fifo"};
+		assert_int_equal(unlink(in_scratch("d/wanted")), 0);
+		assert_int_equal(symlink(texts[i], in_scratch("d/wanted")), 0);
+		if (i == 2)
+			assert_int_equal(mkfifo(in_scratch("fifo"), 0600), 0);
+		read_all("d", &options);
+		assert_false(seen.found.linked);
+		assert_int_equal(seen.found.kind, WEIR_FILE_LINK);
+	}
+	weir_tree_close(tree);
+}
+
+/* -- patterns ---------------------------------------------------------------------------------- */
+
+static bool begins_with(const char *pattern, const char *name)
+{
+	size_t size = strcspn(pattern, "*");
+	return strncmp(pattern, name, size) == 0 && (pattern[size] || !name[size]);
+}
+
+static void patterns_choose_paths(void **state)
+{
+	struct weir_tree *tree;
+	struct weir_directory_options options = {
+	        .path = "", .sort_max = 100, .details = true, .shown = begins_with};
+	(void)state;
+	make_directory("a1");
+	make_directory("a2");
+	make_directory("a2/b");
+	make_directory("c");
+	make_directory("c/b");
+	put("a1/x1", "1");
+	put("a1/y", "1");
+	put("a2/x2", "1");
+	put("a2/b/x3", "1");
+	put("a3", "1");
+	put("c/b/x4", "1");
+	assert_int_equal(symlink("../c", in_scratch("c/b/around")), 0);
+	assert_int_equal(symlink("c/b", in_scratch("a4")), 0);
+	assert_int_equal(symlink("/etc", in_scratch("a5")), 0);
+	assert_int_equal(symlink("a6", in_scratch("a6")), 0);
+	assert_int_equal(weir_tree_open(loop, scratch, NULL, &tree), 0);
+	options.tree = tree;
+	int before = count_descriptors();
+	static const struct {
+		const char *pattern;
+		const char *names;
+	} cases[] = {
+	        {"a*/x*", "a1/x1\na2/x2\na4/x4\n"},
+	        {"a*", "a1\na2\na3\na4\na5\na6\n"},
+	        {"a1", "a1\n"},
+	        {"a9", ""},
+	        {"*/b/x*", "a2/b/x3\nc/b/x4\n"},
+	        {"*/b", "a2/b\nc/b\n"},
+	        {"/a*//b/*/", "a2/b/x3\n"},
+	        {"c/b/x4", "c/b/x4\n"},
+	        {"c/../*", ""},
+	        {"*/*/*/*", ""},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		options.pattern = cases[i].pattern;
+		options.sort_max = 100;
+		read_all(".", &options);
+		assert_string_equal(seen.all, cases[i].names);
+	}
+	/* The reading is closed in the middle. */
+	options.pattern = "a*/x*";
+	options.sort_max = 0;
+	assert_int_equal(start(".", &options), 0);
+	seen.close_at_first = true;
+	weir_directory_next(seen.directory, on_batch, &seen);
+	turn_until(&seen.batches, 1);
+	options.pattern = "";
+	assert_int_equal(start(".", &options), WEIR_E_LIMIT);
+	options.pattern = "*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*/*";
+	assert_int_equal(start(".", &options), WEIR_E_LIMIT);
+	weir_tree_close(tree);
+	assert_int_equal(count_descriptors(), before - 1);
+}
+
+/* A search without matches is cut into pieces of work, so that other work has its turn. */
+static void a_pattern_without_matches_is_read_in_steps(void **state)
+{
+	enum {
+		DIRECTORIES = 12,
+		FILES = 1000
+	};
+	struct weir_tree *tree;
+	struct weir_directory_options options = {
+	        .path = "", .pattern = "d*/none*", .shown = begins_with};
+	(void)state;
+	for (int i = 0; i < DIRECTORIES; i++) {
+		char name[16];
+		snprintf(name, sizeof name, "d%d", i);
+		fill(name, FILES);
+	}
+	assert_int_equal(weir_tree_open(loop, scratch, NULL, &tree), 0);
+	options.tree = tree;
+	for (unsigned sort_max = 0; sort_max <= 100; sort_max += 100) {
+		uint64_t before = weir_loop_counters(loop)->work_submitted;
+		options.sort_max = sort_max;
+		read_all(".", &options);
+		assert_int_equal(seen.count, 0);
+		uint64_t steps = weir_loop_counters(loop)->work_submitted - before;
+		assert_true(steps >= DIRECTORIES * FILES / WEIR_DIRECTORY_STEP);
+	}
+	/* All matches are found, sorted or not. */
+	options.pattern = "d*/9*";
+	options.sort_max = 0;
+	read_all(".", &options);
+	assert_int_equal(seen.count, DIRECTORIES * 111);
+	options.sort_max = WEIR_DIRECTORY_SORT_MAX;
+	read_all(".", &options);
+	assert_int_equal(seen.count, DIRECTORIES * 111);
+	assert_true(seen.sorted);
+	options.pattern = "*/*";
+	read_all(".", &options);
+	assert_int_equal(seen.count, DIRECTORIES * FILES);
+	weir_tree_close(tree);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -215,6 +410,10 @@ int main(void)
 	        SCRATCH_TEST(a_large_one_in_constant_memory),
 	        SCRATCH_TEST(closed_at_any_time),
 	        SCRATCH_TEST(errors_are_told),
+	        SCRATCH_TEST(links_show_no_path_outside_of_the_root),
+	        SCRATCH_TEST(links_are_followed),
+	        SCRATCH_TEST(patterns_choose_paths),
+	        SCRATCH_TEST(a_pattern_without_matches_is_read_in_steps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* Mail in a test: deliveries and maildrops, waited for. */
+/* Deliveries and maildrops in a test; the functions wait for their results. */
 #ifndef WEIR_TEST_MAIL_H
 #define WEIR_TEST_MAIL_H
 
@@ -13,7 +13,7 @@ enum {
 	RECIPIENTS = 8
 };
 
-/* A message on its way. */
+/* A message that is being delivered. */
 struct mail {
 	struct weir_mail_delivery *delivery;
 	struct weir_mail_recipient recipients[RECIPIENTS];
@@ -41,7 +41,7 @@ static inline void mail_done(void *context, const int *errors)
 	memcpy(mail->errors, errors, mail->count * sizeof *errors);
 }
 
-/* `users`: names with commas between. */
+/* `users`: names, separated by commas. */
 static inline int mail_begin(struct mail *mail, const char *users)
 {
 	struct weir_span rest = weir_span_of(users);
@@ -72,7 +72,9 @@ static inline void mail_abort(struct mail *mail)
 	store->sink.type->abort(mail->delivery);
 }
 
-/* `mail->together` is taken. All of a small message, and the wait for it: the first recipient's result. */
+/*
+ * Sends a small message and waits for the result of the first recipient. `mail->together` is used.
+ */
 static inline int mail_send_bytes(
         struct mail *mail, const char *users, const void *data, size_t size)
 {
@@ -89,7 +91,7 @@ static inline int mail_send_bytes(
 	return mail->errors[0];
 }
 
-/* For all of them or for none. */
+/* Sends a message for all recipients or none. */
 static inline int mail_send_together(struct mail *mail, const char *users, const char *text)
 {
 	mail->together = true;
@@ -194,7 +196,7 @@ static inline struct weir_mail_info info_of(struct weir_maildrop *drop, size_t i
 	return info;
 }
 
-/* The message, in a buffer that the next call frees. */
+/* Fetches the message into a buffer that the next call frees. */
 static inline int fetch(struct weir_maildrop *drop, size_t index, struct weir_span *ret,
         struct weir_mail_body *ret_body)
 {
@@ -234,7 +236,7 @@ static inline int drop_remove(struct weir_maildrop *drop, const uint8_t *marks, 
 	return answer.error;
 }
 
-/* How many messages a mailbox has. */
+/* Returns the number of messages in a mailbox. */
 static inline size_t count_of(const char *user)
 {
 	struct weir_maildrop *drop = must_open(user);

@@ -1,4 +1,4 @@
-/* The names of a Maildir, and what is found out of a message piece by piece. */
+/* The file names of a Maildir, and the scan of a message in pieces. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,7 +24,7 @@ static void names_are_understood(void **state)
 	        {"1.M2P3.h,S=10,W=12:2,S", "1.M2P3.h", 10, 12, true, false},
 	        {"1.M2P3.h,S=10,W=10,D=0:2,", "1.M2P3.h", 10, 10, true, true},
 	        {"1.M2P3.h,W=10,S=10,D=0", "1.M2P3.h", 10, 10, true, true},
-	        /* D=0 says nothing of a file whose lines are translated. */
+	        /* D=0 does not apply to a file whose line ends are translated. */
 	        {"1.M2P3.h,S=9,W=10,D=0", "1.M2P3.h", 9, 10, true, false},
 	        {"1.M2P3.h,S=10,W=10,D=3", "1.M2P3.h", 10, 10, true, false},
 	        {"1.M2P3.h,S=10", "1.M2P3.h", 10, 0, false, false},
@@ -85,7 +85,9 @@ static struct mail_scan scan_of(struct weir_span bytes, size_t cut, bool unix_li
 	return scan;
 }
 
-/* Every text of up to seven of the letters that matter, cut everywhere, against a plain look. */
+/*
+ * Every text of up to seven of the characters that matter, cut everywhere, against a plain search.
+ */
 static void scans_agree_with_a_plain_look(void **state)
 {
 	(void)state;

@@ -1,6 +1,6 @@
 /*
- * The queue: what is put in comes out, survives a kill at any moment, and does what other processes
- * ask for.
+ * The queue: messages are stored and claimed, survive a kill at any moment, and commands of other
+ * processes are run.
  */
 #include "scratch.h"
 
@@ -258,7 +258,7 @@ static void the_first_that_is_due_comes_first(void **state)
 	weir_mail_queue_close(queue);
 }
 
-/* A disk that takes nothing: whom it was sent to is known all the same. */
+/* A disk without room: recipients that have got the message are remembered. */
 static void states_survive_a_full_disk(void **state)
 {
 	(void)state;
@@ -288,7 +288,7 @@ static void states_survive_a_full_disk(void **state)
 	assert_int_equal(open_queue(), 0);
 	assert_int_equal(take_at(8), 1);
 	assert_int_equal(taken->recipients[0].state, WEIR_QUEUED_DONE);
-	/* And at the end nothing is left of it. */
+	/* In the end no file of it is left. */
 	setrlimit(RLIMIT_FSIZE, &none);
 	give(WEIR_QUEUED_DONE, WEIR_QUEUED_WAITING, 9);
 	setrlimit(RLIMIT_FSIZE, &before);
@@ -315,7 +315,7 @@ static void bounds_and_bad_input(void **state)
 	weir_mail_queue_close(NULL);
 }
 
-/* Any prefix of an envelope's file is refused, and so is one with a byte gone. */
+/* A file that is a prefix of an envelope, or lacks a byte, is refused. */
 static void no_half_envelope_is_believed(void **state)
 {
 	(void)state;
@@ -384,13 +384,13 @@ static void on_changed(void *context)
 	changes++;
 }
 
-/* In a child, while this process turns the loop. */
-static int ask_from_outside(enum weir_queue_wish wish, const char *id)
+/* Runs the command in a child, while this process turns the loop. */
+static int ask_from_outside(enum weir_queue_command command, const char *id)
 {
 	int status = 0;
 	pid_t child = fork();
 	if (child == 0)
-		_exit(-weir_mail_queue_ask(in_scratch("queue"), wish, id, 5000));
+		_exit(-weir_mail_queue_command(in_scratch("queue"), command, id, 5000));
 	while (waitpid(child, &status, WNOHANG) == 0)
 		weir_loop_turn(loop, 5);
 	return -WEXITSTATUS(status);
@@ -418,7 +418,7 @@ static void others_may_ask(void **state)
 	assert_true(changes > 0);
 	assert_int_equal(take_at(weir_loop_wall_s(loop)), 1);
 	assert_string_equal(taken->id, shown[2]);
-	/* While it is taken: deleted when it comes back, whatever became of it. */
+	/* A claimed message is deleted when it is requeued, whatever its state. */
 	assert_int_equal(ask_from_outside(WEIR_QUEUE_DELETE, shown[2]), 0);
 	assert_int_equal(weir_mail_queue_count(queue), 4);
 	give(WEIR_QUEUED_WAITING, WEIR_QUEUED_WAITING, later_s);
@@ -430,7 +430,7 @@ static void others_may_ask(void **state)
 	give(WEIR_QUEUED_DONE, WEIR_QUEUED_DONE, 0);
 	assert_int_equal(look(), 1);
 	assert_int_equal(count_entries("queue/control"), 0);
-	/* Deleted between being on the disk again and being back. */
+	/* Deleted after it is on the disk again and before the requeue has ended. */
 	int64_t next_s = weir_mail_queue_next(queue);
 	pthread_mutex_lock(&queue->lock);
 	mail_queue_find(queue, shown[0])->deleted = true;
@@ -443,16 +443,16 @@ static void others_may_ask(void **state)
 	assert_int_equal(look(), 1);
 	weir_mail_queue_ignore(queue);
 	weir_mail_queue_close(queue);
-	/* Nobody serves it. */
+	/* No process serves the queue. */
 	assert_int_equal(
-	        weir_mail_queue_ask(in_scratch("queue"), WEIR_QUEUE_RETRY_ALL, NULL, 100), 0);
+	        weir_mail_queue_command(in_scratch("queue"), WEIR_QUEUE_RETRY_ALL, NULL, 100), 0);
 	assert_int_equal(
-	        weir_mail_queue_ask(in_scratch("queue"), WEIR_QUEUE_RETRY, shown[0], 100), 0);
+	        weir_mail_queue_command(in_scratch("queue"), WEIR_QUEUE_RETRY, shown[0], 100), 0);
 	assert_int_equal(open_queue(), 0);
 	assert_int_equal(weir_mail_queue_next(queue), 0);
 	weir_mail_queue_close(queue);
 	assert_int_equal(
-	        weir_mail_queue_ask(in_scratch("queue"), WEIR_QUEUE_DELETE, shown[0], 100), 0);
+	        weir_mail_queue_command(in_scratch("queue"), WEIR_QUEUE_DELETE, shown[0], 100), 0);
 	assert_int_equal(look(), 0);
 }
 
@@ -493,9 +493,10 @@ static void memory_may_fail_anywhere(void **state)
 }
 
 /*
- * A child puts messages in and takes them out, and says on a pipe what was promised ('+') and what
- * was about to be given back as done ('-'); it is killed at some moment. What was promised and not
- * taken out is there afterwards, and nothing else but the one it was at.
+ * A child adds and claims messages. It writes to a pipe what was reported as stored ('+') and what
+ * it is about to requeue as done ('-'), and is killed at some moment. Afterwards the queue has all
+ * messages that were stored and not done, and nothing else, except the one that was being
+ * processed.
  */
 static void child(int to)
 {
@@ -520,12 +521,12 @@ static void killed_at_any_moment(void **state)
 {
 	(void)state;
 	int there = 0;
-	make_directory("queue"); /* the first may be killed before it has done so */
+	make_directory("queue"); /* the first child may be killed before it has made it */
 	for (int round = 0; round < 40; round++) {
 		int ends[2], status, put = 0, begun = 0, gone = 0;
 		char said[4096];
 		assert_int_equal(pipe(ends), 0);
-		/* Its own loop: work threads do not survive a fork. */
+		/* The child has its own loop, since work threads do not survive a fork. */
 		pid_t pid = fork();
 		if (pid == 0) {
 			close(ends[0]);
@@ -545,14 +546,14 @@ static void killed_at_any_moment(void **state)
 				gone += said[i] == '.';
 			}
 		close(ends[0]);
-		/* One may have been put and not told, one be gone and not told. */
+		/* One message may have been stored, and one removed, without a report. */
 		int now = look();
 		assert_int_equal(unreadable, 0);
 		assert_in_range(now, there + put - begun, there + put - gone + 1);
 		there = now;
 		if (there > 100) {
 			for (int i = 0; i < there; i++)
-				assert_int_equal(weir_mail_queue_ask(in_scratch("queue"),
+				assert_int_equal(weir_mail_queue_command(in_scratch("queue"),
 				                         WEIR_QUEUE_DELETE, shown[i], 0),
 				        0);
 			there = 0;

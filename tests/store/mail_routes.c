@@ -1,4 +1,4 @@
-/* Where mail goes: the order of the rules, nesting, mistakes in the file, bounds, no memory. */
+/* Routes: the order of the rules, nesting, mistakes in the file, bounds, no memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,7 +72,7 @@ static int on_found(void *context, const struct weir_mail_target *target)
 	return 0;
 }
 
-/* "alice,dan@x", "?": nobody, "-": elsewhere, "!": too much. */
+/* Returns "alice,dan@x"; "?": no such address, "-": not local, "!": too many. */
 static const char *find(const char *address)
 {
 	static struct found found;
@@ -179,28 +179,28 @@ static void mistakes_are_told(void **state)
 	                       "x@elsewhere.example: alice\n"
 	                       "c d: alice\n"),
 	        WEIR_E_SYNTAX);
-	assert_string_equal(mistakes, "2 no colon behind the address\n"
+	assert_string_equal(mistakes, "2 no colon after the address\n"
 	                              "3 not an address or a name: \n"
-	                              "4 it stands for nobody: b\n"
-	                              "5 it stands for nobody: b\n"
-	                              "6 there already, in an earlier line: a\n"
+	                              "4 alias without a target: b\n"
+	                              "5 alias without a target: b\n"
+	                              "6 duplicate alias: a\n"
 	                              "7 not a local domain: elsewhere.example\n"
 	                              "8 not an address or a name: c d\n");
 	mistakes[0] = 0;
 	assert_int_equal(parse("a: nobody\nb: c\nc: b\nd: x@\ne: @x\nf: a b\n"
 	                       "g: nobody@example.org\n"),
 	        WEIR_E_SYNTAX);
-	assert_string_equal(mistakes, "1 nobody of this name: nobody\n"
-	                              "2 a loop of aliases, which leads to nobody: c\n"
-	                              "3 a loop of aliases, which leads to nobody: b\n"
+	assert_string_equal(mistakes, "1 no such user or alias: nobody\n"
+	                              "2 alias loop without a mailbox: c\n"
+	                              "3 alias loop without a mailbox: b\n"
 	                              "4 not a user or an address: x@\n"
 	                              "5 not a user or an address: @x\n"
 	                              "6 not a user or an address: a b\n"
-	                              "7 nobody of this name: nobody@example.org\n");
+	                              "7 no such user or alias: nobody@example.org\n");
 	mistakes[0] = 0;
 	options.postmaster = "nobody";
 	assert_int_equal(parse("a: alice\n"), WEIR_E_SYNTAX);
-	assert_string_equal(mistakes, "0 postmaster is no user: nobody\n");
+	assert_string_equal(mistakes, "0 postmaster is not a user: nobody\n");
 	assert_null(routes);
 }
 
@@ -213,7 +213,7 @@ static void nesting_is_bounded(void **state)
 	assert_int_equal(parse("a0: a1\na1: a2\na2: a3\na3: a4\na4: a5\na5: a6\na6: a7\na7: a8\n"
 	                       "a8: alice\n"),
 	        WEIR_E_SYNTAX);
-	assert_string_equal(mistakes, "1 nested too deep, or too many: a1\n");
+	assert_string_equal(mistakes, "1 aliases nested too deep, or too many targets: a1\n");
 	/* Eleven times eleven times eleven are too many. */
 	struct weir_buffer text = {0};
 	weir_buffer_format(&text, SIZE_MAX, "a: x@y");
@@ -227,7 +227,7 @@ static void nesting_is_bounded(void **state)
 	weir_buffer_append(&text, "\n", 2, SIZE_MAX);
 	mistakes[0] = 0;
 	assert_int_equal(parse(text.data), WEIR_E_SYNTAX);
-	assert_non_null(strstr(mistakes, "4 nested too deep, or too many: c"));
+	assert_non_null(strstr(mistakes, "4 aliases nested too deep, or too many targets: c"));
 	weir_buffer_finish(&text);
 }
 

@@ -1,4 +1,4 @@
-/* What holds of mailboxes of every kind, run over both. */
+/* Properties of mailboxes of every kind; each test runs over both. */
 #include "mail.h"
 
 #include "allocation.h"
@@ -81,7 +81,7 @@ static void messages_come_back_byte_for_byte(void **state)
 	weir_maildrop_close(drop);
 }
 
-/* Bytes of a pattern whose place can be told. */
+/* Fills with a pattern that differs at each offset. */
 static void fill(char *data, size_t size, size_t from)
 {
 	for (size_t i = 0; i < size; i++)
@@ -162,7 +162,7 @@ static void one_session_at_a_time(void **state)
 	assert_int_equal(drop_open("alice", &other), -EBUSY);
 	assert_int_equal(drop_open("bob", &other), 0);
 	weir_maildrop_close(other);
-	/* Mail comes in meanwhile, and is not seen. */
+	/* A message that comes meanwhile is not in the maildrop. */
 	assert_int_equal(mail_send("alice", "x\r\n"), 0);
 	assert_int_equal(drop->count, 0);
 	weir_maildrop_close(drop);
@@ -273,7 +273,7 @@ static void for_all_or_for_none(void **state)
 	assert_int_equal(count_of("alice"), 0);
 	assert_int_equal(count_of("bob"), 1);
 	assert_int_equal(count_of("carol"), 0);
-	/* What was taken back counts for nobody's bound. */
+	/* A removed message does not count for a bound. */
 	assert_int_equal(mail_send("alice", "0123456789012345678901234"), 0);
 	assert_int_equal(mail_send_together(&mail, "carol,.hidden", "x"), -ENOENT);
 	assert_int_equal(count_of("carol"), 0);
@@ -318,7 +318,7 @@ static void aborted_at_any_point(void **state)
 			weir_loop_turn(loop, 1);
 		}
 	}
-	/* After the commit it is there or not, but nobody is told. */
+	/* After the commit the message may exist or not, but no callback comes. */
 	for (int turns = 0; turns < 3; turns++) {
 		assert_int_equal(mail_begin(&mail, "carol"), 0);
 		assert_true(mail_write(&mail, piece, sizeof piece) >= 0);
@@ -383,7 +383,7 @@ static void the_store_goes_while_things_are_under_way(void **state)
 	assert_int_equal(create(NULL), 0);
 }
 
-/* Each allocation of the loop's thread fails once: an error is told, and nothing leaks. */
+/* Each allocation of the loop's thread fails once: the error is reported, and nothing leaks. */
 static void without_memory(void **state)
 {
 	(void)state;

@@ -1,5 +1,7 @@
-/* One store, several loops, each on a thread: deliveries, maildrops and removals into and from the
- * same mailboxes. */
+/*
+ * One store and several loops, each on a thread: deliveries, maildrops and removals for the same
+ * mailboxes.
+ */
 #include <pthread.h>
 
 #include "mail.h"
@@ -58,7 +60,7 @@ static void deliver(struct worker *worker, struct weir_span own)
 	worker->delivered++;
 }
 
-/* Takes the first message from the shared mailbox, if nobody has it. */
+/* Removes the first message of the shared mailbox, if it is not locked. */
 static void take(struct worker *worker)
 {
 	struct waiting waiting = {.done = 0};

@@ -1,6 +1,6 @@
 /*
- * A Maildir among others: what they leave in it, what fails beneath it, and how often it syncs. The
- * system calls that can fail are the test's own, in front of the C library's.
+ * A Maildir beside other programs: their files, failures of system calls, and the number of syncs.
+ * The system calls that can fail are defined by the test, in front of the C library.
  */
 #include "mail.h"
 
@@ -42,7 +42,7 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t offset)
 		errno = write_error;
 		return -1;
 	}
-	/* In small steps, as a signal may have it. */
+	/* In small steps, as after a signal. */
 	return syscall(SYS_pwrite64, fd, data, size > 1000 ? 1000 : size, offset);
 }
 
@@ -250,7 +250,7 @@ static void cancelled_calls(void **state)
 	for (int i = 0; i < 20; i++)
 		weir_loop_turn(loop, 5);
 	assert_int_equal(answer.done, 0);
-	/* The removal goes on, and its maildrop with it. */
+	/* The removal goes on, with its maildrop. */
 	struct weir_maildrop *drop = must_open("alice");
 	weir_maildrop_remove(drop, marks, &answer.call, on_removed);
 	weir_mail_call_cancel(store, &answer.call);
@@ -298,7 +298,7 @@ static void a_full_disk(void **state)
 	assert_int_equal(mail_send("alice", "before"), 0);
 	write_error = ENOSPC;
 	assert_int_equal(mail_send("alice", "x"), -ENOSPC);
-	/* Told early where the message is large. */
+	/* A large message gets its error early. */
 	assert_int_equal(mail_begin(&mail, "alice"), 0);
 	assert_int_equal(mail_write(&mail, piece, sizeof piece), 0);
 	turn_until(&mail.ready, 1);
@@ -318,7 +318,7 @@ static void a_full_disk(void **state)
 	assert_int_equal(count_entries("alice/tmp"), 0);
 }
 
-/* Given up between the failure and its being told: it ends once. */
+/* An abort between the failure and its report: the delivery ends once. */
 static void an_abort_right_after_a_failed_commit(void **state)
 {
 	(void)state;
@@ -424,7 +424,7 @@ static void a_quota_counts_once_and_notices_others(void **state)
 
 /* -- before a message comes -------------------------------------------------------------------- */
 
-/* `new` is a link to nowhere that may be followed: root may write wherever modes forbid it. */
+/* `new` is a link to nowhere that may be followed, since modes do not stop root. */
 static void a_mailbox_that_cannot_be_used_is_known_after_one_message(void **state)
 {
 	(void)state;
@@ -434,7 +434,7 @@ static void a_mailbox_that_cannot_be_used_is_known_after_one_message(void **stat
 	assert_int_equal(mail_check("alice", 0), 0);
 	assert_int_equal(rename(in_scratch("alice/new"), in_scratch("alice/was")), 0);
 	put("alice/new", "no directory");
-	/* Memory still says yes. */
+	/* By the state in memory it would still be accepted. */
 	assert_int_equal(mail_send_together(&mail, "alice,bob", "y"), -ENOTDIR);
 	assert_int_equal(count_entries("bob/new"), 1);
 	for (int i = 0; i < 2; i++)
@@ -488,7 +488,7 @@ static void one_file_for_all_recipients(void **state)
 	closedir(directory);
 }
 
-/* 40 clients that each send their next message when the last is on the disk. */
+/* 40 clients that each send their next message when the last one is on the disk. */
 static void syncs_are_shared(void **state)
 {
 	(void)state;
@@ -527,7 +527,7 @@ static void syncs_are_shared(void **state)
 	assert_int_equal(count_of("alice"), MESSAGES);
 }
 
-/* A hundred thousand messages, in memory that is their names and some bytes. */
+/* A hundred thousand messages need the memory of their names and some bytes each. */
 static void a_large_mailbox(void **state)
 {
 	(void)state;

@@ -15,7 +15,7 @@ static int send_piece(char letter)
 	return mail_send_bytes(&mail, "alice,bob", piece, sizeof piece);
 }
 
-/* All that was acknowledged, and no more. */
+/* Checks that the mailbox has all acknowledged messages, and no others. */
 static void check_mailbox(const char *user, int sent)
 {
 	struct weir_maildrop *drop = must_open(user);
@@ -42,7 +42,7 @@ static void check_full_disk(void)
 	check_mailbox("alice", sent);
 	check_mailbox("bob", sent);
 	REQUIRE(count_entries("alice/tmp") == 0);
-	/* The room of a message is back when all mailboxes have let go of it. */
+	/* The space of a message is free when it is removed from all mailboxes. */
 	for (const char *const *user = (const char *const[]){"alice", "bob", NULL}; *user; user++) {
 		struct weir_maildrop *drop = must_open(*user);
 		REQUIRE(send_piece('x') == -ENOSPC);

@@ -1,6 +1,6 @@
 /*
- * A process that delivers is killed at any moment: what it was told to be on the disk is there, once
- * and whole; what it was not told is there whole or not at all.
+ * A process that delivers is killed at any moment. A message that was reported as stored exists
+ * once and is complete; any other exists complete or not at all.
  */
 #include "mail.h"
 
@@ -13,13 +13,13 @@ enum {
 	LARGEST = 200000
 };
 
-/* One recipient and two are different things to the store. */
+/* The store treats one and two recipients differently. */
 static bool is_for_bob(unsigned number)
 {
 	return number % 2;
 }
 
-/* A message of a number: its size and bytes follow from it. */
+/* Makes the message of a number, which determines its size and bytes. */
 static size_t make_message(unsigned number, char *data)
 {
 	size_t size = number % 5 == 0 ? number * 7919u % LARGEST : number * 31u % 3000;
@@ -29,7 +29,7 @@ static size_t make_message(unsigned number, char *data)
 	return (size_t)head + size;
 }
 
-/* The child: delivers for ever, and tells the pipe of each number that is done. */
+/* The child: delivers without end, and writes the number of each stored message to the pipe. */
 static void deliver_for_ever(int acknowledged, unsigned number)
 {
 	static struct mail mails[CLIENTS];
@@ -109,7 +109,7 @@ static void killed_at_any_moment(void **state)
 			if (number > last_number)
 				last_number = number;
 		}
-		last_number += CLIENTS + 1; /* under way, and perhaps there */
+		last_number += CLIENTS + 1; /* under way, and perhaps stored */
 		close(ends[0]);
 	}
 	assert_int_equal(weir_loop_create(&loop), 0);
@@ -118,7 +118,7 @@ static void killed_at_any_moment(void **state)
 	assert_true(acknowledged > 0);
 	check_messages("alice", false);
 	check_messages("bob", true);
-	/* What is left in tmp/ is nobody's message. */
+	/* A file left in tmp/ belongs to no mailbox. */
 	weir_mail_store_destroy(store);
 	free(seen);
 }

@@ -1,6 +1,6 @@
 /*
- * The walk that stands in for openat2, against the kernel's openat2: in random trees of directories,
- * files and links, both open the same file or refuse with the same error.
+ * Compares our own walk with openat2: in random trees of directories, files and links, both open
+ * the same file or fail with the same error.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -74,7 +74,7 @@ static void random_path(struct dice *dice, char path[PATH_SIZE], unsigned kinds)
 		strcpy(path + size, "/");
 }
 
-/* What already is there stays as it is. */
+/* An existing name stays. */
 static void random_tree(struct dice *dice, int root)
 {
 	for (unsigned i = 0; i < ENTRIES; i++) {

@@ -1,4 +1,4 @@
-/* The work pool takes no more: everything says so, and nothing is lost or left behind. */
+/* The work pool is full: every function reports it, and nothing is lost or left behind. */
 #include "asked.h"
 #include "sent.h"
 

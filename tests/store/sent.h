@@ -1,4 +1,4 @@
-/* An upload in a test: what it was told, and the steps that wait. */
+/* An upload in a test: the results of its callbacks, and functions that wait for them. */
 #ifndef WEIR_TEST_SENT_H
 #define WEIR_TEST_SENT_H
 

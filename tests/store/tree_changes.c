@@ -1,4 +1,4 @@
-/* What changes behind the tree's back is noticed by the next turn, or after revalidate_ms. */
+/* Changes by other programs are noticed in the next turn, or after revalidate_ms. */
 #include "scratch.h"
 
 #include <weir/tree.h>

@@ -135,7 +135,7 @@ static void sizes_are_held_to(void **state)
 	assert_int_equal(count_entries("."), 0);
 }
 
-/* More than the queue: the writer is told to pause, and when to go on. */
+/* More than the queue holds: weir_upload_write asks for a pause, and ready() ends it. */
 static void a_long_one_in_constant_memory(void **state)
 {
 	(void)state;

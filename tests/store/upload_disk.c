@@ -15,7 +15,7 @@ static void check_full_disk(void)
 	struct sent sent;
 	own_mounts_small_disk(scratch);
 	open_tree();
-	/* Known sizes are told before any byte has come. */
+	/* A known size is refused before any byte has come. */
 	struct weir_upload_options known = {.size = 2000000, .size_known = true};
 	REQUIRE(begin(&sent, "a", known) == 0);
 	turn_until(&sent.ready, 1);

@@ -63,7 +63,7 @@ static void give(struct taking *taking, const void *data, size_t size)
 	assert_int_equal(send(taking->socket, data, size, MSG_NOSIGNAL), size);
 }
 
-/* What is at another place has another value. */
+/* Bytes at different offsets differ. */
 static void fill(char *data, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -128,7 +128,7 @@ static void without_a_pipe(void **state)
 	assert_string_equal(text_of("a"), "copied");
 }
 
-/* What is behind `most` is another's. */
+/* Bytes after `most` stay in the socket. */
 static void no_more_than_asked_for(void **state)
 {
 	char rest[8] = "";
@@ -167,7 +167,7 @@ static void more_than_may_come(void **state)
 	assert_null(text_of("a"));
 }
 
-/* A commit takes along what is just being taken; an abort tells nobody, and closes the socket. */
+/* A commit includes a splice under way; an abort calls nothing, and closes the socket. */
 static void ends_while_taking(void **state)
 {
 	char byte;

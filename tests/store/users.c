@@ -13,10 +13,10 @@
 
 #include "allocation.h"
 
-/* Of "right"; cheap, as hashes of tests should be. */
+/* A hash of "right"; a cheap one, since there are many tests. */
 static char hash[128];
 
-/* As yescrypt fails when it gets no memory. */
+/* crypt fails as yescrypt does without memory. */
 static atomic_bool crypt_fails;
 
 char *crypt_r(const char *phrase, const char *setting, struct crypt_data *data)
@@ -87,14 +87,14 @@ static void all_mistakes_are_told(void **state)
 	        hash, name, hash, hash, hash, hash);
 	assert_int_equal(parse(text, &users), WEIR_E_SYNTAX);
 	assert_null(users);
-	assert_string_equal(reports, "2: no colon behind the name\n"
-	                             "3: a user without a name\n"
-	                             "4: not a hash that crypt(3) knows\n"
+	assert_string_equal(reports, "2: no colon after the name\n"
+	                             "3: the name is missing\n"
+	                             "4: not a hash of crypt(3)\n"
 	                             "5: the name is too long\n"
-	                             "6: user alice is there already, in line 1\n"
-	                             "7: not a hash that crypt(3) knows\n"
-	                             "8: a control character in the name\n"
-	                             "9: a space before or after the name\n");
+	                             "6: duplicate user alice, first in line 1\n"
+	                             "7: not a hash of crypt(3)\n"
+	                             "8: control character in the name\n"
+	                             "9: space before or after the name\n");
 	reports[0] = 0;
 	assert_int_equal(
 	        weir_users_parse(WEIR_SPAN("a\0b:x\n"), on_report, reports, &users), WEIR_E_SYNTAX);
@@ -167,7 +167,7 @@ static void verifiers(void **state)
 	snprintf(text, sizeof text, "al:%s:scram=%s\nbob:%s:scram=x", hash, VERIFIER, hash);
 	assert_int_equal(parse(text, &users), WEIR_E_SYNTAX);
 	assert_string_equal(
-	        reports, "2: scram= wants SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey\n");
+	        reports, "2: scram= must be SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey\n");
 	assert_int_equal(parse("", &users), 0);
 	assert_false(weir_users_all_scram(users));
 	assert_false(weir_users_first_scram(users, &scram));
@@ -253,7 +253,7 @@ static void what_was_right_comes_at_once(void **state)
 	        users, loop, &asked.check, WEIR_SPAN("alice"), WEIR_SPAN("right"), on_done);
 	assert_int_equal(asked.done, 2);
 	assert_int_equal(asked.error, 0);
-	/* The same bytes, cut at another place. */
+	/* The same bytes, split differently. */
 	weir_users_check(
 	        users, loop, &asked.check, WEIR_SPAN("alicer"), WEIR_SPAN("ight"), on_done);
 	assert_int_equal(asked.done, 2);
@@ -274,7 +274,7 @@ static void checks_have_a_bound(void **state)
 	assert_int_equal(asked[WEIR_CHECKS_MAX].error, WEIR_E_LIMIT);
 	for (int i = 0; i < WEIR_CHECKS_MAX; i += 2)
 		weir_check_cancel(&asked[i].check);
-	/* The snapshot is the checks' own now. */
+	/* Only the checks have a reference now. */
 	weir_users_release(users);
 	for (int i = 1; i < WEIR_CHECKS_MAX; i += 2) {
 		turn_until(&asked[i].done, 1);
@@ -325,7 +325,7 @@ static void a_network_has_its_share_of_checks(void **state)
 	int i = 0;
 	for (; i < WEIR_CHECKS_NETWORK_MAX; i++)
 		ask_for(users, &asked[i], "[2001:db8::1]:1", false);
-	/* The same /64 has no more; all others do. */
+	/* A network beside it has room; the same /64 has not. */
 	ask_for(users, &asked[i], "[2001:db8::2]:1", false);
 	assert_int_equal(asked[i++].error, WEIR_E_LIMIT);
 	ask_for(users, &asked[i++], "[2001:db8:0:1::1]:1", false);
@@ -336,7 +336,7 @@ static void a_network_has_its_share_of_checks(void **state)
 	weir_users_release(users);
 }
 
-/* Networks take turns, so that the one that asks last does not wait for all others. */
+/* Networks take turns, so that the last one does not wait for all jobs of the others. */
 static void networks_take_turns_in_the_gate(void **state)
 {
 	(void)state;
@@ -380,7 +380,7 @@ static void suspects_wait_for_all_others(void **state)
 			others += asked[EACH + i].done;
 		}
 	}
-	/* Only those that ran when the others came. */
+	/* Only those that were running when the others came. */
 	assert_true(before < EACH - 1);
 	turn_until_all(asked + EACH, EACH);
 	turn_until_all(asked, EACH);
@@ -399,7 +399,7 @@ static void a_full_gate_makes_room_for_another_network(void **state)
 		ask_for(users, &asked[i], address, i / WEIR_CHECKS_NETWORK_MAX == 1);
 	}
 	ask_for(users, &asked[WEIR_CHECKS_MAX], "198.51.100.1:1", false);
-	/* A suspect takes no slot of those who are none, but from a suspect who has more. */
+	/* A suspect takes no slot, except from a suspect that has more. */
 	ask_for(users, &asked[WEIR_CHECKS_MAX + 1], "198.51.100.2:1", true);
 	turn_until_all(asked, WEIR_CHECKS_MAX + 2);
 	int displaced[4] = {0};

@@ -1,4 +1,4 @@
-/* X.509 by OpenSSL, with as little in it as clients accept. What goes wrong aborts. */
+/* X.509 by OpenSSL, with as little in it as clients accept. Any failure aborts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

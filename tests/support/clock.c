@@ -1,4 +1,4 @@
-/* Stands before the C library's clock_gettime, so that the code under test needs no hook. */
+/* Replaces the C library's clock_gettime, so that the code under test needs no hook. */
 #include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>

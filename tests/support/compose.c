@@ -149,7 +149,7 @@ static void wrap_encoder(struct composed *composed, struct dice *dice)
 	composed->decoders[composed->decoders_count++] = decoder;
 }
 
-/* Children of a composite are plain, so that their bytes can be told apart. */
+/* Children of a composite are plain, so that their bytes can be distinguished. */
 static struct composed build_composite(struct weir_loop *loop, struct dice *dice, unsigned depth,
         struct weir_buffer *held, unsigned *held_count)
 {

@@ -1,7 +1,6 @@
 /*
- * Random compositions of producers, and beside each the bytes that must come out of it. gzip and
- * chunked make bytes that depend on the rooms: behind them stand the decoders to apply to the
- * output.
+ * Random compositions of producers, each with the bytes that it must yield. The bytes of gzip and
+ * chunked depend on the rooms, so a composition has a list of decoders to apply to its output.
  */
 #ifndef WEIR_TEST_COMPOSE_H
 #define WEIR_TEST_COMPOSE_H

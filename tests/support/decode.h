@@ -1,12 +1,12 @@
-/* Reference decoders, written another way than what they check. */
+/* Reference decoders. They are not written like the code that they check. */
 #ifndef WEIR_TEST_DECODE_H
 #define WEIR_TEST_DECODE_H
 
 #include <weir/buffer.h>
 
 /*
- * Appends what was encoded to `to`. False when it is not well formed. *ret_whole tells whether the
- * end was there (and nothing behind it).
+ * Appends the decoded bytes to `to`. Returns false if the input is not well formed. *ret_whole is
+ * whether the input has its end, and nothing behind it.
  */
 bool decode_gzip(struct weir_span bytes, bool zlib_format, struct weir_buffer *to, bool *ret_whole);
 bool decode_chunked(struct weir_span bytes, struct weir_buffer *to, bool *ret_whole);

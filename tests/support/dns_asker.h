@@ -1,4 +1,4 @@
-/* Somebody to ask who answers when the test says so. */
+/* An asker of upstream servers whose answers the test gives. */
 #ifndef WEIR_TEST_DNS_ASKER_H
 #define WEIR_TEST_DNS_ASKER_H
 
@@ -16,10 +16,10 @@ struct asked {
 	void *context;
 };
 
-/* All that was asked since it was cleared, in order; an answered place is used again. */
+/* The questions since it was cleared, in order. The entry of an answered question is used again. */
 struct asker {
 	unsigned count; /* questions so far */
-	unsigned open;  /* … of these, without an answer */
+	unsigned open;  /* questions without an answer */
 	unsigned cancelled;
 	int error; /* asking fails with it */
 	struct asked asks[ASKS_MAX];
@@ -28,7 +28,7 @@ struct asker {
 /* For weir_dns_lookups_options; the context is a struct asker. */
 extern const struct weir_dns_asker test_asker;
 
-/* Answers all that are open with this, whatever they are. */
+/* Answers all open questions with this reply. */
 void asker_answer(struct asker *asker, int error, struct weir_span reply);
 
 #endif

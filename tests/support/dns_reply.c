@@ -1,4 +1,4 @@
-/* The forms are few: what a reply may be asked to hold in tests of who asks and who passes it on. */
+/* Makes the few forms of replies that tests of the resolver and of forwarding need. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +69,7 @@ static size_t put_data(uint16_t type, const char *text, uint8_t *to)
 		memcpy(to + 1, text, to[0]);
 		return to[0] + 1u;
 	case WEIR_DNS_SOA:
-		/* The names of its server and of who is responsible are the root. */
+		/* MNAME and RNAME are the root. */
 		dns_put32(to + 2 + 16, (uint32_t)atoi(text));
 		return 22;
 	case WEIR_DNS_RRSIG:

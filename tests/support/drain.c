@@ -1,6 +1,6 @@
 /*
- * The harness. What is wrong is told as a text, so that tests and fuzz targets fail in their own
- * way.
+ * The harness. It reports a fault as a text, so that tests and fuzz targets can fail each in their
+ * own manner.
  */
 #include <stdlib.h>
 #include <sys/mman.h>

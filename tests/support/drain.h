@@ -1,9 +1,9 @@
 /*
- * Drains a producer as a channel would, and holds it to its contract: no more than the room, lent
- * memory unchanged until the next ask, sticky ends, the size that it told, a wake after each wait.
+ * Drains a producer as a channel would, and checks its contract: no more bytes than the room, lent
+ * memory unchanged until the next ask, sticky ends, the announced size, a wake after each wait.
  *
- * And the probe: a source that behaves as badly as the contract allows. Knows nothing of cmocka,
- * for the fuzz targets use it as well.
+ * The probe is a source that behaves as badly as the contract allows. The fuzz targets use both, so
+ * neither uses cmocka.
  */
 #ifndef WEIR_TEST_DRAIN_H
 #define WEIR_TEST_DRAIN_H

@@ -1,4 +1,4 @@
-/* A kernel that refuses: system calls fail when a test says so. */
+/* A kernel that refuses: a test makes system calls fail. */
 #ifndef WEIR_TEST_KERNEL_H
 #define WEIR_TEST_KERNEL_H
 

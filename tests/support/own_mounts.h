@@ -1,7 +1,7 @@
 /*
  * Checks that need mounts of their own, as a disk that is full: each runs in a child process, whose
- * threads are born in its namespaces. As root, or as a user who may make a user namespace; elsewhere
- * the test is skipped, with the reason.
+ * threads are born in its namespaces. As root, or as a user who may make a user namespace;
+ * elsewhere the test is skipped, with the reason.
  */
 #ifndef WEIR_TEST_OWN_MOUNTS_H
 #define WEIR_TEST_OWN_MOUNTS_H
@@ -12,8 +12,8 @@
 void with_own_mounts(void (*check)(void));
 
 /*
- * In a check. Writes into `path` (of 32 bytes at least) the path of an empty file system of 1 MB, which
- * ends with the child.
+ * In a check. Writes into `path` (of 32 bytes at least) the path of an empty file system of 1 MB,
+ * which ends with the child.
  */
 void own_mounts_small_disk(char *path);
 

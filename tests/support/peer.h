@@ -1,6 +1,6 @@
 /*
  * The other end of a connection: a client that turns the server's loop while it waits, so that a
- * test is one thread and its order is fixed. Knows nothing of cmocka; what goes wrong aborts.
+ * test is one thread and its order is fixed. It does not use cmocka; any failure aborts.
  */
 #ifndef WEIR_TEST_PEER_H
 #define WEIR_TEST_PEER_H
@@ -27,8 +27,8 @@ struct weir_address local_address(void);
 struct peer peer_connect(struct weir_loop *loop, const struct weir_address *address, int buffer);
 
 /*
- * Sends all of it, turning the loop where it must, until the server takes no more for a while: the
- * bytes sent.
+ * Sends all of it, turning the loop where it must, until the server reads no more for a while.
+ * Returns the number of bytes sent.
  */
 size_t peer_send_bytes(struct peer *peer, const void *data, size_t size);
 void peer_send(struct peer *peer, const char *text);
@@ -37,24 +37,25 @@ void peer_send(struct peer *peer, const char *text);
 void peer_finish(struct peer *peer);
 
 /*
- * Reads until there are `size` bytes, or the end. False: it ended, or nothing came for a long time.
+ * Reads until there are `size` bytes. Returns false if the input ended, or nothing came for a long
+ * time.
  */
 bool peer_read(struct peer *peer, size_t size);
 
-/* Reads up to the end. False: it did not come. */
+/* Reads up to the end of the input. Returns false if the end did not come. */
 bool peer_read_end(struct peer *peer);
 
 /* Turns the loop, reading nothing: `turns` times that do not wait. */
 void peer_turn(struct peer *peer, int turns);
 
-/* What has come so far is this. Takes it away if so. */
+/* Whether exactly this text has come so far. If it has, it is removed. */
 bool peer_got(struct peer *peer, const char *text);
 
 void peer_close(struct peer *peer);
 /* Ends with a reset. */
 void peer_reset(struct peer *peer);
 
-/* Turns until `condition`: at most some seconds. Is the condition. */
+/* Turns until `condition` is true, for some seconds at most. The value is the condition. */
 #define TURN_UNTIL(loop, condition)                                                                \
 	({                                                                                         \
 		for (int turn_ = 0; turn_ < 5000 && !(condition); turn_++)                         \

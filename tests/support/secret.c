@@ -62,7 +62,7 @@ static bool pull(struct secret *secret)
 	return true;
 }
 
-/* What to do about a call that did not succeed: true, to try again. */
+/* Moves bytes after a call that did not succeed. Returns true if the call is to be tried again. */
 static bool go_on(struct secret *secret, int result)
 {
 	return push(secret) && SSL_get_error(secret->ssl, result) == SSL_ERROR_WANT_READ &&

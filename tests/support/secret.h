@@ -18,20 +18,20 @@ struct secret {
 /* A context that trusts the tests' CA; the caller frees it. */
 SSL_CTX *secret_context(void);
 
-/* Begins, without saying anything yet. The name is asked for and verified if it is not NULL. */
+/* Begins without sending anything. A name that is not NULL is sent as SNI and verified. */
 struct secret secret_begin(
         struct peer *peer, SSL_CTX *context, const char *name, SSL_SESSION *session);
 
-/* The handshake, up to its end: false when it failed. */
+/* Makes the handshake. Returns false if it failed. */
 bool secret_handshake(struct secret *secret);
 
 bool secret_send(struct secret *secret, const void *data, size_t size);
 
-/* Reads `size` bytes; false: they did not come. */
+/* Reads `size` bytes. Returns false if they did not come. */
 bool secret_read(struct secret *secret, void *to, size_t size);
 bool secret_got(struct secret *secret, const char *text);
 
-/* Reads up to close_notify; false: something else came, or nothing. */
+/* Reads up to close_notify. Returns false if anything else came, or nothing. */
 bool secret_read_end(struct secret *secret);
 
 /* Sends close_notify. */

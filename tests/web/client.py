@@ -1,5 +1,5 @@
-"""A client that says exactly what it is told to, for what no well-behaved one would say; and what to
-ask the server's process and directory."""
+"""A client that sends exact bytes, as no well-behaved client would; and functions that look at the
+server's process and directory."""
 
 import os
 import re
@@ -31,7 +31,7 @@ class Raw:
                 time.sleep(pause)
 
     def until(self, mark):
-        """What comes up to and with the mark."""
+        """Receives up to the mark; the bytes, with the mark."""
         while mark not in self.rest:
             data = self.socket.recv(65536)
             assert data, self.rest
@@ -69,7 +69,7 @@ def resident(pid):
 
 
 def names(directory):
-    """What is in a directory, hidden or not."""
+    """All names in a directory, hidden ones too."""
     return sorted(entry.name for entry in directory.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Basic authentication: who gets in, who does not, and what waits meanwhile."""
+"""Basic authentication: right and wrong passwords, and the requests that wait meanwhile."""
 
 import base64
 import re

@@ -51,7 +51,7 @@ def mark_of(log, path="large.bin"):
 
     wait_for(last, what="the line")
     words = last()[-1].split()
-    return int(words[9]), words[-1]
+    return int(words[9]), words[-2]
 
 
 def test_truncated(serving):
@@ -66,7 +66,7 @@ def test_truncated(serving):
 
 
 def test_truncated_to_nothing_behind_a_pipelined_request(serving):
-    """What was asked behind it is not answered with bytes that would be taken for the file's."""
+    """No reply to a later request is sent, since its bytes would be taken for the file's."""
     server, path, _ = serving
     wire, _ = begin(server)
     wire.send(request("/"))
@@ -121,7 +121,7 @@ def test_truncated_while_compressed(serving):
 
 
 def test_truncated_while_compressed_for_http_1_0(serving):
-    """Its end is that of the connection, so that only a reset can tell."""
+    """Its end is that of the connection, so only a reset shows the error."""
     server, path, _ = serving
     text = path.parent / "large.txt"
     with open(text, "wb") as file:
@@ -149,7 +149,7 @@ def test_truncated_between_parts(serving):
 
 
 def test_small_file_under_steady_change(weir, site):
-    """Whoever writes by renaming is never seen half way."""
+    """A file that is replaced by renaming is never half written."""
     server = weir(site, "--workers", 1)
     (site / "f").write_bytes(b"0" * 5000)
     end = time.monotonic() + 1

@@ -299,7 +299,7 @@ def test_directory_renamed_above_a_known_file(weir, site):
 
 
 def test_content_behind_the_same_time_and_size(weir, site):
-    """What restores the time of change restores the tag, but an old reply is not given again."""
+    """A restored time of modification restores the tag, but the old reply is not sent again."""
     server = weir(site)
     (site / "f").write_text("one")
     os.utime(site / "f", (THEN, THEN))

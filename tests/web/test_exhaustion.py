@@ -4,6 +4,7 @@ server does what it still can, and is as before when there is enough again."""
 import multiprocessing
 import os
 import resource
+import select
 import shutil
 import socket
 import subprocess
@@ -66,6 +67,23 @@ def test_idle_connections_up_to_the_limit(few):
     for wire in crowd:
         wire.socket.close()
     wait_for(lambda: get(few, "/d/").status == 200)
+
+
+@needs("prlimit")
+def test_one_listener_may_use_what_another_does_not(weir, site):
+    """Idle connections of one listener take nearly all descriptors; a second listener still answers."""
+    arguments = ["--http", "127.0.0.1:0", "--http", "127.0.0.1:0", "--workers", 2]
+    server = weir(site, *arguments, prefix=["prlimit", "--nofile=512"])
+    first, second = server.ports
+    crowd = [Wire(server, port=first) for _ in range(330)]
+    for wire in crowd:
+        assert wire.ask(REQUEST).text == "hello"
+    assert not select.select([wire.socket for wire in crowd], [], [], 0)[0]
+    newcomers = [Wire(server, port=second) for _ in range(60)]
+    for wire in newcomers:
+        assert wire.ask(REQUEST).text == "hello"
+    for wire in crowd + newcomers:
+        wire.socket.close()
 
 
 @needs("prlimit")
@@ -172,7 +190,7 @@ def attacked(weir, site, what):
 
 @pytest.mark.parametrize("error", ["EMFILE", "ENFILE", "ENOMEM", "ECONNABORTED", "EINTR", "EPROTO"])
 def test_accept_fails(weir, site, traceable, error):
-    """Whoever was waiting is served all the same, after a moment."""
+    """Clients that were waiting are served all the same, after a moment."""
     server = attacked(weir, site, [f"accept4:error={error}:when=2..4"])
     for _ in range(5):
         assert get(server, "/").text == "hello"

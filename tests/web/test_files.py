@@ -50,7 +50,7 @@ def test_large_file_is_whole(weir, site):
 
 
 def test_cold_files(weir, site):
-    """What is not in the page cache is read by others than the loop, and comes as well."""
+    """Pages that are not cached are read on the work pool, and sent."""
     names = [f"{i}.bin" for i in range(8)]
     for name in names:
         with open(site / name, "wb") as file:

@@ -16,7 +16,8 @@ from wire import REQUEST, Wire, get, request
 LINE = re.compile(
     r"(?P<host>[0-9.]+) - (?P<user>\S+) \[(?P<date>\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000)\] "
     r'"(?P<request>[^"]*)" (?P<status>\d{3}) (?P<size>\d+) '
-    r'"(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<seconds>\d+\.\d{3}) (?P<mark>[X+-])'
+    r'"(?P<referer>[^"]*)" "(?P<agent>[^"]*)" (?P<seconds>\d+\.\d{3}) (?P<mark>[X+-]) '
+    r'"(?P<site>[^"]*)"'
 )
 
 
@@ -75,8 +76,105 @@ def test_bytes_marks_and_statuses(logged, site):
     assert [line[2] for line in found[:4]] == ["100000", "0", "5", "0"]
 
 
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize(
+    "body, fault",
+    [
+        (b"xy\r\nabc", r"not the size of a chunk: xy"),
+        (b"3 \x01\r\nabc\r\n", r"not the size of a chunk: 3 \x01"),
+        (b"3\nabc\r\n", r"a line of a chunked body does not end in CRLF: 3\x0Aabc\x0D\x0A"),
+        (b"3\r\nabcd\r\n", r"no CRLF behind the data of a chunk: d\x0D\x0A"),
+        (b"0\r\n\xe9\"\r\n\r\n", r"not a trailer field: \xE9\x22"),
+        (b"5;" + b"e" * 300 + b"\r\n", "a line of a chunked body is too long"),
+    ],
+)
+def test_malformed_body(configured, site, tmp_path, body, fault):
+    """The line of the request has the reason why its body is malformed, and the first bytes, escaped."""
+    server = configured(
+        f"workers: 1\naccess-log: log\nsites: [{{root: {site}, uploads: {{put: yes}}}}]\n"
+    )
+    log = tmp_path / "log"
+    with Wire(server) as wire:
+        wire.send(request("/f", CHUNKED, method="PUT", body=body))
+        assert wire.reply().status == 400
+    wait_for(lambda: log.exists() and log.read_bytes())
+    (line,) = parse(log)
+    assert line["request"] == f"PUT /f HTTP/1.1 malformed: {fault}"
+    assert line["status"] == "400"
+
+
+def test_body_that_is_malformed_after_the_reply(logged):
+    """Nobody receives it, and the reply has left: it has a line of its own."""
+    server, lines = logged
+    with Wire(server) as wire:
+        assert wire.ask(request("/", CHUNKED, body=b"3\r\nabc\r\n")).status == 200
+        wire.send(b"x" * 100 + b"\r\n")
+        assert wire.at_end()
+    first, second = lines(2)
+    assert first["request"] == "GET / HTTP/1.1" and first["status"] == "200"
+    assert second["request"] == "malformed: not the size of a chunk: " + "x" * 64
+    assert second["status"] == "400" and second["mark"] == "-"
+
+
+@pytest.mark.parametrize(
+    "body, fault",
+    [
+        (b"--x\r\nnothing\r\n", "a boundary or the header of a part in a form: --x\\x0D\\x0A"),
+        (b"--x\r\nContent-Disposition: form-data; name=a\r\n\r\na", "a form without its closing boundary"),
+    ],
+)
+def test_malformed_form(configured, site, tmp_path, body, fault):
+    server = configured(
+        f"workers: 1\naccess-log: log\nsites: [{{root: {site}, uploads: {{forms: yes}}}}]\n"
+    )
+    form = request("/", "Content-Type: multipart/form-data; boundary=x", method="POST", body=body)
+    assert get_status(server, form) == 400
+    log = tmp_path / "log"
+    wait_for(lambda: log.exists() and log.read_bytes())
+    (line,) = parse(log)
+    assert line["request"].startswith(f"POST / HTTP/1.1 malformed: {fault}")
+
+
+def get_status(server, asked):
+    with Wire(server) as wire:
+        return wire.ask(asked).status
+
+
+def test_site_of_each_line(configured, site, tmp_path):
+    """The name that the configuration has, whatever the client wrote."""
+    server = configured(
+        "workers: 1\naccess-log: log\nsites:\n"
+        f"  - {{root: {site}, names: [one.test, www.one.test]}}\n"
+        f"  - {{root: {site}, names: ['*.two.test']}}\n"
+    )
+    hosts = {
+        "one.test": "one.test",
+        "WWW.ONE.TEST:80": "one.test",
+        "a.two.test": "*.two.test",
+        "elsewhere": "one.test",
+    }
+    with Wire(server) as wire:
+        for host in hosts:
+            wire.ask(request("/", f"Host: {host}"))
+        wire.ask(request("/../..", "Host: a.two.test"))
+        wire.ask(request("/d", "Host: a.two.test", method="DELETE"))
+        wire.send(b"\0")
+        wire.rest()
+    log = tmp_path / "log"
+    wait_for(lambda: log.exists() and log.read_bytes().count(b"\n") == len(hosts) + 3)
+    assert [line["site"] for line in parse(log)] == [*hosts.values(), "*.two.test", "*.two.test", "-"]
+
+
+def test_site_without_a_name(logged):
+    server, lines = logged
+    get(server, "/")
+    assert lines(1)[0]["site"] == "-"
+
+
 def test_size_of_a_compressed_reply(logged, site):
-    """What went over the wire, chunk sizes included or not, is not the size of the file."""
+    """The size is that of the compressed body, with or without the frames of chunks."""
     server, lines = logged
     (site / "f.txt").write_bytes(b"line\n" * 100_000)
     body = get(server, "/f.txt", "Accept-Encoding: gzip").body
@@ -195,7 +293,7 @@ def test_rotation_loses_nothing(weir, site, tmp_path, workers):
 
 
 def test_log_that_nobody_reads_holds_nobody_up(weir, site, tmp_path):
-    """A pipe for a log, full: lines are lost, and told, but every request is answered."""
+    """A full pipe as the log: lines are lost and counted, but every request is answered."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)

@@ -177,7 +177,7 @@ HEADS = {
     "unknown expectation": (field(b"Expect: miracles"), 417),
 }
 
-# What is wrong only in the body: the reply may have been made before.
+# Only the body is wrong: the reply may have been made before.
 BODIES = {
     "no size": chunked(b"\r\nabc\r\n0\r\n\r\n"),
     "size of letters": chunked(b"xyz\r\nabc\r\n0\r\n\r\n"),
@@ -325,7 +325,7 @@ def test_body_of_an_upload(server, name):
 @pytest.mark.parametrize("name", LEGAL)
 @pytest.mark.parametrize("bytewise", [False, True])
 def test_legal(server, name, bytewise):
-    """What is odd but right is answered, and what follows is, too."""
+    """Odd but well-formed requests are answered, and so are those behind them."""
     data = LEGAL[name]
     if bytewise and len(data) > 1000:
         return
@@ -350,7 +350,7 @@ def test_connect(server):
 
 
 def test_every_cut(server):
-    """The same requests, in two packets, cut at each place."""
+    """Well-formed requests in two packets, cut at each byte."""
     data = LEGAL["chunked"] + b"\r\n" + LEGAL["spaces around a value"]
     for at in range(1, len(data)):
         with Wire(server) as wire:
@@ -423,7 +423,7 @@ def test_unfinished_body(server):
 
 
 def test_idle_connection_ends(server):
-    """Without a word: whoever asks just then would take it for the answer."""
+    """Without a reply: a client that sends a request just then would take it for its own."""
     with Wire(server) as wire:
         assert wire.at_end()
     with Wire(server) as wire:

@@ -1,4 +1,4 @@
-"""What the server says of itself: Allow, listings, refusals, and the log of what is no request."""
+"""Allow, listings, refusals, and the log of malformed requests."""
 
 import os
 import re

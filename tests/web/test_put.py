@@ -124,7 +124,7 @@ def test_a_full_disk(full):
 
 
 def test_many_at_once(uploads, drop):
-    """Whoever comes last, the file is one of them whole."""
+    """Whichever is last, the file is one of them, complete."""
     bodies = [bytes([n]) * 200_000 for n in range(20)]
     results = []
 

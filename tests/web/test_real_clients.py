@@ -134,7 +134,7 @@ def test_curl_many_at_once(server):
 
 @needs("curl")
 def test_curl_asks_before_it_posts(server):
-    """With Expect: 100-continue, to who does not want it."""
+    """With Expect: 100-continue, to a server that does not want it."""
     body = bytes(2_000_000)
     result = client(
         *("curl", "-sS", "-o", os.devnull, "-w", "%{http_code} %{size_upload}"),
@@ -262,7 +262,7 @@ def test_curl_uploads(configured, site, tmp_path):
 
 @needs("curl")
 def test_killed_curl(configured, site):
-    """What it had sent is gone with it."""
+    """The part that it has sent is removed."""
     server = configured(f"sites: [{{root: {site}, uploads: {{put: yes}}}}]\n", "--workers", 1)
     server.get("/")
     before = server.descriptors()

@@ -108,7 +108,7 @@ def test_reader_that_stops_is_let_go(limited):
             wire.rest()
 
 
-# -- who never reads
+# -- clients that never read
 
 
 def test_1000_clients_that_never_read(large):
@@ -174,7 +174,7 @@ def test_pipelining_without_reading(large, head):
 
 
 def test_1000_deep(large):
-    """The replies come, all and in order, to who reads late."""
+    """All replies come, in order, to a client that reads late."""
     targets = itertools.cycle(["/", "/nothing", "/index.html", "/large.bin"])
     asked = [next(targets) for _ in range(1000)]
     with Wire(large, window=4096) as wire:

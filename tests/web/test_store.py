@@ -1,5 +1,5 @@
-"""What becomes of files: descriptors that rest, roots that are replaced, attributes that stay, room
-that is not held by announcements."""
+"""Files in the store: descriptors that are closed, roots that are replaced, attributes that are kept,
+and disk space that an announced size does not reserve."""
 
 import os
 import subprocess
@@ -127,6 +127,27 @@ def test_a_root_that_was_replaced_is_noticed(workers, drop):
     (drop / "f").write_text("new")
     wait_for(lambda: workers.get("/f").text == "new", 5, "the new root")
     wait_for(lambda: workers.request("PUT", "/g", b"g").status and names(drop) == ["f", "g"], 5)
+
+
+def test_a_root_that_cannot_be_reached_is_logged_once(workers, drop):
+    """All workers and handlers together; and that it can be again."""
+    (drop / "f").write_text("old")
+
+    def lines(text):
+        for _ in range(12):
+            workers.get("/f")
+        return workers.stderr.count(text)
+
+    drop.rename(drop.with_name("away"))
+    lost = f"the root {drop} cannot be reached by its path any more (No such file or directory)"
+    wait_for(lambda: lines(lost), 5)
+    time.sleep(1.5)
+    assert workers.get("/f").text == "old" and lines(lost) == 1
+    drop.with_name("away").rename(drop)
+    again = f"the root {drop} can be reached again"
+    wait_for(lambda: lines(again), 5)
+    time.sleep(1.5)
+    assert lines(again) == lines(lost) == 1
 
 
 def test_a_replacement_keeps_mode_owner_and_attributes(workers, drop):

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/version.h>
+
 #include "banner.h"
 #include "kinds.h"
 #include "services.h"

@@ -46,6 +46,15 @@ static const struct key queue_options[] = {
         {0},
 };
 
+static const struct key console_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration whose `admin` is the path of the socket; files that it "
+                       "includes are not read. Default: /etc/weir/weir.yaml."},
+        {"admin", &type_socket, .option = "admin", .doc = "The path of the socket itself."},
+        HELP,
+        {0},
+};
+
 static const struct key config_options[] = {HELP, {0}};
 
 const struct verb cli_verbs[] = {
@@ -124,6 +133,20 @@ const struct verb cli_verbs[] = {
                 .words = "list retry delete",
                 .examples = "weir queue --queue /var/spool/weir\n"
                             "weir queue --queue /var/spool/weir retry --all\n",
+        },
+        {
+                .name = "console",
+                .synopsis = "[-c FILE | --admin PATH] [COMMAND...]",
+                .summary = "send commands to the running daemon",
+                .text = "Sends a command to the running daemon, through its admin socket, and "
+                        "prints the reply. Without COMMAND it reads commands from the standard "
+                        "input, one a line. `help` lists the commands. Exits with 0 if all "
+                        "commands succeeded, and with 1 if one failed.",
+                .options = console_options,
+                .words = "help connections close guard reload reopen drain",
+                .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
+                            "weir console guard clear 192.0.2.7\n"
+                            "weir console --admin state/admin.sock connections smtp\n",
         },
         {0},
 };

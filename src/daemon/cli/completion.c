@@ -18,7 +18,7 @@ static enum proposal completion_of_type(const struct type *type)
 {
 	if (type == &type_directory || type == &type_new_directory)
 		return PROPOSE_DIRECTORIES;
-	if (type == &type_file || type == &type_log)
+	if (type == &type_file || type == &type_log || type == &type_socket)
 		return PROPOSE_FILES;
 	return type == &type_user ? PROPOSE_USERS : PROPOSE_NOTHING;
 }

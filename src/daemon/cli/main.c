@@ -2,8 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <weir/version.h>
+
 #include "check.h"
 #include "config_verb.h"
+#include "console.h"
 #include "help.h"
 #include "options.h"
 #include "passwd.h"
@@ -43,6 +46,7 @@ static const struct {
         {"config", config_verb},
         {"passwd", passwd},
         {"queue", queue},
+        {"console", console},
 };
 
 int main(int count, char **arguments)

@@ -33,7 +33,7 @@ struct queue_request {
 	const char *directory; /* the same directory, for the library */
 	bool all;
 	bool help;
-	enum weir_queue_wish wish;
+	enum weir_queue_command command;
 	bool list;
 	char **ids;
 	int id_count;
@@ -53,13 +53,13 @@ static int queue_command_parse_action(int count, char **words, struct queue_requ
 		return 0;
 	}
 	if (strcmp(action, "retry") == 0)
-		ret->wish = ret->all ? WEIR_QUEUE_RETRY_ALL : WEIR_QUEUE_RETRY;
+		ret->command = ret->all ? WEIR_QUEUE_RETRY_ALL : WEIR_QUEUE_RETRY;
 	else if (strcmp(action, "delete") == 0)
-		ret->wish = WEIR_QUEUE_DELETE;
+		ret->command = WEIR_QUEUE_DELETE;
 	else
 		return usage_error(
 		        "queue", "there is no action '%s': list, retry or delete", action);
-	if (ret->all && ret->wish == WEIR_QUEUE_DELETE)
+	if (ret->all && ret->command == WEIR_QUEUE_DELETE)
 		return usage_error("queue", "delete needs the names of messages, not --all%s", "");
 	if (ret->all ? ret->id_count > 0 : ret->id_count == 0)
 		return usage_error("queue", "%s needs the names of messages", action);
@@ -193,7 +193,7 @@ static int queue_command_list(const struct queue_request *request)
 
 static int queue_command_ask(const struct queue_request *request, const char *id)
 {
-	int error = weir_mail_queue_ask(request->directory, request->wish, id, WAIT_MS);
+	int error = weir_mail_queue_command(request->directory, request->command, id, WAIT_MS);
 	if (error == 0)
 		return EXIT_DONE;
 	if (!id)

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/ftp.h>
+#include <weir/http_files.h>
 #include <weir/peers.h>
 
 #include "config.h"
@@ -63,7 +65,9 @@ void config_release(struct config *config)
 	weir_users_release(config->mail.users);
 	weir_users_release(config->ftp.users);
 	weir_peers_release(config->ftp.peers);
+	weir_ftp_ports_release(config->ftp.ports);
 	weir_peers_release(config->http_peers);
+	weir_http_compressed_cache_release(config->compressed_cache);
 	memory_free(&config->memory);
 	free(config);
 }

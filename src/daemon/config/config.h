@@ -119,6 +119,7 @@ enum config_doh {
 
 struct config_site {
 #include "site_keys.def"
+	atomic_bool root_lost; /* a worker has reported that `root` cannot be walked */
 };
 
 struct config_limits {
@@ -158,7 +159,8 @@ struct config_ports {
 struct config_ftp {
 #include "ftp_keys.def"
 	struct weir_users *users; /* loaded */
-	struct weir_peers *peers; /* created when FTP is first served */
+	struct weir_peers *peers;     /* created when FTP is first served */
+	struct weir_ftp_ports *ports; /* of `passive`; created likewise */
 };
 
 struct config_guard {
@@ -173,7 +175,9 @@ struct config {
 #include "top_keys.def"
 	unsigned https_port;           /* the port of redirect_to_https; 0: no listener has it */
 	struct weir_guard *guarded;    /* of the process; set before anything is served */
-	struct weir_peers *http_peers; /* created when HTTP is first served */
+	/* Created when HTTP is first served; there is no cache if its size is 0. */
+	struct weir_peers *http_peers;
+	struct weir_http_compressed_cache *compressed_cache;
 };
 
 #include "key_fields_end.h"

@@ -30,6 +30,7 @@
 #define FIELD_new_directory const char *
 #define FIELD_log const char *
 #define FIELD_user const char *
+#define FIELD_socket const char *
 #define FIELD_ipv4 struct weir_address
 #define FIELD_ports struct config_ports
 #define FIELD_networks FIELD_LIST(struct weir_network)

@@ -14,6 +14,7 @@
 
 #include <weir/error.h>
 
+#include "admin.h"
 #include "config.h"
 #include "types.h"
 
@@ -150,6 +151,19 @@ static bool user_parse(struct reader *reader, const struct key *key, const char 
 	return type_store_text(reader, text, strlen(text), target);
 }
 
+/* -- sockets ----------------------------------------------------------------------------------- */
+
+static bool socket_parse(struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	(void)key;
+	if (!path_store(reader, text, path_look_above, target))
+		return false;
+	const char *fault = admin_path_fault(*(char **)target);
+	if (fault)
+		reader_problem(reader, "%s: %s: %s", reader->name, *(char **)target, fault);
+	return !fault;
+}
+
 /* config_file.c has read the files before the keys are read. */
 static void files_read(
         struct reader *reader, const struct key *key, struct node *node, void *target)
@@ -190,6 +204,13 @@ const struct type type_user = {
         .argument = "USER",
         .size = sizeof(char *),
         .parse = user_parse,
+        .print = path_print,
+};
+const struct type type_socket = {
+        .what = "the path of a socket",
+        .argument = "PATH",
+        .size = sizeof(char *),
+        .parse = socket_parse,
         .print = path_print,
 };
 const struct type type_files = {

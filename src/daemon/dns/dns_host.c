@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/dns_lookup.h>
 #include <weir/dns_secondary.h>
 #include <weir/error.h>
 #include <weir/log.h>
@@ -31,7 +32,8 @@ struct dns_host {
 	struct weir_log *log;  /* or NULL */
 	struct weir_dns_zones *notified;
 	struct weir_dns_zones *zones;
-	pthread_mutex_t lock; /* of `zones` */
+	struct weir_dns_cache *cache; /* NULL: nothing was looked up yet */
+	pthread_mutex_t lock;         /* of `zones` and `cache` */
 };
 
 static void dns_host_note(void *context, const struct weir_dns_event *event)
@@ -48,6 +50,21 @@ struct weir_dns_zones *dns_host_zones(struct dns_host *host)
 	struct weir_dns_zones *zones = weir_dns_zones_hold(host->zones);
 	pthread_mutex_unlock(&host->lock);
 	return zones;
+}
+
+int dns_host_cache(struct dns_host *host, const struct config_dns *dns, struct weir_dns_cache **ret)
+{
+	const struct weir_dns_cache_options options = {
+	        .bytes = dns->cache.size,
+	        .stale_s = (uint32_t)(dns->cache.stale_ms / 1000),
+	        .never_stale = dns->cache.stale_ms == 0,
+	};
+	pthread_mutex_lock(&host->lock);
+	int error = host->cache ? 0 : weir_dns_cache_create(&options, &host->cache);
+	if (error == 0)
+		*ret = weir_dns_cache_hold(host->cache);
+	pthread_mutex_unlock(&host->lock);
+	return error;
 }
 
 static void dns_host_set_zones(struct dns_host *host, struct weir_dns_zones *zones)
@@ -238,6 +255,7 @@ void dns_host_destroy(struct dns_host *host)
 	weir_dns_notifier_destroy(host->notifier);
 	weir_dns_zones_release(host->notified);
 	weir_dns_zones_release(host->zones);
+	weir_dns_cache_release(host->cache);
 	weir_log_destroy(host->log);
 	config_release(host->config);
 	pthread_mutex_destroy(&host->lock);

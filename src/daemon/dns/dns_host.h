@@ -16,6 +16,7 @@
 #include "config.h"
 
 struct dns_host;
+struct weir_dns_cache;
 struct weir_loop;
 
 /* `renew` must have all servers take dns_host_zones. Returns 0 or a negative errno, which was
@@ -39,7 +40,14 @@ void dns_host_reopen_log(struct dns_host *host);
 /* Any thread: returns the set of zones, with a reference for the caller. */
 struct weir_dns_zones *dns_host_zones(struct dns_host *host);
 
-/* Any thread: the function `notified` of weir/dns_answer.h, with the host as its context. */
+/*
+ * Any thread: the cache that the lookups of all workers share, with a hold that is the caller's. The first
+ * call makes it, as `dns` says. Returns 0, -ENOMEM or an errno of getrandom.
+ */
+int dns_host_cache(
+        struct dns_host *host, const struct config_dns *dns, struct weir_dns_cache **ret);
+
+/* Any thread: as `notified` of weir/dns_answer.h, with the host as its context. */
 unsigned dns_host_notified(void *host, const struct weir_dns_name *zone,
         const struct weir_address *peer, const struct weir_dns_tsig *tsig);
 

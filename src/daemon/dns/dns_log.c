@@ -68,8 +68,8 @@ void dns_log_counters(struct weir_log *log, struct weir_loop *loop, const char *
 	dns_log_add(&line, "truncated", counters->truncated);
 	dns_log_add(&line, "dropped", counters->dropped);
 	dns_log_add(&line, "slipped", counters->slipped);
-	dns_log_add(&line, "crowded", counters->crowded);
-	dns_log_add(&line, "repeated", counters->repeated);
+	dns_log_add(&line, "over-quota", counters->over_quota);
+	dns_log_add(&line, "duplicate", counters->duplicate);
 	dns_log_add(&line, "transfers", counters->transfers);
 	log_line_end(&line);
 }

@@ -341,7 +341,7 @@ int doh_join(struct weir_http_handler *handler, const struct service_options *op
 	if (doh->responder)
 		return 0;
 	int error = forwarding_use(
-	        options->forwarding, &doh->config->dns, options->workers, &made.recursion);
+	        options->forwarding, options->dns, &doh->config->dns, &made.recursion);
 	return error < 0 ? error : weir_dns_responder_create(&made, &doh->responder);
 }
 

@@ -7,6 +7,7 @@
 #include <weir/dns_lookup.h>
 #include <weir/error.h>
 
+#include "dns_host.h"
 #include "forwarding.h"
 #include "say.h"
 
@@ -33,25 +34,33 @@ static bool forwarding_set_options(struct forwarding *forwarding, const struct c
 	return true;
 }
 
-static int forwarding_create(
-        struct forwarding *forwarding, const struct config_dns *dns, unsigned workers)
+static int forwarding_create_lookups(
+        struct forwarding *forwarding, struct dns_host *host, const struct config_dns *dns)
 {
 	const struct config_cache *cache = &dns->cache;
+	struct weir_dns_lookups_options options = {
+	        .upstreams = forwarding->upstreams,
+	        .ttl_min_s = (uint32_t)(cache->ttl_min_ms / 1000),
+	        .ttl_max_s = (uint32_t)(cache->ttl_max_ms / 1000),
+	        .negative_ttl_max_s = (uint32_t)(cache->negative_ttl_max_ms / 1000),
+	};
+	int error = dns_host_cache(host, dns, &options.cache);
+	if (error < 0)
+		return error;
+	error = weir_dns_lookups_create(forwarding->loop, &options, &forwarding->lookups);
+	weir_dns_cache_release(options.cache);
+	return error;
+}
+
+static int forwarding_create(
+        struct forwarding *forwarding, struct dns_host *host, const struct config_dns *dns)
+{
 	forwarding_set_options(forwarding, dns);
 	int error = weir_dns_upstreams_create(
 	        forwarding->loop, &forwarding->options, &forwarding->upstreams);
 	if (error < 0)
 		return error;
-	const struct weir_dns_lookups_options options = {
-	        .upstreams = forwarding->upstreams,
-	        .cache_bytes = cache->size / workers,
-	        .ttl_min_s = (uint32_t)(cache->ttl_min_ms / 1000),
-	        .ttl_max_s = (uint32_t)(cache->ttl_max_ms / 1000),
-	        .negative_ttl_max_s = (uint32_t)(cache->negative_ttl_max_ms / 1000),
-	        .stale_s = (uint32_t)(cache->stale_ms / 1000),
-	        .never_stale = cache->stale_ms == 0,
-	};
-	error = weir_dns_lookups_create(forwarding->loop, &options, &forwarding->lookups);
+	error = forwarding_create_lookups(forwarding, host, dns);
 	if (error < 0) {
 		weir_dns_upstreams_destroy(forwarding->upstreams);
 		forwarding->upstreams = NULL;
@@ -59,15 +68,15 @@ static int forwarding_create(
 	return error;
 }
 
-int forwarding_use(struct forwarding *forwarding, const struct config_dns *dns, unsigned workers,
-        struct weir_dns_recursion *ret)
+int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
+        const struct config_dns *dns, struct weir_dns_recursion *ret)
 {
 	int error = 0;
 	*ret = (struct weir_dns_recursion){0};
 	if (dns->forward.count == 0)
 		return 0;
 	if (!forwarding->lookups)
-		error = forwarding_create(forwarding, dns, workers);
+		error = forwarding_create(forwarding, host, dns);
 	if (error < 0)
 		return error;
 	*ret = (struct weir_dns_recursion){
@@ -86,7 +95,8 @@ void forwarding_change(struct forwarding *forwarding, const struct config_dns *d
 	if (forwarding->upstreams && dns->forward.count && forwarding_set_options(forwarding, dns))
 		error = weir_dns_upstreams_change(forwarding->upstreams, &forwarding->options);
 	if (error < 0)
-		say("DNS keeps its previous servers: %s", weir_error_text(error));
+		say("cannot ask the new DNS servers: %s; the previous ones stay in effect",
+		        weir_error_text(error));
 }
 
 void forwarding_destroy(struct forwarding *forwarding)

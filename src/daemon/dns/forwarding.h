@@ -1,6 +1,7 @@
 /*
- * Looks up names that are in no zone, for one worker: the upstream servers, and the cache, which
- * outlives a reload. The worker's servers of DNS and DNS over HTTPS share it.
+ * What one worker needs to look up names that are in no zone of ours: the upstream servers, and the
+ * lookups, which go on from one configuration to the next. Servers of DNS and DNS over HTTPS share
+ * it. The cache of the lookups is that of all workers (dns_host.h).
  *
  * Functions are for the worker's thread; init and destroy may also run before and after it.
  */
@@ -14,6 +15,7 @@
 
 #include "config.h"
 
+struct dns_host;
 struct weir_loop;
 
 struct forwarding {
@@ -33,12 +35,9 @@ struct forwarding_wait {
 
 void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop);
 
-/*
- * Sets the options of a responder for this configuration; `workers` share the memory of the cache.
- * Returns 0 or a negative errno.
- */
-int forwarding_use(struct forwarding *forwarding, const struct config_dns *dns, unsigned workers,
-        struct weir_dns_recursion *ret);
+/* What a responder is to be made with under this configuration. 0 or a negative errno. */
+int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
+        const struct config_dns *dns, struct weir_dns_recursion *ret);
 
 /* Uses the upstreams of this configuration from now on, if it has any. Reports a failure. */
 void forwarding_change(struct forwarding *forwarding, const struct config_dns *dns);

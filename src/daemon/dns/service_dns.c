@@ -63,12 +63,13 @@ static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
 	return (unsigned)((replies + workers - 1) / workers);
 }
 
-static struct weir_bounds service_dns_bounds_of(
+static struct weir_listener service_dns_listener_of(
         const struct service_options *options, const struct config_dns *dns)
 {
-	struct weir_bounds bounds = options->bounds;
-	bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
-	return bounds;
+	struct weir_listener listener = options->listener;
+	listener.bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
+	listener.peers = dns->peers;
+	return listener;
 }
 
 static void service_dns_update(void *context, void *next, struct weir_tls *tls)
@@ -80,15 +81,16 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 	struct weir_dns_recursion recursion;
 	weir_dns_responder_set_keys(responder, dns->keyring);
 	weir_dns_responder_set_secrets(responder, dns->secrets, dns->secret_count);
-	int error = forwarding_use(
-	        server->options.forwarding, dns, server->options.workers, &recursion);
-	/* A server that begins or ceases to look up is opened again. */
+	int error =
+	        forwarding_use(server->options.forwarding, server->options.dns, dns, &recursion);
+	/* Those who begin or cease to look up are other servers. */
 	if (error == 0 && server->looks_up && recursion.lookups)
 		error = weir_dns_responder_set_recursion(responder, &recursion);
 	if (error < 0)
-		say("DNS keeps its previous way of lookups: %s", weir_error_text(error));
+		say("cannot change how DNS is looked up: %s; the previous settings stay in effect",
+		        weir_error_text(error));
 	if (tls)
-		weir_dns_set_tls(server->dns, tls);
+		weir_server_set_tls(weir_dns_listener(server->dns), tls);
 	config_release(server->config);
 	server->config = config_hold(config);
 }
@@ -110,27 +112,21 @@ static int service_dns_open_server(const struct service_options *options, void *
 		return -ENOMEM;
 	server->options = *options;
 	struct weir_dns_options made = {
-	        .address = options->address,
+	        .listener = service_dns_listener_of(options, dns),
 	        .zones = dns_host_zones(options->dns),
-	        .tls = options->tls,
-	        .bounds = service_dns_bounds_of(options, dns),
-	        .peers = dns->peers,
-	        .shared = true,
 	        .responder = config_dns_responder(dns),
 	        .rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers),
 	        .rrl_slip = (unsigned)dns->rate_limit.slip,
 	        .unlimited = dns->rate_limit.exempt.items,
 	        .unlimited_count = dns->rate_limit.exempt.count,
 	        .transfers_max = (unsigned)dns->limits.transfers,
-	        .accept_failed = service_accept_failed,
-	        .tls_failed = service_tls_failed,
 	        .log = service_dns_note,
 	        .context = &server->options,
 	};
 	made.responder.notified = dns_host_notified;
 	made.responder.context = options->dns;
-	int error = forwarding_use(
-	        options->forwarding, dns, options->workers, &made.responder.recursion);
+	int error =
+	        forwarding_use(options->forwarding, options->dns, dns, &made.responder.recursion);
 	if (error == 0)
 		error = weir_dns_create(options->loop, &made, &server->dns);
 	weir_dns_zones_release(made.zones);

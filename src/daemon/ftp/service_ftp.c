@@ -72,6 +72,9 @@ static int service_ftp_load(struct config *config, struct shares shares, void **
 	int error = content ? 0 : -ENOMEM;
 	if (error == 0 && !config->ftp.peers)
 		error = weir_peers_create(each, 0, &config->ftp.peers);
+	if (error == 0 && !config->ftp.ports && config->ftp.passive.first)
+		error = weir_ftp_ports_create(
+		        config->ftp.passive.first, config->ftp.passive.last, &config->ftp.ports);
 	if (error < 0) {
 		say("out of memory");
 		free(content);
@@ -108,10 +111,8 @@ static struct weir_ftp_rules service_ftp_rules_of(const struct config *config, s
 	        .uploads = ftp->uploads,
 	        .upload_max = ftp->max_size,
 	        .rate = ftp->rate,
-	        .passive_first = ftp->passive.first,
-	        .passive_last = ftp->passive.last,
+	        .ports = ftp->ports,
 	        .announced = ftp->announce,
-	        .tls = tls,
 	        .tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED,
 	        .reuse = ftp->reuse,
 	        .sessions_max = (unsigned)ftp->sessions,
@@ -136,19 +137,14 @@ static int service_ftp_open_server(const struct service_options *options, void *
 		return -ENOMEM;
 	server->options = *options;
 	struct weir_ftp_options ftp = {
-	        .address = options->address,
+	        .listener = options->listener,
 	        .tree = service_ftp_take_tree(content),
-	        .rules = service_ftp_rules_of(config, options->tls),
-	        .implicit = options->kind->secure,
-	        .bounds = options->bounds,
-	        .shared = true,
-	        .peers = config->ftp.peers,
+	        .rules = service_ftp_rules_of(config, options->listener.tls),
 	        .guard = options->guard,
 	        .log = service_ftp_note,
-	        .accept_failed = service_accept_failed,
-	        .tls_failed = service_tls_failed,
 	        .context = &server->options,
 	};
+	ftp.listener.peers = config->ftp.peers;
 	int error = weir_ftp_create(options->loop, &ftp, &server->ftp);
 	if (error < 0) {
 		free(server);
@@ -164,6 +160,8 @@ static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 	struct ftp_service *server = context;
 	struct content *content = next;
 	struct weir_ftp_rules rules = service_ftp_rules_of(content->config, tls);
+	if (tls)
+		weir_server_set_tls(weir_ftp_listener(server->ftp), tls);
 	int error = weir_ftp_set(server->ftp, &rules, service_ftp_take_tree(content));
 	if (error < 0)
 		say("FTP keeps its previous settings: %s", weir_error_text(error));

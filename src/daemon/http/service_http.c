@@ -9,6 +9,7 @@
 
 #include <weir/error.h>
 #include <weir/http.h>
+#include <weir/http_files.h>
 #include <weir/limits.h>
 #include <weir/peers.h>
 
@@ -28,6 +29,9 @@ static int service_http_load(struct config *config, struct shares shares, void *
 	if (!config->http_peers)
 		error = weir_peers_create(each ? (unsigned)each : WEIR_HTTP_PEER_CONNECTIONS_MAX,
 		        HTTP_PEERS_MAX, &config->http_peers);
+	if (error == 0 && !config->compressed_cache && config->limits.compressed_cache)
+		error = weir_http_compressed_cache_create(
+		        (size_t)config->limits.compressed_cache, 0, &config->compressed_cache);
 	if (error < 0)
 		return error;
 	*ret_content = sites_create(config, shares.tree_entries);
@@ -48,20 +52,15 @@ struct http_service {
 static int service_http_open_server(const struct service_options *options, void **ret_server)
 {
 	struct http_service *server = calloc(1, sizeof *server);
+	struct weir_listener listener = options->listener;
+	listener.peers = sites_config(options->content)->http_peers;
 	int error = server ? sites_join(options->content, options) : -ENOMEM;
 	if (error == 0)
 		error = weir_http_create(options->loop,
 		        &(struct weir_http_options){
-		                .address = options->address,
+		                .listener = listener,
 		                .sites = weir_http_sites_hold(options->content),
 		                .log = options->log,
-		                .bounds = options->bounds,
-		                .peers = sites_config(options->content)->http_peers,
-		                .tls = options->tls,
-		                .shared = true,
-		                .accept_failed = options->accept_failed,
-		                .tls_failed = options->tls_failed,
-		                .context = options->context,
 		        },
 		        &server->http);
 	if (error < 0) {

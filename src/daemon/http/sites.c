@@ -4,6 +4,7 @@
  * all handlers that it protects.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include <weir/error.h>
@@ -97,19 +98,35 @@ static int sites_add_dns(
 	return sites_append(&entry->site, entry->doh);
 }
 
-static int sites_open_tree(const char *root, unsigned entries_max, struct weir_tree **ret)
+/* Each worker has a tree or two of the same root: the first to notice reports it for all. */
+static void on_root_walked(void *context, int error)
 {
-	struct weir_tree_options options = {.entries_max = entries_max};
-	return weir_tree_open(NULL, root, &options, ret);
+	struct config_site *config = context;
+	bool lost = error < 0;
+	if (atomic_exchange(&config->root_lost, lost) == lost)
+		return;
+	if (lost)
+		say("the root %s cannot be reached by its path any more (%s): the directory that "
+		    "was opened last is still served, and one that replaces it is not noticed",
+		        config->root, weir_error_text(error));
+	else
+		say("the root %s can be reached again", config->root);
+}
+
+static int sites_open_tree(struct config_site *config, unsigned entries_max, struct weir_tree **ret)
+{
+	struct weir_tree_options options = {
+	        .entries_max = entries_max, .root_walked = on_root_walked, .context = config};
+	return weir_tree_open(NULL, config->root, &options, ret);
 }
 
 static int sites_add_uploads(
-        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+        struct weir_http_site *site, struct config_site *config, unsigned entries_max)
 {
 	struct weir_tree *tree;
 	if (!config->uploads.present)
 		return 0;
-	int error = sites_open_tree(config->root, entries_max, &tree);
+	int error = sites_open_tree(config, entries_max, &tree);
 	if (error < 0)
 		return error;
 	struct weir_http_upload_options options = {
@@ -123,11 +140,11 @@ static int sites_add_uploads(
 	return sites_append(site, weir_http_upload_create(tree, &options));
 }
 
-static int sites_add_files(
-        struct weir_http_site *site, const struct config_site *config, unsigned entries_max)
+static int sites_add_files(struct weir_http_site *site, struct config *all,
+        struct config_site *config, unsigned entries_max)
 {
 	struct weir_tree *tree;
-	int error = sites_open_tree(config->root, entries_max, &tree);
+	int error = sites_open_tree(config, entries_max, &tree);
 	if (error < 0)
 		return error;
 	struct weir_http_files_options options = {
@@ -137,6 +154,7 @@ static int sites_add_files(
 	        .compress = config->compress,
 	        .siblings = config->siblings,
 	        .fields = config->fields,
+	        .compressed_cache = all->compressed_cache,
 	};
 	return sites_append(site, weir_http_files_create(tree, &options));
 }
@@ -144,7 +162,7 @@ static int sites_add_files(
 static int sites_fill_site(
         struct sites_entry *entry, struct config *all, size_t index, unsigned entries_max)
 {
-	const struct config_site *config = &all->sites.items[index];
+	struct config_site *config = &all->sites.items[index];
 	struct weir_http_site *site = &entry->site;
 	site->names = config->names.items;
 	int error = sites_add_https(site, config, all->https_port);
@@ -157,7 +175,7 @@ static int sites_fill_site(
 	if (error == 0)
 		error = sites_add_uploads(site, config, entries_max);
 	if (error == 0)
-		error = sites_add_files(site, config, entries_max);
+		error = sites_add_files(site, all, config, entries_max);
 	if (error < 0)
 		say("cannot serve %s: %s", config->root, weir_error_text(error));
 	return error;

@@ -69,7 +69,7 @@ void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *nam
 
 static const char *const relay_names[] = {
         [WEIR_RELAY_SENT] = "sent",
-        [WEIR_RELAY_LATE] = "late",
+        [WEIR_RELAY_DEFERRED] = "deferred",
         [WEIR_RELAY_FAILED] = "failed",
         [WEIR_RELAY_REPORTED] = "reported",
         [WEIR_RELAY_UNREPORTED] = "unreported",

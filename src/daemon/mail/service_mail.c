@@ -13,9 +13,11 @@ int mail_server_open(const struct service_options *options,
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
-	server->bounds = options->bounds;
-	server->bounds.idle_ms = server->bounds.request_ms = server->bounds.progress_ms = 0;
 	server->host = mail_host_hold(config->mail.host);
+	struct weir_bounds *bounds = &server->listener.bounds;
+	server->listener = options->listener;
+	server->listener.peers = server->host->peers;
+	bounds->idle_ms = bounds->request_ms = bounds->progress_ms = 0;
 	int error = create(server, config);
 	if (error < 0)
 		mail_server_free(server);

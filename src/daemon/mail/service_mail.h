@@ -18,7 +18,8 @@ struct mail_server {
 	};
 	struct mail_host *host;         /* a reference: it outlives the server */
 	struct service_options options; /* for the callbacks */
-	struct weir_bounds bounds; /* those of the options, with the longer times of the protocol */
+	/* That of the options, with the host's peers; its times are those of the protocol, which are longer. */
+	struct weir_listener listener;
 };
 
 /* `create` creates the server of the protocol. Both return 0 or a negative errno. */

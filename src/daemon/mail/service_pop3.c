@@ -18,17 +18,10 @@ static int service_pop3_create(struct mail_server *server, const struct config *
 	const struct service_options *options = &server->options;
 	return weir_pop3_create(options->loop,
 	        &(struct weir_pop3_options){
-	                .address = options->address,
+	                .listener = server->listener,
 	                .store = server->host->store,
 	                .users = config->mail.users,
 	                .guard = options->guard,
-	                .peers = server->host->peers,
-	                .tls = options->tls,
-	                .implicit_tls = options->kind->secure,
-	                .bounds = server->bounds,
-	                .shared = true,
-	                .accept_failed = service_accept_failed,
-	                .tls_failed = service_tls_failed,
 	                .log = service_pop3_log_event,
 	                .context = &server->options,
 	        },
@@ -46,7 +39,7 @@ static void service_pop3_update(void *context, void *content, struct weir_tls *t
 	const struct config *config = content;
 	weir_pop3_set_users(server->pop3, config->mail.users);
 	if (tls)
-		weir_pop3_set_tls(server->pop3, tls);
+		weir_server_set_tls(weir_pop3_listener(server->pop3), tls);
 }
 
 static struct weir_server *service_pop3_listener(void *context)

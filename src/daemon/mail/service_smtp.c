@@ -33,7 +33,7 @@ static int service_smtp_create(struct mail_server *server, const struct config *
 	char name[256];
 	return weir_smtp_create(options->loop,
 	        &(struct weir_smtp_options){
-	                .address = options->address,
+	                .listener = server->listener,
 	                .hostname = config_mail_hostname(mail, name, sizeof name),
 	                .personality = (enum weir_smtp_personality)options->kind->variant,
 	                .routes = mail->routes,
@@ -41,22 +41,15 @@ static int service_smtp_create(struct mail_server *server, const struct config *
 	                .guard = options->guard,
 	                .local = &server->host->store->sink,
 	                .relay = options->relay,
-	                .tls = options->tls,
-	                .implicit_tls = options->kind->secure,
-	                .auth_in_clear = config_mail_is_inside(&options->address),
+	                .auth_in_clear = config_mail_is_inside(&options->listener.address),
 	                .networks = mail->networks.items,
 	                .network_count = mail->networks.count,
-	                .peers = server->host->peers,
-	                .bounds = server->bounds,
 	                .size_max = mail->limits.message_size,
 	                .recipients_max = (unsigned)mail->limits.recipients,
 	                .messages_max = (unsigned)mail->limits.messages,
 	                .greeting_delay_ms = (uint32_t)mail->greeting_delay_ms,
 	                .normalise = mail->normalise,
 	                .strict_addresses = mail->strict_addresses,
-	                .shared = true,
-	                .accept_failed = service_accept_failed,
-	                .tls_failed = service_tls_failed,
 	                .log = service_smtp_log_event,
 	                .context = &server->options,
 	        },
@@ -75,7 +68,7 @@ static void service_smtp_update(void *context, void *content, struct weir_tls *t
 	weir_smtp_set_users(server->smtp, service_smtp_users_of(server, config));
 	weir_smtp_set_routes(server->smtp, config->mail.routes);
 	if (tls)
-		weir_smtp_set_tls(server->smtp, tls);
+		weir_server_set_tls(weir_smtp_listener(server->smtp), tls);
 }
 
 static struct weir_server *service_smtp_listener(void *context)

@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -119,6 +121,20 @@ static void config_warn_unwritable(const struct config *config, const char *path
 		say("%s cannot be written: %s: %s", what, path, weir_error_text(error));
 }
 
+/* The user makes the socket file in the directory, and removes it there. */
+static void config_warn_admin(const struct config *config)
+{
+	char path[PATH_MAX];
+	if (!config->admin || strlen(config->admin) >= sizeof path)
+		return;
+	strcpy(path, config->admin);
+	char *slash = strrchr(path, '/');
+	slash[slash == path] = 0;
+	int error = config_warn_access(config, path, W_OK | X_OK);
+	if (error < 0)
+		say("the admin socket cannot be made in %s: %s", path, weir_error_text(error));
+}
+
 static void config_warn_writing(const struct config *config)
 {
 	bool mail = kinds_include(config, SERVICE_SMTP) || kinds_include(config, SERVICE_POP3);
@@ -140,4 +156,5 @@ void config_warn(const struct config *config)
 	config_warn_secrets(config);
 	config_warn_reload(config);
 	config_warn_writing(config);
+	config_warn_admin(config);
 }

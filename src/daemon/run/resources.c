@@ -1,7 +1,7 @@
 /*
- * Descriptors, processors, privileges. Descriptors are divided in advance, so that connections wait in the
- * kernel before descriptors run out (EMFILE). A connection may need two, its socket and a file; a part is
- * for the files that the trees keep open.
+ * Descriptors, processors, privileges. Descriptors are divided in advance, so that connections wait in
+ * the kernel before open files run out: an eighth is for files that the trees keep open, the rest is one
+ * pool for the connections of all listeners on all workers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +25,7 @@ enum {
 	FILES_RESERVED = 64,  /* the standard three, logs, configuration, what libraries open */
 	FILES_PER_WORKER = 8, /* epoll, eventfd, … */
 	CONNECTIONS_MAX = 1 << 20,
+	RESERVED_PART = 4, /* the servers together reserve at most a fourth of the connections */
 	SHARE_MIN = 8,
 };
 
@@ -66,8 +67,11 @@ struct shares resources_share(const struct config *config, size_t files, unsigne
 	size_t connections = files - files / 8;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
+	connections = resources_clamp(connections, 1, CONNECTIONS_MAX);
 	return (struct shares){
-	        .connections = (unsigned)resources_clamp(connections / servers, 1, CONNECTIONS_MAX),
+	        .connections = (unsigned)connections,
+	        .reserved = (unsigned)resources_clamp(
+	                connections / (servers * RESERVED_PART), 0, WEIR_PERMITS_RESERVED),
 	        .tree_entries = (unsigned)resources_clamp(
 	                files / 8 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
 	};

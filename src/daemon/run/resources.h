@@ -8,7 +8,9 @@
 
 /* How the descriptors are divided. */
 struct shares {
-	unsigned connections;  /* of one server on one worker */
+	unsigned connections; /* of all servers on all workers together */
+	unsigned
+	        reserved; /* of these, connections of one server on one worker that no other gets */
 	unsigned tree_entries; /* paths that one tree keeps open */
 };
 

@@ -18,8 +18,12 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/loop.h>
+#include <weir/permits.h>
 #include <weir/sasl_guard.h>
 
+#include "admin.h"
+#include "admin_connections.h"
+#include "admin_guard.h"
 #include "banner.h"
 #include "config_dns.h"
 #include "config_mail.h"
@@ -45,15 +49,21 @@ struct daemon {
 	size_t files;   /* the limit of descriptors */
 	bool dropped;   /* the process has become another user: addresses cannot be opened again */
 	struct weir_guard *guard;
-	struct mail_relay *relay; /* or NULL */
+	struct weir_permits *permits; /* for the connections of all workers */
+	struct mail_relay *relay;     /* or NULL */
 	struct dns_host *dns;
+	struct admin *admin;
+	struct admin_table commands; /* of this file, for the admin socket */
+	struct admin_guard guard_commands;
+	struct admin_connections connection_commands;
 	int stop_signals; /* how many have come */
 	bool failed;
 };
 
 /* -- serving a configuration ------------------------------------------------------------------- */
 
-static struct weir_bounds serve_bounds_of(const struct config *config, struct shares shares)
+static struct weir_bounds serve_bounds_of(
+        const struct config *config, struct weir_permits *permits, struct shares shares)
 {
 	return (struct weir_bounds){
 	        .replies_max = (unsigned)config->limits.replies,
@@ -62,14 +72,23 @@ static struct weir_bounds serve_bounds_of(const struct config *config, struct sh
 	        .progress_ms = (uint32_t)config->limits.progress_ms,
 	        .drain_ms = (uint32_t)config->limits.drain_ms,
 	        .channels_max = shares.connections,
+	        .permits = permits,
 	};
+}
+
+/* Sets the size of the pool of connections. */
+static struct shares serve_set_permits(struct daemon *daemon, const struct config *config)
+{
+	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
+	weir_permits_set(daemon->permits, shares.connections, shares.reserved);
+	return shares;
 }
 
 /* Applies a configuration to all workers, or to none. */
 static int serve_apply(struct daemon *daemon, struct config *config,
         const struct endpoint_list *endpoints, unsigned replace)
 {
-	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
+	struct shares shares = serve_set_permits(daemon, config);
 	struct plan plan = {
 	        .endpoints = endpoints->items,
 	        .count = endpoints->count,
@@ -79,7 +98,7 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 	        .relay = mail_relay_sink(daemon->relay),
 	        .dns = daemon->dns,
 	        .workers = daemon->worker_count,
-	        .bounds = serve_bounds_of(config, shares),
+	        .bounds = serve_bounds_of(config, daemon->permits, shares),
 	        .replace = replace,
 	};
 	for (unsigned i = 0; i < daemon->worker_count; i++) {
@@ -90,6 +109,8 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 			continue;
 		while (i-- > 0)
 			worker_forget(daemon->workers[i]);
+		if (daemon->config)
+			serve_set_permits(daemon, daemon->config);
 		return error;
 	}
 	for (unsigned i = 0; i < daemon->worker_count; i++)
@@ -204,8 +225,8 @@ static void serve_reopen_logs(struct daemon *daemon)
 	dns_host_reopen_log(daemon->dns);
 }
 
-/* Logs come first: they are reopened even if the configuration is refused. */
-static void serve_reload(struct daemon *daemon)
+/* Logs come first: they are reopened even if the configuration is refused. Returns whether it is used. */
+static bool serve_reload(struct daemon *daemon)
 {
 	serve_reopen_logs(daemon);
 	struct config *config = config_load(daemon->options, daemon->config);
@@ -213,10 +234,13 @@ static void serve_reload(struct daemon *daemon)
 	if (config && serve_config(daemon, config, serve_changed_services(daemon, config)) == 0) {
 		mail_relay_update(daemon->relay, daemon->config);
 		dns_host_update(daemon->dns, daemon->config, false);
+		if (admin_listen(daemon->admin, daemon->config->user, daemon->config->admin) < 0)
+			say("the admin socket stays where it was");
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
-		return;
+		return true;
 	}
 	say("not reloaded: the previous configuration stays in effect");
+	return false;
 }
 
 static void serve_on_signal(struct weir_signals *signals, int signal)
@@ -242,6 +266,61 @@ static void serve_on_worker_ended(void *context)
 	}
 	if (--daemon->alive == 0)
 		weir_loop_stop(daemon->loop);
+}
+
+/* -- the admin socket -------------------------------------------------------------------------- */
+
+static void serve_command_reload(void *context, struct admin_request *request)
+{
+	struct daemon *daemon = context;
+	if (daemon->stop_signals)
+		admin_error(request, "the daemon is draining");
+	else if (serve_reload(daemon))
+		admin_ok(request);
+	else
+		admin_error(request,
+		        "the previous configuration stays in effect; the standard error of the daemon "
+		        "says why, and so does 'weir check'");
+}
+
+static void serve_command_drain(void *context, struct admin_request *request)
+{
+	struct daemon *daemon = context;
+	if (daemon->stop_signals) {
+		admin_error(request, "the daemon is draining already");
+		return;
+	}
+	admin_ok(request);
+	serve_stop(daemon);
+}
+
+static void serve_command_reopen_logs(void *context, struct admin_request *request)
+{
+	serve_reopen_logs(context);
+	admin_ok(request);
+}
+
+static int serve_create_admin(struct daemon *daemon)
+{
+	static const struct admin_command list[] = {
+	        {"reload", "", "reads the configuration and certificates again, as SIGHUP", 0, 0,
+	                serve_command_reload},
+	        {"reopen", "", "opens the logs anew, as SIGUSR1", 0, 0, serve_command_reopen_logs},
+	        {"drain", "", "finishes what is in flight and ends, as SIGTERM", 0, 0,
+	                serve_command_drain},
+	        {0},
+	};
+	int error = admin_create(daemon->loop, &daemon->admin);
+	if (error < 0)
+		return error;
+	daemon->commands = (struct admin_table){.commands = list, .context = daemon};
+	admin_connections_init(
+	        &daemon->connection_commands, daemon->workers, &daemon->worker_count);
+	admin_guard_init(&daemon->guard_commands, daemon->guard, daemon->loop);
+	admin_register(daemon->admin, &daemon->connection_commands.table);
+	admin_register(daemon->admin, &daemon->guard_commands.table);
+	admin_register(daemon->admin, &daemon->commands);
+	return 0;
 }
 
 /* -- start and end ----------------------------------------------------------------------------- */
@@ -308,6 +387,8 @@ static int serve_start(struct daemon *daemon)
 	else
 		error = serve_config(daemon, config, 0);
 	if (error == 0)
+		error = admin_listen(daemon->admin, daemon->config->user, daemon->config->admin);
+	if (error == 0)
 		error = resources_become(daemon->config);
 	daemon->dropped = geteuid() != uid;
 	if (error == 0)
@@ -339,10 +420,17 @@ int serve(const struct options *options)
 	daemon.signals.watch.fd = -1;
 	say_with_time();
 	int error = weir_loop_create(&daemon.loop);
-	if (error == 0 && (error = weir_guard_create(NULL, &daemon.guard)) < 0)
-		weir_loop_destroy(daemon.loop);
+	if (error == 0)
+		error = weir_guard_create(NULL, &daemon.guard);
+	if (error == 0)
+		error = weir_permits_create(1, 0, &daemon.permits);
+	if (error == 0)
+		error = serve_create_admin(&daemon);
 	if (error < 0) {
 		say("cannot make an event loop: %s", weir_error_text(error));
+		weir_permits_release(daemon.permits);
+		weir_guard_destroy(daemon.guard);
+		weir_loop_destroy(daemon.loop);
 		return EXIT_FAILED;
 	}
 	int code = serve_run(&daemon);
@@ -352,6 +440,7 @@ int serve(const struct options *options)
 		worker_destroy(daemon.workers[i]);
 	/* Signals may come as long as the loop runs. */
 	daemon.worker_count = 0;
+	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);
 	dns_host_destroy(daemon.dns);
 	endpoints_free(&daemon.endpoints);
@@ -359,6 +448,7 @@ int serve(const struct options *options)
 	if (daemon.signals.watch.fd >= 0)
 		weir_signals_stop(&daemon.signals);
 	weir_guard_destroy(daemon.guard);
+	weir_permits_release(daemon.permits);
 	weir_loop_destroy(daemon.loop);
 	return code;
 }

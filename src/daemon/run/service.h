@@ -11,9 +11,8 @@
 #ifndef DAEMON_SERVICE_H
 #define DAEMON_SERVICE_H
 
-#include <weir/address.h>
-#include <weir/channel.h>
 #include <weir/limits.h>
+#include <weir/server.h>
 
 #include "config.h"
 #include "resources.h"
@@ -31,19 +30,15 @@ struct weir_server;
 struct service_options {
 	struct weir_loop *loop;
 	const struct kind *kind;
-	struct weir_address address;
-	void *content; /* borrowed: the server takes references of its own */
-	struct weir_bounds bounds;
-	struct weir_log *log;         /* outlives the server; NULL: none */
-	struct weir_tls *tls;         /* for listeners that may use it, if there are certificates */
-	struct weir_guard *guard;     /* against brute force; of the process, outlives the server */
-	struct weir_mail_sink *relay; /* of the process; NULL: none */
-	struct dns_host *dns;         /* of the process */
+	/* `tls` is NULL for types that do not use it; the service sets `peers`. */
+	struct weir_listener listener;
+	void *content;                 /* borrowed: the server takes references of its own */
+	struct weir_log *log;          /* outlives the server; NULL: none */
+	struct weir_guard *guard;      /* against brute force, of the process; outlives the server */
+	struct weir_mail_sink *relay;  /* of the process, as the guard; NULL: none */
+	struct dns_host *dns;          /* of the process, too */
 	struct forwarding *forwarding; /* of the worker; outlives the server */
 	unsigned workers;              /* how many there are */
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context; /* for the callbacks */
 };
 
 /*
@@ -55,10 +50,6 @@ const char *service_example_user(const struct weir_users *users, char text[SERVI
 
 /* A file of every machine, which examples send. */
 #define SERVICE_EXAMPLE_FILE "/etc/hostname"
-
-/* Callbacks of these names for a protocol; the context is the options of its server. */
-void service_accept_failed(void *options, int error);
-void service_tls_failed(void *options, const struct weir_address *peer, const char *why);
 
 struct service_type {
 	/*

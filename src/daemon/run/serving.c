@@ -106,19 +106,24 @@ static int serving_open_server(struct worker *worker, const struct plan *plan,
 	struct service_options options = {
 	        .loop = worker->loop,
 	        .kind = endpoint->kind,
-	        .address = endpoint->actual,
+	        .listener =
+	                {
+	                        .address = endpoint->actual,
+	                        .shared = true,
+	                        .bounds = plan->bounds,
+	                        .tls = serving_tls_of(&plan->contents, endpoint->kind),
+	                        .tls_upgrade = !endpoint->kind->secure,
+	                        .accept_failed = serving_accept_failed,
+	                        .tls_failed = serving_tls_failed,
+	                        .context = server,
+	                },
 	        .content = plan->contents.of[endpoint->kind->service],
-	        .bounds = plan->bounds,
 	        .log = log ? log->log : NULL,
-	        .tls = serving_tls_of(&plan->contents, endpoint->kind),
 	        .guard = plan->guard,
 	        .relay = plan->relay,
 	        .dns = plan->dns,
 	        .forwarding = &worker->serving.forwarding,
 	        .workers = plan->workers,
-	        .accept_failed = serving_accept_failed,
-	        .tls_failed = serving_tls_failed,
-	        .context = server,
 	};
 	int error = serving_service_of(server)->open(&options, &server->server);
 	if (error < 0) {
@@ -258,6 +263,34 @@ void serving_renew(struct worker *worker)
 	        server = serving_after(serving, &server->link))
 		if (serving_service_of(server)->renew)
 			serving_service_of(server)->renew(server->server);
+}
+
+struct channel_visit {
+	bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel);
+	void *context;
+	const struct endpoint *endpoint;
+	bool stopped;
+};
+
+static bool serving_visit_channel(void *context, struct weir_channel *channel)
+{
+	struct channel_visit *visit = context;
+	visit->stopped = !visit->visit(visit->context, visit->endpoint, channel);
+	return !visit->stopped;
+}
+
+void serving_each_channel(struct worker *worker,
+        bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
+        void *context)
+{
+	struct serving *serving = &worker->serving;
+	struct channel_visit each = {.visit = visit, .context = context};
+	for (struct serving_server *server = serving_after(serving, &serving->servers);
+	        server && !each.stopped; server = serving_after(serving, &server->link)) {
+		each.endpoint = &server->endpoint;
+		weir_server_each(serving_service_of(server)->listener(server->server),
+		        serving_visit_channel, &each);
+	}
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */

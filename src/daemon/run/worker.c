@@ -17,6 +17,9 @@
 static void worker_run_ended(struct weir_task *task)
 {
 	struct worker *worker = WEIR_CONTAINER(task, struct worker, ended_task);
+	worker->over = true;
+	/* Jobs that were posted while the thread was ending. */
+	weir_loop_turn(worker->loop, 0);
 	worker->ended(worker->context);
 }
 
@@ -132,6 +135,40 @@ void worker_renew(struct worker *worker)
 void worker_reopen_logs(struct worker *worker)
 {
 	worker_make_call(worker, NULL, worker_call_reopen_logs);
+}
+
+/* -- jobs -------------------------------------------------------------------------------------- */
+
+static void worker_job_done(struct weir_task *task)
+{
+	struct worker_job *job = WEIR_CONTAINER(task, struct worker_job, task);
+	job->done(job);
+}
+
+static void worker_job_run(struct weir_task *task)
+{
+	struct worker_job *job = WEIR_CONTAINER(task, struct worker_job, task);
+	job->run(job);
+	job->task = (struct weir_task){.run = worker_job_done};
+	weir_loop_post(job->main_loop, &job->task);
+}
+
+void worker_submit(struct worker *worker, struct worker_job *job)
+{
+	job->worker = worker;
+	job->main_loop = worker->main_loop;
+	job->task = (struct weir_task){.run = worker_job_run};
+	if (worker->over)
+		worker_job_run(&job->task);
+	else
+		weir_loop_post(worker->loop, &job->task);
+}
+
+void worker_each_channel(struct worker *worker,
+        bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
+        void *context)
+{
+	serving_each_channel(worker, visit, context);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */

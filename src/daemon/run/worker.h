@@ -25,6 +25,7 @@
 
 struct dns_host;
 struct endpoint;
+struct weir_channel;
 struct worker;
 
 /* The next state of a worker. */
@@ -63,7 +64,30 @@ void worker_renew(struct worker *worker);
 /* Reopens the logs, after they were renamed. */
 void worker_reopen_logs(struct worker *worker);
 
-/* Starts the thread. Returns 0 or a negative errno. */
+/*
+ * A question to a worker that the main thread does not wait for; embedded. `run` is called on the
+ * worker's thread, or on the main thread once the worker has ended; then `done` on the main loop. Both
+ * are called always, exactly once; `worker` may be gone by the time of `done`.
+ */
+struct worker_job {
+	struct weir_task task; /* the two loops' own */
+	struct worker *worker; /* set by worker_submit, as the next */
+	struct weir_loop *main_loop;
+	void (*run)(struct worker_job *job);
+	void (*done)(struct worker_job *job);
+};
+
+void worker_submit(struct worker *worker, struct worker_job *job);
+
+/*
+ * In `run` of a job: calls `visit` for each connection that a server of this worker has accepted, until
+ * it returns false. `visit` may abort the channel.
+ */
+void worker_each_channel(struct worker *worker,
+        bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
+        void *context);
+
+/* 0 or a negative errno. */
 int worker_start(struct worker *worker);
 
 /* Has the worker finish the requests in flight within the drain time, and end. It does not wait. Call

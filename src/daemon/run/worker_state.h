@@ -42,6 +42,7 @@ struct worker {
 	pthread_t thread;
 	int64_t quiet_until_ms; /* failures of accept are not reported before */
 	bool started;
+	bool over;     /* its thread has ended; on the main thread */
 	bool stopping; /* on its thread */
 	bool killed;   /* on its thread */
 	struct weir_task stop_task;
@@ -59,7 +60,11 @@ void serving_forget(struct worker *worker);
 void serving_renew(struct worker *worker);
 void serving_reopen_logs(struct worker *worker);
 void serving_drain(struct worker *worker);
-/* Frees servers that have ended. Do not call it from a callback: closing a log runs the loop. */
+/* See worker_each_channel. */
+void serving_each_channel(struct worker *worker,
+        bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
+        void *context);
+/* Frees what has ended; outside of any callback, since closing a log turns the loop. */
 void serving_reap(struct worker *worker);
 /* Whether a server is left. */
 bool serving_busy(const struct worker *worker);

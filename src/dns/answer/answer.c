@@ -11,7 +11,9 @@ static const struct dns_rrset *dns_answer_rrset_of(
 	return dns_node_rrset(answer->zone, node, type);
 }
 
-/* However many names are asked for beneath a cut, a DNAME or a wildcard: they are of one kind. */
+/*
+ * All names below one cut, DNAME or wildcard are of one kind, so that their replies share a rate.
+ */
 static void dns_answer_set_kind(struct dns_answer *answer, const struct dns_node *node)
 {
 	const struct dns_key *key = &answer->key;
@@ -22,7 +24,7 @@ static void dns_answer_set_kind(struct dns_answer *answer, const struct dns_node
 
 /* -- nothing ----------------------------------------------------------------------------------- */
 
-/* The SOA record, with the TTL of negative answers (RFC 2308 3). */
+/* Puts the SOA record, with the TTL of negative answers (RFC 2308 3). */
 static void dns_answer_put_soa(struct dns_answer *answer)
 {
 	const struct weir_dns_zone *zone = answer->zone;
@@ -73,20 +75,28 @@ static void dns_answer_refer(struct dns_answer *answer, const struct dns_node *c
 
 /* -- chains ------------------------------------------------------------------------------------ */
 
-/* Goes on with another name; false: it was there before, or there were too many. */
-static bool dns_answer_follow(struct dns_answer *answer, const uint8_t *wire)
+static bool was_followed(const struct dns_answer *answer)
 {
-	if (answer->follow_count == WEIR_DNS_CHAIN_MAX)
-		return false;
-	answer->followed[answer->follow_count++] = answer->key.hashes[0];
-	dns_key_make(&answer->key, wire, dns_wire_size(wire), dns_seed());
 	for (unsigned i = 0; i < answer->follow_count; i++)
 		if (answer->followed[i] == answer->key.hashes[0])
-			return false;
-	return !answer->truncated;
+			return true;
+	return false;
 }
 
-/* RFC 6672 3.1: the end of the name is exchanged, a CNAME says so. */
+/* Goes on with another name. Returns false if the chain is endless, or the answer truncated. */
+static bool dns_answer_follow(struct dns_answer *answer, const uint8_t *wire)
+{
+	if (answer->follow_count == WEIR_DNS_CHAIN_MAX) {
+		answer->endless = true;
+		return false;
+	}
+	answer->followed[answer->follow_count++] = answer->key.hashes[0];
+	dns_key_make(&answer->key, wire, dns_wire_size(wire), dns_seed());
+	answer->endless = was_followed(answer);
+	return !answer->endless && !answer->truncated;
+}
+
+/* RFC 6672 3.1: the end of the name is replaced, and a CNAME record is added for it. */
 static bool dns_answer_follow_dname(struct dns_answer *answer, const struct dns_node *node)
 {
 	const uint8_t *owner = dns_node_name(answer->zone, node);
@@ -121,7 +131,7 @@ static bool dns_answer_put_answer(struct dns_answer *answer, const struct dns_rr
 	return true;
 }
 
-/* The signatures of one RRset. False: they do not fit. */
+/* Puts the signatures of one RRset. Returns false if they do not fit. */
 static bool dns_answer_put_signatures_of(struct dns_answer *answer, const struct dns_rrset *rrset)
 {
 	const uint8_t *record = dns_rrset_records(rrset);
@@ -135,7 +145,7 @@ static bool dns_answer_put_signatures_of(struct dns_answer *answer, const struct
 	return true;
 }
 
-/* Of all RRsets of the name, as one. */
+/* Puts the signatures of all RRsets of the name, as one RRset. */
 static bool dns_answer_put_signatures(struct dns_answer *answer, const struct dns_node *node)
 {
 	const struct dns_rrset *rrset = dns_rrset_at(answer->zone, node->rrsets);
@@ -173,7 +183,7 @@ static bool dns_answer_put_data(struct dns_answer *answer, const struct dns_node
 	return dns_answer_put_answer(answer, dns_answer_rrset_of(answer, node, answer->type));
 }
 
-/* Types that a CNAME does not stand in for. */
+/* Types that are answered at a name with a CNAME record. */
 static bool dns_answer_is_own(uint16_t type)
 {
 	return type == WEIR_DNS_CNAME || type == WEIR_DNS_ANY || type == WEIR_DNS_NSEC ||
@@ -181,8 +191,9 @@ static bool dns_answer_is_own(uint16_t type)
 }
 
 /*
- * The name's own node, or the wildcard that stands in for it: then `encloser` is the node above and
- * has `skip` labels fewer than the name. True: to be followed.
+ * Answers from the name's own node, or from the wildcard that matches it: then `encloser` is the
+ * node above the wildcard, and has `skip` labels fewer than the name. Returns true if an alias must
+ * be followed.
  */
 static bool dns_answer_answer_from(struct dns_answer *answer, const struct dns_node *node,
         const struct dns_node *encloser, unsigned skip)
@@ -205,10 +216,10 @@ static bool dns_answer_answer_from(struct dns_answer *answer, const struct dns_n
 
 /* -- the search -------------------------------------------------------------------------------- */
 
-/* A DS record is data of the zone above (RFC 4035 3.1.4.1): if that is ours, too, it answers. */
-static const struct weir_dns_zone *dns_answer_zone_of(const struct dns_answer *answer)
+/* A DS record belongs to the parent zone (RFC 4035 3.1.4.1), which answers if it is ours, too. */
+static const struct weir_dns_zone *dns_answer_zone_of(
+        const struct dns_answer *answer, const struct dns_key *key)
 {
-	const struct dns_key *key = &answer->key;
 	const struct weir_dns_zone_entry *entry = dns_zones_search(answer->zones, key, 0);
 	if (entry && answer->type == WEIR_DNS_DS && key->labels &&
 	        entry->zone->apex.labels == key->labels) {
@@ -218,23 +229,33 @@ static const struct weir_dns_zone *dns_answer_zone_of(const struct dns_answer *a
 	return entry ? entry->zone : NULL;
 }
 
-/* One name. True: the key has been exchanged for another. */
+/*
+ * Whether the name is below a delegation, or at it and the type is not DS. `node`: its closest
+ * node.
+ */
+static bool is_delegated(
+        const struct weir_dns_zone *zone, const struct dns_node *node, unsigned skip, uint16_t type)
+{
+	if (node->occluder == DNS_NONE || zone->nodes[node->occluder].dname)
+		return false;
+	return skip || node != &zone->nodes[node->occluder] || type != WEIR_DNS_DS;
+}
+
+/* Searches for one name. Returns true if the key has been replaced by an alias's target. */
 static bool dns_answer_lookup(struct dns_answer *answer)
 {
 	const struct weir_dns_zone *zone = answer->zone;
 	unsigned skip;
 	const struct dns_node *node = dns_zone_closest(zone, &answer->key, &skip);
-	dns_answer_set_kind(answer, node->cover == DNS_NONE ? node : &zone->nodes[node->cover]);
-	if (node->cover != DNS_NONE) {
-		const struct dns_node *cover = &zone->nodes[node->cover];
-		if (cover->dname)
-			return dns_answer_follow_dname(answer, cover);
-		if (skip || node != cover || answer->type != WEIR_DNS_DS) {
-			answer->delegated = answer->recursive;
-			if (!answer->recursive)
-				dns_answer_refer(answer, cover);
-			return false;
-		}
+	dns_answer_set_kind(
+	        answer, node->occluder == DNS_NONE ? node : &zone->nodes[node->occluder]);
+	if (node->occluder != DNS_NONE && zone->nodes[node->occluder].dname)
+		return dns_answer_follow_dname(answer, &zone->nodes[node->occluder]);
+	if (is_delegated(zone, node, skip, answer->type)) {
+		answer->delegated = answer->recursive;
+		if (!answer->recursive)
+			dns_answer_refer(answer, &zone->nodes[node->occluder]);
+		return false;
 	}
 	if (!skip)
 		return dns_answer_answer_from(answer, node, NULL, 0);
@@ -246,7 +267,7 @@ static bool dns_answer_lookup(struct dns_answer *answer)
 	return false;
 }
 
-/* By hand, since most of it is room for what may come. */
+/* Fields are cleared one by one, because most of the struct need not be. */
 void dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zones,
         struct weir_dns_writer *writer, struct dns_hasher *hasher, bool dnssec)
 {
@@ -258,8 +279,8 @@ void dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zon
 	answer->rcode = WEIR_DNS_NOERROR;
 	answer->kind = 0;
 	answer->authoritative = answer->truncated = answer->refused = answer->left = false;
-	answer->recursive = answer->delegated = false;
-	answer->absence = 0;
+	answer->recursive = answer->delegated = answer->endless = answer->resumed = false;
+	answer->unavailable = 0;
 	answer->follow_count = answer->put_count = answer->target_count = 0;
 	answer->proof_count = 0;
 }
@@ -267,8 +288,8 @@ void dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zon
 static void dns_answer_search(struct dns_answer *answer)
 {
 	while (dns_answer_lookup(answer)) {
-		answer->zone = dns_answer_zone_of(answer);
-		if (!answer->zone || answer->zone->absence) {
+		answer->zone = dns_answer_zone_of(answer, &answer->key);
+		if (!answer->zone || answer->zone->unavailable) {
 			answer->left = true;
 			return;
 		}
@@ -279,15 +300,15 @@ void dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name
 {
 	if (answer->zones->count) {
 		dns_key_make(&answer->key, name->wire, name->size, dns_seed());
-		answer->zone = dns_answer_zone_of(answer);
+		answer->zone = dns_answer_zone_of(answer, &answer->key);
 	}
 	if (!answer->zone) {
 		answer->refused = true;
 		answer->rcode = WEIR_DNS_REFUSED;
 		return;
 	}
-	if (answer->zone->absence) {
-		answer->absence = answer->zone->absence;
+	if (answer->zone->unavailable) {
+		answer->unavailable = answer->zone->unavailable;
 		answer->rcode = WEIR_DNS_SERVFAIL;
 		return;
 	}
@@ -295,28 +316,34 @@ void dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name
 	dns_answer_search(answer);
 }
 
-bool dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name)
+bool dns_answer_owns(const struct dns_answer *answer, const struct weir_dns_name *name)
 {
-	if (!answer->zones->count || answer->follow_count == WEIR_DNS_CHAIN_MAX)
+	struct dns_key key;
+	unsigned skip;
+	if (!answer->zones->count)
 		return false;
-	struct dns_key before = answer->key;
+	dns_key_make(&key, name->wire, name->size, dns_seed());
+	const struct weir_dns_zone *zone = dns_answer_zone_of(answer, &key);
+	if (!zone || zone->unavailable)
+		return zone;
+	const struct dns_node *node = dns_zone_closest(zone, &key, &skip);
+	return !is_delegated(zone, node, skip, answer->type);
+}
+
+void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name)
+{
 	dns_key_make(&answer->key, name->wire, name->size, dns_seed());
-	const struct weir_dns_zone *zone = dns_answer_zone_of(answer);
-	if (!zone) {
-		answer->key = before;
-		return false;
-	}
-	answer->zone = zone;
-	answer->followed[answer->follow_count++] = answer->key.hashes[0];
+	answer->zone = dns_answer_zone_of(answer, &answer->key);
+	answer->resumed = true;
 	answer->refused = answer->left = answer->delegated = false;
 	answer->rcode = WEIR_DNS_NOERROR;
-	if (zone->absence) {
-		answer->absence = zone->absence;
+	answer->endless = was_followed(answer);
+	if (answer->zone->unavailable) {
+		answer->unavailable = answer->zone->unavailable;
 		answer->rcode = WEIR_DNS_SERVFAIL;
-	} else {
+	} else if (!answer->endless) {
 		dns_answer_search(answer);
 	}
-	return true;
 }
 
 void dns_answer_end(struct dns_answer *answer)

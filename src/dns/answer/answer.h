@@ -1,6 +1,6 @@
 /*
- * An answer in the making: the algorithm of RFC 1034 4.3.2 on the zones that we have, with what
- * DNSSEC (RFC 4035 3.1, RFC 5155 7.2) and DNAME (RFC 6672) add to it.
+ * An answer being made: the algorithm of RFC 1034 4.3.2 on our zones, with the additions of DNSSEC
+ * (RFC 4035 3.1, RFC 5155 7.2) and DNAME (RFC 6672).
  */
 #ifndef WEIR_DNS_ANSWER_INTERNAL_H
 #define WEIR_DNS_ANSWER_INTERNAL_H
@@ -10,7 +10,7 @@
 #include "zones.h"
 
 enum {
-	DNS_PUT_MAX = 64, /* RRsets of a reply that are remembered, so as not to put them twice */
+	DNS_PUT_MAX = 64,     /* RRsets of a reply that are remembered, so that none is put twice */
 	DNS_TARGETS_MAX = 16, /* RRsets whose targets' addresses are added */
 };
 
@@ -41,10 +41,12 @@ struct dns_answer {
 	bool authoritative;
 	bool truncated; /* something that is needed did not fit: nothing more is put */
 	bool refused;   /* none of our zones */
-	bool left;      /* the chain goes on at `key`: in no zone of ours, or one that is absent */
-	bool delegated; /* `key` lies below a cut of ours, and must be looked up; nothing is put for it */
-	uint16_t absence; /* of the zone, for which something stands in: an extended error, or 0 */
-	uint32_t kind;    /* the same for all names that are answered from the same data */
+	bool left;      /* the chain goes on at `key`, in no zone of ours or in a placeholder */
+	bool delegated; /* `key` is below a zone cut of ours, and must be looked up */
+	bool endless;   /* the chain goes round in a circle, or has too many aliases */
+	bool resumed;   /* a chain has come back into our zones (dns_answer_resume) */
+	uint16_t unavailable; /* of a placeholder zone: its extended error; or 0 */
+	uint32_t kind;        /* the same for all names that are answered from the same data */
 
 	/* on the way */
 	const struct weir_dns_zone *zone;
@@ -59,50 +61,61 @@ struct dns_answer {
 	unsigned target_count;
 };
 
-/* Sets what is given (but the type) and clears the rest that must be clear. */
+/* Sets the given fields except for `type`, and clears the others as far as needed. */
 void dns_answer_init(struct dns_answer *answer, const struct weir_dns_zones *zones,
         struct weir_dns_writer *writer, struct dns_hasher *hasher, bool dnssec);
 
-/* The answer section, and what is behind it but for the following. */
+/* Puts the answer section, and the following sections except for the parts of dns_answer_end. */
 void dns_answer_make(struct dns_answer *answer, const struct weir_dns_name *name);
 
 /*
- * A chain of aliases that came from an upstream leads to `name`: goes on there if it is in a zone of
- * ours. False: it is not, and nothing has changed; or there were too many aliases.
+ * Whether our zones answer for `name`: it is in one of them, and not below a zone cut, where an
+ * upstream knows better.
  */
-bool dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name);
+bool dns_answer_owns(const struct dns_answer *answer, const struct weir_dns_name *name);
 
-/* What comes last: proofs that waited, addresses. */
+/*
+ * Goes on with `name`, which our zones answer for: a chain of aliases that came from an upstream
+ * leads there. `endless` is set if it must not be followed.
+ */
+void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *name);
+
+/* Puts the proofs that had to wait, and addresses. The last step. */
 void dns_answer_end(struct dns_answer *answer);
 
-/* -- of its parts ------------------------------------------------------------------------------ */
+/*
+ * -- parts of an answer --------------------------------------------------------------------------
+ */
 
-/* An RRset, with its signatures where they are wanted; whole or not at all. False: not. */
+/*
+ * Puts an RRset with the signatures that the client wants. Returns false, and puts nothing, without
+ * room.
+ */
 bool dns_answer_put(struct dns_answer *answer, enum weir_dns_section section, const uint8_t *owner,
         const struct dns_rrset *rrset, uint32_t ttl);
 
-/* Whether it has been put under its own name. */
+/* Whether the RRset has been put under its own name. */
 bool dns_answer_has(const struct dns_answer *answer, const struct dns_rrset *rrset);
 
 /*
- * The same where it must not be missing: the answer is truncated then. Never puts one twice, but
- * into the answer section, where a wildcard's may stand for several names.
+ * Puts an RRset that must not be missing: without room the answer is truncated. An RRset is put
+ * once; only in the answer section a wildcard's RRset may occur for several names.
  */
 void dns_answer_need(struct dns_answer *answer, enum weir_dns_section section, const uint8_t *owner,
         const struct dns_rrset *rrset, uint32_t ttl);
 
-/* The addresses that the targets' names have, as far as there is room. */
+/* Puts the addresses of the targets' names, as far as there is room. */
 void dns_answer_additional(struct dns_answer *answer);
 
 /*
- * Proofs, for the authority section. `node` is the closest encloser of the key's name (or has that
- * name itself: skip is 0), which has `skip` labels more. Nothing happens where none is wanted or the
- * zone is not signed.
+ * Put proofs into the authority section. `node` is the closest encloser of the key's name, which
+ * has `skip` labels more; if skip is 0, it is the name itself. Nothing is put if the client wants
+ * no proofs or the zone is not signed.
  */
 void dns_deny_name(struct dns_answer *answer, const struct dns_node *node, unsigned skip);
 void dns_deny_type(struct dns_answer *answer, const struct dns_node *node);
 void dns_deny_wildcard_type(struct dns_answer *answer, const struct dns_node *node, unsigned skip);
-/* That a wildcard was right to answer: no name is closer. It is put by dns_deny_rest. */
+/* Proves that a wildcard was the right answer: no name is closer. dns_deny_rest puts that proof. */
 void dns_deny_closer(struct dns_answer *answer, unsigned skip);
 void dns_deny_rest(struct dns_answer *answer);
 

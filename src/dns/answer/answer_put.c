@@ -5,7 +5,7 @@
 #include "answer.h"
 #include "rdata.h"
 
-/* Begins a record; of the second and further ones of an RRset the owner points to the first's. */
+/* Begins a record. The owner of further records of an RRset is a pointer to the first owner. */
 static bool dns_answer_put_owner(struct weir_dns_writer *writer, const uint8_t *owner, size_t first)
 {
 	uint8_t pointer[2];
@@ -20,7 +20,7 @@ static bool dns_answer_put_owner(struct weir_dns_writer *writer, const uint8_t *
 	return weir_dns_put_bytes(writer, pointer, sizeof pointer);
 }
 
-/* `count` records from `record` on; `fixed` is type, class and TTL. */
+/* Puts `count` records from `record` on; `fixed` is type, class and TTL. */
 static const uint8_t *dns_answer_put_records(struct weir_dns_writer *writer, const uint8_t *owner,
         size_t *first, const uint8_t fixed[8], const uint8_t *record, unsigned count)
 {
@@ -61,7 +61,7 @@ bool dns_answer_put(struct dns_answer *answer, enum weir_dns_section section, co
 		return false;
 	}
 	writer->counts[section] = (uint16_t)(writer->counts[section] + count);
-	/* What stands under the name that was asked for may be a wildcard's. */
+	/* An RRset under the name in the question may be a wildcard's. */
 	if (owner != answer->key.wire && answer->put_count < DNS_PUT_MAX)
 		answer->put[answer->put_count++] = rrset;
 	return true;
@@ -85,7 +85,7 @@ void dns_answer_need(struct dns_answer *answer, enum weir_dns_section section, c
 
 /* -- additional -------------------------------------------------------------------------------- */
 
-/* False: there is no room for them. */
+/* Returns false without room for them. */
 static bool dns_answer_put_addresses(
         struct dns_answer *answer, const struct weir_dns_zone *zone, const struct dns_node *node)
 {
@@ -109,7 +109,7 @@ static bool dns_answer_put_is_in_zone(const struct weir_dns_zone *zone, const st
 	       memcmp(key->wire + from, zone->apex.wire, zone->apex.size) == 0;
 }
 
-/* The node that a record's target is, if its addresses may be told; NULL if not. */
+/* The node of a record's target whose addresses may be added, or NULL. */
 static const struct dns_node *dns_answer_put_node_of_target(
         const struct dns_target *target, const uint8_t *wire, struct dns_key *key)
 {
@@ -117,8 +117,8 @@ static const struct dns_node *dns_answer_put_node_of_target(
 	dns_key_make(key, wire, dns_wire_size(wire), dns_seed());
 	const struct dns_node *node =
 	        dns_answer_put_is_in_zone(zone, key) ? dns_zone_node(zone, key, 0) : NULL;
-	/* Beneath a cut there is glue alone: it is for referrals. */
-	return node && (target->cut || node->cover == DNS_NONE) ? node : NULL;
+	/* Addresses below a zone cut are glue, which only referrals may have. */
+	return node && (target->cut || node->occluder == DNS_NONE) ? node : NULL;
 }
 
 static bool dns_answer_put_add_target(struct dns_answer *answer, const struct dns_target *target)
@@ -130,8 +130,8 @@ static bool dns_answer_put_add_target(struct dns_answer *answer, const struct dn
 		const struct dns_node *node =
 		        dns_answer_put_node_of_target(target, record + 2 + skip, &key);
 		if (node && !dns_answer_put_addresses(answer, target->zone, node)) {
-			answer->truncated = target->cut && node->cover != DNS_NONE &&
-			                    &target->zone->nodes[node->cover] == target->cut;
+			answer->truncated = target->cut && node->occluder != DNS_NONE &&
+			                    &target->zone->nodes[node->occluder] == target->cut;
 			return false;
 		}
 		record = dns_record_next(record);

@@ -17,7 +17,7 @@ enum {
 	HASHED = DNS_COOKIE_CLIENT + 8 + 16,
 };
 
-/* The client's cookie and the first half of the server's stand in `cookie`; fills in the hash. */
+/* `cookie` has the client's cookie and the first half of the server's; fills in the hash. */
 static void dns_cookie_seal(const struct siphash_key *key, const struct weir_address *peer,
         uint8_t cookie[DNS_COOKIE_SIZE])
 {
@@ -44,7 +44,9 @@ static bool dns_cookie_is_ours(const struct dns_cookie_secrets *secrets, struct 
 	return CRYPTO_memcmp(wanted, option.data, DNS_COOKIE_SIZE) == 0;
 }
 
-/* The seconds since it was made, modulo 2^32 (RFC 1982). False: it is none of ours. */
+/*
+ * Stores the seconds since it was made, modulo 2^32 (RFC 1982). Returns false for a foreign cookie.
+ */
 static bool dns_cookie_check_server(const struct dns_cookie_secrets *secrets,
         struct weir_span option, const struct weir_address *peer, int64_t now_s, int32_t *ret_age,
         unsigned *ret_which)

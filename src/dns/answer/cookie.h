@@ -1,6 +1,6 @@
 /*
- * Cookies (RFC 7873): that who asks has got an answer at this address before. Made as all servers
- * make them (RFC 9018), so that several that share a secret accept each other's.
+ * Cookies (RFC 7873) prove that the client has received a reply at this address before. They are
+ * made as RFC 9018 demands, so that servers with the same secret accept each other's cookies.
  */
 #ifndef WEIR_DNS_COOKIE_H
 #define WEIR_DNS_COOKIE_H

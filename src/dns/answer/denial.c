@@ -1,8 +1,8 @@
 /*
- * Proofs that there is no such name or type. NSEC: the record at or before a name in canonical order
- * (RFC 4035 3.1.3). NSEC3: the record that matches the closest encloser, and those that cover what
- * would be closer (RFC 5155 7.2). With opt-out an encloser may have no record: then the next one
- * above that has.
+ * Proofs that there is no such name or type. NSEC: the record at or before a name in canonical
+ * order (RFC 4035 3.1.3). NSEC3: the record that matches the closest encloser, and those that cover
+ * what would be closer (RFC 5155 7.2). With opt-out an encloser may have no record: then the next
+ * one above that has.
  */
 #include "answer.h"
 
@@ -11,7 +11,7 @@ static bool denial_wanted(const struct dns_answer *answer)
 	return answer->dnssec && (answer->zone->nsec || answer->zone->nsec3) && !answer->truncated;
 }
 
-/* "*" before the name: at most as long as a name may be, else false. */
+/* Puts "*" before the name. Returns false if the result is too long. */
 static bool denial_wildcard_of(const uint8_t *wire, uint8_t ret[WEIR_DNS_NAME_MAX])
 {
 	size_t size = dns_wire_size(wire);

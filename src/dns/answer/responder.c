@@ -1,8 +1,7 @@
 /*
- * A reply around an answer: what may be asked at all, how much room there is, the OPT and TSIG
- * records, the header. A reply is always complete: what does not fit is left out in whole RRsets, and
- * TC says so. Leaves out what becomes of names of no zone of ours
- * (responder_forward.c, responder_chase.c).
+ * The reply around an answer: which queries are allowed, the room, the OPT and TSIG records, the
+ * header. A reply is always well formed: RRsets that do not fit are left out whole, and TC is set.
+ * Names in none of our zones are the matter of responder_forward.c and responder_alias.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,104 +26,104 @@ static bool responder_key_may(
 }
 
 static bool responder_may_transfer(
-        const struct dns_exchange *exchange, const struct weir_dns_policy *policy)
+        const struct dns_response *response, const struct weir_dns_policy *policy)
 {
 	bool network = weir_networks_contain(
-	        policy->networks, policy->network_count, exchange->request->peer);
-	bool key = responder_key_may(policy, exchange->outcome);
+	        policy->networks, policy->network_count, response->request->peer);
+	bool key = responder_key_may(policy, response->outcome);
 	return policy->both ? network && key : network || key;
 }
 
 /*
- * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered at once, or with the SOA, so
- * that the client comes by TCP if it has another serial (RFC 1995 2).
+ * AXFR is for connections alone (RFC 5936 4.2). IXFR by UDP is answered at once, or with the SOA,
+ * so that the client comes by TCP if it has another serial (RFC 1995 2).
  */
-static unsigned responder_start_transfer(struct dns_exchange *exchange)
+static unsigned responder_start_transfer(struct dns_response *response)
 {
-	const struct weir_dns_question *question = &exchange->query.question;
+	const struct weir_dns_question *question = &response->query.question;
 	const struct weir_dns_zone_entry *entry =
-	        weir_dns_zones_find(exchange->zones, &question->name);
+	        weir_dns_zones_find(response->zones, &question->name);
 	if (!entry)
 		return WEIR_DNS_NOTAUTH;
-	if (!responder_may_transfer(exchange, &entry->policy)) {
-		exchange->extended_error = WEIR_DNS_EDE_PROHIBITED;
+	if (!responder_may_transfer(response, &entry->policy)) {
+		response->extended_error = WEIR_DNS_EDE_PROHIBITED;
 		return WEIR_DNS_REFUSED;
 	}
-	if (entry->zone->absence) {
-		exchange->extended_error = entry->zone->absence;
+	if (entry->zone->unavailable) {
+		response->extended_error = entry->zone->unavailable;
 		return WEIR_DNS_SERVFAIL;
 	}
-	if (exchange->request->over != WEIR_DNS_OVER_UDP) {
-		exchange->outcome->transfer = entry;
+	if (response->request->over != WEIR_DNS_OVER_UDP) {
+		response->outcome->transfer = entry;
 		return WEIR_DNS_NOERROR;
 	}
 	if (question->type == WEIR_DNS_AXFR)
 		return WEIR_DNS_FORMERR;
-	exchange->answer.authoritative = true;
-	exchange->answer.truncated = !dns_transfer_put(
-	        entry->zone, &exchange->query, exchange->request->message, &exchange->writer);
+	response->answer.authoritative = true;
+	response->answer.truncated = !dns_transfer_put(
+	        entry->zone, &response->query, response->request->message, &response->writer);
 	return WEIR_DNS_NOERROR;
 }
 
 /* -- kinds of query ---------------------------------------------------------------------------- */
 
-static unsigned responder_answer_zones(struct dns_exchange *exchange)
+static unsigned responder_answer_zones(struct dns_response *response)
 {
-	struct dns_answer *answer = &exchange->answer;
-	answer->type = exchange->query.question.type;
-	answer->recursive = exchange->recursive && exchange->query.header.flags & WEIR_DNS_RD;
-	dns_answer_make(answer, &exchange->query.question.name);
-	exchange->outcome->kind = answer->kind;
-	if (answer->absence)
-		exchange->extended_error = answer->absence;
+	struct dns_answer *answer = &response->answer;
+	answer->type = response->query.question.type;
+	answer->recursive = response->recursive && response->query.header.flags & WEIR_DNS_RD;
+	dns_answer_make(answer, &response->query.question.name);
+	response->outcome->kind = answer->kind;
+	if (answer->unavailable)
+		response->extended_error = answer->unavailable;
 	unsigned rcode = answer->rcode;
 	if (answer->refused || (answer->delegated && !answer->follow_count)) {
 		answer->authoritative = false;
-		rcode = dns_exchange_forward(exchange);
-		/* Only what has come back into a zone of ours has a rest to be put. */
-		if (!answer->follow_count)
+		rcode = dns_response_forward(response);
+		/* Only a chain that has come back into our zones needs the last step. */
+		if (!answer->resumed)
 			return rcode;
 	} else if (answer->left || answer->delegated) {
-		rcode = dns_exchange_chase(exchange);
+		rcode = dns_response_follow_alias(response);
 	}
 	dns_answer_end(answer);
 	return rcode;
 }
 
-static unsigned responder_answer_notify(struct dns_exchange *exchange)
+static unsigned responder_answer_notify(struct dns_response *response)
 {
-	struct weir_dns_responder *responder = exchange->responder;
-	const struct weir_dns_outcome *outcome = exchange->outcome;
+	struct weir_dns_responder *responder = response->responder;
+	const struct weir_dns_outcome *outcome = response->outcome;
 	if (!responder->notified)
 		return WEIR_DNS_REFUSED;
-	return responder->notified(responder->context, &exchange->query.question.name,
-	        exchange->request->peer, outcome->is_signed ? &outcome->tsig : NULL);
+	return responder->notified(responder->context, &response->query.question.name,
+	        response->request->peer, outcome->is_signed ? &outcome->tsig : NULL);
 }
 
-static bool responder_is_notify(const struct dns_exchange *exchange)
+static bool responder_is_notify(const struct dns_response *response)
 {
-	return (exchange->query.header.flags & WEIR_DNS_OPCODE_MASK) ==
+	return (response->query.header.flags & WEIR_DNS_OPCODE_MASK) ==
 	       WEIR_DNS_NOTIFY << WEIR_DNS_OPCODE_SHIFT;
 }
 
-static unsigned responder_answer_query(struct dns_exchange *exchange)
+static unsigned responder_answer_query(struct dns_response *response)
 {
-	const struct weir_dns_question *question = &exchange->query.question;
-	if (!exchange->query.question_end)
-		/* Who only wants a cookie asks for nothing (RFC 7873 5.4). */
-		return exchange->cookie ? WEIR_DNS_NOERROR : WEIR_DNS_FORMERR;
-	if (responder_is_notify(exchange))
-		return responder_answer_notify(exchange);
+	const struct weir_dns_question *question = &response->query.question;
+	if (!response->query.question_end)
+		/* A query for a cookie alone has no question (RFC 7873 5.4). */
+		return response->cookie ? WEIR_DNS_NOERROR : WEIR_DNS_FORMERR;
+	if (responder_is_notify(response))
+		return responder_answer_notify(response);
 	if (question->class == WEIR_DNS_CH)
-		return dns_exchange_chaos(exchange);
+		return dns_response_chaos(response);
 	if (question->class != WEIR_DNS_IN) {
-		exchange->extended_error = WEIR_DNS_EDE_NOT_AUTHORITATIVE;
+		response->extended_error = WEIR_DNS_EDE_NOT_AUTHORITATIVE;
 		return WEIR_DNS_REFUSED;
 	}
 	switch (question->type) {
 	case WEIR_DNS_AXFR:
 	case WEIR_DNS_IXFR:
-		return responder_start_transfer(exchange);
+		return responder_start_transfer(response);
 	case 0:
 	case WEIR_DNS_OPT:
 	case WEIR_DNS_TSIG:
@@ -134,129 +133,129 @@ static unsigned responder_answer_query(struct dns_exchange *exchange)
 	case WEIR_DNS_MAILB:
 		return WEIR_DNS_NOTIMP;
 	default:
-		return responder_answer_zones(exchange);
+		return responder_answer_zones(response);
 	}
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */
 
-/* The bytes that the client takes by the way it came. */
-static size_t responder_room_of(const struct dns_exchange *exchange, size_t room)
+/* The most bytes that the client accepts by this protocol. */
+static size_t responder_room_of(const struct dns_response *response, size_t room)
 {
 	size_t most = WEIR_DNS_MESSAGE_MAX;
-	const struct weir_dns_edns *edns = &exchange->query.edns;
-	if (exchange->request->over == WEIR_DNS_OVER_UDP) {
+	const struct weir_dns_edns *edns = &response->query.edns;
+	if (response->request->over == WEIR_DNS_OVER_UDP) {
 		most = edns->present ? edns->size : WEIR_DNS_UDP_MIN;
-		if (most > exchange->responder->udp_size)
-			most = exchange->responder->udp_size;
+		if (most > response->responder->udp_size)
+			most = response->responder->udp_size;
 		if (most < WEIR_DNS_UDP_MIN)
 			most = WEIR_DNS_UDP_MIN;
 	}
 	return most < room ? most : room;
 }
 
-/* 0, or the rcode of the refusal. */
-static unsigned responder_check_signature(struct dns_exchange *exchange)
+/* Returns 0, or the rcode of the refusal. */
+static unsigned responder_check_signature(struct dns_response *response)
 {
-	const struct weir_dns_request *request = exchange->request;
-	struct weir_dns_outcome *outcome = exchange->outcome;
-	if (!exchange->query.tsig)
+	const struct weir_dns_request *request = response->request;
+	struct weir_dns_outcome *outcome = response->outcome;
+	if (!response->query.tsig)
 		return WEIR_DNS_NOERROR;
-	int error = weir_dns_tsig_verify(exchange->responder->keys, request->message,
-	        exchange->query.tsig, request->now_s, &outcome->tsig);
+	int error = weir_dns_tsig_verify(response->responder->keys, request->message,
+	        response->query.tsig, request->now_s, &outcome->tsig);
 	if (error < 0)
 		return WEIR_DNS_FORMERR;
 	outcome->is_signed = true;
-	outcome->proven |= error == 0;
+	outcome->address_validated |= error == 0;
 	return error ? WEIR_DNS_NOTAUTH : WEIR_DNS_NOERROR;
 }
 
-static void responder_begin(struct dns_exchange *exchange, void *reply, size_t room)
+static void responder_begin(struct dns_response *response, void *reply, size_t room)
 {
-	const struct weir_dns_query *query = &exchange->query;
-	struct weir_dns_writer *writer = &exchange->writer;
-	exchange->room = responder_room_of(exchange, room);
-	size_t reserve = dns_exchange_reserve(exchange);
-	/* The question always fits; then it may be OPT or TSIG that does not. */
+	const struct weir_dns_query *query = &response->query;
+	struct weir_dns_writer *writer = &response->writer;
+	response->room = responder_room_of(response, room);
+	size_t reserve = dns_response_reserve(response);
+	/* The question always fits; then OPT or TSIG may not. */
 	size_t least = query->question_end ? query->question_end : WEIR_DNS_HEADER_SIZE;
-	size_t limit = exchange->room > reserve ? exchange->room - reserve : 0;
+	size_t limit = response->room > reserve ? response->room - reserve : 0;
 	weir_dns_writer_init(writer, reply, limit > least ? limit : least);
 	if (query->question_end)
 		weir_dns_put_question(
-		        writer, weir_span(exchange->request->message.data + WEIR_DNS_HEADER_SIZE,
+		        writer, weir_span(response->request->message.data + WEIR_DNS_HEADER_SIZE,
 		                        query->question_end - WEIR_DNS_HEADER_SIZE));
 }
 
-static uint16_t responder_flags_of(const struct dns_exchange *exchange)
+static uint16_t responder_flags_of(const struct dns_response *response)
 {
 	unsigned kept =
-	        WEIR_DNS_OPCODE_MASK | WEIR_DNS_RD | (exchange->forwarded ? WEIR_DNS_CD : 0);
-	unsigned flags = WEIR_DNS_QR | (exchange->query.header.flags & kept) |
-	                 (exchange->rcode & WEIR_DNS_RCODE_MASK);
-	if (exchange->recursive && !responder_is_notify(exchange))
+	        WEIR_DNS_OPCODE_MASK | WEIR_DNS_RD | (response->forwarded ? WEIR_DNS_CD : 0);
+	unsigned flags = WEIR_DNS_QR | (response->query.header.flags & kept) |
+	                 (response->rcode & WEIR_DNS_RCODE_MASK);
+	if (response->recursive && !responder_is_notify(response))
 		flags |= WEIR_DNS_RA;
-	if (exchange->authenticated)
+	if (response->authenticated)
 		flags |= WEIR_DNS_AD;
-	if (exchange->answer.authoritative || (responder_is_notify(exchange) && !exchange->rcode))
+	if (response->answer.authoritative || (responder_is_notify(response) && !response->rcode))
 		flags |= WEIR_DNS_AA;
-	if (exchange->answer.truncated)
+	if (response->answer.truncated)
 		flags |= WEIR_DNS_TC;
 	return (uint16_t)flags;
 }
 
-static size_t responder_finish(struct dns_exchange *exchange, uint8_t *reply)
+static size_t responder_finish(struct dns_response *response, uint8_t *reply)
 {
-	struct weir_dns_outcome *outcome = exchange->outcome;
-	struct weir_dns_writer *writer = &exchange->writer;
+	struct weir_dns_outcome *outcome = response->outcome;
+	struct weir_dns_writer *writer = &response->writer;
 	size_t for_tsig = outcome->is_signed ? WEIR_DNS_TSIG_MAX : 0;
-	size_t limit = exchange->room - for_tsig;
+	size_t limit = response->room - for_tsig;
 	writer->limit = limit > writer->size ? limit : writer->size;
-	dns_exchange_put_opt(exchange);
+	dns_response_put_opt(response);
 	size_t size = weir_dns_writer_finish(
-	        writer, exchange->query.header.id, responder_flags_of(exchange));
-	outcome->rcode = exchange->rcode;
-	outcome->truncated = exchange->answer.truncated;
+	        writer, response->query.header.id, responder_flags_of(response));
+	outcome->rcode = response->rcode;
+	outcome->truncated = response->answer.truncated;
 	if (!outcome->is_signed)
 		return size;
 	return weir_dns_tsig_sign(
-	        &outcome->tsig, reply, size, exchange->room, exchange->request->now_s, false);
+	        &outcome->tsig, reply, size, response->room, response->request->now_s, false);
 }
 
-size_t dns_exchange_run(struct dns_exchange *exchange, void *reply, size_t room)
+size_t dns_response_run(struct dns_response *response, void *reply, size_t room)
 {
 	/* cppcheck-suppress ctuuninitvar; of what is not set nothing is read */
-	struct weir_dns_responder *responder = exchange->responder;
-	struct weir_dns_outcome *outcome = exchange->outcome;
-	exchange->extended_error = -1;
-	exchange->nsid = exchange->padding = exchange->cookie = false;
-	exchange->recursive = exchange->forwarded = exchange->authenticated = exchange->asks =
+	struct weir_dns_responder *responder = response->responder;
+	struct weir_dns_outcome *outcome = response->outcome;
+	response->extended_error = -1;
+	response->nsid = response->padding = response->cookie = false;
+	response->recursive = response->forwarded = response->authenticated = response->asks =
 	        false;
 	outcome->type = 0;
 	outcome->kind = 0;
 	outcome->transfer = NULL;
 	outcome->is_signed = outcome->truncated = false;
-	outcome->proven = exchange->request->over != WEIR_DNS_OVER_UDP;
-	int rcode = weir_dns_query_read(exchange->request->message, &exchange->query);
+	outcome->address_validated = response->request->over != WEIR_DNS_OVER_UDP;
+	int rcode = weir_dns_query_read(response->request->message, &response->query);
 	if (rcode < 0)
 		return 0;
-	exchange->rcode = (unsigned)rcode;
-	outcome->type = exchange->query.question.type;
+	response->rcode = (unsigned)rcode;
+	outcome->type = response->query.question.type;
 	if (rcode == WEIR_DNS_NOERROR)
-		exchange->rcode = dns_exchange_options(exchange);
-	if (exchange->rcode == WEIR_DNS_NOERROR)
-		exchange->rcode = responder_check_signature(exchange);
-	exchange->recursive = dns_exchange_recursive(exchange);
-	responder_begin(exchange, reply, room);
-	dns_answer_init(&exchange->answer, exchange->zones, &exchange->writer, responder->hasher,
-	        exchange->query.edns.dnssec);
-	if (exchange->rcode == WEIR_DNS_NOERROR)
-		exchange->rcode = responder_answer_query(exchange);
-	return outcome->transfer || exchange->asks ? 0 : responder_finish(exchange, reply);
+		response->rcode = dns_response_options(response);
+	if (response->rcode == WEIR_DNS_NOERROR)
+		response->rcode = responder_check_signature(response);
+	response->recursive = dns_response_recursive(response);
+	responder_begin(response, reply, room);
+	dns_answer_init(&response->answer, response->zones, &response->writer, responder->hasher,
+	        response->query.edns.dnssec);
+	if (response->rcode == WEIR_DNS_NOERROR)
+		response->rcode = responder_answer_query(response);
+	return outcome->transfer || response->asks ? 0 : responder_finish(response, reply);
 }
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* The rdata of a TXT record of one string. */
+/* Makes the rdata of a TXT record of one string. */
 static bool responder_set_text(const char *text, uint8_t *to, uint8_t *ret_size)
 {
 	struct weir_span span = weir_span_of(text ? text : "");
@@ -285,7 +284,7 @@ static int responder_set_options(
 		responder->udp_size = WEIR_DNS_UDP_MIN;
 	int error = 0;
 	if (options->recursion.lookups)
-		error = dns_later_create(&responder->later);
+		error = dns_deferred_create(&responder->deferred);
 	if (error == 0)
 		error = weir_dns_responder_set_recursion(responder, &options->recursion);
 	if (error < 0)
@@ -317,7 +316,7 @@ void weir_dns_responder_destroy(struct weir_dns_responder *responder)
 {
 	if (!responder)
 		return;
-	dns_later_destroy(responder->later);
+	dns_deferred_destroy(responder->deferred);
 	free((void *)(uintptr_t)responder->recursion.networks);
 	dns_hasher_destroy(responder->hasher);
 	weir_dns_keys_release(responder->keys);

@@ -14,8 +14,8 @@ enum {
 	DNS_WAITING_BUCKETS = 512
 };
 
-/* What lookups need. */
-struct dns_later {
+/* The memory for lookups. */
+struct dns_deferred {
 	struct siphash_key key;
 	struct weir_list
 	        waiting[DNS_WAITING_BUCKETS]; /* queries, by the keyed hash of the message */
@@ -33,7 +33,7 @@ struct weir_dns_responder {
 	struct weir_dns_recursion
 	        recursion; /* its networks are our own, or NULL: the default ones */
 	struct weir_network networks[DNS_NETWORKS_DEFAULT];
-	struct dns_later *later; /* NULL without lookups */
+	struct dns_deferred *deferred; /* NULL without lookups */
 	uint16_t udp_size;
 	uint8_t nsid_size;
 	uint8_t version_size; /* the rdata of a TXT record; 0: refused */
@@ -43,8 +43,16 @@ struct weir_dns_responder {
 	uint8_t identity[1 + WEIR_DNS_CHAOS_MAX];
 };
 
+/* The result of a lookup for a query. */
+struct dns_result {
+	const struct dns_result *next; /* an earlier one for the same query */
+	struct weir_dns_question question;
+	struct weir_dns_lookup_info info;
+	struct weir_span message; /* empty: it failed */
+};
+
 /* A reply in the making. */
-struct dns_exchange {
+struct dns_response {
 	struct weir_dns_responder *responder;
 	const struct weir_dns_zones *zones;
 	const struct weir_dns_request *request;
@@ -57,72 +65,85 @@ struct dns_exchange {
 	int extended_error; /* of RFC 8914; -1: none */
 	bool nsid, padding; /* were asked for */
 	bool recursive;     /* the client may have names looked up */
-	bool forwarded;     /* … and this one was */
-	bool authenticated; /* so says who answered */
+	bool forwarded;     /* the question was looked up */
+	bool authenticated; /* the upstream has set AD */
 	bool asks;          /* there is no reply yet: `asked` has to be asked for */
 	const struct weir_dns_question *asked; /* that of the query, or `target` */
 	struct weir_dns_question target;       /* where a chain has left our zones */
-	/* What a lookup came to: `found` NULL: there was none yet. An empty message: it failed. */
-	const struct weir_dns_found *found;
-	struct weir_span message;
+	const struct dns_result *results;      /* of the lookups so far, the last first; or NULL */
+	bool final; /* nothing can be asked: what neither `results` nor the cache knows fails */
 	bool cookie;
 	uint8_t cookie_data[DNS_COOKIE_SIZE];
 };
 
 /* Reads the options. 0, or the rcode of the refusal. */
-unsigned dns_exchange_options(struct dns_exchange *exchange);
+unsigned dns_response_options(struct dns_response *response);
 
 /* What OPT and TSIG will take at the end. */
-size_t dns_exchange_reserve(const struct dns_exchange *exchange);
+size_t dns_response_reserve(const struct dns_response *response);
 
 /* Puts OPT. */
-void dns_exchange_put_opt(struct dns_exchange *exchange);
+void dns_response_put_opt(struct dns_response *response);
 
 /* A query of class CHAOS; the rcode. */
-unsigned dns_exchange_chaos(struct dns_exchange *exchange);
+unsigned dns_response_chaos(struct dns_response *response);
 
 /* -- responder_forward.c ----------------------------------------------------------------------- */
 
 /* Whether the client may have names looked up. */
-bool dns_exchange_recursive(const struct dns_exchange *exchange);
+bool dns_response_recursive(const struct dns_response *response);
 
 /* A query for a name of no zone; the rcode. May set `asks`. */
-unsigned dns_exchange_forward(struct dns_exchange *exchange);
+unsigned dns_response_forward(struct dns_response *response);
 
-/* What is asked upstream: flags of weir_dns_ask. */
-unsigned dns_exchange_ask_flags(const struct dns_exchange *exchange);
+/* The result of the lookup of this question, or NULL. */
+const struct dns_result *dns_response_result(
+        const struct dns_response *response, const struct weir_dns_question *question);
 
-/* -- responder_chase.c ------------------------------------------------------------------------- */
+/*
+ * Neither `results` nor the cache knows the question: sets `asks`, or returns false in a final run.
+ */
+bool dns_response_must_ask(struct dns_response *response, const struct weir_dns_question *question);
 
-/* A chain that has left our zones (answer.left), for who may have names looked up; as above. */
-unsigned dns_exchange_chase(struct dns_exchange *exchange);
+/* The flags of weir_dns_ask for this query. */
+unsigned dns_response_ask_flags(const struct dns_response *response);
+
+/* -- responder_alias.c ------------------------------------------------------------------------- */
+
+/*
+ * Follows a chain that has left our zones (answer.left), if the client may have names looked up.
+ * Returns the rcode, and may set `asks`.
+ */
+unsigned dns_response_follow_alias(struct dns_response *response);
 
 /* -- responder_special.c ----------------------------------------------------------------------- */
 
-/* A question that is answered here and passed on to nobody; false: it is another one. */
-bool dns_exchange_special(struct dns_exchange *exchange, const struct weir_dns_question *question,
+/* Answers a question that must not be passed on. Returns false for other questions. */
+bool dns_response_special(struct dns_response *response, const struct weir_dns_question *question,
         unsigned *ret_rcode);
 
 /* -- waiting.c --------------------------------------------------------------------------------- */
 
-/* 0; -ENOMEM; an errno of getrandom. */
-int dns_later_create(struct dns_later **ret);
+/* Returns 0, -ENOMEM or an errno of getrandom. */
+int dns_deferred_create(struct dns_deferred **ret);
 
-/* What waits is cancelled. NULL is allowed. */
-void dns_later_destroy(struct dns_later *later);
+/* Cancels the pending queries. NULL is allowed. */
+void dns_deferred_destroy(struct dns_deferred *deferred);
 
 /* -- responder.c ------------------------------------------------------------------------------- */
 
-/* The whole; everything that is given is set, and `found` and `message`. */
-size_t dns_exchange_run(struct dns_exchange *exchange, void *reply, size_t room);
+/* The whole; everything that is given is set, and `results` and `final`. */
+size_t dns_response_run(struct dns_response *response, void *reply, size_t room);
 
 /*
- * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first` into a
- * zone of ours. Then the second puts those up to there, and what our zone has. The rcode.
+ * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first`
+ * to a name that our zones answer for. Then the second function puts those up to there, what our
+ * zones have, and all that follows if the chain leaves them again. It returns the rcode, and may
+ * set `asks`.
  */
-bool dns_exchange_comes_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+bool dns_response_comes_back(struct dns_response *response, struct weir_span message, size_t at,
         const struct weir_dns_name *first);
-unsigned dns_exchange_come_back(struct dns_exchange *exchange, struct weir_span message, size_t at,
+unsigned dns_response_come_back(struct dns_response *response, struct weir_span message, size_t at,
         const struct weir_dns_name *first);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Names that mean something to everybody, and nothing to the upstreams: to ask them would tell them
- * what is none of their business, or let them say what localhost is. A name at or beneath one of the
- * table has the records of the table, or does not exist.
+ * Special-use names: they must not be sent to upstreams, which would learn private names, or could
+ * define localhost. A name at or below one in the table has the records of the table, or does not
+ * exist.
  */
 #include "name.h"
 #include "responder.h"
@@ -41,8 +41,8 @@ static const struct special specials[] = {
 };
 
 /*
- * Reverse zones of addresses that are private, or stand for nobody (RFC 6303 4, RFC 7793): the servers
- * of the world are asked for them in vain. The names of the zones themselves exist.
+ * Reverse zones of addresses that are private, or stand for nobody (RFC 6303 4, RFC 7793): the
+ * servers of the world are asked for them in vain. The names of the zones themselves exist.
  */
 #define REVERSE_4(labels, text)                                                                    \
 	{                                                                                          \
@@ -70,7 +70,7 @@ static const struct special private_zones[] = {
 };
 /* clang-format on */
 
-/* The name, whose labels begin at `starts`, is the special one or lies beneath it. */
+/* Whether the name, whose labels begin at `starts`, is the special one or below it. */
 static bool responder_special_is_beneath(
         const struct weir_dns_name *name, const uint8_t *starts, const struct special *special)
 {
@@ -85,24 +85,24 @@ static bool responder_special_is_beneath(
 	return true;
 }
 
-static void responder_special_put(struct dns_exchange *exchange, enum weir_dns_section section,
+static void responder_special_put(struct dns_response *response, enum weir_dns_section section,
         const uint8_t *owner, uint16_t type, struct weir_span data)
 {
-	if (!weir_dns_put_record(&exchange->writer, section, owner, type, WEIR_DNS_IN, TTL_S, data))
-		exchange->answer.truncated = true;
+	if (!weir_dns_put_record(&response->writer, section, owner, type, WEIR_DNS_IN, TTL_S, data))
+		response->answer.truncated = true;
 }
 
-/* That there is nothing, in the form in which it may be remembered (RFC 2308 5). */
-static void responder_special_put_soa(struct dns_exchange *exchange, const uint8_t *apex)
+/* Puts a SOA record, so that the negative answer can be cached (RFC 2308 5). */
+static void responder_special_put_soa(struct dns_response *response, const uint8_t *apex)
 {
 	static const char data[] =
 	        LOCALHOST "\0\6nobody\7invalid\0"
 	                  "\0\0\0\1\0\0\x0e\x10\0\0\x04\xb0\0\x09\x3a\x80\0\0\x2a\x30";
 	responder_special_put(
-	        exchange, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, weir_span(data, sizeof data - 1));
+	        response, WEIR_DNS_AUTHORITY, apex, WEIR_DNS_SOA, weir_span(data, sizeof data - 1));
 }
 
-/* 100.64.0.0/10, whose zones are those of 64 numbers. */
+/* Whether the name belongs to 100.64.0.0/10, which has 64 reverse zones. */
 static bool responder_special_is_shared_address(
         const struct weir_dns_name *name, const uint8_t *starts)
 {
@@ -115,12 +115,12 @@ static bool responder_special_is_shared_address(
 	       number <= 127;
 }
 
-/* True: it is answered, without the servers of the world. */
-static bool responder_special_answer_private(struct dns_exchange *exchange,
+/* Returns true if the name is private, and was answered here. */
+static bool responder_special_answer_private(struct dns_response *response,
         const struct weir_dns_name *name, const uint8_t *starts, unsigned *ret_rcode)
 {
 	static const struct special arpa = {WIRE("\4arpa"), 1};
-	if (exchange->responder->recursion.forward_private ||
+	if (response->responder->recursion.forward_private ||
 	        !responder_special_is_beneath(name, starts, &arpa))
 		return false;
 	const uint8_t *apex = NULL;
@@ -134,12 +134,12 @@ static bool responder_special_answer_private(struct dns_exchange *exchange,
 		apex = name->wire + starts[name->labels - labels];
 	if (!apex)
 		return false;
-	responder_special_put_soa(exchange, apex);
+	responder_special_put_soa(response, apex);
 	*ret_rcode = name->labels == labels ? WEIR_DNS_NOERROR : WEIR_DNS_NXDOMAIN;
 	return true;
 }
 
-bool dns_exchange_special(struct dns_exchange *exchange, const struct weir_dns_question *question,
+bool dns_response_special(struct dns_response *response, const struct weir_dns_question *question,
         unsigned *ret_rcode)
 {
 	const struct special *known = NULL;
@@ -152,7 +152,7 @@ bool dns_exchange_special(struct dns_exchange *exchange, const struct weir_dns_q
 			continue;
 		bool own = !special->exact || question->name.labels == special->labels;
 		if (own && special->type == question->type) {
-			responder_special_put(exchange, WEIR_DNS_ANSWER, question->name.wire,
+			responder_special_put(response, WEIR_DNS_ANSWER, question->name.wire,
 			        special->type, special->data);
 			*ret_rcode = WEIR_DNS_NOERROR;
 			return true;
@@ -162,8 +162,39 @@ bool dns_exchange_special(struct dns_exchange *exchange, const struct weir_dns_q
 	}
 	if (!known)
 		return responder_special_answer_private(
-		        exchange, &question->name, starts, ret_rcode);
-	responder_special_put_soa(exchange, known->apex);
+		        response, &question->name, starts, ret_rcode);
+	responder_special_put_soa(response, known->apex);
 	*ret_rcode = exists ? WEIR_DNS_NOERROR : WEIR_DNS_NXDOMAIN;
 	return true;
+}
+
+/* -- class CHAOS ------------------------------------------------------------------------------- */
+
+/* TXT records about this server (RFC 4892). */
+unsigned dns_response_chaos(struct dns_response *response)
+{
+	static const struct {
+		const char *wire;
+		bool version;
+	} names[] = {{"\7version\4bind", true}, {"\7version\6server", true},
+	        {"\10hostname\4bind", false}, {"\2id\6server", false}};
+	const struct weir_dns_responder *responder = response->responder;
+	const struct weir_dns_question *question = &response->query.question;
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+		struct weir_dns_name name;
+		weir_dns_name_set(weir_span(names[i].wire, strlen(names[i].wire) + 1), &name);
+		if (!weir_dns_name_equal(&name, &question->name))
+			continue;
+		struct weir_span data =
+		        names[i].version ? weir_span(responder->version, responder->version_size)
+		                         : weir_span(responder->identity, responder->identity_size);
+		if (!data.size)
+			break;
+		if (question->type == WEIR_DNS_TXT || question->type == WEIR_DNS_ANY)
+			weir_dns_put_record(&response->writer, WEIR_DNS_ANSWER, name.wire,
+			        WEIR_DNS_TXT, WEIR_DNS_CH, 0, data);
+		response->answer.authoritative = true;
+		return WEIR_DNS_NOERROR;
+	}
+	return WEIR_DNS_REFUSED;
 }

@@ -1,7 +1,7 @@
 /*
- * A table of fixed size. What falls on a place that another has is taken for new and takes the place:
- * a flood keeps its own place warm, and whoever is rarely seen loses nothing by being forgotten. The
- * hash is keyed, since clients choose both addresses and names.
+ * A table of fixed size. If two clients fall on one bucket, the later one counts as new and gets
+ * the bucket. A flood keeps its own bucket busy, and a rare client loses nothing if its count is
+ * forgotten. The hash is keyed, because clients choose both addresses and names.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -36,7 +36,7 @@ struct dns_rrl *dns_rrl_create(unsigned rate, unsigned slip)
 		free(rrl);
 		return NULL;
 	}
-	/* A second's worth of thousandths has to fit. */
+	/* A second of credit, in thousandths, must fit. */
 	rrl->rate = rate < 1000000 ? rate : 1000000;
 	rrl->slip = slip ? slip : WEIR_DNS_RRL_SLIP;
 	return rrl;
@@ -47,7 +47,7 @@ void dns_rrl_destroy(struct dns_rrl *rrl)
 	free(rrl);
 }
 
-/* The bits of the address that count: 24, or 56 of IPv6. */
+/* The network of the address: 24 bits, or 56 of IPv6. */
 static void rrl_network_of(const struct weir_address *peer, uint8_t ret[16])
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};

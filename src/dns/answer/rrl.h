@@ -1,6 +1,6 @@
 /*
- * Response rate limiting: how many replies of a kind go to a network in a second, so that a server
- * is no use for flooding somebody whose address is forged.
+ * Response rate limiting: a bound on the replies of a kind to a network in a second. So the server
+ * cannot be used for a reflection attack on a forged address.
  */
 #ifndef WEIR_DNS_RRL_H
 #define WEIR_DNS_RRL_H
@@ -11,11 +11,11 @@ struct dns_rrl;
 
 enum dns_rrl_verdict {
 	DNS_RRL_SEND,
-	DNS_RRL_SLIP, /* truncated: who is really there comes back by TCP */
+	DNS_RRL_SLIP, /* truncated: an honest client asks again by TCP */
 	DNS_RRL_DROP,
 };
 
-/* NULL without memory, or without random bits. */
+/* Returns NULL without memory, or without random bits. */
 struct dns_rrl *dns_rrl_create(unsigned rate, unsigned slip);
 void dns_rrl_destroy(struct dns_rrl *rrl);
 

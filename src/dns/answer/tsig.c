@@ -1,9 +1,8 @@
 /*
- * TSIG for a server: keys, the check of a query, and signing. Who asks signs by the same, and checks
- * what is answered in tsig_answer.c.
+ * TSIG for a server: keys, the check of a query, and signing. A client signs by the same functions,
+ * and checks replies with tsig_answer.c.
  *
- * Leaves out truncated MACs: they are refused as RFC 8945 5.2.4 has it, whole ones are what everybody
- * sends.
+ * Truncated MACs are refused, as RFC 8945 5.2.4 allows; no common implementation sends them.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -75,7 +74,7 @@ void weir_dns_keys_release(struct weir_dns_keys *keys)
 
 /* -- verifying --------------------------------------------------------------------------------- */
 
-/* So much of it as there is; its size is right. */
+/* Compares as much of the MAC as there is; its size was checked. */
 static bool tsig_mac_is_right(struct weir_span message, size_t at, const struct weir_dns_tsig *tsig,
         const struct dns_tsig_record *record)
 {
@@ -135,7 +134,7 @@ size_t weir_dns_tsig_sign(struct weir_dns_tsig *tsig, uint8_t *message, size_t s
 	bool late = tsig->error == WEIR_DNS_BADTIME;
 	struct weir_span other = weir_span(time, late ? sizeof time : 0);
 	dns_put48(time, (uint64_t)now_s);
-	/* Who is told that his clock is wrong has to recognise his own time (RFC 8945 5.2.3). */
+	/* A client whose clock is wrong has to recognise its own time (RFC 8945 5.2.3). */
 	tsig->time_s = late ? tsig->time_s : (uint64_t)now_s;
 	tsig->fudge_s = FUDGE_S;
 	size_t mac_size = tsig->key ? dns_mac_size(tsig->key) : 0;

@@ -1,6 +1,6 @@
 /*
  * A chain of MACs: each covers the one before it, and the messages since then. Invariant: `mac` has
- * taken in all messages since the last that was signed, and stands open only if there are any.
+ * digested all messages since the last signed one, and is open only if there are any.
  */
 #include <errno.h>
 
@@ -27,7 +27,7 @@ static void tsig_answer_open_mac(struct dns_tsig_answers *answers)
 	answers->open = true;
 }
 
-/* A message without a signature, which a later one will cover. The first has to have its own. */
+/* A message without a signature, which a later signature covers. The first has to have its own. */
 static int tsig_answer_add_unsigned(struct dns_tsig_answers *answers, struct weir_span message)
 {
 	if (!answers->messages || answers->unsigned_count == DNS_TSIG_UNSIGNED_MAX)

@@ -1,4 +1,4 @@
-/* TSIG for who asks (RFC 8945 5.3, 5.3.1): a request is signed, and its answers are checked. */
+/* TSIG for a client (RFC 8945 5.3, 5.3.1): signs a request, and checks the replies to it. */
 #ifndef WEIR_DNS_TSIG_ANSWER_H
 #define WEIR_DNS_TSIG_ANSWER_H
 
@@ -8,7 +8,7 @@ enum {
 	DNS_TSIG_UNSIGNED_MAX = 99 /* messages in a row of a transfer (RFC 8945 5.3.1) */
 };
 
-/* Where the check of an exchange stands. */
+/* The state of the check. */
 struct dns_tsig_answers {
 	const struct weir_dns_tsig_key *key;
 	struct weir_dns_tsig tsig; /* of the last message that was signed */
@@ -19,8 +19,8 @@ struct dns_tsig_answers {
 };
 
 /*
- * Signs a request of `size` bytes; the key must live as long as the answers are checked. Returns the
- * new size, or 0: no room or no memory.
+ * Signs a request of `size` bytes; the key must live as long as the answers are checked. Returns
+ * the new size, or 0: no room or no memory.
  */
 size_t dns_tsig_request(struct dns_tsig_answers *answers, const struct weir_dns_tsig_key *key,
         uint8_t *message, size_t size, size_t room, int64_t now_s);
@@ -32,7 +32,7 @@ size_t dns_tsig_request(struct dns_tsig_answers *answers, const struct weir_dns_
 int dns_tsig_answer(
         struct dns_tsig_answers *answers, struct weir_span message, size_t at, int64_t now_s);
 
-/* The last message was signed: so all of them were sent by who has the key. */
+/* Whether the last message was signed: only then all messages come from an owner of the key. */
 bool dns_tsig_complete(const struct dns_tsig_answers *answers);
 
 /* Also where nothing was begun. */

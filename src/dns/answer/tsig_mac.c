@@ -1,8 +1,8 @@
 /*
- * TSIG by OpenSSL's HMAC. What is signed never lies in one stretch (the MAC before, the message as it
- * was without the record, the record's own fields), so that it is fed in pieces.
+ * TSIG by OpenSSL's HMAC. The signed bytes are never contiguous (the previous MAC, the message
+ * without the record, fields of the record), so that they are fed in pieces.
  *
- * Leaves out truncated MACs: they are refused, whole ones are what everybody sends.
+ * Truncated MACs are refused; no common implementation sends them.
  */
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -71,7 +71,7 @@ bool dns_mac_end(struct dns_mac *mac, uint8_t ret[WEIR_DNS_MAC_MAX])
 	return !mac->failed;
 }
 
-/* A request has nothing before it. */
+/* A request has no previous MAC. */
 void dns_mac_add_previous(struct dns_mac *mac, const struct weir_dns_tsig *tsig)
 {
 	uint8_t size[2];

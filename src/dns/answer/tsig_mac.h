@@ -1,4 +1,7 @@
-/* The parts of TSIG (RFC 8945) that signing, checking a query and checking an answer have in common. */
+/*
+ * The parts of TSIG (RFC 8945) that signing, checking a query and checking an answer have in
+ * common.
+ */
 #ifndef WEIR_DNS_TSIG_MAC_H
 #define WEIR_DNS_TSIG_MAC_H
 
@@ -13,7 +16,7 @@ static inline void dns_put48(uint8_t *to, uint64_t value)
 	dns_put32(to + 2, (uint32_t)value);
 }
 
-/* A MAC in the making. A failure is remembered, and told at the end. */
+/* A MAC being computed. A failure is remembered, and returned at the end. */
 struct dns_mac {
 	struct evp_mac_st *type;
 	struct evp_mac_ctx_st *context;
@@ -23,23 +26,23 @@ struct dns_mac {
 struct dns_mac dns_mac_begin(const struct weir_dns_tsig_key *key);
 void dns_mac_add(struct dns_mac *mac, const void *data, size_t size);
 
-/* What is digested beside the message (RFC 8945 4.3, 5.3.1). */
+/* The fields that are digested beside the message (RFC 8945 4.3, 5.3.1). */
 void dns_mac_add_previous(struct dns_mac *mac, const struct weir_dns_tsig *tsig);
 void dns_mac_add_timers(struct dns_mac *mac, const struct weir_dns_tsig *tsig);
 void dns_mac_add_variables(
         struct dns_mac *mac, const struct weir_dns_tsig *tsig, struct weir_span other);
 
-/* Frees it; `ret` may be NULL. False: it failed somewhere on the way. */
+/* Finishes and frees the MAC; `ret` may be NULL. Returns false if any step has failed. */
 bool dns_mac_end(struct dns_mac *mac, uint8_t ret[WEIR_DNS_MAC_MAX]);
 
-/* What stands in the record beside what struct weir_dns_tsig has. */
+/* The fields of the record that struct weir_dns_tsig does not have. */
 struct dns_tsig_record {
 	struct weir_span mac;
 	struct weir_span other;
 	uint16_t original_id;
 };
 
-/* Reads the record at `at`. 0 or WEIR_E_SYNTAX. */
+/* Reads the record at `at`. Returns 0 or WEIR_E_SYNTAX. */
 int dns_tsig_read(struct weir_span message, size_t at, struct weir_dns_tsig *tsig,
         struct dns_tsig_record *ret);
 

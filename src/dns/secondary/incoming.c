@@ -1,6 +1,6 @@
 /*
- * The grammar of transfers as states that each record moves. A record that does not fit ends it: of a
- * broken transfer nothing is kept.
+ * The grammar of transfers as states that each record moves. A record that does not fit ends it: of
+ * a broken transfer nothing is kept.
  *
  *   all:    SOA(new)  record …  SOA(new)
  *   steps:  SOA(new)  { SOA(old) record …  SOA(next) record … } …  SOA(new)
@@ -77,7 +77,7 @@ size_t dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns
 
 /* -- records ----------------------------------------------------------------------------------- */
 
-/* The rdata with its names in full; in `room` if they were not. */
+/* The rdata without compression: in `room` if it was compressed. */
 static bool transfer_in_expand(struct weir_span message, const struct weir_dns_record *record,
         uint8_t room[RDATA_MAX], struct weir_span *ret)
 {
@@ -126,9 +126,10 @@ static int transfer_in_add(
 		error = dns_patch_add(&incoming->patch, incoming->state == INCOMING_REMOVING,
 		        &record->name, record->type, record->ttl, data);
 	if (error == -EBADMSG)
-		return transfer_in_fail(incoming, "a record goes or comes twice");
-	return error == WEIR_E_SYNTAX ? transfer_in_fail(incoming, "an owner that is no hash")
-	                              : error;
+		return transfer_in_fail(incoming, "a record is removed or added twice");
+	return error == WEIR_E_SYNTAX
+	               ? transfer_in_fail(incoming, "the owner of an NSEC3 record is not a hash")
+	               : error;
 }
 
 static int transfer_in_begin_all(struct dns_incoming *incoming)
@@ -139,12 +140,12 @@ static int transfer_in_begin_all(struct dns_incoming *incoming)
 	return error;
 }
 
-/* It goes to the builder, since all may follow. */
+/* The record goes to the builder, because the whole zone may follow. */
 static int transfer_in_take_first(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
 	if (record->type != WEIR_DNS_SOA)
-		return transfer_in_fail(incoming, "the first record is no SOA record");
+		return transfer_in_fail(incoming, "the first record is not a SOA record");
 	incoming->serial = transfer_in_serial_of(data);
 	if (incoming->type == WEIR_DNS_SOA) {
 		incoming->state = INCOMING_ENDED;
@@ -166,12 +167,12 @@ static int transfer_in_begin_step(struct dns_incoming *incoming,
 {
 	incoming->from = transfer_in_serial_of(data);
 	if (incoming->from != from)
-		return transfer_in_fail(incoming, "a step that begins at another version");
+		return transfer_in_fail(incoming, "a step begins at another version");
 	incoming->state = INCOMING_REMOVING;
 	return transfer_in_add(incoming, record, data);
 }
 
-/* A SOA record, in a place where it is more than a record. */
+/* Handles a SOA record that delimits the zone or a step. */
 static int transfer_in_take_soa(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
@@ -180,19 +181,22 @@ static int transfer_in_take_soa(
 		incoming->to = serial;
 		if (!transfer_in_is_later(serial, incoming->from) ||
 		        transfer_in_is_later(serial, incoming->serial))
-			return transfer_in_fail(incoming, "a step that leads back");
+			return transfer_in_fail(incoming, "a step leads to an older version");
 		incoming->state = INCOMING_ADDING;
 		return transfer_in_add(incoming, record, data);
 	}
 	if (incoming->state == INCOMING_ADDING && incoming->to != incoming->serial)
 		return transfer_in_begin_step(incoming, record, data, incoming->to);
 	if (serial != incoming->serial)
-		return transfer_in_fail(incoming, "another serial number at the end");
+		return transfer_in_fail(incoming, "the last SOA record has another serial");
 	incoming->state = INCOMING_ENDED;
 	return 0;
 }
 
-/* Of IXFR: steps begin with the SOA record of our own version; what begins otherwise, is all. */
+/*
+ * The second record of IXFR: steps begin with the SOA record of our version, the whole zone does
+ * not.
+ */
 static int transfer_in_take_second(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
@@ -217,18 +221,18 @@ static int transfer_in_take_record(
 	if (weir_dns_record_read(message, at, &record) < 0 ||
 	        !transfer_in_expand(message, &record, room, &data) ||
 	        dns_name_steps > incoming->steps_end)
-		return transfer_in_fail(incoming, "a record that is malformed");
+		return transfer_in_fail(incoming, "a record is malformed");
 	if (incoming->state == INCOMING_ENDED)
-		return transfer_in_fail(incoming, "records behind the end");
+		return transfer_in_fail(incoming, "there are records after the end");
 	if (record.class != WEIR_DNS_IN)
-		return transfer_in_fail(incoming, "a class that is not IN");
+		return transfer_in_fail(incoming, "the class must be IN");
 	if (!weir_dns_name_beneath(&record.name, &incoming->apex))
-		return transfer_in_fail(incoming, "a record outside the zone");
+		return transfer_in_fail(incoming, "a record is not in the zone");
 	if (record.type == WEIR_DNS_SOA && record.name.labels != incoming->apex.labels)
-		return transfer_in_fail(incoming, "a SOA record that is not the zone's");
+		return transfer_in_fail(incoming, "a SOA record does not belong to the zone");
 	if (record.type == 0 || record.type == WEIR_DNS_OPT ||
 	        (record.type >= WEIR_DNS_TKEY && record.type <= WEIR_DNS_ANY))
-		return transfer_in_fail(incoming, "a type that no record can have");
+		return transfer_in_fail(incoming, "records cannot have this type");
 	if (incoming->state == INCOMING_FIRST)
 		return transfer_in_take_first(incoming, &record, data);
 	if (incoming->state == INCOMING_SECOND)
@@ -240,7 +244,7 @@ static int transfer_in_take_record(
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
-/* It answers the request. */
+/* Whether the message answers the request. */
 static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct weir_span message,
         const struct weir_dns_header *header, size_t *at)
 {
@@ -249,7 +253,10 @@ static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct we
 	if (header->id != incoming->id || !(header->flags & WEIR_DNS_QR) ||
 	        header->flags & WEIR_DNS_OPCODE_MASK || count > 1)
 		return false;
-	/* Only the first message of a transfer needs the question; who refuses may leave it out. */
+	/*
+	 * Only the first message of a transfer needs the question; a server that refuses may leave
+	 * it out.
+	 */
 	if (!count)
 		return incoming->messages || header->flags & WEIR_DNS_RCODE_MASK;
 	return weir_dns_question_read(message, at, &question) == 0 &&
@@ -257,7 +264,7 @@ static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct we
 	       weir_dns_name_equal(&question.name, &incoming->apex);
 }
 
-/* Where the TSIG record begins: it is the last, or there is none. */
+/* Finds the TSIG record, which is the last record, or missing. */
 static int transfer_in_find_tsig(struct dns_incoming *incoming, struct weir_span message,
         const struct weir_dns_header *header, size_t at, size_t *ret)
 {
@@ -269,12 +276,12 @@ static int transfer_in_find_tsig(struct dns_incoming *incoming, struct weir_span
 		size_t start = at;
 		if (*ret || weir_dns_record_read(message, &at, &record) < 0 ||
 		        dns_name_steps > incoming->steps_end)
-			return transfer_in_fail(incoming, "a message that is malformed");
+			return transfer_in_fail(incoming, "a message is malformed");
 		if (record.type == WEIR_DNS_TSIG &&
 		        i >= count - header->counts[WEIR_DNS_ADDITIONAL])
 			*ret = start;
 	}
-	return at == message.size ? 0 : transfer_in_fail(incoming, "a message that is malformed");
+	return at == message.size ? 0 : transfer_in_fail(incoming, "a message is malformed");
 }
 
 static int transfer_in_check_signature(struct dns_incoming *incoming, struct weir_span message,
@@ -283,30 +290,33 @@ static int transfer_in_check_signature(struct dns_incoming *incoming, struct wei
 	size_t tsig;
 	int error = transfer_in_find_tsig(incoming, message, header, at, &tsig);
 	if (error == 0 && tsig && !incoming->is_signed)
-		error = transfer_in_fail(incoming, "a signature that was not asked for");
+		error = transfer_in_fail(incoming, "a message is signed, but the request was not");
 	if (error == 0 && incoming->is_signed)
 		error = dns_tsig_answer(&incoming->answers, message, tsig, now_s);
 	if (error == -EACCES)
-		incoming->why = "a message that is not signed right";
-	return error == WEIR_E_SYNTAX ? transfer_in_fail(incoming, "a signature that is malformed")
+		incoming->why = "a signature is wrong";
+	return error == WEIR_E_SYNTAX ? transfer_in_fail(incoming, "a signature is malformed")
 	                              : error;
 }
 
-/* What follows from a message as a whole. */
+/* Consequences of a message as a whole. */
 static int transfer_in_settle(struct dns_incoming *incoming, unsigned records)
 {
 	bool first = incoming->messages++ == 0;
-	/* To IXFR, a SOA record by itself says that there is nothing later (RFC 1995 2). */
+	/*
+	 * In the reply to IXFR, a SOA record alone means that the client is up to date (RFC 1995
+	 * 2).
+	 */
 	if (first && records == 1 && incoming->state == INCOMING_SECOND &&
 	        !transfer_in_is_later(incoming->serial, incoming->before->serial)) {
 		incoming->state = INCOMING_ENDED;
 		incoming->current = true;
 	}
 	if (incoming->state == INCOMING_FIRST)
-		return transfer_in_fail(incoming, "an answer without records");
+		return transfer_in_fail(incoming, "the reply has no records");
 	if (incoming->state == INCOMING_ENDED && incoming->is_signed &&
 	        !dns_tsig_complete(&incoming->answers)) {
-		incoming->why = "a last message that is not signed";
+		incoming->why = "the last message is not signed";
 		return -EACCES;
 	}
 	return 0;
@@ -316,35 +326,37 @@ int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message
 {
 	struct weir_dns_header header;
 	size_t at = WEIR_DNS_HEADER_SIZE;
-	/* The records are read twice, and their data has up to two names more. */
+	/* The records are read twice, and their data has up to two further names. */
 	incoming->steps_end = dns_name_steps + 4 * dns_name_steps_max(message.size);
 	if (!weir_dns_header_read(message, &header) ||
 	        !transfer_in_is_answer(incoming, message, &header, &at)) {
-		incoming->why = "a message that is no answer";
+		incoming->why = "a message is not a reply";
 		return -ENOMSG;
 	}
 	if (incoming->state == INCOMING_ENDED)
-		return transfer_in_fail(incoming, "messages behind the end");
+		return transfer_in_fail(incoming, "there are messages after the end");
 	incoming->rcode = header.flags & WEIR_DNS_RCODE_MASK;
-	/* A refusal may be unsigned: who does not know the key cannot sign. It does no harm. */
+	/*
+	 * A refusal may be unsigned, because a server without the key cannot sign. It does no harm.
+	 */
 	if (incoming->rcode) {
 		incoming->why = "refused";
 		return -ECONNREFUSED;
 	}
 	int error = transfer_in_check_signature(incoming, message, &header, at, now_s);
-	/* What a cache knows of the zone is no answer. */
+	/* An answer without AA comes from a cache, and does not count. */
 	if (error == 0 && incoming->type == WEIR_DNS_SOA && !(header.flags & WEIR_DNS_AA))
-		error = transfer_in_fail(incoming, "an answer without authority");
+		error = transfer_in_fail(incoming, "the reply is not authoritative");
 	if (error == 0 && header.flags & WEIR_DNS_TC) {
 		incoming->truncated = true;
-		return transfer_in_fail(incoming, "a message that is truncated");
+		return transfer_in_fail(incoming, "a message is truncated");
 	}
 	for (unsigned i = 0; error == 0 && i < header.counts[WEIR_DNS_ANSWER]; i++)
 		error = transfer_in_take_record(incoming, message, &at);
 	return error == 0 ? transfer_in_settle(incoming, header.counts[WEIR_DNS_ANSWER]) : error;
 }
 
-/* A message that lies whole in what came is read in place; of the last, what there is is kept. */
+/* A complete message is read in place; the bytes of an incomplete one are copied. */
 int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int64_t now_s)
 {
 	struct weir_buffer *partial = &incoming->partial;
@@ -370,7 +382,7 @@ int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int
 		}
 		if (!bytes.size)
 			break;
-		/* Up to the end of the length, then up to the end of the message. */
+		/* Completes the length first, then the message. */
 		size_t size = whole - partial->size;
 		size = size < bytes.size ? size : bytes.size;
 		error = weir_buffer_append(partial, bytes.data, size, SIZE_MAX);
@@ -381,7 +393,7 @@ int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int
 
 /* -- the zone ---------------------------------------------------------------------------------- */
 
-/* The first reason is told. */
+/* Only the first reason is reported. */
 static void transfer_in_report(void *context, unsigned line, const char *text)
 {
 	struct dns_incoming *incoming = context;
@@ -400,8 +412,7 @@ int dns_incoming_finish(struct dns_incoming *incoming, struct weir_dns_zone **re
 			error = dns_patch_apply(
 			        &incoming->patch, incoming->before, &incoming->builder);
 		if (error == -EBADMSG || error == WEIR_E_SYNTAX)
-			error = transfer_in_fail(
-			        incoming, "steps that do not begin at what we have");
+			error = transfer_in_fail(incoming, "the steps do not begin at our version");
 	}
 	if (error == 0)
 		error = dns_builder_finish(&incoming->builder, transfer_in_report, incoming, ret);

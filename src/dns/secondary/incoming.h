@@ -1,10 +1,10 @@
 /*
- * What a primary answers, message by message: to a query for the SOA record, to IXFR (RFC 1995) and
- * to AXFR (RFC 5936). Every record is checked before it is taken.
+ * The replies of a primary, message by message: to a query for the SOA record, to IXFR (RFC 1995)
+ * and to AXFR (RFC 5936). Every record is checked before it is used.
  *
  *   bytes ──▶ messages ──▶ TSIG ──▶ records ──▶ builder, or patch ──▶ zone
  *
- * It knows no sockets and no loop: it is fed by one thread at a time.
+ * There are no sockets and no loop here: one thread at a time feeds it.
  */
 #ifndef WEIR_DNS_INCOMING_H
 #define WEIR_DNS_INCOMING_H
@@ -15,10 +15,10 @@
 
 enum incoming_state {
 	INCOMING_FIRST,    /* nothing yet: the SOA record of their version has to come */
-	INCOMING_SECOND,   /* what comes next says whether it is all, or steps */
+	INCOMING_SECOND,   /* the next record decides whether this is the whole zone, or steps */
 	INCOMING_ALL,      /* all records of the zone */
 	INCOMING_REMOVING, /* a step: what goes */
-	INCOMING_ADDING,   /* … what comes */
+	INCOMING_ADDING,   /* the added records of a step */
 	INCOMING_ENDED,
 };
 
@@ -62,16 +62,21 @@ enum {
 };
 
 /*
- * The request, signed if there is a key; with our SOA record for IXFR. `id` must be set. Its size, or
- * 0: no memory.
+ * The request, signed if there is a key; with our SOA record for IXFR. `id` must be set. Its size,
+ * or 0: no memory.
  */
 size_t dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns_tsig_key *key,
         uint8_t request[INCOMING_REQUEST_MAX], int64_t now_s);
 
 /*
- * One message. 0: `state` says where it stands; -EPROTO: it breaks a rule, `why` says which;
- * -EACCES: it is not signed right; -ECONNREFUSED: `rcode`; WEIR_E_LIMIT; -ENOMEM. What is no answer
- * to this request at all (a datagram of somebody's): -ENOMSG.
+ * Reads one message. Returns:
+ *
+ *   0               see `state`
+ *   -EPROTO         it violates the protocol; see `why`
+ *   -EACCES         the signature is missing or wrong
+ *   -ECONNREFUSED   the primary refuses; see `rcode`
+ *   -ENOMSG         it is no reply to this request (a stray datagram)
+ *   WEIR_E_LIMIT, -ENOMEM
  */
 int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message, int64_t now_s);
 
@@ -79,8 +84,8 @@ int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message
 int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int64_t now_s);
 
 /*
- * Makes the zone when all of it has come (ended, and not current). 0; -EPROTO: it makes no zone, `why`
- * tells the reason; WEIR_E_LIMIT; -ENOMEM.
+ * Makes the zone, when all of it has come (ended, and not current). Returns 0, -EPROTO if the
+ * records do not make a zone (see `why`), WEIR_E_LIMIT or -ENOMEM.
  */
 int dns_incoming_finish(struct dns_incoming *incoming, struct weir_dns_zone **ret);
 

@@ -1,9 +1,9 @@
 /*
- * The owner of secondaries: which zones there are, what of each is served, and who is told. Leaves
- * out when primaries are asked (secondary_plan.c) and the files (secondary_keep.c).
+ * The set of secondaries: which zones there are, what of each is served, and the callback. When
+ * primaries are asked is the matter of secondary_plan.c, the files that of secondary_file.c.
  *
- * Only what a NOTIFY needs is shared with other threads, under the lock: the list, and of each
- * secondary its options and the notice that is left there.
+ * Only the data for NOTIFY is shared with other threads, under the lock: the list, and of each
+ * secondary its options and its pending NOTIFY.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,77 @@
 
 #include "secondary_state.h"
 
-/* -- what is served ---------------------------------------------------------------------------- */
+/* -- options: copied, with all that they point to, and compared at a reload -------------------- */
+
+void dns_secondary_free_config(struct dns_secondary_config *config)
+{
+	if (config)
+		explicit_bzero(&config->key, sizeof config->key);
+	free(config);
+}
+
+struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options)
+{
+	size_t path = options->path ? strlen(options->path) : 0;
+	size_t primaries = options->primary_count * sizeof *options->primaries;
+	struct dns_secondary_config *config = calloc(1, sizeof *config + primaries + path + 1);
+	if (!config)
+		return NULL;
+	config->primaries = (struct weir_address *)(void *)(config + 1);
+	config->path = (char *)(config->primaries + options->primary_count);
+	struct weir_dns_secondary_options *own = &config->options;
+	*own = *options;
+	weir_dns_name_lower(&own->name);
+	memcpy(config->primaries, options->primaries, primaries);
+	own->primaries = config->primaries;
+	if (options->key) {
+		config->key = *options->key;
+		own->key = &config->key;
+	}
+	if (options->path) {
+		memcpy(config->path, options->path, path);
+		own->path = config->path;
+	}
+	own->refresh_min_s = own->refresh_min_s ? own->refresh_min_s : WEIR_DNS_REFRESH_MIN_S;
+	own->refresh_max_s = own->refresh_max_s ? own->refresh_max_s : WEIR_DNS_REFRESH_MAX_S;
+	own->retry_min_s = own->retry_min_s ? own->retry_min_s : WEIR_DNS_RETRY_MIN_S;
+	own->retry_max_s = own->retry_max_s ? own->retry_max_s : WEIR_DNS_RETRY_MAX_S;
+	own->bytes_max = own->bytes_max ? own->bytes_max : WEIR_DNS_FETCH_BYTES_MAX;
+	return config;
+}
+
+static bool secondary_same_key(const struct weir_dns_tsig_key *a, const struct weir_dns_tsig_key *b)
+{
+	if (!a || !b)
+		return a == b;
+	return a->algorithm == b->algorithm && weir_dns_name_equal(&a->name, &b->name) &&
+	       a->secret_size == b->secret_size &&
+	       memcmp(a->secret, b->secret, a->secret_size) == 0;
+}
+
+static bool secondary_same_primaries(
+        const struct dns_secondary_config *a, const struct dns_secondary_config *b)
+{
+	if (a->options.primary_count != b->options.primary_count)
+		return false;
+	for (size_t i = 0; i < a->options.primary_count; i++)
+		if (weir_address_port(&a->primaries[i]) != weir_address_port(&b->primaries[i]) ||
+		        !dns_same_host(&a->primaries[i], &b->primaries[i]))
+			return false;
+	return true;
+}
+
+bool dns_secondary_same(const struct dns_secondary_config *a, const struct dns_secondary_config *b)
+{
+	const struct weir_dns_secondary_options *left = &a->options, *right = &b->options;
+	return secondary_same_primaries(a, b) && secondary_same_key(left->key, right->key) &&
+	       strcmp(a->path, b->path) == 0 && left->refresh_min_s == right->refresh_min_s &&
+	       left->refresh_max_s == right->refresh_max_s &&
+	       left->retry_min_s == right->retry_min_s && left->retry_max_s == right->retry_max_s &&
+	       left->bytes_max == right->bytes_max;
+}
+
+/* -- the version that is served ---------------------------------------------------------------- */
 
 void dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event_kind kind,
         const struct weir_address *peer, const struct dns_fetched *fetched)
@@ -47,19 +117,19 @@ static void secondary_show(struct dns_secondary *secondary, struct weir_dns_zone
 	weir_loop_defer(owner->loop, &owner->changed);
 }
 
-/* Without memory for a stand-in, the zone stays for a while longer. */
+/* Without memory for a placeholder, the zone stays for a while longer. */
 static void secondary_on_expiry(struct weir_timer *timer)
 {
 	struct dns_secondary *secondary = WEIR_CONTAINER(timer, struct dns_secondary, expiry);
 	struct weir_dns_secondaries *owner = secondary->owner;
-	struct weir_dns_zone *stand_in;
-	if (weir_dns_zone_create_placeholder(
-	            &secondary->config->options.name, WEIR_DNS_EDE_INVALID_DATA, &stand_in) < 0) {
+	struct weir_dns_zone *placeholder;
+	if (weir_dns_zone_create_placeholder(&secondary->config->options.name,
+	            WEIR_DNS_EDE_INVALID_DATA, &placeholder) < 0) {
 		weir_timer_start(owner->loop, timer, 1000, secondary_on_expiry);
 		return;
 	}
-	secondary_show(secondary, stand_in);
-	weir_dns_zone_release(stand_in);
+	secondary_show(secondary, placeholder);
+	weir_dns_zone_release(placeholder);
 	dns_secondary_log(secondary, WEIR_DNS_EXPIRED, NULL, NULL);
 }
 
@@ -95,8 +165,8 @@ void dns_secondary_confirm(struct dns_secondary *secondary)
 		secondary_show(secondary, secondary->zone);
 	secondary_set_expiry(secondary);
 	secondary->touch_due = true;
-	secondary->write_due |= secondary->unkept;
-	dns_secondary_keep(secondary);
+	secondary->write_due |= secondary->unsaved;
+	dns_secondary_save(secondary);
 }
 
 /* -- which zones there are --------------------------------------------------------------------- */
@@ -167,7 +237,7 @@ static int secondary_make_one(struct weir_dns_secondaries *owner,
 	return error;
 }
 
-/* New ones for all options, in order. */
+/* Creates secondaries for all options, in order. */
 static int secondary_make_all(struct weir_dns_secondaries *owner,
         const struct weir_dns_secondary_options *zones, size_t count, struct dns_secondary ***ret)
 {
@@ -190,7 +260,7 @@ static int secondary_make_all(struct weir_dns_secondaries *owner,
 	return error;
 }
 
-/* Where there is one of that name already, it goes on, with the new one's options. */
+/* If there is a secondary of that name already, it goes on with the new options. */
 static void secondary_exchange(struct weir_dns_secondaries *owner, struct dns_secondary **all,
         size_t count, struct dns_secondary **fresh)
 {
@@ -210,7 +280,7 @@ static void secondary_exchange(struct weir_dns_secondaries *owner, struct dns_se
 	pthread_mutex_unlock(&owner->lock);
 }
 
-/* One that went on: `before` has its options of before. */
+/* Handles a secondary that went on; `before` has its previous options. */
 static void secondary_go_on(struct dns_secondary *secondary, const struct dns_secondary *before)
 {
 	const struct dns_secondary_config *now = secondary->config, *old = before->config;
@@ -222,7 +292,7 @@ static void secondary_go_on(struct dns_secondary *secondary, const struct dns_se
 		secondary_set_expiry(secondary);
 	dns_secondary_cancel(secondary);
 	dns_secondary_begin(secondary, 0);
-	dns_secondary_keep(secondary);
+	dns_secondary_save(secondary);
 }
 
 int weir_dns_secondaries_set(struct weir_dns_secondaries *owner,
@@ -282,13 +352,13 @@ static bool secondary_may_notify(const struct dns_secondary_config *config,
 	return false;
 }
 
-/* The notices are taken one at a time, so that a round is not begun under the lock. */
-static void secondary_heed(struct weir_task *task)
+/* NOTIFYs are taken one at a time, so that no round begins under the lock. */
+static void secondary_handle_notifies(struct weir_task *task)
 {
 	struct weir_dns_secondaries *owner =
-	        WEIR_CONTAINER(task, struct weir_dns_secondaries, heed);
+	        WEIR_CONTAINER(task, struct weir_dns_secondaries, notify_task);
 	pthread_mutex_lock(&owner->lock);
-	owner->heeding = false;
+	owner->notify_posted = false;
 	bool gone = owner->gone;
 	for (size_t i = 0; !gone && i < owner->count; i++) {
 		struct dns_secondary *secondary = owner->all[i];
@@ -321,9 +391,9 @@ unsigned weir_dns_secondaries_notified(struct weir_dns_secondaries *owner,
 	} else {
 		secondary->notified = true;
 		secondary->notifier = *peer;
-		if (!owner->heeding)
-			weir_loop_post(owner->loop, &owner->heed);
-		owner->heeding = true;
+		if (!owner->notify_posted)
+			weir_loop_post(owner->loop, &owner->notify_task);
+		owner->notify_posted = true;
 	}
 	pthread_mutex_unlock(&owner->lock);
 	return rcode;
@@ -345,7 +415,7 @@ int weir_dns_secondaries_create(struct weir_loop *loop,
 	weir_list_init(&owner->fetches.waiting);
 	owner->grant.run = dns_secondaries_grant;
 	owner->changed.run = secondary_on_changed;
-	owner->heed.run = secondary_heed;
+	owner->notify_task.run = secondary_handle_notifies;
 	pthread_mutex_init(&owner->lock, NULL);
 	*ret = owner;
 	return 0;
@@ -359,7 +429,7 @@ void weir_dns_secondaries_destroy(struct weir_dns_secondaries *owner)
 	weir_loop_cancel(owner->loop, &owner->grant);
 	weir_loop_cancel(owner->loop, &owner->changed);
 	pthread_mutex_lock(&owner->lock);
-	owner->gone = owner->heeding;
+	owner->gone = owner->notify_posted;
 	bool gone = owner->gone;
 	pthread_mutex_unlock(&owner->lock);
 	if (gone)

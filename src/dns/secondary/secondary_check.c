@@ -1,6 +1,6 @@
 /*
- * Asking for a SOA record by UDP. Each check has a socket of its own, connected, so that its port
- * cannot be guessed, others cannot send to it, and an unreachable port is told at once.
+ * Asking for a SOA record by UDP. Each check has a connected socket of its own. So its port cannot
+ * be guessed, no other address can send to it, and an unreachable port is reported at once.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static void secondary_check_conclude(struct dns_check *check, int error)
 	dns_check_abort(check);
 }
 
-/* What answers another question is not looked at: it may be late, or forged. */
+/* A reply to another question is ignored: it may be delayed or forged. */
 static void secondary_check_on_event(struct weir_watch *watch, unsigned events)
 {
 	struct dns_check *check = WEIR_CONTAINER(watch, struct dns_check, watch);
@@ -83,7 +83,7 @@ static void secondary_check_on_time(struct weir_timer *timer)
 		secondary_check_conclude(check, -ETIMEDOUT);
 		return;
 	}
-	/* What could not be sent now is as good as lost on the way. */
+	/* A message that could not be sent counts as lost on the network. */
 	if (send(check->watch.fd, check->request, check->size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 &&
 	        errno == ECONNREFUSED) {
 		secondary_check_conclude(check, -ECONNREFUSED);

@@ -1,10 +1,10 @@
 /*
- * A transfer on its way in. The loop only receives: what has come is checked, collected and made into
- * an image on the work pool, one batch after the other, while the next one comes. If the pool is
- * slower, the connection is not read.
+ * A transfer on its way in. The loop only receives: what has come is checked, collected and made
+ * into an image on the work pool, one batch after the other, while the next one comes. If the pool
+ * is slower, the connection is not read.
  *
- * Invariant: `incoming` is the pool's as long as `working`. The fetch is freed when it is concluded,
- * the channel is gone and nothing is on the pool.
+ * Invariant: `incoming` is the pool's as long as `working`. The fetch is freed when it is
+ * concluded, the channel is gone and nothing is on the pool.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +26,7 @@ struct dns_fetch {
 	struct weir_dns_zone *before;
 	struct weir_dns_tsig_key key;
 	struct weir_buffer filling; /* while the loop receives … */
-	struct weir_buffer batch;   /* … this is being looked at */
+	struct weir_buffer batch;   /* the data that the work pool is reading */
 	struct dns_incoming incoming;
 	struct weir_dns_zone *zone;
 	int64_t began_ms;
@@ -38,7 +38,7 @@ struct dns_fetch {
 	void *context;
 };
 
-static const char ended_early[] = "the connection ended within the answer";
+static const char ended_early[] = "the connection ended before the transfer";
 
 static void secondary_fetch_free_if_over(struct dns_fetch *fetch)
 {
@@ -53,7 +53,7 @@ static void secondary_fetch_free_if_over(struct dns_fetch *fetch)
 	free(fetch);
 }
 
-/* The last thing done with a fetch from outside the pool. */
+/* Ends a fetch; it is not used after that. */
 static void secondary_fetch_conclude(struct dns_fetch *fetch, int error, const char *why)
 {
 	const struct dns_incoming *incoming = &fetch->incoming;
@@ -61,7 +61,7 @@ static void secondary_fetch_conclude(struct dns_fetch *fetch, int error, const c
 		return;
 	fetch->concluded = true;
 	weir_timer_stop(&fetch->timer);
-	/* What the pool has is not looked at here: then there is nothing to tell but the error. */
+	/* Data on the work pool is not looked at here: then the error is all that is reported. */
 	bool known = !fetch->working;
 	const struct dns_fetched fetched = {
 	        .error = error,
@@ -93,14 +93,17 @@ static void secondary_fetch_run(struct weir_work *work)
 	        incoming->type == WEIR_DNS_SOA)
 		return;
 	fetch->error = dns_incoming_finish(incoming, &fetch->zone);
-	/* Without memory for the difference, the zone is good all the same. */
+	/* Without memory for the difference, the zone is usable, without a history. */
 	if (fetch->error == 0 && fetch->before)
 		weir_dns_zone_follow(fetch->zone, fetch->before);
 }
 
 static void secondary_fetch_on_done(struct weir_work *work);
 
-/* False: nothing is there to be looked at, or it could not be, and the fetch may be gone. */
+/*
+ * Submits the received data to the pool. Returns false if there is none, or after an error: the
+ * fetch may be gone.
+ */
 static bool secondary_fetch_submit(struct dns_fetch *fetch)
 {
 	struct weir_buffer empty = fetch->batch;
@@ -223,7 +226,7 @@ int dns_fetch_begin(
 	        .piece = secondary_fetch_on_piece,
 	        .close = secondary_fetch_on_close,
 	};
-	/* Our own timer knows when to give up: the channel's are never to be earlier. */
+	/* Our own timer decides when to give up; the channel's must not be earlier. */
 	const struct weir_bounds bounds = {.idle_ms = 2 * WEIR_DNS_FETCH_MS,
 	        .request_ms = 2 * WEIR_DNS_FETCH_MS,
 	        .progress_ms = 2 * WEIR_DNS_FETCH_MS};

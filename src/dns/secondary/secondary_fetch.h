@@ -1,4 +1,4 @@
-/* One question to a primary, and all of its answer: by TCP (a fetch), or by UDP (a check). */
+/* One question to a primary, and its reply: by TCP (a fetch), or by UDP (a check). */
 #ifndef WEIR_DNS_SECONDARY_FETCH_H
 #define WEIR_DNS_SECONDARY_FETCH_H
 
@@ -13,14 +13,13 @@ struct dns_fetch;
 /* Valid during the call. */
 struct dns_fetched {
 	int error;       /* 0, or what dns_incoming_message may answer, or of the connection */
-	const char *why; /* … in words */
-	unsigned rcode;  /* … of the primary */
+	const char *why; /* a text about the error, or empty */
+	unsigned rcode;  /* that the primary has sent, or 0 */
 	bool connected;  /* the primary has answered something */
 	bool current;    /* to IXFR: the primary has nothing later */
 	uint32_t serial; /* that it has */
 	uint64_t bytes;  /* received */
-	struct weir_dns_zone
-	        *zone; /* for who is called to hold; NULL: none was asked for, or current */
+	struct weir_dns_zone *zone; /* valid during the callback; NULL: not asked for, or current */
 };
 
 struct dns_fetch_options {
@@ -35,7 +34,7 @@ struct dns_fetch_options {
 	void *context;
 };
 
-/* 0 or a negative errno. `done` is called once, from the loop. */
+/* Returns 0 or a negative errno. `done` is called once, from the loop. */
 int dns_fetch_begin(
         struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_fetch **ret);
 
@@ -47,8 +46,8 @@ void dns_fetch_abort(struct dns_fetch *fetch);
 struct dns_check;
 
 /*
- * The same for the SOA record, asked for WEIR_DNS_CHECK_TRIES times. -ETIMEDOUT: no answer; -EMSGSIZE:
- * it was truncated.
+ * Asks for the SOA record, WEIR_DNS_CHECK_TRIES times. `done` gets -ETIMEDOUT if there was no
+ * reply, -EMSGSIZE if the reply was truncated.
  */
 int dns_check_begin(
         struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_check **ret);

@@ -1,12 +1,12 @@
 /*
- * When a zone's primaries are asked, and what follows from what they answer.
+ * When a zone's primaries are asked, and the consequences of their replies.
  *
  *   resting ─▶ a round: a primary ─▶ SOA by UDP ─▶ SOA by TCP ─▶ IXFR ─▶ AXFR ─▶ resting
  *                           └─ it fails, or is behind: the next primary ┘
  *
- * A step is left out where the one before has told enough, and without a version AXFR is the first.
- * Invariant: a secondary is in a list of places exactly while it is queued, and has a place while it
- * is checking or fetching.
+ * A step that is not needed is skipped. Without a version, AXFR is the first step. Invariant: a
+ * secondary is in a list of permits exactly while it is queued, and has a permit while it is
+ * checking or fetching.
  */
 #include <errno.h>
 #include <sys/random.h>
@@ -43,7 +43,7 @@ struct dns_intervals dns_secondary_intervals(const struct dns_secondary *seconda
 	                secondary_plan_bounded(retry, options->retry_min_s, options->retry_max_s),
 	        .expire_ms = (int64_t)expire * 1000,
 	};
-	/* A zone must not vanish between two checks that are both on time. */
+	/* A zone must not expire between two checks that are both on time. */
 	if (intervals.expire_ms < intervals.refresh_ms + intervals.retry_ms)
 		intervals.expire_ms = intervals.refresh_ms + intervals.retry_ms;
 	return intervals;
@@ -83,9 +83,11 @@ static void secondary_plan_rest(struct dns_secondary *secondary, bool good)
 	        secondary_plan_on_time);
 }
 
-/* -- places ------------------------------------------------------------------------------------ */
+/*
+ * -- permits ------------------------------------------------------------------------------------
+ */
 
-static struct dns_places *secondary_plan_places_of(struct dns_secondary *secondary)
+static struct dns_permits *secondary_plan_permits_of(struct dns_secondary *secondary)
 {
 	bool check = secondary->state == SECONDARY_CHECK_QUEUED ||
 	             secondary->state == SECONDARY_CHECKING;
@@ -96,26 +98,26 @@ static void secondary_plan_queue(struct dns_secondary *secondary, enum secondary
 {
 	struct weir_dns_secondaries *owner = secondary->owner;
 	secondary->state = state;
-	weir_list_append(&secondary_plan_places_of(secondary)->waiting, &secondary->wait);
+	weir_list_append(&secondary_plan_permits_of(secondary)->waiting, &secondary->wait);
 	weir_loop_defer(owner->loop, &owner->grant);
 }
 
-/* The place that it has is another's. */
+/* Returns the permit, so that another secondary can have it. */
 static void secondary_plan_leave(struct dns_secondary *secondary)
 {
-	secondary_plan_places_of(secondary)->free++;
+	secondary_plan_permits_of(secondary)->free++;
 	weir_loop_defer(secondary->owner->loop, &secondary->owner->grant);
 }
 
 static void secondary_plan_ask(struct dns_secondary *secondary);
 
-static void secondary_plan_grant(struct dns_places *places)
+static void secondary_plan_start_queued(struct dns_permits *permits)
 {
-	while (places->free && !weir_list_empty(&places->waiting)) {
+	while (permits->free && !weir_list_empty(&permits->waiting)) {
 		struct dns_secondary *secondary =
-		        WEIR_CONTAINER(places->waiting.next, struct dns_secondary, wait);
+		        WEIR_CONTAINER(permits->waiting.next, struct dns_secondary, wait);
 		weir_list_remove(&secondary->wait);
-		places->free--;
+		permits->free--;
 		secondary_plan_ask(secondary);
 	}
 }
@@ -124,8 +126,8 @@ void dns_secondaries_grant(struct weir_task *task)
 {
 	struct weir_dns_secondaries *owner =
 	        WEIR_CONTAINER(task, struct weir_dns_secondaries, grant);
-	secondary_plan_grant(&owner->checks);
-	secondary_plan_grant(&owner->fetches);
+	secondary_plan_start_queued(&owner->checks);
+	secondary_plan_start_queued(&owner->fetches);
 }
 
 /* -- a round ----------------------------------------------------------------------------------- */
@@ -136,7 +138,7 @@ static void secondary_plan_fetch(struct dns_secondary *secondary, uint16_t type)
 	secondary_plan_queue(secondary, SECONDARY_FETCH_QUEUED);
 }
 
-/* With a version, first whether there is another. */
+/* With a version, the serial is checked first. */
 static void secondary_plan_begin_primary(struct dns_secondary *secondary)
 {
 	if (secondary->zone)
@@ -169,7 +171,7 @@ static void secondary_plan_confirmed(struct dns_secondary *secondary)
 	secondary_plan_rest(secondary, true);
 }
 
-/* The serial number that the primary has. */
+/* Compares the primary's serial with ours. */
 static void secondary_plan_weigh(struct dns_secondary *secondary, uint32_t serial)
 {
 	int32_t later = (int32_t)(serial - secondary->zone->serial);
@@ -179,7 +181,7 @@ static void secondary_plan_weigh(struct dns_secondary *secondary, uint32_t seria
 	} else if (later == 0) {
 		secondary_plan_confirmed(secondary);
 	} else if (dns_secondary_expired(secondary)) {
-		/* What nobody confirms may be replaced by what there is. */
+		/* A version that no primary confirms may be replaced by an older one. */
 		secondary_plan_fetch(secondary, WEIR_DNS_AXFR);
 	} else {
 		secondary_plan_tell_failure(secondary, &behind);
@@ -187,7 +189,7 @@ static void secondary_plan_weigh(struct dns_secondary *secondary, uint32_t seria
 	}
 }
 
-/* UDP may not get through where TCP does. Who refuses, refuses both. */
+/* UDP may be blocked where TCP is not. A primary that refuses does so by both. */
 static void secondary_plan_on_checked(void *context, const struct dns_fetched *fetched)
 {
 	struct dns_secondary *secondary = context;
@@ -210,11 +212,11 @@ static void secondary_plan_on_zone(
 	dns_secondary_log(secondary, WEIR_DNS_FETCHED,
 	        &secondary->config->primaries[secondary->primary], fetched);
 	secondary->write_due = true;
-	dns_secondary_keep(secondary);
+	dns_secondary_save(secondary);
 	secondary_plan_rest(secondary, true);
 }
 
-/* Whatever is wrong with the steps of IXFR, all of the zone may be right. */
+/* If the steps of IXFR are wrong, the whole zone may still be right. */
 static void secondary_plan_on_fetched(void *context, const struct dns_fetched *fetched)
 {
 	struct dns_secondary *secondary = context;
@@ -233,7 +235,7 @@ static void secondary_plan_on_fetched(void *context, const struct dns_fetched *f
 	}
 }
 
-/* It has a place. */
+/* Begins the step for which the secondary has got a permit. */
 static void secondary_plan_ask(struct dns_secondary *secondary)
 {
 	const struct dns_secondary_config *config = secondary->config;
@@ -290,7 +292,7 @@ void dns_secondary_cancel(struct dns_secondary *secondary)
 
 /* -- NOTIFY ------------------------------------------------------------------------------------ */
 
-/* Who has told knows of it already: he is asked first. */
+/* The primary that sent the NOTIFY has the new version already: it is asked first. */
 static unsigned secondary_plan_primary_of(
         const struct dns_secondary *secondary, const struct weir_address *notifier)
 {

@@ -11,9 +11,9 @@
 #include "secondary_fetch.h"
 #include "zone_image.h"
 
-struct dns_keep;
+struct dns_zone_file_job;
 
-/* What its user has said, in memory of its own. */
+/* The options, in memory of their own. */
 struct dns_secondary_config {
 	struct weir_dns_secondary_options options; /* with what it points to */
 	struct weir_dns_tsig_key key;
@@ -49,8 +49,8 @@ struct dns_secondary {
 
 	enum secondary_state state;
 	struct weir_dns_zone *zone;  /* the last version; NULL: none yet */
-	struct weir_dns_zone *shown; /* what is served: the zone or a stand-in; never NULL */
-	int64_t confirmed_ms;        /* when a primary last said that it is current */
+	struct weir_dns_zone *shown; /* the zone that is served, or a placeholder; never NULL */
+	int64_t confirmed_ms;        /* when a primary last confirmed the zone */
 	struct weir_timer timer;     /* of resting */
 	struct weir_timer expiry;
 
@@ -64,13 +64,13 @@ struct dns_secondary {
 	struct dns_check *check;
 	struct dns_fetch *fetch;
 
-	struct dns_keep *keeping; /* on the pool; NULL: nothing */
+	struct dns_zone_file_job *file_job; /* on the pool; NULL: nothing */
 	bool write_due, touch_due;
-	bool unkept; /* the last write failed */
+	bool unsaved; /* the last write failed */
 };
 
 /* Places for what is done at a time. */
-struct dns_places {
+struct dns_permits {
 	unsigned free;
 	struct weir_list waiting;
 };
@@ -80,13 +80,13 @@ struct weir_dns_secondaries {
 	struct weir_dns_secondaries_options options;
 	struct dns_secondary **all; /* by name; guarded by the lock, as the next */
 	size_t count;
-	struct dns_places checks, fetches;
+	struct dns_permits checks, fetches;
 	struct weir_task grant;   /* deferred */
 	struct weir_task changed; /* deferred */
 	pthread_mutex_t lock;
-	struct weir_task heed; /* posted while `heeding` */
-	bool heeding;          /* guarded by the lock, as the next */
-	bool gone;             /* destroyed, and freed by that task */
+	struct weir_task notify_task; /* posted while `notify_posted` */
+	bool notify_posted;           /* guarded by the lock, as the next */
+	bool gone;                    /* destroyed, and freed by that task */
 };
 
 /* -- secondary.c ------------------------------------------------------------------------------- */
@@ -98,7 +98,7 @@ void dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event_kind
 void dns_secondary_install(
         struct dns_secondary *secondary, struct weir_dns_zone *zone, int64_t age_ms);
 
-/* A primary has just said that the zone is current. */
+/* A primary has just confirmed that the zone is current. */
 void dns_secondary_confirm(struct dns_secondary *secondary);
 
 static inline bool dns_secondary_expired(const struct dns_secondary *secondary)
@@ -108,7 +108,7 @@ static inline bool dns_secondary_expired(const struct dns_secondary *secondary)
 
 /* -- secondary_options.c ----------------------------------------------------------------------- */
 
-/* With defaults for what is 0. NULL without memory. */
+/* Copies options, with defaults instead of 0. Returns NULL without memory. */
 struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options);
 void dns_secondary_free_config(struct dns_secondary_config *config);
 bool dns_secondary_same(const struct dns_secondary_config *a, const struct dns_secondary_config *b);
@@ -130,16 +130,16 @@ void dns_secondary_cancel(struct dns_secondary *secondary);
 /* The notice that was left with the lock. */
 void dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier);
 
-/* Gives free places to those who wait. */
+/* Gives free permits to those who wait. */
 void dns_secondaries_grant(struct weir_task *task);
 
-/* -- secondary_keep.c -------------------------------------------------------------------------- */
+/* -- secondary_file.c -------------------------------------------------------------------------- */
 
 /* Reads the file: at once, or on the pool; the plan goes on then. */
 void dns_secondary_read(struct dns_secondary *secondary, bool wait);
 
 /* Writes what is due, if nothing is under way. */
-void dns_secondary_keep(struct dns_secondary *secondary);
+void dns_secondary_save(struct dns_secondary *secondary);
 
 /* The job on the pool, if there is one, ends without a word. */
 void dns_secondary_forget(struct dns_secondary *secondary);

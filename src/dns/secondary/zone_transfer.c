@@ -1,11 +1,11 @@
 /*
- * A transfer as a producer: the SOA record, what there is to send, the SOA record again, in messages
- * that are filled up to WEIR_DNS_TRANSFER_MESSAGE, one each time it is asked. A single record that is
- * larger gets a message of its own. It has one buffer, and a place in the zone.
+ * A transfer is a producer. It yields the SOA record, the records, and the SOA record again, in
+ * messages of up to WEIR_DNS_TRANSFER_MESSAGE bytes, one each time it is asked. A larger record
+ * gets a message of its own. A transfer has one buffer, and a position in the zone.
  *
- * AXFR sends all records. IXFR sends the steps from the client's version to ours, each by itself
- * (RFC 1995 4), or all records where they are unknown or larger than the zone, or the SOA record
- * alone to who is up to date.
+ * AXFR sends all records. IXFR sends the steps from the client's version to ours (RFC 1995 4). It
+ * sends all records if the steps are unknown or larger than the zone, and only the SOA record to a
+ * client that is up to date.
  */
 #include <stdlib.h>
 
@@ -62,7 +62,7 @@ static bool zone_transfer_put_soa(struct weir_dns_writer *writer, const struct w
 	return zone_transfer_put(writer, &soa);
 }
 
-/* False: the message is full. */
+/* Returns false if the message is full. */
 static bool zone_transfer_put_steps(struct weir_dns_writer *writer, struct dns_steps *steps)
 {
 	struct zone_entry entry;
@@ -72,7 +72,7 @@ static bool zone_transfer_put_steps(struct weir_dns_writer *writer, struct dns_s
 	return true;
 }
 
-/* The SOA record stands at both ends, and not between. */
+/* The SOA record is at both ends, and not in between. */
 static bool zone_transfer_put_all(struct weir_dns_writer *writer, struct dns_walk *walk)
 {
 	struct zone_entry entry;
@@ -82,7 +82,7 @@ static bool zone_transfer_put_all(struct weir_dns_writer *writer, struct dns_wal
 	return true;
 }
 
-/* One stage further. False: the message is full. */
+/* Puts the next part. Returns false if the message is full. */
 static bool zone_transfer_step(struct transfer *transfer)
 {
 	struct weir_dns_writer *writer = &transfer->writer;
@@ -158,7 +158,7 @@ static void zone_transfer_close(struct weir_producer *producer, enum weir_close_
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-/* The serial number of an IXFR's client. False: it asks for something else. */
+/* Stores the serial of the client of an IXFR. Returns false for other queries. */
 static bool zone_transfer_read_serial(
         const struct weir_dns_query *query, struct weir_span message, uint32_t *ret)
 {
@@ -176,13 +176,13 @@ static bool zone_transfer_read_serial(
 	return true;
 }
 
-/* He has what we have, or something later (RFC 1982). */
+/* The client has our version, or a later one (RFC 1982). */
 static bool zone_transfer_is_current(const struct weir_dns_zone *zone, uint32_t serial)
 {
 	return (int32_t)(zone->serial - serial) <= 0;
 }
 
-/* The steps from there, if they are known and not larger than the zone. */
+/* Sends the steps from there, if they are known and not larger than the zone. */
 static bool zone_transfer_find_steps(
         const struct weir_dns_zone *zone, uint32_t serial, struct dns_steps *ret)
 {

@@ -8,14 +8,14 @@
 
 /*
  * The messages, each behind its length. Holds the zone; `keys` is held as long as the outcome's
- * signature needs them. `query` is the query's message. NULL without memory.
+ * signature needs them. `query` is the query's message. Returns NULL without memory.
  */
 struct weir_producer *dns_transfer(const struct weir_dns_outcome *outcome,
         struct weir_dns_keys *keys, struct weir_span query, struct weir_loop *loop);
 
 /*
- * The answer to an IXFR in a single message, as by UDP (RFC 1995 2): the steps if they fit, else the
- * SOA record alone. False: not even that fits.
+ * The answer to an IXFR in a single message, as by UDP (RFC 1995 2): the steps if they fit, else
+ * the SOA record alone. Returns false if not even that fits.
  */
 bool dns_transfer_put(const struct weir_dns_zone *zone, const struct weir_dns_query *query,
         struct weir_span message, struct weir_dns_writer *writer);

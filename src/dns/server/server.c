@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "helper.h"
 #include "server_state.h"
 
 enum {
@@ -17,28 +18,14 @@ void dns_server_count(
 	struct weir_dns_counters *counters = &server->counters;
 	unsigned most = sizeof counters->rcodes / sizeof *counters->rcodes;
 	counters->queries++;
-	counters->crowded += outcome->crowded;
-	counters->repeated += outcome->repeated;
+	counters->over_quota += outcome->over_quota;
+	counters->duplicate += outcome->duplicate;
 	if (!size)
 		return;
 	counters->replies++;
 	counters->truncated += outcome->truncated;
 	if (outcome->rcode < most)
 		counters->rcodes[outcome->rcode]++;
-}
-
-static void dns_server_accept_failed(void *context, int error)
-{
-	struct weir_dns_server *server = context;
-	if (server->accept_failed)
-		server->accept_failed(server->context, error);
-}
-
-static void dns_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct weir_dns_server *server = context;
-	if (server->tls_failed)
-		server->tls_failed(server->context, peer, why);
 }
 
 /* -- sockets ----------------------------------------------------------------------------------- */
@@ -50,8 +37,8 @@ static int dns_server_open_datagrams(
 	        options->responder.udp_size ? options->responder.udp_size : WEIR_DNS_UDP_SIZE;
 	return weir_datagrams_create(server->loop,
 	        &(struct weir_datagrams_options){
-	                .address = options->address,
-	                .shared = options->shared,
+	                .address = options->listener.address,
+	                .shared = options->listener.shared,
 	                .receive_max = WEIR_DNS_UDP_QUERY_MAX,
 	                .reply_max = reply_max < WEIR_DNS_UDP_MIN ? WEIR_DNS_UDP_MIN : reply_max,
 	                .answer = dns_answer_datagram,
@@ -63,33 +50,30 @@ static int dns_server_open_datagrams(
 static int dns_server_open_listener(
         struct weir_dns_server *server, const struct weir_dns_options *options)
 {
-	struct weir_bounds bounds = options->bounds;
-	bounds.idle_ms = bounds.idle_ms ? bounds.idle_ms : WEIR_DNS_IDLE_MS;
-	bounds.replies_max = bounds.replies_max ? bounds.replies_max : WEIR_DNS_REPLIES_MAX;
-	bounds.request_max = WEIR_DNS_MESSAGE_MAX + 2; /* and the length before it */
+	struct weir_listener listener = options->listener;
+	struct weir_bounds *bounds = &listener.bounds;
+	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_DNS_IDLE_MS);
+	bounds->replies_max = or_default(bounds->replies_max, WEIR_DNS_REPLIES_MAX);
+	bounds->request_max = WEIR_DNS_MESSAGE_MAX + 2; /* and the length before it */
+	if (server->datagrams)
+		listener.address = *weir_datagrams_address(server->datagrams);
 	return weir_server_create(server->loop,
 	        &(struct weir_server_options){
-	                .address = server->datagrams ? *weir_datagrams_address(server->datagrams)
-	                                             : options->address,
+	                .listener = listener,
 	                .protocol = &dns_protocol,
 	                .context = server,
-	                .bounds = bounds,
-	                .tls = options->tls,
-	                .shared = options->shared,
-	                .accept_failed = dns_server_accept_failed,
-	                .tls_failed = dns_server_tls_failed,
 	        },
 	        &server->listener);
 }
 
-/* A port that UDP was given may be another's by TCP: then another one. */
+/* The port that UDP got may be in use by TCP; then another port is tried. */
 static int dns_server_open_sockets(
         struct weir_dns_server *server, const struct weir_dns_options *options)
 {
 	int error = 0;
-	bool any = weir_address_port(&options->address) == 0;
+	bool any = weir_address_port(&options->listener.address) == 0;
 	for (unsigned i = 0; i < PORT_TRIES; i++) {
-		if (!options->tls)
+		if (!options->listener.tls)
 			error = dns_server_open_datagrams(server, options);
 		if (error == 0)
 			error = dns_server_open_listener(server, options);
@@ -143,12 +127,9 @@ int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *optio
 	server->loop = loop;
 	server->holds = 1;
 	server->zones = weir_dns_zones_hold(options->zones);
-	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
-	server->over = options->tls ? WEIR_DNS_OVER_TLS : WEIR_DNS_OVER_TCP;
+	server->over = options->listener.tls ? WEIR_DNS_OVER_TLS : WEIR_DNS_OVER_TCP;
 	server->transfers_max =
 	        options->transfers_max ? options->transfers_max : WEIR_DNS_TRANSFERS_MAX;
-	server->accept_failed = options->accept_failed;
-	server->tls_failed = options->tls_failed;
 	server->log = options->log;
 	server->context = options->context;
 	int error = dns_server_equip(server, options);
@@ -177,7 +158,6 @@ void weir_dns_destroy(struct weir_dns_server *server)
 	dns_rrl_destroy(server->rrl);
 	weir_dns_responder_destroy(server->responder);
 	weir_dns_zones_release(server->zones);
-	weir_peers_release(server->peers);
 	free(server->unlimited);
 	server->log = NULL;
 	dns_server_release(server);
@@ -190,11 +170,6 @@ void weir_dns_set_zones(struct weir_dns_server *server, struct weir_dns_zones *z
 	if (server->notifier)
 		weir_dns_notifier_notify(server->notifier, old, zones);
 	weir_dns_zones_release(old);
-}
-
-void weir_dns_set_tls(struct weir_dns_server *server, struct weir_tls *tls)
-{
-	weir_server_set_tls(server->listener, tls);
 }
 
 struct weir_dns_responder *weir_dns_responder(struct weir_dns_server *server)

@@ -17,15 +17,12 @@ struct weir_dns_server {
 	struct weir_server *listener;
 	struct dns_rrl *rrl;                /* NULL: no limit */
 	struct weir_dns_notifier *notifier; /* NULL: another one does it */
-	struct weir_peers *peers;           /* NULL: not counted */
 	struct weir_network *unlimited;
 	size_t unlimited_count;
 	enum weir_dns_over over; /* of the listener */
 	unsigned transfers, transfers_max;
 	unsigned holds; /* the owner's, and one a transfer */
 	struct weir_dns_counters counters;
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
 	weir_dns_log *log;
 	void *context;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */

@@ -1,11 +1,11 @@
 /*
- * Queries by TCP and TLS: a terminator cuts them by their length, the reply goes into the queue as
- * soon as it is there, in any order (RFC 7766 6.2.1.1), and a transfer as a producer. What is no query
- * ends the connection.
+ * Queries by TCP and TLS. A terminator cuts them by their length. A reply goes into the queue as
+ * soon as it is ready, in any order (RFC 7766 6.2.1.1), and a transfer is a producer in the queue.
+ * A message that is no query ends the connection.
  *
- * Every query that waits for its answer has a place in the queue: so the channel knows that something
- * is owed, and reads no further when that becomes too much. But a place is for whatever is ready
- * first.
+ * Every pending query has a slot in the reply queue. So the channel knows how many replies are
+ * outstanding, and stops reading when there are too many (back-pressure). The reply that is ready
+ * first takes the first slot.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,15 +20,15 @@
 #include "server_state.h"
 #include "zone_transfer.h"
 
-/* -- places for replies ------------------------------------------------------------------------ */
+/* -- slots for replies ------------------------------------------------------------------------ */
 
-/* Of a connection. */
+/* The state of a connection. */
 struct session {
 	struct weir_dns_server *server;
-	struct weir_list places; /* in the order of their replies */
+	struct weir_list slots; /* in the order of their replies */
 };
 
-/* A query that waits, and a place in the queue, which may come to be another query's. */
+/* A pending query, and a slot in the reply queue, which may be swapped with another query's. */
 struct reply_slot {
 	struct weir_list link;
 	struct session *session;
@@ -36,14 +36,14 @@ struct reply_slot {
 	struct weir_dns_waiting *waiting;
 };
 
-static struct reply_slot *dns_tcp_first_place(const struct session *session)
+static struct reply_slot *dns_tcp_first_slot(const struct session *session)
 {
-	return weir_list_empty(&session->places)
+	return weir_list_empty(&session->slots)
 	               ? NULL
-	               : WEIR_CONTAINER(session->places.next, struct reply_slot, link);
+	               : WEIR_CONTAINER(session->slots.next, struct reply_slot, link);
 }
 
-/* A message with its length before it; or NULL. */
+/* A producer of a message, preceded by its length; or NULL. */
 static struct weir_producer *dns_tcp_framed(struct weir_span message)
 {
 	uint8_t *bytes = malloc(WEIR_DNS_LENGTH_SIZE + message.size);
@@ -54,11 +54,11 @@ static struct weir_producer *dns_tcp_framed(struct weir_span message)
 	return weir_produce_owned(bytes, WEIR_DNS_LENGTH_SIZE + message.size);
 }
 
-/* The first place that waits is taken, and the last one is given for it. */
+/* A reply takes the first pending slot; the query that had it gets the last slot. */
 static void dns_tcp_reply_now(
         struct weir_channel *channel, struct session *session, struct weir_span message)
 {
-	struct reply_slot *first = dns_tcp_first_place(session);
+	struct reply_slot *first = dns_tcp_first_slot(session);
 	if (!first) {
 		weir_channel_push(channel, dns_tcp_framed(message));
 		return;
@@ -68,52 +68,48 @@ static void dns_tcp_reply_now(
 		return;
 	first->reply = last;
 	weir_list_remove(&first->link);
-	weir_list_append(&session->places, &first->link);
+	weir_list_append(&session->slots, &first->link);
 	weir_reply_fill(reply, dns_tcp_framed(message));
 }
 
-static void dns_tcp_reply_later(void *context, struct weir_span message,
+static void dns_tcp_reply_deferred(void *context, struct weir_span message,
         const struct weir_dns_request *request, const struct weir_dns_outcome *outcome)
 {
-	struct reply_slot *place = context, *first = dns_tcp_first_place(place->session);
+	struct reply_slot *slot = context, *first = dns_tcp_first_slot(slot->session);
 	struct weir_reply *reply = first->reply;
 	(void)request;
-	dns_server_count(place->session->server, outcome, message.size);
-	if (first != place) {
-		/* Who waits on gets the place that is not needed now. */
-		first->reply = place->reply;
+	dns_server_count(slot->session->server, outcome, message.size);
+	if (first != slot) {
+		/* Swap the slots, so that the query still pending has the later one. */
+		first->reply = slot->reply;
 		weir_list_remove(&first->link);
-		weir_list_append(&place->link, &first->link);
+		weir_list_append(&slot->link, &first->link);
 	}
-	weir_list_remove(&place->link);
-	free(place);
-	/* That nothing can be said at all ends the connection. */
+	weir_list_remove(&slot->link);
+	free(slot);
+	/* If no reply is possible, the connection ends. */
 	weir_reply_fill(reply, message.size ? dns_tcp_framed(message) : NULL);
 }
 
-/* Of a channel that is gone. */
-static void dns_tcp_leave(struct reply_slot *place)
+/* Cancels the query of a channel that has gone. */
+static void dns_tcp_leave(struct reply_slot *slot)
 {
-	weir_dns_waiting_cancel(place->waiting);
-	weir_reply_fill(place->reply, NULL);
-	free(place);
+	weir_dns_waiting_cancel(slot->waiting);
+	weir_reply_fill(slot->reply, NULL);
+	free(slot);
 }
 
 /* -- connections ------------------------------------------------------------------------------- */
 
 static int dns_tcp_on_open(struct weir_channel *channel)
 {
-	struct weir_dns_server *server = weir_channel_context(channel);
+	if (weir_channel_over_quota(channel))
+		return WEIR_E_LIMIT;
 	struct session *session = malloc(sizeof *session);
 	if (!session)
 		return -ENOMEM;
-	int error = server->peers ? weir_peers_enter(server->peers, weir_channel_peer(channel)) : 0;
-	if (error < 0) {
-		free(session);
-		return error;
-	}
-	session->server = server;
-	weir_list_init(&session->places);
+	session->server = weir_channel_context(channel);
+	weir_list_init(&session->slots);
 	weir_channel_set_session(channel, session);
 	weir_channel_await(channel, weir_until_dns_message());
 	return 0;
@@ -122,17 +118,14 @@ static int dns_tcp_on_open(struct weir_channel *channel)
 static void dns_tcp_on_close(struct weir_channel *channel, int error)
 {
 	struct session *session = weir_channel_session(channel);
-	struct weir_dns_server *server = weir_channel_context(channel);
 	(void)error;
 	if (!session)
 		return;
-	for (struct weir_list *link = session->places.next, *next; link != &session->places;
+	for (struct weir_list *link = session->slots.next, *next; link != &session->slots;
 	        link = next) {
 		next = link->next;
 		dns_tcp_leave(WEIR_CONTAINER(link, struct reply_slot, link));
 	}
-	if (server->peers)
-		weir_peers_leave(server->peers, weir_channel_peer(channel));
 	free(session);
 }
 
@@ -144,7 +137,7 @@ struct sending {
 	struct weir_address peer;
 };
 
-static void dns_tcp_tell(struct weir_dns_server *server, enum weir_dns_event_kind kind,
+static void dns_tcp_log_transfer(struct weir_dns_server *server, enum weir_dns_event_kind kind,
         const struct weir_address *peer, const struct weir_dns_zone *zone, uint64_t bytes)
 {
 	struct weir_dns_zone_info info;
@@ -163,7 +156,7 @@ static void dns_tcp_on_sent(void *context, enum weir_close_reason why, uint64_t 
 	struct sending *sending = context;
 	struct weir_dns_server *server = sending->server;
 	server->transfers--;
-	dns_tcp_tell(server,
+	dns_tcp_log_transfer(server,
 	        why == WEIR_CLOSE_DONE ? WEIR_DNS_TRANSFERRED : WEIR_DNS_TRANSFER_FAILED,
 	        &sending->peer, sending->zone, bytes);
 	weir_dns_zone_release(sending->zone);
@@ -179,8 +172,8 @@ static void dns_tcp_start_transfer(struct weir_channel *channel, struct weir_dns
 	if (server->transfers < server->transfers_max)
 		sending = malloc(sizeof *sending);
 	if (!sending) {
-		/* He tries again later (RFC 5936 4.1 leaves it to us how to say so). */
-		dns_tcp_tell(
+		/* The peer will try again (RFC 5936 4.1 leaves the rcode to us). */
+		dns_tcp_log_transfer(
 		        server, WEIR_DNS_TRANSFER_REFUSED, weir_channel_peer(channel), zone, 0);
 		weir_channel_close(channel);
 		return;
@@ -194,7 +187,7 @@ static void dns_tcp_start_transfer(struct weir_channel *channel, struct weir_dns
 	                                   dns_tcp_on_sent, sending));
 }
 
-/* Of a zone that he may not have, or that there is not. */
+/* Refuses the transfer of a zone that the peer may not have, or that does not exist. */
 static void dns_tcp_tell_refused(struct weir_dns_server *server, const struct weir_address *peer,
         const struct weir_dns_outcome *outcome, struct weir_span message)
 {
@@ -211,19 +204,19 @@ static void dns_tcp_tell_refused(struct weir_dns_server *server, const struct we
 
 /* -- queries ----------------------------------------------------------------------------------- */
 
-/* Its place in the queue; without, the channel has ended. */
+/* Gives the query its slot in the queue. Without memory for that, the channel has ended. */
 static void dns_tcp_wait_in_queue(
-        struct weir_channel *channel, struct reply_slot *place, struct weir_dns_waiting *waiting)
+        struct weir_channel *channel, struct reply_slot *slot, struct weir_dns_waiting *waiting)
 {
 	struct session *session = weir_channel_session(channel);
 	struct weir_reply *reply = weir_reply_open(channel);
 	if (!reply) {
 		weir_dns_waiting_cancel(waiting);
-		free(place);
+		free(slot);
 		return;
 	}
-	*place = (struct reply_slot){.session = session, .reply = reply, .waiting = waiting};
-	weir_list_append(&session->places, &place->link);
+	*slot = (struct reply_slot){.session = session, .reply = reply, .waiting = waiting};
+	weir_list_append(&session->slots, &slot->link);
 }
 
 static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span request)
@@ -232,8 +225,8 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 	struct weir_dns_outcome outcome;
 	struct weir_dns_waiting *waiting;
 	struct weir_span message = weir_span_skip(request, WEIR_DNS_LENGTH_SIZE);
-	/* Without memory to wait there is the cache, or failure. */
-	struct reply_slot *place = malloc(sizeof *place);
+	/* Without memory for a slot the query is answered from the cache, or fails. */
+	struct reply_slot *slot = malloc(sizeof *slot);
 	const struct weir_dns_request asked = {
 	        .message = message,
 	        .peer = weir_channel_peer(channel),
@@ -241,13 +234,13 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 	        .now_s = weir_loop_wall_s(server->loop),
 	};
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &asked,
-	        server->reply, sizeof server->reply, &outcome, place ? dns_tcp_reply_later : NULL,
-	        place, &waiting);
-	if (place && waiting) {
-		dns_tcp_wait_in_queue(channel, place, waiting);
+	        server->reply, sizeof server->reply, &outcome, slot ? dns_tcp_reply_deferred : NULL,
+	        slot, &waiting);
+	if (slot && waiting) {
+		dns_tcp_wait_in_queue(channel, slot, waiting);
 		return;
 	}
-	free(place);
+	free(slot);
 	dns_server_count(server, &outcome, size);
 	if (outcome.transfer)
 		dns_tcp_start_transfer(channel, server, &outcome, message);
@@ -260,7 +253,7 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 		dns_tcp_tell_refused(server, asked.peer, &outcome, message);
 }
 
-/* Whoever has nothing to ask for a while is closed without a word (RFC 7766 6.2.3). */
+/* An idle connection is closed without a message (RFC 7766 6.2.3). */
 static void dns_tcp_on_timeout(struct weir_channel *channel, enum weir_timeout which)
 {
 	if (which == WEIR_TIMEOUT_IDLE)

@@ -1,12 +1,11 @@
 /*
- * Queries by UDP: each is answered where it stands in its batch, or later by a datagram of its own.
- * Whoever has not shown that the address is his own gets so many replies of a kind a second, and no
- * more.
+ * Queries by UDP. Each is answered in its batch, or deferred: then by a datagram of its own. A
+ * client whose address is not validated gets a limited number of replies of a kind in a second.
  */
 #include "name.h"
 #include "server_state.h"
 
-/* The question alone, with TC: no larger than the query was. */
+/* Puts the question alone, with TC: the reply is no larger than the query. */
 static size_t dns_udp_truncate_reply(uint8_t *reply, size_t size, struct weir_span query)
 {
 	struct weir_dns_query read;
@@ -23,11 +22,11 @@ static size_t dns_udp_truncate_reply(uint8_t *reply, size_t size, struct weir_sp
 static bool dns_udp_is_limited(const struct weir_dns_server *server,
         const struct weir_dns_outcome *outcome, const struct weir_address *peer)
 {
-	return server->rrl && !outcome->proven &&
+	return server->rrl && !outcome->address_validated &&
 	       !weir_networks_contain(server->unlimited, server->unlimited_count, peer);
 }
 
-/* What is left of a reply under the rate limit: its size. */
+/* Applies the rate limit to a reply. Returns the size to be sent. */
 static size_t dns_udp_limit(struct weir_dns_server *server, const struct weir_dns_request *request,
         const struct weir_dns_outcome *outcome, uint8_t *reply, size_t size)
 {
@@ -49,14 +48,14 @@ static size_t dns_udp_limit(struct weir_dns_server *server, const struct weir_dn
 	return size;
 }
 
-static void dns_udp_send_late(void *context, struct weir_span reply,
+static void dns_udp_send_deferred(void *context, struct weir_span reply,
         const struct weir_dns_request *request, const struct weir_dns_outcome *outcome)
 {
 	struct weir_dns_server *server = context;
 	uint8_t *bytes = (uint8_t *)(uintptr_t)reply.data;
 	size_t size = dns_udp_limit(server, request, outcome, bytes, reply.size);
 	dns_server_count(server, outcome, size);
-	/* If it cannot be sent it is lost, as any datagram may be. */
+	/* A datagram that cannot be sent counts as lost on the network. */
 	if (size && server->datagrams)
 		weir_datagrams_send(
 		        server->datagrams, request->peer, request->local, weir_span(bytes, size));
@@ -76,7 +75,7 @@ size_t dns_answer_datagram(
 	        .local = datagram->local,
 	};
 	size_t size = weir_dns_respond_or_wait(server->responder, server->zones, &request, reply,
-	        room, &outcome, dns_udp_send_late, server, &waiting);
+	        room, &outcome, dns_udp_send_deferred, server, &waiting);
 	if (waiting)
 		return 0;
 	size = dns_udp_limit(server, &request, &outcome, reply, size);

@@ -40,10 +40,10 @@ const struct dns_node *dns_zone_node(
 {
 	unsigned from = key->starts[skip], size = key->size - from;
 	uint32_t hash = key->hashes[skip];
-	for (uint32_t at = hash & zone->mask; zone->places[at].node; at = (at + 1) & zone->mask) {
-		if (zone->places[at].hash != hash)
+	for (uint32_t at = hash & zone->mask; zone->slots[at].node; at = (at + 1) & zone->mask) {
+		if (zone->slots[at].hash != hash)
 			continue;
-		const struct dns_node *node = &zone->nodes[zone->places[at].node - 1];
+		const struct dns_node *node = &zone->nodes[zone->slots[at].node - 1];
 		if (node->name_size == size &&
 		        memcmp(dns_node_name(zone, node), key->wire + from, size) == 0)
 			return node;
@@ -120,7 +120,7 @@ int weir_dns_zone_create_placeholder(const struct weir_dns_name *apex,
 	zone->apex = *apex;
 	weir_dns_name_lower(&zone->apex);
 	zone->size = sizeof *zone;
-	zone->absence = (uint16_t)why;
+	zone->unavailable = (uint16_t)why;
 	*ret = zone;
 	return 0;
 }
@@ -129,7 +129,7 @@ void weir_dns_zone_info(const struct weir_dns_zone *zone, struct weir_dns_zone_i
 {
 	*ret = (struct weir_dns_zone_info){
 	        .name = zone->apex,
-	        .absence = zone->absence,
+	        .unavailable = zone->unavailable,
 	        .serial = zone->serial,
 	        .names = zone->node_count,
 	        .records = zone->records,

@@ -34,9 +34,9 @@ void dns_builder_free(struct dns_builder *builder)
 }
 
 /*
- * The first eight bytes, in canonical order, of what stands before the apex. A byte becomes one more
- * than it is, and 0 ends a label: labels that begin alike then come in the right order. What cannot
- * be told so is left to the comparison of the names.
+ * The first eight bytes, in canonical order, of the labels before the apex. Each byte is
+ * incremented, and 0 ends a label, so that labels with a common beginning are ordered right. Equal
+ * results need a comparison of the names.
  */
 static uint64_t zone_builder_rank_of(const struct dns_key *key, unsigned skip, unsigned apex_labels)
 {
@@ -55,12 +55,12 @@ static uint64_t zone_builder_rank_of(const struct dns_key *key, unsigned skip, u
 	return rank;
 }
 
-static void zone_builder_place(struct dns_builder *builder, uint32_t hash, uint32_t number)
+static void zone_builder_insert(struct dns_builder *builder, uint32_t hash, uint32_t number)
 {
 	uint32_t at = hash & builder->mask;
 	while (builder->table[at].name)
 		at = (at + 1) & builder->mask;
-	builder->table[at] = (struct dns_raw_place){hash, number + 1};
+	builder->table[at] = (struct dns_raw_slot){hash, number + 1};
 }
 
 static int zone_builder_grow_table(struct dns_builder *builder)
@@ -69,14 +69,14 @@ static int zone_builder_grow_table(struct dns_builder *builder)
 	if (count < builder->mask / 2)
 		return 0;
 	size_t capacity = ((size_t)builder->mask + 1) * 2;
-	struct dns_raw_place *table = calloc(capacity, sizeof *table);
+	struct dns_raw_slot *table = calloc(capacity, sizeof *table);
 	if (!table)
 		return -ENOMEM;
 	free(builder->table);
 	builder->table = table;
 	builder->mask = (uint32_t)(capacity - 1);
 	for (uint32_t i = 0; i < count; i++)
-		zone_builder_place(builder, dns_builder_names(builder)[i].hash, i);
+		zone_builder_insert(builder, dns_builder_names(builder)[i].hash, i);
 	return 0;
 }
 
@@ -123,11 +123,11 @@ static int zone_builder_add_name(struct dns_builder *builder, const struct dns_k
 	if (error == 0)
 		error = weir_buffer_append(&builder->names, &name, sizeof name, SIZE_MAX);
 	if (error == 0)
-		zone_builder_place(builder, name.hash, dns_builder_count(builder) - 1);
+		zone_builder_insert(builder, name.hash, dns_builder_count(builder) - 1);
 	return error;
 }
 
-/* The name's number, and those above it are there, too. */
+/* Finds the name, or adds it and the names above it. *ret is its number. */
 static int zone_builder_intern(
         struct dns_builder *builder, const struct dns_key *key, bool hashed, uint32_t *ret)
 {

@@ -1,6 +1,5 @@
 /*
- * From records, in any order, to the image of a zone: for zone files, and for zones that come by
- * transfer.
+ * Makes the image of a zone from records in any order: for zone files, and for transferred zones.
  */
 #ifndef WEIR_DNS_ZONE_BUILDER_H
 #define WEIR_DNS_ZONE_BUILDER_H
@@ -16,9 +15,9 @@ struct dns_raw_name {
 	uint32_t hash;   /* as in the table of the image */
 	uint32_t parent; /* its number; DNS_NONE for the apex and for hashed names */
 	uint32_t first;  /* record, and 1; 0: none */
-	uint32_t last;   /* … of a chain in the order in which they came */
+	uint32_t last;   /* likewise, of the list of its records in the order of the input */
 	uint8_t name_size;
-	bool hashed; /* the owner of NSEC3 records: it does not exist but for them (RFC 5155 7.2.8) */
+	bool hashed; /* an owner of NSEC3 records only (RFC 5155 7.2.8) */
 };
 
 struct dns_raw_record {
@@ -30,7 +29,7 @@ struct dns_raw_record {
 	uint16_t type;
 };
 
-struct dns_raw_place {
+struct dns_raw_slot {
 	uint32_t hash;
 	uint32_t name; /* its number, and 1; 0: free */
 };
@@ -40,7 +39,7 @@ struct dns_builder {
 	struct weir_buffer bytes;
 	struct weir_buffer names;
 	struct weir_buffer records;
-	struct dns_raw_place *table; /* of names, by their hash; at most half full */
+	struct dns_raw_slot *table; /* of names, by their hash; at most half full */
 	uint32_t mask;
 	uint32_t labels_max;
 	bool strict;     /* data below a DNAME is a mistake */
@@ -48,20 +47,20 @@ struct dns_builder {
 	uint32_t recent; /* the name that came last: the next record mostly has the same */
 };
 
-/* 0 or -ENOMEM. */
+/* Returns 0 or -ENOMEM. */
 int dns_builder_init(struct dns_builder *builder, const struct weir_dns_name *apex);
 void dns_builder_free(struct dns_builder *builder);
 
 /*
- * Adds a record; the rdata is uncompressed. 0; WEIR_E_SYNTAX: the owner is not in the zone; -EBADMSG:
- * the rdata is not what its type wants; WEIR_E_LIMIT; -ENOMEM.
+ * Adds a record with uncompressed rdata. Returns 0, WEIR_E_SYNTAX if the owner is not in the zone,
+ * -EBADMSG if the rdata is not valid for its type, WEIR_E_LIMIT or -ENOMEM.
  */
 int dns_builder_add(struct dns_builder *builder, const struct weir_dns_name *owner, uint16_t type,
         uint32_t ttl, struct weir_span data, unsigned line);
 
 /*
- * Makes the image. 0; -ENOMEM; WEIR_E_LIMIT; WEIR_E_SYNTAX: the records make no zone, each reason of
- * which is told to `report(context, line, text)`.
+ * Makes the image. Returns 0, -ENOMEM, WEIR_E_LIMIT, or WEIR_E_SYNTAX if the records do not make a
+ * zone: each reason is passed to `report(context, line, text)`.
  */
 int dns_builder_finish(struct dns_builder *builder,
         void (*report)(void *context, unsigned line, const char *text), void *context,

@@ -1,6 +1,6 @@
 /*
- * The directives of zone files: $ORIGIN, $TTL (RFC 2308 4), $INCLUDE (RFC 1035 5.1), $GENERATE. What a
- * file that is included sets holds within it alone.
+ * The directives of zone files: $ORIGIN, $TTL (RFC 2308 4), $INCLUDE (RFC 1035 5.1), $GENERATE. A
+ * directive in an included file has no effect outside of that file.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "zone_file.h"
 #include "zone_generate.h"
 
-/* The next word; empty if there is none. */
+/* Takes the next word, which is empty if there is none. */
 static char *zone_directive_next_word(char **text)
 {
 	char *word = *text + strspn(*text, " \t");
@@ -27,16 +27,16 @@ static void zone_directive_set_origin(struct zone_file *file, const char *text)
 	if (fields_name(weir_span_of(text), &file->origin, &origin))
 		file->origin = origin;
 	else
-		dns_file_complain(file, "$ORIGIN wants a name");
+		dns_file_complain(file, "$ORIGIN must be followed by a name");
 }
 
 static void zone_directive_set_ttl(struct zone_file *file, const char *text)
 {
 	if (!fields_period(weir_span_of(text), &file->reading->ttl))
-		dns_file_complain(file, "$TTL wants a number of seconds");
+		dns_file_complain(file, "$TTL must be followed by a number of seconds");
 }
 
-/* A relative path begins at the directory of the file that names it. NULL without memory. */
+/* A path is relative to the including file's directory. Returns NULL without memory. */
 static char *zone_directive_beside(const char *path, const char *name)
 {
 	const char *slash = *name == '/' ? NULL : strrchr(path, '/');
@@ -49,7 +49,7 @@ static void zone_directive_include(struct zone_file *file, const char *name, con
 {
 	if (!*name || file->depth + 1 == WEIR_DNS_INCLUDES_MAX) {
 		dns_file_complain(file, *name ? "too many files that include each other"
-		                              : "$INCLUDE wants the name of a file");
+		                              : "$INCLUDE must be followed by the name of a file");
 		return;
 	}
 	file->reading->includes = true;
@@ -60,18 +60,18 @@ static void zone_directive_include(struct zone_file *file, const char *name, con
 	if (!path)
 		file->reading->error = -ENOMEM;
 	else if (*origin && !fields_name(weir_span_of(origin), &file->origin, &inner.origin))
-		dns_file_complain(file, "$INCLUDE with an origin that is no name");
+		dns_file_complain(file, "the origin of $INCLUDE is not a name");
 	else {
 		int error = dns_file_read(&inner);
 		if (error < 0)
 			dns_file_complain(file, weir_error_text(error));
 	}
-	/* The owner before counts again behind it (RFC 1035 5.1). */
+	/* After an included file the previous owner is that before it (RFC 1035 5.1). */
 	file->reading->previous = previous;
 	free(path);
 }
 
-/* Its first mistake ends it: the others would be the same. */
+/* The first mistake ends it: further ones would be the same. */
 static void zone_directive_generate(struct zone_file *file)
 {
 	struct reading *reading = file->reading;
@@ -104,7 +104,7 @@ void dns_file_follow(struct zone_file *file)
 	char *first = zone_directive_next_word(&rest), *second = zone_directive_next_word(&rest);
 	bool with_origin = strcasecmp(name, "$INCLUDE") == 0;
 	if (*zone_directive_next_word(&rest) || (*second && !with_origin))
-		dns_file_complain(file, "too many words behind a directive");
+		dns_file_complain(file, "too many words after a directive");
 	else if (strcasecmp(name, "$ORIGIN") == 0)
 		zone_directive_set_origin(file, first);
 	else if (strcasecmp(name, "$TTL") == 0)
@@ -112,5 +112,5 @@ void dns_file_follow(struct zone_file *file)
 	else if (with_origin)
 		zone_directive_include(file, first, second);
 	else
-		dns_file_complain(file, "a directive that is not known");
+		dns_file_complain(file, "unknown directive");
 }

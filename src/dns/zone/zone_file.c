@@ -1,8 +1,8 @@
 /*
  * Zone files. Here a file becomes records of one line each: comments go, parentheses and the line
  * ends within them become spaces, directives are followed. The owner, TTL, class and type of such a
- * line are read here, the data by the table of zone_fields.c, so that beside the image being collected
- * only one record takes memory. ldns reads the data of obsolete types alone.
+ * line are read here, the data by the table of zone_fields.c, so that beside the image being
+ * collected only one record takes memory. ldns reads the data of obsolete types alone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -16,9 +16,8 @@
 
 #include "rdata.h"
 #include "zone_file.h"
-#include "zone_generic.h"
 
-static void zone_file_tell(
+static void zone_file_report(
         struct reading *reading, const char *path, unsigned line, const char *text)
 {
 	reading->error = reading->error ? reading->error : WEIR_E_SYNTAX;
@@ -29,7 +28,7 @@ static void zone_file_tell(
 
 void dns_file_complain(struct zone_file *file, const char *text)
 {
-	zone_file_tell(file->reading, file->path, file->began, text);
+	zone_file_report(file->reading, file->path, file->began, text);
 }
 
 bool dns_file_may_go_on(const struct reading *reading)
@@ -41,8 +40,9 @@ bool dns_file_may_go_on(const struct reading *reading)
 /* -- lines ------------------------------------------------------------------------------------- */
 
 /*
- * Takes the comment, the line end and the parentheses out of what lies from `at` on. `*depth` counts
- * the parentheses that are open. False: a quote does not end, or a parenthesis was never opened.
+ * Takes the comment, the line end and the parentheses out of what lies from `at` on. `*depth`
+ * counts the parentheses that are open. Returns false if a quote does not end, or a parenthesis was
+ * never opened.
  */
 static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 {
@@ -71,14 +71,16 @@ static bool zone_file_clean(char *text, size_t at, size_t *size, int *depth)
 	return !quoted;
 }
 
-/* The next line of the file, behind what is in the text. False: there is none, or it is too long. */
+/*
+ * Appends the next line of the file to the text. Returns false if there is none, or it is too long.
+ */
 static bool zone_file_next_line(struct zone_file *file)
 {
 	char *to = file->text + file->size;
 	size_t room = WEIR_DNS_LINE_MAX - file->size;
 	if (room < 2 || !fgets(to, (int)room, file->stream)) {
 		if (room < 2)
-			dns_file_complain(file, "a record that is too long");
+			dns_file_complain(file, "the record is too long");
 		return false;
 	}
 	size_t size = strlen(to);
@@ -87,11 +89,14 @@ static bool zone_file_next_line(struct zone_file *file)
 	if (size && (to[size - 1] == '\n' || feof(file->stream)))
 		return true;
 	file->began = file->line;
-	dns_file_complain(file, "a line that is too long, or has a NUL byte in it");
+	dns_file_complain(file, "the line is too long, or has a NUL byte");
 	return false;
 }
 
-/* The next record or directive, on one line ended by NUL. False: the end, or no way to go on. */
+/*
+ * Reads the next record or directive as one line, ended by NUL. Returns false at the end, or after
+ * an error.
+ */
 static bool zone_file_next_record(struct zone_file *file)
 {
 	int depth = 0;
@@ -101,13 +106,13 @@ static bool zone_file_next_record(struct zone_file *file)
 		size_t at = file->size;
 		if (!zone_file_next_line(file)) {
 			if (depth && !ferror(file->stream) && feof(file->stream))
-				dns_file_complain(file, "a parenthesis that is not closed");
+				dns_file_complain(file, "a parenthesis is not closed");
 			return false;
 		}
 		if (!zone_file_clean(file->text, at, &file->size, &depth)) {
 			dns_file_complain(
 			        file, depth < 0 ? "a closing parenthesis without an opening one"
-			                        : "a quote that does not end in its line");
+			                        : "a quote does not end in its line");
 			file->size = 0;
 			depth = 0;
 		}
@@ -120,13 +125,15 @@ static bool zone_file_next_record(struct zone_file *file)
 
 /* -- records ----------------------------------------------------------------------------------- */
 
-/* Without a TTL of its own: $TTL, or that of the record before, or for a SOA what it says itself. */
+/*
+ * The TTL of a record without one: $TTL, that of the previous record, or for a SOA its own minimum.
+ */
 static bool zone_file_settle_ttl(
         struct reading *reading, uint16_t type, struct weir_span data, uint32_t *ttl)
 {
 	if (*ttl == NO_TTL)
 		*ttl = reading->ttl != NO_TTL ? reading->ttl : reading->last_ttl;
-	/* The bytes of a SOA record that was kept may be anything. */
+	/* The bytes of a SOA record that was saved may be anything. */
 	if (*ttl == NO_TTL && type == WEIR_DNS_SOA && dns_rdata_good(type, data))
 		*ttl = dns_get32((const uint8_t *)data.data + data.size - 4);
 	if (*ttl == NO_TTL)
@@ -135,7 +142,7 @@ static bool zone_file_settle_ttl(
 	return true;
 }
 
-/* Types that exist on the wire alone. */
+/* Types that exist in messages only. */
 static bool zone_file_is_meta(uint16_t type)
 {
 	return type == 0 || type == WEIR_DNS_OPT || (type >= WEIR_DNS_TKEY && type <= WEIR_DNS_ANY);
@@ -149,12 +156,12 @@ static void zone_file_add_record(struct zone_file *file, const struct weir_dns_n
 	if (error == WEIR_E_SYNTAX)
 		dns_file_complain(file, "the name is not in the zone");
 	else if (error == -EBADMSG)
-		dns_file_complain(file, "the data is not what the type wants");
+		dns_file_complain(file, "the data is not valid for the type");
 	else if (error < 0)
 		reading->error = error;
 }
 
-/* What stands before the data of a record. */
+/* The fields before the data of a record. */
 struct head {
 	struct weir_dns_name owner;
 	uint32_t ttl; /* NO_TTL: none is given */
@@ -178,7 +185,7 @@ static bool zone_file_is_word(struct weir_span text, const char *word)
 	return text.size == strlen(word) && strncasecmp(text.data, word, text.size) == 0;
 }
 
-/* A class that is not IN; those of RFC 1035 and RFC 3597. */
+/* Whether the word is a class other than IN, by the syntax of RFC 1035 or RFC 3597. */
 static bool zone_file_is_other_class(struct weir_span text)
 {
 	return zone_file_is_word(text, "CH") || zone_file_is_word(text, "HS") ||
@@ -187,7 +194,7 @@ static bool zone_file_is_other_class(struct weir_span text)
 	               !zone_file_is_word(text, "CLASS1"));
 }
 
-/* The owner, or that of the record before where the line begins with a blank. */
+/* Reads the owner; a line that begins with a blank has the previous owner. */
 static bool zone_file_read_owner(struct zone_file *file, struct head *head)
 {
 	struct reading *reading = file->reading;
@@ -206,8 +213,8 @@ static bool zone_file_read_owner(struct zone_file *file, struct head *head)
 }
 
 /*
- * The class and the TTL stand in either order, and may be missing (RFC 1035 5.1); what begins with a
- * digit is the TTL. False: there is no record, of which it was told.
+ * Class and TTL come in either order, and may be missing (RFC 1035 5.1). A word that begins with a
+ * digit is the TTL. Returns false after a mistake, which was reported.
  */
 static bool zone_file_read_head(struct zone_file *file, struct head *head)
 {
@@ -229,22 +236,22 @@ static bool zone_file_read_head(struct zone_file *file, struct head *head)
 		           (zone_file_is_word(text, "IN") || zone_file_is_word(text, "CLASS1"))) {
 			class = true;
 		} else if (zone_file_is_other_class(text)) {
-			dns_file_complain(file, "a class that is not IN");
+			dns_file_complain(file, "the class must be IN");
 			return false;
 		} else if (fields_type_find(text, &head->type)) {
 			return true;
 		} else {
-			zone_file_complain_of(file, text, "is not a type that is known");
+			zone_file_complain_of(file, text, "is not a known type");
 			return false;
 		}
 	}
-	dns_file_complain(file, "a record without a type");
+	dns_file_complain(file, "the record has no type");
 	return false;
 }
 
 /*
- * Obsolete types, of which ldns knows more. It reads numbers that are too large as others: none has a
- * field of more than 16 bits.
+ * Obsolete types, of which ldns knows more. It reads numbers that are too large as others: none has
+ * a field of more than 16 bits.
  */
 static bool zone_file_read_by_ldns(
         struct zone_file *file, const struct head *head, size_t *ret_size)
@@ -287,21 +294,21 @@ static bool zone_file_read_by_ldns(
 	return status == LDNS_STATUS_OK;
 }
 
-/* The data of a record into the memory for it. False: of what is wrong it was told. */
+/* Reads the data of a record. Returns false after a mistake, which was reported. */
 static bool zone_file_read_data(struct zone_file *file, const struct head *head, size_t *ret_size)
 {
 	struct reading *reading = file->reading;
 	char why[FIELDS_WHY_MAX];
 	bool generic;
-	if (!dns_generic_read(head->rest, reading->rdata, &generic, ret_size)) {
-		dns_file_complain(file, "data that is not as many bytes as it says");
+	if (!fields_read_generic(head->rest, reading->rdata, &generic, ret_size)) {
+		dns_file_complain(file, "the data does not have the size that is given");
 		return false;
 	}
 	if (generic) {
 		struct weir_span data = weir_span(reading->rdata, *ret_size);
-		if (reading->kept || fields_check(head->type.number, data))
+		if (reading->saved || fields_check(head->type.number, data))
 			return true;
-		dns_file_complain(file, "the data is not what the type wants");
+		dns_file_complain(file, "the data is not valid for the type");
 		return false;
 	}
 	if (!head->type.name[0]) {
@@ -323,7 +330,7 @@ void dns_file_record(struct zone_file *file)
 	if (!zone_file_read_head(file, &head))
 		return;
 	if (zone_file_is_meta(head.type.number)) {
-		dns_file_complain(file, "a type that no record can have");
+		dns_file_complain(file, "records cannot have this type");
 		return;
 	}
 	if (!zone_file_read_data(file, &head, &size))
@@ -332,13 +339,13 @@ void dns_file_record(struct zone_file *file)
 	if (zone_file_settle_ttl(file->reading, head.type.number, data, &head.ttl))
 		zone_file_add_record(file, &head.owner, head.type.number, head.ttl, data);
 	else
-		dns_file_complain(
-		        file, "no TTL, and neither $TTL nor a record before that has one");
+		dns_file_complain(file,
+		        "the record has no TTL, and neither $TTL nor a previous record has one");
 }
 
 /* -- files ------------------------------------------------------------------------------------- */
 
-/* 0, or an errno of opening and reading; mistakes are told. */
+/* Returns 0, or an errno of opening and reading. Mistakes are reported. */
 int dns_file_read(struct zone_file *file)
 {
 	int error = 0;
@@ -367,7 +374,7 @@ int dns_file_read(struct zone_file *file)
 static void zone_file_report_whole(void *context, unsigned line, const char *text)
 {
 	struct reading *reading = context;
-	zone_file_tell(reading, reading->path, line, text);
+	zone_file_report(reading, reading->path, line, text);
 }
 
 static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
@@ -375,20 +382,20 @@ static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
 	struct zone_file file = {.reading = reading, .path = reading->path};
 	const struct weir_dns_name *apex = &reading->builder.apex;
 	file.origin = *apex;
-	reading->builder.strict = !reading->kept;
+	reading->builder.strict = !reading->saved;
 	int error = dns_file_read(&file);
 	if (error == 0)
 		error = reading->error;
 	if (error == 0)
 		error = dns_builder_finish(&reading->builder, zone_file_report_whole, reading, ret);
 	if (error < 0 && !reading->mistakes)
-		zone_file_tell(reading, reading->path, 0, weir_error_text(error));
+		zone_file_report(reading, reading->path, 0, weir_error_text(error));
 	if (error == 0)
 		(*ret)->includes = reading->includes;
 	return error;
 }
 
-static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool kept,
+static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool saved,
         weir_dns_report *report, void *context, struct weir_dns_zone **ret)
 {
 	struct reading *reading = calloc(1, sizeof *reading);
@@ -397,7 +404,7 @@ static int zone_file_load(const char *path, const struct weir_dns_name *apex, bo
 	reading->report = report;
 	reading->context = context;
 	reading->path = path;
-	reading->kept = kept;
+	reading->saved = saved;
 	reading->ttl = reading->last_ttl = NO_TTL;
 	int error = dns_builder_init(&reading->builder, apex);
 	if (error == 0)
@@ -413,7 +420,7 @@ int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_
 	return zone_file_load(path, apex, false, report, context, ret);
 }
 
-int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
         void *context, struct weir_dns_zone **ret)
 {
 	return zone_file_load(path, apex, true, report, context, ret);

@@ -1,4 +1,4 @@
-/* Reading zone files, from inside: records and directives have what is being read in common. */
+/* The state of reading a zone file, which records and directives share. */
 #ifndef WEIR_DNS_ZONE_FILE_H
 #define WEIR_DNS_ZONE_FILE_H
 
@@ -9,7 +9,7 @@
 
 #define NO_TTL UINT32_MAX
 
-/* What holds for the whole zone. */
+/* The state for the whole zone. */
 struct reading {
 	struct dns_builder builder;
 	weir_dns_report *report;
@@ -17,7 +17,7 @@ struct reading {
 	const char *path; /* of the file that was asked for */
 	unsigned mistakes;
 	bool includes; /* other files are named in it */
-	bool kept;     /* written by us from a transfer: values are served as they came */
+	bool saved;    /* written by us from a transfer: values are served as they came */
 	int error;
 	struct weir_dns_name previous; /* the owner of the record before; size 0: there is none */
 	uint32_t ttl;                  /* $TTL */
@@ -38,23 +38,26 @@ struct zone_file {
 	size_t size;
 };
 
-/* Reads a file that dns_zone_write wrote. What weir_dns_zone_load does, but for the values. */
-int dns_zone_load_kept(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
+/*
+ * Like weir_dns_zone_load, for a file that dns_zone_write has written: values are not checked
+ * again.
+ */
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
         void *context, struct weir_dns_zone **ret);
 
-/* Tells of a mistake in the record or directive at hand. */
+/* Reports a mistake in the current record or directive. */
 void dns_file_complain(struct zone_file *file, const char *text);
 
-/* The limits of mistakes, and what is no mistake but an error, end it. */
+/* Whether reading may go on: there was no error, and there are not too many mistakes. */
 bool dns_file_may_go_on(const struct reading *reading);
 
-/* Adds the record whose line is the file's text. */
+/* Adds the record in the file's text. */
 void dns_file_record(struct zone_file *file);
 
-/* Reads a whole file: 0, or an errno of opening and reading; mistakes are told. */
+/* Reads a whole file. Returns 0, or an errno of opening and reading. Mistakes are reported. */
 int dns_file_read(struct zone_file *file);
 
-/* zone_directive.c: follows the directive that is the file's text. */
+/* zone_directive.c: follows the directive in the file's text. */
 void dns_file_follow(struct zone_file *file);
 
 #endif

@@ -1,4 +1,4 @@
-/* Numbers put in the place of signs. Knows nothing of what the line will mean. */
+/* Replaces $ by numbers. The result is read as a line of the zone file. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@ enum {
 	NUMBER_MAX = 300
 };
 
-/* A number at *at, behind which *at is moved. */
+/* Reads a number at *at, and moves *at behind it. */
 static bool zone_generate_read_number(const char **at, uint32_t *ret)
 {
 	uint64_t value = 0;
@@ -40,16 +40,16 @@ const char *dns_generator_init(struct dns_generator *generator, const char *text
 {
 	text += strspn(text, " \t");
 	if (!zone_generate_read_range(&text, generator))
-		return "$GENERATE wants a range: start-stop or start-stop/step";
+		return "$GENERATE needs a range: start-stop or start-stop/step";
 	generator->line = text + strspn(text, " \t");
 	if (!*generator->line)
-		return "$GENERATE wants a record";
-	return generator->left > WEIR_DNS_GENERATE_MAX ? "$GENERATE of too many records" : NULL;
+		return "$GENERATE needs a record";
+	return generator->left > WEIR_DNS_GENERATE_MAX ? "$GENERATE makes too many records" : NULL;
 }
 
 /* -- numbers ----------------------------------------------------------------------------------- */
 
-/* Dots count for the width. */
+/* Dots count as part of the width. */
 static size_t zone_generate_format_nibbles(
         uint32_t value, unsigned width, bool upper, char text[NUMBER_MAX])
 {
@@ -86,7 +86,10 @@ static size_t zone_generate_format(uint32_t value, unsigned width, char base, ch
 	return (size_t)size;
 }
 
-/* What stands between the braces; *at is behind the opening one. False: it is malformed. */
+/*
+ * Reads the modifiers between braces; *at is behind the opening one. Returns false if they are
+ * malformed.
+ */
 static bool zone_generate_read_braces(
         const char **at, uint32_t number, char text[NUMBER_MAX], size_t *ret)
 {
@@ -111,7 +114,7 @@ static bool zone_generate_read_braces(
 	return true;
 }
 
-/* The sign at *at, which is moved behind what belongs to it. */
+/* Expands the $ at *at, and moves *at behind it and its modifiers. */
 static bool zone_generate_expand(
         const char **at, uint32_t number, char text[NUMBER_MAX], size_t *ret)
 {
@@ -138,15 +141,15 @@ const char *dns_generator_next(struct dns_generator *generator, char *line, size
 		size_t more = 1;
 		if (*at == '$') {
 			if (!zone_generate_expand(&at, generator->next, text, &more))
-				return "$GENERATE with a sign that is not ${offset,width,base}";
+				return "$GENERATE has a $ that is not ${offset,width,base}";
 		} else {
 			text[0] = *at++;
-			/* What is quoted is what it is. */
+			/* Quoted text is copied unchanged. */
 			if (text[0] == '\\' && *at)
 				text[more++] = *at++;
 		}
 		if (more >= room - size)
-			return "$GENERATE makes a record that is too long";
+			return "$GENERATE makes the record is too long";
 		memcpy(line + size, text, more);
 		size += more;
 	}

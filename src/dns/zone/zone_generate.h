@@ -1,12 +1,12 @@
 /*
- * $GENERATE of zone files, as BIND has it: many records that differ in a number.
+ * $GENERATE of zone files, as in BIND: many records that differ in a number.
  *
  *   $GENERATE 1-254/2 host-$ [ttl] [class] A 192.0.2.$
  *   $GENERATE 0-31 ${0,2,n}.8.b.d.0 PTR host-${100,4,d}
  *
- * $ is the number; ${offset,width,base} the number and the offset, with zeros before it up to the
- * width, in base d, o, x, X, or as nibbles from the lowest on with dots between them, n or N. \$ and
- * $$ are the sign itself.
+ * $ is the number. ${offset,width,base} is the number plus the offset, padded with zeros to the
+ * width. The base is d, o, x or X; n and N are nibbles, from the lowest on, with dots in between.
+ * \$ and $$ are a literal $.
  */
 #ifndef WEIR_DNS_ZONE_GENERATE_H
 #define WEIR_DNS_ZONE_GENERATE_H
@@ -24,7 +24,7 @@ struct dns_generator {
 	const char *line; /* with its signs; borrowed */
 };
 
-/* What stands behind the directive. NULL, or what is wrong. */
+/* Expands the arguments of the directive. Returns NULL, or what is wrong. */
 const char *dns_generator_init(struct dns_generator *generator, const char *text);
 
 /* The next line, ended by NUL. NULL, or what is wrong. */

@@ -1,6 +1,6 @@
 /*
- * Differences: one walk through both zones side by side, which have their records in the same order.
- * A record whose TTL alone has changed goes and comes.
+ * Differences: one walk through both zones side by side, which have their records in the same
+ * order. A record whose TTL alone has changed goes and comes.
  *
  * Leaves out putting several steps together: a client gets each of them.
  */
@@ -63,14 +63,14 @@ void dns_steps_step(struct dns_steps *steps)
 
 /* -- the walk ---------------------------------------------------------------------------------- */
 
-/* A zone's side of it. */
+/* The half of a step that one zone contributes. */
 struct side {
 	struct dns_walk walk;
 	struct zone_entry entry;
 	bool there;
 };
 
-/* The SOA record stands at the beginning of its half. */
+/* The SOA record is at the beginning of its half. */
 static void zone_history_look(struct side *side)
 {
 	side->there = dns_walk_peek(&side->walk, &side->entry);
@@ -92,7 +92,7 @@ static void zone_history_next(struct side *side)
 	zone_history_look(side);
 }
 
-/* Names, then the NSEC3 records of the chain, then the others: each in an order of its own. */
+/* The order is names, NSEC3 records of the chain, other NSEC3 records; each part is sorted. */
 static int zone_history_part(const struct dns_walk *walk)
 {
 	if (!walk->in_hashed)
@@ -123,7 +123,7 @@ static int zone_history_compare_sides(const struct side *a, const struct side *b
 	return difference;
 }
 
-/* Both halves in one walk. */
+/* Makes both halves in one walk. */
 static int zone_history_compare(struct side *from, struct side *to, size_t limit,
         struct weir_buffer *gone, struct weir_buffer *come)
 {
@@ -196,13 +196,13 @@ bool dns_history_find(const struct weir_dns_zone *zone, uint32_t serial, unsigne
 	return false;
 }
 
-/* What is larger than the zone nobody is sent. */
+/* Discard a history larger than the zone: AXFR would be cheaper than IXFR. */
 static size_t zone_history_most_of(const struct weir_dns_zone *zone)
 {
 	return zone->size < WEIR_DNS_HISTORY_BYTES_MAX ? zone->size : WEIR_DNS_HISTORY_BYTES_MAX;
 }
 
-/* The step from one zone to the other. WEIR_E_LIMIT: none is worth keeping. */
+/* Makes the step from one zone to the other. Returns WEIR_E_LIMIT if it is too large. */
 static int zone_history_make_delta(
         const struct weir_dns_zone *from, const struct weir_dns_zone *to, struct dns_delta **ret)
 {
@@ -223,7 +223,7 @@ static int zone_history_make_delta(
 	return delta ? 0 : -ENOMEM;
 }
 
-/* As many of the last steps of `old` as the bounds allow, and `added` (may be NULL) behind them. */
+/* Takes the last steps of `old` that are within the bounds, and then `added`, which may be NULL. */
 static int zone_history_join(
         struct weir_dns_zone *zone, const struct dns_history *old, struct dns_delta *added)
 {
@@ -253,8 +253,8 @@ int weir_dns_zone_follow(struct weir_dns_zone *zone, const struct weir_dns_zone 
 {
 	struct dns_delta *delta = NULL;
 	int32_t later = (int32_t)(zone->serial - before->serial);
-	if (zone == before || zone->history || zone->absence || before->absence || later < 0 ||
-	        !weir_dns_name_equal(&zone->apex, &before->apex))
+	if (zone == before || zone->history || zone->unavailable || before->unavailable ||
+	        later < 0 || !weir_dns_name_equal(&zone->apex, &before->apex))
 		return 0;
 	if (later == 0)
 		return before->history ? zone_history_join(zone, before->history, NULL) : 0;

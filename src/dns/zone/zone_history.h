@@ -1,6 +1,6 @@
 /*
- * What a zone was before: the differences that led to it, for IXFR (RFC 1995). Each is counted and
- * shared by the zones that follow each other; a zone's own list of them never changes.
+ * Earlier versions of a zone: the differences between them, for IXFR (RFC 1995). Each step is
+ * reference counted and shared by successive versions; a version's own list of steps never changes.
  */
 #ifndef WEIR_DNS_ZONE_HISTORY_H
 #define WEIR_DNS_ZONE_HISTORY_H
@@ -10,8 +10,8 @@
 #include "zone_walk.h"
 
 /*
- * One step, in the order in which IXFR has it: the SOA record before, the records that went, the SOA
- * record after, those that came. Each is owner, type, TTL, length and rdata, without compression.
+ * One step, in IXFR's order: the old SOA record, the removed records, the new SOA record, the added
+ * records. Each record is owner, type, TTL, length and rdata, without compression.
  */
 struct dns_delta {
 	atomic_uint references;
@@ -30,10 +30,10 @@ struct dns_history {
 /* NULL is allowed. */
 void dns_history_free(struct dns_history *history);
 
-/* Where in the zone's history a client with this serial begins; false: it is not there. */
+/* Finds the step at which a client with this serial begins. Returns false if there is none. */
 bool dns_history_find(const struct weir_dns_zone *zone, uint32_t serial, unsigned *ret);
 
-/* A place in the steps of a history, from one of them to the last. */
+/* A position in the steps of a history, from one of them to the last. */
 struct dns_steps {
 	const struct dns_history *history; /* NULL: none */
 	unsigned delta;
@@ -44,7 +44,8 @@ bool dns_steps_peek(const struct dns_steps *steps, struct zone_entry *ret);
 void dns_steps_step(struct dns_steps *steps);
 
 /*
- * The difference of two zones, as in a step. 0; WEIR_E_LIMIT: it is larger than `limit`; -ENOMEM.
+ * Makes a step from the difference of two zones. Returns 0, WEIR_E_LIMIT if it is larger than
+ * `limit`, or -ENOMEM.
  */
 int dns_zone_difference(const struct weir_dns_zone *from, const struct weir_dns_zone *to,
         size_t limit, struct weir_buffer *ret);

@@ -1,10 +1,10 @@
 /*
- * The image of a zone: one block of memory that is never changed once it is made.
+ * The image of a zone: one block of memory that is never changed after it was made.
  *
- *   [ struct weir_dns_zone ][ nodes ][ places ][ hashed ][ data: names, RRsets ]
+ *   [ struct weir_dns_zone ][ nodes ][ slots ][ hashed ][ data: names, RRsets ]
  *
- * A node is a name: one that owns records, or that lies above such (an empty non-terminal). Nodes
- * stand in canonical order, so that a number is an order, and a parent precedes its children.
+ * A node is a name that owns records, or that is above such a name (an empty non-terminal). Nodes
+ * are in canonical order, so that a number is an order, and a parent precedes its children.
  */
 #ifndef WEIR_DNS_ZONE_IMAGE_H
 #define WEIR_DNS_ZONE_IMAGE_H
@@ -29,10 +29,10 @@ struct dns_node {
 	uint32_t rrsets; /* in data: the first of `count`, one behind the other */
 	uint32_t parent; /* DNS_NONE for the apex */
 	/*
-	 * What keeps it from being answered from: the highest zone cut at or above it, or DNAME above
-	 * it; or DNS_NONE.
+	 * Why the name is occluded (not answered from): the highest zone cut at or above it, or a
+	 * DNAME above it; or DNS_NONE.
 	 */
-	uint32_t cover;
+	uint32_t occluder;
 	uint32_t wildcard; /* the child "*", or DNS_NONE */
 	/*
 	 * NSEC: the node at or before it whose NSEC record covers what follows it. NSEC3: the place
@@ -44,7 +44,7 @@ struct dns_node {
 	bool dname; /* has one; and no NS, unless it is the apex */
 };
 
-/* Followed by `count` records and then `signatures`, each a length (2 bytes) and rdata. */
+/* Followed by `count` records and then `signatures`; each is a length (2 bytes) and rdata. */
 struct dns_rrset {
 	uint8_t fixed[8]; /* type, class and TTL as on the wire */
 	uint16_t count;
@@ -52,8 +52,8 @@ struct dns_rrset {
 	uint32_t size;       /* bytes, this header and what aligns the next one included */
 };
 
-/* A place of the table: open addressing, linear probing. */
-struct dns_place {
+/* A slot of the table: open addressing, linear probing. */
+struct dns_hash_slot {
 	uint32_t hash;
 	uint32_t node; /* its number and 1; 0: free */
 };
@@ -68,7 +68,7 @@ struct dns_history;
 struct weir_dns_zone {
 	atomic_uint references;
 	uint32_t serial;
-	uint16_t absence; /* the extended error of one that stands in; 0: it is there */
+	uint16_t unavailable; /* the extended error of a placeholder; 0: the zone is there */
 	struct dns_history
 	        *history;          /* of its own; set once, before others hold the zone, or NULL */
 	struct weir_dns_name apex; /* in lower case */
@@ -77,20 +77,19 @@ struct weir_dns_zone {
 
 	uint32_t node_count; /* the first is the apex */
 	uint32_t mask;
-	unsigned labels_max; /* of its longest name */
-	uint32_t
-	        chain_count; /* of `hashed`, those of the chain that is used, in the hash's order … */
-	uint32_t hashed_count; /* … and all, for transfers; the others in an order of their own */
+	unsigned labels_max;   /* of its longest name */
+	uint32_t chain_count;  /* of `hashed`: those of the selected chain, sorted */
+	uint32_t hashed_count; /* all of `hashed`, which transfers send */
 	bool is_signed;
 	bool includes; /* read from several files */
 	bool nsec;     /* denial by NSEC */
-	bool nsec3;    /* … or by NSEC3, with these: */
+	bool nsec3;    /* by NSEC3, with these parameters */
 	uint16_t iterations;
 	uint8_t salt_size;
 	uint8_t salt[DNS_SALT_MAX];
 
 	struct dns_node *nodes;
-	struct dns_place *places;
+	struct dns_hash_slot *slots;
 	struct dns_hashed *hashed;
 	uint8_t *data;
 };
@@ -132,7 +131,7 @@ static inline const uint8_t *dns_record_next(const uint8_t *record)
 	return record + 2 + dns_get16(record);
 }
 
-/* Of this type and with records (not signatures alone), or NULL. */
+/* The RRset of this type that has records, not only signatures; or NULL. */
 const struct dns_rrset *dns_node_rrset(
         const struct weir_dns_zone *zone, const struct dns_node *node, uint16_t type);
 
@@ -141,8 +140,8 @@ const struct dns_node *dns_zone_node(
         const struct weir_dns_zone *zone, const struct dns_key *key, unsigned skip);
 
 /*
- * The node of the name, or of the closest encloser: the longest name above it that exists. `skip`
- * is the number of labels to take from the name, which lies in the zone.
+ * The node of the name, or of its closest encloser: the longest name above it that exists. The name
+ * is in the zone. *ret_skip is the number of labels that the name has more.
  */
 const struct dns_node *dns_zone_closest(
         const struct weir_dns_zone *zone, const struct dns_key *key, unsigned *ret_skip);
@@ -150,11 +149,11 @@ const struct dns_node *dns_zone_closest(
 /* The last node before or at the name, in canonical order. */
 const struct dns_node *dns_zone_before(const struct weir_dns_zone *zone, const uint8_t *wire);
 
-/* The entry whose hash is the last before or at this one, in the ring; the chain is not empty. */
+/* The entry with the largest hash up to this one, in the ring; the chain is not empty. */
 const struct dns_hashed *dns_zone_hashed_before(
         const struct weir_dns_zone *zone, const uint8_t hash[DNS_HASH_SIZE]);
 
-/* A number that only this process knows, for all hashes of names. */
+/* A random number of this process, for all hashes of names. */
 uint32_t dns_seed(void);
 
 #endif

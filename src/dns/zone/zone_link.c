@@ -1,6 +1,6 @@
 /*
- * What follows from the records of a zone and is found once, when the image is made: what covers a
- * name, and which record proves what follows it.
+ * Facts that are derived from the records once, when the image is made: which names are occluded,
+ * and which record proves that there is nothing behind a name.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 #include "nsec3.h"
 #include "zone_link.h"
 
-/* What lies beneath a zone cut, or beneath a DNAME, is not answered from. */
+/* Names below a zone cut or a DNAME are occluded. */
 static void zone_link_cover_node(struct weir_dns_zone *zone, uint32_t number)
 {
 	struct dns_node *node = &zone->nodes[number];
@@ -17,17 +17,17 @@ static void zone_link_cover_node(struct weir_dns_zone *zone, uint32_t number)
 	        node->parent == DNS_NONE ? NULL : &zone->nodes[node->parent];
 	bool cut = parent && dns_node_rrset(zone, node, WEIR_DNS_NS);
 	node->dname = !cut && dns_node_rrset(zone, node, WEIR_DNS_DNAME);
-	if (parent && parent->cover != DNS_NONE)
-		node->cover = parent->cover;
+	if (parent && parent->occluder != DNS_NONE)
+		node->occluder = parent->occluder;
 	else if (parent && parent->dname)
-		node->cover = node->parent;
+		node->occluder = node->parent;
 	else if (cut)
-		node->cover = number;
+		node->occluder = number;
 }
 
 static bool zone_link_is_authoritative(const struct dns_node *node, uint32_t number)
 {
-	return node->cover == DNS_NONE || node->cover == number;
+	return node->occluder == DNS_NONE || node->occluder == number;
 }
 
 static void zone_link_nsec(struct weir_dns_zone *zone)
@@ -42,7 +42,7 @@ static void zone_link_nsec(struct weir_dns_zone *zone)
 	}
 }
 
-/* The matching NSEC3 records, found once and for all; what depends on the query is hashed then. */
+/* Finds the matching NSEC3 records once. Only hashes that depend on a query are made later. */
 static int zone_link_nsec3(struct weir_dns_zone *zone)
 {
 	struct dns_hasher *hasher = dns_hasher_create();
@@ -58,7 +58,9 @@ static int zone_link_nsec3(struct weir_dns_zone *zone)
 			zone->nodes[i].denial = (uint32_t)(entry - zone->hashed);
 	}
 	dns_hasher_destroy(hasher);
-	/* A chain in which the zone's own name is not, is not complete: it is on its way in or out. */
+	/*
+	 * A chain in which the zone's own name is not, is not complete: it is on its way in or out.
+	 */
 	zone->nsec3 = zone->nodes[0].denial != DNS_NONE;
 	return 0;
 }
@@ -69,7 +71,7 @@ static int zone_link_compare_hashed(const void *left, const void *right)
 	return memcmp(a->hash, b->hash, DNS_HASH_SIZE);
 }
 
-/* The first NSEC3PARAM that can be served says which chain it is (RFC 5155 4). */
+/* The first usable NSEC3PARAM record selects the chain (RFC 5155 4). */
 bool dns_zone_choose_chain(struct weir_dns_zone *zone)
 {
 	const struct dns_rrset *param = dns_node_rrset(zone, zone->nodes, WEIR_DNS_NSEC3PARAM);
@@ -89,7 +91,10 @@ bool dns_zone_choose_chain(struct weir_dns_zone *zone)
 	return false;
 }
 
-/* Of the chain that was chosen; then *ret_hash is what its owner's first label says. */
+/*
+ * Whether a record belongs to the selected chain; then *ret_hash is the hash in its owner's first
+ * label.
+ */
 bool dns_zone_in_chain(const struct weir_dns_zone *zone, const struct dns_rrset *rrset,
         const uint8_t *owner, uint8_t ret_hash[DNS_HASH_SIZE])
 {

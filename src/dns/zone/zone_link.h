@@ -4,14 +4,19 @@
 
 #include "zone_image.h"
 
-/* The first NSEC3PARAM that can be served says which chain is used; false: there is none. */
+/*
+ * Finds the first usable NSEC3PARAM record, which selects the chain. Returns false if there is
+ * none.
+ */
 bool dns_zone_choose_chain(struct weir_dns_zone *zone);
 
-/* An NSEC3 record is of the chain that was chosen; then *ret_hash is what its owner says. */
+/*
+ * Whether an NSEC3 record belongs to the selected chain; then *ret_hash is the hash in its owner.
+ */
 bool dns_zone_in_chain(const struct weir_dns_zone *zone, const struct dns_rrset *rrset,
         const uint8_t *owner, uint8_t ret_hash[DNS_HASH_SIZE]);
 
-/* Covers, and proofs; puts the hashed names in order. 0 or -ENOMEM. */
+/* Links occluded names and proofs; sorts the hashed names. Returns 0 or -ENOMEM. */
 int dns_zone_link(struct weir_dns_zone *zone);
 
 #endif

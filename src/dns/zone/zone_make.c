@@ -1,9 +1,10 @@
 /*
- * From what was collected to the image: names are put in order, what the records of each name amount
- * to is measured, then one block is taken and filled. What makes no zone is refused here.
+ * Making the image from the collected records. Names are sorted, the size of each name's records is
+ * measured, then one block is allocated and filled. Records that do not make a zone are refused
+ * here.
  *
- * The records of a name are gathered and sorted by the type that they are of or cover, so that
- * RRsets, their signatures and doubles stand side by side.
+ * The records of a name are gathered and sorted by the type that they have or cover. So RRsets,
+ * their signatures and duplicates are adjacent.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,7 +21,7 @@ struct order {
 	uint32_t name; /* its number in the builder */
 };
 
-/* A record of the name at hand. */
+/* A record of the current name. */
 struct gathered {
 	const struct dns_raw_record *record;
 	const uint8_t *data;
@@ -74,7 +75,7 @@ static int zone_make_compare_order(const void *left, const void *right, void *co
 	const uint8_t *right_wire = dns_builder_bytes(builder, other->wire);
 	if (one->parent != other->parent || one->parent == DNS_NONE)
 		return dns_wire_compare(left_wire, right_wire);
-	/* Both are in lower case, and only their first labels differ. */
+	/* Both names are in lower case, and differ in their first labels only. */
 	unsigned size = left_wire[0] < right_wire[0] ? left_wire[0] : right_wire[0];
 	int difference = memcmp(left_wire + 1, right_wire + 1, size);
 	return difference ? difference : left_wire[0] - right_wire[0];
@@ -115,11 +116,11 @@ static int zone_make_compare_gathered(const void *left, const void *right)
 	return difference ? difference : (int)a->record->size - (int)b->record->size;
 }
 
-/* How many there are, in order and without doubles; a negative errno. */
+/* Sorts the records and removes duplicates. Returns their number or a negative errno. */
 static ssize_t zone_make_gather(struct making *making, const struct dns_raw_name *name)
 {
 	const struct dns_builder *builder = making->builder;
-	size_t count = 0, kept = 0;
+	size_t count = 0, unique = 0;
 	for (uint32_t at = name->first; at; at = dns_builder_records(builder)[at - 1].next) {
 		const struct dns_raw_record *record = &dns_builder_records(builder)[at - 1];
 		const uint8_t *data = dns_builder_bytes(builder, record->data);
@@ -140,13 +141,13 @@ static ssize_t zone_make_gather(struct making *making, const struct dns_raw_name
 		qsort(making->gathered, count, sizeof *making->gathered,
 		        zone_make_compare_gathered);
 	for (size_t i = 0; i < count; i++)
-		if (!kept || zone_make_compare_gathered(
-		                     &making->gathered[kept - 1], &making->gathered[i]) != 0)
-			making->gathered[kept++] = making->gathered[i];
-	return (ssize_t)kept;
+		if (!unique || zone_make_compare_gathered(
+		                       &making->gathered[unique - 1], &making->gathered[i]) != 0)
+			making->gathered[unique++] = making->gathered[i];
+	return (ssize_t)unique;
 }
 
-/* Where the RRset that begins at `from` ends. */
+/* The end of the RRset that begins at `from`. */
 static size_t zone_make_rrset_end(const struct making *making, size_t from, size_t count)
 {
 	size_t end = from + 1;
@@ -163,7 +164,7 @@ static size_t zone_make_rrset_size(const struct making *making, size_t from, siz
 	return (size + 3) & ~(size_t)3;
 }
 
-/* What RFC 1034 3.6.2 and RFC 2181 10.1 forbid: a CNAME beside other data, or another CNAME. */
+/* RFC 1034 3.6.2 and RFC 2181 10.1 forbid a CNAME beside other data, and a second CNAME. */
 static void zone_make_judge(struct making *making, const struct dns_raw_name *name, size_t count)
 {
 	unsigned cnames = 0, others = 0, dnames = 0, line = 0;
@@ -196,8 +197,8 @@ static bool zone_make_has_dname(const struct dns_builder *builder, const struct 
 	return false;
 }
 
-/* RFC 6672 2.4: below a DNAME there is nothing, for nobody could ask for it. */
-static void zone_make_judge_place(struct making *making, const struct dns_raw_name *name)
+/* RFC 6672 2.4 forbids data below a DNAME, because no query could get it. */
+static void zone_make_check_location(struct making *making, const struct dns_raw_name *name)
 {
 	const struct dns_builder *builder = making->builder;
 	if (!name->first)
@@ -208,7 +209,7 @@ static void zone_make_judge_place(struct making *making, const struct dns_raw_na
 			continue;
 		zone_make_complain_of(making, name,
 		        dns_builder_records(builder)[name->first - 1].line,
-		        "has data, but lies below a DNAME record");
+		        "has data below a DNAME record");
 		return;
 	}
 }
@@ -224,7 +225,7 @@ static int zone_make_measure(struct making *making)
 		if (!name->hashed) {
 			zone_make_judge(making, name, (size_t)count);
 			if (making->builder->strict && making->builder->dnames)
-				zone_make_judge_place(making, name);
+				zone_make_check_location(making, name);
 			making->size += name->name_size;
 		}
 		for (size_t from = 0, end; from < (size_t)count; from = end) {
@@ -251,8 +252,8 @@ static int zone_make_take_block(struct making *making)
 	while (capacity < (size_t)making->nodes + making->nodes / 2)
 		capacity *= 2;
 	size_t nodes = zone_make_aligned(sizeof(struct weir_dns_zone));
-	size_t places = nodes + zone_make_aligned(making->nodes * sizeof(struct dns_node));
-	size_t hashed = places + capacity * sizeof(struct dns_place);
+	size_t slots = nodes + zone_make_aligned(making->nodes * sizeof(struct dns_node));
+	size_t hashed = slots + capacity * sizeof(struct dns_hash_slot);
 	size_t data = hashed + zone_make_aligned(making->hashed * sizeof(struct dns_hashed));
 	struct weir_dns_zone *zone = calloc(1, data + making->size);
 	if (!zone)
@@ -266,7 +267,7 @@ static int zone_make_take_block(struct making *making)
 	zone->labels_max = making->builder->labels_max;
 	zone->hashed_count = making->hashed;
 	zone->nodes = (struct dns_node *)(void *)(block + nodes);
-	zone->places = (struct dns_place *)(void *)(block + places);
+	zone->slots = (struct dns_hash_slot *)(void *)(block + slots);
 	zone->hashed = (struct dns_hashed *)(void *)(block + hashed);
 	zone->data = (uint8_t *)block + data;
 	making->zone = zone;
@@ -274,7 +275,10 @@ static int zone_make_take_block(struct making *making)
 	return 0;
 }
 
-/* The lowest TTL counts, should they differ (RFC 2181 5.2); signatures have that of what they cover. */
+/*
+ * The lowest TTL counts, should they differ (RFC 2181 5.2); signatures have that of what they
+ * cover.
+ */
 static uint32_t zone_make_ttl_of(const struct making *making, size_t from, size_t end)
 {
 	uint32_t ttl = making->gathered[from].record->ttl;
@@ -323,7 +327,7 @@ static int zone_make_fill_node(struct making *making, uint32_t number)
 	*node = (struct dns_node){
 	        .name = (uint32_t)making->size,
 	        .parent = name->parent == DNS_NONE ? DNS_NONE : making->numbers[name->parent],
-	        .cover = DNS_NONE,
+	        .occluder = DNS_NONE,
 	        .wildcard = DNS_NONE,
 	        .denial = DNS_NONE,
 	        .name_size = name->name_size,
@@ -338,15 +342,18 @@ static int zone_make_fill_node(struct making *making, uint32_t number)
 	if (wire[0] == 1 && wire[1] == '*' && node->parent != DNS_NONE)
 		zone->nodes[node->parent].wildcard = number;
 	uint32_t at = name->hash & zone->mask;
-	while (zone->places[at].node)
+	while (zone->slots[at].node)
 		at = (at + 1) & zone->mask;
-	zone->places[at] = (struct dns_place){name->hash, number + 1};
+	zone->slots[at] = (struct dns_hash_slot){name->hash, number + 1};
 	return 0;
 }
 
 /* -- the NSEC3 records ------------------------------------------------------------------------- */
 
-/* Those of the chain come first; the others, for transfers alone, are put from the end. */
+/*
+ * NSEC3 records of the chain come first. The others, which only transfers send, are put from the
+ * end.
+ */
 static int zone_make_fill_hashed(struct making *making)
 {
 	struct weir_dns_zone *zone = making->zone;

@@ -1,6 +1,6 @@
 /*
- * A table by owner, type and data, in which the case of names counts nowhere: by compression, a name
- * may come with another case than it has in the zone. The TTL is no part of what a record is.
+ * A table by owner, type and data, in which the case of names counts nowhere: by compression, a
+ * name may come with another case than it has in the zone. The TTL is no part of what a record is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,8 +22,8 @@ struct change {
 	uint32_t ttl;
 	uint16_t size; /* of the data */
 	uint16_t type;
-	bool was;  /* the zone has to have it before the first step … */
-	bool is;   /* … and has it after the last */
+	bool was;  /* the record is in the zone before the first step */
+	bool is;   /* and after the last one */
 	bool seen; /* in the zone */
 };
 
@@ -67,7 +67,7 @@ static uint32_t zone_patch_hash_of(const uint8_t *owner, uint16_t type, struct w
 	return hash ^ hash >> 15;
 }
 
-/* No length of a label is a letter: names can be compared byte by byte. */
+/* The length of a label is never a letter, so that names can be compared byte by byte. */
 static bool zone_patch_same_names(const uint8_t *a, const uint8_t *b, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
@@ -76,7 +76,7 @@ static bool zone_patch_same_names(const uint8_t *a, const uint8_t *b, size_t siz
 	return true;
 }
 
-/* Both are good (dns_rdata_good). */
+/* Both are valid in the sense of dns_rdata_good. */
 static bool zone_patch_same_data(uint16_t type, const uint8_t *a, const uint8_t *b, size_t size)
 {
 	struct dns_layout layout = dns_layout(type);
@@ -107,7 +107,7 @@ static struct change *zone_patch_find(const struct dns_patch *patch, const uint8
 
 /* -- collecting -------------------------------------------------------------------------------- */
 
-static void zone_patch_place(struct dns_patch *patch, uint32_t hash, uint32_t number)
+static void zone_patch_insert(struct dns_patch *patch, uint32_t hash, uint32_t number)
 {
 	uint32_t at = hash & patch->mask;
 	while (patch->table[at])
@@ -129,7 +129,7 @@ static int zone_patch_grow(struct dns_patch *patch)
 	patch->table = table;
 	patch->mask = (uint32_t)(capacity - 1);
 	for (size_t i = 0; i < used; i++)
-		zone_patch_place(patch, zone_patch_changes(patch)[i].hash, (uint32_t)i);
+		zone_patch_insert(patch, zone_patch_changes(patch)[i].hash, (uint32_t)i);
 	return 0;
 }
 
@@ -148,7 +148,7 @@ static int zone_patch_append(struct dns_patch *patch, struct change *change,
 	if (error == 0)
 		error = weir_buffer_append(&patch->changes, change, sizeof *change, SIZE_MAX);
 	if (error == 0)
-		zone_patch_place(patch, change->hash, (uint32_t)zone_patch_count(patch) - 1);
+		zone_patch_insert(patch, change->hash, (uint32_t)zone_patch_count(patch) - 1);
 	return error;
 }
 
@@ -212,7 +212,10 @@ int dns_patch_apply(
 			        builder, entry.owner, entry.type, entry.ttl, entry.data);
 			continue;
 		}
-		/* Two records that differ in case alone are one here: the zone has more than we tell. */
+		/*
+		 * Records that differ in case only are one record here: the primary has counted
+		 * more.
+		 */
 		if (!change->was || change->seen)
 			return -EBADMSG;
 		change->seen = true;

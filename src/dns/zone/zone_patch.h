@@ -1,6 +1,6 @@
 /*
- * Changes that came by IXFR, put together and applied to the zone that they are for. What several
- * steps do to a record becomes one change, so that the zone is walked through once.
+ * Changes that came by IXFR: they are combined, and applied to the zone that they are for. Several
+ * changes of a record become one, so that the zone is walked through once.
  */
 #ifndef WEIR_DNS_ZONE_PATCH_H
 #define WEIR_DNS_ZONE_PATCH_H
@@ -18,15 +18,16 @@ struct dns_patch {
 void dns_patch_free(struct dns_patch *patch);
 
 /*
- * A record goes or comes; the rdata is uncompressed. 0; -EBADMSG: it goes twice, or comes twice;
- * WEIR_E_LIMIT; -ENOMEM.
+ * Adds a change: a record with uncompressed rdata is removed or added. Returns 0, -EBADMSG if it is
+ * removed or added twice, WEIR_E_LIMIT or -ENOMEM.
  */
 int dns_patch_add(struct dns_patch *patch, bool removed, const struct weir_dns_name *owner,
         uint16_t type, uint32_t ttl, struct weir_span data);
 
 /*
- * Gives the builder what the zone has then. 0; -EBADMSG: something goes that the zone has not, or
- * comes that it has; or an error of dns_builder_add. To be called once.
+ * Applies the changes to the zone, and passes the result to the builder. Returns 0, an error of
+ * dns_builder_add, or
+ * -EBADMSG if a removed record is missing in the zone or an added one is present. Call it once.
  */
 int dns_patch_apply(
         struct dns_patch *patch, const struct weir_dns_zone *zone, struct dns_builder *builder);

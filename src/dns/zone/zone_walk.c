@@ -1,6 +1,6 @@
 /*
- * A place in a zone is a few numbers and pointers into its image; nothing is taken or copied but the
- * names of NSEC3 records, which stand in the image as hashes.
+ * A position in a zone is a few numbers and pointers into its image. Nothing is held or copied but
+ * the names of NSEC3 records, which are stored as hashes.
  */
 #include <string.h>
 
@@ -28,7 +28,7 @@ static void zone_walk_name_hashed(struct dns_walk *walk)
 	memcpy(to + DNS_BASE32_SIZE, zone->apex.wire, zone->apex.size);
 }
 
-/* To the next RRset, unless there is one at hand. False: the end. */
+/* Moves to the next RRset, unless there is a current one. Returns false at the end. */
 static bool zone_walk_find_rrset(struct dns_walk *walk)
 {
 	const struct weir_dns_zone *zone = walk->zone;

@@ -1,6 +1,7 @@
 /*
  * The data of records as text by ldns, where that can mean nothing else when it is read; names with
- * bytes that would have to be quoted, and types that ldns does not know, by their bytes (RFC 3597 5).
+ * bytes that would have to be quoted, and types that ldns does not know, by their bytes (RFC 3597
+ * 5).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static void zone_write_bytes(const struct zone_entry *entry, FILE *stream)
 	fputc('\n', stream);
 }
 
-/* Behind the opening quote; to behind the closing one, which ends a word, or NULL. */
+/* `at` is behind the opening quote. Returns the position behind the closing one, or NULL. */
 static const char *zone_write_skip_quoted(const char *text)
 {
 	for (; *text && *text != '"'; text++)
@@ -51,7 +52,7 @@ static bool zone_write_is_plain(const char *text)
 	}
 }
 
-/* Whether the reader of zone files makes the same data of it: ldns writes more than that reads. */
+/* Whether our reader makes the same data of the text: ldns writes forms that it does not read. */
 static bool zone_write_is_read_again(const char *text, const struct zone_entry *entry)
 {
 	static const struct weir_dns_name root = {.size = 1};
@@ -72,7 +73,7 @@ static bool zone_write_is_read_again(const char *text, const struct zone_entry *
 	return same;
 }
 
-/* From the TTL to the end of the line, with the owner "." before it, to be freed; or NULL. */
+/* The record as a line with the owner ".", to be freed; or NULL. */
 static char *zone_write_text_of(const struct zone_entry *entry, uint8_t *wire, bool *ret_no_memory)
 {
 	size_t size = 11 + entry->data.size, at = 0;
@@ -97,7 +98,7 @@ static char *zone_write_text_of(const struct zone_entry *entry, uint8_t *wire, b
 	return NULL;
 }
 
-/* 0 or -ENOMEM; `wire` is room for a record. */
+/* Returns 0 or -ENOMEM; `wire` is room for a record. */
 static int zone_write_entry(const struct zone_entry *entry, uint8_t *wire, FILE *stream)
 {
 	struct weir_dns_name owner;

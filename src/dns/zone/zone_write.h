@@ -1,4 +1,4 @@
-/* A zone as a zone file, which weir_dns_zone_load and every other server can read. */
+/* Writes a zone as a zone file, which weir_dns_zone_load and other servers can read. */
 #ifndef WEIR_DNS_ZONE_WRITE_H
 #define WEIR_DNS_ZONE_WRITE_H
 
@@ -6,7 +6,10 @@
 
 #include "zone_image.h"
 
-/* One line a record, all names absolute. Blocks. 0; -ENOMEM; -EIO: see errno of the stream. */
+/*
+ * One line for each record, with absolute names. Blocks. Returns 0, -ENOMEM, or -EIO: see errno of
+ * the stream.
+ */
 int dns_zone_write(const struct weir_dns_zone *zone, FILE *stream);
 
 #endif

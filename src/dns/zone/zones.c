@@ -10,14 +10,14 @@
 
 #include "zones.h"
 
-/* A copy of `size` bytes at the end of the set's own memory. */
-static const void *zones_keep(char **to, const void *from, size_t size)
+/* Copies `size` bytes to the end of the set's own memory. */
+static const void *zones_copy(char **to, const void *from, size_t size)
 {
-	void *kept = *to;
+	void *copied = *to;
 	if (size)
-		memcpy(kept, from, size);
+		memcpy(copied, from, size);
 	*to += (size + 7) & ~(size_t)7;
-	return kept;
+	return copied;
 }
 
 static size_t zones_policy_size(const struct weir_dns_policy *policy)
@@ -32,13 +32,13 @@ static size_t zones_policy_size(const struct weir_dns_policy *policy)
 static void zones_keep_policy(char **to, struct weir_dns_policy *policy)
 {
 	policy->networks =
-	        zones_keep(to, policy->networks, policy->network_count * sizeof *policy->networks);
-	policy->keys = zones_keep(to, policy->keys, policy->key_count * sizeof *policy->keys);
+	        zones_copy(to, policy->networks, policy->network_count * sizeof *policy->networks);
+	policy->keys = zones_copy(to, policy->keys, policy->key_count * sizeof *policy->keys);
 	policy->notify =
-	        zones_keep(to, policy->notify, policy->notify_count * sizeof *policy->notify);
+	        zones_copy(to, policy->notify, policy->notify_count * sizeof *policy->notify);
 }
 
-static uint32_t *zones_find_place(
+static uint32_t *zones_find_slot(
         const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip)
 {
 	const uint8_t *wire = key->wire + key->starts[skip];
@@ -58,9 +58,9 @@ const struct weir_dns_zone_entry *dns_zones_search(
 	if (key->labels > zones->labels_max && skip < key->labels - zones->labels_max)
 		skip = key->labels - zones->labels_max;
 	for (; skip <= key->labels; skip++) {
-		uint32_t place = *zones_find_place(zones, key, skip);
-		if (place)
-			return &zones->entries[place - 1];
+		uint32_t slot = *zones_find_slot(zones, key, skip);
+		if (slot)
+			return &zones->entries[slot - 1];
 	}
 	return NULL;
 }
@@ -71,10 +71,10 @@ static int zones_add(struct weir_dns_zones *zones, uint32_t number)
 	const struct weir_dns_name *apex = &zones->entries[number].zone->apex;
 	struct dns_key key;
 	dns_key_make(&key, apex->wire, apex->size, dns_seed());
-	uint32_t *place = zones_find_place(zones, &key, 0);
-	if (*place)
+	uint32_t *slot = zones_find_slot(zones, &key, 0);
+	if (*slot)
 		return WEIR_E_SYNTAX;
-	*place = number + 1;
+	*slot = number + 1;
 	if (key.labels > zones->labels_max)
 		zones->labels_max = key.labels;
 	return 0;
@@ -83,22 +83,22 @@ static int zones_add(struct weir_dns_zones *zones, uint32_t number)
 int weir_dns_zones_create(
         const struct weir_dns_zone_entry *entries, size_t count, struct weir_dns_zones **ret)
 {
-	size_t capacity = 4, kept = count * sizeof *entries;
+	size_t capacity = 4, copied = count * sizeof *entries;
 	if (count > WEIR_DNS_ZONES_MAX)
 		return WEIR_E_LIMIT;
 	while (capacity < count * 2)
 		capacity *= 2;
 	for (size_t i = 0; i < count; i++)
-		kept += zones_policy_size(&entries[i].policy);
+		copied += zones_policy_size(&entries[i].policy);
 	struct weir_dns_zones *zones =
-	        calloc(1, sizeof *zones + kept + capacity * sizeof *zones->table);
+	        calloc(1, sizeof *zones + copied + capacity * sizeof *zones->table);
 	if (!zones)
 		return -ENOMEM;
 	char *to = (char *)(zones + 1);
 	int error = 0;
 	atomic_init(&zones->references, 1);
 	zones->entries = (struct weir_dns_zone_entry *)(void *)to;
-	zones->table = (uint32_t *)(void *)(to + kept);
+	zones->table = (uint32_t *)(void *)(to + copied);
 	zones->mask = (uint32_t)(capacity - 1);
 	to += count * sizeof *entries;
 	for (; zones->count < count && error == 0; zones->count++) {
@@ -146,6 +146,6 @@ const struct weir_dns_zone_entry *weir_dns_zones_find(
 {
 	struct dns_key key;
 	dns_key_make(&key, name->wire, name->size, dns_seed());
-	uint32_t place = *zones_find_place(zones, &key, 0);
-	return place ? &zones->entries[place - 1] : NULL;
+	uint32_t slot = *zones_find_slot(zones, &key, 0);
+	return slot ? &zones->entries[slot - 1] : NULL;
 }

@@ -1,4 +1,4 @@
-/* A set of zones, from inside. */
+/* The state of a set of zones. */
 #ifndef WEIR_DNS_ZONES_H
 #define WEIR_DNS_ZONES_H
 
@@ -13,7 +13,7 @@ struct weir_dns_zones {
 	size_t count;
 };
 
-/* The zone that the name without its first `skip` labels lies in, or NULL. */
+/* The zone to which the name without its first `skip` labels belongs, or NULL. */
 const struct weir_dns_zone_entry *dns_zones_search(
         const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip);
 

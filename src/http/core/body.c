@@ -1,25 +1,33 @@
 /*
- * A request's body, by the channel's own terminators: a length; or for chunked (RFC 9112 7.1) a
- * line, a length, CRLF, and again, up to the trailer section.
+ * Receives a request's body by the channel's own terminators: a length; or, for a chunked body (RFC
+ * 9112 7.1), a line, a length and CRLF again and again, up to the trailer section.
  *
- * It is read only when somebody receives it, or to get past it when it is small. Anything else ends
- * the connection, since nobody would know where the next request starts.
+ * A body is read if the handler receives it, or dropped if it is small. Otherwise the connection
+ * ends, since the start of the next request would be unknown.
  */
 #include <errno.h>
 
 #include <weir/error.h>
 
-#include "chunk.h"
+#include "framing.h"
 #include "exchange.h"
 
+/* The terminators below have the loop's state as their context. */
+static enum weir_scan http_body_refuse(
+        const struct weir_terminator *terminator, const char *fault, struct weir_span data)
+{
+	http_log_note_fault((struct http_loop *)terminator->context, fault, data);
+	return WEIR_SCAN_BAD;
+}
+
 /*
- * A line of a chunked body. A CR that no LF follows, or an LF without a CR, is refused at once: a
- * line that ends otherwise for somebody in front of us would hide a request.
+ * A line of a chunked body. A CR without an LF behind it, or an LF without a CR, is refused at
+ * once: a proxy in front of this server may see the line's end elsewhere, which allows request
+ * smuggling.
  */
 static enum weir_scan http_body_scan_line(struct weir_terminator *terminator, struct weir_span data,
         size_t seen, uint64_t before, struct weir_cut *ret)
 {
-	(void)terminator;
 	(void)before;
 	size_t at = seen && data.data[seen - 1] == '\r' ? seen - 1 : seen;
 	while (at < data.size && data.data[at] != '\r' && data.data[at] != '\n')
@@ -27,100 +35,120 @@ static enum weir_scan http_body_scan_line(struct weir_terminator *terminator, st
 	if (at == data.size || (data.data[at] == '\r' && at + 1 == data.size))
 		return WEIR_SCAN_MORE;
 	if (data.data[at] == '\n' || data.data[at + 1] != '\n')
-		return WEIR_SCAN_BAD;
+		return http_body_refuse(
+		        terminator, "a line of a chunked body does not end in CRLF", data);
 	ret->end = at + 2;
 	ret->strip = 2;
 	return WEIR_SCAN_FOUND;
 }
 
-/* What ends the data of a chunk. */
+/* The CRLF behind the data of a chunk. */
 static enum weir_scan http_body_scan_chunk_end(struct weir_terminator *terminator,
         struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
-	(void)terminator;
 	(void)seen;
 	(void)before;
 	if ((data.size && data.data[0] != '\r') || (data.size > 1 && data.data[1] != '\n'))
-		return WEIR_SCAN_BAD;
+		return http_body_refuse(terminator, "no CRLF behind the data of a chunk", data);
 	if (data.size < 2)
 		return WEIR_SCAN_MORE;
 	ret->end = ret->strip = 2;
 	return WEIR_SCAN_FOUND;
 }
 
-static void http_body_await_line(struct weir_http_exchange *exchange, enum body_state state)
+static void http_body_await_line(struct weir_http_exchange *exchange, enum http_body_state state)
 {
 	exchange->body_state = state;
 	weir_channel_set_request_max(exchange->channel,
-	        state == BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
+	        state == HTTP_BODY_TRAILERS ? WEIR_HTTP_TRAILER_MAX : WEIR_HTTP_CHUNK_LINE_MAX);
 	static const struct weir_terminator_type type = {"http-body-line", http_body_scan_line};
-	weir_channel_await(exchange->channel, (struct weir_terminator){.type = &type});
+	weir_channel_await(exchange->channel,
+	        (struct weir_terminator){.type = &type, .context = exchange->loop_state});
 }
 
 static void http_body_read(struct weir_http_exchange *exchange)
 {
-	if (exchange->body_state == BODY_LENGTH)
+	if (exchange->body_state == HTTP_BODY_LENGTH)
 		weir_channel_stream(exchange->channel, weir_length(exchange->request->length));
 	else
-		http_body_await_line(exchange, BODY_CHUNK_LINE);
-	weir_channel_expect_input(exchange->channel, true);
+		http_body_await_line(exchange, HTTP_BODY_CHUNK_LINE);
+	weir_channel_expect_body(exchange->channel, true);
 	weir_channel_resume(exchange->channel);
 }
 
 void http_body_begin(struct weir_http_exchange *exchange)
 {
 	exchange->had_body = true;
-	exchange->body_state = exchange->request->chunked ? BODY_CHUNK_LINE : BODY_LENGTH;
+	exchange->body_state = exchange->request->chunked ? HTTP_BODY_CHUNK_LINE : HTTP_BODY_LENGTH;
 	weir_channel_set_session(exchange->channel, exchange);
 }
 
-/* The receiver may reply: the exchange is not to be settled under the feet of who calls this. */
+/* The receiver may reply, so the exchange must not be freed meanwhile. */
 static void http_body_end_receiver(struct weir_http_exchange *exchange, int error)
 {
 	const struct weir_http_receiver *receiver = exchange->receiver;
 	exchange->receiver = NULL;
-	exchange->body_state = BODY_NONE;
+	exchange->body_state = HTTP_BODY_NONE;
 	if (!receiver)
 		return;
-	bool handling = exchange->handling;
-	exchange->handling = true;
+	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	receiver->end(exchange->receiver_context, error);
-	exchange->handling = handling;
+	http_exchange_leave_handler(exchange, before);
 }
 
 static void http_body_complete(struct weir_http_exchange *exchange)
 {
-	/* What follows is another request's, which this receiver must not hold up. */
+	/* Later bytes belong to the next request, which this receiver must not pause. */
 	weir_http_resume(exchange);
-	exchange->body_state = BODY_NONE;
+	exchange->body_state = HTTP_BODY_NONE;
 	http_connection_next(exchange);
 	http_body_end_receiver(exchange, 0);
-	http_exchange_settle(exchange);
+	http_exchange_free_if_unused(exchange);
 }
 
-/* The handler is not called any more: whoever clears this replies. */
+/* Returns whether the request was deferred. Its handler is not called then: the caller replies. */
 static bool http_body_clear_deferred(struct weir_http_exchange *exchange)
 {
-	bool deferred = exchange->deferred;
-	if (deferred)
-		weir_loop_cancel(exchange->loop, &exchange->task);
-	exchange->deferred = false;
-	return deferred;
+	if (exchange->handler_state != HTTP_HANDLER_DEFERRED)
+		return false;
+	weir_loop_cancel(exchange->loop, &exchange->task);
+	exchange->handler_state = HTTP_HANDLER_IDLE;
+	return true;
 }
 
 void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status)
 {
 	struct weir_channel *channel = exchange->channel;
+	bool replied = http_exchange_replied(exchange);
 	if (channel)
 		weir_channel_set_session(channel, NULL);
 	exchange->keep_alive = false;
 	http_body_clear_deferred(exchange);
 	http_body_end_receiver(exchange, error);
-	if (!exchange->replied)
+	if (!http_exchange_replied(exchange))
 		weir_http_reply_error(exchange, status);
+	else if (replied && exchange->loop_state->fault)
+		http_log_fault(exchange, status);
+	http_log_clear_fault(exchange->loop_state);
 	if (channel)
 		weir_channel_close(channel);
-	http_exchange_settle(exchange);
+	http_exchange_free_if_unused(exchange);
+}
+
+static void http_body_fail_malformed(
+        struct weir_http_exchange *exchange, const char *fault, struct weir_span bytes)
+{
+	http_log_note_fault(exchange->loop_state, fault, bytes);
+	http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+}
+
+void http_body_overflow(struct weir_http_exchange *exchange, int error)
+{
+	if (error == WEIR_E_SYNTAX)
+		http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+	else
+		http_body_fail_malformed(
+		        exchange, "a line of a chunked body is too long", WEIR_SPAN(""));
 }
 
 void http_body_lost(struct weir_http_exchange *exchange, int error)
@@ -128,11 +156,13 @@ void http_body_lost(struct weir_http_exchange *exchange, int error)
 	bool received = exchange->receiver || http_body_clear_deferred(exchange);
 	exchange->channel = NULL;
 	http_body_end_receiver(exchange, error);
-	/* Whoever was receiving is told, and has nothing to answer; others still will. */
-	if (received && !exchange->replied)
+	/*
+	 * The receiver's end() was called, or no handler will be: only then is the reply made here.
+	 */
+	if (received && !http_exchange_replied(exchange))
 		weir_http_reply_empty(exchange, 400);
 	else
-		http_exchange_settle(exchange);
+		http_exchange_free_if_unused(exchange);
 }
 
 bool http_body_abandon(struct weir_http_exchange *exchange)
@@ -159,23 +189,23 @@ static void http_body_chunk_line(struct weir_http_exchange *exchange, struct wei
 {
 	uint64_t size;
 	if (http_chunk_parse(line, &size) < 0) {
-		http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+		http_body_fail_malformed(exchange, "not the size of a chunk", line);
 	} else if (size == 0) {
-		http_body_await_line(exchange, BODY_TRAILERS);
+		http_body_await_line(exchange, HTTP_BODY_TRAILERS);
 	} else {
-		exchange->body_state = BODY_CHUNK_DATA;
+		exchange->body_state = HTTP_BODY_CHUNK_DATA;
 		weir_channel_stream(exchange->channel, weir_length(size));
 	}
 }
 
-/* Trailer fields are checked and dropped: they must not change the meaning of the head. */
+/* Checks a trailer field and drops it, since it must not change the meaning of the head. */
 static void http_body_trailer(struct weir_http_exchange *exchange, struct weir_span line)
 {
 	struct weir_http_field field;
 	if (line.size == 0)
 		http_body_complete(exchange);
 	else if (http_trailer_parse(line, &field) < 0)
-		http_body_fail(exchange, WEIR_E_SYNTAX, 400);
+		http_body_fail_malformed(exchange, "not a trailer field", line);
 	else if (++exchange->trailers_in > WEIR_HTTP_TRAILERS_IN_MAX)
 		http_body_fail(exchange, WEIR_E_LIMIT, 431);
 }
@@ -184,46 +214,46 @@ void http_body_request(struct weir_http_exchange *exchange, struct weir_span lin
 {
 	static const struct weir_terminator_type end_type = {
 	        "http-chunk-end", http_body_scan_chunk_end};
-	switch ((enum body_state)exchange->body_state) {
-	case BODY_NONE:
+	switch ((enum http_body_state)exchange->body_state) {
+	case HTTP_BODY_NONE:
 		break;
-	case BODY_LENGTH:
+	case HTTP_BODY_LENGTH:
 		http_body_complete(exchange);
 		break;
-	case BODY_CHUNK_LINE:
+	case HTTP_BODY_CHUNK_LINE:
 		http_body_chunk_line(exchange, line);
 		break;
-	case BODY_CHUNK_DATA:
-		exchange->body_state = BODY_CHUNK_END;
-		weir_channel_await(exchange->channel, (struct weir_terminator){.type = &end_type});
+	case HTTP_BODY_CHUNK_DATA:
+		exchange->body_state = HTTP_BODY_CHUNK_END;
+		weir_channel_await(exchange->channel, (struct weir_terminator){.type = &end_type,
+		                                              .context = exchange->loop_state});
 		break;
-	case BODY_CHUNK_END:
-		http_body_await_line(exchange, BODY_CHUNK_LINE);
+	case HTTP_BODY_CHUNK_END:
+		http_body_await_line(exchange, HTTP_BODY_CHUNK_LINE);
 		break;
-	case BODY_TRAILERS:
+	case HTTP_BODY_TRAILERS:
 		http_body_trailer(exchange, line);
 		break;
 	}
 }
 
-void http_body_unwanted(struct weir_http_exchange *exchange)
+void http_body_drop(struct weir_http_exchange *exchange)
 {
-	if (exchange->body_state == BODY_NONE || exchange->receiver || !exchange->channel)
+	if (exchange->body_state == HTTP_BODY_NONE || exchange->receiver || !exchange->channel)
 		return;
 	bool small = exchange->request->chunked ||
 	             exchange->request->length - exchange->body_got <= WEIR_HTTP_DISCARD_MAX;
-	/* A client that waits for 100 will send nothing: or something else, who knows. */
-	if (exchange->expects || !small || !exchange->keep_alive) {
-		exchange->body_state = BODY_NONE;
+	/* A client that waits for 100 may send the body or the next request now. */
+	if (exchange->continue_state == HTTP_CONTINUE_AWAITED || !small || !exchange->keep_alive) {
+		exchange->body_state = HTTP_BODY_NONE;
 		exchange->keep_alive = false;
 		weir_channel_set_session(exchange->channel, NULL);
-		/* It still comes, though, and must not cost the client the reply. */
-		weir_channel_expect_input(exchange->channel, true);
+		/* Input is read and dropped, lest a reset make the client lose the reply. */
+		weir_channel_expect_body(exchange->channel, true);
 		weir_channel_resume(exchange->channel);
 		weir_channel_close(exchange->channel);
 		return;
 	}
-	exchange->discarding = true;
 	exchange->body_max = exchange->body_got + WEIR_HTTP_DISCARD_MAX;
 	if (exchange->received)
 		weir_channel_resume(exchange->channel);
@@ -235,12 +265,14 @@ void http_body_unwanted(struct weir_http_exchange *exchange)
 
 bool weir_http_has_body(const struct weir_http_exchange *exchange)
 {
-	return exchange->body_state != BODY_NONE;
+	return exchange->body_state != HTTP_BODY_NONE;
 }
 
 int weir_http_receive(struct weir_http_exchange *exchange,
         const struct weir_http_receiver *receiver, void *context, uint64_t max)
 {
+	if (http_exchange_replied(exchange) || exchange->received)
+		return WEIR_E_CLOSED;
 	if (exchange->request->length > max)
 		return WEIR_E_LIMIT;
 	exchange->receiver = receiver;
@@ -249,16 +281,15 @@ int weir_http_receive(struct weir_http_exchange *exchange,
 		http_body_lost(exchange, -ECONNRESET);
 		return 0;
 	}
-	if (exchange->body_state == BODY_NONE) {
+	if (exchange->body_state == HTTP_BODY_NONE) {
 		http_body_end_receiver(exchange, 0);
-		http_exchange_settle(exchange);
+		http_exchange_free_if_unused(exchange);
 		return 0;
 	}
 	exchange->received = true;
 	exchange->body_max = max;
-	if (exchange->expects) {
-		exchange->expects = false;
-		exchange->send_continue = true;
+	if (exchange->continue_state == HTTP_CONTINUE_AWAITED) {
+		exchange->continue_state = HTTP_CONTINUE_DUE;
 		weir_wake(&exchange->producer);
 	}
 	http_body_read(exchange);
@@ -271,10 +302,10 @@ void weir_http_discard(struct weir_http_exchange *exchange)
 	exchange->paused = false;
 }
 
-/* Only while the body comes: what follows it is not the receiver's to hold up. */
+/* Behind the body another request may follow, which the receiver must not pause. */
 void weir_http_pause(struct weir_http_exchange *exchange)
 {
-	if (!exchange->receiver || exchange->body_state == BODY_NONE)
+	if (!exchange->receiver || exchange->body_state == HTTP_BODY_NONE)
 		return;
 	exchange->paused = true;
 	if (exchange->channel)
@@ -286,6 +317,6 @@ void weir_http_resume(struct weir_http_exchange *exchange)
 	if (!exchange->paused)
 		return;
 	exchange->paused = false;
-	if (exchange->channel && exchange->body_state != BODY_NONE)
+	if (exchange->channel && exchange->body_state != HTTP_BODY_NONE)
 		weir_channel_resume(exchange->channel);
 }

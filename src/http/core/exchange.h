@@ -1,11 +1,17 @@
 /*
  * An exchange from the inside, for the files of HTTP's core:
  *
- *   connection.c  one connection's states: head, body, the next head
- *   exchange.c    an exchange's life, and what handlers call
- *   body.c        receiving a request's body
+ *   connection.c  the requests of one connection: head, body, the next head
+ *   exchange.c    an exchange's life and states
+ *   request.c     what handlers ask of the request
+ *   body.c        how the request's body is received
+ *   reply.c       what handlers reply
  *   response.c    the reply as a producer: 100, head, body
- *   server.c      listeners, sites, the choice of the handler
+ *   log.c         the lines of the access log
+ *   server.c      listeners, sites, the choice of the site
+ *
+ * Three parties use an exchange: the reply queue, the body's receiver, and the handler. It is freed
+ * when the reply has been closed, no body is to come, and no handler or receiver is being called.
  */
 #ifndef WEIR_HTTP_EXCHANGE_H
 #define WEIR_HTTP_EXCHANGE_H
@@ -22,12 +28,12 @@
 /* The field line of the date, made once a second. */
 #define DATE_LINE_SIZE (sizeof "Date: \r\n" - 1 + WEIR_HTTP_DATE_SIZE)
 
-/* One a loop: what exchanges need only while a request is being looked at. */
+/* One per loop: what exchanges need only while a request is being handled. */
 struct http_loop {
-	struct weir_http_exchange *free; /* kept for reuse */
+	struct weir_http_exchange *free; /* exchanges to be used again */
 	unsigned free_count;
-	int refusal;       /* why the head terminator said BAD: a status */
-	const char *fault; /* of what is no request, while it is replied to; else NULL */
+	int refusal;       /* the status for a head that the terminator has refused */
+	const char *fault; /* why the input is malformed, while it is replied to; else NULL */
 	struct weir_span fault_bytes;
 	char fault_room[WEIR_HTTP_FAULT_MAX];
 	int64_t date_s;
@@ -39,35 +45,57 @@ struct http_loop {
 };
 
 struct weir_http_server {
-	unsigned holds; /* its user's, and one for each exchange */
+	unsigned references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
-	struct weir_peers *peers; /* held until the last channel has closed; or NULL */
-	struct weir_log *log;     /* NULL: none, or the server was destroyed */
-	struct http_loop *shared;
-	void (*accept_failed)(void *context, int error);
-	void (*tls_failed)(void *context, const struct weir_address *peer, const char *why);
-	void *context;
+	struct weir_log *log; /* NULL: none, or the server was destroyed */
+	struct http_loop *loop_state;
 };
 
-enum body_state {
-	BODY_NONE,       /* there is none, or all of it has come */
-	BODY_LENGTH,     /* Content-Length */
-	BODY_CHUNK_LINE, /* chunked: before, in and after the data of a chunk */
-	BODY_CHUNK_DATA,
-	BODY_CHUNK_END,
-	BODY_TRAILERS,
+/*
+ * The reply. It only moves downwards, through http_exchange_set_reply.
+ *
+ *   AWAITED ──reply──▶ HEAD ──head put──▶ BODY ──last byte left, or the client gone──▶ CLOSED
+ *      └──the client gone──▶ UNWANTED ──reply, which is dropped──▶ CLOSED
+ */
+enum http_reply_state {
+	HTTP_REPLY_AWAITED,  /* the handler has not replied */
+	HTTP_REPLY_UNWANTED, /* the client has gone; the handler must reply all the same */
+	HTTP_REPLY_HEAD,
+	HTTP_REPLY_BODY,
+	HTTP_REPLY_CLOSED, /* the producer was closed after, or with, the reply */
 };
 
-/* Of 204 and 304, which have no body and tell no length. */
-enum {
-	NO_LENGTH = -2
+/* The handler, through http_exchange_enter_handler and http_exchange_leave_handler. */
+enum http_handler_state {
+	HTTP_HANDLER_IDLE,     /* not being called */
+	HTTP_HANDLER_RUNNING,  /* the handler or its receiver is being called: nothing is freed */
+	HTTP_HANDLER_DEFERRED, /* not called yet: earlier replies must leave first */
 };
 
-enum response_state {
-	RESPONSE_AWAITED, /* the handler has not replied */
-	RESPONSE_HEAD,
-	RESPONSE_BODY,
+/* 100 Continue (RFC 9110 10.1.1). */
+enum http_continue_state {
+	HTTP_CONTINUE_NONE,    /* the client does not wait for it, or it was sent */
+	HTTP_CONTINUE_AWAITED, /* the client waits for it before it sends the body */
+	HTTP_CONTINUE_DUE,     /* to be sent before the reply */
+};
+
+/* The part of the request's body that comes next. */
+enum http_body_state {
+	HTTP_BODY_NONE,       /* nothing: there is no body, or all of it has come */
+	HTTP_BODY_LENGTH,     /* Content-Length */
+	HTTP_BODY_CHUNK_LINE, /* chunked: before, in and after the data of a chunk */
+	HTTP_BODY_CHUNK_DATA,
+	HTTP_BODY_CHUNK_END,
+	HTTP_BODY_TRAILERS,
+};
+
+/* How the client finds the end of the reply (RFC 9112 6.3). */
+enum http_framing {
+	HTTP_FRAMED_BY_LENGTH, /* reply_size */
+	HTTP_FRAMED_BY_CHUNKS,
+	HTTP_FRAMED_BY_CLOSE, /* HTTP/1.0, a size that is not known */
+	HTTP_FRAMED_BY_HEAD,  /* 204 and 304 have no body, and no Content-Length is given */
 };
 
 struct weir_http_exchange {
@@ -75,18 +103,18 @@ struct weir_http_exchange {
 	struct weir_http_exchange *next_free;
 	struct weir_http_server *server; /* held */
 	struct weir_channel *channel;    /* NULL once it is gone */
-	struct http_loop *shared;
+	struct http_loop *loop_state;
 	struct weir_loop *loop;
-	struct weir_http_sites *sites; /* held */
-	struct weir_http_handler *handler;
+	struct weir_http_sites *sites;           /* held; NULL until the head has been parsed */
+	const struct weir_http_site *site;       /* of these */
 	const struct weir_http_route *route;     /* of the handler for routes; NULL: none */
-	const struct weir_http_request *request; /* in `shared`, or `kept` */
-	struct kept_request *kept;
+	const struct weir_http_request *request; /* in `loop_state` or in `copy` */
+	struct http_request_copy *copy;
 	struct weir_http_path path;
 	struct weir_address peer;
 	int64_t begun_ms;
 	struct weir_task task;       /* calls the handler of a deferred request */
-	void (*gone)(void *context); /* the client has gone before a reply; NULL: nobody asks */
+	void (*gone)(void *context); /* called if the client goes before a reply; or NULL */
 	void *gone_context;
 	struct weir_span request_head; /* in the receive buffer, while the handler is called */
 
@@ -96,69 +124,95 @@ struct weir_http_exchange {
 	uint64_t body_max;
 	uint64_t body_got;
 	uint16_t trailers_in;
-	uint8_t body_state; /* enum body_state */
+
+	uint8_t body_state;     /* enum http_body_state */
+	uint8_t reply_state;    /* enum http_reply_state */
+	uint8_t handler_state;  /* enum http_handler_state */
+	uint8_t continue_state; /* enum http_continue_state */
+	uint8_t continue_put;   /* bytes of 100 Continue that were put */
 
 	/* the reply */
-	uint8_t response_state; /* enum response_state */
+	uint8_t framing; /* enum http_framing */
 	uint16_t status;
 	uint16_t deferred_status;  /* of a deferred request whose path is refused; else 0 */
-	struct weir_buffer fields; /* memory kept for reuse */
+	struct weir_buffer fields; /* its memory is used again */
 	struct weir_span lent;
 	void (*release_lent)(void *context);
 	void *lent_context;
 	struct weir_producer *body;
-	int64_t body_size; /* -1: unknown; NO_LENGTH: none is told */
+	int64_t reply_size;
 	size_t (*trailers)(void *context, char *text, size_t room);
 	void *trailers_context;
 	char *head; /* of the reply, where it did not fit the output at once */
 	size_t head_size;
 	size_t head_put;
-	uint8_t continue_put; /* bytes of the interim response */
 	struct weir_buffer user;
 	struct weir_log *log;        /* where its line goes; NULL: nowhere */
-	struct weir_buffer log_line; /* all but what is known at the end only … */
-	size_t log_split;            /* … which stands here in it */
+	struct weir_buffer log_line; /* all but what is known at the end only */
+	size_t log_split;            /* where the rest belongs in it */
 
-	bool handling : 1;        /* in the handler's handle() */
-	bool replied : 1;         /* weir_http_reply was called */
-	bool finished : 1;        /* the producer was closed */
-	bool keep_alive : 1;      /* another request may follow on the connection */
-	bool chunked : 1;         /* the reply is */
-	bool compress : 1;        /* the reply is */
-	bool until_close : 1;     /* the reply's end is the connection's */
-	bool had_body : 1;        /* so that the next head must be asked for */
-	bool expects : 1;         /* the client waits for 100 */
-	bool send_continue : 1;   /* … and shall get it */
-	bool received : 1;        /* the body was asked for */
-	bool discarding : 1;      /* the rest of the body is read and dropped */
-	bool paused : 1;          /* by the receiver */
-	bool held_input : 1;      /* nothing is read before the reply has left */
-	bool says_keep_alive : 1; /* HTTP/1.0 has to be told that the connection stays */
-	bool deferred : 1; /* the handler has not been called: earlier replies are to leave */
+	/* Facts that are independent of each other. */
+	bool keep_alive : 1;         /* another request may follow on the connection */
+	bool confirm_keep_alive : 1; /* HTTP/1.0: the reply has keep-alive */
+	bool input_held : 1;         /* nothing is read before the reply has left */
+	bool had_body : 1;           /* the terminator of heads must be set again */
+	bool received : 1;           /* weir_http_receive was called */
+	bool paused : 1;             /* by the receiver */
+	bool compress : 1;           /* weir_http_compress has decided so */
 
 	/* All above is zero at first; this is not: */
 	_Alignas(16) char scratch[WEIR_HTTP_SCRATCH]; /* the handler's */
 };
 
 /* A request that outlives the receive buffer, and its bytes. */
-struct kept_request {
+struct http_request_copy {
 	struct weir_http_request *request;
 	char *bytes;
 };
 
 /* -- exchange.c -- */
+struct http_loop *http_loop_state(struct weir_loop *loop);
+/* Pushes a new exchange as a reply. NULL without memory: the channel ends. */
 struct weir_http_exchange *http_exchange_create(
         struct weir_http_server *server, struct weir_channel *channel);
-/* Frees it when reply, body and handler are through with it. */
-void http_exchange_settle(struct weir_http_exchange *exchange);
-/* Copies the request, whose head is `head`, and the path. 0 or -ENOMEM. */
-int http_exchange_keep(struct weir_http_exchange *exchange, struct weir_span head);
+/* Frees the exchange if nobody uses it any more. To be called wherever one of the three ends. */
+void http_exchange_free_if_unused(struct weir_http_exchange *exchange);
+
+/* Enters a state of the reply; see the enum. */
+void http_exchange_set_reply(struct weir_http_exchange *exchange, enum http_reply_state state);
+
+/*
+ * Around a call of the handler or the receiver, so that the exchange is not freed within it. Enter
+ * returns the state before, which leave restores.
+ */
+enum http_handler_state http_exchange_enter_handler(struct weir_http_exchange *exchange);
+void http_exchange_leave_handler(
+        struct weir_http_exchange *exchange, enum http_handler_state before);
+
+static inline bool http_exchange_replied(const struct weir_http_exchange *exchange)
+{
+	return exchange->reply_state >= HTTP_REPLY_HEAD;
+}
+
+/* The producer was closed: nothing of a reply can leave any more. */
+static inline bool http_exchange_closed(const struct weir_http_exchange *exchange)
+{
+	return exchange->reply_state == HTTP_REPLY_UNWANTED ||
+	       exchange->reply_state == HTTP_REPLY_CLOSED;
+}
+
+/* -- request.c -- */
+/*
+ * Copies the request, whose head is `head`, and the path. Returns 0 or -ENOMEM; then the request is
+ * an empty one, since the handler has yet to reply and may look at it.
+ */
+int http_exchange_copy_request(struct weir_http_exchange *exchange, struct weir_span head);
 /*
  * Copies the request now if the handler is still being called, so that another thread may read it
  * from now on. Returns 0 or -ENOMEM.
  */
-int http_exchange_keep_now(struct weir_http_exchange *exchange);
-struct http_loop *http_loop_state(struct weir_loop *loop);
+int http_exchange_copy_request_now(struct weir_http_exchange *exchange);
+void http_request_copy_free(struct http_request_copy *copy);
 
 /* -- connection.c -- */
 extern const struct weir_protocol http_protocol;
@@ -170,13 +224,18 @@ void http_connection_reply_left(struct weir_http_exchange *exchange);
 /* -- body.c -- */
 void http_body_begin(struct weir_http_exchange *exchange);
 void http_body_piece(struct weir_http_exchange *exchange, struct weir_span bytes);
-/* A line or a piece's end, as the state has it. */
+/* A line, or the end of a piece, according to the state. */
 void http_body_request(struct weir_http_exchange *exchange, struct weir_span line);
-/* What becomes of a body that nobody has asked for when the reply is made. */
-void http_body_unwanted(struct weir_http_exchange *exchange);
-/* Ends the body with an error, and the connection; replies `status` if nobody has. */
+/* With the reply: drops a body that nobody receives, or ends the connection. */
+void http_body_drop(struct weir_http_exchange *exchange);
+/* A line of a chunked body is malformed (WEIR_E_SYNTAX, the fault is noted) or too long. */
+void http_body_overflow(struct weir_http_exchange *exchange, int error);
+/* Ends the body with an error, and the connection; replies `status` if there is no reply yet. */
 void http_body_fail(struct weir_http_exchange *exchange, int error, unsigned status);
-/* The reply will not be sent: nor is the body received. True: the exchange was settled. */
+/*
+ * The reply will not be sent, so the body is not received. Returns whether the exchange may be
+ * freed.
+ */
 bool http_body_abandon(struct weir_http_exchange *exchange);
 /* The channel is gone. */
 void http_body_lost(struct weir_http_exchange *exchange, int error);
@@ -187,14 +246,22 @@ extern const struct weir_producer_type http_response_type;
 /* -- server.c -- */
 struct weir_http_server *http_server_hold(struct weir_http_server *server);
 void http_server_release(struct weir_http_server *server);
-/* The chain for this Host, which may hold a port. Never NULL while there is a site. */
-struct weir_http_handler *http_sites_find(
+/* The site for this Host, which may hold a port. Never NULL while there is a site. */
+const struct weir_http_site *http_sites_find(
         const struct weir_http_sites *sites, struct weir_span host);
 
 /* -- log.c -- */
-/* Notes what is known of the request when it is replied to … */
+/*
+ * Notes why the input is malformed, and its first bytes, for the line of the exchange that is
+ * replied to next. To be cleared after the reply.
+ */
+void http_log_note_fault(struct http_loop *loop_state, const char *fault, struct weir_span bytes);
+void http_log_clear_fault(struct http_loop *loop_state);
+/* Writes a line of its own for the fault of a body whose request has been replied to. */
+void http_log_fault(struct weir_http_exchange *exchange, unsigned status);
+/* Notes what is known of the request when it is replied to. */
 void http_log_prepare(struct weir_http_exchange *exchange);
-/* … and writes the line, with the bytes of the body that really went. */
+/* Writes the line, with the bytes of the body that were sent. */
 void http_log_finish(struct weir_http_exchange *exchange, enum weir_close_reason why);
 
 #endif

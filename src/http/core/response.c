@@ -1,10 +1,10 @@
 /*
  * The reply of an exchange as a producer: perhaps 100 Continue, then the head, then the body's
- * producer. It waits until the handler has replied, and stands in the channel's queue from the
- * beginning, so that replies leave in the order of the requests.
+ * producer. It is in the channel's queue from the beginning, and waits there until the handler has
+ * replied, so that replies leave in the order of the requests.
  *
- * The head is composed where it leaves from, in the output's scratch; only for an output too small
- * for it a copy is made.
+ * The head is composed in the output's scratch. Only for an output that is too small it is composed
+ * on the heap, and copied from there.
  */
 #include <stdlib.h>
 
@@ -42,34 +42,34 @@ static char *http_response_put_status_line(char *to, unsigned status)
 
 static char *http_response_put_date(char *to, struct weir_http_exchange *exchange)
 {
-	struct http_loop *shared = exchange->shared;
+	struct http_loop *loop_state = exchange->loop_state;
 	int64_t now = weir_loop_wall_s(exchange->loop);
-	if (shared->date_s != now) {
-		shared->date_s = now;
-		char *end = PUT(shared->date_line, "Date: ");
+	if (loop_state->date_s != now) {
+		loop_state->date_s = now;
+		char *end = PUT(loop_state->date_line, "Date: ");
 		http_date_format(now, end);
 		PUT(end + WEIR_HTTP_DATE_SIZE, "\r\n");
 	}
-	return http_response_put(to, shared->date_line, DATE_LINE_SIZE);
+	return http_response_put(to, loop_state->date_line, DATE_LINE_SIZE);
 }
 
 static char *http_response_put_framing(char *to, const struct weir_http_exchange *exchange)
 {
-	if (exchange->chunked) {
+	if (exchange->framing == HTTP_FRAMED_BY_CHUNKS) {
 		to = PUT(to, "Transfer-Encoding: chunked\r\n");
-	} else if (exchange->body_size >= 0) {
+	} else if (exchange->framing == HTTP_FRAMED_BY_LENGTH) {
 		to = PUT(to, "Content-Length: ");
-		to = http_response_put_number(to, (uint64_t)exchange->body_size);
+		to = http_response_put_number(to, (uint64_t)exchange->reply_size);
 		to = PUT(to, "\r\n");
 	}
 	if (!exchange->keep_alive)
 		to = PUT(to, "Connection: close\r\n");
-	else if (exchange->says_keep_alive)
+	else if (exchange->confirm_keep_alive)
 		to = PUT(to, "Connection: keep-alive\r\n");
 	return PUT(to, "\r\n");
 }
 
-/* More than all but the fields can take. */
+/* More than all of the head but its fields needs. */
 enum {
 	HEAD_FRAME_MAX = 256
 };
@@ -94,11 +94,11 @@ static enum weir_more http_response_put_head_slowly(
 	exchange->head_put += http_response_put;
 	if (http_response_put < left)
 		return http_response_put || weir_output_room(out) == 0 ? WEIR_MORE : WEIR_FAILED;
-	exchange->response_state = RESPONSE_BODY;
+	http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 	return WEIR_DONE;
 }
 
-/* WEIR_DONE when all of it has been put. */
+/* Returns WEIR_DONE when all of the head has been put. */
 static enum weir_more http_response_put_head(
         struct weir_http_exchange *exchange, struct weir_output *out)
 {
@@ -110,7 +110,7 @@ static enum weir_more http_response_put_head(
 	if (scratch && size >= most) {
 		exchange->head_size = http_response_compose_head(exchange, scratch);
 		weir_output_commit(out, exchange->head_size);
-		exchange->response_state = RESPONSE_BODY;
+		http_exchange_set_reply(exchange, HTTP_REPLY_BODY);
 		return WEIR_DONE;
 	}
 	exchange->head = malloc(most);
@@ -129,7 +129,7 @@ static enum weir_more http_response_put_continue(
 	exchange->continue_put += (uint8_t)http_response_put;
 	if (http_response_put < left)
 		return WEIR_MORE;
-	exchange->send_continue = false;
+	exchange->continue_state = HTTP_CONTINUE_NONE;
 	return WEIR_DONE;
 }
 
@@ -137,11 +137,12 @@ static enum weir_more http_response_more(struct weir_producer *producer, struct 
 {
 	struct weir_http_exchange *exchange =
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
-	if (exchange->send_continue && http_response_put_continue(exchange, out) != WEIR_DONE)
+	if (exchange->continue_state == HTTP_CONTINUE_DUE &&
+	        http_response_put_continue(exchange, out) != WEIR_DONE)
 		return WEIR_MORE;
-	if (exchange->response_state == RESPONSE_AWAITED)
+	if (exchange->reply_state == HTTP_REPLY_AWAITED)
 		return WEIR_WAIT;
-	if (exchange->response_state == RESPONSE_HEAD) {
+	if (exchange->reply_state == HTTP_REPLY_HEAD) {
 		enum weir_more answer = http_response_put_head(exchange, out);
 		if (answer != WEIR_DONE)
 			return answer;
@@ -156,20 +157,22 @@ static void http_response_close(struct weir_producer *producer, enum weir_close_
 	struct weir_http_exchange *exchange =
 	        WEIR_CONTAINER(producer, struct weir_http_exchange, producer);
 	struct weir_producer *body = exchange->body;
-	bool waits = !exchange->replied && !exchange->receiver && !exchange->deferred;
+	bool replied = http_exchange_replied(exchange);
+	bool waits =
+	        !replied && !exchange->receiver && exchange->handler_state != HTTP_HANDLER_DEFERRED;
 	void (*gone)(void *context) = waits ? exchange->gone : NULL;
 	void *gone_context = exchange->gone_context;
-	exchange->finished = true;
+	http_exchange_set_reply(exchange, replied ? HTTP_REPLY_CLOSED : HTTP_REPLY_UNWANTED);
 	exchange->body = NULL;
 	weir_producer_close(body, why);
-	if (exchange->replied)
+	if (replied)
 		http_log_finish(exchange, why);
-	bool settled = why != WEIR_CLOSE_DONE && http_body_abandon(exchange);
+	bool freed = why != WEIR_CLOSE_DONE && http_body_abandon(exchange);
 	if (why == WEIR_CLOSE_DONE)
 		http_connection_reply_left(exchange);
-	if (!settled)
-		http_exchange_settle(exchange);
-	/* The exchange is still there: it waits for the reply of the handler that is told. */
+	if (!freed)
+		http_exchange_free_if_unused(exchange);
+	/* The exchange is still there, since the handler that is notified has not replied. */
 	if (gone)
 		gone(gone_context);
 }

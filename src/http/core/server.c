@@ -1,11 +1,9 @@
 /*
- * HTTP servers: a listener, the sites it serves, and the choice among them by the name in Host. A
- * set of sites is swapped whole; an exchange holds the set it began with.
+ * HTTP servers: a listener, its sites, and the choice among them by the name in Host. A set of
+ * sites is replaced as a whole; an exchange holds the set that it began with.
  */
 #include <errno.h>
 #include <stdlib.h>
-
-#include <weir/peers.h>
 
 #include "exchange.h"
 
@@ -17,13 +15,13 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
 
 struct weir_http_server *http_server_hold(struct weir_http_server *server)
 {
-	server->holds++;
+	server->references++;
 	return server;
 }
 
 void http_server_release(struct weir_http_server *server)
 {
-	if (--server->holds == 0)
+	if (--server->references == 0)
 		free(server);
 }
 
@@ -45,7 +43,7 @@ static struct weir_span http_server_without_port(struct weir_span host)
 	return host;
 }
 
-/* "*.example.org" is for every name that ends in ".example.org". */
+/* "*.example.org" matches every name that ends in ".example.org". */
 static bool http_server_name_matches(struct weir_span pattern, struct weir_span host)
 {
 	if (pattern.size > 1 && pattern.data[0] == '*') {
@@ -65,65 +63,42 @@ static bool http_server_site_matches(const struct weir_http_site *site, struct w
 	return false;
 }
 
-struct weir_http_handler *http_sites_find(
+const struct weir_http_site *http_sites_find(
         const struct weir_http_sites *sites, struct weir_span host)
 {
 	const struct weir_http_site *first = sites->first;
 	if (!first->next)
-		return first->handlers;
+		return first;
 	host = http_server_without_port(host);
 	for (const struct weir_http_site *site = first; site; site = site->next)
 		if (http_server_site_matches(site, host))
-			return site->handlers;
-	return first->handlers;
+			return site;
+	return first;
 }
 
-/* For who forgot the "s": some clients show it. */
+/* Sent to a client that speaks HTTP in clear on a port for TLS. */
 static const char tls_refusal[] = "HTTP/1.1 400 Bad Request\r\n"
                                   "Content-Type: text/plain\r\n"
                                   "Connection: close\r\n"
                                   "\r\n"
                                   "This port speaks HTTPS: use https:// in the address.\n";
 
-static void http_server_tls_failed(void *context, const struct weir_address *peer, const char *why)
-{
-	struct weir_http_server *server = context;
-	if (server->tls_failed)
-		server->tls_failed(server->context, peer, why);
-}
-
-static void http_server_accept_failed(void *context, int error)
-{
-	struct weir_http_server *server = context;
-	if (server->accept_failed)
-		server->accept_failed(server->context, error);
-}
-
 int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret)
 {
 	int error = -ENOMEM;
 	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
-	if (!server || !(server->shared = http_loop_state(loop)))
+	if (!server || !(server->loop_state = http_loop_state(loop)))
 		goto error_server;
-	server->holds = 1;
+	server->references = 1;
 	server->sites = options->sites;
 	server->log = options->log;
-	server->peers = options->peers ? weir_peers_hold(options->peers) : NULL;
-	server->accept_failed = options->accept_failed;
-	server->tls_failed = options->tls_failed;
-	server->context = options->context;
 	error = weir_server_create(loop,
 	        &(struct weir_server_options){
-	                .address = options->address,
+	                .listener = options->listener,
 	                .protocol = &http_protocol,
 	                .context = server,
-	                .bounds = options->bounds,
-	                .tls = options->tls,
 	                .tls_refusal = tls_refusal,
-	                .shared = options->shared,
-	                .accept_failed = http_server_accept_failed,
-	                .tls_failed = http_server_tls_failed,
 	        },
 	        &server->listener);
 	if (error < 0)
@@ -133,8 +108,6 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 
 error_server:
 	weir_http_sites_release(options->sites);
-	if (server)
-		weir_peers_release(server->peers);
 	free(server);
 	return error;
 }
@@ -156,9 +129,8 @@ void weir_http_destroy(struct weir_http_server *server)
 	if (!server)
 		return;
 	weir_server_destroy(server->listener);
-	weir_peers_release(server->peers);
 	weir_http_sites_release(server->sites);
-	/* Exchanges whose handlers have not replied yet outlive it, but not the log. */
+	/* Exchanges without a reply outlive the server, but not the log. */
 	server->log = NULL;
 	http_server_release(server);
 }

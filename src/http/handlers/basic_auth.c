@@ -1,12 +1,11 @@
 /*
- * Basic authentication: a login is what is known of one request while its password is being
- * checked. The exchange stays valid meanwhile, since it has not been replied to; what pointed into
- * the request does not, so that the name is copied.
+ * Basic authentication. A login is the state of one request while its password is being checked.
+ * The exchange stays valid meanwhile, since it has no reply; the name is copied out of the request.
  *
- * The guard says how long an answer waits, a right one too. A bounded number of answers wait; beyond
- * that it is 503, for right and wrong passwords alike. Passwords are erased as soon as they were
- * handed to the check. Nobody becomes the exchange's user before the check said yes, so that a
- * failed login shows in the log as a 401 without one.
+ * The guard against brute force decides how long an answer waits, for a right password too. A
+ * bounded number of answers wait; one too many becomes 503, whether the password is right or wrong.
+ * Passwords are erased as soon as the check has them. The exchange gets its user only after a right
+ * password, so that a failed login is logged as a 401 without a user.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -95,7 +94,7 @@ static void http_basic_auth_answer_late(struct weir_timer *timer)
 	http_basic_auth_answer(login);
 }
 
-/* The client does not wait for the answer any more, and its place is another's. */
+/* The client has gone: its answer need not wait, and another one may. */
 static void http_basic_auth_answer_gone(void *context)
 {
 	struct http_login *login = context;
@@ -200,7 +199,7 @@ static char *http_basic_auth_put(char *to, const char *text)
 	return to + size;
 }
 
-/* A quoted-string: what may not stand in one becomes a space. */
+/* A quoted-string; bytes that are not allowed in one become spaces. */
 static char *http_basic_auth_put_quoted(char *to, const char *text)
 {
 	*to++ = '"';

@@ -1,11 +1,11 @@
 /*
- * Server-sent events: a producer that waits for what the program sends.
+ * Server-sent events: a producer that waits for events of the program.
  *
  *   send ─▶ [ waiting ] ─swap when empty─▶ [ lent ] ─▶ output
  *
- * What is lent to the output must not move, so that events are appended to another buffer. Both
- * together are bounded, and given back when they are empty: a silent stream keeps no memory. What
- * is left out: ids are not remembered, to send again what a client missed is the program's.
+ * Bytes that are lent to the output must not move, so events are appended to another buffer. The
+ * two together are bounded, and freed when they are empty. Left out: ids are not remembered; a
+ * program repeats missed events by itself.
  */
 #include <stdlib.h>
 
@@ -23,7 +23,7 @@ struct weir_http_events {
 	struct weir_buffer waiting;
 	struct weir_loop *loop;
 	struct weir_timer timer;
-	struct weir_task gone; /* tells `closed` after weir_http_events_open */
+	struct weir_task gone; /* calls `closed` after weir_http_events_open */
 	uint32_t keepalive_ms;
 	void (*closed)(void *context);
 	void *context;
@@ -40,8 +40,8 @@ static size_t http_events_queued(const struct weir_http_events *events)
 /* -- the producer ------------------------------------------------------------------------------ */
 
 /*
- * Being asked again says that what was lent has been taken. So it answers WEIR_MORE and not
- * WEIR_WAIT behind the last byte: to be asked once more, and give the memory back.
+ * When the producer is asked again, the peer has taken all lent bytes. So the answer after the last
+ * byte is WEIR_MORE and not WEIR_WAIT: the next call frees the memory.
  */
 static enum weir_more http_events_more(struct weir_producer *producer, struct weir_output *out)
 {
@@ -89,7 +89,7 @@ static void http_events_close_producer(struct weir_producer *producer, enum weir
 
 /* -- the stream -------------------------------------------------------------------------------- */
 
-/* Where something waits already, the connection's own time limit finds out about a dead client. */
+/* While events wait, the connection's own time limit detects a dead client. */
 static void http_events_keep_alive(struct weir_timer *timer)
 {
 	struct weir_http_events *events = WEIR_CONTAINER(timer, struct weir_http_events, timer);
@@ -125,8 +125,8 @@ struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchan
 	}
 	if (events->ended) {
 		/*
-		 * HEAD, or a client that has gone: the caller shall have the stream before it is
-		 * told.
+		 * For HEAD or a client that has gone, `closed` is called after the caller has the
+		 * stream.
 		 */
 		events->gone.run = http_events_tell_gone;
 		weir_loop_defer(events->loop, &events->gone);
@@ -167,7 +167,7 @@ static int http_events_put_line(
 	return weir_buffer_append(buffer, "\n", 1, limit);
 }
 
-/* The line at the front; CR, LF and CRLF end one. False: it was the last. */
+/* Cuts off the first line, which CR, LF or CRLF ends. Returns false for the last one. */
 static bool http_events_cut_line(struct weir_span *rest, struct weir_span *ret_line)
 {
 	size_t size = 0;

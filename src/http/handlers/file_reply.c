@@ -1,9 +1,12 @@
 /*
- * What of a file is sent (RFC 9110 13 and 14): all of it, some ranges, or only the word that the
- * client has it already (304), must not have it (412), or asks for what is not there (416).
+ * The reply with a file (RFC 9110 13 and 14): all of it, some ranges, or none because the client
+ * has it (304), a precondition fails (412) or the range is outside of the file (416).
  *
- * A file kept in memory is lent to the output; another is sent by sendfile. The exchange holds the
- * file until its last byte has gone.
+ * A file in memory is lent to the output; any other is sent by sendfile. The exchange holds the
+ * file until the last byte has left.
+ *
+ * The fields of a file's replies are composed once, stored with the open file and lent to each
+ * reply, so that a reply with a known file formats nothing.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,7 +16,10 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
+#include "accept.h"
+#include "compressed_cache.h"
 #include "conditional.h"
+#include "date.h"
 #include "files.h"
 #include "range.h"
 
@@ -49,7 +55,9 @@ static void http_file_reply_unsatisfiable(struct weir_http_exchange *exchange, u
 	weir_http_reply_empty(exchange, 416);
 }
 
-/* Several ranges go as parts (RFC 9110 14.6); the boundary need only not be in a part's head. */
+/*
+ * Several ranges are sent as parts (RFC 9110 14.6). The boundary must not occur in a part's head.
+ */
 static struct weir_producer *http_file_reply_parts(struct weir_file *file,
         const struct http_mime *mime, const struct http_ranges *ranges, const char *boundary)
 {
@@ -85,7 +93,7 @@ static void http_file_reply_ranges(struct weir_http_exchange *exchange, struct w
 	                        UINT64_C(0x9e3779b97f4a7c15) +
 	                file->size);
 	int length = snprintf(type, sizeof type, "multipart/byteranges; boundary=%s", boundary);
-	/* The lent lines start with the file's own type, which now is that of the parts. */
+	/* The lent lines begin with the file's own type, which is in each part instead. */
 	weir_http_lend_fields(exchange,
 	        weir_span(note->lines + note->type_size, note->plain_size - note->type_size),
 	        http_file_reply_release, file);
@@ -93,7 +101,7 @@ static void http_file_reply_ranges(struct weir_http_exchange *exchange, struct w
 	weir_http_reply(exchange, 206, http_file_reply_parts(file, note->mime, ranges, boundary));
 }
 
-/* True when the request asks for ranges and they were replied to. */
+/* Replies if the request asks for ranges. Returns whether it did. */
 static bool http_file_reply_replied_ranges(struct weir_http_exchange *exchange,
         struct weir_file *file, const struct file_note *note,
         const struct http_validators *validators, bool sibling)
@@ -113,7 +121,7 @@ static bool http_file_reply_replied_ranges(struct weir_http_exchange *exchange,
 	case WEIR_HTTP_RANGE_SATISFIABLE:
 		break;
 	}
-	/* Parts have a type each, but nothing tells that they are parts of something coded. */
+	/* A part has a type, but no field for its coding. */
 	if (sibling && ranges.count > 1)
 		return false;
 	http_file_reply_ranges(exchange, file, note, &ranges);
@@ -129,7 +137,7 @@ static bool http_file_reply_is_conditional(const struct weir_http_request *reque
 	       request->first[WEIR_HTTP_IF_UNMODIFIED_SINCE];
 }
 
-/* For a body that is compressed now: its tag is a weak one, since its bytes are not the file's. */
+/* The tag of a compressed body is weak, since the bytes may differ from reply to reply. */
 static void http_file_reply_add_coded_fields(
         struct weir_http_exchange *exchange, const struct file_note *note)
 {
@@ -137,19 +145,63 @@ static void http_file_reply_add_coded_fields(
 	weir_http_add_field(exchange, "ETag", weir_span(note->weak_etag, 2 + note->etag_size));
 }
 
+/* A range is always one of the file itself. */
 static bool http_file_reply_compresses(struct weir_http_exchange *exchange)
 {
-	/* A range is one of the file itself. */
-	if (!weir_http_request(exchange)->first[WEIR_HTTP_RANGE])
-		return weir_http_compress(exchange);
+	const struct weir_http_request *request = weir_http_request(exchange);
 	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
-	return false;
+	return !request->first[WEIR_HTTP_RANGE] && http_accept_coding(request) == WEIR_HTTP_GZIP &&
+	       weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) == 0;
 }
 
-/* Decides how it is coded, adds the fields, and tells the validators of the result. */
+static void file_reply_release_form(void *context)
+{
+	compressed_form_release(context);
+}
+
+/*
+ * The first reply with a file only compresses it, since many files are asked for once. The second
+ * one also fills the cache, if every later change of the file will show in its times.
+ */
+static struct weir_producer *file_reply_compress(
+        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+{
+	struct weir_producer *body = weir_produce_gzip(http_file_reply_extent(file, 0, file->size));
+	bool first = !note->compressed;
+	if (weir_http_request(exchange)->method != WEIR_HTTP_GET)
+		return body;
+	note->compressed = true;
+	if (first || !note->cache || note->filling || !file->settled)
+		return body;
+	note->cached = true;
+	return compressed_fill_create(
+	        body, note->cache, weir_http_loop(exchange), file, &note->filling);
+}
+
+/* Returns the compressed file, from the cache or made on the fly. */
+static struct weir_producer *file_reply_compressed(
+        struct weir_http_exchange *exchange, struct weir_file *file, struct file_note *note)
+{
+	struct compressed_form *form = NULL;
+	if (note->cache && file->settled) {
+		struct compressed_key key = compressed_key_of(file);
+		form = compressed_cache_find(
+		        note->cache, &key, weir_loop_now_ms(weir_http_loop(exchange)));
+	}
+	if (!form)
+		return file_reply_compress(exchange, file, note);
+	note->cached = true;
+	struct weir_span data = weir_span(form->data, form->size);
+	return weir_produce_buffers(&data, 1, file_reply_release_form, form);
+}
+
+/*
+ * Chooses the coding and adds the fields. Returns the validators of the result, and in
+ * *ret_compress whether the body must be compressed.
+ */
 static struct http_validators http_file_reply_prepare(struct weir_http_exchange *exchange,
         struct weir_file *file, struct file_note *note, bool may_compress,
-        const struct http_mime *sibling_of)
+        const struct http_mime *sibling_of, bool *ret_compress)
 {
 	int64_t now = weir_loop_wall_s(weir_http_loop(exchange));
 	struct http_validators validators = {
@@ -159,6 +211,7 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 	        .etag = weir_span(note->weak_etag + 2, note->etag_size),
 	};
 	struct weir_span lines = weir_span(note->lines, note->plain_size);
+	*ret_compress = false;
 	if (sibling_of) {
 		lines = weir_span_skip(lines, note->type_size);
 		weir_http_add_field(exchange, "Content-Type", weir_span_of(sibling_of->type));
@@ -169,6 +222,7 @@ static struct http_validators http_file_reply_prepare(struct weir_http_exchange 
 		lines = weir_span_skip(lines, note->coded_at);
 		validators.etag = weir_span(note->weak_etag, 2 + note->etag_size);
 		http_file_reply_add_coded_fields(exchange, note);
+		*ret_compress = true;
 	}
 	weir_http_lend_fields(exchange, lines, http_file_reply_release, weir_file_hold(file));
 	return validators;
@@ -179,8 +233,9 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
 	bool ranged = request->first[WEIR_HTTP_RANGE];
+	bool compress;
 	struct http_validators validators =
-	        http_file_reply_prepare(exchange, file, note, may_compress, sibling_of);
+	        http_file_reply_prepare(exchange, file, note, may_compress, sibling_of, &compress);
 	if (http_file_reply_is_conditional(request)) {
 		int status = http_conditional_check(
 		        request, &validators, weir_loop_wall_s(weir_http_loop(exchange)));
@@ -189,7 +244,65 @@ void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file
 			return;
 		}
 	}
-	if (!ranged ||
-	        !http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
-		weir_http_reply(exchange, 200, http_file_reply_extent(file, 0, file->size));
+	if (ranged && http_file_reply_replied_ranges(exchange, file, note, &validators, sibling_of))
+		return;
+	weir_http_reply(exchange, 200,
+	        compress ? file_reply_compressed(exchange, file, note)
+	                 : http_file_reply_extent(file, 0, file->size));
+}
+
+/* -- the fields -------------------------------------------------------------------------------- */
+
+/* The file has changed, or was evicted: its compressed form would not be found any more. */
+static void file_note_destroy(void *object)
+{
+	struct file_note *note = object;
+	if (note->cached) {
+		struct compressed_key key = compressed_key_of(note->file);
+		compressed_cache_drop(note->cache, &key);
+	}
+	weir_http_compressed_cache_release(note->cache);
+	free(note);
+}
+
+struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
+        const struct weir_http_files_options *options)
+{
+	if (file->note)
+		return file->note;
+	const struct http_mime *mime = http_mime_find(path);
+	char etag[WEIR_HTTP_ETAG_MAX];
+	char date[WEIR_HTTP_DATE_SIZE + 1];
+	size_t etag_size = http_etag_format(file, etag);
+	http_date_format(file->mtime.tv_sec, date);
+	size_t capacity =
+	        160 + strlen(mime->type) + etag_size + sizeof date + strlen(options->fields);
+	/* There may be a sibling. A reply that may be compressed on the fly adds Vary by itself. */
+	bool on_the_fly = options->compress && file->size >= FILE_COMPRESS_MIN;
+	bool varies = mime->compressible && options->siblings && !on_the_fly;
+	struct file_note *note = malloc(sizeof *note + capacity);
+	if (!note)
+		return NULL;
+	note->mime = mime;
+	note->cache = options->compressed_cache;
+	if (note->cache)
+		weir_http_compressed_cache_hold(note->cache);
+	note->file = file;
+	note->compressed = note->filling = note->cached = false;
+	note->modified_s = file->mtime.tv_sec;
+	memcpy(note->weak_etag, "W/", 2);
+	memcpy(note->weak_etag + 2, etag, etag_size);
+	note->etag_size = etag_size;
+	note->type_size =
+	        (size_t)snprintf(note->lines, capacity, "Content-Type: %s\r\n", mime->type);
+	note->coded_at = note->type_size +
+	                 (size_t)snprintf(note->lines + note->type_size, capacity - note->type_size,
+	                         "ETag: %.*s\r\nAccept-Ranges: bytes\r\n%s", (int)etag_size, etag,
+	                         varies ? "Vary: Accept-Encoding\r\n" : "");
+	note->plain_size = note->coded_at +
+	                   (size_t)snprintf(note->lines + note->coded_at, capacity - note->coded_at,
+	                           "Last-Modified: %s\r\n%s", date, options->fields);
+	file->note = note;
+	file->free_note = file_note_destroy;
+	return note;
 }

@@ -1,11 +1,11 @@
 /*
- * The file handler: which file, if any, answers a path.
+ * The file handler: the file that a path leads to.
  *
  *   path ─▶ lookup ─▶ regular file ─▶ (sibling x.gz?) ─▶ reply
  *                 └─▶ directory ─▶ slash missing: redirect; index ─▶ reply; listing; 403
  *
- * All lookups go through the tree, which answers at once for what it knows and later for what it
- * must ask the disk for; either way the exchange waits and nobody else does.
+ * All lookups go through the tree. It answers at once for files in its cache, and later where the
+ * disk must be read; meanwhile only this exchange waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,15 +13,18 @@
 
 #include <weir/error.h>
 #include <weir/limits.h>
+#include <weir/loop.h>
 
 #include "accept.h"
+#include "compressed_cache.h"
 #include "files.h"
 
 struct files {
 	struct weir_http_handler handler;
 	struct weir_tree *tree;
-	bool attached;
-	struct weir_http_files_options options; /* its strings are ours */
+	struct weir_loop *loop;                 /* NULL before the first request */
+	struct weir_http_files_options options; /* its strings are copies; the cache is held */
+	struct weir_timer timer;                /* drops compressed files that are not asked for */
 };
 
 /* One request under way, in the exchange's scratch. */
@@ -46,7 +49,7 @@ void http_file_error(struct weir_http_exchange *exchange, int error)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ENAMETOOLONG:
-	case -EXDEV: /* out of the root: there is no such thing */
+	case -EXDEV: /* out of the root: such a path does not exist */
 	case -ELOOP:
 		status = 404;
 		break;
@@ -67,18 +70,38 @@ void http_file_error(struct weir_http_exchange *exchange, int error)
 
 /* -- a regular file ---------------------------------------------------------------------------- */
 
+static void files_expire(struct weir_timer *timer);
+
+static void files_expire_later(struct files *files)
+{
+	weir_timer_start(
+	        files->loop, &files->timer, WEIR_HTTP_COMPRESSED_IDLE_MS / 4, files_expire);
+}
+
+/* The timer runs while the cache is not empty, so that an idle server frees its memory. */
+static void files_expire(struct weir_timer *timer)
+{
+	struct files *files = WEIR_CONTAINER(timer, struct files, timer);
+	if (compressed_cache_expire(files->options.compressed_cache, weir_loop_now_ms(files->loop)))
+		files_expire_later(files);
+}
+
 static void http_files_reply_file(
         struct file_request *request, struct weir_file *file, struct weir_span name)
 {
 	const struct weir_http_files_options *options = &request->files->options;
 	struct file_note *note = http_file_note(file, name, options);
-	if (note)
-		http_file_reply(request->exchange, file, note, options->compress, NULL);
-	else
+	if (!note) {
 		weir_http_reply_error(request->exchange, 503);
+		return;
+	}
+	/* Before the reply, since it may end the exchange and the handler. */
+	if (note->cache && note->compressed && !weir_timer_running(&request->files->timer))
+		files_expire_later(request->files);
+	http_file_reply(request->exchange, file, note, options->compress, NULL);
 }
 
-/* The path of what is being served: the request's, or the index of its directory. */
+/* Composes the path of the file: the request's path, or the index in that directory. */
 static size_t http_files_served_path(
         const struct file_request *request, char *path, size_t room, bool index, const char *suffix)
 {
@@ -102,7 +125,7 @@ static void http_files_on_sibling(struct weir_lookup *lookup, int error, struct 
 	char path[WEIR_PATH_MAX];
 	size_t size = http_files_served_path(
 	        request, path, sizeof path, http_files_is_index(request), "");
-	/* An older sibling is what somebody forgot to make anew. */
+	/* An older sibling is out of date. */
 	if (error == 0 && sibling->kind == WEIR_FILE_REGULAR &&
 	        sibling->mtime.tv_sec >= file->mtime.tv_sec) {
 		struct file_note *note = http_file_note(sibling, WEIR_SPAN("x.gz"), options);
@@ -139,7 +162,7 @@ static void http_files_serve(struct file_request *request, struct weir_file *fil
 
 /* -- a directory ------------------------------------------------------------------------------- */
 
-/* The client must know that it is in a directory, or relative links would lead it astray. */
+/* Relative links in the page are right only if the client's URL ends in a slash. */
 static void http_files_redirect_to_slash(struct weir_http_exchange *exchange)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
@@ -147,7 +170,7 @@ static void http_files_redirect_to_slash(struct weir_http_exchange *exchange)
 	int size = snprintf(location, sizeof location, "%.*s/%s%.*s", (int)request->path.size,
 	        request->path.data, request->has_query ? "?" : "", (int)request->query.size,
 	        request->query.data ? request->query.data : "");
-	/* "//host" would be another site. */
+	/* "//host" would be the URL of another site. */
 	const char *start = location;
 	while (start[0] == '/' && start[1] == '/')
 		start++;
@@ -221,7 +244,7 @@ static void http_files_reply_allowed(
 		weir_http_reply_error(exchange, 405);
 }
 
-/* Of methods other than GET and HEAD: what else the target takes depends on what it is. */
+/* For methods other than GET and HEAD: the allowed ones depend on the type of the target. */
 static void http_files_on_target(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
 	(void)error;
@@ -254,9 +277,9 @@ static void http_files_handle(
 		weir_http_reply_error(exchange, 404);
 		return;
 	}
-	if (!files->attached) {
-		weir_tree_attach(files->tree, weir_http_loop(exchange));
-		files->attached = true;
+	if (!files->loop) {
+		files->loop = weir_http_loop(exchange);
+		weir_tree_attach(files->tree, files->loop);
 	}
 	request->files = files;
 	request->exchange = exchange;
@@ -267,7 +290,9 @@ static void http_files_handle(
 static void http_files_destroy(struct weir_http_handler *handler)
 {
 	struct files *files = WEIR_CONTAINER(handler, struct files, handler);
+	weir_timer_stop(&files->timer);
 	weir_tree_close(files->tree);
+	weir_http_compressed_cache_release(files->options.compressed_cache);
 	free((char *)files->options.index);
 	free((char *)files->options.fields);
 	free(files);
@@ -305,6 +330,8 @@ struct weir_http_handler *weir_http_files_create(
 	files->options = *options;
 	files->options.index = http_files_copy_text(options->index ? options->index : "");
 	files->options.fields = http_files_copy_text(options->fields ? options->fields : "");
+	if (options->compressed_cache)
+		weir_http_compressed_cache_hold(options->compressed_cache);
 	if (!files->options.index || !files->options.fields) {
 		http_files_destroy(&files->handler);
 		return NULL;

@@ -1,10 +1,11 @@
 /*
  * The file handler's parts:
  *
- *   files.c       which file answers a path: index, redirect, sibling, listing, or an error
- *   file_note.c   the fields of a file's replies, made once a file
- *   file_reply.c  what of the file is sent: all, ranges, nothing (304, 412, 416)
- *   listing.c     a directory as a page
+ *   files.c             path to file: index, redirect, sibling, listing, or an error
+ *   file_reply.c        the reply: fields, all of the file, ranges, nothing (304, 412, 416)
+ *   compressed_cache.c  the cache of compressed files
+ *   compressed_fill.c   how a reply fills the cache
+ *   listing.c           a directory as a page
  */
 #ifndef WEIR_HTTP_FILES_INTERNAL_H
 #define WEIR_HTTP_FILES_INTERNAL_H
@@ -15,17 +16,26 @@
 #include "etag.h"
 #include "mime.h"
 
-/* What is derived from a file once and used by all its replies. */
+/* Data that is derived from a file once and used by all its replies. */
 struct file_note {
 	const struct http_mime *mime;
 	int64_t modified_s;
-	/* 'W/' in front, for the tag of what is compressed on the fly */
+	/*
+	 * The cache of compressed files, held, or NULL; and the state of this file in it, as far as
+	 * this loop knows.
+	 */
+	struct weir_http_compressed_cache *cache;
+	const struct weir_file *file;
+	bool compressed; /* a reply was compressed on the fly */
+	bool filling;    /* a reply fills the cache now */
+	bool cached;     /* the cache may have the compressed file */
+	/* with 'W/' in front, for compressed replies */
 	char weak_etag[2 + WEIR_HTTP_ETAG_MAX];
 	size_t etag_size; /* without the W/ */
 	/*
-	 * `lines`, up to: type_size, Content-Type; coded_at, ETag, Accept-Ranges and perhaps Vary,
-	 * which are not those of what is compressed on the fly; plain_size, Last-Modified and the
-	 * site's own fields.
+	 * The fields in `lines`. Up to type_size: Content-Type. Up to coded_at: ETag, Accept-Ranges
+	 * and perhaps Vary, which a compressed reply replaces. Up to plain_size: Last-Modified and
+	 * the site's own fields.
 	 */
 	size_t type_size;
 	size_t coded_at;
@@ -33,24 +43,24 @@ struct file_note {
 	char lines[];
 };
 
-/* Smaller bodies are not worth compressing: one packet takes them as they are. */
+/* Smaller bodies are not compressed, since they fit one packet anyway. */
 enum {
 	FILE_COMPRESS_MIN = 256
 };
 
-/* Made at first use and kept with the file. `path` tells the type. NULL without memory. */
+/* Made at first use and stored with the file. The type follows from `path`. NULL without memory. */
 struct file_note *http_file_note(struct weir_file *file, struct weir_span path,
         const struct weir_http_files_options *options);
 
 /*
- * Replies with the regular file, held by the exchange until it ends; compressed on the fly where
- * that is allowed and useful. `sibling_of` is the type of what the file ("x.gz") is the compressed
- * form of, else NULL.
+ * Replies with a regular file, which the exchange holds until it ends; compressed on the fly where
+ * that is allowed and useful. If the file is a sibling ("x.gz"), `sibling_of` is the type of "x",
+ * else NULL.
  */
 void http_file_reply(struct weir_http_exchange *exchange, struct weir_file *file,
         struct file_note *note, bool may_compress, const struct http_mime *sibling_of);
 
-/* Replies that the file or directory cannot be had, by the error that says why. */
+/* Replies with the status for an error of the tree. */
 void http_file_error(struct weir_http_exchange *exchange, int error);
 
 /* Replies, now or later, with a page that lists the directory. */

@@ -1,6 +1,6 @@
 /*
- * Boundaries and form-data. A parameter given twice is refused: a filter before us may have looked
- * at the other one.
+ * Boundaries and form-data. A repeated parameter is refused, since a filter in front of this server
+ * may have used the other one.
  */
 #include <weir/error.h>
 

@@ -10,8 +10,9 @@
 #define WEIR_HTTP_BOUNDARY_MAX 70
 
 /*
- * The boundary of a multipart/… Content-Type: 1 to 70 of RFC 2046's characters, the last no space.
- * 0 or WEIR_E_SYNTAX (not multipart, or no such boundary, or two). *ret_boundary is in `buffer`.
+ * Finds the boundary of a multipart/… Content-Type: 1 to 70 of RFC 2046's characters, the last no
+ * space. *ret_boundary is in `buffer`. Returns 0, or WEIR_E_SYNTAX if the type is not multipart, or
+ * has no such boundary, or two.
  */
 int http_boundary_parse(struct weir_span content_type, char buffer[WEIR_HTTP_BOUNDARY_MAX],
         struct weir_span *ret_boundary);
@@ -22,14 +23,15 @@ struct http_disposition {
 };
 
 /*
- * Content-Disposition: form-data; name="…"; filename="…". Both spans are in `buffer`. A backslash
- * escapes only '"' and itself, since browsers send others as they are. filename* is ignored (RFC
- * 7578 4.2). 0; WEIR_E_SYNTAX (malformed, no name, one of them twice); WEIR_E_LIMIT (does not fit).
+ * Parses Content-Disposition: form-data; name="…"; filename="…". Both spans are in `buffer`. A
+ * backslash escapes only '"' and itself, since browsers do not escape others. filename* is ignored
+ * (RFC 7578 4.2). Returns 0; WEIR_E_SYNTAX if the field is malformed, has no name, or repeats one;
+ * or WEIR_E_LIMIT if it does not fit.
  */
 int http_disposition_parse(struct weir_span value, char *buffer, size_t capacity,
         struct http_disposition *ret_disposition);
 
-/* What follows the last '/' or '\'. Empty for names that are none: "", "." and "..". */
+/* Returns the part behind the last '/' or '\'; nothing for the names "", "." and "..". */
 struct weir_span http_filename_base(struct weir_span filename);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Form fields of a body, by a cutter whose requests end in '&'. A field that lies whole in what was
- * received is not copied; one that is encoded is decoded into the one buffer of the form.
+ * Form fields of a body, by a cutter whose requests end in '&'. A field that is whole in the input
+ * is not copied; one that is encoded is decoded into the one buffer of the form.
  *
  * Invariant: the receiver's end() is called exactly once after weir_http_form_receive has returned
- * 0, and no field() follows an error. What is left out: charsets. Fields are bytes.
+ * 0, and no field() follows an error. Left out: charsets; fields are bytes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ struct form_receive {
 	const struct weir_http_form_receiver *receiver;
 	void *context;
 	struct weir_buffer decoded; /* name and value of the current field */
-	int error;                  /* the first; no field is given any more */
+	int error;                  /* the first; no field follows it */
 };
 
 /* -- fields ------------------------------------------------------------------------------------ */
@@ -51,8 +51,11 @@ static int http_form_receive_field(struct form_receive *form, struct weir_span f
 static void http_form_receive_cut(struct weir_cutter *cutter, struct weir_span field)
 {
 	struct form_receive *form = WEIR_CONTAINER(cutter, struct form_receive, cutter);
-	if (form->error == 0)
-		form->error = http_form_receive_field(form, field);
+	if (form->error)
+		return;
+	form->error = http_form_receive_field(form, field);
+	if (form->error == WEIR_E_SYNTAX)
+		http_log_note_fault(form->exchange->loop_state, "not a field of a form", field);
 }
 
 static void http_form_receive_overflow(struct weir_cutter *cutter, int error)
@@ -87,14 +90,15 @@ static unsigned http_form_receive_status(int error)
 	return error == WEIR_E_SYNTAX ? 400 : 500;
 }
 
-/* With an error of the form's own: HTTP knows nothing of it, so the reply is made here. */
+/* HTTP does not know of an error in the form, so the reply is made here. */
 static void http_form_receive_end(struct form_receive *form, int error)
 {
 	struct weir_http_exchange *exchange = form->exchange;
 	form->receiver->end(form->context, error);
 	http_form_receive_destroy(form);
-	if (error && !exchange->replied)
+	if (error && !http_exchange_replied(exchange))
 		weir_http_reply_error(exchange, http_form_receive_status(error));
+	http_log_clear_fault(exchange->loop_state);
 }
 
 static void http_form_receive_on_piece(void *context, struct weir_span bytes)
@@ -104,18 +108,17 @@ static void http_form_receive_on_piece(void *context, struct weir_span bytes)
 	http_form_receive_feed(form, bytes);
 	if (form->error == 0)
 		return;
-	/* The exchange must not end within the reply, since its state is looked at behind it. */
-	bool handling = exchange->handling;
-	exchange->handling = true;
+	/* The exchange is used after the reply, so it must not be freed by it. */
+	enum http_handler_state before = http_exchange_enter_handler(exchange);
 	weir_http_discard(exchange);
-	if (exchange->replied)
-		http_body_unwanted(exchange);
+	if (http_exchange_replied(exchange))
+		http_body_drop(exchange);
 	http_form_receive_end(form, form->error);
-	exchange->handling = handling;
-	http_exchange_settle(exchange);
+	http_exchange_leave_handler(exchange, before);
+	http_exchange_free_if_unused(exchange);
 }
 
-/* An error that comes from HTTP is replied to by HTTP. */
+/* HTTP replies for errors of its own. */
 static void http_form_receive_on_end(void *context, int error)
 {
 	struct form_receive *form = context;

@@ -1,10 +1,10 @@
 /*
- * POST of a form to a directory: each of its files is streamed to the disk as it comes, so that
- * memory does not depend on their size. While a file is being opened, or the disk is slower than
- * the client, the parser is held and the connection not read.
+ * POST of a form to a directory. Each file is streamed to the disk as it comes, so that memory does
+ * not depend on its size. While a file is being opened, or the disk is slower than the client, the
+ * parser is paused and the connection is not read.
  *
- * Nothing appears before the form was complete. What is left out: the other fields of the form are
- * passed over, and no directory is made.
+ * No file appears before the form is complete. Left out: fields that are no files are skipped, and
+ * no directory is made.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,7 @@
 #include <weir/limits.h>
 #include <weir/list.h>
 
+#include "exchange.h"
 #include "form_upload.h"
 #include "parameter.h"
 
@@ -33,26 +34,42 @@ void http_form_fail(struct form_upload *form, unsigned status)
 	http_upload_refuse(exchange, status);
 }
 
+/* Refuses a form that breaks the grammar in `bytes`, and logs why. */
+static void form_upload_fail_malformed(
+        struct form_upload *form, const char *fault, struct weir_span bytes)
+{
+	struct http_loop *loop_state = form->exchange->loop_state;
+	http_log_note_fault(loop_state, fault, bytes);
+	http_form_fail(form, 400);
+	http_log_clear_fault(loop_state);
+}
+
 static unsigned http_form_upload_status_of(const struct form_upload *form, int error)
 {
 	if (form->status)
 		return form->status;
-	return error == WEIR_E_SYNTAX ? 400 : error == WEIR_E_LIMIT ? 413 : 500;
+	return error == WEIR_E_LIMIT ? 413 : 500;
 }
 
 /* -- parsing ----------------------------------------------------------------------------------- */
 
-/* On with the parser and the connection, or to the end; frees the form when that fails. */
+/* Continues parsing and reading, or commits the form. Frees the form after an error. */
 static void http_form_upload_go_on(struct form_upload *form, struct weir_span bytes)
 {
 	int error = form_parts_feed(&form->parts, bytes);
-	if (error < 0)
+	if (error == WEIR_E_SYNTAX && !form->status)
+		form_upload_fail_malformed(
+		        form, "a boundary or the header of a part in a form", bytes);
+	else if (error < 0)
 		http_form_fail(form, http_form_upload_status_of(form, error));
 	else if (form->awaited)
 		weir_http_pause(form->exchange);
 	else if (!form->body_ended)
 		weir_http_resume(form->exchange);
-	else if (!form_parts_complete(&form->parts) || form->count == 0)
+	else if (!form_parts_complete(&form->parts))
+		form_upload_fail_malformed(
+		        form, "a form without its closing boundary", WEIR_SPAN(""));
+	else if (form->count == 0)
 		http_form_fail(form, 400);
 	else
 		http_form_commit(form);
@@ -76,7 +93,7 @@ static int http_form_upload_refuse(struct form_upload *form, unsigned status)
 	return -ECANCELED;
 }
 
-/* What may be stored under this name: no path, nothing hidden, nothing that breaks a line. */
+/* A name must not be a path, begin with a dot or have control characters. */
 static bool http_form_upload_name_allowed(struct weir_span name)
 {
 	if (name.size == 0 || name.size > 255 || *name.data == '.')
@@ -146,7 +163,7 @@ static int http_form_upload_write_file(struct form_parts *parts, struct weir_spa
 	return result < 0 ? result : 0;
 }
 
-/* It is committed with the others. */
+/* All files are committed together. */
 static int http_form_upload_end_file(struct form_parts *parts)
 {
 	(void)parts;
@@ -177,7 +194,7 @@ static void http_form_upload_on_end(void *context, int error)
 	struct form_upload *form = context;
 	form->body_ended = true;
 	if (error < 0)
-		http_form_free(form); /* HTTP itself answers, if there is somebody left */
+		http_form_free(form); /* HTTP replies by itself, if the client is still there */
 	else
 		http_form_upload_go_on(form, WEIR_SPAN(""));
 }
@@ -198,7 +215,7 @@ static void http_form_upload_on_directory(
 		http_form_fail(form, 413);
 }
 
-/* 0, or why this is no form that could be stored. */
+/* Returns 0, or the status if this is not a form with files. */
 static unsigned http_form_upload_parse_type(const struct weir_http_exchange *exchange,
         char buffer[WEIR_HTTP_BOUNDARY_MAX], struct weir_span *ret_boundary)
 {

@@ -1,5 +1,5 @@
 /*
- * One form being received: its parts become uploads, which are put in their places when all of it
+ * A form that is being received. Its files become uploads, which are committed when all of the form
  * has come.
  */
 #ifndef WEIR_HTTP_FORM_UPLOAD_H
@@ -28,7 +28,7 @@ struct form_upload {
 	struct form_file *files[FORM_FILES_MAX];
 	unsigned count;
 	unsigned committed;
-	unsigned status; /* why a callback of the parser failed; 0: as its error says */
+	unsigned status; /* the status for the parser's error; 0: by its code */
 	bool body_ended;
 	struct form_file *awaited; /* not open yet, or its queue is full: nothing is parsed */
 };
@@ -39,7 +39,7 @@ void http_form_fail(struct form_upload *form, unsigned status);
 void http_form_free(struct form_upload *form);
 
 /* -- form_upload_commit.c -- */
-/* Puts the files in their places, in order, and replies. */
+/* Commits the files in order, and replies. */
 void http_form_commit(struct form_upload *form);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * The end of a form: its files are put in their places one after the other, in the order of the
- * form. If one cannot be, those before it stay (they may have replaced others, and cannot be taken
- * back), it and those behind it do not appear, and the reply is the error.
+ * The end of a form: its files are committed one after the other, in the order of the form. If one
+ * fails, the reply is its error, and the later ones do not appear. Those before it stay, since they
+ * may have replaced other files, and cannot be undone.
  *
- * The reply is 201 with the names, each escaped as a relative reference, one a line; or for a
+ * The reply is 201 with the names, one in each line, escaped as relative references; or, for a
  * browser, which asks for HTML, 303 to the directory.
  */
 #include <errno.h>
@@ -15,7 +15,7 @@
 
 #include "accept.h"
 #include "form_upload.h"
-#include "location.h"
+#include "escape.h"
 
 enum {
 	LIST_MAX = FORM_FILES_MAX * (255 * 3 + 3)
@@ -23,7 +23,7 @@ enum {
 
 /* -- the reply --------------------------------------------------------------------------------- */
 
-/* One element of Accept, "text/html;q=0.9": is it HTML, and wanted at all? */
+/* Returns whether an element of Accept, as "text/html;q=0.9", accepts HTML. */
 static bool http_form_upload_commit_names_html(struct weir_span element)
 {
 	struct weir_span type, parameter;
@@ -54,7 +54,7 @@ static bool http_form_upload_commit_wants_html(const struct weir_http_request *r
 	return false;
 }
 
-/* The directory's path, with '/' at its end. 0 or an error. */
+/* Composes the directory's path, with '/' at its end. Returns 0 or an error. */
 static int http_form_upload_commit_add_location(struct weir_http_exchange *exchange)
 {
 	const size_t limit = WEIR_HTTP_REPLY_FIELDS_MAX;

@@ -1,15 +1,15 @@
 /*
- * The parser of forms: a cutter whose terminator is the boundary, CRLF in front of it included. The
- * very first boundary has none to stand behind, so that one is put in front of the body.
+ * The parser of forms: a cutter whose terminator is the boundary, with the CRLF in front of it. The
+ * first boundary has no CRLF in front, so one is fed to the cutter before the body.
  *
- * Invariant: the cutter's terminator is the one of `state`. A boundary is followed by "--", or by CRLF
- * with spaces and tabs before it (RFC 2046 5.1.1), and a part needs its Content-Disposition. A part
- * inside a part (multipart/mixed) is a file like another.
+ * Invariant: the cutter's terminator is the one of `state`. A boundary is followed by "--", or by
+ * CRLF with spaces and tabs before it (RFC 2046 5.1.1). A part must have a Content-Disposition. A
+ * part within a part (multipart/mixed) is treated as a file.
  */
 #include <weir/error.h>
 #include <weir/list.h>
 
-#include "chunk.h"
+#include "framing.h"
 #include "form_upload_parts.h"
 
 static struct form_parts *http_form_upload_parts_parts_of(const struct weir_cutter *cutter)
@@ -23,7 +23,7 @@ static void http_form_upload_parts_fail(struct form_parts *parts, int error)
 		parts->error = error;
 }
 
-/* What follows a boundary: "--", or a CRLF that may be padded. */
+/* The bytes behind a boundary: "--", or a CRLF that may be padded. */
 static enum weir_scan http_form_upload_parts_scan_boundary_end(struct weir_terminator *terminator,
         struct weir_span data, size_t seen, uint64_t before, struct weir_cut *ret)
 {
@@ -95,7 +95,7 @@ static int http_form_upload_parts_note_disposition(struct form_parts *parts, str
 	return error;
 }
 
-/* RFC 7578 4.7 has done away with it, and to decode base64 that is none would be worse. */
+/* RFC 7578 4.7 has deprecated the field, so only encodings that change nothing are accepted. */
 static int http_form_upload_parts_check_encoding(struct weir_span value)
 {
 	bool verbatim = weir_span_equal_nocase(value, WEIR_SPAN("binary")) ||
@@ -120,7 +120,7 @@ static int http_form_upload_parts_header_line(struct form_parts *parts, struct w
 	return 0;
 }
 
-/* A file field in which nothing was chosen has an empty name. */
+/* A file field in which no file was chosen has an empty name. */
 static int http_form_upload_parts_end_header(struct form_parts *parts)
 {
 	bool file = parts->filename.size > 0;
@@ -201,7 +201,7 @@ void form_parts_init(
 	memcpy(parts->delimiter + 4, boundary.data, boundary.size);
 	weir_cutter_init(&parts->cutter, weir_until_line_end(), FORM_HEADER_MAX);
 	http_form_upload_parts_await(parts, FORM_PREAMBLE);
-	/* Kept by the cutter: as if the body stood behind a line of its own. */
+	/* The cutter stores it, as if a line preceded the body. */
 	http_form_upload_parts_fail(
 	        parts, weir_cutter_feed(&parts->cutter, &cutter_type, WEIR_SPAN("\r\n")));
 }

@@ -1,11 +1,11 @@
 /*
- * The parts of a form (multipart/form-data, RFC 7578) in a stream of bytes, in whatever pieces.
+ * The parts of a form (multipart/form-data, RFC 7578) in a stream of bytes.
  *
  *   preamble CRLF --boundary CRLF header CRLF CRLF file CRLF --boundary -- epilogue
  *                 └ the cutter's delimiter          └ and here again
  *
- * Of the parts, those with a file name are files; the others, the fields of the form, are passed
- * over. Life cycle: init, feed up to the end of the body or an error, free.
+ * Parts with a file name are files; the others are fields, and are skipped. Life cycle: init, feed
+ * up to the end of the body or an error, free.
  */
 #ifndef WEIR_HTTP_FORM_UPLOAD_PARTS_H
 #define WEIR_HTTP_FORM_UPLOAD_PARTS_H
@@ -24,26 +24,26 @@ struct form_parts;
 
 /* Each returns 0, or a negative error that ends the parsing: feed returns it. */
 struct form_parts_type {
-	/* A file begins; its name is as the client sent it, maybe with a path. */
+	/* A file begins. Its name is unchanged from the client, maybe with a path. */
 	int (*begin)(struct form_parts *parts, struct weir_span filename);
 	/* The next bytes of it, never none. */
 	int (*bytes)(struct form_parts *parts, struct weir_span bytes);
 	/* All of it has come. */
 	int (*end)(struct form_parts *parts);
-	/* Nothing may be called now; what has come is kept, up to the next feed. NULL: never. */
+	/* Returns whether parsing is paused until the next feed. NULL: never. */
 	bool (*held)(const struct form_parts *parts);
 };
 
 enum form_state {
 	FORM_PREAMBLE,
-	FORM_BOUNDARY, /* behind one: another part, or the end */
+	FORM_BOUNDARY, /* behind a boundary: another part, or the end */
 	FORM_HEADER,
 	FORM_FILE,
 	FORM_FIELD,
 	FORM_EPILOGUE, /* complete */
 };
 
-/* Embedded by who receives a form. The fields are the parser's own. */
+/* Embedded by the receiver of a form. The fields are the parser's own. */
 struct form_parts {
 	struct weir_cutter cutter;
 	const struct form_parts_type *type;
@@ -62,12 +62,13 @@ void form_parts_init(
         struct form_parts *parts, const struct form_parts_type *type, struct weir_span boundary);
 
 /*
- * 0; WEIR_E_SYNTAX: this is no form; WEIR_E_LIMIT: more than one of the bounds above; -ENOMEM; or
- * what a callback said. Empty `bytes`: goes on after having been held.
+ * Parses the next bytes; empty `bytes` continue after a pause. Returns 0; WEIR_E_SYNTAX if this is
+ * not a form; WEIR_E_LIMIT if it exceeds one of the bounds above; -ENOMEM; or the error of a
+ * callback.
  */
 int form_parts_feed(struct form_parts *parts, struct weir_span bytes);
 
-/* The closing boundary has come; whatever follows is ignored. */
+/* Returns whether the closing boundary has come. All bytes behind it are ignored. */
 bool form_parts_complete(const struct form_parts *parts);
 
 void form_parts_free(struct form_parts *parts);

@@ -1,10 +1,10 @@
 /*
- * A directory as a page: a generator that writes a row an entry, as the entries come from the disk
- * in batches. It holds one batch, so that a directory of 100,000 entries costs what one of ten does
- * and starts arriving at once. The reply is made with the first batch, so that a directory that
- * cannot be read has an error for an answer.
+ * A directory as a page: a generator that writes a row for each entry, as entries are read from the
+ * disk in batches. It holds one batch, so that a directory of 100,000 entries needs as much memory
+ * as one of ten, and its page begins at once. The reply is made with the first batch, so that a
+ * directory that cannot be read is replied to with an error.
  *
- * Up to WEIR_DIRECTORY_SORT_MAX names are sorted; a larger directory comes in its own order.
+ * Up to WEIR_DIRECTORY_SORT_MAX names are sorted; a larger directory is listed in its own order.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #include "escape.h"
 #include "files.h"
 
-/* The longest name there is, with every byte escaped, twice, and what stands around it. */
+/* The longest name, with every byte escaped, twice, and the markup around it. */
 enum {
 	NAME_MAX_SIZE = 256,
 	ROW_MAX = NAME_MAX_SIZE * (6 + 3) + 256,
@@ -43,7 +43,7 @@ struct http_listing {
 	const struct weir_directory_entry *entries;
 	size_t count;
 	size_t next;
-	size_t url_size; /* of the directory's path, escaped as the client did */
+	size_t url_size; /* of the directory's path, escaped as by the client */
 	/* A piece of text that did not fit the output at once. */
 	char *text;
 	size_t text_size;
@@ -64,9 +64,9 @@ static void http_listing_close(void *context, enum weir_close_reason why)
 	http_listing_free(context);
 }
 
-/* -- names -------------------------------------------------------------------------------------- */
+/* -- names ------------------------------------------------------------------------------------- */
 
-/* The size of the UTF-8 sequence at the front (RFC 3629), or 0. */
+/* Returns the size of the UTF-8 sequence at the front (RFC 3629), or 0. */
 static size_t http_listing_utf8_size(struct weir_span text)
 {
 	uint8_t first = (uint8_t)*text.data;
@@ -87,7 +87,10 @@ static bool http_listing_is_control(char c)
 	return (uint8_t)c < 0x20 || c == 0x7f;
 }
 
-/* As HTML. Control characters, and what is not UTF-8, become \xHH. `buffer` has six bytes a byte. */
+/*
+ * Escapes a name for HTML. Control characters, and bytes that are not UTF-8, become \xHH. `buffer`
+ * has six bytes for each byte.
+ */
 static size_t http_listing_show(struct weir_span text, char *buffer)
 {
 	size_t size = 0, put;
@@ -105,7 +108,7 @@ static size_t http_listing_show(struct weir_span text, char *buffer)
 	return size;
 }
 
-/* What the server itself would refuse is no link: a path with control characters, or too long a one. */
+/* A name is no link if the server would refuse its path: with control characters, or too long. */
 static bool http_listing_linkable(const struct http_listing *listing,
         const struct weir_directory_entry *entry, size_t url_size)
 {
@@ -168,7 +171,7 @@ static size_t http_listing_format_row(const struct http_listing *listing,
 
 /* -- the generator ----------------------------------------------------------------------------- */
 
-/* Puts what is left of `text`. True when none is. */
+/* Puts the rest of `text`. Returns whether all of it was put. */
 static bool http_listing_put_text(struct http_listing *listing, struct weir_output *out)
 {
 	size_t left = listing->text_size - listing->text_put;
@@ -215,7 +218,7 @@ static bool http_listing_next_text(struct http_listing *listing)
 
 static enum weir_more http_listing_more(void *context, struct weir_output *out);
 
-/* With the first batch, or because there is none. */
+/* Replies, with the first batch or with the error. */
 static void http_listing_send(struct http_listing *listing, int error)
 {
 	struct weir_http_exchange *exchange = listing->exchange;
@@ -284,8 +287,10 @@ static enum weir_more http_listing_more(void *context, struct weir_output *out)
 static struct http_listing *http_listing_create(struct weir_http_exchange *exchange,
         struct weir_tree *tree, struct weir_file *file, bool hidden)
 {
-	struct weir_directory_options options = {
-	        .details = true, .sort_max = WEIR_DIRECTORY_SORT_MAX, .tree = tree};
+	struct weir_directory_options options = {.details = true,
+	        .sort_max = WEIR_DIRECTORY_SORT_MAX,
+	        .tree = tree,
+	        .check_lookups = true};
 	struct weir_span path = weir_http_path(exchange);
 	struct http_listing *listing = calloc(1, sizeof *listing + path.size + 1);
 	if (!listing)

@@ -1,6 +1,6 @@
 /*
- * Routes: a table that is searched from its start. Nothing is compiled and nothing is allocated for
- * a request: an exchange remembers its route, and the values in its path are found by matching
+ * Routes: a table that is searched from its start. Nothing is compiled, and nothing is allocated
+ * for a request. An exchange stores its route, and the values in its path are found by matching
  * again, so that they are right after the path was copied.
  */
 #include <stdlib.h>
@@ -20,7 +20,7 @@ struct routes {
 
 /* -- paths ------------------------------------------------------------------------------------- */
 
-/* Whether the segment is "{name}" or "{name...}", of which the name and what it stands for follow. */
+/* Returns whether the segment is "{name}" or "{name...}", its name, and which of the two. */
 static bool http_routes_parameter(
         struct weir_span segment, struct weir_span *ret_name, bool *ret_rest)
 {
@@ -34,7 +34,10 @@ static bool http_routes_parameter(
 	return true;
 }
 
-/* Whether the path fits; *ret is the value of the parameter `wanted`, if the pattern has it. */
+/*
+ * Returns whether the path matches, and in *ret the value of the parameter `wanted`, if there is
+ * one.
+ */
 static bool http_routes_fit(struct weir_span pattern, struct weir_span path,
         struct weir_span wanted, struct weir_span *ret)
 {

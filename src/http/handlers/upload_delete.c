@@ -1,5 +1,5 @@
 /*
- * DELETE: a file is removed, and its directory synced, before the 204. Directories are left alone.
+ * DELETE: a file is removed, and its directory synced, before the 204. Directories are not removed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -43,7 +43,7 @@ static void http_upload_delete_remove_file(struct upload_removal *removal)
 	struct weir_tree *tree = removal->handler->tree;
 	struct weir_http_exchange *exchange = removal->exchange;
 	bool conditional = http_upload_is_conditional(weir_http_request(exchange));
-	if (conditional && http_exchange_keep_now(exchange) < 0) {
+	if (conditional && http_exchange_copy_request_now(exchange) < 0) {
 		http_upload_delete_finish(removal, 503);
 		return;
 	}
@@ -80,7 +80,7 @@ void http_upload_delete(struct http_upload *upload, struct weir_http_exchange *e
 	removal->handler = upload;
 	removal->exchange = exchange;
 	/*
-	 * What cannot be opened can be removed all the same: looked at only if that is asked for.
+	 * A file need not be readable to be removed: it is opened only for a condition.
 	 */
 	if (http_upload_is_conditional(weir_http_request(exchange)))
 		http_upload_check(

@@ -1,15 +1,24 @@
 /*
- * The upload handler: which requests it is for, and how it says no. Names that begin with a dot can
- * be neither written nor removed: the store's temporary files are among them. What it leaves out:
- * making directories, and partial PUT (RFC 9110 14.5), which nobody could do safely.
+ * The upload handler: the requests that it matches, and its refusals. Names that begin with a dot
+ * can be neither written nor removed, since the store's temporary files are among them. Left out:
+ * making directories, and partial PUT (RFC 9110 14.5), which cannot be done safely.
+ *
+ * Preconditions: the existing file is looked up and compared with the conditions of the request
+ * before the body is received, to spare the client a body in vain. The comparison that counts is
+ * http_upload_holds, which the store calls in one step with the change.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include <weir/error.h>
 #include <weir/limits.h>
 #include <weir/list.h>
+#include <weir/tree.h>
 
+#include "conditional.h"
+#include "etag.h"
 #include "prefix.h"
 #include "upload_handler.h"
 
@@ -110,7 +119,7 @@ unsigned http_upload_status(int error)
 void http_upload_refuse(struct weir_http_exchange *exchange, unsigned status)
 {
 	weir_http_discard(exchange);
-	/* Files take no forms, and directories nothing else. */
+	/* Forms are posted to directories only, and PUT is for files only. */
 	if (status == 405)
 		weir_http_allow(exchange, weir_http_request(exchange)->method == WEIR_HTTP_POST
 		                                  ? WEIR_HTTP_TARGET_FILE
@@ -151,4 +160,66 @@ struct weir_http_handler *weir_http_upload_create(
 	if (size)
 		memcpy(upload->text, options->prefix, size);
 	return &upload->handler;
+}
+
+/* -- preconditions ----------------------------------------------------------------------------- */
+
+bool http_upload_is_conditional(const struct weir_http_request *request)
+{
+	return request->first[WEIR_HTTP_IF_MATCH] || request->first[WEIR_HTTP_IF_NONE_MATCH] ||
+	       request->first[WEIR_HTTP_IF_UNMODIFIED_SINCE];
+}
+
+static unsigned http_upload_condition_check(
+        struct weir_http_exchange *exchange, const struct weir_file *file)
+{
+	struct http_validators validators = {.exists = file};
+	char etag[WEIR_HTTP_ETAG_MAX];
+	if (file) {
+		validators.has_modified = true;
+		validators.modified = file->mtime.tv_sec;
+		validators.etag = weir_span(etag, http_etag_format(file, etag));
+	}
+	return (unsigned)http_conditional_check(
+	        weir_http_request(exchange), &validators, time(NULL));
+}
+
+/*
+ * On the work pool: the request was copied before, and does not change
+ * (http_exchange_copy_request_now).
+ */
+int http_upload_holds(void *context, const struct stat *there)
+{
+	struct weir_file file = {0};
+	if (there) {
+		file.size = (uint64_t)there->st_size;
+		file.mtime = there->st_mtim;
+	}
+	return http_upload_condition_check(context, there ? &file : NULL) ? -ECANCELED : 0;
+}
+
+static void http_upload_condition_on_found(
+        struct weir_lookup *lookup, int error, struct weir_file *file)
+{
+	struct upload_condition *condition =
+	        WEIR_CONTAINER(lookup, struct upload_condition, lookup);
+	unsigned status = 0;
+	/* A dangling link, or one out of the root, is replaced like any other link. */
+	if (error < 0 && error != -ENOENT && error != -EXDEV && error != -ELOOP)
+		status = http_upload_status(error);
+	else if (file && file->kind == WEIR_FILE_DIRECTORY)
+		status = 405;
+	else
+		status = http_upload_condition_check(condition->exchange, file);
+	condition->done(condition, status, file);
+}
+
+void http_upload_check(struct upload_condition *condition, struct weir_tree *tree,
+        struct weir_http_exchange *exchange,
+        void (*done)(struct upload_condition *condition, unsigned status, bool exists))
+{
+	condition->exchange = exchange;
+	condition->done = done;
+	weir_tree_lookup(tree, &condition->lookup, weir_http_path(exchange).data,
+	        http_upload_condition_on_found);
 }

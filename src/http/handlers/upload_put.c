@@ -3,10 +3,10 @@
  *
  *   look ─▶ begin ─▶ ready ─▶ receive, piece by piece ─▶ commit ─▶ 201 or 204
  *
- * The body is asked for only when the file is open and there is room for it, so that a client that
- * waits for 100 Continue hears of a full disk before it has sent anything. The conditions of the
- * request are checked again in one step with the commit: of several clients that change the same
- * version one succeeds, and the others get 412.
+ * The body is received only when the file is open and has room on the disk. So a client that waits
+ * for 100 Continue learns of a full disk before it sends the body. The conditions of the request
+ * are checked again in one step with the commit: of several clients that change one version, one
+ * succeeds, and the others get 412.
  */
 #include <stdlib.h>
 
@@ -65,7 +65,7 @@ static void http_upload_put_on_piece(void *context, struct weir_span bytes)
 		        put, result == WEIR_E_LIMIT ? 413 : http_upload_status(result));
 }
 
-/* A body that breaks off is answered by HTTP itself, if there still is somebody to answer. */
+/* HTTP replies for a body that breaks off, if the client is still there. */
 static void http_upload_put_on_end(void *context, int error)
 {
 	struct put *put = context;
@@ -96,7 +96,7 @@ static void http_upload_put_on_ready(void *context, int error)
 static void http_upload_put_begin(struct put *put)
 {
 	bool conditional = http_upload_is_conditional(weir_http_request(put->exchange));
-	if (conditional && http_exchange_keep_now(put->exchange) < 0) {
+	if (conditional && http_exchange_copy_request_now(put->exchange) < 0) {
 		http_upload_put_fail(put, 503);
 		return;
 	}
@@ -130,7 +130,7 @@ static void http_upload_put_on_checked(
 		http_upload_put_begin(put);
 }
 
-/* 0, or why the request cannot be one for a file, whatever the tree holds. */
+/* Returns 0, or the status if the request is wrong whatever the tree holds. */
 static unsigned http_upload_put_refusal(const struct weir_http_exchange *exchange)
 {
 	const struct weir_http_request *request = weir_http_request(exchange);
@@ -141,7 +141,7 @@ static unsigned http_upload_put_refusal(const struct weir_http_exchange *exchang
 		return 405;
 	if (weir_http_path_is_hidden(exchange))
 		return 403;
-	/* Stored as it is, it would be served as what it is not. */
+	/* Stored with its coding, the file would be served without Content-Encoding. */
 	if (coding.size && !weir_span_equal_nocase(coding, WEIR_SPAN("identity")))
 		return 415;
 	return 0;

@@ -1,6 +1,6 @@
 /*
- * Accept-Encoding. A malformed element is dropped alone: the worst that follows is a reply that is
- * not compressed. What is left out: any coding that this server does not produce.
+ * Accept-Encoding. Only the malformed element is ignored: at worst, the reply is not compressed.
+ * Left out: codings that this server does not produce.
  */
 #include "accept.h"
 #include "syntax.h"
@@ -21,7 +21,7 @@ int16_t http_weight_parse(struct weir_span text)
 	return weight <= 1000 ? (int16_t)weight : -1;
 }
 
-/* What follows the coding: nothing, or OWS ";" OWS "q=" weight. */
+/* The rest behind the coding: nothing, or OWS ";" OWS "q=" weight. */
 static int16_t http_accept_parse_weight(struct weir_span text)
 {
 	if (text.size == 0)
@@ -63,7 +63,7 @@ enum http_coding http_accept_choose(const struct http_accept *accept)
 	int gzip = accept->gzip >= 0 ? accept->gzip : accept->any;
 	int identity = accept->identity;
 	/*
-	 * Not listed, identity is acceptable unless "*" excludes it; nothing says that it is liked.
+	 * Not listed, identity is acceptable unless "*" excludes it; it has the lowest weight then.
 	 */
 	if (identity < 0)
 		identity = accept->any == 0 ? 0 : 1;

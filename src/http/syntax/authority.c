@@ -1,6 +1,6 @@
 /*
- * Authorities, checked byte by byte: whatever passes may be compared, logged and looked up without
- * further thought. What is left out: names are neither decoded nor resolved.
+ * Authorities, checked byte by byte: an accepted one may be compared, logged and looked up without
+ * further checks. Left out: names are neither decoded nor resolved.
  */
 #include <arpa/inet.h>
 
@@ -9,7 +9,7 @@
 #include "authority.h"
 #include "syntax.h"
 
-/* The size of "[address]" at the front, or 0. */
+/* Returns the size of "[address]" at the front, or 0. */
 static size_t http_authority_bracketed(struct weir_span text)
 {
 	char address[INET6_ADDRSTRLEN];
@@ -23,7 +23,7 @@ static size_t http_authority_bracketed(struct weir_span text)
 	return inet_pton(AF_INET6, address, &ignored) == 1 ? size + 2 : 0;
 }
 
-/* The size of the registered name at the front, or 0. An IPv4 address is one, too. */
+/* Returns the size of the registered name at the front, or 0. An IPv4 address is one, too. */
 static size_t http_authority_registered(struct weir_span text)
 {
 	size_t size = 0;

@@ -5,10 +5,10 @@
 #include <weir/span.h>
 
 /*
- * The host is a registered name, an IPv4 address or an IPv6 address in brackets, never empty; user
- * information is refused (RFC 9110 4.2.4), and so are IPvFuture and zones. *ret_host keeps its
- * brackets; *ret_port is -1 without a port or with an empty one, else at most 65535.
- * 0 or WEIR_E_SYNTAX.
+ * Parses an authority. The host is a registered name, an IPv4 address or an IPv6 address in
+ * brackets, and is never empty. User information is refused (RFC 9110 4.2.4), and so are IPvFuture
+ * and zones. *ret_host includes the brackets. *ret_port is -1 if there is no port or an empty one,
+ * else at most 65535. Returns 0 or WEIR_E_SYNTAX.
  */
 int http_authority_parse(struct weir_span authority, struct weir_span *ret_host, int *ret_port);
 

@@ -1,6 +1,6 @@
 /*
- * Basic credentials. Of several encodings of the same bytes only the canonical one is taken, so
- * that a failed attempt looks the same to whatever counts attempts by the header.
+ * Basic credentials. Of several encodings of the same bytes only the canonical one is accepted, so
+ * that a filter that counts attempts by the header counts them right.
  */
 #include <weir/base64.h>
 #include <weir/error.h>

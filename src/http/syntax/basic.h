@@ -11,9 +11,10 @@ struct http_basic {
 };
 
 /*
- * Decodes into `buffer`, in which both spans lie; clear it (explicit_bzero) when the password was
- * checked, and after a failure too. Base64 has to be exact: padded, no white space, unused bits 0.
- * 0; WEIR_E_SYNTAX (another scheme, malformed, control characters); WEIR_E_LIMIT (does not fit).
+ * Decodes into `buffer`, in which both spans lie. The caller clears it (explicit_bzero) after the
+ * check of the password, and after an error too. Base64 must be canonical: padded, without white
+ * space, unused bits 0. Returns 0; WEIR_E_SYNTAX for another scheme, a malformed value or control
+ * characters; or WEIR_E_LIMIT if it does not fit.
  */
 int http_basic_parse(struct weir_span authorization, char buffer[WEIR_HTTP_BASIC_MAX],
         struct http_basic *ret_basic);

@@ -1,7 +1,7 @@
 /*
- * Preconditions. Commas may stand inside a tag, so that lists of tags are read by the grammar and
- * not by cutting at commas. What is left out: dates are never taken as better than tags, since a
- * file may change twice a second.
+ * Preconditions. A tag may contain commas, so lists of tags are parsed by the grammar and not cut
+ * at commas. Left out: dates are never treated as strong validators, since a file may change twice
+ * a second.
  */
 #include <weir/error.h>
 
@@ -15,7 +15,7 @@ enum match {
 	MALFORMED
 };
 
-/* The size of the entity-tag at the front (RFC 9110 8.8.3), or 0. */
+/* Returns the size of the entity-tag at the front (RFC 9110 8.8.3), or 0. */
 static size_t http_conditional_tag_size(struct weir_span text)
 {
 	size_t at = weir_span_starts(text, WEIR_SPAN("W/")) ? 2 : 0;
@@ -31,7 +31,7 @@ static size_t http_conditional_tag_size(struct weir_span text)
 	return 0;
 }
 
-/* RFC 9110 8.8.3.2: strong comparison fails where either is weak; weak comparison drops the W/. */
+/* RFC 9110 8.8.3.2: strong comparison fails if either is weak; weak comparison ignores W/. */
 static bool http_conditional_tags_equal(struct weir_span a, struct weir_span b, bool strong)
 {
 	bool a_weak = weir_span_starts(a, WEIR_SPAN("W/"));
@@ -66,7 +66,7 @@ static enum match http_conditional_match_list(
 	}
 }
 
-/* All fields of the kind as one list; "*" stands for any representation that exists. */
+/* Compares with all fields of the kind as one list; "*" matches any existing representation. */
 static enum match http_conditional_match_tags(const struct weir_http_request *request,
         enum weir_http_known kind, const struct http_validators *validators, bool strong)
 {
@@ -89,7 +89,7 @@ static enum match http_conditional_match_tags(const struct weir_http_request *re
 	return found;
 }
 
-/* The date of the only field of that kind. */
+/* Reads the date of the only field of that kind. */
 static bool http_conditional_get_date(const struct weir_http_request *request,
         enum weir_http_known kind, int64_t now, int64_t *ret)
 {
@@ -99,7 +99,9 @@ static bool http_conditional_get_date(const struct weir_http_request *request,
 	return http_date_parse(field->value, now, ret) == 0;
 }
 
-/* Steps 1 and 2 of RFC 9110 13.2.2: is it still what the client believes it to be? */
+/*
+ * Steps 1 and 2 of RFC 9110 13.2.2: whether the representation is the one that the client expects.
+ */
 static bool http_conditional_still_expected(const struct weir_http_request *request,
         const struct http_validators *validators, int64_t now)
 {

@@ -1,7 +1,7 @@
 /*
- * Dates by arithmetic on days (the proleptic Gregorian calendar, years counted from March, so that
- * the leap day comes last). Reading is by fixed positions: each format has one width for each
- * field.
+ * Dates by arithmetic on days, in the proleptic Gregorian calendar. Years begin in March, so that
+ * the leap day is the last. Fields are read at fixed positions, since each format has one width for
+ * each field.
  */
 #include <weir/error.h>
 
@@ -82,7 +82,7 @@ void http_date_format(int64_t seconds, char text[WEIR_HTTP_DATE_SIZE + 1])
 	http_date_put2(text + 23, second % 60);
 }
 
-/* Compares with a pattern in which '0' stands for any digit and '*' for any byte. */
+/* Compares with a pattern in which '0' matches any digit and '*' any byte. */
 static bool http_date_has_shape(struct weir_span text, const char *shape)
 {
 	if (text.size != strlen(shape))
@@ -109,13 +109,13 @@ static int http_date_get_month(const char *from)
 	return 0;
 }
 
-/* The checks that all formats share; `name` is the day of the week as it stands in the text. */
+/* The checks that all formats share; `name` is the day of the week in the text. */
 static int http_date_finish(
         struct civil date, struct weir_span name, const char *time, int64_t *ret_seconds)
 {
 	int hour = http_date_get2(time), minute = http_date_get2(time + 3),
 	    second = http_date_get2(time + 6);
-	/* A leap second is 60; day 31 of a shorter month is of the next one by arithmetic. */
+	/* A leap second is 60; day 31 of a shorter month becomes a day of the next month. */
 	if (date.month == 0 || date.day == 0 || hour > 23 || minute > 59 || second > 60)
 		return WEIR_E_SYNTAX;
 	int64_t days = http_date_days_of(date);
@@ -145,7 +145,7 @@ static int http_date_parse_rfc850(struct weir_span text, int64_t now, int64_t *r
 	struct civil today = http_date_civil_of(now / DAY);
 	struct civil date = {.month = http_date_get_month(at + 4), .day = http_date_get2(at + 1)};
 	date.year = today.year - today.year % 100 + http_date_get2(at + 8);
-	/* Of the years that end so, the latest one at most 50 years ahead. */
+	/* Returns the latest year with these two digits that is at most 50 years ahead. */
 	if (date.year + 100 <= today.year + 50)
 		date.year += 100;
 	if (date.year > today.year + 50 ||

@@ -1,7 +1,7 @@
 /*
- * The entity-tag of a file, of its size and its time of change: it needs no bytes to be read, and
- * two servers with copies of the same files (their times kept) give the same tags. What it leaves
- * out: the inode, which would differ there.
+ * The entity-tag of a file, made of its size and time of modification. No bytes must be read for
+ * it, and two servers with copies of the same files, with equal times, give equal tags. Left out:
+ * the inode, which would differ between them.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,8 +1,10 @@
 /*
- * Body framing and connection options. Where two readings of a message are possible, it is refused:
- * one proxy before us that chose the other reading is enough for an attack. So, stricter than RFC
- * 9112 asks, equal duplicates of Content-Length are refused as well, and chunked is the only
- * coding.
+ * Body framing and connection options. An ambiguous message is refused: a proxy in front of this
+ * server that reads it otherwise would allow request smuggling. So, more strictly than RFC 9112,
+ * equal duplicates of Content-Length are refused as well, and chunked is the only coding.
+ *
+ * Chunk lines are parsed strictly by the grammar: bytes behind the size that one implementation
+ * skips are data for another. White space is allowed only where RFC 9112 7.1.1 has BWS.
  */
 #include <weir/error.h>
 
@@ -89,7 +91,7 @@ static void http_framing_find_options(struct weir_http_request *request)
 static int http_framing_find_expectation(struct weir_http_request *request)
 {
 	const struct weir_http_field *field = NULL;
-	/* RFC 9110 10.1.1: a client of HTTP/1.0 cannot take an interim response. */
+	/* RFC 9110 10.1.1: an HTTP/1.0 client does not understand an interim response. */
 	if (request->minor == 0)
 		return 0;
 	while ((field = weir_http_request_next(request, WEIR_HTTP_EXPECT, field)))
@@ -114,4 +116,68 @@ int http_framing_find(struct weir_http_request *request, uint64_t repeated)
 	if (request->first[WEIR_HTTP_CONNECTION])
 		http_framing_find_options(request);
 	return request->first[WEIR_HTTP_EXPECT] ? http_framing_find_expectation(request) : 0;
+}
+
+/* -- the lines of a chunked body --------------------------------------------------------------- */
+
+/* Returns the size of the extension at the front, BWS ";" BWS name [ BWS "=" BWS value ], or 0. */
+static size_t http_chunk_extension_size(struct weir_span text)
+{
+	struct weir_span rest = http_skip_space(text), value;
+	if (rest.size == 0 || *rest.data != ';')
+		return 0;
+	rest = http_skip_space(weir_span_skip(rest, 1));
+	size_t size = http_run(rest, WEIR_HTTP_TCHAR);
+	if (size == 0)
+		return 0;
+	rest = weir_span_skip(rest, size);
+	value = http_skip_space(rest);
+	if (value.size && *value.data == '=') {
+		value = http_skip_space(weir_span_skip(value, 1));
+		size = http_run(value, WEIR_HTTP_TCHAR);
+		if (size == 0)
+			size = http_quoted(value);
+		if (size == 0)
+			return 0;
+		rest = weir_span_skip(value, size);
+	}
+	return text.size - rest.size;
+}
+
+int http_chunk_parse(struct weir_span line, uint64_t *ret_size)
+{
+	uint64_t size = 0;
+	if (line.size > WEIR_HTTP_CHUNK_LINE_MAX)
+		return WEIR_E_LIMIT;
+	size_t digits = http_run(line, WEIR_HTTP_XDIGIT);
+	if (digits == 0)
+		return WEIR_E_SYNTAX;
+	if (digits > 16)
+		return WEIR_E_LIMIT;
+	for (size_t i = 0; i < digits; i++)
+		size = size << 4 | http_hex(line.data[i]);
+	struct weir_span rest = weir_span_skip(line, digits);
+	while (rest.size) {
+		size_t extension = http_chunk_extension_size(rest);
+		if (extension == 0)
+			return WEIR_E_SYNTAX;
+		rest = weir_span_skip(rest, extension);
+	}
+	if (size > INT64_MAX)
+		return WEIR_E_LIMIT;
+	*ret_size = size;
+	return 0;
+}
+
+int http_trailer_parse(struct weir_span line, struct weir_http_field *ret_field)
+{
+	size_t name = http_run(line, WEIR_HTTP_TCHAR);
+	if (name == 0 || name == line.size || line.data[name] != ':')
+		return WEIR_E_SYNTAX;
+	struct weir_span value = weir_span_skip(line, name + 1);
+	if (http_run(value, WEIR_HTTP_VCHAR) < value.size)
+		return WEIR_E_SYNTAX;
+	ret_field->name = weir_span(line.data, name);
+	ret_field->value = weir_span_trim(value);
+	return 0;
 }

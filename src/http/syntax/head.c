@@ -1,8 +1,8 @@
 /*
- * The request head in one pass, table-driven. Invariant: the head is known to end in CRLF CRLF, and
- * CR belongs to no class of characters, so that each run of characters ends inside the head without
- * a look at its end; a CRLF is stepped over only at the end of a line that is not empty, so that
- * another one always follows. Nothing is stored but positions; framing.c reads the fields' meaning.
+ * Parses the request head in one pass, by tables. Invariant: the head ends in CRLF CRLF, and CR is
+ * in no class of characters, so each run of characters ends within the head without a check of the
+ * bound. A CRLF is skipped only at the end of a line that is not empty, so another CRLF always
+ * follows. Only positions are stored; framing.c evaluates the fields.
  */
 #include "authority.h"
 #include "framing.h"
@@ -57,7 +57,7 @@ static int http_head_split_absolute(struct weir_http_request *request)
 	request->has_query = weir_span_cut(&rest, '?', &request->path);
 	if (request->has_query)
 		request->query = rest;
-	if (request->path.size == 0) /* the last '/' of "http://" stands for the root */
+	if (request->path.size == 0) /* the last '/' of "http://" is the root */
 		request->path = weir_span(target.data + scheme - 1, 1);
 	return 0;
 }
@@ -124,7 +124,7 @@ static int http_head_parse_request_line(
 	return status;
 }
 
-/* The first byte that cannot stand in a value: CR, if all is well. */
+/* The first byte that is not allowed in a value: CR, in a well-formed head. */
 static const char *http_head_value_end(const char *at, const char *end)
 {
 	const uint64_t ones = ~(uint64_t)0 / 255;
@@ -135,7 +135,7 @@ static const char *http_head_value_end(const char *at, const char *end)
 				break;
 			at += 8;
 		}
-		/* A tab, or the end of the value: by the byte, up to it. */
+		/* A tab, or the end of the value: byte by byte up to it. */
 		while (http_is(*at, WEIR_HTTP_VCHAR) && *at != '\t')
 			at++;
 		if (*at != '\t')
@@ -235,7 +235,7 @@ int http_head_parse(struct weir_span head, struct weir_http_request *request)
 	return status ? status : http_framing_find(request, cursor.repeated);
 }
 
-/* Goes through the head again, which only a head that was refused has to pay for. */
+/* Parses the head again, so that only a refused head pays for the reason. */
 const char *http_head_fault(struct weir_span head)
 {
 	struct weir_http_request request;

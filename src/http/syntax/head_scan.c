@@ -1,6 +1,6 @@
 /*
- * A machine of seven states over the few bytes that matter, CR, LF and NUL; the others are stepped
- * over eight at a time. It keeps no bytes and no positions, only what the last byte was.
+ * A machine of seven states over CR, LF and NUL; all other bytes are skipped eight at a time. It
+ * stores no bytes and no positions, only its state.
  */
 #include "head.h"
 #include "head_scan.h"
@@ -16,20 +16,20 @@ enum state {
 	REFUSED,
 };
 
-/* The first byte that is CR, LF or NUL, or `end`. */
+/* Returns the first byte that is CR, LF or NUL, or `end`. */
 static const char *http_head_scan_skip_plain(const char *at, const char *end)
 {
 	for (;;) {
 		while (end - at >= 8 && !http_any_below(http_load8(at), '\r' + 1))
 			at += 8;
-		/* Something small (a tab, too) is within eight bytes, or the end is. */
+		/* A small byte (a tab, too) is within eight bytes, or the end is. */
 		for (int i = 0; i < 8; i++, at++)
 			if (at == end || *at == '\r' || *at == '\n' || *at == 0)
 				return at;
 	}
 }
 
-/* The state behind a byte; REFUSED, or NEXT_CR with LF, is for the caller to see. */
+/* Returns the state after a byte. The caller checks for REFUSED, and for NEXT_CR with LF. */
 static enum state http_head_scan_step(struct http_head_scan *scan, char byte)
 {
 	switch ((enum state)scan->state) {

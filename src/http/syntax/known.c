@@ -1,7 +1,7 @@
 /*
- * From names to enums. The length alone leaves a handful of candidates, and setting bit 5 of a byte
- * makes letters lower case; within tchars no other byte becomes a letter or '-' by that, so that
- * the comparison is exact. Names longer than the longest known one cost a single branch.
+ * From names to enums. The length leaves a few candidates. Setting bit 5 of a byte makes letters
+ * lower case, and no other tchar becomes a letter or '-' by that, so the comparison is exact. Names
+ * longer than the longest known one cost a single branch.
  */
 #include "known.h"
 #include "syntax.h"
@@ -20,7 +20,7 @@ static inline __attribute__((always_inline)) bool http_known_same(
 	for (; at + 8 <= size; at += 8)
 		if ((http_load8(name + at) | case_bits) != http_load8(lower + at))
 			return false;
-	/* The last word overlaps the one before it, rather than reach beyond the name. */
+	/* The last word overlaps the one before, so that it does not reach beyond the name. */
 	at = size - 8;
 	return (http_load8(name + at) | case_bits) == http_load8(lower + at);
 }

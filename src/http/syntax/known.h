@@ -4,7 +4,7 @@
 
 #include <weir/http_request.h>
 
-/* `name` must consist of tchars; its case does not matter. WEIR_HTTP_UNKNOWN for any other. */
+/* `name` must consist of tchars, in any case. Returns WEIR_HTTP_UNKNOWN for other names. */
 enum weir_http_known http_known_find(const char *name, size_t size);
 
 /* Methods are case-sensitive (RFC 9110 9.1). */

@@ -1,6 +1,6 @@
 /*
- * The table of media types, sorted by extension for a binary search. Types whose text has a charset
- * of its own (XHTML, JSON) or by definition UTF-8 get no parameter.
+ * The table of media types, sorted by extension for a binary search. Types whose text names its
+ * charset (XHTML), or is UTF-8 by definition (JSON), have no parameter.
  */
 #include <stdlib.h>
 

@@ -13,8 +13,8 @@ struct http_mime {
 };
 
 /*
- * The entry for a name or path: what follows its last '.' counts, in any case. Never NULL; static;
- * application/octet-stream where nothing is known.
+ * Returns the entry for the extension of a name or path, in any case. It is static and never NULL:
+ * application/octet-stream for an unknown extension.
  */
 const struct http_mime *http_mime_find(struct weir_span name);
 

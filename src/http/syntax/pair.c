@@ -1,7 +1,6 @@
 /*
  * Pairs of names and values: percent-decoding, queries and cookies. Pairs are cut before they are
- * decoded, so that an encoded '&' or '=' never separates anything. Decoding never goes over a result
- * a second time.
+ * decoded, so that an encoded '&' or '=' is no separator. Text is decoded once only.
  */
 #include <weir/error.h>
 #include <weir/http_form.h>
@@ -10,7 +9,7 @@
 
 /* -- decoding ---------------------------------------------------------------------------------- */
 
-/* The byte at the front of `text`, and how many bytes stand for it; 0 if they are malformed. */
+/* Decodes the byte at the front of `text`. Returns how many bytes encode it; 0 if malformed. */
 static size_t http_pair_decode_byte(struct weir_span text, bool plus, char *ret_byte)
 {
 	*ret_byte = plus && *text.data == '+' ? ' ' : *text.data;
@@ -111,7 +110,7 @@ bool weir_http_cookie_next(struct weir_span *rest, struct weir_http_pair *ret)
 	while (rest->size) {
 		struct weir_span cookie, name;
 		weir_span_cut(rest, ';', &cookie);
-		/* What has no '=' is no cookie. */
+		/* A cookie has a '='. */
 		if (!weir_span_cut(&cookie, '=', &name))
 			continue;
 		ret->name = weir_span_trim(name);

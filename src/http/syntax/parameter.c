@@ -1,6 +1,6 @@
 /*
- * The iterator over parameters. It keeps no state but what is left of the value, and never goes
- * beyond a syntax error, so that nothing behind one is ever believed.
+ * The iterator over parameters. Its only state is the rest of the value. It stops at a syntax
+ * error, so that nothing behind one is used.
  */
 #include <weir/error.h>
 
@@ -22,7 +22,7 @@ int http_parameter_head(struct weir_span *value, struct weir_span *ret_head)
 		size += subtype + 1;
 		rest = weir_span_skip(rest, subtype + 1);
 	}
-	/* That what follows starts with ';' is for http_parameter_next to check. */
+	/* http_parameter_next checks that the rest begins with ';'. */
 	*value = rest;
 	*ret_head = weir_span(start, size);
 	return 0;

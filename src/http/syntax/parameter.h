@@ -13,20 +13,22 @@
 
 struct http_parameter {
 	struct weir_span name;  /* in any case */
-	struct weir_span value; /* between the quotes, its backslashes still there, if quoted */
+	struct weir_span value; /* without the quotes, but with the backslashes, if quoted */
 	bool quoted;
 };
 
 /*
- * Cuts `*value` behind its head: a token or type/subtype. What is left in *value is for
- * http_parameter_next. 0 or WEIR_E_SYNTAX, with *value untouched.
+ * Cuts the head, a token or type/subtype, off `*value`; the rest is for http_parameter_next.
+ * Returns 0, or WEIR_E_SYNTAX with *value untouched.
  */
 int http_parameter_head(struct weir_span *value, struct weir_span *ret_head);
 
-/* The next parameter at the front of *rest: 1, or 0 at the end, or WEIR_E_SYNTAX. */
+/* Cuts the next parameter off *rest. Returns 1, 0 at the end, or WEIR_E_SYNTAX. */
 int http_parameter_next(struct weir_span *rest, struct http_parameter *ret_parameter);
 
-/* The value with quoted-pairs resolved, in `buffer`. 0, or WEIR_E_LIMIT if it does not fit. */
+/*
+ * Decodes quoted-pairs of the value into `buffer`. Returns 0, or WEIR_E_LIMIT if it does not fit.
+ */
 int http_parameter_decode(const struct http_parameter *parameter, char *buffer, size_t capacity,
         struct weir_span *ret_value);
 

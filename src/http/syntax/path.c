@@ -1,7 +1,7 @@
 /*
- * Cleaning of paths, a segment at a time. Invariant: the buffer holds whole segments, none of them
- * empty, "." or "..", with one '/' between them and none at the ends; so ".." only has to go back
- * to the last '/'. An escape that was decoded is never looked at again.
+ * Normalizes paths, a segment at a time. Invariant: the buffer has whole segments, none of them
+ * empty, "." or "..", with one '/' between them and none at the ends. So ".." removes the bytes
+ * from the last '/' on. A decoded escape is not decoded again.
  */
 #include "path.h"
 #include "syntax.h"
@@ -12,7 +12,7 @@ struct output {
 	size_t capacity; /* one byte of it is for the NUL */
 };
 
-/* One byte of a segment: *ret_byte, and how many bytes of `raw` it took; 0 if malformed. */
+/* Decodes one byte of a segment. Returns how many bytes of `raw` encode it; 0 if malformed. */
 static size_t http_path_decode(struct weir_span raw, char *ret_byte)
 {
 	char byte = *raw.data;
@@ -33,7 +33,7 @@ static size_t http_path_decode(struct weir_span raw, char *ret_byte)
 	return taken;
 }
 
-/* Appends the segment that ends at the next '/', which is left; `raw` moves behind the segment. */
+/* Appends the segment up to the next '/', and moves `raw` behind the segment. */
 static int http_path_append_segment(struct weir_span *raw, struct output *out)
 {
 	if (out->size && out->capacity - out->size > 1)
@@ -51,7 +51,7 @@ static int http_path_append_segment(struct weir_span *raw, struct output *out)
 	return 0;
 }
 
-/* Back to the `size` that was before the last segment. */
+/* Returns the size without the last segment. */
 static int http_path_resolve_dots(struct output *out, size_t before, bool *ret_dots)
 {
 	size_t start = before ? before + 1 : 0;

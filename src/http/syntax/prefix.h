@@ -1,10 +1,10 @@
-/* Whether a path is a place or below it, in whole segments: "a/b" is below "a", "ab" is not. */
+/* Compares paths with a prefix in whole segments: "a/b" is below "a", "ab" is not. */
 #ifndef WEIR_HTTP_PREFIX_H
 #define WEIR_HTTP_PREFIX_H
 
 #include <weir/span.h>
 
-/* Both cleaned, without '/' at their ends; an empty place is above everything. */
+/* Both are normalized, without '/' at their ends. An empty prefix matches all paths. */
 static inline bool http_path_below(struct weir_span path, struct weir_span place)
 {
 	if (!weir_span_starts(path, place))

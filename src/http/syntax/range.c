@@ -1,6 +1,6 @@
 /*
- * Ranges. Since overlapping ones are merged, no set of ranges makes a reply larger than the whole
- * representation and its part headers, of which there are at most WEIR_HTTP_RANGES_MAX.
+ * Ranges. Overlapping ones are merged, so a reply is never larger than the whole representation and
+ * at most WEIR_HTTP_RANGES_MAX heads of parts.
  */
 #include <weir/error.h>
 
@@ -60,7 +60,7 @@ static bool http_range_merge(struct http_range *a, const struct http_range *b, u
 	return true;
 }
 
-/* One pass is enough: what touches neither `range` nor what is merged into it, touches no union. */
+/* One pass is enough: a range that touches none of the merged ones does not touch their union. */
 static void http_range_add(struct http_ranges *ranges, struct http_range range, unsigned *overlaps)
 {
 	unsigned kept = 0, place = 0;
@@ -107,7 +107,7 @@ enum http_range_result http_range_parse(
 		}
 	}
 	/*
-	 * Clients that limit every request so shall get an empty file as such, and not as an error.
+	 * Some clients send such a range with every request: an empty file is not an error.
 	 */
 	if (size == 0)
 		return WEIR_HTTP_RANGE_IGNORED;

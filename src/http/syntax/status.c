@@ -1,4 +1,4 @@
-/* The reason phrases of the IANA registry. A table by number, since every reply asks for one. */
+/* The reason phrases of the IANA registry, in a table by number, since every reply needs one. */
 #include "status.h"
 
 #define REASON(code, text) [code - 100] = {"" text, sizeof(text) - 1}

@@ -4,7 +4,7 @@
 
 #include <weir/span.h>
 
-/* The reason phrase; empty, as RFC 9112 4 allows, for a code without one. Static. */
+/* Returns the reason phrase, which is static; empty, as RFC 9112 4 allows, for an unknown code. */
 struct weir_span http_status_reason(int status);
 
 #endif

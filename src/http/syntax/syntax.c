@@ -1,6 +1,6 @@
 /*
- * The table of character classes. Bytes that are not named are of no class: controls, DEL. The
- * ranges do not overlap, so that each byte's classes stand in one place.
+ * The table of character classes. Bytes that are not in it are of no class: controls, DEL. The
+ * ranges do not overlap, so that all classes of a byte are in one row.
  */
 #include "syntax.h"
 

@@ -1,6 +1,6 @@
 /*
- * The character classes of HTTP's grammars (RFC 9110 5.6, RFC 3986, RFC 2046 5.1.1), one table for
- * all parsers: a byte is looked up once, whatever it may be.
+ * The character classes of HTTP's grammars (RFC 9110 5.6, RFC 3986, RFC 2046 5.1.1), in one table
+ * for all parsers.
  */
 #ifndef WEIR_HTTP_SYNTAX_H
 #define WEIR_HTTP_SYNTAX_H
@@ -29,7 +29,7 @@ static inline bool http_is(char c, enum http_class of)
 	return http_classes[(uint8_t)c] & of;
 }
 
-/* How many bytes at the front of `text` are of the class. */
+/* Returns how many bytes at the front of `text` are of the class. */
 static inline size_t http_run(struct weir_span text, enum http_class of)
 {
 	size_t size = 0;
@@ -38,10 +38,10 @@ static inline size_t http_run(struct weir_span text, enum http_class of)
 	return size;
 }
 
-/* The size of the quoted-string at the front, its quotes included; 0 if there is none that ends. */
+/* Returns the size of the quoted-string at the front, with its quotes; 0 if none ends. */
 size_t http_quoted(struct weir_span text);
 
-/* `text` without the spaces and tabs at its front. */
+/* Returns `text` without the spaces and tabs at its front. */
 static inline struct weir_span http_skip_space(struct weir_span text)
 {
 	while (text.size && (*text.data == ' ' || *text.data == '\t'))
@@ -49,14 +49,14 @@ static inline struct weir_span http_skip_space(struct weir_span text)
 	return text;
 }
 
-/* The value of a hexadecimal digit. */
+/* Returns the value of a hexadecimal digit. */
 static inline unsigned http_hex(char xdigit)
 {
 	unsigned c = (uint8_t)xdigit;
 	return (c & 15) + (c > '9' ? 9 : 0);
 }
 
-/* Whether any of eight bytes is below `limit` (at most 128); no branch for each of them. */
+/* Returns whether any of eight bytes is below `limit` (at most 128), without a branch for each. */
 static inline bool http_any_below(uint64_t bytes, uint8_t limit)
 {
 	const uint64_t ones = ~(uint64_t)0 / 255;

@@ -1,13 +1,13 @@
 /*
- * Messages on their way into sinks: from the loop to the work pool and back, until they are
- * committed, failed or given up. See mail_intake.h for the states.
+ * A message on its way into a sink: steps between the loop and the work pool, until it is
+ * committed, failed or aborted. The states are in mail_intake.h.
  */
 #include <weir/error.h>
 
 #include "mail_intake.h"
 
 enum {
-	CHUNK = 64 * 1024 /* waiting bytes that are worth a trip to the work pool */
+	CHUNK = 64 * 1024 /* waiting bytes that are worth a step on the work pool */
 };
 
 static struct mail_intake *mail_intake_intake_of(struct weir_mail_delivery *delivery)
@@ -40,7 +40,9 @@ static void mail_intake_end_done(struct weir_work *work)
 	mail_intake_destroy(mail_intake_work(work));
 }
 
-/* To give a large file's room back takes time. If the pool takes no more work the loop waits. */
+/*
+ * Freeing the space of a large file takes time. If the pool accepts no more work, the loop blocks.
+ */
 static void mail_intake_end(struct mail_intake *intake)
 {
 	intake->state = INTAKE_ENDING;
@@ -57,7 +59,7 @@ static void mail_intake_end(struct mail_intake *intake)
 void mail_intake_finish(struct mail_intake *intake)
 {
 	bool wanted = !intake->aborted;
-	intake->aborted = true; /* an abort from the callback is harmless */
+	intake->aborted = true; /* an abort from the callback has no effect */
 	intake->state = INTAKE_ENDING;
 	if (wanted)
 		intake->done(intake->done_context, intake->errors);
@@ -112,7 +114,7 @@ static void mail_intake_start_commit(struct mail_intake *intake)
 	}
 }
 
-/* The step after the last one. The intake may be freed by it. */
+/* Starts the step after the last one. May free the intake. */
 static void mail_intake_advance(struct mail_intake *intake)
 {
 	if (intake->state != INTAKE_IDLE)
@@ -125,14 +127,14 @@ static void mail_intake_advance(struct mail_intake *intake)
 		mail_intake_submit_write(intake);
 }
 
-/* The last thing done for a step, since the caller may abort in it. */
-static void mail_intake_tell(struct mail_intake *intake)
+/* Calls back; the last action of a step, since the caller may abort the delivery. */
+static void mail_intake_report(struct mail_intake *intake)
 {
 	bool room = intake->full && intake->waiting.size <= intake->type->waiting_most / 2;
-	if (intake->finishing || intake->told || !(room || intake->error))
+	if (intake->finishing || intake->reported || !(room || intake->error))
 		return;
 	intake->full = false;
-	intake->told = intake->error < 0;
+	intake->reported = intake->error < 0;
 	if (intake->ready)
 		intake->ready(intake->context, intake->error);
 }
@@ -147,7 +149,7 @@ static void mail_intake_write_done(struct weir_work *work)
 	bool last = intake->aborted || intake->finishing;
 	mail_intake_advance(intake);
 	if (!last)
-		mail_intake_tell(intake);
+		mail_intake_report(intake);
 }
 
 /* -- the sink's functions ---------------------------------------------------------------------- */
@@ -173,7 +175,7 @@ int mail_intake_write(struct weir_mail_delivery *delivery, struct weir_span byte
 		intake->error = mail_intake_take(intake, bytes);
 	mail_intake_advance(intake);
 	if (intake->error) {
-		intake->told = true;
+		intake->reported = true;
 		return intake->error;
 	}
 	intake->full = intake->waiting.size >= intake->type->waiting_most;

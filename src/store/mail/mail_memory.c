@@ -1,8 +1,8 @@
 /*
- * Mailboxes in memory, for tests and for programs that need no disk. Everything is answered at
- * once, but for deliveries, whose callbacks come from the loop as everywhere.
+ * Mailboxes in memory, for tests and for programs that need no disk. Callbacks come during the
+ * call; those of deliveries come from the loop, as for every sink.
  *
- * Invariant: a message is shared by mailboxes and maildrops and never changes; the lock guards all
+ * Invariant: a message is shared by mailboxes and maildrops and never changes. The lock covers all
  * that loops share.
  */
 #include <errno.h>
@@ -23,7 +23,7 @@
 #include "maildir_state.h"
 
 enum {
-	POINTER = sizeof(void *) /* what a list of messages is made of */
+	POINTER = sizeof(void *) /* a list of messages consists of these */
 };
 
 struct message {
@@ -46,7 +46,7 @@ struct mail_memory {
 	struct weir_mail_store base;
 	atomic_uint references;
 	struct weir_mail_store_options options;
-	pthread_mutex_t lock; /* guards what follows */
+	pthread_mutex_t lock; /* covers the fields below */
 	struct weir_list boxes;
 	uint64_t last_number;
 };
@@ -82,7 +82,7 @@ static void mail_memory_messages_free(struct weir_buffer *messages)
 
 /* -- mailboxes --------------------------------------------------------------------------------- */
 
-/* With the lock held. Made if it is not there; NULL without memory. */
+/* Finds or creates a mailbox; NULL without memory. With the lock held. */
 static struct memory_box *mail_memory_find(struct mail_memory *memory, struct weir_span user)
 {
 	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes; at = at->next) {
@@ -99,7 +99,7 @@ static struct memory_box *mail_memory_find(struct mail_memory *memory, struct we
 	return box;
 }
 
-/* The mailbox, if there is room for a message in it. With the lock held. */
+/* Finds the mailbox, if it has room for a message. With the lock held. */
 static int mail_memory_find_room(struct mail_memory *memory, struct weir_span user, uint64_t size,
         struct memory_box **ret_box)
 {
@@ -133,7 +133,7 @@ static int mail_memory_put(
 	return 0;
 }
 
-/* Takes the message back that was put last, with the lock held all the time since. */
+/* Removes the message that was put last; the lock has been held since. */
 static void mail_memory_unput(
         struct mail_memory *memory, struct weir_span user, struct message *message)
 {
@@ -161,7 +161,7 @@ struct memory_delivery {
 	bool together;
 	size_t count;
 	int *errors;
-	struct weir_span users[]; /* their bytes, and the errors, behind them */
+	struct weir_span users[]; /* the texts and the errors are behind them */
 };
 
 static struct memory_delivery *mail_memory_delivery_of(struct weir_mail_delivery *base)
@@ -200,7 +200,7 @@ static int mail_memory_delivery_begin(struct weir_mail_sink *sink, struct weir_l
 	struct mail_memory *memory = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
 	size_t size = 0, count = envelope->count;
-	(void)ready, (void)context; /* memory is never slow */
+	(void)ready, (void)context; /* memory is never full */
 	if (envelope->size > memory->options.message_max || count > WEIR_MAIL_RECIPIENTS_MAX)
 		return WEIR_E_LIMIT;
 	for (size_t i = 0; i < count; i++)
@@ -240,7 +240,7 @@ static int mail_memory_delivery_write(struct weir_mail_delivery *base, struct we
 	return delivery->error;
 }
 
-/* The recipient before this one that has the same mailbox, or this one. */
+/* Returns the first recipient with the same mailbox, or this one. */
 static size_t mail_memory_same_user(const struct memory_delivery *delivery, size_t index)
 {
 	for (size_t i = 0; i < index; i++)
@@ -257,7 +257,7 @@ static int mail_memory_deliver_to(struct memory_delivery *delivery, size_t index
 	return mail_memory_put(delivery->memory, delivery->users[index], delivery->message);
 }
 
-/* For all or for none: whoever has it gives it back when somebody else failed. */
+/* The message is for all or for none: if one recipient has failed, removes it from the others. */
 static void mail_memory_take_back(struct memory_delivery *delivery)
 {
 	int failure = 0;
@@ -308,7 +308,7 @@ static int mail_memory_check(struct weir_mail_sink *sink, struct weir_loop *loop
 	struct mail_memory *memory = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
 	struct memory_box *box;
-	(void)loop, (void)check, (void)done, (void)context; /* memory is never slow */
+	(void)loop, (void)check, (void)done, (void)context; /* the answer is known at once */
 	pthread_mutex_lock(&memory->lock);
 	int error = mail_memory_find_room(memory, recipient->user, size, &box);
 	pthread_mutex_unlock(&memory->lock);
@@ -419,13 +419,13 @@ static void mail_memory_fetch(struct weir_maildrop *base, size_t index, struct w
 	done(call, body.producer ? 0 : -ENOMEM, body.producer ? &body : NULL);
 }
 
-/* With the lock held: those of the drop that are marked leave the mailbox. */
+/* Removes the marked messages of the drop from the mailbox. With the lock held. */
 static size_t mail_memory_take_marked(struct memory_drop *drop, const uint8_t *marks)
 {
 	struct memory_box *box = drop->box;
 	struct message **messages = mail_memory_messages_of(&box->messages);
 	size_t kept = 0, count = mail_memory_message_count(&box->messages);
-	/* What the drop has seen stands first, in the same order. */
+	/* The drop's messages are first in the mailbox, in the same order. */
 	for (size_t i = 0; i < count; i++) {
 		if (i < drop->base.count && marks[i / 8] >> (i % 8) & 1) {
 			box->octets -= messages[i]->bytes.size;
@@ -449,7 +449,7 @@ static void mail_memory_remove(struct weir_maildrop *base, const uint8_t *marks,
 	done(call, 0, removed);
 }
 
-/* Nothing is ever under way. */
+/* No call is ever under way. */
 static void mail_memory_cancel(struct weir_mail_call *call)
 {
 	(void)call;

@@ -1,8 +1,8 @@
 /*
- * A Maildir's names: UNIQUE[,S=bytes][,W=bytes][,D=0][:2,flags].
+ * The file names of a Maildir: UNIQUE[,S=bytes][,W=bytes][,D=0][:2,flags].
  *
- * Invariant: what is unique is never made twice: by the clock, the process, a counter and random
- * bits, as https://cr.yp.to/proto/maildir.html asks for. Leaves out which names are there.
+ * Invariant: a unique part is never made twice. It has the time, the process, a counter and random
+ * bits, as https://cr.yp.to/proto/maildir.html recommends.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -22,7 +22,7 @@ enum {
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-/* Whether `rest` begins with a field, ",S=12"; takes it off then. */
+/* Takes a field such as ",S=12" off the front. Returns false if there is none. */
 static bool mail_name_take_field(struct weir_span *rest, char *ret_key, uint64_t *ret_value)
 {
 	if (rest->size < 4 || rest->data[0] != ',' || rest->data[2] != '=')
@@ -87,7 +87,7 @@ void mail_name_uid(struct weir_span unique, char ret[static WEIR_MAIL_UID_MAX + 
 	        (unsigned long long)hash[1]);
 }
 
-/* -- what passes ------------------------------------------------------------------------------- */
+/* -- scanning a message ------------------------------------------------------------------------------- */
 
 static bool mail_name_behind_line(const struct mail_scan *scan, const char *data, size_t at)
 {
@@ -141,7 +141,7 @@ bool mail_scan_ended(const struct mail_scan *scan)
 
 /* -- making ------------------------------------------------------------------------------------ */
 
-/* The host's name is for people: what would end it in a file's name is left out. */
+/* The host name is for people. Characters that would end it are left out. */
 static void mail_name_put_host(char ret[static HOST_MAX + 1])
 {
 	char host[65] = "";

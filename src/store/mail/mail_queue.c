@@ -1,9 +1,9 @@
 /*
- * The queue in memory: of each message its id and when it is due, in a heap; and who takes.
+ * The queue in memory: a heap of entries, each with the id of a message and when it is due.
  *
- * Invariants: each ID.env on the disk that can be read has one entry, in the heap or among those
- * taken; both arrays have room for all entries and all places reserved, so that putting a message
- * that is on the disk in cannot fail.
+ * Invariants: each ID.env on the disk that can be read has one entry, in the heap or among the
+ * claimed ones. Both arrays have room for all entries and all reservations, so that adding a
+ * message that is on the disk cannot fail.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "mail_queue_state.h"
 
 enum {
-	UNREADABLE_S = 60 * 60 /* until one that cannot be read is tried again */
+	UNREADABLE_S = 60 * 60 /* until a message that cannot be read is tried again */
 };
 
 /* -- the heap ---------------------------------------------------------------------------------- */
@@ -23,7 +23,7 @@ enum {
 static void mail_queue_place(struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
 {
 	queue->heap[at] = entry;
-	entry->place = at;
+	entry->index = at;
 }
 
 static void mail_queue_sift_up(struct weir_mail_queue *queue, struct queue_entry *entry, size_t at)
@@ -57,7 +57,7 @@ void mail_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry)
 void mail_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
 	struct queue_entry *last = queue->heap[--queue->heap_count];
-	size_t at = entry->place;
+	size_t at = entry->index;
 	if (last == entry)
 		return;
 	if (at && queue->heap[(at - 1) / 2]->next_s > last->next_s)
@@ -66,19 +66,19 @@ void mail_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry)
 		mail_queue_sift_down(queue, last, at);
 }
 
-static void mail_queue_put_among_taken(struct weir_mail_queue *queue, struct queue_entry *entry)
+static void mail_queue_put_among_claimed(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
-	entry->taken = true;
-	entry->place = queue->taken_count;
-	queue->taken[queue->taken_count++] = entry;
+	entry->claimed = true;
+	entry->index = queue->claimed_count;
+	queue->claimed[queue->claimed_count++] = entry;
 }
 
-static void mail_queue_remove_from_taken(struct weir_mail_queue *queue, struct queue_entry *entry)
+static void mail_queue_remove_from_claimed(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
-	struct queue_entry *last = queue->taken[--queue->taken_count];
-	entry->taken = false;
-	queue->taken[entry->place] = last;
-	last->place = entry->place;
+	struct queue_entry *last = queue->claimed[--queue->claimed_count];
+	entry->claimed = false;
+	queue->claimed[entry->index] = last;
+	last->index = entry->index;
 }
 
 struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *id)
@@ -86,13 +86,13 @@ struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *i
 	for (size_t i = 0; i < queue->heap_count; i++)
 		if (strcmp(queue->heap[i]->id, id) == 0)
 			return queue->heap[i];
-	for (size_t i = 0; i < queue->taken_count; i++)
-		if (strcmp(queue->taken[i]->id, id) == 0)
-			return queue->taken[i];
+	for (size_t i = 0; i < queue->claimed_count; i++)
+		if (strcmp(queue->claimed[i]->id, id) == 0)
+			return queue->claimed[i];
 	return NULL;
 }
 
-/* -- places ------------------------------------------------------------------------------------ */
+/* -- reservations ------------------------------------------------------------------------------------ */
 
 static int mail_queue_grow(struct weir_mail_queue *queue)
 {
@@ -101,10 +101,11 @@ static int mail_queue_grow(struct weir_mail_queue *queue)
 	if (!heap)
 		return -ENOMEM;
 	queue->heap = heap;
-	struct queue_entry **taken = realloc(queue->taken, capacity * sizeof(struct queue_entry *));
-	if (!taken)
+	struct queue_entry **claimed =
+	        realloc(queue->claimed, capacity * sizeof(struct queue_entry *));
+	if (!claimed)
 		return -ENOMEM;
-	queue->taken = taken;
+	queue->claimed = claimed;
 	queue->capacity = capacity;
 	return 0;
 }
@@ -112,7 +113,7 @@ static int mail_queue_grow(struct weir_mail_queue *queue)
 int mail_queue_reserve(struct weir_mail_queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
-	size_t count = queue->heap_count + queue->taken_count + queue->reserved;
+	size_t count = queue->heap_count + queue->claimed_count + queue->reserved;
 	int error = count >= queue->messages_max ? WEIR_E_LIMIT : 0;
 	if (error == 0 && count >= queue->capacity)
 		error = mail_queue_grow(queue);
@@ -140,17 +141,17 @@ void mail_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry)
 size_t weir_mail_queue_count(struct weir_mail_queue *queue)
 {
 	pthread_mutex_lock(&queue->lock);
-	size_t count = queue->heap_count + queue->taken_count;
+	size_t count = queue->heap_count + queue->claimed_count;
 	pthread_mutex_unlock(&queue->lock);
 	return count;
 }
 
-/* -- who listens ------------------------------------------------------------------------------- */
+/* -- listening ------------------------------------------------------------------------------- */
 
-/* Posted by any thread; outlives the queue if it is posted when that goes. */
+/* Posted by any thread. It may outlive the queue. */
 struct queue_waker {
 	struct weir_task task;
-	struct weir_mail_queue *queue; /* NULL: nobody listens any more */
+	struct weir_mail_queue *queue; /* NULL: the queue is no longer listened to */
 	bool posted;
 };
 
@@ -213,7 +214,7 @@ void weir_mail_queue_ignore(struct weir_mail_queue *queue)
 		mail_queue_control_stop(queue);
 }
 
-/* -- taking and giving back -------------------------------------------------------------------- */
+/* -- claiming and requeueing -------------------------------------------------------------------- */
 
 struct queue_job {
 	struct weir_work work;
@@ -222,7 +223,7 @@ struct queue_job {
 	struct weir_queued *queued;
 	bool remove;
 	int error;
-	void (*taken)(void *context, int error, struct weir_queued *queued);
+	void (*claimed)(void *context, int error, struct weir_queued *queued);
 	void (*given)(void *context, int error);
 	void *context;
 };
@@ -235,15 +236,15 @@ int64_t weir_mail_queue_next(struct weir_mail_queue *queue)
 	return next_s;
 }
 
-/* Back into the heap, or gone if `gone`. */
+/* Puts the entry back into the heap, or frees it if `gone`. */
 static void mail_queue_put_back(struct weir_mail_queue *queue, struct queue_entry *entry, bool gone)
 {
 	pthread_mutex_lock(&queue->lock);
-	mail_queue_remove_from_taken(queue, entry);
+	mail_queue_remove_from_claimed(queue, entry);
 	if (gone) {
 		mail_queue_free_entry(queue, entry);
 	} else {
-		/* Deleted when it was on the disk again already: the next take removes it. */
+		/* Deleted when it was on the disk again: the next claim removes it. */
 		if (entry->retried || entry->deleted)
 			entry->next_s = 0;
 		entry->retried = false;
@@ -255,31 +256,31 @@ static void mail_queue_put_back(struct weir_mail_queue *queue, struct queue_entr
 
 void mail_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
-	queue->kept_count -= entry->kept != NULL;
-	mail_queued_free(entry->kept);
+	queue->unsaved_count -= entry->unsaved != NULL;
+	mail_queued_free(entry->unsaved);
 	free(entry);
 }
 
 static struct weir_queued *mail_queue_take_kept(
         struct weir_mail_queue *queue, struct queue_entry *entry)
 {
-	struct weir_queued *kept = entry->kept;
+	struct weir_queued *kept = entry->unsaved;
 	pthread_mutex_lock(&queue->lock);
-	entry->kept = NULL;
-	queue->kept_count--;
+	entry->unsaved = NULL;
+	queue->unsaved_count--;
 	pthread_mutex_unlock(&queue->lock);
 	return kept;
 }
 
-/* False: there are too many already. */
-static bool mail_queue_keep(
+/* Returns false if there are too many already. */
+static bool mail_queue_keep_unsaved(
         struct weir_mail_queue *queue, struct queue_entry *entry, struct weir_queued *queued)
 {
 	pthread_mutex_lock(&queue->lock);
-	bool room = queue->kept_count < WEIR_QUEUE_RETAINED_MAX;
-	queue->kept_count += room;
+	bool room = queue->unsaved_count < WEIR_QUEUE_STATES_MAX;
+	queue->unsaved_count += room;
 	if (room)
-		entry->kept = queued;
+		entry->unsaved = queued;
 	pthread_mutex_unlock(&queue->lock);
 	if (!room)
 		return false;
@@ -291,7 +292,7 @@ static bool mail_queue_keep(
 static void mail_queue_run_take(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
-	struct weir_queued *kept = job->entry->kept;
+	struct weir_queued *kept = job->entry->unsaved;
 	int directory = job->queue->directory;
 	job->remove = job->entry->deleted;
 	if (job->remove) {
@@ -306,43 +307,43 @@ static void mail_queue_run_take(struct weir_work *work)
 static void mail_queue_take_done(struct weir_work *work)
 {
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
-	if (job->error == 0 && job->entry->kept)
+	if (job->error == 0 && job->entry->unsaved)
 		job->queued = mail_queue_take_kept(job->queue, job->entry);
 	if (job->error < 0) {
 		job->entry->next_s = weir_loop_wall_s(work->loop) + UNREADABLE_S;
 		mail_queue_put_back(job->queue, job->entry, job->remove);
-		job->taken(job->context, job->error, NULL);
+		job->claimed(job->context, job->error, NULL);
 		free(job);
 		return;
 	}
-	job->queued->job = job; /* for giving it back, which must not fail */
-	job->taken(job->context, 0, job->queued);
+	job->queued->job = job; /* for the requeue, which must not fail */
+	job->claimed(job->context, 0, job->queued);
 }
 
-/* The first of the heap, if it is due. */
-static struct queue_entry *mail_queue_take_entry(struct weir_mail_queue *queue, int64_t now_s)
+/* Takes the first entry off the heap, if it is due. */
+static struct queue_entry *mail_queue_claim_entry(struct weir_mail_queue *queue, int64_t now_s)
 {
 	struct queue_entry *entry = NULL;
 	pthread_mutex_lock(&queue->lock);
 	if (queue->heap_count && queue->heap[0]->next_s <= now_s) {
 		entry = queue->heap[0];
 		mail_queue_unheap(queue, entry);
-		mail_queue_put_among_taken(queue, entry);
+		mail_queue_put_among_claimed(queue, entry);
 	}
 	pthread_mutex_unlock(&queue->lock);
 	return entry;
 }
 
 int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop, int64_t now_s,
-        void (*taken)(void *context, int error, struct weir_queued *queued), void *context)
+        void (*claimed)(void *context, int error, struct weir_queued *queued), void *context)
 {
 	struct queue_job *job = calloc(1, sizeof *job);
 	if (!job)
 		return -ENOMEM;
 	job->queue = queue;
-	job->taken = taken;
+	job->claimed = claimed;
 	job->context = context;
-	job->entry = mail_queue_take_entry(queue, now_s);
+	job->entry = mail_queue_claim_entry(queue, now_s);
 	if (!job->entry) {
 		free(job);
 		return 0;
@@ -352,7 +353,7 @@ int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop,
 	if (error == 0)
 		return 1;
 	pthread_mutex_lock(&queue->lock);
-	mail_queue_remove_from_taken(queue, job->entry);
+	mail_queue_remove_from_claimed(queue, job->entry);
 	mail_queue_heap(queue, job->entry);
 	pthread_mutex_unlock(&queue->lock);
 	free(job);
@@ -385,7 +386,7 @@ static void mail_queue_give_back_done(struct weir_work *work)
 	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
 	job->entry->next_s = job->queued->next_s;
 	bool kept = job->error < 0 && !job->remove &&
-	            mail_queue_keep(job->queue, job->entry, job->queued);
+	            mail_queue_keep_unsaved(job->queue, job->entry, job->queued);
 	if (!kept)
 		mail_queued_free(job->queued);
 	mail_queue_put_back(job->queue, job->entry, job->remove);
@@ -406,7 +407,9 @@ void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *lo
 	if (weir_work_submit_to(loop, WEIR_LANE_MAIL, &job->work, mail_queue_run_give_back,
 	            mail_queue_give_back_done) == 0)
 		return;
-	/* What has been sent must be known: then the loop waits for the disk. */
+	/*
+	 * The result of sending must not be lost: if the pool accepts no work, the loop writes it.
+	 */
 	job->work.loop = loop;
 	mail_queue_run_give_back(&job->work);
 	mail_queue_give_back_done(&job->work);

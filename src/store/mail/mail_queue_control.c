@@ -1,10 +1,10 @@
 /*
- * What other processes want of a queue: they put a file into control/, the process that serves it
- * hears of that by inotify, does it on the work pool, and removes the file. Where nobody serves the
- * queue (its lock is free), they do it themselves.
+ * The commands of other processes: each is a file in control/. The process that serves the queue is
+ * notified by inotify, runs the command on the work pool, and removes the file. If no process
+ * serves the queue, its lock is free, and the other process runs the command itself.
  *
- * Invariant: a wish whose file is gone has been fulfilled, or is bound to be when the message that is
- * being sent comes back.
+ * Invariant: a command whose file is removed has been run, or will be when the message that is
+ * being sent is requeued.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -25,53 +25,53 @@ enum {
 	POLL_MS = 20
 };
 
-/* -- fulfilling -------------------------------------------------------------------------------- */
+/* -- running commands -------------------------------------------------------------------------------- */
 
 static void mail_queue_control_retry(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
-	entry->retried = entry->taken;
-	if (entry->taken)
+	entry->retried = entry->claimed;
+	if (entry->claimed)
 		return;
 	mail_queue_unheap(queue, entry);
 	entry->next_s = 0;
 	mail_queue_heap(queue, entry);
 }
 
-/* Keeps the order of what has waited longest: all become due, none before another. */
+/* All become due in the order in which they have waited. */
 static void mail_queue_control_retry_all(struct weir_mail_queue *queue)
 {
 	for (size_t i = 0; i < queue->heap_count; i++)
 		queue->heap[i]->next_s = 0;
-	for (size_t i = 0; i < queue->taken_count; i++)
-		queue->taken[i]->retried = true;
+	for (size_t i = 0; i < queue->claimed_count; i++)
+		queue->claimed[i]->retried = true;
 }
 
-/* Out of the heap with the lock, so that nobody takes it; off the disk without. */
+/* Removes the entry from the heap with the lock held, and the files without. */
 static int mail_queue_control_delete_message(struct weir_mail_queue *queue, const char *id)
 {
 	pthread_mutex_lock(&queue->lock);
 	struct queue_entry *entry = mail_queue_find(queue, id);
-	bool taken = entry && entry->taken;
-	if (taken)
+	bool claimed = entry && entry->claimed;
+	if (claimed)
 		entry->deleted = true;
 	else if (entry)
 		mail_queue_unheap(queue, entry);
-	if (entry && !taken)
+	if (entry && !claimed)
 		mail_queue_free_entry(queue, entry);
 	pthread_mutex_unlock(&queue->lock);
-	if (taken)
+	if (claimed)
 		return 0;
 	return mail_queued_remove(queue->directory, id);
 }
 
-static int mail_queue_control_fulfil(
-        struct weir_mail_queue *queue, enum weir_queue_wish wish, const char *id)
+static int mail_queue_control_run(
+        struct weir_mail_queue *queue, enum weir_queue_command command, const char *id)
 {
-	if (wish == WEIR_QUEUE_DELETE)
+	if (command == WEIR_QUEUE_DELETE)
 		return mail_queue_control_delete_message(queue, id);
 	pthread_mutex_lock(&queue->lock);
-	struct queue_entry *entry = wish == WEIR_QUEUE_RETRY ? mail_queue_find(queue, id) : NULL;
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	struct queue_entry *entry = command == WEIR_QUEUE_RETRY ? mail_queue_find(queue, id) : NULL;
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		mail_queue_control_retry_all(queue);
 	else if (entry)
 		mail_queue_control_retry(queue, entry);
@@ -80,28 +80,28 @@ static int mail_queue_control_fulfil(
 	return 0;
 }
 
-/* -- wishes ------------------------------------------------------------------------------------ */
+/* -- commands ------------------------------------------------------------------------------------ */
 
 static const char *const prefixes[] = {[WEIR_QUEUE_RETRY] = "retry-",
         [WEIR_QUEUE_RETRY_ALL] = "retry-all",
         [WEIR_QUEUE_DELETE] = "delete-"};
 
-static bool mail_queue_control_read_wish(
-        const char *name, enum weir_queue_wish *ret_wish, const char **ret_id)
+static bool read_command(
+        const char *name, enum weir_queue_command *ret_command, const char **ret_id)
 {
 	if (strcmp(name, prefixes[WEIR_QUEUE_RETRY_ALL]) == 0) {
-		*ret_wish = WEIR_QUEUE_RETRY_ALL;
+		*ret_command = WEIR_QUEUE_RETRY_ALL;
 		*ret_id = NULL;
 		return true;
 	}
-	*ret_wish = strncmp(name, "delete-", 7) == 0 ? WEIR_QUEUE_DELETE : WEIR_QUEUE_RETRY;
-	size_t size = strlen(prefixes[*ret_wish]);
+	*ret_command = strncmp(name, "delete-", 7) == 0 ? WEIR_QUEUE_DELETE : WEIR_QUEUE_RETRY;
+	size_t size = strlen(prefixes[*ret_command]);
 	*ret_id = name + size;
-	return strncmp(name, prefixes[*ret_wish], size) == 0 &&
+	return strncmp(name, prefixes[*ret_command], size) == 0 &&
 	       mail_queue_is_id(*ret_id, strlen(*ret_id));
 }
 
-void mail_queue_obey(struct weir_mail_queue *queue)
+void mail_queue_run_commands(struct weir_mail_queue *queue)
 {
 	int fd = openat(queue->control, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
@@ -111,32 +111,32 @@ void mail_queue_obey(struct weir_mail_queue *queue)
 		return;
 	}
 	for (struct dirent *entry; (entry = readdir(stream));) {
-		enum weir_queue_wish wish;
+		enum weir_queue_command command;
 		const char *id;
-		if (!mail_queue_control_read_wish(entry->d_name, &wish, &id))
+		if (!read_command(entry->d_name, &command, &id))
 			continue;
-		mail_queue_control_fulfil(queue, wish, id);
+		mail_queue_control_run(queue, command, id);
 		unlinkat(queue->control, entry->d_name, 0);
 	}
 	closedir(stream);
 }
 
-/* -- hearing of them --------------------------------------------------------------------------- */
+/* -- listening --------------------------------------------------------------------------- */
 
 struct control_job {
 	struct weir_work work;
 	struct weir_mail_queue *queue;
 	bool running;
 	bool again;
-	bool stopped; /* nobody listens: freed when the work is done */
+	bool stopped; /* not listened to any more: freed when the work is done */
 };
 
 static void mail_queue_control_run_obey(struct weir_work *work)
 {
 	struct weir_mail_queue *queue = WEIR_CONTAINER(work, struct control_job, work)->queue;
-	mail_queue_obey(queue);
+	mail_queue_run_commands(queue);
 	pthread_mutex_lock(&queue->lock);
-	queue->obeying = false;
+	queue->controlling = false;
 	pthread_cond_signal(&queue->obeyed);
 	pthread_mutex_unlock(&queue->lock);
 }
@@ -149,11 +149,11 @@ static void mail_queue_control_obey(struct control_job *job)
 	job->again = job->running;
 	if (job->running)
 		return;
-	queue->obeying = true; /* nobody else looks at it now */
+	queue->controlling = true; /* no other thread reads the directory now */
 	job->running = weir_work_submit_to(queue->loop, WEIR_LANE_MAIL, &job->work,
 	                       mail_queue_control_run_obey, mail_queue_control_obey_done) == 0;
 	if (!job->running)
-		queue->obeying = false;
+		queue->controlling = false;
 }
 
 static void mail_queue_control_obey_done(struct weir_work *work)
@@ -219,7 +219,7 @@ void mail_queue_control_stop(struct weir_mail_queue *queue)
 /* -- from another process ---------------------------------------------------------------------- */
 
 struct ids {
-	struct weir_buffer list; /* of WEIR_QUEUE_ID_SIZE each */
+	struct weir_buffer list; /* of ids, WEIR_QUEUE_ID_SIZE each */
 	int error;
 };
 
@@ -248,7 +248,7 @@ static bool mail_queue_control_stop_at_first(void *context, const char *id)
 	return false;
 }
 
-/* Whoever serves a queue has made the lock; one that was copied may lack that. */
+/* The process that serves a queue creates its lock. A copy of a queue may lack it. */
 int weir_mail_queue_probe(const char *path)
 {
 	int directory = mail_queue_control_open(path);
@@ -303,13 +303,14 @@ static bool mail_queue_control_make_due(void *context, const char *id)
 	return true;
 }
 
-/* With the lock, so that nobody else does anything. */
-static int mail_queue_control_fulfil_alone(int directory, enum weir_queue_wish wish, const char *id)
+/* Holds the lock, so that no process serves the queue meanwhile. */
+static int mail_queue_control_run_alone(
+        int directory, enum weir_queue_command command, const char *id)
 {
 	struct weir_queued *queued;
-	if (wish == WEIR_QUEUE_DELETE)
+	if (command == WEIR_QUEUE_DELETE)
 		return mail_queued_remove(directory, id);
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		return mail_queue_scan(directory, ".env", mail_queue_control_make_due, &directory);
 	int error = mail_queued_load(directory, id, false, &queued);
 	if (error < 0)
@@ -320,13 +321,13 @@ static int mail_queue_control_fulfil_alone(int directory, enum weir_queue_wish w
 	return error;
 }
 
-static int mail_queue_control_put_wish(int directory, const char *name, unsigned wait_ms)
+static int put_command(int directory, const char *name, unsigned wait_ms)
 {
 	struct timespec pause = {0, POLL_MS * 1000000L};
 	int control = openat(directory, "control", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int fd = control < 0 ? -1
 	                     : openat(control, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	/* Another process may have asked for the same already. */
+	/* Another process may have queued the same command already. */
 	int error = fd < 0 && errno != EEXIST ? -errno : 0;
 	if (fd >= 0)
 		close(fd);
@@ -343,7 +344,7 @@ static int mail_queue_control_put_wish(int directory, const char *name, unsigned
 }
 
 static int mail_queue_control_ask(
-        int directory, enum weir_queue_wish wish, const char *id, unsigned wait_ms)
+        int directory, enum weir_queue_command command, const char *id, unsigned wait_ms)
 {
 	char name[QUEUE_NAME], file[WISH_NAME];
 	if (id) {
@@ -353,27 +354,27 @@ static int mail_queue_control_ask(
 	}
 	int lock = mail_queue_lock(directory);
 	if (lock >= 0) {
-		int error = mail_queue_control_fulfil_alone(directory, wish, id);
+		int error = mail_queue_control_run_alone(directory, command, id);
 		close(lock);
 		return error;
 	}
 	if (lock != -EBUSY)
 		return lock;
-	snprintf(file, sizeof file, "%s%s", prefixes[wish], id ? id : "");
-	return mail_queue_control_put_wish(directory, file, wait_ms);
+	snprintf(file, sizeof file, "%s%s", prefixes[command], id ? id : "");
+	return put_command(directory, file, wait_ms);
 }
 
-int weir_mail_queue_ask(
-        const char *path, enum weir_queue_wish wish, const char *id, unsigned wait_ms)
+int weir_mail_queue_command(
+        const char *path, enum weir_queue_command command, const char *id, unsigned wait_ms)
 {
-	if (wish == WEIR_QUEUE_RETRY_ALL)
+	if (command == WEIR_QUEUE_RETRY_ALL)
 		id = NULL;
 	else if (!id || !mail_queue_is_id(id, strlen(id)))
 		return -EINVAL;
 	int directory = mail_queue_control_open(path);
 	if (directory < 0)
 		return directory;
-	int error = mail_queue_control_ask(directory, wish, id, wait_ms);
+	int error = mail_queue_control_ask(directory, command, id, wait_ms);
 	close(directory);
 	return error;
 }

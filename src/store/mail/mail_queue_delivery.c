@@ -1,8 +1,8 @@
 /*
- * A message on its way into the queue: what is special about this sink (see mail_intake.h).
+ * The sink of the queue (see mail_intake.h).
  *
- * Invariant: the message file is synced and has its name before the envelope's has, and with that
- * the message is there.
+ * Invariant: the message file is synced and renamed before the envelope is. The envelope makes the
+ * message exist.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,11 +23,11 @@ enum {
 struct queue_delivery {
 	struct mail_intake intake;
 	struct weir_mail_queue *queue;
-	struct weir_queued *queued; /* what will be its envelope */
-	struct queue_entry *entry;  /* what will be its place */
-	bool hold;                  /* the message is nobody's to take when it is on the disk */
+	struct weir_queued *queued; /* becomes the envelope */
+	struct queue_entry *entry;  /* becomes the entry */
+	bool hold;                  /* the message must not be claimed when it is on the disk */
 	bool in_line;               /* the last byte taken ends no line */
-	int fd;                     /* of ID.tmp; -1: not there yet */
+	int fd;                     /* of ID.tmp; -1: not open yet */
 };
 
 static struct queue_delivery *mail_queue_delivery_delivery_of(struct mail_intake *intake)
@@ -85,7 +85,7 @@ static int mail_queue_delivery_publish(struct queue_delivery *delivery)
 	error = mail_queued_store(directory, delivery->queued);
 	if (error == 0)
 		return 0;
-	/* Not promised, so it must not be there. */
+	/* The commit has failed: the message must not exist. */
 	if (mail_queued_remove(directory, delivery->queued->id) == -ENOENT)
 		unlinkat(directory, name, 0);
 	return error;
@@ -123,7 +123,7 @@ static void mail_queue_delivery_taken(struct mail_intake *intake, struct weir_sp
 		        bytes.data[bytes.size - 1] != '\n';
 }
 
-/* -- held back --------------------------------------------------------------------------------- */
+/* -- held messages --------------------------------------------------------------------------------- */
 
 static void mail_queue_delivery_end(struct queue_delivery *delivery)
 {
@@ -142,7 +142,9 @@ static void mail_queue_delivery_unpublish_done(struct weir_work *work)
 	mail_queue_delivery_end(mail_queue_delivery_work(work));
 }
 
-/* What was not let go must not be sent: if the pool takes no more work the loop waits. */
+/*
+ * A message that was not released must not be sent. If the pool accepts no work, the loop blocks.
+ */
 static void mail_queue_delivery_unpublish(struct queue_delivery *delivery)
 {
 	struct mail_intake *intake = &delivery->intake;
@@ -288,7 +290,7 @@ static int mail_queue_delivery_begin(struct weir_mail_sink *sink, struct weir_lo
 	return 0;
 }
 
-/* What is forwarded ends with a line's end: so does what is kept. */
+/* A stored message ends in a line end, since a forwarded one has to. */
 static void mail_queue_delivery_commit(struct weir_mail_delivery *base,
         void (*done)(void *context, const int *errors), void *context)
 {

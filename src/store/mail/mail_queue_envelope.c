@@ -1,4 +1,4 @@
-/* The envelope of a message that is put in: checked, and copied for its file. */
+/* The envelope of a new message: checked, and copied for its file. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /*
- * The files of a queue; everything here blocks.
+ * The files of a queue. All functions block.
  *
- * Invariant: ID.env appears, changes and goes in one step each, and on the disk before a call
- * returns 0; ID.msg is there as long as it is.
+ * Invariant: ID.env is created, replaced and removed in one step each, and on the disk before the
+ * call returns 0. ID.msg exists as long as ID.env.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -37,7 +37,7 @@ bool mail_queue_is_id(const char *id, size_t size)
 	return true;
 }
 
-/* The microsecond, so that names sort by arrival; and 12 bits of chance. */
+/* The microsecond, so that names sort by arrival, and 12 random bits. */
 int mail_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE])
 {
 	struct timespec now;
@@ -161,7 +161,7 @@ int mail_queue_write(int fd, struct weir_span bytes)
 	return 0;
 }
 
-/* Always a new file: what has the name may be a link, or another file's second name. */
+/* Always creates the file: the name may be a link, or a second name of another file. */
 static int mail_queue_file_write(int directory, const char *name, struct weir_span bytes)
 {
 	unlinkat(directory, name, 0);
@@ -176,7 +176,7 @@ static int mail_queue_file_write(int directory, const char *name, struct weir_sp
 	return error;
 }
 
-/* The temporary is not that of the message: ID.new. */
+/* The temporary file is ID.new; ID.tmp is the message's. */
 int mail_queued_store(int directory, const struct weir_queued *queued)
 {
 	char temporary[QUEUE_NAME], name[QUEUE_NAME];

@@ -1,8 +1,8 @@
 /*
- * Opening a queue: what a killed process has left half written goes, and what is there is read.
+ * Opening a queue: removes the files that a killed process was writing, and reads the envelopes.
  *
- * Invariant: nothing is removed but by who holds the lock, and no message whose envelope is there, be
- * it readable or not.
+ * Invariant: only the process with the lock removes files, and never a message that has an
+ * envelope, readable or not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,7 +49,7 @@ static bool mail_queue_open_read_entry(void *context, const char *id)
 	return opening->error == 0;
 }
 
-/* Half written files; messages whose envelope never came, or has gone. */
+/* Removes unfinished files, and messages without an envelope. */
 static bool mail_queue_open_remove_temporary(void *context, const char *id)
 {
 	static const char *const suffixes[] = {".tmp", ".new"};
@@ -75,7 +75,7 @@ static bool mail_queue_open_remove_orphan(void *context, const char *id)
 	return true;
 }
 
-/* `flags`: O_NOFOLLOW, or 0 for the path that was configured. */
+/* `flags`: O_NOFOLLOW, or 0 for the configured path. */
 static int mail_queue_open_make_directory(int parent, const char *path, int flags)
 {
 	if (mkdirat(parent, path, 0700) < 0 && errno != EEXIST)
@@ -145,10 +145,10 @@ void mail_queue_release(struct weir_mail_queue *queue)
 		close(queue->directory);
 	for (size_t i = 0; i < queue->heap_count; i++)
 		mail_queue_free_entry(queue, queue->heap[i]);
-	for (size_t i = 0; i < queue->taken_count; i++)
-		mail_queue_free_entry(queue, queue->taken[i]);
+	for (size_t i = 0; i < queue->claimed_count; i++)
+		mail_queue_free_entry(queue, queue->claimed[i]);
 	free(queue->heap);
-	free(queue->taken);
+	free(queue->claimed);
 	pthread_mutex_destroy(&queue->lock);
 	pthread_cond_destroy(&queue->obeyed);
 	free(queue);
@@ -159,12 +159,14 @@ void weir_mail_queue_close(struct weir_mail_queue *queue)
 	if (!queue)
 		return;
 	pthread_mutex_lock(&queue->lock);
-	while (queue->obeying)
+	while (queue->controlling)
 		pthread_cond_wait(&queue->obeyed, &queue->lock);
 	pthread_mutex_unlock(&queue->lock);
 	if (queue->control >= 0)
 		close(queue->control);
-	/* Another may serve it now; what an aborted delivery still removes is its own. */
+	/*
+	 * Another process may serve the queue now. An aborted delivery removes only its own files.
+	 */
 	if (queue->lock_fd >= 0)
 		close(queue->lock_fd);
 	mail_queue_release(queue);

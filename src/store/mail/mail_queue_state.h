@@ -12,45 +12,45 @@
 /* -- files: these block ------------------------------------------------------------------------ */
 
 enum {
-	QUEUE_NAME = 32 /* room for the name of a file in the queue */
+	QUEUE_NAME = 32 /* bytes of a file name in the queue */
 };
 
 void mail_queue_name(char ret[QUEUE_NAME], const char *id, const char *suffix);
 bool mail_queue_is_id(const char *id, size_t size);
 
-/* A new one; no two of a directory are alike. 0 or -EIO. */
+/* Makes a new id, unique in the directory. Returns 0 or -EIO. */
 int mail_queue_make_id(char ret[WEIR_QUEUE_ID_SIZE]);
 
-/* The text of an envelope's file. */
+/* Formats an envelope's file. */
 int mail_queued_format(const struct weir_queued *queued, struct weir_buffer *text);
 
-/* May it be put in? 0, WEIR_E_LIMIT or -EINVAL. */
+/* Checks an envelope. Returns 0, WEIR_E_LIMIT or -EINVAL. */
 int mail_queue_check(
         const struct weir_mail_queue *queue, const struct weir_mail_envelope *envelope);
 
-/* A new message for this envelope, due at once; its size is 0 yet. NULL without memory. */
+/* Makes a message for this envelope, due at once; its size is set later. NULL without memory. */
 struct weir_queued *mail_queued_make(const struct weir_mail_envelope *envelope, int64_t now_s);
 
-/* 0, WEIR_E_SYNTAX or -ENOMEM. The id and fd are the caller's to set. */
+/* Parses an envelope. Returns 0, WEIR_E_SYNTAX or -ENOMEM. The caller sets id and fd. */
 int mail_queued_parse(struct weir_span text, struct weir_queued **ret);
 
-/* Reads ID.env; and with `open_message` opens ID.msg. */
+/* Reads ID.env, and with `open_message` opens ID.msg. */
 int mail_queued_load(int directory, const char *id, bool open_message, struct weir_queued **ret);
 
-/* Replaces ID.env by it, on the disk. */
+/* Replaces ID.env, and syncs. */
 int mail_queued_store(int directory, const struct weir_queued *queued);
 
-/* Both files; the envelope first, and on the disk before the message goes. */
+/* Removes both files: the envelope first, and synced before the message. */
 int mail_queued_remove(int directory, const char *id);
 
-/* Closes what is open. NULL is allowed. */
+/* Closes its file and frees it. NULL is allowed. */
 void mail_queued_free(struct weir_queued *queued);
 
-/* The names in a directory that are ID and `suffix`. `found` answers false to stop. */
+/* Calls `found` for each name of ID and `suffix`, until it returns false. */
 int mail_queue_scan(int directory, const char *suffix, bool (*found)(void *context, const char *id),
         void *context);
 
-/* Locks it. -EBUSY: another process has. The descriptor, or a negative errno. */
+/* Locks the queue. Returns the descriptor, -EBUSY if another process has locked it, or an errno. */
 int mail_queue_lock(int directory);
 
 int mail_queue_write(int fd, struct weir_span bytes);
@@ -59,19 +59,22 @@ int mail_queue_write(int fd, struct weir_span bytes);
 
 struct queue_entry {
 	char id[WEIR_QUEUE_ID_SIZE];
-	bool taken;   /* not in the heap */
-	bool deleted; /* to be removed when it is given back */
-	bool retried; /* … or due at once */
+	bool claimed; /* not in the heap */
+	bool deleted; /* to be removed when it is requeued */
+	bool retried; /* to be due at once when it is requeued */
 	/*
-	 * What it is like now, where the disk would not take that: whom it was sent to must not be
-	 * forgotten as long as the process lives.
+	 * The present state, if it could not be written: recipients that have got the message must
+	 * not be forgotten as long as the process lives.
 	 */
-	struct weir_queued *kept;
-	size_t place; /* in the heap, or among those taken */
+	struct weir_queued *unsaved;
+	size_t index; /* in the heap, or among the claimed ones */
 	int64_t next_s;
 };
 
-/* Entries, the one that is due first in front (a binary heap); then those taken, in any order. */
+/*
+ * A binary heap of entries, with the one that is due first in front; then the claimed ones, in any
+ * order.
+ */
 struct weir_mail_queue {
 	struct weir_mail_sink sink;
 	int directory;
@@ -81,54 +84,57 @@ struct weir_mail_queue {
 	unsigned messages_max;
 
 	atomic_uint references; /* the owner's, and those of deliveries, which may end later */
-	pthread_mutex_t lock;   /* guards all below */
+	pthread_mutex_t lock;   /* covers the fields below */
 	struct queue_entry **heap;
 	size_t heap_count;
-	struct queue_entry **taken;
-	size_t taken_count;
-	size_t capacity;        /* of either */
-	size_t kept_count;      /* entries with `kept` */
-	size_t reserved;        /* messages on their way in */
-	struct weir_loop *loop; /* who listens; NULL: nobody */
+	struct queue_entry **claimed;
+	size_t claimed_count;
+	size_t capacity;        /* of each array */
+	size_t unsaved_count;   /* number of entries with `unsaved` */
+	size_t reserved;        /* reservations for messages on their way in */
+	struct weir_loop *loop; /* the loop that listens; NULL: none */
 	struct queue_waker *waker;
 	void (*changed)(void *context);
 	void *context;
-	bool obeying; /* the work pool reads control/ */
+	bool controlling; /* the work pool is reading control/ */
 	pthread_cond_t obeyed;
 
-	struct weir_watch watch; /* of the control directory; the loop's */
+	struct weir_watch watch; /* of the control directory; on the loop */
 	struct control_job *control_job;
 };
 
-/* The last frees. */
+/* The last release frees. */
 void mail_queue_hold(struct weir_mail_queue *queue);
 void mail_queue_release(struct weir_mail_queue *queue);
 
-/* A place for one more: 0, WEIR_E_LIMIT, -ENOMEM. Given up, or used by mail_queue_add. */
+/*
+ * Reserves room for one more. Returns 0, WEIR_E_LIMIT or -ENOMEM. Then release it, or use it in
+ * mail_queue_add.
+ */
 int mail_queue_reserve(struct weir_mail_queue *queue);
 void mail_queue_unreserve(struct weir_mail_queue *queue);
 
-/* Puts a message that is on the disk in; cannot fail. */
+/* Adds a message that is on the disk; cannot fail. */
 void mail_queue_add(struct weir_mail_queue *queue, struct queue_entry *entry);
 
-/* The entry, or NULL. With the lock. */
+/* Finds an entry, or NULL. With the lock held. */
 struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *id);
 
-/* With the lock, or when nobody else can have it. */
+/* Frees an entry. With the lock held, or when no other thread can have the queue. */
 void mail_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *entry);
 
 /* Opens ID.msg. */
 int mail_queued_open(int directory, struct weir_queued *queued);
 
-/* Takes it out of the heap. With the lock. */
+/* Takes an entry off the heap. With the lock held. */
 void mail_queue_unheap(struct weir_mail_queue *queue, struct queue_entry *entry);
 void mail_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry);
 
-/* Tells who listens. With the lock. */
+/* Notifies the listener. With the lock held. */
 void mail_queue_wake(struct weir_mail_queue *queue);
 
-/* What stands in control/. On the work pool. */
-void mail_queue_obey(struct weir_mail_queue *queue);
+/* Runs the commands in control/. On the work pool. */
+void mail_queue_run_commands(struct weir_mail_queue *queue);
 
 int mail_queue_control_start(struct weir_mail_queue *queue);
 void mail_queue_control_stop(struct weir_mail_queue *queue);

@@ -1,6 +1,6 @@
 /*
- * The text of an envelope's file: a word a line, then values; those that can hold anything are in
- * xtext (RFC 3461 4) between <>, so that a line is a line and a space a space.
+ * The text of an envelope's file: each line is a word and its values. Values that can have any
+ * bytes are in xtext (RFC 3461 4) between <>, so that they contain no line end or space.
  *
  *   weir-queue 1
  *   arrived 1700000000
@@ -8,8 +8,8 @@
  *   to <bob@example.org> <rfc822;bob@example.org> 4 0 <451 4.3.0 Later>
  *   end
  *
- * Invariant: what is formatted is parsed to the same. Words that are not known are a mistake, and so
- * is a file without its end: a message is never sent to fewer than it was for.
+ * Invariant: a formatted envelope parses to the same one. Unknown words are an error, and so is a
+ * file without `end`, so that no recipient is ever lost.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -81,7 +81,7 @@ int mail_queued_format(const struct weir_queued *queued, struct weir_buffer *tex
 struct envelope_reader {
 	struct weir_queued *queued;
 	size_t room; /* for recipients */
-	char *to;    /* where the next decoded value goes */
+	char *to;    /* the next decoded value goes here */
 	bool bad;
 	bool ended;
 };

@@ -1,6 +1,6 @@
 /*
- * Looking up where mail goes. One step looks at one address, in the order of the header; what an
- * alias stands for is the next step, with a bound on depth and on the places found in all.
+ * Looking up addresses. One step looks up one address, in the order given in the header; each
+ * target of an alias is a further step. Depth and number of destinations are bounded.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include "users_state.h"
 
 enum {
-	NAME_MAX_SIZE = 64 + 1 + 255 /* of an address */
+	NAME_MAX_SIZE = 64 + 1 + 255 /* bytes of an address */
 };
 
 struct search {
@@ -19,9 +19,9 @@ struct search {
 	int (*found)(void *context, const struct weir_mail_target *target);
 	void *context;
 	unsigned targets;
-	const struct alias *path[WEIR_ALIAS_DEPTH_MAX]; /* the aliases we are within */
+	const struct alias *path[WEIR_ALIAS_DEPTH_MAX]; /* the aliases that are being expanded */
 	unsigned depth;
-	bool circle; /* an alias that we are within came again */
+	bool circle; /* an alias is among its own targets */
 };
 
 /* -- words ------------------------------------------------------------------------------------- */
@@ -115,14 +115,14 @@ static const struct alias *mail_routes_alias_to_follow(struct search *search, st
 	for (unsigned i = 0; alias && i < search->depth; i++)
 		if (search->path[i] == alias) {
 			search->circle = true;
-			return NULL; /* it means the user of this name */
+			return NULL; /* means the user of this name */
 		}
 	return alias;
 }
 
 static int mail_routes_follow(struct search *search, const struct alias *alias);
 
-/* One word of an alias: another alias or a user, or an address. */
+/* Follows one target of an alias: another alias, a user, or an address. */
 static int mail_routes_follow_word(struct search *search, struct weir_span word)
 {
 	struct weir_span user, local, domain;
@@ -154,7 +154,7 @@ static int mail_routes_follow(struct search *search, const struct alias *alias)
 	return error;
 }
 
-/* `address` is local@domain in lower case; 1: there is nothing of that name. */
+/* `address` is local@domain in lower case. Returns 1 if there is no such name. */
 static int mail_routes_try_name(
         struct search *search, struct weir_span address, struct weir_span local)
 {
@@ -212,7 +212,7 @@ static int mail_routes_look_up(
 	return rest ? mail_routes_follow(search, rest) : -ENOENT;
 }
 
-/* -- what users call --------------------------------------------------------------------------- */
+/* -- the functions of the API --------------------------------------------------------------------------- */
 
 int weir_mail_routes_find(const struct weir_mail_routes *routes, struct weir_span local,
         struct weir_span domain, int (*found)(void *context, const struct weir_mail_target *target),

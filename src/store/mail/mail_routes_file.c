@@ -1,7 +1,7 @@
 /*
- * Reads aliases into a snapshot: spans over the text itself, and buckets by key. Every line is
- * looked at, so that all mistakes are told at once; then each word is followed, since a line may
- * name an alias that stands below it.
+ * Parses aliases into a snapshot: spans of its text, and a hash table by key. Every line is parsed,
+ * so that all mistakes are reported at once. Then each target is looked up, since an alias may be
+ * defined below its use.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 
 enum {
 	KEY_MAX = 64 + 1 + 255,
-	TEXT_MAX = 600 /* of a mistake: room for a key */
+	TEXT_MAX = 600 /* bytes of a report, with room for a key */
 };
 
 struct routes_parser {
@@ -51,7 +51,7 @@ static void mail_routes_file_add(
 	const struct alias *twin = mail_routes_alias(routes, key);
 	size_t count = routes->table.size / sizeof alias;
 	if (twin) {
-		mail_routes_file_complain(parser, "there already, in an earlier line: ", key);
+		mail_routes_file_complain(parser, "duplicate alias: ", key);
 		return;
 	}
 	if (count == WEIR_ALIASES_MAX) {
@@ -81,8 +81,7 @@ static void mail_routes_file_parse_alias(struct routes_parser *parser, struct we
 {
 	struct weir_span key, list = line, local, domain, rest, word;
 	if (!weir_span_cut(&list, ':', &key)) {
-		mail_routes_file_complain(
-		        parser, "no colon behind the address", weir_span(NULL, 0));
+		mail_routes_file_complain(parser, "no colon after the address", weir_span(NULL, 0));
 		return;
 	}
 	key = weir_span_trim(key);
@@ -93,9 +92,9 @@ static void mail_routes_file_parse_alias(struct routes_parser *parser, struct we
 	         !weir_mail_routes_is_local(parser->routes, domain))
 		mail_routes_file_complain(parser, "not a local domain: ", domain);
 	else if (!mail_routes_next(&rest, &word))
-		mail_routes_file_complain(parser, "it stands for nobody: ", key);
+		mail_routes_file_complain(parser, "alias without a target: ", key);
 	else {
-		/* The text is the snapshot's own: it may be folded in place. */
+		/* The text belongs to the snapshot and may be changed. */
 		mail_routes_fold(key, (char *)(uintptr_t)key.data, key.size);
 		mail_routes_file_add(parser, key, list);
 	}
@@ -115,7 +114,7 @@ static void mail_routes_file_parse(struct routes_parser *parser)
 	}
 }
 
-/* Every word leads to somebody. */
+/* Checks that each target leads to a mailbox or a remote address. */
 static void mail_routes_file_follow(struct routes_parser *parser)
 {
 	const struct weir_mail_routes *routes = parser->routes;
@@ -134,13 +133,13 @@ static void mail_routes_file_follow(struct routes_parser *parser)
 			}
 			int error = mail_routes_check(routes, alias, word);
 			if (error == WEIR_E_LIMIT)
-				mail_routes_file_complain(
-				        parser, "nested too deep, or too many: ", word);
+				mail_routes_file_complain(parser,
+				        "aliases nested too deep, or too many targets: ", word);
 			else if (error == -ELOOP)
 				mail_routes_file_complain(
-				        parser, "a loop of aliases, which leads to nobody: ", word);
+				        parser, "alias loop without a mailbox: ", word);
 			else if (error < 0)
-				mail_routes_file_complain(parser, "nobody of this name: ", word);
+				mail_routes_file_complain(parser, "no such user or alias: ", word);
 		}
 	}
 }
@@ -171,7 +170,7 @@ static int mail_routes_file_take_postmaster(struct routes_parser *parser, const 
 		return 0;
 	}
 	if (!mail_routes_user(routes, weir_span_of(name), &routes->postmaster))
-		mail_routes_file_complain(parser, "postmaster is no user: ", weir_span_of(name));
+		mail_routes_file_complain(parser, "postmaster is not a user: ", weir_span_of(name));
 	return 0;
 }
 
@@ -188,7 +187,7 @@ static int mail_routes_file_make_buckets(struct weir_mail_routes *routes)
 	return routes->buckets ? 0 : -ENOMEM;
 }
 
-/* -- the whole --------------------------------------------------------------------------------- */
+/* -- the file --------------------------------------------------------------------------------- */
 
 static int mail_routes_file_fill(
         struct routes_parser *parser, const struct weir_mail_routes_options *options)
@@ -212,7 +211,7 @@ static int mail_routes_file_fill(
 	return parser->error;
 }
 
-/* Takes the text over in any case. */
+/* Takes over the text, also on failure. */
 static int mail_routes_file_make(struct weir_buffer *text,
         const struct weir_mail_routes_options *options,
         void (*report)(void *context, unsigned line, const char *text), void *context,

@@ -1,4 +1,4 @@
-/* Mailboxes of any kind: what a store's type does, under the names of the public header. */
+/* The functions of the public header, which call those of the store's type. */
 #include <weir/mail_store.h>
 
 void weir_maildrop_open(struct weir_mail_store *store, struct weir_loop *loop,

@@ -1,7 +1,8 @@
 /*
- * A store of Maildirs: its creation, its end, and what its calls have in common.
+ * A store of Maildirs: its creation, its end, and the common part of its calls.
  *
- * Invariant: whatever is under way holds the store, so that it may be destroyed at any time.
+ * Invariant: everything under way has a reference to the store, so that it may be destroyed at any
+ * time.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
- * Whether a mailbox would take a message, asked before the message comes.
+ * A check whether a mailbox would take a message, before the message comes.
  *
- * A mailbox that worked last and has room by the count in memory is answered for at once, so that a
- * busy one costs no trip to the work pool. A refusal always comes from a look at the directories.
+ * If the mailbox worked at its last use, and has room by the count in memory, the answer is given
+ * at once, without the work pool. A refusal always comes from a look at the directories.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ static void maildir_check_done(struct weir_work *work)
 	free(job);
 }
 
-/* The job is the work pool's from the moment it is submitted: so it is whole before. */
+/* The job belongs to the work pool once it is submitted, so that it is completed before. */
 static int maildir_check_submit(
         struct maildir_check_job *job, struct maildir *maildir, struct weir_loop *loop)
 {

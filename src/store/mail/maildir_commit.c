@@ -1,11 +1,11 @@
 /*
- * A batch of messages on its way to the disk, on the work pool:
+ * A batch of messages is written to the disk, on the work pool:
  *
  *   write each ─▶ sync each ─▶ by mailbox: link ─▶ sync each directory once ─▶ close
  *
- * Invariant: a delivery comes with a result of 0, or is not to be delivered. A message is linked
- * only when its file is synced, and counts as delivered to a mailbox only when the directory is;
- * where that fails its link goes again. Leaves out when batches run: see maildir_queue.c.
+ * Invariant: a delivery whose result is not 0 is skipped. A message is linked only when its file is
+ * synced, and counts as delivered only when the directory is synced; if that fails, the link is
+ * removed. maildir_queue.c decides when batches run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +25,10 @@ struct target {
 	const char *user;
 	int *error;
 	size_t order;
-	bool again; /* the same message was for the same mailbox already */
+	bool again; /* an earlier target is the same message for the same mailbox */
 };
 
-/* A mailbox, and its targets. */
+/* A mailbox and its targets. */
 struct box {
 	struct target *targets;
 	size_t count;
@@ -47,7 +47,7 @@ static int maildir_commit_write_file(struct maildir_delivery *delivery)
 	return error < 0 ? error : mail_name_make(&delivery->scan, delivery->name);
 }
 
-/* All are on their way to the disk before the first is waited for. */
+/* Starts the writeback of all files before it waits for the first. */
 static void maildir_commit_write_files(struct maildir *maildir, struct maildir_delivery *first)
 {
 	for (struct maildir_delivery *at = first; at; at = at->next) {
@@ -104,7 +104,7 @@ static void maildir_commit_link_box(struct maildir *maildir, struct box *box)
 	mailbox_end(maildir, box->mailbox);
 }
 
-/* Takes the links back. */
+/* Removes the links. */
 static void maildir_commit_unlink_box(struct maildir *maildir, struct box *box)
 {
 	mailbox_begin(maildir, box->mailbox);
@@ -170,7 +170,7 @@ static int maildir_commit_compare(const void *a, const void *b)
 	return order ? order : (x->order > y->order) - (x->order < y->order);
 }
 
-/* What is to be linked, sorted by mailbox. */
+/* Collects the targets, sorted by mailbox. */
 static size_t maildir_commit_collect(struct maildir_delivery *first, struct target *targets)
 {
 	size_t count = 0;
@@ -214,7 +214,7 @@ static void maildir_commit_deliver(struct maildir *maildir, struct target *targe
 	}
 }
 
-/* -- for all or for none ----------------------------------------------------------------------- */
+/* -- all recipients or none ----------------------------------------------------------------------- */
 
 static void maildir_commit_take_back_from(
         struct maildir *maildir, const struct maildir_delivery *delivery, const char *user)
@@ -236,7 +236,7 @@ static void maildir_commit_take_back_from(
 	mailbox_put(maildir, mailbox);
 }
 
-/* Somebody failed: all others give the message back, and have failed like that one. */
+/* One recipient has failed: removes the message from all others, with the same error. */
 static void maildir_commit_take_back(
         struct maildir *maildir, const struct maildir_delivery *delivery)
 {

@@ -1,7 +1,7 @@
 /*
- * A message on its way into mailboxes: what is special about this sink (see mail_intake.h).
+ * The sink of a Maildir store (see mail_intake.h).
  *
- *   COMMITTING: waits in its loop's queue ─▶ goes to the disk with others, see maildir_commit.c
+ *   COMMITTING: waits in the queue of its loop ─▶ is written in a batch, see maildir_commit.c
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +23,7 @@ static void maildir_delivery_taken(struct mail_intake *intake, struct weir_span 
 	mail_scan(&maildir_delivery_delivery_of(intake)->scan, bytes);
 }
 
-/* The first whose mailbox it is for; NULL: nobody's. */
+/* Returns the first recipient that can have a mailbox; NULL: none. */
 static const char *maildir_delivery_first_user(
         const struct maildir_delivery *delivery, bool *ret_several)
 {
@@ -37,7 +37,9 @@ static const char *maildir_delivery_first_user(
 	return first;
 }
 
-/* In the mailbox of whoever has one that works: the others must not suffer from one that does not. */
+/*
+ * Opens the file in the first mailbox that works, so that a broken one does not affect the others.
+ */
 static int maildir_delivery_open_file(struct maildir_delivery *delivery)
 {
 	bool several;
@@ -103,7 +105,7 @@ static struct maildir *maildir_delivery_maildir_of(struct weir_mail_sink *sink)
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct maildir, base);
 }
 
-/* One block: the delivery, its errors, the pointers to its users, their names. */
+/* Allocates one block: the delivery, its errors, the pointers to its users, their names. */
 static struct maildir_delivery *maildir_delivery_allocate(const struct weir_mail_envelope *envelope)
 {
 	size_t names = 0, count = envelope->count;

@@ -1,8 +1,8 @@
 /*
- * Maildrops: a mailbox's names as they were when it was opened, and its lock.
+ * Maildrops: the names of a mailbox when it was opened, and its lock.
  *
- * Invariant: the lock is flock(2) on the user's directory, by a descriptor of this maildrop's own: it
- * excludes maildrops of this process and of others alike, and goes with the process.
+ * Invariant: the lock is flock(2) on the user's directory, by a descriptor of this maildrop. It
+ * excludes maildrops of this and of other processes, and ends with the process.
  */
 #include <errno.h>
 #include <fcntl.h>

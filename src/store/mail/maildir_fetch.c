@@ -1,9 +1,9 @@
 /*
- * A message to read. What is in the kernel's cache is opened, and a small one read, on the loop; for
- * all else the work pool is asked, as it is when the file has another name by now.
+ * Opening a message. A file that is in the page cache is opened on the loop, and read if it is
+ * small. Otherwise the work pool does so, also if the file has been renamed.
  *
- * Invariant: a message is believed to be as its name says only if it has the size that the name
- * says. Leaves out sending it: that is producers.
+ * Invariant: the fields of a name are used only if the file has the size that the name gives.
+ * Producers send the message.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -23,10 +23,10 @@ enum {
 	PATH_SIZE = NAME_MAX + 8
 };
 
-/* A file that was opened. */
+/* An open file. */
 struct opened {
 	int fd;
-	char *content; /* of a small one; malloc's */
+	char *content; /* of a small file, from malloc; or NULL */
 	uint64_t size;
 	char last[2];
 };
@@ -44,7 +44,7 @@ struct fetch_job {
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
-/* All of it, or with `cached` -EAGAIN. */
+/* Reads all of the file; with `cached` it may return -EAGAIN. */
 static int maildir_fetch_read_at(int fd, char *data, size_t size, off_t from, bool cached)
 {
 	for (size_t have = 0; have < size;) {
@@ -103,7 +103,7 @@ static int maildir_fetch_open_message(
 	snprintf(path, sizeof path, "%s/%s", message->flags & MESSAGE_CUR ? "cur" : "new",
 	        message->name);
 	ret->fd = maildir_open_beneath(directory, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, cached);
-	/* Linux before 5.12 does not know RESOLVE_CACHED. */
+	/* Linux before 5.12 does not have RESOLVE_CACHED. */
 	if (ret->fd == -EINVAL && cached)
 		return -EAGAIN;
 	if (ret->fd < 0)
@@ -114,7 +114,7 @@ static int maildir_fetch_open_message(
 	return error;
 }
 
-/* -- the answer -------------------------------------------------------------------------------- */
+/* -- the callback -------------------------------------------------------------------------------- */
 
 static struct weir_producer *maildir_fetch_producer_of(struct opened *opened)
 {
@@ -143,7 +143,7 @@ static void maildir_fetch_answer(struct weir_mail_call *call, const struct maild
 
 /* -- on the work pool -------------------------------------------------------------------------- */
 
-/* By a name it has got since. */
+/* Finds the present name of the file and opens it. */
 static int maildir_fetch_open_renamed(struct fetch_job *job)
 {
 	struct maildir_list now = {0};

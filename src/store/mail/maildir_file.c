@@ -1,8 +1,8 @@
 /*
- * The file of a message on its way: without a name where the file system can do that and there is
- * one recipient, in the tmp/ of the first else.
+ * The file of a message that is being delivered. It is unnamed if the file system supports that and
+ * there is one recipient; otherwise it is in tmp/ of the first.
  *
- * Invariant: it is linked nowhere but by mail_file_link, which is called once it is synced.
+ * Invariant: only mail_file_link links it, once it is synced.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,9 @@
 #include "unnamed.h"
 
 enum {
-	KICK = 8 * 1024 * 1024, /* the fsync should not find all of a large file to do */
+	WRITEBACK =
+	        8 * 1024 *
+	        1024, /* bytes between two starts of writeback, so that the fsync of a large file has less to do */
 	NAMES_TRIED = 8
 };
 
@@ -56,8 +58,8 @@ static int maildir_file_open_hidden(
 }
 
 /*
- * A file that had its first name, and lost it again since somebody was quick to remove the message,
- * cannot be given another: so one that is to have several keeps one of its own meanwhile.
+ * When the only name of a file is removed, because a reader was quick to delete the message, no
+ * further link to it can be made. So a file for several recipients has a name in tmp/ meanwhile.
  */
 int mail_file_open(struct maildir *maildir, struct mail_file *file, const char *user, bool several)
 {
@@ -78,7 +80,7 @@ int mail_file_write(struct mail_file *file, struct weir_span bytes)
 		file->size += (uint64_t)put;
 		bytes = weir_span_skip(bytes, (size_t)put);
 	}
-	if (file->size - file->kicked >= KICK) {
+	if (file->size - file->kicked >= WRITEBACK) {
 		sync_file_range(file->fd, (off_t)file->kicked, (off_t)(file->size - file->kicked),
 		        SYNC_FILE_RANGE_WRITE);
 		file->kicked = file->size;

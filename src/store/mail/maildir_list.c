@@ -1,9 +1,9 @@
 /*
- * The names of a mailbox: read from new/ and cur/ in that order, so that none that moves meanwhile
- * is missed; one that is met twice counts once, where it went.
+ * The names of a mailbox: new/ is read before cur/, so that no message is missed that is moved
+ * meanwhile. A message that is seen twice counts once, in cur/.
  *
- * Invariant: what a name does not tell (see mail_name.h) is measured here, so that nothing reads a
- * message before it is fetched.
+ * Invariant: a size that the name does not give (see mail_name.h) is measured here, so that no
+ * message is read before it is fetched.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include "maildir_state.h"
 
 enum {
-	NAMES_MAX = 1 << 30, /* bytes of the block: offsets are 32 bits */
+	NAMES_MAX = 1 << 30, /* bytes of the block, since offsets have 32 bits */
 	MEASURES = 2 * sizeof(uint64_t),
 	READ_SIZE = 64 * 1024
 };
@@ -47,7 +47,7 @@ void maildir_list_get(const struct maildir_list *list, size_t index, struct mail
 
 /* -- measuring --------------------------------------------------------------------------------- */
 
-/* A message of somebody else's making: its lines may end in LF alone. */
+/* Measures the file of another program; its lines may end in LF alone. */
 static int maildir_list_measure(int directory, const char *name, struct mail_scan *ret)
 {
 	char *buffer = malloc(READ_SIZE);
@@ -71,7 +71,7 @@ static int maildir_list_measure(int directory, const char *name, struct mail_sca
 	return error;
 }
 
-/* Without CR before every LF the message is sent as if there were. */
+/* The message is sent with a CR before every LF, so that these are counted. */
 static int maildir_list_append_measures(
         struct maildir_list *list, int directory, const char *name, uint8_t *flags)
 {
@@ -151,7 +151,7 @@ static int maildir_list_compare_unique(struct weir_span a, struct weir_span b)
 	return order ? order : (a.size > size) - (b.size > size);
 }
 
-/* By what is unique in them. Names that differ before it can end need not be parsed. */
+/* Compares unique parts. Names that differ before the unique part can end need not be parsed. */
 static int maildir_list_compare_names(const char *a, const char *b)
 {
 	struct mail_name x, y;
@@ -165,7 +165,7 @@ static int maildir_list_compare_names(const char *a, const char *b)
 	return maildir_list_compare_unique(x.unique, y.unique);
 }
 
-/* Names begin with the second of their delivery, all of ten digits until the year 2286. */
+/* Names begin with the second of the delivery, which has ten digits until the year 2286. */
 static int maildir_list_compare(const void *a, const void *b, void *context)
 {
 	const char *names = context;
@@ -173,7 +173,7 @@ static int maildir_list_compare(const void *a, const void *b, void *context)
 	memcpy(&x, a, sizeof x);
 	memcpy(&y, b, sizeof y);
 	int order = maildir_list_compare_names(names + x + 1, names + y + 1);
-	/* Of two that are one, the later read stands first. */
+	/* Of two equal names the one that was read later is first. */
 	return order ? order : (x < y) - (x > y);
 }
 
@@ -214,7 +214,7 @@ int maildir_list_find(
 	return -ENOENT;
 }
 
-/* What was reserved for more is given back. */
+/* Gives spare capacity back. */
 static void maildir_list_trim(struct weir_buffer *buffer)
 {
 	char *data = buffer->size ? realloc(buffer->data, buffer->size) : NULL;

@@ -1,8 +1,9 @@
 /*
- * A Maildir's directories, opened beneath the store's root and made where they are missing.
+ * The directories of a Maildir, opened beneath the root of the store and created if they are
+ * missing.
  *
- * Invariant: a mailbox that was made here is on the disk before its descriptor is returned. Nothing
- * on the way may be a symbolic link. Leaves out what the files are called: see mail_name.c.
+ * Invariant: a mailbox that was created here is on the disk before its descriptor is returned. No
+ * component of the path may be a symbolic link.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,7 +18,7 @@
 
 enum {
 	PATH_SIZE = WEIR_USER_NAME_MAX + 8,
-	SWEEP_MAX = 100000 /* entries looked at */
+	SWEEP_MAX = 100000 /* entries that are examined */
 };
 
 static const char *const parts[] = {"tmp", "new", "cur"};
@@ -40,7 +41,7 @@ int maildir_open_beneath(int directory, const char *path, uint64_t flags, bool c
 	return tree_open_beneath(directory, path, flags, resolve | (cached ? RESOLVE_CACHED : 0));
 }
 
-/* A file system whose directories need no sync says EINVAL. */
+/* A file system whose directories need no sync returns EINVAL. */
 int maildir_sync(struct maildir *maildir, int directory)
 {
 	maildir->counters.directory_syncs++;
@@ -54,7 +55,7 @@ static int maildir_open_path(const struct maildir *maildir, const char *user, co
 	return maildir_open_beneath(maildir->root, path, O_RDONLY | O_DIRECTORY, false);
 }
 
-/* As after a crash, any of them may be there already. */
+/* After a crash, any of them may exist already. */
 static int maildir_open_make(struct maildir *maildir, const char *user)
 {
 	if (mkdirat(maildir->root, user, 0700) < 0 && errno != EEXIST)
@@ -72,7 +73,7 @@ static int maildir_open_make(struct maildir *maildir, const char *user)
 	return error < 0 ? error : maildir_sync(maildir, maildir->root);
 }
 
-/* All three are there; somebody may have removed any of them. */
+/* Whether all three exist; another program may have removed one. */
 static bool maildir_open_is_whole(int user_directory)
 {
 	struct stat status;

@@ -1,9 +1,9 @@
 /*
- * What a loop has waiting for the disk. A batch takes what has come by the end of the turn, and what
- * comes while batches are under way waits for the next: the slower the disk, the larger they are.
+ * The deliveries of a loop that wait for the disk. A batch takes those that have come by the end of
+ * the turn; later ones wait for the next batch. So batches grow as the disk gets slower.
  *
- * Invariant: all of a queue is its loop's; a delivery in a lane is the work pool's. A queue lives as
- * long as the loop has deliveries.
+ * Invariant: a queue belongs to its loop, and a delivery in a lane to the work pool. A queue lives
+ * as long as the loop has deliveries.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -135,7 +135,7 @@ static void maildir_queue_start_lane(
 	maildir_queue_refuse(lane->first, error);
 }
 
-/* Lanes that are idle share what waits. */
+/* Distributes the waiting deliveries over the idle lanes. */
 static void maildir_queue_start_idle(struct maildir_queue *queue)
 {
 	for (unsigned i = 0; i < WEIR_MAIL_LANES && queue->waiting; i++) {

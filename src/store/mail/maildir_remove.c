@@ -1,8 +1,8 @@
 /*
- * Messages removed from a mailbox, on the work pool, and the directories synced.
+ * Removing messages from a mailbox, on the work pool; the directories are synced.
  *
- * Invariant: only files that were in the list and are marked go. One that others have renamed
- * meanwhile (a flag was set) is found by what is unique in its name.
+ * Invariant: only marked files of the list are removed. A file that another program has renamed
+ * meanwhile, to set a flag, is found by the unique part of its name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,13 +21,13 @@ struct remove_job {
 	uint8_t marks[];
 };
 
-/* A removal at work. */
+/* A removal under way. */
 struct maildir_removal {
 	struct maildir_drop *drop;
 	int parts[2]; /* new/ and cur/ */
 	bool changed[2];
 	bool reread;
-	struct maildir_list now; /* the mailbox, once a file was not where it was */
+	struct maildir_list now; /* the present names, read when a file was not found */
 };
 
 static int maildir_remove_unlink_message(
@@ -40,7 +40,7 @@ static int maildir_remove_unlink_message(
 	return 0;
 }
 
-/* -ENOENT: it has gone indeed. */
+/* Returns -ENOENT if the file no longer exists. */
 static int maildir_remove_unlink_renamed(
         struct maildir_removal *removal, const struct maildir_message *message)
 {
@@ -81,7 +81,7 @@ static int maildir_remove_marked(
 		        drop->directory, names[i], O_RDONLY | O_DIRECTORY, false);
 		error = removal->parts[i] < 0 ? removal->parts[i] : 0;
 	}
-	/* One that cannot be removed does not keep the others. */
+	/* An error of one message does not stop the removal of the others. */
 	for (size_t i = 0; i < drop->base.count && removal->parts[1] >= 0; i++) {
 		if (!(marks[i / 8] >> (i % 8) & 1))
 			continue;
@@ -125,7 +125,7 @@ static void maildir_remove_done(struct weir_work *work)
 	free(job);
 }
 
-/* The marks are copied, so that a removal that was cancelled can go on. */
+/* The marks are copied, so that a cancelled removal can go on. */
 void maildir_remove(struct weir_maildrop *base, const uint8_t *marks, struct weir_mail_call *call,
         void (*done)(struct weir_mail_call *call, int error, size_t removed))
 {

@@ -1,8 +1,8 @@
 /*
- * What is remembered of mailboxes: how full they are, so that a quota need not look at the files.
+ * The sizes of mailboxes in memory, so that a quota need not examine the files.
  *
- * Invariant: while `counted`, octets and messages are what new/ and cur/ held at `changed`, as far
- * as their times tell. A refusal is by a count of the last seconds. Of those that nobody refers to,
+ * Invariant: if `counted`, octets and messages are those of new/ and cur/ at `changed`, as far as
+ * their times show. A refusal needs a recent count. Of the mailboxes without references
  * WEIR_MAILBOXES_KEPT are kept.
  */
 #include <dirent.h>
@@ -17,7 +17,7 @@
 
 enum {
 	SWEEP_PERIOD_S = 24 * 60 * 60,
-	BELIEVED_S = 5, /* that a mailbox is full */
+	BELIEVED_S = 5, /* for so long a full mailbox is not counted again */
 	PATH_SIZE = WEIR_USER_NAME_MAX + 8
 };
 
@@ -27,7 +27,7 @@ static const char *const parts[2] = {"new", "cur"};
 
 static struct mailbox **maildir_usage_bucket_of(struct maildir *maildir, const char *user)
 {
-	uint32_t hash = 2166136261; /* FNV-1a: the names are those of our users */
+	uint32_t hash = 2166136261; /* FNV-1a; the names are our users' */
 	for (const char *at = user; *at; at++)
 		hash = (hash ^ (unsigned char)*at) * 16777619;
 	return &maildir->buckets[hash % MAILBOX_BUCKETS];
@@ -54,7 +54,7 @@ static void maildir_usage_destroy(struct mailbox *mailbox)
 	free(mailbox);
 }
 
-/* With maildir->lock held, as the next. */
+/* With maildir->lock held, like the next function. */
 static void maildir_usage_drop(struct maildir *maildir, struct mailbox *mailbox)
 {
 	struct mailbox **at = maildir_usage_bucket_of(maildir, mailbox->user);
@@ -266,8 +266,8 @@ void mailbox_note_use(struct mailbox *mailbox, bool worked)
 }
 
 /*
- * A message grows a little on its way here. The one that turned out to have no room for that is
- * known by the size that it says to have.
+ * A message grows by the fields that are added to it. The last one without room for these is
+ * recognised by its SIZE.
  */
 static uint64_t maildir_usage_mailbox_need(const struct mailbox *mailbox, uint64_t octets)
 {
@@ -293,7 +293,7 @@ bool mailbox_is_known_good(struct maildir *maildir, const char *user, uint64_t o
 	struct mailbox *mailbox = *maildir_usage_bucket_of(maildir, user);
 	while (mailbox && strcmp(mailbox->user, user) != 0)
 		mailbox = mailbox->next;
-	/* The lock is held while the disk works: nobody waits for it here. */
+	/* The lock is held during writes to the disk: this must not wait for it. */
 	if (mailbox && pthread_mutex_trylock(&mailbox->lock) == 0) {
 		good = maildir_usage_mailbox_fits(maildir, mailbox, octets);
 		pthread_mutex_unlock(&mailbox->lock);
@@ -302,7 +302,9 @@ bool mailbox_is_known_good(struct maildir *maildir, const char *user, uint64_t o
 	return good;
 }
 
-/* Modes and mounts tell why a directory is of no use; if they did not before, only trying does. */
+/*
+ * Modes and mount options show why a directory cannot be used. If they do not, it has to be tried.
+ */
 static int maildir_usage_probe_directory(int directory, bool thoroughly)
 {
 	static const char name[] = ".weir-probe";

@@ -1,10 +1,12 @@
 /*
- * Changes of a tree that are one call: made on the work pool, synced, and forgotten by the cache
- * before the callback. Here how that goes, and removing files, making and removing directories; see
- * also rename.c and attributes.c.
+ * Changes of a tree: files and directories are removed, renamed and made, and their permission
+ * bits and times are set.
+ *
+ * A change is made and synced on the work pool. The cache drops the path before the callback.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,18 +16,18 @@
 #include <weir/upload.h>
 
 #include "change_job.h"
-#include "name_lock.h"
+#include "open_beneath.h"
 
 /*
- * The umask would take bits from mkdir; a descriptor of our own is changed, not what has the name
- * by now.
+ * The mode is set by a descriptor: the umask clears bits of mkdir, and the name may be another
+ * directory's by then.
  */
-static int tree_change_make_directory(const struct directory_entry *place, mode_t mode)
+static int tree_change_make_directory(const struct directory_entry *entry, mode_t mode)
 {
-	if (mkdirat(place->directory, place->name, 0700) < 0)
+	if (mkdirat(entry->directory, entry->name, 0700) < 0)
 		return -errno;
 	int fd = openat(
-	        place->directory, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	        entry->directory, entry->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	int error = fchmod(fd, mode) < 0 || fsync(fd) < 0 ? -errno : 0;
@@ -33,64 +35,70 @@ static int tree_change_make_directory(const struct directory_entry *place, mode_
 	return error;
 }
 
-static int tree_change_apply_remove(struct change_job *job, const struct directory_entry *place)
+static int tree_change_apply_remove(struct change_job *job, const struct directory_entry *entry)
 {
 	struct name_lock lock;
 	int error = 0;
-	name_lock_take(&lock, place->directory, -1);
+	name_lock_acquire(&lock, entry->directory, -1);
 	if (job->check)
 		error = directory_entry_ask(
 		        &job->tree->rules, job->path, job->check, job->check_context);
-	if (error == 0 && unlinkat(place->directory, place->name, 0) < 0)
+	if (error == 0 && unlinkat(entry->directory, entry->name, 0) < 0)
 		error = -errno;
 	name_lock_release(&lock);
 	return error;
 }
 
 static int tree_change_apply_remove_directory(
-        struct change_job *job, const struct directory_entry *place)
+        struct change_job *job, const struct directory_entry *entry)
 {
 	(void)job;
-	return unlinkat(place->directory, place->name, AT_REMOVEDIR) < 0 ? -errno : 0;
+	return unlinkat(entry->directory, entry->name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 static int tree_change_apply_make_directory(
-        struct change_job *job, const struct directory_entry *place)
+        struct change_job *job, const struct directory_entry *entry)
 {
-	return tree_change_make_directory(place, job->mode);
+	return tree_change_make_directory(entry, job->mode);
 }
 
 static void tree_change_run(struct weir_work *work)
 {
 	struct change_job *job = WEIR_CONTAINER(work, struct change_job, work);
-	struct directory_entry place;
-	job->error = directory_entry_open(&job->tree->rules, job->path, &place);
-	/* What has no name of its own is there already: the root, or the like of `a/..`. */
+	struct directory_entry entry;
+	job->error = directory_entry_open(&job->tree->rules, job->path, &entry);
+	/* The root, or a path such as `a/..`, exists already. */
 	if (job->error == -EISDIR && job->apply == tree_change_apply_make_directory)
 		job->error = -EEXIST;
 	if (job->error < 0)
 		return;
-	job->error = job->apply(job, &place);
-	if (job->error == 0 && !job->reads)
-		job->error = directory_entry_sync(&place);
-	directory_entry_close(&place);
+	job->error = job->apply(job, &entry);
+	if (job->error == 0 && !job->look)
+		job->error = directory_entry_sync(&entry);
+	directory_entry_close(&entry);
+}
+
+void change_job_free(struct change_job *job)
+{
+	tree_release(job->tree);
+	free(job->look);
+	free(job);
 }
 
 static void tree_change_finish(struct change_job *job)
 {
 	struct weir_change *change = job->change;
-	if (!job->reads)
+	if (!job->look)
 		weir_tree_invalidate(job->tree, job->path);
 	if (job->other)
 		weir_tree_invalidate(job->tree, job->other);
 	if (change) {
 		change->job = NULL;
-		if (job->ret_status && job->error == 0)
-			*job->ret_status = job->status;
+		if (job->look && job->error == 0)
+			*job->ret_look = *job->look;
 		change->done(change, job->error);
 	}
-	tree_release(job->tree);
-	free(job);
+	change_job_free(job);
 }
 
 static void tree_change_done(struct weir_work *work)
@@ -98,9 +106,9 @@ static void tree_change_done(struct weir_work *work)
 	tree_change_finish(WEIR_CONTAINER(work, struct change_job, work));
 }
 
-/* A path that is too long is cut: it is refused by its length before anything is done with it. */
+/* A path that is too long is cut here. Its length is checked before it is used. */
 struct change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
-        int (*apply)(struct change_job *job, const struct directory_entry *place))
+        int (*apply)(struct change_job *job, const struct directory_entry *entry))
 {
 	size_t size = strnlen(path, WEIR_PATH_MAX);
 	size_t other_size = other ? strnlen(other, WEIR_PATH_MAX) : 0;
@@ -131,12 +139,12 @@ void tree_change_start(struct weir_tree *tree, struct weir_change *change, struc
 	int error = weir_work_submit_to(
 	        tree->loop, WEIR_LANE_WRITE, &job->work, tree_change_run, tree_change_done);
 	if (error == 0)
-		return; /* the job is the work pool's */
+		return; /* The job belongs to the work pool now. */
 	job->error = error;
 	tree_change_finish(job);
 }
 
-/* `a/b/` names the same directory as `a/b`. */
+/* `a/b/` is the same directory as `a/b`. */
 void tree_change_strip_slashes(char *path)
 {
 	for (size_t size = strlen(path); size && path[size - 1] == '/'; size--)
@@ -189,4 +197,158 @@ void weir_change_cancel(struct weir_change *change)
 	if (change->job)
 		change->job->change = NULL;
 	change->job = NULL;
+}
+
+/* -- renaming --------------------------------------------------------------------------------- */
+
+static int tree_change_rename_apply_flags(
+        struct change_job *job, const struct directory_entry *from, unsigned flags)
+{
+	struct name_lock lock;
+	struct directory_entry to;
+	int error = directory_entry_open(&job->tree->rules, job->other, &to);
+	if (error < 0)
+		return error;
+	name_lock_acquire(&lock, from->directory, to.directory);
+	if (renameat2(from->directory, from->name, to.directory, to.name, flags) < 0)
+		error = -errno;
+	name_lock_release(&lock);
+	if (error == 0)
+		error = directory_entry_sync(&to);
+	directory_entry_close(&to);
+	return error;
+}
+
+static int tree_change_rename_apply(struct change_job *job, const struct directory_entry *from)
+{
+	return tree_change_rename_apply_flags(job, from, 0);
+}
+
+static int tree_change_rename_apply_new(struct change_job *job, const struct directory_entry *from)
+{
+	return tree_change_rename_apply_flags(job, from, RENAME_NOREPLACE);
+}
+
+static void tree_change_rename_start(struct weir_tree *tree, struct weir_change *change,
+        struct change_job *job, void (*done)(struct weir_change *change, int error))
+{
+	if (job) {
+		tree_change_strip_slashes(job->path);
+		tree_change_strip_slashes(job->other);
+	}
+	tree_change_start(tree, change, job, done);
+}
+
+void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
+        const char *to, void (*done)(struct weir_change *change, int error))
+{
+	tree_change_rename_start(
+	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply), done);
+}
+
+void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change, const char *from,
+        const char *to, void (*done)(struct weir_change *change, int error))
+{
+	tree_change_rename_start(
+	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply_new), done);
+}
+
+/* -- permission bits and times ---------------------------------------------------------------- */
+
+/* Opens a regular file or a directory. Returns the descriptor or an errno. */
+static int tree_change_open_target(const struct change_job *job)
+{
+	struct stat status;
+	const struct open_rules *rules = &job->tree->rules;
+	int fd = tree_open_beneath(
+	        rules->root, job->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, rules->resolve);
+	if (fd < 0)
+		return fd == -ENXIO || fd == -ENODEV ? -EACCES : fd;
+	int error = fstat(fd, &status) < 0 ? -errno : 0;
+	if (error == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode))
+		error = -EACCES;
+	if (error == 0)
+		return fd;
+	close(fd);
+	return error;
+}
+
+static int tree_change_sync_and_close(int fd, int error)
+{
+	if (error == 0 && fsync(fd) < 0 && errno != EINVAL)
+		error = -errno;
+	close(fd);
+	return error;
+}
+
+static int tree_change_apply_mode(struct change_job *job, const struct directory_entry *entry)
+{
+	(void)entry;
+	int fd = tree_change_open_target(job);
+	if (fd < 0)
+		return fd;
+	return tree_change_sync_and_close(fd, fchmod(fd, job->mode) < 0 ? -errno : 0);
+}
+
+static int tree_change_apply_time(struct change_job *job, const struct directory_entry *entry)
+{
+	(void)entry;
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, job->time};
+	int fd = tree_change_open_target(job);
+	if (fd < 0)
+		return fd;
+	return tree_change_sync_and_close(fd, futimens(fd, times) < 0 ? -errno : 0);
+}
+
+void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, const char *path,
+        mode_t mode, void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_mode);
+	if (job) {
+		job->mode = mode & 0777;
+		tree_change_strip_slashes(job->path);
+	}
+	tree_change_start(tree, change, job, done);
+}
+
+void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, const char *path,
+        struct timespec time, void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_time);
+	if (job) {
+		job->time = time;
+		tree_change_strip_slashes(job->path);
+	}
+	tree_change_start(tree, change, job, done);
+}
+
+/* -- looking ----------------------------------------------------------------------------------- */
+
+static int tree_change_apply_look(struct change_job *job, const struct directory_entry *entry)
+{
+	const struct open_rules *rules = &job->tree->rules;
+	struct weir_tree_look *look = job->look;
+	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+	if (fstatat(entry->directory, entry->name, &look->status, flags) < 0)
+		return -errno;
+	if (!S_ISLNK(look->status.st_mode) ||
+	        !open_beneath_link_text(rules->root, job->path, rules->resolve, entry->directory,
+	                entry->name, look->target, sizeof look->target))
+		look->target[0] = 0;
+	return 0;
+}
+
+void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const char *path,
+        struct weir_tree_look *ret, void (*done)(struct weir_change *change, int error))
+{
+	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_look);
+	if (job) {
+		job->ret_look = ret;
+		job->look = malloc(sizeof *job->look);
+	}
+	if (job && !job->look) {
+		change_job_free(job);
+		job = NULL;
+	}
+	tree_change_start(tree, change, job, done);
 }

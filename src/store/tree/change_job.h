@@ -15,30 +15,32 @@ struct change_job {
 	struct weir_work work;
 	struct weir_tree *tree;
 	struct weir_change *change; /* NULL once it is cancelled */
-	/* Makes the change, on the work pool; the directory of `place` is synced afterwards. */
-	int (*apply)(struct change_job *job, const struct directory_entry *place);
-	/* Of weir_tree_remove_if, or NULL. */
+	/* Makes the change, on the work pool. The directory of `entry` is synced afterwards. */
+	int (*apply)(struct change_job *job, const struct directory_entry *entry);
+	/* from weir_tree_remove_if, or NULL */
 	int (*check)(void *context, const struct stat *there);
 	void *check_context;
-	bool reads; /* nothing is changed, nothing has to be synced */
 	mode_t mode;
 	struct timespec time;
-	struct stat status;
-	struct stat *ret_status;
+	struct weir_tree_look *look; /* of weir_tree_look_at, which changes nothing; else NULL */
+	struct weir_tree_look *ret_look;
 	int error;
-	char *other; /* a second path, behind the first; or NULL */
+	char *other; /* a second path, stored after the first; or NULL */
 	char path[];
 };
 
-/* Copies both paths; `other` may be NULL. NULL without memory. */
+/* Makes a job and copies both paths. `other` may be NULL. Returns NULL without memory. */
 struct change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
-        int (*apply)(struct change_job *job, const struct directory_entry *place));
+        int (*apply)(struct change_job *job, const struct directory_entry *entry));
 
-/* Takes the job; NULL: there was no memory for it. */
+/* Frees a job that was not started. */
+void change_job_free(struct change_job *job);
+
+/* Starts the job and takes it over. A job of NULL reports -ENOMEM. */
 void tree_change_start(struct weir_tree *tree, struct weir_change *change, struct change_job *job,
         void (*done)(struct weir_change *change, int error));
 
-/* `a/b/` names the same directory as `a/b`. */
+/* Removes slashes at the end: `a/b/` is the same directory as `a/b`. */
 void tree_change_strip_slashes(char *path);
 
 #endif

@@ -1,203 +1,46 @@
 /*
- * Reads a directory, a batch at a time, on the work pool.
+ * Reads a directory in batches on the work pool, of which one of few entries is sorted. Memory does
+ * not depend on the size of the directory.
  *
- * Invariant: while `busy`, everything but `closed` is the work pool's. Entries point to names in
- * the buffer they were read into, or in the collection that was sorted. Memory does not depend on
- * the size of the directory. Leaves out what a listing looks like.
+ * Leaves out how an entry is made (directory_read.c), and what a listing looks like.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <weir/buffer.h>
-#include <weir/directory.h>
-#include <weir/limits.h>
-#include <weir/loop.h>
+#include <weir/error.h>
 
-#include "open_beneath.h"
-#include "tree_state.h"
-
-enum {
-	ENTRIES = 512 /* in a batch */
-};
-
-/* All of a directory that may be sorted. */
-struct collection {
-	struct weir_buffer entries; /* of struct weir_directory_entry */
-	struct weir_buffer names;   /* each ended by NUL */
-};
-
-struct weir_directory {
-	struct weir_work work;
-	struct weir_loop *loop;
-	int fd; /* the caller's, duplicated; then our own, with an offset of its own */
-	bool opened;
-	bool ended;
-	bool busy;
-	bool closed;
-	char *path;                            /* of options, copied; with a tree only */
-	struct weir_directory_options options; /* sort_max is 0 once it was tried */
-	void (*done)(
-	        void *context, int error, const struct weir_directory_entry *entries, size_t count);
-	void *context;
-
-	int error;
-	const struct weir_directory_entry *batch;
-	size_t count;
-	struct collection collection;
-	struct weir_directory_entry entries[ENTRIES];
-	size_t filled; /* bytes of names */
-	size_t parsed; /* of these */
-	_Alignas(struct dirent64) char names[WEIR_DIRECTORY_BATCH];
-};
+#include "directory_state.h"
 
 /* -- on the work pool -------------------------------------------------------------------------- */
 
-static int directory_open_own(struct weir_directory *directory)
-{
-	if (directory->opened)
-		return 0;
-	int fd = openat(directory->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	close(directory->fd);
-	directory->fd = fd;
-	directory->opened = true;
-	return 0;
-}
-
-static enum weir_file_kind directory_kind_of(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return WEIR_FILE_REGULAR;
-	case S_IFDIR:
-		return WEIR_FILE_DIRECTORY;
-	case S_IFLNK:
-		return WEIR_FILE_LINK;
-	default:
-		return WEIR_FILE_OTHER;
-	}
-}
-
-/* As a lookup would: it must be readable, and its links must stay beneath the root. */
-static bool directory_is_refused(
-        struct weir_directory *directory, const struct weir_directory_entry *entry)
-{
-	char path[WEIR_PATH_MAX];
-	struct stat status;
-	const struct open_rules *rules = &directory->options.tree->rules;
-	if (entry->kind == WEIR_FILE_OTHER)
-		return true;
-	if (entry->kind != WEIR_FILE_LINK)
-		return faccessat(directory->fd, entry->name, R_OK, AT_EACCESS) < 0;
-	int size = snprintf(path, sizeof path, "%s/%s", directory->path[0] ? directory->path : ".",
-	        entry->name);
-	if (size < 0 || (size_t)size >= sizeof path)
-		return true;
-	int fd = tree_open_beneath(
-	        rules->root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, rules->resolve);
-	if (fd < 0)
-		return true;
-	bool served =
-	        fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode));
-	close(fd);
-	return !served;
-}
-
-/* False when it is gone already. What may be listed but not looked at has a name and a kind. */
-static bool directory_describe(struct weir_directory *directory, const struct dirent64 *found,
-        struct weir_directory_entry *entry)
-{
-	struct stat status;
-	*entry = (struct weir_directory_entry){
-	        .name = found->d_name, .kind = directory_kind_of((mode_t)DTTOIF(found->d_type))};
-	if (!directory->options.details && !directory->options.tree && found->d_type != DT_UNKNOWN)
-		return true;
-	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
-	if (fstatat(directory->fd, found->d_name, &status, flags) < 0)
-		return errno != ENOENT;
-	entry->kind = directory_kind_of(status.st_mode);
-	if (directory->options.details) {
-		entry->size = (uint64_t)status.st_size;
-		entry->mtime = status.st_mtim;
-		entry->mode = status.st_mode;
-		entry->links = status.st_nlink;
-		entry->inode = status.st_ino;
-		entry->device = status.st_dev;
-	}
-	entry->refused = directory->options.tree && directory_is_refused(directory, entry);
-	return true;
-}
-
-static bool directory_is_dots(const char *name)
-{
-	return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
-}
-
-/* The next entries of what was read into the buffer. */
-static size_t directory_parse(struct weir_directory *directory)
-{
-	size_t count = 0;
-	while (directory->parsed < directory->filled && count < ENTRIES) {
-		const struct dirent64 *found = (const void *)(directory->names + directory->parsed);
-		directory->parsed += found->d_reclen;
-		if (!directory_is_dots(found->d_name) &&
-		        directory_describe(directory, found, &directory->entries[count]))
-			count++;
-	}
-	return count;
-}
-
-/* At least one entry, or the end. The number of entries, or an errno. */
-static ssize_t directory_read_batch(struct weir_directory *directory)
-{
-	for (;;) {
-		size_t count = directory_parse(directory);
-		if (count)
-			return (ssize_t)count;
-		if (directory->parsed < directory->filled)
-			continue;
-		ssize_t got = directory->ended ? 0
-		                               : getdents64(directory->fd, directory->names,
-		                                         sizeof directory->names);
-		if (got < 0)
-			return -errno;
-		directory->ended = got == 0;
-		directory->filled = (size_t)got;
-		directory->parsed = 0;
-		if (got == 0)
-			return 0;
-	}
-}
-
-static size_t directory_collected(const struct collection *collection)
+static size_t directory_collected(const struct directory_collection *collection)
 {
 	return collection->entries.size / sizeof(struct weir_directory_entry);
 }
 
-/* The names move while they are collected: until the end, `name` is NULL, and they are in order. */
+/* The buffer of texts may move, so entries get their pointers at the end. */
 static int directory_collect(
-        struct collection *collection, const struct weir_directory_entry *entry)
+        struct directory_collection *collection, const struct weir_directory_entry *entry)
 {
 	struct weir_directory_entry copy = *entry;
 	copy.name = NULL;
 	int error = weir_buffer_append(
-	        &collection->names, entry->name, strlen(entry->name) + 1, SIZE_MAX);
+	        &collection->texts, entry->name, strlen(entry->name) + 1, SIZE_MAX);
+	if (error == 0 && entry->target)
+		error = weir_buffer_append(
+		        &collection->texts, entry->target, strlen(entry->target) + 1, SIZE_MAX);
 	if (error == 0)
 		error = weir_buffer_append(&collection->entries, &copy, sizeof copy, SIZE_MAX);
 	return error;
 }
 
-static void directory_free_collection(struct collection *collection)
+static void directory_free_collection(struct directory_collection *collection)
 {
 	weir_buffer_finish(&collection->entries);
-	weir_buffer_finish(&collection->names);
+	weir_buffer_finish(&collection->texts);
 }
 
 static int directory_compare(const void *a, const void *b)
@@ -206,58 +49,57 @@ static int directory_compare(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-/* Up to sort_max entries, sorted if that was all; a batch more, unsorted, if it was not. */
-static int directory_read_sorted(struct weir_directory *directory)
+/*
+ * Reads up to sort_max entries and sorts them. If there are more, adds a batch and does not sort.
+ */
+static void directory_read_sorted(struct weir_directory *directory)
 {
-	struct collection *collection = &directory->collection;
-	ssize_t count = 0;
-	while (directory_collected(collection) <= directory->options.sort_max) {
-		count = directory_read_batch(directory);
-		if (count <= 0)
-			break;
-		for (ssize_t i = 0; i < count; i++) {
-			int error = directory_collect(collection, &directory->entries[i]);
-			if (error < 0)
-				return error;
-		}
+	struct directory_collection *collection = &directory->collection;
+	while (!directory->ended && !directory->unfinished && !directory->error &&
+	        directory_collected(collection) <= directory->options.sort_max) {
+		size_t count = directory_read(directory);
+		for (size_t i = 0; i < count && !directory->error; i++)
+			directory->error = directory_collect(collection, &directory->entries[i]);
 	}
-	if (count < 0)
-		return (int)count;
+	bool enough = directory_collected(collection) > directory->options.sort_max;
+	if (directory->error || (directory->unfinished && !enough))
+		return;
+	directory->unfinished = false;
 	struct weir_directory_entry *entries = (void *)collection->entries.data;
-	const char *name = collection->names.data;
 	directory->batch = entries;
 	directory->count = directory_collected(collection);
-	for (size_t i = 0; i < directory->count; i++, name += strlen(name) + 1)
-		entries[i].name = name;
-	if (count == 0 && directory->count)
+	directory_point(entries, directory->count, &collection->texts);
+	if (directory->ended && directory->count)
 		qsort(entries, directory->count, sizeof *entries, directory_compare);
-	return 0;
+	directory->options.sort_max = 0;
 }
 
-static int directory_read_unsorted(struct weir_directory *directory)
+static void directory_read_unsorted(struct weir_directory *directory)
 {
-	ssize_t count = directory_read_batch(directory);
-	if (count < 0)
-		return (int)count;
 	directory->batch = directory->entries;
-	directory->count = (size_t)count;
-	return 0;
+	directory->count = directory->ended ? 0 : directory_read(directory);
+	directory->unfinished &= directory->count == 0;
 }
 
 static void directory_run(struct weir_work *work)
 {
 	struct weir_directory *directory = WEIR_CONTAINER(work, struct weir_directory, work);
 	directory->count = 0;
-	directory_free_collection(&directory->collection);
+	directory->looked = 0;
+	if (!directory->unfinished)
+		directory_free_collection(&directory->collection);
+	directory->unfinished = false;
 	if (!directory->error)
 		directory->error = directory_open_own(directory);
 	if (directory->error)
 		return;
 	if (directory->options.sort_max)
-		directory->error = directory_read_sorted(directory);
+		directory_read_sorted(directory);
 	else
-		directory->error = directory_read_unsorted(directory);
-	directory->options.sort_max = 0;
+		directory_read_unsorted(directory);
+	directory->total += directory->looked;
+	if (directory->level_count > 1 && directory->total > WEIR_DIRECTORY_PATTERN_MAX)
+		directory->error = WEIR_E_LIMIT;
 }
 
 /* -- on the loop ------------------------------------------------------------------------------- */
@@ -265,12 +107,20 @@ static void directory_run(struct weir_work *work)
 static void directory_free(struct weir_directory *directory)
 {
 	directory_free_collection(&directory->collection);
-	close(directory->fd);
+	weir_buffer_finish(&directory->texts);
+	for (unsigned i = 1; i <= directory->depth; i++)
+		close(directory->levels[i].fd);
+	if (directory->levels != &directory->single)
+		free(directory->levels);
+	if (directory->fd >= 0)
+		close(directory->fd);
 	if (directory->options.tree)
 		tree_release(directory->options.tree);
 	free(directory->path);
 	free(directory);
 }
+
+static void directory_submit(struct weir_directory *directory);
 
 static void directory_done(struct weir_work *work)
 {
@@ -280,8 +130,81 @@ static void directory_done(struct weir_work *work)
 		directory_free(directory);
 	else if (directory->error)
 		directory->done(directory->context, directory->error, NULL, 0);
+	else if (directory->unfinished)
+		directory_submit(directory);
 	else
 		directory->done(directory->context, 0, directory->batch, directory->count);
+}
+
+static void directory_on_refused(struct weir_task *task)
+{
+	directory_done(WEIR_CONTAINER(task, struct weir_work, task));
+}
+
+static void directory_submit(struct weir_directory *directory)
+{
+	directory->busy = true;
+	int error =
+	        weir_work_submit(directory->loop, &directory->work, directory_run, directory_done);
+	if (error == 0)
+		return;
+	/* The pool has refused the work, so its task is free to report that in a later turn. */
+	directory->error = error;
+	directory->work.task = (struct weir_task){.run = directory_on_refused};
+	weir_loop_defer(directory->loop, &directory->work.task);
+}
+
+/* Cuts a pattern into levels. Buffers and components are stored after the levels. */
+static int directory_set_pattern(struct weir_directory *directory, const char *pattern)
+{
+	size_t size = strlen(pattern) + 1;
+	unsigned count = 0;
+	for (const char *at = pattern; *(at += strspn(at, "/")); at += strcspn(at, "/"))
+		count++;
+	if (count == 0 || count > WEIR_DIRECTORY_LEVELS_MAX)
+		return WEIR_E_LIMIT;
+	size_t names = (count - 1) * (size_t)DIRECTORY_LEVEL_NAMES;
+	char *memory = malloc(count * sizeof(struct directory_level) + names + size);
+	if (!memory)
+		return -ENOMEM;
+	char *buffers = memory + count * sizeof(struct directory_level);
+	char *text = memcpy(buffers + names, pattern, size);
+	directory->levels = (void *)memory;
+	directory->level_count = count;
+	for (unsigned i = 0; i < count; i++) {
+		text += strspn(text, "/");
+		size_t part = strcspn(text, "/");
+		bool more = text[part];
+		text[part] = 0;
+		directory->levels[i] = (struct directory_level){
+		        .fd = -1,
+		        .pattern = text,
+		        .literal = !strpbrk(text, "*?["),
+		        .room = DIRECTORY_LEVEL_NAMES,
+		        .names = buffers + i * (size_t)DIRECTORY_LEVEL_NAMES,
+		};
+		text += part + more;
+	}
+	return 0;
+}
+
+static int directory_set_options(
+        struct weir_directory *directory, const struct weir_directory_options *options)
+{
+	int error = 0;
+	directory->options = *options;
+	directory->options.tree = NULL;
+	if (directory->options.sort_max > WEIR_DIRECTORY_SORT_MAX)
+		directory->options.sort_max = WEIR_DIRECTORY_SORT_MAX;
+	if (options->pattern)
+		error = directory_set_pattern(directory, options->pattern);
+	if (error < 0 || !options->tree)
+		return error;
+	directory->path = strdup(options->path);
+	if (!directory->path)
+		return -ENOMEM;
+	directory->options.tree = tree_hold(options->tree);
+	return 0;
 }
 
 int weir_directory_open(struct weir_loop *loop, int fd,
@@ -290,35 +213,25 @@ int weir_directory_open(struct weir_loop *loop, int fd,
 	struct weir_directory *directory = malloc(sizeof *directory);
 	if (!directory)
 		return -ENOMEM;
-	/* All but the large arrays. */
+	/* Clears all but the large arrays. */
 	memset(directory, 0, offsetof(struct weir_directory, entries));
-	directory->filled = directory->parsed = 0;
 	directory->loop = loop;
-	if (options)
-		directory->options = *options;
-	if (directory->options.sort_max > WEIR_DIRECTORY_SORT_MAX)
-		directory->options.sort_max = WEIR_DIRECTORY_SORT_MAX;
+	directory->levels = &directory->single;
+	directory->level_count = 1;
+	directory->single.fd = -1;
 	directory->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (directory->fd < 0) {
-		free(directory);
-		return -errno;
+	int error = directory->fd < 0 ? -errno : 0;
+	if (error == 0 && options)
+		error = directory_set_options(directory, options);
+	if (error < 0) {
+		directory_free(directory);
+		return error;
 	}
-	if (directory->options.tree) {
-		directory->path = strdup(directory->options.path);
-		if (!directory->path) {
-			close(directory->fd);
-			free(directory);
-			return -ENOMEM;
-		}
-		tree_hold(directory->options.tree);
-	}
+	struct directory_level *last = &directory->levels[directory->level_count - 1];
+	last->names = directory->names;
+	last->room = sizeof directory->names;
 	*ret = directory;
 	return 0;
-}
-
-static void directory_tell_refused(struct weir_task *task)
-{
-	directory_done(WEIR_CONTAINER(task, struct weir_work, task));
 }
 
 void weir_directory_next(struct weir_directory *directory,
@@ -328,15 +241,7 @@ void weir_directory_next(struct weir_directory *directory,
 {
 	directory->done = done;
 	directory->context = context;
-	directory->busy = true;
-	int error =
-	        weir_work_submit(directory->loop, &directory->work, directory_run, directory_done);
-	if (error == 0)
-		return;
-	/* Refused work is nobody's: its task is free to bring the answer in a later turn. */
-	directory->error = error;
-	directory->work.task = (struct weir_task){.run = directory_tell_refused};
-	weir_loop_defer(directory->loop, &directory->work.task);
+	directory_submit(directory);
 }
 
 void weir_directory_close(struct weir_directory *directory)

@@ -1,17 +1,18 @@
 /*
- * Finds where a change is to be made. The directory is opened beneath the root by the same rules as
- * a lookup; the name is used with the *at calls that do not follow a symbolic link.
+ * Entries of directories, to be changed. The directory is opened beneath the root by the same
+ * rules as a lookup. The name is used with *at calls that do not follow a symbolic link.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/limits.h>
 
-#include "open_beneath.h"
 #include "directory_entry.h"
+#include "open_beneath.h"
 
 static const char *directory_entry_name_of(const char *path)
 {
@@ -28,8 +29,8 @@ int directory_entry_check(const char *path)
 }
 
 /*
- * A directory that may be written to and not read is opened all the same; it cannot be synced
- * alone.
+ * A directory that is writable and not readable is opened with O_PATH. It cannot be synced by
+ * itself.
  */
 static int directory_entry_open_parent(const struct open_rules *rules, const char *parent)
 {
@@ -58,9 +59,9 @@ int directory_entry_open(
 	return 0;
 }
 
-void directory_entry_close(struct directory_entry *place)
+void directory_entry_close(struct directory_entry *entry)
 {
-	close(place->directory);
+	close(entry->directory);
 }
 
 int directory_entry_ask(const struct open_rules *rules, const char *path,
@@ -68,7 +69,7 @@ int directory_entry_ask(const struct open_rules *rules, const char *path,
 {
 	struct stat status;
 	int fd = tree_open_beneath(rules->root, path, O_PATH, rules->resolve);
-	/* A link that leads nowhere, or out of the root, is as good as nothing for a lookup. */
+	/* A lookup finds nothing behind a link that dangles or leads out of the root. */
 	if (fd == -ENOENT || fd == -ENOTDIR || fd == -EXDEV || fd == -ELOOP)
 		return check(context, NULL);
 	if (fd < 0)
@@ -80,13 +81,51 @@ int directory_entry_ask(const struct open_rules *rules, const char *path,
 	return error < 0 ? error : check(context, &status);
 }
 
-/* EINVAL: a file system whose directories need no sync. EBADF: opened for the path only. */
-int directory_entry_sync(const struct directory_entry *place)
+/*
+ * EINVAL comes from file systems whose directories need no sync, EBADF from a descriptor with
+ * O_PATH.
+ */
+int directory_entry_sync(const struct directory_entry *entry)
 {
-	if (fsync(place->directory) == 0 || errno == EINVAL)
+	if (fsync(entry->directory) == 0 || errno == EINVAL)
 		return 0;
 	if (errno != EBADF)
 		return -errno;
 	sync();
 	return 0;
+}
+
+/* -- locks ------------------------------------------------------------------------------------ */
+
+enum {
+	LOCKS = 64
+};
+
+static pthread_mutex_t locks[LOCKS] = {[0 ... LOCKS - 1] = PTHREAD_MUTEX_INITIALIZER};
+
+/* Directories that fstat fails for share the first lock. */
+static unsigned name_lock_index(int directory)
+{
+	struct stat status;
+	if (fstat(directory, &status) < 0)
+		return 0;
+	return (unsigned)((status.st_ino ^ status.st_dev * 31) % LOCKS);
+}
+
+void name_lock_acquire(struct name_lock *lock, int directory, int other)
+{
+	unsigned first = name_lock_index(directory);
+	unsigned second = other < 0 ? first : name_lock_index(other);
+	*lock = first < second ? (struct name_lock){first, second}
+	                       : (struct name_lock){second, first};
+	pthread_mutex_lock(&locks[lock->first]);
+	if (lock->second != lock->first)
+		pthread_mutex_lock(&locks[lock->second]);
+}
+
+void name_lock_release(const struct name_lock *lock)
+{
+	if (lock->second != lock->first)
+		pthread_mutex_unlock(&locks[lock->second]);
+	pthread_mutex_unlock(&locks[lock->first]);
 }

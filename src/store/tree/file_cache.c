@@ -1,9 +1,9 @@
 /*
- * The table of paths behind the tree. Chained, with a key of its own, so that nobody can choose
- * paths that fall into one bucket; it does not grow: there are as many buckets as entries allowed.
+ * The cache of a tree: a hash table with chains. Its key is random, so that clients cannot choose
+ * paths that share a bucket. It does not grow: there are as many buckets as entries allowed.
  *
- * Invariant: counters.entries and counters.content are those of all entries in the table. Leaves
- * out what an entry means and when it is believed: see tree.c.
+ * Invariant: counters.entries and counters.content count all entries in the table. Leaves out
+ * when an entry may be used: see lookup.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -137,7 +137,7 @@ void file_cache_walked(struct file_cache *cache, struct cache_entry *entry, int6
 		weir_list_append(&cache->open, &entry->open);
 }
 
-/* Files that are held go to the end of the list, and are looked at again with it. */
+/* Files that are held move to the end of the list, to be checked again later. */
 void file_cache_rest(struct file_cache *cache, int64_t before_ms)
 {
 	const struct weir_list *last = cache->open.prev;

@@ -1,7 +1,4 @@
-/*
- * Lines on their way to a file. Two buffers take turns: one is filled by the loop while a thread of
- * the pool writes the other.
- */
+/* Appends lines to a file. The loop fills one buffer while a thread of the pool writes another. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,7 +9,7 @@
 #include <weir/log.h>
 #include <weir/loop.h>
 
-/* Written as soon as that much has come, or after a moment. */
+/* A buffer is written when it has so many bytes, or after a moment. */
 enum {
 	WRITE_SIZE = 32 * 1024,
 	WRITE_AFTER_MS = 200
@@ -27,7 +24,7 @@ struct weir_log {
 	struct weir_buffer writing; /* the pool's, while `busy` */
 	struct weir_work work;
 	struct weir_timer timer;
-	uint64_t lost; /* lines, since the last that could be told */
+	uint64_t lost; /* lines dropped since the last report */
 	bool busy;
 };
 
@@ -39,7 +36,7 @@ static int log_open(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* What a disk that fails does not take is lost: there is nobody to tell but the log. */
+/* Lines that the disk does not accept are lost: there is no other way to report that. */
 static void log_write_all(int fd, struct weir_buffer *buffer)
 {
 	for (size_t done = 0; done < buffer->size;) {
@@ -123,7 +120,7 @@ void weir_log_end(struct weir_log *log)
 {
 	if (log->filling.size >= WRITE_SIZE)
 		log_start_write(log);
-	/* Also when the pool was full. */
+	/* Starts also after the pool has refused the work. */
 	if (log->filling.size && !log->busy && !weir_timer_running(&log->timer))
 		weir_timer_start(log->loop, &log->timer, WRITE_AFTER_MS, log_on_time);
 }
@@ -173,7 +170,10 @@ int weir_log_reopen(struct weir_log *log)
 	int fd = log->open(log->path);
 	if (fd < 0)
 		return fd;
-	/* In place, so that a thread which is writing finds one file or the other. */
+	/*
+	 * Replaces the descriptor in place, so that a thread that is writing sees one of the two
+	 * files.
+	 */
 	int error = dup3(fd, log->fd, O_CLOEXEC) < 0 ? -errno : 0;
 	close(fd);
 	return error;
@@ -187,7 +187,7 @@ void weir_log_destroy(struct weir_log *log)
 	while (log->busy)
 		weir_loop_turn(log->loop, -1);
 	log_write_all(log->fd, &log->filling);
-	/* There is room for it now. */
+	/* There is room for the report now. */
 	log_tell_lost(log);
 	log_write_all(log->fd, &log->filling);
 	close(log->fd);

@@ -1,9 +1,10 @@
 /*
- * Lookups in a file tree: the cache, then what can be opened without waiting, then the work pool.
+ * Lookups in a file tree. A lookup asks the cache, then opens the file without waiting if that is
+ * possible, then uses the work pool.
  *
- * Invariants: an entry that is opening is pinned, and its opening points back to it until the path
- * is forgotten; lookups of a path that is opening wait for the same work. Nothing of the tree is
- * touched after a callback that may have closed it, unless a reference is held.
+ * Invariants: an entry that is opening is pinned, and its opening points back to it until the
+ * path is invalidated. Lookups of a path that is opening wait for the same work. A callback may
+ * close the tree, so nothing of the tree is touched after one without a reference.
  *
  * Leaves out how a file is opened (stored_file.c).
  */
@@ -15,7 +16,7 @@
 
 #include "tree_state.h"
 
-/* Descriptors given up at once when none is left. */
+/* Descriptors to close at once when none is left. */
 enum {
 	SHRINK = 16
 };
@@ -24,10 +25,10 @@ enum {
 struct lookup_opening {
 	struct weir_work work;
 	struct weir_tree *tree;
-	struct cache_entry *entry; /* NULL once the path is forgotten */
+	struct cache_entry *entry; /* NULL after invalidation */
 	struct weir_list waiting;  /* lookups */
 	struct stored_file *known; /* a reference, or NULL */
-	struct stored_file *file;  /* the result, when it is 0 */
+	struct stored_file *file;  /* the file, if the result is 0 */
 	int result;
 	bool probe;
 	bool retried;
@@ -43,7 +44,7 @@ void tree_drop(struct weir_tree *tree, struct cache_entry *entry)
 
 /* -- answers ----------------------------------------------------------------------------------- */
 
-/* The file is the callback's for as long as it runs, whatever it does to the tree. */
+/* The file stays valid during the callback, whatever that does to the tree. */
 static void tree_lookup_answer(struct weir_lookup *lookup, int error, struct stored_file *file)
 {
 	if (!file) {
@@ -61,8 +62,8 @@ static bool tree_lookup_says_absent(int error)
 }
 
 /*
- * Puts what was found into the table. What has not settled is good for this turn only: `turn` says
- * whether for this one, and `settled` of the file keeps it from being believed later.
+ * Puts the result into the cache. A file that has not settled may be used in the turn `turn`
+ * only, because `settled` is checked in later ones.
  */
 static void tree_lookup_remember(struct weir_tree *tree, struct cache_entry *entry, int error,
         struct stored_file *file, uint64_t turn, bool probe)
@@ -88,7 +89,7 @@ static void tree_lookup_opening_run(struct weir_work *work)
 	        &opening->tree->rules, opening->path, opening->known, OPEN_WAITING, &opening->file);
 }
 
-/* Takes each off the list before its callback, which may cancel any of the others. */
+/* Removes each lookup before its callback, which may cancel any of the others. */
 static void tree_lookup_answer_waiting(
         struct lookup_opening *opening, int error, struct stored_file *file)
 {
@@ -134,8 +135,11 @@ static void tree_lookup_opening_done(struct weir_work *work)
 	        opening->result == STORED_UNCHANGED ? opening->known : opening->file;
 	opening->tree->cache.counters.waits++;
 	if (entry) {
-		/* It was looked at before this turn; only what has not settled must do for it. */
-		bool settled = !file || file->settled;
+		/*
+		 * The file was checked before this turn. Only a file that has not settled is used
+		 * without another check.
+		 */
+		bool settled = !file || file->base.settled;
 		uint64_t turn = settled ? 0 : weir_loop_turns(opening->tree->loop);
 		entry->opening = NULL;
 		opening->entry = NULL;
@@ -145,7 +149,7 @@ static void tree_lookup_opening_done(struct weir_work *work)
 	tree_lookup_opening_free(opening);
 }
 
-/* 0 or an error; then nothing was started. */
+/* Returns 0, or an error if nothing was started. */
 static int tree_lookup_start_opening(struct weir_tree *tree, struct cache_entry *entry,
         struct weir_lookup *lookup, struct stored_file *known, bool probe)
 {
@@ -173,14 +177,14 @@ static int tree_lookup_start_opening(struct weir_tree *tree, struct cache_entry 
 
 /* -- lookups ----------------------------------------------------------------------------------- */
 
-/* Whether the entry may be believed in this turn without walking the path. */
+/* Whether the entry can be used in this turn without resolving the path. */
 static bool tree_lookup_good(struct weir_tree *tree, struct cache_entry *entry, bool probe)
 {
 	if (weir_loop_now_ms(tree->loop) - entry->walked_ms >= tree->revalidate_ms)
 		return false;
 	if (!entry->file)
 		return probe && entry->absent;
-	if (!entry->file->settled || entry->file->base.fd < 0)
+	if (!entry->file->base.settled || entry->file->base.fd < 0)
 		return false;
 	if (stored_file_same(entry->file))
 		return true;
@@ -200,11 +204,11 @@ static int tree_lookup_open_at_hand(struct weir_tree *tree, struct cache_entry *
 	return stored_file_open(&tree->rules, entry->path, known, OPEN_AT_HAND, ret);
 }
 
-/* Walks the path: at once if that needs no waiting. */
+/* Resolves the path, at once if that needs no waiting. */
 static void tree_lookup_walk(
         struct weir_tree *tree, struct cache_entry *entry, struct weir_lookup *lookup, bool probe)
 {
-	struct stored_file *known = entry->file && entry->file->settled ? entry->file : NULL;
+	struct stored_file *known = entry->file && entry->file->base.settled ? entry->file : NULL;
 	struct stored_file *file = NULL;
 	int result = tree_lookup_open_at_hand(tree, entry, known, &file);
 	if (result == -EAGAIN) {

@@ -1,10 +1,10 @@
 /*
- * Opens a path that may not lead out of a directory: by openat2 (Linux 5.6), or, where the kernel, a
- * container's profile or valgrind has no openat2, by a walk of our own.
+ * Opens a path that must not lead out of a directory: by openat2 (Linux 5.6), or by a walk of our
+ * own if the kernel, a container's profile or valgrind lacks openat2.
  *
  * Invariant of the walk: the descriptors of `walk` are the root and directories below it, each
- * reached from the one before without following a link. A `..` goes back to the one before, and
- * never asks the kernel for a parent, so that a rename during the walk cannot lead out of the root.
+ * reached from the one before without following a link. A `..` returns to the one before and
+ * never asks the kernel for a parent. So a rename during the walk cannot lead out of the root.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #include "open_beneath.h"
 
 enum {
-	RACES_MAX = 8,  /* renames during one lookup that openat2 is tried again after */
+	RACES_MAX = 8,  /* renames during one lookup after which openat2 is tried again */
 	LINKS_MAX = 40, /* symbolic links followed in one path, as the kernel does */
 	DEPTH_MAX = 128 /* directories of one path that the walk has open at a time */
 };
@@ -32,10 +32,11 @@ enum {
 
 struct beneath_walk {
 	int directories[DEPTH_MAX]; /* the root first, which is lent */
-	unsigned depth;             /* how many there are */
+	unsigned depth;             /* the number of directories */
 	unsigned links;             /* followed so far */
 	uint64_t resolve;
-	char rest[PATH_MAX]; /* of the path, not walked yet */
+	const char *rest;    /* of the path, not walked yet: the end of `text` */
+	char text[PATH_MAX]; /* what is free is in front, for the texts of links */
 };
 
 static int open_beneath_walk_here(const struct beneath_walk *walk)
@@ -58,7 +59,10 @@ static int open_beneath_walk_enter(struct beneath_walk *walk, int directory)
 	return 0;
 }
 
-/* Takes the first name off the rest. False if there is none. `*ret_last`: nothing follows the name. */
+/*
+ * Takes the first name off the rest. Returns false if there is none. Sets *ret_last if nothing
+ * follows the name.
+ */
 static bool open_beneath_walk_next(
         struct beneath_walk *walk, char name[NAME_MAX + 2], bool *ret_last)
 {
@@ -70,9 +74,8 @@ static bool open_beneath_walk_next(
 	size_t kept = size > NAME_MAX ? NAME_MAX + 1 : size;
 	memcpy(name, walk->rest + begin, kept);
 	name[kept] = 0;
-	const char *rest = walk->rest + begin + size;
-	*ret_last = *rest == 0;
-	memmove(walk->rest, rest, strlen(rest) + 1);
+	walk->rest += begin + size;
+	*ret_last = *walk->rest == 0;
 	return true;
 }
 
@@ -89,15 +92,14 @@ static int open_beneath_walk_follow(struct beneath_walk *walk, int link)
 		return -ENOENT;
 	if (text[0] == '/')
 		return -EXDEV;
-	size_t rest = strlen(walk->rest);
-	if ((size_t)size + rest >= sizeof walk->rest)
+	size_t room = (size_t)(walk->rest - walk->text);
+	if ((size_t)size > room)
 		return -ENAMETOOLONG;
-	memmove(walk->rest + size, walk->rest, rest + 1);
-	memcpy(walk->rest, text, (size_t)size);
+	walk->rest = memcpy(walk->text + room - (size_t)size, text, (size_t)size);
 	return 0;
 }
 
-/* A name that is not the last: a directory to enter, or a link to follow. */
+/* Enters the directory, or follows the link, of a name that is not the last. */
 static int open_beneath_walk_step(struct beneath_walk *walk, const char *name)
 {
 	struct stat status;
@@ -114,9 +116,8 @@ static int open_beneath_walk_step(struct beneath_walk *walk, const char *name)
 }
 
 /*
- * The last name. Returns the descriptor, 0 if the name was a link that is to be followed, or a
- * negative errno. (Descriptor 0 is in use as long as the process has a standard input; a 0 that
- * openat gives is moved.)
+ * Opens the last name. Returns the descriptor, 0 for a link that has to be followed, or a
+ * negative errno. A descriptor 0, of a process without standard input, is moved.
  */
 static int open_beneath_walk_open(struct beneath_walk *walk, const char *name, uint64_t flags)
 {
@@ -166,7 +167,7 @@ static int open_beneath_walk_path(struct beneath_walk *walk, uint64_t flags)
 		if (result != 0)
 			return result;
 	}
-	/* The path ends in a directory that was entered: by `.`, `..` or a slash. */
+	/* The path ends in `.`, `..` or a slash, so that its directory has been entered. */
 	int fd = openat(open_beneath_walk_here(walk), ".", (int)flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -175,7 +176,7 @@ int open_beneath_walk(int root, const char *path, uint64_t flags, uint64_t resol
 {
 	struct beneath_walk walk = {.directories = {root}, .depth = 1, .resolve = resolve};
 	size_t size = strlen(path);
-	/* Nothing tells whether the disk would have to be waited for. */
+	/* Whether a call would wait for the disk is not known here. */
 	if (resolve & RESOLVE_CACHED)
 		return -EAGAIN;
 	if (!(resolve & RESOLVE_BENEATH)) {
@@ -184,11 +185,11 @@ int open_beneath_walk(int root, const char *path, uint64_t flags, uint64_t resol
 	}
 	if (size == 0)
 		return -ENOENT;
-	if (size >= sizeof walk.rest)
+	if (size >= sizeof walk.text)
 		return -ENAMETOOLONG;
 	if (path[0] == '/')
 		return -EXDEV;
-	memcpy(walk.rest, path, size + 1);
+	walk.rest = memcpy(walk.text + sizeof walk.text - size - 1, path, size + 1);
 	int fd = open_beneath_walk_path(&walk, flags);
 	while (walk.depth > 1)
 		open_beneath_walk_leave(&walk);
@@ -213,11 +214,11 @@ static int open_beneath_kernel(int root, const char *path, uint64_t flags, uint6
 
 static int open_beneath_resolve(int root, const char *path, uint64_t flags, uint64_t resolve)
 {
-	/* Of the kernel, or of the sandbox around the process: once for all. */
+	/* The kernel or a sandbox lacks openat2: found out once. */
 	static atomic_bool absent;
 	if (!atomic_load_explicit(&absent, memory_order_relaxed)) {
 		int fd = open_beneath_kernel(root, path, flags, resolve);
-		/* Old profiles of containers answer EPERM to calls that they do not know. */
+		/* Old container profiles answer EPERM to unknown calls. */
 		if (fd != -ENOSYS && fd != -EPERM)
 			return fd;
 		atomic_store_explicit(&absent, true, memory_order_relaxed);
@@ -243,4 +244,33 @@ int tree_open_beneath(int root, const char *path, uint64_t flags, uint64_t resol
 	int fd = open_beneath_resolve(directory, *inner ? inner : ".", flags, resolve);
 	close(directory);
 	return fd;
+}
+
+/* -- links ------------------------------------------------------------------------------------- */
+
+static bool open_beneath_goes_up(const char *text)
+{
+	for (; *text; text += strspn(text, "/")) {
+		size_t size = strcspn(text, "/");
+		if (size == 2 && text[0] == '.' && text[1] == '.')
+			return true;
+		text += size;
+	}
+	return false;
+}
+
+size_t open_beneath_link_text(int root, const char *path, uint64_t resolve, int directory,
+        const char *name, char *to, size_t room)
+{
+	ssize_t size = readlinkat(directory, name, to, room);
+	if (size <= 0 || (size_t)size == room || to[0] == '/')
+		return 0;
+	to[size] = 0;
+	/* A link that can be opened has not left the root at any step, and neither has its text. */
+	int fd = tree_open_beneath(root, path, O_PATH, resolve);
+	if (fd >= 0)
+		close(fd);
+	else if (fd == -EXDEV || open_beneath_goes_up(to))
+		return 0;
+	return (size_t)size;
 }

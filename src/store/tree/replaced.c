@@ -1,7 +1,8 @@
 /*
- * A replacement keeps who may do what with the file. What the server's user may not set is left
- * out, and never widened: without the group, its bits shrink to those of everybody. Set-user-ID,
- * set-group-ID and file capabilities are dropped, as write(2) drops them.
+ * A replacement has the access rights of the file that it replaces. A right that the process may
+ * not set is left out, and never widened: if the group cannot be set, its bits are reduced to
+ * those of others. Set-user-ID, set-group-ID and file capabilities are dropped, as write(2) drops
+ * them.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,7 @@ enum {
 
 static const char acl[] = "system.posix_acl_access";
 
-/* True if the caller's rights, or the file system, do not allow it: then it is left out. */
+/* Whether the process or the file system may not set an attribute, which is left out then. */
 static bool replaced_not_allowed(int error)
 {
 	return error == EPERM || error == EACCES || error == EOPNOTSUPP || error == EINVAL ||
@@ -29,7 +30,7 @@ static bool replaced_not_allowed(int error)
 
 /* -- owner, group, mode ------------------------------------------------------------------------ */
 
-/* 1: the group is kept; 0: it is not; or an errno. */
+/* Returns 1 if the group is the same, 0 if it could not be set, or an errno. */
 static int replaced_copy_owner(const struct stat *status, int fd)
 {
 	struct stat own;
@@ -54,7 +55,7 @@ static mode_t replaced_mode(const struct stat *status, bool group_kept)
 
 /* -- extended attributes ----------------------------------------------------------------------- */
 
-/* These say something of the old content, or give rights to whoever runs it. */
+/* Whether an attribute describes the old content, or gives rights to the process that runs it. */
 static bool replaced_belongs_to_content(const char *name)
 {
 	return !strcmp(name, "security.capability") || !strcmp(name, "security.ima") ||
@@ -84,7 +85,7 @@ static int replaced_copy_list(int from, int to, char *names, char *value)
 	return error;
 }
 
-/* The directory's default list of access rights was not the old file's: it is removed first. */
+/* Removes the default access list of the directory first, which the old file did not have. */
 static int replaced_copy_attributes(int from, int to)
 {
 	fremovexattr(to, acl);
@@ -107,10 +108,10 @@ static bool replaced_same(const struct stat *a, const struct stat *b)
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }
 
-int replaced_copy(struct replaced *replaced, const struct directory_entry *place, int fd)
+int replaced_copy(struct replaced *replaced, const struct directory_entry *entry, int fd)
 {
 	struct stat status;
-	if (fstatat(place->directory, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(entry->directory, entry->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISREG(status.st_mode) ||
 	        (replaced->copied && replaced_same(&replaced->status, &status)))
@@ -118,8 +119,8 @@ int replaced_copy(struct replaced *replaced, const struct directory_entry *place
 	int group = replaced_copy_owner(&status, fd);
 	if (group < 0)
 		return group;
-	/* Whoever may not read the file may not read its attributes either. */
-	int from = openat(place->directory, place->name,
+	/* Without the right to read the file its attributes cannot be read either. */
+	int from = openat(entry->directory, entry->name,
 	        O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	int error = from >= 0 ? replaced_copy_attributes(from, fd) : 0;
 	if (from >= 0)
@@ -131,7 +132,7 @@ int replaced_copy(struct replaced *replaced, const struct directory_entry *place
 	return error;
 }
 
-/* A time that lies further ahead was set by hand, and is left behind. */
+/* A time that is further ahead has been set explicitly, and is ignored. */
 int replaced_outdate(const struct replaced *replaced, int fd)
 {
 	struct stat own;

@@ -1,10 +1,10 @@
 /*
- * The root as the path names it now: it may have been renamed away and made anew. The new directory
- * takes the old one's place under the same descriptor, so that whatever is on the work pool meanwhile
- * has the one or the other.
+ * Follows the root's path, which may lead to another directory after a rename. The new directory
+ * gets the descriptor of the old one, so that work on the pool sees one of the two.
  *
- * The path is opened without waiting where the kernel can do that; else on the work pool. What is not
- * noticed: a root whose path the process may not walk any more.
+ * The path is opened without waiting where the kernel can do that; else on the work pool. While the
+ * path cannot be walked, the directory that was opened last is served, and the user of the tree is
+ * notified.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,10 +34,28 @@ static void tree_root_forget_all(struct weir_tree *tree)
 			tree_drop(tree, tree->cache.buckets[i]);
 }
 
-/* Takes the descriptor, or an errno: a path that leads nowhere leaves everything as it is. */
+/* Descriptors or memory may be short for a moment, which says nothing about the path. */
+static bool root_blames_path(int error)
+{
+	return error != -EMFILE && error != -ENFILE && error != -ENOMEM && error != -EINTR &&
+	       error != -EAGAIN;
+}
+
+static void root_notify(struct weir_tree *tree, int error)
+{
+	bool lost = error < 0;
+	if (lost == tree->root_lost || (lost && !root_blames_path(error)))
+		return;
+	tree->root_lost = lost;
+	if (tree->root_walked)
+		tree->root_walked(tree->context, error);
+}
+
+/* Takes over the descriptor. After an error the old root stays. */
 static bool tree_root_adopt(struct weir_tree *tree, int fd)
 {
 	struct stat old, found;
+	root_notify(tree, fd < 0 ? fd : 0);
 	if (fd < 0)
 		return false;
 	bool differs = fstat(tree->rules.root, &old) == 0 && fstat(fd, &found) == 0 &&
@@ -64,7 +82,7 @@ static void tree_root_look_done(struct weir_work *work)
 	free(look);
 }
 
-/* Without memory or room in the queue the next lookup tries again. */
+/* If there is no memory or too much work waits, the next lookup tries again. */
 static void tree_root_look_start(struct weir_tree *tree)
 {
 	struct root_look *look = calloc(1, sizeof *look);

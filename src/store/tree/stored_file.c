@@ -1,10 +1,9 @@
 /*
- * Opens files for the tree beneath its root, looks at what they are, and reads small ones into
- * memory.
+ * Opens files for the tree, and reads small ones into memory.
  *
- * Invariant: the content of a file is what it held at one moment, or there is none: it is read
- * between two looks that agree. (A change within the same tick of the kernel's clock escapes them;
- * that is what `settled` is for.) Leaves out which file is opened when: see tree.c.
+ * Invariant: the content of a file is what it held at one moment: it is read between two calls of
+ * fstat that agree. A change within one tick of the kernel's clock is not seen so; therefore
+ * files have `settled`. Leaves out when a file is opened: see lookup.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,7 +33,7 @@ static int stored_file_open_path(
 	/* Linux before 5.12 does not know RESOLVE_CACHED. */
 	if (fd == -EINVAL && manner == OPEN_AT_HAND)
 		return -EAGAIN;
-	/* A socket, or a device that is not there: whatever it is, it is no file. */
+	/* It is a socket, or a device without hardware. */
 	if (fd == -ENXIO || fd == -ENODEV)
 		return -EACCES;
 	return fd;
@@ -50,7 +49,7 @@ static bool stored_file_equal(const struct stored_file *file, const struct stat 
 	return file->base.inode == status->st_ino && file->base.device == status->st_dev &&
 	       file->base.size == (uint64_t)status->st_size && file->links == status->st_nlink &&
 	       stored_file_same_time(&file->base.mtime, &status->st_mtim) &&
-	       stored_file_same_time(&file->ctime, &status->st_ctim);
+	       stored_file_same_time(&file->base.ctime, &status->st_ctim);
 }
 
 bool stored_file_same(const struct stored_file *file)
@@ -59,7 +58,7 @@ bool stored_file_same(const struct stored_file *file)
 	return fstat(file->base.fd, &status) == 0 && stored_file_equal(file, &status);
 }
 
-/* `now` was read before the file was. A time to come counts as just now. */
+/* `now` was read before the file was. A time in the future counts as now. */
 static bool stored_file_has_settled(const struct timespec *ctime, const struct timespec *now)
 {
 	int64_t age_ns = ((int64_t)now->tv_sec - ctime->tv_sec) * NS_PER_S;
@@ -75,12 +74,12 @@ static void stored_file_describe(
 	file->base.mtime = status->st_mtim;
 	file->base.inode = status->st_ino;
 	file->base.device = status->st_dev;
-	file->ctime = status->st_ctim;
+	file->base.ctime = status->st_ctim;
 	file->links = status->st_nlink;
-	file->settled = stored_file_has_settled(&status->st_ctim, now);
+	file->base.settled = stored_file_has_settled(&status->st_ctim, now);
 }
 
-/* 0 when all `size` bytes were read, 1 when there are not as many. */
+/* Returns 0 if all `size` bytes were read, 1 if there are fewer, or an errno. */
 static int stored_file_read_all(int fd, char *data, size_t size, enum open_manner manner)
 {
 	size_t have = 0;
@@ -90,7 +89,7 @@ static int stored_file_read_all(int fd, char *data, size_t size, enum open_manne
 		        preadv2(fd, &to, 1, (off_t)have, manner == OPEN_AT_HAND ? RWF_NOWAIT : 0);
 		if (got < 0 && errno == EINTR)
 			continue;
-		/* Part of it, or a file system that cannot tell, is as good as nothing. */
+		/* Part of the content is not used. Some file systems do not know what is cached. */
 		if (manner == OPEN_AT_HAND && got != (ssize_t)size)
 			return -EAGAIN;
 		if (got < 0)
@@ -102,7 +101,10 @@ static int stored_file_read_all(int fd, char *data, size_t size, enum open_manne
 	return 0;
 }
 
-/* Reads what was looked at, and looks again. 0, 1 if the file changed meanwhile, or an error. */
+/*
+ * Reads the content and checks the file again. Returns 0, 1 if the file has changed meanwhile, or
+ * an errno.
+ */
 static int stored_file_read_content(struct stored_file *file, enum open_manner manner)
 {
 	size_t size = (size_t)file->base.size;
@@ -119,7 +121,7 @@ static int stored_file_read_content(struct stored_file *file, enum open_manner m
 	return result;
 }
 
-/* A file that is being written to all the time is given without content. */
+/* A file that changes all the time has no content in memory. */
 static int stored_file_fill(
         struct stored_file *file, const struct open_rules *rules, enum open_manner manner)
 {

@@ -1,46 +1,44 @@
-/* Opening files beneath a root, and noticing that an open one has changed. */
+/* Opens files beneath a root, and finds out whether an open file has changed. */
 #ifndef WEIR_STORED_FILE_H
 #define WEIR_STORED_FILE_H
 
 #include <weir/tree.h>
 
-/* A weir_produce_file with what tells whether it changed. Immutable but for references and note. */
+/*
+ * A weir_file, and what is needed to find out whether it has changed. Immutable but for
+ * references and note.
+ */
 struct stored_file {
 	struct weir_file base;
-	struct timespec ctime;
 	nlink_t links;
-	/*
-	 * Its last change lay WEIR_TREE_SETTLE_MS before it was looked at: a further one will show.
-	 */
-	bool settled;
 };
 
-/* How to open; constant while work is under way. */
+/* How files are opened. Constant, since the work pool reads it. */
 struct open_rules {
 	int root;
 	uint64_t resolve; /* RESOLVE_* of openat2 */
 	size_t content_file_max;
-	bool content; /* keep small files in memory */
+	bool content; /* read small files into memory */
 	mode_t umask; /* of the process when the tree was opened */
 };
 
 enum open_manner {
-	OPEN_AT_HAND, /* -EAGAIN rather than wait for the disk */
+	OPEN_AT_HAND, /* returns -EAGAIN instead of waiting for the disk */
 	OPEN_WAITING,
 };
 
-/* Not an error: the file found is just the one that is known already. */
+/* Not an error: the file is the one that is known already. */
 #define STORED_UNCHANGED 1
 
 /*
- * Opens a regular file or directory; if it is as `known` (which may be NULL) still, answers
- * STORED_UNCHANGED and gives `known` a descriptor if it has none (it is the caller's alone then). 0 with one reference in *ret, or an error of
- * weir_tree_lookup. Any thread.
+ * Opens a regular file or directory. Returns 0 with one reference in *ret; STORED_UNCHANGED if it
+ * is the same as `known` (which may be NULL); or an error of weir_tree_lookup. If `known` has no
+ * descriptor it gets one; it must belong to the caller alone then. Any thread.
  */
 int stored_file_open(const struct open_rules *rules, const char *path, struct stored_file *known,
         enum open_manner manner, struct stored_file **ret);
 
-/* Whether the open file is still as it was, and still somewhere in the tree. */
+/* Whether the open file has not changed, and still has a name. */
 bool stored_file_same(const struct stored_file *file);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * The tree itself: opening, closing, forgetting. Construction touches no loop, so that a tree can
- * be made on one thread and used on another. Leaves out lookups (lookup.c) and what writes to the
- * tree (upload.c, change.c).
+ * The life of a tree, and invalidation of its cache. Opening touches no loop, so that a tree can
+ * be opened on one thread and used on another. Leaves out lookups (lookup.c), uploads (upload.c)
+ * and changes (change.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 
 #include "tree_state.h"
 
-/* The umask of the process, by a way that does not change it for a moment. 022 without /proc. */
+/* Returns the umask of the process. umask(2) would change it for a moment. 022 without /proc. */
 static mode_t tree_umask_now(void)
 {
 	unsigned mask = 022;
@@ -37,6 +37,8 @@ static void tree_apply(struct weir_tree *tree, const struct weir_tree_options *o
 	tree->revalidate_ms = revalidate_ms ? revalidate_ms : WEIR_TREE_REVALIDATE_MS;
 	tree->rules.content_file_max = file_max ? file_max : WEIR_TREE_CONTENT_FILE_MAX;
 	tree->rules.content = !options->no_content;
+	tree->root_walked = options->root_walked;
+	tree->context = options->context;
 	tree->rules.umask = tree_umask_now();
 	tree->rules.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
 	if (options->no_symlinks)
@@ -106,17 +108,21 @@ void tree_release(struct weir_tree *tree)
 	free(tree);
 }
 
-/* Work under way may keep the tree for a while; the files it remembers are given up now. */
+/* Work under way may hold the tree for a while. Its files are closed now. */
 void weir_tree_close(struct weir_tree *tree)
 {
 	if (!tree)
 		return;
+	tree->root_walked = NULL;
 	weir_timer_stop(&tree->timer);
 	file_cache_shrink(&tree->cache, UINT_MAX);
 	tree_release(tree);
 }
 
-/* Twice a WEIR_TREE_REST_MS, so that a descriptor is closed within one and a half of them. */
+/*
+ * Runs every half WEIR_TREE_REST_MS, so that a descriptor is closed within one and a half of
+ * them.
+ */
 static void tree_rest(struct weir_timer *timer)
 {
 	struct weir_tree *tree = WEIR_CONTAINER(timer, struct weir_tree, timer);
@@ -135,7 +141,7 @@ const struct weir_tree_counters *weir_tree_counters(const struct weir_tree *tree
 	return &tree->cache.counters;
 }
 
-/* With and without a `/` at the end: two keys, one file. */
+/* A path with and one without a `/` at the end are two keys of one file. */
 static void tree_forget_both(struct weir_tree *tree, const char *path, size_t size)
 {
 	char key[WEIR_PATH_MAX + 1];

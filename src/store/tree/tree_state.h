@@ -1,4 +1,4 @@
-/* The tree's own state, for the files of this folder only. */
+/* The state of a tree, private to the store. */
 #ifndef WEIR_TREE_STATE_H
 #define WEIR_TREE_STATE_H
 
@@ -12,17 +12,20 @@ enum {
 
 struct weir_tree {
 	struct weir_loop *loop;
-	struct open_rules rules; /* read by the work pool, too */
+	struct open_rules rules; /* also read by the work pool */
 	int64_t revalidate_ms;
-	unsigned references; /* the owner's, and one for each piece of work under way */
+	unsigned references; /* one of the owner, and one of each piece of work under way */
 	struct file_cache cache;
-	struct weir_timer timer; /* runs while the cache has descriptors */
-	char *path;              /* of the root, as it was given */
-	int64_t root_seen_ms;    /* when `path` was compared with the root */
-	struct root_look *look;  /* the same on the work pool, or NULL */
+	struct weir_timer timer;                       /* runs while the cache has descriptors */
+	char *path;                                    /* of the root, as it was given */
+	void (*root_walked)(void *context, int error); /* see the options */
+	void *context;
+	bool root_lost;         /* `path` could not be walked when it was last tried */
+	int64_t root_seen_ms;   /* when `path` was compared with the root */
+	struct root_look *look; /* the same on the work pool, or NULL */
 	/*
-	 * Directories in which leftovers of uploads were looked for, and when; the next goes at
-	 * `swept_next`.
+	 * The last directories in which leftovers of uploads were looked for. `swept_next` is the
+	 * slot to use next.
 	 */
 	struct swept {
 		dev_t device;
@@ -36,19 +39,20 @@ struct weir_tree *tree_hold(struct weir_tree *tree);
 void tree_release(struct weir_tree *tree);
 
 /*
- * root.c: sees, at most once in revalidate_ms, whether another directory has the root's path now,
- * and if so changes over to it. To be called before a path is walked. True: nothing is in the cache
- * any more.
+ * root.c: compares the root with its path, at most once in revalidate_ms, and changes to the new
+ * directory. To be called before a path is resolved. Returns true if that has emptied the cache.
  */
 bool tree_root_follow(struct weir_tree *tree);
 
-/* tree.c: closes the descriptors of files that nobody has asked for lately, now and from now on. */
+/*
+ * tree.c: starts the timer that closes descriptors of files which have not been looked up lately.
+ */
 void tree_rest_start(struct weir_tree *tree);
 
-/* Whether it is time to look for leftovers in this directory; that it is done is noted. */
+/* Whether leftovers have to be looked for in this directory. Notes that this has been done. */
 bool tree_sweep_due(struct weir_tree *tree, dev_t device, ino_t inode);
 
-/* lookup.c: takes an entry out of the cache, also while it is being opened. */
+/* lookup.c: removes an entry from the cache, also while it is being opened. */
 void tree_drop(struct weir_tree *tree, struct cache_entry *entry);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * An upload into the file itself: what is there up to the offset stays, what was behind it goes.
+ * An upload into the file itself. The content before the offset stays, the rest is cut off.
  *
- * Invariant: the file is locked (flock) from opening to closing, so that of two such uploads one is
- * refused; before it is published, closing brings back what was there up to the offset. Leaves out
- * writing, which is that of temporary.c.
+ * Invariants: the file is locked (flock) from opening to closing, so that of two such uploads one
+ * is refused. Closing before the commit restores the content before the offset. Leaves out
+ * writing, which temporary.c does.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,19 +14,19 @@
 #include "temporary.h"
 
 enum {
-	RACES_MAX = 8 /* removals between two looks that are put up with */
+	RACES_MAX = 8 /* removals of the file between two calls that are tolerated */
 };
 
-/* Makes the file, or opens it if it is there: the descriptor or an errno. */
+/* Makes or opens the file. Returns the descriptor or an errno. */
 static int upload_in_place_open_or_make(struct temporary *temporary, bool must_not_exist)
 {
-	const struct directory_entry *place = &temporary->place;
+	const struct directory_entry *entry = &temporary->entry;
 	int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	for (int i = 0; i < RACES_MAX; i++) {
-		int fd = openat(place->directory, place->name, flags | O_CREAT | O_EXCL, 0600);
+		int fd = openat(entry->directory, entry->name, flags | O_CREAT | O_EXCL, 0600);
 		temporary->created = fd >= 0;
 		if (fd < 0 && errno == EEXIST && !must_not_exist)
-			fd = openat(place->directory, place->name, flags);
+			fd = openat(entry->directory, entry->name, flags);
 		if (fd >= 0)
 			return fd;
 		if (errno == ENXIO || errno == ENODEV)
@@ -37,7 +37,7 @@ static int upload_in_place_open_or_make(struct temporary *temporary, bool must_n
 	return -ENOENT;
 }
 
-/* What is there is good to go on with. */
+/* Locks the file and cuts it off at the offset. */
 static int upload_in_place_prepare(struct temporary *temporary, const struct open_rules *rules,
         const struct weir_upload_options *options)
 {
@@ -49,7 +49,7 @@ static int upload_in_place_prepare(struct temporary *temporary, const struct ope
 		return -EACCES;
 	if (flock(temporary->fd, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ? -EBUSY : -errno;
-	/* What the owner of the lock before has written counts. */
+	/* The last owner of the lock may have written more. */
 	if (fstat(temporary->fd, &status) < 0)
 		return -errno;
 	uint64_t size = (uint64_t)status.st_size;
@@ -60,7 +60,7 @@ static int upload_in_place_prepare(struct temporary *temporary, const struct ope
 		return -errno;
 	if (offset < size && ftruncate(temporary->fd, (off_t)offset) < 0)
 		return -errno;
-	temporary->before = temporary->size = temporary->kicked = offset;
+	temporary->before = temporary->size = temporary->writeback_begun = offset;
 	return 0;
 }
 
@@ -68,9 +68,9 @@ int file_in_place_open(struct temporary *temporary, const struct open_rules *rul
         const char *path, const struct weir_upload_options *options)
 {
 	*temporary = (struct temporary){.fd = -1};
-	int error = directory_entry_open(rules, path, &temporary->place);
+	int error = directory_entry_open(rules, path, &temporary->entry);
 	if (error < 0) {
-		temporary->place.directory = -1;
+		temporary->entry.directory = -1;
 		return error;
 	}
 	int fd = upload_in_place_open_or_make(temporary, options->must_not_exist);
@@ -81,7 +81,7 @@ int file_in_place_open(struct temporary *temporary, const struct open_rules *rul
 		error = fd;
 	}
 	if (error < 0) {
-		/* Not ours to cut: it may be another's who is writing to it. */
+		/* Another upload may be writing to it, so it is not cut off. */
 		temporary->published = !temporary->created;
 		file_in_place_close(temporary);
 	}
@@ -92,7 +92,7 @@ int file_in_place_publish(struct temporary *temporary, bool *ret_created)
 {
 	int error = fsync(temporary->fd) < 0 ? -errno : 0;
 	if (error == 0 && temporary->created)
-		error = directory_entry_sync(&temporary->place);
+		error = directory_entry_sync(&temporary->entry);
 	if (error < 0)
 		return error;
 	temporary->published = true;
@@ -100,18 +100,18 @@ int file_in_place_publish(struct temporary *temporary, bool *ret_created)
 	return 0;
 }
 
-/* The name may stand for another file by now. */
+/* Removes the file, unless the name belongs to another file by now. */
 static void upload_in_place_remove_own(const struct temporary *temporary)
 {
 	struct stat own, named;
-	const struct directory_entry *place = &temporary->place;
+	const struct directory_entry *entry = &temporary->entry;
 	if (fstat(temporary->fd, &own) == 0 &&
-	        fstatat(place->directory, place->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+	        fstatat(entry->directory, entry->name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
 	        own.st_ino == named.st_ino && own.st_dev == named.st_dev)
-		unlinkat(place->directory, place->name, 0);
+		unlinkat(entry->directory, entry->name, 0);
 }
 
-/* Undoing that fails leaves what had come, which is what a crash leaves too. */
+/* If restoring fails, the bytes that came stay, as after a crash. */
 void file_in_place_close(struct temporary *temporary)
 {
 	if (temporary->fd >= 0 && !temporary->published) {

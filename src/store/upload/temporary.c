@@ -1,9 +1,9 @@
 /*
- * The file an upload is written to: without a name where the file system can do that, with a
- * hidden one else.
+ * The file that an upload is written to. It is unnamed if the file system supports that, and has
+ * a hidden name otherwise.
  *
- * Invariant: at every moment the final name stands for nothing, for what it stood for before, or
- * for the whole new file. Leaves out when these things are done: see upload.c.
+ * Invariant: at every moment the final name is free, or refers to the old file, or to the
+ * complete new one. Leaves out when things are done: see upload.c.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -18,15 +18,15 @@
 
 #include <weir/limits.h>
 
-#include "name_lock.h"
 #include "unnamed.h"
 #include "replaced.h"
 #include "temporary.h"
 
 enum {
 	NAMES_TRIED = 8,
-	KICK = 8 * 1024 * 1024, /* a final fsync should not find all of a large file to do */
-	SWEEP_MAX = 100000,     /* entries looked at */
+	WRITEBACK_MIN =
+	        8 * 1024 * 1024, /* so that the final fsync of a large file has little left to do */
+	SWEEP_MAX = 100000,      /* entries of a directory */
 	HEX_DIGITS = 16
 };
 
@@ -50,7 +50,7 @@ static int temporary_open_hidden(struct temporary *temporary)
 		int error = temporary_make_name(name, sizeof name);
 		if (error < 0)
 			return error;
-		int fd = openat(temporary->place.directory, name,
+		int fd = openat(temporary->entry.directory, name,
 		        O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd >= 0) {
 			memcpy(temporary->hidden, name, sizeof name);
@@ -62,11 +62,11 @@ static int temporary_open_hidden(struct temporary *temporary)
 	return -EEXIST;
 }
 
-/* Told before the bytes come rather than after. */
-static int temporary_check_target(const struct directory_entry *place, bool must_not_exist)
+/* Finds errors before the bytes come rather than after. */
+static int temporary_check_target(const struct directory_entry *entry, bool must_not_exist)
 {
 	struct stat status;
-	if (fstatat(place->directory, place->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(entry->directory, entry->name, &status, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	if (S_ISDIR(status.st_mode))
 		return -EISDIR;
@@ -74,8 +74,8 @@ static int temporary_check_target(const struct directory_entry *place, bool must
 }
 
 /*
- * Whether so much could be written now. Nothing is reserved by it: a client would hold the disk by
- * what it only announces.
+ * Checks whether so much could be written now. It reserves nothing, since a client could fill the
+ * disk by announcing a size.
  */
 static int temporary_check_room(int fd, uint64_t size)
 {
@@ -101,7 +101,10 @@ static int temporary_reserve(int fd, uint64_t from, uint64_t to)
 	return 0;
 }
 
-/* Room for what is about to be written, and for as much again as there is, within bounds. */
+/*
+ * Reserves space for the bytes to be written, and ahead of them as much as has been written,
+ * within bounds.
+ */
 static int temporary_reserve_ahead(struct temporary *temporary, uint64_t coming)
 {
 	uint64_t need = temporary->size + coming, ahead = temporary->size;
@@ -125,11 +128,11 @@ static int temporary_reserve_ahead(struct temporary *temporary, uint64_t coming)
 static int temporary_open_file(struct temporary *temporary, const struct open_rules *rules,
         const struct weir_upload_options *options)
 {
-	int error = temporary_check_target(&temporary->place, options->must_not_exist);
+	int error = temporary_check_target(&temporary->entry, options->must_not_exist);
 	if (error < 0)
 		return error;
-	int fd = unnamed_open(temporary->place.directory);
-	/* EISDIR and ENOENT: what a kernel or file system says that does not know O_TMPFILE. */
+	int fd = unnamed_open(temporary->entry.directory);
+	/* EISDIR and ENOENT come from kernels and file systems without O_TMPFILE. */
 	if (fd == -EOPNOTSUPP || fd == -EISDIR || fd == -ENOENT)
 		fd = temporary_open_hidden(temporary);
 	if (fd < 0)
@@ -148,19 +151,19 @@ int temporary_open(struct temporary *temporary, const struct open_rules *rules, 
 {
 	struct stat status;
 	*temporary = (struct temporary){.fd = -1};
-	int error = directory_entry_open(rules, path, &temporary->place);
+	int error = directory_entry_open(rules, path, &temporary->entry);
 	if (error < 0) {
-		temporary->place.directory = -1;
+		temporary->entry.directory = -1;
 		return error;
 	}
-	if (fstat(temporary->place.directory, &status) == 0) {
+	if (fstat(temporary->entry.directory, &status) == 0) {
 		temporary->device = status.st_dev;
 		temporary->inode = status.st_ino;
 	}
-	bool taken = options->must_not_exist && options->look_first &&
-	             fstatat(temporary->place.directory, temporary->place.name, &status,
-	                     AT_SYMLINK_NOFOLLOW) == 0;
-	error = taken ? -EEXIST : temporary_open_file(temporary, rules, options);
+	bool exists = options->must_not_exist && options->look_first &&
+	              fstatat(temporary->entry.directory, temporary->entry.name, &status,
+	                      AT_SYMLINK_NOFOLLOW) == 0;
+	error = exists ? -EEXIST : temporary_open_file(temporary, rules, options);
 	if (error < 0)
 		temporary_close(temporary);
 	return error;
@@ -169,19 +172,19 @@ int temporary_open(struct temporary *temporary, const struct open_rules *rules, 
 void temporary_close(struct temporary *temporary)
 {
 	if (temporary->hidden[0])
-		unlinkat(temporary->place.directory, temporary->hidden, 0);
+		unlinkat(temporary->entry.directory, temporary->hidden, 0);
 	temporary->hidden[0] = 0;
 	if (temporary->fd >= 0)
 		close(temporary->fd);
 	temporary->fd = -1;
-	if (temporary->place.directory >= 0)
-		directory_entry_close(&temporary->place);
-	temporary->place.directory = -1;
+	if (temporary->entry.directory >= 0)
+		directory_entry_close(&temporary->entry);
+	temporary->entry.directory = -1;
 }
 
 /* -- writing ----------------------------------------------------------------------------------- */
 
-/* Takes off what was put: true as long as something is left. */
+/* Skips the bytes that were written. Returns whether any are left. */
 static bool temporary_skip(struct iovec **pieces, unsigned *count, size_t put)
 {
 	while (*count && put >= (*pieces)->iov_len) {
@@ -196,13 +199,13 @@ static bool temporary_skip(struct iovec **pieces, unsigned *count, size_t put)
 	return true;
 }
 
-void temporary_kick(struct temporary *temporary)
+void temporary_start_writeback(struct temporary *temporary)
 {
-	if (temporary->size - temporary->kicked < KICK)
+	if (temporary->size - temporary->writeback_begun < WRITEBACK_MIN)
 		return;
-	sync_file_range(temporary->fd, (off_t)temporary->kicked,
-	        (off_t)(temporary->size - temporary->kicked), SYNC_FILE_RANGE_WRITE);
-	temporary->kicked = temporary->size;
+	sync_file_range(temporary->fd, (off_t)temporary->writeback_begun,
+	        (off_t)(temporary->size - temporary->writeback_begun), SYNC_FILE_RANGE_WRITE);
+	temporary->writeback_begun = temporary->size;
 }
 
 int temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned count)
@@ -223,20 +226,20 @@ int temporary_write(struct temporary *temporary, struct iovec *pieces, unsigned 
 		put = put < 0 ? 0 : put;
 		temporary->size += (uint64_t)put;
 	}
-	temporary_kick(temporary);
+	temporary_start_writeback(temporary);
 	return 0;
 }
 
 /* -- publishing -------------------------------------------------------------------------------- */
 
-/* rename replaces, link does not: so what is to replace needs a name first. */
+/* rename(2) replaces a file and link(2) does not, so an unnamed file needs a hidden name first. */
 static int temporary_hide(struct temporary *temporary)
 {
 	for (int i = 0; i < NAMES_TRIED; i++) {
 		char name[sizeof temporary->hidden];
 		int error = temporary_make_name(name, sizeof name);
 		if (error == 0)
-			error = unnamed_link(temporary->fd, temporary->place.directory, name);
+			error = unnamed_link(temporary->fd, temporary->entry.directory, name);
 		if (error == 0)
 			memcpy(temporary->hidden, name, sizeof name);
 		if (error != -EEXIST)
@@ -245,11 +248,11 @@ static int temporary_hide(struct temporary *temporary)
 	return -EEXIST;
 }
 
-/* EINVAL: a file system that cannot rename so, but may be able to link. */
+/* EINVAL comes from file systems without RENAME_NOREPLACE, which may support links. */
 static int temporary_name_if_free(struct temporary *temporary)
 {
-	int directory = temporary->place.directory;
-	const char *name = temporary->place.name;
+	int directory = temporary->entry.directory;
+	const char *name = temporary->entry.name;
 	if (!temporary->hidden[0])
 		return unnamed_link(temporary->fd, directory, name);
 	if (renameat2(directory, temporary->hidden, directory, name, RENAME_NOREPLACE) == 0) {
@@ -263,17 +266,17 @@ static int temporary_name_if_free(struct temporary *temporary)
 
 static int temporary_replace(struct temporary *temporary)
 {
-	int directory = temporary->place.directory;
+	int directory = temporary->entry.directory;
 	int error = temporary->hidden[0] ? 0 : temporary_hide(temporary);
 	if (error < 0)
 		return error;
-	if (renameat(directory, temporary->hidden, directory, temporary->place.name) < 0)
+	if (renameat(directory, temporary->hidden, directory, temporary->entry.name) < 0)
 		return -errno;
 	temporary->hidden[0] = 0;
 	return 0;
 }
 
-/* With the names locked: what is compared here is what is replaced. */
+/* Called with the names locked, so that the file that is compared is the one that is replaced. */
 static int temporary_give_name(struct temporary *temporary, const struct open_rules *rules,
         const char *path, const struct weir_upload_options *options, struct replaced *replaced)
 {
@@ -284,7 +287,7 @@ static int temporary_give_name(struct temporary *temporary, const struct open_ru
 		error = temporary_name_if_free(temporary);
 	if (error != -EEXIST || options->must_not_exist)
 		return error;
-	error = replaced_copy(replaced, &temporary->place, temporary->fd);
+	error = replaced_copy(replaced, &temporary->entry, temporary->fd);
 	if (error == 0)
 		error = replaced_outdate(replaced, temporary->fd);
 	if (error == 0)
@@ -292,7 +295,7 @@ static int temporary_give_name(struct temporary *temporary, const struct open_ru
 	return error < 0 ? error : 1;
 }
 
-/* Attributes are copied before the sync, so that the names are locked for few calls only. */
+/* Attributes are copied before the sync, so that the names are locked for few calls. */
 int temporary_publish(struct temporary *temporary, const struct open_rules *rules, const char *path,
         const struct weir_upload_options *options, bool *ret_created)
 {
@@ -300,16 +303,16 @@ int temporary_publish(struct temporary *temporary, const struct open_rules *rule
 	struct name_lock lock;
 	if (fchmod(temporary->fd, temporary->mode) < 0)
 		return -errno;
-	int error = replaced_copy(&replaced, &temporary->place, temporary->fd);
+	int error = replaced_copy(&replaced, &temporary->entry, temporary->fd);
 	if (error == 0 && fsync(temporary->fd) < 0)
 		error = -errno;
 	if (error < 0)
 		return error;
-	name_lock_take(&lock, temporary->place.directory, -1);
+	name_lock_acquire(&lock, temporary->entry.directory, -1);
 	int result = temporary_give_name(temporary, rules, path, options, &replaced);
 	name_lock_release(&lock);
 	*ret_created = result == 0;
-	return result < 0 ? result : directory_entry_sync(&temporary->place);
+	return result < 0 ? result : directory_entry_sync(&temporary->entry);
 }
 
 /* -- leftovers --------------------------------------------------------------------------------- */
@@ -327,7 +330,7 @@ static bool temporary_is_leftover(int directory, const char *name)
 
 void temporary_sweep(const struct temporary *temporary)
 {
-	int fd = openat(temporary->place.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = openat(temporary->entry.directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
 	if (!directory) {
 		if (fd >= 0)

@@ -1,6 +1,6 @@
 /*
- * Files without a name. Giving one by the descriptor alone takes a privilege, or a kernel since 6.10;
- * giving it by way of /proc takes /proc, and more time. So /proc has to be there, and is asked second.
+ * Unnamed files. Naming one by its descriptor alone takes a privilege, or Linux 6.10. Naming it
+ * by /proc takes /proc, and more time, so it is tried second; but /proc must be there.
  */
 #include <errno.h>
 #include <fcntl.h>

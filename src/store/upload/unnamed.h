@@ -1,14 +1,15 @@
-/* Files without a name (O_TMPFILE), which are seen by nobody until they are given one. */
+/* Unnamed files (O_TMPFILE), which are invisible until they get a name. */
 #ifndef WEIR_NAMELESS_H
 #define WEIR_NAMELESS_H
 
 /*
- * For writing, in the directory; a descriptor. -EOPNOTSUPP, -EISDIR, -ENOENT: it cannot be done
- * here, or the file could not be given a name; or another errno.
+ * Opens an unnamed file in the directory, for writing. Returns the descriptor; -EOPNOTSUPP,
+ * -EISDIR or -ENOENT if that is not supported here, or the file could not get a name; or another
+ * errno.
  */
 int unnamed_open(int directory);
 
-/* 0, -EEXIST or another errno. */
+/* Gives the file a name. Returns 0, -EEXIST or another errno. */
 int unnamed_link(int fd, int directory, const char *name);
 
 #endif

@@ -1,13 +1,12 @@
 /*
- * An upload, seen from the loop: a queue of bytes or a socket that they are taken from, and one
- * piece of work at a time that takes it a step further.
- *
- *   OPENING ─▶ IDLE ◀─▶ WRITING, TAKING        any ─▶ ENDING ─▶ freed
- *                └─▶ COMMITTING ─▶ (done) ─▶ ENDING
+ * An upload as the loop sees it: bytes come by weir_upload_write or are spliced from a socket, and
+ * one piece of work at a time brings it a step further. upload_state.h shows the states.
  *
  * Invariants: while the state is not IDLE, the temporary, the source and the chunks in `writing`
- * are the work pool's; after a callback nothing of the upload is touched unless work or a deferred task is to
- * come. Leaves out what is done to the file: see temporary.c.
+ * belong to the work pool. A callback may end the upload, so nothing of it is touched afterwards,
+ * unless work or a deferred task is still to come.
+ *
+ * Leaves out what is done to the file: see temporary.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -51,8 +50,8 @@ static void upload_close_file(struct weir_upload *upload)
 		temporary_close(&upload->temporary);
 }
 
-/* Who is told that there is no room, and sends something smaller, finds what this one had. */
-static void upload_give_up(struct weir_upload *upload)
+/* After an error the room is free before the caller hears of it, for a client that sends less. */
+static void upload_close_on_error(struct weir_upload *upload)
 {
 	if (upload->result == 0)
 		return;
@@ -60,7 +59,7 @@ static void upload_give_up(struct weir_upload *upload)
 	upload_close_file(upload);
 }
 
-/* All of it in one call where that is possible: the page cache then takes it in large pieces. */
+/* Writes everything in one call if possible: the page cache then takes it in large pieces. */
 static void upload_run_write(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
@@ -73,21 +72,22 @@ static void upload_run_write(struct weir_work *work)
 			pieces[count++] = (struct iovec){chunk->data, chunk->size};
 		upload->result = temporary_write(&upload->temporary, pieces, count);
 	}
-	upload_give_up(upload);
+	upload_close_on_error(upload);
 }
 
-/* One byte more than may come tells that there are too many. */
-static void upload_run_take(struct weir_work *work)
+/* Splices up to one byte more than is accepted, to find out whether there is too much. */
+static void upload_run_splice(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
 	uint64_t room = upload_max(upload) - upload->size;
-	uint64_t most = upload->most <= room ? upload->most : room + 1;
-	upload->result = temporary_take(&upload->temporary, upload->source, most, &upload->taken);
-	if (upload->result == 0 && upload->taken.size > room)
+	uint64_t most = upload->splice_max <= room ? upload->splice_max : room + 1;
+	upload->result =
+	        temporary_splice(&upload->temporary, upload->source, most, &upload->spliced);
+	if (upload->result == 0 && upload->spliced.size > room)
 		upload->result = -EFBIG;
-	if (upload->taken.end)
+	if (upload->spliced.end)
 		upload_close_source(upload);
-	upload_give_up(upload);
+	upload_close_on_error(upload);
 }
 
 static void upload_run_commit(struct weir_work *work)
@@ -100,7 +100,7 @@ static void upload_run_commit(struct weir_work *work)
 		return;
 	}
 	upload->result = file_in_place_publish(&upload->temporary, &upload->created);
-	/* Who is told that it is done may go on with the file: it is not locked any longer. */
+	/* Unlocks the file, so that done() may begin another upload into it. */
 	upload_close_file(upload);
 }
 
@@ -113,47 +113,59 @@ static void upload_run_end(struct weir_work *work)
 	upload_close_file(upload);
 }
 
-/* -- steps ------------------------------------------------------------------------------------- */
+/* -- states ------------------------------------------------------------------------------------ */
 
-static void upload_end_done(struct weir_work *work)
+static void upload_enter(struct weir_upload *upload, enum upload_state state)
+{
+	upload->state = state;
+	if (state != UPLOAD_ENDING)
+		return;
+	/* From now on an abort, such as one from done(), changes nothing. */
+	upload->request = UPLOAD_ABORT;
+	weir_loop_cancel(upload->tree->loop, &upload->task);
+	weir_timer_stop(&upload->timer);
+}
+
+static void upload_on_ended(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
+	/* A file that was written to in place may have been cut off again. */
 	if (upload->options.in_place)
-		weir_tree_invalidate(upload->tree, upload->path); /* it may be shorter again */
+		weir_tree_invalidate(upload->tree, upload->path);
 	upload_queue_free(upload);
 	tree_release(upload->tree);
 	free(upload);
 }
 
-/* Even when the pool takes no more work: then the loop waits for an unlink and a close. */
-static void upload_complete(struct weir_upload *upload)
+/*
+ * Frees the upload. If the pool accepts no work, the loop itself waits for an unlink and a close.
+ */
+static void upload_end(struct weir_upload *upload)
 {
 	struct weir_tree *tree = upload->tree;
-	upload->state = UPLOAD_ENDING;
-	upload->sweep = !upload->options.in_place && upload->temporary.place.directory >= 0 &&
+	upload_enter(upload, UPLOAD_ENDING);
+	upload->sweep = !upload->options.in_place && upload->temporary.entry.directory >= 0 &&
 	                tree_sweep_due(tree, upload->temporary.device, upload->temporary.inode);
-	weir_loop_cancel(tree->loop, &upload->task);
-	weir_timer_stop(&upload->timer);
 	if (weir_work_submit_to(tree->loop, WEIR_LANE_WRITE, &upload->work, upload_run_end,
-	            upload_end_done) == 0)
+	            upload_on_ended) == 0)
 		return;
 	upload->sweep = false;
 	upload_run_end(&upload->work);
-	upload_end_done(&upload->work);
+	upload_on_ended(&upload->work);
 }
 
-static void upload_step_done(struct weir_work *work);
-static void upload_tell(struct weir_upload *upload);
+static void upload_on_step(struct weir_work *work);
+static void upload_report(struct weir_upload *upload);
 
 static void upload_submit(
         struct weir_upload *upload, enum upload_state state, void (*run)(struct weir_work *work))
 {
 	int error = weir_work_submit_to(
-	        upload->tree->loop, WEIR_LANE_WRITE, &upload->work, run, upload_step_done);
+	        upload->tree->loop, WEIR_LANE_WRITE, &upload->work, run, upload_on_step);
 	if (error < 0)
 		upload->error = error;
 	else
-		upload->state = state;
+		upload_enter(upload, state);
 }
 
 static void upload_submit_write(struct weir_upload *upload)
@@ -169,15 +181,16 @@ static void upload_on_gathered(struct weir_timer *timer)
 	struct weir_upload *upload = WEIR_CONTAINER(timer, struct weir_upload, timer);
 	if (upload->state == UPLOAD_IDLE && upload->first)
 		upload_submit_write(upload);
-	/* The pool may have refused it, and nothing else may come to tell of that. */
+	/* If the pool has refused the work, no other callback may come that reports the error. */
 	if (upload->error)
-		upload_tell(upload);
+		upload_report(upload);
 }
 
-/* Each write is a way to another thread and back: what comes soon goes with it. */
+/* Small writes are gathered for a moment, since each piece of work costs a switch of threads. */
 static bool upload_gather(struct weir_upload *upload)
 {
-	if (upload->finishing || upload->most || upload->queued >= WEIR_UPLOAD_BATCH)
+	if (upload->request != UPLOAD_OPEN || upload->splice_max ||
+	        upload->queued >= WEIR_UPLOAD_BATCH)
 		return false;
 	if (!weir_timer_running(&upload->timer))
 		weir_timer_start(upload->tree->loop, &upload->timer, WEIR_UPLOAD_GATHER_MS,
@@ -185,84 +198,90 @@ static bool upload_gather(struct weir_upload *upload)
 	return true;
 }
 
-/* The next step, if the last one is done. The upload may be freed by it. */
+/* The step that comes next for an upload without an error. */
+static void upload_step(struct weir_upload *upload)
+{
+	bool commit = upload->request == UPLOAD_COMMIT;
+	if (upload->first) {
+		if (!upload_gather(upload))
+			upload_submit_write(upload);
+	} else if (upload->splice_max && !commit) {
+		upload_submit(upload, UPLOAD_SPLICING, upload_run_splice);
+	} else if (commit && upload->options.size_known && upload->size != upload->options.size) {
+		upload->error = -ENODATA;
+	} else if (commit) {
+		upload_submit(upload, UPLOAD_COMMITTING, upload_run_commit);
+	}
+}
+
+/* Takes the next step, if the last one is complete. The upload may be freed by it. */
 static void upload_advance(struct weir_upload *upload)
 {
 	if (upload->state != UPLOAD_IDLE)
 		return;
-	if (upload->aborted) {
-		upload_complete(upload);
+	if (upload->request == UPLOAD_ABORT) {
+		upload_end(upload);
 		return;
 	}
-	if (!upload->error && upload->first && upload_gather(upload))
+	if (!upload->error)
+		upload_step(upload);
+	if (!upload->error || upload->request != UPLOAD_COMMIT)
 		return;
-	if (!upload->error && upload->first)
-		upload_submit_write(upload);
-	else if (!upload->error && upload->most && !upload->finishing)
-		upload_submit(upload, UPLOAD_TAKING, upload_run_take);
-	else if (!upload->error && upload->finishing && upload->options.size_known &&
-	         upload->size != upload->options.size)
-		upload->error = -ENODATA;
-	else if (!upload->error && upload->finishing)
-		upload_submit(upload, UPLOAD_COMMITTING, upload_run_commit);
-	if (!upload->error || !upload->finishing)
-		return;
-	upload->finishing = false;
-	upload->aborted = true; /* it ends by itself now; an abort from the callback is harmless */
-	upload->state = UPLOAD_ENDING;
+	upload_enter(upload, UPLOAD_ENDING);
 	upload->done(upload->done_context, upload->error, false);
-	upload_complete(upload);
+	upload_end(upload);
 }
 
-static void upload_committed(struct weir_upload *upload)
+static void upload_on_committed(struct weir_upload *upload)
 {
 	int error = upload->result;
-	upload->state = UPLOAD_ENDING;
+	bool wanted = upload->request == UPLOAD_COMMIT;
+	upload_enter(upload, UPLOAD_ENDING);
 	weir_tree_invalidate(upload->tree, upload->path);
-	if (!upload->aborted)
+	if (wanted)
 		upload->done(upload->done_context, error, error == 0 && upload->created);
-	upload_complete(upload);
+	upload_end(upload);
 }
 
-/* The last thing done for a step, since the caller may end the upload in it. */
-static void upload_tell(struct weir_upload *upload)
+/* Calls ready() if there is something to report. The caller may end the upload in it. */
+static void upload_report(struct weir_upload *upload)
 {
 	bool room = upload->full && upload->queued <= WEIR_UPLOAD_QUEUE / 2;
-	bool owed = room || (upload->opened_owed && !upload->full);
-	if (upload->told || upload->finishing || upload->aborted || !(upload->error || owed))
+	bool pending = room || (upload->ready_pending && !upload->full);
+	if (upload->error_reported || upload->request != UPLOAD_OPEN || !(upload->error || pending))
 		return;
-	upload->opened_owed = false;
+	upload->ready_pending = false;
 	upload->full = false;
-	upload->told = upload->error < 0;
+	upload->error_reported = upload->error < 0;
 	if (upload->ready)
 		upload->ready(upload->context, upload->error);
 }
 
-static void upload_step_done(struct weir_work *work)
+static void upload_on_step(struct weir_work *work)
 {
 	struct weir_upload *upload = upload_of(work);
 	if (upload->state == UPLOAD_COMMITTING) {
-		upload_committed(upload);
+		upload_on_committed(upload);
 		return;
 	}
-	bool took = upload->state == UPLOAD_TAKING;
+	bool spliced = upload->state == UPLOAD_SPLICING;
 	upload_queue_pop(upload);
-	upload->opened_owed |= upload->state == UPLOAD_OPENING;
-	upload->state = UPLOAD_IDLE;
+	upload->ready_pending |= upload->state == UPLOAD_OPENING;
+	upload_enter(upload, UPLOAD_IDLE);
 	if (!upload->error)
 		upload->error = upload->result;
-	if (took && !upload->error)
-		upload->size += upload->taken.size;
-	if (took)
-		upload->most = 0;
-	bool last = upload->aborted || upload->finishing;
+	if (spliced && !upload->error)
+		upload->size += upload->spliced.size;
+	if (spliced)
+		upload->splice_max = 0;
+	bool open = upload->request == UPLOAD_OPEN;
 	upload_advance(upload);
-	if (last)
+	if (!open)
 		return;
-	if (took && !upload->error)
-		upload->told_taken(upload->context, upload->taken.size, upload->taken.end);
+	if (spliced && !upload->error)
+		upload->on_spliced(upload->context, upload->spliced.size, upload->spliced.end);
 	else
-		upload_tell(upload);
+		upload_report(upload);
 }
 
 /* -- for the caller ---------------------------------------------------------------------------- */
@@ -300,16 +319,16 @@ int weir_upload_begin(struct weir_tree *tree, const char *path,
 
 int weir_upload_write(struct weir_upload *upload, struct weir_span bytes)
 {
-	if (upload->finishing || upload->aborted)
+	if (upload->request != UPLOAD_OPEN)
 		return WEIR_E_CLOSED;
-	if (!upload->error && (upload->full || upload->most))
+	if (!upload->error && (upload->full || upload->splice_max))
 		return -EAGAIN;
 	if (!upload->error)
 		upload->error = upload_queue_put(upload, bytes);
 	if (!upload->error)
 		upload_advance(upload);
 	if (upload->error) {
-		upload->told = true;
+		upload->error_reported = true;
 		return upload->error;
 	}
 	upload->full = upload->queued >= WEIR_UPLOAD_QUEUE;
@@ -317,15 +336,15 @@ int weir_upload_write(struct weir_upload *upload, struct weir_span bytes)
 }
 
 void weir_upload_set_source(struct weir_upload *upload, int source,
-        void (*taken)(void *context, uint64_t size, int upload_complete))
+        void (*spliced)(void *context, uint64_t size, int end))
 {
 	upload->source = source;
-	upload->told_taken = taken;
+	upload->on_spliced = spliced;
 }
 
 void weir_upload_splice(struct weir_upload *upload, uint64_t most)
 {
-	upload->most = most;
+	upload->splice_max = most;
 	upload_advance(upload);
 	if (upload->error)
 		weir_timer_start(upload->tree->loop, &upload->timer, 0, upload_on_gathered);
@@ -336,7 +355,7 @@ uint64_t weir_upload_size(const struct weir_upload *upload)
 	return upload->size;
 }
 
-static void upload_start_commit(struct weir_task *task)
+static void upload_on_commit(struct weir_task *task)
 {
 	upload_advance(WEIR_CONTAINER(task, struct weir_upload, task));
 }
@@ -344,17 +363,17 @@ static void upload_start_commit(struct weir_task *task)
 void weir_upload_commit(struct weir_upload *upload,
         void (*done)(void *context, int error, bool created), void *context)
 {
-	upload->finishing = true;
+	upload->request = UPLOAD_COMMIT;
 	upload->done = done;
 	upload->done_context = context;
-	upload->task.run = upload_start_commit;
+	upload->task.run = upload_on_commit;
 	weir_loop_defer(upload->tree->loop, &upload->task);
 }
 
 void weir_upload_abort(struct weir_upload *upload)
 {
-	if (!upload || upload->aborted)
+	if (!upload || upload->request == UPLOAD_ABORT)
 		return;
-	upload->aborted = true;
+	upload->request = UPLOAD_ABORT;
 	upload_advance(upload);
 }

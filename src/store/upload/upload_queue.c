@@ -1,5 +1,5 @@
 /*
- * The bytes of an upload that wait for the disk, copied into chunks of one size.
+ * The bytes of an upload that wait for the disk, in chunks of one size.
  *
  * Invariant: `queued` counts the bytes in `first` and `writing` together.
  */
@@ -46,7 +46,7 @@ static struct upload_chunk *upload_queue_new_chunk(struct weir_upload *upload, s
 	return chunk;
 }
 
-/* Pieces share chunks, all of one size but for a small file's. */
+/* Pieces share chunks, which have one size except that of a small file. */
 static struct upload_chunk *upload_queue_chunk_with_room(struct weir_upload *upload)
 {
 	struct upload_chunk *chunk = upload->last;
@@ -88,17 +88,17 @@ int upload_queue_put(struct weir_upload *upload, struct weir_span bytes)
 	return 0;
 }
 
-/* Of a batch that was full the memory is kept for what follows; who is slow keeps none. */
+/* After a full batch the chunks are reused. A slow upload holds no memory. */
 void upload_queue_pop(struct weir_upload *upload)
 {
 	size_t size = 0;
 	for (struct upload_chunk *chunk = upload->writing; chunk; chunk = chunk->next)
 		size += chunk->size;
 	upload->queued -= size;
-	bool keep = size >= WEIR_UPLOAD_BATCH && !upload->finishing;
+	bool reuse = size >= WEIR_UPLOAD_BATCH && upload->request == UPLOAD_OPEN;
 	for (struct upload_chunk *chunk = upload->writing, *next; chunk; chunk = next) {
 		next = chunk->next;
-		if (keep && chunk->capacity == UPLOAD_CHUNK) {
+		if (reuse && chunk->capacity == UPLOAD_CHUNK) {
 			chunk->next = upload->spare;
 			upload->spare = chunk;
 		} else {
@@ -106,7 +106,7 @@ void upload_queue_pop(struct weir_upload *upload)
 		}
 	}
 	upload->writing = NULL;
-	if (keep)
+	if (reuse)
 		return;
 	upload_queue_free_chunks(upload->spare);
 	upload->spare = NULL;

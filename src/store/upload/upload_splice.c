@@ -1,10 +1,10 @@
 /*
- * From a socket into a file by way of a pipe, so that the bytes are copied once, by the kernel: from
- * the packets into the page cache. Where that cannot be (no descriptors for a pipe, a file system
+ * Moves bytes from a socket into a file through a pipe. The kernel copies them once, from the
+ * packets into the page cache. If that is impossible (no descriptors for a pipe, a file system
  * without splice) they are read and written.
  *
- * Invariant: what has left the socket is in the file, or the answer is an error. A pipe lives for
- * one call: it is empty then, and idle uploads hold none.
+ * Invariant: bytes that have left the socket are in the file, or the result is an error. A pipe
+ * lives for one call and is empty afterwards, so that idle uploads have none.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,9 @@
 #include "temporary.h"
 
 /*
- * The page cache takes memory in pieces as large as a write. Those above WRITE_SIZE save a fifth, but
- * come from memory that was free for long, which a virtual machine has given back to its host and
- * pays for anew: then they cost four times as much.
+ * The page cache allocates memory in pieces as large as a write. Pieces above WRITE_SIZE save a
+ * fifth of the time. But in a virtual machine they come from memory that has been returned to the
+ * host, and then cost four times as much.
  */
 enum {
 	PIPE_SIZE = 1024 * 1024,
@@ -32,15 +32,15 @@ static size_t upload_splice_smaller(uint64_t left, size_t most)
 	return left < most ? (size_t)left : most;
 }
 
-/* Notes why there is no more: true if nothing came. */
-static bool upload_splice_ended(ssize_t got, struct taken *taken)
+/* Returns true if nothing came, and notes why. */
+static bool upload_splice_ended(ssize_t got, struct spliced *spliced)
 {
 	if (got > 0)
 		return false;
 	if (got == 0)
-		taken->end = 1;
+		spliced->end = 1;
 	else if (errno != EAGAIN && errno != EINTR)
-		taken->end = -errno;
+		spliced->end = -errno;
 	return true;
 }
 
@@ -60,17 +60,17 @@ static int upload_splice_copy(struct temporary *temporary, int from, char *buffe
 	return 0;
 }
 
-static int upload_splice_take_by_copying(
-        struct temporary *temporary, int socket, uint64_t most, struct taken *taken)
+static int upload_splice_copy_all(
+        struct temporary *temporary, int socket, uint64_t most, struct spliced *spliced)
 {
 	char *buffer = malloc(COPY_SIZE);
 	int error = buffer ? 0 : -ENOMEM;
-	while (error == 0 && taken->size < most) {
+	while (error == 0 && spliced->size < most) {
 		ssize_t got = recv(
-		        socket, buffer, upload_splice_smaller(most - taken->size, COPY_SIZE), 0);
-		if (upload_splice_ended(got, taken))
+		        socket, buffer, upload_splice_smaller(most - spliced->size, COPY_SIZE), 0);
+		if (upload_splice_ended(got, spliced))
 			break;
-		taken->size += (uint64_t)got;
+		spliced->size += (uint64_t)got;
 		error = temporary_write(temporary, &(struct iovec){buffer, (size_t)got}, 1);
 	}
 	free(buffer);
@@ -79,7 +79,7 @@ static int upload_splice_take_by_copying(
 
 /* -- by splicing ------------------------------------------------------------------------------- */
 
-/* All that is in the pipe. */
+/* Moves all that is in the pipe. */
 static int upload_splice_drain(struct temporary *temporary, int pipe, size_t size)
 {
 	while (size) {
@@ -100,37 +100,37 @@ static int upload_splice_drain(struct temporary *temporary, int pipe, size_t siz
 		temporary->size += (uint64_t)put;
 		size -= (size_t)put;
 	}
-	temporary_kick(temporary);
+	temporary_start_writeback(temporary);
 	return 0;
 }
 
-static int upload_splice_take_by_splicing(struct temporary *temporary, int socket, const int *pipe,
-        uint64_t most, struct taken *taken)
+static int upload_splice_all(struct temporary *temporary, int socket, const int *pipe,
+        uint64_t most, struct spliced *spliced)
 {
 	int error = 0;
-	while (error == 0 && taken->size < most) {
+	while (error == 0 && spliced->size < most) {
 		ssize_t got = splice(socket, NULL, pipe[1], NULL,
-		        upload_splice_smaller(most - taken->size, PIPE_SIZE),
+		        upload_splice_smaller(most - spliced->size, PIPE_SIZE),
 		        SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-		if (upload_splice_ended(got, taken))
+		if (upload_splice_ended(got, spliced))
 			break;
-		taken->size += (uint64_t)got;
+		spliced->size += (uint64_t)got;
 		error = upload_splice_drain(temporary, pipe[0], (size_t)got);
 	}
 	return error;
 }
 
-int temporary_take(struct temporary *temporary, int socket, uint64_t most, struct taken *ret)
+int temporary_splice(struct temporary *temporary, int socket, uint64_t most, struct spliced *ret)
 {
 	int pipe[2];
-	*ret = (struct taken){0};
+	*ret = (struct spliced){0};
 	if (most > WEIR_UPLOAD_SPLICE_MAX)
 		most = WEIR_UPLOAD_SPLICE_MAX;
 	if (pipe2(pipe, O_CLOEXEC) < 0)
-		return upload_splice_take_by_copying(temporary, socket, most, ret);
-	/* Who has many pipes may not have large ones: then it takes more calls. */
+		return upload_splice_copy_all(temporary, socket, most, ret);
+	/* A user with many pipes may not enlarge them; then it takes more calls. */
 	fcntl(pipe[1], F_SETPIPE_SZ, PIPE_SIZE);
-	int error = upload_splice_take_by_splicing(temporary, socket, pipe, most, ret);
+	int error = upload_splice_all(temporary, socket, pipe, most, ret);
 	close(pipe[0]);
 	close(pipe[1]);
 	return error;

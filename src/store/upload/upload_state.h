@@ -1,4 +1,15 @@
-/* An upload, for upload.c, which takes its steps, and upload_queue.c, which keeps its bytes. */
+/*
+ * An upload: upload.c takes its steps, upload_queue.c holds the bytes that wait for the disk.
+ *
+ * The state names the work that is on the pool. Each time that an upload is idle, the caller's last
+ * request decides the next state.
+ *
+ *   OPENING ─▶ IDLE ◀─▶ WRITING, SPLICING
+ *               │
+ *               ├─ commit ─▶ COMMITTING ─▶ done() ─▶ ENDING ─▶ freed
+ *               ├─ commit, after an error ─▶ done() ──▶ ENDING
+ *               └─ abort ────────────────────────────▶ ENDING
+ */
 #ifndef WEIR_UPLOAD_STATE_H
 #define WEIR_UPLOAD_STATE_H
 
@@ -10,12 +21,19 @@ enum {
 };
 
 enum upload_state {
-	UPLOAD_OPENING,
-	UPLOAD_IDLE,
-	UPLOAD_WRITING,
-	UPLOAD_TAKING,
-	UPLOAD_COMMITTING,
-	UPLOAD_ENDING,
+	UPLOAD_OPENING,    /* The work pool opens the file. */
+	UPLOAD_IDLE,       /* The work pool has nothing of the upload. */
+	UPLOAD_WRITING,    /* It writes the chunks in `writing`. */
+	UPLOAD_SPLICING,   /* It moves bytes from the source into the file. */
+	UPLOAD_COMMITTING, /* It puts the file in its place. */
+	UPLOAD_ENDING,     /* It closes what is open. No callback comes any more. */
+};
+
+/* The caller's last request. Each value replaces those before it. */
+enum upload_request {
+	UPLOAD_OPEN,   /* more bytes may come */
+	UPLOAD_COMMIT, /* weir_upload_commit was called */
+	UPLOAD_ABORT,  /* weir_upload_abort was called, or done() */
 };
 
 struct upload_chunk {
@@ -27,16 +45,16 @@ struct upload_chunk {
 
 struct weir_upload {
 	struct weir_work work;
-	struct weir_task task; /* runs commit's first step, from the loop */
+	struct weir_task task; /* takes the first step of a commit, from the loop */
 	struct weir_tree *tree;
 	enum upload_state state;
-	int error;        /* the first, and final */
-	bool told;        /* the caller knows of it */
-	bool full;        /* write answered so; ready is owed */
-	bool opened_owed; /* … and the first ready */
-	bool finishing;   /* commit was called */
-	bool aborted;
-	bool sweep;
+	enum upload_request request;
+	int error;           /* the first, and final */
+	bool error_reported; /* to the caller */
+	bool full;           /* WEIR_UPLOAD_FULL was returned; ready() follows when there is room */
+	bool ready_pending;  /* the file is open, and ready() has not been called */
+	bool sweep;          /* the last work also removes leftovers of other uploads */
+	bool created;        /* by the commit: nothing had the name before */
 
 	void (*ready)(void *context, int error);
 	void *context;
@@ -44,33 +62,35 @@ struct weir_upload {
 	void *done_context;
 
 	struct weir_upload_options options;
-	uint64_t size;              /* bytes taken */
+	uint64_t size;              /* bytes accepted */
 	size_t queued;              /* of these, bytes in chunks */
 	struct upload_chunk *first; /* waiting, oldest first */
 	struct upload_chunk *last;
 	struct upload_chunk *writing; /* the work pool's */
 	struct upload_chunk *spare;   /* full ones that were written: memory for the next */
-	struct weir_timer timer;      /* what has come is not gathered any longer */
+	struct weir_timer timer;      /* ends the gathering of small writes */
 
-	int source;         /* a socket that is taken from, or -1 */
-	uint64_t most;      /* to be taken now; 0: nothing is */
-	struct taken taken; /* by the work */
-	void (*told_taken)(void *context, uint64_t size, int end);
+	int source;             /* the socket to splice from, or -1 */
+	uint64_t splice_max;    /* bytes to be spliced now; 0: none */
+	struct spliced spliced; /* by the work pool */
+	void (*on_spliced)(void *context, uint64_t size, int end);
 
 	struct temporary temporary;
 	int result; /* of the work */
-	bool created;
 	char path[];
 };
 
-/* -- upload_queue.c -- */
+/* -- upload_queue.c ---------------------------------------------------------------------------- */
 
-/* Copies the bytes into chunks. 0, WEIR_E_LIMIT or -ENOMEM. */
+/* Copies the bytes into chunks. Returns 0, WEIR_E_LIMIT or -ENOMEM. */
 int upload_queue_put(struct weir_upload *upload, struct weir_span bytes);
-/* What was written has left the queue. */
+
+/* Removes what was written from the queue. */
 void upload_queue_pop(struct weir_upload *upload);
+
 void upload_queue_free(struct weir_upload *upload);
-/* How many bytes may come at all. */
+
+/* The most bytes that the upload accepts. */
 uint64_t upload_max(const struct weir_upload *upload);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * Reads a users file into a snapshot: a table of spans over the text itself, and buckets by name.
+ * Parses a users file into a snapshot: a table of spans of its text, and a hash table by name.
  *
- * Invariant: a snapshot that somebody else can see does not change any more, but for the passwords
- * remembered as right. Leaves out the check of passwords: see users_check.c.
+ * Invariant: a snapshot that is shared does not change, except for the passwords that are
+ * remembered as right. users_check.c checks passwords.
  */
 #include <crypt.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 enum {
 	DES_SIZE = 13,
-	TEXT_MAX = 400 /* of a mistake; room for a name */
+	TEXT_MAX = 400 /* bytes of a report, with room for a name */
 };
 
 struct users_parser {
@@ -73,7 +73,7 @@ static void users_add(struct users_parser *parser, const struct user *user)
 	const struct user *twin = users_find(users, user->name);
 	if (twin) {
 		char text[TEXT_MAX];
-		snprintf(text, sizeof text, "user %.*s is there already, in line %u",
+		snprintf(text, sizeof text, "duplicate user %.*s, first in line %u",
 		        (int)user->name.size, user->name.data, twin->line);
 		users_complain(parser, text);
 		return;
@@ -98,26 +98,26 @@ static void users_add(struct users_parser *parser, const struct user *user)
 static const char *users_fault_of_name(struct weir_span name)
 {
 	if (!name.size)
-		return "a user without a name";
+		return "the name is missing";
 	if (name.size > WEIR_USER_NAME_MAX)
 		return "the name is too long";
 	for (size_t i = 0; i < name.size; i++)
 		if ((unsigned char)name.data[i] < ' ' || name.data[i] == 0x7f)
-			return "a control character in the name";
+			return "control character in the name";
 	if (name.data[0] == ' ' || name.data[name.size - 1] == ' ')
-		return "a space before or after the name";
+		return "space before or after the name";
 	return NULL;
 }
 
-/* A password in plain text would pass for the salt of a DES hash, but for its length. */
+/* The length must be checked, since any plain text could be the salt of a DES hash. */
 static const char *users_fault_of_hash(const char *hash)
 {
 	bool plain = hash[0] != '$' && hash[0] != '_' && strlen(hash) != DES_SIZE;
 	int judged = crypt_checksalt(hash);
 	if (plain || judged == CRYPT_SALT_INVALID)
-		return "not a hash that crypt(3) knows";
+		return "not a hash of crypt(3)";
 	if (judged == CRYPT_SALT_METHOD_DISABLED)
-		return "a kind of hash that is disabled here";
+		return "a hash method that this system disables";
 	return NULL;
 }
 
@@ -127,18 +127,18 @@ static const char *users_fault_of_rest(struct weir_span rest, bool *ret_scram)
 	struct weir_scram scram;
 	*ret_scram = users_rest_value(rest, WEIR_SPAN("scram"), &text);
 	if (*ret_scram && weir_scram_parse(text, &scram) < 0)
-		return "scram= wants SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey";
+		return "scram= must be SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey";
 	return NULL;
 }
 
-/* `line` ends with a byte that may be overwritten. */
+/* The last byte of `line` may be overwritten. */
 static void users_parse_user(struct users_parser *parser, struct weir_span line)
 {
 	struct user user = {.line = parser->line};
 	const char *fault = NULL;
 	bool scram = false;
 	if (!weir_span_cut(&line, ':', &user.name)) {
-		users_complain(parser, "no colon behind the name");
+		users_complain(parser, "no colon after the name");
 		return;
 	}
 	weir_span_cut(&line, ':', &user.hash);
@@ -185,7 +185,7 @@ static void users_parse(struct users_parser *parser)
 
 /* -- the snapshot ------------------------------------------------------------------------------ */
 
-/* As many buckets as there can be users in so many lines. */
+/* Makes a bucket for each line. */
 static int users_make_buckets(struct weir_users *users)
 {
 	struct weir_span left = weir_buffer_span(&users->text), line;
@@ -199,7 +199,7 @@ static int users_make_buckets(struct weir_users *users)
 	return users->buckets ? 0 : -ENOMEM;
 }
 
-/* Takes the text over in any case. */
+/* Takes over the text, also on failure. */
 static int users_make(struct weir_buffer *text,
         void (*report)(void *context, unsigned line, const char *text), void *context,
         struct weir_users **ret)
@@ -213,7 +213,7 @@ static int users_make(struct weir_buffer *text,
 	atomic_init(&users->references, 1);
 	pthread_mutex_init(&users->lock, NULL);
 	users->text = *text;
-	/* The last hash is ended by a NUL, too. */
+	/* The last hash needs a NUL, too. */
 	parser.error = weir_buffer_append(&users->text, "\n", 1, SIZE_MAX);
 	if (!parser.error && getrandom(&users->key, sizeof users->key, 0) != sizeof users->key)
 		parser.error = -EIO;

@@ -1,13 +1,15 @@
 /*
- * Checks passwords: what was right a moment ago at once, all else by crypt on the work pool.
+ * Checks of passwords: a password that was right lately at once, all others by crypt on the work
+ * pool.
  *
  *   check ─▶ remembered? ─▶ done       gate: ─▶ running (WEIR_CRYPTS_MAX) ─▶ done
  *                └─▶ gate                    └─▶ waiting ─▶ posted to its loop ─▶ running
  *                                                   └─▶ displaced by another network ─▶ done
  *
- * Invariants: whether a name is known changes neither what is computed nor where; a job is freed on
- * its own loop's thread. The gate is the process's, as is the work pool whose threads it spares.
- * WEIR_CHECKS_MAX bounds its list, so that looking through all of it is cheap beside one crypt.
+ * Invariants: an unknown name leads to the same computation, on the same thread, as a known one. A
+ * job is freed on its own loop. There is one gate for the process, like the work pool whose threads
+ * it saves. WEIR_CHECKS_MAX bounds its list, so that a search of the list is cheap beside one
+ * crypt.
  */
 #include <crypt.h>
 #include <errno.h>
@@ -21,25 +23,26 @@
 
 #include "users_state.h"
 
-enum job_place {
+enum check_state {
 	WAITING,   /* in the gate's list */
 	STARTED,   /* posted, running or on its way back */
-	DISPLACED, /* posted, to be told that its slot went to another */
+	DISPLACED, /* posted; its slot has gone to another */
 };
 
 struct weir_check_job {
 	struct weir_work work;
 	struct weir_task start;
-	struct weir_list link; /* guarded by the gate's lock, as are those up to `network` */
-	enum job_place place;
-	bool running; /* counted in the gate's `running` */
-	bool nobody;  /* without a client: there is no network whose share could be used up */
+	struct weir_list
+	        link; /* this and the fields up to `network` are covered by the gate's lock */
+	enum check_state state;
+	bool running;        /* counted in `running` of the gate */
+	bool without_client; /* no client was given, so that no share of a network applies */
 	bool suspect;
 	uint8_t network[16]; /* IPv4 mapped into IPv6, or 64 bits of IPv6 */
 	struct weir_loop *loop;
 	struct weir_users *users;
-	struct weir_check *check; /* NULL once it is cancelled; its loop's own */
-	const char *hash;         /* of the user, or of another in his place */
+	struct weir_check *check; /* NULL: cancelled; belongs to its loop */
+	const char *hash;         /* of the user, or of another one in place of an unknown user */
 	bool known;
 	int error;
 	uint64_t digest[2];
@@ -47,8 +50,8 @@ struct weir_check_job {
 };
 
 static struct {
-	pthread_mutex_t lock;     /* guards all below */
-	struct weir_list waiting; /* the one that came first in front */
+	pthread_mutex_t lock;     /* covers the fields below */
+	struct weir_list waiting; /* in the order of their coming */
 	struct weir_list started;
 	unsigned jobs;
 	unsigned running;
@@ -56,7 +59,7 @@ static struct {
         .waiting = {&gate.waiting, &gate.waiting},
         .started = {&gate.started, &gate.started}};
 
-/* -- what was right a moment ago --------------------------------------------------------------- */
+/* -- remembered passwords --------------------------------------------------------------- */
 
 static void users_check_make_digest(const struct weir_users *users, struct weir_span name,
         struct weir_span password, uint64_t ret[2])
@@ -89,27 +92,27 @@ static bool users_check_is_verified(
 	return found;
 }
 
-/* In the place of the same, or of the oldest. */
+/* Replaces the same password, or the oldest one. */
 static void users_check_remember(struct weir_users *users, const uint64_t digest[2], int64_t now_ms)
 {
 	pthread_mutex_lock(&users->lock);
-	struct verified *place = &users->verified[0];
+	struct verified *state = &users->verified[0];
 	for (int i = 0; i < WEIR_VERIFIED_MAX; i++) {
 		struct verified *verified = &users->verified[i];
 		if (users_check_same_digest(verified, digest)) {
-			place = verified;
+			state = verified;
 			break;
 		}
-		if (verified->until_ms < place->until_ms)
-			place = verified;
+		if (verified->until_ms < state->until_ms)
+			state = verified;
 	}
-	*place = (struct verified){{digest[0], digest[1]}, now_ms + WEIR_VERIFIED_MS};
+	*state = (struct verified){{digest[0], digest[1]}, now_ms + WEIR_VERIFIED_MS};
 	pthread_mutex_unlock(&users->lock);
 }
 
 /* -- on the work pool -------------------------------------------------------------------------- */
 
-/* The length of a hash is no secret; where it differs is. */
+/* The length of a hash is no secret; the position of a difference is. */
 static bool users_check_same_hash(const char *a, const char *b)
 {
 	size_t size = strlen(a);
@@ -128,7 +131,10 @@ static int users_check_judge(struct weir_check_job *job)
 		return -ENOMEM;
 	const char *hash = crypt_r(job->password, job->hash, data);
 	int error = -EACCES;
-	/* The hash was looked at when it was read: yescrypt without memory says EINVAL, too. */
+	/*
+	 * The hash was valid when it was read, so this is a lack of memory: yescrypt returns EINVAL
+	 * then, too.
+	 */
 	if (!hash || hash[0] == '*')
 		error = -EAGAIN;
 	else if (users_check_same_hash(hash, job->hash) & job->known)
@@ -161,16 +167,18 @@ static unsigned users_check_gate_share(const struct weir_check_job *job)
 	       users_check_gate_count(&gate.started, job->network, false);
 }
 
-/* The lock keeps the loop alive: once the job is cancelled, its loop may be gone. */
-static void users_check_gate_post(struct weir_check_job *job, enum job_place place)
+/* The lock keeps the loop alive: once the job is cancelled, its loop may be destroyed. */
+static void users_check_gate_post(struct weir_check_job *job, enum check_state state)
 {
 	weir_list_remove(&job->link);
 	weir_list_append(&gate.started, &job->link);
-	job->place = place;
+	job->state = state;
 	weir_loop_post(job->loop, &job->start);
 }
 
-/* Who is next: no suspect while others wait; of the network that has the fewest running. */
+/*
+ * Chooses the next job: no suspect while others wait; of the network with the fewest running jobs.
+ */
 static struct weir_check_job *users_check_gate_next(void)
 {
 	struct weir_check_job *best = NULL;
@@ -187,7 +195,10 @@ static struct weir_check_job *users_check_gate_next(void)
 	return best;
 }
 
-/* Whose slot a new job may take: a suspect's, or one of a network that has two more than its own. */
+/*
+ * Chooses the slot that a new job may take: that of a suspect, or of a network with two more jobs
+ * than its own.
+ */
 static struct weir_check_job *users_check_gate_victim(const struct weir_check_job *job)
 {
 	struct weir_check_job *worst = NULL;
@@ -206,8 +217,8 @@ static struct weir_check_job *users_check_gate_victim(const struct weir_check_jo
 	return worst;
 }
 
-/* Frees the turn of a job that has run or could not, for the next one. */
-static void users_check_hand_on(struct weir_check_job *job)
+/* A job has run, or could not: starts the next one. */
+static void users_check_start_next(struct weir_check_job *job)
 {
 	pthread_mutex_lock(&gate.lock);
 	struct weir_check_job *next = users_check_gate_next();
@@ -226,7 +237,7 @@ static void users_check_run(struct weir_work *work)
 	struct weir_check_job *job = WEIR_CONTAINER(work, struct weir_check_job, work);
 	job->error = users_check_judge(job);
 	explicit_bzero(job->password, sizeof job->password);
-	users_check_hand_on(job);
+	users_check_start_next(job);
 }
 
 /* -- on the loop ------------------------------------------------------------------------------- */
@@ -244,7 +255,7 @@ static void users_check_finish(struct weir_check_job *job)
 	int error = job->error;
 	pthread_mutex_lock(&gate.lock);
 	weir_list_remove(&job->link);
-	gate.jobs -= job->place != DISPLACED;
+	gate.jobs -= job->state != DISPLACED;
 	pthread_mutex_unlock(&gate.lock);
 	if (error == 0)
 		users_check_remember(job->users, job->digest, weir_loop_now_ms(job->loop));
@@ -267,17 +278,17 @@ static void users_check_start(struct weir_check_job *job)
 		error = weir_work_submit_to(job->loop, WEIR_LANE_PASSWORD, &job->work,
 		        users_check_run, users_check_done);
 	if (error == 0)
-		return; /* the job is the work pool's */
+		return; /* the job belongs to the work pool */
 	job->error = error;
-	users_check_hand_on(job);
+	users_check_start_next(job);
 	users_check_finish(job);
 }
 
 static void users_check_start_posted(struct weir_task *task)
 {
 	struct weir_check_job *job = WEIR_CONTAINER(task, struct weir_check_job, start);
-	/* Its place does not change any more. */
-	if (job->place == DISPLACED) {
+	/* The state does not change any more. */
+	if (job->state == DISPLACED) {
 		job->error = WEIR_E_LIMIT;
 		users_check_finish(job);
 	} else {
@@ -286,13 +297,13 @@ static void users_check_start_posted(struct weir_task *task)
 }
 
 /*
- * Somebody unknown costs what one of the known ones costs, the same one at each try, so that times
- * tell nothing even where the hashes are of several kinds.
+ * Returns the hash of another user in place of an unknown user's, the same at each attempt. So the
+ * time reveals nothing, even if there are several kinds of hashes.
  */
 static const char *users_check_hash_of_another(
         const struct weir_users *users, struct weir_span name)
 {
-	static const char none[] = "$6$nobody.nobody$";
+	static const char none[] = "$6$nobody.without_client$";
 	const struct user *table = users_table(users);
 	size_t count = weir_users_count(users);
 	uint64_t at = siphash_13(&users->key, name.data, name.size);
@@ -308,7 +319,7 @@ static void users_check_set_client(
         struct weir_check_job *job, const struct weir_check_client *client)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
-	job->nobody = !client;
+	job->without_client = !client;
 	if (!client)
 		return;
 	job->suspect = client->suspect;
@@ -329,7 +340,7 @@ static struct weir_check_job *users_check_make_job(struct weir_users *users, str
 	job->loop = loop;
 	job->users = weir_users_hold(users);
 	job->start.run = users_check_start_posted;
-	job->place = STARTED;
+	job->state = STARTED;
 	weir_list_init(&job->link);
 	users_check_set_client(job, client);
 	if (password.size)
@@ -337,10 +348,10 @@ static struct weir_check_job *users_check_make_job(struct weir_users *users, str
 	return job;
 }
 
-/* Makes room in a full gate. False: everybody in it has a better right to his slot. */
+/* Makes room in a full gate. Returns false if no job in it may be displaced. */
 static bool users_check_gate_make_room(const struct weir_check_job *job)
 {
-	if (!job->nobody && users_check_gate_share(job) >= WEIR_CHECKS_NETWORK_MAX)
+	if (!job->without_client && users_check_gate_share(job) >= WEIR_CHECKS_NETWORK_MAX)
 		return false;
 	if (gate.jobs < WEIR_CHECKS_MAX)
 		return true;
@@ -352,7 +363,7 @@ static bool users_check_gate_make_room(const struct weir_check_job *job)
 	return true;
 }
 
-/* 1: it may start; 0: it waits; WEIR_E_LIMIT. */
+/* Returns 1 if the job may start, 0 if it waits, or WEIR_E_LIMIT. */
 static int users_check_enter(struct weir_check_job *job)
 {
 	int result = WEIR_E_LIMIT;
@@ -362,14 +373,14 @@ static int users_check_enter(struct weir_check_job *job)
 		result = gate.running < WEIR_CRYPTS_MAX;
 		gate.running += (unsigned)result;
 		job->running = result;
-		job->place = result ? STARTED : WAITING;
+		job->state = result ? STARTED : WAITING;
 		weir_list_append(result ? &gate.started : &gate.waiting, &job->link);
 	}
 	pthread_mutex_unlock(&gate.lock);
 	return result;
 }
 
-/* What no user could have. A NUL would end the password for crypt before its end. */
+/* Whether no user can have this name or password. A NUL would end the password for crypt. */
 static bool users_check_impossible(struct weir_span name, struct weir_span password)
 {
 	return name.size > WEIR_USER_NAME_MAX || password.size > WEIR_PASSWORD_MAX ||
@@ -425,7 +436,7 @@ void weir_check_cancel(struct weir_check *check)
 	check->job = NULL;
 	job->check = NULL;
 	pthread_mutex_lock(&gate.lock);
-	bool waiting = job->place == WAITING;
+	bool waiting = job->state == WAITING;
 	if (waiting) {
 		weir_list_remove(&job->link);
 		gate.jobs--;

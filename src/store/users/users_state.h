@@ -12,13 +12,13 @@
 
 #include "siphash.h"
 
-/* Spans of the snapshot's text; `hash` is ended by NUL. */
+/* Spans of the snapshot's text; `hash` ends in a NUL. */
 struct user {
 	struct weir_span name;
 	struct weir_span hash;
 	struct weir_span rest;
 	unsigned line;
-	uint32_t next; /* in the bucket: 1 + its index, 0 is the end */
+	uint32_t next; /* in the bucket: 1 + its index; 0: the end */
 	bool locked;
 };
 
@@ -28,7 +28,7 @@ struct verified {
 	int64_t until_ms; /* 0: none */
 };
 
-/* Immutable once it is made, but for what the lock guards. */
+/* Immutable once it is made, except what the lock covers. */
 struct weir_users {
 	atomic_uint references;
 	struct siphash_key key;
@@ -37,8 +37,8 @@ struct weir_users {
 	struct weir_buffer domains; /* names that end in NUL */
 	uint32_t *buckets;          /* 1 + index, or 0 */
 	uint32_t mask;
-	uint32_t able;       /* users who can log in */
-	uint32_t able_scram; /* … and by SCRAM */
+	uint32_t able;       /* users that can log in */
+	uint32_t able_scram; /* users that can log in by SCRAM */
 	pthread_mutex_t lock;
 	struct verified verified[WEIR_VERIFIED_MAX];
 };
@@ -50,7 +50,7 @@ static inline struct user *users_table(const struct weir_users *users)
 
 const struct user *users_find(const struct weir_users *users, struct weir_span name);
 
-/* The value of `key` in the rest of a line. */
+/* Gets the value of `key` in the rest of a line. */
 bool users_rest_value(struct weir_span rest, struct weir_span key, struct weir_span *ret);
 
 #endif

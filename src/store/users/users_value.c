@@ -1,8 +1,8 @@
 /*
- * What else a users file knows of a user: key=value, and of these what SCRAM needs.
+ * The attributes of a user, key=value, and the value of `scram`.
  *
- * Invariant: weir_scram_parse takes what weir_scram_format writes, and nothing with another
- * meaning. A `scram` of a snapshot was parsed once already, when the file was read.
+ * Invariant: weir_scram_parse accepts what weir_scram_format writes. The `scram` of a snapshot was
+ * checked when the file was parsed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 
 /* -- key=value --------------------------------------------------------------------------------- */
 
-/* Cuts the next key=value off; false: there is none. What has no `=` is passed over. */
+/* Cuts the next key=value off. Returns false if there is none. A word without `=` is skipped. */
 static bool users_value_next(
         struct weir_span *rest, struct weir_span *ret_key, struct weir_span *ret_value)
 {

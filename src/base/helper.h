@@ -1,0 +1,61 @@
+/* Small helpers that every layer needs. They evaluate each argument once. */
+#ifndef WEIR_BASE_HELPER_H
+#define WEIR_BASE_HELPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <weir/buffer.h>
+#include <weir/span.h>
+
+/* The smaller and the larger of two values, in the type that the usual conversions give them. */
+#define min_of(a, b)                                                                               \
+	__extension__({                                                                            \
+		__typeof__(a) min_a_ = (a);                                                        \
+		__typeof__(b) min_b_ = (b);                                                        \
+		min_a_ < min_b_ ? min_a_ : min_b_;                                                 \
+	})
+#define max_of(a, b)                                                                               \
+	__extension__({                                                                            \
+		__typeof__(a) max_a_ = (a);                                                        \
+		__typeof__(b) max_b_ = (b);                                                        \
+		max_a_ > max_b_ ? max_a_ : max_b_;                                                 \
+	})
+
+static inline size_t clamp_size(size_t value, size_t low, size_t high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+/* An option in which 0 (or NULL) stands for its default. */
+#define or_default(value, fallback) (__extension__((value) ?: (fallback)))
+
+/*
+ * Copies a string, or a span with a NUL behind it, into `size` bytes. What does not fit is cut off; the
+ * copy ends with a NUL in any case. Returns false if something was cut off.
+ */
+static inline bool text_copy_span(char *to, size_t size, struct weir_span from)
+{
+	size_t fits = from.size < size ? from.size : size - 1;
+	if (fits)
+		memcpy(to, from.data, fits);
+	to[fits] = 0;
+	return fits == from.size;
+}
+
+static inline bool text_copy(char *to, size_t size, const char *from)
+{
+	return text_copy_span(to, size, weir_span_of(from));
+}
+
+/*
+ * Reads the whole file `path`, relative to `directory` (AT_FDCWD: the working directory); blocks.
+ * `flags` are added to O_RDONLY | O_CLOEXEC | O_NOCTTY. Returns 0 and fills the empty `*ret`;
+ * WEIR_E_LIMIT if the file has more than `limit` bytes; -ENOMEM, or an errno of openat or read. On
+ * failure `*ret` is empty. For a file that is open already there is weir_buffer_read.
+ */
+int file_read_whole(
+        int directory, const char *path, int flags, size_t limit, struct weir_buffer *ret);
+
+#endif

@@ -1,0 +1,366 @@
+/*
+ * The socket of the admin interface and its sessions. A session is a channel with a line protocol:
+ * one command at a time, so that a client that sends many waits for the reply to each.
+ *
+ * Invariant: the socket file is removed only while it still is the one that was made here (device
+ * and inode), so that another daemon's is never taken away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <weir/channel.h>
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/list.h>
+#include <weir/loop.h>
+#include <weir/server.h>
+
+#include "admin.h"
+#include "resources.h"
+#include "say.h"
+
+enum {
+	ADMIN_BACKLOG = 128,
+	ADMIN_ACCEPTS_PER_TURN = 16,
+};
+
+struct admin_socket {
+	struct admin *admin;
+	struct weir_watch watch;
+	struct weir_timer timer; /* ends a pause after a failed accept */
+	dev_t device;            /* the identity of the socket file */
+	ino_t inode;
+	char path[]; /* of the socket file */
+};
+
+struct admin {
+	struct weir_loop *loop;
+	struct admin_table *tables;
+	struct admin_socket *socket; /* or NULL */
+	struct weir_list sessions;
+	unsigned session_count;
+};
+
+/* The context of its channel. */
+struct admin_session {
+	struct weir_list link;
+	struct admin *admin;
+	struct weir_channel *channel;
+};
+
+/* -- sessions ---------------------------------------------------------------------------------- */
+
+static struct admin_session *admin_session_of(const struct weir_channel *channel)
+{
+	return weir_channel_context(channel);
+}
+
+static int admin_session_open(struct weir_channel *channel)
+{
+	weir_channel_await(channel, weir_until_any_line_end());
+	return 0;
+}
+
+static void admin_session_request(struct weir_channel *channel, struct weir_span line)
+{
+	admin_run(admin_session_of(channel)->admin->tables, channel, line);
+}
+
+static void admin_session_overflow(struct weir_channel *channel, int error)
+{
+	(void)error;
+	weir_channel_push_static(channel, "error a command has at most 1024 bytes\n");
+}
+
+_Static_assert(ADMIN_LINE_MAX == 1024, "the text of admin_session_overflow names the bound");
+
+static void admin_session_close(struct weir_channel *channel, int error)
+{
+	struct admin_session *session = admin_session_of(channel);
+	(void)error;
+	session->admin->session_count--;
+	weir_list_remove(&session->link);
+	free(session);
+}
+
+static const struct weir_protocol admin_protocol = {
+        .name = "admin",
+        .open = admin_session_open,
+        .request = admin_session_request,
+        .overflow = admin_session_overflow,
+        .close = admin_session_close,
+};
+
+/* The file's mode keeps others out already, unless somebody changed it. */
+static bool admin_allows(int fd)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+/* Closes the connection with a last line, which fits into the empty buffer of a new socket. */
+static void admin_refuse(int fd, const char *line)
+{
+	ssize_t put = send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)put;
+	close(fd);
+}
+
+static int admin_session_start(struct admin *admin, int fd)
+{
+	static const struct weir_bounds bounds = {
+	        .request_max = ADMIN_LINE_MAX,
+	        .replies_max = 1,
+	        .idle_ms = ADMIN_IDLE_MS,
+	        .request_ms = ADMIN_COMMAND_MS,
+	        .progress_ms = ADMIN_PROGRESS_MS,
+	};
+	struct weir_address nobody = {0};
+	struct admin_session *session = calloc(1, sizeof *session);
+	if (!session)
+		return -ENOMEM;
+	session->admin = admin;
+	int error = weir_adopt(
+	        admin->loop, fd, &nobody, &admin_protocol, session, &bounds, &session->channel);
+	if (error < 0) {
+		free(session);
+		return error;
+	}
+	weir_list_append(&admin->sessions, &session->link);
+	admin->session_count++;
+	return 0;
+}
+
+/* -- accepting --------------------------------------------------------------------------------- */
+
+static void admin_resume(struct weir_timer *timer)
+{
+	struct admin_socket *from = WEIR_CONTAINER(timer, struct admin_socket, timer);
+	struct weir_loop *loop = from->admin->loop;
+	if (weir_watch_change(loop, &from->watch, WEIR_READABLE) < 0)
+		weir_timer_start(loop, timer, WEIR_ACCEPT_PAUSE_MS, admin_resume);
+}
+
+/* No descriptor is left, or no memory: the client waits in the kernel. */
+static void admin_pause(struct admin_socket *from)
+{
+	struct weir_loop *loop = from->admin->loop;
+	weir_watch_change(loop, &from->watch, 0);
+	weir_timer_start(loop, &from->timer, WEIR_ACCEPT_PAUSE_MS, admin_resume);
+}
+
+/* Returns false if there is nobody to accept now. */
+static bool admin_accept(struct admin_socket *from)
+{
+	struct admin *admin = from->admin;
+	int fd = accept4(from->watch.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			admin_pause(from);
+		return false;
+	}
+	if (!admin_allows(fd))
+		admin_refuse(fd, "error only root and the user of the daemon are served here\n");
+	else if (admin->session_count >= ADMIN_SESSIONS_MAX)
+		admin_refuse(fd, "error too many clients are connected\n");
+	else if (admin_session_start(admin, fd) < 0)
+		admin_refuse(fd, "error there is no memory\n");
+	return true;
+}
+
+static void admin_on_event(struct weir_watch *watch, unsigned events)
+{
+	struct admin_socket *from = WEIR_CONTAINER(watch, struct admin_socket, watch);
+	(void)events;
+	for (int i = 0; i < ADMIN_ACCEPTS_PER_TURN && admin_accept(from); i++)
+		;
+}
+
+/* -- the socket file --------------------------------------------------------------------------- */
+
+static bool admin_address(const char *path, struct sockaddr_un *ret)
+{
+	*ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof ret->sun_path)
+		return false;
+	strcpy(ret->sun_path, path);
+	return true;
+}
+
+const char *admin_path_fault(const char *path)
+{
+	struct sockaddr_un address;
+	struct stat status;
+	if (!admin_address(path, &address))
+		return "the path of a socket has at most 107 bytes";
+	if (lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode))
+		return "there is a file of this name that is no socket; name another, or remove it";
+	return NULL;
+}
+
+/*
+ * Removes the socket file if nobody listens on it any more. Returns 0, or -EADDRINUSE if somebody
+ * does, or if the file is no socket.
+ */
+static int admin_remove_stale(const struct sockaddr_un *address)
+{
+	struct stat status;
+	if (lstat(address->sun_path, &status) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(status.st_mode))
+		return -EADDRINUSE;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	bool refused = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
+	               errno == ECONNREFUSED;
+	close(fd);
+	if (!refused)
+		return -EADDRINUSE;
+	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/*
+ * bind() gives the file the mode that the socket has, so that no other user may connect at any
+ * moment. Returns the socket, or a negative errno.
+ */
+static int admin_bind(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int error = fd < 0 || fchmod(fd, 0600) < 0 ? -errno : 0;
+	if (error == 0)
+		error = admin_remove_stale(address);
+	if (error == 0 && (bind(fd, (const struct sockaddr *)address, sizeof *address) < 0 ||
+	                          listen(fd, ADMIN_BACKLOG) < 0))
+		error = -errno;
+	if (error == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+/* Stops listening, and removes the socket file. NULL is allowed. */
+static void admin_close(struct admin_socket *old)
+{
+	struct stat status;
+	if (!old)
+		return;
+	weir_timer_stop(&old->timer);
+	weir_watch_close(old->admin->loop, &old->watch);
+	if (lstat(old->path, &status) == 0 && status.st_dev == old->device &&
+	        status.st_ino == old->inode)
+		unlink(old->path);
+	free(old);
+}
+
+/* Returns 0 or a negative errno; the descriptor is closed on failure. */
+static int admin_watch(struct admin *admin, int fd, const char *path, struct admin_socket **ret)
+{
+	size_t size = strlen(path) + 1;
+	struct admin_socket *made = calloc(1, sizeof *made + size);
+	struct stat status;
+	int error = !made ? -ENOMEM : lstat(path, &status) < 0 ? -errno : 0;
+	if (error == 0)
+		error = weir_watch_start(
+		        admin->loop, &made->watch, fd, WEIR_READABLE, admin_on_event);
+	if (error < 0) {
+		close(fd);
+		free(made);
+		return error;
+	}
+	made->admin = admin;
+	made->device = status.st_dev;
+	made->inode = status.st_ino;
+	memcpy(made->path, path, size);
+	weir_list_init(&made->timer.link);
+	*ret = made;
+	return 0;
+}
+
+static int admin_open(
+        struct admin *admin, const char *user, const char *path, struct admin_socket **ret)
+{
+	struct sockaddr_un address;
+	if (!admin_address(path, &address))
+		return -ENAMETOOLONG;
+	int error = resources_lend(user);
+	if (error < 0)
+		return error;
+	int fd = admin_bind(&address);
+	resources_return();
+	return fd < 0 ? fd : admin_watch(admin, fd, path, ret);
+}
+
+static void admin_complain(const char *path, int error)
+{
+	if (error == -EADDRINUSE)
+		say("cannot listen on the admin socket %s: another process listens there, or the "
+		    "file is no socket",
+		        path);
+	else if (error == -EACCES || error == -ENOENT)
+		say("cannot make the admin socket %s: %s; its directory must exist, and the user "
+		    "that the daemon runs as must be allowed to write there",
+		        path, weir_error_text(error));
+	else
+		say("cannot listen on the admin socket %s: %s", path, weir_error_text(error));
+}
+
+int admin_listen(struct admin *admin, const char *user, const char *path)
+{
+	struct admin_socket *next = NULL;
+	if (path && admin->socket && strcmp(admin->socket->path, path) == 0)
+		return 0;
+	int error = path ? admin_open(admin, user, path, &next) : 0;
+	if (error < 0) {
+		admin_complain(path, error);
+		return error;
+	}
+	admin_close(admin->socket);
+	admin->socket = next;
+	return 0;
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
+
+int admin_create(struct weir_loop *loop, struct admin **ret)
+{
+	struct admin *admin = calloc(1, sizeof *admin);
+	if (!admin)
+		return -ENOMEM;
+	admin->loop = loop;
+	weir_list_init(&admin->sessions);
+	*ret = admin;
+	return 0;
+}
+
+void admin_register(struct admin *admin, struct admin_table *table)
+{
+	struct admin_table **last = &admin->tables;
+	while (*last)
+		last = &(*last)->next;
+	table->next = NULL;
+	*last = table;
+}
+
+void admin_destroy(struct admin *admin)
+{
+	if (!admin)
+		return;
+	admin_close(admin->socket);
+	for (struct weir_list *link = admin->sessions.next; link != &admin->sessions;
+	        link = link->next)
+		weir_channel_abort(
+		        WEIR_CONTAINER(link, struct admin_session, link)->channel, -ECONNABORTED);
+	while (admin->session_count && weir_loop_turn(admin->loop, 0) >= 0)
+		;
+	free(admin);
+}

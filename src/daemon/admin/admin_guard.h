@@ -1,0 +1,20 @@
+/* Commands of the admin socket about the guard against guessed passwords. */
+#ifndef DAEMON_ADMIN_GUARD_H
+#define DAEMON_ADMIN_GUARD_H
+
+#include "admin_command.h"
+
+struct weir_guard;
+struct weir_loop;
+
+struct admin_guard {
+	struct admin_table table;
+	struct weir_guard *guard;
+	struct weir_loop *loop; /* for its clock */
+};
+
+/* Fills it; `table` can be registered then. */
+void admin_guard_init(
+        struct admin_guard *commands, struct weir_guard *guard, struct weir_loop *loop);
+
+#endif

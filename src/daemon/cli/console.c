@@ -1,0 +1,272 @@
+/*
+ * weir console: its command line, where the socket is, and the conversation (see admin_command.h).
+ * Every command has a connection of its own, so that the daemon may be restarted during an
+ * interactive session.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <weir/buffer.h>
+#include <weir/error.h>
+
+#include "admin_command.h"
+#include "config.h"
+#include "console.h"
+#include "document.h"
+#include "help.h"
+#include "options.h"
+#include "say.h"
+
+#define CONSOLE_CONFIG "/etc/weir/weir.yaml"
+
+struct console {
+	const char *config_path;
+	const char *socket_path; /* NULL: the configuration has it */
+	char path[PATH_MAX];     /* of the socket, once it is known */
+	bool help;
+};
+
+/* -- the command line -------------------------------------------------------------------------- */
+
+/* Options end at the first word of the command. */
+static int console_parse(int count, char **arguments, struct console *ret)
+{
+	static const struct option known[] = {
+	        {"config", required_argument, NULL, 'c'},
+	        {"admin", required_argument, NULL, 'A'},
+	        {"help", no_argument, NULL, 'h'},
+	        {0},
+	};
+	int letter;
+	optind = 1;
+	opterr = 0;
+	while ((letter = getopt_long(count, arguments, "+:c:h", known, NULL)) != -1) {
+		if (letter == '?' || letter == ':')
+			return refuse_option(arguments[0], letter, arguments);
+		if (letter == 'c')
+			ret->config_path = optarg;
+		else if (letter == 'A')
+			ret->socket_path = optarg;
+		else
+			ret->help = true;
+	}
+	if (ret->config_path && ret->socket_path)
+		return usage_error("console", "give --config or --admin, not both%s", "");
+	if (!ret->config_path)
+		ret->config_path = CONSOLE_CONFIG;
+	return 0;
+}
+
+/* -- where the socket is ----------------------------------------------------------------------- */
+
+/*
+ * Reads the value of `admin` alone: the operator may have no right to read the other files, and so
+ * included files are not read. Returns -ENOENT if there is none, or -EINVAL if its variables cannot be
+ * replaced.
+ */
+static int console_find_admin(const char *file, const struct node *root, char ret[PATH_MAX])
+{
+	const struct node *value = node_find(root, "admin");
+	if (!value || value->type != NODE_SCALAR || node_is_empty(value))
+		return -ENOENT;
+	if (value->broken)
+		return -EINVAL;
+	const char *slash = value->text[0] == '/' ? NULL : strrchr(file, '/');
+	int size = slash ? snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - file), file, value->text)
+	                 : snprintf(ret, PATH_MAX, "%s", value->text);
+	return size < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int console_parse_config(
+        const char *file, const struct weir_buffer *buffer, char ret[PATH_MAX])
+{
+	struct problems problems = {.file = file};
+	struct memory memory = {0};
+	const struct source source = {.path = file, .directory = "/"};
+	struct node *root = NULL;
+	int error = -EINVAL;
+	if (document_load(&problems, &memory, &source, (unsigned char *)buffer->data, buffer->size,
+	            &root))
+		error = console_find_admin(file, root, ret);
+	if (error == -EINVAL)
+		problems_print(&problems, stderr);
+	else if (error == -ENAMETOOLONG)
+		say("%s: the path of 'admin' is too long", file);
+	else if (error < 0)
+		say("%s has no 'admin': add 'admin: /run/weir/admin.sock' and reload the daemon",
+		        file);
+	problems_free(&problems);
+	memory_free(&memory);
+	return error;
+}
+
+static int console_read_config(const char *file, char ret[PATH_MAX])
+{
+	struct weir_buffer buffer = {0};
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int error = fd < 0 ? -errno : weir_buffer_read(&buffer, fd, CONFIG_FILE_MAX);
+	if (fd >= 0)
+		close(fd);
+	if (error < 0)
+		say("%s: %s", file, weir_error_text(error));
+	else
+		error = console_parse_config(file, &buffer, ret);
+	weir_buffer_finish(&buffer);
+	return error;
+}
+
+/* -- one command ------------------------------------------------------------------------------- */
+
+static int console_connect(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof address.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(address.sun_path, path);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+		return fd;
+	int error = -errno;
+	if (fd >= 0)
+		close(fd);
+	return error;
+}
+
+static int console_send(int fd, const char *line)
+{
+	char text[ADMIN_LINE_MAX + 1];
+	size_t size = strlen(line);
+	if (size >= sizeof text)
+		return WEIR_E_LIMIT;
+	memcpy(text, line, size);
+	text[size++] = '\n';
+	for (size_t sent = 0; sent < size;) {
+		ssize_t put = send(fd, text + sent, size - sent, MSG_NOSIGNAL);
+		if (put < 0 && errno != EINTR)
+			return -errno;
+		sent += put > 0 ? (size_t)put : 0;
+	}
+	return 0;
+}
+
+/* Prints the reply up to its last line. Returns whether that line is ok. */
+static bool console_print_reply(FILE *from)
+{
+	char *line = NULL;
+	size_t size = 0;
+	bool ended = false, good = false;
+	while (!ended && getline(&line, &size, from) > 0) {
+		line[strcspn(line, "\n")] = 0;
+		ended = line[0] != ' ';
+		good = strcmp(line, "ok") == 0;
+		if (!ended)
+			puts(line + 1);
+		else if (strncmp(line, "error ", 6) == 0)
+			fprintf(stderr, "weir: %s\n", line + 6);
+		else if (!good)
+			say("the reply is not one of the admin socket of weir");
+	}
+	if (!ended)
+		say("the daemon has closed the connection before the end of its reply");
+	free(line);
+	return good && fflush(stdout) == 0;
+}
+
+static bool console_command(const struct console *console, const char *line)
+{
+	int fd = console_connect(console->path);
+	if (fd < 0) {
+		say("cannot connect to %s: %s%s", console->path, weir_error_text(fd),
+		        fd == -ENOENT || fd == -ECONNREFUSED ? "; is the daemon running?" : "");
+		return false;
+	}
+	int error = console_send(fd, line);
+	/* The daemon may have refused this client already; its reply has the reason. */
+	if (error == -EPIPE)
+		error = 0;
+	if (error == WEIR_E_LIMIT)
+		say("a command has at most %d bytes", ADMIN_LINE_MAX);
+	else if (error < 0)
+		say("cannot send the command: %s", weir_error_text(error));
+	FILE *from = error < 0 ? NULL : fdopen(fd, "r");
+	if (!from) {
+		close(fd);
+		return false;
+	}
+	bool good = console_print_reply(from);
+	fclose(from);
+	return good;
+}
+
+/* -- the session ------------------------------------------------------------------------------- */
+
+/* The words of the command line, as one line. */
+static int console_run_words(const struct console *console, int count, char **words)
+{
+	char line[ADMIN_LINE_MAX + 1];
+	size_t size = 0;
+	for (int i = 0; i < count; i++) {
+		size_t word = strlen(words[i]);
+		if (strpbrk(words[i], "\r\n"))
+			return usage_error("console", "a command is one line%s", "");
+		if (size + word + 1 >= sizeof line)
+			return usage_error(
+			        "console", "a command has at most %d bytes", ADMIN_LINE_MAX);
+		memcpy(line + size, words[i], word);
+		size += word;
+		line[size++] = ' ';
+	}
+	line[size - 1] = 0;
+	return console_command(console, line) ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int console_run_lines(const struct console *console)
+{
+	bool prompt = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
+	bool good = true;
+	char *line = NULL;
+	size_t size = 0;
+	for (;;) {
+		if (prompt)
+			fputs("weir> ", stdout);
+		fflush(stdout);
+		if (getline(&line, &size, stdin) <= 0)
+			break;
+		line[strcspn(line, "\r\n")] = 0;
+		if (strcmp(line, "quit") == 0 || strcmp(line, "exit") == 0)
+			break;
+		if (line[strspn(line, " \t")])
+			good &= console_command(console, line);
+	}
+	free(line);
+	return good ? EXIT_DONE : EXIT_FAILED;
+}
+
+int console(int count, char **arguments)
+{
+	struct console console = {0};
+	int result = console_parse(count, arguments, &console);
+	if (result)
+		return result;
+	if (console.help)
+		return help_print_verb("console");
+	if (!console.socket_path)
+		result = console_read_config(console.config_path, console.path);
+	else if (snprintf(console.path, sizeof console.path, "%s", console.socket_path) >=
+	         (int)sizeof console.path)
+		return usage_error("console", "the path of the socket is too long%s", "");
+	if (result < 0)
+		return EXIT_FAILED;
+	if (optind < count)
+		return console_run_words(&console, count - optind, arguments + optind);
+	return console_run_lines(&console);
+}

@@ -1,0 +1,8 @@
+/* weir console: a client of the admin socket. */
+#ifndef DAEMON_CONSOLE_H
+#define DAEMON_CONSOLE_H
+
+/* `arguments` begin with the verb. An exit code. */
+int console(int count, char **arguments);
+
+#endif

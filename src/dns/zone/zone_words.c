@@ -1,0 +1,105 @@
+/*
+ * The words of a line of a zone file: quotes, escapes, periods, names.
+ */
+#include <string.h>
+#include <strings.h>
+
+#include "zone_fields.h"
+
+bool fields_is_word(struct weir_span text, const char *word)
+{
+	return strlen(word) == text.size && strncasecmp(text.data, word, text.size) == 0;
+}
+
+bool fields_word_next(struct weir_span *line, struct fields_word *ret)
+{
+	const char *at = line->data, *end = at + line->size;
+	while (at < end && (*at == ' ' || *at == '\t'))
+		at++;
+	bool quoted = at < end && *at == '"';
+	const char *start = at += quoted;
+	*line = weir_span(at, (size_t)(end - at));
+	if (at == end && !quoted)
+		return false;
+	for (; at < end && (quoted ? *at != '"' : *at != ' ' && *at != '\t'); at++)
+		if (*at == '\\' && at + 1 < end)
+			at++;
+	ret->text = weir_span(start, (size_t)(at - start));
+	ret->quoted = quoted;
+	at += quoted && at < end;
+	*line = weir_span(at, (size_t)(end - at));
+	return true;
+}
+
+int fields_unescape(struct weir_span *text)
+{
+	uint8_t first = (uint8_t)text->data[0];
+	unsigned value = 0, digits = 0;
+	*text = weir_span_skip(*text, 1);
+	if (first != '\\')
+		return first;
+	for (; digits < 3 && digits < text->size && (uint8_t)(text->data[digits] - '0') < 10;)
+		value = value * 10 + (unsigned)(text->data[digits++] - '0');
+	if (digits == 3 && value <= UINT8_MAX) {
+		*text = weir_span_skip(*text, 3);
+		return (int)value;
+	}
+	if (digits || !text->size)
+		return -1;
+	first = (uint8_t)text->data[0];
+	*text = weir_span_skip(*text, 1);
+	return first;
+}
+
+bool fields_period(struct weir_span text, uint32_t *ret)
+{
+	static const struct {
+		char unit;
+		uint32_t seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
+	uint64_t sum = 0;
+	size_t i = 0;
+	while (i < text.size) {
+		uint64_t number = 0, factor = 1;
+		size_t start = i;
+		for (; i < text.size && (uint8_t)(text.data[i] - '0') < 10 && number <= INT32_MAX;
+		        i++)
+			number = number * 10 + (uint64_t)(text.data[i] - '0');
+		if (i == start)
+			return false;
+		if (i < text.size) {
+			factor = 0;
+			for (size_t k = 0; k < sizeof units / sizeof *units; k++)
+				if ((text.data[i] | 0x20) == units[k].unit)
+					factor = units[k].seconds;
+			i++;
+		}
+		sum += number * factor;
+		if (!factor || sum > INT32_MAX)
+			return false;
+	}
+	*ret = (uint32_t)sum;
+	return text.size;
+}
+
+bool fields_name(
+        struct weir_span text, const struct weir_dns_name *origin, struct weir_dns_name *ret)
+{
+	if (text.size == 1 && text.data[0] == '@') {
+		*ret = *origin;
+		return true;
+	}
+	if (weir_dns_name_parse(text, ret) < 0)
+		return false;
+	size_t escapes = 0;
+	while (escapes + 1 < text.size && text.data[text.size - 2 - escapes] == '\\')
+		escapes++;
+	if (text.data[text.size - 1] == '.' && escapes % 2 == 0)
+		return true;
+	if (ret->size - 1u + origin->size > WEIR_DNS_NAME_MAX)
+		return false;
+	memcpy(ret->wire + ret->size - 1, origin->wire, origin->size);
+	ret->size = (uint8_t)(ret->size - 1 + origin->size);
+	ret->labels = (uint8_t)(ret->labels + origin->labels);
+	return true;
+}

@@ -1,0 +1,235 @@
+/*
+ * The reply: its fields, its framing, its body. A reply is made once, and later ones are refused.
+ * How it is sent is in response.c.
+ */
+#include <stdio.h>
+
+#include <weir/error.h>
+#include <weir/sources.h>
+#include <weir/transformers.h>
+
+#include "accept.h"
+#include "exchange.h"
+#include "status.h"
+#include "syntax.h"
+
+/* -- the chain of handlers --------------------------------------------------------------------- */
+
+void weir_http_next(struct weir_http_handler *handler, struct weir_http_exchange *exchange)
+{
+	for (handler = handler->next; handler; handler = handler->next) {
+		if (handler->type->match && !handler->type->match(handler, exchange))
+			continue;
+		handler->type->handle(handler, exchange);
+		return;
+	}
+	weir_http_reply_error(exchange, 404);
+}
+
+int weir_http_allow(struct weir_http_exchange *exchange, enum weir_http_target target)
+{
+	static const struct {
+		char name[8];
+		enum weir_http_method method;
+	} names[] = {
+	        {"GET", WEIR_HTTP_GET},
+	        {"HEAD", WEIR_HTTP_HEAD},
+	        {"PUT", WEIR_HTTP_PUT},
+	        {"DELETE", WEIR_HTTP_DELETE},
+	        {"POST", WEIR_HTTP_POST},
+	        {"OPTIONS", WEIR_HTTP_OPTIONS},
+	};
+	char list[sizeof names * 2] = "";
+	unsigned methods = 0;
+	size_t size = 0;
+	const struct weir_http_handler *handler = exchange->site->handlers;
+	for (; handler; handler = handler->next)
+		if (handler->type->methods)
+			methods |= handler->type->methods(handler, exchange, target);
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (methods & 1u << names[i].method)
+			size += (size_t)snprintf(list + size, sizeof list - size, "%s%s",
+			        size ? ", " : "", names[i].name);
+	return weir_http_add_field(exchange, "Allow", weir_span(list, size));
+}
+
+/* -- fields ------------------------------------------------------------------------------------ */
+
+int weir_http_add_field(
+        struct weir_http_exchange *exchange, const char *name, struct weir_span value)
+{
+	struct weir_buffer *fields = &exchange->fields;
+	size_t size = strlen(name);
+	if (http_exchange_replied(exchange))
+		return WEIR_E_CLOSED;
+	if (size == 0 || http_run(weir_span(name, size), WEIR_HTTP_TCHAR) < size ||
+	        http_run(value, WEIR_HTTP_VCHAR) < value.size)
+		return WEIR_E_SYNTAX;
+	int error = weir_buffer_reserve(fields, size + value.size + 4, WEIR_HTTP_REPLY_FIELDS_MAX);
+	if (error < 0)
+		return error;
+	char *to = fields->data + fields->size;
+	memcpy(to, name, size);
+	memcpy(to + size, ": ", 2);
+	if (value.size)
+		memcpy(to + size + 2, value.data, value.size);
+	memcpy(to + size + 2 + value.size, "\r\n", 2);
+	fields->size += size + value.size + 4;
+	return 0;
+}
+
+void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
+        void (*release)(void *context), void *context)
+{
+	if (http_exchange_replied(exchange)) {
+		if (release)
+			release(context);
+		return;
+	}
+	exchange->lent = lines;
+	exchange->release_lent = release;
+	exchange->lent_context = context;
+}
+
+bool weir_http_compress(struct weir_http_exchange *exchange)
+{
+	weir_http_add_field(exchange, "Vary", WEIR_SPAN("Accept-Encoding"));
+	if (http_accept_coding(exchange->request) != WEIR_HTTP_GZIP ||
+	        weir_http_add_field(exchange, "Content-Encoding", WEIR_SPAN("gzip")) < 0)
+		return false;
+	exchange->compress = true;
+	return true;
+}
+
+void weir_http_set_trailers(struct weir_http_exchange *exchange,
+        size_t (*trailers)(void *context, char *text, size_t room), void *context)
+{
+	if (http_exchange_replied(exchange))
+		return;
+	exchange->trailers = trailers;
+	exchange->trailers_context = context;
+}
+
+/* -- framing ----------------------------------------------------------------------------------- */
+
+/* Chooses how the client finds the end of the body, and wraps the body so. NULL without memory. */
+static struct weir_producer *http_reply_frame(
+        struct weir_http_exchange *exchange, struct weir_producer *body)
+{
+	exchange->reply_size = exchange->compress ? -1 : weir_producer_size(body);
+	if (exchange->compress)
+		body = weir_produce_gzip(body);
+	exchange->framing = HTTP_FRAMED_BY_LENGTH;
+	if (exchange->reply_size >= 0 && !exchange->trailers)
+		return body;
+	if (exchange->request && exchange->request->minor >= 1) {
+		exchange->framing = HTTP_FRAMED_BY_CHUNKS;
+		body = weir_produce_chunked(body, exchange->trailers, exchange->trailers_context);
+	} else {
+		exchange->framing = HTTP_FRAMED_BY_CLOSE;
+	}
+	return weir_produce_glob(body, WEIR_HTTP_GLOB_SIZE);
+}
+
+static bool http_reply_has_no_body(unsigned status)
+{
+	return status == 204 || status == 304;
+}
+
+/* The framing of a reply whose head alone is sent. HEAD has that of GET, unless it is the close. */
+static void http_reply_frame_head(struct weir_http_exchange *exchange, unsigned status)
+{
+	if (http_reply_has_no_body(status) || exchange->framing == HTTP_FRAMED_BY_CLOSE)
+		exchange->framing = HTTP_FRAMED_BY_HEAD;
+}
+
+static void http_reply_end_with_connection(struct weir_http_exchange *exchange)
+{
+	exchange->keep_alive = false;
+	if (!exchange->channel)
+		return;
+	weir_channel_reset_on_failure(exchange->channel, true);
+	if (exchange->body_state == HTTP_BODY_NONE)
+		weir_channel_close(exchange->channel);
+}
+
+/* -- replying ---------------------------------------------------------------------------------- */
+
+/* From here on the producer has bytes to put. */
+static void http_reply_begin(
+        struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
+{
+	bool unwanted = exchange->reply_state == HTTP_REPLY_UNWANTED;
+	http_exchange_set_reply(exchange, unwanted ? HTTP_REPLY_CLOSED : HTTP_REPLY_HEAD);
+	exchange->status = (uint16_t)status;
+	exchange->body = body;
+	if (body)
+		weir_producer_adopt(&exchange->producer, body);
+	if (exchange->framing == HTTP_FRAMED_BY_CLOSE)
+		http_reply_end_with_connection(exchange);
+	http_body_drop(exchange);
+	http_log_prepare(exchange);
+	if (unwanted) {
+		exchange->body = NULL;
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		http_log_finish(exchange, WEIR_CLOSE_ABORTED);
+	} else {
+		weir_wake(&exchange->producer);
+	}
+	http_exchange_free_if_unused(exchange);
+}
+
+int weir_http_reply(
+        struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body)
+{
+	if (http_exchange_replied(exchange)) {
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		return WEIR_E_CLOSED;
+	}
+	bool is_head = exchange->request && exchange->request->method == WEIR_HTTP_HEAD;
+	if (body)
+		body = http_reply_frame(exchange, body);
+	if (!body) {
+		exchange->compress = false;
+		exchange->fields.size = 0;
+		exchange->lent.size = 0;
+		return weir_http_reply_empty(exchange, 500);
+	}
+	if (is_head || http_reply_has_no_body(status)) {
+		http_reply_frame_head(exchange, status);
+		weir_producer_close(body, WEIR_CLOSE_ABORTED);
+		body = NULL;
+	}
+	http_reply_begin(exchange, status, body);
+	return 0;
+}
+
+int weir_http_reply_empty(struct weir_http_exchange *exchange, unsigned status)
+{
+	if (http_exchange_replied(exchange))
+		return WEIR_E_CLOSED;
+	exchange->framing = HTTP_FRAMED_BY_LENGTH;
+	exchange->reply_size = 0;
+	http_reply_frame_head(exchange, status);
+	http_reply_begin(exchange, status, NULL);
+	return 0;
+}
+
+int weir_http_reply_text(struct weir_http_exchange *exchange, unsigned status, const char *type,
+        struct weir_span text)
+{
+	weir_http_add_field(exchange, "Content-Type", weir_span_of(type));
+	return weir_http_reply(exchange, status, weir_produce_copied(text.data, text.size));
+}
+
+int weir_http_reply_error(struct weir_http_exchange *exchange, unsigned status)
+{
+	struct weir_span reason = http_status_reason((int)status);
+	char page[512];
+	int size = snprintf(page, sizeof page,
+	        "<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>%u %.*s</title></head>"
+	        "<body><h1>%u %.*s</h1></body></html>\n",
+	        status, (int)reason.size, reason.data, status, (int)reason.size, reason.data);
+	return weir_http_reply_text(
+	        exchange, status, "text/html; charset=utf-8", weir_span(page, (size_t)size));
+}

@@ -1,0 +1,151 @@
+/* The private helpers: reference counts, defaults, bounded copies, lists, whole files. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <weir/error.h>
+#include <weir/list.h>
+
+#include "allocation.h"
+#include "helper.h"
+#include "refcount.h"
+
+static void the_last_release_is_told(void **state)
+{
+	struct refcount shared;
+	struct local_refcount local;
+	(void)state;
+	refcount_init(&shared);
+	local_refcount_init(&local);
+	assert_true(refcount_unique(&shared) && local_refcount_unique(&local));
+	refcount_hold(&shared);
+	local_refcount_hold(&local);
+	assert_false(refcount_unique(&shared) || local_refcount_unique(&local));
+	assert_false(refcount_release(&shared));
+	assert_false(local_refcount_release(&local));
+	assert_true(refcount_release(&shared));
+	assert_true(local_refcount_release(&local));
+}
+
+/* In a child, which abort() ends. */
+static void a_count_neither_overflows_nor_comes_back_from_nothing(void **state)
+{
+	(void)state;
+	for (int fault = 0; fault < 3; fault++) {
+		pid_t child = fork();
+		if (child == 0) {
+			struct refcount shared;
+			close(STDERR_FILENO);
+			atomic_init(&shared.count, fault == 0 ? REFCOUNT_MAX : 0);
+			if (fault < 2)
+				refcount_hold(&shared);
+			else
+				refcount_release(&shared);
+			_exit(0);
+		}
+		int status = 0;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFSIGNALED(status));
+	}
+}
+
+static void arguments_are_evaluated_once(void **state)
+{
+	int calls = 0;
+	(void)state;
+	assert_int_equal(min_of(++calls, 5), 1);
+	assert_int_equal(max_of(calls++, 0), 1);
+	assert_int_equal(or_default(calls++, 7), 2);
+	assert_int_equal(or_default(0, 7), 7);
+	assert_int_equal(calls, 3);
+	assert_int_equal(clamp_size(1, 2, 4), 2);
+	assert_int_equal(clamp_size(5, 2, 4), 4);
+}
+
+static void what_does_not_fit_is_cut_off(void **state)
+{
+	char text[4];
+	(void)state;
+	assert_true(text_copy(text, sizeof text, "abc"));
+	assert_string_equal(text, "abc");
+	assert_false(text_copy(text, sizeof text, "wxyz"));
+	assert_string_equal(text, "wxy");
+	assert_true(text_copy_span(text, sizeof text, weir_span(NULL, 0)));
+	assert_string_equal(text, "");
+	assert_false(text_copy(text, 1, "a"));
+	assert_string_equal(text, "");
+}
+
+struct number {
+	struct weir_list link;
+	int value;
+};
+
+static void a_list_is_iterated_in_order(void **state)
+{
+	struct weir_list list;
+	struct number numbers[3];
+	int sum = 0;
+	(void)state;
+	weir_list_init(&list);
+	WEIR_LIST_EACH (struct number, number, &list, link)
+		fail();
+	for (int i = 0; i < 3; i++) {
+		numbers[i].value = i + 1;
+		weir_list_append(&list, &numbers[i].link);
+	}
+	WEIR_LIST_EACH (struct number, number, &list, link)
+		sum = sum * 10 + number->value;
+	assert_int_equal(sum, 123);
+	WEIR_LIST_EACH_SAFE (struct number, number, next, &list, link) {
+		weir_list_remove(&number->link);
+		memset(number, 0xff, sizeof *number);
+		sum++;
+	}
+	assert_int_equal(sum, 126);
+	assert_true(weir_list_empty(&list));
+}
+
+static void a_whole_file_is_read_up_to_its_bound(void **state)
+{
+	char path[] = "/tmp/weir-helper-XXXXXX";
+	struct weir_buffer text = {0};
+	(void)state;
+	int fd = mkstemp(path);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "0123456789", 10), 10);
+	close(fd);
+	assert_int_equal(file_read_whole(AT_FDCWD, path, 0, 10, &text), 0);
+	assert_true(weir_span_equal(weir_buffer_span(&text), WEIR_SPAN("0123456789")));
+	weir_buffer_finish(&text);
+	assert_int_equal(file_read_whole(AT_FDCWD, path, 0, 9, &text), WEIR_E_LIMIT);
+	assert_null(text.data);
+	fail_allocation_after(0, true);
+	assert_int_equal(file_read_whole(AT_FDCWD, path, 0, 10, &text), -ENOMEM);
+	assert_true(stop_failing_allocations());
+	assert_null(text.data);
+	unlink(path);
+	assert_int_equal(file_read_whole(AT_FDCWD, path, 0, 10, &text), -ENOENT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(the_last_release_is_told),
+	        cmocka_unit_test(a_count_neither_overflows_nor_comes_back_from_nothing),
+	        cmocka_unit_test(arguments_are_evaluated_once),
+	        cmocka_unit_test(what_does_not_fit_is_cut_off),
+	        cmocka_unit_test(a_list_is_iterated_in_order),
+	        cmocka_unit_test(a_whole_file_is_read_up_to_its_bound),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
