@@ -69,7 +69,7 @@ _weir() {
 		return
 		;;
 	serve:--admin)
-		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
 	serve:--access-log)

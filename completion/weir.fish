@@ -28,7 +28,7 @@ complete -c weir -n '__fish_seen_subcommand_from serve' -l dot -x -a '127.0.0.1:
 complete -c weir -n '__fish_seen_subcommand_from serve' -l cert -r -F -d 'A certificate with its chain, in PEM, instead of the configured ones; it needs --key'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l key -r -F -d 'The private key of the certificate, in PEM; the first key belongs to the first certificate'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l workers -x -a '1 2 4 8' -d 'The number of threads, each with its own connections; auto is one for each processor'
-complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -x -d 'The path of the admin socket, a Unix socket that weir console connects to'
+complete -c weir -n '__fish_seen_subcommand_from serve' -l admin -r -F -d 'The path of the admin socket, a Unix socket that weir console connects to'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l access-log -r -F -a 'off -' -d 'The file that HTTP requests are logged to, in the combined format'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l root -x -a '(__fish_complete_directories)' -d 'The directory to serve, instead of the configured sites'
 complete -c weir -n '__fish_seen_subcommand_from serve' -l doh -d 'Answer DNS over HTTPS (RFC 8484) at /dns-query of the first site'

@@ -81,8 +81,9 @@ static int console_find_admin(const char *file, const struct node *root, char re
 	if (value->broken)
 		return -EINVAL;
 	const char *slash = value->text[0] == '/' ? NULL : strrchr(file, '/');
-	int size = slash ? snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - file), file, value->text)
-	                 : snprintf(ret, PATH_MAX, "%s", value->text);
+	int size =
+	        slash ? snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - file), file, value->text)
+	              : snprintf(ret, PATH_MAX, "%s", value->text);
 	return size < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 

@@ -158,7 +158,7 @@ struct config_ports {
 
 struct config_ftp {
 #include "ftp_keys.def"
-	struct weir_users *users; /* loaded */
+	struct weir_users *users;     /* loaded */
 	struct weir_peers *peers;     /* created when FTP is first served */
 	struct weir_ftp_ports *ports; /* of `passive`; created likewise */
 };
@@ -173,8 +173,8 @@ struct config {
 	void (*releases[CONFIG_RELEASES_MAX])(struct config *config); /* see config_on_release */
 	const char *logs[LOG_COUNT];                                  /* absolute; NULL: off */
 #include "top_keys.def"
-	unsigned https_port;           /* the port of redirect_to_https; 0: no listener has it */
-	struct weir_guard *guarded;    /* of the process; set before anything is served */
+	unsigned https_port;        /* the port of redirect_to_https; 0: no listener has it */
+	struct weir_guard *guarded; /* of the process; set before anything is served */
 	/* Created when HTTP is first served; there is no cache if its size is 0. */
 	struct weir_peers *http_peers;
 	struct weir_http_compressed_cache *compressed_cache;

@@ -153,14 +153,18 @@ static bool user_parse(struct reader *reader, const struct key *key, const char 
 
 /* -- sockets ----------------------------------------------------------------------------------- */
 
-static bool socket_parse(struct reader *reader, const struct key *key, const char *text, void *target)
+/* A relative path of the command line is whole only once a configuration is made of the options. */
+static bool socket_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
 {
-	(void)key;
+	if (!*text)
+		return reader_refuse(reader, key, text);
 	if (!path_store(reader, text, path_look_above, target))
 		return false;
-	const char *fault = admin_path_fault(*(char **)target);
+	const char *path = *(char **)target;
+	const char *fault = reader->config ? admin_path_fault(path) : NULL;
 	if (fault)
-		reader_problem(reader, "%s: %s: %s", reader->name, *(char **)target, fault);
+		reader_problem(reader, "%s: %s: %s", reader->name, path, fault);
 	return !fault;
 }
 

@@ -41,13 +41,13 @@ void dns_host_reopen_log(struct dns_host *host);
 struct weir_dns_zones *dns_host_zones(struct dns_host *host);
 
 /*
- * Any thread: the cache that the lookups of all workers share, with a hold that is the caller's. The first
- * call makes it, as `dns` says. Returns 0, -ENOMEM or an errno of getrandom.
+ * Any thread: returns the cache that the lookups of all workers share, with a reference for the caller.
+ * The first call creates it with the settings of `dns`. Returns 0, -ENOMEM or an errno of getrandom.
  */
 int dns_host_cache(
         struct dns_host *host, const struct config_dns *dns, struct weir_dns_cache **ret);
 
-/* Any thread: as `notified` of weir/dns_answer.h, with the host as its context. */
+/* Any thread: the function `notified` of weir/dns_answer.h, with the host as its context. */
 unsigned dns_host_notified(void *host, const struct weir_dns_name *zone,
         const struct weir_address *peer, const struct weir_dns_tsig *tsig);
 

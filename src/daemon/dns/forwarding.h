@@ -1,7 +1,7 @@
 /*
- * What one worker needs to look up names that are in no zone of ours: the upstream servers, and the
- * lookups, which go on from one configuration to the next. Servers of DNS and DNS over HTTPS share
- * it. The cache of the lookups is that of all workers (dns_host.h).
+ * Looks up names that are in no zone, for one worker: the upstream servers, and the lookups, which
+ * outlive a reload. The worker's servers of DNS and DNS over HTTPS share them. All workers share the
+ * cache (dns_host.h).
  *
  * Functions are for the worker's thread; init and destroy may also run before and after it.
  */
@@ -35,7 +35,7 @@ struct forwarding_wait {
 
 void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop);
 
-/* What a responder is to be made with under this configuration. 0 or a negative errno. */
+/* Sets the options of a responder for this configuration. Returns 0 or a negative errno. */
 int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
         const struct config_dns *dns, struct weir_dns_recursion *ret);
 

@@ -32,11 +32,11 @@ struct service_options {
 	const struct kind *kind;
 	/* `tls` is NULL for types that do not use it; the service sets `peers`. */
 	struct weir_listener listener;
-	void *content;                 /* borrowed: the server takes references of its own */
-	struct weir_log *log;          /* outlives the server; NULL: none */
-	struct weir_guard *guard;      /* against brute force, of the process; outlives the server */
-	struct weir_mail_sink *relay;  /* of the process, as the guard; NULL: none */
-	struct dns_host *dns;          /* of the process, too */
+	void *content;                /* borrowed: the server takes references of its own */
+	struct weir_log *log;         /* outlives the server; NULL: none */
+	struct weir_guard *guard;     /* against brute force, of the process; outlives the server */
+	struct weir_mail_sink *relay; /* of the process, as the guard; NULL: none */
+	struct dns_host *dns;         /* of the process, too */
 	struct forwarding *forwarding; /* of the worker; outlives the server */
 	unsigned workers;              /* how many there are */
 };

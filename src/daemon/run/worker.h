@@ -87,7 +87,7 @@ void worker_each_channel(struct worker *worker,
         bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
         void *context);
 
-/* 0 or a negative errno. */
+/* Starts the thread. Returns 0 or a negative errno. */
 int worker_start(struct worker *worker);
 
 /* Has the worker finish the requests in flight within the drain time, and end. It does not wait. Call

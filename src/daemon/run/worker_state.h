@@ -64,7 +64,7 @@ void serving_drain(struct worker *worker);
 void serving_each_channel(struct worker *worker,
         bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
         void *context);
-/* Frees what has ended; outside of any callback, since closing a log turns the loop. */
+/* Frees servers that have ended. Do not call it from a callback: closing a log runs the loop. */
 void serving_reap(struct worker *worker);
 /* Whether a server is left. */
 bool serving_busy(const struct worker *worker);
