@@ -1,69 +1,155 @@
-# Completion of weir for bash.
+# Completion of weir for bash. Made by `weir config bash`: do not edit.
 
 _weir() {
 	local word=$2 previous=$3 verb=${COMP_WORDS[1]-}
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'serve check passwd queue console --help --version' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W 'serve check config passwd queue console --help --version' -- "$word")
 		return
 	fi
-	case $previous in
-	--root | --mail | --queue)
-		mapfile -t COMPREPLY < <(compgen -d -- "$word")
-		return
-		;;
-	-c | --config | --cert | --key | --users | --admin)
-		mapfile -t COMPREPLY < <(compgen -f -- "$word")
-		return
-		;;
-	--https)
-		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8443 127.0.0.1:0 :8443' -- "$word")
-		return
-		;;
-	--access-log | --mail-log | --ftp-log | --dns-log)
-		mapfile -t COMPREPLY < <(compgen -W off -f -- "$word")
-		return
-		;;
-	--smtp)
-		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2525 127.0.0.1:0 :25' -- "$word")
-		return
-		;;
-	--pop3)
-		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:1100 127.0.0.1:0 :110' -- "$word")
-		return
-		;;
-	--ftp)
-		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2121 127.0.0.1:0 :21' -- "$word")
-		return
-		;;
-	--dns)
-		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:5353 127.0.0.1:0 :53' -- "$word")
-		return
-		;;
-	--http)
+	case $verb:$previous in
+	serve:--http)
 		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8080 127.0.0.1:0 :8080' -- "$word")
 		return
 		;;
-	--workers)
+	serve:--https)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8443 127.0.0.1:0 :8443' -- "$word")
+		return
+		;;
+	serve:--smtp)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2525 127.0.0.1:0 :25' -- "$word")
+		return
+		;;
+	serve:--submission)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2587 :587' -- "$word")
+		return
+		;;
+	serve:--submissions | serve:--smtps)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2465 :465' -- "$word")
+		return
+		;;
+	serve:--lmtp)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2424' -- "$word")
+		return
+		;;
+	serve:--pop3)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:1100 127.0.0.1:0 :110' -- "$word")
+		return
+		;;
+	serve:--pop3s)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:1995 :995' -- "$word")
+		return
+		;;
+	serve:--ftp)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2121 127.0.0.1:0 :21' -- "$word")
+		return
+		;;
+	serve:--ftps)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:2990 :990' -- "$word")
+		return
+		;;
+	serve:--dns)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:5353 127.0.0.1:0 :53' -- "$word")
+		return
+		;;
+	serve:--dot)
+		mapfile -t COMPREPLY < <(compgen -W '127.0.0.1:8853 :853' -- "$word")
+		return
+		;;
+	serve:--cert)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	serve:--key)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	serve:--workers)
 		mapfile -t COMPREPLY < <(compgen -W '1 2 4 8' -- "$word")
+		return
+		;;
+	serve:--admin)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	serve:--access-log)
+		mapfile -t COMPREPLY < <(compgen -W 'off -' -f -- "$word")
+		return
+		;;
+	serve:--root)
+		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
+		return
+		;;
+	serve:--mail)
+		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
+		return
+		;;
+	serve:--users)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	serve:--domain)
+		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
+		return
+		;;
+	serve:--mail-log)
+		mapfile -t COMPREPLY < <(compgen -W 'off -' -f -- "$word")
+		return
+		;;
+	serve:--ftp-log)
+		mapfile -t COMPREPLY < <(compgen -W 'off -' -f -- "$word")
+		return
+		;;
+	serve:--zone)
+		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
+		return
+		;;
+	serve:--forward)
+		mapfile -t COMPREPLY < <(compgen -W '' -- "$word")
+		return
+		;;
+	serve:--dns-log)
+		mapfile -t COMPREPLY < <(compgen -W 'off -' -f -- "$word")
+		return
+		;;
+	serve:--config | serve:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	check:--config | check:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	passwd:--users)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	queue:--queue)
+		mapfile -t COMPREPLY < <(compgen -W '' -d -- "$word")
+		return
+		;;
+	console:--config | console:-c)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
+		return
+		;;
+	console:--admin)
+		mapfile -t COMPREPLY < <(compgen -W '' -f -- "$word")
 		return
 		;;
 	esac
 	case $verb:$word in
-	serve:-*) mapfile -t COMPREPLY < <(compgen -W \
-		'--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --ftp-writable \
-		--dns --dot --doh --zone --forward --dns-log \
-		--admin --mail --users --domain --cert --key --root --workers --access-log --mail-log --ftp-log --config --help' -- "$word") ;;
+	serve:-*) mapfile -t COMPREPLY < <(compgen -W '--http --https --smtp --submission --submissions --smtps --lmtp --pop3 --pop3s --ftp --ftps --dns --dot --cert --key --workers --admin --access-log --root --doh --mail --users --domain --mail-log --ftp-writable --ftp-log --zone --forward --dns-log --config --help' -- "$word") ;;
 	serve:*) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --effective --help' -- "$word") ;;
+	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	config:-*) mapfile -t COMPREPLY < <(compgen -W '--help' -- "$word") ;;
+	config:*) mapfile -t COMPREPLY < <(compgen -W 'default bash zsh fish manual options listing' -- "$word") ;;
+	passwd:-*) mapfile -t COMPREPLY < <(compgen -W '--users --delete --no-scram --help' -- "$word") ;;
+	passwd:*) mapfile -t COMPREPLY < <(compgen -u -- "$word") ;;
 	queue:-*) mapfile -t COMPREPLY < <(compgen -W '--queue --all --help' -- "$word") ;;
 	queue:*) mapfile -t COMPREPLY < <(compgen -W 'list retry delete' -- "$word") ;;
-	passwd:-*) mapfile -t COMPREPLY < <(compgen -W \
-		'--users --delete --no-scram --help' -- "$word") ;;
-	check:-*) mapfile -t COMPREPLY < <(compgen -W '--config --help' -- "$word") ;;
 	console:-*) mapfile -t COMPREPLY < <(compgen -W '--config --admin --help' -- "$word") ;;
-	console:*) mapfile -t COMPREPLY < <(compgen -W \
-		'help connections close guard reload reopen drain' -- "$word") ;;
-	check:*) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+	console:*) mapfile -t COMPREPLY < <(compgen -W 'help connections close guard reload reopen drain' -- "$word") ;;
 	esac
 }
 

@@ -262,6 +262,24 @@ def test_the_console_without_a_daemon(run, tmp_path, site):
     assert run("console", "-c", "a", "--admin", "b").returncode == 2
 
 
+def test_the_console_replaces_variables_in_the_path_of_the_socket(run, tmp_path, monkeypatch):
+    (tmp_path / "weir.yaml").write_text("user: ${OTHER_NAME}\nadmin: ${SOCKET_NAME}.sock\n")
+    result = run("console", "-c", "weir.yaml", "help")
+    assert result.returncode == 1 and "no variable 'SOCKET_NAME'" in result.stderr
+    monkeypatch.setenv("SOCKET_NAME", "admin")
+    result = run("console", "-c", "weir.yaml", "help")
+    assert result.returncode == 1 and "cannot connect to admin.sock" in result.stderr
+
+
+def test_a_relative_path_of_the_command_line_starts_at_the_current_directory(weir, site, tmp_path):
+    server = weir(
+        "--root", str(site), "--http", "127.0.0.1:0", "--admin", "tmp", cwd=tmp_path
+    )
+    # There is a /tmp, too.
+    assert (tmp_path / "tmp").is_socket()
+    assert server.stop() == 0
+
+
 def test_the_socket_of_the_command_line(weir, run, site, tmp_path):
     server = weir("--root", str(site), "--http", "127.0.0.1:0", "--admin", str(tmp_path / "a.sock"))
     result = run("console", "--admin", "a.sock", "connections")
@@ -323,6 +341,7 @@ def test_a_socket_that_is_another_ones_by_now_stays(administered, tmp_path):
     "value, message",
     [
         ("[a]", "admin"),
+        ('""', "must be the path of a socket"),
         ("a" * 108, "107 bytes"),
         ("none/admin.sock", "No such file"),
         ("site", "no socket"),

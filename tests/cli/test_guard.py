@@ -94,7 +94,7 @@ def test_settings(guarded, tmp_path):
     "text, message",
     [
         ("guard: {threshold: 101}", "threshold"),
-        ("guard: {exempt: [10.0.0.1/8]}", "no network"),
+        ("guard: {exempt: [10.0.0.1/8]}", "must be a network"),
         ("guard: {enabled: maybe}", "enabled"),
         ("guard: {delay: 1s}", "delay"),
     ],

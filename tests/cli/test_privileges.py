@@ -199,7 +199,7 @@ def test_staying_root_is_said_at_start_and_by_check(run, configured, site, tmp_p
         server = configured(f"sites: [{{root: site}}]\n{user}")
         server.get("/")
         server.stop()
-        assert ("runs as root" in server.err.read_text()) == said, user
+        assert ("run as root" in server.err.read_text()) == said, user
         result = run("check", "weir.yaml")
         assert result.returncode == 0
-        assert ("runs as root" in result.all_stderr) == said, user
+        assert ("run as root" in result.all_stderr) == said, user

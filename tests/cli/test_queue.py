@@ -62,7 +62,7 @@ def test_delete(run, spool):
     result = run("queue", "--queue", spool, "delete", IDS[0], "../x", IDS[1])
     assert result.returncode == 1
     assert f"there is no message {IDS[0]}" in result.stderr
-    assert "../x is no name of a message" in result.stderr
+    assert "../x is not the name of a message" in result.stderr
     assert names(spool) == []
     assert run("queue", "--queue", spool).stdout == "The queue is empty.\n"
 
@@ -87,14 +87,14 @@ def test_damage_is_shown_and_left_alone(run, spool):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        ([], "say which queue"),
-        (["--queue"], "--queue wants a value"),
-        (["--queue", "q", "flush"], "not 'flush'"),
-        (["--queue", "q", "retry"], "which messages retry is for"),
-        (["--queue", "q", "retry", "--all", "x"], "which messages retry is for"),
-        (["--queue", "q", "delete"], "which messages delete is for"),
-        (["--queue", "q", "delete", "--all"], "by name"),
-        (["--queue", "q", "list", "x"], "list wants nothing"),
+        ([], "the queue is missing"),
+        (["--queue"], "--queue needs a value"),
+        (["--queue", "q", "flush"], "there is no action 'flush'"),
+        (["--queue", "q", "retry"], "retry needs the names of messages"),
+        (["--queue", "q", "retry", "--all", "x"], "retry needs the names of messages"),
+        (["--queue", "q", "delete"], "delete needs the names of messages"),
+        (["--queue", "q", "delete", "--all"], "not --all"),
+        (["--queue", "q", "list", "x"], "list takes no arguments"),
     ],
 )
 def test_usage(run, arguments, message):

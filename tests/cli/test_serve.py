@@ -28,7 +28,7 @@ def test_default_directory_is_kept(weir, tmp_path):
 
 def test_default_address(run, tmp_path):
     """Without anything it listens on 127.0.0.1:8080; the port may be taken on this machine."""
-    assert "Default: 127.0.0.1:8080" in run("serve", "--help").stdout
+    assert "http://127.0.0.1:8080/" in run("serve", "--help").stdout
 
 
 def test_port_0(weir, site):

@@ -136,9 +136,9 @@ def test_bad_reload_is_refused(weir, site, tmp_path):
     server = weir("-c", config)
     config.write_text("sites: [{rooot: x}]\nworkers: many\n")
     server.send_signal(signal.SIGHUP)
-    server.wait_stderr("not reloaded: what was served before is served further")
+    server.wait_stderr("not reloaded: the previous configuration stays in effect")
     assert f"{config}:1:10: there is no key 'rooot' in a site; did you mean 'root'?" in server.stderr
-    assert f"{config}:2:10: 'workers' wants" in server.stderr
+    assert f"{config}:2:10: 'workers' must be" in server.stderr
     assert server.get("/").text == "hello"
     configure(config, 0, site)
     server.send_signal(signal.SIGHUP)

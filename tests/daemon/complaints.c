@@ -1,4 +1,4 @@
-/* Complaints that clients can provoke: some are said, the rest is told as a number. */
+/* The rate limit of messages: the first ones are reported, the others are counted. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "complaints.h"
 #include "with_loop.h"
 
-/* What is said, instead of stderr. */
+/* Collects the output instead of stderr. */
 struct said {
 	int fd;
 	int before;

@@ -1,4 +1,4 @@
-/* Which port goes on to be whose over a reload, and which addresses are one. */
+/* Which endpoints keep their port over a reload, and which addresses are equal. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -30,8 +30,7 @@ static void nothing_is_asked_for(void **state)
 	assert_int_equal(options.certificate_count, 0);
 	assert_null(options.root);
 	assert_null(options.config_path);
-	assert_false(options.log_given[LOG_ACCESS]);
-	assert_int_equal(options.workers, 0);
+	assert_int_equal(options.value_count, 0);
 }
 
 static void listeners_keep_their_order_and_kind(void **state)
@@ -53,7 +52,7 @@ static void listeners_keep_their_order_and_kind(void **state)
 	assert_string_equal(options.root, "dir");
 }
 
-/* Wherever they stand: the first key is for the first certificate. */
+/* The order of the options does not matter: the first key is for the first certificate. */
 static void certificates_are_pairs(void **state)
 {
 	struct options options;
@@ -73,8 +72,9 @@ static void the_log_may_be_switched_off(void **state)
 	struct options options;
 	(void)state;
 	assert_int_equal(PARSE(&options, "--access-log", "off", "-c", "x.yaml"), 0);
-	assert_true(options.log_given[LOG_ACCESS]);
-	assert_null(options.logs[LOG_ACCESS]);
+	assert_int_equal(options.value_count, 1);
+	assert_string_equal(options.values[0].key->name, "access-log");
+	assert_string_equal(options.values[0].text, "off");
 	assert_string_equal(options.config_path, "x.yaml");
 }
 

@@ -202,10 +202,10 @@ def test_as_another_user(weir, pair, quick_path):
     "lines, said",
     [
         (["zones: [{name: example.org}]"], "lacks 'file', or 'primaries'"),
-        (["zones: [{name: example.org, file: example.org.zone, key: k}]"], "'key' is for 'primaries'"),
+        (["zones: [{name: example.org, file: example.org.zone, key: k}]"], "'key' is not used: it needs 'primaries'"),
         (["zones: [{name: example.org, primaries: [::1], key: k}]"], "not YAML"),
         (["zones: [{name: example.org, primaries: ['::1'], key: k}]"], "there is no key 'k.'"),
-        (["zones: [{name: example.org, primaries: []}]"], "wants a list"),
+        (["zones: [{name: example.org, primaries: []}]"], "must have 1 to 64 entries"),
         (["directory: none/kept", "zones: [{name: a.org, primaries: ['::1']}]"], "No such file"),
     ],
 )

@@ -172,7 +172,7 @@ def test_a_bad_zone_stays_and_all_others_are_renewed(served, tmp_path):
         "192.0.2.2", "192.0.2.1", "192.0.2.2",
     ]
     assert f"{tmp_path}/example.net.zone:7: " in server.server.stderr
-    assert "the zone example.net. is not renewed" in server.server.stderr
+    assert "the zone example.net. keeps its previous version" in server.server.stderr
     write(3)
     server.reload()
     assert server.address("www.example.net") == "192.0.2.3"

@@ -35,7 +35,7 @@ from mailhost import certificate, mailhost, users_file  # noqa: F401
             ["--smtps", "127.0.0.1:0", "--mail", "m", "--users", "users", "--domain", "a"],
             "submissions needs a certificate",
         ),
-        (["--http", "127.0.0.1:0", "--mail", "m"], "are of no use without an address for mail"),
+        (["--http", "127.0.0.1:0", "--mail", "m"], "need an address for mail"),
         (
             ["--smtp", "127.0.0.1:0", "--mail", "m", "--users", "none", "--domain", "a"],
             "none: No such file",
@@ -103,7 +103,7 @@ mail:
         (GOOD.replace("pop3: 127.0.0.1", 'pop3: 192.0.2.1'), "1:34", "pop3 needs a certificate"),
         (GOOD.replace("pop3:", "pop3s:"), "1:34", "needs a certificate"),
         (GOOD.replace("example.org", "'*.example.org'"), "5:12", "written as in an address"),
-        (GOOD + "  networks: [192.0.2.1/24]\n", "6:14", "is no network"),
+        (GOOD + "  networks: [192.0.2.1/24]\n", "6:14", "must be a network"),
         (GOOD + "  separator: ab\n", "6:14", "one character"),
         (GOOD + "  postmaster: nobody\n", "3:3", "postmaster is not a user: nobody"),
         (GOOD + "  aliases: aliases\n", "6:12", "aliases:2: no such user or alias: nobody"),

@@ -256,13 +256,13 @@ def test_settings_are_reloaded(mailhost, sink):
     wait_for(lambda: sink.messages, what="the delivery")
     host.config.write_text(re.sub("  relay: .*\n", "", text))
     host.reload(2)
-    assert "the relay goes on until the next start" in host.server.stderr
+    assert "the relay stays until the next start" in host.server.stderr
 
 
 def test_a_queue_has_one_server(mailhost, run, tmp_path, sink):
     host = relaying(mailhost, sink.port, more=", tls: off")
     result = run("serve", "-c", host.config)
-    assert result.returncode == 1 and "is served by another process" in result.stderr
+    assert result.returncode == 1 and "is used by another process" in result.stderr
 
 
 @pytest.mark.skipif(not shutil.which("smtp-sink", path="/usr/sbin"), reason="no smtp-sink")
@@ -292,7 +292,7 @@ def test_a_directory_that_is_no_queue_is_called_so(run, tmp_path):
     for arguments in ((), ("retry", "--all"), ("delete", "0123456789abcdef")):
         result = run("queue", "--queue", tmp_path, *arguments)
         assert result.returncode == 1
-        assert "is no mail queue" in result.stderr
+        assert "is not a mail queue" in result.stderr
 
 
 @pytest.mark.parametrize("greeting", [b"", b"220 silent from here on\r\n"])

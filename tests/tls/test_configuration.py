@@ -63,8 +63,8 @@ def test_listener_without_certificate(run, tmp_path, site):
         ("  certificates:\n    - chain: cert.pem\n      key: key.pem", "  minimum: '1.3'", 5, "lacks"),
         ("key: key.pem", "key: key.pem\n      ocsp: empty", 8, "no successful OCSP response"),
         ("key: key.pem", "key: key.pem\n      ocsp: gone", 8, "cannot be read: No such file"),
-        ("tls:\n", "tls:\n  minimum: 1.1\n", 5, "'minimum' is 1.2 or 1.3, not '1.1'"),
-        ("tls:\n", "tls:\n  clients: some\n", 5, "'clients' is any, optional or required"),
+        ("tls:\n", "tls:\n  minimum: 1.1\n", 5, "'minimum' must be 1.2 or 1.3, not '1.1'"),
+        ("tls:\n", "tls:\n  clients: some\n", 5, "'clients' must be any, optional or required"),
         ("tls:\n", "tls:\n  clients: required\n", 5, "'clients' needs 'clients-ca'"),
         ("tls:\n", "tls:\n  clients-ca: cert.pem\n", 5, "'clients-ca' is not used"),
         ("tls:\n", "tls:\n  clients: optional\n  clients-ca: empty\n", 6, "empty: no certificates"),
@@ -106,11 +106,11 @@ def test_expired(run, weir, tmp_path, site, authority):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--https", "8443"], "--https wants ADDRESS:PORT"),
+        (["--https", "8443"], "--https must be ADDRESS:PORT"),
         (["--https", ":1", "--cert", "cert.pem"], "each --cert needs its --key: there are 1"),
         (["--https", ":1", "--key", "key.pem"], "there are 0 of the one and 1 of the other"),
-        (["--cert", "", "--key", "key.pem"], "--cert wants the path of a PEM file"),
-        (["--key"], "--key wants a value"),
+        (["--cert", "", "--key", "key.pem"], "--cert must be the path of a PEM file"),
+        (["--key"], "--key needs a value"),
     ],
 )
 def test_usage(run, arguments, message):
@@ -123,7 +123,7 @@ def test_usage(run, arguments, message):
     "arguments, message",
     [
         (["--https", "127.0.0.1:0"], "https needs a certificate: add --cert FILE --key FILE"),
-        (["--cert", "cert.pem", "--key", "key.pem"], "of no use without an address for TLS"),
+        (["--cert", "cert.pem", "--key", "key.pem"], "need an address for TLS"),
         (["--https", ":0", "--cert", "no", "--key", "key.pem"], "/no: cannot be read: No such file"),
         (["--https", ":0", "--cert", "cert.pem", "--key", "cert.pem"], "no private key in PEM"),
     ],

@@ -99,7 +99,7 @@ def test_bad_pairs_are_refused(renewable, authority, tmp_path):
                 before = server.stderr
                 install(pair)
                 server.send_signal(signal.SIGHUP)
-                server.wait_stderr("weir: not reloaded: what was served before", count)
+                server.wait_stderr("weir: not reloaded: the previous configuration", count)
                 lines = server.stderr[len(before) :].splitlines()
                 assert len(lines) == 2, lines
                 assert message in lines[0]

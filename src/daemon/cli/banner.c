@@ -1,6 +1,6 @@
 /*
- * The greeting at the start, to stdout. Everything in it can be pasted into a shell as it stands.
- * What a service serves, and how to try it, is told by the service itself.
+ * Prints the banner to stdout. Its commands can be pasted into a shell as they are. Each service prints
+ * its own content and commands.
  */
 #include <stdio.h>
 #include <string.h>
@@ -9,8 +9,9 @@
 
 #include "banner.h"
 #include "kinds.h"
+#include "services.h"
 
-/* The endpoint as a client on this machine can use it. */
+/* Makes a URL of an endpoint for clients on this machine. */
 static void banner_format_url(const struct endpoint *endpoint, char *text, size_t size)
 {
 	char plain[WEIR_ADDRESS_TEXT_MAX];
@@ -39,15 +40,16 @@ static void banner_print_endpoints(const struct endpoint_list *endpoints)
 		const struct endpoint *endpoint = &endpoints->items[i];
 		banner_format_url(endpoint, url, sizeof url);
 		const char *name = endpoint->kind->name;
-		bool told = strcmp(name, endpoint->kind->scheme) == 0;
-		printf("  %s%s%s%s%s\n", url, told ? "" : "  (", told ? "" : name, told ? "" : ")",
+		bool is_scheme = strcmp(name, endpoint->kind->scheme) == 0;
+		printf("  %s%s%s%s%s\n", url, is_scheme ? "" : "  (", is_scheme ? "" : name,
+		        is_scheme ? "" : ")",
 		        banner_is_any(&endpoint->actual)
 		                ? "  (and every other address of this machine)"
 		                : "");
 	}
 }
 
-/* Those of the first endpoint of each kind. */
+/* Prints the commands of the first endpoint of each type. */
 static void banner_print_commands(
         const struct config *config, const struct endpoint_list *endpoints)
 {

@@ -1,11 +1,11 @@
-/* What is told to whoever started the program: where it listens, what it serves, how to try it. */
+/* Prints the banner: the addresses, the directories and zones that are served, commands to try. */
 #ifndef DAEMON_BANNER_H
 #define DAEMON_BANNER_H
 
 #include "config.h"
 #include "endpoint.h"
 
-/* To stdout, flushed. */
+/* Prints to stdout, and flushes it. */
 void banner_print(
         const struct config *config, const struct endpoint_list *endpoints, unsigned workers);
 

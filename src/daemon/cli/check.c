@@ -1,10 +1,22 @@
 /*
- * `weir check`. Nothing is opened for writing, and nothing listens: it may run beside the daemon.
+ * `weir check`. It opens nothing for writing and does not listen, so it may run beside the daemon.
  */
 #include "check.h"
 #include "config_file.h"
 #include "config_warn.h"
 #include "resources.h"
+#include "table_print.h"
+#include "tables.h"
+
+static int check_print(const struct options *options, struct config *config)
+{
+	printf("# The configuration in effect: %s\n", options->config_path);
+	bool good = table_print(stdout, &table_top, config);
+	config_warn(config);
+	resources_warn_of_root(config);
+	config_release(config);
+	return good && fflush(stdout) == 0 && !ferror(stdout) ? EXIT_DONE : EXIT_FAILED;
+}
 
 int check(const struct options *options)
 {
@@ -14,6 +26,8 @@ int check(const struct options *options)
 	problems_free(&problems);
 	if (!config)
 		return EXIT_FAILED;
+	if (options->effective)
+		return check_print(options, config);
 	size_t names = 0;
 	for (size_t i = 0; i < config->sites.count; i++)
 		names += config->sites.items[i].names.count;

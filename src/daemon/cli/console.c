@@ -68,53 +68,59 @@ static int console_parse(int count, char **arguments, struct console *ret)
 
 /* -- where the socket is ----------------------------------------------------------------------- */
 
-/* Reads the value of `admin` alone: the operator may have no right to read the other files. */
-static int console_find_admin(const char *file, yaml_document_t *document, char ret[PATH_MAX])
+/*
+ * Reads the value of `admin` alone: the operator may have no right to read the other files, and so
+ * included files are not read. Returns -ENOENT if there is none, or -EINVAL if its variables cannot be
+ * replaced.
+ */
+static int console_find_admin(const char *file, const struct node *root, char ret[PATH_MAX])
 {
-	const yaml_node_t *top = yaml_document_get_root_node(document);
-	if (top->type != YAML_MAPPING_NODE)
+	const struct node *value = node_find(root, "admin");
+	if (!value || value->type != NODE_SCALAR || node_is_empty(value))
 		return -ENOENT;
-	for (const yaml_node_pair_t *pair = top->data.mapping.pairs.start;
-	        pair < top->data.mapping.pairs.top; pair++) {
-		const yaml_node_t *key = yaml_document_get_node(document, pair->key);
-		const yaml_node_t *value = yaml_document_get_node(document, pair->value);
-		if (key->type != YAML_SCALAR_NODE || value->type != YAML_SCALAR_NODE ||
-		        strcmp((const char *)key->data.scalar.value, "admin") != 0)
-			continue;
-		const char *path = (const char *)value->data.scalar.value;
-		const char *slash = path[0] == '/' ? NULL : strrchr(file, '/');
-		int size =
-		        slash ? snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - file), file, path)
-		              : snprintf(ret, PATH_MAX, "%s", path);
-		return size < PATH_MAX ? 0 : -ENAMETOOLONG;
-	}
-	return -ENOENT;
+	if (value->broken)
+		return -EINVAL;
+	const char *slash = value->text[0] == '/' ? NULL : strrchr(file, '/');
+	int size =
+	        slash ? snprintf(ret, PATH_MAX, "%.*s/%s", (int)(slash - file), file, value->text)
+	              : snprintf(ret, PATH_MAX, "%s", value->text);
+	return size < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+static int console_parse_config(
+        const char *file, const struct weir_buffer *buffer, char ret[PATH_MAX])
+{
+	struct problems problems = {.file = file};
+	struct memory memory = {0};
+	const struct source source = {.path = file, .directory = "/"};
+	struct node *root = NULL;
+	int error = -EINVAL;
+	if (document_load(&problems, &memory, &source, (unsigned char *)buffer->data, buffer->size,
+	            &root))
+		error = console_find_admin(file, root, ret);
+	if (error == -EINVAL)
+		problems_print(&problems, stderr);
+	else if (error == -ENAMETOOLONG)
+		say("%s: the path of 'admin' is too long", file);
+	else if (error < 0)
+		say("%s has no 'admin': add 'admin: /run/weir/admin.sock' and reload the daemon",
+		        file);
+	problems_free(&problems);
+	memory_free(&memory);
+	return error;
 }
 
 static int console_read_config(const char *file, char ret[PATH_MAX])
 {
-	struct problems problems = {.file = file};
 	struct weir_buffer buffer = {0};
-	yaml_document_t document;
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int error = fd < 0 ? -errno : weir_buffer_read(&buffer, fd, CONFIG_FILE_MAX);
 	if (fd >= 0)
 		close(fd);
-	if (error < 0) {
+	if (error < 0)
 		say("%s: %s", file, weir_error_text(error));
-	} else if (!document_load(
-	                   &problems, (unsigned char *)buffer.data, buffer.size, &document)) {
-		problems_print(&problems, stderr);
-		error = -EINVAL;
-	} else {
-		error = console_find_admin(file, &document, ret);
-		yaml_document_delete(&document);
-		if (error < 0)
-			say("%s has no 'admin': add 'admin: /run/weir/admin.sock' and reload the "
-			    "daemon",
-			        file);
-	}
-	problems_free(&problems);
+	else
+		error = console_parse_config(file, &buffer, ret);
 	weir_buffer_finish(&buffer);
 	return error;
 }
@@ -253,8 +259,7 @@ int console(int count, char **arguments)
 	if (result)
 		return result;
 	if (console.help)
-		return fputs(help_console, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED
-		                                                             : EXIT_DONE;
+		return help_print_verb("console");
 	if (!console.socket_path)
 		result = console_read_config(console.config_path, console.path);
 	else if (snprintf(console.path, sizeof console.path, "%s", console.socket_path) >=

@@ -1,127 +1,116 @@
-/*
- * The texts of --help, the manual pages in short. Completion and man/ say the same: change all
- * three.
- */
+/* Prints help. A line has at most 80 columns, and the sentences of options begin in column 26. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "help.h"
+#include "options.h"
+#include "table_print.h"
 
-const char help_program[] = "usage: weir VERB [OPTION...]\n"
-                            "\n"
-                            "An asynchronous internet server.\n"
-                            "\n"
-                            "  serve [DIR]      serve a directory, or what a configuration says\n"
-                            "  check FILE       say everything that is wrong with a configuration\n"
-                            "  passwd USER      add a user to a users file, or change a password\n"
-                            "  queue            look at mail that waits, retry or delete it\n"
-                            "  console          send commands to the running daemon\n"
-                            "\n"
-                            "  -h, --help       this text; `weir VERB --help` tells about a verb\n"
-                            "  -V, --version    the version\n"
-                            "\n"
-                            "`weir serve` alone serves ./public on http://127.0.0.1:8080/.\n"
-                            "The manual: man weir, man weir.yaml\n";
+enum {
+	HELP_WIDTH = 80,
+	HELP_COLUMN = 26,
+};
 
-const char help_serve[] =
-        "usage: weir serve [DIR] [OPTION...]\n"
-        "\n"
-        "Serves files, mail and DNS until SIGTERM or SIGINT (Ctrl-C); then finishes what is in\n"
-        "flight."
-        " SIGHUP reloads configuration, users and certificates, and opens the logs anew.\n"
-        "\n"
-        "  DIR, --root DIR         the directory to serve, instead of configured sites;\n"
-        "                          without either: ./public, which is made if missing\n"
-        "  --http ADDRESS:PORT     listen there, instead of configured addresses; may be\n"
-        "                          repeated. [::1]:8080 is IPv6, :8080 any address,\n"
-        "                          port 0 any port that is free. Default: 127.0.0.1:8080\n"
-        "  --https ADDRESS:PORT    the same, with TLS\n"
-        "  --smtp ADDRESS:PORT     take mail in: for the domains, and elsewhere from users only\n"
-        "  --submission ADDRESS:PORT, --submissions (or --smtps) ADDRESS:PORT, with TLS\n"
-        "                          take mail in from users\n"
-        "  --lmtp ADDRESS:PORT     take mail in from another mail server\n"
-        "  --pop3 ADDRESS:PORT, --pop3s ADDRESS:PORT, with TLS\n"
-        "                          let users fetch their mail\n"
-        "  --ftp ADDRESS:PORT, --ftps ADDRESS:PORT, with TLS from the first byte\n"
-        "                          let everybody fetch the directory's files by FTP\n"
-        "  --ftp-writable          users may write there, too\n"
-        "  --dns ADDRESS:PORT      answer DNS, by UDP and TCP\n"
-        "  --dot ADDRESS:PORT      the same by DNS over TLS\n"
-        "  --doh                   the same by DNS over HTTPS, at /dns-query of --https\n"
-        "  --zone NAME=FILE        a zone and its zone file; may be repeated\n"
-        "  --forward ADDRESS[:PORT]\n"
-        "                          ask this DNS server for all other names; may be repeated\n"
-        "  --admin PATH            the Unix socket that `weir console` connects to. Default: none\n"
-        "  --mail DIR              the mailboxes, a Maildir a user\n"
-        "  --users FILE            who has one, and logs in by FTP (weir passwd makes it)\n"
-        "  --domain NAME           mail for it is local; may be repeated\n"
-        "  --cert FILE --key FILE  for TLS: a certificate with its chain, and its key, as PEM;\n"
-        "                          may be repeated, for other names\n"
-        "  --workers N             threads, 1 to 64. Default: one a processor\n"
-        "  --access-log PATH|off   log requests to PATH, in the combined format; - is standard output.\n"
-        "                          Default: off\n"
-        "  --mail-log PATH|off     log messages, logins and sessions to PATH. Default: off\n"
-        "  --ftp-log PATH|off      log logins, transfers and changes to PATH. Default: off\n"
-        "  --dns-log PATH|off      log transfers, notices and counts to PATH. Default: off\n"
-        "  -c, --config FILE       read a configuration (man weir.yaml)\n"
-        "  -h, --help              this text\n"
-        "\n"
-        "  weir serve ~/Pictures --http :8000\n"
-        "  weir serve /srv/www --https :443 --cert chain.pem --key key.pem\n"
-        "  weir serve --smtp 127.0.0.1:2525 --pop3 127.0.0.1:1100 --mail mail --users users \\\n"
-        "      --domain example.org\n"
-        "  weir serve /srv/www --http :80 --ftp :21 --users users --ftp-writable\n"
-        "  weir serve --dns 127.0.0.1:5353 --zone example.org=example.org.zone\n"
-        "  weir serve -c /etc/weir/weir.yaml\n";
+void help_wrap(FILE *to, const char *text, const char *prefix, size_t column, size_t width)
+{
+	size_t indent = strlen(prefix);
+	bool begun = false;
+	while (*text) {
+		size_t size = strcspn(text, " "), marks = 0;
+		for (size_t i = 0; i < size; i++)
+			marks += text[i] == '`';
+		if (begun && column + 1 + size - marks > width) {
+			fprintf(to, "\n%s", prefix);
+			column = indent;
+			begun = false;
+		}
+		if (begun)
+			putc(' ', to);
+		for (size_t i = 0; i < size; i++)
+			if (text[i] != '`')
+				putc(text[i], to);
+		column += size - marks + begun;
+		begun = true;
+		text += size;
+		text += strspn(text, " ");
+	}
+	putc('\n', to);
+}
 
-const char help_check[] =
-        "usage: weir check [-c] FILE\n"
-        "\n"
-        "Reads a configuration and says everything that is wrong with it, one mistake a line:\n"
-        "FILE:LINE:COLUMN: what, and what to do. Looks also at the directories and files it names.\n"
-        "Ends with 0 if nothing is wrong, with 1 if something is.\n"
-        "\n"
-        "  -c, --config FILE       the configuration (man weir.yaml)\n"
-        "  -h, --help              this text\n";
+/* Prints "-c, --config FILE", and returns the column behind it. */
+static size_t help_print_name(FILE *to, const struct key *key)
+{
+	const char *argument = verb_option_argument(key);
+	int size = fprintf(to, "  ");
+	if (key->option_letter)
+		size += fprintf(to, "-%c, ", key->option_letter);
+	size += fprintf(to, "--%s", key->option);
+	if (key->option_alias)
+		size += fprintf(to, ", --%s", key->option_alias);
+	if (argument)
+		size += fprintf(to, " %s", argument);
+	return (size_t)size;
+}
 
-const char help_passwd[] =
-        "usage: weir passwd --users FILE USER [--delete]\n"
-        "\n"
-        "Adds USER to a users file, or changes the password. It is asked for on a terminal, and\n"
-        "otherwise is the first line of the standard input. A file that is not there is made.\n"
-        "A server that reads the file does so again on SIGHUP.\n"
-        "\n"
-        "  --users FILE            the users file\n"
-        "  --delete                remove USER\n"
-        "  --no-scram              keep a hash alone, not what SCRAM-SHA-256 needs\n"
-        "  -h, --help              this text\n"
-        "\n"
-        "  weir passwd --users /etc/weir/users alice\n"
-        "  pwgen 20 1 | tee /dev/tty | weir passwd --users users bob\n";
+/* An option that means its key has the bounds and the default of the key; to be freed. */
+static char *help_text(const struct verb_option *option)
+{
+	const struct key *key = option->key;
+	bool is_key =
+	        option->section && !option->section->one_key && !key->option_doc && !key->required;
+	return is_key ? table_key_text(key, key->doc, false) : strdup(verb_option_doc(key));
+}
 
-const char help_queue[] =
-        "usage: weir queue --queue DIR [list | retry ID... | retry --all | delete ID...]\n"
-        "\n"
-        "Shows the messages that wait to be forwarded (list, also if nothing is said), has them\n"
-        "tried at once, or deletes them. A server that serves the queue may be running or not.\n"
-        "A message that is being sent is deleted after that, if it still has to be.\n"
-        "\n"
-        "  --queue DIR             the queue's directory\n"
-        "  --all                   retry all messages\n"
-        "  -h, --help              this text\n"
-        "\n"
-        "  weir queue --queue /var/spool/weir\n"
-        "  weir queue --queue /var/spool/weir retry --all\n";
+static void help_print_option(FILE *to, const struct verb_option *option)
+{
+	const struct key *key = option->key;
+	char *text = help_text(option);
+	static const char indent[] = "                          ";
+	size_t column = help_print_name(to, key);
+	if (column + 1 < HELP_COLUMN)
+		fprintf(to, "%*s", (int)(HELP_COLUMN - column), "");
+	else
+		fprintf(to, "\n%s", indent);
+	help_wrap(to, text ? text : key->doc, indent, HELP_COLUMN, HELP_WIDTH);
+	free(text);
+}
 
-const char help_console[] =
-        "usage: weir console [-c FILE | --admin PATH] [COMMAND...]\n"
-        "\n"
-        "Sends a command to the running daemon, through its admin socket, and prints the reply.\n"
-        "Without COMMAND it reads commands from the standard input, one a line. `help` lists what\n"
-        "there is. Ends with 0 if all commands succeeded, with 1 if one failed.\n"
-        "\n"
-        "  -c, --config FILE       the configuration whose `admin` names the socket.\n"
-        "                          Default: /etc/weir/weir.yaml\n"
-        "  --admin PATH            the socket itself\n"
-        "  -h, --help              this text\n"
-        "\n"
-        "  weir console -c /etc/weir/weir.yaml guard list\n"
-        "  weir console guard clear 192.0.2.7\n"
-        "  weir console --admin state/admin.sock connections smtp\n";
+/* Indents each line of the examples. */
+static void help_print_examples(FILE *to, const char *examples)
+{
+	for (const char *end; (end = strchr(examples, '\n')); examples = end + 1)
+		fprintf(to, "  %.*s\n", (int)(end - examples), examples);
+}
+
+static int help_end(void)
+{
+	return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
+}
+
+int help_print_verb(const char *name)
+{
+	const struct verb *verb = verb_find(name);
+	struct verb_option options[VERB_OPTIONS_MAX];
+	size_t count = verb_options(verb, options);
+	printf("usage: weir %s %s\n\n", verb->name, verb->synopsis);
+	help_wrap(stdout, verb->text, "", 0, HELP_WIDTH);
+	putchar('\n');
+	for (size_t i = 0; i < count; i++)
+		help_print_option(stdout, &options[i]);
+	putchar('\n');
+	help_print_examples(stdout, verb->examples);
+	return help_end();
+}
+
+int help_print(void)
+{
+	puts("usage: weir VERB [OPTION...]\n\nAn asynchronous internet server.\n");
+	for (const struct verb *verb = cli_verbs; verb->name; verb++)
+		printf("  %-16s %s\n", verb->name, verb->summary);
+	puts("\n  -h, --help       print this text; `weir VERB --help` is about a verb\n"
+	     "  -V, --version    print the version\n"
+	     "\n"
+	     "`weir serve` alone serves ./public on http://127.0.0.1:8080/.\n"
+	     "The manual: man weir, man weir.yaml");
+	return help_end();
+}

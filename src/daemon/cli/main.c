@@ -1,10 +1,11 @@
-/* The program: finds the verb and runs it. Exit codes are in options.h. */
+/* The program finds the verb and runs it. Exit codes are in options.h. */
 #include <stdio.h>
 #include <string.h>
 
 #include <weir/version.h>
 
 #include "check.h"
+#include "config_verb.h"
 #include "console.h"
 #include "help.h"
 #include "options.h"
@@ -12,9 +13,10 @@
 #include "queue.h"
 #include "serve.h"
 
-static int cli_print(const char *text)
+static int print_version(void)
 {
-	return fputs(text, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED : EXIT_DONE;
+	puts("weir " WEIR_VERSION);
+	return fflush(stdout) < 0 || ferror(stdout) ? EXIT_FAILED : EXIT_DONE;
 }
 
 static int cli_run_serve(int count, char **arguments)
@@ -23,7 +25,7 @@ static int cli_run_serve(int count, char **arguments)
 	int error = options_parse_serve(count, arguments, &options);
 	if (error)
 		return error;
-	return options.help ? cli_print(help_serve) : serve(&options);
+	return options.help ? help_print_verb("serve") : serve(&options);
 }
 
 static int cli_run_check(int count, char **arguments)
@@ -32,17 +34,16 @@ static int cli_run_check(int count, char **arguments)
 	int error = options_parse_check(count, arguments, &options);
 	if (error)
 		return error;
-	return options.help ? cli_print(help_check) : check(&options);
+	return options.help ? help_print_verb("check") : check(&options);
 }
 
-struct main_verb {
+static const struct {
 	const char *name;
 	int (*run)(int count, char **arguments);
-};
-
-static const struct main_verb verbs[] = {
+} runners[] = {
         {"serve", cli_run_serve},
         {"check", cli_run_check},
+        {"config", config_verb},
         {"passwd", passwd},
         {"queue", queue},
         {"console", console},
@@ -51,18 +52,18 @@ static const struct main_verb verbs[] = {
 int main(int count, char **arguments)
 {
 	const char *word = count > 1 ? arguments[1] : "";
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(word, verbs[i].name) == 0)
-			return verbs[i].run(count - 1, arguments + 1);
+	for (size_t i = 0; i < sizeof runners / sizeof *runners; i++)
+		if (strcmp(word, runners[i].name) == 0)
+			return runners[i].run(count - 1, arguments + 1);
 	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
-		return cli_print(help_program);
+		return help_print();
 	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
-		return cli_print("weir " WEIR_VERSION "\n");
+		return print_version();
 	if (*word)
 		fprintf(stderr, "weir: there is no %s '%s'\n", *word == '-' ? "option" : "verb",
 		        word);
 	else
-		fputs("weir: say what to do, as in `weir serve DIR`\n", stderr);
+		fputs("weir: a verb is missing, as in `weir serve DIR`\n", stderr);
 	fputs("Try `weir --help`.\n", stderr);
 	return EXIT_USAGE;
 }

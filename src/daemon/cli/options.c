@@ -1,6 +1,9 @@
 /*
- * The command line of the verbs. getopt_long cuts it; every value is checked here, so that a
- * mistake is found before anything is opened. Whether files exist is not looked at.
+ * The command line of the verbs. getopt_long splits it; every value is checked here, so that a mistake
+ * is found before anything is opened. Files are looked at later.
+ *
+ * An option that is a key of the configuration is stored as text, and load.c applies it. An option that
+ * means more than its key has a function here.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -8,9 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config_dns.h"
-#include "kinds.h"
 #include "options.h"
+#include "types.h"
+#include "cli_verbs.h"
 
 int usage_error(const char *verb, const char *format, ...)
 {
@@ -23,20 +26,59 @@ int usage_error(const char *verb, const char *format, ...)
 	return EXIT_USAGE;
 }
 
-/* The option's name is that of the kind, but that --smtps is what the port is mostly called. */
-static int options_add_listener(struct options *options, const char *kind, const char *text)
+/* -- values ------------------------------------------------------------------------------------ */
+
+/* Stores the value of an option in `target`, whose texts are freed at once. */
+static int options_check(const struct key *key, const char *text, void *target)
+{
+	struct memory memory = {0};
+	struct problems problems = {.file = ""};
+	struct reader reader = {
+	        .memory = &memory, .problems = &problems, .directory = "/", .syntax_only = true};
+	int result = 0;
+	snprintf(reader.name, sizeof reader.name, "--%s", key->option);
+	if (!key_parse(&reader, key, text, target) && problems.stored)
+		result = usage_error("serve", "%s", problems.items[0].text);
+	problems_free(&problems);
+	memory_free(&memory);
+	return result;
+}
+
+/* The largest value that a type stores. */
+union any_value {
+	uint64_t number;
+	struct list list;
+	struct weir_address address;
+	struct config_listener listener;
+	struct weir_dns_name name;
+	struct config_ports ports;
+};
+
+static int options_store(
+        struct options *options, const struct verb_option *option, const char *text)
+{
+	union any_value value = {0};
+	if (option->key->option_value)
+		text = option->key->option_value;
+	int error = options_check(option->key, text, &value);
+	if (error)
+		return error;
+	if (options->value_count == OPTIONS_VALUES_MAX)
+		return usage_error("serve", "too many options: --%s", option->key->option);
+	options->values[options->value_count++] =
+	        (struct option_value){option->key, option->offset, text};
+	return 0;
+}
+
+static int options_add_listener(struct options *options, const struct key *key, const char *text)
 {
 	if (options->listener_count == CONFIG_LISTENERS_MAX)
 		return usage_error("serve", "too many addresses: %s", text);
 	struct config_listener *listener = &options->listeners[options->listener_count];
-	if (weir_address_parse(weir_span_of(text), &listener->address) < 0)
-		return usage_error("serve",
-		        "--%s wants ADDRESS:PORT, as 127.0.0.1:8080, [::1]:8080 or :8080, and "
-		        "got '%s'",
-		        kind, text);
-	listener->kind = kind_find(strcmp(kind, "smtps") == 0 ? "submissions" : kind);
-	options->listener_count++;
-	return 0;
+	*listener = (struct config_listener){0};
+	int error = options_check(key, text, listener);
+	options->listener_count += error == 0;
+	return error;
 }
 
 static size_t options_count_files(const char *const *files)
@@ -47,12 +89,12 @@ static size_t options_count_files(const char *const *files)
 	return count;
 }
 
-/* Chains and keys belong together in the order in which they come. */
+/* The first key belongs to the first chain, and so on. */
 static int options_add_file(const char **files, const char *option, const char *path)
 {
 	size_t count = options_count_files(files);
 	if (!*path)
-		return usage_error("serve", "%s wants the path of a PEM file", option);
+		return usage_error("serve", "%s must be the path of a PEM file", option);
 	if (count == CONFIG_CERTIFICATES_MAX)
 		return usage_error("serve", "too many certificates: %s", path);
 	files[count] = path;
@@ -83,34 +125,10 @@ static int options_set_root(struct options *options, const char *text)
 	return 0;
 }
 
-static int options_set_workers(struct options *options, const char *text)
-{
-	uint64_t number;
-	if (weir_span_number(weir_span_of(text), 10, &number) < 0 || number < 1 ||
-	        number > CONFIG_WORKERS_MAX)
-		return usage_error(
-		        "serve", "--workers wants a number from 1 to 64, and got '%s'", text);
-	options->workers = (unsigned)number;
-	return 0;
-}
-
-static int options_set_log(struct options *options, enum config_log log, const char *text)
-{
-	static const char *const names[] = {[LOG_ACCESS] = "--access-log",
-	        [LOG_MAIL] = "--mail-log",
-	        [LOG_FTP] = "--ftp-log",
-	        [LOG_DNS] = "--dns-log"};
-	if (!*text)
-		return usage_error("serve", "%s wants a path, or off", names[log]);
-	options->log_given[log] = true;
-	options->logs[log] = strcmp(text, "off") == 0 ? NULL : text;
-	return 0;
-}
-
 static int options_add_domain(struct options *options, const char *text)
 {
 	if (!*text)
-		return usage_error("serve", "--domain wants a name, as example.org");
+		return usage_error("serve", "--domain must be a name such as example.org");
 	if (options->domain_count == CONFIG_NAMES_MAX)
 		return usage_error("serve", "too many domains: %s", text);
 	options->domains[options->domain_count++] = text;
@@ -124,7 +142,7 @@ static int options_add_zone(struct options *options, const char *text)
 	if (!weir_span_cut(&file, '=', &name) || name.size == 0 || file.size == 0 ||
 	        weir_dns_name_parse(name, &parsed) < 0)
 		return usage_error("serve",
-		        "--zone wants NAME=FILE, as example.org=example.org.zone, and got '%s'",
+		        "--zone must be NAME=FILE such as example.org=example.org.zone, not '%s'",
 		        text);
 	if (options->zone_count == OPTIONS_ZONES_MAX)
 		return usage_error("serve", "too many zones: %s", text);
@@ -132,23 +150,21 @@ static int options_add_zone(struct options *options, const char *text)
 	return 0;
 }
 
-static int options_add_forward(struct options *options, const char *text)
+static int options_add_forward(struct options *options, const struct key *key, const char *text)
 {
+	struct list list = {0};
 	if (options->forward_count == WEIR_DNS_UPSTREAMS_MAX)
 		return usage_error("serve", "too many servers to ask: %s", text);
-	if (!config_dns_parse_peer(text, &options->forward[options->forward_count]))
-		return usage_error("serve",
-		        "--forward wants the address of a DNS server, as 192.0.2.1, 2001:db8::1 or "
-		        "192.0.2.1:5353, and got '%s'",
-		        text);
-	options->forward_count++;
-	return 0;
+	int error = options_check(key, text, &list);
+	if (error == 0)
+		type_parse_address(text, 53, &options->forward[options->forward_count++]);
+	return error;
 }
 
 static int options_set_path(const char **path, const char *option, const char *text)
 {
 	if (!*text)
-		return usage_error("serve", "%s wants a path", option);
+		return usage_error("serve", "%s must be a path", option);
 	*path = text;
 	return 0;
 }
@@ -159,70 +175,182 @@ int refuse_option(const char *verb, int letter, char **arguments)
 	const char *argument = arguments[optind - 1];
 	bool is_long = strncmp(argument, "--", 2) == 0;
 	if (letter == ':')
-		return usage_error(verb, "%s wants a value", is_long ? argument : name);
+		return usage_error(verb, "%s needs a value", is_long ? argument : name);
 	if (is_long && strchr(argument, '='))
-		return usage_error(verb, "cannot make sense of '%s'", argument);
+		return usage_error(verb, "cannot understand '%s'", argument);
 	return usage_error(verb, "there is no option '%s'", is_long ? argument : name);
 }
 
-static int options_set_option(struct options *options, int letter, const char *value)
+/* -- options that mean more than their key ----------------------------------------------------- */
+
+typedef int option_function(struct options *options, const struct key *key, const char *value);
+
+static int option_root(struct options *options, const struct key *key, const char *value)
 {
-	switch (letter) {
-	case 'A':
-		return options_set_path(&options->admin, "--admin", value);
-	case 'M':
-		return options_set_path(&options->mail, "--mail", value);
-	case 'U':
-		return options_set_path(&options->users, "--users", value);
-	case 'D':
-		return options_add_domain(options, value);
-	case 'L':
-		return options_set_log(options, LOG_MAIL, value);
-	case 'F':
-		return options_set_log(options, LOG_FTP, value);
-	case 'Z':
-		return options_add_zone(options, value);
-	case 'R':
-		return options_add_forward(options, value);
-	case 'N':
-		return options_set_log(options, LOG_DNS, value);
-	case 'O':
-		options->doh = true;
-		return 0;
-	case 'W':
-		options->ftp_writable = true;
-		return 0;
-	case 'e':
-		return options_add_file(options->chains, "--cert", value);
-	case 'k':
-		return options_add_file(options->keys, "--key", value);
-	case 'r':
-		return options_set_root(options, value);
-	case 'w':
-		return options_set_workers(options, value);
-	case 'l':
-		return options_set_log(options, LOG_ACCESS, value);
-	case 'c':
-		options->config_path = value;
-		return 0;
-	default:
-		options->help = true;
-		return 0;
+	(void)key;
+	return options_set_root(options, value);
+}
+
+static int option_cert(struct options *options, const struct key *key, const char *value)
+{
+	(void)key;
+	return options_add_file(options->chains, "--cert", value);
+}
+
+static int option_key(struct options *options, const struct key *key, const char *value)
+{
+	(void)key;
+	return options_add_file(options->keys, "--key", value);
+}
+
+static int option_mail(struct options *options, const struct key *key, const char *value)
+{
+	(void)key;
+	return options_set_path(&options->mail, "--mail", value);
+}
+
+static int option_users(struct options *options, const struct key *key, const char *value)
+{
+	(void)key;
+	return options_set_path(&options->users, "--users", value);
+}
+
+static int option_domain(struct options *options, const struct key *key, const char *value)
+{
+	(void)key;
+	return options_add_domain(options, value);
+}
+
+static int option_zone(struct options *options, const struct key *key, const char *value)
+{
+	(void)key;
+	return options_add_zone(options, value);
+}
+
+static int option_doh(struct options *options, const struct key *key, const char *value)
+{
+	(void)key, (void)value;
+	options->doh = true;
+	return 0;
+}
+
+static int option_ftp_writable(struct options *options, const struct key *key, const char *value)
+{
+	(void)key, (void)value;
+	options->ftp_writable = true;
+	return 0;
+}
+
+static int option_config(struct options *options, const struct key *key, const char *value)
+{
+	(void)key;
+	options->config_path = value;
+	return 0;
+}
+
+static int option_effective(struct options *options, const struct key *key, const char *value)
+{
+	(void)key, (void)value;
+	options->effective = true;
+	return 0;
+}
+
+static int option_help(struct options *options, const struct key *key, const char *value)
+{
+	(void)key, (void)value;
+	options->help = true;
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	option_function *function;
+} option_functions[] = {
+        {"root", option_root},
+        {"cert", option_cert},
+        {"key", option_key},
+        {"mail", option_mail},
+        {"users", option_users},
+        {"domain", option_domain},
+        {"zone", option_zone},
+        {"forward", options_add_forward},
+        {"doh", option_doh},
+        {"ftp-writable", option_ftp_writable},
+        {"config", option_config},
+        {"effective", option_effective},
+        {"help", option_help},
+};
+
+static int options_set(struct options *options, const struct verb_option *option, const char *value)
+{
+	const char *name = option->key->option;
+	for (size_t i = 0; i < sizeof option_functions / sizeof *option_functions; i++)
+		if (strcmp(option_functions[i].name, name) == 0)
+			return option_functions[i].function(options, option->key, value);
+	if (option->section && option->section->one_key)
+		return options_add_listener(options, option->key, value);
+	return options_store(options, option, value);
+}
+
+/* -- parsing ----------------------------------------------------------------------------------- */
+
+/* getopt_long returns a letter, or this number plus the index of the option. */
+enum {
+	OPTION_FIRST = 1000
+};
+
+/* The arguments of getopt_long. Options may have two names. */
+struct known_options {
+	struct verb_option options[VERB_OPTIONS_MAX];
+	struct option known[2 * VERB_OPTIONS_MAX + 1];
+	char letters[2 * VERB_OPTIONS_MAX + 2];
+	size_t count;
+};
+
+static void options_know(struct known_options *ret, const char *verb)
+{
+	size_t known = 0, letters = 0;
+	*ret = (struct known_options){0};
+	ret->count = verb_options(verb_find(verb), ret->options);
+	ret->letters[letters++] = ':';
+	for (size_t i = 0; i < ret->count; i++) {
+		const struct key *key = ret->options[i].key;
+		int argument = key->option_value ? no_argument : required_argument;
+		int value = OPTION_FIRST + (int)i;
+		ret->known[known++] = (struct option){key->option, argument, NULL, value};
+		if (key->option_alias)
+			ret->known[known++] =
+			        (struct option){key->option_alias, argument, NULL, value};
+		if (key->option_letter)
+			ret->letters[letters++] = key->option_letter;
+		if (key->option_letter && argument == required_argument)
+			ret->letters[letters++] = ':';
 	}
 }
 
-static int options_parse(const char *letters, const struct option *known, int count,
-        char **arguments, struct options *ret)
+static const struct verb_option *options_find(const struct known_options *known, int value)
 {
-	int letter, index = 0;
+	if (value >= OPTION_FIRST)
+		return &known->options[value - OPTION_FIRST];
+	for (size_t i = 0; i < known->count; i++)
+		if (known->options[i].key->option_letter == value)
+			return &known->options[i];
+	return NULL;
+}
+
+static int options_parse(const char *verb, int count, char **arguments, struct options *ret)
+{
+	struct known_options known;
+	int value;
+	options_know(&known, verb);
 	optind = 1;
 	opterr = 0;
 	*ret = (struct options){0};
-	while ((letter = getopt_long(count, arguments, letters, known, &index)) != -1) {
-		if (letter == '?' || letter == ':')
-			return refuse_option(arguments[0], letter, arguments);
-		int error = letter == 'a' ? options_add_listener(ret, known[index].name, optarg)
-		                          : options_set_option(ret, letter, optarg);
+	while ((value = getopt_long(count, arguments, known.letters, known.known, NULL)) != -1) {
+		const struct verb_option *option = options_find(&known, value);
+		if (!option)
+			return refuse_option(arguments[0], value, arguments);
+		int error = options_set(ret, option, optarg);
 		if (error)
 			return error;
 	}
@@ -231,41 +359,7 @@ static int options_parse(const char *letters, const struct option *known, int co
 
 int options_parse_serve(int count, char **arguments, struct options *ret)
 {
-	static const struct option known[] = {
-	        {"http", required_argument, NULL, 'a'},
-	        {"https", required_argument, NULL, 'a'},
-	        {"smtp", required_argument, NULL, 'a'},
-	        {"submission", required_argument, NULL, 'a'},
-	        {"submissions", required_argument, NULL, 'a'},
-	        {"smtps", required_argument, NULL, 'a'},
-	        {"lmtp", required_argument, NULL, 'a'},
-	        {"pop3", required_argument, NULL, 'a'},
-	        {"pop3s", required_argument, NULL, 'a'},
-	        {"ftp", required_argument, NULL, 'a'},
-	        {"ftps", required_argument, NULL, 'a'},
-	        {"dns", required_argument, NULL, 'a'},
-	        {"dot", required_argument, NULL, 'a'},
-	        {"doh", no_argument, NULL, 'O'},
-	        {"zone", required_argument, NULL, 'Z'},
-	        {"forward", required_argument, NULL, 'R'},
-	        {"dns-log", required_argument, NULL, 'N'},
-	        {"admin", required_argument, NULL, 'A'},
-	        {"mail", required_argument, NULL, 'M'},
-	        {"users", required_argument, NULL, 'U'},
-	        {"domain", required_argument, NULL, 'D'},
-	        {"mail-log", required_argument, NULL, 'L'},
-	        {"ftp-log", required_argument, NULL, 'F'},
-	        {"ftp-writable", no_argument, NULL, 'W'},
-	        {"cert", required_argument, NULL, 'e'},
-	        {"key", required_argument, NULL, 'k'},
-	        {"root", required_argument, NULL, 'r'},
-	        {"workers", required_argument, NULL, 'w'},
-	        {"access-log", required_argument, NULL, 'l'},
-	        {"config", required_argument, NULL, 'c'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int error = options_parse(":c:h", known, count, arguments, ret);
+	int error = options_parse("serve", count, arguments, ret);
 	if (error == 0)
 		error = options_count_certificates(ret);
 	for (; error == 0 && optind < count; optind++)
@@ -275,12 +369,7 @@ int options_parse_serve(int count, char **arguments, struct options *ret)
 
 int options_parse_check(int count, char **arguments, struct options *ret)
 {
-	static const struct option known[] = {
-	        {"config", required_argument, NULL, 'c'},
-	        {"help", no_argument, NULL, 'h'},
-	        {0},
-	};
-	int error = options_parse(":c:h", known, count, arguments, ret);
+	int error = options_parse("check", count, arguments, ret);
 	if (error || ret->help)
 		return error;
 	if (!ret->config_path && optind < count)
@@ -289,6 +378,6 @@ int options_parse_check(int count, char **arguments, struct options *ret)
 		return usage_error(
 		        "check", "one file can be checked, and '%s' is another", arguments[optind]);
 	if (!ret->config_path)
-		return usage_error("check", "check wants a file: weir check -c weir.yaml");
+		return usage_error("check", "check needs a file: weir check -c weir.yaml");
 	return 0;
 }

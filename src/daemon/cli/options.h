@@ -1,4 +1,4 @@
-/* The command line, taken apart. Usage errors are said here, with a hint to --help. */
+/* Parses the command line. Usage errors are printed here, with a hint at --help. */
 #ifndef DAEMON_OPTIONS_H
 #define DAEMON_OPTIONS_H
 
@@ -8,6 +8,7 @@
 #include <weir/limits.h>
 
 #include "config.h"
+#include "table.h"
 
 /* Exit codes of the program. */
 enum {
@@ -16,9 +17,17 @@ enum {
 	EXIT_USAGE = 2
 };
 
-/* Of --zone; more of them stand in a file. */
+/* Of --zone, and of the options that are plain keys; a file may have more zones. */
 enum {
-	OPTIONS_ZONES_MAX = 256
+	OPTIONS_ZONES_MAX = 256,
+	OPTIONS_VALUES_MAX = 256,
+};
+
+/* An option that sets a key of the configuration, and needs nothing else. */
+struct option_value {
+	const struct key *key;
+	uint32_t offset;  /* of the value in struct config */
+	const char *text; /* was checked */
 };
 
 struct options {
@@ -27,33 +36,32 @@ struct options {
 	const char *chains[CONFIG_CERTIFICATES_MAX];
 	const char *keys[CONFIG_CERTIFICATES_MAX]; /* of the chain with the same index */
 	size_t certificate_count;
-	const char *root; /* NULL: not given, as all below */
+	const char *root; /* NULL: not given, as all texts below */
 	const char *config_path;
-	const char *admin;
 	const char *mail;
 	const char *users;
 	const char *domains[CONFIG_NAMES_MAX];
 	size_t domain_count;
-	const char *zones[OPTIONS_ZONES_MAX]; /* NAME=FILE, NAME is good */
+	const char *zones[OPTIONS_ZONES_MAX]; /* NAME=FILE; NAME was checked */
 	size_t zone_count;
 	struct weir_address forward[WEIR_DNS_UPSTREAMS_MAX];
 	size_t forward_count;
-	const char *logs[LOG_COUNT];
-	bool log_given[LOG_COUNT]; /* a log that is NULL is off then */
-	unsigned workers;
 	bool ftp_writable;
 	bool doh;
+	bool effective;
 	bool help;
+	struct option_value values[OPTIONS_VALUES_MAX];
+	size_t value_count;
 };
 
-/* `arguments` begin with the verb. 0, or EXIT_USAGE. */
+/* `arguments` begin with the verb. Both return 0, or EXIT_USAGE. */
 int options_parse_serve(int count, char **arguments, struct options *ret);
 int options_parse_check(int count, char **arguments, struct options *ret);
 
-/* Says what is wrong, and where help is. EXIT_USAGE. */
+/* Prints what is wrong, and a hint at --help. Returns EXIT_USAGE. */
 int __attribute__((format(printf, 2, 3))) usage_error(const char *verb, const char *format, ...);
 
-/* The same of an option that getopt_long could not make sense of. */
+/* Prints that an option is unknown or lacks its value; `letter` is that of getopt_long. */
 int refuse_option(const char *verb, int letter, char **arguments);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * weir passwd: its command line, and what is kept of a password: a hash by yescrypt, and what
- * SCRAM-SHA-256 needs. The password itself is erased when that is made.
+ * weir passwd: its command line, and the hashing of a password: a hash by yescrypt, and a verifier for
+ * SCRAM-SHA-256. The password itself is erased afterwards.
  */
 #include <crypt.h>
 #include <errno.h>
@@ -50,19 +50,19 @@ static int passwd_command_parse(int count, char **arguments, struct passwd_reque
 	if (ret->help)
 		return 0;
 	if (!ret->path || !*ret->path)
-		return usage_error("passwd", "say in which file: --users FILE");
+		return usage_error("passwd", "the users file is missing: --users FILE");
 	if (optind == count)
-		return usage_error("passwd", "say whose password");
+		return usage_error("passwd", "the name of the user is missing");
 	ret->user = arguments[optind++];
 	if (optind < count)
 		return usage_error(
 		        "passwd", "one user at a time, and '%s' is another", arguments[optind]);
 	if (!*ret->user || *ret->user == '#' || strpbrk(ret->user, ":\n"))
-		return usage_error("passwd", "nobody can be called '%s'", ret->user);
+		return usage_error("passwd", "'%s' cannot be the name of a user", ret->user);
 	return 0;
 }
 
-/* The hash, to be freed; NULL: it was said why not. */
+/* Returns the hash, to be freed; NULL is a failure, which was reported. */
 static char *passwd_command_make_hash(const char *password)
 {
 	char *hash = NULL;
@@ -86,7 +86,7 @@ static bool passwd_command_make_scram(const char *password, char ret[WEIR_SCRAM_
 	struct weir_scram scram;
 	int error = weir_scram_make(weir_span_of(password), &scram);
 	if (error < 0)
-		say("cannot make what SCRAM needs: %s", weir_error_text(error));
+		say("cannot make the verifier of SCRAM: %s", weir_error_text(error));
 	else
 		weir_scram_format(&scram, ret);
 	return error == 0;
@@ -121,8 +121,7 @@ int passwd(int count, char **arguments)
 	if (error)
 		return error;
 	if (request.help)
-		return fputs(help_passwd, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED
-		                                                            : EXIT_DONE;
+		return help_print_verb("passwd");
 	struct passwd_change change = {.path = request.path, .name = weir_span_of(request.user)};
 	enum passwd_done done = request.delete ? passwd_file_change(&change)
 	                                       : passwd_command_change_password(&request, &change);

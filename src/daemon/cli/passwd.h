@@ -2,7 +2,7 @@
 #ifndef DAEMON_PASSWD_H
 #define DAEMON_PASSWD_H
 
-/* `arguments` begin with the verb. An exit code. */
+/* `arguments` begin with the verb. Returns an exit code. */
 int passwd(int count, char **arguments);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Asks for a password. Invariant: the terminal echoes again when this returns, also by a signal,
- * which then takes its course. What was read is nowhere but where the caller wants it.
+ * Asks for a password. Invariants: the terminal echoes again when this returns, and also when a signal
+ * ends the process; the password is in no other memory than the caller's.
  */
 #include <errno.h>
 #include <poll.h>
@@ -28,8 +28,8 @@ static void passwd_ask_catch(int signal)
 }
 
 /*
- * A byte at a time: what follows the line may be somebody else's. Signals are let through by `mask`
- * while this waits, and only then, so that none is missed.
+ * Reads byte by byte, since the input behind the line may be for another program. `mask` lets signals
+ * in while this waits, and only then, so that none is missed.
  */
 static enum line passwd_ask_read_line(const sigset_t *mask, char ret[WEIR_PASSWORD_MAX + 1])
 {
@@ -47,7 +47,7 @@ static enum line passwd_ask_read_line(const sigset_t *mask, char ret[WEIR_PASSWO
 			return LINE_NONE;
 		if (got == 0 || c == '\n')
 			break;
-		/* One at the end of the line is part of that. */
+		/* A CR before the LF belongs to the line end. */
 		bool held = carriage_return;
 		carriage_return = c == '\r';
 		longer |= size + held + !carriage_return > WEIR_PASSWORD_MAX;
@@ -106,7 +106,7 @@ static bool passwd_ask_usable(enum line line, const char *password)
 		return false;
 	for (const char *c = password; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f) {
-			say("there is a control character in the password");
+			say("the password contains a control character");
 			return false;
 		}
 	return true;
@@ -124,6 +124,6 @@ bool passwd_ask(const char *user, char ret_password[WEIR_PASSWORD_MAX + 1])
 	bool same = line == LINE_READ && strcmp(again, ret_password) == 0;
 	explicit_bzero(again, sizeof again);
 	if (!same)
-		say("these were not the same; nothing was changed");
+		say("the passwords differ; nothing was changed");
 	return same;
 }

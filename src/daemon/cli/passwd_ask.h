@@ -1,4 +1,4 @@
-/* Asking for a new password. */
+/* Asks for a new password. */
 #ifndef DAEMON_PASSWD_ASK_H
 #define DAEMON_PASSWD_ASK_H
 
@@ -7,8 +7,9 @@
 #include <weir/limits.h>
 
 /*
- * From a terminal twice, without showing it; from anything else the first line of the standard
- * input. False: there is none that can be used, and it was said why. The caller erases.
+ * Reads a password: from a terminal twice, without showing it; otherwise the first line of the
+ * standard input. Returns false if there is none that can be used, which was reported. The caller
+ * erases the password.
  */
 bool passwd_ask(const char *user, char ret_password[WEIR_PASSWORD_MAX + 1]);
 

@@ -1,10 +1,10 @@
 /*
  * Changes a users file.
  *
- * Invariants: who holds the lock of the file that the path leads to is alone (a file that was
- * replaced meanwhile is locked anew); the file is at any moment the old one or the new one, whole.
- * What would not be taken by the server is not written. Leaves out what is not in the mode and the
- * owner, as access control lists.
+ * Invariants: only the process that holds the lock of the file changes it (if the file was replaced
+ * meanwhile, the new one is locked); at any moment the path names the whole old or the whole new file.
+ * A file that the server would refuse is not written. Mode and owner are retained, access control lists
+ * are not.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ static bool passwd_file_failed(const struct edit *edit, const char *what, int er
 
 /* -- the old file ------------------------------------------------------------------------------ */
 
-/* 0: locked; 1: it was replaced meanwhile. */
+/* Returns 0 if the file is locked, 1 if it was replaced meanwhile. */
 static int passwd_file_open_locked(struct edit *edit)
 {
 	struct stat now;
@@ -62,7 +62,7 @@ static int passwd_file_open_locked(struct edit *edit)
 static bool passwd_file_lock(struct edit *edit)
 {
 	int error;
-	/* Without a file yet the path is taken as it is. */
+	/* If the file does not exist, the path is used as it is. */
 	if (!realpath(edit->change->path, edit->path)) {
 		if (strlen(edit->change->path) >= sizeof edit->path)
 			return passwd_file_failed(edit, "cannot open it", -ENAMETOOLONG);
@@ -100,7 +100,7 @@ static int passwd_file_put(struct edit *edit, struct weir_span text)
 	return weir_buffer_append(&edit->result, text.data, text.size, WEIR_USERS_FILE_MAX);
 }
 
-/* What is known of the user, all but `scram`; words stay as they are. */
+/* Copies the attributes of the user, except `scram`. */
 static int passwd_file_put_rest(struct edit *edit, struct weir_span rest)
 {
 	bool first = true;
@@ -144,7 +144,7 @@ static int passwd_file_put_user(struct edit *edit, struct weir_span rest, struct
 	return error ? error : passwd_file_put(edit, end);
 }
 
-/* `line` is with its end. */
+/* `line` includes its end. */
 static int passwd_file_edit_line(struct edit *edit, struct weir_span line)
 {
 	struct weir_span end = line, name, hash, rest;
@@ -195,7 +195,7 @@ static void passwd_file_on_mistake(void *context, unsigned line, const char *tex
 	say("%s:%u: %s", edit->change->path, line, text);
 }
 
-/* Would the server take it? What is wrong may have been wrong before. */
+/* Whether the server would accept the file. A mistake may be older than this change. */
 static bool passwd_file_good(struct edit *edit)
 {
 	struct weir_users *users;

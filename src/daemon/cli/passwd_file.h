@@ -1,4 +1,4 @@
-/* Changing one user's line of a users file, and no other byte of it. */
+/* Changes one user's line of a users file, and no other byte of it. */
 #ifndef DAEMON_PASSWD_FILE_H
 #define DAEMON_PASSWD_FILE_H
 
@@ -10,20 +10,20 @@ struct passwd_change {
 	const char *path;
 	struct weir_span name;
 	const char *hash;  /* NULL: the user is removed */
-	const char *scram; /* NULL: none; one that there is is removed */
+	const char *scram; /* NULL: the user has none, and an old one is removed */
 };
 
 enum passwd_done {
-	PASSWD_FAILED, /* and said why */
+	PASSWD_FAILED, /* which was reported */
 	PASSWD_ADDED,
 	PASSWD_CHANGED,
 	PASSWD_REMOVED,
 };
 
 /*
- * The file is replaced in one step, on the disk when this returns; its mode and owner stay. It is
- * made, for its owner alone, if a user is to be added and it is not there. Two changes at once
- * follow one another.
+ * Replaces the file in one step; it is on the disk when this returns, with its old mode and owner. If
+ * the file is missing and a user is added, it is created for its owner alone. Concurrent changes are
+ * made one after the other.
  */
 enum passwd_done passwd_file_change(const struct passwd_change *change);
 

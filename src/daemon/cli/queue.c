@@ -1,6 +1,6 @@
 /*
- * weir queue: its command line and its table. What is asked of a queue is asked of the process that
- * serves it, if there is one, through the library.
+ * weir queue: its command line and its table. The library passes a request to the process that uses the
+ * queue, if there is one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 #include "say.h"
 
 enum {
-	WAIT_MS = 10 * 1000, /* for the server to do it */
+	WAIT_MS = 10 * 1000, /* for the server to answer */
 	TIME = 24
 };
 
@@ -49,7 +49,7 @@ static int queue_command_parse_action(int count, char **words, struct queue_requ
 	ret->list = strcmp(action, "list") == 0;
 	if (ret->list) {
 		if (ret->id_count || ret->all)
-			return usage_error("queue", "list wants nothing behind it%s", "");
+			return usage_error("queue", "list takes no arguments%s", "");
 		return 0;
 	}
 	if (strcmp(action, "retry") == 0)
@@ -57,11 +57,12 @@ static int queue_command_parse_action(int count, char **words, struct queue_requ
 	else if (strcmp(action, "delete") == 0)
 		ret->command = WEIR_QUEUE_DELETE;
 	else
-		return usage_error("queue", "list, retry or delete, and not '%s'", action);
+		return usage_error(
+		        "queue", "there is no action '%s': list, retry or delete", action);
 	if (ret->all && ret->command == WEIR_QUEUE_DELETE)
-		return usage_error("queue", "delete wants the messages by name, not --all%s", "");
+		return usage_error("queue", "delete needs the names of messages, not --all%s", "");
 	if (ret->all ? ret->id_count > 0 : ret->id_count == 0)
-		return usage_error("queue", "say which messages %s is for", action);
+		return usage_error("queue", "%s needs the names of messages", action);
 	return 0;
 }
 
@@ -86,7 +87,7 @@ static int queue_command_parse(int count, char **arguments, struct queue_request
 	if (ret->help)
 		return 0;
 	if (!ret->path || !*ret->path)
-		return usage_error("queue", "say which queue: --queue DIR%s", "");
+		return usage_error("queue", "the queue is missing: --queue DIR%s", "");
 	return queue_command_parse_action(count - optind, arguments + optind, ret);
 }
 
@@ -106,7 +107,7 @@ static void queue_command_format_time(int64_t seconds, char ret[TIME])
 		snprintf(ret, TIME, "?");
 }
 
-/* "now", "50 s", "4 min", "3 h": how long until then. */
+/* Writes the time until then: "now", "50 s", "4 min", "3 h". */
 static void queue_command_format_wait(int64_t seconds, char ret[TIME])
 {
 	if (seconds <= 0)
@@ -119,7 +120,7 @@ static void queue_command_format_wait(int64_t seconds, char ret[TIME])
 		snprintf(ret, TIME, "%" PRId64 " h", (seconds + 1800) / 3600);
 }
 
-/* What a server said is shown on a terminal: one line of what can be shown. */
+/* Replies of other servers are printed to a terminal, so only printable characters are. */
 static void queue_command_print_clean(struct weir_span text)
 {
 	for (size_t i = 0; i < text.size; i++) {
@@ -167,7 +168,7 @@ static void queue_command_show(void *context, const char *id, const struct weir_
 static void queue_command_say_error(const char *path, int error)
 {
 	if (error == WEIR_E_SYNTAX)
-		say("%s is no mail queue: it is the directory that 'queue' names in 'relay'", path);
+		say("%s is not a mail queue: give the directory of 'queue' in 'relay'", path);
 	else
 		say("%s: %s", path, weir_error_text(error));
 }
@@ -198,11 +199,12 @@ static int queue_command_ask(const struct queue_request *request, const char *id
 	if (!id)
 		queue_command_say_error(request->path, error);
 	else if (error == -EINVAL)
-		say("%s is no name of a message: 16 hexadecimal digits, as list shows them", id);
+		say("%s is not the name of a message: 16 hexadecimal digits, as list prints them",
+		        id);
 	else if (error == -ENOENT)
 		say("%s: there is no message %s", request->path, id);
 	else if (error == -ETIMEDOUT)
-		say("%s: the server has been asked, and has not done it yet", id);
+		say("%s: the server was asked, and has not answered yet", id);
 	else
 		say("%s: %s", id, weir_error_text(error));
 	return EXIT_FAILED;
@@ -212,7 +214,7 @@ static int queue_command_ask(const struct queue_request *request, const char *id
 
 /*
  * Becomes the user for good. Only that user's files can be read and overwritten then, wherever
- * links in the queue lead, and the daemon can read what is written.
+ * links in the queue lead, and the daemon can read new files.
  */
 static int queue_command_become(uid_t uid, gid_t gid)
 {
@@ -226,8 +228,8 @@ static int queue_command_become(uid_t uid, gid_t gid)
 }
 
 /*
- * Root becomes the owner of the queue's directory, and works in that directory, whatever its path
- * leads to later. Sets the request's path to where the library finds the queue.
+ * Root becomes the owner of the queue's directory, and enters the directory, so that later changes of its
+ * path do not matter. Sets the path of the request for the library.
  */
 static int queue_command_enter(struct queue_request *request)
 {
@@ -255,8 +257,7 @@ int queue(int count, char **arguments)
 	if (result)
 		return result;
 	if (request.help)
-		return fputs(help_queue, stdout) < 0 || fflush(stdout) < 0 ? EXIT_FAILED
-		                                                           : EXIT_DONE;
+		return help_print_verb("queue");
 	request.directory = request.path;
 	if (queue_command_enter(&request) < 0)
 		return EXIT_FAILED;

@@ -1,6 +1,6 @@
 /*
- * ./public and its first page, for `weir serve` without anything. A directory that exists is left
- * as it is, also when it has no index.html: it is somebody's, and a listing tells more then.
+ * Creates ./public and its first page, for `weir serve` without arguments. A directory that exists is
+ * not changed, even without index.html: it belongs to the user, who gets a listing.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 /*
- * The configuration's memory: blocks in a chain, freed together with the snapshots of users and
- * certificates by the last release. Invariant: nothing in a configuration changes once a worker has seen it. How it is
- * read from a file is in config_file.c.
+ * The life of a configuration: its memory, which the last release frees together with the snapshots
+ * of users and certificates. Invariant: nothing in a configuration changes once a worker has seen it.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,30 +10,15 @@
 
 #include <weir/ftp.h>
 #include <weir/http_files.h>
-#include <weir/limits.h>
 #include <weir/peers.h>
 
 #include "config.h"
-#include "config_dns.h"
-#include "config_ftp.h"
-#include "mail_host.h"
-
-struct config_memory {
-	struct config_memory *next;
-	max_align_t data[];
-};
 
 struct config *config_create(void)
 {
 	struct config *config = calloc(1, sizeof *config);
-	if (!config)
-		return NULL;
-	atomic_init(&config->holds, 1);
-	config->mail.separator = "+";
-	config->guard.enabled = true;
-	config->limits.compressed_cache = WEIR_HTTP_COMPRESSED_BYTES;
-	config_ftp_default(&config->ftp);
-	config_dns_default(&config->dns);
+	if (config)
+		atomic_init(&config->holds, 1);
 	return config;
 }
 
@@ -43,12 +28,27 @@ struct config *config_hold(struct config *config)
 	return config;
 }
 
-static void config_release_users(struct config *config)
+void config_on_release(struct config *config, void (*release)(struct config *config))
+{
+	for (size_t i = 0; i < CONFIG_RELEASES_MAX; i++) {
+		if (config->releases[i] == release)
+			return;
+		if (config->releases[i])
+			continue;
+		config->releases[i] = release;
+		return;
+	}
+	assert(!"CONFIG_RELEASES_MAX is too small");
+}
+
+void config_release_users(struct config *config)
 {
 	for (size_t i = 0; i < config->sites.count; i++) {
 		struct config_site *site = &config->sites.items[i];
-		for (size_t j = 0; j < site->auth.count; j++)
+		for (size_t j = 0; j < site->auth.count; j++) {
 			weir_users_release(site->auth.items[j].users);
+			site->auth.items[j].users = NULL;
+		}
 	}
 }
 
@@ -56,46 +56,30 @@ void config_release(struct config *config)
 {
 	if (!config || atomic_fetch_sub(&config->holds, 1) != 1)
 		return;
+	for (size_t i = 0; i < CONFIG_RELEASES_MAX && config->releases[i]; i++)
+		config->releases[i](config);
 	config_release_users(config);
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
 		weir_tls_release(config->tls.of[i]);
 	weir_mail_routes_release(config->mail.routes);
 	weir_users_release(config->mail.users);
-	mail_host_release(config->mail.host);
 	weir_users_release(config->ftp.users);
 	weir_peers_release(config->ftp.peers);
 	weir_ftp_ports_release(config->ftp.ports);
 	weir_peers_release(config->http_peers);
 	weir_http_compressed_cache_release(config->compressed_cache);
-	config_dns_release(&config->dns);
-	for (struct config_memory *next; config->memory; config->memory = next) {
-		next = config->memory->next;
-		free(config->memory);
-	}
+	memory_free(&config->memory);
 	free(config);
 }
 
 void *config_alloc(struct config *config, size_t size)
 {
-	struct config_memory *memory = calloc(1, sizeof *memory + size);
-	if (!memory)
-		return NULL;
-	memory->next = config->memory;
-	config->memory = memory;
-	return memory->data;
+	return memory_alloc(&config->memory, size);
 }
 
 char *config_copy(struct config *config, const char *text, size_t size)
 {
-	char *copy = config_alloc(config, size + 1);
-	if (copy)
-		memcpy(copy, text, size);
-	return copy;
-}
-
-const char *config_log_path(const char *name)
-{
-	return strcmp(name, "-") == 0 ? "/dev/stdout" : name;
+	return memory_copy(&config->memory, text, size);
 }
 
 char *config_path(struct config *config, const char *directory, const char *name)
@@ -113,30 +97,6 @@ bool config_same_log(const struct config *a, const struct config *b, enum config
 {
 	const char *one = a->logs[log], *other = b->logs[log];
 	return one == other || (one && other && strcmp(one, other) == 0);
-}
-
-void config_site_default(struct config_site *site)
-{
-	*site = (struct config_site){
-	        .index = "index.html",
-	        .listing = true,
-	        .compress = true,
-	        .siblings = true,
-	};
-}
-
-int config_set_root(struct config *config, const char *root)
-{
-	struct config_site *site = config_alloc(config, sizeof *site);
-	const char *copy = config_copy(config, root, strlen(root));
-	if (!site || !copy)
-		return -ENOMEM;
-	config_release_users(config);
-	config_site_default(site);
-	site->root = copy;
-	config->sites.items = site;
-	config->sites.count = 1;
-	return 0;
 }
 
 int config_set_listeners(

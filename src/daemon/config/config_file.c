@@ -1,283 +1,28 @@
 /*
- * The keys of weir.yaml, and from the file's bytes to a configuration. What a key means is said in
- * man/weir.yaml.5.scd; what no single key can say is checked in config_check.c.
+ * Reads weir.yaml and the files that it includes into one tree of nodes, and the tree along the
+ * table. Invariant: no file is read twice, and their number, depth and size are bounded, so that
+ * files that include each other come to an end.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <weir/error.h>
-#include <weir/ftp.h>
-#include <weir/smtp_client.h>
 
-#include "config_check.h"
 #include "config_file.h"
+#include "config_zones.h"
 #include "document.h"
-#include "schema.h"
+#include "say.h"
+#include "tables.h"
 
-/* -- the keys ---------------------------------------------------------------------------------- */
+/* -- one file ---------------------------------------------------------------------------------- */
 
-#define TIME_MIN 100u
-#define TIME_MAX (24u * 60 * 60 * 1000)
-#define AT(type, member) offsetof(struct type, member)
-
-static const struct key listener_keys[] = {
-        {"http", KEY_LISTENER},
-        {"https", KEY_LISTENER},
-        {"smtp", KEY_LISTENER},
-        {"submission", KEY_LISTENER},
-        {"submissions", KEY_LISTENER},
-        {"lmtp", KEY_LISTENER},
-        {"pop3", KEY_LISTENER},
-        {"pop3s", KEY_LISTENER},
-        {"ftp", KEY_LISTENER},
-        {"ftps", KEY_LISTENER},
-        {"dns", KEY_LISTENER},
-        {"dot", KEY_LISTENER},
-        {0},
-};
-static const struct schema listener = {
-        "a listener", listener_keys, sizeof(struct config_listener), NULL, config_check_listener};
-
-static const struct key certificate_keys[] = {
-        {"chain", KEY_FILE, AT(weir_tls_certificate, chain), .required = true},
-        {"key", KEY_FILE, AT(weir_tls_certificate, key), .required = true},
-        {"ocsp", KEY_FILE, AT(weir_tls_certificate, ocsp)},
-        {0},
-};
-static const struct schema certificate = {
-        "a certificate", certificate_keys, sizeof(struct weir_tls_certificate), NULL, NULL};
-
-static const char *const clients_words[] = {
-        [WEIR_TLS_CLIENTS_ANY] = "any",
-        [WEIR_TLS_CLIENTS_OPTIONAL] = "optional",
-        [WEIR_TLS_CLIENTS_REQUIRED] = "required",
-        NULL,
-};
-static const char *const tls_versions[] = {
-        [CONFIG_TLS_1_2] = "1.2", [CONFIG_TLS_1_3] = "1.3", NULL};
-
-static const struct key tls_keys[] = {
-        {"certificates", KEY_LIST, AT(config_tls, certificates), .required = true,
-                .max = CONFIG_CERTIFICATES_MAX, .of = &certificate},
-        {"clients", KEY_WORD, AT(config_tls, clients), .words = clients_words},
-        {"clients-ca", KEY_FILE, AT(config_tls, clients_ca)},
-        {"minimum", KEY_WORD, AT(config_tls, minimum), .words = tls_versions},
-        {0},
-};
-static const struct schema tls = {
-        "tls", tls_keys, sizeof(struct config_tls), NULL, config_check_tls};
-
-static const struct key uploads_keys[] = {
-        {"prefix", KEY_PREFIX, AT(config_uploads, prefix)},
-        {"put", KEY_FLAG, AT(config_uploads, put)},
-        {"delete", KEY_FLAG, AT(config_uploads, remove)},
-        {"forms", KEY_FLAG, AT(config_uploads, forms)},
-        {"mode", KEY_MODE, AT(config_uploads, mode)},
-        {"max-size", KEY_SIZE, AT(config_uploads, max_size), .min = 1, .max = 1ull << 50},
-        {0},
-};
-static const struct schema uploads = {
-        "uploads", uploads_keys, sizeof(struct config_uploads), config_check_init_uploads, NULL};
-
-static const struct key auth_keys[] = {
-        {"path", KEY_PREFIX, AT(config_auth, path)},
-        {"realm", KEY_TEXT, AT(config_auth, realm)},
-        {"users", KEY_FILE, AT(config_auth, users_path), .required = true},
-        {0},
-};
-static const struct schema auth = {"an entry of auth", auth_keys, sizeof(struct config_auth),
-        config_check_init_auth, config_check_auth};
-
-static const struct key redirect_keys[] = {
-        {"from", KEY_PREFIX, AT(config_redirect, from), .required = true},
-        {"to", KEY_TEXT, AT(config_redirect, to), .required = true},
-        {"status", KEY_NUMBER, AT(config_redirect, status), .min = 301, .max = 308},
-        {0},
-};
-static const struct schema redirect = {"a redirect", redirect_keys, sizeof(struct config_redirect),
-        config_check_init_redirect, config_check_redirect};
-
-static const char *const doh_words[] = {
-        [CONFIG_DOH_OFF] = "off", [CONFIG_DOH_ON] = "on", [CONFIG_DOH_CLEAR] = "clear", NULL};
-
-static const struct key site_keys[] = {
-        {"root", KEY_DIRECTORY, AT(config_site, root), .required = true},
-        {"names", KEY_NAMES, AT(config_site, names)},
-        {"index", KEY_TEXT, AT(config_site, index)},
-        {"listing", KEY_FLAG, AT(config_site, listing)},
-        {"hidden", KEY_FLAG, AT(config_site, hidden)},
-        {"compress", KEY_FLAG, AT(config_site, compress)},
-        {"siblings", KEY_FLAG, AT(config_site, siblings)},
-        {"redirect-to-https", KEY_FLAG, AT(config_site, redirect_to_https)},
-        {"dns-over-https", KEY_WORD, AT(config_site, doh), .words = doh_words},
-        {"fields", KEY_FIELDS, AT(config_site, fields)},
-        {"uploads", KEY_MAPPING, AT(config_site, uploads), .of = &uploads},
-        {"auth", KEY_LIST, AT(config_site, auth), .max = CONFIG_RULES_MAX, .of = &auth},
-        {"redirect", KEY_LIST, AT(config_site, redirects), .max = CONFIG_RULES_MAX,
-                .of = &redirect},
-        {0},
-};
-static const struct schema site = {
-        "a site", site_keys, sizeof(struct config_site), config_check_init_site, config_check_site};
-
-static const struct key mail_limit_keys[] = {
-        {"message-size", KEY_SIZE, AT(config_mail_limits, message_size), .min = 64 << 10,
-                .max = 1ull << 40},
-        {"recipients", KEY_NUMBER, AT(config_mail_limits, recipients), .min = 1,
-                .max = WEIR_MAIL_RECIPIENTS_MAX},
-        {"messages", KEY_NUMBER, AT(config_mail_limits, messages), .min = 1, .max = 1000000},
-        {"connections", KEY_NUMBER, AT(config_mail_limits, connections), .min = 1, .max = 1000000},
-        {"mailbox-size", KEY_SIZE, AT(config_mail_limits, mailbox_size), .min = 1,
-                .max = 1ull << 50},
-        {"mailbox-messages", KEY_NUMBER, AT(config_mail_limits, mailbox_messages), .min = 1,
-                .max = WEIR_MAILDROP_MAX},
-        {0},
-};
-static const struct schema mail_limits = {
-        "limits of mail", mail_limit_keys, sizeof(struct config_mail_limits), NULL, NULL};
-
-static const char *const relay_tls_words[] = {
-        [WEIR_SMTP_CLIENT_TLS_OFF] = "off",
-        [WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC] = "opportunistic",
-        [WEIR_SMTP_CLIENT_TLS_REQUIRED] = "required",
-        [WEIR_SMTP_CLIENT_TLS_IMPLICIT] = "implicit",
-        NULL,
-};
-
-static const struct key relay_keys[] = {
-        {"host", KEY_TEXT, AT(config_relay, host), .required = true},
-        {"queue", KEY_PLACE, AT(config_relay, queue), .required = true},
-        {"port", KEY_NUMBER, AT(config_relay, port), .min = 1, .max = 65535},
-        {"tls", KEY_WORD, AT(config_relay, tls), .words = relay_tls_words},
-        {"ca", KEY_FILE, AT(config_relay, ca)},
-        {"user", KEY_TEXT, AT(config_relay, user)},
-        {"password-file", KEY_FILE, AT(config_relay, password_path)},
-        {"messages", KEY_NUMBER, AT(config_relay, messages), .min = 1, .max = 10000000},
-        {"connections", KEY_NUMBER, AT(config_relay, connections), .min = 1, .max = 100},
-        {"retry-first", KEY_DURATION, AT(config_relay, retry_first_ms), .min = 1000,
-                .max = TIME_MAX},
-        {"retry-most", KEY_DURATION, AT(config_relay, retry_most_ms), .min = 1000, .max = TIME_MAX},
-        {"warn-after", KEY_DURATION, AT(config_relay, warn_ms), .min = 1000,
-                .max = 30ull * TIME_MAX},
-        {"give-up-after", KEY_DURATION, AT(config_relay, life_ms), .min = 1000,
-                .max = 30ull * TIME_MAX},
-        {0},
-};
-static const struct schema relay = {"a relay", relay_keys, sizeof(struct config_relay),
-        config_check_init_relay, config_check_relay};
-
-static const struct key mail_keys[] = {
-        {"directory", KEY_PLACE, AT(config_mail, directory), .required = true},
-        {"users", KEY_FILE, AT(config_mail, users_path), .required = true},
-        {"domains", KEY_NAMES, AT(config_mail, domains)},
-        {"aliases", KEY_FILE, AT(config_mail, aliases_path)},
-        {"hostname", KEY_TEXT, AT(config_mail, hostname)},
-        {"postmaster", KEY_TEXT, AT(config_mail, postmaster)},
-        {"separator", KEY_TEXT, AT(config_mail, separator)},
-        {"networks", KEY_NETWORKS, AT(config_mail, networks)},
-        {"greeting-delay", KEY_DURATION, AT(config_mail, greeting_delay_ms), .max = 60 * 1000},
-        {"normalise", KEY_FLAG, AT(config_mail, normalise)},
-        {"strict-addresses", KEY_FLAG, AT(config_mail, strict_addresses)},
-        {"relay", KEY_MAPPING, AT(config_mail, relay), .of = &relay},
-        {"limits", KEY_MAPPING, AT(config_mail, limits), .of = &mail_limits},
-        {0},
-};
-static const struct schema mail = {
-        "mail", mail_keys, sizeof(struct config_mail), NULL, config_check_mail};
-
-static const char *const ftp_uploads[] = {
-        [WEIR_FTP_KEEP_PART] = "keep-part", [WEIR_FTP_WHOLE] = "whole", NULL};
-static const char *const ftp_tls[] = {
-        [CONFIG_FTP_TLS_OFFERED] = "offered", [CONFIG_FTP_TLS_REQUIRED] = "required", NULL};
-static const char *const ftp_reuse[] = {
-        [WEIR_FTP_REUSE_PREFER] = "prefer",
-        [WEIR_FTP_REUSE_REQUIRE] = "require",
-        [WEIR_FTP_REUSE_OFF] = "off",
-        NULL,
-};
-
-static const struct key ftp_keys[] = {
-        {"root", KEY_DIRECTORY, AT(config_ftp, root)},
-        {"users", KEY_FILE, AT(config_ftp, users_path)},
-        {"anonymous", KEY_FLAG, AT(config_ftp, anonymous)},
-        {"anonymous-home", KEY_TEXT, AT(config_ftp, anonymous_home)},
-        {"anonymous-writes", KEY_FLAG, AT(config_ftp, anonymous_writes)},
-        {"anonymous-overwrites", KEY_FLAG, AT(config_ftp, anonymous_overwrites)},
-        {"writable", KEY_FLAG, AT(config_ftp, writable)},
-        {"hidden", KEY_FLAG, AT(config_ftp, hidden)},
-        {"mode", KEY_MODE, AT(config_ftp, mode)},
-        {"uploads", KEY_WORD, AT(config_ftp, uploads), .words = ftp_uploads},
-        {"max-size", KEY_SIZE, AT(config_ftp, max_size), .min = 1, .max = 1ull << 50},
-        {"rate", KEY_SIZE, AT(config_ftp, rate), .min = 1024, .max = 1ull << 40},
-        {"passive-ports", KEY_PORTS, AT(config_ftp, passive)},
-        {"announce", KEY_HOST, AT(config_ftp, announce)},
-        {"tls", KEY_WORD, AT(config_ftp, tls), .words = ftp_tls},
-        {"reuse", KEY_WORD, AT(config_ftp, reuse), .words = ftp_reuse},
-        {"sessions", KEY_NUMBER, AT(config_ftp, sessions), .min = 1, .max = 1000000},
-        {"sessions-per-address", KEY_NUMBER, AT(config_ftp, sessions_per_address), .min = 1,
-                .max = 1000000},
-        {"failures", KEY_NUMBER, AT(config_ftp, failures), .min = 1, .max = 1000},
-        {"welcome", KEY_TEXT, AT(config_ftp, welcome)},
-        {"hosts", KEY_NAMES, AT(config_ftp, hosts)},
-        {0},
-};
-static const struct schema ftp = {
-        "ftp", ftp_keys, sizeof(struct config_ftp), config_check_init_ftp, config_check_ftp};
-
-static const struct key limit_keys[] = {
-        {"idle", KEY_DURATION, AT(config_limits, idle_ms), .min = TIME_MIN, .max = TIME_MAX},
-        {"request", KEY_DURATION, AT(config_limits, request_ms), .min = TIME_MIN, .max = TIME_MAX},
-        {"progress", KEY_DURATION, AT(config_limits, progress_ms), .min = TIME_MIN,
-                .max = TIME_MAX},
-        {"drain", KEY_DURATION, AT(config_limits, drain_ms), .min = TIME_MIN, .max = TIME_MAX},
-        {"connections", KEY_NUMBER, AT(config_limits, connections), .min = 1, .max = 10000000},
-        {"connections-per-address", KEY_NUMBER, AT(config_limits, address_connections), .min = 1,
-                .max = 10000000},
-        {"replies", KEY_NUMBER, AT(config_limits, replies), .min = 1, .max = 65536},
-        {"compressed-cache", KEY_SIZE, AT(config_limits, compressed_cache), .max = 1ull << 40},
-        {0},
-};
-static const struct schema limits = {
-        "limits", limit_keys, sizeof(struct config_limits), NULL, NULL};
-
-static const struct key guard_keys[] = {
-        {"enabled", KEY_FLAG, AT(config_guard, enabled)},
-        {"threshold", KEY_NUMBER, AT(config_guard, threshold), .max = WEIR_GUARD_THRESHOLD_MAX},
-        {"first-delay", KEY_DURATION, AT(config_guard, first_ms), .min = 1, .max = TIME_MAX},
-        {"most-delay", KEY_DURATION, AT(config_guard, most_ms), .min = 1, .max = TIME_MAX},
-        {"forget-after", KEY_DURATION, AT(config_guard, decay_ms), .min = 1000, .max = TIME_MAX},
-        {"exempt", KEY_NETWORKS, AT(config_guard, exempt)},
-        {0},
-};
-static const struct schema guard = {"guard", guard_keys, sizeof(struct config_guard), NULL, NULL};
-
-static const struct key top_keys[] = {
-        {"sites", KEY_LIST, AT(config, sites), .max = CONFIG_SITES_MAX, .of = &site},
-        {"listen", KEY_LIST, AT(config, listeners), .max = CONFIG_LISTENERS_MAX, .of = &listener},
-        {"tls", KEY_MAPPING, AT(config, tls), .of = &tls},
-        {"workers", KEY_WORKERS, AT(config, workers), .min = 1, .max = CONFIG_WORKERS_MAX},
-        {"user", KEY_USER, AT(config, user)},
-        {"admin", KEY_SOCKET, AT(config, admin)},
-        {"access-log", KEY_LOG, AT(config, logs[LOG_ACCESS])},
-        {"mail", KEY_MAPPING, AT(config, mail), .of = &mail},
-        {"mail-log", KEY_LOG, AT(config, logs[LOG_MAIL])},
-        {"ftp", KEY_MAPPING, AT(config, ftp), .of = &ftp},
-        {"ftp-log", KEY_LOG, AT(config, logs[LOG_FTP])},
-        {"dns", KEY_MAPPING, AT(config, dns), .of = &config_dns_schema},
-        {"dns-log", KEY_LOG, AT(config, logs[LOG_DNS])},
-        {"guard", KEY_MAPPING, AT(config, guard), .of = &guard},
-        {"limits", KEY_MAPPING, AT(config, limits), .of = &limits},
-        {0},
-};
-static const struct schema top = {
-        "the configuration", top_keys, sizeof(struct config), NULL, config_check_all};
-
-/* -- the file ---------------------------------------------------------------------------------- */
-
-static int config_file_read_all(int fd, unsigned char *data, size_t room, size_t *ret_size)
+static int config_file_read_fd(int fd, unsigned char *data, size_t room, size_t *ret_size)
 {
 	size_t used = 0;
 	for (;;) {
@@ -293,13 +38,17 @@ static int config_file_read_all(int fd, unsigned char *data, size_t room, size_t
 	return used == room ? -EFBIG : 0;
 }
 
-static int config_file_read_file(const char *path, unsigned char **ret, size_t *ret_size)
+/* Reads a whole file; the caller frees the bytes. */
+static int config_file_read_all(
+        const char *path, struct stat *ret_status, unsigned char **ret, size_t *ret_size)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return -errno;
 	unsigned char *data = malloc(CONFIG_FILE_MAX + 1);
-	int error = data ? config_file_read_all(fd, data, CONFIG_FILE_MAX + 1, ret_size) : -ENOMEM;
+	int error = data ? config_file_read_fd(fd, data, CONFIG_FILE_MAX + 1, ret_size) : -ENOMEM;
+	if (error == 0 && fstat(fd, ret_status) < 0)
+		error = -errno;
 	close(fd);
 	if (error < 0)
 		free(data);
@@ -308,53 +57,274 @@ static int config_file_read_file(const char *path, unsigned char **ret, size_t *
 	return error;
 }
 
-static void config_file_parse(const unsigned char *data, size_t size, struct config *config,
-        struct problems *problems, const char *directory, const struct config *previous)
+/* -- all files --------------------------------------------------------------------------------- */
+
+/* A configuration while its files are being read. */
+struct loading {
+	struct problems *problems;
+	struct memory *memory; /* of nodes and sources */
+	unsigned count;        /* of files */
+	struct {
+		dev_t device;
+		ino_t inode;
+	} files[CONFIG_INCLUDE_FILES_MAX];
+};
+
+static struct node *config_file_load(
+        struct loading *loading, const char *path, const struct node *from, unsigned depth);
+
+/* Reports what is wrong with a file, at the node that includes it if one does. */
+static void config_file_report(
+        struct loading *loading, const char *path, const struct node *from, const char *text)
 {
-	yaml_document_t document;
-	if (!document_load(problems, data, size, &document))
-		return;
-	struct reader reader = {&document, config, problems, directory, previous};
-	schema_read(&reader, yaml_document_get_root_node(&document), &top, config);
-	yaml_document_delete(&document);
+	if (from)
+		problems_add(loading->problems, node_location(from), "%s: %s", path, text);
+	else
+		problems_add(loading->problems, (struct location){0}, "%s", text);
 }
 
-/* The absolute directory the file is in; to be freed. NULL with errno. */
-static char *config_file_directory_of(const char *path)
+/* Returns the part of a path before its last slash; NULL without memory. */
+static char *config_file_directory(struct memory *memory, const char *path)
 {
-	char *name = strdup(path);
-	if (!name)
+	const char *slash = strrchr(path, '/');
+	if (!slash)
+		return memory_copy(memory, ".", 1);
+	return memory_copy(memory, path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* Returns NULL and an error. */
+static struct source *config_file_source(struct loading *loading, const char *path, int *ret_error)
+{
+	struct source *source = memory_alloc(loading->memory, sizeof *source);
+	char *directory = config_file_directory(loading->memory, path);
+	char *absolute = directory ? realpath(directory, NULL) : NULL;
+	*ret_error = !source || !directory ? -ENOMEM : !absolute ? -errno : 0;
+	if (*ret_error == 0) {
+		source->path = memory_copy(loading->memory, path, strlen(path));
+		source->directory = memory_copy(loading->memory, absolute, strlen(absolute));
+		source->order = loading->count;
+		if (!source->path || !source->directory)
+			*ret_error = -ENOMEM;
+	}
+	free(absolute);
+	return *ret_error < 0 ? NULL : source;
+}
+
+/* Remembers a file. Returns false if it was read before. */
+static bool config_file_is_new(struct loading *loading, const struct stat *status)
+{
+	for (unsigned i = 0; i < loading->count; i++)
+		if (loading->files[i].device == status->st_dev &&
+		        loading->files[i].inode == status->st_ino)
+			return false;
+	loading->files[loading->count].device = status->st_dev;
+	loading->files[loading->count].inode = status->st_ino;
+	loading->count++;
+	return true;
+}
+
+static void config_file_include_path(struct loading *loading, struct node *root,
+        const struct node *from, const char *path, unsigned depth)
+{
+	if (loading->count == CONFIG_INCLUDE_FILES_MAX) {
+		config_file_report(loading, path, from, "too many files are included");
+		return;
+	}
+	struct node *other = config_file_load(loading, path, from, depth);
+	if (other && other->type != NODE_MAPPING)
+		problems_add(loading->problems, node_location(other),
+		        "an included file must have lines of 'key: value'");
+	else if (other && !node_merge(loading->memory, root, other))
+		config_file_report(loading, path, from, "out of memory");
+}
+
+/* A pattern may match nothing; a name without a star must exist. */
+static void config_file_include_pattern(
+        struct loading *loading, struct node *root, const struct node *value, unsigned depth)
+{
+	char *directory = config_file_directory(loading->memory, value->source->path);
+	size_t size = (directory ? strlen(directory) : 0) + value->count + 2;
+	char *pattern = memory_alloc(loading->memory, size);
+	glob_t found;
+	if (!directory || !pattern) {
+		config_file_report(loading, value->text, value, "out of memory");
+		return;
+	}
+	if (value->text[0] == '/' || strcmp(directory, ".") == 0)
+		snprintf(pattern, size, "%s", value->text);
+	else
+		snprintf(pattern, size, "%s/%s", strcmp(directory, "/") == 0 ? "" : directory,
+		        value->text);
+	errno = 0;
+	int error = glob(pattern, GLOB_ERR, NULL, &found);
+	if (error == GLOB_ABORTED && errno == ENOENT)
+		error = GLOB_NOMATCH;
+	if (error == GLOB_NOSPACE)
+		config_file_report(loading, pattern, value, "out of memory");
+	else if (error == GLOB_ABORTED)
+		config_file_report(loading, pattern, value, weir_error_text(-errno));
+	else if (error == GLOB_NOMATCH && !strpbrk(pattern, "*?["))
+		config_file_report(loading, pattern, value, weir_error_text(-ENOENT));
+	for (size_t i = 0; error == 0 && i < found.gl_pathc; i++)
+		config_file_include_path(loading, root, value, found.gl_pathv[i], depth);
+	if (error == 0)
+		globfree(&found);
+}
+
+static void config_file_include_value(
+        struct loading *loading, struct node *root, struct node *value, unsigned depth)
+{
+	if (value->type != NODE_SCALAR || node_is_empty(value))
+		problems_add(loading->problems, node_location(value),
+		        "'include' must be a pattern such as conf.d/*.yaml, or a list of these");
+	else if (!value->broken)
+		config_file_include_pattern(loading, root, value, depth);
+}
+
+/* The own keys come first: files are merged in the order in which they are included. */
+static void config_file_include(struct loading *loading, struct node *root, unsigned depth)
+{
+	struct node *value = node_find(root, "include");
+	if (!value)
+		return;
+	if (depth == CONFIG_INCLUDE_DEPTH_MAX) {
+		problems_add(loading->problems, node_location(value),
+		        "files include each other deeper than %d", CONFIG_INCLUDE_DEPTH_MAX);
+		return;
+	}
+	if (value->type != NODE_LIST) {
+		config_file_include_value(loading, root, value, depth);
+		return;
+	}
+	for (size_t i = 0; i < value->count; i++)
+		config_file_include_value(loading, root, value->items[i], depth);
+}
+
+/* Removes the key `include` of an included file, which is not merged. */
+static void config_file_drop_include(struct node *root)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < root->count && root->type == NODE_MAPPING; i++) {
+		const struct node *key = root->pairs[i].key;
+		if (key->type != NODE_SCALAR || strcmp(key->text, "include") != 0)
+			root->pairs[kept++] = root->pairs[i];
+	}
+	if (root->type == NODE_MAPPING)
+		root->count = kept;
+}
+
+/* `from` is the node that includes the file, or NULL. Returns NULL if there is nothing to read. */
+static struct node *config_file_load(
+        struct loading *loading, const char *path, const struct node *from, unsigned depth)
+{
+	unsigned char *data = NULL;
+	size_t size = 0;
+	struct stat status = {0};
+	struct node *root = NULL;
+	int error;
+	struct source *source = config_file_source(loading, path, &error);
+	if (error == 0)
+		error = config_file_read_all(path, &status, &data, &size);
+	if (error < 0) {
+		config_file_report(loading, path, from, weir_error_text(error));
 		return NULL;
-	char *slash = strrchr(name, '/');
-	if (slash)
-		slash[slash == name] = 0;
-	char *absolute = realpath(slash ? name : ".", NULL);
-	int error = errno;
-	free(name);
-	errno = error;
-	return absolute;
+	}
+	bool good = config_file_is_new(loading, &status);
+	if (!good)
+		config_file_report(loading, path, from, "the file is included a second time");
+	good = good && document_load(loading->problems, loading->memory, source, data, size, &root);
+	free(data);
+	if (good && !root && !from)
+		config_file_report(loading, path, from, "the file has no keys; it needs 'sites'");
+	if (!good || !root)
+		return NULL;
+	config_file_include(loading, root, depth + 1);
+	if (from)
+		config_file_drop_include(root);
+	return root;
+}
+
+/* -- the configuration ------------------------------------------------------------------------- */
+
+struct config *config_file_default(void)
+{
+	struct config *config = config_create();
+	if (!config)
+		return NULL;
+	struct problems problems = {.file = ""};
+	struct reader reader = {.memory = &config->memory, .problems = &problems, .directory = "/"};
+	config_on_release(config, config_dns_release);
+	bool good = section_init(&reader, &table_top, config);
+	problems_free(&problems);
+	if (good)
+		return config;
+	config_release(config);
+	return NULL;
+}
+
+static void config_file_parse(struct config *config, struct problems *problems,
+        const struct config *previous, struct loading *loading)
+{
+	struct node *root = config_file_load(loading, problems->file, NULL, 0);
+	struct reader reader = {
+	        .memory = &config->memory,
+	        .problems = problems,
+	        .config = config,
+	        .previous = previous,
+	};
+	if (root)
+		section_read(&reader, root, &table_top, config);
 }
 
 struct config *config_file_read(struct problems *problems, const struct config *previous)
 {
-	unsigned char *data = NULL;
-	size_t size = 0;
-	char *directory = config_file_directory_of(problems->file);
-	int error = directory ? config_file_read_file(problems->file, &data, &size) : -errno;
-	if (error < 0) {
-		problems_add(problems, (struct file_position){0}, "%s", weir_error_text(error));
-		free(directory);
-		return NULL;
+	struct memory memory = {0};
+	struct loading *loading = memory_alloc(&memory, sizeof *loading);
+	struct config *config = loading ? config_file_default() : NULL;
+	if (config) {
+		*loading = (struct loading){.problems = problems, .memory = &memory};
+		config_file_parse(config, problems, previous, loading);
+	} else {
+		problems_add(problems, (struct location){0}, "out of memory");
 	}
-	struct config *config = config_create();
-	if (config)
-		config_file_parse(data, size, config, problems, directory, previous);
-	else
-		problems_add(problems, (struct file_position){0}, "out of memory");
-	free(data);
-	free(directory);
+	memory_free(&memory);
 	if (problems->count == 0)
 		return config;
 	config_release(config);
 	return NULL;
+}
+
+int config_file_set_root(struct config *config, const char *root)
+{
+	struct config_site *site = config_alloc(config, sizeof *site);
+	const char *copy = config_copy(config, root, strlen(root));
+	struct problems problems = {.file = ""};
+	struct reader reader = {.memory = &config->memory, .problems = &problems, .directory = "/"};
+	bool good = site && copy && section_init(&reader, &table_site, site);
+	problems_free(&problems);
+	if (!good)
+		return -ENOMEM;
+	config_release_users(config);
+	site->root = copy;
+	config->sites.items = site;
+	config->sites.count = 1;
+	return 0;
+}
+
+int config_file_path(struct config *config, const char *path, const char **ret)
+{
+	char directory[PATH_MAX];
+	*ret = path;
+	if (path[0] == '/')
+		return 0;
+	if (!getcwd(directory, sizeof directory)) {
+		int error = -errno;
+		say("cannot find the directory of %s: %s", path, weir_error_text(error));
+		return error;
+	}
+	*ret = config_path(config, directory, path);
+	if (*ret)
+		return 0;
+	say("out of memory");
+	return -ENOMEM;
 }

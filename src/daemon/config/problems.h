@@ -1,5 +1,6 @@
 /*
- * What is wrong with a file: all of it, each with its place, told in the order of the file.
+ * Everything that is wrong with a configuration: each problem with its location, printed in the
+ * order of the files.
  *
  *   weir.yaml:12:5: there is no key 'rooot' in a site; did you mean 'root'?
  */
@@ -9,19 +10,21 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* More than these are counted only. */
+/* Further problems are counted only. */
 enum {
 	PROBLEMS_MAX = 200
 };
 
-/* Counted from 1; all zero is the file as a whole. */
-struct file_position {
+/* Lines and columns count from 1; all zero is the configuration as a whole. */
+struct location {
+	const char *file; /* NULL: the file of `struct problems` */
+	unsigned order;   /* of the file among those that were read */
 	size_t line;
 	size_t column;
 };
 
 struct problem {
-	struct file_position place;
+	struct location location; /* its file is a copy */
 	size_t order;
 	char *text;
 };
@@ -30,14 +33,14 @@ struct problem {
 struct problems {
 	const char *file;
 	struct problem *items;
-	size_t kept;
+	size_t stored;
 	size_t count;
 };
 
-void problems_add(struct problems *problems, struct file_position place, const char *format, ...)
+void problems_add(struct problems *problems, struct location location, const char *format, ...)
         __attribute__((format(printf, 3, 4)));
 
-/* One a line, sorted. */
+/* Prints one problem a line, sorted by location. */
 void problems_print(struct problems *problems, FILE *to);
 
 void problems_free(struct problems *problems);

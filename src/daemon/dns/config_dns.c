@@ -1,6 +1,6 @@
 /*
- * DNS's part of the configuration: keys, secrets, and how servers take a change. The zones are read
- * in config_zones.c. Secrets are erased before their memory is given back.
+ * The keys and secrets of DNS, and the comparison of its configurations. Secrets are erased before their
+ * memory is freed.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -9,67 +9,16 @@
 
 #include <weir/base64.h>
 #include <weir/error.h>
-#include <weir/peers.h>
 
 #include "config_dns.h"
-#include "config_zones.h"
 
 enum {
 	SECRET_TEXT_MAX = 256, /* of a line with a secret */
-	PORT = 53,
 };
-
-/*
- * A resolver for a whole network asks for the same name a few times a second at most, since it
- * remembers; 200 leave room for many behind one address, and let nobody be sent more than some
- * hundred KB/s in our name. What comes from this machine cannot be forged elsewhere.
- */
-enum {
-	REPLIES = 200
-};
-
-void config_dns_default(struct config_dns *dns)
-{
-	static struct weir_network loopback[2];
-	weir_network_parse(WEIR_SPAN("127.0.0.0/8"), &loopback[0]);
-	weir_network_parse(WEIR_SPAN("::1"), &loopback[1]);
-	*dns = (struct config_dns){
-	        .rate_limit = {.replies = REPLIES, .exempt = {loopback, 2}},
-	        .cache = {.size = WEIR_DNS_CACHE_BYTES, .stale_ms = WEIR_DNS_STALE_S * 1000ull},
-	};
-}
-
-void config_dns_release(struct config_dns *dns)
-{
-	config_zones_release(dns);
-	weir_dns_keys_release(dns->keyring);
-	weir_peers_release(dns->peers);
-	for (size_t i = 0; i < dns->keys.count; i++) {
-		struct config_dns_key *key = &dns->keys.items[i];
-		explicit_bzero(key->key.secret, sizeof key->key.secret);
-		if (key->secret)
-			explicit_bzero((void *)(uintptr_t)key->secret, strlen(key->secret));
-	}
-	explicit_bzero(dns->secrets, sizeof dns->secrets);
-}
-
-bool config_dns_parse_peer(const char *text, struct weir_address *ret)
-{
-	char with_port[WEIR_ADDRESS_TEXT_MAX + 16];
-	const char *colon = strchr(text, ':');
-	bool v6 = colon && strchr(colon + 1, ':') && *text != '[';
-	if (!*text || (*text == ':' && !v6))
-		return false;
-	if (weir_address_parse(weir_span_of(text), ret) == 0)
-		return weir_address_port(ret) != 0;
-	int size = snprintf(with_port, sizeof with_port, v6 ? "[%s]:%d" : "%s:%d", text, PORT);
-	return (size_t)size < sizeof with_port &&
-	       weir_address_parse(weir_span(with_port, (size_t)size), ret) == 0;
-}
 
 /* -- keys -------------------------------------------------------------------------------------- */
 
-/* The first line of a file. 0 or a negative errno. */
+/* Reads the first line of a file. Returns 0 or a negative errno. */
 static int config_dns_read_line(const char *path, char text[SECRET_TEXT_MAX])
 {
 	FILE *file = fopen(path, "re");
@@ -117,7 +66,7 @@ const struct config_dns_key *config_dns_key(
 	return NULL;
 }
 
-static int config_dns_make_keyring(struct config_dns *dns, config_dns_report *report, void *context)
+int config_dns_load_keys(struct config_dns *dns, config_dns_report *report, void *context)
 {
 	struct weir_dns_tsig_key keys[WEIR_DNS_KEYS_MAX];
 	int first_error = 0;
@@ -152,7 +101,7 @@ static bool config_dns_parse_secret(const char *text, uint8_t ret[WEIR_DNS_COOKI
 	return text[2 * WEIR_DNS_COOKIE_SECRET_SIZE] == 0;
 }
 
-/* A secret a line: what makes cookies, then what is good still. */
+/* Reads a secret from each line: the one that makes cookies, then one that is still valid. */
 static int config_dns_read_secrets(
         struct config_dns *dns, FILE *file, config_dns_report *report, void *context)
 {
@@ -182,7 +131,7 @@ static int config_dns_read_secrets(
 	return mistake ? -EINVAL : 0;
 }
 
-static int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *previous,
+int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *previous,
         config_dns_report *report, void *context)
 {
 	if (dns->secrets_path) {
@@ -195,7 +144,7 @@ static int config_dns_load_secrets(struct config_dns *dns, const struct config_d
 		return error;
 	}
 	dns->secret_count = 1;
-	/* Cookies outlive a reload. */
+	/* Cookies stay valid over a reload. */
 	if (previous && previous->secret_count && !previous->secrets_path)
 		memcpy(dns->secrets[0], previous->secrets[0], sizeof dns->secrets[0]);
 	else if (getrandom(dns->secrets[0], sizeof dns->secrets[0], 0) != sizeof dns->secrets[0]) {
@@ -205,18 +154,7 @@ static int config_dns_load_secrets(struct config_dns *dns, const struct config_d
 	return 0;
 }
 
-/* -- all of it --------------------------------------------------------------------------------- */
-
-int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
-        void *context)
-{
-	struct config_dns *dns = &config->dns;
-	const struct config_dns *old = previous ? &previous->dns : NULL;
-	int keys = config_dns_make_keyring(dns, report, context);
-	int secrets = config_dns_load_secrets(dns, old, report, context);
-	int zones = config_zones_load(dns, old, report, context);
-	return keys ? keys : secrets ? secrets : zones;
-}
+/* -- what it lacks ----------------------------------------------------------------------------- */
 
 const char *config_dns_lack(const struct config *config)
 {

@@ -1,51 +1,41 @@
 /*
- * What DNS needs beside its values: the zones, the keys of TSIG, the secrets of cookies.
- *
- * A reload reads the zones anew whose files have changed. One that has mistakes stays as it was
- * before, and all others are renewed; where there was none before, the configuration is refused.
+ * Loads the keys of TSIG and the secrets of cookies, and compares configurations of DNS. Zones are
+ * loaded by config_zones.h.
  */
 #ifndef DAEMON_CONFIG_DNS_H
 #define DAEMON_CONFIG_DNS_H
 
 #include "config.h"
 
-/* What DNS is before the file and the command line say anything about it. */
-void config_dns_default(struct config_dns *dns);
-
-/* Gives up what it holds. */
-void config_dns_release(struct config_dns *dns);
-
 /*
- * What is wrong: `item` is the struct config_zone or config_dns_key that it is about, or NULL; `path`
- * the file that it stands in, or "" if in none; `line` may be 0.
+ * Reports a mistake. `item` is the struct config_zone or config_dns_key that has it, or NULL; `path`
+ * is the file that contains it, or "" for none; `line` may be 0.
  */
 typedef void config_dns_report(
         void *context, const void *item, const char *path, unsigned line, const char *text);
 
 /*
- * Makes keyring and secrets, and reads the zones; blocks. `previous` is what is served until now, or NULL. 0 or a
- * negative errno. Can be called again when zones have changed.
+ * The first creates the keyring, unless there is one already. The second reads the secrets of cookies,
+ * or copies those of `previous`, which may be NULL. Both block, and return 0 or a negative errno.
  */
-int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
-        void *context);
+int config_dns_load_keys(struct config_dns *dns, config_dns_report *report, void *context);
+int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *previous,
+        config_dns_report *report, void *context);
 
-/* Why DNS cannot be served, and what to do; NULL: it can. */
+/* Returns why DNS cannot be served, and what to do; NULL if it can. */
 const char *config_dns_lack(const struct config *config);
 
-/* Whether servers that serve the one can go on to serve the other. */
+/* Whether the servers of one configuration can go on with the other. */
 bool config_dns_same(const struct config_dns *a, const struct config_dns *b);
 
-/* The same for the caches of what was looked up. */
+/* Whether the caches of one configuration can go on with the other. */
 bool config_dns_same_cache(const struct config_dns *a, const struct config_dns *b);
 
-/* What a responder is made with; it holds the keyring itself. */
+/* The options of a responder, which holds the keyring itself. */
 struct weir_dns_responder_options config_dns_responder(const struct config_dns *dns);
 
-/* The key of this name, or NULL. */
+/* Returns the key of this name, or NULL. */
 const struct config_dns_key *config_dns_key(
         const struct config_dns *dns, const struct weir_dns_name *name);
-
-/* An address of a server: the port may be missing, and IPv6 be without brackets then. */
-bool config_dns_parse_peer(const char *text, struct weir_address *ret);
 
 #endif

@@ -1,22 +1,24 @@
 /*
- * Reading zones. Invariant: all zones of ours are read, or it has failed; one that was served before
- * is there, if not anew then as it was.
+ * Loads zones. Invariant: either all zones without primaries are loaded, or loading has failed; a zone
+ * that was served before is never lost.
  *
- * A file is taken for the same as before by what stat says about it, but not if it changed so
- * recently that another change could have had the same time; nor a zone of several files.
+ * A zone is not loaded again if stat(2) shows no change of its file. It is loaded anyway if the file
+ * changed so recently that a further change could have the same time, or if the zone has several files.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <weir/error.h>
+#include <weir/peers.h>
 
 #include "config_zones.h"
 #include "say.h"
 
-/* Coarser than any file system's clock. */
+/* The clocks of all file systems are finer. */
 #define RECENT_NS 2000000000
 
 void config_zones_release(struct config_dns *dns)
@@ -106,7 +108,7 @@ static bool config_zones_is_unchanged(
 
 struct telling {
 	const struct config_zone *zone;
-	config_dns_report *report; /* NULL: it is said */
+	config_dns_report *report; /* NULL: print the mistake */
 	void *context;
 };
 
@@ -121,7 +123,7 @@ static void config_zones_tell(void *context, const char *path, unsigned line, co
 		say("%s: %s", path, text);
 }
 
-/* Others take a new version for such by its serial number alone. */
+/* Other servers recognise a new version by its serial number alone. */
 static void config_zones_warn_of_serial(
         const struct config_zone *zone, const struct config_zone *before)
 {
@@ -138,7 +140,7 @@ static void config_zones_warn_of_serial(
 		        zone->path, now.serial);
 }
 
-/* `before` is the same zone of the configuration before, or NULL. */
+/* `before` is the same zone of the previous configuration, or NULL. */
 static int config_zones_load_file(struct config_zone *zone, const struct config_zone *before,
         config_dns_report *report, void *context)
 {
@@ -151,7 +153,7 @@ static int config_zones_load_file(struct config_zone *zone, const struct config_
 	}
 	int error = weir_dns_zone_load(
 	        zone->path, &zone->name, config_zones_tell, &telling, &zone->zone);
-	/* Without memory for what has changed, secondaries are sent all of it. */
+	/* Without memory for the history, secondaries are sent the whole zone. */
 	if (error == 0 && before) {
 		config_zones_warn_of_serial(zone, before);
 		weir_dns_zone_follow(zone->zone, before->zone);
@@ -159,7 +161,7 @@ static int config_zones_load_file(struct config_zone *zone, const struct config_
 	if (error == 0 || !before)
 		return error;
 	weir_dns_name_format(&zone->name, name);
-	say("the zone %s is not renewed: it is served as it was before", name);
+	say("the zone %s keeps its previous version", name);
 	zone->zone = weir_dns_zone_hold(before->zone);
 	zone->stamp = (struct config_stamp){0};
 	return 0;
@@ -224,7 +226,7 @@ static int config_zones_check_keys(const struct config_dns *dns, const struct co
 	return error;
 }
 
-int config_zones_load(struct config_dns *dns, const struct config_dns *previous,
+static int load_all(struct config_dns *dns, const struct config_dns *previous,
         config_dns_report *report, void *context)
 {
 	int first_error = config_zones_sort(dns, report, context);
@@ -232,7 +234,7 @@ int config_zones_load(struct config_dns *dns, const struct config_dns *previous,
 		report(context, NULL, "", 0, weir_error_text(first_error));
 		return first_error;
 	}
-	/* All of them, so that all that is wrong is told. */
+	/* All zones are loaded, so that all mistakes are reported. */
 	for (size_t i = 0; i < dns->zones.count; i++) {
 		struct config_zone *zone = &dns->zones.items[i];
 		const struct config_zone *before =
@@ -246,4 +248,30 @@ int config_zones_load(struct config_dns *dns, const struct config_dns *previous,
 		first_error = first_error ? first_error : error;
 	}
 	return first_error;
+}
+
+int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
+        void *context)
+{
+	struct config_dns *dns = &config->dns;
+	const struct config_dns *old = previous ? &previous->dns : NULL;
+	int keys = config_dns_load_keys(dns, report, context);
+	int secrets = config_dns_load_secrets(dns, old, report, context);
+	int zones = load_all(dns, old, report, context);
+	return keys ? keys : secrets ? secrets : zones;
+}
+
+void config_dns_release(struct config *config)
+{
+	struct config_dns *dns = &config->dns;
+	config_zones_release(dns);
+	weir_dns_keys_release(dns->keyring);
+	weir_peers_release(dns->peers);
+	for (size_t i = 0; i < dns->keys.count; i++) {
+		struct config_dns_key *key = &dns->keys.items[i];
+		explicit_bzero(key->key.secret, sizeof key->key.secret);
+		if (key->secret)
+			explicit_bzero((void *)(uintptr_t)key->secret, strlen(key->secret));
+	}
+	explicit_bzero(dns->secrets, sizeof dns->secrets);
 }

@@ -1,6 +1,7 @@
 /*
- * Invariant: `zones` is made of the zones of `config` and of what the secondaries have, and never
- * NULL; `told` is what was last told of. The lock is for who takes the set on another thread.
+ * Invariant: `zones` consists of the zones of `config` and of those that the secondaries have, and is
+ * never NULL; `notified` is the set of the last notifications. The lock is for other threads that take
+ * the set.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -27,9 +28,9 @@ struct dns_host {
 	void *context;
 	struct weir_dns_notifier *notifier;
 	struct weir_dns_secondaries *secondaries;
-	struct config *config; /* held; NULL at first */
+	struct config *config; /* a reference; NULL at first */
 	struct weir_log *log;  /* or NULL */
-	struct weir_dns_zones *told;
+	struct weir_dns_zones *notified;
 	struct weir_dns_zones *zones;
 	struct weir_dns_cache *cache; /* NULL: nothing was looked up yet */
 	pthread_mutex_t lock;         /* of `zones` and `cache` */
@@ -75,7 +76,7 @@ static void dns_host_set_zones(struct dns_host *host, struct weir_dns_zones *zon
 	weir_dns_zones_release(old);
 }
 
-/* The version that there is of a zone. */
+/* Returns the version of a zone that is served. */
 static struct weir_dns_zone *dns_host_zone_of(void *context, const struct config_zone *zone)
 {
 	const struct dns_host *host = context;
@@ -94,11 +95,11 @@ static int dns_host_make_zones(struct dns_host *host, const struct config *confi
 	return error;
 }
 
-void dns_host_tell(struct dns_host *host)
+void dns_host_notify(struct dns_host *host)
 {
-	weir_dns_notifier_notify(host->notifier, host->told, host->zones);
-	weir_dns_zones_release(host->told);
-	host->told = weir_dns_zones_hold(host->zones);
+	weir_dns_notifier_notify(host->notifier, host->notified, host->zones);
+	weir_dns_zones_release(host->notified);
+	host->notified = weir_dns_zones_hold(host->zones);
 }
 
 static void dns_host_on_changed(void *context)
@@ -107,7 +108,7 @@ static void dns_host_on_changed(void *context)
 	if (!host->config || dns_host_make_zones(host, host->config) < 0)
 		return;
 	host->renew(host->context);
-	dns_host_tell(host);
+	dns_host_notify(host);
 }
 
 /* -- secondaries ------------------------------------------------------------------------------- */
@@ -138,7 +139,7 @@ static int dns_host_set_secondaries(struct dns_host *host, const struct config *
 	int error = count && dns->directory ? resources_make_directory(config, dns->directory) : 0;
 	if (error < 0)
 		say("cannot keep zones in %s: %s", dns->directory, weir_error_text(error));
-	/* The files that are read here belong to the user, who could have put links in their place. */
+	/* The files belong to the user, who could have replaced them by links. */
 	else if ((error = resources_lend(config->user)) == 0) {
 		error = weir_dns_secondaries_set(host->secondaries, options, count, wait);
 		resources_return();
@@ -164,7 +165,7 @@ static bool dns_host_same_log(const struct config *a, const struct config *b)
 	return one == other || (one && other && strcmp(one, other) == 0);
 }
 
-/* The old log goes on if the new one cannot be opened. */
+/* Keeps the old log if the new one cannot be opened. */
 static int dns_host_open_log(struct dns_host *host, const char *user, const char *path)
 {
 	struct weir_log *log = NULL;
@@ -180,7 +181,7 @@ void dns_host_reopen_log(struct dns_host *host)
 {
 	int error = host->log ? weir_log_reopen(host->log) : 0;
 	if (error < 0)
-		say("cannot open the log %s anew: %s; the old file is written further",
+		say("cannot reopen the log %s: %s; logging goes on in the old file",
 		        host->config->logs[LOG_DNS], weir_error_text(error));
 }
 
@@ -202,10 +203,10 @@ int dns_host_update(struct dns_host *host, struct config *config, bool starting)
 	host->config = config_hold(config);
 	if (!starting) {
 		host->renew(host->context);
-		dns_host_tell(host);
+		dns_host_notify(host);
 	}
 #ifdef __GLIBC__
-	/* What reading large zones took would stay with us, between what is still in use. */
+	/* Memory from loading large zones would otherwise stay in this process, fragmented. */
 	malloc_trim(0);
 #endif
 	return 0;
@@ -218,7 +219,7 @@ static int dns_host_equip(struct dns_host *host)
 	int error = weir_dns_zones_create(NULL, 0, &host->zones);
 	if (error < 0)
 		return error;
-	host->told = weir_dns_zones_hold(host->zones);
+	host->notified = weir_dns_zones_hold(host->zones);
 	error = weir_dns_notifier_create(host->loop, dns_host_note, host, &host->notifier);
 	if (error == 0)
 		error = weir_dns_secondaries_create(host->loop, &options, &host->secondaries);
@@ -252,7 +253,7 @@ void dns_host_destroy(struct dns_host *host)
 		return;
 	weir_dns_secondaries_destroy(host->secondaries);
 	weir_dns_notifier_destroy(host->notifier);
-	weir_dns_zones_release(host->told);
+	weir_dns_zones_release(host->notified);
 	weir_dns_zones_release(host->zones);
 	weir_dns_cache_release(host->cache);
 	weir_log_destroy(host->log);

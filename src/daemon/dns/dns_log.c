@@ -1,4 +1,4 @@
-/* Lines of the DNS log: which event says what. */
+/* Writes the lines of the DNS log, by event. */
 #include <weir/dns.h>
 
 #include "dns_log.h"

@@ -1,5 +1,5 @@
 /*
- * The DNS log: a line an event (see log_line.h), and the counts of a server when it ends.
+ * The DNS log: a line for each event (see log_line.h), and the counters of a server when it ends.
  *
  *   2026-11-22T10:00:00Z dns transferred peer=192.0.2.7 zone="example.org." serial=7 bytes=1234
  */
@@ -11,7 +11,7 @@
 struct weir_log;
 struct weir_loop;
 
-/* `name` is that of the listener's kind. NULL instead of a log is allowed, in both. */
+/* `name` is the type of the listener. Both allow NULL as a log. */
 void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
         const struct weir_dns_event *event);
 void dns_log_counters(struct weir_log *log, struct weir_loop *loop, const char *name,

@@ -1,7 +1,6 @@
 /*
- * A request is taken apart until there is a message; what becomes of that is one function (answer),
- * and what is made of a reply another (reply_message), which may come later.
- * How long HTTP may keep a reply is what its records say (RFC 8484 5.1).
+ * A request is parsed until there is a DNS message. One function answers it, and another sends the reply,
+ * possibly later. The TTLs of its records say how long HTTP may cache a reply (RFC 8484 5.1).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,14 +28,14 @@
 struct doh {
 	struct weir_http_handler handler;
 	struct config *config; /* held */
-	struct dns_host *host; /* as the next two, NULL before it was joined */
+	struct dns_host *host; /* NULL before doh_join, like the next two */
 	struct forwarding *forwarding;
 	struct weir_dns_responder *responder;
 	bool clear;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX];
 };
 
-/* An answer that is awaited; in the exchange's scratch. */
+/* A pending answer, in the exchange's scratch. */
 struct late {
 	struct forwarding_wait wait;
 	struct weir_http_exchange *exchange;
@@ -52,7 +51,7 @@ static uint32_t doh_least(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* Of one that there is nothing to it is the time that the SOA says (RFC 2308 5). */
+/* The time of a negative answer is in its SOA record (RFC 2308 5). */
 static uint32_t doh_lifetime_of(const struct weir_dns_record *record)
 {
 	const uint8_t *data = (const uint8_t *)record->data.data;
@@ -64,7 +63,7 @@ static uint32_t doh_lifetime_of(const struct weir_dns_record *record)
 	return doh_least(record->ttl, minimum);
 }
 
-/* In seconds; 0: it is not to be kept. */
+/* Returns the time in seconds; 0: the reply must not be cached. */
 static uint32_t doh_lifetime(struct weir_span message)
 {
 	struct weir_dns_header header;
@@ -103,7 +102,7 @@ static void doh_reply_message(struct weir_http_exchange *exchange, struct weir_s
 		weir_http_reply(exchange, 200, weir_produce_copied(message.data, message.size));
 }
 
-/* A zone does not fit into one reply: it is the transfer that is not for HTTPS, whoever may have it. */
+/* Zones are not transferred by HTTPS, since a zone does not fit into one reply. */
 static size_t doh_refuse_transfer(struct weir_span query, uint8_t *reply)
 {
 	struct weir_dns_query read;
@@ -127,7 +126,7 @@ static void doh_on_late(void *context, struct weir_span reply,
 		weir_http_reply_error(late->exchange, 503);
 }
 
-/* The worker ends. */
+/* Called when the worker ends. */
 static void doh_give_up(struct forwarding_wait *wait)
 {
 	struct late *late = WEIR_CONTAINER(wait, struct late, wait);
@@ -135,7 +134,7 @@ static void doh_give_up(struct forwarding_wait *wait)
 	weir_http_reply_error(late->exchange, 503);
 }
 
-/* Of the handler's own memory nothing may be in use any more but the message. */
+/* Only the message of the handler's memory may still be in use here. */
 static void doh_answer(
         struct doh *doh, struct weir_http_exchange *exchange, struct weir_span message)
 {
@@ -170,7 +169,7 @@ static void doh_answer(
 
 /* -- GET --------------------------------------------------------------------------------------- */
 
-/* The value of `dns` in the query; false: there is none. */
+/* Finds the value of `dns` in the query. Returns false if there is none. */
 static bool doh_find_parameter(struct weir_span query, struct weir_span *ret)
 {
 	struct weir_span pair;
@@ -185,7 +184,8 @@ static bool doh_find_parameter(struct weir_span query, struct weir_span *ret)
 	return false;
 }
 
-/* Base64url without padding (RFC 4648 5). The size, or 0. `bytes` has room for the text, and 3 more. */
+/* Decodes base64url without padding (RFC 4648 5). Returns the size, or 0. `bytes` has room for the text
+ * and 3 bytes more. */
 static size_t doh_decode(struct weir_span text, char *bytes)
 {
 	size_t size = 0, padded = text.size;
@@ -197,7 +197,7 @@ static size_t doh_decode(struct weir_span text, char *bytes)
 	}
 	while (padded % 4)
 		bytes[padded++] = '=';
-	/* In place: what is written stays behind what is read. */
+	/* It decodes in place: it writes fewer bytes than it reads. */
 	if (weir_base64_decode(weir_span(bytes, padded), bytes, padded, &size) < 0)
 		return 0;
 	return size;
@@ -227,7 +227,7 @@ static void doh_handle_get(struct doh *doh, struct weir_http_exchange *exchange)
 
 /* -- POST -------------------------------------------------------------------------------------- */
 
-/* In the exchange's scratch, until the body is complete. */
+/* The state until the body is complete, in the exchange's scratch. */
 struct body {
 	struct doh *doh;
 	struct weir_http_exchange *exchange;

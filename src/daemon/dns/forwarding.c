@@ -1,6 +1,6 @@
 /*
- * Invariant: the lookups of a worker, and the cache of all, are made once, since responders keep theirs;
- * so what a cache is made with changes at the next start only.
+ * Invariant: the lookups of a worker are created once, since responders refer to them. So the settings of
+ * the cache change at the next start only.
  */
 #include <string.h>
 
@@ -17,7 +17,7 @@ void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop)
 	weir_list_init(&forwarding->waiting);
 }
 
-/* False: they are so already. */
+/* Returns false if nothing has changed. */
 static bool forwarding_set_options(struct forwarding *forwarding, const struct config_dns *dns)
 {
 	struct weir_dns_upstreams_options *options = &forwarding->options;

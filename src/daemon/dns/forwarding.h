@@ -1,9 +1,9 @@
 /*
- * What one worker needs to look up names that are in no zone of ours: the upstream servers, and the
- * lookups, which go on from one configuration to the next. Servers of DNS and DNS over HTTPS share
- * it. The cache of the lookups is that of all workers (dns_host.h).
+ * Looks up names that are in no zone, for one worker: the upstream servers, and the lookups, which
+ * outlive a reload. The worker's servers of DNS and DNS over HTTPS share them. All workers share the
+ * cache (dns_host.h).
  *
- * For the worker's thread, but create and destroy, which are also for before and after it runs.
+ * Functions are for the worker's thread; init and destroy may also run before and after it.
  */
 #ifndef DAEMON_FORWARDING_H
 #define DAEMON_FORWARDING_H
@@ -20,14 +20,14 @@ struct weir_loop;
 
 struct forwarding {
 	struct weir_loop *loop;
-	struct weir_dns_upstreams *upstreams; /* NULL before there are any, as the next */
+	struct weir_dns_upstreams *upstreams; /* NULL before there are any, like `lookups` */
 	struct weir_dns_lookups *lookups;
 	struct weir_dns_upstreams_options options; /* of these */
 	struct weir_address addresses[WEIR_DNS_UPSTREAMS_MAX];
 	struct weir_list waiting; /* of struct forwarding_wait */
 };
 
-/* Somebody who waits beside the servers of DNS, and has to hear that nothing will come. */
+/* A query outside the servers of DNS that waits for an answer, and must be ended with them. */
 struct forwarding_wait {
 	struct weir_list link;
 	void (*end)(struct forwarding_wait *wait);
@@ -35,14 +35,14 @@ struct forwarding_wait {
 
 void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop);
 
-/* What a responder is to be made with under this configuration. 0 or a negative errno. */
+/* Sets the options of a responder for this configuration. Returns 0 or a negative errno. */
 int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
         const struct config_dns *dns, struct weir_dns_recursion *ret);
 
-/* The upstreams of this configuration are asked from here on, if there are any; what fails is said. */
+/* Uses the upstreams of this configuration from now on, if it has any. Reports a failure. */
 void forwarding_change(struct forwarding *forwarding, const struct config_dns *dns);
 
-/* After the servers: ends all who wait. */
+/* Call after the servers are closed. It ends all queries that wait. */
 void forwarding_destroy(struct forwarding *forwarding);
 
 #endif

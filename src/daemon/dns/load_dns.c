@@ -1,13 +1,13 @@
 /*
- * DNS from the command line: --zone and --forward, all of them instead of what the file says, and
- * --doh for the first site.
+ * The options of DNS: --zone and --forward replace all zones and servers of the file; --doh is for the
+ * first site.
  */
 #include <errno.h>
 #include <string.h>
 
 #include <weir/error.h>
 
-#include "config_dns.h"
+#include "config_file.h"
 #include "config_zones.h"
 #include "kinds.h"
 #include "load_dns.h"
@@ -24,14 +24,14 @@ static void load_dns_say_mistake(
 		say("dns: %s%s%s", path, *path ? ": " : "", text);
 }
 
-/* NAME=FILE, which was looked at when the options were read. */
+/* Stores NAME=FILE, which was checked with the options. */
 static int load_dns_set_zone(struct config *config, const char *text, struct config_zone *zone)
 {
 	struct weir_span file = weir_span_of(text), name;
 	weir_span_cut(&file, '=', &name);
 	weir_dns_name_parse(name, &zone->name);
 	weir_dns_name_lower(&zone->name);
-	return load_path(config, file.data, &zone->path);
+	return config_file_path(config, file.data, &zone->path);
 }
 
 static int load_dns_choose_zones(struct config *config, const struct options *options)
@@ -65,7 +65,7 @@ static int load_dns_choose_forward(struct config *config, const struct options *
 	return 0;
 }
 
-/* Whether anybody can ask. */
+/* Whether a listener or a site answers DNS. */
 static bool load_dns_is_served(const struct config *config)
 {
 	for (size_t i = 0; i < config->sites.count; i++)
@@ -78,7 +78,7 @@ static int load_dns_refuse_useless(const struct options *options)
 {
 	if (options->zone_count == 0 && options->forward_count == 0)
 		return 0;
-	say("%s is of no use without an address for DNS: add --dns ADDRESS:PORT",
+	say("%s needs an address for DNS: add --dns ADDRESS:PORT",
 	        options->zone_count ? "--zone" : "--forward");
 	return -EINVAL;
 }

@@ -1,7 +1,7 @@
 /*
- * DNS in the daemon. A reload swaps zones, keys, cookies' secrets and certificates of a server; all
- * else it keeps from its opening on. The zones are those of dns_host.c, which also tells secondaries
- * of changes.
+ * The service of DNS. A reload swaps zones, keys, secrets of cookies and certificates of a server; its
+ * other settings stay as they were when it was opened. The zones are those of dns_host.c, which also
+ * notifies secondaries of changes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ struct dns_service {
 
 /* -- the content ------------------------------------------------------------------------------- */
 
-/* It is the configuration itself. */
+/* The content is the configuration itself. */
 static void service_dns_unload(void *content)
 {
 	config_release(content);
@@ -57,7 +57,7 @@ static void service_dns_note(void *context, const struct weir_dns_event *event)
 	dns_log(options->log, options->loop, options->kind->name, event);
 }
 
-/* The kernel spreads a client's queries over the workers, by its ports: each gives out its part. */
+/* The kernel spreads a client's queries over the workers, so each worker has a part of the limit. */
 static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
 {
 	return (unsigned)((replies + workers - 1) / workers);
@@ -165,7 +165,7 @@ static void service_dns_close_server(void *context)
 /* -- the banner -------------------------------------------------------------------------------- */
 
 enum {
-	ZONES_TOLD = 5
+	ZONES_PRINTED = 5
 };
 
 static void service_dns_print_zone(const struct config_zone *zone)
@@ -186,7 +186,7 @@ static void service_dns_print_zone(const struct config_zone *zone)
 static void service_dns_print_content(const struct config *config)
 {
 	const struct config_dns *dns = &config->dns;
-	for (size_t i = 0; i < dns->zones.count && i < ZONES_TOLD; i++)
+	for (size_t i = 0; i < dns->zones.count && i < ZONES_PRINTED; i++)
 		service_dns_print_zone(&dns->zones.items[i]);
 	if (dns->forward.count) {
 		char from[WEIR_ADDRESS_TEXT_MAX];
@@ -194,11 +194,11 @@ static void service_dns_print_content(const struct config *config)
 		printf("  other names, as %s%s answers\n", from,
 		        dns->forward.count > 1 ? " or another" : "");
 	}
-	if (dns->zones.count > ZONES_TOLD)
-		printf("  and %zu more zones\n", dns->zones.count - ZONES_TOLD);
+	if (dns->zones.count > ZONES_PRINTED)
+		printf("  and %zu more zones\n", dns->zones.count - ZONES_PRINTED);
 }
 
-/* "dns://127.0.0.1:5353/", or with [::1]: as dig and kdig want it. */
+/* Converts "dns://127.0.0.1:5353/", or one with [::1], into arguments of dig and kdig. */
 static void service_dns_print_commands(const struct config *config, const char *url)
 {
 	char name[WEIR_DNS_TEXT_MAX], host[WEIR_ADDRESS_TEXT_MAX + 32];
@@ -217,12 +217,7 @@ static void service_dns_print_commands(const struct config *config, const char *
 	        name);
 }
 
-static const char *const alpn[] = {"dot", NULL};
-
 const struct service_type service_dns = {
-        .section = "dns",
-        .log = LOG_DNS,
-        .alpn = alpn,
         .load = service_dns_load,
         .unload = service_dns_unload,
         .open = service_dns_open_server,

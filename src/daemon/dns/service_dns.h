@@ -1,4 +1,4 @@
-/* DNS in the daemon. */
+/* The service of DNS. */
 #ifndef DAEMON_SERVICE_DNS_H
 #define DAEMON_SERVICE_DNS_H
 

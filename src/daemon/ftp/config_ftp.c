@@ -1,15 +1,9 @@
-/* FTP's users, and which directory it serves. */
+/* The users and the root of FTP. */
 #include <weir/error.h>
-#include <weir/limits.h>
 
 #include "config_ftp.h"
 #include "kinds.h"
 #include "say.h"
-
-void config_ftp_default(struct config_ftp *ftp)
-{
-	*ftp = (struct config_ftp){.anonymous = true};
-}
 
 const char *config_ftp_root(const struct config *config)
 {
@@ -23,8 +17,6 @@ void config_ftp_warn(const struct config *config)
 	const struct config_ftp *ftp = &config->ftp;
 	unsigned ports = ftp->passive.last - ftp->passive.first + 1U;
 	uint64_t sessions = ftp->sessions_per_address;
-	if (!sessions)
-		sessions = WEIR_PEER_CONNECTIONS_MAX;
 	if (ftp->passive.first && kinds_include(config, SERVICE_FTP) && ports < sessions)
 		say("'passive-ports' has %u port%s, and 'sessions-per-address' lets one address use "
 		    "%llu at a time: name more ports, or allow fewer sessions",
@@ -35,13 +27,13 @@ struct config_ftp_report {
 	void (*report)(void *context, const char *path, unsigned line, const char *text);
 	void *context;
 	const char *path;
-	bool told;
+	bool any;
 };
 
 static void config_ftp_tell(void *context, unsigned line, const char *text)
 {
 	struct config_ftp_report *report = context;
-	report->told = true;
+	report->any = true;
 	report->report(report->context, report->path, line, text);
 }
 
@@ -54,7 +46,7 @@ int config_ftp_load(struct config *config,
 	if (!ftp->users_path || ftp->users)
 		return 0;
 	int error = weir_users_load(ftp->users_path, config_ftp_tell, &to, &ftp->users);
-	if (error < 0 && !to.told)
+	if (error < 0 && !to.any)
 		config_ftp_tell(&to, 0, weir_error_text(error));
 	return error;
 }

@@ -1,26 +1,21 @@
-/*
- * What FTP needs beside its values: the users that they name, and a directory.
- */
+/* Loads the users of FTP, and finds the directory that it serves. */
 #ifndef DAEMON_CONFIG_FTP_H
 #define DAEMON_CONFIG_FTP_H
 
 #include "config.h"
 
-/* What FTP is before the file and the command line say anything about it. */
-void config_ftp_default(struct config_ftp *ftp);
-
 /*
- * Reads the users; blocks. What is wrong is told to `report` with the file and the line, or 0. 0 or
- * a negative errno.
+ * Loads the users; blocks. Calls `report` for every mistake, with the file, and the line or 0. Returns 0
+ * or a negative errno.
  */
 int config_ftp_load(struct config *config,
         void (*report)(void *context, const char *path, unsigned line, const char *text),
         void *context);
 
-/* What FTP serves: its own root or that of the first site; NULL: there is none. */
+/* Returns the root of FTP, or else that of the first site; NULL if there is none. */
 const char *config_ftp_root(const struct config *config);
 
-/* Says so if one address can use up the passive ports. */
+/* Warns if one address can use all passive ports. */
 void config_ftp_warn(const struct config *config);
 
 #endif

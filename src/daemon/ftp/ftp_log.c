@@ -1,4 +1,4 @@
-/* Lines of the FTP log: which event says what. */
+/* Writes the lines of the FTP log, by event. */
 #include <weir/error.h>
 
 #include "ftp_log.h"

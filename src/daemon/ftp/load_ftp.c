@@ -1,10 +1,11 @@
 /*
- * FTP from the command line: --root, --users and --ftp-writable, each instead of what the file
- * says. With --users alone everybody of that file may read, with --ftp-writable write, too.
+ * The options of FTP: --root, --users and --ftp-writable, each of which replaces a key of the file. With
+ * --users the users of that file may read; with --ftp-writable they may write, too.
  */
 #include <errno.h>
 #include <string.h>
 
+#include "config_file.h"
 #include "config_ftp.h"
 #include "kinds.h"
 #include "load_ftp.h"
@@ -20,15 +21,15 @@ static void load_ftp_say_mistake(void *context, const char *path, unsigned line,
 		say("%s: %s", path, text);
 }
 
-/* Another file of users than that of the configuration. */
+/* Replaces the users file of the configuration. */
 static int load_ftp_choose_users(struct config *config, const char *path)
 {
 	struct config_ftp *ftp = &config->ftp;
-	int error = load_path(config, path, &ftp->users_path);
+	int error = config_file_path(config, path, &ftp->users_path);
 	if (error < 0)
 		return error;
 	weir_users_release(ftp->users);
-	/* Read for mail, from the same option, already? */
+	/* Mail may have loaded the same file already. */
 	const struct config_mail *mail = &config->mail;
 	bool same = mail->users && strcmp(mail->users_path, ftp->users_path) == 0;
 	ftp->users = same ? weir_users_hold(mail->users) : NULL;
@@ -42,7 +43,7 @@ int load_ftp(struct config *config, const struct options *options)
 	if (!kinds_include(config, SERVICE_FTP)) {
 		if (!options->ftp_writable)
 			return 0;
-		say("--ftp-writable is of no use without an address for FTP: add "
+		say("--ftp-writable needs an address for FTP: add "
 		    "--ftp ADDRESS:PORT");
 		return -EINVAL;
 	}

@@ -1,12 +1,12 @@
-/* What the command line says about FTP, for load.c. */
+/* Applies the options of FTP on the command line, for load.c. */
 #ifndef DAEMON_LOAD_FTP_H
 #define DAEMON_LOAD_FTP_H
 
 #include "options.h"
 
 /*
- * Puts it before what the file says, and sees that there is something to serve. 0 or a negative
- * errno, which was said.
+ * Replaces keys of the file by the options, and checks that there is a directory to serve. Returns 0 or
+ * a negative errno, which was reported.
  */
 int load_ftp(struct config *config, const struct options *options);
 

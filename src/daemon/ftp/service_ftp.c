@@ -1,7 +1,7 @@
 /*
- * FTP in the daemon. A server has a tree of its own, since a tree belongs to one loop: so a content
- * opens as many beforehand, on the main thread, as the configuration has listeners of FTP, and each
- * server that is opened or updated takes one.
+ * The service of FTP. A server has a file tree of its own, since a tree belongs to one loop. So a content
+ * opens a tree for each listener of FTP in advance, on the main thread, and each server that is opened or
+ * updated takes one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -20,13 +20,13 @@
 
 struct content {
 	struct config *config; /* held */
-	size_t left;           /* trees that nobody has taken */
+	size_t left;           /* trees that no server has taken */
 	struct weir_tree *trees[];
 };
 
 struct ftp_service {
 	struct weir_ftp_server *ftp;
-	struct weir_peers *peers; /* the server's: who is counted stays so whatever is configured */
+	struct weir_peers *peers; /* of the server: a reload does not reset the counts of peers */
 	struct service_options options; /* for the callbacks */
 };
 
@@ -164,7 +164,7 @@ static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 		weir_server_set_tls(weir_ftp_listener(server->ftp), tls);
 	int error = weir_ftp_set(server->ftp, &rules, service_ftp_take_tree(content));
 	if (error < 0)
-		say("FTP goes on as it was configured before: %s", weir_error_text(error));
+		say("FTP keeps its previous settings: %s", weir_error_text(error));
 	else if (server->peers)
 		weir_peers_set(server->peers, (unsigned)content->config->ftp.sessions_per_address);
 }
@@ -187,7 +187,7 @@ static void service_ftp_close_server(void *context)
 static void service_ftp_print_content(const struct config *config)
 {
 	printf("  %s by FTP%s\n", config_ftp_root(config),
-	        config->ftp.writable ? ", to be written by its users" : "");
+	        config->ftp.writable ? ", writable for its users" : "");
 }
 
 static void service_ftp_print_commands(const struct config *config, const char *url)
@@ -202,13 +202,7 @@ static void service_ftp_print_commands(const struct config *config, const char *
 		printf("  curl -u %s -T " SERVICE_EXAMPLE_FILE " %s\n", user, url);
 }
 
-/* Who asks for another protocol was led here by somebody else (ALPACA). */
-static const char *const alpn[] = {"ftp", "ftp-data", NULL};
-
 const struct service_type service_ftp = {
-        .alpn = alpn,
-        .section = "ftp",
-        .log = LOG_FTP,
         .load = service_ftp_load,
         .unload = service_ftp_unload,
         .open = service_ftp_open_server,

@@ -1,4 +1,4 @@
-/* FTP: serves the tree of a directory to the users of a file and to anybody. */
+/* The service of FTP: a directory, for the users of a file and for anonymous ones. */
 #ifndef DAEMON_SERVICE_FTP_H
 #define DAEMON_SERVICE_FTP_H
 

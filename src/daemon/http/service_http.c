@@ -1,6 +1,6 @@
 /*
- * HTTP in the daemon: its content is the sites (sites.c), which are counted, so that exchanges in
- * flight end on those that they began with.
+ * The service of HTTP. Its content is the sites (sites.c), which are reference counted, so that requests
+ * in flight finish with the sites that they began with.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include "service_http.h"
 #include "sites.h"
 
-/* Addresses connected at a time: never fewer than there are connections. */
+/* Peers that are counted at a time: at least as many as there are connections. */
 enum {
 	HTTP_PEERS_MAX = 1 << 20
 };
@@ -45,8 +45,8 @@ static void service_http_unload(void *content)
 
 struct http_service {
 	struct weir_http_server *http;
-	struct weir_http_sites *sites;  /* held by it */
-	struct service_options options; /* what sites are joined by */
+	struct weir_http_sites *sites;  /* the server holds them */
+	struct service_options options; /* the arguments of sites_join */
 };
 
 static int service_http_open_server(const struct service_options *options, void **ret_server)
@@ -138,12 +138,7 @@ static void service_http_print_commands(const struct config *config, const char 
 			        config->sites.items[i].names.items[0], url);
 }
 
-static const char *const alpn[] = {"http/1.1", "http/1.0", NULL};
-
 const struct service_type service_http = {
-        .section = "sites",
-        .log = LOG_ACCESS,
-        .alpn = alpn,
         .load = service_http_load,
         .unload = service_http_unload,
         .open = service_http_open_server,

@@ -1,4 +1,4 @@
-/* HTTP: serves the sites of a configuration. */
+/* The service of HTTP: the sites of a configuration. */
 #ifndef DAEMON_SERVICE_HTTP_H
 #define DAEMON_SERVICE_HTTP_H
 

@@ -1,6 +1,7 @@
 /*
- * A site's chain of handlers, in the order in which they look at a request: to https, redirects,
- * passwords, DNS, uploads, files. Invariant: what asks for a password stands before everything that it protects.
+ * Makes the chain of handlers of a site, in the order in which a request passes them: redirects to https,
+ * redirects, passwords, DNS, uploads, files. Invariant: a handler that asks for a password comes before
+ * all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -46,7 +47,7 @@ const struct config *sites_config(const struct weir_http_sites *sites)
 
 /* -- a site's chain ---------------------------------------------------------------------------- */
 
-/* Puts a handler last. 0, or -ENOMEM for the NULL of a constructor. */
+/* Appends a handler. Returns 0, or -ENOMEM if a constructor returned NULL. */
 static int sites_append(struct weir_http_site *site, struct weir_http_handler *handler)
 {
 	struct weir_http_handler **last = &site->handlers;

@@ -1,7 +1,6 @@
 /*
- * Mail's part of the configuration, beyond single values. Safe before convenient: nobody can be made
- * to send a password that others can read, so that what only makes sense with passwords is refused
- * without TLS, unless it listens on this machine's own address.
+ * Rules of mail between several values. No client should send a password in clear over a network. So a
+ * listener that needs passwords is refused without TLS, unless it has an address of this machine.
  */
 #include <ctype.h>
 #include <string.h>
@@ -24,16 +23,16 @@ struct config_mail_report {
 
 static void config_mail_pass_on(void *context, unsigned line, const char *text)
 {
-	struct config_mail_report *told = context;
-	told->any = true;
-	told->report(told->context, told->path, line, text);
+	struct config_mail_report *to = context;
+	to->any = true;
+	to->report(to->context, to->path, line, text);
 }
 
-static int config_mail_load_users(struct config_mail *mail, struct config_mail_report *told)
+static int config_mail_load_users(struct config_mail *mail, struct config_mail_report *to)
 {
 	struct weir_users *users;
-	told->path = mail->users_path;
-	int error = weir_users_load(mail->users_path, config_mail_pass_on, told, &users);
+	to->path = mail->users_path;
+	int error = weir_users_load(mail->users_path, config_mail_pass_on, to, &users);
 	if (error < 0)
 		return error;
 	error = weir_users_set_domains(users, mail->domains.items);
@@ -46,7 +45,7 @@ static int config_mail_load_users(struct config_mail *mail, struct config_mail_r
 	return 0;
 }
 
-static int config_mail_load_routes(struct config_mail *mail, struct config_mail_report *told)
+static int config_mail_load_routes(struct config_mail *mail, struct config_mail_report *to)
 {
 	struct weir_mail_routes *routes;
 	struct weir_mail_routes_options options = {
@@ -55,9 +54,9 @@ static int config_mail_load_routes(struct config_mail *mail, struct config_mail_
 	        .postmaster = mail->postmaster,
 	        .separator = mail->separator ? mail->separator[0] : 0,
 	};
-	told->path = mail->aliases_path ? mail->aliases_path : "";
+	to->path = mail->aliases_path ? mail->aliases_path : "";
 	int error = weir_mail_routes_load(
-	        mail->aliases_path, &options, config_mail_pass_on, told, &routes);
+	        mail->aliases_path, &options, config_mail_pass_on, to, &routes);
 	if (error < 0)
 		return error;
 	weir_mail_routes_release(mail->routes);
@@ -70,12 +69,12 @@ int config_mail_load(struct config *config,
         void *context)
 {
 	struct config_mail *mail = &config->mail;
-	struct config_mail_report told = {.report = report, .context = context};
-	int error = mail->users_path ? config_mail_load_users(mail, &told) : 0;
+	struct config_mail_report to = {.report = report, .context = context};
+	int error = mail->users_path ? config_mail_load_users(mail, &to) : 0;
 	if (error == 0 && mail->domains.count)
-		error = config_mail_load_routes(mail, &told);
-	if (error < 0 && !told.any)
-		report(context, told.path, 0, weir_error_text(error));
+		error = config_mail_load_routes(mail, &to);
+	if (error < 0 && !to.any)
+		report(context, to.path, 0, weir_error_text(error));
 	return error;
 }
 
@@ -90,7 +89,7 @@ bool config_mail_is_inside(const struct weir_address *address)
 	return weir_networks_contain(networks, 2, address);
 }
 
-/* Kinds that are of no use to somebody who cannot log in. */
+/* Whether a listener of this type is useless without a login. */
 static bool config_mail_needs_passwords(const struct kind *kind)
 {
 	return kind->service == SERVICE_POP3 || kind->variant == WEIR_SMTP_SUBMISSION;
@@ -126,8 +125,9 @@ const char *config_mail_mistake(const struct config_mail *mail, const char **ret
 			       "without '*'";
 	*ret_key = "separator";
 	const char *separator = mail->separator;
-	if (separator && (strlen(separator) != 1 || isalnum((unsigned char)*separator) ||
-	                         strchr("@\"\\ ", *separator)))
+	if (separator && *separator &&
+	        (strlen(separator) != 1 || isalnum((unsigned char)*separator) ||
+	                strchr("@\"\\ ", *separator)))
 		return "the separator is one character, as '+' or '-', or off";
 	*ret_key = "hostname";
 	if (mail->hostname && strpbrk(mail->hostname, " \t<>()@,;\"\\"))
@@ -159,7 +159,7 @@ bool config_mail_same(const struct config_mail *a, const struct config_mail *b)
 	                       a->networks.count * sizeof *a->networks.items) == 0);
 }
 
-/* Received, and what submission adds. */
+/* The Received field, and the fields that submission adds. */
 enum {
 	HEADERS_ADDED = 64 * 1024
 };

@@ -1,12 +1,12 @@
 /*
- * Mail from the command line: --mail, --users and --domain, each instead of what the file says. The
- * rules are those of config_mail.c; here they are asked once listeners and certificates are known,
- * wherever these come from.
+ * The options of mail: --mail, --users and --domain, each of which replaces a key of the file. The rules
+ * of config_mail.c are checked here once listeners and certificates are known.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "config_file.h"
 #include "config_mail.h"
 #include "kinds.h"
 #include "load_mail.h"
@@ -56,9 +56,9 @@ int load_mail(struct config *config, const struct options *options)
 	if (!load_mail_is_given(options) || !load_mail_serves(config))
 		return 0;
 	if (options->mail)
-		error = load_path(config, options->mail, &mail->directory);
+		error = config_file_path(config, options->mail, &mail->directory);
 	if (error == 0 && options->users)
-		error = load_path(config, options->users, &mail->users_path);
+		error = config_file_path(config, options->users, &mail->users_path);
 	if (error == 0)
 		error = load_mail_choose_domains(config, options);
 	if (error < 0)
@@ -89,11 +89,11 @@ int load_mail_check(
 		            !options->domain_count;
 		if (!load_mail_is_given(options) || used)
 			return 0;
-		say("--mail, --users and --domain are of no use without an address for mail: add "
+		say("--mail, --users and --domain need an address for mail: add "
 		    "--smtp ADDRESS:PORT or --pop3 ADDRESS:PORT");
 		return -EINVAL;
 	}
 	if (previous && config_mail_same_host(&previous->mail, &config->mail))
-		mail_host_keep(config, previous);
+		mail_host_share(config, previous);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /*
- * The mailboxes' directory is opened as the user that the daemon is going to be, so that what it may
- * not do then is found out before anything is promised to anybody.
+ * Opens the directory of the mailboxes as the user that the daemon will become, so that missing rights
+ * are found before any mail is accepted.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,10 +52,16 @@ static int mail_host_create(const struct config *config, struct mail_host **ret)
 	return error;
 }
 
+static void release_host(struct config *config)
+{
+	mail_host_release(config->mail.host);
+}
+
 int mail_host_load(struct config *config, struct shares shares, void **ret_content)
 {
 	(void)shares;
 	int error = config->mail.host ? 0 : mail_host_create(config, &config->mail.host);
+	config_on_release(config, release_host);
 	if (error == 0)
 		*ret_content = config_hold(config);
 	return error;
@@ -66,11 +72,12 @@ void mail_host_unload(void *content)
 	config_release(content);
 }
 
-void mail_host_keep(struct config *config, const struct config *from)
+void mail_host_share(struct config *config, const struct config *from)
 {
 	struct mail_host *own = config->mail.host;
 	config->mail.host = from->mail.host ? mail_host_hold(from->mail.host) : NULL;
 	mail_host_release(own);
+	config_on_release(config, release_host);
 }
 
 struct mail_host *mail_host_hold(struct mail_host *host)

@@ -1,8 +1,9 @@
 /*
- * What all servers of mail share, on all workers: the mailboxes, and who is connected how often.
+ * The state that all servers of mail share, on all workers: the mailboxes, and the number of connections
+ * of each peer.
  *
- * Counted: configurations and servers hold it, so that a reload which does not change it goes on
- * with it. Any thread may hold and release.
+ * It is reference counted: configurations and servers hold it, and a reload that does not change it goes
+ * on with it. Any thread may hold and release it.
  */
 #ifndef DAEMON_MAIL_HOST_H
 #define DAEMON_MAIL_HOST_H
@@ -20,14 +21,14 @@ struct mail_host {
 };
 
 /*
- * As service_type's load and unload: a content is the configuration, which has a host then. A
- * directory that is not there is made, and belongs to the configured user.
+ * `load` and `unload` of struct service_type: the content is the configuration, which has a host then. A
+ * missing directory is created for the configured user.
  */
 int mail_host_load(struct config *config, struct shares shares, void **ret_content);
 void mail_host_unload(void *content);
 
-/* The configuration goes on with the mailboxes of another, whatever it says itself. */
-void mail_host_keep(struct config *config, const struct config *from);
+/* Has a configuration use the mailboxes of another one instead of its own. */
+void mail_host_share(struct config *config, const struct config *from);
 
 struct mail_host *mail_host_hold(struct mail_host *host);
 /* NULL is allowed. */

@@ -1,4 +1,4 @@
-/* Lines of the mail log: which event says what. */
+/* Writes the lines of the mail log, by event. */
 #include <weir/error.h>
 #include <weir/mail_queue.h>
 

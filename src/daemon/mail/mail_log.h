@@ -1,5 +1,5 @@
 /*
- * The mail log: a line an event, what there is to say as key=value.
+ * The mail log: a line for each event, with its details as key=value.
  *
  *   2026-11-22T10:00:00Z smtp accepted peer=192.0.2.7 tls helo="a.example" from=<a@a.example>
  *       to=<alice@example.org> size=512 id=… reply="250 2.0.0 Accepted as …"
@@ -15,7 +15,7 @@
 struct weir_log;
 struct weir_loop;
 
-/* `name` is that of the listener's kind. NULL instead of a log is allowed. */
+/* `name` is the type of the listener. NULL is allowed as a log. */
 void mail_log_smtp(struct weir_log *log, struct weir_loop *loop, const char *name,
         const struct weir_smtp_event *event);
 void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const char *name,

@@ -1,6 +1,6 @@
 /*
- * The relay in the daemon: its options from a configuration, where its reports go, its log.
- * Invariant: the configuration whose routes and mailboxes reports go to is held.
+ * The relay of the daemon: its options from a configuration, the route of its reports, its log.
+ * Invariant: it holds the configuration that has the routes and mailboxes of its reports.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -42,7 +42,7 @@ static int mail_relay_take_first(void *context, const struct weir_mail_target *t
 	return -ECANCELED;
 }
 
-/* To the mailbox of a sender who has one here; all others go on through the queue. */
+/* Routes a report to the sender's local mailbox, or else into the queue. */
 static bool mail_relay_route(void *context, struct weir_span sender,
         struct weir_mail_sink **ret_sink, struct weir_span *ret_user)
 {
@@ -77,7 +77,7 @@ static void mail_relay_say_certificate(void *context, const char *path, const ch
 	say("%s%s%s", path, *path ? ": " : "", text);
 }
 
-/* Of an opportunistic connection nobody knows where it leads: TLS keeps others from listening. */
+/* Opportunistic TLS does not identify the server, and protects from passive listeners only. */
 static int mail_relay_make_tls(const struct config_relay *config, struct weir_tls **ret)
 {
 	struct weir_tls_client_options options = {
@@ -95,7 +95,7 @@ static uint32_t mail_relay_seconds_of(uint64_t ms)
 	return (uint32_t)(ms / 1000);
 }
 
-/* Creates it, or gives it other options. */
+/* Creates the relay, or changes its options. */
 static int mail_relay_apply(struct mail_relay *relay, const struct config *config)
 {
 	const struct config_relay *from = &config->mail.relay;
@@ -151,13 +151,13 @@ static int mail_relay_open_queue(struct mail_relay *relay, struct config *config
 		resources_return();
 	}
 	if (error == -EBUSY)
-		say("the queue %s is served by another process already", from->queue);
+		say("the queue %s is used by another process already", from->queue);
 	else if (error < 0)
 		say("cannot open the queue %s: %s", from->queue, weir_error_text(error));
 	return error;
 }
 
-/* The old log goes on if the new one cannot be opened. */
+/* Keeps the old log if the new one cannot be opened. */
 static int mail_relay_open_log(struct mail_relay *relay, const struct config *config)
 {
 	const char *path = config->logs[LOG_MAIL];
@@ -208,21 +208,21 @@ void mail_relay_update(struct mail_relay *relay, struct config *config)
 	const struct config_relay *now = &config->mail.relay;
 	if (!relay) {
 		if (now->host)
-			say("a relay is begun with at the next start");
+			say("the relay starts at the next start of the server");
 		return;
 	}
 	const struct config_relay *old = &relay->config->mail.relay;
 	if (!now->host) {
-		say("the relay goes on until the next start");
+		say("the relay stays until the next start");
 		return;
 	}
 	if (!mail_relay_same_path(now->queue, old->queue) || now->messages != old->messages)
-		say("another queue, or its bound, is for the next start");
+		say("the queue of the relay and its size change at the next start");
 	if (!mail_relay_same_path(config->logs[LOG_MAIL], relay->config->logs[LOG_MAIL]))
 		mail_relay_open_log(relay, config);
 	int error = mail_relay_apply(relay, config);
 	if (error < 0)
-		say("the relay goes on with its old settings: %s", weir_error_text(error));
+		say("the relay keeps its previous settings: %s", weir_error_text(error));
 	config_release(relay->config);
 	relay->config = config_hold(config);
 }
@@ -231,7 +231,7 @@ void mail_relay_reopen_log(struct mail_relay *relay)
 {
 	int error = relay && relay->log ? weir_log_reopen(relay->log) : 0;
 	if (error < 0)
-		say("cannot open the log %s anew: %s; the old file is written further",
+		say("cannot reopen the log %s: %s; logging goes on in the old file",
 		        relay->config->logs[LOG_MAIL], weir_error_text(error));
 }
 

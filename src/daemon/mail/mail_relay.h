@@ -3,8 +3,8 @@
  *
  *   open ─ (servers put into the sink) ─ start ─ … update … ─ drain ─ close
  *
- * Whether there is a relay, and where its queue is, is decided at the start; all else a reload may
- * change. All functions are for the main thread, and for a relay that is NULL.
+ * Whether there is a relay, and where its queue is, is decided at the start; a reload may change
+ * everything else. All functions are for the main thread, and allow NULL as a relay.
  */
 #ifndef DAEMON_MAIL_RELAY_H
 #define DAEMON_MAIL_RELAY_H
@@ -16,26 +16,28 @@ struct weir_loop;
 struct weir_mail_sink;
 
 /*
- * Opens the queue, as the user that the daemon is going to be. Without a relay in the configuration,
- * or a listener that takes mail in, it is NULL. 0 or a negative errno, which was said.
+ * Opens the queue, as the user that the daemon will become. *ret is NULL without a relay in the
+ * configuration, or without a listener that receives mail. Returns 0 or a negative errno, which was
+ * reported.
  */
 int mail_relay_open(struct weir_loop *loop, struct config *config, struct mail_relay **ret);
 
-/* Begins to send; after resources_become. */
+/* Begins to send; call after resources_become. */
 int mail_relay_start(struct mail_relay *relay);
 
-/* Another configuration, which is held. What cannot be changed is said, and stays. */
+/* Takes another configuration, which is held. Reports settings that can only change at a start. */
 void mail_relay_update(struct mail_relay *relay, struct config *config);
 
 void mail_relay_reopen_log(struct mail_relay *relay);
 
-/* NULL without a relay. Outlives the servers. */
+/* Returns the sink of the queue, which outlives the servers; NULL without a relay. */
 struct weir_mail_sink *mail_relay_sink(struct mail_relay *relay);
 
-/* Begins nothing new; what is under way has so long. Once more, with less, cuts it off. */
+/* Begins no new delivery, and lets those in flight finish within the time. A second call may shorten
+ * the time. */
 void mail_relay_drain(struct mail_relay *relay, uint32_t within_ms);
 
-/* Turns the loop until it is drained, and frees. After the servers. */
+/* Runs the loop until the relay is drained, and frees it. Call after the servers are closed. */
 void mail_relay_close(struct mail_relay *relay);
 
 #endif

@@ -1,4 +1,4 @@
-/* What servers of SMTP and POP3 begin and end with: the host of the configuration they were opened by. */
+/* Opens and frees servers of SMTP and POP3, which share the struct mail_host of their configuration. */
 #include <errno.h>
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /*
- * Mail in the daemon: SMTP with its personalities, and POP3, out of one store. The content of both
- * services is the configuration itself, with the host that it has (mail_host.h).
+ * The services of mail: SMTP with its personalities, and POP3, on one store. The content of both is the
+ * configuration itself, with its struct mail_host.
  */
 #ifndef DAEMON_SERVICE_MAIL_H
 #define DAEMON_SERVICE_MAIL_H
@@ -16,7 +16,7 @@ struct mail_server {
 		struct weir_smtp_server *smtp;
 		struct weir_pop3_server *pop3;
 	};
-	struct mail_host *host;         /* held: outlives the server */
+	struct mail_host *host;         /* a reference: it outlives the server */
 	struct service_options options; /* for the callbacks */
 	/*
 	 * That of the options, with the host's peers; its times are those of the protocol, which
@@ -25,11 +25,11 @@ struct mail_server {
 	struct weir_listener listener;
 };
 
-/* `create` makes the protocol's own; 0 or a negative errno, as the answer is. */
+/* `create` creates the server of the protocol. Both return 0 or a negative errno. */
 int mail_server_open(const struct service_options *options,
         int (*create)(struct mail_server *server, const struct config *config), void **ret_server);
 
-/* When the protocol's own is gone. */
+/* Call when the server of the protocol is destroyed. */
 void mail_server_free(struct mail_server *server);
 
 extern const struct service_type service_smtp, service_pop3;

@@ -1,4 +1,4 @@
-/* POP3 in the daemon. As with SMTP, a reload swaps users and certificates, and the rest stays. */
+/* The service of POP3. A reload swaps users and certificates; other settings stay, as with SMTP. */
 #include <stdio.h>
 #include <string.h>
 
@@ -69,13 +69,7 @@ static void service_pop3_print_commands(const struct config *config, const char 
 	        service_example_user(config->mail.users, user), url);
 }
 
-/* Who asks for another protocol was led here by somebody else (ALPACA). */
-static const char *const alpn[] = {"pop3", NULL};
-
 const struct service_type service_pop3 = {
-        .alpn = alpn,
-        .section = "mail",
-        .log = LOG_MAIL,
         .load = mail_host_load,
         .unload = mail_host_unload,
         .open = service_pop3_open_server,

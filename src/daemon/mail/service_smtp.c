@@ -1,6 +1,6 @@
 /*
- * SMTP in the daemon. A reload swaps users, routes and certificates of a server; all else it keeps
- * from its opening on, with the host that it delivers to.
+ * The service of SMTP. A reload swaps users, routes and certificates of a server. Its other settings, and
+ * its mailboxes, stay as they were when it was opened.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +19,7 @@ static void service_smtp_log_event(void *context, const struct weir_smtp_event *
 	mail_log_smtp(options->log, options->loop, options->kind->name, event);
 }
 
-/* Whoever may speak LMTP to us is a mail server: there is no AUTH. */
+/* Clients of LMTP are mail servers, so LMTP has no AUTH. */
 static struct weir_users *service_smtp_users_of(
         const struct mail_server *server, const struct config *config)
 {
@@ -108,8 +108,6 @@ static void service_smtp_print_commands(const struct config *config, const char 
 }
 
 const struct service_type service_smtp = {
-        .section = "mail",
-        .log = LOG_MAIL,
         .load = mail_host_load,
         .unload = mail_host_unload,
         .open = service_smtp_open_server,

@@ -1,8 +1,7 @@
 /*
- * Reserving addresses. The workers' sockets share an address (SO_REUSEPORT), and so could those of
- * another program of the same user without anybody noticing. So each address is first bound for
- * ourselves alone, and opened to sharing only then; the socket never listens, and is closed when
- * the workers' do.
+ * Reserves addresses. The sockets of the workers share an address (SO_REUSEPORT), and another program of
+ * the same user could share it unnoticed. So a socket without SO_REUSEPORT is bound to each address first,
+ * and shares it only then. This socket never listens, and is closed when the workers do.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 #include "kinds.h"
 #include "say.h"
 
-/* For a port that is free by TCP and UDP, when any will do. */
+/* Attempts to find a port that is free by TCP and UDP, for port 0. */
 enum {
 	PORT_TRIES = 16
 };
@@ -34,7 +33,7 @@ bool endpoint_same(const struct endpoint *a, const struct endpoint *b)
 	       endpoint_same_address(&a->wanted, &b->wanted);
 }
 
-/* As the library sets its sockets up, but for ourselves alone. */
+/* Sets the socket up as the library does, but without sharing. */
 static int endpoint_bind_alone(int fd, const struct weir_address *address)
 {
 	int on = 1, off = 0;
@@ -46,8 +45,8 @@ static int endpoint_bind_alone(int fd, const struct weir_address *address)
 }
 
 /*
- * Whether the address is free by UDP, too. A socket that stayed would be sent what is for the
- * workers', and who takes the address meanwhile is found out when these are opened.
+ * Checks that the address is free by UDP, too. The socket is closed, since it would receive datagrams for
+ * the workers. If another program takes the address meanwhile, opening the workers' sockets fails.
  */
 static int endpoint_try_datagrams(const struct weir_address *address)
 {
@@ -105,7 +104,7 @@ static const char *endpoint_hint(int error)
 	}
 }
 
-/* The one whose port goes on to be this one's: a port that was named also if its kind changes. */
+/* Finds the old endpoint whose port this one keeps. A port that is not 0 may change its type. */
 static const struct endpoint *endpoint_find(
         const struct endpoint_list *list, const struct endpoint *wanted)
 {
@@ -117,7 +116,7 @@ static const struct endpoint *endpoint_find(
 	return NULL;
 }
 
-/* The first `count` of the list are there already. */
+/* The list has `count` endpoints already. */
 static int endpoint_add(struct endpoint_list *list, const struct endpoint_list *old,
         const struct config_listener *listener)
 {
@@ -149,7 +148,7 @@ int endpoints_reserve(
 {
 	struct endpoint_list list = {calloc(config->listeners.count, sizeof *list.items), 0};
 	int first_error = list.items ? 0 : -ENOMEM;
-	/* All of them, so that all that is wrong is told. */
+	/* All endpoints are reserved, so that all failures are reported. */
 	for (size_t i = 0; list.items && i < config->listeners.count; i++) {
 		int error = endpoint_add(&list, old, &config->listeners.items[i]);
 		if (error < 0 && first_error == 0)
@@ -170,7 +169,7 @@ unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kin
 	return 0;
 }
 
-void endpoints_settle(struct endpoint_list *list)
+void endpoints_unreserve(struct endpoint_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (list->items[i].reserved >= 0)
@@ -181,7 +180,7 @@ void endpoints_settle(struct endpoint_list *list)
 
 void endpoints_free(struct endpoint_list *list)
 {
-	endpoints_settle(list);
+	endpoints_unreserve(list);
 	free(list->items);
 	*list = (struct endpoint_list){NULL, 0};
 }

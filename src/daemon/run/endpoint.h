@@ -1,6 +1,6 @@
 /*
- * The addresses that are listened on, found out once by the main thread for all workers: whether an
- * address can be had, and which port it is when any would do.
+ * The addresses of the listeners. The main thread reserves them once for all workers: it finds out
+ * whether an address is free, and which port the system chooses for port 0.
  */
 #ifndef DAEMON_ENDPOINT_H
 #define DAEMON_ENDPOINT_H
@@ -15,9 +15,9 @@
 struct endpoint {
 	const struct kind *kind;
 	struct weir_address wanted; /* as configured */
-	unsigned ordinal;           /* among those that are wanted as this one (port 0, twice) */
-	struct weir_address actual; /* with the port it really has */
-	int reserved; /* a socket that keeps it ours until the workers listen, or -1 */
+	unsigned ordinal; /* among the listeners with the same address: port 0 may be given twice */
+	struct weir_address actual; /* with the port that it really has */
+	int reserved;               /* a socket that reserves it until the workers listen, or -1 */
 };
 
 struct endpoint_list {
@@ -27,23 +27,24 @@ struct endpoint_list {
 
 bool endpoint_same_address(const struct weir_address *a, const struct weir_address *b);
 
-/* Whether a server of the one is a server of the other, though configurations differ. */
+/* Whether a server of one endpoint can go on as that of the other, from another configuration. */
 bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
 
 /*
- * The endpoints of a configuration. Those that `old` has too keep their port; the others are
- * reserved, which fails when somebody else listens there: that was said. 0 or a negative errno.
+ * Makes the endpoints of a configuration. Those that `old` has, too, stay as they are. The others are
+ * reserved, which fails if another program listens there. Returns 0 or a negative errno, which was
+ * reported.
  */
 int endpoints_reserve(
         const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret);
 
-/* The port of the first one of a kind; 0: there is none. */
+/* Returns the port of the first listener of a type; 0 if there is none. */
 unsigned endpoints_port(const struct endpoint_list *list, const struct kind *kind);
 
-/* Closes the sockets that were kept; when all workers listen. */
-void endpoints_settle(struct endpoint_list *list);
+/* Closes the reserved sockets; call when all workers listen. */
+void endpoints_unreserve(struct endpoint_list *list);
 
-/* Frees; all zero is allowed, and the result. */
+/* Frees a list, which may be all zero and is so afterwards. */
 void endpoints_free(struct endpoint_list *list);
 
 #endif

@@ -1,24 +1,26 @@
 /*
- * The tables of what can be listened for. A new protocol is a service_<name>.c, its name in enum
- * service (config.h), its line in `services`, and a row in `kinds` for each name under which it is
- * configured (and the same name in the schema's listener_keys, in config_file.c).
+ * The types of listeners, and what the configuration must know of their services. A new protocol has
+ * its name in enum service (config.h), a line in `service_infos`, a row in `kinds` for each type of
+ * listener, a key of the same name in table_listen.c, and a line in `services` (services.c).
  */
 #include <string.h>
 
 #include <weir/smtp.h>
 
 #include "kinds.h"
-#include "service_dns.h"
-#include "service_ftp.h"
-#include "service_http.h"
-#include "service_mail.h"
 
-const struct service_type *const services[SERVICE_COUNT] = {
-        [SERVICE_HTTP] = &service_http,
-        [SERVICE_SMTP] = &service_smtp,
-        [SERVICE_POP3] = &service_pop3,
-        [SERVICE_FTP] = &service_ftp,
-        [SERVICE_DNS] = &service_dns,
+/* ALPN refuses clients that were led to the wrong protocol (the ALPACA attack). */
+static const char *const http_alpn[] = {"http/1.1", "http/1.0", NULL};
+static const char *const pop3_alpn[] = {"pop3", NULL};
+static const char *const ftp_alpn[] = {"ftp", "ftp-data", NULL};
+static const char *const dns_alpn[] = {"dot", NULL};
+
+const struct service_info service_infos[SERVICE_COUNT] = {
+        [SERVICE_HTTP] = {"sites", LOG_ACCESS, http_alpn},
+        [SERVICE_SMTP] = {"mail", LOG_MAIL, NULL},
+        [SERVICE_POP3] = {"mail", LOG_MAIL, pop3_alpn},
+        [SERVICE_FTP] = {"ftp", LOG_FTP, ftp_alpn},
+        [SERVICE_DNS] = {"dns", LOG_DNS, dns_alpn},
 };
 
 const struct kind kinds[] = {
@@ -81,32 +83,4 @@ bool kinds_include_tls(const struct config *config)
 			return true;
 	}
 	return false;
-}
-
-int contents_load(struct config *config, struct shares shares, struct contents *ret)
-{
-	struct contents contents = {0};
-	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		if (!kinds_include(config, i))
-			continue;
-		int error = services[i]->load(config, shares, &contents.of[i]);
-		if (error < 0) {
-			contents_unload(&contents);
-			return error;
-		}
-		if (config->tls.of[i])
-			contents.tls[i] = weir_tls_hold(config->tls.of[i]);
-	}
-	*ret = contents;
-	return 0;
-}
-
-void contents_unload(struct contents *contents)
-{
-	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		if (contents->of[i])
-			services[i]->unload(contents->of[i]);
-		weir_tls_release(contents->tls[i]);
-	}
-	*contents = (struct contents){0};
 }

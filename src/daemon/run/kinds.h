@@ -1,43 +1,40 @@
-/* The kinds of listeners, by the names that `listen` and URLs have for them. */
+/* The types of listeners, by the names that `listen` and URLs have for them. */
 #ifndef DAEMON_KINDS_H
 #define DAEMON_KINDS_H
 
-#include "service.h"
+#include "config.h"
 
 struct kind {
 	const char *name; /* NULL ends the table */
 	enum service service;
 	bool secure;        /* TLS from the first byte */
-	bool upgrades;      /* a client may ask for TLS (STARTTLS) */
-	bool datagrams;     /* UDP, too, at the same address */
-	int variant;        /* the service's own */
+	bool upgrades;      /* a client may start TLS (STARTTLS) */
+	bool datagrams;     /* it listens on UDP, too */
+	int variant;        /* defined by the service */
 	const char *scheme; /* of its URLs */
 };
 
 extern const struct kind kinds[];
-extern const struct service_type *const services[SERVICE_COUNT];
 
-/* The kind of this name, or NULL. */
+/* The facts on a service that reading a configuration needs. */
+struct service_info {
+	const char *section; /* the section that its listeners need */
+	enum config_log log;
+	/* Its names in ALPN, up to NULL; NULL: clients are not asked for one. */
+	const char *const *alpn;
+};
+
+extern const struct service_info service_infos[SERVICE_COUNT];
+
+/* Returns the type of this name, or NULL. */
 const struct kind *kind_find(const char *name);
 
-/* Whether a listener of the configuration is of the service; without any, one will be of HTTP. */
+/* Whether the configuration has a listener of the service; without any listener, HTTP has one. */
 bool kinds_include(const struct config *config, enum service service);
 bool kinds_include_https(const struct config *config);
 
-/* Whether one of them is secure, or may become so if there are certificates. */
+/* Whether a listener has TLS from the first byte; and whether one has, or can start it. */
 bool kinds_include_secure(const struct config *config);
 bool kinds_include_tls(const struct config *config);
-
-/* For one worker; NULL of a service that no listener is of. */
-struct contents {
-	void *of[SERVICE_COUNT];
-	struct weir_tls *tls[SERVICE_COUNT]; /* held; NULL without certificates, too */
-};
-
-/* As service_type's load. */
-int contents_load(struct config *config, struct shares shares, struct contents *ret);
-
-/* All zero is allowed, and the result. */
-void contents_unload(struct contents *contents);
 
 #endif

@@ -1,10 +1,11 @@
 /*
- * The order of precedence: what the command line says, then the file, then the defaults. A listener
- * on the command line replaces all of the file's, a directory all of its sites, a certificate all of
- * its certificates, --domain all of its domains, --zone all of its zones.
+ * The order of precedence: options of the command line, keys of the file, defaults. A listener on the
+ * command line replaces all listeners of the file, a directory all sites, a certificate all certificates,
+ * --domain all domains, --zone all zones.
  */
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,7 +13,6 @@
 
 #include <weir/error.h>
 
-#include "admin.h"
 #include "config_file.h"
 #include "config_tls.h"
 #include "config_warn.h"
@@ -33,7 +33,7 @@ static int load_serve_root(struct config *config, const char *root)
 		error = -ENOTDIR;
 	if (error < 0)
 		say("cannot serve %s: %s", root, weir_error_text(error));
-	else if ((error = config_set_root(config, absolute)) < 0)
+	else if ((error = config_file_set_root(config, absolute)) < 0)
 		say("out of memory");
 	free(absolute);
 	return error;
@@ -64,48 +64,58 @@ static int load_choose_listeners(struct config *config, const struct options *op
 	return error;
 }
 
-int load_path(struct config *config, const char *path, const char **ret)
+/* -- plain keys -------------------------------------------------------------------------------- */
+
+/* Joins the values of a list with commas; of any other key the last value counts. */
+static const char *load_join(struct config *config, const struct options *options, size_t index)
+{
+	const struct key *key = options->values[index].key;
+	const char *text = NULL;
+	for (size_t i = 0; i < options->value_count; i++) {
+		const char *next = options->values[i].text;
+		if (options->values[i].key != key)
+			continue;
+		if (!text || !key->type->item) {
+			text = next;
+			continue;
+		}
+		size_t size = strlen(text) + strlen(next) + 2;
+		char *joined = config_alloc(config, size);
+		if (!joined)
+			return NULL;
+		snprintf(joined, size, "%s,%s", text, next);
+		text = joined;
+	}
+	return text;
+}
+
+static int load_values(struct config *config, const struct options *options)
 {
 	char directory[PATH_MAX];
-	*ret = path;
-	if (path[0] == '/')
-		return 0;
-	if (!getcwd(directory, sizeof directory)) {
+	struct problems problems = {.file = "weir"};
+	struct reader reader = {.memory = &config->memory,
+	        .problems = &problems,
+	        .directory = directory,
+	        .syntax_only = true,
+	        .config = config};
+	if (options->value_count && !getcwd(directory, sizeof directory)) {
 		int error = -errno;
-		say("cannot tell where %s is: %s", path, weir_error_text(error));
+		say("cannot find the current directory: %s", weir_error_text(error));
 		return error;
 	}
-	*ret = config_path(config, directory, path);
-	if (*ret)
-		return 0;
-	say("out of memory");
-	return -ENOMEM;
-}
-
-static int load_choose_logs(struct config *config, const struct options *options)
-{
-	int error = 0;
-	for (unsigned i = 0; i < LOG_COUNT && error == 0; i++) {
-		if (!options->log_given[i])
-			continue;
-		config->logs[i] = NULL;
-		if (options->logs[i])
-			error = load_path(
-			        config, config_log_path(options->logs[i]), &config->logs[i]);
+	for (size_t i = 0; i < options->value_count; i++) {
+		const struct option_value *value = &options->values[i];
+		const char *text = load_join(config, options, i);
+		snprintf(reader.name, sizeof reader.name, "--%s", value->key->option);
+		if (!text)
+			reader_problem(&reader, "out of memory");
+		else
+			key_parse(&reader, value->key, text, (char *)config + value->offset);
 	}
-	return error;
-}
-
-static int choose_admin(struct config *config, const struct options *options)
-{
-	if (!options->admin)
-		return 0;
-	int error = load_path(config, options->admin, &config->admin);
-	const char *fault = error == 0 ? admin_path_fault(config->admin) : NULL;
-	if (!fault)
-		return error;
-	say("--admin: %s: %s", config->admin, fault);
-	return -EINVAL;
+	bool good = problems.count == 0;
+	problems_print(&problems, stderr);
+	problems_free(&problems);
+	return good ? 0 : -EINVAL;
 }
 
 /* -- certificates ------------------------------------------------------------------------------ */
@@ -122,9 +132,9 @@ static int load_set_certificates(struct config *config, const struct options *op
 	int error = 0;
 	for (size_t i = 0; i < options->certificate_count && error == 0; i++) {
 		items[i] = (struct weir_tls_certificate){0};
-		error = load_path(config, options->chains[i], &items[i].chain);
+		error = config_file_path(config, options->chains[i], &items[i].chain);
 		if (error == 0)
-			error = load_path(config, options->keys[i], &items[i].key);
+			error = config_file_path(config, options->keys[i], &items[i].key);
 	}
 	if (error < 0)
 		return error;
@@ -134,7 +144,7 @@ static int load_set_certificates(struct config *config, const struct options *op
 	return error;
 }
 
-/* There is one. */
+/* The configuration has such a listener. */
 static const char *load_first_secure(const struct config *config)
 {
 	size_t i = 0;
@@ -148,7 +158,7 @@ static int load_choose_certificates(
 {
 	bool needed = kinds_include_secure(config);
 	if (options->certificate_count && !kinds_include_tls(config)) {
-		say("--cert and --key are of no use without an address for TLS: add "
+		say("--cert and --key need an address for TLS: add "
 		    "--https ADDRESS:PORT");
 		return -EINVAL;
 	}
@@ -164,7 +174,7 @@ static int load_choose_certificates(
 		        load_first_secure(config));
 		return -EINVAL;
 	}
-	/* Read with the file already, but for what the command line says. */
+	/* Certificates of the file are loaded already, unless the command line changes something. */
 	return (options->certificate_count || options->listener_count) &&
 	                       config->tls.certificates.count
 	               ? config_tls_load(config, previous, load_say_certificate, NULL)
@@ -185,18 +195,15 @@ static struct config *load_read_file(const char *path, const struct config *prev
 struct config *config_load(const struct options *options, const struct config *previous)
 {
 	const char *path = options->config_path;
-	struct config *config = path ? load_read_file(path, previous) : config_create();
+	struct config *config = path ? load_read_file(path, previous) : config_file_default();
 	if (!config) {
 		if (!path)
 			say("out of memory");
 		return NULL;
 	}
-	if (options->workers)
-		config->workers = options->workers;
-	if (choose_admin(config, options) < 0 || load_choose_listeners(config, options) < 0 ||
-	        load_choose_root(config, options) < 0 || load_choose_logs(config, options) < 0 ||
-	        load_mail(config, options) < 0 || load_ftp(config, options) < 0 ||
-	        load_dns(config, options, previous) < 0 ||
+	if (load_choose_listeners(config, options) < 0 || load_choose_root(config, options) < 0 ||
+	        load_values(config, options) < 0 || load_mail(config, options) < 0 ||
+	        load_ftp(config, options) < 0 || load_dns(config, options, previous) < 0 ||
 	        load_choose_certificates(config, options, previous) < 0 ||
 	        load_mail_check(config, options, previous) < 0) {
 		config_release(config);

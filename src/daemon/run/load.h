@@ -1,4 +1,4 @@
-/* The configuration as the program uses it: the file's, the command line's, the defaults. */
+/* Makes the configuration in effect out of the command line, the file and the defaults. */
 #ifndef DAEMON_LOAD_H
 #define DAEMON_LOAD_H
 
@@ -6,8 +6,8 @@
 #include "options.h"
 
 /*
- * `previous` is what is served until now, or NULL. NULL: it could not be, and everything that is
- * wrong was said. Blocks on the disk.
+ * Blocks on the disk. `previous` is the configuration in effect, or NULL. Returns NULL if something is
+ * wrong: all of it was reported.
  */
 struct config *config_load(const struct options *options, const struct config *previous);
 

@@ -1,6 +1,6 @@
 /*
- * The logs of one worker. Servers of several configurations may write the same one for a while, so
- * that each path is open once, as long as a server uses it.
+ * The logs of one worker. Servers of several configurations may write to the same log for a while, so each
+ * path is opened once, for as long as a server uses it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -71,7 +71,7 @@ void log_files_reopen(struct weir_list *logs)
 		struct log_file *file = log_file_file_of(link);
 		int error = weir_log_reopen(file->log);
 		if (error < 0)
-			say("cannot open the log %s anew: %s; the old file is written further",
+			say("cannot reopen the log %s: %s; logging goes on in the old file",
 			        file->path, weir_error_text(error));
 	}
 }

@@ -1,11 +1,11 @@
-/* The files that a worker logs to, by their paths; for its thread, or before it runs. */
+/* The log files of a worker, by their paths. Functions are for its thread, or before it runs. */
 #ifndef DAEMON_LOG_FILE_H
 #define DAEMON_LOG_FILE_H
 
 #include <weir/log.h>
 #include <weir/list.h>
 
-/* Used by the servers that were opened with it. */
+/* A log file, which servers use. */
 struct log_file {
 	struct weir_list link;
 	struct weir_log *log;
@@ -15,18 +15,19 @@ struct log_file {
 
 /*
  * Opens a log as the configured user (NULL: as this process), by the rules of resources_open_log.
- * Returns 0 or a negative errno, after saying why.
+ * Returns 0 or a negative errno, which was reported.
  */
 int log_create(struct weir_loop *loop, const char *user, const char *path, struct weir_log **ret);
 
-/* Finds the list's file with this path, or opens it as log_create does. 0 or a negative errno. */
+/* Finds the list's file with this path, or opens it as log_create does. Returns 0
+ * or a negative errno. */
 int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *user,
         const char *path, struct log_file **ret);
 
-/* All of them anew, after they were renamed; what fails is said. */
+/* Reopens all logs, after they were renamed. Reports a failure. */
 void log_files_reopen(struct weir_list *logs);
 
-/* Closes those without users, or all. Turns the loop: not from a callback. */
+/* Closes the logs without users, or all. It runs the loop: do not call it from a callback. */
 void log_files_close(struct weir_list *logs, bool all);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * What clients say stands between quotes or <>, with all that could end these, or the line,
- * escaped; each of it is bounded by the protocol already, and cut off here.
+ * Text of clients is put between quotes or <>; characters that could end these, or the line, are escaped.
+ * The protocols bound the text already, and long text is cut off here.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 
 #include "log_line.h"
 
-/* A line has at most so much, of which each text of a client has its part. */
+/* The bytes of a line, and of each text of a client in it. */
 enum {
 	TEXT_MAX = 512,
 	LINE_SIZE = 16 * 1024

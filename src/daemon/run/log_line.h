@@ -1,5 +1,5 @@
 /*
- * A line of a log of events: when, what, by whom, and what there is to say as key=value.
+ * A line of an event log: the time, the type of the listener, the event, the peer, details as key=value.
  *
  *   2026-11-22T10:00:00Z pop3 login peer=192.0.2.7 tls user="alice" messages=3
  */
@@ -17,10 +17,10 @@ struct weir_loop;
 
 struct log_line {
 	struct weir_log *log;
-	struct weir_buffer *buffer; /* NULL: there is no room, all that is added is dropped */
+	struct weir_buffer *buffer; /* NULL: the log is full, and additions are dropped */
 };
 
-/* `name` is that of the listener's kind, `what` has happened. */
+/* `name` is the type of the listener, `what` the event. */
 void log_line_begin(struct log_line *line, struct weir_log *log, struct weir_loop *loop,
         const char *name, const char *what);
 
@@ -30,13 +30,13 @@ void log_line_add(struct log_line *line, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
 /*
- * What a client said: ` key="text"`, or with other signs around it, with all escaped that could end
- * them or the line.
+ * Adds text of a client as ` key="text"`, or with other signs around it. Characters that could end the
+ * text or the line are escaped.
  */
 void log_line_add_text(
         struct log_line *line, const char *key, const char signs[2], struct weir_span text);
 
-/* The same between quotes; what is empty is left out. */
+/* Adds text of a client between quotes, unless it is empty. */
 void log_line_add_known(struct log_line *line, const char *key, struct weir_span text);
 
 void log_line_end(struct log_line *line);

@@ -56,14 +56,14 @@ static size_t resources_clamp(size_t number, size_t low, size_t high)
 struct shares resources_share(const struct config *config, size_t files, unsigned workers)
 {
 	size_t servers = workers * config->listeners.count;
-	/* Of those of DNS that have UDP, too, two. */
+	/* A listener of DNS with UDP needs two. */
 	size_t reserved = FILES_RESERVED + FILES_PER_WORKER * workers + 2 * servers;
 	size_t trees = 0;
 	for (size_t i = 0; i < config->sites.count; i++)
 		trees += config->sites.items[i].uploads.present ? 2 : 1;
 	trees *= workers;
 	files = files > reserved ? files - reserved : 0;
-	/* An eighth is for open files: most requests are for what the trees have open already. */
+	/* An eighth is for open files: most requests are for files that the trees have open already. */
 	size_t connections = files - files / 8;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
@@ -106,7 +106,7 @@ int resources_lend(const char *user)
 	errno = 0;
 	if (error < 0 || uid == 0)
 		return error;
-	/* The groups stay: root needs none, and in the end they are the user's for good. */
+	/* The groups are not restored: root needs none, and they become the user's for good later. */
 	if (initgroups(user, gid) == 0 && setegid(gid) == 0 && seteuid(uid) == 0)
 		return 0;
 	error = resources_refused(user, "seteuid");
@@ -134,7 +134,7 @@ int resources_make_directory(const struct config *config, const char *path)
 
 /* -- logs -------------------------------------------------------------------------------------- */
 
-/* A container's log is often its standard output; its owner need not be this process's user. */
+/* The log of a container is often its standard output, which another user may own. */
 static int resources_open_standard(const char *path)
 {
 	int fd = strcmp(path, "/dev/stdout") == 0   ? STDOUT_FILENO
@@ -152,8 +152,8 @@ enum {
 };
 
 /*
- * The user may not make the log: root makes it and gives it to the user, so that the user can open
- * it again. A file that has another name, or belongs to a third user, is not the log.
+ * If the user may not create the log, root creates it and gives it to the user, so that the user can
+ * reopen it. A file with a second name, or of a third user, is refused.
  */
 static int resources_open_log_as_root(const char *path, uid_t uid, gid_t gid)
 {
@@ -168,7 +168,7 @@ static int resources_open_log_as_root(const char *path, uid_t uid, gid_t gid)
 		else if ((status.st_uid != uid || status.st_gid != gid) && fchown(fd, uid, gid) < 0)
 			error = -errno;
 	}
-	/* Writing to a pipe or a terminal waits, as writing to a file does. */
+	/* Writing to a pipe or a terminal blocks, as writing to a file does. */
 	if (error == 0 && fcntl(fd, F_SETFL, O_APPEND) < 0)
 		error = -errno;
 	if (error == 0)
@@ -218,7 +218,7 @@ static int resources_drop(const char *user)
 		return resources_refused(user, "setgid");
 	if (setuid(uid) < 0)
 		return resources_refused(user, "setuid");
-	/* What was given up must not come back. */
+	/* Root must not be regained. */
 	errno = 0;
 	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0 || getuid() != uid || getgid() != gid))
 		return resources_refused(user, "root came back");
@@ -228,7 +228,7 @@ static int resources_drop(const char *user)
 void resources_warn_of_root(const struct config *config)
 {
 	if (geteuid() == 0 && (!config->user || strcmp(config->user, "root") == 0))
-		say("all that reads what clients send runs as root: add 'user: NAME' to the "
+		say("the parsers of clients' input run as root: add 'user: NAME' to the "
 		    "configuration, with a user of this machine that owns nothing else");
 }
 
@@ -243,6 +243,6 @@ int resources_become(const struct config *config)
 	const struct passwd *entry = getpwnam(user);
 	if (entry && entry->pw_uid == geteuid())
 		return 0;
-	say("not root: going on as we are, not as the user %s", user);
+	say("not root: the server cannot become the user %s, and stays as it is", user);
 	return 0;
 }

@@ -1,4 +1,4 @@
-/* What the process may use, and as whom it runs. */
+/* The open files and processors of the process, and the user that it runs as. */
 #ifndef DAEMON_RESOURCES_H
 #define DAEMON_RESOURCES_H
 
@@ -14,42 +14,42 @@ struct shares {
 	unsigned tree_entries; /* paths that one tree keeps open */
 };
 
-/* As many open files as we are allowed. The number. */
+/* Raises the limit of open files as far as possible, and returns it. */
 size_t resources_raise_files(void);
 
-/* Processors that we may run on, CONFIG_WORKERS_MAX at most. */
+/* Returns the number of processors for this process, CONFIG_WORKERS_MAX at most. */
 unsigned resources_processors(void);
 
 struct shares resources_share(const struct config *config, size_t files, unsigned workers);
 
 /*
- * Between these two, what is opened and made is so as by the user whom resources_become will make
- * us; nothing is changed if that is nobody else. Before any thread but the first runs. 0 or a
- * negative errno, which was said.
+ * Between these two calls files are opened and created as the user that resources_become will switch
+ * to. Nothing changes if that is this user. Call them before other threads run. The first returns 0 or
+ * a negative errno, which was reported.
  */
 int resources_lend(const char *user);
 void resources_return(void);
 
-/* Makes a directory, for its owner alone, that resources_become's user shall own; 0 also if it is
- * there. */
+/* Creates a directory, for its owner alone, which is the user of resources_become. Returns 0, also if
+ * the directory exists, or a negative errno. */
 int resources_make_directory(const struct config *config, const char *path);
 
 /*
- * Opens a log for appending, as the configured user. Where that user may not, root makes the log and
- * gives it to the user, through no link that could be another user's. `user` may be NULL. Returns
+ * Opens a log for appending, as the configured user. Where that user may not create it, root does
+ * and gives it to the user, through no link that could be another user's. `user` may be NULL. Returns
  * a descriptor or a negative errno. /dev/stdout and /dev/stderr are this process's own.
  */
 int resources_open_log(const char *user, const char *path);
 
-/* Opens a log again, as the user that this process is by now. For any thread. */
+/* Opens a log again, as the user that this process has become. For any thread. */
 int resources_reopen_log(const char *path);
 
-/* Says so if this process is root and the configuration leaves it root. */
+/* Warns if this process is root and the configuration has no user to become. */
 void resources_warn_of_root(const struct config *config);
 
 /*
- * Becomes the configured user for good, if we are root: its id, its group, its groups. Nothing that
- * is executed gets more rights, in any case. 0 or a negative errno, which was said.
+ * Becomes the configured user for good, with its groups, if the process is root. In any case no program
+ * that it executes gains rights. Returns 0 or a negative errno, which was reported.
  */
 int resources_become(const struct config *config);
 

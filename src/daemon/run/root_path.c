@@ -1,6 +1,6 @@
 /*
- * A walk along a path, a component at a time. Whoever may write into a directory can put a symbolic
- * link there and have a privileged process open any file of the machine (CVE-2016-1247).
+ * Walks along a path, a component at a time. A user with write access to a directory can create a
+ * symbolic link there, and have a privileged process open any file of the machine (CVE-2016-1247).
  *
  * Invariant: once the walk has entered a directory in which another user may replace names, it
  * follows no link any more.
@@ -16,18 +16,18 @@
 #include "root_path.h"
 
 enum {
-	LINKS_MAX = 40 /* as the kernel has it */
+	LINKS_MAX = 40 /* the limit of the kernel */
 };
 
 struct root_path_walk {
 	int directory; /* O_PATH */
-	bool trusted;  /* no other user could replace what was found so far */
+	bool trusted;  /* no other user could have replaced a name so far */
 	unsigned links;
 	char rest[PATH_MAX]; /* of the path */
 	char name[NAME_MAX + 1];
 };
 
-/* Makes `fd` the walk's directory. */
+/* Makes `fd` the directory of the walk. */
 static int root_path_enter(struct root_path_walk *walk, int fd)
 {
 	struct stat status;
@@ -59,7 +59,7 @@ static int root_path_next(struct root_path_walk *walk)
 	return 0;
 }
 
-/* Replaces the component `name` by what the link of that name says. */
+/* Replaces the component `name` by the target of the link of that name. */
 static int root_path_follow(struct root_path_walk *walk, const struct stat *link)
 {
 	char target[PATH_MAX];
@@ -77,7 +77,7 @@ static int root_path_follow(struct root_path_walk *walk, const struct stat *link
 	return target[0] == '/' ? root_path_enter(walk, open("/", O_PATH | O_CLOEXEC)) : 0;
 }
 
-/* Goes on until `name` is the last component and no link. */
+/* Continues until `name` is the last component and no link. */
 static int root_path_walk(struct root_path_walk *walk)
 {
 	struct stat status;
@@ -127,7 +127,7 @@ int root_path_open(const char *path, int flags, mode_t mode)
 	return error;
 }
 
-/* Only what is new and this process's own is given away. */
+/* Only a new directory of this process is given away. */
 static int root_path_give(int fd, uid_t uid, gid_t gid)
 {
 	struct stat status;

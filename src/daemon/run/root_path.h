@@ -1,4 +1,4 @@
-/* Paths that are opened as root, in directories that may belong to other users. */
+/* Opens paths as root, in directories that may belong to other users. */
 #ifndef DAEMON_ROOT_PATH_H
 #define DAEMON_ROOT_PATH_H
 
@@ -13,7 +13,7 @@
 int root_path_open(const char *path, int flags, mode_t mode);
 
 /*
- * Makes the directory `path` (mode 0700) under the same rule and gives it to the user and group.
+ * Creates the directory `path` (mode 0700) under the same rule and gives it to the user and group.
  * Returns 0, also if `path` exists, or a negative errno.
  */
 int root_path_make_directory(const char *path, uid_t uid, gid_t gid);

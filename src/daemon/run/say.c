@@ -1,6 +1,6 @@
 /*
- * Lines to stderr. They are composed first and written whole: several threads may speak at once.
- * What does not fit is cut off; nothing here allocates, so that it works when memory is short.
+ * Prints lines to stderr. A line is composed first and written whole, since several threads may print.
+ * A long line is cut off. Nothing here allocates, so that it works when memory is short.
  */
 #include <stdarg.h>
 #include <stdbool.h>
@@ -59,5 +59,5 @@ void say(const char *format, ...)
 	used = strlen(line);
 	line[used++] = '\n';
 	ssize_t put = write(STDERR_FILENO, line, used);
-	(void)put; /* there is nobody else to tell */
+	(void)put; /* a failure cannot be reported */
 }

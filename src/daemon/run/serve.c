@@ -1,13 +1,13 @@
 /*
  * The daemon's main thread: it starts the workers, and then waits for signals.
  *
- *   SIGHUP            reload: the configuration and certificates again, logs opened anew
- *   SIGUSR1           opens the logs anew, and nothing else
- *   SIGTERM, SIGINT   finish what is in flight and end; the second time, end at once
+ *   SIGHUP            reloads the configuration and the certificates, and reopens the logs
+ *   SIGUSR1           reopens the logs, and nothing else
+ *   SIGTERM, SIGINT   finish the requests in flight and end; the second time, end at once
  *   others            as SIGTERM, where the default would end the process
  *
- * Invariant: all workers serve one configuration. A change is prepared on all of them first, and
- * made only when every one could (see worker.h). What one worker serves is in serving.c.
+ * Invariant: all workers serve one configuration. A change is prepared on all of them first, and is
+ * committed only if none has failed (see worker.h). The servers of one worker are in serving.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -46,8 +46,8 @@ struct daemon {
 	struct worker *workers[CONFIG_WORKERS_MAX];
 	unsigned worker_count;
 	unsigned alive; /* worker threads that have not ended */
-	size_t files;   /* descriptors we may have */
-	bool dropped;   /* we have become another user: what we listen on stays */
+	size_t files;   /* the limit of descriptors */
+	bool dropped;   /* the process has become another user: addresses cannot be opened again */
 	struct weir_guard *guard;
 	struct weir_permits *permits; /* for the connections of all workers */
 	struct mail_relay *relay;     /* or NULL */
@@ -56,7 +56,7 @@ struct daemon {
 	struct admin_table commands; /* of this file, for the admin socket */
 	struct admin_guard guard_commands;
 	struct admin_connections connection_commands;
-	int stop_signals; /* that came */
+	int stop_signals; /* how many have come */
 	bool failed;
 };
 
@@ -76,18 +76,19 @@ static struct weir_bounds serve_bounds_of(
 	};
 }
 
-static struct shares set_permits(struct daemon *daemon, const struct config *config)
+/* Sets the size of the pool of connections. */
+static struct shares serve_set_permits(struct daemon *daemon, const struct config *config)
 {
 	struct shares shares = resources_share(config, daemon->files, daemon->worker_count);
 	weir_permits_set(daemon->permits, shares.connections, shares.reserved);
 	return shares;
 }
 
-/* On all workers, or on none. */
+/* Applies a configuration to all workers, or to none. */
 static int serve_apply(struct daemon *daemon, struct config *config,
         const struct endpoint_list *endpoints, unsigned replace)
 {
-	struct shares shares = set_permits(daemon, config);
+	struct shares shares = serve_set_permits(daemon, config);
 	struct plan plan = {
 	        .endpoints = endpoints->items,
 	        .count = endpoints->count,
@@ -109,7 +110,7 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 		while (i-- > 0)
 			worker_forget(daemon->workers[i]);
 		if (daemon->config)
-			set_permits(daemon, daemon->config);
+			serve_set_permits(daemon, daemon->config);
 		return error;
 	}
 	for (unsigned i = 0; i < daemon->worker_count; i++)
@@ -117,7 +118,7 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 	return 0;
 }
 
-/* Without memory the old settings stay, which nobody is kept out by. */
+/* Without memory the old settings stay in effect. */
 static void serve_set_guard(struct daemon *daemon, const struct config_guard *config)
 {
 	struct weir_guard_options options = {
@@ -131,10 +132,10 @@ static void serve_set_guard(struct daemon *daemon, const struct config_guard *co
 	};
 	int error = weir_guard_set(daemon->guard, &options);
 	if (error < 0)
-		say("the guard keeps its old settings: %s", weir_error_text(error));
+		say("the guard keeps its previous settings: %s", weir_error_text(error));
 }
 
-/* Takes the configuration in any case. */
+/* Takes ownership of the configuration in any case. */
 static int serve_config(struct daemon *daemon, struct config *config, unsigned replace)
 {
 	struct endpoint_list endpoints = {0};
@@ -149,7 +150,7 @@ static int serve_config(struct daemon *daemon, struct config *config, unsigned r
 		return error;
 	}
 	serve_set_guard(daemon, &config->guard);
-	endpoints_settle(&endpoints);
+	endpoints_unreserve(&endpoints);
 	endpoints_free(&daemon->endpoints);
 	config_release(daemon->config);
 	daemon->endpoints = endpoints;
@@ -161,9 +162,9 @@ static int serve_config(struct daemon *daemon, struct config *config, unsigned r
 #define SERVICES_ALL ((1u << SERVICE_COUNT) - 1)
 
 /*
- * The services whose servers have to be opened anew, a bit for each; sessions of the others stay.
- * Servers keep the log and the bounds they were opened with. Another user's address cannot be
- * opened a second time, so that after root was given up these change at the next start only.
+ * Returns a bit for each service whose servers must be opened again; sessions of the others stay. A
+ * server keeps the log and the bounds that it was opened with. After root was given up an address cannot
+ * be opened a second time, so these change at the next start only.
  */
 static unsigned serve_changed_services(struct daemon *daemon, struct config *config)
 {
@@ -177,19 +178,19 @@ static unsigned serve_changed_services(struct daemon *daemon, struct config *con
 	if (!config_dns_same_cache(&config->dns, &old->dns))
 		say("the cache of DNS changes at the next start");
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
-		if (!config_same_log(config, old, services[i]->log))
+		if (!config_same_log(config, old, service_infos[i].log))
 			changed |= 1u << i;
-	/* All servers of mail are to have the same mailboxes. */
+	/* All servers of mail must have the same mailboxes. */
 	if (!same_mail)
 		changed |= 1u << SERVICE_SMTP | 1u << SERVICE_POP3;
 	if (!same_dns)
 		changed |= 1u << SERVICE_DNS;
 	if (!changed || !daemon->dropped)
 		return changed;
-	say("limits, logs, settings of mail and of DNS but for zones, keys and cookies change at "
-	    "the next start, for what is listened on already");
-	/* All servers of mail are to have the same mailboxes, reports of the relay, too. */
-	mail_host_keep(config, old);
+	say("limits, logs, and settings of mail and DNS other than zones, keys and cookies change at "
+	    "the next start, for addresses that are open already");
+	/* All servers of mail, and the reports of the relay, must have the same mailboxes. */
+	mail_host_share(config, old);
 	return 0;
 }
 
@@ -224,7 +225,7 @@ static void serve_reopen_logs(struct daemon *daemon)
 	dns_host_reopen_log(daemon->dns);
 }
 
-/* Logs first: they are to be opened anew also when the configuration is refused. */
+/* Logs come first: they are reopened even if the configuration is refused. Returns whether it is used. */
 static bool serve_reload(struct daemon *daemon)
 {
 	serve_reopen_logs(daemon);
@@ -238,7 +239,7 @@ static bool serve_reload(struct daemon *daemon)
 		say("reloaded%s%s", path ? " " : "", path ? path : "");
 		return true;
 	}
-	say("not reloaded: what was served before is served further");
+	say("not reloaded: the previous configuration stays in effect");
 	return false;
 }
 
@@ -258,7 +259,7 @@ static void serve_on_worker_ended(void *context)
 	struct daemon *daemon = context;
 	if (daemon->stop_signals == 0) {
 		/*
-		 * Half of the workers would be worse than none: connections go to them by chance.
+		 * Without one worker some connections would fail by chance, so the daemon ends.
 		 */
 		daemon->failed = true;
 		serve_stop(daemon);
@@ -350,7 +351,7 @@ static int serve_start_workers(struct daemon *daemon)
 	return 0;
 }
 
-/* Workers that end take nothing new. */
+/* Workers that end take no change. */
 static void serve_renew_zones(void *context)
 {
 	struct daemon *daemon = context;
@@ -358,7 +359,7 @@ static void serve_renew_zones(void *context)
 		worker_renew(daemon->workers[i]);
 }
 
-/* All that needs root comes before resources_become, all threads after it. */
+/* Everything that needs root comes before resources_become, and all threads start after it. */
 static int serve_start(struct daemon *daemon)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGALRM,
@@ -395,7 +396,7 @@ static int serve_start(struct daemon *daemon)
 	if (error == 0)
 		error = mail_relay_start(daemon->relay);
 	if (error == 0)
-		dns_host_tell(daemon->dns);
+		dns_host_notify(daemon->dns);
 	return error;
 }
 
@@ -437,7 +438,7 @@ int serve(const struct options *options)
 		mail_relay_drain(daemon.relay, 0);
 	for (unsigned i = 0; i < daemon.worker_count; i++)
 		worker_destroy(daemon.workers[i]);
-	/* Signals may come as long as the loop turns. */
+	/* Signals may come as long as the loop runs. */
 	daemon.worker_count = 0;
 	admin_destroy(daemon.admin);
 	mail_relay_close(daemon.relay);

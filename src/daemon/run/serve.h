@@ -4,7 +4,7 @@
 
 #include "options.h"
 
-/* The exit code. */
+/* Returns the exit code. */
 int serve(const struct options *options);
 
 #endif

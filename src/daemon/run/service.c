@@ -1,4 +1,4 @@
-/* What the servers of all services tell in the same way. */
+/* Helpers of all services. */
 #include <stdio.h>
 
 #include <weir/users.h>

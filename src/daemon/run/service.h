@@ -1,12 +1,12 @@
 /*
- * A service: one protocol as the daemon runs it, in a file of its own (service_http.c). kinds.c
- * lists them, and the names under which `listen` has them.
+ * A service: one protocol as the daemon runs it, in a file of its own (service_http.c).
+ * services.c lists them, kinds.c the types of their listeners.
  *
  *   main thread:  load ─▶ content, for each worker    unload, as soon as it was handed over
  *   worker:       open(content) ─▶ server … update(server, another content) … close
  *
- * A content is what a configuration gives to all servers of the service on one worker, as HTTP's
- * sites. What may fail fails in load and open, while nothing has changed yet; the rest cannot.
+ * The content is the state that all servers of the service share on one worker, such as the sites of
+ * HTTP. Only load and open may fail, while nothing has changed yet.
  */
 #ifndef DAEMON_SERVICE_H
 #define DAEMON_SERVICE_H
@@ -30,64 +30,56 @@ struct weir_server;
 struct service_options {
 	struct weir_loop *loop;
 	const struct kind *kind;
-	/* `tls` only for the kinds that may use it; `peers` is the service's to fill in. */
+	/* `tls` is NULL for types that do not use it; the service sets `peers`. */
 	struct weir_listener listener;
-	void *content;                 /* lent: the server takes holds of its own */
-	struct weir_log *log;          /* outlives the server; NULL: none */
-	struct weir_guard *guard;      /* against guessing, of the process; outlives the server */
-	struct weir_mail_sink *relay;  /* of the process, as the guard; NULL: none */
-	struct dns_host *dns;          /* of the process, too */
+	void *content;                /* borrowed: the server takes references of its own */
+	struct weir_log *log;         /* outlives the server; NULL: none */
+	struct weir_guard *guard;     /* against brute force, of the process; outlives the server */
+	struct weir_mail_sink *relay; /* of the process, as the guard; NULL: none */
+	struct dns_host *dns;         /* of the process, too */
 	struct forwarding *forwarding; /* of the worker; outlives the server */
-	unsigned workers;              /* that there are */
+	unsigned workers;              /* how many there are */
 };
 
 /*
- * For print_commands: the first user of `users` who can log in, or "USER" if there is none. `users`
- * may be NULL. Returns `text`, filled.
+ * For print_commands: stores the first user who can log in, or "USER" if there is none, in `text`, and
+ * returns it. `users` may be NULL.
  */
 #define SERVICE_USER_SIZE (WEIR_USER_NAME_MAX + 1)
 const char *service_example_user(const struct weir_users *users, char text[SERVICE_USER_SIZE]);
 
-/* A file that every machine has, to be sent in an example. */
+/* A file of every machine, which examples send. */
 #define SERVICE_EXAMPLE_FILE "/etc/hostname"
 
 struct service_type {
-	/* The key that a configuration must have for it. */
-	const char *section;
-	enum config_log log;
-	/* What it is called in ALPN, up to NULL; NULL: clients are not asked. */
-	const char *const *alpn;
-
 	/*
-	 * On the main thread; may block on the disk, and hold the configuration. Who begins in
-	 * clear and upgrades finds its certificates in config->tls.of. 0 or a negative errno, which
-	 * was said.
+	 * Called on the main thread; may block on the disk, and hold the configuration. A protocol
+	 * with STARTTLS finds its certificates in config->tls.of. Returns 0 or a negative errno,
+	 * which was reported.
 	 */
 	int (*load)(struct config *config, struct shares shares, void **ret_content);
-	/* On the worker's thread, or before it runs. */
+	/* Called on the worker's thread, or before it runs. */
 	void (*unload)(void *content);
 
-	/* Listens, shared with other workers (SO_REUSEPORT). 0 or a negative errno. */
+	/* Listens, together with other workers (SO_REUSEPORT). Returns 0 or a negative errno. */
 	int (*open)(const struct service_options *options, void **ret_server);
 	/*
-	 * From the next request on it serves another content, and from the next handshake on with
-	 * `tls`; both are lent. NULL if it was opened with none.
+	 * Serves another content from the next request on, and uses `tls` from the next handshake
+	 * on. Both are borrowed. `tls` is NULL if the server was opened without.
 	 */
 	void (*update)(void *server, void *content, struct weir_tls *tls);
 	/*
-	 * The zones of DNS are others, or all workers have taken a configuration, which may have
-	 * other upstreams; NULL: it has nothing to do with DNS.
+	 * Called when the zones of DNS have changed, or when all workers have a configuration, which
+	 * may have other upstreams. NULL: the service has nothing to do with DNS.
 	 */
 	void (*renew)(void *server);
-	/* For the drain, which is the same for all. */
+	/* Returns the listening server, to drain it. */
 	struct weir_server *(*listener)(void *server);
-	/* What is to end when the drain begins, besides; NULL: nothing. */
+	/* Ends what else must end when the drain begins; NULL: nothing. */
 	void (*retire)(void *server);
 	void (*close)(void *server);
 
-	/*
-	 * The banner: what is served, and commands to try it, each a line with two spaces before.
-	 */
+	/* Print lines of the banner, which begin with two spaces: the content, and commands to try. */
 	void (*print_content)(const struct config *config);
 	void (*print_commands)(const struct config *config, const char *url);
 };

@@ -1,9 +1,9 @@
 /*
- * What one worker serves: its servers, of whatever service, and the logs they write. Invariant: a
- * log outlives the servers that write it, and both are freed between two turns, never in a callback.
+ * The servers of one worker, and their logs. Invariant: a log outlives the servers that write to it, and
+ * both are freed between two turns of the loop, never in a callback.
  *
- * A server that is wanted no more stops listening, finishes its connections and is freed. The same
- * address may be open twice meanwhile: SO_REUSEPORT, which every server here has.
+ * A server that the plan does not have stops listening, finishes its connections and is freed. Its address
+ * may be open twice meanwhile, since every server has SO_REUSEPORT.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "say.h"
 #include "worker_state.h"
 
-/* Between two complaints that connections cannot be accepted, of one worker. */
+/* The time between two reports of one worker that connections cannot be accepted. */
 enum {
 	COMPLAIN_AFTER_MS = 5000
 };
@@ -25,7 +25,7 @@ static struct serving_server *serving_server_of(struct weir_list *link)
 	return WEIR_CONTAINER(link, struct serving_server, link);
 }
 
-/* The server behind a link of the list, or behind its head; NULL at the end. */
+/* Returns the server after a link of the list, or after its head; NULL at the end. */
 static struct serving_server *serving_after(struct serving *serving, struct weir_list *link)
 {
 	return link->next == &serving->servers ? NULL : serving_server_of(link->next);
@@ -77,17 +77,17 @@ static void serving_tls_failed(void *context, const struct weir_address *peer, c
 	say("the TLS handshake of %s with %s failed: %s", from, to, why);
 }
 
-/* What the plan has for this kind; NULL: none, or the kind cannot use it. */
+/* Returns the certificates for a listener of this type; NULL if there are none, or it uses none. */
 static struct weir_tls *serving_tls_of(const struct contents *contents, const struct kind *kind)
 {
 	return kind->secure || kind->upgrades ? contents->tls[kind->service] : NULL;
 }
 
-/* NULL without an error: there is none for this kind. */
+/* Stores NULL if listeners of this type have no log. */
 static int serving_open_log(struct worker *worker, const struct plan *plan, const struct kind *kind,
         struct log_file **ret)
 {
-	const char *path = plan->logs[services[kind->service]->log];
+	const char *path = plan->logs[service_infos[kind->service].log];
 	if (!path)
 		return 0;
 	return log_file_open(&worker->serving.logs, worker->loop, plan->user, path, ret);
@@ -164,7 +164,7 @@ static void serving_drain_server(struct serving_server *server)
 
 /* -- the two steps ----------------------------------------------------------------------------- */
 
-/* The one that can go on with the plan: TLS is not added to a server, nor taken from it. */
+/* Finds the server that can go on with the plan: one cannot begin or cease to have TLS. */
 static struct serving_server *serving_find_server(
         struct serving *serving, const struct plan *plan, const struct endpoint *endpoint)
 {
@@ -219,7 +219,7 @@ int serving_prepare(struct worker *worker, const struct plan *plan)
 	return error;
 }
 
-/* What was prepared is in use now, or never will be. */
+/* Ends the preparation: its parts are in use now, or dropped. */
 static void serving_end_preparation(struct serving *serving)
 {
 	contents_unload(&serving->next);

@@ -1,7 +1,7 @@
 /*
  * The worker's thread, and calls to it from the main thread, which wait for their answer.
  * Invariant: the loop lives from worker_create to worker_destroy, so that a task can be posted at
- * any time; a call is made only while the thread is known to run. What is served is in serving.c.
+ * any time; a call is made only while the thread runs. The servers are in serving.c.
  */
 #include <errno.h>
 #include <semaphore.h>

@@ -1,15 +1,15 @@
 /*
- * A worker: a thread with a loop of its own, and on it one server for each address, with what they
- * serve and the log they write. Workers share nothing but the configuration.
+ * A worker: a thread with a loop of its own, and one server on it for each address, with its content and
+ * its log. Workers share nothing but the configuration.
  *
  *   main thread:  worker_create ─ prepare ─ commit ─ start ─ … prepare, commit … ─ stop ─ join
  *                                    └─ forget, when another worker could not
  *
- * A change is made in two steps, so that it is made on all workers or on none: prepare opens what
- * may fail to open, commit swaps. What is replaced goes on until its last exchange has ended.
+ * A change has two steps, so that it is made on all workers or on none: prepare opens everything that
+ * may fail to open, commit swaps. A replaced server goes on until its last request has finished.
  *
- * All functions are for the main thread. They run on the worker's thread and wait for it, or,
- * before worker_start, run at once.
+ * All functions are for the main thread. They run on the worker's thread and wait for it; before
+ * worker_start they run at once.
  */
 #ifndef DAEMON_WORKER_H
 #define DAEMON_WORKER_H
@@ -21,45 +21,47 @@
 #include <weir/loop.h>
 
 #include "kinds.h"
+#include "services.h"
 
 struct dns_host;
 struct endpoint;
 struct weir_channel;
 struct worker;
 
-/* What a worker shall serve. */
+/* The next state of a worker. */
 struct plan {
 	const struct endpoint *endpoints;
 	size_t count;
-	struct contents contents; /* of this worker; prepare takes them in any case */
+	struct contents contents; /* of this worker; prepare takes ownership in any case */
 	const char *const *logs;  /* LOG_COUNT of them; NULL: none */
-	const char *user;         /* as whom logs are opened; NULL: as this process */
-	struct weir_guard *guard; /* for all workers, as the next */
+	const char *user;         /* the user that opens logs; NULL: the one of this process */
+	struct weir_guard *guard; /* of the process, like the next two */
 	struct weir_mail_sink *relay;
 	struct dns_host *dns;
-	unsigned workers; /* that there are */
+	unsigned workers; /* how many there are */
 	struct weir_bounds bounds;
-	/* A bit for each enum service whose servers are opened anew: its log or settings have changed. */
+	/* A bit for each enum service whose servers must be opened again: its log or settings changed. */
 	unsigned replace;
 };
 
-/* `ended` is run on `main_loop` when the worker's thread is about to end. 0 or a negative errno. */
+/* Calls `ended` on `main_loop` when the worker's thread is about to end. Returns 0 or a negative errno.
+ */
 int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), void *context,
         struct worker **ret);
 
-/* Opens what the plan needs. 0 or a negative errno, which was said; nothing has changed then. */
+/* Opens what the plan needs. Returns 0, or a negative errno, which was reported: nothing has changed. */
 int worker_prepare(struct worker *worker, const struct plan *plan);
 
-/* Swaps: new contents, new log, servers that are not wanted any more finish and end. */
+/* Swaps contents and logs. Servers that the plan does not have are drained. */
 void worker_commit(struct worker *worker);
 
-/* Gives up what was prepared. */
+/* Drops what was prepared. */
 void worker_forget(struct worker *worker);
 
-/* Has its servers take the zones of DNS, which have changed. */
+/* Has its servers take the new zones of DNS. */
 void worker_renew(struct worker *worker);
 
-/* Opens the files of the logs anew, after they were renamed. */
+/* Reopens the logs, after they were renamed. */
 void worker_reopen_logs(struct worker *worker);
 
 /*
@@ -85,16 +87,17 @@ void worker_each_channel(struct worker *worker,
         bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
         void *context);
 
-/* 0 or a negative errno. */
+/* Starts the thread. Returns 0 or a negative errno. */
 int worker_start(struct worker *worker);
 
-/* Finishes what is in flight, within the drain time, and ends. Does not wait. Once. */
+/* Has the worker finish the requests in flight within the drain time, and end. It does not wait. Call
+ * it once. */
 void worker_stop(struct worker *worker);
 
-/* As worker_stop, at once: what is in flight is lost. After worker_stop. */
+/* Ends the worker at once: requests in flight are lost. Call it after worker_stop. */
 void worker_kill(struct worker *worker);
 
-/* Waits for the thread if it was started, and frees all. NULL is allowed. */
+/* Waits for the thread if it was started, and frees everything. NULL is allowed. */
 void worker_destroy(struct worker *worker);
 
 #endif

@@ -1,4 +1,4 @@
-/* A worker from the inside, for worker.c (the thread) and serving.c (what it serves). */
+/* The state of a worker, for worker.c (its thread) and serving.c (its servers). */
 #ifndef DAEMON_WORKER_STATE_H
 #define DAEMON_WORKER_STATE_H
 
@@ -14,18 +14,18 @@
 
 struct serving_server {
 	struct weir_list link;
-	void *server;         /* its service's own */
+	void *server;         /* of its service */
 	struct log_file *log; /* or NULL */
 	struct worker *worker;
 	struct endpoint endpoint;
 	bool has_tls;
-	bool wanted;   /* by the plan that was prepared */
-	bool fresh;    /* opened for it */
-	bool draining; /* wanted no more */
-	bool ended;    /* and its last connection has closed */
+	bool wanted;   /* by the prepared plan */
+	bool fresh;    /* opened for the prepared plan */
+	bool draining; /* the plan in effect does not have it */
+	bool ended;    /* it was draining, and its last connection has closed */
 };
 
-/* What a worker serves; touched on its thread only. */
+/* The servers of a worker, for its thread only. */
 struct serving {
 	struct weir_list servers;
 	struct weir_list logs;
@@ -40,7 +40,7 @@ struct worker {
 	struct weir_loop *main_loop;
 	struct serving serving;
 	pthread_t thread;
-	int64_t quiet_until_ms; /* no complaint about accept before */
+	int64_t quiet_until_ms; /* failures of accept are not reported before */
 	bool started;
 	bool over;     /* its thread has ended; on the main thread */
 	bool stopping; /* on its thread */
@@ -52,7 +52,7 @@ struct worker {
 	void *context;
 };
 
-/* serving.c, all on the worker's thread, or before it runs */
+/* The functions of serving.c run on the worker's thread, or before it runs. */
 void serving_init(struct worker *worker);
 int serving_prepare(struct worker *worker, const struct plan *plan);
 void serving_commit(struct worker *worker);
@@ -64,9 +64,9 @@ void serving_drain(struct worker *worker);
 void serving_each_channel(struct worker *worker,
         bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
         void *context);
-/* Frees what has ended; outside of any callback, since closing a log turns the loop. */
+/* Frees servers that have ended. Do not call it from a callback: closing a log runs the loop. */
 void serving_reap(struct worker *worker);
-/* Whether something is left. */
+/* Whether a server is left. */
 bool serving_busy(const struct worker *worker);
 void serving_destroy(struct worker *worker);
 

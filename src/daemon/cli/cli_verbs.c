@@ -1,0 +1,207 @@
+/* The table of verbs. The file of a verb has the effects of its options. */
+#include <string.h>
+
+#include "tables.h"
+#include "types.h"
+#include "cli_verbs.h"
+
+#define HELP                                                                                       \
+	{                                                                                          \
+		"help", &type_flag, .option = "help", .option_letter = 'h', .option_value = "yes", \
+		                    .doc = "Print this text."                                      \
+	}
+
+static const struct key serve_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "Read a configuration, see `man weir.yaml`; options of the command "
+                       "line take precedence over its keys."},
+        HELP,
+        {0},
+};
+
+static const struct key check_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration."},
+        {"effective", &type_flag, .option = "effective", .option_value = "yes",
+                .doc = "Print the whole configuration in effect as YAML, in which a comment marks "
+                       "the defaults."},
+        HELP,
+        {0},
+};
+
+static const struct key passwd_options[] = {
+        {"users", &type_file, .option = "users", .doc = "The users file."},
+        {"delete", &type_flag, .option = "delete", .option_value = "yes",
+                .doc = "Remove the user."},
+        {"no-scram", &type_flag, .option = "no-scram", .option_value = "yes",
+                .doc = "Store a hash alone, without the verifier of SCRAM-SHA-256."},
+        HELP,
+        {0},
+};
+
+static const struct key queue_options[] = {
+        {"queue", &type_new_directory, .option = "queue", .doc = "The directory of the queue."},
+        {"all", &type_flag, .option = "all", .option_value = "yes", .doc = "Retry all messages."},
+        HELP,
+        {0},
+};
+
+static const struct key console_options[] = {
+        {"config", &type_file, .option = "config", .option_letter = 'c',
+                .doc = "The configuration whose `admin` is the path of the socket; files that it "
+                       "includes are not read. Default: /etc/weir/weir.yaml."},
+        {"admin", &type_socket, .option = "admin", .doc = "The path of the socket itself."},
+        HELP,
+        {0},
+};
+
+static const struct key config_options[] = {HELP, {0}};
+
+const struct verb cli_verbs[] = {
+        {
+                .name = "serve",
+                .synopsis = "[DIR] [OPTION...]",
+                .summary = "serve a directory, or a configuration",
+                .text = "Serves files, mail and DNS until SIGTERM or SIGINT (Ctrl-C), then "
+                        "finishes the requests in flight. SIGHUP reloads the configuration, users "
+                        "and certificates, and reopens the logs. Without DIR and without sites in "
+                        "a configuration it serves ./public, which is created if it is missing. "
+                        "Options replace the keys of a configuration; --http and the other "
+                        "listeners, --cert, --key, --domain, --zone and --forward may be "
+                        "repeated. Without a listener it listens on http://127.0.0.1:8080/. "
+                        "[::1]:8080 is an IPv6 address, :8080 every address of the machine, and "
+                        "with port 0 the system chooses a free port.",
+                .options = serve_options,
+                .keys = true,
+                .operand = &type_directory,
+                .examples = "weir serve ~/Pictures --http :8000\n"
+                            "weir serve /srv/www --https :443 --cert chain.pem --key key.pem\n"
+                            "weir serve --smtp 127.0.0.1:2525 --pop3 127.0.0.1:1100 --mail mail "
+                            "\\\n    --users users --domain example.org\n"
+                            "weir serve /srv/www --http :80 --ftp :21 --users users "
+                            "--ftp-writable\n"
+                            "weir serve --dns 127.0.0.1:5353 --zone "
+                            "example.org=example.org.zone\n"
+                            "weir serve -c /etc/weir/weir.yaml\n",
+        },
+        {
+                .name = "check",
+                .synopsis = "[-c] FILE [--effective]",
+                .summary = "report everything that is wrong with a configuration",
+                .text = "Reads a configuration, the files that it includes and the files that it "
+                        "names, and reports each mistake as FILE:LINE:COLUMN: message. Exits with "
+                        "0 if there are none, and with 1 otherwise.",
+                .options = check_options,
+                .operand = &type_file,
+                .examples = "weir check /etc/weir/weir.yaml\n"
+                            "weir check --effective /etc/weir/weir.yaml\n",
+        },
+        {
+                .name = "config",
+                .synopsis = "default | bash | zsh | fish | manual | options | listing",
+                .summary = "print an annotated default configuration, or a completion",
+                .text = "default prints a configuration in which every key is explained; a key "
+                        "that is a comment has its default. bash, zsh and fish print the "
+                        "completion for that shell. manual, options and listing print the parts "
+                        "of weir.yaml(5), weir(1) and docs/configuration.md that are made from "
+                        "the table of keys.",
+                .options = config_options,
+                .words = "default bash zsh fish manual options listing",
+                .examples = "weir config default >weir.yaml\n",
+        },
+        {
+                .name = "passwd",
+                .synopsis = "--users FILE USER [--delete]",
+                .summary = "add a user to a users file, or change a password",
+                .text = "Adds USER to a users file, or changes the password. The password is "
+                        "asked for on a terminal; otherwise it is the first line of the standard "
+                        "input. The file is created if it is missing. A server that uses it reads "
+                        "it again on SIGHUP.",
+                .options = passwd_options,
+                .operand = &type_user,
+                .examples = "weir passwd --users /etc/weir/users alice\n"
+                            "pwgen 20 1 | tee /dev/tty | weir passwd --users users bob\n",
+        },
+        {
+                .name = "queue",
+                .synopsis = "--queue DIR [list | retry ID... | retry --all | delete ID...]",
+                .summary = "list, retry or delete mail that waits to be forwarded",
+                .text = "Lists the messages that wait to be forwarded, which is the default, "
+                        "retries them at once, or deletes them. A server may be using the queue. "
+                        "A message that is being sent is deleted when that has failed.",
+                .options = queue_options,
+                .words = "list retry delete",
+                .examples = "weir queue --queue /var/spool/weir\n"
+                            "weir queue --queue /var/spool/weir retry --all\n",
+        },
+        {
+                .name = "console",
+                .synopsis = "[-c FILE | --admin PATH] [COMMAND...]",
+                .summary = "send commands to the running daemon",
+                .text = "Sends a command to the running daemon, through its admin socket, and "
+                        "prints the reply. Without COMMAND it reads commands from the standard "
+                        "input, one a line. `help` lists the commands. Exits with 0 if all "
+                        "commands succeeded, and with 1 if one failed.",
+                .options = console_options,
+                .words = "help connections close guard reload reopen drain",
+                .examples = "weir console -c /etc/weir/weir.yaml guard list\n"
+                            "weir console guard clear 192.0.2.7\n"
+                            "weir console --admin state/admin.sock connections smtp\n",
+        },
+        {0},
+};
+
+const struct verb *verb_find(const char *name)
+{
+	for (const struct verb *verb = cli_verbs; verb->name; verb++)
+		if (strcmp(verb->name, name) == 0)
+			return verb;
+	return NULL;
+}
+
+/* -- options ----------------------------------------------------------------------------------- */
+
+struct walk {
+	struct verb_option *options;
+	size_t count;
+};
+
+static void verb_add_option(struct walk *walk, struct verb_option option)
+{
+	if (option.key->option && walk->count < VERB_OPTIONS_MAX)
+		walk->options[walk->count++] = option;
+}
+
+static void verb_walk(
+        struct walk *walk, const struct section *section, uint32_t offset, bool listed)
+{
+	for (const struct key *key = section->keys; key->name; key++) {
+		if (key->of)
+			verb_walk(walk, key->of, offset + key->offset,
+			        listed || key->type == &type_sections);
+		verb_add_option(
+		        walk, (struct verb_option){key, section, offset + key->offset, listed});
+	}
+}
+
+size_t verb_options(const struct verb *verb, struct verb_option options[VERB_OPTIONS_MAX])
+{
+	struct walk walk = {options, 0};
+	if (verb->keys)
+		verb_walk(&walk, &table_top, 0, false);
+	for (const struct key *key = verb->options; key->name; key++)
+		verb_add_option(&walk, (struct verb_option){.key = key});
+	return walk.count;
+}
+
+const char *verb_option_argument(const struct key *key)
+{
+	if (key->option_value)
+		return NULL;
+	return key->option_argument ? key->option_argument : key->type->argument;
+}
+
+const char *verb_option_doc(const struct key *key)
+{
+	return key->option_doc ? key->option_doc : key->doc;
+}

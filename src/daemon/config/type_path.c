@@ -1,0 +1,224 @@
+/*
+ * Values that name something of this machine: files, directories, logs, users. They are looked at
+ * when a file is read, so that `weir check` finds what is missing. Relative paths start at the
+ * directory of the file that contains the value.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <weir/error.h>
+
+#include "admin.h"
+#include "config.h"
+#include "types.h"
+
+static bool path_refuse(struct reader *reader, const char *path, int error)
+{
+	reader_problem(reader, "%s: %s: %s", reader->name, path, weir_error_text(error));
+	return false;
+}
+
+/* Stores the absolute path. `look` returns 0 or a negative errno. */
+static bool path_store(
+        struct reader *reader, const char *text, int (*look)(char *path), void *target)
+{
+	char *path = reader_path(reader, text);
+	int error = path && look && !reader->syntax_only ? look(path) : 0;
+	if (error < 0)
+		return path_refuse(reader, path, error);
+	memcpy(target, &path, sizeof path);
+	return path;
+}
+
+static void path_print(FILE *to, const struct key *key, const void *value)
+{
+	const char *path = *(const char *const *)value;
+	(void)key;
+	if (path)
+		yaml_print_text(to, path);
+}
+
+static bool file_parse(struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	if (!*text)
+		return reader_refuse(reader, key, text);
+	return path_store(reader, text, NULL, target);
+}
+
+/* -- directories ------------------------------------------------------------------------------- */
+
+static int directory_look(char *path)
+{
+	struct stat status;
+	if (stat(path, &status) < 0)
+		return -errno;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	return faccessat(AT_FDCWD, path, R_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+/* Symbolic links are followed now, so that the directory stays the same. */
+static bool directory_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	(void)key;
+	if (!path_store(reader, text, directory_look, target))
+		return false;
+	char *absolute = reader->syntax_only ? NULL : realpath(*(char **)target, NULL);
+	bool good = !absolute || type_store_text(reader, absolute, strlen(absolute), target);
+	free(absolute);
+	return good;
+}
+
+/* The directory that the path will be created in must exist. */
+static int path_look_above(char *path)
+{
+	struct stat status;
+	char *slash = strrchr(path, '/');
+	*slash = 0;
+	int error = stat(slash == path ? "/" : path, &status) < 0 ? -errno : 0;
+	*slash = '/';
+	return error == 0 && !S_ISDIR(status.st_mode) ? -ENOTDIR : error;
+}
+
+static int new_directory_look(char *path)
+{
+	struct stat status;
+	if (stat(path, &status) < 0)
+		return errno == ENOENT ? path_look_above(path) : -errno;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	return faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+static bool new_directory_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	(void)key;
+	return path_store(reader, text, new_directory_look, target);
+}
+
+/* -- logs -------------------------------------------------------------------------------------- */
+
+/* The file may be missing; the directory that it will be created in may not. */
+static int log_look(char *path)
+{
+	struct stat status;
+	if (stat(path, &status) < 0)
+		return path_look_above(path);
+	if (S_ISDIR(status.st_mode))
+		return -EISDIR;
+	return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+static bool log_parse(struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	if (!*text)
+		return reader_refuse(reader, key, text);
+	if (strcmp(text, "off") == 0) {
+		memset(target, 0, sizeof(char *));
+		return true;
+	}
+	return path_store(reader, strcmp(text, "-") == 0 ? "/dev/stdout" : text, log_look, target);
+}
+
+static void log_print(FILE *to, const struct key *key, const void *value)
+{
+	const char *path = *(const char *const *)value;
+	if (!path)
+		fputs("off", to);
+	else if (strcmp(path, "/dev/stdout") == 0)
+		yaml_print_text(to, "-");
+	else
+		path_print(to, key, value);
+}
+
+/* -- users ------------------------------------------------------------------------------------- */
+
+static bool user_parse(struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	(void)key;
+	if (!reader->syntax_only && !getpwnam(text)) {
+		reader_problem(reader, "%s: this machine has no user '%.64s'", reader->name, text);
+		return false;
+	}
+	return type_store_text(reader, text, strlen(text), target);
+}
+
+/* -- sockets ----------------------------------------------------------------------------------- */
+
+/* A relative path of the command line is whole only once a configuration is made of the options. */
+static bool socket_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	if (!*text)
+		return reader_refuse(reader, key, text);
+	if (!path_store(reader, text, path_look_above, target))
+		return false;
+	const char *path = *(char **)target;
+	const char *fault = reader->config ? admin_path_fault(path) : NULL;
+	if (fault)
+		reader_problem(reader, "%s: %s: %s", reader->name, path, fault);
+	return !fault;
+}
+
+/* config_file.c has read the files before the keys are read. */
+static void files_read(
+        struct reader *reader, const struct key *key, struct node *node, void *target)
+{
+	(void)reader, (void)key, (void)node, (void)target;
+}
+
+const struct type type_file = {
+        .what = "the path of a file",
+        .argument = "FILE",
+        .size = sizeof(char *),
+        .parse = file_parse,
+        .print = path_print,
+};
+const struct type type_directory = {
+        .what = "the path of a directory",
+        .argument = "DIR",
+        .size = sizeof(char *),
+        .parse = directory_parse,
+        .print = path_print,
+};
+const struct type type_new_directory = {
+        .what = "the path of a directory",
+        .argument = "DIR",
+        .size = sizeof(char *),
+        .parse = new_directory_parse,
+        .print = path_print,
+};
+const struct type type_log = {
+        .what = "a path, - for the standard output, or off",
+        .argument = "PATH|-|off",
+        .size = sizeof(char *),
+        .parse = log_parse,
+        .print = log_print,
+};
+const struct type type_user = {
+        .what = "the name of a user of this machine",
+        .argument = "USER",
+        .size = sizeof(char *),
+        .parse = user_parse,
+        .print = path_print,
+};
+const struct type type_socket = {
+        .what = "the path of a socket",
+        .argument = "PATH",
+        .size = sizeof(char *),
+        .parse = socket_parse,
+        .print = path_print,
+};
+const struct type type_files = {
+        .what = "a pattern of files, or a list of these",
+        .argument = "PATTERN",
+        .read = files_read,
+};

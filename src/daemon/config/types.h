@@ -1,0 +1,50 @@
+/* The types of values; see table.h. A type of one protocol is in its table_<protocol>.c. */
+#ifndef DAEMON_TYPES_H
+#define DAEMON_TYPES_H
+
+#include <weir/address.h>
+
+#include "table.h"
+
+/* type_basic.c */
+extern const struct type type_text;        /* const char * */
+extern const struct type type_text_or_off; /* const char *; off is "" */
+extern const struct type type_word;        /* unsigned: the index in `words` */
+extern const struct type type_flag;        /* bool */
+extern const struct type type_number;      /* uint64_t */
+extern const struct type type_size;        /* uint64_t, in bytes: 512, 64K, 10M, 2G */
+extern const struct type type_duration;    /* uint64_t, in milliseconds: 500ms, 30s, 2m, 1h */
+extern const struct type type_mode;        /* unsigned: permission bits in octal; 0: not set */
+
+/* type_path.c: const char *, absolute */
+extern const struct type type_file;          /* need not exist: its reader reports that */
+extern const struct type type_directory;     /* exists, and can be read */
+extern const struct type type_new_directory; /* exists, or can be created */
+extern const struct type type_log;           /* NULL: off */
+extern const struct type type_user;          /* the name of a user of this machine */
+extern const struct type type_socket;        /* a Unix socket that can be created */
+extern const struct type type_files;         /* nothing is stored: files to include */
+
+/* type_net.c */
+extern const struct type type_address;  /* struct weir_address with its port */
+extern const struct type type_ipv4;     /* struct weir_address, port 1; port 0: not set */
+extern const struct type type_ports;    /* struct config_ports: 50000-50100 */
+extern const struct type type_networks; /* list of struct weir_network */
+extern const struct type type_servers;  /* list of struct weir_address; the port may be missing */
+extern const struct type type_domain;   /* struct weir_dns_name in lower case; size 0: not set */
+extern const struct type type_domains;  /* list of these */
+extern const struct type type_hosts;    /* list of const char *: names of hosts, and *.name */
+
+/* Both are for lists of text such as type_hosts. */
+void type_print_list(FILE *to, const struct key *key, const void *value);
+
+/* The grammar of addresses: with `port` 0 the port must be given. Returns false if it is wrong. */
+bool type_parse_address(const char *text, unsigned port, struct weir_address *ret);
+
+/* Stores a copy of the text. */
+bool type_store_text(struct reader *reader, const char *text, size_t size, void *target);
+
+/* Writes a number with the unit of its type: 30s, 64M. */
+void type_print_number(FILE *to, const struct key *key, uint64_t number);
+
+#endif

@@ -1,0 +1,412 @@
+/*
+ * The keys of a site, and the rules between them: no name in two sites, no redirects that go in a
+ * circle. Fields go into replies as they are, so their values must not be able to end a line.
+ */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+
+#include "config.h"
+#include "kinds.h"
+#include "key_rows.h"
+#include "tables.h"
+
+/* -- types ------------------------------------------------------------------------------------- */
+
+/* Whether a request can have this path, which has no slashes at its ends. */
+static bool prefix_is_clean(struct weir_span path)
+{
+	struct weir_span segment;
+	bool more = path.size != 0;
+	while (more) {
+		more = weir_span_cut(&path, '/', &segment);
+		if (segment.size == 0 || weir_span_equal(segment, WEIR_SPAN(".")) ||
+		        weir_span_equal(segment, WEIR_SPAN("..")))
+			return false;
+	}
+	return true;
+}
+
+static bool prefix_parse(
+        struct reader *reader, const struct key *key, const char *text, void *target)
+{
+	struct weir_span path = weir_span_of(text);
+	while (path.size && path.data[0] == '/')
+		path = weir_span_skip(path, 1);
+	while (path.size && path.data[path.size - 1] == '/')
+		path.size--;
+	if (!prefix_is_clean(path))
+		return reader_refuse(reader, key, text);
+	return type_store_text(reader, path.data, path.size, target);
+}
+
+static void prefix_print(FILE *to, const struct key *key, const void *value)
+{
+	const char *path = *(const char *const *)value;
+	char text[CONFIG_TEXT_MAX + 2];
+	(void)key;
+	if (!path)
+		return;
+	snprintf(text, sizeof text, "/%s", path);
+	yaml_print_text(to, text);
+}
+
+/* Stored as const char *: a path in a site, without the slashes at its ends. */
+static const struct type type_prefix = {
+        .what = "a path in the site, such as private or a/b, without '.', '..' or '//' in it",
+        .argument = "PATH",
+        .size = sizeof(char *),
+        .parse = prefix_parse,
+        .print = prefix_print,
+};
+
+/* A token of RFC 9110. */
+static bool field_is_token(const char *name)
+{
+	static const char signs[] = "!#$%&'*+-.^_`|~";
+	const char *start = name;
+	for (; *name; name++)
+		if (!(isalnum((unsigned char)*name) || strchr(signs, *name)) ||
+		        (unsigned char)*name > 0x7e)
+			return false;
+	return name != start;
+}
+
+/* The fields of HTTP itself and of the file handler: a second one would contradict the first. */
+static bool field_is_reserved(const char *name)
+{
+	static const char *const names[] = {"Connection", "Content-Encoding", "Content-Length",
+	        "Content-Range", "Content-Type", "Date", "ETag", "Last-Modified", "Location",
+	        "Transfer-Encoding", NULL};
+	for (size_t i = 0; names[i]; i++)
+		if (strcasecmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/* Returns the value of a pair; NULL was made a problem. */
+static const char *field_read(struct reader *reader, const struct node_pair *pair)
+{
+	const char *name = reader_text(reader, "fields", pair->key);
+	if (!name)
+		return NULL;
+	if (!field_is_token(name)) {
+		reader_problem(reader, "'%.64s' is not a name of a header field", name);
+		return NULL;
+	}
+	if (field_is_reserved(name)) {
+		reader_problem(reader, "the server itself sends the header field '%.64s'", name);
+		return NULL;
+	}
+	return reader_text(reader, name, pair->value);
+}
+
+static void fields_read(
+        struct reader *reader, const struct key *key, struct node *node, void *target)
+{
+	/* Half of what a reply may have: the rest is for the fields of the handlers. */
+	char text[WEIR_HTTP_REPLY_FIELDS_MAX / 2];
+	size_t used = 0;
+	if (node->type != NODE_MAPPING || node->count > CONFIG_FIELDS_MAX) {
+		reader_problem_at(reader, node, "'%s' must have lines of 'Name: value', %d at most",
+		        key->name, CONFIG_FIELDS_MAX);
+		return;
+	}
+	for (size_t i = 0; i < node->count; i++) {
+		const char *value = field_read(reader, &node->pairs[i]);
+		if (!value)
+			continue;
+		int size = snprintf(text + used, sizeof text - used, "%s: %s\r\n",
+		        node->pairs[i].key->text, value);
+		used += (size_t)size;
+		if (used < sizeof text)
+			continue;
+		reader_problem_at(
+		        reader, node, "the fields are longer than %zu bytes", sizeof text);
+		return;
+	}
+	if (used)
+		type_store_text(reader, text, used, target);
+}
+
+static void fields_print(FILE *to, const struct key *key, const void *value)
+{
+	struct weir_span rest, line, name;
+	const char *text = *(const char *const *)value;
+	(void)key;
+	if (!text)
+		return;
+	rest = weir_span_of(text);
+	for (bool more = true, first = true; more && rest.size; first = false) {
+		char copy[CONFIG_TEXT_MAX + 1];
+		more = weir_span_cut(&rest, '\r', &line);
+		rest = weir_span_skip(rest, rest.size ? 1 : 0);
+		weir_span_cut(&line, ':', &name);
+		fprintf(to, "%s%.*s: ", first ? "{" : ", ", (int)name.size, name.data);
+		line = weir_span_trim(line);
+		snprintf(copy, sizeof copy, "%.*s", (int)line.size, line.data);
+		yaml_print_text(to, copy);
+	}
+	putc('}', to);
+}
+
+/* Stored as const char *: whole lines of the header of a reply. */
+static const struct type type_fields = {
+        .what = "lines of 'Name: value'",
+        .argument = "{NAME: VALUE, ...}",
+        .size = sizeof(char *),
+        .read = fields_read,
+        .print = fields_print,
+};
+
+/* -- uploads ----------------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_uploads
+static const struct key upload_keys[] = {
+#include "upload_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void uploads_begin(void *target)
+{
+	((struct config_uploads *)target)->present = true;
+}
+
+static bool uploads_are_present(const void *target)
+{
+	return ((const struct config_uploads *)target)->present;
+}
+
+static const struct section table_uploads = {
+        .what = "uploads",
+        .keys = upload_keys,
+        .size = sizeof(struct config_uploads),
+        .begin = uploads_begin,
+        .is_present = uploads_are_present,
+        .doc = "Allows clients to write files. Use `auth` to require a password for it.",
+};
+
+/* -- passwords --------------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_auth
+static const struct key auth_keys[] = {
+#include "auth_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+/* Reports mistakes in a users file, at the value that names it. */
+struct users_report {
+	struct reader *reader;
+	const struct node *node;
+	const char *path;
+	bool any;
+};
+
+static void auth_report(void *context, unsigned line, const char *text)
+{
+	struct users_report *report = context;
+	report->any = true;
+	if (line)
+		reader_problem_at(
+		        report->reader, report->node, "%s:%u: %s", report->path, line, text);
+	else
+		reader_problem_at(report->reader, report->node, "%s: %s", report->path, text);
+}
+
+static void auth_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_auth *auth = target;
+	struct users_report report = {reader, node_find(node, "users"), auth->users_path, false};
+	if (auth->realm && strpbrk(auth->realm, "\"\\"))
+		reader_problem_at(reader, node_find(node, "realm"),
+		        "'realm' must not contain quotes or backslashes");
+	if (!auth->users_path)
+		return;
+	int error = weir_users_load(auth->users_path, auth_report, &report, &auth->users);
+	if (error < 0 && !report.any)
+		auth_report(&report, 0, weir_error_text(error));
+	if (error < 0)
+		auth->users = NULL;
+}
+
+static const struct section table_auth = {
+        .what = "an entry of auth",
+        .keys = auth_keys,
+        .size = sizeof(struct config_auth),
+        .check = auth_check,
+        .doc = "Parts of the site that require a password (Basic authentication).",
+};
+
+/* -- redirects --------------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_redirect
+static const struct key redirect_keys[] = {
+#include "redirect_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static bool redirect_status_is_good(uint64_t status)
+{
+	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+static void redirect_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_redirect *redirect = target;
+	const struct node *to = node_find(node, "to");
+	if (!redirect_status_is_good(redirect->status))
+		reader_problem_at(reader, node_find(node, "status"),
+		        "'status' must be 301, 302, 303, 307 or 308");
+	if (!redirect->to)
+		return;
+	bool absolute = strncmp(redirect->to, "http://", 7) == 0 ||
+	                strncmp(redirect->to, "https://", 8) == 0;
+	if ((redirect->to[0] != '/' && !absolute) || strpbrk(redirect->to, " \"<>\\"))
+		reader_problem_at(reader, to,
+		        "'to' must begin with http://, https:// or /, and contain no spaces");
+	else if (redirect->from && redirect->to[0] == '/' &&
+	         strcmp(redirect->from, redirect->to + 1) == 0)
+		reader_problem_at(reader, to, "this redirect leads to itself");
+}
+
+static const struct section table_redirect = {
+        .what = "a redirect",
+        .keys = redirect_keys,
+        .size = sizeof(struct config_redirect),
+        .check = redirect_check,
+        .doc = "Paths that moved. The first redirect that fits is used.",
+};
+
+static bool redirect_is_below(const char *path, const char *prefix)
+{
+	size_t size = strlen(prefix);
+	return strncmp(path, prefix, size) == 0 &&
+	       (size == 0 || path[size] == 0 || path[size] == '/');
+}
+
+/* Replaces a path by the one that it is redirected to. Returns false if it is not redirected. */
+static bool redirect_path(const struct config_site *site, char *path, size_t room)
+{
+	char rest[CONFIG_REDIRECT_PATH_MAX];
+	for (size_t i = 0; i < site->redirects.count; i++) {
+		const struct config_redirect *rule = &site->redirects.items[i];
+		if (!rule->from || !rule->to || !redirect_is_below(path, rule->from))
+			continue;
+		if (rule->to[0] != '/')
+			return false;
+		const char *behind = path + strlen(rule->from);
+		snprintf(rest, sizeof rest, "%s", *behind == '/' ? behind + 1 : behind);
+		const char *to = rule->to + strspn(rule->to, "/");
+		size_t size = strlen(to);
+		while (size && to[size - 1] == '/')
+			size--;
+		int put = snprintf(
+		        path, room, "%.*s%s%s", (int)size, to, size && rest[0] ? "/" : "", rest);
+		return put >= 0 && (size_t)put < room;
+	}
+	return false;
+}
+
+/* Clients give up after about twenty redirects: a longer chain is taken for a circle. */
+static bool redirect_is_circular(const struct config_site *site, const char *from)
+{
+	char path[CONFIG_REDIRECT_PATH_MAX];
+	unsigned steps = 0;
+	snprintf(path, sizeof path, "%s", from);
+	while (steps < CONFIG_REDIRECT_STEPS_MAX && redirect_path(site, path, sizeof path))
+		steps++;
+	return steps == CONFIG_REDIRECT_STEPS_MAX;
+}
+
+static void redirect_check_all(
+        struct reader *reader, const struct node *node, const struct config_site *site)
+{
+	const struct node *list = node_find(node, "redirect");
+	for (size_t i = 0; i < site->redirects.count; i++) {
+		const struct config_redirect *rule = &site->redirects.items[i];
+		bool itself = rule->from && rule->to && rule->to[0] == '/' &&
+		              strcmp(rule->from, rule->to + 1) == 0;
+		if (rule->from && !itself && redirect_is_circular(site, rule->from))
+			reader_problem_at(reader, node_find(node_item(list, i), "to"),
+			        "from '/%.64s' the redirects of this site lead in a circle",
+			        rule->from);
+	}
+}
+
+/* -- sites ------------------------------------------------------------------------------------- */
+
+static const char *const doh_words[] = {
+        [CONFIG_DOH_OFF] = "off", [CONFIG_DOH_ON] = "on", [CONFIG_DOH_CLEAR] = "clear", NULL};
+
+#define KEYS_STRUCT config_site
+static const struct key site_keys[] = {
+#include "site_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void site_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_site *site = target;
+	redirect_check_all(reader, node, site);
+	if (site->index && strchr(site->index, '/'))
+		reader_problem_at(reader, node_find(node, "index"),
+		        "'index' must be the name of a file, without '/', or off");
+}
+
+const struct section table_site = {
+        .what = "a site",
+        .keys = site_keys,
+        .size = sizeof(struct config_site),
+        .check = site_check,
+        .doc = "A site is a directory that is served by HTTP under some host names. A request "
+               "passes `redirect-to-https`, `redirect`, `auth`, `uploads` and the files, in this "
+               "order.",
+};
+
+/* Whether a site before number `before` has the name. */
+static bool site_has_name(const struct config *config, size_t before, const char *name)
+{
+	for (size_t i = 0; i < before; i++)
+		for (size_t j = 0; j < config->sites.items[i].names.count; j++)
+			if (strcasecmp(config->sites.items[i].names.items[j], name) == 0)
+				return true;
+	return false;
+}
+
+static void site_check_names(struct reader *reader, const struct node *item, size_t index)
+{
+	const struct config *config = reader->config;
+	const struct config_site *site = &config->sites.items[index];
+	const struct node *names = node_find(item, "names");
+	if (index && !names)
+		reader_problem_at(reader, item,
+		        "this site is never reached without 'names': the first site answers for "
+		        "all other names");
+	for (size_t i = 0; i < site->names.count; i++)
+		if (site_has_name(config, index, site->names.items[i]))
+			reader_problem_at(reader, names,
+			        "another site has the name '%.64s' already", site->names.items[i]);
+}
+
+void table_http_check(struct reader *reader, const struct node *top)
+{
+	const struct config *config = reader->config;
+	const struct node *list = node_find(top, "sites");
+	if (list && list->type == NODE_LIST && list->count == 0)
+		reader_problem_at(
+		        reader, list, "'sites' is empty; it needs a site with a 'root' at least");
+	for (size_t i = 0; i < config->sites.count; i++) {
+		const struct node *item = node_item(list, i);
+		site_check_names(reader, item, i);
+		if (config->sites.items[i].redirect_to_https && !kinds_include_https(config))
+			reader_problem_at(reader, node_find(item, "redirect-to-https"),
+			        "'redirect-to-https' leads nowhere: 'listen' has no https");
+	}
+}

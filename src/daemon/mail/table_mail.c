@@ -1,0 +1,163 @@
+/*
+ * The keys of `mail`. Users and aliases are loaded here, so that `weir check` finds their mistakes,
+ * too; a mistake in a file is reported at the value that names the file.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <weir/error.h>
+#include <weir/limits.h>
+#include <weir/smtp_client.h>
+
+#include "config.h"
+#include "config_mail.h"
+#include "key_rows.h"
+#include "tables.h"
+
+/* -- limits ------------------------------------------------------------------------------------ */
+
+#define KEYS_STRUCT config_mail_limits
+static const struct key mail_limit_keys[] = {
+#include "mail_limit_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+static const struct section table_mail_limits = {
+        .what = "limits of mail",
+        .keys = mail_limit_keys,
+        .size = sizeof(struct config_mail_limits),
+        .doc = "The limits of clients of mail.",
+};
+
+/* -- the relay --------------------------------------------------------------------------------- */
+
+static const char *const relay_tls_words[] = {
+        [WEIR_SMTP_CLIENT_TLS_OFF] = "off",
+        [WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC] = "opportunistic",
+        [WEIR_SMTP_CLIENT_TLS_REQUIRED] = "required",
+        [WEIR_SMTP_CLIENT_TLS_IMPLICIT] = "implicit",
+        NULL,
+};
+
+#define KEYS_STRUCT config_relay
+static const struct key relay_keys[] = {
+#include "relay_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+static void relay_read_password(
+        struct reader *reader, const struct node *node, struct config_relay *relay)
+{
+	char text[WEIR_PASSWORD_MAX + 2] = "";
+	FILE *file = fopen(relay->password_path, "re");
+	int error = file ? 0 : -errno;
+	if (file && !fgets(text, sizeof text, file))
+		error = ferror(file) ? -EIO : 0;
+	if (file)
+		fclose(file);
+	text[strcspn(text, "\r\n")] = 0;
+	if (error < 0)
+		reader_problem_at(
+		        reader, node, "%s: %s", relay->password_path, weir_error_text(error));
+	else if (!*text || strlen(text) > WEIR_PASSWORD_MAX)
+		reader_problem_at(reader, node,
+		        "%s: the first line must be the password, and it is %s",
+		        relay->password_path, *text ? "too long" : "empty");
+	else
+		relay->password = reader_copy(reader, text, strlen(text));
+	explicit_bzero(text, sizeof text);
+}
+
+static void relay_check(struct reader *reader, struct node *node, void *target)
+{
+	struct config_relay *relay = target;
+	if (relay->user && !node_find(node, "tls"))
+		relay->tls = WEIR_SMTP_CLIENT_TLS_REQUIRED;
+	if (!relay->user != !relay->password_path)
+		reader_problem_at(reader, node, "'user' and 'password-file' need each other");
+	else if (relay->user && relay->tls == WEIR_SMTP_CLIENT_TLS_OFF)
+		reader_problem_at(reader, node_find(node, "tls"),
+		        "a password is not sent without TLS: 'tls' must be required or implicit");
+	if (relay->ca && relay->tls != WEIR_SMTP_CLIENT_TLS_REQUIRED &&
+	        relay->tls != WEIR_SMTP_CLIENT_TLS_IMPLICIT)
+		reader_problem_at(reader, node_find(node, "ca"),
+		        "'ca' is not used: it needs 'tls: required' or 'implicit'");
+	if (relay->password_path)
+		relay_read_password(reader, node_find(node, "password-file"), relay);
+}
+
+static bool relay_is_present(const void *target)
+{
+	return ((const struct config_relay *)target)->host;
+}
+
+static const struct section table_relay = {
+        .what = "a relay",
+        .keys = relay_keys,
+        .size = sizeof(struct config_relay),
+        .check = relay_check,
+        .is_present = relay_is_present,
+        .doc = "The smart host that forwards mail for other domains.",
+};
+
+/* -- mail -------------------------------------------------------------------------------------- */
+
+#define KEYS_STRUCT config_mail
+static const struct key mail_keys[] = {
+#include "mail_keys.def"
+        {0},
+};
+#undef KEYS_STRUCT
+
+struct mail_report {
+	struct reader *reader;
+	const struct node *node; /* of `mail` */
+};
+
+/* The value that names the path, or the section if none does. */
+static const struct node *mail_find_path(const struct mail_report *report, const char *path)
+{
+	const struct config_mail *mail = &report->reader->config->mail;
+	const char *name = path == mail->users_path ? "users" : "aliases";
+	const struct node *found = *path ? node_find(report->node, name) : NULL;
+	return found ? found : report->node;
+}
+
+static void mail_add_problem(void *context, const char *path, unsigned line, const char *text)
+{
+	const struct mail_report *report = context;
+	const struct node *node = mail_find_path(report, path);
+	if (line)
+		reader_problem_at(report->reader, node, "%s:%u: %s", path, line, text);
+	else
+		reader_problem_at(report->reader, node, "%s%s%s", path, *path ? ": " : "", text);
+}
+
+static void mail_check(struct reader *reader, struct node *node, void *target)
+{
+	const struct config_mail *mail = target;
+	struct mail_report report = {reader, node};
+	const char *key;
+	const char *mistake = config_mail_mistake(mail, &key);
+	if (mistake)
+		reader_problem_at(reader, node_find(node, key), "%s", mistake);
+	else
+		config_mail_load(reader->config, mail_add_problem, &report);
+}
+
+static bool mail_is_present(const void *target)
+{
+	const struct config_mail *mail = target;
+	return mail->directory && mail->users_path;
+}
+
+const struct section table_mail = {
+        .what = "mail",
+        .keys = mail_keys,
+        .size = sizeof(struct config_mail),
+        .check = mail_check,
+        .is_present = mail_is_present,
+        .doc = "Mail, for SMTP, submission, LMTP and POP3.",
+};
