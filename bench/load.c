@@ -310,7 +310,9 @@ static void take(struct connection *connection, const char *data, size_t size)
 static void receive(struct connection *connection)
 {
 	static char input[INPUT_MAX];
-	/* The kernel discards bytes that belong to the body alone, so reading them costs nothing. */
+	/*
+	 * The kernel discards bytes that belong to the body alone, so reading them costs nothing.
+	 */
 	if (connection->state == BODY && connection->left > INPUT_MAX) {
 		size_t most = connection->left < DISCARD_MAX ? connection->left : DISCARD_MAX;
 		ssize_t got = recv(connection->fd, NULL, most, MSG_TRUNC | MSG_DONTWAIT);

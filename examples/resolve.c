@@ -2,7 +2,8 @@
  * Looks names up, all at the same time, and prints what was found as it comes. Try it:
  *
  *   resolve host example.org mail.example.org     resolve mx example.org
- *   resolve name 192.0.2.1                        resolve -c my-resolv.conf srv _imap._tcp.example.org
+ *   resolve name 192.0.2.1
+ *   resolve -c my-resolv.conf srv _imap._tcp.example.org
  */
 #include <stdio.h>
 #include <string.h>

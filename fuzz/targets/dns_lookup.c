@@ -29,7 +29,7 @@ static uint64_t check(struct weir_span message, const struct weir_dns_question *
 		abort();
 	for (unsigned i = header.counts[1] + header.counts[2]; i; i--) {
 		if (weir_dns_record_read(message, &at, &record) < 0 ||
-		        record.class != question->class)
+		        record.rr_class != question->rr_class)
 			abort();
 		sum += record.ttl;
 	}

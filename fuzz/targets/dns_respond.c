@@ -149,7 +149,7 @@ static void answer(unsigned count)
 	static const char data[] = "\0\0\0\1\0\20\7strings\7strings";
 	static uint8_t message[WEIR_DNS_MESSAGE_MAX];
 	uint8_t fixed[4] = {asked.question.type >> 8, asked.question.type & 0xff,
-	        asked.question.class >> 8, asked.question.class & 0xff};
+	        asked.question.rr_class >> 8, asked.question.rr_class & 0xff};
 	struct weir_dns_writer writer;
 	weir_dns_writer_init(&writer, message, sizeof message);
 	for (unsigned i = 0; i <= count; i++) {

@@ -48,7 +48,7 @@ static void run_answer(struct weir_task *task)
 	memcpy(reply + at, asked.question.name.wire, asked.question.name.size);
 	at += asked.question.name.size;
 	dns_put16(reply + at, asked.question.type);
-	dns_put16(reply + at + 2, asked.question.class);
+	dns_put16(reply + at + 2, asked.question.rr_class);
 	at += 4;
 	if (size > sizeof reply - at)
 		size = sizeof reply - at;

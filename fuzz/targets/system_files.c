@@ -1,4 +1,6 @@
-/* /etc/hosts and /etc/resolv.conf: whatever they say. What is in the first is found in it. */
+/*
+ * Reads any bytes as /etc/hosts and /etc/resolv.conf. Each name of the former must be found in it.
+ */
 #include <stdlib.h>
 #include <string.h>
 

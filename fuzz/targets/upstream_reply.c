@@ -30,7 +30,7 @@ static void walk(struct weir_span reply)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct random_pool random;
-	struct weir_dns_question question = {.type = WEIR_DNS_A, .class = WEIR_DNS_IN};
+	struct weir_dns_question question = {.type = WEIR_DNS_A, .rr_class = WEIR_DNS_IN};
 	struct upstream_query query;
 	if (size < 2 || weir_dns_name_parse(WEIR_SPAN("www.example"), &question.name) < 0 ||
 	        upstream_query_make(&query, &question, data[0], data[0] & 4, data[0] & 8, &random) <

@@ -13,6 +13,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 /* An IPv4 or IPv6 address and port. It has 28 bytes only, since every channel has one. */
 struct weir_address {
 	union {
@@ -37,5 +39,7 @@ WEIR_API size_t weir_address_host(const struct weir_address *, char text[WEIR_AD
 
 WEIR_API socklen_t weir_address_size(const struct weir_address *address);
 WEIR_API uint16_t weir_address_port(const struct weir_address *address);
+
+WEIR_C_END
 
 #endif

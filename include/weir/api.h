@@ -4,4 +4,13 @@
 
 #define WEIR_API __attribute__((visibility("default")))
 
+/* Between these, declarations have C's linkage in C++, too. */
+#ifdef __cplusplus
+#define WEIR_C_BEGIN extern "C" {
+#define WEIR_C_END }
+#else
+#define WEIR_C_BEGIN
+#define WEIR_C_END
+#endif
+
 #endif

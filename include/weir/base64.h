@@ -10,6 +10,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 /* The characters that `size` bytes become; the bytes that `size` characters become at most. */
 #define WEIR_BASE64_ENCODED(size) (((size) + 2) / 3 * 4)
 #define WEIR_BASE64_DECODED(size) ((size) / 4 * 3)
@@ -23,5 +25,7 @@ WEIR_API size_t weir_base64_encode(struct weir_span bytes, char *text);
  */
 WEIR_API int weir_base64_decode(
         struct weir_span text, char *bytes, size_t capacity, size_t *ret_size);
+
+WEIR_C_END
 
 #endif

@@ -15,6 +15,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_buffer {
 	char *data;
 	size_t size;
@@ -51,5 +53,7 @@ static inline struct weir_span weir_buffer_span(const struct weir_buffer *buffer
 {
 	return weir_span(buffer->data, buffer->size);
 }
+
+WEIR_C_END
 
 #endif

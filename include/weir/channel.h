@@ -24,6 +24,8 @@
 #include <weir/span.h>
 #include <weir/terminator.h>
 
+WEIR_C_BEGIN
+
 struct weir_channel;
 struct weir_loop;
 struct weir_permits;
@@ -34,7 +36,8 @@ struct weir_tls_info;
 enum weir_timeout {
 	WEIR_TIMEOUT_IDLE,    /* no request has begun and no reply is due */
 	WEIR_TIMEOUT_REQUEST, /* a request began and did not end */
-	WEIR_TIMEOUT_PROGRESS, /* the peer takes no byte of a reply, or sends none that is expected */
+	/* the peer takes no byte of a reply, or sends none that is expected */
+	WEIR_TIMEOUT_PROGRESS,
 };
 
 /* The bounds of a channel. A 0 stands for the default of weir/limits.h. */
@@ -155,7 +158,7 @@ WEIR_API unsigned weir_channel_replies(const struct weir_channel *channel);
 /* Returns true if the server drains: finish, and close. */
 WEIR_API bool weir_channel_draining(const struct weir_channel *channel);
 
-/* What happens on a channel, for listings. */
+/* The activity of a channel, for listings. */
 enum weir_activity {
 	WEIR_ACTIVITY_IDLE,      /* no request has begun, and no reply is pending */
 	WEIR_ACTIVITY_RECEIVING, /* a request or a handshake has begun */
@@ -322,5 +325,7 @@ WEIR_API struct weir_channel *weir_channel_find(struct weir_channel_ref ref);
  * been called yet. Returns 0, or -ENOMEM (the producer is closed then, on this thread).
  */
 WEIR_API int weir_push_from_thread(struct weir_channel_ref ref, struct weir_producer *producer);
+
+WEIR_C_END
 
 #endif

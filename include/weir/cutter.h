@@ -1,6 +1,6 @@
 /*
- * A cutter cuts input into requests by the terminator that is set. Every channel has one. Another one
- * can cut a stream inside a stream, such as the parts of a form within a request's body.
+ * A cutter cuts input into requests by the terminator that is set. Every channel has one. Another
+ * one can cut a stream inside a stream, such as the parts of a form within a request's body.
  *
  *   input ──▶ region: in place ──▶ scan ──▶ request(), piece(), overflow()
  *              └─ the partial request at its end is saved; the next input is appended to it
@@ -8,8 +8,8 @@
  * So a request always lies in one stretch, each byte is new to a terminator only once, and a cutter
  * between requests owns no memory.
  *
- * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_free. A callback must not
- * free its cutter.
+ * Life cycle: weir_cutter_init, any number of weir_cutter_feed, weir_cutter_free. A callback must
+ * not free its cutter.
  */
 #ifndef WEIR_CUTTER_H
 #define WEIR_CUTTER_H
@@ -21,6 +21,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 #include <weir/terminator.h>
+
+WEIR_C_BEGIN
 
 struct weir_cutter;
 struct weir_saved;
@@ -49,8 +51,8 @@ struct weir_cutter_type {
 struct weir_cutter {
 	struct weir_terminator terminator;
 	struct weir_saved *saved; /* the saved partial request; NULL if there is none */
-	uint64_t
-	        before; /* bytes that piece() has got, or that were dropped of an overlong request */
+	/* Bytes that piece() has got, or that were dropped of an overlong request. */
+	uint64_t before;
 	uint32_t request_max;
 	bool streamed : 1; /* input goes to piece() */
 	bool changed : 1;  /* the terminator is new and has not scanned yet */
@@ -103,5 +105,7 @@ WEIR_API bool weir_cutter_pending(const struct weir_cutter *cutter,
 
 /* Saves the rest of the region. Returns 0 or -ENOMEM. */
 WEIR_API int weir_cutter_save(struct weir_cutter *cutter, const struct weir_region *region);
+
+WEIR_C_END
 
 #endif

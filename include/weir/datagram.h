@@ -21,6 +21,8 @@
 #include <weir/limits.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_datagrams;
 struct weir_loop;
 
@@ -77,5 +79,7 @@ WEIR_API void weir_datagrams_receive(struct weir_datagrams *datagrams);
 
 /* NULL is allowed. */
 WEIR_API void weir_datagrams_destroy(struct weir_datagrams *datagrams);
+
+WEIR_C_END
 
 #endif

@@ -18,6 +18,8 @@
 #include <weir/api.h>
 #include <weir/tree.h>
 
+WEIR_C_BEGIN
+
 struct weir_directory;
 struct weir_tree;
 
@@ -116,5 +118,7 @@ WEIR_API void weir_directory_next(struct weir_directory *directory,
 
 /* Ends the reading and frees. NULL is allowed. */
 WEIR_API void weir_directory_close(struct weir_directory *directory);
+
+WEIR_C_END
 
 #endif

@@ -5,6 +5,10 @@
 #ifndef WEIR_DNS_H
 #define WEIR_DNS_H
 
+#include <weir/api.h>
+
+WEIR_C_BEGIN
+
 enum weir_dns_type {
 	WEIR_DNS_A = 1,
 	WEIR_DNS_NS = 2,
@@ -110,5 +114,7 @@ enum weir_dns_extended_error {
 	WEIR_DNS_EDE_NO_REACHABLE_AUTHORITY = 22,
 	WEIR_DNS_EDE_INVALID_DATA = 24,
 };
+
+WEIR_C_END
 
 #endif

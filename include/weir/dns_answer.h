@@ -45,6 +45,8 @@
 #include <weir/dns_zone.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_datagram_local;
 struct weir_dns_responder;
 
@@ -186,5 +188,7 @@ WEIR_API size_t weir_dns_respond_or_wait(struct weir_dns_responder *responder,
 
 /* `deferred` will not be called. Must not be called from that callback. */
 WEIR_API void weir_dns_waiting_cancel(struct weir_dns_waiting *waiting);
+
+WEIR_C_END
 
 #endif

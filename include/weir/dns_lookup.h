@@ -32,6 +32,8 @@
 #include <weir/dns_upstreams.h>
 #include <weir/limits.h>
 
+WEIR_C_BEGIN
+
 struct weir_dns_cache;   /* answers, for the lookups of one or more loops */
 struct weir_dns_lookups; /* the lookups of one loop */
 struct weir_dns_lookup;  /* a pending one */
@@ -180,5 +182,7 @@ WEIR_API const struct weir_dns_lookups_counters *weir_dns_lookups_counters(
 
 /* The cache, shared or not. The caller gets no hold. */
 WEIR_API struct weir_dns_cache *weir_dns_lookups_cache(const struct weir_dns_lookups *lookups);
+
+WEIR_C_END
 
 #endif

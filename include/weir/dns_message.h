@@ -19,6 +19,8 @@
 #include <weir/span.h>
 #include <weir/terminator.h>
 
+WEIR_C_BEGIN
+
 enum {
 	WEIR_DNS_LENGTH_SIZE = 2, /* of the length before each message on a stream */
 	WEIR_DNS_HEADER_SIZE = 12,
@@ -50,7 +52,7 @@ WEIR_API bool weir_dns_header_read(struct weir_span message, struct weir_dns_hea
 struct weir_dns_question {
 	struct weir_dns_name name;
 	uint16_t type;
-	uint16_t class;
+	uint16_t rr_class;
 };
 
 /* Reads at *at, and moves *at behind it. Returns 0 or WEIR_E_SYNTAX. */
@@ -60,7 +62,7 @@ WEIR_API int weir_dns_question_read(
 struct weir_dns_record {
 	struct weir_dns_name name;
 	uint16_t type;
-	uint16_t class;
+	uint16_t rr_class;
 	uint32_t ttl;
 	size_t at; /* where the rdata begins in the message; its names may be compressed */
 	struct weir_span data; /* the rdata as in the message */
@@ -154,7 +156,8 @@ WEIR_API bool weir_dns_put_bytes(struct weir_dns_writer *writer, const void *dat
  * type allows that (RFC 3597 4).
  */
 WEIR_API bool weir_dns_put_record(struct weir_dns_writer *writer, enum weir_dns_section section,
-        const uint8_t *owner, uint16_t type, uint16_t class, uint32_t ttl, struct weir_span data);
+        const uint8_t *owner, uint16_t type, uint16_t rr_class, uint32_t ttl,
+        struct weir_span data);
 
 /* Goes back to the state in which the size and the section's count were these. */
 WEIR_API void weir_dns_writer_cut(
@@ -166,5 +169,7 @@ WEIR_API bool weir_dns_put_opt(struct weir_dns_writer *writer, uint16_t size, un
 
 /* Writes the header, which completes the message. Returns its size. */
 WEIR_API size_t weir_dns_writer_finish(struct weir_dns_writer *writer, uint16_t id, uint16_t flags);
+
+WEIR_C_END
 
 #endif

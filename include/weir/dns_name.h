@@ -15,6 +15,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 enum {
 	WEIR_DNS_NAME_MAX = 255,   /* bytes of the wire form */
 	WEIR_DNS_LABEL_MAX = 63,   /* bytes of a label */
@@ -60,5 +62,7 @@ WEIR_API bool weir_dns_name_beneath(
 
 /* Replaces A-Z by a-z. */
 WEIR_API void weir_dns_name_lower(struct weir_dns_name *name);
+
+WEIR_C_END
 
 #endif

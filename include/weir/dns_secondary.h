@@ -17,7 +17,10 @@
 #ifndef WEIR_DNS_SECONDARY_H
 #define WEIR_DNS_SECONDARY_H
 
+#include <weir/api.h>
 #include <weir/dns_server.h>
+
+WEIR_C_BEGIN
 
 struct weir_dns_secondaries;
 
@@ -88,5 +91,7 @@ WEIR_API unsigned weir_dns_secondaries_notified(struct weir_dns_secondaries *sec
  * a callback.
  */
 WEIR_API void weir_dns_secondaries_destroy(struct weir_dns_secondaries *secondaries);
+
+WEIR_C_END
 
 #endif

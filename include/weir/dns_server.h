@@ -15,9 +15,12 @@
 #ifndef WEIR_DNS_SERVER_H
 #define WEIR_DNS_SERVER_H
 
+#include <weir/api.h>
 #include <weir/dns_answer.h>
 #include <weir/server.h>
 #include <weir/server.h>
+
+WEIR_C_BEGIN
 
 struct weir_dns_server;
 struct weir_tls;
@@ -144,5 +147,7 @@ WEIR_API void weir_dns_notifier_notify(struct weir_dns_notifier *notifier,
 
 /* Sends no more. NULL is allowed. */
 WEIR_API void weir_dns_notifier_destroy(struct weir_dns_notifier *notifier);
+
+WEIR_C_END
 
 #endif

@@ -17,6 +17,8 @@
 #include <weir/limits.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_dns_keys;
 
 enum weir_dns_tsig_algorithm {
@@ -81,5 +83,7 @@ WEIR_API int weir_dns_tsig_verify(const struct weir_dns_keys *keys, struct weir_
  */
 WEIR_API size_t weir_dns_tsig_sign(struct weir_dns_tsig *tsig, uint8_t *message, size_t size,
         size_t room, int64_t now_s, bool following);
+
+WEIR_C_END
 
 #endif

@@ -34,6 +34,8 @@
 #include <weir/dns_message.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_dns_ask;
 struct weir_dns_upstreams;
 struct weir_loop;
@@ -127,5 +129,7 @@ struct weir_dns_upstream_info {
 /* Facts about the server with this index. Returns false if there is none. */
 WEIR_API bool weir_dns_upstreams_info(const struct weir_dns_upstreams *upstreams, size_t index,
         struct weir_dns_upstream_info *ret);
+
+WEIR_C_END
 
 #endif

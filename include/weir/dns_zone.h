@@ -25,6 +25,8 @@
 #include <weir/network.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_dns_zone;
 struct weir_dns_zones;
 
@@ -136,5 +138,7 @@ WEIR_API const struct weir_dns_zone_entry *weir_dns_zones_entry(
 /* The zone of exactly this name, or NULL. */
 WEIR_API const struct weir_dns_zone_entry *weir_dns_zones_find(
         const struct weir_dns_zones *zones, const struct weir_dns_name *name);
+
+WEIR_C_END
 
 #endif

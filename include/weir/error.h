@@ -8,6 +8,8 @@
 
 #include <weir/api.h>
 
+WEIR_C_BEGIN
+
 enum weir_error {
 	WEIR_E_LIMIT = -4097,  /* a bound of weir/limits.h or of the caller is reached */
 	WEIR_E_SYNTAX = -4098, /* the input does not follow the grammar */
@@ -17,5 +19,7 @@ enum weir_error {
 
 /* A short text for a code above or a negative errno. It is static, and never NULL. */
 WEIR_API const char *weir_error_text(int error);
+
+WEIR_C_END
 
 #endif

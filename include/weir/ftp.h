@@ -34,6 +34,8 @@
 #include <weir/server.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_ftp_server;
 struct weir_guard;
 struct weir_tls;
@@ -181,8 +183,8 @@ struct weir_ftp_options {
 };
 
 /*
- * Listens and serves. The tree is for this loop, attached or not. Returns 0, -ENOMEM, or an errno of
- * listening.
+ * Listens and serves. The tree is for this loop, attached or not. Returns 0, -ENOMEM, or an errno
+ * of listening.
  */
 WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *options,
         struct weir_ftp_server **ret);
@@ -203,5 +205,7 @@ WEIR_API struct weir_server *weir_ftp_listener(struct weir_ftp_server *server);
  * work: data connections are closed in its next turn, and uploads end on the work pool.
  */
 WEIR_API void weir_ftp_destroy(struct weir_ftp_server *server);
+
+WEIR_C_END
 
 #endif

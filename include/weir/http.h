@@ -29,6 +29,8 @@
 #include <weir/server.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_http_exchange;
 struct weir_http_handler;
 struct weir_log;
@@ -323,5 +325,7 @@ WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
  */
 WEIR_API struct weir_http_handler *weir_http_function_create(const char *prefix,
         void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
+
+WEIR_C_END
 
 #endif

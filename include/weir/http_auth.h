@@ -14,6 +14,8 @@
 #include <weir/api.h>
 #include <weir/http.h>
 
+WEIR_C_BEGIN
+
 struct weir_guard;
 struct weir_users;
 
@@ -24,5 +26,7 @@ struct weir_users;
  */
 WEIR_API struct weir_http_handler *weir_http_basic_auth_create(
         struct weir_users *users, struct weir_guard *guard, const char *realm, const char *prefix);
+
+WEIR_C_END
 
 #endif

@@ -14,6 +14,8 @@
 #include <weir/producer.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_http_events;
 
 /*
@@ -40,5 +42,7 @@ WEIR_API int weir_http_events_send(struct weir_http_events *events, struct weir_
 
 /* Ends the stream once all queued events have been sent. */
 WEIR_API void weir_http_events_end(struct weir_http_events *events);
+
+WEIR_C_END
 
 #endif

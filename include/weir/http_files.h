@@ -11,6 +11,8 @@
 #include <weir/api.h>
 #include <weir/http.h>
 
+WEIR_C_BEGIN
+
 struct weir_tree;
 
 /*
@@ -65,5 +67,7 @@ WEIR_API struct weir_http_files_options weir_http_files_defaults(void);
  */
 WEIR_API struct weir_http_handler *weir_http_files_create(
         struct weir_tree *tree, const struct weir_http_files_options *options);
+
+WEIR_C_END
 
 #endif

@@ -22,6 +22,8 @@
 #include <weir/limits.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 /* -- percent-decoding -------------------------------------------------------------------------- */
 
 /*
@@ -110,5 +112,7 @@ struct weir_http_form_receiver {
  */
 WEIR_API int weir_http_form_receive(struct weir_http_exchange *exchange,
         const struct weir_http_form_receiver *receiver, void *context, uint64_t max);
+
+WEIR_C_END
 
 #endif

@@ -5,6 +5,8 @@
 #include <weir/api.h>
 #include <weir/http.h>
 
+WEIR_C_BEGIN
+
 /*
  * Redirects the path `from` and all below it by `status` (301, 302, 303, 307 or 308). `from` has no
  * slashes at its ends; "" is all. The target is `to`, then the rest of the path, then the query:
@@ -20,5 +22,7 @@ WEIR_API struct weir_http_handler *weir_http_redirect_create(
  * Returns NULL without memory.
  */
 WEIR_API struct weir_http_handler *weir_http_https_redirect_create(unsigned port);
+
+WEIR_C_END
 
 #endif

@@ -19,6 +19,8 @@
 #include <weir/limits.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 /* RFC 9110 9.3 and RFC 5789; OTHER is any other token, see method_name. */
 enum weir_http_method {
 	WEIR_HTTP_OTHER,
@@ -123,5 +125,7 @@ WEIR_API const struct weir_http_field *weir_http_request_next(
  */
 WEIR_API void weir_http_request_rebase(
         struct weir_http_request *request, const char *from, const char *to);
+
+WEIR_C_END
 
 #endif

@@ -26,6 +26,8 @@
 #include <weir/http.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_http_route {
 	const char *method; /* case-sensitive; NULL: all */
 	/*
@@ -51,5 +53,7 @@ WEIR_API struct weir_http_handler *weir_http_routes_create(
  */
 WEIR_API struct weir_span weir_http_route_value(
         const struct weir_http_exchange *exchange, const char *name);
+
+WEIR_C_END
 
 #endif

@@ -16,6 +16,8 @@
 #include <weir/api.h>
 #include <weir/http.h>
 
+WEIR_C_BEGIN
+
 struct weir_tree;
 
 struct weir_http_upload_options {
@@ -36,5 +38,7 @@ struct weir_http_upload_options {
  */
 WEIR_API struct weir_http_handler *weir_http_upload_create(
         struct weir_tree *tree, const struct weir_http_upload_options *options);
+
+WEIR_C_END
 
 #endif

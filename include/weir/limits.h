@@ -5,6 +5,10 @@
 #ifndef WEIR_LIMITS_H
 #define WEIR_LIMITS_H
 
+#include <weir/api.h>
+
+WEIR_C_BEGIN
+
 /* -- loop -- */
 #define WEIR_EVENTS_PER_WAIT 256            /* descriptors that one wait reports */
 #define WEIR_INPUT_BUDGET (2 * 1024 * 1024) /* bytes that transformers read in a turn */
@@ -27,7 +31,7 @@
 #define WEIR_EVICT_SILENT_MS                                                                       \
 	25 /* a channel that has been sent nothing, so that its client speaks first */
 #define WEIR_EVICT_STALLED_MS                                                                      \
-	1000 /* time without a byte after which a channel within a request can be closed for another */
+	1000 /* time without a byte after which a channel within a request may be evicted */
 #define WEIR_DELIMITER_MAX 256       /* bytes of a delimiter */
 #define WEIR_REQUEST_MAX (64 * 1024) /* bytes of one whole request (set by the protocol) */
 #define WEIR_BODY_RATE_MIN                                                                         \
@@ -44,8 +48,7 @@
 	(16 * 1024) /* unsent bytes that the kernel may hold of a new or stalled reader */
 #define WEIR_UNSENT_HIGH                                                                           \
 	(128 * 1024) /* unsent bytes that the kernel may hold of a reader that takes its replies */
-#define WEIR_UNSENT_FILE                                                                           \
-	(1024 * 1024) /* unsent bytes of such a reader and a large file, whose pages are cached anyway */
+#define WEIR_UNSENT_FILE (1024 * 1024) /* unsent bytes of such a reader and a large file */
 #define WEIR_UNSENT_PROVEN                                                                         \
 	(256 * 1024)           /* bytes after which a reader counts as one that takes its replies */
 #define WEIR_TRAILERS_MAX 1024 /* bytes of the trailer fields of a chunked reply */
@@ -143,7 +146,7 @@
 
 /* -- store -- */
 #define WEIR_LOG_QUEUE_MAX                                                                         \
-	(1024 * 1024) /* bytes of log lines that wait for the disk; beyond, lines are dropped and counted */
+	(1024 * 1024) /* bytes of log lines that wait for the disk; further lines are dropped */
 #define WEIR_PATH_MAX 4096         /* bytes of a path in a tree, its NUL counted */
 #define WEIR_TREE_ENTRIES_MAX 1024 /* paths a tree remembers, a descriptor each (set) */
 #define WEIR_TREE_CONTENT_MAX                                                                      \
@@ -153,11 +156,11 @@
 #define WEIR_TREE_REST_MS 1000 /* time without a lookup after which a file is closed */
 #define WEIR_TREE_SETTLE_MS                                                                        \
 	50 /* age of a change below which a further change may not show in the times of the file */
-#define WEIR_DIRECTORY_BATCH (32 * 1024) /* bytes of names read from a directory at once */
-#define WEIR_DIRECTORY_SORT_MAX 2000     /* entries of a directory that can be sorted (set) */
-#define WEIR_UPLOAD_QUEUE (1024 * 1024)  /* bytes of an upload that wait for the disk */
-#define WEIR_UPLOAD_BATCH (512 * 1024)   /* bytes of an upload that are written at once */
-#define WEIR_UPLOAD_GATHER_MS 100        /* time after which fewer bytes are written */
+#define WEIR_DIRECTORY_BATCH (32 * 1024)   /* bytes of names read from a directory at once */
+#define WEIR_DIRECTORY_SORT_MAX 2000       /* entries of a directory that can be sorted (set) */
+#define WEIR_UPLOAD_QUEUE (1024 * 1024)    /* bytes of an upload that wait for the disk */
+#define WEIR_UPLOAD_BATCH (512 * 1024)     /* bytes of an upload that are written at once */
+#define WEIR_UPLOAD_GATHER_MS 100          /* time after which fewer bytes are written */
 #define WEIR_DIRECTORY_STEP 4096           /* names looked at in one piece of work */
 #define WEIR_DIRECTORY_LEVELS_MAX 16       /* components of a pattern */
 #define WEIR_DIRECTORY_PATTERN_MAX 1000000 /* names that a pattern of several components looks at */
@@ -216,7 +219,7 @@
 #define WEIR_SMTP_CLIENT_QUIT_MS                                                                   \
 	(10 * 1000) /* time for the reply to QUIT, which nothing depends on */
 #define WEIR_SMTP_CLIENT_IDLE_MS                                                                   \
-	(24 * 60 * 60 * 1000) /* not reached, since the relay sends QUIT earlier */
+	(24 * 60 * 60 * 1000)          /* not reached, since the relay sends QUIT earlier */
 #define WEIR_SMTP_MIME_DEPTH_MAX 100   /* parts within parts of a message that is encoded */
 #define WEIR_SMTP_MIME_EDITS_MAX 10000 /* changes of it: at most three a part */
 
@@ -352,10 +355,10 @@
 #define WEIR_DNS_TCP_WAIT_MS 3000 /* time for a reply by TCP, with the connection */
 #define WEIR_DNS_FORGED_MAX 4     /* wrong replies after which a question is sent by TCP */
 #define WEIR_DNS_FAILURES_MAX 3   /* failures in a row after which a server counts as down */
-#define WEIR_DNS_BACKOFF_FIRST_MS                                                                    \
+#define WEIR_DNS_BACKOFF_FIRST_MS                                                                  \
 	1000 /* time for which a server that is down is not asked; it doubles each time */
 #define WEIR_DNS_BACKOFF_MAX_MS 60000 /* longest such time */
-#define WEIR_DNS_PROBE_MS 30000      /* time between two measurements of the other servers */
+#define WEIR_DNS_PROBE_MS 30000       /* time between two measurements of the other servers */
 #define WEIR_DNS_WORKAROUND_MS                                                                     \
 	3600000 /* time for which a missing feature of a server is remembered */
 #define WEIR_DNS_UPSTREAM_IDLE_MS                                                                  \
@@ -370,5 +373,7 @@
 #define WEIR_HOSTS_FILE_MAX (16 * 1024 * 1024) /* bytes read of /etc/hosts */
 #define WEIR_RESOLV_CONF_MAX (64 * 1024)       /* bytes read of /etc/resolv.conf */
 #define WEIR_RESOLV_SEARCH_MAX 6               /* domains that are searched */
+
+WEIR_C_END
 
 #endif

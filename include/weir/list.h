@@ -8,6 +8,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <weir/api.h>
+
+WEIR_C_BEGIN
+
 struct weir_list {
 	struct weir_list *next;
 	struct weir_list *prev;
@@ -73,5 +77,7 @@ static inline void weir_list_move(struct weir_list *to, struct weir_list *from)
 	to->prev->next = to;
 	weir_list_init(from);
 }
+
+WEIR_C_END
 
 #endif

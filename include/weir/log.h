@@ -14,6 +14,8 @@
 #include <weir/limits.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_buffer;
 struct weir_log;
 struct weir_loop;
@@ -54,5 +56,7 @@ WEIR_API void weir_log_end(struct weir_log *log);
  * can neither end a line or a quoted string nor control a terminal. `max` is as in weir/buffer.h.
  */
 WEIR_API void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max);
+
+WEIR_C_END
 
 #endif

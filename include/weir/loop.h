@@ -21,6 +21,8 @@
 #include <weir/api.h>
 #include <weir/list.h>
 
+WEIR_C_BEGIN
+
 struct weir_loop;
 
 /* Returns 0, -ENOMEM, or another errno of epoll_create1 or eventfd. */
@@ -40,9 +42,9 @@ WEIR_API int weir_loop_turn(struct weir_loop *loop, int wait_ms);
  * readable or weir_loop_wait_ms() have passed, and then calls weir_loop_turn(loop, 0).
  * weir_loop_run is not used.
  *
- * The host asks for the time before each wait; -1 is for ever. Timers are counted from the start of the
- * last turn. So a callback of the host first calls weir_loop_turn(loop, 0), and then the functions of
- * this library. See examples/libuv.c.
+ * The host asks for the time before each wait; -1 is for ever. Timers are counted from the start of
+ * the last turn. So a callback of the host first calls weir_loop_turn(loop, 0), and then the
+ * functions of this library. See examples/libuv.c.
  */
 WEIR_API int weir_loop_fd(const struct weir_loop *loop);
 WEIR_API int weir_loop_wait_ms(const struct weir_loop *loop);
@@ -231,5 +233,7 @@ struct weir_counters {
 };
 
 WEIR_API struct weir_counters *weir_loop_counters(struct weir_loop *loop);
+
+WEIR_C_END
 
 #endif

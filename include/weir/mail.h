@@ -6,8 +6,8 @@
  *   begin ─▶ write … write ─▶ commit ─▶ on the disk ─▶ done(one result for each recipient)
  *              └─ full: pause until ready      abort, at any point before done ─▶ nothing remains
  *
- * A message that `done` has reported as stored survives SIGKILL and a power failure. No reader sees a
- * message in part, or twice.
+ * A message that `done` has reported as stored survives SIGKILL and a power failure. No reader sees
+ * a message in part, or twice.
  */
 #ifndef WEIR_MAIL_H
 #define WEIR_MAIL_H
@@ -18,6 +18,8 @@
 
 #include <weir/api.h>
 #include <weir/span.h>
+
+WEIR_C_BEGIN
 
 struct weir_loop;
 
@@ -49,8 +51,8 @@ struct weir_mail_envelope {
 	struct weir_span envid; /* DSN ENVID, decoded; or empty */
 	struct weir_span trace; /* the id of Received, for the log; or empty */
 	/*
-	 * All recipients get the message or none does: if one of them fails, the sink removes it from
-	 * the others, and their error is that of one that failed.
+	 * All recipients get the message or none does: if one of them fails, the sink removes it
+	 * from the others, and their error is that of one that failed.
 	 */
 	bool together;
 };
@@ -85,9 +87,9 @@ struct weir_mail_sink_type {
 	 * `ready(context, error)` is called at most once; then only abort may be called. Callbacks
 	 * come from the loop, never during a call.
 	 *
-	 * Errors of all these functions: -ENOSPC (452), -EDQUOT if the mailbox is full (552), -ENOENT
-	 * if there is no such mailbox, WEIR_E_LIMIT if the message is too large or too much is
-	 * waiting, -ENOMEM, -EIO.
+	 * Errors of all these functions: -ENOSPC (452), -EDQUOT if the mailbox is full (552),
+	 * -ENOENT if there is no such mailbox, WEIR_E_LIMIT if the message is too large or too much
+	 * is waiting, -ENOMEM, -EIO.
 	 */
 	int (*begin)(struct weir_mail_sink *sink, struct weir_loop *loop,
 	        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
@@ -98,24 +100,24 @@ struct weir_mail_sink_type {
 
 	/*
 	 * Ends the message. `done(context, errors)` is called once, unless the delivery is aborted
-	 * before. It gets one code for each recipient, in the envelope's order, valid during the call;
-	 * 0 means that the message is on the disk. The delivery is freed when `done` returns.
+	 * before. It gets one code for each recipient, in the envelope's order, valid during the
+	 * call; 0 means that the message is on the disk. The delivery is freed when `done` returns.
 	 */
 	void (*commit)(struct weir_mail_delivery *delivery,
 	        void (*done)(void *context, const int *errors), void *context);
 
 	/*
-	 * Ends the delivery; no callback comes any more. After commit the message may have been stored
-	 * nevertheless. NULL is not allowed.
+	 * Ends the delivery; no callback comes any more. After commit the message may have been
+	 * stored nevertheless. NULL is not allowed.
 	 */
 	void (*abort)(struct weir_mail_delivery *delivery);
 
 	/*
-	 * Optional (NULL: not supported). `hold` is called before commit. Then `done` reports that the
-	 * message is on the disk, but it is not delivered further, and the delivery is not freed.
-	 * `release`, which cannot fail, delivers it; `abort` removes it. After an error in `done` the
-	 * delivery is freed as without `hold`. If the process is killed meanwhile, the message is
-	 * delivered at the next start.
+	 * Optional (NULL: not supported). `hold` is called before commit. Then `done` reports that
+	 * the message is on the disk, but it is not delivered further, and the delivery is not
+	 * freed. `release`, which cannot fail, delivers it; `abort` removes it. After an error in
+	 * `done` the delivery is freed as without `hold`. If the process is killed meanwhile, the
+	 * message is delivered at the next start.
 	 */
 	void (*hold)(struct weir_mail_delivery *delivery);
 	void (*release)(struct weir_mail_delivery *delivery);
@@ -134,5 +136,7 @@ struct weir_mail_sink_type {
 	/* Has no effect if nothing is under way. NULL if `check` is. */
 	void (*check_cancel)(struct weir_mail_check *check);
 };
+
+WEIR_C_END
 
 #endif

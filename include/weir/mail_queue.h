@@ -1,10 +1,10 @@
 /*
- * The queue: messages for other hosts, stored on the disk until each recipient has a final result and
- * the sender has its notification.
+ * The queue: messages for other hosts, stored on the disk until each recipient has a final result
+ * and the sender has its notification.
  *
  *   sink ──▶ ID.msg, ID.env ──▶ claim ──▶ (forward) ──▶ requeue ──▶ due again later, or removed
  *
- *   queue/ID.env       envelope and state, replaced in one step; a message without it does not exist
+ *   queue/ID.env       envelope and state, replaced in one step; without it there is no message
  *   queue/ID.msg       the message; never changed
  *   queue/ID.tmp       one of these while it is written
  *   queue/lock         locked by the process that serves the queue
@@ -13,8 +13,8 @@
  * One process serves a queue. All its loops may put messages into it, and one of them claims them.
  * Any process that may write to the directory can list, retry and delete messages (weir queue).
  *
- * When a sink has reported a message as stored, or a requeue has ended, the state is on the disk. If
- * the process is killed just after a message was forwarded, it may be forwarded again.
+ * When a sink has reported a message as stored, or a requeue has ended, the state is on the disk.
+ * If the process is killed just after a message was forwarded, it may be forwarded again.
  */
 #ifndef WEIR_MAIL_QUEUE_H
 #define WEIR_MAIL_QUEUE_H
@@ -26,6 +26,8 @@
 #include <weir/api.h>
 #include <weir/limits.h>
 #include <weir/mail.h>
+
+WEIR_C_BEGIN
 
 struct weir_loop;
 struct queue_job;
@@ -77,9 +79,9 @@ struct weir_mail_queue_options {
 
 /*
  * Opens a queue and reads its envelopes; removes files that a killed process was writing. Blocks.
- * `report(context, name, text)`, which may be NULL, is called for each envelope that cannot be read;
- * such a file stays. Returns 0, -EBUSY if another process serves the queue, -ENOMEM, WEIR_E_LIMIT, or
- * an errno.
+ * `report(context, name, text)`, which may be NULL, is called for each envelope that cannot be
+ * read; such a file stays. Returns 0, -EBUSY if another process serves the queue, -ENOMEM,
+ * WEIR_E_LIMIT, or an errno.
  */
 WEIR_API int weir_mail_queue_open(const struct weir_mail_queue_options *options,
         void (*report)(void *context, const char *name, const char *text), void *context,
@@ -92,8 +94,8 @@ WEIR_API int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 WEIR_API void weir_mail_queue_close(struct weir_mail_queue *queue);
 
 /*
- * Returns the sink, which any thread may use. Errors are those of weir/mail.h, and -EINVAL if there is a
- * control character in an address.
+ * Returns the sink, which any thread may use. Errors are those of weir/mail.h, and -EINVAL if there
+ * is a control character in an address.
  */
 WEIR_API struct weir_mail_sink *weir_mail_queue_sink(struct weir_mail_queue *queue);
 
@@ -103,8 +105,8 @@ WEIR_API size_t weir_mail_queue_count(struct weir_mail_queue *queue);
 /* -- claiming messages; on one loop ------------------------------------------------------------ */
 
 /*
- * Starts to call `changed(context)` on the loop when a message may have become due, and to process the
- * control directory. Returns 0 or a negative errno.
+ * Starts to call `changed(context)` on the loop when a message may have become due, and to process
+ * the control directory. Returns 0 or a negative errno.
  */
 WEIR_API int weir_mail_queue_listen(struct weir_mail_queue *queue, struct weir_loop *loop,
         void (*changed)(void *context), void *context);
@@ -117,8 +119,8 @@ WEIR_API int64_t weir_mail_queue_next(struct weir_mail_queue *queue);
 
 /*
  * Claims the message that has been due for the longest time at `now_s`. The work pool reads its
- * envelope and opens its file. Returns 1 if `claimed(context, error, queued)` follows from the loop, 0
- * if no message is due, or an error of submitting work.
+ * envelope and opens its file. Returns 1 if `claimed(context, error, queued)` follows from the
+ * loop, 0 if no message is due, or an error of submitting work.
  *
  * In `claimed`, with an error of 0, the message belongs to the caller until it is requeued. With
  * -ENOENT it has been deleted. With another error it becomes due again an hour later.
@@ -128,13 +130,13 @@ WEIR_API int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_lo
         void *context);
 
 /*
- * Puts a claimed message back with its present state; it no longer belongs to the caller. It becomes
- * due again at next_s. It is removed if all its recipients are done, or if a command to delete it has
- * come.
+ * Puts a claimed message back with its present state; it no longer belongs to the caller. It
+ * becomes due again at next_s. It is removed if all its recipients are done, or if a command to
+ * delete it has come.
  *
- * `requeued(context, error)`, which may be NULL, follows when the state is on the disk. After an error
- * the disk has the old state. The new one then stays in memory until the queue is closed, for up to
- * WEIR_QUEUE_STATES_MAX messages.
+ * `requeued(context, error)`, which may be NULL, follows when the state is on the disk. After an
+ * error the disk has the old state. The new one then stays in memory until the queue is closed, for
+ * up to WEIR_QUEUE_STATES_MAX messages.
  */
 WEIR_API void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *loop,
         struct weir_queued *queued, void (*requeued)(void *context, int error), void *context);
@@ -145,9 +147,9 @@ WEIR_API void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir
 WEIR_API int weir_mail_queue_probe(const char *path);
 
 /*
- * Calls `show(context, id, queued)` for each message, in the order of arrival. `queued` is valid during
- * the call; it is NULL for a message that cannot be read. Messages may come and go meanwhile. Returns 0
- * or an error.
+ * Calls `show(context, id, queued)` for each message, in the order of arrival. `queued` is valid
+ * during the call; it is NULL for a message that cannot be read. Messages may come and go
+ * meanwhile. Returns 0 or an error.
  */
 WEIR_API int weir_mail_queue_each(const char *path,
         void (*show)(void *context, const char *id, const struct weir_queued *queued),
@@ -160,8 +162,8 @@ enum weir_queue_command {
 };
 
 /*
- * Queues a command for the process that serves the queue, and waits for it, `wait_ms` at most. If no
- * process serves the queue, the command is run at once. Returns
+ * Queues a command for the process that serves the queue, and waits for it, `wait_ms` at most. If
+ * no process serves the queue, the command is run at once. Returns
  *   0           the command has been run; a message that is being sent is deleted afterwards
  *   -ENOENT     there is no such message
  *   -EINVAL     `id` cannot be the name of one
@@ -170,5 +172,7 @@ enum weir_queue_command {
  */
 WEIR_API int weir_mail_queue_command(
         const char *path, enum weir_queue_command command, const char *id, unsigned wait_ms);
+
+WEIR_C_END
 
 #endif

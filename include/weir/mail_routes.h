@@ -10,14 +10,14 @@
  *   1. the alias `local@domain`, then the alias `local`;
  *   2. the user `local@domain`, then the user `local`;
  *   3. both again without the separator and the text behind it (`alice+shop`);
- *   4. for `postmaster` and `abuse` (RFC 5321 4.5.1, RFC 2142): the user of the options, or the first;
+ *   4. for `postmaster` and `abuse` (RFC 5321 4.5.1, RFC 2142): the options' user, or the first;
  *   5. the catch-all `@domain`.
- * Each target of an alias is looked up again, WEIR_ALIAS_DEPTH_MAX deep. An alias among its own targets
- * means the user of that name. Upper and lower case are alike, except in the names of users: these are
- * looked up as they are written, and then in lower case.
+ * Each target of an alias is looked up again, WEIR_ALIAS_DEPTH_MAX deep. An alias among its own
+ * targets means the user of that name. Upper and lower case are alike, except in the names of
+ * users: these are looked up as they are written, and then in lower case.
  *
- * A snapshot is immutable and counts its references; a reload makes a new one. Any thread may take a
- * reference, use the snapshot and release it.
+ * A snapshot is immutable and counts its references; a reload makes a new one. Any thread may take
+ * a reference, use the snapshot and release it.
  */
 #ifndef WEIR_MAIL_ROUTES_H
 #define WEIR_MAIL_ROUTES_H
@@ -27,6 +27,8 @@
 
 #include <weir/api.h>
 #include <weir/span.h>
+
+WEIR_C_BEGIN
 
 struct weir_mail_routes;
 struct weir_users;
@@ -39,9 +41,9 @@ struct weir_mail_routes_options {
 };
 
 /*
- * Reads the file of aliases. Blocks. With a `path` of NULL there are no aliases. Mistakes are reported
- * and errors returned as by weir_users_load. It is a mistake if a target does not exist, or if an alias
- * loop leads to no mailbox. Mistakes in the options are reported for line 0.
+ * Reads the file of aliases. Blocks. With a `path` of NULL there are no aliases. Mistakes are
+ * reported and errors returned as by weir_users_load. It is a mistake if a target does not exist,
+ * or if an alias loop leads to no mailbox. Mistakes in the options are reported for line 0.
  */
 WEIR_API int weir_mail_routes_load(const char *path, const struct weir_mail_routes_options *options,
         void (*report)(void *context, unsigned line, const char *text), void *context,
@@ -73,9 +75,9 @@ struct weir_mail_target {
  * `found(context, target)` for each destination; a negative result of it ends the search. A
  * destination may be found twice.
  *
- * Returns 0; -ENOENT if the domain is local and has no such address; -EXDEV if the domain is not local;
- * WEIR_E_LIMIT if there are more than WEIR_ALIAS_TARGETS_MAX destinations; or the negative result of
- * found().
+ * Returns 0; -ENOENT if the domain is local and has no such address; -EXDEV if the domain is not
+ * local; WEIR_E_LIMIT if there are more than WEIR_ALIAS_TARGETS_MAX destinations; or the negative
+ * result of found().
  */
 WEIR_API int weir_mail_routes_find(const struct weir_mail_routes *routes, struct weir_span local,
         struct weir_span domain, int (*found)(void *context, const struct weir_mail_target *target),
@@ -84,5 +86,7 @@ WEIR_API int weir_mail_routes_find(const struct weir_mail_routes *routes, struct
 /* Whether mail for local@domain reaches the user, who may therefore send with that address. */
 WEIR_API bool weir_mail_routes_belongs(const struct weir_mail_routes *routes,
         struct weir_span local, struct weir_span domain, struct weir_span user);
+
+WEIR_C_END
 
 #endif

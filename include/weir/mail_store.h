@@ -1,19 +1,19 @@
 /*
- * Mailboxes: one for each user, created at its first use. The store's sink delivers mail (weir/mail.h;
- * `recipient.user` names the mailbox). A session reads mail by opening a maildrop.
+ * Mailboxes: one for each user, created at its first use. The store's sink delivers mail
+ * (weir/mail.h; `recipient.user` names the mailbox). A session reads mail by opening a maildrop.
  *
  *   SMTP ──▶ store.sink ──▶ mailbox ◀── maildrop ◀── POP3
  *                             │           └─ a list as of its opening, for one session at a time
  *                             └─ any number of deliveries meanwhile
  *
- * There are two kinds: Maildirs, and mailboxes in memory. Messages are stored as they came, with lines
- * that end in CRLF, and read back byte for byte.
+ * There are two kinds: Maildirs, and mailboxes in memory. Messages are stored as they came, with
+ * lines that end in CRLF, and read back byte for byte.
  *
- * Any thread may use a store, each with its own loop; a maildrop belongs to one loop. Only creating and
- * destroying a store block.
+ * Any thread may use a store, each with its own loop; a maildrop belongs to one loop. Only creating
+ * and destroying a store block.
  *
- * A user name has 1 to WEIR_USER_NAME_MAX bytes, no control character, no `/`, and does not begin with
- * `.`. Other names have no mailbox: -ENOENT.
+ * A user name has 1 to WEIR_USER_NAME_MAX bytes, no control character, no `/`, and does not begin
+ * with `.`. Other names have no mailbox: -ENOENT.
  */
 #ifndef WEIR_MAIL_STORE_H
 #define WEIR_MAIL_STORE_H
@@ -27,6 +27,8 @@
 #include <weir/mail.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_loop;
 struct weir_producer;
 struct weir_maildrop;
@@ -35,8 +37,8 @@ struct weir_maildrop;
 
 /*
  * A call under way, embedded by the caller; needs no preparation. Its callback comes exactly once:
- * during the call if the answer is known, otherwise from the loop. The struct must live until then, or
- * until the call is cancelled.
+ * during the call if the answer is known, otherwise from the loop. The struct must live until then,
+ * or until the call is cancelled.
  */
 struct weir_mail_call {
 	void *job; /* private to the store */
@@ -47,14 +49,17 @@ struct weir_mail_call {
 /* The properties of a message that are known without opening it. */
 struct weir_mail_info {
 	uint64_t octets; /* as RETR sends it, without the dots that are doubled */
-	/* 1 to WEIR_MAIL_UID_MAX characters of 0x21 to 0x7E and a NUL; unique in a mailbox for ever. */
+	/*
+	 * 1 to WEIR_MAIL_UID_MAX characters of 0x21 to 0x7E and a NUL; unique in a mailbox for
+	 * ever.
+	 */
 	char uid[WEIR_MAIL_UID_MAX + 1];
 };
 
 /* A message to be sent. */
 struct weir_mail_body {
-	struct weir_producer *
-	        producer; /* owned by the receiver; lines end in CRLF. It may outlive the maildrop */
+	/* Owned by the receiver; lines end in CRLF. It may outlive the maildrop. */
+	struct weir_producer *producer;
 	uint64_t octets;
 	bool dotless; /* known to need no dot-stuffing: no line begins with a dot */
 	bool ended;   /* the message ends in CRLF, or is empty */
@@ -94,8 +99,8 @@ struct weir_mail_store_type {
 
 /*
  * Opens the user's mailbox and locks it until weir_maildrop_close, against other sessions of this
- * process and of all processes with such a store. Of a mailbox with more than WEIR_MAILDROP_MAX messages
- * only so many are visible. `done` gets the maildrop, or an error:
+ * process and of all processes with such a store. Of a mailbox with more than WEIR_MAILDROP_MAX
+ * messages only so many are visible. `done` gets the maildrop, or an error:
  *   -EBUSY        another session has locked the mailbox
  *   -ENOENT       the name can have no mailbox (see above)
  *   WEIR_E_LIMIT  too much work is waiting
@@ -110,18 +115,18 @@ WEIR_API void weir_maildrop_info(
         const struct weir_maildrop *drop, size_t index, struct weir_mail_info *ret);
 
 /*
- * Opens a message. Several calls may be under way. `body` is valid during the callback. The error is
- * -ENOENT if another program has removed the message, or an errno of opening or reading.
+ * Opens a message. Several calls may be under way. `body` is valid during the callback. The error
+ * is -ENOENT if another program has removed the message, or an errno of opening or reading.
  */
 WEIR_API void weir_maildrop_fetch(struct weir_maildrop *drop, size_t index,
         struct weir_mail_call *call,
         void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body));
 
 /*
- * Removes the messages whose bit is set: that of message i is bit i % 8 of marks[i / 8]. The marks are
- * copied. The directories are synced before `done`. Must be the last call for the maildrop, with no
- * fetch under way. After an error, `removed` messages have been removed nevertheless. A message that no
- * longer exists is no error.
+ * Removes the messages whose bit is set: that of message i is bit i % 8 of marks[i / 8]. The marks
+ * are copied. The directories are synced before `done`. Must be the last call for the maildrop,
+ * with no fetch under way. After an error, `removed` messages have been removed nevertheless. A
+ * message that no longer exists is no error.
  */
 WEIR_API void weir_maildrop_remove(struct weir_maildrop *drop, const uint8_t *marks,
         struct weir_mail_call *call,
@@ -152,23 +157,24 @@ struct weir_mail_store_options {
 };
 
 /*
- * Creates a store with a Maildir for each user: DIRECTORY/USER/{tmp,new,cur}. The directory must exist,
- * and all Maildirs must be on one file system, or mail for several users at once fails. Other programs
- * may deliver into a Maildir and read it. Messages stay in `new`.
+ * Creates a store with a Maildir for each user: DIRECTORY/USER/{tmp,new,cur}. The directory must
+ * exist, and all Maildirs must be on one file system, or mail for several users at once fails.
+ * Other programs may deliver into a Maildir and read it. Messages stay in `new`.
  *
- * The name of a file is enough for STAT, LIST and UIDL: "1700000000.M000001P77Q1R9f….host,S=…,W=…" has
- * a unique part, the bytes of the file, and the bytes with CRLF line ends. ",D=0" means that no line
- * begins with a dot and that the last line is complete. Files of other programs, without S= and W=, are
- * read at each opening to measure them; their LF line ends are sent as CRLF.
+ * The name of a file is enough for STAT, LIST and UIDL: "1700000000.M000001P77Q1R9f….host,S=…,W=…"
+ * has a unique part, the bytes of the file, and the bytes with CRLF line ends. ",D=0" means that no
+ * line begins with a dot and that the last line is complete. Files of other programs, without S=
+ * and W=, are read at each opening to measure them; their LF line ends are sent as CRLF.
  *
  * A message is written to an unnamed file, synced and linked into each recipient's `new`; then the
- * directories are synced. The file has a name in `tmp` if the file system has no unnamed files, or if
- * the message is for several recipients. Messages that are committed at the same time share the sync of
- * the directory. Files that killed processes have left in `tmp` are removed after WEIR_MAIL_STALE_S.
+ * directories are synced. The file has a name in `tmp` if the file system has no unnamed files, or
+ * if the message is for several recipients. Messages that are committed at the same time share the
+ * sync of the directory. Files that killed processes have left in `tmp` are removed after
+ * WEIR_MAIL_STALE_S.
  *
  * The size of a mailbox is counted from the names and then maintained in memory; changes by other
- * programs are seen from the times of its directories. A change at the same moment as one of ours may be
- * missed for WEIR_MAIL_RECOUNT_S. No message is refused by a count older than some seconds.
+ * programs are seen from the times of its directories. A change at the same moment as one of ours
+ * may be missed for WEIR_MAIL_RECOUNT_S. No message is refused by a count older than some seconds.
  *
  * Returns 0, -ENOMEM, or an errno of opening the directory. NULL options are the defaults.
  */
@@ -191,5 +197,7 @@ struct weir_mail_store_counters {
 /* Gets the counters of a store of Maildirs. Any thread. */
 WEIR_API void weir_maildir_counters(
         struct weir_mail_store *store, struct weir_mail_store_counters *ret);
+
+WEIR_C_END
 
 #endif

@@ -14,6 +14,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 /* IPv4 is mapped into IPv6 (RFC 4291 2.5.5.2), with 96 more bits of prefix. */
 struct weir_network {
 	uint8_t address[16];
@@ -33,5 +35,7 @@ WEIR_API bool weir_networks_contain(
 
 /* The address as 16 bytes, IPv4 mapped into IPv6. */
 WEIR_API void weir_address_bytes(const struct weir_address *address, uint8_t ret[16]);
+
+WEIR_C_END
 
 #endif

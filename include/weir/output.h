@@ -25,6 +25,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_loop;
 
 enum weir_piece_kind {
@@ -123,5 +125,7 @@ WEIR_API int weir_output_own(struct weir_output *out, unsigned first);
 
 /* Returns scratch memory of this size that is not part of the output; NULL without memory. */
 WEIR_API void *weir_output_scratch(struct weir_output *out, size_t size);
+
+WEIR_C_END
 
 #endif

@@ -13,6 +13,8 @@
 #include <weir/address.h>
 #include <weir/api.h>
 
+WEIR_C_BEGIN
+
 struct weir_peers;
 
 /*
@@ -39,5 +41,7 @@ WEIR_API void weir_peers_leave(struct weir_peers *peers, const struct weir_addre
 
 /* The number of peers that are connected. */
 WEIR_API size_t weir_peers_count(struct weir_peers *peers);
+
+WEIR_C_END
 
 #endif

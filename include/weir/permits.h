@@ -7,10 +7,9 @@
  *   options.listener.bounds.permits = permits;      (of each server)
  *
  * Each server has `reserved` permits of its own. For each channel beyond, it takes one of those
- * that all servers share. If
- * none is left and a client connects, the server closes the longest idle channel of its loop that uses
- * these permits. If no channel there can be closed without harm, it asks another loop to close one,
- * and tries again WEIR_EVICT_AGAIN_MS later.
+ * that all servers share. If none is left and a client connects, the server closes the longest idle
+ * channel of its loop that uses these permits. If no channel there can be closed without harm, it
+ * asks another loop to close one, and tries again WEIR_EVICT_AGAIN_MS later.
  *
  * Channels of weir_connect and weir_adopt take no permits.
  */
@@ -18,6 +17,8 @@
 #define WEIR_PERMITS_H
 
 #include <weir/api.h>
+
+WEIR_C_BEGIN
 
 struct weir_permits;
 
@@ -42,5 +43,7 @@ WEIR_API void weir_permits_release(struct weir_permits *permits);
  * `most` was lowered. Any thread.
  */
 WEIR_API unsigned weir_permits_used(const struct weir_permits *permits);
+
+WEIR_C_END
 
 #endif

@@ -5,13 +5,13 @@
  *        └── STLS, UTF8                        └── the connection ends ──▶ no message is removed
  *
  * Extensions: CAPA, RESP-CODES, EXPIRE NEVER and PIPELINING (RFC 2449); AUTH-RESP-CODE (RFC 3206);
- * STLS (RFC 2595); AUTH with PLAIN, LOGIN and SCRAM-SHA-256 (RFC 5034); UTF8 and LANG (RFC 6856). There
- * is no APOP, since it needs passwords in clear text, and users files have only their hashes.
+ * STLS (RFC 2595); AUTH with PLAIN, LOGIN and SCRAM-SHA-256 (RFC 5034); UTF8 and LANG (RFC 6856).
+ * There is no APOP, since it needs passwords in clear text, and users files have only their hashes.
  *
  * A message is sent as the store has it, even if the client has not sent UTF8. A session locks its
  * mailbox (others get [IN-USE]) and sees it as it was at the login. Deleted messages are removed at
- * QUIT, when all replies before it have been sent. A reply of +OK to QUIT means that the removal is on
- * the disk.
+ * QUIT, when all replies before it have been sent. A reply of +OK to QUIT means that the removal is
+ * on the disk.
  *
  * Commands end in LF, with or without a CR before it.
  */
@@ -26,6 +26,8 @@
 #include <weir/limits.h>
 #include <weir/server.h>
 #include <weir/span.h>
+
+WEIR_C_BEGIN
 
 struct weir_guard;
 struct weir_mail_store;
@@ -50,8 +52,8 @@ struct weir_pop3_event {
 	bool secure;
 	/*
 	 * DENIED: -EACCES if the name or password is wrong, -EBUSY if the mailbox is in use, or
-	 * another error of weir/sasl.h or of weir_maildrop_open. LOGOUT: 0 after QUIT, otherwise the
-	 * error of the connection or of the removal.
+	 * another error of weir/sasl.h or of weir_maildrop_open. LOGOUT: 0 after QUIT, otherwise
+	 * the error of the connection or of the removal.
 	 */
 	int error;
 	size_t messages;    /* LOGOUT: those that are left, as far as this session knows */
@@ -71,7 +73,7 @@ struct weir_pop3_options {
 	struct weir_listener listener;
 	struct weir_mail_store *store; /* borrowed until the server is destroyed or has another */
 	struct weir_users *users;      /* referenced; each has a mailbox. NULL: nobody */
-	struct weir_guard *guard;      /* against brute force (weir/sasl_guard.h); borrowed, or NULL */
+	struct weir_guard *guard; /* against brute force (weir/sasl_guard.h); borrowed, or NULL */
 
 	bool auth_in_clear; /* allow passwords without TLS from all hosts, not only from this one */
 
@@ -83,7 +85,9 @@ struct weir_pop3_options {
 	void *context;                                                   /* of `log` */
 };
 
-/* Listens and serves. Returns 0; -EINVAL if there is no store; -ENOMEM; or an errno of listening. */
+/*
+ * Listens and serves. Returns 0; -EINVAL if there is no store; -ENOMEM; or an errno of listening.
+ */
 WEIR_API int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *options,
         struct weir_pop3_server **ret);
 
@@ -98,9 +102,11 @@ WEIR_API void weir_pop3_set_store(struct weir_pop3_server *server, struct weir_m
 WEIR_API struct weir_server *weir_pop3_listener(struct weir_pop3_server *server);
 
 /*
- * Ends all sessions; a removal that QUIT has begun goes on. NULL is allowed. Must not be called from a
- * callback of a session.
+ * Ends all sessions; a removal that QUIT has begun goes on. NULL is allowed. Must not be called
+ * from a callback of a session.
  */
 WEIR_API void weir_pop3_destroy(struct weir_pop3_server *server);
+
+WEIR_C_END
 
 #endif

@@ -22,6 +22,8 @@
 #include <weir/api.h>
 #include <weir/output.h>
 
+WEIR_C_BEGIN
+
 struct weir_producer;
 
 enum weir_more {
@@ -138,5 +140,7 @@ WEIR_API void weir_waker_release(struct weir_waker *waker);
 WEIR_API void weir_waker_wake(struct weir_waker *waker);
 /* From the producer's close: stops all wakes and gives the producer's reference back. */
 WEIR_API void weir_waker_cancel(struct weir_waker *waker);
+
+WEIR_C_END
 
 #endif

@@ -32,6 +32,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_dns_lookups;
 struct weir_loop;
 struct weir_resolver;
@@ -104,7 +106,7 @@ struct weir_resolved {
 };
 
 /* Called once, never from within the call that asks. It may call all functions but destroy. */
-typedef void weir_resolved(void *context, const struct weir_resolved *resolved);
+typedef void weir_on_resolved(void *context, const struct weir_resolved *resolved);
 
 /* A short text for an error listed above; never NULL, never to be freed. */
 WEIR_API const char *weir_resolved_text(int error);
@@ -129,26 +131,28 @@ enum weir_resolve_flags {
  * in invalid do not exist (RFC 6761 6.3, 6.4).
  */
 WEIR_API int weir_resolve_addresses(struct weir_resolver *resolver, const char *host, uint16_t port,
-        unsigned flags, weir_resolved *resolved, void *context, struct weir_resolving **ret);
+        unsigned flags, weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
 
 /*
  * The names of an address, by /etc/hosts or PTR records. The owner of an address may claim any
  * name.
  */
 WEIR_API int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address *address,
-        weir_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
 
 /* After -ENODATA, the domain is its own mail host (RFC 5321 5.1). */
 WEIR_API int weir_resolve_mx(struct weir_resolver *resolver, const char *domain,
-        weir_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
 
 /* `name` is "_service._proto.domain". */
 WEIR_API int weir_resolve_srv(struct weir_resolver *resolver, const char *name,
-        weir_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
 WEIR_API int weir_resolve_txt(struct weir_resolver *resolver, const char *name,
-        weir_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
 
 /* The callback will not be called. NULL is allowed. Must not be called from that callback. */
 WEIR_API void weir_resolving_cancel(struct weir_resolving *resolving);
+
+WEIR_C_END
 
 #endif

@@ -10,12 +10,12 @@
  *   Yz1iaXdz…          ──▶ weir_sasl_next  ──▶ step(CHALLENGE, "dj02…") ──▶ 334 dj02…
  *   (an empty line)    ──▶ weir_sasl_next  ──▶ step(DONE, "alice")      ──▶ 235
  *
- * The protocol passes on the text of its lines, which is base64 (RFC 4648 4, strict). It adds nothing
- * but its own `334 ` or `+ `.
+ * The protocol passes on the text of its lines, which is base64 (RFC 4648 4, strict). It adds
+ * nothing but its own `334 ` or `+ `.
  *
  * After wrong passwords the guard delays step() for all connections of the peer's address
- * (weir/sasl_guard.h). The answers to an unknown user and to a wrong password are alike: for an unknown
- * user, SCRAM shows a salt that is the same at each attempt.
+ * (weir/sasl_guard.h). The answers to an unknown user and to a wrong password are alike: for an
+ * unknown user, SCRAM shows a salt that is the same at each attempt.
  *
  * Names and passwords are compared byte by byte. Of SASLprep (RFC 4013) only the rule for ASCII is
  * implemented: control characters are refused. Other UTF-8 is not normalised.
@@ -34,6 +34,8 @@
 #include <weir/sasl_guard.h>
 #include <weir/span.h>
 #include <weir/users.h>
+
+WEIR_C_BEGIN
 
 struct weir_sasl;
 struct weir_sasl_client;
@@ -77,25 +79,25 @@ struct weir_sasl_options {
 
 /*
  * Returns the mechanisms to offer, the best first: "SCRAM-SHA-256 PLAIN LOGIN"; static. Without
- * `secure` mechanisms that send the password are left out. SCRAM-SHA-256 is offered only if all users
- * who can log in have a `scram=` in the users file, since clients do not fall back to another
+ * `secure` mechanisms that send the password are left out. SCRAM-SHA-256 is offered only if all
+ * users who can log in have a `scram=` in the users file, since clients do not fall back to another
  * mechanism. If the result is "", AUTH should not be offered.
  */
 WEIR_API const char *weir_sasl_mechanisms(struct weir_users *users, bool secure);
 
 /*
  * Creates an exchange. `step(context, step)` is called exactly once for each start and next: during
- * the call if the answer is known, otherwise from the loop. It may destroy the exchange. Returns 0 or
- * -ENOMEM.
+ * the call if the answer is known, otherwise from the loop. It may destroy the exchange. Returns 0
+ * or -ENOMEM.
  */
 WEIR_API int weir_sasl_create(struct weir_loop *loop, const struct weir_sasl_options *options,
         void (*step)(void *context, const struct weir_sasl_step *step), void *context,
         struct weir_sasl **ret);
 
 /*
- * Begins the exchange, once. Upper and lower case of `mechanism` are alike. `initial` is the initial
- * response from the client's line: base64, or "=" for an empty one. Its data is NULL if the line had
- * none: then `AUTH PLAIN` leads to a challenge with an empty text.
+ * Begins the exchange, once. Upper and lower case of `mechanism` are alike. `initial` is the
+ * initial response from the client's line: base64, or "=" for an empty one. Its data is NULL if the
+ * line had none: then `AUTH PLAIN` leads to a challenge with an empty text.
  */
 WEIR_API void weir_sasl_start(
         struct weir_sasl *sasl, struct weir_span mechanism, struct weir_span initial);
@@ -113,8 +115,8 @@ WEIR_API int weir_scram_make(struct weir_span password, struct weir_scram *ret);
 
 /*
  * Checks a password as weir_users_check does; the guard counts a wrong one and delays the answer.
- * `done` gets 0, or -EACCES, WEIR_E_LIMIT, -EAGAIN or -ENOMEM as above, and may free the login. To free
- * it earlier, cancel it. Cancelling has no effect after `done`, or if the struct is all zero.
+ * `done` gets 0, or -EACCES, WEIR_E_LIMIT, -EAGAIN or -ENOMEM as above, and may free the login. To
+ * free it earlier, cancel it. Cancelling has no effect after `done`, or if the struct is all zero.
  */
 struct weir_login {
 	struct weir_check check; /* these fields are private */
@@ -144,10 +146,10 @@ struct weir_sasl_client_options {
 };
 
 /*
- * Chooses the best mechanism that both sides have. Returns 0; -EOPNOTSUPP if there is none; -EPERM if
- * there is none without TLS; WEIR_E_SYNTAX if the name or password cannot be sent; or -ENOMEM. step()
- * is called as above: the text of a CHALLENGE is to be sent. After start that is the initial response,
- * "=" if it is empty.
+ * Chooses the best mechanism that both sides have. Returns 0; -EOPNOTSUPP if there is none; -EPERM
+ * if there is none without TLS; WEIR_E_SYNTAX if the name or password cannot be sent; or -ENOMEM.
+ * step() is called as above: the text of a CHALLENGE is to be sent. After start that is the initial
+ * response, "=" if it is empty.
  */
 WEIR_API int weir_sasl_client_create(struct weir_loop *loop,
         const struct weir_sasl_client_options *options,
@@ -166,11 +168,13 @@ WEIR_API void weir_sasl_client_start(struct weir_sasl_client *client);
 WEIR_API void weir_sasl_client_next(struct weir_sasl_client *client, struct weir_span challenge);
 
 /*
- * Checks a success that the server reports (235). Returns 0, or -EACCES if the mechanism is SCRAM and
- * the server has not shown that it knows the password.
+ * Checks a success that the server reports (235). Returns 0, or -EACCES if the mechanism is SCRAM
+ * and the server has not shown that it knows the password.
  */
 WEIR_API int weir_sasl_client_verify(const struct weir_sasl_client *client);
 
 WEIR_API void weir_sasl_client_destroy(struct weir_sasl_client *client);
+
+WEIR_C_END
 
 #endif

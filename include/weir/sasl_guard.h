@@ -1,19 +1,20 @@
 /*
- * A guard against brute force: it delays answers to an address that has sent wrong passwords lately.
+ * A guard against brute force: it delays answers to an address that has sent wrong passwords
+ * lately.
  *
  *   wrong     1    2    3    4    5    6 …
  *   waits    1 s  2 s  4 s  8 s 16 s 30 s
  *
  * One guard serves all protocols and all loops of a process. It counts by network: an IPv4 address,
- * or the /64 of IPv6. The answer to a right password is delayed as long as the one to the last wrong
- * password, so that the delay reveals nothing. Every `decay_ms` the count is reduced by one.
+ * or the /64 of IPv6. The answer to a right password is delayed as long as the one to the last
+ * wrong password, so that the delay reveals nothing. Every `decay_ms` the count is reduced by one.
  *
  * A user who has logged in from a network before is delayed there only by wrong passwords under the
- * user's own name: other users behind the same address cannot lock the user out. The guard remembers
- * such logins for WEIR_GUARD_KNOWN_MS, in memory.
+ * user's own name: other users behind the same address cannot lock the user out. The guard
+ * remembers such logins for WEIR_GUARD_KNOWN_MS, in memory.
  *
- * Memory is fixed: WEIR_GUARD_ADDRESSES_MAX networks and WEIR_GUARD_KNOWN_MAX pairs of user and network.
- * When a bucket of the hash table is full, the network with the fewest wrong passwords is dropped, or
+ * Memory is fixed: WEIR_GUARD_ADDRESSES_MAX networks and WEIR_GUARD_KNOWN_MAX pairs of user and
+ * network. A full bucket of the hash table drops the network with the fewest wrong passwords, or
  * the user whose last login is longest ago. Any thread may call the functions of this header.
  */
 #ifndef WEIR_SASL_GUARD_H
@@ -27,6 +28,8 @@
 #include <weir/api.h>
 #include <weir/network.h>
 #include <weir/span.h>
+
+WEIR_C_BEGIN
 
 struct weir_guard;
 
@@ -73,8 +76,8 @@ struct weir_guard_entry {
 };
 
 /*
- * Calls `show(context, entry)` for every network with a count, in no order. `show` may use the guard.
- * Logins go on meanwhile, so that an entry may be out of date when `show` returns.
+ * Calls `show(context, entry)` for every network with a count, in no order. `show` may use the
+ * guard. Logins go on meanwhile, so that an entry may be out of date when `show` returns.
  */
 WEIR_API void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
         void (*show)(void *context, const struct weir_guard_entry *entry), void *context);
@@ -86,9 +89,12 @@ WEIR_API void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
 WEIR_API size_t weir_guard_clear(struct weir_guard *guard, const struct weir_network *network);
 
 /*
- * Forgets the wrong passwords under the name of a user at the networks from which the user has logged in
- * before. Returns how many networks had a count for the user. The counts of these networks stay.
+ * Forgets the wrong passwords under the name of a user at the networks from which the user has
+ * logged in before. Returns how many networks had a count for the user. The counts of these
+ * networks stay.
  */
 WEIR_API size_t weir_guard_clear_user(struct weir_guard *guard, struct weir_span user);
+
+WEIR_C_END
 
 #endif

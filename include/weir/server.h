@@ -16,6 +16,8 @@
 #include <weir/channel.h>
 #include <weir/peers.h>
 
+WEIR_C_BEGIN
+
 struct weir_loop;
 struct weir_server;
 
@@ -74,8 +76,8 @@ WEIR_API const struct weir_address *weir_server_address(const struct weir_server
 WEIR_API unsigned weir_server_channels(const struct weir_server *server);
 
 /*
- * Calls `visit(context, channel)` for each open channel until it returns false. `visit` may close or
- * abort the channel that it is given.
+ * Calls `visit(context, channel)` for each open channel until it returns false. `visit` may close
+ * or abort the channel that it is given.
  */
 WEIR_API void weir_server_each(struct weir_server *server,
         bool (*visit)(void *context, struct weir_channel *channel), void *context);
@@ -111,5 +113,7 @@ WEIR_API int weir_connect(struct weir_loop *loop, const struct weir_address *add
 WEIR_API int weir_adopt(struct weir_loop *loop, int fd, const struct weir_address *peer,
         const struct weir_protocol *protocol, void *context, const struct weir_bounds *bounds,
         struct weir_channel **ret);
+
+WEIR_C_END
 
 #endif

@@ -4,26 +4,27 @@
  *   session ─▶ MAIL, RCPT ─▶ routes ─▶ envelope ─┬─▶ local sink: mailboxes
  *              DATA, BDAT ─▶ bytes ──────────────┴─▶ relay sink: the queue
  *
- * With PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME (3030), SMTPUTF8
- * (6531), DSN (3461), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), LIMITS (9422).
+ * With PIPELINING (RFC 2920), SIZE (1870), 8BITMIME (6152), CHUNKING and BINARYMIME (3030),
+ * SMTPUTF8 (6531), DSN (3461), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH (4954), LIMITS
+ * (9422).
  *
- * A message is acknowledged when all its sinks have stored it, for all recipients; after any other reply
- * no recipient gets it. If there are local and remote recipients, the relay sink holds the message until
- * the local sink has committed. LMTP replies for each recipient; there each sink commits whether or not
- * the other fails.
+ * A message is acknowledged when all its sinks have stored it, for all recipients; after any other
+ * reply no recipient gets it. If there are local and remote recipients, the relay sink holds the
+ * message until the local sink has committed. LMTP replies for each recipient; there each sink
+ * commits whether or not the other fails.
  *
  * RCPT asks the local sink whether the mailbox can be used and has room for SIZE bytes. An alias is
- * refused if one of its mailboxes is. If a mailbox is found to be full when the message has come, that
- * is a temporary failure, provided that there are other recipients and SIZE was given: at the next
- * attempt RCPT refuses that recipient alone.
+ * refused if one of its mailboxes is. A mailbox may turn out to be full when the message has come.
+ * With SIZE and other recipients this is a temporary failure: at the next attempt RCPT refuses that
+ * recipient alone.
  *
- * A line ends in CRLF and a message in CRLF.CRLF, and in nothing else. A message with a bare CR or LF is
- * refused (or repaired, see `normalise`). NUL is refused except in BINARYMIME. BODY is not checked: bytes
- * beyond ASCII are accepted without 8BITMIME, too.
+ * A line ends in CRLF and a message in CRLF.CRLF, and in nothing else. A message with a bare CR or
+ * LF is refused (or repaired, see `normalise`). NUL is refused except in BINARYMIME. BODY is not
+ * checked: bytes beyond ASCII are accepted without 8BITMIME, too.
  *
- * Mail is relayed only for clients that have authenticated or whose address is in one of the networks.
- * A client that pipelines where it must not is disconnected: before the greeting, before the reply to
- * EHLO, or with the message before the 354.
+ * Mail is relayed only for clients that have authenticated or whose address is in one of the
+ * networks. A client that pipelines where it must not is disconnected: before the greeting, before
+ * the reply to EHLO, or with the message before the 354.
  */
 #ifndef WEIR_SMTP_H
 #define WEIR_SMTP_H
@@ -41,6 +42,8 @@
 #include <weir/span.h>
 #include <weir/users.h>
 
+WEIR_C_BEGIN
+
 struct weir_guard;
 struct weir_smtp_server;
 struct weir_tls;
@@ -48,8 +51,8 @@ struct weir_tls;
 enum weir_smtp_personality {
 	WEIR_SMTP_MX, /* port 25: local recipients from anyone, relaying for the networks */
 	/*
-	 * Ports 587 and 465: AUTH is required, and the sender must be an address of the user. Missing
-	 * Date and Message-ID are added, and Bcc is removed (RFC 6409).
+	 * Ports 587 and 465: AUTH is required, and the sender must be an address of the user.
+	 * Missing Date and Message-ID are added, and Bcc is removed (RFC 6409).
 	 */
 	WEIR_SMTP_SUBMISSION,
 	WEIR_SMTP_LMTP, /* LHLO, and a reply to the message for each recipient */
@@ -110,16 +113,16 @@ struct weir_smtp_options {
 	unsigned messages_max;   /* WEIR_SMTP_MESSAGES_MAX */
 
 	/*
-	 * A delay of the greeting, to detect clients that do not wait for it. 0: no delay; then only
-	 * clients that send everything at once are detected.
+	 * A delay of the greeting, to detect clients that do not wait for it. 0: no delay; then
+	 * only clients that send everything at once are detected.
 	 */
 	uint32_t greeting_delay_ms;
 	bool normalise; /* make a bare CR or LF a CRLF, instead of refusing the message */
 	/*
 	 * MAIL and RCPT accept only addresses of RFC 5321's grammar. If not set, they also accept
-	 * addresses without <>, behind a name, with comments, and without a domain (then that is
-	 * `hostname`, or the first local domain). A local part may have dots, quotes and backslashes
-	 * anywhere, a domain may have `_` and a dot at its end.
+	 * addresses without <>, behind a name, and with comments. A missing domain is then
+	 * `hostname`, or the first local domain. A local part may have dots, quotes and
+	 * backslashes anywhere, a domain may have `_` and a dot at its end.
 	 */
 	bool strict_addresses;
 
@@ -131,7 +134,10 @@ struct weir_smtp_options {
 WEIR_API int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *options,
         struct weir_smtp_server **ret);
 
-/* Sets other routes or users, from the next command of each session on. Referenced; NULL as in the options. */
+/*
+ * Sets other routes or users, from the next command of each session on. Referenced; NULL as in the
+ * options.
+ */
 WEIR_API void weir_smtp_set_routes(
         struct weir_smtp_server *server, struct weir_mail_routes *routes);
 WEIR_API void weir_smtp_set_users(struct weir_smtp_server *server, struct weir_users *users);
@@ -144,5 +150,7 @@ WEIR_API struct weir_server *weir_smtp_listener(struct weir_smtp_server *server)
  * allowed. Must not be called from a callback of a session.
  */
 WEIR_API void weir_smtp_destroy(struct weir_smtp_server *server);
+
+WEIR_C_END
 
 #endif

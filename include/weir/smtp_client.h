@@ -21,6 +21,8 @@
 #include <weir/mail.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_loop;
 struct weir_smtp_client;
 struct weir_tls;
@@ -84,8 +86,8 @@ WEIR_API int weir_smtp_client_connect(struct weir_loop *loop,
  *
  * A server that does not offer 8BITMIME gets 7 bits (RFC 6152): each part with bytes of 8 bits is
  * encoded in quoted-printable or base64 while it is sent, and its Content-Transfer-Encoding is
- * replaced. The result is 554 if a part cannot be encoded: multipart/signed must not be changed, and
- * programs disagree about malformed MIME. Header fields stay as they are. An encoded message no
+ * replaced. The result is 554 if a part cannot be encoded: multipart/signed must not be changed,
+ * and programs disagree about malformed MIME. Header fields stay as they are. An encoded message no
  * longer matches its DKIM signature.
  *
  * If the server lacks one of these extensions, the work pool reads the message before it is sent.
@@ -93,7 +95,9 @@ WEIR_API int weir_smtp_client_connect(struct weir_loop *loop,
 WEIR_API void weir_smtp_client_send(
         struct weir_smtp_client *client, const struct weir_smtp_mail *mail);
 
-/* Whether the server sends delivery status notifications (RFC 3461) itself. Only when it is ready. */
+/*
+ * Whether the server sends delivery status notifications (RFC 3461) itself. Only when it is ready.
+ */
 WEIR_API bool weir_smtp_client_has_dsn(const struct weir_smtp_client *client);
 
 /* Sends QUIT; closed() follows. Only when the client is ready. */
@@ -101,5 +105,7 @@ WEIR_API void weir_smtp_client_quit(struct weir_smtp_client *client);
 
 /* Closes the connection and frees the client; no callback comes any more. NULL is allowed. */
 WEIR_API void weir_smtp_client_abort(struct weir_smtp_client *client);
+
+WEIR_C_END
 
 #endif

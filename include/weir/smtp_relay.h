@@ -1,17 +1,17 @@
 /*
- * The relay: forwards messages from a queue to one other server, the smart host, until that has taken
- * them or they expire. It sends delivery status notifications to their senders (RFC 3464).
+ * The relay: forwards messages from a queue to one other server, the smart host, until that has
+ * taken them or they expire. It sends delivery status notifications to their senders (RFC 3464).
  *
  *   weir_mail_queue ──claim──▶ relay ──weir_smtp_client──▶ smart host
  *                  ◀─requeue──┘  └─ notifications ─▶ a sink, or the queue
  *
- * The first attempt is made at once. The second follows after retry_first_s, and each pause is twice
- * the one before, up to retry_most_s. After warn_s the sender gets a notification of the delay, after
- * life_s one of the failure. A reply of 5yz to a recipient or the message is a failure at once. A
- * failure to connect, or a session that breaks, is temporary.
+ * The first attempt is made at once. The second follows after retry_first_s, and each pause is
+ * twice the one before, up to retry_most_s. After warn_s the sender gets a notification of the
+ * delay, after life_s one of the failure. A reply of 5yz to a recipient or the message is a failure
+ * at once. A failure to connect, or a session that breaks, is temporary.
  *
- * A sender that asked for it (NOTIFY=SUCCESS) gets a notification of success, if the smart host does
- * not offer DSN. A message with an empty sender is a notification itself and causes none.
+ * A sender that asked for it (NOTIFY=SUCCESS) gets a notification of success, if the smart host
+ * does not offer DSN. A message with an empty sender is a notification itself and causes none.
  *
  * A connection is used for several messages. Everything happens on one loop.
  */
@@ -24,6 +24,8 @@
 #include <weir/api.h>
 #include <weir/mail.h>
 #include <weir/smtp_client.h>
+
+WEIR_C_BEGIN
 
 struct weir_loop;
 struct weir_mail_queue;
@@ -40,10 +42,15 @@ enum weir_relay_outcome {
 	WEIR_RELAY_UNREPORTED, /* that failed, for the reason in `text`; it will be tried again */
 };
 
-/* Strings are copied, and the relay takes a reference to `tls`. A 0 is the default of weir/limits.h. */
+/*
+ * Strings are copied, and the relay takes a reference to `tls`. A 0 is the default of
+ * weir/limits.h.
+ */
 struct weir_smtp_relay_options {
 	const char *host; /* a name, or an address without brackets */
-	/* A resolver on the relay's loop that outlives the relay. NULL: one by the system's files. */
+	/*
+	 * A resolver on the relay's loop that outlives the relay. NULL: one by the system's files.
+	 */
 	struct weir_resolver *resolver;
 	uint16_t port;    /* 0: 25, or 465 with TLS from the first byte */
 	const char *helo; /* our name, also in notifications */
@@ -60,8 +67,9 @@ struct weir_smtp_relay_options {
 	uint32_t life_s;          /* WEIR_RELAY_LIFE_S */
 
 	/*
-	 * Finds the sink for a notification to `sender`. Returns true with *ret_sink and, for a local
-	 * sender, *ret_user. If it returns false or is NULL, the notification goes into the queue.
+	 * Finds the sink for a notification to `sender`. Returns true with *ret_sink and, for a
+	 * local sender, *ret_user. If it returns false or is NULL, the notification goes into the
+	 * queue.
 	 */
 	bool (*route)(void *context, struct weir_span sender, struct weir_mail_sink **ret_sink,
 	        struct weir_span *ret_user);
@@ -83,14 +91,16 @@ WEIR_API int weir_smtp_relay_reload(
         struct weir_smtp_relay *relay, const struct weir_smtp_relay_options *options);
 
 /*
- * Starts no further message and lets those that are being sent finish, for `within_ms` at most. A message
- * that is not sent by then stays in the queue. `drained(context)` is called from the loop when nothing is
- * under way any more; it may destroy the relay.
+ * Starts no further message and lets those that are being sent finish, for `within_ms` at most. A
+ * message that is not sent by then stays in the queue. `drained(context)` is called from the loop
+ * when nothing is under way any more; it may destroy the relay.
  */
 WEIR_API void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
         void (*drained)(void *context), void *context);
 
 /* Only when it is drained. NULL is allowed. */
 WEIR_API void weir_smtp_relay_destroy(struct weir_smtp_relay *relay);
+
+WEIR_C_END
 
 #endif

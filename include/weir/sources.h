@@ -5,8 +5,11 @@
 #ifndef WEIR_SOURCES_H
 #define WEIR_SOURCES_H
 
+#include <weir/api.h>
 #include <weir/producer.h>
 #include <weir/span.h>
+
+WEIR_C_BEGIN
 
 /* -- memory -- */
 
@@ -72,5 +75,7 @@ WEIR_API struct weir_producer *weir_produce_generator(
 WEIR_API struct weir_producer *weir_produce_iterator(
         enum weir_more (*next)(void *context, struct weir_span *ret_item),
         void (*close)(void *context, enum weir_close_reason why), void *context);
+
+WEIR_C_END
 
 #endif

@@ -12,22 +12,29 @@
 
 #include <weir/api.h>
 
+WEIR_C_BEGIN
+
 struct weir_span {
 	const char *data; /* may be NULL when size is 0 */
 	size_t size;
 };
 
 /* The span of a string literal, its NUL left out. */
+#ifdef __cplusplus
+#define WEIR_SPAN(literal) (weir_span("" literal, sizeof(literal) - 1))
+#else
 #define WEIR_SPAN(literal) ((struct weir_span){"" literal, sizeof(literal) - 1})
+#endif
 
 static inline struct weir_span weir_span(const void *data, size_t size)
 {
-	return (struct weir_span){data, size};
+	struct weir_span span = {(const char *)data, size};
+	return span;
 }
 
 static inline struct weir_span weir_span_of(const char *string)
 {
-	return (struct weir_span){string, strlen(string)};
+	return weir_span(string, strlen(string));
 }
 
 static inline bool weir_span_equal(struct weir_span a, struct weir_span b)
@@ -44,7 +51,7 @@ static inline bool weir_span_starts(struct weir_span span, struct weir_span pref
 /* The span without its first `size` bytes; `size` must not exceed span.size. */
 static inline struct weir_span weir_span_skip(struct weir_span span, size_t size)
 {
-	return (struct weir_span){size ? span.data + size : span.data, span.size - size};
+	return weir_span(size ? span.data + size : span.data, span.size - size);
 }
 
 /* A copy with a NUL behind it, to be freed; NULL without memory. */
@@ -68,5 +75,7 @@ WEIR_API bool weir_span_cut(struct weir_span *rest, char separator, struct weir_
  * space. Returns 0, WEIR_E_SYNTAX if it is no number, or WEIR_E_LIMIT if it has more than 64 bits.
  */
 WEIR_API int weir_span_number(struct weir_span span, unsigned base, uint64_t *ret);
+
+WEIR_C_END
 
 #endif

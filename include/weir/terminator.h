@@ -14,6 +14,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 enum weir_scan {
 	WEIR_SCAN_MORE,  /* the request does not end in this input */
 	WEIR_SCAN_FOUND, /* the request ends here */
@@ -78,5 +80,7 @@ WEIR_API struct weir_terminator weir_length(uint64_t length);
 
 /* No end: everything up to the end of the input. For streamed input only. */
 WEIR_API struct weir_terminator weir_everything(void);
+
+WEIR_C_END
 
 #endif

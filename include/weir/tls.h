@@ -19,6 +19,8 @@
 #include <weir/api.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_tls;
 
 /* -- servers ----------------------------------------------------------------------------------- */
@@ -97,5 +99,7 @@ struct weir_tls_info {
 	/* 16 bytes that are equal in all connections resumed from one handshake. */
 	struct weir_span session;
 };
+
+WEIR_C_END
 
 #endif

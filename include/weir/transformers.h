@@ -1,14 +1,18 @@
 /*
  * Transformers: producers that wrap others, which they own (weir/producer.h). They compose:
  *
- *   weir_produce_glob(weir_produce_chunked(weir_produce_gzip(weir_produce_file(fd, true, 0, size)), NULL, NULL), 64 * 1024)
+ *   file = weir_produce_file(fd, true, 0, size);
+ *   weir_produce_glob(weir_produce_chunked(weir_produce_gzip(file), NULL, NULL), 64 * 1024)
  */
 #ifndef WEIR_TRANSFORMERS_H
 #define WEIR_TRANSFORMERS_H
 
+#include <weir/api.h>
 #include <weir/limits.h>
 #include <weir/producer.h>
 #include <weir/span.h>
+
+WEIR_C_BEGIN
 
 /*
  * `count` children, one after the other. The array is copied. Without memory, or if a child is
@@ -74,5 +78,7 @@ WEIR_API struct weir_producer *weir_produce_hook(struct weir_producer *child,
 /* Calls `see(context, bytes)` with every byte that passes, in order, exactly once. */
 WEIR_API struct weir_producer *weir_produce_tee(struct weir_producer *child,
         void (*see)(void *context, struct weir_span bytes), void *context);
+
+WEIR_C_END
 
 #endif

@@ -14,6 +14,8 @@
 
 #include <weir/api.h>
 
+WEIR_C_BEGIN
+
 struct weir_transport {
 	const struct weir_transport_type *type;
 	/* It has bytes of its own that the kernel did not take: call flush() when writable. */
@@ -65,5 +67,7 @@ struct weir_transport_type {
 
 /* Plain TCP, or any stream socket. All channels share this one, since it has no state. */
 WEIR_API struct weir_transport *weir_tcp(void);
+
+WEIR_C_END
 
 #endif

@@ -18,8 +18,8 @@
  * - A file that was changed less than WEIR_TREE_SETTLE_MS before it was read is read again each
  *   turn: another change may not show in its times.
  * - A change through mmap is not noticed until the kernel has updated the times.
- * - A root that another directory has replaced is noticed after revalidate_ms, if the process may search
- *   the root's path. `root_walked` of the options reports when it may not.
+ * - A root that another directory has replaced is noticed after revalidate_ms, if the process may
+ *   search the root's path. `root_walked` of the options reports when it may not.
  *
  * Descriptors: a file that is not held and was not looked up for WEIR_TREE_REST_MS is closed within
  * half as long again. The next lookup opens it anew. So a removed file frees its disk space, and a
@@ -43,6 +43,8 @@
 #include <weir/api.h>
 #include <weir/list.h>
 #include <weir/span.h>
+
+WEIR_C_BEGIN
 
 struct weir_loop;
 struct weir_tree;
@@ -76,14 +78,14 @@ struct weir_file {
 	dev_t device;
 
 	/*
-	 * The file's last change lay more than WEIR_TREE_SETTLE_MS before it was looked at. Only then
-	 * does every later change show in mtime, ctime or size.
+	 * The file's last change lay more than WEIR_TREE_SETTLE_MS before it was looked at. Only
+	 * then does every later change show in mtime, ctime or size.
 	 */
 	bool settled;
 
 	/*
-	 * All of a small regular file, immutable while held. `data` is NULL if the content is not in
-	 * memory, and not NULL for an empty file whose content is.
+	 * All of a small regular file, immutable while held. `data` is NULL if the content is not
+	 * in memory, and not NULL for an empty file whose content is.
 	 */
 	struct weir_span content;
 
@@ -111,17 +113,18 @@ WEIR_API void weir_file_release(struct weir_file *file);
 
 /* All zero: the defaults of weir/limits.h. */
 struct weir_tree_options {
-	unsigned entries_max;    /* paths in the cache; WEIR_TREE_ENTRIES_MAX */
-	size_t content_max;      /* bytes of content in the cache; WEIR_TREE_CONTENT_MAX */
-	size_t content_file_max; /* size of the largest file in memory; WEIR_TREE_CONTENT_FILE_MAX */
-	unsigned revalidate_ms;  /* how long a path is trusted; WEIR_TREE_REVALIDATE_MS */
-	bool no_content;         /* no file is read into memory */
-	bool no_symlinks;        /* no symbolic link is followed: -ELOOP */
+	unsigned entries_max; /* paths in the cache; WEIR_TREE_ENTRIES_MAX */
+	size_t content_max;   /* bytes of content in the cache; WEIR_TREE_CONTENT_MAX */
+	/* size of the largest file in memory; WEIR_TREE_CONTENT_FILE_MAX */
+	size_t content_file_max;
+	unsigned revalidate_ms; /* how long a path is trusted; WEIR_TREE_REVALIDATE_MS */
+	bool no_content;        /* no file is read into memory */
+	bool no_symlinks;       /* no symbolic link is followed: -ELOOP */
 
 	/*
-	 * Called once when the root's path can no longer be walked, with the errno, and once when it
-	 * can be again, with 0. Meanwhile the directory that was opened last is served. On the loop's
-	 * thread, in a lookup; it must not close the tree. NULL: nobody is notified.
+	 * Called once when the root's path can no longer be walked, with the errno, and once when
+	 * it can be again, with 0. Meanwhile the directory that was opened last is served. On the
+	 * loop's thread, in a lookup; it must not close the tree. NULL: nobody is notified.
 	 */
 	void (*root_walked)(void *context, int error);
 	void *context;
@@ -219,5 +222,7 @@ struct weir_tree_counters {
 };
 
 WEIR_API const struct weir_tree_counters *weir_tree_counters(const struct weir_tree *tree);
+
+WEIR_C_END
 
 #endif

@@ -41,6 +41,8 @@
 #include <weir/list.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_tree;
 struct weir_upload;
 
@@ -232,5 +234,7 @@ WEIR_API void weir_tree_look_at(struct weir_tree *tree, struct weir_change *chan
  * or for a struct that is all zero.
  */
 WEIR_API void weir_change_cancel(struct weir_change *change);
+
+WEIR_C_END
 
 #endif

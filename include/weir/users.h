@@ -12,16 +12,17 @@
  * weir passwd writes it.
  *
  * A snapshot is immutable and counts its references. A reload makes a new one; checks under way end
- * on the old one. Any thread may take a reference, check a password on its own loop, and release it.
+ * on the old one. Any thread may take a reference, check a password on its own loop, and release
+ * it.
  *
  * crypt is slow on purpose. It runs on the work pool, WEIR_CRYPTS_MAX at a time, so that a flood of
- * logins leaves threads for other work. At most WEIR_CHECKS_MAX checks are under way in the process,
- * and WEIR_CHECKS_NETWORK_MAX for one network of clients (an IPv4 address or the /64 of IPv6).
- * Networks take turns. A suspect's check starts when no other waits, and gives up its slot to another
- * when all slots are taken.
+ * logins leaves threads for other work. At most WEIR_CHECKS_MAX checks are under way in the
+ * process, and WEIR_CHECKS_NETWORK_MAX for one network of clients (an IPv4 address or the /64 of
+ * IPv6). Networks take turns. A suspect's check starts when no other waits, and gives up its slot
+ * to another when all slots are taken.
  *
- * A right password is remembered for WEIR_VERIFIED_MS as a keyed hash (SipHash-2-4-128 with a random
- * key for each snapshot), so that HTTP Basic does not need crypt for every request.
+ * A right password is remembered for WEIR_VERIFIED_MS as a keyed hash (SipHash-2-4-128 with a
+ * random key for each snapshot), so that HTTP Basic does not need crypt for every request.
  */
 #ifndef WEIR_USERS_H
 #define WEIR_USERS_H
@@ -34,6 +35,8 @@
 #include <weir/limits.h>
 #include <weir/span.h>
 
+WEIR_C_BEGIN
+
 struct weir_address;
 struct weir_loop;
 struct weir_users;
@@ -44,9 +47,10 @@ struct weir_check;
 /*
  * Reads and parses the file. Blocks: call it at the start, or on the work pool.
  *
- * `report(context, line, text)` is called for every mistake; it may be NULL. Lines are counted from 1;
- * 0 is the file as a whole. Returns 0; WEIR_E_SYNTAX if there is any mistake; WEIR_E_LIMIT if there
- * are more than WEIR_USERS_MAX users or WEIR_USERS_FILE_MAX bytes; -ENOMEM; or an errno of reading.
+ * `report(context, line, text)` is called for every mistake; it may be NULL. Lines are counted from
+ * 1; 0 is the file as a whole. Returns 0; WEIR_E_SYNTAX if there is any mistake; WEIR_E_LIMIT if
+ * there are more than WEIR_USERS_MAX users or WEIR_USERS_FILE_MAX bytes; -ENOMEM; or an errno of
+ * reading.
  */
 WEIR_API int weir_users_load(const char *path,
         void (*report)(void *context, unsigned line, const char *text), void *context,
@@ -65,8 +69,8 @@ WEIR_API void weir_users_release(struct weir_users *users);
 WEIR_API size_t weir_users_count(const struct weir_users *users);
 
 /*
- * Finds the first user of the file that is not locked, as an example for people to try. Returns false
- * if there is none. The name is valid as long as the snapshot.
+ * Finds the first user of the file that is not locked, as an example for people to try. Returns
+ * false if there is none. The name is valid as long as the snapshot.
  */
 WEIR_API bool weir_users_first_name(const struct weir_users *users, struct weir_span *ret);
 
@@ -77,9 +81,9 @@ WEIR_API bool weir_users_first_name(const struct weir_users *users, struct weir_
 WEIR_API int weir_users_set_domains(struct weir_users *users, const char *const *domains);
 
 /*
- * Returns the name of the user that a login name means: the user of that name; otherwise, if it is an
- * address at one of the domains, the user of its local part; otherwise `name` itself. Valid as long as
- * the snapshot and `name`.
+ * Returns the name of the user that a login name means: the user of that name; otherwise, if it is
+ * an address at one of the domains, the user of its local part; otherwise `name` itself. Valid as
+ * long as the snapshot and `name`.
  */
 WEIR_API struct weir_span weir_users_login_name(
         const struct weir_users *users, struct weir_span name);
@@ -100,7 +104,9 @@ WEIR_API bool weir_users_value(const struct weir_users *users, struct weir_span 
 
 /* -- SCRAM ------------------------------------------------------------------------------------- */
 
-/* The keys that a server stores for a password (RFC 5802 3): they check it, but do not contain it. */
+/*
+ * The keys that a server stores for a password (RFC 5802 3): they check it, but do not contain it.
+ */
 struct weir_scram {
 	uint32_t iterations;
 	uint32_t salt_size;
@@ -131,8 +137,8 @@ WEIR_API bool weir_users_all_scram(const struct weir_users *users);
 /* -- checks ---------------------------------------------------------------------------------- */
 
 /*
- * A check under way, embedded by the caller; needs no preparation. It must live until `done` is called
- * or the check is cancelled.
+ * A check under way, embedded by the caller; needs no preparation. It must live until `done` is
+ * called or the check is cancelled.
  */
 struct weir_check {
 	struct weir_check_job *job; /* private */
@@ -162,9 +168,9 @@ struct weir_check_client {
 };
 
 /*
- * Checks a password as weir_users_check does, for a client. WEIR_E_LIMIT also means that the network of
- * the client has used up its share, or that a check of another network has taken the slot. A NULL
- * `client` has no share of a network.
+ * Checks a password as weir_users_check does, for a client. WEIR_E_LIMIT also means that the
+ * network of the client has used up its share, or that a check of another network has taken the
+ * slot. A NULL `client` has no share of a network.
  */
 WEIR_API void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
@@ -172,5 +178,7 @@ WEIR_API void weir_users_check_for(struct weir_users *users, struct weir_loop *l
 
 /* Cancels `done`. Has no effect after it was called, or if the struct is all zero. */
 WEIR_API void weir_check_cancel(struct weir_check *check);
+
+WEIR_C_END
 
 #endif

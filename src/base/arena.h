@@ -3,8 +3,8 @@
  *
  *   [ used ──▶ top | free ] ─▶ further blocks, when one turn needs more
  *
- * A reset retains the block in use and frees further blocks, so that a loop retains at most `retained`
- * bytes.
+ * A reset retains the block in use and frees further blocks, so that a loop retains at most
+ * `retained` bytes.
  */
 #ifndef WEIR_ARENA_H
 #define WEIR_ARENA_H
@@ -29,7 +29,9 @@ char *arena_reserve_bytes(struct arena *arena, size_t size);
 /* Gives back the end of the last arena_reserve_bytes: `size` bytes of it stay reserved. */
 void arena_shrink(struct arena *arena, const char *bytes, size_t size);
 
-/* Returns true if `end` is the end of the last reservation, so that the next one would follow it. */
+/*
+ * Returns true if `end` is the end of the last reservation, so that the next one would follow it.
+ */
 int arena_is_top(const struct arena *arena, const char *end);
 
 /* Gives back all reservations. */

@@ -267,7 +267,7 @@ void channel_secure_fail(struct weir_channel *channel, int error);
 /* The upgrade or handshake has ended. */
 void channel_secure_end(struct weir_channel *channel);
 /* `size` bytes of input came in clear after the upgrade was asked for. */
-void weir_secure_drop(struct weir_channel *channel, size_t size);
+void channel_secure_drop(struct weir_channel *channel, size_t size);
 /* Fills the bounds and begins the lists. */
 void channel_group_init(struct channel_group *group);
 

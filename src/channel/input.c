@@ -120,7 +120,7 @@ void channel_input_end(struct weir_channel *channel, const struct weir_region *r
 	}
 	if (channel->phase == CHANNEL_UPGRADING) {
 		/* Input in clear must not be taken for input that came encrypted. */
-		weir_secure_drop(channel, region->size);
+		channel_secure_drop(channel, region->size);
 		weir_cutter_finish(cutter);
 		return;
 	}

@@ -168,7 +168,7 @@ void channel_replies_abandon(struct weir_channel *channel, enum weir_close_reaso
 static bool channel_reply_takes_replies(const struct weir_channel *channel)
 {
 	return channel->phase < CHANNEL_ENDING &&
-	       (!transport_is_tls(channel->transport) || weir_tls_complete(channel->transport));
+	       (!transport_is_tls(channel->transport) || tls_complete(channel->transport));
 }
 
 int weir_channel_push(struct weir_channel *channel, struct weir_producer *producer)

@@ -131,7 +131,7 @@ void channel_secure_end(struct weir_channel *channel)
 	free(handshake);
 }
 
-void weir_secure_drop(struct weir_channel *channel, size_t size)
+void channel_secure_drop(struct weir_channel *channel, size_t size)
 {
 	handshake_of(channel)->dropped += size;
 }
@@ -222,7 +222,7 @@ void weir_channel_send_ticket(struct weir_channel *channel)
 
 bool weir_channel_secure(const struct weir_channel *channel)
 {
-	return transport_is_tls(channel->transport) && weir_tls_complete(channel->transport);
+	return transport_is_tls(channel->transport) && tls_complete(channel->transport);
 }
 
 bool weir_channel_tls(const struct weir_channel *channel, struct weir_tls_info *ret)

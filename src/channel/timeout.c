@@ -127,8 +127,8 @@ unsigned channel_eviction_rank(const struct weir_channel *channel)
 	if (channel->busy || channel->phase >= CHANNEL_CLOSING)
 		return 0;
 	/*
-	 * The request of a channel that was just accepted may still be on its way. A client that speaks
-	 * first sends it right behind its last packet of the TCP handshake.
+	 * The request of a channel that was just accepted may still be on its way. A client that
+	 * speaks first sends it right behind its last packet of the TCP handshake.
 	 */
 	uint32_t grace_ms = channel->sent ? WEIR_EVICT_IDLE_MS : WEIR_EVICT_SILENT_MS;
 	if (idle && since_progress >= grace_ms && !channel_timeout_has_unread(channel))

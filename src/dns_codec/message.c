@@ -34,7 +34,7 @@ int weir_dns_question_read(struct weir_span message, size_t *at, struct weir_dns
 	if (weir_dns_name_read(message, &from, &ret->name) < 0 || message.size - from < 4)
 		return WEIR_E_SYNTAX;
 	ret->type = dns_get16(dns_message_bytes_of(message) + from);
-	ret->class = dns_get16(dns_message_bytes_of(message) + from + 2);
+	ret->rr_class = dns_get16(dns_message_bytes_of(message) + from + 2);
 	*at = from + 4;
 	return 0;
 }
@@ -50,7 +50,7 @@ int weir_dns_record_read(struct weir_span message, size_t *at, struct weir_dns_r
 	if (size > message.size - from)
 		return WEIR_E_SYNTAX;
 	ret->type = dns_get16(fixed);
-	ret->class = dns_get16(fixed + 2);
+	ret->rr_class = dns_get16(fixed + 2);
 	ret->ttl = dns_get32(fixed + 4);
 	ret->at = from;
 	ret->data = weir_span(message.data + from, size);
@@ -86,7 +86,7 @@ int weir_dns_edns_read(const struct weir_dns_record *opt, struct weir_dns_edns *
 	        .dnssec = opt->ttl & 0x8000,
 	        .version = (uint8_t)(opt->ttl >> 16),
 	        .rcode_high = (uint8_t)(opt->ttl >> 24),
-	        .size = opt->class,
+	        .size = opt->rr_class,
 	        .options = opt->data,
 	};
 	return 0;
@@ -151,7 +151,7 @@ int weir_dns_query_read(struct weir_span message, struct weir_dns_query *ret)
 	struct weir_dns_record record;
 	size_t at = WEIR_DNS_HEADER_SIZE;
 	ret->question_end = ret->authority = ret->tsig = 0;
-	ret->question.type = ret->question.class = 0;
+	ret->question.type = ret->question.rr_class = 0;
 	ret->edns = (struct weir_dns_edns){0};
 	if (!weir_dns_header_read(message, &ret->header) || ret->header.flags & WEIR_DNS_QR)
 		return -1;

@@ -163,12 +163,12 @@ bool dns_put_rdata(struct weir_dns_writer *writer, uint16_t type, struct weir_sp
 }
 
 bool weir_dns_put_record(struct weir_dns_writer *writer, enum weir_dns_section section,
-        const uint8_t *owner, uint16_t type, uint16_t class, uint32_t ttl, struct weir_span data)
+        const uint8_t *owner, uint16_t type, uint16_t rr_class, uint32_t ttl, struct weir_span data)
 {
 	uint8_t fixed[8];
 	size_t start = writer->size;
 	dns_put16(fixed, type);
-	dns_put16(fixed + 2, class);
+	dns_put16(fixed + 2, rr_class);
 	dns_put32(fixed + 4, ttl);
 	if (weir_dns_put_name(writer, owner) && weir_dns_put_bytes(writer, fixed, sizeof fixed) &&
 	        dns_put_rdata(writer, type, data)) {

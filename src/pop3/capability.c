@@ -1,6 +1,6 @@
 /*
- * The server's capabilities: CAPA (RFC 2449), LANG and UTF8 (RFC 6856), NOOP; and STLS (RFC 2595). The
- * channel drops plain text that came behind STLS.
+ * The server's capabilities: CAPA (RFC 2449), LANG and UTF8 (RFC 6856), NOOP; and STLS (RFC 2595).
+ * The channel drops plain text that came behind STLS.
  */
 #include <weir/sasl.h>
 #include <weir/sources.h>
@@ -62,7 +62,9 @@ void pop3_noop(struct pop3_session *session, const struct pop3_command *command)
 	pop3_reply(session, "+OK\r\n");
 }
 
-/* -- STLS ---------------------------------------------------------------------------------------- */
+/*
+ * -- STLS ----------------------------------------------------------------------------------------
+ */
 
 void pop3_stls(struct pop3_session *session, const struct pop3_command *command)
 {

@@ -1,9 +1,9 @@
 /*
  * DELE and RSET (RFC 1939 5) set and clear marks, which take effect at QUIT (RFC 1939 4, 6).
  *
- * The reply to QUIT is a producer that removes messages: it begins when the replies before it have been
- * composed, so that no message is removed that is still to be sent. If the connection breaks before,
- * nothing is removed.
+ * The reply to QUIT is a producer that removes messages: it begins when the replies before it have
+ * been composed, so that no message is removed that is still to be sent. If the connection breaks
+ * before, nothing is removed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,7 +12,9 @@
 
 #include "pop3_state.h"
 
-/* -- DELE, RSET ---------------------------------------------------------------------------------- */
+/*
+ * -- DELE, RSET ----------------------------------------------------------------------------------
+ */
 
 void pop3_dele(struct pop3_session *session, const struct pop3_command *command)
 {
@@ -44,7 +46,9 @@ void pop3_rset(struct pop3_session *session, const struct pop3_command *command)
 	        (unsigned long long)session->drop->octets);
 }
 
-/* -- QUIT ---------------------------------------------------------------------------------------- */
+/*
+ * -- QUIT ----------------------------------------------------------------------------------------
+ */
 
 struct update {
 	struct weir_producer base;

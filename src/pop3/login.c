@@ -1,10 +1,10 @@
 /*
- * USER and PASS (RFC 1939 7), AUTH (RFC 5034), and the end of every login: the maildrop is opened and the
- * TRANSACTION state begins, or the login is refused, delayed by the guard.
+ * USER and PASS (RFC 1939 7), AUTH (RFC 5034), and the end of every login: the maildrop is opened
+ * and the TRANSACTION state begins, or the login is refused, delayed by the guard.
  *
- * Invariants: the input is paused from a password to its reply, so that a session has one login under
- * way. While session->sasl is set, a line belongs to the exchange, whose base64 is passed to and from the
- * sasl layer.
+ * Invariants: the input is paused from a password to its reply, so that a session has one login
+ * under way. While session->sasl is set, a line belongs to the exchange, whose base64 is passed to
+ * and from the sasl layer.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -213,7 +213,9 @@ void pop3_apop(struct pop3_session *session, const struct pop3_command *command)
 	pop3_reply(session, "-ERR APOP is not available\r\n");
 }
 
-/* -- AUTH ---------------------------------------------------------------------------------------- */
+/*
+ * -- AUTH ----------------------------------------------------------------------------------------
+ */
 
 void pop3_auth_stop(struct pop3_session *session)
 {

@@ -67,7 +67,9 @@ struct pop3_session {
 	int error;             /* of QUIT's removal */
 };
 
-/* -- replies ------------------------------------------------------------------------------------- */
+/*
+ * -- replies -------------------------------------------------------------------------------------
+ */
 
 /* Replies with a static line, with its CRLF. */
 void pop3_reply(struct pop3_session *session, const char *line);
@@ -75,7 +77,9 @@ void pop3_reply(struct pop3_session *session, const char *line);
 void pop3_reply_format(struct pop3_session *session, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
-/* -- verbs --------------------------------------------------------------------------------------- */
+/*
+ * -- verbs ---------------------------------------------------------------------------------------
+ */
 
 struct pop3_verb {
 	const char *name;
@@ -120,7 +124,10 @@ void pop3_auth_stop(struct pop3_session *session);
 /* Sets the user, copied. Without memory it aborts the channel and returns false. */
 bool pop3_set_user(struct pop3_session *session, struct weir_span user);
 
-/* -- messages -------------------------------------------------------------------------------------- */
+/*
+ * -- messages
+ * --------------------------------------------------------------------------------------
+ */
 
 static inline bool pop3_is_marked(const struct pop3_session *session, size_t index)
 {

@@ -14,7 +14,9 @@
 
 #include "pop3_state.h"
 
-/* -- the beginning of a message: a transformer for TOP ------------------------------------------- */
+/*
+ * -- the beginning of a message: a transformer for TOP -------------------------------------------
+ */
 
 enum {
 	PIECES = 16

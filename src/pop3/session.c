@@ -17,7 +17,9 @@
 #include "pop3_command.h"
 #include "pop3_state.h"
 
-/* -- a line: its verb and arguments -------------------------------------------------------------- */
+/*
+ * -- a line: its verb and arguments --------------------------------------------------------------
+ */
 
 static struct weir_span pop3_command_without_trailing_spaces(struct weir_span span)
 {

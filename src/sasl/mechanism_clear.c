@@ -10,7 +10,9 @@
 
 #include "sasl_exchange.h"
 
-/* -- PLAIN --------------------------------------------------------------------------------------- */
+/*
+ * -- PLAIN ---------------------------------------------------------------------------------------
+ */
 
 static void mechanism_plain_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
 {
@@ -34,7 +36,9 @@ static void mechanism_plain_next(struct weir_sasl *sasl, struct weir_span bytes,
 
 const struct sasl_mechanism sasl_plain = {"PLAIN", true, mechanism_plain_next};
 
-/* -- LOGIN --------------------------------------------------------------------------------------- */
+/*
+ * -- LOGIN ---------------------------------------------------------------------------------------
+ */
 
 enum login_stage {
 	BEGIN,

@@ -6,8 +6,8 @@
  * destroy the exchange. Decoded secrets are on the stack and are erased. The mechanisms are in
  * mechanism_*.c.
  *
- * The check of one password without a mechanism is here, too: the work pool checks it, and the guard
- * delays the answer. At most one of its check and its timer is under way.
+ * The check of one password without a mechanism is here, too: the work pool checks it, and the
+ * guard delays the answer. At most one of its check and its timer is under way.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -162,7 +162,9 @@ void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line)
 		sasl_server_take(sasl, line);
 }
 
-/* -- one password, for USER and PASS ------------------------------------------------------------- */
+/*
+ * -- one password, for USER and PASS -------------------------------------------------------------
+ */
 
 static void sasl_login_on_time(struct weir_timer *timer)
 {

@@ -1,6 +1,7 @@
 /*
- * Cutting: the terminator scans, and the callbacks get the requests in place. Only a partial request is
- * copied, when nothing more can be cut, into memory of the cutter; the next input is appended there.
+ * Cutting: the terminator scans, and the callbacks get the requests in place. Only a partial
+ * request is copied, when nothing more can be cut, into memory of the cutter; the next input is
+ * appended there.
  */
 #include <errno.h>
 #include <stdlib.h>

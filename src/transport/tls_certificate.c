@@ -40,7 +40,7 @@ static bool ocsp_successful(const struct weir_buffer *text)
 }
 
 static int tls_certificate_load_ocsp(
-        struct certificate *certificate, const char *path, const struct tls_report *report)
+        struct certificate *certificate, const char *path, const struct tls_fault_report *report)
 {
 	struct weir_buffer text = {0};
 	char why[128];
@@ -73,7 +73,7 @@ static int tls_certificate_staple(SSL *ssl, void *context)
 }
 
 int tls_load_certificate(struct certificate *certificate, const struct weir_tls_certificate *files,
-        const struct tls_report *report)
+        const struct tls_fault_report *report)
 {
 	SSL_CTX *context = certificate->context;
 	SSL_CTX_set_default_passwd_cb(context, tls_certificate_refuse_password);

@@ -1,6 +1,6 @@
 /*
- * The rules of TLS, for servers and clients: versions, ciphers, ALPN, verification. Invariant:
- * a weir_tls does not change after its creation, so that any thread may use it. Only its ticket keys
+ * The rules of TLS, for servers and clients: versions, ciphers, ALPN, verification. Invariant: a
+ * weir_tls does not change after its creation, so that any thread may use it. Only its ticket keys
  * change, under their own lock.
  *
  * Left out: renegotiation, compression and 0-RTT data, which have been exploited; the session
@@ -24,7 +24,7 @@
 #define CIPHERS_13 "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_256_GCM_SHA384"
 #define GROUPS "X25519:P-256:P-384"
 
-int tls_complain(const struct tls_report *report, const char *path, const char *what)
+int tls_complain(const struct tls_fault_report *report, const char *path, const char *what)
 {
 	char text[256];
 	const char *why = NULL;
@@ -173,8 +173,8 @@ static int tls_context_set_session_rules(SSL_CTX *context, enum weir_tls_clients
 	return good ? 0 : -ENOMEM;
 }
 
-static int tls_context_set_clients(
-        SSL_CTX *context, const struct weir_tls_options *options, const struct tls_report *report)
+static int tls_context_set_clients(SSL_CTX *context, const struct weir_tls_options *options,
+        const struct tls_fault_report *report)
 {
 	int mode = SSL_VERIFY_PEER;
 	if (options->clients == WEIR_TLS_CLIENTS_ANY)
@@ -196,7 +196,7 @@ static int tls_context_set_clients(
 
 static int tls_context_set_server(struct weir_tls *tls, struct certificate *certificate,
         const struct weir_tls_options *options, const struct weir_tls_certificate *files,
-        const struct tls_report *report)
+        const struct tls_fault_report *report)
 {
 	SSL_CTX *context = certificate->context = SSL_CTX_new(TLS_server_method());
 	if (!context)
@@ -214,7 +214,7 @@ static int tls_context_set_server(struct weir_tls *tls, struct certificate *cert
 }
 
 static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_options *options,
-        const struct tls_report *report)
+        const struct tls_fault_report *report)
 {
 	int error = tls_context_set_alpn(tls, options->alpn);
 	if (error < 0)
@@ -240,7 +240,7 @@ int weir_tls_server_create(const struct weir_tls_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
         struct weir_tls **ret)
 {
-	struct tls_report to = {report, context};
+	struct tls_fault_report to = {report, context};
 	ERR_clear_error();
 	if (options->count == 0)
 		return tls_complain(&to, "", "TLS wants a certificate");
@@ -307,7 +307,7 @@ static int tls_context_note_refusal(int good, X509_STORE_CTX *store)
 }
 
 static int tls_context_set_trust(SSL_CTX *context, const struct weir_tls_client_options *options,
-        const struct tls_report *report)
+        const struct tls_fault_report *report)
 {
 	if (options->unverified)
 		return 0;
@@ -320,7 +320,7 @@ static int tls_context_set_trust(SSL_CTX *context, const struct weir_tls_client_
 }
 
 static int tls_context_fill_client(struct weir_tls *tls,
-        const struct weir_tls_client_options *options, const struct tls_report *report)
+        const struct weir_tls_client_options *options, const struct tls_fault_report *report)
 {
 	struct certificate *own = &tls->certificates[0];
 	struct weir_tls_certificate files = {options->certificate, options->key, NULL};
@@ -344,7 +344,7 @@ int weir_tls_client_create(const struct weir_tls_client_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
         struct weir_tls **ret)
 {
-	struct tls_report to = {report, context};
+	struct tls_fault_report to = {report, context};
 	struct weir_tls *tls = tls_context_create(false, 1);
 	if (!tls)
 		return -ENOMEM;

@@ -23,7 +23,7 @@ bool tls_begun(const struct weir_transport *transport)
 	return tls_info_const_tls_from(transport)->ssl;
 }
 
-bool weir_tls_complete(const struct weir_transport *transport)
+bool tls_complete(const struct weir_transport *transport)
 {
 	return tls_info_const_tls_from(transport)->complete;
 }

@@ -44,15 +44,15 @@ struct weir_tls {
 };
 
 /* Reports a mistake of the file, with OpenSSL's reason. Returns WEIR_E_SYNTAX. */
-struct tls_report {
+struct tls_fault_report {
 	void (*report)(void *context, const char *path, const char *text);
 	void *context;
 };
-int tls_complain(const struct tls_report *report, const char *path, const char *what);
+int tls_complain(const struct tls_fault_report *report, const char *path, const char *what);
 
 /* -- tls_certificate.c -- */
 int tls_load_certificate(struct certificate *certificate, const struct weir_tls_certificate *files,
-        const struct tls_report *report);
+        const struct tls_fault_report *report);
 int tls_load_names(struct weir_tls *tls);
 void tls_note_expiry(struct weir_tls *tls);
 /* The certificate for a name in any case, or the first one if no certificate has the name. */

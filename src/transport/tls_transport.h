@@ -33,7 +33,7 @@ bool tls_speaks_first(const struct weir_transport *transport);
 bool tls_begun(const struct weir_transport *transport);
 
 /* The handshake is complete. */
-bool weir_tls_complete(const struct weir_transport *transport);
+bool tls_complete(const struct weir_transport *transport);
 
 /* The peer has sent a byte. */
 bool tls_heard(const struct weir_transport *transport);

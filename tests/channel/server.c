@@ -147,7 +147,9 @@ static void the_longest_idle_channel_gives_way(void **state)
 	stop();
 }
 
-/* A client that speaks first would have done so: its request comes with the end of its handshake. */
+/*
+ * A client that speaks first would have done so: its request comes with the end of its handshake.
+ */
 static void a_channel_that_has_asked_nothing_gives_way_sooner(void **state)
 {
 	(void)state;

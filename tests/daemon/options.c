@@ -1,4 +1,6 @@
-/* The command line of `weir serve`: what is taken, and in which order. Mistakes are in tests/cli. */
+/*
+ * The command line of `weir serve`: what is taken, and in which order. Mistakes are in tests/cli.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -69,7 +69,7 @@ size_t put_query(uint8_t *query, const char *text, unsigned flags, uint16_t id)
 	query[5] = 1;
 	memcpy(query + WEIR_DNS_HEADER_SIZE, asked.name.wire, name);
 	dns_put16(query + size - 4, asked.type);
-	dns_put16(query + size - 2, asked.class);
+	dns_put16(query + size - 2, asked.rr_class);
 	if (!(flags & (EDNS | DO)))
 		return size;
 	query[11] = 1;

@@ -162,12 +162,12 @@ static void end_message(struct stream *stream)
 	stream->open = false;
 }
 
-static void put(struct stream *stream, const char *owner, uint16_t type, uint16_t class,
+static void put(struct stream *stream, const char *owner, uint16_t type, uint16_t rr_class,
         const void *data, size_t size)
 {
 	struct weir_dns_name name;
 	weir_dns_name_parse(weir_span_of(owner), &name);
-	assert_true(weir_dns_put_record(&stream->writer, WEIR_DNS_ANSWER, name.wire, type, class,
+	assert_true(weir_dns_put_record(&stream->writer, WEIR_DNS_ANSWER, name.wire, type, rr_class,
 	        300, weir_span(data, size)));
 }
 

@@ -90,7 +90,7 @@ static unsigned count_records(struct weir_span bytes, unsigned *ret_messages, un
 		assert_true(header.counts[WEIR_DNS_ANSWER] > 0);
 		for (unsigned i = 0; i < header.counts[WEIR_DNS_ANSWER]; i++, count++) {
 			assert_int_equal(weir_dns_record_read(message, &at, &record), 0);
-			assert_int_equal(record.class, WEIR_DNS_IN);
+			assert_int_equal(record.rr_class, WEIR_DNS_IN);
 			*ret_last = record.type;
 			if (count == 0)
 				assert_int_equal(record.type, WEIR_DNS_SOA);

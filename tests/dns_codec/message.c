@@ -107,7 +107,7 @@ static void a_query_cut_anywhere_is_refused(void **state)
 	assert_int_equal(query.header.id, 0x1234);
 	assert_int_equal(query.question_end, 33);
 	assert_int_equal(query.question.type, WEIR_DNS_A);
-	assert_int_equal(query.question.class, WEIR_DNS_IN);
+	assert_int_equal(query.question.rr_class, WEIR_DNS_IN);
 	assert_int_equal(query.tsig, sizeof bytes - 1 - 11);
 	assert_true(query.edns.present && query.edns.dnssec);
 	assert_int_equal(query.edns.size, 1232);

@@ -1,6 +1,6 @@
 /*
- * The cache of compressed files: its bounds, forms that are being sent, and how replies fill it. The
- * replies from it are tested in tests/web/test_compressed_cache.py.
+ * The cache of compressed files: its bounds, forms that are being sent, and how replies fill it.
+ * The replies from it are tested in tests/web/test_compressed_cache.py.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -239,7 +239,7 @@ static void random_lines_are_scanned_alike_by_the_byte(void **state)
 	assert_true(complete > 1000 && refused > 1000);
 }
 
-/* Wherever the bytes end, the state says the same as after each of them by itself. */
+/* The state after some bytes is that after each of them by itself. */
 static void the_state_is_that_of_the_bytes(void **state)
 {
 	(void)state;

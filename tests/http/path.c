@@ -186,7 +186,9 @@ static void model_of_segments(void **state)
 	assert_true(accepted_count > 10000);
 }
 
-/* What is plain is copied, and all else is cleaned by the byte, as is whatever begins with a dot. */
+/*
+ * A plain path is copied. Every other one, and one that begins with a dot, is cleaned byte by byte.
+ */
 static void plain_paths_are_cleaned_alike(void **state)
 {
 	static const char common[] = "abcdefghijklmnopqrstuvwxyz0123456789-_~/:@\\";

@@ -1,6 +1,6 @@
 /*
- * A server of one chain of handlers on a real loop, and clients that send it exact bytes over TCP. All run
- * in one thread: a call that waits turns the loop meanwhile, for five seconds at most.
+ * A server of one chain of handlers on a real loop, and clients that send it exact bytes over TCP.
+ * All run in one thread: a call that waits turns the loop meanwhile, for five seconds at most.
  */
 #ifndef WEIR_TEST_WEB_H
 #define WEIR_TEST_WEB_H

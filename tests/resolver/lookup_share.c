@@ -429,7 +429,7 @@ static uint32_t dice(struct worker *worker, uint32_t count)
 /* A name of one label, which is its number in two letters. */
 static struct weir_dns_question numbered(unsigned name)
 {
-	struct weir_dns_question ret = {.type = WEIR_DNS_A, .class = WEIR_DNS_IN};
+	struct weir_dns_question ret = {.type = WEIR_DNS_A, .rr_class = WEIR_DNS_IN};
 	char text[] = {(char)('a' + name / 26), (char)('a' + name % 26), 0};
 	weir_dns_name_parse(weir_span_of(text), &ret.name);
 	return ret;

@@ -279,9 +279,10 @@ static struct result *addresses_of(const char *host, unsigned flags)
 }
 
 typedef int resolve_function(struct weir_resolver *resolver, const char *name,
-        weir_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
 
-static struct result *look_up(resolve_function *resolve, weir_resolved *resolved, const char *name)
+static struct result *look_up(
+        resolve_function *resolve, weir_on_resolved *resolved, const char *name)
 {
 	struct result *result = &results[0];
 	memset(result, 0, sizeof *result);
@@ -635,7 +636,7 @@ static void memory_fails(void **state)
 {
 	static const struct {
 		resolve_function *resolve;
-		weir_resolved *resolved;
+		weir_on_resolved *resolved;
 		const char *name;
 	} kinds[] = {
 	        {weir_resolve_mx, on_mx, "mail.example"},

@@ -41,7 +41,7 @@ static void on_answer(void *context, int error, struct weir_span reply);
 
 static struct weir_dns_question question(const char *name, unsigned type)
 {
-	struct weir_dns_question question = {.type = (uint16_t)type, .class = WEIR_DNS_IN};
+	struct weir_dns_question question = {.type = (uint16_t)type, .rr_class = WEIR_DNS_IN};
 	assert_int_equal(weir_dns_name_parse(weir_span_of(name), &question.name), 0);
 	return question;
 }

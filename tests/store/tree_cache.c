@@ -152,7 +152,9 @@ static void the_cache_has_bounds(void **state)
 	weir_tree_close(tree);
 }
 
-/* Names of one length that differ in their first letters only, and others that differ everywhere. */
+/*
+ * Names of one length that differ in their first letters only, and others that differ everywhere.
+ */
 static void paths_that_are_much_alike_are_told_apart(void **state)
 {
 	(void)state;

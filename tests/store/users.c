@@ -253,7 +253,7 @@ static void what_was_right_comes_at_once(void **state)
 	        users, loop, &asked.check, WEIR_SPAN("alice"), WEIR_SPAN("right"), on_done);
 	assert_int_equal(asked.done, 2);
 	assert_int_equal(asked.error, 0);
-	/* The same bytes, split differently. */
+	/* Name and password have equal bytes in sum, split differently. */
 	weir_users_check(
 	        users, loop, &asked.check, WEIR_SPAN("alicer"), WEIR_SPAN("ight"), on_done);
 	assert_int_equal(asked.done, 2);

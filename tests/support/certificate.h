@@ -1,4 +1,6 @@
-/* Certificates for tests, made anew in each run: a CA of its own, P-256 keys, files that go away. */
+/*
+ * Certificates for tests, made anew in each run: a CA of its own, P-256 keys, files that go away.
+ */
 #ifndef WEIR_TEST_CERTIFICATE_H
 #define WEIR_TEST_CERTIFICATE_H
 

@@ -117,7 +117,7 @@ struct weir_span reply_of(const char *question, const char *flags, const char *c
 	struct weir_dns_writer writer;
 	memcpy(bytes, asked.name.wire, asked.name.size);
 	dns_put16(bytes + asked.name.size, asked.type);
-	dns_put16(bytes + asked.name.size + 2, asked.class);
+	dns_put16(bytes + asked.name.size + 2, asked.rr_class);
 	weir_dns_writer_init(&writer, memory, sizeof memory);
 	weir_dns_put_question(&writer, weir_span(bytes, asked.name.size + 4u));
 	for (; *lines; lines++)

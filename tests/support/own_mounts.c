@@ -1,4 +1,7 @@
-/* See the header. A file system that is mounted nowhere needs neither a mount point nor a private /. */
+/*
+ * See the header. A file system that is mounted nowhere needs neither a mount point nor a private
+ * /.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

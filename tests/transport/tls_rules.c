@@ -1,6 +1,6 @@
 /*
- * Certificates, keys and what else TLS is made from: every mistake in a file is told, with the file
- * it is in, and none of them leaves anything behind.
+ * Certificates, keys and other files of TLS: every mistake is reported with its file, and leaves
+ * nothing behind.
  */
 #include <errno.h>
 #include <setjmp.h>

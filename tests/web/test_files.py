@@ -39,7 +39,7 @@ def test_sizes(weir, site, size):
 
 
 def test_files_of_all_sizes_in_one_pipeline(weir, site):
-    """What is copied, lent and sent by the kernel, however an output is cut among them."""
+    """Replies that are copied, lent and sent by the kernel may share an output."""
     sizes = [0, 1, 13, 255, 256, 257, 5000, 32768, 32769, 100_000]
     for size in sizes:
         (site / f"{size}.bin").write_bytes(pattern(size))

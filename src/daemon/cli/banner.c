@@ -1,6 +1,6 @@
 /*
- * Prints the banner to stdout. Its commands can be pasted into a shell as they are. Each service prints
- * its own content and commands.
+ * Prints the banner to stdout. Its commands can be pasted into a shell as they are. Each service
+ * prints its own content and commands.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /*
- * The verbs of the program and their options, as rows like those of the configuration. `--help`, the
- * manual and the completions are made from them; the options that are keys of the configuration are in
- * the tables of the keys.
+ * The verbs of the program and their options, as rows like those of the configuration. `--help`,
+ * the manual and the completions are made from them; the options that are keys of the configuration
+ * are in the tables of the keys.
  */
 #ifndef DAEMON_CLI_VERBS_H
 #define DAEMON_CLI_VERBS_H

@@ -70,8 +70,8 @@ static int console_parse(int count, char **arguments, struct console *ret)
 
 /*
  * Reads the value of `admin` alone: the operator may have no right to read the other files, and so
- * included files are not read. Returns -ENOENT if there is none, or -EINVAL if its variables cannot be
- * replaced.
+ * included files are not read. Returns -ENOENT if there is none, or -EINVAL if its variables cannot
+ * be replaced.
  */
 static int console_find_admin(const char *file, const struct node *root, char ret[PATH_MAX])
 {

@@ -8,8 +8,10 @@
 int help_print(void);
 int help_print_verb(const char *name);
 
-/* Writes text in lines of at most `width` columns; all but the first begin with `prefix`, and the first
- * one is in column `column` already. Quotes of code (`) are left out. */
+/*
+ * Writes text in lines of at most `width` columns; all but the first begin with `prefix`, and the
+ * first one is in column `column` already. Quotes of code (`) are left out.
+ */
 void help_wrap(FILE *to, const char *text, const char *prefix, size_t column, size_t width);
 
 #endif

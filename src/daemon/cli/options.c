@@ -1,9 +1,9 @@
 /*
- * The command line of the verbs. getopt_long splits it; every value is checked here, so that a mistake
- * is found before anything is opened. Files are looked at later.
+ * The command line of the verbs. getopt_long splits it; every value is checked here, so that a
+ * mistake is found before anything is opened. Files are looked at later.
  *
- * An option that is a key of the configuration is stored as text, and load.c applies it. An option that
- * means more than its key has a function here.
+ * An option that is a key of the configuration is stored as text, and load.c applies it. An option
+ * that means more than its key has a function here.
  */
 #include <errno.h>
 #include <getopt.h>

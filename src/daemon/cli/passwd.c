@@ -1,6 +1,6 @@
 /*
- * weir passwd: its command line, and the hashing of a password: a hash by yescrypt, and a verifier for
- * SCRAM-SHA-256. The password itself is erased afterwards.
+ * weir passwd: its command line, and the hashing of a password: a hash by yescrypt, and a verifier
+ * for SCRAM-SHA-256. The password itself is erased afterwards.
  */
 #include <crypt.h>
 #include <errno.h>

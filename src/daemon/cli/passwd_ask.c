@@ -1,6 +1,6 @@
 /*
- * Asks for a password. Invariants: the terminal echoes again when this returns, and also when a signal
- * ends the process; the password is in no other memory than the caller's.
+ * Asks for a password. Invariants: the terminal echoes again when this returns, and also when a
+ * signal ends the process; the password is in no other memory than the caller's.
  */
 #include <errno.h>
 #include <poll.h>
@@ -28,8 +28,8 @@ static void passwd_ask_catch(int signal)
 }
 
 /*
- * Reads byte by byte, since the input behind the line may be for another program. `mask` lets signals
- * in while this waits, and only then, so that none is missed.
+ * Reads byte by byte, since the input behind the line may be for another program. `mask` lets
+ * signals in while this waits, and only then, so that none is missed.
  */
 static enum line passwd_ask_read_line(const sigset_t *mask, char ret[WEIR_PASSWORD_MAX + 1])
 {

@@ -2,9 +2,9 @@
  * Changes a users file.
  *
  * Invariants: only the process that holds the lock of the file changes it (if the file was replaced
- * meanwhile, the new one is locked); at any moment the path names the whole old or the whole new file.
- * A file that the server would refuse is not written. Mode and owner are retained, access control lists
- * are not.
+ * meanwhile, the new one is locked); at any moment the path names the whole old or the whole new
+ * file. A file that the server would refuse is not written. Mode and owner are retained, access
+ * control lists are not.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -21,9 +21,9 @@ enum passwd_done {
 };
 
 /*
- * Replaces the file in one step; it is on the disk when this returns, with its old mode and owner. If
- * the file is missing and a user is added, it is created for its owner alone. Concurrent changes are
- * made one after the other.
+ * Replaces the file in one step; it is on the disk when this returns, with its old mode and owner.
+ * If the file is missing and a user is added, it is created for its owner alone. Concurrent changes
+ * are made one after the other.
  */
 enum passwd_done passwd_file_change(const struct passwd_change *change);
 

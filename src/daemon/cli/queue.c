@@ -1,6 +1,6 @@
 /*
- * weir queue: its command line and its table. The library passes a request to the process that uses the
- * queue, if there is one.
+ * weir queue: its command line and its table. The library passes a request to the process that uses
+ * the queue, if there is one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -228,8 +228,8 @@ static int queue_command_become(uid_t uid, gid_t gid)
 }
 
 /*
- * Root becomes the owner of the queue's directory, and enters the directory, so that later changes of its
- * path do not matter. Sets the path of the request for the library.
+ * Root becomes the owner of the queue's directory, and enters the directory, so that later changes
+ * of its path do not matter. Sets the path of the request for the library.
  */
 static int queue_command_enter(struct queue_request *request)
 {

@@ -1,6 +1,6 @@
 /*
- * Creates ./public and its first page, for `weir serve` without arguments. A directory that exists is
- * not changed, even without index.html: it belongs to the user, who gets a listing.
+ * Creates ./public and its first page, for `weir serve` without arguments. A directory that exists
+ * is not changed, even without index.html: it belongs to the user, who gets a listing.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /*
  * The life of a configuration: its memory, which the last release frees together with the snapshots
- * of users and certificates. Invariant: nothing in a configuration changes once a worker has seen it.
+ * of users and certificates. Invariant: nothing in a configuration changes once a worker has seen
+ * it.
  */
 #include <assert.h>
 #include <errno.h>

@@ -1,13 +1,14 @@
 /*
- * The configuration of the program, read from files and the command line. It is immutable from then on,
- * and shared by all workers.
+ * The configuration of the program, read from files and the command line. It is immutable from then
+ * on, and shared by all workers.
  *
- *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ contents_load, once a worker
+ *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ contents_load
  *   the defaults of the table ───────────┘
  *
- * Everything in it lives as long as the configuration does. It is reference counted: the contents of
- * each worker hold it, since they borrow names from it, and the last release frees it. Any thread may
- * hold and release it. The fields of the structs are documented by their keys in the files *.def.
+ * Everything in it lives as long as the configuration does. It is reference counted: the contents
+ * of each worker hold it, since they borrow names from it, and the last release frees it. Any
+ * thread may hold and release it. The fields of the structs are documented by their keys in the
+ * files *.def.
  */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
@@ -197,7 +198,10 @@ void config_on_release(struct config *config, void (*release)(struct config *con
 /* Releases the users of all sites. */
 void config_release_users(struct config *config);
 
-/* Memory, which is zero, and text that live as long as the configuration. Return NULL without memory. */
+/*
+ * Memory, which is zero, and text that live as long as the configuration. Return NULL without
+ * memory.
+ */
 void *config_alloc(struct config *config, size_t size);
 char *config_copy(struct config *config, const char *text, size_t size);
 

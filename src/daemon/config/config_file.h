@@ -11,8 +11,8 @@
 struct config *config_file_default(void);
 
 /*
- * Reads the file of `problems`; blocks on the disk. Returns NULL if something is wrong: all of it was
- * added to `problems`. `previous` is the configuration in effect, or NULL.
+ * Reads the file of `problems`; blocks on the disk. Returns NULL if something is wrong: all of it
+ * was added to `problems`. `previous` is the configuration in effect, or NULL.
  */
 struct config *config_file_read(struct problems *problems, const struct config *previous);
 
@@ -20,8 +20,8 @@ struct config *config_file_read(struct problems *problems, const struct config *
 int config_file_set_root(struct config *config, const char *root);
 
 /*
- * Makes a path of the command line absolute, so that it names the same file wherever the process goes.
- * Returns 0 or a negative errno, which was reported.
+ * Makes a path of the command line absolute, so that it names the same file wherever the process
+ * goes. Returns 0 or a negative errno, which was reported.
  */
 int config_file_path(struct config *config, const char *path, const char **ret);
 

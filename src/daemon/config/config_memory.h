@@ -17,7 +17,9 @@ struct memory {
 	struct memory_block *blocks;
 };
 
-/* Both return NULL if there is no memory. The memory of the first is zero; a copy ends with a NUL. */
+/*
+ * Both return NULL if there is no memory. The memory of the first is zero; a copy ends with a NUL.
+ */
 void *memory_alloc(struct memory *memory, size_t size);
 char *memory_copy(struct memory *memory, const char *text, size_t size);
 

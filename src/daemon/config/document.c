@@ -1,7 +1,7 @@
 /*
- * Reads a document in two passes. The first looks at events only: it finds text that is no YAML or is
- * nested too deep, and a second document. The second pass builds the nodes. Invariant: the input of the
- * second pass is not deep, since the time of libyaml grows with the square of the depth.
+ * Reads a document in two passes. The first looks at events only: it finds text that is no YAML or
+ * is nested too deep, and a second document. The second pass builds the nodes. Invariant: the input
+ * of the second pass is not deep, since the time of libyaml grows with the square of the depth.
  */
 #include <ctype.h>
 #include <stdlib.h>

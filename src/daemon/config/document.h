@@ -1,6 +1,6 @@
 /*
- * From the bytes of a YAML file to nodes. A node knows the file, line and column that it comes from,
- * and in values the variables of the environment are replaced:
+ * From the bytes of a YAML file to nodes. A node knows the file, line and column that it comes
+ * from, and in values the variables of the environment are replaced:
  *
  *   ${NAME}    the value of the variable NAME; an error if there is none
  *   $${        the two characters ${

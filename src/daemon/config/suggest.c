@@ -1,5 +1,6 @@
 /*
- * The edit distance of short names, in which swapped neighbours count as one (optimal string alignment).
+ * The edit distance of short names, in which swapped neighbours count as one (optimal string
+ * alignment).
  */
 #include <stdint.h>
 #include <string.h>

@@ -1,18 +1,19 @@
 /*
- * The table of the configuration. A key is one row in a file of keys, <section>_keys.def: the type and
- * name of its field, its own name, bounds, default, and one sentence of documentation.
+ * The table of the configuration. A key is one row in a file of keys, <section>_keys.def: the type
+ * and name of its field, its own name, bounds, default, and one sentence of documentation.
  *
  *   KEY(duration, request_ms, "request", .min = TIME_MIN_MS, .max = DAY_MS,
  *           .preset = WEIR_REQUEST_MS,
  *           .doc = "How long a request may take from its first byte to its last.")
  *
- * The row declares the field in the struct of its section (config.h), so that `limits.request_ms` can
- * be used. The checks, the default, `--help` and `weir check --effective` are made from it, too. So are
- * weir.yaml(5), docs/configuration.md, the completions, and the annotated default file. So a new key changes two files, the keys and the file that uses it, and `./dev
- * generate` writes the documents. tools/try-key shows this.
+ * The row declares the field in the struct of its section (config.h), so that `limits.request_ms`
+ * can be used. The checks, the default, `--help` and `weir check --effective` are made from it,
+ * too. So are weir.yaml(5), docs/configuration.md, the completions, and the annotated default file.
+ * So a new key changes two files, the keys and the file that uses it, and `./dev generate` writes
+ * the documents. tools/try-key shows this.
  *
- * A section is a mapping: its keys, and the rules between them. The keys and rules of a protocol are in
- * its folder, see ftp/table_ftp.c. Its struct is in config.h, and its row in top_keys.def.
+ * A section is a mapping: its keys, and the rules between them. The keys and rules of a protocol
+ * are in its folder, see ftp/table_ftp.c. Its struct is in config.h, and its row in top_keys.def.
  *
  *   document.h ─▶ table.h ─▶ type_*.c ─▶ table_<protocol>.c ─▶ table_top.c ─▶ config_file.c
  *   nodes         rows       values      keys and rules        the whole       files
@@ -118,7 +119,9 @@ struct section {
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-/* Stores the defaults. The target is zero. Returns false without memory, which was made a problem. */
+/*
+ * Stores the defaults. The target is zero. Returns false without memory, which was made a problem.
+ */
 bool section_init(struct reader *reader, const struct section *section, void *target);
 
 /* Reads a mapping into a target that has its defaults. Everything wrong is made a problem. */

@@ -1,6 +1,6 @@
 /*
- * The keys and secrets of DNS, and the comparison of its configurations. Secrets are erased before their
- * memory is freed.
+ * The keys and secrets of DNS, and the comparison of its configurations. Secrets are erased before
+ * their memory is freed.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -8,15 +8,16 @@
 #include "config.h"
 
 /*
- * Reports a mistake. `item` is the struct config_zone or config_dns_key that has it, or NULL; `path`
- * is the file that contains it, or "" for none; `line` may be 0.
+ * Reports a mistake. `item` is the struct config_zone or config_dns_key that has it, or NULL;
+ * `path` is the file that contains it, or "" for none; `line` may be 0.
  */
 typedef void config_dns_report(
         void *context, const void *item, const char *path, unsigned line, const char *text);
 
 /*
- * The first creates the keyring, unless there is one already. The second reads the secrets of cookies,
- * or copies those of `previous`, which may be NULL. Both block, and return 0 or a negative errno.
+ * The first creates the keyring, unless there is one already. The second reads the secrets of
+ * cookies, or copies those of `previous`, which may be NULL. Both block, and return 0 or a negative
+ * errno.
  */
 int config_dns_load_keys(struct config_dns *dns, config_dns_report *report, void *context);
 int config_dns_load_secrets(struct config_dns *dns, const struct config_dns *previous,

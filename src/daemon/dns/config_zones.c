@@ -1,9 +1,10 @@
 /*
- * Loads zones. Invariant: either all zones without primaries are loaded, or loading has failed; a zone
- * that was served before is never lost.
+ * Loads zones. Invariant: either all zones without primaries are loaded, or loading has failed; a
+ * zone that was served before is never lost.
  *
- * A zone is not loaded again if stat(2) shows no change of its file. It is loaded anyway if the file
- * changed so recently that a further change could have the same time, or if the zone has several files.
+ * A zone is not loaded again if stat(2) shows no change of its file. It is loaded anyway if the
+ * file changed so recently that a further change could have the same time, or if the zone has
+ * several files.
  */
 #include <errno.h>
 #include <stdio.h>

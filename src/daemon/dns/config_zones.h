@@ -1,6 +1,6 @@
 /*
- * The zones of a configuration. A reload loads the zones whose files have changed. If a changed file
- * has mistakes, its zone stays as it was; if the zone is new, the configuration is refused.
+ * The zones of a configuration. A reload loads the zones whose files have changed. If a changed
+ * file has mistakes, its zone stays as it was; if the zone is new, the configuration is refused.
  */
 #ifndef DAEMON_CONFIG_ZONES_H
 #define DAEMON_CONFIG_ZONES_H
@@ -8,8 +8,8 @@
 #include "config_dns.h"
 
 /*
- * Loads keys, secrets and zones; blocks. `previous` is the configuration in effect, or NULL. Returns 0
- * or a negative errno. Can be called again when zones have changed.
+ * Loads keys, secrets and zones; blocks. `previous` is the configuration in effect, or NULL.
+ * Returns 0 or a negative errno. Can be called again when zones have changed.
  */
 int config_dns_load(struct config *config, const struct config *previous, config_dns_report *report,
         void *context);
@@ -21,8 +21,8 @@ void config_zones_release(struct config_dns *dns);
 void config_dns_release(struct config *config);
 
 /*
- * Creates a set of all zones, each with its policy. `version` returns the version of a zone to serve.
- * Returns 0 or a negative errno.
+ * Creates a set of all zones, each with its policy. `version` returns the version of a zone to
+ * serve. Returns 0 or a negative errno.
  */
 int config_zones_set(const struct config_dns *dns,
         struct weir_dns_zone *(*version)(void *context, const struct config_zone *zone),

@@ -1,7 +1,7 @@
 /*
- * Invariant: `zones` consists of the zones of `config` and of those that the secondaries have, and is
- * never NULL; `notified` is the set of the last notifications. The lock is for other threads that take
- * the set.
+ * Invariant: `zones` consists of the zones of `config` and of those that the secondaries have, and
+ * is never NULL; `notified` is the set of the last notifications. The lock is for other threads
+ * that take the set.
  */
 #include <errno.h>
 #include <malloc.h>

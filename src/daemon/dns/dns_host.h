@@ -1,12 +1,12 @@
 /*
- * DNS of the whole process: the set of zones that is served, the secondaries (weir/dns_secondary.h),
- * and the notifications of changes (NOTIFY).
+ * DNS of the whole process: the set of zones that is served, the secondaries
+ * (weir/dns_secondary.h), and the notifications of changes (NOTIFY).
  *
  *   configuration ─┬▶ a set of zones ─▶ renew(): all workers take it ─▶ NOTIFY
  *   secondaries ───┘
  *
- * A server that is notified transfers the zone at once, so no NOTIFY is sent before all workers serve
- * the new version.
+ * A server that is notified transfers the zone at once, so no NOTIFY is sent before all workers
+ * serve the new version.
  *
  * Functions are for the main thread, on whose loop this runs, unless they are for any thread.
  */
@@ -25,14 +25,16 @@ int dns_host_create(
         struct weir_loop *loop, void (*renew)(void *context), void *context, struct dns_host **ret);
 
 /*
- * Serves the zones of this configuration, which is held. With `starting` nothing is served yet, so it
- * may block on the disk and sends no NOTIFY; call dns_host_notify when all addresses are open. Returns
- * 0, or a negative errno, which was reported: the previous zones stay in effect.
+ * Serves the zones of this configuration, which is held. With `starting` nothing is served yet, so
+ * it may block on the disk and sends no NOTIFY; call dns_host_notify when all addresses are open.
+ * Returns 0, or a negative errno, which was reported: the previous zones stay in effect.
  */
 int dns_host_update(struct dns_host *host, struct config *config, bool starting);
 
-/* Notifies of the zones that have changed since the last call; the first time of all zones, since they
- * may have changed while the server did not run. */
+/*
+ * Notifies of the zones that have changed since the last call; the first time of all zones, since
+ * they may have changed while the server did not run.
+ */
 void dns_host_notify(struct dns_host *host);
 
 void dns_host_reopen_log(struct dns_host *host);
@@ -41,8 +43,9 @@ void dns_host_reopen_log(struct dns_host *host);
 struct weir_dns_zones *dns_host_zones(struct dns_host *host);
 
 /*
- * Any thread: returns the cache that the lookups of all workers share, with a reference for the caller.
- * The first call creates it with the settings of `dns`. Returns 0, -ENOMEM or an errno of getrandom.
+ * Any thread: returns the cache that the lookups of all workers share, with a reference for the
+ * caller. The first call creates it with the settings of `dns`. Returns 0, -ENOMEM or an errno of
+ * getrandom.
  */
 int dns_host_cache(
         struct dns_host *host, const struct config_dns *dns, struct weir_dns_cache **ret);

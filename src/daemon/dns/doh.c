@@ -1,6 +1,7 @@
 /*
- * A request is parsed until there is a DNS message. One function answers it, and another sends the reply,
- * possibly later. The TTLs of its records say how long HTTP may cache a reply (RFC 8484 5.1).
+ * A request is parsed until there is a DNS message. One function answers it, and another sends the
+ * reply, possibly later. The TTLs of its records say how long HTTP may cache a reply (RFC 8484
+ * 5.1).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -184,8 +185,10 @@ static bool doh_find_parameter(struct weir_span query, struct weir_span *ret)
 	return false;
 }
 
-/* Decodes base64url without padding (RFC 4648 5). Returns the size, or 0. `bytes` has room for the text
- * and 3 bytes more. */
+/*
+ * Decodes base64url without padding (RFC 4648 5). Returns the size, or 0. `bytes` has room for the
+ * text and 3 bytes more.
+ */
 static size_t doh_decode(struct weir_span text, char *bytes)
 {
 	size_t size = 0, padded = text.size;
@@ -228,25 +231,25 @@ static void doh_handle_get(struct doh *doh, struct weir_http_exchange *exchange)
 /* -- POST -------------------------------------------------------------------------------------- */
 
 /* The state until the body is complete, in the exchange's scratch. */
-struct body {
+struct doh_body {
 	struct doh *doh;
 	struct weir_http_exchange *exchange;
 	struct weir_buffer bytes;
 	int error;
 };
 
-_Static_assert(sizeof(struct body) <= WEIR_HTTP_SCRATCH, "an exchange has room for it");
+_Static_assert(sizeof(struct doh_body) <= WEIR_HTTP_SCRATCH, "an exchange has room for it");
 
 static void doh_on_piece(void *context, struct weir_span bytes)
 {
-	struct body *body = context;
+	struct doh_body *body = context;
 	int error = weir_buffer_append(&body->bytes, bytes.data, bytes.size, WEIR_DNS_MESSAGE_MAX);
 	body->error = body->error ? body->error : error;
 }
 
 static void doh_on_end(void *context, int error)
 {
-	struct body *body = context;
+	struct doh_body *body = context;
 	struct weir_buffer bytes = body->bytes;
 	if (error == 0 && body->error)
 		weir_http_reply_error(body->exchange, 500);
@@ -267,7 +270,7 @@ static bool doh_is_message(const struct weir_http_request *request)
 static void doh_handle_post(struct doh *doh, struct weir_http_exchange *exchange)
 {
 	static const struct weir_http_receiver receiver = {doh_on_piece, doh_on_end};
-	struct body *body = weir_http_scratch(exchange);
+	struct doh_body *body = weir_http_scratch(exchange);
 	if (!doh_is_message(weir_http_request(exchange))) {
 		weir_http_reply_error(exchange, 415);
 		return;
@@ -276,7 +279,7 @@ static void doh_handle_post(struct doh *doh, struct weir_http_exchange *exchange
 		weir_http_reply_error(exchange, 400);
 		return;
 	}
-	*body = (struct body){.doh = doh, .exchange = exchange};
+	*body = (struct doh_body){.doh = doh, .exchange = exchange};
 	if (weir_http_receive(exchange, &receiver, body, WEIR_DNS_MESSAGE_MAX) < 0)
 		weir_http_reply_error(exchange, 413);
 }

@@ -1,6 +1,6 @@
 /*
- * DNS over HTTPS (RFC 8484): a handler at /dns-query. It is part of the daemon, since the layers of HTTP
- * and DNS do not depend on each other.
+ * DNS over HTTPS (RFC 8484): a handler at /dns-query. It is part of the daemon, since the layers of
+ * HTTP and DNS do not depend on each other.
  */
 #ifndef DAEMON_DOH_H
 #define DAEMON_DOH_H

@@ -1,6 +1,6 @@
 /*
- * Invariant: the lookups of a worker are created once, since responders refer to them. So the settings of
- * the cache change at the next start only.
+ * Invariant: the lookups of a worker are created once, since responders refer to them. So the
+ * settings of the cache change at the next start only.
  */
 #include <string.h>
 

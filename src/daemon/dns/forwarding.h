@@ -1,7 +1,7 @@
 /*
  * Looks up names that are in no zone, for one worker: the upstream servers, and the lookups, which
- * outlive a reload. The worker's servers of DNS and DNS over HTTPS share them. All workers share the
- * cache (dns_host.h).
+ * outlive a reload. The worker's servers of DNS and DNS over HTTPS share them. All workers share
+ * the cache (dns_host.h).
  *
  * Functions are for the worker's thread; init and destroy may also run before and after it.
  */

@@ -1,6 +1,6 @@
 /*
- * The options of DNS: --zone and --forward replace all zones and servers of the file; --doh is for the
- * first site.
+ * The options of DNS: --zone and --forward replace all zones and servers of the file; --doh is for
+ * the first site.
  */
 #include <errno.h>
 #include <string.h>

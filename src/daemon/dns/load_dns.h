@@ -6,7 +6,8 @@
 
 /*
  * Replaces keys of the file by the options, and checks that there is something to answer from.
- * `previous` is the configuration in effect, or NULL. Returns 0 or a negative errno, which was reported.
+ * `previous` is the configuration in effect, or NULL. Returns 0 or a negative errno, which was
+ * reported.
  */
 int load_dns(struct config *config, const struct options *options, const struct config *previous);
 

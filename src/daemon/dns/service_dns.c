@@ -1,7 +1,7 @@
 /*
- * The service of DNS. A reload swaps zones, keys, secrets of cookies and certificates of a server; its
- * other settings stay as they were when it was opened. The zones are those of dns_host.c, which also
- * notifies secondaries of changes.
+ * The service of DNS. A reload swaps zones, keys, secrets of cookies and certificates of a server;
+ * its other settings stay as they were when it was opened. The zones are those of dns_host.c, which
+ * also notifies secondaries of changes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -57,7 +57,9 @@ static void service_dns_note(void *context, const struct weir_dns_event *event)
 	dns_log(options->log, options->loop, options->kind->name, event);
 }
 
-/* The kernel spreads a client's queries over the workers, so each worker has a part of the limit. */
+/*
+ * The kernel spreads a client's queries over the workers, so each worker has a part of the limit.
+ */
 static unsigned service_dns_share_of(uint64_t replies, unsigned workers)
 {
 	return (unsigned)((replies + workers - 1) / workers);

@@ -5,8 +5,8 @@
 #include "config.h"
 
 /*
- * Loads the users; blocks. Calls `report` for every mistake, with the file, and the line or 0. Returns 0
- * or a negative errno.
+ * Loads the users; blocks. Calls `report` for every mistake, with the file, and the line or 0.
+ * Returns 0 or a negative errno.
  */
 int config_ftp_load(struct config *config,
         void (*report)(void *context, const char *path, unsigned line, const char *text),

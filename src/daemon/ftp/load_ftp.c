@@ -1,6 +1,6 @@
 /*
- * The options of FTP: --root, --users and --ftp-writable, each of which replaces a key of the file. With
- * --users the users of that file may read; with --ftp-writable they may write, too.
+ * The options of FTP: --root, --users and --ftp-writable, each of which replaces a key of the file.
+ * With --users the users of that file may read; with --ftp-writable they may write, too.
  */
 #include <errno.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 #include "options.h"
 
 /*
- * Replaces keys of the file by the options, and checks that there is a directory to serve. Returns 0 or
- * a negative errno, which was reported.
+ * Replaces keys of the file by the options, and checks that there is a directory to serve. Returns
+ * 0 or a negative errno, which was reported.
  */
 int load_ftp(struct config *config, const struct options *options);
 

@@ -1,7 +1,7 @@
 /*
- * The service of FTP. A server has a file tree of its own, since a tree belongs to one loop. So a content
- * opens a tree for each listener of FTP in advance, on the main thread, and each server that is opened or
- * updated takes one.
+ * The service of FTP. A server has a file tree of its own, since a tree belongs to one loop. So a
+ * content opens a tree for each listener of FTP in advance, on the main thread, and each server
+ * that is opened or updated takes one.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /*
- * The service of HTTP. Its content is the sites (sites.c), which are reference counted, so that requests
- * in flight finish with the sites that they began with.
+ * The service of HTTP. Its content is the sites (sites.c), which are reference counted, so that
+ * requests in flight finish with the sites that they began with.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /*
- * Makes the chain of handlers of a site, in the order in which a request passes them: redirects to https,
- * redirects, passwords, DNS, uploads, files. Invariant: a handler that asks for a password comes before
- * all handlers that it protects.
+ * Makes the chain of handlers of a site, in the order in which a request passes them: redirects to
+ * https, redirects, passwords, DNS, uploads, files. Invariant: a handler that asks for a password
+ * comes before all handlers that it protects.
  */
 #include <errno.h>
 #include <stdatomic.h>

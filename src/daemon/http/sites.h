@@ -1,6 +1,6 @@
 /*
- * The sites of a configuration, for one worker. Each is a chain of handlers with file trees of its own,
- * since a tree belongs to one loop.
+ * The sites of a configuration, for one worker. Each is a chain of handlers with file trees of its
+ * own, since a tree belongs to one loop.
  */
 #ifndef DAEMON_SITES_H
 #define DAEMON_SITES_H
@@ -11,8 +11,9 @@
 
 /*
  * Any thread; blocks on the disk. Holds the configuration. The result has one reference, for the
- * caller, who passes it to a server. Otherwise the caller releases it with weir_http_sites_release: on the
- * loop's thread, or before it served on any thread. Returns NULL on a failure, which was reported.
+ * caller, who passes it to a server. Otherwise the caller releases it with weir_http_sites_release:
+ * on the loop's thread, or before it served on any thread. Returns NULL on a failure, which was
+ * reported.
  */
 struct weir_http_sites *sites_create(struct config *config, unsigned tree_entries_max);
 

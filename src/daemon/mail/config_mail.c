@@ -1,6 +1,7 @@
 /*
- * Rules of mail between several values. No client should send a password in clear over a network. So a
- * listener that needs passwords is refused without TLS, unless it has an address of this machine.
+ * Rules of mail between several values. No client should send a password in clear over a network.
+ * So a listener that needs passwords is refused without TLS, unless it has an address of this
+ * machine.
  */
 #include <ctype.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 #include "config.h"
 
 /*
- * Loads the users and, if there are domains, the aliases; blocks. Calls `report` for every mistake, with
- * the file, or "" for none, and the line, or 0. Returns 0 or a negative errno.
+ * Loads the users and, if there are domains, the aliases; blocks. Calls `report` for every mistake,
+ * with the file, or "" for none, and the line, or 0. Returns 0 or a negative errno.
  */
 int config_mail_load(struct config *config,
         void (*report)(void *context, const char *path, unsigned line, const char *text),
@@ -18,7 +18,9 @@ const char *config_mail_lack(const struct config *config, const struct config_li
 /* Returns what is wrong with a value of `mail`, and the name of its key; NULL if nothing is. */
 const char *config_mail_mistake(const struct config_mail *mail, const char **ret_key);
 
-/* Whether passwords may be sent to this address without TLS: no packet for it leaves the machine. */
+/*
+ * Whether passwords may be sent to this address without TLS: no packet for it leaves the machine.
+ */
 bool config_mail_is_inside(const struct weir_address *address);
 
 /* Whether the servers of one configuration can go on with the other; users, domains and aliases may

@@ -1,6 +1,6 @@
 /*
- * The options of mail: --mail, --users and --domain, each of which replaces a key of the file. The rules
- * of config_mail.c are checked here once listeners and certificates are known.
+ * The options of mail: --mail, --users and --domain, each of which replaces a key of the file. The
+ * rules of config_mail.c are checked here once listeners and certificates are known.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /*
- * Opens the directory of the mailboxes as the user that the daemon will become, so that missing rights
- * are found before any mail is accepted.
+ * Opens the directory of the mailboxes as the user that the daemon will become, so that missing
+ * rights are found before any mail is accepted.
  */
 #include <errno.h>
 #include <fcntl.h>

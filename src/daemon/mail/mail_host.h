@@ -1,9 +1,9 @@
 /*
- * The state that all servers of mail share, on all workers: the mailboxes, and the number of connections
- * of each peer.
+ * The state that all servers of mail share, on all workers: the mailboxes, and the number of
+ * connections of each peer.
  *
- * It is reference counted: configurations and servers hold it, and a reload that does not change it goes
- * on with it. Any thread may hold and release it.
+ * It is reference counted: configurations and servers hold it, and a reload that does not change it
+ * goes on with it. Any thread may hold and release it.
  */
 #ifndef DAEMON_MAIL_HOST_H
 #define DAEMON_MAIL_HOST_H
@@ -21,8 +21,8 @@ struct mail_host {
 };
 
 /*
- * `load` and `unload` of struct service_type: the content is the configuration, which has a host then. A
- * missing directory is created for the configured user.
+ * `load` and `unload` of struct service_type: the content is the configuration, which has a host
+ * then. A missing directory is created for the configured user.
  */
 int mail_host_load(struct config *config, struct shares shares, void **ret_content);
 void mail_host_unload(void *content);

@@ -33,8 +33,10 @@ void mail_relay_reopen_log(struct mail_relay *relay);
 /* Returns the sink of the queue, which outlives the servers; NULL without a relay. */
 struct weir_mail_sink *mail_relay_sink(struct mail_relay *relay);
 
-/* Begins no new delivery, and lets those in flight finish within the time. A second call may shorten
- * the time. */
+/*
+ * Begins no new delivery, and lets those in flight finish within the time. A second call may
+ * shorten the time.
+ */
 void mail_relay_drain(struct mail_relay *relay, uint32_t within_ms);
 
 /* Runs the loop until the relay is drained, and frees it. Call after the servers are closed. */

@@ -1,4 +1,7 @@
-/* Opens and frees servers of SMTP and POP3, which share the struct mail_host of their configuration. */
+/*
+ * Opens and frees servers of SMTP and POP3, which share the struct mail_host of their
+ * configuration.
+ */
 #include <errno.h>
 #include <stdlib.h>
 

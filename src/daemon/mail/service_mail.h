@@ -1,6 +1,6 @@
 /*
- * The services of mail: SMTP with its personalities, and POP3, on one store. The content of both is the
- * configuration itself, with its struct mail_host.
+ * The services of mail: SMTP with its personalities, and POP3, on one store. The content of both is
+ * the configuration itself, with its struct mail_host.
  */
 #ifndef DAEMON_SERVICE_MAIL_H
 #define DAEMON_SERVICE_MAIL_H

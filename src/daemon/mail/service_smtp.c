@@ -1,6 +1,6 @@
 /*
- * The service of SMTP. A reload swaps users, routes and certificates of a server. Its other settings, and
- * its mailboxes, stay as they were when it was opened.
+ * The service of SMTP. A reload swaps users, routes and certificates of a server. Its other
+ * settings, and its mailboxes, stay as they were when it was opened.
  */
 #include <stdio.h>
 #include <string.h>

@@ -1,6 +1,7 @@
 /*
- * A rate limit for messages that clients can provoke, so that no client can fill the disk: the first
- * ones of a period are reported, the others are counted, and their number is reported at its end.
+ * A rate limit for messages that clients can provoke, so that no client can fill the disk: the
+ * first ones of a period are reported, the others are counted, and their number is reported at its
+ * end.
  */
 #ifndef DAEMON_COMPLAINTS_H
 #define DAEMON_COMPLAINTS_H

@@ -1,6 +1,6 @@
 /*
- * Looks at the files that a configuration names: whether other users can read secrets, and whether the
- * user that the server becomes has the rights that it will need.
+ * Looks at the files that a configuration names: whether other users can read secrets, and whether
+ * the user that the server becomes has the rights that it will need.
  *
  * Mistakes that make a configuration useless are not warnings: the tables report them.
  */
@@ -34,8 +34,8 @@ static void config_warn_access_in_child(const struct passwd *user, const char *p
 }
 
 /*
- * Returns 0 if the user that this process will become may access the path, or a negative errno. Returns 0
- * if this cannot be found out.
+ * Returns 0 if the user that this process will become may access the path, or a negative errno.
+ * Returns 0 if this cannot be found out.
  */
 static int config_warn_access(const struct config *config, const char *path, int mode)
 {

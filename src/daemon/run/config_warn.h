@@ -1,6 +1,6 @@
 /*
- * Warns of what is unwise in a configuration without mistakes. A warning is a line on stderr, at the
- * start, after a reload, and from `weir check`.
+ * Warns of what is unwise in a configuration without mistakes. A warning is a line on stderr, at
+ * the start, after a reload, and from `weir check`.
  */
 #ifndef DAEMON_CONFIG_WARN_H
 #define DAEMON_CONFIG_WARN_H

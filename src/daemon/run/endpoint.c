@@ -1,7 +1,8 @@
 /*
- * Reserves addresses. The sockets of the workers share an address (SO_REUSEPORT), and another program of
- * the same user could share it unnoticed. So a socket without SO_REUSEPORT is bound to each address first,
- * and shares it only then. This socket never listens, and is closed when the workers do.
+ * Reserves addresses. The sockets of the workers share an address (SO_REUSEPORT), and another
+ * program of the same user could share it unnoticed. So a socket without SO_REUSEPORT is bound to
+ * each address first, and shares it only then. This socket never listens, and is closed when the
+ * workers do.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,8 +46,9 @@ static int endpoint_bind_alone(int fd, const struct weir_address *address)
 }
 
 /*
- * Checks that the address is free by UDP, too. The socket is closed, since it would receive datagrams for
- * the workers. If another program takes the address meanwhile, opening the workers' sockets fails.
+ * Checks that the address is free by UDP, too. The socket is closed, since it would receive
+ * datagrams for the workers. If another program takes the address meanwhile, opening the workers'
+ * sockets fails.
  */
 static int endpoint_try_datagrams(const struct weir_address *address)
 {

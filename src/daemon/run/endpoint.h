@@ -31,9 +31,9 @@ bool endpoint_same_address(const struct weir_address *a, const struct weir_addre
 bool endpoint_same(const struct endpoint *a, const struct endpoint *b);
 
 /*
- * Makes the endpoints of a configuration. Those that `old` has, too, stay as they are. The others are
- * reserved, which fails if another program listens there. Returns 0 or a negative errno, which was
- * reported.
+ * Makes the endpoints of a configuration. Those that `old` has, too, stay as they are. The others
+ * are reserved, which fails if another program listens there. Returns 0 or a negative errno, which
+ * was reported.
  */
 int endpoints_reserve(
         const struct config *config, const struct endpoint_list *old, struct endpoint_list *ret);

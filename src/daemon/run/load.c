@@ -1,7 +1,7 @@
 /*
- * The order of precedence: options of the command line, keys of the file, defaults. A listener on the
- * command line replaces all listeners of the file, a directory all sites, a certificate all certificates,
- * --domain all domains, --zone all zones.
+ * The order of precedence: options of the command line, keys of the file, defaults. A listener on
+ * the command line replaces all listeners of the file, a directory all sites, a certificate all
+ * certificates, --domain all domains, --zone all zones.
  */
 #include <errno.h>
 #include <limits.h>
@@ -174,7 +174,9 @@ static int load_choose_certificates(
 		        load_first_secure(config));
 		return -EINVAL;
 	}
-	/* Certificates of the file are loaded already, unless the command line changes something. */
+	/*
+	 * Certificates of the file are loaded already, unless the command line changes something.
+	 */
 	return (options->certificate_count || options->listener_count) &&
 	                       config->tls.certificates.count
 	               ? config_tls_load(config, previous, load_say_certificate, NULL)

@@ -6,8 +6,8 @@
 #include "options.h"
 
 /*
- * Blocks on the disk. `previous` is the configuration in effect, or NULL. Returns NULL if something is
- * wrong: all of it was reported.
+ * Blocks on the disk. `previous` is the configuration in effect, or NULL. Returns NULL if something
+ * is wrong: all of it was reported.
  */
 struct config *config_load(const struct options *options, const struct config *previous);
 

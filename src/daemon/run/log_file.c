@@ -1,6 +1,6 @@
 /*
- * The logs of one worker. Servers of several configurations may write to the same log for a while, so each
- * path is opened once, for as long as a server uses it.
+ * The logs of one worker. Servers of several configurations may write to the same log for a while,
+ * so each path is opened once, for as long as a server uses it.
  */
 #include <errno.h>
 #include <stdlib.h>

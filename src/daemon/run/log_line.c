@@ -1,6 +1,6 @@
 /*
- * Text of clients is put between quotes or <>; characters that could end these, or the line, are escaped.
- * The protocols bound the text already, and long text is cut off here.
+ * Text of clients is put between quotes or <>; characters that could end these, or the line, are
+ * escaped. The protocols bound the text already, and long text is cut off here.
  */
 #include <stdarg.h>
 #include <stdio.h>

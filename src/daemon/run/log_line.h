@@ -1,5 +1,6 @@
 /*
- * A line of an event log: the time, the type of the listener, the event, the peer, details as key=value.
+ * A line of an event log: the time, the type of the listener, the event, the peer, details as
+ * key=value.
  *
  *   2026-11-22T10:00:00Z pop3 login peer=192.0.2.7 tls user="alice" messages=3
  */
@@ -30,8 +31,8 @@ void log_line_add(struct log_line *line, const char *format, ...)
         __attribute__((format(printf, 2, 3)));
 
 /*
- * Adds text of a client as ` key="text"`, or with other signs around it. Characters that could end the
- * text or the line are escaped.
+ * Adds text of a client as ` key="text"`, or with other signs around it. Characters that could end
+ * the text or the line are escaped.
  */
 void log_line_add_text(
         struct log_line *line, const char *key, const char signs[2], struct weir_span text);

@@ -1,7 +1,7 @@
 /*
- * Descriptors, processors, privileges. Descriptors are divided in advance, so that connections wait in
- * the kernel before open files run out: an eighth is for files that the trees keep open, the rest is one
- * pool for the connections of all listeners on all workers.
+ * Descriptors, processors, privileges. Descriptors are divided in advance, so that connections wait
+ * in the kernel before open files run out: an eighth is for files that the trees keep open, the
+ * rest is one pool for the connections of all listeners on all workers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -63,7 +63,10 @@ struct shares resources_share(const struct config *config, size_t files, unsigne
 		trees += config->sites.items[i].uploads.present ? 2 : 1;
 	trees *= workers;
 	files = files > reserved ? files - reserved : 0;
-	/* An eighth is for open files: most requests are for files that the trees have open already. */
+	/*
+	 * An eighth is for open files: most requests are for files that the trees have open
+	 * already.
+	 */
 	size_t connections = files - files / 8;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
@@ -106,7 +109,9 @@ int resources_lend(const char *user)
 	errno = 0;
 	if (error < 0 || uid == 0)
 		return error;
-	/* The groups are not restored: root needs none, and they become the user's for good later. */
+	/*
+	 * The groups are not restored: root needs none, and they become the user's for good later.
+	 */
 	if (initgroups(user, gid) == 0 && setegid(gid) == 0 && seteuid(uid) == 0)
 		return 0;
 	error = resources_refused(user, "seteuid");
@@ -152,8 +157,8 @@ enum {
 };
 
 /*
- * If the user may not create the log, root creates it and gives it to the user, so that the user can
- * reopen it. A file with a second name, or of a third user, is refused.
+ * If the user may not create the log, root creates it and gives it to the user, so that the user
+ * can reopen it. A file with a second name, or of a third user, is refused.
  */
 static int resources_open_log_as_root(const char *path, uid_t uid, gid_t gid)
 {

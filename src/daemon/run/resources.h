@@ -23,21 +23,23 @@ unsigned resources_processors(void);
 struct shares resources_share(const struct config *config, size_t files, unsigned workers);
 
 /*
- * Between these two calls files are opened and created as the user that resources_become will switch
- * to. Nothing changes if that is this user. Call them before other threads run. The first returns 0 or
- * a negative errno, which was reported.
+ * Between these two calls files are opened and created as the user that resources_become will
+ * switch to. Nothing changes if that is this user. Call them before other threads run. The first
+ * returns 0 or a negative errno, which was reported.
  */
 int resources_lend(const char *user);
 void resources_return(void);
 
-/* Creates a directory, for its owner alone, which is the user of resources_become. Returns 0, also if
- * the directory exists, or a negative errno. */
+/*
+ * Creates a directory, for its owner alone, which is the user of resources_become. Returns 0, also
+ * if the directory exists, or a negative errno.
+ */
 int resources_make_directory(const struct config *config, const char *path);
 
 /*
  * Opens a log for appending, as the configured user. Where that user may not create it, root does
- * and gives it to the user, through no link that could be another user's. `user` may be NULL. Returns
- * a descriptor or a negative errno. /dev/stdout and /dev/stderr are this process's own.
+ * and gives it to the user, through no link that could be another user's. `user` may be NULL.
+ * Returns a descriptor or a negative errno. /dev/stdout and /dev/stderr are this process's own.
  */
 int resources_open_log(const char *user, const char *path);
 
@@ -48,8 +50,8 @@ int resources_reopen_log(const char *path);
 void resources_warn_of_root(const struct config *config);
 
 /*
- * Becomes the configured user for good, with its groups, if the process is root. In any case no program
- * that it executes gains rights. Returns 0 or a negative errno, which was reported.
+ * Becomes the configured user for good, with its groups, if the process is root. In any case no
+ * program that it executes gains rights. Returns 0 or a negative errno, which was reported.
  */
 int resources_become(const struct config *config);
 

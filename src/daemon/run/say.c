@@ -1,6 +1,6 @@
 /*
- * Prints lines to stderr. A line is composed first and written whole, since several threads may print.
- * A long line is cut off. Nothing here allocates, so that it works when memory is short.
+ * Prints lines to stderr. A line is composed first and written whole, since several threads may
+ * print. A long line is cut off. Nothing here allocates, so that it works when memory is short.
  */
 #include <stdarg.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /*
- * Prints errors and events to stderr, a line each, which begins with "weir: ". Any thread may print; a
- * line is written by one call, so that lines do not mix.
+ * Prints errors and events to stderr, a line each, which begins with "weir: ". Any thread may
+ * print; a line is written by one call, so that lines do not mix.
  */
 #ifndef DAEMON_SAY_H
 #define DAEMON_SAY_H

@@ -163,8 +163,8 @@ static int serve_config(struct daemon *daemon, struct config *config, unsigned r
 
 /*
  * Returns a bit for each service whose servers must be opened again; sessions of the others stay. A
- * server keeps the log and the bounds that it was opened with. After root was given up an address cannot
- * be opened a second time, so these change at the next start only.
+ * server keeps the log and the bounds that it was opened with. After root was given up an address
+ * cannot be opened a second time, so these change at the next start only.
  */
 static unsigned serve_changed_services(struct daemon *daemon, struct config *config)
 {
@@ -225,7 +225,10 @@ static void serve_reopen_logs(struct daemon *daemon)
 	dns_host_reopen_log(daemon->dns);
 }
 
-/* Logs come first: they are reopened even if the configuration is refused. Returns whether it is used. */
+/*
+ * Logs come first: they are reopened even if the configuration is refused. Returns whether it is
+ * used.
+ */
 static bool serve_reload(struct daemon *daemon)
 {
 	serve_reopen_logs(daemon);

@@ -5,8 +5,8 @@
  *   main thread:  load ─▶ content, for each worker    unload, as soon as it was handed over
  *   worker:       open(content) ─▶ server … update(server, another content) … close
  *
- * The content is the state that all servers of the service share on one worker, such as the sites of
- * HTTP. Only load and open may fail, while nothing has changed yet.
+ * The content is the state that all servers of the service share on one worker, such as the sites
+ * of HTTP. Only load and open may fail, while nothing has changed yet.
  */
 #ifndef DAEMON_SERVICE_H
 #define DAEMON_SERVICE_H
@@ -42,8 +42,8 @@ struct service_options {
 };
 
 /*
- * For print_commands: stores the first user who can log in, or "USER" if there is none, in `text`, and
- * returns it. `users` may be NULL.
+ * For print_commands: stores the first user who can log in, or "USER" if there is none, in `text`,
+ * and returns it. `users` may be NULL.
  */
 #define SERVICE_USER_SIZE (WEIR_USER_NAME_MAX + 1)
 const char *service_example_user(const struct weir_users *users, char text[SERVICE_USER_SIZE]);
@@ -69,8 +69,8 @@ struct service_type {
 	 */
 	void (*update)(void *server, void *content, struct weir_tls *tls);
 	/*
-	 * Called when the zones of DNS have changed, or when all workers have a configuration, which
-	 * may have other upstreams. NULL: the service has nothing to do with DNS.
+	 * Called when the zones of DNS have changed, or when all workers have a configuration,
+	 * which may have other upstreams. NULL: the service has nothing to do with DNS.
 	 */
 	void (*renew)(void *server);
 	/* Returns the listening server, to drain it. */
@@ -79,7 +79,9 @@ struct service_type {
 	void (*retire)(void *server);
 	void (*close)(void *server);
 
-	/* Print lines of the banner, which begin with two spaces: the content, and commands to try. */
+	/*
+	 * Print lines of the banner, which begin with two spaces: the content, and commands to try.
+	 */
 	void (*print_content)(const struct config *config);
 	void (*print_commands)(const struct config *config, const char *url);
 };

@@ -1,9 +1,9 @@
 /*
- * The servers of one worker, and their logs. Invariant: a log outlives the servers that write to it, and
- * both are freed between two turns of the loop, never in a callback.
+ * The servers of one worker, and their logs. Invariant: a log outlives the servers that write to
+ * it, and both are freed between two turns of the loop, never in a callback.
  *
- * A server that the plan does not have stops listening, finishes its connections and is freed. Its address
- * may be open twice meanwhile, since every server has SO_REUSEPORT.
+ * A server that the plan does not have stops listening, finishes its connections and is freed. Its
+ * address may be open twice meanwhile, since every server has SO_REUSEPORT.
  */
 #include <errno.h>
 #include <stdlib.h>

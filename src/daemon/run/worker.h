@@ -1,12 +1,13 @@
 /*
- * A worker: a thread with a loop of its own, and one server on it for each address, with its content and
- * its log. Workers share nothing but the configuration.
+ * A worker: a thread with a loop of its own, and one server on it for each address, with its
+ * content and its log. Workers share nothing but the configuration.
  *
  *   main thread:  worker_create ─ prepare ─ commit ─ start ─ … prepare, commit … ─ stop ─ join
  *                                    └─ forget, when another worker could not
  *
- * A change has two steps, so that it is made on all workers or on none: prepare opens everything that
- * may fail to open, commit swaps. A replaced server goes on until its last request has finished.
+ * A change has two steps, so that it is made on all workers or on none: prepare opens everything
+ * that may fail to open, commit swaps. A replaced server goes on until its last request has
+ * finished.
  *
  * All functions are for the main thread. They run on the worker's thread and wait for it; before
  * worker_start they run at once.
@@ -40,16 +41,21 @@ struct plan {
 	struct dns_host *dns;
 	unsigned workers; /* how many there are */
 	struct weir_bounds bounds;
-	/* A bit for each enum service whose servers must be opened again: its log or settings changed. */
+	/*
+	 * A bit for each enum service whose servers must be opened again: its log or settings
+	 * changed.
+	 */
 	unsigned replace;
 };
 
-/* Calls `ended` on `main_loop` when the worker's thread is about to end. Returns 0 or a negative errno.
- */
+/* Calls `ended` on `main_loop` before the worker's thread ends. Returns 0 or a negative errno. */
 int worker_create(struct weir_loop *main_loop, void (*ended)(void *context), void *context,
         struct worker **ret);
 
-/* Opens what the plan needs. Returns 0, or a negative errno, which was reported: nothing has changed. */
+/*
+ * Opens what the plan needs. Returns 0, or a negative errno, which was reported: nothing has
+ * changed.
+ */
 int worker_prepare(struct worker *worker, const struct plan *plan);
 
 /* Swaps contents and logs. Servers that the plan does not have are drained. */
@@ -66,8 +72,8 @@ void worker_reopen_logs(struct worker *worker);
 
 /*
  * A question to a worker that the main thread does not wait for; embedded. `run` is called on the
- * worker's thread, or on the main thread once the worker has ended; then `done` on the main loop. Both
- * are called always, exactly once; `worker` may be gone by the time of `done`.
+ * worker's thread, or on the main thread once the worker has ended; then `done` on the main loop.
+ * Both are called always, exactly once; `worker` may be gone by the time of `done`.
  */
 struct worker_job {
 	struct weir_task task; /* the two loops' own */
@@ -80,8 +86,8 @@ struct worker_job {
 void worker_submit(struct worker *worker, struct worker_job *job);
 
 /*
- * In `run` of a job: calls `visit` for each connection that a server of this worker has accepted, until
- * it returns false. `visit` may abort the channel.
+ * In `run` of a job: calls `visit` for each connection that a server of this worker has accepted,
+ * until it returns false. `visit` may abort the channel.
  */
 void worker_each_channel(struct worker *worker,
         bool (*visit)(void *context, const struct endpoint *endpoint, struct weir_channel *channel),
@@ -90,8 +96,10 @@ void worker_each_channel(struct worker *worker,
 /* Starts the thread. Returns 0 or a negative errno. */
 int worker_start(struct worker *worker);
 
-/* Has the worker finish the requests in flight within the drain time, and end. It does not wait. Call
- * it once. */
+/*
+ * Has the worker finish the requests in flight within the drain time, and end. It does not wait.
+ * Call it once.
+ */
 void worker_stop(struct worker *worker);
 
 /* Ends the worker at once: requests in flight are lost. Call it after worker_stop. */

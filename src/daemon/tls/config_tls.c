@@ -1,6 +1,6 @@
 /*
- * Loads certificates. Each service has a weir_tls of its own from the same files, so that ALPN refuses a
- * client that was sent to the wrong port (the ALPACA attack).
+ * Loads certificates. Each service has a weir_tls of its own from the same files, so that ALPN
+ * refuses a client that was sent to the wrong port (the ALPACA attack).
  */
 #include <time.h>
 

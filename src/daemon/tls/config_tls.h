@@ -6,9 +6,9 @@
 
 /*
  * Loads the files of config->tls for each service that has a listener; blocks. Sessions that began
- * with `previous` can be resumed; it may be NULL. Calls `report` for every mistake, as in weir/tls.h,
- * with an empty path if it belongs to no file. Returns 0, or a negative errno: certificates that were
- * loaded before stay.
+ * with `previous` can be resumed; it may be NULL. Calls `report` for every mistake, as in
+ * weir/tls.h, with an empty path if it belongs to no file. Returns 0, or a negative errno:
+ * certificates that were loaded before stay.
  */
 int config_tls_load(struct config *config, const struct config *previous,
         void (*report)(void *context, const char *path, const char *text), void *context);

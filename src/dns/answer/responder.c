@@ -114,9 +114,9 @@ static unsigned responder_answer_query(struct dns_response *response)
 		return response->cookie ? WEIR_DNS_NOERROR : WEIR_DNS_FORMERR;
 	if (responder_is_notify(response))
 		return responder_answer_notify(response);
-	if (question->class == WEIR_DNS_CH)
+	if (question->rr_class == WEIR_DNS_CH)
 		return dns_response_chaos(response);
-	if (question->class != WEIR_DNS_IN) {
+	if (question->rr_class != WEIR_DNS_IN) {
 		response->extended_error = WEIR_DNS_EDE_NOT_AUTHORITATIVE;
 		return WEIR_DNS_REFUSED;
 	}

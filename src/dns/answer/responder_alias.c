@@ -36,7 +36,7 @@ static bool responder_alias_put_section(struct dns_response *response, struct we
 		if (weir_dns_record_read(message, at, &record) < 0 ||
 		        dns_rdata_expand(message, &record, buffer, &data) < 0 ||
 		        !weir_dns_put_record(&response->writer, section, record.name.wire,
-		                record.type, record.class, record.ttl, data))
+		                record.type, record.rr_class, record.ttl, data))
 			return false;
 	}
 	return true;
@@ -66,8 +66,9 @@ static bool responder_alias_next_alias(struct dns_response *response, struct wei
 		if ((!is_alias && !is_signature) || !weir_dns_name_equal(&record.name, name) ||
 		        dns_rdata_expand(message, &record, buffer, &data) < 0)
 			continue;
-		if (put && !weir_dns_put_record(&response->writer, WEIR_DNS_ANSWER,
-		                   record.name.wire, record.type, record.class, record.ttl, data))
+		if (put &&
+		        !weir_dns_put_record(&response->writer, WEIR_DNS_ANSWER, record.name.wire,
+		                record.type, record.rr_class, record.ttl, data))
 			response->answer.truncated = true;
 		if (is_alias && !found)
 			found = weir_dns_name_set(data, &target) == 0;
@@ -151,7 +152,7 @@ static void responder_alias_set_target(struct dns_response *response)
 	target->name.labels = key->labels;
 	memcpy(target->name.wire, key->wire, key->size);
 	target->type = response->query.question.type;
-	target->class = WEIR_DNS_IN;
+	target->rr_class = WEIR_DNS_IN;
 }
 
 /* Looks up the name that the chain has left our zones with. The chain may have come back then. */

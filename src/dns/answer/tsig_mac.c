@@ -115,8 +115,8 @@ int dns_tsig_read(struct weir_span message, size_t at, struct weir_dns_tsig *tsi
         struct dns_tsig_record *ret)
 {
 	struct weir_dns_record record;
-	if (weir_dns_record_read(message, &at, &record) < 0 || record.class != WEIR_DNS_CLASS_ANY ||
-	        record.ttl)
+	if (weir_dns_record_read(message, &at, &record) < 0 ||
+	        record.rr_class != WEIR_DNS_CLASS_ANY || record.ttl)
 		return WEIR_E_SYNTAX;
 	size_t from = record.at;
 	if (weir_dns_name_read(message, &from, &tsig->algorithm) < 0)

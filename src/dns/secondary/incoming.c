@@ -224,7 +224,7 @@ static int transfer_in_take_record(
 		return transfer_in_fail(incoming, "a record is malformed");
 	if (incoming->state == INCOMING_ENDED)
 		return transfer_in_fail(incoming, "there are records after the end");
-	if (record.class != WEIR_DNS_IN)
+	if (record.rr_class != WEIR_DNS_IN)
 		return transfer_in_fail(incoming, "the class must be IN");
 	if (!weir_dns_name_beneath(&record.name, &incoming->apex))
 		return transfer_in_fail(incoming, "a record is not in the zone");
@@ -260,7 +260,7 @@ static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct we
 	if (!count)
 		return incoming->messages || header->flags & WEIR_DNS_RCODE_MASK;
 	return weir_dns_question_read(message, at, &question) == 0 &&
-	       question.type == incoming->type && question.class == WEIR_DNS_IN &&
+	       question.type == incoming->type && question.rr_class == WEIR_DNS_IN &&
 	       weir_dns_name_equal(&question.name, &incoming->apex);
 }
 

@@ -219,7 +219,7 @@ static bool zone_file_read_owner(struct zone_file *file, struct head *head)
 static bool zone_file_read_head(struct zone_file *file, struct head *head)
 {
 	struct fields_word word;
-	bool class = false;
+	bool rr_class = false;
 	head->ttl = NO_TTL;
 	head->rest = weir_span(file->text, strlen(file->text));
 	if (head->rest.size == strspn(file->text, " \t") || !zone_file_read_owner(file, head))
@@ -232,9 +232,9 @@ static bool zone_file_read_head(struct zone_file *file, struct head *head)
 				        file, text, "is not a TTL from 0 to 2147483647 seconds");
 				return false;
 			}
-		} else if (!class &&
+		} else if (!rr_class &&
 		           (zone_file_is_word(text, "IN") || zone_file_is_word(text, "CLASS1"))) {
-			class = true;
+			rr_class = true;
 		} else if (zone_file_is_other_class(text)) {
 			dns_file_complain(file, "the class must be IN");
 			return false;

@@ -21,7 +21,9 @@ static char *http_response_put(char *to, const void *data, size_t size)
 
 static char *http_response_put_number(char *to, uint64_t number)
 {
-	/* Always 20 bytes are copied, for which there is room: a size that is known costs no call. */
+	/*
+	 * Always 20 bytes are copied, for which there is room: a size that is known costs no call.
+	 */
 	char digits[40] = {0};
 	unsigned n = 20;
 	do {
@@ -76,7 +78,10 @@ static char *http_response_put_framing(char *to, const struct weir_http_exchange
 	return PUT(to, "\r\n");
 }
 
-/* More than the head without its fields needs; and the largest lent body that is copied behind the head. */
+/*
+ * More than the head without its fields needs; and the largest lent body that is copied behind the
+ * head.
+ */
 enum {
 	HEAD_FRAME_MAX = 256,
 	BODY_COPY_MAX = 256,

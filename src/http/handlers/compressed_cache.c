@@ -213,7 +213,9 @@ bool compressed_cache_expire(struct weir_http_compressed_cache *cache, int64_t n
 		compressed_cache_remove(cache, oldest);
 	size_t left = cache->bytes;
 	pthread_mutex_unlock(&cache->lock);
-	/* The heap keeps freed memory between other allocations, unless it is asked to return it. */
+	/*
+	 * The heap keeps freed memory between other allocations, unless it is asked to return it.
+	 */
 	if (before - left >= TRIM_MIN)
 		malloc_trim(0);
 	return left > 0;

@@ -39,8 +39,8 @@ static const char *http_head_scan_skip_plain(const char *at, const char *end)
 }
 
 /*
- * As http_head_scan_step again and again, from within a line to the last line of the bytes, as far
- * as each line ends in CRLF and the next one begins with a usual character. What stays is in LINE.
+ * Skips lines faster than http_head_scan_step, from within a line, as long as each line ends in
+ * CRLF and the next one begins with a usual character. The scan is in a line afterwards.
  */
 static const char *http_head_scan_skip_lines(
         struct http_head_scan *scan, const char *at, const char *end)

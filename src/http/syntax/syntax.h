@@ -67,7 +67,9 @@ static inline uint64_t http_any_below(uint64_t bytes, uint8_t limit)
 	return (bytes - ones * limit) & ~bytes & ones * 128;
 }
 
-/* Which of eight bytes, that were loaded by http_load8, is the first below `limit`; 8 if none is. */
+/*
+ * Which of eight bytes, that were loaded by http_load8, is the first below `limit`; 8 if none is.
+ */
 static inline unsigned http_first_below(uint64_t bytes, uint8_t limit)
 {
 	/* Only what is above the lowest bit that is set can be wrong, by a borrow. */

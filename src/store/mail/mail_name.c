@@ -87,7 +87,10 @@ void mail_name_uid(struct weir_span unique, char ret[static WEIR_MAIL_UID_MAX + 
 	        (unsigned long long)hash[1]);
 }
 
-/* -- scanning a message ------------------------------------------------------------------------------- */
+/*
+ * -- scanning a message
+ * -------------------------------------------------------------------------------
+ */
 
 static bool mail_name_behind_line(const struct mail_scan *scan, const char *data, size_t at)
 {

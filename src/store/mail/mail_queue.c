@@ -92,7 +92,10 @@ struct queue_entry *mail_queue_find(struct weir_mail_queue *queue, const char *i
 	return NULL;
 }
 
-/* -- reservations ------------------------------------------------------------------------------------ */
+/*
+ * -- reservations
+ * ------------------------------------------------------------------------------------
+ */
 
 static int mail_queue_grow(struct weir_mail_queue *queue)
 {
@@ -214,7 +217,9 @@ void weir_mail_queue_ignore(struct weir_mail_queue *queue)
 		mail_queue_control_stop(queue);
 }
 
-/* -- claiming and requeueing -------------------------------------------------------------------- */
+/*
+ * -- claiming and requeueing --------------------------------------------------------------------
+ */
 
 struct queue_job {
 	struct weir_work work;

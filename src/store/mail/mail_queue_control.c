@@ -25,7 +25,10 @@ enum {
 	POLL_MS = 20
 };
 
-/* -- running commands -------------------------------------------------------------------------------- */
+/*
+ * -- running commands
+ * --------------------------------------------------------------------------------
+ */
 
 static void mail_queue_control_retry(struct weir_mail_queue *queue, struct queue_entry *entry)
 {
@@ -80,7 +83,9 @@ static int mail_queue_control_run(
 	return 0;
 }
 
-/* -- commands ------------------------------------------------------------------------------------ */
+/*
+ * -- commands ------------------------------------------------------------------------------------
+ */
 
 static const char *const prefixes[] = {[WEIR_QUEUE_RETRY] = "retry-",
         [WEIR_QUEUE_RETRY_ALL] = "retry-all",

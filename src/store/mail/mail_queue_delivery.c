@@ -123,7 +123,10 @@ static void mail_queue_delivery_taken(struct mail_intake *intake, struct weir_sp
 		        bytes.data[bytes.size - 1] != '\n';
 }
 
-/* -- held messages --------------------------------------------------------------------------------- */
+/*
+ * -- held messages
+ * ---------------------------------------------------------------------------------
+ */
 
 static void mail_queue_delivery_end(struct queue_delivery *delivery)
 {

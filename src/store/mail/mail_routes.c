@@ -212,7 +212,10 @@ static int mail_routes_look_up(
 	return rest ? mail_routes_follow(search, rest) : -ENOENT;
 }
 
-/* -- the functions of the API --------------------------------------------------------------------------- */
+/*
+ * -- the functions of the API
+ * ---------------------------------------------------------------------------
+ */
 
 int weir_mail_routes_find(const struct weir_mail_routes *routes, struct weir_span local,
         struct weir_span domain, int (*found)(void *context, const struct weir_mail_target *target),

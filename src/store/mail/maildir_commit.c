@@ -214,7 +214,9 @@ static void maildir_commit_deliver(struct maildir *maildir, struct target *targe
 	}
 }
 
-/* -- all recipients or none ----------------------------------------------------------------------- */
+/*
+ * -- all recipients or none -----------------------------------------------------------------------
+ */
 
 static void maildir_commit_take_back_from(
         struct maildir *maildir, const struct maildir_delivery *delivery, const char *user)

@@ -114,7 +114,9 @@ static int maildir_fetch_open_message(
 	return error;
 }
 
-/* -- the callback -------------------------------------------------------------------------------- */
+/*
+ * -- the callback --------------------------------------------------------------------------------
+ */
 
 static struct weir_producer *maildir_fetch_producer_of(struct opened *opened)
 {

@@ -15,9 +15,8 @@
 #include "unnamed.h"
 
 enum {
-	WRITEBACK =
-	        8 * 1024 *
-	        1024, /* bytes between two starts of writeback, so that the fsync of a large file has less to do */
+	/* Bytes between two starts of writeback, so that fsync has less to do. */
+	WRITEBACK = 8 * 1024 * 1024,
 	NAMES_TRIED = 8
 };
 

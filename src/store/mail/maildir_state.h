@@ -59,7 +59,9 @@ struct maildir {
 struct maildir *maildir_hold(struct maildir *maildir);
 void maildir_release(struct maildir *maildir);
 
-/* -- calls (struct weir_mail_call) --------------------------------------------------------------- */
+/*
+ * -- calls (struct weir_mail_call) ---------------------------------------------------------------
+ */
 
 /* The first field of every job of a call. `call` is NULL if it was cancelled. */
 struct maildir_job {
@@ -80,7 +82,9 @@ int maildir_submit(struct weir_loop *loop, enum weir_lane lane, struct maildir_j
 /* Ends a job: returns its call, detached from it; NULL: cancelled. */
 struct weir_mail_call *maildir_job_end(struct maildir_job *job);
 
-/* -- directories: any thread, blocking ----------------------------------------------------------- */
+/*
+ * -- directories: any thread, blocking -----------------------------------------------------------
+ */
 
 /* Whether a mailbox may have this name. */
 bool maildir_user_good(struct weir_span user);
@@ -104,7 +108,9 @@ bool maildir_is_message(int directory, const struct dirent *entry);
 /* fsync, which is counted. */
 int maildir_sync(struct maildir *maildir, int directory);
 
-/* -- the size of a mailbox ------------------------------------------------------------------------ */
+/*
+ * -- the size of a mailbox ------------------------------------------------------------------------
+ */
 
 struct mailbox {
 	struct mailbox *next;  /* in its bucket */
@@ -152,7 +158,9 @@ int mailbox_probe(struct maildir *maildir, const char *user, uint64_t octets);
 /* Returns true from time to time: tmp/ should be swept. */
 bool mailbox_sweep_due(struct mailbox *mailbox);
 
-/* -- the file of a message ------------------------------------------------------------------------ */
+/*
+ * -- the file of a message ------------------------------------------------------------------------
+ */
 
 struct mail_file {
 	int fd; /* -1: not open */
@@ -176,7 +184,10 @@ void mail_file_close(struct maildir *maildir, struct mail_file *file);
 /* Whether the file system of `root` supports unnamed files. */
 bool mail_file_can_be_unnamed(int root);
 
-/* -- deliveries ------------------------------------------------------------------------------------ */
+/*
+ * -- deliveries
+ * ------------------------------------------------------------------------------------
+ */
 
 struct maildir_delivery {
 	struct mail_intake intake;
@@ -202,7 +213,10 @@ void maildir_check_cancel(struct weir_mail_check *check);
 /* A function of struct mail_intake_type. */
 int maildir_delivery_write(struct mail_intake *intake, struct weir_span bytes);
 
-/* -- batches --------------------------------------------------------------------------------------- */
+/*
+ * -- batches
+ * ---------------------------------------------------------------------------------------
+ */
 
 /* A batch under way. */
 struct maildir_lane {
@@ -234,7 +248,10 @@ int maildir_queue_add(struct maildir_queue *queue, struct maildir_delivery *deli
 /* On the work pool: writes, syncs, links and syncs again; sets each delivery's errors. */
 void maildir_commit(struct maildir *maildir, struct maildir_delivery *first);
 
-/* -- maildrops ------------------------------------------------------------------------------------- */
+/*
+ * -- maildrops
+ * -------------------------------------------------------------------------------------
+ */
 
 enum message_flag {
 	MESSAGE_CUR = 1,      /* in cur/, otherwise in new/ */

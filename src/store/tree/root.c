@@ -34,7 +34,7 @@ static void tree_root_forget_all(struct weir_tree *tree)
 			tree_drop(tree, tree->cache.buckets[i]);
 }
 
-/* Descriptors or memory may be short for a moment, which says nothing about the path. */
+/* Descriptors or memory may be short for a moment, while the path is good. */
 static bool root_blames_path(int error)
 {
 	return error != -EMFILE && error != -ENFILE && error != -ENOMEM && error != -EINTR &&

@@ -9,8 +9,8 @@
  * come.
  *
  * DATA sends the message with CRLF line ends and doubled dots (RFC 5321 4.1.1.4); a line with a dot
- * follows. That dot is at the start of a line, whatever the message ends in. Behind an incomplete line,
- * or a bare CR, the server would not see it: both sides would wait for the other.
+ * follows. That dot is at the start of a line, whatever the message ends in. Behind an incomplete
+ * line, or a bare CR, the server would not see it: both sides would wait for the other.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,9 +23,11 @@
 #include "inner.h"
 #include "smtp_client_state.h"
 
-/* -- the message --------------------------------------------------------------------------------- */
+/*
+ * -- the message ---------------------------------------------------------------------------------
+ */
 
-struct body {
+struct client_body {
 	struct weir_producer base;
 	struct weir_producer *child;
 	char last[2];            /* the last bytes that have passed */
@@ -33,7 +35,8 @@ struct body {
 	bool ended;              /* the child is done */
 };
 
-static void body_pass(struct body *body, struct weir_output *out, const struct weir_piece *piece)
+static void body_pass(
+        struct client_body *body, struct weir_output *out, const struct weir_piece *piece)
 {
 	const char *end = piece->data + piece->size;
 	if (piece->size > 1)
@@ -46,7 +49,7 @@ static void body_pass(struct body *body, struct weir_output *out, const struct w
 
 static enum weir_more body_more(struct weir_producer *producer, struct weir_output *out)
 {
-	struct body *body = (struct body *)producer;
+	struct client_body *body = (struct client_body *)producer;
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	if (!body->ended) {
@@ -68,7 +71,7 @@ static enum weir_more body_more(struct weir_producer *producer, struct weir_outp
 
 static void body_close(struct weir_producer *producer, enum weir_close_reason why)
 {
-	weir_producer_close(((struct body *)producer)->child, why);
+	weir_producer_close(((struct client_body *)producer)->child, why);
 	free(producer);
 }
 
@@ -81,7 +84,7 @@ static const struct weir_producer_type body_type = {
 /* Wraps `child`, whose pieces must be in memory. */
 static struct weir_producer *body_create(struct weir_producer *child)
 {
-	struct body *body = child ? calloc(1, sizeof *body) : NULL;
+	struct client_body *body = child ? calloc(1, sizeof *body) : NULL;
 	if (!body) {
 		weir_producer_close(child, WEIR_CLOSE_FAILED);
 		return NULL;

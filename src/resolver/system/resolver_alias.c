@@ -21,7 +21,7 @@ bool dns_answer_next(struct resolver_answer *answer, struct weir_dns_record *ret
 		answer->left--;
 		if (weir_dns_record_read(answer->reply, &answer->at, ret) < 0)
 			answer->left = 0;
-		else if (ret->type == answer->type && ret->class == WEIR_DNS_IN &&
+		else if (ret->type == answer->type && ret->rr_class == WEIR_DNS_IN &&
 		         weir_dns_name_equal(&ret->name, &answer->owner))
 			return true;
 	}
@@ -124,7 +124,7 @@ int resolver_chain_start(struct resolver_chain *chain, struct weir_resolving *re
 	chain->resolving = resolving;
 	chain->question.name = *name;
 	chain->question.type = (uint16_t)type;
-	chain->question.class = WEIR_DNS_IN;
+	chain->question.rr_class = WEIR_DNS_IN;
 	chain->hops = 0;
 	return resolver_alias_ask(chain);
 }

@@ -1,6 +1,7 @@
 /*
- * The verbs that concern only the session: EHLO, HELO (RFC 5321 4.1.1.1) and LHLO (RFC 2033 4.1), with
- * the name of the client and the extensions of the server; RSET, NOOP, QUIT, HELP, VRFY, EXPN, STARTTLS.
+ * The verbs that concern only the session: EHLO, HELO (RFC 5321 4.1.1.1) and LHLO (RFC 2033 4.1),
+ * with the name of the client and the extensions of the server; RSET, NOOP, QUIT, HELP, VRFY, EXPN,
+ * STARTTLS.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -9,7 +10,9 @@
 
 #include "transaction.h"
 
-/* -- EHLO, HELO, LHLO ---------------------------------------------------------------------------- */
+/*
+ * -- EHLO, HELO, LHLO ----------------------------------------------------------------------------
+ */
 
 enum {
 	NAME_SIZE_MAX = 255
@@ -81,7 +84,9 @@ void smtp_verb_helo(struct smtp_session *session, struct weir_span name)
 	smtp_reply_format(session, "250 %s\r\n", session->server->options.hostname);
 }
 
-/* -- RSET, NOOP, QUIT, HELP, VRFY, EXPN, STARTTLS ------------------------------------------------ */
+/*
+ * -- RSET, NOOP, QUIT, HELP, VRFY, EXPN, STARTTLS ------------------------------------------------
+ */
 
 void smtp_verb_rset(struct smtp_session *session, struct weir_span argument)
 {

@@ -94,7 +94,9 @@ void smtp_relay_release(struct relay_settings *settings)
 	free(settings);
 }
 
-/* -- claiming ------------------------------------------------------------------------------------ */
+/*
+ * -- claiming ------------------------------------------------------------------------------------
+ */
 
 static void smtp_relay_on_taken(void *context, int error, struct weir_queued *queued)
 {

@@ -12,9 +12,8 @@
 #define EARLY "554 5.5.0 The message was sent before the 354 reply\r\n"
 
 enum {
-	DROPPED_MIN =
-	        1024 *
-	        1024 /* bytes beyond the bound that are read and dropped; after more the session ends */
+	/* Bytes beyond the bound that are read and dropped; after more the session ends. */
+	DROPPED_MIN = 1024 * 1024
 };
 
 /* -- the header -------------------------------------------------------------------------------- */

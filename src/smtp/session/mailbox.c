@@ -271,7 +271,9 @@ int smtp_path_parse(struct weir_span *text, struct smtp_mailbox *ret)
 	return 0;
 }
 
-/* -- lenient: comments, and backslashes outside of quotes --------------------------------------- */
+/*
+ * -- lenient: comments, and backslashes outside of quotes ---------------------------------------
+ */
 
 static bool is_blank(char c)
 {
@@ -455,7 +457,9 @@ static int address_rewrite(
 	return 0;
 }
 
-/* -- lenient: paths ----------------------------------------------------------------------------- */
+/*
+ * -- lenient: paths -----------------------------------------------------------------------------
+ */
 
 /* Whether the text begins with a name, as in `Alice <a@b>`: words without `@`, and then a <. */
 static bool smtp_mailbox_is_phrase(struct weir_span text, size_t *ret_size)

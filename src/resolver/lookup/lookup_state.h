@@ -79,7 +79,7 @@ static inline bool dns_pending_is(const struct dns_pending *pending,
 {
 	return pending->hash == hash && pending->flags == flags &&
 	       pending->question.type == question->type &&
-	       pending->question.class == question->class &&
+	       pending->question.rr_class == question->rr_class &&
 	       weir_dns_name_equal(&pending->question.name, &question->name);
 }
 

@@ -1,9 +1,9 @@
 /*
  * The encodings, and the size of an encoded message.
  *
- * No line of quoted-printable begins with `-`, so that it cannot be taken for a boundary, or ends in a
- * blank, which some servers remove. The last line of base64 has no line end: the boundary or the end of
- * the message adds it.
+ * No line of quoted-printable begins with `-`, so that it cannot be taken for a boundary, or ends
+ * in a blank, which some servers remove. The last line of base64 has no line end: the boundary or
+ * the end of the message adds it.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -153,7 +153,10 @@ static size_t base64(
 	return size;
 }
 
-/* -- all encodings --------------------------------------------------------------------------------------- */
+/*
+ * -- all encodings
+ * ---------------------------------------------------------------------------------------
+ */
 
 static size_t mask(struct weir_span bytes, char *text)
 {

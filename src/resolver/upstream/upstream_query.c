@@ -38,7 +38,7 @@ int upstream_query_make(struct upstream_query *query, const struct weir_dns_ques
 	if (error < 0)
 		return error;
 	dns_put16(bytes + size, question->type);
-	dns_put16(bytes + size + 2, question->class);
+	dns_put16(bytes + size + 2, question->rr_class);
 	weir_dns_writer_init(&writer, query->bytes, sizeof query->bytes);
 	weir_dns_put_question(&writer, weir_span(bytes, size + 4));
 	if (edns)

@@ -3,7 +3,8 @@
  *
  * Invariants: a reply that the state does not expect ends the connection. All that came before TLS
  * is forgotten (RFC 3207 4.2), and plain text after the reply to STARTTLS ends the connection. Once
- * there is a channel, the client is freed in on_close and nowhere else. Messages are in client_send.c.
+ * there is a channel, the client is freed in on_close and nowhere else. Messages are in
+ * client_send.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -385,7 +386,9 @@ void weir_smtp_client_abort(struct weir_smtp_client *client)
 	weir_channel_abort(client->channel, WEIR_E_CLOSED);
 }
 
-/* -- AUTH ---------------------------------------------------------------------------------------- */
+/*
+ * -- AUTH ----------------------------------------------------------------------------------------
+ */
 
 static void smtp_client_auth_on_step(void *context, const struct weir_sasl_step *step)
 {

@@ -65,7 +65,7 @@ struct weir_resolving {
 	struct weir_list link;
 	struct weir_resolver *resolver;
 	const struct resolving_kind *kind;
-	weir_resolved *resolved;
+	weir_on_resolved *resolved;
 	void *context;
 	struct weir_task start;
 	int error; /* that it begins, and ends, with */
@@ -88,7 +88,7 @@ struct weir_resolving {
 
 /* Creates a lookup, which begins in a task. Returns 0, WEIR_E_LIMIT or -ENOMEM. */
 int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
-        weir_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
 
 /* Calls back and frees the lookup; from the loop only. */
 void resolver_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);

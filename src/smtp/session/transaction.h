@@ -63,9 +63,9 @@ struct smtp_transaction {
 	struct weir_mail_check check; /* whether a mailbox would take the message */
 	size_t checked;               /* destinations that have been checked */
 	uint64_t size;                /* bytes of the message so far */
-	const char *
-	        failure; /* the final reply, if the message has failed already; static, with its CRLF */
-	bool chunks;     /* BDAT has begun */
+	/* The final reply, if the message has failed already; static, with its CRLF. */
+	const char *failure;
+	bool chunks;      /* BDAT has begun */
 	bool last_chunk;  /* this chunk is the last */
 	uint64_t chunk;   /* size of this chunk */
 	bool complete;    /* the whole message has come */

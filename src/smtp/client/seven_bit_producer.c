@@ -1,6 +1,6 @@
 /*
- * The producer of a message by its plan. At most one child is open, and one is done whose bytes may still
- * be in the output.
+ * The producer of a message by its plan. At most one child is open, and one is done whose bytes may
+ * still be in the output.
  *
  *   file extent | text | encoder of a file extent | file extent | …
  */

@@ -178,7 +178,7 @@ void dns_cache_key(const struct weir_dns_cache *cache, const struct weir_dns_que
 	for (size_t i = 0; i < size; i++)
 		ret->bytes[i] = dns_lower(question->name.wire[i]);
 	dns_put16(ret->bytes + size, question->type);
-	dns_put16(ret->bytes + size + 2, question->class);
+	dns_put16(ret->bytes + size + 2, question->rr_class);
 	ret->bytes[size + 4] = (uint8_t)(flags & DNS_CACHE_FLAGS);
 	ret->size = (uint16_t)(size + 5);
 	ret->hash = (uint32_t)siphash_13(&cache->secret, ret->bytes, ret->size);
@@ -443,7 +443,7 @@ size_t dns_entry_write(const struct dns_cache_entry *entry,
 	dns_put16(reply + 10, 0);
 	memcpy(reply + WEIR_DNS_HEADER_SIZE, question->name.wire, name);
 	dns_put16(reply + body - 4, question->type);
-	dns_put16(reply + body - 2, question->class);
+	dns_put16(reply + body - 2, question->rr_class);
 	if (ret->truncated)
 		return body;
 	memcpy(reply + body, entry->bytes + entry->key_size, entry->body_size);

@@ -36,7 +36,8 @@ struct smtp_mailbox {
 int smtp_path_parse(struct weir_span *text, struct smtp_mailbox *ret);
 
 /*
- * Cuts a path as real senders write it, and as Postfix accepts it with strict_rfc821_envelopes = no:
+ * Cuts a path as real senders write it, and as Postfix accepts it with strict_rfc821_envelopes =
+ * no:
  *   an address without <>, or behind a name (`Alice <a@b>`)
  *   comments anywhere, and blanks within <>
  *   a local part with dots anywhere, of more than 64 bytes

@@ -118,7 +118,9 @@ const struct weir_producer_type smtp_outcome_type = {
         .close = smtp_outcome_on_close,
 };
 
-/* -- replying ----------------------------------------------------------------------------------- */
+/*
+ * -- replying -----------------------------------------------------------------------------------
+ */
 
 static struct weir_span smtp_outcome_only_recipient(const struct smtp_transaction *transaction)
 {

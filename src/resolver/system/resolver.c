@@ -52,7 +52,7 @@ void resolver_begin_waiting(struct weir_resolver *resolver)
 }
 
 int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
-        weir_resolved *resolved, void *context, struct weir_resolving **ret)
+        weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
 {
 	if (resolver->count >= WEIR_RESOLVINGS_MAX)
 		return WEIR_E_LIMIT;

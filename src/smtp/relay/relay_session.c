@@ -7,8 +7,8 @@
  * turn. When the last one fails and no other session is ready, all waiting jobs fail, and the relay
  * backs off. If a handshake of opportunistic TLS fails, the address is tried again without TLS.
  *
- * Addresses come from the resolver of the options, or from the relay's own, which is created at first
- * use. They are used for WEIR_RELAY_ADDRESSES_S.
+ * Addresses come from the resolver of the options, or from the relay's own, which is created at
+ * first use. They are used for WEIR_RELAY_ADDRESSES_S.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -21,7 +21,9 @@
 
 #include "relay_state.h"
 
-/* -- addresses ----------------------------------------------------------------------------------- */
+/*
+ * -- addresses -----------------------------------------------------------------------------------
+ */
 
 static void smtp_relay_resolve_on_resolved(void *context, const struct weir_resolved *resolved)
 {
@@ -322,7 +324,9 @@ static const struct weir_smtp_client_events events = {.ready = smtp_relay_sessio
         .recipient = smtp_relay_session_on_recipient,
         .closed = smtp_relay_session_on_closed};
 
-/* -- all sessions ------------------------------------------------------------------------------- */
+/*
+ * -- all sessions -------------------------------------------------------------------------------
+ */
 
 void smtp_relay_sessions_quit(struct weir_smtp_relay *relay)
 {

@@ -87,7 +87,7 @@ static int reply_accept_read_head(struct accepting *accepting)
 	        (accepting->header.flags & looked_at) != wanted ||
 	        accepting->header.counts[WEIR_DNS_QUESTION] != 1 ||
 	        weir_dns_question_read(accepting->reply, &at, &question) < 0 ||
-	        question.type != asked->type || question.class != asked->class ||
+	        question.type != asked->type || question.rr_class != asked->rr_class ||
 	        !weir_dns_name_equal(&question.name, &asked->name))
 		return WEIR_E_SYNTAX;
 	return reply_accept_read_sections(accepting, at);
@@ -115,7 +115,8 @@ static bool reply_accept_lengthen(struct accepting *accepting)
 		        !reply_accept_read_record(accepting, &at, &record))
 			break;
 		size_t target = record.at;
-		if (record.type == WEIR_DNS_CNAME && record.class == accepting->question->class &&
+		if (record.type == WEIR_DNS_CNAME &&
+		        record.rr_class == accepting->question->rr_class &&
 		        weir_dns_name_equal(&record.name, next - 1) &&
 		        weir_dns_name_read(accepting->reply, &target, next) == 0 &&
 		        !reply_accept_chain(accepting, next))
@@ -229,7 +230,7 @@ static int reply_accept_put(struct accepting *accepting, const struct weir_dns_r
 	if (ttl < accepting->accepted->ttl_s)
 		accepting->accepted->ttl_s = ttl;
 	return weir_dns_put_record(&accepting->writer, section, record->name.wire, record->type,
-	               record->class, ttl, data)
+	               record->rr_class, ttl, data)
 	               ? 0
 	               : WEIR_E_SYNTAX;
 }
@@ -241,7 +242,7 @@ static int reply_accept_put_section(struct accepting *accepting, enum weir_dns_s
 	for (unsigned i = 0; i < accepting->header.counts[section]; i++) {
 		if (!reply_accept_read_record(accepting, &at, &record))
 			return WEIR_E_SYNTAX;
-		if (record.class != accepting->question->class)
+		if (record.rr_class != accepting->question->rr_class)
 			continue;
 		if (!(section == WEIR_DNS_ANSWER ? reply_accept_is_answer(accepting, &record)
 		                                 : reply_accept_is_authority(accepting, &record)))
@@ -267,7 +268,7 @@ static void reply_accept_put_question(
 	size_t size = question->name.size;
 	memcpy(bytes, question->name.wire, size);
 	dns_put16(bytes + size, question->type);
-	dns_put16(bytes + size + 2, question->class);
+	dns_put16(bytes + size + 2, question->rr_class);
 	weir_dns_writer_init(writer, message, WEIR_DNS_MESSAGE_MAX);
 	weir_dns_put_question(writer, weir_span(bytes, size + 4));
 }

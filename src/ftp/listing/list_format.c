@@ -14,7 +14,7 @@
 #include "list_format.h"
 #include "pathname.h"
 
-struct list {
+struct ftp_list {
 	struct weir_directory *directory;
 	struct weir_producer *producer;
 	struct ftp_entry_style style;
@@ -35,7 +35,7 @@ struct list {
 
 static void ftp_list_on_close(void *context, enum weir_close_reason why)
 {
-	struct list *list = context;
+	struct ftp_list *list = context;
 	(void)why;
 	weir_directory_close(list->directory);
 	free(list->line);
@@ -45,7 +45,7 @@ static void ftp_list_on_close(void *context, enum weir_close_reason why)
 static void ftp_list_on_batch(
         void *context, int error, const struct weir_directory_entry *entries, size_t count)
 {
-	struct list *list = context;
+	struct ftp_list *list = context;
 	list->waiting = false;
 	list->entries = entries;
 	list->count = count;
@@ -56,7 +56,7 @@ static void ftp_list_on_batch(
 }
 
 /* Writes the rest of the line. Returns whether all of it has been written. */
-static bool ftp_list_put_line(struct list *list, struct weir_output *out)
+static bool ftp_list_put_line(struct ftp_list *list, struct weir_output *out)
 {
 	size_t left = list->line_size - list->line_put;
 	if (left)
@@ -64,7 +64,7 @@ static bool ftp_list_put_line(struct list *list, struct weir_output *out)
 	return list->line_put == list->line_size;
 }
 
-static void ftp_list_next_line(struct list *list)
+static void ftp_list_next_line(struct ftp_list *list)
 {
 	struct weir_directory_entry entry = list->entries[list->next++];
 	if (entry.target && !ftp_path_shows_target(entry.target, list->hidden))
@@ -75,7 +75,7 @@ static void ftp_list_next_line(struct list *list)
 
 static enum weir_more ftp_list_more(void *context, struct weir_output *out)
 {
-	struct list *list = context;
+	struct ftp_list *list = context;
 	while (weir_output_room(out)) {
 		if (!ftp_list_put_line(list, out))
 			return WEIR_MORE;
@@ -109,7 +109,7 @@ struct weir_producer *ftp_list(struct weir_loop *loop, const struct weir_file *d
 	};
 	bool paths = filter->pattern && strchr(filter->pattern, '/');
 	size_t prefix = style->prefix ? strlen(style->prefix) + 1 : 0;
-	struct list *list = calloc(1, sizeof *list + prefix);
+	struct ftp_list *list = calloc(1, sizeof *list + prefix);
 	if (!list)
 		return NULL;
 	list->style = *style;

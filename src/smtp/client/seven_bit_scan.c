@@ -1,14 +1,15 @@
 /*
- * The scan: a line-by-line parser of MIME (RFC 2045, RFC 2046). It stores a stack of entities, from the
- * message to the part of the present line, the beginning of the line, and the field that is being read.
+ * The scan: a line-by-line parser of MIME (RFC 2045, RFC 2046). It stores a stack of entities, from
+ * the message to the part of the present line, the beginning of the line, and the field that is
+ * being read.
  *
  *   entity   HEADER ─▶ BODY                                   a part that has no parts
  *                  ├─▶ (one entity above it)                  message/rfc822
  *                  └─▶ PREAMBLE ─▶ (entities) ─▶ EPILOGUE     multipart
  *
- * The edits of a part are appended when it has ended, so that all edits are in order. A message that has
- * to be encoded, but has a structure about which mail programs disagree, is refused, since encoding might
- * damage it.
+ * The edits of a part are appended when it has ended, so that all edits are in order. A message
+ * that has to be encoded, but has a structure about which mail programs disagree, is refused, since
+ * encoding might damage it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -452,7 +453,9 @@ struct seven_bit_scan *seven_bit_scan_create(void)
 	return scan;
 }
 
-/* Where a part ends that no boundary ends: before the line end that would belong to the boundary. */
+/*
+ * Where a part ends that no boundary ends: before the line end that would belong to the boundary.
+ */
 static uint64_t scan_end(const struct seven_bit_scan *scan)
 {
 	for (unsigned i = 0; i + 1 < scan->depth; i++)

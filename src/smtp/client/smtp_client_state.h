@@ -102,9 +102,9 @@ void smtp_client_send_lost(struct weir_smtp_client *client);
 bool client_look_is_needed(const struct weir_smtp_client *client);
 
 /*
- * Reads the message on the work pool, to find out what it needs, and makes a plan to encode it where
- * the server does not offer 8BITMIME. client_send_begin follows from the loop. Returns 0 or a negative
- * errno.
+ * Reads the message on the work pool, to find out what it needs, and makes a plan to encode it
+ * where the server does not offer 8BITMIME. client_send_begin follows from the loop. Returns 0 or a
+ * negative errno.
  */
 int client_look_begin(struct weir_smtp_client *client);
 

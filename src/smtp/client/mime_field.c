@@ -1,6 +1,6 @@
 /*
- * The values are read from left to right, with comments and quoted strings as in RFC 2045 5.1. A malformed
- * parameter other than the boundary is skipped, since many senders leave out quotes.
+ * The values are read from left to right, with comments and quoted strings as in RFC 2045 5.1. A
+ * malformed parameter other than the boundary is skipped, since many senders leave out quotes.
  */
 #include "mime_field.h"
 
@@ -50,7 +50,9 @@ static struct weir_span mime_token(struct weir_span *text)
 	return token;
 }
 
-/* The size of the quoted string at the front, with its quotes; all that is left if it has no end. */
+/*
+ * The size of the quoted string at the front, with its quotes; all that is left if it has no end.
+ */
 static size_t mime_quoted_size(struct weir_span text)
 {
 	for (size_t at = 1; at < text.size; at++) {
