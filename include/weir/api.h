@@ -1,4 +1,9 @@
-/* The shared library exports the functions that are declared WEIR_API, and nothing else. */
+/*
+ * The shared library exports the functions that are declared WEIR_API, and nothing else.
+ *
+ * All memory comes from malloc, and what a function returns to be freed is freed by free. There is
+ * no allocator to set.
+ */
 #ifndef WEIR_API_H
 #define WEIR_API_H
 

@@ -30,7 +30,7 @@
 WEIR_C_BEGIN
 
 struct weir_loop;
-struct queue_job;
+struct weir_queue_job;
 struct weir_mail_queue;
 
 /* -- messages ---------------------------------------------------------------------------------- */
@@ -66,7 +66,7 @@ struct weir_queued {
 	size_t count;
 	/* Private. */
 	char *text;
-	struct queue_job *job;
+	struct weir_queue_job *job;
 };
 
 /* -- serving a queue --------------------------------------------------------------------------- */

@@ -170,7 +170,7 @@ WEIR_API void weir_upload_abort(struct weir_upload *upload);
  * is empty or ends in `.` or `..`.
  */
 struct weir_change {
-	struct change_job *job; /* private to the tree, as is `done` */
+	struct weir_change_job *job; /* private to the tree, as is `done` */
 	void (*done)(struct weir_change *change, int error);
 };
 

@@ -5,9 +5,9 @@
  *   replies  [ DONE ][ DONE ][ MORE ][ open ]
  *              └──── one output ────┘   one sendmsg
  *
- * A producer is asked again only when all its bytes were taken, so nothing is queued here. The
- * bytes that the kernel does not take are saved as a remainder: borrowed memory and files by
- * reference, scratch as a copy. Sixteen pipelined replies leave in one call.
+ * A producer is asked again only when all its bytes were taken (back-pressure), so nothing is
+ * queued here. The bytes that the kernel does not take are saved as a remainder: borrowed memory
+ * and files by reference, scratch as a copy. Sixteen pipelined replies leave in one call.
  */
 #include <errno.h>
 #include <netinet/tcp.h>

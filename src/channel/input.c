@@ -1,7 +1,7 @@
 /*
  * Input: received into the loop's buffer, cut there by the channel's cutter, passed to the protocol
- * in place. Nothing is received while the protocol cannot be called, so that one read bounds the
- * input that waits.
+ * in place. Nothing is received while the protocol cannot be called (back-pressure), so that one
+ * read bounds the input that waits.
  */
 #include <errno.h>
 
@@ -166,12 +166,12 @@ void weir_channel_pause(struct weir_channel *channel)
 	channel_schedule(channel);
 }
 
-void weir_channel_expect_body(struct weir_channel *channel, bool owed)
+void weir_channel_expect_body(struct weir_channel *channel, bool expected)
 {
-	if (owed == channel->expects_body)
+	if (expected == channel->expects_body)
 		return;
 	channel->request_at_ms = channel->progress_at_ms = channel_clock(channel);
-	channel->expects_body = owed;
+	channel->expects_body = expected;
 	channel_schedule(channel);
 }
 

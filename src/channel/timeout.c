@@ -19,12 +19,12 @@ static enum timing channel_timeout_timing_of(const struct weir_channel *channel)
 		return TIMING_HANDSHAKE;
 	if (channel->blocked)
 		return TIMING_OUTPUT;
-	bool owed = channel->expects_body && channel_input_wanted(channel);
+	bool expected = channel->expects_body && channel_input_wanted(channel);
 	if (channel->diversion == DIVERT_GATHERING && !channel->paused)
 		return TIMING_GATHER;
-	if (channel->paused || (channel->last && !owed))
+	if (channel->paused || (channel->last && !expected))
 		return TIMING_NONE;
-	if (channel->cutter.streamed || owed)
+	if (channel->cutter.streamed || expected)
 		return TIMING_BODY;
 	return weir_cutter_partial(&channel->cutter) ? TIMING_REQUEST : TIMING_IDLE;
 }

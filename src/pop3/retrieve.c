@@ -76,9 +76,9 @@ static enum weir_more pop3_top_more(struct weir_producer *producer, struct weir_
 	struct top *top = (struct top *)producer;
 	struct weir_piece pieces[PIECES];
 	struct weir_output inner;
-	unsigned places = out->capacity - out->count;
-	weir_output_init_inner(
-	        &inner, out, pieces, places < PIECES ? places : PIECES, weir_output_room(out));
+	unsigned free_pieces = out->capacity - out->count;
+	weir_output_init_inner(&inner, out, pieces, free_pieces < PIECES ? free_pieces : PIECES,
+	        weir_output_room(out));
 	enum weir_more answer = weir_producer_more(top->child, &inner);
 	for (unsigned i = 0; i < inner.count && !pop3_top_is_enough(top); i++) {
 		struct weir_span bytes;

@@ -29,7 +29,7 @@ enum {
 	LAST_SIZE = 5, /* the last chunk without trailers */
 	LAST_MAX = LAST_SIZE + WEIR_TRAILERS_MAX,
 	LEAST_ROOM = 256,
-	LEAST_PLACES = 4, /* head, a piece of the child, end, last chunk */
+	LEAST_PIECES = 4, /* head, a piece of the child, end, last chunk */
 };
 
 static bool chunked_producer_put_chunk(struct weir_output *out, const struct weir_output *inner)
@@ -73,9 +73,9 @@ static enum weir_more chunked_producer_compose(
 	if (chunked->ended)
 		return chunked_producer_put_last(chunked, out);
 	size_t room = weir_output_room(out) - HEAD_MAX - END_SIZE - LAST_SIZE;
-	unsigned places = output_places(out) - (LEAST_PLACES - 1);
-	places = (unsigned)producer_smaller(places, WEIR_INNER_PIECES);
-	weir_output_init_inner(&inner, out, pieces, places, room);
+	unsigned free_pieces = output_free_pieces(out) - (LEAST_PIECES - 1);
+	free_pieces = (unsigned)producer_smaller(free_pieces, WEIR_INNER_PIECES);
+	weir_output_init_inner(&inner, out, pieces, free_pieces, room);
 	enum weir_more more = weir_producer_more(chunked->child, &inner);
 	if (inner.size && !chunked_producer_put_chunk(out, &inner))
 		return WEIR_FAILED;
@@ -90,7 +90,7 @@ static enum weir_more chunked_producer_more(struct weir_producer *producer, stru
 	struct chunked *chunked = (struct chunked *)producer;
 	size_t room = chunked->ended && chunked->trailers ? LAST_MAX : LEAST_ROOM;
 	return producer_pending_more(
-	        &chunked->pending, producer, out, room, LEAST_PLACES, chunked_producer_compose);
+	        &chunked->pending, producer, out, room, LEAST_PIECES, chunked_producer_compose);
 }
 
 static void chunked_producer_close(struct weir_producer *producer, enum weir_close_reason why)

@@ -27,8 +27,9 @@ static enum weir_more glob_producer_more(struct weir_producer *producer, struct 
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	size_t want = producer_smaller(glob->size, weir_output_room(out));
-	unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
-	weir_output_init_inner(&inner, out, pieces, places, want);
+	unsigned free_pieces =
+	        (unsigned)producer_smaller(output_free_pieces(out), WEIR_INNER_PIECES);
+	weir_output_init_inner(&inner, out, pieces, free_pieces, want);
 	enum weir_more more = weir_producer_more(glob->child, &inner);
 	size_t size;
 	char *to = NULL;

@@ -17,7 +17,7 @@ static inline size_t producer_smaller(size_t a, size_t b)
 }
 
 /* Returns how many pieces may still be put. */
-static inline unsigned output_places(const struct weir_output *out)
+static inline unsigned output_free_pieces(const struct weir_output *out)
 {
 	return out->capacity - out->count;
 }

@@ -23,8 +23,9 @@ static enum weir_more limit_producer_skip_some(struct limit *limit, struct weir_
 	uint64_t room = weir_output_room(out);
 	room = room < limit->left ? room : limit->left;
 	room += limit->skip < WEIR_INNER_SIZE ? limit->skip : WEIR_INNER_SIZE;
-	unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
-	weir_output_init_inner(&inner, out, pieces, places, (size_t)room);
+	unsigned free_pieces =
+	        (unsigned)producer_smaller(output_free_pieces(out), WEIR_INNER_PIECES);
+	weir_output_init_inner(&inner, out, pieces, free_pieces, (size_t)room);
 	enum weir_more more = weir_producer_more(limit->child, &inner);
 	for (unsigned i = 0; i < inner.count; i++) {
 		size_t size = pieces[i].size;

@@ -28,8 +28,9 @@ static enum weir_more tee_producer_more(struct weir_producer *producer, struct w
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	size_t room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
-	unsigned places = (unsigned)producer_smaller(output_places(out), WEIR_INNER_PIECES);
-	weir_output_init_inner(&inner, out, pieces, places, room);
+	unsigned free_pieces =
+	        (unsigned)producer_smaller(output_free_pieces(out), WEIR_INNER_PIECES);
+	weir_output_init_inner(&inner, out, pieces, free_pieces, room);
 	enum weir_more more = weir_producer_more(tee->child, &inner);
 	unsigned count = output_look(&inner, bytes);
 	for (unsigned i = 0; i < count; i++) {

@@ -73,13 +73,13 @@ static enum weir_more pending_producer_keep(
 }
 
 enum weir_more producer_pending_more(struct producer_pending *pending,
-        struct weir_producer *producer, struct weir_output *out, size_t room, unsigned places,
+        struct weir_producer *producer, struct weir_output *out, size_t room, unsigned free_pieces,
         enum weir_more (*compose)(struct weir_producer *producer, struct weir_output *out))
 {
 	enum weir_more more;
 	if (producer_pending_drain(pending, out, &more))
 		return more;
-	if (weir_output_room(out) >= room && output_places(out) >= places)
+	if (weir_output_room(out) >= room && output_free_pieces(out) >= free_pieces)
 		return compose(producer, out);
 	struct weir_piece pieces[SMALL_PIECES];
 	struct weir_output small;

@@ -31,11 +31,11 @@ enum weir_more producer_pending_put(struct producer_pending *pending, struct wei
         struct weir_span scratch, enum weir_more after);
 
 /*
- * The `more` of a transformer whose `compose` needs at least `room` bytes and `places` pieces, up
- * to 32. With less, its result becomes pending bytes.
+ * The `more` of a transformer whose `compose` needs at least `room` bytes and `free_pieces` pieces,
+ * up to 32. With less, its result becomes pending bytes.
  */
 enum weir_more producer_pending_more(struct producer_pending *pending,
-        struct weir_producer *producer, struct weir_output *out, size_t room, unsigned places,
+        struct weir_producer *producer, struct weir_output *out, size_t room, unsigned free_pieces,
         enum weir_more (*compose)(struct weir_producer *producer, struct weir_output *out));
 
 void producer_pending_free(struct producer_pending *pending);

@@ -13,9 +13,11 @@
 #include <weir/loop.h>
 #include <weir/producer.h>
 
+#include "refcount.h"
+
 struct weir_waker {
 	struct weir_task task; /* holds a reference while it is posted */
-	atomic_uint references;
+	struct refcount references;
 	pthread_mutex_t lock;
 	struct weir_loop *loop;
 	struct weir_producer *producer; /* under the lock; NULL once cancelled */
@@ -41,7 +43,7 @@ struct weir_waker *weir_waker_create(struct weir_loop *loop, struct weir_produce
 	if (!waker)
 		return NULL;
 	waker->task.run = waker_producer_run;
-	atomic_init(&waker->references, 1);
+	refcount_init(&waker->references);
 	pthread_mutex_init(&waker->lock, NULL);
 	waker->loop = loop;
 	waker->producer = producer;
@@ -50,13 +52,13 @@ struct weir_waker *weir_waker_create(struct weir_loop *loop, struct weir_produce
 
 struct weir_waker *weir_waker_hold(struct weir_waker *waker)
 {
-	atomic_fetch_add_explicit(&waker->references, 1, memory_order_relaxed);
+	refcount_hold(&waker->references);
 	return waker;
 }
 
 void weir_waker_release(struct weir_waker *waker)
 {
-	if (atomic_fetch_sub_explicit(&waker->references, 1, memory_order_acq_rel) > 1)
+	if (!refcount_release(&waker->references))
 		return;
 	pthread_mutex_destroy(&waker->lock);
 	free(waker);

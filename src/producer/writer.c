@@ -22,7 +22,7 @@ void producer_writer_finish(struct producer_writer *writer)
 /* An open run needs a piece, the lent memory another, and one must be left for a run behind it. */
 static bool writer_producer_may_lend(const struct producer_writer *writer, size_t size)
 {
-	return size > LEND_ABOVE && output_places(writer->out) >= 3;
+	return size > LEND_ABOVE && output_free_pieces(writer->out) >= 3;
 }
 
 bool producer_writer_put(

@@ -152,6 +152,6 @@ def test_links_between_documents_lead_somewhere(path):
 @pytest.mark.parametrize("path", DOCUMENTS, ids=str)
 def test_names_of_the_library_in_documents_exist(path):
     headers = "".join(header.read_text() for header in (TOP / "include" / "weir").glob("*.h"))
-    names = set(re.findall(r"\bweir_[a-z0-9_]+\b", (TOP / path).read_text())) - {"weir_noun_verb", "weir_http_"}
+    names = set(re.findall(r"\bweir_[a-z0-9_]+\b", (TOP / path).read_text())) - {"weir_noun_verb"}
     declared = set(re.findall(r"\bweir_[a-z0-9_]+\b", headers)) | {"weir_version"}
-    assert sorted(name for name in names if name not in declared) == []
+    assert sorted(name for name in names if name not in declared and not name.endswith("_")) == []

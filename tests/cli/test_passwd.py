@@ -4,6 +4,7 @@ import crypt
 import os
 import pty
 import re
+import signal
 import subprocess
 import threading
 
@@ -165,6 +166,7 @@ def at_terminal(weir_program, tmp_path, *typed):
     """Answers each prompt with what is typed; what the terminal showed, and the exit code."""
     pid, terminal = pty.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job of a shell ignores it
         os.chdir(tmp_path)
         os.execv(weir_program, [weir_program, "passwd", "--users", "users", "alice"])
     shown = b""

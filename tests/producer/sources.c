@@ -202,13 +202,13 @@ static struct weir_span count_text(void)
 static void every_source_in_every_room(void **state)
 {
 	static const size_t rooms[] = {1, 2, 300, 72 * 1024, 0};
-	static const unsigned places[] = {1, 2, 128, 0};
+	static const unsigned free_pieces[] = {1, 2, 128, 0};
 	(void)state;
 	for (int i = 0; i < SOURCES; i++)
 		for (int r = 0; r < 5; r++)
 			for (int p = 0; p < 4; p++) {
 				struct drain drained = {
-				        .loop = loop, .room = rooms[r], .pieces = places[p]};
+				        .loop = loop, .room = rooms[r], .pieces = free_pieces[p]};
 				const char *wrong = drain(&drained, sources[i].make());
 				if (wrong || drained.end != WEIR_DONE)
 					fail_msg("%s: %s", sources[i].name, wrong);

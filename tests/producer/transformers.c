@@ -1,6 +1,7 @@
 /*
- * All transformers under all circumstances: room of one byte and of many, few places, children that
- * lend, copy or give files, that wait, that fail; closed early at every point, and without memory.
+ * All transformers under all circumstances: room of one byte and of many, few free_pieces, children
+ * that lend, copy or give files, that wait, that fail; closed early at every point, and without
+ * memory.
  */
 #include <stdarg.h>
 #include <setjmp.h>
@@ -56,10 +57,10 @@ static void check(const struct subject *subject, struct probe probe, struct drai
 static void check_in_rooms(const struct subject *subject, struct probe probe)
 {
 	static const size_t rooms[] = {1, 2, 100, 700, 64 * 1024, 72 * 1024, 1024 * 1024, 0};
-	static const unsigned places[] = {1, 128, 0};
+	static const unsigned free_pieces[] = {1, 128, 0};
 	for (unsigned r = 0; r < sizeof rooms / sizeof *rooms; r++)
-		for (unsigned p = 0; p < sizeof places / sizeof *places; p++) {
-			struct drain drained = {.room = rooms[r], .pieces = places[p]};
+		for (unsigned p = 0; p < sizeof free_pieces / sizeof *free_pieces; p++) {
+			struct drain drained = {.room = rooms[r], .pieces = free_pieces[p]};
 			drained.dice.state = r * 3 + p;
 			bool large = probe.bytes.size > SMALL;
 			if (large && rooms[r] && rooms[r] < 700)

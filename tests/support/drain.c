@@ -55,7 +55,7 @@ static const char *check_output(const struct weir_output *out, size_t room, unsi
 		size += out->pieces[i].size;
 	}
 	if (out->count > pieces)
-		return "more pieces than places";
+		return "more pieces than free_pieces";
 	if (size != out->size || out->size + out->room != room)
 		return "bytes wrongly counted";
 	return NULL;
@@ -117,13 +117,13 @@ static const char *ask(struct drain *drain, struct weir_producer *producer)
 	struct weir_piece pieces[PIECES_MAX];
 	struct weir_output out;
 	size_t room = choose_room(drain);
-	unsigned places = choose_pieces(drain);
+	unsigned free_pieces = choose_pieces(drain);
 	size_t before = drain->bytes.size;
-	output_init(&out, drain->loop, pieces, places, room);
+	output_init(&out, drain->loop, pieces, free_pieces, room);
 	drain->woken = false;
 	drain->asks++;
 	drain->end = weir_producer_more(producer, &out);
-	const char *wrong = check_output(&out, room, places);
+	const char *wrong = check_output(&out, room, free_pieces);
 	if (!wrong && drain->end == WEIR_MORE && !out.size)
 		wrong = "WEIR_MORE with nothing put";
 	if (!wrong)

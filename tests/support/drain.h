@@ -28,7 +28,7 @@ unsigned dice_throw(struct dice *dice, unsigned below);
 struct drain {
 	struct weir_loop *loop;
 	size_t room;      /* of each ask; 0: random */
-	unsigned pieces;  /* places of each ask, up to 128; 0: random */
+	unsigned pieces;  /* free_pieces of each ask, up to 128; 0: random */
 	size_t stop_at;   /* closes early once this many bytes are there; 0: never */
 	size_t unsent;    /* then so many bytes of the last answer were not taken */
 	struct dice dice; /* for what is random */

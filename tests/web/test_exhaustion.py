@@ -79,9 +79,10 @@ def test_one_listener_may_use_what_another_does_not(weir, site):
     for wire in crowd:
         assert wire.ask(REQUEST).text == "hello"
     assert not select.select([wire.socket for wire in crowd], [], [], 0)[0]
-    newcomers = [Wire(server, port=second) for _ in range(60)]
-    for wire in newcomers:
-        assert wire.ask(REQUEST).text == "hello"
+    newcomers = []
+    for _ in range(60):
+        newcomers.append(Wire(server, port=second))
+        assert newcomers[-1].ask(REQUEST).text == "hello"
     for wire in crowd + newcomers:
         wire.socket.close()
 

@@ -1,6 +1,6 @@
 /*
  * The reply around an answer: which queries are allowed, the room, the OPT and TSIG records, the
- * header. A reply is always well formed: RRsets that do not fit are left out whole, and TC is set.
+ * header. A reply is always well formed: truncation leaves out whole RRsets and sets TC.
  * Names in none of our zones are the matter of responder_forward.c and responder_alias.c.
  */
 #include <errno.h>

@@ -14,9 +14,10 @@
 
 #include "name.h"
 #include "tsig_mac.h"
+#include "refcount.h"
 
 struct weir_dns_keys {
-	atomic_uint references;
+	struct refcount references;
 	size_t count;
 	struct weir_dns_tsig_key keys[];
 };
@@ -45,7 +46,7 @@ int weir_dns_keys_create(
 	struct weir_dns_keys *set = calloc(1, sizeof *set + count * sizeof *keys);
 	if (!set)
 		return -ENOMEM;
-	atomic_init(&set->references, 1);
+	refcount_init(&set->references);
 	for (; set->count < count; set->count++) {
 		if (tsig_find(set, &keys[set->count].name)) {
 			weir_dns_keys_release(set);
@@ -60,13 +61,13 @@ int weir_dns_keys_create(
 
 struct weir_dns_keys *weir_dns_keys_hold(struct weir_dns_keys *keys)
 {
-	atomic_fetch_add_explicit(&keys->references, 1, memory_order_relaxed);
+	refcount_hold(&keys->references);
 	return keys;
 }
 
 void weir_dns_keys_release(struct weir_dns_keys *keys)
 {
-	if (!keys || atomic_fetch_sub_explicit(&keys->references, 1, memory_order_acq_rel) != 1)
+	if (!keys || !refcount_release(&keys->references))
 		return;
 	explicit_bzero(keys->keys, keys->count * sizeof *keys->keys);
 	free(keys);

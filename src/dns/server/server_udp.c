@@ -5,7 +5,7 @@
 #include "name.h"
 #include "server_state.h"
 
-/* Puts the question alone, with TC: the reply is no larger than the query. */
+/* Truncation: puts the question alone, with TC. The reply is no larger than the query. */
 static size_t dns_udp_truncate_reply(uint8_t *reply, size_t size, struct weir_span query)
 {
 	struct weir_dns_query read;

@@ -9,6 +9,7 @@
 #include <sys/random.h>
 
 #include "zone_history.h"
+#include "refcount.h"
 
 static uint32_t seed;
 
@@ -98,13 +99,13 @@ const struct dns_hashed *dns_zone_hashed_before(
 
 struct weir_dns_zone *weir_dns_zone_hold(struct weir_dns_zone *zone)
 {
-	atomic_fetch_add_explicit(&zone->references, 1, memory_order_relaxed);
+	refcount_hold(&zone->references);
 	return zone;
 }
 
 void weir_dns_zone_release(struct weir_dns_zone *zone)
 {
-	if (!zone || atomic_fetch_sub_explicit(&zone->references, 1, memory_order_acq_rel) != 1)
+	if (!zone || !refcount_release(&zone->references))
 		return;
 	dns_history_free(zone->history);
 	free(zone);
@@ -116,7 +117,7 @@ int weir_dns_zone_create_placeholder(const struct weir_dns_name *apex,
 	struct weir_dns_zone *zone = calloc(1, sizeof *zone);
 	if (!zone)
 		return -ENOMEM;
-	atomic_init(&zone->references, 1);
+	refcount_init(&zone->references);
 	zone->apex = *apex;
 	weir_dns_name_lower(&zone->apex);
 	zone->size = sizeof *zone;

@@ -11,6 +11,7 @@
 #include <weir/error.h>
 
 #include "zone_history.h"
+#include "refcount.h"
 
 enum {
 	FIXED_SIZE = 8 /* type, TTL and length */
@@ -172,7 +173,7 @@ int dns_zone_difference(const struct weir_dns_zone *from, const struct weir_dns_
 
 static void zone_history_release(struct dns_delta *delta)
 {
-	if (atomic_fetch_sub_explicit(&delta->references, 1, memory_order_acq_rel) == 1)
+	if (refcount_release(&delta->references))
 		free(delta);
 }
 
@@ -212,7 +213,7 @@ static int zone_history_make_delta(
 		return error;
 	struct dns_delta *delta = malloc(sizeof *delta + bytes.size);
 	if (delta) {
-		atomic_init(&delta->references, 1);
+		refcount_init(&delta->references);
 		delta->from = from->serial;
 		delta->to = to->serial;
 		delta->size = bytes.size;
@@ -240,7 +241,7 @@ static int zone_history_join(
 	*history = (struct dns_history){.size = size};
 	for (unsigned i = first; i < count; i++) {
 		struct dns_delta *delta = old->deltas[i];
-		atomic_fetch_add_explicit(&delta->references, 1, memory_order_relaxed);
+		refcount_hold(&delta->references);
 		history->deltas[history->count++] = delta;
 	}
 	if (added)

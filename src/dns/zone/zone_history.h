@@ -8,13 +8,14 @@
 #include <weir/buffer.h>
 
 #include "zone_walk.h"
+#include "refcount.h"
 
 /*
  * One step, in IXFR's order: the old SOA record, the removed records, the new SOA record, the added
  * records. Each record is owner, type, TTL, length and rdata, without compression.
  */
 struct dns_delta {
-	atomic_uint references;
+	struct refcount references;
 	uint32_t from, to; /* serial numbers */
 	size_t size;
 	uint8_t data[];

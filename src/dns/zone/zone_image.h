@@ -15,6 +15,7 @@
 #include <weir/dns_zone.h>
 
 #include "name.h"
+#include "refcount.h"
 
 enum {
 	DNS_HASH_SIZE = 20, /* bytes of SHA-1, the only hash of NSEC3 */
@@ -66,7 +67,7 @@ struct dns_hashed {
 struct dns_history;
 
 struct weir_dns_zone {
-	atomic_uint references;
+	struct refcount references;
 	uint32_t serial;
 	uint16_t unavailable; /* the extended error of a placeholder; 0: the zone is there */
 	struct dns_history

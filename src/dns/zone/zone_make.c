@@ -15,6 +15,7 @@
 #include "nsec3.h"
 #include "zone_builder.h"
 #include "zone_link.h"
+#include "refcount.h"
 
 struct order {
 	uint64_t rank;
@@ -259,7 +260,7 @@ static int zone_make_take_block(struct making *making)
 	if (!zone)
 		return -ENOMEM;
 	char *block = (char *)zone;
-	atomic_init(&zone->references, 1);
+	refcount_init(&zone->references);
 	zone->apex = making->builder->apex;
 	zone->size = data + making->size;
 	zone->node_count = making->nodes;

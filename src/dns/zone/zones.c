@@ -9,6 +9,7 @@
 #include <weir/error.h>
 
 #include "zones.h"
+#include "refcount.h"
 
 /* Copies `size` bytes to the end of the set's own memory. */
 static const void *zones_copy(char **to, const void *from, size_t size)
@@ -96,7 +97,7 @@ int weir_dns_zones_create(
 		return -ENOMEM;
 	char *to = (char *)(zones + 1);
 	int error = 0;
-	atomic_init(&zones->references, 1);
+	refcount_init(&zones->references);
 	zones->entries = (struct weir_dns_zone_entry *)(void *)to;
 	zones->table = (uint32_t *)(void *)(to + copied);
 	zones->mask = (uint32_t)(capacity - 1);
@@ -117,13 +118,13 @@ int weir_dns_zones_create(
 
 struct weir_dns_zones *weir_dns_zones_hold(struct weir_dns_zones *zones)
 {
-	atomic_fetch_add_explicit(&zones->references, 1, memory_order_relaxed);
+	refcount_hold(&zones->references);
 	return zones;
 }
 
 void weir_dns_zones_release(struct weir_dns_zones *zones)
 {
-	if (!zones || atomic_fetch_sub_explicit(&zones->references, 1, memory_order_acq_rel) != 1)
+	if (!zones || !refcount_release(&zones->references))
 		return;
 	for (size_t i = 0; i < zones->count; i++)
 		weir_dns_zone_release(zones->entries[i].zone);

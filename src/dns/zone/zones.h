@@ -3,9 +3,10 @@
 #define WEIR_DNS_ZONES_H
 
 #include "zone_image.h"
+#include "refcount.h"
 
 struct weir_dns_zones {
-	atomic_uint references;
+	struct refcount references;
 	unsigned labels_max; /* of the longest zone's name */
 	uint32_t mask;
 	uint32_t *table; /* numbers of entries, and 1; 0: free */

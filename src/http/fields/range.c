@@ -63,19 +63,19 @@ static bool http_range_merge(struct http_range *a, const struct http_range *b, u
 /* One pass is enough: a range that touches none of the merged ones does not touch their union. */
 static void http_range_add(struct http_ranges *ranges, struct http_range range, unsigned *overlaps)
 {
-	unsigned kept = 0, place = 0;
+	unsigned kept = 0, slot = 0;
 	bool placed = false;
 	for (unsigned i = 0; i < ranges->count; i++) {
 		if (!http_range_merge(&range, &ranges->ranges[i], overlaps)) {
 			ranges->ranges[kept++] = ranges->ranges[i];
 		} else if (!placed) {
 			placed = true;
-			place = kept++;
+			slot = kept++;
 		}
 	}
 	if (!placed)
-		place = kept++;
-	ranges->ranges[place] = range;
+		slot = kept++;
+	ranges->ranges[slot] = range;
 	ranges->count = kept;
 }
 

@@ -18,9 +18,10 @@
 #include <weir/limits.h>
 
 #include "compressed_cache.h"
+#include "refcount.h"
 
 struct weir_http_compressed_cache {
-	atomic_uint references;
+	struct refcount references;
 	pthread_mutex_t lock;
 	size_t bytes_max;
 	unsigned entries_max;
@@ -54,7 +55,7 @@ int weir_http_compressed_cache_create(
 		free(cache);
 		return -EIO;
 	}
-	atomic_init(&cache->references, 1);
+	refcount_init(&cache->references);
 	pthread_mutex_init(&cache->lock, NULL);
 	cache->bytes_max = bytes_max ? bytes_max : WEIR_HTTP_COMPRESSED_BYTES;
 	cache->entries_max = entries_max;
@@ -67,7 +68,7 @@ int weir_http_compressed_cache_create(
 struct weir_http_compressed_cache *weir_http_compressed_cache_hold(
         struct weir_http_compressed_cache *cache)
 {
-	atomic_fetch_add_explicit(&cache->references, 1, memory_order_relaxed);
+	refcount_hold(&cache->references);
 	return cache;
 }
 
@@ -170,7 +171,7 @@ static bool compressed_cache_make_room(
 void weir_http_compressed_cache_release(struct weir_http_compressed_cache *cache)
 {
 	struct compressed_form *form;
-	if (!cache || atomic_fetch_sub_explicit(&cache->references, 1, memory_order_acq_rel) != 1)
+	if (!cache || !refcount_release(&cache->references))
 		return;
 	while ((form = compressed_cache_oldest(cache)))
 		compressed_cache_remove(cache, form);

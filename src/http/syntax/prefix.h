@@ -5,11 +5,11 @@
 #include <weir/span.h>
 
 /* Both are normalized, without '/' at their ends. An empty prefix matches all paths. */
-static inline bool http_path_below(struct weir_span path, struct weir_span place)
+static inline bool http_path_below(struct weir_span path, struct weir_span prefix)
 {
-	if (!weir_span_starts(path, place))
+	if (!weir_span_starts(path, prefix))
 		return false;
-	return place.size == 0 || path.size == place.size || path.data[place.size] == '/';
+	return prefix.size == 0 || path.size == prefix.size || path.data[prefix.size] == '/';
 }
 
 #endif

@@ -18,6 +18,7 @@
 #include "cache.h"
 #include "name.h"
 #include "siphash.h"
+#include "refcount.h"
 
 enum {
 	BYTES_PER_BUCKET = 128, /* of the bound: about an entry */
@@ -35,7 +36,7 @@ struct weir_dns_cache {
 	uint32_t mask;
 	char apart[CACHE_LINE];
 
-	atomic_uint holds;
+	struct refcount holds;
 	pthread_mutex_t lock; /* guards the fields that follow, and changes of the table */
 	struct weir_list readers;
 	uint32_t hand;
@@ -75,7 +76,7 @@ int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct w
 		free(cache);
 		return -EIO;
 	}
-	atomic_init(&cache->holds, 1);
+	refcount_init(&cache->holds);
 	pthread_mutex_init(&cache->lock, NULL);
 	weir_list_init(&cache->readers);
 	dns_questions_init(&cache->questions);
@@ -89,7 +90,7 @@ int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct w
 
 struct weir_dns_cache *weir_dns_cache_hold(struct weir_dns_cache *cache)
 {
-	atomic_fetch_add(&cache->holds, 1);
+	refcount_hold(&cache->holds);
 	return cache;
 }
 
@@ -104,7 +105,7 @@ static void cache_free_retired(struct dns_cache_entry *entry)
 
 void weir_dns_cache_release(struct weir_dns_cache *cache)
 {
-	if (!cache || atomic_fetch_sub(&cache->holds, 1) != 1)
+	if (!cache || !refcount_release(&cache->holds))
 		return;
 	for (size_t i = 0; i <= cache->mask; i++)
 		for (struct dns_cache_entry *entry = cache->buckets[i], *next; entry;

@@ -140,6 +140,7 @@ static void smtp_session_begin(struct smtp_session *session)
 		smtp_end(session, "421 4.7.0 Too many connections from your address\r\n");
 		return;
 	}
+	/* A tarpit: clients that do not wait for the greeting are detected. */
 	if (options->greeting_delay_ms)
 		weir_timer_start(session->server->loop, &session->greeting,
 		        options->greeting_delay_ms, smtp_session_on_greeting);

@@ -21,13 +21,14 @@
 
 #include "mail_name.h"
 #include "maildir_state.h"
+#include "refcount.h"
 
 enum {
 	POINTER = sizeof(void *) /* a list of messages consists of these */
 };
 
 struct message {
-	atomic_uint references;
+	struct refcount references;
 	struct mail_scan scan;
 	struct weir_buffer bytes;
 	uint64_t number;
@@ -44,7 +45,7 @@ struct memory_box {
 
 struct mail_memory {
 	struct weir_mail_store base;
-	atomic_uint references;
+	struct refcount references;
 	struct weir_mail_store_options options;
 	pthread_mutex_t lock; /* covers the fields below */
 	struct weir_list boxes;
@@ -57,7 +58,7 @@ static void mail_memory_release(struct mail_memory *memory);
 
 static void mail_memory_message_release(struct message *message)
 {
-	if (!message || --message->references)
+	if (!message || !refcount_release(&message->references))
 		return;
 	weir_buffer_finish(&message->bytes);
 	free(message);
@@ -128,7 +129,7 @@ static int mail_memory_put(
 		error = weir_buffer_append(&box->messages, &message, POINTER, SIZE_MAX);
 	if (error < 0)
 		return error;
-	message->references++;
+	refcount_hold(&message->references);
 	box->octets += size;
 	return 0;
 }
@@ -214,8 +215,8 @@ static int mail_memory_delivery_begin(struct weir_mail_sink *sink, struct weir_l
 		free(message);
 		return -ENOMEM;
 	}
-	message->references = 1;
-	memory->references++;
+	refcount_init(&message->references);
+	refcount_hold(&memory->references);
 	delivery->base.sink = sink;
 	delivery->loop = loop;
 	delivery->memory = memory;
@@ -359,7 +360,7 @@ static int mail_memory_fill(struct memory_drop *drop, struct weir_span user)
 	drop->base.count = mail_memory_message_count(messages);
 	drop->base.octets = drop->box->octets;
 	for (size_t i = 0; i < drop->base.count; i++)
-		mail_memory_messages_of(messages)[i]->references++;
+		refcount_hold(&mail_memory_messages_of(messages)[i]->references);
 	drop->box->open = true;
 	return 0;
 }
@@ -385,7 +386,7 @@ static void mail_memory_open(struct weir_mail_store *store, struct weir_loop *lo
 		done(call, error, NULL);
 		return;
 	}
-	memory->references++;
+	refcount_hold(&memory->references);
 	done(call, 0, &drop->base);
 }
 
@@ -414,7 +415,7 @@ static void mail_memory_fetch(struct weir_maildrop *base, size_t index, struct w
 	        .dotless = !message->scan.dotted && mail_scan_ended(&message->scan),
 	        .ended = mail_scan_ended(&message->scan),
 	};
-	message->references++;
+	refcount_hold(&message->references);
 	body.producer = weir_produce_buffers(&bytes, 1, mail_memory_release_message, message);
 	done(call, body.producer ? 0 : -ENOMEM, body.producer ? &body : NULL);
 }
@@ -471,7 +472,7 @@ static void mail_memory_close(struct weir_maildrop *base)
 
 static void mail_memory_release(struct mail_memory *memory)
 {
-	if (--memory->references)
+	if (!refcount_release(&memory->references))
 		return;
 	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes;) {
 		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
@@ -512,7 +513,7 @@ int weir_mail_memory_create(
 	}
 	memory->base.type = &memory_type;
 	memory->base.sink.type = &memory_sink;
-	memory->references = 1;
+	refcount_init(&memory->references);
 	if (options)
 		memory->options = *options;
 	if (!memory->options.message_max)

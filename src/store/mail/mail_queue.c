@@ -221,7 +221,7 @@ void weir_mail_queue_ignore(struct weir_mail_queue *queue)
  * -- claiming and requeueing --------------------------------------------------------------------
  */
 
-struct queue_job {
+struct weir_queue_job {
 	struct weir_work work;
 	struct weir_mail_queue *queue;
 	struct queue_entry *entry;
@@ -296,7 +296,7 @@ static bool mail_queue_keep_unsaved(
 
 static void mail_queue_run_take(struct weir_work *work)
 {
-	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
 	struct weir_queued *kept = job->entry->unsaved;
 	int directory = job->queue->directory;
 	job->remove = job->entry->deleted;
@@ -311,7 +311,7 @@ static void mail_queue_run_take(struct weir_work *work)
 
 static void mail_queue_take_done(struct weir_work *work)
 {
-	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
 	if (job->error == 0 && job->entry->unsaved)
 		job->queued = mail_queue_take_kept(job->queue, job->entry);
 	if (job->error < 0) {
@@ -342,7 +342,7 @@ static struct queue_entry *mail_queue_claim_entry(struct weir_mail_queue *queue,
 int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop, int64_t now_s,
         void (*claimed)(void *context, int error, struct weir_queued *queued), void *context)
 {
-	struct queue_job *job = calloc(1, sizeof *job);
+	struct weir_queue_job *job = calloc(1, sizeof *job);
 	if (!job)
 		return -ENOMEM;
 	job->queue = queue;
@@ -375,7 +375,7 @@ static bool mail_queue_all_done(const struct weir_queued *queued)
 
 static void mail_queue_run_give_back(struct weir_work *work)
 {
-	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
 	int directory = job->queue->directory;
 	pthread_mutex_lock(&job->queue->lock);
 	job->remove = job->entry->deleted || mail_queue_all_done(job->queued);
@@ -388,7 +388,7 @@ static void mail_queue_run_give_back(struct weir_work *work)
 
 static void mail_queue_give_back_done(struct weir_work *work)
 {
-	struct queue_job *job = WEIR_CONTAINER(work, struct queue_job, work);
+	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
 	job->entry->next_s = job->queued->next_s;
 	bool kept = job->error < 0 && !job->remove &&
 	            mail_queue_keep_unsaved(job->queue, job->entry, job->queued);
@@ -403,8 +403,8 @@ static void mail_queue_give_back_done(struct weir_work *work)
 void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *loop,
         struct weir_queued *queued, void (*given)(void *context, int error), void *context)
 {
-	struct queue_job *job = queued->job;
-	*job = (struct queue_job){.queue = queue,
+	struct weir_queue_job *job = queued->job;
+	*job = (struct weir_queue_job){.queue = queue,
 	        .entry = job->entry,
 	        .queued = queued,
 	        .given = given,

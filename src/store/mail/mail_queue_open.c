@@ -14,6 +14,7 @@
 #include <weir/error.h>
 
 #include "mail_queue_state.h"
+#include "refcount.h"
 
 struct mail_queue_opening {
 	struct weir_mail_queue *queue;
@@ -109,7 +110,7 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 	if (!queue)
 		return -ENOMEM;
 	struct mail_queue_opening opening = {queue, report, context, 0};
-	atomic_init(&queue->references, 1);
+	refcount_init(&queue->references);
 	queue->sink.type = &mail_queue_sink_type;
 	queue->message_max = options->message_max ? options->message_max : WEIR_MAIL_MESSAGE_MAX;
 	queue->messages_max =
@@ -134,12 +135,12 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 
 void mail_queue_hold(struct weir_mail_queue *queue)
 {
-	atomic_fetch_add_explicit(&queue->references, 1, memory_order_relaxed);
+	refcount_hold(&queue->references);
 }
 
 void mail_queue_release(struct weir_mail_queue *queue)
 {
-	if (atomic_fetch_sub_explicit(&queue->references, 1, memory_order_acq_rel) != 1)
+	if (!refcount_release(&queue->references))
 		return;
 	if (queue->directory >= 0)
 		close(queue->directory);

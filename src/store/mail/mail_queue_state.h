@@ -9,6 +9,8 @@
 #include <weir/loop.h>
 #include <weir/mail_queue.h>
 
+#include "refcount.h"
+
 /* -- files: these block ------------------------------------------------------------------------ */
 
 enum {
@@ -83,8 +85,8 @@ struct weir_mail_queue {
 	uint64_t message_max;
 	unsigned messages_max;
 
-	atomic_uint references; /* the owner's, and those of deliveries, which may end later */
-	pthread_mutex_t lock;   /* covers the fields below */
+	struct refcount references; /* the owner's, and those of deliveries, which may end later */
+	pthread_mutex_t lock;       /* covers the fields below */
 	struct queue_entry **heap;
 	size_t heap_count;
 	struct queue_entry **claimed;

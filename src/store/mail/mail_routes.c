@@ -9,6 +9,7 @@
 
 #include "mail_routes_state.h"
 #include "users_state.h"
+#include "refcount.h"
 
 enum {
 	NAME_MAX_SIZE = 64 + 1 + 255 /* bytes of an address */
@@ -259,13 +260,13 @@ bool weir_mail_routes_belongs(const struct weir_mail_routes *routes, struct weir
 
 struct weir_mail_routes *weir_mail_routes_hold(struct weir_mail_routes *routes)
 {
-	atomic_fetch_add_explicit(&routes->references, 1, memory_order_relaxed);
+	refcount_hold(&routes->references);
 	return routes;
 }
 
 void weir_mail_routes_release(struct weir_mail_routes *routes)
 {
-	if (!routes || atomic_fetch_sub_explicit(&routes->references, 1, memory_order_acq_rel) != 1)
+	if (!routes || !refcount_release(&routes->references))
 		return;
 	weir_users_release(routes->users);
 	weir_buffer_finish(&routes->text);

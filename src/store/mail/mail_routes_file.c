@@ -15,6 +15,7 @@
 
 #include "mail_routes_state.h"
 #include "users_state.h"
+#include "refcount.h"
 
 enum {
 	KEY_MAX = 64 + 1 + 255,
@@ -223,7 +224,7 @@ static int mail_routes_file_make(struct weir_buffer *text,
 		return -ENOMEM;
 	}
 	struct routes_parser parser = {.routes = routes, .report = report, .context = context};
-	atomic_init(&routes->references, 1);
+	refcount_init(&routes->references);
 	routes->text = *text;
 	int error = mail_routes_file_fill(&parser, options);
 	if (error < 0)

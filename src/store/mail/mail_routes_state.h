@@ -13,6 +13,7 @@
 #include <weir/mail_routes.h>
 
 #include "siphash.h"
+#include "refcount.h"
 
 /* Spans of the snapshot's text. */
 struct alias {
@@ -23,7 +24,7 @@ struct alias {
 };
 
 struct weir_mail_routes {
-	atomic_uint references;
+	struct refcount references;
 	struct siphash_key key;
 	struct weir_users *users;
 	struct weir_buffer text;

@@ -18,13 +18,13 @@ static struct maildir *maildir_of(struct weir_mail_store *store)
 
 struct maildir *maildir_hold(struct maildir *maildir)
 {
-	maildir->references++;
+	refcount_hold(&maildir->references);
 	return maildir;
 }
 
 void maildir_release(struct maildir *maildir)
 {
-	if (--maildir->references)
+	if (!refcount_release(&maildir->references))
 		return;
 	mailboxes_free(maildir);
 	pthread_mutex_destroy(&maildir->lock);
@@ -103,7 +103,7 @@ int weir_maildir_create(const char *directory, const struct weir_mail_store_opti
 	}
 	maildir->base.type = &maildir_type;
 	maildir->base.sink.type = &maildir_sink;
-	maildir->references = 1;
+	refcount_init(&maildir->references);
 	if (options)
 		maildir->options = *options;
 	if (!maildir->options.message_max)

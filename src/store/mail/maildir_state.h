@@ -30,6 +30,7 @@
 
 #include "mail_intake.h"
 #include "mail_name.h"
+#include "refcount.h"
 
 /* -- the store --------------------------------------------------------------------------------- */
 
@@ -43,7 +44,7 @@ struct maildir_counters {
 
 struct maildir {
 	struct weir_mail_store base;
-	atomic_uint references; /* the creator's, and one for everything under way */
+	struct refcount references; /* the creator's, and one for everything under way */
 	int root;
 	bool nameless; /* the file system supports unnamed files that can be linked later */
 	struct weir_mail_store_options options;

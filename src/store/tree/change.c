@@ -35,7 +35,8 @@ static int tree_change_make_directory(const struct directory_entry *entry, mode_
 	return error;
 }
 
-static int tree_change_apply_remove(struct change_job *job, const struct directory_entry *entry)
+static int tree_change_apply_remove(
+        struct weir_change_job *job, const struct directory_entry *entry)
 {
 	struct name_lock lock;
 	int error = 0;
@@ -50,21 +51,21 @@ static int tree_change_apply_remove(struct change_job *job, const struct directo
 }
 
 static int tree_change_apply_remove_directory(
-        struct change_job *job, const struct directory_entry *entry)
+        struct weir_change_job *job, const struct directory_entry *entry)
 {
 	(void)job;
 	return unlinkat(entry->directory, entry->name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }
 
 static int tree_change_apply_make_directory(
-        struct change_job *job, const struct directory_entry *entry)
+        struct weir_change_job *job, const struct directory_entry *entry)
 {
 	return tree_change_make_directory(entry, job->mode);
 }
 
 static void tree_change_run(struct weir_work *work)
 {
-	struct change_job *job = WEIR_CONTAINER(work, struct change_job, work);
+	struct weir_change_job *job = WEIR_CONTAINER(work, struct weir_change_job, work);
 	struct directory_entry entry;
 	job->error = directory_entry_open(&job->tree->rules, job->path, &entry);
 	/* The root, or a path such as `a/..`, exists already. */
@@ -78,14 +79,14 @@ static void tree_change_run(struct weir_work *work)
 	directory_entry_close(&entry);
 }
 
-void change_job_free(struct change_job *job)
+void change_job_free(struct weir_change_job *job)
 {
 	tree_release(job->tree);
 	free(job->look);
 	free(job);
 }
 
-static void tree_change_finish(struct change_job *job)
+static void tree_change_finish(struct weir_change_job *job)
 {
 	struct weir_change *change = job->change;
 	if (!job->look)
@@ -103,16 +104,16 @@ static void tree_change_finish(struct change_job *job)
 
 static void tree_change_done(struct weir_work *work)
 {
-	tree_change_finish(WEIR_CONTAINER(work, struct change_job, work));
+	tree_change_finish(WEIR_CONTAINER(work, struct weir_change_job, work));
 }
 
 /* A path that is too long is cut here. Its length is checked before it is used. */
-struct change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
-        int (*apply)(struct change_job *job, const struct directory_entry *entry))
+struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
+        int (*apply)(struct weir_change_job *job, const struct directory_entry *entry))
 {
 	size_t size = strnlen(path, WEIR_PATH_MAX);
 	size_t other_size = other ? strnlen(other, WEIR_PATH_MAX) : 0;
-	struct change_job *job = calloc(1, sizeof *job + size + 1 + other_size + 1);
+	struct weir_change_job *job = calloc(1, sizeof *job + size + 1 + other_size + 1);
 	if (!job)
 		return NULL;
 	memcpy(job->path, path, size);
@@ -125,8 +126,8 @@ struct change_job *tree_change_job(struct weir_tree *tree, const char *path, con
 	return job;
 }
 
-void tree_change_start(struct weir_tree *tree, struct weir_change *change, struct change_job *job,
-        void (*done)(struct weir_change *change, int error))
+void tree_change_start(struct weir_tree *tree, struct weir_change *change,
+        struct weir_change_job *job, void (*done)(struct weir_change *change, int error))
 {
 	change->job = job;
 	change->done = done;
@@ -162,7 +163,7 @@ void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change, con
         int (*check)(void *context, const struct stat *there), void *context,
         void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_remove);
+	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_remove);
 	if (job) {
 		job->check = check;
 		job->check_context = context;
@@ -173,7 +174,7 @@ void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change, con
 void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
         const char *path, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job =
+	struct weir_change_job *job =
 	        tree_change_job(tree, path, NULL, tree_change_apply_remove_directory);
 	if (job)
 		tree_change_strip_slashes(job->path);
@@ -183,7 +184,7 @@ void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *chan
 void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change, const char *path,
         mode_t mode, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job =
+	struct weir_change_job *job =
 	        tree_change_job(tree, path, NULL, tree_change_apply_make_directory);
 	if (job) {
 		job->mode = mode ? mode : 0755 & ~tree->rules.umask;
@@ -202,7 +203,7 @@ void weir_change_cancel(struct weir_change *change)
 /* -- renaming --------------------------------------------------------------------------------- */
 
 static int tree_change_rename_apply_flags(
-        struct change_job *job, const struct directory_entry *from, unsigned flags)
+        struct weir_change_job *job, const struct directory_entry *from, unsigned flags)
 {
 	struct name_lock lock;
 	struct directory_entry to;
@@ -219,18 +220,19 @@ static int tree_change_rename_apply_flags(
 	return error;
 }
 
-static int tree_change_rename_apply(struct change_job *job, const struct directory_entry *from)
+static int tree_change_rename_apply(struct weir_change_job *job, const struct directory_entry *from)
 {
 	return tree_change_rename_apply_flags(job, from, 0);
 }
 
-static int tree_change_rename_apply_new(struct change_job *job, const struct directory_entry *from)
+static int tree_change_rename_apply_new(
+        struct weir_change_job *job, const struct directory_entry *from)
 {
 	return tree_change_rename_apply_flags(job, from, RENAME_NOREPLACE);
 }
 
 static void tree_change_rename_start(struct weir_tree *tree, struct weir_change *change,
-        struct change_job *job, void (*done)(struct weir_change *change, int error))
+        struct weir_change_job *job, void (*done)(struct weir_change *change, int error))
 {
 	if (job) {
 		tree_change_strip_slashes(job->path);
@@ -256,7 +258,7 @@ void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change, co
 /* -- permission bits and times ---------------------------------------------------------------- */
 
 /* Opens a regular file or a directory. Returns the descriptor or an errno. */
-static int tree_change_open_target(const struct change_job *job)
+static int tree_change_open_target(const struct weir_change_job *job)
 {
 	struct stat status;
 	const struct open_rules *rules = &job->tree->rules;
@@ -281,7 +283,7 @@ static int tree_change_sync_and_close(int fd, int error)
 	return error;
 }
 
-static int tree_change_apply_mode(struct change_job *job, const struct directory_entry *entry)
+static int tree_change_apply_mode(struct weir_change_job *job, const struct directory_entry *entry)
 {
 	(void)entry;
 	int fd = tree_change_open_target(job);
@@ -290,7 +292,7 @@ static int tree_change_apply_mode(struct change_job *job, const struct directory
 	return tree_change_sync_and_close(fd, fchmod(fd, job->mode) < 0 ? -errno : 0);
 }
 
-static int tree_change_apply_time(struct change_job *job, const struct directory_entry *entry)
+static int tree_change_apply_time(struct weir_change_job *job, const struct directory_entry *entry)
 {
 	(void)entry;
 	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, job->time};
@@ -303,7 +305,7 @@ static int tree_change_apply_time(struct change_job *job, const struct directory
 void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, const char *path,
         mode_t mode, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_mode);
+	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_mode);
 	if (job) {
 		job->mode = mode & 0777;
 		tree_change_strip_slashes(job->path);
@@ -314,7 +316,7 @@ void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, cons
 void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, const char *path,
         struct timespec time, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_time);
+	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_time);
 	if (job) {
 		job->time = time;
 		tree_change_strip_slashes(job->path);
@@ -324,7 +326,7 @@ void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, cons
 
 /* -- looking ----------------------------------------------------------------------------------- */
 
-static int tree_change_apply_look(struct change_job *job, const struct directory_entry *entry)
+static int tree_change_apply_look(struct weir_change_job *job, const struct directory_entry *entry)
 {
 	const struct open_rules *rules = &job->tree->rules;
 	struct weir_tree_look *look = job->look;
@@ -341,7 +343,7 @@ static int tree_change_apply_look(struct change_job *job, const struct directory
 void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const char *path,
         struct weir_tree_look *ret, void (*done)(struct weir_change *change, int error))
 {
-	struct change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_look);
+	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_look);
 	if (job) {
 		job->ret_look = ret;
 		job->look = malloc(sizeof *job->look);

@@ -11,12 +11,12 @@
 #include "directory_entry.h"
 #include "tree_state.h"
 
-struct change_job {
+struct weir_change_job {
 	struct weir_work work;
 	struct weir_tree *tree;
 	struct weir_change *change; /* NULL once it is cancelled */
 	/* Makes the change, on the work pool. The directory of `entry` is synced afterwards. */
-	int (*apply)(struct change_job *job, const struct directory_entry *entry);
+	int (*apply)(struct weir_change_job *job, const struct directory_entry *entry);
 	/* from weir_tree_remove_if, or NULL */
 	int (*check)(void *context, const struct stat *there);
 	void *check_context;
@@ -30,15 +30,15 @@ struct change_job {
 };
 
 /* Makes a job and copies both paths. `other` may be NULL. Returns NULL without memory. */
-struct change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
-        int (*apply)(struct change_job *job, const struct directory_entry *entry));
+struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
+        int (*apply)(struct weir_change_job *job, const struct directory_entry *entry));
 
 /* Frees a job that was not started. */
-void change_job_free(struct change_job *job);
+void change_job_free(struct weir_change_job *job);
 
 /* Starts the job and takes it over. A job of NULL reports -ENOMEM. */
-void tree_change_start(struct weir_tree *tree, struct weir_change *change, struct change_job *job,
-        void (*done)(struct weir_change *change, int error));
+void tree_change_start(struct weir_tree *tree, struct weir_change *change,
+        struct weir_change_job *job, void (*done)(struct weir_change *change, int error));
 
 /* Removes slashes at the end: `a/b/` is the same directory as `a/b`. */
 void tree_change_strip_slashes(char *path);

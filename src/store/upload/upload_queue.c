@@ -1,5 +1,6 @@
 /*
- * The bytes of an upload that wait for the disk, in chunks of one size.
+ * The bytes of an upload that wait for the disk, in chunks of one size. Above a bound the sender is
+ * paused (back-pressure).
  *
  * Invariant: `queued` counts the bytes in `first` and `writing` together.
  */

@@ -16,6 +16,7 @@
 #include <weir/error.h>
 
 #include "users_state.h"
+#include "refcount.h"
 
 enum {
 	DES_SIZE = 13,
@@ -210,7 +211,7 @@ static int users_make(struct weir_buffer *text,
 		return -ENOMEM;
 	}
 	struct users_parser parser = {.users = users, .report = report, .context = context};
-	atomic_init(&users->references, 1);
+	refcount_init(&users->references);
 	pthread_mutex_init(&users->lock, NULL);
 	users->text = *text;
 	/* The last hash needs a NUL, too. */
@@ -289,13 +290,13 @@ struct weir_span weir_users_login_name(const struct weir_users *users, struct we
 
 struct weir_users *weir_users_hold(struct weir_users *users)
 {
-	atomic_fetch_add_explicit(&users->references, 1, memory_order_relaxed);
+	refcount_hold(&users->references);
 	return users;
 }
 
 void weir_users_release(struct weir_users *users)
 {
-	if (!users || atomic_fetch_sub_explicit(&users->references, 1, memory_order_acq_rel) != 1)
+	if (!users || !refcount_release(&users->references))
 		return;
 	pthread_mutex_destroy(&users->lock);
 	if (users->text.data)

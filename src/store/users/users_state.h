@@ -11,6 +11,7 @@
 #include <weir/users.h>
 
 #include "siphash.h"
+#include "refcount.h"
 
 /* Spans of the snapshot's text; `hash` ends in a NUL. */
 struct user {
@@ -30,7 +31,7 @@ struct verified {
 
 /* Immutable once it is made, except what the lock covers. */
 struct weir_users {
-	atomic_uint references;
+	struct refcount references;
 	struct siphash_key key;
 	struct weir_buffer text;
 	struct weir_buffer table;   /* of struct user */
