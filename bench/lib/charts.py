@@ -32,7 +32,7 @@ QUESTIONS = {
 # What README shows: question, case, and what is measured.
 OVERVIEW = (
     ("http", "small", "HTTP: a small file, CPU time"),
-    ("http", "gzip", "HTTP: a page of 100 KB, compressed on the fly, CPU time"),
+    ("http", "gzip-first", "HTTP: a page of 100 KB, compressed for each reply, CPU time"),
     ("http", "idle", "HTTP: an idle connection, user memory"),
     ("mail", "smtp", "SMTP: a message received and synced, CPU time"),
     ("mail", "pop3", "POP3: a session that fetches 100 messages, CPU time"),
