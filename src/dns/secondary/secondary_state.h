@@ -106,7 +106,7 @@ static inline bool dns_secondary_expired(const struct dns_secondary *secondary)
 	return secondary->zone && secondary->shown != secondary->zone;
 }
 
-/* -- secondary_options.c ----------------------------------------------------------------------- */
+/* -- secondary.c ------------------------------------------------------------------------------- */
 
 /* Copies options, with defaults instead of 0. Returns NULL without memory. */
 struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options);
