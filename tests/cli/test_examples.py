@@ -501,7 +501,7 @@ def configure_with_cmake(library_path, directory, version):
     directory.mkdir(exist_ok=True)
     (directory / "user.c").write_text(VERSION_PROGRAM)
     (directory / "CMakeLists.txt").write_text(CMAKE_PROJECT.format(version))
-    command = ["cmake", "-S", directory, "-B", directory / "out"]
+    command = ["cmake", "-G", "Ninja", "-S", directory, "-B", directory / "out"]
     command += [f"-Dweir_DIR={library_path / 'cmake' / 'weir'}"]
     return subprocess.run(command, capture_output=True, text=True, env=environment())
 
