@@ -312,9 +312,10 @@ void weir_loop_destroy(struct weir_loop *loop)
 		weir_loop_turn(loop, -1);
 	/* The last tasks and work may still have used these. */
 	destroy_objects(loop);
+	/* Before the descriptor is closed: a thread of the pool may still be writing to it. */
+	work_detach();
 	weir_watch_close(loop, &loop->wake_watch);
 	loop_poller_close_pending(loop);
-	work_detach();
 	close(loop->epoll);
 	arena_free(&loop->arena);
 	free(loop->receive_buffer);
