@@ -295,7 +295,7 @@ void weir_loop_cancel(struct weir_loop *loop, struct weir_task *task)
 	task->next = NULL;
 }
 
-static void destroy_objects(struct weir_loop *loop)
+static void loop_destroy_objects(struct weir_loop *loop)
 {
 	while (loop->object_count) {
 		unsigned last = --loop->object_count;
@@ -311,7 +311,7 @@ void weir_loop_destroy(struct weir_loop *loop)
 	        atomic_load_explicit(&loop->posted, memory_order_relaxed))
 		weir_loop_turn(loop, -1);
 	/* The last tasks and work may still have used these. */
-	destroy_objects(loop);
+	loop_destroy_objects(loop);
 	/* Before the descriptor is closed: a thread of the pool may still be writing to it. */
 	work_detach();
 	weir_watch_close(loop, &loop->wake_watch);

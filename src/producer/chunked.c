@@ -74,7 +74,7 @@ static enum weir_more chunked_producer_compose(
 		return chunked_producer_put_last(chunked, out);
 	size_t room = weir_output_room(out) - HEAD_MAX - END_SIZE - LAST_SIZE;
 	unsigned free_pieces = output_free_pieces(out) - (LEAST_PIECES - 1);
-	free_pieces = (unsigned)producer_smaller(free_pieces, WEIR_INNER_PIECES);
+	free_pieces = min_of(free_pieces, WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, free_pieces, room);
 	enum weir_more more = weir_producer_more(chunked->child, &inner);
 	if (inner.size && !chunked_producer_put_chunk(out, &inner))

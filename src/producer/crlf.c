@@ -46,7 +46,7 @@ static enum weir_more crlf_producer_compose(struct weir_producer *producer, stru
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	struct producer_writer writer;
-	size_t room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	size_t room = min_of(weir_output_room(out), WEIR_INNER_SIZE);
 	weir_output_init_inner(&inner, out, pieces, WEIR_INNER_PIECES, room / 2);
 	enum weir_more more = weir_producer_more(crlf->child, &inner);
 	unsigned count = output_look(&inner, bytes);

@@ -154,7 +154,7 @@ static enum weir_more escape_producer_compose(
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	struct producer_writer writer;
-	size_t room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	size_t room = min_of(weir_output_room(out), WEIR_INNER_SIZE);
 	weir_output_init_inner(
 	        &inner, out, pieces, WEIR_INNER_PIECES, escape_producer_input_room(escape, room));
 	enum weir_more more = weir_producer_more(escape->child, &inner);

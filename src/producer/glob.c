@@ -26,9 +26,8 @@ static enum weir_more glob_producer_more(struct weir_producer *producer, struct 
 	struct glob *glob = (struct glob *)producer;
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	size_t want = producer_smaller(glob->size, weir_output_room(out));
-	unsigned free_pieces =
-	        (unsigned)producer_smaller(output_free_pieces(out), WEIR_INNER_PIECES);
+	size_t want = min_of(glob->size, weir_output_room(out));
+	unsigned free_pieces = min_of(output_free_pieces(out), WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, free_pieces, want);
 	enum weir_more more = weir_producer_more(glob->child, &inner);
 	size_t size;

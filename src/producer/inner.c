@@ -10,12 +10,12 @@ enum weir_more producer_ask_within(
 {
 	size_t whole = out->room, file_whole = out->file_room;
 	size_t before = out->size;
-	out->room = producer_smaller(room, whole);
-	out->file_room = producer_smaller(room, file_whole);
+	out->room = min_of(room, whole);
+	out->file_room = min_of(room, file_whole);
 	enum weir_more more = weir_producer_more(child, out);
 	size_t put = out->size - before;
-	out->room = whole - producer_smaller(put, whole);
-	out->file_room = file_whole - producer_smaller(put, file_whole);
+	out->room = whole - min_of(put, whole);
+	out->file_room = file_whole - min_of(put, file_whole);
 	return more;
 }
 

@@ -7,14 +7,11 @@
 
 #include <weir/producer.h>
 
-/* A transformer that reads the bytes asks for at most so many at once, whatever the room. */
-#define WEIR_INNER_SIZE (64 * 1024)
-#define WEIR_INNER_PIECES 64
+#include "helper.h"
 
-static inline size_t producer_smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
+/* A transformer that reads the bytes asks for at most so many at once, whatever the room. */
+#define WEIR_INNER_SIZE (64u * 1024)
+#define WEIR_INNER_PIECES 64u
 
 /* Returns how many pieces may still be put. */
 static inline unsigned output_free_pieces(const struct weir_output *out)

@@ -23,8 +23,7 @@ static enum weir_more limit_producer_skip_some(struct limit *limit, struct weir_
 	uint64_t room = weir_output_room(out);
 	room = room < limit->left ? room : limit->left;
 	room += limit->skip < WEIR_INNER_SIZE ? limit->skip : WEIR_INNER_SIZE;
-	unsigned free_pieces =
-	        (unsigned)producer_smaller(output_free_pieces(out), WEIR_INNER_PIECES);
+	unsigned free_pieces = min_of(output_free_pieces(out), WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, free_pieces, (size_t)room);
 	enum weir_more more = weir_producer_more(limit->child, &inner);
 	for (unsigned i = 0; i < inner.count; i++) {

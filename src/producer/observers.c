@@ -27,9 +27,8 @@ static enum weir_more tee_producer_more(struct weir_producer *producer, struct w
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	size_t room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
-	unsigned free_pieces =
-	        (unsigned)producer_smaller(output_free_pieces(out), WEIR_INNER_PIECES);
+	size_t room = min_of(weir_output_room(out), WEIR_INNER_SIZE);
+	unsigned free_pieces = min_of(output_free_pieces(out), WEIR_INNER_PIECES);
 	weir_output_init_inner(&inner, out, pieces, free_pieces, room);
 	enum weir_more more = weir_producer_more(tee->child, &inner);
 	unsigned count = output_look(&inner, bytes);

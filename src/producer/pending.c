@@ -43,7 +43,7 @@ enum weir_more producer_pending_put(struct producer_pending *pending, struct wei
 	struct weir_piece piece = {
 	        .data = scratch.data, .size = scratch.size, .fd = -1, .kind = WEIR_PIECE_SCRATCH};
 	size_t room = weir_output_room(out);
-	struct weir_span rest = weir_span_skip(scratch, producer_smaller(room, scratch.size));
+	struct weir_span rest = weir_span_skip(scratch, min_of(room, scratch.size));
 	if (rest.size) {
 		pending->data = malloc(rest.size);
 		if (!pending->data)

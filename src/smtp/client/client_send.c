@@ -53,8 +53,7 @@ static enum weir_more body_more(struct weir_producer *producer, struct weir_outp
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_output inner;
 	if (!body->ended) {
-		unsigned free_pieces =
-		        (unsigned)producer_smaller(output_free_pieces(out), WEIR_INNER_PIECES);
+		unsigned free_pieces = min_of(output_free_pieces(out), WEIR_INNER_PIECES);
 		weir_output_init_inner(&inner, out, pieces, free_pieces, weir_output_room(out));
 		enum weir_more more = weir_producer_more(body->child, &inner);
 		for (unsigned i = 0; i < inner.count; i++)

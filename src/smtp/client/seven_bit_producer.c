@@ -32,7 +32,7 @@ static enum weir_more encoding_compose(struct weir_producer *producer, struct we
 	struct weir_piece pieces[WEIR_INNER_PIECES];
 	struct weir_span bytes[WEIR_INNER_PIECES];
 	struct weir_output inner;
-	size_t size = 0, room = producer_smaller(weir_output_room(out), WEIR_INNER_SIZE);
+	size_t size = 0, room = min_of(weir_output_room(out), WEIR_INNER_SIZE);
 	weir_output_init_inner(
 	        &inner, out, pieces, WEIR_INNER_PIECES, (room - SEVEN_BIT_ENCODED_MAX(0)) / 4);
 	enum weir_more more = weir_producer_more(encoding->child, &inner);
