@@ -13,7 +13,7 @@
  * the documents. tools/try-key shows this.
  *
  * A section is a mapping: its keys, and the rules between them. The keys and rules of a protocol
- * are in its folder, see ftp/table_ftp.c. Its struct is in config.h, and its row in top_keys.def.
+ * are in its folder, see ftp/config_ftp.c. Its struct is in config.h, and its row in top_keys.def.
  *
  *   document.h ─▶ table.h ─▶ type_*.c ─▶ table_<protocol>.c ─▶ table_top.c ─▶ config_file.c
  *   nodes         rows       values      keys and rules        the whole       files

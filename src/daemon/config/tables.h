@@ -5,9 +5,9 @@
 #include "table.h"
 
 extern const struct section table_site;     /* table_http.c */
-extern const struct section table_tls;      /* table_tls.c */
+extern const struct section table_tls;      /* config_tls.c */
 extern const struct section table_mail;     /* table_mail.c */
-extern const struct section table_ftp;      /* table_ftp.c */
+extern const struct section table_ftp;      /* config_ftp.c */
 extern const struct section table_dns;      /* table_dns.c */
 extern const struct section table_listener; /* table_listen.c */
 extern const struct section table_top;      /* table_top.c: the configuration, struct config */

@@ -1,7 +1,7 @@
 /*
- * The service of FTP. A server has a file tree of its own, since a tree belongs to one loop. So a
- * content opens a tree for each listener of FTP in advance, on the main thread, and each server
- * that is opened or updated takes one.
+ * The service of FTP, and the FTP log. A server has a file tree of its own, since a tree belongs to
+ * one loop. So a service's state has a tree for each listener of FTP, opened in advance on the main
+ * thread, and each server that is opened or updated claims one.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,11 +12,57 @@
 #include <weir/peers.h>
 #include <weir/tree.h>
 
-#include "config_ftp.h"
-#include "ftp_log.h"
 #include "kinds.h"
+#include "log_line.h"
 #include "say.h"
 #include "service_ftp.h"
+
+/* -- log --------------------------------------------------------------------------------------- */
+
+/*
+ * A line for each event (see log_line.h).
+ *
+ *   2026-11-22T10:00:00Z ftp sent peer=192.0.2.7 user="alice" verb=RETR path="/a" bytes=3 ms=0
+ */
+static const char *const ftp_log_names[] = {
+        [WEIR_FTP_LOGIN] = "login",
+        [WEIR_FTP_LOGOUT] = "logout",
+        [WEIR_FTP_SENT] = "sent",
+        [WEIR_FTP_RECEIVED] = "received",
+        [WEIR_FTP_LISTED] = "listed",
+        [WEIR_FTP_CHANGED] = "changed",
+};
+
+static bool ftp_log_is_transfer(const struct weir_ftp_event *event)
+{
+	return event->kind == WEIR_FTP_SENT || event->kind == WEIR_FTP_RECEIVED ||
+	       event->kind == WEIR_FTP_LISTED;
+}
+
+/* `name` is the type of the listener; `log` may be NULL. */
+static void ftp_log(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_ftp_event *event)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	bool denied = event->kind == WEIR_FTP_LOGIN && event->error;
+	log_line_begin(&line, log, loop, name, denied ? "denied" : ftp_log_names[event->kind]);
+	log_line_add_peer(&line, event->peer, event->secure);
+	log_line_add_known(&line, "user", weir_span_of(event->user));
+	if (event->verb)
+		log_line_add(&line, " verb=%s", event->verb);
+	if (event->path)
+		log_line_add_known(&line, "path", weir_span_of(event->path));
+	if (ftp_log_is_transfer(event))
+		log_line_add(&line, " bytes=%llu ms=%llu", (unsigned long long)event->bytes,
+		        (unsigned long long)event->time_ms);
+	if (event->code)
+		log_line_add(&line, " code=%u", event->code);
+	if (event->error)
+		log_line_add_known(&line, "error", weir_span_of(weir_error_text(event->error)));
+	log_line_end(&line);
+}
 
 struct content {
 	struct config *config; /* held */

@@ -16,11 +16,11 @@
 
 #include <weir/error.h>
 
-#include "config_ftp.h"
 #include "config_tls.h"
 #include "config_warn.h"
 #include "kinds.h"
 #include "say.h"
+#include "service_ftp.h"
 
 /* -- as another user --------------------------------------------------------------------------- */
 

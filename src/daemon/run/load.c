@@ -19,9 +19,9 @@
 #include "kinds.h"
 #include "load.h"
 #include "load_dns.h"
-#include "load_ftp.h"
 #include "load_mail.h"
 #include "say.h"
+#include "service_ftp.h"
 #include "welcome.h"
 
 static int load_serve_root(struct config *config, const char *root)
