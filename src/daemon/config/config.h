@@ -140,7 +140,7 @@ struct mail_host;
 
 struct config_mail {
 #include "mail_keys.def"
-	/* Loaded from these, see config_mail.h. */
+	/* Loaded from these, see service_mail.h. */
 	struct weir_users *users;
 	struct weir_mail_routes *routes;
 	struct mail_host *host; /* created when mail is first served */

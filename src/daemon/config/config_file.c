@@ -14,8 +14,8 @@
 
 #include <weir/error.h>
 
+#include "config_dns.h"
 #include "config_file.h"
-#include "config_zones.h"
 #include "document.h"
 #include "say.h"
 #include "tables.h"

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "config.h"
-#include "config_mail.h"
 #include "endpoint.h"
 #include "kinds.h"
+#include "service_mail.h"
 #include "tables.h"
 #include "types.h"
 

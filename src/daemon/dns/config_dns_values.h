@@ -49,7 +49,7 @@ struct config_cache {
 
 struct config_dns {
 #include "dns_keys.def"
-	/* Loaded from these, see config_zones.h. */
+	/* Loaded from these, see config_dns.h. */
 	struct config_zone **by_name; /* the zones in the order of their names */
 	struct weir_dns_keys *keyring;
 	uint8_t secrets[2][WEIR_DNS_COOKIE_SECRET_SIZE];

@@ -16,7 +16,7 @@
 #include <weir/error.h>
 #include <weir/peers.h>
 
-#include "config_zones.h"
+#include "config_dns.h"
 #include "say.h"
 
 /* The clocks of all file systems are finer. */

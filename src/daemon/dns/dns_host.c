@@ -15,12 +15,10 @@
 #include <weir/log.h>
 
 #include "config_dns.h"
-#include "config_zones.h"
-#include "dns_host.h"
-#include "dns_log.h"
 #include "log_file.h"
 #include "resources.h"
 #include "say.h"
+#include "service_dns.h"
 
 struct dns_host {
 	struct weir_loop *loop;

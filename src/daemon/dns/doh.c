@@ -18,10 +18,8 @@
 #include <weir/tls.h>
 
 #include "config_dns.h"
-#include "dns_host.h"
-#include "doh.h"
-#include "forwarding.h"
 #include "service.h"
+#include "service_dns.h"
 
 #define PATH "dns-query"
 #define MEDIA_TYPE "application/dns-message"

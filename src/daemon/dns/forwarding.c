@@ -7,9 +7,8 @@
 #include <weir/dns_lookup.h>
 #include <weir/error.h>
 
-#include "dns_host.h"
-#include "forwarding.h"
 #include "say.h"
+#include "service_dns.h"
 
 void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop)
 {

@@ -1,24 +1,97 @@
 /*
- * The service of DNS. A reload swaps zones, keys, secrets of cookies and certificates of a server;
- * its other settings stay as they were when it was opened. The zones are those of dns_host.c, which
- * also notifies secondaries of changes.
+ * The service of DNS, and the DNS log. A reload swaps zones, keys, secrets of cookies and
+ * certificates of a server; its other settings stay as they were when it was opened. The zones are
+ * those of dns_host.c, which also notifies secondaries of changes.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include <weir/dns.h>
 #include <weir/dns_server.h>
 #include <weir/error.h>
 #include <weir/peers.h>
 
 #include "config_dns.h"
-#include "dns_host.h"
-#include "dns_log.h"
-#include "forwarding.h"
 #include "kinds.h"
+#include "log_line.h"
 #include "say.h"
 #include "service_dns.h"
+
+/* -- log --------------------------------------------------------------------------------------- */
+
+static const char *const dns_log_names[] = {
+        [WEIR_DNS_TRANSFERRED] = "transferred",
+        [WEIR_DNS_TRANSFER_FAILED] = "transfer-failed",
+        [WEIR_DNS_TRANSFER_REFUSED] = "transfer-refused",
+        [WEIR_DNS_NOTIFIED] = "notified",
+        [WEIR_DNS_NOTIFY_FAILED] = "notify-failed",
+        [WEIR_DNS_RESTORED] = "restored",
+        [WEIR_DNS_FETCHED] = "fetched",
+        [WEIR_DNS_FETCH_FAILED] = "fetch-failed",
+        [WEIR_DNS_EXPIRED] = "expired",
+        [WEIR_DNS_KEEP_FAILED] = "keep-failed",
+};
+
+static bool dns_log_is_transfer(const struct weir_dns_event *event)
+{
+	return event->kind == WEIR_DNS_TRANSFERRED || event->kind == WEIR_DNS_TRANSFER_FAILED ||
+	       event->kind == WEIR_DNS_FETCHED;
+}
+
+void dns_log(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_dns_event *event)
+{
+	struct log_line line;
+	char zone[WEIR_DNS_TEXT_MAX];
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, name, dns_log_names[event->kind]);
+	if (event->peer)
+		log_line_add_peer(&line, event->peer, false);
+	weir_dns_name_format(event->zone, zone);
+	log_line_add_known(&line, "zone", weir_span_of(zone));
+	if (event->serial)
+		log_line_add(&line, " serial=%u", event->serial);
+	if (dns_log_is_transfer(event))
+		log_line_add(&line, " bytes=%llu", (unsigned long long)event->bytes);
+	if (event->rcode)
+		log_line_add(&line, " rcode=%u", event->rcode);
+	if (event->why)
+		log_line_add_known(&line, "error", weir_span_of(event->why));
+	log_line_end(&line);
+}
+
+static void dns_log_add(struct log_line *line, const char *key, uint64_t number)
+{
+	log_line_add(line, " %s=%llu", key, (unsigned long long)number);
+}
+
+static void dns_log_counters(struct weir_log *log, struct weir_loop *loop, const char *name,
+        const struct weir_dns_counters *counters)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, name, "ended");
+	dns_log_add(&line, "queries", counters->queries);
+	dns_log_add(&line, "replies", counters->replies);
+	dns_log_add(&line, "noerror", counters->rcodes[WEIR_DNS_NOERROR]);
+	dns_log_add(&line, "nxdomain", counters->rcodes[WEIR_DNS_NXDOMAIN]);
+	dns_log_add(&line, "servfail", counters->rcodes[WEIR_DNS_SERVFAIL]);
+	dns_log_add(&line, "refused", counters->rcodes[WEIR_DNS_REFUSED]);
+	dns_log_add(&line, "formerr", counters->rcodes[WEIR_DNS_FORMERR]);
+	dns_log_add(&line, "truncated", counters->truncated);
+	dns_log_add(&line, "dropped", counters->dropped);
+	dns_log_add(&line, "slipped", counters->slipped);
+	dns_log_add(&line, "over-quota", counters->over_quota);
+	dns_log_add(&line, "duplicate", counters->duplicate);
+	dns_log_add(&line, "transfers", counters->transfers);
+	log_line_end(&line);
+}
+
+/* -- the content ------------------------------------------------------------------------------- */
 
 struct dns_service {
 	struct weir_dns_server *dns;
@@ -26,8 +99,6 @@ struct dns_service {
 	bool looks_up;
 	struct service_options options; /* for the callbacks */
 };
-
-/* -- the content ------------------------------------------------------------------------------- */
 
 /* The content is the configuration itself. */
 static void service_dns_unload(void *content)

@@ -9,9 +9,9 @@
 #include <weir/limits.h>
 
 #include "config.h"
-#include "config_zones.h"
-#include "kinds.h"
+#include "config_dns.h"
 #include "key_rows.h"
+#include "kinds.h"
 #include "tables.h"
 
 /* -- keys of TSIG ------------------------------------------------------------------------------ */

@@ -16,9 +16,10 @@
 #include "config_file.h"
 #include "key_rows.h"
 #include "kinds.h"
-#include "load_mail.h"
+#include "options.h"
 #include "say.h"
 #include "service_ftp.h"
+#include "service_mail.h"
 #include "tables.h"
 
 /* -- users and root ---------------------------------------------------------------------------- */

@@ -15,8 +15,8 @@
 #include <weir/list.h>
 #include <weir/tree.h>
 
-#include "doh.h"
 #include "say.h"
+#include "service_dns.h"
 #include "sites.h"
 
 struct sites_entry {

@@ -14,14 +14,13 @@
 #include <weir/smtp_relay.h>
 #include <weir/tls.h>
 
-#include "config_mail.h"
 #include "kinds.h"
 #include "log_file.h"
-#include "mail_host.h"
-#include "mail_log.h"
+#include "log_line.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
+#include "service_mail.h"
 
 struct mail_relay {
 	struct weir_loop *loop;
@@ -60,6 +59,31 @@ static bool mail_relay_route(void *context, struct weir_span sender,
 	*ret_sink = &mail->host->store->sink;
 	*ret_user = user;
 	return true;
+}
+
+/* -- log --------------------------------------------------------------------------------------- */
+
+static const char *const mail_log_relay_names[] = {
+        [WEIR_RELAY_SENT] = "sent",
+        [WEIR_RELAY_DEFERRED] = "deferred",
+        [WEIR_RELAY_FAILED] = "failed",
+        [WEIR_RELAY_REPORTED] = "reported",
+        [WEIR_RELAY_UNREPORTED] = "unreported",
+};
+
+static void mail_log_relay(struct weir_log *log, struct weir_loop *loop,
+        const struct weir_queued *queued, struct weir_span address, enum weir_relay_outcome outcome,
+        const char *text)
+{
+	struct log_line line;
+	if (!log)
+		return;
+	log_line_begin(&line, log, loop, "relay", mail_log_relay_names[outcome]);
+	log_line_add(&line, " id=%s", queued->id);
+	log_line_add_known(&line, "message", queued->envelope.trace);
+	log_line_add_text(&line, "to", "<>", address);
+	log_line_add_known(&line, "reply", weir_span_of(text));
+	log_line_end(&line);
 }
 
 static void mail_relay_log_event(void *context, const struct weir_queued *queued,

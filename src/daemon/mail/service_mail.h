@@ -1,37 +1,93 @@
 /*
- * The services of mail: SMTP with its personalities, and POP3, on one store. The content of both is
+ * The services of mail: SMTP with its personalities, and POP3, on one store. The state of both is
  * the configuration itself, with its struct mail_host.
  */
 #ifndef DAEMON_SERVICE_MAIL_H
 #define DAEMON_SERVICE_MAIL_H
 
+#include "config.h"
 #include "service.h"
 
-struct weir_pop3_server;
-struct weir_smtp_server;
-
-/* A server of either. */
-struct mail_server {
-	union {
-		struct weir_smtp_server *smtp;
-		struct weir_pop3_server *pop3;
-	};
-	struct mail_host *host;         /* a reference: it outlives the server */
-	struct service_options options; /* for the callbacks */
-	/*
-	 * That of the options, with the host's peers; its times are those of the protocol, which
-	 * are longer.
-	 */
-	struct weir_listener listener;
-};
-
-/* `create` creates the server of the protocol. Both return 0 or a negative errno. */
-int mail_server_open(const struct service_options *options,
-        int (*create)(struct mail_server *server, const struct config *config), void **ret_server);
-
-/* Call when the server of the protocol is destroyed. */
-void mail_server_free(struct mail_server *server);
+struct options;
+struct weir_mail_store;
+struct weir_peers;
 
 extern const struct service_type service_smtp, service_pop3;
+
+/* -- shared state ------------------------------------------------------------------------------ */
+
+/*
+ * The state that all servers of mail share, on all workers: the mailboxes, and the number of
+ * connections of each peer.
+ *
+ * It is reference counted: configurations and servers hold it, and a reload that does not change it
+ * goes on with it. Any thread may hold and release it.
+ */
+struct mail_host {
+	atomic_uint holds;
+	struct weir_mail_store *store;
+	struct weir_peers *peers;
+};
+
+/*
+ * `load` and `unload` of struct service_type: the content is the configuration, which has a host
+ * then. A missing directory is created for the configured user.
+ */
+int mail_host_load(struct config *config, struct shares shares, void **ret_content);
+void mail_host_unload(void *content);
+
+/* Has a configuration use the mailboxes of another one instead of its own. */
+void mail_host_share(struct config *config, const struct config *from);
+
+struct mail_host *mail_host_hold(struct mail_host *host);
+/* NULL is allowed. */
+void mail_host_release(struct mail_host *host);
+
+/* -- configuration ----------------------------------------------------------------------------- */
+
+/*
+ * Loads the users and, if there are domains, the aliases; blocks. Calls `report` for every mistake,
+ * with the file, or "" for none, and the line, or 0. Returns 0 or a negative errno.
+ */
+int config_mail_load(struct config *config,
+        void (*report)(void *context, const char *path, unsigned line, const char *text),
+        void *context);
+
+/* Returns why this listener cannot be served, and what to do; NULL if it can, or is not of mail. */
+const char *config_mail_lack(const struct config *config, const struct config_listener *listener);
+
+/* Returns what is wrong with a value of `mail`, and the name of its key; NULL if nothing is. */
+const char *config_mail_mistake(const struct config_mail *mail, const char **ret_key);
+
+/*
+ * Whether passwords may be sent to this address without TLS: no packet for it leaves the machine.
+ */
+bool config_mail_is_inside(const struct weir_address *address);
+
+/* Whether the servers of one configuration can go on with the other; users, domains and aliases may
+ * differ. */
+bool config_mail_same(const struct config_mail *a, const struct config_mail *b);
+
+/* Whether both can share one struct mail_host. */
+bool config_mail_same_host(const struct config_mail *a, const struct config_mail *b);
+
+/* Returns the size of the largest message with the fields that the server adds. */
+uint64_t config_mail_stored_max(const struct config_mail *mail);
+
+/* Returns the name of this server; `text` is room for it. */
+const char *config_mail_hostname(const struct config_mail *mail, char *text, size_t size);
+
+/* -- options of the command line --------------------------------------------------------------- */
+
+/* Replaces keys of the file by the options. Returns 0 or a negative errno, which was reported. */
+int load_mail(struct config *config, const struct options *options);
+
+/*
+ * Checks that each listener of mail has what it needs; call when the certificates are known. Shares
+ * the mailboxes of `previous`, which may be NULL, if they are the same. Returns 0 or a negative
+ * errno, which was reported.
+ */
+int load_mail_check(
+        struct config *config, const struct options *options, const struct config *previous);
 
 #endif

@@ -11,8 +11,8 @@
 #include <weir/smtp_client.h>
 
 #include "config.h"
-#include "config_mail.h"
 #include "key_rows.h"
+#include "service_mail.h"
 #include "tables.h"
 
 /* -- limits ------------------------------------------------------------------------------------ */

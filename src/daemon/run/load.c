@@ -13,15 +13,15 @@
 
 #include <weir/error.h>
 
+#include "config_dns.h"
 #include "config_file.h"
 #include "config_tls.h"
 #include "config_warn.h"
 #include "kinds.h"
 #include "load.h"
-#include "load_dns.h"
-#include "load_mail.h"
 #include "say.h"
 #include "service_ftp.h"
+#include "service_mail.h"
 #include "welcome.h"
 
 static int load_serve_root(struct config *config, const char *root)

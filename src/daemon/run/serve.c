@@ -26,15 +26,14 @@
 #include "admin_guard.h"
 #include "banner.h"
 #include "config_dns.h"
-#include "config_mail.h"
-#include "dns_host.h"
 #include "endpoint.h"
 #include "load.h"
-#include "mail_host.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
 #include "serve.h"
+#include "service_dns.h"
+#include "service_mail.h"
 #include "worker.h"
 
 struct daemon {

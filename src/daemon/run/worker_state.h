@@ -8,8 +8,8 @@
 
 #include "complaints.h"
 #include "endpoint.h"
-#include "forwarding.h"
 #include "log_file.h"
+#include "service_dns.h"
 #include "worker.h"
 
 struct serving_server {
