@@ -13,11 +13,10 @@
 #include <cmocka.h>
 
 #include "allocation.h"
-#include "document.h"
-#include "table_print.h"
-#include "tables.h"
-#include "types.h"
 #include "cli_verbs.h"
+#include "document.h"
+#include "table.h"
+#include "types.h"
 
 struct inner {
 	const char *text;

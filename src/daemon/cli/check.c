@@ -2,11 +2,10 @@
  * `weir check`. It opens nothing for writing and does not listen, so it may run beside the daemon.
  */
 #include "check.h"
-#include "config_file.h"
+#include "config.h"
 #include "config_warn.h"
 #include "resources.h"
-#include "table_print.h"
-#include "tables.h"
+#include "table.h"
 
 static int check_print(const struct options *options, struct config *config)
 {

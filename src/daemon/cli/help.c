@@ -4,7 +4,7 @@
 
 #include "help.h"
 #include "options.h"
-#include "table_print.h"
+#include "table.h"
 
 enum {
 	HELP_WIDTH = 80,

@@ -3,12 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli_verbs.h"
 #include "help.h"
 #include "reference.h"
-#include "table_print.h"
-#include "tables.h"
+#include "table.h"
 #include "types.h"
-#include "cli_verbs.h"
 
 enum {
 	REFERENCE_WIDTH = 100,

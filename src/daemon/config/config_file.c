@@ -14,11 +14,11 @@
 
 #include <weir/error.h>
 
+#include "config.h"
 #include "config_dns.h"
-#include "config_file.h"
 #include "document.h"
 #include "say.h"
-#include "tables.h"
+#include "table.h"
 
 /* -- one file ---------------------------------------------------------------------------------- */
 

@@ -11,8 +11,8 @@
 #include <weir/base64.h>
 #include <weir/error.h>
 
+#include "config.h"
 #include "config_dns.h"
-#include "config_file.h"
 #include "kinds.h"
 #include "options.h"
 #include "say.h"

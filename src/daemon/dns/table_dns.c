@@ -10,9 +10,9 @@
 
 #include "config.h"
 #include "config_dns.h"
-#include "key_rows.h"
 #include "kinds.h"
-#include "tables.h"
+#include "table.h"
+#include "types.h"
 
 /* -- keys of TSIG ------------------------------------------------------------------------------ */
 

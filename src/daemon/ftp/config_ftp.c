@@ -13,14 +13,13 @@
 #include <weir/limits.h>
 
 #include "config.h"
-#include "config_file.h"
-#include "key_rows.h"
 #include "kinds.h"
 #include "options.h"
 #include "say.h"
 #include "service_ftp.h"
 #include "service_mail.h"
-#include "tables.h"
+#include "table.h"
+#include "types.h"
 
 /* -- users and root ---------------------------------------------------------------------------- */
 

@@ -15,7 +15,6 @@
 
 #include "say.h"
 #include "service_http.h"
-#include "sites.h"
 
 /* Peers that are counted at a time: at least as many as there are connections. */
 enum {

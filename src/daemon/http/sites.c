@@ -17,7 +17,7 @@
 
 #include "say.h"
 #include "service_dns.h"
-#include "sites.h"
+#include "service_http.h"
 
 struct sites_entry {
 	struct weir_http_site site;

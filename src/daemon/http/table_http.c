@@ -11,8 +11,8 @@
 
 #include "config.h"
 #include "kinds.h"
-#include "key_rows.h"
-#include "tables.h"
+#include "table.h"
+#include "types.h"
 
 /* -- types ------------------------------------------------------------------------------------- */
 

@@ -15,7 +15,7 @@
 #include <weir/error.h>
 #include <weir/smtp.h>
 
-#include "config_file.h"
+#include "config.h"
 #include "kinds.h"
 #include "options.h"
 #include "say.h"

@@ -11,9 +11,9 @@
 #include <weir/smtp_client.h>
 
 #include "config.h"
-#include "key_rows.h"
 #include "service_mail.h"
-#include "tables.h"
+#include "table.h"
+#include "types.h"
 
 /* -- limits ------------------------------------------------------------------------------------ */
 

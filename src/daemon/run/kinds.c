@@ -1,7 +1,7 @@
 /*
  * The types of listeners, and what the configuration must know of their services. A new protocol
  * has its name in enum service (config.h), a line in `service_infos`, a row in `kinds` for each
- * type of listener, a key of the same name in table_listen.c, and a line in `services`
+ * type of listener, a key of the same name in table_top.c, and a line in `services`
  * (services.c).
  */
 #include <string.h>

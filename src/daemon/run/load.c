@@ -13,8 +13,8 @@
 
 #include <weir/error.h>
 
+#include "config.h"
 #include "config_dns.h"
-#include "config_file.h"
 #include "config_tls.h"
 #include "config_warn.h"
 #include "kinds.h"

@@ -12,10 +12,10 @@
 #include <weir/tls.h>
 
 #include "config_tls.h"
-#include "key_rows.h"
 #include "kinds.h"
 #include "say.h"
-#include "tables.h"
+#include "table.h"
+#include "types.h"
 
 /* A certificate should be replaced this long before it expires. */
 enum {
