@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "allocation.h"
-#include "cli_verbs.h"
+#include "cli.h"
 #include "document.h"
 #include "table.h"
 #include "types.h"

@@ -1,7 +1,7 @@
 /* The table of verbs. The file of a verb has the effects of its options. */
 #include <string.h>
 
-#include "cli_verbs.h"
+#include "cli.h"
 #include "table.h"
 #include "types.h"
 

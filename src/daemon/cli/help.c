@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "help.h"
+#include "cli.h"
 #include "options.h"
 #include "table.h"
 

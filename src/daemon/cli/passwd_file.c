@@ -22,7 +22,7 @@
 #include <weir/limits.h>
 #include <weir/users.h>
 
-#include "passwd_file.h"
+#include "cli.h"
 #include "say.h"
 
 struct edit {

@@ -17,9 +17,8 @@
 #include <weir/error.h>
 #include <weir/mail_queue.h>
 
-#include "help.h"
+#include "cli.h"
 #include "options.h"
-#include "queue.h"
 #include "root_path.h"
 #include "say.h"
 

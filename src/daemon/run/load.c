@@ -13,16 +13,15 @@
 
 #include <weir/error.h>
 
+#include "cli.h"
 #include "config.h"
 #include "config_dns.h"
 #include "config_tls.h"
-#include "config_warn.h"
 #include "kinds.h"
 #include "load.h"
 #include "say.h"
 #include "service_ftp.h"
 #include "service_mail.h"
-#include "welcome.h"
 
 static int load_serve_root(struct config *config, const char *root)
 {

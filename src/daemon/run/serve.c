@@ -24,7 +24,7 @@
 #include "admin.h"
 #include "admin_connections.h"
 #include "admin_guard.h"
-#include "banner.h"
+#include "cli.h"
 #include "config_dns.h"
 #include "endpoint.h"
 #include "load.h"
