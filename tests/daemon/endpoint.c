@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "endpoint.h"
-#include "kinds.h"
+#include "service.h"
 
 /* "http 127.0.0.1:0", … up to NULL. */
 static struct config *configure(const char *const *texts)

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "kinds.h"
 #include "options.h"
+#include "service.h"
 
 #define PARSE(options, ...) parse(options, (const char *[]){"serve", __VA_ARGS__, NULL})
 

@@ -16,7 +16,7 @@
 
 #include "admin_connections.h"
 #include "endpoint.h"
-#include "kinds.h"
+#include "service.h"
 #include "worker.h"
 
 enum {

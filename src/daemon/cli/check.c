@@ -20,10 +20,10 @@
 #include "cli.h"
 #include "config.h"
 #include "config_tls.h"
-#include "kinds.h"
 #include "options.h"
 #include "resources.h"
 #include "say.h"
+#include "service.h"
 #include "service_ftp.h"
 #include "table.h"
 

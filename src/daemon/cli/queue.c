@@ -19,7 +19,7 @@
 
 #include "cli.h"
 #include "options.h"
-#include "root_path.h"
+#include "resources.h"
 #include "say.h"
 
 enum {

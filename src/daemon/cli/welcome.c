@@ -15,9 +15,8 @@
 
 #include "cli.h"
 #include "endpoint.h"
-#include "kinds.h"
 #include "say.h"
-#include "services.h"
+#include "service.h"
 
 /* -- the first page ---------------------------------------------------------------------------- */
 

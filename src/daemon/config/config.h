@@ -52,7 +52,7 @@ enum {
 	CONFIG_RELEASES_MAX = 4,
 };
 
-/* The protocols; their tables are in kinds.c. */
+/* The protocols; their tables are in service.c. */
 enum service {
 	SERVICE_HTTP,
 	SERVICE_SMTP,
@@ -75,7 +75,7 @@ struct kind;
 struct problems;
 
 struct config_listener {
-	const struct kind *kind;     /* see kinds.h */
+	const struct kind *kind;     /* see service.h */
 	struct weir_address address; /* port 0: the system chooses one */
 };
 

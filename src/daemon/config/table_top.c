@@ -8,13 +8,13 @@
 
 #include "config.h"
 #include "endpoint.h"
-#include "kinds.h"
+#include "service.h"
 #include "service_mail.h"
 #include "types.h"
 
 /* -- listen ------------------------------------------------------------------------------------ */
 
-/* An entry of `listen` has a key for each type of listener, called as in kinds.c. */
+/* An entry of `listen` has a key for each type of listener, called as in service.c. */
 
 static bool listener_parse(
         struct reader *reader, const struct key *key, const char *text, void *target)

@@ -13,9 +13,9 @@
 
 #include "config.h"
 #include "config_dns.h"
-#include "kinds.h"
 #include "options.h"
 #include "say.h"
+#include "service.h"
 
 enum {
 	SECRET_TEXT_MAX = 256, /* of a line with a secret */

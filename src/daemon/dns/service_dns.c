@@ -14,9 +14,9 @@
 #include <weir/peers.h>
 
 #include "config_dns.h"
-#include "kinds.h"
-#include "log_line.h"
+#include "log_file.h"
 #include "say.h"
+#include "service.h"
 #include "service_dns.h"
 
 /* -- log --------------------------------------------------------------------------------------- */

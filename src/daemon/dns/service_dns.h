@@ -129,7 +129,7 @@ void doh_renew(struct weir_http_handler *handler);
 /* -- log --------------------------------------------------------------------------------------- */
 
 /*
- * The DNS log: a line for each event (see log_line.h), and the counters of a server when it ends.
+ * The DNS log: a line for each event (see log_file.h), and the counters of a server when it ends.
  *
  *   2026-11-22T10:00:00Z dns transferred peer=192.0.2.7 zone="example.org." serial=7 bytes=1234
  *

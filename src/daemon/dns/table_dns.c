@@ -10,7 +10,7 @@
 
 #include "config.h"
 #include "config_dns.h"
-#include "kinds.h"
+#include "service.h"
 #include "table.h"
 #include "types.h"
 

@@ -13,9 +13,9 @@
 #include <weir/limits.h>
 
 #include "config.h"
-#include "kinds.h"
 #include "options.h"
 #include "say.h"
+#include "service.h"
 #include "service_ftp.h"
 #include "service_mail.h"
 #include "table.h"

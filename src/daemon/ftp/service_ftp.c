@@ -12,15 +12,15 @@
 #include <weir/peers.h>
 #include <weir/tree.h>
 
-#include "kinds.h"
-#include "log_line.h"
+#include "log_file.h"
 #include "say.h"
+#include "service.h"
 #include "service_ftp.h"
 
 /* -- log --------------------------------------------------------------------------------------- */
 
 /*
- * A line for each event (see log_line.h).
+ * A line for each event (see log_file.h).
  *
  *   2026-11-22T10:00:00Z ftp sent peer=192.0.2.7 user="alice" verb=RETR path="/a" bytes=3 ms=0
  */

@@ -10,7 +10,7 @@
 #include <weir/limits.h>
 
 #include "config.h"
-#include "kinds.h"
+#include "service.h"
 #include "table.h"
 #include "types.h"
 

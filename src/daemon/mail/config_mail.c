@@ -16,9 +16,9 @@
 #include <weir/smtp.h>
 
 #include "config.h"
-#include "kinds.h"
 #include "options.h"
 #include "say.h"
+#include "service.h"
 #include "service_mail.h"
 
 /* -- users and aliases ------------------------------------------------------------------------- */

@@ -14,12 +14,11 @@
 #include <weir/smtp_relay.h>
 #include <weir/tls.h>
 
-#include "kinds.h"
 #include "log_file.h"
-#include "log_line.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"
+#include "service.h"
 #include "service_mail.h"
 
 struct mail_relay {

@@ -19,9 +19,9 @@
 #include <weir/pop3.h>
 #include <weir/smtp.h>
 
-#include "kinds.h"
-#include "log_line.h"
+#include "log_file.h"
 #include "say.h"
+#include "service.h"
 #include "service_mail.h"
 
 /* -- shared state ------------------------------------------------------------------------------ */
@@ -155,7 +155,7 @@ static int mail_server_open(const struct service_options *options,
 /* -- log --------------------------------------------------------------------------------------- */
 
 /*
- * A line for each event, with its details as key=value (see log_line.h).
+ * A line for each event, with its details as key=value (see log_file.h).
  *
  *   2026-11-22T10:00:00Z smtp accepted peer=192.0.2.7 tls helo="a.example" from=<a@a.example>
  *       to=<alice@example.org> size=512 id=… reply="250 2.0.0 Accepted as …"

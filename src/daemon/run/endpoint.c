@@ -12,8 +12,8 @@
 #include <weir/error.h>
 
 #include "endpoint.h"
-#include "kinds.h"
 #include "say.h"
+#include "service.h"
 
 /* Attempts to find a port that is free by TCP and UDP, for port 0. */
 enum {

@@ -17,9 +17,9 @@
 #include "config.h"
 #include "config_dns.h"
 #include "config_tls.h"
-#include "kinds.h"
-#include "load.h"
 #include "say.h"
+#include "serve.h"
+#include "service.h"
 #include "service_ftp.h"
 #include "service_mail.h"
 

@@ -18,7 +18,6 @@
 #include <weir/limits.h>
 
 #include "resources.h"
-#include "root_path.h"
 #include "say.h"
 
 enum {

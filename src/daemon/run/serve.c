@@ -27,7 +27,6 @@
 #include "cli.h"
 #include "config_dns.h"
 #include "endpoint.h"
-#include "load.h"
 #include "mail_relay.h"
 #include "resources.h"
 #include "say.h"

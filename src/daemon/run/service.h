@@ -1,6 +1,6 @@
 /*
  * A service: one protocol as the daemon runs it, in a file of its own (service_http.c).
- * services.c lists them, kinds.c the types of their listeners.
+ * service.c lists them, and the types of their listeners.
  *
  *   main thread:  load ─▶ content, for each worker    unload, as soon as it was handed over
  *   worker:       open(content) ─▶ server … update(server, another content) … close
@@ -20,11 +20,48 @@
 struct dns_host;
 struct forwarding;
 struct weir_log;
-struct kind;
 struct weir_guard;
 struct weir_loop;
 struct weir_mail_sink;
 struct weir_server;
+
+/* -- types of listeners ------------------------------------------------------------------------ */
+
+/* They have the names that `listen` and URLs have for them. */
+struct kind {
+	const char *name; /* NULL ends the table */
+	enum service service;
+	bool secure;        /* TLS from the first byte */
+	bool upgrades;      /* a client may start TLS (STARTTLS) */
+	bool datagrams;     /* it listens on UDP, too */
+	int variant;        /* defined by the service */
+	const char *scheme; /* of its URLs */
+};
+
+extern const struct kind kinds[];
+
+/* The facts on a service that reading a configuration needs. */
+struct service_info {
+	const char *section; /* the section that its listeners need */
+	enum config_log log;
+	/* Its names in ALPN, up to NULL; NULL: clients are not asked for one. */
+	const char *const *alpn;
+};
+
+extern const struct service_info service_infos[SERVICE_COUNT];
+
+/* Returns the type of this name, or NULL. */
+const struct kind *kind_find(const char *name);
+
+/* Whether the configuration has a listener of the service; without any listener, HTTP has one. */
+bool kinds_include(const struct config *config, enum service service);
+bool kinds_include_https(const struct config *config);
+
+/* Whether a listener has TLS from the first byte; and whether one has, or can start it. */
+bool kinds_include_secure(const struct config *config);
+bool kinds_include_tls(const struct config *config);
+
+/* -- a service --------------------------------------------------------------------------------- */
 
 /* How a server is opened. */
 struct service_options {
@@ -85,5 +122,21 @@ struct service_type {
 	void (*print_content)(const struct config *config);
 	void (*print_commands)(const struct config *config, const char *url);
 };
+
+/* -- all services ------------------------------------------------------------------------------ */
+
+extern const struct service_type *const services[SERVICE_COUNT];
+
+/* The contents of all services on one worker; NULL for a service without a listener. */
+struct contents {
+	void *of[SERVICE_COUNT];
+	struct weir_tls *tls[SERVICE_COUNT]; /* references; NULL without certificates, too */
+};
+
+/* Calls `load` of every service that has a listener. Returns 0 or a negative errno. */
+int contents_load(struct config *config, struct shares shares, struct contents *ret);
+
+/* Calls `unload`. The struct may be all zero, and is so afterwards. */
+void contents_unload(struct contents *contents);
 
 #endif

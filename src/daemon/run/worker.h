@@ -21,8 +21,7 @@
 #include <weir/channel.h>
 #include <weir/loop.h>
 
-#include "kinds.h"
-#include "services.h"
+#include "service.h"
 
 struct dns_host;
 struct endpoint;

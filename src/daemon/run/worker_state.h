@@ -6,9 +6,9 @@
 
 #include <weir/list.h>
 
-#include "complaints.h"
 #include "endpoint.h"
 #include "log_file.h"
+#include "say.h"
 #include "service_dns.h"
 #include "worker.h"
 

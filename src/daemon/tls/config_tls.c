@@ -12,8 +12,8 @@
 #include <weir/tls.h>
 
 #include "config_tls.h"
-#include "kinds.h"
 #include "say.h"
+#include "service.h"
 #include "table.h"
 #include "types.h"
 
