@@ -144,10 +144,11 @@ static void config_warn_admin(const struct config *config)
 
 static void config_warn_writing(const struct config *config)
 {
-	bool mail = kinds_include(config, SERVICE_SMTP) || kinds_include(config, SERVICE_POP3);
+	bool mail =
+	        listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3);
 	if (mail)
 		config_warn_unwritable(config, config->mail.directory, "the mail directory");
-	if (kinds_include(config, SERVICE_FTP) &&
+	if (listeners_include(config, SERVICE_FTP) &&
 	        (config->ftp.writable || config->ftp.anonymous_writes))
 		config_warn_unwritable(config, config_ftp_root(config), "the directory of FTP");
 	for (size_t i = 0; i < config->sites.count; i++)

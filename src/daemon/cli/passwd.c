@@ -1,8 +1,8 @@
 /*
  * `weir passwd`: its command line, the question for a password, and the hashing: a hash by
- * yescrypt, and a verifier for SCRAM-SHA-256. Invariants: the terminal echoes again after the question, and
- * also when a signal ends the process; the password is in no other memory than the buffer of its
- * caller, which is erased afterwards.
+ * yescrypt, and a verifier for SCRAM-SHA-256. Invariants: the terminal echoes again after the
+ * question, and also when a signal ends the process; the password is in no other memory than the
+ * buffer of its caller, which is erased afterwards.
  */
 #include <crypt.h>
 #include <errno.h>

@@ -96,7 +96,7 @@ int welcome_create(void)
 static void banner_format_url(const struct endpoint *endpoint, char *text, size_t size)
 {
 	char plain[WEIR_ADDRESS_TEXT_MAX];
-	const char *scheme = endpoint->kind->scheme;
+	const char *scheme = endpoint->type->scheme;
 	unsigned port = weir_address_port(&endpoint->actual);
 	weir_address_format(&endpoint->actual, plain);
 	if (strncmp(plain, "0.0.0.0:", 8) == 0)
@@ -120,8 +120,8 @@ static void banner_print_endpoints(const struct endpoint_list *endpoints)
 	for (size_t i = 0; i < endpoints->count; i++) {
 		const struct endpoint *endpoint = &endpoints->items[i];
 		banner_format_url(endpoint, url, sizeof url);
-		const char *name = endpoint->kind->name;
-		bool is_scheme = strcmp(name, endpoint->kind->scheme) == 0;
+		const char *name = endpoint->type->name;
+		bool is_scheme = strcmp(name, endpoint->type->scheme) == 0;
 		printf("  %s%s%s%s%s\n", url, is_scheme ? "" : "  (", is_scheme ? "" : name,
 		        is_scheme ? "" : ")",
 		        banner_is_any(&endpoint->actual)
@@ -135,14 +135,14 @@ static void banner_print_commands(
         const struct config *config, const struct endpoint_list *endpoints)
 {
 	char url[WEIR_ADDRESS_TEXT_MAX + 32];
-	for (const struct kind *kind = kinds; kind->name; kind++) {
+	for (const struct listener_type *type = listener_types; type->name; type++) {
 		size_t i = 0;
-		while (i < endpoints->count && endpoints->items[i].kind != kind)
+		while (i < endpoints->count && endpoints->items[i].type != type)
 			i++;
 		if (i == endpoints->count)
 			continue;
 		banner_format_url(&endpoints->items[i], url, sizeof url);
-		services[kind->service]->print_commands(config, url);
+		services[type->service]->print_commands(config, url);
 	}
 }
 
@@ -162,8 +162,8 @@ void banner_print(
 	banner_print_endpoints(endpoints);
 	printf("serving\n");
 	for (unsigned i = 0; i < SERVICE_COUNT; i++)
-		if (kinds_include(config, i))
-			services[i]->print_content(config);
+		if (listeners_include(config, i))
+			services[i]->print_served(config);
 	printf("Try:\n");
 	banner_print_commands(config, endpoints);
 	printf("Stop with Ctrl-C%s.\n", banner_has_log(config) ? "; SIGHUP reopens the logs" : "");

@@ -2,12 +2,12 @@
  * The configuration of the program, read from files and the command line. It is immutable from then
  * on, and shared by all workers.
  *
- *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ contents_load
+ *   weir.yaml and its includes ──▶ config_file_read ──▶ struct config ──▶ service_states_load
  *   the defaults of the table ───────────┘
  *
- * Everything in it lives as long as the configuration does. It is reference counted: the contents
- * of each worker hold it, since they borrow names from it, and the last release frees it. Any
- * thread may hold and release it. The fields of the structs are documented by their keys in the
+ * Everything in it lives as long as the configuration does. It is reference counted: the service
+ * states of each worker hold it, since they borrow names from it, and the last release frees it.
+ * Any thread may hold and release it. The fields of the structs are documented by their keys in the
  * files *.def.
  */
 #ifndef DAEMON_CONFIG_H
@@ -71,12 +71,12 @@ enum config_log {
 	LOG_COUNT,
 };
 
-struct kind;
+struct listener_type;
 struct problems;
 
 struct config_listener {
-	const struct kind *kind;     /* see service.h */
-	struct weir_address address; /* port 0: the system chooses one */
+	const struct listener_type *type; /* see service.h */
+	struct weir_address address;      /* port 0: the system chooses one */
 };
 
 /* The versions of TLS, as values of `minimum`. */
@@ -139,14 +139,14 @@ struct config_relay {
 	const char *password; /* read from its file */
 };
 
-struct mail_host;
+struct mail_shared;
 
 struct config_mail {
 #include "mail_keys.def"
 	/* Loaded from these, see service_mail.h. */
 	struct weir_users *users;
 	struct weir_mail_routes *routes;
-	struct mail_host *host; /* created when mail is first served */
+	struct mail_shared *shared; /* created when mail is first served */
 };
 
 enum config_ftp_tls {

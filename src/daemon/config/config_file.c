@@ -203,14 +203,14 @@ static void config_file_include(struct loading *loading, struct node *root, unsi
 /* Removes the key `include` of an included file, which is not merged. */
 static void config_file_drop_include(struct node *root)
 {
-	size_t kept = 0;
+	size_t left = 0;
 	for (size_t i = 0; i < root->count && root->type == NODE_MAPPING; i++) {
 		const struct node *key = root->pairs[i].key;
 		if (key->type != NODE_SCALAR || strcmp(key->text, "include") != 0)
-			root->pairs[kept++] = root->pairs[i];
+			root->pairs[left++] = root->pairs[i];
 	}
 	if (root->type == NODE_MAPPING)
-		root->count = kept;
+		root->count = left;
 }
 
 /* `from` is the node that includes the file, or NULL. Returns NULL if there is nothing to read. */

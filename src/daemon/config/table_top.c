@@ -20,21 +20,21 @@ static bool listener_parse(
         struct reader *reader, const struct key *key, const char *text, void *target)
 {
 	struct config_listener *listener = target;
-	if (listener->kind) {
+	if (listener->type) {
 		reader_problem(reader, "a listener has one address, and this one has '%s' already",
-		        listener->kind->name);
+		        listener->type->name);
 		return false;
 	}
 	if (!type_parse_address(text, 0, &listener->address))
 		return reader_refuse(reader, key, text);
-	listener->kind = kind_find(key->name);
+	listener->type = listener_type_find(key->name);
 	return true;
 }
 
 static void listener_print(FILE *to, const struct key *key, const void *value)
 {
 	const struct config_listener *listener = value;
-	if (listener->kind && strcmp(listener->kind->name, key->name) == 0)
+	if (listener->type && strcmp(listener->type->name, key->name) == 0)
 		type_address.print(to, key, &listener->address);
 }
 
@@ -114,7 +114,7 @@ static const struct key listener_keys[] = {
 static void listener_check(struct reader *reader, struct node *node, void *target)
 {
 	const struct config_listener *listener = target;
-	if (!listener->kind)
+	if (!listener->type)
 		reader_problem_at(reader, node,
 		        "a listener lacks its type and address, as in 'http: 127.0.0.1:8080'");
 }
@@ -160,7 +160,7 @@ static void listener_check_clash(
 		const struct node *other = node_item(list, i);
 		if (!addresses_clash(&listener->address, &config->listeners.items[i].address))
 			continue;
-		reader_problem_at(reader, node_find(node_item(list, index), listener->kind->name),
+		reader_problem_at(reader, node_find(node_item(list, index), listener->type->name),
 		        "this address is taken already, by the listener in line %zu", other->line);
 		return;
 	}
@@ -171,12 +171,12 @@ static void listener_check_needs(struct reader *reader, const struct node *top,
 {
 	const char *lack = config_mail_lack(reader->config, listener);
 	if (lack && node_find(top, "mail"))
-		reader_problem_at(reader, item, "%s %s", listener->kind->name, lack);
-	if (listener->kind->secure && !node_find(top, "tls"))
+		reader_problem_at(reader, item, "%s %s", listener->type->name, lack);
+	if (listener->type->secure && !node_find(top, "tls"))
 		reader_problem_at(reader, item,
 		        "'%s' needs a certificate: add 'tls: {certificates: [{chain: FILE, key: "
 		        "FILE}]}'",
-		        listener->kind->name);
+		        listener->type->name);
 }
 
 /* A listener needs the section of its protocol. */
@@ -185,7 +185,7 @@ static void listener_check_sections(struct reader *reader, const struct node *to
 	const char *reported = "";
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
 		const char *section = service_infos[i].section;
-		if (!kinds_include(reader->config, i) || strcmp(section, reported) == 0 ||
+		if (!listeners_include(reader->config, i) || strcmp(section, reported) == 0 ||
 		        node_find(top, section))
 			continue;
 		reader_problem_at(reader, top, "the configuration lacks '%s'", section);
@@ -199,7 +199,7 @@ static void listener_check_all(struct reader *reader, const struct node *top)
 	const struct node *list = node_find(top, "listen");
 	for (size_t i = 0; i < config->listeners.count; i++) {
 		const struct config_listener *listener = &config->listeners.items[i];
-		if (!listener->kind)
+		if (!listener->type)
 			continue;
 		listener_check_clash(reader, list, config, i);
 		listener_check_needs(reader, top, listener, node_item(list, i));

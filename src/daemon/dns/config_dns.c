@@ -213,7 +213,7 @@ bool config_dns_same_cache(const struct config_dns *a, const struct config_dns *
 
 /* -- options of the command line --------------------------------------------------------------- */
 
-static void load_dns_say_mistake(
+static void load_dns_report(
         void *context, const void *item, const char *path, unsigned line, const char *text)
 {
 	(void)context, (void)item;
@@ -270,7 +270,7 @@ static bool load_dns_is_served(const struct config *config)
 	for (size_t i = 0; i < config->sites.count; i++)
 		if (config->sites.items[i].doh)
 			return true;
-	return kinds_include(config, SERVICE_DNS);
+	return listeners_include(config, SERVICE_DNS);
 }
 
 static int load_dns_refuse_useless(const struct options *options)
@@ -285,7 +285,7 @@ static int load_dns_refuse_useless(const struct options *options)
 int load_dns(struct config *config, const struct options *options, const struct config *previous)
 {
 	int error = 0;
-	if (options->doh && (config->sites.count == 0 || !kinds_include_https(config))) {
+	if (options->doh && (config->sites.count == 0 || !listeners_include_https(config))) {
 		say("--doh answers at /dns-query of a site: add --https ADDRESS:PORT");
 		return -EINVAL;
 	}
@@ -304,6 +304,5 @@ int load_dns(struct config *config, const struct options *options, const struct 
 		say("dns: %s", lack);
 		return -EINVAL;
 	}
-	return config->dns.by_name ? 0
-	                           : config_dns_load(config, previous, load_dns_say_mistake, NULL);
+	return config->dns.by_name ? 0 : config_dns_load(config, previous, load_dns_report, NULL);
 }

@@ -1,7 +1,7 @@
 /*
  * The service of DNS, and the DNS log. A reload swaps zones, keys, secrets of cookies and
  * certificates of a server; its other settings stay as they were when it was opened. The zones are
- * those of dns_host.c, which also notifies secondaries of changes.
+ * those of dns_shared.c, which also notifies secondaries of changes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -91,7 +91,7 @@ static void dns_log_counters(struct weir_log *log, struct weir_loop *loop, const
 	log_line_end(&line);
 }
 
-/* -- the content ------------------------------------------------------------------------------- */
+/* -- service state ----------------------------------------------------------------------------- */
 
 struct dns_service {
 	struct weir_dns_server *dns;
@@ -100,32 +100,32 @@ struct dns_service {
 	struct service_options options; /* for the callbacks */
 };
 
-/* The content is the configuration itself. */
-static void service_dns_unload(void *content)
+/* The service state is the configuration itself. */
+static void service_dns_unload(void *state)
 {
-	config_release(content);
+	config_release(state);
 }
 
-static int service_dns_load(struct config *config, struct shares shares, void **ret_content)
+static int service_dns_load(struct config *config, struct budget budget, void **ret_state)
 {
 	struct config_dns *dns = &config->dns;
 	int error = 0;
-	(void)shares;
+	(void)budget;
 	if (!dns->peers)
 		error = weir_peers_create((unsigned)dns->limits.connections, 0, &dns->peers);
 	if (error < 0)
 		say("cannot serve DNS: %s", weir_error_text(error));
 	else
-		*ret_content = config_hold(config);
+		*ret_state = config_hold(config);
 	return error;
 }
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
-static void service_dns_note(void *context, const struct weir_dns_event *event)
+static void service_dns_log_event(void *context, const struct weir_dns_event *event)
 {
 	const struct service_options *options = context;
-	dns_log(options->log, options->loop, options->kind->name, event);
+	dns_log(options->log, options->loop, options->type->name, event);
 }
 
 /*
@@ -171,7 +171,7 @@ static void service_dns_update(void *context, void *next, struct weir_tls *tls)
 static void service_dns_renew(void *context)
 {
 	struct dns_service *server = context;
-	struct weir_dns_zones *zones = dns_host_zones(server->options.dns);
+	struct weir_dns_zones *zones = dns_shared_zones(server->options.dns);
 	weir_dns_set_zones(server->dns, zones);
 	weir_dns_zones_release(zones);
 	forwarding_change(server->options.forwarding, &server->config->dns);
@@ -179,24 +179,24 @@ static void service_dns_renew(void *context)
 
 static int service_dns_open_server(const struct service_options *options, void **ret_server)
 {
-	const struct config_dns *dns = &((struct config *)options->content)->dns;
+	const struct config_dns *dns = &((struct config *)options->state)->dns;
 	struct dns_service *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
 	struct weir_dns_options made = {
 	        .listener = service_dns_listener_of(options, dns),
-	        .zones = dns_host_zones(options->dns),
+	        .zones = dns_shared_zones(options->dns),
 	        .responder = config_dns_responder(dns),
 	        .rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers),
 	        .rrl_slip = (unsigned)dns->rate_limit.slip,
 	        .unlimited = dns->rate_limit.exempt.items,
 	        .unlimited_count = dns->rate_limit.exempt.count,
 	        .transfers_max = (unsigned)dns->limits.transfers,
-	        .log = service_dns_note,
+	        .log = service_dns_log_event,
 	        .context = &server->options,
 	};
-	made.responder.notified = dns_host_notified;
+	made.responder.notified = dns_shared_notified;
 	made.responder.context = options->dns;
 	int error =
 	        forwarding_use(options->forwarding, options->dns, dns, &made.responder.recursion);
@@ -209,7 +209,7 @@ static int service_dns_open_server(const struct service_options *options, void *
 	}
 	weir_dns_responder_set_secrets(
 	        weir_dns_responder(server->dns), dns->secrets, dns->secret_count);
-	server->config = config_hold(options->content);
+	server->config = config_hold(options->state);
 	server->looks_up = made.responder.recursion.lookups;
 	*ret_server = server;
 	return 0;
@@ -228,7 +228,7 @@ static void service_dns_retire(void *context)
 static void service_dns_close_server(void *context)
 {
 	struct dns_service *server = context;
-	dns_log_counters(server->options.log, server->options.loop, server->options.kind->name,
+	dns_log_counters(server->options.log, server->options.loop, server->options.type->name,
 	        weir_dns_counters(server->dns));
 	weir_dns_destroy(server->dns);
 	config_release(server->config);
@@ -256,7 +256,7 @@ static void service_dns_print_zone(const struct config_zone *zone)
 	        info.is_signed ? ", signed" : "", zone->path);
 }
 
-static void service_dns_print_content(const struct config *config)
+static void service_dns_print_served(const struct config *config)
 {
 	const struct config_dns *dns = &config->dns;
 	for (size_t i = 0; i < dns->zones.count && i < ZONES_PRINTED; i++)
@@ -299,6 +299,6 @@ const struct service_type service_dns = {
         .listener = service_dns_listener,
         .retire = service_dns_retire,
         .close = service_dns_close_server,
-        .print_content = service_dns_print_content,
+        .print_served = service_dns_print_served,
         .print_commands = service_dns_print_commands,
 };

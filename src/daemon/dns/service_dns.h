@@ -11,7 +11,7 @@
 #include "config.h"
 #include "service.h"
 
-struct dns_host;
+struct dns_shared;
 struct service_options;
 struct weir_dns_cache;
 struct weir_http_handler;
@@ -35,50 +35,52 @@ extern const struct service_type service_dns;
  * Functions are for the main thread, on whose loop this runs, unless they are for any thread.
  */
 
-/* `renew` must have all servers take dns_host_zones. Returns 0 or a negative errno, which was
- * reported. */
-int dns_host_create(
-        struct weir_loop *loop, void (*renew)(void *context), void *context, struct dns_host **ret);
+/*
+ * `renew` must have all servers serve dns_shared_zones. Returns 0 or a negative errno, which was
+ * reported.
+ */
+int dns_shared_create(struct weir_loop *loop, void (*renew)(void *context), void *context,
+        struct dns_shared **ret);
 
 /*
  * Serves the zones of this configuration, which is held. With `starting` nothing is served yet, so
- * it may block on the disk and sends no NOTIFY; call dns_host_notify when all addresses are open.
+ * it may block on the disk and sends no NOTIFY; call dns_shared_notify when all addresses are open.
  * Returns 0, or a negative errno, which was reported: the previous zones stay in effect.
  */
-int dns_host_update(struct dns_host *host, struct config *config, bool starting);
+int dns_shared_update(struct dns_shared *shared, struct config *config, bool starting);
 
 /*
  * Notifies of the zones that have changed since the last call; the first time of all zones, since
  * they may have changed while the server did not run.
  */
-void dns_host_notify(struct dns_host *host);
+void dns_shared_notify(struct dns_shared *shared);
 
-void dns_host_reopen_log(struct dns_host *host);
+void dns_shared_reopen_log(struct dns_shared *shared);
 
 /* Any thread: returns the set of zones, with a reference for the caller. */
-struct weir_dns_zones *dns_host_zones(struct dns_host *host);
+struct weir_dns_zones *dns_shared_zones(struct dns_shared *shared);
 
 /*
  * Any thread: returns the cache that the lookups of all workers share, with a reference for the
  * caller. The first call creates it with the settings of `dns`. Returns 0, -ENOMEM or an errno of
  * getrandom.
  */
-int dns_host_cache(
-        struct dns_host *host, const struct config_dns *dns, struct weir_dns_cache **ret);
+int dns_shared_cache(
+        struct dns_shared *shared, const struct config_dns *dns, struct weir_dns_cache **ret);
 
-/* Any thread: the function `notified` of weir/dns_answer.h, with the host as its context. */
-unsigned dns_host_notified(void *host, const struct weir_dns_name *zone,
+/* Any thread: the function `notified` of weir/dns_answer.h, with the shared state as its context. */
+unsigned dns_shared_notified(void *shared, const struct weir_dns_name *zone,
         const struct weir_address *peer, const struct weir_dns_tsig *tsig);
 
 /* Call after all servers are closed. It runs the loop, to close a log. NULL is allowed. */
-void dns_host_destroy(struct dns_host *host);
+void dns_shared_destroy(struct dns_shared *shared);
 
 /* -- lookups ----------------------------------------------------------------------------------- */
 
 /*
  * Looks up names that are in no zone, for one worker: the upstream servers, and the lookups, which
  * outlive a reload. The worker's servers of DNS and DNS over HTTPS share them. All workers share
- * the cache (dns_host_cache).
+ * the cache (dns_shared_cache).
  *
  * Functions are for the worker's thread; init and destroy may also run before and after it.
  */
@@ -101,7 +103,7 @@ struct forwarding_wait {
 void forwarding_init(struct forwarding *forwarding, struct weir_loop *loop);
 
 /* Sets the options of a responder for this configuration. Returns 0 or a negative errno. */
-int forwarding_use(struct forwarding *forwarding, struct dns_host *host,
+int forwarding_use(struct forwarding *forwarding, struct dns_shared *shared,
         const struct config_dns *dns, struct weir_dns_recursion *ret);
 
 /* Uses the upstreams of this configuration from now on, if it has any. Reports a failure. */

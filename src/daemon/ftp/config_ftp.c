@@ -35,7 +35,7 @@ void config_ftp_warn(const struct config *config)
 	const struct config_ftp *ftp = &config->ftp;
 	unsigned ports = ftp->passive.last - ftp->passive.first + 1U;
 	uint64_t sessions = ftp->sessions_per_address;
-	if (ftp->passive.first && kinds_include(config, SERVICE_FTP) && ports < sessions)
+	if (ftp->passive.first && listeners_include(config, SERVICE_FTP) && ports < sessions)
 		say("'passive-ports' has %u port%s, and 'sessions-per-address' lets one address use "
 		    "%llu at a time: name more ports, or allow fewer sessions",
 		        ports, ports == 1 ? "" : "s", (unsigned long long)sessions);
@@ -128,14 +128,15 @@ const struct section table_ftp = {
 void table_ftp_check(struct reader *reader, const struct node *top)
 {
 	const struct node *ftp = node_find(top, "ftp");
-	if (ftp && kinds_include(reader->config, SERVICE_FTP) && !config_ftp_root(reader->config))
+	if (ftp && listeners_include(reader->config, SERVICE_FTP) &&
+	        !config_ftp_root(reader->config))
 		reader_problem_at(reader, ftp,
 		        "'ftp' has no 'root', and there is no site whose root it could serve");
 }
 
 /* -- options of the command line --------------------------------------------------------------- */
 
-static void load_ftp_say_mistake(void *context, const char *path, unsigned line, const char *text)
+static void load_ftp_report(void *context, const char *path, unsigned line, const char *text)
 {
 	(void)context;
 	if (line)
@@ -156,14 +157,14 @@ static int load_ftp_choose_users(struct config *config, const char *path)
 	const struct config_mail *mail = &config->mail;
 	bool same = mail->users && strcmp(mail->users_path, ftp->users_path) == 0;
 	ftp->users = same ? weir_users_hold(mail->users) : NULL;
-	return config_ftp_load(config, load_ftp_say_mistake, NULL);
+	return config_ftp_load(config, load_ftp_report, NULL);
 }
 
 int load_ftp(struct config *config, const struct options *options)
 {
 	struct config_ftp *ftp = &config->ftp;
 	int error = 0;
-	if (!kinds_include(config, SERVICE_FTP)) {
+	if (!listeners_include(config, SERVICE_FTP)) {
 		if (!options->ftp_writable)
 			return 0;
 		say("--ftp-writable needs an address for FTP: add "

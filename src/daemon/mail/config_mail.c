@@ -99,26 +99,26 @@ bool config_mail_is_inside(const struct weir_address *address)
 }
 
 /* Whether a listener of this type is useless without a login. */
-static bool config_mail_needs_passwords(const struct kind *kind)
+static bool config_mail_needs_passwords(const struct listener_type *type)
 {
-	return kind->service == SERVICE_POP3 || kind->variant == WEIR_SMTP_SUBMISSION;
+	return type->service == SERVICE_POP3 || type->variant == WEIR_SMTP_SUBMISSION;
 }
 
 const char *config_mail_lack(const struct config *config, const struct config_listener *listener)
 {
 	const struct config_mail *mail = &config->mail;
-	const struct kind *kind = listener->kind;
-	if (!kind || (kind->service != SERVICE_SMTP && kind->service != SERVICE_POP3))
+	const struct listener_type *type = listener->type;
+	if (!type || (type->service != SERVICE_SMTP && type->service != SERVICE_POP3))
 		return NULL;
 	if (!mail->directory)
 		return "needs a directory for the mailboxes: --mail DIR, or 'directory' in 'mail'";
 	if (!mail->users_path)
 		return "needs a users file, who is in it has a mailbox: --users FILE, or 'users' "
 		       "in 'mail' (weir passwd makes one)";
-	if (kind->service == SERVICE_SMTP && mail->domains.count == 0)
+	if (type->service == SERVICE_SMTP && mail->domains.count == 0)
 		return "needs to know which domains are local: --domain NAME, or 'domains' in "
 		       "'mail'";
-	if (config_mail_needs_passwords(kind) && !kind->secure &&
+	if (config_mail_needs_passwords(type) && !type->secure &&
 	        config->tls.certificates.count == 0 && !config_mail_is_inside(&listener->address))
 		return "needs a certificate, so that no password is sent in clear: --cert FILE "
 		       "--key FILE, or 'tls'; without, it can listen on 127.0.0.1 and [::1] only";
@@ -151,7 +151,7 @@ static bool config_mail_same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-bool config_mail_same_host(const struct config_mail *a, const struct config_mail *b)
+bool config_mail_same_shared(const struct config_mail *a, const struct config_mail *b)
 {
 	return config_mail_same_text(a->directory, b->directory) &&
 	       memcmp(&a->limits, &b->limits, sizeof a->limits) == 0;
@@ -159,7 +159,7 @@ bool config_mail_same_host(const struct config_mail *a, const struct config_mail
 
 bool config_mail_same(const struct config_mail *a, const struct config_mail *b)
 {
-	return config_mail_same_host(a, b) && config_mail_same_text(a->hostname, b->hostname) &&
+	return config_mail_same_shared(a, b) && config_mail_same_text(a->hostname, b->hostname) &&
 	       a->greeting_delay_ms == b->greeting_delay_ms && a->normalise == b->normalise &&
 	       a->strict_addresses == b->strict_addresses &&
 	       a->networks.count == b->networks.count &&
@@ -196,7 +196,7 @@ static bool load_mail_is_given(const struct options *options)
 
 static bool load_mail_serves(const struct config *config)
 {
-	return kinds_include(config, SERVICE_SMTP) || kinds_include(config, SERVICE_POP3);
+	return listeners_include(config, SERVICE_SMTP) || listeners_include(config, SERVICE_POP3);
 }
 
 static int load_mail_choose_domains(struct config *config, const struct options *options)
@@ -215,7 +215,7 @@ static int load_mail_choose_domains(struct config *config, const struct options 
 	return 0;
 }
 
-static void load_mail_say_mistake(void *context, const char *path, unsigned line, const char *text)
+static void load_mail_report(void *context, const char *path, unsigned line, const char *text)
 {
 	(void)context;
 	if (line)
@@ -244,7 +244,7 @@ int load_mail(struct config *config, const struct options *options)
 		say("%s: %s", key, mistake);
 		return -EINVAL;
 	}
-	return config_mail_load(config, load_mail_say_mistake, NULL);
+	return config_mail_load(config, load_mail_report, NULL);
 }
 
 int load_mail_check(
@@ -255,13 +255,13 @@ int load_mail_check(
 		const struct config_listener *listener = &config->listeners.items[i];
 		const char *lack = config_mail_lack(config, listener);
 		if (lack)
-			say("%s %s", listener->kind->name, lack);
+			say("%s %s", listener->type->name, lack);
 		lacks |= lack != NULL;
 	}
 	if (lacks)
 		return -EINVAL;
 	if (!load_mail_serves(config)) {
-		bool used = kinds_include(config, SERVICE_FTP) && !options->mail &&
+		bool used = listeners_include(config, SERVICE_FTP) && !options->mail &&
 		            !options->domain_count;
 		if (!load_mail_is_given(options) || used)
 			return 0;
@@ -269,7 +269,7 @@ int load_mail_check(
 		    "--smtp ADDRESS:PORT or --pop3 ADDRESS:PORT");
 		return -EINVAL;
 	}
-	if (previous && config_mail_same_host(&previous->mail, &config->mail))
-		mail_host_share(config, previous);
+	if (previous && config_mail_same_shared(&previous->mail, &config->mail))
+		mail_shared_use(config, previous);
 	return 0;
 }

@@ -26,7 +26,7 @@
 
 /* -- shared state ------------------------------------------------------------------------------ */
 
-static int mail_host_open_store(const struct config *config, struct mail_host *host)
+static int mail_shared_open_store(const struct config *config, struct mail_shared *shared)
 {
 	const struct config_mail *mail = &config->mail;
 	struct weir_mail_store_options options = {
@@ -39,7 +39,7 @@ static int mail_host_open_store(const struct config *config, struct mail_host *h
 		if (faccessat(AT_FDCWD, mail->directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
 			error = -errno;
 		else
-			error = weir_maildir_create(mail->directory, &options, &host->store);
+			error = weir_maildir_create(mail->directory, &options, &shared->store);
 		resources_return();
 	}
 	if (error < 0)
@@ -47,63 +47,63 @@ static int mail_host_open_store(const struct config *config, struct mail_host *h
 	return error;
 }
 
-static int mail_host_create(const struct config *config, struct mail_host **ret)
+static int mail_shared_create(const struct config *config, struct mail_shared **ret)
 {
-	struct mail_host *host = calloc(1, sizeof *host);
-	if (!host)
+	struct mail_shared *shared = calloc(1, sizeof *shared);
+	if (!shared)
 		return -ENOMEM;
-	atomic_init(&host->holds, 1);
-	int error = weir_peers_create((unsigned)config->mail.limits.connections, 0, &host->peers);
+	atomic_init(&shared->holds, 1);
+	int error = weir_peers_create((unsigned)config->mail.limits.connections, 0, &shared->peers);
 	if (error == 0)
-		error = mail_host_open_store(config, host);
+		error = mail_shared_open_store(config, shared);
 	if (error < 0)
-		mail_host_release(host);
+		mail_shared_release(shared);
 	else
-		*ret = host;
+		*ret = shared;
 	return error;
 }
 
-static void mail_host_release_of(struct config *config)
+static void mail_shared_on_release(struct config *config)
 {
-	mail_host_release(config->mail.host);
+	mail_shared_release(config->mail.shared);
 }
 
-int mail_host_load(struct config *config, struct shares shares, void **ret_content)
+int mail_shared_load(struct config *config, struct budget budget, void **ret_state)
 {
-	(void)shares;
-	int error = config->mail.host ? 0 : mail_host_create(config, &config->mail.host);
-	config_on_release(config, mail_host_release_of);
+	(void)budget;
+	int error = config->mail.shared ? 0 : mail_shared_create(config, &config->mail.shared);
+	config_on_release(config, mail_shared_on_release);
 	if (error == 0)
-		*ret_content = config_hold(config);
+		*ret_state = config_hold(config);
 	return error;
 }
 
-void mail_host_unload(void *content)
+void mail_shared_unload(void *state)
 {
-	config_release(content);
+	config_release(state);
 }
 
-void mail_host_share(struct config *config, const struct config *from)
+void mail_shared_use(struct config *config, const struct config *from)
 {
-	struct mail_host *own = config->mail.host;
-	config->mail.host = from->mail.host ? mail_host_hold(from->mail.host) : NULL;
-	mail_host_release(own);
-	config_on_release(config, mail_host_release_of);
+	struct mail_shared *own = config->mail.shared;
+	config->mail.shared = from->mail.shared ? mail_shared_hold(from->mail.shared) : NULL;
+	mail_shared_release(own);
+	config_on_release(config, mail_shared_on_release);
 }
 
-struct mail_host *mail_host_hold(struct mail_host *host)
+struct mail_shared *mail_shared_hold(struct mail_shared *shared)
 {
-	atomic_fetch_add(&host->holds, 1);
-	return host;
+	atomic_fetch_add(&shared->holds, 1);
+	return shared;
 }
 
-void mail_host_release(struct mail_host *host)
+void mail_shared_release(struct mail_shared *shared)
 {
-	if (!host || atomic_fetch_sub(&host->holds, 1) != 1)
+	if (!shared || atomic_fetch_sub(&shared->holds, 1) != 1)
 		return;
-	weir_mail_store_destroy(host->store);
-	weir_peers_release(host->peers);
-	free(host);
+	weir_mail_store_destroy(shared->store);
+	weir_peers_release(shared->peers);
+	free(shared);
 }
 
 /* -- servers of either protocol ---------------------------------------------------------------- */
@@ -114,10 +114,10 @@ struct mail_server {
 		struct weir_smtp_server *smtp;
 		struct weir_pop3_server *pop3;
 	};
-	struct mail_host *host;         /* a reference: it outlives the server */
+	struct mail_shared *shared;     /* a reference: it outlives the server */
 	struct service_options options; /* for the callbacks */
 	/*
-	 * That of the options, with the host's peers; its times are those of the protocol, which
+	 * That of the options, with the shared state's peers; its times are those of the protocol, which
 	 * are longer.
 	 */
 	struct weir_listener listener;
@@ -126,7 +126,7 @@ struct mail_server {
 /* Call when the server of the protocol is destroyed. */
 static void mail_server_free(struct mail_server *server)
 {
-	mail_host_release(server->host);
+	mail_shared_release(server->shared);
 	free(server);
 }
 
@@ -134,15 +134,15 @@ static void mail_server_free(struct mail_server *server)
 static int mail_server_open(const struct service_options *options,
         int (*create)(struct mail_server *server, const struct config *config), void **ret_server)
 {
-	const struct config *config = options->content;
+	const struct config *config = options->state;
 	struct mail_server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
-	server->host = mail_host_hold(config->mail.host);
+	server->shared = mail_shared_hold(config->mail.shared);
 	struct weir_bounds *bounds = &server->listener.bounds;
 	server->listener = options->listener;
-	server->listener.peers = server->host->peers;
+	server->listener.peers = server->shared->peers;
 	bounds->idle_ms = bounds->request_ms = bounds->progress_ms = 0;
 	int error = create(server, config);
 	if (error < 0)
@@ -230,14 +230,14 @@ static void mail_log_pop3(struct weir_log *log, struct weir_loop *loop, const ch
 static void service_smtp_log_event(void *context, const struct weir_smtp_event *event)
 {
 	const struct service_options *options = context;
-	mail_log_smtp(options->log, options->loop, options->kind->name, event);
+	mail_log_smtp(options->log, options->loop, options->type->name, event);
 }
 
 /* Clients of LMTP are mail servers, so LMTP has no AUTH. */
 static struct weir_users *service_smtp_users_of(
         const struct mail_server *server, const struct config *config)
 {
-	return server->options.kind->variant == WEIR_SMTP_LMTP ? NULL : config->mail.users;
+	return server->options.type->variant == WEIR_SMTP_LMTP ? NULL : config->mail.users;
 }
 
 static int service_smtp_create(struct mail_server *server, const struct config *config)
@@ -249,11 +249,11 @@ static int service_smtp_create(struct mail_server *server, const struct config *
 	        &(struct weir_smtp_options){
 	                .listener = server->listener,
 	                .hostname = config_mail_hostname(mail, name, sizeof name),
-	                .personality = (enum weir_smtp_personality)options->kind->variant,
+	                .personality = (enum weir_smtp_personality)options->type->variant,
 	                .routes = mail->routes,
 	                .users = service_smtp_users_of(server, config),
 	                .guard = options->guard,
-	                .local = &server->host->store->sink,
+	                .local = &server->shared->store->sink,
 	                .relay = options->relay,
 	                .auth_in_clear = config_mail_is_inside(&options->listener.address),
 	                .networks = mail->networks.items,
@@ -275,10 +275,10 @@ static int service_smtp_open_server(const struct service_options *options, void 
 	return mail_server_open(options, service_smtp_create, ret_server);
 }
 
-static void service_smtp_update(void *context, void *content, struct weir_tls *tls)
+static void service_smtp_update(void *context, void *state, struct weir_tls *tls)
 {
 	const struct mail_server *server = context;
-	const struct config *config = content;
+	const struct config *config = state;
 	weir_smtp_set_users(server->smtp, service_smtp_users_of(server, config));
 	weir_smtp_set_routes(server->smtp, config->mail.routes);
 	if (tls)
@@ -298,7 +298,7 @@ static void service_smtp_close_server(void *context)
 }
 
 /* Lines of the banner. */
-static void service_smtp_print_content(const struct config *config)
+static void service_smtp_print_served(const struct config *config)
 {
 	const struct config_mail *mail = &config->mail;
 	printf("  mail for ");
@@ -321,13 +321,13 @@ static void service_smtp_print_commands(const struct config *config, const char 
 }
 
 const struct service_type service_smtp = {
-        .load = mail_host_load,
-        .unload = mail_host_unload,
+        .load = mail_shared_load,
+        .unload = mail_shared_unload,
         .open = service_smtp_open_server,
         .update = service_smtp_update,
         .listener = service_smtp_listener,
         .close = service_smtp_close_server,
-        .print_content = service_smtp_print_content,
+        .print_served = service_smtp_print_served,
         .print_commands = service_smtp_print_commands,
 };
 
@@ -336,7 +336,7 @@ const struct service_type service_smtp = {
 static void service_pop3_log_event(void *context, const struct weir_pop3_event *event)
 {
 	const struct service_options *options = context;
-	mail_log_pop3(options->log, options->loop, options->kind->name, event);
+	mail_log_pop3(options->log, options->loop, options->type->name, event);
 }
 
 static int service_pop3_create(struct mail_server *server, const struct config *config)
@@ -345,7 +345,7 @@ static int service_pop3_create(struct mail_server *server, const struct config *
 	return weir_pop3_create(options->loop,
 	        &(struct weir_pop3_options){
 	                .listener = server->listener,
-	                .store = server->host->store,
+	                .store = server->shared->store,
 	                .users = config->mail.users,
 	                .guard = options->guard,
 	                .log = service_pop3_log_event,
@@ -359,10 +359,10 @@ static int service_pop3_open_server(const struct service_options *options, void 
 	return mail_server_open(options, service_pop3_create, ret_server);
 }
 
-static void service_pop3_update(void *context, void *content, struct weir_tls *tls)
+static void service_pop3_update(void *context, void *state, struct weir_tls *tls)
 {
 	const struct mail_server *server = context;
-	const struct config *config = content;
+	const struct config *config = state;
 	weir_pop3_set_users(server->pop3, config->mail.users);
 	if (tls)
 		weir_server_set_tls(weir_pop3_listener(server->pop3), tls);
@@ -381,7 +381,7 @@ static void service_pop3_close_server(void *context)
 }
 
 /* Lines of the banner. */
-static void service_pop3_print_content(const struct config *config)
+static void service_pop3_print_served(const struct config *config)
 {
 	printf("  mailboxes of %zu user%s\n", weir_users_count(config->mail.users),
 	        weir_users_count(config->mail.users) == 1 ? "" : "s");
@@ -395,12 +395,12 @@ static void service_pop3_print_commands(const struct config *config, const char 
 }
 
 const struct service_type service_pop3 = {
-        .load = mail_host_load,
-        .unload = mail_host_unload,
+        .load = mail_shared_load,
+        .unload = mail_shared_unload,
         .open = service_pop3_open_server,
         .update = service_pop3_update,
         .listener = service_pop3_listener,
         .close = service_pop3_close_server,
-        .print_content = service_pop3_print_content,
+        .print_served = service_pop3_print_served,
         .print_commands = service_pop3_print_commands,
 };

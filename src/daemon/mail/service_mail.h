@@ -1,6 +1,6 @@
 /*
  * The services of mail: SMTP with its personalities, and POP3, on one store. The state of both is
- * the configuration itself, with its struct mail_host.
+ * the configuration itself, with its struct mail_shared.
  */
 #ifndef DAEMON_SERVICE_MAIL_H
 #define DAEMON_SERVICE_MAIL_H
@@ -23,25 +23,25 @@ extern const struct service_type service_smtp, service_pop3;
  * It is reference counted: configurations and servers hold it, and a reload that does not change it
  * goes on with it. Any thread may hold and release it.
  */
-struct mail_host {
+struct mail_shared {
 	atomic_uint holds;
 	struct weir_mail_store *store;
 	struct weir_peers *peers;
 };
 
 /*
- * `load` and `unload` of struct service_type: the content is the configuration, which has a host
- * then. A missing directory is created for the configured user.
+ * `load` and `unload` of struct service_type: the service state is the configuration, which has the
+ * shared state then. A missing directory is created for the configured user.
  */
-int mail_host_load(struct config *config, struct shares shares, void **ret_content);
-void mail_host_unload(void *content);
+int mail_shared_load(struct config *config, struct budget budget, void **ret_state);
+void mail_shared_unload(void *state);
 
 /* Has a configuration use the mailboxes of another one instead of its own. */
-void mail_host_share(struct config *config, const struct config *from);
+void mail_shared_use(struct config *config, const struct config *from);
 
-struct mail_host *mail_host_hold(struct mail_host *host);
+struct mail_shared *mail_shared_hold(struct mail_shared *shared);
 /* NULL is allowed. */
-void mail_host_release(struct mail_host *host);
+void mail_shared_release(struct mail_shared *shared);
 
 /* -- configuration ----------------------------------------------------------------------------- */
 
@@ -68,8 +68,8 @@ bool config_mail_is_inside(const struct weir_address *address);
  * differ. */
 bool config_mail_same(const struct config_mail *a, const struct config_mail *b);
 
-/* Whether both can share one struct mail_host. */
-bool config_mail_same_host(const struct config_mail *a, const struct config_mail *b);
+/* Whether both can share one struct mail_shared. */
+bool config_mail_same_shared(const struct config_mail *a, const struct config_mail *b);
 
 /* Returns the size of the largest message with the fields that the server adds. */
 uint64_t config_mail_stored_max(const struct config_mail *mail);

@@ -52,7 +52,7 @@ static size_t resources_clamp(size_t number, size_t low, size_t high)
 	return number < low ? low : number > high ? high : number;
 }
 
-struct shares resources_share(const struct config *config, size_t files, unsigned workers)
+struct budget resources_budget(const struct config *config, size_t files, unsigned workers)
 {
 	size_t servers = workers * config->listeners.count;
 	/* A listener of DNS with UDP needs two. */
@@ -70,7 +70,7 @@ struct shares resources_share(const struct config *config, size_t files, unsigne
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
 	connections = resources_clamp(connections, 1, CONNECTIONS_MAX);
-	return (struct shares){
+	return (struct budget){
 	        .connections = (unsigned)connections,
 	        .reserved = (unsigned)resources_clamp(
 	                connections / (servers * RESERVED_PART), 0, WEIR_PERMITS_RESERVED),

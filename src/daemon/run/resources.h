@@ -7,8 +7,8 @@
 
 #include "config.h"
 
-/* How the descriptors are divided. */
-struct shares {
+/* The budget of descriptors: how many each part of the daemon may have open. */
+struct budget {
 	unsigned connections; /* of all servers on all workers together */
 	unsigned
 	        reserved; /* of these, connections of one server on one worker that no other gets */
@@ -21,7 +21,7 @@ size_t resources_raise_files(void);
 /* Returns the number of processors for this process, CONFIG_WORKERS_MAX at most. */
 unsigned resources_processors(void);
 
-struct shares resources_share(const struct config *config, size_t files, unsigned workers);
+struct budget resources_budget(const struct config *config, size_t files, unsigned workers);
 
 /*
  * Between these two calls files are opened and created as the user that resources_become will

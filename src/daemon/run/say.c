@@ -66,7 +66,7 @@ void say(const char *format, ...)
 
 /* -- complaints -------------------------------------------------------------------------------- */
 
-static void complaints_tell_rest(struct complaints *complaints)
+static void complaints_report_rest(struct complaints *complaints)
 {
 	if (complaints->suppressed)
 		say("%u more %s", complaints->suppressed, complaints->what);
@@ -75,7 +75,7 @@ static void complaints_tell_rest(struct complaints *complaints)
 
 static void complaints_on_period(struct weir_timer *timer)
 {
-	complaints_tell_rest(WEIR_CONTAINER(timer, struct complaints, timer));
+	complaints_report_rest(WEIR_CONTAINER(timer, struct complaints, timer));
 }
 
 void complaints_init(struct complaints *complaints, struct weir_loop *loop, const char *what)
@@ -99,5 +99,5 @@ bool complaints_allow(struct complaints *complaints)
 void complaints_end(struct complaints *complaints)
 {
 	weir_timer_stop(&complaints->timer);
-	complaints_tell_rest(complaints);
+	complaints_report_rest(complaints);
 }

@@ -1,7 +1,7 @@
 /*
  * The services of the daemon and the types of their listeners. A new protocol has its name in enum
  * service (config.h) and a line in `service_infos` and in `services`; each type of its listeners
- * has a row in `kinds`, and a key of the same name in table_top.c.
+ * has a row in `listener_types`, and a key of the same name in table_top.c.
  */
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,7 @@ const struct service_info service_infos[SERVICE_COUNT] = {
         [SERVICE_DNS] = {"dns", LOG_DNS, dns_alpn},
 };
 
-const struct kind kinds[] = {
+const struct listener_type listener_types[] = {
         {"http", SERVICE_HTTP, .scheme = "http"},
         {"https", SERVICE_HTTP, .secure = true, .scheme = "https"},
         {"smtp", SERVICE_SMTP, .upgrades = true, .variant = WEIR_SMTP_MX, .scheme = "smtp"},
@@ -49,45 +49,45 @@ const struct kind kinds[] = {
         {0},
 };
 
-const struct kind *kind_find(const char *name)
+const struct listener_type *listener_type_find(const char *name)
 {
-	for (const struct kind *kind = kinds; kind->name; kind++)
-		if (strcmp(kind->name, name) == 0)
-			return kind;
+	for (const struct listener_type *type = listener_types; type->name; type++)
+		if (strcmp(type->name, name) == 0)
+			return type;
 	return NULL;
 }
 
-bool kinds_include(const struct config *config, enum service service)
+bool listeners_include(const struct config *config, enum service service)
 {
 	for (size_t i = 0; i < config->listeners.count; i++)
-		if (config->listeners.items[i].kind &&
-		        config->listeners.items[i].kind->service == service)
+		if (config->listeners.items[i].type &&
+		        config->listeners.items[i].type->service == service)
 			return true;
 	return config->listeners.count == 0 && service == SERVICE_HTTP;
 }
 
-bool kinds_include_https(const struct config *config)
+bool listeners_include_https(const struct config *config)
 {
-	const struct kind *https = kind_find("https");
+	const struct listener_type *https = listener_type_find("https");
 	for (size_t i = 0; i < config->listeners.count; i++)
-		if (config->listeners.items[i].kind == https)
+		if (config->listeners.items[i].type == https)
 			return true;
 	return false;
 }
 
-bool kinds_include_secure(const struct config *config)
+bool listeners_include_secure(const struct config *config)
 {
 	for (size_t i = 0; i < config->listeners.count; i++)
-		if (config->listeners.items[i].kind && config->listeners.items[i].kind->secure)
+		if (config->listeners.items[i].type && config->listeners.items[i].type->secure)
 			return true;
 	return false;
 }
 
-bool kinds_include_tls(const struct config *config)
+bool listeners_include_tls(const struct config *config)
 {
 	for (size_t i = 0; i < config->listeners.count; i++) {
-		const struct kind *kind = config->listeners.items[i].kind;
-		if (kind && (kind->secure || kind->upgrades))
+		const struct listener_type *type = config->listeners.items[i].type;
+		if (type && (type->secure || type->upgrades))
 			return true;
 	}
 	return false;
@@ -103,32 +103,32 @@ const struct service_type *const services[SERVICE_COUNT] = {
         [SERVICE_DNS] = &service_dns,
 };
 
-int contents_load(struct config *config, struct shares shares, struct contents *ret)
+int service_states_load(struct config *config, struct budget budget, struct service_states *ret)
 {
-	struct contents contents = {0};
+	struct service_states states = {0};
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		if (!kinds_include(config, i))
+		if (!listeners_include(config, i))
 			continue;
-		int error = services[i]->load(config, shares, &contents.of[i]);
+		int error = services[i]->load(config, budget, &states.of[i]);
 		if (error < 0) {
-			contents_unload(&contents);
+			service_states_unload(&states);
 			return error;
 		}
 		if (config->tls.of[i])
-			contents.tls[i] = weir_tls_hold(config->tls.of[i]);
+			states.tls[i] = weir_tls_hold(config->tls.of[i]);
 	}
-	*ret = contents;
+	*ret = states;
 	return 0;
 }
 
-void contents_unload(struct contents *contents)
+void service_states_unload(struct service_states *states)
 {
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		if (contents->of[i])
-			services[i]->unload(contents->of[i]);
-		weir_tls_release(contents->tls[i]);
+		if (states->of[i])
+			services[i]->unload(states->of[i]);
+		weir_tls_release(states->tls[i]);
 	}
-	*contents = (struct contents){0};
+	*states = (struct service_states){0};
 }
 
 /* -- helpers ----------------------------------------------------------------------------------- */

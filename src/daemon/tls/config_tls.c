@@ -40,7 +40,7 @@ int config_tls_load(struct config *config, const struct config *previous,
 {
 	struct config_tls *tls = &config->tls;
 	for (unsigned i = 0; i < SERVICE_COUNT; i++) {
-		if (!kinds_include(config, i))
+		if (!listeners_include(config, i))
 			continue;
 		struct config_tls_report to = {report, context, false};
 		struct weir_tls *loaded;
