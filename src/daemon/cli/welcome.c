@@ -1,6 +1,6 @@
 /*
- * What a user sees first: the banner, whose commands can be pasted into a shell as they are, and
- * the first page, for `weir serve` without arguments. A directory that exists is not changed, even
+ * The banner, whose commands can be pasted into a shell as they are, and the first page, for
+ * `weir serve` without arguments. A directory that exists is not changed, even
  * without index.html: it belongs to the user, who gets a listing.
  */
 #include <errno.h>

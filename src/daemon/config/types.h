@@ -1,4 +1,4 @@
-/* What a file of keys needs (see table.h): the types of values, and the macros of rows. */
+/* The types of values, and the macros that make rows of a file of keys; see table.h. */
 #ifndef DAEMON_TYPES_H
 #define DAEMON_TYPES_H
 

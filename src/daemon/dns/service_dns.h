@@ -68,7 +68,7 @@ struct weir_dns_zones *dns_shared_zones(struct dns_shared *shared);
 int dns_shared_cache(
         struct dns_shared *shared, const struct config_dns *dns, struct weir_dns_cache **ret);
 
-/* Any thread: the function `notified` of weir/dns_answer.h, with the shared state as its context. */
+/* Any thread: the function `notified` of weir/dns_answer.h; its context is the shared state. */
 unsigned dns_shared_notified(void *shared, const struct weir_dns_name *zone,
         const struct weir_address *peer, const struct weir_dns_tsig *tsig);
 

@@ -1,4 +1,4 @@
-/* `weir serve`: from the start to the end of the daemon, and the configuration that it runs with. */
+/* `weir serve`: the daemon from its start to its end, and the configuration that it has. */
 #ifndef DAEMON_SERVE_H
 #define DAEMON_SERVE_H
 
