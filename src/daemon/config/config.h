@@ -30,6 +30,7 @@
 
 #include "document.h"
 #include "key_fields.h"
+#include "refcount.h"
 
 /* The bounds of a configuration. */
 enum {
@@ -215,7 +216,7 @@ struct config_guard {
 };
 
 struct config {
-	atomic_uint holds;
+	struct refcount references;
 	struct memory memory;
 	void (*releases[CONFIG_RELEASES_MAX])(struct config *config); /* see config_on_release */
 	const char *logs[LOG_COUNT];                                  /* absolute; NULL: off */

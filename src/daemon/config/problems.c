@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "helper.h"
 #include "problems.h"
 
 static struct problem *problems_next(struct problems *problems)
@@ -94,11 +95,6 @@ enum {
 	NAME_MAX_SIZE = 64
 };
 
-static size_t suggest_least(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 size_t suggest_distance(const char *a, const char *b)
 {
 	uint8_t rows[3][NAME_MAX_SIZE + 1];
@@ -112,9 +108,10 @@ size_t suggest_distance(const char *a, const char *b)
 		row[0] = (uint8_t)i;
 		for (size_t j = 1; j <= size_b; j++) {
 			size_t cost = above[j - 1] + (a[i - 1] != b[j - 1]);
-			cost = suggest_least(cost, suggest_least(above[j], row[j - 1]) + 1u);
+			cost = min_of(cost, above[j] + 1u);
+			cost = min_of(cost, row[j - 1] + 1u);
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-				cost = suggest_least(cost, over[j - 2] + 1u);
+				cost = min_of(cost, over[j - 2] + 1u);
 			row[j] = (uint8_t)cost;
 		}
 	}

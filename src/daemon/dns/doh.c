@@ -18,6 +18,7 @@
 #include <weir/tls.h>
 
 #include "config_dns.h"
+#include "helper.h"
 #include "service.h"
 #include "service_dns.h"
 
@@ -45,11 +46,6 @@ _Static_assert(sizeof(struct doh_pending) <= WEIR_HTTP_SCRATCH, "an exchange has
 
 /* -- replies ----------------------------------------------------------------------------------- */
 
-static uint32_t doh_least(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The time of a negative answer is in its SOA record (RFC 2308 5). */
 static uint32_t doh_lifetime_of(const struct weir_dns_record *record)
 {
@@ -59,7 +55,7 @@ static uint32_t doh_lifetime_of(const struct weir_dns_record *record)
 		return record->ttl;
 	uint32_t minimum = (uint32_t)data[size - 4] << 24 | (uint32_t)data[size - 3] << 16 |
 	                   (uint32_t)data[size - 2] << 8 | data[size - 1];
-	return doh_least(record->ttl, minimum);
+	return min_of(record->ttl, minimum);
 }
 
 /* Returns the time in seconds; 0: the reply must not be cached. */
@@ -83,9 +79,9 @@ static uint32_t doh_lifetime(struct weir_span message)
 		if (weir_dns_record_read(message, &at, &record) < 0)
 			return 0;
 		if (i < answers)
-			seconds = doh_least(seconds, record.ttl);
+			seconds = min_of(seconds, record.ttl);
 		else if (answers == 0 || rcode == WEIR_DNS_NXDOMAIN)
-			seconds = doh_least(seconds, doh_lifetime_of(&record));
+			seconds = min_of(seconds, doh_lifetime_of(&record));
 	}
 	return seconds == UINT32_MAX ? 0 : seconds;
 }

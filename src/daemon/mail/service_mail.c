@@ -52,7 +52,7 @@ static int mail_shared_create(const struct config *config, struct mail_shared **
 	struct mail_shared *shared = calloc(1, sizeof *shared);
 	if (!shared)
 		return -ENOMEM;
-	atomic_init(&shared->holds, 1);
+	refcount_init(&shared->references);
 	int error = weir_peers_create((unsigned)config->mail.limits.connections, 0, &shared->peers);
 	if (error == 0)
 		error = mail_shared_open_store(config, shared);
@@ -93,13 +93,13 @@ void mail_shared_use(struct config *config, const struct config *from)
 
 struct mail_shared *mail_shared_hold(struct mail_shared *shared)
 {
-	atomic_fetch_add(&shared->holds, 1);
+	refcount_hold(&shared->references);
 	return shared;
 }
 
 void mail_shared_release(struct mail_shared *shared)
 {
-	if (!shared || atomic_fetch_sub(&shared->holds, 1) != 1)
+	if (!shared || !refcount_release(&shared->references))
 		return;
 	weir_mail_store_destroy(shared->store);
 	weir_peers_release(shared->peers);
@@ -116,10 +116,7 @@ struct mail_server {
 	};
 	struct mail_shared *shared;     /* a reference: it outlives the server */
 	struct service_options options; /* for the callbacks */
-	/*
-	 * That of the options, with the shared state's peers; its times are those of the protocol, which
-	 * are longer.
-	 */
+	/* That of the options, with the shared peers and the times of the protocol. */
 	struct weir_listener listener;
 };
 

@@ -6,6 +6,7 @@
 #define DAEMON_SERVICE_MAIL_H
 
 #include "config.h"
+#include "refcount.h"
 #include "service.h"
 
 struct options;
@@ -24,7 +25,7 @@ extern const struct service_type service_smtp, service_pop3;
  * goes on with it. Any thread may hold and release it.
  */
 struct mail_shared {
-	atomic_uint holds;
+	struct refcount references;
 	struct weir_mail_store *store;
 	struct weir_peers *peers;
 };

@@ -24,16 +24,11 @@
 
 /* -- files ------------------------------------------------------------------------------------- */
 
-static struct log_file *log_file_file_of(struct weir_list *link)
-{
-	return WEIR_CONTAINER(link, struct log_file, link);
-}
-
 static struct log_file *log_file_find(struct weir_list *logs, const char *path)
 {
-	for (struct weir_list *link = logs->next; link != logs; link = link->next)
-		if (strcmp(log_file_file_of(link)->path, path) == 0)
-			return log_file_file_of(link);
+	WEIR_LIST_EACH (struct log_file, file, logs, link)
+		if (strcmp(file->path, path) == 0)
+			return file;
 	return NULL;
 }
 
@@ -79,8 +74,7 @@ int log_file_open(struct weir_list *logs, struct weir_loop *loop, const char *us
 
 void log_files_reopen(struct weir_list *logs)
 {
-	for (struct weir_list *link = logs->next; link != logs; link = link->next) {
-		struct log_file *file = log_file_file_of(link);
+	WEIR_LIST_EACH (struct log_file, file, logs, link) {
 		int error = weir_log_reopen(file->log);
 		if (error < 0)
 			say("cannot reopen the log %s: %s; logging goes on in the old file",
@@ -90,12 +84,10 @@ void log_files_reopen(struct weir_list *logs)
 
 void log_files_close(struct weir_list *logs, bool all)
 {
-	for (struct weir_list *link = logs->next, *next; link != logs; link = next) {
-		struct log_file *file = log_file_file_of(link);
-		next = link->next;
+	WEIR_LIST_EACH_SAFE (struct log_file, file, next, logs, link) {
 		if (file->users && !all)
 			continue;
-		weir_list_remove(link);
+		weir_list_remove(&file->link);
 		weir_log_destroy(file->log);
 		free(file->path);
 		free(file);

@@ -17,6 +17,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
+#include "helper.h"
 #include "resources.h"
 #include "say.h"
 
@@ -47,11 +48,6 @@ unsigned resources_processors(void)
 	return count < 1 ? 1 : count > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (unsigned)count;
 }
 
-static size_t resources_clamp(size_t number, size_t low, size_t high)
-{
-	return number < low ? low : number > high ? high : number;
-}
-
 struct budget resources_budget(const struct config *config, size_t files, unsigned workers)
 {
 	size_t servers = workers * config->listeners.count;
@@ -69,12 +65,12 @@ struct budget resources_budget(const struct config *config, size_t files, unsign
 	size_t connections = files - files / 8;
 	if (config->limits.connections && config->limits.connections < connections)
 		connections = config->limits.connections;
-	connections = resources_clamp(connections, 1, CONNECTIONS_MAX);
+	connections = clamp_size(connections, 1, CONNECTIONS_MAX);
 	return (struct budget){
 	        .connections = (unsigned)connections,
-	        .reserved = (unsigned)resources_clamp(
+	        .reserved = (unsigned)clamp_size(
 	                connections / (servers * RESERVED_PART), 0, WEIR_PERMITS_RESERVED),
-	        .tree_entries = (unsigned)resources_clamp(
+	        .tree_entries = (unsigned)clamp_size(
 	                files / 8 / (trees ? trees : 1), SHARE_MIN, WEIR_TREE_ENTRIES_MAX),
 	};
 }
