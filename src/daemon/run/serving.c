@@ -20,17 +20,6 @@ enum {
 	COMPLAIN_AFTER_MS = 5000
 };
 
-static struct serving_server *serving_server_of(struct weir_list *link)
-{
-	return WEIR_CONTAINER(link, struct serving_server, link);
-}
-
-/* Returns the server after a link of the list, or after its head; NULL at the end. */
-static struct serving_server *serving_after(struct serving *serving, struct weir_list *link)
-{
-	return link->next == &serving->servers ? NULL : serving_server_of(link->next);
-}
-
 static const struct service_type *serving_service_of(const struct serving_server *server)
 {
 	return services[server->endpoint.type->service];
@@ -170,8 +159,7 @@ static struct serving_server *serving_find_server(
         struct serving *serving, const struct server_plan *plan, const struct endpoint *endpoint)
 {
 	bool has_tls = serving_tls_of(&plan->states, endpoint->type);
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		if (!server->draining && server->has_tls == has_tls &&
 		        endpoint_same(&server->endpoint, endpoint))
 			return server;
@@ -209,8 +197,7 @@ static int serving_prepare_servers(struct worker *worker, const struct server_pl
 int serving_prepare(struct worker *worker, const struct server_plan *plan)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		server->wanted = server->fresh = false;
 	serving->next = plan->states;
 	serving->prepared = true;
@@ -237,8 +224,7 @@ static void serving_update_server(struct serving_server *server, const struct se
 void serving_commit(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link)) {
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link) {
 		if (!server->wanted)
 			serving_drain_server(server);
 		else if (!server->fresh)
@@ -250,8 +236,7 @@ void serving_commit(struct worker *worker)
 void serving_forget(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		if (server->fresh)
 			serving_drain_server(server);
 	serving_end_preparation(serving);
@@ -260,8 +245,7 @@ void serving_forget(struct worker *worker)
 void serving_renew(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		if (serving_service_of(server)->renew)
 			serving_service_of(server)->renew(server->server);
 }
@@ -286,8 +270,9 @@ void serving_each_channel(struct worker *worker,
 {
 	struct serving *serving = &worker->serving;
 	struct channel_visit each = {.visit = visit, .context = context};
-	for (struct serving_server *server = serving_after(serving, &serving->servers);
-	        server && !each.stopped; server = serving_after(serving, &server->link)) {
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link) {
+		if (each.stopped)
+			break;
 		each.endpoint = &server->endpoint;
 		weir_server_each(serving_service_of(server)->listener(server->server),
 		        serving_visit_channel, &each);
@@ -299,20 +284,16 @@ void serving_each_channel(struct worker *worker,
 void serving_drain(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers); server;
-	        server = serving_after(serving, &server->link))
+	WEIR_LIST_EACH (struct serving_server, server, &serving->servers, link)
 		serving_drain_server(server);
 }
 
 void serving_reap(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
-	for (struct serving_server *server = serving_after(serving, &serving->servers), *next;
-	        server; server = next) {
-		next = serving_after(serving, &server->link);
+	WEIR_LIST_EACH_SAFE (struct serving_server, server, next, &serving->servers, link)
 		if (server->ended)
 			serving_close_server(server);
-	}
 	if (!serving->prepared)
 		log_files_close(&serving->logs, false);
 }
@@ -326,11 +307,8 @@ void serving_destroy(struct worker *worker)
 {
 	struct serving *serving = &worker->serving;
 	serving_end_preparation(serving);
-	for (struct serving_server *server = serving_after(serving, &serving->servers), *next;
-	        server; server = next) {
-		next = serving_after(serving, &server->link);
+	WEIR_LIST_EACH_SAFE (struct serving_server, server, next, &serving->servers, link)
 		serving_close_server(server);
-	}
 	forwarding_destroy(&serving->forwarding);
 	complaints_end(&serving->handshakes);
 	log_files_close(&serving->logs, true);
