@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "cache.h"
-#include "name.h"
+#include "dns_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

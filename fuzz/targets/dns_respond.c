@@ -9,9 +9,9 @@
 
 #include <weir/loop.h>
 
-#include "name.h"
-#include "nsec3.h"
+#include "dns_codec.h"
 #include "zone_builder.h"
+#include "zone_image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -9,7 +9,7 @@
 #include <weir/loop.h>
 #include <weir/resolver.h>
 
-#include "name.h"
+#include "dns_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

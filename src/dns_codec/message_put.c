@@ -9,9 +9,7 @@
  */
 #include <weir/dns_message.h>
 
-#include "name.h"
-#include "rdata.h"
-#include "message_put.h"
+#include "dns_codec.h"
 
 enum {
 	OFFSET_END = 0x4000, /* a pointer reaches no further */

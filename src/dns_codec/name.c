@@ -10,7 +10,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "name.h"
+#include "dns_codec.h"
 
 enum {
 	POINTER = 0xc0 /* the upper bits of the first of its two bytes */

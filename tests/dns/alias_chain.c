@@ -14,9 +14,9 @@
 #include <cmocka.h>
 
 #include "allocation.h"
+#include "dns_codec.h"
 #include "dns_reply.h"
 #include "forwarding.h"
-#include "name.h"
 
 static const char zone_text[] = "$TTL 300\n"
                                 "@ IN SOA ns.own. h.own. 1 3600 600 86400 60\n"

@@ -19,9 +19,9 @@
 
 #include "allocation.h"
 #include "clock.h"
+#include "dns_codec.h"
 #include "dns_reply.h"
 #include "forwarding.h"
-#include "name.h"
 
 static int set_up(void **state)
 {

@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include "clock.h"
+#include "dns_codec.h"
 #include "dns_reply.h"
 #include "forwarding.h"
-#include "name.h"
 
 struct forwarding forwarding;
 

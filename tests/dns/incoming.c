@@ -15,7 +15,6 @@
 #include <weir/error.h>
 
 #include "allocation.h"
-#include "incoming.h"
 #include "random_zone.h"
 #include "zone_transfer.h"
 

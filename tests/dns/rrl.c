@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "rrl.h"
+#include "server_state.h"
 
 struct count {
 	unsigned sent, slipped, dropped;

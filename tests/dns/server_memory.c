@@ -15,7 +15,7 @@
 
 #include "allocation.h"
 #include "clock.h"
-#include "name.h"
+#include "dns_codec.h"
 #include "peer.h"
 #include "served.h"
 

@@ -13,7 +13,7 @@
 
 #include <weir/dns_message.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "peer.h"
 #include "served.h"
 

@@ -5,8 +5,8 @@
 
 #include <weir/channel.h>
 
+#include "dns_codec.h"
 #include "fake_upstream.h"
-#include "name.h"
 #include "peer.h"
 
 enum {

@@ -5,9 +5,8 @@
 #ifndef WEIR_DNS_ANSWER_INTERNAL_H
 #define WEIR_DNS_ANSWER_INTERNAL_H
 
-#include "nsec3.h"
-#include "message_put.h"
-#include "zones.h"
+#include "dns_codec.h"
+#include "zone_image.h"
 
 enum {
 	DNS_PUT_MAX = 64,     /* RRsets of a reply that are remembered, so that none is put twice */

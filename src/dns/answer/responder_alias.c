@@ -9,8 +9,7 @@
  * Each time it passes an alias of ours. At most WEIR_DNS_CHAIN_MAX of these are followed, and none
  * twice.
  */
-#include "name.h"
-#include "rdata.h"
+#include "dns_codec.h"
 #include "responder.h"
 #include "zone_image.h"
 

@@ -10,9 +10,9 @@
 
 #include <weir/error.h>
 
-#include "incoming.h"
-#include "rdata.h"
-#include "zone_walk.h"
+#include "dns_codec.h"
+#include "zone_image.h"
+#include "zone_transfer.h"
 
 enum {
 	SOA_NUMBERS = 20,

@@ -17,7 +17,6 @@
 
 #include "secondary_state.h"
 #include "zone_file.h"
-#include "zone_write.h"
 
 enum what {
 	READ,

@@ -14,7 +14,7 @@
 #include <weir/error.h>
 
 #include "secondary_state.h"
-#include "zone_walk.h"
+#include "zone_image.h"
 
 /* -- intervals --------------------------------------------------------------------------------- */
 

@@ -12,8 +12,8 @@
 #include <weir/dns_message.h>
 #include <weir/loop.h>
 
-#include "message_put.h"
-#include "zone_history.h"
+#include "dns_codec.h"
+#include "zone_image.h"
 #include "zone_transfer.h"
 
 enum {

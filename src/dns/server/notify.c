@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "server_state.h"
-#include "zones.h"
+#include "zone_image.h"
 
 enum {
 	MESSAGE_MAX = 1024

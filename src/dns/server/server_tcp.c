@@ -15,7 +15,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "responder.h"
 #include "server_state.h"
 #include "zone_transfer.h"

@@ -8,7 +8,7 @@
 
 #include <weir/error.h>
 
-#include "rdata.h"
+#include "dns_codec.h"
 #include "zone_builder.h"
 
 enum {

@@ -14,7 +14,7 @@
 
 #include <weir/error.h>
 
-#include "rdata.h"
+#include "dns_codec.h"
 #include "zone_file.h"
 
 static void zone_file_report(

@@ -10,8 +10,8 @@
 
 #include <weir/error.h>
 
-#include "zone_history.h"
 #include "refcount.h"
+#include "zone_image.h"
 
 enum {
 	FIXED_SIZE = 8 /* type, TTL and length */

@@ -12,10 +12,9 @@
 
 #include <weir/error.h>
 
-#include "nsec3.h"
-#include "zone_builder.h"
-#include "zone_link.h"
 #include "refcount.h"
+#include "zone_builder.h"
+#include "zone_image.h"
 
 struct order {
 	uint64_t rank;

@@ -16,9 +16,10 @@
 #include <sys/random.h>
 
 #include "cache.h"
-#include "name.h"
-#include "siphash.h"
+#include "dns_codec.h"
+#include "lookup_state.h"
 #include "refcount.h"
+#include "siphash.h"
 
 enum {
 	BYTES_PER_BUCKET = 128, /* of the bound: about an entry */

@@ -7,10 +7,8 @@
  */
 #include <weir/error.h>
 
-#include "reply_accept.h"
-#include "message_put.h"
-#include "name.h"
-#include "rdata.h"
+#include "cache.h"
+#include "dns_codec.h"
 
 enum {
 	PASSES = 3 /* passes over the records of a reply whose chain of aliases is in order */

@@ -12,9 +12,9 @@
 
 #include <weir/error.h>
 
-#include "literal.h"
-#include "name.h"
+#include "dns_codec.h"
 #include "resolver_state.h"
+#include "system_files.h"
 
 /* -- the order --------------------------------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 
 #include <weir/error.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "resolver_state.h"
 
 /* -- texts ------------------------------------------------------------------------------------- */

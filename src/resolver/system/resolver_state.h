@@ -17,9 +17,8 @@
 #include <weir/loop.h>
 #include <weir/resolver.h>
 
-#include "hosts.h"
 #include "random_pool.h"
-#include "resolv_conf.h"
+#include "system_files.h"
 
 struct weir_resolver {
 	struct weir_loop *loop;

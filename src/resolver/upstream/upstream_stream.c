@@ -14,7 +14,7 @@
 #include <weir/error.h>
 #include <weir/server.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "upstream_state.h"
 
 enum {
