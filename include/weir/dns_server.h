@@ -38,7 +38,7 @@ enum weir_dns_event_kind {
 	WEIR_DNS_FETCHED,      /* a new version was received from the peer */
 	WEIR_DNS_FETCH_FAILED, /* a check or a transfer failed */
 	WEIR_DNS_EXPIRED,      /* no primary has confirmed the zone for too long */
-	WEIR_DNS_KEEP_FAILED,  /* the file of a version could not be written or read */
+	WEIR_DNS_FILE_FAILED,  /* the file of a version could not be written or read */
 };
 
 /* Valid during the call. */

@@ -1,6 +1,6 @@
 /*
- * What the DNS layers share below the public headers: numbers in network order, names in wire form
- * that are known to be valid, keys for looking names up, and the names in rdata.
+ * The parts that the DNS layers share below the public headers: numbers in network order, names in
+ * wire form that are known to be valid, keys for looking names up, and the names in rdata.
  */
 #ifndef WEIR_DNS_CODEC_H
 #define WEIR_DNS_CODEC_H

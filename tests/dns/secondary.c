@@ -28,7 +28,7 @@ static struct {
 	struct weir_dns_secondaries *secondaries;
 	struct weir_dns_name name;
 	unsigned changes;
-	unsigned events[WEIR_DNS_KEEP_FAILED + 1];
+	unsigned events[WEIR_DNS_FILE_FAILED + 1];
 	unsigned number; /* of the file: what the pool still writes is another test's */
 	char directory[40], path[60];
 } test;

@@ -52,7 +52,7 @@ struct dns_deferred {
 	struct siphash_key key;
 	struct weir_list
 	        waiting[DNS_WAITING_BUCKETS]; /* queries, by the keyed hash of the message */
-	uint8_t reply[WEIR_DNS_MESSAGE_MAX];  /* a late one */
+	uint8_t reply[WEIR_DNS_MESSAGE_MAX];  /* a deferred one */
 	uint8_t cached[WEIR_DNS_MESSAGE_MAX]; /* what is put behind a part of our own */
 };
 

@@ -17,6 +17,7 @@
 #include <weir/error.h>
 
 #include "dns_codec.h"
+#include "helper.h"
 #include "refcount.h"
 #include "tsig.h"
 
@@ -266,7 +267,7 @@ static bool tsig_mac_is_right(struct weir_span message, size_t at, const struct 
 /* RFC 8945 5.2.2.1: a MAC of another size is malformed, not just wrong. */
 static bool tsig_size_is_right(size_t size, size_t whole)
 {
-	size_t least = whole / 2 > MAC_MIN ? whole / 2 : MAC_MIN;
+	size_t least = max_of(whole / 2, (size_t)MAC_MIN);
 	return size >= least && size <= whole;
 }
 
@@ -308,11 +309,11 @@ size_t weir_dns_tsig_sign(struct weir_dns_tsig *tsig, uint8_t *message, size_t s
 {
 	uint8_t rdata[WEIR_DNS_NAME_MAX + 32 + WEIR_DNS_MAC_MAX], time[6];
 	struct weir_dns_writer writer;
-	bool late = tsig->error == WEIR_DNS_BADTIME;
-	struct weir_span other = weir_span(time, late ? sizeof time : 0);
+	bool bad_time = tsig->error == WEIR_DNS_BADTIME;
+	struct weir_span other = weir_span(time, bad_time ? sizeof time : 0);
 	dns_put48(time, (uint64_t)now_s);
 	/* A client whose clock is wrong has to recognise its own time (RFC 8945 5.2.3). */
-	tsig->time_s = late ? tsig->time_s : (uint64_t)now_s;
+	tsig->time_s = bad_time ? tsig->time_s : (uint64_t)now_s;
 	tsig->fudge_s = FUDGE_S;
 	size_t mac_size = tsig->key ? tsig_mac_size(tsig->key) : 0;
 	if (tsig->key) {

@@ -1,6 +1,6 @@
 /*
  * The set of secondaries: which zones there are, what of each is served, and the callback. When
- * primaries are asked is the matter of secondary_plan.c, the files that of secondary_file.c.
+ * primaries are asked is the matter of secondary_refresh.c, the files that of secondary_file.c.
  *
  * Only the data for NOTIFY is shared with other threads, under the lock: the list, and of each
  * secondary its options and its pending NOTIFY.
@@ -88,7 +88,7 @@ void dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event_kind
         const struct weir_address *peer, const struct dns_fetched *fetched)
 {
 	const struct weir_dns_secondaries_options *options = &secondary->owner->options;
-	bool failed = kind == WEIR_DNS_FETCH_FAILED || kind == WEIR_DNS_KEEP_FAILED;
+	bool failed = kind == WEIR_DNS_FETCH_FAILED || kind == WEIR_DNS_FILE_FAILED;
 	if (!options->log)
 		return;
 	options->log(
@@ -367,7 +367,7 @@ static void secondary_handle_notifies(struct weir_task *task)
 			continue;
 		secondary->notified = false;
 		pthread_mutex_unlock(&owner->lock);
-		dns_secondary_heed(secondary, &notifier);
+		dns_secondary_handle_notify(secondary, &notifier);
 		pthread_mutex_lock(&owner->lock);
 	}
 	pthread_mutex_unlock(&owner->lock);
@@ -413,7 +413,7 @@ int weir_dns_secondaries_create(struct weir_loop *loop,
 	owner->fetches.free = options->fetches_max ? options->fetches_max : WEIR_DNS_FETCHES_MAX;
 	weir_list_init(&owner->checks.waiting);
 	weir_list_init(&owner->fetches.waiting);
-	owner->grant.run = dns_secondaries_grant;
+	owner->start_queued.run = dns_secondaries_start_queued;
 	owner->changed.run = secondary_on_changed;
 	owner->notify_task.run = secondary_handle_notifies;
 	pthread_mutex_init(&owner->lock, NULL);
@@ -426,7 +426,7 @@ void weir_dns_secondaries_destroy(struct weir_dns_secondaries *owner)
 	if (!owner)
 		return;
 	secondary_free_all(owner->all, owner->count);
-	weir_loop_cancel(owner->loop, &owner->grant);
+	weir_loop_cancel(owner->loop, &owner->start_queued);
 	weir_loop_cancel(owner->loop, &owner->changed);
 	pthread_mutex_lock(&owner->lock);
 	owner->gone = owner->notify_posted;

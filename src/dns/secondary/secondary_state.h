@@ -71,7 +71,7 @@ struct dns_secondary_config {
 	struct weir_dns_secondary_options options; /* with what it points to */
 	struct weir_dns_tsig_key key;
 	struct weir_address *primaries; /* in this memory, as the next */
-	char *path;                     /* empty: not kept */
+	char *path;                     /* empty: not saved */
 };
 
 /* The addresses are the same, whatever the ports. */
@@ -93,7 +93,7 @@ enum secondary_state {
 };
 
 struct dns_secondary {
-	struct weir_list wait; /* for a place, where queued */
+	struct weir_list wait; /* for a permit, while queued */
 	struct weir_dns_secondaries *owner;
 	struct dns_secondary_config *config; /* guarded by the lock, as the next two */
 	bool notified;
@@ -122,7 +122,7 @@ struct dns_secondary {
 	bool unsaved; /* the last write failed */
 };
 
-/* Places for what is done at a time. */
+/* Permits: how many checks, or fetches, may run at a time. */
 struct dns_permits {
 	unsigned free;
 	struct weir_list waiting;
@@ -134,8 +134,8 @@ struct weir_dns_secondaries {
 	struct dns_secondary **all; /* by name; guarded by the lock, as the next */
 	size_t count;
 	struct dns_permits checks, fetches;
-	struct weir_task grant;   /* deferred */
-	struct weir_task changed; /* deferred */
+	struct weir_task start_queued; /* deferred */
+	struct weir_task changed;      /* deferred */
 	pthread_mutex_t lock;
 	struct weir_task notify_task; /* posted while `notify_posted` */
 	bool notify_posted;           /* guarded by the lock, as the next */
@@ -166,7 +166,7 @@ struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_
 void dns_secondary_free_config(struct dns_secondary_config *config);
 bool dns_secondary_same(const struct dns_secondary_config *a, const struct dns_secondary_config *b);
 
-/* -- secondary_plan.c -------------------------------------------------------------------------- */
+/* -- secondary_refresh.c -------------------------------------------------------------------------- */
 
 /* The numbers of the zone's SOA record within the options' bounds, in milliseconds. */
 struct dns_intervals {
@@ -180,15 +180,16 @@ void dns_secondary_begin(struct dns_secondary *secondary, unsigned primary);
 /* Ends the round that is under way, if there is one. */
 void dns_secondary_cancel(struct dns_secondary *secondary);
 
-/* The notice that was left with the lock. */
-void dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier);
+/* Begins a round because of a NOTIFY (RFC 1996 3.11), or lets one follow that is under way. */
+void dns_secondary_handle_notify(
+        struct dns_secondary *secondary, const struct weir_address *notifier);
 
-/* Gives free permits to those who wait. */
-void dns_secondaries_grant(struct weir_task *task);
+/* Starts queued checks and fetches, as far as there are permits. */
+void dns_secondaries_start_queued(struct weir_task *task);
 
 /* -- secondary_file.c -------------------------------------------------------------------------- */
 
-/* Reads the file: at once, or on the pool; the plan goes on then. */
+/* Reads the file: at once, or on the pool; the round goes on then. */
 void dns_secondary_read(struct dns_secondary *secondary, bool wait);
 
 /* Writes what is due, if nothing is under way. */

@@ -72,9 +72,7 @@ static size_t notify_on_answer(
 	(void)reply, (void)room;
 	if (!weir_dns_header_read(datagram->bytes, &header) || !(header.flags & WEIR_DNS_QR))
 		return 0;
-	for (struct weir_list *link = notifier->notices.next; link != &notifier->notices;
-	        link = link->next) {
-		struct notice *notice = WEIR_CONTAINER(link, struct notice, link);
+	WEIR_LIST_EACH (struct notice, notice, &notifier->notices, link) {
 		if (notice->id != header.id || !notify_same_address(&notice->peer, datagram->peer))
 			continue;
 		notify_end(notice, header.flags & WEIR_DNS_RCODE_MASK ? WEIR_DNS_NOTIFY_FAILED
@@ -143,10 +141,7 @@ static void notify_on_time(struct weir_timer *timer)
 /* A newer NOTIFY of the zone replaces one that is under way. */
 static void notify_drop_older(struct weir_dns_notifier *notifier, const struct weir_dns_zone *zone)
 {
-	for (struct weir_list *link = notifier->notices.next, *next; link != &notifier->notices;
-	        link = next) {
-		struct notice *notice = WEIR_CONTAINER(link, struct notice, link);
-		next = link->next;
+	WEIR_LIST_EACH_SAFE (struct notice, notice, next, &notifier->notices, link) {
 		if (weir_dns_name_equal(&notice->zone->apex, &zone->apex))
 			notify_drop(notice);
 	}
@@ -203,11 +198,8 @@ void weir_dns_notifier_destroy(struct weir_dns_notifier *notifier)
 {
 	if (!notifier)
 		return;
-	for (struct weir_list *link = notifier->notices.next, *next; link != &notifier->notices;
-	        link = next) {
-		next = link->next;
-		notify_drop(WEIR_CONTAINER(link, struct notice, link));
-	}
+	WEIR_LIST_EACH_SAFE (struct notice, notice, next, &notifier->notices, link)
+		notify_drop(notice);
 	weir_datagrams_destroy(notifier->sockets[0]);
 	weir_datagrams_destroy(notifier->sockets[1]);
 	free(notifier);

@@ -125,7 +125,7 @@ int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *optio
 	if (!server)
 		return -ENOMEM;
 	server->loop = loop;
-	server->holds = 1;
+	local_refcount_init(&server->holds);
 	server->zones = weir_dns_zones_hold(options->zones);
 	server->over = options->listener.tls ? WEIR_DNS_OVER_TLS : WEIR_DNS_OVER_TCP;
 	server->transfers_max =
@@ -144,7 +144,7 @@ int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *optio
 
 void dns_server_release(struct weir_dns_server *server)
 {
-	if (--server->holds == 0)
+	if (local_refcount_release(&server->holds))
 		free(server);
 }
 

@@ -8,6 +8,8 @@
 #include <weir/dns_server.h>
 #include <weir/loop.h>
 
+#include "refcount.h"
+
 /* -- server_udp.c: response rate limiting ------------------------------------------------------ */
 
 /*
@@ -44,7 +46,7 @@ struct weir_dns_server {
 	size_t unlimited_count;
 	enum weir_dns_over over; /* of the listener */
 	unsigned transfers, transfers_max;
-	unsigned holds; /* the owner's, and one a transfer */
+	struct local_refcount holds; /* the owner's, and one a transfer */
 	struct weir_dns_counters counters;
 	weir_dns_log *log;
 	void *context;

@@ -10,6 +10,7 @@
 #include <weir/network.h>
 
 #include "dns_codec.h"
+#include "helper.h"
 #include "server_state.h"
 #include "siphash.h"
 
@@ -22,7 +23,7 @@
  */
 
 struct bucket {
-	uint32_t tag;     /* of the hash what does not say the place; 0: free */
+	uint32_t tag;     /* the upper half of the hash; 0: free */
 	uint32_t time_ms; /* when it was last looked at */
 	uint32_t credit;  /* thousandths of replies that may still be sent */
 	uint32_t over; /* replies beyond the rate; a reply that is sent does not reset the count */
@@ -45,7 +46,7 @@ struct dns_rrl *dns_rrl_create(unsigned rate, unsigned slip)
 		return NULL;
 	}
 	/* A second of credit, in thousandths, must fit. */
-	rrl->rate = rate < 1000000 ? rate : 1000000;
+	rrl->rate = min_of(rate, 1000000u);
 	rrl->slip = slip ? slip : WEIR_DNS_RRL_SLIP;
 	return rrl;
 }

@@ -172,7 +172,7 @@ static size_t zones_policy_size(const struct weir_dns_policy *policy)
 	       ((notify + 7) & ~(size_t)7);
 }
 
-static void zones_keep_policy(char **to, struct weir_dns_policy *policy)
+static void zones_copy_policy(char **to, struct weir_dns_policy *policy)
 {
 	policy->networks =
 	        zones_copy(to, policy->networks, policy->network_count * sizeof *policy->networks);
@@ -248,7 +248,7 @@ int weir_dns_zones_create(
 		struct weir_dns_zone_entry *entry = &zones->entries[zones->count];
 		*entry = entries[zones->count];
 		weir_dns_zone_hold(entry->zone);
-		zones_keep_policy(&to, &entry->policy);
+		zones_copy_policy(&to, &entry->policy);
 		error = zones_add(zones, (uint32_t)zones->count);
 	}
 	if (error < 0)

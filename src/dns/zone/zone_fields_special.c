@@ -157,23 +157,23 @@ bool fields_read_ipseckey(struct fields *fields)
 	uint8_t address[16];
 	if (!fields_read_number(fields, UINT8_MAX, 1) || !fields_read_number(fields, UINT8_MAX, 1))
 		return false;
-	uint8_t kind = fields->data[1];
-	if (kind > 3)
+	uint8_t type = fields->data[1];
+	if (type > 3)
 		return fields_refuse(fields, "is not a kind of gateway from 0 to 3");
 	if (!fields_read_number(fields, UINT8_MAX, 1))
 		return false;
 	uint8_t algorithm = fields->data[2];
-	if (kind == 3) {
+	if (type == 3) {
 		if (!fields_read_name(fields))
 			return false;
 	} else {
-		int family = kind == 2 ? AF_INET6 : AF_INET;
+		int family = type == 2 ? AF_INET6 : AF_INET;
 		if (!fields_read_word(fields))
 			return false;
 		bool none = fields->word.text.size == 1 && fields->word.text.data[0] == '.';
-		if (kind == 0 ? !none : !fields_address_of(fields->word.text, family, address))
+		if (type == 0 ? !none : !fields_address_of(fields->word.text, family, address))
 			return fields_refuse(fields, "is not a gateway of this kind");
-		if (!fields_put(fields, address, kind == 0 ? 0 : kind == 1 ? 4 : 16))
+		if (!fields_put(fields, address, type == 0 ? 0 : type == 1 ? 4 : 16))
 			return false;
 	}
 	if (!algorithm)

@@ -9,6 +9,7 @@
 #include <weir/dns.h>
 
 #include "dns_codec.h"
+#include "helper.h"
 #include "zone_fields.h"
 
 /* -- numbers with names, times, types, addresses ---------------------------------------------- */
@@ -42,7 +43,7 @@ static bool zone_fields_text_read_algorithm(struct fields *fields)
 	        fields, names, sizeof names / sizeof *names, UINT8_MAX, 1);
 }
 
-static bool zone_fields_text_read_certificate_kind(struct fields *fields)
+static bool zone_fields_text_read_certificate_type(struct fields *fields)
 {
 	static const struct mnemonic names[] = {{"PKIX", 1}, {"SPKI", 2}, {"PGP", 3}, {"IPKIX", 4},
 	        {"ISPKI", 5}, {"IPGP", 6}, {"ACPKIX", 7}, {"IACPKIX", 8}, {"URI", 253},
@@ -318,7 +319,7 @@ static bool zone_fields_text_read_map(struct fields *fields)
 			return fields_refuse(fields, "is not a known type");
 		unsigned window = type.number >> 8, byte = (type.number & 0xff) >> 3;
 		map[window][byte] |= (uint8_t)(0x80 >> (type.number & 7));
-		used[window] = used[window] > byte + 1 ? used[window] : (uint8_t)(byte + 1);
+		used[window] = (uint8_t)max_of((unsigned)used[window], byte + 1);
 	}
 	for (unsigned i = 0; i < 256; i++) {
 		uint8_t head[2] = {(uint8_t)i, used[i]};
@@ -347,7 +348,7 @@ bool fields_read_field(struct fields *fields, char field)
 	case 'a':
 		return zone_fields_text_read_algorithm(fields);
 	case 'c':
-		return zone_fields_text_read_certificate_kind(fields);
+		return zone_fields_text_read_certificate_type(fields);
 	case 'y':
 		return zone_fields_text_read_type(fields);
 	case '4':

@@ -40,7 +40,7 @@ struct dns_node {
 	uint32_t occluder;
 	uint32_t wildcard; /* the child "*", or DNS_NONE */
 	/*
-	 * NSEC: the node at or before it whose NSEC record covers what follows it. NSEC3: the place
+	 * NSEC: the node at or before it whose NSEC record covers what follows it. NSEC3: the index
 	 * in `hashed` of the record that matches it, or DNS_NONE.
 	 */
 	uint32_t denial;

@@ -97,7 +97,7 @@ bool dns_base32_decode(const uint8_t *wire, uint8_t ret[DNS_HASH_SIZE])
 /* -- links ------------------------------------------------------------------------------------- */
 
 /* Names below a zone cut or a DNAME are occluded. */
-static void zone_link_cover_node(struct weir_dns_zone *zone, uint32_t number)
+static void zone_link_occlude_node(struct weir_dns_zone *zone, uint32_t number)
 {
 	struct dns_node *node = &zone->nodes[number];
 	const struct dns_node *parent =
@@ -196,7 +196,7 @@ int dns_zone_link(struct weir_dns_zone *zone)
 {
 	int error = 0;
 	for (uint32_t i = 0; i < zone->node_count; i++)
-		zone_link_cover_node(zone, i);
+		zone_link_occlude_node(zone, i);
 	if (zone->hashed_count)
 		qsort(zone->hashed + zone->chain_count, zone->hashed_count - zone->chain_count,
 		        sizeof *zone->hashed, zone_link_compare_hashed);

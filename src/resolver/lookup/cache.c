@@ -149,26 +149,19 @@ void dns_cache_remove_reader(struct weir_dns_cache *cache, struct dns_cache_read
 	pthread_mutex_unlock(&cache->lock);
 }
 
-static struct dns_cache_reader *cache_reader(struct weir_list *link)
-{
-	return WEIR_CONTAINER(link, struct dns_cache_reader, link);
-}
-
 /* Whether each reader has been outside since its `seen` was noted. */
 static bool cache_readers_passed(struct weir_dns_cache *cache)
 {
-	for (struct weir_list *at = cache->readers.next; at != &cache->readers; at = at->next) {
-		const struct dns_cache_reader *reader = cache_reader(at);
+	WEIR_LIST_EACH (const struct dns_cache_reader, reader, &cache->readers, link)
 		if (reader->seen % 2 && atomic_load(&reader->turns) == reader->seen)
 			return false;
-	}
 	return true;
 }
 
 static void cache_note_readers(struct weir_dns_cache *cache)
 {
-	for (struct weir_list *at = cache->readers.next; at != &cache->readers; at = at->next)
-		cache_reader(at)->seen = atomic_load(&cache_reader(at)->turns);
+	WEIR_LIST_EACH (struct dns_cache_reader, reader, &cache->readers, link)
+		reader->seen = atomic_load(&reader->turns);
 }
 
 /* -- entries ----------------------------------------------------------------------------------- */
@@ -438,7 +431,7 @@ size_t dns_entry_write(const struct dns_cache_entry *entry,
 	dns_cache_found_of(entry, now_s, ret);
 	ret->truncated = entry->body_size > room - body;
 	dns_put16(reply, 0);
-	dns_put16(reply + 2, dns_found_flags(ret));
+	dns_put16(reply + 2, dns_lookup_info_flags(ret));
 	dns_put16(reply + 4, 1);
 	dns_put16(reply + 6, ret->truncated ? 0 : entry->answers);
 	dns_put16(reply + 8, ret->truncated ? 0 : entry->authorities);

@@ -45,7 +45,7 @@ struct dns_accepted {
 };
 
 /* The second word of the header for these facts. */
-uint16_t dns_found_flags(const struct weir_dns_lookup_info *info);
+uint16_t dns_lookup_info_flags(const struct weir_dns_lookup_info *info);
 
 /*
  * Accepts a reply to `question`, asked with `flags`. `message` has room for WEIR_DNS_MESSAGE_MAX

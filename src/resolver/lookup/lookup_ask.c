@@ -260,11 +260,8 @@ void dns_pending_destroy(struct dns_pending *pending)
 	lookup_ask_forget(pending);
 	if (pending->ask)
 		pending->lookups->asker->cancel(pending->ask);
-	for (struct weir_list *link = pending->waiting.next, *next; link != &pending->waiting;
-	        link = next) {
-		next = link->next;
-		dns_lookup_free(WEIR_CONTAINER(link, struct weir_dns_lookup, link));
-	}
+	WEIR_LIST_EACH_SAFE (struct weir_dns_lookup, lookup, next, &pending->waiting, link)
+		dns_lookup_free(lookup);
 	if (!dns_share_leave(pending))
 		free(pending);
 }

@@ -17,6 +17,7 @@
 #include <weir/loop.h>
 
 #include "cache.h"
+#include "refcount.h"
 #include "siphash.h"
 
 /* -- lookup_share.c: one question of several loops --------------------------------------------- */
@@ -55,7 +56,7 @@ void dns_questions_finish(struct dns_questions *questions);
 
 /* An answer on its way to the partners of the loop that has it. */
 struct dns_shared_reply {
-	atomic_uint holds;
+	struct refcount holds;
 	struct weir_dns_lookup_info info;
 	size_t size;
 	uint8_t bytes[];

@@ -33,7 +33,7 @@ static void resolver_begin(struct weir_resolving *resolving)
 	if (resolving->error < 0)
 		resolver_resolving_fail(resolving, resolving->error);
 	else
-		resolving->kind->start(resolving);
+		resolving->methods->start(resolving);
 }
 
 static void resolver_run_start(struct weir_task *task)
@@ -51,8 +51,9 @@ void resolver_begin_waiting(struct weir_resolver *resolver)
 	}
 }
 
-int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+int resolver_resolving_create(struct weir_resolver *resolver,
+        const struct resolving_methods *methods, weir_on_resolved *resolved, void *context,
+        struct weir_resolving **ret)
 {
 	if (resolver->count >= WEIR_RESOLVINGS_MAX)
 		return WEIR_E_LIMIT;
@@ -60,7 +61,7 @@ int resolver_resolving_create(struct weir_resolver *resolver, const struct resol
 	if (!resolving)
 		return -ENOMEM;
 	resolving->resolver = resolver;
-	resolving->kind = kind;
+	resolving->methods = methods;
 	resolving->resolved = resolved;
 	resolving->context = context;
 	resolver->count++;
@@ -147,10 +148,8 @@ int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_opti
 
 static void resolver_cancel_all(struct weir_list *list)
 {
-	for (struct weir_list *link = list->next, *next; link != list; link = next) {
-		next = link->next;
-		weir_resolving_cancel(WEIR_CONTAINER(link, struct weir_resolving, link));
-	}
+	WEIR_LIST_EACH_SAFE (struct weir_resolving, resolving, next, list, link)
+		weir_resolving_cancel(resolving);
 }
 
 void weir_resolver_destroy(struct weir_resolver *resolver)

@@ -87,11 +87,9 @@ static void upstream_ask_on_deadline(struct weir_timer *timer)
 /* Whether some query has not timed out yet. */
 static bool upstream_ask_waits(const struct weir_dns_ask *ask)
 {
-	for (struct weir_list *at = ask->attempts.next; at != &ask->attempts; at = at->next) {
-		const struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, link);
+	WEIR_LIST_EACH (const struct attempt, attempt, &ask->attempts, link)
 		if (!attempt->timed_out && !(attempt->how & ATTEMPT_PROBE))
 			return true;
-	}
 	return false;
 }
 

@@ -51,11 +51,9 @@ static void upstream_stream_push(struct upstream_stream *stream, const struct at
 
 static struct attempt *upstream_stream_find(const struct upstream_stream *stream, unsigned id)
 {
-	for (struct weir_list *at = stream->attempts.next; at != &stream->attempts; at = at->next) {
-		struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, stream_link);
+	WEIR_LIST_EACH (struct attempt, attempt, &stream->attempts, stream_link)
 		if (dns_get16(attempt->query.bytes) == id)
 			return attempt;
-	}
 	return NULL;
 }
 
@@ -78,8 +76,8 @@ static int upstream_stream_on_open(struct weir_channel *channel)
 	struct upstream_stream *stream = weir_channel_context(channel);
 	stream->open = true;
 	weir_channel_await(channel, weir_until_dns_message());
-	for (struct weir_list *at = stream->attempts.next; at != &stream->attempts; at = at->next)
-		upstream_stream_push(stream, WEIR_CONTAINER(at, struct attempt, stream_link));
+	WEIR_LIST_EACH (struct attempt, attempt, &stream->attempts, stream_link)
+		upstream_stream_push(stream, attempt);
 	return 0;
 }
 

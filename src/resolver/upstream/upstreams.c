@@ -77,12 +77,12 @@ int weir_dns_upstreams_change(
 {
 	if (!upstreams_addresses_good(options->addresses, options->count))
 		return -EINVAL;
-	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
-		upstream_stop(WEIR_CONTAINER(at, struct weir_dns_ask, link));
+	WEIR_LIST_EACH (struct weir_dns_ask, ask, &upstreams->asks, link)
+		upstream_stop(ask);
 	upstreams_drop_servers(upstreams);
 	upstreams_set_options(upstreams, options);
-	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
-		upstream_restart(WEIR_CONTAINER(at, struct weir_dns_ask, link));
+	WEIR_LIST_EACH (struct weir_dns_ask, ask, &upstreams->asks, link)
+		upstream_restart(ask);
 	return 0;
 }
 
