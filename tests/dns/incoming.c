@@ -121,9 +121,7 @@ static void what_our_server_sends_is_the_zone(void **state)
 	}
 }
 
-/*
- * -- what anybody may send ----------------------------------------------------------------------
- */
+/* -- messages that anybody may send ------------------------------------------------------------ */
 
 struct stream {
 	struct weir_buffer bytes;

@@ -54,11 +54,11 @@ struct weir_dns_zones *dns_host_zones(struct dns_host *host)
 
 int dns_host_cache(struct dns_host *host, const struct config_dns *dns, struct weir_dns_cache **ret)
 {
-	const struct weir_dns_cache_options options = {
-	        .bytes = dns->cache.size,
-	        .stale_s = (uint32_t)(dns->cache.stale_ms / 1000),
-	        .never_stale = dns->cache.stale_ms == 0,
-	};
+	struct weir_dns_cache_options options;
+	weir_dns_cache_options_init(&options);
+	options.bytes = dns->cache.size;
+	options.stale = dns->cache.stale_ms != 0;
+	options.stale_s = (uint32_t)(dns->cache.stale_ms / 1000);
 	pthread_mutex_lock(&host->lock);
 	int error = host->cache ? 0 : weir_dns_cache_create(&options, &host->cache);
 	if (error == 0)
@@ -117,13 +117,12 @@ static void dns_host_add_secondary(const struct config_dns *dns, const struct co
         struct weir_dns_secondary_options *ret)
 {
 	const struct config_dns_key *key = zone->key.size ? config_dns_key(dns, &zone->key) : NULL;
-	*ret = (struct weir_dns_secondary_options){
-	        .name = zone->name,
-	        .primaries = zone->primaries.items,
-	        .primary_count = zone->primaries.count,
-	        .key = key ? &key->key : NULL,
-	        .path = zone->path,
-	};
+	weir_dns_secondary_options_init(ret);
+	ret->name = zone->name;
+	ret->primaries = zone->primaries.items;
+	ret->primary_count = zone->primaries.count;
+	ret->key = key ? &key->key : NULL;
+	ret->path = zone->path;
 }
 
 static int dns_host_set_secondaries(struct dns_host *host, const struct config *config, bool wait)
@@ -214,8 +213,11 @@ int dns_host_update(struct dns_host *host, struct config *config, bool starting)
 
 static int dns_host_equip(struct dns_host *host)
 {
-	const struct weir_dns_secondaries_options options = {
-	        .changed = dns_host_on_changed, .log = dns_host_note, .context = host};
+	struct weir_dns_secondaries_options options;
+	weir_dns_secondaries_options_init(&options);
+	options.changed = dns_host_on_changed;
+	options.log = dns_host_note;
+	options.context = host;
 	int error = weir_dns_zones_create(NULL, 0, &host->zones);
 	if (error < 0)
 		return error;

@@ -14,7 +14,7 @@ static const char *const names[] = {
         [WEIR_DNS_FETCHED] = "fetched",
         [WEIR_DNS_FETCH_FAILED] = "fetch-failed",
         [WEIR_DNS_EXPIRED] = "expired",
-        [WEIR_DNS_FILE_FAILED] = "keep-failed",
+        [WEIR_DNS_KEEP_FAILED] = "keep-failed",
 };
 
 static bool dns_log_is_transfer(const struct weir_dns_event *event)

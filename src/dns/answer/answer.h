@@ -82,9 +82,7 @@ void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *na
 /* Puts the proofs that had to wait, and addresses. The last step. */
 void dns_answer_end(struct dns_answer *answer);
 
-/*
- * -- parts of an answer --------------------------------------------------------------------------
- */
+/* -- parts of an answer ------------------------------------------------------------------------ */
 
 /*
  * Puts an RRset with the signatures that the client wants. Returns false, and puts nothing, without

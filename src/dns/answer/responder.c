@@ -256,6 +256,11 @@ size_t dns_response_run(struct dns_response *response, void *reply, size_t room)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+void weir_dns_responder_options_init(struct weir_dns_responder_options *options)
+{
+	*options = (struct weir_dns_responder_options){.udp_size = WEIR_DNS_UDP_SIZE};
+}
+
 /* Makes the rdata of a TXT record of one string. */
 static bool responder_set_text(const char *text, uint8_t *to, uint8_t *ret_size)
 {
@@ -271,6 +276,8 @@ static bool responder_set_text(const char *text, uint8_t *to, uint8_t *ret_size)
 static int responder_set_options(
         struct weir_dns_responder *responder, const struct weir_dns_responder_options *options)
 {
+	if (options->udp_size < WEIR_DNS_UDP_MIN)
+		return -EINVAL;
 	if (options->nsid.size > WEIR_DNS_NSID_MAX ||
 	        !responder_set_text(
 	                options->version, responder->version, &responder->version_size) ||
@@ -280,9 +287,7 @@ static int responder_set_options(
 	if (options->nsid.size)
 		memcpy(responder->nsid, options->nsid.data, options->nsid.size);
 	responder->nsid_size = (uint8_t)options->nsid.size;
-	responder->udp_size = options->udp_size ? options->udp_size : WEIR_DNS_UDP_SIZE;
-	if (responder->udp_size < WEIR_DNS_UDP_MIN)
-		responder->udp_size = WEIR_DNS_UDP_MIN;
+	responder->udp_size = options->udp_size;
 	int error = 0;
 	if (options->recursion.lookups)
 		error = dns_deferred_create(&responder->deferred);

@@ -1,4 +1,13 @@
-/* A responder, from inside; and the parts of a reply. */
+/*
+ * The state of a responder and of a reply in the making, for responder*.c and waiting.c only.
+ *
+ *   responder.c           a query is read, answered from the zones or else forwarded, and signed
+ *   responder_edns.c      cookies and the other options of EDNS
+ *   responder_forward.c   names that are not ours, from the cache or an upstream
+ *   responder_alias.c     CNAME chains that leave our zones, and come back into them
+ *   responder_special.c   names that must not be forwarded; class CHAOS
+ *   waiting.c             pending queries
+ */
 #ifndef WEIR_DNS_RESPONDER_H
 #define WEIR_DNS_RESPONDER_H
 
@@ -36,7 +45,7 @@ enum dns_cookie {
 	DNS_COOKIE_VALID,
 };
 
-/* Looks at the option's data; *ret is the one to answer with, unless it is malformed. */
+/* Checks the option's data. Unless that is malformed, *ret is the cookie of the reply. */
 enum dns_cookie dns_cookie_check(const struct dns_cookie_secrets *secrets, struct weir_span option,
         const struct weir_address *peer, int64_t now_s, uint8_t ret[DNS_COOKIE_SIZE]);
 
@@ -60,8 +69,7 @@ struct weir_dns_responder {
 	struct dns_hasher *hasher;
 	struct weir_dns_keys *keys;
 	struct dns_cookie_secrets secrets;
-	unsigned (*notified)(void *context, const struct weir_dns_name *zone,
-	        const struct weir_address *peer, const struct weir_dns_tsig *tsig);
+	weir_dns_notified_fn *notified;
 	void *context;
 	struct weir_dns_recursion
 	        recursion; /* its networks are our own, or NULL: the default ones */
@@ -109,24 +117,23 @@ struct dns_response {
 	uint8_t cookie_data[DNS_COOKIE_SIZE];
 };
 
-/* Reads the options. 0, or the rcode of the refusal. */
+/* -- responder_edns.c: options ----------------------------------------------------------------- */
+
+/* Reads the options. Returns 0, or the rcode of the refusal. */
 unsigned dns_response_options(struct dns_response *response);
 
-/* What OPT and TSIG will take at the end. */
+/* Returns the bytes that OPT and TSIG will need at the end. */
 size_t dns_response_reserve(const struct dns_response *response);
 
 /* Puts OPT. */
 void dns_response_put_opt(struct dns_response *response);
-
-/* A query of class CHAOS; the rcode. */
-unsigned dns_response_chaos(struct dns_response *response);
 
 /* -- responder_forward.c ----------------------------------------------------------------------- */
 
 /* Whether the client may have names looked up. */
 bool dns_response_recursive(const struct dns_response *response);
 
-/* A query for a name of no zone; the rcode. May set `asks`. */
+/* Answers a query for a name of no zone. Returns the rcode, and may set `asks`. */
 unsigned dns_response_forward(struct dns_response *response);
 
 /* The result of the lookup of this question, or NULL. */
@@ -149,11 +156,25 @@ unsigned dns_response_ask_flags(const struct dns_response *response);
  */
 unsigned dns_response_follow_alias(struct dns_response *response);
 
+/*
+ * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first`
+ * to a name that our zones answer for. Then the second function puts those up to there, what our
+ * zones have, and all that follows if the chain leaves them again. It returns the rcode, and may
+ * set `asks`.
+ */
+bool dns_response_comes_back(struct dns_response *response, struct weir_span message, size_t at,
+        const struct weir_dns_name *first);
+unsigned dns_response_come_back(struct dns_response *response, struct weir_span message, size_t at,
+        const struct weir_dns_name *first);
+
 /* -- responder_special.c ----------------------------------------------------------------------- */
 
 /* Answers a question that must not be passed on. Returns false for other questions. */
 bool dns_response_special(struct dns_response *response, const struct weir_dns_question *question,
         unsigned *ret_rcode);
+
+/* Answers a query of class CHAOS. Returns the rcode. */
+unsigned dns_response_chaos(struct dns_response *response);
 
 /* -- waiting.c --------------------------------------------------------------------------------- */
 
@@ -165,18 +186,7 @@ void dns_deferred_destroy(struct dns_deferred *deferred);
 
 /* -- responder.c ------------------------------------------------------------------------------- */
 
-/* The whole; everything that is given is set, and `results` and `final`. */
+/* Writes the reply. The caller has set the given members, `results` and `final`. */
 size_t dns_response_run(struct dns_response *response, void *reply, size_t room);
-
-/*
- * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first`
- * to a name that our zones answer for. Then the second function puts those up to there, what our
- * zones have, and all that follows if the chain leaves them again. It returns the rcode, and may
- * set `asks`.
- */
-bool dns_response_comes_back(struct dns_response *response, struct weir_span message, size_t at,
-        const struct weir_dns_name *first);
-unsigned dns_response_come_back(struct dns_response *response, struct weir_span message, size_t at,
-        const struct weir_dns_name *first);
 
 #endif

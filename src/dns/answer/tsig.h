@@ -60,8 +60,9 @@ size_t dns_tsig_request(struct dns_tsig_answers *answers, const struct weir_dns_
         uint8_t *message, size_t size, size_t room, int64_t now_s);
 
 /*
- * The next message of the answer, its TSIG record at `at` (0: it has none). 0: so far it is right;
- * -EACCES: it is not, or should be signed; WEIR_E_SYNTAX; -ENOMEM.
+ * Checks the next message of the answer, which has its TSIG record at `at` (0: it has none).
+ * Returns 0 if it is right so far; -EACCES if it is wrong, or should be signed; WEIR_E_SYNTAX if
+ * the record is malformed; or -ENOMEM.
  */
 int dns_tsig_answer(
         struct dns_tsig_answers *answers, struct weir_span message, size_t at, int64_t now_s);
@@ -69,7 +70,7 @@ int dns_tsig_answer(
 /* Whether the last message was signed: only then all messages come from an owner of the key. */
 bool dns_tsig_complete(const struct dns_tsig_answers *answers);
 
-/* Also where nothing was begun. */
+/* Frees the MAC, if one has begun. */
 void dns_tsig_answers_free(struct dns_tsig_answers *answers);
 
 #endif

@@ -21,6 +21,17 @@ void dns_secondary_free_config(struct dns_secondary_config *config)
 	free(config);
 }
 
+void weir_dns_secondary_options_init(struct weir_dns_secondary_options *options)
+{
+	*options = (struct weir_dns_secondary_options){
+	        .refresh_min_s = WEIR_DNS_REFRESH_MIN_S,
+	        .refresh_max_s = WEIR_DNS_REFRESH_MAX_S,
+	        .retry_min_s = WEIR_DNS_RETRY_MIN_S,
+	        .retry_max_s = WEIR_DNS_RETRY_MAX_S,
+	        .bytes_max = WEIR_DNS_FETCH_BYTES_MAX,
+	};
+}
+
 struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options)
 {
 	size_t path = options->path ? strlen(options->path) : 0;
@@ -43,11 +54,6 @@ struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_
 		memcpy(config->path, options->path, path);
 		own->path = config->path;
 	}
-	own->refresh_min_s = own->refresh_min_s ? own->refresh_min_s : WEIR_DNS_REFRESH_MIN_S;
-	own->refresh_max_s = own->refresh_max_s ? own->refresh_max_s : WEIR_DNS_REFRESH_MAX_S;
-	own->retry_min_s = own->retry_min_s ? own->retry_min_s : WEIR_DNS_RETRY_MIN_S;
-	own->retry_max_s = own->retry_max_s ? own->retry_max_s : WEIR_DNS_RETRY_MAX_S;
-	own->bytes_max = own->bytes_max ? own->bytes_max : WEIR_DNS_FETCH_BYTES_MAX;
 	return config;
 }
 
@@ -88,7 +94,7 @@ void dns_secondary_log(struct dns_secondary *secondary, enum weir_dns_event_kind
         const struct weir_address *peer, const struct dns_fetched *fetched)
 {
 	const struct weir_dns_secondaries_options *options = &secondary->owner->options;
-	bool failed = kind == WEIR_DNS_FETCH_FAILED || kind == WEIR_DNS_FILE_FAILED;
+	bool failed = kind == WEIR_DNS_FETCH_FAILED || kind == WEIR_DNS_KEEP_FAILED;
 	if (!options->log)
 		return;
 	options->log(
@@ -213,6 +219,12 @@ static void secondary_free_all(struct dns_secondary **all, size_t count)
 	free(all);
 }
 
+static bool secondary_options_good(const struct weir_dns_secondary_options *options)
+{
+	return options->refresh_min_s && options->refresh_max_s && options->retry_min_s &&
+	       options->retry_max_s && options->bytes_max;
+}
+
 static int secondary_make_one(struct weir_dns_secondaries *owner,
         const struct weir_dns_secondary_options *options, struct dns_secondary **ret)
 {
@@ -220,6 +232,8 @@ static int secondary_make_one(struct weir_dns_secondaries *owner,
 		return WEIR_E_SYNTAX;
 	if (options->primary_count > WEIR_DNS_PRIMARIES_MAX)
 		return WEIR_E_LIMIT;
+	if (!secondary_options_good(options))
+		return -EINVAL;
 	struct dns_secondary *secondary = calloc(1, sizeof *secondary);
 	if (!secondary)
 		return -ENOMEM;
@@ -401,16 +415,23 @@ unsigned weir_dns_secondaries_notified(struct weir_dns_secondaries *owner,
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+void weir_dns_secondaries_options_init(struct weir_dns_secondaries_options *options)
+{
+	*options = (struct weir_dns_secondaries_options){.fetches_max = WEIR_DNS_FETCHES_MAX};
+}
+
 int weir_dns_secondaries_create(struct weir_loop *loop,
         const struct weir_dns_secondaries_options *options, struct weir_dns_secondaries **ret)
 {
+	if (!options->changed || !options->fetches_max)
+		return -EINVAL;
 	struct weir_dns_secondaries *owner = calloc(1, sizeof *owner);
 	if (!owner)
 		return -ENOMEM;
 	owner->loop = loop;
 	owner->options = *options;
 	owner->checks.free = WEIR_DNS_CHECKS_MAX;
-	owner->fetches.free = options->fetches_max ? options->fetches_max : WEIR_DNS_FETCHES_MAX;
+	owner->fetches.free = options->fetches_max;
 	weir_list_init(&owner->checks.waiting);
 	weir_list_init(&owner->fetches.waiting);
 	owner->start_queued.run = dns_secondaries_start_queued;

@@ -232,9 +232,9 @@ int dns_fetch_begin(
 	        .close = secondary_fetch_on_close,
 	};
 	/* Our own timer decides when to give up; the channel's must not be earlier. */
-	const struct weir_bounds bounds = {.idle_ms = 2 * WEIR_DNS_FETCH_MS,
-	        .request_ms = 2 * WEIR_DNS_FETCH_MS,
-	        .progress_ms = 2 * WEIR_DNS_FETCH_MS};
+	struct weir_bounds bounds;
+	weir_bounds_init(&bounds);
+	bounds.idle_ms = bounds.request_ms = bounds.progress_ms = 2 * WEIR_DNS_FETCH_MS;
 	struct dns_fetch *fetch = calloc(1, sizeof *fetch);
 	if (!fetch)
 		return -ENOMEM;

@@ -128,7 +128,7 @@ static void secondary_file_log_failure(struct dns_secondary *secondary, int erro
 {
 	const struct dns_fetched failure = {
 	        .error = error, .why = why && *why ? why : weir_error_text(error)};
-	dns_secondary_log(secondary, WEIR_DNS_FILE_FAILED, NULL, &failure);
+	dns_secondary_log(secondary, WEIR_DNS_KEEP_FAILED, NULL, &failure);
 }
 
 /* The age is never negative, even if the clock was set back. */

@@ -83,9 +83,7 @@ static void secondary_refresh_rest(struct dns_secondary *secondary, bool good)
 	        secondary_refresh_on_time);
 }
 
-/*
- * -- permits ------------------------------------------------------------------------------------
- */
+/* -- permits ----------------------------------------------------------------------------------- */
 
 static struct dns_permits *secondary_refresh_permits_of(struct dns_secondary *secondary)
 {

@@ -161,12 +161,12 @@ static inline bool dns_secondary_expired(const struct dns_secondary *secondary)
 
 /* -- secondary.c ------------------------------------------------------------------------------- */
 
-/* Copies options, with defaults instead of 0. Returns NULL without memory. */
+/* Copies options. Returns NULL without memory. */
 struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options);
 void dns_secondary_free_config(struct dns_secondary_config *config);
 bool dns_secondary_same(const struct dns_secondary_config *a, const struct dns_secondary_config *b);
 
-/* -- secondary_refresh.c -------------------------------------------------------------------------- */
+/* -- secondary_refresh.c ----------------------------------------------------------------------- */
 
 /* The numbers of the zone's SOA record within the options' bounds, in milliseconds. */
 struct dns_intervals {

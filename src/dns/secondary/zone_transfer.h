@@ -12,15 +12,15 @@
 /* -- zone_transfer.c: out ---------------------------------------------------------------------- */
 
 /*
- * The messages, each behind its length. Holds the zone; `keys` is held as long as the outcome's
- * signature needs them. `query` is the query's message. Returns NULL without memory.
+ * Creates the producer of the messages, each behind its length. It holds the zone, and `keys` if
+ * the outcome is signed. `query` is the query's message. Returns NULL without memory.
  */
 struct weir_producer *dns_transfer(const struct weir_dns_outcome *outcome,
         struct weir_dns_keys *keys, struct weir_span query, struct weir_loop *loop);
 
 /*
- * The answer to an IXFR in a single message, as by UDP (RFC 1995 2): the steps if they fit, else
- * the SOA record alone. Returns false if not even that fits.
+ * Puts the answer to an IXFR in a single message, as by UDP (RFC 1995 2): the steps if they fit,
+ * else the SOA record alone. Returns false if not even that fits.
  */
 bool dns_transfer_put(const struct weir_dns_zone *zone, const struct weir_dns_query *query,
         struct weir_span message, struct weir_dns_writer *writer);
@@ -103,7 +103,10 @@ size_t dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns
  */
 int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message, int64_t now_s);
 
-/* The next bytes of a connection: messages behind their lengths. Errors as above. */
+/*
+ * Reads the next bytes of a connection: messages behind their lengths. Returns the errors of
+ * dns_incoming_message.
+ */
 int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int64_t now_s);
 
 /*

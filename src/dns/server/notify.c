@@ -29,7 +29,7 @@ struct notice {
 
 struct weir_dns_notifier {
 	struct weir_loop *loop;
-	weir_dns_log *log; /* or NULL */
+	weir_dns_log_fn *log; /* or NULL */
 	void *context;
 	struct weir_datagrams *sockets[2]; /* of IPv4, of IPv6; NULL before they are needed */
 	struct weir_list notices;
@@ -86,17 +86,16 @@ static struct weir_datagrams *notify_socket_for(
         struct weir_dns_notifier *notifier, const struct weir_address *peer)
 {
 	unsigned which = peer->any.sa_family == AF_INET6;
-	struct weir_address any = {0};
-	any.any.sa_family = peer->any.sa_family;
-	if (!notifier->sockets[which])
-		weir_datagrams_create(notifier->loop,
-		        &(struct weir_datagrams_options){
-		                .address = any,
-		                .receive_max = MESSAGE_MAX,
-		                .answer = notify_on_answer,
-		                .context = notifier,
-		        },
-		        &notifier->sockets[which]);
+	if (!notifier->sockets[which]) {
+		struct weir_datagrams_options options;
+		weir_datagrams_options_init(&options);
+		options.address.any.sa_family = peer->any.sa_family;
+		options.receive_max = MESSAGE_MAX;
+		options.reply_max = 0;
+		options.answer = notify_on_answer;
+		options.context = notifier;
+		weir_datagrams_create(notifier->loop, &options, &notifier->sockets[which]);
+	}
 	return notifier->sockets[which];
 }
 
@@ -181,7 +180,7 @@ void weir_dns_notifier_notify(struct weir_dns_notifier *notifier,
 }
 
 int weir_dns_notifier_create(
-        struct weir_loop *loop, weir_dns_log *log, void *context, struct weir_dns_notifier **ret)
+        struct weir_loop *loop, weir_dns_log_fn *log, void *context, struct weir_dns_notifier **ret)
 {
 	struct weir_dns_notifier *notifier = calloc(1, sizeof *notifier);
 	if (!notifier)

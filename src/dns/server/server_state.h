@@ -25,7 +25,10 @@ enum dns_rrl_verdict {
 	DNS_RRL_DROP,
 };
 
-/* Returns NULL without memory, or without random bits. */
+/*
+ * Beyond `rate` replies of a kind a second every slip-th is sent truncated; with 0 none is. Returns
+ * NULL without memory, or without random bits.
+ */
 struct dns_rrl *dns_rrl_create(unsigned rate, unsigned slip);
 void dns_rrl_destroy(struct dns_rrl *rrl);
 
@@ -48,7 +51,7 @@ struct weir_dns_server {
 	unsigned transfers, transfers_max;
 	struct local_refcount holds; /* the owner's, and one a transfer */
 	struct weir_dns_counters counters;
-	weir_dns_log *log;
+	weir_dns_log_fn *log;
 	void *context;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */
 };

@@ -47,7 +47,7 @@ struct dns_rrl *dns_rrl_create(unsigned rate, unsigned slip)
 	}
 	/* A second of credit, in thousandths, must fit. */
 	rrl->rate = min_of(rate, 1000000u);
-	rrl->slip = slip ? slip : WEIR_DNS_RRL_SLIP;
+	rrl->slip = slip;
 	return rrl;
 }
 
@@ -91,7 +91,8 @@ enum dns_rrl_verdict dns_rrl_check(
 		bucket->credit -= 1000;
 		return DNS_RRL_SEND;
 	}
-	return ++bucket->over % rrl->slip == 0 ? DNS_RRL_SLIP : DNS_RRL_DROP;
+	bucket->over++;
+	return rrl->slip && bucket->over % rrl->slip == 0 ? DNS_RRL_SLIP : DNS_RRL_DROP;
 }
 
 /* -- datagrams --------------------------------------------------------------------------------- */

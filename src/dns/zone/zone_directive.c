@@ -23,7 +23,7 @@
  * width. The base is d, o, x or X; n and N are nibbles, from the lowest on, with dots in between.
  * \$ and $$ are a literal $.
  */
-struct generator {
+struct generate {
 	uint32_t next; /* number */
 	uint32_t left; /* records */
 	uint32_t step;
@@ -46,7 +46,7 @@ static bool generate_read_number(const char **at, uint32_t *ret)
 	return *at > from && value <= INT32_MAX;
 }
 
-static bool generate_read_range(const char **at, struct generator *ret)
+static bool generate_read_range(const char **at, struct generate *ret)
 {
 	uint32_t stop;
 	ret->step = 1;
@@ -62,7 +62,7 @@ static bool generate_read_range(const char **at, struct generator *ret)
 }
 
 /* Reads the arguments of the directive. Returns NULL, or what is wrong. */
-static const char *generate_init(struct generator *generator, const char *text)
+static const char *generate_init(struct generate *generator, const char *text)
 {
 	text += strspn(text, " \t");
 	if (!generate_read_range(&text, generator))
@@ -158,7 +158,7 @@ static bool generate_expand(const char **at, uint32_t number, char text[NUMBER_M
 }
 
 /* Makes the next line, ended by NUL. Returns NULL, or what is wrong. */
-static const char *generate_next(struct generator *generator, char *line, size_t room)
+static const char *generate_next(struct generate *generator, char *line, size_t room)
 {
 	const char *at = generator->line;
 	size_t size = 0;
@@ -251,7 +251,7 @@ static void directive_include(struct zone_file *file, const char *name, const ch
 static void directive_generate(struct zone_file *file)
 {
 	struct reading *reading = file->reading;
-	struct generator generator;
+	struct generate generator;
 	unsigned mistakes = reading->mistakes;
 	char *text = strdup(file->text + strcspn(file->text, " \t"));
 	if (!text) {

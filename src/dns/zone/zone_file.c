@@ -397,7 +397,7 @@ static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
 }
 
 static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool saved,
-        weir_dns_report *report, void *context, struct weir_dns_zone **ret)
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
 	struct reading *reading = calloc(1, sizeof *reading);
 	if (!reading)
@@ -415,14 +415,14 @@ static int zone_file_load(const char *path, const struct weir_dns_name *apex, bo
 	return error;
 }
 
-int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
-        void *context, struct weir_dns_zone **ret)
+int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex,
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
 	return zone_file_load(path, apex, false, report, context, ret);
 }
 
-int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
-        void *context, struct weir_dns_zone **ret)
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex,
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
 	return zone_file_load(path, apex, true, report, context, ret);
 }

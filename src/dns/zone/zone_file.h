@@ -14,7 +14,7 @@
 /* The state for the whole zone. */
 struct reading {
 	struct dns_builder builder;
-	weir_dns_report *report;
+	weir_dns_report_fn *report;
 	void *context;
 	const char *path; /* of the file that was asked for */
 	unsigned mistakes;
@@ -44,8 +44,8 @@ struct zone_file {
  * Like weir_dns_zone_load, for a file that dns_zone_write has written: values are not checked
  * again.
  */
-int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
-        void *context, struct weir_dns_zone **ret);
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex,
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret);
 
 /* Reports a mistake in the current record or directive. */
 void dns_file_complain(struct zone_file *file, const char *text);

@@ -174,7 +174,7 @@ struct dns_hasher;
 struct dns_hasher *dns_hasher_create(void);
 void dns_hasher_destroy(struct dns_hasher *hasher);
 
-/* Of a name in lower case. */
+/* Hashes a name in lower case with the salt and the iterations of the zone. */
 void dns_hash(struct dns_hasher *hasher, const struct weir_dns_zone *zone, const uint8_t *wire,
         uint8_t ret[DNS_HASH_SIZE]);
 

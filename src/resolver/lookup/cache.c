@@ -17,6 +17,7 @@
 
 #include "cache.h"
 #include "dns_codec.h"
+#include "helper.h"
 #include "lookup_state.h"
 #include "refcount.h"
 #include "siphash.h"
@@ -54,19 +55,17 @@ struct weir_dns_cache {
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static uint32_t cache_stale_s(const struct weir_dns_cache_options *options)
+void weir_dns_cache_options_init(struct weir_dns_cache_options *options)
 {
-	if (options->never_stale)
-		return 0;
-	return options->stale_s ? options->stale_s : WEIR_DNS_STALE_S;
+	*options = (struct weir_dns_cache_options){
+	        .bytes = WEIR_DNS_CACHE_BYTES, .stale = true, .stale_s = WEIR_DNS_STALE_S};
 }
 
 int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct weir_dns_cache **ret)
 {
-	size_t bytes = options->bytes ? options->bytes : WEIR_DNS_CACHE_BYTES;
-	if (bytes < WEIR_DNS_CACHE_MIN)
-		bytes = WEIR_DNS_CACHE_MIN;
-	size_t buckets = 1;
+	size_t bytes = max_of(options->bytes, (size_t)WEIR_DNS_CACHE_MIN), buckets = 1;
+	if (!options->bytes)
+		return -EINVAL;
 	while (buckets * BYTES_PER_BUCKET < bytes && buckets < UINT32_MAX / 2)
 		buckets *= 2;
 	size_t table = buckets * sizeof(struct dns_cache_entry *);
@@ -82,7 +81,7 @@ int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct w
 	weir_list_init(&cache->readers);
 	dns_questions_init(&cache->questions);
 	cache->bytes = bytes;
-	cache->stale_s = cache_stale_s(options);
+	cache->stale_s = options->stale ? options->stale_s : 0;
 	cache->mask = (uint32_t)buckets - 1;
 	cache->counters.bytes = table;
 	*ret = cache;

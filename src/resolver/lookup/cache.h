@@ -147,7 +147,7 @@ void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key
 /* The questions that the loops of this cache are asking. */
 struct dns_questions *dns_cache_questions(struct weir_dns_cache *cache);
 
-/* 0 for an entry of a loop whose clock is ahead of this one's. */
+/* Returns 0 for an entry of a loop whose clock is ahead of this one's. */
 static inline uint32_t dns_entry_age(const struct dns_cache_entry *entry, uint32_t now_s)
 {
 	uint32_t age = now_s - entry->stored_s;

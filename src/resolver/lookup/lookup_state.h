@@ -141,7 +141,7 @@ struct weir_dns_lookup {
 	struct weir_list link; /* of a pending question, or of `ready` */
 	struct weir_task task; /* of one that is ready */
 	struct weir_dns_lookups *lookups;
-	weir_dns_answered *answered; /* NULL: cancelled, but still counted */
+	weir_dns_answered_fn *answered; /* NULL: cancelled, but still counted */
 	void *context;
 	uint32_t *counted[DNS_CLIENT_ROWS]; /* for a client; or NULL */
 	struct weir_dns_lookup_info info;

@@ -52,7 +52,7 @@ void resolver_begin_waiting(struct weir_resolver *resolver)
 }
 
 int resolver_resolving_create(struct weir_resolver *resolver,
-        const struct resolving_methods *methods, weir_on_resolved *resolved, void *context,
+        const struct resolving_methods *methods, weir_resolved_fn *resolved, void *context,
         struct weir_resolving **ret)
 {
 	if (resolver->count >= WEIR_RESOLVINGS_MAX)
@@ -114,20 +114,30 @@ static int resolver_make_lookups(
 	int error = weir_dns_upstreams_create(resolver->loop, &upstreams, &resolver->upstreams);
 	if (error < 0)
 		return error;
+	struct weir_dns_lookups_options lookups;
+	weir_dns_lookups_options_init(&lookups);
+	lookups.upstreams = resolver->upstreams;
+	lookups.own_cache.bytes = options->cache_bytes;
 	resolver->lookups_owned = true;
-	return weir_dns_lookups_create(resolver->loop,
-	        &(struct weir_dns_lookups_options){
-	                .upstreams = resolver->upstreams,
-	                .own_cache.bytes = options->cache_bytes,
-	        },
-	        &resolver->lookups);
+	return weir_dns_lookups_create(resolver->loop, &lookups, &resolver->lookups);
+}
+
+void weir_resolver_options_init(struct weir_resolver_options *options)
+{
+	*options = (struct weir_resolver_options){
+	        .conf = "/etc/resolv.conf",
+	        .hosts = "/etc/hosts",
+	        .cache_bytes = WEIR_DNS_CACHE_BYTES,
+	};
 }
 
 int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_options *options,
         struct weir_resolver **ret)
 {
-	const char *conf = options->conf ? options->conf : "/etc/resolv.conf";
-	const char *hosts = options->hosts ? options->hosts : "/etc/hosts";
+	const char *conf = options->lookups ? NULL : options->conf;
+	const char *hosts = options->hosts ? options->hosts : ""; /* no file has this path */
+	if (!options->lookups && !conf)
+		return -EINVAL;
 	struct weir_resolver *resolver = calloc(1, sizeof *resolver);
 	if (!resolver)
 		return -ENOMEM;
@@ -135,7 +145,7 @@ int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_opti
 	resolver->lookups = options->lookups;
 	weir_list_init(&resolver->begun);
 	weir_list_init(&resolver->waiting);
-	int error = resolver_read_files(resolver, options->lookups ? NULL : conf, hosts);
+	int error = resolver_read_files(resolver, conf, hosts);
 	if (error == 0 && !options->lookups)
 		error = resolver_make_lookups(resolver, options);
 	if (error < 0) {

@@ -248,7 +248,7 @@ static bool resolver_address_is_host(struct weir_span text)
 }
 
 int weir_resolve_addresses(struct weir_resolver *resolver, const char *host, uint16_t port,
-        unsigned flags, weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+        unsigned flags, weir_resolved_fn *resolved, void *context, struct weir_resolving **ret)
 {
 	static const struct resolving_methods methods = {
 	        .start = resolver_address_start, .done = resolver_address_done};

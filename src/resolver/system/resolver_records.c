@@ -284,7 +284,7 @@ static void resolver_records_start(struct weir_resolving *resolving)
 }
 
 static int resolver_records_resolve(struct weir_resolver *resolver, const char *name, unsigned type,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret)
 {
 	static const struct resolving_methods methods = {
 	        .start = resolver_records_start, .done = resolver_records_done};
@@ -297,7 +297,7 @@ static int resolver_records_resolve(struct weir_resolver *resolver, const char *
 }
 
 int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address *address,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret)
 {
 	static const struct resolving_methods methods = {
 	        .start = resolver_records_start_ptr, .done = resolver_records_done};
@@ -322,19 +322,19 @@ int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address
 	return 0;
 }
 
-int weir_resolve_mx(struct weir_resolver *resolver, const char *domain, weir_on_resolved *resolved,
+int weir_resolve_mx(struct weir_resolver *resolver, const char *domain, weir_resolved_fn *resolved,
         void *context, struct weir_resolving **ret)
 {
 	return resolver_records_resolve(resolver, domain, WEIR_DNS_MX, resolved, context, ret);
 }
 
-int weir_resolve_srv(struct weir_resolver *resolver, const char *name, weir_on_resolved *resolved,
+int weir_resolve_srv(struct weir_resolver *resolver, const char *name, weir_resolved_fn *resolved,
         void *context, struct weir_resolving **ret)
 {
 	return resolver_records_resolve(resolver, name, WEIR_DNS_SRV, resolved, context, ret);
 }
 
-int weir_resolve_txt(struct weir_resolver *resolver, const char *name, weir_on_resolved *resolved,
+int weir_resolve_txt(struct weir_resolver *resolver, const char *name, weir_resolved_fn *resolved,
         void *context, struct weir_resolving **ret)
 {
 	return resolver_records_resolve(resolver, name, WEIR_DNS_TXT, resolved, context, ret);

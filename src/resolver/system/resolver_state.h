@@ -64,7 +64,7 @@ struct weir_resolving {
 	struct weir_list link;
 	struct weir_resolver *resolver;
 	const struct resolving_methods *methods;
-	weir_on_resolved *resolved;
+	weir_resolved_fn *resolved;
 	void *context;
 	struct weir_task start;
 	int error; /* that it begins, and ends, with */
@@ -87,7 +87,7 @@ struct weir_resolving {
 
 /* Creates a lookup, which begins in a task. Returns 0, WEIR_E_LIMIT or -ENOMEM. */
 int resolver_resolving_create(struct weir_resolver *resolver,
-        const struct resolving_methods *methods, weir_on_resolved *resolved, void *context,
+        const struct resolving_methods *methods, weir_resolved_fn *resolved, void *context,
         struct weir_resolving **ret);
 
 /* Calls back and frees the lookup; from the loop only. */

@@ -89,7 +89,7 @@ struct weir_dns_ask {
 	struct weir_dns_upstreams *all;
 	struct weir_dns_question question;
 	unsigned flags;
-	weir_dns_answered *answered;
+	weir_dns_answered_fn *answered;
 	void *context;
 	struct weir_list attempts;
 	struct weir_timer deadline;

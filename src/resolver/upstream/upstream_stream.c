@@ -157,13 +157,11 @@ static const struct weir_protocol protocol = {
 
 static int upstream_stream_connect(struct upstream *server)
 {
-	static const struct weir_bounds bounds = {
-	        .request_max = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX,
-	        .replies_max = WEIR_DNS_ASKS_MAX,
-	        .idle_ms = WEIR_DNS_UPSTREAM_IDLE_MS,
-	        .request_ms = WEIR_DNS_UPSTREAM_IDLE_MS,
-	        .progress_ms = WEIR_DNS_UPSTREAM_IDLE_MS,
-	};
+	struct weir_bounds bounds;
+	weir_bounds_init(&bounds);
+	bounds.request_max = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX;
+	bounds.replies_max = WEIR_DNS_ASKS_MAX;
+	bounds.idle_ms = bounds.request_ms = bounds.progress_ms = WEIR_DNS_UPSTREAM_IDLE_MS;
 	struct upstream_stream *stream = calloc(1, sizeof *stream);
 	if (!stream)
 		return -ENOMEM;
