@@ -89,6 +89,7 @@ static struct weir_tls *tls_context_create(bool server, size_t count)
 	}
 	refcount_init(&tls->references);
 	tls->server = server;
+	tls->verify = true;
 	tls->count = count;
 	tls->expires_s = INT64_MAX;
 	return tls;
