@@ -1,7 +1,7 @@
 /*
  * Helpers of transformers. A child is never asked while its bytes are lent. Pending bytes are those
- * that did not fit; the answer that belongs to them is given when the last of them is put. WEIR_WAIT
- * is an exception: the wake may have happened meanwhile, so the child is asked again.
+ * that did not fit; the answer that belongs to them is given when the last of them is put.
+ * WEIR_WAIT is an exception: the wake may have happened meanwhile, so the child is asked again.
  *
  * While a writer writes, nothing else may reserve scratch, since a run grows at the arena's end.
  */
