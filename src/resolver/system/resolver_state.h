@@ -17,7 +17,7 @@
 #include <weir/loop.h>
 #include <weir/resolver.h>
 
-#include "random_pool.h"
+#include "helper.h"
 #include "system_files.h"
 
 struct weir_resolver {

@@ -20,7 +20,7 @@
 #include <weir/list.h>
 #include <weir/loop.h>
 
-#include "random_pool.h"
+#include "helper.h"
 
 /* -- upstream_query.c: a query as it is sent, and the verdict on its reply --------------------- */
 
