@@ -91,8 +91,9 @@ static int ask(struct weir_resolver *resolver, const char *type, char *name)
 
 int main(int argc, char **argv)
 {
-	struct weir_resolver_options options = {0};
+	struct weir_resolver_options options;
 	struct weir_resolver *resolver;
+	weir_resolver_options_init(&options);
 	if (argc > 2 && strcmp(argv[1], "-c") == 0) {
 		options.conf = argv[2];
 		argv += 2;

@@ -6,9 +6,9 @@
 
 #include <weir/error.h>
 
-#include "incoming.h"
-#include "name.h"
-#include "zone_walk.h"
+#include "dns_codec.h"
+#include "zone_image.h"
+#include "zone_transfer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "cache.h"
-#include "name.h"
+#include "dns_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -64,12 +64,15 @@ static void keep(struct weir_dns_cache *cache, const struct weir_dns_question *q
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct weir_dns_cache *cache;
-	static const struct weir_dns_cache_options options = {.bytes = 1 << 20, .stale_s = 100};
+	struct weir_dns_cache_options options;
 	static uint8_t message[WEIR_DNS_MESSAGE_MAX];
 	static const struct dns_ttl_bounds bounds = {.max_s = 86400, .negative_max_s = 3600};
 	struct weir_dns_question question;
 	struct dns_accepted accepted;
 	size_t at = WEIR_DNS_HEADER_SIZE;
+	weir_dns_cache_options_init(&options);
+	options.bytes = 1 << 20;
+	options.stale_s = 100;
 	if (!cache && weir_dns_cache_create(&options, &cache) < 0)
 		abort();
 	if (size < 1 + WEIR_DNS_HEADER_SIZE)

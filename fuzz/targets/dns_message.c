@@ -7,7 +7,7 @@
 #include <weir/dns_message.h>
 #include <weir/limits.h>
 
-#include "name.h"
+#include "dns_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

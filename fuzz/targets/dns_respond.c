@@ -9,9 +9,9 @@
 
 #include <weir/loop.h>
 
-#include "name.h"
-#include "nsec3.h"
+#include "dns_codec.h"
 #include "zone_builder.h"
+#include "zone_image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -120,13 +120,13 @@ static void check(struct weir_span reply)
 /* The question under way: one at a time. */
 static struct {
 	struct weir_dns_question question;
-	weir_dns_answered *answered;
+	weir_dns_answered_fn *answered;
 	void *context;
 	bool open;
 } asked;
 
 static int ask(void *context, const struct weir_dns_question *question, unsigned flags,
-        weir_dns_answered *answered, void *answered_context, void **ret)
+        weir_dns_answered_fn *answered, void *answered_context, void **ret)
 {
 	(void)context, (void)flags;
 	asked.question = *question;
@@ -180,9 +180,12 @@ static struct weir_dns_recursion make_recursion(void)
 {
 	static const struct weir_dns_asker asker = {ask, cancel};
 	static const struct weir_network all;
-	const struct weir_dns_lookups_options options = {.asker = &asker, .own_cache.bytes = 1};
+	struct weir_dns_lookups_options options;
 	struct weir_dns_lookups *lookups;
 	struct weir_loop *loop;
+	weir_dns_lookups_options_init(&options);
+	options.asker = &asker;
+	options.own_cache.bytes = 1;
 	if (weir_loop_create(&loop) < 0 || weir_dns_lookups_create(loop, &options, &lookups) < 0)
 		abort();
 	return (struct weir_dns_recursion){lookups, &all, 1, true};
@@ -198,11 +201,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct weir_address peer = {.v4 = {.sin_family = AF_INET}};
 	bool late = false;
 	if (!responder) {
-		struct weir_dns_responder_options options = {.nsid = WEIR_SPAN("id"),
-		        .version = "v",
-		        .identity = "i",
-		        .keys = make_keys(),
-		        .recursion = make_recursion()};
+		struct weir_dns_responder_options options;
+		weir_dns_responder_options_init(&options);
+		options.nsid = WEIR_SPAN("id");
+		options.version = "v";
+		options.identity = "i";
+		options.keys = make_keys();
+		options.recursion = make_recursion();
 		zones[0] = make_zones(false);
 		zones[1] = make_zones(true);
 		if (weir_dns_responder_create(&options, &responder) < 0)

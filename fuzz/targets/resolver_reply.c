@@ -9,7 +9,7 @@
 #include <weir/loop.h>
 #include <weir/resolver.h>
 
-#include "name.h"
+#include "dns_codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,7 +30,7 @@ static struct weir_span records; /* six bytes of counts and rcode, then these */
 struct asked {
 	struct weir_task task;
 	struct weir_dns_question question;
-	weir_dns_answered *answered;
+	weir_dns_answered_fn *answered;
 	void *context;
 };
 
@@ -57,7 +57,7 @@ static void run_answer(struct weir_task *task)
 }
 
 static int ask(void *context, const struct weir_dns_question *question, unsigned flags,
-        weir_dns_answered *answered, void *answered_context, void **ret)
+        weir_dns_answered_fn *answered, void *answered_context, void **ret)
 {
 	struct asked *asked = calloc(1, sizeof *asked);
 	(void)context, (void)flags;
@@ -142,12 +142,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	calls = 0;
 	if (!loop && weir_loop_create(&loop) < 0)
 		abort();
-	struct weir_dns_lookups_options options = {.asker = &asker, .own_cache.bytes = 1};
+	struct weir_dns_lookups_options options;
+	weir_dns_lookups_options_init(&options);
+	options.asker = &asker;
+	options.own_cache.bytes = 1;
 	if (weir_dns_lookups_create(loop, &options, &lookups) < 0)
 		abort();
-	if (weir_resolver_create(loop,
-	            &(struct weir_resolver_options){.lookups = lookups, .hosts = ""},
-	            &resolver) < 0 ||
+	struct weir_resolver_options without_files;
+	weir_resolver_options_init(&without_files);
+	without_files.lookups = lookups;
+	without_files.hosts = NULL;
+	if (weir_resolver_create(loop, &without_files, &resolver) < 0 ||
 	        begin(resolver, &kind, &resolving) < 0)
 		abort();
 	for (int i = 0; i < ASKS_MAX && !calls; i++)

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "hosts.h"
-#include "resolv_conf.h"
+#include "system_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

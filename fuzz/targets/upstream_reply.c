@@ -4,8 +4,8 @@
 
 #include <weir/dns_upstreams.h>
 
-#include "name.h"
-#include "upstream_query.h"
+#include "dns_codec.h"
+#include "upstream_state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -80,6 +80,14 @@ struct weir_dns_recursion {
 	bool forward_private;
 };
 
+/*
+ * Called for each NOTIFY (RFC 1996) that has a good signature or none (`tsig` is NULL). Returns the
+ * rcode of the reply. The arguments are valid during the call.
+ */
+typedef unsigned weir_dns_notified_fn(void *context, const struct weir_dns_name *zone,
+        const struct weir_address *peer, const struct weir_dns_tsig *tsig);
+
+/* Begin with weir_dns_responder_options_init, or that of the options around this struct. */
 struct weir_dns_responder_options {
 	struct weir_span nsid; /* copied, at most WEIR_DNS_NSID_MAX bytes (RFC 5001); empty: none */
 	/*
@@ -88,20 +96,20 @@ struct weir_dns_responder_options {
 	 */
 	const char *version;
 	const char *identity;
-	uint16_t udp_size;          /* 0: WEIR_DNS_UDP_SIZE; at least 512 */
+	uint16_t udp_size;          /* the largest reply by UDP; at least 512; WEIR_DNS_UDP_SIZE */
 	struct weir_dns_keys *keys; /* held; NULL: no key is known */
 	struct weir_dns_recursion recursion;
-
-	/*
-	 * Called for each NOTIFY (RFC 1996) that has a good signature or none (`tsig` is NULL).
-	 * Returns the rcode of the reply. NULL: every NOTIFY is refused.
-	 */
-	unsigned (*notified)(void *context, const struct weir_dns_name *zone,
-	        const struct weir_address *peer, const struct weir_dns_tsig *tsig);
-	void *context;
+	weir_dns_notified_fn *notified; /* NULL: every NOTIFY is refused */
+	void *context;                  /* of `notified` */
 };
 
-/* Returns 0, WEIR_E_LIMIT if an option is too long, -ENOMEM, or an errno of getrandom. */
+/* Sets `udp_size` to its default, and everything else to 0, false or NULL. */
+WEIR_API void weir_dns_responder_options_init(struct weir_dns_responder_options *options);
+
+/*
+ * Returns 0; -EINVAL if an option has a value that cannot work, for example because the struct was
+ * not initialised; WEIR_E_LIMIT if an option is too long; -ENOMEM, or an errno of getrandom.
+ */
 WEIR_API int weir_dns_responder_create(
         const struct weir_dns_responder_options *options, struct weir_dns_responder **ret);
 
@@ -164,15 +172,12 @@ WEIR_API size_t weir_dns_respond(struct weir_dns_responder *responder,
         const struct weir_dns_zones *zones, const struct weir_dns_request *request, void *reply,
         size_t room, struct weir_dns_outcome *ret);
 
-/*
- * -- deferred replies
- * ------------------------------------------------------------------------------------
- */
+/* -- deferred replies -------------------------------------------------------------------------- */
 
 struct weir_dns_waiting;
 
 /* A deferred reply; empty: nothing must be sent. All arguments are valid during the call. */
-typedef void weir_dns_deferred(void *context, struct weir_span reply,
+typedef void weir_dns_deferred_fn(void *context, struct weir_span reply,
         const struct weir_dns_request *request, const struct weir_dns_outcome *outcome);
 
 /*
@@ -183,7 +188,7 @@ typedef void weir_dns_deferred(void *context, struct weir_span reply,
  */
 WEIR_API size_t weir_dns_respond_or_wait(struct weir_dns_responder *responder,
         struct weir_dns_zones *zones, const struct weir_dns_request *request, void *reply,
-        size_t room, struct weir_dns_outcome *ret, weir_dns_deferred *deferred, void *context,
+        size_t room, struct weir_dns_outcome *ret, weir_dns_deferred_fn *deferred, void *context,
         struct weir_dns_waiting **ret_waiting);
 
 /* `deferred` will not be called. Must not be called from that callback. */

@@ -42,13 +42,21 @@ struct weir_loop;
 
 /* -- the cache --------------------------------------------------------------------------------- */
 
+/* Begin with weir_dns_cache_options_init. */
 struct weir_dns_cache_options {
-	size_t bytes;     /* 0: WEIR_DNS_CACHE_BYTES; the least is WEIR_DNS_CACHE_MIN */
-	uint32_t stale_s; /* an expired answer is kept for so long; 0: WEIR_DNS_STALE_S */
-	bool never_stale; /* an expired answer is not kept */
+	/* Bytes of memory; WEIR_DNS_CACHE_BYTES. Fewer than WEIR_DNS_CACHE_MIN become that. */
+	size_t bytes;
+	bool stale;       /* expired answers are retained as stale ones; true */
+	uint32_t stale_s; /* for so long after they have expired; WEIR_DNS_STALE_S */
 };
 
-/* Creates a cache with one hold. Returns 0, -ENOMEM or an errno of getrandom. */
+/* Sets every member to its default, which is written beside it. */
+WEIR_API void weir_dns_cache_options_init(struct weir_dns_cache_options *options);
+
+/*
+ * Creates a cache with one hold. Returns 0; -EINVAL if `bytes` is 0, for example because the struct
+ * was not initialised; -ENOMEM, or an errno of getrandom.
+ */
 WEIR_API int weir_dns_cache_create(
         const struct weir_dns_cache_options *options, struct weir_dns_cache **ret);
 
@@ -77,10 +85,11 @@ WEIR_API void weir_dns_cache_counters(
  */
 struct weir_dns_asker {
 	int (*ask)(void *context, const struct weir_dns_question *question, unsigned flags,
-	        weir_dns_answered *answered, void *answered_context, void **ret);
+	        weir_dns_answered_fn *answered, void *answered_context, void **ret);
 	void (*cancel)(void *ask);
 };
 
+/* Begin with weir_dns_lookups_options_init. */
 struct weir_dns_lookups_options {
 	struct weir_dns_upstreams *upstreams; /* must outlive the lookups */
 	const struct weir_dns_asker *asker;   /* asked instead of the upstreams; or NULL */
@@ -92,14 +101,21 @@ struct weir_dns_lookups_options {
 	 */
 	struct weir_dns_cache *cache;
 	struct weir_dns_cache_options own_cache;
-	uint32_t ttl_min_s;          /* shorter TTLs are raised to this */
-	uint32_t ttl_max_s;          /* 0: WEIR_DNS_TTL_MAX_S */
-	uint32_t negative_ttl_max_s; /* 0: WEIR_DNS_NEGATIVE_TTL_MAX_S */
-	unsigned asks_max;           /* questions under way; 0: WEIR_DNS_ASKS_MAX */
-	unsigned lookups_max;        /* pending lookups; 0: WEIR_DNS_LOOKUPS_MAX */
+	uint32_t ttl_min_s; /* shorter TTLs are raised to this; 0 */
+	/* Longer TTLs become these. With 0 no answer, or no negative answer, is cached. */
+	uint32_t ttl_max_s;          /* WEIR_DNS_TTL_MAX_S */
+	uint32_t negative_ttl_max_s; /* WEIR_DNS_NEGATIVE_TTL_MAX_S */
+	unsigned asks_max;           /* questions under way; WEIR_DNS_ASKS_MAX */
+	unsigned lookups_max;        /* pending lookups; WEIR_DNS_LOOKUPS_MAX */
 };
 
-/* Returns 0, -ENOMEM or an errno of getrandom. */
+/* Sets every member to its default. `upstreams` and `asker` have none: set one of them. */
+WEIR_API void weir_dns_lookups_options_init(struct weir_dns_lookups_options *options);
+
+/*
+ * Returns 0; -EINVAL if an option has a value that cannot work, for example because the struct was
+ * not initialised; -ENOMEM, or an errno of getrandom.
+ */
 WEIR_API int weir_dns_lookups_create(struct weir_loop *loop,
         const struct weir_dns_lookups_options *options, struct weir_dns_lookups **ret);
 
@@ -142,7 +158,7 @@ WEIR_API size_t weir_dns_lookup_cached(struct weir_dns_lookups *lookups,
  * The callback is called only after 0.
  */
 WEIR_API int weir_dns_lookup(struct weir_dns_lookups *lookups,
-        const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
+        const struct weir_dns_question *question, unsigned flags, weir_dns_answered_fn *answered,
         void *context, struct weir_dns_lookup **ret);
 
 /*
@@ -152,7 +168,7 @@ WEIR_API int weir_dns_lookup(struct weir_dns_lookups *lookups,
  */
 WEIR_API int weir_dns_lookup_for(struct weir_dns_lookups *lookups,
         const struct weir_address *client, const struct weir_dns_question *question, unsigned flags,
-        weir_dns_answered *answered, void *context, struct weir_dns_lookup **ret);
+        weir_dns_answered_fn *answered, void *context, struct weir_dns_lookup **ret);
 
 /* Valid during the callback. */
 WEIR_API const struct weir_dns_lookup_info *weir_dns_lookup_info(

@@ -24,22 +24,31 @@ WEIR_C_BEGIN
 
 struct weir_dns_secondaries;
 
+/*
+ * Some zones have been replaced, by new versions or placeholders. Called once for all changes of a
+ * turn. It may call every function here but destroy.
+ */
+typedef void weir_dns_changed_fn(void *context);
+
+/* Begin with weir_dns_secondaries_options_init. */
 struct weir_dns_secondaries_options {
-	/*
-	 * Some zones have been replaced, by new versions or placeholders. Called once for all
-	 * changes of a turn. It may call every function here but destroy.
-	 */
-	void (*changed)(void *context);
-	weir_dns_log *log; /* or NULL */
-	void *context;
-	unsigned fetches_max; /* at a time; 0: WEIR_DNS_FETCHES_MAX */
+	weir_dns_changed_fn *changed; /* not NULL */
+	weir_dns_log_fn *log;         /* or NULL */
+	void *context;                /* of these two */
+	unsigned fetches_max;         /* transfers at a time; WEIR_DNS_FETCHES_MAX */
 };
 
-/* Returns 0 or -ENOMEM. */
+/* Sets every member to its default; `changed` has none. */
+WEIR_API void weir_dns_secondaries_options_init(struct weir_dns_secondaries_options *options);
+
+/*
+ * Returns 0; -EINVAL if an option has a value that cannot work, for example because the struct was
+ * not initialised; or -ENOMEM.
+ */
 WEIR_API int weir_dns_secondaries_create(struct weir_loop *loop,
         const struct weir_dns_secondaries_options *options, struct weir_dns_secondaries **ret);
 
-/* All copied. */
+/* Begin with weir_dns_secondary_options_init. All is copied. */
 struct weir_dns_secondary_options {
 	struct weir_dns_name name;
 	const struct weir_address *primaries; /* asked in this order; at least one */
@@ -51,11 +60,16 @@ struct weir_dns_secondary_options {
 	 * confirmed the zone. NULL: the zone is not saved, and must be transferred at each start.
 	 */
 	const char *path;
-	/* Bounds of the timers of the SOA record; 0: WEIR_DNS_REFRESH_MIN_S and so on. */
-	uint32_t refresh_min_s, refresh_max_s;
-	uint32_t retry_min_s, retry_max_s;
-	uint64_t bytes_max; /* of a transfer; 0: WEIR_DNS_FETCH_BYTES_MAX */
+	/* Bounds of the timers of the SOA record. */
+	uint32_t refresh_min_s; /* WEIR_DNS_REFRESH_MIN_S */
+	uint32_t refresh_max_s; /* WEIR_DNS_REFRESH_MAX_S */
+	uint32_t retry_min_s;   /* WEIR_DNS_RETRY_MIN_S */
+	uint32_t retry_max_s;   /* WEIR_DNS_RETRY_MAX_S */
+	uint64_t bytes_max;     /* of a transfer; WEIR_DNS_FETCH_BYTES_MAX */
 };
+
+/* Sets every member to its default. The name and the primaries have none. */
+WEIR_API void weir_dns_secondary_options_init(struct weir_dns_secondary_options *options);
 
 /*
  * Sets the zones, at the start and at each reload. A zone that is already known keeps its version,
@@ -63,8 +77,9 @@ struct weir_dns_secondary_options {
  * its file stays. A new zone is first read from its file: on the work pool, or before this returns
  * if `wait` is set, which blocks. Then its primaries are asked.
  *
- * Returns 0, WEIR_E_LIMIT, WEIR_E_SYNTAX if a name occurs twice or a zone has no primary, or
- * -ENOMEM. After an error nothing has changed.
+ * Returns 0; WEIR_E_LIMIT if there are too many zones or primaries; WEIR_E_SYNTAX if a name occurs
+ * twice or a zone has no primary; -EINVAL if an option has a value that cannot work, for example
+ * because a struct was not initialised; or -ENOMEM. After an error nothing has changed.
  */
 WEIR_API int weir_dns_secondaries_set(struct weir_dns_secondaries *secondaries,
         const struct weir_dns_secondary_options *zones, size_t count, bool wait);

@@ -18,7 +18,6 @@
 #include <weir/api.h>
 #include <weir/dns_answer.h>
 #include <weir/server.h>
-#include <weir/server.h>
 
 WEIR_C_BEGIN
 
@@ -52,15 +51,17 @@ struct weir_dns_event {
 	unsigned rcode;  /* that the peer has sent, or 0 */
 };
 
-typedef void weir_dns_log(void *context, const struct weir_dns_event *event);
+/* Logs an event. It must not destroy its caller. */
+typedef void weir_dns_log_fn(void *context, const struct weir_dns_event *event);
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
+/* Begin with weir_dns_options_init. */
 struct weir_dns_options {
 	/*
 	 * Port 0 is any port, the same for UDP and TCP. With `tls` there is TLS alone, and no UDP.
 	 * The bounds are for TCP and TLS; of these, idle_ms is WEIR_DNS_IDLE_MS and replies_max
-	 * WEIR_DNS_REPLIES_MAX by default.
+	 * WEIR_DNS_REPLIES_MAX by default. request_max is that of the largest message in any case.
 	 */
 	struct weir_listener listener;
 	struct weir_dns_zones *zones; /* held; not NULL, but may be empty */
@@ -71,26 +72,32 @@ struct weir_dns_options {
 	/*
 	 * Limits the rate of replies by UDP: `rrl_rate` replies of a kind a second to a network (24
 	 * bits, or 56 of IPv6). Of the replies beyond that, every rrl_slip-th is sent truncated and
-	 * the others are dropped. 0: no limit. Clients with a valid cookie, and those of the
-	 * networks `unlimited`, are not limited.
+	 * the others are dropped. Clients with a valid cookie, and those of the networks
+	 * `unlimited`, are not limited.
 	 */
-	unsigned rrl_rate;
-	unsigned rrl_slip;                    /* 0: WEIR_DNS_RRL_SLIP; 1: all are sent truncated */
+	unsigned rrl_rate;                    /* 0, the default: no limit */
+	unsigned rrl_slip;                    /* WEIR_DNS_RRL_SLIP; 0: all are dropped */
 	const struct weir_network *unlimited; /* copied */
 	size_t unlimited_count;
 
-	unsigned transfers_max; /* at a time; 0: WEIR_DNS_TRANSFERS_MAX */
+	unsigned transfers_max; /* at a time; WEIR_DNS_TRANSFERS_MAX; 0: all are refused */
 	/*
-	 * This server sends NOTIFY when zones are set. At most one of the servers that share the
-	 * zones should; none if a notifier does (below).
+	 * This server sends NOTIFY when zones are set; false by default. At most one of the servers
+	 * that share the zones should; none if a notifier does (below).
 	 */
 	bool notifies;
 
-	weir_dns_log *log; /* may be NULL */
-	void *context;     /* of `log` */
+	weir_dns_log_fn *log; /* may be NULL */
+	void *context;        /* of `log` */
 };
 
-/* Returns 0 or a negative errno. */
+/* Sets every member to its default. The address and the zones have none. */
+WEIR_API void weir_dns_options_init(struct weir_dns_options *options);
+
+/*
+ * Returns 0; -EINVAL if an option has a value that cannot work, for example because the struct was
+ * not initialised; an error of weir_dns_responder_create, or a negative errno.
+ */
 WEIR_API int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *options,
         struct weir_dns_server **ret);
 
@@ -136,8 +143,8 @@ WEIR_API void weir_dns_destroy(struct weir_dns_server *server);
 struct weir_dns_notifier;
 
 /* `log` may be NULL. Returns 0 or -ENOMEM. */
-WEIR_API int weir_dns_notifier_create(
-        struct weir_loop *loop, weir_dns_log *log, void *context, struct weir_dns_notifier **ret);
+WEIR_API int weir_dns_notifier_create(struct weir_loop *loop, weir_dns_log_fn *log, void *context,
+        struct weir_dns_notifier **ret);
 
 /*
  * Sends NOTIFY, by its policy, for each zone in `now` that is not in `before` with the same serial.

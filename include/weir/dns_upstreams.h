@@ -40,16 +40,23 @@ struct weir_dns_ask;
 struct weir_dns_upstreams;
 struct weir_loop;
 
-/* A 0 stands for the default of weir/limits.h. */
+/* Begin with weir_dns_upstreams_options_init. */
 struct weir_dns_upstreams_options {
 	const struct weir_address *addresses; /* with ports; copied */
 	size_t count;                         /* 1 to WEIR_DNS_UPSTREAMS_MAX */
-	bool in_order; /* the others are asked if the first fails; else the fastest is first */
-	unsigned timeout_ms; /* WEIR_DNS_ASK_MS: for a question, with all retries */
-	unsigned asks_max;   /* WEIR_DNS_ASKS_MAX: questions under way */
+	/* The others are asked if the first fails. False by default: the fastest is the first. */
+	bool in_order;
+	unsigned timeout_ms; /* for a question, with all retries; WEIR_DNS_ASK_MS */
+	unsigned asks_max;   /* questions under way; WEIR_DNS_ASKS_MAX */
 };
 
-/* Returns 0, -EINVAL if there is no address or too many, or -ENOMEM. */
+/* Sets every member to its default. The addresses have none. */
+WEIR_API void weir_dns_upstreams_options_init(struct weir_dns_upstreams_options *options);
+
+/*
+ * Returns 0; -EINVAL if there is no address, if there are too many, or if an option cannot work,
+ * for example because the struct was not initialised; or -ENOMEM.
+ */
 WEIR_API int weir_dns_upstreams_create(struct weir_loop *loop,
         const struct weir_dns_upstreams_options *options, struct weir_dns_upstreams **ret);
 
@@ -81,7 +88,7 @@ WEIR_API void weir_dns_upstreams_destroy(struct weir_dns_upstreams *upstreams);
  * not DNS, an errno of connecting (-ECONNREFUSED, -ENETUNREACH), or an errno of this host (-ENOMEM,
  * -EMFILE).
  */
-typedef void weir_dns_answered(void *context, int error, struct weir_span reply);
+typedef void weir_dns_answered_fn(void *context, int error, struct weir_span reply);
 
 enum weir_dns_ask_flags {
 	WEIR_DNS_ASK_DNSSEC = 1,            /* DO: with signatures (RFC 3225) */
@@ -95,7 +102,7 @@ enum weir_dns_ask_flags {
  * -ENOMEM.
  */
 WEIR_API int weir_dns_ask(struct weir_dns_upstreams *upstreams,
-        const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
+        const struct weir_dns_question *question, unsigned flags, weir_dns_answered_fn *answered,
         void *context, struct weir_dns_ask **ret);
 
 /* `answered` will not be called. NULL is allowed. */

@@ -36,7 +36,7 @@ struct weir_dns_zones;
  * Reports a mistake. `path` is the file, which may be an included one. `line` is counted from 1; 0
  * means the zone as a whole. `text` describes the mistake.
  */
-typedef void weir_dns_report(void *context, const char *path, unsigned line, const char *text);
+typedef void weir_dns_report_fn(void *context, const char *path, unsigned line, const char *text);
 
 /*
  * Reads a zone file. This blocks: call it at the start, or on the work pool. `apex` is the zone's
@@ -49,7 +49,7 @@ typedef void weir_dns_report(void *context, const char *path, unsigned line, con
  * limits, -ENOMEM, or another errno of reading the file.
  */
 WEIR_API int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex,
-        weir_dns_report *report, void *context, struct weir_dns_zone **ret);
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret);
 
 /*
  * Gives `zone` a history for IXFR (RFC 1995): that of `before`, a zone of the same name that it

@@ -39,21 +39,25 @@ struct weir_loop;
 struct weir_resolver;
 struct weir_resolving; /* a lookup under way */
 
-/* All zero: the configuration of the system. Texts are copied. */
+/* Begin with weir_resolver_options_init. Texts are copied. */
 struct weir_resolver_options {
-	const char *conf;  /* another /etc/resolv.conf */
-	const char *hosts; /* another /etc/hosts; "": none */
+	const char *conf;  /* path of this file; /etc/resolv.conf */
+	const char *hosts; /* path of this file; /etc/hosts; NULL: none */
 	/*
 	 * Lookups to be used, which may be shared and must outlive the resolver. `conf` is not read
-	 * then, and no domain is searched. NULL: the resolver creates its own.
+	 * then, and no domain is searched. NULL, the default: the resolver creates its own.
 	 */
 	struct weir_dns_lookups *lookups;
-	size_t cache_bytes; /* of its own lookups; 0: WEIR_DNS_CACHE_BYTES */
+	size_t cache_bytes; /* of its own lookups; WEIR_DNS_CACHE_BYTES */
 };
 
+/* Sets every member to its default: the configuration of the system. */
+WEIR_API void weir_resolver_options_init(struct weir_resolver_options *options);
+
 /*
- * Reads the two files, which may block for a moment. A missing file counts as empty. Returns 0,
- * -ENOMEM or an errno of getrandom.
+ * Reads the two files, which may block for a moment. A missing file counts as empty. Returns 0;
+ * -EINVAL if an option has a value that cannot work, for example because the struct was not
+ * initialised; -ENOMEM, or an errno of getrandom.
  */
 WEIR_API int weir_resolver_create(struct weir_loop *loop,
         const struct weir_resolver_options *options, struct weir_resolver **ret);
@@ -106,7 +110,7 @@ struct weir_resolved {
 };
 
 /* Called once, never from within the call that asks. It may call all functions but destroy. */
-typedef void weir_on_resolved(void *context, const struct weir_resolved *resolved);
+typedef void weir_resolved_fn(void *context, const struct weir_resolved *resolved);
 
 /* A short text for an error listed above; never NULL, never to be freed. */
 WEIR_API const char *weir_resolved_text(int error);
@@ -131,24 +135,24 @@ enum weir_resolve_flags {
  * in invalid do not exist (RFC 6761 6.3, 6.4).
  */
 WEIR_API int weir_resolve_addresses(struct weir_resolver *resolver, const char *host, uint16_t port,
-        unsigned flags, weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
+        unsigned flags, weir_resolved_fn *resolved, void *context, struct weir_resolving **ret);
 
 /*
  * The names of an address, by /etc/hosts or PTR records. The owner of an address may claim any
  * name.
  */
 WEIR_API int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address *address,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret);
 
 /* After -ENODATA, the domain is its own mail host (RFC 5321 5.1). */
 WEIR_API int weir_resolve_mx(struct weir_resolver *resolver, const char *domain,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret);
 
 /* `name` is "_service._proto.domain". */
 WEIR_API int weir_resolve_srv(struct weir_resolver *resolver, const char *name,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret);
 WEIR_API int weir_resolve_txt(struct weir_resolver *resolver, const char *name,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret);
 
 /* The callback will not be called. NULL is allowed. Must not be called from that callback. */
 WEIR_API void weir_resolving_cancel(struct weir_resolving *resolving);

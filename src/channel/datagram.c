@@ -29,8 +29,7 @@ struct weir_datagrams {
 	struct weir_watch watch;
 	struct weir_loop *loop;
 	struct weir_address address;
-	size_t (*answer)(
-	        void *context, const struct weir_datagram *datagram, void *reply, size_t room);
+	weir_datagram_answer_fn *answer;
 	void *context;
 	size_t receive_max;
 	size_t reply_max;
@@ -246,6 +245,12 @@ static void datagram_prepare_batch(struct weir_datagrams *datagrams)
 		};
 	}
 	datagrams->replies = datagrams->bytes + BATCH * datagrams->receive_max;
+}
+
+void weir_datagrams_options_init(struct weir_datagrams_options *options)
+{
+	*options = (struct weir_datagrams_options){
+	        .receive_max = WEIR_DATAGRAM_MAX, .reply_max = WEIR_DATAGRAM_MAX};
 }
 
 int weir_datagrams_create(struct weir_loop *loop, const struct weir_datagrams_options *options,

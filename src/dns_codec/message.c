@@ -5,7 +5,7 @@
 #include <weir/dns_message.h>
 #include <weir/error.h>
 
-#include "name.h"
+#include "dns_codec.h"
 
 enum {
 	QUERY_ADDITIONAL_MAX = 2 /* records of a query: OPT and TSIG */

@@ -9,16 +9,14 @@
  */
 #include <weir/dns_message.h>
 
-#include "name.h"
-#include "rdata.h"
-#include "message_put.h"
+#include "dns_codec.h"
 
 enum {
 	OFFSET_END = 0x4000, /* a pointer reaches no further */
 	ONCE = 0x8000,       /* in `parent`: the name of this label ends in a pointer */
 	MASK = WEIR_DNS_COMPRESSED_MAX - 1,
 	NAMES_MAX = WEIR_DNS_COMPRESSED_MAX * 3 / 4, /* so that a search ends */
-	GONE = 0xffff                                /* of a place: what was there was cut off */
+	GONE = 0xffff                                /* of a slot: its label was cut off */
 };
 
 void weir_dns_writer_init(struct weir_dns_writer *writer, void *data, size_t limit)
@@ -97,11 +95,11 @@ bool weir_dns_put_name(struct weir_dns_writer *writer, const uint8_t *wire)
 	uint8_t starts[WEIR_DNS_LABELS_MAX + 1];
 	unsigned labels = dns_label_starts(wire, starts), parent = 0, once = 0;
 	while (labels) {
-		unsigned found = dns_put_find(writer, wire + starts[labels - 1], parent);
-		if (!found)
+		unsigned label = dns_put_find(writer, wire + starts[labels - 1], parent);
+		if (!label)
 			break;
-		parent = found & ~(unsigned)ONCE;
-		once = found & ONCE;
+		parent = label & ~(unsigned)ONCE;
+		once = label & ONCE;
 		labels--;
 	}
 	size_t start = writer->size, literal = starts[labels];

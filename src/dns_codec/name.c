@@ -10,7 +10,8 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "name.h"
+#include "dns_codec.h"
+#include "helper.h"
 
 enum {
 	POINTER = 0xc0 /* the upper bits of the first of its two bytes */
@@ -72,7 +73,7 @@ int weir_dns_name_set(struct weir_span wire, struct weir_dns_name *ret)
 	struct weir_dns_name name;
 	size_t at = 0;
 	/*
-	 * The first byte of a pointer is the only one in such a place that is larger than a label.
+	 * The first byte of a pointer is the only one at its position that is larger than a label.
 	 */
 	for (size_t i = 0; i < wire.size && wire.data[i]; i += (uint8_t)wire.data[i] + 1u)
 		if ((uint8_t)wire.data[i] > WEIR_DNS_LABEL_MAX)
@@ -205,7 +206,7 @@ unsigned dns_label_starts(const uint8_t *wire, uint8_t starts[WEIR_DNS_LABELS_MA
 /* Compares labels as strings of bytes; a prefix comes first. */
 static int dns_name_compare_labels(const uint8_t *a, const uint8_t *b)
 {
-	unsigned size = a[0] < b[0] ? a[0] : b[0];
+	unsigned size = min_of(a[0], b[0]);
 	for (unsigned i = 1; i <= size; i++) {
 		int difference = dns_lower(a[i]) - dns_lower(b[i]);
 		if (difference)

@@ -5,7 +5,7 @@
 #include <weir/dns_message.h>
 #include <weir/error.h>
 
-#include "rdata.h"
+#include "dns_codec.h"
 
 struct dns_layout dns_layout(uint16_t type)
 {

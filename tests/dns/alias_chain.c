@@ -14,9 +14,9 @@
 #include <cmocka.h>
 
 #include "allocation.h"
+#include "dns_codec.h"
 #include "dns_reply.h"
 #include "forwarding.h"
-#include "name.h"
 
 static const char zone_text[] = "$TTL 300\n"
                                 "@ IN SOA ns.own. h.own. 1 3600 600 86400 60\n"
@@ -66,13 +66,15 @@ static int open_with(struct weir_dns_options options)
 		return -1;
 	weir_dns_zone_release(entries[0].zone);
 	weir_dns_zone_release(entries[1].zone);
-	return forwarding_open(options, 0);
+	return forwarding_open(options, WEIR_DNS_ASKS_MAX);
 }
 
 static int set_up(void **state)
 {
+	struct weir_dns_options options = default_options();
 	(void)state;
-	return open_with((struct weir_dns_options){.responder.recursion.trust_ad = true});
+	options.responder.recursion.trust_ad = true;
+	return open_with(options);
 }
 
 static int tear_down(void **state)
@@ -134,10 +136,12 @@ static void ours_alone_without_rd(void **state)
 static int set_up_prohibiting(void **state)
 {
 	static struct weir_network network;
+	struct weir_dns_options options = default_options();
 	(void)state;
 	weir_network_parse(WEIR_SPAN("192.0.2.0/24"), &network);
-	return open_with((struct weir_dns_options){
-	        .responder.recursion = {.networks = &network, .network_count = 1}});
+	options.responder.recursion.networks = &network;
+	options.responder.recursion.network_count = 1;
+	return open_with(options);
 }
 
 static void ours_alone_for_others(void **state)

@@ -10,7 +10,7 @@
 
 #include <weir/dns_answer.h>
 
-#include "cookie.h"
+#include "responder.h"
 
 static struct siphash_key key_of(const char *hex)
 {

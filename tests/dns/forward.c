@@ -19,14 +19,14 @@
 
 #include "allocation.h"
 #include "clock.h"
+#include "dns_codec.h"
 #include "dns_reply.h"
 #include "forwarding.h"
-#include "name.h"
 
 static int set_up(void **state)
 {
 	(void)state;
-	return forwarding_open((struct weir_dns_options){0}, 0);
+	return forwarding_open(default_options(), WEIR_DNS_ASKS_MAX);
 }
 
 static int tear_down(void **state)
@@ -72,8 +72,10 @@ static void flags_of_queries(void **state)
 
 static int set_up_trusting(void **state)
 {
+	struct weir_dns_options options = default_options();
 	(void)state;
-	return forwarding_open((struct weir_dns_options){.responder.recursion.trust_ad = true}, 0);
+	options.responder.recursion.trust_ad = true;
+	return forwarding_open(options, WEIR_DNS_ASKS_MAX);
 }
 
 static void trusted(void **state)
@@ -89,12 +91,12 @@ static void trusted(void **state)
 static int set_up_prohibiting(void **state)
 {
 	static struct weir_network network;
+	struct weir_dns_options options = default_options();
 	(void)state;
 	weir_network_parse(WEIR_SPAN("192.0.2.0/24"), &network);
-	return forwarding_open(
-	        (struct weir_dns_options){
-	                .responder.recursion = {.networks = &network, .network_count = 1}},
-	        0);
+	options.responder.recursion.networks = &network;
+	options.responder.recursion.network_count = 1;
+	return forwarding_open(options, WEIR_DNS_ASKS_MAX);
 }
 
 static void not_for_everybody(void **state)
@@ -219,8 +221,10 @@ static void what_does_not_fit_is_cut(void **state)
 
 static int set_up_limited(void **state)
 {
+	struct weir_dns_options options = default_options();
 	(void)state;
-	return forwarding_open((struct weir_dns_options){.rrl_rate = 1, .rrl_slip = 1}, 0);
+	options.rrl_rate = options.rrl_slip = 1;
+	return forwarding_open(options, WEIR_DNS_ASKS_MAX);
 }
 
 static void late_replies_are_limited_too(void **state)
@@ -418,7 +422,7 @@ static void by_tcp_without_memory(void **state)
 static int set_up_few(void **state)
 {
 	(void)state;
-	return forwarding_open((struct weir_dns_options){0}, 8);
+	return forwarding_open(default_options(), 8);
 }
 
 /* From now on by another address, or another port of the same. */
@@ -538,14 +542,19 @@ static void no_room_for_everything(void **state)
 	static const uint8_t tsig[] = "\1k\0\0\xfa\0\xff\0\0\0\0\0\x1d"
 	                              "\13hmac-sha256\0\0\0\0\0\0\0\1\x2c\0\0\x12\x34\0\0\0\0";
 	static const char nsid[WEIR_DNS_NSID_MAX];
-	struct weir_dns_responder_options options = {.nsid = {nsid, sizeof nsid}};
+	struct weir_dns_responder_options options;
 	struct weir_dns_responder *responder;
 	struct weir_dns_outcome outcome;
 	struct weir_dns_zones *zones;
 	struct weir_address peer = local_address();
 	uint8_t query[1024], reply[1024];
 	(void)state;
+	weir_dns_responder_options_init(&options);
+	options.nsid = weir_span(nsid, sizeof nsid);
 	options.recursion.lookups = forwarding.lookups;
+	options.udp_size = WEIR_DNS_UDP_MIN - 1;
+	assert_int_equal(weir_dns_responder_create(&options, &responder), -EINVAL);
+	options.udp_size = WEIR_DNS_UDP_SIZE;
 	assert_int_equal(weir_dns_responder_create(&options, &responder), 0);
 	assert_int_equal(weir_dns_zones_create(NULL, 0, &zones), 0);
 	size_t size = put_query(query,

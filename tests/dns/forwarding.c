@@ -11,9 +11,9 @@
 #include <cmocka.h>
 
 #include "clock.h"
+#include "dns_codec.h"
 #include "dns_reply.h"
 #include "forwarding.h"
-#include "name.h"
 
 struct forwarding forwarding;
 
@@ -25,12 +25,21 @@ static void begin_second(void)
 	clock_set_monotonic(((int64_t)now.tv_sec + 1) * 1000);
 }
 
+struct weir_dns_options default_options(void)
+{
+	struct weir_dns_options options;
+	weir_dns_options_init(&options);
+	return options;
+}
+
 int forwarding_open(struct weir_dns_options options, unsigned asks_max)
 {
-	const struct weir_dns_lookups_options with = {.own_cache.bytes = 1 << 20,
-	        .asker = &test_asker,
-	        .asker_context = &forwarding.asker,
-	        .asks_max = asks_max};
+	struct weir_dns_lookups_options with;
+	weir_dns_lookups_options_init(&with);
+	with.own_cache.bytes = 1 << 20;
+	with.asker = &test_asker;
+	with.asker_context = &forwarding.asker;
+	with.asks_max = asks_max;
 	begin_second();
 	memset(&forwarding.asker, 0, sizeof forwarding.asker);
 	if (weir_loop_create(&forwarding.loop) < 0 ||

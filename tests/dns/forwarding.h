@@ -20,6 +20,9 @@ extern struct forwarding {
  * Takes over the hold of the zones (NULL: none); `asks_max` is that of the lookups. 0 or an error.
  */
 int forwarding_open(struct weir_dns_options options, unsigned asks_max);
+
+/* Default options, to which a test adds its own. */
+struct weir_dns_options default_options(void);
 void forwarding_close(void);
 
 /* -- clients ----------------------------------------------------------------------------------- */

@@ -15,7 +15,6 @@
 #include <weir/error.h>
 
 #include "allocation.h"
-#include "incoming.h"
 #include "random_zone.h"
 #include "zone_transfer.h"
 
@@ -122,9 +121,7 @@ static void what_our_server_sends_is_the_zone(void **state)
 	}
 }
 
-/*
- * -- what anybody may send ----------------------------------------------------------------------
- */
+/* -- messages that anybody may send ------------------------------------------------------------ */
 
 struct stream {
 	struct weir_buffer bytes;

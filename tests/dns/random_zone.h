@@ -5,7 +5,7 @@
 #define WEIR_TEST_RANDOM_ZONE_H
 
 #include "drain.h"
-#include "zone_history.h"
+#include "zone_image.h"
 
 enum {
 	RANDOM_NAMES = 12,

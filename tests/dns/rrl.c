@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "rrl.h"
+#include "server_state.h"
 
 struct count {
 	unsigned sent, slipped, dropped;
@@ -57,6 +57,19 @@ static void beyond_the_rate_some_slip(void **state)
 	dns_rrl_destroy(rrl);
 }
 
+static void without_a_slip_none_is_truncated(void **state)
+{
+	struct dns_rrl *rrl = dns_rrl_create(10, 0);
+	int64_t now_ms = 5000;
+	(void)state;
+	assert_non_null(rrl);
+	struct count got = ask(rrl, "192.0.2.1:1", 7, 40, &now_ms, 0);
+	assert_int_equal(got.sent, 10);
+	assert_int_equal(got.slipped, 0);
+	assert_int_equal(got.dropped, 30);
+	dns_rrl_destroy(rrl);
+}
+
 /*
  * Sent and limited replies alternate, so a count of limited ones in a row never reaches the slip.
  */
@@ -104,6 +117,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(beyond_the_rate_some_slip),
+	        cmocka_unit_test(without_a_slip_none_is_truncated),
 	        cmocka_unit_test(at_twice_the_rate_half_of_the_limited_replies_slip),
 	        cmocka_unit_test(a_network_of_ipv6_has_56_bits),
 	        cmocka_unit_test(a_mapped_address_is_ipv4),

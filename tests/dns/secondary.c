@@ -2,6 +2,7 @@
  * Secondaries on the loop of their own primary: options that change, NOTIFY, ends in every state,
  * and allocations that fail. Replies of real servers are tested in test_dns_secondary.py.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +51,9 @@ static void set_primary(uint32_t serial)
 	if (test.primary) {
 		weir_dns_set_zones(test.primary, zones);
 	} else {
-		struct weir_dns_options options = {.zones = zones};
+		struct weir_dns_options options;
+		weir_dns_options_init(&options);
+		options.zones = zones;
 		assert_int_equal(
 		        weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &options.listener.address), 0);
 		assert_int_equal(weir_dns_create(test.loop, &options, &test.primary), 0);
@@ -79,20 +82,33 @@ static const char *path_of(unsigned number)
 
 static int create(void)
 {
-	struct weir_dns_secondaries_options options = {.changed = on_changed, .log = on_event};
+	struct weir_dns_secondaries_options options;
+	weir_dns_secondaries_options_init(&options);
+	options.changed = on_changed;
+	options.log = on_event;
 	memset(test.events, 0, sizeof test.events);
 	test.changes = 0;
 	path_of(++test.number);
 	return weir_dns_secondaries_create(test.loop, &options, &test.secondaries);
 }
 
-static int set(bool kept, uint32_t retry_s, bool wait)
+static struct weir_dns_secondary_options zone_options(void)
 {
-	struct weir_dns_secondary_options options = {.name = test.name,
-	        .primaries = &test.address,
-	        .primary_count = 1,
-	        .path = kept ? test.path : NULL,
-	        .retry_min_s = retry_s};
+	struct weir_dns_secondary_options options;
+	weir_dns_secondary_options_init(&options);
+	options.name = test.name;
+	options.primaries = &test.address;
+	options.primary_count = 1;
+	return options;
+}
+
+/* The default interval if `retry_s` is 0. */
+static int set(bool saved, uint32_t retry_s, bool wait)
+{
+	struct weir_dns_secondary_options options = zone_options();
+	options.path = saved ? test.path : NULL;
+	if (retry_s)
+		options.retry_min_s = retry_s;
 	return weir_dns_secondaries_set(test.secondaries, &options, 1, wait);
 }
 
@@ -156,12 +172,20 @@ static void a_zone_comes_and_follows_its_primary(void **state)
 	destroy();
 }
 
+static void options_that_cannot_work_are_refused(void **state)
+{
+	struct weir_dns_secondaries_options options = {.changed = on_changed};
+	struct weir_dns_secondaries *secondaries;
+	(void)state;
+	assert_int_equal(weir_dns_secondaries_create(test.loop, &options, &secondaries), -EINVAL);
+	weir_dns_secondaries_options_init(&options);
+	assert_int_equal(weir_dns_secondaries_create(test.loop, &options, &secondaries), -EINVAL);
+}
+
 static void options_change_and_the_version_stays(void **state)
 {
-	struct weir_dns_secondary_options twice[2] = {
-	        {.name = test.name, .primaries = &test.address, .primary_count = 1}};
+	struct weir_dns_secondary_options twice[2] = {zone_options(), zone_options()};
 	(void)state;
-	twice[1] = twice[0];
 	set_primary(9);
 	assert_int_equal(create(), 0);
 	assert_int_equal(set(false, 0, true), 0);
@@ -176,6 +200,17 @@ static void options_change_and_the_version_stays(void **state)
 	        weir_dns_secondaries_set(test.secondaries, twice, 1, false), WEIR_E_SYNTAX);
 	twice[0].primary_count = WEIR_DNS_PRIMARIES_MAX + 1;
 	assert_int_equal(weir_dns_secondaries_set(test.secondaries, twice, 1, false), WEIR_E_LIMIT);
+	for (unsigned i = 0; i < 5; i++) {
+		struct weir_dns_secondary_options none = zone_options();
+		uint32_t *members[] = {&none.refresh_min_s, &none.refresh_max_s, &none.retry_min_s,
+		        &none.retry_max_s};
+		if (i < 4)
+			*members[i] = 0;
+		else
+			none.bytes_max = 0;
+		assert_int_equal(
+		        weir_dns_secondaries_set(test.secondaries, &none, 1, false), -EINVAL);
+	}
 	assert_int_equal(serial(), 9);
 	/* With a path it is written without being fetched again. */
 	assert_int_equal(set(true, 77, true), 0);
@@ -274,6 +309,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_zone_comes_and_follows_its_primary),
+	        cmocka_unit_test(options_that_cannot_work_are_refused),
 	        cmocka_unit_test(options_change_and_the_version_stays),
 	        cmocka_unit_test(who_may_notify),
 	        cmocka_unit_test(it_may_end_at_any_moment),

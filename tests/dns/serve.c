@@ -199,6 +199,7 @@ static void add_secondary(char *text)
 		die("--secondary ZONE=FILE=PRIMARY");
 	*path++ = *primaries++ = 0;
 	struct weir_span left = weir_span_of(primaries), one;
+	weir_dns_secondary_options_init(from);
 	from->primaries = test.primaries[test.secondary_count++];
 	from->path = *path ? path : NULL;
 	if (weir_dns_name_parse(weir_span_of(text), &from->name) < 0)
@@ -221,10 +222,14 @@ static unsigned on_notify(void *context, const struct weir_dns_name *zone,
 
 static void start_secondaries(void)
 {
-	struct weir_dns_secondaries_options options = {.changed = on_changed, .log = log_event};
+	struct weir_dns_secondaries_options options;
+	weir_dns_secondaries_options_init(&options);
+	options.changed = on_changed;
+	options.log = log_event;
 	for (size_t i = 0; i < test.secondary_count; i++) {
 		test.from[i].key = test.key.secret_size ? &test.key : NULL;
-		test.from[i].refresh_min_s = test.from[i].retry_min_s = test.interval_s;
+		if (test.interval_s)
+			test.from[i].refresh_min_s = test.from[i].retry_min_s = test.interval_s;
 	}
 	if (weir_dns_secondaries_create(test.loop, &options, &test.secondaries) < 0 ||
 	        weir_dns_secondaries_set(test.secondaries, test.from, test.secondary_count, true) <
@@ -275,11 +280,17 @@ static void set_option(const char *name, char *value)
 
 static int open_lookups(void)
 {
-	const struct weir_dns_upstreams_options upstreams = {
-	        .addresses = test.forward, .count = test.forward_count, .in_order = true};
-	struct weir_dns_lookups_options options = {.own_cache.bytes = test.cache_bytes};
+	struct weir_dns_upstreams_options upstreams;
+	struct weir_dns_lookups_options options;
 	if (!test.forward_count)
 		return 0;
+	weir_dns_upstreams_options_init(&upstreams);
+	upstreams.addresses = test.forward;
+	upstreams.count = test.forward_count;
+	upstreams.in_order = true;
+	weir_dns_lookups_options_init(&options);
+	if (test.cache_bytes)
+		options.own_cache.bytes = test.cache_bytes;
 	int error = weir_dns_upstreams_create(test.loop, &upstreams, &test.upstreams);
 	options.upstreams = test.upstreams;
 	if (error == 0)
@@ -291,6 +302,7 @@ static int open_lookups(void)
 int main(int count, char **arguments)
 {
 	char address[WEIR_ADDRESS_TEXT_MAX];
+	weir_dns_options_init(&test.options);
 	weir_address_parse(WEIR_SPAN("127.0.0.1:0"), &test.options.listener.address);
 	for (int i = 1; i < count; i++) {
 		if (arguments[i][0] == '-' && i + 1 < count)
@@ -302,7 +314,10 @@ int main(int count, char **arguments)
 	test.options.responder.version = "weir";
 	test.options.responder.identity = "here";
 	test.options.log = log_event;
-	struct weir_tls_options tls = {.certificates = &test.certificate, .count = 1};
+	struct weir_tls_options tls;
+	weir_tls_options_init(&tls);
+	tls.certificates = &test.certificate;
+	tls.count = 1;
 	if (test.certificate.chain &&
 	        weir_tls_server_create(&tls, NULL, NULL, &test.options.listener.tls) < 0)
 		die("--cert");

@@ -5,7 +5,7 @@
 
 #include <weir/dns_message.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "served.h"
 #include "zone_builder.h"
 

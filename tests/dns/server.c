@@ -2,6 +2,7 @@
  * Queries by TCP: input in any pieces, clients that do not read, and limits. The content of replies
  * is tested by tests/dns/test_dns_differential.py.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +14,7 @@
 #include <weir/dns_message.h>
 
 #include "clock.h"
-#include "name.h"
+#include "dns_codec.h"
 #include "peer.h"
 #include "served.h"
 
@@ -31,6 +32,13 @@ static void on_event(void *context, const struct weir_dns_event *event)
 {
 	(void)context;
 	events[event->kind]++;
+}
+
+static struct weir_dns_options default_options(void)
+{
+	struct weir_dns_options options;
+	weir_dns_options_init(&options);
+	return options;
 }
 
 static void start(struct weir_dns_zones *zones, struct weir_dns_options options)
@@ -122,7 +130,7 @@ static void queries_may_come_in_any_pieces(void **state)
 	uint8_t bytes[8 * QUERY_MAX];
 	size_t size = make_pipeline(bytes);
 	(void)state;
-	start(zones, (struct weir_dns_options){0});
+	start(zones, default_options());
 	struct peer whole = converse(bytes, size, size, size);
 	struct weir_span rest = weir_buffer_span(&whole.got);
 	unsigned messages = 0;
@@ -155,7 +163,7 @@ static void a_query_may_be_as_long_as_can_be(void **state)
 	dns_put16(query + start_of_opt + 9, (unsigned)options);
 	dns_put16(query + start_of_opt + 11, 65001);
 	dns_put16(query + start_of_opt + 13, (unsigned)options - 4);
-	start(small, (struct weir_dns_options){0});
+	start(small, default_options());
 	for (size_t first = 1; first < sizeof query; first = first * 3 + 1) {
 		struct peer peer = converse(query, sizeof query, first, 30000);
 		struct weir_span bytes = weir_buffer_span(&peer.got);
@@ -202,7 +210,7 @@ static void who_does_not_read_is_not_read(void **state)
 	assert_non_null(queries);
 	for (unsigned i = 0; i < QUERIES; i++)
 		size += make_query(queries + size, (uint16_t)i, "t7.z", WEIR_DNS_TXT);
-	start(large, (struct weir_dns_options){0});
+	start(large, default_options());
 	peer = connect_peer(8192);
 	peer_turn(&peer, 5);
 	size_t before = memory_in_use();
@@ -230,7 +238,7 @@ static void stalled_transfers_cost_little(void **state)
 	};
 	struct peer peers[READERS];
 	(void)state;
-	start(large, (struct weir_dns_options){0});
+	start(large, default_options());
 	struct peer other = connect_peer(0);
 	assert_true(is_answered(&other, 1));
 	size_t before = memory_in_use();
@@ -265,14 +273,31 @@ static void stalled_transfers_cost_little(void **state)
 	stop();
 }
 
+/* -- options ----------------------------------------------------------------------------------- */
+
+static void options_that_cannot_work_are_refused(void **state)
+{
+	struct weir_dns_options options = {0};
+	(void)state;
+	options.listener.address = local_address();
+	options.zones = small;
+	assert_int_equal(weir_dns_create(loop, &options, &server), -EINVAL);
+	options = default_options();
+	options.listener.address = local_address();
+	assert_int_equal(weir_dns_create(loop, &options, &server), -EINVAL);
+	assert_int_equal(options.listener.bounds.idle_ms, WEIR_DNS_IDLE_MS);
+	assert_int_equal(options.listener.bounds.replies_max, WEIR_DNS_REPLIES_MAX);
+	assert_int_equal(options.responder.udp_size, WEIR_DNS_UDP_SIZE);
+}
+
 /* -- limits ------------------------------------------------------------------------------------ */
 
 static void connections_of_an_address_are_bounded(void **state)
 {
-	struct weir_peers *table;
+	struct weir_dns_options options = default_options();
 	(void)state;
-	assert_int_equal(weir_peers_create(2, 0, &table), 0);
-	start(small, (struct weir_dns_options){.listener.peers = table});
+	assert_int_equal(weir_peers_create(2, 0, &options.listener.peers), 0);
+	start(small, options);
 	struct peer first = connect_peer(0), second = connect_peer(0);
 	assert_true(is_answered(&first, 1) && is_answered(&second, 2));
 	struct peer third = connect_peer(0);
@@ -285,14 +310,14 @@ static void connections_of_an_address_are_bounded(void **state)
 	peer_close(&third);
 	peer_close(&fourth);
 	stop();
-	assert_int_equal(weir_peers_count(table), 0);
-	weir_peers_release(table);
+	assert_int_equal(weir_peers_count(options.listener.peers), 0);
+	weir_peers_release(options.listener.peers);
 }
 
 static void who_asks_nothing_is_closed(void **state)
 {
 	(void)state;
-	start(small, (struct weir_dns_options){0});
+	start(small, default_options());
 	struct peer silent = connect_peer(0), half = connect_peer(0), busy = connect_peer(0);
 	peer_send_bytes(&half, "\0\35\0\1", 4);
 	peer_turn(&busy, 5);
@@ -319,7 +344,7 @@ static void idle_ones_are_small(void **state)
 	static struct peer peers[CONNECTIONS];
 	size_t own = 0;
 	(void)state;
-	start(small, (struct weir_dns_options){0});
+	start(small, default_options());
 	struct peer first = connect_peer(0);
 	assert_true(is_answered(&first, 1));
 	size_t before = memory_in_use();
@@ -365,6 +390,7 @@ int main(void)
 	        cmocka_unit_test(a_query_may_be_as_long_as_can_be),
 	        cmocka_unit_test(who_does_not_read_is_not_read),
 	        cmocka_unit_test(stalled_transfers_cost_little),
+	        cmocka_unit_test(options_that_cannot_work_are_refused),
 	        cmocka_unit_test(connections_of_an_address_are_bounded),
 	        cmocka_unit_test(who_asks_nothing_is_closed),
 	        cmocka_unit_test(idle_ones_are_small),

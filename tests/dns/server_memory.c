@@ -15,7 +15,7 @@
 
 #include "allocation.h"
 #include "clock.h"
-#include "name.h"
+#include "dns_codec.h"
 #include "peer.h"
 #include "served.h"
 
@@ -35,17 +35,19 @@ static void on_event(void *context, const struct weir_dns_event *event)
 /* All that a server can have. */
 static int create(struct weir_dns_zones *zones)
 {
-	struct weir_dns_options options = {
-	        .listener.address = local_address(),
-	        .zones = zones,
-	        .listener.peers = table,
-	        .responder = {.nsid = WEIR_SPAN("id"), .version = "v", .keys = keys},
-	        .rrl_rate = 1000,
-	        .unlimited = &anybody,
-	        .unlimited_count = 1,
-	        .notifies = true,
-	        .log = on_event,
-	};
+	struct weir_dns_options options;
+	weir_dns_options_init(&options);
+	options.listener.address = local_address();
+	options.listener.peers = table;
+	options.zones = zones;
+	options.responder.nsid = WEIR_SPAN("id");
+	options.responder.version = "v";
+	options.responder.keys = keys;
+	options.rrl_rate = 1000;
+	options.unlimited = &anybody;
+	options.unlimited_count = 1;
+	options.notifies = true;
+	options.log = on_event;
 	return weir_dns_create(loop, &options, &server);
 }
 

@@ -13,7 +13,7 @@
 
 #include <weir/dns_message.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "peer.h"
 #include "served.h"
 
@@ -28,8 +28,15 @@ static struct weir_loop *loop;
 static struct weir_dns_zones *zones;
 static struct weir_dns_server *server;
 
-static void start(const char *address, struct weir_dns_options options)
+static void start(
+        const char *address, unsigned rate, unsigned slip, const struct weir_network *unlimited)
 {
+	struct weir_dns_options options;
+	weir_dns_options_init(&options);
+	options.rrl_rate = rate;
+	options.rrl_slip = slip;
+	options.unlimited = unlimited;
+	options.unlimited_count = unlimited ? 1 : 0;
 	options.zones = zones;
 	assert_int_equal(weir_address_parse(weir_span_of(address), &options.listener.address), 0);
 	assert_int_equal(weir_dns_create(loop, &options, &server), 0);
@@ -139,7 +146,7 @@ static void replies_are_limited_by_network(void **state)
 {
 	(void)state;
 	for (unsigned slip = 1; slip <= 3; slip++) {
-		start("127.0.0.1:0", (struct weir_dns_options){.rrl_rate = RATE, .rrl_slip = slip});
+		start("127.0.0.1:0", RATE, slip, NULL);
 		assert_limited(ask_plainly("127.0.0.1", "ns.z"), slip);
 		int64_t began_ms = weir_loop_now_ms(loop);
 		/* It has used up nothing of another network's, nor of another kind. */
@@ -166,7 +173,7 @@ static void replies_by_ipv6_are_limited(void **state)
 		close(fd);
 	if (!there)
 		skip();
-	start("[::]:0", (struct weir_dns_options){.rrl_rate = RATE});
+	start("[::]:0", RATE, WEIR_DNS_RRL_SLIP, NULL);
 	assert_limited(ask_plainly("[::1]", "ns.z"), WEIR_DNS_RRL_SLIP);
 	stop();
 }
@@ -175,7 +182,7 @@ static void names_at_random_are_of_one_kind(void **state)
 {
 	struct count count = {0};
 	(void)state;
-	start("127.0.0.1:0", (struct weir_dns_options){.rrl_rate = RATE, .rrl_slip = 1});
+	start("127.0.0.1:0", RATE, 1, NULL);
 	int64_t began_ms = weir_loop_now_ms(loop);
 	int fd = client("127.0.0.1");
 	for (unsigned i = 0; i < ASKED; i++) {
@@ -198,9 +205,7 @@ static void who_is_known_is_never_limited(void **state)
 	size_t plain = make_query(query, 5, "ns.z", WEIR_DNS_A);
 	(void)state;
 	assert_int_equal(weir_network_parse(WEIR_SPAN("127.0.7.0/24"), &network), 0);
-	start("127.0.0.1:0",
-	        (struct weir_dns_options){
-	                .rrl_rate = RATE, .unlimited = &network, .unlimited_count = 1});
+	start("127.0.0.1:0", RATE, WEIR_DNS_RRL_SLIP, &network);
 	assert_free(ask_plainly("127.0.7.9", "ns.z"));
 	/* Asks for a cookie, and then has one. */
 	query[2 + 11] = 1;
@@ -226,7 +231,7 @@ static void every_prefix_of_a_query_is_survived(void **state)
 	uint8_t query[QUERY_MAX], reply[512];
 	size_t size = make_query(query, 9, "t.ns.z", WEIR_DNS_A) - 2;
 	(void)state;
-	start("127.0.0.1:0", (struct weir_dns_options){0});
+	start("127.0.0.1:0", 0, 0, NULL);
 	int fd = client("127.0.0.1");
 	for (size_t part = 0; part <= size; part++) {
 		struct weir_dns_header header;

@@ -19,7 +19,7 @@
 #include <weir/error.h>
 
 #include "allocation.h"
-#include "name.h"
+#include "dns_codec.h"
 
 enum {
 	NOW_S = 1700000000,

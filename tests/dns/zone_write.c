@@ -13,7 +13,6 @@
 #include "random_zone.h"
 #include "zone_builder.h"
 #include "zone_file.h"
-#include "zone_write.h"
 
 static void report(void *context, const char *path, unsigned line, const char *text)
 {

@@ -24,8 +24,11 @@ static uint8_t scratch[WEIR_DNS_MESSAGE_MAX], reply[WEIR_DNS_MESSAGE_MAX];
 
 static struct weir_dns_cache *create(size_t bytes)
 {
-	const struct weir_dns_cache_options options = {.bytes = bytes, .stale_s = STALE_S};
+	struct weir_dns_cache_options options;
 	struct weir_dns_cache *cache = NULL;
+	weir_dns_cache_options_init(&options);
+	options.bytes = bytes;
+	options.stale_s = STALE_S;
 	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
 	return cache;
 }
@@ -174,10 +177,13 @@ static void without_memory(void **state)
 	assert_null(get(cache, "b. A", 0, 0, &found));
 	assert_int_equal(counters_of(cache).entries, 0);
 	weir_dns_cache_release(cache);
+	struct weir_dns_cache_options options;
+	weir_dns_cache_options_init(&options);
 	fail_allocation_after(0, false);
-	assert_int_equal(
-	        weir_dns_cache_create(&(struct weir_dns_cache_options){0}, &cache), -ENOMEM);
+	assert_int_equal(weir_dns_cache_create(&options, &cache), -ENOMEM);
 	assert_true(stop_failing_allocations());
+	options.bytes = 0;
+	assert_int_equal(weir_dns_cache_create(&options, &cache), -EINVAL);
 }
 
 /* -- readers ----------------------------------------------------------------------------------- */

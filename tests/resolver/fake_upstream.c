@@ -5,8 +5,8 @@
 
 #include <weir/channel.h>
 
+#include "dns_codec.h"
 #include "fake_upstream.h"
-#include "name.h"
 #include "peer.h"
 
 enum {
@@ -229,8 +229,11 @@ void fake_start(struct fake *fake, struct weir_loop *loop, const char *script)
 		if (fd < 0 || bind(fd, &fake->address.any, sizeof fake->address.v4) < 0 ||
 		        getsockname(fd, &fake->address.any, &size) < 0)
 			abort();
-		struct weir_server_options options = {
-		        .listener.address = fake->address, .protocol = &protocol, .context = fake};
+		struct weir_server_options options;
+		weir_server_options_init(&options);
+		options.listener.address = fake->address;
+		options.protocol = &protocol;
+		options.context = fake;
 		if (weir_server_create(loop, &options, &fake->tcp) == 0 &&
 		        weir_watch_start(loop, &fake->watch, fd, WEIR_READABLE, on_event) == 0)
 			return;

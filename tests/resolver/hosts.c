@@ -9,8 +9,7 @@
 #include <cmocka.h>
 
 #include "allocation.h"
-#include "hosts.h"
-#include "literal.h"
+#include "system_files.h"
 
 enum {
 	MAX = 8

@@ -73,6 +73,14 @@ static void pass(int64_t ms)
 	turn();
 }
 
+static struct weir_dns_lookups_options default_options(void)
+{
+	struct weir_dns_lookups_options options;
+	weir_dns_lookups_options_init(&options);
+	options.own_cache.bytes = 1 << 20;
+	return options;
+}
+
 static int open_with(void **state, struct weir_dns_lookups_options options)
 {
 	(void)state;
@@ -86,7 +94,7 @@ static int open_with(void **state, struct weir_dns_lookups_options options)
 
 static int set_up(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20});
+	return open_with(state, default_options());
 }
 
 static int tear_down(void **state)
@@ -282,7 +290,9 @@ static void stale_when_nothing_can_be_asked(void **state)
 
 static int set_up_fresh(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.own_cache.never_stale = true});
+	struct weir_dns_lookups_options options = default_options();
+	options.own_cache.stale = false;
+	return open_with(state, options);
 }
 
 static void never_stale(void **state)
@@ -345,7 +355,10 @@ static void who_asks_once_is_no_reason(void **state)
 
 static int set_up_small(void **state)
 {
-	return open_with(state, (struct weir_dns_lookups_options){.asks_max = 2, .lookups_max = 3});
+	struct weir_dns_lookups_options options = default_options();
+	options.asks_max = 2;
+	options.lookups_max = 3;
+	return open_with(state, options);
 }
 
 static void bounds(void **state)
@@ -388,12 +401,19 @@ static void without_memory(void **state)
 	assert_int_equal(look(&client, "a.x. A", 0), -ENOMEM);
 	assert_true(stop_failing_allocations());
 	for (unsigned good = 0; good < 2; good++) {
+		struct weir_dns_lookups_options options = default_options();
 		struct weir_dns_lookups *other;
 		fail_allocation_after(good, true);
-		assert_int_equal(weir_dns_lookups_create(
-		                         loop, &(struct weir_dns_lookups_options){0}, &other),
-		        -ENOMEM);
+		assert_int_equal(weir_dns_lookups_create(loop, &options, &other), -ENOMEM);
 		stop_failing_allocations();
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		struct weir_dns_lookups_options options = default_options();
+		struct weir_dns_lookups *other;
+		options.asks_max = i == 0 ? 0 : 1;
+		options.lookups_max = i == 1 ? 0 : 1;
+		options.own_cache.bytes = i == 2 ? 0 : 1;
+		assert_int_equal(weir_dns_lookups_create(loop, &options, &other), -EINVAL);
 	}
 }
 
@@ -567,8 +587,9 @@ static void by_dice(void **state)
 /* Of 8 questions under way a client has a fourth. */
 static int set_up_few(void **state)
 {
-	return open_with(state,
-	        (struct weir_dns_lookups_options){.own_cache.bytes = 1 << 20, .asks_max = 8});
+	struct weir_dns_lookups_options options = default_options();
+	options.asks_max = 8;
+	return open_with(state, options);
 }
 
 static int look_for(const char *address, struct client *client, const char *question)

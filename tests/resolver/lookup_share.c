@@ -97,18 +97,27 @@ static void end_side(unsigned side)
 	sides[side].lookups = NULL;
 }
 
+static int create_cache(size_t bytes)
+{
+	struct weir_dns_cache_options options;
+	weir_dns_cache_options_init(&options);
+	options.bytes = bytes;
+	return weir_dns_cache_create(&options, &cache);
+}
+
 static int set_up(void **state)
 {
-	const struct weir_dns_cache_options options = {.bytes = 1 << 20};
 	(void)state;
 	memset(sides, 0, sizeof sides);
-	if (weir_dns_cache_create(&options, &cache) < 0)
+	if (create_cache(1 << 20) < 0)
 		return -1;
 	for (unsigned i = 0; i < LOOPS; i++) {
-		const struct weir_dns_lookups_options with = {.cache = cache,
-		        .asker = &test_asker,
-		        .asker_context = &sides[i].asker,
-		        .asks_max = 4};
+		struct weir_dns_lookups_options with;
+		weir_dns_lookups_options_init(&with);
+		with.cache = cache;
+		with.asker = &test_asker;
+		with.asker_context = &sides[i].asker;
+		with.asks_max = 4;
 		if (weir_loop_create(&sides[i].loop) < 0 ||
 		        weir_dns_lookups_create(sides[i].loop, &with, &sides[i].lookups) < 0)
 			return -1;
@@ -387,7 +396,7 @@ struct question {
 	struct weir_task task;
 	struct worker *worker;
 	struct weir_dns_question question;
-	weir_dns_answered *answered;
+	weir_dns_answered_fn *answered;
 	void *context;
 };
 
@@ -482,7 +491,7 @@ static void on_task(struct weir_task *task)
 }
 
 static int thread_ask(void *context, const struct weir_dns_question *asked_for, unsigned flags,
-        weir_dns_answered *callback, void *callback_context, void **ret)
+        weir_dns_answered_fn *callback, void *callback_context, void **ret)
 {
 	struct worker *worker = context;
 	struct question *question = calloc(1, sizeof *question);
@@ -543,8 +552,11 @@ static void thread_answered(void *context, int error, struct weir_span reply)
 
 static void create_lookups(struct worker *worker)
 {
-	const struct weir_dns_lookups_options options = {
-	        .cache = cache, .asker = &thread_asker, .asker_context = worker};
+	struct weir_dns_lookups_options options;
+	weir_dns_lookups_options_init(&options);
+	options.cache = cache;
+	options.asker = &thread_asker;
+	options.asker_context = worker;
 	expect(weir_dns_lookups_create(worker->loop, &options, &worker->lookups) == 0);
 }
 
@@ -605,11 +617,10 @@ static void *run_worker(void *context)
 static void run_threads(bool random)
 {
 	static struct worker workers[THREADS];
-	const struct weir_dns_cache_options options = {.bytes = random ? 1 : 1 << 20};
 	memset(workers, 0, sizeof workers);
 	memset(name_asked, 0, sizeof name_asked);
 	atomic_store(&wrong, 0);
-	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
+	assert_int_equal(create_cache(random ? 1 : 1 << 20), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		struct worker *worker = &workers[i];
 		worker->dice = 88172645463325252u + i;
@@ -649,9 +660,7 @@ static void threads_in_any_order(void **state)
 	run_threads(true);
 }
 
-/*
- * -- the table alone ----------------------------------------------------------------------------
- */
+/* -- the table alone --------------------------------------------------------------------------- */
 
 enum {
 	TABLE_STEPS = 40000,
@@ -735,11 +744,10 @@ static void *run_table(void *context)
 static void threads_read_what_others_replace_and_evict(void **state)
 {
 	static struct worker workers[THREADS];
-	const struct weir_dns_cache_options options = {.bytes = 1};
 	struct weir_dns_cache_counters counters;
 	(void)state;
 	atomic_store(&wrong, 0);
-	assert_int_equal(weir_dns_cache_create(&options, &cache), 0);
+	assert_int_equal(create_cache(1), 0);
 	for (unsigned i = 0; i < THREADS; i++) {
 		workers[i].dice = 88172645463325252u + i;
 		assert_int_equal(

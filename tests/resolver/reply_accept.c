@@ -11,8 +11,8 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "name.h"
-#include "reply_accept.h"
+#include "cache.h"
+#include "dns_codec.h"
 #include "dns_reply.h"
 
 static uint8_t message[WEIR_DNS_MESSAGE_MAX];

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "resolv_conf.h"
+#include "system_files.h"
 
 /* In memory of just that size, so that nobody reads behind it. */
 static struct resolv_conf parse(const char *text)

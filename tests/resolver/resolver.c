@@ -232,7 +232,10 @@ static void begin_with(const char *script, const char *conf)
 	write_conf(&fake, conf);
 	write_file(hosts_path, "192.0.2.9 known known.example\n::1 local6\n127.0.0.1 mixed\n"
 	                       "::1 mixed\n192.0.2.7 seven\n");
-	struct weir_resolver_options options = {.conf = conf_path, .hosts = hosts_path};
+	struct weir_resolver_options options;
+	weir_resolver_options_init(&options);
+	options.conf = conf_path;
+	options.hosts = hosts_path;
 	assert_int_equal(weir_resolver_create(loop, &options, &resolver), 0);
 }
 
@@ -279,10 +282,10 @@ static struct result *addresses_of(const char *host, unsigned flags)
 }
 
 typedef int resolve_function(struct weir_resolver *resolver, const char *name,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret);
 
 static struct result *look_up(
-        resolve_function *resolve, weir_on_resolved *resolved, const char *name)
+        resolve_function *resolve, weir_resolved_fn *resolved, const char *name)
 {
 	struct result *result = &results[0];
 	memset(result, 0, sizeof *result);
@@ -636,7 +639,7 @@ static void memory_fails(void **state)
 {
 	static const struct {
 		resolve_function *resolve;
-		weir_on_resolved *resolved;
+		weir_resolved_fn *resolved;
 		const char *name;
 	} kinds[] = {
 	        {weir_resolve_mx, on_mx, "mail.example"},
@@ -659,7 +662,15 @@ static void memory_fails(void **state)
 		}
 	begin("a");
 	end();
-	struct weir_resolver_options options = {.conf = conf_path, .hosts = hosts_path};
+	struct weir_resolver_options options;
+	weir_resolver_options_init(&options);
+	options.conf = conf_path;
+	options.hosts = hosts_path;
+	struct weir_resolver_options wrong = {.conf = conf_path};
+	assert_int_equal(weir_resolver_create(loop, &wrong, &resolver), -EINVAL);
+	weir_resolver_options_init(&wrong);
+	wrong.conf = NULL;
+	assert_int_equal(weir_resolver_create(loop, &wrong, &resolver), -EINVAL);
 	for (unsigned good = 0; good < 30; good++) {
 		fail_allocation_after(good, false);
 		int error = weir_resolver_create(loop, &options, &resolver);

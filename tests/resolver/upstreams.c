@@ -75,6 +75,16 @@ static void on_answer(void *context, int error, struct weir_span reply)
 	}
 }
 
+static struct weir_dns_upstreams_options options_for(
+        const struct weir_address *addresses, size_t count)
+{
+	struct weir_dns_upstreams_options options;
+	weir_dns_upstreams_options_init(&options);
+	options.addresses = addresses;
+	options.count = count;
+	return options;
+}
+
 static void begin(unsigned count, bool in_order, const char *const *scripts)
 {
 	struct weir_address addresses[FAKES];
@@ -83,14 +93,9 @@ static void begin(unsigned count, bool in_order, const char *const *scripts)
 		fake_start(&fakes[i], loop, scripts[i]);
 		addresses[i] = fakes[i].address;
 	}
-	assert_int_equal(weir_dns_upstreams_create(loop,
-	                         &(struct weir_dns_upstreams_options){
-	                                 .addresses = addresses,
-	                                 .count = count,
-	                                 .in_order = in_order,
-	                         },
-	                         &upstreams),
-	        0);
+	struct weir_dns_upstreams_options options = options_for(addresses, count);
+	options.in_order = in_order;
+	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), 0);
 }
 
 static void begin_one(const char *script)
@@ -614,11 +619,9 @@ static void an_answer_that_is_late_is_welcome(void **state)
 static void questions_are_counted(void **state)
 {
 	(void)state;
-	const struct weir_dns_upstreams_options options = {
-	        .addresses = &(struct weir_address){.v4 = {.sin_family = AF_INET}},
-	        .count = 1,
-	        .asks_max = 2,
-	};
+	struct weir_address nowhere = {.v4 = {.sin_family = AF_INET}};
+	struct weir_dns_upstreams_options options = options_for(&nowhere, 1);
+	options.asks_max = 2;
 	memset(results, 0, sizeof results);
 	fake_start(&fakes[0], loop, "-");
 	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), 0);
@@ -640,13 +643,19 @@ static void wrong_options(void **state)
 {
 	(void)state;
 	struct weir_address addresses[WEIR_DNS_UPSTREAMS_MAX + 1] = {0};
-	struct weir_dns_upstreams_options options = {.addresses = addresses};
+	struct weir_dns_upstreams_options options = options_for(addresses, 0);
 	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), -EINVAL);
 	options.count = 1;
 	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), -EINVAL);
 	for (unsigned i = 0; i <= WEIR_DNS_UPSTREAMS_MAX; i++)
 		addresses[i].any.sa_family = AF_INET;
 	options.count = WEIR_DNS_UPSTREAMS_MAX + 1;
+	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), -EINVAL);
+	options = options_for(addresses, 1);
+	options.timeout_ms = 0;
+	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), -EINVAL);
+	options = options_for(addresses, 1);
+	options.asks_max = 0;
 	assert_int_equal(weir_dns_upstreams_create(loop, &options, &upstreams), -EINVAL);
 	weir_dns_upstreams_destroy(NULL);
 }
@@ -673,8 +682,8 @@ static void callbacks_may_do_anything(void **state)
 
 static int change_to(const struct weir_address *addresses, size_t count)
 {
-	struct weir_dns_upstreams_options options = {
-	        .addresses = addresses, .count = count, .in_order = true};
+	struct weir_dns_upstreams_options options = options_for(addresses, count);
+	options.in_order = true;
 	return weir_dns_upstreams_change(upstreams, &options);
 }
 

@@ -509,8 +509,10 @@ static struct weir_resolver *make_resolver(int *ret_fd)
 	snprintf(conf, sizeof conf, "nameserver [127.0.0.1]:%u\n", weir_address_port(&address));
 	put("resolv.conf", conf);
 	put("hosts", "127.0.0.1 smart.example\n");
-	struct weir_resolver_options files = {
-	        .conf = in_scratch("resolv.conf"), .hosts = in_scratch("hosts")};
+	struct weir_resolver_options files;
+	weir_resolver_options_init(&files);
+	files.conf = in_scratch("resolv.conf");
+	files.hosts = in_scratch("hosts");
 	assert_int_equal(weir_resolver_create(loop, &files, &resolver), 0);
 	return resolver;
 }

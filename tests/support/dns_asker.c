@@ -11,7 +11,7 @@ struct handle {
 static struct handle handles[ASKS_MAX];
 
 static int ask(void *context, const struct weir_dns_question *question, unsigned flags,
-        weir_dns_answered *answered, void *answered_context, void **ret)
+        weir_dns_answered_fn *answered, void *answered_context, void **ret)
 {
 	struct asker *asker = context;
 	unsigned at = 0;

@@ -12,7 +12,7 @@ struct asked {
 	bool open; /* neither answered nor cancelled */
 	struct weir_dns_question question;
 	unsigned flags;
-	weir_dns_answered *answered;
+	weir_dns_answered_fn *answered;
 	void *context;
 };
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dns_codec.h"
 #include "dns_reply.h"
-#include "name.h"
 
 static const struct {
 	const char *name;

@@ -171,13 +171,14 @@ const char *config_dns_lack(const struct config *config)
 
 struct weir_dns_responder_options config_dns_responder(const struct config_dns *dns)
 {
-	return (struct weir_dns_responder_options){
-	        .nsid = dns->nsid ? weir_span_of(dns->nsid) : weir_span(NULL, 0),
-	        .version = dns->version,
-	        .identity = dns->identity,
-	        .udp_size = (uint16_t)dns->udp_size,
-	        .keys = dns->keyring,
-	};
+	struct weir_dns_responder_options options;
+	weir_dns_responder_options_init(&options);
+	options.nsid = dns->nsid ? weir_span_of(dns->nsid) : weir_span(NULL, 0);
+	options.version = dns->version;
+	options.identity = dns->identity;
+	options.udp_size = (uint16_t)dns->udp_size;
+	options.keys = dns->keyring;
+	return options;
 }
 
 /* -- changes ----------------------------------------------------------------------------------- */

@@ -55,11 +55,11 @@ struct weir_dns_zones *dns_shared_zones(struct dns_shared *shared)
 int dns_shared_cache(
         struct dns_shared *shared, const struct config_dns *dns, struct weir_dns_cache **ret)
 {
-	const struct weir_dns_cache_options options = {
-	        .bytes = dns->cache.size,
-	        .stale_s = (uint32_t)(dns->cache.stale_ms / 1000),
-	        .never_stale = dns->cache.stale_ms == 0,
-	};
+	struct weir_dns_cache_options options;
+	weir_dns_cache_options_init(&options);
+	options.bytes = dns->cache.size;
+	options.stale = dns->cache.stale_ms != 0;
+	options.stale_s = (uint32_t)(dns->cache.stale_ms / 1000);
 	pthread_mutex_lock(&shared->lock);
 	int error = shared->cache ? 0 : weir_dns_cache_create(&options, &shared->cache);
 	if (error == 0)
@@ -118,13 +118,12 @@ static void dns_shared_add_secondary(const struct config_dns *dns, const struct 
         struct weir_dns_secondary_options *ret)
 {
 	const struct config_dns_key *key = zone->key.size ? config_dns_key(dns, &zone->key) : NULL;
-	*ret = (struct weir_dns_secondary_options){
-	        .name = zone->name,
-	        .primaries = zone->primaries.items,
-	        .primary_count = zone->primaries.count,
-	        .key = key ? &key->key : NULL,
-	        .path = zone->path,
-	};
+	weir_dns_secondary_options_init(ret);
+	ret->name = zone->name;
+	ret->primaries = zone->primaries.items;
+	ret->primary_count = zone->primaries.count;
+	ret->key = key ? &key->key : NULL;
+	ret->path = zone->path;
 }
 
 static int dns_shared_set_secondaries(
@@ -216,8 +215,11 @@ int dns_shared_update(struct dns_shared *shared, struct config *config, bool sta
 
 static int dns_shared_equip(struct dns_shared *shared)
 {
-	const struct weir_dns_secondaries_options options = {
-	        .changed = dns_shared_on_changed, .log = dns_shared_log_event, .context = shared};
+	struct weir_dns_secondaries_options options;
+	weir_dns_secondaries_options_init(&options);
+	options.changed = dns_shared_on_changed;
+	options.log = dns_shared_log_event;
+	options.context = shared;
 	int error = weir_dns_zones_create(NULL, 0, &shared->zones);
 	if (error < 0)
 		return error;

@@ -25,11 +25,10 @@ static bool forwarding_set_options(struct forwarding *forwarding, const struct c
 	        memcmp(forwarding->addresses, dns->forward.items, size) == 0)
 		return false;
 	memcpy(forwarding->addresses, dns->forward.items, size);
-	*options = (struct weir_dns_upstreams_options){
-	        .addresses = forwarding->addresses,
-	        .count = count,
-	        .in_order = dns->forward_in_order,
-	};
+	weir_dns_upstreams_options_init(options);
+	options->addresses = forwarding->addresses;
+	options->count = count;
+	options->in_order = dns->forward_in_order;
 	return true;
 }
 
@@ -37,12 +36,12 @@ static int forwarding_create_lookups(
         struct forwarding *forwarding, struct dns_shared *shared, const struct config_dns *dns)
 {
 	const struct config_cache *cache = &dns->cache;
-	struct weir_dns_lookups_options options = {
-	        .upstreams = forwarding->upstreams,
-	        .ttl_min_s = (uint32_t)(cache->ttl_min_ms / 1000),
-	        .ttl_max_s = (uint32_t)(cache->ttl_max_ms / 1000),
-	        .negative_ttl_max_s = (uint32_t)(cache->negative_ttl_max_ms / 1000),
-	};
+	struct weir_dns_lookups_options options;
+	weir_dns_lookups_options_init(&options);
+	options.upstreams = forwarding->upstreams;
+	options.ttl_min_s = (uint32_t)(cache->ttl_min_ms / 1000);
+	options.ttl_max_s = (uint32_t)(cache->ttl_max_ms / 1000);
+	options.negative_ttl_max_s = (uint32_t)(cache->negative_ttl_max_ms / 1000);
 	int error = dns_shared_cache(shared, dns, &options.cache);
 	if (error < 0)
 		return error;

@@ -141,6 +141,7 @@ static struct weir_listener service_dns_listener_of(
 {
 	struct weir_listener listener = options->listener;
 	listener.bounds.idle_ms = (uint32_t)dns->limits.idle_ms;
+	listener.bounds.replies_max = WEIR_DNS_REPLIES_MAX;
 	listener.peers = dns->peers;
 	return listener;
 }
@@ -184,18 +185,18 @@ static int service_dns_open_server(const struct service_options *options, void *
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
-	struct weir_dns_options made = {
-	        .listener = service_dns_listener_of(options, dns),
-	        .zones = dns_shared_zones(options->dns),
-	        .responder = config_dns_responder(dns),
-	        .rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers),
-	        .rrl_slip = (unsigned)dns->rate_limit.slip,
-	        .unlimited = dns->rate_limit.exempt.items,
-	        .unlimited_count = dns->rate_limit.exempt.count,
-	        .transfers_max = (unsigned)dns->limits.transfers,
-	        .log = service_dns_log_event,
-	        .context = &server->options,
-	};
+	struct weir_dns_options made;
+	weir_dns_options_init(&made);
+	made.listener = service_dns_listener_of(options, dns);
+	made.zones = dns_shared_zones(options->dns);
+	made.responder = config_dns_responder(dns);
+	made.rrl_rate = service_dns_share_of(dns->rate_limit.replies, options->workers);
+	made.rrl_slip = (unsigned)dns->rate_limit.slip;
+	made.unlimited = dns->rate_limit.exempt.items;
+	made.unlimited_count = dns->rate_limit.exempt.count;
+	made.transfers_max = (unsigned)dns->limits.transfers;
+	made.log = service_dns_log_event;
+	made.context = &server->options;
 	made.responder.notified = dns_shared_notified;
 	made.responder.context = options->dns;
 	int error =

@@ -4,6 +4,7 @@
  * (answer_put.c). Takes no memory.
  */
 #include "answer.h"
+#include "helper.h"
 
 static const struct dns_rrset *dns_answer_rrset_of(
         const struct dns_answer *answer, const struct dns_node *node, uint16_t type)
@@ -32,8 +33,7 @@ static void dns_answer_put_soa(struct dns_answer *answer)
 	const uint8_t *record = dns_rrset_records(soa);
 	uint32_t minimum = dns_get32(dns_record_next(record) - 4);
 	uint32_t ttl = dns_rrset_ttl(soa);
-	dns_answer_need(
-	        answer, WEIR_DNS_AUTHORITY, zone->apex.wire, soa, minimum < ttl ? minimum : ttl);
+	dns_answer_need(answer, WEIR_DNS_AUTHORITY, zone->apex.wire, soa, min_of(minimum, ttl));
 }
 
 static void dns_answer_no_name(

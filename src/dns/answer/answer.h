@@ -5,9 +5,8 @@
 #ifndef WEIR_DNS_ANSWER_INTERNAL_H
 #define WEIR_DNS_ANSWER_INTERNAL_H
 
-#include "nsec3.h"
-#include "message_put.h"
-#include "zones.h"
+#include "dns_codec.h"
+#include "zone_image.h"
 
 enum {
 	DNS_PUT_MAX = 64,     /* RRsets of a reply that are remembered, so that none is put twice */
@@ -83,9 +82,7 @@ void dns_answer_resume(struct dns_answer *answer, const struct weir_dns_name *na
 /* Puts the proofs that had to wait, and addresses. The last step. */
 void dns_answer_end(struct dns_answer *answer);
 
-/*
- * -- parts of an answer --------------------------------------------------------------------------
- */
+/* -- parts of an answer ------------------------------------------------------------------------ */
 
 /*
  * Puts an RRset with the signatures that the client wants. Returns false, and puts nothing, without

@@ -3,7 +3,7 @@
  * which nothing belongs that cannot be left out but the glue of a referral (RFC 9471).
  */
 #include "answer.h"
-#include "rdata.h"
+#include "dns_codec.h"
 
 /* Begins a record. The owner of further records of an RRset is a pointer to the first owner. */
 static bool dns_answer_put_owner(struct weir_dns_writer *writer, const uint8_t *owner, size_t first)

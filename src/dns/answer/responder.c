@@ -9,6 +9,7 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "responder.h"
 #include "zone_transfer.h"
 
@@ -151,7 +152,7 @@ static size_t responder_room_of(const struct dns_response *response, size_t room
 		if (most < WEIR_DNS_UDP_MIN)
 			most = WEIR_DNS_UDP_MIN;
 	}
-	return most < room ? most : room;
+	return min_of(most, room);
 }
 
 /* Returns 0, or the rcode of the refusal. */
@@ -179,7 +180,7 @@ static void responder_begin(struct dns_response *response, void *reply, size_t r
 	/* The question always fits; then OPT or TSIG may not. */
 	size_t least = query->question_end ? query->question_end : WEIR_DNS_HEADER_SIZE;
 	size_t limit = response->room > reserve ? response->room - reserve : 0;
-	weir_dns_writer_init(writer, reply, limit > least ? limit : least);
+	weir_dns_writer_init(writer, reply, max_of(limit, least));
 	if (query->question_end)
 		weir_dns_put_question(
 		        writer, weir_span(response->request->message.data + WEIR_DNS_HEADER_SIZE,
@@ -188,9 +189,9 @@ static void responder_begin(struct dns_response *response, void *reply, size_t r
 
 static uint16_t responder_flags_of(const struct dns_response *response)
 {
-	unsigned kept =
+	unsigned copied =
 	        WEIR_DNS_OPCODE_MASK | WEIR_DNS_RD | (response->forwarded ? WEIR_DNS_CD : 0);
-	unsigned flags = WEIR_DNS_QR | (response->query.header.flags & kept) |
+	unsigned flags = WEIR_DNS_QR | (response->query.header.flags & copied) |
 	                 (response->rcode & WEIR_DNS_RCODE_MASK);
 	if (response->recursive && !responder_is_notify(response))
 		flags |= WEIR_DNS_RA;
@@ -209,7 +210,7 @@ static size_t responder_finish(struct dns_response *response, uint8_t *reply)
 	struct weir_dns_writer *writer = &response->writer;
 	size_t for_tsig = outcome->is_signed ? WEIR_DNS_TSIG_MAX : 0;
 	size_t limit = response->room - for_tsig;
-	writer->limit = limit > writer->size ? limit : writer->size;
+	writer->limit = max_of(limit, writer->size);
 	dns_response_put_opt(response);
 	size_t size = weir_dns_writer_finish(
 	        writer, response->query.header.id, responder_flags_of(response));
@@ -255,6 +256,11 @@ size_t dns_response_run(struct dns_response *response, void *reply, size_t room)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+void weir_dns_responder_options_init(struct weir_dns_responder_options *options)
+{
+	*options = (struct weir_dns_responder_options){.udp_size = WEIR_DNS_UDP_SIZE};
+}
+
 /* Makes the rdata of a TXT record of one string. */
 static bool responder_set_text(const char *text, uint8_t *to, uint8_t *ret_size)
 {
@@ -270,6 +276,8 @@ static bool responder_set_text(const char *text, uint8_t *to, uint8_t *ret_size)
 static int responder_set_options(
         struct weir_dns_responder *responder, const struct weir_dns_responder_options *options)
 {
+	if (options->udp_size < WEIR_DNS_UDP_MIN)
+		return -EINVAL;
 	if (options->nsid.size > WEIR_DNS_NSID_MAX ||
 	        !responder_set_text(
 	                options->version, responder->version, &responder->version_size) ||
@@ -279,9 +287,7 @@ static int responder_set_options(
 	if (options->nsid.size)
 		memcpy(responder->nsid, options->nsid.data, options->nsid.size);
 	responder->nsid_size = (uint8_t)options->nsid.size;
-	responder->udp_size = options->udp_size ? options->udp_size : WEIR_DNS_UDP_SIZE;
-	if (responder->udp_size < WEIR_DNS_UDP_MIN)
-		responder->udp_size = WEIR_DNS_UDP_MIN;
+	responder->udp_size = options->udp_size;
 	int error = 0;
 	if (options->recursion.lookups)
 		error = dns_deferred_create(&responder->deferred);

@@ -1,13 +1,55 @@
-/* A responder, from inside; and the parts of a reply. */
+/*
+ * The state of a responder and of a reply in the making, for responder*.c and waiting.c only.
+ *
+ *   responder.c           a query is read, answered from the zones or else forwarded, and signed
+ *   responder_edns.c      cookies and the other options of EDNS
+ *   responder_forward.c   names that are not ours, from the cache or an upstream
+ *   responder_alias.c     CNAME chains that leave our zones, and come back into them
+ *   responder_special.c   names that must not be forwarded; class CHAOS
+ *   waiting.c             pending queries
+ */
 #ifndef WEIR_DNS_RESPONDER_H
 #define WEIR_DNS_RESPONDER_H
 
+#include <weir/address.h>
 #include <weir/dns_answer.h>
 #include <weir/dns_message.h>
 #include <weir/list.h>
+#include <weir/span.h>
 
 #include "answer.h"
-#include "cookie.h"
+#include "siphash.h"
+
+/* -- responder_edns.c: cookies ----------------------------------------------------------------- */
+
+/*
+ * Cookies (RFC 7873) prove that the client has received a reply at this address before. They are
+ * made as RFC 9018 demands, so that servers with the same secret accept each other's cookies.
+ */
+
+enum {
+	DNS_COOKIE_CLIENT = 8,
+	DNS_COOKIE_SERVER = 16,
+	DNS_COOKIE_SIZE = DNS_COOKIE_CLIENT + DNS_COOKIE_SERVER,
+};
+
+/* The first makes cookies; those of the others are good, too. */
+struct dns_cookie_secrets {
+	unsigned count;
+	struct siphash_key keys[2];
+};
+
+enum dns_cookie {
+	DNS_COOKIE_MALFORMED,
+	DNS_COOKIE_CLIENT_ONLY, /* or one that is not, or no longer, ours */
+	DNS_COOKIE_VALID,
+};
+
+/* Checks the option's data. Unless that is malformed, *ret is the cookie of the reply. */
+enum dns_cookie dns_cookie_check(const struct dns_cookie_secrets *secrets, struct weir_span option,
+        const struct weir_address *peer, int64_t now_s, uint8_t ret[DNS_COOKIE_SIZE]);
+
+/* -- the responder ----------------------------------------------------------------------------- */
 
 enum {
 	DNS_NETWORKS_DEFAULT = 8,
@@ -19,7 +61,7 @@ struct dns_deferred {
 	struct siphash_key key;
 	struct weir_list
 	        waiting[DNS_WAITING_BUCKETS]; /* queries, by the keyed hash of the message */
-	uint8_t reply[WEIR_DNS_MESSAGE_MAX];  /* a late one */
+	uint8_t reply[WEIR_DNS_MESSAGE_MAX];  /* a deferred one */
 	uint8_t cached[WEIR_DNS_MESSAGE_MAX]; /* what is put behind a part of our own */
 };
 
@@ -27,8 +69,7 @@ struct weir_dns_responder {
 	struct dns_hasher *hasher;
 	struct weir_dns_keys *keys;
 	struct dns_cookie_secrets secrets;
-	unsigned (*notified)(void *context, const struct weir_dns_name *zone,
-	        const struct weir_address *peer, const struct weir_dns_tsig *tsig);
+	weir_dns_notified_fn *notified;
 	void *context;
 	struct weir_dns_recursion
 	        recursion; /* its networks are our own, or NULL: the default ones */
@@ -76,24 +117,23 @@ struct dns_response {
 	uint8_t cookie_data[DNS_COOKIE_SIZE];
 };
 
-/* Reads the options. 0, or the rcode of the refusal. */
+/* -- responder_edns.c: options ----------------------------------------------------------------- */
+
+/* Reads the options. Returns 0, or the rcode of the refusal. */
 unsigned dns_response_options(struct dns_response *response);
 
-/* What OPT and TSIG will take at the end. */
+/* Returns the bytes that OPT and TSIG will need at the end. */
 size_t dns_response_reserve(const struct dns_response *response);
 
 /* Puts OPT. */
 void dns_response_put_opt(struct dns_response *response);
-
-/* A query of class CHAOS; the rcode. */
-unsigned dns_response_chaos(struct dns_response *response);
 
 /* -- responder_forward.c ----------------------------------------------------------------------- */
 
 /* Whether the client may have names looked up. */
 bool dns_response_recursive(const struct dns_response *response);
 
-/* A query for a name of no zone; the rcode. May set `asks`. */
+/* Answers a query for a name of no zone. Returns the rcode, and may set `asks`. */
 unsigned dns_response_forward(struct dns_response *response);
 
 /* The result of the lookup of this question, or NULL. */
@@ -116,11 +156,25 @@ unsigned dns_response_ask_flags(const struct dns_response *response);
  */
 unsigned dns_response_follow_alias(struct dns_response *response);
 
+/*
+ * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first`
+ * to a name that our zones answer for. Then the second function puts those up to there, what our
+ * zones have, and all that follows if the chain leaves them again. It returns the rcode, and may
+ * set `asks`.
+ */
+bool dns_response_comes_back(struct dns_response *response, struct weir_span message, size_t at,
+        const struct weir_dns_name *first);
+unsigned dns_response_come_back(struct dns_response *response, struct weir_span message, size_t at,
+        const struct weir_dns_name *first);
+
 /* -- responder_special.c ----------------------------------------------------------------------- */
 
 /* Answers a question that must not be passed on. Returns false for other questions. */
 bool dns_response_special(struct dns_response *response, const struct weir_dns_question *question,
         unsigned *ret_rcode);
+
+/* Answers a query of class CHAOS. Returns the rcode. */
+unsigned dns_response_chaos(struct dns_response *response);
 
 /* -- waiting.c --------------------------------------------------------------------------------- */
 
@@ -132,18 +186,7 @@ void dns_deferred_destroy(struct dns_deferred *deferred);
 
 /* -- responder.c ------------------------------------------------------------------------------- */
 
-/* The whole; everything that is given is set, and `results` and `final`. */
+/* Writes the reply. The caller has set the given members, `results` and `final`. */
 size_t dns_response_run(struct dns_response *response, void *reply, size_t room);
-
-/*
- * Whether the aliases in the answer section of a message, which begins at `at`, lead from `first`
- * to a name that our zones answer for. Then the second function puts those up to there, what our
- * zones have, and all that follows if the chain leaves them again. It returns the rcode, and may
- * set `asks`.
- */
-bool dns_response_comes_back(struct dns_response *response, struct weir_span message, size_t at,
-        const struct weir_dns_name *first);
-unsigned dns_response_come_back(struct dns_response *response, struct weir_span message, size_t at,
-        const struct weir_dns_name *first);
 
 #endif

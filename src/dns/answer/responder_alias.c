@@ -9,8 +9,7 @@
  * Each time it passes an alias of ours. At most WEIR_DNS_CHAIN_MAX of these are followed, and none
  * twice.
  */
-#include "name.h"
-#include "rdata.h"
+#include "dns_codec.h"
 #include "responder.h"
 #include "zone_image.h"
 
@@ -118,7 +117,7 @@ static unsigned responder_alias_come_back(struct dns_response *response, struct 
 
 /* The message answers `target`, without OPT. */
 static unsigned responder_alias_append(struct dns_response *response,
-        const struct weir_dns_lookup_info *found, struct weir_span message)
+        const struct weir_dns_lookup_info *info, struct weir_span message)
 {
 	struct weir_dns_writer *writer = &response->writer;
 	struct dns_answer *answer = &response->answer;
@@ -128,20 +127,20 @@ static unsigned responder_alias_append(struct dns_response *response,
 	if (!message.size)
 		return responder_alias_fail(response, WEIR_DNS_EDE_NOT_READY);
 	response->forwarded = true;
-	if (found->rcode == WEIR_DNS_SERVFAIL)
-		return responder_alias_fail(response, found->extended_error);
-	response->extended_error = found->extended_error;
-	if (!found->truncated &&
+	if (info->rcode == WEIR_DNS_SERVFAIL)
+		return responder_alias_fail(response, info->extended_error);
+	response->extended_error = info->extended_error;
+	if (!info->truncated &&
 	        dns_response_comes_back(response, message, at, &response->target.name))
 		return responder_alias_come_back(response, message, at, &response->target.name);
-	if (found->truncated ||
+	if (info->truncated ||
 	        !responder_alias_put_section(response, message, &at, WEIR_DNS_ANSWER) ||
 	        !responder_alias_put_section(response, message, &at, WEIR_DNS_AUTHORITY)) {
 		answer->truncated = true;
 		writer->counts[WEIR_DNS_AUTHORITY] = 0;
 		weir_dns_writer_cut(writer, start, WEIR_DNS_ANSWER, count);
 	}
-	return found->rcode;
+	return info->rcode;
 }
 
 static void responder_alias_set_target(struct dns_response *response)
@@ -160,7 +159,7 @@ static unsigned responder_alias_once(struct dns_response *response)
 {
 	struct dns_answer *answer = &response->answer;
 	struct weir_dns_responder *responder = response->responder;
-	struct weir_dns_lookup_info found;
+	struct weir_dns_lookup_info info;
 	unsigned rcode;
 	responder_alias_set_target(response);
 	if (dns_response_special(response, &response->target, &rcode)) {
@@ -172,9 +171,9 @@ static unsigned responder_alias_once(struct dns_response *response)
 		return responder_alias_append(response, &result->info, result->message);
 	uint8_t *cached = responder->deferred->cached;
 	size_t size = weir_dns_lookup_cached(responder->recursion.lookups, &response->target,
-	        dns_response_ask_flags(response), cached, WEIR_DNS_MESSAGE_MAX, &found);
+	        dns_response_ask_flags(response), cached, WEIR_DNS_MESSAGE_MAX, &info);
 	if (size || !dns_response_must_ask(response, &response->target))
-		return responder_alias_append(response, &found, weir_span(cached, size));
+		return responder_alias_append(response, &info, weir_span(cached, size));
 	answer->left = answer->delegated = false;
 	return WEIR_DNS_SERVFAIL;
 }

@@ -8,7 +8,7 @@
 
 #include <weir/network.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "responder.h"
 
 bool dns_response_recursive(const struct dns_response *response)

@@ -3,7 +3,7 @@
  * define localhost. A name at or below one in the table has the records of the table, or does not
  * exist.
  */
-#include "name.h"
+#include "dns_codec.h"
 #include "responder.h"
 
 enum {

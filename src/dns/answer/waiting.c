@@ -1,8 +1,7 @@
 /*
- * Queries whose answer has to be asked for. Each keeps its message and is answered anew when the
- * lookup has ended: so a deliver reply is made as any other, for whatever was asked, with what is
- * true then. A client who sends the same datagram again, since he is tired of waiting, gets one
- * reply.
+ * Pending queries: those whose answer has to be looked up. Each has a copy of its message and is
+ * answered anew when the lookup has ended. So a deferred reply is made as any other, from the zones
+ * and the cache of that moment. A client that repeats its datagram meanwhile gets one reply.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -34,7 +33,7 @@ struct weir_dns_waiting {
 	struct weir_dns_question asked;   /* of the lookup */
 	const struct dns_result *results; /* of those before; each a struct saved_result */
 	unsigned lookups;                 /* so far */
-	weir_dns_deferred *deliver;
+	weir_dns_deferred_fn *deliver;
 	void *context;
 	struct weir_dns_request request; /* points at what follows */
 	struct weir_address peer;
@@ -109,9 +108,7 @@ static bool dns_waiting_is_duplicate(
 {
 	if (request->over != WEIR_DNS_OVER_UDP)
 		return false;
-	for (const struct weir_list *link = bucket->next; link != bucket; link = link->next) {
-		const struct weir_dns_waiting *waiting =
-		        WEIR_CONTAINER(link, const struct weir_dns_waiting, link);
+	WEIR_LIST_EACH (const struct weir_dns_waiting, waiting, bucket, link) {
 		const struct weir_dns_request *other = &waiting->request;
 		if (other->over == WEIR_DNS_OVER_UDP &&
 		        other->message.size == request->message.size &&
@@ -221,7 +218,7 @@ static struct weir_dns_waiting *dns_waiting_create(const struct dns_response *re
 
 /* Makes the query pending. Returns false if that is not possible. */
 static bool dns_waiting_start(const struct dns_response *response, struct weir_dns_zones *zones,
-        weir_dns_deferred *deliver, void *context, struct weir_dns_waiting **ret)
+        weir_dns_deferred_fn *deliver, void *context, struct weir_dns_waiting **ret)
 {
 	const struct weir_dns_request *request = response->request;
 	struct weir_dns_waiting *waiting = dns_waiting_create(response);
@@ -246,7 +243,7 @@ static bool dns_waiting_start(const struct dns_response *response, struct weir_d
 
 /* Returns true if nothing must be sent now. */
 static bool dns_waiting_wait_or_drop(const struct dns_response *response,
-        struct weir_dns_zones *zones, weir_dns_deferred *deliver, void *context,
+        struct weir_dns_zones *zones, weir_dns_deferred_fn *deliver, void *context,
         struct weir_dns_waiting **ret)
 {
 	const struct weir_dns_request *request = response->request;
@@ -261,7 +258,7 @@ static bool dns_waiting_wait_or_drop(const struct dns_response *response,
 }
 
 static size_t dns_waiting_respond(struct dns_response *response, struct weir_dns_zones *zones,
-        void *reply, size_t room, weir_dns_deferred *deliver, void *context,
+        void *reply, size_t room, weir_dns_deferred_fn *deliver, void *context,
         struct weir_dns_waiting **ret)
 {
 	response->results = NULL;
@@ -288,7 +285,7 @@ size_t weir_dns_respond(struct weir_dns_responder *responder, const struct weir_
 
 size_t weir_dns_respond_or_wait(struct weir_dns_responder *responder, struct weir_dns_zones *zones,
         const struct weir_dns_request *request, void *reply, size_t room,
-        struct weir_dns_outcome *ret, weir_dns_deferred *deliver, void *context,
+        struct weir_dns_outcome *ret, weir_dns_deferred_fn *deliver, void *context,
         struct weir_dns_waiting **ret_waiting)
 {
 	struct dns_response response;

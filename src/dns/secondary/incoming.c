@@ -10,9 +10,10 @@
 
 #include <weir/error.h>
 
-#include "incoming.h"
-#include "rdata.h"
-#include "zone_walk.h"
+#include "dns_codec.h"
+#include "helper.h"
+#include "zone_image.h"
+#include "zone_transfer.h"
 
 enum {
 	SOA_NUMBERS = 20,
@@ -42,7 +43,7 @@ void dns_incoming_free(struct dns_incoming *incoming)
 	weir_buffer_finish(&incoming->partial);
 }
 
-static int transfer_in_fail(struct dns_incoming *incoming, const char *why)
+static int incoming_fail(struct dns_incoming *incoming, const char *why)
 {
 	incoming->why = why;
 	return -EPROTO;
@@ -78,7 +79,7 @@ size_t dns_incoming_request(struct dns_incoming *incoming, const struct weir_dns
 /* -- records ----------------------------------------------------------------------------------- */
 
 /* The rdata without compression: in `room` if it was compressed. */
-static bool transfer_in_expand(struct weir_span message, const struct weir_dns_record *record,
+static bool incoming_expand(struct weir_span message, const struct weir_dns_record *record,
         uint8_t room[RDATA_MAX], struct weir_span *ret)
 {
 	struct dns_layout layout = dns_layout(record->type);
@@ -104,18 +105,18 @@ static bool transfer_in_expand(struct weir_span message, const struct weir_dns_r
 	return dns_rdata_good(record->type, *ret);
 }
 
-static uint32_t transfer_in_serial_of(struct weir_span soa)
+static uint32_t incoming_serial_of(struct weir_span soa)
 {
 	return dns_get32((const uint8_t *)soa.data + soa.size - SOA_NUMBERS);
 }
 
 /* RFC 1982. */
-static bool transfer_in_is_later(uint32_t serial, uint32_t than)
+static bool incoming_is_later(uint32_t serial, uint32_t than)
 {
 	return (int32_t)(serial - than) > 0;
 }
 
-static int transfer_in_add(
+static int incoming_add(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
 	int error;
@@ -126,13 +127,13 @@ static int transfer_in_add(
 		error = dns_patch_add(&incoming->patch, incoming->state == INCOMING_REMOVING,
 		        &record->name, record->type, record->ttl, data);
 	if (error == -EBADMSG)
-		return transfer_in_fail(incoming, "a record is removed or added twice");
+		return incoming_fail(incoming, "a record is removed or added twice");
 	return error == WEIR_E_SYNTAX
-	               ? transfer_in_fail(incoming, "the owner of an NSEC3 record is not a hash")
+	               ? incoming_fail(incoming, "the owner of an NSEC3 record is not a hash")
 	               : error;
 }
 
-static int transfer_in_begin_all(struct dns_incoming *incoming)
+static int incoming_begin_all(struct dns_incoming *incoming)
 {
 	int error = dns_builder_init(&incoming->builder, &incoming->apex);
 	incoming->has_builder = error == 0;
@@ -141,54 +142,54 @@ static int transfer_in_begin_all(struct dns_incoming *incoming)
 }
 
 /* The record goes to the builder, because the whole zone may follow. */
-static int transfer_in_take_first(
+static int incoming_take_first(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
 	if (record->type != WEIR_DNS_SOA)
-		return transfer_in_fail(incoming, "the first record is not a SOA record");
-	incoming->serial = transfer_in_serial_of(data);
+		return incoming_fail(incoming, "the first record is not a SOA record");
+	incoming->serial = incoming_serial_of(data);
 	if (incoming->type == WEIR_DNS_SOA) {
 		incoming->state = INCOMING_ENDED;
 		return 0;
 	}
 	if (incoming->type == WEIR_DNS_AXFR && incoming->before &&
-	        transfer_in_is_later(incoming->before->serial, incoming->serial))
-		return transfer_in_fail(incoming, older);
-	int error = transfer_in_begin_all(incoming);
+	        incoming_is_later(incoming->before->serial, incoming->serial))
+		return incoming_fail(incoming, older);
+	int error = incoming_begin_all(incoming);
 	if (error == 0)
-		error = transfer_in_add(incoming, record, data);
+		error = incoming_add(incoming, record, data);
 	if (incoming->type == WEIR_DNS_IXFR)
 		incoming->state = INCOMING_SECOND;
 	return error;
 }
 
-static int transfer_in_begin_step(struct dns_incoming *incoming,
-        const struct weir_dns_record *record, struct weir_span data, uint32_t from)
+static int incoming_begin_step(struct dns_incoming *incoming, const struct weir_dns_record *record,
+        struct weir_span data, uint32_t from)
 {
-	incoming->from = transfer_in_serial_of(data);
+	incoming->from = incoming_serial_of(data);
 	if (incoming->from != from)
-		return transfer_in_fail(incoming, "a step begins at another version");
+		return incoming_fail(incoming, "a step begins at another version");
 	incoming->state = INCOMING_REMOVING;
-	return transfer_in_add(incoming, record, data);
+	return incoming_add(incoming, record, data);
 }
 
 /* Handles a SOA record that delimits the zone or a step. */
-static int transfer_in_take_soa(
+static int incoming_take_soa(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
-	uint32_t serial = transfer_in_serial_of(data);
+	uint32_t serial = incoming_serial_of(data);
 	if (incoming->state == INCOMING_REMOVING) {
 		incoming->to = serial;
-		if (!transfer_in_is_later(serial, incoming->from) ||
-		        transfer_in_is_later(serial, incoming->serial))
-			return transfer_in_fail(incoming, "a step leads to an older version");
+		if (!incoming_is_later(serial, incoming->from) ||
+		        incoming_is_later(serial, incoming->serial))
+			return incoming_fail(incoming, "a step leads to an older version");
 		incoming->state = INCOMING_ADDING;
-		return transfer_in_add(incoming, record, data);
+		return incoming_add(incoming, record, data);
 	}
 	if (incoming->state == INCOMING_ADDING && incoming->to != incoming->serial)
-		return transfer_in_begin_step(incoming, record, data, incoming->to);
+		return incoming_begin_step(incoming, record, data, incoming->to);
 	if (serial != incoming->serial)
-		return transfer_in_fail(incoming, "the last SOA record has another serial");
+		return incoming_fail(incoming, "the last SOA record has another serial");
 	incoming->state = INCOMING_ENDED;
 	return 0;
 }
@@ -197,55 +198,54 @@ static int transfer_in_take_soa(
  * The second record of IXFR: steps begin with the SOA record of our version, the whole zone does
  * not.
  */
-static int transfer_in_take_second(
+static int incoming_take_second(
         struct dns_incoming *incoming, const struct weir_dns_record *record, struct weir_span data)
 {
-	if (transfer_in_is_later(incoming->before->serial, incoming->serial))
-		return transfer_in_fail(incoming, older);
+	if (incoming_is_later(incoming->before->serial, incoming->serial))
+		return incoming_fail(incoming, older);
 	incoming->state = INCOMING_ALL;
 	if (record->type != WEIR_DNS_SOA)
-		return transfer_in_add(incoming, record, data);
-	if (transfer_in_serial_of(data) == incoming->serial)
-		return transfer_in_take_soa(incoming, record, data);
+		return incoming_add(incoming, record, data);
+	if (incoming_serial_of(data) == incoming->serial)
+		return incoming_take_soa(incoming, record, data);
 	dns_builder_free(&incoming->builder);
 	incoming->has_builder = false;
-	return transfer_in_begin_step(incoming, record, data, incoming->before->serial);
+	return incoming_begin_step(incoming, record, data, incoming->before->serial);
 }
 
-static int transfer_in_take_record(
-        struct dns_incoming *incoming, struct weir_span message, size_t *at)
+static int incoming_take_record(struct dns_incoming *incoming, struct weir_span message, size_t *at)
 {
 	struct weir_dns_record record;
 	struct weir_span data;
 	uint8_t room[RDATA_MAX];
 	if (weir_dns_record_read(message, at, &record) < 0 ||
-	        !transfer_in_expand(message, &record, room, &data) ||
+	        !incoming_expand(message, &record, room, &data) ||
 	        dns_name_steps > incoming->steps_end)
-		return transfer_in_fail(incoming, "a record is malformed");
+		return incoming_fail(incoming, "a record is malformed");
 	if (incoming->state == INCOMING_ENDED)
-		return transfer_in_fail(incoming, "there are records after the end");
+		return incoming_fail(incoming, "there are records after the end");
 	if (record.rr_class != WEIR_DNS_IN)
-		return transfer_in_fail(incoming, "the class must be IN");
+		return incoming_fail(incoming, "the class must be IN");
 	if (!weir_dns_name_beneath(&record.name, &incoming->apex))
-		return transfer_in_fail(incoming, "a record is not in the zone");
+		return incoming_fail(incoming, "a record is not in the zone");
 	if (record.type == WEIR_DNS_SOA && record.name.labels != incoming->apex.labels)
-		return transfer_in_fail(incoming, "a SOA record does not belong to the zone");
+		return incoming_fail(incoming, "a SOA record does not belong to the zone");
 	if (record.type == 0 || record.type == WEIR_DNS_OPT ||
 	        (record.type >= WEIR_DNS_TKEY && record.type <= WEIR_DNS_ANY))
-		return transfer_in_fail(incoming, "records cannot have this type");
+		return incoming_fail(incoming, "records cannot have this type");
 	if (incoming->state == INCOMING_FIRST)
-		return transfer_in_take_first(incoming, &record, data);
+		return incoming_take_first(incoming, &record, data);
 	if (incoming->state == INCOMING_SECOND)
-		return transfer_in_take_second(incoming, &record, data);
+		return incoming_take_second(incoming, &record, data);
 	if (record.type == WEIR_DNS_SOA)
-		return transfer_in_take_soa(incoming, &record, data);
-	return transfer_in_add(incoming, &record, data);
+		return incoming_take_soa(incoming, &record, data);
+	return incoming_add(incoming, &record, data);
 }
 
 /* -- messages ---------------------------------------------------------------------------------- */
 
 /* Whether the message answers the request. */
-static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct weir_span message,
+static bool incoming_is_answer(const struct dns_incoming *incoming, struct weir_span message,
         const struct weir_dns_header *header, size_t *at)
 {
 	struct weir_dns_question question;
@@ -265,7 +265,7 @@ static bool transfer_in_is_answer(const struct dns_incoming *incoming, struct we
 }
 
 /* Finds the TSIG record, which is the last record, or missing. */
-static int transfer_in_find_tsig(struct dns_incoming *incoming, struct weir_span message,
+static int incoming_find_tsig(struct dns_incoming *incoming, struct weir_span message,
         const struct weir_dns_header *header, size_t at, size_t *ret)
 {
 	struct weir_dns_record record;
@@ -276,31 +276,30 @@ static int transfer_in_find_tsig(struct dns_incoming *incoming, struct weir_span
 		size_t start = at;
 		if (*ret || weir_dns_record_read(message, &at, &record) < 0 ||
 		        dns_name_steps > incoming->steps_end)
-			return transfer_in_fail(incoming, "a message is malformed");
+			return incoming_fail(incoming, "a message is malformed");
 		if (record.type == WEIR_DNS_TSIG &&
 		        i >= count - header->counts[WEIR_DNS_ADDITIONAL])
 			*ret = start;
 	}
-	return at == message.size ? 0 : transfer_in_fail(incoming, "a message is malformed");
+	return at == message.size ? 0 : incoming_fail(incoming, "a message is malformed");
 }
 
-static int transfer_in_check_signature(struct dns_incoming *incoming, struct weir_span message,
+static int incoming_check_signature(struct dns_incoming *incoming, struct weir_span message,
         const struct weir_dns_header *header, size_t at, int64_t now_s)
 {
 	size_t tsig;
-	int error = transfer_in_find_tsig(incoming, message, header, at, &tsig);
+	int error = incoming_find_tsig(incoming, message, header, at, &tsig);
 	if (error == 0 && tsig && !incoming->is_signed)
-		error = transfer_in_fail(incoming, "a message is signed, but the request was not");
+		error = incoming_fail(incoming, "a message is signed, but the request was not");
 	if (error == 0 && incoming->is_signed)
 		error = dns_tsig_answer(&incoming->answers, message, tsig, now_s);
 	if (error == -EACCES)
 		incoming->why = "a signature is wrong";
-	return error == WEIR_E_SYNTAX ? transfer_in_fail(incoming, "a signature is malformed")
-	                              : error;
+	return error == WEIR_E_SYNTAX ? incoming_fail(incoming, "a signature is malformed") : error;
 }
 
 /* Consequences of a message as a whole. */
-static int transfer_in_settle(struct dns_incoming *incoming, unsigned records)
+static int incoming_conclude_message(struct dns_incoming *incoming, unsigned records)
 {
 	bool first = incoming->messages++ == 0;
 	/*
@@ -308,12 +307,12 @@ static int transfer_in_settle(struct dns_incoming *incoming, unsigned records)
 	 * 2).
 	 */
 	if (first && records == 1 && incoming->state == INCOMING_SECOND &&
-	        !transfer_in_is_later(incoming->serial, incoming->before->serial)) {
+	        !incoming_is_later(incoming->serial, incoming->before->serial)) {
 		incoming->state = INCOMING_ENDED;
 		incoming->current = true;
 	}
 	if (incoming->state == INCOMING_FIRST)
-		return transfer_in_fail(incoming, "the reply has no records");
+		return incoming_fail(incoming, "the reply has no records");
 	if (incoming->state == INCOMING_ENDED && incoming->is_signed &&
 	        !dns_tsig_complete(&incoming->answers)) {
 		incoming->why = "the last message is not signed";
@@ -329,12 +328,12 @@ int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message
 	/* The records are read twice, and their data has up to two further names. */
 	incoming->steps_end = dns_name_steps + 4 * dns_name_steps_max(message.size);
 	if (!weir_dns_header_read(message, &header) ||
-	        !transfer_in_is_answer(incoming, message, &header, &at)) {
+	        !incoming_is_answer(incoming, message, &header, &at)) {
 		incoming->why = "a message is not a reply";
 		return -ENOMSG;
 	}
 	if (incoming->state == INCOMING_ENDED)
-		return transfer_in_fail(incoming, "there are messages after the end");
+		return incoming_fail(incoming, "there are messages after the end");
 	incoming->rcode = header.flags & WEIR_DNS_RCODE_MASK;
 	/*
 	 * A refusal may be unsigned, because a server without the key cannot sign. It does no harm.
@@ -343,17 +342,18 @@ int dns_incoming_message(struct dns_incoming *incoming, struct weir_span message
 		incoming->why = "refused";
 		return -ECONNREFUSED;
 	}
-	int error = transfer_in_check_signature(incoming, message, &header, at, now_s);
+	int error = incoming_check_signature(incoming, message, &header, at, now_s);
 	/* An answer without AA comes from a cache, and does not count. */
 	if (error == 0 && incoming->type == WEIR_DNS_SOA && !(header.flags & WEIR_DNS_AA))
-		error = transfer_in_fail(incoming, "the reply is not authoritative");
+		error = incoming_fail(incoming, "the reply is not authoritative");
 	if (error == 0 && header.flags & WEIR_DNS_TC) {
 		incoming->truncated = true;
-		return transfer_in_fail(incoming, "a message is truncated");
+		return incoming_fail(incoming, "a message is truncated");
 	}
 	for (unsigned i = 0; error == 0 && i < header.counts[WEIR_DNS_ANSWER]; i++)
-		error = transfer_in_take_record(incoming, message, &at);
-	return error == 0 ? transfer_in_settle(incoming, header.counts[WEIR_DNS_ANSWER]) : error;
+		error = incoming_take_record(incoming, message, &at);
+	return error == 0 ? incoming_conclude_message(incoming, header.counts[WEIR_DNS_ANSWER])
+	                  : error;
 }
 
 /* A complete message is read in place; the bytes of an incomplete one are copied. */
@@ -384,7 +384,7 @@ int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int
 			break;
 		/* Completes the length first, then the message. */
 		size_t size = whole - partial->size;
-		size = size < bytes.size ? size : bytes.size;
+		size = min_of(size, bytes.size);
 		error = weir_buffer_append(partial, bytes.data, size, SIZE_MAX);
 		bytes = weir_span_skip(bytes, size);
 	}
@@ -394,7 +394,7 @@ int dns_incoming_feed(struct dns_incoming *incoming, struct weir_span bytes, int
 /* -- the zone ---------------------------------------------------------------------------------- */
 
 /* Only the first reason is reported. */
-static void transfer_in_report(void *context, unsigned line, const char *text)
+static void incoming_report(void *context, unsigned line, const char *text)
 {
 	struct dns_incoming *incoming = context;
 	(void)line;
@@ -407,15 +407,15 @@ int dns_incoming_finish(struct dns_incoming *incoming, struct weir_dns_zone **re
 {
 	int error = 0;
 	if (!incoming->has_builder) {
-		error = transfer_in_begin_all(incoming);
+		error = incoming_begin_all(incoming);
 		if (error == 0)
 			error = dns_patch_apply(
 			        &incoming->patch, incoming->before, &incoming->builder);
 		if (error == -EBADMSG || error == WEIR_E_SYNTAX)
-			error = transfer_in_fail(incoming, "the steps do not begin at our version");
+			error = incoming_fail(incoming, "the steps do not begin at our version");
 	}
 	if (error == 0)
-		error = dns_builder_finish(&incoming->builder, transfer_in_report, incoming, ret);
+		error = dns_builder_finish(&incoming->builder, incoming_report, incoming, ret);
 	incoming->state = INCOMING_ENDED;
 	return error == WEIR_E_SYNTAX ? -EPROTO : error;
 }

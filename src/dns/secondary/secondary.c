@@ -1,6 +1,6 @@
 /*
  * The set of secondaries: which zones there are, what of each is served, and the callback. When
- * primaries are asked is the matter of secondary_plan.c, the files that of secondary_file.c.
+ * primaries are asked is the matter of secondary_refresh.c, the files that of secondary_file.c.
  *
  * Only the data for NOTIFY is shared with other threads, under the lock: the list, and of each
  * secondary its options and its pending NOTIFY.
@@ -19,6 +19,17 @@ void dns_secondary_free_config(struct dns_secondary_config *config)
 	if (config)
 		explicit_bzero(&config->key, sizeof config->key);
 	free(config);
+}
+
+void weir_dns_secondary_options_init(struct weir_dns_secondary_options *options)
+{
+	*options = (struct weir_dns_secondary_options){
+	        .refresh_min_s = WEIR_DNS_REFRESH_MIN_S,
+	        .refresh_max_s = WEIR_DNS_REFRESH_MAX_S,
+	        .retry_min_s = WEIR_DNS_RETRY_MIN_S,
+	        .retry_max_s = WEIR_DNS_RETRY_MAX_S,
+	        .bytes_max = WEIR_DNS_FETCH_BYTES_MAX,
+	};
 }
 
 struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options)
@@ -43,11 +54,6 @@ struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_
 		memcpy(config->path, options->path, path);
 		own->path = config->path;
 	}
-	own->refresh_min_s = own->refresh_min_s ? own->refresh_min_s : WEIR_DNS_REFRESH_MIN_S;
-	own->refresh_max_s = own->refresh_max_s ? own->refresh_max_s : WEIR_DNS_REFRESH_MAX_S;
-	own->retry_min_s = own->retry_min_s ? own->retry_min_s : WEIR_DNS_RETRY_MIN_S;
-	own->retry_max_s = own->retry_max_s ? own->retry_max_s : WEIR_DNS_RETRY_MAX_S;
-	own->bytes_max = own->bytes_max ? own->bytes_max : WEIR_DNS_FETCH_BYTES_MAX;
 	return config;
 }
 
@@ -213,6 +219,12 @@ static void secondary_free_all(struct dns_secondary **all, size_t count)
 	free(all);
 }
 
+static bool secondary_options_good(const struct weir_dns_secondary_options *options)
+{
+	return options->refresh_min_s && options->refresh_max_s && options->retry_min_s &&
+	       options->retry_max_s && options->bytes_max;
+}
+
 static int secondary_make_one(struct weir_dns_secondaries *owner,
         const struct weir_dns_secondary_options *options, struct dns_secondary **ret)
 {
@@ -220,6 +232,8 @@ static int secondary_make_one(struct weir_dns_secondaries *owner,
 		return WEIR_E_SYNTAX;
 	if (options->primary_count > WEIR_DNS_PRIMARIES_MAX)
 		return WEIR_E_LIMIT;
+	if (!secondary_options_good(options))
+		return -EINVAL;
 	struct dns_secondary *secondary = calloc(1, sizeof *secondary);
 	if (!secondary)
 		return -ENOMEM;
@@ -367,7 +381,7 @@ static void secondary_handle_notifies(struct weir_task *task)
 			continue;
 		secondary->notified = false;
 		pthread_mutex_unlock(&owner->lock);
-		dns_secondary_heed(secondary, &notifier);
+		dns_secondary_handle_notify(secondary, &notifier);
 		pthread_mutex_lock(&owner->lock);
 	}
 	pthread_mutex_unlock(&owner->lock);
@@ -401,19 +415,26 @@ unsigned weir_dns_secondaries_notified(struct weir_dns_secondaries *owner,
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+void weir_dns_secondaries_options_init(struct weir_dns_secondaries_options *options)
+{
+	*options = (struct weir_dns_secondaries_options){.fetches_max = WEIR_DNS_FETCHES_MAX};
+}
+
 int weir_dns_secondaries_create(struct weir_loop *loop,
         const struct weir_dns_secondaries_options *options, struct weir_dns_secondaries **ret)
 {
+	if (!options->changed || !options->fetches_max)
+		return -EINVAL;
 	struct weir_dns_secondaries *owner = calloc(1, sizeof *owner);
 	if (!owner)
 		return -ENOMEM;
 	owner->loop = loop;
 	owner->options = *options;
 	owner->checks.free = WEIR_DNS_CHECKS_MAX;
-	owner->fetches.free = options->fetches_max ? options->fetches_max : WEIR_DNS_FETCHES_MAX;
+	owner->fetches.free = options->fetches_max;
 	weir_list_init(&owner->checks.waiting);
 	weir_list_init(&owner->fetches.waiting);
-	owner->grant.run = dns_secondaries_grant;
+	owner->start_queued.run = dns_secondaries_start_queued;
 	owner->changed.run = secondary_on_changed;
 	owner->notify_task.run = secondary_handle_notifies;
 	pthread_mutex_init(&owner->lock, NULL);
@@ -426,7 +447,7 @@ void weir_dns_secondaries_destroy(struct weir_dns_secondaries *owner)
 	if (!owner)
 		return;
 	secondary_free_all(owner->all, owner->count);
-	weir_loop_cancel(owner->loop, &owner->grant);
+	weir_loop_cancel(owner->loop, &owner->start_queued);
 	weir_loop_cancel(owner->loop, &owner->changed);
 	pthread_mutex_lock(&owner->lock);
 	owner->gone = owner->notify_posted;

@@ -15,9 +15,9 @@
 
 #include <weir/error.h>
 
+#include "helper.h"
 #include "secondary_state.h"
 #include "zone_file.h"
-#include "zone_write.h"
 
 enum what {
 	READ,
@@ -137,7 +137,7 @@ static void secondary_file_after_reading(
 {
 	if (job->zone) {
 		int64_t age_s = weir_loop_wall_s(secondary->owner->loop) - job->confirmed_s;
-		dns_secondary_install(secondary, job->zone, age_s > 0 ? age_s * 1000 : 0);
+		dns_secondary_install(secondary, job->zone, max_of(age_s, (int64_t)0) * 1000);
 		dns_secondary_log(secondary, WEIR_DNS_RESTORED, NULL, NULL);
 	} else if (job->error != -ENOENT) {
 		secondary_file_log_failure(secondary, job->error, job->why);

@@ -4,12 +4,65 @@
 
 #include <pthread.h>
 
+#include <weir/address.h>
 #include <weir/dns_secondary.h>
+#include <weir/dns_tsig.h>
 #include <weir/loop.h>
 #include <weir/network.h>
 
-#include "secondary_fetch.h"
 #include "zone_image.h"
+
+/* -- secondary_fetch.c: one question to a primary, and its reply ------------------------------- */
+
+/* One question to a primary, and its reply: by TCP (a fetch), or by UDP (a check). */
+
+struct weir_loop;
+struct dns_fetch;
+
+/* Valid during the call. */
+struct dns_fetched {
+	int error;       /* 0, or what dns_incoming_message may answer, or of the connection */
+	const char *why; /* a text about the error, or empty */
+	unsigned rcode;  /* that the primary has sent, or 0 */
+	bool connected;  /* the primary has answered something */
+	bool current;    /* to IXFR: the primary has nothing later */
+	uint32_t serial; /* that it has */
+	uint64_t bytes;  /* received */
+	struct weir_dns_zone *zone; /* valid during the callback; NULL: not asked for, or current */
+};
+
+struct dns_fetch_options {
+	struct weir_address peer;
+	const struct weir_dns_name *apex;    /* copied */
+	uint16_t type;                       /* SOA, IXFR or AXFR */
+	struct weir_dns_zone *before;        /* held; NULL with AXFR if there is none */
+	bool any_version;                    /* AXFR may bring an older one */
+	const struct weir_dns_tsig_key *key; /* copied; or NULL */
+	uint64_t bytes_max;
+	void (*done)(void *context, const struct dns_fetched *fetched);
+	void *context;
+};
+
+/* Returns 0 or a negative errno. `done` is called once, from the loop. */
+int dns_fetch_begin(
+        struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_fetch **ret);
+
+/* `done` is not called any more. NULL is allowed. */
+void dns_fetch_abort(struct dns_fetch *fetch);
+
+/* -- by UDP ------------------------------------------------------------------------------------ */
+
+struct dns_check;
+
+/*
+ * Asks for the SOA record, WEIR_DNS_CHECK_TRIES times. `done` gets -ETIMEDOUT if there was no
+ * reply, -EMSGSIZE if the reply was truncated.
+ */
+int dns_check_begin(
+        struct weir_loop *loop, const struct dns_fetch_options *options, struct dns_check **ret);
+void dns_check_abort(struct dns_check *check);
+
+/* -- secondaries ------------------------------------------------------------------------------- */
 
 struct dns_zone_file_job;
 
@@ -18,7 +71,7 @@ struct dns_secondary_config {
 	struct weir_dns_secondary_options options; /* with what it points to */
 	struct weir_dns_tsig_key key;
 	struct weir_address *primaries; /* in this memory, as the next */
-	char *path;                     /* empty: not kept */
+	char *path;                     /* empty: not saved */
 };
 
 /* The addresses are the same, whatever the ports. */
@@ -40,7 +93,7 @@ enum secondary_state {
 };
 
 struct dns_secondary {
-	struct weir_list wait; /* for a place, where queued */
+	struct weir_list wait; /* for a permit, while queued */
 	struct weir_dns_secondaries *owner;
 	struct dns_secondary_config *config; /* guarded by the lock, as the next two */
 	bool notified;
@@ -69,7 +122,7 @@ struct dns_secondary {
 	bool unsaved; /* the last write failed */
 };
 
-/* Places for what is done at a time. */
+/* Permits: how many checks, or fetches, may run at a time. */
 struct dns_permits {
 	unsigned free;
 	struct weir_list waiting;
@@ -81,8 +134,8 @@ struct weir_dns_secondaries {
 	struct dns_secondary **all; /* by name; guarded by the lock, as the next */
 	size_t count;
 	struct dns_permits checks, fetches;
-	struct weir_task grant;   /* deferred */
-	struct weir_task changed; /* deferred */
+	struct weir_task start_queued; /* deferred */
+	struct weir_task changed;      /* deferred */
 	pthread_mutex_t lock;
 	struct weir_task notify_task; /* posted while `notify_posted` */
 	bool notify_posted;           /* guarded by the lock, as the next */
@@ -108,12 +161,12 @@ static inline bool dns_secondary_expired(const struct dns_secondary *secondary)
 
 /* -- secondary.c ------------------------------------------------------------------------------- */
 
-/* Copies options, with defaults instead of 0. Returns NULL without memory. */
+/* Copies options. Returns NULL without memory. */
 struct dns_secondary_config *dns_secondary_copy(const struct weir_dns_secondary_options *options);
 void dns_secondary_free_config(struct dns_secondary_config *config);
 bool dns_secondary_same(const struct dns_secondary_config *a, const struct dns_secondary_config *b);
 
-/* -- secondary_plan.c -------------------------------------------------------------------------- */
+/* -- secondary_refresh.c ----------------------------------------------------------------------- */
 
 /* The numbers of the zone's SOA record within the options' bounds, in milliseconds. */
 struct dns_intervals {
@@ -127,15 +180,16 @@ void dns_secondary_begin(struct dns_secondary *secondary, unsigned primary);
 /* Ends the round that is under way, if there is one. */
 void dns_secondary_cancel(struct dns_secondary *secondary);
 
-/* The notice that was left with the lock. */
-void dns_secondary_heed(struct dns_secondary *secondary, const struct weir_address *notifier);
+/* Begins a round because of a NOTIFY (RFC 1996 3.11), or lets one follow that is under way. */
+void dns_secondary_handle_notify(
+        struct dns_secondary *secondary, const struct weir_address *notifier);
 
-/* Gives free permits to those who wait. */
-void dns_secondaries_grant(struct weir_task *task);
+/* Starts queued checks and fetches, as far as there are permits. */
+void dns_secondaries_start_queued(struct weir_task *task);
 
 /* -- secondary_file.c -------------------------------------------------------------------------- */
 
-/* Reads the file: at once, or on the pool; the plan goes on then. */
+/* Reads the file: at once, or on the pool; the round goes on then. */
 void dns_secondary_read(struct dns_secondary *secondary, bool wait);
 
 /* Writes what is due, if nothing is under way. */

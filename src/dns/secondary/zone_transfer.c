@@ -12,8 +12,8 @@
 #include <weir/dns_message.h>
 #include <weir/loop.h>
 
-#include "message_put.h"
-#include "zone_history.h"
+#include "dns_codec.h"
+#include "zone_image.h"
 #include "zone_transfer.h"
 
 enum {
@@ -40,7 +40,7 @@ struct transfer {
 	enum zone_transfer_stage stage;
 	struct dns_steps steps; /* of IXFR, or */
 	struct dns_walk walk;
-	size_t size, taken; /* of the buffer */
+	size_t size, consumed; /* of the buffer */
 	struct weir_dns_writer writer;
 	uint8_t question[WEIR_DNS_NAME_MAX + 4];
 	size_t question_size;
@@ -129,22 +129,23 @@ static bool zone_transfer_make_message(struct transfer *transfer)
 	dns_put16(transfer->buffer, (unsigned)size);
 	transfer->following = true;
 	transfer->size = size + WEIR_DNS_LENGTH_SIZE;
-	transfer->taken = 0;
+	transfer->consumed = 0;
 	return true;
 }
 
 static enum weir_more zone_transfer_more(struct weir_producer *producer, struct weir_output *out)
 {
 	struct transfer *transfer = (struct transfer *)producer;
-	if (transfer->taken == transfer->size) {
+	if (transfer->consumed == transfer->size) {
 		if (transfer->stage == END)
 			return WEIR_DONE;
 		if (!zone_transfer_make_message(transfer))
 			return WEIR_FAILED;
 	}
-	transfer->taken += weir_output_borrow(
-	        out, transfer->buffer + transfer->taken, transfer->size - transfer->taken);
-	return transfer->stage == END && transfer->taken == transfer->size ? WEIR_DONE : WEIR_MORE;
+	transfer->consumed += weir_output_borrow(
+	        out, transfer->buffer + transfer->consumed, transfer->size - transfer->consumed);
+	return transfer->stage == END && transfer->consumed == transfer->size ? WEIR_DONE
+	                                                                      : WEIR_MORE;
 }
 
 static void zone_transfer_close(struct weir_producer *producer, enum weir_close_reason why)

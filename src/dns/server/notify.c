@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "server_state.h"
-#include "zones.h"
+#include "zone_image.h"
 
 enum {
 	MESSAGE_MAX = 1024
@@ -29,7 +29,7 @@ struct notice {
 
 struct weir_dns_notifier {
 	struct weir_loop *loop;
-	weir_dns_log *log; /* or NULL */
+	weir_dns_log_fn *log; /* or NULL */
 	void *context;
 	struct weir_datagrams *sockets[2]; /* of IPv4, of IPv6; NULL before they are needed */
 	struct weir_list notices;
@@ -72,9 +72,7 @@ static size_t notify_on_answer(
 	(void)reply, (void)room;
 	if (!weir_dns_header_read(datagram->bytes, &header) || !(header.flags & WEIR_DNS_QR))
 		return 0;
-	for (struct weir_list *link = notifier->notices.next; link != &notifier->notices;
-	        link = link->next) {
-		struct notice *notice = WEIR_CONTAINER(link, struct notice, link);
+	WEIR_LIST_EACH (struct notice, notice, &notifier->notices, link) {
 		if (notice->id != header.id || !notify_same_address(&notice->peer, datagram->peer))
 			continue;
 		notify_end(notice, header.flags & WEIR_DNS_RCODE_MASK ? WEIR_DNS_NOTIFY_FAILED
@@ -88,17 +86,16 @@ static struct weir_datagrams *notify_socket_for(
         struct weir_dns_notifier *notifier, const struct weir_address *peer)
 {
 	unsigned which = peer->any.sa_family == AF_INET6;
-	struct weir_address any = {0};
-	any.any.sa_family = peer->any.sa_family;
-	if (!notifier->sockets[which])
-		weir_datagrams_create(notifier->loop,
-		        &(struct weir_datagrams_options){
-		                .address = any,
-		                .receive_max = MESSAGE_MAX,
-		                .answer = notify_on_answer,
-		                .context = notifier,
-		        },
-		        &notifier->sockets[which]);
+	if (!notifier->sockets[which]) {
+		struct weir_datagrams_options options;
+		weir_datagrams_options_init(&options);
+		options.address.any.sa_family = peer->any.sa_family;
+		options.receive_max = MESSAGE_MAX;
+		options.reply_max = 0;
+		options.answer = notify_on_answer;
+		options.context = notifier;
+		weir_datagrams_create(notifier->loop, &options, &notifier->sockets[which]);
+	}
 	return notifier->sockets[which];
 }
 
@@ -143,10 +140,7 @@ static void notify_on_time(struct weir_timer *timer)
 /* A newer NOTIFY of the zone replaces one that is under way. */
 static void notify_drop_older(struct weir_dns_notifier *notifier, const struct weir_dns_zone *zone)
 {
-	for (struct weir_list *link = notifier->notices.next, *next; link != &notifier->notices;
-	        link = next) {
-		struct notice *notice = WEIR_CONTAINER(link, struct notice, link);
-		next = link->next;
+	WEIR_LIST_EACH_SAFE (struct notice, notice, next, &notifier->notices, link) {
 		if (weir_dns_name_equal(&notice->zone->apex, &zone->apex))
 			notify_drop(notice);
 	}
@@ -186,7 +180,7 @@ void weir_dns_notifier_notify(struct weir_dns_notifier *notifier,
 }
 
 int weir_dns_notifier_create(
-        struct weir_loop *loop, weir_dns_log *log, void *context, struct weir_dns_notifier **ret)
+        struct weir_loop *loop, weir_dns_log_fn *log, void *context, struct weir_dns_notifier **ret)
 {
 	struct weir_dns_notifier *notifier = calloc(1, sizeof *notifier);
 	if (!notifier)
@@ -203,11 +197,8 @@ void weir_dns_notifier_destroy(struct weir_dns_notifier *notifier)
 {
 	if (!notifier)
 		return;
-	for (struct weir_list *link = notifier->notices.next, *next; link != &notifier->notices;
-	        link = next) {
-		next = link->next;
-		notify_drop(WEIR_CONTAINER(link, struct notice, link));
-	}
+	WEIR_LIST_EACH_SAFE (struct notice, notice, next, &notifier->notices, link)
+		notify_drop(notice);
 	weir_datagrams_destroy(notifier->sockets[0]);
 	weir_datagrams_destroy(notifier->sockets[1]);
 	free(notifier);

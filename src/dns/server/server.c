@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "helper.h"
 #include "server_state.h"
 
 enum {
@@ -33,37 +32,29 @@ void dns_server_count(
 static int dns_server_open_datagrams(
         struct weir_dns_server *server, const struct weir_dns_options *options)
 {
-	size_t reply_max =
-	        options->responder.udp_size ? options->responder.udp_size : WEIR_DNS_UDP_SIZE;
-	return weir_datagrams_create(server->loop,
-	        &(struct weir_datagrams_options){
-	                .address = options->listener.address,
-	                .shared = options->listener.shared,
-	                .receive_max = WEIR_DNS_UDP_QUERY_MAX,
-	                .reply_max = reply_max < WEIR_DNS_UDP_MIN ? WEIR_DNS_UDP_MIN : reply_max,
-	                .answer = dns_answer_datagram,
-	                .context = server,
-	        },
-	        &server->datagrams);
+	struct weir_datagrams_options datagrams;
+	weir_datagrams_options_init(&datagrams);
+	datagrams.address = options->listener.address;
+	datagrams.shared = options->listener.shared;
+	datagrams.receive_max = WEIR_DNS_UDP_QUERY_MAX;
+	datagrams.reply_max = options->responder.udp_size;
+	datagrams.answer = dns_answer_datagram;
+	datagrams.context = server;
+	return weir_datagrams_create(server->loop, &datagrams, &server->datagrams);
 }
 
 static int dns_server_open_listener(
         struct weir_dns_server *server, const struct weir_dns_options *options)
 {
-	struct weir_listener listener = options->listener;
-	struct weir_bounds *bounds = &listener.bounds;
-	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_DNS_IDLE_MS);
-	bounds->replies_max = or_default(bounds->replies_max, WEIR_DNS_REPLIES_MAX);
-	bounds->request_max = WEIR_DNS_MESSAGE_MAX + 2; /* and the length before it */
+	struct weir_server_options listening;
+	weir_server_options_init(&listening);
+	listening.listener = options->listener;
+	listening.listener.bounds.request_max = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX;
 	if (server->datagrams)
-		listener.address = *weir_datagrams_address(server->datagrams);
-	return weir_server_create(server->loop,
-	        &(struct weir_server_options){
-	                .listener = listener,
-	                .protocol = &dns_protocol,
-	                .context = server,
-	        },
-	        &server->listener);
+		listening.listener.address = *weir_datagrams_address(server->datagrams);
+	listening.protocol = &dns_protocol;
+	listening.context = server;
+	return weir_server_create(server->loop, &listening, &server->listener);
 }
 
 /* The port that UDP got may be in use by TCP; then another port is tried. */
@@ -118,18 +109,31 @@ static int dns_server_equip(struct weir_dns_server *server, const struct weir_dn
 	return error;
 }
 
+void weir_dns_options_init(struct weir_dns_options *options)
+{
+	*options = (struct weir_dns_options){
+	        .rrl_slip = WEIR_DNS_RRL_SLIP,
+	        .transfers_max = WEIR_DNS_TRANSFERS_MAX,
+	};
+	weir_listener_init(&options->listener);
+	options->listener.bounds.idle_ms = WEIR_DNS_IDLE_MS;
+	options->listener.bounds.replies_max = WEIR_DNS_REPLIES_MAX;
+	weir_dns_responder_options_init(&options->responder);
+}
+
 int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *options,
         struct weir_dns_server **ret)
 {
+	if (!options->zones)
+		return -EINVAL;
 	struct weir_dns_server *server = calloc(1, sizeof *server);
 	if (!server)
 		return -ENOMEM;
 	server->loop = loop;
-	server->holds = 1;
+	local_refcount_init(&server->holds);
 	server->zones = weir_dns_zones_hold(options->zones);
 	server->over = options->listener.tls ? WEIR_DNS_OVER_TLS : WEIR_DNS_OVER_TCP;
-	server->transfers_max =
-	        options->transfers_max ? options->transfers_max : WEIR_DNS_TRANSFERS_MAX;
+	server->transfers_max = options->transfers_max;
 	server->log = options->log;
 	server->context = options->context;
 	int error = dns_server_equip(server, options);
@@ -144,7 +148,7 @@ int weir_dns_create(struct weir_loop *loop, const struct weir_dns_options *optio
 
 void dns_server_release(struct weir_dns_server *server)
 {
-	if (--server->holds == 0)
+	if (local_refcount_release(&server->holds))
 		free(server);
 }
 

@@ -2,12 +2,40 @@
 #ifndef WEIR_DNS_SERVER_STATE_H
 #define WEIR_DNS_SERVER_STATE_H
 
+#include <weir/address.h>
 #include <weir/datagram.h>
 #include <weir/dns_message.h>
 #include <weir/dns_server.h>
 #include <weir/loop.h>
 
-#include "rrl.h"
+#include "refcount.h"
+
+/* -- server_udp.c: response rate limiting ------------------------------------------------------ */
+
+/*
+ * Response rate limiting: a bound on the replies of a kind to a network in a second. So the server
+ * cannot be used for a reflection attack on a forged address.
+ */
+
+struct dns_rrl;
+
+enum dns_rrl_verdict {
+	DNS_RRL_SEND,
+	DNS_RRL_SLIP, /* truncated: an honest client asks again by TCP */
+	DNS_RRL_DROP,
+};
+
+/*
+ * Beyond `rate` replies of a kind a second every slip-th is sent truncated; with 0 none is. Returns
+ * NULL without memory, or without random bits.
+ */
+struct dns_rrl *dns_rrl_create(unsigned rate, unsigned slip);
+void dns_rrl_destroy(struct dns_rrl *rrl);
+
+enum dns_rrl_verdict dns_rrl_check(
+        struct dns_rrl *rrl, const struct weir_address *peer, uint64_t kind, int64_t now_ms);
+
+/* -- the server -------------------------------------------------------------------------------- */
 
 struct weir_dns_server {
 	struct weir_loop *loop;
@@ -21,9 +49,9 @@ struct weir_dns_server {
 	size_t unlimited_count;
 	enum weir_dns_over over; /* of the listener */
 	unsigned transfers, transfers_max;
-	unsigned holds; /* the owner's, and one a transfer */
+	struct local_refcount holds; /* the owner's, and one a transfer */
 	struct weir_dns_counters counters;
-	weir_dns_log *log;
+	weir_dns_log_fn *log;
 	void *context;
 	uint8_t reply[WEIR_DNS_MESSAGE_MAX]; /* of TCP */
 };

@@ -15,7 +15,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "responder.h"
 #include "server_state.h"
 #include "zone_transfer.h"
@@ -121,11 +121,8 @@ static void dns_tcp_on_close(struct weir_channel *channel, int error)
 	(void)error;
 	if (!session)
 		return;
-	for (struct weir_list *link = session->slots.next, *next; link != &session->slots;
-	        link = next) {
-		next = link->next;
-		dns_tcp_leave(WEIR_CONTAINER(link, struct reply_slot, link));
-	}
+	WEIR_LIST_EACH_SAFE (struct reply_slot, slot, next, &session->slots, link)
+		dns_tcp_leave(slot);
 	free(session);
 }
 
@@ -180,7 +177,7 @@ static void dns_tcp_start_transfer(struct weir_channel *channel, struct weir_dns
 	}
 	*sending = (struct sending){server, weir_dns_zone_hold(zone), *weir_channel_peer(channel)};
 	server->transfers++;
-	server->holds++;
+	local_refcount_hold(&server->holds);
 	server->counters.transfers++;
 	weir_channel_push(channel, weir_produce_hook(dns_transfer(outcome, server->responder->keys,
 	                                                     message, server->loop),
@@ -188,7 +185,7 @@ static void dns_tcp_start_transfer(struct weir_channel *channel, struct weir_dns
 }
 
 /* Refuses the transfer of a zone that the peer may not have, or that does not exist. */
-static void dns_tcp_tell_refused(struct weir_dns_server *server, const struct weir_address *peer,
+static void dns_tcp_log_refused(struct weir_dns_server *server, const struct weir_address *peer,
         const struct weir_dns_outcome *outcome, struct weir_span message)
 {
 	struct weir_dns_question question;
@@ -250,7 +247,7 @@ static void dns_tcp_on_request(struct weir_channel *channel, struct weir_span re
 	else
 		weir_channel_close(channel);
 	if (size)
-		dns_tcp_tell_refused(server, asked.peer, &outcome, message);
+		dns_tcp_log_refused(server, asked.peer, &outcome, message);
 }
 
 /* An idle connection is closed without a message (RFC 7766 6.2.3). */

@@ -8,7 +8,8 @@
 
 #include <weir/error.h>
 
-#include "rdata.h"
+#include "dns_codec.h"
+#include "helper.h"
 #include "zone_builder.h"
 
 enum {
@@ -143,7 +144,7 @@ static int zone_builder_intern(
 		while (skip < last &&
 		        (parent = zone_builder_find(builder, key, skip + 1, false)) == DNS_NONE)
 			skip++;
-		last = skip < last ? skip : last;
+		last = min_of(skip, last);
 	}
 	for (skip = last + 1; skip-- > 0;) {
 		int error = zone_builder_add_name(builder, key, skip, hashed, parent);

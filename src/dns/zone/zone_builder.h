@@ -8,6 +8,8 @@
 
 #include "zone_image.h"
 
+/* -- zone_builder.c, zone_make.c --------------------------------------------------------------- */
+
 /* A name while the zone is being read. */
 struct dns_raw_name {
 	uint64_t rank;   /* the first bytes that count for the canonical order */
@@ -85,5 +87,54 @@ static inline const uint8_t *dns_builder_bytes(const struct dns_builder *builder
 {
 	return (const uint8_t *)builder->bytes.data + at;
 }
+
+/* -- zone_link.c: the last steps, which link names and proofs to each other -------------------- */
+
+/*
+ * Finds the first usable NSEC3PARAM record, which selects the chain. Returns false if there is
+ * none.
+ */
+bool dns_zone_choose_chain(struct weir_dns_zone *zone);
+
+/*
+ * Whether an NSEC3 record belongs to the selected chain; then *ret_hash is the hash in its owner.
+ */
+bool dns_zone_in_chain(const struct weir_dns_zone *zone, const struct dns_rrset *rrset,
+        const uint8_t *owner, uint8_t ret_hash[DNS_HASH_SIZE]);
+
+/* Links occluded names and proofs; sorts the hashed names. Returns 0 or -ENOMEM. */
+int dns_zone_link(struct weir_dns_zone *zone);
+
+/* -- zone_patch.c: IXFR ------------------------------------------------------------------------ */
+
+/*
+ * Changes that came by IXFR: they are combined, and applied to the zone that they are for. Several
+ * changes of a record become one, so that the zone is walked through once.
+ */
+
+/* All zero is a patch that changes nothing. */
+struct dns_patch {
+	struct weir_buffer bytes;
+	struct weir_buffer changes;
+	uint32_t *table; /* numbers of changes, and 1 */
+	uint32_t mask;
+};
+
+void dns_patch_free(struct dns_patch *patch);
+
+/*
+ * Adds a change: a record with uncompressed rdata is removed or added. Returns 0, -EBADMSG if it is
+ * removed or added twice, WEIR_E_LIMIT or -ENOMEM.
+ */
+int dns_patch_add(struct dns_patch *patch, bool removed, const struct weir_dns_name *owner,
+        uint16_t type, uint32_t ttl, struct weir_span data);
+
+/*
+ * Applies the changes to the zone, and passes the result to the builder. Returns 0, an error of
+ * dns_builder_add, or
+ * -EBADMSG if a removed record is missing in the zone or an added one is present. Call it once.
+ */
+int dns_patch_apply(
+        struct dns_patch *patch, const struct weir_dns_zone *zone, struct dns_builder *builder);
 
 #endif

@@ -4,7 +4,7 @@
  * against each other.
  *
  *   b w l  numbers of 8, 16, 32 bits    p  a period        d  a date of RRSIG
- *   a      an algorithm of DNSSEC       c  a kind of CERT  y  a type
+ *   a      an algorithm of DNSSEC       c  a hash of CERT  y  a type
  *   4 6    addresses                    n  a name          N  64 bits as four hex groups
  *   s      a string                     S  one or more     2  one or two
  *   g      a tag of CAA                 o  a string, as all that is left
@@ -137,24 +137,24 @@ const char *fields_judge(uint16_t type, const uint8_t *data, size_t size)
 	static const uint8_t digests[] = {[1] = 20, [2] = 32, [3] = 32, [4] = 48};
 	static const uint8_t prints[] = {[1] = 20, [2] = 32};
 	static const uint8_t sums[] = {[1] = 48, [2] = 64};
-	unsigned kind;
+	unsigned hash;
 	switch (type) {
 	case 43: /* DS, TA, DLV; CDS, which may also say that there is none */
 	case 59:
 	case 32768:
 	case 32769:
-		kind = data[3];
-		return kind < sizeof digests && digests[kind] && size - 4 != digests[kind]
+		hash = data[3];
+		return hash < sizeof digests && digests[hash] && size - 4 != digests[hash]
 		               ? "the digest has the wrong size for its type"
 		               : NULL;
 	case 44: /* SSHFP */
-		kind = data[1];
-		return kind < sizeof prints && prints[kind] && size - 2 != prints[kind]
+		hash = data[1];
+		return hash < sizeof prints && prints[hash] && size - 2 != prints[hash]
 		               ? "the fingerprint has the wrong size for its type"
 		               : NULL;
 	case 63: /* ZONEMD */
-		kind = data[5];
-		return kind < sizeof sums && sums[kind] && size - 6 != sums[kind]
+		hash = data[5];
+		return hash < sizeof sums && sums[hash] && size - 6 != sums[hash]
 		               ? "the digest has the wrong size for its type"
 		               : NULL;
 	case 256: /* URI (RFC 7553 4.4) */

@@ -45,7 +45,7 @@ struct fields_word {
 	bool quoted;
 };
 
-/* Takes the next word. Returns false if there is none. */
+/* Reads the next word off the line. Returns false if there is none. */
 bool fields_word_next(struct weir_span *line, struct fields_word *ret);
 
 enum {
@@ -55,7 +55,7 @@ enum {
 /* Data while it is read. */
 struct fields {
 	struct weir_span line;   /* what is left of the text */
-	struct fields_word word; /* the last that was taken */
+	struct fields_word word; /* the last that was read */
 	const struct weir_dns_name *origin;
 	uint8_t *data; /* UINT16_MAX bytes */
 	size_t size;
@@ -96,6 +96,30 @@ bool fields_read_generic(struct weir_span text, uint8_t *data, bool *ret_is, siz
 /* Whether the text is this word; case does not matter. */
 bool fields_is_word(struct weir_span text, const char *word);
 
+/* Reads one byte, perhaps escaped, off the text. Returns -1 for a malformed escape. */
+int fields_unescape(struct weir_span *text);
+
+/* Reads an address that is the whole text. Returns false if it is not one. */
+bool fields_address_of(struct weir_span text, int family, uint8_t address[16]);
+
+/* Reads the next word. Returns false if the data ends too early. */
+bool fields_read_word(struct fields *fields);
+
+/* Sets `why` for the last word. Always returns false. */
+bool fields_refuse(struct fields *fields, const char *wrong);
+
+/* These return false if the data is too long. */
+bool fields_put(struct fields *fields, const void *data, size_t size);
+bool fields_put_number(struct fields *fields, uint64_t number, unsigned bytes);
+bool fields_put16(struct fields *fields, unsigned number);
+bool fields_put32(struct fields *fields, uint32_t number);
+
+/* Reads the next word as a number from 0 to `most`, and puts it as `bytes` bytes. */
+bool fields_read_number(struct fields *fields, uint64_t most, unsigned bytes);
+
+/* Reads the next word as a domain name, and puts it. */
+bool fields_read_name(struct fields *fields);
+
 /* -- zone_fields_text.c ------------------------------------------------------------------------ */
 
 /* Reads the field of a letter. */
@@ -103,29 +127,6 @@ bool fields_read_field(struct fields *fields, char field);
 
 /* Whether the bytes are a tag of CAA. */
 bool fields_is_tag(const uint8_t *data, size_t size);
-
-bool fields_put16(struct fields *fields, unsigned number);
-bool fields_put32(struct fields *fields, uint32_t number);
-
-/* Reads an address that is the whole text. Returns false if it is not one. */
-bool fields_address_of(struct weir_span text, int family, uint8_t address[16]);
-
-/* Returns false if the data is too long. */
-bool fields_put(struct fields *fields, const void *data, size_t size);
-/* Takes the next word as a domain name, and puts it. False if there is none, or it was refused. */
-bool fields_read_name(struct fields *fields);
-
-/* Takes the next word. Returns false if the data ends too early. */
-bool fields_take(struct fields *fields);
-
-/* Sets `why` for the last word. Always returns false. */
-bool fields_refuse(struct fields *fields, const char *wrong);
-
-/* A number from 0 to `most`, as `bytes` bytes. */
-bool fields_number(struct fields *fields, uint64_t most, unsigned bytes);
-
-/* One byte, perhaps escaped, of what is left. -1: no such escape. */
-int fields_unescape(struct weir_span *text);
 
 /* The rest of the line as base64. */
 bool fields_base64(struct fields *fields, struct weir_span text, bool rest);

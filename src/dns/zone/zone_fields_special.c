@@ -7,7 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "zone_fields.h"
 
 /* -- LOC --------------------------------------------------------------------------------------- */
@@ -52,7 +52,7 @@ static bool zone_fields_special_loc_angle(
 	uint64_t parts[3] = {0};
 	unsigned count = 0;
 	for (;; count++) {
-		if (!fields_take(fields))
+		if (!fields_read_word(fields))
 			return false;
 		struct weir_span text = fields->word.text;
 		const char *letter =
@@ -98,7 +98,7 @@ bool fields_read_loc(struct fields *fields)
 	uint64_t altitude;
 	if (!zone_fields_special_loc_angle(fields, 90, "NSns", &latitude) ||
 	        !zone_fields_special_loc_angle(fields, 180, "EWew", &longitude) ||
-	        !fields_take(fields))
+	        !fields_read_word(fields))
 		return false;
 	struct weir_span text = fields->word.text;
 	bool below = text.size && text.data[0] == '-';
@@ -155,37 +155,37 @@ bool fields_read_apl(struct fields *fields)
 bool fields_read_ipseckey(struct fields *fields)
 {
 	uint8_t address[16];
-	if (!fields_number(fields, UINT8_MAX, 1) || !fields_number(fields, UINT8_MAX, 1))
+	if (!fields_read_number(fields, UINT8_MAX, 1) || !fields_read_number(fields, UINT8_MAX, 1))
 		return false;
-	uint8_t kind = fields->data[1];
-	if (kind > 3)
+	uint8_t type = fields->data[1];
+	if (type > 3)
 		return fields_refuse(fields, "is not a kind of gateway from 0 to 3");
-	if (!fields_number(fields, UINT8_MAX, 1))
+	if (!fields_read_number(fields, UINT8_MAX, 1))
 		return false;
 	uint8_t algorithm = fields->data[2];
-	if (kind == 3) {
+	if (type == 3) {
 		if (!fields_read_name(fields))
 			return false;
 	} else {
-		int family = kind == 2 ? AF_INET6 : AF_INET;
-		if (!fields_take(fields))
+		int family = type == 2 ? AF_INET6 : AF_INET;
+		if (!fields_read_word(fields))
 			return false;
 		bool none = fields->word.text.size == 1 && fields->word.text.data[0] == '.';
-		if (kind == 0 ? !none : !fields_address_of(fields->word.text, family, address))
+		if (type == 0 ? !none : !fields_address_of(fields->word.text, family, address))
 			return fields_refuse(fields, "is not a gateway of this kind");
-		if (!fields_put(fields, address, kind == 0 ? 0 : kind == 1 ? 4 : 16))
+		if (!fields_put(fields, address, type == 0 ? 0 : type == 1 ? 4 : 16))
 			return false;
 	}
 	if (!algorithm)
 		return true;
-	return fields_take(fields) && fields_base64(fields, fields->word.text, true);
+	return fields_read_word(fields) && fields_base64(fields, fields->word.text, true);
 }
 
 bool fields_read_hip(struct fields *fields)
 {
 	uint8_t tag[255];
 	size_t size = 0, at;
-	if (!fields_take(fields))
+	if (!fields_read_word(fields))
 		return false;
 	/* The sizes precede what they are of, and are filled in later. */
 	if (!fields_put(fields, "", 1))
@@ -194,7 +194,8 @@ bool fields_read_hip(struct fields *fields)
 	if (weir_span_number(fields->word.text, 10, &algorithm) < 0 || algorithm > UINT8_MAX)
 		return fields_refuse(fields, "is not a number from 0 to 255");
 	uint8_t number = (uint8_t)algorithm;
-	if (!fields_put(fields, &number, 1) || !fields_put16(fields, 0) || !fields_take(fields))
+	if (!fields_put(fields, &number, 1) || !fields_put16(fields, 0) ||
+	        !fields_read_word(fields))
 		return false;
 	struct weir_span text = fields->word.text;
 	if (text.size % 2 || !text.size || text.size / 2 > sizeof tag)
@@ -205,7 +206,7 @@ bool fields_read_hip(struct fields *fields)
 		if (*end || digits[0] == '-' || digits[0] == '+' || digits[0] == ' ')
 			return fields_refuse(fields, "is not a tag in hexadecimal");
 	}
-	if (!fields_put(fields, tag, size) || !fields_take(fields))
+	if (!fields_put(fields, tag, size) || !fields_read_word(fields))
 		return false;
 	at = fields->size;
 	if (!fields_base64(fields, fields->word.text, false))

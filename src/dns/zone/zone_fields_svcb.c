@@ -6,7 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "zone_fields.h"
 
 enum svcb_key {

@@ -8,56 +8,11 @@
 
 #include <weir/dns.h>
 
-#include "name.h"
+#include "dns_codec.h"
+#include "helper.h"
 #include "zone_fields.h"
 
-/* -- fields ------------------------------------------------------------------------------------ */
-
-bool fields_put(struct fields *fields, const void *data, size_t size)
-{
-	if (size > UINT16_MAX - fields->size) {
-		fields->whole = "the data is too long";
-		return false;
-	}
-	if (size)
-		memcpy(fields->data + fields->size, data, size);
-	fields->size += size;
-	return true;
-}
-
-bool fields_take(struct fields *fields)
-{
-	if (fields_word_next(&fields->line, &fields->word))
-		return true;
-	fields->whole = "the data ends too early";
-	return false;
-}
-
-bool fields_refuse(struct fields *fields, const char *wrong)
-{
-	fields->wrong = wrong;
-	return false;
-}
-
-static bool zone_fields_text_put_number(struct fields *fields, uint64_t number, unsigned bytes)
-{
-	uint8_t data[8];
-	for (unsigned i = bytes; i-- > 0; number >>= 8)
-		data[i] = (uint8_t)number;
-	return fields_put(fields, data, bytes);
-}
-
-bool fields_number(struct fields *fields, uint64_t most, unsigned bytes)
-{
-	uint64_t number;
-	if (!fields_take(fields))
-		return false;
-	if (weir_span_number(fields->word.text, 10, &number) == 0 && number <= most)
-		return zone_fields_text_put_number(fields, number, bytes);
-	return fields_refuse(fields, most == UINT8_MAX    ? "is not a number from 0 to 255"
-	                             : most == UINT16_MAX ? "is not a number from 0 to 65535"
-	                                                  : "is not a number from 0 to 4294967295");
-}
+/* -- numbers with names, times, types, addresses ---------------------------------------------- */
 
 struct mnemonic {
 	char name[20];
@@ -68,13 +23,13 @@ static bool zone_fields_text_read_mnemonic(struct fields *fields, const struct m
         size_t count, uint64_t most, unsigned bytes)
 {
 	struct weir_span before = fields->line;
-	if (!fields_take(fields))
+	if (!fields_read_word(fields))
 		return false;
 	for (size_t i = 0; i < count; i++)
 		if (fields_is_word(fields->word.text, names[i].name))
-			return zone_fields_text_put_number(fields, names[i].number, bytes);
+			return fields_put_number(fields, names[i].number, bytes);
 	fields->line = before;
-	return fields_number(fields, most, bytes);
+	return fields_read_number(fields, most, bytes);
 }
 
 static bool zone_fields_text_read_algorithm(struct fields *fields)
@@ -88,7 +43,7 @@ static bool zone_fields_text_read_algorithm(struct fields *fields)
 	        fields, names, sizeof names / sizeof *names, UINT8_MAX, 1);
 }
 
-static bool zone_fields_text_read_certificate_kind(struct fields *fields)
+static bool zone_fields_text_read_certificate_type(struct fields *fields)
 {
 	static const struct mnemonic names[] = {{"PKIX", 1}, {"SPKI", 2}, {"PGP", 3}, {"IPKIX", 4},
 	        {"ISPKI", 5}, {"IPGP", 6}, {"ACPKIX", 7}, {"IACPKIX", 8}, {"URI", 253},
@@ -100,10 +55,10 @@ static bool zone_fields_text_read_certificate_kind(struct fields *fields)
 static bool zone_fields_text_read_period(struct fields *fields)
 {
 	uint32_t seconds;
-	if (!fields_take(fields))
+	if (!fields_read_word(fields))
 		return false;
 	return fields_period(fields->word.text, &seconds)
-	               ? zone_fields_text_put_number(fields, seconds, 4)
+	               ? fields_put_number(fields, seconds, 4)
 	               : fields_refuse(fields, "is not a time from 0 to 2147483647 seconds");
 }
 
@@ -113,12 +68,12 @@ static bool zone_fields_text_read_date(struct fields *fields)
 	static const char wrong[] = "is not a time as 20261231235959, or seconds since 1970";
 	static const uint8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	uint64_t number;
-	if (!fields_take(fields))
+	if (!fields_read_word(fields))
 		return false;
 	if (weir_span_number(fields->word.text, 10, &number) < 0)
 		return fields_refuse(fields, wrong);
 	if (fields->word.text.size != 14)
-		return number <= UINT32_MAX ? zone_fields_text_put_number(fields, number, 4)
+		return number <= UINT32_MAX ? fields_put_number(fields, number, 4)
 		                            : fields_refuse(fields, wrong);
 	struct tm time = {.tm_year = (int)(number / 10000000000) - 1900,
 	        .tm_mon = (int)(number / 100000000 % 100) - 1,
@@ -131,42 +86,26 @@ static bool zone_fields_text_read_date(struct fields *fields)
 	        time.tm_sec > 59)
 		return fields_refuse(fields, wrong);
 	/* Serial number arithmetic gives later times a meaning, too. */
-	return zone_fields_text_put_number(fields, (uint32_t)timegm(&time), 4);
+	return fields_put_number(fields, (uint32_t)timegm(&time), 4);
 }
 
 static bool zone_fields_text_read_type(struct fields *fields)
 {
 	struct fields_type type;
-	if (!fields_take(fields))
+	if (!fields_read_word(fields))
 		return false;
 	return fields_type_find(fields->word.text, &type)
-	               ? zone_fields_text_put_number(fields, type.number, 2)
+	               ? fields_put_number(fields, type.number, 2)
 	               : fields_refuse(fields, "is not a known type");
-}
-
-bool fields_read_name(struct fields *fields)
-{
-	struct weir_dns_name name;
-	if (!fields_take(fields))
-		return false;
-	if (!fields_name(fields->word.text, fields->origin, &name))
-		return fields_refuse(fields, "is not a domain name");
-	return fields_put(fields, name.wire, name.size);
 }
 
 static bool zone_fields_text_read_address(struct fields *fields, int family)
 {
-	char text[INET6_ADDRSTRLEN];
 	uint8_t address[16];
-	if (!fields_take(fields))
+	if (!fields_read_word(fields))
 		return false;
-	size_t size = fields->word.text.size;
-	if (size < sizeof text) {
-		memcpy(text, fields->word.text.data, size);
-		text[size] = 0;
-		if (inet_pton(family, text, address) == 1)
-			return fields_put(fields, address, family == AF_INET ? 4 : 16);
-	}
+	if (fields_address_of(fields->word.text, family, address))
+		return fields_put(fields, address, family == AF_INET ? 4 : 16);
 	return fields_refuse(
 	        fields, family == AF_INET ? "is not an IPv4 address" : "is not an IPv6 address");
 }
@@ -192,8 +131,7 @@ static bool zone_fields_text_put_text(struct fields *fields, size_t most)
 static bool zone_fields_text_put_string(struct fields *fields)
 {
 	size_t at = fields->size;
-	if (!zone_fields_text_put_number(fields, 0, 1) ||
-	        !zone_fields_text_put_text(fields, UINT8_MAX))
+	if (!fields_put_number(fields, 0, 1) || !zone_fields_text_put_text(fields, UINT8_MAX))
 		return false;
 	fields->data[at] = (uint8_t)(fields->size - at - 1);
 	return true;
@@ -201,7 +139,7 @@ static bool zone_fields_text_put_string(struct fields *fields)
 
 static bool zone_fields_text_read_string(struct fields *fields)
 {
-	return fields_take(fields) && zone_fields_text_put_string(fields);
+	return fields_read_word(fields) && zone_fields_text_put_string(fields);
 }
 
 static bool zone_fields_text_read_strings(struct fields *fields, unsigned most)
@@ -253,8 +191,7 @@ static bool zone_fields_text_put_hex(struct fields *fields, bool rest)
 			if (digit < 0)
 				return fields_refuse(fields, "is not hexadecimal");
 			value = value << 4 | (unsigned)digit;
-			if (++digits % 2 == 0 &&
-			        !zone_fields_text_put_number(fields, value & 0xff, 1))
+			if (++digits % 2 == 0 && !fields_put_number(fields, value & 0xff, 1))
 				return false;
 		}
 	} while (rest && fields_word_next(&fields->line, &fields->word));
@@ -298,13 +235,14 @@ static bool zone_fields_text_read_base64(struct fields *fields, bool may_miss)
 {
 	if (may_miss && !fields_word_next(&fields->line, &fields->word))
 		return true;
-	return (may_miss || fields_take(fields)) && fields_base64(fields, fields->word.text, true);
+	return (may_miss || fields_read_word(fields)) &&
+	       fields_base64(fields, fields->word.text, true);
 }
 
 static bool zone_fields_text_read_salt(struct fields *fields)
 {
 	size_t at = fields->size;
-	if (!fields_take(fields) || !zone_fields_text_put_number(fields, 0, 1))
+	if (!fields_read_word(fields) || !fields_put_number(fields, 0, 1))
 		return false;
 	if (fields_is_word(fields->word.text, "-"))
 		return true;
@@ -322,7 +260,7 @@ static bool zone_fields_text_read_base32(struct fields *fields)
 	size_t at = fields->size;
 	uint64_t value = 0;
 	unsigned bits = 0;
-	if (!fields_take(fields) || !zone_fields_text_put_number(fields, 0, 1))
+	if (!fields_read_word(fields) || !fields_put_number(fields, 0, 1))
 		return false;
 	struct weir_span text = fields->word.text;
 	for (size_t i = 0; i < text.size; i++) {
@@ -335,7 +273,7 @@ static bool zone_fields_text_read_base32(struct fields *fields)
 		bits += 5;
 		if (bits >= 8) {
 			bits -= 8;
-			if (!zone_fields_text_put_number(fields, value >> bits & 0xff, 1))
+			if (!fields_put_number(fields, value >> bits & 0xff, 1))
 				return false;
 		}
 	}
@@ -351,7 +289,7 @@ static bool zone_fields_text_read_groups(
 {
 	static const char wrong[] = "is not an address in groups of hexadecimal digits";
 	uint64_t value = 0;
-	if (!fields_take(fields))
+	if (!fields_read_word(fields))
 		return false;
 	struct weir_span text = fields->word.text;
 	for (unsigned i = 0; i < groups; i++) {
@@ -368,7 +306,7 @@ static bool zone_fields_text_read_groups(
 		text = weir_span_skip(text, !ends);
 		value = value << 4 * digits | group;
 	}
-	return zone_fields_text_put_number(fields, value, groups * digits / 2);
+	return fields_put_number(fields, value, groups * digits / 2);
 }
 
 static bool zone_fields_text_read_map(struct fields *fields)
@@ -381,7 +319,7 @@ static bool zone_fields_text_read_map(struct fields *fields)
 			return fields_refuse(fields, "is not a known type");
 		unsigned window = type.number >> 8, byte = (type.number & 0xff) >> 3;
 		map[window][byte] |= (uint8_t)(0x80 >> (type.number & 7));
-		used[window] = used[window] > byte + 1 ? used[window] : (uint8_t)(byte + 1);
+		used[window] = (uint8_t)max_of((unsigned)used[window], byte + 1);
 	}
 	for (unsigned i = 0; i < 256; i++) {
 		uint8_t head[2] = {(uint8_t)i, used[i]};
@@ -392,43 +330,17 @@ static bool zone_fields_text_read_map(struct fields *fields)
 	return true;
 }
 
-/* -- for other fields -------------------------------------------------------------------------- */
-
-bool fields_put16(struct fields *fields, unsigned number)
-{
-	uint8_t data[2];
-	dns_put16(data, number);
-	return fields_put(fields, data, sizeof data);
-}
-
-bool fields_put32(struct fields *fields, uint32_t number)
-{
-	uint8_t data[4];
-	dns_put32(data, number);
-	return fields_put(fields, data, sizeof data);
-}
-
-bool fields_address_of(struct weir_span text, int family, uint8_t address[16])
-{
-	char copy[INET6_ADDRSTRLEN];
-	if (text.size >= sizeof copy)
-		return false;
-	memcpy(copy, text.data, text.size);
-	copy[text.size] = 0;
-	return inet_pton(family, copy, address) == 1;
-}
-
 /* -- by their letters -------------------------------------------------------------------------- */
 
 bool fields_read_field(struct fields *fields, char field)
 {
 	switch (field) {
 	case 'b':
-		return fields_number(fields, UINT8_MAX, 1);
+		return fields_read_number(fields, UINT8_MAX, 1);
 	case 'w':
-		return fields_number(fields, UINT16_MAX, 2);
+		return fields_read_number(fields, UINT16_MAX, 2);
 	case 'l':
-		return fields_number(fields, UINT32_MAX, 4);
+		return fields_read_number(fields, UINT32_MAX, 4);
 	case 'p':
 		return zone_fields_text_read_period(fields);
 	case 'd':
@@ -436,7 +348,7 @@ bool fields_read_field(struct fields *fields, char field)
 	case 'a':
 		return zone_fields_text_read_algorithm(fields);
 	case 'c':
-		return zone_fields_text_read_certificate_kind(fields);
+		return zone_fields_text_read_certificate_type(fields);
 	case 'y':
 		return zone_fields_text_read_type(fields);
 	case '4':
@@ -460,13 +372,13 @@ bool fields_read_field(struct fields *fields, char field)
 	case 'g':
 		return zone_fields_text_read_tag(fields);
 	case 'o':
-		return fields_take(fields) && zone_fields_text_put_text(fields, UINT16_MAX);
+		return fields_read_word(fields) && zone_fields_text_put_text(fields, UINT16_MAX);
 	case 'B':
 		return zone_fields_text_read_base64(fields, false);
 	case 'K':
 		return zone_fields_text_read_base64(fields, true);
 	case 'X':
-		return fields_take(fields) && zone_fields_text_put_hex(fields, true);
+		return fields_read_word(fields) && zone_fields_text_put_hex(fields, true);
 	case 'x':
 		return zone_fields_text_read_salt(fields);
 	case 'h':

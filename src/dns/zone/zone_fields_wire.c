@@ -6,7 +6,7 @@
 
 #include <weir/dns.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "zone_fields.h"
 
 /* -- generic data ------------------------------------------------------------------------------ */

@@ -14,7 +14,8 @@
 
 #include <weir/error.h>
 
-#include "rdata.h"
+#include "dns_codec.h"
+#include "helper.h"
 #include "zone_file.h"
 
 static void zone_file_report(
@@ -128,7 +129,7 @@ static bool zone_file_next_record(struct zone_file *file)
 /*
  * The TTL of a record without one: $TTL, that of the previous record, or for a SOA its own minimum.
  */
-static bool zone_file_settle_ttl(
+static bool zone_file_choose_ttl(
         struct reading *reading, uint16_t type, struct weir_span data, uint32_t *ttl)
 {
 	if (*ttl == NO_TTL)
@@ -172,7 +173,7 @@ struct head {
 static void zone_file_complain_of(struct zone_file *file, struct weir_span word, const char *text)
 {
 	char whole[WEIR_DNS_TEXT_MAX + 100];
-	size_t size = word.size < 40 ? word.size : 40;
+	size_t size = min_of(word.size, (size_t)40);
 	int at = snprintf(whole, sizeof whole, "'");
 	for (size_t i = 0; i < size; i++)
 		whole[at++] = (uint8_t)(word.data[i] - ' ') < 0x5f ? word.data[i] : '?';
@@ -336,7 +337,7 @@ void dns_file_record(struct zone_file *file)
 	if (!zone_file_read_data(file, &head, &size))
 		return;
 	struct weir_span data = weir_span(file->reading->rdata, size);
-	if (zone_file_settle_ttl(file->reading, head.type.number, data, &head.ttl))
+	if (zone_file_choose_ttl(file->reading, head.type.number, data, &head.ttl))
 		zone_file_add_record(file, &head.owner, head.type.number, head.ttl, data);
 	else
 		dns_file_complain(file,
@@ -396,7 +397,7 @@ static int zone_file_read(struct reading *reading, struct weir_dns_zone **ret)
 }
 
 static int zone_file_load(const char *path, const struct weir_dns_name *apex, bool saved,
-        weir_dns_report *report, void *context, struct weir_dns_zone **ret)
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
 	struct reading *reading = calloc(1, sizeof *reading);
 	if (!reading)
@@ -414,14 +415,14 @@ static int zone_file_load(const char *path, const struct weir_dns_name *apex, bo
 	return error;
 }
 
-int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
-        void *context, struct weir_dns_zone **ret)
+int weir_dns_zone_load(const char *path, const struct weir_dns_name *apex,
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
 	return zone_file_load(path, apex, false, report, context, ret);
 }
 
-int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
-        void *context, struct weir_dns_zone **ret)
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex,
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret)
 {
 	return zone_file_load(path, apex, true, report, context, ret);
 }

@@ -1,4 +1,4 @@
-/* The state of reading a zone file, which records and directives share. */
+/* Zone files: the state of reading one, which records and directives share; and writing. */
 #ifndef WEIR_DNS_ZONE_FILE_H
 #define WEIR_DNS_ZONE_FILE_H
 
@@ -7,12 +7,14 @@
 #include "zone_builder.h"
 #include "zone_fields.h"
 
+/* -- reading ----------------------------------------------------------------------------------- */
+
 #define NO_TTL UINT32_MAX
 
 /* The state for the whole zone. */
 struct reading {
 	struct dns_builder builder;
-	weir_dns_report *report;
+	weir_dns_report_fn *report;
 	void *context;
 	const char *path; /* of the file that was asked for */
 	unsigned mistakes;
@@ -42,8 +44,8 @@ struct zone_file {
  * Like weir_dns_zone_load, for a file that dns_zone_write has written: values are not checked
  * again.
  */
-int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex, weir_dns_report *report,
-        void *context, struct weir_dns_zone **ret);
+int dns_zone_load_saved(const char *path, const struct weir_dns_name *apex,
+        weir_dns_report_fn *report, void *context, struct weir_dns_zone **ret);
 
 /* Reports a mistake in the current record or directive. */
 void dns_file_complain(struct zone_file *file, const char *text);
@@ -59,5 +61,13 @@ int dns_file_read(struct zone_file *file);
 
 /* zone_directive.c: follows the directive in the file's text. */
 void dns_file_follow(struct zone_file *file);
+
+/* -- zone_write.c: writing --------------------------------------------------------------------- */
+
+/*
+ * Writes a zone as a zone file, which weir_dns_zone_load and other servers can read: one line for
+ * each record, with absolute names. Blocks. Returns 0, -ENOMEM, or -EIO: see errno of the stream.
+ */
+int dns_zone_write(const struct weir_dns_zone *zone, FILE *stream);
 
 #endif

@@ -10,8 +10,9 @@
 
 #include <weir/error.h>
 
-#include "zone_history.h"
+#include "helper.h"
 #include "refcount.h"
+#include "zone_image.h"
 
 enum {
 	FIXED_SIZE = 8 /* type, TTL and length */
@@ -116,7 +117,7 @@ static int zone_history_compare_sides(const struct side *a, const struct side *b
 	if (difference == 0 && zone_history_kind(&a->walk) != zone_history_kind(&b->walk))
 		difference = zone_history_kind(&a->walk) < zone_history_kind(&b->walk) ? -1 : 1;
 	struct weir_span left = a->entry.data, right = b->entry.data;
-	size_t size = left.size < right.size ? left.size : right.size;
+	size_t size = min_of(left.size, right.size);
 	if (difference == 0 && size)
 		difference = memcmp(left.data, right.data, size);
 	if (difference == 0 && left.size != right.size)
@@ -200,7 +201,7 @@ bool dns_history_find(const struct weir_dns_zone *zone, uint32_t serial, unsigne
 /* Discard a history larger than the zone: AXFR would be cheaper than IXFR. */
 static size_t zone_history_most_of(const struct weir_dns_zone *zone)
 {
-	return zone->size < WEIR_DNS_HISTORY_BYTES_MAX ? zone->size : WEIR_DNS_HISTORY_BYTES_MAX;
+	return min_of(zone->size, (size_t)WEIR_DNS_HISTORY_BYTES_MAX);
 }
 
 /* Makes the step from one zone to the other. Returns WEIR_E_LIMIT if it is too large. */

@@ -11,11 +11,15 @@
 
 #include <stdatomic.h>
 
+#include <weir/buffer.h>
 #include <weir/dns.h>
 #include <weir/dns_zone.h>
+#include <weir/span.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "refcount.h"
+
+/* -- the image --------------------------------------------------------------------------------- */
 
 enum {
 	DNS_HASH_SIZE = 20, /* bytes of SHA-1, the only hash of NSEC3 */
@@ -36,7 +40,7 @@ struct dns_node {
 	uint32_t occluder;
 	uint32_t wildcard; /* the child "*", or DNS_NONE */
 	/*
-	 * NSEC: the node at or before it whose NSEC record covers what follows it. NSEC3: the place
+	 * NSEC: the node at or before it whose NSEC record covers what follows it. NSEC3: the index
 	 * in `hashed` of the record that matches it, or DNS_NONE.
 	 */
 	uint32_t denial;
@@ -156,5 +160,126 @@ const struct dns_hashed *dns_zone_hashed_before(
 
 /* A random number of this process, for all hashes of names. */
 uint32_t dns_seed(void);
+
+/* -- zone_link.c: the hash of NSEC3 (RFC 5155 5), and its form in names (RFC 4648 7) ----------- */
+
+enum {
+	DNS_BASE32_SIZE = 32 /* characters of DNS_HASH_SIZE bytes */
+};
+
+/* The objects of OpenSSL that hashing needs; for one thread. */
+struct dns_hasher;
+
+/* Returns NULL without memory. */
+struct dns_hasher *dns_hasher_create(void);
+void dns_hasher_destroy(struct dns_hasher *hasher);
+
+/* Hashes a name in lower case with the salt and the iterations of the zone. */
+void dns_hash(struct dns_hasher *hasher, const struct weir_dns_zone *zone, const uint8_t *wire,
+        uint8_t ret[DNS_HASH_SIZE]);
+
+void dns_base32_encode(const uint8_t hash[DNS_HASH_SIZE], uint8_t ret[DNS_BASE32_SIZE]);
+
+/* Decodes the first label of a name in lower case. Returns false if that is no hash. */
+bool dns_base32_decode(const uint8_t *wire, uint8_t ret[DNS_HASH_SIZE]);
+
+/* -- zone_walk.c: the records one after the other ---------------------------------------------- */
+
+/* A walk through the records of a zone, for transfers, differences and the saved file. */
+
+/* Valid until the next step of the same walk. */
+struct zone_entry {
+	const uint8_t *owner; /* in lower case */
+	uint16_t type;
+	uint32_t ttl;
+	struct weir_span data; /* uncompressed */
+};
+
+/*
+ * A position in a zone, which must stay held. Names come in canonical order, then the hashed ones;
+ * the records of a name are in the order of the type that they have or cover.
+ */
+struct dns_walk {
+	const struct weir_dns_zone *zone;
+	bool in_hashed;
+	uint32_t at;                   /* the node, or the index in hashed */
+	unsigned rrsets;               /* of the node, still to come with this one */
+	unsigned record;               /* of the RRset, and then its signatures */
+	const struct dns_rrset *rrset; /* NULL: at the beginning of a node */
+	const uint8_t *next;
+	uint8_t owner[1 + DNS_BASE32_SIZE + WEIR_DNS_NAME_MAX]; /* of a hashed name */
+};
+
+void dns_walk_init(struct dns_walk *walk, const struct weir_dns_zone *zone);
+
+/* The current record. Returns false at the end. Only dns_walk_next moves on. */
+bool dns_walk_peek(struct dns_walk *walk, struct zone_entry *ret);
+void dns_walk_step(struct dns_walk *walk);
+
+/* The SOA record of a zone that is not a placeholder. */
+void dns_zone_soa(const struct weir_dns_zone *zone, struct zone_entry *ret);
+
+/* -- zone_history.c: earlier versions ---------------------------------------------------------- */
+
+/*
+ * Earlier versions of a zone: the differences between them, for IXFR (RFC 1995). Each step is
+ * reference counted and shared by successive versions; a version's own list of steps never changes.
+ */
+
+/*
+ * One step, in IXFR's order: the old SOA record, the removed records, the new SOA record, the added
+ * records. Each record is owner, type, TTL, length and rdata, without compression.
+ */
+struct dns_delta {
+	struct refcount references;
+	uint32_t from, to; /* serial numbers */
+	size_t size;
+	uint8_t data[];
+};
+
+struct dns_history {
+	size_t size; /* of all steps */
+	unsigned count;
+	struct dns_delta
+	        *deltas[]; /* the last leads to the zone, each begins where the one before ends */
+};
+
+/* NULL is allowed. */
+void dns_history_free(struct dns_history *history);
+
+/* Finds the step at which a client with this serial begins. Returns false if there is none. */
+bool dns_history_find(const struct weir_dns_zone *zone, uint32_t serial, unsigned *ret);
+
+/* A position in the steps of a history, from one of them to the last. */
+struct dns_steps {
+	const struct dns_history *history; /* NULL: none */
+	unsigned delta;
+	size_t at;
+};
+
+bool dns_steps_peek(const struct dns_steps *steps, struct zone_entry *ret);
+void dns_steps_step(struct dns_steps *steps);
+
+/*
+ * Makes a step from the difference of two zones. Returns 0, WEIR_E_LIMIT if it is larger than
+ * `limit`, or -ENOMEM.
+ */
+int dns_zone_difference(const struct weir_dns_zone *from, const struct weir_dns_zone *to,
+        size_t limit, struct weir_buffer *ret);
+
+/* -- zone.c: a set of zones -------------------------------------------------------------------- */
+
+struct weir_dns_zones {
+	struct refcount references;
+	unsigned labels_max; /* of the longest zone's name */
+	uint32_t mask;
+	uint32_t *table; /* numbers of entries, and 1; 0: free */
+	struct weir_dns_zone_entry *entries;
+	size_t count;
+};
+
+/* The zone to which the name without its first `skip` labels belongs, or NULL. */
+const struct weir_dns_zone_entry *dns_zones_search(
+        const struct weir_dns_zones *zones, const struct dns_key *key, unsigned skip);
 
 #endif

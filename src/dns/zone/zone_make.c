@@ -12,10 +12,10 @@
 
 #include <weir/error.h>
 
-#include "nsec3.h"
-#include "zone_builder.h"
-#include "zone_link.h"
+#include "helper.h"
 #include "refcount.h"
+#include "zone_builder.h"
+#include "zone_image.h"
 
 struct order {
 	uint64_t rank;
@@ -77,7 +77,7 @@ static int zone_make_compare_order(const void *left, const void *right, void *co
 	if (one->parent != other->parent || one->parent == DNS_NONE)
 		return dns_wire_compare(left_wire, right_wire);
 	/* Both names are in lower case, and differ in their first labels only. */
-	unsigned size = left_wire[0] < right_wire[0] ? left_wire[0] : right_wire[0];
+	unsigned size = min_of(left_wire[0], right_wire[0]);
 	int difference = memcmp(left_wire + 1, right_wire + 1, size);
 	return difference ? difference : left_wire[0] - right_wire[0];
 }
@@ -112,7 +112,7 @@ static int zone_make_compare_gathered(const void *left, const void *right)
 	const struct gathered *a = left, *b = right;
 	if (a->kind != b->kind)
 		return a->kind < b->kind ? -1 : 1;
-	size_t size = a->record->size < b->record->size ? a->record->size : b->record->size;
+	size_t size = min_of(a->record->size, b->record->size);
 	int difference = size ? memcmp(a->data, b->data, size) : 0;
 	return difference ? difference : (int)a->record->size - (int)b->record->size;
 }

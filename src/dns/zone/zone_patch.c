@@ -7,9 +7,9 @@
 
 #include <weir/error.h>
 
-#include "rdata.h"
-#include "zone_patch.h"
-#include "zone_walk.h"
+#include "dns_codec.h"
+#include "zone_builder.h"
+#include "zone_image.h"
 
 enum {
 	TABLE_MIN = 256

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "zone_walk.h"
+#include "zone_image.h"
 
 void dns_walk_init(struct dns_walk *walk, const struct weir_dns_zone *zone)
 {

@@ -1,6 +1,8 @@
 /*
- * The words of a line of a zone file: quotes, escapes, periods, names.
+ * The words of a line of a zone file, with their quotes and escapes; what all fields are read and
+ * put by; and the values that directives have, too: periods and names.
  */
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -102,4 +104,82 @@ bool fields_name(
 	ret->size = (uint8_t)(ret->size - 1 + origin->size);
 	ret->labels = (uint8_t)(ret->labels + origin->labels);
 	return true;
+}
+
+/* -- fields ------------------------------------------------------------------------------------ */
+
+bool fields_put(struct fields *fields, const void *data, size_t size)
+{
+	if (size > UINT16_MAX - fields->size) {
+		fields->whole = "the data is too long";
+		return false;
+	}
+	if (size)
+		memcpy(fields->data + fields->size, data, size);
+	fields->size += size;
+	return true;
+}
+
+bool fields_read_word(struct fields *fields)
+{
+	if (fields_word_next(&fields->line, &fields->word))
+		return true;
+	fields->whole = "the data ends too early";
+	return false;
+}
+
+bool fields_refuse(struct fields *fields, const char *wrong)
+{
+	fields->wrong = wrong;
+	return false;
+}
+
+bool fields_put_number(struct fields *fields, uint64_t number, unsigned bytes)
+{
+	uint8_t data[8];
+	for (unsigned i = bytes; i-- > 0; number >>= 8)
+		data[i] = (uint8_t)number;
+	return fields_put(fields, data, bytes);
+}
+
+bool fields_read_number(struct fields *fields, uint64_t most, unsigned bytes)
+{
+	uint64_t number;
+	if (!fields_read_word(fields))
+		return false;
+	if (weir_span_number(fields->word.text, 10, &number) == 0 && number <= most)
+		return fields_put_number(fields, number, bytes);
+	return fields_refuse(fields, most == UINT8_MAX    ? "is not a number from 0 to 255"
+	                             : most == UINT16_MAX ? "is not a number from 0 to 65535"
+	                                                  : "is not a number from 0 to 4294967295");
+}
+
+bool fields_read_name(struct fields *fields)
+{
+	struct weir_dns_name name;
+	if (!fields_read_word(fields))
+		return false;
+	if (!fields_name(fields->word.text, fields->origin, &name))
+		return fields_refuse(fields, "is not a domain name");
+	return fields_put(fields, name.wire, name.size);
+}
+
+bool fields_put16(struct fields *fields, unsigned number)
+{
+	return fields_put_number(fields, number, 2);
+}
+
+bool fields_put32(struct fields *fields, uint32_t number)
+{
+	return fields_put_number(fields, number, 4);
+}
+
+bool fields_address_of(struct weir_span text, int family, uint8_t address[16])
+{
+	char copy[INET6_ADDRSTRLEN];
+	if (text.size >= sizeof copy)
+		return false;
+	memcpy(copy, text.data, text.size);
+	copy[text.size] = 0;
+	return inet_pton(family, copy, address) == 1;
 }

@@ -9,8 +9,8 @@
 #include <ldns/ldns.h>
 
 #include "zone_fields.h"
-#include "zone_walk.h"
-#include "zone_write.h"
+#include "zone_file.h"
+#include "zone_image.h"
 
 enum {
 	RECORD_MAX = 11 + UINT16_MAX /* its owner the root */

@@ -16,9 +16,11 @@
 #include <sys/random.h>
 
 #include "cache.h"
-#include "name.h"
-#include "siphash.h"
+#include "dns_codec.h"
+#include "helper.h"
+#include "lookup_state.h"
 #include "refcount.h"
+#include "siphash.h"
 
 enum {
 	BYTES_PER_BUCKET = 128, /* of the bound: about an entry */
@@ -53,19 +55,17 @@ struct weir_dns_cache {
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static uint32_t cache_stale_s(const struct weir_dns_cache_options *options)
+void weir_dns_cache_options_init(struct weir_dns_cache_options *options)
 {
-	if (options->never_stale)
-		return 0;
-	return options->stale_s ? options->stale_s : WEIR_DNS_STALE_S;
+	*options = (struct weir_dns_cache_options){
+	        .bytes = WEIR_DNS_CACHE_BYTES, .stale = true, .stale_s = WEIR_DNS_STALE_S};
 }
 
 int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct weir_dns_cache **ret)
 {
-	size_t bytes = options->bytes ? options->bytes : WEIR_DNS_CACHE_BYTES;
-	if (bytes < WEIR_DNS_CACHE_MIN)
-		bytes = WEIR_DNS_CACHE_MIN;
-	size_t buckets = 1;
+	size_t bytes = max_of(options->bytes, (size_t)WEIR_DNS_CACHE_MIN), buckets = 1;
+	if (!options->bytes)
+		return -EINVAL;
 	while (buckets * BYTES_PER_BUCKET < bytes && buckets < UINT32_MAX / 2)
 		buckets *= 2;
 	size_t table = buckets * sizeof(struct dns_cache_entry *);
@@ -81,7 +81,7 @@ int weir_dns_cache_create(const struct weir_dns_cache_options *options, struct w
 	weir_list_init(&cache->readers);
 	dns_questions_init(&cache->questions);
 	cache->bytes = bytes;
-	cache->stale_s = cache_stale_s(options);
+	cache->stale_s = options->stale ? options->stale_s : 0;
 	cache->mask = (uint32_t)buckets - 1;
 	cache->counters.bytes = table;
 	*ret = cache;
@@ -148,26 +148,19 @@ void dns_cache_remove_reader(struct weir_dns_cache *cache, struct dns_cache_read
 	pthread_mutex_unlock(&cache->lock);
 }
 
-static struct dns_cache_reader *cache_reader(struct weir_list *link)
-{
-	return WEIR_CONTAINER(link, struct dns_cache_reader, link);
-}
-
 /* Whether each reader has been outside since its `seen` was noted. */
 static bool cache_readers_passed(struct weir_dns_cache *cache)
 {
-	for (struct weir_list *at = cache->readers.next; at != &cache->readers; at = at->next) {
-		const struct dns_cache_reader *reader = cache_reader(at);
+	WEIR_LIST_EACH (const struct dns_cache_reader, reader, &cache->readers, link)
 		if (reader->seen % 2 && atomic_load(&reader->turns) == reader->seen)
 			return false;
-	}
 	return true;
 }
 
 static void cache_note_readers(struct weir_dns_cache *cache)
 {
-	for (struct weir_list *at = cache->readers.next; at != &cache->readers; at = at->next)
-		cache_reader(at)->seen = atomic_load(&cache_reader(at)->turns);
+	WEIR_LIST_EACH (struct dns_cache_reader, reader, &cache->readers, link)
+		reader->seen = atomic_load(&reader->turns);
 }
 
 /* -- entries ----------------------------------------------------------------------------------- */
@@ -437,7 +430,7 @@ size_t dns_entry_write(const struct dns_cache_entry *entry,
 	dns_cache_found_of(entry, now_s, ret);
 	ret->truncated = entry->body_size > room - body;
 	dns_put16(reply, 0);
-	dns_put16(reply + 2, dns_found_flags(ret));
+	dns_put16(reply + 2, dns_lookup_info_flags(ret));
 	dns_put16(reply + 4, 1);
 	dns_put16(reply + 6, ret->truncated ? 0 : entry->answers);
 	dns_put16(reply + 8, ret->truncated ? 0 : entry->authorities);

@@ -20,8 +20,46 @@
 #include <weir/dns_lookup.h>
 #include <weir/list.h>
 
-#include "lookup_share.h"
-#include "reply_accept.h"
+struct dns_questions; /* lookup_state.h */
+
+/* -- reply_accept.c: accepting a reply --------------------------------------------------------- */
+
+/*
+ * The records that belong to the question are read and written anew. So only well-formed data is
+ * cached and passed on, whatever an upstream sends.
+ */
+
+struct dns_ttl_bounds {
+	uint32_t min_s, max_s, negative_max_s;
+};
+
+/* Of `message`, `body` bytes are header and question; the records of two sections follow. */
+struct dns_accepted {
+	uint8_t *message;
+	size_t body;
+	size_t size;
+	uint32_t ttl_s; /* 0: not to be remembered */
+	uint16_t answers;
+	uint16_t authorities;
+	struct weir_dns_lookup_info info; /* `kind` is not set */
+};
+
+/* The second word of the header for these facts. */
+uint16_t dns_lookup_info_flags(const struct weir_dns_lookup_info *info);
+
+/*
+ * Accepts a reply to `question`, asked with `flags`. `message` has room for WEIR_DNS_MESSAGE_MAX
+ * bytes. An rcode that is no answer becomes SERVFAIL, without records. Returns 0, or WEIR_E_SYNTAX
+ * if the reply is malformed, or does not reply to the question.
+ */
+int dns_accept(struct weir_span reply, const struct weir_dns_question *question, unsigned flags,
+        const struct dns_ttl_bounds *bounds, uint8_t *message, struct dns_accepted *ret);
+
+/* A failure in the form of an accepted reply. */
+void dns_accept_failure(const struct weir_dns_question *question, int extended_error,
+        uint8_t *message, struct dns_accepted *ret);
+
+/* -- cache.c ----------------------------------------------------------------------------------- */
 
 enum {
 	DNS_CACHE_KEY_MAX = WEIR_DNS_NAME_MAX + 5,
@@ -109,7 +147,7 @@ void dns_cache_put(struct weir_dns_cache *cache, const struct dns_cache_key *key
 /* The questions that the loops of this cache are asking. */
 struct dns_questions *dns_cache_questions(struct weir_dns_cache *cache);
 
-/* 0 for an entry of a loop whose clock is ahead of this one's. */
+/* Returns 0 for an entry of a loop whose clock is ahead of this one's. */
 static inline uint32_t dns_entry_age(const struct dns_cache_entry *entry, uint32_t now_s)
 {
 	uint32_t age = now_s - entry->stored_s;

@@ -16,7 +16,7 @@
 /* -- the upstreams ----------------------------------------------------------------------------- */
 
 static int lookup_ask_upstreams(void *context, const struct weir_dns_question *question,
-        unsigned flags, weir_dns_answered *answered, void *answered_context, void **ret)
+        unsigned flags, weir_dns_answered_fn *answered, void *answered_context, void **ret)
 {
 	struct weir_dns_ask *ask;
 	int error = weir_dns_ask(context, question, flags, answered, answered_context, &ask);
@@ -35,9 +35,15 @@ static const struct weir_dns_asker upstreams_asker = {
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static unsigned lookup_or_default(unsigned value, unsigned other)
+void weir_dns_lookups_options_init(struct weir_dns_lookups_options *options)
 {
-	return value ? value : other;
+	*options = (struct weir_dns_lookups_options){
+	        .ttl_max_s = WEIR_DNS_TTL_MAX_S,
+	        .negative_ttl_max_s = WEIR_DNS_NEGATIVE_TTL_MAX_S,
+	        .asks_max = WEIR_DNS_ASKS_MAX,
+	        .lookups_max = WEIR_DNS_LOOKUPS_MAX,
+	};
+	weir_dns_cache_options_init(&options->own_cache);
 }
 
 static int lookups_set_cache(
@@ -56,6 +62,8 @@ static int lookups_set_cache(
 int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookups_options *options,
         struct weir_dns_lookups **ret)
 {
+	if (!options->asks_max || !options->lookups_max)
+		return -EINVAL;
 	struct weir_dns_lookups *lookups = calloc(1, sizeof *lookups);
 	if (!lookups)
 		return -ENOMEM;
@@ -64,12 +72,11 @@ int weir_dns_lookups_create(struct weir_loop *loop, const struct weir_dns_lookup
 	lookups->asker_context = options->asker ? options->asker_context : options->upstreams;
 	lookups->bounds = (struct dns_ttl_bounds){
 	        .min_s = options->ttl_min_s,
-	        .max_s = lookup_or_default(options->ttl_max_s, WEIR_DNS_TTL_MAX_S),
-	        .negative_max_s =
-	                lookup_or_default(options->negative_ttl_max_s, WEIR_DNS_NEGATIVE_TTL_MAX_S),
+	        .max_s = options->ttl_max_s,
+	        .negative_max_s = options->negative_ttl_max_s,
 	};
-	lookups->asks_max = lookup_or_default(options->asks_max, WEIR_DNS_ASKS_MAX);
-	lookups->waiting_max = lookup_or_default(options->lookups_max, WEIR_DNS_LOOKUPS_MAX);
+	lookups->asks_max = options->asks_max;
+	lookups->waiting_max = options->lookups_max;
 	weir_list_init(&lookups->ready);
 	size_t size = sizeof lookups->clients.key;
 	int error = getrandom(&lookups->clients.key, size, 0) == (ssize_t)size ? 0 : -EIO;
@@ -252,13 +259,13 @@ struct wanted {
 	struct weir_dns_lookups *lookups;
 	const struct weir_dns_question *question;
 	unsigned flags;
-	weir_dns_answered *answered;
+	weir_dns_answered_fn *answered;
 	void *context;
 	struct dns_cache_key key;
 };
 
-static struct weir_dns_lookup *lookup_create(
-        struct weir_dns_lookups *lookups, weir_dns_answered *answered, void *context, size_t size)
+static struct weir_dns_lookup *lookup_create(struct weir_dns_lookups *lookups,
+        weir_dns_answered_fn *answered, void *context, size_t size)
 {
 	struct weir_dns_lookup *lookup = malloc(sizeof *lookup + size);
 	if (!lookup)
@@ -379,13 +386,13 @@ static int answer_later(const struct wanted *wanted, const struct weir_address *
 }
 
 int weir_dns_lookup(struct weir_dns_lookups *lookups, const struct weir_dns_question *question,
-        unsigned flags, weir_dns_answered *answered, void *context, struct weir_dns_lookup **ret)
+        unsigned flags, weir_dns_answered_fn *answered, void *context, struct weir_dns_lookup **ret)
 {
 	return weir_dns_lookup_for(lookups, NULL, question, flags, answered, context, ret);
 }
 
 int weir_dns_lookup_for(struct weir_dns_lookups *lookups, const struct weir_address *client,
-        const struct weir_dns_question *question, unsigned flags, weir_dns_answered *answered,
+        const struct weir_dns_question *question, unsigned flags, weir_dns_answered_fn *answered,
         void *context, struct weir_dns_lookup **ret)
 {
 	struct wanted wanted = {.lookups = lookups,

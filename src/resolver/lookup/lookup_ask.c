@@ -34,9 +34,7 @@ static void lookup_ask_forget(struct dns_pending *pending)
 	weir_timer_stop(&pending->timer);
 }
 
-/*
- * -- answering the lookups ------------------------------------------------------------------------
- */
+/* -- answering the lookups --------------------------------------------------------------------- */
 
 /* Each lookup gets the question in the case in which it was asked. */
 static void lookup_ask_answer(
@@ -56,8 +54,8 @@ static void lookup_ask_answer(
 	}
 }
 
-/* Writes the old answer, if there is one, into lookups->message. Returns its size, or 0. */
-static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_lookup_info *info)
+/* Writes the stale answer, if there is one, into lookups->message. Returns its size, or 0. */
+static size_t lookup_ask_write_stale(struct dns_pending *pending, struct weir_dns_lookup_info *info)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	struct dns_cache_key key;
@@ -77,15 +75,15 @@ static size_t pending_write_old(struct dns_pending *pending, struct weir_dns_loo
 	return size;
 }
 
-/* Answers the waiting lookups with the old answer. Returns false if there is none. */
-static bool lookup_ask_answer_old(struct dns_pending *pending)
+/* Answers the waiting lookups with the stale answer (RFC 8767). Returns false if there is none. */
+static bool lookup_ask_answer_stale(struct dns_pending *pending)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	struct weir_dns_lookup_info info;
-	size_t size = pending_write_old(pending, &info);
+	size_t size = lookup_ask_write_stale(pending, &info);
 	if (!size)
 		return false;
-	for (struct weir_list *at = pending->waiting.next; at != &pending->waiting; at = at->next)
+	WEIR_LIST_EACH (const struct weir_dns_lookup, lookup, &pending->waiting, link)
 		lookups->counters.stale++;
 	lookup_ask_answer(pending, &info, size);
 	return true;
@@ -93,7 +91,7 @@ static bool lookup_ask_answer_old(struct dns_pending *pending)
 
 static void lookup_ask_on_stale_time(struct weir_timer *timer)
 {
-	lookup_ask_answer_old(WEIR_CONTAINER(timer, struct dns_pending, timer));
+	lookup_ask_answer_stale(WEIR_CONTAINER(timer, struct dns_pending, timer));
 }
 
 void dns_pending_hurry(struct dns_pending *pending)
@@ -121,7 +119,7 @@ static void lookup_ask_accept_reply(
 }
 
 /* A failure does not replace an old answer in the cache. */
-static void pending_remember(struct dns_pending *pending, const struct dns_accepted *accepted)
+static void lookup_ask_remember(struct dns_pending *pending, const struct dns_accepted *accepted)
 {
 	struct weir_dns_lookups *lookups = pending->lookups;
 	struct dns_cache_key key;
@@ -139,7 +137,7 @@ static void pending_remember(struct dns_pending *pending, const struct dns_accep
 static void pending_end(struct dns_pending *pending, const struct dns_accepted *accepted)
 {
 	lookup_ask_forget(pending);
-	if (accepted->info.rcode != WEIR_DNS_SERVFAIL || !lookup_ask_answer_old(pending))
+	if (accepted->info.rcode != WEIR_DNS_SERVFAIL || !lookup_ask_answer_stale(pending))
 		lookup_ask_answer(pending, &accepted->info, accepted->size);
 	free(pending);
 }
@@ -152,7 +150,7 @@ static void lookup_ask_on_answered(void *context, int error, struct weir_span re
 	lookup_ask_accept_reply(pending, error, reply, &accepted);
 	if (accepted.info.rcode == WEIR_DNS_SERVFAIL)
 		pending->lookups->counters.failures++;
-	pending_remember(pending, &accepted);
+	lookup_ask_remember(pending, &accepted);
 	dns_share_publish(pending, &accepted);
 	pending_end(pending, &accepted);
 }
@@ -260,11 +258,8 @@ void dns_pending_destroy(struct dns_pending *pending)
 	lookup_ask_forget(pending);
 	if (pending->ask)
 		pending->lookups->asker->cancel(pending->ask);
-	for (struct weir_list *link = pending->waiting.next, *next; link != &pending->waiting;
-	        link = next) {
-		next = link->next;
-		dns_lookup_free(WEIR_CONTAINER(link, struct weir_dns_lookup, link));
-	}
+	WEIR_LIST_EACH_SAFE (struct weir_dns_lookup, lookup, next, &pending->waiting, link)
+		dns_lookup_free(lookup);
 	if (!dns_share_leave(pending))
 		free(pending);
 }

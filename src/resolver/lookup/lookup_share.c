@@ -125,7 +125,7 @@ static struct dns_shared_reply *share_copy(const struct dns_accepted *accepted)
 	struct dns_shared_reply *reply = malloc(sizeof *reply + accepted->size);
 	if (!reply)
 		return NULL;
-	atomic_init(&reply->holds, 0);
+	refcount_init(&reply->holds);
 	reply->info = accepted->info;
 	reply->size = accepted->size;
 	memcpy(reply->bytes, accepted->message, accepted->size);
@@ -134,7 +134,7 @@ static struct dns_shared_reply *share_copy(const struct dns_accepted *accepted)
 
 void dns_shared_reply_release(struct dns_shared_reply *reply)
 {
-	if (reply && atomic_fetch_sub(&reply->holds, 1) == 1)
+	if (reply && refcount_release(&reply->holds))
 		free(reply);
 }
 
@@ -146,16 +146,16 @@ void dns_share_publish(struct dns_pending *pending, const struct dns_accepted *a
 	share_remove(questions, pending);
 	if (!weir_list_empty(partners))
 		reply = share_copy(accepted);
-	/* All holds first: a loop that has been posted to may release its own at once. */
-	for (struct weir_list *at = partners->next; reply && at != partners; at = at->next)
-		atomic_fetch_add(&reply->holds, 1);
 	while (!weir_list_empty(partners)) {
 		struct dns_pending *partner = share_partner(partners->next);
 		weir_list_remove(&partner->shared.link);
+		if (reply)
+			refcount_hold(&reply->holds);
 		partner->shared.reply = reply;
 		share_post(partner, DNS_SHARE_ANSWERED);
 	}
 	pthread_mutex_unlock(&questions->lock);
+	dns_shared_reply_release(reply);
 }
 
 /* -- ends -------------------------------------------------------------------------------------- */

@@ -7,10 +7,8 @@
  */
 #include <weir/error.h>
 
-#include "reply_accept.h"
-#include "message_put.h"
-#include "name.h"
-#include "rdata.h"
+#include "cache.h"
+#include "dns_codec.h"
 
 enum {
 	PASSES = 3 /* passes over the records of a reply whose chain of aliases is in order */
@@ -254,7 +252,7 @@ static int reply_accept_put_section(struct accepting *accepting, enum weir_dns_s
 	return 0;
 }
 
-uint16_t dns_found_flags(const struct weir_dns_lookup_info *info)
+uint16_t dns_lookup_info_flags(const struct weir_dns_lookup_info *info)
 {
 	return (uint16_t)(WEIR_DNS_QR | WEIR_DNS_RD | WEIR_DNS_RA |
 	                  (info->authenticated ? WEIR_DNS_AD : 0) |
@@ -280,7 +278,7 @@ static void reply_accept_finish(
 	ret->body = body;
 	ret->answers = writer->counts[WEIR_DNS_ANSWER];
 	ret->authorities = writer->counts[WEIR_DNS_AUTHORITY];
-	ret->size = weir_dns_writer_finish(writer, 0, dns_found_flags(&ret->info));
+	ret->size = weir_dns_writer_finish(writer, 0, dns_lookup_info_flags(&ret->info));
 }
 
 /* -- the whole --------------------------------------------------------------------------------- */

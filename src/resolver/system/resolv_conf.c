@@ -5,9 +5,7 @@
  */
 #include <string.h>
 
-#include "literal.h"
-#include "resolv_conf.h"
-#include "token.h"
+#include "system_files.h"
 
 enum {
 	PORT = 53,

@@ -33,7 +33,7 @@ static void resolver_begin(struct weir_resolving *resolving)
 	if (resolving->error < 0)
 		resolver_resolving_fail(resolving, resolving->error);
 	else
-		resolving->kind->start(resolving);
+		resolving->methods->start(resolving);
 }
 
 static void resolver_run_start(struct weir_task *task)
@@ -51,8 +51,9 @@ void resolver_begin_waiting(struct weir_resolver *resolver)
 	}
 }
 
-int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+int resolver_resolving_create(struct weir_resolver *resolver,
+        const struct resolving_methods *methods, weir_resolved_fn *resolved, void *context,
+        struct weir_resolving **ret)
 {
 	if (resolver->count >= WEIR_RESOLVINGS_MAX)
 		return WEIR_E_LIMIT;
@@ -60,7 +61,7 @@ int resolver_resolving_create(struct weir_resolver *resolver, const struct resol
 	if (!resolving)
 		return -ENOMEM;
 	resolving->resolver = resolver;
-	resolving->kind = kind;
+	resolving->methods = methods;
 	resolving->resolved = resolved;
 	resolving->context = context;
 	resolver->count++;
@@ -113,20 +114,30 @@ static int resolver_make_lookups(
 	int error = weir_dns_upstreams_create(resolver->loop, &upstreams, &resolver->upstreams);
 	if (error < 0)
 		return error;
+	struct weir_dns_lookups_options lookups;
+	weir_dns_lookups_options_init(&lookups);
+	lookups.upstreams = resolver->upstreams;
+	lookups.own_cache.bytes = options->cache_bytes;
 	resolver->lookups_owned = true;
-	return weir_dns_lookups_create(resolver->loop,
-	        &(struct weir_dns_lookups_options){
-	                .upstreams = resolver->upstreams,
-	                .own_cache.bytes = options->cache_bytes,
-	        },
-	        &resolver->lookups);
+	return weir_dns_lookups_create(resolver->loop, &lookups, &resolver->lookups);
+}
+
+void weir_resolver_options_init(struct weir_resolver_options *options)
+{
+	*options = (struct weir_resolver_options){
+	        .conf = "/etc/resolv.conf",
+	        .hosts = "/etc/hosts",
+	        .cache_bytes = WEIR_DNS_CACHE_BYTES,
+	};
 }
 
 int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_options *options,
         struct weir_resolver **ret)
 {
-	const char *conf = options->conf ? options->conf : "/etc/resolv.conf";
-	const char *hosts = options->hosts ? options->hosts : "/etc/hosts";
+	const char *conf = options->lookups ? NULL : options->conf;
+	const char *hosts = options->hosts ? options->hosts : ""; /* no file has this path */
+	if (!options->lookups && !conf)
+		return -EINVAL;
 	struct weir_resolver *resolver = calloc(1, sizeof *resolver);
 	if (!resolver)
 		return -ENOMEM;
@@ -134,7 +145,7 @@ int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_opti
 	resolver->lookups = options->lookups;
 	weir_list_init(&resolver->begun);
 	weir_list_init(&resolver->waiting);
-	int error = resolver_read_files(resolver, options->lookups ? NULL : conf, hosts);
+	int error = resolver_read_files(resolver, conf, hosts);
 	if (error == 0 && !options->lookups)
 		error = resolver_make_lookups(resolver, options);
 	if (error < 0) {
@@ -147,10 +158,8 @@ int weir_resolver_create(struct weir_loop *loop, const struct weir_resolver_opti
 
 static void resolver_cancel_all(struct weir_list *list)
 {
-	for (struct weir_list *link = list->next, *next; link != list; link = next) {
-		next = link->next;
-		weir_resolving_cancel(WEIR_CONTAINER(link, struct weir_resolving, link));
-	}
+	WEIR_LIST_EACH_SAFE (struct weir_resolving, resolving, next, list, link)
+		weir_resolving_cancel(resolving);
 }
 
 void weir_resolver_destroy(struct weir_resolver *resolver)

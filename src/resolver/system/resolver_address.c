@@ -12,9 +12,9 @@
 
 #include <weir/error.h>
 
-#include "literal.h"
-#include "name.h"
+#include "dns_codec.h"
 #include "resolver_state.h"
+#include "system_files.h"
 
 /* -- the order --------------------------------------------------------------------------------- */
 
@@ -248,14 +248,14 @@ static bool resolver_address_is_host(struct weir_span text)
 }
 
 int weir_resolve_addresses(struct weir_resolver *resolver, const char *host, uint16_t port,
-        unsigned flags, weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+        unsigned flags, weir_resolved_fn *resolved, void *context, struct weir_resolving **ret)
 {
-	static const struct resolving_kind kind = {
+	static const struct resolving_methods methods = {
 	        .start = resolver_address_start, .done = resolver_address_done};
 	struct weir_span text = weir_span_of(host);
 	struct weir_resolving *resolving;
 	struct weir_address literal;
-	int error = resolver_resolving_create(resolver, &kind, resolved, context, &resolving);
+	int error = resolver_resolving_create(resolver, &methods, resolved, context, &resolving);
 	if (error < 0)
 		return error;
 	resolving->flags = flags;

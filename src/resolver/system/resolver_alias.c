@@ -115,7 +115,7 @@ static void resolver_alias_on_answered(void *context, int error, struct weir_spa
 	int result = error < 0 ? resolver_alias_error_of(error)
 	                       : resolver_alias_take(chain, reply, &answer);
 	if (result != 0)
-		resolving->kind->done(resolving, result < 0 ? result : 0, &answer);
+		resolving->methods->done(resolving, result < 0 ? result : 0, &answer);
 }
 
 int resolver_chain_start(struct resolver_chain *chain, struct weir_resolving *resolving,

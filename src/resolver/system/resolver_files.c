@@ -142,12 +142,13 @@ static void resolver_files_free_look(struct resolver_look *look)
 
 struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *conf)
 {
-	return (struct weir_dns_upstreams_options){
-	        .addresses = conf->servers,
-	        .count = conf->server_count,
-	        .in_order = !conf->rotate,
-	        .timeout_ms = conf->timeout_s * conf->attempts * 1000,
-	};
+	struct weir_dns_upstreams_options options;
+	weir_dns_upstreams_options_init(&options);
+	options.addresses = conf->servers;
+	options.count = conf->server_count;
+	options.in_order = !conf->rotate;
+	options.timeout_ms = conf->timeout_s * conf->attempts * 1000;
+	return options;
 }
 
 /* Questions under way are asked of the new servers. */

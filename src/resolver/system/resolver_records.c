@@ -8,7 +8,7 @@
 
 #include <weir/error.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "resolver_state.h"
 
 /* -- texts ------------------------------------------------------------------------------------- */
@@ -284,11 +284,11 @@ static void resolver_records_start(struct weir_resolving *resolving)
 }
 
 static int resolver_records_resolve(struct weir_resolver *resolver, const char *name, unsigned type,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret)
 {
-	static const struct resolving_kind kind = {
+	static const struct resolving_methods methods = {
 	        .start = resolver_records_start, .done = resolver_records_done};
-	int error = resolver_resolving_create(resolver, &kind, resolved, context, ret);
+	int error = resolver_resolving_create(resolver, &methods, resolved, context, ret);
 	if (error < 0)
 		return error;
 	(*ret)->type = (uint16_t)type;
@@ -297,9 +297,9 @@ static int resolver_records_resolve(struct weir_resolver *resolver, const char *
 }
 
 int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address *address,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret)
+        weir_resolved_fn *resolved, void *context, struct weir_resolving **ret)
 {
-	static const struct resolving_kind kind = {
+	static const struct resolving_methods methods = {
 	        .start = resolver_records_start_ptr, .done = resolver_records_done};
 	const uint8_t *v6 = address->v6.sin6_addr.s6_addr;
 	struct weir_address asked = *address;
@@ -310,7 +310,7 @@ int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address
 		asked = (struct weir_address){.v4.sin_family = AF_INET};
 		memcpy(&asked.v4.sin_addr, v6 + 12, 4);
 	}
-	int error = resolver_resolving_create(resolver, &kind, resolved, context, ret);
+	int error = resolver_resolving_create(resolver, &methods, resolved, context, ret);
 	if (error < 0)
 		return error;
 	if (asked.any.sa_family == AF_INET)
@@ -322,19 +322,19 @@ int weir_resolve_names(struct weir_resolver *resolver, const struct weir_address
 	return 0;
 }
 
-int weir_resolve_mx(struct weir_resolver *resolver, const char *domain, weir_on_resolved *resolved,
+int weir_resolve_mx(struct weir_resolver *resolver, const char *domain, weir_resolved_fn *resolved,
         void *context, struct weir_resolving **ret)
 {
 	return resolver_records_resolve(resolver, domain, WEIR_DNS_MX, resolved, context, ret);
 }
 
-int weir_resolve_srv(struct weir_resolver *resolver, const char *name, weir_on_resolved *resolved,
+int weir_resolve_srv(struct weir_resolver *resolver, const char *name, weir_resolved_fn *resolved,
         void *context, struct weir_resolving **ret)
 {
 	return resolver_records_resolve(resolver, name, WEIR_DNS_SRV, resolved, context, ret);
 }
 
-int weir_resolve_txt(struct weir_resolver *resolver, const char *name, weir_on_resolved *resolved,
+int weir_resolve_txt(struct weir_resolver *resolver, const char *name, weir_resolved_fn *resolved,
         void *context, struct weir_resolving **ret)
 {
 	return resolver_records_resolve(resolver, name, WEIR_DNS_TXT, resolved, context, ret);

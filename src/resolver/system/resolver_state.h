@@ -17,9 +17,8 @@
 #include <weir/loop.h>
 #include <weir/resolver.h>
 
-#include "hosts.h"
-#include "random_pool.h"
-#include "resolv_conf.h"
+#include "helper.h"
+#include "system_files.h"
 
 struct weir_resolver {
 	struct weir_loop *loop;
@@ -54,7 +53,7 @@ struct resolver_answer {
 	unsigned left; /* records of the section */
 };
 
-struct resolving_kind {
+struct resolving_methods {
 	/* Begins, from the loop; may end it. */
 	void (*start)(struct weir_resolving *resolving);
 	/* A chain is over, with records or an error; may end it. */
@@ -64,8 +63,8 @@ struct resolving_kind {
 struct weir_resolving {
 	struct weir_list link;
 	struct weir_resolver *resolver;
-	const struct resolving_kind *kind;
-	weir_on_resolved *resolved;
+	const struct resolving_methods *methods;
+	weir_resolved_fn *resolved;
 	void *context;
 	struct weir_task start;
 	int error; /* that it begins, and ends, with */
@@ -87,8 +86,9 @@ struct weir_resolving {
 /* -- resolver.c -------------------------------------------------------------------------------- */
 
 /* Creates a lookup, which begins in a task. Returns 0, WEIR_E_LIMIT or -ENOMEM. */
-int resolver_resolving_create(struct weir_resolver *resolver, const struct resolving_kind *kind,
-        weir_on_resolved *resolved, void *context, struct weir_resolving **ret);
+int resolver_resolving_create(struct weir_resolver *resolver,
+        const struct resolving_methods *methods, weir_resolved_fn *resolved, void *context,
+        struct weir_resolving **ret);
 
 /* Calls back and frees the lookup; from the loop only. */
 void resolver_resolving_end(struct weir_resolving *resolving, const struct weir_resolved *resolved);
@@ -114,7 +114,7 @@ struct weir_dns_upstreams_options resolver_upstreams(const struct resolv_conf *c
 
 /* -- resolver_alias.c -------------------------------------------------------------------------- */
 
-/* Starts a chain; kind->done is called from the loop. Returns 0 or an error. */
+/* Starts a chain; methods->done is called from the loop. Returns 0 or an error. */
 int resolver_chain_start(struct resolver_chain *chain, struct weir_resolving *resolving,
         const struct weir_dns_name *name, unsigned type);
 void resolver_chain_stop(struct resolver_chain *chain);

@@ -43,7 +43,7 @@ void weir_dns_ask_cancel(struct weir_dns_ask *ask)
 
 void upstream_answer(struct weir_dns_ask *ask, struct weir_span reply)
 {
-	weir_dns_answered *answered = ask->answered;
+	weir_dns_answered_fn *answered = ask->answered;
 	void *context = ask->context;
 	ask->all->counters.answered++;
 	weir_dns_ask_cancel(ask);
@@ -53,7 +53,7 @@ void upstream_answer(struct weir_dns_ask *ask, struct weir_span reply)
 static void upstream_ask_run_finish(struct weir_task *task)
 {
 	struct weir_dns_ask *ask = WEIR_CONTAINER(task, struct weir_dns_ask, finish);
-	weir_dns_answered *answered = ask->answered;
+	weir_dns_answered_fn *answered = ask->answered;
 	void *context = ask->context;
 	char *saved = ask->saved;
 	struct weir_span reply = weir_span(saved, ask->saved_size);
@@ -87,11 +87,9 @@ static void upstream_ask_on_deadline(struct weir_timer *timer)
 /* Whether some query has not timed out yet. */
 static bool upstream_ask_waits(const struct weir_dns_ask *ask)
 {
-	for (struct weir_list *at = ask->attempts.next; at != &ask->attempts; at = at->next) {
-		const struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, link);
+	WEIR_LIST_EACH (const struct attempt, attempt, &ask->attempts, link)
 		if (!attempt->timed_out && !(attempt->how & ATTEMPT_PROBE))
 			return true;
-	}
 	return false;
 }
 
@@ -180,7 +178,7 @@ static bool upstream_ask_may_be_asked(unsigned type)
 }
 
 int weir_dns_ask(struct weir_dns_upstreams *upstreams, const struct weir_dns_question *question,
-        unsigned flags, weir_dns_answered *answered, void *context, struct weir_dns_ask **ret)
+        unsigned flags, weir_dns_answered_fn *answered, void *context, struct weir_dns_ask **ret)
 {
 	if (!upstream_ask_may_be_asked(question->type))
 		return -EINVAL;

@@ -10,8 +10,8 @@
 #include <weir/dns_upstreams.h>
 #include <weir/limits.h>
 
-#include "name.h"
-#include "upstream_query.h"
+#include "dns_codec.h"
+#include "upstream_state.h"
 
 /* Bit 5 of each letter is random. */
 static int upstream_query_mix_case(uint8_t *wire, size_t size, struct random_pool *random)

@@ -14,12 +14,45 @@
 #ifndef WEIR_UPSTREAM_STATE_H
 #define WEIR_UPSTREAM_STATE_H
 
+#include <weir/dns_message.h>
 #include <weir/dns_upstreams.h>
 #include <weir/limits.h>
 #include <weir/list.h>
 #include <weir/loop.h>
 
-#include "upstream_query.h"
+#include "helper.h"
+
+/* -- upstream_query.c: a query as it is sent, and the verdict on its reply --------------------- */
+
+enum {
+	UPSTREAM_QUERY_MAX = WEIR_DNS_HEADER_SIZE + WEIR_DNS_NAME_MAX + 4 + 11 /* OPT */
+};
+
+struct upstream_query {
+	bool edns;
+	bool mixed; /* the case of its letters is random */
+	uint16_t size;
+	uint8_t bytes[UPSTREAM_QUERY_MAX];
+};
+
+/* Makes a query. `flags`: enum weir_dns_ask_flags. Returns 0 or an error of getrandom. */
+int upstream_query_make(struct upstream_query *query, const struct weir_dns_question *question,
+        unsigned flags, bool edns, bool mixed, struct random_pool *random);
+
+enum upstream_verdict {
+	UPSTREAM_FOREIGN,   /* no reply to this query: it may be forged */
+	UPSTREAM_CASED,     /* a reply to this query, but the case of its question is wrong */
+	UPSTREAM_TRUNCATED, /* the complete reply must be asked for by TCP */
+	UPSTREAM_PLAIN,     /* the server does not know EDNS */
+	UPSTREAM_MALFORMED, /* the server does not know DNS */
+	UPSTREAM_REFUSES,   /* complete; another server may have an answer */
+	UPSTREAM_ANSWERS,   /* complete, and an answer */
+};
+
+enum upstream_verdict upstream_judge(
+        const struct upstream_query *query, struct weir_span reply, bool case_counts);
+
+/* -- servers and questions --------------------------------------------------------------------- */
 
 struct upstream {
 	struct weir_dns_upstreams *all;
@@ -56,7 +89,7 @@ struct weir_dns_ask {
 	struct weir_dns_upstreams *all;
 	struct weir_dns_question question;
 	unsigned flags;
-	weir_dns_answered *answered;
+	weir_dns_answered_fn *answered;
 	void *context;
 	struct weir_list attempts;
 	struct weir_timer deadline;

@@ -14,7 +14,7 @@
 #include <weir/error.h>
 #include <weir/server.h>
 
-#include "name.h"
+#include "dns_codec.h"
 #include "upstream_state.h"
 
 enum {
@@ -51,11 +51,9 @@ static void upstream_stream_push(struct upstream_stream *stream, const struct at
 
 static struct attempt *upstream_stream_find(const struct upstream_stream *stream, unsigned id)
 {
-	for (struct weir_list *at = stream->attempts.next; at != &stream->attempts; at = at->next) {
-		struct attempt *attempt = WEIR_CONTAINER(at, struct attempt, stream_link);
+	WEIR_LIST_EACH (struct attempt, attempt, &stream->attempts, stream_link)
 		if (dns_get16(attempt->query.bytes) == id)
 			return attempt;
-	}
 	return NULL;
 }
 
@@ -78,8 +76,8 @@ static int upstream_stream_on_open(struct weir_channel *channel)
 	struct upstream_stream *stream = weir_channel_context(channel);
 	stream->open = true;
 	weir_channel_await(channel, weir_until_dns_message());
-	for (struct weir_list *at = stream->attempts.next; at != &stream->attempts; at = at->next)
-		upstream_stream_push(stream, WEIR_CONTAINER(at, struct attempt, stream_link));
+	WEIR_LIST_EACH (struct attempt, attempt, &stream->attempts, stream_link)
+		upstream_stream_push(stream, attempt);
 	return 0;
 }
 
@@ -159,13 +157,11 @@ static const struct weir_protocol protocol = {
 
 static int upstream_stream_connect(struct upstream *server)
 {
-	static const struct weir_bounds bounds = {
-	        .request_max = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX,
-	        .replies_max = WEIR_DNS_ASKS_MAX,
-	        .idle_ms = WEIR_DNS_UPSTREAM_IDLE_MS,
-	        .request_ms = WEIR_DNS_UPSTREAM_IDLE_MS,
-	        .progress_ms = WEIR_DNS_UPSTREAM_IDLE_MS,
-	};
+	struct weir_bounds bounds;
+	weir_bounds_init(&bounds);
+	bounds.request_max = WEIR_DNS_LENGTH_SIZE + WEIR_DNS_MESSAGE_MAX;
+	bounds.replies_max = WEIR_DNS_ASKS_MAX;
+	bounds.idle_ms = bounds.request_ms = bounds.progress_ms = WEIR_DNS_UPSTREAM_IDLE_MS;
 	struct upstream_stream *stream = calloc(1, sizeof *stream);
 	if (!stream)
 		return -ENOMEM;

@@ -10,12 +10,19 @@ static bool upstreams_same_address(const struct weir_address *a, const struct we
 	return a->any.sa_family == b->any.sa_family && memcmp(a, b, weir_address_size(a)) == 0;
 }
 
-static bool upstreams_addresses_good(const struct weir_address *addresses, size_t count)
+void weir_dns_upstreams_options_init(struct weir_dns_upstreams_options *options)
 {
-	if (count == 0 || count > WEIR_DNS_UPSTREAMS_MAX)
+	*options = (struct weir_dns_upstreams_options){
+	        .timeout_ms = WEIR_DNS_ASK_MS, .asks_max = WEIR_DNS_ASKS_MAX};
+}
+
+static bool upstreams_options_good(const struct weir_dns_upstreams_options *options)
+{
+	if (!options->timeout_ms || !options->asks_max || options->count == 0 ||
+	        options->count > WEIR_DNS_UPSTREAMS_MAX)
 		return false;
-	for (size_t i = 0; i < count; i++) {
-		int family = addresses[i].any.sa_family;
+	for (size_t i = 0; i < options->count; i++) {
+		int family = options->addresses[i].any.sa_family;
 		if (family != AF_INET && family != AF_INET6)
 			return false;
 	}
@@ -50,8 +57,8 @@ static void upstreams_set_servers(
 static void upstreams_set_options(
         struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
 {
-	upstreams->asks_max = options->asks_max ? options->asks_max : WEIR_DNS_ASKS_MAX;
-	upstreams->timeout_ms = options->timeout_ms ? options->timeout_ms : WEIR_DNS_ASK_MS;
+	upstreams->asks_max = options->asks_max;
+	upstreams->timeout_ms = options->timeout_ms;
 	upstreams->in_order = options->in_order;
 	upstreams_set_servers(upstreams, options->addresses, options->count);
 }
@@ -59,7 +66,7 @@ static void upstreams_set_options(
 int weir_dns_upstreams_create(struct weir_loop *loop,
         const struct weir_dns_upstreams_options *options, struct weir_dns_upstreams **ret)
 {
-	if (!upstreams_addresses_good(options->addresses, options->count))
+	if (!upstreams_options_good(options))
 		return -EINVAL;
 	struct weir_dns_upstreams *upstreams = calloc(1, sizeof *upstreams);
 	if (!upstreams)
@@ -75,14 +82,14 @@ int weir_dns_upstreams_create(struct weir_loop *loop,
 int weir_dns_upstreams_change(
         struct weir_dns_upstreams *upstreams, const struct weir_dns_upstreams_options *options)
 {
-	if (!upstreams_addresses_good(options->addresses, options->count))
+	if (!upstreams_options_good(options))
 		return -EINVAL;
-	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
-		upstream_stop(WEIR_CONTAINER(at, struct weir_dns_ask, link));
+	WEIR_LIST_EACH (struct weir_dns_ask, ask, &upstreams->asks, link)
+		upstream_stop(ask);
 	upstreams_drop_servers(upstreams);
 	upstreams_set_options(upstreams, options);
-	for (struct weir_list *at = upstreams->asks.next; at != &upstreams->asks; at = at->next)
-		upstream_restart(WEIR_CONTAINER(at, struct weir_dns_ask, link));
+	WEIR_LIST_EACH (struct weir_dns_ask, ask, &upstreams->asks, link)
+		upstream_restart(ask);
 	return 0;
 }
 

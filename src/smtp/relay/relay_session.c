@@ -42,14 +42,16 @@ static void smtp_relay_resolve_on_resolved(void *context, const struct weir_reso
 
 int smtp_relay_resolve(struct weir_smtp_relay *relay)
 {
-	static const struct weir_resolver_options as_set_up = {.cache_bytes = WEIR_DNS_CACHE_MIN};
+	struct weir_resolver_options of_system;
 	const struct weir_smtp_relay_options *options = &relay->settings->options;
 	struct weir_resolver *resolver = options->resolver;
 	int error = 0;
 	if (relay->resolution)
 		return 0;
+	weir_resolver_options_init(&of_system);
+	of_system.cache_bytes = WEIR_DNS_CACHE_MIN;
 	if (!resolver && !relay->resolver)
-		error = weir_resolver_create(relay->loop, &as_set_up, &relay->resolver);
+		error = weir_resolver_create(relay->loop, &of_system, &relay->resolver);
 	if (error < 0)
 		return error;
 	return weir_resolve_addresses(resolver ? resolver : relay->resolver, options->host,
