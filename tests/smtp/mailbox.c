@@ -9,7 +9,7 @@
 
 #include <weir/error.h>
 
-#include "mailbox.h"
+#include "smtp_syntax.h"
 
 /* A copy of the exact size, so that a sanitizer detects a read beyond it. */
 static int parse(const char *text, size_t size, struct smtp_mailbox *ret, size_t *ret_left)

@@ -16,7 +16,6 @@
 
 #include "allocation.h"
 #include "drain.h"
-#include "mime_field.h"
 #include "seven_bit.h"
 
 static struct weir_loop *loop;

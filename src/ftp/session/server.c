@@ -11,8 +11,7 @@
 #include <weir/users.h>
 
 #include "helper.h"
-#include "passive.h"
-#include "reply.h"
+#include "data_connection.h"
 #include "session.h"
 
 static const char refusal[] = "421 This port requires TLS from the first byte.\r\n";

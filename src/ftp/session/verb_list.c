@@ -12,12 +12,8 @@
 #include <weir/error.h>
 #include <weir/sources.h>
 
-#include "entry.h"
-#include "job.h"
-#include "list_format.h"
-#include "pathname.h"
-#include "reply.h"
-#include "timeval.h"
+#include "listing.h"
+#include "session.h"
 #include "transfer.h"
 #include "verbs.h"
 

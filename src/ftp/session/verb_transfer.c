@@ -11,8 +11,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "job.h"
-#include "reply.h"
+#include "session.h"
 #include "transfer.h"
 #include "verbs.h"
 

@@ -2,7 +2,7 @@
  * The values are read from left to right, with comments and quoted strings as in RFC 2045 5.1. A
  * malformed parameter other than the boundary is skipped, since many senders leave out quotes.
  */
-#include "mime_field.h"
+#include "seven_bit.h"
 
 /* -- tokens ------------------------------------------------------------------------------------ */
 

@@ -25,6 +25,8 @@
  * -- addresses -----------------------------------------------------------------------------------
  */
 
+static void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text);
+
 static void smtp_relay_resolve_on_resolved(void *context, const struct weir_resolved *resolved)
 {
 	struct weir_smtp_relay *relay = context;
@@ -40,7 +42,7 @@ static void smtp_relay_resolve_on_resolved(void *context, const struct weir_reso
 	smtp_relay_resolved(relay, resolved->error, text);
 }
 
-int smtp_relay_resolve(struct weir_smtp_relay *relay)
+static int smtp_relay_resolve(struct weir_smtp_relay *relay)
 {
 	static const struct weir_resolver_options as_set_up = {.cache_bytes = WEIR_DNS_CACHE_MIN};
 	const struct weir_smtp_relay_options *options = &relay->settings->options;
@@ -246,7 +248,7 @@ void smtp_relay_sessions_feed(struct weir_smtp_relay *relay)
 		        &(struct weir_smtp_result){.error = error, .text = weir_error_text(error)});
 }
 
-void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text)
+static void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text)
 {
 	if (error < 0)
 		smtp_relay_session_host_failed(

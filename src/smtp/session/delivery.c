@@ -9,7 +9,7 @@
 
 #include <weir/error.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 static void smtp_delivery_proceed(struct smtp_transaction *transaction);
 

@@ -5,7 +5,7 @@
 
 #include <weir/tls.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 static void smtp_server_release(struct weir_smtp_options *options)
 {

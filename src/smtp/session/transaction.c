@@ -7,7 +7,7 @@
 
 #include <weir/error.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 enum {
 	TEXT_CAPACITY = 8 * 1024,

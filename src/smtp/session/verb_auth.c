@@ -8,7 +8,7 @@
 #include <weir/error.h>
 #include <weir/sasl.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 static bool smtp_verb_auth_is_clear_enough(const struct smtp_session *session)
 {

@@ -9,9 +9,8 @@
 
 #include <weir/error.h>
 
-#include "esmtp_parameter.h"
-#include "mailbox.h"
-#include "transaction.h"
+#include "smtp_syntax.h"
+#include "smtp_session.h"
 
 #define NO_MEMORY "451 4.3.0 Out of memory, try again later\r\n"
 #define BAD_PARAMETER "501 5.5.4 Invalid value of a parameter\r\n"

@@ -4,7 +4,7 @@
  */
 #include <weir/error.h>
 
-#include "mail_intake.h"
+#include "mail_message.h"
 
 enum {
 	CHUNK = 64 * 1024 /* waiting bytes that are worth a step on the work pool */

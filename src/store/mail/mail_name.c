@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mail_name.h"
+#include "mail_message.h"
 #include "siphash.h"
 
 enum {

@@ -106,7 +106,7 @@ static bool read_command(
 	       mail_queue_is_id(*ret_id, strlen(*ret_id));
 }
 
-void mail_queue_run_commands(struct weir_mail_queue *queue)
+static void mail_queue_run_commands(struct weir_mail_queue *queue)
 {
 	int fd = openat(queue->control, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;

@@ -13,7 +13,7 @@
 
 #include <weir/error.h>
 
-#include "mail_intake.h"
+#include "mail_message.h"
 #include "mail_queue_state.h"
 
 enum {

@@ -135,9 +135,6 @@ void mail_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry);
 /* Notifies the listener. With the lock held. */
 void mail_queue_wake(struct weir_mail_queue *queue);
 
-/* Runs the commands in control/. On the work pool. */
-void mail_queue_run_commands(struct weir_mail_queue *queue);
-
 int mail_queue_control_start(struct weir_mail_queue *queue);
 void mail_queue_control_stop(struct weir_mail_queue *queue);
 

@@ -1,18 +1,13 @@
 /*
  * A store of Maildirs, for its files.
  *
- *   maildir.c           the store and its tables of functions
- *   maildir_open.c      directories beneath the root
+ *   maildir.c           the store, its tables of functions, directories beneath the root
  *   maildir_usage.c     the size of each mailbox, in memory
- *   maildir_file.c      the file of a message that is being delivered
- *   maildir_delivery.c  the sink (see mail_intake.c)
- *   maildir_check.c     checks whether a mailbox would take a message
- *   maildir_queue.c     batches of messages
- *   maildir_commit.c    writing a batch
+ *   maildir_delivery.c  the sink (see mail_intake.c): the file of a message; checks of recipients
+ *   maildir_commit.c    batches of messages, and writing one
  *   maildir_list.c      the names of a mailbox
- *   maildir_drop.c      maildrops: open, info, close
+ *   maildir_drop.c      maildrops: open, info, removing messages, close
  *   maildir_fetch.c     maildrops: opening a message
- *   maildir_remove.c    maildrops: removing messages
  */
 #ifndef WEIR_MAILDIR_STATE_H
 #define WEIR_MAILDIR_STATE_H
@@ -28,8 +23,7 @@
 #include <weir/loop.h>
 #include <weir/mail_store.h>
 
-#include "mail_intake.h"
-#include "mail_name.h"
+#include "mail_message.h"
 #include "refcount.h"
 
 /* -- the store --------------------------------------------------------------------------------- */
@@ -174,8 +168,6 @@ struct mail_file {
  * Any thread, blocking. Errors are negative errnos. `user`: the owner of the tmp/ that is used for
  * a name. `several`: the file will be linked more than once.
  */
-int mail_file_open(struct maildir *maildir, struct mail_file *file, const char *user, bool several);
-int mail_file_write(struct mail_file *file, struct weir_span bytes);
 int mail_file_sync(struct maildir *maildir, struct mail_file *file);
 int mail_file_link(
         struct maildir *maildir, const struct mail_file *file, int directory, const char *name);
@@ -204,12 +196,6 @@ struct maildir_delivery {
 };
 
 extern const struct weir_mail_sink_type maildir_sink;
-
-/* A function of struct weir_mail_sink_type; see maildir_check.c. */
-int maildir_check(struct weir_mail_sink *sink, struct weir_loop *loop,
-        const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
-        void (*done)(void *context, int error), void *context);
-void maildir_check_cancel(struct weir_mail_check *check);
 
 /* A function of struct mail_intake_type. */
 int maildir_delivery_write(struct mail_intake *intake, struct weir_span bytes);
