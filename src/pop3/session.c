@@ -85,7 +85,7 @@ void pop3_reply_format(struct pop3_session *session, const char *format, ...)
 		weir_channel_push_copy(session->channel, weir_span(line, (size_t)size));
 }
 
-/* -- CAPA (RFC 2449), LANG, UTF8 (RFC 6856), NOOP ------------------------------------------------ */
+/* -- CAPA (RFC 2449), LANG, UTF8 (RFC 6856), NOOP ---------------------------------------------- */
 
 static void pop3_capa(struct pop3_session *session, const struct pop3_command *command)
 {

@@ -284,7 +284,7 @@ static void scram_client_salted(struct weir_work *work)
 	weir_buffer_finish(&final);
 }
 
-static void scram_client_take_first(struct weir_sasl_client *client, struct weir_span bytes)
+static void scram_client_read_first(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	struct scram_client *scram = client->scram;
 	int error = scram_client_parse_first(scram, bytes);
@@ -301,7 +301,7 @@ static void scram_client_take_first(struct weir_sasl_client *client, struct weir
 
 /* -- SCRAM-SHA-256: the server's signature ----------------------------------------------------- */
 
-static void scram_client_take_final(struct weir_sasl_client *client, struct weir_span bytes)
+static void scram_client_read_final(struct weir_sasl_client *client, struct weir_span bytes)
 {
 	unsigned char signature[SCRAM_KEY];
 	struct weir_span text;
@@ -318,9 +318,9 @@ static void scram_client_next(struct weir_sasl_client *client, struct weir_span 
 	if (client->stage == BEGIN)
 		scram_client_begin(client);
 	else if (client->stage == SENT_FIRST && !client->scram->working)
-		scram_client_take_first(client, bytes);
+		scram_client_read_first(client, bytes);
 	else if (client->stage == SENT_FINAL)
-		scram_client_take_final(client, bytes);
+		scram_client_read_final(client, bytes);
 	else
 		sasl_client_fail(client, -EACCES);
 }

@@ -16,6 +16,7 @@
 #include <weir/sasl_guard.h>
 
 #include "siphash.h"
+#include "helper.h"
 
 enum {
 	ENTRIES = 8, /* of a bucket */
@@ -158,16 +159,16 @@ static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_c
 	if (!wrong || wrong->count <= options->threshold)
 		return 0;
 	unsigned doublings = wrong->count - options->threshold - 1;
-	delay_ms <<= doublings < COUNT_MAX ? doublings : COUNT_MAX;
+	delay_ms <<= min_of(doublings, (unsigned)COUNT_MAX);
 	return delay_ms < options->most_ms ? (uint32_t)delay_ms : options->most_ms;
 }
 
 /*
- * Finds the entry of a network. If there is none and `take` is set, replaces a free entry, or the
+ * Finds the entry of a network. If there is none and `claim` is set, replaces a free entry, or the
  * least important one.
  */
 static struct guard_count *guard_find(
-        struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool take)
+        struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool claim)
 {
 	uint64_t hash = siphash_13(&guard->key, bytes, 16);
 	struct guard_network *entries = guard->networks[hash & (BUCKETS - 1)], *least = entries;
@@ -181,7 +182,7 @@ static struct guard_count *guard_find(
 		                wrong->since_ms < least->wrong.since_ms))
 			least = &entries[i];
 	}
-	if (!take)
+	if (!claim)
 		return NULL;
 	*least = (struct guard_network){.wrong = {.since_ms = now_ms}};
 	memcpy(least->bytes, bytes, 16);
@@ -190,7 +191,7 @@ static struct guard_count *guard_find(
 
 /* Finds or makes the entry of a user who has logged in from the network. */
 static struct guard_known *guard_find_known(struct weir_guard *guard, const uint8_t bytes[16],
-        struct weir_span user, int64_t now_ms, bool take)
+        struct weir_span user, int64_t now_ms, bool claim)
 {
 	uint64_t name[2];
 	siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
@@ -207,7 +208,7 @@ static struct guard_known *guard_find_known(struct weir_guard *guard, const uint
 		if (entries[i].login_ms < oldest->login_ms)
 			oldest = &entries[i];
 	}
-	if (!take)
+	if (!claim)
 		return NULL;
 	*oldest = (struct guard_known){.user = {name[0], name[1]}, .wrong = {.since_ms = now_ms}};
 	memcpy(oldest->bytes, bytes, 16);

@@ -269,7 +269,7 @@ static int scram_server_compose_first(struct scram_server *scram, const struct f
 	        (unsigned)scram->secret.iterations);
 }
 
-static void scram_server_take_first(struct weir_sasl *sasl, struct weir_span bytes)
+static void scram_server_read_first(struct weir_sasl *sasl, struct weir_span bytes)
 {
 	struct first first;
 	if (!scram_server_parse_first(bytes, &first)) {
@@ -364,7 +364,7 @@ static void scram_server_on_time(struct weir_timer *timer)
 	scram_server_answer_final(WEIR_CONTAINER(login, struct weir_sasl, login));
 }
 
-static void scram_server_take_final(struct weir_sasl *sasl, struct weir_span bytes)
+static void scram_server_read_final(struct weir_sasl *sasl, struct weir_span bytes)
 {
 	struct final final;
 	sasl->scram->error = scram_server_parse_final(bytes, &final)
@@ -383,9 +383,9 @@ static void scram_server_next(struct weir_sasl *sasl, struct weir_span bytes, bo
 	if (!have)
 		sasl_challenge(sasl, WEIR_SPAN(""));
 	else if (sasl->stage == FIRST)
-		scram_server_take_first(sasl, bytes);
+		scram_server_read_first(sasl, bytes);
 	else if (sasl->stage == FINAL)
-		scram_server_take_final(sasl, bytes);
+		scram_server_read_final(sasl, bytes);
 	else
 		sasl_finish(sasl, bytes.size ? WEIR_E_SYNTAX : 0);
 }

@@ -177,7 +177,7 @@ static int sasl_server_choose(struct weir_sasl *sasl, struct weir_span name)
 }
 
 /* The bytes are on this stack, and the mechanism's copies below it; both are erased. */
-static void sasl_server_take(struct weir_sasl *sasl, struct weir_span text)
+static void sasl_server_decode(struct weir_sasl *sasl, struct weir_span text)
 {
 	char bytes[SASL_BYTES_MAX];
 	size_t size = 0;
@@ -199,11 +199,11 @@ void weir_sasl_start(struct weir_sasl *sasl, struct weir_span mechanism, struct 
 	else if (!initial.data)
 		sasl->mechanism->next(sasl, initial, false);
 	else if (weir_span_equal(initial, WEIR_SPAN("=")))
-		sasl_server_take(sasl, WEIR_SPAN(""));
+		sasl_server_decode(sasl, WEIR_SPAN(""));
 	else if (!initial.size)
 		sasl_finish(sasl, WEIR_E_SYNTAX);
 	else
-		sasl_server_take(sasl, initial);
+		sasl_server_decode(sasl, initial);
 }
 
 void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line)
@@ -211,7 +211,7 @@ void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line)
 	if (weir_span_equal(line, WEIR_SPAN("*")))
 		sasl_finish(sasl, -ECANCELED);
 	else
-		sasl_server_take(sasl, line);
+		sasl_server_decode(sasl, line);
 }
 
 /*

@@ -127,7 +127,7 @@ static struct weir_producer *ftp_verb_list_lines_of(
 }
 
 /* Sends the lines on the control connection, in the queue of replies. */
-static void ftp_verb_list_say_lines(struct ftp_session *session, struct weir_producer *lines)
+static void ftp_verb_list_reply_lines(struct ftp_session *session, struct weir_producer *lines)
 {
 	if (!lines) {
 		FTP_REPLY(session, "451 Out of memory.");
@@ -161,7 +161,7 @@ static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct w
 	}
 	struct weir_producer *lines = ftp_verb_list_lines_of(listing, file);
 	if (listing->kind == LISTING_STAT)
-		ftp_verb_list_say_lines(session, lines);
+		ftp_verb_list_reply_lines(session, lines);
 	else
 		ftp_send(session, verbs[listing->kind], listing->name, lines, NULL,
 		        "150 Sending data.");
@@ -304,7 +304,7 @@ void ftp_mlsd(struct ftp_session *session, const char *argument)
 
 /* -- STAT -------------------------------------------------------------------------------------- */
 
-static void ftp_verb_list_say_status(struct ftp_session *session)
+static void ftp_verb_list_reply_status(struct ftp_session *session)
 {
 	char peer[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_format(weir_channel_peer(session->channel), peer);
@@ -322,7 +322,7 @@ void ftp_stat(struct ftp_session *session, const char *argument)
 	if (session->transfer)
 		ftp_transfer_report(session->transfer);
 	else if (!argument[0])
-		ftp_verb_list_say_status(session);
+		ftp_verb_list_reply_status(session);
 	else if (!session->user)
 		FTP_REPLY(session, "530 Log in with USER and PASS.");
 	else if (!(ftp_session_rights(session) & WEIR_FTP_LIST))

@@ -17,6 +17,7 @@
 #include <weir/span.h>
 
 #include "session.h"
+#include "refcount.h"
 
 struct ftp_data;
 
@@ -122,8 +123,8 @@ enum {
 
 struct weir_ftp_ports {
 	pthread_mutex_t lock;
-	unsigned references; /* by servers and their watches */
-	uint16_t first;      /* 0: the system chooses a port */
+	struct refcount references; /* by servers and their watches */
+	uint16_t first;             /* 0: the system chooses a port */
 	uint16_t last;
 	struct weir_list buckets[FTP_PASSIVE_BUCKETS]; /* of listeners, by port */
 };
@@ -132,7 +133,8 @@ struct passive_listener {
 	struct weir_list link; /* in its bucket, while it listens */
 	struct weir_address local;
 	int fd;
-	unsigned references;    /* one while it listens, and one of each watch */
+	/* Under the lock; one while it listens, and one of each watch. */
+	struct local_refcount references;
 	struct weir_list waits; /* the oldest first */
 };
 
@@ -167,7 +169,7 @@ void ftp_passive_listener_release(struct passive_listener *listener);
 /*
  * Removes a wait from its listener. The last one ends the listener, which frees the port at once.
  */
-void ftp_passive_take_out(struct passive_listener *listener, struct ftp_wait *wait);
+void ftp_passive_remove_wait(struct passive_listener *listener, struct ftp_wait *wait);
 
 /* Finds the wait for this peer on a listener, or NULL. */
 struct ftp_wait *ftp_passive_find_wait(

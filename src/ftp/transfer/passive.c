@@ -60,13 +60,13 @@ static void passive_on_posted(struct weir_task *task)
  * Frees a wait without a callback. If it was posted, its task frees it, and closes the
  * connection.
  */
-static void passive_give_up(
+static void passive_abandon(
         struct weir_ftp_ports *ports, struct passive_listener *listener, struct ftp_wait *wait)
 {
 	pthread_mutex_lock(&ports->lock);
 	bool posted = wait->posted;
 	if (wait->waiting)
-		ftp_passive_take_out(listener, wait);
+		ftp_passive_remove_wait(listener, wait);
 	weir_list_remove(&wait->link);
 	pthread_mutex_unlock(&ports->lock);
 	wait->done = NULL;
@@ -79,7 +79,7 @@ void ftp_passive_cancel(struct ftp_wait *wait)
 	if (!wait)
 		return;
 	struct passive_watch *watch = wait->watch;
-	passive_give_up(watch->ports, watch->listener, wait);
+	passive_abandon(watch->ports, watch->listener, wait);
 	passive_watch_leave(watch);
 }
 
@@ -111,7 +111,7 @@ static int passive_accept(struct passive_watch *watch)
 	struct ftp_wait *wait = ftp_passive_find_wait(watch->listener, &from);
 	bool here = wait && wait->loop == watch->loop;
 	if (wait) {
-		ftp_passive_take_out(watch->listener, wait);
+		ftp_passive_remove_wait(watch->listener, wait);
 		wait->from = from;
 		wait->fd = fd;
 	}
@@ -131,13 +131,11 @@ static void passive_fail(struct passive_watch *watch, int error)
 	struct weir_list failed, *waits = &watch->listener->waits;
 	weir_list_init(&failed);
 	pthread_mutex_lock(&watch->ports->lock);
-	for (struct weir_list *link = waits->next, *next; link != waits; link = next) {
-		struct ftp_wait *wait = WEIR_CONTAINER(link, struct ftp_wait, link);
-		next = link->next;
+	WEIR_LIST_EACH_SAFE (struct ftp_wait, wait, next, waits, link) {
 		if (wait->loop != watch->loop)
 			continue;
 		wait->fd = error;
-		ftp_passive_take_out(watch->listener, wait);
+		ftp_passive_remove_wait(watch->listener, wait);
 		weir_list_append(&failed, &wait->link);
 	}
 	pthread_mutex_unlock(&watch->ports->lock);
@@ -190,12 +188,9 @@ static int passive_watch_start(struct weir_ftp_server *server, struct weir_ftp_p
 static struct passive_watch *passive_watch_find(
         const struct weir_ftp_server *server, const struct passive_listener *listener)
 {
-	const struct weir_list *link = server->passive.next;
-	for (; link != &server->passive; link = link->next) {
-		struct passive_watch *watch = WEIR_CONTAINER(link, struct passive_watch, link);
+	WEIR_LIST_EACH (struct passive_watch, watch, &server->passive, link)
 		if (watch->listener == listener)
 			return watch;
-	}
 	return NULL;
 }
 
@@ -209,7 +204,7 @@ static int passive_watch_join(struct weir_ftp_server *server, struct weir_ftp_po
 	if (!watch)
 		error = passive_watch_start(server, ports, listener, &watch);
 	if (error < 0)
-		passive_give_up(ports, listener, wait);
+		passive_abandon(ports, listener, wait);
 	if (spare || error < 0) {
 		pthread_mutex_lock(&ports->lock);
 		ftp_passive_listener_release(listener);
@@ -244,7 +239,7 @@ int ftp_passive_wait(struct weir_ftp_server *server, const struct weir_address *
 	if (error == -EADDRINUSE && ftp_passive_revoke(ports, local, wait))
 		error = ftp_passive_choose(ports, local, wait, &listener);
 	if (error == 0)
-		listener->references++;
+		local_refcount_hold(&listener->references);
 	pthread_mutex_unlock(&ports->lock);
 	if (error < 0) {
 		free(wait);

@@ -22,7 +22,7 @@ int weir_ftp_ports_create(uint16_t first, uint16_t last, struct weir_ftp_ports *
 	if (!ports)
 		return -ENOMEM;
 	pthread_mutex_init(&ports->lock, NULL);
-	ports->references = 1;
+	refcount_init(&ports->references);
 	ports->first = first;
 	ports->last = last;
 	for (unsigned i = 0; i < FTP_PASSIVE_BUCKETS; i++)
@@ -33,20 +33,13 @@ int weir_ftp_ports_create(uint16_t first, uint16_t last, struct weir_ftp_ports *
 
 struct weir_ftp_ports *weir_ftp_ports_hold(struct weir_ftp_ports *ports)
 {
-	pthread_mutex_lock(&ports->lock);
-	ports->references++;
-	pthread_mutex_unlock(&ports->lock);
+	refcount_hold(&ports->references);
 	return ports;
 }
 
 void weir_ftp_ports_release(struct weir_ftp_ports *ports)
 {
-	if (!ports)
-		return;
-	pthread_mutex_lock(&ports->lock);
-	bool last = --ports->references == 0;
-	pthread_mutex_unlock(&ports->lock);
-	if (!last)
+	if (!ports || !refcount_release(&ports->references))
 		return;
 	pthread_mutex_destroy(&ports->lock);
 	free(ports);
@@ -67,13 +60,13 @@ static struct weir_list *passive_port_bucket(
 
 void ftp_passive_listener_release(struct passive_listener *listener)
 {
-	if (--listener->references)
+	if (!local_refcount_release(&listener->references))
 		return;
 	close(listener->fd);
 	free(listener);
 }
 
-void ftp_passive_take_out(struct passive_listener *listener, struct ftp_wait *wait)
+void ftp_passive_remove_wait(struct passive_listener *listener, struct ftp_wait *wait)
 {
 	weir_list_remove(&wait->link);
 	wait->waiting = false;
@@ -87,12 +80,9 @@ void ftp_passive_take_out(struct passive_listener *listener, struct ftp_wait *wa
 struct ftp_wait *ftp_passive_find_wait(
         const struct passive_listener *listener, const struct weir_address *peer)
 {
-	struct weir_list *link = listener->waits.next;
-	for (; link != &listener->waits; link = link->next) {
-		struct ftp_wait *wait = WEIR_CONTAINER(link, struct ftp_wait, link);
+	WEIR_LIST_EACH (struct ftp_wait, wait, &listener->waits, link)
 		if (ftp_same_host(&wait->peer, peer))
 			return wait;
-	}
 	return NULL;
 }
 
@@ -100,13 +90,10 @@ static struct passive_listener *passive_port_find(
         struct weir_ftp_ports *ports, const struct weir_address *local)
 {
 	struct weir_list *bucket = passive_port_bucket(ports, local);
-	for (struct weir_list *link = bucket->next; link != bucket; link = link->next) {
-		struct passive_listener *listener =
-		        WEIR_CONTAINER(link, struct passive_listener, link);
+	WEIR_LIST_EACH (struct passive_listener, listener, bucket, link)
 		if (weir_address_port(&listener->local) == weir_address_port(local) &&
 		        ftp_same_host(&listener->local, local))
 			return listener;
-	}
 	return NULL;
 }
 
@@ -123,7 +110,7 @@ static int passive_port_listen(
 		return error;
 	}
 	listener->local = *local;
-	listener->references = 1;
+	local_refcount_init(&listener->references);
 	weir_list_init(&listener->waits);
 	weir_list_append(passive_port_bucket(ports, local), &listener->link);
 	*ret = listener;
@@ -183,10 +170,7 @@ bool ftp_passive_revoke(
 	struct passive_listener *from = NULL;
 	struct ftp_wait *oldest = NULL;
 	for (unsigned i = 0; i < FTP_PASSIVE_BUCKETS; i++) {
-		struct weir_list *bucket = &ports->buckets[i];
-		for (struct weir_list *link = bucket->next; link != bucket; link = link->next) {
-			struct passive_listener *listener =
-			        WEIR_CONTAINER(link, struct passive_listener, link);
+		WEIR_LIST_EACH (struct passive_listener, listener, &ports->buckets[i], link) {
 			struct ftp_wait *wait =
 			        ftp_same_host(&listener->local, local)
 			                ? ftp_passive_find_wait(listener, &next->peer)
@@ -200,7 +184,7 @@ bool ftp_passive_revoke(
 	if (!oldest || oldest->since_ms == INT64_MAX ||
 	        next->since_ms - oldest->since_ms < WEIR_FTP_PASSIVE_YIELD_MS)
 		return false;
-	ftp_passive_take_out(from, oldest);
+	ftp_passive_remove_wait(from, oldest);
 	ftp_passive_post(oldest, -ETIMEDOUT);
 	return true;
 }

@@ -98,7 +98,7 @@ static void smtp_client_on_line(struct weir_channel *channel, struct weir_span l
 	        line.size > 4)
 		smtp_offer(&client->offers, weir_span_skip(line, 4));
 	if (done)
-		smtp_client_take_reply(client);
+		smtp_client_handle_reply(client);
 }
 
 static void smtp_client_on_overflow(struct weir_channel *channel, int error)

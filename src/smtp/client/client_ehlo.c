@@ -256,7 +256,7 @@ static void smtp_client_starttls_reply(struct weir_smtp_client *client)
 	}
 }
 
-void smtp_client_take_reply(struct weir_smtp_client *client)
+void smtp_client_handle_reply(struct weir_smtp_client *client)
 {
 	unsigned code = client->reply.code;
 	switch (client->state) {

@@ -53,7 +53,7 @@ struct seven_bit_scan;
 struct seven_bit_scan *seven_bit_scan_create(void);
 
 /* Takes the next bytes of the message, whose lines end in LF or CRLF. */
-void seven_bit_scan_take(struct seven_bit_scan *scan, struct weir_span bytes);
+void seven_bit_scan_consume(struct seven_bit_scan *scan, struct weir_span bytes);
 
 /*
  * Ends the scan. Returns 0 with a plan, which is empty if nothing has to be encoded; -ENOMEM; or

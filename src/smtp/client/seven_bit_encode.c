@@ -16,6 +16,7 @@
 #include "inner.h"
 #include "pending.h"
 #include "seven_bit.h"
+#include "helper.h"
 
 enum {
 	QUOTED_LINE = 75, /* characters of a line, without the = that continues it */
@@ -126,8 +127,7 @@ static size_t base64_groups(struct seven_bit_encoder *encoder, struct weir_span 
 		if (encoder->column == BASE64_LINE)
 			size += encode_line_end(encoder, text + size);
 		size_t most = (BASE64_LINE - encoder->column) / 4 * 3;
-		struct weir_span part =
-		        weir_span(bytes.data, bytes.size < most ? bytes.size : most);
+		struct weir_span part = weir_span(bytes.data, min_of(bytes.size, most));
 		size_t written = weir_base64_encode(part, text + size);
 		encoder->column += (uint8_t)written;
 		size += written;

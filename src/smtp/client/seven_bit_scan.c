@@ -16,6 +16,7 @@
 #include <weir/limits.h>
 
 #include "seven_bit.h"
+#include "helper.h"
 
 /* -- the header -------------------------------------------------------------------------------- */
 
@@ -179,8 +180,7 @@ static bool scan_boundary(struct seven_bit_scan *scan, struct weir_span line)
 static void scan_line(struct seven_bit_scan *scan, unsigned ending)
 {
 	size_t size = scan->line_size - ending;
-	struct weir_span line =
-	        weir_span(scan->line, size < SEVEN_BIT_LINE_MAX ? size : SEVEN_BIT_LINE_MAX);
+	struct weir_span line = weir_span(scan->line, min_of(size, (size_t)SEVEN_BIT_LINE_MAX));
 	if (!scan_boundary(scan, line)) {
 		struct mime_entity *entity = seven_bit_top(scan);
 		if (entity->phase != PHASE_HEADER)
@@ -202,7 +202,7 @@ static uint64_t scan_count_high(struct weir_span bytes)
 	return count;
 }
 
-void seven_bit_scan_take(struct seven_bit_scan *scan, struct weir_span bytes)
+void seven_bit_scan_consume(struct seven_bit_scan *scan, struct weir_span bytes)
 {
 	while (bytes.size) {
 		const char *found = memchr(bytes.data, '\n', bytes.size);
@@ -210,7 +210,7 @@ void seven_bit_scan_take(struct seven_bit_scan *scan, struct weir_span bytes)
 		struct weir_span part = weir_span(bytes.data, size);
 		if (scan->line_size < sizeof scan->line) {
 			size_t room = sizeof scan->line - scan->line_size;
-			memcpy(scan->line + scan->line_size, part.data, size < room ? size : room);
+			memcpy(scan->line + scan->line_size, part.data, min_of(size, room));
 		}
 		char before = size > 1 ? part.data[size - 2] : scan->last;
 		scan->line_size += size;

@@ -141,7 +141,7 @@ void smtp_client_on_secured(struct weir_channel *channel, size_t dropped);
 void smtp_client_on_insecure(struct weir_channel *channel, const char *why);
 
 /* Takes a complete reply, in any state. */
-void smtp_client_take_reply(struct weir_smtp_client *client);
+void smtp_client_handle_reply(struct weir_smtp_client *client);
 
 /* -- client_send.c ----------------------------------------------------------------------------- */
 

@@ -16,6 +16,7 @@
 #include <weir/tls.h>
 
 #include "relay_state.h"
+#include "helper.h"
 
 enum {
 	WAIT_MAX_S =
@@ -70,7 +71,7 @@ static int smtp_relay_make_settings(
 	if (!settings)
 		return -ENOMEM;
 	char *to = settings->text;
-	settings->references = 1;
+	local_refcount_init(&settings->references);
 	settings->options = *options;
 	settings->options.host = smtp_relay_copy_string(&to, options->host);
 	settings->options.helo = smtp_relay_copy_string(&to, options->helo);
@@ -85,7 +86,7 @@ static int smtp_relay_make_settings(
 
 void smtp_relay_release(struct relay_settings *settings)
 {
-	if (--settings->references)
+	if (!local_refcount_release(&settings->references))
 		return;
 	weir_tls_release(settings->options.tls);
 	if (settings->options.password)
@@ -98,7 +99,7 @@ void smtp_relay_release(struct relay_settings *settings)
  * -- claiming ------------------------------------------------------------------------------------
  */
 
-static void smtp_relay_on_taken(void *context, int error, struct weir_queued *queued)
+static void smtp_relay_on_claimed(void *context, int error, struct weir_queued *queued)
 {
 	struct weir_smtp_relay *relay = context;
 	if (error == 0)
@@ -122,8 +123,8 @@ static void smtp_relay_wait_for_next(struct weir_smtp_relay *relay, int64_t now_
 		return;
 	}
 	int64_t wait_s = next_s <= now_s ? 1 : next_s - now_s;
-	weir_timer_start(relay->loop, &relay->timer,
-	        (wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S) * 1000, smtp_relay_on_timer);
+	weir_timer_start(relay->loop, &relay->timer, min_of(wait_s, (int64_t)WAIT_MAX_S) * 1000,
+	        smtp_relay_on_timer);
 }
 
 static void smtp_relay_run_finish(struct weir_task *task)
@@ -154,7 +155,7 @@ void smtp_relay_claim_due(struct weir_smtp_relay *relay)
 	        relay->jobs < relay->settings->options.connections_max) {
 		relay->jobs++;
 		int result = weir_mail_queue_claim(
-		        relay->queue, relay->loop, now_s, smtp_relay_on_taken, relay);
+		        relay->queue, relay->loop, now_s, smtp_relay_on_claimed, relay);
 		if (result == 1)
 			continue;
 		relay->jobs--;

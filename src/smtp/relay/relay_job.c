@@ -16,6 +16,7 @@
 #include <weir/limits.h>
 
 #include "relay_state.h"
+#include "helper.h"
 
 static int64_t smtp_relay_job_now_of(const struct relay_job *job)
 {
@@ -43,7 +44,7 @@ static void smtp_relay_job_log_recipient(const struct relay_job *job,
 
 /* -- back into the queue ----------------------------------------------------------------------- */
 
-static void smtp_relay_job_on_given(void *context, int error)
+static void smtp_relay_job_on_requeued(void *context, int error)
 {
 	(void)error; /* the message is tried again with its old state */
 	smtp_relay_job_gone(context);
@@ -54,10 +55,10 @@ static int64_t smtp_relay_job_pause_s(const struct relay_settings *settings, uns
 	int64_t pause = settings->options.retry_first_s;
 	for (unsigned i = 1; i < tries && pause < settings->options.retry_most_s; i++)
 		pause *= 2;
-	return pause < settings->options.retry_most_s ? pause : settings->options.retry_most_s;
+	return min_of(pause, settings->options.retry_most_s);
 }
 
-static void smtp_relay_job_give_back(struct relay_job *job)
+static void smtp_relay_job_requeue(struct relay_job *job)
 {
 	struct weir_smtp_relay *relay = job->relay;
 	struct weir_queued *queued = job->queued;
@@ -65,7 +66,8 @@ static void smtp_relay_job_give_back(struct relay_job *job)
 	free(job->recipients);
 	free(job->indices);
 	free(job);
-	weir_mail_queue_requeue(relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
+	weir_mail_queue_requeue(
+	        relay->queue, relay->loop, queued, smtp_relay_job_on_requeued, relay);
 }
 
 /* -- notifications ----------------------------------------------------------------------------- */
@@ -209,15 +211,15 @@ static void smtp_relay_job_on_reported(struct relay_job *job, enum dsn_kind kind
 	        error == -ENOENT || error == -EINVAL || smtp_relay_job_age_of(job) >= 2 * life_s;
 	if (kind == DSN_DELAYED) {
 		job->queued->warned = error == 0 || hopeless;
-		smtp_relay_job_give_back(job);
+		smtp_relay_job_requeue(job);
 		return;
 	}
 	if (error == 0 || hopeless)
 		smtp_relay_job_set_done(job);
-	smtp_relay_job_give_back(job);
+	smtp_relay_job_requeue(job);
 }
 
-static void smtp_relay_job_report_or_give_back(struct relay_job *job)
+static void smtp_relay_job_report_or_requeue(struct relay_job *job)
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
 	int64_t until_s = job->queued->arrived_s + options->life_s;
@@ -228,7 +230,7 @@ static void smtp_relay_job_report_or_give_back(struct relay_job *job)
 	         smtp_relay_job_is_due(job, DSN_DELAYED))
 		smtp_relay_report(job, DSN_DELAYED, until_s, smtp_relay_job_on_reported);
 	else
-		smtp_relay_job_give_back(job);
+		smtp_relay_job_requeue(job);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */
@@ -252,7 +254,7 @@ void smtp_relay_job_result(
 }
 
 /* The message has expired. */
-static void smtp_relay_job_give_up(struct relay_job *job)
+static void smtp_relay_job_expire(struct relay_job *job)
 {
 	for (size_t i = 0; i < job->queued->count; i++) {
 		struct weir_queued_recipient *to = &job->queued->recipients[i];
@@ -270,8 +272,8 @@ void smtp_relay_job_end(struct relay_job *job)
 	job->queued->next_s = smtp_relay_job_now_of(job) +
 	                      smtp_relay_job_pause_s(job->settings, job->queued->tries);
 	if (smtp_relay_job_age_of(job) >= job->settings->options.life_s)
-		smtp_relay_job_give_up(job);
-	smtp_relay_job_report_or_give_back(job);
+		smtp_relay_job_expire(job);
+	smtp_relay_job_report_or_requeue(job);
 }
 
 void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why)
@@ -303,7 +305,7 @@ static struct relay_job *smtp_relay_job_make(
 		return NULL;
 	}
 	job->settings = relay->settings;
-	job->settings->references++;
+	local_refcount_hold(&job->settings->references);
 	job->envelope = queued->envelope;
 	job->envelope.recipients = job->recipients;
 	job->envelope.count = 0;
@@ -315,14 +317,14 @@ void smtp_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *que
 {
 	if (relay->draining) {
 		weir_mail_queue_requeue(
-		        relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
+		        relay->queue, relay->loop, queued, smtp_relay_job_on_requeued, relay);
 		return;
 	}
 	struct relay_job *job = smtp_relay_job_make(relay, queued);
 	if (!job) {
 		queued->next_s = weir_loop_wall_s(relay->loop) + WEIR_RELAY_DOWN_S;
 		weir_mail_queue_requeue(
-		        relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
+		        relay->queue, relay->loop, queued, smtp_relay_job_on_requeued, relay);
 		return;
 	}
 	for (size_t i = 0; i < queued->count; i++) {

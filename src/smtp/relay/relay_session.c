@@ -20,6 +20,7 @@
 #include <weir/resolver.h>
 
 #include "relay_state.h"
+#include "helper.h"
 
 /*
  * -- addresses -----------------------------------------------------------------------------------
@@ -103,8 +104,8 @@ static void smtp_relay_session_free(struct relay_session *session)
 
 static bool smtp_relay_session_any_ready(const struct weir_smtp_relay *relay)
 {
-	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next)
-		if (WEIR_CONTAINER(at, struct relay_session, link)->ready)
+	WEIR_LIST_EACH (struct relay_session, session, &relay->sessions, link)
+		if (session->ready)
 			return true;
 	return false;
 }
@@ -117,8 +118,8 @@ static void smtp_relay_session_host_failed(
 	struct weir_list waiting;
 	if (smtp_relay_session_any_ready(relay))
 		return;
-	relay->down_until_s = weir_loop_wall_s(relay->loop) +
-	                      (first_s < WEIR_RELAY_DOWN_S ? first_s : WEIR_RELAY_DOWN_S);
+	relay->down_until_s =
+	        weir_loop_wall_s(relay->loop) + min_of(first_s, (uint32_t)WEIR_RELAY_DOWN_S);
 	relay->address_count = 0;
 	weir_list_move(&waiting, &relay->waiting);
 	while (!weir_list_empty(&waiting)) {
@@ -179,7 +180,7 @@ static int smtp_relay_session_open(struct weir_smtp_relay *relay)
 		return -ENOMEM;
 	session->relay = relay;
 	session->settings = relay->settings;
-	session->settings->references++;
+	local_refcount_hold(&session->settings->references);
 	weir_list_append(&relay->sessions, &session->link);
 	relay->session_count++;
 	smtp_relay_session_try_addresses(session, NULL);
@@ -223,8 +224,7 @@ static bool smtp_relay_session_is_idle(const struct relay_session *session)
 void smtp_relay_sessions_feed(struct weir_smtp_relay *relay)
 {
 	unsigned connecting = 0, waiting = 0;
-	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next) {
-		struct relay_session *session = WEIR_CONTAINER(at, struct relay_session, link);
+	WEIR_LIST_EACH (struct relay_session, session, &relay->sessions, link) {
 		if (smtp_relay_session_is_idle(session))
 			smtp_relay_session_send_next(session);
 		connecting += !session->ready;
@@ -332,8 +332,7 @@ static const struct weir_smtp_client_events events = {.ready = smtp_relay_sessio
 
 void smtp_relay_sessions_quit(struct weir_smtp_relay *relay)
 {
-	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next) {
-		struct relay_session *session = WEIR_CONTAINER(at, struct relay_session, link);
+	WEIR_LIST_EACH (struct relay_session, session, &relay->sessions, link) {
 		if (smtp_relay_session_is_idle(session))
 			smtp_relay_session_quit(session);
 	}

@@ -15,6 +15,8 @@
 #include <weir/mail_queue.h>
 #include <weir/smtp_relay.h>
 
+#include "refcount.h"
+
 /* -- dsn.c: composing a delivery status notification (RFC 3464) -------------------------------- */
 
 enum dsn_kind {
@@ -52,9 +54,9 @@ enum {
 	RELAY_ADDRESSES = 8 /* of the smart host */
 };
 
-/* The options, which a reload replaces; counted references, on the relay's loop. */
+/* The options, which a reload replaces. */
 struct relay_settings {
-	unsigned references;
+	struct local_refcount references;
 	struct weir_smtp_relay_options options; /* strings in `text`, defaults filled in */
 	char text[];
 };

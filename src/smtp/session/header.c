@@ -43,7 +43,7 @@ static void smtp_header_note(struct smtp_header *header)
 }
 
 /* Takes the next byte of the name, or the byte behind it. */
-static void smtp_header_take(struct smtp_header *header, char c)
+static void smtp_header_consume(struct smtp_header *header, char c)
 {
 	bool full = header->size == sizeof header->name;
 	bool folded = header->size == 0 && (c == ' ' || c == '\t');
@@ -86,7 +86,7 @@ size_t smtp_header_scan(struct smtp_header *header, struct weir_span bytes,
 				break;
 		}
 		if (!header->inside) {
-			smtp_header_take(header, *at);
+			smtp_header_consume(header, *at);
 			if (header->inside)
 				smtp_header_decide(header, &run, before, line);
 			else

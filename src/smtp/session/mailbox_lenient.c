@@ -125,8 +125,8 @@ static struct weir_span lenient_address_local(struct weir_span address)
 	return weir_span(address.data + start, at - start);
 }
 
-/* Removes quotes and backslashes; returns the size of `content`. */
-static size_t lenient_local_content(struct weir_span local, char *content, bool *ret_mixed)
+/* Removes quotes and backslashes; returns the size of `decoded`. */
+static size_t lenient_local_decode(struct weir_span local, char *decoded, bool *ret_mixed)
 {
 	size_t size = 0, strings = 0;
 	bool quoted = false;
@@ -144,21 +144,21 @@ static size_t lenient_local_content(struct weir_span local, char *content, bool 
 		} else {
 			*ret_mixed |= strings && !quoted;
 		}
-		content[size++] = c;
+		decoded[size++] = c;
 	}
 	*ret_mixed |= strings > 1 || (strings && local.data[0] != '"');
 	return size;
 }
 
 /* Writes the local part as one quoted string, or without quotes if it needs none. */
-static bool lenient_local_put(struct rewriting *rewriting, struct weir_span content)
+static bool lenient_local_put(struct rewriting *rewriting, struct weir_span decoded)
 {
 	bool good = true;
-	if (content.size && smtp_dot_string(content, true) == content.size)
-		return lenient_rewriting_put(rewriting, content.data, content.size);
+	if (decoded.size && smtp_dot_string(decoded, true) == decoded.size)
+		return lenient_rewriting_put(rewriting, decoded.data, decoded.size);
 	good = lenient_rewriting_put(rewriting, "\"", 1);
-	for (size_t at = 0; at < content.size && good; at++) {
-		char c = content.data[at];
+	for (size_t at = 0; at < decoded.size && good; at++) {
+		char c = decoded.data[at];
 		if (c == '"' || c == '\\')
 			good = lenient_rewriting_put(rewriting, "\\", 1);
 		good = good && lenient_rewriting_put(rewriting, &c, 1);
@@ -173,7 +173,7 @@ static bool lenient_local_put(struct rewriting *rewriting, struct weir_span cont
 static int lenient_address_rewrite(
         struct weir_span *text, bool brackets, char to[SMTP_REWRITTEN_MAX], struct weir_span *ret)
 {
-	char copy[SMTP_REWRITTEN_MAX], content[SMTP_REWRITTEN_MAX];
+	char copy[SMTP_REWRITTEN_MAX], decoded[SMTP_REWRITTEN_MAX];
 	struct rewriting copied = {.text = copy}, rewritten = {.text = to};
 	bool mixed;
 	if (!lenient_address_copy(text, brackets, &copied))
@@ -181,10 +181,10 @@ static int lenient_address_rewrite(
 	struct weir_span address = weir_span(copy, copied.size);
 	struct weir_span local = lenient_address_local(address);
 	size_t before = (size_t)(local.data - copy), after = before + local.size;
-	size_t size = lenient_local_content(local, content, &mixed);
+	size_t size = lenient_local_decode(local, decoded, &mixed);
 	bool good = lenient_rewriting_put(&rewritten, copy, before);
 	if (mixed)
-		good = good && lenient_local_put(&rewritten, weir_span(content, size));
+		good = good && lenient_local_put(&rewritten, weir_span(decoded, size));
 	else
 		good = good && lenient_rewriting_put(&rewritten, local.data, local.size);
 	if (!good || !lenient_rewriting_put(&rewritten, copy + after, copied.size - after))

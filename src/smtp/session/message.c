@@ -37,7 +37,7 @@ static void smtp_message_end_header(struct smtp_transaction *transaction)
 }
 
 /* Takes the CR that was held, now that the byte behind it is known. */
-static void smtp_message_take_cr(struct smtp_transaction *transaction, bool line_feed)
+static void smtp_message_consume_cr(struct smtp_transaction *transaction, bool line_feed)
 {
 	struct smtp_header *header = &transaction->header;
 	if (!header->cr)
@@ -52,11 +52,11 @@ static void smtp_message_take_cr(struct smtp_transaction *transaction, bool line
 	smtp_delivery_write(transaction, WEIR_SPAN("\r"));
 }
 
-static struct weir_span smtp_message_take_header(
+static struct weir_span smtp_message_consume_header(
         struct smtp_transaction *transaction, struct weir_span bytes)
 {
 	struct smtp_header *header = &transaction->header;
-	smtp_message_take_cr(transaction, bytes.data[0] == '\n');
+	smtp_message_consume_cr(transaction, bytes.data[0] == '\n');
 	if (header->ended)
 		return bytes;
 	size_t used = smtp_header_scan(header, bytes, smtp_message_pass_on, transaction);
@@ -69,7 +69,7 @@ static struct weir_span smtp_message_take_header(
 
 /* -- bytes ------------------------------------------------------------------------------------- */
 
-static void smtp_message_take(struct smtp_transaction *transaction, struct weir_span bytes)
+static void smtp_message_consume(struct smtp_transaction *transaction, struct weir_span bytes)
 {
 	if (transaction->failure || !bytes.size)
 		return;
@@ -78,21 +78,21 @@ static void smtp_message_take(struct smtp_transaction *transaction, struct weir_
 		return;
 	}
 	if (!transaction->header.ended)
-		bytes = smtp_message_take_header(transaction, bytes);
+		bytes = smtp_message_consume_header(transaction, bytes);
 	smtp_delivery_write(transaction, bytes);
 }
 
 /* Handles the findings of the scan about the bytes before these. */
-static void smtp_message_take_findings(struct smtp_transaction *transaction)
+static void smtp_message_consume_findings(struct smtp_transaction *transaction)
 {
 	enum smtp_line_end line_end = transaction->data.line_end;
 	transaction->data.line_end = SMTP_LINE_END_NONE;
 	if (transaction->data.bare && !transaction->data.normalise)
 		smtp_delivery_fail(transaction, BARE);
 	if (line_end == SMTP_LINE_END_CR)
-		smtp_message_take(transaction, WEIR_SPAN("\r"));
+		smtp_message_consume(transaction, WEIR_SPAN("\r"));
 	else if (line_end == SMTP_LINE_END_CRLF)
-		smtp_message_take(transaction, WEIR_SPAN("\r\n"));
+		smtp_message_consume(transaction, WEIR_SPAN("\r\n"));
 }
 
 /* A client that sends the message, or a part of it, before the 354 ignores replies. */
@@ -122,8 +122,8 @@ void smtp_message_piece(struct smtp_session *session, struct weir_span bytes)
 	struct smtp_transaction *transaction = session->transaction;
 	if (!transaction || smtp_message_is_early(session))
 		return;
-	smtp_message_take_findings(transaction);
-	smtp_message_take(transaction, bytes);
+	smtp_message_consume_findings(transaction);
+	smtp_message_consume(transaction, bytes);
 	smtp_message_count(session, transaction, bytes.size);
 	smtp_update_pause(session);
 }
@@ -158,8 +158,8 @@ void smtp_message_end(struct smtp_session *session)
 		transaction->data.bare = true;
 		transaction->data.line_end = SMTP_LINE_END_CRLF;
 	}
-	smtp_message_take_findings(transaction);
-	smtp_message_take_cr(transaction, false);
+	smtp_message_consume_findings(transaction);
+	smtp_message_consume_cr(transaction, false);
 	if (!transaction->header.ended)
 		smtp_header_flush(&transaction->header, smtp_message_pass_on, transaction);
 	if (!transaction->header.ended && !transaction->failure)
@@ -174,9 +174,9 @@ void smtp_message_cut(struct smtp_session *session)
 	if (transaction && smtp_message_is_early(session))
 		return;
 	if (transaction)
-		smtp_message_take_findings(transaction);
+		smtp_message_consume_findings(transaction);
 	if (transaction && transaction->data.cut == WEIR_SMTP_CUT_BARE)
-		smtp_message_take(transaction, WEIR_SPAN("\r\n"));
+		smtp_message_consume(transaction, WEIR_SPAN("\r\n"));
 	if (transaction && !smtp_data_ended(&transaction->data))
 		return;
 	session->data = false;

@@ -39,7 +39,7 @@ static void smtp_server_fill_in(struct weir_smtp_options *options)
 }
 
 /* Copies and references the options. Undoes all of it on failure. */
-static int smtp_server_take_options(
+static int smtp_server_copy_options(
         struct weir_smtp_server *server, const struct weir_smtp_options *given)
 {
 	struct weir_smtp_options *options = &server->options;
@@ -63,7 +63,7 @@ int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *opt
         struct weir_smtp_server **ret)
 {
 	struct weir_smtp_server *server = calloc(1, sizeof *server);
-	int error = server ? smtp_server_take_options(server, options) : -ENOMEM;
+	int error = server ? smtp_server_copy_options(server, options) : -ENOMEM;
 	if (error < 0) {
 		free(server);
 		return error;

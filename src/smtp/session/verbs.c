@@ -34,7 +34,7 @@ static bool smtp_verb_ehlo_is_name(struct weir_span name)
 }
 
 /* Returns false if the name was refused. */
-static bool smtp_verb_ehlo_take_name(struct smtp_session *session, struct weir_span name)
+static bool smtp_verb_ehlo_set_name(struct smtp_session *session, struct weir_span name)
 {
 	if (!smtp_verb_ehlo_is_name(name)) {
 		smtp_refuse(session, "501 5.5.4 Invalid host name\r\n");
@@ -60,7 +60,7 @@ static bool smtp_offers_tls(const struct smtp_session *session)
 static void smtp_verb_ehlo(struct smtp_session *session, struct weir_span name)
 {
 	const struct weir_smtp_options *options = &session->server->options;
-	if (!smtp_verb_ehlo_take_name(session, name))
+	if (!smtp_verb_ehlo_set_name(session, name))
 		return;
 	session->extended = true;
 	const char *mechanisms = smtp_auth_mechanisms(session);
@@ -77,7 +77,7 @@ static void smtp_verb_ehlo(struct smtp_session *session, struct weir_span name)
 
 static void smtp_verb_helo(struct smtp_session *session, struct weir_span name)
 {
-	if (!smtp_verb_ehlo_take_name(session, name))
+	if (!smtp_verb_ehlo_set_name(session, name))
 		return;
 	session->extended = false;
 	smtp_reply_format(session, "250 %s\r\n", session->server->options.hostname);

@@ -154,7 +154,7 @@ static void mail_intake_write_done(struct weir_work *work)
 
 /* -- the sink's functions ---------------------------------------------------------------------- */
 
-static int mail_intake_take(struct mail_intake *intake, struct weir_span bytes)
+static int mail_intake_consume(struct mail_intake *intake, struct weir_span bytes)
 {
 	if (bytes.size > intake->most - intake->size)
 		return WEIR_E_LIMIT;
@@ -162,7 +162,7 @@ static int mail_intake_take(struct mail_intake *intake, struct weir_span bytes)
 	if (error < 0)
 		return error;
 	intake->size += bytes.size;
-	intake->type->taken(intake, bytes);
+	intake->type->consumed(intake, bytes);
 	return 0;
 }
 
@@ -172,7 +172,7 @@ int mail_intake_write(struct weir_mail_delivery *delivery, struct weir_span byte
 	if (intake->finishing || intake->aborted)
 		return WEIR_E_CLOSED;
 	if (!intake->error)
-		intake->error = mail_intake_take(intake, bytes);
+		intake->error = mail_intake_consume(intake, bytes);
 	mail_intake_advance(intake);
 	if (intake->error) {
 		intake->reported = true;

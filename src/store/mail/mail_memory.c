@@ -55,11 +55,9 @@ void mail_memory_messages_free(struct weir_buffer *messages)
 /* Finds or creates a mailbox; NULL without memory. With the lock held. */
 struct memory_box *mail_memory_find(struct mail_memory *memory, struct weir_span user)
 {
-	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes; at = at->next) {
-		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
-		if (weir_span_equal(weir_span(box->user, box->user_size), user))
-			return box;
-	}
+	WEIR_LIST_EACH (struct memory_box, known, &memory->boxes, link)
+		if (weir_span_equal(weir_span(known->user, known->user_size), user))
+			return known;
 	struct memory_box *box = calloc(1, sizeof *box + user.size);
 	if (!box)
 		return NULL;
@@ -228,7 +226,7 @@ static int mail_memory_deliver_to(struct memory_delivery *delivery, size_t index
 }
 
 /* The message is for all or for none: if one recipient has failed, removes it from the others. */
-static void mail_memory_take_back(struct memory_delivery *delivery)
+static void mail_memory_undo(struct memory_delivery *delivery)
 {
 	int failure = 0;
 	for (size_t i = 0; i < delivery->count && failure == 0; i++)
@@ -250,7 +248,7 @@ static void mail_memory_deliver(struct weir_task *task)
 	for (size_t i = 0; i < delivery->count; i++)
 		delivery->errors[i] = mail_memory_deliver_to(delivery, i);
 	if (delivery->together)
-		mail_memory_take_back(delivery);
+		mail_memory_undo(delivery);
 	pthread_mutex_unlock(&memory->lock);
 	delivery->done(delivery->context, delivery->errors);
 	mail_memory_delivery_free(delivery);
@@ -306,9 +304,7 @@ void mail_memory_release(struct mail_memory *memory)
 {
 	if (!refcount_release(&memory->references))
 		return;
-	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes;) {
-		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
-		at = at->next;
+	WEIR_LIST_EACH_SAFE (struct memory_box, box, next, &memory->boxes, link) {
 		mail_memory_messages_free(&box->messages);
 		free(box);
 	}

@@ -98,22 +98,22 @@ void mail_memory_fetch(struct weir_maildrop *base, size_t index, struct weir_mai
 }
 
 /* Removes the marked messages of the drop from the mailbox. With the lock held. */
-static size_t mail_memory_take_marked(struct memory_drop *drop, const uint8_t *marks)
+static size_t mail_memory_remove_marked(struct memory_drop *drop, const uint8_t *marks)
 {
 	struct memory_box *box = drop->box;
 	struct memory_message **messages = mail_memory_messages_of(&box->messages);
-	size_t kept = 0, count = mail_memory_message_count(&box->messages);
+	size_t remaining = 0, count = mail_memory_message_count(&box->messages);
 	/* The drop's messages are first in the mailbox, in the same order. */
 	for (size_t i = 0; i < count; i++) {
 		if (i < drop->base.count && marks[i / 8] >> (i % 8) & 1) {
 			box->octets -= messages[i]->bytes.size;
 			mail_memory_message_release(messages[i]);
 		} else {
-			messages[kept++] = messages[i];
+			messages[remaining++] = messages[i];
 		}
 	}
-	box->messages.size = kept * MEMORY_POINTER;
-	return count - kept;
+	box->messages.size = remaining * MEMORY_POINTER;
+	return count - remaining;
 }
 
 void mail_memory_remove(struct weir_maildrop *base, const uint8_t *marks,
@@ -122,7 +122,7 @@ void mail_memory_remove(struct weir_maildrop *base, const uint8_t *marks,
 {
 	struct memory_drop *drop = mail_memory_drop_of(base);
 	pthread_mutex_lock(&drop->memory->lock);
-	size_t removed = mail_memory_take_marked(drop, marks);
+	size_t removed = mail_memory_remove_marked(drop, marks);
 	pthread_mutex_unlock(&drop->memory->lock);
 	done(call, 0, removed);
 }

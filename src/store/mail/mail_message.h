@@ -33,7 +33,7 @@ struct mail_intake_type {
 	size_t waiting_most; /* bytes that may wait before write returns WEIR_MAIL_FULL */
 
 	/* Sees the bytes that were taken. */
-	void (*taken)(struct mail_intake *intake, struct weir_span bytes);
+	void (*consumed)(struct mail_intake *intake, struct weir_span bytes);
 
 	/*
 	 * On the work pool: writes the bytes to the file, and opens it first if needed. Returns 0

@@ -116,7 +116,7 @@ static void mail_queue_delivery_run_commit(struct weir_work *work)
 
 /* -- the intake -------------------------------------------------------------------------------- */
 
-static void mail_queue_delivery_taken(struct mail_intake *intake, struct weir_span bytes)
+static void mail_queue_delivery_consumed(struct mail_intake *intake, struct weir_span bytes)
 {
 	if (bytes.size)
 		mail_queue_delivery_delivery_of(intake)->in_line =
@@ -235,7 +235,7 @@ static void mail_queue_delivery_free(struct mail_intake *intake)
 
 static const struct mail_intake_type intake_type = {
         .waiting_most = WEIR_QUEUE_BUFFER,
-        .taken = mail_queue_delivery_taken,
+        .consumed = mail_queue_delivery_consumed,
         .write = mail_queue_delivery_write_out,
         .commit = mail_queue_delivery_start_commit,
         .is_open = mail_queue_delivery_is_open,

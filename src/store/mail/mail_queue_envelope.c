@@ -93,7 +93,7 @@ static int mail_queue_text_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static uint64_t mail_queue_text_take_number(struct envelope_reader *reader, struct weir_span *line)
+static uint64_t mail_queue_text_parse_number(struct envelope_reader *reader, struct weir_span *line)
 {
 	struct weir_span word;
 	uint64_t number = 0;
@@ -102,7 +102,7 @@ static uint64_t mail_queue_text_take_number(struct envelope_reader *reader, stru
 	return number;
 }
 
-static struct weir_span mail_queue_text_take_xtext(
+static struct weir_span mail_queue_text_parse_xtext(
         struct envelope_reader *reader, struct weir_span *line)
 {
 	struct weir_span word;
@@ -126,10 +126,10 @@ static struct weir_span mail_queue_text_take_xtext(
 	return weir_span(start, (size_t)(reader->to - start));
 }
 
-static void mail_queue_text_take_flags(struct envelope_reader *reader, struct weir_span *line)
+static void mail_queue_text_parse_flags(struct envelope_reader *reader, struct weir_span *line)
 {
 	struct weir_queued *queued = reader->queued;
-	uint64_t flags = mail_queue_text_take_number(reader, line);
+	uint64_t flags = mail_queue_text_parse_number(reader, line);
 	queued->envelope.eight_bit = flags & 1;
 	queued->envelope.binary = flags & 2;
 	queued->envelope.utf8 = flags & 4;
@@ -137,49 +137,49 @@ static void mail_queue_text_take_flags(struct envelope_reader *reader, struct we
 	queued->warned = flags & 16;
 }
 
-static void mail_queue_text_take_recipient(struct envelope_reader *reader, struct weir_span *line)
+static void mail_queue_text_parse_recipient(struct envelope_reader *reader, struct weir_span *line)
 {
 	if (reader->queued->count == reader->room) {
 		reader->bad = true;
 		return;
 	}
 	struct weir_queued_recipient *to = &reader->queued->recipients[reader->queued->count++];
-	to->address = mail_queue_text_take_xtext(reader, line);
-	to->orcpt = mail_queue_text_take_xtext(reader, line);
-	to->notify = (unsigned)mail_queue_text_take_number(reader, line);
-	uint64_t state = mail_queue_text_take_number(reader, line);
+	to->address = mail_queue_text_parse_xtext(reader, line);
+	to->orcpt = mail_queue_text_parse_xtext(reader, line);
+	to->notify = (unsigned)mail_queue_text_parse_number(reader, line);
+	uint64_t state = mail_queue_text_parse_number(reader, line);
 	reader->bad |= state > WEIR_QUEUED_DONE;
 	to->state = (enum weir_queued_state)state;
-	struct weir_span status = mail_queue_text_take_xtext(reader, line);
+	struct weir_span status = mail_queue_text_parse_xtext(reader, line);
 	if (status.size > WEIR_QUEUE_STATUS_MAX)
 		status.size = WEIR_QUEUE_STATUS_MAX;
 	memcpy(to->status, status.data, status.size);
 	reader->bad |= !to->address.size;
 }
 
-static void mail_queue_text_take_line(struct envelope_reader *reader, struct weir_span line)
+static void mail_queue_text_parse_line(struct envelope_reader *reader, struct weir_span line)
 {
 	struct weir_queued *queued = reader->queued;
 	struct weir_span word;
 	weir_span_cut(&line, ' ', &word);
 	if (weir_span_equal(word, WEIR_SPAN("arrived")))
-		queued->arrived_s = (int64_t)mail_queue_text_take_number(reader, &line);
+		queued->arrived_s = (int64_t)mail_queue_text_parse_number(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("next")))
-		queued->next_s = (int64_t)mail_queue_text_take_number(reader, &line);
+		queued->next_s = (int64_t)mail_queue_text_parse_number(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("tries")))
-		queued->tries = (unsigned)mail_queue_text_take_number(reader, &line);
+		queued->tries = (unsigned)mail_queue_text_parse_number(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("size")))
-		queued->size = mail_queue_text_take_number(reader, &line);
+		queued->size = mail_queue_text_parse_number(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("flags")))
-		mail_queue_text_take_flags(reader, &line);
+		mail_queue_text_parse_flags(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("from")))
-		queued->envelope.sender = mail_queue_text_take_xtext(reader, &line);
+		queued->envelope.sender = mail_queue_text_parse_xtext(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("envid")))
-		queued->envelope.envid = mail_queue_text_take_xtext(reader, &line);
+		queued->envelope.envid = mail_queue_text_parse_xtext(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("trace")))
-		queued->envelope.trace = mail_queue_text_take_xtext(reader, &line);
+		queued->envelope.trace = mail_queue_text_parse_xtext(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("to")))
-		mail_queue_text_take_recipient(reader, &line);
+		mail_queue_text_parse_recipient(reader, &line);
 	else if (weir_span_equal(word, WEIR_SPAN("end")))
 		reader->ended = true;
 	else
@@ -219,7 +219,7 @@ int mail_queued_parse(struct weir_span text, struct weir_queued **ret)
 	struct envelope_reader reader = {.queued = queued, .room = count, .to = queued->text};
 	while (text.size && !reader.bad && !reader.ended) {
 		weir_span_cut(&text, '\n', &line);
-		mail_queue_text_take_line(&reader, line);
+		mail_queue_text_parse_line(&reader, line);
 	}
 	if (reader.bad || !reader.ended || text.size) {
 		mail_queued_free(queued);
@@ -257,7 +257,7 @@ int mail_queue_check(const struct weir_mail_queue *queue, const struct weir_mail
 	return good ? 0 : -EINVAL;
 }
 
-static struct weir_span mail_queue_envelope_keep(char **to, struct weir_span text)
+static struct weir_span mail_queue_envelope_copy(char **to, struct weir_span text)
 {
 	char *start = *to;
 	if (text.size)
@@ -283,15 +283,15 @@ struct weir_queued *mail_queued_make(const struct weir_mail_envelope *envelope, 
 	}
 	queued->envelope = *envelope;
 	queued->envelope.recipients = NULL;
-	queued->envelope.sender = mail_queue_envelope_keep(&to, envelope->sender);
-	queued->envelope.envid = mail_queue_envelope_keep(&to, envelope->envid);
-	queued->envelope.trace = mail_queue_envelope_keep(&to, envelope->trace);
+	queued->envelope.sender = mail_queue_envelope_copy(&to, envelope->sender);
+	queued->envelope.envid = mail_queue_envelope_copy(&to, envelope->envid);
+	queued->envelope.trace = mail_queue_envelope_copy(&to, envelope->trace);
 	queued->count = envelope->count;
 	queued->arrived_s = queued->next_s = now_s;
 	for (size_t i = 0; i < envelope->count; i++) {
 		const struct weir_mail_recipient *from = &envelope->recipients[i];
-		queued->recipients[i].address = mail_queue_envelope_keep(&to, from->address);
-		queued->recipients[i].orcpt = mail_queue_envelope_keep(&to, from->orcpt);
+		queued->recipients[i].address = mail_queue_envelope_copy(&to, from->address);
+		queued->recipients[i].orcpt = mail_queue_envelope_copy(&to, from->orcpt);
 		queued->recipients[i].notify = from->notify;
 	}
 	return queued;

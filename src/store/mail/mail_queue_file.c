@@ -20,6 +20,7 @@
 
 #include "mail_queue_state.h"
 #include "refcount.h"
+#include "helper.h"
 
 /* -- names ------------------------------------------------------------------------------------- */
 
@@ -95,15 +96,6 @@ int mail_queue_scan(int directory, const char *suffix, bool (*found)(void *conte
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
-static int mail_queue_file_read_all(int directory, const char *name, struct weir_buffer *text)
-{
-	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	int error = fd < 0 ? -errno : weir_buffer_read(text, fd, WEIR_QUEUE_ENVELOPE_MAX);
-	if (fd >= 0)
-		close(fd);
-	return error;
-}
-
 int mail_queued_open(int directory, struct weir_queued *queued)
 {
 	char name[QUEUE_NAME];
@@ -121,7 +113,7 @@ int mail_queued_load(int directory, const char *id, bool with_message, struct we
 	struct weir_buffer text = {0};
 	struct weir_queued *queued = NULL;
 	mail_queue_name(name, id, ".env");
-	int error = mail_queue_file_read_all(directory, name, &text);
+	int error = file_read_whole(directory, name, O_NOFOLLOW, WEIR_QUEUE_ENVELOPE_MAX, &text);
 	if (error == 0)
 		error = mail_queued_parse(weir_buffer_span(&text), &queued);
 	weir_buffer_finish(&text);
@@ -319,7 +311,7 @@ int weir_mail_queue_open(const struct weir_mail_queue_options *options,
 	        options->messages_max ? options->messages_max : WEIR_QUEUE_MESSAGES_MAX;
 	queue->control = queue->lock_fd = -1;
 	pthread_mutex_init(&queue->lock, NULL);
-	pthread_cond_init(&queue->obeyed, NULL);
+	pthread_cond_init(&queue->processed, NULL);
 	int error = queue->directory = mail_queue_open_make_directory(AT_FDCWD, options->path, 0);
 	if (error >= 0)
 		error = queue->control =
@@ -353,7 +345,7 @@ void mail_queue_release(struct weir_mail_queue *queue)
 	free(queue->heap);
 	free(queue->claimed);
 	pthread_mutex_destroy(&queue->lock);
-	pthread_cond_destroy(&queue->obeyed);
+	pthread_cond_destroy(&queue->processed);
 	free(queue);
 }
 
@@ -363,7 +355,7 @@ void weir_mail_queue_close(struct weir_mail_queue *queue)
 		return;
 	pthread_mutex_lock(&queue->lock);
 	while (queue->controlling)
-		pthread_cond_wait(&queue->obeyed, &queue->lock);
+		pthread_cond_wait(&queue->processed, &queue->lock);
 	pthread_mutex_unlock(&queue->lock);
 	if (queue->control >= 0)
 		close(queue->control);

@@ -99,7 +99,7 @@ struct weir_mail_queue {
 	void (*changed)(void *context);
 	void *context;
 	bool controlling; /* the work pool is reading control/ */
-	pthread_cond_t obeyed;
+	pthread_cond_t processed;
 
 	struct weir_watch watch; /* of the control directory; on the loop */
 	struct control_job *control_job;

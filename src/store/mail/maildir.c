@@ -113,7 +113,7 @@ int weir_maildir_create(const char *directory, const struct weir_mail_store_opti
 		maildir->options = *options;
 	if (!maildir->options.message_max)
 		maildir->options.message_max = WEIR_MAIL_MESSAGE_MAX;
-	maildir->nameless = mail_file_can_be_unnamed(maildir->root);
+	maildir->unnamed_files = mail_file_can_be_unnamed(maildir->root);
 	weir_list_init(&maildir->unused);
 	weir_list_init(&maildir->queues);
 	*ret = &maildir->base;

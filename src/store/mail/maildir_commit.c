@@ -20,6 +20,7 @@
 #include <weir/error.h>
 
 #include "maildir_state.h"
+#include "helper.h"
 
 enum {
 	BOXES_OPEN = 64 /* directories open at a time */
@@ -73,7 +74,7 @@ static int maildir_commit_link_target(
         struct maildir *maildir, const struct box *box, const struct target *target)
 {
 	const struct maildir_delivery *delivery = target->delivery;
-	int error = mailbox_take(maildir, box->mailbox, delivery->intake.size);
+	int error = mailbox_reserve(maildir, box->mailbox, delivery->intake.size);
 	if (error == -EDQUOT) {
 		box->mailbox->unfit_announced = delivery->announced;
 		box->mailbox->unfit = delivery->intake.size;
@@ -82,7 +83,7 @@ static int maildir_commit_link_target(
 		return error;
 	error = mail_file_link(maildir, &delivery->file, box->directory, delivery->name);
 	if (error < 0)
-		mailbox_give(box->mailbox, delivery->intake.size);
+		mailbox_release(box->mailbox, delivery->intake.size);
 	return error;
 }
 
@@ -119,7 +120,7 @@ static void maildir_commit_unlink_box(struct maildir *maildir, struct box *box)
 		if (target->again || *target->error < 0)
 			continue;
 		unlinkat(box->directory, target->delivery->name, 0);
-		mailbox_give(box->mailbox, target->delivery->intake.size);
+		mailbox_release(box->mailbox, target->delivery->intake.size);
 	}
 	mailbox_end(maildir, box->mailbox);
 }
@@ -224,7 +225,7 @@ static void maildir_commit_deliver(struct maildir *maildir, struct target *targe
  * -- all recipients or none -----------------------------------------------------------------------
  */
 
-static void maildir_commit_take_back_from(
+static void maildir_commit_undo_for(
         struct maildir *maildir, const struct maildir_delivery *delivery, const char *user)
 {
 	struct mailbox *mailbox = mailbox_get(maildir, user);
@@ -234,7 +235,7 @@ static void maildir_commit_take_back_from(
 	int directory = maildir_open_directory(maildir, user, "new");
 	if (directory >= 0) {
 		if (unlinkat(directory, delivery->name, 0) == 0) {
-			mailbox_give(mailbox, delivery->intake.size);
+			mailbox_release(mailbox, delivery->intake.size);
 			maildir->counters.messages--;
 			maildir_sync(maildir, directory);
 		}
@@ -245,8 +246,7 @@ static void maildir_commit_take_back_from(
 }
 
 /* One recipient has failed: removes the message from all others, with the same error. */
-static void maildir_commit_take_back(
-        struct maildir *maildir, const struct maildir_delivery *delivery)
+static void maildir_commit_undo(struct maildir *maildir, const struct maildir_delivery *delivery)
 {
 	int *errors = delivery->intake.errors, failure = 0;
 	for (size_t i = 0; i < delivery->intake.count && failure == 0; i++)
@@ -254,7 +254,7 @@ static void maildir_commit_take_back(
 	for (size_t i = 0; i < delivery->intake.count && failure < 0; i++) {
 		if (errors[i] < 0)
 			continue;
-		maildir_commit_take_back_from(maildir, delivery, delivery->users[i]);
+		maildir_commit_undo_for(maildir, delivery, delivery->users[i]);
 		errors[i] = failure;
 	}
 }
@@ -280,7 +280,7 @@ void maildir_commit(struct maildir *maildir, struct maildir_delivery *first)
 		maildir_commit_deliver(maildir, targets, maildir_commit_collect(first, targets));
 		for (struct maildir_delivery *at = first; at; at = at->next)
 			if (at->together && at->intake.result == 0)
-				maildir_commit_take_back(maildir, at);
+				maildir_commit_undo(maildir, at);
 		free(targets);
 	} else {
 		for (struct maildir_delivery *at = first; at; at = at->next)
@@ -297,11 +297,9 @@ static void maildir_queue_start_lanes(struct weir_task *task);
 
 static struct maildir_queue *maildir_queue_find(struct maildir *maildir, struct weir_loop *loop)
 {
-	for (struct weir_list *at = maildir->queues.next; at != &maildir->queues; at = at->next) {
-		struct maildir_queue *queue = WEIR_CONTAINER(at, struct maildir_queue, link);
+	WEIR_LIST_EACH (struct maildir_queue, queue, &maildir->queues, link)
 		if (queue->loop == loop)
 			return queue;
-	}
 	return NULL;
 }
 
@@ -310,6 +308,7 @@ static struct maildir_queue *maildir_queue_create(struct maildir *maildir, struc
 	struct maildir_queue *queue = calloc(1, sizeof *queue);
 	if (!queue)
 		return NULL;
+	local_refcount_init(&queue->references);
 	queue->maildir = maildir;
 	queue->loop = loop;
 	queue->last = &queue->first;
@@ -324,10 +323,10 @@ struct maildir_queue *maildir_queue_get(struct maildir *maildir, struct weir_loo
 {
 	pthread_mutex_lock(&maildir->lock);
 	struct maildir_queue *queue = maildir_queue_find(maildir, loop);
-	if (!queue)
-		queue = maildir_queue_create(maildir, loop);
 	if (queue)
-		queue->references++;
+		local_refcount_hold(&queue->references);
+	else
+		queue = maildir_queue_create(maildir, loop);
 	pthread_mutex_unlock(&maildir->lock);
 	return queue;
 }
@@ -335,7 +334,7 @@ struct maildir_queue *maildir_queue_get(struct maildir *maildir, struct weir_loo
 void maildir_queue_put(struct maildir_queue *queue)
 {
 	struct maildir *maildir = queue->maildir;
-	if (--queue->references)
+	if (!local_refcount_release(&queue->references))
 		return;
 	pthread_mutex_lock(&maildir->lock);
 	weir_list_remove(&queue->link);
@@ -374,7 +373,7 @@ static void maildir_queue_run_lane(struct weir_work *work)
 
 static void maildir_queue_lane_done(struct weir_work *work);
 
-static struct maildir_delivery *maildir_queue_take(struct maildir_queue *queue, unsigned count)
+static struct maildir_delivery *maildir_queue_splice(struct maildir_queue *queue, unsigned count)
 {
 	struct maildir_delivery *first = queue->first, **end = &queue->first;
 	for (unsigned i = 0; i < count; i++, end = &(*end)->next)
@@ -406,7 +405,7 @@ static unsigned maildir_queue_idle_lanes(const struct maildir_queue *queue)
 static void maildir_queue_start_lane(
         struct maildir_queue *queue, struct maildir_lane *lane, unsigned count)
 {
-	lane->first = maildir_queue_take(queue, count);
+	lane->first = maildir_queue_splice(queue, count);
 	lane->busy = true;
 	int error = weir_work_submit_to(queue->loop, WEIR_LANE_MAIL, &lane->work,
 	        maildir_queue_run_lane, maildir_queue_lane_done);
@@ -424,8 +423,8 @@ static void maildir_queue_start_idle(struct maildir_queue *queue)
 			continue;
 		unsigned idle = maildir_queue_idle_lanes(queue);
 		unsigned count = (queue->waiting + idle - 1) / idle;
-		maildir_queue_start_lane(queue, &queue->lanes[i],
-		        count < WEIR_MAIL_BATCH_MAX ? count : WEIR_MAIL_BATCH_MAX);
+		maildir_queue_start_lane(
+		        queue, &queue->lanes[i], min_of(count, (unsigned)WEIR_MAIL_BATCH_MAX));
 	}
 }
 
@@ -435,7 +434,7 @@ static void maildir_queue_lane_done(struct weir_work *work)
 	struct maildir_queue *queue = lane->queue;
 	struct maildir_delivery *first = lane->first;
 	lane->busy = false;
-	queue->references++;
+	local_refcount_hold(&queue->references);
 	maildir_queue_start_idle(queue);
 	maildir_queue_finish_all(first);
 	maildir_queue_put(queue);
@@ -444,7 +443,7 @@ static void maildir_queue_lane_done(struct weir_work *work)
 static void maildir_queue_start_lanes(struct weir_task *task)
 {
 	struct maildir_queue *queue = WEIR_CONTAINER(task, struct maildir_queue, task);
-	queue->references++;
+	local_refcount_hold(&queue->references);
 	maildir_queue_start_idle(queue);
 	maildir_queue_put(queue);
 }

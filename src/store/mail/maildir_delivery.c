@@ -78,7 +78,7 @@ static int maildir_file_open_hidden(
 static int mail_file_open(
         struct maildir *maildir, struct mail_file *file, const char *user, bool several)
 {
-	if (!maildir->nameless || several)
+	if (!maildir->unnamed_files || several)
 		return maildir_file_open_hidden(maildir, file, user);
 	file->fd = openat(maildir->root, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 	return file->fd < 0 ? -errno : 0;
@@ -95,10 +95,10 @@ static int mail_file_write(struct mail_file *file, struct weir_span bytes)
 		file->size += (uint64_t)put;
 		bytes = weir_span_skip(bytes, (size_t)put);
 	}
-	if (file->size - file->kicked >= WRITEBACK) {
-		sync_file_range(file->fd, (off_t)file->kicked, (off_t)(file->size - file->kicked),
-		        SYNC_FILE_RANGE_WRITE);
-		file->kicked = file->size;
+	if (file->size - file->writeback_started >= WRITEBACK) {
+		sync_file_range(file->fd, (off_t)file->writeback_started,
+		        (off_t)(file->size - file->writeback_started), SYNC_FILE_RANGE_WRITE);
+		file->writeback_started = file->size;
 	}
 	return 0;
 }
@@ -211,7 +211,7 @@ static void maildir_check_cancel(struct weir_mail_check *check)
 
 /* -- the intake -------------------------------------------------------------------------------- */
 
-static void maildir_delivery_taken(struct mail_intake *intake, struct weir_span bytes)
+static void maildir_delivery_consumed(struct mail_intake *intake, struct weir_span bytes)
 {
 	mail_scan(&maildir_delivery_delivery_of(intake)->scan, bytes);
 }
@@ -282,7 +282,7 @@ static void maildir_delivery_free(struct mail_intake *intake)
 
 static const struct mail_intake_type intake_type = {
         .waiting_most = WEIR_MAIL_BUFFER,
-        .taken = maildir_delivery_taken,
+        .consumed = maildir_delivery_consumed,
         .write = maildir_delivery_write,
         .commit = maildir_delivery_start_commit,
         .is_open = maildir_delivery_is_open,

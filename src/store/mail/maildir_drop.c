@@ -221,7 +221,7 @@ static int maildir_remove_message(struct maildir_removal *removal, size_t index,
 	if (error == -ENOENT)
 		return 0;
 	if (error == 0) {
-		mailbox_give(removal->drop->mailbox, message.stored);
+		mailbox_release(removal->drop->mailbox, message.stored);
 		++*removed;
 	}
 	return error;

@@ -40,7 +40,7 @@ struct maildir {
 	struct weir_mail_store base;
 	struct refcount references; /* the creator's, and one for everything under way */
 	int root;
-	bool nameless; /* the file system supports unnamed files that can be linked later */
+	bool unnamed_files; /* the file system supports unnamed files that can be linked later */
 	struct weir_mail_store_options options;
 	struct maildir_counters counters;
 
@@ -138,8 +138,8 @@ void mailbox_begin(struct maildir *maildir, struct mailbox *mailbox);
 void mailbox_end(struct maildir *maildir, struct mailbox *mailbox);
 
 /* Between these: reserves room for a message. Returns 0, -EDQUOT, or an errno of counting. */
-int mailbox_take(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets);
-void mailbox_give(struct mailbox *mailbox, uint64_t octets);
+int mailbox_reserve(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets);
+void mailbox_release(struct mailbox *mailbox, uint64_t octets);
 
 /* Between these, at the end of a use: records whether the directories could be used. */
 void mailbox_note_use(struct mailbox *mailbox, bool worked);
@@ -160,7 +160,7 @@ bool mailbox_sweep_due(struct mailbox *mailbox);
 struct mail_file {
 	int fd; /* -1: not open */
 	uint64_t size;
-	uint64_t kicked;
+	uint64_t writeback_started;
 	char *hidden; /* its path in tmp/, beneath the root; NULL: unnamed */
 };
 
@@ -219,7 +219,7 @@ struct maildir_queue {
 	struct weir_task task; /* starts lanes */
 	struct maildir *maildir;
 	struct weir_loop *loop;
-	unsigned references; /* of deliveries */
+	struct local_refcount references; /* of deliveries */
 	struct maildir_delivery *first;
 	struct maildir_delivery **last;
 	unsigned waiting;
