@@ -37,12 +37,11 @@ bool pop3_clear_allowed(const struct pop3_session *session)
 
 static void pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret)
 {
-	*ret = (struct weir_sasl_options){
-	        .users = session->server->users,
-	        .guard = session->server->guard,
-	        .peer = *weir_channel_peer(session->channel),
-	        .secure = pop3_clear_allowed(session),
-	};
+	weir_sasl_options_init(ret);
+	ret->users = session->server->users;
+	ret->guard = session->server->guard;
+	ret->peer = *weir_channel_peer(session->channel);
+	ret->secure = pop3_clear_allowed(session);
 }
 
 static bool pop3_set_user(struct pop3_session *session, struct weir_span user)

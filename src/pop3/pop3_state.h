@@ -55,7 +55,7 @@ struct weir_pop3_server {
 	bool auth_in_clear;
 	uint32_t login_ms;
 	unsigned failures_max;
-	void (*log)(void *context, const struct weir_pop3_event *event);
+	weir_pop3_log_fn *log;
 	void *context;
 };
 

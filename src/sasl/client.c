@@ -34,7 +34,7 @@ struct scram_client;
 struct weir_sasl_client {
 	struct weir_loop *loop;
 	const struct client_mechanism *mechanism;
-	void (*step)(void *context, const struct weir_sasl_step *step);
+	weir_sasl_step_fn *step;
 	void *context;
 	unsigned stage; /* private to the mechanism; 0 at first */
 	bool verified;  /* the server has been authenticated, if the mechanism can do so */
@@ -358,9 +358,13 @@ static int sasl_client_choose(const struct weir_sasl_client_options *options,
 	return error;
 }
 
+void weir_sasl_client_options_init(struct weir_sasl_client_options *options)
+{
+	*options = (struct weir_sasl_client_options){0};
+}
+
 int weir_sasl_client_create(struct weir_loop *loop, const struct weir_sasl_client_options *options,
-        void (*step)(void *context, const struct weir_sasl_step *step), void *context,
-        struct weir_sasl_client **ret)
+        weir_sasl_step_fn *step, void *context, struct weir_sasl_client **ret)
 {
 	struct weir_span user = options->user, password = options->password;
 	const struct client_mechanism *mechanism;

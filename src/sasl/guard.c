@@ -59,10 +59,25 @@ static const uint8_t guard_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+void weir_guard_options_init(struct weir_guard_options *options)
+{
+	*options = (struct weir_guard_options){
+	        .enabled = true,
+	        .first_ms = WEIR_GUARD_FIRST_MS,
+	        .most_ms = WEIR_GUARD_MOST_MS,
+	        .decay_ms = WEIR_GUARD_DECAY_MS,
+	};
+}
+
 static int guard_copy(const struct weir_guard_options *options, struct weir_guard_options *ret)
 {
-	struct weir_guard_options copy = options ? *options : (struct weir_guard_options){0};
+	struct weir_guard_options copy;
 	struct weir_network *exempt = NULL;
+	weir_guard_options_init(&copy);
+	if (options)
+		copy = *options;
+	if (!copy.first_ms || !copy.decay_ms)
+		return -EINVAL;
 	if (copy.exempt_count) {
 		exempt = calloc(copy.exempt_count, sizeof *exempt);
 		if (!exempt)
@@ -70,12 +85,6 @@ static int guard_copy(const struct weir_guard_options *options, struct weir_guar
 		memcpy(exempt, copy.exempt, copy.exempt_count * sizeof *exempt);
 	}
 	copy.exempt = exempt;
-	if (!copy.first_ms)
-		copy.first_ms = WEIR_GUARD_FIRST_MS;
-	if (!copy.most_ms)
-		copy.most_ms = WEIR_GUARD_MOST_MS;
-	if (!copy.decay_ms)
-		copy.decay_ms = WEIR_GUARD_DECAY_MS;
 	if (copy.threshold > WEIR_GUARD_THRESHOLD_MAX)
 		copy.threshold = WEIR_GUARD_THRESHOLD_MAX;
 	*ret = copy;
@@ -223,8 +232,8 @@ static bool guard_enter(
 {
 	const struct weir_guard_options *options = &guard->options;
 	pthread_mutex_lock(&guard->lock);
-	if (options->off || (options->exempt_count && weir_networks_contain(options->exempt,
-	                                                      options->exempt_count, address)))
+	if (!options->enabled || (options->exempt_count && weir_networks_contain(options->exempt,
+	                                                           options->exempt_count, address)))
 		return false;
 	guard_network_of(address, ret);
 	return true;
@@ -278,8 +287,8 @@ uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_address *
 
 /* -- the state --------------------------------------------------------------------------------- */
 
-void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
-        void (*show)(void *context, const struct weir_guard_entry *entry), void *context)
+void weir_guard_each(
+        struct weir_guard *guard, int64_t now_ms, weir_guard_show_fn *show, void *context)
 {
 	for (int bucket = 0; bucket < BUCKETS; bucket++) {
 		struct weir_guard_entry found[ENTRIES];

@@ -32,7 +32,7 @@ struct scram_server;
 struct weir_sasl {
 	struct weir_sasl_options options;
 	struct weir_loop *loop;
-	void (*step)(void *context, const struct weir_sasl_step *step);
+	weir_sasl_step_fn *step;
 	void *context;
 	const struct sasl_mechanism *mechanism;
 	unsigned stage;             /* private to the mechanism; 0 at first */

@@ -134,10 +134,16 @@ static const struct sasl_mechanism sasl_login = {"LOGIN", true, sasl_server_logi
 
 static const struct sasl_mechanism *const mechanisms[] = {&sasl_scram, &sasl_plain, &sasl_login};
 
-int weir_sasl_create(struct weir_loop *loop, const struct weir_sasl_options *options,
-        void (*step)(void *context, const struct weir_sasl_step *step), void *context,
-        struct weir_sasl **ret)
+void weir_sasl_options_init(struct weir_sasl_options *options)
 {
+	*options = (struct weir_sasl_options){0};
+}
+
+int weir_sasl_create(struct weir_loop *loop, const struct weir_sasl_options *options,
+        weir_sasl_step_fn *step, void *context, struct weir_sasl **ret)
+{
+	if (!options->users)
+		return -EINVAL;
 	struct weir_sasl *sasl = calloc(1, sizeof *sasl);
 	if (!sasl)
 		return -ENOMEM;
@@ -248,7 +254,7 @@ static void sasl_login_on_checked(struct weir_check *check, int error)
 
 void weir_login_check(struct weir_login *login, struct weir_loop *loop,
         const struct weir_sasl_options *options, struct weir_span name, struct weir_span password,
-        void (*done)(struct weir_login *login, int error))
+        weir_login_done_fn *done)
 {
 	struct weir_check_client client = {.address = &login->peer};
 	*login = (struct weir_login){

@@ -96,30 +96,31 @@ static struct weir_tree *service_ftp_take_tree(struct content *content)
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
-static struct weir_ftp_rules service_ftp_rules_of(const struct config *config, struct weir_tls *tls)
+static void service_ftp_set_rules(
+        const struct config *config, struct weir_tls *tls, struct weir_ftp_rules *rules)
 {
 	const struct config_ftp *ftp = &config->ftp;
-	return (struct weir_ftp_rules){
-	        .users = ftp->users,
-	        .no_anonymous = !ftp->anonymous,
-	        .anonymous_writes = ftp->anonymous_writes,
-	        .anonymous_overwrites = ftp->anonymous_overwrites,
-	        .anonymous_home = ftp->anonymous_home,
-	        .writable = ftp->writable,
-	        .hidden = ftp->hidden,
-	        .mode = ftp->mode,
-	        .uploads = ftp->uploads,
-	        .upload_max = ftp->max_size,
-	        .rate = ftp->rate,
-	        .ports = ftp->ports,
-	        .announced = ftp->announce,
-	        .tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED,
-	        .reuse = ftp->reuse,
-	        .sessions_max = (unsigned)ftp->sessions,
-	        .failures_max = (unsigned)ftp->failures,
-	        .welcome = ftp->welcome,
-	        .hosts = ftp->hosts.items,
-	};
+	weir_ftp_rules_init(rules);
+	rules->users = ftp->users;
+	rules->anonymous = ftp->anonymous;
+	rules->anonymous_writes = ftp->anonymous_writes;
+	rules->anonymous_overwrites = ftp->anonymous_overwrites;
+	rules->anonymous_home = ftp->anonymous_home;
+	rules->writable = ftp->writable;
+	rules->hidden = ftp->hidden;
+	rules->mode = ftp->mode;
+	rules->uploads = ftp->uploads;
+	rules->upload_max = ftp->max_size;
+	rules->rate = ftp->rate;
+	rules->ports = ftp->ports;
+	rules->announced = ftp->announce;
+	rules->tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED;
+	rules->reuse = ftp->reuse;
+	rules->sessions_max = (unsigned)ftp->sessions;
+	rules->failures_max = (unsigned)ftp->failures;
+	if (ftp->welcome)
+		rules->welcome = ftp->welcome;
+	rules->hosts = ftp->hosts.items;
 }
 
 static void service_ftp_note(void *context, const struct weir_ftp_event *event)
@@ -136,14 +137,14 @@ static int service_ftp_open_server(const struct service_options *options, void *
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
-	struct weir_ftp_options ftp = {
-	        .listener = options->listener,
-	        .tree = service_ftp_take_tree(content),
-	        .rules = service_ftp_rules_of(config, options->listener.tls),
-	        .guard = options->guard,
-	        .log = service_ftp_note,
-	        .context = &server->options,
-	};
+	struct weir_ftp_options ftp;
+	weir_ftp_options_init(&ftp);
+	ftp.listener = options->listener;
+	ftp.tree = service_ftp_take_tree(content);
+	service_ftp_set_rules(config, options->listener.tls, &ftp.rules);
+	ftp.guard = options->guard;
+	ftp.log = service_ftp_note;
+	ftp.context = &server->options;
 	ftp.listener.peers = config->ftp.peers;
 	int error = weir_ftp_create(options->loop, &ftp, &server->ftp);
 	if (error < 0) {
@@ -159,7 +160,8 @@ static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 {
 	struct ftp_service *server = context;
 	struct content *content = next;
-	struct weir_ftp_rules rules = service_ftp_rules_of(content->config, tls);
+	struct weir_ftp_rules rules;
+	service_ftp_set_rules(content->config, tls, &rules);
 	if (tls)
 		weir_server_set_tls(weir_ftp_listener(server->ftp), tls);
 	int error = weir_ftp_set(server->ftp, &rules, service_ftp_take_tree(content));

@@ -18,11 +18,11 @@
 static int mail_host_open_store(const struct config *config, struct mail_host *host)
 {
 	const struct config_mail *mail = &config->mail;
-	struct weir_mail_store_options options = {
-	        .message_max = config_mail_stored_max(mail),
-	        .mailbox_max = mail->limits.mailbox_size,
-	        .messages_max = mail->limits.mailbox_messages,
-	};
+	struct weir_mail_store_options options;
+	weir_mail_store_options_init(&options);
+	options.message_max = config_mail_stored_max(mail);
+	options.mailbox_max = mail->limits.mailbox_size;
+	options.messages_max = mail->limits.mailbox_messages;
 	int error = resources_make_directory(config, mail->directory);
 	if (error == 0 && (error = resources_lend(config->user)) == 0) {
 		if (faccessat(AT_FDCWD, mail->directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)

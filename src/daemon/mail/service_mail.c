@@ -17,16 +17,22 @@ int mail_server_open(const struct service_options *options,
 		return -ENOMEM;
 	server->options = *options;
 	server->host = mail_host_hold(config->mail.host);
-	struct weir_bounds *bounds = &server->listener.bounds;
-	server->listener = options->listener;
-	server->listener.peers = server->host->peers;
-	bounds->idle_ms = bounds->request_ms = bounds->progress_ms = 0;
 	int error = create(server, config);
 	if (error < 0)
 		mail_server_free(server);
 	else
 		*ret_server = server;
 	return error;
+}
+
+void mail_server_set_listener(const struct mail_server *server, struct weir_listener *listener)
+{
+	const struct weir_bounds of_protocol = listener->bounds;
+	*listener = server->options.listener;
+	listener->peers = server->host->peers;
+	listener->bounds.idle_ms = of_protocol.idle_ms;
+	listener->bounds.request_ms = of_protocol.request_ms;
+	listener->bounds.progress_ms = of_protocol.progress_ms;
 }
 
 void mail_server_free(struct mail_server *server)

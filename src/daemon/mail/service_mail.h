@@ -18,11 +18,10 @@ struct mail_server {
 	};
 	struct mail_host *host;         /* a reference: it outlives the server */
 	struct service_options options; /* for the callbacks */
-	/*
+	                                /*
 	 * That of the options, with the host's peers; its times are those of the protocol, which
 	 * are longer.
 	 */
-	struct weir_listener listener;
 };
 
 /* `create` creates the server of the protocol. Both return 0 or a negative errno. */
@@ -30,6 +29,12 @@ int mail_server_open(const struct service_options *options,
         int (*create)(struct mail_server *server, const struct config *config), void **ret_server);
 
 /* Call when the server of the protocol is destroyed. */
+/*
+ * Sets the listener of the server's options, which were initialised: its time limits stay those of
+ * the protocol.
+ */
+void mail_server_set_listener(const struct mail_server *server, struct weir_listener *listener);
+
 void mail_server_free(struct mail_server *server);
 
 extern const struct service_type service_smtp, service_pop3;

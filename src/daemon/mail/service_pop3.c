@@ -16,16 +16,15 @@ static void service_pop3_log_event(void *context, const struct weir_pop3_event *
 static int service_pop3_create(struct mail_server *server, const struct config *config)
 {
 	const struct service_options *options = &server->options;
-	return weir_pop3_create(options->loop,
-	        &(struct weir_pop3_options){
-	                .listener = server->listener,
-	                .store = server->host->store,
-	                .users = config->mail.users,
-	                .guard = options->guard,
-	                .log = service_pop3_log_event,
-	                .context = &server->options,
-	        },
-	        &server->pop3);
+	struct weir_pop3_options pop3;
+	weir_pop3_options_init(&pop3);
+	mail_server_set_listener(server, &pop3.listener);
+	pop3.store = server->host->store;
+	pop3.users = config->mail.users;
+	pop3.guard = options->guard;
+	pop3.log = service_pop3_log_event;
+	pop3.context = &server->options;
+	return weir_pop3_create(options->loop, &pop3, &server->pop3);
 }
 
 static int service_pop3_open_server(const struct service_options *options, void **ret_server)

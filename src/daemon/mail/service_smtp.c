@@ -31,29 +31,28 @@ static int service_smtp_create(struct mail_server *server, const struct config *
 	const struct service_options *options = &server->options;
 	const struct config_mail *mail = &config->mail;
 	char name[256];
-	return weir_smtp_create(options->loop,
-	        &(struct weir_smtp_options){
-	                .listener = server->listener,
-	                .hostname = config_mail_hostname(mail, name, sizeof name),
-	                .personality = (enum weir_smtp_personality)options->kind->variant,
-	                .routes = mail->routes,
-	                .users = service_smtp_users_of(server, config),
-	                .guard = options->guard,
-	                .local = &server->host->store->sink,
-	                .relay = options->relay,
-	                .auth_in_clear = config_mail_is_inside(&options->listener.address),
-	                .networks = mail->networks.items,
-	                .network_count = mail->networks.count,
-	                .size_max = mail->limits.message_size,
-	                .recipients_max = (unsigned)mail->limits.recipients,
-	                .messages_max = (unsigned)mail->limits.messages,
-	                .greeting_delay_ms = (uint32_t)mail->greeting_delay_ms,
-	                .normalise = mail->normalise,
-	                .strict_addresses = mail->strict_addresses,
-	                .log = service_smtp_log_event,
-	                .context = &server->options,
-	        },
-	        &server->smtp);
+	struct weir_smtp_options smtp;
+	weir_smtp_options_init(&smtp);
+	mail_server_set_listener(server, &smtp.listener);
+	smtp.hostname = config_mail_hostname(mail, name, sizeof name);
+	smtp.personality = (enum weir_smtp_personality)options->kind->variant;
+	smtp.routes = mail->routes;
+	smtp.users = service_smtp_users_of(server, config);
+	smtp.guard = options->guard;
+	smtp.local = &server->host->store->sink;
+	smtp.relay = options->relay;
+	smtp.auth_in_clear = config_mail_is_inside(&options->listener.address);
+	smtp.networks = mail->networks.items;
+	smtp.network_count = mail->networks.count;
+	smtp.size_max = mail->limits.message_size;
+	smtp.recipients_max = (unsigned)mail->limits.recipients;
+	smtp.messages_max = (unsigned)mail->limits.messages;
+	smtp.greeting_delay_ms = (uint32_t)mail->greeting_delay_ms;
+	smtp.normalise = mail->normalise;
+	smtp.strict_addresses = mail->strict_addresses;
+	smtp.log = service_smtp_log_event;
+	smtp.context = &server->options;
+	return weir_smtp_create(options->loop, &smtp, &server->smtp);
 }
 
 static int service_smtp_open_server(const struct service_options *options, void **ret_server)

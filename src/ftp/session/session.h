@@ -36,15 +36,14 @@ struct weir_ftp_server {
 	struct weir_tree *tree;
 	bool attached; /* the tree, to the loop */
 	bool implicit;
-	struct weir_ftp_rules
-	        rules; /* A 0 that means a default has been replaced; texts are ours. */
-	char *banner;  /* the whole 220 reply */
+	struct weir_ftp_rules rules; /* texts are ours */
+	char *banner;                /* the whole 220 reply */
 	struct weir_bounds data_bounds;
 	unsigned sessions;
 	struct weir_list
 	        passive; /* the listeners that sessions of this server wait on: passive.c */
 	struct weir_guard *guard; /* NULL: a wrong password causes no delay */
-	void (*log)(void *context, const struct weir_ftp_event *event);
+	weir_ftp_log_fn *log;
 	void *context;
 };
 

@@ -18,8 +18,8 @@
 static bool ftp_verb_access_is_anonymous(const struct weir_ftp_rules *rules, const char *name)
 {
 	struct weir_span span = weir_span_of(name);
-	return !rules->no_anonymous && (weir_span_equal_nocase(span, WEIR_SPAN("anonymous")) ||
-	                                       weir_span_equal_nocase(span, WEIR_SPAN("ftp")));
+	return rules->anonymous && (weir_span_equal_nocase(span, WEIR_SPAN("anonymous")) ||
+	                                   weir_span_equal_nocase(span, WEIR_SPAN("ftp")));
 }
 
 /* -- USER -------------------------------------------------------------------------------------- */
@@ -204,12 +204,12 @@ static void ftp_verb_access_on_checked(struct weir_login *checked, int error)
 static void ftp_verb_access_check(struct ftp_session *session, const char *password)
 {
 	struct weir_ftp_server *server = session->server;
-	struct weir_sasl_options options = {
-	        .users = server->rules.users,
-	        .guard = server->guard,
-	        .peer = *weir_channel_peer(session->channel),
-	        .secure = weir_channel_secure(session->channel),
-	};
+	struct weir_sasl_options options;
+	weir_sasl_options_init(&options);
+	options.users = server->rules.users;
+	options.guard = server->guard;
+	options.peer = *weir_channel_peer(session->channel);
+	options.secure = weir_channel_secure(session->channel);
 	struct ftp_login *login =
 	        ftp_job_begin(session, sizeof *login, ftp_verb_access_cancel_login);
 	if (!login)

@@ -205,6 +205,11 @@ static struct weir_smtp_client *smtp_client_make(const struct weir_smtp_client_o
 	return client;
 }
 
+void weir_smtp_client_options_init(struct weir_smtp_client_options *options)
+{
+	*options = (struct weir_smtp_client_options){0};
+}
+
 int weir_smtp_client_connect(struct weir_loop *loop, const struct weir_smtp_client_options *options,
         const struct weir_smtp_client_events *events, void *context, struct weir_smtp_client **ret)
 {
@@ -212,12 +217,12 @@ int weir_smtp_client_connect(struct weir_loop *loop, const struct weir_smtp_clie
 	 * Replies have their own timers; the channel bounds how long a message may make no
 	 * progress.
 	 */
-	static const struct weir_bounds bounds = {
-	        .request_max = WEIR_SMTP_CLIENT_LINE_MAX,
-	        .idle_ms = WEIR_SMTP_CLIENT_IDLE_MS,
-	        .request_ms = WEIR_SMTP_CLIENT_REPLY_MS,
-	        .progress_ms = WEIR_SMTP_CLIENT_BLOCK_MS,
-	};
+	struct weir_bounds bounds;
+	weir_bounds_init(&bounds);
+	bounds.request_max = WEIR_SMTP_CLIENT_LINE_MAX;
+	bounds.idle_ms = WEIR_SMTP_CLIENT_IDLE_MS;
+	bounds.request_ms = WEIR_SMTP_CLIENT_REPLY_MS;
+	bounds.progress_ms = WEIR_SMTP_CLIENT_BLOCK_MS;
 	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
 	if ((tls && !options->tls) || !options->helo || strlen(options->helo) > WEIR_SMTP_HELO_MAX)
 		return -EINVAL;

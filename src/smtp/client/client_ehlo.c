@@ -134,12 +134,13 @@ static void smtp_client_auth_on_step(void *context, const struct weir_sasl_step 
 
 static void smtp_client_authenticate(struct weir_smtp_client *client)
 {
-	struct weir_sasl_client_options options = {
-	        .mechanisms = weir_span_of(client->offers.auth),
-	        .user = weir_span_of(client->options.user),
-	        .password = weir_span_of(client->options.password ? client->options.password : ""),
-	        .secure = client->options.password_in_clear || weir_channel_secure(client->channel),
-	};
+	const char *password = client->options.password;
+	struct weir_sasl_client_options options;
+	weir_sasl_client_options_init(&options);
+	options.mechanisms = weir_span_of(client->offers.auth);
+	options.user = weir_span_of(client->options.user);
+	options.password = weir_span_of(password ? password : "");
+	options.secure = client->options.password_in_clear || weir_channel_secure(client->channel);
 	int error = weir_sasl_client_create(
 	        client->loop, &options, smtp_client_auth_on_step, client, &client->sasl);
 	if (error == 0)

@@ -4,7 +4,7 @@
  *
  * Invariant: no more messages are claimed than connections are allowed, so that each is being sent,
  * or waits for a connection that is being made. Connections are in relay_session.c, results in
- * relay_job.c, notifications in relay_report.c.
+ * relay_job.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,29 +40,32 @@ static const char *smtp_relay_copy_string(char **to, const char *text)
 	return start;
 }
 
-static void smtp_relay_fill_defaults(struct weir_smtp_relay_options *options)
+void weir_smtp_relay_options_init(struct weir_smtp_relay_options *options)
 {
-	bool implicit = options->mode == WEIR_SMTP_CLIENT_TLS_IMPLICIT;
-	if (!options->port)
-		options->port = implicit ? 465 : 25;
-	if (!options->connections_max)
-		options->connections_max = WEIR_RELAY_CONNECTIONS_MAX;
-	if (!options->retry_first_s)
-		options->retry_first_s = WEIR_RELAY_RETRY_FIRST_S;
-	if (!options->retry_most_s)
-		options->retry_most_s = WEIR_RELAY_RETRY_MOST_S;
-	if (!options->warn_s)
-		options->warn_s = WEIR_RELAY_WARN_S;
-	if (!options->life_s)
-		options->life_s = WEIR_RELAY_LIFE_S;
+	*options = (struct weir_smtp_relay_options){
+	        .port = 25,
+	        .connections_max = WEIR_RELAY_CONNECTIONS_MAX,
+	        .retry_first_s = WEIR_RELAY_RETRY_FIRST_S,
+	        .retry_most_s = WEIR_RELAY_RETRY_MOST_S,
+	        .warn_s = WEIR_RELAY_WARN_S,
+	        .life_s = WEIR_RELAY_LIFE_S,
+	};
+}
+
+/* Whether every option has a value that can work. */
+static bool smtp_relay_can_work(const struct weir_smtp_relay_options *options)
+{
+	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
+	bool named = options->host && *options->host && options->helo &&
+	             strlen(options->helo) <= WEIR_SMTP_HELO_MAX;
+	return named && (!tls || options->tls) && options->port && options->connections_max &&
+	       options->retry_first_s && options->retry_most_s;
 }
 
 static int smtp_relay_make_settings(
         const struct weir_smtp_relay_options *options, struct relay_settings **ret)
 {
-	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
-	if (!options->host || !*options->host || !options->helo ||
-	        strlen(options->helo) > WEIR_SMTP_HELO_MAX || (tls && !options->tls))
+	if (!smtp_relay_can_work(options))
 		return -EINVAL;
 	struct relay_settings *settings = calloc(
 	        1, sizeof *settings + smtp_relay_size_of(options->host) +
@@ -79,7 +82,6 @@ static int smtp_relay_make_settings(
 	settings->options.password = smtp_relay_copy_string(&to, options->password);
 	if (options->tls)
 		weir_tls_hold(options->tls);
-	smtp_relay_fill_defaults(&settings->options);
 	*ret = settings;
 	return 0;
 }
@@ -130,7 +132,7 @@ static void smtp_relay_wait_for_next(struct weir_smtp_relay *relay, int64_t now_
 static void smtp_relay_run_finish(struct weir_task *task)
 {
 	struct weir_smtp_relay *relay = WEIR_CONTAINER(task, struct weir_smtp_relay, finish);
-	void (*drained)(void *context) = relay->drained;
+	weir_smtp_relay_drained_fn *drained = relay->drained;
 	relay->drained = NULL;
 	weir_timer_stop(&relay->deadline);
 	weir_timer_stop(&relay->timer);
@@ -227,7 +229,7 @@ static void smtp_relay_on_deadline(struct weir_timer *timer)
 }
 
 void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
-        void (*drained)(void *context), void *context)
+        weir_smtp_relay_drained_fn *drained, void *context)
 {
 	relay->draining = true;
 	relay->drained = drained;

@@ -134,16 +134,16 @@ static void smtp_relay_session_host_failed(
 static int smtp_relay_session_connect(struct relay_session *session)
 {
 	const struct weir_smtp_relay_options *from = &session->settings->options;
-	struct weir_smtp_client_options options = {
-	        .address = session->relay->addresses[session->address],
-	        .host = from->host,
-	        .helo = from->helo,
-	        .mode = session->in_clear ? WEIR_SMTP_CLIENT_TLS_OFF : from->mode,
-	        .tls = session->in_clear ? NULL : from->tls,
-	        .user = from->user,
-	        .password = from->password,
-	        .password_in_clear = from->password_in_clear,
-	};
+	struct weir_smtp_client_options options;
+	weir_smtp_client_options_init(&options);
+	options.address = session->relay->addresses[session->address];
+	options.host = from->host;
+	options.helo = from->helo;
+	options.mode = session->in_clear ? WEIR_SMTP_CLIENT_TLS_OFF : from->mode;
+	options.tls = session->in_clear ? NULL : from->tls;
+	options.user = from->user;
+	options.password = from->password;
+	options.password_in_clear = from->password_in_clear;
 	return weir_smtp_client_connect(
 	        session->relay->loop, &options, &events, session, &session->client);
 }

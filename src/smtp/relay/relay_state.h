@@ -57,7 +57,7 @@ enum {
 /* The options, which a reload replaces. */
 struct relay_settings {
 	struct local_refcount references;
-	struct weir_smtp_relay_options options; /* strings in `text`, defaults filled in */
+	struct weir_smtp_relay_options options; /* strings in `text` */
 	char text[];
 };
 
@@ -79,7 +79,7 @@ struct weir_smtp_relay {
 	bool draining;
 	struct weir_timer deadline;
 	struct weir_task finish;
-	void (*drained)(void *context);
+	weir_smtp_relay_drained_fn *drained;
 	void *drained_context;
 };
 

@@ -32,7 +32,7 @@ struct weir_sasl;
 struct weir_smtp_server {
 	struct weir_loop *loop;
 	struct weir_server *listener;
-	struct weir_smtp_options options; /* defaults filled in; copied or referenced */
+	struct weir_smtp_options options; /* copied or referenced */
 	struct weir_list committing;      /* transactions that have left their sessions */
 	struct smtp_transaction *spare;   /* for reuse */
 	unsigned spares;

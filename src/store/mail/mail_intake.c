@@ -182,8 +182,7 @@ int mail_intake_write(struct weir_mail_delivery *delivery, struct weir_span byte
 	return intake->full ? WEIR_MAIL_FULL : 0;
 }
 
-void mail_intake_commit(struct weir_mail_delivery *delivery,
-        void (*done)(void *context, const int *errors), void *context)
+void mail_intake_commit(struct weir_mail_delivery *delivery, weir_mail_done_fn *done, void *context)
 {
 	struct mail_intake *intake = mail_intake_intake_of(delivery);
 	intake->finishing = true;

@@ -124,7 +124,7 @@ struct memory_delivery {
 	struct mail_memory *memory;
 	struct memory_message *message;
 	int error;
-	void (*done)(void *context, const int *errors);
+	weir_mail_done_fn *done;
 	void *context;
 	bool together;
 	size_t count;
@@ -162,8 +162,8 @@ static void mail_memory_copy_users(
 }
 
 static int mail_memory_delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
-        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
-        void *context, struct weir_mail_delivery **ret)
+        const struct weir_mail_envelope *envelope, weir_mail_ready_fn *ready, void *context,
+        struct weir_mail_delivery **ret)
 {
 	struct mail_memory *memory = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
@@ -254,8 +254,8 @@ static void mail_memory_deliver(struct weir_task *task)
 	mail_memory_delivery_free(delivery);
 }
 
-static void mail_memory_delivery_commit(struct weir_mail_delivery *base,
-        void (*done)(void *context, const int *errors), void *context)
+static void mail_memory_delivery_commit(
+        struct weir_mail_delivery *base, weir_mail_done_fn *done, void *context)
 {
 	struct memory_delivery *delivery = mail_memory_delivery_of(base);
 	delivery->done = done;
@@ -271,7 +271,7 @@ static void mail_memory_delivery_abort(struct weir_mail_delivery *base)
 
 static int mail_memory_check(struct weir_mail_sink *sink, struct weir_loop *loop,
         const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
-        void (*done)(void *context, int error), void *context)
+        weir_mail_checked_fn *done, void *context)
 {
 	struct mail_memory *memory = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
@@ -331,6 +331,8 @@ static const struct weir_mail_store_type memory_type = {
 int weir_mail_memory_create(
         const struct weir_mail_store_options *options, struct weir_mail_store **ret)
 {
+	if (options && !options->message_max)
+		return -EINVAL;
 	struct mail_memory *memory = calloc(1, sizeof *memory);
 	if (!memory)
 		return -ENOMEM;
@@ -342,10 +344,9 @@ int weir_mail_memory_create(
 	memory->base.type = &memory_type;
 	memory->base.sink.type = &memory_sink;
 	refcount_init(&memory->references);
+	weir_mail_store_options_init(&memory->options);
 	if (options)
 		memory->options = *options;
-	if (!memory->options.message_max)
-		memory->options.message_max = WEIR_MAIL_MESSAGE_MAX;
 	weir_list_init(&memory->boxes);
 	*ret = &memory->base;
 	return 0;

@@ -44,8 +44,7 @@ static int mail_memory_fill(struct memory_drop *drop, struct weir_span user)
 }
 
 void mail_memory_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
+        struct weir_mail_call *call, weir_mail_opened_fn *done)
 {
 	struct mail_memory *memory = WEIR_CONTAINER(store, struct mail_memory, base);
 	bool good = maildir_user_good(user);
@@ -82,7 +81,7 @@ static void mail_memory_release_message(void *context)
 }
 
 void mail_memory_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        weir_mail_fetched_fn *done)
 {
 	struct memory_message *message =
 	        mail_memory_messages_of(&mail_memory_drop_of(base)->messages)[index];
@@ -117,8 +116,7 @@ static size_t mail_memory_remove_marked(struct memory_drop *drop, const uint8_t 
 }
 
 void mail_memory_remove(struct weir_maildrop *base, const uint8_t *marks,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed))
+        struct weir_mail_call *call, weir_mail_removed_fn *done)
 {
 	struct memory_drop *drop = mail_memory_drop_of(base);
 	pthread_mutex_lock(&drop->memory->lock);

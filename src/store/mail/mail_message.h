@@ -77,9 +77,9 @@ struct mail_intake {
 	int error;      /* the first, which is final */
 	int result;     /* of the work */
 
-	void (*ready)(void *context, int error);
+	weir_mail_ready_fn *ready;
 	void *context;
-	void (*done)(void *context, const int *errors);
+	weir_mail_done_fn *done;
 	void *done_context;
 
 	uint64_t size; /* bytes that were taken */
@@ -93,8 +93,8 @@ struct mail_intake {
 
 /* These are functions of struct weir_mail_sink_type. */
 int mail_intake_write(struct weir_mail_delivery *delivery, struct weir_span bytes);
-void mail_intake_commit(struct weir_mail_delivery *delivery,
-        void (*done)(void *context, const int *errors), void *context);
+void mail_intake_commit(
+        struct weir_mail_delivery *delivery, weir_mail_done_fn *done, void *context);
 void mail_intake_abort(struct weir_mail_delivery *delivery);
 
 /* The commit has ended: reports `errors` and frees. */
@@ -190,17 +190,15 @@ struct memory_box *mail_memory_find(struct mail_memory *memory, struct weir_span
 void mail_memory_release(struct mail_memory *memory);
 
 void mail_memory_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop));
+        struct weir_mail_call *call, weir_mail_opened_fn *done);
 
 void mail_memory_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret);
 
 void mail_memory_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body));
+        weir_mail_fetched_fn *done);
 
 void mail_memory_remove(struct weir_maildrop *base, const uint8_t *marks,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed));
+        struct weir_mail_call *call, weir_mail_removed_fn *done);
 
 void mail_memory_cancel(struct weir_mail_call *call);
 

@@ -181,7 +181,7 @@ void mail_queue_wake(struct weir_mail_queue *queue)
 }
 
 int weir_mail_queue_listen(struct weir_mail_queue *queue, struct weir_loop *loop,
-        void (*changed)(void *context), void *context)
+        weir_mail_queue_changed_fn *changed, void *context)
 {
 	struct queue_waker *waker = calloc(1, sizeof *waker);
 	if (!waker)
@@ -228,7 +228,7 @@ struct weir_queue_job {
 	struct weir_queued *queued;
 	bool remove;
 	int error;
-	void (*claimed)(void *context, int error, struct weir_queued *queued);
+	weir_mail_queue_claimed_fn *claimed;
 	void (*given)(void *context, int error);
 	void *context;
 };
@@ -340,7 +340,7 @@ static struct queue_entry *mail_queue_claim_entry(struct weir_mail_queue *queue,
 }
 
 int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop, int64_t now_s,
-        void (*claimed)(void *context, int error, struct weir_queued *queued), void *context)
+        weir_mail_queue_claimed_fn *claimed, void *context)
 {
 	struct weir_queue_job *job = calloc(1, sizeof *job);
 	if (!job)

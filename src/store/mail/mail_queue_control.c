@@ -268,9 +268,7 @@ int weir_mail_queue_probe(const char *path)
 	return error == 0 && !found ? WEIR_E_SYNTAX : error;
 }
 
-int weir_mail_queue_each(const char *path,
-        void (*show)(void *context, const char *id, const struct weir_queued *queued),
-        void *context)
+int weir_mail_queue_each(const char *path, weir_mail_queue_show_fn *show, void *context)
 {
 	struct ids ids = {0};
 	int directory = mail_queue_control_open(path);

@@ -212,7 +212,7 @@ int mail_queued_remove(int directory, const char *id)
 
 struct mail_queue_opening {
 	struct weir_mail_queue *queue;
-	void (*report)(void *context, const char *name, const char *text);
+	weir_mail_queue_report_fn *report;
 	void *context;
 	int error;
 };
@@ -296,19 +296,25 @@ static int mail_queue_open_fill(struct mail_queue_opening *opening)
 	return error ? error : opening->error;
 }
 
-int weir_mail_queue_open(const struct weir_mail_queue_options *options,
-        void (*report)(void *context, const char *name, const char *text), void *context,
-        struct weir_mail_queue **ret)
+void weir_mail_queue_options_init(struct weir_mail_queue_options *options)
 {
+	*options = (struct weir_mail_queue_options){
+	        .message_max = WEIR_MAIL_MESSAGE_MAX, .messages_max = WEIR_QUEUE_MESSAGES_MAX};
+}
+
+int weir_mail_queue_open(const struct weir_mail_queue_options *options,
+        weir_mail_queue_report_fn *report, void *context, struct weir_mail_queue **ret)
+{
+	if (!options->path || !options->message_max || !options->messages_max)
+		return -EINVAL;
 	struct weir_mail_queue *queue = calloc(1, sizeof *queue);
 	if (!queue)
 		return -ENOMEM;
 	struct mail_queue_opening opening = {queue, report, context, 0};
 	refcount_init(&queue->references);
 	queue->sink.type = &mail_queue_sink_type;
-	queue->message_max = options->message_max ? options->message_max : WEIR_MAIL_MESSAGE_MAX;
-	queue->messages_max =
-	        options->messages_max ? options->messages_max : WEIR_QUEUE_MESSAGES_MAX;
+	queue->message_max = options->message_max;
+	queue->messages_max = options->messages_max;
 	queue->control = queue->lock_fd = -1;
 	pthread_mutex_init(&queue->lock, NULL);
 	pthread_cond_init(&queue->processed, NULL);

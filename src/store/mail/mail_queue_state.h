@@ -96,7 +96,7 @@ struct weir_mail_queue {
 	size_t reserved;        /* reservations for messages on their way in */
 	struct weir_loop *loop; /* the loop that listens; NULL: none */
 	struct queue_waker *waker;
-	void (*changed)(void *context);
+	weir_mail_queue_changed_fn *changed;
 	void *context;
 	bool controlling; /* the work pool is reading control/ */
 	pthread_cond_t processed;

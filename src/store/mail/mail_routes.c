@@ -17,7 +17,7 @@ enum {
 
 struct search {
 	const struct weir_mail_routes *routes;
-	int (*found)(void *context, const struct weir_mail_target *target);
+	weir_mail_routes_found_fn *found;
 	void *context;
 	unsigned targets;
 	const struct alias *path[WEIR_ALIAS_DEPTH_MAX]; /* the aliases that are being expanded */
@@ -220,8 +220,7 @@ static int mail_routes_look_up(
  */
 
 int weir_mail_routes_find(const struct weir_mail_routes *routes, struct weir_span local,
-        struct weir_span domain, int (*found)(void *context, const struct weir_mail_target *target),
-        void *context)
+        struct weir_span domain, weir_mail_routes_found_fn *found, void *context)
 {
 	struct search search = {.routes = routes, .found = found, .context = context};
 	if (!domain.size && routes->domains.size)

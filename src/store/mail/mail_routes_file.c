@@ -25,7 +25,7 @@ enum {
 
 struct routes_parser {
 	struct weir_mail_routes *routes;
-	void (*report)(void *context, unsigned line, const char *text);
+	weir_mail_routes_report_fn *report;
 	void *context;
 	unsigned line;
 	int error;
@@ -215,9 +215,8 @@ static int mail_routes_file_fill(
 
 /* Takes over the text, also on failure. */
 static int mail_routes_file_make(struct weir_buffer *text,
-        const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret)
+        const struct weir_mail_routes_options *options, weir_mail_routes_report_fn *report,
+        void *context, struct weir_mail_routes **ret)
 {
 	struct weir_mail_routes *routes = calloc(1, sizeof *routes);
 	if (!routes) {
@@ -235,9 +234,13 @@ static int mail_routes_file_make(struct weir_buffer *text,
 	return error;
 }
 
+void weir_mail_routes_options_init(struct weir_mail_routes_options *options)
+{
+	*options = (struct weir_mail_routes_options){0};
+}
+
 int weir_mail_routes_parse(struct weir_span text, const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret)
+        weir_mail_routes_report_fn *report, void *context, struct weir_mail_routes **ret)
 {
 	struct weir_buffer copy = {0};
 	int error = weir_buffer_append(&copy, text.data, text.size, WEIR_ALIASES_FILE_MAX);
@@ -245,8 +248,7 @@ int weir_mail_routes_parse(struct weir_span text, const struct weir_mail_routes_
 }
 
 int weir_mail_routes_load(const char *path, const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret)
+        weir_mail_routes_report_fn *report, void *context, struct weir_mail_routes **ret)
 {
 	struct weir_buffer text = {0};
 	int error = 0;

@@ -86,6 +86,8 @@ static const struct weir_mail_store_type maildir_type = {
 int weir_maildir_create(const char *directory, const struct weir_mail_store_options *options,
         struct weir_mail_store **ret)
 {
+	if (options && !options->message_max)
+		return -EINVAL;
 	struct maildir *maildir = calloc(1, sizeof *maildir);
 	if (!maildir)
 		return -ENOMEM;
@@ -109,10 +111,9 @@ int weir_maildir_create(const char *directory, const struct weir_mail_store_opti
 	maildir->base.type = &maildir_type;
 	maildir->base.sink.type = &maildir_sink;
 	refcount_init(&maildir->references);
+	weir_mail_store_options_init(&maildir->options);
 	if (options)
 		maildir->options = *options;
-	if (!maildir->options.message_max)
-		maildir->options.message_max = WEIR_MAIL_MESSAGE_MAX;
 	maildir->unnamed_files = mail_file_can_be_unnamed(maildir->root);
 	weir_list_init(&maildir->unused);
 	weir_list_init(&maildir->queues);

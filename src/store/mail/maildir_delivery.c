@@ -138,7 +138,7 @@ struct maildir_check_job {
 	struct weir_work work;
 	struct maildir *maildir;
 	struct weir_mail_check *check; /* NULL: cancelled */
-	void (*done)(void *context, int error);
+	weir_mail_checked_fn *done;
 	void *context;
 	uint64_t size;
 	int error;
@@ -178,7 +178,7 @@ static int maildir_check_submit(
 
 static int maildir_check(struct weir_mail_sink *sink, struct weir_loop *loop,
         const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
-        void (*done)(void *context, int error), void *context)
+        weir_mail_checked_fn *done, void *context)
 {
 	struct maildir *maildir = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct maildir, base);
@@ -325,8 +325,8 @@ static struct maildir_delivery *maildir_delivery_allocate(const struct weir_mail
 }
 
 static int maildir_delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
-        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
-        void *context, struct weir_mail_delivery **ret)
+        const struct weir_mail_envelope *envelope, weir_mail_ready_fn *ready, void *context,
+        struct weir_mail_delivery **ret)
 {
 	struct maildir *maildir = maildir_delivery_maildir_of(sink);
 	uint64_t most = maildir->options.message_max;

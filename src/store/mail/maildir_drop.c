@@ -17,7 +17,7 @@ struct open_job {
 	struct maildir_job base;
 	struct maildir_drop *drop;
 	int error;
-	void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop);
+	weir_mail_opened_fn *done;
 	char user[];
 };
 
@@ -124,8 +124,7 @@ static struct maildir_drop *maildir_drop_create(struct maildir *maildir, struct 
 }
 
 void maildir_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
+        struct weir_mail_call *call, weir_mail_opened_fn *done)
 {
 	if (!maildir_user_good(user)) {
 		done(call, -ENOENT, NULL);
@@ -174,7 +173,7 @@ struct remove_job {
 	struct maildir_drop *drop;
 	size_t removed;
 	int error;
-	void (*done)(struct weir_mail_call *call, int error, size_t removed);
+	weir_mail_removed_fn *done;
 	uint8_t marks[];
 };
 
@@ -284,7 +283,7 @@ static void maildir_remove_done(struct weir_work *work)
 
 /* The marks are copied, so that a cancelled removal can go on. */
 void maildir_remove(struct weir_maildrop *base, const uint8_t *marks, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed))
+        weir_mail_removed_fn *done)
 {
 	struct maildir_drop *drop = WEIR_CONTAINER(base, struct maildir_drop, base);
 	size_t size = (base->count + 7) / 8;

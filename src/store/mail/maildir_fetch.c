@@ -38,7 +38,7 @@ struct fetch_job {
 	int directory; /* a duplicate of the maildrop's */
 	struct opened opened;
 	int error;
-	void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body);
+	weir_mail_fetched_fn *done;
 	char name[];
 };
 
@@ -126,8 +126,7 @@ static struct weir_producer *maildir_fetch_producer_of(struct opened *opened)
 }
 
 static void maildir_fetch_answer(struct weir_mail_call *call, const struct maildir_message *message,
-        struct opened *opened,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        struct opened *opened, weir_mail_fetched_fn *done)
 {
 	bool known = opened->size == message->stored;
 	bool bare = !known || message->octets != message->stored;
@@ -187,8 +186,7 @@ static void maildir_fetch_done(struct weir_work *work)
 
 /* The work has a descriptor of its own, so that the maildrop may be closed meanwhile. */
 static int maildir_fetch_submit(struct maildir_drop *drop, const struct maildir_message *message,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        struct weir_mail_call *call, weir_mail_fetched_fn *done)
 {
 	size_t size = strlen(message->name) + 1;
 	struct fetch_job *job = calloc(1, sizeof *job + size);
@@ -215,7 +213,7 @@ static int maildir_fetch_submit(struct maildir_drop *drop, const struct maildir_
 }
 
 void maildir_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        weir_mail_fetched_fn *done)
 {
 	struct maildir_drop *drop = WEIR_CONTAINER(base, struct maildir_drop, base);
 	struct maildir_message message;

@@ -285,13 +285,12 @@ struct maildir_drop {
 };
 
 void maildir_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop));
+        struct weir_mail_call *call, weir_mail_opened_fn *done);
 void maildir_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret);
 void maildir_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body));
+        weir_mail_fetched_fn *done);
 void maildir_remove(struct weir_maildrop *base, const uint8_t *marks, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed));
+        weir_mail_removed_fn *done);
 void maildir_close(struct weir_maildrop *base);
 
 #endif
