@@ -78,6 +78,11 @@ enum weir_ftp_event_kind {
 	WEIR_FTP_RECEIVED, /* STOR, STOU, APPE */
 	WEIR_FTP_LISTED,   /* LIST, NLST, MLSD */
 	WEIR_FTP_CHANGED,  /* DELE, MKD, RMD, RNTO, MFMT, SITE CHMOD */
+	/*
+	 * The user's home, `path`, cannot be opened, with `error`; or 0: it can be again. Once a
+	 * session and change, when a command looks the home up.
+	 */
+	WEIR_FTP_HOME,
 };
 
 /* Spans and pointers are valid during the call. */

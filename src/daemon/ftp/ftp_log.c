@@ -11,6 +11,7 @@ static const char *const names[] = {
         [WEIR_FTP_RECEIVED] = "received",
         [WEIR_FTP_LISTED] = "listed",
         [WEIR_FTP_CHANGED] = "changed",
+        [WEIR_FTP_HOME] = "home",
 };
 
 static bool ftp_log_is_transfer(const struct weir_ftp_event *event)

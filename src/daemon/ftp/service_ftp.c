@@ -49,10 +49,20 @@ static size_t service_ftp_count_listeners(const struct config *config)
 	return count;
 }
 
+static void service_ftp_on_root_walked(void *context, int error)
+{
+	struct config *config = context;
+	say_root(config_ftp_root(config), &config->ftp.root_lost, error);
+}
+
 static int service_ftp_open_trees(struct content *content, size_t count, unsigned entries)
 {
 	const char *root = config_ftp_root(content->config);
-	struct weir_tree_options options = {.entries_max = entries};
+	struct weir_tree_options options = {
+	        .entries_max = entries,
+	        .root_walked = service_ftp_on_root_walked,
+	        .context = content->config,
+	};
 	while (content->left < count) {
 		int error = weir_tree_open(NULL, root, &options, &content->trees[content->left]);
 		if (error < 0) {

@@ -210,6 +210,8 @@ static void ftp_job_on_found(struct weir_lookup *lookup, int error, struct weir_
 {
 	struct look *look = WEIR_CONTAINER(lookup, struct look, lookup);
 	struct ftp_session *session = look->job.session;
+	if (!strcmp(look->path, "/"))
+		ftp_log_home(session, error);
 	if (error < 0)
 		ftp_reply_text(session, ftp_error_text(error));
 	else

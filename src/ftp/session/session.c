@@ -56,6 +56,17 @@ void ftp_log_change(
 	ftp_log_event(session, &event);
 }
 
+void ftp_log_home(struct ftp_session *session, int error)
+{
+	bool lost = error < 0;
+	struct weir_ftp_event event = {.kind = WEIR_FTP_HOME, .error = error};
+	if (!session->user || !session->user->home[0] || lost == session->home_lost)
+		return;
+	session->home_lost = lost;
+	event.path = session->user->home;
+	ftp_log_event(session, &event);
+}
+
 /* -- going on ---------------------------------------------------------------------------------- */
 
 static void ftp_session_run_held(struct ftp_session *session)
@@ -136,6 +147,7 @@ void ftp_session_reset(struct ftp_session *session)
 	session->pbsz_received = false;
 	session->protect = session->server->implicit;
 	session->extended_only = false;
+	session->home_lost = false;
 }
 
 /* Counts the session. Returns 0, or an error if there are too many. */

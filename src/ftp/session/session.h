@@ -82,6 +82,7 @@ struct ftp_session {
 	bool extended_only : 1; /* EPSV ALL */
 	bool counted : 1;       /* in the server's sessions */
 	bool ended : 1;         /* the peer has closed its side */
+	bool home_lost : 1;     /* the user's home cannot be opened, which has been logged */
 };
 
 /* -- session.c --------------------------------------------------------------------------------- */
@@ -107,6 +108,9 @@ struct weir_tree *ftp_tree(struct weir_ftp_server *server);
 void ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code);
 void ftp_log_change(
         struct ftp_session *session, const char *verb, const char *path, int error, unsigned code);
+
+/* The user's root was looked up: logs whether that has begun or ceased to be an error. */
+void ftp_log_home(struct ftp_session *session, int error);
 
 /* -- session.c: a line ------------------------------------------------------------------------- */
 

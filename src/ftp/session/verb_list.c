@@ -31,6 +31,7 @@ struct ftp_listing {
 	struct weir_tree_look look; /* the status of the link */
 	int error;                  /* the error of looking the name up */
 	enum listing_kind kind;
+	bool of_root; /* the user's root is looked up */
 	const char *
 	        pattern; /* a part of `name`, while the directory before it is looked up; or NULL */
 	char name[];     /* as the client sent it */
@@ -239,6 +240,8 @@ static bool ftp_verb_list_try_link(struct ftp_listing *listing, int error)
 static void ftp_verb_list_on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
 	struct ftp_listing *listing = WEIR_CONTAINER(lookup, struct ftp_listing, lookup);
+	if (listing->of_root)
+		ftp_log_home(listing->job.session, error);
 	if (error < 0 &&
 	        (ftp_verb_list_try_pattern(listing) || ftp_verb_list_try_link(listing, error)))
 		return;
@@ -256,7 +259,8 @@ static void ftp_verb_list_look(struct ftp_listing *listing, const char *name)
 	int error = ftp_path_find(session, name, &path);
 	if (error < 0)
 		ftp_verb_list_on_found(&listing->lookup, error, NULL);
-	else
+	listing->of_root = error == 0 && !strcmp(path.shown, "/");
+	if (error == 0)
 		weir_tree_lookup(ftp_tree(session->server), &listing->lookup, path.tree,
 		        ftp_verb_list_on_found);
 }

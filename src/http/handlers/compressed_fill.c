@@ -14,7 +14,7 @@
 #include <weir/loop.h>
 
 #include "compressed_cache.h"
-#include "inner.h"
+#include "producer_internal.h"
 
 struct compressed_fill {
 	struct weir_producer base;

@@ -54,8 +54,8 @@ static bool lenient_rewriting_put(struct rewriting *rewriting, const char *data,
 }
 
 /*
- * A blank between two words is copied, so that the grammar refuses it. Next to `@` it has no
- * meaning.
+ * A blank between two words is refused, in the local part and the domain. Next to `@`, `.`, `,` and
+ * `:` it has no meaning. Postfix does the same.
  */
 static bool lenient_rewriting_put_token(struct rewriting *rewriting, struct weir_span token)
 {
@@ -64,7 +64,7 @@ static bool lenient_rewriting_put_token(struct rewriting *rewriting, struct weir
 	           !strchr(specials, rewriting->text[rewriting->size - 1]) &&
 	           !strchr(specials, token.data[0]);
 	rewriting->gap = false;
-	if (gap && !lenient_rewriting_put(rewriting, " ", 1))
+	if (gap)
 		return false;
 	return lenient_rewriting_put(rewriting, token.data, token.size);
 }
