@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
-#include "control_line.h"
-#include "pathname.h"
+#include "session.h"
+#include "listing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

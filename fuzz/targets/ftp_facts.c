@@ -1,8 +1,7 @@
 /* Facts of MLST and times: parsing what was formatted gives the same facts and the same time. */
 #include <stdlib.h>
 
-#include "entry.h"
-#include "timeval.h"
+#include "listing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

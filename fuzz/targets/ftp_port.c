@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "port.h"
+#include "data_connection.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -51,7 +51,10 @@ static void start(void)
 {
 	static struct crypt_data crypted;
 	char text[200];
-	struct weir_pop3_options options = {.failures_max = 1, .log = on_log};
+	struct weir_pop3_options options;
+	weir_pop3_options_init(&options);
+	options.failures_max = 1;
+	options.log = on_log;
 	options.listener.address.v4.sin_family = AF_INET;
 	options.listener.address.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	snprintf(text, sizeof text, "u:%s\n", crypt_r("p", "$1$salt$", &crypted));

@@ -35,7 +35,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (!users)
 		users = make_users();
-	struct weir_sasl_options options = {.users = users, .secure = true};
+	struct weir_sasl_options options;
+	weir_sasl_options_init(&options);
+	options.users = users;
+	options.secure = true;
 	struct weir_span rest = weir_span(data, size), mechanism, line;
 	struct weir_sasl *sasl;
 	if (weir_sasl_create(loop, &options, on_step, NULL, &sasl) < 0)

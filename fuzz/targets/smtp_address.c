@@ -1,7 +1,7 @@
 /* Paths: an accepted path is within the bounds, and parses again as a mailbox. */
 #include <stdlib.h>
 
-#include "mailbox.h"
+#include "smtp_syntax.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

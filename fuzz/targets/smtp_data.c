@@ -7,7 +7,7 @@
 #include <weir/buffer.h>
 #include <weir/cutter.h>
 
-#include "message_data.h"
+#include "smtp_syntax.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,7 +1,7 @@
 /* ESMTP parameters, and their values as xtext. */
 #include <stdlib.h>
 
-#include "esmtp_parameter.h"
+#include "smtp_syntax.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

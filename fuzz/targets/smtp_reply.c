@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client_reply.h"
+#include "smtp_client_state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -31,7 +31,7 @@ static int scanned(struct weir_span message, size_t step, struct seven_bit_plan 
 	const char *fault = NULL;
 	check(scan, "no memory");
 	for (size_t at = 0; at < message.size; at += step)
-		seven_bit_scan_take(
+		seven_bit_scan_consume(
 		        scan, weir_span(message.data + at,
 		                      message.size - at < step ? message.size - at : step));
 	int error = seven_bit_scan_finish(scan, ret, &fault);

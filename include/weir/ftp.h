@@ -78,6 +78,11 @@ enum weir_ftp_event_kind {
 	WEIR_FTP_RECEIVED, /* STOR, STOU, APPE */
 	WEIR_FTP_LISTED,   /* LIST, NLST, MLSD */
 	WEIR_FTP_CHANGED,  /* DELE, MKD, RMD, RNTO, MFMT, SITE CHMOD */
+	/*
+	 * The user's home, `path`, cannot be opened, with `error`; or 0: it can be again. Once a
+	 * session and change, when a command looks the home up.
+	 */
+	WEIR_FTP_HOME,
 };
 
 /* Spans and pointers are valid during the call. */
@@ -134,16 +139,20 @@ WEIR_API int weir_ftp_ports_create(uint16_t first, uint16_t last, struct weir_ft
 WEIR_API struct weir_ftp_ports *weir_ftp_ports_hold(struct weir_ftp_ports *ports);
 WEIR_API void weir_ftp_ports_release(struct weir_ftp_ports *ports);
 
-/* Rules can be changed while the server runs. All may be 0. Texts are copied. */
+/*
+ * Rules can be changed while the server runs. Texts are copied. Begin with weir_ftp_rules_init, or
+ * with weir_ftp_options_init.
+ */
 struct weir_ftp_rules {
 	struct weir_users *users;   /* held by the server. NULL: anonymous logins only */
-	bool no_anonymous;          /* "anonymous" and "ftp" are ordinary names */
+	bool anonymous;             /* "anonymous" and "ftp" need no password; true by default */
 	bool anonymous_writes;      /* they may also write and make directories, if `writable` */
 	bool anonymous_overwrites;  /* and then also overwrite existing files */
 	const char *anonymous_home; /* NULL: the root of the tree */
-	bool writable;              /* false: no user writes or deletes, whatever the rights */
-	bool hidden;                /* names that begin with `.` are shown and served */
-	enum weir_ftp_uploads uploads;
+	/* Users may write and delete, as far as they have the rights; false by default. */
+	bool writable;
+	bool hidden; /* names that begin with `.` are shown and served; false by default */
+	enum weir_ftp_uploads uploads; /* WEIR_FTP_KEEP_PART */
 	unsigned mode; /* permission bits of new files; 0: 0644 less the umask (weir/upload.h) */
 	uint64_t upload_max; /* bytes; WEIR_FTP_UPLOAD_MAX */
 	uint64_t rate;       /* bytes a second of each transfer; 0: no bound */
@@ -159,15 +168,22 @@ struct weir_ftp_rules {
 	 */
 	struct weir_address announced;
 
-	bool tls_required; /* no login without TLS, and no data connection */
-	enum weir_ftp_reuse reuse;
+	bool tls_required;         /* no login without TLS, and no data connection */
+	enum weir_ftp_reuse reuse; /* WEIR_FTP_REUSE_PREFER */
 
 	unsigned sessions_max;    /* WEIR_FTP_SESSIONS_MAX; then 421 */
 	unsigned failures_max;    /* wrong passwords on a connection; WEIR_FTP_FAILURES_MAX */
-	const char *welcome;      /* lines of the 220; NULL: "Weir FTP" */
+	const char *welcome;      /* lines of the 220; "Weir FTP" */
 	const char *const *hosts; /* up to NULL, for HOST (RFC 7151); NULL: any */
 };
 
+/* Sets every member to its default; what none is said of becomes 0, false or NULL. */
+WEIR_API void weir_ftp_rules_init(struct weir_ftp_rules *rules);
+
+/* Logs an event, which is valid during the call. */
+typedef void weir_ftp_log_fn(void *context, const struct weir_ftp_event *event);
+
+/* Begin with weir_ftp_options_init. */
 struct weir_ftp_options {
 	/*
 	 * `tls` is for data connections, too. AUTH TLS with `tls_upgrade`; else TLS from the first
@@ -178,21 +194,28 @@ struct weir_ftp_options {
 	struct weir_tree *tree; /* taken over, also if creating fails */
 	struct weir_ftp_rules rules;
 	struct weir_guard *guard; /* against brute force (weir/sasl_guard.h); borrowed, or NULL */
-	void (*log)(void *context, const struct weir_ftp_event *event); /* may be NULL */
-	void *context;                                                  /* of `log` */
+	weir_ftp_log_fn *log;     /* may be NULL */
+	void *context;            /* of `log` */
 };
 
 /*
- * Listens and serves. The tree is for this loop, attached or not. Returns 0, -ENOMEM, or an errno
- * of listening.
+ * Sets every member to its default: those of weir_listener_init and weir_ftp_rules_init, and the
+ * bounds named above. The address and the tree have none.
+ */
+WEIR_API void weir_ftp_options_init(struct weir_ftp_options *options);
+
+/*
+ * Listens and serves. The tree is for this loop, attached or not. Returns 0; -ENOMEM; -EINVAL if an
+ * option has a value that cannot work, for example because the struct was not initialised; or an
+ * errno of listening.
  */
 WEIR_API int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *options,
         struct weir_ftp_server **ret);
 
 /*
  * Changes the rules and the tree (NULL: the same) for all commands and connections from now on.
- * Users stay logged in. Takes over the tree in any case. Returns 0, or -ENOMEM or -EINVAL: nothing
- * has changed.
+ * Users stay logged in. Takes over the tree in any case. Returns 0; or -ENOMEM, or -EINVAL as
+ * weir_ftp_create: nothing has changed.
  */
 WEIR_API int weir_ftp_set(
         struct weir_ftp_server *server, const struct weir_ftp_rules *rules, struct weir_tree *tree);

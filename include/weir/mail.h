@@ -77,34 +77,44 @@ struct weir_mail_check {
 	void *job; /* private to the sink; NULL: nothing is under way */
 };
 
+/*
+ * There is room again after WEIR_MAIL_FULL (error 0). Or an error, at most once; then only abort may
+ * be called. Comes from the loop, never during a call.
+ */
+typedef void weir_mail_ready_fn(void *context, int error);
+
+/*
+ * The end of a delivery: one code for each recipient, in the envelope's order, valid during the
+ * call; 0 means that the message is on the disk.
+ */
+typedef void weir_mail_done_fn(void *context, const int *errors);
+
+/* The answer to a check, from the loop. */
+typedef void weir_mail_checked_fn(void *context, int error);
+
 /* Any thread may use a sink, each with its own loop; a delivery belongs to one loop. */
 struct weir_mail_sink_type {
 	const char *name;
 
 	/*
 	 * Begins a message. The envelope is copied as far as it is needed. Returns 0 or an error.
-	 * `ready(context, 0)` is called when there is room again after WEIR_MAIL_FULL.
-	 * `ready(context, error)` is called at most once; then only abort may be called. Callbacks
-	 * come from the loop, never during a call.
 	 *
 	 * Errors of all these functions: -ENOSPC (452), -EDQUOT if the mailbox is full (552),
 	 * -ENOENT if there is no such mailbox, WEIR_E_LIMIT if the message is too large or too much
 	 * is waiting, -ENOMEM, -EIO.
 	 */
 	int (*begin)(struct weir_mail_sink *sink, struct weir_loop *loop,
-	        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
-	        void *context, struct weir_mail_delivery **ret);
+	        const struct weir_mail_envelope *envelope, weir_mail_ready_fn *ready, void *context,
+	        struct weir_mail_delivery **ret);
 
 	/* Copies all of `bytes`. Returns 0, WEIR_MAIL_FULL, or a final error. Lines end in CRLF. */
 	int (*write)(struct weir_mail_delivery *delivery, struct weir_span bytes);
 
 	/*
-	 * Ends the message. `done(context, errors)` is called once, unless the delivery is aborted
-	 * before. It gets one code for each recipient, in the envelope's order, valid during the
-	 * call; 0 means that the message is on the disk. The delivery is freed when `done` returns.
+	 * Ends the message. `done` is called once, unless the delivery is aborted before. The
+	 * delivery is freed when `done` returns.
 	 */
-	void (*commit)(struct weir_mail_delivery *delivery,
-	        void (*done)(void *context, const int *errors), void *context);
+	void (*commit)(struct weir_mail_delivery *delivery, weir_mail_done_fn *done, void *context);
 
 	/*
 	 * Ends the delivery; no callback comes any more. After commit the message may have been
@@ -125,13 +135,12 @@ struct weir_mail_sink_type {
 	/*
 	 * Optional. Asks whether a message of `size` bytes (0: not known) would be stored for the
 	 * recipient now. Returns 0 or an error as above; or WEIR_MAIL_PENDING, if
-	 * `done(context, error)` follows from the loop, unless the check is cancelled before. The
+	 * `done` follows from the loop, unless the check is cancelled before. The
 	 * commit may still fail.
 	 */
 	int (*check)(struct weir_mail_sink *sink, struct weir_loop *loop,
 	        const struct weir_mail_recipient *recipient, uint64_t size,
-	        struct weir_mail_check *check, void (*done)(void *context, int error),
-	        void *context);
+	        struct weir_mail_check *check, weir_mail_checked_fn *done, void *context);
 
 	/* Has no effect if nothing is under way. NULL if `check` is. */
 	void (*check_cancel)(struct weir_mail_check *check);

@@ -71,21 +71,28 @@ struct weir_queued {
 
 /* -- serving a queue --------------------------------------------------------------------------- */
 
+/* Begin with weir_mail_queue_options_init. */
 struct weir_mail_queue_options {
 	const char *path;      /* the directory; created (0700) if it does not exist */
-	uint64_t message_max;  /* 0: WEIR_MAIL_MESSAGE_MAX */
-	unsigned messages_max; /* 0: WEIR_QUEUE_MESSAGES_MAX */
+	uint64_t message_max;  /* bytes; WEIR_MAIL_MESSAGE_MAX */
+	unsigned messages_max; /* WEIR_QUEUE_MESSAGES_MAX */
 };
+
+/* Sets every member to its default. The path has none. */
+WEIR_API void weir_mail_queue_options_init(struct weir_mail_queue_options *options);
+
+/* Reports an envelope that cannot be read: the name of its file, and why. */
+typedef void weir_mail_queue_report_fn(void *context, const char *name, const char *text);
 
 /*
  * Opens a queue and reads its envelopes; removes files that a killed process was writing. Blocks.
- * `report(context, name, text)`, which may be NULL, is called for each envelope that cannot be
- * read; such a file stays. Returns 0, -EBUSY if another process serves the queue, -ENOMEM,
- * WEIR_E_LIMIT, or an errno.
+ * `report`, which may be NULL, is called for each envelope that cannot be read; such a file stays.
+ * Returns 0; -EBUSY if another process serves the queue; -EINVAL if an option has a value that
+ * cannot work, for example because the struct was not initialised; -ENOMEM, WEIR_E_LIMIT, or an
+ * errno.
  */
 WEIR_API int weir_mail_queue_open(const struct weir_mail_queue_options *options,
-        void (*report)(void *context, const char *name, const char *text), void *context,
-        struct weir_mail_queue **ret);
+        weir_mail_queue_report_fn *report, void *context, struct weir_mail_queue **ret);
 
 /*
  * Closes a queue. No delivery may be open, and no message claimed. Deliveries that were aborted may
@@ -104,12 +111,14 @@ WEIR_API size_t weir_mail_queue_count(struct weir_mail_queue *queue);
 
 /* -- claiming messages; on one loop ------------------------------------------------------------ */
 
+/* A message may have become due. Called on the loop that listens. */
+typedef void weir_mail_queue_changed_fn(void *context);
+
 /*
- * Starts to call `changed(context)` on the loop when a message may have become due, and to process
- * the control directory. Returns 0 or a negative errno.
+ * Starts to call `changed` on the loop, and to process the control directory. Returns 0 or a negative errno.
  */
 WEIR_API int weir_mail_queue_listen(struct weir_mail_queue *queue, struct weir_loop *loop,
-        void (*changed)(void *context), void *context);
+        weir_mail_queue_changed_fn *changed, void *context);
 
 /* Ends that. Does not block; has no effect if nobody listens. */
 WEIR_API void weir_mail_queue_ignore(struct weir_mail_queue *queue);
@@ -118,42 +127,47 @@ WEIR_API void weir_mail_queue_ignore(struct weir_mail_queue *queue);
 WEIR_API int64_t weir_mail_queue_next(struct weir_mail_queue *queue);
 
 /*
+ * With an error of 0, the message belongs to the callee until it is requeued. With -ENOENT it has
+ * been deleted. With another error it becomes due again an hour later.
+ */
+typedef void weir_mail_queue_claimed_fn(void *context, int error, struct weir_queued *queued);
+
+/*
  * Claims the message that has been due for the longest time at `now_s`. The work pool reads its
- * envelope and opens its file. Returns 1 if `claimed(context, error, queued)` follows from the
- * loop, 0 if no message is due, or an error of submitting work.
- *
- * In `claimed`, with an error of 0, the message belongs to the caller until it is requeued. With
- * -ENOENT it has been deleted. With another error it becomes due again an hour later.
+ * envelope and opens its file. Returns 1 if `claimed` follows from the loop, 0 if no message is due,
+ * or an error of submitting work.
  */
 WEIR_API int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop,
-        int64_t now_s, void (*claimed)(void *context, int error, struct weir_queued *queued),
-        void *context);
+        int64_t now_s, weir_mail_queue_claimed_fn *claimed, void *context);
+
+/*
+ * The state is on the disk; or after an error, the disk has the old state. The new one then stays
+ * in memory until the queue is closed, for up to WEIR_QUEUE_STATES_MAX messages.
+ */
+typedef void weir_mail_queue_requeued_fn(void *context, int error);
 
 /*
  * Puts a claimed message back with its present state; it no longer belongs to the caller. It
  * becomes due again at next_s. It is removed if all its recipients are done, or if a command to
- * delete it has come.
- *
- * `requeued(context, error)`, which may be NULL, follows when the state is on the disk. After an
- * error the disk has the old state. The new one then stays in memory until the queue is closed, for
- * up to WEIR_QUEUE_STATES_MAX messages.
+ * delete it has come. `requeued`, which may be NULL, follows.
  */
 WEIR_API void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *loop,
-        struct weir_queued *queued, void (*requeued)(void *context, int error), void *context);
+        struct weir_queued *queued, weir_mail_queue_requeued_fn *requeued, void *context);
 
 /* -- for other processes; these functions block ------------------------------------------------ */
 
 /* Returns 0 if the directory is a queue, WEIR_E_SYNTAX if it is none, or an errno. */
 WEIR_API int weir_mail_queue_probe(const char *path);
 
+/* Gets a message, valid during the call; NULL if the one with this id cannot be read. */
+typedef void weir_mail_queue_show_fn(
+        void *context, const char *id, const struct weir_queued *queued);
+
 /*
- * Calls `show(context, id, queued)` for each message, in the order of arrival. `queued` is valid
- * during the call; it is NULL for a message that cannot be read. Messages may come and go
- * meanwhile. Returns 0 or an error.
+ * Calls `show` for each message, in the order of arrival. Messages may come and go meanwhile.
+ * Returns 0 or an error.
  */
-WEIR_API int weir_mail_queue_each(const char *path,
-        void (*show)(void *context, const char *id, const struct weir_queued *queued),
-        void *context);
+WEIR_API int weir_mail_queue_each(const char *path, weir_mail_queue_show_fn *show, void *context);
 
 enum weir_queue_command {
 	WEIR_QUEUE_RETRY,

@@ -33,6 +33,7 @@ WEIR_C_BEGIN
 struct weir_mail_routes;
 struct weir_users;
 
+/* Begin with weir_mail_routes_options_init. */
 struct weir_mail_routes_options {
 	const char *const *domains; /* local domains, up to NULL; the first is for <postmaster> */
 	struct weir_users *users;   /* referenced; NULL: there are no users */
@@ -40,20 +41,24 @@ struct weir_mail_routes_options {
 	char separator;             /* of subaddresses, as '+'; 0: no subaddresses */
 };
 
+/* Sets every member to 0 or NULL. */
+WEIR_API void weir_mail_routes_options_init(struct weir_mail_routes_options *options);
+
+/* Reports a mistake: its line, or 0, and one sentence. */
+typedef void weir_mail_routes_report_fn(void *context, unsigned line, const char *text);
+
 /*
  * Reads the file of aliases. Blocks. With a `path` of NULL there are no aliases. Mistakes are
  * reported and errors returned as by weir_users_load. It is a mistake if a target does not exist,
  * or if an alias loop leads to no mailbox. Mistakes in the options are reported for line 0.
  */
 WEIR_API int weir_mail_routes_load(const char *path, const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret);
+        weir_mail_routes_report_fn *report, void *context, struct weir_mail_routes **ret);
 
 /* Parses the text of such a file, which is copied. Returns as weir_mail_routes_load. */
 WEIR_API int weir_mail_routes_parse(struct weir_span text,
-        const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret);
+        const struct weir_mail_routes_options *options, weir_mail_routes_report_fn *report,
+        void *context, struct weir_mail_routes **ret);
 
 WEIR_API struct weir_mail_routes *weir_mail_routes_hold(struct weir_mail_routes *routes);
 
@@ -70,18 +75,19 @@ struct weir_mail_target {
 	struct weir_span address; /* of a remote destination: local@domain; otherwise empty */
 };
 
+/* Gets a destination. A negative result ends the search. */
+typedef int weir_mail_routes_found_fn(void *context, const struct weir_mail_target *target);
+
 /*
  * Looks up local@domain: the local part without quotes, the domain empty for <postmaster>. Calls
- * `found(context, target)` for each destination; a negative result of it ends the search. A
- * destination may be found twice.
+ * `found` for each destination. A destination may be found twice.
  *
  * Returns 0; -ENOENT if the domain is local and has no such address; -EXDEV if the domain is not
  * local; WEIR_E_LIMIT if there are more than WEIR_ALIAS_TARGETS_MAX destinations; or the negative
  * result of found().
  */
 WEIR_API int weir_mail_routes_find(const struct weir_mail_routes *routes, struct weir_span local,
-        struct weir_span domain, int (*found)(void *context, const struct weir_mail_target *target),
-        void *context);
+        struct weir_span domain, weir_mail_routes_found_fn *found, void *context);
 
 /* Whether mail for local@domain reaches the user, who may therefore send with that address. */
 WEIR_API bool weir_mail_routes_belongs(const struct weir_mail_routes *routes,

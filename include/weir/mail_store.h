@@ -72,6 +72,19 @@ struct weir_maildrop {
 	uint64_t octets; /* of all of them */
 };
 
+/* -- callbacks of calls ------------------------------------------------------------------------ */
+
+/* The maildrop is open; NULL after an error. */
+typedef void weir_mail_opened_fn(
+        struct weir_mail_call *call, int error, struct weir_maildrop *drop);
+
+/* Gets a message, valid during the call; NULL after an error. */
+typedef void weir_mail_fetched_fn(
+        struct weir_mail_call *call, int error, struct weir_mail_body *body);
+
+/* So many messages have been removed, even after an error. */
+typedef void weir_mail_removed_fn(struct weir_mail_call *call, int error, size_t removed);
+
 /* -- the store --------------------------------------------------------------------------------- */
 
 struct weir_mail_store {
@@ -84,14 +97,12 @@ struct weir_mail_store_type {
 
 	/* See weir_maildrop_open and the functions after it. */
 	void (*open)(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
-	        struct weir_mail_call *call,
-	        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop));
+	        struct weir_mail_call *call, weir_mail_opened_fn *done);
 	void (*info)(const struct weir_maildrop *drop, size_t index, struct weir_mail_info *ret);
 	void (*fetch)(struct weir_maildrop *drop, size_t index, struct weir_mail_call *call,
-	        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body));
+	        weir_mail_fetched_fn *done);
 	void (*remove)(struct weir_maildrop *drop, const uint8_t *marks,
-	        struct weir_mail_call *call,
-	        void (*done)(struct weir_mail_call *call, int error, size_t removed));
+	        struct weir_mail_call *call, weir_mail_removed_fn *done);
 	void (*cancel)(struct weir_mail_call *call);
 	void (*close)(struct weir_maildrop *drop);
 	void (*destroy)(struct weir_mail_store *store);
@@ -107,8 +118,7 @@ struct weir_mail_store_type {
  *   -ENOMEM, -EMFILE, -EIO, -EACCES or another errno
  */
 WEIR_API void weir_maildrop_open(struct weir_mail_store *store, struct weir_loop *loop,
-        struct weir_span user, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop));
+        struct weir_span user, struct weir_mail_call *call, weir_mail_opened_fn *done);
 
 /* Gets the properties of a message, from memory. `index` must be less than the count. */
 WEIR_API void weir_maildrop_info(
@@ -119,8 +129,7 @@ WEIR_API void weir_maildrop_info(
  * is -ENOENT if another program has removed the message, or an errno of opening or reading.
  */
 WEIR_API void weir_maildrop_fetch(struct weir_maildrop *drop, size_t index,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body));
+        struct weir_mail_call *call, weir_mail_fetched_fn *done);
 
 /*
  * Removes the messages whose bit is set: that of message i is bit i % 8 of marks[i / 8]. The marks
@@ -129,8 +138,7 @@ WEIR_API void weir_maildrop_fetch(struct weir_maildrop *drop, size_t index,
  * message that no longer exists is no error.
  */
 WEIR_API void weir_maildrop_remove(struct weir_maildrop *drop, const uint8_t *marks,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed));
+        struct weir_mail_call *call, weir_mail_removed_fn *done);
 
 /*
  * Cancels the callback of a call: an open is undone, a removal goes on. Has no effect after the
@@ -149,12 +157,15 @@ WEIR_API void weir_mail_store_destroy(struct weir_mail_store *store);
 
 /* -- the kinds --------------------------------------------------------------------------------- */
 
-/* All zero: the defaults. */
+/* Begin with weir_mail_store_options_init. */
 struct weir_mail_store_options {
 	uint64_t message_max;  /* bytes of a message; more: WEIR_E_LIMIT. WEIR_MAIL_MESSAGE_MAX */
 	uint64_t mailbox_max;  /* bytes of a mailbox; more: -EDQUOT. 0: no bound */
 	uint64_t messages_max; /* messages of a mailbox; more: -EDQUOT. 0: no bound */
 };
+
+/* Sets the default of message_max, and no bounds of a mailbox. */
+WEIR_API void weir_mail_store_options_init(struct weir_mail_store_options *options);
 
 /*
  * Creates a store with a Maildir for each user: DIRECTORY/USER/{tmp,new,cur}. The directory must
@@ -176,12 +187,16 @@ struct weir_mail_store_options {
  * programs are seen from the times of its directories. A change at the same moment as one of ours
  * may be missed for WEIR_MAIL_RECOUNT_S. No message is refused by a count older than some seconds.
  *
- * Returns 0, -ENOMEM, or an errno of opening the directory. NULL options are the defaults.
+ * Returns 0; -ENOMEM; -EINVAL if message_max is 0, for example because the struct was not
+ * initialised; or an errno of opening the directory. NULL options are the defaults.
  */
 WEIR_API int weir_maildir_create(const char *directory,
         const struct weir_mail_store_options *options, struct weir_mail_store **ret);
 
-/* Creates a store with mailboxes in memory, which are lost when it is destroyed. */
+/*
+ * Creates a store with mailboxes in memory, which are lost when it is destroyed. Returns 0, -ENOMEM
+ * or -EINVAL, as above.
+ */
 WEIR_API int weir_mail_memory_create(
         const struct weir_mail_store_options *options, struct weir_mail_store **ret);
 

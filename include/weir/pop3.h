@@ -65,6 +65,10 @@ struct weir_pop3_event {
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
+/* Logs an event, which is valid during the call. */
+typedef void weir_pop3_log_fn(void *context, const struct weir_pop3_event *event);
+
+/* Begin with weir_pop3_options_init. */
 struct weir_pop3_options {
 	/*
 	 * STLS with `tls_upgrade`; else TLS from the first byte (port 995), if there is `tls`. Of
@@ -77,16 +81,23 @@ struct weir_pop3_options {
 
 	bool auth_in_clear; /* allow passwords without TLS from all hosts, not only from this one */
 
-	/* For these, 0 is the default of weir/limits.h. */
 	uint32_t login_ms;     /* from the connection to the login; WEIR_POP3_LOGIN_MS */
 	unsigned failures_max; /* failed logins of a connection; WEIR_POP3_FAILURES_MAX */
 
-	void (*log)(void *context, const struct weir_pop3_event *event); /* may be NULL */
-	void *context;                                                   /* of `log` */
+	weir_pop3_log_fn *log; /* may be NULL */
+	void *context;         /* of `log` */
 };
 
 /*
- * Listens and serves. Returns 0; -EINVAL if there is no store; -ENOMEM; or an errno of listening.
+ * Sets every member to its default; what none is said of becomes 0, false or NULL. The address and
+ * the store have none.
+ */
+WEIR_API void weir_pop3_options_init(struct weir_pop3_options *options);
+
+/*
+ * Listens and serves. Returns 0; -EINVAL if there is no store, or if an option has a value that
+ * cannot work, for example because the struct was not initialised; -ENOMEM; or an errno of
+ * listening.
  */
 WEIR_API int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *options,
         struct weir_pop3_server **ret);

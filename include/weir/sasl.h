@@ -68,14 +68,24 @@ struct weir_sasl_step {
 	int error;
 };
 
+/*
+ * Gets the answer to a start or a next: during the call if the answer is known, otherwise from the
+ * loop. May destroy the exchange or the client.
+ */
+typedef void weir_sasl_step_fn(void *context, const struct weir_sasl_step *step);
+
 /* -- the server -------------------------------------------------------------------------------- */
 
+/* Begin with weir_sasl_options_init. */
 struct weir_sasl_options {
 	struct weir_users *users; /* the exchange takes a reference */
 	struct weir_guard *guard; /* against brute force; must outlive the exchange. NULL: none */
 	struct weir_address peer; /* the address that the guard counts */
-	bool secure;              /* passwords in clear text (PLAIN, LOGIN) may be sent */
+	bool secure; /* passwords in clear text (PLAIN, LOGIN) may be sent; false by default */
 };
+
+/* Sets every member to 0, false or NULL. The users have no default. */
+WEIR_API void weir_sasl_options_init(struct weir_sasl_options *options);
 
 /*
  * Returns the mechanisms to offer, the best first: "SCRAM-SHA-256 PLAIN LOGIN"; static. Without
@@ -86,13 +96,11 @@ struct weir_sasl_options {
 WEIR_API const char *weir_sasl_mechanisms(struct weir_users *users, bool secure);
 
 /*
- * Creates an exchange. `step(context, step)` is called exactly once for each start and next: during
- * the call if the answer is known, otherwise from the loop. It may destroy the exchange. Returns 0
- * or -ENOMEM.
+ * Creates an exchange. `step` is called exactly once for each start and next. Returns 0; -EINVAL if
+ * there are no users; or -ENOMEM.
  */
 WEIR_API int weir_sasl_create(struct weir_loop *loop, const struct weir_sasl_options *options,
-        void (*step)(void *context, const struct weir_sasl_step *step), void *context,
-        struct weir_sasl **ret);
+        weir_sasl_step_fn *step, void *context, struct weir_sasl **ret);
 
 /*
  * Begins the exchange, once. Upper and lower case of `mechanism` are alike. `initial` is the
@@ -115,9 +123,14 @@ WEIR_API int weir_scram_make(struct weir_span password, struct weir_scram *ret);
 
 /*
  * Checks a password as weir_users_check does; the guard counts a wrong one and delays the answer.
- * `done` gets 0, or -EACCES, WEIR_E_LIMIT, -EAGAIN or -ENOMEM as above, and may free the login. To
- * free it earlier, cancel it. Cancelling has no effect after `done`, or if the struct is all zero.
+ * To free the login before `done`, cancel it. Cancelling has no effect after `done`, or if the
+ * struct is all zero.
  */
+struct weir_login;
+
+/* The error is 0, or -EACCES, WEIR_E_LIMIT, -EAGAIN or -ENOMEM as above. May free the login. */
+typedef void weir_login_done_fn(struct weir_login *login, int error);
+
 struct weir_login {
 	struct weir_check check; /* these fields are private */
 	struct weir_timer timer;
@@ -127,23 +140,27 @@ struct weir_login {
 	size_t name_size;
 	char name[WEIR_USER_NAME_MAX];
 	int error;
-	void (*done)(struct weir_login *login, int error);
+	weir_login_done_fn *done;
 };
 
 WEIR_API void weir_login_check(struct weir_login *login, struct weir_loop *loop,
         const struct weir_sasl_options *options, struct weir_span name, struct weir_span password,
-        void (*done)(struct weir_login *login, int error));
+        weir_login_done_fn *done);
 
 WEIR_API void weir_login_cancel(struct weir_login *login);
 
 /* -- the client -------------------------------------------------------------------------------- */
 
+/* Begin with weir_sasl_client_options_init. */
 struct weir_sasl_client_options {
 	struct weir_span mechanisms; /* that the server offers, separated by spaces */
 	struct weir_span user;       /* copied, like the password */
 	struct weir_span password;
-	bool secure; /* passwords in clear text (PLAIN, LOGIN) may be sent */
+	bool secure; /* passwords in clear text (PLAIN, LOGIN) may be sent; false by default */
 };
+
+/* Sets every member to 0, false or NULL. The spans have no default. */
+WEIR_API void weir_sasl_client_options_init(struct weir_sasl_client_options *options);
 
 /*
  * Chooses the best mechanism that both sides have. Returns 0; -EOPNOTSUPP if there is none; -EPERM
@@ -152,8 +169,7 @@ struct weir_sasl_client_options {
  * response, "=" if it is empty.
  */
 WEIR_API int weir_sasl_client_create(struct weir_loop *loop,
-        const struct weir_sasl_client_options *options,
-        void (*step)(void *context, const struct weir_sasl_step *step), void *context,
+        const struct weir_sasl_client_options *options, weir_sasl_step_fn *step, void *context,
         struct weir_sasl_client **ret);
 
 /* Returns the mechanism, for the line of AUTH: "SCRAM-SHA-256". */

@@ -33,21 +33,28 @@ WEIR_C_BEGIN
 
 struct weir_guard;
 
+/* Begin with weir_guard_options_init. */
 struct weir_guard_options {
-	bool off;           /* nothing is counted, and nothing delayed */
-	unsigned threshold; /* wrong passwords without a delay; at most WEIR_GUARD_THRESHOLD_MAX */
-	uint32_t first_ms;  /* 0: WEIR_GUARD_FIRST_MS; doubled with each wrong password */
-	uint32_t most_ms;   /* 0: WEIR_GUARD_MOST_MS */
-	uint32_t decay_ms;  /* 0: WEIR_GUARD_DECAY_MS */
+	bool enabled;       /* true; with false nothing is counted, and nothing delayed */
+	unsigned threshold; /* wrong passwords without a delay; 0 up to WEIR_GUARD_THRESHOLD_MAX */
+	uint32_t first_ms;  /* doubled with each wrong password; WEIR_GUARD_FIRST_MS */
+	uint32_t most_ms;   /* WEIR_GUARD_MOST_MS; 0: no answer is delayed */
+	uint32_t decay_ms;  /* WEIR_GUARD_DECAY_MS */
 	/* Networks whose addresses are not counted; copied. */
 	const struct weir_network *exempt;
 	size_t exempt_count;
 };
 
-/* NULL options are the defaults. Returns 0, -ENOMEM, or -EIO if there is no random key. */
+/* Sets every member to its default: those named above, and no exempt networks. */
+WEIR_API void weir_guard_options_init(struct weir_guard_options *options);
+
+/*
+ * NULL options are the defaults. Returns 0; -EINVAL if decay_ms or first_ms is 0, for example
+ * because the struct was not initialised; -ENOMEM; or -EIO if there is no random key.
+ */
 WEIR_API int weir_guard_create(const struct weir_guard_options *options, struct weir_guard **ret);
 
-/* Sets other options; the counts stay. Returns 0, or -ENOMEM; then the old options stay. */
+/* Sets other options; the counts stay. Returns 0, or -EINVAL or -ENOMEM: the old ones stay. */
 WEIR_API int weir_guard_set(struct weir_guard *guard, const struct weir_guard_options *options);
 
 /* NULL is allowed. */
@@ -75,12 +82,15 @@ struct weir_guard_entry {
 	uint32_t delay_ms; /* of the answer to the last of them */
 };
 
+/* Gets an entry, valid during the call; may use the guard. */
+typedef void weir_guard_show_fn(void *context, const struct weir_guard_entry *entry);
+
 /*
- * Calls `show(context, entry)` for every network with a count, in no order. `show` may use the
- * guard. Logins go on meanwhile, so that an entry may be out of date when `show` returns.
+ * Calls `show` for every network with a count, in no order. Logins go on meanwhile, so that an
+ * entry may be out of date when `show` returns.
  */
-WEIR_API void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
-        void (*show)(void *context, const struct weir_guard_entry *entry), void *context);
+WEIR_API void weir_guard_each(
+        struct weir_guard *guard, int64_t now_ms, weir_guard_show_fn *show, void *context);
 
 /*
  * Resets the counts of all addresses in `network`, or with NULL all counts. Returns the number of

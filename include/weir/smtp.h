@@ -85,14 +85,18 @@ struct weir_smtp_event {
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
+/* Logs an event, which is valid during the call. */
+typedef void weir_smtp_log_fn(void *context, const struct weir_smtp_event *event);
+
+/* Begin with weir_smtp_options_init. */
 struct weir_smtp_options {
 	/*
 	 * STARTTLS with `tls_upgrade`; else TLS from the first byte (port 465), if there is `tls`.
 	 * Of the bounds, idle, request and progress are WEIR_SMTP_IDLE_MS by default.
 	 */
 	struct weir_listener listener;
-	const char *hostname; /* copied; NULL: "localhost" */
-	enum weir_smtp_personality personality;
+	const char *hostname;                   /* copied; "localhost" */
+	enum weir_smtp_personality personality; /* WEIR_SMTP_MX */
 
 	struct weir_mail_routes *routes; /* referenced; NULL: no domain is local */
 	struct weir_users *users;        /* referenced; they may authenticate; NULL: no AUTH */
@@ -107,13 +111,12 @@ struct weir_smtp_options {
 	const struct weir_network *networks; /* copied; clients that may relay without AUTH */
 	size_t network_count;
 
-	/* For these, 0 is the default of weir/limits.h. */
-	uint64_t size_max;       /* WEIR_SMTP_SIZE_MAX */
-	unsigned recipients_max; /* WEIR_SMTP_RECIPIENTS_MAX */
-	unsigned messages_max;   /* WEIR_SMTP_MESSAGES_MAX */
+	uint64_t size_max;       /* bytes of a message; WEIR_SMTP_SIZE_MAX */
+	unsigned recipients_max; /* of a message; WEIR_SMTP_RECIPIENTS_MAX */
+	unsigned messages_max;   /* of a connection; WEIR_SMTP_MESSAGES_MAX */
 
 	/*
-	 * A delay of the greeting, to detect clients that do not wait for it. 0: no delay; then
+	 * A delay of the greeting, to detect clients that do not wait for it. With 0, the default,
 	 * only clients that send everything at once are detected.
 	 */
 	uint32_t greeting_delay_ms;
@@ -126,11 +129,20 @@ struct weir_smtp_options {
 	 */
 	bool strict_addresses;
 
-	void (*log)(void *context, const struct weir_smtp_event *event); /* may be NULL */
-	void *context;                                                   /* of `log` */
+	weir_smtp_log_fn *log; /* may be NULL */
+	void *context;         /* of `log` */
 };
 
-/* Listens and serves. Returns 0 or a negative errno. */
+/*
+ * Sets every member to its default; what none is said of becomes 0, false or NULL. The address has
+ * none.
+ */
+WEIR_API void weir_smtp_options_init(struct weir_smtp_options *options);
+
+/*
+ * Listens and serves. Returns 0; -EINVAL if an option has a value that cannot work, for example
+ * because the struct was not initialised; -ENOMEM; or an errno of listening.
+ */
 WEIR_API int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *options,
         struct weir_smtp_server **ret);
 

@@ -34,17 +34,23 @@ enum weir_smtp_client_tls {
 	WEIR_SMTP_CLIENT_TLS_IMPLICIT,      /* from the first byte (RFC 8314) */
 };
 
-/* All of it is copied, except `tls`, of which the client takes a reference. */
+/*
+ * All of it is copied, except `tls`, of which the client takes a reference. Begin with
+ * weir_smtp_client_options_init.
+ */
 struct weir_smtp_client_options {
 	struct weir_address address;
 	const char *host; /* the server's name, which its certificate has to contain */
 	const char *helo; /* our name, as a domain or an address literal */
-	enum weir_smtp_client_tls mode;
+	enum weir_smtp_client_tls mode; /* WEIR_SMTP_CLIENT_TLS_OFF */
 	struct weir_tls *tls; /* decides whether certificates are verified; NULL with OFF */
 	const char *user;     /* for AUTH, without which nothing is sent; NULL: no AUTH */
 	const char *password;
-	bool password_in_clear; /* it may be sent without TLS */
+	bool password_in_clear; /* it may be sent without TLS; false by default */
 };
+
+/* Sets every member to 0, false or NULL. The address, `host` and `helo` have no default. */
+WEIR_API void weir_smtp_client_options_init(struct weir_smtp_client_options *options);
 
 /* The reply of the server, or the reason why there is none. */
 struct weir_smtp_result {
@@ -73,7 +79,10 @@ struct weir_smtp_mail {
 	uint64_t size;
 };
 
-/* Returns 0, or a negative errno; then no callback comes. */
+/*
+ * Returns 0; -EINVAL if `helo` is missing or too long, or `tls` is missing; or another negative
+ * errno. After an error no callback comes.
+ */
 WEIR_API int weir_smtp_client_connect(struct weir_loop *loop,
         const struct weir_smtp_client_options *options,
         const struct weir_smtp_client_events *events, void *context, struct weir_smtp_client **ret);

@@ -43,8 +43,22 @@ enum weir_relay_outcome {
 };
 
 /*
- * Strings are copied, and the relay takes a reference to `tls`. A 0 is the default of
- * weir/limits.h.
+ * Finds the sink for a notification to `sender`. Returns true with *ret_sink and, for a local
+ * sender, *ret_user. If it returns false, the notification goes into the queue.
+ */
+typedef bool weir_smtp_relay_route_fn(void *context, struct weir_span sender,
+        struct weir_mail_sink **ret_sink, struct weir_span *ret_user);
+
+/* Logs an outcome. `queued` is the message, `address` the recipient, `text` one line. */
+typedef void weir_smtp_relay_log_fn(void *context, const struct weir_queued *queued,
+        struct weir_span address, enum weir_relay_outcome outcome, const char *text);
+
+/* Nothing is under way any more. May destroy the relay. */
+typedef void weir_smtp_relay_drained_fn(void *context);
+
+/*
+ * Strings are copied, and the relay takes a reference to `tls`. Begin with
+ * weir_smtp_relay_options_init.
  */
 struct weir_smtp_relay_options {
 	const char *host; /* a name, or an address without brackets */
@@ -52,9 +66,9 @@ struct weir_smtp_relay_options {
 	 * A resolver on the relay's loop that outlives the relay. NULL: one by the system's files.
 	 */
 	struct weir_resolver *resolver;
-	uint16_t port;    /* 0: 25, or 465 with TLS from the first byte */
-	const char *helo; /* our name, also in notifications */
-	enum weir_smtp_client_tls mode;
+	uint16_t port;                  /* 25; with TLS from the first byte it is mostly 465 */
+	const char *helo;               /* our name, also in notifications */
+	enum weir_smtp_client_tls mode; /* WEIR_SMTP_CLIENT_TLS_OFF */
 	struct weir_tls *tls;
 	const char *user; /* NULL: no AUTH */
 	const char *password;
@@ -63,23 +77,24 @@ struct weir_smtp_relay_options {
 	unsigned connections_max; /* WEIR_RELAY_CONNECTIONS_MAX */
 	uint32_t retry_first_s;   /* WEIR_RELAY_RETRY_FIRST_S */
 	uint32_t retry_most_s;    /* WEIR_RELAY_RETRY_MOST_S */
-	uint32_t warn_s;          /* WEIR_RELAY_WARN_S */
-	uint32_t life_s;          /* WEIR_RELAY_LIFE_S */
+	uint32_t warn_s;          /* WEIR_RELAY_WARN_S; 0: after the first attempt */
+	uint32_t life_s;          /* WEIR_RELAY_LIFE_S; 0: there is one attempt only */
 
-	/*
-	 * Finds the sink for a notification to `sender`. Returns true with *ret_sink and, for a
-	 * local sender, *ret_user. If it returns false or is NULL, the notification goes into the
-	 * queue.
-	 */
-	bool (*route)(void *context, struct weir_span sender, struct weir_mail_sink **ret_sink,
-	        struct weir_span *ret_user);
-	/* Logs an outcome; may be NULL. `queued` is the message, `text` is one line. */
-	void (*log)(void *context, const struct weir_queued *queued, struct weir_span address,
-	        enum weir_relay_outcome outcome, const char *text);
-	void *context;
+	weir_smtp_relay_route_fn *route; /* NULL: all notifications go into the queue */
+	weir_smtp_relay_log_fn *log;     /* may be NULL */
+	void *context;                   /* of these two */
 };
 
-/* Starts a relay; one for each queue. Returns 0, -EINVAL or another negative errno. */
+/*
+ * Sets every member to its default; what none is said of becomes 0, false or NULL. `host` and
+ * `helo` have none.
+ */
+WEIR_API void weir_smtp_relay_options_init(struct weir_smtp_relay_options *options);
+
+/*
+ * Starts a relay; one for each queue. Returns 0; -EINVAL if an option has a value that cannot work,
+ * for example because the struct was not initialised; or another negative errno.
+ */
 WEIR_API int weir_smtp_relay_create(struct weir_loop *loop, struct weir_mail_queue *queue,
         const struct weir_smtp_relay_options *options, struct weir_smtp_relay **ret);
 
@@ -96,7 +111,7 @@ WEIR_API int weir_smtp_relay_reload(
  * when nothing is under way any more; it may destroy the relay.
  */
 WEIR_API void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
-        void (*drained)(void *context), void *context);
+        weir_smtp_relay_drained_fn *drained, void *context);
 
 /* Only when it is drained. NULL is allowed. */
 WEIR_API void weir_smtp_relay_destroy(struct weir_smtp_relay *relay);

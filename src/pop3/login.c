@@ -35,17 +35,16 @@ bool pop3_clear_allowed(const struct pop3_session *session)
 	       pop3_login_is_loopback(weir_channel_peer(session->channel));
 }
 
-void pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret)
+static void pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret)
 {
-	*ret = (struct weir_sasl_options){
-	        .users = session->server->users,
-	        .guard = session->server->guard,
-	        .peer = *weir_channel_peer(session->channel),
-	        .secure = pop3_clear_allowed(session),
-	};
+	weir_sasl_options_init(ret);
+	ret->users = session->server->users;
+	ret->guard = session->server->guard;
+	ret->peer = *weir_channel_peer(session->channel);
+	ret->secure = pop3_clear_allowed(session);
 }
 
-bool pop3_set_user(struct pop3_session *session, struct weir_span user)
+static bool pop3_set_user(struct pop3_session *session, struct weir_span user)
 {
 	if (session->server->users)
 		user = weir_users_login_name(session->server->users, user);
@@ -98,7 +97,7 @@ static void pop3_login_deny(struct pop3_session *session, int error, const char 
 		weir_channel_close(session->channel);
 }
 
-void pop3_deny(struct pop3_session *session, int error)
+static void pop3_deny(struct pop3_session *session, int error)
 {
 	pop3_login_deny(session, error, pop3_login_refusal(error));
 }
@@ -138,7 +137,7 @@ static void pop3_login_opened(struct weir_mail_call *call, int error, struct wei
 	weir_channel_resume(session->channel);
 }
 
-void pop3_admit(struct pop3_session *session)
+static void pop3_admit(struct pop3_session *session)
 {
 	weir_channel_pause(session->channel);
 	session->store = session->server->store;

@@ -1,13 +1,11 @@
 /*
  * A POP3 session, for the files of this folder.
  *
- *   server.c      servers, and events for the log
- *   session.c     a session: lines, commands, the table of verbs, timeouts, the end
- *   capability.c  CAPA, LANG, UTF8, NOOP, STLS
- *   login.c       USER, PASS, APOP, AUTH, and the end of every login
- *   list.c        STAT, LIST, UIDL
- *   retrieve.c    RETR, TOP
- *   delete.c      DELE, RSET, QUIT
+ *   server.c    servers, and events for the log
+ *   session.c   a session: lines, the table of verbs, timeouts; CAPA, LANG, UTF8, NOOP, STLS
+ *   login.c     USER, PASS, APOP, AUTH, and the end of every login
+ *   maildrop.c  STAT, LIST, UIDL, DELE, RSET, QUIT
+ *   retrieve.c  RETR, TOP
  */
 #ifndef WEIR_POP3_STATE_H
 #define WEIR_POP3_STATE_H
@@ -18,8 +16,35 @@
 #include <weir/mail_store.h>
 #include <weir/pop3.h>
 #include <weir/sasl.h>
+#include <weir/span.h>
 
-#include "pop3_command.h"
+/* -- a line (RFC 1939 3): a verb, a space, arguments ------------------------------------------- */
+
+enum {
+	POP3_ARGUMENTS_MAX = 2
+};
+
+struct pop3_command {
+	struct weir_span verb;
+	struct weir_span
+	        rest; /* all behind the verb and its space; data is NULL if there is no space */
+	struct weir_span arguments[POP3_ARGUMENTS_MAX];
+	unsigned count; /* of arguments; may be larger than ARGUMENTS_MAX */
+};
+
+/*
+ * Parses a line without its CRLF. Returns 0, or WEIR_E_SYNTAX if there is a control character or no
+ * verb.
+ */
+int pop3_command_parse(struct weir_span line, struct pop3_command *ret);
+
+/*
+ * Parses a number of 1 to 20 digits. Returns 0, WEIR_E_SYNTAX, or WEIR_E_LIMIT if it needs more
+ * than 64 bits.
+ */
+int pop3_number(struct weir_span argument, uint64_t *ret);
+
+/* -- the server and its sessions --------------------------------------------------------------- */
 
 struct weir_pop3_server {
 	struct weir_loop *loop;
@@ -30,7 +55,7 @@ struct weir_pop3_server {
 	bool auth_in_clear;
 	uint32_t login_ms;
 	unsigned failures_max;
-	void (*log)(void *context, const struct weir_pop3_event *event);
+	weir_pop3_log_fn *log;
 	void *context;
 };
 
@@ -92,47 +117,30 @@ struct pop3_verb {
 
 void pop3_apop(struct pop3_session *session, const struct pop3_command *command);
 void pop3_auth(struct pop3_session *session, const struct pop3_command *command);
-void pop3_capa(struct pop3_session *session, const struct pop3_command *command);
 void pop3_dele(struct pop3_session *session, const struct pop3_command *command);
-void pop3_lang(struct pop3_session *session, const struct pop3_command *command);
 void pop3_list(struct pop3_session *session, const struct pop3_command *command);
-void pop3_noop(struct pop3_session *session, const struct pop3_command *command);
 void pop3_pass(struct pop3_session *session, const struct pop3_command *command);
 void pop3_quit(struct pop3_session *session, const struct pop3_command *command);
 void pop3_retr(struct pop3_session *session, const struct pop3_command *command);
 void pop3_rset(struct pop3_session *session, const struct pop3_command *command);
 void pop3_stat(struct pop3_session *session, const struct pop3_command *command);
-void pop3_stls(struct pop3_session *session, const struct pop3_command *command);
 void pop3_top(struct pop3_session *session, const struct pop3_command *command);
 void pop3_uidl(struct pop3_session *session, const struct pop3_command *command);
 void pop3_user(struct pop3_session *session, const struct pop3_command *command);
-void pop3_utf8(struct pop3_session *session, const struct pop3_command *command);
 
 /* -- login ------------------------------------------------------------------------------------ */
 
 /* Whether passwords may be sent in clear text. */
 bool pop3_clear_allowed(const struct pop3_session *session);
 void pop3_pass_stop(struct pop3_session *session);
-/* The options for the check of a login. */
-void pop3_sasl_options(const struct pop3_session *session, struct weir_sasl_options *ret);
-/* The user is authenticated: opens the maildrop and replies. The input is paused. */
-void pop3_admit(struct pop3_session *session);
-void pop3_deny(struct pop3_session *session, int error);
 /* Takes the next line of an exchange. */
 void pop3_auth_line(struct pop3_session *session, struct weir_span line);
 void pop3_auth_stop(struct pop3_session *session);
-/* Sets the user, copied. Without memory it aborts the channel and returns false. */
-bool pop3_set_user(struct pop3_session *session, struct weir_span user);
 
 /*
  * -- messages
  * --------------------------------------------------------------------------------------
  */
-
-static inline bool pop3_is_marked(const struct pop3_session *session, size_t index)
-{
-	return session->marks && session->marks[index / 8] >> (index % 8) & 1;
-}
 
 /* Finds the message of an argument, from 0 on. If there is none, replies and returns false. */
 bool pop3_message(struct pop3_session *session, struct weir_span argument, size_t *ret_index);

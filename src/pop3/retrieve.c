@@ -13,6 +13,7 @@
 #include <weir/transformers.h>
 
 #include "pop3_state.h"
+#include "helper.h"
 
 /*
  * -- the beginning of a message: a transformer for TOP -------------------------------------------
@@ -57,7 +58,7 @@ static void pop3_top_count_line(struct top *top)
 }
 
 /* Returns how many of the bytes are passed. */
-static size_t pop3_top_take(struct top *top, struct weir_span bytes)
+static size_t pop3_top_consume(struct top *top, struct weir_span bytes)
 {
 	const char *at = bytes.data, *end = bytes.data + bytes.size;
 	while (at < end && !pop3_top_is_enough(top)) {
@@ -77,14 +78,14 @@ static enum weir_more pop3_top_more(struct weir_producer *producer, struct weir_
 	struct weir_piece pieces[PIECES];
 	struct weir_output inner;
 	unsigned free_pieces = out->capacity - out->count;
-	weir_output_init_inner(&inner, out, pieces, free_pieces < PIECES ? free_pieces : PIECES,
-	        weir_output_room(out));
+	weir_output_init_inner(
+	        &inner, out, pieces, min_of(free_pieces, (unsigned)PIECES), weir_output_room(out));
 	enum weir_more answer = weir_producer_more(top->child, &inner);
 	for (unsigned i = 0; i < inner.count && !pop3_top_is_enough(top); i++) {
 		struct weir_span bytes;
 		if (weir_output_bytes(&inner, &pieces[i], &bytes) < 0)
 			return WEIR_FAILED;
-		weir_output_forward(out, &pieces[i], 0, pop3_top_take(top, bytes));
+		weir_output_forward(out, &pieces[i], 0, pop3_top_consume(top, bytes));
 	}
 	if (!pop3_top_is_enough(top))
 		return answer;

@@ -5,7 +5,6 @@
 #include <weir/tls.h>
 #include <weir/users.h>
 
-#include "helper.h"
 #include "pop3_state.h"
 
 void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind, int error)
@@ -32,6 +31,14 @@ void pop3_log(const struct pop3_session *session, enum weir_pop3_event_kind kind
 	server->log(server->context, &event);
 }
 
+void weir_pop3_options_init(struct weir_pop3_options *options)
+{
+	*options = (struct weir_pop3_options){
+	        .login_ms = WEIR_POP3_LOGIN_MS, .failures_max = WEIR_POP3_FAILURES_MAX};
+	weir_listener_init(&options->listener);
+	options->listener.bounds.idle_ms = WEIR_POP3_IDLE_MS;
+}
+
 static void pop3_server_release(struct weir_pop3_server *server)
 {
 	weir_users_release(server->users);
@@ -49,9 +56,8 @@ static struct weir_pop3_server *pop3_server_create(
 	server->users = options->users ? weir_users_hold(options->users) : NULL;
 	server->guard = options->guard;
 	server->auth_in_clear = options->auth_in_clear;
-	server->login_ms = options->login_ms ? options->login_ms : WEIR_POP3_LOGIN_MS;
-	server->failures_max =
-	        options->failures_max ? options->failures_max : WEIR_POP3_FAILURES_MAX;
+	server->login_ms = options->login_ms;
+	server->failures_max = options->failures_max;
 	server->log = options->log;
 	server->context = options->context;
 	return server;
@@ -60,20 +66,17 @@ static struct weir_pop3_server *pop3_server_create(
 int weir_pop3_create(struct weir_loop *loop, const struct weir_pop3_options *options,
         struct weir_pop3_server **ret)
 {
-	if (!options->store)
+	if (!options->store || !options->login_ms || !options->failures_max)
 		return -EINVAL;
 	struct weir_pop3_server *server = pop3_server_create(loop, options);
 	if (!server)
 		return -ENOMEM;
-	struct weir_listener listener = options->listener;
-	listener.bounds.idle_ms = or_default(listener.bounds.idle_ms, WEIR_POP3_IDLE_MS);
-	int error = weir_server_create(loop,
-	        &(struct weir_server_options){
-	                .listener = listener,
-	                .protocol = &pop3_protocol,
-	                .context = server,
-	        },
-	        &server->listener);
+	struct weir_server_options listening;
+	weir_server_options_init(&listening);
+	listening.listener = options->listener;
+	listening.protocol = &pop3_protocol;
+	listening.context = server;
+	int error = weir_server_create(loop, &listening, &server->listener);
 	if (error < 0) {
 		pop3_server_release(server);
 		return error;

@@ -16,6 +16,7 @@
 #include <weir/sasl_guard.h>
 
 #include "siphash.h"
+#include "helper.h"
 
 enum {
 	ENTRIES = 8, /* of a bucket */
@@ -58,10 +59,25 @@ static const uint8_t guard_mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 /* -- life -------------------------------------------------------------------------------------- */
 
+void weir_guard_options_init(struct weir_guard_options *options)
+{
+	*options = (struct weir_guard_options){
+	        .enabled = true,
+	        .first_ms = WEIR_GUARD_FIRST_MS,
+	        .most_ms = WEIR_GUARD_MOST_MS,
+	        .decay_ms = WEIR_GUARD_DECAY_MS,
+	};
+}
+
 static int guard_copy(const struct weir_guard_options *options, struct weir_guard_options *ret)
 {
-	struct weir_guard_options copy = options ? *options : (struct weir_guard_options){0};
+	struct weir_guard_options copy;
 	struct weir_network *exempt = NULL;
+	weir_guard_options_init(&copy);
+	if (options)
+		copy = *options;
+	if (!copy.first_ms || !copy.decay_ms)
+		return -EINVAL;
 	if (copy.exempt_count) {
 		exempt = calloc(copy.exempt_count, sizeof *exempt);
 		if (!exempt)
@@ -69,12 +85,6 @@ static int guard_copy(const struct weir_guard_options *options, struct weir_guar
 		memcpy(exempt, copy.exempt, copy.exempt_count * sizeof *exempt);
 	}
 	copy.exempt = exempt;
-	if (!copy.first_ms)
-		copy.first_ms = WEIR_GUARD_FIRST_MS;
-	if (!copy.most_ms)
-		copy.most_ms = WEIR_GUARD_MOST_MS;
-	if (!copy.decay_ms)
-		copy.decay_ms = WEIR_GUARD_DECAY_MS;
 	if (copy.threshold > WEIR_GUARD_THRESHOLD_MAX)
 		copy.threshold = WEIR_GUARD_THRESHOLD_MAX;
 	*ret = copy;
@@ -158,16 +168,16 @@ static uint32_t guard_delay(const struct weir_guard *guard, const struct guard_c
 	if (!wrong || wrong->count <= options->threshold)
 		return 0;
 	unsigned doublings = wrong->count - options->threshold - 1;
-	delay_ms <<= doublings < COUNT_MAX ? doublings : COUNT_MAX;
+	delay_ms <<= min_of(doublings, (unsigned)COUNT_MAX);
 	return delay_ms < options->most_ms ? (uint32_t)delay_ms : options->most_ms;
 }
 
 /*
- * Finds the entry of a network. If there is none and `take` is set, replaces a free entry, or the
+ * Finds the entry of a network. If there is none and `claim` is set, replaces a free entry, or the
  * least important one.
  */
 static struct guard_count *guard_find(
-        struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool take)
+        struct weir_guard *guard, const uint8_t bytes[16], int64_t now_ms, bool claim)
 {
 	uint64_t hash = siphash_13(&guard->key, bytes, 16);
 	struct guard_network *entries = guard->networks[hash & (BUCKETS - 1)], *least = entries;
@@ -181,7 +191,7 @@ static struct guard_count *guard_find(
 		                wrong->since_ms < least->wrong.since_ms))
 			least = &entries[i];
 	}
-	if (!take)
+	if (!claim)
 		return NULL;
 	*least = (struct guard_network){.wrong = {.since_ms = now_ms}};
 	memcpy(least->bytes, bytes, 16);
@@ -190,7 +200,7 @@ static struct guard_count *guard_find(
 
 /* Finds or makes the entry of a user who has logged in from the network. */
 static struct guard_known *guard_find_known(struct weir_guard *guard, const uint8_t bytes[16],
-        struct weir_span user, int64_t now_ms, bool take)
+        struct weir_span user, int64_t now_ms, bool claim)
 {
 	uint64_t name[2];
 	siphash_24(&guard->key, user.size ? user.data : "", user.size, name);
@@ -207,7 +217,7 @@ static struct guard_known *guard_find_known(struct weir_guard *guard, const uint
 		if (entries[i].login_ms < oldest->login_ms)
 			oldest = &entries[i];
 	}
-	if (!take)
+	if (!claim)
 		return NULL;
 	*oldest = (struct guard_known){.user = {name[0], name[1]}, .wrong = {.since_ms = now_ms}};
 	memcpy(oldest->bytes, bytes, 16);
@@ -222,8 +232,8 @@ static bool guard_enter(
 {
 	const struct weir_guard_options *options = &guard->options;
 	pthread_mutex_lock(&guard->lock);
-	if (options->off || (options->exempt_count && weir_networks_contain(options->exempt,
-	                                                      options->exempt_count, address)))
+	if (!options->enabled || (options->exempt_count && weir_networks_contain(options->exempt,
+	                                                           options->exempt_count, address)))
 		return false;
 	guard_network_of(address, ret);
 	return true;
@@ -277,8 +287,8 @@ uint32_t weir_guard_failed(struct weir_guard *guard, const struct weir_address *
 
 /* -- the state --------------------------------------------------------------------------------- */
 
-void weir_guard_each(struct weir_guard *guard, int64_t now_ms,
-        void (*show)(void *context, const struct weir_guard_entry *entry), void *context)
+void weir_guard_each(
+        struct weir_guard *guard, int64_t now_ms, weir_guard_show_fn *show, void *context)
 {
 	for (int bucket = 0; bucket < BUCKETS; bucket++) {
 		struct weir_guard_entry found[ENTRIES];

@@ -3,8 +3,8 @@
  * what it gets.
  *
  * Invariant: step() is called once for each start and next, as the last action, since it may
- * destroy the exchange. Decoded secrets are on the stack and are erased. The mechanisms are in
- * mechanism_*.c.
+ * destroy the exchange. Decoded secrets are on the stack and are erased. PLAIN and LOGIN are here,
+ * SCRAM is in scram.c.
  *
  * The check of one password without a mechanism is here, too: the work pool checks it, and the
  * guard delays the answer. At most one of its check and its timer is under way.
@@ -18,8 +18,6 @@
 #include <weir/sasl.h>
 
 #include "sasl_exchange.h"
-
-static const struct sasl_mechanism *const mechanisms[] = {&sasl_scram, &sasl_plain, &sasl_login};
 
 const char *weir_sasl_mechanisms(struct weir_users *users, bool secure)
 {
@@ -61,7 +59,7 @@ static void sasl_server_on_login(struct weir_login *login, int error)
 	sasl_finish(WEIR_CONTAINER(login, struct weir_sasl, login), error);
 }
 
-void sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
+static void sasl_check_password(struct weir_sasl *sasl, struct weir_span password)
 {
 	/* A password that no user can have is checked, too: it is wrong, and is counted. */
 	if (sasl_has_control(password))
@@ -80,12 +78,72 @@ bool sasl_set_user(struct weir_sasl *sasl, struct weir_span name)
 	return true;
 }
 
+/* -- PLAIN and LOGIN --------------------------------------------------------------------------- */
+
+/*
+ * PLAIN (RFC 4616): [authzid] NUL authcid NUL passwd; a user may not act for another. LOGIN
+ * (draft-murchison-sasl-login) asks for the name, then for the password.
+ */
+
+static void sasl_server_plain_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
+{
+	struct weir_span identity, name, password = bytes;
+	if (!have) {
+		sasl_challenge(sasl, WEIR_SPAN(""));
+		return;
+	}
+	if (!weir_span_cut(&password, 0, &identity) || !weir_span_cut(&password, 0, &name) ||
+	        !name.size || !password.size || memchr(password.data, 0, password.size)) {
+		sasl_finish(sasl, WEIR_E_SYNTAX);
+		return;
+	}
+	const struct weir_users *users = sasl->options.users;
+	bool another = identity.size && !weir_span_equal(weir_users_login_name(users, identity),
+	                                        weir_users_login_name(users, name));
+	if (!sasl_set_user(sasl, name) || another)
+		password = weir_span("\0", 1); /* no password is this */
+	sasl_check_password(sasl, password);
+}
+
+static const struct sasl_mechanism sasl_plain = {"PLAIN", true, sasl_server_plain_next};
+
+enum login_stage {
+	BEGIN,
+	NAME,
+	PASSWORD,
+};
+
+static void sasl_server_login_next(struct weir_sasl *sasl, struct weir_span bytes, bool have)
+{
+	if (!have) {
+		sasl->stage = NAME;
+		sasl_challenge(sasl, WEIR_SPAN("Username:"));
+	} else if (sasl->stage != PASSWORD) {
+		sasl->stage = PASSWORD;
+		/* An invalid name is left empty, and no user has an empty name. */
+		sasl_set_user(sasl, bytes);
+		sasl_challenge(sasl, WEIR_SPAN("Password:"));
+	} else {
+		sasl_check_password(sasl, bytes);
+	}
+}
+
+static const struct sasl_mechanism sasl_login = {"LOGIN", true, sasl_server_login_next};
+
 /* -- the exchange ------------------------------------------------------------------------------ */
 
-int weir_sasl_create(struct weir_loop *loop, const struct weir_sasl_options *options,
-        void (*step)(void *context, const struct weir_sasl_step *step), void *context,
-        struct weir_sasl **ret)
+static const struct sasl_mechanism *const mechanisms[] = {&sasl_scram, &sasl_plain, &sasl_login};
+
+void weir_sasl_options_init(struct weir_sasl_options *options)
 {
+	*options = (struct weir_sasl_options){0};
+}
+
+int weir_sasl_create(struct weir_loop *loop, const struct weir_sasl_options *options,
+        weir_sasl_step_fn *step, void *context, struct weir_sasl **ret)
+{
+	if (!options->users)
+		return -EINVAL;
 	struct weir_sasl *sasl = calloc(1, sizeof *sasl);
 	if (!sasl)
 		return -ENOMEM;
@@ -125,7 +183,7 @@ static int sasl_server_choose(struct weir_sasl *sasl, struct weir_span name)
 }
 
 /* The bytes are on this stack, and the mechanism's copies below it; both are erased. */
-static void sasl_server_take(struct weir_sasl *sasl, struct weir_span text)
+static void sasl_server_decode(struct weir_sasl *sasl, struct weir_span text)
 {
 	char bytes[SASL_BYTES_MAX];
 	size_t size = 0;
@@ -147,11 +205,11 @@ void weir_sasl_start(struct weir_sasl *sasl, struct weir_span mechanism, struct 
 	else if (!initial.data)
 		sasl->mechanism->next(sasl, initial, false);
 	else if (weir_span_equal(initial, WEIR_SPAN("=")))
-		sasl_server_take(sasl, WEIR_SPAN(""));
+		sasl_server_decode(sasl, WEIR_SPAN(""));
 	else if (!initial.size)
 		sasl_finish(sasl, WEIR_E_SYNTAX);
 	else
-		sasl_server_take(sasl, initial);
+		sasl_server_decode(sasl, initial);
 }
 
 void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line)
@@ -159,7 +217,7 @@ void weir_sasl_next(struct weir_sasl *sasl, struct weir_span line)
 	if (weir_span_equal(line, WEIR_SPAN("*")))
 		sasl_finish(sasl, -ECANCELED);
 	else
-		sasl_server_take(sasl, line);
+		sasl_server_decode(sasl, line);
 }
 
 /*
@@ -196,7 +254,7 @@ static void sasl_login_on_checked(struct weir_check *check, int error)
 
 void weir_login_check(struct weir_login *login, struct weir_loop *loop,
         const struct weir_sasl_options *options, struct weir_span name, struct weir_span password,
-        void (*done)(struct weir_login *login, int error))
+        weir_login_done_fn *done)
 {
 	struct weir_check_client client = {.address = &login->peer};
 	*login = (struct weir_login){

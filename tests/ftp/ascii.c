@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include <weir/buffer.h>
-#include "ascii.h"
+#include "transfer.h"
 
 static int take(void *context, struct weir_span bytes)
 {

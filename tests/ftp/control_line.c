@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "control_line.h"
+#include "session.h"
 
 static void strips_telnet(void **state)
 {

@@ -1,10 +1,14 @@
 /* The control connection: every verb, what is refused, pipelining, and bytes one by one. */
 #include "allocation.h"
 #include "site.h"
+#include "options.h"
 
 #include <weir/peers.h>
 
-static const struct weir_ftp_options writable = {.rules.writable = true};
+static struct weir_ftp_options writable(void)
+{
+	return OPTIONS(weir_ftp_options, o.rules.writable = true);
+}
 
 /* Lines and how their replies begin, one after the other. */
 struct exchange {
@@ -44,7 +48,7 @@ static void logins(void **state)
 	        {0},
 	};
 	(void)state;
-	start_server(writable);
+	start_server(writable());
 	struct peer control = greet();
 	converse(&control, exchanges);
 	assert_true(peer_read_end(&control));
@@ -56,7 +60,8 @@ static void logins(void **state)
 static void wrong_passwords_end_it(void **state)
 {
 	(void)state;
-	start_server((struct weir_ftp_options){.rules = {.failures_max = 2, .no_anonymous = true}});
+	start_server(
+	        OPTIONS(weir_ftp_options, o.rules.failures_max = 2, o.rules.anonymous = false));
 	struct peer control = greet();
 	EXPECT(&control, "USER ftp", "331 ");
 	EXPECT(&control, "PASS x", "530 ");
@@ -209,7 +214,7 @@ static void every_verb(void **state)
 	put("a.txt", "hello\n");
 	make_directory("sub");
 	put("sub/x", "x");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	converse(&control, exchanges);
 	assert_true(peer_read_end(&control));
@@ -231,7 +236,7 @@ static void no_bounce(void **state)
 	        {0},
 	};
 	(void)state;
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	converse(&control, exchanges);
 	peer_close(&control);
@@ -268,7 +273,7 @@ static void rights(void **state)
 	(void)state;
 	put("a.txt", "hello\n");
 	make_directory("sub");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("carol");
 	converse(&control, carol);
 	peer_close(&control);
@@ -280,7 +285,7 @@ static void rights(void **state)
 	peer_close(&control);
 	stop_server();
 	/* Where nothing is writable, nobody writes. */
-	start_server((struct weir_ftp_options){0});
+	start_server(OPTIONS(weir_ftp_options));
 	control = log_in("alice");
 	converse(&control, carol);
 	peer_close(&control);
@@ -323,7 +328,7 @@ static void no_way_out(void **state)
 	assert_int_equal(symlink("/", in_scratch("sub/out")), 0);
 	assert_int_equal(symlink("/etc/passwd", in_scratch("sub/passwd")), 0);
 	assert_int_equal(symlink("/proc", in_scratch("sub/proc")), 0);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("bob");
 	converse(&control, exchanges);
 	assert_string_equal(text_of("sub/y"), "x");
@@ -343,7 +348,7 @@ static void hidden_names(void **state)
 	put(".git/config", "x");
 	put(".weir-0123456789abcdef", "x");
 	put("a", "x");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	EXPECT(&control, "SIZE .git/config", "550 ");
 	EXPECT(&control, "CWD .git", "550 ");
@@ -351,7 +356,7 @@ static void hidden_names(void **state)
 	assert_string_equal(fetch(&control, "NLST"), "a\r\n");
 	peer_close(&control);
 	stop_server();
-	start_server((struct weir_ftp_options){.rules = {.writable = true, .hidden = true}});
+	start_server(OPTIONS(weir_ftp_options, o.rules.writable = true, o.rules.hidden = true));
 	control = log_in("alice");
 	EXPECT(&control, "SIZE .git/config", "213 ");
 	EXPECT(&control, "SIZE .weir-0123456789abcdef", "550 ");
@@ -380,7 +385,7 @@ static void pipelined(void **state)
 	(void)state;
 	make_directory("sub");
 	put("sub/x", "x");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = greet();
 	peer_send(&control, session_text);
 	expect_session(&control);
@@ -399,7 +404,7 @@ static void byte_by_byte(void **state)
 	(void)state;
 	make_directory("sub");
 	put("sub/x", "x");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = greet();
 	for (size_t i = 0; i < sizeof session_text - 1; i++) {
 		peer_send_bytes(&control, session_text + i, 1);
@@ -414,7 +419,7 @@ static void lines_that_are_none(void **state)
 {
 	static char lines[3 * WEIR_FTP_LINE_MAX];
 	(void)state;
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	/* Too long by one, just fitting, and far too long. */
 	memset(lines, 'a', sizeof lines);
@@ -451,7 +456,7 @@ static void lines_that_are_none(void **state)
 static void too_many_sessions(void **state)
 {
 	(void)state;
-	start_server((struct weir_ftp_options){.rules = {.sessions_max = 2}});
+	start_server(OPTIONS(weir_ftp_options, o.rules.sessions_max = 2));
 	struct peer first = greet(), second = greet();
 	struct peer third = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 	EXPECT_NEXT(&third, "421 ");
@@ -470,7 +475,7 @@ static void bounded_by_address(void **state)
 	struct weir_peers *peers;
 	(void)state;
 	assert_int_equal(weir_peers_create(1, 10, &peers), 0);
-	start_server((struct weir_ftp_options){.listener.peers = peers});
+	start_server(OPTIONS(weir_ftp_options, o.listener.peers = peers));
 	weir_peers_release(peers);
 	struct peer first = greet();
 	struct peer second = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
@@ -486,12 +491,13 @@ static void bounded_by_address(void **state)
 static void rules_are_swapped(void **state)
 {
 	static const char *const hosts[] = {"example.org", NULL};
-	struct weir_ftp_rules rules = {.writable = true, .welcome = "One\nTwo\n", .hosts = hosts};
+	struct weir_ftp_rules rules = OPTIONS(
+	        weir_ftp_rules, o.writable = true, o.welcome = "One\nTwo\n", o.hosts = hosts);
 	struct weir_tree *other;
 	(void)state;
 	make_directory("sub");
 	put("sub/x", "x");
-	start_server((struct weir_ftp_options){.rules = rules});
+	start_server(OPTIONS(weir_ftp_options, o.rules = rules));
 	struct peer early = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 	assert_true(peer_got(&early, "220-One\r\n220 Two\r\n"));
 	EXPECT(&early, "HOST example.com", "504 ");
@@ -503,7 +509,7 @@ static void rules_are_swapped(void **state)
 	struct weir_ftp_ports *ports;
 	assert_int_equal(weir_ftp_ports_create(6, 5, &ports), -EINVAL);
 	assert_int_equal(weir_ftp_ports_create(0, 5, &ports), -EINVAL);
-	rules = (struct weir_ftp_rules){.no_anonymous = true};
+	rules = OPTIONS(weir_ftp_rules, o.anonymous = false);
 	assert_int_equal(weir_tree_open(NULL, in_scratch("sub"), NULL, &other), 0);
 	assert_int_equal(weir_ftp_set(server, &rules, other), 0);
 	EXPECT(&early, "TYPE I", "200 ");
@@ -520,7 +526,7 @@ static void rules_are_swapped(void **state)
 static void idle_ones_go(void **state)
 {
 	(void)state;
-	start_server((struct weir_ftp_options){.listener.bounds = {.idle_ms = 200}});
+	start_server(OPTIONS(weir_ftp_options, o.listener.bounds.idle_ms = 200));
 	struct peer control = greet();
 	EXPECT_NEXT(&control, "421 ");
 	assert_true(peer_read_end(&control));
@@ -536,7 +542,7 @@ static void idle_ones_are_small(void **state)
 	};
 	static struct peer peers[SESSIONS];
 	(void)state;
-	start_server(writable);
+	start_server(writable());
 	struct peer first = log_in("alice");
 	EXPECT(&first, "CWD /", "250 ");
 	peer_turn(&first, 10);
@@ -571,7 +577,7 @@ static void disconnects_anywhere(void **state)
 	(void)state;
 	make_directory("sub");
 	put("sub/x", "x");
-	start_server(writable);
+	start_server(writable());
 	for (size_t size = 0; size < sizeof busy_text; size += 3) {
 		struct peer control =
 		        peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
@@ -593,7 +599,7 @@ static void destroyed_anywhere(void **state)
 	make_directory("sub");
 	put("sub/x", "x");
 	for (size_t size = 0; size < sizeof busy_text; size += 7) {
-		start_server(writable);
+		start_server(writable());
 		struct peer control =
 		        peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 		peer_send_bytes(&control, busy_text, size);
@@ -608,7 +614,7 @@ static void any_allocation_may_fail(void **state)
 	(void)state;
 	make_directory("sub");
 	put("sub/x", "x");
-	start_server(writable);
+	start_server(writable());
 	bool failed = true;
 	for (unsigned good = 0; failed; good++) {
 		struct peer control =

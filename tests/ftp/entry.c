@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 #include <weir/ftp.h>
-#include "entry.h"
+#include "listing.h"
 
 #define NOW 1700000000 /* 2023-11-14 22:13:20 */
 

@@ -2,6 +2,7 @@
 #include "site.h"
 
 #include "own_mounts.h"
+#include "options.h"
 
 static bool says(const char *reply, const char *beginning)
 {
@@ -22,7 +23,7 @@ static void check(void)
 	static const char *const lines[] = {"STOR new", "APPE new", "STOU new"};
 	own_mounts_small_disk(scratch);
 	REQUIRE(weir_loop_create(&loop) == 0);
-	start_server((struct weir_ftp_options){.rules = {.writable = true}});
+	start_server(OPTIONS(weir_ftp_options, o.rules.writable = true));
 	struct peer control = log_in("alice");
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
 		struct peer data = passive(&control);

@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 
 #include "allocation.h"
-#include "passive.h"
+#include "data_connection.h"
 
 enum {
 	FIRST = 23880, /* none that the system gives to clients */

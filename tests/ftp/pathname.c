@@ -11,7 +11,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
-#include "pathname.h"
+#include "listing.h"
 
 static void resolves(void **state)
 {

@@ -10,7 +10,7 @@
 #include <errno.h>
 
 #include <weir/error.h>
-#include "port.h"
+#include "data_connection.h"
 
 static const char *port_of(const char *text)
 {

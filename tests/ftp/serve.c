@@ -93,11 +93,14 @@ static void set_option(struct serve *serve, const char *word)
 int main(int argc, char **argv)
 {
 	static const int signals[] = {SIGTERM, SIGINT, 0};
-	struct serve serve = {.options = {.log = on_event, .listener.tls_upgrade = true}};
+	struct serve serve = {0};
 	struct weir_ftp_server *server;
 	char text[WEIR_ADDRESS_TEXT_MAX];
 	if (argc < 3)
 		return 2;
+	weir_ftp_options_init(&serve.options);
+	serve.options.log = on_event;
+	serve.options.listener.tls_upgrade = true;
 	snprintf(text, sizeof text, "127.0.0.1:%s", argv[2]);
 	must(weir_address_parse(weir_span_of(text), &serve.options.listener.address), argv[2]);
 	for (int i = 3; i < argc; i++)

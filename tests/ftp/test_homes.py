@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from conftest import wait_for
 from served import Client, authority, hashed, pair, served, tree, users
 
 
@@ -48,3 +49,68 @@ def test_all_verbs_work_in_a_home(served, tree):
         client.rmd("d")
         assert client.nlst() == []
     assert list((tree / "alice").iterdir()) == []
+
+
+def test_a_root_that_cannot_be_reached_is_logged_once(served, tree):
+    """The directory that was opened last is served meanwhile."""
+    server = served(workers=2)
+
+    def lines(text):
+        with Client(server, "carol") as client:
+            assert client.get("hello.txt") == b"hello\nworld\n"
+        return server.stderr.count(text)
+
+    away = tree.with_name("away")
+    tree.rename(away)
+    lost = f"the root {tree} cannot be reached by its path any more (No such file or directory)"
+    wait_for(lambda: lines(lost), 5)
+    away.rename(tree)
+    again = f"the root {tree} can be reached again"
+    wait_for(lambda: lines(again), 5)
+    assert lines(again) == lines(lost) == 1
+
+
+def test_a_root_that_was_replaced_is_noticed(served, tree):
+    with Client(served(), "carol") as client:
+        assert client.get("hello.txt") == b"hello\nworld\n"
+        tree.rename(tree.with_name("away"))
+        tree.mkdir()
+        (tree / "hello.txt").write_bytes(b"new")
+        wait_for(lambda: client.get("hello.txt") == b"new", 5, "the new root")
+
+
+@pytest.mark.parametrize("command", ["CWD /", "MLST /", "MLSD", "LIST"])
+def test_a_home_that_cannot_be_opened_is_logged_once(served, tree, tmp_path, command):
+    log = tmp_path / "ftp.log"
+    server = served(more=f"ftp-log: {log}\n")
+
+    def lines(text):
+        return log.read_text().count(text) if log.exists() else 0
+
+    def run(client):
+        if command in ("MLSD", "LIST"):
+            client.retrlines(command, lambda line: None)
+        else:
+            client.voidcmd(command)
+
+    with Client(server, "alice") as client, Client(server, "bob") as other:
+        run(client)
+        (tree / "alice").rename(tree / "away")
+
+        def fails():
+            try:
+                run(client)
+            except ftplib.error_perm:
+                return True
+            return False
+
+        wait_for(fails, 5, "the home is gone")
+        for _ in range(3):
+            assert fails()
+        run(other)
+        home = 'ftp home peer=127.0.0.1 user="alice" path="/alice"'
+        wait_for(lambda: lines(f'{home} error="No such file or directory"'), 5)
+        (tree / "away").rename(tree / "alice")
+        wait_for(lambda: not fails(), 5, "the home is back")
+        wait_for(lambda: lines(home) == 2, 5)
+        assert lines("ftp home") == 2

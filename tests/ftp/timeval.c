@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include <weir/error.h>
-#include "timeval.h"
+#include "listing.h"
 
 static void there_and_back(void **state)
 {

@@ -6,6 +6,7 @@
 
 #include "certificate.h"
 #include "secret.h"
+#include "options.h"
 
 static struct weir_tls *tls;
 static SSL_CTX *client;
@@ -117,7 +118,7 @@ static void both_ways(void **state)
 	char bytes[8];
 	(void)state;
 	put("small", "hello");
-	start_secure((struct weir_ftp_options){0});
+	start_secure(OPTIONS(weir_ftp_options));
 	struct peer control, data;
 	struct secret secret = secure_log_in(&control);
 	/* The client shakes hands before the command, or after. */
@@ -159,7 +160,7 @@ static void both_ways(void **state)
 static void what_may_be_asked(void **state)
 {
 	(void)state;
-	start_secure((struct weir_ftp_options){0});
+	start_secure(OPTIONS(weir_ftp_options));
 	struct peer control = greet();
 	EXPECT(&control, "USER alice", "331 ");
 	EXPECT(&control, "PASS secret", "230 ");
@@ -188,7 +189,7 @@ static void nothing_in_clear(void **state)
 {
 	(void)state;
 	put("small", "hello");
-	start_secure((struct weir_ftp_options){.rules = {.tls_required = true}});
+	start_secure(OPTIONS(weir_ftp_options, o.rules.tls_required = true));
 	struct peer control = greet();
 	EXPECT(&control, "USER alice", "530 ");
 	EXPECT(&control, "PASS secret", "503 ");
@@ -217,7 +218,7 @@ static void nothing_in_clear(void **state)
 static void nothing_is_injected(void **state)
 {
 	(void)state;
-	start_secure((struct weir_ftp_options){0});
+	start_secure(OPTIONS(weir_ftp_options));
 	struct peer control = greet();
 	peer_send(&control, "AUTH TLS\r\nUSER ftp\r\nPASS x\r\n");
 	EXPECT_NEXT(&control, "234 ");
@@ -234,7 +235,7 @@ static void implicit(void **state)
 	char bytes[8];
 	(void)state;
 	put("small", "hello");
-	start_secure_as((struct weir_ftp_options){0}, true);
+	start_secure_as(OPTIONS(weir_ftp_options), true);
 	struct peer control = peer_connect(loop, weir_server_address(weir_ftp_listener(server)), 0);
 	struct secret secret = secret_begin(&control, client, "localhost", NULL);
 	assert_true(secret_handshake(&secret));
@@ -264,7 +265,7 @@ static void the_session_has_to_be_the_same(void **state)
 	char bytes[8];
 	(void)state;
 	put("small", "hello");
-	start_secure((struct weir_ftp_options){.rules = {.reuse = WEIR_FTP_REUSE_REQUIRE}});
+	start_secure(OPTIONS(weir_ftp_options, o.rules.reuse = WEIR_FTP_REUSE_REQUIRE));
 	struct peer control, data;
 	struct secret secret = secure_log_in(&control);
 	for (int good = 0; good < 2; good++) {
@@ -300,7 +301,7 @@ static void the_session_has_to_be_the_same(void **state)
 static void cut_off(void **state)
 {
 	(void)state;
-	start_secure((struct weir_ftp_options){.rules = {.uploads = WEIR_FTP_WHOLE}});
+	start_secure(OPTIONS(weir_ftp_options, o.rules.uploads = WEIR_FTP_WHOLE));
 	struct peer control, data;
 	struct secret secret = secure_log_in(&control);
 	data = secure_passive(&secret);
@@ -331,7 +332,7 @@ static void active(void **state)
 	socklen_t size = sizeof address;
 	(void)state;
 	put("small", "hello");
-	start_secure((struct weir_ftp_options){0});
+	start_secure(OPTIONS(weir_ftp_options));
 	struct peer control;
 	struct secret secret = secure_log_in(&control);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

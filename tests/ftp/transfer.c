@@ -6,8 +6,12 @@
 #include <sys/socket.h>
 
 #include "allocation.h"
+#include "options.h"
 
-static const struct weir_ftp_options writable = {.rules.writable = true};
+static struct weir_ftp_options writable(void)
+{
+	return OPTIONS(weir_ftp_options, o.rules.writable = true);
+}
 
 enum {
 	LARGE = 3 * 1024 * 1024 + 17
@@ -50,7 +54,7 @@ static void retrieves(void **state)
 	put_bytes("large", large(), LARGE);
 	put("small", "hello\nworld\n");
 	put("empty", "");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	assert_string_equal(fetch(&control, "RETR large"), large());
 	assert_int_equal(logged.kind, WEIR_FTP_SENT);
@@ -80,7 +84,7 @@ static void restarts_beyond_the_end(void **state)
 {
 	(void)state;
 	put("small", "hello\n");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	EXPECT(&control, "REST 7", "350 ");
@@ -100,7 +104,7 @@ static void stores(void **state)
 {
 	(void)state;
 	put("old", "old content");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	store(&control, "STOR new", "hello\r\n");
 	assert_string_equal(text_of("new"), "hello\r\n");
@@ -136,7 +140,7 @@ static void refuses_to_store(void **state)
 	(void)state;
 	make_directory("sub");
 	put("small", "x");
-	start_server((struct weir_ftp_options){.rules = {.writable = true, .upload_max = 100}});
+	start_server(OPTIONS(weir_ftp_options, o.rules.writable = true, o.rules.upload_max = 100));
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	EXPECT(&control, "STOR sub", "550 ");
@@ -158,7 +162,7 @@ static void refuses_to_store(void **state)
 static void finds_unique_names(void **state)
 {
 	(void)state;
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	for (int i = 0; i < 3; i++) {
 		char name[64];
@@ -182,7 +186,7 @@ static void finds_unique_names(void **state)
 static void one_writer_in_place(void **state)
 {
 	(void)state;
-	start_server(writable);
+	start_server(writable());
 	struct peer first = log_in("alice"), second = log_in("alice");
 	struct peer data = passive(&first), other = passive(&second);
 	EXPECT(&first, "APPE a", "150 ");
@@ -210,7 +214,7 @@ static void keeps_the_part(void **state)
 {
 	(void)state;
 	put("old", "old");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	EXPECT(&control, "STOR new", "150 ");
@@ -253,8 +257,8 @@ static void leaves_nothing(void **state)
 {
 	(void)state;
 	put("old", "old");
-	start_server(
-	        (struct weir_ftp_options){.rules = {.writable = true, .uploads = WEIR_FTP_WHOLE}});
+	start_server(OPTIONS(
+	        weir_ftp_options, o.rules.writable = true, o.rules.uploads = WEIR_FTP_WHOLE));
 	static const char *const lines[] = {
 	        "STOR new", "STOR old", "APPE old", "APPE new", "STOU new"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -282,8 +286,8 @@ static void stalls(void **state)
 {
 	(void)state;
 	put_bytes("large", large(), LARGE);
-	start_server((struct weir_ftp_options){
-	        .rules = {.writable = true}, .listener.bounds = {.progress_ms = 300}});
+	start_server(OPTIONS(
+	        weir_ftp_options, o.rules.writable = true, o.listener.bounds.progress_ms = 300));
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	EXPECT(&control, "STOR new", "150 ");
@@ -313,7 +317,7 @@ static void aborts_a_download(void **state)
 	int fd = open(in_scratch("huge"), O_WRONLY | O_CREAT, 0644);
 	assert_int_equal(ftruncate(fd, 1 << 30), 0);
 	close(fd);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct weir_address address = passive_address(&control);
 	struct peer data = peer_connect(loop, &address, 4096);
@@ -355,7 +359,7 @@ static void aborts_with_urgent_bytes(void **state)
 	int fd = open(in_scratch("huge"), O_WRONLY | O_CREAT, 0644);
 	assert_int_equal(ftruncate(fd, 1 << 30), 0);
 	close(fd);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	for (size_t i = 0; i < 2 * sizeof forms / sizeof forms[0]; i++) {
 		struct weir_address address = passive_address(&control);
@@ -383,7 +387,7 @@ static void abort_storms(void **state)
 {
 	(void)state;
 	put_bytes("large", large(), LARGE);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct weir_address address = passive_address(&control);
 	struct peer data = peer_connect(loop, &address, 4096);
@@ -405,7 +409,7 @@ static void commands_wait_for_the_end(void **state)
 {
 	(void)state;
 	put_bytes("large", large(), LARGE);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	peer_send(&control, "RETR large\r\nPWD\r\nSTAT\r\nRETR none\r\nQUIT\r\n");
@@ -426,7 +430,7 @@ static void a_file_that_shrinks(void **state)
 {
 	(void)state;
 	put_bytes("large", large(), LARGE);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct weir_address address = passive_address(&control);
 	struct peer data = peer_connect(loop, &address, 4096);
@@ -450,7 +454,7 @@ static void lists(void **state)
 	put("sub/b.txt", "hello\n");
 	put("sub/a.c", "x");
 	put("sub/line\nbreak", "x");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	assert_string_equal(fetch(&control, "NLST sub"), "sub/a.c\r\nsub/b.txt\r\n");
 	assert_string_equal(fetch(&control, "NLST sub/"), "sub/a.c\r\nsub/b.txt\r\n");
@@ -502,7 +506,7 @@ static void lists_patterns_of_several_parts(void **state)
 	put("seven.txt", "");
 	assert_int_equal(symlink("b/deep", in_scratch("link")), 0);
 	assert_int_equal(symlink("/", in_scratch("out")), 0);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	assert_string_equal(fetch(&control, "NLST */*.txt"),
 	        "a/one.txt\r\nb/three.txt\r\nlink/four.txt\r\nother/six.txt\r\n");
@@ -541,7 +545,7 @@ static void a_pattern_that_takes_too_long(void **state)
 		snprintf(name, sizeof name, "sub/link-%d", i);
 		assert_int_equal(symlink(".", in_scratch(name)), 0);
 	}
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct peer data = passive(&control);
 	EXPECT(&control, "NLST sub/l*/l*/l*/l*/l*/none*", "150 ");
@@ -569,7 +573,7 @@ static void lists_many(void **state)
 		snprintf(name, sizeof name, "sub/file-%d", i);
 		close(open(in_scratch(name), O_WRONLY | O_CREAT, 0644));
 	}
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	int lines = 0;
 	for (const char *at = fetch(&control, "LIST sub"); (at = strchr(at, '\n')); at++)
@@ -619,7 +623,7 @@ static void active(void **state)
 {
 	(void)state;
 	put_bytes("large", large(), LARGE);
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	for (int i = 0; i < 2; i++) {
 		struct weir_address address;
@@ -659,7 +663,7 @@ static void stolen(void **state)
 {
 	(void)state;
 	put("small", "secret");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct weir_address address = passive_address(&control);
 	for (int i = 0; i < 3; i++) {
@@ -694,7 +698,7 @@ static void a_range_of_ports(void **state)
 	struct weir_ftp_ports *ports;
 	put("small", "x");
 	assert_int_equal(weir_ftp_ports_create(FIRST, FIRST + 1, &ports), 0);
-	start_server((struct weir_ftp_options){.rules = {.ports = ports}});
+	start_server(OPTIONS(weir_ftp_options, o.rules.ports = ports));
 	weir_ftp_ports_release(ports);
 	struct peer controls[3];
 	for (int i = 0; i < 3; i++)
@@ -730,7 +734,7 @@ static void announces(void **state)
 	struct weir_address announced;
 	(void)state;
 	assert_int_equal(weir_address_parse(WEIR_SPAN("192.0.2.7:0"), &announced), 0);
-	start_server((struct weir_ftp_options){.rules = {.announced = announced}});
+	start_server(OPTIONS(weir_ftp_options, o.rules.announced = announced));
 	struct peer control = log_in("alice");
 	EXPECT(&control, "PASV", "227 Entering Passive Mode (192,0,2,7,");
 	peer_close(&control);
@@ -742,7 +746,7 @@ static void connects_late(void **state)
 {
 	(void)state;
 	put("small", "hello");
-	start_server(writable);
+	start_server(writable());
 	struct peer control = log_in("alice");
 	struct weir_address address = passive_address(&control);
 	EXPECT(&control, "RETR small", "150 ");
@@ -778,7 +782,7 @@ static void rates(void **state)
 	(void)state;
 	memset(text, 'x', sizeof text - 1);
 	put("file", text);
-	start_server((struct weir_ftp_options){.rules = {.writable = true, .rate = 400000}});
+	start_server(OPTIONS(weir_ftp_options, o.rules.writable = true, o.rules.rate = 400000));
 	struct peer control = log_in("alice");
 	int64_t began_ms = now_ms();
 	assert_string_equal(fetch(&control, "RETR file"), text);
@@ -851,7 +855,7 @@ static void any_allocation_may_fail(void **state)
 {
 	(void)state;
 	put("small", "x");
-	start_server(writable);
+	start_server(writable());
 	assert_int_equal(weir_buffer_reserve(&control_buffer, 65536, SIZE_MAX), 0);
 	assert_int_equal(weir_buffer_reserve(&data_buffer, 65536, SIZE_MAX), 0);
 	assert_true(transfers_go_well());

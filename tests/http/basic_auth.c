@@ -17,6 +17,7 @@
 #include "allocation.h"
 #include "web.h"
 #include "with_loop.h"
+#include "options.h"
 
 #define GET "GET /in/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
 #define ALICE "Authorization: Basic YWxpY2U6d29uZGVy\r\n" /* alice:wonder */
@@ -80,7 +81,8 @@ static void the_realm_cannot_leave_its_quotes(void **state)
 /* Five wrong ones: a right one waits then, as long as the last of them. */
 static void the_guard_delays_right_and_wrong(void **state)
 {
-	struct weir_guard_options options = {.first_ms = 1, .most_ms = 20};
+	struct weir_guard_options options =
+	        OPTIONS(weir_guard_options, o.first_ms = 1, o.most_ms = 20);
 	struct weir_loop *loop = *state;
 	struct web web = {0};
 	assert_int_equal(weir_guard_create(&options, &guard), 0);

@@ -8,7 +8,7 @@
 
 #include <weir/error.h>
 
-#include "pop3_command.h"
+#include "pop3_state.h"
 
 static void assert_span(struct weir_span span, const char *text)
 {

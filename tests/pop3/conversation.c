@@ -8,6 +8,7 @@
 
 #include "allocation.h"
 #include "clock.h"
+#include "options.h"
 
 #define HEAD "From: a@example.org\r\nSubject: one\r\n\r\n"
 
@@ -493,7 +494,7 @@ static void connections_of_an_address(void **state)
 	(void)state;
 	struct weir_peers *peers;
 	assert_int_equal(weir_peers_create(2, 0, &peers), 0);
-	mailbox_serve((struct weir_pop3_options){.listener.peers = peers});
+	mailbox_serve(OPTIONS(weir_pop3_options, o.listener.peers = peers));
 	const struct weir_address *address = weir_server_address(weir_pop3_listener(server));
 	struct peer first = mailbox_connect(), second = mailbox_connect();
 	struct peer third = peer_connect(loop, address, 0);
@@ -515,7 +516,7 @@ static void guessing_takes_time(void **state)
 	(void)state;
 	struct weir_guard *guard;
 	assert_int_equal(weir_guard_create(NULL, &guard), 0);
-	mailbox_serve((struct weir_pop3_options){.guard = guard});
+	mailbox_serve(OPTIONS(weir_pop3_options, o.guard = guard));
 	struct peer peer = mailbox_connect(), gone = mailbox_connect();
 	SAY(&peer, "USER alice\r\n", "+OK Send PASS\r\n");
 	peer_send(&peer, "PASS wrong\r\nCAPA x\r\n");
@@ -540,7 +541,8 @@ static void options_that_cannot_be(void **state)
 {
 	(void)state;
 	struct weir_pop3_server *none;
-	struct weir_pop3_options options = {.listener.address = local_address()};
+	struct weir_pop3_options options =
+	        OPTIONS(weir_pop3_options, o.listener.address = local_address());
 	assert_int_equal(weir_pop3_create(loop, &options, &none), -EINVAL);
 	options.store = store;
 	for (unsigned good = 0; good < 2; good++) {

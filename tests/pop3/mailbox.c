@@ -1,5 +1,6 @@
 /* See the header. */
 #include "mailbox.h"
+#include "options.h"
 
 #include <crypt.h>
 #include <ftw.h>
@@ -55,7 +56,7 @@ int mailbox_setup(void **state)
 	assert_int_equal(weir_users_parse(weir_span_of(text), NULL, NULL, &users), 0);
 	assert_int_equal(weir_loop_create(&loop), 0);
 	assert_int_equal(weir_mail_memory_create(NULL, &store), 0);
-	mailbox_serve((struct weir_pop3_options){0});
+	mailbox_serve(OPTIONS(weir_pop3_options));
 	return 0;
 }
 
@@ -70,7 +71,7 @@ int mailbox_setup_on_disk(void **state)
 	server = NULL;
 	weir_mail_store_destroy(store);
 	assert_int_equal(weir_maildir_create(directory, NULL, &store), 0);
-	mailbox_serve((struct weir_pop3_options){0});
+	mailbox_serve(OPTIONS(weir_pop3_options));
 	return 0;
 }
 

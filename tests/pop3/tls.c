@@ -5,6 +5,7 @@
 
 #include "certificate.h"
 #include "secret.h"
+#include "options.h"
 
 static struct weir_tls *tls;
 static SSL_CTX *context;
@@ -36,7 +37,8 @@ static int teardown(void **state)
 static void stls(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
+	mailbox_serve(
+	        OPTIONS(weir_pop3_options, o.listener.tls = tls, o.listener.tls_upgrade = true));
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "CAPA\r\n",
 	        "+OK Capability list follows\r\nTOP\r\nUIDL\r\nUSER\r\n"
@@ -68,7 +70,8 @@ static void stls(void **state)
 static void commands_behind_stls_are_dropped(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
+	mailbox_serve(
+	        OPTIONS(weir_pop3_options, o.listener.tls = tls, o.listener.tls_upgrade = true));
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "STLS\r\nUSER mallory\r\nCAPA\r\n", "+OK Begin TLS\r\n");
 	struct secret secret = secret_begin(&peer, context, "localhost", NULL);
@@ -81,7 +84,8 @@ static void commands_behind_stls_are_dropped(void **state)
 static void not_after_utf8(void **state)
 {
 	(void)state;
-	mailbox_serve((struct weir_pop3_options){.listener = {.tls = tls, .tls_upgrade = true}});
+	mailbox_serve(
+	        OPTIONS(weir_pop3_options, o.listener.tls = tls, o.listener.tls_upgrade = true));
 	struct peer peer = mailbox_connect();
 	SAY(&peer, "UTF8\r\n", "+OK UTF-8 enabled\r\n");
 	SAY(&peer, "STLS\r\n", "-ERR Not after UTF8\r\n");
@@ -95,7 +99,7 @@ static void tls_from_the_first_byte(void **state)
 {
 	(void)state;
 	char text[100];
-	mailbox_serve((struct weir_pop3_options){.listener.tls = tls});
+	mailbox_serve(OPTIONS(weir_pop3_options, o.listener.tls = tls));
 	mailbox_deliver_text("alice", "a: b\r\n\r\n.one\r\n");
 	weir_server_set_tls(weir_pop3_listener(server), tls);
 	const struct weir_address *address = weir_server_address(weir_pop3_listener(server));
@@ -157,9 +161,9 @@ static void scram(void **state)
 {
 	(void)state;
 	struct exchange exchange = {0};
-	struct weir_sasl_client_options options = {.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
-	        .user = WEIR_SPAN("alice"),
-	        .password = WEIR_SPAN("right")};
+	struct weir_sasl_client_options options =
+	        OPTIONS(weir_sasl_client_options, o.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
+	                o.user = WEIR_SPAN("alice"), o.password = WEIR_SPAN("right"));
 	assert_int_equal(
 	        weir_sasl_client_create(loop, &options, on_step, &exchange, &exchange.client), 0);
 	struct peer peer = mailbox_connect();
@@ -180,9 +184,9 @@ static void scram_broken_off(void **state)
 {
 	(void)state;
 	struct exchange exchange = {0};
-	struct weir_sasl_client_options options = {.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
-	        .user = WEIR_SPAN("alice"),
-	        .password = WEIR_SPAN("right")};
+	struct weir_sasl_client_options options =
+	        OPTIONS(weir_sasl_client_options, o.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
+	                o.user = WEIR_SPAN("alice"), o.password = WEIR_SPAN("right"));
 	for (int turns = 0; turns < 6; turns++) {
 		assert_int_equal(weir_sasl_client_create(
 		                         loop, &options, on_step, &exchange, &exchange.client),

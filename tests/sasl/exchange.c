@@ -18,6 +18,7 @@
 #include <weir/sasl.h>
 
 #include "allocation.h"
+#include "options.h"
 
 static struct weir_loop *loop;
 static struct weir_users *users;
@@ -58,7 +59,8 @@ static void await(const struct heard *heard, int steps)
 
 static struct weir_sasl *make(bool secure, struct weir_guard *with)
 {
-	struct weir_sasl_options options = {.users = users, .secure = secure, .guard = with};
+	struct weir_sasl_options options =
+	        OPTIONS(weir_sasl_options, o.users = users, o.secure = secure, o.guard = with);
 	struct weir_sasl *sasl;
 	assert_int_equal(weir_address_parse(WEIR_SPAN("192.0.2.1:1"), &options.peer), 0);
 	server = (struct heard){0};
@@ -283,13 +285,13 @@ static void final_messages(void **state)
 static int converse(
         const char *name, const char *password, const char *offered, int turn, size_t at, char flip)
 {
-	struct weir_sasl_client_options options = {.mechanisms = weir_span_of(offered),
-	        .user = weir_span_of(name),
-	        .password = weir_span_of(password),
-	        .secure = true};
+	struct weir_sasl_client_options options = OPTIONS(weir_sasl_client_options,
+	        o.mechanisms = weir_span_of(offered), o.user = weir_span_of(name),
+	        o.password = weir_span_of(password), o.secure = true);
 	struct weir_sasl_client *peer = NULL;
 	struct weir_sasl *sasl = NULL;
-	struct weir_sasl_options mine = {.users = users, .secure = true};
+	struct weir_sasl_options mine =
+	        OPTIONS(weir_sasl_options, o.users = users, o.secure = true);
 	bool flipped = !flip;
 	client = server = (struct heard){0};
 	int error = weir_sasl_create(loop, &mine, hear, &server, &sasl);
@@ -368,9 +370,9 @@ static void no_byte_of_the_server_may_change(void **state)
 
 static void client_without_tls(void **state)
 {
-	struct weir_sasl_client_options options = {.mechanisms = WEIR_SPAN("PLAIN LOGIN"),
-	        .user = WEIR_SPAN("alice"),
-	        .password = WEIR_SPAN("right")};
+	struct weir_sasl_client_options options =
+	        OPTIONS(weir_sasl_client_options, o.mechanisms = WEIR_SPAN("PLAIN LOGIN"),
+	                o.user = WEIR_SPAN("alice"), o.password = WEIR_SPAN("right"));
 	struct weir_sasl_client *peer;
 	(void)state;
 	assert_int_equal(weir_sasl_client_create(loop, &options, hear, &client, &peer), -EPERM);
@@ -398,9 +400,9 @@ static void client_refuses(void **state)
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof firsts / sizeof *firsts; i++) {
-		struct weir_sasl_client_options options = {.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
-		        .user = WEIR_SPAN("alice"),
-		        .password = WEIR_SPAN("right")};
+		struct weir_sasl_client_options options =
+		        OPTIONS(weir_sasl_client_options, o.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
+		                o.user = WEIR_SPAN("alice"), o.password = WEIR_SPAN("right"));
 		struct weir_sasl_client *peer;
 		char bytes[256], first[512];
 		size_t size;
@@ -429,9 +431,9 @@ static void gone_meanwhile(void **state)
 	weir_sasl_start(
 	        sasl, WEIR_SPAN("PLAIN"), weir_span_of(coded(weir_span("\0alice\0wrong", 12))));
 	weir_sasl_destroy(sasl);
-	struct weir_sasl_client_options options = {.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
-	        .user = WEIR_SPAN("alice"),
-	        .password = WEIR_SPAN("right")};
+	struct weir_sasl_client_options options =
+	        OPTIONS(weir_sasl_client_options, o.mechanisms = WEIR_SPAN("SCRAM-SHA-256"),
+	                o.user = WEIR_SPAN("alice"), o.password = WEIR_SPAN("right"));
 	struct weir_sasl_client *peer;
 	client = (struct heard){0};
 	assert_int_equal(weir_sasl_client_create(loop, &options, hear, &client, &peer), 0);
@@ -543,7 +545,7 @@ static int teardown_users(void **state)
 
 static int setup(void **state)
 {
-	static const struct weir_guard_options quick = {.first_ms = 100};
+	struct weir_guard_options quick = OPTIONS(weir_guard_options, o.first_ms = 100);
 	(void)state;
 	return weir_loop_create(&loop) || weir_guard_create(&quick, &guard);
 }

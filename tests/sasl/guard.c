@@ -12,6 +12,7 @@
 #include <weir/sasl_guard.h>
 
 #include "allocation.h"
+#include "options.h"
 
 static struct weir_guard *guard;
 
@@ -98,7 +99,8 @@ static void many_addresses(void **state)
 
 static void options(void **state)
 {
-	struct weir_guard_options own = {.first_ms = 10, .most_ms = 25, .decay_ms = 100};
+	struct weir_guard_options own =
+	        OPTIONS(weir_guard_options, o.first_ms = 10, o.most_ms = 25, o.decay_ms = 100);
 	struct weir_guard *before = guard;
 	(void)state;
 	fail_allocation_after(0, false);
@@ -158,7 +160,8 @@ static void a_user_who_logged_in_before_waits_for_own_failures_only(void **state
 
 static void settings_change(void **state)
 {
-	struct weir_guard_options own = {.threshold = 3, .first_ms = 10, .most_ms = 25};
+	struct weir_guard_options own =
+	        OPTIONS(weir_guard_options, o.threshold = 3, o.first_ms = 10, o.most_ms = 25);
 	struct weir_network exempt[2];
 	(void)state;
 	assert_int_equal(weir_network_parse(WEIR_SPAN("10.0.0.0/8"), &exempt[0]), 0);
@@ -179,7 +182,7 @@ static void settings_change(void **state)
 		assert_int_equal(failed("[2001:db8::1]:1", 0), 0);
 	}
 	assert_false(suspects("a", "10.1.2.3:1", 0));
-	own = (struct weir_guard_options){.off = true};
+	own = OPTIONS(weir_guard_options, o.enabled = false);
 	assert_int_equal(weir_guard_set(guard, &own), 0);
 	assert_int_equal(failed("192.0.2.1:1", 0), 0);
 	assert_int_equal(delay("192.0.2.1:1", 0), 0);

@@ -11,7 +11,7 @@
 #include <weir/error.h>
 #include <weir/sasl.h>
 
-#include "scram.h"
+#include "sasl_exchange.h"
 
 static void example_of_the_rfc(void **state)
 {

@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "host.h"
 #include "peer.h"
+#include "options.h"
 
 static struct weir_loop *loop;
 static struct host host;
@@ -81,8 +82,8 @@ static const struct weir_smtp_client_events events = {
 
 static struct weir_smtp_client_options options(void)
 {
-	return (struct weir_smtp_client_options){
-	        .address = *weir_server_address(host.server), .host = "localhost", .helo = "me"};
+	return OPTIONS(weir_smtp_client_options, o.address = *weir_server_address(host.server),
+	        o.host = "localhost", o.helo = "me");
 }
 
 static int start(const struct weir_smtp_client_options *from, const struct weir_smtp_mail *mail)

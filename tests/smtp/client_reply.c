@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-#include "client_reply.h"
+#include "smtp_client_state.h"
 
 /* Returns the code or an error; 0: the reply is not complete. */
 static int feed(struct smtp_reply *reply, const char *lines)

@@ -15,6 +15,7 @@
 #include "certificate.h"
 #include "host.h"
 #include "peer.h"
+#include "options.h"
 
 static struct weir_loop *loop;
 static struct host host;
@@ -58,11 +59,9 @@ static void run(enum weir_smtp_client_tls mode, struct weir_tls *tls, const char
 {
 	static const struct weir_smtp_client_events events = {
 	        .ready = on_ready, .recipient = on_recipient, .closed = on_closed};
-	struct weir_smtp_client_options options = {.address = *weir_server_address(host.server),
-	        .host = name,
-	        .helo = "me",
-	        .mode = mode,
-	        .tls = tls};
+	struct weir_smtp_client_options options =
+	        OPTIONS(weir_smtp_client_options, o.address = *weir_server_address(host.server),
+	                o.host = name, o.helo = "me", o.mode = mode, o.tls = tls);
 	memset(&seen, 0, sizeof seen);
 	host.said[0] = 0;
 	assert_int_equal(weir_smtp_client_connect(loop, &options, &events, &seen, &seen.client), 0);

@@ -12,7 +12,7 @@
 #include <weir/buffer.h>
 #include <weir/cutter.h>
 
-#include "message_data.h"
+#include "smtp_syntax.h"
 
 /* -- through the cutter ------------------------------------------------------------------------ */
 

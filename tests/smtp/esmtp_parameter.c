@@ -9,7 +9,7 @@
 
 #include <weir/error.h>
 
-#include "esmtp_parameter.h"
+#include "smtp_syntax.h"
 
 /* Returns all parameters as "KEY=value|KEY|", or "bad". */
 static const char *list(const char *text)

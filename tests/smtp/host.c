@@ -13,6 +13,7 @@
 
 #include "host.h"
 #include "peer.h"
+#include "options.h"
 
 struct visit {
 	struct host *host;
@@ -76,7 +77,8 @@ static void on_step(void *context, const struct weir_sasl_step *step)
 static void start_auth(struct visit *visit, struct weir_span rest)
 {
 	struct weir_span mechanism, initial;
-	struct weir_sasl_options options = {.users = visit->host->users, .secure = true};
+	struct weir_sasl_options options =
+	        OPTIONS(weir_sasl_options, o.users = visit->host->users, o.secure = true);
 	assert_int_equal(
 	        weir_sasl_create(visit->host->loop, &options, on_step, visit, &visit->sasl), 0);
 	initial = rest;

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "host.h"
 #include "peer.h"
+#include "options.h"
 
 static struct weir_mail_queue *queue;
 static struct weir_smtp_relay *relay;
@@ -140,11 +141,9 @@ static struct weir_smtp_relay_options options(void)
 {
 	static char port[8];
 	(void)port;
-	return (struct weir_smtp_relay_options){.host = "127.0.0.1",
-	        .port = weir_address_port(weir_server_address(host.server)),
-	        .helo = "here.example",
-	        .route = route,
-	        .log = on_log};
+	return OPTIONS(weir_smtp_relay_options, o.host = "127.0.0.1",
+	        o.port = weir_address_port(weir_server_address(host.server)),
+	        o.helo = "here.example", o.route = route, o.log = on_log);
 }
 
 static int setup(void **state)
@@ -154,7 +153,8 @@ static int setup(void **state)
 	mailbox.sink.type = &mailbox_type;
 	logged[0] = 0;
 	host_start(&host, loop);
-	struct weir_mail_queue_options where = {.path = in_scratch("queue")};
+	struct weir_mail_queue_options where =
+	        OPTIONS(weir_mail_queue_options, o.path = in_scratch("queue"));
 	struct weir_smtp_relay_options from = options();
 	return weir_mail_queue_open(&where, NULL, NULL, &queue) ||
 	       weir_smtp_relay_create(loop, queue, &from, &relay);

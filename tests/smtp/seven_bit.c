@@ -16,7 +16,6 @@
 
 #include "allocation.h"
 #include "drain.h"
-#include "mime_field.h"
 #include "seven_bit.h"
 
 static struct weir_loop *loop;
@@ -28,7 +27,7 @@ static int scan(struct weir_span message, struct seven_bit_plan *ret, const char
 	if (!scan)
 		return -ENOMEM;
 	for (size_t i = 0; i < message.size; i++)
-		seven_bit_scan_take(scan, weir_span(message.data + i, 1));
+		seven_bit_scan_consume(scan, weir_span(message.data + i, 1));
 	int error = seven_bit_scan_finish(scan, ret, ret_fault);
 	seven_bit_scan_destroy(scan);
 	return error;

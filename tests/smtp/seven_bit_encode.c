@@ -50,7 +50,7 @@ int main(void)
 		if (!bytes || !scan || fread(bytes, 1, size, stdin) != size)
 			return 1;
 		for (size_t at = 0, step = 1; at < size; at += step, step = step % 97 + 1)
-			seven_bit_scan_take(
+			seven_bit_scan_consume(
 			        scan, weir_span(bytes + at, size - at < step ? size - at : step));
 		if (seven_bit_scan_finish(scan, &plan, &fault) < 0)
 			put(weir_span_of(fault), false);

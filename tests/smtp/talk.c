@@ -1,4 +1,5 @@
 #include "talk.h"
+#include "options.h"
 
 struct talk talk;
 
@@ -14,16 +15,10 @@ static void on_event(void *context, const struct weir_smtp_event *event)
 
 struct weir_smtp_options talk_options(void)
 {
-	return (struct weir_smtp_options){
-	        .listener = {.address = local_address(), .tls_upgrade = true},
-	        .hostname = "mx.example.org",
-	        .routes = talk.routes,
-	        .users = talk.users,
-	        .local = &talk.local.base,
-	        .relay = &talk.relay.base,
-	        .auth_in_clear = true,
-	        .log = on_event,
-	};
+	return OPTIONS(weir_smtp_options, o.listener.address = local_address(),
+	        o.listener.tls_upgrade = true, o.hostname = "mx.example.org",
+	        o.routes = talk.routes, o.users = talk.users, o.local = &talk.local.base,
+	        o.relay = &talk.relay.base, o.auth_in_clear = true, o.log = on_event);
 }
 
 static void on_mistake(void *context, unsigned line, const char *text)
@@ -48,8 +43,8 @@ int talk_set_up(void **state)
 	talk.relay = fake_sink_make();
 	assert_int_equal(weir_loop_create(&talk.loop), 0);
 	assert_int_equal(weir_users_parse(weir_span_of(users), on_mistake, NULL, &talk.users), 0);
-	struct weir_mail_routes_options options = {
-	        .domains = domains, .users = talk.users, .separator = '+'};
+	struct weir_mail_routes_options options = OPTIONS(weir_mail_routes_options,
+	        o.domains = domains, o.users = talk.users, o.separator = '+');
 	assert_int_equal(weir_mail_routes_parse(
 	                         weir_span_of(aliases), &options, on_mistake, NULL, &talk.routes),
 	        0);

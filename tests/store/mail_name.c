@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "mail_name.h"
+#include "mail_message.h"
 
 struct example {
 	const char *name, *unique;

@@ -13,12 +13,14 @@
 
 #include "allocation.h"
 #include "mail_queue_state.h"
+#include "options.h"
 
 static struct weir_mail_queue *queue;
 
 static int open_queue(void)
 {
-	struct weir_mail_queue_options options = {.path = in_scratch("queue")};
+	struct weir_mail_queue_options options =
+	        OPTIONS(weir_mail_queue_options, o.path = in_scratch("queue"));
 	return weir_mail_queue_open(&options, NULL, NULL, &queue);
 }
 
@@ -298,8 +300,8 @@ static void states_survive_a_full_disk(void **state)
 static void bounds_and_bad_input(void **state)
 {
 	(void)state;
-	struct weir_mail_queue_options options = {
-	        .path = in_scratch("queue"), .message_max = 2000, .messages_max = 2};
+	struct weir_mail_queue_options options = OPTIONS(weir_mail_queue_options,
+	        o.path = in_scratch("queue"), o.message_max = 2000, o.messages_max = 2);
 	assert_int_equal(weir_mail_queue_open(&options, NULL, NULL, &queue), 0);
 	struct weir_mail_queue *own = queue;
 	assert_int_equal(weir_mail_queue_open(&options, NULL, NULL, &queue), -EBUSY);

@@ -17,6 +17,7 @@
 #include <weir/users.h>
 
 #include "allocation.h"
+#include "options.h"
 
 static const char *const domains[] = {"example.org", "Example.NET", NULL};
 static struct weir_users *users;
@@ -38,8 +39,8 @@ static int set_up(void **state)
 	mistakes[0] = 0;
 	routes = NULL;
 	assert_int_equal(weir_users_parse(weir_span_of(text), NULL, NULL, &users), 0);
-	options = (struct weir_mail_routes_options){
-	        .domains = domains, .users = users, .separator = '+'};
+	options = OPTIONS(
+	        weir_mail_routes_options, o.domains = domains, o.users = users, o.separator = '+');
 	return 0;
 }
 
@@ -253,7 +254,7 @@ static void from_a_file(void **state)
 static void without_anything(void **state)
 {
 	(void)state;
-	options = (struct weir_mail_routes_options){0};
+	options = OPTIONS(weir_mail_routes_options);
 	assert_int_equal(parse(""), 0);
 	assert_string_equal(find("alice@example.org"), "-");
 	assert_string_equal(find("postmaster"), "-");

@@ -1,5 +1,6 @@
 /* Properties of mailboxes of every kind; each test runs over both. */
 #include "mail.h"
+#include "options.h"
 
 #include "allocation.h"
 
@@ -35,10 +36,10 @@ static int end(void **state)
 	return scratch_teardown(state);
 }
 
-static void bound(const struct weir_mail_store_options *options)
+static void bound(struct weir_mail_store_options options)
 {
 	weir_mail_store_destroy(store);
-	assert_int_equal(create(options), 0);
+	assert_int_equal(create(&options), 0);
 }
 
 static void an_empty_mailbox(void **state)
@@ -221,7 +222,7 @@ static void too_large(void **state)
 {
 	(void)state;
 	struct mail mail = {0};
-	bound(&(struct weir_mail_store_options){.message_max = 10});
+	bound(OPTIONS(weir_mail_store_options, o.message_max = 10));
 	assert_int_equal(mail_send("alice", "123456789\n"), 0);
 	assert_int_equal(mail_begin(&mail, "alice"), 0);
 	assert_int_equal(mail_write(&mail, "123456789\n", 10), 0);
@@ -243,7 +244,7 @@ static void full_mailboxes(void **state)
 	struct mail mail = {0};
 	uint8_t marks[1] = {1};
 	size_t removed;
-	bound(&(struct weir_mail_store_options){.mailbox_max = 25, .messages_max = 3});
+	bound(OPTIONS(weir_mail_store_options, o.mailbox_max = 25, o.messages_max = 3));
 	assert_int_equal(mail_send("alice", "0123456789"), 0);
 	assert_int_equal(mail_send("alice", "0123456789"), 0);
 	assert_int_equal(mail_send_bytes(&mail, "bob,alice", "012345", 6), 0);
@@ -265,7 +266,7 @@ static void for_all_or_for_none(void **state)
 {
 	(void)state;
 	struct mail mail = {0};
-	bound(&(struct weir_mail_store_options){.mailbox_max = 25, .messages_max = 3});
+	bound(OPTIONS(weir_mail_store_options, o.mailbox_max = 25, o.messages_max = 3));
 	assert_int_equal(mail_send("bob", "0123456789012345"), 0);
 	assert_int_equal(mail_send_together(&mail, "alice,bob,carol,alice", "0123456789"), -EDQUOT);
 	for (int i = 0; i < 4; i++)
@@ -285,7 +286,7 @@ static void for_all_or_for_none(void **state)
 static void a_check_knows_what_a_commit_would_say(void **state)
 {
 	(void)state;
-	bound(&(struct weir_mail_store_options){.mailbox_max = 25, .messages_max = 2});
+	bound(OPTIONS(weir_mail_store_options, o.mailbox_max = 25, o.messages_max = 2));
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(mail_check("alice", 0), 0);
 		assert_int_equal(mail_check("alice", 25), 0);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "mail.h"
+#include "options.h"
 
 enum {
 	THREADS = 3,
@@ -122,7 +123,8 @@ static void check(void)
 static void on_disk(void **state)
 {
 	(void)state;
-	struct weir_mail_store_options options = {.mailbox_max = 1 << 20};
+	struct weir_mail_store_options options =
+	        OPTIONS(weir_mail_store_options, o.mailbox_max = 1 << 20);
 	assert_int_equal(weir_maildir_create(scratch, &options, &store), 0);
 	check();
 }

@@ -3,6 +3,7 @@
  * The system calls that can fail are defined by the test, in front of the C library.
  */
 #include "mail.h"
+#include "options.h"
 
 #include <stdatomic.h>
 #include <sys/file.h>
@@ -70,10 +71,10 @@ static int end(void **state)
 	return scratch_teardown(state);
 }
 
-static void bound(const struct weir_mail_store_options *options)
+static void bound(struct weir_mail_store_options options)
 {
 	weir_mail_store_destroy(store);
-	assert_int_equal(weir_maildir_create(scratch, options, &store), 0);
+	assert_int_equal(weir_maildir_create(scratch, &options, &store), 0);
 }
 
 static void make_mailbox(const char *user)
@@ -279,7 +280,7 @@ static void a_failed_sync_of_a_directory(void **state)
 {
 	(void)state;
 	make_mailbox("alice");
-	bound(&(struct weir_mail_store_options){.messages_max = 1});
+	bound(OPTIONS(weir_mail_store_options, o.messages_max = 1));
 	fsync_after = 1;
 	fsync_error = EIO;
 	assert_int_equal(mail_send("alice", "x"), -EIO);
@@ -324,7 +325,7 @@ static void an_abort_right_after_a_failed_commit(void **state)
 	(void)state;
 	static char piece[100000];
 	struct mail mail = {0};
-	bound(&(struct weir_mail_store_options){.message_max = sizeof piece});
+	bound(OPTIONS(weir_mail_store_options, o.message_max = sizeof piece));
 	for (int i = 0; i < 3; i++) {
 		assert_int_equal(mail_begin(&mail, "alice"), 0);
 		assert_int_equal(mail_write(&mail, piece, sizeof piece), 0);
@@ -360,7 +361,7 @@ static void names_in_tmp_where_it_must_be(void **state)
 	static char piece[100000];
 	struct mail mail = {0};
 	no_tmpfile = 1;
-	bound(NULL);
+	bound(OPTIONS(weir_mail_store_options));
 	assert_int_equal(mail_send("alice,bob", "x"), 0);
 	assert_int_equal(mail_begin(&mail, "alice,bob"), 0);
 	assert_int_equal(mail_write(&mail, piece, sizeof piece), 0);
@@ -400,7 +401,7 @@ static void a_quota_counts_once_and_notices_others(void **state)
 {
 	(void)state;
 	uint64_t counts;
-	bound(&(struct weir_mail_store_options){.mailbox_max = 100});
+	bound(OPTIONS(weir_mail_store_options, o.mailbox_max = 100));
 	make_mailbox("alice");
 	put("alice/cur/1.a,S=30,W=30:2,S", "");
 	put("alice/cur/2.b:2,S", "0123456789");

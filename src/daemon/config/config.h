@@ -166,6 +166,7 @@ struct config_ftp {
 	struct weir_users *users;     /* loaded */
 	struct weir_peers *peers;     /* created when FTP is first served */
 	struct weir_ftp_ports *ports; /* of `passive`; created likewise */
+	atomic_bool root_lost;        /* a worker has reported that its root cannot be walked */
 };
 
 struct config_dns_key {

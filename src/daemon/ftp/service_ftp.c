@@ -31,6 +31,7 @@ static const char *const ftp_log_names[] = {
         [WEIR_FTP_RECEIVED] = "received",
         [WEIR_FTP_LISTED] = "listed",
         [WEIR_FTP_CHANGED] = "changed",
+        [WEIR_FTP_HOME] = "home",
 };
 
 static bool ftp_log_is_transfer(const struct weir_ftp_event *event)
@@ -95,10 +96,20 @@ static size_t service_ftp_count_listeners(const struct config *config)
 	return count;
 }
 
+static void service_ftp_on_root_walked(void *context, int error)
+{
+	struct config *config = context;
+	say_root(config_ftp_root(config), &config->ftp.root_lost, error);
+}
+
 static int service_ftp_open_trees(struct ftp_state *state, size_t count, unsigned entries)
 {
 	const char *root = config_ftp_root(state->config);
-	struct weir_tree_options options = {.entries_max = entries};
+	struct weir_tree_options options = {
+	        .entries_max = entries,
+	        .root_walked = service_ftp_on_root_walked,
+	        .context = state->config,
+	};
 	while (state->left < count) {
 		int error = weir_tree_open(NULL, root, &options, &state->trees[state->left]);
 		if (error < 0) {
@@ -142,30 +153,31 @@ static struct weir_tree *service_ftp_claim_tree(struct ftp_state *state)
 
 /* -- servers ----------------------------------------------------------------------------------- */
 
-static struct weir_ftp_rules service_ftp_rules_of(const struct config *config, struct weir_tls *tls)
+static void service_ftp_set_rules(
+        const struct config *config, struct weir_tls *tls, struct weir_ftp_rules *rules)
 {
 	const struct config_ftp *ftp = &config->ftp;
-	return (struct weir_ftp_rules){
-	        .users = ftp->users,
-	        .no_anonymous = !ftp->anonymous,
-	        .anonymous_writes = ftp->anonymous_writes,
-	        .anonymous_overwrites = ftp->anonymous_overwrites,
-	        .anonymous_home = ftp->anonymous_home,
-	        .writable = ftp->writable,
-	        .hidden = ftp->hidden,
-	        .mode = ftp->mode,
-	        .uploads = ftp->uploads,
-	        .upload_max = ftp->max_size,
-	        .rate = ftp->rate,
-	        .ports = ftp->ports,
-	        .announced = ftp->announce,
-	        .tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED,
-	        .reuse = ftp->reuse,
-	        .sessions_max = (unsigned)ftp->sessions,
-	        .failures_max = (unsigned)ftp->failures,
-	        .welcome = ftp->welcome,
-	        .hosts = ftp->hosts.items,
-	};
+	weir_ftp_rules_init(rules);
+	rules->users = ftp->users;
+	rules->anonymous = ftp->anonymous;
+	rules->anonymous_writes = ftp->anonymous_writes;
+	rules->anonymous_overwrites = ftp->anonymous_overwrites;
+	rules->anonymous_home = ftp->anonymous_home;
+	rules->writable = ftp->writable;
+	rules->hidden = ftp->hidden;
+	rules->mode = ftp->mode;
+	rules->uploads = ftp->uploads;
+	rules->upload_max = ftp->max_size;
+	rules->rate = ftp->rate;
+	rules->ports = ftp->ports;
+	rules->announced = ftp->announce;
+	rules->tls_required = tls && ftp->tls == CONFIG_FTP_TLS_REQUIRED;
+	rules->reuse = ftp->reuse;
+	rules->sessions_max = (unsigned)ftp->sessions;
+	rules->failures_max = (unsigned)ftp->failures;
+	if (ftp->welcome)
+		rules->welcome = ftp->welcome;
+	rules->hosts = ftp->hosts.items;
 }
 
 static void service_ftp_log_event(void *context, const struct weir_ftp_event *event)
@@ -182,14 +194,14 @@ static int service_ftp_open_server(const struct service_options *options, void *
 	if (!server)
 		return -ENOMEM;
 	server->options = *options;
-	struct weir_ftp_options ftp = {
-	        .listener = options->listener,
-	        .tree = service_ftp_claim_tree(state),
-	        .rules = service_ftp_rules_of(config, options->listener.tls),
-	        .guard = options->guard,
-	        .log = service_ftp_log_event,
-	        .context = &server->options,
-	};
+	struct weir_ftp_options ftp;
+	weir_ftp_options_init(&ftp);
+	ftp.listener = options->listener;
+	ftp.tree = service_ftp_claim_tree(state);
+	service_ftp_set_rules(config, options->listener.tls, &ftp.rules);
+	ftp.guard = options->guard;
+	ftp.log = service_ftp_log_event;
+	ftp.context = &server->options;
 	ftp.listener.peers = config->ftp.peers;
 	int error = weir_ftp_create(options->loop, &ftp, &server->ftp);
 	if (error < 0) {
@@ -205,7 +217,8 @@ static void service_ftp_update(void *context, void *next, struct weir_tls *tls)
 {
 	struct ftp_service *server = context;
 	struct ftp_state *state = next;
-	struct weir_ftp_rules rules = service_ftp_rules_of(state->config, tls);
+	struct weir_ftp_rules rules;
+	service_ftp_set_rules(state->config, tls, &rules);
 	if (tls)
 		weir_server_set_tls(weir_ftp_listener(server->ftp), tls);
 	int error = weir_ftp_set(server->ftp, &rules, service_ftp_claim_tree(state));

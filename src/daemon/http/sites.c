@@ -98,19 +98,10 @@ static int sites_add_dns(
 	return sites_append(&entry->site, entry->doh);
 }
 
-/* Each worker has a tree or two of the same root: the first to notice reports it for all. */
 static void on_root_walked(void *context, int error)
 {
 	struct config_site *config = context;
-	bool lost = error < 0;
-	if (atomic_exchange(&config->root_lost, lost) == lost)
-		return;
-	if (lost)
-		say("the root %s cannot be reached by its path any more (%s): the directory that "
-		    "was opened last is still served, and one that replaces it is not noticed",
-		        config->root, weir_error_text(error));
-	else
-		say("the root %s can be reached again", config->root);
+	say_root(config->root, &config->root_lost, error);
 }
 
 static int sites_open_tree(struct config_site *config, unsigned entries_max, struct weir_tree **ret)

@@ -57,12 +57,12 @@ static int config_mail_load_users(struct config_mail *mail, struct config_mail_r
 static int config_mail_load_routes(struct config_mail *mail, struct config_mail_report *to)
 {
 	struct weir_mail_routes *routes;
-	struct weir_mail_routes_options options = {
-	        .domains = mail->domains.items,
-	        .users = mail->users,
-	        .postmaster = mail->postmaster,
-	        .separator = mail->separator ? mail->separator[0] : 0,
-	};
+	struct weir_mail_routes_options options;
+	weir_mail_routes_options_init(&options);
+	options.domains = mail->domains.items;
+	options.users = mail->users;
+	options.postmaster = mail->postmaster;
+	options.separator = mail->separator ? mail->separator[0] : 0;
 	to->path = mail->aliases_path ? mail->aliases_path : "";
 	int error = weir_mail_routes_load(
 	        mail->aliases_path, &options, config_mail_pass_on, to, &routes);

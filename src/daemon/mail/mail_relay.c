@@ -127,23 +127,26 @@ static int mail_relay_apply(struct mail_relay *relay, const struct config *confi
 	int error = mail_relay_make_tls(from, &tls);
 	if (error < 0)
 		return error;
-	struct weir_smtp_relay_options options = {
-	        .host = from->host,
-	        .port = (uint16_t)from->port,
-	        .helo = config_mail_hostname(&config->mail, name, sizeof name),
-	        .mode = from->tls,
-	        .tls = tls,
-	        .user = from->user,
-	        .password = from->password,
-	        .connections_max = (unsigned)from->connections,
-	        .retry_first_s = mail_relay_seconds_of(from->retry_first_ms),
-	        .retry_most_s = mail_relay_seconds_of(from->retry_most_ms),
-	        .warn_s = mail_relay_seconds_of(from->warn_ms),
-	        .life_s = mail_relay_seconds_of(from->life_ms),
-	        .route = mail_relay_route,
-	        .log = mail_relay_log_event,
-	        .context = relay,
-	};
+	struct weir_smtp_relay_options options;
+	weir_smtp_relay_options_init(&options);
+	options.host = from->host;
+	if (from->port)
+		options.port = (uint16_t)from->port;
+	else if (from->tls == WEIR_SMTP_CLIENT_TLS_IMPLICIT)
+		options.port = 465;
+	options.helo = config_mail_hostname(&config->mail, name, sizeof name);
+	options.mode = from->tls;
+	options.tls = tls;
+	options.user = from->user;
+	options.password = from->password;
+	options.connections_max = (unsigned)from->connections;
+	options.retry_first_s = mail_relay_seconds_of(from->retry_first_ms);
+	options.retry_most_s = mail_relay_seconds_of(from->retry_most_ms);
+	options.warn_s = mail_relay_seconds_of(from->warn_ms);
+	options.life_s = mail_relay_seconds_of(from->life_ms);
+	options.route = mail_relay_route;
+	options.log = mail_relay_log_event;
+	options.context = relay;
 	error = relay->relay ? weir_smtp_relay_reload(relay->relay, &options)
 	                     : weir_smtp_relay_create(
 	                               relay->loop, relay->queue, &options, &relay->relay);
@@ -162,11 +165,11 @@ static void mail_relay_report_unreadable(void *context, const char *name, const 
 static int mail_relay_open_queue(struct mail_relay *relay, struct config *config)
 {
 	struct config_relay *from = &config->mail.relay;
-	struct weir_mail_queue_options options = {
-	        .path = from->queue,
-	        .message_max = config_mail_stored_max(&config->mail),
-	        .messages_max = (unsigned)from->messages,
-	};
+	struct weir_mail_queue_options options;
+	weir_mail_queue_options_init(&options);
+	options.path = from->queue;
+	options.message_max = config_mail_stored_max(&config->mail);
+	options.messages_max = (unsigned)from->messages;
 	int error = resources_make_directory(config, from->queue);
 	if (error == 0 && (error = resources_lend(config->user)) == 0) {
 		error = weir_mail_queue_open(

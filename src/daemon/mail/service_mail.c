@@ -29,11 +29,11 @@
 static int mail_shared_open_store(const struct config *config, struct mail_shared *shared)
 {
 	const struct config_mail *mail = &config->mail;
-	struct weir_mail_store_options options = {
-	        .message_max = config_mail_stored_max(mail),
-	        .mailbox_max = mail->limits.mailbox_size,
-	        .messages_max = mail->limits.mailbox_messages,
-	};
+	struct weir_mail_store_options options;
+	weir_mail_store_options_init(&options);
+	options.message_max = config_mail_stored_max(mail);
+	options.mailbox_max = mail->limits.mailbox_size;
+	options.messages_max = mail->limits.mailbox_messages;
 	int error = resources_make_directory(config, mail->directory);
 	if (error == 0 && (error = resources_lend(config->user)) == 0) {
 		if (faccessat(AT_FDCWD, mail->directory, R_OK | W_OK | X_OK, AT_EACCESS) < 0)
@@ -116,8 +116,6 @@ struct mail_server {
 	};
 	struct mail_shared *shared;     /* a reference: it outlives the server */
 	struct service_options options; /* for the callbacks */
-	/* That of the options, with the shared peers and the times of the protocol. */
-	struct weir_listener listener;
 };
 
 /* Call when the server of the protocol is destroyed. */
@@ -125,6 +123,21 @@ static void mail_server_free(struct mail_server *server)
 {
 	mail_shared_release(server->shared);
 	free(server);
+}
+
+/*
+ * Sets the listener of the server's options, which were initialised: its time limits stay those of
+ * the protocol.
+ */
+static void mail_server_set_listener(
+        const struct mail_server *server, struct weir_listener *listener)
+{
+	const struct weir_bounds of_protocol = listener->bounds;
+	*listener = server->options.listener;
+	listener->peers = server->shared->peers;
+	listener->bounds.idle_ms = of_protocol.idle_ms;
+	listener->bounds.request_ms = of_protocol.request_ms;
+	listener->bounds.progress_ms = of_protocol.progress_ms;
 }
 
 /* `create` creates the server of the protocol. Returns 0 or a negative errno. */
@@ -137,10 +150,6 @@ static int mail_server_open(const struct service_options *options,
 		return -ENOMEM;
 	server->options = *options;
 	server->shared = mail_shared_hold(config->mail.shared);
-	struct weir_bounds *bounds = &server->listener.bounds;
-	server->listener = options->listener;
-	server->listener.peers = server->shared->peers;
-	bounds->idle_ms = bounds->request_ms = bounds->progress_ms = 0;
 	int error = create(server, config);
 	if (error < 0)
 		mail_server_free(server);
@@ -242,29 +251,28 @@ static int service_smtp_create(struct mail_server *server, const struct config *
 	const struct service_options *options = &server->options;
 	const struct config_mail *mail = &config->mail;
 	char name[256];
-	return weir_smtp_create(options->loop,
-	        &(struct weir_smtp_options){
-	                .listener = server->listener,
-	                .hostname = config_mail_hostname(mail, name, sizeof name),
-	                .personality = (enum weir_smtp_personality)options->type->variant,
-	                .routes = mail->routes,
-	                .users = service_smtp_users_of(server, config),
-	                .guard = options->guard,
-	                .local = &server->shared->store->sink,
-	                .relay = options->relay,
-	                .auth_in_clear = config_mail_is_inside(&options->listener.address),
-	                .networks = mail->networks.items,
-	                .network_count = mail->networks.count,
-	                .size_max = mail->limits.message_size,
-	                .recipients_max = (unsigned)mail->limits.recipients,
-	                .messages_max = (unsigned)mail->limits.messages,
-	                .greeting_delay_ms = (uint32_t)mail->greeting_delay_ms,
-	                .normalise = mail->normalise,
-	                .strict_addresses = mail->strict_addresses,
-	                .log = service_smtp_log_event,
-	                .context = &server->options,
-	        },
-	        &server->smtp);
+	struct weir_smtp_options smtp;
+	weir_smtp_options_init(&smtp);
+	mail_server_set_listener(server, &smtp.listener);
+	smtp.hostname = config_mail_hostname(mail, name, sizeof name);
+	smtp.personality = (enum weir_smtp_personality)options->type->variant;
+	smtp.routes = mail->routes;
+	smtp.users = service_smtp_users_of(server, config);
+	smtp.guard = options->guard;
+	smtp.local = &server->shared->store->sink;
+	smtp.relay = options->relay;
+	smtp.auth_in_clear = config_mail_is_inside(&options->listener.address);
+	smtp.networks = mail->networks.items;
+	smtp.network_count = mail->networks.count;
+	smtp.size_max = mail->limits.message_size;
+	smtp.recipients_max = (unsigned)mail->limits.recipients;
+	smtp.messages_max = (unsigned)mail->limits.messages;
+	smtp.greeting_delay_ms = (uint32_t)mail->greeting_delay_ms;
+	smtp.normalise = mail->normalise;
+	smtp.strict_addresses = mail->strict_addresses;
+	smtp.log = service_smtp_log_event;
+	smtp.context = &server->options;
+	return weir_smtp_create(options->loop, &smtp, &server->smtp);
 }
 
 static int service_smtp_open_server(const struct service_options *options, void **ret_server)
@@ -339,16 +347,15 @@ static void service_pop3_log_event(void *context, const struct weir_pop3_event *
 static int service_pop3_create(struct mail_server *server, const struct config *config)
 {
 	const struct service_options *options = &server->options;
-	return weir_pop3_create(options->loop,
-	        &(struct weir_pop3_options){
-	                .listener = server->listener,
-	                .store = server->shared->store,
-	                .users = config->mail.users,
-	                .guard = options->guard,
-	                .log = service_pop3_log_event,
-	                .context = &server->options,
-	        },
-	        &server->pop3);
+	struct weir_pop3_options pop3;
+	weir_pop3_options_init(&pop3);
+	mail_server_set_listener(server, &pop3.listener);
+	pop3.store = server->shared->store;
+	pop3.users = config->mail.users;
+	pop3.guard = options->guard;
+	pop3.log = service_pop3_log_event;
+	pop3.context = &server->options;
+	return weir_pop3_create(options->loop, &pop3, &server->pop3);
 }
 
 static int service_pop3_open_server(const struct service_options *options, void **ret_server)

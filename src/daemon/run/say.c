@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+
 #include "say.h"
 
 enum {
@@ -62,6 +64,18 @@ void say(const char *format, ...)
 	line[used++] = '\n';
 	ssize_t put = write(STDERR_FILENO, line, used);
 	(void)put; /* a failure cannot be reported */
+}
+
+void say_root(const char *root, atomic_bool *lost, int error)
+{
+	if (atomic_exchange(lost, error < 0) == (error < 0))
+		return;
+	if (error < 0)
+		say("the root %s cannot be reached by its path any more (%s): the directory that "
+		    "was opened last is still served, and one that replaces it is not noticed",
+		        root, weir_error_text(error));
+	else
+		say("the root %s can be reached again", root);
 }
 
 /* -- complaints -------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #ifndef DAEMON_SAY_H
 #define DAEMON_SAY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <weir/loop.h>
@@ -17,6 +18,12 @@ void say_with_time(void);
 
 /* Prints a line; its end is added. */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * For a tree's root_walked. Each worker has a tree or two of a root: the first to notice prints it
+ * for all, which `*lost` remembers.
+ */
+void say_root(const char *root, atomic_bool *lost, int error);
 
 /* -- complaints -------------------------------------------------------------------------------- */
 

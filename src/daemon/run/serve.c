@@ -119,15 +119,15 @@ static int serve_apply(struct daemon *daemon, struct config *config,
 /* Without memory the old settings stay in effect. */
 static void serve_set_guard(struct daemon *daemon, const struct config_guard *config)
 {
-	struct weir_guard_options options = {
-	        .off = !config->enabled,
-	        .threshold = (unsigned)config->threshold,
-	        .first_ms = (uint32_t)config->first_ms,
-	        .most_ms = (uint32_t)config->most_ms,
-	        .decay_ms = (uint32_t)config->decay_ms,
-	        .exempt = config->exempt.items,
-	        .exempt_count = config->exempt.count,
-	};
+	struct weir_guard_options options;
+	weir_guard_options_init(&options);
+	options.enabled = config->enabled;
+	options.threshold = (unsigned)config->threshold;
+	options.first_ms = (uint32_t)config->first_ms;
+	options.most_ms = (uint32_t)config->most_ms;
+	options.decay_ms = (uint32_t)config->decay_ms;
+	options.exempt = config->exempt.items;
+	options.exempt_count = config->exempt.count;
 	int error = weir_guard_set(daemon->guard, &options);
 	if (error < 0)
 		say("the guard keeps its previous settings: %s", weir_error_text(error));

@@ -11,8 +11,7 @@
 #include <weir/limits.h>
 #include <weir/sources.h>
 
-#include "list_format.h"
-#include "pathname.h"
+#include "listing.h"
 
 struct ftp_list {
 	struct weir_directory *directory;

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "pathname.h"
+#include "listing.h"
 #include "session.h"
 
 /* -- text ------------------------------------------------------------------------------------- */

@@ -10,14 +10,23 @@
 #include <weir/tls.h>
 #include <weir/users.h>
 
-#include "helper.h"
-#include "passive.h"
-#include "reply.h"
+#include "data_connection.h"
 #include "session.h"
 
 static const char refusal[] = "421 This port requires TLS from the first byte.\r\n";
 
 /* -- rules ------------------------------------------------------------------------------------- */
+
+void weir_ftp_rules_init(struct weir_ftp_rules *rules)
+{
+	*rules = (struct weir_ftp_rules){
+	        .anonymous = true,
+	        .upload_max = WEIR_FTP_UPLOAD_MAX,
+	        .sessions_max = WEIR_FTP_SESSIONS_MAX,
+	        .failures_max = WEIR_FTP_FAILURES_MAX,
+	        .welcome = "Weir FTP",
+	};
+}
 
 static void ftp_server_free_hosts(const char *const *hosts)
 {
@@ -52,19 +61,11 @@ static const char *const *ftp_server_copy_hosts(const char *const *hosts)
 	return (const char *const *)copy;
 }
 
-static void ftp_server_fill(struct weir_ftp_rules *rules)
-{
-	if (!rules->upload_max)
-		rules->upload_max = WEIR_FTP_UPLOAD_MAX;
-	if (!rules->sessions_max)
-		rules->sessions_max = WEIR_FTP_SESSIONS_MAX;
-	if (!rules->failures_max)
-		rules->failures_max = WEIR_FTP_FAILURES_MAX;
-}
-
-/* Returns 0, or -ENOMEM with nothing left to free. */
+/* Returns 0, or -EINVAL or -ENOMEM with nothing left to free. */
 static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir_ftp_rules *ret)
 {
+	if (!rules->upload_max || !rules->sessions_max || !rules->failures_max || !rules->welcome)
+		return -EINVAL;
 	*ret = *rules;
 	if (rules->ports)
 		weir_ftp_ports_hold(rules->ports);
@@ -72,9 +73,8 @@ static int ftp_server_copy_rules(const struct weir_ftp_rules *rules, struct weir
 		return -ENOMEM;
 	ret->users = rules->users ? weir_users_hold(rules->users) : NULL;
 	ret->anonymous_home = rules->anonymous_home ? ftp_copy(rules->anonymous_home) : NULL;
-	ret->welcome = ftp_copy(rules->welcome ? rules->welcome : "Weir FTP");
+	ret->welcome = ftp_copy(rules->welcome);
 	ret->hosts = rules->hosts ? ftp_server_copy_hosts(rules->hosts) : NULL;
-	ftp_server_fill(ret);
 	if (ret->welcome && !ret->anonymous_home == !rules->anonymous_home &&
 	        !ret->hosts == !rules->hosts)
 		return 0;
@@ -102,7 +102,7 @@ static char *ftp_server_make_banner(const char *text)
 	return banner.data;
 }
 
-/* Returns 0, or -ENOMEM with nothing changed. */
+/* Returns 0, or -EINVAL or -ENOMEM with nothing changed. */
 static int ftp_server_set_rules(struct weir_ftp_server *server, const struct weir_ftp_rules *rules)
 {
 	struct weir_ftp_rules copy;
@@ -155,20 +155,26 @@ static void ftp_server_free(struct weir_ftp_server *server)
 static int ftp_server_start(struct weir_ftp_server *server, const struct weir_ftp_options *options)
 {
 	struct weir_listener listener = options->listener;
-	struct weir_bounds *bounds = &listener.bounds;
-	bounds->idle_ms = or_default(bounds->idle_ms, WEIR_FTP_IDLE_MS);
-	bounds->request_max = WEIR_FTP_LINE_MAX;
+	struct weir_server_options listening;
+	listener.bounds.request_max = WEIR_FTP_LINE_MAX;
 	/* A slow transfer lives as long as it moves. */
-	server->data_bounds =
-	        (struct weir_bounds){.progress_ms = bounds->progress_ms, .request_ms = INT32_MAX};
-	return weir_server_create(server->loop,
-	        &(struct weir_server_options){
-	                .listener = listener,
-	                .protocol = &ftp_protocol,
-	                .context = server,
-	                .tls_refusal = refusal,
-	        },
-	        &server->listener);
+	weir_bounds_init(&server->data_bounds);
+	server->data_bounds.progress_ms = listener.bounds.progress_ms;
+	server->data_bounds.request_ms = INT32_MAX;
+	weir_server_options_init(&listening);
+	listening.listener = listener;
+	listening.protocol = &ftp_protocol;
+	listening.context = server;
+	listening.tls_refusal = refusal;
+	return weir_server_create(server->loop, &listening, &server->listener);
+}
+
+void weir_ftp_options_init(struct weir_ftp_options *options)
+{
+	*options = (struct weir_ftp_options){0};
+	weir_listener_init(&options->listener);
+	options->listener.bounds.idle_ms = WEIR_FTP_IDLE_MS;
+	weir_ftp_rules_init(&options->rules);
 }
 
 int weir_ftp_create(struct weir_loop *loop, const struct weir_ftp_options *options,

@@ -10,11 +10,8 @@
 
 #include <weir/error.h>
 
-#include "control_line.h"
 #include "data_connection.h"
-#include "entry.h"
-#include "job.h"
-#include "reply.h"
+#include "listing.h"
 #include "session.h"
 #include "transfer.h"
 #include "verbs.h"
@@ -22,6 +19,52 @@
 static struct ftp_session *ftp_session_session_of(const struct weir_channel *channel)
 {
 	return weir_channel_session(channel);
+}
+
+/* -- log -------------------------------------------------------------------------------------- */
+
+static void ftp_log_event(struct ftp_session *session, struct weir_ftp_event *event)
+{
+	struct weir_ftp_server *server = session->server;
+	if (!server->log)
+		return;
+	event->peer = weir_channel_peer(session->channel);
+	if (!event->user)
+		event->user = session->user ? session->user->text : "";
+	event->secure = weir_channel_secure(session->channel);
+	server->log(server->context, event);
+}
+
+void ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code)
+{
+	struct weir_ftp_event event = {
+	        .kind = WEIR_FTP_LOGIN, .user = name, .error = error, .code = code};
+	ftp_log_event(session, &event);
+}
+
+static void ftp_log_logout(struct ftp_session *session, int error)
+{
+	struct weir_ftp_event event = {.kind = WEIR_FTP_LOGOUT, .error = error};
+	ftp_log_event(session, &event);
+}
+
+void ftp_log_change(
+        struct ftp_session *session, const char *verb, const char *path, int error, unsigned code)
+{
+	struct weir_ftp_event event = {
+	        .kind = WEIR_FTP_CHANGED, .verb = verb, .path = path, .error = error, .code = code};
+	ftp_log_event(session, &event);
+}
+
+void ftp_log_home(struct ftp_session *session, int error)
+{
+	bool lost = error < 0;
+	struct weir_ftp_event event = {.kind = WEIR_FTP_HOME, .error = error};
+	if (!session->user || !session->user->home[0] || lost == session->home_lost)
+		return;
+	session->home_lost = lost;
+	event.path = session->user->home;
+	ftp_log_event(session, &event);
 }
 
 /* -- going on ---------------------------------------------------------------------------------- */
@@ -104,6 +147,7 @@ void ftp_session_reset(struct ftp_session *session)
 	session->pbsz_received = false;
 	session->protect = session->server->implicit;
 	session->extended_only = false;
+	session->home_lost = false;
 }
 
 /* Counts the session. Returns 0, or an error if there are too many. */
@@ -216,37 +260,116 @@ const struct weir_protocol ftp_protocol = {
         .close = ftp_session_on_close,
 };
 
-/* -- log -------------------------------------------------------------------------------------- */
+/* -- telnet, and the parts of a line ----------------------------------------------------------- */
 
-static void ftp_log_event(struct ftp_session *session, struct weir_ftp_event *event)
+/*
+ * Lines of the control connection (RFC 959 5.3) are those of telnet (RFC 854). A byte 255, IAC,
+ * begins a telnet command; two of them are one byte of text. Options are refused, as RFC 1123
+ * 4.1.2.12 asks. Interrupt and synch, which may precede ABOR, are ignored.
+ *
+ * Leaves out where a line ends, and the verbs.
+ */
+
+enum telnet {
+	TELNET_SE = 240,
+	TELNET_SB = 250,
+	TELNET_WILL = 251,
+	TELNET_WONT = 252,
+	TELNET_DO = 253,
+	TELNET_DONT = 254,
+	TELNET_IAC = 255
+};
+
+static void ftp_control_line_refuse(
+        struct ftp_telnet_answer *answer, unsigned char verb, unsigned char option)
 {
-	struct weir_ftp_server *server = session->server;
-	if (!server->log)
+	unsigned char refusal = verb == TELNET_WILL ? TELNET_DONT : TELNET_WONT;
+	if (verb != TELNET_WILL && verb != TELNET_DO)
 		return;
-	event->peer = weir_channel_peer(session->channel);
-	if (!event->user)
-		event->user = session->user ? session->user->text : "";
-	event->secure = weir_channel_secure(session->channel);
-	server->log(server->context, event);
+	if (answer->size + 3 > sizeof answer->bytes)
+		return;
+	answer->bytes[answer->size++] = TELNET_IAC;
+	answer->bytes[answer->size++] = refusal;
+	answer->bytes[answer->size++] = option;
 }
 
-void ftp_log_login(struct ftp_session *session, const char *name, int error, unsigned code)
+/* Returns the size of a subnegotiation after IAC SB, including IAC SE. */
+static size_t ftp_control_line_subnegotiation(const unsigned char *at, size_t size)
 {
-	struct weir_ftp_event event = {
-	        .kind = WEIR_FTP_LOGIN, .user = name, .error = error, .code = code};
-	ftp_log_event(session, &event);
+	for (size_t i = 0; i + 1 < size; i++)
+		if (at[i] == TELNET_IAC && at[i + 1] == TELNET_SE)
+			return i + 2;
+	return size;
 }
 
-void ftp_log_logout(struct ftp_session *session, int error)
+/*
+ * Returns the size of a telnet command, which begins with IAC. Returns 0 for a byte 255 of text,
+ * from a client without telnet.
+ */
+static size_t ftp_control_line_telnet_command(
+        const unsigned char *at, size_t size, struct ftp_telnet_answer *answer)
 {
-	struct weir_ftp_event event = {.kind = WEIR_FTP_LOGOUT, .error = error};
-	ftp_log_event(session, &event);
+	if (size < 2)
+		return size;
+	if (at[1] < TELNET_SE || at[1] == TELNET_IAC)
+		return 0;
+	if (at[1] == TELNET_SB)
+		return 2 + ftp_control_line_subnegotiation(at + 2, size - 2);
+	if (at[1] < TELNET_WILL)
+		return 2;
+	if (size < 3)
+		return size;
+	ftp_control_line_refuse(answer, at[1], at[2]);
+	return 3;
 }
 
-void ftp_log_change(
-        struct ftp_session *session, const char *verb, const char *path, int error, unsigned code)
+ssize_t ftp_telnet_strip(struct weir_span line, char *to, struct ftp_telnet_answer *answer)
 {
-	struct weir_ftp_event event = {
-	        .kind = WEIR_FTP_CHANGED, .verb = verb, .path = path, .error = error, .code = code};
-	ftp_log_event(session, &event);
+	const unsigned char *bytes = (const unsigned char *)line.data;
+	size_t put = 0;
+	answer->size = 0;
+	for (size_t i = 0; i < line.size; i++) {
+		if (bytes[i] == TELNET_IAC) {
+			size_t skip =
+			        ftp_control_line_telnet_command(bytes + i, line.size - i, answer);
+			if (skip) {
+				i += skip - 1;
+				continue;
+			}
+			if (bytes[i + 1] == TELNET_IAC)
+				i++;
+		}
+		if (bytes[i] == 0 && i && bytes[i - 1] == '\r')
+			continue;
+		if (bytes[i] == 0)
+			return WEIR_E_SYNTAX;
+		to[put++] = (char)bytes[i];
+	}
+	if (put && to[put - 1] == '\r' && line.data[line.size - 1] == '\r')
+		put--;
+	/*
+	 * Interrupt and synch may come as urgent bytes without IAC. No verb begins with such a
+	 * byte.
+	 */
+	size_t begin = 0;
+	while (begin < put && (unsigned char)to[begin] >= TELNET_SE)
+		begin++;
+	put -= begin;
+	memmove(to, to + begin, put);
+	to[put] = 0;
+	return (ssize_t)put;
+}
+
+struct ftp_command ftp_command_parse(const char *line)
+{
+	struct ftp_command command = {.verb = ""};
+	size_t size = strcspn(line, " ");
+	command.argument = line[size] ? line + size + 1 : line + size;
+	if (size >= sizeof command.verb)
+		return command;
+	for (size_t i = 0; i < size; i++) {
+		bool small = line[i] >= 'a' && line[i] <= 'z';
+		command.verb[i] = (char)(small ? line[i] - 'a' + 'A' : line[i]);
+	}
+	return command;
 }

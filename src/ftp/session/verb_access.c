@@ -11,17 +11,15 @@
 #include <weir/tls.h>
 #include <weir/users.h>
 
-#include "job.h"
-#include "pathname.h"
-#include "reply.h"
 #include "session.h"
+#include "listing.h"
 #include "verbs.h"
 
 static bool ftp_verb_access_is_anonymous(const struct weir_ftp_rules *rules, const char *name)
 {
 	struct weir_span span = weir_span_of(name);
-	return !rules->no_anonymous && (weir_span_equal_nocase(span, WEIR_SPAN("anonymous")) ||
-	                                       weir_span_equal_nocase(span, WEIR_SPAN("ftp")));
+	return rules->anonymous && (weir_span_equal_nocase(span, WEIR_SPAN("anonymous")) ||
+	                                   weir_span_equal_nocase(span, WEIR_SPAN("ftp")));
 }
 
 /* -- USER -------------------------------------------------------------------------------------- */
@@ -54,6 +52,95 @@ void ftp_user(struct ftp_session *session, const char *argument)
 		FTP_REPLY(session, "331 Anonymous login; send any password.");
 	else
 		FTP_REPLY(session, "331 Password required.");
+}
+
+/* -- users ------------------------------------------------------------------------------------ */
+
+enum {
+	FINE_RIGHTS = WEIR_FTP_OVERWRITE | WEIR_FTP_MKDIR | WEIR_FTP_RENAME,
+	WRITE_AND_DELETE = WEIR_FTP_WRITE | WEIR_FTP_DELETE,
+	ALL_RIGHTS = WEIR_FTP_READ | WRITE_AND_DELETE | WEIR_FTP_LIST | FINE_RIGHTS
+};
+
+/* Returns a value from the users file, empty if there is none. */
+static struct weir_span ftp_user_value_of(
+        const struct weir_users *users, const char *name, struct weir_span key)
+{
+	struct weir_span value = {0};
+	weir_users_value(users, weir_span_of(name), key, &value);
+	return value;
+}
+
+static unsigned ftp_user_parse_rights(struct weir_span text)
+{
+	static const char letters[] = "rwdlomn";
+	unsigned rights = 0;
+	if (!text.size)
+		return ALL_RIGHTS;
+	for (size_t i = 0; i < text.size; i++) {
+		const char *at = memchr(letters, text.data[i], sizeof letters - 1);
+		if (at)
+			rights |= 1U << (at - letters);
+	}
+	if (rights & FINE_RIGHTS)
+		return rights;
+	if (rights & WEIR_FTP_WRITE)
+		rights |= WEIR_FTP_MKDIR;
+	if ((rights & WRITE_AND_DELETE) == WRITE_AND_DELETE)
+		rights |= FINE_RIGHTS;
+	return rights;
+}
+
+static struct ftp_user *ftp_user_make(const char *name, struct weir_span home)
+{
+	char asked[WEIR_PATH_MAX], path[WEIR_PATH_MAX];
+	size_t name_size = strlen(name) + 1;
+	if (home.size >= sizeof asked)
+		return NULL;
+	if (home.size)
+		memcpy(asked, home.data, home.size);
+	asked[home.size] = 0;
+	if (ftp_path_resolve("", asked, path) < 0)
+		return NULL;
+	if (!path[1])
+		path[0] = 0; /* The root needs no prefix. */
+	size_t path_size = strlen(path) + 1;
+	struct ftp_user *user = calloc(1, sizeof *user + name_size + path_size);
+	if (!user)
+		return NULL;
+	memcpy(user->text, name, name_size);
+	user->home = memcpy(user->text + name_size, path, path_size);
+	return user;
+}
+
+static struct ftp_user *ftp_user_find(const struct weir_ftp_rules *rules, const char *name)
+{
+	uint64_t rate;
+	struct ftp_user *user =
+	        ftp_user_make(name, ftp_user_value_of(rules->users, name, WEIR_SPAN("home")));
+	if (!user)
+		return NULL;
+	user->rights =
+	        ftp_user_parse_rights(ftp_user_value_of(rules->users, name, WEIR_SPAN("rights")));
+	if (weir_span_number(ftp_user_value_of(rules->users, name, WEIR_SPAN("rate")), 10, &rate) ==
+	        0)
+		user->rate = rate;
+	return user;
+}
+
+static struct ftp_user *ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name)
+{
+	const char *home = rules->anonymous_home ? rules->anonymous_home : "";
+	struct ftp_user *user = ftp_user_make(name, weir_span_of(home));
+	if (!user)
+		return NULL;
+	user->anonymous = true;
+	user->rights = WEIR_FTP_READ | WEIR_FTP_LIST;
+	if (rules->anonymous_writes)
+		user->rights |= WEIR_FTP_WRITE | WEIR_FTP_MKDIR;
+	if (rules->anonymous_writes && rules->anonymous_overwrites)
+		user->rights |= WEIR_FTP_OVERWRITE;
+	return user;
 }
 
 /* -- PASS -------------------------------------------------------------------------------------- */
@@ -117,12 +204,12 @@ static void ftp_verb_access_on_checked(struct weir_login *checked, int error)
 static void ftp_verb_access_check(struct ftp_session *session, const char *password)
 {
 	struct weir_ftp_server *server = session->server;
-	struct weir_sasl_options options = {
-	        .users = server->rules.users,
-	        .guard = server->guard,
-	        .peer = *weir_channel_peer(session->channel),
-	        .secure = weir_channel_secure(session->channel),
-	};
+	struct weir_sasl_options options;
+	weir_sasl_options_init(&options);
+	options.users = server->rules.users;
+	options.guard = server->guard;
+	options.peer = *weir_channel_peer(session->channel);
+	options.secure = weir_channel_secure(session->channel);
 	struct ftp_login *login =
 	        ftp_job_begin(session, sizeof *login, ftp_verb_access_cancel_login);
 	if (!login)
@@ -181,95 +268,6 @@ void ftp_quit(struct ftp_session *session, const char *argument)
 	(void)argument;
 	FTP_REPLY(session, "221 Goodbye.");
 	weir_channel_close(session->channel);
-}
-
-/* -- users ------------------------------------------------------------------------------------ */
-
-enum {
-	FINE_RIGHTS = WEIR_FTP_OVERWRITE | WEIR_FTP_MKDIR | WEIR_FTP_RENAME,
-	WRITE_AND_DELETE = WEIR_FTP_WRITE | WEIR_FTP_DELETE,
-	ALL_RIGHTS = WEIR_FTP_READ | WRITE_AND_DELETE | WEIR_FTP_LIST | FINE_RIGHTS
-};
-
-/* Returns a value from the users file, empty if there is none. */
-static struct weir_span ftp_user_value_of(
-        const struct weir_users *users, const char *name, struct weir_span key)
-{
-	struct weir_span value = {0};
-	weir_users_value(users, weir_span_of(name), key, &value);
-	return value;
-}
-
-static unsigned ftp_user_parse_rights(struct weir_span text)
-{
-	static const char letters[] = "rwdlomn";
-	unsigned rights = 0;
-	if (!text.size)
-		return ALL_RIGHTS;
-	for (size_t i = 0; i < text.size; i++) {
-		const char *at = memchr(letters, text.data[i], sizeof letters - 1);
-		if (at)
-			rights |= 1U << (at - letters);
-	}
-	if (rights & FINE_RIGHTS)
-		return rights;
-	if (rights & WEIR_FTP_WRITE)
-		rights |= WEIR_FTP_MKDIR;
-	if ((rights & WRITE_AND_DELETE) == WRITE_AND_DELETE)
-		rights |= FINE_RIGHTS;
-	return rights;
-}
-
-static struct ftp_user *ftp_user_make(const char *name, struct weir_span home)
-{
-	char asked[WEIR_PATH_MAX], path[WEIR_PATH_MAX];
-	size_t name_size = strlen(name) + 1;
-	if (home.size >= sizeof asked)
-		return NULL;
-	if (home.size)
-		memcpy(asked, home.data, home.size);
-	asked[home.size] = 0;
-	if (ftp_path_resolve("", asked, path) < 0)
-		return NULL;
-	if (!path[1])
-		path[0] = 0; /* The root needs no prefix. */
-	size_t path_size = strlen(path) + 1;
-	struct ftp_user *user = calloc(1, sizeof *user + name_size + path_size);
-	if (!user)
-		return NULL;
-	memcpy(user->text, name, name_size);
-	user->home = memcpy(user->text + name_size, path, path_size);
-	return user;
-}
-
-struct ftp_user *ftp_user_find(const struct weir_ftp_rules *rules, const char *name)
-{
-	uint64_t rate;
-	struct ftp_user *user =
-	        ftp_user_make(name, ftp_user_value_of(rules->users, name, WEIR_SPAN("home")));
-	if (!user)
-		return NULL;
-	user->rights =
-	        ftp_user_parse_rights(ftp_user_value_of(rules->users, name, WEIR_SPAN("rights")));
-	if (weir_span_number(ftp_user_value_of(rules->users, name, WEIR_SPAN("rate")), 10, &rate) ==
-	        0)
-		user->rate = rate;
-	return user;
-}
-
-struct ftp_user *ftp_user_anonymous(const struct weir_ftp_rules *rules, const char *name)
-{
-	const char *home = rules->anonymous_home ? rules->anonymous_home : "";
-	struct ftp_user *user = ftp_user_make(name, weir_span_of(home));
-	if (!user)
-		return NULL;
-	user->anonymous = true;
-	user->rights = WEIR_FTP_READ | WEIR_FTP_LIST;
-	if (rules->anonymous_writes)
-		user->rights |= WEIR_FTP_WRITE | WEIR_FTP_MKDIR;
-	if (rules->anonymous_writes && rules->anonymous_overwrites)
-		user->rights |= WEIR_FTP_OVERWRITE;
-	return user;
 }
 
 /* -- TLS -------------------------------------------------------------------------------------- */

@@ -7,11 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entry.h"
-#include "job.h"
-#include "pathname.h"
-#include "reply.h"
-#include "timeval.h"
+#include "listing.h"
+#include "session.h"
 #include "verbs.h"
 
 /* -- directories ------------------------------------------------------------------------------- */

@@ -12,12 +12,8 @@
 #include <weir/error.h>
 #include <weir/sources.h>
 
-#include "entry.h"
-#include "job.h"
-#include "list_format.h"
-#include "pathname.h"
-#include "reply.h"
-#include "timeval.h"
+#include "listing.h"
+#include "session.h"
 #include "transfer.h"
 #include "verbs.h"
 
@@ -35,6 +31,7 @@ struct ftp_listing {
 	struct weir_tree_look look; /* the status of the link */
 	int error;                  /* the error of looking the name up */
 	enum listing_kind kind;
+	bool of_root; /* the user's root is looked up */
 	const char *
 	        pattern; /* a part of `name`, while the directory before it is looked up; or NULL */
 	char name[];     /* as the client sent it */
@@ -131,7 +128,7 @@ static struct weir_producer *ftp_verb_list_lines_of(
 }
 
 /* Sends the lines on the control connection, in the queue of replies. */
-static void ftp_verb_list_say_lines(struct ftp_session *session, struct weir_producer *lines)
+static void ftp_verb_list_reply_lines(struct ftp_session *session, struct weir_producer *lines)
 {
 	if (!lines) {
 		FTP_REPLY(session, "451 Out of memory.");
@@ -165,7 +162,7 @@ static void ftp_verb_list_send_lines(const struct ftp_listing *listing, struct w
 	}
 	struct weir_producer *lines = ftp_verb_list_lines_of(listing, file);
 	if (listing->kind == LISTING_STAT)
-		ftp_verb_list_say_lines(session, lines);
+		ftp_verb_list_reply_lines(session, lines);
 	else
 		ftp_send(session, verbs[listing->kind], listing->name, lines, NULL,
 		        "150 Sending data.");
@@ -243,6 +240,8 @@ static bool ftp_verb_list_try_link(struct ftp_listing *listing, int error)
 static void ftp_verb_list_on_found(struct weir_lookup *lookup, int error, struct weir_file *file)
 {
 	struct ftp_listing *listing = WEIR_CONTAINER(lookup, struct ftp_listing, lookup);
+	if (listing->of_root)
+		ftp_log_home(listing->job.session, error);
 	if (error < 0 &&
 	        (ftp_verb_list_try_pattern(listing) || ftp_verb_list_try_link(listing, error)))
 		return;
@@ -260,7 +259,8 @@ static void ftp_verb_list_look(struct ftp_listing *listing, const char *name)
 	int error = ftp_path_find(session, name, &path);
 	if (error < 0)
 		ftp_verb_list_on_found(&listing->lookup, error, NULL);
-	else
+	listing->of_root = error == 0 && !strcmp(path.shown, "/");
+	if (error == 0)
 		weir_tree_lookup(ftp_tree(session->server), &listing->lookup, path.tree,
 		        ftp_verb_list_on_found);
 }
@@ -308,7 +308,7 @@ void ftp_mlsd(struct ftp_session *session, const char *argument)
 
 /* -- STAT -------------------------------------------------------------------------------------- */
 
-static void ftp_verb_list_say_status(struct ftp_session *session)
+static void ftp_verb_list_reply_status(struct ftp_session *session)
 {
 	char peer[WEIR_ADDRESS_TEXT_MAX];
 	weir_address_format(weir_channel_peer(session->channel), peer);
@@ -326,7 +326,7 @@ void ftp_stat(struct ftp_session *session, const char *argument)
 	if (session->transfer)
 		ftp_transfer_report(session->transfer);
 	else if (!argument[0])
-		ftp_verb_list_say_status(session);
+		ftp_verb_list_reply_status(session);
 	else if (!session->user)
 		FTP_REPLY(session, "530 Log in with USER and PASS.");
 	else if (!(ftp_session_rights(session) & WEIR_FTP_LIST))

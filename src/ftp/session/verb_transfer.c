@@ -11,8 +11,7 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "job.h"
-#include "reply.h"
+#include "session.h"
 #include "transfer.h"
 #include "verbs.h"
 
@@ -118,7 +117,7 @@ void ftp_send(struct ftp_session *session, const char *verb, const char *path,
 }
 
 /* REST applies to the next transfer only, also if that fails. */
-static uint64_t ftp_verb_transfer_take_restart(struct ftp_session *session)
+static uint64_t ftp_verb_transfer_consume_restart(struct ftp_session *session)
 {
 	uint64_t offset = session->restart;
 	session->restart = 0;
@@ -149,7 +148,7 @@ static void ftp_verb_transfer_on_found(
         struct ftp_session *session, const char *path, struct weir_file *file)
 {
 	char opening[96];
-	uint64_t offset = ftp_verb_transfer_take_restart(session);
+	uint64_t offset = ftp_verb_transfer_consume_restart(session);
 	if (file->kind != WEIR_FILE_REGULAR) {
 		FTP_REPLY(session, "550 Not a regular file.");
 		return;
@@ -177,7 +176,7 @@ void ftp_retr(struct ftp_session *session, const char *argument)
 void ftp_stor(struct ftp_session *session, const char *argument)
 {
 	struct ftp_receipt receipt = {
-	        .verb = "STOR", .offset = ftp_verb_transfer_take_restart(session)};
+	        .verb = "STOR", .offset = ftp_verb_transfer_consume_restart(session)};
 	/* The offset in the file cannot be derived from one in the text. */
 	if (session->ascii && receipt.offset)
 		FTP_REPLY(session, "554 REST is not possible with TYPE A.");
@@ -188,14 +187,14 @@ void ftp_stor(struct ftp_session *session, const char *argument)
 void ftp_appe(struct ftp_session *session, const char *argument)
 {
 	static const struct ftp_receipt receipt = {.verb = "APPE", .append = true};
-	ftp_verb_transfer_take_restart(session);
+	ftp_verb_transfer_consume_restart(session);
 	ftp_receive(session, &receipt, argument);
 }
 
 void ftp_stou(struct ftp_session *session, const char *argument)
 {
 	static const struct ftp_receipt receipt = {.verb = "STOU", .unique = true};
-	ftp_verb_transfer_take_restart(session);
+	ftp_verb_transfer_consume_restart(session);
 	ftp_receive(session, &receipt, argument[0] ? argument : "file");
 }
 

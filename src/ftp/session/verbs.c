@@ -9,8 +9,7 @@
 #include <weir/buffer.h>
 #include <weir/sources.h>
 
-#include "control_line.h"
-#include "reply.h"
+#include "session.h"
 #include "transfer.h"
 #include "verbs.h"
 

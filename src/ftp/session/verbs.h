@@ -51,7 +51,6 @@ FTP_VERB(site);
 FTP_VERB(size);
 FTP_VERB(mdtm);
 FTP_VERB(mlst);
-/* verb_feature.c */
 FTP_VERB(feat);
 FTP_VERB(opts);
 FTP_VERB(lang);

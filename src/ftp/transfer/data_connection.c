@@ -15,8 +15,6 @@
 #include <weir/tls.h>
 
 #include "data_connection.h"
-#include "passive.h"
-#include "port.h"
 
 enum {
 	PORT_MIN = 1024,

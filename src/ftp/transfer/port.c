@@ -11,7 +11,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "port.h"
+#include "data_connection.h"
 
 /* -- text ------------------------------------------------------------------------------------- */
 

@@ -22,50 +22,11 @@
 #include <weir/error.h>
 #include <weir/upload.h>
 
-#include "ascii.h"
-#include "entry.h"
-#include "pathname.h"
-#include "reply.h"
 #include "transfer.h"
+#include "listing.h"
+#include "session.h"
 
-enum ftp_receiving_phase {
-	FTP_RECEIVING_OPENING,  /* The upload is being opened. STOU may try several names. */
-	FTP_RECEIVING_DATA,     /* Data comes through the channel. */
-	FTP_RECEIVING_SPLICING, /* The work pool moves data from the socket into the file. */
-	FTP_RECEIVING_STOPPING, /* It does so still, but the transfer has been broken off. */
-	FTP_RECEIVING_SAVING, /* The upload is being committed: the file, or the part that came. */
-	FTP_RECEIVING_ENDED,  /* The upload has ended. */
-};
-
-struct ftp_receiving {
-	struct ftp_transfer transfer;
-	enum ftp_receiving_phase phase;
-	struct weir_upload *upload;
-	struct weir_timer timer; /* the end of a pause for the rate */
-	struct ftp_ascii ascii;
-	bool text;           /* TYPE A */
-	bool unique;         /* STOU: the name may change */
-	bool keep_part;      /* of a transfer that broke off, for REST */
-	bool upload_full;    /* the disk is slower than the peer */
-	bool above_rate;     /* the peer is faster than the rate */
-	uint8_t names_tried; /* by STOU */
-	int error;           /* why the data ended; 0: as it should */
-	int file_error;      /* of the store; it decides the reply */
-	uint64_t bytes;      /* on the data connection */
-	uint64_t rate;       /* bytes a second; 0: any */
-	int64_t began_ms;    /* when the data connection was ready */
-	struct weir_upload_options options;
-	struct ftp_path *path; /* until the upload is open */
-	size_t path_size;      /* without STOU's suffix: of the path that the client knows */
-	size_t tree_size;      /* and of that in the tree */
-};
-
-static struct ftp_receiving *ftp_receiving_of(struct ftp_transfer *transfer)
-{
-	return (struct ftp_receiving *)transfer;
-}
-
-static void ftp_receiving_enter(struct ftp_receiving *receiving, enum ftp_receiving_phase phase)
+void ftp_receiving_enter(struct ftp_receiving *receiving, enum ftp_receiving_phase phase)
 {
 	receiving->phase = phase;
 	if (phase >= FTP_RECEIVING_STOPPING)
@@ -110,8 +71,7 @@ static void ftp_receiving_finish(struct ftp_receiving *receiving)
 	ftp_transfer_finish(transfer, reply, error);
 }
 
-/* The upload has ended: finishes the transfer, or frees it if its session has ended before. */
-static void ftp_receiving_end(struct ftp_receiving *receiving)
+void ftp_receiving_end(struct ftp_receiving *receiving)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
 	ftp_receiving_enter(receiving, FTP_RECEIVING_ENDED);
@@ -131,13 +91,13 @@ static void ftp_receiving_on_committed(void *context, int error, bool created)
 	ftp_receiving_end(receiving);
 }
 
-static void ftp_receiving_save(struct ftp_receiving *receiving)
+void ftp_receiving_save(struct ftp_receiving *receiving)
 {
 	ftp_receiving_enter(receiving, FTP_RECEIVING_SAVING);
 	weir_upload_commit(receiving->upload, ftp_receiving_on_committed, receiving);
 }
 
-static bool ftp_receiving_has_part(const struct ftp_receiving *receiving)
+bool ftp_receiving_has_part(const struct ftp_receiving *receiving)
 {
 	return receiving->keep_part && receiving->bytes;
 }
@@ -148,10 +108,7 @@ static void ftp_receiving_discard(struct ftp_receiving *receiving)
 	ftp_receiving_enter(receiving, FTP_RECEIVING_ENDED);
 }
 
-/*
- * No more data will come. The part that came is saved or discarded; a splice under way ends first.
- */
-static void ftp_receiving_break_off(struct ftp_receiving *receiving, int error)
+void ftp_receiving_break_off(struct ftp_receiving *receiving, int error)
 {
 	if (receiving->phase >= FTP_RECEIVING_STOPPING)
 		return;
@@ -168,8 +125,7 @@ static void ftp_receiving_break_off(struct ftp_receiving *receiving, int error)
 		ftp_receiving_discard(receiving);
 }
 
-/* The file cannot be written: the data that comes further is of no use. */
-static void ftp_receiving_fail(struct ftp_receiving *receiving, int error)
+void ftp_receiving_fail(struct ftp_receiving *receiving, int error)
 {
 	struct ftp_transfer *transfer = &receiving->transfer;
 	if (!receiving->error)
@@ -179,133 +135,6 @@ static void ftp_receiving_fail(struct ftp_receiving *receiving, int error)
 		ftp_data_abort(transfer->user.data, -ECANCELED);
 	else
 		ftp_receiving_end(receiving);
-}
-
-/* -- the data ---------------------------------------------------------------------------------- */
-
-static void ftp_receiving_pause_or_resume(const struct ftp_receiving *receiving)
-{
-	struct ftp_data *data = receiving->transfer.user.data;
-	struct weir_channel *channel = data ? ftp_data_channel(data) : NULL;
-	if (!channel)
-		return;
-	if (receiving->upload_full || receiving->above_rate)
-		weir_channel_pause(channel);
-	else
-		weir_channel_resume(channel);
-}
-
-static void ftp_receiving_on_time(struct weir_timer *timer)
-{
-	struct ftp_receiving *receiving = WEIR_CONTAINER(timer, struct ftp_receiving, timer);
-	receiving->above_rate = false;
-	ftp_receiving_pause_or_resume(receiving);
-}
-
-/* Pauses the connection for as long as its bytes came too early for the rate. */
-static void ftp_receiving_hold_to_rate(struct ftp_receiving *receiving)
-{
-	struct weir_loop *loop = receiving->transfer.session->server->loop;
-	if (!receiving->rate)
-		return;
-	int64_t passed_ms = weir_loop_now_ms(loop) - receiving->began_ms;
-	/* In floating point: 2^64 bytes times a thousand are too many. */
-	double due_ms = (double)receiving->bytes * 1000.0 / (double)receiving->rate;
-	if (due_ms <= (double)passed_ms)
-		return;
-	receiving->above_rate = true;
-	weir_timer_start(loop, &receiving->timer, (int64_t)(due_ms - (double)passed_ms),
-	        ftp_receiving_on_time);
-}
-
-static void ftp_receiving_on_spliced(void *context, uint64_t size, int end)
-{
-	struct ftp_receiving *receiving = context;
-	receiving->bytes += size;
-	if (receiving->phase == FTP_RECEIVING_SPLICING) {
-		ftp_receiving_enter(receiving, FTP_RECEIVING_DATA);
-		weir_channel_diverted(ftp_data_channel(receiving->transfer.user.data), size, end);
-	} else if (ftp_receiving_has_part(receiving)) {
-		ftp_receiving_save(receiving);
-	} else {
-		weir_upload_abort(receiving->upload);
-		ftp_receiving_end(receiving);
-	}
-}
-
-static void ftp_receiving_arrived(struct ftp_transfer *transfer)
-{
-	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
-	if (receiving->phase != FTP_RECEIVING_DATA)
-		return;
-	ftp_receiving_enter(receiving, FTP_RECEIVING_SPLICING);
-	weir_upload_splice(receiving->upload, UINT64_MAX);
-}
-
-/* Diverts data that is stored as it comes, so that it does not pass through our memory. */
-static void ftp_receiving_divert(struct ftp_receiving *receiving, struct weir_channel *channel)
-{
-	int source;
-	if (!receiving->text && !receiving->rate && weir_channel_divert(channel, &source) == 0)
-		weir_upload_set_source(receiving->upload, source, ftp_receiving_on_spliced);
-}
-
-static void ftp_receiving_ready(struct ftp_transfer *transfer, struct weir_channel *channel)
-{
-	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
-	receiving->began_ms = weir_loop_now_ms(transfer->session->server->loop);
-	weir_channel_stream(channel, weir_everything());
-	ftp_receiving_divert(receiving, channel);
-	ftp_receiving_pause_or_resume(receiving);
-}
-
-static int ftp_receiving_write(void *context, struct weir_span bytes)
-{
-	struct ftp_receiving *receiving = context;
-	int result = weir_upload_write(receiving->upload, bytes);
-	receiving->upload_full |= result == WEIR_UPLOAD_FULL;
-	return result < 0 ? result : 0;
-}
-
-static void ftp_receiving_piece(struct ftp_transfer *transfer, struct weir_span bytes)
-{
-	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
-	if (receiving->phase != FTP_RECEIVING_DATA)
-		return;
-	receiving->bytes += bytes.size;
-	int error = receiving->text ? ftp_ascii_convert(&receiving->ascii, bytes,
-	                                      ftp_receiving_write, receiving)
-	                            : ftp_receiving_write(receiving, bytes);
-	if (error < 0) {
-		ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
-		return;
-	}
-	ftp_receiving_hold_to_rate(receiving);
-	if (receiving->upload_full || receiving->above_rate)
-		ftp_receiving_pause_or_resume(receiving);
-}
-
-static void ftp_receiving_eof(struct ftp_transfer *transfer, bool whole)
-{
-	struct ftp_receiving *receiving = ftp_receiving_of(transfer);
-	struct weir_channel *channel = ftp_data_channel(transfer->user.data);
-	if (receiving->phase != FTP_RECEIVING_DATA)
-		return;
-	if (!whole) {
-		ftp_receiving_break_off(receiving, -EPROTO);
-		weir_channel_close(channel);
-		return;
-	}
-	int error = receiving->text
-	                    ? ftp_ascii_end(&receiving->ascii, ftp_receiving_write, receiving)
-	                    : 0;
-	if (error < 0) {
-		ftp_receiving_fail(receiving, error == WEIR_E_LIMIT ? -EFBIG : error);
-		return;
-	}
-	transfer->committing = true;
-	weir_channel_close(channel);
-	ftp_receiving_save(receiving);
 }
 
 static void ftp_receiving_gone(struct ftp_transfer *transfer, int error)

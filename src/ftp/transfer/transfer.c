@@ -11,7 +11,7 @@
 
 #include <weir/sources.h>
 
-#include "reply.h"
+#include "session.h"
 #include "transfer.h"
 
 /* -- the data connection's user ---------------------------------------------------------------- */

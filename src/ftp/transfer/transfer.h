@@ -7,11 +7,17 @@
  * orphaned, and lives until its data connection is gone. Embedded first in the struct of each kind
  * of transfer.
  */
-#ifndef WEIR_FTP_TRANSFER_H
-#define WEIR_FTP_TRANSFER_H
+#ifndef WEIR_TRANSFER_H
+#define WEIR_TRANSFER_H
+
+#include <stdbool.h>
+
+#include <weir/loop.h>
+#include <weir/span.h>
+#include <weir/upload.h>
 
 #include "data_connection.h"
-#include "reply.h"
+#include "session.h"
 
 struct ftp_transfer;
 
@@ -114,5 +120,90 @@ void ftp_receive(struct ftp_session *session, const struct ftp_receipt *receipt,
 
 /* The bound on the bytes a second of the session's transfers; 0: none. */
 uint64_t ftp_rate(const struct ftp_session *session);
+
+/* -- TYPE A (RFC 959 3.1.1.1): CRLF becomes LF, and CR NUL becomes CR -------------------------- */
+
+/* All zero at first. */
+struct ftp_ascii {
+	bool after_cr; /* A CR has come and has not been written yet. */
+};
+
+/* Converts `bytes` and passes the result to `write`. Returns 0, or the first error of `write`. */
+int ftp_ascii_convert(struct ftp_ascii *ascii, struct weir_span bytes,
+        int (*write)(void *context, struct weir_span bytes), void *context);
+
+/* The end of the text. */
+int ftp_ascii_end(struct ftp_ascii *ascii, int (*write)(void *context, struct weir_span bytes),
+        void *context);
+
+/* -- inside of receive.c and receive_data.c ---------------------------------------------------- */
+
+enum ftp_receiving_phase {
+	FTP_RECEIVING_OPENING,  /* The upload is being opened. STOU may try several names. */
+	FTP_RECEIVING_DATA,     /* Data comes through the channel. */
+	FTP_RECEIVING_SPLICING, /* The work pool moves data from the socket into the file. */
+	FTP_RECEIVING_STOPPING, /* It does so still, but the transfer has been broken off. */
+	FTP_RECEIVING_SAVING, /* The upload is being committed: the file, or the part that came. */
+	FTP_RECEIVING_ENDED,  /* The upload has ended. */
+};
+
+struct ftp_receiving {
+	struct ftp_transfer transfer;
+	enum ftp_receiving_phase phase;
+	struct weir_upload *upload;
+	struct weir_timer timer; /* the end of a pause for the rate */
+	struct ftp_ascii ascii;
+	bool text;           /* TYPE A */
+	bool unique;         /* STOU: the name may change */
+	bool keep_part;      /* of a transfer that broke off, for REST */
+	bool upload_full;    /* the disk is slower than the peer */
+	bool above_rate;     /* the peer is faster than the rate */
+	uint8_t names_tried; /* by STOU */
+	int error;           /* why the data ended; 0: as it should */
+	int file_error;      /* of the store; it decides the reply */
+	uint64_t bytes;      /* on the data connection */
+	uint64_t rate;       /* bytes a second; 0: any */
+	int64_t began_ms;    /* when the data connection was ready */
+	struct weir_upload_options options;
+	struct ftp_path *path; /* until the upload is open */
+	size_t path_size;      /* without STOU's suffix: of the path that the client knows */
+	size_t tree_size;      /* and of that in the tree */
+};
+
+static inline struct ftp_receiving *ftp_receiving_of(struct ftp_transfer *transfer)
+{
+	return (struct ftp_receiving *)transfer;
+}
+
+/* Enters a phase; nothing else does. */
+void ftp_receiving_enter(struct ftp_receiving *receiving, enum ftp_receiving_phase phase);
+
+/* The upload has ended: finishes the transfer, or frees it if its session has ended before. */
+void ftp_receiving_end(struct ftp_receiving *receiving);
+
+/* Commits the upload: the file, or the part that came. */
+void ftp_receiving_save(struct ftp_receiving *receiving);
+
+/* Whether a transfer that broke off leaves a part to be saved. */
+bool ftp_receiving_has_part(const struct ftp_receiving *receiving);
+
+/*
+ * No more data will come. The part that came is saved or discarded; a splice under way ends first.
+ */
+void ftp_receiving_break_off(struct ftp_receiving *receiving, int error);
+
+/* The file cannot be written: the data that comes further is of no use. */
+void ftp_receiving_fail(struct ftp_receiving *receiving, int error);
+
+/* -- receive_data.c ---------------------------------------------------------------------------- */
+
+/* Pauses or resumes the data connection, as disk and rate require. */
+void ftp_receiving_pause_or_resume(const struct ftp_receiving *receiving);
+
+/* The functions of struct ftp_transfer_type for the data. */
+void ftp_receiving_ready(struct ftp_transfer *transfer, struct weir_channel *channel);
+void ftp_receiving_piece(struct ftp_transfer *transfer, struct weir_span bytes);
+void ftp_receiving_arrived(struct ftp_transfer *transfer);
+void ftp_receiving_eof(struct ftp_transfer *transfer, bool whole);
 
 #endif

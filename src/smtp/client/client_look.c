@@ -74,7 +74,7 @@ static int look_read(struct client_look *look)
 		struct weir_span bytes = weir_span(look->bytes, (size_t)got);
 		at = look_header(look, at, bytes);
 		if (look->scan)
-			seven_bit_scan_take(look->scan, bytes);
+			seven_bit_scan_consume(look->scan, bytes);
 	}
 	return 0;
 }
@@ -117,7 +117,7 @@ static void look_free(struct client_look *look)
 	free(look);
 }
 
-static const char *look_take(struct weir_smtp_client *client, struct client_look *look)
+static const char *look_consume(struct weir_smtp_client *client, struct client_look *look)
 {
 	client->utf8 = client->utf8 && (look->header_wide || smtp_client_look_has_wide_address(
 	                                                             client->mail->envelope));
@@ -143,7 +143,7 @@ static void smtp_client_look_done(struct weir_work *work)
 	if (client) {
 		client->look = NULL;
 		if (error == 0)
-			fault = look_take(client, look);
+			fault = look_consume(client, look);
 	}
 	look_free(look);
 	if (client && error < 0)
@@ -153,7 +153,7 @@ static void smtp_client_look_done(struct weir_work *work)
 }
 
 /* A server with SMTPUTF8 must offer 8BITMIME, too (RFC 6531 3.1). */
-static bool look_takes_eight_bits(const struct weir_smtp_client *client)
+static bool look_server_has_eight_bits(const struct weir_smtp_client *client)
 {
 	return client->offers.eight_bit || client->offers.utf8;
 }
@@ -161,7 +161,7 @@ static bool look_takes_eight_bits(const struct weir_smtp_client *client)
 bool client_look_is_needed(const struct weir_smtp_client *client)
 {
 	return (client->utf8 && !client->offers.utf8) ||
-	       (!look_takes_eight_bits(client) && !client->mail->envelope->binary);
+	       (!look_server_has_eight_bits(client) && !client->mail->envelope->binary);
 }
 
 static struct client_look *look_create(struct weir_smtp_client *client)
@@ -173,7 +173,7 @@ static struct client_look *look_create(struct weir_smtp_client *client)
 	look->client = client;
 	look->size = client->mail->size;
 	look->fd = -1;
-	if (look_takes_eight_bits(client))
+	if (look_server_has_eight_bits(client))
 		return look;
 	look->scan = seven_bit_scan_create();
 	if (look->scan)

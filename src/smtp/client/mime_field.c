@@ -2,7 +2,7 @@
  * The values are read from left to right, with comments and quoted strings as in RFC 2045 5.1. A
  * malformed parameter other than the boundary is skipped, since many senders leave out quotes.
  */
-#include "mime_field.h"
+#include "seven_bit.h"
 
 /* -- tokens ------------------------------------------------------------------------------------ */
 
@@ -87,7 +87,7 @@ static bool mime_boundary_add(struct mime_type *type, char c)
 }
 
 /* Takes a boundary from its value, quoted or not. False: the value is malformed. */
-static bool mime_boundary_take(struct mime_type *type, struct weir_span value)
+static bool mime_boundary_read(struct mime_type *type, struct weir_span value)
 {
 	bool good = true;
 	mime_skip_blanks(&value);
@@ -112,7 +112,7 @@ static bool mime_boundary_take(struct mime_type *type, struct weir_span value)
 	return good && type->boundary_size;
 }
 
-static void mime_parameters_take(struct mime_type *type, struct weir_span text)
+static void mime_parameters_read(struct mime_type *type, struct weir_span text)
 {
 	bool found = false;
 	type->malformed = true;
@@ -130,7 +130,7 @@ static void mime_parameters_take(struct mime_type *type, struct weir_span text)
 		if (!divided && !weir_span_equal_nocase(name, WEIR_SPAN("boundary")))
 			continue;
 		if (found || divided || !has_value ||
-		        !mime_boundary_take(type, weir_span_skip(value, 1)))
+		        !mime_boundary_read(type, weir_span_skip(value, 1)))
 			return;
 		found = true;
 	}
@@ -171,7 +171,7 @@ void mime_type_parse(struct weir_span value, struct mime_type *ret)
 			ret->structure = MIME_SIGNED;
 		else if (weir_span_equal_nocase(subtype, WEIR_SPAN("digest")))
 			ret->structure = MIME_DIGEST;
-		mime_parameters_take(ret, value);
+		mime_parameters_read(ret, value);
 	}
 }
 

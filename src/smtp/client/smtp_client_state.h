@@ -1,15 +1,62 @@
-/* The state of the client, for client*.c only. */
+/*
+ * The client, for client*.c only.
+ *
+ *   client.c       the connection: creation, lines, end
+ *   client_ehlo.c  from the greeting to the ready session: replies, EHLO, STARTTLS, AUTH
+ *   client_look.c  what a message needs, read before it is sent
+ *   client_send.c  sending a message
+ */
 #ifndef WEIR_SMTP_CLIENT_STATE_H
 #define WEIR_SMTP_CLIENT_STATE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include <weir/buffer.h>
 #include <weir/channel.h>
+#include <weir/limits.h>
 #include <weir/loop.h>
 #include <weir/sasl.h>
 #include <weir/smtp_client.h>
+#include <weir/span.h>
 
-#include "client_reply.h"
 #include "seven_bit.h"
+
+/* -- client_ehlo.c: replies -------------------------------------------------------------------- */
+
+/* A server's reply (RFC 5321 4.2), line by line. */
+struct smtp_reply {
+	unsigned code;
+	unsigned lines;
+	/*
+	 * "550 5.1.1 User unknown": the lines joined, without control characters, cut if too long.
+	 */
+	char text[WEIR_SMTP_REPLY_MAX + 1];
+	size_t size;
+};
+
+/*
+ * Takes the next line, without CRLF. Returns 1 if the reply is complete, 0 if more lines follow, or
+ * -EPROTO if the line is not a reply. The caller zeroes the struct before the next reply.
+ */
+int smtp_reply_line(struct smtp_reply *reply, struct weir_span line);
+
+/* The extensions that the server offers (RFC 5321 4.1.1.1). */
+struct smtp_offers {
+	bool pipelining;
+	bool eight_bit;
+	bool utf8;
+	bool dsn;
+	bool starttls;
+	bool size;
+	uint64_t size_max; /* 0: no limit */
+	char auth[256];    /* mechanisms, separated by spaces */
+};
+
+/* Takes a line of the reply to EHLO, except the first, without its code. */
+void smtp_offer(struct smtp_offers *offers, struct weir_span line);
+
+/* -- the client -------------------------------------------------------------------------------- */
 
 /* The reply that is expected next. */
 enum client_state {
@@ -82,8 +129,19 @@ void smtp_client_fail_reply(struct weir_smtp_client *client);
 
 void smtp_client_become_ready(struct weir_smtp_client *client);
 
-void smtp_client_authenticate(struct weir_smtp_client *client);
-void smtp_client_auth_reply(struct weir_smtp_client *client);
+/* The reply did not come in time. */
+void smtp_client_on_time(struct weir_timer *timer);
+
+/* -- client_ehlo.c ----------------------------------------------------------------------------- */
+
+/* Begins TLS, as the first thing or after the reply to STARTTLS. */
+void smtp_client_start_tls(struct weir_smtp_client *client);
+/* Callbacks of the channel. */
+void smtp_client_on_secured(struct weir_channel *channel, size_t dropped);
+void smtp_client_on_insecure(struct weir_channel *channel, const char *why);
+
+/* Takes a complete reply, in any state. */
+void smtp_client_handle_reply(struct weir_smtp_client *client);
 
 /* -- client_send.c ----------------------------------------------------------------------------- */
 

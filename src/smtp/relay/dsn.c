@@ -18,7 +18,7 @@
 
 #include <weir/error.h>
 
-#include "dsn.h"
+#include "relay_state.h"
 
 enum {
 	TEXT_MAX = WEIR_DSN_ORIGINAL_MAX + 8 * 1024 * 1024,
@@ -114,7 +114,7 @@ static bool smtp_dsn_is_code(const char *text)
 	       text[2] >= '0' && text[2] <= '9';
 }
 
-void smtp_dsn_status(const char *text, enum weir_queued_state state, char ret[16])
+static void smtp_dsn_status(const char *text, enum weir_queued_state state, char ret[16])
 {
 	char first = state == WEIR_QUEUED_SENT ? '2' : state == WEIR_QUEUED_FAILED ? '5' : '4';
 	const char *code = strchr(text, ' ');

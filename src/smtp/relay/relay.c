@@ -4,7 +4,7 @@
  *
  * Invariant: no more messages are claimed than connections are allowed, so that each is being sent,
  * or waits for a connection that is being made. Connections are in relay_session.c, results in
- * relay_job.c, notifications in relay_report.c.
+ * relay_job.c.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include <weir/tls.h>
 
 #include "relay_state.h"
+#include "helper.h"
 
 enum {
 	WAIT_MAX_S =
@@ -39,29 +40,32 @@ static const char *smtp_relay_copy_string(char **to, const char *text)
 	return start;
 }
 
-static void smtp_relay_fill_defaults(struct weir_smtp_relay_options *options)
+void weir_smtp_relay_options_init(struct weir_smtp_relay_options *options)
 {
-	bool implicit = options->mode == WEIR_SMTP_CLIENT_TLS_IMPLICIT;
-	if (!options->port)
-		options->port = implicit ? 465 : 25;
-	if (!options->connections_max)
-		options->connections_max = WEIR_RELAY_CONNECTIONS_MAX;
-	if (!options->retry_first_s)
-		options->retry_first_s = WEIR_RELAY_RETRY_FIRST_S;
-	if (!options->retry_most_s)
-		options->retry_most_s = WEIR_RELAY_RETRY_MOST_S;
-	if (!options->warn_s)
-		options->warn_s = WEIR_RELAY_WARN_S;
-	if (!options->life_s)
-		options->life_s = WEIR_RELAY_LIFE_S;
+	*options = (struct weir_smtp_relay_options){
+	        .port = 25,
+	        .connections_max = WEIR_RELAY_CONNECTIONS_MAX,
+	        .retry_first_s = WEIR_RELAY_RETRY_FIRST_S,
+	        .retry_most_s = WEIR_RELAY_RETRY_MOST_S,
+	        .warn_s = WEIR_RELAY_WARN_S,
+	        .life_s = WEIR_RELAY_LIFE_S,
+	};
+}
+
+/* Whether every option has a value that can work. */
+static bool smtp_relay_can_work(const struct weir_smtp_relay_options *options)
+{
+	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
+	bool named = options->host && *options->host && options->helo &&
+	             strlen(options->helo) <= WEIR_SMTP_HELO_MAX;
+	return named && (!tls || options->tls) && options->port && options->connections_max &&
+	       options->retry_first_s && options->retry_most_s;
 }
 
 static int smtp_relay_make_settings(
         const struct weir_smtp_relay_options *options, struct relay_settings **ret)
 {
-	bool tls = options->mode != WEIR_SMTP_CLIENT_TLS_OFF;
-	if (!options->host || !*options->host || !options->helo ||
-	        strlen(options->helo) > WEIR_SMTP_HELO_MAX || (tls && !options->tls))
+	if (!smtp_relay_can_work(options))
 		return -EINVAL;
 	struct relay_settings *settings = calloc(
 	        1, sizeof *settings + smtp_relay_size_of(options->host) +
@@ -70,7 +74,7 @@ static int smtp_relay_make_settings(
 	if (!settings)
 		return -ENOMEM;
 	char *to = settings->text;
-	settings->references = 1;
+	local_refcount_init(&settings->references);
 	settings->options = *options;
 	settings->options.host = smtp_relay_copy_string(&to, options->host);
 	settings->options.helo = smtp_relay_copy_string(&to, options->helo);
@@ -78,14 +82,13 @@ static int smtp_relay_make_settings(
 	settings->options.password = smtp_relay_copy_string(&to, options->password);
 	if (options->tls)
 		weir_tls_hold(options->tls);
-	smtp_relay_fill_defaults(&settings->options);
 	*ret = settings;
 	return 0;
 }
 
 void smtp_relay_release(struct relay_settings *settings)
 {
-	if (--settings->references)
+	if (!local_refcount_release(&settings->references))
 		return;
 	weir_tls_release(settings->options.tls);
 	if (settings->options.password)
@@ -98,7 +101,7 @@ void smtp_relay_release(struct relay_settings *settings)
  * -- claiming ------------------------------------------------------------------------------------
  */
 
-static void smtp_relay_on_taken(void *context, int error, struct weir_queued *queued)
+static void smtp_relay_on_claimed(void *context, int error, struct weir_queued *queued)
 {
 	struct weir_smtp_relay *relay = context;
 	if (error == 0)
@@ -122,14 +125,14 @@ static void smtp_relay_wait_for_next(struct weir_smtp_relay *relay, int64_t now_
 		return;
 	}
 	int64_t wait_s = next_s <= now_s ? 1 : next_s - now_s;
-	weir_timer_start(relay->loop, &relay->timer,
-	        (wait_s < WAIT_MAX_S ? wait_s : WAIT_MAX_S) * 1000, smtp_relay_on_timer);
+	weir_timer_start(relay->loop, &relay->timer, min_of(wait_s, (int64_t)WAIT_MAX_S) * 1000,
+	        smtp_relay_on_timer);
 }
 
 static void smtp_relay_run_finish(struct weir_task *task)
 {
 	struct weir_smtp_relay *relay = WEIR_CONTAINER(task, struct weir_smtp_relay, finish);
-	void (*drained)(void *context) = relay->drained;
+	weir_smtp_relay_drained_fn *drained = relay->drained;
 	relay->drained = NULL;
 	weir_timer_stop(&relay->deadline);
 	weir_timer_stop(&relay->timer);
@@ -154,7 +157,7 @@ void smtp_relay_claim_due(struct weir_smtp_relay *relay)
 	        relay->jobs < relay->settings->options.connections_max) {
 		relay->jobs++;
 		int result = weir_mail_queue_claim(
-		        relay->queue, relay->loop, now_s, smtp_relay_on_taken, relay);
+		        relay->queue, relay->loop, now_s, smtp_relay_on_claimed, relay);
 		if (result == 1)
 			continue;
 		relay->jobs--;
@@ -226,7 +229,7 @@ static void smtp_relay_on_deadline(struct weir_timer *timer)
 }
 
 void weir_smtp_relay_drain(struct weir_smtp_relay *relay, uint32_t within_ms,
-        void (*drained)(void *context), void *context)
+        weir_smtp_relay_drained_fn *drained, void *context)
 {
 	relay->draining = true;
 	relay->drained = drained;

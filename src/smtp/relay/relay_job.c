@@ -16,6 +16,7 @@
 #include <weir/limits.h>
 
 #include "relay_state.h"
+#include "helper.h"
 
 static int64_t smtp_relay_job_now_of(const struct relay_job *job)
 {
@@ -43,7 +44,7 @@ static void smtp_relay_job_log_recipient(const struct relay_job *job,
 
 /* -- back into the queue ----------------------------------------------------------------------- */
 
-static void smtp_relay_job_on_given(void *context, int error)
+static void smtp_relay_job_on_requeued(void *context, int error)
 {
 	(void)error; /* the message is tried again with its old state */
 	smtp_relay_job_gone(context);
@@ -54,10 +55,10 @@ static int64_t smtp_relay_job_pause_s(const struct relay_settings *settings, uns
 	int64_t pause = settings->options.retry_first_s;
 	for (unsigned i = 1; i < tries && pause < settings->options.retry_most_s; i++)
 		pause *= 2;
-	return pause < settings->options.retry_most_s ? pause : settings->options.retry_most_s;
+	return min_of(pause, settings->options.retry_most_s);
 }
 
-static void smtp_relay_job_give_back(struct relay_job *job)
+static void smtp_relay_job_requeue(struct relay_job *job)
 {
 	struct weir_smtp_relay *relay = job->relay;
 	struct weir_queued *queued = job->queued;
@@ -65,7 +66,108 @@ static void smtp_relay_job_give_back(struct relay_job *job)
 	free(job->recipients);
 	free(job->indices);
 	free(job);
-	weir_mail_queue_requeue(relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
+	weir_mail_queue_requeue(
+	        relay->queue, relay->loop, queued, smtp_relay_job_on_requeued, relay);
+}
+
+/* -- notifications ----------------------------------------------------------------------------- */
+
+/*
+ * A notification to the sender. The work pool composes it, since the original has to be read; then
+ * it is written to the sink for the sender's address. It has an empty sender and causes no
+ * notification itself.
+ */
+struct relay_report {
+	struct weir_work work;
+	struct relay_job *job;
+	struct dsn dsn;
+	struct weir_buffer text;
+	int error;
+	void (*done)(struct relay_job *job, enum dsn_kind kind, int error);
+};
+
+static void smtp_relay_report_finish(struct relay_report *report, int error)
+{
+	struct relay_job *job = report->job;
+	enum dsn_kind kind = report->dsn.kind;
+	void (*done)(struct relay_job * job, enum dsn_kind kind, int error) = report->done;
+	weir_buffer_finish(&report->text);
+	free(report);
+	done(job, kind, error);
+}
+
+static void smtp_relay_report_on_committed(void *context, const int *errors)
+{
+	smtp_relay_report_finish(context, errors[0]);
+}
+
+static int smtp_relay_report_deliver(struct relay_report *report)
+{
+	struct relay_job *job = report->job;
+	const struct weir_smtp_relay_options *options = &job->settings->options;
+	const struct weir_mail_envelope *original = &job->queued->envelope;
+	struct weir_mail_recipient to = {
+	        .address = original->sender, .notify = WEIR_MAIL_NOTIFY_NEVER};
+	struct weir_mail_envelope envelope = {.recipients = &to,
+	        .count = 1,
+	        .size = report->text.size,
+	        .eight_bit = dsn_needs_utf8(&report->dsn),
+	        .utf8 = dsn_needs_utf8(&report->dsn)};
+	struct weir_mail_sink *sink = weir_mail_queue_sink(job->relay->queue);
+	struct weir_mail_delivery *delivery;
+	if (options->route)
+		options->route(options->context, original->sender, &sink, &to.user);
+	int error = sink->type->begin(sink, job->relay->loop, &envelope, NULL, report, &delivery);
+	if (error < 0)
+		return error;
+	/* Final delivery adds Return-Path (RFC 5321 4.4). */
+	if (to.user.size)
+		error = sink->type->write(delivery, WEIR_SPAN("Return-Path: <>\r\n"));
+	/* A full sink does not matter: this was the last write. */
+	if (error >= 0)
+		error = sink->type->write(delivery, weir_buffer_span(&report->text));
+	if (error < 0)
+		sink->type->abort(delivery);
+	else
+		sink->type->commit(delivery, smtp_relay_report_on_committed, report);
+	return error < 0 ? error : 0;
+}
+
+static void smtp_relay_report_run_compose(struct weir_work *work)
+{
+	struct relay_report *report = WEIR_CONTAINER(work, struct relay_report, work);
+	report->error = smtp_dsn_compose(&report->dsn, &report->text);
+}
+
+static void smtp_relay_report_compose_done(struct weir_work *work)
+{
+	struct relay_report *report = WEIR_CONTAINER(work, struct relay_report, work);
+	int error = report->error ? report->error : smtp_relay_report_deliver(report);
+	if (error < 0)
+		smtp_relay_report_finish(report, error);
+}
+
+static void smtp_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
+        void (*done)(struct relay_job *job, enum dsn_kind kind, int error))
+{
+	const struct weir_smtp_relay_options *options = &job->settings->options;
+	struct relay_report *report = calloc(1, sizeof *report);
+	if (!report) {
+		done(job, kind, -ENOMEM);
+		return;
+	}
+	report->job = job;
+	report->done = done;
+	report->dsn = (struct dsn){.kind = kind,
+	        .queued = job->queued,
+	        .host = options->helo,
+	        .next = options->host,
+	        .now_s = weir_loop_wall_s(job->relay->loop),
+	        .until_s = until_s};
+	int error = weir_work_submit_to(job->relay->loop, WEIR_LANE_MAIL, &report->work,
+	        smtp_relay_report_run_compose, smtp_relay_report_compose_done);
+	if (error < 0)
+		smtp_relay_report_finish(report, error);
 }
 
 /* -- reports ----------------------------------------------------------------------------------- */
@@ -109,15 +211,15 @@ static void smtp_relay_job_on_reported(struct relay_job *job, enum dsn_kind kind
 	        error == -ENOENT || error == -EINVAL || smtp_relay_job_age_of(job) >= 2 * life_s;
 	if (kind == DSN_DELAYED) {
 		job->queued->warned = error == 0 || hopeless;
-		smtp_relay_job_give_back(job);
+		smtp_relay_job_requeue(job);
 		return;
 	}
 	if (error == 0 || hopeless)
 		smtp_relay_job_set_done(job);
-	smtp_relay_job_give_back(job);
+	smtp_relay_job_requeue(job);
 }
 
-static void smtp_relay_job_report_or_give_back(struct relay_job *job)
+static void smtp_relay_job_report_or_requeue(struct relay_job *job)
 {
 	const struct weir_smtp_relay_options *options = &job->settings->options;
 	int64_t until_s = job->queued->arrived_s + options->life_s;
@@ -128,7 +230,7 @@ static void smtp_relay_job_report_or_give_back(struct relay_job *job)
 	         smtp_relay_job_is_due(job, DSN_DELAYED))
 		smtp_relay_report(job, DSN_DELAYED, until_s, smtp_relay_job_on_reported);
 	else
-		smtp_relay_job_give_back(job);
+		smtp_relay_job_requeue(job);
 }
 
 /* -- results ----------------------------------------------------------------------------------- */
@@ -152,7 +254,7 @@ void smtp_relay_job_result(
 }
 
 /* The message has expired. */
-static void smtp_relay_job_give_up(struct relay_job *job)
+static void smtp_relay_job_expire(struct relay_job *job)
 {
 	for (size_t i = 0; i < job->queued->count; i++) {
 		struct weir_queued_recipient *to = &job->queued->recipients[i];
@@ -170,8 +272,8 @@ void smtp_relay_job_end(struct relay_job *job)
 	job->queued->next_s = smtp_relay_job_now_of(job) +
 	                      smtp_relay_job_pause_s(job->settings, job->queued->tries);
 	if (smtp_relay_job_age_of(job) >= job->settings->options.life_s)
-		smtp_relay_job_give_up(job);
-	smtp_relay_job_report_or_give_back(job);
+		smtp_relay_job_expire(job);
+	smtp_relay_job_report_or_requeue(job);
 }
 
 void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why)
@@ -203,7 +305,7 @@ static struct relay_job *smtp_relay_job_make(
 		return NULL;
 	}
 	job->settings = relay->settings;
-	job->settings->references++;
+	local_refcount_hold(&job->settings->references);
 	job->envelope = queued->envelope;
 	job->envelope.recipients = job->recipients;
 	job->envelope.count = 0;
@@ -215,14 +317,14 @@ void smtp_relay_job_begin(struct weir_smtp_relay *relay, struct weir_queued *que
 {
 	if (relay->draining) {
 		weir_mail_queue_requeue(
-		        relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
+		        relay->queue, relay->loop, queued, smtp_relay_job_on_requeued, relay);
 		return;
 	}
 	struct relay_job *job = smtp_relay_job_make(relay, queued);
 	if (!job) {
 		queued->next_s = weir_loop_wall_s(relay->loop) + WEIR_RELAY_DOWN_S;
 		weir_mail_queue_requeue(
-		        relay->queue, relay->loop, queued, smtp_relay_job_on_given, relay);
+		        relay->queue, relay->loop, queued, smtp_relay_job_on_requeued, relay);
 		return;
 	}
 	for (size_t i = 0; i < queued->count; i++) {

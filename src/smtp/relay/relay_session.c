@@ -20,10 +20,13 @@
 #include <weir/resolver.h>
 
 #include "relay_state.h"
+#include "helper.h"
 
 /*
  * -- addresses -----------------------------------------------------------------------------------
  */
+
+static void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text);
 
 static void smtp_relay_resolve_on_resolved(void *context, const struct weir_resolved *resolved)
 {
@@ -40,7 +43,7 @@ static void smtp_relay_resolve_on_resolved(void *context, const struct weir_reso
 	smtp_relay_resolved(relay, resolved->error, text);
 }
 
-int smtp_relay_resolve(struct weir_smtp_relay *relay)
+static int smtp_relay_resolve(struct weir_smtp_relay *relay)
 {
 	struct weir_resolver_options of_system;
 	const struct weir_smtp_relay_options *options = &relay->settings->options;
@@ -103,8 +106,8 @@ static void smtp_relay_session_free(struct relay_session *session)
 
 static bool smtp_relay_session_any_ready(const struct weir_smtp_relay *relay)
 {
-	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next)
-		if (WEIR_CONTAINER(at, struct relay_session, link)->ready)
+	WEIR_LIST_EACH (struct relay_session, session, &relay->sessions, link)
+		if (session->ready)
 			return true;
 	return false;
 }
@@ -117,8 +120,8 @@ static void smtp_relay_session_host_failed(
 	struct weir_list waiting;
 	if (smtp_relay_session_any_ready(relay))
 		return;
-	relay->down_until_s = weir_loop_wall_s(relay->loop) +
-	                      (first_s < WEIR_RELAY_DOWN_S ? first_s : WEIR_RELAY_DOWN_S);
+	relay->down_until_s =
+	        weir_loop_wall_s(relay->loop) + min_of(first_s, (uint32_t)WEIR_RELAY_DOWN_S);
 	relay->address_count = 0;
 	weir_list_move(&waiting, &relay->waiting);
 	while (!weir_list_empty(&waiting)) {
@@ -133,16 +136,16 @@ static void smtp_relay_session_host_failed(
 static int smtp_relay_session_connect(struct relay_session *session)
 {
 	const struct weir_smtp_relay_options *from = &session->settings->options;
-	struct weir_smtp_client_options options = {
-	        .address = session->relay->addresses[session->address],
-	        .host = from->host,
-	        .helo = from->helo,
-	        .mode = session->in_clear ? WEIR_SMTP_CLIENT_TLS_OFF : from->mode,
-	        .tls = session->in_clear ? NULL : from->tls,
-	        .user = from->user,
-	        .password = from->password,
-	        .password_in_clear = from->password_in_clear,
-	};
+	struct weir_smtp_client_options options;
+	weir_smtp_client_options_init(&options);
+	options.address = session->relay->addresses[session->address];
+	options.host = from->host;
+	options.helo = from->helo;
+	options.mode = session->in_clear ? WEIR_SMTP_CLIENT_TLS_OFF : from->mode;
+	options.tls = session->in_clear ? NULL : from->tls;
+	options.user = from->user;
+	options.password = from->password;
+	options.password_in_clear = from->password_in_clear;
 	return weir_smtp_client_connect(
 	        session->relay->loop, &options, &events, session, &session->client);
 }
@@ -179,7 +182,7 @@ static int smtp_relay_session_open(struct weir_smtp_relay *relay)
 		return -ENOMEM;
 	session->relay = relay;
 	session->settings = relay->settings;
-	session->settings->references++;
+	local_refcount_hold(&session->settings->references);
 	weir_list_append(&relay->sessions, &session->link);
 	relay->session_count++;
 	smtp_relay_session_try_addresses(session, NULL);
@@ -223,8 +226,7 @@ static bool smtp_relay_session_is_idle(const struct relay_session *session)
 void smtp_relay_sessions_feed(struct weir_smtp_relay *relay)
 {
 	unsigned connecting = 0, waiting = 0;
-	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next) {
-		struct relay_session *session = WEIR_CONTAINER(at, struct relay_session, link);
+	WEIR_LIST_EACH (struct relay_session, session, &relay->sessions, link) {
 		if (smtp_relay_session_is_idle(session))
 			smtp_relay_session_send_next(session);
 		connecting += !session->ready;
@@ -248,7 +250,7 @@ void smtp_relay_sessions_feed(struct weir_smtp_relay *relay)
 		        &(struct weir_smtp_result){.error = error, .text = weir_error_text(error)});
 }
 
-void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text)
+static void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text)
 {
 	if (error < 0)
 		smtp_relay_session_host_failed(
@@ -332,8 +334,7 @@ static const struct weir_smtp_client_events events = {.ready = smtp_relay_sessio
 
 void smtp_relay_sessions_quit(struct weir_smtp_relay *relay)
 {
-	for (struct weir_list *at = relay->sessions.next; at != &relay->sessions; at = at->next) {
-		struct relay_session *session = WEIR_CONTAINER(at, struct relay_session, link);
+	WEIR_LIST_EACH (struct relay_session, session, &relay->sessions, link) {
 		if (smtp_relay_session_is_idle(session))
 			smtp_relay_session_quit(session);
 	}

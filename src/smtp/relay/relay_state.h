@@ -1,6 +1,13 @@
-/* The state of the relay, for relay*.c only. */
-#ifndef WEIR_SMTP_RELAY_STATE_H
-#define WEIR_SMTP_RELAY_STATE_H
+/*
+ * The relay, for the files of this folder.
+ *
+ *   relay.c          settings, claiming messages, life
+ *   relay_session.c  connections to the smart host, and its addresses
+ *   relay_job.c      a claimed message: results, notifications, requeueing
+ *   dsn.c            the text of a notification
+ */
+#ifndef WEIR_RELAY_STATE_H
+#define WEIR_RELAY_STATE_H
 
 #include <weir/buffer.h>
 #include <weir/list.h>
@@ -8,16 +15,49 @@
 #include <weir/mail_queue.h>
 #include <weir/smtp_relay.h>
 
-#include "dsn.h"
+#include "refcount.h"
+
+/* -- dsn.c: composing a delivery status notification (RFC 3464) -------------------------------- */
+
+enum dsn_kind {
+	DSN_FINAL,   /* about recipients whose state is FAILED or SENT */
+	DSN_DELAYED, /* about WAITING recipients whose sender wants it */
+};
+
+struct dsn {
+	enum dsn_kind kind;
+	const struct weir_queued *queued;
+	const char *host; /* our name */
+	const char *next; /* the name of the smart host */
+	int64_t now_s;
+	int64_t until_s; /* DSN_DELAYED: when the relay will give up */
+};
+
+/*
+ * Whether the notification needs SMTPUTF8: only if the sender's address does. Otherwise it is
+ * ASCII.
+ */
+bool dsn_needs_utf8(const struct dsn *dsn);
+
+/* Whether the notification is about this recipient. */
+bool smtp_dsn_is_about(const struct dsn *dsn, const struct weir_queued_recipient *recipient);
+
+/*
+ * Composes the whole message in *text. Reads the original's file; blocks. Returns 0, WEIR_E_LIMIT,
+ * -ENOMEM or -EIO.
+ */
+int smtp_dsn_compose(const struct dsn *dsn, struct weir_buffer *text);
+
+/* -- the relay --------------------------------------------------------------------------------- */
 
 enum {
 	RELAY_ADDRESSES = 8 /* of the smart host */
 };
 
-/* The options, which a reload replaces; counted references, on the relay's loop. */
+/* The options, which a reload replaces. */
 struct relay_settings {
-	unsigned references;
-	struct weir_smtp_relay_options options; /* strings in `text`, defaults filled in */
+	struct local_refcount references;
+	struct weir_smtp_relay_options options; /* strings in `text` */
 	char text[];
 };
 
@@ -39,7 +79,7 @@ struct weir_smtp_relay {
 	bool draining;
 	struct weir_timer deadline;
 	struct weir_task finish;
-	void (*drained)(void *context);
+	weir_smtp_relay_drained_fn *drained;
 	void *drained_context;
 };
 
@@ -81,12 +121,6 @@ void smtp_relay_job_end(struct relay_job *job);
 /* The attempt could not be made: all recipients have this result. */
 void smtp_relay_job_fail(struct relay_job *job, const struct weir_smtp_result *why);
 
-/* -- relay_report.c ---------------------------------------------------------------------------- */
-
-/* Composes and delivers a notification; `done(job, error)` is called from the loop. */
-void smtp_relay_report(struct relay_job *job, enum dsn_kind kind, int64_t until_s,
-        void (*done)(struct relay_job *job, enum dsn_kind kind, int error));
-
 /* -- relay_session.c --------------------------------------------------------------------------- */
 
 /* Finds a session for the jobs that wait, or opens one. */
@@ -98,16 +132,8 @@ void smtp_relay_sessions_quit(struct weir_smtp_relay *relay);
 /* Aborts all sessions; their jobs are requeued. */
 void smtp_relay_sessions_abort(struct weir_smtp_relay *relay);
 
-/*
- * Resolves the host; smtp_relay_resolved follows from the loop. Has no effect if that is under way.
- */
-int smtp_relay_resolve(struct weir_smtp_relay *relay);
-
 /* If it is under way: starts again with the present settings; cancels it. */
 void smtp_relay_resolve_anew(struct weir_smtp_relay *relay);
 void smtp_relay_resolve_cancel(struct weir_smtp_relay *relay);
-
-/* In relay_session.c. */
-void smtp_relay_resolved(struct weir_smtp_relay *relay, int error, const char *text);
 
 #endif

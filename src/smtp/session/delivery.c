@@ -9,7 +9,7 @@
 
 #include <weir/error.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 static void smtp_delivery_proceed(struct smtp_transaction *transaction);
 
@@ -102,8 +102,8 @@ static void smtp_delivery_relay_ready(void *context, int error)
 
 /* -- beginning --------------------------------------------------------------------------------- */
 
-static int smtp_delivery_begin_route(struct smtp_transaction *transaction, struct smtp_route *route,
-        void (*ready)(void *context, int error))
+static int smtp_delivery_begin_route(
+        struct smtp_transaction *transaction, struct smtp_route *route, weir_mail_ready_fn *ready)
 {
 	struct weir_mail_envelope envelope = transaction->envelope;
 	envelope.trace = weir_span_of(transaction->id);

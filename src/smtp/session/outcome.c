@@ -7,7 +7,7 @@
 
 #include <weir/error.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 const char *smtp_error_reply(int error)
 {

@@ -1,11 +1,24 @@
-/* SMTP servers: options with their defaults, and what a reload swaps. */
+/* SMTP servers: their options, and what a reload swaps. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <weir/tls.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
+
+void weir_smtp_options_init(struct weir_smtp_options *options)
+{
+	*options = (struct weir_smtp_options){
+	        .hostname = "localhost",
+	        .size_max = WEIR_SMTP_SIZE_MAX,
+	        .recipients_max = WEIR_SMTP_RECIPIENTS_MAX,
+	        .messages_max = WEIR_SMTP_MESSAGES_MAX,
+	};
+	weir_listener_init(&options->listener);
+	struct weir_bounds *bounds = &options->listener.bounds;
+	bounds->idle_ms = bounds->request_ms = bounds->progress_ms = WEIR_SMTP_IDLE_MS;
+}
 
 static void smtp_server_release(struct weir_smtp_options *options)
 {
@@ -23,29 +36,14 @@ static void smtp_server_hold(struct weir_smtp_options *options)
 		weir_users_hold(options->users);
 }
 
-static void smtp_server_fill_in(struct weir_smtp_options *options)
-{
-	struct weir_bounds *bounds = &options->listener.bounds;
-	uint32_t *times[] = {&bounds->idle_ms, &bounds->request_ms, &bounds->progress_ms};
-	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
-		if (!*times[i])
-			*times[i] = WEIR_SMTP_IDLE_MS;
-	if (!options->size_max)
-		options->size_max = WEIR_SMTP_SIZE_MAX;
-	if (!options->recipients_max)
-		options->recipients_max = WEIR_SMTP_RECIPIENTS_MAX;
-	if (!options->messages_max)
-		options->messages_max = WEIR_SMTP_MESSAGES_MAX;
-}
-
 /* Copies and references the options. Undoes all of it on failure. */
-static int smtp_server_take_options(
+static int smtp_server_copy_options(
         struct weir_smtp_server *server, const struct weir_smtp_options *given)
 {
 	struct weir_smtp_options *options = &server->options;
 	size_t size = given->network_count * sizeof *given->networks;
 	*options = *given;
-	options->hostname = strdup(given->hostname ? given->hostname : "localhost");
+	options->hostname = strdup(given->hostname);
 	options->networks = size ? malloc(size) : NULL;
 	if (!options->hostname || (size && !options->networks)) {
 		free((char *)(uintptr_t)options->hostname);
@@ -55,29 +53,30 @@ static int smtp_server_take_options(
 	if (size)
 		memcpy((struct weir_network *)(uintptr_t)options->networks, given->networks, size);
 	smtp_server_hold(options);
-	smtp_server_fill_in(options);
 	return 0;
 }
 
 int weir_smtp_create(struct weir_loop *loop, const struct weir_smtp_options *options,
         struct weir_smtp_server **ret)
 {
+	if (!options->hostname || !options->size_max || !options->recipients_max ||
+	        !options->messages_max)
+		return -EINVAL;
 	struct weir_smtp_server *server = calloc(1, sizeof *server);
-	int error = server ? smtp_server_take_options(server, options) : -ENOMEM;
+	int error = server ? smtp_server_copy_options(server, options) : -ENOMEM;
 	if (error < 0) {
 		free(server);
 		return error;
 	}
 	server->loop = loop;
 	weir_list_init(&server->committing);
-	error = weir_server_create(loop,
-	        &(struct weir_server_options){
-	                .listener = server->options.listener,
-	                .protocol = &smtp_protocol,
-	                .context = server,
-	                .tls_refusal = "554 5.7.0 This port needs TLS from the first byte\r\n",
-	        },
-	        &server->listener);
+	struct weir_server_options listening;
+	weir_server_options_init(&listening);
+	listening.listener = server->options.listener;
+	listening.protocol = &smtp_protocol;
+	listening.context = server;
+	listening.tls_refusal = "554 5.7.0 This port needs TLS from the first byte\r\n";
+	error = weir_server_create(loop, &listening, &server->listener);
 	if (error < 0) {
 		smtp_server_release(&server->options);
 		free(server);

@@ -13,7 +13,7 @@
 #include <weir/error.h>
 #include <weir/sasl.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 /* -- replies ----------------------------------------------------------------------------------- */
 

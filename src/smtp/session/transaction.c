@@ -7,7 +7,7 @@
 
 #include <weir/error.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 enum {
 	TEXT_CAPACITY = 8 * 1024,
@@ -79,7 +79,7 @@ static bool smtp_transaction_copy_session(struct smtp_transaction *transaction)
 	                                  &transaction->user));
 }
 
-static struct smtp_transaction *smtp_transaction_take_spare(struct weir_smtp_server *server)
+static struct smtp_transaction *smtp_transaction_reuse_spare(struct weir_smtp_server *server)
 {
 	struct smtp_transaction *spare = server->spare;
 	if (!spare)
@@ -92,7 +92,7 @@ static struct smtp_transaction *smtp_transaction_take_spare(struct weir_smtp_ser
 struct smtp_transaction *smtp_transaction_create(struct smtp_session *session)
 {
 	struct weir_smtp_server *server = session->server;
-	struct smtp_transaction *transaction = smtp_transaction_take_spare(server);
+	struct smtp_transaction *transaction = smtp_transaction_reuse_spare(server);
 	if (!transaction)
 		return NULL;
 	weir_producer_init(&transaction->producer, &smtp_outcome_type);

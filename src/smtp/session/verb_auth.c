@@ -8,7 +8,7 @@
 #include <weir/error.h>
 #include <weir/sasl.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 static bool smtp_verb_auth_is_clear_enough(const struct smtp_session *session)
 {
@@ -110,12 +110,12 @@ void smtp_verb_auth(struct smtp_session *session, struct weir_span argument)
 		smtp_refuse(session, refusal);
 		return;
 	}
-	struct weir_sasl_options options = {
-	        .users = session->server->options.users,
-	        .guard = session->server->options.guard,
-	        .peer = *weir_channel_peer(session->channel),
-	        .secure = true,
-	};
+	struct weir_sasl_options options;
+	weir_sasl_options_init(&options);
+	options.users = session->server->options.users;
+	options.guard = session->server->options.guard;
+	options.peer = *weir_channel_peer(session->channel);
+	options.secure = true;
 	if (weir_sasl_create(session->server->loop, &options, smtp_verb_auth_on_step, session,
 	            &session->sasl) < 0) {
 		smtp_refuse(session, smtp_verb_auth_reply_for(-ENOMEM));

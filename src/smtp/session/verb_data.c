@@ -1,7 +1,7 @@
 /* DATA (RFC 5321 4.1.1.4) and BDAT (RFC 3030): the message. */
 #include <weir/error.h>
 
-#include "transaction.h"
+#include "smtp_session.h"
 
 #define NO_RECIPIENTS "554 5.5.1 No recipients\r\n"
 

@@ -9,9 +9,8 @@
 
 #include <weir/error.h>
 
-#include "esmtp_parameter.h"
-#include "mailbox.h"
-#include "transaction.h"
+#include "smtp_syntax.h"
+#include "smtp_session.h"
 
 #define NO_MEMORY "451 4.3.0 Out of memory, try again later\r\n"
 #define BAD_PARAMETER "501 5.5.4 Invalid value of a parameter\r\n"
@@ -41,7 +40,7 @@ struct mail {
 
 /* -- parameters -------------------------------------------------------------------------------- */
 
-static const char *smtp_verb_mail_take_size(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_parse_size(struct mail *mail, struct weir_span value)
 {
 	int error = weir_span_number(value, 10, &mail->envelope.size);
 	if (error == WEIR_E_SYNTAX || value.size > 20)
@@ -51,7 +50,7 @@ static const char *smtp_verb_mail_take_size(struct mail *mail, struct weir_span 
 	return NULL;
 }
 
-static const char *smtp_verb_mail_take_body(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_parse_body(struct mail *mail, struct weir_span value)
 {
 	mail->envelope.eight_bit = weir_span_equal_nocase(value, WEIR_SPAN("8BITMIME"));
 	mail->envelope.binary = weir_span_equal_nocase(value, WEIR_SPAN("BINARYMIME"));
@@ -59,13 +58,13 @@ static const char *smtp_verb_mail_take_body(struct mail *mail, struct weir_span 
 	return mail->envelope.eight_bit || mail->envelope.binary || seven ? NULL : BAD_PARAMETER;
 }
 
-static const char *smtp_verb_mail_take_utf8(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_parse_utf8(struct mail *mail, struct weir_span value)
 {
 	mail->envelope.utf8 = true;
 	return value.size ? BAD_PARAMETER : NULL;
 }
 
-static const char *smtp_verb_mail_take_ret(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_parse_ret(struct mail *mail, struct weir_span value)
 {
 	mail->envelope.headers_only = weir_span_equal_nocase(value, WEIR_SPAN("HDRS"));
 	return mail->envelope.headers_only || weir_span_equal_nocase(value, WEIR_SPAN("FULL"))
@@ -73,7 +72,7 @@ static const char *smtp_verb_mail_take_ret(struct mail *mail, struct weir_span v
 	               : BAD_PARAMETER;
 }
 
-static const char *smtp_verb_mail_take_envid(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_parse_envid(struct mail *mail, struct weir_span value)
 {
 	long size = WEIR_E_SYNTAX;
 	if (value.size <= sizeof mail->envid)
@@ -87,7 +86,7 @@ static const char *smtp_verb_mail_take_envid(struct mail *mail, struct weir_span
 	return NULL;
 }
 
-static const char *smtp_verb_mail_take_auth(struct mail *mail, struct weir_span value)
+static const char *smtp_verb_mail_parse_auth(struct mail *mail, struct weir_span value)
 {
 	struct smtp_mailbox mailbox;
 	char text[WEIR_SMTP_LINE_MAX];
@@ -104,17 +103,17 @@ static const struct {
 	const char *keyword;
 	unsigned seen;
 	bool has_value;
-	const char *(*take)(struct mail *mail, struct weir_span value);
+	const char *(*parse)(struct mail *mail, struct weir_span value);
 } parameters[] = {
-        {"SIZE", SEEN_SIZE, true, smtp_verb_mail_take_size},
-        {"BODY", SEEN_BODY, true, smtp_verb_mail_take_body},
-        {"SMTPUTF8", SEEN_UTF8, false, smtp_verb_mail_take_utf8},
-        {"RET", SEEN_RET, true, smtp_verb_mail_take_ret},
-        {"ENVID", SEEN_ENVID, true, smtp_verb_mail_take_envid},
-        {"AUTH", SEEN_AUTH, true, smtp_verb_mail_take_auth},
+        {"SIZE", SEEN_SIZE, true, smtp_verb_mail_parse_size},
+        {"BODY", SEEN_BODY, true, smtp_verb_mail_parse_body},
+        {"SMTPUTF8", SEEN_UTF8, false, smtp_verb_mail_parse_utf8},
+        {"RET", SEEN_RET, true, smtp_verb_mail_parse_ret},
+        {"ENVID", SEEN_ENVID, true, smtp_verb_mail_parse_envid},
+        {"AUTH", SEEN_AUTH, true, smtp_verb_mail_parse_auth},
 };
 
-static const char *smtp_verb_mail_take_parameter(
+static const char *smtp_verb_mail_parse_parameter(
         struct mail *mail, const struct smtp_parameter *parameter)
 {
 	for (size_t i = 0; i < sizeof parameters / sizeof parameters[0]; i++) {
@@ -125,12 +124,12 @@ static const char *smtp_verb_mail_take_parameter(
 		        parameter->has_value != parameters[i].has_value)
 			return BAD_PARAMETER;
 		mail->seen |= parameters[i].seen;
-		return parameters[i].take(mail, parameter->value);
+		return parameters[i].parse(mail, parameter->value);
 	}
 	return UNKNOWN_PARAMETER;
 }
 
-static const char *smtp_verb_mail_take_parameters(
+static const char *smtp_verb_mail_parse_parameters(
         const struct smtp_session *session, struct mail *mail, struct weir_span text)
 {
 	struct smtp_parameter parameter;
@@ -141,7 +140,7 @@ static const char *smtp_verb_mail_take_parameters(
 			return "501 5.5.4 Malformed parameters\r\n";
 		if (!session->extended)
 			return UNKNOWN_PARAMETER;
-		refusal = smtp_verb_mail_take_parameter(mail, &parameter);
+		refusal = smtp_verb_mail_parse_parameter(mail, &parameter);
 	}
 	return refusal;
 }
@@ -176,7 +175,7 @@ static void smtp_verb_mail_qualify(
 	sender->domain = weir_span_skip(sender->address, sender->local.size + 1);
 }
 
-static const char *smtp_verb_mail_take_sender(
+static const char *smtp_verb_mail_parse_sender(
         const struct smtp_session *session, struct mail *mail, struct weir_span *text)
 {
 	struct smtp_mailbox sender;
@@ -192,7 +191,7 @@ static const char *smtp_verb_mail_take_sender(
 	if (error < 0 || (sender.address.size && !sender.domain.size))
 		return "501 5.1.7 Malformed sender address\r\n";
 	mail->envelope.sender = sender.address;
-	const char *refusal = smtp_verb_mail_take_parameters(session, mail, *text);
+	const char *refusal = smtp_verb_mail_parse_parameters(session, mail, *text);
 	if (refusal)
 		return refusal;
 	if (sender.utf8 && !mail->envelope.utf8)
@@ -254,7 +253,7 @@ void smtp_verb_mail(struct smtp_session *session, struct weir_span argument)
 	else if (options->personality == WEIR_SMTP_SUBMISSION && !session->user)
 		refusal = "530 5.7.0 Authentication required\r\n";
 	else
-		refusal = smtp_verb_mail_take_sender(session, &mail, &argument);
+		refusal = smtp_verb_mail_parse_sender(session, &mail, &argument);
 	if (!refusal) {
 		smtp_verb_mail_begin(session, &mail);
 		return;

@@ -9,9 +9,8 @@
 
 #include <weir/error.h>
 
-#include "esmtp_parameter.h"
-#include "mailbox.h"
-#include "transaction.h"
+#include "smtp_syntax.h"
+#include "smtp_session.h"
 
 #define BAD_PARAMETER "501 5.5.4 Invalid value of a parameter\r\n"
 
@@ -32,7 +31,7 @@ struct rcpt {
 /* -- parameters -------------------------------------------------------------------------------- */
 
 /* NEVER, or a list of the others without repetition. */
-static const char *smtp_verb_rcpt_take_notify(struct rcpt *rcpt, struct weir_span value)
+static const char *smtp_verb_rcpt_parse_notify(struct rcpt *rcpt, struct weir_span value)
 {
 	static const struct {
 		const char *word;
@@ -63,7 +62,7 @@ static const char *smtp_verb_rcpt_take_notify(struct rcpt *rcpt, struct weir_spa
 }
 
 /* addr-type ";" xtext. It is stored decoded; characters that a field must not have are refused. */
-static const char *smtp_verb_rcpt_take_orcpt(struct rcpt *rcpt, struct weir_span value)
+static const char *smtp_verb_rcpt_parse_orcpt(struct rcpt *rcpt, struct weir_span value)
 {
 	struct weir_span type, coded = value;
 	bool utf8 = rcpt->session->transaction->envelope.utf8;
@@ -86,7 +85,7 @@ static const char *smtp_verb_rcpt_take_orcpt(struct rcpt *rcpt, struct weir_span
 	return NULL;
 }
 
-static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir_span text)
+static const char *smtp_verb_rcpt_parse_parameters(struct rcpt *rcpt, struct weir_span text)
 {
 	struct smtp_parameter parameter;
 	const char *refusal = NULL;
@@ -96,10 +95,10 @@ static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir
 			return "501 5.5.4 Malformed parameters\r\n";
 		if (rcpt->session->extended &&
 		        weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("NOTIFY")))
-			refusal = smtp_verb_rcpt_take_notify(rcpt, parameter.value);
+			refusal = smtp_verb_rcpt_parse_notify(rcpt, parameter.value);
 		else if (rcpt->session->extended &&
 		         weir_span_equal_nocase(parameter.keyword, WEIR_SPAN("ORCPT")))
-			refusal = smtp_verb_rcpt_take_orcpt(rcpt, parameter.value);
+			refusal = smtp_verb_rcpt_parse_orcpt(rcpt, parameter.value);
 		else
 			refusal = "555 5.5.4 Unknown parameter\r\n";
 	}
@@ -108,7 +107,7 @@ static const char *smtp_verb_rcpt_take_parameters(struct rcpt *rcpt, struct weir
 
 /* -- the address ------------------------------------------------------------------------------- */
 
-static const char *smtp_verb_rcpt_take_address(struct rcpt *rcpt, struct weir_span text)
+static const char *smtp_verb_rcpt_parse_address(struct rcpt *rcpt, struct weir_span text)
 {
 	const struct smtp_session *session = rcpt->session;
 	if (text.size < 3 || !weir_span_equal_nocase(weir_span(text.data, 3), WEIR_SPAN("TO:")))
@@ -130,7 +129,7 @@ static const char *smtp_verb_rcpt_take_address(struct rcpt *rcpt, struct weir_sp
 		        size < (int)sizeof rcpt->postmaster ? (size_t)size
 		                                            : sizeof rcpt->postmaster - 1);
 	}
-	return smtp_verb_rcpt_take_parameters(rcpt, text);
+	return smtp_verb_rcpt_parse_parameters(rcpt, text);
 }
 
 static int smtp_verb_rcpt_add_destination(
@@ -185,7 +184,7 @@ static const char *smtp_verb_rcpt_refusal_for(int error)
 	}
 }
 
-static const char *smtp_verb_rcpt_take_recipient(struct rcpt *rcpt)
+static const char *smtp_verb_rcpt_parse_recipient(struct rcpt *rcpt)
 {
 	struct smtp_transaction *transaction = rcpt->session->transaction;
 	int error = smtp_recipient_add(transaction);
@@ -287,9 +286,9 @@ void smtp_verb_rcpt(struct smtp_session *session, struct weir_span argument)
 	else if (smtp_recipient_count(transaction) >= session->server->options.recipients_max)
 		refusal = smtp_verb_rcpt_refusal_for(WEIR_E_LIMIT);
 	if (!refusal)
-		refusal = smtp_verb_rcpt_take_address(&rcpt, argument);
+		refusal = smtp_verb_rcpt_parse_address(&rcpt, argument);
 	if (!refusal)
-		refusal = smtp_verb_rcpt_take_recipient(&rcpt);
+		refusal = smtp_verb_rcpt_parse_recipient(&rcpt);
 	if (refusal) {
 		smtp_verb_rcpt_refuse(session, rcpt.mailbox.address, refusal);
 		return;

@@ -4,7 +4,7 @@
  */
 #include <weir/error.h>
 
-#include "mail_intake.h"
+#include "mail_message.h"
 
 enum {
 	CHUNK = 64 * 1024 /* waiting bytes that are worth a step on the work pool */
@@ -154,7 +154,7 @@ static void mail_intake_write_done(struct weir_work *work)
 
 /* -- the sink's functions ---------------------------------------------------------------------- */
 
-static int mail_intake_take(struct mail_intake *intake, struct weir_span bytes)
+static int mail_intake_consume(struct mail_intake *intake, struct weir_span bytes)
 {
 	if (bytes.size > intake->most - intake->size)
 		return WEIR_E_LIMIT;
@@ -162,7 +162,7 @@ static int mail_intake_take(struct mail_intake *intake, struct weir_span bytes)
 	if (error < 0)
 		return error;
 	intake->size += bytes.size;
-	intake->type->taken(intake, bytes);
+	intake->type->consumed(intake, bytes);
 	return 0;
 }
 
@@ -172,7 +172,7 @@ int mail_intake_write(struct weir_mail_delivery *delivery, struct weir_span byte
 	if (intake->finishing || intake->aborted)
 		return WEIR_E_CLOSED;
 	if (!intake->error)
-		intake->error = mail_intake_take(intake, bytes);
+		intake->error = mail_intake_consume(intake, bytes);
 	mail_intake_advance(intake);
 	if (intake->error) {
 		intake->reported = true;
@@ -182,8 +182,7 @@ int mail_intake_write(struct weir_mail_delivery *delivery, struct weir_span byte
 	return intake->full ? WEIR_MAIL_FULL : 0;
 }
 
-void mail_intake_commit(struct weir_mail_delivery *delivery,
-        void (*done)(void *context, const int *errors), void *context)
+void mail_intake_commit(struct weir_mail_delivery *delivery, weir_mail_done_fn *done, void *context)
 {
 	struct mail_intake *intake = mail_intake_intake_of(delivery);
 	intake->finishing = true;

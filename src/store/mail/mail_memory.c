@@ -19,44 +19,13 @@
 #include <weir/mail_store.h>
 #include <weir/sources.h>
 
-#include "mail_name.h"
+#include "mail_message.h"
 #include "maildir_state.h"
 #include "refcount.h"
 
-enum {
-	POINTER = sizeof(void *) /* a list of messages consists of these */
-};
-
-struct message {
-	struct refcount references;
-	struct mail_scan scan;
-	struct weir_buffer bytes;
-	uint64_t number;
-};
-
-struct memory_box {
-	struct weir_list link;       /* in the store's boxes */
-	struct weir_buffer messages; /* of struct message *, oldest first */
-	uint64_t octets;
-	bool open;
-	size_t user_size;
-	char user[];
-};
-
-struct mail_memory {
-	struct weir_mail_store base;
-	struct refcount references;
-	struct weir_mail_store_options options;
-	pthread_mutex_t lock; /* covers the fields below */
-	struct weir_list boxes;
-	uint64_t last_number;
-};
-
-static void mail_memory_release(struct mail_memory *memory);
-
 /* -- messages ---------------------------------------------------------------------------------- */
 
-static void mail_memory_message_release(struct message *message)
+void mail_memory_message_release(struct memory_message *message)
 {
 	if (!message || !refcount_release(&message->references))
 		return;
@@ -64,17 +33,17 @@ static void mail_memory_message_release(struct message *message)
 	free(message);
 }
 
-static size_t mail_memory_message_count(const struct weir_buffer *messages)
+size_t mail_memory_message_count(const struct weir_buffer *messages)
 {
-	return messages->size / POINTER;
+	return messages->size / MEMORY_POINTER;
 }
 
-static struct message **mail_memory_messages_of(const struct weir_buffer *messages)
+struct memory_message **mail_memory_messages_of(const struct weir_buffer *messages)
 {
-	return (struct message **)(void *)messages->data;
+	return (struct memory_message **)(void *)messages->data;
 }
 
-static void mail_memory_messages_free(struct weir_buffer *messages)
+void mail_memory_messages_free(struct weir_buffer *messages)
 {
 	for (size_t i = 0; i < mail_memory_message_count(messages); i++)
 		mail_memory_message_release(mail_memory_messages_of(messages)[i]);
@@ -84,13 +53,11 @@ static void mail_memory_messages_free(struct weir_buffer *messages)
 /* -- mailboxes --------------------------------------------------------------------------------- */
 
 /* Finds or creates a mailbox; NULL without memory. With the lock held. */
-static struct memory_box *mail_memory_find(struct mail_memory *memory, struct weir_span user)
+struct memory_box *mail_memory_find(struct mail_memory *memory, struct weir_span user)
 {
-	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes; at = at->next) {
-		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
-		if (weir_span_equal(weir_span(box->user, box->user_size), user))
-			return box;
-	}
+	WEIR_LIST_EACH (struct memory_box, known, &memory->boxes, link)
+		if (weir_span_equal(weir_span(known->user, known->user_size), user))
+			return known;
 	struct memory_box *box = calloc(1, sizeof *box + user.size);
 	if (!box)
 		return NULL;
@@ -120,13 +87,13 @@ static int mail_memory_find_room(struct mail_memory *memory, struct weir_span us
 }
 
 static int mail_memory_put(
-        struct mail_memory *memory, struct weir_span user, struct message *message)
+        struct mail_memory *memory, struct weir_span user, struct memory_message *message)
 {
 	struct memory_box *box;
 	uint64_t size = message->bytes.size;
 	int error = mail_memory_find_room(memory, user, size, &box);
 	if (error == 0)
-		error = weir_buffer_append(&box->messages, &message, POINTER, SIZE_MAX);
+		error = weir_buffer_append(&box->messages, &message, MEMORY_POINTER, SIZE_MAX);
 	if (error < 0)
 		return error;
 	refcount_hold(&message->references);
@@ -136,14 +103,14 @@ static int mail_memory_put(
 
 /* Removes the message that was put last; the lock has been held since. */
 static void mail_memory_unput(
-        struct mail_memory *memory, struct weir_span user, struct message *message)
+        struct mail_memory *memory, struct weir_span user, struct memory_message *message)
 {
 	struct memory_box *box = mail_memory_find(memory, user);
 	if (!box || !mail_memory_message_count(&box->messages) ||
 	        mail_memory_messages_of(
 	                &box->messages)[mail_memory_message_count(&box->messages) - 1] != message)
 		return;
-	box->messages.size -= POINTER;
+	box->messages.size -= MEMORY_POINTER;
 	box->octets -= message->bytes.size;
 	mail_memory_message_release(message);
 }
@@ -155,9 +122,9 @@ struct memory_delivery {
 	struct weir_task task;
 	struct weir_loop *loop;
 	struct mail_memory *memory;
-	struct message *message;
+	struct memory_message *message;
 	int error;
-	void (*done)(void *context, const int *errors);
+	weir_mail_done_fn *done;
 	void *context;
 	bool together;
 	size_t count;
@@ -195,8 +162,8 @@ static void mail_memory_copy_users(
 }
 
 static int mail_memory_delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
-        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
-        void *context, struct weir_mail_delivery **ret)
+        const struct weir_mail_envelope *envelope, weir_mail_ready_fn *ready, void *context,
+        struct weir_mail_delivery **ret)
 {
 	struct mail_memory *memory = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
@@ -209,7 +176,7 @@ static int mail_memory_delivery_begin(struct weir_mail_sink *sink, struct weir_l
 	struct memory_delivery *delivery =
 	        calloc(1, sizeof *delivery + size +
 	                          count * (sizeof *delivery->users + sizeof *delivery->errors));
-	struct message *message = calloc(1, sizeof *message);
+	struct memory_message *message = calloc(1, sizeof *message);
 	if (!delivery || !message) {
 		free(delivery);
 		free(message);
@@ -230,7 +197,7 @@ static int mail_memory_delivery_begin(struct weir_mail_sink *sink, struct weir_l
 static int mail_memory_delivery_write(struct weir_mail_delivery *base, struct weir_span bytes)
 {
 	struct memory_delivery *delivery = mail_memory_delivery_of(base);
-	struct message *message = delivery->message;
+	struct memory_message *message = delivery->message;
 	if (delivery->done)
 		return WEIR_E_CLOSED;
 	if (!delivery->error)
@@ -259,7 +226,7 @@ static int mail_memory_deliver_to(struct memory_delivery *delivery, size_t index
 }
 
 /* The message is for all or for none: if one recipient has failed, removes it from the others. */
-static void mail_memory_take_back(struct memory_delivery *delivery)
+static void mail_memory_undo(struct memory_delivery *delivery)
 {
 	int failure = 0;
 	for (size_t i = 0; i < delivery->count && failure == 0; i++)
@@ -281,14 +248,14 @@ static void mail_memory_deliver(struct weir_task *task)
 	for (size_t i = 0; i < delivery->count; i++)
 		delivery->errors[i] = mail_memory_deliver_to(delivery, i);
 	if (delivery->together)
-		mail_memory_take_back(delivery);
+		mail_memory_undo(delivery);
 	pthread_mutex_unlock(&memory->lock);
 	delivery->done(delivery->context, delivery->errors);
 	mail_memory_delivery_free(delivery);
 }
 
-static void mail_memory_delivery_commit(struct weir_mail_delivery *base,
-        void (*done)(void *context, const int *errors), void *context)
+static void mail_memory_delivery_commit(
+        struct weir_mail_delivery *base, weir_mail_done_fn *done, void *context)
 {
 	struct memory_delivery *delivery = mail_memory_delivery_of(base);
 	delivery->done = done;
@@ -304,7 +271,7 @@ static void mail_memory_delivery_abort(struct weir_mail_delivery *base)
 
 static int mail_memory_check(struct weir_mail_sink *sink, struct weir_loop *loop,
         const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
-        void (*done)(void *context, int error), void *context)
+        weir_mail_checked_fn *done, void *context)
 {
 	struct mail_memory *memory = WEIR_CONTAINER(
 	        WEIR_CONTAINER(sink, struct weir_mail_store, sink), struct mail_memory, base);
@@ -331,152 +298,13 @@ static const struct weir_mail_sink_type memory_sink = {
         .check_cancel = mail_memory_check_cancel,
 };
 
-/* -- maildrops --------------------------------------------------------------------------------- */
-
-struct memory_drop {
-	struct weir_maildrop base;
-	struct mail_memory *memory;
-	struct memory_box *box;
-	struct weir_buffer messages;
-};
-
-static struct memory_drop *mail_memory_drop_of(const struct weir_maildrop *base)
-{
-	return WEIR_CONTAINER(base, struct memory_drop, base);
-}
-
-/* With the lock held. */
-static int mail_memory_fill(struct memory_drop *drop, struct weir_span user)
-{
-	drop->box = mail_memory_find(drop->memory, user);
-	if (!drop->box)
-		return -ENOMEM;
-	if (drop->box->open)
-		return -EBUSY;
-	const struct weir_buffer *messages = &drop->box->messages;
-	int error = weir_buffer_append(&drop->messages, messages->data, messages->size, SIZE_MAX);
-	if (error < 0)
-		return error;
-	drop->base.count = mail_memory_message_count(messages);
-	drop->base.octets = drop->box->octets;
-	for (size_t i = 0; i < drop->base.count; i++)
-		refcount_hold(&mail_memory_messages_of(messages)[i]->references);
-	drop->box->open = true;
-	return 0;
-}
-
-static void mail_memory_open(struct weir_mail_store *store, struct weir_loop *loop,
-        struct weir_span user, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
-{
-	struct mail_memory *memory = WEIR_CONTAINER(store, struct mail_memory, base);
-	bool good = maildir_user_good(user);
-	struct memory_drop *drop = good ? calloc(1, sizeof *drop) : NULL;
-	int error = good ? -ENOMEM : -ENOENT;
-	(void)loop;
-	if (drop) {
-		drop->base.store = store;
-		drop->memory = memory;
-		pthread_mutex_lock(&memory->lock);
-		error = mail_memory_fill(drop, user);
-		pthread_mutex_unlock(&memory->lock);
-	}
-	if (error < 0) {
-		free(drop);
-		done(call, error, NULL);
-		return;
-	}
-	refcount_hold(&memory->references);
-	done(call, 0, &drop->base);
-}
-
-static void mail_memory_info(
-        const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret)
-{
-	const struct message *message =
-	        mail_memory_messages_of(&mail_memory_drop_of(base)->messages)[index];
-	ret->octets = message->bytes.size;
-	snprintf(ret->uid, sizeof ret->uid, "%llu", (unsigned long long)message->number);
-}
-
-static void mail_memory_release_message(void *context)
-{
-	mail_memory_message_release(context);
-}
-
-static void mail_memory_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
-{
-	struct message *message =
-	        mail_memory_messages_of(&mail_memory_drop_of(base)->messages)[index];
-	struct weir_span bytes = weir_buffer_span(&message->bytes);
-	struct weir_mail_body body = {
-	        .octets = bytes.size,
-	        .dotless = !message->scan.dotted && mail_scan_ended(&message->scan),
-	        .ended = mail_scan_ended(&message->scan),
-	};
-	refcount_hold(&message->references);
-	body.producer = weir_produce_buffers(&bytes, 1, mail_memory_release_message, message);
-	done(call, body.producer ? 0 : -ENOMEM, body.producer ? &body : NULL);
-}
-
-/* Removes the marked messages of the drop from the mailbox. With the lock held. */
-static size_t mail_memory_take_marked(struct memory_drop *drop, const uint8_t *marks)
-{
-	struct memory_box *box = drop->box;
-	struct message **messages = mail_memory_messages_of(&box->messages);
-	size_t kept = 0, count = mail_memory_message_count(&box->messages);
-	/* The drop's messages are first in the mailbox, in the same order. */
-	for (size_t i = 0; i < count; i++) {
-		if (i < drop->base.count && marks[i / 8] >> (i % 8) & 1) {
-			box->octets -= messages[i]->bytes.size;
-			mail_memory_message_release(messages[i]);
-		} else {
-			messages[kept++] = messages[i];
-		}
-	}
-	box->messages.size = kept * POINTER;
-	return count - kept;
-}
-
-static void mail_memory_remove(struct weir_maildrop *base, const uint8_t *marks,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed))
-{
-	struct memory_drop *drop = mail_memory_drop_of(base);
-	pthread_mutex_lock(&drop->memory->lock);
-	size_t removed = mail_memory_take_marked(drop, marks);
-	pthread_mutex_unlock(&drop->memory->lock);
-	done(call, 0, removed);
-}
-
-/* No call is ever under way. */
-static void mail_memory_cancel(struct weir_mail_call *call)
-{
-	(void)call;
-}
-
-static void mail_memory_close(struct weir_maildrop *base)
-{
-	struct memory_drop *drop = mail_memory_drop_of(base);
-	struct mail_memory *memory = drop->memory;
-	pthread_mutex_lock(&memory->lock);
-	drop->box->open = false;
-	pthread_mutex_unlock(&memory->lock);
-	mail_memory_messages_free(&drop->messages);
-	free(drop);
-	mail_memory_release(memory);
-}
-
 /* -- the store --------------------------------------------------------------------------------- */
 
-static void mail_memory_release(struct mail_memory *memory)
+void mail_memory_release(struct mail_memory *memory)
 {
 	if (!refcount_release(&memory->references))
 		return;
-	for (struct weir_list *at = memory->boxes.next; at != &memory->boxes;) {
-		struct memory_box *box = WEIR_CONTAINER(at, struct memory_box, link);
-		at = at->next;
+	WEIR_LIST_EACH_SAFE (struct memory_box, box, next, &memory->boxes, link) {
 		mail_memory_messages_free(&box->messages);
 		free(box);
 	}
@@ -503,6 +331,8 @@ static const struct weir_mail_store_type memory_type = {
 int weir_mail_memory_create(
         const struct weir_mail_store_options *options, struct weir_mail_store **ret)
 {
+	if (options && !options->message_max)
+		return -EINVAL;
 	struct mail_memory *memory = calloc(1, sizeof *memory);
 	if (!memory)
 		return -ENOMEM;
@@ -514,10 +344,9 @@ int weir_mail_memory_create(
 	memory->base.type = &memory_type;
 	memory->base.sink.type = &memory_sink;
 	refcount_init(&memory->references);
+	weir_mail_store_options_init(&memory->options);
 	if (options)
 		memory->options = *options;
-	if (!memory->options.message_max)
-		memory->options.message_max = WEIR_MAIL_MESSAGE_MAX;
 	weir_list_init(&memory->boxes);
 	*ret = &memory->base;
 	return 0;

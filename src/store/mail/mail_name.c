@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "mail_name.h"
+#include "mail_message.h"
 #include "siphash.h"
 
 enum {
@@ -23,7 +23,7 @@ enum {
 /* -- reading ----------------------------------------------------------------------------------- */
 
 /* Takes a field such as ",S=12" off the front. Returns false if there is none. */
-static bool mail_name_take_field(struct weir_span *rest, char *ret_key, uint64_t *ret_value)
+static bool mail_name_parse_field(struct weir_span *rest, char *ret_key, uint64_t *ret_value)
 {
 	if (rest->size < 4 || rest->data[0] != ',' || rest->data[2] != '=')
 		return false;
@@ -48,7 +48,7 @@ void mail_name_parse(struct weir_span name, struct mail_name *ret)
 		uint64_t value;
 		char key;
 		base = weir_span_skip(base, (size_t)(at - base.data));
-		if (!mail_name_take_field(&base, &key, &value)) {
+		if (!mail_name_parse_field(&base, &key, &value)) {
 			base = weir_span_skip(base, 1);
 			at = base.data;
 			continue;

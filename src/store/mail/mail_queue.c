@@ -181,7 +181,7 @@ void mail_queue_wake(struct weir_mail_queue *queue)
 }
 
 int weir_mail_queue_listen(struct weir_mail_queue *queue, struct weir_loop *loop,
-        void (*changed)(void *context), void *context)
+        weir_mail_queue_changed_fn *changed, void *context)
 {
 	struct queue_waker *waker = calloc(1, sizeof *waker);
 	if (!waker)
@@ -228,7 +228,7 @@ struct weir_queue_job {
 	struct weir_queued *queued;
 	bool remove;
 	int error;
-	void (*claimed)(void *context, int error, struct weir_queued *queued);
+	weir_mail_queue_claimed_fn *claimed;
 	void (*given)(void *context, int error);
 	void *context;
 };
@@ -266,19 +266,19 @@ void mail_queue_free_entry(struct weir_mail_queue *queue, struct queue_entry *en
 	free(entry);
 }
 
-static struct weir_queued *mail_queue_take_kept(
+static struct weir_queued *mail_queue_claim_unsaved(
         struct weir_mail_queue *queue, struct queue_entry *entry)
 {
-	struct weir_queued *kept = entry->unsaved;
+	struct weir_queued *unsaved = entry->unsaved;
 	pthread_mutex_lock(&queue->lock);
 	entry->unsaved = NULL;
 	queue->unsaved_count--;
 	pthread_mutex_unlock(&queue->lock);
-	return kept;
+	return unsaved;
 }
 
 /* Returns false if there are too many already. */
-static bool mail_queue_keep_unsaved(
+static bool mail_queue_retain_unsaved(
         struct weir_mail_queue *queue, struct queue_entry *entry, struct weir_queued *queued)
 {
 	pthread_mutex_lock(&queue->lock);
@@ -294,26 +294,26 @@ static bool mail_queue_keep_unsaved(
 	return true;
 }
 
-static void mail_queue_run_take(struct weir_work *work)
+static void mail_queue_run_claim(struct weir_work *work)
 {
 	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
-	struct weir_queued *kept = job->entry->unsaved;
+	struct weir_queued *unsaved = job->entry->unsaved;
 	int directory = job->queue->directory;
 	job->remove = job->entry->deleted;
 	if (job->remove) {
 		mail_queued_remove(directory, job->entry->id);
 		job->error = -ENOENT;
-	} else if (kept)
-		job->error = mail_queued_open(directory, kept);
+	} else if (unsaved)
+		job->error = mail_queued_open(directory, unsaved);
 	else
 		job->error = mail_queued_load(directory, job->entry->id, true, &job->queued);
 }
 
-static void mail_queue_take_done(struct weir_work *work)
+static void mail_queue_claim_done(struct weir_work *work)
 {
 	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
 	if (job->error == 0 && job->entry->unsaved)
-		job->queued = mail_queue_take_kept(job->queue, job->entry);
+		job->queued = mail_queue_claim_unsaved(job->queue, job->entry);
 	if (job->error < 0) {
 		job->entry->next_s = weir_loop_wall_s(work->loop) + UNREADABLE_S;
 		mail_queue_put_back(job->queue, job->entry, job->remove);
@@ -340,7 +340,7 @@ static struct queue_entry *mail_queue_claim_entry(struct weir_mail_queue *queue,
 }
 
 int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop, int64_t now_s,
-        void (*claimed)(void *context, int error, struct weir_queued *queued), void *context)
+        weir_mail_queue_claimed_fn *claimed, void *context)
 {
 	struct weir_queue_job *job = calloc(1, sizeof *job);
 	if (!job)
@@ -354,7 +354,7 @@ int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop,
 		return 0;
 	}
 	int error = weir_work_submit_to(
-	        loop, WEIR_LANE_MAIL, &job->work, mail_queue_run_take, mail_queue_take_done);
+	        loop, WEIR_LANE_MAIL, &job->work, mail_queue_run_claim, mail_queue_claim_done);
 	if (error == 0)
 		return 1;
 	pthread_mutex_lock(&queue->lock);
@@ -373,7 +373,7 @@ static bool mail_queue_all_done(const struct weir_queued *queued)
 	return true;
 }
 
-static void mail_queue_run_give_back(struct weir_work *work)
+static void mail_queue_run_requeue(struct weir_work *work)
 {
 	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
 	int directory = job->queue->directory;
@@ -386,13 +386,13 @@ static void mail_queue_run_give_back(struct weir_work *work)
 		job->error = 0;
 }
 
-static void mail_queue_give_back_done(struct weir_work *work)
+static void mail_queue_requeue_done(struct weir_work *work)
 {
 	struct weir_queue_job *job = WEIR_CONTAINER(work, struct weir_queue_job, work);
 	job->entry->next_s = job->queued->next_s;
-	bool kept = job->error < 0 && !job->remove &&
-	            mail_queue_keep_unsaved(job->queue, job->entry, job->queued);
-	if (!kept)
+	bool retained = job->error < 0 && !job->remove &&
+	                mail_queue_retain_unsaved(job->queue, job->entry, job->queued);
+	if (!retained)
 		mail_queued_free(job->queued);
 	mail_queue_put_back(job->queue, job->entry, job->remove);
 	if (job->given)
@@ -409,15 +409,15 @@ void weir_mail_queue_requeue(struct weir_mail_queue *queue, struct weir_loop *lo
 	        .queued = queued,
 	        .given = given,
 	        .context = context};
-	if (weir_work_submit_to(loop, WEIR_LANE_MAIL, &job->work, mail_queue_run_give_back,
-	            mail_queue_give_back_done) == 0)
+	if (weir_work_submit_to(loop, WEIR_LANE_MAIL, &job->work, mail_queue_run_requeue,
+	            mail_queue_requeue_done) == 0)
 		return;
 	/*
 	 * The result of sending must not be lost: if the pool accepts no work, the loop writes it.
 	 */
 	job->work.loop = loop;
-	mail_queue_run_give_back(&job->work);
-	mail_queue_give_back_done(&job->work);
+	mail_queue_run_requeue(&job->work);
+	mail_queue_requeue_done(&job->work);
 }
 
 struct weir_mail_sink *weir_mail_queue_sink(struct weir_mail_queue *queue)

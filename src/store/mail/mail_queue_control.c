@@ -106,7 +106,7 @@ static bool read_command(
 	       mail_queue_is_id(*ret_id, strlen(*ret_id));
 }
 
-void mail_queue_run_commands(struct weir_mail_queue *queue)
+static void mail_queue_run_commands(struct weir_mail_queue *queue)
 {
 	int fd = openat(queue->control, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *stream = fd >= 0 ? fdopendir(fd) : NULL;
@@ -136,39 +136,40 @@ struct control_job {
 	bool stopped; /* not listened to any more: freed when the work is done */
 };
 
-static void mail_queue_control_run_obey(struct weir_work *work)
+static void mail_queue_control_run_process(struct weir_work *work)
 {
 	struct weir_mail_queue *queue = WEIR_CONTAINER(work, struct control_job, work)->queue;
 	mail_queue_run_commands(queue);
 	pthread_mutex_lock(&queue->lock);
 	queue->controlling = false;
-	pthread_cond_signal(&queue->obeyed);
+	pthread_cond_signal(&queue->processed);
 	pthread_mutex_unlock(&queue->lock);
 }
 
-static void mail_queue_control_obey_done(struct weir_work *work);
+static void mail_queue_control_process_done(struct weir_work *work);
 
-static void mail_queue_control_obey(struct control_job *job)
+static void mail_queue_control_process(struct control_job *job)
 {
 	struct weir_mail_queue *queue = job->queue;
 	job->again = job->running;
 	if (job->running)
 		return;
 	queue->controlling = true; /* no other thread reads the directory now */
-	job->running = weir_work_submit_to(queue->loop, WEIR_LANE_MAIL, &job->work,
-	                       mail_queue_control_run_obey, mail_queue_control_obey_done) == 0;
+	job->running =
+	        weir_work_submit_to(queue->loop, WEIR_LANE_MAIL, &job->work,
+	                mail_queue_control_run_process, mail_queue_control_process_done) == 0;
 	if (!job->running)
 		queue->controlling = false;
 }
 
-static void mail_queue_control_obey_done(struct weir_work *work)
+static void mail_queue_control_process_done(struct weir_work *work)
 {
 	struct control_job *job = WEIR_CONTAINER(work, struct control_job, work);
 	job->running = false;
 	if (job->stopped)
 		free(job);
 	else if (job->again)
-		mail_queue_control_obey(job);
+		mail_queue_control_process(job);
 }
 
 static void mail_queue_control_on_inotify(struct weir_watch *watch, unsigned events)
@@ -178,7 +179,7 @@ static void mail_queue_control_on_inotify(struct weir_watch *watch, unsigned eve
 	(void)events;
 	while (read(watch->fd, buffer, sizeof buffer) > 0)
 		;
-	mail_queue_control_obey(queue->control_job);
+	mail_queue_control_process(queue->control_job);
 }
 
 int mail_queue_control_start(struct weir_mail_queue *queue)
@@ -198,7 +199,7 @@ int mail_queue_control_start(struct weir_mail_queue *queue)
 		error = weir_watch_start(queue->loop, &queue->watch, fd, WEIR_READABLE,
 		        mail_queue_control_on_inotify);
 	if (error == 0) {
-		mail_queue_control_obey(job);
+		mail_queue_control_process(job);
 		return 0;
 	}
 	if (fd >= 0)
@@ -267,9 +268,7 @@ int weir_mail_queue_probe(const char *path)
 	return error == 0 && !found ? WEIR_E_SYNTAX : error;
 }
 
-int weir_mail_queue_each(const char *path,
-        void (*show)(void *context, const char *id, const struct weir_queued *queued),
-        void *context)
+int weir_mail_queue_each(const char *path, weir_mail_queue_show_fn *show, void *context)
 {
 	struct ids ids = {0};
 	int directory = mail_queue_control_open(path);

@@ -13,7 +13,7 @@
 
 #include <weir/error.h>
 
-#include "mail_intake.h"
+#include "mail_message.h"
 #include "mail_queue_state.h"
 
 enum {
@@ -116,7 +116,7 @@ static void mail_queue_delivery_run_commit(struct weir_work *work)
 
 /* -- the intake -------------------------------------------------------------------------------- */
 
-static void mail_queue_delivery_taken(struct mail_intake *intake, struct weir_span bytes)
+static void mail_queue_delivery_consumed(struct mail_intake *intake, struct weir_span bytes)
 {
 	if (bytes.size)
 		mail_queue_delivery_delivery_of(intake)->in_line =
@@ -235,7 +235,7 @@ static void mail_queue_delivery_free(struct mail_intake *intake)
 
 static const struct mail_intake_type intake_type = {
         .waiting_most = WEIR_QUEUE_BUFFER,
-        .taken = mail_queue_delivery_taken,
+        .consumed = mail_queue_delivery_consumed,
         .write = mail_queue_delivery_write_out,
         .commit = mail_queue_delivery_start_commit,
         .is_open = mail_queue_delivery_is_open,
@@ -264,8 +264,8 @@ static struct queue_delivery *mail_queue_delivery_make(
 }
 
 static int mail_queue_delivery_begin(struct weir_mail_sink *sink, struct weir_loop *loop,
-        const struct weir_mail_envelope *envelope, void (*ready)(void *context, int error),
-        void *context, struct weir_mail_delivery **ret)
+        const struct weir_mail_envelope *envelope, weir_mail_ready_fn *ready, void *context,
+        struct weir_mail_delivery **ret)
 {
 	struct weir_mail_queue *queue = WEIR_CONTAINER(sink, struct weir_mail_queue, sink);
 	int error = mail_queue_check(queue, envelope);
@@ -294,8 +294,8 @@ static int mail_queue_delivery_begin(struct weir_mail_sink *sink, struct weir_lo
 }
 
 /* A stored message ends in a line end, since a forwarded one has to. */
-static void mail_queue_delivery_commit(struct weir_mail_delivery *base,
-        void (*done)(void *context, const int *errors), void *context)
+static void mail_queue_delivery_commit(
+        struct weir_mail_delivery *base, weir_mail_done_fn *done, void *context)
 {
 	struct mail_intake *intake = WEIR_CONTAINER(base, struct mail_intake, base);
 	if (mail_queue_delivery_delivery_of(intake)->in_line)

@@ -96,10 +96,10 @@ struct weir_mail_queue {
 	size_t reserved;        /* reservations for messages on their way in */
 	struct weir_loop *loop; /* the loop that listens; NULL: none */
 	struct queue_waker *waker;
-	void (*changed)(void *context);
+	weir_mail_queue_changed_fn *changed;
 	void *context;
 	bool controlling; /* the work pool is reading control/ */
-	pthread_cond_t obeyed;
+	pthread_cond_t processed;
 
 	struct weir_watch watch; /* of the control directory; on the loop */
 	struct control_job *control_job;
@@ -134,9 +134,6 @@ void mail_queue_heap(struct weir_mail_queue *queue, struct queue_entry *entry);
 
 /* Notifies the listener. With the lock held. */
 void mail_queue_wake(struct weir_mail_queue *queue);
-
-/* Runs the commands in control/. On the work pool. */
-void mail_queue_run_commands(struct weir_mail_queue *queue);
 
 int mail_queue_control_start(struct weir_mail_queue *queue);
 void mail_queue_control_stop(struct weir_mail_queue *queue);

@@ -17,7 +17,7 @@ enum {
 
 struct search {
 	const struct weir_mail_routes *routes;
-	int (*found)(void *context, const struct weir_mail_target *target);
+	weir_mail_routes_found_fn *found;
 	void *context;
 	unsigned targets;
 	const struct alias *path[WEIR_ALIAS_DEPTH_MAX]; /* the aliases that are being expanded */
@@ -102,7 +102,8 @@ bool weir_mail_routes_is_local(const struct weir_mail_routes *routes, struct wei
 static int mail_routes_look_up(
         struct search *search, struct weir_span local, struct weir_span domain);
 
-static int mail_routes_tell(struct search *search, struct weir_span user, struct weir_span address)
+static int mail_routes_report(
+        struct search *search, struct weir_span user, struct weir_span address)
 {
 	struct weir_mail_target target = {user, address};
 	if (search->targets++ >= WEIR_ALIAS_TARGETS_MAX)
@@ -135,10 +136,10 @@ static int mail_routes_follow_word(struct search *search, struct weir_span word)
 			return mail_routes_follow(search, alias);
 		if (!mail_routes_user(search->routes, word, &user))
 			return -ENOENT;
-		return mail_routes_tell(search, user, weir_span(NULL, 0));
+		return mail_routes_report(search, user, weir_span(NULL, 0));
 	}
 	if (!weir_mail_routes_is_local(search->routes, domain))
-		return mail_routes_tell(search, weir_span(NULL, 0), word);
+		return mail_routes_report(search, weir_span(NULL, 0), word);
 	return mail_routes_look_up(search, local, domain);
 }
 
@@ -167,7 +168,7 @@ static int mail_routes_try_name(
 		return mail_routes_follow(search, alias);
 	if (mail_routes_user(search->routes, address, &user) ||
 	        mail_routes_user(search->routes, local, &user))
-		return mail_routes_tell(search, user, weir_span(NULL, 0));
+		return mail_routes_report(search, user, weir_span(NULL, 0));
 	return 1;
 }
 
@@ -207,7 +208,7 @@ static int mail_routes_look_up(
 	if (error != 1)
 		return error;
 	if (mail_routes_is_role(local) && routes->postmaster.size)
-		return mail_routes_tell(search, routes->postmaster, weir_span(NULL, 0));
+		return mail_routes_report(search, routes->postmaster, weir_span(NULL, 0));
 	const struct alias *rest =
 	        mail_routes_alias_to_follow(search, weir_span_skip(address, local.size));
 	return rest ? mail_routes_follow(search, rest) : -ENOENT;
@@ -219,8 +220,7 @@ static int mail_routes_look_up(
  */
 
 int weir_mail_routes_find(const struct weir_mail_routes *routes, struct weir_span local,
-        struct weir_span domain, int (*found)(void *context, const struct weir_mail_target *target),
-        void *context)
+        struct weir_span domain, weir_mail_routes_found_fn *found, void *context)
 {
 	struct search search = {.routes = routes, .found = found, .context = context};
 	if (!domain.size && routes->domains.size)

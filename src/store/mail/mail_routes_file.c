@@ -16,6 +16,7 @@
 #include "mail_routes_state.h"
 #include "users_state.h"
 #include "refcount.h"
+#include "helper.h"
 
 enum {
 	KEY_MAX = 64 + 1 + 255,
@@ -24,7 +25,7 @@ enum {
 
 struct routes_parser {
 	struct weir_mail_routes *routes;
-	void (*report)(void *context, unsigned line, const char *text);
+	weir_mail_routes_report_fn *report;
 	void *context;
 	unsigned line;
 	int error;
@@ -147,7 +148,7 @@ static void mail_routes_file_follow(struct routes_parser *parser)
 
 /* -- options ----------------------------------------------------------------------------------- */
 
-static int mail_routes_file_take_domains(struct routes_parser *parser, const char *const *domains)
+static int mail_routes_file_copy_domains(struct routes_parser *parser, const char *const *domains)
 {
 	struct weir_buffer *buffer = &parser->routes->domains;
 	for (; domains && *domains; domains++) {
@@ -160,7 +161,7 @@ static int mail_routes_file_take_domains(struct routes_parser *parser, const cha
 	return 0;
 }
 
-static int mail_routes_file_take_postmaster(struct routes_parser *parser, const char *name)
+static int mail_routes_file_copy_postmaster(struct routes_parser *parser, const char *name)
 {
 	struct weir_mail_routes *routes = parser->routes;
 	const struct user *first = routes->users && weir_users_count(routes->users)
@@ -199,9 +200,9 @@ static int mail_routes_file_fill(
 	if (options->users)
 		routes->users = weir_users_hold(options->users);
 	routes->separator = options->separator;
-	int error = mail_routes_file_take_domains(parser, options->domains);
+	int error = mail_routes_file_copy_domains(parser, options->domains);
 	if (error == 0)
-		error = mail_routes_file_take_postmaster(parser, options->postmaster);
+		error = mail_routes_file_copy_postmaster(parser, options->postmaster);
 	if (error == 0)
 		error = mail_routes_file_make_buckets(routes);
 	if (error < 0)
@@ -214,9 +215,8 @@ static int mail_routes_file_fill(
 
 /* Takes over the text, also on failure. */
 static int mail_routes_file_make(struct weir_buffer *text,
-        const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret)
+        const struct weir_mail_routes_options *options, weir_mail_routes_report_fn *report,
+        void *context, struct weir_mail_routes **ret)
 {
 	struct weir_mail_routes *routes = calloc(1, sizeof *routes);
 	if (!routes) {
@@ -234,9 +234,13 @@ static int mail_routes_file_make(struct weir_buffer *text,
 	return error;
 }
 
+void weir_mail_routes_options_init(struct weir_mail_routes_options *options)
+{
+	*options = (struct weir_mail_routes_options){0};
+}
+
 int weir_mail_routes_parse(struct weir_span text, const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret)
+        weir_mail_routes_report_fn *report, void *context, struct weir_mail_routes **ret)
 {
 	struct weir_buffer copy = {0};
 	int error = weir_buffer_append(&copy, text.data, text.size, WEIR_ALIASES_FILE_MAX);
@@ -244,20 +248,14 @@ int weir_mail_routes_parse(struct weir_span text, const struct weir_mail_routes_
 }
 
 int weir_mail_routes_load(const char *path, const struct weir_mail_routes_options *options,
-        void (*report)(void *context, unsigned line, const char *text), void *context,
-        struct weir_mail_routes **ret)
+        weir_mail_routes_report_fn *report, void *context, struct weir_mail_routes **ret)
 {
 	struct weir_buffer text = {0};
-	int fd, error;
-	if (!path)
-		return mail_routes_file_make(&text, options, report, context, ret);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	error = fd < 0 ? -errno : weir_buffer_read(&text, fd, WEIR_ALIASES_FILE_MAX);
-	if (fd >= 0)
-		close(fd);
+	int error = 0;
+	if (path)
+		error = file_read_whole(AT_FDCWD, path, 0, WEIR_ALIASES_FILE_MAX, &text);
 	if (error == 0)
 		return mail_routes_file_make(&text, options, report, context, ret);
-	weir_buffer_finish(&text);
 	if (report)
 		report(context, 0, weir_error_text(error));
 	return error;

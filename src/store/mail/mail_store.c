@@ -1,9 +1,13 @@
-/* The functions of the public header, which call those of the store's type. */
+/* The functions of the public header for every store: they call those of the store's type. */
 #include <weir/mail_store.h>
 
+void weir_mail_store_options_init(struct weir_mail_store_options *options)
+{
+	*options = (struct weir_mail_store_options){.message_max = WEIR_MAIL_MESSAGE_MAX};
+}
+
 void weir_maildrop_open(struct weir_mail_store *store, struct weir_loop *loop,
-        struct weir_span user, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop))
+        struct weir_span user, struct weir_mail_call *call, weir_mail_opened_fn *done)
 {
 	call->job = NULL;
 	store->type->open(store, loop, user, call, done);
@@ -15,15 +19,14 @@ void weir_maildrop_info(const struct weir_maildrop *drop, size_t index, struct w
 }
 
 void weir_maildrop_fetch(struct weir_maildrop *drop, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        weir_mail_fetched_fn *done)
 {
 	call->job = NULL;
 	drop->store->type->fetch(drop, index, call, done);
 }
 
 void weir_maildrop_remove(struct weir_maildrop *drop, const uint8_t *marks,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed))
+        struct weir_mail_call *call, weir_mail_removed_fn *done)
 {
 	call->job = NULL;
 	drop->store->type->remove(drop, marks, call, done);

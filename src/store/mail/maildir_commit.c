@@ -5,7 +5,11 @@
  *
  * Invariant: a delivery whose result is not 0 is skipped. A message is linked only when its file is
  * synced, and counts as delivered only when the directory is synced; if that fails, the link is
- * removed. maildir_queue.c decides when batches run.
+ * removed.
+ *
+ * The deliveries of a loop wait in its queue. A batch takes those that have come by the end of the
+ * turn; later ones wait for the next batch. So batches grow as the disk gets slower. A queue
+ * belongs to its loop, and a delivery in a lane to the work pool.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +17,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <weir/error.h>
+
 #include "maildir_state.h"
+#include "helper.h"
 
 enum {
 	BOXES_OPEN = 64 /* directories open at a time */
@@ -67,7 +74,7 @@ static int maildir_commit_link_target(
         struct maildir *maildir, const struct box *box, const struct target *target)
 {
 	const struct maildir_delivery *delivery = target->delivery;
-	int error = mailbox_take(maildir, box->mailbox, delivery->intake.size);
+	int error = mailbox_reserve(maildir, box->mailbox, delivery->intake.size);
 	if (error == -EDQUOT) {
 		box->mailbox->unfit_announced = delivery->announced;
 		box->mailbox->unfit = delivery->intake.size;
@@ -76,7 +83,7 @@ static int maildir_commit_link_target(
 		return error;
 	error = mail_file_link(maildir, &delivery->file, box->directory, delivery->name);
 	if (error < 0)
-		mailbox_give(box->mailbox, delivery->intake.size);
+		mailbox_release(box->mailbox, delivery->intake.size);
 	return error;
 }
 
@@ -113,7 +120,7 @@ static void maildir_commit_unlink_box(struct maildir *maildir, struct box *box)
 		if (target->again || *target->error < 0)
 			continue;
 		unlinkat(box->directory, target->delivery->name, 0);
-		mailbox_give(box->mailbox, target->delivery->intake.size);
+		mailbox_release(box->mailbox, target->delivery->intake.size);
 	}
 	mailbox_end(maildir, box->mailbox);
 }
@@ -218,7 +225,7 @@ static void maildir_commit_deliver(struct maildir *maildir, struct target *targe
  * -- all recipients or none -----------------------------------------------------------------------
  */
 
-static void maildir_commit_take_back_from(
+static void maildir_commit_undo_for(
         struct maildir *maildir, const struct maildir_delivery *delivery, const char *user)
 {
 	struct mailbox *mailbox = mailbox_get(maildir, user);
@@ -228,7 +235,7 @@ static void maildir_commit_take_back_from(
 	int directory = maildir_open_directory(maildir, user, "new");
 	if (directory >= 0) {
 		if (unlinkat(directory, delivery->name, 0) == 0) {
-			mailbox_give(mailbox, delivery->intake.size);
+			mailbox_release(mailbox, delivery->intake.size);
 			maildir->counters.messages--;
 			maildir_sync(maildir, directory);
 		}
@@ -239,8 +246,7 @@ static void maildir_commit_take_back_from(
 }
 
 /* One recipient has failed: removes the message from all others, with the same error. */
-static void maildir_commit_take_back(
-        struct maildir *maildir, const struct maildir_delivery *delivery)
+static void maildir_commit_undo(struct maildir *maildir, const struct maildir_delivery *delivery)
 {
 	int *errors = delivery->intake.errors, failure = 0;
 	for (size_t i = 0; i < delivery->intake.count && failure == 0; i++)
@@ -248,7 +254,7 @@ static void maildir_commit_take_back(
 	for (size_t i = 0; i < delivery->intake.count && failure < 0; i++) {
 		if (errors[i] < 0)
 			continue;
-		maildir_commit_take_back_from(maildir, delivery, delivery->users[i]);
+		maildir_commit_undo_for(maildir, delivery, delivery->users[i]);
 		errors[i] = failure;
 	}
 }
@@ -274,11 +280,170 @@ void maildir_commit(struct maildir *maildir, struct maildir_delivery *first)
 		maildir_commit_deliver(maildir, targets, maildir_commit_collect(first, targets));
 		for (struct maildir_delivery *at = first; at; at = at->next)
 			if (at->together && at->intake.result == 0)
-				maildir_commit_take_back(maildir, at);
+				maildir_commit_undo(maildir, at);
 		free(targets);
 	} else {
 		for (struct maildir_delivery *at = first; at; at = at->next)
 			at->intake.result = -ENOMEM;
 	}
 	maildir_commit_close_files(maildir, first);
+}
+
+/* -- batches ----------------------------------------------------------------------------------- */
+
+/* A queue lives as long as the loop has deliveries. */
+
+static void maildir_queue_start_lanes(struct weir_task *task);
+
+static struct maildir_queue *maildir_queue_find(struct maildir *maildir, struct weir_loop *loop)
+{
+	WEIR_LIST_EACH (struct maildir_queue, queue, &maildir->queues, link)
+		if (queue->loop == loop)
+			return queue;
+	return NULL;
+}
+
+static struct maildir_queue *maildir_queue_create(struct maildir *maildir, struct weir_loop *loop)
+{
+	struct maildir_queue *queue = calloc(1, sizeof *queue);
+	if (!queue)
+		return NULL;
+	local_refcount_init(&queue->references);
+	queue->maildir = maildir;
+	queue->loop = loop;
+	queue->last = &queue->first;
+	queue->task.run = maildir_queue_start_lanes;
+	for (unsigned i = 0; i < WEIR_MAIL_LANES; i++)
+		queue->lanes[i].queue = queue;
+	weir_list_append(&maildir->queues, &queue->link);
+	return queue;
+}
+
+struct maildir_queue *maildir_queue_get(struct maildir *maildir, struct weir_loop *loop)
+{
+	pthread_mutex_lock(&maildir->lock);
+	struct maildir_queue *queue = maildir_queue_find(maildir, loop);
+	if (queue)
+		local_refcount_hold(&queue->references);
+	else
+		queue = maildir_queue_create(maildir, loop);
+	pthread_mutex_unlock(&maildir->lock);
+	return queue;
+}
+
+void maildir_queue_put(struct maildir_queue *queue)
+{
+	struct maildir *maildir = queue->maildir;
+	if (!local_refcount_release(&queue->references))
+		return;
+	pthread_mutex_lock(&maildir->lock);
+	weir_list_remove(&queue->link);
+	pthread_mutex_unlock(&maildir->lock);
+	weir_loop_cancel(queue->loop, &queue->task);
+	free(queue);
+}
+
+int maildir_queue_add(struct maildir_queue *queue, struct maildir_delivery *delivery)
+{
+	if (queue->waiting >= WEIR_MAIL_COMMITS_MAX)
+		return WEIR_E_LIMIT;
+	delivery->next = NULL;
+	*queue->last = delivery;
+	queue->last = &delivery->next;
+	queue->waiting++;
+	weir_loop_defer(queue->loop, &queue->task);
+	return 0;
+}
+
+/* -- lanes ------------------------------------------------------------------------------------- */
+
+static void maildir_queue_finish_all(struct maildir_delivery *first)
+{
+	for (struct maildir_delivery *next; first; first = next) {
+		next = first->next;
+		mail_intake_finish(&first->intake);
+	}
+}
+
+static void maildir_queue_run_lane(struct weir_work *work)
+{
+	struct maildir_lane *lane = WEIR_CONTAINER(work, struct maildir_lane, work);
+	maildir_commit(lane->queue->maildir, lane->first);
+}
+
+static void maildir_queue_lane_done(struct weir_work *work);
+
+static struct maildir_delivery *maildir_queue_splice(struct maildir_queue *queue, unsigned count)
+{
+	struct maildir_delivery *first = queue->first, **end = &queue->first;
+	for (unsigned i = 0; i < count; i++, end = &(*end)->next)
+		(*end)->intake.result = (*end)->intake.aborted ? -ECANCELED : 0;
+	struct maildir_delivery *rest = *end;
+	*end = NULL;
+	queue->first = rest;
+	if (!queue->first)
+		queue->last = &queue->first;
+	queue->waiting -= count;
+	return first;
+}
+
+static void maildir_queue_refuse(struct maildir_delivery *first, int error)
+{
+	for (struct maildir_delivery *at = first; at; at = at->next)
+		mail_intake_fail(&at->intake, error);
+	maildir_queue_finish_all(first);
+}
+
+static unsigned maildir_queue_idle_lanes(const struct maildir_queue *queue)
+{
+	unsigned idle = 0;
+	for (unsigned i = 0; i < WEIR_MAIL_LANES; i++)
+		idle += !queue->lanes[i].busy;
+	return idle;
+}
+
+static void maildir_queue_start_lane(
+        struct maildir_queue *queue, struct maildir_lane *lane, unsigned count)
+{
+	lane->first = maildir_queue_splice(queue, count);
+	lane->busy = true;
+	int error = weir_work_submit_to(queue->loop, WEIR_LANE_MAIL, &lane->work,
+	        maildir_queue_run_lane, maildir_queue_lane_done);
+	if (error == 0)
+		return;
+	lane->busy = false;
+	maildir_queue_refuse(lane->first, error);
+}
+
+/* Distributes the waiting deliveries over the idle lanes. */
+static void maildir_queue_start_idle(struct maildir_queue *queue)
+{
+	for (unsigned i = 0; i < WEIR_MAIL_LANES && queue->waiting; i++) {
+		if (queue->lanes[i].busy)
+			continue;
+		unsigned idle = maildir_queue_idle_lanes(queue);
+		unsigned count = (queue->waiting + idle - 1) / idle;
+		maildir_queue_start_lane(
+		        queue, &queue->lanes[i], min_of(count, (unsigned)WEIR_MAIL_BATCH_MAX));
+	}
+}
+
+static void maildir_queue_lane_done(struct weir_work *work)
+{
+	struct maildir_lane *lane = WEIR_CONTAINER(work, struct maildir_lane, work);
+	struct maildir_queue *queue = lane->queue;
+	struct maildir_delivery *first = lane->first;
+	lane->busy = false;
+	local_refcount_hold(&queue->references);
+	maildir_queue_start_idle(queue);
+	maildir_queue_finish_all(first);
+	maildir_queue_put(queue);
+}
+
+static void maildir_queue_start_lanes(struct weir_task *task)
+{
+	struct maildir_queue *queue = WEIR_CONTAINER(task, struct maildir_queue, task);
+	local_refcount_hold(&queue->references);
+	maildir_queue_start_idle(queue);
+	maildir_queue_put(queue);
 }

@@ -26,7 +26,7 @@ enum {
 /* An open file. */
 struct opened {
 	int fd;
-	char *content; /* of a small file, from malloc; or NULL */
+	char *bytes; /* of a small file, from malloc; or NULL */
 	uint64_t size;
 	char last[2];
 };
@@ -38,7 +38,7 @@ struct fetch_job {
 	int directory; /* a duplicate of the maildrop's */
 	struct opened opened;
 	int error;
-	void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body);
+	weir_mail_fetched_fn *done;
 	char name[];
 };
 
@@ -64,19 +64,19 @@ static int maildir_fetch_read_at(int fd, char *data, size_t size, off_t from, bo
 static int maildir_fetch_read_small(struct opened *opened, bool cached)
 {
 	size_t size = (size_t)opened->size;
-	opened->content = malloc(size ? size : 1);
-	if (!opened->content)
+	opened->bytes = malloc(size ? size : 1);
+	if (!opened->bytes)
 		return -ENOMEM;
-	int error = maildir_fetch_read_at(opened->fd, opened->content, size, 0, cached);
+	int error = maildir_fetch_read_at(opened->fd, opened->bytes, size, 0, cached);
 	if (error < 0) {
-		free(opened->content);
-		opened->content = NULL;
+		free(opened->bytes);
+		opened->bytes = NULL;
 		return error;
 	}
 	if (size >= 2)
-		memcpy(opened->last, opened->content + size - 2, 2);
+		memcpy(opened->last, opened->bytes + size - 2, 2);
 	else if (size)
-		opened->last[1] = opened->content[0];
+		opened->last[1] = opened->bytes[0];
 	close(opened->fd);
 	opened->fd = -1;
 	return 0;
@@ -120,14 +120,13 @@ static int maildir_fetch_open_message(
 
 static struct weir_producer *maildir_fetch_producer_of(struct opened *opened)
 {
-	if (opened->content)
-		return weir_produce_owned(opened->content, (size_t)opened->size);
+	if (opened->bytes)
+		return weir_produce_owned(opened->bytes, (size_t)opened->size);
 	return weir_produce_file(opened->fd, true, 0, opened->size);
 }
 
 static void maildir_fetch_answer(struct weir_mail_call *call, const struct maildir_message *message,
-        struct opened *opened,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        struct opened *opened, weir_mail_fetched_fn *done)
 {
 	bool known = opened->size == message->stored;
 	bool bare = !known || message->octets != message->stored;
@@ -177,7 +176,7 @@ static void maildir_fetch_done(struct weir_work *work)
 	} else if (call) {
 		maildir_fetch_answer(call, &job->message, &job->opened, job->done);
 	} else if (job->error == 0) {
-		free(job->opened.content);
+		free(job->opened.bytes);
 		if (job->opened.fd >= 0)
 			close(job->opened.fd);
 	}
@@ -187,8 +186,7 @@ static void maildir_fetch_done(struct weir_work *work)
 
 /* The work has a descriptor of its own, so that the maildrop may be closed meanwhile. */
 static int maildir_fetch_submit(struct maildir_drop *drop, const struct maildir_message *message,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        struct weir_mail_call *call, weir_mail_fetched_fn *done)
 {
 	size_t size = strlen(message->name) + 1;
 	struct fetch_job *job = calloc(1, sizeof *job + size);
@@ -215,7 +213,7 @@ static int maildir_fetch_submit(struct maildir_drop *drop, const struct maildir_
 }
 
 void maildir_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body))
+        weir_mail_fetched_fn *done)
 {
 	struct maildir_drop *drop = WEIR_CONTAINER(base, struct maildir_drop, base);
 	struct maildir_message message;

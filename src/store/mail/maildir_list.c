@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "maildir_state.h"
+#include "helper.h"
 
 enum {
 	NAMES_MAX = 1 << 30, /* bytes of the block, since offsets have 32 bits */
@@ -146,7 +147,7 @@ static bool maildir_list_may_end(char byte)
 
 static int maildir_list_compare_unique(struct weir_span a, struct weir_span b)
 {
-	size_t size = a.size < b.size ? a.size : b.size;
+	size_t size = min_of(a.size, b.size);
 	int order = memcmp(a.data, b.data, size);
 	return order ? order : (a.size > size) - (b.size > size);
 }
@@ -180,17 +181,17 @@ static int maildir_list_compare(const void *a, const void *b, void *context)
 static void maildir_list_sort(struct maildir_list *list)
 {
 	uint32_t *offsets = (uint32_t *)(void *)list->offsets.data;
-	size_t count = list->offsets.size / sizeof *offsets, kept = 0;
+	size_t count = list->offsets.size / sizeof *offsets, distinct = 0;
 	if (!count)
 		return;
 	qsort_r(offsets, count, sizeof *offsets, maildir_list_compare, list->names.data);
 	for (size_t i = 0; i < count; i++) {
 		const char *name = list->names.data + offsets[i] + 1;
-		if (!kept || maildir_list_compare_names(
-		                     list->names.data + offsets[kept - 1] + 1, name) != 0)
-			offsets[kept++] = offsets[i];
+		if (!distinct || maildir_list_compare_names(
+		                         list->names.data + offsets[distinct - 1] + 1, name) != 0)
+			offsets[distinct++] = offsets[i];
 	}
-	list->offsets.size = kept * sizeof *offsets;
+	list->offsets.size = distinct * sizeof *offsets;
 }
 
 int maildir_list_find(

@@ -1,18 +1,13 @@
 /*
  * A store of Maildirs, for its files.
  *
- *   maildir.c           the store and its tables of functions
- *   maildir_open.c      directories beneath the root
+ *   maildir.c           the store, its tables of functions, directories beneath the root
  *   maildir_usage.c     the size of each mailbox, in memory
- *   maildir_file.c      the file of a message that is being delivered
- *   maildir_delivery.c  the sink (see mail_intake.c)
- *   maildir_check.c     checks whether a mailbox would take a message
- *   maildir_queue.c     batches of messages
- *   maildir_commit.c    writing a batch
+ *   maildir_delivery.c  the sink (see mail_intake.c): the file of a message; checks of recipients
+ *   maildir_commit.c    batches of messages, and writing one
  *   maildir_list.c      the names of a mailbox
- *   maildir_drop.c      maildrops: open, info, close
+ *   maildir_drop.c      maildrops: open, info, removing messages, close
  *   maildir_fetch.c     maildrops: opening a message
- *   maildir_remove.c    maildrops: removing messages
  */
 #ifndef WEIR_MAILDIR_STATE_H
 #define WEIR_MAILDIR_STATE_H
@@ -28,8 +23,7 @@
 #include <weir/loop.h>
 #include <weir/mail_store.h>
 
-#include "mail_intake.h"
-#include "mail_name.h"
+#include "mail_message.h"
 #include "refcount.h"
 
 /* -- the store --------------------------------------------------------------------------------- */
@@ -46,7 +40,7 @@ struct maildir {
 	struct weir_mail_store base;
 	struct refcount references; /* the creator's, and one for everything under way */
 	int root;
-	bool nameless; /* the file system supports unnamed files that can be linked later */
+	bool unnamed_files; /* the file system supports unnamed files that can be linked later */
 	struct weir_mail_store_options options;
 	struct maildir_counters counters;
 
@@ -144,8 +138,8 @@ void mailbox_begin(struct maildir *maildir, struct mailbox *mailbox);
 void mailbox_end(struct maildir *maildir, struct mailbox *mailbox);
 
 /* Between these: reserves room for a message. Returns 0, -EDQUOT, or an errno of counting. */
-int mailbox_take(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets);
-void mailbox_give(struct mailbox *mailbox, uint64_t octets);
+int mailbox_reserve(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets);
+void mailbox_release(struct mailbox *mailbox, uint64_t octets);
 
 /* Between these, at the end of a use: records whether the directories could be used. */
 void mailbox_note_use(struct mailbox *mailbox, bool worked);
@@ -166,7 +160,7 @@ bool mailbox_sweep_due(struct mailbox *mailbox);
 struct mail_file {
 	int fd; /* -1: not open */
 	uint64_t size;
-	uint64_t kicked;
+	uint64_t writeback_started;
 	char *hidden; /* its path in tmp/, beneath the root; NULL: unnamed */
 };
 
@@ -174,8 +168,6 @@ struct mail_file {
  * Any thread, blocking. Errors are negative errnos. `user`: the owner of the tmp/ that is used for
  * a name. `several`: the file will be linked more than once.
  */
-int mail_file_open(struct maildir *maildir, struct mail_file *file, const char *user, bool several);
-int mail_file_write(struct mail_file *file, struct weir_span bytes);
 int mail_file_sync(struct maildir *maildir, struct mail_file *file);
 int mail_file_link(
         struct maildir *maildir, const struct mail_file *file, int directory, const char *name);
@@ -205,12 +197,6 @@ struct maildir_delivery {
 
 extern const struct weir_mail_sink_type maildir_sink;
 
-/* A function of struct weir_mail_sink_type; see maildir_check.c. */
-int maildir_check(struct weir_mail_sink *sink, struct weir_loop *loop,
-        const struct weir_mail_recipient *recipient, uint64_t size, struct weir_mail_check *check,
-        void (*done)(void *context, int error), void *context);
-void maildir_check_cancel(struct weir_mail_check *check);
-
 /* A function of struct mail_intake_type. */
 int maildir_delivery_write(struct mail_intake *intake, struct weir_span bytes);
 
@@ -233,7 +219,7 @@ struct maildir_queue {
 	struct weir_task task; /* starts lanes */
 	struct maildir *maildir;
 	struct weir_loop *loop;
-	unsigned references; /* of deliveries */
+	struct local_refcount references; /* of deliveries */
 	struct maildir_delivery *first;
 	struct maildir_delivery **last;
 	unsigned waiting;
@@ -299,13 +285,12 @@ struct maildir_drop {
 };
 
 void maildir_open(struct weir_mail_store *store, struct weir_loop *loop, struct weir_span user,
-        struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_maildrop *drop));
+        struct weir_mail_call *call, weir_mail_opened_fn *done);
 void maildir_info(const struct weir_maildrop *base, size_t index, struct weir_mail_info *ret);
 void maildir_fetch(struct weir_maildrop *base, size_t index, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, struct weir_mail_body *body));
+        weir_mail_fetched_fn *done);
 void maildir_remove(struct weir_maildrop *base, const uint8_t *marks, struct weir_mail_call *call,
-        void (*done)(struct weir_mail_call *call, int error, size_t removed));
+        weir_mail_removed_fn *done);
 void maildir_close(struct weir_maildrop *base);
 
 #endif

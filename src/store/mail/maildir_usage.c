@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "maildir_state.h"
+#include "helper.h"
 
 enum {
 	SWEEP_PERIOD_S = 24 * 60 * 60,
@@ -232,7 +233,7 @@ static bool maildir_usage_has_room(
 	return !most || (octets <= most && mailbox->octets <= most - octets);
 }
 
-int mailbox_take(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets)
+int mailbox_reserve(struct maildir *maildir, struct mailbox *mailbox, uint64_t octets)
 {
 	if (!maildir_usage_has_quota(maildir))
 		return 0;
@@ -251,11 +252,11 @@ int mailbox_take(struct maildir *maildir, struct mailbox *mailbox, uint64_t octe
 	return 0;
 }
 
-void mailbox_give(struct mailbox *mailbox, uint64_t octets)
+void mailbox_release(struct mailbox *mailbox, uint64_t octets)
 {
 	if (!mailbox->counted)
 		return;
-	mailbox->octets -= octets < mailbox->octets ? octets : mailbox->octets;
+	mailbox->octets -= min_of(octets, mailbox->octets);
 	mailbox->messages -= mailbox->messages > 0;
 }
 
@@ -330,9 +331,9 @@ static int maildir_usage_probe(struct maildir *maildir, struct mailbox *mailbox,
 	if (error < 0)
 		return error;
 	uint64_t need = maildir_usage_mailbox_need(mailbox, octets);
-	error = mailbox_take(maildir, mailbox, need);
+	error = mailbox_reserve(maildir, mailbox, need);
 	if (error == 0 && maildir_usage_has_quota(maildir))
-		mailbox_give(mailbox, need);
+		mailbox_release(mailbox, need);
 	return error;
 }
 
