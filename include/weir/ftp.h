@@ -177,7 +177,7 @@ struct weir_ftp_rules {
 	const char *const *hosts; /* up to NULL, for HOST (RFC 7151); NULL: any */
 };
 
-/* Sets every member to its default; what none is said of becomes 0, false or NULL. */
+/* Sets every member to its default, or else to 0, false or NULL. */
 WEIR_API void weir_ftp_rules_init(struct weir_ftp_rules *rules);
 
 /* Logs an event, which is valid during the call. */

@@ -78,8 +78,8 @@ struct weir_mail_check {
 };
 
 /*
- * There is room again after WEIR_MAIL_FULL (error 0). Or an error, at most once; then only abort may
- * be called. Comes from the loop, never during a call.
+ * There is room again after WEIR_MAIL_FULL (error 0). Or an error, at most once; then only abort
+ * may be called. Comes from the loop, never during a call.
  */
 typedef void weir_mail_ready_fn(void *context, int error);
 

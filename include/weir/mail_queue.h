@@ -115,7 +115,8 @@ WEIR_API size_t weir_mail_queue_count(struct weir_mail_queue *queue);
 typedef void weir_mail_queue_changed_fn(void *context);
 
 /*
- * Starts to call `changed` on the loop, and to process the control directory. Returns 0 or a negative errno.
+ * Starts to call `changed` on the loop, and to process the control directory. Returns 0 or a
+ * negative errno.
  */
 WEIR_API int weir_mail_queue_listen(struct weir_mail_queue *queue, struct weir_loop *loop,
         weir_mail_queue_changed_fn *changed, void *context);
@@ -134,8 +135,8 @@ typedef void weir_mail_queue_claimed_fn(void *context, int error, struct weir_qu
 
 /*
  * Claims the message that has been due for the longest time at `now_s`. The work pool reads its
- * envelope and opens its file. Returns 1 if `claimed` follows from the loop, 0 if no message is due,
- * or an error of submitting work.
+ * envelope and opens its file. Returns 1 if `claimed` follows from the loop, 0 if no message is
+ * due, or an error of submitting work.
  */
 WEIR_API int weir_mail_queue_claim(struct weir_mail_queue *queue, struct weir_loop *loop,
         int64_t now_s, weir_mail_queue_claimed_fn *claimed, void *context);

@@ -89,7 +89,7 @@ struct weir_pop3_options {
 };
 
 /*
- * Sets every member to its default; what none is said of becomes 0, false or NULL. The address and
+ * Sets every member to its default, or else to 0, false or NULL. The address and
  * the store have none.
  */
 WEIR_API void weir_pop3_options_init(struct weir_pop3_options *options);

@@ -134,7 +134,7 @@ struct weir_smtp_options {
 };
 
 /*
- * Sets every member to its default; what none is said of becomes 0, false or NULL. The address has
+ * Sets every member to its default, or else to 0, false or NULL. The address has
  * none.
  */
 WEIR_API void weir_smtp_options_init(struct weir_smtp_options *options);

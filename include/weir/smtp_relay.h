@@ -86,7 +86,7 @@ struct weir_smtp_relay_options {
 };
 
 /*
- * Sets every member to its default; what none is said of becomes 0, false or NULL. `host` and
+ * Sets every member to its default, or else to 0, false or NULL. `host` and
  * `helo` have none.
  */
 WEIR_API void weir_smtp_relay_options_init(struct weir_smtp_relay_options *options);
