@@ -18,8 +18,7 @@
 #include <weir/error.h>
 
 #include "exchange.h"
-#include "head_scan.h"
-#include "known.h"
+#include "head.h"
 #include "syntax.h"
 
 /* -- the head as a terminator ------------------------------------------------------------------ */

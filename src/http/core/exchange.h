@@ -21,7 +21,7 @@
 #include <weir/limits.h>
 #include <weir/loop.h>
 
-#include "date.h"
+#include "fields.h"
 #include "head.h"
 #include "path.h"
 

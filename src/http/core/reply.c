@@ -8,9 +8,8 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "accept.h"
 #include "exchange.h"
-#include "status.h"
+#include "fields.h"
 #include "syntax.h"
 
 /* -- the chain of handlers --------------------------------------------------------------------- */

@@ -1,12 +1,15 @@
 /*
- * Preconditions. A tag may contain commas, so lists of tags are parsed by the grammar and not cut
- * at commas. Left out: dates are never treated as strong validators, since a file may change twice
- * a second.
+ * Preconditions and entity-tags. A tag may contain commas, so lists of tags are parsed by the
+ * grammar and not cut at commas. Left out: dates are never treated as strong validators, since a
+ * file may change twice a second.
  */
-#include <weir/error.h>
+#include <inttypes.h>
+#include <stdio.h>
 
-#include "conditional.h"
-#include "date.h"
+#include <weir/error.h>
+#include <weir/tree.h>
+
+#include "fields.h"
 #include "syntax.h"
 
 enum match {
@@ -156,4 +159,13 @@ bool http_range_applies(const struct weir_http_request *request,
 		       http_conditional_tags_equal(field->value, validators->etag, true);
 	return validators->has_modified && http_date_parse(field->value, now, &date) == 0 &&
 	       date == validators->modified;
+}
+
+/* -- entity-tags ------------------------------------------------------------------------------- */
+
+size_t http_etag_format(const struct weir_file *file, char text[WEIR_HTTP_ETAG_MAX])
+{
+	uint64_t ns = (uint64_t)file->mtime.tv_sec * 1000000000u + (uint64_t)file->mtime.tv_nsec;
+	return (size_t)snprintf(
+	        text, WEIR_HTTP_ETAG_MAX, "\"%" PRIx64 "-%" PRIx64 "\"", file->size, ns);
 }

@@ -4,7 +4,7 @@
  */
 #include <weir/error.h>
 
-#include "range.h"
+#include "fields.h"
 #include "syntax.h"
 
 enum spec {

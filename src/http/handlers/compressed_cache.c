@@ -17,7 +17,7 @@
 #include <weir/error.h>
 #include <weir/limits.h>
 
-#include "compressed_cache.h"
+#include "files.h"
 #include "refcount.h"
 
 struct weir_http_compressed_cache {

@@ -16,13 +16,9 @@
 #include <weir/sources.h>
 #include <weir/transformers.h>
 
-#include "accept.h"
-#include "compressed_cache.h"
-#include "conditional.h"
-#include "date.h"
 #include "exchange.h"
+#include "fields.h"
 #include "files.h"
-#include "range.h"
 
 static void http_file_reply_release(void *context)
 {

@@ -15,8 +15,7 @@
 #include <weir/limits.h>
 #include <weir/loop.h>
 
-#include "accept.h"
-#include "compressed_cache.h"
+#include "fields.h"
 #include "files.h"
 
 struct files {

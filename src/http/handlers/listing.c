@@ -14,8 +14,8 @@
 #include <weir/limits.h>
 #include <weir/sources.h>
 
-#include "escape.h"
 #include "files.h"
+#include "path.h"
 
 /* The longest name, with every byte escaped, twice, and the markup around it. */
 enum {

@@ -15,8 +15,28 @@
 #include <weir/limits.h>
 #include <weir/upload.h>
 
-#include "change_job.h"
+#include "directory_entry.h"
 #include "open_beneath.h"
+#include "tree_state.h"
+
+/* A change on its way to the work pool and back. */
+struct weir_change_job {
+	struct weir_work work;
+	struct weir_tree *tree;
+	struct weir_change *change; /* NULL once it is cancelled */
+	/* Makes the change, on the work pool. The directory of `entry` is synced afterwards. */
+	int (*apply)(struct weir_change_job *job, const struct directory_entry *entry);
+	/* from weir_tree_remove_if, or NULL */
+	int (*check)(void *context, const struct stat *there);
+	void *check_context;
+	mode_t mode;
+	struct timespec time;
+	struct weir_tree_look *look; /* of weir_tree_look_at, which changes nothing; else NULL */
+	struct weir_tree_look *ret_look;
+	int error;
+	char *other; /* a second path, stored after the first; or NULL */
+	char path[];
+};
 
 /*
  * The mode is set by a descriptor: the umask clears bits of mkdir, and the name may be another
@@ -79,7 +99,7 @@ static void tree_change_run(struct weir_work *work)
 	directory_entry_close(&entry);
 }
 
-void change_job_free(struct weir_change_job *job)
+static void tree_change_job_free(struct weir_change_job *job)
 {
 	tree_release(job->tree);
 	free(job->look);
@@ -99,7 +119,7 @@ static void tree_change_finish(struct weir_change_job *job)
 			*job->ret_look = *job->look;
 		change->done(change, job->error);
 	}
-	change_job_free(job);
+	tree_change_job_free(job);
 }
 
 static void tree_change_done(struct weir_work *work)
@@ -107,8 +127,12 @@ static void tree_change_done(struct weir_work *work)
 	tree_change_finish(WEIR_CONTAINER(work, struct weir_change_job, work));
 }
 
-/* A path that is too long is cut here. Its length is checked before it is used. */
-struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path, const char *other,
+/*
+ * Makes a job and copies both paths; `other` may be NULL. A path that is too long is cut here. Its
+ * length is checked before it is used.
+ */
+static struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path,
+        const char *other,
         int (*apply)(struct weir_change_job *job, const struct directory_entry *entry))
 {
 	size_t size = strnlen(path, WEIR_PATH_MAX);
@@ -126,7 +150,8 @@ struct weir_change_job *tree_change_job(struct weir_tree *tree, const char *path
 	return job;
 }
 
-void tree_change_start(struct weir_tree *tree, struct weir_change *change,
+/* Starts the job and takes it over. A job of NULL reports -ENOMEM. */
+static void tree_change_start(struct weir_tree *tree, struct weir_change *change,
         struct weir_change_job *job, void (*done)(struct weir_change *change, int error))
 {
 	change->job = job;
@@ -146,7 +171,7 @@ void tree_change_start(struct weir_tree *tree, struct weir_change *change,
 }
 
 /* `a/b/` is the same directory as `a/b`. */
-void tree_change_strip_slashes(char *path)
+static void tree_change_strip_slashes(char *path)
 {
 	for (size_t size = strlen(path); size && path[size - 1] == '/'; size--)
 		path[size - 1] = 0;
@@ -349,7 +374,7 @@ void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const
 		job->look = malloc(sizeof *job->look);
 	}
 	if (job && !job->look) {
-		change_job_free(job);
+		tree_change_job_free(job);
 		job = NULL;
 	}
 	tree_change_start(tree, change, job, done);

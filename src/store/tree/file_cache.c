@@ -11,7 +11,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "file_cache.h"
+#include "tree_state.h"
 
 int file_cache_init(struct file_cache *cache, unsigned entries_max, size_t content_max)
 {

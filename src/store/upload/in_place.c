@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "temporary.h"
+#include "upload_state.h"
 
 enum {
 	RACES_MAX = 8 /* removals of the file between two calls that are tolerated */

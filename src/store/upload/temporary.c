@@ -18,19 +18,55 @@
 
 #include <weir/limits.h>
 
+#include "directory_entry.h"
 #include "unnamed.h"
-#include "replaced.h"
-#include "temporary.h"
+#include "upload_state.h"
 
 enum {
 	NAMES_TRIED = 8,
 	WRITEBACK_MIN =
 	        8 * 1024 * 1024, /* so that the final fsync of a large file has little left to do */
 	SWEEP_MAX = 100000,      /* entries of a directory */
-	HEX_DIGITS = 16
+	HEX_DIGITS = 16,
+	PROC_PATH = 32
 };
 
 static const char prefix[] = ".weir-";
+
+/* -- unnamed files ----------------------------------------------------------------------------- */
+
+/*
+ * Naming an unnamed file by its descriptor alone takes a privilege, or Linux 6.10. Naming it
+ * by /proc takes /proc, and more time, so it is tried second; but /proc must be there.
+ */
+static void unnamed_proc_path(char *path, int fd)
+{
+	snprintf(path, PROC_PATH, "/proc/self/fd/%d", fd);
+}
+
+int unnamed_open(int directory)
+{
+	char path[PROC_PATH];
+	int fd = openat(directory, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	unnamed_proc_path(path, fd);
+	if (access(path, F_OK) == 0)
+		return fd;
+	close(fd);
+	return -EOPNOTSUPP;
+}
+
+int unnamed_link(int fd, int directory, const char *name)
+{
+	char path[PROC_PATH];
+	if (linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0)
+		return 0;
+	if (errno == EEXIST)
+		return -EEXIST;
+	unnamed_proc_path(path, fd);
+	return linkat(AT_FDCWD, path, directory, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
 
 /* -- opening ----------------------------------------------------------------------------------- */
 

@@ -14,7 +14,7 @@
 
 #include <weir/limits.h>
 
-#include "temporary.h"
+#include "upload_state.h"
 
 /*
  * The page cache allocates memory in pieces as large as a write. Pieces above WRITE_SIZE save a

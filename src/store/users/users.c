@@ -15,8 +15,8 @@
 
 #include <weir/error.h>
 
-#include "users_state.h"
 #include "refcount.h"
+#include "users_state.h"
 
 enum {
 	DES_SIZE = 13,
