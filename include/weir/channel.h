@@ -40,7 +40,7 @@ enum weir_timeout {
 	WEIR_TIMEOUT_PROGRESS,
 };
 
-/* The bounds of a channel. A 0 stands for the default of weir/limits.h. */
+/* The bounds of a channel. Begin with weir_bounds_init. */
 struct weir_bounds {
 	size_t request_max; /* bytes of a whole request without its terminator; WEIR_REQUEST_MAX */
 	/*
@@ -60,6 +60,9 @@ struct weir_bounds {
 	struct weir_permits *permits;
 	uint32_t drain_ms; /* WEIR_DRAIN_MS */
 };
+
+/* Sets every bound to its default: that of weir/limits.h, which stands beside it, and no permits. */
+WEIR_API void weir_bounds_init(struct weir_bounds *bounds);
 
 /* The protocol of a server. Every function but `request` may be NULL. */
 struct weir_protocol {
@@ -258,7 +261,7 @@ WEIR_API struct weir_channel *weir_reply_channel(const struct weir_reply *reply)
  *
  * On a server's channel `name` is NULL. On a client's it is the name of the server, a host name or
  * an address, and is copied. It is sent (SNI), and the server's certificate must contain it, unless
- * `tls` is unverified. A client that speaks TLS from the first byte calls this function in its
+ * `tls` was created without `verify`. A client that speaks TLS from the first byte calls this function in its
  * open().
  *
  * Returns 0; WEIR_E_CLOSED if the channel is secure, is being upgraded, or ends; or -ENOMEM.

@@ -43,11 +43,12 @@ struct weir_datagram {
 	const struct weir_datagram_local *local;
 };
 
+/* Begin with weir_datagrams_options_init. */
 struct weir_datagrams_options {
 	struct weir_address address; /* port 0: any; see weir_datagrams_address */
 	bool shared;                 /* SO_REUSEPORT: one socket on each of several loops */
-	size_t receive_max;          /* bytes of a received datagram */
-	size_t reply_max;            /* bytes of a reply; 0: answer() never replies */
+	size_t receive_max;          /* bytes of a received datagram; WEIR_DATAGRAM_MAX */
+	size_t reply_max;            /* bytes of a reply; WEIR_DATAGRAM_MAX; 0: none is sent */
 	/*
 	 * Handles a datagram, which is valid during the call. Writes a reply of at most `room`
 	 * bytes and returns its size, or returns 0 for no reply. Must not destroy the socket.
@@ -56,6 +57,9 @@ struct weir_datagrams_options {
 	        void *context, const struct weir_datagram *datagram, void *reply, size_t room);
 	void *context;
 };
+
+/* Sets every member to its default. The address and answer() have none. */
+WEIR_API void weir_datagrams_options_init(struct weir_datagrams_options *options);
 
 /* Returns 0 or a negative errno. */
 WEIR_API int weir_datagrams_create(struct weir_loop *loop,

@@ -1,9 +1,11 @@
 /*
  * Servers accept channels, weir_connect makes outgoing ones; both speak a protocol.
  *
- *   struct weir_server *server;
- *   weir_server_create(loop, &(struct weir_server_options){
- *           .listener.address = address, .protocol = &echo }, &server);
+ *   struct weir_server_options options;
+ *   weir_server_options_init(&options);
+ *   options.listener.address = address;
+ *   options.protocol = &echo;
+ *   weir_server_create(loop, &options, &server);
  *
  * A listener is an address to which clients connect, with bounds. Its description is a part of the
  * options of every server: that of this header, and those of HTTP, SMTP, POP3, FTP and DNS.
@@ -21,10 +23,11 @@ WEIR_C_BEGIN
 struct weir_loop;
 struct weir_server;
 
+/* Begin with weir_listener_init, or with the init function of the options around it. */
 struct weir_listener {
 	struct weir_address address; /* port 0: any free port; see weir_server_address */
 	bool shared;                 /* SO_REUSEPORT: one server on each of several loops */
-	struct weir_bounds bounds; /* each 0 is the default: of the protocol, or of weir/limits.h */
+	struct weir_bounds bounds;
 	/*
 	 * Bounds the connections of one address (weir/peers.h). The server holds it. See
 	 * weir_channel_over_quota. NULL: no bound.
@@ -48,6 +51,10 @@ struct weir_listener {
 	void *context; /* of these two callbacks */
 };
 
+/* Sets default bounds, and everything else to 0, false or NULL. The address has no default. */
+WEIR_API void weir_listener_init(struct weir_listener *listener);
+
+/* Begin with weir_server_options_init. */
 struct weir_server_options {
 	struct weir_listener listener;
 	const struct weir_protocol *protocol; /* must outlive the server */
@@ -58,6 +65,9 @@ struct weir_server_options {
 	 */
 	const char *tls_refusal;
 };
+
+/* Calls weir_listener_init and sets the rest to NULL. The protocol has no default. */
+WEIR_API void weir_server_options_init(struct weir_server_options *options);
 
 /* Listens and accepts. Returns 0 or a negative errno. */
 WEIR_API int weir_server_create(struct weir_loop *loop, const struct weir_server_options *options,

@@ -2,9 +2,11 @@
  * TLS 1.2 and 1.3 (RFC 5246, RFC 8446), by OpenSSL: certificates and rules for servers and
  * channels. weir/channel.h has the functions for one connection.
  *
- *   struct weir_tls *tls;
- *   weir_tls_server_create(&(struct weir_tls_options){.certificates = &mine, .count = 1}, …, &tls);
- *   weir_server_create(loop, &(struct weir_server_options){.listener.tls = tls, …}, &server);
+ *   struct weir_tls_options options;
+ *   weir_tls_options_init(&options);
+ *   options.certificates = &mine;
+ *   options.count = 1;
+ *   weir_tls_server_create(&options, report, context, &server_options.listener.tls);
  *
  * A weir_tls is immutable and reference counted. A reload makes a new one and sets it instead of
  * the old one; open connections keep the old one. Any thread may hold and release.
@@ -38,6 +40,7 @@ enum weir_tls_clients {
 	WEIR_TLS_CLIENTS_REQUIRED, /* they must send a valid one */
 };
 
+/* Begin with weir_tls_options_init. */
 struct weir_tls_options {
 	/* The first is also for clients that send no name, or one that no certificate contains. */
 	const struct weir_tls_certificate *certificates;
@@ -46,10 +49,13 @@ struct weir_tls_options {
 	enum weir_tls_clients clients;
 	const char
 	        *clients_ca; /* path of a PEM file: the authorities of the clients' certificates */
-	bool tls13_only;     /* refuse TLS 1.2 */
+	bool tls13_only;     /* refuse TLS 1.2; false by default */
 	struct weir_tls
 	        *tickets; /* shares the ticket keys of this one, as a reload should; or NULL */
 };
+
+/* Sets every member to 0, false or NULL. The certificates have no default. */
+WEIR_API void weir_tls_options_init(struct weir_tls_options *options);
 
 /*
  * Reads and checks the files; blocks. Calls `report(context, path, text)`, which may be NULL, for
@@ -63,13 +69,21 @@ WEIR_API int weir_tls_server_create(const struct weir_tls_options *options,
 
 /* -- clients ----------------------------------------------------------------------------------- */
 
+/* Begin with weir_tls_client_options_init. */
 struct weir_tls_client_options {
 	const char *ca;          /* path of a PEM file; NULL: the system's certificates */
 	const char *certificate; /* of ours, if servers ask for it: path of a PEM file, or NULL */
 	const char *key;
 	const char *const *alpn; /* up to NULL; NULL: none */
-	bool unverified; /* accept any certificate: this does not protect against impostors */
+	/*
+	 * The server's certificate must be valid and for its name; true by default. With false any
+	 * certificate is accepted: this does not protect against impostors.
+	 */
+	bool verify;
 };
+
+/* Sets `verify`, and everything else to NULL. */
+WEIR_API void weir_tls_client_options_init(struct weir_tls_client_options *options);
 
 WEIR_API int weir_tls_client_create(const struct weir_tls_client_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,

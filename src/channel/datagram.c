@@ -248,6 +248,12 @@ static void datagram_prepare_batch(struct weir_datagrams *datagrams)
 	datagrams->replies = datagrams->bytes + BATCH * datagrams->receive_max;
 }
 
+void weir_datagrams_options_init(struct weir_datagrams_options *options)
+{
+	*options = (struct weir_datagrams_options){
+	        .receive_max = WEIR_DATAGRAM_MAX, .reply_max = WEIR_DATAGRAM_MAX};
+}
+
 int weir_datagrams_create(struct weir_loop *loop, const struct weir_datagrams_options *options,
         struct weir_datagrams **ret)
 {

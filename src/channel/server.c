@@ -28,6 +28,31 @@ struct weir_server {
 	struct weir_task drained_task;
 };
 
+void weir_bounds_init(struct weir_bounds *bounds)
+{
+	*bounds = (struct weir_bounds){
+	        .request_max = WEIR_REQUEST_MAX,
+	        .replies_max = WEIR_REPLIES_MAX,
+	        .idle_ms = WEIR_IDLE_MS,
+	        .request_ms = WEIR_REQUEST_MS,
+	        .progress_ms = WEIR_PROGRESS_MS,
+	        .channels_max = WEIR_CHANNELS_MAX,
+	        .drain_ms = WEIR_DRAIN_MS,
+	};
+}
+
+void weir_listener_init(struct weir_listener *listener)
+{
+	*listener = (struct weir_listener){0};
+	weir_bounds_init(&listener->bounds);
+}
+
+void weir_server_options_init(struct weir_server_options *options)
+{
+	*options = (struct weir_server_options){0};
+	weir_listener_init(&options->listener);
+}
+
 static void server_set_paused(struct weir_server *server, bool paused);
 
 static void server_on_pause_end(struct weir_timer *timer)

@@ -236,6 +236,11 @@ static int tls_context_fill_server(struct weir_tls *tls, const struct weir_tls_o
 	return tls_load_names(tls);
 }
 
+void weir_tls_options_init(struct weir_tls_options *options)
+{
+	*options = (struct weir_tls_options){0};
+}
+
 int weir_tls_server_create(const struct weir_tls_options *options,
         void (*report)(void *context, const char *path, const char *text), void *context,
         struct weir_tls **ret)
@@ -306,10 +311,15 @@ static int tls_context_note_refusal(int good, X509_STORE_CTX *store)
 	return good;
 }
 
+void weir_tls_client_options_init(struct weir_tls_client_options *options)
+{
+	*options = (struct weir_tls_client_options){.verify = true};
+}
+
 static int tls_context_set_trust(SSL_CTX *context, const struct weir_tls_client_options *options,
         const struct tls_fault_report *report)
 {
-	if (options->unverified)
+	if (!options->verify)
 		return 0;
 	SSL_CTX_set_verify(context, SSL_VERIFY_PEER, tls_context_note_refusal);
 	int loaded = options->ca ? SSL_CTX_load_verify_file(context, options->ca)
@@ -324,7 +334,7 @@ static int tls_context_fill_client(struct weir_tls *tls,
 {
 	struct certificate *own = &tls->certificates[0];
 	struct weir_tls_certificate files = {options->certificate, options->key, NULL};
-	tls->unverified = options->unverified;
+	tls->verify = options->verify;
 	own->context = SSL_CTX_new(TLS_client_method());
 	if (!own->context)
 		return -ENOMEM;

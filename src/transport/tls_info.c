@@ -72,7 +72,7 @@ bool tls_truncated(const struct weir_transport *transport)
 static const char *tls_info_subject_of(struct tls *tls)
 {
 	X509 *peer = SSL_get0_peer_certificate(tls->ssl);
-	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || tls->rules->unverified)
+	if (!peer || SSL_get_verify_result(tls->ssl) != X509_V_OK || !tls->rules->verify)
 		return NULL;
 	if (tls->subject)
 		return tls->subject;

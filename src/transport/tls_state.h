@@ -32,7 +32,7 @@ struct tickets;
 struct weir_tls {
 	struct refcount references;
 	bool server;
-	bool unverified;                  /* a client's */
+	bool verify;                      /* a client's */
 	struct certificate *certificates; /* of a client: one, perhaps without a certificate */
 	size_t count;
 	struct certificate_name *names;

@@ -191,9 +191,22 @@ static int destroy_loop(void **state)
 	return 0;
 }
 
+static void options_begin_with_their_defaults(void **state)
+{
+	struct weir_datagrams_options options;
+	(void)state;
+	memset(&options, 0xff, sizeof options);
+	weir_datagrams_options_init(&options);
+	assert_int_equal(options.receive_max, WEIR_DATAGRAM_MAX);
+	assert_int_equal(options.reply_max, WEIR_DATAGRAM_MAX);
+	assert_false(options.shared);
+	assert_null(options.answer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(options_begin_with_their_defaults),
 	        cmocka_unit_test(replies_leave_from_the_address_that_was_asked),
 	        cmocka_unit_test(batches_keep_what_belongs_together),
 	        cmocka_unit_test(a_turn_has_a_budget),

@@ -530,9 +530,33 @@ static void connecting_has_its_time(void **state)
 	stop();
 }
 
+static void options_begin_with_their_defaults(void **state)
+{
+	struct weir_server_options options;
+	(void)state;
+	memset(&options, 0xff, sizeof options);
+	weir_server_options_init(&options);
+	const struct weir_bounds *bounds = &options.listener.bounds;
+	assert_int_equal(bounds->request_max, WEIR_REQUEST_MAX);
+	assert_int_equal(bounds->replies_max, WEIR_REPLIES_MAX);
+	assert_int_equal(bounds->idle_ms, WEIR_IDLE_MS);
+	assert_int_equal(bounds->request_ms, WEIR_REQUEST_MS);
+	assert_int_equal(bounds->progress_ms, WEIR_PROGRESS_MS);
+	assert_int_equal(bounds->channels_max, WEIR_CHANNELS_MAX);
+	assert_int_equal(bounds->drain_ms, WEIR_DRAIN_MS);
+	assert_null(bounds->permits);
+	assert_int_equal(options.listener.address.any.sa_family, 0);
+	assert_false(options.listener.shared);
+	assert_null(options.listener.peers);
+	assert_null(options.listener.tls);
+	assert_null(options.protocol);
+	assert_null(options.tls_refusal);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(options_begin_with_their_defaults),
 	        cmocka_unit_test(no_more_channels_than_allowed),
 	        cmocka_unit_test(the_longest_idle_channel_gives_way),
 	        cmocka_unit_test(a_channel_that_has_asked_nothing_gives_way_sooner),

@@ -674,11 +674,13 @@ static const struct weir_protocol our_protocol = {
         .close = ours_close,
 };
 
-static int connect_ours(const char *name, bool unverified, bool trusting)
+static int connect_ours(const char *name, bool verify, bool trusting)
 {
-	struct weir_tls_client_options options = {
-	        .ca = trusting ? certificate_ca() : NULL, .unverified = unverified};
+	struct weir_tls_client_options options;
 	struct weir_channel *channel;
+	weir_tls_client_options_init(&options);
+	options.ca = trusting ? certificate_ca() : NULL;
+	options.verify = verify;
 	memset(&ours, 0, sizeof ours);
 	ours.name = name;
 	assert_int_equal(weir_tls_client_create(&options, NULL, NULL, &ours.tls), 0);
@@ -694,14 +696,14 @@ static void our_client_verifies(void **state)
 {
 	(void)state;
 	start(true, NULL);
-	assert_int_equal(connect_ours("localhost", false, true), 0);
+	assert_int_equal(connect_ours("localhost", true, true), 0);
 	assert_string_equal(ours.got, "hello\r\nbye\r\n");
-	assert_int_equal(connect_ours("deep.wild.test", false, true), 0);
-	assert_int_equal(connect_ours("elsewhere.test", false, true), WEIR_E_TLS);
-	assert_int_equal(connect_ours("localhost", false, false), WEIR_E_TLS);
-	assert_int_equal(connect_ours("127.0.0.1", false, true), WEIR_E_TLS);
+	assert_int_equal(connect_ours("deep.wild.test", true, true), 0);
+	assert_int_equal(connect_ours("elsewhere.test", true, true), WEIR_E_TLS);
+	assert_int_equal(connect_ours("localhost", true, false), WEIR_E_TLS);
+	assert_int_equal(connect_ours("127.0.0.1", true, true), WEIR_E_TLS);
 	assert_int_equal(ours.secureds, 0);
-	assert_int_equal(connect_ours("elsewhere.test", true, false), 0);
+	assert_int_equal(connect_ours("elsewhere.test", false, false), 0);
 	assert_string_equal(ours.got, "hello\r\nbye\r\n");
 	stop();
 }

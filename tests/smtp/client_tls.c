@@ -152,8 +152,11 @@ static int setup(void **state)
 	struct certificate_files files = certificate_make("host", "DNS:localhost", 10);
 	struct weir_tls_certificate mine = {.chain = files.chain, .key = files.key};
 	struct weir_tls_options options = {.certificates = &mine, .count = 1};
-	struct weir_tls_client_options strict = {.ca = certificate_ca()};
-	struct weir_tls_client_options loose = {.unverified = true};
+	struct weir_tls_client_options strict, loose;
+	weir_tls_client_options_init(&strict);
+	strict.ca = certificate_ca();
+	weir_tls_client_options_init(&loose);
+	loose.verify = false;
 	if (weir_tls_server_create(&options, NULL, NULL, &server_tls) < 0 ||
 	        weir_tls_client_create(&strict, NULL, NULL, &verifying) < 0 ||
 	        weir_tls_client_create(&loose, NULL, NULL, &trusting) < 0 ||

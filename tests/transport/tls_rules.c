@@ -143,19 +143,36 @@ static void the_first_to_expire_is_known(void **state)
 	assert_true(expiry_of(-3) < 0);
 }
 
+static void options_begin_with_their_defaults(void **state)
+{
+	struct weir_tls_options server;
+	struct weir_tls_client_options client;
+	(void)state;
+	memset(&server, 0xff, sizeof server);
+	memset(&client, 0, sizeof client);
+	weir_tls_options_init(&server);
+	weir_tls_client_options_init(&client);
+	assert_null(server.certificates);
+	assert_int_equal(server.count, 0);
+	assert_int_equal(server.clients, WEIR_TLS_CLIENTS_ANY);
+	assert_false(server.tls13_only);
+	assert_null(server.tickets);
+	assert_true(client.verify);
+	assert_null(client.ca);
+	assert_null(client.alpn);
+}
+
 static void clients_have_files_too(void **state)
 {
 	(void)state;
+	struct weir_tls_client_options options;
 	struct weir_tls *tls = NULL;
-	assert_int_equal(
-	        weir_tls_client_create(&(struct weir_tls_client_options){.ca = "/nonexistent/ca"},
-	                report, NULL, &tls),
-	        WEIR_E_SYNTAX);
+	weir_tls_client_options_init(&options);
+	options.ca = "/nonexistent/ca";
+	assert_int_equal(weir_tls_client_create(&options, report, NULL, &tls), WEIR_E_SYNTAX);
 	assert_string_equal(path, "/nonexistent/ca");
-	assert_int_equal(
-	        weir_tls_client_create(&(struct weir_tls_client_options){.ca = certificate_ca()},
-	                report, NULL, &tls),
-	        0);
+	options.ca = certificate_ca();
+	assert_int_equal(weir_tls_client_create(&options, report, NULL, &tls), 0);
 	assert_true(weir_tls_expires_s(tls) == INT64_MAX);
 	weir_tls_release(tls);
 	certificates_remove();
@@ -181,6 +198,7 @@ int main(void)
 	        cmocka_unit_test(files_are_what_they_should_be),
 	        cmocka_unit_test(all_mistakes_are_told),
 	        cmocka_unit_test(the_first_to_expire_is_known),
+	        cmocka_unit_test(options_begin_with_their_defaults),
 	        cmocka_unit_test(clients_have_files_too),
 	        cmocka_unit_test(memory_runs_out),
 	};

@@ -80,10 +80,10 @@ static void mail_relay_say_certificate(void *context, const char *path, const ch
 /* Opportunistic TLS does not identify the server, and protects from passive listeners only. */
 static int mail_relay_make_tls(const struct config_relay *config, struct weir_tls **ret)
 {
-	struct weir_tls_client_options options = {
-	        .ca = config->ca,
-	        .unverified = config->tls == WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC,
-	};
+	struct weir_tls_client_options options;
+	weir_tls_client_options_init(&options);
+	options.ca = config->ca;
+	options.verify = config->tls != WEIR_SMTP_CLIENT_TLS_OPPORTUNISTIC;
 	*ret = NULL;
 	if (config->tls == WEIR_SMTP_CLIENT_TLS_OFF)
 		return 0;
