@@ -8,7 +8,7 @@
  * request, may receive its body, and replies once, now or later. Replies leave in the order of the
  * requests.
  *
- * Safe requests that are pipelined are handled side by side. A request whose method is not safe is
+ * Pipelining: safe requests are handled side by side. A request whose method is not safe is
  * handled alone: after all earlier ones of its connection have been replied to, and before all
  * later ones begin (RFC 9112 9.3.2).
  *
@@ -173,8 +173,8 @@ WEIR_API int weir_http_receive(struct weir_http_exchange *exchange,
 WEIR_API void weir_http_discard(struct weir_http_exchange *exchange);
 
 /*
- * Pauses receiving, and resumes it, as when the disk is slower than the client. Without effect once
- * the body has ended.
+ * Pauses receiving, and resumes it: back-pressure on the client, as when the disk is slower.
+ * Without effect once the body has ended.
  */
 WEIR_API void weir_http_pause(struct weir_http_exchange *exchange);
 WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
@@ -216,9 +216,10 @@ WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
  * is sent unchanged, and the body of the second is closed with WEIR_CLOSE_ABORTED. An exchange ends
  * when its reply has left, so no handler may use it after its reply.
  *
- * The body is taken in any case. NULL, the result of a constructor without memory, becomes a 500. A
- * body of known size is sent with Content-Length; another one chunked or, for HTTP/1.0, up to the
- * end of the connection. The replies to HEAD, and those with 204 and 304, are sent without a body.
+ * The body becomes the exchange's in any case. NULL, the result of a constructor without memory,
+ * becomes a 500. A body of known size is sent with Content-Length; another one chunked or, for
+ * HTTP/1.0, up to the end of the connection. The replies to HEAD, and those with 204 and 304, are
+ * sent without a body.
  */
 WEIR_API int weir_http_reply(
         struct weir_http_exchange *exchange, unsigned status, struct weir_producer *body);
@@ -250,13 +251,13 @@ struct weir_http_site {
 struct weir_http_sites {
 	struct weir_http_site *first;
 	unsigned holds; /* references */
-	/* Frees the sites when the last reference is given back. */
+	/* Frees the sites when the last reference is released. */
 	void (*destroy)(struct weir_http_sites *sites);
 };
 
 /*
- * Adds a reference, and gives one back; the last destroys the set. On the loop's thread. NULL may
- * be released.
+ * Adds a reference, and releases one; the last destroys the set. On the loop's thread. NULL may be
+ * released.
  */
 WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites);
 WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
@@ -269,8 +270,8 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
  *           "-" "curl/7.88" 0.004 + "example.org"
  *
  * The size is the number of the body's bytes that were sent. The time is followed by X if the
- * client went before the end, + if the connection was kept, - if it was closed. For a request over
- * TLS the version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
+ * client went before the end, + if the connection stays open, - if it was closed. For a request
+ * over TLS the version precedes the time: "curl/7.88" TLSv1.3 0.004 + "example.org"
  *
  * The last field is the first of the site's names, or - if it has none, or if no request was
  * understood. The reason why input is malformed replaces the request line, or follows it if only
@@ -287,7 +288,7 @@ struct weir_http_options {
 WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret);
 
-/* Replaces the sites from the next request on. Takes the reference. */
+/* Replaces the sites from the next request on. The reference becomes the server's. */
 WEIR_API void weir_http_set_sites(struct weir_http_server *server, struct weir_http_sites *sites);
 
 WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server);
@@ -296,8 +297,8 @@ WEIR_API struct weir_server *weir_http_listener(struct weir_http_server *server)
 WEIR_API void weir_http_destroy(struct weir_http_server *server);
 
 /*
- * Makes a set of one site, for all names, with one chain of handlers, which it takes in any case.
- * Returns NULL without memory.
+ * Makes a set of one site, for all names, with one chain of handlers. The chain becomes the set's,
+ * and is destroyed if there is no memory: NULL is returned then.
  */
 WEIR_API struct weir_http_sites *weir_http_sites_create(struct weir_http_handler *handlers);
 

@@ -36,7 +36,7 @@ WEIR_API int weir_http_compressed_cache_create(
         size_t bytes_max, unsigned entries_max, struct weir_http_compressed_cache **ret);
 
 /*
- * Adds a reference, and gives one back; the last frees the cache. On any thread. NULL may be
+ * Adds a reference, and releases one; the last frees the cache. On any thread. NULL may be
  * released.
  */
 WEIR_API struct weir_http_compressed_cache *weir_http_compressed_cache_hold(

@@ -24,6 +24,7 @@
 #include "fields.h"
 #include "head.h"
 #include "path.h"
+#include "refcount.h"
 
 /* The status line of 200, and the field line of the date behind it: made once a second. */
 #define STATUS_LINE_200 "HTTP/1.1 200 OK\r\n"
@@ -47,7 +48,7 @@ struct http_loop {
 };
 
 struct weir_http_server {
-	unsigned references; /* its user's, and one for each exchange */
+	struct local_refcount references; /* its user's, and one for each exchange */
 	struct weir_server *listener;
 	struct weir_http_sites *sites;
 	struct weir_log *log; /* NULL: none, or the server was destroyed */

@@ -27,7 +27,7 @@ const struct weir_http_field *weir_http_request_next(const struct weir_http_requ
 		return NULL;
 	for (unsigned i = after ? (unsigned)(after - request->fields) + 1 : first - 1;
 	        i < request->field_count; i++)
-		if (request->kinds[i] == known)
+		if (request->known[i] == known)
 			return &request->fields[i];
 	return NULL;
 }

@@ -15,13 +15,13 @@ struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *sites)
 
 struct weir_http_server *http_server_hold(struct weir_http_server *server)
 {
-	server->references++;
+	local_refcount_hold(&server->references);
 	return server;
 }
 
 void http_server_release(struct weir_http_server *server)
 {
-	if (--server->references == 0)
+	if (local_refcount_release(&server->references))
 		free(server);
 }
 
@@ -90,7 +90,7 @@ int weir_http_create(struct weir_loop *loop, const struct weir_http_options *opt
 	struct weir_http_server *server = options->sites ? calloc(1, sizeof *server) : NULL;
 	if (!server || !(server->loop_state = http_loop_state(loop)))
 		goto error_server;
-	server->references = 1;
+	local_refcount_init(&server->references);
 	server->sites = options->sites;
 	server->log = options->log;
 	error = weir_server_create(loop,

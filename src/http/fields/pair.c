@@ -40,13 +40,13 @@ static int http_pair_decode(
 	}
 	while (text.size) {
 		char byte;
-		size_t taken = http_pair_decode_byte(text, plus, &byte);
-		if (taken == 0)
+		size_t used = http_pair_decode_byte(text, plus, &byte);
+		if (used == 0)
 			return WEIR_E_SYNTAX;
 		if (size == capacity)
 			return WEIR_E_LIMIT;
 		buffer[size++] = byte;
-		text = weir_span_skip(text, taken);
+		text = weir_span_skip(text, used);
 	}
 	*ret = weir_span(buffer, size);
 	return 0;
@@ -83,10 +83,10 @@ bool weir_http_pair_named(const struct weir_http_pair *pair, struct weir_span na
 	struct weir_span rest = pair->name;
 	while (rest.size && name.size) {
 		char byte;
-		size_t taken = http_pair_decode_byte(rest, true, &byte);
-		if (taken == 0 || byte != *name.data)
+		size_t used = http_pair_decode_byte(rest, true, &byte);
+		if (used == 0 || byte != *name.data)
 			return false;
-		rest = weir_span_skip(rest, taken);
+		rest = weir_span_skip(rest, used);
 		name = weir_span_skip(name, 1);
 	}
 	return rest.size == 0 && name.size == 0;

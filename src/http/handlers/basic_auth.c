@@ -118,7 +118,7 @@ static void http_basic_auth_answer(struct http_login *login)
 	free(login);
 }
 
-static void http_basic_auth_answer_late(struct weir_timer *timer)
+static void http_basic_auth_answer_delayed(struct weir_timer *timer)
 {
 	struct http_login *login = WEIR_CONTAINER(timer, struct http_login, timer);
 	login->auth->delayed--;
@@ -131,7 +131,7 @@ static void http_basic_auth_answer_gone(void *context)
 {
 	struct http_login *login = context;
 	weir_timer_stop(&login->timer);
-	http_basic_auth_answer_late(&login->timer);
+	http_basic_auth_answer_delayed(&login->timer);
 }
 
 static uint32_t http_basic_auth_delay_of(const struct http_login *login)
@@ -156,12 +156,12 @@ static void http_basic_auth_on_checked(struct weir_check *check, int error)
 	if (delay_ms && auth->delayed < DELAYED_MAX) {
 		auth->delayed++;
 		if (weir_http_gone(login->exchange)) {
-			http_basic_auth_answer_late(&login->timer);
+			http_basic_auth_answer_delayed(&login->timer);
 			return;
 		}
 		weir_http_on_gone(login->exchange, http_basic_auth_answer_gone, login);
 		weir_timer_start(weir_http_loop(login->exchange), &login->timer, delay_ms,
-		        http_basic_auth_answer_late);
+		        http_basic_auth_answer_delayed);
 		return;
 	}
 	if (delay_ms)

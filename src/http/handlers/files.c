@@ -307,13 +307,6 @@ struct weir_http_files_options weir_http_files_defaults(void)
 	};
 }
 
-static char *http_files_copy_text(const char *text)
-{
-	size_t size = strlen(text) + 1;
-	char *copy = malloc(size);
-	return copy ? memcpy(copy, text, size) : NULL;
-}
-
 struct weir_http_handler *weir_http_files_create(
         struct weir_tree *tree, const struct weir_http_files_options *options)
 {
@@ -327,8 +320,8 @@ struct weir_http_handler *weir_http_files_create(
 	files->handler.type = &type;
 	files->tree = tree;
 	files->options = *options;
-	files->options.index = http_files_copy_text(options->index ? options->index : "");
-	files->options.fields = http_files_copy_text(options->fields ? options->fields : "");
+	files->options.index = strdup(options->index ? options->index : "");
+	files->options.fields = strdup(options->fields ? options->fields : "");
 	if (options->compressed_cache)
 		weir_http_compressed_cache_hold(options->compressed_cache);
 	if (!files->options.index || !files->options.fields) {

@@ -20,6 +20,7 @@
 #include <weir/tree.h>
 
 #include "fields.h"
+#include "refcount.h"
 
 /* Data that is derived from a file once and used by all its replies. */
 struct file_note {
@@ -104,7 +105,7 @@ struct compressed_key {
 
 struct compressed_form {
 	struct weir_http_compressed_cache *cache;
-	unsigned references; /* the table's, and one of each reply that is sent from the form */
+	struct local_refcount references; /* the table's, and one of each reply sent from it */
 	struct compressed_key key;
 	struct compressed_form *next; /* in its bucket */
 	struct weir_list used;        /* in the order of use */

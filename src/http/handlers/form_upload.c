@@ -245,7 +245,7 @@ static bool http_form_upload_name_allowed(struct weir_span name)
 	return true;
 }
 
-static bool http_form_upload_name_taken(const struct form_upload *form, struct weir_span name)
+static bool http_form_upload_has_name(const struct form_upload *form, struct weir_span name)
 {
 	for (unsigned i = 0; i < form->count; i++) {
 		const struct form_file *file = form->files[i];
@@ -278,7 +278,7 @@ static int http_form_upload_begin_file(struct form_parts *parts, struct weir_spa
 {
 	struct form_upload *form = WEIR_CONTAINER(parts, struct form_upload, parts);
 	struct weir_span name = http_filename_base(filename);
-	if (!http_form_upload_name_allowed(name) || http_form_upload_name_taken(form, name))
+	if (!http_form_upload_name_allowed(name) || http_form_upload_has_name(form, name))
 		return WEIR_E_SYNTAX;
 	if (form->count == FORM_FILES_MAX)
 		return WEIR_E_LIMIT;

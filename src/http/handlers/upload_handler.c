@@ -246,18 +246,18 @@ static unsigned http_upload_methods(const struct weir_http_handler *handler,
         const struct weir_http_exchange *exchange, enum weir_http_target target)
 {
 	const struct http_upload *upload = WEIR_CONTAINER(handler, struct http_upload, handler);
-	unsigned taken = 0;
+	unsigned methods = 0;
 	if (target != WEIR_HTTP_TARGET_SITE &&
 	        (weir_http_path_is_hidden(exchange) ||
 	                !http_path_below(weir_http_path(exchange), upload->prefix)))
 		return 0;
 	if (target != WEIR_HTTP_TARGET_DIRECTORY) {
-		taken |= upload->put ? 1u << WEIR_HTTP_PUT : 0;
-		taken |= upload->remove ? 1u << WEIR_HTTP_DELETE : 0;
+		methods |= upload->put ? 1u << WEIR_HTTP_PUT : 0;
+		methods |= upload->remove ? 1u << WEIR_HTTP_DELETE : 0;
 	}
 	if (target != WEIR_HTTP_TARGET_FILE)
-		taken |= upload->forms ? 1u << WEIR_HTTP_POST : 0;
-	return taken;
+		methods |= upload->forms ? 1u << WEIR_HTTP_POST : 0;
+	return methods;
 }
 
 static void http_upload_handle(

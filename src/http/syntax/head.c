@@ -186,7 +186,7 @@ static int http_head_parse_field(struct head_cursor *cursor, struct weir_http_re
 	enum weir_http_known known = http_known_find(name, size);
 	request->fields[index].name = weir_span(name, size);
 	request->fields[index].value = weir_span(value, (size_t)(at - value));
-	request->kinds[index] = (uint8_t)known;
+	request->known[index] = (uint8_t)known;
 	if (request->first[known] == 0)
 		request->first[known] = (uint8_t)(index + 1);
 	else

@@ -13,6 +13,7 @@
 #include <weir/error.h>
 
 #include "directory_state.h"
+#include "helper.h"
 
 /* -- on the work pool -------------------------------------------------------------------------- */
 
@@ -194,8 +195,7 @@ static int directory_set_options(
 	int error = 0;
 	directory->options = *options;
 	directory->options.tree = NULL;
-	if (directory->options.sort_max > WEIR_DIRECTORY_SORT_MAX)
-		directory->options.sort_max = WEIR_DIRECTORY_SORT_MAX;
+	directory->options.sort_max = min_of(options->sort_max, (unsigned)WEIR_DIRECTORY_SORT_MAX);
 	if (options->pattern)
 		error = directory_set_pattern(directory, options->pattern);
 	if (error < 0 || !options->tree)

@@ -174,10 +174,10 @@ static int replaced_copy_owner(const struct stat *status, int fd)
 	return replaced_not_allowed(errno) ? 0 : -errno;
 }
 
-static mode_t replaced_mode(const struct stat *status, bool group_kept)
+static mode_t replaced_mode(const struct stat *status, bool same_group)
 {
 	mode_t mode = status->st_mode & 0777;
-	return group_kept ? mode : (mode & 0707) | (mode & (mode & 07) << 3);
+	return same_group ? mode : (mode & 0707) | (mode & (mode & 07) << 3);
 }
 
 /* Whether an attribute describes the old content, or gives rights to the process that runs it. */

@@ -64,7 +64,7 @@ int weir_tree_open(struct weir_loop *loop, const char *root,
 		options = &defaults;
 	tree_apply(tree, options);
 	tree->loop = loop;
-	tree->references = 1;
+	local_refcount_init(&tree->references);
 	int error = tree_open_root(tree, root);
 	if (error < 0)
 		goto error_root;
@@ -95,13 +95,13 @@ void weir_tree_attach(struct weir_tree *tree, struct weir_loop *loop)
 
 struct weir_tree *tree_hold(struct weir_tree *tree)
 {
-	tree->references++;
+	local_refcount_hold(&tree->references);
 	return tree;
 }
 
 void tree_release(struct weir_tree *tree)
 {
-	if (--tree->references)
+	if (!local_refcount_release(&tree->references))
 		return;
 	weir_timer_stop(&tree->timer);
 	file_cache_free(&tree->cache);

@@ -14,6 +14,7 @@
 #include <weir/loop.h>
 #include <weir/tree.h>
 
+#include "refcount.h"
 #include "siphash.h"
 
 /* -- stored_file.c ----------------------------------------------------------------------------- */
@@ -145,7 +146,7 @@ struct weir_tree {
 	struct weir_loop *loop;
 	struct open_rules rules; /* also read by the work pool */
 	int64_t revalidate_ms;
-	unsigned references; /* one of the owner, and one of each piece of work under way */
+	struct local_refcount references; /* the owner's, and one of each piece of work under way */
 	struct file_cache cache;
 	struct weir_timer timer;                       /* runs while the cache has descriptors */
 	char *path;                                    /* of the root, as it was given */

@@ -20,6 +20,7 @@
 
 #include "directory_entry.h"
 #include "unnamed.h"
+#include "helper.h"
 #include "upload_state.h"
 
 enum {
@@ -146,10 +147,8 @@ static int temporary_reserve_ahead(struct temporary *temporary, uint64_t coming)
 	uint64_t need = temporary->size + coming, ahead = temporary->size;
 	if (need <= temporary->reserved || need > temporary->expected)
 		return 0;
-	if (ahead < WEIR_UPLOAD_RESERVE_MIN)
-		ahead = WEIR_UPLOAD_RESERVE_MIN;
-	if (ahead > WEIR_UPLOAD_RESERVE_MAX)
-		ahead = WEIR_UPLOAD_RESERVE_MAX;
+	ahead = max_of(ahead, (uint64_t)WEIR_UPLOAD_RESERVE_MIN);
+	ahead = min_of(ahead, (uint64_t)WEIR_UPLOAD_RESERVE_MAX);
 	uint64_t to = temporary->expected - need < ahead ? temporary->expected : need + ahead;
 	int error = temporary_reserve(temporary->fd, temporary->reserved, to);
 	if (error == -ENOSPC && to > need) {
