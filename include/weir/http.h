@@ -68,6 +68,9 @@ struct weir_http_handler_type {
 	        const struct weir_http_exchange *exchange, enum weir_http_target target);
 };
 
+/* Handles an exchange as `handle` above does, for handlers that are functions of a program. */
+typedef void weir_http_handle_fn(void *context, struct weir_http_exchange *exchange);
+
 /* Embedded first in every handler. Any thread may make one; one loop uses it. */
 struct weir_http_handler {
 	const struct weir_http_handler_type *type;
@@ -108,12 +111,17 @@ WEIR_API bool weir_http_tls(const struct weir_http_exchange *exchange, struct we
 WEIR_API bool weir_http_gone(const struct weir_http_exchange *exchange);
 
 /*
- * Has `gone` called if the client goes before there is a reply, so that a handler can stop waiting.
- * A reply must be made all the same, and `gone` may make it. It is not called while a body is being
- * received, since the receiver's end() is called instead. NULL: nothing is called any more.
+ * The client has gone before there is a reply, so that a handler can stop waiting. A reply must be
+ * made all the same, and may be made here.
+ */
+typedef void weir_http_gone_fn(void *context);
+
+/*
+ * Has `gone` called if the client goes before there is a reply; NULL: nothing is called any more.
+ * It is not called while a body is being received, since the receiver's end() is called instead.
  */
 WEIR_API void weir_http_on_gone(
-        struct weir_http_exchange *exchange, void (*gone)(void *context), void *context);
+        struct weir_http_exchange *exchange, weir_http_gone_fn *gone, void *context);
 
 /* The user that the request is from, for the log and for later handlers. Copied. */
 WEIR_API int weir_http_set_user(struct weir_http_exchange *exchange, struct weir_span user);
@@ -193,13 +201,15 @@ WEIR_API void weir_http_resume(struct weir_http_exchange *exchange);
 WEIR_API int weir_http_add_field(
         struct weir_http_exchange *exchange, const char *name, struct weir_span value);
 
+/* The exchange has ended, and no longer needs what was lent to it. */
+typedef void weir_http_release_fn(void *context);
+
 /*
  * Lends whole field lines ("Name: value\r\n") to the reply, once for each exchange. They must not
- * change until `release(context)` is called at the end of the exchange; after the reply it is
- * called at once.
+ * change until `release` is called; after the reply it is called at once. It may be NULL.
  */
 WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-        void (*release)(void *context), void *context);
+        weir_http_release_fn *release, void *context);
 
 /*
  * Has the body compressed on the fly if the client accepts gzip, and adds Vary. Before the reply.
@@ -207,9 +217,12 @@ WEIR_API void weir_http_lend_fields(struct weir_http_exchange *exchange, struct 
  */
 WEIR_API bool weir_http_compress(struct weir_http_exchange *exchange);
 
-/* Sets fields that follow a chunked body; see weir_produce_chunked. */
-WEIR_API void weir_http_set_trailers(struct weir_http_exchange *exchange,
-        size_t (*trailers)(void *context, char *text, size_t room), void *context);
+/* Writes the fields that follow a chunked body; see weir_produce_chunked. */
+typedef size_t weir_http_trailers_fn(void *context, char *text, size_t room);
+
+/* Sets the fields that follow the body of the reply. They are left out if it is not chunked. */
+WEIR_API void weir_http_set_trailers(
+        struct weir_http_exchange *exchange, weir_http_trailers_fn *trailers, void *context);
 
 /*
  * Replies, once. Returns 0, or WEIR_E_CLOSED if the exchange has been replied to: the first reply
@@ -263,6 +276,8 @@ WEIR_API struct weir_http_sites *weir_http_sites_hold(struct weir_http_sites *si
 WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 
 /*
+ * Begin with weir_http_options_init.
+ *
  * The access log is in the combined format, with the seconds taken, the end of the connection and
  * the site behind it.
  *
@@ -282,9 +297,17 @@ WEIR_API void weir_http_sites_release(struct weir_http_sites *sites);
 struct weir_http_options {
 	struct weir_listener listener; /* over its `peers`, a connection is closed at once */
 	struct weir_http_sites *sites; /* the reference becomes the server's, also on failure */
-	struct weir_log *log; /* see above, and weir/log.h; outlives the server; NULL: none */
+	/* See above, and weir/log.h. Outlives the server. NULL, the default: none. */
+	struct weir_log *log;
 };
 
+/* Calls weir_listener_init and sets the rest to NULL. The sites have no default. */
+WEIR_API void weir_http_options_init(struct weir_http_options *options);
+
+/*
+ * Listens and serves. Returns 0; -ENOMEM, also for sites of NULL, which are what a constructor
+ * returns without memory; or an error of weir_server_create.
+ */
 WEIR_API int weir_http_create(struct weir_loop *loop, const struct weir_http_options *options,
         struct weir_http_server **ret);
 
@@ -324,8 +347,8 @@ WEIR_API void weir_http_handlers_destroy(struct weir_http_handler *first);
  * Makes a handler that calls `handle(context, exchange)` for every path that begins with `prefix`,
  * as "api/"; "" is all. The text is borrowed.
  */
-WEIR_API struct weir_http_handler *weir_http_function_create(const char *prefix,
-        void (*handle)(void *context, struct weir_http_exchange *exchange), void *context);
+WEIR_API struct weir_http_handler *weir_http_function_create(
+        const char *prefix, weir_http_handle_fn *handle, void *context);
 
 WEIR_C_END
 

@@ -26,13 +26,15 @@ struct weir_loop;
  */
 WEIR_API int weir_log_create(struct weir_loop *loop, const char *path, struct weir_log **ret);
 
+/* Opens the path for appending, on the loop's thread. Returns a descriptor or a negative errno. */
+typedef int weir_log_open_fn(const char *path);
+
 /*
  * Makes a log of the open descriptor `fd`, and takes that over, also on failure. weir_log_reopen
- * will call `open` on the loop's thread, which returns a descriptor or a negative errno. Returns
- * 0 or -ENOMEM.
+ * will call `open`. Returns 0 or -ENOMEM.
  */
 WEIR_API int weir_log_adopt(struct weir_loop *loop, const char *path, int fd,
-        int (*open)(const char *path), struct weir_log **ret);
+        weir_log_open_fn *open, struct weir_log **ret);
 
 /*
  * Opens the path anew, after it was rotated. Returns 0, or a negative errno: the old file stays

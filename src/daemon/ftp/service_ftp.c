@@ -52,7 +52,9 @@ static size_t service_ftp_count_listeners(const struct config *config)
 static int service_ftp_open_trees(struct content *content, size_t count, unsigned entries)
 {
 	const char *root = config_ftp_root(content->config);
-	struct weir_tree_options options = {.entries_max = entries};
+	struct weir_tree_options options;
+	weir_tree_options_init(&options);
+	options.entries_max = entries;
 	while (content->left < count) {
 		int error = weir_tree_open(NULL, root, &options, &content->trees[content->left]);
 		if (error < 0) {

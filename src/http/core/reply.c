@@ -78,7 +78,7 @@ int weir_http_add_field(
 }
 
 void weir_http_lend_fields(struct weir_http_exchange *exchange, struct weir_span lines,
-        void (*release)(void *context), void *context)
+        weir_http_release_fn *release, void *context)
 {
 	if (http_exchange_replied(exchange)) {
 		if (release)
@@ -100,8 +100,8 @@ bool weir_http_compress(struct weir_http_exchange *exchange)
 	return true;
 }
 
-void weir_http_set_trailers(struct weir_http_exchange *exchange,
-        size_t (*trailers)(void *context, char *text, size_t room), void *context)
+void weir_http_set_trailers(
+        struct weir_http_exchange *exchange, weir_http_trailers_fn *trailers, void *context)
 {
 	if (http_exchange_replied(exchange))
 		return;

@@ -157,8 +157,7 @@ bool weir_http_gone(const struct weir_http_exchange *exchange)
 	return http_exchange_closed(exchange) || !exchange->channel;
 }
 
-void weir_http_on_gone(
-        struct weir_http_exchange *exchange, void (*gone)(void *context), void *context)
+void weir_http_on_gone(struct weir_http_exchange *exchange, weir_http_gone_fn *gone, void *context)
 {
 	exchange->gone = gone;
 	exchange->gone_context = context;

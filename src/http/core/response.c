@@ -187,7 +187,7 @@ static void http_response_close(struct weir_producer *producer, enum weir_close_
 	bool replied = http_exchange_replied(exchange);
 	bool waits =
 	        !replied && !exchange->receiver && exchange->handler_state != HTTP_HANDLER_DEFERRED;
-	void (*gone)(void *context) = waits ? exchange->gone : NULL;
+	weir_http_gone_fn *gone = waits ? exchange->gone : NULL;
 	void *gone_context = exchange->gone_context;
 	http_exchange_set_reply(exchange, replied ? HTTP_REPLY_CLOSED : HTTP_REPLY_UNWANTED);
 	exchange->body = NULL;

@@ -25,7 +25,7 @@ struct weir_http_events {
 	struct weir_timer timer;
 	struct weir_task gone; /* calls `closed` after weir_http_events_open */
 	uint32_t keepalive_ms;
-	void (*closed)(void *context);
+	weir_http_events_closed_fn *closed;
 	void *context;
 	bool opening : 1; /* in weir_http_events_open */
 	bool failed : 1;  /* closed while opening, since there was no memory */
@@ -100,7 +100,7 @@ static void http_events_keep_alive(struct weir_timer *timer)
 }
 
 struct weir_http_events *weir_http_events_open(struct weir_http_exchange *exchange,
-        uint32_t keepalive_ms, void (*closed)(void *context), void *context)
+        uint32_t keepalive_ms, weir_http_events_closed_fn *closed, void *context)
 {
 	static const struct weir_producer_type type = {
 	        .name = "events", .more = http_events_more, .close = http_events_close_producer};

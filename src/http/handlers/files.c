@@ -297,9 +297,9 @@ static void http_files_destroy(struct weir_http_handler *handler)
 	free(files);
 }
 
-struct weir_http_files_options weir_http_files_defaults(void)
+void weir_http_files_options_init(struct weir_http_files_options *options)
 {
-	return (struct weir_http_files_options){
+	*options = (struct weir_http_files_options){
 	        .index = "index.html",
 	        .listing = true,
 	        .compress = true,

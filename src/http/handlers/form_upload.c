@@ -258,8 +258,10 @@ static bool http_form_upload_has_name(const struct form_upload *form, struct wei
 static int http_form_upload_begin(struct form_upload *form, struct form_file *file)
 {
 	struct weir_span directory = weir_http_path(form->exchange);
-	struct weir_upload_options options = {
-	        .size_max = form->handler->size_max, .mode = form->handler->mode};
+	struct weir_upload_options options;
+	weir_upload_options_init(&options);
+	options.size_max = form->handler->size_max;
+	options.mode = form->handler->mode;
 	char path[WEIR_PATH_MAX];
 	size_t size = directory.size + (directory.size > 0) + file->name_size;
 	if (size >= sizeof path)

@@ -197,7 +197,7 @@ struct weir_http_handler *weir_http_routes_create(
 struct function {
 	struct weir_http_handler handler;
 	struct weir_span prefix;
-	void (*handle)(void *context, struct weir_http_exchange *exchange);
+	weir_http_handle_fn *handle;
 	void *context;
 };
 
@@ -220,8 +220,8 @@ static void http_function_destroy(struct weir_http_handler *handler)
 	free(WEIR_CONTAINER(handler, struct function, handler));
 }
 
-struct weir_http_handler *weir_http_function_create(const char *prefix,
-        void (*handle_exchange)(void *context, struct weir_http_exchange *exchange), void *context)
+struct weir_http_handler *weir_http_function_create(
+        const char *prefix, weir_http_handle_fn *handle_exchange, void *context)
 {
 	static const struct weir_http_handler_type type = {.name = "function",
 	        .match = http_function_match,

@@ -285,12 +285,18 @@ static void http_upload_destroy(struct weir_http_handler *handler)
 	free(upload);
 }
 
+void weir_http_upload_options_init(struct weir_http_upload_options *options)
+{
+	*options =
+	        (struct weir_http_upload_options){.prefix = "", .max_size = WEIR_HTTP_UPLOAD_MAX};
+}
+
 struct weir_http_handler *weir_http_upload_create(
         struct weir_tree *tree, const struct weir_http_upload_options *options)
 {
 	static const struct weir_http_handler_type type = {"upload", http_upload_match,
 	        http_upload_handle, http_upload_destroy, http_upload_methods};
-	size_t size = options->prefix ? strlen(options->prefix) : 0;
+	size_t size = strlen(options->prefix);
 	struct http_upload *upload = tree ? malloc(sizeof *upload + size) : NULL;
 	if (!upload) {
 		weir_tree_close(tree);
@@ -299,7 +305,7 @@ struct weir_http_handler *weir_http_upload_create(
 	*upload = (struct http_upload){
 	        .handler.type = &type,
 	        .tree = tree,
-	        .size_max = options->max_size ? options->max_size : WEIR_HTTP_UPLOAD_MAX,
+	        .size_max = options->max_size,
 	        .mode = options->mode & 0777,
 	        .put = options->put,
 	        .remove = options->remove,

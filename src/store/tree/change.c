@@ -27,7 +27,7 @@ struct weir_change_job {
 	/* Makes the change, on the work pool. The directory of `entry` is synced afterwards. */
 	int (*apply)(struct weir_change_job *job, const struct directory_entry *entry);
 	/* from weir_tree_remove_if, or NULL */
-	int (*check)(void *context, const struct stat *there);
+	weir_tree_check_fn *check;
 	void *check_context;
 	mode_t mode;
 	struct timespec time;
@@ -152,7 +152,7 @@ static struct weir_change_job *tree_change_job(struct weir_tree *tree, const cha
 
 /* Starts the job and takes it over. A job of NULL reports -ENOMEM. */
 static void tree_change_start(struct weir_tree *tree, struct weir_change *change,
-        struct weir_change_job *job, void (*done)(struct weir_change *change, int error))
+        struct weir_change_job *job, weir_change_done_fn *done)
 {
 	change->job = job;
 	change->done = done;
@@ -178,15 +178,14 @@ static void tree_change_strip_slashes(char *path)
 }
 
 void weir_tree_remove(struct weir_tree *tree, struct weir_change *change, const char *path,
-        void (*done)(struct weir_change *change, int error))
+        weir_change_done_fn *done)
 {
 	tree_change_start(
 	        tree, change, tree_change_job(tree, path, NULL, tree_change_apply_remove), done);
 }
 
 void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change, const char *path,
-        int (*check)(void *context, const struct stat *there), void *context,
-        void (*done)(struct weir_change *change, int error))
+        weir_tree_check_fn *check, void *context, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_remove);
 	if (job) {
@@ -197,7 +196,7 @@ void weir_tree_remove_if(struct weir_tree *tree, struct weir_change *change, con
 }
 
 void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *change,
-        const char *path, void (*done)(struct weir_change *change, int error))
+        const char *path, weir_change_done_fn *done)
 {
 	struct weir_change_job *job =
 	        tree_change_job(tree, path, NULL, tree_change_apply_remove_directory);
@@ -207,7 +206,7 @@ void weir_tree_remove_directory(struct weir_tree *tree, struct weir_change *chan
 }
 
 void weir_tree_make_directory(struct weir_tree *tree, struct weir_change *change, const char *path,
-        mode_t mode, void (*done)(struct weir_change *change, int error))
+        mode_t mode, weir_change_done_fn *done)
 {
 	struct weir_change_job *job =
 	        tree_change_job(tree, path, NULL, tree_change_apply_make_directory);
@@ -257,7 +256,7 @@ static int tree_change_rename_apply_new(
 }
 
 static void tree_change_rename_start(struct weir_tree *tree, struct weir_change *change,
-        struct weir_change_job *job, void (*done)(struct weir_change *change, int error))
+        struct weir_change_job *job, weir_change_done_fn *done)
 {
 	if (job) {
 		tree_change_strip_slashes(job->path);
@@ -267,14 +266,14 @@ static void tree_change_rename_start(struct weir_tree *tree, struct weir_change 
 }
 
 void weir_tree_rename(struct weir_tree *tree, struct weir_change *change, const char *from,
-        const char *to, void (*done)(struct weir_change *change, int error))
+        const char *to, weir_change_done_fn *done)
 {
 	tree_change_rename_start(
 	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply), done);
 }
 
 void weir_tree_rename_new(struct weir_tree *tree, struct weir_change *change, const char *from,
-        const char *to, void (*done)(struct weir_change *change, int error))
+        const char *to, weir_change_done_fn *done)
 {
 	tree_change_rename_start(
 	        tree, change, tree_change_job(tree, from, to, tree_change_rename_apply_new), done);
@@ -328,7 +327,7 @@ static int tree_change_apply_time(struct weir_change_job *job, const struct dire
 }
 
 void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, const char *path,
-        mode_t mode, void (*done)(struct weir_change *change, int error))
+        mode_t mode, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_mode);
 	if (job) {
@@ -339,7 +338,7 @@ void weir_tree_set_mode(struct weir_tree *tree, struct weir_change *change, cons
 }
 
 void weir_tree_set_time(struct weir_tree *tree, struct weir_change *change, const char *path,
-        struct timespec time, void (*done)(struct weir_change *change, int error))
+        struct timespec time, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_time);
 	if (job) {
@@ -366,7 +365,7 @@ static int tree_change_apply_look(struct weir_change_job *job, const struct dire
 }
 
 void weir_tree_look_at(struct weir_tree *tree, struct weir_change *change, const char *path,
-        struct weir_tree_look *ret, void (*done)(struct weir_change *change, int error))
+        struct weir_tree_look *ret, weir_change_done_fn *done)
 {
 	struct weir_change_job *job = tree_change_job(tree, path, NULL, tree_change_apply_look);
 	if (job) {

@@ -207,6 +207,11 @@ static int directory_set_options(
 	return 0;
 }
 
+void weir_directory_options_init(struct weir_directory_options *options)
+{
+	*options = (struct weir_directory_options){.links = WEIR_LINKS_PLAIN};
+}
+
 int weir_directory_open(struct weir_loop *loop, int fd,
         const struct weir_directory_options *options, struct weir_directory **ret)
 {
@@ -234,12 +239,10 @@ int weir_directory_open(struct weir_loop *loop, int fd,
 	return 0;
 }
 
-void weir_directory_next(struct weir_directory *directory,
-        void (*done)(
-                void *context, int error, const struct weir_directory_entry *entries, size_t count),
-        void *context)
+void weir_directory_next(
+        struct weir_directory *directory, weir_directory_batch_fn *batch, void *context)
 {
-	directory->done = done;
+	directory->done = batch;
 	directory->context = context;
 	directory_submit(directory);
 }

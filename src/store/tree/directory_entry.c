@@ -67,8 +67,8 @@ void directory_entry_close(struct directory_entry *entry)
 	close(entry->directory);
 }
 
-int directory_entry_ask(const struct open_rules *rules, const char *path,
-        int (*check)(void *context, const struct stat *there), void *context)
+int directory_entry_ask(
+        const struct open_rules *rules, const char *path, weir_tree_check_fn *check, void *context)
 {
 	struct stat status;
 	int fd = tree_open_beneath(rules->root, path, O_PATH, rules->resolve);

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include <weir/upload.h>
+
 #include "tree_state.h"
 
 struct directory_entry {
@@ -31,8 +33,8 @@ void directory_entry_close(struct directory_entry *entry);
  * Calls `check` of weir_upload_options with what a lookup of the path would find now. Returns its
  * result, -EISDIR for a directory, or an errno. The names must be locked.
  */
-int directory_entry_ask(const struct open_rules *rules, const char *path,
-        int (*check)(void *context, const struct stat *there), void *context);
+int directory_entry_ask(
+        const struct open_rules *rules, const char *path, weir_tree_check_fn *check, void *context);
 
 /* Syncs the directory's names to the disk. Returns 0 or an errno. */
 int directory_entry_sync(const struct directory_entry *entry);

@@ -58,8 +58,7 @@ struct weir_directory {
 	bool unfinished;                       /* The batch needs another piece of work. */
 	char *path;                            /* of the options, copied; only with a tree */
 	struct weir_directory_options options; /* sort_max is 0 once it was tried */
-	void (*done)(
-	        void *context, int error, const struct weir_directory_entry *entries, size_t count);
+	weir_directory_batch_fn *done;
 	void *context;
 
 	int error;

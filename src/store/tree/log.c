@@ -18,7 +18,7 @@ enum {
 struct weir_log {
 	struct weir_loop *loop;
 	char *path;
-	int (*open)(const char *path);
+	weir_log_open_fn *open;
 	int fd;
 	struct weir_buffer filling;
 	struct weir_buffer writing; /* the pool's, while `busy` */
@@ -140,7 +140,7 @@ void weir_log_escape(struct weir_buffer *line, struct weir_span text, size_t max
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, int (*open)(const char *path),
+int weir_log_adopt(struct weir_loop *loop, const char *path, int fd, weir_log_open_fn *open,
         struct weir_log **ret)
 {
 	struct weir_log *log = calloc(1, sizeof *log);

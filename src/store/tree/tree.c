@@ -32,18 +32,28 @@ static mode_t tree_umask_now(void)
 	return mask & 0777;
 }
 
+void weir_tree_options_init(struct weir_tree_options *options)
+{
+	*options = (struct weir_tree_options){
+	        .entries_max = WEIR_TREE_ENTRIES_MAX,
+	        .content_max = WEIR_TREE_CONTENT_MAX,
+	        .content_file_max = WEIR_TREE_CONTENT_FILE_MAX,
+	        .revalidate_ms = WEIR_TREE_REVALIDATE_MS,
+	        .content = true,
+	        .symlinks = true,
+	};
+}
+
 static void tree_apply(struct weir_tree *tree, const struct weir_tree_options *options)
 {
-	unsigned revalidate_ms = options->revalidate_ms;
-	size_t file_max = options->content_file_max;
-	tree->revalidate_ms = revalidate_ms ? revalidate_ms : WEIR_TREE_REVALIDATE_MS;
-	tree->rules.content_file_max = file_max ? file_max : WEIR_TREE_CONTENT_FILE_MAX;
-	tree->rules.content = !options->no_content;
+	tree->revalidate_ms = options->revalidate_ms;
+	tree->rules.content_file_max = options->content_file_max;
+	tree->rules.content = options->content;
 	tree->root_walked = options->root_walked;
 	tree->context = options->context;
 	tree->rules.umask = tree_umask_now();
 	tree->rules.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-	if (options->no_symlinks)
+	if (!options->symlinks)
 		tree->rules.resolve |= RESOLVE_NO_SYMLINKS;
 }
 
@@ -56,12 +66,12 @@ static int tree_open_root(struct weir_tree *tree, const char *root)
 int weir_tree_open(struct weir_loop *loop, const char *root,
         const struct weir_tree_options *options, struct weir_tree **ret)
 {
-	static const struct weir_tree_options defaults;
+	struct weir_tree_options defaults;
 	struct weir_tree *tree = calloc(1, sizeof *tree);
 	if (!tree)
 		return -ENOMEM;
-	if (!options)
-		options = &defaults;
+	weir_tree_options_init(&defaults);
+	options = options ? options : &defaults;
 	tree_apply(tree, options);
 	tree->loop = loop;
 	local_refcount_init(&tree->references);
@@ -69,12 +79,9 @@ int weir_tree_open(struct weir_loop *loop, const char *root,
 	if (error < 0)
 		goto error_root;
 	tree->path = strdup(root);
-	error = tree->path ? file_cache_init(&tree->cache,
-	                             options->entries_max ? options->entries_max
-	                                                  : WEIR_TREE_ENTRIES_MAX,
-	                             options->content_max ? options->content_max
-	                                                  : WEIR_TREE_CONTENT_MAX)
-	                   : -ENOMEM;
+	error = -ENOMEM;
+	if (tree->path)
+		error = file_cache_init(&tree->cache, options->entries_max, options->content_max);
 	if (error < 0)
 		goto error_cache;
 	*ret = tree;

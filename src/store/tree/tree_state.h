@@ -148,9 +148,9 @@ struct weir_tree {
 	int64_t revalidate_ms;
 	struct local_refcount references; /* the owner's, and one of each piece of work under way */
 	struct file_cache cache;
-	struct weir_timer timer;                       /* runs while the cache has descriptors */
-	char *path;                                    /* of the root, as it was given */
-	void (*root_walked)(void *context, int error); /* see the options */
+	struct weir_timer timer;               /* runs while the cache has descriptors */
+	char *path;                            /* of the root, as it was given */
+	weir_tree_root_walked_fn *root_walked; /* see the options */
 	void *context;
 	bool root_lost;         /* `path` could not be walked when it was last tried */
 	int64_t root_seen_ms;   /* when `path` was compared with the root */

@@ -1,6 +1,6 @@
 /*
- * An upload: upload.c takes its steps, upload_queue.c holds the bytes that wait for the disk, and
- * temporary.c, in_place.c and upload_splice.c do on the work pool what is done to the file.
+ * An upload: upload.c takes its steps, and upload_queue.c holds the bytes that wait for the disk.
+ * On the work pool, temporary.c, in_place.c and upload_splice.c open, write and publish the file.
  *
  * The state names the work that is on the pool. Each time that an upload is idle, the caller's last
  * request decides the next state.
@@ -128,9 +128,9 @@ struct weir_upload {
 	bool sweep;          /* the last work also removes leftovers of other uploads */
 	bool created;        /* by the commit: nothing had the name before */
 
-	void (*ready)(void *context, int error);
+	weir_upload_ready_fn *ready;
 	void *context;
-	void (*done)(void *context, int error, bool created);
+	weir_upload_done_fn *done;
 	void *done_context;
 
 	struct weir_upload_options options;
@@ -145,7 +145,7 @@ struct weir_upload {
 	int source;             /* the socket to splice from, or -1 */
 	uint64_t splice_max;    /* bytes to be spliced now; 0: none */
 	struct spliced spliced; /* by the work pool */
-	void (*on_spliced)(void *context, uint64_t size, int end);
+	weir_upload_spliced_fn *on_spliced;
 
 	struct temporary temporary;
 	int result; /* of the work */

@@ -381,7 +381,7 @@ static bool users_check_impossible(struct weir_span name, struct weir_span passw
 
 void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
         struct weir_check *check, const struct weir_check_client *client, struct weir_span name,
-        struct weir_span password, void (*done)(struct weir_check *check, int error))
+        struct weir_span password, weir_check_done_fn *done)
 {
 	uint64_t digest[2];
 	check->job = NULL;
@@ -414,8 +414,7 @@ void weir_users_check_for(struct weir_users *users, struct weir_loop *loop,
 }
 
 void weir_users_check(struct weir_users *users, struct weir_loop *loop, struct weir_check *check,
-        struct weir_span name, struct weir_span password,
-        void (*done)(struct weir_check *check, int error))
+        struct weir_span name, struct weir_span password, weir_check_done_fn *done)
 {
 	weir_users_check_for(users, loop, check, NULL, name, password, done);
 }
