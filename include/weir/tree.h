@@ -123,10 +123,10 @@ struct weir_tree_options {
 	size_t content_max;   /* bytes of content in the cache; WEIR_TREE_CONTENT_MAX */
 	/* size of the largest file in memory; WEIR_TREE_CONTENT_FILE_MAX */
 	size_t content_file_max;
-	unsigned
-	        revalidate_ms; /* how long a path is trusted; WEIR_TREE_REVALIDATE_MS; 0: not at all */
-	bool content;          /* small files are read into memory; true */
-	bool symlinks;         /* symbolic links are followed; true; false: -ELOOP */
+	/* How long a path is trusted; WEIR_TREE_REVALIDATE_MS; 0: not beyond a turn. */
+	unsigned revalidate_ms;
+	bool content;  /* small files are read into memory; true */
+	bool symlinks; /* symbolic links are followed; true; false: -ELOOP */
 	weir_tree_root_walked_fn *root_walked; /* NULL, the default: nobody is notified */
 	void *context;                         /* of root_walked */
 };
